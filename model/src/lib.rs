@@ -1,1 +1,36 @@
-//! Under construction.
+//! The nouns of Sextant.
+//!
+//! [`Intent`] is what was asked for (through the API and the configuration), [`Facts`] what was observed (over
+//! OVSDB and OpenFlow). Both are structurally shared maps of immutable values: a clone costs nothing and two
+//! versions are compared in the size of their difference. [`Punt`] is the reason why a packet comes up from a
+//! switch, together with everything needed to answer it.
+//!
+//! Nothing here does IO, reads a clock or makes an id: those are arguments.
+
+mod address;
+mod chassis;
+mod facts;
+mod ids;
+mod intent;
+mod mac;
+mod network;
+mod object;
+mod port;
+mod punt;
+mod router;
+mod settings;
+mod subnet;
+
+pub use address::{is_link_local, solicited_node};
+pub use chassis::{Chassis, Encap, EncapKind, UnknownEncap};
+pub use facts::{Binding, Facts, Plugged};
+pub use ids::{ChassisId, NetworkId, NetworkKey, PortId, RouterId, RouterKey, SubnetId};
+pub use intent::Intent;
+pub use mac::{InvalidMac, MacAddr};
+pub use network::{Network, NetworkType};
+pub use object::{Change, Key, Meta, Object, ServerIdentity};
+pub use port::{AddressPair, DhcpOption, FixedIp, Port, ROUTER_INTERFACE_OWNER};
+pub use punt::{AdvertisedPrefix, Advertisement, Dhcpv6Service, LeasedAddress, Punt};
+pub use router::Router;
+pub use settings::{RaSettings, Settings};
+pub use subnet::{AllocationPool, HostRoute, Ipv6Mode, Subnet, UnknownMode};

@@ -1,0 +1,121 @@
+//! Hypervisors and their tunnel endpoints.
+
+use crate::ChassisId;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// A tunnel protocol (`external_ids:sextant-encap-type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EncapKind {
+    /// RFC 7348.
+    Vxlan,
+    /// RFC 2784 with the key of RFC 2890, carrying Ethernet.
+    Gre,
+    /// RFC 8926.
+    Geneve,
+}
+
+/// The text names no tunnel protocol.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not an encapsulation: use vxlan, gre or geneve")]
+pub struct UnknownEncap(pub String);
+
+impl EncapKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Vxlan, Self::Gre, Self::Geneve];
+
+    /// The name, also the Open vSwitch interface type (ovs-vswitchd.conf.db(5)).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Vxlan => "vxlan",
+            Self::Gre => "gre",
+            Self::Geneve => "geneve",
+        }
+    }
+
+    /// Octets between the underlay's IP header and the inner IP header: outer transport and shim, inner Ethernet.
+    fn shim(self) -> u16 {
+        const ETHERNET: u16 = 14;
+        match self {
+            Self::Vxlan | Self::Geneve => 8 + 8 + ETHERNET,
+            Self::Gre => 8 + ETHERNET,
+        }
+    }
+}
+
+impl fmt::Display for EncapKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for EncapKind {
+    type Err = UnknownEncap;
+
+    fn from_str(text: &str) -> Result<Self, UnknownEncap> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| UnknownEncap(text.to_owned()))
+    }
+}
+
+/// Where and how a hypervisor receives tunnelled frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encap {
+    /// The endpoint's address.
+    pub ip: IpAddr,
+    /// The protocol that it wants to be sent.
+    pub kind: EncapKind,
+}
+
+impl Encap {
+    /// Octets that the underlay adds to an IP packet of a guest.
+    pub fn overhead(self) -> u16 {
+        let ip_header = if self.ip.is_ipv6() { 40 } else { 20 };
+        ip_header + self.kind.shim()
+    }
+}
+
+/// What is known of a hypervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chassis {
+    /// Its `system-id`.
+    pub id: ChassisId,
+    /// Its tunnel endpoint.
+    pub encap: Encap,
+    /// Physical network to bridge (`external_ids:sextant-bridge-mappings`).
+    pub bridge_mappings: BTreeMap<String, String>,
+    /// The datapath id of its `br-int`, once there is one.
+    pub datapath_id: Option<u64>,
+    /// OpenFlow port of the flow-based tunnel port of each protocol. Of the chassis itself; elsewhere it means nothing.
+    #[serde(skip)]
+    pub tunnel_ports: BTreeMap<EncapKind, u16>,
+    /// Whether its contents were read over OVSDB since this process started, so that its flows can be trusted to be complete.
+    #[serde(skip)]
+    pub observed: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overhead_is_what_neutron_subtracts() {
+        let encap = |ip: &str, kind| Encap {
+            ip: ip.parse().unwrap(),
+            kind,
+        };
+        assert_eq!(
+            1500 - encap("2001:db8::1", EncapKind::Vxlan).overhead(),
+            1430
+        );
+        assert_eq!(1500 - encap("2001:db8::1", EncapKind::Gre).overhead(), 1438);
+        assert_eq!(1500 - encap("192.0.2.1", EncapKind::Vxlan).overhead(), 1450);
+        assert_eq!(1500 - encap("192.0.2.1", EncapKind::Gre).overhead(), 1458);
+    }
+}

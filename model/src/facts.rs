@@ -1,0 +1,339 @@
+//! What was observed.
+
+use crate::{Chassis, ChassisId, Encap, EncapKind, Intent, Network, NetworkId, PortId, Settings};
+use imbl::{OrdMap, OrdSet};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+/// An interface that carries a port's id, as observed on a hypervisor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plugged {
+    /// The hypervisor.
+    pub chassis: ChassisId,
+    /// Its OpenFlow port; none while the switch has not given it one, or where it is known from before a restart only.
+    pub ofport: Option<u16>,
+}
+
+/// A port that exists and is plugged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The port's network.
+    pub network: NetworkId,
+    /// The hypervisor.
+    pub chassis: ChassisId,
+    /// Its OpenFlow port there.
+    pub ofport: Option<u16>,
+}
+
+/// What was observed of hypervisors and interfaces: one immutable version of it.
+///
+/// Bindings and their indexes follow from what is plugged in and from which ports exist; the methods keep them so.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    chassis: OrdMap<ChassisId, Arc<Chassis>>,
+    plugged: OrdMap<PortId, Plugged>,
+    bindings: OrdMap<PortId, Binding>,
+    members: OrdSet<(NetworkId, ChassisId, PortId)>,
+    located: OrdSet<(ChassisId, NetworkId, PortId)>,
+    active: OrdSet<PortId>,
+    overhead: Option<u16>,
+}
+
+impl Facts {
+    /// All hypervisors, by id.
+    pub fn chassis(&self) -> &OrdMap<ChassisId, Arc<Chassis>> {
+        &self.chassis
+    }
+
+    /// All interfaces that carry a port's id, whether or not there is such a port.
+    pub fn plugged(&self) -> &OrdMap<PortId, Plugged> {
+        &self.plugged
+    }
+
+    /// All ports that exist and are plugged in.
+    pub fn bindings(&self) -> &OrdMap<PortId, Binding> {
+        &self.bindings
+    }
+
+    /// Ports whose flows their switch has confirmed.
+    pub fn active(&self) -> &OrdSet<PortId> {
+        &self.active
+    }
+
+    /// The hypervisor whose `br-int` has this datapath id.
+    pub fn chassis_of_datapath(&self, datapath_id: u64) -> Option<&Arc<Chassis>> {
+        self.chassis
+            .values()
+            .find(|chassis| chassis.datapath_id == Some(datapath_id))
+    }
+
+    /// Takes in what is known of a hypervisor.
+    pub fn put_chassis(&mut self, chassis: Chassis) {
+        self.chassis.insert(chassis.id.clone(), Arc::new(chassis));
+        self.measure_overhead();
+    }
+
+    /// Forgets a hypervisor. Ports plugged in there stay so until that is said of them.
+    pub fn remove_chassis(&mut self, id: &ChassisId) {
+        self.chassis.remove(id);
+        self.measure_overhead();
+    }
+
+    fn measure_overhead(&mut self) {
+        self.overhead = self
+            .chassis
+            .values()
+            .map(|chassis| chassis.encap.overhead())
+            .max();
+    }
+
+    /// An interface with this port's id appeared or changed. The latest to appear is where the port is.
+    pub fn plug(&mut self, intent: &Intent, port: PortId, plugged: Plugged) {
+        self.plugged.insert(port, plugged);
+        self.rebind(intent, port);
+    }
+
+    /// The interface of a port is gone from a hypervisor; nothing changes if the port has since moved elsewhere.
+    pub fn unplug(&mut self, intent: &Intent, port: PortId, chassis: &ChassisId) {
+        if self
+            .plugged
+            .get(&port)
+            .is_some_and(|plugged| plugged.chassis == *chassis)
+        {
+            self.plugged.remove(&port);
+            self.rebind(intent, port);
+        }
+    }
+
+    /// Brings a port's binding in line with intent, after the port or its interface changed.
+    pub fn rebind(&mut self, intent: &Intent, port: PortId) {
+        let wanted = self
+            .plugged
+            .get(&port)
+            .zip(intent.ports.get(&port))
+            .map(|(plugged, port)| Binding {
+                network: port.network_id,
+                chassis: plugged.chassis.clone(),
+                ofport: plugged.ofport,
+            });
+        if self.bindings.get(&port) == wanted.as_ref() {
+            return;
+        }
+        self.active.remove(&port);
+        if let Some(old) = self.bindings.remove(&port) {
+            self.members
+                .remove(&(old.network, old.chassis.clone(), port));
+            self.located.remove(&(old.chassis, old.network, port));
+        }
+        if let Some(new) = wanted {
+            self.members
+                .insert((new.network, new.chassis.clone(), port));
+            self.located
+                .insert((new.chassis.clone(), new.network, port));
+            self.bindings.insert(port, new);
+        }
+    }
+
+    /// A switch has confirmed the flows of a port that is bound to it.
+    pub fn confirm(&mut self, port: PortId, chassis: &ChassisId) {
+        if self
+            .bindings
+            .get(&port)
+            .is_some_and(|binding| binding.chassis == *chassis)
+        {
+            self.active.insert(port);
+        }
+    }
+
+    /// Where a port is and where frames for it are sent.
+    pub fn binding(&self, port: PortId) -> Option<&Binding> {
+        self.bindings.get(&port)
+    }
+
+    /// The ports of a network that are on a hypervisor, by id.
+    pub fn local_ports(
+        &self,
+        network: NetworkId,
+        chassis: &ChassisId,
+    ) -> impl Iterator<Item = PortId> {
+        let range =
+            (network, chassis.clone(), PortId::MIN)..=(network, chassis.clone(), PortId::MAX);
+        self.members.range(range).map(|(_, _, port)| *port)
+    }
+
+    /// The hypervisors that have ports of a network, by id. Costs one look-up a hypervisor, however many ports it has.
+    pub fn chassis_with(&self, network: NetworkId) -> impl Iterator<Item = &ChassisId> {
+        let mut next = self
+            .members
+            .range((network, ChassisId::new(""), PortId::MIN)..)
+            .next();
+        std::iter::from_fn(move || {
+            let (_, chassis, _) = next.filter(|member| member.0 == network)?;
+            next = self
+                .members
+                .range((network, chassis.clone(), PortId::MAX)..)
+                .find(|member| member.1 != *chassis || member.0 != network);
+            Some(chassis)
+        })
+    }
+
+    /// The networks that have ports on a hypervisor, by id. Costs one look-up a network.
+    pub fn networks_on<'a>(
+        &'a self,
+        chassis: &'a ChassisId,
+    ) -> impl Iterator<Item = NetworkId> + 'a {
+        let mut next = self
+            .located
+            .range((chassis.clone(), NetworkId::MIN, PortId::MIN)..)
+            .next();
+        std::iter::from_fn(move || {
+            let (_, network, _) = *next.as_ref().filter(|located| located.0 == *chassis)?;
+            next = self
+                .located
+                .range((chassis.clone(), *network, PortId::MAX)..)
+                .find(|located| located.1 != *network || located.0 != *chassis);
+            Some(*network)
+        })
+    }
+
+    /// The MTU of a network in octets: what was asked for, else what the worst encapsulation of any hypervisor
+    /// leaves of the underlay's MTU; before there is any hypervisor, VXLAN over IPv6 is assumed.
+    pub fn network_mtu(&self, network: &Network, settings: &Settings) -> u16 {
+        const ASSUMED: Encap = Encap {
+            ip: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            kind: EncapKind::Vxlan,
+        };
+        match network.mtu {
+            Some(mtu) => mtu,
+            None if network.network_type.is_tunnelled() => settings
+                .underlay_mtu
+                .saturating_sub(self.overhead.unwrap_or(ASSUMED.overhead())),
+            None => settings.underlay_mtu,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Change, MacAddr, Meta, Object, Port};
+    use std::collections::BTreeMap;
+    use uuid::Uuid;
+
+    fn port(id: u128, network: u128) -> Port {
+        Port {
+            id: PortId(Uuid::from_u128(id)),
+            network_id: NetworkId(Uuid::from_u128(network)),
+            meta: Meta::default(),
+            mac_address: MacAddr([0xfa, 0x16, 0x3e, 0, 0, 1]),
+            fixed_ips: vec![],
+            admin_state_up: true,
+            device_id: String::new(),
+            device_owner: String::new(),
+            port_security_enabled: true,
+            allowed_address_pairs: vec![],
+            extra_dhcp_opts: vec![],
+            host_id: String::new(),
+            vnic_type: "normal".to_owned(),
+        }
+    }
+
+    fn at(chassis: &str) -> Plugged {
+        Plugged {
+            chassis: ChassisId::new(chassis),
+            ofport: Some(1),
+        }
+    }
+
+    #[test]
+    fn a_port_is_bound_once_it_exists_and_is_plugged_in_whichever_comes_first() {
+        let (mut intent, mut facts) = (Intent::default(), Facts::default());
+        let port = port(1, 7);
+        facts.plug(&intent, port.id, at("h1"));
+        assert_eq!(facts.binding(port.id), None);
+        intent.apply(&Change::Put(Object::Port(Arc::new(port.clone()))));
+        facts.rebind(&intent, port.id);
+        assert_eq!(facts.binding(port.id).unwrap().network, port.network_id);
+
+        facts.plug(&intent, port.id, at("h2"));
+        facts.unplug(&intent, port.id, &ChassisId::new("h1"));
+        assert_eq!(
+            facts.binding(port.id).unwrap().chassis,
+            ChassisId::new("h2")
+        );
+        facts.unplug(&intent, port.id, &ChassisId::new("h2"));
+        assert_eq!(facts, Facts::default());
+    }
+
+    #[test]
+    fn indexes_name_each_hypervisor_and_network_once() {
+        let (mut intent, mut facts) = (Intent::default(), Facts::default());
+        for (id, network, chassis) in [
+            (1, 7, "h1"),
+            (2, 7, "h1"),
+            (3, 7, "h2"),
+            (4, 8, "h1"),
+            (5, 9, "h3"),
+        ] {
+            let port = port(id, network);
+            intent.apply(&Change::Put(Object::Port(Arc::new(port.clone()))));
+            facts.plug(&intent, port.id, at(chassis));
+        }
+        let network = |n| NetworkId(Uuid::from_u128(n));
+        let on = |n| {
+            facts
+                .chassis_with(network(n))
+                .map(ChassisId::as_str)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            [on(7), on(8), on(9), on(10)],
+            [vec!["h1", "h2"], vec!["h1"], vec!["h3"], vec![]]
+        );
+        assert_eq!(
+            facts.networks_on(&ChassisId::new("h1")).collect::<Vec<_>>(),
+            [network(7), network(8)]
+        );
+        assert_eq!(
+            facts.local_ports(network(7), &ChassisId::new("h1")).count(),
+            2
+        );
+    }
+
+    #[test]
+    fn the_worst_encapsulation_decides_the_mtu() {
+        let mut facts = Facts::default();
+        let network = crate::Network {
+            id: NetworkId(Uuid::nil()),
+            meta: Meta::default(),
+            admin_state_up: true,
+            shared: false,
+            external: false,
+            mtu: None,
+            port_security_enabled: true,
+            network_type: crate::NetworkType::Vxlan,
+            physical_network: None,
+            segmentation_id: Some(1),
+            key: crate::NetworkKey(1),
+        };
+        let settings = Settings::default();
+        assert_eq!(facts.network_mtu(&network, &settings), 1430);
+        for (id, ip, kind, mtu) in [
+            ("h1", "192.0.2.1", EncapKind::Gre, 1458),
+            ("h2", "2001:db8::2", EncapKind::Gre, 1438),
+        ] {
+            facts.put_chassis(Chassis {
+                id: ChassisId::new(id),
+                encap: Encap {
+                    ip: ip.parse().unwrap(),
+                    kind,
+                },
+                bridge_mappings: BTreeMap::new(),
+                datapath_id: None,
+                tunnel_ports: BTreeMap::new(),
+                observed: true,
+            });
+            assert_eq!(facts.network_mtu(&network, &settings), mtu);
+        }
+    }
+}

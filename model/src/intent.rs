@@ -1,0 +1,194 @@
+//! What was asked for.
+
+use crate::{
+    Change, Key, Network, NetworkId, Object, Port, PortId, Router, RouterId, ServerIdentity,
+    Settings, Subnet, SubnetId,
+};
+use imbl::{OrdMap, OrdSet};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+/// What was asked for, by the API and by the configuration: one immutable version of it.
+///
+/// The indexes follow from the objects; [`Intent::apply`] is the only way to change either.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Intent {
+    /// Networks.
+    pub networks: OrdMap<NetworkId, Arc<Network>>,
+    /// Subnets.
+    pub subnets: OrdMap<SubnetId, Arc<Subnet>>,
+    /// Ports, of guests and of routers.
+    pub ports: OrdMap<PortId, Arc<Port>>,
+    /// Routers.
+    pub routers: OrdMap<RouterId, Arc<Router>>,
+    /// Who the DHCPv6 server is.
+    pub server_identity: Option<ServerIdentity>,
+    /// What the configuration says.
+    pub settings: Arc<Settings>,
+    subnets_of: OrdSet<(NetworkId, SubnetId)>,
+    ports_of: OrdSet<(NetworkId, PortId)>,
+    router_ports_of: OrdSet<(NetworkId, PortId)>,
+    interfaces_of: OrdSet<(RouterId, PortId)>,
+}
+
+impl Intent {
+    /// Nothing asked for but the configuration.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            ..Self::default()
+        }
+    }
+
+    /// Takes in one change of the store. Changes of what is observed, and claims, are none of intent's business.
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Put(object) => self.put(object),
+            Change::Delete(key) => self.delete(key),
+        }
+    }
+
+    fn put(&mut self, object: &Object) {
+        match object {
+            Object::Network(network) => {
+                self.networks.insert(network.id, network.clone());
+            }
+            Object::Subnet(subnet) => {
+                self.delete(&Key::Subnet(subnet.id));
+                self.subnets_of.insert((subnet.network_id, subnet.id));
+                self.subnets.insert(subnet.id, subnet.clone());
+            }
+            Object::Port(port) => self.put_port(port),
+            Object::Router(router) => {
+                self.routers.insert(router.id, router.clone());
+            }
+            Object::ServerIdentity(identity) => self.server_identity = Some(*identity),
+            Object::Chassis(_) | Object::Location(..) | Object::Claim(_) => {}
+        }
+    }
+
+    fn put_port(&mut self, port: &Arc<Port>) {
+        self.delete(&Key::Port(port.id));
+        self.ports_of.insert((port.network_id, port.id));
+        if let Some(router) = port.router() {
+            self.router_ports_of.insert((port.network_id, port.id));
+            self.interfaces_of.insert((router, port.id));
+        }
+        self.ports.insert(port.id, port.clone());
+    }
+
+    fn delete(&mut self, key: &Key) {
+        match key {
+            Key::Network(id) => {
+                self.networks.remove(id);
+            }
+            Key::Subnet(id) => {
+                if let Some(subnet) = self.subnets.remove(id) {
+                    self.subnets_of.remove(&(subnet.network_id, *id));
+                }
+            }
+            Key::Port(id) => {
+                if let Some(port) = self.ports.remove(id) {
+                    self.forget_port(&port);
+                }
+            }
+            Key::Router(id) => {
+                self.routers.remove(id);
+            }
+            Key::ServerIdentity => self.server_identity = None,
+            Key::Chassis(_)
+            | Key::Location(_)
+            | Key::Address(..)
+            | Key::Mac(..)
+            | Key::NetworkKey(_)
+            | Key::RouterKey(_) => {}
+        }
+    }
+
+    fn forget_port(&mut self, port: &Port) {
+        self.ports_of.remove(&(port.network_id, port.id));
+        if let Some(router) = port.router() {
+            self.router_ports_of.remove(&(port.network_id, port.id));
+            self.interfaces_of.remove(&(router, port.id));
+        }
+    }
+
+    /// The subnets of a network, by id.
+    pub fn subnets_of(&self, network: NetworkId) -> impl Iterator<Item = &Arc<Subnet>> {
+        let range = (network, SubnetId::MIN)..=(network, SubnetId::MAX);
+        self.subnets_of
+            .range(range)
+            .filter_map(|(_, subnet)| self.subnets.get(subnet))
+    }
+
+    /// All ports of a network, by id.
+    pub fn ports_of(&self, network: NetworkId) -> impl Iterator<Item = &Arc<Port>> {
+        self.ports_of
+            .range(ports_in(network))
+            .filter_map(|(_, port)| self.ports.get(port))
+    }
+
+    /// The routers' ports on a network, by id.
+    pub fn router_ports_of(&self, network: NetworkId) -> impl Iterator<Item = &Arc<Port>> {
+        self.router_ports_of
+            .range(ports_in(network))
+            .filter_map(|(_, port)| self.ports.get(port))
+    }
+
+    /// The ports of a router, by id.
+    pub fn interfaces_of(&self, router: RouterId) -> impl Iterator<Item = &Arc<Port>> {
+        let range = (router, PortId::MIN)..=(router, PortId::MAX);
+        self.interfaces_of
+            .range(range)
+            .filter_map(|(_, port)| self.ports.get(port))
+    }
+}
+
+fn ports_in(network: NetworkId) -> RangeInclusive<(NetworkId, PortId)> {
+    (network, PortId::MIN)..=(network, PortId::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MacAddr, Meta, ROUTER_INTERFACE_OWNER};
+    use uuid::Uuid;
+
+    fn port(owner: &str, device: RouterId) -> Port {
+        Port {
+            id: PortId(Uuid::from_u128(1)),
+            network_id: NetworkId(Uuid::from_u128(2)),
+            meta: Meta::default(),
+            mac_address: MacAddr([0xfa, 0x16, 0x3e, 0, 0, 1]),
+            fixed_ips: vec![],
+            admin_state_up: true,
+            device_id: device.to_string(),
+            device_owner: owner.to_owned(),
+            port_security_enabled: true,
+            allowed_address_pairs: vec![],
+            extra_dhcp_opts: vec![],
+            host_id: String::new(),
+            vnic_type: "normal".to_owned(),
+        }
+    }
+
+    #[test]
+    fn indexes_follow_a_port_that_changes_hands() {
+        let router = RouterId(Uuid::from_u128(9));
+        let of_router = port(ROUTER_INTERFACE_OWNER, router);
+        let mut intent = Intent::default();
+        intent.apply(&Change::Put(Object::Port(Arc::new(of_router.clone()))));
+        assert_eq!(intent.interfaces_of(router).count(), 1);
+        assert_eq!(intent.router_ports_of(of_router.network_id).count(), 1);
+
+        intent.apply(&Change::Put(Object::Port(Arc::new(port(
+            "compute:nova",
+            router,
+        )))));
+        assert_eq!(intent.interfaces_of(router).count(), 0);
+        assert_eq!(intent.ports_of(of_router.network_id).count(), 1);
+
+        intent.apply(&Change::Delete(Key::Port(of_router.id)));
+        assert_eq!(intent, Intent::default());
+    }
+}

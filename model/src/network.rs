@@ -1,0 +1,57 @@
+//! Networks.
+
+use crate::{Meta, NetworkId, NetworkKey};
+use serde::{Deserialize, Serialize};
+
+/// How frames of a network travel between hypervisors (`provider:network_type`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkType {
+    /// In VXLAN, GRE or Geneve, as the hypervisors are configured; the API calls it `vxlan` or `geneve` or `gre`.
+    Vxlan,
+    /// As `Vxlan`; the operator asked for this name.
+    Gre,
+    /// As `Vxlan`; the operator asked for this name.
+    Geneve,
+    /// Untagged on a provider network.
+    Flat,
+    /// Tagged on a provider network.
+    Vlan,
+}
+
+impl NetworkType {
+    /// Whether frames travel in tunnels between hypervisors.
+    pub fn is_tunnelled(self) -> bool {
+        match self {
+            Self::Vxlan | Self::Gre | Self::Geneve => true,
+            Self::Flat | Self::Vlan => false,
+        }
+    }
+}
+
+/// One broadcast domain of the cloud.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Its id.
+    pub id: NetworkId,
+    /// Name, project, times, revision.
+    pub meta: Meta,
+    /// Administratively up. Nothing is forwarded on a network that is down.
+    pub admin_state_up: bool,
+    /// Visible to all projects.
+    pub shared: bool,
+    /// `router:external`.
+    pub external: bool,
+    /// The MTU that was asked for, in octets; else it follows from the encapsulation ([`crate::Facts::network_mtu`]).
+    pub mtu: Option<u16>,
+    /// What new ports of the network have for `port_security_enabled`.
+    pub port_security_enabled: bool,
+    /// How it travels.
+    pub network_type: NetworkType,
+    /// `provider:physical_network`.
+    pub physical_network: Option<String>,
+    /// `provider:segmentation_id`; none on a flat network.
+    pub segmentation_id: Option<u32>,
+    /// Its number on the wire and in the pipeline.
+    pub key: NetworkKey,
+}

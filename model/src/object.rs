@@ -1,0 +1,132 @@
+//! What the store holds, and changes to it.
+
+use crate::{
+    Chassis, ChassisId, MacAddr, Network, NetworkId, NetworkKey, Port, PortId, Router, RouterId,
+    RouterKey, Subnet, SubnetId,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// What every object of the API has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// Name, need not be unique.
+    pub name: String,
+    /// Free text.
+    pub description: String,
+    /// The project that owns it.
+    pub project_id: String,
+    /// When it was made, in seconds since 1970.
+    pub created_at: i64,
+    /// When it last changed, in seconds since 1970.
+    pub updated_at: i64,
+    /// Counts its changes.
+    pub revision_number: u64,
+    /// Labels.
+    pub tags: BTreeSet<String>,
+}
+
+/// Who this cloud's DHCPv6 server is; made once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerIdentity {
+    /// The UUID of its DUID-UUID (RFC 6355).
+    pub uuid: Uuid,
+}
+
+impl ServerIdentity {
+    /// The DUID-UUID: type 4, then the UUID (RFC 6355 §4).
+    pub fn duid(&self) -> Arc<[u8]> {
+        let mut duid = vec![0, 4];
+        duid.extend_from_slice(self.uuid.as_bytes());
+        duid.into()
+    }
+}
+
+/// The name of something stored.
+///
+/// Besides objects there are claims: keys that exist so that two writers cannot both have what they name. A commit
+/// that makes one demands that it was absent.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Key {
+    /// A network.
+    Network(NetworkId),
+    /// A subnet.
+    Subnet(SubnetId),
+    /// A port.
+    Port(PortId),
+    /// A router.
+    Router(RouterId),
+    /// A hypervisor, as last observed.
+    Chassis(ChassisId),
+    /// Where a port's interface was last observed.
+    Location(PortId),
+    /// The DHCPv6 server's identity.
+    ServerIdentity,
+    /// Claim: an address of a subnet is a port's.
+    Address(SubnetId, IpAddr),
+    /// Claim: a MAC on a network is a port's.
+    Mac(NetworkId, MacAddr),
+    /// Claim: a number is a network's.
+    NetworkKey(NetworkKey),
+    /// Claim: a number is a router's.
+    RouterKey(RouterKey),
+}
+
+/// Something stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Object {
+    /// A network.
+    Network(Arc<Network>),
+    /// A subnet.
+    Subnet(Arc<Subnet>),
+    /// A port.
+    Port(Arc<Port>),
+    /// A router.
+    Router(Arc<Router>),
+    /// A hypervisor.
+    Chassis(Arc<Chassis>),
+    /// Where a port's interface is.
+    Location(PortId, ChassisId),
+    /// The DHCPv6 server's identity.
+    ServerIdentity(ServerIdentity),
+    /// A claim (its key says all).
+    Claim(Key),
+}
+
+impl Object {
+    /// The key under which it is stored.
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Network(network) => Key::Network(network.id),
+            Self::Subnet(subnet) => Key::Subnet(subnet.id),
+            Self::Port(port) => Key::Port(port.id),
+            Self::Router(router) => Key::Router(router.id),
+            Self::Chassis(chassis) => Key::Chassis(chassis.id.clone()),
+            Self::Location(port, _) => Key::Location(*port),
+            Self::ServerIdentity(_) => Key::ServerIdentity,
+            Self::Claim(key) => key.clone(),
+        }
+    }
+}
+
+/// One change to what is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// Make or replace it.
+    Put(Object),
+    /// Remove it.
+    Delete(Key),
+}
+
+impl Change {
+    /// The key that it changes.
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Put(object) => object.key(),
+            Self::Delete(key) => key.clone(),
+        }
+    }
+}

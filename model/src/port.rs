@@ -1,0 +1,89 @@
+//! Ports.
+
+use crate::{MacAddr, Meta, NetworkId, PortId, RouterId, SubnetId};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, Ipv6Addr};
+
+/// The `device_owner` of a router's port on an internal network.
+pub const ROUTER_INTERFACE_OWNER: &str = "network:router_interface";
+
+/// An address of a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FixedIp {
+    /// The subnet that it is of.
+    pub subnet_id: SubnetId,
+    /// The address.
+    pub ip_address: IpAddr,
+}
+
+/// Something that a port may send from besides its own addresses (`allowed_address_pairs`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressPair {
+    /// From this MAC; the port's own if none is given.
+    pub mac_address: Option<MacAddr>,
+    /// From addresses of this prefix.
+    pub ip_address: IpNet,
+}
+
+/// An entry of `extra_dhcp_opts`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DhcpOption {
+    /// The option's name or number.
+    pub opt_name: String,
+    /// Its value.
+    pub opt_value: String,
+    /// 4 or 6.
+    pub ip_version: u8,
+}
+
+/// One attachment to a network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// Its id; the `iface-id` of its interface.
+    pub id: PortId,
+    /// The network that it attaches to.
+    pub network_id: NetworkId,
+    /// Name, project, times, revision.
+    pub meta: Meta,
+    /// Its Ethernet address.
+    pub mac_address: MacAddr,
+    /// Its addresses.
+    pub fixed_ips: Vec<FixedIp>,
+    /// Administratively up. A port that is down neither sends nor receives.
+    pub admin_state_up: bool,
+    /// Who uses the port: a server or router id, by convention.
+    pub device_id: String,
+    /// What kind of user that is, by Neutron's convention.
+    pub device_owner: String,
+    /// Whether the port is held to its own addresses.
+    pub port_security_enabled: bool,
+    /// What it may send from besides.
+    pub allowed_address_pairs: Vec<AddressPair>,
+    /// Options for its DHCP answers.
+    pub extra_dhcp_opts: Vec<DhcpOption>,
+    /// `binding:host_id`, as Nova sets it; where the interface really appears decides.
+    pub host_id: String,
+    /// `binding:vnic_type`.
+    pub vnic_type: String,
+}
+
+impl Port {
+    /// The router of which this port is an internal interface.
+    pub fn router(&self) -> Option<RouterId> {
+        if self.device_owner != ROUTER_INTERFACE_OWNER {
+            return None;
+        }
+        self.device_id.parse().ok()
+    }
+
+    /// The IPv6 addresses given to it, without the link-local one.
+    pub fn ipv6_addresses(&self) -> impl Iterator<Item = (SubnetId, Ipv6Addr)> + '_ {
+        self.fixed_ips
+            .iter()
+            .filter_map(|fixed| match fixed.ip_address {
+                IpAddr::V6(address) => Some((fixed.subnet_id, address)),
+                IpAddr::V4(_) => None,
+            })
+    }
+}

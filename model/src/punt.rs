@@ -1,0 +1,104 @@
+//! Why a packet comes up from a switch, with everything needed to answer it.
+//!
+//! A punt is plain values, computed when the flow that raises it is computed: answering a packet looks nothing up.
+
+use crate::{MacAddr, PortId};
+use ipnet::Ipv6Net;
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+
+/// A prefix information option (RFC 4861 §4.6.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdvertisedPrefix {
+    /// The prefix.
+    pub prefix: Ipv6Net,
+    /// L: addresses of the prefix are on-link.
+    pub on_link: bool,
+    /// A: hosts form addresses from it.
+    pub autonomous: bool,
+    /// Valid lifetime in seconds.
+    pub valid: u32,
+    /// Preferred lifetime in seconds.
+    pub preferred: u32,
+}
+
+/// What a router says of itself and of a link (RFC 4861 §4.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advertisement {
+    /// The router port's MAC: Ethernet source and source link-layer address option.
+    pub mac: MacAddr,
+    /// The router port's link-local address: the source.
+    pub source: Ipv6Addr,
+    /// Cur Hop Limit.
+    pub hop_limit: u8,
+    /// M: addresses from DHCPv6.
+    pub managed: bool,
+    /// O: other configuration from DHCPv6.
+    pub other: bool,
+    /// Router lifetime in seconds, at most 9000; 0: not a default router.
+    pub lifetime: u16,
+    /// MTU of the link in octets.
+    pub mtu: Option<u16>,
+    /// Prefixes.
+    pub prefixes: Vec<AdvertisedPrefix>,
+    /// Recursive DNS servers (RFC 8106 §5.1).
+    pub dns_servers: Vec<Ipv6Addr>,
+    /// Lifetime of the DNS servers in seconds.
+    pub dns_lifetime: u32,
+}
+
+/// An address that DHCPv6 hands to a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeasedAddress {
+    /// The address.
+    pub address: Ipv6Addr,
+    /// Preferred lifetime in seconds.
+    pub preferred: u32,
+    /// Valid lifetime in seconds.
+    pub valid: u32,
+}
+
+/// What DHCPv6 tells the guest of one port (RFC 9915).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dhcpv6Service {
+    /// The port.
+    pub port: PortId,
+    /// The server's Ethernet address.
+    pub server_mac: MacAddr,
+    /// The server's link-local address: the source of answers.
+    pub server_address: Ipv6Addr,
+    /// The server's DUID, the same for ever and on every hypervisor.
+    pub server_duid: Arc<[u8]>,
+    /// Addresses of the port on subnets where Sextant hands them out.
+    pub addresses: Vec<LeasedAddress>,
+    /// Prefixes on the link, for Confirm (RFC 9915 §18.3.3).
+    pub on_link: Vec<Ipv6Net>,
+    /// DNS servers (RFC 3646).
+    pub dns_servers: Vec<Ipv6Addr>,
+    /// Domain search list (RFC 3646).
+    pub domains: Vec<String>,
+}
+
+/// Why a packet comes up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Punt {
+    /// A Router Solicitation of a guest, and the advertisements that answer it: one for each router of the link.
+    RouterSolicitation {
+        /// The guest's port.
+        port: PortId,
+        /// The answers.
+        advertisements: Vec<Arc<Advertisement>>,
+    },
+    /// A DHCPv6 message of a guest.
+    Dhcpv6(Arc<Dhcpv6Service>),
+}
+
+impl Punt {
+    /// The name in metrics and logs.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::RouterSolicitation { .. } => "router_solicitation",
+            Self::Dhcpv6(_) => "dhcpv6",
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What the process's configuration says about the cloud's behaviour.
+
+/// How router advertisements are sent (`[ra]`), all in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RaSettings {
+    /// MinRtrAdvInterval (RFC 4861 §6.2.1).
+    pub min_interval: u16,
+    /// MaxRtrAdvInterval.
+    pub max_interval: u16,
+    /// AdvDefaultLifetime, at most 9000.
+    pub lifetime: u16,
+}
+
+/// What the configuration says about the cloud's behaviour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The domain that guests search (`dns_domain`).
+    pub dns_domain: String,
+    /// Router advertisements.
+    pub ra: RaSettings,
+    /// MTU of the network that carries the tunnels, in octets.
+    pub underlay_mtu: u16,
+    /// Valid and preferred lifetime of addresses leased by DHCPv6, in seconds.
+    pub lease_lifetime: u32,
+}
+
+impl Default for Settings {
+    /// As the reference implementation configures its agents.
+    fn default() -> Self {
+        Self {
+            dns_domain: "openstacklocal".to_owned(),
+            ra: RaSettings {
+                min_interval: 30,
+                max_interval: 100,
+                lifetime: 300,
+            },
+            underlay_mtu: 1500,
+            lease_lifetime: 86_400,
+        }
+    }
+}

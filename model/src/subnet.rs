@@ -1,0 +1,142 @@
+//! Subnets and their IPv6 modes.
+
+use crate::{Meta, NetworkId, SubnetId};
+use ipnet::{IpNet, Ipv6Net};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// A value of `ipv6_ra_mode` or `ipv6_address_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ipv6Mode {
+    /// Addresses from router advertisements.
+    Slaac,
+    /// Addresses and options from DHCPv6.
+    Dhcpv6Stateful,
+    /// Addresses from router advertisements, options from DHCPv6.
+    Dhcpv6Stateless,
+}
+
+/// The text is none of the three modes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is not in valid_values")]
+pub struct UnknownMode(pub String);
+
+impl Ipv6Mode {
+    /// The name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Slaac => "slaac",
+            Self::Dhcpv6Stateful => "dhcpv6-stateful",
+            Self::Dhcpv6Stateless => "dhcpv6-stateless",
+        }
+    }
+
+    /// Whether hosts form their addresses themselves, from the prefix and their EUI-64.
+    pub fn is_auto_address(self) -> bool {
+        self != Self::Dhcpv6Stateful
+    }
+}
+
+impl fmt::Display for Ipv6Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Ipv6Mode {
+    type Err = UnknownMode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMode> {
+        [Self::Slaac, Self::Dhcpv6Stateful, Self::Dhcpv6Stateless]
+            .into_iter()
+            .find(|mode| mode.as_str() == text)
+            .ok_or_else(|| UnknownMode(text.to_owned()))
+    }
+}
+
+/// An inclusive range of addresses from which ports are given theirs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllocationPool {
+    /// The first address.
+    pub start: IpAddr,
+    /// The last address.
+    pub end: IpAddr,
+}
+
+/// A route that hosts of the subnet are told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRoute {
+    /// Where to.
+    pub destination: IpNet,
+    /// By which neighbour.
+    pub nexthop: IpAddr,
+}
+
+/// One prefix of a network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subnet {
+    /// Its id.
+    pub id: SubnetId,
+    /// The network that it belongs to.
+    pub network_id: NetworkId,
+    /// Name, project, times, revision.
+    pub meta: Meta,
+    /// The prefix. Its address family is the subnet's `ip_version`.
+    pub cidr: IpNet,
+    /// The address that routers of the subnet have.
+    pub gateway_ip: Option<IpAddr>,
+    /// Where addresses are taken from.
+    pub allocation_pools: Vec<AllocationPool>,
+    /// Whether Sextant tells hosts anything about this subnet.
+    pub enable_dhcp: bool,
+    /// Who advertises: Sextant if set, else an external router or nobody.
+    pub ipv6_ra_mode: Option<Ipv6Mode>,
+    /// Where guests' addresses come from.
+    pub ipv6_address_mode: Option<Ipv6Mode>,
+    /// DNS servers, in order of preference.
+    pub dns_nameservers: Vec<IpAddr>,
+    /// Routes for hosts.
+    pub host_routes: Vec<HostRoute>,
+}
+
+impl Subnet {
+    /// The prefix, if it is IPv6.
+    pub fn ipv6_prefix(&self) -> Option<Ipv6Net> {
+        match self.cidr {
+            IpNet::V6(prefix) => Some(prefix),
+            IpNet::V4(_) => None,
+        }
+    }
+
+    /// Whether ports get their EUI-64 address: either mode has hosts form their own
+    /// (Neutron's `is_auto_address_subnet`).
+    pub fn is_auto_address(&self) -> bool {
+        [self.ipv6_ra_mode, self.ipv6_address_mode]
+            .into_iter()
+            .flatten()
+            .any(Ipv6Mode::is_auto_address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_reads_as_it_is_written() {
+        for mode in [
+            Ipv6Mode::Slaac,
+            Ipv6Mode::Dhcpv6Stateful,
+            Ipv6Mode::Dhcpv6Stateless,
+        ] {
+            assert_eq!(mode.as_str().parse(), Ok(mode));
+        }
+        assert_eq!(
+            "SLAAC".parse::<Ipv6Mode>(),
+            Err(UnknownMode("SLAAC".into()))
+        );
+    }
+}
