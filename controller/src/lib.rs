@@ -1,0 +1,10 @@
+//! Everything of Sextant that touches the world: configuration, REST API, store, switch and hypervisor sessions,
+//! reconciliation, metrics.
+//!
+//! Data flows in two ways, as `ARCHITECTURE.md` draws them: intent enters through the [`store`]'s watch, facts through
+//! the hypervisors' OVSDB sessions; one task owns both and publishes a [`snapshot`]; each switch's session computes from
+//! it which flows should be there, and answers punted packets by itself.
+
+pub mod metrics;
+pub mod snapshot;
+pub mod store;

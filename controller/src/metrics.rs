@@ -1,0 +1,136 @@
+//! Every metric that Sextant exports, declared once: the doc comment is the help text.
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+/// How a metric of one type is made from its declaration.
+trait Declared: Sized {
+    fn declare(
+        registry: &Registry,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<Self>;
+}
+
+macro_rules! declared {
+    ($($kind:ty: |$opts:ident, $labels:ident| $make:expr, $options:ident;)*) => {$(
+        impl Declared for $kind {
+            fn declare(registry: &Registry, name: &str, help: &str, $labels: &[&str]) -> prometheus::Result<Self> {
+                let $opts = $options::new(name, help);
+                let metric = $make?;
+                registry.register(Box::new(metric.clone()))?;
+                Ok(metric)
+            }
+        }
+    )*};
+}
+
+/// Seconds, from a packet's answer to a slow reconciliation.
+const SECONDS: &[f64] = &[
+    0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+declared! {
+    IntCounter: |opts, _labels| IntCounter::with_opts(opts), Opts;
+    IntGauge: |opts, _labels| IntGauge::with_opts(opts), Opts;
+    IntCounterVec: |opts, labels| IntCounterVec::new(opts, labels), Opts;
+    IntGaugeVec: |opts, labels| IntGaugeVec::new(opts, labels), Opts;
+    Histogram: |opts, _labels| Histogram::with_opts(opts.buckets(SECONDS.to_vec())), HistogramOpts;
+    HistogramVec: |opts, labels| HistogramVec::new(opts.buckets(SECONDS.to_vec()), labels), HistogramOpts;
+}
+
+macro_rules! metrics {
+    ($(#[doc = $help:literal] $field:ident: $kind:ty = $name:literal [$($label:literal),*],)*) => {
+        /// The metrics of one process.
+        #[derive(Clone, Debug)]
+        pub struct Metrics {
+            registry: Registry,
+            $(#[doc = $help] pub $field: $kind,)*
+        }
+
+        impl Metrics {
+            /// Name, type, labels and help of each metric, for the reference in `docs/`.
+            pub const CATALOGUE: &[(&str, &str, &[&str], &str)] =
+                &[$(($name, stringify!($kind), &[$($label),*], $help),)*];
+
+            /// Declares all metrics in a registry of their own.
+            ///
+            /// # Errors
+            /// Two metrics have the same name, or a name or label is not one.
+            pub fn new() -> prometheus::Result<Self> {
+                let registry = Registry::new();
+                $(let $field = <$kind>::declare(&registry, $name, $help.trim(), &[$($label),*])?;)*
+                Ok(Self { registry, $($field),* })
+            }
+        }
+    };
+}
+
+metrics! {
+    /// Requests to the API, by method, route and status code.
+    api_requests: IntCounterVec = "sextant_api_requests_total" ["method", "route", "status"],
+    /// Time to answer a request to the API, in seconds.
+    api_request_seconds: HistogramVec = "sextant_api_request_duration_seconds" ["method", "route"],
+    /// Hypervisors whose OVSDB is connected.
+    hypervisors_connected: IntGauge = "sextant_hypervisors_connected" [],
+    /// Switches whose OpenFlow session is up.
+    switches_connected: IntGauge = "sextant_switches_connected" [],
+    /// Packets that switches sent up, by the reason why.
+    packet_ins: IntCounterVec = "sextant_packet_ins_total" ["punt"],
+    /// Packets that switches sent up and no answer was due or possible, by the reason why not.
+    packet_ins_refused: IntCounterVec = "sextant_packet_ins_refused_total" ["punt", "reason"],
+    /// Router Advertisements sent, by what caused them (solicited, periodic, change, final).
+    router_advertisements: IntCounterVec = "sextant_router_advertisements_total" ["cause"],
+    /// DHCPv6 messages of guests, by message type and outcome.
+    dhcpv6_messages: IntCounterVec = "sextant_dhcpv6_messages_total" ["type", "outcome"],
+    /// Time from taking a packet-in off the wire to queueing its answer, in seconds.
+    punt_seconds: Histogram = "sextant_punt_duration_seconds" [],
+    /// Flows sent to switches, by operation (add, delete) and outcome (confirmed, refused).
+    flow_operations: IntCounterVec = "sextant_flow_operations_total" ["operation", "outcome"],
+    /// Flows that a switch should have, by hypervisor.
+    flows_wanted: IntGaugeVec = "sextant_flows_wanted" ["chassis"],
+    /// Time from sending a difference of flows to the switch's confirmation, in seconds.
+    reconcile_seconds: Histogram = "sextant_reconcile_duration_seconds" [],
+    /// Time to compute a difference of flows, in seconds.
+    compute_seconds: Histogram = "sextant_compute_duration_seconds" [],
+    /// Transactions sent to hypervisors' OVSDB, by outcome (confirmed, refused).
+    ovsdb_transactions: IntCounterVec = "sextant_ovsdb_transactions_total" ["outcome"],
+    /// Commits to the store, by outcome (committed, conflict, unavailable).
+    store_commits: IntCounterVec = "sextant_store_commits_total" ["outcome"],
+    /// Ports that are bound to a hypervisor.
+    ports_bound: IntGauge = "sextant_ports_bound" [],
+    /// Bound ports whose flows are confirmed by their switch.
+    ports_active: IntGauge = "sextant_ports_active" [],
+}
+
+impl Metrics {
+    /// The Prometheus text format of all metrics.
+    ///
+    /// # Errors
+    /// A metric could not be written as text.
+    pub fn render(&self) -> prometheus::Result<String> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_declared_with_its_help() {
+        let metrics = Metrics::new().unwrap();
+        metrics.packet_ins.with_label_values(&["dhcpv6"]).inc();
+        let text = metrics.render().unwrap();
+        assert!(text.contains("# HELP sextant_packet_ins_total Packets that switches sent up, by the reason why.\n"), "{text}");
+        assert!(
+            text.contains("sextant_packet_ins_total{punt=\"dhcpv6\"} 1\n"),
+            "{text}"
+        );
+    }
+}

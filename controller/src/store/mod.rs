@@ -1,0 +1,82 @@
+//! Where intent is kept, and what must outlive a restart.
+//!
+//! A store is a map from [`Key`] to [`Object`] with one number, the [`Revision`], that grows with each commit. A commit
+//! changes several keys at once or nothing: its preconditions name what the writer has read. Whoever watches sees each
+//! commit whole and in order.
+
+use serde::{Deserialize, Serialize};
+use sextant_model::{Change, Key};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+/// How many commits a store has seen.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Revision(pub u64);
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// What a writer has read, and on which its changes rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    /// There is nothing under this key.
+    Absent(Key),
+    /// There is something under this key.
+    Present(Key),
+    /// What is under this key has not changed since this revision of the store (and is there).
+    Unchanged(Key, Revision),
+}
+
+/// Why a commit did not happen. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError {
+    /// Somebody else was faster: read again and retry.
+    #[error("{0:?} does not hold")]
+    Conflict(Precondition),
+    /// The store is broken or unreachable; what was asked may be tried later.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// The watch has ended: the store is broken or unreachable.
+#[derive(Debug, thiserror::Error)]
+#[error("the store's watch has ended: {0}")]
+pub struct WatchEnded(pub String);
+
+/// The changes of one commit, or what brings a watcher up to date.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The revision that these changes lead to.
+    pub revision: Revision,
+    /// The changes, in order. After [`Watch::next`] first returns they lead from the revision watched from; from
+    /// [`Revision`] 0, everything there is.
+    pub changes: Vec<Change>,
+}
+
+/// A future of a store, boxed so that stores are interchangeable at run time.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Where intent is kept. The embedded store and a distributed one are the same to everybody else.
+pub trait Store: Send + Sync {
+    /// Makes all changes, durably and at once, if all preconditions hold. Cancelling does not undo it.
+    fn commit(
+        &self,
+        changes: Vec<Change>,
+        preconditions: Vec<Precondition>,
+    ) -> Boxed<'_, Result<Revision, CommitError>>;
+
+    /// Everything there is, as the first [`Committed`], then each commit as it happens. Never skips one.
+    fn watch(&self) -> Boxed<'_, Result<Box<dyn Watch>, WatchEnded>>;
+}
+
+/// A watcher's place in the sequence of commits.
+pub trait Watch: Send {
+    /// The next commit. Cancel-safe.
+    fn next(&mut self) -> Boxed<'_, Result<Committed, WatchEnded>>;
+}
