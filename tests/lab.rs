@@ -2,6 +2,8 @@
 
 use std::error::Error;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -62,7 +64,7 @@ fn processes_of(lab: &str) -> Vec<String> {
 fn assert_nothing_left(lab: &str) {
     assert_eq!(namespaces_of(lab), Vec::<String>::new());
     assert_eq!(processes_of(lab), Vec::<String>::new());
-    assert!(!fs::exists(format!("/run/sextant-lab/{lab}")).unwrap());
+    assert!(!Path::new("/run/sextant-lab").join(lab).exists());
 }
 
 #[test]
@@ -248,10 +250,38 @@ fn real_dhcp_clients_get_leases_and_touch_nothing_of_the_machine() -> Outcome {
     assert_eq!(lease.domains, ["openstacklocal"]);
 
     assert_eq!(fs::read_to_string("/etc/resolv.conf")?, resolver);
-    let name = lab.name().to_owned();
+    let (name, inodes) = (lab.name().to_owned(), inodes_of(lab.name()));
+    assert!(
+        processes_in(&inodes)
+            .iter()
+            .any(|name| name.contains("dhcpcd"))
+    );
+    // The clients outlive the lab here: it must end them, and what they started, all the same.
     drop(lab);
     assert_nothing_left(&name);
+    assert_eq!(processes_in(&inodes), Vec::<String>::new());
     Ok(())
+}
+
+/// The numbers of the lab's network namespaces, which outlive their names while a process is
+/// in them.
+fn inodes_of(lab: &str) -> Vec<u64> {
+    let names = namespaces_of(lab).into_iter();
+    names
+        .filter_map(|name| fs::metadata(Path::new("/run/netns").join(name)).ok())
+        .map(|file| file.ino())
+        .collect()
+}
+
+fn processes_in(inodes: &[u64]) -> Vec<String> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter(|entry| {
+            let namespace = fs::metadata(entry.path().join("ns/net"));
+            namespace.is_ok_and(|file| inodes.contains(&file.ino()))
+        })
+        .map(|entry| fs::read_to_string(entry.path().join("comm")).unwrap_or_default())
+        .collect()
 }
 
 #[test]

@@ -19,6 +19,7 @@ use crate::tools::Tools;
 
 /// What the lab's scripts say when a client has what it asked for.
 const DONE: &str = "sextant-lab: lease ";
+const ENDING: Duration = Duration::from_secs(5);
 /// Link-local addresses pass duplicate address detection in a second or two.
 const LINK_LOCAL: Duration = Duration::from_secs(10);
 
@@ -64,13 +65,13 @@ impl DhcpClient {
             fs::read_to_string(&file).map_err(LabError::io(format!("read {}", file.display())))?;
         Ok(lease(&text))
     }
+}
 
-    /// Ends the client with SIGTERM, upon which it may release its lease.
-    ///
-    /// # Errors
-    /// [`LabError::Timeout`].
-    pub fn stop(mut self, timeout: Duration) -> Result<(), LabError> {
-        self.process.terminate(timeout).map(drop)
+/// A client ends on SIGTERM and takes its own processes along; dhcpcd takes back what it
+/// configured, too.
+impl Drop for DhcpClient {
+    fn drop(&mut self) {
+        let _ = self.process.terminate(ENDING);
     }
 }
 

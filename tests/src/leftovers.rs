@@ -89,18 +89,23 @@ fn remove_where(doomed: impl Fn(Owner) -> bool) -> Result<Vec<String>, LabError>
 /// Ends a lab's processes and removes its namespaces and folder. Goes on at every failure:
 /// what is gone already is no obstacle.
 pub(crate) fn remove(lab: &str) {
-    end_processes(lab);
     let prefix = format!("{lab}-");
-    for namespace in Namespace::names() {
-        if namespace.starts_with(&prefix) {
-            let _ = Namespace::delete(&namespace);
-        }
+    let mut namespaces = Namespace::names();
+    namespaces.retain(|name| name.starts_with(&prefix));
+    end_processes(lab, &namespaces);
+    for namespace in &namespaces {
+        let _ = Namespace::delete(namespace);
     }
     let _ = fs::remove_dir_all(home(lab));
 }
 
-fn end_processes(lab: &str) {
+fn end_processes(lab: &str, namespaces: &[String]) {
+    let inodes = namespaces
+        .iter()
+        .filter_map(|name| Namespace::inode(name))
+        .collect();
     let mut doomed = record::recorded(&records(lab));
+    doomed.extend(record::followers(&doomed, &inodes));
     doomed.extend(record::marked(lab));
     let dying: Vec<_> = doomed.into_iter().filter_map(kill).collect();
     let deadline = Deadline::after(ENDING);

@@ -2,7 +2,8 @@
 
 use std::fs::{self, File};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
@@ -11,6 +12,9 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use crate::command::{self, Output};
 use crate::error::LabError;
 use crate::record::MARKER;
+
+/// Where `ip netns` keeps the names.
+const FOLDER: &str = "/run/netns";
 
 /// One network namespace of a lab.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +123,7 @@ impl Namespace {
     }
 
     fn path(&self) -> PathBuf {
-        PathBuf::from("/run/netns").join(&self.name)
+        Path::new(FOLDER).join(&self.name)
     }
 
     /// Removes the namespace; its interfaces go with it once its last process has ended.
@@ -127,9 +131,15 @@ impl Namespace {
         command::run(command::program("ip").args(["netns", "del", name])).map(drop)
     }
 
+    /// The number that `/proc/PID/ns/net` of the namespace's processes has too.
+    pub(crate) fn inode(name: &str) -> Option<u64> {
+        let file = fs::metadata(Path::new(FOLDER).join(name)).ok()?;
+        Some(file.ino())
+    }
+
     /// The names of all namespaces of this machine.
     pub(crate) fn names() -> Vec<String> {
-        let Ok(entries) = fs::read_dir("/run/netns") else {
+        let Ok(entries) = fs::read_dir(FOLDER) else {
             return Vec::new();
         };
         entries

@@ -1,6 +1,7 @@
 //! Long-running programs of a lab. Each has its output in a file, is recorded by process id and
 //! start time in the lab's folder (so that a later lab can end what a dead one left, and
-//! nothing else), and is killed and reaped when its value is dropped.
+//! nothing else), leads a process group of its own, and is killed with that group when its
+//! value is dropped.
 
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 
 use crate::command;
 use crate::deadline::Deadline;
@@ -137,9 +138,14 @@ impl Process {
         self.wait(timeout)
     }
 
-    /// Kills (SIGKILL) and reaps.
+    /// Kills it and the processes of its group (SIGKILL), and reaps it.
     pub fn kill(&mut self) {
-        let _ = self.child.kill();
+        // Unreaped, the leader keeps its id, and so the group's, from meaning anything else.
+        if self.is_running()
+            && let Some(leader) = raw_pid(self.pid())
+        {
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
         let _ = self.child.wait();
         self.record.forget();
     }
@@ -192,11 +198,13 @@ fn open_log(path: &Path) -> Result<(File, File, u64), LabError> {
 
 fn watched(child: &Child, records: &Path) -> Result<(OwnedFd, ProcessRecord), LabError> {
     let record = ProcessRecord::write(records, child.id())?;
-    let pid = i32::try_from(child.id())
-        .ok()
-        .and_then(Pid::from_raw)
-        .ok_or_else(|| LabError::unexpected("a process id", child.id()))?;
+    let pid =
+        raw_pid(child.id()).ok_or_else(|| LabError::unexpected("a process id", child.id()))?;
     let pidfd = pidfd_open(pid, PidfdFlags::empty())
         .map_err(LabError::errno(format!("open process {}", child.id())))?;
     Ok((pidfd, record))
+}
+
+fn raw_pid(pid: u32) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(pid).ok()?)
 }

@@ -1,7 +1,9 @@
 //! Who owns a lab and which processes are its own. A process id alone can come to mean another
 //! process, so it is always written down, and compared, together with the process's start time.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::LabError;
@@ -65,31 +67,42 @@ impl std::fmt::Display for Identity {
     }
 }
 
-/// The processes recorded in a lab's folder that still are what they were.
+/// The processes written down in a lab's folder, whether they live or not.
 pub(crate) fn recorded(folder: &Path) -> Vec<Identity> {
-    let Ok(entries) = fs::read_dir(folder) else {
-        return Vec::new();
-    };
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
         .filter_map(|entry| {
-            let entry = entry.ok()?;
             let pid = entry.file_name().to_str()?.parse().ok()?;
             let started = fs::read_to_string(entry.path()).ok()?.trim().parse().ok()?;
             Some(Identity { pid, started })
         })
-        .filter(|identity| identity.is_alive())
         .collect()
 }
 
 /// The processes that carry a lab's mark in their environment.
 pub(crate) fn marked(lab: &str) -> Vec<Identity> {
     let mark = format!("{MARKER}={lab}");
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
+    living(|pid| has_mark(pid, mark.as_bytes()))
+}
+
+/// The processes in one of the namespaces whose group was led by a recorded process. A daemon
+/// that writes its title over its environment has no mark, and may outlive its leader.
+pub(crate) fn followers(leaders: &[Identity], namespaces: &BTreeSet<u64>) -> Vec<Identity> {
+    living(|pid| {
+        let group = fs::read_to_string(format!("/proc/{pid}/stat"))
+            .ok()
+            .and_then(|stat| group(&stat));
+        let namespace = fs::metadata(format!("/proc/{pid}/ns/net")).map(|file| file.ino());
+        leaders.iter().any(|leader| Some(leader.pid) == group)
+            && namespace.is_ok_and(|inode| namespaces.contains(&inode))
+    })
+}
+
+fn living(wanted: impl Fn(u32) -> bool) -> Vec<Identity> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|pid| has_mark(*pid, mark.as_bytes()))
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| wanted(*pid))
         .filter_map(Identity::of)
         .collect()
 }
@@ -100,6 +113,12 @@ fn has_mark(pid: u32, mark: &[u8]) -> bool {
             .split(|byte| *byte == 0)
             .any(|entry| entry == mark)
     })
+}
+
+/// Field 5 of `/proc/PID/stat`.
+fn group(stat: &str) -> Option<u32> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(2)?.parse().ok()
 }
 
 /// Field 22 of `/proc/PID/stat`, proc(5); the program's name before it may hold anything.
