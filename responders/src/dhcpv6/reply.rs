@@ -1,0 +1,178 @@
+//! How an Advertise or a Reply is written: straight into its frame.
+
+use super::codec::{MessageType, put_option};
+use super::option::{self, IaKind, Status};
+use super::query::Query;
+use super::{CLIENT_PORT, SERVER_PORT, domain};
+use crate::frame::{Addresses, FrameBuilder, Ipv6Packet};
+use sextant_model::{Dhcpv6Service, LeasedAddress};
+use std::net::Ipv6Addr;
+
+/// Octets of a usual answer, so that its buffer seldom grows.
+const USUAL_LEN: usize = 320;
+
+/// An answer under construction.
+pub(super) struct Reply {
+    kind: MessageType,
+    /// T1 and T2, the same in every IA of an answer (RFC 9915 §18.3.2).
+    renewal: (u32, u32),
+    frame: FrameBuilder,
+}
+
+impl Reply {
+    /// A message to the sender of `packet`, with its header and both identifiers (RFC 9915 §18.3).
+    pub(super) fn new(
+        kind: MessageType,
+        service: &Dhcpv6Service,
+        packet: &Ipv6Packet<'_>,
+        query: &Query<'_>,
+    ) -> Self {
+        let addresses = Addresses {
+            source_mac: service.server_mac,
+            destination_mac: packet.source_mac,
+            source: service.server_address,
+            destination: packet.source,
+        };
+        let mut frame = FrameBuilder::udp(addresses, SERVER_PORT, CLIENT_PORT, USUAL_LEN);
+        let bytes = frame.bytes();
+        bytes.push(kind as u8);
+        bytes.extend(query.transaction);
+        if let Some(client_id) = query.client_id {
+            put(bytes, option::CLIENT_ID, client_id);
+        }
+        put(bytes, option::SERVER_ID, &service.server_duid);
+        Self {
+            kind,
+            renewal: renewal(&service.addresses),
+            frame,
+        }
+    }
+
+    /// What it is.
+    pub(super) fn kind(&self) -> MessageType {
+        self.kind
+    }
+
+    /// The finished frame.
+    pub(super) fn finish(self) -> Vec<u8> {
+        self.frame.finish()
+    }
+
+    /// The leases are the client's already.
+    pub(super) fn rapid_commit(&mut self) {
+        put(self.frame.bytes(), option::RAPID_COMMIT, &[]);
+    }
+
+    /// How the whole message fared.
+    pub(super) fn status(&mut self, status: Status) {
+        put_status(self.frame.bytes(), status);
+    }
+
+    /// An identity association that gets nothing, and why.
+    pub(super) fn refuse(&mut self, kind: IaKind, iaid: u32, status: Status) {
+        put_ia(self.frame.bytes(), kind, iaid, (0, 0), |out| {
+            put_status(out, status);
+        });
+    }
+
+    /// An identity association that gets `leases` and loses the addresses of `stale`.
+    pub(super) fn lease(
+        &mut self,
+        iaid: u32,
+        leases: &[LeasedAddress],
+        stale: impl Iterator<Item = Ipv6Addr>,
+    ) {
+        let times = self.renewal;
+        put_ia(
+            self.frame.bytes(),
+            IaKind::NonTemporary,
+            iaid,
+            times,
+            |out| {
+                for lease in leases {
+                    put_address(out, lease);
+                }
+                for address in stale {
+                    let (preferred, valid) = (0, 0);
+                    put_address(
+                        out,
+                        &LeasedAddress {
+                            address,
+                            preferred,
+                            valid,
+                        },
+                    );
+                }
+            },
+        );
+    }
+
+    /// The options of the service that the client asked for (RFC 9915 §18.3).
+    pub(super) fn configuration(&mut self, service: &Dhcpv6Service, query: &Query<'_>) {
+        let out = self.frame.bytes();
+        if !service.dns_servers.is_empty() && query.requested.contains(option::DNS_SERVERS) {
+            put_option(out, option::DNS_SERVERS, |out| {
+                out.extend(service.dns_servers.iter().flat_map(Ipv6Addr::octets));
+            });
+        }
+        if !service.domains.is_empty() && query.requested.contains(option::DOMAIN_LIST) {
+            put_domains(out, &service.domains);
+        }
+    }
+}
+
+/// T1 and T2: half and four fifths of the shortest preferred lifetime (RFC 9915 §21.4).
+fn renewal(leases: &[LeasedAddress]) -> (u32, u32) {
+    let preferred = leases
+        .iter()
+        .map(|lease| lease.preferred.min(lease.valid))
+        .filter(|preferred| *preferred > 0)
+        .min();
+    match preferred {
+        None => (0, 0),
+        Some(u32::MAX) => (u32::MAX, u32::MAX),
+        Some(preferred) => (preferred / 2, preferred / 5 * 4 + preferred % 5 * 4 / 5),
+    }
+}
+
+fn put(out: &mut Vec<u8>, code: u16, value: &[u8]) {
+    put_option(out, code, |out| out.extend_from_slice(value));
+}
+
+fn put_status(out: &mut Vec<u8>, status: Status) {
+    put(out, option::STATUS_CODE, &(status as u16).to_be_bytes());
+}
+
+fn put_ia(
+    out: &mut Vec<u8>,
+    kind: IaKind,
+    iaid: u32,
+    (t1, t2): (u32, u32),
+    write: impl FnOnce(&mut Vec<u8>),
+) {
+    put_option(out, kind as u16, |out| {
+        out.extend(iaid.to_be_bytes());
+        if kind != IaKind::Temporary {
+            out.extend(t1.to_be_bytes());
+            out.extend(t2.to_be_bytes());
+        }
+        write(out);
+    });
+}
+
+fn put_address(out: &mut Vec<u8>, lease: &LeasedAddress) {
+    put_option(out, option::IA_ADDRESS, |out| {
+        out.extend(lease.address.octets());
+        out.extend(lease.preferred.min(lease.valid).to_be_bytes());
+        out.extend(lease.valid.to_be_bytes());
+    });
+}
+
+/// Names that have no wire format are left out: the API does not take them.
+fn put_domains(out: &mut Vec<u8>, domains: &[String]) {
+    put_option(out, option::DOMAIN_LIST, |out| {
+        for name in domains {
+            let _unsendable = domain::put(out, name);
+        }
+    });
+}
