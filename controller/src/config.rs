@@ -35,6 +35,40 @@ pub struct Config {
     pub punt: PuntLimits,
 }
 
+/// The sections of the file, and of each key its default and meaning, for the reference in `docs/`; a test keeps them
+/// in step with [`Config`].
+pub const KEYS: &[(&str, &[(&str, &str, &str)])] = &[
+    (
+        "",
+        &[
+            ("data_dir", "/var/lib/sextant", "Where data is kept. The default is for root; anybody else's is `./sextant-data`."),
+            ("api_listen", "[::1]:9696", "Where the Neutron API listens."),
+            ("openflow_listen", "[::1]:6653", "Where switches connect."),
+            ("ovsdb_listen", "[::1]:6640", "Where hypervisors' ovsdb-servers connect."),
+            ("metrics_listen", "[::1]:9697", "Where Prometheus scrapes, at `/metrics`."),
+            ("auth", "none", "Who may use the API: `none`, everyone is admin."),
+            ("allow_plaintext", "false", "Lets listeners be on addresses other than loopback without TLS."),
+            ("dns_domain", "openstacklocal", "The domain that DHCP tells guests to search; empty for none."),
+        ],
+    ),
+    (
+        "ra",
+        &[
+            ("min_interval", "30", "Seconds between unsolicited Router Advertisements at least: 3 to three quarters of `max_interval`."),
+            ("max_interval", "100", "Seconds between unsolicited Router Advertisements at most: 4 to 1800."),
+            ("lifetime", "300", "Router lifetime in seconds: 0, or from `max_interval` to 9000."),
+        ],
+    ),
+    ("tunnel", &[("underlay_mtu", "1500", "MTU of the network that carries the tunnels, in octets, at least 1280.")]),
+    (
+        "punt",
+        &[
+            ("rate", "100", "Packets a second that each guest may send to the controller, at least 1."),
+            ("burst", "200", "Packets that each guest may send to the controller at once, at least 1."),
+        ],
+    ),
+];
+
 /// Who may use the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -231,6 +265,25 @@ mod tests {
         assert_eq!(config, Config::default());
         config.check().unwrap();
         assert_eq!(config.settings(), Settings::default());
+    }
+
+    #[test]
+    fn the_reference_names_every_key_and_its_default() {
+        let mut file = String::new();
+        for (section, keys) in KEYS {
+            if !section.is_empty() {
+                file += &format!("[{section}]\n");
+            }
+            for (key, default, _) in *keys {
+                let bare = default.parse::<u32>().is_ok() || default.parse::<bool>().is_ok();
+                file += &if bare { format!("{key} = {default}\n") } else { format!("{key} = \"{default}\"\n") };
+            }
+        }
+        let config: Config = toml::from_str(&file).unwrap();
+        let data_dir = config.data_dir.clone();
+        assert_eq!(config, Config { data_dir, ..Config::default() });
+        let Config { data_dir: _, api_listen: _, openflow_listen: _, ovsdb_listen: _, metrics_listen: _, auth: _, allow_plaintext: _, dns_domain: _, ra: _, tunnel: _, punt: _ } = config;
+        assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 14);
     }
 
     #[test]
