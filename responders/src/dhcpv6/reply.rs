@@ -140,7 +140,10 @@ fn put(out: &mut Vec<u8>, code: u16, value: &[u8]) {
 }
 
 fn put_status(out: &mut Vec<u8>, status: Status) {
-    put(out, option::STATUS_CODE, &(status as u16).to_be_bytes());
+    put_option(out, option::STATUS_CODE, |out| {
+        out.extend((status as u16).to_be_bytes());
+        out.extend(status.message().bytes());
+    });
 }
 
 fn put_ia(
