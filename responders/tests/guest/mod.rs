@@ -3,7 +3,9 @@
     dead_code,
     missing_docs,
     unreachable_pub,
-    reason = "each test file uses a part of it"
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "each test file uses a part of it, and a test may panic"
 )]
 
 use sextant_model::{
