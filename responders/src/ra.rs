@@ -1,7 +1,7 @@
 //! Router Advertisements (RFC 4861 §4.2): what a router says of a link, to all or to the host that asked.
 
 use crate::answer::{Answer, Malformed, Outcome, Verdict};
-use crate::frame::{Addresses, FrameBuilder, Icmpv6Message, Ipv6Packet};
+use crate::frame::{Addresses, ETHERNET_LEN, FrameBuilder, Icmpv6Message, Ipv6Packet};
 use crate::ndp::{self, NdOptions};
 use sextant_model::{AdvertisedPrefix, Advertisement, MacAddr};
 use std::net::Ipv6Addr;
@@ -13,8 +13,8 @@ const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_NODES_MAC: MacAddr = MacAddr([0x33, 0x33, 0, 0, 0, 1]);
 const NAME: &str = "router_solicitation";
 /// Offsets in the frame, for what is said of a malformed one.
-const HOP_LIMIT_AT: usize = 14 + 7;
-const SOURCE_AT: usize = 14 + 8;
+const HOP_LIMIT_AT: usize = ETHERNET_LEN + 7;
+const SOURCE_AT: usize = ETHERNET_LEN + 8;
 /// AdvDefaultLifetime goes no higher, in seconds (RFC 4861 §6.2.1).
 const MAX_LIFETIME: u16 = 9000;
 /// As many addresses as the length field of an RDNSS option can count.
@@ -34,7 +34,9 @@ pub enum Destination {
     },
 }
 
-/// The Ethernet frame that carries an advertisement. A final one (RFC 4861 §6.2.5) is the same with a lifetime of 0.
+/// The Ethernet frame that carries an advertisement.
+///
+/// It stays within the MTU that it advertises, or 1280 octets: options that do not fit are left out, the last first.
 pub fn advertise(advertisement: &Advertisement, to: Destination) -> Vec<u8> {
     let (destination_mac, destination) = match to {
         Destination::AllNodes => (ALL_NODES_MAC, ALL_NODES),
@@ -48,7 +50,7 @@ pub fn advertise(advertisement: &Advertisement, to: Destination) -> Vec<u8> {
     };
     let mut frame = FrameBuilder::icmpv6(addresses, ROUTER_ADVERTISEMENT, body_len(advertisement));
     put_header(frame.bytes(), advertisement);
-    put_options(frame.bytes(), advertisement);
+    put_options(frame.bytes(), advertisement, link_end(advertisement));
     frame.finish()
 }
 
@@ -147,7 +149,13 @@ fn put_header(bytes: &mut Vec<u8>, advertisement: &Advertisement) {
     bytes.extend([0; 8]);
 }
 
-fn put_options(bytes: &mut Vec<u8>, advertisement: &Advertisement) {
+/// Where the frame ends that fills the link. No link has a lower MTU than 1280 octets (RFC 8200 §5).
+fn link_end(advertisement: &Advertisement) -> usize {
+    ETHERNET_LEN + usize::from(advertisement.mtu.unwrap_or(0).max(1280))
+}
+
+/// Options that end by `end`.
+fn put_options(bytes: &mut Vec<u8>, advertisement: &Advertisement, end: usize) {
     bytes.extend([ndp::SOURCE_LINK_LAYER, 1]);
     bytes.extend(advertisement.mac.0);
     if let Some(mtu) = advertisement.mtu {
@@ -155,10 +163,16 @@ fn put_options(bytes: &mut Vec<u8>, advertisement: &Advertisement) {
         bytes.extend(u32::from(mtu).to_be_bytes());
     }
     for prefix in &advertisement.prefixes {
-        put_prefix(bytes, prefix);
+        if bytes.len() + 32 <= end {
+            put_prefix(bytes, prefix);
+        }
     }
     for servers in advertisement.dns_servers.chunks(MAX_RDNSS) {
-        put_dns_servers(bytes, servers, advertisement.dns_lifetime);
+        let fit = end.saturating_sub(bytes.len() + 8) / 16;
+        if fit > 0 {
+            let servers = &servers[..servers.len().min(fit)];
+            put_dns_servers(bytes, servers, advertisement.dns_lifetime);
+        }
     }
 }
 

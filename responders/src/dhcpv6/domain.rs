@@ -88,3 +88,67 @@ pub fn take(bytes: &[u8]) -> Result<(String, &[u8]), &'static str> {
         rest = tail;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn wire(name: &str) -> Result<Vec<u8>, InvalidName> {
+        let mut out = Vec::new();
+        put(&mut out, name).map(|()| out)
+    }
+
+    #[test]
+    fn a_name_is_labels_and_the_root() {
+        assert_eq!(wire("example.org").unwrap(), b"\x07example\x03org\0");
+        assert_eq!(wire("example.org."), wire("example.org"));
+    }
+
+    #[test]
+    fn what_has_no_wire_format_is_refused() {
+        let long = "a".repeat(64);
+        let longest = [
+            "a".repeat(63),
+            "b".repeat(63),
+            "c".repeat(63),
+            "d".repeat(61),
+        ]
+        .join(".");
+        assert_eq!(wire(""), Err(InvalidName::EmptyLabel));
+        assert_eq!(wire("."), Err(InvalidName::EmptyLabel));
+        assert_eq!(wire("a..b"), Err(InvalidName::EmptyLabel));
+        assert_eq!(wire(&long), Err(InvalidName::LongLabel));
+        assert_eq!(wire("b\u{fc}cher.example"), Err(InvalidName::Character));
+        assert_eq!(wire("a b"), Err(InvalidName::Character));
+        assert_eq!(wire(&longest).unwrap().len(), 255);
+        assert_eq!(wire(&format!("{longest}d")), Err(InvalidName::LongName));
+    }
+
+    #[test]
+    fn a_compressed_name_is_refused() {
+        assert_eq!(take(b"\x03org\xc0\x00"), Err("compressed domain name"));
+        assert_eq!(take(b"\x03or"), Err("domain name cut short"));
+        assert_eq!(take(b"\x03org"), Err("domain name cut short"));
+        assert_eq!(
+            take(&b"\x01a".repeat(128)),
+            Err("domain name longer than 255 octets")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn taken_as_it_was_put(name in "[a-z0-9_-]{1,63}(\\.[a-z0-9_-]{1,20}){0,6}", rest: Vec<u8>) {
+            let mut bytes = wire(&name).unwrap();
+            bytes.extend(&rest);
+            prop_assert_eq!(take(&bytes), Ok((name, &rest[..])));
+        }
+
+        #[test]
+        fn any_bytes_are_taken_or_refused(bytes: Vec<u8>) {
+            if let Ok((_, rest)) = take(&bytes) {
+                prop_assert!(bytes.ends_with(rest));
+            }
+        }
+    }
+}

@@ -62,15 +62,17 @@ fn admit(packet: &Ipv6Packet<'_>) -> Result<(), Refusal> {
 
 fn respond(service: &Dhcpv6Service, packet: &Ipv6Packet<'_>, query: &Query<'_>) -> Answer {
     let message = query.kind.name();
-    match server::serve(service, packet, query) {
-        Ok((reply, learned)) => Answer {
-            outcome: Outcome {
-                message,
-                verdict: Verdict::Answered(reply.kind().name()),
-            },
-            frames: vec![reply.finish()],
-            learned,
-        },
-        Err(silence) => Answer::ignored(message, silence),
+    let (reply, learned) = match server::serve(service, packet, query) {
+        Ok(answer) => answer,
+        Err(silence) => return Answer::ignored(message, silence),
+    };
+    let verdict = Verdict::Answered(reply.kind().name());
+    let Some(frame) = reply.finish() else {
+        return Answer::ignored(message, "the answer would exceed a packet");
+    };
+    Answer {
+        frames: vec![frame],
+        outcome: Outcome { message, verdict },
+        learned,
     }
 }

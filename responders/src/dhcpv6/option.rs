@@ -52,6 +52,19 @@ pub enum Status {
     NoPrefixAvail = 6,
 }
 
+impl Status {
+    /// The words for a person, as a client may log them.
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::Success => "",
+            Self::NoAddrsAvail => "no address for this association",
+            Self::NoBinding => "nothing leased to this association",
+            Self::NotOnLink => "an address is not of this link",
+            Self::NoPrefixAvail => "no prefix for this association",
+        }
+    }
+}
+
 /// Which of the identity associations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]

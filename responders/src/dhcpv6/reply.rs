@@ -4,12 +4,15 @@ use super::codec::{MessageType, put_option};
 use super::option::{self, IaKind, Status};
 use super::query::Query;
 use super::{CLIENT_PORT, SERVER_PORT, domain};
-use crate::frame::{Addresses, FrameBuilder, Ipv6Packet};
+use crate::frame::{Addresses, ETHERNET_LEN, FrameBuilder, IPV6_LEN, Ipv6Packet};
 use sextant_model::{Dhcpv6Service, LeasedAddress};
 use std::net::Ipv6Addr;
 
 /// Octets of a usual answer, so that its buffer seldom grows.
 const USUAL_LEN: usize = 320;
+
+/// Octets of a frame with as much payload as an IPv6 header can count.
+const MAX_FRAME: usize = ETHERNET_LEN + IPV6_LEN + u16::MAX as usize;
 
 /// An answer under construction.
 pub(super) struct Reply {
@@ -53,9 +56,9 @@ impl Reply {
         self.kind
     }
 
-    /// The finished frame.
-    pub(super) fn finish(self) -> Vec<u8> {
-        self.frame.finish()
+    /// The finished frame; none if it exceeds what a packet holds.
+    pub(super) fn finish(mut self) -> Option<Vec<u8>> {
+        (self.frame.bytes().len() <= MAX_FRAME).then(|| self.frame.finish())
     }
 
     /// The leases are the client's already.
@@ -140,7 +143,10 @@ fn put(out: &mut Vec<u8>, code: u16, value: &[u8]) {
 }
 
 fn put_status(out: &mut Vec<u8>, status: Status) {
-    put(out, option::STATUS_CODE, &(status as u16).to_be_bytes());
+    put_option(out, option::STATUS_CODE, |out| {
+        out.extend((status as u16).to_be_bytes());
+        out.extend(status.message().bytes());
+    });
 }
 
 fn put_ia(
