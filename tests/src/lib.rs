@@ -37,6 +37,7 @@ mod ping;
 mod plan;
 mod process;
 mod record;
+pub mod story;
 mod tools;
 mod topology;
 
