@@ -4,7 +4,8 @@ CARGO ?= cargo
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 # Labs need root; without it their programs run through sudo, the builds do not.
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
-RUNNER := $(if $(SUDO),--config 'target."cfg(all())".runner=["sudo","-E"]')
+AS_ROOT := --config 'target."cfg(all())".runner=["sudo","-E"]'
+RUNNER := $(if $(SUDO),$(AS_ROOT))
 
 export KEEP
 
