@@ -58,12 +58,12 @@ pub(crate) fn base() -> Vec<Flow> {
     let solicitation = icmpv6_type(icmpv6::NEIGHBOR_SOLICITATION);
     let probe = solicitation.clone().ipv6(Field::IPV6_SRC, Ipv6Addr::UNSPECIFIED);
     let to_all = vec![
-        add_flags(OVERRIDE_FLAG),
+        set_flags(OVERRIDE_FLAG),
         Action::set(Field::ETH_DST, ALL_NODES_MAC.to_u64()),
         Action::set(Field::IPV6_DST, ALL_NODES.to_bits()),
     ];
     let to_asker = vec![
-        add_flags(SOLICITED_FLAG | OVERRIDE_FLAG),
+        set_flags(SOLICITED_FLAG | OVERRIDE_FLAG),
         Action::copy(Field::ETH_SRC, Field::ETH_DST),
         Action::copy(Field::IPV6_SRC, Field::IPV6_DST),
     ];
@@ -90,6 +90,7 @@ fn advertisement() -> Match {
     icmpv6_type(icmpv6::NEIGHBOR_ADVERTISEMENT).with(Field::ICMPV6_CODE, 0u8)
 }
 
-fn add_flags(flags: u32) -> Action {
-    Action::SetField { field: ADVERTISED_FLAGS, value: flags.into(), mask: flags.into() }
+/// Sets the Solicited and Override flags; the Router flag stays as the address's owner has it.
+fn set_flags(flags: u32) -> Action {
+    Action::Load { value: u64::from(flags >> 29), dst: Subfield::new(ADVERTISED_FLAGS, 29, 2) }
 }

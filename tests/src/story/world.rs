@@ -126,7 +126,10 @@ impl World {
             for host in self.lab.hypervisors() {
                 host.wait_bridge("br-int")?;
                 wait_tunnel_port(host, "vxlan")?;
-                wait_for("base flows", SOON, || host.dump_flows("br-int").ok().filter(|flows| flows.len() > 10))?;
+                wait_for("base flows", SOON, || {
+                    let count = host.dump_flows("br-int").map_err(|error| error.to_string())?.len();
+                    if count > 10 { Ok(()) } else { Err(format!("{count} flows")) }
+                })?;
             }
             self.joined = true;
         }
@@ -212,7 +215,8 @@ impl World {
     /// It is another after 30 seconds.
     pub fn wait_status(&self, port: &Port, status: &str) -> Result<(), LabError> {
         wait_for(&format!("port {} {status}", port.id), SOON, || {
-            self.lab.api().show_port(&port.id).ok().filter(|port| port.status() == status).map(drop)
+            let shown = self.lab.api().show_port(&port.id).map_err(|error| error.to_string())?;
+            if shown.status() == status { Ok(()) } else { Err(shown.status().to_owned()) }
         })
     }
 

@@ -47,17 +47,17 @@ fn addresses(world: &mut World, narrator: &mut Narrator) -> Outcome {
 fn round_trip(world: &World, narrator: &mut Narrator) -> Outcome {
     let api = world.lab.api();
     let network = api.create_network("passing")?;
-    let shown = api.get(&format!("/v2.0/networks/{}", network.id))?;
-    ensure(shown.status == 200 && shown.json()["network"]["id"] == network.id.as_str(), || format!("show: {}", shown.text))?;
+    let (status, shown) = api.get(&format!("/v2.0/networks/{}", network.id))?;
+    ensure(status == 200 && shown["network"]["id"] == network.id.as_str(), || format!("show: {status} {shown}"))?;
     for (collection, least) in [("networks", 4), ("subnets", 3), ("ports", 9), ("routers", 1)] {
-        let listed = api.get(&format!("/v2.0/{collection}"))?;
-        let count = listed.json()[collection].as_array().map_or(0, Vec::len);
-        ensure(count >= least, || format!("{count} {collection}, not {least}: {}", listed.text))?;
+        let (_, listed) = api.get(&format!("/v2.0/{collection}"))?;
+        let count = listed[collection].as_array().map_or(0, Vec::len);
+        ensure(count >= least, || format!("{count} {collection}, not {least}: {listed}"))?;
     }
     api.delete_object("networks", &network.id)?;
-    let gone = api.get(&format!("/v2.0/networks/{}", network.id))?;
-    let kind = gone.json()["NeutronError"]["type"].as_str().unwrap_or_default().to_owned();
-    ensure(gone.status == 404 && kind == "NetworkNotFound", || format!("a deleted network: {} {}", gone.status, gone.text))?;
+    let (status, gone) = api.get(&format!("/v2.0/networks/{}", network.id))?;
+    let refused = status == 404 && gone["NeutronError"]["type"] == "NetworkNotFound";
+    ensure(refused, || format!("a deleted network: {status} {gone}"))?;
     narrator.observe("create, show, list and delete answer as Neutron does");
     Ok(())
 }

@@ -123,14 +123,17 @@ fn change_encapsulation(lab: &Lab, kind: &str, narrator: &mut Narrator) -> Outco
     let other = if kind == "gre" { "sextant-vxlan" } else { "sextant-gre" };
     for host in lab.hypervisors() {
         wait_tunnel_port(host, kind)?;
-        let ports = || host.vsctl(&["list-ports", "br-int"]).ok().map(|output| output.stdout);
-        wait_for("the other tunnel port to go", SOON, || ports().filter(|ports| !ports.contains(other)))?;
+        wait_for("the other tunnel port to go", SOON, || {
+            let ports = host.vsctl(&["list-ports", "br-int"]).map_err(|error| error.to_string())?.stdout;
+            if ports.contains(other) { Err(ports) } else { Ok(()) }
+        })?;
         let ofport = host.vsctl(&["get", "interface", &format!("sextant-{kind}"), "ofport"])?.stdout;
         let output = format!("output:{}", ofport.trim());
         let named = format!("output:\"sextant-{kind}\"");
-        let flows = || host.dump_flows("br-int").ok();
         wait_for("flows into the new tunnel", SOON, || {
-            flows().filter(|flows| flows.iter().any(|flow| flow.contains(&output) || flow.contains(&named)))
+            let flows = host.dump_flows("br-int").map_err(|error| error.to_string())?;
+            let sends = flows.iter().any(|flow| flow.contains(&output) || flow.contains(&named));
+            if sends { Ok(()) } else { Err(format!("none of {} flows", flows.len())) }
         })?;
     }
     narrator.observe(format_args!("encapsulation is {kind} on both, the other tunnel port is gone"));

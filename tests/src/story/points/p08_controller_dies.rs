@@ -32,13 +32,13 @@ fn killed(world: &mut World, narrator: &mut Narrator) -> Outcome {
     guests.slaac1.guest.ping(guests.slaac2.address(), 3, SECOND / 10)?;
     let before = snapshot(lab.hypervisors())?;
     let mut ping = guests.slaac1.guest.spawn_ping(guests.slaac2.address(), INTERVAL)?;
-    ping.wait_received(100, SOON)?;
+    ping.wait_answers(100, SOON)?;
     controller.kill();
     narrator.observe("controller killed");
-    ping.wait_received(400, SOON)?;
+    ping.wait_answers(300, SOON)?;
     controller.start_again()?;
     settled(lab, 2)?;
-    ping.wait_received(600, SOON)?;
+    ping.wait_answers(200, SOON)?;
     let report = ping.stop()?;
     ensure(report.is_complete(), || format!("the ping lost packets: {report}"))?;
     narrator.observe(format_args!("controller back; 200 packets/s across hypervisors all the while: {report}"));
@@ -62,8 +62,10 @@ fn changed_while_down(world: &mut World, narrator: &mut Narrator) -> Outcome {
     doomed.guest.unplug(lab.hypervisor(1))?;
     controller.start_again()?;
     settled(lab, 2)?;
-    let gone = |_: ()| snapshot(lab.hypervisors()).ok().filter(|after| after.len() < before.len());
-    let after = wait_for("the deleted port's flows to go", SOON, || gone(()))?;
+    let after = wait_for("the deleted port's flows to go", SOON, || {
+        let after = snapshot(lab.hypervisors()).map_err(|error| error.to_string())?;
+        if after.len() < before.len() { Ok(after) } else { Err(format!("{} flows", after.len())) }
+    })?;
     let removed: Vec<&Flow> = before.keys().filter(|flow| !after.contains_key(*flow)).collect();
     let foreign: Vec<&&Flow> = removed.iter().filter(|flow| !names.iter().any(|name| flow.text.contains(name.as_str())) && !flow.is_multicast()).collect();
     ensure(foreign.is_empty(), || format!("flows of others went: {foreign:?}"))?;
@@ -90,7 +92,7 @@ fn traces(plugged: &Plugged, ofport: &str) -> Vec<String> {
         plugged.port.mac.clone(),
         plugged.address().to_string(),
         link_local.to_string(),
-        format!("{:#x}", u128::from(plugged.address())),
+        format!("{:#x}", plugged.address().to_bits()),
         format!("in_port={ofport},"),
         format!("in_port={tap}"),
         format!("in_port=\"{tap}\""),
@@ -131,7 +133,10 @@ fn snapshot(hosts: &[Hypervisor]) -> Result<BTreeMap<Flow, f64>, LabError> {
 /// All switches are connected and read, so whatever is to be changed on them has been sent.
 fn settled(lab: &crate::Lab, switches: usize) -> Result<(), LabError> {
     let connected = format!("sextant_switches_connected {switches}");
-    wait_for("switches connected", SOON, || lab.metrics().ok().filter(|metrics| metrics.contains(&connected) && active(metrics)).map(drop))
+    wait_for("switches connected and ports active", SOON, || {
+        let metrics = lab.metrics().map_err(|error| error.to_string())?;
+        if metrics.contains(&connected) && active(&metrics) { Ok(()) } else { Err(metrics) }
+    })
 }
 
 /// Every bound port is active: the barrier after the reconciliation of its switch was answered.
