@@ -165,6 +165,10 @@ fn a_killed_vswitchd_comes_back_and_the_loss_is_counted() -> Outcome {
     a.wait_link_local(SOON)?;
     let target = b.wait_link_local(SOON)?;
 
+    let flows = h1.flows("br-int")?;
+    assert_eq!(flows.len(), 1, "{flows:?}");
+    assert_eq!(flows[0].rule, "priority=0 actions=NORMAL");
+
     let mut ping = a.spawn_ping(target, Duration::from_millis(5))?;
     ping.wait_answers(20, SOON)?;
     let first = h1.vswitchd_pid();
@@ -364,6 +368,27 @@ fn a_lab_that_never_ends() {
     loop {
         std::thread::park();
     }
+}
+
+#[test]
+fn a_program_in_the_controllers_namespace_ends_with_its_value() -> Outcome {
+    Lab::tell(
+        LabOptions {
+            hypervisors: 0,
+            ..LabOptions::default()
+        },
+        |lab| {
+            let mut process =
+                lab.spawn_in_ctl(&["sh", "-c", "echo one; echo two; exec sleep 99"])?;
+            let second = process.wait_line("two", SOON, |line| (line == "two").then_some(2))?;
+            assert_eq!(second, 2);
+            let pid = process.pid();
+            assert!(Path::new(&format!("/proc/{pid}")).exists());
+            drop(process);
+            assert!(!Path::new(&format!("/proc/{pid}")).exists());
+            Ok(())
+        },
+    )
 }
 
 #[test]
