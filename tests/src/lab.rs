@@ -14,6 +14,7 @@ use crate::leftovers;
 use crate::log;
 use crate::namespace::Namespace;
 use crate::plan::{CONTROLLER, Underlay};
+use crate::process::Process;
 use crate::tools::Tools;
 use crate::topology;
 
@@ -82,6 +83,19 @@ impl Lab {
         })
     }
 
+    /// Starts a lab, runs a story in it and removes it. When the story fails, by an error or a
+    /// panic, the ends of all logs go to standard error first.
+    ///
+    /// # Errors
+    /// Those of [`Lab::start`] and of the story.
+    pub fn tell<E: From<LabError>>(
+        options: LabOptions,
+        story: impl FnOnce(&Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let lab = Self::start(options)?;
+        story(&lab).inspect_err(|_| eprintln!("{}", lab.logs()))
+    }
+
     /// The lab's name, with which its namespaces begin.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -132,6 +146,14 @@ impl Lab {
     /// [`LabError::Command`].
     pub fn in_ctl(&self, words: &[&str]) -> Result<Output, LabError> {
         self.control.run(words)
+    }
+
+    /// Starts a program where the controller runs; it is killed when the value is dropped.
+    ///
+    /// # Errors
+    /// [`LabError::Io`].
+    pub fn spawn_in_ctl(&self, words: &[&str]) -> Result<Process, LabError> {
+        self.control.spawn(words)
     }
 
     /// Starts the controller and waits until it says that it is ready.
