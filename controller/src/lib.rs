@@ -5,6 +5,7 @@
 //! the hypervisors' OVSDB sessions; one task owns both and publishes a [`snapshot`]; each switch's session computes from
 //! it which flows should be there, and answers punted packets by itself.
 
+pub mod api;
 pub mod metrics;
 pub mod snapshot;
 pub mod store;
