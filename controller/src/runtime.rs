@@ -91,7 +91,7 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
     tokio::spawn(switch::listen(openflow, switches));
     tokio::spawn(memory::keep(store.clone(), remembered));
     let metrics_server = tokio::spawn(axum::serve(metrics_listener, scrape::service(metrics.clone())).into_future());
-    let api = api::service(api::Api { store, snapshots, metrics });
+    let api = api::service(api::Api::new(store, snapshots, metrics));
     let api_server = tokio::spawn(axum::serve(api_listener, api).into_future());
 
     tracing::info!(api = %config.api_listen, openflow = %config.openflow_listen, ovsdb = %config.ovsdb_listen, metrics = %config.metrics_listen, "ready");
