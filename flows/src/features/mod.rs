@@ -9,6 +9,7 @@ pub(crate) mod switching;
 pub(crate) mod tunnel;
 
 use crate::flow::Flow;
+use crate::pipeline::{Miss, STAGES, StageSpec};
 use rust_openflow::{Field, Match};
 
 /// EtherTypes that the pipeline knows.
@@ -54,5 +55,14 @@ pub(crate) fn valid_nd(kind: u8) -> Match {
 
 /// The flows that are the same on every hypervisor, whatever the cloud holds.
 pub(crate) fn base() -> Vec<Flow> {
-    [guard::base(), neighbor::base(), routing::base(), switching::base()].concat()
+    [misses(), guard::base(), neighbor::base(), routing::base(), switching::base()].concat()
+}
+
+/// What becomes of packets that nothing else matches, where they are not dropped.
+fn misses() -> Vec<Flow> {
+    let miss = |spec: &StageSpec| match spec.miss {
+        Miss::Goto(next) => Some(Flow::new(spec.stage, 0, Match::new()).goto(next)),
+        Miss::Drop => None,
+    };
+    STAGES.iter().filter_map(miss).collect()
 }

@@ -1,7 +1,7 @@
 //! Hypervisors join.
 
 use crate::story::{Narrator, Outcome, Point, World, ensure};
-use crate::{Hypervisor, LabError};
+use crate::Hypervisor;
 
 pub(super) const POINT: Point = Point {
     number: 1,
@@ -27,7 +27,7 @@ fn run(world: &mut World, narrator: &mut Narrator) -> Outcome {
 }
 
 fn check(host: &Hypervisor) -> Outcome {
-    host.vsctl(&["--timeout=30", "wait-until", "controller", ".", "is_connected=true"]).or_else(|_| connected(host))?;
+    host.wait_controller("br-int")?;
     for (table, record, column, wanted) in [
         ("bridge", "br-int", "fail_mode", "secure"),
         ("bridge", "br-int", "protocols", "[OpenFlow13]"),
@@ -42,10 +42,4 @@ fn check(host: &Hypervisor) -> Outcome {
     }
     let controller = host.vsctl(&["get-controller", "br-int"])?.stdout.trim().to_owned();
     ensure(controller == "tcp:[fd00:c::1]:6653", || format!("{}: the controller is {controller}", host.name()))
-}
-
-/// `wait-until` on all records of a table is not to be had: there is one controller, found by its target.
-fn connected(host: &Hypervisor) -> Result<crate::Output, LabError> {
-    let uuid = host.vsctl(&["--bare", "--columns=_uuid", "find", "controller", "target=\"tcp:[fd00:c::1]:6653\""])?.stdout;
-    host.vsctl(&["--timeout=30", "wait-until", "controller", uuid.trim(), "is_connected=true"])
 }
