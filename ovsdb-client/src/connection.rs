@@ -38,9 +38,6 @@ pub enum Error {
     /// The peer closed the connection, between two messages.
     #[error("the peer closed the connection")]
     Closed,
-    /// [`Connection::next_event`] was called again after it had told how the connection ended: the caller's mistake.
-    #[error("the connection ended before")]
-    Ended,
     /// The peer broke the protocol or died, or the database is not what was expected.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -56,8 +53,8 @@ pub struct Connection<S> {
     output: Bytes,
     /// Whether bytes were written that the stream may still hold back.
     unflushed: bool,
-    /// What ended the connection: handed out after the events from before, and then [`Error::Ended`] for ever.
-    failure: Option<Error>,
+    /// Whether the peer has closed its side.
+    ended: bool,
 }
 
 /// Any kind of stream that [`connect`] may have opened.
@@ -112,29 +109,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             input: BytesMut::with_capacity(READ_SIZE),
             output: Bytes::new(),
             unflushed: false,
-            failure: None,
+            ended: false,
         }
     }
 
-    /// The next thing that happened. Cancel-safe: dropping the future loses nothing.
+    /// The next thing that happened; the replica is then as of this event. Cancel-safe: dropping the future loses nothing.
     ///
     /// # Errors
     /// [`Error`], once everything that came before has been handed out. The connection is of no use then, except for
     /// [`Connection::into_replica`].
     pub async fn next_event(&mut self) -> Result<Event, Error> {
         loop {
-            if let Some(event) = self.session.poll_event() {
+            if let Some(event) = self.session.poll_event()? {
                 return Ok(event);
             }
-            if let Some(failure) = &mut self.failure {
-                return Err(std::mem::replace(failure, Error::Ended));
+            if self.ended {
+                return Err(Error::Closed);
             }
-            self.failure = self.exchange().await.err();
+            self.exchange().await?;
         }
     }
 
     /// Waits until the stream or the clock lets the session go on.
-    async fn exchange(&mut self) -> Result<(), Error> {
+    async fn exchange(&mut self) -> io::Result<()> {
         if self.output.is_empty() {
             self.output = self.session.poll_output().unwrap_or_default();
         }
@@ -143,24 +140,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let may_write = self.output.has_remaining() || self.unflushed;
         tokio::select! {
             written = write(&mut self.writer, &mut self.output, &mut self.unflushed), if may_write => written?,
-            read = self.reader.read_buf(&mut self.input), if may_read => self.take_input(read?)?,
+            read = self.reader.read_buf(&mut self.input), if may_read => self.take_input(read?),
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
-                self.session.handle_timeout(Instant::now().into_std())?;
+                self.session.handle_timeout(Instant::now().into_std());
             }
         }
         Ok(())
     }
 
-    fn take_input(&mut self, length: usize) -> Result<(), Error> {
+    fn take_input(&mut self, length: usize) {
         if length == 0 {
-            self.session.handle_end()?;
-            return Err(Error::Closed);
+            self.ended = true;
+            self.session.handle_end();
         }
-        let handled = self
-            .session
-            .handle_input(&self.input, Instant::now().into_std());
+        let now = Instant::now().into_std();
+        self.session.handle_input(&self.input, now);
         self.input.clear();
-        Ok(handled?)
     }
 
     /// The monitored tables as the server last told them.
