@@ -53,6 +53,8 @@ pub struct Connection<S> {
     output: Bytes,
     /// Whether bytes were written that the stream may still hold back.
     unflushed: bool,
+    /// Why nothing can be written any more; what the peer had sent before that still counts.
+    write_failure: Option<io::Error>,
     /// Whether the peer has closed its side.
     ended: bool,
 }
@@ -109,6 +111,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             input: BytesMut::with_capacity(READ_SIZE),
             output: Bytes::new(),
             unflushed: false,
+            write_failure: None,
             ended: false,
         }
     }
@@ -124,7 +127,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Ok(event);
             }
             if self.ended {
-                return Err(Error::Closed);
+                return Err(self.write_failure.take().map_or(Error::Closed, Error::Io));
             }
             self.exchange().await?;
         }
@@ -132,14 +135,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Waits until the stream or the clock lets the session go on.
     async fn exchange(&mut self) -> io::Result<()> {
-        if self.output.is_empty() {
+        if self.output.is_empty() || self.write_failure.is_some() {
             self.output = self.session.poll_output().unwrap_or_default();
         }
         let deadline = self.session.poll_timeout().map(Instant::from_std);
         let may_read = self.session.queued_output() < OUTPUT_HIGH_WATER;
-        let may_write = self.output.has_remaining() || self.unflushed;
+        let may_write =
+            self.write_failure.is_none() && (self.output.has_remaining() || self.unflushed);
         tokio::select! {
-            written = write(&mut self.writer, &mut self.output, &mut self.unflushed), if may_write => written?,
+            written = write(&mut self.writer, &mut self.output, &mut self.unflushed), if may_write => {
+                self.write_failure = written.err();
+            }
             read = self.reader.read_buf(&mut self.input), if may_read => self.take_input(read?),
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 self.session.handle_timeout(Instant::now().into_std());
