@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
+pub mod cluster;
 pub mod connection;
 pub mod event;
+mod feed;
 pub mod framing;
 mod liveness;
 pub mod monitor;
@@ -11,10 +13,10 @@ pub mod row;
 pub mod rpc;
 pub mod schema;
 pub mod session;
-mod subscription;
 pub mod transaction;
 pub mod value;
 
+pub use cluster::Member;
 pub use connection::{Connection, Error, accept, connect};
 pub use event::{Event, Refusal, SessionError};
 pub use framing::Limits;

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use serde_json::{Value as Json, json};
 
+use crate::cluster::{self, Member};
 use crate::event::{Event, Refusal, SessionError};
+use crate::feed::{Feed, Progress, Subscription, SubscriptionId};
 use crate::framing::{Framer, Limits};
 use crate::liveness::{Liveness, Verdict};
-use crate::monitor::{Method, MonitorRequest, UpdateError};
+use crate::monitor::{Method, MonitorRequest};
 use crate::replica::{Replica, RowChange};
 use crate::rpc::{self, Message, RequestId, RpcError};
-use crate::subscription::{Progress, Subscription};
 use crate::transaction::{Transaction, read_reply};
 
 /// How a session behaves.
@@ -25,26 +26,34 @@ pub struct Options {
     pub limits: Limits,
     /// After this much silence the peer is probed, after as much again it is taken for dead. `None` never probes.
     pub probe_interval: Option<Duration>,
+    /// Which server of a cluster will do.
+    pub member: Member,
 }
 
 impl Default for Options {
-    /// The limits' defaults, and a probe after five seconds, like Open vSwitch's own.
+    /// The limits' defaults, a probe after five seconds like Open vSwitch's own, and any server.
     fn default() -> Self {
         Self {
             limits: Limits::default(),
             probe_interval: Some(Duration::from_secs(5)),
+            member: Member::Any,
         }
     }
+}
+
+/// Which of the two feeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    Database,
+    Server,
 }
 
 /// What a reply will be an answer to.
 #[derive(Debug)]
 enum Pending {
     Probe,
-    /// The schema for the subscription of this number.
-    Schema(u64),
-    /// The contents for the subscription of this number.
-    Contents(u64),
+    Schema(SubscriptionId),
+    Contents(SubscriptionId),
     Transaction {
         operations: usize,
     },
@@ -65,10 +74,12 @@ pub struct Session {
     events: VecDeque<Event>,
     pending: BTreeMap<RequestId, Pending>,
     requests: u64,
-    /// How many subscriptions there were; the current one's number.
     subscriptions: u64,
-    subscription: Option<Subscription>,
-    replica: Replica,
+    member: Member,
+    /// What the owner monitors.
+    database: Feed,
+    /// What tells whether the server will do.
+    server: Feed,
     failure: Option<SessionError>,
 }
 
@@ -91,8 +102,12 @@ impl Session {
             pending: BTreeMap::new(),
             requests: 0,
             subscriptions: 0,
-            subscription: None,
-            replica,
+            member: options.member,
+            database: Feed {
+                replica,
+                subscription: None,
+            },
+            server: Feed::default(),
             failure: None,
         }
     }
@@ -100,25 +115,43 @@ impl Session {
     /// The monitored tables as the server last told them.
     #[must_use]
     pub fn replica(&self) -> &Replica {
-        &self.replica
+        &self.database.replica
     }
 
     /// Gives up the session and keeps what it knows, for [`Session::resume`].
     #[must_use]
     pub fn into_replica(self) -> Replica {
-        self.replica
+        self.database.replica
     }
 
     /// Starts keeping a replica; [`Event::Synced`] tells when it is there. An earlier monitor ends.
+    ///
+    /// Should the database be converted to another schema meanwhile, the monitor starts over by itself.
     pub fn monitor(&mut self, request: MonitorRequest) {
-        if let Some(earlier) = self.subscription.take() {
-            self.send("monitor_cancel", &json!([earlier.id()]), Pending::Ignored);
+        if self.subscriptions == 0 {
+            self.send("set_db_change_aware", &json!([true]), Pending::Ignored);
         }
+        let earlier = [&mut self.server, &mut self.database].map(|feed| feed.subscription.take());
+        for subscription in earlier.into_iter().flatten() {
+            let id = subscription.id().0;
+            self.send("monitor_cancel", &json!([id]), Pending::Ignored);
+        }
+        if self.member != Member::Any {
+            let request = cluster::request(request.database());
+            self.subscribe(Subject::Server, request);
+        }
+        self.subscribe(Subject::Database, request);
+    }
+
+    fn subscribe(&mut self, subject: Subject, request: MonitorRequest) {
         self.subscriptions += 1;
-        let subscription = Subscription::new(request, self.subscriptions);
-        let (method, params) = subscription.schema_request();
-        self.send(method, &params, Pending::Schema(self.subscriptions));
-        self.subscription = Some(subscription);
+        let id = SubscriptionId(self.subscriptions);
+        self.send(
+            "get_schema",
+            &json!([request.database()]),
+            Pending::Schema(id),
+        );
+        self.feed(subject).subscription = Some(Subscription::new(request, id));
     }
 
     /// Sends a transaction; [`Event::Reply`] tells what became of it.
@@ -267,19 +300,19 @@ impl Session {
             "update3" => self.handle_update(Method::CondSince, &params)?,
             "locked" => self.handle_lock(&params, |lock| Event::Locked { lock })?,
             "stolen" => self.handle_lock(&params, |lock| Event::Stolen { lock })?,
-            "monitor_canceled" => self.handle_cancellation(&params)?,
+            "monitor_canceled" => self.handle_cancellation(&params),
             _ => tracing::debug!(method, "the peer sent a notification of an unknown kind"),
         }
         Ok(())
     }
 
-    fn handle_update(&mut self, method: Method, params: &Json) -> Result<(), UpdateError> {
-        let Some(subscription) = &self.subscription else {
+    fn handle_update(&mut self, method: Method, params: &Json) -> Result<(), SessionError> {
+        let id = named(params);
+        let Some((subject, subscription, replica)) = id.and_then(|id| self.subscription(id)) else {
             return Ok(());
         };
-        let changes = subscription.handle_update(method, params, &mut self.replica)?;
-        self.tell_changes(changes.unwrap_or_default());
-        Ok(())
+        let changes = subscription.handle_update(method, params, replica)?;
+        self.tell_changes(subject, changes)
     }
 
     fn handle_lock(&mut self, params: &Json, event: fn(String) -> Event) -> Result<(), RpcError> {
@@ -288,12 +321,15 @@ impl Session {
         Ok(())
     }
 
-    fn handle_cancellation(&self, params: &Json) -> Result<(), SessionError> {
-        match &self.subscription {
-            Some(subscription) if params[0] == *subscription.id() => {
-                Err(SessionError::MonitorCanceled)
-            }
-            Some(_) | None => Ok(()),
+    /// The server ended a monitor because its database was converted, or is gone (ovsdb-server(7), 4.1.7).
+    /// The server ended a monitor because its database was converted, or is gone (ovsdb-server(7), 4.1.7).
+    fn handle_cancellation(&mut self, params: &Json) {
+        let id = named(params);
+        let Some((subject, _, _)) = id.and_then(|id| self.subscription(id)) else {
+            return;
+        };
+        if let Some(subscription) = self.feed(subject).subscription.take() {
+            self.subscribe(subject, subscription.into_request());
         }
     }
 
@@ -305,8 +341,8 @@ impl Session {
     ) -> Result<(), SessionError> {
         match pending {
             Pending::Probe | Pending::Ignored => Ok(()),
-            Pending::Schema(number) => self.handle_schema(number, reply),
-            Pending::Contents(number) => self.handle_contents(number, reply),
+            Pending::Schema(id) => self.handle_schema(id, reply),
+            Pending::Contents(id) => self.handle_contents(id, reply),
             Pending::Transaction { operations } => {
                 let result = read_reply(reply, operations);
                 self.events.push_back(Event::Reply { id, result });
@@ -343,57 +379,108 @@ impl Session {
 
     fn handle_schema(
         &mut self,
-        number: u64,
+        id: SubscriptionId,
         reply: Result<Json, Json>,
     ) -> Result<(), SessionError> {
-        let current = self.subscription.as_mut();
-        let Some(subscription) = current.filter(|_| number == self.subscriptions) else {
+        let Some((subject, subscription, replica)) = self.subscription(id) else {
             return Ok(());
         };
-        subscription.handle_schema(reply, &mut self.replica)?;
-        self.ask_for_contents();
+        match subscription.handle_schema(reply, replica) {
+            Ok(()) => self.ask_for_contents(id),
+            Err(error) => self.handle_refusal(subject, error)?,
+        }
         Ok(())
     }
 
     fn handle_contents(
         &mut self,
-        number: u64,
+        id: SubscriptionId,
         reply: Result<Json, Json>,
     ) -> Result<(), SessionError> {
-        let current = self.subscription.as_mut();
-        let Some(subscription) = current.filter(|_| number == self.subscriptions) else {
+        let Some((subject, subscription, replica)) = self.subscription(id) else {
             return Ok(());
         };
-        let news = self.replica.is_synced();
-        match subscription.handle_reply(reply, &mut self.replica)? {
-            Progress::Retry => self.ask_for_contents(),
-            Progress::Contents(changes) => {
-                if news {
-                    self.tell_changes(changes);
+        match subscription.handle_contents(reply, replica) {
+            Ok(Progress::Retry) => self.ask_for_contents(id),
+            Ok(Progress::Contents(news)) => {
+                self.tell_changes(subject, news)?;
+                if subject == Subject::Database {
+                    self.events.push_back(Event::Synced);
                 }
-                self.events.push_back(Event::Synced);
             }
+            Err(error) => self.handle_refusal(subject, error)?,
         }
         Ok(())
     }
 
-    fn ask_for_contents(&mut self) {
-        if let Some(subscription) = &self.subscription {
-            let (method, params) = subscription.monitor_request(&self.replica);
-            self.send(method, &params, Pending::Contents(self.subscriptions));
+    fn ask_for_contents(&mut self, id: SubscriptionId) {
+        if let Some((_, subscription, replica)) = self.subscription(id) {
+            let (method, params) = subscription.call(replica);
+            self.send(method.name(), &params, Pending::Contents(id));
         }
     }
 
-    fn tell_changes(&mut self, changes: Vec<RowChange>) {
-        if !changes.is_empty() {
-            self.events.push_back(Event::Changed(changes));
+    /// A server too old to describe itself is too old for clusters.
+    fn handle_refusal(
+        &mut self,
+        subject: Subject,
+        error: SessionError,
+    ) -> Result<(), SessionError> {
+        match (subject, error) {
+            (Subject::Server, SessionError::MonitorRefused { .. }) => {
+                self.server.subscription = None;
+                Ok(())
+            }
+            (Subject::Server | Subject::Database, error) => Err(error),
         }
     }
+
+    fn tell_changes(
+        &mut self,
+        subject: Subject,
+        changes: Vec<RowChange>,
+    ) -> Result<(), SessionError> {
+        match (subject, &self.database.subscription) {
+            (Subject::Database, _) if changes.is_empty() => {}
+            (Subject::Database, _) => self.events.push_back(Event::Changed(changes)),
+            (Subject::Server, Some(subscription)) => {
+                cluster::judge(&self.server.replica, subscription.database(), self.member)?;
+            }
+            (Subject::Server, None) => {}
+        }
+        Ok(())
+    }
+
+    fn feed(&mut self, subject: Subject) -> &mut Feed {
+        match subject {
+            Subject::Database => &mut self.database,
+            Subject::Server => &mut self.server,
+        }
+    }
+
+    /// The subscription of this number, unless it was superseded.
+    fn subscription(
+        &mut self,
+        id: SubscriptionId,
+    ) -> Option<(Subject, &mut Subscription, &mut Replica)> {
+        let subject = match self.database.is(id) {
+            true => Subject::Database,
+            false => Subject::Server,
+        };
+        let (subscription, replica) = self.feed(subject).get(id)?;
+        Some((subject, subscription, replica))
+    }
+}
+
+/// The monitor that a notification is for.
+fn named(params: &Json) -> Option<SubscriptionId> {
+    params[0].as_u64().map(SubscriptionId)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::MemberError;
     use crate::framing::FramingError;
     use crate::row::Row;
     use crate::rpc::RpcError;
@@ -418,9 +505,9 @@ mod tests {
             conversation
                 .session
                 .monitor(MonitorRequest::new("D").table("T", ["name", "numbers"]));
-            conversation.say(json!({"id": 1, "error": null, "result": schema()}));
+            conversation.say(json!({"id": 2, "error": null, "result": schema()}));
             conversation.say(
-                json!({"id": 2, "error": null, "result": [false, transaction(1), {"T": {
+                json!({"id": 3, "error": null, "result": [false, transaction(1), {"T": {
                     row(1): {"initial": {"name": "a", "numbers": ["set", [1, 2]]}},
                 }}]}),
             );
@@ -513,11 +600,11 @@ mod tests {
         conversation
             .session
             .monitor(MonitorRequest::new("D").table("T", ["name", "numbers"]));
-        conversation.say(json!({"id": 1, "error": null, "result": schema()}));
+        conversation.say(json!({"id": 2, "error": null, "result": schema()}));
         assert_eq!(conversation.events(), Ok(vec![]));
-        assert_eq!(conversation.heard()[1]["params"][3], transaction(1));
+        assert_eq!(conversation.heard()[2]["params"][3], transaction(1));
         conversation.say(
-            json!({"id": 2, "error": null, "result": [true, transaction(4), {"T": {
+            json!({"id": 3, "error": null, "result": [true, transaction(4), {"T": {
                 row(1): {"modify": {"numbers": 1}},
             }}]}),
         );
@@ -540,18 +627,18 @@ mod tests {
         conversation
             .session
             .monitor(MonitorRequest::new("D").table("T", ["name", "numbers"]));
-        conversation.say(json!({"id": 1, "error": null, "result": schema()}));
+        conversation.say(json!({"id": 2, "error": null, "result": schema()}));
         assert_eq!(conversation.events(), Ok(vec![]));
         conversation
             .session
             .monitor(MonitorRequest::new("D").table("T", ["name"]));
         let contents = json!([false, transaction(1), {"T": {row(1): {"initial": {"name": "a"}}}}]);
-        conversation.say(json!({"id": 2, "error": null, "result": contents}));
+        conversation.say(json!({"id": 3, "error": null, "result": contents}));
         conversation.say(modification(&[5], 2));
-        conversation.say(json!({"id": 3, "error": null, "result": {}}));
-        conversation.say(json!({"id": 4, "error": null, "result": schema()}));
+        conversation.say(json!({"id": 4, "error": null, "result": {}}));
+        conversation.say(json!({"id": 5, "error": null, "result": schema()}));
         assert_eq!(conversation.events(), Ok(vec![]));
-        conversation.say(json!({"id": 5, "error": null, "result": contents}));
+        conversation.say(json!({"id": 6, "error": null, "result": contents}));
         assert_eq!(conversation.events(), Ok(vec![Event::Synced]));
         let replica = conversation.session.replica();
         assert_eq!(
@@ -588,10 +675,6 @@ mod tests {
             ),
             (json!({"id": null, "method": "locked", "params": []}), false),
             (
-                json!({"id": null, "method": "monitor_canceled", "params": [1]}),
-                false,
-            ),
-            (
                 json!({"id": null, "method": "monitor_canceled", "params": [0]}),
                 true,
             ),
@@ -622,16 +705,83 @@ mod tests {
         };
         let error = json!({"error": "unknown database", "details": "no such thing"});
         assert_eq!(
-            refuse(json!({"id": 1, "result": null, "error": error})),
+            refuse(json!({"id": 2, "result": null, "error": error})),
             "the server refused to monitor D: unknown database (no such thing)"
         );
         assert_eq!(
-            refuse(json!({"id": 1, "result": schema(), "error": null})),
+            refuse(json!({"id": 2, "result": schema(), "error": null})),
             "the table T of database D has no column color"
         );
         assert_eq!(
-            refuse(json!({"id": 1, "result": {"name": "D"}, "error": null})),
+            refuse(json!({"id": 2, "result": {"name": "D"}, "error": null})),
             "the server's schema has no valid tables"
+        );
+    }
+
+    #[test]
+    fn a_monitor_that_the_server_ends_starts_over() {
+        let mut conversation = Conversation::synced();
+        conversation.say(json!({"id": null, "method": "monitor_canceled", "params": [1]}));
+        assert_eq!(conversation.events(), Ok(vec![]));
+        let requests = conversation.heard();
+        assert_eq!(
+            requests,
+            [json!({"id": 4, "method": "get_schema", "params": ["D"]})]
+        );
+        conversation.say(json!({"id": 4, "error": null, "result": schema()}));
+        conversation.say(json!({"id": 5, "error": null, "result": [false, transaction(2), {}]}));
+        let events = conversation.events().unwrap();
+        assert!(
+            matches!(&events[..], [Event::Changed(changes), Event::Synced] if changes[0].new.is_none()),
+            "{events:?}"
+        );
+    }
+
+    #[test]
+    fn a_member_that_will_not_do_ends_the_session_before_its_contents_are_told() {
+        let now = tokio::time::Instant::now().into_std();
+        let options = Options {
+            member: Member::Leader,
+            ..Options::default()
+        };
+        let mut conversation = Conversation {
+            session: Session::new(options, now),
+            now,
+        };
+        conversation
+            .session
+            .monitor(MonitorRequest::new("D").table("T", ["name"]));
+        let text = json!({"type": "string"});
+        let truth = json!({"type": "boolean"});
+        let columns = json!({"name": text, "model": text, "connected": truth, "leader": truth});
+        conversation.say(json!({"id": 2, "error": null, "result": {"name": "_Server", "tables": {"Database": {"columns": columns}}}}));
+        conversation.say(json!({"id": 3, "error": null, "result": schema()}));
+        assert_eq!(conversation.events(), Ok(vec![]));
+        let methods: Vec<Json> = conversation
+            .heard()
+            .into_iter()
+            .map(|request| request["params"][0].clone())
+            .collect();
+        assert_eq!(
+            methods,
+            [
+                json!(true),
+                json!("_Server"),
+                json!("D"),
+                json!("_Server"),
+                json!("D")
+            ]
+        );
+        let database = |leader| json!({"name": "D", "model": "clustered", "connected": true, "leader": leader});
+        conversation.say(json!({"id": 4, "error": null, "result": [false, transaction(0), {"Database": {row(1): {"initial": database(true)}}}]}));
+        conversation
+            .say(json!({"id": 5, "error": null, "result": [false, transaction(1), {"T": {}}]}));
+        assert_eq!(conversation.events(), Ok(vec![Event::Synced]));
+        let lost = json!({"modify": {"leader": false}});
+        conversation.say(json!({"id": null, "method": "update3", "params": [1, transaction(0), {"Database": {row(1): lost}}]}));
+        assert_eq!(
+            conversation.events(),
+            Err(SessionError::Member(MemberError::NotLeader))
         );
     }
 
