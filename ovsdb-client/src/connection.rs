@@ -5,15 +5,17 @@
 //! while it waits there.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use serde_json::Value as Json;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::event::{Event, SessionError};
+use crate::failover::{Attempt, Failover};
 use crate::monitor::MonitorRequest;
 use crate::remote::Remote;
 use crate::replica::Replica;
@@ -28,6 +30,9 @@ const OUTPUT_HIGH_WATER: usize = 1 << 20;
 
 /// How much is read at once, in bytes.
 const READ_SIZE: usize = 64 << 10;
+
+/// How long a server may take to accept before another one is tried.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a connection ended.
 #[derive(Debug, Error)]
@@ -72,13 +77,36 @@ pub async fn connect(
     remote: &Remote,
     options: Options,
 ) -> Result<Connection<Box<dyn Stream>>, Error> {
-    let stream: Box<dyn Stream> = match remote {
+    Ok(Connection::new(open(remote).await?, options))
+}
+
+/// Connects to one of several servers, trying them in turn until one accepts, and goes on from what an earlier connection
+/// knew ([`Connection::into_replica`]). Once the connection has proved to be of use, such as by [`Event::Synced`], tell
+/// [`Failover::succeeded`].
+pub async fn reconnect(
+    failover: &mut Failover,
+    options: Options,
+    replica: Replica,
+) -> Connection<Box<dyn Stream>> {
+    loop {
+        let Attempt { remote, delay } = failover.attempt();
+        sleep(delay).await;
+        match timeout(CONNECT_TIMEOUT, open(&remote)).await {
+            Ok(Ok(stream)) => return Connection::resume(stream, options, replica),
+            Ok(Err(error)) => tracing::debug!(%remote, %error, "the connection failed"),
+            Err(_) => tracing::debug!(%remote, "the connection took too long"),
+        }
+    }
+}
+
+async fn open(remote: &Remote) -> io::Result<Box<dyn Stream>> {
+    Ok(match remote {
         Remote::Tcp { host, port } => {
-            Box::new(prepare(TcpStream::connect((host.as_str(), *port)).await?)?)
+            let stream = TcpStream::connect((host.as_str(), *port)).await?;
+            Box::new(prepare(stream)?)
         }
         Remote::Unix { path } => Box::new(UnixStream::connect(path).await?),
-    };
-    Ok(Connection::new(stream, options))
+    })
 }
 
 /// Serves as the manager of the server whose connection was accepted (`ovs-vsctl set-manager tcp:…`).

@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod connection;
 pub mod event;
+pub mod failover;
 mod feed;
 pub mod framing;
 mod liveness;
@@ -17,8 +18,9 @@ pub mod transaction;
 pub mod value;
 
 pub use cluster::Member;
-pub use connection::{Connection, Error, accept, connect};
+pub use connection::{Connection, Error, accept, connect, reconnect};
 pub use event::{Event, Refusal, SessionError};
+pub use failover::Failover;
 pub use framing::Limits;
 pub use monitor::MonitorRequest;
 pub use remote::Remote;

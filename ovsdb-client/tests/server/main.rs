@@ -1,7 +1,9 @@
 //! The crate against a real ovsdb-server, each test with one of its own in a temporary folder.
 
 #[cfg(test)]
-mod downgrade;
+mod cluster;
+#[cfg(test)]
+mod endurance;
 #[cfg(test)]
 mod manager;
 #[cfg(test)]
@@ -12,5 +14,7 @@ mod replica;
 mod server;
 #[cfg(test)]
 mod transactions;
+#[cfg(test)]
+mod wire;
 #[cfg(test)]
 mod zoo;

@@ -1,13 +1,14 @@
 //! The replica equals the database, with every method of monitoring.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use sextant_ovsdb_client::{Connection, Event, Options, Row, RowChange, Transaction};
 use tokio::net::UnixStream;
 
-use crate::downgrade::Downgrade;
 use crate::random::transactions;
 use crate::server::{in_time, next, synced};
+use crate::wire::Wire;
 use crate::zoo::{self, Contents};
 
 #[tokio::test]
@@ -37,12 +38,11 @@ async fn replicate(unknown: &'static [&'static str], count: usize) {
     write(&mut writer, supply.by_ref().take(count / 2)).await;
 
     let stream = UnixStream::connect(server.socket()).await.unwrap();
-    let stream = Downgrade::new(stream, unknown);
-    let respelled = stream.respelled();
-    let mut reader = Connection::new(stream, Options::default());
+    let counts = Arc::default();
+    let mut reader = Connection::new(Wire::new(stream, unknown, &counts), Options::default());
     reader.monitor_request(zoo::request());
     synced(&mut reader).await;
-    assert_eq!(respelled.load(Ordering::Relaxed), unknown.len());
+    assert_eq!(counts.respelled.load(Ordering::Relaxed), unknown.len());
     let mut told = zoo::replicated(reader.replica());
     assert_eq!(told, zoo::dumped(&server, reader.replica()));
     assert!(
@@ -66,8 +66,10 @@ async fn replicate(unknown: &'static [&'static str], count: usize) {
 }
 
 /// Sends transactions one after the other.
-async fn write<S>(writer: &mut Connection<S>, transactions: impl Iterator<Item = Transaction>)
-where
+pub(crate) async fn write<S>(
+    writer: &mut Connection<S>,
+    transactions: impl Iterator<Item = Transaction>,
+) where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
 {
     for transaction in transactions {
@@ -78,7 +80,7 @@ where
 }
 
 /// Does with `told` what the events say, and checks that they say it of the rows as they are.
-fn follow(told: &mut Contents, event: Event) {
+pub(crate) fn follow(told: &mut Contents, event: Event) {
     let Event::Changed(changes) = event else {
         panic!("{event:?} instead of a change");
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -31,6 +31,11 @@ impl Folder {
 
     pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)
+    }
+
+    /// Where the member of a cluster that lives here talks to the others.
+    fn raft_address(&self) -> String {
+        format!("unix:{}", text(&self.join("raft")))
     }
 }
 
@@ -66,11 +71,21 @@ pub(crate) fn run(name: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// How a server is told to end with the test's process, even if that has no time to say so: it watches a pipe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leash {
+    /// The server itself runs a command once it listens, and ends with it.
+    Command,
+    /// A shell kills the server: members of clusters have threads, and run no commands.
+    Shell,
+}
+
 /// A server on a database file; it ends with its guard, or with the test's process.
 #[derive(Debug)]
 pub(crate) struct Server {
     folder: Folder,
     remotes: Vec<String>,
+    leash: Leash,
     child: Child,
 }
 
@@ -80,10 +95,38 @@ impl Server {
         let folder = Folder::new();
         let database = folder.join("db");
         run("ovsdb-tool", &["create", text(&database), text(schema)]);
-        let child = spawn(&folder, remotes);
+        Self::serve(folder, remotes, Leash::Command)
+    }
+
+    /// Serves the first member's database of a new cluster.
+    pub(crate) fn start_cluster(schema: &Path) -> Self {
+        let folder = Folder::new();
+        let (database, address) = (folder.join("db"), folder.raft_address());
+        run(
+            "ovsdb-tool",
+            &["create-cluster", text(&database), text(schema), &address],
+        );
+        Self::serve(folder, &[], Leash::Shell)
+    }
+
+    /// Serves one more member's database of a cluster.
+    pub(crate) fn join_cluster(name: &str, first: &Self) -> Self {
+        let folder = Folder::new();
+        let (database, address) = (folder.join("db"), folder.raft_address());
+        let first = first.folder.raft_address();
+        run(
+            "ovsdb-tool",
+            &["join-cluster", text(&database), name, &address, &first],
+        );
+        Self::serve(folder, &[], Leash::Shell)
+    }
+
+    fn serve(folder: Folder, remotes: &[String], leash: Leash) -> Self {
+        let child = spawn(&folder, remotes, leash);
         Self {
             folder,
             remotes: remotes.to_vec(),
+            leash,
             child,
         }
     }
@@ -145,41 +188,51 @@ impl Server {
     }
 
     /// Kills the server without notice.
-    pub(crate) fn kill(&mut self) -> ExitStatus {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap()
+    pub(crate) fn kill(&mut self) {
+        drop(self.child.stdin.take());
+        if self.leash == Leash::Command {
+            self.child.kill().unwrap();
+        }
+        self.child.wait().unwrap();
     }
 
     /// Serves the same database again after [`Server::kill`].
     pub(crate) fn restart(&mut self) {
-        self.child = spawn(&self.folder, &self.remotes);
+        self.child = spawn(&self.folder, &self.remotes, self.leash);
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
-/// The server runs a command once it listens, and ends with it: the command says so, and ends with our end of the pipe.
-fn spawn(folder: &Folder, remotes: &[String]) -> Child {
+/// Starts a server. A member of a cluster may not listen yet.
+fn spawn(folder: &Folder, remotes: &[String], leash: Leash) -> Child {
     let socket = folder.join("db.sock");
     let _ = std::fs::remove_file(&socket);
-    let mut command = program("ovsdb-server");
+    let mut command = match leash {
+        Leash::Command => program("ovsdb-server"),
+        Leash::Shell => program("sh"),
+    };
+    match leash {
+        Leash::Command => command.arg("--run=echo ready; exec cat"),
+        Leash::Shell => command.args([
+            "-c",
+            "ovsdb-server \"$@\" & echo ready; cat; kill -9 $!; wait",
+            "sh",
+        ]),
+    };
     command
         .arg(format!("--remote=punix:{}", text(&socket)))
         .args(remotes.iter().map(|remote| format!("--remote={remote}")))
         .arg(format!("--unixctl={}", text(&folder.join("ctl"))))
-        .args([
-            "--run=echo ready; exec cat",
-            "-vconsole:off",
-            "-vsyslog:off",
-        ])
+        .args(["-vconsole:off", "-vsyslog:off"])
         .arg(folder.join("db"))
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     let mut child = started("ovsdb-server", command.spawn());
     let mut line = String::new();
     let output = child.stdout.take().unwrap();

@@ -1,6 +1,7 @@
 //! A database with a column of every shape, and the comparison of its replica with the server's own dump.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde_json::json;
 use sextant_ovsdb_client::{MonitorRequest, Replica, Value};
@@ -14,13 +15,28 @@ pub(crate) const COLUMNS: [&str; 10] = [
 
 /// Starts a server of an empty zoo.
 pub(crate) fn open() -> Server {
-    let folder = Folder::new();
-    let schema = folder.join("zoo.ovsschema");
-    std::fs::write(&schema, self::schema().to_string()).unwrap();
+    let (_folder, schema) = schema_file(&schema());
     Server::start(&schema, &[])
 }
 
-fn schema() -> serde_json::Value {
+/// Starts three servers of one empty zoo.
+pub(crate) fn open_cluster() -> [Server; 3] {
+    let (_folder, schema) = schema_file(&schema());
+    let first = Server::start_cluster(&schema);
+    let others = [(), ()].map(|()| Server::join_cluster("Zoo", &first));
+    let [second, third] = others;
+    [first, second, third]
+}
+
+/// Writes a schema to a file that goes with its folder.
+pub(crate) fn schema_file(schema: &serde_json::Value) -> (Folder, PathBuf) {
+    let folder = Folder::new();
+    let path = folder.join("zoo.ovsschema");
+    std::fs::write(&path, schema.to_string()).unwrap();
+    (folder, path)
+}
+
+pub(crate) fn schema() -> serde_json::Value {
     let many = |key: serde_json::Value| json!({"type": {"key": key, "min": 0, "max": "unlimited"}});
     let map =
         |value| json!({"type": {"key": "string", "value": value, "min": 0, "max": "unlimited"}});
