@@ -16,6 +16,9 @@ use crate::server::{Server, in_time, next, run, synced, text};
 use crate::wire::{Counts, Wire};
 use crate::zoo;
 
+const TRANSACTIONS: usize = 10_000;
+const TRANSACTIONS_OF_A_SERVER: usize = 1_000;
+
 #[tokio::test]
 async fn a_server_that_is_stopped_is_found_dead() {
     in_time(async {
@@ -68,38 +71,55 @@ async fn the_server_s_own_probes_are_answered() {
 async fn a_follower_that_is_cut_off_again_and_again_misses_nothing_and_sees_nothing_twice() {
     in_time(async {
         let mut server = zoo::open();
-        let mut failover = Failover::new([server.remote()]).unwrap();
-        let mut supply = transactions();
-        let mut replica = Replica::default();
-        let mut told = zoo::Contents::new();
-        for round in 0..20 {
-            write(&mut server.connect().await, supply.by_ref().take(20)).await;
-            if round % 5 == 4 {
-                server.kill();
-                server.restart();
-            }
-            let mut reader = reconnect(&mut failover, Options::default(), replica).await;
-            reader.monitor_request(zoo::request());
-            let end = next(&mut reader, |reader, event| {
-                let end = event == Event::Synced;
-                match (end, round) {
-                    (true, 0) => told = zoo::replicated(reader.replica()),
-                    (true, _) => {}
-                    (false, _) => follow(&mut told, event),
-                }
-                end.then_some(())
-            });
-            end.await.unwrap();
-            failover.succeeded();
-            assert_eq!(
-                zoo::replicated(reader.replica()),
-                zoo::dumped(&server, reader.replica())
-            );
-            assert_eq!(zoo::replicated(reader.replica()), told);
-            replica = reader.into_replica();
-        }
+        let failover = Failover::new([server.remote()]).unwrap();
+        let (replica, ()) =
+            tokio::join!(follow_with_cuts(failover), write_with_restarts(&mut server));
+        assert_eq!(zoo::replicated(&replica), zoo::dumped(&server, &replica));
     })
     .await;
+}
+
+/// Writes random transactions, and kills the server now and then.
+async fn write_with_restarts(server: &mut Server) {
+    let mut writer = server.connect().await;
+    for (number, transaction) in transactions().take(TRANSACTIONS).enumerate() {
+        if number % TRANSACTIONS_OF_A_SERVER == TRANSACTIONS_OF_A_SERVER - 1 {
+            server.kill();
+            server.restart();
+            writer = server.connect().await;
+        }
+        write(&mut writer, [transaction].into_iter()).await;
+    }
+    let end = Transaction::new("Zoo").insert("Animal", None, Row::new().with("name", "end"));
+    write(&mut writer, [end].into_iter()).await;
+}
+
+/// Follows until the row that the writer puts last, through connections that it drops after some events each.
+async fn follow_with_cuts(mut failover: Failover) -> Replica {
+    let mut replica = Replica::default();
+    let mut told = zoo::Contents::new();
+    for events in (0..50).cycle() {
+        let mut reader = reconnect(&mut failover, Options::default(), replica).await;
+        reader.monitor_request(zoo::request());
+        let ended = |replica: &Replica| replica.find("Animal", "name", "end").is_some();
+        for _ in 0..events {
+            if ended(reader.replica()) {
+                break;
+            }
+            match reader.next_event().await {
+                Ok(Event::Synced) if told.is_empty() => told = zoo::replicated(reader.replica()),
+                Ok(Event::Synced) => failover.succeeded(),
+                Ok(event) => follow(&mut told, event),
+                Err(_) => break,
+            }
+        }
+        replica = reader.into_replica();
+        assert_eq!(zoo::replicated(&replica), told);
+        if ended(&replica) {
+            break;
+        }
+    }
+    replica
 }
 
 #[tokio::test]
