@@ -147,7 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// The next thing that happened; the replica is then as of this event. Cancel-safe: dropping the future loses nothing.
     ///
     /// # Errors
-    /// [`Error`], once everything that came before has been handed out. The connection is of no use then, except for
+    /// [`enum@Error`], once everything that came before has been handed out. The connection is of no use then, except for
     /// [`Connection::into_replica`].
     pub async fn next_event(&mut self) -> Result<Event, Error> {
         loop {
@@ -170,7 +170,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let may_read = self.session.queued_output() < OUTPUT_HIGH_WATER;
         let may_write =
             self.write_failure.is_none() && (self.output.has_remaining() || self.unflushed);
+        // In this order: whoever comes back late finds what the peer had sent before judging its silence.
         tokio::select! {
+            biased;
             written = write(&mut self.writer, &mut self.output, &mut self.unflushed), if may_write => {
                 self.write_failure = written.err();
             }
@@ -202,6 +204,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     #[must_use]
     pub fn into_replica(self) -> Replica {
         self.session.into_replica()
+    }
+
+    /// How many bytes wait to be written: a caller who queues faster than the peer reads can see it here.
+    #[must_use]
+    pub fn queued_output(&self) -> usize {
+        self.output.len() + self.session.queued_output()
     }
 
     /// Starts keeping a replica of these columns of these tables; [`Event::Synced`] tells when it is there.

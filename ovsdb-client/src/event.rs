@@ -28,7 +28,7 @@ pub enum Event {
         /// What its operations did, or why it had no effect.
         result: TransactionResult,
     },
-    /// A request made by [`Session::request`] was answered.
+    /// A request made by [`Session::request`](crate::Session::request) was answered.
     Answer {
         /// The request.
         id: RequestId,

@@ -43,6 +43,8 @@ pub(crate) struct Subscription {
     request: MonitorRequest,
     method: Method,
     tables: BTreeMap<Name, TableSchema>,
+    /// Whether the contents have arrived.
+    live: bool,
 }
 
 /// What the reply to a monitor request led to.
@@ -61,11 +63,16 @@ impl Subscription {
             request,
             method: Method::CondSince,
             tables: BTreeMap::new(),
+            live: false,
         }
     }
 
     pub(crate) fn id(&self) -> SubscriptionId {
         self.id
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        self.live
     }
 
     pub(crate) fn into_request(self) -> MonitorRequest {
@@ -102,7 +109,10 @@ impl Subscription {
         replica: &mut Replica,
     ) -> Result<Progress, SessionError> {
         match (reply, self.method.fallback()) {
-            (Ok(json), _) => Ok(Progress::Contents(self.contents(&json, replica)?)),
+            (Ok(json), _) => {
+                self.live = true;
+                Ok(Progress::Contents(self.contents(&json, replica)?))
+            }
             (Err(error), Some(older)) if read_error(&error).0 == "unknown method" => {
                 self.method = older;
                 Ok(Progress::Retry)

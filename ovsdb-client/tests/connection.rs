@@ -143,3 +143,22 @@ async fn a_message_above_the_limit_ends_the_connection() {
         "the peer's message is longer than 1000 bytes"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_who_comes_back_late_does_not_blame_the_peer() {
+    for _ in 0..20 {
+        let (mut connection, mut peer) = pair(Options::default());
+        let probed = Duration::from_secs(6);
+        assert!(
+            tokio::time::timeout(probed, connection.next_event())
+                .await
+                .is_err()
+        );
+        let reply = json!({"id": 1, "result": [], "error": null});
+        peer.write_all(reply.to_string().as_bytes()).await.unwrap();
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        let moment = Duration::from_millis(1);
+        let heard = tokio::time::timeout(moment, connection.next_event()).await;
+        assert!(heard.is_err(), "{heard:?}");
+    }
+}
