@@ -251,7 +251,7 @@ pub(crate) fn array(json: &Json) -> impl Iterator<Item = &Json> {
 
 /// Runs a test that must not hang.
 pub(crate) async fn in_time<T>(test: impl Future<Output = T>) -> T {
-    let limit = Duration::from_secs(60);
+    let limit = Duration::from_secs(180);
     let outcome = tokio::time::timeout(limit, test).await;
     outcome.expect("the event awaited never came")
 }
