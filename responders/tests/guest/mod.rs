@@ -103,7 +103,7 @@ pub fn service() -> Dhcpv6Service {
             "2001:db8:2::/64".parse().unwrap(),
         ],
         dns_servers: vec![address("2001:db8::53")],
-        domains: vec!["example.org".into(), "openstacklocal".into()],
+        domains: vec!["example.org".into(), "corp.example.net".into()],
     }
 }
 
