@@ -5,6 +5,17 @@
 //! the hypervisors' OVSDB sessions; one task owns both and publishes a [`snapshot`]; each switch's session computes from
 //! it which flows should be there, and answers punted packets by itself.
 
+pub mod api;
+pub mod cli;
+pub mod config;
+pub mod hypervisor;
+pub mod logging;
+pub mod memory;
 pub mod metrics;
+pub mod reference;
+pub mod runtime;
+pub mod scrape;
 pub mod snapshot;
+pub mod state;
 pub mod store;
+pub mod switch;

@@ -5,6 +5,7 @@ use crate::{
     Settings, Subnet, SubnetId,
 };
 use imbl::{OrdMap, OrdSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ pub struct Intent {
     ports_of: OrdSet<(NetworkId, PortId)>,
     router_ports_of: OrdSet<(NetworkId, PortId)>,
     interfaces_of: OrdSet<(RouterId, PortId)>,
+    claims: OrdSet<Key>,
 }
 
 impl Intent {
@@ -40,7 +42,7 @@ impl Intent {
         }
     }
 
-    /// Takes in one change of the store. Changes of what is observed, and claims, are none of intent's business.
+    /// Takes in one change of the store. Changes of what is observed are none of intent's business.
     pub fn apply(&mut self, change: &Change) {
         match change {
             Change::Put(object) => self.put(object),
@@ -63,7 +65,10 @@ impl Intent {
                 self.routers.insert(router.id, router.clone());
             }
             Object::ServerIdentity(identity) => self.server_identity = Some(*identity),
-            Object::Chassis(_) | Object::Location(..) | Object::Claim(_) => {}
+            Object::Claim(key) => {
+                self.claims.insert(key.clone());
+            }
+            Object::Chassis(_) | Object::Location(..) => {}
         }
     }
 
@@ -96,12 +101,14 @@ impl Intent {
                 self.routers.remove(id);
             }
             Key::ServerIdentity => self.server_identity = None,
-            Key::Chassis(_)
-            | Key::Location(_)
-            | Key::Address(..)
+            Key::Address(..)
             | Key::Mac(..)
             | Key::NetworkKey(_)
-            | Key::RouterKey(_) => {}
+            | Key::RouterKey(_)
+            | Key::PortsOf(_) => {
+                self.claims.remove(key);
+            }
+            Key::Chassis(_) | Key::Location(_) => {}
         }
     }
 
@@ -111,6 +118,24 @@ impl Intent {
             self.router_ports_of.remove(&(port.network_id, port.id));
             self.interfaces_of.remove(&(router, port.id));
         }
+    }
+
+    /// Whether somebody has what this claim's key names.
+    pub fn is_claimed(&self, key: &Key) -> bool {
+        self.claims.contains(key)
+    }
+
+    /// The addresses of a subnet that are some port's, in order.
+    pub fn claimed_addresses(&self, subnet: SubnetId) -> impl Iterator<Item = IpAddr> + '_ {
+        let first = Key::Address(subnet, IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let last = Key::Address(subnet, IpAddr::V6(Ipv6Addr::from_bits(u128::MAX)));
+        self.claims.range(first..=last).filter_map(|key| {
+            if let Key::Address(_, address) = key {
+                Some(*address)
+            } else {
+                None
+            }
+        })
     }
 
     /// The subnets of a network, by id.
@@ -170,6 +195,29 @@ mod tests {
             host_id: String::new(),
             vnic_type: "normal".to_owned(),
         }
+    }
+
+    #[test]
+    fn claims_are_known_until_they_are_given_up() {
+        let (subnet, other) = (SubnetId(Uuid::from_u128(5)), SubnetId(Uuid::from_u128(6)));
+        let claim = |subnet, ip: &str| Key::Address(subnet, ip.parse().unwrap());
+        let mut intent = Intent::default();
+        for key in [
+            claim(subnet, "2001:db8::2"),
+            claim(subnet, "2001:db8::1"),
+            claim(other, "2001:db8::1"),
+        ] {
+            intent.apply(&Change::Put(Object::Claim(key)));
+        }
+        let addresses: Vec<String> = intent
+            .claimed_addresses(subnet)
+            .map(|address| address.to_string())
+            .collect();
+        assert_eq!(addresses, ["2001:db8::1", "2001:db8::2"]);
+
+        intent.apply(&Change::Delete(claim(subnet, "2001:db8::1")));
+        assert!(!intent.is_claimed(&claim(subnet, "2001:db8::1")));
+        assert!(intent.is_claimed(&claim(other, "2001:db8::1")));
     }
 
     #[test]

@@ -73,6 +73,10 @@ pub enum Key {
     NetworkKey(NetworkKey),
     /// Claim: a number is a router's.
     RouterKey(RouterKey),
+    /// Not a claim but a mark: whoever makes, changes or removes a port of the network writes it again, so that a writer
+    /// whose decision rests on all of the network's ports can demand that none changed, and writers of different ports
+    /// do not hinder each other.
+    PortsOf(NetworkId),
 }
 
 /// Something stored.
@@ -92,7 +96,7 @@ pub enum Object {
     Location(PortId, ChassisId),
     /// The DHCPv6 server's identity.
     ServerIdentity(ServerIdentity),
-    /// A claim (its key says all).
+    /// A claim or a mark (its key says all).
     Claim(Key),
 }
 

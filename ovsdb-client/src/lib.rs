@@ -1,1 +1,31 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+
+pub mod connection;
+pub mod event;
+pub mod framing;
+mod liveness;
+pub mod monitor;
+pub mod remote;
+pub mod replica;
+pub mod row;
+pub mod rpc;
+pub mod schema;
+pub mod session;
+mod subscription;
+pub mod transaction;
+pub mod value;
+
+pub use connection::{Connection, Error, accept, connect};
+pub use event::{Event, Refusal, SessionError};
+pub use framing::Limits;
+pub use monitor::MonitorRequest;
+pub use remote::Remote;
+pub use replica::{Replica, RowChange};
+pub use row::{ColumnError, Row};
+pub use rpc::RequestId;
+pub use session::{Options, Session};
+pub use transaction::{
+    Comparison, Condition, Mutation, Mutator, OperationResult, Transaction, TransactionError,
+    TransactionResult, Until,
+};
+pub use value::{Atom, Real, Value};

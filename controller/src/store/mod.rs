@@ -4,6 +4,10 @@
 //! changes several keys at once or nothing: its preconditions name what the writer has read. Whoever watches sees each
 //! commit whole and in order.
 
+mod embedded;
+
+pub use embedded::{Embedded, FORMAT, OpenError};
+
 use serde::{Deserialize, Serialize};
 use sextant_model::{Change, Key};
 use std::fmt;

@@ -1,0 +1,164 @@
+//! The thread that owns the database.
+
+use super::file::{Contents, File};
+use super::watch::EmbeddedWatch;
+use crate::store::{CommitError, Committed, Precondition, Revision};
+use sextant_model::Change;
+use tokio::sync::{mpsc, oneshot};
+
+/// How many commits share a transaction at most.
+const BATCH: usize = 512;
+
+pub(super) enum Request {
+    Commit(Commit),
+    Watch(oneshot::Sender<EmbeddedWatch>),
+}
+
+pub(super) struct Commit {
+    pub(super) changes: Vec<Change>,
+    pub(super) preconditions: Vec<Precondition>,
+    pub(super) answer: oneshot::Sender<Result<Revision, CommitError>>,
+}
+
+/// A commit whose fate is known once the transaction is durable.
+struct Decided {
+    answer: oneshot::Sender<Result<Revision, CommitError>>,
+    outcome: Result<Committed, Precondition>,
+}
+
+pub(super) struct Writer {
+    file: File,
+    contents: Contents,
+    watchers: Vec<mpsc::UnboundedSender<Committed>>,
+}
+
+impl Writer {
+    pub(super) fn new(file: File, contents: Contents) -> Self {
+        Self {
+            file,
+            contents,
+            watchers: Vec::new(),
+        }
+    }
+
+    /// Serves until nobody can ask any more or the file cannot be written.
+    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Request>) {
+        let mut requests = Vec::with_capacity(BATCH);
+        while queue.blocking_recv_many(&mut requests, BATCH) > 0 {
+            if let Err(error) = self.serve(requests.drain(..)) {
+                tracing::error!(%error, "the store cannot be written; nothing more will be stored");
+                return;
+            }
+        }
+    }
+
+    fn serve(&mut self, requests: impl Iterator<Item = Request>) -> Result<(), String> {
+        let mut commits = Vec::new();
+        let mut watches = Vec::new();
+        for request in requests {
+            match request {
+                Request::Commit(commit) => commits.push(commit),
+                Request::Watch(answer) => watches.push(answer),
+            }
+        }
+        let written = self.write(commits);
+        watches.into_iter().for_each(|answer| self.watch(answer));
+        written
+    }
+
+    /// Writes those commits whose preconditions hold, together; then answers all.
+    fn write(&mut self, commits: Vec<Commit>) -> Result<(), String> {
+        let mut next = self.contents.clone();
+        let decided: Vec<Decided> = commits
+            .into_iter()
+            .map(|commit| decide(&mut next, commit))
+            .collect();
+        if let Err(error) = self.make_durable(&decided, next.revision) {
+            refuse(decided, &error);
+            return Err(error);
+        }
+        self.contents = next;
+        decided
+            .into_iter()
+            .for_each(|decided| self.announce(decided));
+        Ok(())
+    }
+
+    fn make_durable(&self, decided: &[Decided], revision: Revision) -> Result<(), String> {
+        if revision == self.contents.revision {
+            return Ok(());
+        }
+        let committed = decided
+            .iter()
+            .filter_map(|decided| decided.outcome.as_ref().ok());
+        self.file
+            .write(committed.flat_map(|committed| &committed.changes), revision)
+    }
+
+    fn announce(&mut self, decided: Decided) {
+        let answer = match decided.outcome {
+            Ok(committed) => {
+                let revision = committed.revision;
+                self.watchers
+                    .retain(|watcher| watcher.send(committed.clone()).is_ok());
+                Ok(revision)
+            }
+            Err(failed) => Err(CommitError::Conflict(failed)),
+        };
+        // Whoever asked may have gone; what was written stays.
+        let _ = decided.answer.send(answer);
+    }
+
+    fn watch(&mut self, answer: oneshot::Sender<EmbeddedWatch>) {
+        let (watcher, watch) = EmbeddedWatch::new(self.contents.clone());
+        if answer.send(watch).is_ok() {
+            self.watchers.push(watcher);
+        }
+    }
+}
+
+fn decide(next: &mut Contents, commit: Commit) -> Decided {
+    let failed = commit
+        .preconditions
+        .into_iter()
+        .find(|condition| !holds(next, condition));
+    let outcome = match failed {
+        Some(failed) => Err(failed),
+        None => Ok(apply(next, commit.changes)),
+    };
+    Decided {
+        answer: commit.answer,
+        outcome,
+    }
+}
+
+fn holds(contents: &Contents, condition: &Precondition) -> bool {
+    let changed = |key| contents.objects.get(key).map(|(changed, _)| *changed);
+    match condition {
+        Precondition::Absent(key) => changed(key).is_none(),
+        Precondition::Present(key) => changed(key).is_some(),
+        Precondition::Unchanged(key, since) => {
+            changed(key).is_some_and(|changed| changed <= *since)
+        }
+    }
+}
+
+fn apply(contents: &mut Contents, changes: Vec<Change>) -> Committed {
+    contents.revision.0 += 1;
+    let revision = contents.revision;
+    for change in &changes {
+        match change {
+            Change::Put(object) => contents
+                .objects
+                .insert(object.key(), (revision, object.clone())),
+            Change::Delete(key) => contents.objects.remove(key),
+        };
+    }
+    Committed { revision, changes }
+}
+
+fn refuse(decided: Vec<Decided>, error: &str) {
+    for Decided { answer, .. } in decided {
+        let _ = answer.send(Err(CommitError::Unavailable(error.to_owned())));
+    }
+}

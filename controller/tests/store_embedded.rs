@@ -1,0 +1,255 @@
+//! The embedded store keeps its promises: all or nothing, in order, durable, one process at a time.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+use sextant_controller::store::{
+    CommitError, Committed, Embedded, OpenError, Precondition, Revision, Store,
+};
+use sextant_model::{Change, Key, NetworkKey, Object};
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+/// A folder that is gone with its test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path =
+            std::env::temp_dir().join(format!("sextant-store-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn store(&self) -> PathBuf {
+        self.0.join("store")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn number(n: u32) -> Key {
+    Key::NetworkKey(NetworkKey(n))
+}
+
+fn put(n: u32) -> Change {
+    Change::Put(Object::Claim(number(n)))
+}
+
+async fn everything(store: &dyn Store) -> Committed {
+    store.watch().await.unwrap().next().await.unwrap()
+}
+
+fn keys(committed: &Committed) -> BTreeSet<Key> {
+    committed.changes.iter().map(Change::key).collect()
+}
+
+#[tokio::test]
+async fn a_commit_happens_whole_or_not_at_all() {
+    let folder = Folder::new("whole");
+    let store = Embedded::open(&folder.store()).unwrap();
+    let absent = vec![Precondition::Absent(number(1))];
+    let first = store.commit(vec![put(1), put(2)], absent).await.unwrap();
+    assert_eq!(first, Revision(1));
+
+    let conditions = vec![
+        Precondition::Present(number(1)),
+        Precondition::Absent(number(2)),
+    ];
+    let Err(CommitError::Conflict(failed)) = store.commit(vec![put(3)], conditions).await else {
+        panic!("it should not hold")
+    };
+    assert_eq!(failed, Precondition::Absent(number(2)));
+
+    let unchanged = vec![Precondition::Unchanged(number(2), first)];
+    let gone = store
+        .commit(vec![Change::Delete(number(2))], unchanged)
+        .await;
+    assert_eq!(gone.unwrap(), Revision(2));
+    let refused = [
+        (
+            Precondition::Unchanged(number(2), Revision(2)),
+            "what is gone is not unchanged",
+        ),
+        (
+            Precondition::Unchanged(number(1), Revision(0)),
+            "it changed after revision 0",
+        ),
+    ];
+    for (condition, why) in refused {
+        let answer = store.commit(vec![put(1)], vec![condition]).await;
+        assert!(matches!(answer, Err(CommitError::Conflict(_))), "{why}");
+    }
+    assert_eq!(keys(&everything(&store).await), BTreeSet::from([number(1)]));
+}
+
+#[tokio::test]
+async fn of_many_who_claim_the_same_one_gets_it() {
+    let folder = Folder::new("claim");
+    let store = Arc::new(Embedded::open(&folder.store()).unwrap());
+    let claimants: Vec<_> = (0..64)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let absent = vec![Precondition::Absent(number(7))];
+                store.commit(vec![put(7)], absent).await.is_ok()
+            })
+        })
+        .collect();
+    let mut winners = 0;
+    for claimant in claimants {
+        winners += u32::from(claimant.await.unwrap());
+    }
+    assert_eq!(winners, 1);
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_reopening() {
+    let folder = Folder::new("reopen");
+    let store = Embedded::open(&folder.store()).unwrap();
+    store.commit(vec![put(1), put(2)], vec![]).await.unwrap();
+    let revision = store
+        .commit(vec![Change::Delete(number(1))], vec![])
+        .await
+        .unwrap();
+    let before = everything(&store).await;
+    drop(store);
+
+    let store = Embedded::open(&folder.store()).unwrap();
+    let after = everything(&store).await;
+    assert_eq!(after, before);
+    assert_eq!(after.revision, revision);
+    let unchanged = vec![Precondition::Unchanged(number(2), revision)];
+    let next = store.commit(vec![put(3)], unchanged).await.unwrap();
+    assert_eq!(next, Revision(revision.0 + 1));
+}
+
+#[tokio::test]
+async fn a_watcher_sees_each_commit_whole_and_in_order_however_late_it_reads() {
+    let folder = Folder::new("watch");
+    let store = Arc::new(Embedded::open(&folder.store()).unwrap());
+    store.commit(vec![put(0)], vec![]).await.unwrap();
+    let mut watch = store.watch().await.unwrap();
+
+    let writers: Vec<_> = (0..50)
+        .map(|n| {
+            let store = store.clone();
+            let pair = vec![put(2 * n + 1), put(2 * n + 2)];
+            tokio::spawn(async move { store.commit(pair, vec![]).await.unwrap() })
+        })
+        .collect();
+    let mut answered = BTreeSet::new();
+    for writer in writers {
+        answered.insert(writer.await.unwrap());
+    }
+    assert_eq!(answered.len(), 50, "each commit has a revision of its own");
+
+    let first = watch.next().await.unwrap();
+    assert_eq!((first.revision, first.changes.len()), (Revision(1), 1));
+    let mut seen = BTreeSet::new();
+    for revision in 2..=51 {
+        let next = watch.next().await.unwrap();
+        assert_eq!((next.revision, next.changes.len()), (Revision(revision), 2));
+        seen.extend(keys(&next));
+    }
+    assert_eq!(seen.len(), 100);
+    drop(store);
+    assert!(watch.next().await.is_err(), "a closed store says so");
+}
+
+#[tokio::test]
+async fn a_file_serves_one_store_at_a_time() {
+    let folder = Folder::new("single");
+    let store = Embedded::open(&folder.store()).unwrap();
+    let error = Embedded::open(&folder.store()).unwrap_err();
+    assert!(matches!(error, OpenError::InUse(_)), "{error}");
+    drop(store);
+    assert!(Embedded::open(&folder.store()).is_ok());
+}
+
+#[test]
+fn what_is_no_store_is_refused_with_a_reason() {
+    let folder = Folder::new("garbage");
+    std::fs::write(folder.store(), vec![0x5a; 64 << 10]).unwrap();
+    let error = Embedded::open(&folder.store()).unwrap_err();
+    assert!(matches!(error, OpenError::Damaged(..)), "{error}");
+    let error = Embedded::open(&folder.0.join("no/such/folder")).unwrap_err();
+    assert!(matches!(error, OpenError::Io(..)), "{error}");
+}
+
+/// Where the child of [`nothing_acknowledged_is_lost_by_kill_9`] writes, and from which number on.
+const CHILD: [&str; 2] = ["SEXTANT_TEST_STORE", "SEXTANT_TEST_FIRST"];
+
+/// Writes pairs for ever and says which are acknowledged; does nothing unless started by the test below.
+#[tokio::test]
+async fn writes_until_killed() {
+    let [Some(path), Some(first)] = CHILD.map(std::env::var_os) else {
+        return;
+    };
+    let first: u32 = first.to_str().unwrap().parse().unwrap();
+    let store = Arc::new(Embedded::open(Path::new(&path)).unwrap());
+    let writers = (0..8).map(|writer| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for n in 0.. {
+                let pair = first + 2 * (8 * n + writer);
+                let changes = vec![put(pair), put(pair + 1)];
+                store.commit(changes, vec![]).await.unwrap();
+                println!("acknowledged {pair}");
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nothing_acknowledged_is_lost_by_kill_9() {
+    let folder = Folder::new("kill");
+    let mut acknowledged = BTreeSet::new();
+    for round in 0..4 {
+        acknowledged.extend(killed_writer(&folder.store(), round));
+        let store = Embedded::open(&folder.store()).unwrap();
+        let stored = keys(&everything(&store).await);
+        assert!(stored.len().is_multiple_of(2), "no half of a commit");
+        for pair in &acknowledged {
+            let both = [number(*pair), number(pair + 1)];
+            assert!(
+                both.iter().all(|key| stored.contains(key)),
+                "{pair} is lost"
+            );
+        }
+    }
+}
+
+/// Lets a process write, kills it in the midst and returns what had been acknowledged.
+fn killed_writer(store: &Path, round: u32) -> Vec<u32> {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "writes_until_killed", "--nocapture"])
+        .env(CHILD[0], store)
+        .env(CHILD[1], (round * 1_000_000).to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    let said = |line: String| {
+        let (_, pair) = line.rsplit_once("acknowledged ")?;
+        Some(pair.parse().unwrap())
+    };
+    let before = 40 + 25 * round as usize;
+    let mut acknowledged: Vec<u32> = lines.by_ref().filter_map(said).take(before).collect();
+    assert_eq!(acknowledged.len(), before, "the writer ended by itself");
+    child.kill().unwrap();
+    acknowledged.extend(lines.filter_map(said));
+    child.wait().unwrap();
+    acknowledged
+}
