@@ -9,7 +9,8 @@
 )]
 
 use sextant_model::{
-    AdvertisedPrefix, Advertisement, Dhcpv6Service, LeasedAddress, MacAddr, PortId, Punt,
+    AdvertisedOptions, AdvertisedPrefix, Advertisement, Dhcpv6Options, Dhcpv6Service,
+    LeasedAddress, MacAddr, PortId, Punt,
 };
 use sextant_responders::dhcpv6::codec::{Message, MessageType, Options, put_option};
 use sextant_responders::dhcpv6::option::{self, DhcpOption, Ia, IaKind};
@@ -40,6 +41,7 @@ pub fn advertisement() -> Advertisement {
         autonomous,
         valid: 86_400,
         preferred: 14_400,
+        delegation_preferred: false,
     };
     Advertisement {
         mac: ROUTER_MAC,
@@ -55,6 +57,7 @@ pub fn advertisement() -> Advertisement {
         ],
         dns_servers: vec![address("2001:db8::53"), address("2001:db8::54")],
         dns_lifetime: 300,
+        options: AdvertisedOptions::default(),
     }
 }
 
@@ -104,6 +107,7 @@ pub fn service() -> Dhcpv6Service {
         ],
         dns_servers: vec![address("2001:db8::53")],
         domains: vec!["example.org".into(), "corp.example.net".into()],
+        options: Dhcpv6Options::default(),
     }
 }
 
