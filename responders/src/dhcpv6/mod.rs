@@ -11,6 +11,7 @@ mod configuration;
 pub mod domain;
 pub mod option;
 mod query;
+pub mod relay;
 mod reply;
 mod server;
 
