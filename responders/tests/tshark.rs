@@ -62,8 +62,12 @@ fn fields(frames: &[Vec<u8>], names: &[&str]) -> Vec<String> {
 }
 
 fn answers() -> Vec<Vec<u8>> {
-    let everything = [option::DNS_SERVERS, option::DOMAIN_LIST];
-    let ask = |query: Query| respond(&dhcpv6(service()), &query.asking(&everything).frame());
+    let ask = |query: Query| {
+        let query = query
+            .asking(&EVERY_OPTION)
+            .with(option::CLIENT_FQDN, b"\x01\x02vm");
+        respond(&dhcpv6(talkative_service()), &query.frame())
+    };
     let queries = [
         Query::new(MessageType::Solicit).ia_na(0, &[]),
         Query::new(MessageType::Solicit)
@@ -91,6 +95,10 @@ fn answers() -> Vec<Vec<u8>> {
         &ra::last_word(&advertisement()),
         Destination::AllNodes,
     ));
+    frames.push(ra::advertise(
+        &talkative_advertisement(),
+        Destination::AllNodes,
+    ));
     frames.extend(respond(&solicitation_punt(), &usual_solicitation()).frames);
     frames
 }
@@ -98,7 +106,7 @@ fn answers() -> Vec<Vec<u8>> {
 #[test]
 fn nothing_that_is_sent_is_malformed_or_worth_a_warning() {
     let frames = answers();
-    assert_eq!(frames.len(), 13);
+    assert_eq!(frames.len(), 14);
     let complaints = "_ws.malformed or _ws.expert.severity >= \"Warning\"";
     let told = tshark(&frames, &["-Y", complaints, "-V"]);
     assert!(told.is_empty(), "{}", told.join("\n"));
@@ -170,4 +178,61 @@ fn a_dhcpv6_answer_is_read_as_meant() {
           2001:db8::53|example.org.,corp.example.net."
         ]
     );
+}
+
+#[test]
+fn the_rarer_options_of_an_advertisement_are_read_as_meant() {
+    let names = [
+        "icmpv6.nd.ra.flag.prf",
+        "icmpv6.nd.ra.reachable_time",
+        "icmpv6.nd.ra.retrans_timer",
+        "icmpv6.opt.prefix",
+        "icmpv6.opt.route_info.flag.route_preference",
+        "icmpv6.opt.route_lifetime",
+        "icmpv6.opt.dnssl",
+        "icmpv6.opt.dnssl.lifetime",
+        "icmpv6.opt.pref64.prefix",
+        "icmpv6.opt.pref64.scaled_lifetime",
+        "icmpv6.opt.captive_portal",
+    ];
+    let frame = ra::advertise(&talkative_advertisement(), Destination::AllNodes);
+    assert_eq!(
+        fields(&[frame], &names),
+        [
+            "1|30000|1000|2001:db8:1::,2001:db8:2::,2001:db8:5::,2001:db8:6::1|3,1|600,600|example.org,corp.example.net|300|\
+          64:ff9b::|225|https://portal.example/api"
+        ]
+    );
+}
+
+#[test]
+fn the_rarer_options_of_dhcpv6_are_read_as_meant() {
+    let names = [
+        "dhcpv6.sntp_server",
+        "dhcpv6.clientfqdn.server.n",
+        "dhcpv6.clientfqdn.server.o",
+        "dhcpv6.clientfqdn.server.s",
+        "dhcpv6.client_domain",
+        "dhcpv6.ntpserver.addr",
+        "dhcpv6.ntpserver.mc_addr",
+        "dhcpv6.ntpserver.fqdn",
+    ];
+    let query = Query::new(MessageType::InformationRequest)
+        .asking(&EVERY_OPTION)
+        .with(option::CLIENT_FQDN, b"\x01\x02vm");
+    let frames = respond(&dhcpv6(talkative_service()), &query.frame()).frames;
+    assert_eq!(
+        fields(&frames, &names),
+        ["2001:db8::123|1|1|0|vm-1.example.org.|2001:db8::123|ff05::101|ntp.example.org."]
+    );
+    let text = tshark(&frames, &["-V"]).join("\n");
+    for said in [
+        "Lifetime: 3600",
+        "Boot File URL",
+        "Boot File Parameters",
+        "SOL_MAX_RT",
+        "INF_MAX_RT",
+    ] {
+        assert!(text.contains(said), "{said} in\n{text}");
+    }
 }
