@@ -3,7 +3,7 @@
 use crate::view::View;
 use ipnet::Ipv6Net;
 use sextant_model::{
-    AdvertisedPrefix, Advertisement, Dhcpv6Service, Ipv6Mode, LeasedAddress, MacAddr, Network, NetworkKey, Port, Subnet, SubnetId,
+    AdvertisedOptions, AdvertisedPrefix, Advertisement, Dhcpv6Option, Dhcpv6Options, Dhcpv6Service, Ipv6Mode, LeasedAddress, MacAddr, Network, NetworkKey, Port, Subnet, SubnetId,
 };
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
@@ -37,6 +37,7 @@ pub(crate) fn advertisement(view: &View<'_>, network: &Network, port: &Port) -> 
         prefixes: subnets.iter().map(|(_, mode, prefix)| advertised_prefix(*mode, *prefix)).collect(),
         dns_servers: dns_servers(subnets.iter().map(|(subnet, ..)| *subnet)),
         dns_lifetime: 3 * u32::from(settings.ra.max_interval),
+        options: AdvertisedOptions::default(),
     }))
 }
 
@@ -53,7 +54,7 @@ fn advertised_subnets<'a>(view: &View<'a>, port: &Port) -> Vec<(&'a Subnet, Ipv6
 
 fn advertised_prefix(mode: Ipv6Mode, prefix: Ipv6Net) -> AdvertisedPrefix {
     let (valid, preferred) = PREFIX_LIFETIMES;
-    AdvertisedPrefix { prefix, on_link: true, autonomous: mode.is_auto_address(), valid, preferred }
+    AdvertisedPrefix { prefix, on_link: true, autonomous: mode.is_auto_address(), valid, preferred, delegation_preferred: false }
 }
 
 /// What DHCPv6 tells the guest of a port; none if the network has no subnet that Sextant serves.
@@ -73,6 +74,7 @@ pub(crate) fn dhcpv6_service(view: &View<'_>, network: &Network, port: &Port) ->
         on_link: served.iter().filter_map(|subnet| subnet.ipv6_prefix()).collect(),
         dns_servers: dns_servers(served.iter().copied()),
         domains: vec![view.intent.settings.dns_domain.clone()].into_iter().filter(|domain| !domain.is_empty()).collect(),
+        options: Dhcpv6Options { extra: extra_options(port), ..Dhcpv6Options::default() },
     }))
 }
 
@@ -88,6 +90,12 @@ fn leased_addresses(view: &View<'_>, port: &Port) -> Vec<LeasedAddress> {
         (mode == Ipv6Mode::Dhcpv6Stateful).then_some(LeasedAddress { address, preferred: lifetime, valid: lifetime })
     };
     port.ipv6_addresses().filter_map(handed_out).collect()
+}
+
+/// The port's `extra_dhcp_opts` for IPv6. The API takes none that cannot be sent.
+fn extra_options(port: &Port) -> Vec<Dhcpv6Option> {
+    let given = port.extra_dhcp_opts.iter().filter(|option| option.ip_version == 6);
+    given.filter_map(|option| Dhcpv6Option::parse(&option.opt_name, &option.opt_value).ok()).collect()
 }
 
 /// The MAC of a network's DHCPv6 server: locally administered, the same on every hypervisor.
