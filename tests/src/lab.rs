@@ -14,6 +14,7 @@ use crate::leftovers;
 use crate::log;
 use crate::namespace::Namespace;
 use crate::plan::{CONTROLLER, Underlay};
+use crate::process::Process;
 use crate::tools::Tools;
 use crate::topology;
 
@@ -132,6 +133,17 @@ impl Lab {
     /// [`LabError::Command`].
     pub fn in_ctl(&self, words: &[&str]) -> Result<Output, LabError> {
         self.control.run(words)
+    }
+
+    /// Starts a program where the controller runs, with `NAME.log` in the lab's folder.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] when it cannot be started.
+    pub(crate) fn spawn_in_ctl(&self, name: &str, words: &[String]) -> Result<Process, LabError> {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let log = self.home.join(format!("{name}.log"));
+        let mut command = self.control.command(&words);
+        Process::spawn(&mut command, &log, &leftovers::records(&self.name))
     }
 
     /// Starts the controller and waits until it says that it is ready.
