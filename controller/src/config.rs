@@ -35,9 +35,12 @@ pub struct Config {
     pub punt: PuntLimits,
 }
 
+/// A key, its default and its meaning.
+pub type KeyReference = (&'static str, &'static str, &'static str);
+
 /// The sections of the file, and of each key its default and meaning, for the reference in `docs/`; a test keeps them
 /// in step with [`Config`].
-pub const KEYS: &[(&str, &[(&str, &str, &str)])] = &[
+pub const KEYS: &[(&str, &[KeyReference])] = &[
     (
         "",
         &[

@@ -1,7 +1,8 @@
 //! One flow, and the hash of its content that is its cookie.
 
 use crate::pipeline::Stage;
-use rust_openflow::{Action, FlowMod, Instruction, Match};
+use bytes::BytesMut;
+use rust_openflow::{Action, FlowMod, Instruction, Match, Message};
 use sextant_model::Punt;
 use std::fmt;
 use xxhash_rust::xxh3::xxh3_64;
@@ -65,19 +66,14 @@ impl Flow {
 
     /// The hash of its content.
     pub fn cookie(&self) -> Cookie {
-        let mut content = bytes::BytesMut::with_capacity(256);
-        self.to_flow_mod(0).encode_body(&mut content);
+        let mut content = BytesMut::with_capacity(256);
+        // A flow too long for a message leaves nothing here; the session that would send it says so.
+        let _ = Message::FlowMod(self.to_flow_mod(0)).encode(0, &mut content);
         Cookie(xxh3_64(&content).clamp(1, u64::MAX - 1))
     }
 
     /// The message that installs it under that cookie.
     pub fn to_flow_mod(&self, cookie: u64) -> FlowMod {
         FlowMod { cookie, ..FlowMod::add(self.stage.table(), self.priority, self.matches.clone(), self.instructions.clone()) }
-    }
-}
-
-impl fmt::Display for Flow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.to_flow_mod(0), f)
     }
 }

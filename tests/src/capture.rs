@@ -36,12 +36,8 @@ impl Capture {
     ///
     /// # Errors
     /// [`LabError::MissingTools`]; [`LabError::Ended`] when tcpdump refuses the filter.
-    pub(crate) fn start(
-        lab: &str,
-        namespace: &Namespace,
-        device: &str,
-        filter: &str,
-    ) -> Result<Self, LabError> {
+    pub fn start(namespace: &Namespace, device: &str, filter: &str) -> Result<Self, LabError> {
+        let lab = namespace.lab();
         Tools::check(&["tcpdump", "tshark"])?;
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let file = leftovers::home(lab).join(format!("capture{serial}.pcap"));

@@ -50,13 +50,13 @@ pub struct Guest {
     home: PathBuf,
     records: PathBuf,
     tap: String,
-    lab: String,
 }
 
 impl Guest {
     /// Makes the namespace, adds the tap to `br-int`, and only then brings the guest's end up,
     /// so that its first Router Solicitation meets a port.
-    pub(crate) fn plug(lab: &str, host: &Hypervisor, spec: &GuestSpec) -> Result<Self, LabError> {
+    pub(crate) fn plug(host: &Hypervisor, spec: &GuestSpec) -> Result<Self, LabError> {
+        let lab = host.namespace().lab();
         let namespace = Namespace::create(lab, &spec.name)?;
         let home = leftovers::home(lab).join(&spec.name);
         std::fs::create_dir_all(&home).map_err(LabError::io(format!("make {}", home.display())))?;
@@ -66,7 +66,6 @@ impl Guest {
             home,
             records: leftovers::records(lab),
             tap: tap_name(&spec.port_id),
-            lab: lab.to_owned(),
         };
         guest.make_interface(host)?;
         guest.add_port(host)?;
@@ -341,7 +340,7 @@ impl Guest {
     /// # Errors
     /// As [`Capture::start`].
     pub fn capture(&self, filter: &str) -> Result<Capture, LabError> {
-        Capture::start(&self.lab, &self.namespace, DEVICE, filter)
+        Capture::start(&self.namespace, DEVICE, filter)
     }
 }
 

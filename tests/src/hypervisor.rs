@@ -18,7 +18,6 @@ use crate::topology;
 /// One hypervisor of a lab.
 #[derive(Debug)]
 pub struct Hypervisor {
-    lab: String,
     number: u16,
     underlay: Underlay,
     namespace: Namespace,
@@ -28,7 +27,6 @@ pub struct Hypervisor {
 impl Hypervisor {
     /// Starts the daemons in a namespace that is linked already, and makes `br-phy`.
     pub(crate) fn start(
-        lab: &str,
         number: u16,
         namespace: Namespace,
         home: &Path,
@@ -37,7 +35,6 @@ impl Hypervisor {
     ) -> Result<Self, LabError> {
         let ovs = OpenVSwitch::start(&namespace, &home.join(format!("h{number}")), records)?;
         let hypervisor = Self {
-            lab: lab.to_owned(),
             number,
             underlay,
             namespace,
@@ -230,7 +227,7 @@ impl Hypervisor {
     /// # Errors
     /// [`LabError::Command`].
     pub fn add_guest(&self, spec: &GuestSpec) -> Result<Guest, LabError> {
-        Guest::plug(&self.lab, self, spec)
+        Guest::plug(self, spec)
     }
 
     /// Captures what passes the hypervisor's underlay interface.
@@ -238,6 +235,6 @@ impl Hypervisor {
     /// # Errors
     /// As [`Capture::start`].
     pub fn capture_underlay(&self, filter: &str) -> Result<Capture, LabError> {
-        Capture::start(&self.lab, &self.namespace, UNDERLAY_DEVICE, filter)
+        Capture::start(&self.namespace, UNDERLAY_DEVICE, filter)
     }
 }

@@ -238,14 +238,7 @@ fn start_hypervisor(
 ) -> Result<Hypervisor, LabError> {
     let namespace = topology::hypervisor(control, router, lab, number, underlay)?;
     let home = leftovers::home(lab);
-    Hypervisor::start(
-        lab,
-        number,
-        namespace,
-        &home,
-        &leftovers::records(lab),
-        underlay,
-    )
+    Hypervisor::start(number, namespace, &home, &leftovers::records(lab), underlay)
 }
 
 /// Removes what is left of a lab; a failing test's logs are shown first.

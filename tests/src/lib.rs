@@ -39,6 +39,7 @@ mod plan;
 mod process;
 mod prometheus;
 mod record;
+pub mod story;
 mod tools;
 mod topology;
 

@@ -36,6 +36,11 @@ impl Namespace {
         Ok(namespace)
     }
 
+    /// The name of its lab.
+    pub(crate) fn lab(&self) -> &str {
+        &self.lab
+    }
+
     /// The name, as `ip netns exec NAME` takes it.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -10,7 +10,8 @@ use crate::error::LabError;
 /// Program and Debian package.
 const PACKAGES: &[(&str, &str)] = &[
     ("dhclient", "isc-dhcp-client"),
-    ("dhcpcd", "dhcpcd5"),
+    ("dhcpcd", "dhcpcd-base"),
+    ("dnsmasq", "dnsmasq-base"),
     ("ethtool", "ethtool"),
     ("ip", "iproute2"),
     ("iperf3", "iperf3"),
@@ -22,11 +23,12 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ovs-vsctl", "openvswitch-switch"),
     ("ovs-vswitchd", "openvswitch-switch"),
     ("ovsdb-client", "openvswitch-common"),
-    ("ovsdb-server", "openvswitch-switch"),
+    ("ovsdb-server", "openvswitch-common"),
     ("ovsdb-tool", "openvswitch-common"),
     ("ping", "iputils-ping"),
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),
+    ("radvd", "radvd"),
     ("rdisc6", "ndisc6"),
     ("tcpdump", "tcpdump"),
     ("tshark", "tshark"),

@@ -1,7 +1,7 @@
 //! Reads back what a switch has: the table and cookie of each flow, and its meters.
 
-use rust_openflow::{Message, MeterConfig, MultipartBody, MultipartRequest};
-use rust_openflow::FlowStatsRequest;
+use rust_openflow::multipart::{FlowStatsRequest, MeterConfig};
+use rust_openflow::{METER_ALL, Message, MultipartBody, MultipartRequest};
 use sextant_flows::InstalledFlow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ pub(super) struct Inventory {
 pub(super) fn requests() -> [Message; 2] {
     [
         Message::MultipartRequest(MultipartRequest::Flow(FlowStatsRequest::all())),
-        Message::MultipartRequest(MultipartRequest::MeterConfig(rust_openflow::METER_ALL)),
+        Message::MultipartRequest(MultipartRequest::MeterConfig(METER_ALL)),
     ]
 }
 
@@ -33,16 +33,13 @@ impl Inventory {
     /// Reads a message if it is part of a reply.
     pub(super) fn take(&mut self, message: &Message) {
         let Message::MultipartReply(reply) = message else { return };
-        match &reply.body {
-            MultipartBody::Flow(flows) => {
-                self.flows.extend(flows.iter().map(|flow| InstalledFlow { table: flow.table, cookie: flow.cookie }));
-                self.flows_read |= !reply.more;
-            }
-            MultipartBody::MeterConfig(meters) => {
-                self.meters.extend(meters.iter().map(|meter| (meter.meter, meter.clone())));
-                self.meters_read |= !reply.more;
-            }
-            _ => {}
+        if let MultipartBody::Flow(flows) = &reply.body {
+            self.flows.extend(flows.iter().map(|flow| InstalledFlow { table: flow.table, cookie: flow.cookie }));
+            self.flows_read |= !reply.more;
+        }
+        if let MultipartBody::MeterConfig(meters) = &reply.body {
+            self.meters.extend(meters.iter().map(|meter| (meter.meter, meter.clone())));
+            self.meters_read |= !reply.more;
         }
     }
 }

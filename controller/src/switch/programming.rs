@@ -4,11 +4,13 @@
 //! deleted after it (deleting one deletes its flows).
 
 use crate::snapshot::Snapshot;
-use rust_openflow::{Bundle, BundleError, Message, MeterConfig, MeterMod};
+use rust_openflow::multipart::MeterConfig;
+use rust_openflow::{Bundle, BundleError, Connection, EncodeError, Message, MeterCommand, MeterMod};
 use sextant_flows::Difference;
 use sextant_model::Settings;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 /// The meters of a switch, and what they should be.
@@ -31,7 +33,7 @@ impl Meters {
             let config = MeterConfig { flags: add.flags, meter: *meter, bands: add.bands.clone() };
             match self.present.insert(*meter, config.clone()) {
                 Some(present) if present == config => continue,
-                Some(_) => add.command = rust_openflow::MeterCommand::Modify,
+                Some(_) => add.command = MeterCommand::Modify,
                 None => {}
             }
             messages.push(Message::MeterMod(add));
@@ -50,8 +52,7 @@ impl Meters {
 /// A change that was sent and is not confirmed yet.
 #[derive(Debug)]
 pub(super) struct Change {
-    bundle: Option<Bundle>,
-    barrier: u32,
+    step: Step,
     /// What the switch has once it is confirmed.
     pub(super) snapshot: Arc<Snapshot>,
     /// When it was sent.
@@ -62,36 +63,73 @@ pub(super) struct Change {
     pub(super) deletions: usize,
 }
 
-/// Where messages are sent: returns the transaction id given to one.
-pub(super) trait Outbox {
-    /// Queues a message.
-    fn post(&mut self, message: &Message) -> u32;
-    /// Queues a message under a transaction id of its own.
-    fn post_as(&mut self, xid: u32, message: &Message);
+#[derive(Debug)]
+enum Step {
+    /// The bundle is under way; it commits only after the switch has accepted each flow.
+    Bundle(Bundle),
+    /// The barrier is to be sent.
+    Committed,
+    /// The barrier with this transaction id is under way.
+    Barrier(u32),
+    /// The barrier was answered.
+    Done,
+}
+
+/// Why a change did not happen.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    /// The switch refused it.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// A flow is too long for a message.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
 }
 
 impl Change {
-    /// Sends a difference, then a barrier.
-    pub(super) fn send(outbox: &mut impl Outbox, id: u32, difference: &Difference, snapshot: Arc<Snapshot>) -> Self {
-        let bundle = (!difference.is_empty()).then(|| {
-            let mut bundle = Bundle::new(id, difference.flow_mods());
-            bundle.send(|message| outbox.post(message));
-            bundle
-        });
-        let barrier = outbox.post(&Message::BarrierRequest);
+    /// A difference to be sent; call [`Change::drive`] for it to begin.
+    pub(super) fn new(id: u32, difference: &Difference, snapshot: Arc<Snapshot>) -> Self {
+        let step = if difference.is_empty() { Step::Committed } else { Step::Bundle(Bundle::new(id, difference.flow_mods())) };
         let (additions, deletions) = (difference.additions(), difference.deletions());
-        Self { bundle, barrier, snapshot, sent: Instant::now(), additions, deletions }
+        Self { step, snapshot, sent: Instant::now(), additions, deletions }
     }
 
-    /// What a message says about this change: nothing yet, confirmed, or refused.
-    pub(super) fn on_message(&mut self, xid: u32, message: &Message) -> Option<Result<(), BundleError>> {
-        if let Some(bundle) = &mut self.bundle {
-            match bundle.on_message(xid, message) {
-                Some(Ok(())) => self.bundle = None,
-                refused => return refused,
+    /// Takes in a message.
+    ///
+    /// # Errors
+    /// The switch refused the change: nothing of it was done.
+    pub(super) fn on_message(&mut self, xid: u32, message: &Message) -> Result<(), Refused> {
+        match &mut self.step {
+            Step::Bundle(bundle) => match bundle.on_message(xid, message) {
+                Some(outcome) => outcome.map(|()| self.step = Step::Committed).map_err(Refused::from),
+                None => Ok(()),
+            },
+            Step::Barrier(awaited) if *awaited == xid && matches!(message, Message::BarrierReply) => {
+                self.step = Step::Done;
+                Ok(())
             }
+            Step::Barrier(_) | Step::Committed | Step::Done => Ok(()),
         }
-        let confirmed = xid == self.barrier && matches!(message, Message::BarrierReply) && self.bundle.is_none();
-        confirmed.then_some(Ok(()))
+    }
+
+    /// Sends what is to be sent now.
+    ///
+    /// # Errors
+    /// A flow is too long for a message.
+    pub(super) fn drive<S>(&mut self, connection: &mut Connection<S>) -> Result<(), Refused>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        match &mut self.step {
+            Step::Bundle(bundle) => drop(connection.drive(bundle)?),
+            Step::Committed => self.step = Step::Barrier(connection.send(&Message::BarrierRequest)?),
+            Step::Barrier(_) | Step::Done => {}
+        }
+        Ok(())
+    }
+
+    /// Whether the switch has confirmed it.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.step, Step::Done)
     }
 }

@@ -6,11 +6,12 @@
 
 use super::advertising::Advertising;
 use super::inventory::{Inventory, requests};
-use super::programming::{Change, Meters, Outbox};
+use super::programming::{Change, Meters, Refused};
 use super::{Context, punts};
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
-use rust_openflow::{BundleError, Connection, ConnectionError, Message, Options};
+use rust_openflow::connection::{ConnectionError, Options};
+use rust_openflow::{Connection, Message};
 use sextant_flows::{Difference, Flows, reconcile};
 use sextant_model::{ChassisId, PortId};
 use std::net::SocketAddr;
@@ -36,16 +37,6 @@ enum SessionError {
     Stopping(#[from] Stopping),
 }
 
-impl Outbox for Connection<TcpStream> {
-    fn post(&mut self, message: &Message) -> u32 {
-        self.send(message)
-    }
-
-    fn post_as(&mut self, xid: u32, message: &Message) {
-        self.send_with_xid(xid, message);
-    }
-}
-
 pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, context: Context) {
     let switches = context.metrics.switches_connected.clone();
     switches.inc();
@@ -63,7 +54,7 @@ async fn run(stream: TcpStream, peer: SocketAddr, context: Context) -> Result<st
     let datapath_id = connection.features().datapath_id;
     let (chassis, snapshot) = identify(&mut connection, datapath_id, &context).await?;
     tracing::info!(%peer, %chassis, datapath_id = format_args!("{datapath_id:016x}"), "switch connected");
-    let mut session = Session::new(connection, chassis, context, snapshot).await?;
+    let mut session = Session::new(connection, chassis, context, snapshot);
     session.reconcile().await?;
     session.serve().await
 }
@@ -83,9 +74,27 @@ async fn identify(
         }
         tokio::select! {
             changed = snapshots.changed() => snapshot = changed?,
-            message = connection.recv() => drop(message?.ok_or(SessionError::Closed)?),
+            received = next(connection) => drop(received?),
         }
     }
+}
+
+/// The next message that makes sense. What does not has been answered with an error by the connection, and is passed over.
+async fn next(connection: &mut Connection<TcpStream>) -> Result<(u32, Message), SessionError> {
+    loop {
+        match connection.recv().await {
+            Ok(received) => return received.ok_or(SessionError::Closed),
+            Err(error) => survive(error)?,
+        }
+    }
+}
+
+fn survive(error: ConnectionError) -> Result<(), SessionError> {
+    if error.is_fatal() {
+        return Err(error.into());
+    }
+    tracing::warn!(%error, "switch sent what is no OpenFlow");
+    Ok(())
 }
 
 struct Session {
@@ -104,17 +113,17 @@ struct Session {
 }
 
 impl Session {
-    /// Reads what the switch has and computes what it should have.
-    async fn new(
+    /// A session that knows what the switch should have, and not yet what it has.
+    fn new(
         connection: Connection<TcpStream>,
         chassis: ChassisId,
         context: Context,
         snapshot: Arc<Snapshot>,
-    ) -> Result<Self, SessionError> {
+    ) -> Self {
         let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
         let (meters, advertising) = (Meters::default(), Advertising::default());
         let (change, bundles, resync, patience) = (None, 0, None, RESYNC.0);
-        Ok(Self { connection, chassis, context, flows, snapshot, meters, advertising, change, bundles, resync, patience })
+        Self { connection, chassis, context, flows, snapshot, meters, advertising, change, bundles, resync, patience }
     }
 
     async fn serve(&mut self) -> Result<std::convert::Infallible, SessionError> {
@@ -122,8 +131,8 @@ impl Session {
         loop {
             let deadline = self.deadline();
             tokio::select! {
-                message = self.connection.recv() => {
-                    let (xid, message) = message?.ok_or(SessionError::Closed)?;
+                received = next(&mut self.connection) => {
+                    let (xid, message) = received?;
                     self.take(xid, &message).await?;
                     self.take_waiting().await?;
                 }
@@ -145,40 +154,55 @@ impl Session {
             if self.connection.queued_bytes() > HIGH_WATER {
                 break;
             }
-            let Some((xid, message)) = self.connection.try_recv_buffered()? else { break };
-            self.take(xid, &message).await?;
+            match self.connection.try_recv_buffered() {
+                Ok(Some((xid, message))) => self.take(xid, &message).await?,
+                Ok(None) => break,
+                Err(error) => survive(error)?,
+            }
         }
         Ok(())
     }
 
     async fn take(&mut self, xid: u32, message: &Message) -> Result<(), SessionError> {
         if let Message::PacketIn(packet) = message {
-            for answer in punts::answer(&self.flows, packet, &self.context.metrics) {
-                self.connection.send(&answer);
-            }
+            self.post(punts::answer(&self.flows, packet, &self.context.metrics));
             return Ok(());
         }
-        match self.change.as_mut().and_then(|change| change.on_message(xid, message)) {
-            Some(Ok(())) => self.confirmed().await,
-            Some(Err(error)) => {
-                self.refused(&error);
-                Ok(())
+        if let Message::Error(error) = message {
+            tracing::warn!(chassis = %self.chassis, %error, "switch refused a message");
+        }
+        if let Some(change) = &mut self.change {
+            match change.on_message(xid, message) {
+                Ok(()) if change.is_done() => return self.confirmed().await,
+                Ok(()) => {}
+                Err(refused) => self.refused(&refused),
             }
-            None => {
-                if let Message::Error(error) = message {
-                    tracing::warn!(chassis = %self.chassis, %error, "switch refused a message");
-                }
-                Ok(())
+        }
+        Ok(())
+    }
+
+    /// Queues messages. One that is too long for OpenFlow cannot be sent by anyone.
+    fn post(&mut self, messages: impl IntoIterator<Item = Message>) {
+        for message in messages {
+            if let Err(error) = self.connection.send(&message) {
+                tracing::warn!(chassis = %self.chassis, %error, "a message could not be sent");
             }
+        }
+    }
+
+    /// Goes on with the change under way.
+    fn drive(&mut self) {
+        let driven = self.change.as_mut().map_or(Ok(()), |change| change.drive(&mut self.connection));
+        if let Err(refused) = driven {
+            self.refused(&refused);
         }
     }
 
     /// Does what time and snapshots ask for.
     async fn act(&mut self) -> Result<(), SessionError> {
         let now = Instant::now();
-        for message in self.advertising.due(now.into_std(), &self.context.metrics) {
-            self.connection.send(&message);
-        }
+        let due = self.advertising.due(now.into_std(), &self.context.metrics);
+        self.post(due);
         if self.resync.is_some_and(|at| at <= now) {
             self.resync = None;
             return self.reconcile().await;
@@ -192,17 +216,16 @@ impl Session {
             self.context.metrics.compute_seconds.observe(started.elapsed().as_secs_f64());
             self.program(&difference);
         }
+        self.drive();
         Ok(())
     }
 
     /// Reads back what the switch has and makes it what it should be.
     async fn reconcile(&mut self) -> Result<(), SessionError> {
         let mut inventory = Inventory::default();
-        for request in requests() {
-            self.connection.send(&request);
-        }
+        self.post(requests());
         while !inventory.is_complete() {
-            let (xid, message) = self.connection.recv().await?.ok_or(SessionError::Closed)?;
+            let (xid, message) = next(&mut self.connection).await?;
             inventory.take(&message);
             self.take(xid, &message).await?;
         }
@@ -222,17 +245,16 @@ impl Session {
         let metrics = &self.context.metrics;
         let chassis = self.chassis.as_str();
         metrics.flows_wanted.with_label_values(&[chassis]).set(i64::try_from(self.flows.len()).unwrap_or(i64::MAX));
-        for message in self.advertising.update(self.flows.links(), settings.ra, Instant::now().into_std(), metrics) {
-            self.connection.send(&message);
-        }
+        let last_words = self.advertising.update(self.flows.links(), settings.ra, Instant::now().into_std(), metrics);
+        self.post(last_words);
         if difference.is_empty() && self.unconfirmed(&self.snapshot).is_empty() {
             return;
         }
-        for message in self.meters.wanted(&self.flows.meters(), &settings) {
-            self.connection.send(&message);
-        }
+        let meters = self.meters.wanted(&self.flows.meters(), &settings);
+        self.post(meters);
         self.bundles = self.bundles.wrapping_add(1);
-        self.change = Some(Change::send(&mut self.connection, self.bundles, difference, self.snapshot.clone()));
+        self.change = Some(Change::new(self.bundles, difference, self.snapshot.clone()));
+        self.drive();
     }
 
     /// Ports that are plugged in here and not yet active.
@@ -247,9 +269,8 @@ impl Session {
         self.patience = RESYNC.0;
         self.count(&change, "confirmed");
         self.context.metrics.reconcile_seconds.observe(change.sent.elapsed().as_secs_f64());
-        for message in self.meters.unwanted(&self.flows.meters()) {
-            self.connection.send(&message);
-        }
+        let unwanted = self.meters.unwanted(&self.flows.meters());
+        self.post(unwanted);
         let ports = self.unconfirmed(&change.snapshot);
         if ports.is_empty() {
             return Ok(());
@@ -258,7 +279,7 @@ impl Session {
         self.context.events.send(event).await.map_err(|_| Stopping.into())
     }
 
-    fn refused(&mut self, error: &BundleError) {
+    fn refused(&mut self, error: &Refused) {
         tracing::warn!(chassis = %self.chassis, %error, again_in = ?self.patience, "switch refused a change of its flows");
         if let Some(change) = self.change.take() {
             self.count(&change, "refused");

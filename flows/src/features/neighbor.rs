@@ -64,14 +64,14 @@ pub(crate) fn base() -> Vec<Flow> {
     ];
     let to_asker = vec![
         add_flags(SOLICITED_FLAG | OVERRIDE_FLAG),
-        copy(Field::ETH_SRC, Field::ETH_DST),
-        copy(Field::IPV6_SRC, Field::IPV6_DST),
+        Action::copy(Field::ETH_SRC, Field::ETH_DST),
+        Action::copy(Field::IPV6_SRC, Field::IPV6_DST),
     ];
     let become_advertisement = [
         Action::Move { src: mac_register(), dst: Subfield::whole(Field::ETH_SRC) },
-        copy(Field::ND_TARGET, Field::IPV6_SRC),
+        Action::copy(Field::ND_TARGET, Field::IPV6_SRC),
         Action::set(Field::ICMPV6_TYPE, icmpv6::NEIGHBOR_ADVERTISEMENT),
-        Action::Resubmit { in_port: None, table: Some(Stage::AdvertiseOptions.table()) },
+        Action::resubmit(Stage::AdvertiseOptions.table()),
     ];
     let then = |first: Vec<Action>| [first.as_slice(), &become_advertisement].concat();
     vec![
@@ -79,8 +79,8 @@ pub(crate) fn base() -> Vec<Flow> {
         Flow::new(Stage::Advertise, 100, solicitation).apply(then(to_asker)),
         Flow::new(Stage::AdvertiseOptions, 100, advertisement()).apply(vec![
             Action::set(Field::ND_OPTIONS_TYPE, TARGET_LINK_LAYER_ADDRESS),
-            copy(ADVERTISED_FLAGS, Field::ND_RESERVED),
-            copy(Field::ETH_SRC, Field::ND_TLL),
+            Action::copy(ADVERTISED_FLAGS, Field::ND_RESERVED),
+            Action::copy(Field::ETH_SRC, Field::ND_TLL),
             Action::output(ports::IN_PORT),
         ]),
     ]
@@ -91,9 +91,5 @@ fn advertisement() -> Match {
 }
 
 fn add_flags(flags: u32) -> Action {
-    Action::SetField { field: ADVERTISED_FLAGS, value: flags.into(), mask: Some(flags.into()) }
-}
-
-fn copy(from: Field, to: Field) -> Action {
-    Action::Move { src: Subfield::whole(from), dst: Subfield::whole(to) }
+    Action::SetField { field: ADVERTISED_FLAGS, value: flags.into(), mask: flags.into() }
 }

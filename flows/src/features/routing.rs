@@ -62,7 +62,7 @@ fn connected(network: &Network, router: &Router, port: &Port, to: Ipv6Net) -> Fl
             Action::DecTtl,
             Action::set(Field::ETH_SRC, port.mac_address.to_u64()),
             Action::set(NETWORK, network.key.0),
-            copy(Field::IPV6_DST, ADDRESS),
+            Action::copy(Field::IPV6_DST, ADDRESS),
         ])
         .goto(Stage::NextHop)
 }
@@ -77,9 +77,9 @@ fn echo_reply(router: &Router, address: Ipv6Addr) -> Flow {
     let (eth_src, eth_dst) = (Subfield::whole(Field::ETH_SRC), Subfield::whole(Field::ETH_DST));
     Flow::new(Stage::Route, ECHO, request).apply(vec![
         Action::Move { src: eth_dst, dst: mac_register() },
-        Action::Move { src: eth_src, dst: eth_dst },
+        Action::copy(Field::ETH_SRC, Field::ETH_DST),
         Action::Move { src: mac_register(), dst: eth_src },
-        copy(Field::IPV6_SRC, Field::IPV6_DST),
+        Action::copy(Field::IPV6_SRC, Field::IPV6_DST),
         Action::set(Field::IPV6_SRC, address.to_bits()),
         Action::set(Field::NW_TTL, HOP_LIMIT),
         Action::set(Field::ICMPV6_TYPE, icmpv6::ECHO_REPLY),
@@ -109,8 +109,4 @@ fn to_address(matches: Match, router: &Router, address: Ipv6Addr) -> Match {
 
 fn prefix(matches: Match, field: Field, prefix: Ipv6Net) -> Match {
     matches.ipv6_prefix(field, prefix.network(), prefix.prefix_len())
-}
-
-fn copy(from: Field, to: Field) -> Action {
-    Action::Move { src: Subfield::whole(from), dst: Subfield::whole(to) }
 }

@@ -51,7 +51,7 @@ pub(crate) fn multicast(view: &View<'_>, network: &Network) -> Vec<Flow> {
 fn local_members(view: &View<'_>, network: &Network) -> Vec<Action> {
     let ofport = |port| view.local_ofport(view.intent.ports.get(&port)?);
     let deliver = |ofport| {
-        [Action::set(OUTPUT, ofport), Action::Resubmit { in_port: None, table: Some(Stage::Deliver.table()) }]
+        [Action::set(OUTPUT, ofport), Action::resubmit(Stage::Deliver.table())]
     };
     view.facts.local_ports(network.id, view.chassis).filter_map(ofport).flat_map(deliver).collect()
 }

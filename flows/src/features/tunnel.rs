@@ -43,5 +43,5 @@ pub(crate) fn send(network: &Network, tunnel: &Tunnel) -> Vec<Action> {
         }
         (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return vec![],
     };
-    vec![Action::set(Field::TUN_ID, network.key.0), source, destination, Action::output(tunnel.port)]
+    vec![Action::set(Field::TUN_ID, network.key.0), source, destination, Action::output(tunnel.port.into())]
 }
