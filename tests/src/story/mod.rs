@@ -9,7 +9,7 @@ mod world;
 
 pub use narrator::{Narrator, Row};
 pub use points::POINTS;
-pub use world::{Cloud, Guests, Plugged, Segment, World};
+pub use world::{Cloud, Guests, Leases, Plugged, Segment, World};
 
 use crate::LabError;
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Failure;
 use crate::{
-    Controller, ControllerOptions, Guest, Hypervisor, Lab, LabError, LabOptions, Network, Port, PortSpec, Router, Subnet, SubnetSpec,
+    Controller, ControllerOptions, DhcpClient, DhcpLease, Guest, Hypervisor, Lab, LabError, LabOptions, Network, Port, PortSpec, Router, Subnet, SubnetSpec,
     wait_for,
 };
 
@@ -91,9 +91,28 @@ pub struct Guests {
     pub stateless2: Plugged,
 }
 
+impl Guests {
+    /// All of them.
+    pub fn all(&self) -> [&Plugged; 6] {
+        [&self.slaac1, &self.slaac1b, &self.slaac2, &self.stateful1, &self.stateful2, &self.stateless2]
+    }
+}
+
+/// The stateful guests' clients, which go on running, and what each client got.
+#[derive(Debug)]
+pub struct Leases {
+    /// `dhclient -6` of the stateful guest on h1.
+    pub dhclient: (DhcpClient, DhcpLease),
+    /// `dhcpcd` of the stateful guest on h2.
+    pub dhcpcd: (DhcpClient, DhcpLease),
+    /// `dhclient -6 -S` of the stateless guest.
+    pub information: (DhcpClient, DhcpLease),
+}
+
 /// Everything of the story, made as far as a point needs it.
 #[derive(Debug)]
 pub struct World {
+    leases: Option<Leases>,
     guests: Option<Guests>,
     cloud: Option<Cloud>,
     joined: bool,
@@ -111,7 +130,7 @@ impl World {
     pub fn start() -> Result<Self, Failure> {
         let lab = Lab::start(LabOptions::default())?;
         let controller = lab.start_controller(ControllerOptions::default())?;
-        Ok(Self { guests: None, cloud: None, joined: false, controller, lab })
+        Ok(Self { leases: None, guests: None, cloud: None, joined: false, controller, lab })
     }
 
     /// Both hypervisors have joined, and their switches are programmed.
@@ -185,6 +204,27 @@ impl World {
         self.guests.as_ref().ok_or_else(|| Failure::Observed("there are no guests".to_owned()))
     }
 
+    /// The DHCPv6 clients have what they asked for, and every guest has its addresses and its default route.
+    ///
+    /// # Errors
+    /// Something of it does not come about within 30 seconds.
+    pub fn leases(&mut self) -> Result<&Leases, Failure> {
+        if self.leases.is_none() {
+            let guests = self.guests()?;
+            let leases = Leases {
+                dhclient: guests.stateful1.guest.dhclient(SOON)?,
+                dhcpcd: guests.stateful2.guest.dhcpcd(SOON)?,
+                information: guests.stateless2.guest.dhclient_info(SOON)?,
+            };
+            for plugged in guests.all() {
+                plugged.guest.wait_address(plugged.address(), SOON)?;
+                plugged.guest.wait_default_route(SOON)?;
+            }
+            self.leases = Some(leases);
+        }
+        self.leases.as_ref().ok_or_else(|| Failure::Observed("there are no leases".to_owned()))
+    }
+
     /// Creates a port and plugs its guest in.
     ///
     /// # Errors
@@ -230,6 +270,15 @@ impl World {
             (Some(cloud), Some(guests)) => Ok((&self.lab, cloud, guests)),
             _ => Err(Failure::Observed("there are no guests".to_owned())),
         }
+    }
+
+    /// The same, with every guest addressed.
+    ///
+    /// # Errors
+    /// As [`World::leases`].
+    pub fn addressed(&mut self) -> Result<(&Lab, &Cloud, &Guests), Failure> {
+        self.leases()?;
+        self.ready()
     }
 
     /// Everything apart, for a point that stops and starts the controller.

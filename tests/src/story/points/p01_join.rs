@@ -27,7 +27,6 @@ fn run(world: &mut World, narrator: &mut Narrator) -> Outcome {
 }
 
 fn check(host: &Hypervisor) -> Outcome {
-    host.wait_controller("br-int")?;
     for (table, record, column, wanted) in [
         ("bridge", "br-int", "fail_mode", "secure"),
         ("bridge", "br-int", "protocols", "[OpenFlow13]"),

@@ -12,14 +12,13 @@ pub(super) const POINT: Point = Point {
 };
 
 fn run(world: &mut World, narrator: &mut Narrator) -> Outcome {
+    let leases = world.leases()?;
+    let [dhclient, dhcpcd, information] = [&leases.dhclient, &leases.dhcpcd, &leases.information].map(|(_, lease)| lease.clone());
     let (_, _, guests) = world.ready()?;
-    let (_client, lease) = guests.stateful1.guest.dhclient(SOON)?;
-    leased("dhclient", &guests.stateful1, &lease, narrator)?;
-    let (_client, lease) = guests.stateful2.guest.dhcpcd(SOON)?;
-    leased("dhcpcd", &guests.stateful2, &lease, narrator)?;
-    let (_client, lease) = guests.stateless2.guest.dhclient_info(SOON)?;
-    ensure(lease.addresses.is_empty(), || format!("a stateless guest got {:?}", lease.addresses))?;
-    options("dhclient -S", &lease)?;
+    leased("dhclient", &guests.stateful1, &dhclient, narrator)?;
+    leased("dhcpcd", &guests.stateful2, &dhcpcd, narrator)?;
+    ensure(information.addresses.is_empty(), || format!("a stateless guest got {:?}", information.addresses))?;
+    options("dhclient -S", &information)?;
     narrator.observe(format_args!("dhclient -S: DNS {DNS}, domain openstacklocal, by Information-Request"));
     Ok(())
 }

@@ -20,8 +20,7 @@ const INTERVAL: Duration = Duration::from_millis(50);
 
 fn run(world: &mut World, narrator: &mut Narrator) -> Outcome {
     {
-        let (lab, cloud, guests) = world.ready()?;
-        addressed(guests)?;
+        let (lab, cloud, guests) = world.addressed()?;
         switched(guests, narrator)?;
         tunnelled(lab, cloud, guests, "vxlan", narrator)?;
         isolated(guests, narrator)?;
@@ -32,20 +31,6 @@ fn run(world: &mut World, narrator: &mut Narrator) -> Outcome {
     tunnelled(lab, cloud, guests, "gre", narrator)?;
     advertised(&cloud.slaac, &guests.slaac1, ["1", "0", "0"], "1438", narrator)?;
     change_encapsulation(lab, "vxlan", narrator)
-}
-
-/// Everyone has its address; the stateful ones by dhclient, which leaves them there.
-fn addressed(guests: &Guests) -> Outcome {
-    for plugged in [&guests.slaac1, &guests.slaac1b, &guests.slaac2, &guests.stateless2] {
-        plugged.guest.wait_address(plugged.address(), SOON)?;
-    }
-    for plugged in [&guests.stateful1, &guests.stateful2] {
-        let address = format!("{}/128", plugged.address());
-        plugged.guest.run(&["ip", "-6", "addr", "replace", &address, "dev", "eth0"])?;
-        plugged.guest.wait_address(plugged.address(), SOON)?;
-        plugged.guest.wait_default_route(SOON)?;
-    }
-    Ok(())
 }
 
 fn reaches(from: &Plugged, to: Ipv6Addr, hop_limit: u8, how: &str, narrator: &mut Narrator) -> Outcome {
