@@ -55,5 +55,9 @@ impl Point {
 /// # Errors
 /// [`Failure::Observed`] with what was seen instead.
 fn ensure(holds: bool, seen: impl FnOnce() -> String) -> Outcome {
-    if holds { Ok(()) } else { Err(Failure::Observed(seen())) }
+    if holds {
+        Ok(())
+    } else {
+        Err(Failure::Observed(seen()))
+    }
 }
