@@ -218,10 +218,12 @@ mod tests {
     }
 
     fn name(message: &Message) -> String {
-        match message {
-            Message::BundleControl(control) => format!("{:?}", control.kind),
-            Message::BundleAdd(add) => format!("add xid {}", add.xid),
-            other => format!("{other:?}"),
+        if let Message::BundleControl(control) = message {
+            format!("{:?}", control.kind)
+        } else if let Message::BundleAdd(add) = message {
+            format!("add xid {}", add.xid)
+        } else {
+            format!("{message:?}")
         }
     }
 

@@ -205,11 +205,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             poll_fn(|context| self.poll_exchange(context)).await?;
         };
-        match Message::decode(&frame).map_err(ConnectionError::Framing)?.1 {
-            Message::Hello(hello) if hello.accepts_13(frame[0]) => Ok(()),
-            Message::Hello(hello) => self.refuse_hello(frame[0], hello.versions).await,
-            Message::Error(error) => Err(ConnectionError::Refused(error)),
-            _ => Err(ConnectionError::NoHello),
+        let message = Message::decode(&frame).map_err(ConnectionError::Framing)?.1;
+        if let Message::Error(error) = message {
+            return Err(ConnectionError::Refused(error));
+        }
+        let Message::Hello(hello) = message else {
+            return Err(ConnectionError::NoHello);
+        };
+        if hello.accepts_13(frame[0]) {
+            Ok(())
+        } else {
+            self.refuse_hello(frame[0], hello.versions).await
         }
     }
 

@@ -170,7 +170,7 @@ impl Learn {
 }
 
 impl LearnSpec {
-    fn target(&self) -> LearnTarget {
+    pub(crate) fn target(&self) -> LearnTarget {
         match self {
             LearnSpec::Field { target, .. } | LearnSpec::Value { target, .. } => *target,
         }
