@@ -6,6 +6,16 @@
 //! it which flows should be there, and answers punted packets by itself.
 
 pub mod api;
+pub mod cli;
+pub mod config;
+pub mod hypervisor;
+pub mod logging;
+pub mod memory;
 pub mod metrics;
+pub mod reference;
+pub mod runtime;
+pub mod scrape;
 pub mod snapshot;
+pub mod state;
 pub mod store;
+pub mod switch;

@@ -1,2 +1,57 @@
-//! Sextant.
-fn main() {}
+//! The `sextant` command.
+
+use clap::Parser;
+use sextant_controller::cli::{Cli, Command};
+use sextant_controller::{config::Config, logging, reference, runtime};
+use std::process::ExitCode;
+
+/// The configuration, or how the command was called, is wrong.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Command::Serve(options) => {
+            logging::start(cli.json);
+            match options.configuration() {
+                Ok(config) => serve(&config),
+                Err(error) => fail(&error, USAGE),
+            }
+        }
+        Command::CheckConfig { file } => {
+            let checked = Config::read(&file).and_then(|config| config.check());
+            say(&reference::verdict(&file, checked.as_ref().err(), cli.json));
+            if checked.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(USAGE) }
+        }
+        Command::Reference { page } => {
+            say(&reference::page(page));
+            ExitCode::SUCCESS
+        }
+        Command::Completions { shell } => {
+            say(&reference::completions(shell));
+            ExitCode::SUCCESS
+        }
+        Command::Man => {
+            say(&reference::man());
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn serve(config: &Config) -> ExitCode {
+    match runtime::run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, 1),
+    }
+}
+
+fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
+    tracing::error!("{error}");
+    ExitCode::from(code)
+}
+
+/// Prints to standard output; whoever closes it early has seen enough.
+fn say(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}

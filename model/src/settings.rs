@@ -22,6 +22,10 @@ pub struct Settings {
     pub underlay_mtu: u16,
     /// Valid and preferred lifetime of addresses leased by DHCPv6, in seconds.
     pub lease_lifetime: u32,
+    /// Packets that a guest may send up, per second.
+    pub punt_rate: u32,
+    /// Packets that a guest may send up at once before [`Settings::punt_rate`] holds.
+    pub punt_burst: u32,
 }
 
 impl Default for Settings {
@@ -36,6 +40,8 @@ impl Default for Settings {
             },
             underlay_mtu: 1500,
             lease_lifetime: 86_400,
+            punt_rate: 100,
+            punt_burst: 200,
         }
     }
 }

@@ -1,1 +1,76 @@
-//! Under construction.
+//! OpenFlow 1.3 with the Nicira and ONF extensions of Open vSwitch.
+//!
+//! Three layers, each usable without the next:
+//!
+//! - **Codec** ([`Message`], [`Match`], [`Action`], [`Framer`]): bytes to typed values and back, without IO. What it does not
+//!   know survives as bytes; what is malformed is refused with its offset and a reason.
+//! - **Text** (`Display` of [`Match`], [`Action`], [`FlowMod`], [`multipart::FlowStats`]): the syntax of `ovs-ofctl`.
+//! - **Connection** ([`connection::Connection`], [`bundle::Bundle`]): a session with a switch over any byte stream.
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use rust_openflow::{Action, Field, FlowMod, Instruction, Match, Message};
+//!
+//! let solicitations = Match::new()
+//!     .with(Field::ETH_TYPE, 0x86dd_u16)
+//!     .with(Field::IP_PROTO, 58_u8)
+//!     .with(Field::ICMPV6_TYPE, 133_u8);
+//! let flow = FlowMod::add(0, 100, solicitations, vec![Instruction::Apply(vec![Action::controller()])]);
+//! assert_eq!(flow.to_string(), "table=0, priority=100,icmp6,icmp_type=133 actions=CONTROLLER:65535");
+//!
+//! let mut buffer = BytesMut::new();
+//! Message::FlowMod(flow.clone()).encode(1, &mut buffer)?;
+//! assert_eq!(Message::decode(&buffer.freeze())?, (1, Message::FlowMod(flow)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod actions;
+pub mod bundle;
+mod bundle_wire;
+pub mod connection;
+mod error;
+mod failure;
+mod fields;
+mod flow_mod;
+mod framer;
+mod groups;
+mod instructions;
+mod matches;
+mod message;
+mod meters;
+pub mod multipart;
+mod oxm;
+mod packet_in2;
+mod packets;
+mod port;
+pub mod ports;
+mod property;
+mod session;
+mod subfield;
+pub mod text;
+mod wire;
+
+pub use actions::{
+    Action, Bundle as BundleAction, Ct, HashFields, LEARN_DELETE_LEARNED, LEARN_SEND_FLOW_REMOVED, Learn, LearnSpec,
+    LearnTarget, Multipath, Nat, NatKind, NatRange, WHOLE_PACKET, Zone,
+};
+pub use bundle::{Bundle, BundleError};
+pub use bundle_wire::{BUNDLE_ATOMIC, BUNDLE_ORDERED, BundleAdd, BundleControl, BundleControlType};
+pub use connection::Connection;
+pub use error::{DecodeError, EncodeError, Reason};
+pub use failure::{ErrorCode, ErrorMessage, ErrorType};
+pub use fields::{Field, Format, NICIRA, ONF, OxmId, Prerequisite};
+pub use flow_mod::{ALL_TABLES, Command, FlowMod, FlowRemoved, NO_BUFFER, RemovedReason, flow_flags};
+pub use framer::Framer;
+pub use groups::{Bucket, GROUP_ALL, GROUP_ANY, GroupCommand, GroupMod, GroupType};
+pub use instructions::Instruction;
+pub use matches::{Entry, FieldMatch, Match, MatchError};
+pub use message::Message;
+pub use meters::{Band, METER_ALL, MeterCommand, MeterMod, meter_flags};
+pub use multipart::{MultipartBody, MultipartReply, MultipartRequest};
+pub use oxm::UnknownOxm;
+pub use packet_in2::{PacketIn2, PacketInFormat};
+pub use packets::{PacketIn, PacketInReason, PacketOut};
+pub use port::{PortDesc, PortMod, PortReason, PortStatus, port_bits};
+pub use session::{AsyncConfig, Experimenter, Features, Hello, Role, RoleMessage, SwitchConfig, VERSION};
+pub use subfield::Subfield;

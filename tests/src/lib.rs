@@ -1,1 +1,63 @@
-//! Under construction.
+//! The lab: hypervisors with real Open vSwitch, an IPv6 underlay with a router, a controller
+//! and guests, each in a network namespace of one machine. Tests and the demo share it.
+//!
+//! ```text
+//!        ctl ── management (fd00:c::/64) ──┬──────────────┐
+//!    controller                            │              │
+//!                                       ┌──┴──┐        ┌──┴──┐
+//!                   guest ── br-int ──  │ h1  │        │ h2  │  ── br-int ── guest
+//!                                       └──┬──┘        └──┬──┘
+//!                                   br-phy │    ┌───┐     │ br-phy
+//!                                          └────┤ r ├─────┘
+//!                          2001:db8:77:1::/64   └───┘   2001:db8:77:2::/64
+//! ```
+//!
+//! A lab starts in a second or two, several run side by side, and all of it goes when the
+//! [`Lab`] is dropped. Waiting is for events (lines of logs, the kernel's notifications, file
+//! changes), never for time to pass.
+
+mod api;
+mod capture;
+mod cloud;
+mod command;
+mod controller;
+mod deadline;
+mod dhcp;
+mod error;
+mod flow;
+mod guest;
+mod guest_network;
+mod hypervisor;
+mod lab;
+mod leftovers;
+mod log;
+mod namespace;
+mod netlink;
+mod ovs;
+mod ping;
+mod plan;
+mod process;
+mod record;
+pub mod story;
+mod tools;
+mod topology;
+
+pub use api::{Api, Reply};
+pub use capture::{Capture, Packets};
+pub use cloud::{Network, Port, PortSpec, Router, Subnet, SubnetSpec};
+pub use command::Output;
+pub use controller::{Controller, ControllerOptions};
+pub use deadline::wait_for;
+pub use dhcp::{DhcpClient, DhcpLease};
+pub use error::LabError;
+pub use flow::InstalledFlow;
+pub use guest::{Guest, GuestSpec};
+pub use guest_network::{Address, Neighbor, Route};
+pub use hypervisor::Hypervisor;
+pub use lab::{Lab, LabOptions};
+pub use leftovers::{remove_kept, remove_orphans};
+pub use namespace::Namespace;
+pub use ping::{BackgroundPing, PingReport};
+pub use plan::{CONTROLLER, UNDERLAY_DEVICE, UNDERLAY_MTU, Underlay};
+pub use process::Process;
+pub use tools::{MissingTool, Tools};

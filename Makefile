@@ -1,0 +1,46 @@
+# Everything a person or a machine does with Sextant's sources. `make help` lists it.
+
+CARGO ?= cargo
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+# Labs need root; without it their programs run through sudo, the builds do not.
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
+AS_ROOT := --config 'target."cfg(all())".runner=["sudo","-E"]'
+RUNNER := $(if $(SUDO),$(AS_ROOT))
+
+export KEEP
+
+.PHONY: help setup demo test check bench fuzz clean-labs
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+setup: ## install what is missing: Debian's packages, cargo-nextest
+	@scripts/setup packages nextest
+
+demo: ## the quickstart: a cloud in network namespaces (KEEP=1 leaves it running)
+	@scripts/setup packages
+	$(CARGO) build --release --locked -p sextant -p sextant-examples
+	@$(SUDO) env SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/demo
+
+test: ## every test, those on real Open vSwitch included
+	@scripts/setup packages nextest
+	$(CARGO) build --locked -p sextant
+	SEXTANT_BIN=$(TARGET)/debug/sextant $(CARGO) nextest run --locked --workspace $(RUNNER)
+	$(CARGO) test --locked --workspace --doc
+
+check: ## format, lints, dependencies, documentation
+	@scripts/setup deny
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) deny --locked --workspace check bans licenses sources
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+bench: ## benchmarks
+	$(CARGO) bench --locked --workspace --benches
+
+fuzz: ## every fuzz target for SECONDS_EACH seconds (60)
+	@scripts/fuzz
+
+clean-labs: ## remove labs that KEEP=1 left running
+	$(CARGO) build --locked -p sextant-lab --bin clean-labs
+	@$(SUDO) $(TARGET)/debug/clean-labs

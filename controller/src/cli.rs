@@ -1,0 +1,136 @@
+//! The command line.
+
+use crate::config::{Auth, Config, ConfigError};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// IPv6 for the guests of an OpenStack-style cloud: OpenFlow controller, OVSDB manager and Neutron API in one process.
+#[derive(Debug, Parser)]
+#[command(name = "sextant", version, propagate_version = true)]
+pub struct Cli {
+    /// Write logs and results as JSON, one object a line.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run until SIGTERM or SIGINT. Logs one line, "ready", once everything listens.
+    Serve(Serve),
+    /// Say what is wrong with a configuration file, and where; exits with 2 if anything is.
+    CheckConfig {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Print a generated reference page, as Markdown.
+    Reference {
+        /// Which one.
+        page: Page,
+    },
+    /// Print a shell's completion script.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page, as roff.
+    Man,
+}
+
+/// A generated reference page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Page {
+    /// The tables and registers of br-int.
+    Pipeline,
+    /// The metrics.
+    Metrics,
+    /// The configuration file.
+    Configuration,
+    /// The command line.
+    Cli,
+}
+
+/// Options of `serve`. They override the environment, which overrides the file.
+#[derive(Debug, Default, Args)]
+pub struct Serve {
+    /// Configuration file (TOML); every key has a default.
+    #[arg(long, value_name = "FILE", env = "SEXTANT_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where data is kept.
+    #[arg(long, value_name = "DIR", env = "SEXTANT_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where the Neutron API listens.
+    #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_API_LISTEN")]
+    pub api_listen: Option<SocketAddr>,
+    /// Where switches connect.
+    #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_OPENFLOW_LISTEN")]
+    pub openflow_listen: Option<SocketAddr>,
+    /// Where hypervisors' databases connect.
+    #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_OVSDB_LISTEN")]
+    pub ovsdb_listen: Option<SocketAddr>,
+    /// Where Prometheus scrapes.
+    #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_METRICS_LISTEN")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// Who may use the API.
+    #[arg(long, env = "SEXTANT_AUTH")]
+    pub auth: Option<Auth>,
+    /// Let listeners be on addresses other than loopback without TLS.
+    #[arg(long, env = "SEXTANT_ALLOW_PLAINTEXT")]
+    pub allow_plaintext: bool,
+}
+
+impl Serve {
+    /// The configuration: defaults, the file over them, these options over both.
+    ///
+    /// # Errors
+    /// The file is wrong, or what comes of all does not make sense.
+    pub fn configuration(&self) -> Result<Config, ConfigError> {
+        let mut config = self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::read)?;
+        override_with(&mut config.data_dir, self.data_dir.clone());
+        override_with(&mut config.api_listen, self.api_listen);
+        override_with(&mut config.openflow_listen, self.openflow_listen);
+        override_with(&mut config.ovsdb_listen, self.ovsdb_listen);
+        override_with(&mut config.metrics_listen, self.metrics_listen);
+        override_with(&mut config.auth, self.auth);
+        config.allow_plaintext |= self.allow_plaintext;
+        config.check()?;
+        Ok(config)
+    }
+}
+
+fn override_with<T>(value: &mut T, with: Option<T>) {
+    if let Some(with) = with {
+        *value = with;
+    }
+}
+
+/// The command line as clap has it, for completions, man page and reference.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn options_win_over_the_file() {
+        let folder = std::env::temp_dir().join(format!("sextant-cli-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("sextant.toml");
+        std::fs::write(&file, "api_listen = '[::1]:1'\novsdb_listen = '[::1]:2'\n").unwrap();
+        let serve = Serve { config: Some(file), api_listen: Some("[::1]:3".parse().unwrap()), ..Serve::default() };
+        let config = serve.configuration().unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!((config.api_listen.port(), config.ovsdb_listen.port(), config.openflow_listen.port()), (3, 2, 6653));
+    }
+}

@@ -1,0 +1,45 @@
+//! Hypervisors, as their ovsdb-servers show them: Sextant is their OVSDB manager.
+//!
+//! A session [`observe`]s what is there and [`provision`]s what should be: the bridge `br-int`, its controller, the
+//! tunnel ports. Both are pure; [`session`] does the talking.
+
+mod observe;
+mod provision;
+mod session;
+
+pub use observe::{NotReady, Observation, observe};
+pub use provision::{Wish, release, wanted};
+pub use session::{Context, listen};
+
+use sextant_ovsdb_client::{Connection, Replica, Row};
+use tokio::net::TcpStream;
+use uuid::Uuid;
+
+/// The bridge that guests are plugged into.
+pub const INTEGRATION_BRIDGE: &str = "br-int";
+/// What Sextant made carries this key in `external_ids`.
+const OWNED: (&str, &str) = ("sextant", "owned");
+const DATABASE: &str = "Open_vSwitch";
+
+/// The tables and columns that Sextant reads (ovs-vswitchd.conf.db(5)).
+const MONITORED: &[(&str, &[&str])] = &[
+    ("Open_vSwitch", &["external_ids", "bridges", "manager_options"]),
+    ("Bridge", &["name", "ports", "controller", "fail_mode", "protocols", "datapath_id", "external_ids"]),
+    ("Port", &["name", "interfaces", "external_ids"]),
+    ("Interface", &["name", "type", "ofport", "external_ids"]),
+    ("Controller", &["target", "connection_mode", "max_backoff"]),
+    ("Manager", &["target", "max_backoff"]),
+];
+
+fn monitor(connection: &mut Connection<TcpStream>) {
+    connection.monitor(DATABASE, MONITORED.iter().map(|(table, columns)| (*table, columns.iter().copied())));
+}
+
+/// The integration bridge's row.
+fn integration_bridge(replica: &Replica) -> Option<(Uuid, &Row)> {
+    replica.find("Bridge", "name", INTEGRATION_BRIDGE)
+}
+
+fn is_owned(row: &Row) -> bool {
+    row.map_entry("external_ids", OWNED.0) == Ok(Some(OWNED.1))
+}

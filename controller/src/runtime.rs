@@ -1,0 +1,135 @@
+//! Puts the parts together and runs them until the process is told to stop.
+
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::snapshot::Snapshots;
+use crate::state::{self, Owner};
+use crate::store::{CommitError, Embedded, OpenError, Precondition, Store, WatchEnded};
+use crate::{api, hypervisor, memory, scrape, switch};
+use sextant_model::{Change, Key, Object, ServerIdentity};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+/// The file in the data folder that holds everything.
+const STORE: &str = "sextant.redb";
+
+/// Why the process cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// The data folder cannot be made.
+    #[error("data_dir {path}: {error}")]
+    DataDir {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// A listener cannot be had.
+    #[error("{key} {address}: {error}")]
+    Listen {
+        /// The configuration's key.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The operating system refused something.
+    #[error(transparent)]
+    System(#[from] std::io::Error),
+    /// Two metrics clash.
+    #[error(transparent)]
+    Metrics(#[from] prometheus::Error),
+    /// The store ended while in use.
+    #[error(transparent)]
+    Watch(#[from] WatchEnded),
+    /// The store refused its first commit.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+/// Runs until SIGTERM or SIGINT, or until something that it cannot do without fails.
+///
+/// # Errors
+/// [`RuntimeError`] says what failed.
+pub fn run(config: &Config) -> Result<(), RuntimeError> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(config))
+}
+
+async fn serve(config: &Config) -> Result<(), RuntimeError> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let [api_listener, openflow, ovsdb, metrics_listener] = listeners(config).await?;
+    let metrics = Metrics::new()?;
+    let store = open(config)?;
+    identify(store.as_ref()).await?;
+
+    let (publish, snapshots) = Snapshots::new(crate::snapshot::Snapshot::default());
+    let (events, observed) = state::events();
+    let (remember, remembered) = mpsc::unbounded_channel();
+    let mut owner = Owner::new(config.settings(), publish, remember, metrics.clone());
+    let mut watch = store.watch().await?;
+    owner.load(watch.as_mut()).await?;
+
+    let hypervisors = hypervisor::Context {
+        snapshots: snapshots.clone(),
+        events: events.clone(),
+        metrics: metrics.clone(),
+        openflow_port: openflow.local_addr()?.port(),
+        ovsdb_port: ovsdb.local_addr()?.port(),
+    };
+    let switches = switch::Context { snapshots: snapshots.clone(), events, metrics: metrics.clone() };
+    tokio::spawn(hypervisor::listen(ovsdb, hypervisors));
+    tokio::spawn(switch::listen(openflow, switches));
+    tokio::spawn(memory::keep(store.clone(), remembered));
+    let metrics_server = tokio::spawn(axum::serve(metrics_listener, scrape::service(metrics.clone())).into_future());
+    let api = api::service(api::Api::new(store, snapshots, metrics));
+    let api_server = tokio::spawn(axum::serve(api_listener, api).into_future());
+
+    tracing::info!(api = %config.api_listen, openflow = %config.openflow_listen, ovsdb = %config.ovsdb_listen, metrics = %config.metrics_listen, "ready");
+    let ended = tokio::select! {
+        _ = terminated.recv() => Ok(()),
+        _ = interrupted.recv() => Ok(()),
+        ended = owner.run(watch, observed) => ended.map_err(RuntimeError::from),
+    };
+    tracing::info!("stopping");
+    api_server.abort();
+    metrics_server.abort();
+    ended
+}
+
+async fn listeners(config: &Config) -> Result<[TcpListener; 4], RuntimeError> {
+    Ok([
+        listen("api_listen", config.api_listen).await?,
+        listen("openflow_listen", config.openflow_listen).await?,
+        listen("ovsdb_listen", config.ovsdb_listen).await?,
+        listen("metrics_listen", config.metrics_listen).await?,
+    ])
+}
+
+async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, RuntimeError> {
+    TcpListener::bind(address).await.map_err(|error| RuntimeError::Listen { key, address, error })
+}
+
+fn open(config: &Config) -> Result<Arc<dyn Store>, RuntimeError> {
+    let path = config.data_dir.clone();
+    std::fs::create_dir_all(&path).map_err(|error| RuntimeError::DataDir { path, error })?;
+    Ok(Arc::new(Embedded::open(&config.data_dir.join(STORE))?))
+}
+
+/// Sees to it that the DHCPv6 server has an identity, the same for ever (RFC 9915 §11).
+async fn identify(store: &dyn Store) -> Result<(), RuntimeError> {
+    let identity = Change::Put(Object::ServerIdentity(ServerIdentity { uuid: Uuid::new_v4() }));
+    match store.commit(vec![identity], vec![Precondition::Absent(Key::ServerIdentity)]).await {
+        Ok(_) | Err(CommitError::Conflict(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

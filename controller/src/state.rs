@@ -1,0 +1,189 @@
+//! The one owner of all state.
+//!
+//! A single task holds intent and facts. Intent comes from the store's watch; facts come as [`Event`]s from the sessions
+//! with hypervisors and switches. After each batch it publishes one snapshot. It routes, it does not work: an arm of the
+//! match is a call.
+
+use crate::metrics::Metrics;
+use crate::snapshot::Snapshot;
+use crate::store::{Committed, Watch, WatchEnded};
+use sextant_model::{Change, Chassis, ChassisId, Key, Object, Plugged, PortId, Settings};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+
+/// Something observed.
+#[derive(Debug)]
+pub enum Event {
+    /// A hypervisor's contents were read, whole: where its ports are, and that no others are there.
+    HypervisorRead {
+        /// The hypervisor.
+        chassis: Chassis,
+        /// OpenFlow port, if it has one, of each interface with a port's id.
+        interfaces: BTreeMap<PortId, Option<u16>>,
+    },
+    /// What is known of a hypervisor changed.
+    HypervisorChanged(Chassis),
+    /// An interface appeared, or its OpenFlow port changed.
+    Plugged(PortId, Plugged),
+    /// An interface is gone.
+    Unplugged(PortId, ChassisId),
+    /// A hypervisor takes no part in the cloud any more.
+    HypervisorLeft(ChassisId),
+    /// A switch has confirmed the flows of these ports.
+    Confirmed(ChassisId, Vec<PortId>),
+}
+
+/// How many events may wait for the owner before their senders do.
+const QUEUE: usize = 1024;
+
+/// Where events are sent.
+pub type Events = mpsc::Sender<Event>;
+
+/// A queue of events for [`Owner::run`].
+pub fn events() -> (Events, mpsc::Receiver<Event>) {
+    mpsc::channel(QUEUE)
+}
+
+/// The owner of all state.
+pub struct Owner {
+    snapshot: Snapshot,
+    publish: watch::Sender<Arc<Snapshot>>,
+    observed: mpsc::UnboundedSender<Vec<Change>>,
+    metrics: Metrics,
+}
+
+impl Owner {
+    /// An owner that begins with nothing but the configuration, publishes to `publish`, and hands what must outlive a
+    /// restart to `observed`.
+    pub fn new(settings: Settings, publish: watch::Sender<Arc<Snapshot>>, observed: mpsc::UnboundedSender<Vec<Change>>, metrics: Metrics) -> Self {
+        let snapshot = Snapshot { intent: sextant_model::Intent::new(settings), ..Snapshot::default() };
+        Self { snapshot, publish, observed, metrics }
+    }
+
+    /// Takes in everything that is stored, before anyone is served.
+    ///
+    /// # Errors
+    /// The store's watch has ended.
+    pub async fn load(&mut self, watch: &mut dyn Watch) -> Result<(), WatchEnded> {
+        let committed = watch.next().await?;
+        self.committed(&committed);
+        self.publish();
+        Ok(())
+    }
+
+    /// Owns the state until all senders of events are gone.
+    ///
+    /// # Errors
+    /// The store's watch has ended: nothing more can be asked for.
+    pub async fn run(mut self, mut watch: Box<dyn Watch>, mut events: mpsc::Receiver<Event>) -> Result<(), WatchEnded> {
+        let mut batch = Vec::new();
+        loop {
+            tokio::select! {
+                committed = watch.next() => self.committed(&committed?),
+                count = events.recv_many(&mut batch, QUEUE) => match count {
+                    0 => return Ok(()),
+                    _ => batch.drain(..).for_each(|event| self.observe(event)),
+                },
+            }
+            self.publish();
+        }
+    }
+
+    fn publish(&self) {
+        let facts = &self.snapshot.facts;
+        self.metrics.ports_bound.set(i64::try_from(facts.bindings().len()).unwrap_or(i64::MAX));
+        self.metrics.ports_active.set(i64::try_from(facts.active().len()).unwrap_or(i64::MAX));
+        self.publish.send_replace(Arc::new(self.snapshot.clone()));
+    }
+
+    fn committed(&mut self, committed: &Committed) {
+        let Snapshot { revision, intent, facts } = &mut self.snapshot;
+        for change in &committed.changes {
+            intent.apply(change);
+            if let Key::Port(port) = change.key() {
+                facts.rebind(intent, port);
+            }
+        }
+        *revision = committed.revision;
+        committed.changes.iter().for_each(|change| self.remembered(change));
+    }
+
+    /// Facts from the store hold until the hypervisor itself has been read.
+    fn remembered(&mut self, change: &Change) {
+        let Snapshot { intent, facts, .. } = &mut self.snapshot;
+        let observed = |id: &ChassisId, facts: &sextant_model::Facts| facts.chassis().get(id).is_some_and(|chassis| chassis.observed);
+        match change {
+            Change::Put(Object::Chassis(chassis)) if !observed(&chassis.id, facts) => facts.put_chassis(Chassis::clone(chassis)),
+            Change::Put(Object::Location(port, chassis)) if !observed(chassis, facts) => {
+                facts.plug(intent, *port, Plugged { chassis: chassis.clone(), ofport: None });
+            }
+            Change::Put(_) | Change::Delete(_) => {}
+        }
+    }
+
+    fn observe(&mut self, event: Event) {
+        match event {
+            Event::HypervisorRead { chassis, interfaces } => self.read(chassis, interfaces),
+            Event::HypervisorChanged(chassis) => self.chassis(chassis),
+            Event::HypervisorLeft(chassis) => self.left(&chassis),
+            Event::Plugged(port, plugged) => self.plugged(port, plugged),
+            Event::Unplugged(port, chassis) => self.unplugged(port, &chassis),
+            Event::Confirmed(chassis, ports) => ports.into_iter().for_each(|port| self.snapshot.facts.confirm(port, &chassis)),
+        }
+    }
+
+    fn read(&mut self, chassis: Chassis, interfaces: BTreeMap<PortId, Option<u16>>) {
+        let id = chassis.id.clone();
+        let here = self.snapshot.facts.plugged().iter().filter(|(_, plugged)| plugged.chassis == id);
+        let gone: Vec<PortId> = here.map(|(port, _)| *port).filter(|port| !interfaces.contains_key(port)).collect();
+        self.chassis(chassis);
+        gone.into_iter().for_each(|port| self.unplugged(port, &id));
+        for (port, ofport) in interfaces {
+            self.plugged(port, Plugged { chassis: id.clone(), ofport });
+        }
+    }
+
+    fn left(&mut self, id: &ChassisId) {
+        let here = self.snapshot.facts.plugged().iter().filter(|(_, plugged)| plugged.chassis == *id);
+        let gone: Vec<PortId> = here.map(|(port, _)| *port).collect();
+        gone.into_iter().for_each(|port| self.unplugged(port, id));
+        self.snapshot.facts.remove_chassis(id);
+        self.remember(Change::Delete(Key::Chassis(id.clone())));
+    }
+
+    fn chassis(&mut self, chassis: Chassis) {
+        let stored = |chassis: &Chassis| Chassis { tunnel_ports: BTreeMap::new(), observed: false, ..chassis.clone() };
+        let known = self.snapshot.facts.chassis().get(&chassis.id).map(|known| stored(known));
+        if known != Some(stored(&chassis)) {
+            tracing::info!(chassis = %chassis.id, endpoint = %chassis.encap.ip, encapsulation = %chassis.encap.kind, "hypervisor joined or changed");
+            self.remember(Change::Put(Object::Chassis(Arc::new(chassis.clone()))));
+        }
+        self.snapshot.facts.put_chassis(chassis);
+    }
+
+    fn plugged(&mut self, port: PortId, plugged: Plugged) {
+        let known = self.snapshot.facts.plugged().get(&port);
+        if known == Some(&plugged) {
+            return;
+        }
+        if known.is_none_or(|known| known.chassis != plugged.chassis) {
+            tracing::info!(%port, chassis = %plugged.chassis, "interface plugged in");
+            self.remember(Change::Put(Object::Location(port, plugged.chassis.clone())));
+        }
+        self.snapshot.facts.plug(&self.snapshot.intent, port, plugged);
+    }
+
+    fn unplugged(&mut self, port: PortId, chassis: &ChassisId) {
+        if self.snapshot.facts.plugged().get(&port).is_some_and(|plugged| plugged.chassis == *chassis) {
+            tracing::info!(%port, %chassis, "interface gone");
+            self.remember(Change::Delete(Key::Location(port)));
+        }
+        self.snapshot.facts.unplug(&self.snapshot.intent, port, chassis);
+    }
+
+    /// Whoever keeps facts has ended only when the process is stopping.
+    fn remember(&self, change: Change) {
+        let _ = self.observed.send(vec![change]);
+    }
+}

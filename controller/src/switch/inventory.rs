@@ -1,0 +1,45 @@
+//! Reads back what a switch has: the table and cookie of each flow, and its meters.
+
+use rust_openflow::multipart::{FlowStatsRequest, MeterConfig};
+use rust_openflow::{METER_ALL, Message, MultipartBody, MultipartRequest};
+use sextant_flows::InstalledFlow;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a switch has, as its replies tell it.
+#[derive(Debug, Default)]
+pub(super) struct Inventory {
+    /// Its flows.
+    pub(super) flows: BTreeSet<InstalledFlow>,
+    /// Its meters, by number.
+    pub(super) meters: BTreeMap<u32, MeterConfig>,
+    flows_read: bool,
+    meters_read: bool,
+}
+
+/// The requests whose replies [`Inventory::take`] reads.
+pub(super) fn requests() -> [Message; 2] {
+    [
+        Message::MultipartRequest(MultipartRequest::Flow(FlowStatsRequest::all())),
+        Message::MultipartRequest(MultipartRequest::MeterConfig(METER_ALL)),
+    ]
+}
+
+impl Inventory {
+    /// Whether both replies have been read to their end.
+    pub(super) fn is_complete(&self) -> bool {
+        self.flows_read && self.meters_read
+    }
+
+    /// Reads a message if it is part of a reply.
+    pub(super) fn take(&mut self, message: &Message) {
+        let Message::MultipartReply(reply) = message else { return };
+        if let MultipartBody::Flow(flows) = &reply.body {
+            self.flows.extend(flows.iter().map(|flow| InstalledFlow { table: flow.table, cookie: flow.cookie }));
+            self.flows_read |= !reply.more;
+        }
+        if let MultipartBody::MeterConfig(meters) = &reply.body {
+            self.meters.extend(meters.iter().map(|meter| (meter.meter, meter.clone())));
+            self.meters_read |= !reply.more;
+        }
+    }
+}

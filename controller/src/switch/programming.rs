@@ -1,0 +1,135 @@
+//! One change of a switch's flows: an atomic bundle and a barrier.
+//!
+//! Meters cannot be in a bundle: those that new flows pass are added before it, those that no flow passes any more are
+//! deleted after it (deleting one deletes its flows).
+
+use crate::snapshot::Snapshot;
+use rust_openflow::multipart::MeterConfig;
+use rust_openflow::{Bundle, BundleError, Connection, EncodeError, Message, MeterCommand, MeterMod};
+use sextant_flows::Difference;
+use sextant_model::Settings;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+/// The meters of a switch, and what they should be.
+#[derive(Debug, Default)]
+pub(super) struct Meters {
+    present: BTreeMap<u32, MeterConfig>,
+}
+
+impl Meters {
+    /// What the switch has.
+    pub(super) fn new(present: BTreeMap<u32, MeterConfig>) -> Self {
+        Self { present }
+    }
+
+    /// Messages that make the wanted meters what they should be.
+    pub(super) fn wanted(&mut self, wanted: &BTreeSet<u32>, settings: &Settings) -> Vec<Message> {
+        let mut messages = vec![];
+        for meter in wanted {
+            let mut add = MeterMod::packet_rate(*meter, settings.punt_rate, settings.punt_burst);
+            let config = MeterConfig { flags: add.flags, meter: *meter, bands: add.bands.clone() };
+            match self.present.insert(*meter, config.clone()) {
+                Some(present) if present == config => continue,
+                Some(_) => add.command = MeterCommand::Modify,
+                None => {}
+            }
+            messages.push(Message::MeterMod(add));
+        }
+        messages
+    }
+
+    /// Messages that remove all others.
+    pub(super) fn unwanted(&mut self, wanted: &BTreeSet<u32>) -> Vec<Message> {
+        let unwanted: Vec<u32> = self.present.keys().copied().filter(|meter| !wanted.contains(meter)).collect();
+        unwanted.iter().for_each(|meter| drop(self.present.remove(meter)));
+        unwanted.into_iter().map(|meter| Message::MeterMod(MeterMod::delete(meter))).collect()
+    }
+}
+
+/// A change that was sent and is not confirmed yet.
+#[derive(Debug)]
+pub(super) struct Change {
+    step: Step,
+    /// What the switch has once it is confirmed.
+    pub(super) snapshot: Arc<Snapshot>,
+    /// When it was sent.
+    pub(super) sent: Instant,
+    /// How many flows it adds.
+    pub(super) additions: usize,
+    /// How many flows it deletes.
+    pub(super) deletions: usize,
+}
+
+#[derive(Debug)]
+enum Step {
+    /// The bundle is under way; it commits only after the switch has accepted each flow.
+    Bundle(Bundle),
+    /// The barrier is to be sent.
+    Committed,
+    /// The barrier with this transaction id is under way.
+    Barrier(u32),
+    /// The barrier was answered.
+    Done,
+}
+
+/// Why a change did not happen.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    /// The switch refused it.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// A flow is too long for a message.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+impl Change {
+    /// A difference to be sent; call [`Change::drive`] for it to begin.
+    pub(super) fn new(id: u32, difference: &Difference, snapshot: Arc<Snapshot>) -> Self {
+        let step = if difference.is_empty() { Step::Committed } else { Step::Bundle(Bundle::new(id, difference.flow_mods())) };
+        let (additions, deletions) = (difference.additions(), difference.deletions());
+        Self { step, snapshot, sent: Instant::now(), additions, deletions }
+    }
+
+    /// Takes in a message.
+    ///
+    /// # Errors
+    /// The switch refused the change: nothing of it was done.
+    pub(super) fn on_message(&mut self, xid: u32, message: &Message) -> Result<(), Refused> {
+        match &mut self.step {
+            Step::Bundle(bundle) => match bundle.on_message(xid, message) {
+                Some(outcome) => outcome.map(|()| self.step = Step::Committed).map_err(Refused::from),
+                None => Ok(()),
+            },
+            Step::Barrier(awaited) if *awaited == xid && matches!(message, Message::BarrierReply) => {
+                self.step = Step::Done;
+                Ok(())
+            }
+            Step::Barrier(_) | Step::Committed | Step::Done => Ok(()),
+        }
+    }
+
+    /// Sends what is to be sent now.
+    ///
+    /// # Errors
+    /// A flow is too long for a message.
+    pub(super) fn drive<S>(&mut self, connection: &mut Connection<S>) -> Result<(), Refused>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        match &mut self.step {
+            Step::Bundle(bundle) => drop(connection.drive(bundle)?),
+            Step::Committed => self.step = Step::Barrier(connection.send(&Message::BarrierRequest)?),
+            Step::Barrier(_) | Step::Done => {}
+        }
+        Ok(())
+    }
+
+    /// Whether the switch has confirmed it.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.step, Step::Done)
+    }
+}

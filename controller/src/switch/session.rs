@@ -1,0 +1,298 @@
+//! The session with one switch.
+//!
+//! One task owns the connection. It waits for a message, a new snapshot, or the time of an unsolicited advertisement.
+//! Packets are answered at once, from what the flow that sent them up carries. Flows are changed one bundle at a time:
+//! while one is under way, further snapshots wait, and then their differences go together.
+
+use super::advertising::Advertising;
+use super::inventory::{Inventory, requests};
+use super::programming::{Change, Meters, Refused};
+use super::{Context, punts};
+use crate::snapshot::{Snapshot, Stopping};
+use crate::state::Event;
+use rust_openflow::connection::{ConnectionError, Options};
+use rust_openflow::{Connection, Message};
+use sextant_flows::{Difference, Flows, reconcile};
+use sextant_model::{ChassisId, PortId};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+/// While this many octets wait to be written, no more packets are taken in.
+const HIGH_WATER: usize = 1 << 20;
+/// How many packets are answered before anything else has its turn.
+const BATCH: usize = 256;
+/// How long after a refused change the switch is read and reconciled again, at first and at most.
+const RESYNC: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+#[derive(Debug, thiserror::Error)]
+enum SessionError {
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+    #[error("it closed the connection")]
+    Closed,
+    #[error(transparent)]
+    Stopping(#[from] Stopping),
+}
+
+pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, context: Context) {
+    let switches = context.metrics.switches_connected.clone();
+    switches.inc();
+    match run(stream, peer, context).await {
+        Err(SessionError::Stopping(stopping)) => tracing::info!(%peer, "switch's session ends: {stopping}"),
+        Err(error) => tracing::warn!(%peer, %error, "switch disconnected"),
+        Ok(never) => match never {},
+    }
+    switches.dec();
+}
+
+async fn run(stream: TcpStream, peer: SocketAddr, context: Context) -> Result<std::convert::Infallible, SessionError> {
+    stream.set_nodelay(true).map_err(ConnectionError::from)?;
+    let mut connection = Connection::handshake(stream, Options::default()).await?;
+    let datapath_id = connection.features().datapath_id;
+    let (chassis, snapshot) = identify(&mut connection, datapath_id, &context).await?;
+    tracing::info!(%peer, %chassis, datapath_id = format_args!("{datapath_id:016x}"), "switch connected");
+    let mut session = Session::new(connection, chassis, context, snapshot);
+    session.reconcile().await?;
+    session.serve().await
+}
+
+/// Waits until it is known whose switch this is, and everything about that hypervisor.
+async fn identify(
+    connection: &mut Connection<TcpStream>,
+    datapath_id: u64,
+    context: &Context,
+) -> Result<(ChassisId, Arc<Snapshot>), SessionError> {
+    let mut snapshots = context.snapshots.clone();
+    let mut snapshot = snapshots.latest();
+    loop {
+        let chassis = snapshot.facts.chassis_of_datapath(datapath_id).filter(|chassis| chassis.observed);
+        if let Some(chassis) = chassis {
+            return Ok((chassis.id.clone(), snapshot));
+        }
+        tokio::select! {
+            changed = snapshots.changed() => snapshot = changed?,
+            received = next(connection) => drop(received?),
+        }
+    }
+}
+
+/// The next message that makes sense. What does not has been answered with an error by the connection, and is passed over.
+async fn next(connection: &mut Connection<TcpStream>) -> Result<(u32, Message), SessionError> {
+    loop {
+        match connection.recv().await {
+            Ok(received) => return received.ok_or(SessionError::Closed),
+            Err(error) => survive(error)?,
+        }
+    }
+}
+
+fn survive(error: ConnectionError) -> Result<(), SessionError> {
+    if error.is_fatal() {
+        return Err(error.into());
+    }
+    tracing::warn!(%error, "switch sent what is no OpenFlow");
+    Ok(())
+}
+
+struct Session {
+    connection: Connection<TcpStream>,
+    chassis: ChassisId,
+    context: Context,
+    flows: Flows,
+    /// What [`Session::flows`] were computed of.
+    snapshot: Arc<Snapshot>,
+    meters: Meters,
+    advertising: Advertising,
+    change: Option<Change>,
+    bundles: u32,
+    resync: Option<Instant>,
+    patience: Duration,
+}
+
+impl Session {
+    /// A session that knows what the switch should have, and not yet what it has.
+    fn new(
+        connection: Connection<TcpStream>,
+        chassis: ChassisId,
+        context: Context,
+        snapshot: Arc<Snapshot>,
+    ) -> Self {
+        let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
+        let (meters, advertising) = (Meters::default(), Advertising::default());
+        let (change, bundles, resync, patience) = (None, 0, None, RESYNC.0);
+        Self { connection, chassis, context, flows, snapshot, meters, advertising, change, bundles, resync, patience }
+    }
+
+    async fn serve(&mut self) -> Result<std::convert::Infallible, SessionError> {
+        let mut snapshots = self.context.snapshots.clone();
+        loop {
+            let deadline = self.deadline();
+            tokio::select! {
+                received = next(&mut self.connection) => {
+                    let (xid, message) = received?;
+                    self.take(xid, &message).await?;
+                    self.take_waiting().await?;
+                }
+                changed = snapshots.changed() => drop(changed?),
+                () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
+            }
+            self.act().await?;
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let advertising = self.advertising.deadline().map(Instant::from_std);
+        advertising.into_iter().chain(self.resync).min()
+    }
+
+    /// Takes in what has arrived already, up to a batch.
+    async fn take_waiting(&mut self) -> Result<(), SessionError> {
+        for _ in 0..BATCH {
+            if self.connection.queued_bytes() > HIGH_WATER {
+                break;
+            }
+            match self.connection.try_recv_buffered() {
+                Ok(Some((xid, message))) => self.take(xid, &message).await?,
+                Ok(None) => break,
+                Err(error) => survive(error)?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, xid: u32, message: &Message) -> Result<(), SessionError> {
+        if let Message::PacketIn(packet) = message {
+            self.post(punts::answer(&self.flows, packet, &self.context.metrics));
+            return Ok(());
+        }
+        if let Message::Error(error) = message {
+            tracing::warn!(chassis = %self.chassis, %error, "switch refused a message");
+        }
+        if let Some(change) = &mut self.change {
+            match change.on_message(xid, message) {
+                Ok(()) if change.is_done() => return self.confirmed().await,
+                Ok(()) => {}
+                Err(refused) => self.refused(&refused),
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues messages. One that is too long for OpenFlow cannot be sent by anyone.
+    fn post(&mut self, messages: impl IntoIterator<Item = Message>) {
+        for message in messages {
+            if let Err(error) = self.connection.send(&message) {
+                tracing::warn!(chassis = %self.chassis, %error, "a message could not be sent");
+            }
+        }
+    }
+
+    /// Goes on with the change under way.
+    fn drive(&mut self) {
+        let driven = self.change.as_mut().map_or(Ok(()), |change| change.drive(&mut self.connection));
+        if let Err(refused) = driven {
+            self.refused(&refused);
+        }
+    }
+
+    /// Does what time and snapshots ask for.
+    async fn act(&mut self) -> Result<(), SessionError> {
+        let now = Instant::now();
+        let due = self.advertising.due(now.into_std(), &self.context.metrics);
+        self.post(due);
+        if self.resync.is_some_and(|at| at <= now) {
+            self.resync = None;
+            return self.reconcile().await;
+        }
+        let latest = self.context.snapshots.latest();
+        if self.change.is_none() && self.resync.is_none() && !Arc::ptr_eq(&latest, &self.snapshot) {
+            let before = std::mem::replace(&mut self.snapshot, latest);
+            let started = Instant::now();
+            let (old, new) = ((&before.intent, &before.facts), (&self.snapshot.intent, &self.snapshot.facts));
+            let difference = self.flows.update(&self.chassis, old, new);
+            self.context.metrics.compute_seconds.observe(started.elapsed().as_secs_f64());
+            self.program(&difference);
+        }
+        self.drive();
+        Ok(())
+    }
+
+    /// Reads back what the switch has and makes it what it should be.
+    async fn reconcile(&mut self) -> Result<(), SessionError> {
+        let mut inventory = Inventory::default();
+        self.post(requests());
+        while !inventory.is_complete() {
+            let (xid, message) = next(&mut self.connection).await?;
+            inventory.take(&message);
+            self.take(xid, &message).await?;
+        }
+        self.snapshot = self.context.snapshots.latest();
+        self.flows = Flows::compute(&self.snapshot.intent, &self.snapshot.facts, &self.chassis);
+        let difference = reconcile(&self.flows, &inventory.flows);
+        let (present, add, delete) = (inventory.flows.len(), difference.additions(), difference.deletions());
+        tracing::info!(chassis = %self.chassis, present, add, delete, "switch read and reconciled");
+        self.meters = Meters::new(inventory.meters);
+        self.program(&difference);
+        Ok(())
+    }
+
+    /// Sends a difference to the switch; ports that are there turn active once it is confirmed.
+    fn program(&mut self, difference: &Difference) {
+        let settings = self.snapshot.intent.settings.clone();
+        let metrics = &self.context.metrics;
+        let chassis = self.chassis.as_str();
+        metrics.flows_wanted.with_label_values(&[chassis]).set(i64::try_from(self.flows.len()).unwrap_or(i64::MAX));
+        let last_words = self.advertising.update(self.flows.links(), settings.ra, Instant::now().into_std(), metrics);
+        self.post(last_words);
+        if difference.is_empty() && self.unconfirmed(&self.snapshot).is_empty() {
+            return;
+        }
+        let meters = self.meters.wanted(&self.flows.meters(), &settings);
+        self.post(meters);
+        self.bundles = self.bundles.wrapping_add(1);
+        self.change = Some(Change::new(self.bundles, difference, self.snapshot.clone()));
+        self.drive();
+    }
+
+    /// Ports that are plugged in here and not yet active.
+    fn unconfirmed(&self, snapshot: &Snapshot) -> Vec<PortId> {
+        let facts = &snapshot.facts;
+        let here = facts.networks_on(&self.chassis).flat_map(|network| facts.local_ports(network, &self.chassis));
+        here.filter(|port| !facts.active().contains(port) && facts.binding(*port).is_some_and(|binding| binding.ofport.is_some())).collect()
+    }
+
+    async fn confirmed(&mut self) -> Result<(), SessionError> {
+        let Some(change) = self.change.take() else { return Ok(()) };
+        self.patience = RESYNC.0;
+        self.count(&change, "confirmed");
+        self.context.metrics.reconcile_seconds.observe(change.sent.elapsed().as_secs_f64());
+        let unwanted = self.meters.unwanted(&self.flows.meters());
+        self.post(unwanted);
+        let ports = self.unconfirmed(&change.snapshot);
+        if ports.is_empty() {
+            return Ok(());
+        }
+        let event = Event::Confirmed(self.chassis.clone(), ports);
+        self.context.events.send(event).await.map_err(|_| Stopping.into())
+    }
+
+    fn refused(&mut self, error: &Refused) {
+        tracing::warn!(chassis = %self.chassis, %error, again_in = ?self.patience, "switch refused a change of its flows");
+        if let Some(change) = self.change.take() {
+            self.count(&change, "refused");
+        }
+        self.resync = Some(Instant::now() + self.patience);
+        self.patience = (self.patience * 2).min(RESYNC.1);
+    }
+
+    fn count(&self, change: &Change, outcome: &str) {
+        let count = |operation: &str, flows: usize| {
+            self.context.metrics.flow_operations.with_label_values(&[operation, outcome]).inc_by(u64::try_from(flows).unwrap_or(u64::MAX));
+        };
+        count("add", change.additions);
+        count("delete", change.deletions);
+    }
+}

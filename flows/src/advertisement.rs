@@ -1,0 +1,117 @@
+//! What routers and the DHCPv6 server say to the guests of a network, as the subnets' modes have it.
+
+use crate::view::View;
+use ipnet::Ipv6Net;
+use sextant_model::{
+    AdvertisedOptions, AdvertisedPrefix, Advertisement, Dhcpv6Option, Dhcpv6Options, Dhcpv6Service, Ipv6Mode, LeasedAddress, MacAddr, Network, NetworkKey, Port, Subnet, SubnetId,
+};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+/// AdvValidLifetime and AdvPreferredLifetime in seconds, as radvd.conf(5) has them.
+const PREFIX_LIFETIMES: (u32, u32) = (86_400, 14_400);
+/// AdvCurHopLimit (RFC 4861 §6.2.1, value of the IANA's default TTL).
+const HOP_LIMIT: u8 = 64;
+/// The smallest MTU of an IPv6 link (RFC 8200 §5).
+const MINIMUM_MTU: u16 = 1280;
+
+/// What a router's port advertises on its network; none if nobody asked it to advertise.
+pub(crate) fn advertisement(view: &View<'_>, network: &Network, port: &Port) -> Option<Arc<Advertisement>> {
+    view.router(port)?;
+    let subnets = advertised_subnets(view, port);
+    if subnets.is_empty() {
+        return None;
+    }
+    let settings = &view.intent.settings;
+    let any = |wanted: &[Ipv6Mode]| subnets.iter().any(|(_, mode, _)| wanted.contains(mode));
+    let mtu = view.facts.network_mtu(network, settings);
+    Some(Arc::new(Advertisement {
+        mac: port.mac_address,
+        source: port.mac_address.link_local(),
+        hop_limit: HOP_LIMIT,
+        managed: any(&[Ipv6Mode::Dhcpv6Stateful]),
+        other: any(&[Ipv6Mode::Dhcpv6Stateful, Ipv6Mode::Dhcpv6Stateless]),
+        lifetime: settings.ra.lifetime,
+        mtu: (mtu >= MINIMUM_MTU).then_some(mtu),
+        prefixes: subnets.iter().map(|(_, mode, prefix)| advertised_prefix(*mode, *prefix)).collect(),
+        dns_servers: dns_servers(subnets.iter().map(|(subnet, ..)| *subnet)),
+        dns_lifetime: 3 * u32::from(settings.ra.max_interval),
+        options: AdvertisedOptions::default(),
+    }))
+}
+
+/// The subnets of a router's port that Sextant advertises, with their mode.
+fn advertised_subnets<'a>(view: &View<'a>, port: &Port) -> Vec<(&'a Subnet, Ipv6Mode, Ipv6Net)> {
+    let ids: BTreeSet<SubnetId> = port.ipv6_addresses().map(|(subnet, _)| subnet).collect();
+    let advertised = |id| {
+        let subnet: &Subnet = view.intent.subnets.get(&id)?;
+        let mode = subnet.ipv6_ra_mode.filter(|_| subnet.enable_dhcp)?;
+        Some((subnet, mode, subnet.ipv6_prefix()?))
+    };
+    ids.into_iter().filter_map(advertised).collect()
+}
+
+fn advertised_prefix(mode: Ipv6Mode, prefix: Ipv6Net) -> AdvertisedPrefix {
+    let (valid, preferred) = PREFIX_LIFETIMES;
+    AdvertisedPrefix { prefix, on_link: true, autonomous: mode.is_auto_address(), valid, preferred, delegation_preferred: false }
+}
+
+/// What DHCPv6 tells the guest of a port; none if the network has no subnet that Sextant serves.
+pub(crate) fn dhcpv6_service(view: &View<'_>, network: &Network, port: &Port) -> Option<Arc<Dhcpv6Service>> {
+    let identity = view.intent.server_identity?;
+    let served: Vec<&Subnet> = view.intent.subnets_of(network.id).map(Arc::as_ref).filter(|subnet| served_mode(subnet).is_some()).collect();
+    if served.is_empty() {
+        return None;
+    }
+    let server_mac = server_mac(network.key);
+    Some(Arc::new(Dhcpv6Service {
+        port: port.id,
+        server_mac,
+        server_address: server_mac.link_local(),
+        server_duid: identity.duid(),
+        addresses: leased_addresses(view, port),
+        on_link: served.iter().filter_map(|subnet| subnet.ipv6_prefix()).collect(),
+        dns_servers: dns_servers(served.iter().copied()),
+        domains: vec![view.intent.settings.dns_domain.clone()].into_iter().filter(|domain| !domain.is_empty()).collect(),
+        options: Dhcpv6Options { extra: extra_options(port), ..Dhcpv6Options::default() },
+    }))
+}
+
+/// What Sextant's DHCPv6 does for hosts of a subnet.
+fn served_mode(subnet: &Subnet) -> Option<Ipv6Mode> {
+    subnet.ipv6_address_mode.filter(|mode| subnet.enable_dhcp && *mode != Ipv6Mode::Slaac)
+}
+
+fn leased_addresses(view: &View<'_>, port: &Port) -> Vec<LeasedAddress> {
+    let lifetime = view.intent.settings.lease_lifetime;
+    let handed_out = |(subnet, address)| {
+        let mode = served_mode(view.intent.subnets.get(&subnet)?)?;
+        (mode == Ipv6Mode::Dhcpv6Stateful).then_some(LeasedAddress { address, preferred: lifetime, valid: lifetime })
+    };
+    port.ipv6_addresses().filter_map(handed_out).collect()
+}
+
+/// The port's `extra_dhcp_opts` for IPv6. The API takes none that cannot be sent.
+fn extra_options(port: &Port) -> Vec<Dhcpv6Option> {
+    let given = port.extra_dhcp_opts.iter().filter(|option| option.ip_version == 6);
+    given.filter_map(|option| Dhcpv6Option::parse(&option.opt_name, &option.opt_value).ok()).collect()
+}
+
+/// The MAC of a network's DHCPv6 server: locally administered, the same on every hypervisor.
+fn server_mac(network: NetworkKey) -> MacAddr {
+    let [a, b, c, d] = network.0.to_be_bytes();
+    MacAddr([0x0a, 0x5e, a, b, c, d])
+}
+
+/// The IPv6 DNS servers of subnets, each once, in order.
+fn dns_servers<'a>(subnets: impl Iterator<Item = &'a Subnet>) -> Vec<Ipv6Addr> {
+    let mut servers = vec![];
+    for server in subnets.flat_map(|subnet| &subnet.dns_nameservers) {
+        match server {
+            IpAddr::V6(server) if !servers.contains(server) => servers.push(*server),
+            IpAddr::V6(_) | IpAddr::V4(_) => {}
+        }
+    }
+    servers
+}

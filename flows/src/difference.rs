@@ -1,0 +1,71 @@
+//! Differences between flows, and between what a switch has and what it should have.
+
+use crate::flow::{Cookie, Flow};
+use crate::flows::Flows;
+use rust_openflow::FlowMod;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What to change on a switch, in one atomic bundle.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Difference {
+    add: BTreeMap<Cookie, Flow>,
+    delete: BTreeSet<InstalledFlow>,
+}
+
+/// A flow that a switch has, as far as reconciling needs to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstalledFlow {
+    /// Its table.
+    pub table: u8,
+    /// Its cookie.
+    pub cookie: u64,
+}
+
+impl Difference {
+    /// Nothing to change.
+    pub fn is_empty(&self) -> bool {
+        self.add.is_empty() && self.delete.is_empty()
+    }
+
+    /// How many flows are to be added.
+    pub fn additions(&self) -> usize {
+        self.add.len()
+    }
+
+    /// How many flows are to be deleted.
+    pub fn deletions(&self) -> usize {
+        self.delete.len()
+    }
+
+    /// The messages: first what is not wanted goes, then what is missing comes. In an atomic bundle no packet sees the
+    /// state between.
+    pub fn flow_mods(&self) -> Vec<FlowMod> {
+        let delete = self.delete.iter().map(|flow| FlowMod::delete_by_cookie(flow.table, flow.cookie));
+        delete.chain(self.add.iter().map(|(cookie, flow)| flow.to_flow_mod(cookie.0))).collect()
+    }
+
+    pub(crate) fn want(&mut self, cookie: Cookie, flow: &Flow) {
+        if !self.delete.remove(&installed(cookie, flow)) {
+            self.add.insert(cookie, flow.clone());
+        }
+    }
+
+    pub(crate) fn unwant(&mut self, cookie: Cookie, flow: &Flow) {
+        if self.add.remove(&cookie).is_none() {
+            self.delete.insert(installed(cookie, flow));
+        }
+    }
+}
+
+fn installed(cookie: Cookie, flow: &Flow) -> InstalledFlow {
+    InstalledFlow { table: flow.stage.table(), cookie: cookie.0 }
+}
+
+/// What to change on a switch that has `present` so that it has `wanted`.
+pub fn reconcile(wanted: &Flows, present: &BTreeSet<InstalledFlow>) -> Difference {
+    let mut difference = Difference { add: BTreeMap::new(), delete: present.clone() };
+    for (cookie, flow) in wanted.iter() {
+        difference.want(cookie, flow);
+    }
+    difference
+}

@@ -1,0 +1,68 @@
+//! The features: each a pure function of one object, in a file of its own.
+
+pub(crate) mod guest;
+pub(crate) mod guard;
+pub(crate) mod neighbor;
+pub(crate) mod punt;
+pub(crate) mod routing;
+pub(crate) mod switching;
+pub(crate) mod tunnel;
+
+use crate::flow::Flow;
+use crate::pipeline::{Miss, STAGES, StageSpec};
+use rust_openflow::{Field, Match};
+
+/// EtherTypes that the pipeline knows.
+pub(crate) mod ethertype {
+    pub(crate) const IPV4: u16 = 0x0800;
+    pub(crate) const ARP: u16 = 0x0806;
+    pub(crate) const IPV6: u16 = 0x86dd;
+}
+
+/// IP protocol numbers that the pipeline knows.
+pub(crate) mod protocol {
+    pub(crate) const UDP: u8 = 17;
+    pub(crate) const ICMPV6: u8 = 58;
+}
+
+/// ICMPv6 types that the pipeline knows (RFC 4443, RFC 4861, RFC 3810).
+pub(crate) mod icmpv6 {
+    pub(crate) const ECHO_REQUEST: u8 = 128;
+    pub(crate) const ECHO_REPLY: u8 = 129;
+    pub(crate) const MLD_REPORT: u8 = 131;
+    pub(crate) const ROUTER_SOLICITATION: u8 = 133;
+    pub(crate) const ROUTER_ADVERTISEMENT: u8 = 134;
+    pub(crate) const NEIGHBOR_SOLICITATION: u8 = 135;
+    pub(crate) const NEIGHBOR_ADVERTISEMENT: u8 = 136;
+    pub(crate) const REDIRECT: u8 = 137;
+    pub(crate) const MLDV2_REPORT: u8 = 143;
+}
+
+/// Matches IPv6.
+pub(crate) fn ipv6() -> Match {
+    Match::new().with(Field::ETH_TYPE, ethertype::IPV6)
+}
+
+/// Matches an ICMPv6 type.
+pub(crate) fn icmpv6_type(kind: u8) -> Match {
+    ipv6().with(Field::IP_PROTO, protocol::ICMPV6).with(Field::ICMPV6_TYPE, kind)
+}
+
+/// Matches a Neighbor Discovery message that did not pass a router (RFC 4861 §7.1: hop limit 255, code 0).
+pub(crate) fn valid_nd(kind: u8) -> Match {
+    icmpv6_type(kind).with(Field::ICMPV6_CODE, 0u8).with(Field::NW_TTL, 255u8)
+}
+
+/// The flows that are the same on every hypervisor, whatever the cloud holds.
+pub(crate) fn base() -> Vec<Flow> {
+    [misses(), guard::base(), neighbor::base(), routing::base(), switching::base()].concat()
+}
+
+/// What becomes of packets that nothing else matches, where they are not dropped.
+fn misses() -> Vec<Flow> {
+    let miss = |spec: &StageSpec| match spec.miss {
+        Miss::Goto(next) => Some(Flow::new(spec.stage, 0, Match::new()).goto(next)),
+        Miss::Drop => None,
+    };
+    STAGES.iter().filter_map(miss).collect()
+}

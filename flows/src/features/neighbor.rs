@@ -1,0 +1,96 @@
+//! Answers Neighbor Solicitations for addresses of routers and guests, in flows (RFC 4861 §7.2.4).
+//!
+//! One flow an address says whose it is; what all answers have in common is done in two more steps, because Open
+//! vSwitch lets the options of an advertisement be set only once the packet is one. A duplicate address probe, from
+//! `::`, is answered to all nodes with Solicited clear (RFC 4861 §7.2.4, RFC 4862 §5.4.3).
+
+use super::{icmpv6, icmpv6_type, valid_nd};
+use crate::flow::Flow;
+use crate::pipeline::{ADVERTISED_FLAGS, NETWORK, Stage, mac_register};
+use rust_openflow::{Action, Field, Match, Subfield, ports};
+use sextant_model::{MacAddr, Network, Port};
+use std::net::Ipv6Addr;
+
+const ROUTER_FLAG: u32 = 0x8000_0000;
+const SOLICITED_FLAG: u32 = 0x4000_0000;
+const OVERRIDE_FLAG: u32 = 0x2000_0000;
+const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+const ALL_NODES_MAC: MacAddr = MacAddr([0x33, 0x33, 0, 0, 0, 1]);
+/// Target link-layer address option (RFC 4861 §4.6.1).
+const TARGET_LINK_LAYER_ADDRESS: u8 = 2;
+
+/// Whose an address is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// A router's.
+    Router,
+    /// A guest's.
+    Guest,
+}
+
+/// Who asks for the address of a port on its network is told its MAC.
+pub(crate) fn known(network: &Network, port: &Port, owner: Owner) -> Vec<Flow> {
+    let flags = if owner == Owner::Router { ROUTER_FLAG } else { 0 };
+    let answer = |address| {
+        let asks = valid_nd(icmpv6::NEIGHBOR_SOLICITATION).with(NETWORK, network.key.0).ipv6(Field::ND_TARGET, address);
+        let mac = Action::Load { value: port.mac_address.to_u64(), dst: mac_register() };
+        Flow::new(Stage::Neighbor, 100, asks).apply(vec![mac, Action::set(ADVERTISED_FLAGS, flags)]).goto(Stage::Advertise)
+    };
+    addresses(port).map(answer).collect()
+}
+
+/// Nobody is answered for an address of its own: that is how it finds no duplicate.
+pub(crate) fn own(port: &Port, ofport: u16) -> Vec<Flow> {
+    let silence = |address| {
+        let asks = icmpv6_type(icmpv6::NEIGHBOR_SOLICITATION).with(Field::IN_PORT, ofport).ipv6(Field::ND_TARGET, address);
+        Flow::new(Stage::Neighbor, 200, asks).goto(Stage::Router)
+    };
+    addresses(port).map(silence).collect()
+}
+
+/// A port's IPv6 addresses, with the link-local one.
+pub(crate) fn addresses(port: &Port) -> impl Iterator<Item = Ipv6Addr> + '_ {
+    std::iter::once(port.mac_address.link_local()).chain(port.ipv6_addresses().map(|(_, address)| address))
+}
+
+/// What all answers have in common.
+pub(crate) fn base() -> Vec<Flow> {
+    let solicitation = icmpv6_type(icmpv6::NEIGHBOR_SOLICITATION);
+    let probe = solicitation.clone().ipv6(Field::IPV6_SRC, Ipv6Addr::UNSPECIFIED);
+    let to_all = vec![
+        set_flags(OVERRIDE_FLAG),
+        Action::set(Field::ETH_DST, ALL_NODES_MAC.to_u64()),
+        Action::set(Field::IPV6_DST, ALL_NODES.to_bits()),
+    ];
+    let to_asker = vec![
+        set_flags(SOLICITED_FLAG | OVERRIDE_FLAG),
+        Action::copy(Field::ETH_SRC, Field::ETH_DST),
+        Action::copy(Field::IPV6_SRC, Field::IPV6_DST),
+    ];
+    let become_advertisement = [
+        Action::Move { src: mac_register(), dst: Subfield::whole(Field::ETH_SRC) },
+        Action::copy(Field::ND_TARGET, Field::IPV6_SRC),
+        Action::set(Field::ICMPV6_TYPE, icmpv6::NEIGHBOR_ADVERTISEMENT),
+        Action::resubmit(Stage::AdvertiseOptions.table()),
+    ];
+    let then = |first: Vec<Action>| [first.as_slice(), &become_advertisement].concat();
+    vec![
+        Flow::new(Stage::Advertise, 200, probe).apply(then(to_all)),
+        Flow::new(Stage::Advertise, 100, solicitation).apply(then(to_asker)),
+        Flow::new(Stage::AdvertiseOptions, 100, advertisement()).apply(vec![
+            Action::set(Field::ND_OPTIONS_TYPE, TARGET_LINK_LAYER_ADDRESS),
+            Action::copy(ADVERTISED_FLAGS, Field::ND_RESERVED),
+            Action::copy(Field::ETH_SRC, Field::ND_TLL),
+            Action::output(ports::IN_PORT),
+        ]),
+    ]
+}
+
+fn advertisement() -> Match {
+    icmpv6_type(icmpv6::NEIGHBOR_ADVERTISEMENT).with(Field::ICMPV6_CODE, 0u8)
+}
+
+/// Sets the Solicited and Override flags; the Router flag stays as the address's owner has it.
+fn set_flags(flags: u32) -> Action {
+    Action::Load { value: u64::from(flags >> 29), dst: Subfield::new(ADVERTISED_FLAGS, 29, 2) }
+}

@@ -1,0 +1,47 @@
+//! Classifies what comes through tunnels, and sends frames through them.
+//!
+//! The tunnel ports are flow-based: endpoints and key are fields of the packet. Who may send is decided by the source
+//! endpoint; the key is the network's, set by the sending hypervisor that has checked the guest.
+
+use crate::flow::Flow;
+use crate::pipeline::{NETWORK, ORIGIN, ORIGIN_TUNNEL, Stage};
+use crate::view::{Tunnel, View};
+use rust_openflow::{Action, Field, Match, Subfield};
+use sextant_model::{ChassisId, Network};
+use std::net::IpAddr;
+
+/// Frames from a known peer's endpoint, on any of our tunnel ports, are on the network of their key.
+pub(crate) fn classify(view: &View<'_>, peer: &ChassisId) -> Vec<Flow> {
+    let (Some(own), Some(peer)) = (view.own(), view.facts.chassis().get(peer)) else { return vec![] };
+    if own.id == peer.id {
+        return vec![];
+    }
+    let key = Subfield { field: Field::TUN_ID, offset: 0, bits: 32 };
+    let flow = |port: &u16| {
+        Flow::new(Stage::Classify, 100, from_endpoint(peer.encap.ip).with(Field::IN_PORT, *port))
+            .apply(vec![Action::Move { src: key, dst: Subfield::whole(NETWORK) }, Action::set(ORIGIN, ORIGIN_TUNNEL)])
+            .goto(Stage::Switch)
+    };
+    own.tunnel_ports.values().map(flow).collect()
+}
+
+fn from_endpoint(endpoint: IpAddr) -> Match {
+    match endpoint {
+        IpAddr::V6(address) => Match::new().ipv6(Field::TUN_IPV6_SRC, address),
+        IpAddr::V4(address) => Match::new().with(Field::TUN_SRC, address.to_bits()),
+    }
+}
+
+/// Sends the packet to a peer as a frame of the network.
+pub(crate) fn send(network: &Network, tunnel: &Tunnel) -> Vec<Action> {
+    let (source, destination) = match (tunnel.local, tunnel.remote) {
+        (IpAddr::V6(local), IpAddr::V6(remote)) => {
+            (Action::set(Field::TUN_IPV6_SRC, local.to_bits()), Action::set(Field::TUN_IPV6_DST, remote.to_bits()))
+        }
+        (IpAddr::V4(local), IpAddr::V4(remote)) => {
+            (Action::set(Field::TUN_SRC, local.to_bits()), Action::set(Field::TUN_DST, remote.to_bits()))
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return vec![],
+    };
+    vec![Action::set(Field::TUN_ID, network.key.0), source, destination, Action::output(tunnel.port.into())]
+}

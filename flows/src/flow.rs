@@ -1,0 +1,79 @@
+//! One flow, and the hash of its content that is its cookie.
+
+use crate::pipeline::Stage;
+use bytes::BytesMut;
+use rust_openflow::{Action, FlowMod, Instruction, Match, Message};
+use sextant_model::Punt;
+use std::fmt;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The hash of a flow's table, priority, match and instructions. Never 0 or all ones, which Open vSwitch and
+/// controllers give a meaning of their own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cookie(pub u64);
+
+impl fmt::Debug for Cookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.0)
+    }
+}
+
+/// One flow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flow {
+    /// Where it is.
+    pub stage: Stage,
+    /// Which flow of a stage wins.
+    pub priority: u16,
+    /// Which packets.
+    pub matches: Match,
+    /// What becomes of them.
+    pub instructions: Vec<Instruction>,
+    /// If it sends packets up: why, and how to answer. Not part of what the switch has, so not of the cookie.
+    pub punt: Option<Punt>,
+}
+
+impl Flow {
+    /// A flow that drops, until told otherwise.
+    pub fn new(stage: Stage, priority: u16, matches: Match) -> Self {
+        Self { stage, priority, matches, instructions: vec![], punt: None }
+    }
+
+    /// Does this, then goes on to what is added next.
+    pub fn apply(mut self, actions: Vec<Action>) -> Self {
+        self.instructions.push(Instruction::Apply(actions));
+        self
+    }
+
+    /// Then goes on to that stage.
+    pub fn goto(mut self, next: Stage) -> Self {
+        debug_assert!(next > self.stage, "{:?} does not lead to {next:?}", self.stage);
+        self.instructions.push(next.goto());
+        self
+    }
+
+    /// First passes that meter.
+    pub fn meter(mut self, meter: u32) -> Self {
+        self.instructions.insert(0, Instruction::Meter(meter));
+        self
+    }
+
+    /// Goes up to the controller, for this reason.
+    pub fn punt(mut self, punt: Punt) -> Self {
+        self.punt = Some(punt);
+        self.apply(vec![Action::controller()])
+    }
+
+    /// The hash of its content.
+    pub fn cookie(&self) -> Cookie {
+        let mut content = BytesMut::with_capacity(256);
+        // A flow too long for a message leaves nothing here; the session that would send it says so.
+        let _ = Message::FlowMod(self.to_flow_mod(0)).encode(0, &mut content);
+        Cookie(xxh3_64(&content).clamp(1, u64::MAX - 1))
+    }
+
+    /// The message that installs it under that cookie.
+    pub fn to_flow_mod(&self, cookie: u64) -> FlowMod {
+        FlowMod { cookie, ..FlowMod::add(self.stage.table(), self.priority, self.matches.clone(), self.instructions.clone()) }
+    }
+}

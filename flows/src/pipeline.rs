@@ -1,0 +1,154 @@
+//! The tables and registers of `br-int`, declared once, as data.
+//!
+//! A packet only moves down: from a stage to one with a higher table number. `docs/pipeline.md` is generated from this
+//! file.
+
+use rust_openflow::{Field, Instruction, Subfield};
+
+/// A stage of the pipeline: one OpenFlow table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Stage {
+    /// Where from?
+    Classify = 0,
+    /// May this guest send this?
+    Guard = 8,
+    /// May this guest say this about neighbours?
+    NeighborGuard = 12,
+    /// Is it for the controller?
+    Punt = 16,
+    /// Can a flow answer it?
+    Neighbor = 24,
+    /// Second step of a neighbour advertisement.
+    Advertise = 26,
+    /// Third step of a neighbour advertisement.
+    AdvertiseOptions = 28,
+    /// Is it for a router?
+    Router = 40,
+    /// Where does the router send it?
+    Route = 44,
+    /// Which MAC has the next hop?
+    NextHop = 48,
+    /// Where is this MAC?
+    Switch = 56,
+    /// Out.
+    Deliver = 72,
+}
+
+/// What becomes of a packet that no flow of a stage matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Miss {
+    /// It is dropped.
+    Drop,
+    /// It goes on to that stage.
+    Goto(Stage),
+}
+
+/// How a stage is described.
+#[derive(Clone, Copy, Debug)]
+pub struct StageSpec {
+    /// The stage.
+    pub stage: Stage,
+    /// Its name.
+    pub name: &'static str,
+    /// The question that it answers.
+    pub asks: &'static str,
+    /// What becomes of a packet that no flow matches.
+    pub miss: Miss,
+}
+
+const fn stage(stage: Stage, name: &'static str, asks: &'static str, miss: Miss) -> StageSpec {
+    StageSpec { stage, name, asks, miss }
+}
+
+/// All stages, in the order in which a packet passes them.
+pub const STAGES: &[StageSpec] = &[
+    stage(Stage::Classify, "classify", "Where from: a guest's port or a tunnel (by endpoint)? Sets the network and origin registers.", Miss::Drop),
+    stage(Stage::Guard, "guard", "May this guest send this: MAC, IPv6, IPv4 and ARP source, router advertisements, DHCP server messages?", Miss::Drop),
+    stage(Stage::NeighborGuard, "neighbor guard", "May this guest say this about neighbours: targets and link-layer options of its solicitations and advertisements?", Miss::Goto(Stage::Punt)),
+    stage(Stage::Punt, "punt", "Is it for the controller: Router Solicitation, DHCPv6? Each guest's punts pass a meter of its own.", Miss::Goto(Stage::Neighbor)),
+    stage(Stage::Neighbor, "neighbor", "Can a flow answer it: a Neighbor Solicitation for an address of a router or of a guest?", Miss::Goto(Stage::Router)),
+    stage(Stage::Advertise, "advertise", "Turns the solicitation into an advertisement: addresses and flags, of an answer or to a duplicate address probe.", Miss::Drop),
+    stage(Stage::AdvertiseOptions, "advertise options", "Turns the solicitation into an advertisement: fields that exist only once it is one.", Miss::Drop),
+    stage(Stage::Router, "router", "Is it for a router of this network? Sets the router register.", Miss::Goto(Stage::Switch)),
+    stage(Stage::Route, "route", "What does the router do with it: echo reply, or longest prefix, hop limit, next hop?", Miss::Drop),
+    stage(Stage::NextHop, "next hop", "Which MAC has the next hop?", Miss::Drop),
+    stage(Stage::Switch, "switch", "Where is this MAC: a local port or a tunnel to its hypervisor? Multicast goes to the members of the network.", Miss::Drop),
+    stage(Stage::Deliver, "deliver", "Out of the port in the output register.", Miss::Drop),
+];
+
+impl Stage {
+    /// The table's number.
+    pub const fn table(self) -> u8 {
+        self as u8
+    }
+
+    /// The instruction that takes a packet there.
+    pub fn goto(self) -> Instruction {
+        Instruction::GotoTable(self.table())
+    }
+}
+
+/// How a register is described.
+#[derive(Clone, Copy, Debug)]
+pub struct RegisterSpec {
+    /// What it holds, in a word.
+    pub name: &'static str,
+    /// Its name in `ovs-ofctl` syntax.
+    pub field: &'static str,
+    /// What it holds.
+    pub holds: &'static str,
+}
+
+/// The network that the packet is on: its key.
+pub const NETWORK: Field = Field::reg(0);
+/// Where the packet came from: one of the `ORIGIN_…` values.
+pub const ORIGIN: Field = Field::reg(1);
+/// The router that the packet is for: its key.
+pub const ROUTER: Field = Field::reg(2);
+/// The OpenFlow port to send the packet out of.
+pub const OUTPUT: Field = Field::reg(3);
+/// The flags of a neighbour advertisement in the making, as in its reserved field.
+pub const ADVERTISED_FLAGS: Field = Field::reg(4);
+/// The MAC of a neighbour advertisement in the making, in the low 48 bits; a MAC to be kept while two are swapped.
+pub const MAC: Field = Field::xreg(3);
+/// The next hop's address; an address to be kept while two are swapped.
+pub const ADDRESS: Field = Field::xxreg(2);
+
+/// All registers.
+pub const REGISTERS: &[RegisterSpec] = &[
+    RegisterSpec { name: "network", field: "reg0", holds: "The network's key." },
+    RegisterSpec { name: "origin", field: "reg1", holds: "0 the controller, 1 a guest of this hypervisor, 2 a tunnel." },
+    RegisterSpec { name: "router", field: "reg2", holds: "The router's key." },
+    RegisterSpec { name: "output", field: "reg3", holds: "The OpenFlow port to send out of." },
+    RegisterSpec { name: "advertised flags", field: "reg4", holds: "R, S and O flags of a neighbour advertisement in the making." },
+    RegisterSpec { name: "MAC", field: "xreg3", holds: "A MAC in the low 48 bits, while an answer is made." },
+    RegisterSpec { name: "address", field: "xxreg2", holds: "The next hop's address." },
+];
+
+/// [`ORIGIN`]: sent by the controller, to local ports only.
+pub const ORIGIN_CONTROLLER: u32 = 0;
+/// [`ORIGIN`]: sent by a guest of this hypervisor.
+pub const ORIGIN_GUEST: u32 = 1;
+/// [`ORIGIN`]: came through a tunnel, goes to local ports only.
+pub const ORIGIN_TUNNEL: u32 = 2;
+
+/// The MAC within [`MAC`].
+pub fn mac_register() -> Subfield {
+    Subfield { field: MAC, offset: 0, bits: 48 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_only_moves_down() {
+        assert!(STAGES.windows(2).all(|pair| pair[0].stage < pair[1].stage));
+        for spec in STAGES {
+            if let Miss::Goto(next) = spec.miss {
+                assert!(next > spec.stage, "{}", spec.name);
+            }
+        }
+    }
+}

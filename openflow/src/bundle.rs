@@ -1,0 +1,260 @@
+//! All changes or none: a bundle of flow-mods, and the fate of it. Does no IO.
+//!
+//! Open vSwitch drops a message that it refuses from the bundle and would commit the rest. So the messages go in two steps:
+//! open, adds and close are sent at once; when the close has been answered and nothing was refused before, the commit
+//! follows, and else a discard.
+//!
+//! ```
+//! # use rust_openflow::{Bundle, FlowMod, Match};
+//! let mut bundle = Bundle::new(1, vec![FlowMod::add(0, 0, Match::new(), Vec::new())]);
+//! bundle.start(100);
+//! while let Some((xid, message)) = bundle.poll_message() {
+//!     // send it
+//! }
+//! // For each message that comes: `bundle.on_message(xid, &message)`, and again `poll_message` until it has no more.
+//! ```
+
+use thiserror::Error;
+
+use crate::bundle_wire::{BUNDLE_ATOMIC, BUNDLE_ORDERED, BundleAdd, BundleControl, BundleControlType};
+use crate::failure::ErrorMessage;
+use crate::flow_mod::FlowMod;
+use crate::message::Message;
+
+/// Why nothing of a bundle was done.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BundleError {
+    /// The switch refused one of the flow-mods.
+    #[error("flow-mod {index} of the bundle was refused: {error}")]
+    FlowMod {
+        /// Its place in the list that [`Bundle::new`] was given.
+        index: usize,
+        /// What the switch said.
+        error: ErrorMessage,
+    },
+    /// The switch refused to open, close or commit the bundle.
+    #[error("the bundle was refused: {0}")]
+    Control(ErrorMessage),
+}
+
+/// A bundle on its way. See the [module](self) for how it is driven.
+#[derive(Debug)]
+pub struct Bundle {
+    id: u32,
+    flow_mods: Vec<Option<FlowMod>>,
+    first_xid: u32,
+    step: Step,
+    failure: Option<BundleError>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// [`Bundle::start`] has not been called.
+    New,
+    /// The open, then this many adds, then the close are still to be handed out.
+    Sending(usize),
+    /// The close has been handed out.
+    Closing,
+    /// The close was answered; commit or discard is to be handed out.
+    Closed,
+    /// Commit or discard has been handed out.
+    Ending,
+    /// The outcome is known.
+    Done,
+}
+
+impl Bundle {
+    /// A bundle with a number that no other open bundle of the connection has.
+    pub fn new(id: u32, flow_mods: Vec<FlowMod>) -> Self {
+        let flow_mods = flow_mods.into_iter().map(Some).collect();
+        Bundle { id, flow_mods, first_xid: 0, step: Step::New, failure: None }
+    }
+
+    /// How many consecutive xids the bundle needs.
+    pub fn xids(&self) -> u32 {
+        self.flow_mods.len() as u32 + 3
+    }
+
+    /// Whether [`Bundle::start`] has been called.
+    pub fn is_started(&self) -> bool {
+        self.step != Step::New
+    }
+
+    /// Gives the bundle its xids: [`Bundle::xids`] of them from `first_xid` on.
+    pub fn start(&mut self, first_xid: u32) {
+        if self.step == Step::New {
+            self.first_xid = first_xid;
+            self.step = Step::Sending(0);
+        }
+    }
+
+    /// The next message to send, with its xid; `None` until the switch has answered, or for good.
+    pub fn poll_message(&mut self) -> Option<(u32, Message)> {
+        match self.step {
+            Step::Sending(0) => {
+                self.step = Step::Sending(1);
+                Some(self.control(0, BundleControlType::OpenRequest))
+            }
+            Step::Sending(position) => Some(self.next_add(position - 1)),
+            Step::Closed => {
+                self.step = Step::Ending;
+                let commit = self.failure.is_none();
+                let kind = if commit { BundleControlType::CommitRequest } else { BundleControlType::DiscardRequest };
+                Some(self.control(self.last_offset(), kind))
+            }
+            Step::New | Step::Closing | Step::Ending | Step::Done => None,
+        }
+    }
+
+    fn next_add(&mut self, index: usize) -> (u32, Message) {
+        let Some(flow_mod) = self.flow_mods.get_mut(index).and_then(Option::take) else {
+            self.step = Step::Closing;
+            return self.control(self.last_offset() - 1, BundleControlType::CloseRequest);
+        };
+        self.step = Step::Sending(index + 2);
+        let xid = self.first_xid.wrapping_add(index as u32 + 1);
+        let message = Box::new(Message::FlowMod(flow_mod));
+        (xid, Message::BundleAdd(BundleAdd { bundle: self.id, flags: BUNDLE_ATOMIC | BUNDLE_ORDERED, xid, message }))
+    }
+
+    fn control(&self, offset: u32, kind: BundleControlType) -> (u32, Message) {
+        let flags = BUNDLE_ATOMIC | BUNDLE_ORDERED;
+        let message = Message::BundleControl(BundleControl { bundle: self.id, kind, flags });
+        (self.first_xid.wrapping_add(offset), message)
+    }
+
+    /// Offset of the last xid: that of the commit or discard.
+    fn last_offset(&self) -> u32 {
+        self.flow_mods.len() as u32 + 2
+    }
+
+    /// Takes a message that came from the switch. Returns the outcome when it is known: after the commit was answered, or
+    /// the discard. Messages that are no answer to the bundle change nothing.
+    ///
+    /// # Errors
+    /// The first refusal; none of the bundle's changes was made then.
+    pub fn on_message(&mut self, xid: u32, message: &Message) -> Option<Result<(), BundleError>> {
+        let offset = xid.wrapping_sub(self.first_xid);
+        if matches!(self.step, Step::New | Step::Done) || offset > self.last_offset() {
+            return None;
+        }
+        if let Message::Error(error) = message {
+            self.refused(offset, error);
+        } else if !matches!(message, Message::BundleControl(_)) {
+            return None;
+        }
+        self.advance(offset)
+    }
+
+    fn refused(&mut self, offset: u32, error: &ErrorMessage) {
+        let place = offset.wrapping_sub(1) as usize;
+        let refusal = if place < self.flow_mods.len() {
+            BundleError::FlowMod { index: place, error: error.clone() }
+        } else {
+            BundleError::Control(error.clone())
+        };
+        self.failure.get_or_insert(refusal);
+    }
+
+    /// What an answer to the message at `offset` means.
+    fn advance(&mut self, offset: u32) -> Option<Result<(), BundleError>> {
+        let last = self.last_offset();
+        if self.step == Step::Closing && offset == last - 1 {
+            self.step = Step::Closed;
+        } else if self.step == Step::Ending && offset == last {
+            self.step = Step::Done;
+            return Some(self.failure.take().map_or(Ok(()), Err));
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::failure::ErrorCode;
+    use crate::matches::Match;
+
+    fn bundle(count: u16) -> Bundle {
+        let flows = (0..count).map(|priority| FlowMod::add(0, priority, Match::new(), Vec::new()));
+        let mut bundle = Bundle::new(7, flows.collect());
+        bundle.start(100);
+        bundle
+    }
+
+    fn sent(bundle: &mut Bundle) -> Vec<String> {
+        std::iter::from_fn(|| bundle.poll_message()).map(|(xid, message)| format!("{xid} {}", name(&message))).collect()
+    }
+
+    fn name(message: &Message) -> String {
+        match message {
+            Message::BundleControl(control) => format!("{:?}", control.kind),
+            Message::BundleAdd(add) => format!("add xid {}", add.xid),
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn reply(kind: BundleControlType) -> Message {
+        Message::BundleControl(BundleControl { bundle: 7, kind, flags: 0 })
+    }
+
+    fn refusal() -> Message {
+        Message::Error(ErrorMessage { code: ErrorCode::BAD_PREREQUISITE, data: Bytes::new() })
+    }
+
+    #[test]
+    fn the_commit_waits_for_the_close() {
+        let mut bundle = bundle(2);
+        assert_eq!(sent(&mut bundle), ["100 OpenRequest", "101 add xid 101", "102 add xid 102", "103 CloseRequest"]);
+        assert_eq!(bundle.on_message(100, &reply(BundleControlType::OpenReply)), None);
+        assert!(sent(&mut bundle).is_empty());
+        assert_eq!(bundle.on_message(103, &reply(BundleControlType::CloseReply)), None);
+        assert_eq!(sent(&mut bundle), ["104 CommitRequest"]);
+        assert_eq!(bundle.on_message(104, &reply(BundleControlType::CommitReply)), Some(Ok(())));
+    }
+
+    #[test]
+    fn a_refused_flow_mod_discards_the_rest() {
+        let mut bundle = bundle(3);
+        sent(&mut bundle);
+        assert_eq!(bundle.on_message(102, &refusal()), None);
+        assert_eq!(bundle.on_message(104, &reply(BundleControlType::CloseReply)), None);
+        assert_eq!(sent(&mut bundle), ["105 DiscardRequest"]);
+        let outcome = bundle.on_message(105, &reply(BundleControlType::DiscardReply));
+        assert_eq!(
+            outcome.unwrap().unwrap_err().to_string(),
+            "flow-mod 1 of the bundle was refused: OFPBMC_BAD_PREREQ"
+        );
+    }
+
+    #[test]
+    fn a_flow_mod_that_fails_at_commit_is_named() {
+        let mut bundle = bundle(1);
+        sent(&mut bundle);
+        bundle.on_message(102, &reply(BundleControlType::CloseReply));
+        sent(&mut bundle);
+        assert_eq!(bundle.on_message(101, &refusal()), None);
+        let outcome = bundle.on_message(103, &refusal()).unwrap();
+        assert!(matches!(outcome, Err(BundleError::FlowMod { index: 0, .. })));
+    }
+
+    #[test]
+    fn messages_of_others_are_left_alone() {
+        let mut bundle = bundle(1);
+        sent(&mut bundle);
+        assert_eq!(bundle.on_message(99, &refusal()), None);
+        assert_eq!(bundle.on_message(104, &refusal()), None);
+        assert_eq!(bundle.on_message(102, &Message::BarrierReply), None);
+        assert!(bundle.poll_message().is_none());
+    }
+
+    #[test]
+    fn an_empty_bundle_is_committed_too() {
+        let mut bundle = bundle(0);
+        assert_eq!(sent(&mut bundle), ["100 OpenRequest", "101 CloseRequest"]);
+        bundle.on_message(101, &reply(BundleControlType::CloseReply));
+        assert_eq!(sent(&mut bundle), ["102 CommitRequest"]);
+    }
+}

@@ -1,0 +1,108 @@
+//! Bundles on the wire: ONF extension 230 for OpenFlow 1.3, as Open vSwitch speaks it (`struct ofp14_bundle_ctrl_msg`).
+
+use bytes::{BufMut, BytesMut};
+
+use crate::error::DecodeError;
+use crate::message::Message;
+use crate::wire::Reader;
+
+/// All changes or none.
+pub const BUNDLE_ATOMIC: u16 = 1;
+/// In the order of adding.
+pub const BUNDLE_ORDERED: u16 = 2;
+
+/// What to do with a bundle, or what was done (`OFPBCT_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BundleControlType {
+    /// Begin one.
+    OpenRequest,
+    /// It has begun.
+    OpenReply,
+    /// No more messages follow.
+    CloseRequest,
+    /// It is closed.
+    CloseReply,
+    /// Do it.
+    CommitRequest,
+    /// It is done.
+    CommitReply,
+    /// Forget it.
+    DiscardRequest,
+    /// It is forgotten.
+    DiscardReply,
+}
+
+const TYPES: [BundleControlType; 8] = [
+    BundleControlType::OpenRequest,
+    BundleControlType::OpenReply,
+    BundleControlType::CloseRequest,
+    BundleControlType::CloseReply,
+    BundleControlType::CommitRequest,
+    BundleControlType::CommitReply,
+    BundleControlType::DiscardRequest,
+    BundleControlType::DiscardReply,
+];
+
+/// Opens, closes, commits or discards a bundle, or answers that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BundleControl {
+    /// The controller's number for the bundle.
+    pub bundle: u32,
+    /// What to do.
+    pub kind: BundleControlType,
+    /// [`BUNDLE_ATOMIC`], [`BUNDLE_ORDERED`].
+    pub flags: u16,
+}
+
+impl BundleControl {
+    pub(crate) fn encode(self, buffer: &mut BytesMut) {
+        buffer.put_u32(self.bundle);
+        buffer.put_u16(self.kind as u16);
+        buffer.put_u16(self.flags);
+    }
+
+    /// Properties after the fixed part are skipped: none is defined.
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let bundle = reader.u32()?;
+        let number = u16::from_be_bytes(reader.peek()?);
+        let Some(kind) = TYPES.get(usize::from(number)).copied() else {
+            return Err(reader.bad_value("bundle control type", number));
+        };
+        reader.skip(2)?;
+        let flags = reader.u16()?;
+        reader.remainder();
+        Ok(BundleControl { bundle, kind, flags })
+    }
+}
+
+/// Adds a message to a bundle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BundleAdd {
+    /// The controller's number for the bundle.
+    pub bundle: u32,
+    /// The flags that the bundle was opened with.
+    pub flags: u16,
+    /// The xid of the message inside, which Open vSwitch wants to be that of the message around it.
+    pub xid: u32,
+    /// The message inside.
+    pub message: Box<Message>,
+}
+
+impl BundleAdd {
+    pub(crate) fn encode(&self, buffer: &mut BytesMut) {
+        buffer.put_u32(self.bundle);
+        buffer.put_u16(0);
+        buffer.put_u16(self.flags);
+        self.message.encode_unchecked(self.xid, buffer);
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>, depth: usize) -> Result<Self, DecodeError> {
+        let bundle = reader.u32()?;
+        reader.skip(2)?;
+        let flags = reader.u16()?;
+        let (xid, message) = Message::decode_part(reader, depth + 1)?;
+        // Properties may follow; none is defined.
+        reader.remainder();
+        Ok(BundleAdd { bundle, flags, xid, message: Box::new(message) })
+    }
+}

@@ -1,0 +1,153 @@
+//! Meters: rate limits that flows pass (OpenFlow 1.3.5, 7.3.4.4).
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::error::DecodeError;
+use crate::wire::Reader;
+
+/// Every meter, in requests and deletions.
+pub const METER_ALL: u32 = 0xffff_ffff;
+
+/// `OFPMF_*` bits.
+pub mod meter_flags {
+    /// Rates in kbit/s.
+    pub const KBPS: u16 = 1;
+    /// Rates in packets/s.
+    pub const PKTPS: u16 = 2;
+    /// Bands have a burst size.
+    pub const BURST: u16 = 4;
+    /// Keep statistics.
+    pub const STATS: u16 = 8;
+}
+
+/// What to do with a meter (`OFPMC_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MeterCommand {
+    /// Make it.
+    Add,
+    /// Replace it.
+    Modify,
+    /// Delete it, and the flows that use it.
+    Delete,
+}
+
+/// What happens to packets above a rate.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Band {
+    /// They are dropped.
+    Drop {
+        /// In the unit that the meter's flags say.
+        rate: u32,
+        /// Kilobits or packets.
+        burst: u32,
+    },
+    /// Their drop precedence is raised.
+    DscpRemark {
+        /// As above.
+        rate: u32,
+        /// As above.
+        burst: u32,
+        /// Steps of precedence.
+        levels: u8,
+    },
+    /// A band without a name here.
+    Raw(Bytes),
+}
+
+const DROP: u16 = 1;
+const DSCP_REMARK: u16 = 2;
+const BAND_LENGTH: u16 = 16;
+
+impl Band {
+    fn encode(&self, buffer: &mut BytesMut) {
+        let mut put = |kind: u16, rate: u32, burst: u32, levels: u8| {
+            buffer.put_u16(kind);
+            buffer.put_u16(BAND_LENGTH);
+            buffer.put_u32(rate);
+            buffer.put_u32(burst);
+            buffer.put_u32(u32::from(levels) << 24);
+        };
+        match self {
+            Band::Drop { rate, burst } => put(DROP, *rate, *burst, 0),
+            Band::DscpRemark { rate, burst, levels } => put(DSCP_REMARK, *rate, *burst, *levels),
+            Band::Raw(bytes) => buffer.put_slice(bytes),
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let [a, b, c, d] = reader.peek()?;
+        let (kind, length) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+        if length < 12 || (matches!(kind, DROP | DSCP_REMARK) && length != BAND_LENGTH) {
+            return Err(reader.bad_length("meter band", length.into()));
+        }
+        let mut part = reader.part(length.into())?;
+        let whole = part.clone().remainder();
+        part.skip(4)?;
+        let (rate, burst) = (part.u32()?, part.u32()?);
+        Ok(match kind {
+            DROP => Band::Drop { rate, burst },
+            DSCP_REMARK => Band::DscpRemark { rate, burst, levels: part.u8()? },
+            _ => Band::Raw(whole),
+        })
+    }
+}
+
+pub(crate) fn encode_bands(buffer: &mut BytesMut, bands: &[Band]) {
+    bands.iter().for_each(|band| band.encode(buffer));
+}
+
+pub(crate) fn decode_bands(reader: &mut Reader<'_>) -> Result<Vec<Band>, DecodeError> {
+    let mut found = Vec::new();
+    while !reader.is_empty() {
+        found.push(Band::decode(reader)?);
+    }
+    Ok(found)
+}
+
+/// Makes, changes or deletes a meter.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct MeterMod {
+    /// What to do.
+    pub command: MeterCommand,
+    /// [`meter_flags`].
+    pub flags: u16,
+    /// The meter's number.
+    pub meter: u32,
+    /// Its rates.
+    pub bands: Vec<Band>,
+}
+
+impl MeterMod {
+    /// Makes a meter that drops packets above `rate` packets/s, after bursts of `burst` packets.
+    pub fn packet_rate(meter: u32, rate: u32, burst: u32) -> Self {
+        let flags = meter_flags::PKTPS | meter_flags::BURST | meter_flags::STATS;
+        MeterMod { command: MeterCommand::Add, flags, meter, bands: vec![Band::Drop { rate, burst }] }
+    }
+
+    /// Deletes a meter.
+    pub fn delete(meter: u32) -> Self {
+        MeterMod { command: MeterCommand::Delete, flags: 0, meter, bands: Vec::new() }
+    }
+
+    pub(crate) fn encode(&self, buffer: &mut BytesMut) {
+        buffer.put_u16(match self.command {
+            MeterCommand::Add => 0,
+            MeterCommand::Modify => 1,
+            MeterCommand::Delete => 2,
+        });
+        buffer.put_u16(self.flags);
+        buffer.put_u32(self.meter);
+        encode_bands(buffer, &self.bands);
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let command = match u16::from_be_bytes(reader.peek()?) {
+            0 => MeterCommand::Add,
+            1 => MeterCommand::Modify,
+            2 => MeterCommand::Delete,
+            other => return Err(reader.bad_value("meter-mod command", other)),
+        };
+        reader.skip(2)?;
+        Ok(MeterMod { command, flags: reader.u16()?, meter: reader.u32()?, bands: decode_bands(reader)? })
+    }
+}

@@ -1,0 +1,489 @@
+//! What to monitor, and what the server then sends.
+//!
+//! Three methods exist, each better than the one before: `monitor` (RFC 7047 §4.1.5) sends whole rows, `monitor_cond`
+//! (ovsdb-server(7), 4.1.12) sends differences and can leave rows out, `monitor_cond_since` (4.1.15) can also go on from
+//! a transaction that is known already. [`Method::fallback`] leads from the best to the oldest. Whatever the method,
+//! [`read_updates`] makes the same [`RowUpdate`]s of what arrives.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as Json, json};
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::row::Row;
+use crate::schema::{DatabaseSchema, Name, TableSchema};
+use crate::transaction::Condition;
+use crate::value::{ValueError, excerpt};
+
+/// The columns of a database to keep a replica of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MonitorRequest {
+    database: String,
+    tables: BTreeMap<Name, TableRequest>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct TableRequest {
+    columns: Vec<Name>,
+    optional_columns: Vec<Name>,
+    conditions: Vec<Condition>,
+}
+
+/// The database lacks what was asked for: it is too old, or the request is mistaken.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RequestMismatch {
+    /// No such table.
+    #[error("the database {database} has no table {table}")]
+    NoTable {
+        /// The database asked for.
+        database: String,
+        /// The table asked for.
+        table: Name,
+    },
+    /// No such column.
+    #[error("the table {table} of database {database} has no column {column}")]
+    NoColumn {
+        /// The database asked for.
+        database: String,
+        /// The table asked for.
+        table: Name,
+        /// The column asked for.
+        column: Name,
+    },
+}
+
+impl MonitorRequest {
+    /// A request for nothing of a database as yet.
+    pub fn new(database: impl Into<String>) -> Self {
+        Self {
+            database: database.into(),
+            tables: BTreeMap::new(),
+        }
+    }
+
+    /// Adds columns of a table, which the database has to have.
+    #[must_use]
+    pub fn table<C: Into<Name>>(
+        mut self,
+        table: impl Into<Name>,
+        columns: impl IntoIterator<Item = C>,
+    ) -> Self {
+        let request = self.tables.entry(table.into()).or_default();
+        request.columns.extend(columns.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds columns of a table that older databases may lack; where they do, rows come without them.
+    #[must_use]
+    pub fn optional_columns<C: Into<Name>>(
+        mut self,
+        table: impl Into<Name>,
+        columns: impl IntoIterator<Item = C>,
+    ) -> Self {
+        let request = self.tables.entry(table.into()).or_default();
+        let columns = columns.into_iter().map(Into::into);
+        request.optional_columns.extend(columns);
+        self
+    }
+
+    /// Restricts a table to rows that meet one of the conditions given. Servers older than Open vSwitch 2.6 ignore it.
+    #[must_use]
+    pub fn matching(
+        mut self,
+        table: impl Into<Name>,
+        conditions: impl IntoIterator<Item = Condition>,
+    ) -> Self {
+        let request = self.tables.entry(table.into()).or_default();
+        request.conditions.extend(conditions);
+        self
+    }
+
+    /// The database's name.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        &self.database
+    }
+
+    /// The types of the columns asked for.
+    ///
+    /// # Errors
+    /// [`RequestMismatch`].
+    pub(crate) fn resolve(
+        &self,
+        schema: &DatabaseSchema,
+    ) -> Result<BTreeMap<Name, TableSchema>, RequestMismatch> {
+        let tables = self.tables.iter().map(|(name, request)| {
+            let table = schema
+                .tables
+                .get(name)
+                .ok_or_else(|| RequestMismatch::NoTable {
+                    database: self.database.clone(),
+                    table: name.clone(),
+                })?;
+            Ok((name.clone(), self.resolve_columns(name, request, table)?))
+        });
+        tables.collect()
+    }
+
+    fn resolve_columns(
+        &self,
+        name: &Name,
+        request: &TableRequest,
+        table: &TableSchema,
+    ) -> Result<TableSchema, RequestMismatch> {
+        let find = |column: &Name| Some((column.clone(), *table.columns.get(column)?));
+        let required = request.columns.iter().map(|column| {
+            find(column).ok_or_else(|| RequestMismatch::NoColumn {
+                database: self.database.clone(),
+                table: name.clone(),
+                column: column.clone(),
+            })
+        });
+        let optional = request.optional_columns.iter().filter_map(find);
+        let columns = required.chain(optional.map(Ok));
+        Ok(TableSchema {
+            columns: columns.collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The parameters of the request, under the name `id`, going on from the transaction `since`.
+    pub(crate) fn params(
+        &self,
+        method: Method,
+        id: &Json,
+        tables: &BTreeMap<Name, TableSchema>,
+        since: Uuid,
+    ) -> Json {
+        let tables = tables.iter().map(|(name, table)| {
+            let columns: Vec<&str> = table.columns.keys().map(|column| &**column).collect();
+            let mut request = json!({ "columns": columns });
+            let conditions = self.tables.get(name).map(|table| &table.conditions[..]);
+            if let (Method::Cond | Method::CondSince, Some(conditions @ [_, ..])) =
+                (method, conditions)
+            {
+                request["where"] = conditions.iter().map(Condition::to_json).collect();
+            }
+            (name.to_string(), json!([request]))
+        });
+        let tables: Map<String, Json> = tables.collect();
+        match method {
+            Method::CondSince => json!([self.database, id, tables, since.to_string()]),
+            Method::Cond | Method::Plain => json!([self.database, id, tables]),
+        }
+    }
+}
+
+/// How to monitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// `monitor_cond_since`, since Open vSwitch 2.12; changes come as `update3`.
+    CondSince,
+    /// `monitor_cond`, since Open vSwitch 2.6; changes come as `update2`.
+    Cond,
+    /// `monitor`, of RFC 7047; changes come as `update`.
+    Plain,
+}
+
+impl Method {
+    /// The method's name in a request.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CondSince => "monitor_cond_since",
+            Self::Cond => "monitor_cond",
+            Self::Plain => "monitor",
+        }
+    }
+
+    /// What to try with a server that does not know this method.
+    #[must_use]
+    pub fn fallback(self) -> Option<Self> {
+        match self {
+            Self::CondSince => Some(Self::Cond),
+            Self::Cond => Some(Self::Plain),
+            Self::Plain => None,
+        }
+    }
+}
+
+/// What happened to one row, as the server tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowUpdate {
+    /// The row's table.
+    pub table: Name,
+    /// The row's identity.
+    pub uuid: Uuid,
+    /// What happened.
+    pub change: Update,
+}
+
+/// What happened to a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Update {
+    /// These are all its columns that are monitored.
+    Contents(Row),
+    /// These columns differ thus; see [`ColumnType::apply_difference`](crate::schema::ColumnType::apply_difference).
+    Difference(Row),
+    /// It is gone.
+    Deleted,
+}
+
+/// The peer's update is not one that its schema and earlier updates allow.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum UpdateError {
+    /// The update has the wrong structure.
+    #[error("the server's update is malformed: {found}")]
+    Malformed {
+        /// The start of what was found, as JSON.
+        found: String,
+    },
+    /// A table or column that was not asked for.
+    #[error("the server's update has {name}, which was not asked for")]
+    NotAskedFor {
+        /// The table, or table and column.
+        name: String,
+    },
+    /// A value of the wrong type.
+    #[error("the server's update of {table}.{column} is malformed")]
+    Value {
+        /// The table.
+        table: Name,
+        /// The column.
+        column: String,
+        /// What is wrong.
+        source: ValueError,
+    },
+    /// A change of a row that is not there.
+    #[error("the server's update changes row {uuid} of {table}, which it never sent")]
+    UnknownRow {
+        /// The table.
+        table: Name,
+        /// The row.
+        uuid: Uuid,
+    },
+}
+
+impl UpdateError {
+    pub(crate) fn malformed(json: &Json) -> Self {
+        Self::Malformed {
+            found: excerpt(json),
+        }
+    }
+}
+
+/// Reads `<table-updates>` of [`Method::Plain`], else `<table-updates2>`.
+///
+/// # Errors
+/// [`UpdateError`].
+pub fn read_updates(
+    method: Method,
+    json: &Json,
+    tables: &BTreeMap<Name, TableSchema>,
+) -> Result<Vec<RowUpdate>, UpdateError> {
+    let mut updates = Vec::new();
+    for (name, rows) in object(json)? {
+        let (table, schema) = tables
+            .get_key_value(name.as_str())
+            .ok_or_else(|| UpdateError::NotAskedFor { name: name.clone() })?;
+        for (uuid, json) in object(rows)? {
+            updates.push(RowUpdate {
+                table: table.clone(),
+                uuid: Uuid::parse_str(uuid).map_err(|_| UpdateError::malformed(rows))?,
+                change: match method {
+                    Method::Plain => read_update(json, table, schema)?,
+                    Method::Cond | Method::CondSince => read_update2(json, table, schema)?,
+                },
+            });
+        }
+    }
+    Ok(updates)
+}
+
+fn object(json: &Json) -> Result<&Map<String, Json>, UpdateError> {
+    json.as_object().ok_or_else(|| UpdateError::malformed(json))
+}
+
+/// `<row-update>`: what the row was and what it is, either of which may be missing.
+fn read_update(json: &Json, table: &Name, schema: &TableSchema) -> Result<Update, UpdateError> {
+    match (json.get("old"), json.get("new")) {
+        (_, Some(new)) => contents(new, table, schema),
+        (Some(_), None) => Ok(Update::Deleted),
+        (None, None) => Err(UpdateError::malformed(json)),
+    }
+}
+
+/// `<row-update2>`: one member that says what happened.
+fn read_update2(json: &Json, table: &Name, schema: &TableSchema) -> Result<Update, UpdateError> {
+    let mut members = object(json)?.iter();
+    let (Some((kind, row)), None) = (members.next(), members.next()) else {
+        return Err(UpdateError::malformed(json));
+    };
+    match kind.as_str() {
+        "initial" | "insert" => contents(row, table, schema),
+        "modify" => columns(row, table, schema).map(Update::Difference),
+        "delete" => Ok(Update::Deleted),
+        _ => Err(UpdateError::malformed(json)),
+    }
+}
+
+/// A whole row, of which the server leaves out the columns that have their default value.
+fn contents(row: &Json, table: &Name, schema: &TableSchema) -> Result<Update, UpdateError> {
+    let mut row = columns(row, table, schema)?;
+    let columns = row.columns_mut();
+    for (name, column) in &schema.columns {
+        if !columns.contains_key(name) {
+            columns.insert(name.clone(), column.default_value());
+        }
+    }
+    Ok(Update::Contents(row))
+}
+
+fn columns(row: &Json, table: &Name, schema: &TableSchema) -> Result<Row, UpdateError> {
+    let columns = object(row)?.iter().map(|(name, json)| {
+        let Some((name, column)) = schema.columns.get_key_value(name.as_str()) else {
+            let name = format!("{table}.{name}");
+            return Err(UpdateError::NotAskedFor { name });
+        };
+        let value = column.read(json).map_err(|source| UpdateError::Value {
+            table: table.clone(),
+            column: name.to_string(),
+            source,
+        })?;
+        Ok((name.clone(), value))
+    });
+    columns.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Value;
+
+    fn schema() -> DatabaseSchema {
+        let many = json!({"key": "integer", "min": 0, "max": "unlimited"});
+        DatabaseSchema::from_json(&json!({"name": "D", "tables": {
+            "T": {"columns": {"name": {"type": "string"}, "tags": {"type": many}}},
+        }}))
+        .unwrap()
+    }
+
+    fn tables() -> BTreeMap<Name, TableSchema> {
+        MonitorRequest::new("D")
+            .table("T", ["name", "tags"])
+            .resolve(&schema())
+            .unwrap()
+    }
+
+    fn one(method: Method, update: Json) -> Result<Update, UpdateError> {
+        let json = json!({"T": {Uuid::nil().to_string(): update}});
+        Ok(read_updates(method, &json, &tables())?.remove(0).change)
+    }
+
+    #[test]
+    fn columns_left_out_of_a_whole_row_have_their_defaults() {
+        let row = Row::new()
+            .with("name", "a")
+            .with("tags", Value::empty_set());
+        for kind in ["initial", "insert"] {
+            assert_eq!(
+                one(Method::CondSince, json!({kind: {"name": "a"}})),
+                Ok(Update::Contents(row.clone()))
+            );
+        }
+        assert_eq!(
+            one(Method::Cond, json!({"modify": {"tags": 4}})),
+            Ok(Update::Difference(Row::new().with("tags", Value::set([4]))))
+        );
+        assert_eq!(
+            one(Method::Cond, json!({"delete": null})),
+            Ok(Update::Deleted)
+        );
+    }
+
+    #[test]
+    fn the_updates_of_the_rfc_carry_whole_rows() {
+        let new = json!({"name": "a", "tags": ["set", [1, 2]]});
+        let row = Row::new()
+            .with("name", "a")
+            .with("tags", Value::set([1, 2]));
+        assert_eq!(
+            one(Method::Plain, json!({"old": {"name": "b"}, "new": new})),
+            Ok(Update::Contents(row))
+        );
+        assert_eq!(
+            one(Method::Plain, json!({"old": {"name": "b"}})),
+            Ok(Update::Deleted)
+        );
+    }
+
+    #[test]
+    fn updates_that_make_no_sense_are_refused() {
+        let refused = |update| one(Method::Cond, update).unwrap_err();
+        assert!(matches!(
+            refused(json!({"insert": {}, "delete": null})),
+            UpdateError::Malformed { .. }
+        ));
+        assert!(matches!(
+            refused(json!({"upsert": {}})),
+            UpdateError::Malformed { .. }
+        ));
+        assert!(matches!(
+            refused(json!({"insert": {"name": 1}})),
+            UpdateError::Value { .. }
+        ));
+        assert!(matches!(
+            refused(json!({"insert": {"color": 1}})),
+            UpdateError::NotAskedFor { .. }
+        ));
+        assert!(read_updates(Method::Cond, &json!({"U": {}}), &tables()).is_err());
+        assert!(
+            read_updates(
+                Method::Cond,
+                &json!({"T": {"x": {"delete": null}}}),
+                &tables()
+            )
+            .is_err()
+        );
+    }
+
+    #[test]
+    fn what_an_old_database_lacks_is_an_error_unless_optional() {
+        let request = MonitorRequest::new("D").table("T", ["name"]);
+        let optional = request.clone().optional_columns("T", ["tags", "color"]);
+        let resolved = optional.resolve(&schema()).unwrap();
+        let names: Vec<&str> = resolved["T"].columns.keys().map(|name| &**name).collect();
+        assert_eq!(names, ["name", "tags"]);
+        assert_eq!(
+            request
+                .table("T", ["color"])
+                .resolve(&schema())
+                .unwrap_err()
+                .to_string(),
+            "the table T of database D has no column color"
+        );
+        assert!(
+            MonitorRequest::new("D")
+                .table("U", ["a"])
+                .resolve(&schema())
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn conditions_are_sent_where_the_method_knows_them() {
+        let request = MonitorRequest::new("D")
+            .table("T", ["name"])
+            .matching("T", [Condition::equal("name", "a")]);
+        let tables = request.resolve(&schema()).unwrap();
+        let params = |method| request.params(method, &json!(1), &tables, Uuid::nil());
+        let with = json!({"T": [{"columns": ["name"], "where": [["name", "==", "a"]]}]});
+        let without = json!({"T": [{"columns": ["name"]}]});
+        assert_eq!(
+            params(Method::CondSince),
+            json!(["D", 1, with, "00000000-0000-0000-0000-000000000000"])
+        );
+        assert_eq!(params(Method::Cond), json!(["D", 1, with]));
+        assert_eq!(params(Method::Plain), json!(["D", 1, without]));
+    }
+}

@@ -1,0 +1,316 @@
+//! A copy of the monitored part of a database, kept up to date by the server's updates.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use crate::monitor::{RowUpdate, Update, UpdateError};
+use crate::row::Row;
+use crate::schema::{Name, TableSchema};
+use crate::value::Value;
+
+/// Tables of rows by identity, and the transaction that they are as of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Replica {
+    schema: BTreeMap<Name, TableSchema>,
+    tables: BTreeMap<Name, BTreeMap<Uuid, Row>>,
+    last_transaction: Uuid,
+    synced: bool,
+}
+
+/// What became of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowChange {
+    /// The row's table.
+    pub table: Name,
+    /// The row's identity.
+    pub uuid: Uuid,
+    /// What it was; `None` if it is new.
+    pub old: Option<Row>,
+    /// What it is; `None` if it is gone.
+    pub new: Option<Row>,
+}
+
+impl RowChange {
+    /// Whether the row is new, gone, or this column of it differs.
+    #[must_use]
+    pub fn touches(&self, column: &str) -> bool {
+        let value = |row: &Option<Row>| {
+            let row = row.as_ref();
+            row.map(|row| row.value(column).ok().cloned())
+        };
+        value(&self.old) != value(&self.new)
+    }
+}
+
+impl Replica {
+    /// A table's rows, in the order of their identities; none if the table is not monitored.
+    pub fn rows(&self, table: &str) -> impl Iterator<Item = (Uuid, &Row)> {
+        let rows = self.tables.get(table).into_iter().flatten();
+        rows.map(|(uuid, row)| (*uuid, row))
+    }
+
+    /// A row by its identity.
+    #[must_use]
+    pub fn row(&self, table: &str, uuid: Uuid) -> Option<&Row> {
+        self.tables.get(table)?.get(&uuid)
+    }
+
+    /// The first row whose column has this value.
+    pub fn find(&self, table: &str, column: &str, value: impl Into<Value>) -> Option<(Uuid, &Row)> {
+        let value = value.into();
+        self.rows(table)
+            .find(|(_, row)| row.value(column) == Ok(&value))
+    }
+
+    /// The types of the monitored columns.
+    #[must_use]
+    pub fn schema(&self) -> &BTreeMap<Name, TableSchema> {
+        &self.schema
+    }
+
+    /// The last transaction that is in here; nil where the server does not tell.
+    #[must_use]
+    pub fn last_transaction(&self) -> Uuid {
+        self.last_transaction
+    }
+
+    /// Whether this is the database as it was at some time, rather than nothing as yet.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.synced
+    }
+
+    pub(crate) fn set_last_transaction(&mut self, transaction: Uuid) {
+        self.last_transaction = transaction;
+    }
+
+    /// Prepares for updates of these tables. Rows of other columns are of no use then, and forgotten.
+    pub(crate) fn prepare(&mut self, schema: BTreeMap<Name, TableSchema>) {
+        if self.schema != schema {
+            *self = Self {
+                schema,
+                ..Self::default()
+            };
+        }
+    }
+
+    /// Brings the rows up to date; gives what changed, in the order of the updates.
+    ///
+    /// # Errors
+    /// [`UpdateError::UnknownRow`] or [`UpdateError::NotAskedFor`]; the updates before the offending one have taken effect.
+    pub fn apply(&mut self, updates: Vec<RowUpdate>) -> Result<Vec<RowChange>, UpdateError> {
+        let mut changes = Vec::with_capacity(updates.len());
+        for update in updates {
+            changes.extend(self.apply_one(update)?);
+        }
+        Ok(changes)
+    }
+
+    /// Takes the updates for all there is: rows that they do not mention are gone.
+    ///
+    /// # Errors
+    /// Those of [`Replica::apply`].
+    pub(crate) fn replace(
+        &mut self,
+        updates: Vec<RowUpdate>,
+    ) -> Result<Vec<RowChange>, UpdateError> {
+        self.synced = true;
+        let mut gone = std::mem::take(&mut self.tables);
+        for update in &updates {
+            let row = gone
+                .get_mut(&update.table)
+                .and_then(|table| table.remove(&update.uuid));
+            if let Some(row) = row {
+                let table = self.tables.entry(update.table.clone()).or_default();
+                table.insert(update.uuid, row);
+            }
+        }
+        let gone = gone.into_iter().flat_map(|(table, rows)| {
+            rows.into_iter().map(move |(uuid, row)| RowChange {
+                table: table.clone(),
+                uuid,
+                old: Some(row),
+                new: None,
+            })
+        });
+        let mut changes: Vec<RowChange> = gone.collect();
+        changes.extend(self.apply(updates)?);
+        Ok(changes)
+    }
+
+    /// `None` if the row was like that already.
+    fn apply_one(&mut self, update: RowUpdate) -> Result<Option<RowChange>, UpdateError> {
+        let RowUpdate {
+            table,
+            uuid,
+            change,
+        } = update;
+        let rows = self.tables.entry(table.clone()).or_default();
+        let old = rows.get(&uuid).cloned();
+        let new = match (change, &old) {
+            (Update::Contents(row), _) => Some(row),
+            (Update::Deleted, Some(_)) => None,
+            (Update::Difference(difference), Some(old)) => {
+                Some(changed(old.clone(), &difference, &table, &self.schema)?)
+            }
+            (Update::Deleted | Update::Difference(_), None) => {
+                return Err(UpdateError::UnknownRow { table, uuid });
+            }
+        };
+        match &new {
+            Some(row) => rows.insert(uuid, row.clone()),
+            None => rows.remove(&uuid),
+        };
+        let changed = old != new;
+        Ok(changed.then_some(RowChange {
+            table,
+            uuid,
+            old,
+            new,
+        }))
+    }
+}
+
+/// The row with the differing columns changed.
+fn changed(
+    mut row: Row,
+    difference: &Row,
+    table: &Name,
+    schema: &BTreeMap<Name, TableSchema>,
+) -> Result<Row, UpdateError> {
+    let columns = row.columns_mut();
+    for (name, difference) in difference.columns() {
+        let column_type = schema.get(table).and_then(|table| table.columns.get(name));
+        let (Some(column_type), Some(value)) = (column_type, columns.get_mut(name)) else {
+            return Err(UpdateError::NotAskedFor {
+                name: format!("{table}.{name}"),
+            });
+        };
+        column_type.apply_difference(value, difference.clone());
+    }
+    Ok(row)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::DatabaseSchema;
+    use serde_json::json;
+
+    fn replica() -> Replica {
+        let many = json!({"key": "integer", "min": 0, "max": "unlimited"});
+        let schema = DatabaseSchema::from_json(&json!({"name": "D", "tables": {
+            "T": {"columns": {"name": {"type": "string"}, "tags": {"type": many}}},
+        }}));
+        let mut replica = Replica::default();
+        replica.prepare(schema.unwrap().tables);
+        replica
+    }
+
+    fn row(name: &str, tags: &[i64]) -> Row {
+        Row::new()
+            .with("name", name)
+            .with("tags", Value::set(tags.iter().copied()))
+    }
+
+    fn update(uuid: u128, change: Update) -> RowUpdate {
+        RowUpdate {
+            table: "T".into(),
+            uuid: Uuid::from_u128(uuid),
+            change,
+        }
+    }
+
+    fn change(uuid: u128, old: Option<Row>, new: Option<Row>) -> RowChange {
+        RowChange {
+            table: "T".into(),
+            uuid: Uuid::from_u128(uuid),
+            old,
+            new,
+        }
+    }
+
+    #[test]
+    fn a_row_lives_from_its_contents_through_differences_to_its_deletion() {
+        let mut replica = replica();
+        let steps = [
+            Update::Contents(row("a", &[1, 2])),
+            Update::Contents(row("a", &[1, 2])),
+            Update::Difference(Row::new().with("tags", Value::set([2, 3]))),
+            Update::Deleted,
+        ];
+        let changes = replica
+            .apply(steps.map(|change| update(1, change)).into())
+            .unwrap();
+        assert_eq!(
+            changes,
+            [
+                change(1, None, Some(row("a", &[1, 2]))),
+                change(1, Some(row("a", &[1, 2])), Some(row("a", &[1, 3]))),
+                change(1, Some(row("a", &[1, 3])), None),
+            ]
+        );
+        assert!(changes[1].touches("tags") && !changes[1].touches("name"));
+        assert_eq!(replica.rows("T").count(), 0);
+    }
+
+    #[test]
+    fn a_change_of_an_unknown_row_is_refused() {
+        let unknown = |change| replica().apply(vec![update(1, change)]).unwrap_err();
+        assert!(matches!(
+            unknown(Update::Deleted),
+            UpdateError::UnknownRow { .. }
+        ));
+        assert!(matches!(
+            unknown(Update::Difference(Row::new())),
+            UpdateError::UnknownRow { .. }
+        ));
+    }
+
+    #[test]
+    fn replacing_everything_tells_what_differs() {
+        let mut replica = replica();
+        let contents = |uuid, row| update(uuid, Update::Contents(row));
+        let first = vec![
+            contents(1, row("a", &[])),
+            contents(2, row("b", &[])),
+            contents(3, row("c", &[])),
+        ];
+        replica.apply(first).unwrap();
+        let second = vec![
+            contents(1, row("a", &[])),
+            contents(2, row("b", &[7])),
+            contents(4, row("d", &[])),
+        ];
+        assert_eq!(
+            replica.replace(second).unwrap(),
+            [
+                change(3, Some(row("c", &[])), None),
+                change(2, Some(row("b", &[])), Some(row("b", &[7]))),
+                change(4, None, Some(row("d", &[]))),
+            ]
+        );
+        let names: Vec<_> = replica
+            .rows("T")
+            .map(|(_, row)| row.string("name").unwrap())
+            .collect();
+        assert_eq!(names, ["a", "b", "d"]);
+    }
+
+    #[test]
+    fn rows_are_found_by_identity_and_by_column() {
+        let mut replica = replica();
+        replica
+            .apply(vec![update(5, Update::Contents(row("a", &[])))])
+            .unwrap();
+        let uuid = Uuid::from_u128(5);
+        assert_eq!(replica.row("T", uuid), Some(&row("a", &[])));
+        assert_eq!(
+            replica.find("T", "name", "a").map(|(found, _)| found),
+            Some(uuid)
+        );
+        assert_eq!(replica.find("T", "name", "b"), None);
+        assert_eq!(replica.rows("U").count(), 0);
+    }
+}

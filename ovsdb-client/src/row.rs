@@ -1,0 +1,397 @@
+//! A row's columns, and typed access to them.
+//!
+//! A [`Row`] is what a replica holds, what a `select` returns and what an `insert` or `update` is given. A copy shares
+//! its columns until one of the two is changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json};
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::schema::Name;
+use crate::value::{Atom, Real, Value, ValueError};
+
+/// Columns by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Row {
+    columns: Arc<BTreeMap<Name, Value>>,
+}
+
+/// A column was asked for that the row lacks, or as a type that it does not have: a mistake of the caller, who chose
+/// which columns to monitor, or a database of an unexpected schema.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ColumnError {
+    /// The row has no such column.
+    #[error("there is no column {column} in this row; was it monitored?")]
+    Missing {
+        /// The column asked for.
+        column: String,
+    },
+    /// The column holds something else.
+    #[error("column {column} does not hold {wanted}")]
+    WrongType {
+        /// The column asked for.
+        column: String,
+        /// What it was asked for as.
+        wanted: &'static str,
+    },
+}
+
+impl Row {
+    /// A row without columns; [`Row::with`] adds them.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// This row with one more column.
+    #[must_use]
+    pub fn with(mut self, column: impl Into<Name>, value: impl Into<Value>) -> Self {
+        self.set(column, value);
+        self
+    }
+
+    /// Adds or replaces a column.
+    pub fn set(&mut self, column: impl Into<Name>, value: impl Into<Value>) {
+        self.columns_mut().insert(column.into(), value.into());
+    }
+
+    pub(crate) fn columns_mut(&mut self) -> &mut BTreeMap<Name, Value> {
+        Arc::make_mut(&mut self.columns)
+    }
+
+    /// The columns in the order of their names.
+    pub fn columns(&self) -> impl Iterator<Item = (&Name, &Value)> {
+        self.columns.iter()
+    }
+
+    /// A column as it is.
+    ///
+    /// # Errors
+    /// [`ColumnError::Missing`].
+    pub fn value(&self, column: &str) -> Result<&Value, ColumnError> {
+        self.columns
+            .get(column)
+            .ok_or_else(|| ColumnError::Missing {
+                column: column.into(),
+            })
+    }
+
+    /// Text.
+    ///
+    /// # Errors
+    /// [`ColumnError`].
+    pub fn string(&self, column: &str) -> Result<&str, ColumnError> {
+        self.one(column, "one string", text)
+    }
+
+    /// Optional text.
+    ///
+    /// # Errors
+    /// [`ColumnError`].
+    pub fn optional_string(&self, column: &str) -> Result<Option<&str>, ColumnError> {
+        self.optional(column, "at most one string", text)
+    }
+
+    /// A set of texts, in order.
+    ///
+    /// # Errors
+    /// [`ColumnError`].
+    pub fn strings(&self, column: &str) -> Result<BTreeSet<&str>, ColumnError> {
+        self.many(column, "strings", text)
+    }
+
+    /// An integer.
+    ///
+    /// # Errors
+    /// [`ColumnError`].
+    pub fn integer(&self, column: &str) -> Result<i64, ColumnError> {
+        self.one(column, "one integer", integer)
+    }
+
+    /// An optional integer.
+    ///
+    /// # Errors
+    /// [`ColumnError`].
+    pub fn optional_integer(&self, column: &str) -> Result<Option<i64>, ColumnError> {
+        self.optional(column, "at most one integer", integer)
+    }
+
+    /// A set of integers, in order.
+    ///
+    /// # Errors
+    /// [`ColumnError`].
+    pub fn integers(&self, column: &str) -> Result<BTreeSet<i64>, ColumnError> {
+        self.many(column, "integers", integer)
+    }
+
+    /// A real number.
+    ///
+    /// # Errors
+    /// [`ColumnError`].
+    pub fn real(&self, column: &str) -> Result<f64, ColumnError> {
+        self.one(column, "one real number", real)
+    }
+
+    /// Truth.
+    ///
+    /// # Errors
+    /// [`ColumnError`].
+    pub fn boolean(&self, column: &str) -> Result<bool, ColumnError> {
+        self.one(column, "one boolean", boolean)
+    }
+
+    /// Optional truth.
+    ///
+    /// # Errors
+    /// [`ColumnError`].
+    pub fn optional_boolean(&self, column: &str) -> Result<Option<bool>, ColumnError> {
+        self.optional(column, "at most one boolean", boolean)
+    }
+
+    /// A reference to a row.
+    ///
+    /// # Errors
+    /// [`ColumnError`].
+    pub fn uuid(&self, column: &str) -> Result<Uuid, ColumnError> {
+        self.one(column, "one uuid", uuid)
+    }
+
+    /// An optional reference to a row.
+    ///
+    /// # Errors
+    /// [`ColumnError`].
+    pub fn optional_uuid(&self, column: &str) -> Result<Option<Uuid>, ColumnError> {
+        self.optional(column, "at most one uuid", uuid)
+    }
+
+    /// References to rows, in order.
+    ///
+    /// # Errors
+    /// [`ColumnError`].
+    pub fn uuids(&self, column: &str) -> Result<BTreeSet<Uuid>, ColumnError> {
+        self.many(column, "uuids", uuid)
+    }
+
+    /// A map from text to text, such as `external_ids`.
+    ///
+    /// # Errors
+    /// [`ColumnError`].
+    pub fn map(&self, column: &str) -> Result<BTreeMap<&str, &str>, ColumnError> {
+        let wanted = "a map of strings";
+        let pairs = self.pairs(column, wanted)?.iter();
+        let pairs = pairs.map(|(key, value)| Some((text(key)?, text(value)?)));
+        pairs
+            .collect::<Option<_>>()
+            .ok_or_else(|| wrong(column, wanted))
+    }
+
+    /// What a map from text to text holds under `key`.
+    ///
+    /// # Errors
+    /// [`ColumnError`].
+    pub fn map_entry(&self, column: &str, key: &str) -> Result<Option<&str>, ColumnError> {
+        let wanted = "a map of strings";
+        let value = self.pairs(column, wanted)?.get(&Atom::from(key));
+        value
+            .map(|value| text(value).ok_or_else(|| wrong(column, wanted)))
+            .transpose()
+    }
+
+    fn pairs(
+        &self,
+        column: &str,
+        wanted: &'static str,
+    ) -> Result<&BTreeMap<Atom, Atom>, ColumnError> {
+        match self.value(column)? {
+            Value::Map(pairs) => Ok(pairs),
+            Value::Atom(_) | Value::Set(_) => Err(wrong(column, wanted)),
+        }
+    }
+
+    fn one<'a, T>(
+        &'a self,
+        column: &str,
+        wanted: &'static str,
+        read: fn(&'a Atom) -> Option<T>,
+    ) -> Result<T, ColumnError> {
+        let one = match self.value(column)? {
+            Value::Atom(atom) => read(atom),
+            Value::Set(_) | Value::Map(_) => None,
+        };
+        one.ok_or_else(|| wrong(column, wanted))
+    }
+
+    fn optional<'a, T>(
+        &'a self,
+        column: &str,
+        wanted: &'static str,
+        read: fn(&'a Atom) -> Option<T>,
+    ) -> Result<Option<T>, ColumnError> {
+        let optional = match self.value(column)? {
+            Value::Atom(atom) => Some(atom),
+            Value::Set(elements) if elements.len() <= 1 => elements.first(),
+            Value::Set(_) | Value::Map(_) => return Err(wrong(column, wanted)),
+        };
+        optional
+            .map(|atom| read(atom).ok_or_else(|| wrong(column, wanted)))
+            .transpose()
+    }
+
+    fn many<'a, T: Ord>(
+        &'a self,
+        column: &str,
+        wanted: &'static str,
+        read: fn(&'a Atom) -> Option<T>,
+    ) -> Result<BTreeSet<T>, ColumnError> {
+        let many = match self.value(column)? {
+            Value::Atom(atom) => read(atom).map(|only| [only].into()),
+            Value::Set(elements) => elements.iter().map(read).collect(),
+            Value::Map(_) => None,
+        };
+        many.ok_or_else(|| wrong(column, wanted))
+    }
+
+    /// Reads `<row>` without knowing its columns' types.
+    ///
+    /// # Errors
+    /// [`ValueError`].
+    pub(crate) fn from_json(json: &Map<String, Json>) -> Result<Self, ValueError> {
+        let columns = json
+            .iter()
+            .map(|(name, value)| Ok((Name::from(name.as_str()), Value::from_json(value)?)));
+        columns.collect()
+    }
+
+    /// Writes `<row>`.
+    pub(crate) fn to_json(&self) -> Json {
+        let columns = self.columns.iter();
+        columns
+            .map(|(name, value)| (name.to_string(), value.to_json()))
+            .collect()
+    }
+}
+
+impl<N: Into<Name>, V: Into<Value>> FromIterator<(N, V)> for Row {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(columns: I) -> Self {
+        let columns = columns.into_iter();
+        let columns = columns.map(|(name, value)| (name.into(), value.into()));
+        Self {
+            columns: Arc::new(columns.collect()),
+        }
+    }
+}
+
+fn wrong(column: &str, wanted: &'static str) -> ColumnError {
+    ColumnError::WrongType {
+        column: column.into(),
+        wanted,
+    }
+}
+
+fn text(atom: &Atom) -> Option<&str> {
+    if let Atom::String(text) = atom {
+        Some(text)
+    } else {
+        None
+    }
+}
+
+fn integer(atom: &Atom) -> Option<i64> {
+    if let Atom::Integer(integer) = atom {
+        Some(*integer)
+    } else {
+        None
+    }
+}
+
+/// What a `select` returns may have a real number written as an integer.
+fn real(atom: &Atom) -> Option<f64> {
+    if let Atom::Real(real) = atom {
+        Some(real.get())
+    } else {
+        integer(atom).map(|integer| Real::from(integer).get())
+    }
+}
+
+fn boolean(atom: &Atom) -> Option<bool> {
+    if let Atom::Boolean(boolean) = atom {
+        Some(*boolean)
+    } else {
+        None
+    }
+}
+
+fn uuid(atom: &Atom) -> Option<Uuid> {
+    if let Atom::Uuid(uuid) = atom {
+        Some(*uuid)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row() -> Row {
+        Row::new()
+            .with("name", "br-int")
+            .with("ofport", Value::set([7]))
+            .with("error", Value::empty_set())
+            .with(
+                "ports",
+                Value::set([Uuid::from_u128(2), Uuid::from_u128(1)]),
+            )
+            .with("external_ids", Value::map([("iface-id", "p1")]))
+            .with("other", Value::map([("a", 1)]))
+    }
+
+    #[test]
+    fn columns_are_read_as_what_they_are() {
+        let row = row();
+        assert_eq!(row.string("name"), Ok("br-int"));
+        assert_eq!(row.optional_integer("ofport"), Ok(Some(7)));
+        assert_eq!(row.optional_string("error"), Ok(None));
+        let selected = Row::new().with("weight", 3).with("tags", 4);
+        assert_eq!(selected.real("weight"), Ok(3.0));
+        assert_eq!(selected.integers("tags"), Ok([4].into()));
+        assert_eq!(
+            row.uuids("ports"),
+            Ok([Uuid::from_u128(1), Uuid::from_u128(2)].into())
+        );
+        assert_eq!(
+            row.map("external_ids"),
+            Ok(BTreeMap::from([("iface-id", "p1")]))
+        );
+        assert_eq!(row.map_entry("external_ids", "iface-id"), Ok(Some("p1")));
+        assert_eq!(row.map_entry("external_ids", "attached-mac"), Ok(None));
+    }
+
+    #[test]
+    fn a_wrong_question_gets_an_error_that_names_the_column() {
+        let row = row();
+        assert_eq!(
+            row.string("type").unwrap_err().to_string(),
+            "there is no column type in this row; was it monitored?"
+        );
+        assert_eq!(
+            row.integer("name").unwrap_err().to_string(),
+            "column name does not hold one integer"
+        );
+        assert!(row.map("other").is_err());
+        assert!(row.map_entry("other", "a").is_err());
+        assert!(row.optional_uuid("ports").is_err());
+    }
+
+    #[test]
+    fn a_copy_keeps_its_columns() {
+        let old = row();
+        let mut new = old.clone();
+        new.set("name", "br-ex");
+        assert_eq!(old.string("name"), Ok("br-int"));
+        assert_eq!(new.string("name"), Ok("br-ex"));
+    }
+}

@@ -1,0 +1,49 @@
+//! What an answer costs: the frame of the packet-in to the frame of the packet-out, checksums on both sides included.
+#![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
+
+#[path = "../tests/guest/mod.rs"]
+mod guest;
+
+use divan::{Bencher, black_box};
+use guest::*;
+use sextant_model::Punt;
+use sextant_responders::dhcpv6::codec::MessageType;
+use sextant_responders::dhcpv6::option;
+use sextant_responders::ra::{self, Destination};
+use sextant_responders::respond;
+
+fn main() {
+    divan::main();
+}
+
+fn answer(bencher: Bencher<'_, '_>, punt: &Punt, frame: &[u8]) {
+    assert_eq!(respond(punt, frame).frames.len(), 1);
+    bencher.bench(|| respond(black_box(punt), black_box(frame)));
+}
+
+#[divan::bench]
+fn solicitation_to_advertisement(bencher: Bencher<'_, '_>) {
+    answer(bencher, &solicitation_punt(), &usual_solicitation());
+}
+
+#[divan::bench]
+fn solicit_to_advertise(bencher: Bencher<'_, '_>) {
+    let query = Query::new(MessageType::Solicit)
+        .ia_na(7, &[])
+        .asking(&[option::DNS_SERVERS, option::DOMAIN_LIST])
+        .with(option::ELAPSED_TIME, &[0, 0]);
+    answer(bencher, &dhcpv6(service()), &query.frame());
+}
+
+#[divan::bench]
+fn information_request_to_reply(bencher: Bencher<'_, '_>) {
+    let query = Query::new(MessageType::InformationRequest)
+        .asking(&[option::DNS_SERVERS, option::DOMAIN_LIST]);
+    answer(bencher, &dhcpv6(stateless_service()), &query.frame());
+}
+
+#[divan::bench]
+fn unsolicited_advertisement(bencher: Bencher<'_, '_>) {
+    let advertisement = advertisement();
+    bencher.bench(|| ra::advertise(black_box(&advertisement), Destination::AllNodes));
+}

@@ -1,0 +1,97 @@
+//! What comes of a packet: frames to send, an outcome for metrics and logs, and facts for the owner of state.
+
+use sextant_model::PortId;
+use std::net::Ipv6Addr;
+
+/// What comes of a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Complete Ethernet frames, to be sent to the port that asked.
+    pub frames: Vec<Vec<u8>>,
+    /// What happened, for metrics and logs.
+    pub outcome: Outcome,
+    /// What the packet told.
+    pub learned: Vec<Learned>,
+}
+
+/// What happened to a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The kind of message, as metrics name it: `router_solicitation`, `solicit`, …; `frame`, `icmpv6` or `udp` where
+    /// the packet was given up before its message was reached.
+    pub message: &'static str,
+    /// What was done about it.
+    pub verdict: Verdict,
+}
+
+/// What was done about a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Answered with the message named here: `router_advertisement`, `advertise`, `reply`.
+    Answered(&'static str),
+    /// Well formed, and the protocol says to be silent; why.
+    Ignored(&'static str),
+    /// Not what the protocol allows.
+    Malformed(Malformed),
+}
+
+impl Verdict {
+    /// The name in metrics: `answered`, `ignored` or `malformed`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered(_) => "answered",
+            Self::Ignored(_) => "ignored",
+            Self::Malformed(_) => "malformed",
+        }
+    }
+}
+
+/// Bytes that are not what their format says: the sender's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason} at octet {offset}")]
+pub struct Malformed {
+    /// Octets from the start of what was parsed: the frame's, where it is a frame.
+    pub offset: usize,
+    /// What is wrong there.
+    pub reason: &'static str,
+}
+
+/// A fact that a guest told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learned {
+    /// The guest found its address in use by another (DHCPv6 Decline, RFC 9915 §18.3.8).
+    Declined {
+        /// The guest's port.
+        port: PortId,
+        /// The address, one of the port's.
+        address: Ipv6Addr,
+    },
+    /// The guest uses its address no more (DHCPv6 Release, RFC 9915 §18.3.7).
+    Released {
+        /// The guest's port.
+        port: PortId,
+        /// The address, one of the port's.
+        address: Ipv6Addr,
+    },
+}
+
+impl Answer {
+    /// Nothing to send, nothing learned.
+    pub(crate) fn refused(message: &'static str, verdict: Verdict) -> Self {
+        Self {
+            frames: Vec::new(),
+            outcome: Outcome { message, verdict },
+            learned: Vec::new(),
+        }
+    }
+
+    /// Silence, as the protocol has it.
+    pub(crate) fn ignored(message: &'static str, reason: &'static str) -> Self {
+        Self::refused(message, Verdict::Ignored(reason))
+    }
+
+    /// Silence, because the message is broken.
+    pub(crate) fn malformed(message: &'static str, malformed: Malformed) -> Self {
+        Self::refused(message, Verdict::Malformed(malformed))
+    }
+}

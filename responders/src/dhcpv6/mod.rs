@@ -1,0 +1,81 @@
+//! DHCPv6 (RFC 9915, which replaced RFC 8415): the server for the guest of one port.
+//!
+//! What a port gets is decided by the API, so a lease is no state here: the answer follows from the message and the
+//! port's [`Dhcpv6Service`] alone, and the same guest gets the same address from every hypervisor, and after every
+//! restart. `codec` is the message format, `option` the options, `domain` names inside of them, `query` what a server
+//! accepts of a client's message (§16), `server` what it answers (§18.3), `reply` and `configuration` how that is
+//! written.
+
+pub mod codec;
+mod configuration;
+pub mod domain;
+pub mod option;
+mod query;
+pub mod relay;
+mod reply;
+mod server;
+
+use crate::answer::{Answer, Outcome, Verdict};
+use crate::frame::{Ipv6Packet, Refusal, UdpDatagram};
+use codec::Message;
+use query::Query;
+use sextant_model::{Dhcpv6Service, is_link_local};
+use std::net::Ipv6Addr;
+
+/// All_DHCP_Relay_Agents_and_Servers (RFC 9915 §7.1).
+pub const ALL_SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
+/// Where clients listen (RFC 9915 §7.2).
+pub const CLIENT_PORT: u16 = 546;
+/// Where servers and relay agents listen (RFC 9915 §7.2).
+pub const SERVER_PORT: u16 = 547;
+
+/// Answers a message of the guest of a port.
+pub(crate) fn answer(service: &Dhcpv6Service, packet: &Ipv6Packet<'_>) -> Answer {
+    let datagram = match UdpDatagram::parse(packet) {
+        Ok(datagram) => datagram,
+        Err(refusal) => return Answer::refused("udp", refusal.into()),
+    };
+    if datagram.destination_port != SERVER_PORT {
+        return Answer::ignored("udp", "not to the DHCPv6 server port");
+    }
+    let message = match Message::parse(datagram.body, datagram.offset) {
+        Ok(message) => message,
+        Err((name, refusal)) => return Answer::refused(name, refusal.into()),
+    };
+    let name = message.kind.name();
+    match admit(packet).and_then(|()| Query::parse(message, &service.server_duid)) {
+        Ok(query) => respond(service, packet, &query),
+        Err(refusal) => Answer::refused(name, refusal.into()),
+    }
+}
+
+/// Where a client's messages come from and go to.
+fn admit(packet: &Ipv6Packet<'_>) -> Result<(), Refusal> {
+    if !is_link_local(packet.source) {
+        return Err(Refusal::Ignored("source is not link-local")); // RFC 9915 §13.1
+    }
+    if packet.source_mac.is_multicast() {
+        return Err(Refusal::Ignored("multicast Ethernet source"));
+    }
+    if packet.destination != ALL_SERVERS {
+        return Err(Refusal::Ignored("not sent to all servers")); // RFC 9915 §16
+    }
+    Ok(())
+}
+
+fn respond(service: &Dhcpv6Service, packet: &Ipv6Packet<'_>, query: &Query<'_>) -> Answer {
+    let message = query.kind.name();
+    let (reply, learned) = match server::serve(service, packet, query) {
+        Ok(answer) => answer,
+        Err(silence) => return Answer::ignored(message, silence),
+    };
+    let verdict = Verdict::Answered(reply.kind().name());
+    let Some(frame) = reply.finish() else {
+        return Answer::ignored(message, "the answer would exceed a packet");
+    };
+    Answer {
+        frames: vec![frame],
+        outcome: Outcome { message, verdict },
+        learned,
+    }
+}

@@ -1,0 +1,143 @@
+//! What a server accepts of a client's message (RFC 9915 §16): which identifiers each type must, may and must not
+//! have.
+
+use super::codec::{Message, MessageType, Options};
+use super::option::{Codes, DhcpOption, Fqdn, Ia};
+use crate::answer::Malformed;
+use crate::frame::Refusal;
+
+/// A client's message that the server is to answer. Every option in it is well formed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Query<'a> {
+    /// Its type, one that clients send.
+    pub(super) kind: MessageType,
+    /// To be repeated.
+    pub(super) transaction: [u8; 3],
+    /// To be repeated. Only an Information-request can come without.
+    pub(super) client_id: Option<&'a [u8]>,
+    /// Whether a Solicit may be answered with a Reply.
+    pub(super) rapid_commit: bool,
+    /// The options asked for.
+    pub(super) requested: Codes<'a>,
+    /// What the client says of its name.
+    pub(super) fqdn: Option<Fqdn<'a>>,
+    options: Options<'a>,
+}
+
+/// Options that occur once at most, as they were met.
+#[derive(Default)]
+struct Singles<'a> {
+    client_id: Option<&'a [u8]>,
+    server_id: Option<&'a [u8]>,
+    requested: Option<Codes<'a>>,
+    rapid_commit: Option<()>,
+    fqdn: Option<Fqdn<'a>>,
+    has_ia: bool,
+}
+
+impl<'a> Query<'a> {
+    /// Checks a message against the rules for its type.
+    ///
+    /// # Errors
+    /// Ignored where §16 says to discard the message, malformed where an option is.
+    pub(super) fn parse(message: Message<'a>, server_duid: &[u8]) -> Result<Self, Refusal> {
+        if !is_clients(message.kind) {
+            return Err(Refusal::Ignored("a message that servers send"));
+        }
+        let singles = Singles::collect(message.options)?;
+        admit(message.kind, &singles, server_duid).map_err(Refusal::Ignored)?;
+        Ok(Self {
+            kind: message.kind,
+            transaction: message.transaction,
+            client_id: singles.client_id,
+            rapid_commit: singles.rapid_commit.is_some(),
+            requested: singles.requested.unwrap_or_default(),
+            fqdn: singles.fqdn,
+            options: message.options,
+        })
+    }
+
+    /// All identity associations, in the client's order.
+    pub(super) fn ias(&self) -> impl Iterator<Item = Ia<'a>> + use<'a> {
+        self.options.flatten().filter_map(Ia::of)
+    }
+}
+
+impl<'a> Singles<'a> {
+    fn collect(options: Options<'a>) -> Result<Self, Malformed> {
+        let mut singles = Self::default();
+        for raw in options {
+            let raw = raw?;
+            let earlier = match DhcpOption::decode(raw)? {
+                DhcpOption::ClientId(duid) => singles.client_id.replace(duid).is_some(),
+                DhcpOption::ServerId(duid) => singles.server_id.replace(duid).is_some(),
+                DhcpOption::OptionRequest(codes) => singles.requested.replace(codes).is_some(),
+                DhcpOption::ClientFqdn(fqdn) => singles.fqdn.replace(fqdn).is_some(),
+                DhcpOption::RapidCommit => singles.rapid_commit.replace(()).is_some(),
+                DhcpOption::Ia(_) => {
+                    singles.has_ia = true;
+                    false
+                }
+                DhcpOption::IaAddress(_)
+                | DhcpOption::IaPrefix(_)
+                | DhcpOption::Preference(_)
+                | DhcpOption::ElapsedTime(_)
+                | DhcpOption::StatusCode { .. }
+                | DhcpOption::DnsServers(_)
+                | DhcpOption::DomainList(_)
+                | DhcpOption::SntpServers(_)
+                | DhcpOption::InformationRefreshTime(_)
+                | DhcpOption::SolMaxRt(_)
+                | DhcpOption::InfMaxRt(_)
+                | DhcpOption::NtpServer(_)
+                | DhcpOption::BootFileUrl(_)
+                | DhcpOption::BootFileParameters(_)
+                | DhcpOption::ClientArchitectures(_)
+                | DhcpOption::RelayMessage(_)
+                | DhcpOption::InterfaceId(_)
+                | DhcpOption::Other { .. } => false,
+            };
+            if earlier {
+                let offset = raw.offset;
+                let reason = "option that may occur once occurs twice";
+                return Err(Malformed { offset, reason });
+            }
+        }
+        Ok(singles)
+    }
+}
+
+fn is_clients(kind: MessageType) -> bool {
+    match kind {
+        MessageType::Solicit
+        | MessageType::Request
+        | MessageType::Confirm
+        | MessageType::Renew
+        | MessageType::Rebind
+        | MessageType::Release
+        | MessageType::Decline
+        | MessageType::InformationRequest => true,
+        MessageType::Advertise | MessageType::Reply | MessageType::Reconfigure => false,
+    }
+}
+
+/// The rules of RFC 9915 §16.2 to §16.12 for messages that servers receive.
+fn admit(kind: MessageType, singles: &Singles<'_>, ours: &[u8]) -> Result<(), &'static str> {
+    if kind == MessageType::InformationRequest {
+        if singles.has_ia {
+            return Err("identity association in an information request");
+        }
+    } else if singles.client_id.is_none() {
+        return Err("no client identifier");
+    }
+    let to_any = matches!(
+        kind,
+        MessageType::Solicit | MessageType::Confirm | MessageType::Rebind
+    );
+    match singles.server_id {
+        Some(_) if to_any => Err("server identifier in a message to any server"),
+        Some(server_id) if server_id != ours => Err("foreign server identifier"),
+        None if !to_any && kind != MessageType::InformationRequest => Err("no server identifier"),
+        Some(_) | None => Ok(()),
+    }
+}

@@ -1,0 +1,255 @@
+//! What a server answers (RFC 9915 §18.3), for a port whose addresses are decided.
+//!
+//! Of the IA_NAs in a message one holds the port's addresses: the first that names one of them, else the first of
+//! all. The others get none. Lifetimes are the server's; what the client proposes is not looked at.
+
+use super::codec::MessageType;
+use super::option::{Ia, IaKind, Status};
+use super::query::Query;
+use super::reply::Reply;
+use crate::answer::Learned;
+use crate::frame::Ipv6Packet;
+use sextant_model::{Dhcpv6Service, LeasedAddress, PortId};
+use std::net::Ipv6Addr;
+
+/// What was learned of a lease that a client gives up.
+type Lesson = fn(PortId, Ipv6Addr) -> Learned;
+
+/// The answer and what was learned.
+///
+/// # Errors
+/// Why there is no answer.
+pub(super) fn serve(
+    service: &Dhcpv6Service,
+    packet: &Ipv6Packet<'_>,
+    query: &Query<'_>,
+) -> Result<(Reply, Vec<Learned>), &'static str> {
+    let exchange = Exchange {
+        service,
+        packet,
+        query,
+    };
+    let nothing = |reply| (reply, Vec::new());
+    match query.kind {
+        MessageType::Solicit => Ok(nothing(exchange.solicit())),
+        MessageType::Request => Ok(nothing(exchange.request())),
+        MessageType::Confirm => exchange.confirm().map(nothing),
+        MessageType::Renew => Ok(nothing(exchange.renew())),
+        MessageType::Rebind => exchange.rebind().map(nothing),
+        MessageType::Release => {
+            Ok(exchange.give_up(|port, address| Learned::Released { port, address }))
+        }
+        MessageType::Decline => {
+            Ok(exchange.give_up(|port, address| Learned::Declined { port, address }))
+        }
+        MessageType::InformationRequest => Ok(nothing(exchange.information_request())),
+        MessageType::Advertise | MessageType::Reply | MessageType::Reconfigure => {
+            Err("a message that servers send")
+        }
+    }
+}
+
+/// One message and the service that answers it.
+struct Exchange<'a> {
+    service: &'a Dhcpv6Service,
+    packet: &'a Ipv6Packet<'a>,
+    query: &'a Query<'a>,
+}
+
+impl Exchange<'_> {
+    /// §18.3.1, §18.3.9. Without anything to commit, a Solicit with Rapid Commit is answered like any other.
+    fn solicit(&self) -> Reply {
+        let commit = self.query.rapid_commit && self.holder().is_some();
+        let mut reply = if commit {
+            let mut reply = self.reply();
+            reply.rapid_commit();
+            reply
+        } else {
+            let mut advertise = self.start(MessageType::Advertise);
+            advertise.preference(self.service.options.preference);
+            advertise
+        };
+        self.assign(&mut reply);
+        reply.configuration(self.service, self.query);
+        reply
+    }
+
+    /// §18.3.2.
+    fn request(&self) -> Reply {
+        let mut reply = self.reply();
+        self.assign(&mut reply);
+        reply.configuration(self.service, self.query);
+        reply
+    }
+
+    /// §18.3.3.
+    fn confirm(&self) -> Result<Reply, &'static str> {
+        if self.addresses().next().is_none() {
+            return Err("no address to confirm");
+        }
+        if !self.knows_link() {
+            return Err("the prefixes of the link are not known");
+        }
+        let astray = self.addresses().any(|address| self.is_astray(address));
+        let mut reply = self.reply();
+        reply.status(if astray {
+            Status::NotOnLink
+        } else {
+            Status::Success
+        });
+        Ok(reply)
+    }
+
+    /// §18.3.4. The client is bound to this server, so what it has beyond the port's addresses is over.
+    fn renew(&self) -> Reply {
+        let mut reply = self.reply();
+        let holder = self.holder();
+        for (index, ia) in self.query.ias().enumerate() {
+            let stale = || {
+                ia.addresses()
+                    .map(|ia| ia.address)
+                    .filter(|address| !self.is_leased(*address))
+            };
+            if Some(index) == holder {
+                reply.lease(ia.iaid, &self.service.addresses, stale());
+            } else if ia.kind == IaKind::NonTemporary && stale().next().is_some() {
+                reply.lease(ia.iaid, &[], stale());
+            } else {
+                reply.refuse(ia.kind, ia.iaid, unavailable(ia.kind));
+            }
+        }
+        reply.configuration(self.service, self.query);
+        reply
+    }
+
+    /// §18.3.5. The leases may be another server's: only those that cannot be right on this link are ended.
+    fn rebind(&self) -> Result<Reply, &'static str> {
+        let mut reply = self.reply();
+        let holder = self.holder();
+        let mut known = false;
+        for (index, ia) in self.query.ias().enumerate() {
+            let astray = || {
+                ia.addresses()
+                    .map(|ia| ia.address)
+                    .filter(|address| self.is_astray(*address))
+            };
+            let leases: &[LeasedAddress] = if Some(index) == holder {
+                &self.service.addresses
+            } else {
+                &[]
+            };
+            if !leases.is_empty() || astray().next().is_some() {
+                reply.lease(ia.iaid, leases, astray());
+                known = true;
+            }
+        }
+        reply.configuration(self.service, self.query);
+        if known {
+            Ok(reply)
+        } else {
+            Err("leases of another server")
+        }
+    }
+
+    /// §18.3.6.
+    fn information_request(&self) -> Reply {
+        let mut reply = self.reply();
+        reply.configuration(self.service, self.query);
+        reply
+    }
+
+    /// §18.3.7 and §18.3.8: Release and Decline are answered alike and mean different things.
+    fn give_up(&self, lesson: Lesson) -> (Reply, Vec<Learned>) {
+        let mut reply = self.reply();
+        let mut learned = Vec::new();
+        reply.status(Status::Success);
+        for ia in self.query.ias() {
+            let known = learned.len();
+            let ours = ia.addresses().filter(|ia| self.is_leased(ia.address));
+            learned.extend(ours.map(|ia| lesson(self.service.port, ia.address)));
+            if learned.len() == known {
+                reply.refuse(ia.kind, ia.iaid, Status::NoBinding);
+            }
+        }
+        (reply, learned)
+    }
+
+    /// Answers every identity association of a client that asks for new leases.
+    fn assign(&self, reply: &mut Reply) {
+        let holder = self.holder();
+        let moved = |ia: &Ia<'_>| {
+            self.query.kind == MessageType::Request
+                && ia.addresses().any(|ia| self.is_astray(ia.address))
+        };
+        for (index, ia) in self.query.ias().enumerate() {
+            if ia.kind == IaKind::NonTemporary && moved(&ia) {
+                reply.refuse(ia.kind, ia.iaid, Status::NotOnLink);
+            } else if Some(index) == holder {
+                reply.lease(ia.iaid, &self.service.addresses, std::iter::empty());
+            } else {
+                reply.refuse(ia.kind, ia.iaid, unavailable(ia.kind));
+            }
+        }
+    }
+
+    fn reply(&self) -> Reply {
+        self.start(MessageType::Reply)
+    }
+
+    fn start(&self, kind: MessageType) -> Reply {
+        Reply::new(kind, self.service, self.packet, self.query)
+    }
+
+    /// Which of the identity associations holds the port's addresses; none if there are no addresses, or no IA_NA.
+    fn holder(&self) -> Option<usize> {
+        if self.service.addresses.is_empty() {
+            return None;
+        }
+        let candidates = || {
+            self.query
+                .ias()
+                .enumerate()
+                .filter(|(_, ia)| ia.kind == IaKind::NonTemporary)
+        };
+        candidates()
+            .find(|(_, ia)| ia.addresses().any(|ia| self.is_leased(ia.address)))
+            .or_else(|| candidates().next())
+            .map(|(index, _)| index)
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = Ipv6Addr> {
+        self.query
+            .ias()
+            .flat_map(|ia| ia.addresses())
+            .map(|ia| ia.address)
+    }
+
+    fn is_leased(&self, address: Ipv6Addr) -> bool {
+        self.service
+            .addresses
+            .iter()
+            .any(|lease| lease.address == address)
+    }
+
+    fn knows_link(&self) -> bool {
+        !self.service.on_link.is_empty()
+    }
+
+    /// Whether the address is known to be wrong on this link.
+    fn is_astray(&self, address: Ipv6Addr) -> bool {
+        self.knows_link()
+            && !self.is_leased(address)
+            && !self
+                .service
+                .on_link
+                .iter()
+                .any(|prefix| prefix.contains(&address))
+    }
+}
+
+fn unavailable(kind: IaKind) -> Status {
+    match kind {
+        IaKind::NonTemporary | IaKind::Temporary => Status::NoAddrsAvail,
+        IaKind::Prefixes => Status::NoPrefixAvail,
+    }
+}

@@ -1,0 +1,91 @@
+//! A frame written front to back into one buffer.
+
+use super::checksum::checksum;
+use super::{ETHERNET_LEN, ICMPV6, IPV6_LEN, UDP};
+use sextant_model::MacAddr;
+use std::net::Ipv6Addr;
+
+const START: usize = ETHERNET_LEN + IPV6_LEN;
+
+/// From whom to whom a frame goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Addresses {
+    /// Ethernet source.
+    pub source_mac: MacAddr,
+    /// Ethernet destination.
+    pub destination_mac: MacAddr,
+    /// IPv6 source.
+    pub source: Ipv6Addr,
+    /// IPv6 destination.
+    pub destination: Ipv6Addr,
+}
+
+/// An Ethernet frame with one IPv6 packet under construction. What is appended to [`bytes`](Self::bytes) is the body
+/// of its message.
+#[derive(Clone, Debug)]
+pub struct FrameBuilder {
+    addresses: Addresses,
+    bytes: Vec<u8>,
+}
+
+impl FrameBuilder {
+    /// An ICMPv6 message of this type, code 0, with room for `body` octets after the checksum. Hop limit 255, as
+    /// Neighbor Discovery demands.
+    pub fn icmpv6(addresses: Addresses, kind: u8, body: usize) -> Self {
+        let mut builder = Self::new(addresses, ICMPV6, 255, 4 + body);
+        builder.bytes.extend([kind, 0, 0, 0]);
+        builder
+    }
+
+    /// A UDP datagram with room for `body` octets of payload. Hop limit 64.
+    pub fn udp(addresses: Addresses, source_port: u16, destination_port: u16, body: usize) -> Self {
+        let mut builder = Self::new(addresses, UDP, 64, 8 + body);
+        builder.bytes.extend(source_port.to_be_bytes());
+        builder.bytes.extend(destination_port.to_be_bytes());
+        builder.bytes.extend([0; 4]);
+        builder
+    }
+
+    fn new(addresses: Addresses, next_header: u8, hop_limit: u8, payload: usize) -> Self {
+        let mut bytes = Vec::with_capacity(START + payload);
+        bytes.extend(addresses.destination_mac.0);
+        bytes.extend(addresses.source_mac.0);
+        bytes.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, 0, next_header, hop_limit]);
+        bytes.extend(addresses.source.octets());
+        bytes.extend(addresses.destination.octets());
+        Self { addresses, bytes }
+    }
+
+    /// The frame so far, to append to.
+    pub fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// The frame, with lengths and checksum filled in. Callers keep the body within what IPv6 carries: of a payload
+    /// of more than 65,535 octets the excess is cut off.
+    pub fn finish(mut self) -> Vec<u8> {
+        let length = u16::try_from(self.bytes.len() - START).unwrap_or(u16::MAX);
+        self.bytes.truncate(START + usize::from(length));
+        self.put(ETHERNET_LEN + 4, length);
+        let next_header = self.bytes[ETHERNET_LEN + 6];
+        if next_header == UDP {
+            self.put(START + 4, length);
+        }
+        let Addresses {
+            source,
+            destination,
+            ..
+        } = self.addresses;
+        match checksum(source, destination, next_header, &self.bytes[START..]) {
+            // A UDP checksum of zero means none (RFC 768).
+            0 if next_header == UDP => self.put(START + 6, u16::MAX),
+            sum if next_header == UDP => self.put(START + 6, sum),
+            sum => self.put(START + 2, sum),
+        }
+        self.bytes
+    }
+
+    fn put(&mut self, at: usize, value: u16) {
+        self.bytes[at..at + 2].copy_from_slice(&value.to_be_bytes());
+    }
+}

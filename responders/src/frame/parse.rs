@@ -1,0 +1,149 @@
+//! From an Ethernet frame to its upper-layer header, past IPv6 extension headers.
+
+use super::{ETHERNET_LEN, IPV6_LEN};
+use crate::answer::{Malformed, Verdict};
+use sextant_model::MacAddr;
+use std::net::Ipv6Addr;
+
+const ETHERTYPE_IPV6: u16 = 0x86dd;
+const HOP_BY_HOP: u8 = 0;
+const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+const AUTHENTICATION: u8 = 51;
+const DESTINATION_OPTIONS: u8 = 60;
+const MOBILITY: u8 = 135;
+/// No honest packet has more; a chain of empty headers is work for nothing.
+const MAX_EXTENSION_HEADERS: usize = 8;
+
+/// Why a frame yields no packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Something else, or nothing that can be answered alone; what.
+    Ignored(&'static str),
+    /// Broken.
+    Malformed(Malformed),
+}
+
+impl From<Malformed> for Refusal {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
+impl From<Refusal> for Verdict {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Ignored(reason) => Self::Ignored(reason),
+            Refusal::Malformed(malformed) => Self::Malformed(malformed),
+        }
+    }
+}
+
+/// An IPv6 packet in an Ethernet frame, opened as far as its upper-layer header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ipv6Packet<'a> {
+    /// Ethernet source.
+    pub source_mac: MacAddr,
+    /// Ethernet destination.
+    pub destination_mac: MacAddr,
+    /// IPv6 source.
+    pub source: Ipv6Addr,
+    /// IPv6 destination.
+    pub destination: Ipv6Addr,
+    /// Hop limit.
+    pub hop_limit: u8,
+    /// Protocol of the upper layer.
+    pub next_header: u8,
+    /// Where in the frame the upper-layer header begins.
+    pub offset: usize,
+    /// The upper-layer header and all that follows, without Ethernet padding.
+    pub payload: &'a [u8],
+}
+
+impl<'a> Ipv6Packet<'a> {
+    /// Opens an untagged Ethernet frame.
+    ///
+    /// # Errors
+    /// Ignored: not IPv6, a fragment (RFC 6980 §5 forbids it in Neighbor Discovery, and nothing that is answered here
+    /// needs it), an encrypted packet. Malformed: cut short or inconsistent.
+    pub fn parse(frame: &'a [u8]) -> Result<Self, Refusal> {
+        let ethernet: &[u8; ETHERNET_LEN] = frame
+            .first_chunk()
+            .ok_or_else(|| broken(frame.len(), "frame shorter than its Ethernet header"))?;
+        let [
+            d0,
+            d1,
+            d2,
+            d3,
+            d4,
+            d5,
+            s0,
+            s1,
+            s2,
+            s3,
+            s4,
+            s5,
+            type_high,
+            type_low,
+        ] = *ethernet;
+        if u16::from_be_bytes([type_high, type_low]) != ETHERTYPE_IPV6 {
+            return Err(Refusal::Ignored("not an untagged IPv6 frame"));
+        }
+        let header: &[u8; IPV6_LEN] = frame[ETHERNET_LEN..]
+            .first_chunk()
+            .ok_or_else(|| broken(frame.len(), "frame shorter than its IPv6 header"))?;
+        if header[0] >> 4 != 6 {
+            return Err(broken(ETHERNET_LEN, "IP version is not 6"));
+        }
+        let end = ETHERNET_LEN + IPV6_LEN + usize::from(u16::from_be_bytes([header[4], header[5]]));
+        let frame = frame
+            .get(..end)
+            .ok_or_else(|| broken(ETHERNET_LEN + 4, "IPv6 payload length past the frame's end"))?;
+        let (next_header, offset) = skip_extensions(frame, header[6])?;
+        Ok(Self {
+            source_mac: MacAddr([s0, s1, s2, s3, s4, s5]),
+            destination_mac: MacAddr([d0, d1, d2, d3, d4, d5]),
+            source: address(header, 8),
+            destination: address(header, 24),
+            hop_limit: header[7],
+            next_header,
+            offset,
+            payload: &frame[offset..],
+        })
+    }
+}
+
+fn address(header: &[u8; IPV6_LEN], at: usize) -> Ipv6Addr {
+    let mut octets = [0; 16];
+    octets.copy_from_slice(&header[at..at + 16]);
+    octets.into()
+}
+
+/// The upper-layer protocol and where it begins (RFC 8200 §4).
+fn skip_extensions(frame: &[u8], mut next_header: u8) -> Result<(u8, usize), Refusal> {
+    let mut offset = ETHERNET_LEN + IPV6_LEN;
+    for _ in 0..=MAX_EXTENSION_HEADERS {
+        let unit = match next_header {
+            HOP_BY_HOP | ROUTING | DESTINATION_OPTIONS | MOBILITY => 8,
+            AUTHENTICATION => 4,
+            FRAGMENT => return Err(Refusal::Ignored("fragment")),
+            _ => return Ok((next_header, offset)),
+        };
+        let [next, length] = *frame
+            .get(offset..)
+            .and_then(<[u8]>::first_chunk)
+            .ok_or_else(|| broken(offset, "extension header cut short"))?;
+        // An authentication header counts 4-octet words, less 2; the others 8-octet words, less 1.
+        let units = usize::from(length) + if unit == 4 { 2 } else { 1 };
+        let end = offset + units * unit;
+        if end > frame.len() {
+            return Err(broken(offset + 1, "extension header past the packet's end"));
+        }
+        (next_header, offset) = (next, end);
+    }
+    Err(Refusal::Ignored("too many extension headers"))
+}
+
+fn broken(offset: usize, reason: &'static str) -> Refusal {
+    Refusal::Malformed(Malformed { offset, reason })
+}

@@ -1,0 +1,190 @@
+//! Guards what is costly to change later: which crate may use which, and that the pure crates
+//! stay pure (time, randomness and ids are arguments there, and nothing touches the world).
+//!
+//! The tables below are the rules; everything else reads manifests and sources.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+#[path = "architecture/edges.rs"]
+mod edges;
+#[path = "architecture/purity.rs"]
+mod purity;
+#[path = "architecture/tokens.rs"]
+mod tokens;
+
+/// Who may use whom in this workspace, in every kind of dependency.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("sextant-model", &[]),
+    ("rust-openflow", &[]),
+    ("sextant-ovsdb-client", &[]),
+    ("sextant-flows", &["sextant-model", "rust-openflow"]),
+    ("sextant-responders", &["sextant-model"]),
+    ("sextant", LIBRARIES),
+    ("sextant-lab", LIBRARIES),
+    (
+        "sextant-examples",
+        &[
+            "sextant-model",
+            "rust-openflow",
+            "sextant-ovsdb-client",
+            "sextant-flows",
+            "sextant-responders",
+            "sextant-lab",
+        ],
+    ),
+];
+
+const LIBRARIES: &[&str] = &[
+    "sextant-model",
+    "rust-openflow",
+    "sextant-ovsdb-client",
+    "sextant-flows",
+    "sextant-responders",
+];
+
+/// The pure crates' sources, and the one file in each that may be otherwise.
+const PURE: &[(&str, Option<&str>)] = &[
+    ("model", None),
+    ("openflow", Some("connection.rs")),
+    ("ovsdb-client", Some("connection.rs")),
+    ("flows", None),
+    ("responders", None),
+];
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn metadata() -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .current_dir(workspace())
+        .output()
+        .expect("cargo runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON")
+}
+
+#[test]
+fn crates_use_only_what_the_design_allows() {
+    let wrong = edges::forbidden(&metadata(), ALLOWED);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn pure_crates_touch_no_world() {
+    let mut wrong = Vec::new();
+    for (folder, exception) in PURE {
+        let sources = workspace().join(folder).join("src");
+        let files = purity::sources(&sources);
+        assert!(!files.is_empty(), "no sources in {}", sources.display());
+        for file in files {
+            let inside = file.strip_prefix(&sources).expect("a file of the folder");
+            if exception.is_some_and(|exception| inside == Path::new(exception)) {
+                continue;
+            }
+            let text = std::fs::read_to_string(&file).expect("a source file");
+            let name = Path::new(folder).join("src").join(inside);
+            wrong.extend(purity::offences(&name.display().to_string(), &text));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn package(name: &str, dependencies: &[&str]) -> Value {
+    let dependencies: Vec<Value> = dependencies
+        .iter()
+        .map(|name| json!({"name": name}))
+        .collect();
+    json!({"name": name, "dependencies": dependencies})
+}
+
+#[test]
+fn an_edge_that_the_table_lacks_is_caught() {
+    let metadata = json!({"packages": [
+        package("sextant-model", &["serde", "sextant-flows"]),
+        package("sextant-flows", &["sextant-model", "rust-openflow"]),
+        package("rust-openflow", &[]),
+    ]});
+    assert_eq!(
+        edges::forbidden(&metadata, ALLOWED),
+        ["sextant-model may not use sextant-flows"]
+    );
+}
+
+#[test]
+fn a_member_that_the_table_lacks_is_caught() {
+    let metadata = json!({"packages": [package("sextant-utils", &[])]});
+    assert_eq!(
+        edges::forbidden(&metadata, ALLOWED),
+        ["sextant-utils is a crate that the design does not know"]
+    );
+}
+
+#[test]
+fn a_renamed_dependency_is_caught_by_its_real_name() {
+    let mut responders = package("sextant-responders", &["rust-openflow"]);
+    responders["dependencies"][0]["rename"] = "wire".into();
+    let metadata = json!({"packages": [responders, package("rust-openflow", &[])]});
+    assert_eq!(
+        edges::forbidden(&metadata, ALLOWED),
+        ["sextant-responders may not use rust-openflow"]
+    );
+}
+
+#[test]
+fn each_impurity_is_caught_with_its_place() {
+    for (source, named) in [
+        ("use tokio::net;", "tokio"),
+        ("#[tokio::main]\nfn f() {}", "tokio"),
+        ("fn f(s: std::net::TcpStream) {}", "TcpStream"),
+        ("use std::net::{IpAddr, TcpListener};", "TcpListener"),
+        ("use std::{\n net::UdpSocket};", "UdpSocket"),
+        ("let f = std::fs::read(p);", "std::fs"),
+        ("use std::{collections::BTreeMap, fs};", "std::fs"),
+        ("let t = Instant::now();", "Instant::now"),
+        ("let t = std::time::Instant :: now ();", "Instant::now"),
+        ("let f = SystemTime::now;", "SystemTime::now"),
+        ("use rand::Rng;", "rand::"),
+        ("let x: u8 = rand::random();", "rand::"),
+        ("getrandom::fill(&mut b);", "getrandom"),
+        ("let id = Uuid::new_v4();", "Uuid::new_v4"),
+    ] {
+        let source = format!("//! A module.\n{source}");
+        let found = purity::offences("a.rs", &source);
+        assert_eq!(found.len(), 1, "{source}: {found:?}");
+        assert!(
+            found[0].ends_with(&format!(": {named} in a pure crate")),
+            "{found:?}"
+        );
+        assert!(found[0].starts_with("a.rs:2:") || found[0].starts_with("a.rs:3:"));
+    }
+}
+
+#[test]
+fn words_that_only_look_impure_pass() {
+    for source in [
+        "// tokio would be wrong here; so would Instant::now()\n/* std::fs /* nested */ rand */",
+        "const S: &str = \"tokio \\\" Instant::now()\"; const R: &str = r#\"std::fs \" rand::x\"#;",
+        "fn f<'a>(now: &'a Instant, c: char) -> bool { c == '\"' && brand(operand, rand) }",
+        "use std::net::{IpAddr, Ipv6Addr}; use ipnet::Ipv6Net;",
+        "#[cfg(test)]\nmod tests { fn f() { { Instant::now(); } } }",
+        "#[cfg(test)]\nuse rand::Rng;",
+    ] {
+        let found = purity::offences("a.rs", source);
+        assert_eq!(found, Vec::<String>::new(), "{source}");
+    }
+}
+
+#[test]
+fn what_follows_a_test_module_is_read_again() {
+    let source = "#[cfg(test)]\nmod tests {\n}\nuse tokio::spawn;";
+    assert_eq!(
+        purity::offences("a.rs", source),
+        ["a.rs:4: tokio in a pure crate"]
+    );
+}

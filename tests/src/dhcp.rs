@@ -1,0 +1,269 @@
+//! Real DHCPv6 clients in a guest, with every file they write in the lab's folder.
+//!
+//! Both run a script of the lab instead of their distribution's: it writes the variables that
+//! the client gives it (one file an event) and then one line to the client's log, which is what
+//! the lab waits for. The machine's own resolv.conf, leases and DUIDs stay untouched.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::net::Ipv6Addr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::LabError;
+use crate::guest::{DEVICE, Guest};
+use crate::process::Process;
+use crate::tools::Tools;
+
+/// What the lab's scripts say when a client has what it asked for.
+const DONE: &str = "sextant-lab: lease ";
+const ENDING: Duration = Duration::from_secs(5);
+/// Link-local addresses pass duplicate address detection in a second or two.
+const LINK_LOCAL: Duration = Duration::from_secs(10);
+
+/// What a client got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DhcpLease {
+    /// Why the client ran its script: `BOUND6`, `RENEW6`, `INFORM6` …
+    pub reason: String,
+    /// The addresses of the IA_NA; empty for an Information-Request.
+    pub addresses: Vec<Ipv6Addr>,
+    /// DNS servers (RFC 3646).
+    pub dns_servers: Vec<Ipv6Addr>,
+    /// Domain search list (RFC 3646), without trailing dots.
+    pub domains: Vec<String>,
+    /// Every variable that the client gave its script.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// A client that goes on running, and renews, until it is dropped.
+#[derive(Debug)]
+pub struct DhcpClient {
+    process: Process,
+    folder: PathBuf,
+}
+
+impl DhcpClient {
+    /// The running client and its log.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Waits for the client's next lease, such as after a renewal.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] or [`LabError::Ended`] with the client's log.
+    pub fn wait_lease(&mut self, timeout: Duration) -> Result<DhcpLease, LabError> {
+        let event = self.process.wait_line("a DHCPv6 lease", timeout, |line| {
+            let (_, event) = line.split_once(DONE)?;
+            Some(event.trim().to_owned())
+        })?;
+        let file = self.folder.join(event);
+        let text =
+            fs::read_to_string(&file).map_err(LabError::io(format!("read {}", file.display())))?;
+        Ok(lease(&text))
+    }
+}
+
+/// A client ends on SIGTERM and takes its own processes along; dhcpcd takes back what it
+/// configured, too.
+impl Drop for DhcpClient {
+    fn drop(&mut self) {
+        let _ = self.process.terminate(ENDING);
+    }
+}
+
+pub(crate) fn dhclient(
+    guest: &Guest,
+    options: &[&str],
+    timeout: Duration,
+) -> Result<(DhcpClient, DhcpLease), LabError> {
+    Tools::check(&["dhclient"])?;
+    guest.wait_link_local(LINK_LOCAL)?;
+    let folder = folder(guest, "dhclient")?;
+    let script = write_script(&folder, DHCLIENT_ACTIONS)?;
+    let path = |name: &str| folder.join(name).display().to_string();
+    let (leases, pid, config) = (path("leases"), path("pid"), path("conf"));
+    write(Path::new(&config), DHCLIENT_CONFIG)?;
+    write(Path::new(&leases), "")?;
+    let fixed = [
+        "dhclient", "-6", "-d", "-v", "-lf", &leases, "-pf", &pid, "-cf", &config, "-sf", &script,
+    ];
+    let words = [&fixed[..], options, &[DEVICE]].concat();
+    let process = guest.spawn(&words)?;
+    first_lease(process, folder, timeout)
+}
+
+pub(crate) fn dhcpcd(
+    guest: &Guest,
+    timeout: Duration,
+) -> Result<(DhcpClient, DhcpLease), LabError> {
+    Tools::check(&["dhcpcd", "mount"])?;
+    guest.wait_link_local(LINK_LOCAL)?;
+    let folder = folder(guest, "dhcpcd")?;
+    let script = write_script(&folder, "")?;
+    let config = folder.join("conf").display().to_string();
+    write(Path::new(&config), DHCPCD_CONFIG)?;
+    let private = private_mounts(guest, &folder);
+    let words = [
+        "sh", "-e", "-c", &private, "sh", "dhcpcd", "-6", "-B", "-d", "-f", &config, "-c", &script,
+        DEVICE,
+    ];
+    let namespace = guest.namespace();
+    let process = namespace.spawn_command(&mut namespace.command(&words), "dhcpcd")?;
+    first_lease(process, folder, timeout)
+}
+
+fn first_lease(
+    process: Process,
+    folder: PathBuf,
+    timeout: Duration,
+) -> Result<(DhcpClient, DhcpLease), LabError> {
+    let mut client = DhcpClient { process, folder };
+    let lease = client.wait_lease(timeout)?;
+    Ok((client, lease))
+}
+
+/// Asks for what a lease here may hold, at once and without random delay.
+const DHCLIENT_CONFIG: &str = "\
+also request dhcp6.name-servers, dhcp6.domain-search;
+";
+
+/// What a client with a lease does to its interface; dhclient leaves it to its script.
+const DHCLIENT_ACTIONS: &str = r#"
+case "$reason" in
+BOUND6 | RENEW6 | REBIND6)
+    if [ -n "$new_ip6_address" ]; then
+        ip -6 addr replace "$new_ip6_address/$new_ip6_prefixlen" dev "$interface" \
+            valid_lft "$new_max_life" preferred_lft "$new_preferred_life"
+    fi
+    ;;
+EXPIRE6 | RELEASE6 | STOP6)
+    if [ -n "$old_ip6_address" ]; then
+        ip -6 addr del "$old_ip6_address/$old_ip6_prefixlen" dev "$interface"
+    fi
+    ;;
+esac
+"#;
+
+const DHCPCD_CONFIG: &str = "\
+duid
+slaac hwaddr
+option rapid_commit
+option domain_name_servers, domain_name, domain_search
+option dhcp6_name_servers, dhcp6_domain_search
+noipv4
+";
+
+fn folder(guest: &Guest, client: &str) -> Result<PathBuf, LabError> {
+    let folder = guest.home().join(client);
+    fs::create_dir_all(&folder).map_err(LabError::io(format!("make {}", folder.display())))?;
+    Ok(folder)
+}
+
+/// dhcpcd's paths are compiled in: mounts of its own in its own mount namespace (which
+/// `ip netns exec` makes) put the lab's folders in their place.
+fn private_mounts(guest: &Guest, folder: &Path) -> String {
+    let lab = guest.home().display().to_string();
+    let inside = lab.trim_start_matches("/run/");
+    let folder = folder.display();
+    let mut script = String::new();
+    let _ = writeln!(script, "mkdir -p {folder}/var {folder}/run");
+    let _ = writeln!(script, "mount --bind {folder}/var /var/lib/dhcpcd");
+    let _ = writeln!(script, "mount -t tmpfs tmpfs {folder}/run");
+    let _ = writeln!(script, "mkdir -p {folder}/run/{inside} {folder}/run/dhcpcd");
+    let _ = writeln!(script, "mount --bind {lab} {folder}/run/{inside}");
+    let _ = writeln!(script, "mount --rbind {folder}/run /run");
+    script.push_str("exec \"$@\"");
+    script
+}
+
+/// A script that writes its variables to a file of their own and names it in the log when they
+/// tell of a lease.
+fn write_script(folder: &Path, actions: &str) -> Result<String, LabError> {
+    let path = folder.join("script");
+    let folder = folder.display();
+    let text = format!(
+        r#"#!/bin/sh
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+{actions}
+event=$(mktemp {folder}/event.XXXXXX)
+set > "$event"
+case "$reason" in
+BOUND6 | RENEW6 | REBIND6 | REBOOT6 | INFORM6) echo "{DONE}${{event##*/}}" >&2 ;;
+esac
+exit 0
+"#
+    );
+    write(&path, &text)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+        .map_err(LabError::io(format!("make {} executable", path.display())))?;
+    Ok(path.display().to_string())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), LabError> {
+    fs::write(path, text).map_err(LabError::io(format!("write {}", path.display())))
+}
+
+/// Reads what `set` printed: `NAME='value'`.
+fn lease(text: &str) -> DhcpLease {
+    let variables: BTreeMap<String, String> = text
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.trim_matches('\'').to_owned()))
+        .collect();
+    let words = |name: &str| {
+        let value = variables.get(name).map_or("", String::as_str);
+        value.split_whitespace().map(str::to_owned)
+    };
+    let is_address = |name: &str| {
+        name == "new_ip6_address"
+            || name.starts_with("new_dhcp6_ia_na") && name.contains("_ia_addr")
+    };
+    let addresses = variables.iter().filter(|(name, _)| is_address(name));
+    DhcpLease {
+        reason: words("reason").collect(),
+        addresses: addresses
+            .filter_map(|(_, value)| value.parse().ok())
+            .collect(),
+        dns_servers: words("new_dhcp6_name_servers")
+            .filter_map(|word| word.parse().ok())
+            .collect(),
+        domains: words("new_dhcp6_domain_search")
+            .map(|domain| domain.trim_end_matches('.').to_owned())
+            .collect(),
+        variables,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_variables_of_dhclient_are_read() {
+        let lease = lease(
+            "new_dhcp6_domain_search='openstacklocal. example.org.'\n\
+             new_dhcp6_name_servers='2001:db8::53 2001:db8::54'\n\
+             new_ip6_address='2001:db8::1234'\nreason='BOUND6'\n",
+        );
+        assert_eq!(lease.reason, "BOUND6");
+        assert_eq!(
+            lease.addresses,
+            ["2001:db8::1234".parse::<Ipv6Addr>().unwrap()]
+        );
+        assert_eq!(lease.dns_servers.len(), 2);
+        assert_eq!(lease.domains, ["openstacklocal", "example.org"]);
+    }
+
+    #[test]
+    fn the_variables_of_dhcpcd_are_read() {
+        let lease = lease("new_dhcp6_ia_na1_ia_addr1='2001:db8::5'\nreason='BOUND6'\n");
+        assert_eq!(
+            lease.addresses,
+            ["2001:db8::5".parse::<Ipv6Addr>().unwrap()]
+        );
+    }
+}

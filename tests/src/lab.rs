@@ -1,0 +1,295 @@
+//! A whole lab: made by [`Lab::start`], and removed with everything in it when dropped, also
+//! when a test panics. What a process that was killed left behind is removed at the next start.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use crate::api::Api;
+use crate::command::Output;
+use crate::controller::{Controller, ControllerOptions};
+use crate::error::LabError;
+use crate::hypervisor::Hypervisor;
+use crate::leftovers;
+use crate::log;
+use crate::namespace::Namespace;
+use crate::plan::{CONTROLLER, Underlay};
+use crate::process::Process;
+use crate::tools::Tools;
+use crate::topology;
+
+static SERIAL: AtomicU32 = AtomicU32::new(0);
+/// How much of each log a failed test shows.
+const LINES_OF_LOG: usize = 120;
+
+/// What a lab is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LabOptions {
+    /// How many hypervisors, numbered from 1.
+    pub hypervisors: u16,
+    /// Protocols of the underlay.
+    pub underlay: Underlay,
+}
+
+impl Default for LabOptions {
+    fn default() -> Self {
+        Self {
+            hypervisors: 2,
+            underlay: Underlay::Ipv6,
+        }
+    }
+}
+
+/// A running lab.
+#[derive(Debug)]
+pub struct Lab {
+    name: String,
+    home: PathBuf,
+    control: Namespace,
+    router: Namespace,
+    hypervisors: Vec<Hypervisor>,
+    api: Api,
+    // The last field: everything above has let go of its processes when this removes the rest.
+    remains: Remains,
+}
+
+impl Lab {
+    /// Removes what dead labs left, and starts a new one.
+    ///
+    /// # Errors
+    /// [`LabError::NotRoot`], [`LabError::MissingTools`], or what failed on the way; nothing
+    /// is left of a lab that did not start.
+    pub fn start(options: LabOptions) -> Result<Self, LabError> {
+        require_root()?;
+        Tools::check(Tools::BASE)?;
+        leftovers::remove_orphans()?;
+        let name = leftovers::name(SERIAL.fetch_add(1, Ordering::Relaxed));
+        leftovers::claim(&name)?;
+        let remains = Remains {
+            lab: name.clone(),
+            keep: false,
+        };
+        let control = topology::control(&name)?;
+        let router = topology::router(&name)?;
+        let hypervisors = start_hypervisors(&name, &control, &router, options)?;
+        Ok(Self {
+            home: leftovers::home(&name),
+            api: Api::connect(&control)?,
+            name,
+            control,
+            router,
+            hypervisors,
+            remains,
+        })
+    }
+
+    /// Starts a lab, runs a story in it and removes it. When the story fails, by an error or a
+    /// panic, the ends of all logs go to standard error first.
+    ///
+    /// # Errors
+    /// Those of [`Lab::start`] and of the story.
+    pub fn tell<E: From<LabError>>(
+        options: LabOptions,
+        story: impl FnOnce(&Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let lab = Self::start(options)?;
+        story(&lab).inspect_err(|_| eprintln!("{}", lab.logs()))
+    }
+
+    /// The lab's name, with which its namespaces begin.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The folder with the lab's files, removed with the lab.
+    #[must_use]
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// A hypervisor by its number, from 1.
+    ///
+    /// # Panics
+    /// When the lab was started with fewer.
+    #[must_use]
+    pub fn hypervisor(&self, number: usize) -> &Hypervisor {
+        assert!(
+            (1..=self.hypervisors.len()).contains(&number),
+            "this lab has hypervisors 1 to {}, not {number}",
+            self.hypervisors.len()
+        );
+        &self.hypervisors[number - 1]
+    }
+
+    /// All hypervisors, in order.
+    #[must_use]
+    pub fn hypervisors(&self) -> &[Hypervisor] {
+        &self.hypervisors
+    }
+
+    /// The controller's namespace.
+    #[must_use]
+    pub fn control(&self) -> &Namespace {
+        &self.control
+    }
+
+    /// The underlay router's namespace.
+    #[must_use]
+    pub fn router(&self) -> &Namespace {
+        &self.router
+    }
+
+    /// Runs a command where the controller runs.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub fn in_ctl(&self, words: &[&str]) -> Result<Output, LabError> {
+        self.control.run(words)
+    }
+
+    /// Starts a program where the controller runs; it is killed when the value is dropped.
+    ///
+    /// # Errors
+    /// [`LabError::Io`].
+    pub fn spawn_in_ctl(&self, words: &[&str]) -> Result<Process, LabError> {
+        self.control.spawn(words)
+    }
+
+    /// Starts the controller and waits until it says that it is ready.
+    ///
+    /// # Errors
+    /// [`LabError::NoBinary`], [`LabError::Ended`] or [`LabError::Timeout`] with its log.
+    pub fn start_controller(&self, options: ControllerOptions) -> Result<Controller, LabError> {
+        Controller::start(&self.control, &self.name, options)
+    }
+
+    /// The client of the controller's API.
+    #[must_use]
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// The text of the controller's metrics page.
+    ///
+    /// # Errors
+    /// [`LabError::Http`].
+    pub fn metrics(&self) -> Result<String, LabError> {
+        let url = format!("http://[{CONTROLLER}]:9697/metrics");
+        self.api.text(&url)
+    }
+
+    /// The ends of the logs of everything in the lab, for a person.
+    #[must_use]
+    pub fn logs(&self) -> String {
+        logs(&self.home)
+    }
+
+    /// Leaves the lab running when this value is dropped and when this process ends. A later
+    /// [`crate::remove_kept`] removes it.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] when that cannot be written down.
+    pub fn keep(mut self, controller: Option<Controller>) -> Result<(), LabError> {
+        leftovers::keep(&self.name)?;
+        self.remains.keep = true;
+        if let Some(controller) = controller {
+            std::mem::forget(controller);
+        }
+        std::mem::forget(self);
+        Ok(())
+    }
+}
+
+fn require_root() -> Result<(), LabError> {
+    let euid = rustix::process::geteuid();
+    if euid.is_root() {
+        Ok(())
+    } else {
+        Err(LabError::NotRoot {
+            euid: euid.as_raw(),
+        })
+    }
+}
+
+/// Links them one after the other, and starts their daemons at the same time.
+fn start_hypervisors(
+    lab: &str,
+    control: &Namespace,
+    router: &Namespace,
+    options: LabOptions,
+) -> Result<Vec<Hypervisor>, LabError> {
+    thread::scope(|scope| {
+        let starting: Vec<_> = (1..=options.hypervisors)
+            .map(|number| {
+                scope
+                    .spawn(move || start_hypervisor(lab, number, control, router, options.underlay))
+            })
+            .collect();
+        // Every thread is joined before the first error is returned.
+        let started: Vec<_> = starting
+            .into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect();
+        started.into_iter().collect()
+    })
+}
+
+fn start_hypervisor(
+    lab: &str,
+    number: u16,
+    control: &Namespace,
+    router: &Namespace,
+    underlay: Underlay,
+) -> Result<Hypervisor, LabError> {
+    let namespace = topology::hypervisor(control, router, lab, number, underlay)?;
+    let home = leftovers::home(lab);
+    Hypervisor::start(number, namespace, &home, &leftovers::records(lab), underlay)
+}
+
+/// Removes what is left of a lab; a failing test's logs are shown first.
+#[derive(Debug)]
+struct Remains {
+    lab: String,
+    keep: bool,
+}
+
+impl Drop for Remains {
+    fn drop(&mut self) {
+        if self.keep {
+            return;
+        }
+        if thread::panicking() {
+            eprintln!("{}", logs(&leftovers::home(&self.lab)));
+        }
+        leftovers::remove(&self.lab);
+    }
+}
+
+fn logs(home: &Path) -> String {
+    let mut files = log_files(home);
+    files.sort();
+    files
+        .iter()
+        .map(|file| {
+            let tail = log::tail(file, LINES_OF_LOG);
+            format!("--- {} ---\n{tail}\n", file.display())
+        })
+        .collect()
+}
+
+fn log_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| entry.path())
+        .flat_map(|path| match path.is_dir() {
+            true => log_files(&path),
+            false => vec![path],
+        })
+        .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+        .collect()
+}

@@ -1,0 +1,59 @@
+//! The main job, told in ten points.
+//!
+//! Each point asks something of a running lab and checks what comes of it; the demo tells all ten in one lab, and the
+//! end-to-end tests run each in a lab of its own. A point takes the [`World`] to where it needs it by itself.
+
+mod narrator;
+mod points;
+mod world;
+
+pub use narrator::{Narrator, Row};
+pub use points::POINTS;
+pub use world::{Cloud, Guests, Plugged, Segment, World};
+
+use crate::LabError;
+
+/// Why a point does not hold.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// What was observed is not what should be.
+    #[error("{0}")]
+    Observed(String),
+    /// The lab could not do what it was asked.
+    #[error(transparent)]
+    Lab(#[from] LabError),
+}
+
+/// Whether a point holds.
+pub type Outcome = Result<(), Failure>;
+
+/// One point of the story.
+#[derive(Debug, Clone, Copy)]
+pub struct Point {
+    /// Its number.
+    pub number: u8,
+    /// What holds, in a line.
+    pub title: &'static str,
+    /// What is asked, for a person who watches.
+    pub asked: &'static str,
+    /// Asks and checks.
+    pub run: fn(&mut World, &mut Narrator) -> Outcome,
+}
+
+impl Point {
+    /// Asks and checks, without a word.
+    ///
+    /// # Errors
+    /// Why it does not hold.
+    pub fn run_quietly(&self, world: &mut World) -> Outcome {
+        (self.run)(world, &mut Narrator::new(|_| {}))
+    }
+}
+
+/// Fails unless it holds.
+///
+/// # Errors
+/// [`Failure::Observed`] with what was seen instead.
+fn ensure(holds: bool, seen: impl FnOnce() -> String) -> Outcome {
+    if holds { Ok(()) } else { Err(Failure::Observed(seen())) }
+}
