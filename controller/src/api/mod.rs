@@ -93,8 +93,9 @@ fn change_names(meta: &mut Meta, body: &Body) -> Result<(), ApiError> {
 
 /// The fields of a JSON object.
 fn fields(object: Value) -> Map<String, Value> {
-    match object {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
+    if let Value::Object(fields) = object {
+        fields
+    } else {
+        Map::new()
     }
 }
