@@ -13,7 +13,7 @@ use crate::oxm::{self, Header};
 use crate::packets::PacketInReason;
 use crate::ports;
 use crate::property::{property, put_property, put_u16_property};
-use crate::subfield::{Subfield, put_short_header, read_field};
+use crate::subfield::{Subfield, put_short_header, read_field, read_short_field};
 use crate::wire::{Reader, pad_to_8, padding, put_uint, set_length};
 
 const RESUBMIT: u16 = 1;
@@ -281,7 +281,7 @@ fn decode_load2(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
 
 fn decode_load(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
     let packed = part.u16()?;
-    let field = read_field(part)?;
+    let field = read_short_field(part)?;
     let value = part.u64()?;
     Ok(field.map(|field| Action::Load {
         value,
@@ -314,7 +314,7 @@ fn output_reg(buffer: &mut BytesMut, src: Subfield, max_len: u16) {
 
 fn decode_output_reg(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
     let packed = part.u16()?;
-    let field = read_field(part)?;
+    let field = read_short_field(part)?;
     let max_len = part.u16()?;
     Ok(field.map(|field| Action::OutputReg {
         src: Subfield::unpack(field, packed),

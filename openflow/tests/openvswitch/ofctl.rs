@@ -1,17 +1,15 @@
 //! What `ovs-ofctl` sends is decoded and encoded again to the same bytes, and our text is its text.
 
-mod support;
-
 use std::net::Ipv6Addr;
 
+use crate::support::{Folder, corpus, encode, hex, ofp_print, record};
 use bytes::Bytes;
 use rust_openflow::multipart::FlowStats;
 use rust_openflow::{
     Action, Field, FlowMod, Instruction, Match, Message, MultipartBody, MultipartReply, ports,
 };
-use support::{Folder, corpus, encode, hex, ofp_print, record};
 
-const FLOWS: &str = include_str!("corpus/flows.txt");
+const FLOWS: &str = include_str!("../corpus/flows.txt");
 
 fn recorded_flows() -> Vec<Bytes> {
     let folder = Folder::new();
