@@ -164,11 +164,18 @@ impl Exchange<'_> {
         let mut learned = Vec::new();
         reply.status(Status::Success);
         for ia in self.query.ias() {
-            let known = learned.len();
-            let ours = ia.addresses().filter(|ia| self.is_leased(ia.address));
-            learned.extend(ours.map(|ia| lesson(self.service.port, ia.address)));
-            if learned.len() == known {
+            let mut ours = ia
+                .addresses()
+                .filter(|ia| self.is_leased(ia.address))
+                .map(|ia| lesson(self.service.port, ia.address))
+                .peekable();
+            if ours.peek().is_none() {
                 reply.refuse(ia.kind, ia.iaid, Status::NoBinding);
+            }
+            for fact in ours {
+                if !learned.contains(&fact) {
+                    learned.push(fact);
+                }
             }
         }
         (reply, learned)
