@@ -127,7 +127,7 @@ impl Exchange<'_> {
         let mut reply = self.reply();
         let holder = self.holder();
         let mut known = false;
-        for (index, ia) in self.query.ias().enumerate() {
+        for (index, ia) in self.non_temporary() {
             let astray = || {
                 ia.addresses()
                     .map(|ia| ia.address)
@@ -212,16 +212,18 @@ impl Exchange<'_> {
         if self.service.addresses.is_empty() {
             return None;
         }
-        let candidates = || {
-            self.query
-                .ias()
-                .enumerate()
-                .filter(|(_, ia)| ia.kind == IaKind::NonTemporary)
-        };
-        candidates()
+        self.non_temporary()
             .find(|(_, ia)| ia.addresses().any(|ia| self.is_leased(ia.address)))
-            .or_else(|| candidates().next())
+            .or_else(|| self.non_temporary().next())
             .map(|(index, _)| index)
+    }
+
+    /// The IA_NAs, with their place among all identity associations.
+    fn non_temporary(&self) -> impl Iterator<Item = (usize, Ia<'_>)> {
+        self.query
+            .ias()
+            .enumerate()
+            .filter(|(_, ia)| ia.kind == IaKind::NonTemporary)
     }
 
     fn addresses(&self) -> impl Iterator<Item = Ipv6Addr> {
