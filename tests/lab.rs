@@ -2,9 +2,10 @@
 
 use std::error::Error;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use sextant_lab::{Guest, GuestSpec, Hypervisor, Lab, LabError, LabOptions, Underlay};
@@ -156,6 +157,55 @@ fn guests_on_one_bridge_reach_each_other() -> Outcome {
     Ok(())
 }
 
+/// A tunnel made by hand from one hypervisor to the other.
+fn make_tunnel(from: &Hypervisor, to: &Hypervisor, kind: &str) -> Result<(), LabError> {
+    from.vsctl(&[
+        "--may-exist",
+        "add-port",
+        "br-int",
+        "tunnel",
+        "--",
+        "set",
+        "interface",
+        "tunnel",
+        &format!("type={kind}"),
+        &format!("options:remote_ip=\"{}\"", to.endpoint()),
+        &format!("options:local_ip=\"{}\"", from.endpoint()),
+        "options:key=42",
+    ])
+    .map(drop)
+}
+
+#[test]
+fn tunnels_cross_the_routed_ipv6_underlay() -> Outcome {
+    let lab = Lab::start(LabOptions::default())?;
+    let (h1, h2) = (lab.hypervisor(1), lab.hypervisor(2));
+    make_bridge(h1)?;
+    make_bridge(h2)?;
+    let (a, b) = (guest(h1, 1)?, guest(h2, 2)?);
+    a.wait_link_local(SOON)?;
+    let target = b.wait_link_local(SOON)?;
+    for (kind, filter) in [("vxlan", "udp port 4789"), ("gre", "ip6 proto 47")] {
+        make_tunnel(h1, h2, kind)?;
+        make_tunnel(h2, h1, kind)?;
+        // Until the switches have resolved the router, what they send is lost.
+        a.spawn_ping(target, Duration::from_millis(100))?
+            .wait_answers(1, SOON)?;
+        let capture = h2.capture_underlay(filter)?;
+        let report = a.ping(target, 3, Duration::from_millis(20))?;
+        assert!(report.is_complete(), "{kind}: {report}");
+        capture.wait_packets(6, SOON)?;
+        let rows = capture
+            .stop()?
+            .fields("icmpv6.type == 128", &["ipv6.src", "ipv6.hlim"])?;
+        let outer_and_inner = rows[0][0].split(',').collect::<Vec<_>>();
+        assert_eq!(outer_and_inner[0], h1.endpoint().to_string(), "{kind}");
+        assert_eq!(outer_and_inner[1], "fe80::f816:3eff:fe00:1", "{kind}");
+        assert_eq!(rows[0][1], "63,64", "{kind}: one router on the way");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_killed_vswitchd_comes_back_and_the_loss_is_counted() -> Outcome {
     let lab = Lab::start(LabOptions::default())?;
@@ -164,6 +214,10 @@ fn a_killed_vswitchd_comes_back_and_the_loss_is_counted() -> Outcome {
     let (a, b) = (guest(h1, 1)?, guest(h1, 2)?);
     a.wait_link_local(SOON)?;
     let target = b.wait_link_local(SOON)?;
+
+    let flows = h1.flows("br-int")?;
+    assert_eq!(flows.len(), 1, "{flows:?}");
+    assert_eq!(flows[0].rule, "priority=0 actions=NORMAL");
 
     let mut ping = a.spawn_ping(target, Duration::from_millis(5))?;
     ping.wait_answers(20, SOON)?;
@@ -319,27 +373,25 @@ fn a_panic_leaves_nothing() {
     assert_nothing_left(&name);
 }
 
-/// Runs this test binary again as a lab that never ends, kills it, and starts another lab.
+/// Runs this test binary again for another of its tests, and returns it with the name of the
+/// lab that it has started.
+fn other_process(test: &str) -> Result<(Child, String), Box<dyn Error>> {
+    let mut other = Command::new(std::env::current_exe()?)
+        .args(["--exact", "--ignored", "--nocapture", test])
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let stderr = other.stderr.take().ok_or("no output")?;
+    for line in BufReader::new(stderr).lines() {
+        if let Some((_, name)) = line?.split_once("the lab is ") {
+            return Ok((other, name.to_owned()));
+        }
+    }
+    Err("the other lab did not start".into())
+}
+
 #[test]
 fn what_a_killed_lab_left_is_removed_at_the_next_start() -> Outcome {
-    use std::io::{BufRead, BufReader};
-    let mut victim = Command::new(std::env::current_exe()?)
-        .args([
-            "--exact",
-            "--ignored",
-            "--nocapture",
-            "a_lab_that_never_ends",
-        ])
-        .stdout(std::process::Stdio::piped())
-        .spawn()?;
-    let stdout = victim.stdout.take().ok_or("no output")?;
-    let mut lines = BufReader::new(stdout).lines();
-    let name = loop {
-        let line = lines.next().ok_or("the other lab did not start")??;
-        if let Some((_, name)) = line.split_once("the lab is ") {
-            break name.to_owned();
-        }
-    };
+    let (mut victim, name) = other_process("a_lab_that_never_ends")?;
     victim.kill()?;
     victim.wait()?;
     assert!(!namespaces_of(&name).is_empty() && !processes_of(&name).is_empty());
@@ -353,6 +405,35 @@ fn what_a_killed_lab_left_is_removed_at_the_next_start() -> Outcome {
 }
 
 #[test]
+fn a_kept_lab_outlives_its_process_until_it_is_removed() -> Outcome {
+    let (mut keeper, name) = other_process("a_lab_that_is_kept")?;
+    assert!(keeper.wait()?.success());
+    let _next = Lab::start(LabOptions {
+        hypervisors: 0,
+        ..LabOptions::default()
+    })?;
+    assert!(!namespaces_of(&name).is_empty() && !processes_of(&name).is_empty());
+
+    assert_eq!(sextant_lab::remove_kept(&["sx0x0".to_owned()])?.len(), 0);
+    let only = [name];
+    assert_eq!(sextant_lab::remove_kept(&only)?, only);
+    let [name] = only;
+    assert_nothing_left(&name);
+    Ok(())
+}
+
+#[test]
+#[ignore = "run by the test that removes what it keeps"]
+fn a_lab_that_is_kept() -> Outcome {
+    let lab = Lab::start(LabOptions {
+        hypervisors: 1,
+        ..LabOptions::default()
+    })?;
+    eprintln!("the lab is {}", lab.name());
+    Ok(lab.keep(None)?)
+}
+
+#[test]
 #[ignore = "run by the test that kills it"]
 fn a_lab_that_never_ends() {
     let lab = Lab::start(LabOptions {
@@ -360,10 +441,31 @@ fn a_lab_that_never_ends() {
         ..LabOptions::default()
     })
     .unwrap();
-    println!("the lab is {}", lab.name());
+    eprintln!("the lab is {}", lab.name());
     loop {
         std::thread::park();
     }
+}
+
+#[test]
+fn a_program_in_the_controllers_namespace_ends_with_its_value() -> Outcome {
+    Lab::tell(
+        LabOptions {
+            hypervisors: 0,
+            ..LabOptions::default()
+        },
+        |lab| {
+            let mut process =
+                lab.spawn_in_ctl(&["sh", "-c", "echo one; echo two; exec sleep 99"])?;
+            let second = process.wait_line("two", SOON, |line| (line == "two").then_some(2))?;
+            assert_eq!(second, 2);
+            let pid = process.pid();
+            assert!(Path::new(&format!("/proc/{pid}")).exists());
+            drop(process);
+            assert!(!Path::new(&format!("/proc/{pid}")).exists());
+            Ok(())
+        },
+    )
 }
 
 #[test]

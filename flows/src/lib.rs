@@ -10,10 +10,10 @@
 mod advertisement;
 mod dependencies;
 mod difference;
+pub mod document;
 mod features;
 mod flow;
 mod flows;
-pub mod document;
 pub mod pipeline;
 mod view;
 

@@ -9,6 +9,8 @@
 
 mod address;
 mod chassis;
+mod dhcpv6_option;
+mod domain_name;
 mod facts;
 mod ids;
 mod intent;
@@ -23,6 +25,8 @@ mod subnet;
 
 pub use address::{is_link_local, solicited_node};
 pub use chassis::{Chassis, Encap, EncapKind, UnknownEncap};
+pub use dhcpv6_option::{Dhcpv6Option, Dhcpv6Value, InvalidDhcpv6Option, TimeServer};
+pub use domain_name::{DomainName, InvalidDomainName};
 pub use facts::{Binding, Facts, Plugged};
 pub use ids::{ChassisId, NetworkId, NetworkKey, PortId, RouterId, RouterKey, SubnetId};
 pub use intent::Intent;
@@ -30,7 +34,10 @@ pub use mac::{InvalidMac, MacAddr};
 pub use network::{Network, NetworkType};
 pub use object::{Change, Key, Meta, Object, ServerIdentity};
 pub use port::{AddressPair, DhcpOption, FixedIp, Port, ROUTER_INTERFACE_OWNER};
-pub use punt::{AdvertisedPrefix, Advertisement, Dhcpv6Service, LeasedAddress, Punt};
+pub use punt::{
+    AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, Dhcpv6Options,
+    Dhcpv6Service, LeasedAddress, Pref64, Punt, RouterPreference,
+};
 pub use router::Router;
 pub use settings::{RaSettings, Settings};
 pub use subnet::{AllocationPool, HostRoute, Ipv6Mode, Subnet, UnknownMode};

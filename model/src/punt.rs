@@ -2,7 +2,7 @@
 //!
 //! A punt is plain values, computed when the flow that raises it is computed: answering a packet looks nothing up.
 
-use crate::{MacAddr, PortId};
+use crate::{Dhcpv6Option, DomainName, MacAddr, PortId};
 use ipnet::Ipv6Net;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
@@ -20,6 +20,59 @@ pub struct AdvertisedPrefix {
     pub valid: u32,
     /// Preferred lifetime in seconds.
     pub preferred: u32,
+    /// P: hosts had better ask DHCPv6 for a prefix of their own (RFC 9762).
+    pub delegation_preferred: bool,
+}
+
+/// How much a router or a route is preferred over others (RFC 4191 §2.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RouterPreference {
+    /// Over the others.
+    High,
+    /// As the others.
+    #[default]
+    Medium,
+    /// Where there is no other.
+    Low,
+}
+
+/// A route information option (RFC 4191 §2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdvertisedRoute {
+    /// Where to.
+    pub prefix: Ipv6Net,
+    /// Over other routers' routes to there.
+    pub preference: RouterPreference,
+    /// Lifetime in seconds.
+    pub lifetime: u32,
+}
+
+/// A PREF64 option (RFC 8781 §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pref64 {
+    /// The NAT64 prefix, of 96, 64, 56, 48, 40 or 32 bits; another is not advertised.
+    pub prefix: Ipv6Net,
+    /// Lifetime in seconds, at most 65528.
+    pub lifetime: u16,
+}
+
+/// What an advertisement can say besides. The default says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AdvertisedOptions {
+    /// Default router preference (RFC 4191 §2.2).
+    pub preference: RouterPreference,
+    /// Reachable time in milliseconds; 0: hosts decide.
+    pub reachable_time: u32,
+    /// Retransmission timer in milliseconds; 0: hosts decide.
+    pub retransmission_timer: u32,
+    /// Domains that hosts search (RFC 8106 §5.2).
+    pub search_domains: Vec<DomainName>,
+    /// Routes by way of this router.
+    pub routes: Vec<AdvertisedRoute>,
+    /// The NAT64 prefix of the link.
+    pub pref64: Option<Pref64>,
+    /// Where hosts learn of the captive portal (RFC 8910 §2.3).
+    pub captive_portal: Option<String>,
 }
 
 /// What a router says of itself and of a link (RFC 4861 §4.2).
@@ -43,8 +96,10 @@ pub struct Advertisement {
     pub prefixes: Vec<AdvertisedPrefix>,
     /// Recursive DNS servers (RFC 8106 §5.1).
     pub dns_servers: Vec<Ipv6Addr>,
-    /// Lifetime of the DNS servers in seconds.
+    /// Lifetime of the DNS servers and the search domains in seconds.
     pub dns_lifetime: u32,
+    /// What there is besides.
+    pub options: AdvertisedOptions,
 }
 
 /// An address that DHCPv6 hands to a guest.
@@ -77,6 +132,19 @@ pub struct Dhcpv6Service {
     pub dns_servers: Vec<Ipv6Addr>,
     /// Domain search list (RFC 3646).
     pub domains: Vec<String>,
+    /// What there is besides.
+    pub options: Dhcpv6Options,
+}
+
+/// What DHCPv6 can tell besides. The default tells nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dhcpv6Options {
+    /// Over other servers; at 255 a client asks no further (RFC 9915 §21.8).
+    pub preference: u8,
+    /// The guest's own name (RFC 4704).
+    pub fqdn: Option<DomainName>,
+    /// Options given to the port. One of them wins over what the service tells by itself.
+    pub extra: Vec<Dhcpv6Option>,
 }
 
 /// Why a packet comes up.

@@ -5,15 +5,17 @@
 //! while it waits there.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use serde_json::Value as Json;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::event::{Event, SessionError};
+use crate::failover::{Attempt, Failover};
 use crate::monitor::MonitorRequest;
 use crate::remote::Remote;
 use crate::replica::Replica;
@@ -29,6 +31,9 @@ const OUTPUT_HIGH_WATER: usize = 1 << 20;
 /// How much is read at once, in bytes.
 const READ_SIZE: usize = 64 << 10;
 
+/// How long a server may take to accept before another one is tried.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Why a connection ended.
 #[derive(Debug, Error)]
 pub enum Error {
@@ -38,9 +43,6 @@ pub enum Error {
     /// The peer closed the connection, between two messages.
     #[error("the peer closed the connection")]
     Closed,
-    /// [`Connection::next_event`] was called again after it had told how the connection ended: the caller's mistake.
-    #[error("the connection ended before")]
-    Ended,
     /// The peer broke the protocol or died, or the database is not what was expected.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -56,8 +58,10 @@ pub struct Connection<S> {
     output: Bytes,
     /// Whether bytes were written that the stream may still hold back.
     unflushed: bool,
-    /// What ended the connection: handed out after the events from before, and then [`Error::Ended`] for ever.
-    failure: Option<Error>,
+    /// Why nothing can be written any more; what the peer had sent before that still counts.
+    write_failure: Option<io::Error>,
+    /// Whether the peer has closed its side.
+    ended: bool,
 }
 
 /// Any kind of stream that [`connect`] may have opened.
@@ -73,13 +77,36 @@ pub async fn connect(
     remote: &Remote,
     options: Options,
 ) -> Result<Connection<Box<dyn Stream>>, Error> {
-    let stream: Box<dyn Stream> = match remote {
+    Ok(Connection::new(open(remote).await?, options))
+}
+
+/// Connects to one of several servers, trying them in turn until one accepts, and goes on from what an earlier connection
+/// knew ([`Connection::into_replica`]). Once the connection has proved to be of use, such as by [`Event::Synced`], tell
+/// [`Failover::succeeded`].
+pub async fn reconnect(
+    failover: &mut Failover,
+    options: Options,
+    replica: Replica,
+) -> Connection<Box<dyn Stream>> {
+    loop {
+        let Attempt { remote, delay } = failover.attempt();
+        sleep(delay).await;
+        match timeout(CONNECT_TIMEOUT, open(&remote)).await {
+            Ok(Ok(stream)) => return Connection::resume(stream, options, replica),
+            Ok(Err(error)) => tracing::debug!(%remote, %error, "the connection failed"),
+            Err(_) => tracing::debug!(%remote, "the connection took too long"),
+        }
+    }
+}
+
+async fn open(remote: &Remote) -> io::Result<Box<dyn Stream>> {
+    Ok(match remote {
         Remote::Tcp { host, port } => {
-            Box::new(prepare(TcpStream::connect((host.as_str(), *port)).await?)?)
+            let stream = TcpStream::connect((host.as_str(), *port)).await?;
+            Box::new(prepare(stream)?)
         }
         Remote::Unix { path } => Box::new(UnixStream::connect(path).await?),
-    };
-    Ok(Connection::new(stream, options))
+    })
 }
 
 /// Serves as the manager of the server whose connection was accepted (`ovs-vsctl set-manager tcp:…`).
@@ -112,55 +139,59 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             input: BytesMut::with_capacity(READ_SIZE),
             output: Bytes::new(),
             unflushed: false,
-            failure: None,
+            write_failure: None,
+            ended: false,
         }
     }
 
-    /// The next thing that happened. Cancel-safe: dropping the future loses nothing.
+    /// The next thing that happened; the replica is then as of this event. Cancel-safe: dropping the future loses nothing.
     ///
     /// # Errors
-    /// [`Error`], once everything that came before has been handed out. The connection is of no use then, except for
+    /// [`enum@Error`], once everything that came before has been handed out. The connection is of no use then, except for
     /// [`Connection::into_replica`].
     pub async fn next_event(&mut self) -> Result<Event, Error> {
         loop {
-            if let Some(event) = self.session.poll_event() {
+            if let Some(event) = self.session.poll_event()? {
                 return Ok(event);
             }
-            if let Some(failure) = &mut self.failure {
-                return Err(std::mem::replace(failure, Error::Ended));
+            if self.ended {
+                return Err(self.write_failure.take().map_or(Error::Closed, Error::Io));
             }
-            self.failure = self.exchange().await.err();
+            self.exchange().await?;
         }
     }
 
     /// Waits until the stream or the clock lets the session go on.
-    async fn exchange(&mut self) -> Result<(), Error> {
-        if self.output.is_empty() {
+    async fn exchange(&mut self) -> io::Result<()> {
+        if self.output.is_empty() || self.write_failure.is_some() {
             self.output = self.session.poll_output().unwrap_or_default();
         }
         let deadline = self.session.poll_timeout().map(Instant::from_std);
         let may_read = self.session.queued_output() < OUTPUT_HIGH_WATER;
-        let may_write = self.output.has_remaining() || self.unflushed;
+        let may_write =
+            self.write_failure.is_none() && (self.output.has_remaining() || self.unflushed);
+        // In this order: whoever comes back late finds what the peer had sent before judging its silence.
         tokio::select! {
-            written = write(&mut self.writer, &mut self.output, &mut self.unflushed), if may_write => written?,
-            read = self.reader.read_buf(&mut self.input), if may_read => self.take_input(read?)?,
+            biased;
+            written = write(&mut self.writer, &mut self.output, &mut self.unflushed), if may_write => {
+                self.write_failure = written.err();
+            }
+            read = self.reader.read_buf(&mut self.input), if may_read => self.take_input(read?),
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
-                self.session.handle_timeout(Instant::now().into_std())?;
+                self.session.handle_timeout(Instant::now().into_std());
             }
         }
         Ok(())
     }
 
-    fn take_input(&mut self, length: usize) -> Result<(), Error> {
+    fn take_input(&mut self, length: usize) {
         if length == 0 {
-            self.session.handle_end()?;
-            return Err(Error::Closed);
+            self.ended = true;
+            self.session.handle_end();
         }
-        let handled = self
-            .session
-            .handle_input(&self.input, Instant::now().into_std());
+        let now = Instant::now().into_std();
+        self.session.handle_input(&self.input, now);
         self.input.clear();
-        Ok(handled?)
     }
 
     /// The monitored tables as the server last told them.
@@ -173,6 +204,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     #[must_use]
     pub fn into_replica(self) -> Replica {
         self.session.into_replica()
+    }
+
+    /// How many bytes wait to be written: a caller who queues faster than the peer reads can see it here.
+    #[must_use]
+    pub fn queued_output(&self) -> usize {
+        self.output.len() + self.session.queued_output()
     }
 
     /// Starts keeping a replica of these columns of these tables; [`Event::Synced`] tells when it is there.

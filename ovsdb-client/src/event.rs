@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value as Json;
 use thiserror::Error;
 
+use crate::cluster::MemberError;
 use crate::framing::FramingError;
 use crate::monitor::{RequestMismatch, UpdateError};
 use crate::replica::RowChange;
@@ -27,7 +28,7 @@ pub enum Event {
         /// What its operations did, or why it had no effect.
         result: TransactionResult,
     },
-    /// A request made by [`Session::request`] was answered.
+    /// A request made by [`Session::request`](crate::Session::request) was answered.
     Answer {
         /// The request.
         id: RequestId,
@@ -89,9 +90,9 @@ pub enum SessionError {
         /// The server's reason.
         error: String,
     },
-    /// The server ended the monitor, because its database went away.
-    #[error("the server ended the monitor: its database was removed or converted")]
-    MonitorCanceled,
+    /// The server is a member of a cluster that will not do.
+    #[error(transparent)]
+    Member(#[from] MemberError),
     /// The peer was silent although probed.
     #[error("the peer is dead: it was silent for {} s in spite of a probe", .silence.as_secs_f64())]
     PeerDead {

@@ -1,7 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+pub mod cluster;
 pub mod connection;
 pub mod event;
+pub mod failover;
+mod feed;
 pub mod framing;
 mod liveness;
 pub mod monitor;
@@ -11,12 +14,13 @@ pub mod row;
 pub mod rpc;
 pub mod schema;
 pub mod session;
-mod subscription;
 pub mod transaction;
 pub mod value;
 
-pub use connection::{Connection, Error, accept, connect};
+pub use cluster::Member;
+pub use connection::{Connection, Error, accept, connect, reconnect};
 pub use event::{Event, Refusal, SessionError};
+pub use failover::Failover;
 pub use framing::Limits;
 pub use monitor::MonitorRequest;
 pub use remote::Remote;

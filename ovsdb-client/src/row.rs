@@ -11,7 +11,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::schema::Name;
-use crate::value::{Atom, Value, ValueError};
+use crate::value::{Atom, Real, Value, ValueError};
 
 /// Columns by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -307,11 +307,12 @@ fn integer(atom: &Atom) -> Option<i64> {
     }
 }
 
+/// What a `select` returns may have a real number written as an integer.
 fn real(atom: &Atom) -> Option<f64> {
     if let Atom::Real(real) = atom {
         Some(real.get())
     } else {
-        None
+        integer(atom).map(|integer| Real::from(integer).get())
     }
 }
 
@@ -354,6 +355,9 @@ mod tests {
         assert_eq!(row.string("name"), Ok("br-int"));
         assert_eq!(row.optional_integer("ofport"), Ok(Some(7)));
         assert_eq!(row.optional_string("error"), Ok(None));
+        let selected = Row::new().with("weight", 3).with("tags", 4);
+        assert_eq!(selected.real("weight"), Ok(3.0));
+        assert_eq!(selected.integers("tags"), Ok([4].into()));
         assert_eq!(
             row.uuids("ports"),
             Ok([Uuid::from_u128(1), Uuid::from_u128(2)].into())

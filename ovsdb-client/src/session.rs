@@ -3,20 +3,25 @@
 //! Sessions do not care who opened the connection: an ovsdb-server that was told `set-manager tcp:…` connects to its
 //! manager and then serves requests on that stream like on any other (ovsdb-server(1), "--remote").
 
+mod incoming;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use serde_json::{Value as Json, json};
 
-use crate::event::{Event, Refusal, SessionError};
+use crate::cluster::{self, Member};
+use crate::event::{Event, SessionError};
+use crate::feed::{Feed, Subscription, SubscriptionId};
 use crate::framing::{Framer, Limits};
 use crate::liveness::{Liveness, Verdict};
-use crate::monitor::{Method, MonitorRequest, UpdateError};
-use crate::replica::{Replica, RowChange};
-use crate::rpc::{self, Message, RequestId, RpcError};
-use crate::subscription::{Progress, Subscription};
-use crate::transaction::{Transaction, read_reply};
+use crate::monitor::MonitorRequest;
+use crate::replica::Replica;
+use crate::rpc::{self, Message, RequestId};
+use crate::transaction::Transaction;
 
 /// How a session behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,29 +30,39 @@ pub struct Options {
     pub limits: Limits,
     /// After this much silence the peer is probed, after as much again it is taken for dead. `None` never probes.
     pub probe_interval: Option<Duration>,
+    /// Which server of a cluster will do.
+    pub member: Member,
 }
 
 impl Default for Options {
-    /// The limits' defaults, and a probe after five seconds, like Open vSwitch's own.
+    /// The limits' defaults, a probe after five seconds like Open vSwitch's own, and any server.
     fn default() -> Self {
         Self {
             limits: Limits::default(),
             probe_interval: Some(Duration::from_secs(5)),
+            member: Member::Any,
         }
     }
+}
+
+/// Which of the two feeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    Database,
+    Server,
 }
 
 /// What a reply will be an answer to.
 #[derive(Debug)]
 enum Pending {
     Probe,
-    /// The schema for the subscription of this number.
-    Schema(u64),
-    /// The contents for the subscription of this number.
-    Contents(u64),
+    Schema(SubscriptionId),
+    Contents(SubscriptionId),
     Transaction {
         operations: usize,
     },
+    /// By this reply the transaction is answered or given up.
+    Cancellation(RequestId),
     Lock(String),
     Request,
     /// Nobody is interested.
@@ -63,10 +78,13 @@ pub struct Session {
     events: VecDeque<Event>,
     pending: BTreeMap<RequestId, Pending>,
     requests: u64,
-    /// How many subscriptions there were; the current one's number.
     subscriptions: u64,
-    subscription: Option<Subscription>,
-    replica: Replica,
+    member: Member,
+    /// What the owner monitors.
+    database: Feed,
+    /// What tells whether the server will do.
+    server: Feed,
+    failure: Option<SessionError>,
 }
 
 impl Session {
@@ -88,33 +106,56 @@ impl Session {
             pending: BTreeMap::new(),
             requests: 0,
             subscriptions: 0,
-            subscription: None,
-            replica,
+            member: options.member,
+            database: Feed {
+                replica,
+                subscription: None,
+            },
+            server: Feed::default(),
+            failure: None,
         }
     }
 
     /// The monitored tables as the server last told them.
     #[must_use]
     pub fn replica(&self) -> &Replica {
-        &self.replica
+        &self.database.replica
     }
 
     /// Gives up the session and keeps what it knows, for [`Session::resume`].
     #[must_use]
     pub fn into_replica(self) -> Replica {
-        self.replica
+        self.database.replica
     }
 
     /// Starts keeping a replica; [`Event::Synced`] tells when it is there. An earlier monitor ends.
+    ///
+    /// Should the database be converted to another schema meanwhile, the monitor starts over by itself.
     pub fn monitor(&mut self, request: MonitorRequest) {
-        if let Some(earlier) = self.subscription.take() {
-            self.send("monitor_cancel", &json!([earlier.id()]), Pending::Ignored);
+        if self.subscriptions == 0 {
+            self.send("set_db_change_aware", &json!([true]), Pending::Ignored);
         }
+        let earlier = [&mut self.server, &mut self.database].map(|feed| feed.subscription.take());
+        for subscription in earlier.into_iter().flatten() {
+            let id = subscription.id().0;
+            self.send("monitor_cancel", &json!([id]), Pending::Ignored);
+        }
+        if self.member != Member::Any {
+            let request = cluster::request(request.database());
+            self.subscribe(Subject::Server, request);
+        }
+        self.subscribe(Subject::Database, request);
+    }
+
+    fn subscribe(&mut self, subject: Subject, request: MonitorRequest) {
         self.subscriptions += 1;
-        let subscription = Subscription::new(request, self.subscriptions);
-        let (method, params) = subscription.schema_request();
-        self.send(method, &params, Pending::Schema(self.subscriptions));
-        self.subscription = Some(subscription);
+        let id = SubscriptionId(self.subscriptions);
+        self.send(
+            "get_schema",
+            &json!([request.database()]),
+            Pending::Schema(id),
+        );
+        self.feed(subject).subscription = Some(Subscription::new(request, id));
     }
 
     /// Sends a transaction; [`Event::Reply`] tells what became of it.
@@ -125,10 +166,15 @@ impl Session {
     }
 
     /// Asks that a transaction that still waits be given up (RFC 7047 §4.1.4); its reply then says `canceled`.
+    ///
+    /// ovsdb-server does not reply to a transaction that it gave up, against the RFC. It handles requests in their order:
+    /// once a later one is answered, a transaction without a reply will never have one.
     pub fn cancel(&mut self, transaction: RequestId) {
-        if self.pending.contains_key(&transaction) {
+        let pending = self.pending.get(&transaction);
+        if matches!(pending, Some(Pending::Transaction { .. })) {
             let params = json!([transaction.0]);
             rpc::write_notification(&mut self.output, "cancel", &params);
+            self.send("echo", &json!([]), Pending::Cancellation(transaction));
         }
     }
 
@@ -160,9 +206,30 @@ impl Session {
         id
     }
 
-    /// The next thing that happened.
-    pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+    /// The next thing that happened. The replica then is as of this event, and not ahead of it, although more may have
+    /// been received. To be called until it gives `None`, whenever something was handled.
+    ///
+    /// # Errors
+    /// [`SessionError`], after everything that happened before it; and again every time.
+    pub fn poll_event(&mut self) -> Result<Option<Event>, SessionError> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(Some(event));
+            }
+            if let Some(failure) = &self.failure {
+                return Err(failure.clone());
+            }
+            match self.next_message() {
+                Ok(Some(message)) => self.failure = self.handle_message(message).err(),
+                Ok(None) => return Ok(None),
+                Err(error) => self.failure = Some(error),
+            }
+        }
+    }
+
+    fn next_message(&mut self) -> Result<Option<Message>, SessionError> {
+        let json = self.framer.next_message()?;
+        Ok(json.map(Message::parse).transpose()?)
     }
 
     /// All bytes that are to be sent to the peer, in order.
@@ -182,187 +249,27 @@ impl Session {
         self.liveness.deadline()
     }
 
-    /// Probes a silent peer.
-    ///
-    /// # Errors
-    /// [`SessionError::PeerDead`].
-    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), SessionError> {
+    /// Probes a silent peer, or gives it up.
+    pub fn handle_timeout(&mut self, now: Instant) {
         match self.liveness.judge(now) {
             Verdict::Alive => {}
             Verdict::Probe => {
                 self.send("echo", &json!([]), Pending::Probe);
             }
-            Verdict::Dead { silence } => return Err(SessionError::PeerDead { silence }),
+            Verdict::Dead { silence } => self.failure = Some(SessionError::PeerDead { silence }),
         }
-        Ok(())
     }
 
     /// Takes bytes as they were received.
-    ///
-    /// # Errors
-    /// [`SessionError`]; what had arrived before the offending message still comes out of [`Session::poll_event`].
-    pub fn handle_input(&mut self, bytes: &[u8], now: Instant) -> Result<(), SessionError> {
+    pub fn handle_input(&mut self, bytes: &[u8], now: Instant) {
         self.liveness.heard(now);
         self.framer.push(bytes);
-        while let Some(json) = self.framer.next_message()? {
-            self.handle_message(Message::parse(json)?)?;
-        }
-        Ok(())
     }
 
     /// Takes the end of the stream.
-    ///
-    /// # Errors
-    /// [`SessionError::Framing`] if it came inside a message.
-    pub fn handle_end(&self) -> Result<(), SessionError> {
-        Ok(self.framer.finish()?)
-    }
-
-    fn handle_message(&mut self, message: Message) -> Result<(), SessionError> {
-        match message {
-            Message::Request { method, params, id } => {
-                self.handle_request(&method, &params, &id);
-                Ok(())
-            }
-            Message::Notification { method, params } => self.handle_notification(&method, params),
-            Message::Reply { id, result } => match self.pending.remove(&id) {
-                Some(pending) => self.handle_reply(id, pending, result),
-                None => Err(RpcError::UnexpectedReply { id: id.to_string() }.into()),
-            },
-        }
-    }
-
-    fn handle_request(&mut self, method: &str, params: &Json, id: &Json) {
-        match method {
-            "echo" => rpc::write_result(&mut self.output, params, id),
-            _ => {
-                tracing::debug!(method, "the peer made a request that clients do not serve");
-                rpc::write_error(&mut self.output, "unknown method", id);
-            }
-        }
-    }
-
-    fn handle_notification(&mut self, method: &str, params: Json) -> Result<(), SessionError> {
-        match method {
-            "update" => self.handle_update(Method::Plain, &params)?,
-            "update2" => self.handle_update(Method::Cond, &params)?,
-            "update3" => self.handle_update(Method::CondSince, &params)?,
-            "locked" => self.handle_lock(&params, |lock| Event::Locked { lock })?,
-            "stolen" => self.handle_lock(&params, |lock| Event::Stolen { lock })?,
-            "monitor_canceled" => self.handle_cancellation(&params)?,
-            _ => tracing::debug!(method, "the peer sent a notification of an unknown kind"),
-        }
-        Ok(())
-    }
-
-    fn handle_update(&mut self, method: Method, params: &Json) -> Result<(), UpdateError> {
-        let Some(subscription) = &self.subscription else {
-            return Ok(());
-        };
-        let changes = subscription.handle_update(method, params, &mut self.replica)?;
-        self.tell_changes(changes.unwrap_or_default());
-        Ok(())
-    }
-
-    fn handle_lock(&mut self, params: &Json, event: fn(String) -> Event) -> Result<(), RpcError> {
-        let lock = params[0].as_str().ok_or(RpcError::MalformedRequest)?;
-        self.events.push_back(event(lock.into()));
-        Ok(())
-    }
-
-    fn handle_cancellation(&self, params: &Json) -> Result<(), SessionError> {
-        match &self.subscription {
-            Some(subscription) if params[0] == *subscription.id() => {
-                Err(SessionError::MonitorCanceled)
-            }
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    fn handle_reply(
-        &mut self,
-        id: RequestId,
-        pending: Pending,
-        reply: Result<Json, Json>,
-    ) -> Result<(), SessionError> {
-        match pending {
-            Pending::Probe | Pending::Ignored => Ok(()),
-            Pending::Schema(number) => self.handle_schema(number, reply),
-            Pending::Contents(number) => self.handle_contents(number, reply),
-            Pending::Transaction { operations } => {
-                let result = read_reply(reply, operations);
-                self.events.push_back(Event::Reply { id, result });
-                Ok(())
-            }
-            Pending::Lock(lock) => {
-                self.handle_lock_reply(id, lock, reply);
-                Ok(())
-            }
-            Pending::Request => {
-                let result = reply.map_err(Refusal::from);
-                self.events.push_back(Event::Answer { id, result });
-                Ok(())
-            }
-        }
-    }
-
-    fn handle_lock_reply(&mut self, id: RequestId, lock: String, reply: Result<Json, Json>) {
-        match reply {
-            Ok(json) if json["locked"] == true => self.events.push_back(Event::Locked { lock }),
-            Ok(_) => {}
-            Err(json) => {
-                let result = Err(json.into());
-                self.events.push_back(Event::Answer { id, result });
-            }
-        }
-    }
-
-    fn handle_schema(
-        &mut self,
-        number: u64,
-        reply: Result<Json, Json>,
-    ) -> Result<(), SessionError> {
-        let current = self.subscription.as_mut();
-        let Some(subscription) = current.filter(|_| number == self.subscriptions) else {
-            return Ok(());
-        };
-        subscription.handle_schema(reply, &mut self.replica)?;
-        self.ask_for_contents();
-        Ok(())
-    }
-
-    fn handle_contents(
-        &mut self,
-        number: u64,
-        reply: Result<Json, Json>,
-    ) -> Result<(), SessionError> {
-        let current = self.subscription.as_mut();
-        let Some(subscription) = current.filter(|_| number == self.subscriptions) else {
-            return Ok(());
-        };
-        let news = self.replica.is_synced();
-        match subscription.handle_reply(reply, &mut self.replica)? {
-            Progress::Retry => self.ask_for_contents(),
-            Progress::Contents(changes) => {
-                if news {
-                    self.tell_changes(changes);
-                }
-                self.events.push_back(Event::Synced);
-            }
-        }
-        Ok(())
-    }
-
-    fn ask_for_contents(&mut self) {
-        if let Some(subscription) = &self.subscription {
-            let (method, params) = subscription.monitor_request(&self.replica);
-            self.send(method, &params, Pending::Contents(self.subscriptions));
-        }
-    }
-
-    fn tell_changes(&mut self, changes: Vec<RowChange>) {
-        if !changes.is_empty() {
-            self.events.push_back(Event::Changed(changes));
+    pub fn handle_end(&mut self) {
+        if let Err(error) = self.framer.finish() {
+            self.failure = Some(error.into());
         }
     }
 }

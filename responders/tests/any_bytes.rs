@@ -201,7 +201,7 @@ proptest! {
         let texts: Vec<_> = addresses.iter().map(|a| std::net::Ipv6Addr::from(*a).to_string()).collect();
         let texts: Vec<_> = texts.iter().map(String::as_str).collect();
         let mut names = Vec::new();
-        sextant_responders::dhcpv6::domain::put(&mut names, &name).unwrap();
+        sextant_responders::dhcpv6::domain::put_text(&mut names, &name).unwrap();
         let query = Query::to_server(MessageType::Request)
             .ia_na(iaid, &texts)
             .ia(IaKind::Temporary, iaid, &texts)

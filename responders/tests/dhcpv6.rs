@@ -51,7 +51,7 @@ fn a_solicit_is_offered_the_ports_addresses_and_the_options_asked_for() {
       2001:db8:1::cd preferred=86400 valid=86400
       2001:db8:2::cd preferred=86400 valid=86400
     DNS servers [2001:db8::53]
-    domains ["example.org", "openstacklocal"]
+    domains ["example.org", "corp.example.net"]
     "#);
 }
 
@@ -146,7 +146,7 @@ fn without_addresses_a_solicit_is_told_so() {
     NonTemporary iaid=7 t1=0 t2=0
       status 2 "no address for this association"
     DNS servers [2001:db8::53]
-    domains ["example.org", "openstacklocal"]
+    domains ["example.org", "corp.example.net"]
     "#);
 }
 
@@ -289,7 +289,7 @@ fn an_information_request_gets_the_options_it_asks_for_and_no_others() {
     reply
     server identifier
     DNS servers [2001:db8::53]
-    domains ["example.org", "openstacklocal"]
+    domains ["example.org", "corp.example.net"]
     "#);
     assert!(!ask_for(&[option::DNS_SERVERS]).contains("domains"));
     assert_eq!(ask_for(&[]), "reply\nserver identifier");

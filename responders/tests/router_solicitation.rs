@@ -9,7 +9,9 @@
 mod guest;
 
 use guest::*;
-use sextant_model::{Advertisement, MacAddr, Punt};
+use sextant_model::{
+    AdvertisedOptions, AdvertisedRoute, Advertisement, MacAddr, Pref64, Punt, RouterPreference,
+};
 use sextant_responders::frame::{Icmpv6Message, Ipv6Packet};
 use sextant_responders::ra::{self, Destination};
 use sextant_responders::{Answer, Verdict, respond};
@@ -187,8 +189,8 @@ fn the_last_word_ends_the_router_and_deprecates_its_prefixes() {
         .collect();
     assert_eq!(
         lifetimes,
-        [[0, 1, 0x51, 0x80, 0, 0, 0, 0]; 2],
-        "valid stays, preferred is 0"
+        [[0, 0, 0x1c, 0x20, 0, 0, 0, 0]; 2],
+        "valid for two hours at most, preferred no more"
     );
 }
 
@@ -208,6 +210,8 @@ fn an_advertisement_never_exceeds_its_link() {
     let mut many = advertisement();
     many.prefixes = vec![many.prefixes[0]; 60];
     many.dns_servers = vec![address("2001:db8::53"); 600];
+    many.options.search_domains = vec!["a-domain.example.org".parse().unwrap(); 600];
+    many.options.routes = vec![route("2001:db8::/32", RouterPreference::Medium); 60];
     for mtu in [Some(1280), Some(1430), Some(9000), None] {
         many.mtu = mtu;
         let frame = ra::advertise(&many, Destination::AllNodes);
@@ -342,4 +346,134 @@ fn ethernet_padding_is_not_part_of_the_packet() {
     let mut frame = solicitation(guest_address(), &[0; 4]);
     frame.resize(64, 0xa5);
     assert_eq!(ask(&frame).frames.len(), 1);
+}
+
+#[test]
+fn every_option_is_said_as_its_rfc_has_it() {
+    let mut said = Advertisement {
+        prefixes: vec![],
+        dns_servers: vec![],
+        mtu: None,
+        ..advertisement()
+    };
+    said.options = AdvertisedOptions {
+        preference: RouterPreference::Low,
+        reachable_time: 30_000,
+        retransmission_timer: 1000,
+        search_domains: vec!["example.org".parse().unwrap(), "a.b".parse().unwrap()],
+        routes: vec![
+            route("::/0", RouterPreference::High),
+            route("2001:db8:5::/48", RouterPreference::Medium),
+            route("2001:db8:5::1/128", RouterPreference::Low),
+        ],
+        pref64: Some(Pref64 {
+            prefix: "64:ff9b::/96".parse().unwrap(),
+            lifetime: 1801,
+        }),
+        captive_portal: Some("https://p.example/api".into()),
+    };
+    let frame = ra::advertise(&said, Destination::AllNodes);
+    assert_eq!(
+        body(&frame)[..12],
+        [64, 0x58, 1, 44, 0, 0, 0x75, 0x30, 0, 0, 3, 0xe8]
+    );
+    let mut network = vec![0, 0x00, 0, 0, 0, 60, 0x20, 1, 0x0d, 0xb8, 0, 5, 0, 0];
+    network[0] = 48;
+    let mut host = vec![128, 0x18, 0, 0, 0, 60];
+    host.extend(address("2001:db8:5::1").octets());
+    assert_eq!(
+        options(&frame),
+        [
+            (1, &ROUTER_MAC.0[..]),
+            (24, &[0, 0x08, 0, 0, 0, 60]),
+            (24, &network),
+            (24, &host),
+            (
+                31,
+                b"\0\0\0\0\x01\x2c\x07example\x03org\0\x01a\x01b\0\0\0\0\0\0\0"
+            ),
+            (
+                38,
+                &[0x07, 0x10, 0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0]
+            ),
+            (37, b"https://p.example/api\0"),
+        ]
+    );
+}
+
+fn route(prefix: &str, preference: RouterPreference) -> AdvertisedRoute {
+    AdvertisedRoute {
+        prefix: prefix.parse().unwrap(),
+        preference,
+        lifetime: 60,
+    }
+}
+
+#[test]
+fn a_router_that_is_no_default_router_has_no_preference() {
+    let mut last = ra::last_word(&advertisement());
+    last.options.preference = RouterPreference::High;
+    let frame = ra::advertise(&last, Destination::AllNodes);
+    assert_eq!(body(&frame)[1], 0x40);
+}
+
+#[test]
+fn the_p_flag_is_the_prefixes_own() {
+    let mut delegating = advertisement();
+    delegating.prefixes[0].delegation_preferred = true;
+    let frame = ra::advertise(&delegating, Destination::AllNodes);
+    assert_eq!(
+        (options(&frame)[2].1[1], options(&frame)[3].1[1]),
+        (0xd0, 0x80)
+    );
+}
+
+#[test]
+fn a_nat64_prefix_of_another_length_is_not_advertised() {
+    for (length, code) in [
+        (96, Some(0)),
+        (64, Some(1)),
+        (56, Some(2)),
+        (48, Some(3)),
+        (40, Some(4)),
+        (32, Some(5)),
+        (80, None),
+    ] {
+        let mut nat64 = advertisement();
+        let prefix = ipnet::Ipv6Net::new(address("2001:db8::"), length).unwrap();
+        nat64.options.pref64 = Some(Pref64 {
+            prefix,
+            lifetime: u16::MAX,
+        });
+        let frame = ra::advertise(&nat64, Destination::AllNodes);
+        let said = options(&frame).into_iter().find(|(kind, _)| *kind == 38);
+        assert_eq!(
+            said.map(|(_, option)| option[1]),
+            code.map(|code| 0xf8 | code)
+        );
+        assert!(
+            said.is_none_or(|(_, option)| option[0] == 0xff),
+            "as long as can be said"
+        );
+    }
+}
+
+#[test]
+fn what_a_change_took_away_is_deprecated_beside_what_stays() {
+    let mut before = advertisement();
+    before.options.routes = vec![route("2001:db8:5::/48", RouterPreference::High)];
+    let mut after = advertisement();
+    after.prefixes.remove(0);
+    let all = ra::withdraw(&before, &after);
+    let told: Vec<_> = all
+        .prefixes
+        .iter()
+        .map(|prefix| (prefix.prefix.to_string(), prefix.preferred, prefix.valid))
+        .collect();
+    let kept = ("2001:db8:2::/64".to_owned(), 14_400, 86_400);
+    let gone = ("2001:db8:1::/64".to_owned(), 0, 7200);
+    assert_eq!(told, [kept, gone]);
+    assert_eq!(all.lifetime, after.lifetime);
+    assert_eq!(all.options.routes[0].lifetime, 0);
+    assert_eq!(ra::withdraw(&before, &before), before);
 }

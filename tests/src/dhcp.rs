@@ -92,7 +92,7 @@ pub(crate) fn dhclient(
         "dhclient", "-6", "-d", "-v", "-lf", &leases, "-pf", &pid, "-cf", &config, "-sf", &script,
     ];
     let words = [&fixed[..], options, &[DEVICE]].concat();
-    let process = guest.spawn_command(&mut guest.namespace().command(&words), "dhclient")?;
+    let process = guest.spawn(&words)?;
     first_lease(process, folder, timeout)
 }
 
@@ -111,7 +111,8 @@ pub(crate) fn dhcpcd(
         "sh", "-e", "-c", &private, "sh", "dhcpcd", "-6", "-B", "-d", "-f", &config, "-c", &script,
         DEVICE,
     ];
-    let process = guest.spawn_command(&mut guest.namespace().command(&words), "dhcpcd")?;
+    let namespace = guest.namespace();
+    let process = namespace.spawn_command(&mut namespace.command(&words), "dhcpcd")?;
     first_lease(process, folder, timeout)
 }
 

@@ -3,7 +3,6 @@
 
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 
 use crate::capture::Capture;
@@ -48,7 +47,6 @@ pub struct Guest {
     spec: GuestSpec,
     namespace: Namespace,
     home: PathBuf,
-    records: PathBuf,
     tap: String,
 }
 
@@ -64,7 +62,6 @@ impl Guest {
             spec: spec.clone(),
             namespace,
             home,
-            records: leftovers::records(lab),
             tap: tap_name(&spec.port_id),
         };
         guest.make_interface(host)?;
@@ -158,18 +155,7 @@ impl Guest {
     /// # Errors
     /// [`LabError::Io`].
     pub fn spawn(&self, words: &[&str]) -> Result<Process, LabError> {
-        let program = words.first().copied().unwrap_or("program");
-        let file = program.rsplit('/').next().unwrap_or(program);
-        self.spawn_command(&mut self.namespace.command(words), file)
-    }
-
-    pub(crate) fn spawn_command(
-        &self,
-        command: &mut Command,
-        log: &str,
-    ) -> Result<Process, LabError> {
-        let log = self.home.join(format!("{log}.log"));
-        Process::spawn(command, &log, &self.records)
+        self.namespace.spawn(words)
     }
 
     pub(crate) fn home(&self) -> &std::path::Path {

@@ -3,12 +3,13 @@
 //! Userspace tunnels leave through a bridge that holds the physical port, so the endpoint's
 //! address is on the internal port of `br-phy` and the underlay's veth is that bridge's port.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use crate::capture::Capture;
 use crate::command::Output;
 use crate::error::LabError;
+use crate::flow::InstalledFlow;
 use crate::guest::{Guest, GuestSpec};
 use crate::namespace::Namespace;
 use crate::ovs::OpenVSwitch;
@@ -98,12 +99,20 @@ impl Hypervisor {
     /// # Errors
     /// [`LabError::Command`].
     pub fn join(&self, encap_type: &str) -> Result<(), LabError> {
+        self.join_at(self.endpoint().into(), encap_type)
+    }
+
+    /// As [`Hypervisor::join`], with another of its addresses as the tunnel endpoint.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub fn join_at(&self, endpoint: IpAddr, encap_type: &str) -> Result<(), LabError> {
         self.vsctl(&[
             "set",
             "open_vswitch",
             ".",
             &format!("external_ids:system-id={}", self.name()),
-            &format!("external_ids:sextant-encap-ip={}", self.endpoint()),
+            &format!("external_ids:sextant-encap-ip={endpoint}"),
             &format!("external_ids:sextant-encap-type={encap_type}"),
             "external_ids:sextant-bridge-datapath-type=netdev",
         ])?;
@@ -146,6 +155,27 @@ impl Hypervisor {
             .filter(|line| line.starts_with("cookie="))
             .map(str::to_owned)
             .collect())
+    }
+
+    /// The flows of a bridge, parsed.
+    ///
+    /// # Errors
+    /// [`LabError::Command`]; [`LabError::Unexpected`] for a line that is no flow.
+    pub fn flows(&self, bridge: &str) -> Result<Vec<InstalledFlow>, LabError> {
+        self.dump_flows(bridge)?
+            .iter()
+            .map(|line| InstalledFlow::parse(line))
+            .collect()
+    }
+
+    /// Waits until a bridge's controller is connected.
+    ///
+    /// # Errors
+    /// [`LabError::Command`] when that takes longer than 20 seconds.
+    pub fn wait_controller(&self, bridge: &str) -> Result<(), LabError> {
+        self.wait_bridge(bridge)?;
+        let connected = ["wait-until", "controller", bridge, "is_connected=true"];
+        self.vsctl(&connected).map(drop)
     }
 
     /// Waits until a bridge exists in the database.

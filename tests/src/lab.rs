@@ -83,6 +83,19 @@ impl Lab {
         })
     }
 
+    /// Starts a lab, runs a story in it and removes it. When the story fails, by an error or a
+    /// panic, the ends of all logs go to standard error first.
+    ///
+    /// # Errors
+    /// Those of [`Lab::start`] and of the story.
+    pub fn tell<E: From<LabError>>(
+        options: LabOptions,
+        story: impl FnOnce(&Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let lab = Self::start(options)?;
+        story(&lab).inspect_err(|_| eprintln!("{}", lab.logs()))
+    }
+
     /// The lab's name, with which its namespaces begin.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -135,15 +148,12 @@ impl Lab {
         self.control.run(words)
     }
 
-    /// Starts a program where the controller runs, with `NAME.log` in the lab's folder.
+    /// Starts a program where the controller runs; it is killed when the value is dropped.
     ///
     /// # Errors
-    /// [`LabError::Io`] when it cannot be started.
-    pub(crate) fn spawn_in_ctl(&self, name: &str, words: &[String]) -> Result<Process, LabError> {
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let log = self.home.join(format!("{name}.log"));
-        let mut command = self.control.command(&words);
-        Process::spawn(&mut command, &log, &leftovers::records(&self.name))
+    /// [`LabError::Io`].
+    pub fn spawn_in_ctl(&self, words: &[&str]) -> Result<Process, LabError> {
+        self.control.spawn(words)
     }
 
     /// Starts the controller and waits until it says that it is ready.

@@ -62,25 +62,27 @@ fn write_owner(lab: &str, owner: &str) -> Result<(), LabError> {
 /// # Errors
 /// When the folder of labs cannot be made or locked.
 pub fn remove_orphans() -> Result<Vec<String>, LabError> {
-    remove_where(|owner| owner == Owner::Dead)
+    remove_where(|_, owner| owner == Owner::Dead)
 }
 
-/// Removes labs that were left running on purpose, and those whose owner is dead.
+/// Removes the labs that were left running on purpose: those named, or all when none is.
+/// Returns their names.
 ///
 /// # Errors
 /// When the folder of labs cannot be made or locked.
-pub fn remove_kept() -> Result<Vec<String>, LabError> {
-    remove_where(|owner| owner != Owner::Alive)
+pub fn remove_kept(only: &[String]) -> Result<Vec<String>, LabError> {
+    let wanted = |lab: &String| only.is_empty() || only.contains(lab);
+    remove_where(|lab, owner| owner == Owner::Kept && wanted(lab))
 }
 
-fn remove_where(doomed: impl Fn(Owner) -> bool) -> Result<Vec<String>, LabError> {
+fn remove_where(doomed: impl Fn(&String, Owner) -> bool) -> Result<Vec<String>, LabError> {
     fs::create_dir_all(ROOT).map_err(LabError::io(format!("make {ROOT}")))?;
     let lock = Path::new(ROOT).join("lock");
     let lock = File::create(&lock).map_err(LabError::io(format!("open {}", lock.display())))?;
     lock.lock().map_err(LabError::io("lock the labs' folder"))?;
     let labs: Vec<String> = labs()
         .into_iter()
-        .filter(|lab| doomed(owner_of(lab)))
+        .filter(|lab| doomed(lab, owner_of(lab)))
         .collect();
     labs.iter().for_each(|lab| remove(lab));
     Ok(labs)

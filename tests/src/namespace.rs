@@ -11,6 +11,8 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::command::{self, Output};
 use crate::error::LabError;
+use crate::leftovers;
+use crate::process::Process;
 use crate::record::MARKER;
 
 /// Where `ip netns` keeps the names.
@@ -67,6 +69,26 @@ impl Namespace {
     /// [`LabError::Command`] when it fails.
     pub fn run(&self, words: &[&str]) -> Result<Output, LabError> {
         command::run(&mut self.command(words))
+    }
+
+    /// Starts a program in the namespace, with its output in the lab's folder; it is killed
+    /// when the value is dropped.
+    ///
+    /// # Errors
+    /// [`LabError::Io`].
+    pub fn spawn(&self, words: &[&str]) -> Result<Process, LabError> {
+        let program = words.first().copied().unwrap_or("nothing");
+        let program = program.rsplit('/').next().unwrap_or(program);
+        self.spawn_command(&mut self.command(words), program)
+    }
+
+    pub(crate) fn spawn_command(
+        &self,
+        command: &mut Command,
+        log: &str,
+    ) -> Result<Process, LabError> {
+        let log = leftovers::home(&self.lab).join(format!("{}-{log}.log", self.name));
+        Process::spawn(command, &log, &leftovers::records(&self.lab))
     }
 
     /// Runs `ip -n NAME WORDS`.

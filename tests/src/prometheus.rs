@@ -68,9 +68,11 @@ impl Prometheus {
         let derived = faster(&dashboard::grafana("prometheus/prometheus.yml"))?;
         fs::write(&config, derived.to_string())
             .map_err(LabError::io(format!("write {}", config.display())))?;
+        let words = words(&config, &data.0);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let prometheus = Self {
             api: lab.api().another()?,
-            process: lab.spawn_in_ctl("prometheus", &words(&config, &data.0))?,
+            process: lab.spawn_in_ctl(&words)?,
             _data: data,
         };
         prometheus.ready()

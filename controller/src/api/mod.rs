@@ -1,13 +1,100 @@
-//! x
-use crate::{metrics::Metrics,snapshot::Snapshots,store::Store};
+//! The Neutron v2.0 REST API: how intent comes in and is read.
+//!
+//! Reads answer from the latest snapshot. A write is planned on it as a pure function (`draft`), committed to the store
+//! with what it rests on as preconditions (`commit`), and answered once the snapshot has reached it. Each kind of resource
+//! is a file that implements `resource::Resource`; what they share (attributes as data, lists, errors, tags) is beside
+//! them. Time, randomness and ids enter in `commit` and nowhere else.
+
+mod agent;
+mod attributes;
+mod commit;
+mod discovery;
+mod draft;
+mod error;
+mod ipam;
+mod middleware;
+mod network;
+mod port;
+mod python;
+mod query;
+mod request;
+mod resource;
+mod router;
+mod subnet;
+mod tags;
+mod timestamp;
+mod values;
+
+use crate::metrics::Metrics;
+use crate::snapshot::Snapshots;
+use crate::store::Store;
+use attributes::Body;
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use error::ApiError;
+use serde_json::{Map, Value};
+use sextant_model::{Meta, Network, Port, Subnet};
 use std::sync::Arc;
-/// x
+use tokio::sync::RwLock;
+
+/// What the API works with.
+#[derive(Clone)]
 pub struct Api {
-    /// x
-    pub store: Arc<dyn Store>,
-    /// x
-    pub snapshots: Snapshots,
-    /// x
-    pub metrics: Metrics }
-/// x
-pub fn service(_api: Api) -> axum::Router { axum::Router::new() }
+    store: Arc<dyn Store>,
+    snapshots: Snapshots,
+    metrics: Metrics,
+    turns: Arc<RwLock<()>>,
+}
+
+impl Api {
+    /// An API that writes to this store. Somebody must watch the store and publish what it leads to as snapshots, or no
+    /// write is ever answered.
+    pub fn new(store: Arc<dyn Store>, snapshots: Snapshots, metrics: Metrics) -> Self {
+        Self {
+            store,
+            snapshots,
+            metrics,
+            turns: Arc::default(),
+        }
+    }
+}
+
+/// The API as a service, for `axum::serve`. Everyone who reaches it is admin, as with Neutron's `noauth`.
+pub fn service(api: Api) -> Router {
+    let resources = Router::new()
+        .merge(discovery::routes())
+        .merge(resource::routes::<Network>())
+        .merge(resource::routes::<Subnet>())
+        .merge(resource::routes::<Port>())
+        .merge(resource::routes::<sextant_model::Router>())
+        .merge(router::interface::routes())
+        .merge(agent::routes())
+        .method_not_allowed_fallback(discovery::not_allowed)
+        .fallback(discovery::not_found)
+        .layer(from_fn_with_state(api.clone(), middleware::serve))
+        .with_state(api);
+    Router::new()
+        .fallback_service(resources)
+        .layer(from_fn(middleware::strip_suffix))
+}
+
+/// Takes over name and description.
+fn change_names(meta: &mut Meta, body: &Body) -> Result<(), ApiError> {
+    for (name, attribute) in [
+        ("name", &mut meta.name),
+        ("description", &mut meta.description),
+    ] {
+        if let Some(given) = body.read(name, values::text(values::LONG))? {
+            *attribute = given;
+        }
+    }
+    Ok(())
+}
+
+/// The fields of a JSON object.
+fn fields(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(fields) => fields,
+        _ => Map::new(),
+    }
+}

@@ -23,8 +23,22 @@ const DATABASE: &str = "Open_vSwitch";
 
 /// The tables and columns that Sextant reads (ovs-vswitchd.conf.db(5)).
 const MONITORED: &[(&str, &[&str])] = &[
-    ("Open_vSwitch", &["external_ids", "bridges", "manager_options"]),
-    ("Bridge", &["name", "ports", "controller", "fail_mode", "protocols", "datapath_id", "external_ids"]),
+    (
+        "Open_vSwitch",
+        &["external_ids", "bridges", "manager_options"],
+    ),
+    (
+        "Bridge",
+        &[
+            "name",
+            "ports",
+            "controller",
+            "fail_mode",
+            "protocols",
+            "datapath_id",
+            "external_ids",
+        ],
+    ),
     ("Port", &["name", "interfaces", "external_ids"]),
     ("Interface", &["name", "type", "ofport", "external_ids"]),
     ("Controller", &["target", "connection_mode", "max_backoff"]),
@@ -32,7 +46,12 @@ const MONITORED: &[(&str, &[&str])] = &[
 ];
 
 fn monitor(connection: &mut Connection<TcpStream>) {
-    connection.monitor(DATABASE, MONITORED.iter().map(|(table, columns)| (*table, columns.iter().copied())));
+    connection.monitor(
+        DATABASE,
+        MONITORED
+            .iter()
+            .map(|(table, columns)| (*table, columns.iter().copied())),
+    );
 }
 
 /// The integration bridge's row.

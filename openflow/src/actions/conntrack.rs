@@ -78,7 +78,14 @@ impl Ct {
             return Ok(None);
         };
         let table = (table != NO_TABLE).then_some(table);
-        Ok(Some(Ct { commit: flags & COMMIT != 0, force: flags & FORCE != 0, zone, table, alg, exec }))
+        Ok(Some(Ct {
+            commit: flags & COMMIT != 0,
+            force: flags & FORCE != 0,
+            zone,
+            table,
+            alg,
+            exec,
+        }))
     }
 }
 
@@ -138,8 +145,15 @@ pub struct NatRange {
 impl Nat {
     /// Translates the given end to one address.
     pub fn to(kind: NatKind, address: impl Into<IpAddr>) -> Self {
-        let range = NatRange { min_address: Some(address.into()), ..NatRange::default() };
-        Nat { kind: Some(kind), range, ..Nat::default() }
+        let range = NatRange {
+            min_address: Some(address.into()),
+            ..NatRange::default()
+        };
+        Nat {
+            kind: Some(kind),
+            range,
+            ..Nat::default()
+        }
     }
 
     fn flags(&self) -> u16 {
@@ -175,7 +189,13 @@ impl Nat {
         };
         let bit = |bit: u16| flags & bit != 0;
         let known = flags & !(SOURCE | DESTINATION | PERSISTENT | HASH | RANDOM) == 0;
-        Ok(known.then_some(Nat { kind, range, persistent: bit(PERSISTENT), hash: bit(HASH), random: bit(RANDOM) }))
+        Ok(known.then_some(Nat {
+            kind,
+            range,
+            persistent: bit(PERSISTENT),
+            hash: bit(HASH),
+            random: bit(RANDOM),
+        }))
     }
 }
 
@@ -231,7 +251,12 @@ fn put_port(buffer: &mut BytesMut, port: Option<u16>, bit: u16) -> u16 {
     })
 }
 
-fn read_address(part: &mut Reader<'_>, present: u16, v4: u16, v6: u16) -> Result<Option<IpAddr>, DecodeError> {
+fn read_address(
+    part: &mut Reader<'_>,
+    present: u16,
+    v4: u16,
+    v6: u16,
+) -> Result<Option<IpAddr>, DecodeError> {
     Ok(if present & v4 != 0 {
         Some(IpAddr::from(part.array::<4>()?))
     } else if present & v6 != 0 {
@@ -242,5 +267,9 @@ fn read_address(part: &mut Reader<'_>, present: u16, v4: u16, v6: u16) -> Result
 }
 
 fn read_port(part: &mut Reader<'_>, present: u16) -> Result<Option<u16>, DecodeError> {
-    if present == 0 { Ok(None) } else { part.u16().map(Some) }
+    if present == 0 {
+        Ok(None)
+    } else {
+        part.u16().map(Some)
+    }
 }

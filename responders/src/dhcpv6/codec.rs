@@ -40,8 +40,8 @@ pub enum MessageType {
     InformationRequest = 11,
 }
 
-const RELAY_FORWARD: u8 = 12;
-const RELAY_REPLY: u8 = 13;
+pub(super) const RELAY_FORWARD: u8 = 12;
+pub(super) const RELAY_REPLY: u8 = 13;
 
 impl MessageType {
     const ALL: [Self; 11] = [

@@ -3,12 +3,15 @@
 //! What a port gets is decided by the API, so a lease is no state here: the answer follows from the message and the
 //! port's [`Dhcpv6Service`] alone, and the same guest gets the same address from every hypervisor, and after every
 //! restart. `codec` is the message format, `option` the options, `domain` names inside of them, `query` what a server
-//! accepts of a client's message (§16), `server` what it answers (§18.3), `reply` how that is written.
+//! accepts of a client's message (§16), `server` what it answers (§18.3), `reply` and `configuration` how that is
+//! written.
 
 pub mod codec;
+mod configuration;
 pub mod domain;
 pub mod option;
 mod query;
+pub mod relay;
 mod reply;
 mod server;
 

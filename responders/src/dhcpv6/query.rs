@@ -2,7 +2,7 @@
 //! have.
 
 use super::codec::{Message, MessageType, Options};
-use super::option::{Codes, DhcpOption, Ia};
+use super::option::{Codes, DhcpOption, Fqdn, Ia};
 use crate::answer::Malformed;
 use crate::frame::Refusal;
 
@@ -19,6 +19,8 @@ pub(super) struct Query<'a> {
     pub(super) rapid_commit: bool,
     /// The options asked for.
     pub(super) requested: Codes<'a>,
+    /// What the client says of its name.
+    pub(super) fqdn: Option<Fqdn<'a>>,
     options: Options<'a>,
 }
 
@@ -29,6 +31,7 @@ struct Singles<'a> {
     server_id: Option<&'a [u8]>,
     requested: Option<Codes<'a>>,
     rapid_commit: Option<()>,
+    fqdn: Option<Fqdn<'a>>,
     has_ia: bool,
 }
 
@@ -49,6 +52,7 @@ impl<'a> Query<'a> {
             client_id: singles.client_id,
             rapid_commit: singles.rapid_commit.is_some(),
             requested: singles.requested.unwrap_or_default(),
+            fqdn: singles.fqdn,
             options: message.options,
         })
     }
@@ -68,6 +72,7 @@ impl<'a> Singles<'a> {
                 DhcpOption::ClientId(duid) => singles.client_id.replace(duid).is_some(),
                 DhcpOption::ServerId(duid) => singles.server_id.replace(duid).is_some(),
                 DhcpOption::OptionRequest(codes) => singles.requested.replace(codes).is_some(),
+                DhcpOption::ClientFqdn(fqdn) => singles.fqdn.replace(fqdn).is_some(),
                 DhcpOption::RapidCommit => singles.rapid_commit.replace(()).is_some(),
                 DhcpOption::Ia(_) => {
                     singles.has_ia = true;
@@ -80,6 +85,16 @@ impl<'a> Singles<'a> {
                 | DhcpOption::StatusCode { .. }
                 | DhcpOption::DnsServers(_)
                 | DhcpOption::DomainList(_)
+                | DhcpOption::SntpServers(_)
+                | DhcpOption::InformationRefreshTime(_)
+                | DhcpOption::SolMaxRt(_)
+                | DhcpOption::InfMaxRt(_)
+                | DhcpOption::NtpServer(_)
+                | DhcpOption::BootFileUrl(_)
+                | DhcpOption::BootFileParameters(_)
+                | DhcpOption::ClientArchitectures(_)
+                | DhcpOption::RelayMessage(_)
+                | DhcpOption::InterfaceId(_)
                 | DhcpOption::Other { .. } => false,
             };
             if earlier {

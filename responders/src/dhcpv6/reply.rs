@@ -3,7 +3,7 @@
 use super::codec::{MessageType, put_option};
 use super::option::{self, IaKind, Status};
 use super::query::Query;
-use super::{CLIENT_PORT, SERVER_PORT, domain};
+use super::{CLIENT_PORT, SERVER_PORT, configuration};
 use crate::frame::{Addresses, ETHERNET_LEN, FrameBuilder, IPV6_LEN, Ipv6Packet};
 use sextant_model::{Dhcpv6Service, LeasedAddress};
 use std::net::Ipv6Addr;
@@ -110,17 +110,16 @@ impl Reply {
         );
     }
 
-    /// The options of the service that the client asked for (RFC 9915 §18.3).
+    /// How much this server wants the client; 0 is what a client takes it for without being told.
+    pub(super) fn preference(&mut self, preference: u8) {
+        if preference > 0 {
+            put(self.frame.bytes(), option::PREFERENCE, &[preference]);
+        }
+    }
+
+    /// What else the service has of what the client asked for (RFC 9915 §18.3).
     pub(super) fn configuration(&mut self, service: &Dhcpv6Service, query: &Query<'_>) {
-        let out = self.frame.bytes();
-        if !service.dns_servers.is_empty() && query.requested.contains(option::DNS_SERVERS) {
-            put_option(out, option::DNS_SERVERS, |out| {
-                out.extend(service.dns_servers.iter().flat_map(Ipv6Addr::octets));
-            });
-        }
-        if !service.domains.is_empty() && query.requested.contains(option::DOMAIN_LIST) {
-            put_domains(out, &service.domains);
-        }
+        configuration::put(self.frame.bytes(), service, query);
     }
 }
 
@@ -171,14 +170,5 @@ fn put_address(out: &mut Vec<u8>, lease: &LeasedAddress) {
         out.extend(lease.address.octets());
         out.extend(lease.preferred.min(lease.valid).to_be_bytes());
         out.extend(lease.valid.to_be_bytes());
-    });
-}
-
-/// Names that have no wire format are left out: the API does not take them.
-fn put_domains(out: &mut Vec<u8>, domains: &[String]) {
-    put_option(out, option::DOMAIN_LIST, |out| {
-        for name in domains {
-            let _unsendable = domain::put(out, name);
-        }
     });
 }

@@ -65,7 +65,9 @@ impl Exchange<'_> {
             reply.rapid_commit();
             reply
         } else {
-            self.start(MessageType::Advertise)
+            let mut advertise = self.start(MessageType::Advertise);
+            advertise.preference(self.service.options.preference);
+            advertise
         };
         self.assign(&mut reply);
         reply.configuration(self.service, self.query);

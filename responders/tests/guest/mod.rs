@@ -9,7 +9,8 @@
 )]
 
 use sextant_model::{
-    AdvertisedPrefix, Advertisement, Dhcpv6Service, LeasedAddress, MacAddr, PortId, Punt,
+    AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, Dhcpv6Option,
+    Dhcpv6Options, Dhcpv6Service, LeasedAddress, MacAddr, PortId, Pref64, Punt, RouterPreference,
 };
 use sextant_responders::dhcpv6::codec::{Message, MessageType, Options, put_option};
 use sextant_responders::dhcpv6::option::{self, DhcpOption, Ia, IaKind};
@@ -40,6 +41,7 @@ pub fn advertisement() -> Advertisement {
         autonomous,
         valid: 86_400,
         preferred: 14_400,
+        delegation_preferred: false,
     };
     Advertisement {
         mac: ROUTER_MAC,
@@ -55,6 +57,38 @@ pub fn advertisement() -> Advertisement {
         ],
         dns_servers: vec![address("2001:db8::53"), address("2001:db8::54")],
         dns_lifetime: 300,
+        options: AdvertisedOptions::default(),
+    }
+}
+
+/// The same with every other option that there is.
+pub fn talkative_advertisement() -> Advertisement {
+    let route = |prefix: &str, preference| AdvertisedRoute {
+        prefix: prefix.parse().unwrap(),
+        preference,
+        lifetime: 600,
+    };
+    let options = AdvertisedOptions {
+        preference: RouterPreference::High,
+        reachable_time: 30_000,
+        retransmission_timer: 1000,
+        search_domains: vec![
+            "example.org".parse().unwrap(),
+            "corp.example.net".parse().unwrap(),
+        ],
+        routes: vec![
+            route("2001:db8:5::/48", RouterPreference::Low),
+            route("2001:db8:6::1/128", RouterPreference::High),
+        ],
+        pref64: Some(Pref64 {
+            prefix: "64:ff9b::/96".parse().unwrap(),
+            lifetime: 1800,
+        }),
+        captive_portal: Some("https://portal.example/api".into()),
+    };
+    Advertisement {
+        options,
+        ..advertisement()
     }
 }
 
@@ -103,9 +137,38 @@ pub fn service() -> Dhcpv6Service {
             "2001:db8:2::/64".parse().unwrap(),
         ],
         dns_servers: vec![address("2001:db8::53")],
-        domains: vec!["example.org".into(), "openstacklocal".into()],
+        domains: vec!["example.org".into(), "corp.example.net".into()],
+        options: Dhcpv6Options::default(),
     }
 }
+
+/// The same with every other option that a port can be given.
+pub fn talkative_service() -> Dhcpv6Service {
+    let given = [
+        ("sntp-server", "2001:db8::123"),
+        ("information-refresh-time", "3600"),
+        ("ntp-server", "2001:db8::123,ff05::101,ntp.example.org"),
+        ("bootfile-url", "tftp://[2001:db8::1]/boot.efi"),
+        ("bootfile-param", "quiet,root=/dev/vda"),
+        ("sol-max-rt", "3600"),
+        ("inf-max-rt", "7200"),
+    ];
+    let options = Dhcpv6Options {
+        preference: 255,
+        fqdn: Some("vm-1.example.org".parse().unwrap()),
+        extra: given
+            .iter()
+            .map(|(name, value)| Dhcpv6Option::parse(name, value).unwrap())
+            .collect(),
+    };
+    Dhcpv6Service {
+        options,
+        ..service()
+    }
+}
+
+/// The codes of all options that a service can have.
+pub const EVERY_OPTION: [u16; 10] = [23, 24, 31, 32, 39, 56, 59, 60, 82, 83];
 
 /// A stateless port: options, no addresses.
 pub fn stateless_service() -> Dhcpv6Service {

@@ -1,4 +1,4 @@
-//! The life of one monitor: schema, request with the best method that the server knows, contents, changes.
+//! A replica and the monitor that feeds it: schema, request with the best method that the server knows, contents, changes.
 
 use std::collections::BTreeMap;
 
@@ -11,50 +11,84 @@ use crate::replica::{Replica, RowChange};
 use crate::schema::{DatabaseSchema, Name, TableSchema};
 use crate::transaction::read_error;
 
+/// A monitor's name in requests and notifications.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SubscriptionId(pub(crate) u64);
+
+/// A replica, and the monitor that feeds it at present.
+#[derive(Debug, Default)]
+pub(crate) struct Feed {
+    pub(crate) replica: Replica,
+    pub(crate) subscription: Option<Subscription>,
+}
+
+impl Feed {
+    /// Whether this monitor feeds it.
+    pub(crate) fn is(&self, id: SubscriptionId) -> bool {
+        let subscription = self.subscription.as_ref();
+        subscription.is_some_and(|subscription| subscription.id == id)
+    }
+
+    /// The monitor of this name, and what it feeds.
+    pub(crate) fn get(&mut self, id: SubscriptionId) -> Option<(&mut Subscription, &mut Replica)> {
+        let subscription = self.subscription.as_mut()?;
+        (subscription.id == id).then_some((subscription, &mut self.replica))
+    }
+}
+
+/// A monitor, from the wish to its end.
 #[derive(Debug)]
 pub(crate) struct Subscription {
+    id: SubscriptionId,
     request: MonitorRequest,
-    /// The monitor's name in requests and notifications.
-    id: Json,
     method: Method,
     tables: BTreeMap<Name, TableSchema>,
+    /// Whether the contents have arrived.
+    live: bool,
 }
 
 /// What the reply to a monitor request led to.
 #[derive(Debug)]
 pub(crate) enum Progress {
-    /// The contents have arrived, and changed the replica thus.
+    /// The contents have arrived, and differ thus from what was known before; nothing is news where nothing was known.
     Contents(Vec<RowChange>),
     /// The server is to be asked in an older way.
     Retry,
 }
 
 impl Subscription {
-    pub(crate) fn new(request: MonitorRequest, number: u64) -> Self {
+    pub(crate) fn new(request: MonitorRequest, id: SubscriptionId) -> Self {
         Self {
+            id,
             request,
-            id: json!(number),
             method: Method::CondSince,
             tables: BTreeMap::new(),
+            live: false,
         }
     }
 
-    pub(crate) fn id(&self) -> &Json {
-        &self.id
+    pub(crate) fn id(&self) -> SubscriptionId {
+        self.id
     }
 
-    /// The request for the schema: method and parameters.
-    pub(crate) fn schema_request(&self) -> (&'static str, Json) {
-        ("get_schema", json!([self.request.database()]))
+    pub(crate) fn is_live(&self) -> bool {
+        self.live
     }
 
-    /// The monitor request: method and parameters.
-    pub(crate) fn monitor_request(&self, replica: &Replica) -> (&'static str, Json) {
+    pub(crate) fn into_request(self) -> MonitorRequest {
+        self.request
+    }
+
+    pub(crate) fn database(&self) -> &str {
+        self.request.database()
+    }
+
+    /// Which method is in use, and the parameters of its request.
+    pub(crate) fn call(&self, replica: &Replica) -> (Method, Json) {
         let since = replica.last_transaction();
-        let params = self
-            .request
-            .params(self.method, &self.id, &self.tables, since);
-        (self.method.name(), params)
+        let id = json!(self.id.0);
+        let params = self.request.params(self.method, &id, &self.tables, since);
+        (self.method, params)
     }
 
     pub(crate) fn handle_schema(
@@ -69,13 +103,16 @@ impl Subscription {
         Ok(())
     }
 
-    pub(crate) fn handle_reply(
+    pub(crate) fn handle_contents(
         &mut self,
         reply: Result<Json, Json>,
         replica: &mut Replica,
     ) -> Result<Progress, SessionError> {
         match (reply, self.method.fallback()) {
-            (Ok(json), _) => Ok(Progress::Contents(self.contents(&json, replica)?)),
+            (Ok(json), _) => {
+                self.live = true;
+                Ok(Progress::Contents(self.contents(&json, replica)?))
+            }
             (Err(error), Some(older)) if read_error(&error).0 == "unknown method" => {
                 self.method = older;
                 Ok(Progress::Retry)
@@ -85,8 +122,8 @@ impl Subscription {
     }
 
     fn contents(&self, json: &Json, replica: &mut Replica) -> Result<Vec<RowChange>, UpdateError> {
-        let (found, transaction, updates) = match (self.method, json.as_array().map(Vec::as_slice))
-        {
+        let parts = json.as_array().map(Vec::as_slice);
+        let (found, transaction, updates) = match (self.method, parts) {
             (Method::CondSince, Some([Json::Bool(found), transaction, updates])) => {
                 (*found, read_transaction(transaction)?, updates)
             }
@@ -97,34 +134,34 @@ impl Subscription {
         };
         let updates = read_updates(self.method, updates, &self.tables)?;
         replica.set_last_transaction(transaction);
-        match found {
-            true => replica.apply(updates),
-            false => replica.replace(updates),
-        }
+        let known = replica.is_synced();
+        let changes = match found {
+            true => replica.apply(updates)?,
+            false => replica.replace(updates)?,
+        };
+        Ok(if known { changes } else { Vec::new() })
     }
 
-    /// Applies a notification; `None` if it belongs to another monitor.
+    /// Applies an `update`, `update2` or `update3` notification that is for this monitor.
     pub(crate) fn handle_update(
         &self,
         method: Method,
         params: &Json,
         replica: &mut Replica,
-    ) -> Result<Option<Vec<RowChange>>, UpdateError> {
-        let (id, transaction, updates) = match (method, params.as_array().map(Vec::as_slice)) {
-            (Method::CondSince, Some([id, transaction, updates])) => {
-                (id, read_transaction(transaction)?, updates)
+    ) -> Result<Vec<RowChange>, UpdateError> {
+        let parts = params.as_array().map(Vec::as_slice);
+        let (transaction, updates) = match (method, parts) {
+            (Method::CondSince, Some([_, transaction, updates])) => {
+                (read_transaction(transaction)?, updates)
             }
-            (Method::Cond | Method::Plain, Some([id, updates])) => (id, Uuid::nil(), updates),
+            (Method::Cond | Method::Plain, Some([_, updates])) => (Uuid::nil(), updates),
             (Method::CondSince | Method::Cond | Method::Plain, _) => {
                 return Err(UpdateError::malformed(params));
             }
         };
-        if *id != self.id {
-            return Ok(None);
-        }
         let updates = read_updates(method, updates, &self.tables)?;
         replica.set_last_transaction(transaction);
-        replica.apply(updates).map(Some)
+        replica.apply(updates)
     }
 
     fn refused(&self, error: &Json) -> SessionError {

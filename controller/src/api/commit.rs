@@ -1,0 +1,122 @@
+//! How every write of the API happens: plan on the latest snapshot, commit, and wait until everyone can read it.
+//!
+//! Writers are optimistic: when somebody else was faster they plan again on a newer snapshot. One that keeps losing takes
+//! its turn alone, so that a writer whose decision rests on much (a subnet of a network where ports come and go) gets
+//! through as well. Correctness rests on the store's preconditions, never on that turn.
+
+use super::Api;
+use super::draft::Draft;
+use super::error::ApiError;
+use crate::store::{CommitError, Revision};
+use sextant_model::{Facts, Intent};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
+
+/// How often a writer tries side by side with the others before it tries alone.
+const TOGETHER: usize = 6;
+/// How often it tries at all. Alone it can lose to other processes only.
+const ATTEMPTS: usize = 32;
+
+/// What the cloud is after a write.
+pub(super) struct Written {
+    pub(super) intent: Intent,
+    pub(super) facts: Facts,
+}
+
+/// A writer's turn, held until its write can be read.
+enum Turn<'a> {
+    Together { _guard: RwLockReadGuard<'a, ()> },
+    Alone { _guard: RwLockWriteGuard<'a, ()> },
+}
+
+impl Api {
+    /// Commits what `plan` makes of the latest snapshot and returns its result with the cloud as it is then.
+    pub(super) async fn write<T>(
+        &self,
+        plan: impl Fn(&mut Draft) -> Result<T, ApiError>,
+    ) -> Result<(T, Written), ApiError> {
+        for attempt in 0..ATTEMPTS {
+            let _turn = self.turn(attempt).await;
+            let (result, draft) = self.plan(&plan)?;
+            match self.commit(&draft).await? {
+                Some(revision) => {
+                    let facts = self.snapshots.reaching(revision).await?.facts.clone();
+                    return Ok((
+                        result,
+                        Written {
+                            intent: draft.intent,
+                            facts,
+                        },
+                    ));
+                }
+                None => {
+                    let newer = Revision(draft.base.revision.0 + 1);
+                    self.snapshots.reaching(newer).await?;
+                }
+            }
+        }
+        Err(ApiError::unavailable(
+            "Others keep changing what this request rests on; try again.",
+        ))
+    }
+
+    fn plan<T>(
+        &self,
+        plan: impl Fn(&mut Draft) -> Result<T, ApiError>,
+    ) -> Result<(T, Draft), ApiError> {
+        let mut draft = Draft::new(self.snapshots.latest(), now(), rand::make_rng());
+        let result = plan(&mut draft)?;
+        Ok((result, draft))
+    }
+
+    /// The revision of the commit; none if somebody else was faster.
+    async fn commit(&self, draft: &Draft) -> Result<Option<Revision>, ApiError> {
+        if draft.is_empty() {
+            return Ok(Some(draft.base.revision));
+        }
+        let count = |outcome| {
+            self.metrics
+                .store_commits
+                .with_label_values(&[outcome])
+                .inc()
+        };
+        match self
+            .store
+            .commit(draft.changes(), draft.preconditions())
+            .await
+        {
+            Ok(revision) => {
+                count("committed");
+                Ok(Some(revision))
+            }
+            Err(CommitError::Conflict(_)) => {
+                count("conflict");
+                Ok(None)
+            }
+            Err(error @ CommitError::Unavailable(_)) => {
+                count("unavailable");
+                tracing::error!(%error, "a write was lost");
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn turn(&self, attempt: usize) -> Turn<'_> {
+        if attempt < TOGETHER {
+            Turn::Together {
+                _guard: self.turns.read().await,
+            }
+        } else {
+            Turn::Alone {
+                _guard: self.turns.write().await,
+            }
+        }
+    }
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}

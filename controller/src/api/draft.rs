@@ -1,0 +1,154 @@
+//! A write in the making: what the cloud would be after it, the changes that lead there, and the preconditions on which
+//! they rest.
+//!
+//! A draft starts from a snapshot. Resources read from [`Draft::intent`] and write through the methods, which see to it
+//! that whatever was read and matters is a precondition: an object that is replaced or removed must not have changed
+//! since the snapshot, one that is made must not exist. Several objects can be made in one draft; each sees those before
+//! it. Planning is a pure function of snapshot, time and randomness, so that it can be repeated when somebody else was
+//! faster.
+
+use crate::snapshot::Snapshot;
+use crate::store::{Precondition, Revision};
+use rand::RngExt;
+use rand::rngs::StdRng;
+use sextant_model::{Change, Intent, Key, Meta, NetworkId, Object};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use uuid::Uuid;
+
+pub(super) struct Draft {
+    /// What would be.
+    pub(super) intent: Intent,
+    /// What is.
+    pub(super) base: Arc<Snapshot>,
+    /// Seconds since 1970.
+    pub(super) now: i64,
+    /// Where randomness comes from.
+    pub(super) dice: StdRng,
+    changes: Vec<Change>,
+    relied_on: BTreeSet<Key>,
+    touched: BTreeSet<NetworkId>,
+}
+
+impl Draft {
+    pub(super) fn new(base: Arc<Snapshot>, now: i64, dice: StdRng) -> Self {
+        Self {
+            intent: base.intent.clone(),
+            base,
+            now,
+            dice,
+            changes: Vec::new(),
+            relied_on: BTreeSet::new(),
+            touched: BTreeSet::new(),
+        }
+    }
+
+    /// Makes or replaces an object.
+    pub(super) fn put(&mut self, object: Object) {
+        self.relies_on(object.key());
+        self.change(Change::Put(object));
+    }
+
+    /// Removes an object, or gives up a claim.
+    pub(super) fn delete(&mut self, key: Key) {
+        self.relies_on(key.clone());
+        self.change(Change::Delete(key));
+    }
+
+    /// Takes what a key names, if nobody has it.
+    #[must_use]
+    pub(super) fn claim(&mut self, key: Key) -> bool {
+        if self.intent.is_claimed(&key) {
+            return false;
+        }
+        self.put(Object::Claim(key));
+        true
+    }
+
+    /// Nobody may have changed, made or removed what this key names since the snapshot.
+    pub(super) fn relies_on(&mut self, key: Key) {
+        self.relied_on.insert(key);
+    }
+
+    /// Ports of this network are made, changed or removed.
+    pub(super) fn touch_ports_of(&mut self, network: NetworkId) {
+        if self.touched.insert(network) {
+            self.change(Change::Put(Object::Claim(Key::PortsOf(network))));
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        self.intent.apply(&change);
+        self.changes.push(change);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    pub(super) fn changes(&self) -> Vec<Change> {
+        self.changes.clone()
+    }
+
+    pub(super) fn preconditions(&self) -> Vec<Precondition> {
+        let (base, revision) = (&self.base.intent, self.base.revision);
+        self.relied_on
+            .iter()
+            .map(|key| precondition(base, revision, key))
+            .collect()
+    }
+
+    /// A new random id.
+    pub(super) fn uuid(&mut self) -> Uuid {
+        uuid::Builder::from_random_bytes(self.dice.random()).into_uuid()
+    }
+
+    /// The standard attributes of a new object.
+    pub(super) fn meta(
+        &self,
+        name: String,
+        description: String,
+        project_id: String,
+        revision_number: u64,
+    ) -> Meta {
+        Meta {
+            name,
+            description,
+            project_id,
+            created_at: self.now,
+            updated_at: self.now,
+            revision_number,
+            tags: BTreeSet::new(),
+        }
+    }
+
+    /// Counts a change of an object.
+    pub(super) fn revise(&self, meta: &mut Meta) {
+        meta.revision_number += 1;
+        meta.updated_at = self.now;
+    }
+}
+
+fn precondition(base: &Intent, revision: Revision, key: &Key) -> Precondition {
+    if exists(base, key) {
+        Precondition::Unchanged(key.clone(), revision)
+    } else {
+        Precondition::Absent(key.clone())
+    }
+}
+
+fn exists(intent: &Intent, key: &Key) -> bool {
+    match key {
+        Key::Network(id) => intent.networks.contains_key(id),
+        Key::Subnet(id) => intent.subnets.contains_key(id),
+        Key::Port(id) => intent.ports.contains_key(id),
+        Key::Router(id) => intent.routers.contains_key(id),
+        Key::ServerIdentity => intent.server_identity.is_some(),
+        Key::Address(..)
+        | Key::Mac(..)
+        | Key::NetworkKey(_)
+        | Key::RouterKey(_)
+        | Key::PortsOf(_) => intent.is_claimed(key),
+        Key::Chassis(_) | Key::Location(_) => false,
+    }
+}

@@ -1,0 +1,91 @@
+//! What happens around every request.
+
+use super::Api;
+use super::discovery;
+use super::error::ApiError;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::ACCEPT;
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::time::Instant;
+use uuid::Uuid;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+
+/// Serves a request to its end even if the caller goes away, survives a defect in doing so, names the answer and counts
+/// it.
+pub(super) async fn serve(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("unmatched", MatchedPath::as_str)
+        .to_owned();
+    let started = Instant::now();
+    let mut response = match accepts_json(&request) {
+        true => tokio::spawn(next.run(request))
+            .await
+            .unwrap_or_else(|_| defect()),
+        false => discovery::not_acceptable().into_response(),
+    };
+    let status = response.status().as_str().to_owned();
+    api.metrics
+        .api_requests
+        .with_label_values(&[method.as_str(), &route, &status])
+        .inc();
+    let seconds = started.elapsed().as_secs_f64();
+    api.metrics
+        .api_request_seconds
+        .with_label_values(&[method.as_str(), &route])
+        .observe(seconds);
+    if let Ok(id) = HeaderValue::from_str(&format!("req-{}", Uuid::new_v4())) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// `/v2.0/networks.json` means `/v2.0/networks`.
+pub(super) async fn strip_suffix(mut request: Request, next: Next) -> Response {
+    let stripped = request
+        .uri()
+        .path()
+        .strip_suffix(".json")
+        .and_then(|path| with_path(request.uri(), path));
+    if let Some(uri) = stripped {
+        *request.uri_mut() = uri;
+    }
+    next.run(request).await
+}
+
+fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
+    let path_and_query = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(path_and_query.parse().ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+fn accepts_json(request: &Request) -> bool {
+    let Some(accepted) = request.headers().get(ACCEPT) else {
+        return true;
+    };
+    let accepted = accepted.to_str().unwrap_or("*/*");
+    accepted.split(',').any(|kind| {
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        matches!(kind, "" | "*/*" | "application/*" | "application/json")
+    })
+}
+
+fn defect() -> Response {
+    tracing::error!("a request ran into a defect");
+    let message = "Request Failed: internal server error while processing your request.";
+    ApiError::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "HTTPInternalServerError",
+        message,
+    )
+    .into_response()
+}

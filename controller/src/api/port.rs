@@ -1,0 +1,311 @@
+//! Ports.
+
+pub(super) mod addresses;
+mod binding;
+mod details;
+
+use super::attributes::{Attribute, Body, fixed, free, required, shown};
+use super::draft::Draft;
+use super::error::ApiError;
+use super::query::Conditions;
+use super::resource::{Resource, View};
+use super::values;
+use addresses::Wanted;
+use rand::RngExt;
+use serde_json::{Map, Value, json};
+use sextant_model::{
+    Intent, Key, MacAddr, Meta, Network, NetworkId, Object, Port, PortId, ROUTER_INTERFACE_OWNER,
+};
+use std::sync::Arc;
+
+/// The first three octets of the addresses that Neutron makes (`base_mac`).
+const OUI: [u8; 3] = [0xfa, 0x16, 0x3e];
+
+impl Resource for Port {
+    const NAME: &'static str = "port";
+    const COLLECTION: &'static str = "ports";
+    const ATTRIBUTES: &'static [Attribute] = &[
+        required("network_id"),
+        free("mac_address"),
+        free("fixed_ips"),
+        free("admin_state_up"),
+        free("device_id"),
+        free("device_owner"),
+        free("port_security_enabled"),
+        free("security_groups").no_filter(),
+        free("allowed_address_pairs").no_filter(),
+        free("extra_dhcp_opts").no_filter(),
+        free("binding:host_id"),
+        free("binding:vnic_type"),
+        free("binding:profile").no_filter(),
+        shown("binding:vif_type"),
+        shown("binding:vif_details").no_filter(),
+        fixed("qos_policy_id").no_filter(),
+        shown("status"),
+        shown("ip_allocation"),
+    ];
+    const FILTERS: &'static [&'static str] = &["fixed_ips"];
+    type Id = PortId;
+
+    fn id(&self) -> PortId {
+        self.id
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn put_with_meta(&self, draft: &mut Draft, meta: Meta) {
+        store(
+            draft,
+            Self {
+                meta,
+                ..self.clone()
+            },
+        );
+    }
+
+    fn missing(id: &str) -> ApiError {
+        ApiError::not_found("PortNotFound", format!("Port {id} could not be found."))
+    }
+
+    fn find(intent: &Intent, id: &str) -> Option<Arc<Self>> {
+        intent.ports.get(&id.parse::<PortId>().ok()?).cloned()
+    }
+
+    fn candidates(intent: &Intent, conditions: &Conditions) -> Vec<Arc<Self>> {
+        match (conditions.get("id"), conditions.get("network_id")) {
+            (Some(ids), _) => ids.iter().filter_map(|id| Self::find(intent, id)).collect(),
+            (None, Some(networks)) => {
+                let networks = networks.iter().filter_map(|id| id.parse().ok());
+                networks
+                    .flat_map(|id| intent.ports_of(id).cloned())
+                    .collect()
+            }
+            (None, None) => intent.ports.values().cloned().collect(),
+        }
+    }
+
+    fn meets(&self, _: &str, values: &[String]) -> bool {
+        addresses::meet(&self.fixed_ips, values)
+    }
+
+    fn render(&self, view: View<'_>) -> Map<String, Value> {
+        let mut shown = super::fields(json!({
+            "network_id": self.network_id.to_string(),
+            "mac_address": self.mac_address.to_string(),
+            "fixed_ips": self.fixed_ips,
+            "admin_state_up": self.admin_state_up,
+            "status": binding::status(self, view),
+            "device_id": self.device_id,
+            "device_owner": self.device_owner,
+            "port_security_enabled": self.port_security_enabled,
+            "security_groups": [],
+            "allowed_address_pairs": details::shown_pairs(self),
+            "extra_dhcp_opts": self.extra_dhcp_opts,
+            "qos_policy_id": null,
+            "qos_network_policy_id": null,
+            "resource_request": null,
+            "ip_allocation": "immediate",
+        }));
+        shown.append(&mut binding::shown(self, view));
+        shown
+    }
+
+    fn create(draft: &mut Draft, project: String, body: &Body) -> Result<PortId, ApiError> {
+        let network_id = NetworkId(body.require("network_id", values::uuid)?);
+        let name = body
+            .read("name", values::text(values::LONG))?
+            .unwrap_or_default();
+        let description = body
+            .read("description", values::text(values::LONG))?
+            .unwrap_or_default();
+        let mac = body
+            .read("mac_address", values::or_null(values::mac))?
+            .flatten();
+        let wanted = Wanted::read(body)?;
+        let mut port = Self {
+            id: PortId(draft.uuid()),
+            network_id,
+            meta: draft.meta(name, description, project, 1),
+            mac_address: MacAddr([0; 6]),
+            fixed_ips: Vec::new(),
+            admin_state_up: true,
+            device_id: String::new(),
+            device_owner: String::new(),
+            port_security_enabled: true,
+            allowed_address_pairs: Vec::new(),
+            extra_dhcp_opts: Vec::new(),
+            host_id: String::new(),
+            vnic_type: "normal".to_owned(),
+        };
+        details::change(&mut port, body)?;
+        let network = Network::get(&draft.intent, &network_id.to_string())?;
+        if body
+            .read("port_security_enabled", values::boolean)?
+            .is_none()
+        {
+            port.port_security_enabled = network.port_security_enabled;
+        }
+        details::refuse_pairs_without_security(&port)?;
+        port.mac_address = claim_mac(draft, network_id, mac)?;
+        let wanted = wanted.unwrap_or_else(|| Wanted::anywhere(&draft.intent, network_id));
+        let id = port.id;
+        place(draft, port, wanted)?;
+        Ok(id)
+    }
+
+    fn update(&self, draft: &mut Draft, body: &Body) -> Result<(), ApiError> {
+        let mut port = self.clone();
+        super::change_names(&mut port.meta, body)?;
+        let wanted = Wanted::read(body)?;
+        let mac = body.read("mac_address", values::or_null(values::mac))?;
+        details::change(&mut port, body)?;
+        details::refuse_pairs_without_security(&port)?;
+        if self.router().is_some() && wanted.is_some() {
+            let message = format!(
+                "addresses of port {} are changed by adding and removing router interfaces",
+                self.id
+            );
+            return Err(ApiError::bad_request("port", message));
+        }
+        if let Some(mac) = mac.filter(|mac| *mac != Some(self.mac_address)) {
+            refuse_bound(self, draft, mac)?;
+            draft.delete(Key::Mac(self.network_id, self.mac_address));
+            port.mac_address = claim_mac(draft, self.network_id, mac)?;
+        }
+        draft.revise(&mut port.meta);
+        match wanted {
+            Some(wanted) => place(draft, port, wanted),
+            None if port.mac_address != self.mac_address && self.router().is_none() => {
+                let wanted = Wanted::kept(&port, &draft.intent);
+                place(draft, port, wanted)
+            }
+            None => {
+                store(draft, port);
+                Ok(())
+            }
+        }
+    }
+
+    fn delete(&self, draft: &mut Draft) -> Result<(), ApiError> {
+        if self.router().is_some() {
+            let (id, owner) = (self.id, &self.device_owner);
+            return Err(ApiError::conflict(
+                "ServicePortInUse",
+                format!(
+                    "Port {id} cannot be deleted directly via the port API: has device owner {owner}."
+                ),
+            ));
+        }
+        remove(draft, self);
+        Ok(())
+    }
+}
+
+/// Gives a port its addresses and stores it.
+fn place(draft: &mut Draft, mut port: Port, wanted: Wanted) -> Result<(), ApiError> {
+    draft.relies_on(Key::Network(port.network_id));
+    port.fixed_ips = addresses::settle(draft, &port, wanted)?;
+    store(draft, port);
+    Ok(())
+}
+
+/// Stores a port that is new or has changed.
+pub(super) fn store(draft: &mut Draft, mut port: Port) {
+    port.fixed_ips
+        .sort_by_cached_key(|fixed| fixed.ip_address.to_string());
+    draft.touch_ports_of(port.network_id);
+    draft.put(Object::Port(Arc::new(port)));
+}
+
+/// Stores a port that has changed, and counts the change.
+pub(super) fn store_changed(draft: &mut Draft, mut port: Port) {
+    draft.revise(&mut port.meta);
+    store(draft, port);
+}
+
+/// A new port of a router, whose addresses are claimed.
+pub(super) fn router_port(
+    draft: &mut Draft,
+    network: &Network,
+    router: &sextant_model::Router,
+) -> Result<Port, ApiError> {
+    draft.relies_on(Key::Network(network.id));
+    Ok(Port {
+        id: PortId(draft.uuid()),
+        network_id: network.id,
+        meta: draft.meta(
+            String::new(),
+            String::new(),
+            router.meta.project_id.clone(),
+            1,
+        ),
+        mac_address: claim_mac(draft, network.id, None)?,
+        fixed_ips: Vec::new(),
+        admin_state_up: true,
+        device_id: router.id.to_string(),
+        device_owner: ROUTER_INTERFACE_OWNER.to_owned(),
+        port_security_enabled: false,
+        allowed_address_pairs: Vec::new(),
+        extra_dhcp_opts: Vec::new(),
+        host_id: String::new(),
+        vnic_type: "normal".to_owned(),
+    })
+}
+
+/// Removes a port and what it has claimed.
+pub(super) fn remove(draft: &mut Draft, port: &Port) {
+    port.fixed_ips
+        .iter()
+        .for_each(|fixed| addresses::release(draft, *fixed));
+    draft.delete(Key::Mac(port.network_id, port.mac_address));
+    draft.touch_ports_of(port.network_id);
+    draft.delete(Key::Port(port.id));
+}
+
+/// Claims the MAC asked for, or one at random.
+fn claim_mac(
+    draft: &mut Draft,
+    network: NetworkId,
+    asked: Option<MacAddr>,
+) -> Result<MacAddr, ApiError> {
+    /// How often a random one is tried before the network is taken to be full.
+    const TRIES: usize = 64;
+    if let Some(mac) = asked {
+        return match draft.claim(Key::Mac(network, mac)) {
+            true => Ok(mac),
+            false => Err(ApiError::conflict(
+                "MacAddressInUse",
+                format!(
+                    "Unable to complete operation for network {network}. The mac address {mac} is in use."
+                ),
+            )),
+        };
+    }
+    for _ in 0..TRIES {
+        let [a, b, c]: [u8; 3] = draft.dice.random();
+        let mac = MacAddr([OUI[0], OUI[1], OUI[2], a, b, c]);
+        if draft.claim(Key::Mac(network, mac)) {
+            return Ok(mac);
+        }
+    }
+    Err(ApiError::unavailable(format!(
+        "Unable to generate unique mac on network {network}."
+    )))
+}
+
+/// The interface of a bound port has its MAC; it cannot change under it.
+fn refuse_bound(port: &Port, draft: &Draft, mac: Option<MacAddr>) -> Result<(), ApiError> {
+    if draft.base.facts.binding(port.id).is_none() {
+        return Ok(());
+    }
+    let (id, old) = (port.id, port.mac_address);
+    let new = mac.map_or_else(|| "None".to_owned(), |mac| mac.to_string());
+    Err(ApiError::conflict(
+        "PortBound",
+        format!(
+            "Unable to complete operation on port {id}, port is already bound, port type: ovs, old_mac {old}, new_mac {new}."
+        ),
+    ))
+}

@@ -1,0 +1,90 @@
+//! What comes in with a request: body, caller, the address it was sent to.
+
+use super::error::ApiError;
+use axum::body::{Body as Stream, to_bytes};
+use axum::http::header::{HOST, IF_MATCH};
+use axum::http::{HeaderMap, StatusCode};
+use serde_json::{Map, Value};
+
+/// The longest body, in octets: far above any bulk request of use.
+const LONGEST: usize = 8 << 20;
+
+/// The project of a caller who names none, as Neutron without authentication has it.
+const NO_PROJECT: &str = "fake_project_id";
+
+/// The body as JSON, empty if there is none.
+pub(super) async fn json(stream: Stream) -> Result<Map<String, Value>, ApiError> {
+    let octets = to_bytes(stream, LONGEST).await.map_err(|_| {
+        let message = format!("The body is longer than {LONGEST} octets, or was cut off.");
+        ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "RequestEntityTooLarge",
+            message,
+        )
+    })?;
+    if octets.is_empty() {
+        return Ok(Map::new());
+    }
+    match serde_json::from_slice(&octets) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) | Err(_) => Err(ApiError::malformed("Body contains invalid data")),
+    }
+}
+
+/// The body within its envelope: `{"network": {…}}`.
+pub(super) fn within(
+    mut body: Map<String, Value>,
+    envelope: &str,
+) -> Result<Map<String, Value>, ApiError> {
+    match body.remove(envelope) {
+        Some(Value::Object(fields)) => Ok(fields),
+        _ => Err(ApiError::malformed(format!(
+            "Unable to find '{envelope}' in request body"
+        ))),
+    }
+}
+
+/// The caller's project: from the body, else from the request's headers.
+pub(super) fn project(headers: &HeaderMap, given: &Map<String, Value>) -> Result<String, ApiError> {
+    let named = |name| given.get(name).and_then(Value::as_str);
+    match (named("project_id"), named("tenant_id")) {
+        (Some(project), Some(tenant)) if project != tenant => Err(ApiError::malformed(
+            "'project_id' and 'tenant_id' do not match",
+        )),
+        (Some(project), _) | (None, Some(project)) => Ok(project.to_owned()),
+        (None, None) => Ok(header(headers, "x-project-id")
+            .unwrap_or(NO_PROJECT)
+            .to_owned()),
+    }
+}
+
+/// `scheme://authority` by which the caller knows this service.
+pub(super) fn origin(headers: &HeaderMap) -> String {
+    let scheme = header(headers, "x-forwarded-proto").unwrap_or("http");
+    let host = header(headers, HOST.as_str()).unwrap_or("localhost");
+    format!("{scheme}://{host}")
+}
+
+/// The revision that the object must have for the request to be carried out (`If-Match: revision_number=…`).
+pub(super) fn expected_revision(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
+    let Some(condition) = header(headers, IF_MATCH.as_str()) else {
+        return Ok(None);
+    };
+    let number = condition
+        .strip_prefix("revision_number=")
+        .and_then(|number| number.parse().ok());
+    number.map(Some).ok_or_else(|| {
+        ApiError::bad_request(
+            "revision_number",
+            format!("Can't find or parse revision number in '{condition}'"),
+        )
+    })
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers
+        .get(name)?
+        .to_str()
+        .ok()
+        .filter(|value| !value.is_empty())
+}

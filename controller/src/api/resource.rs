@@ -1,0 +1,264 @@
+//! What all resources have in common: the trait that each implements in a file of its own, and the requests on it.
+
+use super::Api;
+use super::attributes::{Attribute, Body};
+use super::commit::Written;
+use super::draft::Draft;
+use super::error::ApiError;
+use super::query::{Conditions, Query, query};
+use super::{request, tags};
+use axum::body::Body as Stream;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Map, Value};
+use sextant_model::{Facts, Intent, Meta};
+use std::fmt::Display;
+use std::sync::Arc;
+
+/// What a resource is rendered from.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) intent: &'a Intent,
+    pub(super) facts: &'a Facts,
+}
+
+impl Written {
+    pub(super) fn view(&self) -> View<'_> {
+        View {
+            intent: &self.intent,
+            facts: &self.facts,
+        }
+    }
+}
+
+/// A kind of resource.
+pub(super) trait Resource: Sized + Send + Sync + 'static {
+    /// Its name in the API.
+    const NAME: &'static str;
+    /// The name of many.
+    const COLLECTION: &'static str;
+    /// Its attributes besides the standard ones.
+    const ATTRIBUTES: &'static [Attribute];
+    /// What lists can be filtered by besides attributes.
+    const FILTERS: &'static [&'static str] = &[];
+    /// Its id.
+    type Id: Copy + Display + Send + Sync;
+
+    fn id(&self) -> Self::Id;
+    fn meta(&self) -> &Meta;
+    /// The same with other standard attributes, stored again.
+    fn put_with_meta(&self, draft: &mut Draft, meta: Meta);
+    /// That there is none of this id.
+    fn missing(id: &str) -> ApiError;
+    fn find(intent: &Intent, id: &str) -> Option<Arc<Self>>;
+    /// Those that can meet the conditions: all, or fewer where an index helps.
+    fn candidates(intent: &Intent, conditions: &Conditions) -> Vec<Arc<Self>>;
+    /// What the API shows besides the standard attributes.
+    fn render(&self, view: View<'_>) -> Map<String, Value>;
+    fn create(draft: &mut Draft, project: String, body: &Body) -> Result<Self::Id, ApiError>;
+    fn update(&self, draft: &mut Draft, body: &Body) -> Result<(), ApiError>;
+    fn delete(&self, draft: &mut Draft) -> Result<(), ApiError>;
+
+    /// Whether it meets a condition that is none on an attribute's value.
+    fn meets(&self, _filter: &str, _values: &[String]) -> bool {
+        true
+    }
+
+    /// The one of this id.
+    fn get(intent: &Intent, id: &str) -> Result<Arc<Self>, ApiError> {
+        Self::find(intent, id).ok_or_else(|| Self::missing(id))
+    }
+}
+
+/// The routes of a resource.
+pub(super) fn routes<R: Resource>() -> Router<Api> {
+    let collection = format!("/v2.0/{}", R::COLLECTION);
+    let item = format!("{collection}/{{id}}");
+    Router::new()
+        .route(&collection, get(list::<R>).post(create::<R>))
+        .route(&item, get(show::<R>).put(update::<R>).delete(delete::<R>))
+        .merge(tags::routes::<R>(&item))
+}
+
+/// All that the API shows of a resource.
+pub(super) fn shown<R: Resource>(resource: &R, view: View<'_>) -> Map<String, Value> {
+    let meta = resource.meta();
+    let mut shown = resource.render(view);
+    for (name, value) in [
+        ("id", resource.id().to_string().into()),
+        ("name", meta.name.clone().into()),
+        ("description", meta.description.clone().into()),
+        ("project_id", meta.project_id.clone().into()),
+        ("tenant_id", meta.project_id.clone().into()),
+        (
+            "created_at",
+            super::timestamp::rfc3339(meta.created_at).into(),
+        ),
+        (
+            "updated_at",
+            super::timestamp::rfc3339(meta.updated_at).into(),
+        ),
+        ("revision_number", meta.revision_number.into()),
+        ("tags", meta.tags.iter().cloned().collect()),
+    ] {
+        shown.insert(name.to_owned(), value);
+    }
+    shown
+}
+
+fn answer(status: StatusCode, envelope: &str, content: Value) -> Response {
+    let body = Map::from_iter([(envelope.to_owned(), content)]);
+    (status, Json(body)).into_response()
+}
+
+async fn list<R: Resource>(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let query = Query::of::<R>(query(&uri)?)?;
+    let snapshot = api.snapshots.latest();
+    let view = View {
+        intent: &snapshot.intent,
+        facts: &snapshot.facts,
+    };
+    let link = format!("{}{}", request::origin(&headers), uri.path());
+    let page = query.page::<R>(view, &link)?;
+    Ok(Json(page).into_response())
+}
+
+async fn show<R: Resource>(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let query = Query::of::<R>(query(&uri)?)?;
+    let snapshot = api.snapshots.latest();
+    let view = View {
+        intent: &snapshot.intent,
+        facts: &snapshot.facts,
+    };
+    let resource = R::get(view.intent, &id)?;
+    let shown = query.fields_of(shown(&*resource, view));
+    Ok(answer(StatusCode::OK, R::NAME, shown.into()))
+}
+
+async fn create<R: Resource>(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    body: Stream,
+) -> Result<Response, ApiError> {
+    let mut body = request::json(body).await?;
+    match body.remove(R::COLLECTION) {
+        Some(Value::Array(items)) => create_many::<R>(&api, &headers, items).await,
+        Some(_) => Err(ApiError::malformed("Resources required")),
+        None => {
+            let given = vec![request::within(body, R::NAME)?];
+            let mut made = make::<R>(&api, &headers, given).await?;
+            Ok(answer(
+                StatusCode::CREATED,
+                R::NAME,
+                made.pop().unwrap_or_default(),
+            ))
+        }
+    }
+}
+
+async fn create_many<R: Resource>(
+    api: &Api,
+    headers: &HeaderMap,
+    items: Vec<Value>,
+) -> Result<Response, ApiError> {
+    if items.is_empty() {
+        return Err(ApiError::malformed("Resources required"));
+    }
+    // Each may be in the envelope of a single one, or not.
+    let given = items.into_iter().map(|item| match item {
+        Value::Object(mut fields) => match fields.remove(R::NAME) {
+            Some(Value::Object(inner)) => Ok(inner),
+            Some(other) => Ok(Map::from_iter([(R::NAME.to_owned(), other)])),
+            None => Ok(fields),
+        },
+        _ => Err(ApiError::malformed(format!(
+            "Unable to find '{}' in request body",
+            R::NAME
+        ))),
+    });
+    let made = make::<R>(api, headers, given.collect::<Result<_, _>>()?).await?;
+    Ok(answer(StatusCode::CREATED, R::COLLECTION, made.into()))
+}
+
+/// Makes all of them, or none.
+async fn make<R: Resource>(
+    api: &Api,
+    headers: &HeaderMap,
+    given: Vec<Map<String, Value>>,
+) -> Result<Vec<Value>, ApiError> {
+    let mut asked = Vec::new();
+    for given in given {
+        let project = request::project(headers, &given)?;
+        asked.push((project, Body::post(R::ATTRIBUTES, given)?));
+    }
+    let plan = |draft: &mut Draft| -> Result<Vec<R::Id>, ApiError> {
+        asked
+            .iter()
+            .map(|(project, body)| R::create(draft, project.clone(), body))
+            .collect()
+    };
+    let (ids, written) = api.write(plan).await?;
+    ids.iter()
+        .map(|id| render_written::<R>(&written, &id.to_string()))
+        .collect()
+}
+
+async fn update<R: Resource>(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Stream,
+) -> Result<Response, ApiError> {
+    let given = request::within(request::json(body).await?, R::NAME)?;
+    let body = Body::put(R::ATTRIBUTES, given)?;
+    let expected = request::expected_revision(&headers)?;
+    let ((), written) = api
+        .write(|draft| expect::<R>(draft, &id, expected)?.update(draft, &body))
+        .await?;
+    Ok(answer(
+        StatusCode::OK,
+        R::NAME,
+        render_written::<R>(&written, &id)?,
+    ))
+}
+
+async fn delete<R: Resource>(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let expected = request::expected_revision(&headers)?;
+    api.write(|draft| expect::<R>(draft, &id, expected)?.delete(draft))
+        .await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// The resource, if it has the revision that the caller expects.
+fn expect<R: Resource>(draft: &Draft, id: &str, expected: Option<u64>) -> Result<Arc<R>, ApiError> {
+    let resource = R::get(&draft.intent, id)?;
+    let current = resource.meta().revision_number;
+    match expected {
+        Some(expected) if expected != current => Err(ApiError::new(
+            StatusCode::PRECONDITION_FAILED,
+            "RevisionNumberConstraintFailed",
+            format!("Constrained to {expected}, but current revision is {current}"),
+        )),
+        _ => Ok(resource),
+    }
+}
+
+pub(super) fn render_written<R: Resource>(written: &Written, id: &str) -> Result<Value, ApiError> {
+    let resource = R::get(&written.intent, id)?;
+    Ok(shown(&*resource, written.view()).into())
+}

@@ -1,0 +1,355 @@
+//! Interfaces of routers: `add_router_interface` and `remove_router_interface`.
+//!
+//! All IPv6 subnets of a network share one port of a router, so that hosts see one router there with all prefixes; an IPv4
+//! subnet has a port of its own. Every change stores the router again, so that of two that are made at the same time the
+//! second looks again whether its subnet overlaps.
+
+use super::super::Api;
+use super::super::draft::Draft;
+use super::super::error::ApiError;
+use super::super::port::{self, addresses};
+use super::super::resource::Resource;
+use super::super::values;
+use super::super::{ipam, request};
+use axum::Json;
+use axum::body::Body as Stream;
+use axum::extract::{Path, State};
+use axum::routing::put;
+use serde_json::{Map, Value, json};
+use sextant_model::{
+    FixedIp, Intent, Key, Network, Port, PortId, ROUTER_INTERFACE_OWNER, Router, Subnet, SubnetId,
+};
+use std::sync::Arc;
+
+pub(in super::super) fn routes() -> axum::Router<Api> {
+    axum::Router::new()
+        .route("/v2.0/routers/{id}/add_router_interface", put(add))
+        .route("/v2.0/routers/{id}/remove_router_interface", put(remove))
+}
+
+/// What a request names.
+struct Named {
+    subnet: Option<SubnetId>,
+    port: Option<PortId>,
+}
+
+impl Named {
+    fn read(body: &Map<String, Value>) -> Result<Self, ApiError> {
+        let id = |name: &str| {
+            let given = body.get(name).filter(|value| !value.is_null());
+            given
+                .map(values::uuid)
+                .transpose()
+                .map_err(|invalid| invalid.of(name))
+        };
+        let named = Self {
+            subnet: id("subnet_id")?.map(SubnetId),
+            port: id("port_id")?.map(PortId),
+        };
+        if named.subnet.is_none() && named.port.is_none() {
+            return Err(refused("Either subnet_id or port_id must be specified"));
+        }
+        Ok(named)
+    }
+}
+
+/// What was done, for the answer.
+struct Done {
+    port: Arc<Port>,
+    subnets: Vec<SubnetId>,
+}
+
+async fn add(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    body: Stream,
+) -> Result<Json<Value>, ApiError> {
+    let named = Named::read(&request::json(body).await?)?;
+    let (answer, _) = api
+        .write(|draft| {
+            let router = Router::get(&draft.intent, &id)?;
+            let done = match (named.subnet, named.port) {
+                (Some(_), Some(_)) => {
+                    return Err(refused("Cannot specify both subnet-id and port-id"));
+                }
+                (Some(subnet), None) => add_subnet(draft, &router, subnet)?,
+                (None, Some(port)) => add_port(draft, &router, port)?,
+                (None, None) => {
+                    return Err(refused("Either subnet_id or port_id must be specified"));
+                }
+            };
+            Ok(answer(&router, &done))
+        })
+        .await?;
+    Ok(Json(answer))
+}
+
+async fn remove(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    body: Stream,
+) -> Result<Json<Value>, ApiError> {
+    let named = Named::read(&request::json(body).await?)?;
+    let (answer, _) = api
+        .write(|draft| {
+            let router = Router::get(&draft.intent, &id)?;
+            let done = match (named.port, named.subnet) {
+                (Some(port), subnet) => remove_port(draft, &router, port, subnet)?,
+                (None, Some(subnet)) => remove_subnet(draft, &router, subnet)?,
+                (None, None) => {
+                    return Err(refused("Either subnet_id or port_id must be specified"));
+                }
+            };
+            Ok(answer(&router, &done))
+        })
+        .await?;
+    Ok(Json(answer))
+}
+
+fn answer(router: &Router, done: &Done) -> Value {
+    let ids: Vec<String> = done.subnets.iter().map(ToString::to_string).collect();
+    json!({
+        "id": router.id.to_string(),
+        "tenant_id": router.meta.project_id,
+        "port_id": done.port.id.to_string(),
+        "network_id": done.port.network_id.to_string(),
+        "subnet_id": ids.first(),
+        "subnet_ids": ids,
+    })
+}
+
+fn refused(message: impl std::fmt::Display) -> ApiError {
+    ApiError::bad_request("router", message)
+}
+
+/// Gives the router the subnet's gateway address.
+fn add_subnet(draft: &mut Draft, router: &Router, id: SubnetId) -> Result<Done, ApiError> {
+    let subnet = Subnet::get(&draft.intent, &id.to_string())?;
+    let gateway = subnet
+        .gateway_ip
+        .ok_or_else(|| refused("Subnet for router interface must have a gateway IP"))?;
+    refuse_externally_advertised(&subnet)?;
+    refuse_overlap(&draft.intent, router, &[subnet.clone()])?;
+    if !ipam::is_usable(subnet.cidr, gateway, true) {
+        return Err(addresses::not_of_subnet(gateway));
+    }
+    let network = Network::get(&draft.intent, &subnet.network_id.to_string())?;
+    let fixed = FixedIp {
+        subnet_id: id,
+        ip_address: gateway,
+    };
+    draft.relies_on(Key::Subnet(id));
+    addresses::claim(draft, fixed)?;
+    let port = match shared_port(&draft.intent, router, &subnet) {
+        Some(port) => {
+            let mut port = Port::clone(&port);
+            port.fixed_ips.push(fixed);
+            put_router(draft, router, false);
+            draft.relies_on(Key::Network(network.id));
+            draft.revise(&mut port.meta);
+            port
+        }
+        None => {
+            let mut port = port::router_port(draft, &network, router)?;
+            port.fixed_ips.push(fixed);
+            put_router(draft, router, true);
+            port
+        }
+    };
+    port::store(draft, port.clone());
+    Ok(Done {
+        port: Arc::new(port),
+        subnets: vec![id],
+    })
+}
+
+/// Makes a port that exists the router's, with the addresses that it has.
+fn add_port(draft: &mut Draft, router: &Router, id: PortId) -> Result<Done, ApiError> {
+    let port = Port::get(&draft.intent, &id.to_string())?;
+    if !port.device_id.is_empty() {
+        let (network, device) = (port.network_id, &port.device_id);
+        return Err(ApiError::conflict(
+            "PortInUse",
+            format!(
+                "Unable to complete operation on port {id} for network {network}. Port already has an attached device \
+                 {device}."
+            ),
+        ));
+    }
+    let subnets = subnets_of(&draft.intent, &port);
+    let ipv4 = subnets
+        .iter()
+        .filter(|subnet| subnet.cidr.network().is_ipv4())
+        .count();
+    if subnets.is_empty() {
+        return Err(refused("Router port must have at least one fixed IP"));
+    }
+    if ipv4 > 1 {
+        return Err(refused("Cannot have multiple IPv4 subnets on router port"));
+    }
+    subnets
+        .iter()
+        .try_for_each(|subnet| refuse_externally_advertised(subnet))?;
+    if let Some(other) = subnets
+        .iter()
+        .find_map(|subnet| shared_port(&draft.intent, router, subnet))
+    {
+        return Err(refused(format!(
+            "Cannot have multiple router ports with the same network id if both contain IPv6 subnets. Existing port {} has \
+             IPv6 subnet(s) and network id {}",
+            other.id, other.network_id
+        )));
+    }
+    refuse_overlap(&draft.intent, router, &subnets)?;
+    subnets
+        .iter()
+        .for_each(|subnet| draft.relies_on(Key::Subnet(subnet.id)));
+    put_router(draft, router, true);
+    let mut changed = Port {
+        device_id: router.id.to_string(),
+        device_owner: ROUTER_INTERFACE_OWNER.to_owned(),
+        port_security_enabled: false,
+        ..Port::clone(&port)
+    };
+    draft.revise(&mut changed.meta);
+    port::store(draft, changed);
+    Ok(Done {
+        port,
+        subnets: subnets.iter().map(|subnet| subnet.id).collect(),
+    })
+}
+
+/// Takes the subnet's address from the router, and the port with its last one.
+fn remove_subnet(draft: &mut Draft, router: &Router, id: SubnetId) -> Result<Done, ApiError> {
+    Subnet::get(&draft.intent, &id.to_string())?;
+    let has = |port: &&Arc<Port>| port.fixed_ips.iter().any(|fixed| fixed.subnet_id == id);
+    let port = draft
+        .intent
+        .interfaces_of(router.id)
+        .find(has)
+        .cloned()
+        .ok_or_else(|| {
+            let router = router.id;
+            ApiError::not_found(
+                "RouterInterfaceNotFoundForSubnet",
+                format!("Router {router} has no interface on subnet {id}"),
+            )
+        })?;
+    let (gone, kept): (Vec<FixedIp>, Vec<FixedIp>) = port
+        .fixed_ips
+        .iter()
+        .copied()
+        .partition(|fixed| fixed.subnet_id == id);
+    if kept.is_empty() {
+        put_router(draft, router, true);
+        port::remove(draft, &port);
+    } else {
+        put_router(draft, router, false);
+        gone.iter()
+            .for_each(|fixed| addresses::release(draft, *fixed));
+        let mut changed = Port {
+            fixed_ips: kept,
+            ..Port::clone(&port)
+        };
+        draft.revise(&mut changed.meta);
+        port::store(draft, changed);
+    }
+    Ok(Done {
+        port,
+        subnets: vec![id],
+    })
+}
+
+fn remove_port(
+    draft: &mut Draft,
+    router: &Router,
+    id: PortId,
+    subnet: Option<SubnetId>,
+) -> Result<Done, ApiError> {
+    let port = Port::get(&draft.intent, &id.to_string())?;
+    if port.router() != Some(router.id) {
+        return Err(ApiError::not_found(
+            "RouterInterfaceNotFound",
+            format!(
+                "Router {} does not have an interface with id {id}",
+                router.id
+            ),
+        ));
+    }
+    let subnets: Vec<SubnetId> = port.fixed_ips.iter().map(|fixed| fixed.subnet_id).collect();
+    if let Some(subnet) = subnet.filter(|subnet| !subnets.contains(subnet)) {
+        return Err(ApiError::bad(
+            "SubnetMismatchForPort",
+            format!("Subnet on port {id} does not match the requested subnet {subnet}."),
+        ));
+    }
+    put_router(draft, router, true);
+    port::remove(draft, &port);
+    Ok(Done { port, subnets })
+}
+
+/// Stores the router again; Neutron counts a change of it when a port comes or goes, not when one changes.
+fn put_router(draft: &mut Draft, router: &Router, revised: bool) {
+    let mut meta = router.meta.clone();
+    if revised {
+        draft.revise(&mut meta);
+    }
+    router.put_with_meta(draft, meta);
+}
+
+/// The port that the router's IPv6 subnets of this network share.
+fn shared_port(intent: &Intent, router: &Router, subnet: &Subnet) -> Option<Arc<Port>> {
+    if subnet.cidr.network().is_ipv4() {
+        return None;
+    }
+    let mut ports = intent
+        .interfaces_of(router.id)
+        .filter(|port| port.network_id == subnet.network_id);
+    ports
+        .find(|port| port.ipv6_addresses().next().is_some())
+        .cloned()
+}
+
+fn refuse_externally_advertised(subnet: &Subnet) -> Result<(), ApiError> {
+    if subnet.ipv6_ra_mode.is_some() || subnet.ipv6_address_mode.is_none() {
+        return Ok(());
+    }
+    Err(refused(format!(
+        "IPv6 subnet {} configured to receive RAs from an external router cannot be added to Neutron Router.",
+        subnet.id
+    )))
+}
+
+fn refuse_overlap(intent: &Intent, router: &Router, added: &[Arc<Subnet>]) -> Result<(), ApiError> {
+    for port in intent.interfaces_of(router.id) {
+        for present in subnets_of(intent, port) {
+            for subnet in added {
+                refuse_pair(subnet, &present)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn refuse_pair(subnet: &Subnet, present: &Subnet) -> Result<(), ApiError> {
+    if subnet.id == present.id {
+        return Err(refused(format!(
+            "Router already has a port on subnet {}",
+            subnet.id
+        )));
+    }
+    if subnet.cidr.contains(&present.cidr) || present.cidr.contains(&subnet.cidr) {
+        return Err(refused(format!(
+            "Cidr {} of subnet {} overlaps with cidr {} of subnet {}",
+            subnet.cidr, subnet.id, present.cidr, present.id
+        )));
+    }
+    Ok(())
+}
+
+fn subnets_of(intent: &Intent, port: &Port) -> Vec<Arc<Subnet>> {
+    port.fixed_ips
+        .iter()
+        .filter_map(|fixed| intent.subnets.get(&fixed.subnet_id).cloned())
+        .collect()
+}

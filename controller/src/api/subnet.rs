@@ -1,0 +1,268 @@
+//! Subnets.
+
+mod auto_address;
+mod rules;
+
+use super::attributes::{Attribute, Body, fixed, free, required};
+use super::draft::Draft;
+use super::error::ApiError;
+use super::query::Conditions;
+use super::resource::{Resource, View};
+use super::values::{self, Invalid};
+use super::{ipam, network};
+use serde_json::{Map, Value, json};
+use sextant_model::{
+    AllocationPool, HostRoute, Intent, Ipv6Mode, Key, Meta, Network, NetworkId, Object, Subnet,
+    SubnetId,
+};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+impl Resource for Subnet {
+    const NAME: &'static str = "subnet";
+    const COLLECTION: &'static str = "subnets";
+    const ATTRIBUTES: &'static [Attribute] = &[
+        required("ip_version"),
+        required("network_id"),
+        fixed("cidr"),
+        fixed("subnetpool_id"),
+        fixed("use_default_subnetpool").no_filter(),
+        fixed("prefixlen").no_filter(),
+        free("gateway_ip"),
+        free("allocation_pools").no_filter(),
+        free("enable_dhcp"),
+        fixed("ipv6_ra_mode"),
+        fixed("ipv6_address_mode"),
+        free("dns_nameservers").no_filter(),
+        free("host_routes").no_filter(),
+        free("service_types").no_filter(),
+        fixed("segment_id"),
+    ];
+    type Id = SubnetId;
+
+    fn id(&self) -> SubnetId {
+        self.id
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn put_with_meta(&self, draft: &mut Draft, meta: Meta) {
+        draft.put(Object::Subnet(Arc::new(Self {
+            meta,
+            ..self.clone()
+        })));
+    }
+
+    fn missing(id: &str) -> ApiError {
+        ApiError::not_found("SubnetNotFound", format!("Subnet {id} could not be found."))
+    }
+
+    fn find(intent: &Intent, id: &str) -> Option<Arc<Self>> {
+        intent.subnets.get(&id.parse::<SubnetId>().ok()?).cloned()
+    }
+
+    fn candidates(intent: &Intent, conditions: &Conditions) -> Vec<Arc<Self>> {
+        match (conditions.get("id"), conditions.get("network_id")) {
+            (Some(ids), _) => ids.iter().filter_map(|id| Self::find(intent, id)).collect(),
+            (None, Some(networks)) => {
+                let networks = networks.iter().filter_map(|id| id.parse().ok());
+                networks
+                    .flat_map(|id| intent.subnets_of(id).cloned())
+                    .collect()
+            }
+            (None, None) => intent.subnets.values().cloned().collect(),
+        }
+    }
+
+    fn render(&self, _: View<'_>) -> Map<String, Value> {
+        let pools = self
+            .allocation_pools
+            .iter()
+            .map(|pool| json!({"start": pool.start, "end": pool.end}));
+        let shown = json!({
+            "network_id": self.network_id.to_string(),
+            "ip_version": rules::ip_version(self),
+            "cidr": self.cidr.to_string(),
+            "subnetpool_id": null,
+            "gateway_ip": self.gateway_ip,
+            "allocation_pools": pools.collect::<Vec<_>>(),
+            "enable_dhcp": self.enable_dhcp,
+            "ipv6_ra_mode": self.ipv6_ra_mode.map(Ipv6Mode::as_str),
+            "ipv6_address_mode": self.ipv6_address_mode.map(Ipv6Mode::as_str),
+            "dns_nameservers": self.dns_nameservers,
+            "host_routes": self.host_routes,
+            "service_types": [],
+            "segment_id": null,
+        });
+        super::fields(shown)
+    }
+
+    fn create(draft: &mut Draft, project: String, body: &Body) -> Result<SubnetId, ApiError> {
+        let network_id = NetworkId(body.require("network_id", values::uuid)?);
+        let asked = Asked::read(body)?;
+        let name = body
+            .read("name", values::text(values::LONG))?
+            .unwrap_or_default();
+        let description = body
+            .read("description", values::text(values::LONG))?
+            .unwrap_or_default();
+        let ip_version = body.require("ip_version", values::ip_version)?;
+        let subnet = asked.new_subnet(
+            draft,
+            body,
+            network_id,
+            draft.meta(name, description, project, 0),
+        )?;
+        rules::check_new(&subnet, ip_version, asked.pools.is_some())?;
+        let network = Network::get(&draft.intent, &network_id.to_string())?;
+        rules::refuse_overlap(&subnet, draft.intent.subnets_of(network_id))?;
+
+        let id = subnet.id;
+        network::revise(draft, &network);
+        auto_address::give(draft, &subnet)?;
+        draft.put(Object::Subnet(Arc::new(subnet)));
+        Ok(id)
+    }
+
+    fn update(&self, draft: &mut Draft, body: &Body) -> Result<(), ApiError> {
+        let asked = Asked::read(body)?;
+        let mut subnet = self.clone();
+        super::change_names(&mut subnet.meta, body)?;
+        asked.change(&mut subnet);
+        rules::check_changed(&subnet, self, asked.pools.is_some(), &draft.intent)?;
+        if subnet.gateway_ip != self.gateway_ip {
+            draft.relies_on(Key::PortsOf(self.network_id));
+        }
+        draft.revise(&mut subnet.meta);
+        draft.put(Object::Subnet(Arc::new(subnet)));
+        Ok(())
+    }
+
+    /// Removes it when no port has an address of it but those that were given by themselves, which go with it.
+    fn delete(&self, draft: &mut Draft) -> Result<(), ApiError> {
+        let network = Network::get(&draft.intent, &self.network_id.to_string())?;
+        let routed = network::router_ports(&draft.intent, self.network_id).any(|port| {
+            port.fixed_ips
+                .iter()
+                .any(|fixed| fixed.subnet_id == self.id)
+        });
+        if self.is_auto_address() && !routed {
+            auto_address::take_back(draft, self);
+        }
+        if draft.intent.claimed_addresses(self.id).next().is_some() {
+            return Err(in_use(self.id));
+        }
+        draft.relies_on(Key::PortsOf(self.network_id));
+        network::revise(draft, &network);
+        draft.delete(Key::Subnet(self.id));
+        Ok(())
+    }
+}
+
+fn in_use(id: SubnetId) -> ApiError {
+    ApiError::conflict(
+        "SubnetInUse",
+        format!(
+            "Unable to complete operation on subnet {id}: One or more ports have an IP allocation from this subnet."
+        ),
+    )
+}
+
+/// What a request asks of a subnet and may ask of it again later.
+struct Asked {
+    gateway: Option<Option<IpAddr>>,
+    pools: Option<Vec<AllocationPool>>,
+    enable_dhcp: Option<bool>,
+    dns_nameservers: Option<Vec<IpAddr>>,
+    host_routes: Option<Vec<HostRoute>>,
+}
+
+impl Asked {
+    fn read(body: &Body) -> Result<Self, ApiError> {
+        body.read("service_types", values::nothing)?;
+        Ok(Self {
+            gateway: body.read("gateway_ip", values::or_null(values::address))?,
+            pools: body.read("allocation_pools", |value| values::list(value, pool))?,
+            enable_dhcp: body.read("enable_dhcp", values::boolean)?,
+            dns_nameservers: body
+                .read("dns_nameservers", |value| values::list(value, nameserver))?,
+            host_routes: body.read("host_routes", |value| values::list(value, host_route))?,
+        })
+    }
+
+    fn new_subnet(
+        &self,
+        draft: &mut Draft,
+        body: &Body,
+        network_id: NetworkId,
+        meta: Meta,
+    ) -> Result<Subnet, ApiError> {
+        let ipv6_ra_mode = body.read("ipv6_ra_mode", values::mode)?;
+        let ipv6_address_mode = body.read("ipv6_address_mode", values::mode)?;
+        body.read("segment_id", values::nothing)?;
+        let cidr = rules::cidr(body)?;
+        let gateway_ip = self
+            .gateway
+            .unwrap_or_else(|| Some(ipam::default_gateway(cidr)));
+        let mut subnet = Subnet {
+            id: SubnetId(draft.uuid()),
+            network_id,
+            meta,
+            cidr,
+            gateway_ip,
+            allocation_pools: ipam::default_pools(cidr, gateway_ip),
+            enable_dhcp: true,
+            ipv6_ra_mode,
+            ipv6_address_mode,
+            dns_nameservers: Vec::new(),
+            host_routes: Vec::new(),
+        };
+        self.change(&mut subnet);
+        Ok(subnet)
+    }
+
+    fn change(&self, subnet: &mut Subnet) {
+        subnet.gateway_ip = self.gateway.unwrap_or(subnet.gateway_ip);
+        subnet.enable_dhcp = self.enable_dhcp.unwrap_or(subnet.enable_dhcp);
+        if let Some(pools) = &self.pools {
+            subnet.allocation_pools.clone_from(pools);
+        }
+        if let Some(servers) = &self.dns_nameservers {
+            subnet.dns_nameservers.clone_from(servers);
+        }
+        if let Some(routes) = &self.host_routes {
+            subnet.host_routes.clone_from(routes);
+        }
+    }
+}
+
+fn pool(value: &Value) -> Result<AllocationPool, Invalid> {
+    let pool = values::object(value, &["start", "end"], "IP pool")?;
+    let end = |name| values::address(pool.get(name).unwrap_or(&Value::Null));
+    Ok(AllocationPool {
+        start: end("start")?,
+        end: end("end")?,
+    })
+}
+
+fn nameserver(value: &Value) -> Result<IpAddr, Invalid> {
+    values::address(value).map_err(|invalid| match invalid {
+        Invalid::Reason(reason) => {
+            let server = super::python::text(value);
+            Invalid::Reason(format!("'{server}' is not a valid nameserver. {reason}"))
+        }
+        Invalid::Input(message) => Invalid::Input(message),
+    })
+}
+
+fn host_route(value: &Value) -> Result<HostRoute, Invalid> {
+    let route = values::object(value, &["destination", "nexthop"], "hostroute")?;
+    let destination = super::python::text(route.get("destination").unwrap_or(&Value::Null));
+    let invalid = || Invalid::Reason(format!("'{destination}' is not a valid IP subnet"));
+    Ok(HostRoute {
+        destination: values::prefix(&destination).ok_or_else(invalid)?,
+        nexthop: values::address(route.get("nexthop").unwrap_or(&Value::Null))?,
+    })
+}

@@ -1,0 +1,178 @@
+//! A cluster of three servers.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use sextant_ovsdb_client::connection::Stream;
+use sextant_ovsdb_client::{
+    Condition, Connection, Event, Failover, Member, Options, Replica, Row, Transaction,
+    TransactionError, Until, reconnect,
+};
+use tokio::net::UnixStream;
+
+use crate::replica::follow;
+use crate::server::{Server, in_time, next};
+use crate::wire::Wire;
+use crate::zoo;
+
+const WRITES: usize = 200;
+
+fn options(member: Member) -> Options {
+    Options {
+        member,
+        ..Options::default()
+    }
+}
+
+fn failover(servers: &[Server]) -> Failover {
+    Failover::new(servers.iter().map(Server::remote)).unwrap()
+}
+
+/// Connects until a server will do and has sent everything.
+async fn join(
+    failover: &mut Failover,
+    member: Member,
+    mut replica: Replica,
+) -> Connection<Box<dyn Stream>> {
+    loop {
+        let mut connection = reconnect(failover, options(member), replica).await;
+        connection.monitor_request(zoo::request());
+        let synced = next(&mut connection, |_, event| {
+            (event == Event::Synced).then_some(())
+        });
+        if synced.await.is_ok() {
+            failover.succeeded();
+            return connection;
+        }
+        replica = connection.into_replica();
+    }
+}
+
+/// Inserts an animal unless it is there, so that it may be tried again when the outcome is unknown.
+fn once(name: &str) -> Transaction {
+    Transaction::new("Zoo")
+        .wait(
+            "Animal",
+            [Condition::equal("name", name)],
+            &["name"],
+            Until::Equal,
+            [],
+            Some(std::time::Duration::ZERO),
+        )
+        .insert("Animal", None, Row::new().with("name", name))
+}
+
+#[tokio::test]
+async fn a_leader_killed_under_writes_costs_no_write_and_doubles_none() {
+    in_time(async {
+        let mut servers = zoo::open_cluster();
+        // All three have to be members before one may be lost.
+        for server in &servers {
+            let mut alone = failover(std::slice::from_ref(server));
+            join(&mut alone, Member::Connected, Replica::default()).await;
+        }
+        let mut turns = failover(&servers);
+        let mut leader = join(&mut turns, Member::Leader, Replica::default()).await;
+        let mut written = 0;
+        let mut killed = None;
+        while written < WRITES {
+            if written == WRITES / 2 && killed.is_none() {
+                killed = Some(kill_leader(&mut servers).await);
+            }
+            leader.transact(once(&format!("animal {written}")));
+            let reply = next(&mut leader, |_, event| {
+                let Event::Reply { result, .. } = event else {
+                    return None;
+                };
+                Some(result)
+            });
+            match reply.await {
+                Ok(Ok(_) | Err(TransactionError::Operation { index: 0, .. })) => written += 1,
+                Ok(Err(_)) => {}
+                Err(_) => leader = join(&mut turns, Member::Leader, leader.into_replica()).await,
+            }
+        }
+        let mut names: Vec<&str> = leader
+            .replica()
+            .rows("Animal")
+            .map(|(_, row)| row.string("name").unwrap())
+            .collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!((count, names.len()), (WRITES, WRITES));
+        let survivor = servers
+            .iter()
+            .enumerate()
+            .find(|(index, _)| Some(*index) != killed)
+            .unwrap()
+            .1;
+        let dump = zoo::dumped(survivor, leader.replica());
+        assert_eq!(zoo::replicated(leader.replica()), dump);
+    })
+    .await;
+}
+
+/// Kills the server that says of itself that it leads; gives its index.
+async fn kill_leader(servers: &mut [Server; 3]) -> usize {
+    loop {
+        for (index, server) in servers.iter_mut().enumerate() {
+            let mut connection = reconnect(
+                &mut failover(std::slice::from_ref(server)),
+                options(Member::Leader),
+                Replica::default(),
+            )
+            .await;
+            connection.monitor_request(zoo::request());
+            if next(&mut connection, |_, event| {
+                (event == Event::Synced).then_some(())
+            })
+            .await
+            .is_ok()
+            {
+                server.kill();
+                return index;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_member_that_remembers_sends_only_what_was_missed() {
+    in_time(async {
+        let servers = zoo::open_cluster();
+        let mut turns = failover(&servers[..1]);
+        let mut writer = join(&mut turns, Member::Connected, Replica::default()).await;
+        let mut replica = Replica::default();
+        let mut told = zoo::Contents::new();
+        let counts = Arc::default();
+        for round in 0..10 {
+            let name = format!("animal {round}");
+            writer.transact(once(&name));
+            next(&mut writer, |_, event| {
+                matches!(event, Event::Reply { .. }).then_some(())
+            })
+            .await
+            .unwrap();
+            let stream = UnixStream::connect(servers[0].socket()).await.unwrap();
+            let mut reader =
+                Connection::resume(Wire::new(stream, &[], &counts), Options::default(), replica);
+            reader.monitor_request(zoo::request());
+            let end = next(&mut reader, |reader, event| {
+                let end = event == Event::Synced;
+                match (end, round) {
+                    (true, 0) => told = zoo::replicated(reader.replica()),
+                    (true, _) => {}
+                    (false, _) => follow(&mut told, event),
+                }
+                end.then_some(())
+            });
+            end.await.unwrap();
+            assert!(reader.replica().find("Animal", "name", name).is_some());
+            assert_eq!(zoo::replicated(reader.replica()), told);
+            replica = reader.into_replica();
+        }
+        assert_eq!(counts.found.load(Ordering::Relaxed), 9);
+    })
+    .await;
+}

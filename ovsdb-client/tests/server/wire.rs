@@ -1,0 +1,95 @@
+//! A stream that shows what goes over it, and can spell methods wrongly to get the real answers of an older server.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Semaphore;
+
+/// How the reply to `monitor_cond_since` goes on if the server knew the transaction.
+const FOUND: &str = "\"result\":[true,\"";
+
+/// How the server's probe looks.
+const PROBE: &str = "\"method\":\"echo\"";
+
+/// What was met so far.
+#[derive(Debug)]
+pub(crate) struct Counts {
+    pub(crate) respelled: AtomicUsize,
+    pub(crate) found: AtomicUsize,
+    /// One permit a probe, to be awaited.
+    pub(crate) probes: Semaphore,
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self {
+            respelled: AtomicUsize::new(0),
+            found: AtomicUsize::new(0),
+            probes: Semaphore::new(0),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Wire<S> {
+    stream: S,
+    unknown: &'static [&'static str],
+    counts: Arc<Counts>,
+}
+
+impl<S> Wire<S> {
+    /// The methods in `unknown`, each in its quotes, will be spelled differently.
+    pub(crate) fn new(stream: S, unknown: &'static [&'static str], counts: &Arc<Counts>) -> Self {
+        Self {
+            stream,
+            unknown,
+            counts: counts.clone(),
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let poll = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let text = String::from_utf8_lossy(&buffer.filled()[before..]);
+        count(&self.counts.found, &text, FOUND);
+        self.counts.probes.add_permits(text.matches(PROBE).count());
+        poll
+    }
+}
+
+fn count(counter: &AtomicUsize, text: &str, pattern: &str) {
+    counter.fetch_add(text.matches(pattern).count(), Ordering::Relaxed);
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut text = String::from_utf8(bytes.to_vec()).unwrap();
+        for method in self.unknown {
+            count(&self.counts.respelled, &text, method);
+            text = text.replace(method, &method.replace('m', "M"));
+        }
+        Pin::new(&mut self.stream).poll_write(context, text.as_bytes())
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

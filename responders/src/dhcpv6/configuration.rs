@@ -1,0 +1,111 @@
+//! Options beside leases: what a service tells a client that asks for it.
+//!
+//! A client gets what its Option Request names and nothing more (RFC 9915 §18.3, §21.7); its own name it also gets
+//! when it sends one. An option given to the port wins over what the service tells by itself.
+
+use super::codec::{MessageType, put_option};
+use super::domain;
+use super::option::{self, Fqdn};
+use super::query::Query;
+use sextant_model::{Dhcpv6Service, Dhcpv6Value, DomainName, TimeServer};
+use std::net::Ipv6Addr;
+
+/// NTP sub-options (RFC 5908 §4).
+const NTP_ADDRESS: u16 = 1;
+const NTP_MULTICAST: u16 = 2;
+const NTP_NAME: u16 = 3;
+
+/// Appends them.
+pub(super) fn put(out: &mut Vec<u8>, service: &Dhcpv6Service, query: &Query<'_>) {
+    let extra = &service.options.extra;
+    let wanted =
+        |code| query.requested.contains(code) && !extra.iter().any(|extra| extra.code == code);
+    if wanted(option::DNS_SERVERS) && !service.dns_servers.is_empty() {
+        put_option(out, option::DNS_SERVERS, |out| {
+            put_addresses(out, &service.dns_servers)
+        });
+    }
+    if wanted(option::DOMAIN_LIST) && !service.domains.is_empty() {
+        put_option(out, option::DOMAIN_LIST, |out| {
+            put_domains(out, &service.domains)
+        });
+    }
+    if let Some(name) = &service.options.fqdn
+        && (query.fqdn.is_some() || query.requested.contains(option::CLIENT_FQDN))
+    {
+        put_fqdn(out, name, query.fqdn);
+    }
+    for extra in extra
+        .iter()
+        .filter(|extra| query.requested.contains(extra.code))
+    {
+        if may_carry(query.kind, extra.code) {
+            put_option(out, extra.code, |out| put_value(out, &extra.value));
+        }
+    }
+}
+
+/// Information Refresh Time is for clients without leases only (RFC 9915 §21.23).
+fn may_carry(kind: MessageType, code: u16) -> bool {
+    code != option::INFORMATION_REFRESH_TIME || kind == MessageType::InformationRequest
+}
+
+/// Names that have no wire format are left out: the API does not take them.
+fn put_domains(out: &mut Vec<u8>, domains: &[String]) {
+    for name in domains {
+        let _unsendable = domain::put_text(out, name);
+    }
+}
+
+/// The guest's name as the server has it. The server updates no DNS for its clients, and says so; where the client
+/// wanted that, it says that it overrode it (RFC 4704 §6).
+fn put_fqdn(out: &mut Vec<u8>, name: &DomainName, asked: Option<Fqdn<'_>>) {
+    let overridden = asked.is_some_and(|asked| asked.flags & Fqdn::SERVER_UPDATES != 0);
+    let flags = Fqdn::NO_UPDATES | if overridden { Fqdn::OVERRIDDEN } else { 0 };
+    put_option(out, option::CLIENT_FQDN, |out| {
+        out.push(flags);
+        domain::put(out, name);
+    });
+}
+
+fn put_value(out: &mut Vec<u8>, value: &Dhcpv6Value) {
+    match value {
+        Dhcpv6Value::Addresses(addresses) => put_addresses(out, addresses),
+        Dhcpv6Value::Names(names) => names.iter().for_each(|name| domain::put(out, name)),
+        Dhcpv6Value::TimeServers(servers) => {
+            servers
+                .iter()
+                .for_each(|server| put_time_server(out, server));
+        }
+        Dhcpv6Value::Text(text) => out.extend_from_slice(text.as_bytes()),
+        Dhcpv6Value::Texts(texts) => texts.iter().for_each(|text| put_text(out, text)),
+        Dhcpv6Value::Seconds(seconds) => out.extend(seconds.to_be_bytes()),
+        Dhcpv6Value::Octets(octets) => out.extend_from_slice(octets),
+    }
+}
+
+fn put_addresses(out: &mut Vec<u8>, addresses: &[Ipv6Addr]) {
+    for address in addresses {
+        out.extend(address.octets());
+    }
+}
+
+fn put_time_server(out: &mut Vec<u8>, server: &TimeServer) {
+    match server {
+        TimeServer::Unicast(address) => {
+            put_option(out, NTP_ADDRESS, |out| out.extend(address.octets()));
+        }
+        TimeServer::Multicast(address) => {
+            put_option(out, NTP_MULTICAST, |out| out.extend(address.octets()));
+        }
+        TimeServer::Name(name) => put_option(out, NTP_NAME, |out| domain::put(out, name)),
+    }
+}
+
+/// A text with its length before it; one too long for that is left out.
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    if let Ok(length) = u16::try_from(text.len()) {
+        out.extend(length.to_be_bytes());
+        out.extend_from_slice(text.as_bytes());
+    }
+}

@@ -1,0 +1,215 @@
+//! How an advertisement is written (RFC 4861 §4.2): fixed fields, then options in order of their importance.
+
+use super::Destination;
+use crate::dhcpv6::domain;
+use crate::frame::{Addresses, ETHERNET_LEN, FrameBuilder};
+use crate::ndp;
+use sextant_model::{
+    AdvertisedPrefix, AdvertisedRoute, Advertisement, DomainName, MacAddr, Pref64, RouterPreference,
+};
+use std::net::Ipv6Addr;
+
+const ROUTER_ADVERTISEMENT: u8 = 134;
+const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+const ALL_NODES_MAC: MacAddr = MacAddr([0x33, 0x33, 0, 0, 0, 1]);
+/// AdvDefaultLifetime goes no higher, in seconds (RFC 4861 §6.2.1).
+const MAX_LIFETIME: u16 = 9000;
+/// Octets of an option whose length field is full.
+const MAX_OPTION: usize = 255 * 8;
+
+/// The Ethernet frame that carries an advertisement.
+///
+/// It stays within the MTU that it advertises, or 1280 octets where it advertises none: options that do not fit are
+/// left out, the last first (prefixes, routes, DNS servers, search domains, PREF64, captive portal).
+pub fn advertise(advertisement: &Advertisement, to: Destination) -> Vec<u8> {
+    let (destination_mac, destination) = match to {
+        Destination::AllNodes => (ALL_NODES_MAC, ALL_NODES),
+        Destination::Unicast { mac, address } => (mac, address),
+    };
+    let addresses = Addresses {
+        source_mac: advertisement.mac,
+        destination_mac,
+        source: advertisement.source,
+        destination,
+    };
+    let mut frame = FrameBuilder::icmpv6(addresses, ROUTER_ADVERTISEMENT, usual_len(advertisement));
+    put_header(frame.bytes(), advertisement);
+    let mut options = OptionWriter {
+        end: link_end(advertisement),
+        bytes: frame.bytes(),
+    };
+    options.put_all(advertisement);
+    frame.finish()
+}
+
+/// Octets after the checksum, without the rarer options.
+fn usual_len(advertisement: &Advertisement) -> usize {
+    12 + 8 + 8 + advertisement.prefixes.len() * 32 + 8 + advertisement.dns_servers.len() * 16
+}
+
+/// Where the frame ends that fills the link. No link has a lower MTU than 1280 octets (RFC 8200 §5).
+fn link_end(advertisement: &Advertisement) -> usize {
+    ETHERNET_LEN + usize::from(advertisement.mtu.unwrap_or(0).max(1280))
+}
+
+/// What follows the checksum: hop limit to retransmission timer.
+fn put_header(bytes: &mut Vec<u8>, advertisement: &Advertisement) {
+    let lifetime = advertisement.lifetime.min(MAX_LIFETIME);
+    let preference = match lifetime {
+        // RFC 4191 §2.2: a router that is no default router has none.
+        0 => RouterPreference::Medium,
+        _ => advertisement.options.preference,
+    };
+    let flags = u8::from(advertisement.managed) << 7
+        | u8::from(advertisement.other) << 6
+        | preference_bits(preference);
+    bytes.extend([advertisement.hop_limit, flags]);
+    bytes.extend(lifetime.to_be_bytes());
+    bytes.extend(advertisement.options.reachable_time.to_be_bytes());
+    bytes.extend(advertisement.options.retransmission_timer.to_be_bytes());
+}
+
+/// Prf in its place, the fourth and fifth bits of an octet (RFC 4191 §2.1).
+fn preference_bits(preference: RouterPreference) -> u8 {
+    let bits = match preference {
+        RouterPreference::High => 0b01,
+        RouterPreference::Medium => 0b00,
+        RouterPreference::Low => 0b11,
+    };
+    bits << 3
+}
+
+/// Appends options that end by `end`.
+struct OptionWriter<'a> {
+    bytes: &'a mut Vec<u8>,
+    end: usize,
+}
+
+impl OptionWriter<'_> {
+    fn put_all(&mut self, advertisement: &Advertisement) {
+        let options = &advertisement.options;
+        self.option(ndp::SOURCE_LINK_LAYER, |out| {
+            out.extend(advertisement.mac.0)
+        });
+        if let Some(mtu) = advertisement.mtu {
+            self.option(ndp::MTU, |out| {
+                out.extend([0; 2]);
+                out.extend(u32::from(mtu).to_be_bytes());
+            });
+        }
+        for prefix in &advertisement.prefixes {
+            self.option(ndp::PREFIX_INFORMATION, |out| put_prefix(out, prefix));
+        }
+        for route in &options.routes {
+            self.option(ndp::ROUTE_INFORMATION, |out| put_route(out, route));
+        }
+        self.dns_servers(&advertisement.dns_servers, advertisement.dns_lifetime);
+        self.search_domains(&options.search_domains, advertisement.dns_lifetime);
+        if let Some(pref64) = &options.pref64
+            && let Some(code) = prefix_length_code(pref64)
+        {
+            self.option(ndp::PREF64, |out| put_pref64(out, pref64, code));
+        }
+        if let Some(portal) = &options.captive_portal {
+            self.option(ndp::CAPTIVE_PORTAL, |out| {
+                out.extend_from_slice(portal.as_bytes())
+            });
+        }
+    }
+
+    /// An option whose content `write` appends, filled up with zeros to whole units of 8 octets; none if it does not
+    /// fit.
+    fn option(&mut self, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.bytes.len();
+        self.bytes.extend([kind, 0]);
+        write(self.bytes);
+        let units = (self.bytes.len() - start).div_ceil(8);
+        self.bytes.resize(start + units * 8, 0);
+        match u8::try_from(units) {
+            Ok(units) if self.bytes.len() <= self.end => self.bytes[start + 1] = units,
+            Ok(_) | Err(_) => self.bytes.truncate(start),
+        }
+    }
+
+    /// As many as fit, in as many options as they need (RFC 8106 §5.1).
+    fn dns_servers(&mut self, mut servers: &[Ipv6Addr], lifetime: u32) {
+        while !servers.is_empty() {
+            let fit = self.room().saturating_sub(8) / 16;
+            let (now, later) = servers.split_at(servers.len().min(fit));
+            if now.is_empty() {
+                return;
+            }
+            self.option(ndp::RDNSS, |out| {
+                out.extend([0; 2]);
+                out.extend(lifetime.to_be_bytes());
+                for server in now {
+                    out.extend(server.octets());
+                }
+            });
+            servers = later;
+        }
+    }
+
+    /// The first that fit in one option (RFC 8106 §5.2).
+    fn search_domains(&mut self, domains: &[DomainName], lifetime: u32) {
+        let mut room = (self.room() & !7).saturating_sub(8);
+        let fits = |name: &&DomainName| {
+            // A name on the wire is two octets longer than its text.
+            let left = room.checked_sub(name.as_str().len() + 2);
+            left.map(|left| room = left).is_some()
+        };
+        let fit = domains.iter().take_while(fits).count();
+        if fit == 0 {
+            return;
+        }
+        self.option(ndp::DNSSL, |out| {
+            out.extend([0; 2]);
+            out.extend(lifetime.to_be_bytes());
+            domains[..fit]
+                .iter()
+                .for_each(|name| domain::put(out, name));
+        });
+    }
+
+    /// Octets that an option can have.
+    fn room(&self) -> usize {
+        self.end.saturating_sub(self.bytes.len()).min(MAX_OPTION)
+    }
+}
+
+fn put_prefix(out: &mut Vec<u8>, prefix: &AdvertisedPrefix) {
+    let flags = u8::from(prefix.on_link) << 7
+        | u8::from(prefix.autonomous) << 6
+        | u8::from(prefix.delegation_preferred) << 4;
+    out.extend([prefix.prefix.prefix_len(), flags]);
+    out.extend(prefix.valid.to_be_bytes());
+    out.extend(prefix.preferred.min(prefix.valid).to_be_bytes());
+    out.extend([0; 4]);
+    out.extend(prefix.prefix.network().octets());
+}
+
+/// No more of the prefix than its length needs, in steps of 8 octets (RFC 4191 §2.3).
+fn put_route(out: &mut Vec<u8>, route: &AdvertisedRoute) {
+    let length = route.prefix.prefix_len();
+    out.extend([length, preference_bits(route.preference)]);
+    out.extend(route.lifetime.to_be_bytes());
+    let octets = usize::from(length).div_ceil(64) * 8;
+    out.extend_from_slice(&route.prefix.network().octets()[..octets]);
+}
+
+/// PLC (RFC 8781 §4); none for a length that no NAT64 prefix has (RFC 6052 §2.2).
+fn prefix_length_code(pref64: &Pref64) -> Option<u16> {
+    [96, 64, 56, 48, 40, 32]
+        .iter()
+        .zip(0..)
+        .find(|(length, _)| **length == pref64.prefix.prefix_len())
+        .map(|(_, code)| code)
+}
+
+/// The lifetime counts units of 8 seconds, rounded up.
+fn put_pref64(out: &mut Vec<u8>, pref64: &Pref64, code: u16) {
+    const MAX_SCALED: u16 = 0x1fff;
+    let scaled = pref64.lifetime.div_ceil(8).min(MAX_SCALED);
+    out.extend((scaled << 3 | code).to_be_bytes());
+    out.extend_from_slice(&pref64.prefix.network().octets()[..12]);
+}

@@ -1,0 +1,50 @@
+//! What is said when something is advertised no more, so that hosts stop using what leads nowhere.
+
+use sextant_model::{AdvertisedPrefix, AdvertisedRoute, Advertisement, RouterPreference};
+
+/// Hosts keep an address for two hours at least, whatever an advertisement says (RFC 4862 §5.5.3), so a prefix that
+/// is gone is not called valid for longer (RFC 7084 L-13, as of RFC 9096).
+const GONE_VALID: u32 = 7200;
+
+/// A router's final advertisement on a link (RFC 4861 §6.2.5): a default router no more, its routes over, its prefixes
+/// valid for a while but not preferred (RFC 9096).
+pub fn last_word(advertisement: &Advertisement) -> Advertisement {
+    let mut last = advertisement.clone();
+    last.lifetime = 0;
+    last.prefixes.iter_mut().for_each(deprecate);
+    last.options
+        .routes
+        .iter_mut()
+        .for_each(|route| route.lifetime = 0);
+    last
+}
+
+/// The advertisement that replaces `before`: `after`, and a last word on the prefixes and routes that it lacks. To be
+/// sent for some time, as hosts may miss one.
+pub fn withdraw(before: &Advertisement, after: &Advertisement) -> Advertisement {
+    let mut all = after.clone();
+    let keeps =
+        |gone: &AdvertisedPrefix| after.prefixes.iter().any(|kept| kept.prefix == gone.prefix);
+    for gone in before.prefixes.iter().filter(|prefix| !keeps(prefix)) {
+        let mut gone = *gone;
+        deprecate(&mut gone);
+        all.prefixes.push(gone);
+    }
+    let routes = &after.options.routes;
+    for gone in &before.options.routes {
+        if !routes.iter().any(|kept| kept.prefix == gone.prefix) {
+            let (prefix, preference, lifetime) = (gone.prefix, RouterPreference::Medium, 0);
+            all.options.routes.push(AdvertisedRoute {
+                prefix,
+                preference,
+                lifetime,
+            });
+        }
+    }
+    all
+}
+
+fn deprecate(prefix: &mut AdvertisedPrefix) {
+    prefix.preferred = 0;
+    prefix.valid = prefix.valid.min(GONE_VALID);
+}

@@ -1,0 +1,166 @@
+//! DHCPv6 options that a port was given, and the guest's name: who gets them, and what they are on the wire.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may panic, and looks at one variant of many"
+)]
+
+mod guest;
+
+use guest::*;
+use sextant_model::{Dhcpv6Option, Dhcpv6Options, Dhcpv6Service};
+use sextant_responders::dhcpv6::codec::{Message, MessageType, RawOption};
+use sextant_responders::dhcpv6::option;
+use sextant_responders::frame::{Ipv6Packet, UdpDatagram};
+use sextant_responders::respond;
+
+fn with_options(options: Dhcpv6Options) -> Dhcpv6Service {
+    Dhcpv6Service {
+        options,
+        ..service()
+    }
+}
+
+fn given(extra: &[(&str, &str)]) -> Dhcpv6Service {
+    let extra = extra
+        .iter()
+        .map(|(name, value)| Dhcpv6Option::parse(name, value).unwrap())
+        .collect();
+    with_options(Dhcpv6Options {
+        extra,
+        ..Dhcpv6Options::default()
+    })
+}
+
+/// Code and value of the options of the answer, without the identifiers.
+fn answer(service: Dhcpv6Service, query: &Query) -> Vec<(u16, Vec<u8>)> {
+    let frames = respond(&dhcpv6(service), &query.frame()).frames;
+    let datagram = UdpDatagram::parse(&Ipv6Packet::parse(&frames[0]).unwrap()).unwrap();
+    let message = Message::parse(datagram.body, 0).unwrap();
+    message
+        .options
+        .map(Result::unwrap)
+        .filter(|option| option.code > option::SERVER_ID)
+        .map(|RawOption { code, value, .. }| (code, value.to_vec()))
+        .collect()
+}
+
+fn information(codes: &[u16]) -> Query {
+    Query::new(MessageType::InformationRequest).asking(codes)
+}
+
+#[test]
+fn each_option_is_in_its_format() {
+    let service = given(&[
+        ("sntp-server", "2001:db8::1"),
+        ("information-refresh-time", "3600"),
+        ("ntp-server", "2001:db8::1,ff05::101,ntp.example"),
+        ("bootfile-url", "tftp://[2001:db8::1]/x"),
+        ("bootfile-param", "quiet,a=b"),
+        ("sol-max-rt", "3600"),
+        ("inf-max-rt", "7200"),
+        ("65000", "01:02:ff"),
+    ]);
+    let one = address("2001:db8::1").octets();
+    let ntp = [
+        &[0, 1, 0, 16][..],
+        &one,
+        &[0, 2, 0, 16],
+        &address("ff05::101").octets(),
+        b"\0\x03\0\x0d\x03ntp\x07example\0",
+    ]
+    .concat();
+    let asked = [31, 32, 56, 59, 60, 82, 83, 65000];
+    assert_eq!(
+        answer(service, &information(&asked)),
+        [
+            (31, one.to_vec()),
+            (32, vec![0, 0, 0x0e, 0x10]),
+            (56, ntp),
+            (59, b"tftp://[2001:db8::1]/x".to_vec()),
+            (60, b"\0\x05quiet\0\x03a=b".to_vec()),
+            (82, vec![0, 0, 0x0e, 0x10]),
+            (83, vec![0, 0, 0x1c, 0x20]),
+            (65000, vec![1, 2, 255]),
+        ]
+    );
+}
+
+#[test]
+fn what_is_not_asked_for_is_not_sent() {
+    let service = given(&[("bootfile-url", "tftp://x"), ("ntp-server", "2001:db8::1")]);
+    let codes = |query| {
+        answer(service.clone(), &query)
+            .into_iter()
+            .map(|(code, _)| code)
+    };
+    assert!(codes(information(&[option::BOOT_FILE_URL])).eq([59]));
+    assert!(codes(information(&[])).eq([]));
+}
+
+#[test]
+fn a_ports_own_option_wins_over_its_subnets() {
+    let service = given(&[
+        ("dns-server", "2001:db8::99"),
+        ("domain-search", "own.example"),
+    ]);
+    let asked = information(&[option::DNS_SERVERS, option::DOMAIN_LIST]);
+    assert_eq!(
+        answer(service, &asked),
+        [
+            (23, address("2001:db8::99").octets().to_vec()),
+            (24, b"\x03own\x07example\0".to_vec()),
+        ]
+    );
+}
+
+#[test]
+fn the_refresh_time_is_for_clients_without_leases() {
+    let service = given(&[("information-refresh-time", "3600")]);
+    let asked = [option::INFORMATION_REFRESH_TIME];
+    let query = Query::to_server(MessageType::Request).asking(&asked);
+    assert_eq!(answer(service.clone(), &query), []);
+    assert_eq!(answer(service, &information(&asked)).len(), 1);
+}
+
+#[test]
+fn a_preference_is_in_the_advertise_only() {
+    let service = with_options(Dhcpv6Options {
+        preference: 255,
+        ..Dhcpv6Options::default()
+    });
+    let solicit = Query::new(MessageType::Solicit);
+    assert_eq!(answer(service.clone(), &solicit), [(7, vec![255])]);
+    let request = Query::to_server(MessageType::Request);
+    assert_eq!(answer(service, &request), []);
+}
+
+#[test]
+fn the_guest_learns_its_name_when_it_asks_or_names_itself() {
+    let name = "vm-1.example.org";
+    let service = with_options(Dhcpv6Options {
+        fqdn: Some(name.parse().unwrap()),
+        ..Dhcpv6Options::default()
+    });
+    let told = |query: Query| answer(service.clone(), &query);
+    let named = |flags| vec![(39, [&[flags][..], b"\x04vm-1\x07example\x03org\0"].concat())];
+    let query = || Query::new(MessageType::InformationRequest);
+    assert_eq!(told(query()), []);
+    assert_eq!(
+        told(query().asking(&[option::CLIENT_FQDN])),
+        named(4),
+        "no updates"
+    );
+    assert_eq!(
+        told(query().with(option::CLIENT_FQDN, b"\0\x02vm")),
+        named(4)
+    );
+    let overridden = query().with(option::CLIENT_FQDN, b"\x01\x02vm");
+    assert_eq!(
+        told(overridden),
+        named(6),
+        "the client wanted the server to update"
+    );
+    assert_eq!(answer(given(&[]), &query().asking(&[39])), []);
+}

@@ -1,0 +1,238 @@
+//! What is sent, read back by Wireshark's dissectors: nothing malformed, nothing worth a warning, every value as meant.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may panic, and looks at one variant of many"
+)]
+
+mod guest;
+
+use guest::*;
+use sextant_responders::dhcpv6::codec::MessageType;
+use sextant_responders::dhcpv6::option::{self, IaKind};
+use sextant_responders::ra::{self, Destination};
+use sextant_responders::respond;
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+/// A capture file of these Ethernet frames (pcap, microseconds, little-endian).
+fn capture(frames: &[Vec<u8>]) -> Vec<u8> {
+    let word = |number: u32| number.to_le_bytes();
+    let mut file = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 0x0004_0000, 1]
+        .map(word)
+        .concat();
+    for (second, frame) in (0..).zip(frames) {
+        let length = frame.len() as u32;
+        file.extend([second, 0, length, length].map(word).concat());
+        file.extend(frame);
+    }
+    file
+}
+
+/// One line a frame, as tshark prints it with these arguments.
+fn tshark(frames: &[Vec<u8>], arguments: &[&str]) -> Vec<String> {
+    let mut child = Command::new("tshark")
+        .args(["-r", "-", "-n", "-o", "udp.check_checksum:TRUE"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("tshark starts (Debian package: tshark)");
+    let mut input = child.stdin.take().unwrap();
+    let file = capture(frames);
+    let writer = std::thread::spawn(move || input.write_all(&file));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(str::to_owned).collect()
+}
+
+/// The values of these fields in each frame.
+fn fields(frames: &[Vec<u8>], names: &[&str]) -> Vec<String> {
+    let mut arguments = vec!["-T", "fields", "-E", "separator=|"];
+    arguments.extend(names.iter().flat_map(|name| ["-e", name]));
+    tshark(frames, &arguments)
+}
+
+fn answers() -> Vec<Vec<u8>> {
+    let ask = |query: Query| {
+        let query = query
+            .asking(&EVERY_OPTION)
+            .with(option::CLIENT_FQDN, b"\x01\x02vm");
+        respond(&dhcpv6(talkative_service()), &query.frame())
+    };
+    let queries = [
+        Query::new(MessageType::Solicit).ia_na(0, &[]),
+        Query::new(MessageType::Solicit)
+            .ia_na(1, &[])
+            .with(option::RAPID_COMMIT, &[]),
+        Query::to_server(MessageType::Request)
+            .ia_na(1, &["2001:db8:1::cd"])
+            .ia_na(2, &[])
+            .ia(IaKind::Temporary, 3, &[])
+            .ia(IaKind::Prefixes, 4, &[]),
+        Query::to_server(MessageType::Request).ia_na(1, &["2001:db8:bad::1"]),
+        Query::new(MessageType::Confirm).ia_na(1, &["2001:db8:1::cd"]),
+        Query::to_server(MessageType::Renew).ia_na(1, &["2001:db8:1::dead"]),
+        Query::new(MessageType::Rebind).ia_na(1, &["2001:db8:1::cd"]),
+        Query::to_server(MessageType::Release).ia_na(1, &["2001:db8:1::cd"]),
+        Query::to_server(MessageType::Decline).ia_na(1, &["2001:db8:1::dead"]),
+        Query::new(MessageType::InformationRequest),
+    ];
+    let mut frames: Vec<_> = queries
+        .into_iter()
+        .flat_map(|query| ask(query).frames)
+        .collect();
+    frames.push(ra::advertise(&advertisement(), Destination::AllNodes));
+    frames.push(ra::advertise(
+        &ra::last_word(&advertisement()),
+        Destination::AllNodes,
+    ));
+    frames.push(ra::advertise(
+        &talkative_advertisement(),
+        Destination::AllNodes,
+    ));
+    frames.extend(respond(&solicitation_punt(), &usual_solicitation()).frames);
+    frames
+}
+
+#[test]
+fn nothing_that_is_sent_is_malformed_or_worth_a_warning() {
+    let frames = answers();
+    assert_eq!(frames.len(), 14);
+    let complaints = "_ws.malformed or _ws.expert.severity >= \"Warning\"";
+    let told = tshark(&frames, &["-Y", complaints, "-V"]);
+    assert!(told.is_empty(), "{}", told.join("\n"));
+    let mut broken = frames.clone();
+    broken[0][70] ^= 0xff;
+    assert!(
+        !tshark(&broken, &["-Y", complaints]).is_empty(),
+        "the filter finds complaints"
+    );
+}
+
+#[test]
+fn checksums_are_good() {
+    let status = fields(
+        &answers(),
+        &["udp.checksum.status", "icmpv6.checksum.status"],
+    );
+    assert!(
+        status.iter().all(|status| status == "1|" || status == "|1"),
+        "{status:?}"
+    );
+}
+
+#[test]
+fn an_advertisement_is_read_as_meant() {
+    let names = [
+        "ipv6.src",
+        "ipv6.dst",
+        "ipv6.hlim",
+        "icmpv6.nd.ra.flag",
+        "icmpv6.nd.ra.router_lifetime",
+        "icmpv6.opt.linkaddr",
+        "icmpv6.opt.mtu",
+        "icmpv6.opt.prefix",
+        "icmpv6.opt.prefix.flag",
+        "icmpv6.opt.prefix.valid_lifetime",
+        "icmpv6.opt.prefix.preferred_lifetime",
+        "icmpv6.opt.rdnss",
+        "icmpv6.opt.rdnss.lifetime",
+    ];
+    let frame = ra::advertise(&advertisement(), Destination::AllNodes);
+    assert_eq!(
+        fields(&[frame], &names),
+        [
+            "fe80::f816:3eff:feff:1|ff02::1|255|0x40|300|fa:16:3e:ff:00:01|1430|2001:db8:1::,2001:db8:2::|\
+          0xc0,0x80|86400,86400|14400,14400|2001:db8::53,2001:db8::54|300"
+        ]
+    );
+}
+
+#[test]
+fn a_dhcpv6_answer_is_read_as_meant() {
+    let names = [
+        "dhcpv6.msgtype",
+        "dhcpv6.xid",
+        "dhcpv6.iaid",
+        "dhcpv6.iaid.t1",
+        "dhcpv6.iaid.t2",
+        "dhcpv6.iaaddr.ip",
+        "dhcpv6.iaaddr.pref_lifetime",
+        "dhcpv6.iaaddr.valid_lifetime",
+        "dhcpv6.dns_server",
+        "dhcpv6.search_list_entry",
+    ];
+    assert_eq!(
+        fields(&answers()[..1], &names),
+        [
+            "2|0xabcdef|00000000|43200|69120|2001:db8:1::cd,2001:db8:2::cd|86400,86400|86400,86400|\
+          2001:db8::53|example.org.,corp.example.net."
+        ]
+    );
+}
+
+#[test]
+fn the_rarer_options_of_an_advertisement_are_read_as_meant() {
+    let names = [
+        "icmpv6.nd.ra.flag.prf",
+        "icmpv6.nd.ra.reachable_time",
+        "icmpv6.nd.ra.retrans_timer",
+        "icmpv6.opt.prefix",
+        "icmpv6.opt.route_info.flag.route_preference",
+        "icmpv6.opt.route_lifetime",
+        "icmpv6.opt.dnssl",
+        "icmpv6.opt.dnssl.lifetime",
+        "icmpv6.opt.pref64.prefix",
+        "icmpv6.opt.pref64.scaled_lifetime",
+        "icmpv6.opt.captive_portal",
+    ];
+    let frame = ra::advertise(&talkative_advertisement(), Destination::AllNodes);
+    assert_eq!(
+        fields(&[frame], &names),
+        [
+            "1|30000|1000|2001:db8:1::,2001:db8:2::,2001:db8:5::,2001:db8:6::1|3,1|600,600|example.org,corp.example.net|300|\
+          64:ff9b::|225|https://portal.example/api"
+        ]
+    );
+}
+
+#[test]
+fn the_rarer_options_of_dhcpv6_are_read_as_meant() {
+    let names = [
+        "dhcpv6.sntp_server",
+        "dhcpv6.clientfqdn.server.n",
+        "dhcpv6.clientfqdn.server.o",
+        "dhcpv6.clientfqdn.server.s",
+        "dhcpv6.client_domain",
+        "dhcpv6.ntpserver.addr",
+        "dhcpv6.ntpserver.mc_addr",
+        "dhcpv6.ntpserver.fqdn",
+    ];
+    let query = Query::new(MessageType::InformationRequest)
+        .asking(&EVERY_OPTION)
+        .with(option::CLIENT_FQDN, b"\x01\x02vm");
+    let frames = respond(&dhcpv6(talkative_service()), &query.frame()).frames;
+    assert_eq!(
+        fields(&frames, &names),
+        ["2001:db8::123|1|1|0|vm-1.example.org.|2001:db8::123|ff05::101|ntp.example.org."]
+    );
+    let text = tshark(&frames, &["-V"]).join("\n");
+    for said in [
+        "Lifetime: 3600",
+        "Boot File URL",
+        "Boot File Parameters",
+        "SOL_MAX_RT",
+        "INF_MAX_RT",
+    ] {
+        assert!(text.contains(said), "{said} in\n{text}");
+    }
+}
