@@ -106,7 +106,14 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(crate) fn skip(&mut self, bytes: usize) -> Result<(), DecodeError> {
-        self.slice(bytes).map(drop)
+        if bytes > self.left() {
+            return Err(self.error(Reason::Truncated {
+                needed: bytes,
+                left: self.left(),
+            }));
+        }
+        self.position += bytes;
+        Ok(())
     }
 
     pub(crate) fn slice(&mut self, bytes: usize) -> Result<&'a [u8], DecodeError> {
