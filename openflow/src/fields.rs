@@ -331,6 +331,7 @@ impl Field {
     }
 
     /// Bytes of the value on the wire.
+    #[inline]
     pub fn bytes(self) -> usize {
         usize::from(self.row().bytes)
     }
@@ -351,6 +352,7 @@ impl Field {
     }
 
     /// All the bits that the field occupies on the wire: the mask of an exact match.
+    #[inline]
     pub fn full_mask(self) -> u128 {
         ones(8 * u32::from(self.row().bytes))
     }
@@ -376,6 +378,7 @@ impl Field {
     }
 
     /// The field that a header names, by either of its identities.
+    #[inline]
     pub fn from_oxm(oxm: OxmId) -> Option<Field> {
         let found = match oxm.class {
             0x8000 => BASIC[usize::from(oxm.number & 0x7f)],
@@ -396,6 +399,7 @@ impl Field {
         Self::all().find(|field| field.oxm() == oxm)
     }
 
+    #[inline]
     fn row(self) -> &'static Row {
         &ROWS[usize::from(self.0)]
     }

@@ -1,5 +1,7 @@
 //! The connection against a peer whose every byte the test decides, in tokio's paused time.
 
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};

@@ -1,5 +1,7 @@
 //! What is encoded is decoded as it was; and whatever bytes come, nothing panics and what is accepted is stable.
 
+#![allow(clippy::unwrap_used)]
+
 use bytes::{Bytes, BytesMut};
 use proptest::collection::vec;
 use proptest::option;

@@ -1,6 +1,7 @@
 //! Everything through a real ovs-vswitchd: bundles, dumps, meters, packets. Needs root, for a network namespace of its own.
 
 use std::process::Command;
+use std::time::Duration;
 
 use crate::support::{Folder, attempt, corpus, ofctl, run};
 use bytes::Bytes;
@@ -8,7 +9,8 @@ use rust_openflow::connection::{Connection, Options};
 use rust_openflow::multipart::{FlowStats, FlowStatsRequest};
 use rust_openflow::{
     Action, Bundle, BundleError, Field, FlowMod, Instruction, Match, Message, MeterMod,
-    MultipartBody, MultipartRequest, NO_BUFFER, PacketIn, PacketOut, ports,
+    MultipartBody, MultipartRequest, NO_BUFFER, PacketIn, PacketIn2, PacketInFormat,
+    PacketInReason, PacketOut, SwitchConfig, ports,
 };
 use tokio::net::UnixStream;
 
@@ -139,7 +141,7 @@ async fn commit(
     let mut bundle = Bundle::new(1, flows);
     loop {
         connection.drive(&mut bundle).unwrap();
-        let (xid, message) = connection.recv().await.unwrap().unwrap();
+        let (xid, message) = heard(connection).await;
         if let Some(outcome) = bundle.on_message(xid, &message) {
             return outcome;
         }
@@ -153,7 +155,7 @@ async fn flows(connection: &mut Connection<UnixStream>) -> Vec<FlowStats> {
         .unwrap();
     let mut found = Vec::new();
     loop {
-        let (xid, message) = connection.recv().await.unwrap().unwrap();
+        let (xid, message) = heard(connection).await;
         let Message::MultipartReply(reply) = message else {
             panic!("{message:?}")
         };
@@ -277,7 +279,7 @@ async fn a_packet_goes_out_and_comes_up_with_its_cookie() {
     let punt = Action::Controller {
         max_len: 0xffff,
         id: 0,
-        reason: rust_openflow::PacketInReason::Action,
+        reason: PacketInReason::Action,
         userdata: Bytes::new(),
         pause: false,
         meter: Some(1),
@@ -299,7 +301,7 @@ async fn a_packet_goes_out_and_comes_up_with_its_cookie() {
         data: frame.clone(),
     };
     connection
-        .send(&Message::SetConfig(rust_openflow::SwitchConfig {
+        .send(&Message::SetConfig(SwitchConfig {
             flags: 0,
             miss_send_len: 0xffff,
         }))
@@ -314,14 +316,75 @@ async fn a_packet_goes_out_and_comes_up_with_its_cookie() {
     assert_eq!(packet.data, frame);
 }
 
+/// The next message, which the switch must send soon: echoes would keep a connection for ever.
+async fn heard(connection: &mut Connection<UnixStream>) -> (u32, Message) {
+    let received = tokio::time::timeout(Duration::from_secs(20), connection.recv()).await;
+    received.expect("the switch says nothing").unwrap().unwrap()
+}
+
 async fn next_packet(connection: &mut Connection<UnixStream>) -> PacketIn {
     loop {
-        let (_, message) = connection.recv().await.unwrap().unwrap();
+        let (_, message) = heard(connection).await;
         if let Message::PacketIn(packet) = message {
             return packet;
         }
         assert!(!matches!(message, Message::Error(_)), "{message:?}");
     }
+}
+
+#[tokio::test]
+async fn a_packet_comes_up_with_its_userdata() {
+    let switch = Switch::start();
+    let mut connection = switch.connect().await;
+    connection
+        .send(&Message::SetPacketInFormat(PacketInFormat::Nicira2))
+        .unwrap();
+    connection
+        .send(&Message::SetConfig(SwitchConfig {
+            flags: 0,
+            miss_send_len: 0xffff,
+        }))
+        .unwrap();
+    let punt = Action::Controller {
+        max_len: 0xffff,
+        id: 0,
+        reason: PacketInReason::Action,
+        userdata: Bytes::from_static(b"router"),
+        pause: false,
+        meter: None,
+    };
+    let flow = FlowMod::add(
+        5,
+        10,
+        Match::new(),
+        apply(vec![Action::set(Field::reg(1), 5_u8), punt]),
+    )
+    .with_cookie(9);
+    commit(&mut connection, vec![flow]).await.unwrap();
+    let actions = vec![Action::resubmit(5)];
+    let packet = PacketOut {
+        buffer_id: NO_BUFFER,
+        in_port: ports::LOCAL,
+        actions,
+        data: solicitation(),
+    };
+    connection.send(&Message::PacketOut(packet)).unwrap();
+    let packet = next_packet2(&mut connection).await;
+    assert_eq!(
+        (packet.userdata.as_ref(), packet.cookie, packet.table),
+        (&b"router"[..], Some(9), Some(5))
+    );
+    assert_eq!(packet.metadata.value(Field::reg(1)), Some(5));
+    assert_eq!(packet.data, solicitation());
+    assert!(packet.unknown.is_empty());
+}
+
+async fn next_packet2(connection: &mut Connection<UnixStream>) -> PacketIn2 {
+    let (_, message) = heard(connection).await;
+    let Message::PacketIn2(packet) = message else {
+        panic!("{message:?}")
+    };
+    packet
 }
 
 /// A router solicitation from `::`.
