@@ -16,7 +16,7 @@ fn replay(target: &str, holds: fn(&[u8])) {
         .join("fuzz/corpus")
         .join(target);
     let inputs: Vec<_> = fs::read_dir(folder).unwrap().collect();
-    assert!(inputs.len() > 10, "the corpus is there");
+    assert!(inputs.len() > 20, "the corpus is there");
     for input in inputs {
         holds(&fs::read(input.unwrap().path()).unwrap());
     }
