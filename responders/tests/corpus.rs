@@ -12,7 +12,9 @@ use std::fs;
 use std::path::Path;
 
 fn replay(target: &str, holds: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fuzz/corpus")
+        .join(target);
     let inputs: Vec<_> = fs::read_dir(folder).unwrap().collect();
     assert!(inputs.len() > 20, "the corpus is there");
     for input in inputs {
