@@ -50,6 +50,8 @@ uuid_id! {
     PortId
     /// A router between networks.
     RouterId
+    /// A pool of prefixes from which subnets are taken.
+    SubnetPoolId
 }
 
 macro_rules! number_key {

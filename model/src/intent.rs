@@ -2,7 +2,7 @@
 
 use crate::{
     Change, Key, Network, NetworkId, Object, Port, PortId, Router, RouterId, ServerIdentity,
-    Settings, Subnet, SubnetId,
+    Settings, Subnet, SubnetId, SubnetPool, SubnetPoolId,
 };
 use imbl::{OrdMap, OrdSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -22,6 +22,8 @@ pub struct Intent {
     pub ports: OrdMap<PortId, Arc<Port>>,
     /// Routers.
     pub routers: OrdMap<RouterId, Arc<Router>>,
+    /// Pools of prefixes.
+    pub subnet_pools: OrdMap<SubnetPoolId, Arc<SubnetPool>>,
     /// Who the DHCPv6 server is.
     pub server_identity: Option<ServerIdentity>,
     /// What the configuration says.
@@ -64,6 +66,9 @@ impl Intent {
             Object::Router(router) => {
                 self.routers.insert(router.id, router.clone());
             }
+            Object::SubnetPool(pool) => {
+                self.subnet_pools.insert(pool.id, pool.clone());
+            }
             Object::ServerIdentity(identity) => self.server_identity = Some(*identity),
             Object::Claim(key) => {
                 self.claims.insert(key.clone());
@@ -100,11 +105,15 @@ impl Intent {
             Key::Router(id) => {
                 self.routers.remove(id);
             }
+            Key::SubnetPool(id) => {
+                self.subnet_pools.remove(id);
+            }
             Key::ServerIdentity => self.server_identity = None,
             Key::Address(..)
             | Key::Mac(..)
             | Key::NetworkKey(_)
             | Key::RouterKey(_)
+            | Key::DefaultSubnetPool(_)
             | Key::PortsOf(_) => {
                 self.claims.remove(key);
             }

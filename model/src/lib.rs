@@ -22,13 +22,16 @@ mod punt;
 mod router;
 mod settings;
 mod subnet;
+mod subnet_pool;
 
 pub use address::{is_link_local, solicited_node};
 pub use chassis::{Chassis, Encap, EncapKind, UnknownEncap};
 pub use dhcpv6_option::{Dhcpv6Option, Dhcpv6Value, InvalidDhcpv6Option, TimeServer};
 pub use domain_name::{DomainName, InvalidDomainName};
 pub use facts::{Binding, Facts, Plugged};
-pub use ids::{ChassisId, NetworkId, NetworkKey, PortId, RouterId, RouterKey, SubnetId};
+pub use ids::{
+    ChassisId, NetworkId, NetworkKey, PortId, RouterId, RouterKey, SubnetId, SubnetPoolId,
+};
 pub use intent::Intent;
 pub use mac::{InvalidMac, MacAddr};
 pub use network::{Network, NetworkType};
@@ -40,4 +43,5 @@ pub use punt::{
 };
 pub use router::Router;
 pub use settings::{RaSettings, Settings};
-pub use subnet::{AllocationPool, HostRoute, Ipv6Mode, Subnet, UnknownMode};
+pub use subnet::{AllocationPool, HostRoute, Ipv6Mode, PrefixSource, Subnet, UnknownMode};
+pub use subnet_pool::SubnetPool;

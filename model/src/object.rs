@@ -2,7 +2,7 @@
 
 use crate::{
     Chassis, ChassisId, MacAddr, Network, NetworkId, NetworkKey, Port, PortId, Router, RouterId,
-    RouterKey, Subnet, SubnetId,
+    RouterKey, Subnet, SubnetId, SubnetPool, SubnetPoolId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -59,6 +59,8 @@ pub enum Key {
     Port(PortId),
     /// A router.
     Router(RouterId),
+    /// A pool of prefixes.
+    SubnetPool(SubnetPoolId),
     /// A hypervisor, as last observed.
     Chassis(ChassisId),
     /// Where a port's interface was last observed.
@@ -73,6 +75,8 @@ pub enum Key {
     NetworkKey(NetworkKey),
     /// Claim: a number is a router's.
     RouterKey(RouterKey),
+    /// Claim: a subnet pool is the default of an IP version (4 or 6).
+    DefaultSubnetPool(u8),
     /// Not a claim but a mark: whoever makes, changes or removes a port of the network writes it again, so that a writer
     /// whose decision rests on all of the network's ports can demand that none changed, and writers of different ports
     /// do not hinder each other.
@@ -90,6 +94,8 @@ pub enum Object {
     Port(Arc<Port>),
     /// A router.
     Router(Arc<Router>),
+    /// A pool of prefixes.
+    SubnetPool(Arc<SubnetPool>),
     /// A hypervisor.
     Chassis(Arc<Chassis>),
     /// Where a port's interface is.
@@ -108,6 +114,7 @@ impl Object {
             Self::Subnet(subnet) => Key::Subnet(subnet.id),
             Self::Port(port) => Key::Port(port.id),
             Self::Router(router) => Key::Router(router.id),
+            Self::SubnetPool(pool) => Key::SubnetPool(pool.id),
             Self::Chassis(chassis) => Key::Chassis(chassis.id.clone()),
             Self::Location(port, _) => Key::Location(*port),
             Self::ServerIdentity(_) => Key::ServerIdentity,

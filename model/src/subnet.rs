@@ -1,6 +1,6 @@
 //! Subnets and their IPv6 modes.
 
-use crate::{Meta, NetworkId, SubnetId};
+use crate::{Meta, NetworkId, SubnetId, SubnetPoolId};
 use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -75,6 +75,16 @@ pub struct HostRoute {
     pub nexthop: IpAddr,
 }
 
+/// Where a subnet has its prefix from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PrefixSource {
+    /// From whoever made the subnet.
+    #[default]
+    Given,
+    /// From a pool.
+    Pool(SubnetPoolId),
+}
+
 /// One prefix of a network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subnet {
@@ -100,6 +110,9 @@ pub struct Subnet {
     pub dns_nameservers: Vec<IpAddr>,
     /// Routes for hosts.
     pub host_routes: Vec<HostRoute>,
+    /// Where the prefix is from.
+    #[serde(default)]
+    pub prefix_source: PrefixSource,
 }
 
 impl Subnet {

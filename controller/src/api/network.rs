@@ -101,7 +101,7 @@ impl Resource for Network {
             .read("description", values::text(values::LONG))?
             .unwrap_or_default();
         body.read("availability_zone_hints", values::nothing)?;
-        let segment = Segment::read(body)?;
+        let segment = Segment::read(body, &draft.base.facts)?;
         let mut network = Self {
             id: NetworkId(draft.uuid()),
             meta: draft.meta(name, description, project, 1),
@@ -195,7 +195,7 @@ struct Segment {
 }
 
 impl Segment {
-    fn read(body: &Body) -> Result<Self, ApiError> {
+    fn read(body: &Body, facts: &Facts) -> Result<Self, ApiError> {
         let name = body
             .read("provider:network_type", values::or_null(values::text(32)))?
             .flatten();
@@ -212,13 +212,12 @@ impl Segment {
             None | Some("vxlan") => NetworkType::Vxlan,
             Some("gre") => NetworkType::Gre,
             Some("geneve") => NetworkType::Geneve,
-            Some(other) => return Err(unsupported(other)),
+            Some(other) => return Err(unsupported(other, physical.as_deref(), facts)),
         };
         if physical.is_some() {
             let name = type_name(kind).to_uppercase();
-            return Err(ApiError::invalid_input(format!(
-                "provider:physical_network specified for {name} network"
-            )));
+            let message = format!("provider:physical_network specified for {name} network");
+            return Err(ApiError::invalid_input(message));
         }
         Ok(Self {
             kind,
@@ -262,8 +261,25 @@ fn valid_key(id: i64) -> Result<u32, ApiError> {
     })
 }
 
-fn unsupported(kind: &str) -> ApiError {
-    ApiError::invalid_input(format!("network_type value '{kind}' not supported"))
+/// Provider networks name a physical network, which some hypervisor must be attached to.
+fn unsupported(kind: &str, physical: Option<&str>, facts: &Facts) -> ApiError {
+    let label = match kind {
+        "flat" => "flat",
+        "vlan" => "VLAN",
+        _ => return ApiError::invalid_input(format!("network_type value '{kind}' not supported")),
+    };
+    let is_known = |name: &str| {
+        facts
+            .chassis()
+            .values()
+            .any(|chassis| chassis.bridge_mappings.contains_key(name))
+    };
+    let message = match physical {
+        None => format!("physical_network required for {label} provider network"),
+        Some(name) if is_known(name) => format!("network_type value '{kind}' not supported"),
+        Some(name) => format!("physical_network '{name}' unknown for {label} provider network"),
+    };
+    ApiError::invalid_input(message)
 }
 
 fn type_name(kind: NetworkType) -> &'static str {

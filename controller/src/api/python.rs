@@ -4,10 +4,7 @@ use serde_json::Value;
 
 /// `str(value)`.
 pub(super) fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => repr(other),
-    }
+    value.as_str().map_or_else(|| repr(value), str::to_owned)
 }
 
 /// `repr(value)`.

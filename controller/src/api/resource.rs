@@ -45,7 +45,7 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
     /// What lists can be filtered by besides attributes.
     const FILTERS: &'static [&'static str] = &[];
     /// Its id.
-    type Id: Copy + Display + Send + Sync;
+    type Id: Copy + Ord + Display + Send + Sync;
 
     fn id(&self) -> Self::Id;
     fn meta(&self) -> &Meta;
@@ -175,20 +175,23 @@ async fn create_many<R: Resource>(
     if items.is_empty() {
         return Err(ApiError::malformed("Resources required"));
     }
-    // Each may be in the envelope of a single one, or not.
-    let given = items.into_iter().map(|item| match item {
-        Value::Object(mut fields) => match fields.remove(R::NAME) {
-            Some(Value::Object(inner)) => Ok(inner),
-            Some(other) => Ok(Map::from_iter([(R::NAME.to_owned(), other)])),
-            None => Ok(fields),
-        },
-        _ => Err(ApiError::malformed(format!(
-            "Unable to find '{}' in request body",
-            R::NAME
-        ))),
-    });
+    let given = items.into_iter().map(unwrapped::<R>);
     let made = make::<R>(api, headers, given.collect::<Result<_, _>>()?).await?;
     Ok(answer(StatusCode::CREATED, R::COLLECTION, made.into()))
+}
+
+/// One of many may be in the envelope of a single one, or not.
+fn unwrapped<R: Resource>(item: Value) -> Result<Map<String, Value>, ApiError> {
+    let Value::Object(fields) = item else {
+        return Err(ApiError::malformed(format!(
+            "Unable to find '{}' in request body",
+            R::NAME
+        )));
+    };
+    if fields.get(R::NAME).is_some_and(Value::is_object) {
+        return request::within(fields, R::NAME);
+    }
+    Ok(fields)
 }
 
 /// Makes all of them, or none.

@@ -41,27 +41,21 @@ pub(super) const LONG: usize = 255;
 
 /// A string of at most so many characters.
 pub(super) fn text(longest: usize) -> impl Fn(&Value) -> Parsed<String> {
-    move |value| match value {
-        Value::String(text) if text.chars().count() <= longest => Ok(text.clone()),
-        Value::String(text) => reason(format!("'{text}' exceeds maximum length of {longest}")),
-        other => reason(format!("'{}' is not a valid string", python::text(other))),
+    move |value| match value.as_str() {
+        Some(text) if text.chars().count() <= longest => Ok(text.to_owned()),
+        Some(text) => reason(format!("'{text}' exceeds maximum length of {longest}")),
+        None => reason(format!("'{}' is not a valid string", python::text(value))),
     }
 }
 
 /// A string, where null stands for the empty one.
 pub(super) fn text_or_null(value: &Value) -> Parsed<String> {
-    match value {
-        Value::Null => Ok(String::new()),
-        given => text(LONG)(given),
-    }
+    or_null(text(LONG))(value).map(Option::unwrap_or_default)
 }
 
 /// A boolean, or the words and numbers that Neutron takes for one.
 pub(super) fn boolean(value: &Value) -> Parsed<bool> {
-    let word = match value {
-        Value::Bool(given) => return Ok(*given),
-        other => python::text(other),
-    };
+    let word = python::text(value);
     match word.to_lowercase().as_str() {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
@@ -73,11 +67,8 @@ pub(super) fn boolean(value: &Value) -> Parsed<bool> {
 
 /// An integer, or a string of one.
 pub(super) fn integer(value: &Value) -> Parsed<i64> {
-    let number = match value {
-        Value::Number(number) => number.as_i64(),
-        Value::String(text) => text.parse().ok(),
-        _ => None,
-    };
+    let text = value.as_str().and_then(|text| text.parse().ok());
+    let number = value.as_i64().or(text);
     number.ok_or_else(|| Invalid::Input(format!("'{}' is not an integer", python::text(value))))
 }
 
@@ -141,9 +132,12 @@ pub(super) fn mac(value: &Value) -> Parsed<MacAddr> {
 pub(super) fn or_null<T>(
     parse: impl Fn(&Value) -> Parsed<T>,
 ) -> impl Fn(&Value) -> Parsed<Option<T>> {
-    move |value| match value {
-        Value::Null => Ok(None),
-        given => parse(given).map(Some),
+    move |value| {
+        if value.is_null() {
+            Ok(None)
+        } else {
+            parse(value).map(Some)
+        }
     }
 }
 
@@ -164,10 +158,12 @@ pub(super) fn prefix(text: &str) -> Option<IpNet> {
 
 /// A list; null is an empty one.
 pub(super) fn list<T>(value: &Value, parse: impl Fn(&Value) -> Parsed<T>) -> Parsed<Vec<T>> {
-    match value {
-        Value::Null => Ok(Vec::new()),
-        Value::Array(items) => items.iter().map(parse).collect(),
-        other => reason(format!("'{}' is not a list", python::text(other))),
+    if value.is_null() {
+        return Ok(Vec::new());
+    }
+    match value.as_array() {
+        Some(items) => items.iter().map(parse).collect(),
+        None => reason(format!("'{}' is not a list", python::text(value))),
     }
 }
 

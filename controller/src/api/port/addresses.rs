@@ -38,10 +38,7 @@ pub(crate) struct ListedIp(Asked);
 impl Wanted {
     /// What a request asks for; none if it says nothing.
     pub(super) fn read(body: &Body) -> Result<Option<Self>, ApiError> {
-        let listed = body.read("fixed_ips", |value| match value {
-            Value::Null => Ok(None),
-            given => listed(given).map(Some),
-        })?;
+        let listed = body.read("fixed_ips", values::or_null(listed))?;
         Ok(listed.flatten().map(Self::Listed))
     }
 

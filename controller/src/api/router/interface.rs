@@ -129,7 +129,7 @@ fn add_subnet(draft: &mut Draft, router: &Router, id: SubnetId) -> Result<Done, 
         .gateway_ip
         .ok_or_else(|| refused("Subnet for router interface must have a gateway IP"))?;
     refuse_externally_advertised(&subnet)?;
-    refuse_overlap(&draft.intent, router, &[subnet.clone()])?;
+    refuse_overlap(&draft.intent, router, std::slice::from_ref(&subnet))?;
     if !ipam::is_usable(subnet.cidr, gateway, true) {
         return Err(addresses::not_of_subnet(gateway));
     }

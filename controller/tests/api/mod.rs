@@ -1,0 +1,213 @@
+//! A whole API in the test's process, with the least of an owner of state: it follows the store and publishes what it
+//! leads to.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test uses a part, and says where it cannot go on"
+)]
+
+use axum::body::{Body, to_bytes};
+use axum::http::{Method, Request, StatusCode};
+use serde_json::Value;
+use sextant_controller::api::{Api, service};
+use sextant_controller::metrics::Metrics;
+use sextant_controller::snapshot::{Snapshot, Snapshots};
+use sextant_controller::store::{Embedded, Store};
+use sextant_model::{Change, Facts, Intent, Key, PortId, Settings};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokio::sync::{mpsc, watch};
+use tower::ServiceExt;
+
+/// Something that happens to what is observed.
+type Observation = Box<dyn FnOnce(&mut Facts, &Intent) + Send>;
+
+/// An API on a store of its own.
+pub struct Cloud {
+    router: axum::Router,
+    pub metrics: Metrics,
+    pub snapshots: Snapshots,
+    observations: mpsc::UnboundedSender<Observation>,
+    folder: PathBuf,
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// An answer: status, body (null if there is none) and request id.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub body: Value,
+    pub request_id: String,
+}
+
+impl Answer {
+    /// The body, of an answer that says that all is well.
+    pub fn ok(self) -> Value {
+        assert!(self.status.is_success(), "{self:?}");
+        self.body
+    }
+
+    /// Status, type and message of an error.
+    pub fn error(self) -> (u16, String, String) {
+        let error = &self.body["NeutronError"];
+        let text = |name: &str| {
+            error[name]
+                .as_str()
+                .unwrap_or_else(|| panic!("no error: {self:?}"))
+                .to_owned()
+        };
+        (self.status.as_u16(), text("type"), text("message"))
+    }
+}
+
+impl Cloud {
+    pub fn new() -> Self {
+        Self::with(Settings::default())
+    }
+
+    pub fn with(settings: Settings) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "sextant-api-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let store: Arc<dyn Store> = Arc::new(Embedded::open(&folder.join("store")).unwrap());
+        let first = Snapshot {
+            intent: Intent::new(settings),
+            ..Snapshot::default()
+        };
+        let (publisher, snapshots) = Snapshots::new(first);
+        let (observations, observed) = mpsc::unbounded_channel();
+        tokio::spawn(own(store.clone(), publisher, observed));
+        let metrics = Metrics::new().unwrap();
+        let router = service(Api::new(store, snapshots.clone(), metrics.clone()));
+        Self {
+            router,
+            metrics,
+            snapshots,
+            observations,
+            folder,
+        }
+    }
+
+    /// The service itself.
+    pub fn router(&self) -> axum::Router {
+        self.router.clone()
+    }
+
+    /// Makes something observed, and waits until it is.
+    pub async fn observe(&self, observation: impl FnOnce(&mut Facts, &Intent) + Send + 'static) {
+        let mut snapshots = self.snapshots.clone();
+        let before = self.snapshots.latest();
+        self.observations.send(Box::new(observation)).unwrap();
+        while Arc::ptr_eq(&before, &self.snapshots.latest()) {
+            snapshots.changed().await.unwrap();
+        }
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let Ok(response) = self.router.clone().oneshot(request).await;
+        let status = response.status();
+        let request_id = response.headers().get("x-openstack-request-id");
+        let request_id = request_id
+            .map(|id| id.to_str().unwrap().to_owned())
+            .unwrap_or_default();
+        let octets = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let body = if octets.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&octets).unwrap()
+        };
+        Answer {
+            status,
+            body,
+            request_id,
+        }
+    }
+
+    pub async fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let octets = body.map_or_else(Body::empty, |body| {
+            Body::from(serde_json::to_vec(body).unwrap())
+        });
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "127.0.0.1:9696");
+        self.send(
+            request
+                .header("accept", "application/json")
+                .body(octets)
+                .unwrap(),
+        )
+        .await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.request(Method::GET, &format!("/v2.0/{path}"), None)
+            .await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.request(Method::POST, &format!("/v2.0/{path}"), Some(&body))
+            .await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.request(Method::PUT, &format!("/v2.0/{path}"), Some(&body))
+            .await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.request(Method::DELETE, &format!("/v2.0/{path}"), None)
+            .await
+    }
+}
+
+/// Follows the store and what is observed, and publishes snapshots of both.
+async fn own(
+    store: Arc<dyn Store>,
+    publisher: watch::Sender<Arc<Snapshot>>,
+    mut observed: mpsc::UnboundedReceiver<Observation>,
+) {
+    let mut watch = store.watch().await.unwrap();
+    drop(store);
+    let mut snapshot = Snapshot::clone(&publisher.borrow());
+    loop {
+        tokio::select! {
+            committed = watch.next() => {
+                let Ok(committed) = committed else { return };
+                snapshot.revision = committed.revision;
+                for change in &committed.changes {
+                    apply(&mut snapshot, change);
+                }
+            }
+            observation = observed.recv() => {
+                let Some(observation) = observation else { return };
+                observation(&mut snapshot.facts, &snapshot.intent);
+            }
+        }
+        publisher.send_replace(Arc::new(snapshot.clone()));
+    }
+}
+
+fn apply(snapshot: &mut Snapshot, change: &Change) {
+    snapshot.intent.apply(change);
+    if let Key::Port(id) = change.key() {
+        snapshot.facts.rebind(&snapshot.intent, id);
+    }
+}
+
+/// The id of a port, as text, as the model has it.
+pub fn port_id(id: &Value) -> PortId {
+    id.as_str().unwrap().parse().unwrap()
+}

@@ -1,0 +1,252 @@
+//! What must hold however many write at the same time.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod api;
+
+use api::{Answer, Cloud};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Does the same as so many clients at once.
+async fn at_once<F: Future<Output = Answer> + Send + 'static>(
+    cloud: &Arc<Cloud>,
+    clients: usize,
+    request: impl Fn(Arc<Cloud>, usize) -> F,
+) -> Vec<Answer> {
+    let running: Vec<_> = (0..clients)
+        .map(|n| tokio::spawn(request(cloud.clone(), n)))
+        .collect();
+    let mut answers = Vec::new();
+    for request in running {
+        answers.push(request.await.unwrap());
+    }
+    answers
+}
+
+async fn network(cloud: &Cloud) -> Value {
+    let made = cloud
+        .post("networks", json!({"network": {"name": "n"}}))
+        .await
+        .ok();
+    made["network"]["id"].clone()
+}
+
+async fn subnet(cloud: &Cloud, network: &Value, cidr: &str, more: Value) -> Value {
+    let mut subnet = json!({"network_id": network, "ip_version": 6, "cidr": cidr});
+    subnet
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    let made = cloud.post("subnets", json!({"subnet": subnet})).await.ok();
+    made["subnet"]["id"].clone()
+}
+
+async fn make_port(cloud: Arc<Cloud>, network: Value) -> Answer {
+    cloud
+        .post("ports", json!({"port": {"network_id": network}}))
+        .await
+}
+
+async fn ports(cloud: &Cloud) -> Vec<Value> {
+    cloud.get("ports").await.ok()["ports"]
+        .as_array()
+        .unwrap()
+        .clone()
+}
+
+fn addresses(ports: &[Value]) -> Vec<String> {
+    let fixed_ips = ports
+        .iter()
+        .flat_map(|port| port["fixed_ips"].as_array().unwrap());
+    fixed_ips
+        .map(|fixed| fixed["ip_address"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn succeeded(answers: &[Answer]) -> usize {
+    answers
+        .iter()
+        .filter(|answer| answer.status.is_success())
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_64_clients_on_a_subnet_of_64_addresses_each_gets_one_and_the_next_none() {
+    let cloud = Arc::new(Cloud::new());
+    let network = network(&cloud).await;
+    let pools = json!({"allocation_pools": [{"start": "2001:db8::10", "end": "2001:db8::4f"}]});
+    subnet(&cloud, &network, "2001:db8::/64", pools).await;
+    let answers = at_once(&cloud, 64, |cloud, _| make_port(cloud, network.clone())).await;
+    answers.into_iter().for_each(|answer| drop(answer.ok()));
+
+    let addresses = addresses(&ports(&cloud).await);
+    assert_eq!(addresses.len(), 64);
+    assert_eq!(addresses.iter().collect::<BTreeSet<_>>().len(), 64);
+    let (status, kind, message) = make_port(cloud, network.clone()).await.error();
+    assert_eq!((status, kind.as_str()), (409, "IpAddressGenerationFailure"));
+    assert_eq!(
+        message,
+        format!(
+            "No more IP addresses available on network {}.",
+            network.as_str().unwrap()
+        )
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_want_the_same_address_or_mac_one_gets_it() {
+    let cloud = Arc::new(Cloud::new());
+    let network = network(&cloud).await;
+    subnet(&cloud, &network, "2001:db8::/64", json!({})).await;
+    let wishes = [
+        json!({"network_id": network, "fixed_ips": [{"ip_address": "2001:db8::5"}]}),
+        json!({"network_id": network, "mac_address": "fa:16:3e:00:00:05"}),
+    ];
+    for wish in wishes {
+        let answers = at_once(&cloud, 16, |cloud, _| {
+            let port = json!({"port": wish});
+            async move { cloud.post("ports", port).await }
+        });
+        assert_eq!(succeeded(&answers.await), 1, "{wish}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ports_made_while_an_auto_address_subnet_comes_have_its_address() {
+    let cloud = Arc::new(Cloud::new());
+    let network = network(&cloud).await;
+    let slaac = json!({"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"});
+    let answers = at_once(&cloud, 40, |cloud, n| {
+        let (network, slaac) = (network.clone(), slaac.clone());
+        async move {
+            if n == 20 {
+                subnet(&cloud, &network, "2001:db8::/64", slaac).await;
+            }
+            make_port(cloud, network).await
+        }
+    });
+    answers
+        .await
+        .into_iter()
+        .for_each(|answer| drop(answer.ok()));
+    let ports = ports(&cloud).await;
+    assert_eq!(ports.len(), 40);
+    for port in ports {
+        assert_eq!(port["fixed_ips"].as_array().unwrap().len(), 1, "{port}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subnet_goes_with_its_addresses_or_stays() {
+    for round in 0..8 {
+        let cloud = Arc::new(Cloud::new());
+        let network = network(&cloud).await;
+        let id = subnet(&cloud, &network, "2001:db8::/64", json!({})).await;
+        let answers = at_once(&cloud, 6, |cloud, n| {
+            let (network, id) = (network.clone(), id.clone());
+            async move {
+                if n == round % 6 {
+                    cloud
+                        .delete(&format!("subnets/{}", id.as_str().unwrap()))
+                        .await
+                } else {
+                    make_port(cloud, network).await
+                }
+            }
+        });
+        let deleted = answers.await[round % 6].status.is_success();
+        let left = addresses(&ports(&cloud).await);
+        assert_eq!(deleted, left.is_empty(), "{left:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_overlapping_subnets_one_is_made() {
+    let cloud = Arc::new(Cloud::new());
+    let network = network(&cloud).await;
+    let answers = at_once(&cloud, 12, |cloud, n| {
+        let length = 48 + n;
+        let subnet =
+            json!({"network_id": network, "ip_version": 6, "cidr": format!("2001:db8::/{length}")});
+        async move { cloud.post("subnets", json!({"subnet": subnet})).await }
+    });
+    assert_eq!(succeeded(&answers.await), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_prefix_of_a_pool_is_taken_once() {
+    let cloud = Arc::new(Cloud::new());
+    let pool = json!({"subnetpool": {"name": "p", "prefixes": ["2001:db8::/60"]}});
+    let pool = cloud.post("subnetpools", pool).await.ok()["subnetpool"]["id"].clone();
+    let answers = at_once(&cloud, 20, |cloud, _| {
+        let pool = pool.clone();
+        async move {
+            let network = network(&cloud).await;
+            let subnet = json!({"network_id": network, "ip_version": 6, "subnetpool_id": pool});
+            cloud.post("subnets", json!({"subnet": subnet})).await
+        }
+    });
+    assert_eq!(succeeded(&answers.await), 16);
+    let subnets = cloud.get("subnets?fields=cidr").await.ok();
+    let cidrs: BTreeSet<String> = subnets["subnets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|subnet| subnet["cidr"].to_string())
+        .collect();
+    assert_eq!(cidrs.len(), 16);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_overlapping_subnets_one_is_added_to_a_router() {
+    let cloud = Arc::new(Cloud::new());
+    let router = cloud
+        .post("routers", json!({"router": {"name": "r"}}))
+        .await
+        .ok();
+    let path = format!(
+        "routers/{}/add_router_interface",
+        router["router"]["id"].as_str().unwrap()
+    );
+    let mut subnets = Vec::new();
+    for _ in 0..8 {
+        let network = network(&cloud).await;
+        subnets.push(subnet(&cloud, &network, "2001:db8::/64", json!({})).await);
+    }
+    let answers = at_once(&cloud, 8, |cloud, n| {
+        let (path, body) = (path.clone(), json!({"subnet_id": subnets[n]}));
+        async move { cloud.put(&path, body).await }
+    });
+    assert_eq!(succeeded(&answers.await), 1);
+    assert_eq!(ports(&cloud).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_router_is_deleted_or_gets_its_interface() {
+    for round in 0..8 {
+        let cloud = Arc::new(Cloud::new());
+        let router = cloud
+            .post("routers", json!({"router": {"name": "r"}}))
+            .await
+            .ok();
+        let path = format!("routers/{}", router["router"]["id"].as_str().unwrap());
+        let network = network(&cloud).await;
+        let subnet = subnet(&cloud, &network, "2001:db8::/64", json!({})).await;
+        let answers = at_once(&cloud, 2, |cloud, n| {
+            let (path, body) = (path.clone(), json!({"subnet_id": subnet}));
+            async move {
+                if n == round % 2 {
+                    cloud.delete(&path).await
+                } else {
+                    cloud
+                        .put(&format!("{path}/add_router_interface"), body)
+                        .await
+                }
+            }
+        });
+        assert_eq!(succeeded(&answers.await), 1);
+        let attached = !ports(&cloud).await.is_empty();
+        assert_eq!(cloud.get(&path).await.status.is_success(), attached);
+    }
+}

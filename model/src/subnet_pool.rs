@@ -1,0 +1,38 @@
+//! Pools of prefixes from which subnets are taken.
+
+use crate::{Meta, SubnetPoolId};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// A pool of prefixes of one address family.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubnetPool {
+    /// Its id.
+    pub id: SubnetPoolId,
+    /// Name, project, times, revision.
+    pub meta: Meta,
+    /// What subnets are taken from: at least one, sorted, none within another.
+    pub prefixes: Vec<IpNet>,
+    /// The prefix length of a subnet that asks for none.
+    pub default_prefixlen: u8,
+    /// The shortest prefix that a subnet can have.
+    pub min_prefixlen: u8,
+    /// The longest prefix that a subnet can have.
+    pub max_prefixlen: u8,
+    /// How much each project can have, in /64 of IPv6 and single addresses of IPv4.
+    pub default_quota: Option<u64>,
+    /// Visible to all projects.
+    pub shared: bool,
+    /// What subnets are taken from that ask for the default pool of their address family.
+    pub is_default: bool,
+}
+
+impl SubnetPool {
+    /// 4 or 6.
+    pub fn ip_version(&self) -> u8 {
+        match self.prefixes.first() {
+            Some(IpNet::V4(_)) => 4,
+            Some(IpNet::V6(_)) | None => 6,
+        }
+    }
+}
