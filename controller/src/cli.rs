@@ -89,7 +89,10 @@ impl Serve {
     /// # Errors
     /// The file is wrong, or what comes of all does not make sense.
     pub fn configuration(&self) -> Result<Config, ConfigError> {
-        let mut config = self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::read)?;
+        let mut config = self
+            .config
+            .as_deref()
+            .map_or_else(|| Ok(Config::default()), Config::read)?;
         override_with(&mut config.data_dir, self.data_dir.clone());
         override_with(&mut config.api_listen, self.api_listen);
         override_with(&mut config.openflow_listen, self.openflow_listen);
@@ -128,9 +131,20 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let file = folder.join("sextant.toml");
         std::fs::write(&file, "api_listen = '[::1]:1'\novsdb_listen = '[::1]:2'\n").unwrap();
-        let serve = Serve { config: Some(file), api_listen: Some("[::1]:3".parse().unwrap()), ..Serve::default() };
+        let serve = Serve {
+            config: Some(file),
+            api_listen: Some("[::1]:3".parse().unwrap()),
+            ..Serve::default()
+        };
         let config = serve.configuration().unwrap();
         std::fs::remove_dir_all(&folder).unwrap();
-        assert_eq!((config.api_listen.port(), config.ovsdb_listen.port(), config.openflow_listen.port()), (3, 2, 6653));
+        assert_eq!(
+            (
+                config.api_listen.port(),
+                config.ovsdb_listen.port(),
+                config.openflow_listen.port()
+            ),
+            (3, 2, 6653)
+        );
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Every key has a default. Everything about the cloud goes through the API instead.
 
-use sextant_model::{RaSettings, Settings};
 use serde::Deserialize;
+use sextant_model::{RaSettings, Settings};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -44,30 +44,81 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
     (
         "",
         &[
-            ("data_dir", "/var/lib/sextant", "Where data is kept. The default is for root; anybody else's is `./sextant-data`."),
+            (
+                "data_dir",
+                "/var/lib/sextant",
+                "Where data is kept. The default is for root; anybody else's is `./sextant-data`.",
+            ),
             ("api_listen", "[::1]:9696", "Where the Neutron API listens."),
             ("openflow_listen", "[::1]:6653", "Where switches connect."),
-            ("ovsdb_listen", "[::1]:6640", "Where hypervisors' ovsdb-servers connect."),
-            ("metrics_listen", "[::1]:9697", "Where Prometheus scrapes, at `/metrics`."),
-            ("auth", "none", "Who may use the API: `none`, everyone is admin."),
-            ("allow_plaintext", "false", "Lets listeners be on addresses other than loopback without TLS."),
-            ("dns_domain", "openstacklocal", "The domain that DHCP tells guests to search; empty for none."),
+            (
+                "ovsdb_listen",
+                "[::1]:6640",
+                "Where hypervisors' ovsdb-servers connect.",
+            ),
+            (
+                "metrics_listen",
+                "[::1]:9697",
+                "Where Prometheus scrapes, at `/metrics`.",
+            ),
+            (
+                "auth",
+                "none",
+                "Who may use the API: `none`, everyone is admin.",
+            ),
+            (
+                "allow_plaintext",
+                "false",
+                "Lets listeners be on addresses other than loopback without TLS.",
+            ),
+            (
+                "dns_domain",
+                "openstacklocal",
+                "The domain that DHCP tells guests to search; empty for none.",
+            ),
         ],
     ),
     (
         "ra",
         &[
-            ("min_interval", "30", "Seconds between unsolicited Router Advertisements at least: 3 to three quarters of `max_interval`."),
-            ("max_interval", "100", "Seconds between unsolicited Router Advertisements at most: 4 to 1800."),
-            ("lifetime", "300", "Router lifetime in seconds: 0, or from `max_interval` to 9000."),
+            (
+                "min_interval",
+                "30",
+                "Seconds between unsolicited Router Advertisements at least: 3 to three quarters of `max_interval`.",
+            ),
+            (
+                "max_interval",
+                "100",
+                "Seconds between unsolicited Router Advertisements at most: 4 to 1800.",
+            ),
+            (
+                "lifetime",
+                "300",
+                "Router lifetime in seconds: 0, or from `max_interval` to 9000.",
+            ),
         ],
     ),
-    ("tunnel", &[("underlay_mtu", "1500", "MTU of the network that carries the tunnels, in octets, at least 1280.")]),
+    (
+        "tunnel",
+        &[(
+            "underlay_mtu",
+            "1500",
+            "MTU of the network that carries the tunnels, in octets, at least 1280.",
+        )],
+    ),
     (
         "punt",
         &[
-            ("rate", "100", "Packets a second that each guest may send to the controller, at least 1."),
-            ("burst", "200", "Packets that each guest may send to the controller at once, at least 1."),
+            (
+                "rate",
+                "100",
+                "Packets a second that each guest may send to the controller, at least 1.",
+            ),
+            (
+                "burst",
+                "200",
+                "Packets that each guest may send to the controller at once, at least 1.",
+            ),
         ],
     ),
 ];
@@ -163,28 +214,46 @@ impl Default for Config {
 
 impl Default for Ra {
     fn default() -> Self {
-        let RaSettings { min_interval, max_interval, lifetime } = Settings::default().ra;
-        Self { min_interval, max_interval, lifetime }
+        let RaSettings {
+            min_interval,
+            max_interval,
+            lifetime,
+        } = Settings::default().ra;
+        Self {
+            min_interval,
+            max_interval,
+            lifetime,
+        }
     }
 }
 
 impl Default for Tunnel {
     fn default() -> Self {
-        Self { underlay_mtu: Settings::default().underlay_mtu }
+        Self {
+            underlay_mtu: Settings::default().underlay_mtu,
+        }
     }
 }
 
 impl Default for PuntLimits {
     fn default() -> Self {
         let settings = Settings::default();
-        Self { rate: settings.punt_rate, burst: settings.punt_burst }
+        Self {
+            rate: settings.punt_rate,
+            burst: settings.punt_burst,
+        }
     }
 }
 
 /// Root's data belongs to the machine, anybody else's to the folder that they stand in.
 fn default_data_dir() -> PathBuf {
-    let root = std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
-    if root { "/var/lib/sextant".into() } else { "sextant-data".into() }
+    let root = std::fs::metadata("/proc/self")
+        .is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
+    if root {
+        "/var/lib/sextant".into()
+    } else {
+        "sextant-data".into()
+    }
 }
 
 impl Config {
@@ -193,8 +262,14 @@ impl Config {
     /// # Errors
     /// The file cannot be read, or has a key or a value that it should not have.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.into(), error })?;
-        toml::from_str(&text).map_err(|error| ConfigError::Malformed { path: path.into(), error: Box::new(error) })
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
+            path: path.into(),
+            error,
+        })?;
+        toml::from_str(&text).map_err(|error| ConfigError::Malformed {
+            path: path.into(),
+            error: Box::new(error),
+        })
     }
 
     /// Whether all values make sense together.
@@ -203,22 +278,52 @@ impl Config {
     /// [`ConfigError::Refused`] with the first that does not.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_listeners()?;
-        let Ra { min_interval, max_interval, lifetime } = self.ra;
-        let refused = |key, value: &dyn std::fmt::Display, rule| Err(ConfigError::Refused { key, value: value.to_string(), rule });
+        let Ra {
+            min_interval,
+            max_interval,
+            lifetime,
+        } = self.ra;
+        let refused = |key, value: &dyn std::fmt::Display, rule| {
+            Err(ConfigError::Refused {
+                key,
+                value: value.to_string(),
+                rule,
+            })
+        };
         if !(4..=1800).contains(&max_interval) {
-            return refused("ra.max_interval", &max_interval, "4 to 1800 seconds (RFC 4861 section 6.2.1)");
+            return refused(
+                "ra.max_interval",
+                &max_interval,
+                "4 to 1800 seconds (RFC 4861 section 6.2.1)",
+            );
         }
         if min_interval < 3 || u32::from(min_interval) * 4 > u32::from(max_interval) * 3 {
-            return refused("ra.min_interval", &min_interval, "3 seconds to three quarters of ra.max_interval (RFC 4861 section 6.2.1)");
+            return refused(
+                "ra.min_interval",
+                &min_interval,
+                "3 seconds to three quarters of ra.max_interval (RFC 4861 section 6.2.1)",
+            );
         }
         if lifetime != 0 && !(max_interval..=9000).contains(&lifetime) {
-            return refused("ra.lifetime", &lifetime, "0, or from ra.max_interval to 9000 seconds (RFC 4861 section 6.2.1)");
+            return refused(
+                "ra.lifetime",
+                &lifetime,
+                "0, or from ra.max_interval to 9000 seconds (RFC 4861 section 6.2.1)",
+            );
         }
         if self.tunnel.underlay_mtu < 1280 {
-            return refused("tunnel.underlay_mtu", &self.tunnel.underlay_mtu, "at least 1280 octets (RFC 8200 section 5)");
+            return refused(
+                "tunnel.underlay_mtu",
+                &self.tunnel.underlay_mtu,
+                "at least 1280 octets (RFC 8200 section 5)",
+            );
         }
         if self.punt.rate == 0 || self.punt.burst == 0 {
-            return refused("punt", &self.punt.rate.min(self.punt.burst), "rate and burst are at least 1, or guests get no answers");
+            return refused(
+                "punt",
+                &self.punt.rate.min(self.punt.burst),
+                "rate and burst are at least 1, or guests get no answers",
+            );
         }
         Ok(())
     }
@@ -233,7 +338,11 @@ impl Config {
         for (key, address) in listeners {
             if !self.allow_plaintext && !address.ip().is_loopback() {
                 let rule = "not a loopback address: anyone on the network could read and change everything; allow it with allow_plaintext = true (--allow-plaintext)";
-                return Err(ConfigError::Refused { key, value: address.to_string(), rule });
+                return Err(ConfigError::Refused {
+                    key,
+                    value: address.to_string(),
+                    rule,
+                });
             }
         }
         Ok(())
@@ -241,10 +350,18 @@ impl Config {
 
     /// What the cloud's behaviour depends on.
     pub fn settings(&self) -> Settings {
-        let Ra { min_interval, max_interval, lifetime } = self.ra;
+        let Ra {
+            min_interval,
+            max_interval,
+            lifetime,
+        } = self.ra;
         Settings {
             dns_domain: self.dns_domain.clone(),
-            ra: RaSettings { min_interval, max_interval, lifetime },
+            ra: RaSettings {
+                min_interval,
+                max_interval,
+                lifetime,
+            },
             underlay_mtu: self.tunnel.underlay_mtu,
             punt_rate: self.punt.rate,
             punt_burst: self.punt.burst,
@@ -279,25 +396,55 @@ mod tests {
             }
             for (key, default, _) in *keys {
                 let bare = default.parse::<u32>().is_ok() || default.parse::<bool>().is_ok();
-                file += &if bare { format!("{key} = {default}\n") } else { format!("{key} = \"{default}\"\n") };
+                file += &if bare {
+                    format!("{key} = {default}\n")
+                } else {
+                    format!("{key} = \"{default}\"\n")
+                };
             }
         }
         let config: Config = toml::from_str(&file).unwrap();
         let data_dir = config.data_dir.clone();
-        assert_eq!(config, Config { data_dir, ..Config::default() });
-        let Config { data_dir: _, api_listen: _, openflow_listen: _, ovsdb_listen: _, metrics_listen: _, auth: _, allow_plaintext: _, dns_domain: _, ra: _, tunnel: _, punt: _ } = config;
+        assert_eq!(
+            config,
+            Config {
+                data_dir,
+                ..Config::default()
+            }
+        );
+        let Config {
+            data_dir: _,
+            api_listen: _,
+            openflow_listen: _,
+            ovsdb_listen: _,
+            metrics_listen: _,
+            auth: _,
+            allow_plaintext: _,
+            dns_domain: _,
+            ra: _,
+            tunnel: _,
+            punt: _,
+        } = config;
         assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 14);
     }
 
     #[test]
     fn an_unknown_key_is_named_with_its_place() {
-        let error = toml::from_str::<Config>("dns_domain = 'a'\n[ra]\nmin_intervall = 3\n").unwrap_err().to_string();
-        assert!(error.contains("line 3") && error.contains("min_intervall"), "{error}");
+        let error = toml::from_str::<Config>("dns_domain = 'a'\n[ra]\nmin_intervall = 3\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("line 3") && error.contains("min_intervall"),
+            "{error}"
+        );
     }
 
     #[test]
     fn what_makes_no_sense_is_refused_by_name() {
-        assert!(refusal("api_listen = '[::]:9696'").starts_with("api_listen = [::]:9696: not a loopback address"));
+        assert!(
+            refusal("api_listen = '[::]:9696'")
+                .starts_with("api_listen = [::]:9696: not a loopback address")
+        );
         assert!(refusal("[ra]\nmax_interval = 2").starts_with("ra.max_interval = 2"));
         assert!(refusal("[ra]\nmin_interval = 90").starts_with("ra.min_interval = 90"));
         assert!(refusal("[ra]\nlifetime = 50").starts_with("ra.lifetime = 50"));

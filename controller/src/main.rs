@@ -21,7 +21,11 @@ fn main() -> ExitCode {
         Command::CheckConfig { file } => {
             let checked = Config::read(&file).and_then(|config| config.check());
             say(&reference::verdict(&file, checked.as_ref().err(), cli.json));
-            if checked.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(USAGE) }
+            if checked.is_ok() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(USAGE)
+            }
         }
         Command::Reference { page } => {
             say(&reference::page(page));

@@ -18,8 +18,12 @@ pub async fn keep(store: Arc<dyn Store>, mut observed: mpsc::UnboundedReceiver<V
         let changes: Vec<Change> = waiting.drain(..).flatten().collect();
         while let Err(error) = store.commit(changes.clone(), vec![]).await {
             match error {
-                CommitError::Unavailable(reason) => tracing::warn!(reason, "facts cannot be stored; trying again"),
-                CommitError::Conflict(precondition) => tracing::warn!(?precondition, "facts were refused"),
+                CommitError::Unavailable(reason) => {
+                    tracing::warn!(reason, "facts cannot be stored; trying again")
+                }
+                CommitError::Conflict(precondition) => {
+                    tracing::warn!(?precondition, "facts were refused")
+                }
             }
             tokio::time::sleep(RETRY).await;
         }

@@ -63,7 +63,9 @@ macro_rules! metrics {
             pub fn new() -> prometheus::Result<Self> {
                 let registry = Registry::new();
                 $(let $field = <$kind>::declare(&registry, $name, $help.trim(), &[$($label),*])?;)*
-                Ok(Self { registry, $($field),* })
+                let metrics = Self { registry, $($field),* };
+                metrics.begin_at_zero();
+                Ok(metrics)
             }
         }
     };
@@ -107,6 +109,44 @@ metrics! {
 }
 
 impl Metrics {
+    /// Makes the series that are always meaningful exist from the start: a rate of something that has not happened yet
+    /// is 0, not unknown.
+    fn begin_at_zero(&self) {
+        let zero = |counters: &IntCounterVec, labels: &[&[&str]]| {
+            labels
+                .iter()
+                .for_each(|labels| drop(counters.with_label_values(labels)));
+        };
+        zero(&self.packet_ins, &[&["router_solicitation"], &["dhcpv6"]]);
+        zero(
+            &self.router_advertisements,
+            &[&["solicited"], &["periodic"], &["final"]],
+        );
+        for kind in [
+            "solicit",
+            "request",
+            "confirm",
+            "renew",
+            "rebind",
+            "release",
+            "decline",
+            "information_request",
+        ] {
+            zero(&self.dhcpv6_messages, &[&[kind, "answered"]]);
+        }
+        for operation in ["add", "delete"] {
+            zero(
+                &self.flow_operations,
+                &[&[operation, "confirmed"], &[operation, "refused"]],
+            );
+        }
+        zero(&self.ovsdb_transactions, &[&["confirmed"], &["refused"]]);
+        zero(
+            &self.store_commits,
+            &[&["committed"], &["conflict"], &["unavailable"]],
+        );
+    }
+
     /// The Prometheus text format of all metrics.
     ///
     /// # Errors

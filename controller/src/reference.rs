@@ -53,7 +53,12 @@ fn metrics() -> String {
             "Histogram" | "HistogramVec" => "histogram",
             _ => "counter",
         };
-        let _ = writeln!(page, "| `{name}` | {kind} | {} | {} |", labels.join(", "), help.trim());
+        let _ = writeln!(
+            page,
+            "| `{name}` | {kind} | {} | {} |",
+            labels.join(", "),
+            help.trim()
+        );
     }
     page
 }
@@ -66,8 +71,15 @@ fn configuration() -> String {
          their environment variables override the file.\n",
     );
     for (section, keys) in crate::config::KEYS {
-        let title = if section.is_empty() { "At the top".to_owned() } else { format!("`[{section}]`") };
-        let _ = write!(page, "\n## {title}\n\n| key | default | meaning |\n|---|---|---|\n");
+        let title = if section.is_empty() {
+            "At the top".to_owned()
+        } else {
+            format!("`[{section}]`")
+        };
+        let _ = write!(
+            page,
+            "\n## {title}\n\n| key | default | meaning |\n|---|---|---|\n"
+        );
         for (key, default, meaning) in *keys {
             let _ = writeln!(page, "| `{key}` | `{default}` | {meaning} |");
         }
@@ -76,7 +88,9 @@ fn configuration() -> String {
 }
 
 fn command_line() -> String {
-    let mut page = String::from("# Command line\n\nGenerated from `controller/src/cli.rs` by `sextant reference cli`; do not edit.\n");
+    let mut page = String::from(
+        "# Command line\n\nGenerated from `controller/src/cli.rs` by `sextant reference cli`; do not edit.\n",
+    );
     let mut command = cli::command().disable_help_subcommand(true);
     command.build();
     describe(&mut command, "sextant", &mut page);

@@ -61,7 +61,10 @@ pub enum RuntimeError {
 /// # Errors
 /// [`RuntimeError`] says what failed.
 pub fn run(config: &Config) -> Result<(), RuntimeError> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(config))
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(serve(config))
 }
 
 async fn serve(config: &Config) -> Result<(), RuntimeError> {
@@ -86,11 +89,16 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
         openflow_port: openflow.local_addr()?.port(),
         ovsdb_port: ovsdb.local_addr()?.port(),
     };
-    let switches = switch::Context { snapshots: snapshots.clone(), events, metrics: metrics.clone() };
+    let switches = switch::Context {
+        snapshots: snapshots.clone(),
+        events,
+        metrics: metrics.clone(),
+    };
     tokio::spawn(hypervisor::listen(ovsdb, hypervisors));
     tokio::spawn(switch::listen(openflow, switches));
     tokio::spawn(memory::keep(store.clone(), remembered));
-    let metrics_server = tokio::spawn(axum::serve(metrics_listener, scrape::service(metrics.clone())).into_future());
+    let metrics_server =
+        tokio::spawn(axum::serve(metrics_listener, scrape::service(metrics.clone())).into_future());
     let api = api::service(api::Api::new(store, snapshots, metrics));
     let api_server = tokio::spawn(axum::serve(api_listener, api).into_future());
 
@@ -116,7 +124,13 @@ async fn listeners(config: &Config) -> Result<[TcpListener; 4], RuntimeError> {
 }
 
 async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, RuntimeError> {
-    TcpListener::bind(address).await.map_err(|error| RuntimeError::Listen { key, address, error })
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| RuntimeError::Listen {
+            key,
+            address,
+            error,
+        })
 }
 
 fn open(config: &Config) -> Result<Arc<dyn Store>, RuntimeError> {
@@ -127,8 +141,16 @@ fn open(config: &Config) -> Result<Arc<dyn Store>, RuntimeError> {
 
 /// Sees to it that the DHCPv6 server has an identity, the same for ever (RFC 9915 §11).
 async fn identify(store: &dyn Store) -> Result<(), RuntimeError> {
-    let identity = Change::Put(Object::ServerIdentity(ServerIdentity { uuid: Uuid::new_v4() }));
-    match store.commit(vec![identity], vec![Precondition::Absent(Key::ServerIdentity)]).await {
+    let identity = Change::Put(Object::ServerIdentity(ServerIdentity {
+        uuid: Uuid::new_v4(),
+    }));
+    match store
+        .commit(
+            vec![identity],
+            vec![Precondition::Absent(Key::ServerIdentity)],
+        )
+        .await
+    {
         Ok(_) | Err(CommitError::Conflict(_)) => Ok(()),
         Err(error) => Err(error.into()),
     }

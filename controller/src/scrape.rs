@@ -9,7 +9,9 @@ use axum::routing::get;
 
 /// `GET /metrics`.
 pub fn service(metrics: Metrics) -> Router {
-    Router::new().route("/metrics", get(metrics_page)).with_state(metrics)
+    Router::new()
+        .route("/metrics", get(metrics_page))
+        .with_state(metrics)
 }
 
 #[allow(clippy::unused_async, reason = "axum's handlers are async")]

@@ -56,9 +56,22 @@ pub struct Owner {
 impl Owner {
     /// An owner that begins with nothing but the configuration, publishes to `publish`, and hands what must outlive a
     /// restart to `observed`.
-    pub fn new(settings: Settings, publish: watch::Sender<Arc<Snapshot>>, observed: mpsc::UnboundedSender<Vec<Change>>, metrics: Metrics) -> Self {
-        let snapshot = Snapshot { intent: sextant_model::Intent::new(settings), ..Snapshot::default() };
-        Self { snapshot, publish, observed, metrics }
+    pub fn new(
+        settings: Settings,
+        publish: watch::Sender<Arc<Snapshot>>,
+        observed: mpsc::UnboundedSender<Vec<Change>>,
+        metrics: Metrics,
+    ) -> Self {
+        let snapshot = Snapshot {
+            intent: sextant_model::Intent::new(settings),
+            ..Snapshot::default()
+        };
+        Self {
+            snapshot,
+            publish,
+            observed,
+            metrics,
+        }
     }
 
     /// Takes in everything that is stored, before anyone is served.
@@ -76,7 +89,11 @@ impl Owner {
     ///
     /// # Errors
     /// The store's watch has ended: nothing more can be asked for.
-    pub async fn run(mut self, mut watch: Box<dyn Watch>, mut events: mpsc::Receiver<Event>) -> Result<(), WatchEnded> {
+    pub async fn run(
+        mut self,
+        mut watch: Box<dyn Watch>,
+        mut events: mpsc::Receiver<Event>,
+    ) -> Result<(), WatchEnded> {
         let mut batch = Vec::new();
         loop {
             tokio::select! {
@@ -92,13 +109,21 @@ impl Owner {
 
     fn publish(&self) {
         let facts = &self.snapshot.facts;
-        self.metrics.ports_bound.set(i64::try_from(facts.bindings().len()).unwrap_or(i64::MAX));
-        self.metrics.ports_active.set(i64::try_from(facts.active().len()).unwrap_or(i64::MAX));
+        self.metrics
+            .ports_bound
+            .set(i64::try_from(facts.bindings().len()).unwrap_or(i64::MAX));
+        self.metrics
+            .ports_active
+            .set(i64::try_from(facts.active().len()).unwrap_or(i64::MAX));
         self.publish.send_replace(Arc::new(self.snapshot.clone()));
     }
 
     fn committed(&mut self, committed: &Committed) {
-        let Snapshot { revision, intent, facts } = &mut self.snapshot;
+        let Snapshot {
+            revision,
+            intent,
+            facts,
+        } = &mut self.snapshot;
         for change in &committed.changes {
             intent.apply(change);
             if let Key::Port(port) = change.key() {
@@ -106,17 +131,34 @@ impl Owner {
             }
         }
         *revision = committed.revision;
-        committed.changes.iter().for_each(|change| self.remembered(change));
+        committed
+            .changes
+            .iter()
+            .for_each(|change| self.remembered(change));
     }
 
     /// Facts from the store hold until the hypervisor itself has been read.
     fn remembered(&mut self, change: &Change) {
         let Snapshot { intent, facts, .. } = &mut self.snapshot;
-        let observed = |id: &ChassisId, facts: &sextant_model::Facts| facts.chassis().get(id).is_some_and(|chassis| chassis.observed);
+        let observed = |id: &ChassisId, facts: &sextant_model::Facts| {
+            facts
+                .chassis()
+                .get(id)
+                .is_some_and(|chassis| chassis.observed)
+        };
         match change {
-            Change::Put(Object::Chassis(chassis)) if !observed(&chassis.id, facts) => facts.put_chassis(Chassis::clone(chassis)),
+            Change::Put(Object::Chassis(chassis)) if !observed(&chassis.id, facts) => {
+                facts.put_chassis(Chassis::clone(chassis))
+            }
             Change::Put(Object::Location(port, chassis)) if !observed(chassis, facts) => {
-                facts.plug(intent, *port, Plugged { chassis: chassis.clone(), ofport: None });
+                facts.plug(
+                    intent,
+                    *port,
+                    Plugged {
+                        chassis: chassis.clone(),
+                        ofport: None,
+                    },
+                );
             }
             Change::Put(_) | Change::Delete(_) => {}
         }
@@ -124,28 +166,52 @@ impl Owner {
 
     fn observe(&mut self, event: Event) {
         match event {
-            Event::HypervisorRead { chassis, interfaces } => self.read(chassis, interfaces),
+            Event::HypervisorRead {
+                chassis,
+                interfaces,
+            } => self.read(chassis, interfaces),
             Event::HypervisorChanged(chassis) => self.chassis(chassis),
             Event::HypervisorLeft(chassis) => self.left(&chassis),
             Event::Plugged(port, plugged) => self.plugged(port, plugged),
             Event::Unplugged(port, chassis) => self.unplugged(port, &chassis),
-            Event::Confirmed(chassis, ports) => ports.into_iter().for_each(|port| self.snapshot.facts.confirm(port, &chassis)),
+            Event::Confirmed(chassis, ports) => ports
+                .into_iter()
+                .for_each(|port| self.snapshot.facts.confirm(port, &chassis)),
         }
     }
 
     fn read(&mut self, chassis: Chassis, interfaces: BTreeMap<PortId, Option<u16>>) {
         let id = chassis.id.clone();
-        let here = self.snapshot.facts.plugged().iter().filter(|(_, plugged)| plugged.chassis == id);
-        let gone: Vec<PortId> = here.map(|(port, _)| *port).filter(|port| !interfaces.contains_key(port)).collect();
+        let here = self
+            .snapshot
+            .facts
+            .plugged()
+            .iter()
+            .filter(|(_, plugged)| plugged.chassis == id);
+        let gone: Vec<PortId> = here
+            .map(|(port, _)| *port)
+            .filter(|port| !interfaces.contains_key(port))
+            .collect();
         self.chassis(chassis);
         gone.into_iter().for_each(|port| self.unplugged(port, &id));
         for (port, ofport) in interfaces {
-            self.plugged(port, Plugged { chassis: id.clone(), ofport });
+            self.plugged(
+                port,
+                Plugged {
+                    chassis: id.clone(),
+                    ofport,
+                },
+            );
         }
     }
 
     fn left(&mut self, id: &ChassisId) {
-        let here = self.snapshot.facts.plugged().iter().filter(|(_, plugged)| plugged.chassis == *id);
+        let here = self
+            .snapshot
+            .facts
+            .plugged()
+            .iter()
+            .filter(|(_, plugged)| plugged.chassis == *id);
         let gone: Vec<PortId> = here.map(|(port, _)| *port).collect();
         gone.into_iter().for_each(|port| self.unplugged(port, id));
         self.snapshot.facts.remove_chassis(id);
@@ -153,8 +219,17 @@ impl Owner {
     }
 
     fn chassis(&mut self, chassis: Chassis) {
-        let stored = |chassis: &Chassis| Chassis { tunnel_ports: BTreeMap::new(), observed: false, ..chassis.clone() };
-        let known = self.snapshot.facts.chassis().get(&chassis.id).map(|known| stored(known));
+        let stored = |chassis: &Chassis| Chassis {
+            tunnel_ports: BTreeMap::new(),
+            observed: false,
+            ..chassis.clone()
+        };
+        let known = self
+            .snapshot
+            .facts
+            .chassis()
+            .get(&chassis.id)
+            .map(|known| stored(known));
         if known != Some(stored(&chassis)) {
             tracing::info!(chassis = %chassis.id, endpoint = %chassis.encap.ip, encapsulation = %chassis.encap.kind, "hypervisor joined or changed");
             self.remember(Change::Put(Object::Chassis(Arc::new(chassis.clone()))));
@@ -171,15 +246,25 @@ impl Owner {
             tracing::info!(%port, chassis = %plugged.chassis, "interface plugged in");
             self.remember(Change::Put(Object::Location(port, plugged.chassis.clone())));
         }
-        self.snapshot.facts.plug(&self.snapshot.intent, port, plugged);
+        self.snapshot
+            .facts
+            .plug(&self.snapshot.intent, port, plugged);
     }
 
     fn unplugged(&mut self, port: PortId, chassis: &ChassisId) {
-        if self.snapshot.facts.plugged().get(&port).is_some_and(|plugged| plugged.chassis == *chassis) {
+        if self
+            .snapshot
+            .facts
+            .plugged()
+            .get(&port)
+            .is_some_and(|plugged| plugged.chassis == *chassis)
+        {
             tracing::info!(%port, %chassis, "interface gone");
             self.remember(Change::Delete(Key::Location(port)));
         }
-        self.snapshot.facts.unplug(&self.snapshot.intent, port, chassis);
+        self.snapshot
+            .facts
+            .unplug(&self.snapshot.intent, port, chassis);
     }
 
     /// Whoever keeps facts has ended only when the process is stopping.

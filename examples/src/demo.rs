@@ -15,7 +15,11 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let keep = words.iter().any(|word| word == "--keep");
     let numbers: Vec<u8> = words.iter().filter_map(|word| word.parse().ok()).collect();
-    let points: Vec<Point> = POINTS.iter().copied().filter(|point| numbers.is_empty() || numbers.contains(&point.number)).collect();
+    let points: Vec<Point> = POINTS
+        .iter()
+        .copied()
+        .filter(|point| numbers.is_empty() || numbers.contains(&point.number))
+        .collect();
     match tell(&points, keep) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -30,12 +34,17 @@ fn tell(points: &[Point], keep: bool) -> Result<bool, Failure> {
     println!("Sextant: IPv6 for the guests of two hypervisors, over an IPv6-only underlay.\n");
     println!("   ctl: sextant ──── management ────┬──────────────┐");
     println!("                                 ┌──┴──┐        ┌──┴──┐");
-    println!("   guests a1 a2 b1 ── br-int ──  │ h1  │        │ h2  │  ── br-int ── a3 b2 c1 guests");
+    println!(
+        "   guests a1 a2 b1 ── br-int ──  │ h1  │        │ h2  │  ── br-int ── a3 b2 c1 guests"
+    );
     println!("                                 └──┬──┘        └──┬──┘");
     println!("          2001:db8:77:1::/64        └──── r ───────┘        2001:db8:77:2::/64\n");
     let began = Instant::now();
     let mut world = World::start()?;
-    println!("Lab up in {:.2} s: each box is a network namespace, each hypervisor runs its own ovsdb-server and ovs-vswitchd,", began.elapsed().as_secs_f64());
+    println!(
+        "Lab up in {:.2} s: each box is a network namespace, each hypervisor runs its own ovsdb-server and ovs-vswitchd,",
+        began.elapsed().as_secs_f64()
+    );
     println!("sextant was told nothing but where to listen.");
     let mut narrator = Narrator::new(|line| println!("{line}"));
     for point in points {
@@ -47,7 +56,9 @@ fn tell(points: &[Point], keep: bool) -> Result<bool, Failure> {
     let held = summarize(&narrator, points);
     if keep {
         look_around(&world.lab);
-        let World { lab, controller, .. } = world;
+        let World {
+            lab, controller, ..
+        } = world;
         lab.keep(Some(controller))?;
     }
     Ok(held)
@@ -57,15 +68,27 @@ fn tell(points: &[Point], keep: bool) -> Result<bool, Failure> {
 fn summarize(narrator: &Narrator, points: &[Point]) -> bool {
     println!("\n{:>3}  {:<6}  {:>7}  point", "", "holds", "took");
     for point in points {
-        let row = narrator.rows().iter().find(|row| row.point.number == point.number);
+        let row = narrator
+            .rows()
+            .iter()
+            .find(|row| row.point.number == point.number);
         let (holds, took) = match row {
-            Some(row) if row.failure.is_none() => ("yes", format!("{:.1} s", row.took.as_secs_f64())),
+            Some(row) if row.failure.is_none() => {
+                ("yes", format!("{:.1} s", row.took.as_secs_f64()))
+            }
             Some(row) => ("NO", format!("{:.1} s", row.took.as_secs_f64())),
             None => ("-", String::new()),
         };
-        println!("{:>3}  {holds:<6}  {took:>7}  {}", point.number, point.title);
+        println!(
+            "{:>3}  {holds:<6}  {took:>7}  {}",
+            point.number, point.title
+        );
     }
-    let held = narrator.rows().iter().filter(|row| row.failure.is_none()).count();
+    let held = narrator
+        .rows()
+        .iter()
+        .filter(|row| row.failure.is_none())
+        .count();
     println!("\n{held} of {} points held.", points.len());
     held == points.len()
 }
@@ -74,11 +97,19 @@ fn summarize(narrator: &Narrator, points: &[Point]) -> bool {
 fn look_around(lab: &Lab) {
     let control = lab.control().name();
     let host = lab.hypervisor(1);
-    println!("\nThe lab goes on running as `{}`. Look around:", lab.name());
+    println!(
+        "\nThe lab goes on running as `{}`. Look around:",
+        lab.name()
+    );
     println!("  API      ip netns exec {control} curl -s http://[::1]:9696/v2.0/ports");
-    println!("  CLI      ip netns exec {control} openstack --os-auth-type none --os-endpoint http://[::1]:9696 port list");
+    println!(
+        "  CLI      ip netns exec {control} openstack --os-auth-type none --os-endpoint http://[::1]:9696 port list"
+    );
     println!("  metrics  ip netns exec {control} curl -s http://[::1]:9697/metrics");
-    println!("  flows    OVS_RUNDIR={} ovs-ofctl -O OpenFlow13 dump-flows br-int", host.run_folder().display());
+    println!(
+        "  flows    OVS_RUNDIR={} ovs-ofctl -O OpenFlow13 dump-flows br-int",
+        host.run_folder().display()
+    );
     println!("  OVSDB    ovs-vsctl --db={} show", host.database());
     println!("Remove it with `make clean-labs`.");
 }

@@ -3,7 +3,8 @@
 use crate::view::View;
 use ipnet::Ipv6Net;
 use sextant_model::{
-    AdvertisedOptions, AdvertisedPrefix, Advertisement, Dhcpv6Option, Dhcpv6Options, Dhcpv6Service, Ipv6Mode, LeasedAddress, MacAddr, Network, NetworkKey, Port, Subnet, SubnetId,
+    AdvertisedOptions, AdvertisedPrefix, Advertisement, Dhcpv6Option, Dhcpv6Options, Dhcpv6Service,
+    Ipv6Mode, LeasedAddress, MacAddr, Network, NetworkKey, Port, Subnet, SubnetId,
 };
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
@@ -17,7 +18,11 @@ const HOP_LIMIT: u8 = 64;
 const MINIMUM_MTU: u16 = 1280;
 
 /// What a router's port advertises on its network; none if nobody asked it to advertise.
-pub(crate) fn advertisement(view: &View<'_>, network: &Network, port: &Port) -> Option<Arc<Advertisement>> {
+pub(crate) fn advertisement(
+    view: &View<'_>,
+    network: &Network,
+    port: &Port,
+) -> Option<Arc<Advertisement>> {
     view.router(port)?;
     let subnets = advertised_subnets(view, port);
     if subnets.is_empty() {
@@ -34,7 +39,10 @@ pub(crate) fn advertisement(view: &View<'_>, network: &Network, port: &Port) -> 
         other: any(&[Ipv6Mode::Dhcpv6Stateful, Ipv6Mode::Dhcpv6Stateless]),
         lifetime: settings.ra.lifetime,
         mtu: (mtu >= MINIMUM_MTU).then_some(mtu),
-        prefixes: subnets.iter().map(|(_, mode, prefix)| advertised_prefix(*mode, *prefix)).collect(),
+        prefixes: subnets
+            .iter()
+            .map(|(_, mode, prefix)| advertised_prefix(*mode, *prefix))
+            .collect(),
         dns_servers: dns_servers(subnets.iter().map(|(subnet, ..)| *subnet)),
         dns_lifetime: 3 * u32::from(settings.ra.max_interval),
         options: AdvertisedOptions::default(),
@@ -54,13 +62,29 @@ fn advertised_subnets<'a>(view: &View<'a>, port: &Port) -> Vec<(&'a Subnet, Ipv6
 
 fn advertised_prefix(mode: Ipv6Mode, prefix: Ipv6Net) -> AdvertisedPrefix {
     let (valid, preferred) = PREFIX_LIFETIMES;
-    AdvertisedPrefix { prefix, on_link: true, autonomous: mode.is_auto_address(), valid, preferred, delegation_preferred: false }
+    AdvertisedPrefix {
+        prefix,
+        on_link: true,
+        autonomous: mode.is_auto_address(),
+        valid,
+        preferred,
+        delegation_preferred: false,
+    }
 }
 
 /// What DHCPv6 tells the guest of a port; none if the network has no subnet that Sextant serves.
-pub(crate) fn dhcpv6_service(view: &View<'_>, network: &Network, port: &Port) -> Option<Arc<Dhcpv6Service>> {
+pub(crate) fn dhcpv6_service(
+    view: &View<'_>,
+    network: &Network,
+    port: &Port,
+) -> Option<Arc<Dhcpv6Service>> {
     let identity = view.intent.server_identity?;
-    let served: Vec<&Subnet> = view.intent.subnets_of(network.id).map(Arc::as_ref).filter(|subnet| served_mode(subnet).is_some()).collect();
+    let served: Vec<&Subnet> = view
+        .intent
+        .subnets_of(network.id)
+        .map(Arc::as_ref)
+        .filter(|subnet| served_mode(subnet).is_some())
+        .collect();
     if served.is_empty() {
         return None;
     }
@@ -71,31 +95,51 @@ pub(crate) fn dhcpv6_service(view: &View<'_>, network: &Network, port: &Port) ->
         server_address: server_mac.link_local(),
         server_duid: identity.duid(),
         addresses: leased_addresses(view, port),
-        on_link: served.iter().filter_map(|subnet| subnet.ipv6_prefix()).collect(),
+        on_link: served
+            .iter()
+            .filter_map(|subnet| subnet.ipv6_prefix())
+            .collect(),
         dns_servers: dns_servers(served.iter().copied()),
-        domains: vec![view.intent.settings.dns_domain.clone()].into_iter().filter(|domain| !domain.is_empty()).collect(),
-        options: Dhcpv6Options { extra: extra_options(port), ..Dhcpv6Options::default() },
+        domains: vec![view.intent.settings.dns_domain.clone()]
+            .into_iter()
+            .filter(|domain| !domain.is_empty())
+            .collect(),
+        options: Dhcpv6Options {
+            extra: extra_options(port),
+            ..Dhcpv6Options::default()
+        },
     }))
 }
 
 /// What Sextant's DHCPv6 does for hosts of a subnet.
 fn served_mode(subnet: &Subnet) -> Option<Ipv6Mode> {
-    subnet.ipv6_address_mode.filter(|mode| subnet.enable_dhcp && *mode != Ipv6Mode::Slaac)
+    subnet
+        .ipv6_address_mode
+        .filter(|mode| subnet.enable_dhcp && *mode != Ipv6Mode::Slaac)
 }
 
 fn leased_addresses(view: &View<'_>, port: &Port) -> Vec<LeasedAddress> {
     let lifetime = view.intent.settings.lease_lifetime;
     let handed_out = |(subnet, address)| {
         let mode = served_mode(view.intent.subnets.get(&subnet)?)?;
-        (mode == Ipv6Mode::Dhcpv6Stateful).then_some(LeasedAddress { address, preferred: lifetime, valid: lifetime })
+        (mode == Ipv6Mode::Dhcpv6Stateful).then_some(LeasedAddress {
+            address,
+            preferred: lifetime,
+            valid: lifetime,
+        })
     };
     port.ipv6_addresses().filter_map(handed_out).collect()
 }
 
 /// The port's `extra_dhcp_opts` for IPv6. The API takes none that cannot be sent.
 fn extra_options(port: &Port) -> Vec<Dhcpv6Option> {
-    let given = port.extra_dhcp_opts.iter().filter(|option| option.ip_version == 6);
-    given.filter_map(|option| Dhcpv6Option::parse(&option.opt_name, &option.opt_value).ok()).collect()
+    let given = port
+        .extra_dhcp_opts
+        .iter()
+        .filter(|option| option.ip_version == 6);
+    given
+        .filter_map(|option| Dhcpv6Option::parse(&option.opt_name, &option.opt_value).ok())
+        .collect()
 }
 
 /// The MAC of a network's DHCPv6 server: locally administered, the same on every hypervisor.

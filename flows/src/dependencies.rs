@@ -5,15 +5,23 @@
 
 use crate::flows::Object;
 use crate::view::{Presence, View};
-use imbl::ordmap::DiffItem;
 use imbl::OrdMap;
+use imbl::ordmap::DiffItem;
 use sextant_model::{Binding, ChassisId, Meta, Network, NetworkId, Port, Subnet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The objects whose flows may differ between two views of one hypervisor.
-pub(crate) fn touched(old: &View<'_>, new: &View<'_>, present: &BTreeMap<NetworkId, Presence>) -> BTreeSet<Object> {
-    let mut touched = Touched { old: *old, new: *new, objects: BTreeSet::new() };
+pub(crate) fn touched(
+    old: &View<'_>,
+    new: &View<'_>,
+    present: &BTreeMap<NetworkId, Presence>,
+) -> BTreeSet<Object> {
+    let mut touched = Touched {
+        old: *old,
+        new: *new,
+        objects: BTreeSet::new(),
+    };
     if everything_differs(old, new) {
         touched.objects.insert(Object::Base);
         touched.presence(&old.present(), &BTreeMap::new());
@@ -35,7 +43,9 @@ pub(crate) fn touched(old: &View<'_>, new: &View<'_>, present: &BTreeMap<Network
 /// What every flow may depend on: the configuration, the server's identity, the hypervisor itself.
 fn everything_differs(old: &View<'_>, new: &View<'_>) -> bool {
     let local = |view: &View<'_>| view.own().map(|own| (own.encap, own.tunnel_ports.clone()));
-    old.intent.settings != new.intent.settings || old.intent.server_identity != new.intent.server_identity || local(old) != local(new)
+    old.intent.settings != new.intent.settings
+        || old.intent.server_identity != new.intent.server_identity
+        || local(old) != local(new)
 }
 
 struct Touched<'a> {
@@ -45,11 +55,17 @@ struct Touched<'a> {
 }
 
 /// The keys whose values differ, with both values.
-fn changed<'a, K: Ord + Copy, V: PartialEq>(old: &'a OrdMap<K, V>, new: &'a OrdMap<K, V>) -> Vec<(K, Option<&'a V>, Option<&'a V>)> {
+fn changed<'a, K: Ord + Copy, V: PartialEq>(
+    old: &'a OrdMap<K, V>,
+    new: &'a OrdMap<K, V>,
+) -> Vec<(K, Option<&'a V>, Option<&'a V>)> {
     let sides = |item| match item {
         DiffItem::Add(key, value) => (*key, None, Some(value)),
         DiffItem::Remove(key, value) => (*key, Some(value), None),
-        DiffItem::Update { old: (key, old), new: (_, new) } => (*key, Some(old), Some(new)),
+        DiffItem::Update {
+            old: (key, old),
+            new: (_, new),
+        } => (*key, Some(old), Some(new)),
     };
     old.diff(new).map(sides).collect()
 }
@@ -66,7 +82,12 @@ impl Touched<'_> {
     /// All of a network: itself, and every port.
     fn whole_network(&mut self, network: NetworkId) {
         self.objects.insert(Object::Network(network));
-        let ports: Vec<_> = self.views().iter().flat_map(|view| view.intent.ports_of(network)).map(|port| port.id).collect();
+        let ports: Vec<_> = self
+            .views()
+            .iter()
+            .flat_map(|view| view.intent.ports_of(network))
+            .map(|port| port.id)
+            .collect();
         self.objects.extend(ports.into_iter().map(Object::Port));
     }
 
@@ -74,13 +95,19 @@ impl Touched<'_> {
     fn told(&mut self, network: NetworkId) {
         let of_view = |view: &View<'_>| {
             let routers = view.intent.router_ports_of(network).map(|port| port.id);
-            routers.chain(view.facts.local_ports(network, view.chassis)).collect::<Vec<_>>()
+            routers
+                .chain(view.facts.local_ports(network, view.chassis))
+                .collect::<Vec<_>>()
         };
         let ports: Vec<_> = self.views().iter().flat_map(of_view).collect();
         self.objects.extend(ports.into_iter().map(Object::Port));
     }
 
-    fn presence(&mut self, old: &BTreeMap<NetworkId, Presence>, new: &BTreeMap<NetworkId, Presence>) {
+    fn presence(
+        &mut self,
+        old: &BTreeMap<NetworkId, Presence>,
+        new: &BTreeMap<NetworkId, Presence>,
+    ) {
         for network in old.keys().chain(new.keys()) {
             if old.get(network) != new.get(network) {
                 self.whole_network(*network);
@@ -90,7 +117,12 @@ impl Touched<'_> {
 
     fn mtu(&mut self, present: &BTreeMap<NetworkId, Presence>) {
         for id in present.keys() {
-            let mtu = |view: &View<'_>| Some(view.facts.network_mtu(view.network(*id)?, &view.intent.settings));
+            let mtu = |view: &View<'_>| {
+                Some(
+                    view.facts
+                        .network_mtu(view.network(*id)?, &view.intent.settings),
+                )
+            };
             if mtu(&self.old) != mtu(&self.new) {
                 self.told(*id);
             }
@@ -98,7 +130,15 @@ impl Touched<'_> {
     }
 
     fn networks(&mut self) {
-        let same = |old: &Network, new: &Network| Network { meta: Meta::default(), ..old.clone() } == Network { meta: Meta::default(), ..new.clone() };
+        let same = |old: &Network, new: &Network| {
+            Network {
+                meta: Meta::default(),
+                ..old.clone()
+            } == Network {
+                meta: Meta::default(),
+                ..new.clone()
+            }
+        };
         for (id, old, new) in changed(&self.old.intent.networks, &self.new.intent.networks) {
             if !old.zip(new).is_some_and(|(old, new)| same(old, new)) {
                 self.whole_network(id);
@@ -108,7 +148,11 @@ impl Touched<'_> {
 
     fn subnets(&mut self) {
         for (_, old, new) in changed(&self.old.intent.subnets, &self.new.intent.subnets) {
-            let networks: BTreeSet<_> = [old, new].into_iter().flatten().map(|subnet: &Arc<Subnet>| subnet.network_id).collect();
+            let networks: BTreeSet<_> = [old, new]
+                .into_iter()
+                .flatten()
+                .map(|subnet: &Arc<Subnet>| subnet.network_id)
+                .collect();
             networks.into_iter().for_each(|network| self.told(network));
         }
     }
@@ -127,8 +171,12 @@ impl Touched<'_> {
 
     fn routers(&mut self) {
         for (id, _, _) in changed(&self.old.intent.routers, &self.new.intent.routers) {
-            let interfaces: Vec<Arc<Port>> =
-                self.views().iter().flat_map(|view| view.intent.interfaces_of(id)).cloned().collect();
+            let interfaces: Vec<Arc<Port>> = self
+                .views()
+                .iter()
+                .flat_map(|view| view.intent.interfaces_of(id))
+                .cloned()
+                .collect();
             for port in interfaces {
                 self.port(&port);
                 self.told(port.network_id);
@@ -139,7 +187,10 @@ impl Touched<'_> {
     fn bindings(&mut self) {
         for (id, old, new) in changed(self.old.facts.bindings(), self.new.facts.bindings()) {
             self.objects.insert(Object::Port(id));
-            let networks = [old, new].into_iter().flatten().map(|binding: &Binding| Object::Network(binding.network));
+            let networks = [old, new]
+                .into_iter()
+                .flatten()
+                .map(|binding: &Binding| Object::Network(binding.network));
             self.objects.extend(networks);
         }
     }
@@ -153,7 +204,10 @@ impl Touched<'_> {
             .diff(self.new.facts.chassis())
             .filter_map(|item| match item {
                 DiffItem::Add(id, _) | DiffItem::Remove(id, _) => Some(id.clone()),
-                DiffItem::Update { old: (id, old), new: (_, new) } => (old.encap != new.encap).then(|| id.clone()),
+                DiffItem::Update {
+                    old: (id, old),
+                    new: (_, new),
+                } => (old.encap != new.encap).then(|| id.clone()),
             })
             .collect();
         differing.iter().for_each(|peer| self.peer(peer));
@@ -163,15 +217,24 @@ impl Touched<'_> {
         self.objects.insert(Object::Peer(peer.clone()));
         let there = |view: &View<'_>| {
             let networks: Vec<_> = view.facts.networks_on(peer).collect();
-            let ports = networks.iter().flat_map(|network| view.facts.local_ports(*network, peer)).map(Object::Port);
-            ports.chain(networks.iter().copied().map(Object::Network)).collect::<Vec<_>>()
+            let ports = networks
+                .iter()
+                .flat_map(|network| view.facts.local_ports(*network, peer))
+                .map(Object::Port);
+            ports
+                .chain(networks.iter().copied().map(Object::Network))
+                .collect::<Vec<_>>()
         };
         let objects: Vec<_> = self.views().iter().flat_map(there).collect();
         self.objects.extend(objects);
     }
 
     fn all_chassis(&mut self) {
-        let all: Vec<_> = self.views().iter().flat_map(|view| view.facts.chassis().keys().cloned()).collect();
+        let all: Vec<_> = self
+            .views()
+            .iter()
+            .flat_map(|view| view.facts.chassis().keys().cloned())
+            .collect();
         self.objects.extend(all.into_iter().map(Object::Peer));
     }
 }

@@ -40,8 +40,17 @@ impl Difference {
     /// The messages: first what is not wanted goes, then what is missing comes. In an atomic bundle no packet sees the
     /// state between.
     pub fn flow_mods(&self) -> Vec<FlowMod> {
-        let delete = self.delete.iter().map(|flow| FlowMod::delete_by_cookie(flow.table, flow.cookie));
-        delete.chain(self.add.iter().map(|(cookie, flow)| flow.to_flow_mod(cookie.0))).collect()
+        let delete = self
+            .delete
+            .iter()
+            .map(|flow| FlowMod::delete_by_cookie(flow.table, flow.cookie));
+        delete
+            .chain(
+                self.add
+                    .iter()
+                    .map(|(cookie, flow)| flow.to_flow_mod(cookie.0)),
+            )
+            .collect()
     }
 
     pub(crate) fn want(&mut self, cookie: Cookie, flow: &Flow) {
@@ -58,12 +67,18 @@ impl Difference {
 }
 
 fn installed(cookie: Cookie, flow: &Flow) -> InstalledFlow {
-    InstalledFlow { table: flow.stage.table(), cookie: cookie.0 }
+    InstalledFlow {
+        table: flow.stage.table(),
+        cookie: cookie.0,
+    }
 }
 
 /// What to change on a switch that has `present` so that it has `wanted`.
 pub fn reconcile(wanted: &Flows, present: &BTreeSet<InstalledFlow>) -> Difference {
-    let mut difference = Difference { add: BTreeMap::new(), delete: present.clone() };
+    let mut difference = Difference {
+        add: BTreeMap::new(),
+        delete: present.clone(),
+    };
     for (cookie, flow) in wanted.iter() {
         difference.want(cookie, flow);
     }

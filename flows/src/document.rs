@@ -16,15 +16,28 @@ pub fn pipeline() -> String {
             Miss::Drop => "drop".to_owned(),
             Miss::Goto(next) => format!("on to {}", name(next)),
         };
-        let _ = writeln!(page, "| {} | {} | {} | {miss} |", spec.stage.table(), spec.name, spec.asks);
+        let _ = writeln!(
+            page,
+            "| {} | {} | {} | {miss} |",
+            spec.stage.table(),
+            spec.name,
+            spec.asks
+        );
     }
     page.push_str("\n## Registers\n\n| register | field | holds |\n|---|---|---|\n");
     for spec in REGISTERS {
-        let _ = writeln!(page, "| {} | `{}` | {} |", spec.name, spec.field, spec.holds);
+        let _ = writeln!(
+            page,
+            "| {} | `{}` | {} |",
+            spec.name, spec.field, spec.holds
+        );
     }
     page
 }
 
 fn name(stage: Stage) -> &'static str {
-    STAGES.iter().find(|spec| spec.stage == stage).map_or("", |spec| spec.name)
+    STAGES
+        .iter()
+        .find(|spec| spec.stage == stage)
+        .map_or("", |spec| spec.name)
 }

@@ -36,7 +36,13 @@ pub struct Flow {
 impl Flow {
     /// A flow that drops, until told otherwise.
     pub fn new(stage: Stage, priority: u16, matches: Match) -> Self {
-        Self { stage, priority, matches, instructions: vec![], punt: None }
+        Self {
+            stage,
+            priority,
+            matches,
+            instructions: vec![],
+            punt: None,
+        }
     }
 
     /// Does this, then goes on to what is added next.
@@ -47,7 +53,11 @@ impl Flow {
 
     /// Then goes on to that stage.
     pub fn goto(mut self, next: Stage) -> Self {
-        debug_assert!(next > self.stage, "{:?} does not lead to {next:?}", self.stage);
+        debug_assert!(
+            next > self.stage,
+            "{:?} does not lead to {next:?}",
+            self.stage
+        );
         self.instructions.push(next.goto());
         self
     }
@@ -74,6 +84,14 @@ impl Flow {
 
     /// The message that installs it under that cookie.
     pub fn to_flow_mod(&self, cookie: u64) -> FlowMod {
-        FlowMod { cookie, ..FlowMod::add(self.stage.table(), self.priority, self.matches.clone(), self.instructions.clone()) }
+        FlowMod {
+            cookie,
+            ..FlowMod::add(
+                self.stage.table(),
+                self.priority,
+                self.matches.clone(),
+                self.instructions.clone(),
+            )
+        }
     }
 }

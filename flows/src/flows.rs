@@ -7,7 +7,9 @@ use crate::features::neighbor::Owner;
 use crate::features::{self, guard, guest, neighbor, punt, routing, switching, tunnel};
 use crate::flow::{Cookie, Flow};
 use crate::view::{Presence, View};
-use sextant_model::{Advertisement, ChassisId, Facts, Intent, NetworkId, NetworkKey, Port, PortId, Punt};
+use sextant_model::{
+    Advertisement, ChassisId, Facts, Intent, NetworkId, NetworkKey, Port, PortId, Punt,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -58,7 +60,11 @@ pub struct Flows {
 impl Flows {
     /// All flows of a hypervisor.
     pub fn compute(intent: &Intent, facts: &Facts, chassis: &ChassisId) -> Self {
-        let view = View { intent, facts, chassis };
+        let view = View {
+            intent,
+            facts,
+            chassis,
+        };
         let mut flows = Self::default();
         let present = view.present();
         for object in all_objects(&view, &present) {
@@ -69,8 +75,17 @@ impl Flows {
 
     /// Brings flows computed of `old` in line with `new`, and returns what that changes. Costs as much as the objects
     /// that the change touches, however large the cloud.
-    pub fn update(&mut self, chassis: &ChassisId, old: (&Intent, &Facts), new: (&Intent, &Facts)) -> Difference {
-        let view = |(intent, facts)| View { intent, facts, chassis };
+    pub fn update(
+        &mut self,
+        chassis: &ChassisId,
+        old: (&Intent, &Facts),
+        new: (&Intent, &Facts),
+    ) -> Difference {
+        let view = |(intent, facts)| View {
+            intent,
+            facts,
+            chassis,
+        };
         let (old, new) = (view(old), view(new));
         let present = new.present();
         let mut difference = Difference::default();
@@ -82,7 +97,9 @@ impl Flows {
 
     /// Every flow, by cookie.
     pub fn iter(&self) -> impl Iterator<Item = (Cookie, &Flow)> {
-        self.wanted.iter().map(|(cookie, wanted)| (*cookie, &wanted.flow))
+        self.wanted
+            .iter()
+            .map(|(cookie, wanted)| (*cookie, &wanted.flow))
     }
 
     /// How many flows there are.
@@ -107,7 +124,10 @@ impl Flows {
 
     /// The meters that flows pass, by number.
     pub fn meters(&self) -> BTreeSet<u32> {
-        self.groups.values().filter_map(|group| group.meter).collect()
+        self.groups
+            .values()
+            .filter_map(|group| group.meter)
+            .collect()
     }
 
     /// The routers' ports that advertise to guests here.
@@ -119,14 +139,28 @@ impl Flows {
         self.groups.iter().filter_map(link).collect()
     }
 
-    fn replace(&mut self, view: &View<'_>, present: &BTreeMap<NetworkId, Presence>, object: Object, difference: &mut Difference) {
+    fn replace(
+        &mut self,
+        view: &View<'_>,
+        present: &BTreeMap<NetworkId, Presence>,
+        object: Object,
+        difference: &mut Difference,
+    ) {
         let computed = contribution(view, present, &object);
-        let mut group = Group { cookies: vec![], meter: computed.meter, link: computed.link };
+        let mut group = Group {
+            cookies: vec![],
+            meter: computed.meter,
+            link: computed.link,
+        };
         for flow in computed.flows {
             group.cookies.push(self.want(flow, difference));
         }
         let empty = group == Group::default();
-        let old = if empty { self.groups.remove(&object) } else { self.groups.insert(object, group) };
+        let old = if empty {
+            self.groups.remove(&object)
+        } else {
+            self.groups.insert(object, group)
+        };
         for cookie in old.unwrap_or_default().cookies {
             self.unwant(cookie, difference);
         }
@@ -148,7 +182,9 @@ impl Flows {
     }
 
     fn unwant(&mut self, cookie: Cookie, difference: &mut Difference) {
-        let Some(wanted) = self.wanted.get_mut(&cookie) else { return };
+        let Some(wanted) = self.wanted.get_mut(&cookie) else {
+            return;
+        };
         wanted.by -= 1;
         if wanted.by == 0 {
             difference.unwant(cookie, &wanted.flow);
@@ -160,8 +196,16 @@ impl Flows {
 /// Every object that has flows on a hypervisor.
 fn all_objects(view: &View<'_>, present: &BTreeMap<NetworkId, Presence>) -> BTreeSet<Object> {
     let peers = view.facts.chassis().keys().cloned().map(Object::Peer);
-    let ports = present.keys().flat_map(|network| view.intent.ports_of(*network)).map(|port| Object::Port(port.id));
-    [Object::Base].into_iter().chain(peers).chain(present.keys().copied().map(Object::Network)).chain(ports).collect()
+    let ports = present
+        .keys()
+        .flat_map(|network| view.intent.ports_of(*network))
+        .map(|port| Object::Port(port.id));
+    [Object::Base]
+        .into_iter()
+        .chain(peers)
+        .chain(present.keys().copied().map(Object::Network))
+        .chain(ports)
+        .collect()
 }
 
 /// What one object contributes, before cookies are given.
@@ -172,8 +216,15 @@ struct Contribution {
     link: Option<Link>,
 }
 
-fn contribution(view: &View<'_>, present: &BTreeMap<NetworkId, Presence>, object: &Object) -> Contribution {
-    let flows = |flows| Contribution { flows, ..Contribution::default() };
+fn contribution(
+    view: &View<'_>,
+    present: &BTreeMap<NetworkId, Presence>,
+    object: &Object,
+) -> Contribution {
+    let flows = |flows| Contribution {
+        flows,
+        ..Contribution::default()
+    };
     match object {
         Object::Base => flows(features::base()),
         Object::Peer(peer) => flows(tunnel::classify(view, peer)),
@@ -181,20 +232,35 @@ fn contribution(view: &View<'_>, present: &BTreeMap<NetworkId, Presence>, object
             (Some(network), Some(Presence::Local)) => flows(switching::multicast(view, network)),
             _ => Contribution::default(),
         },
-        Object::Port(id) => view.intent.ports.get(id).map(|port| of_port(view, present, port)).unwrap_or_default(),
+        Object::Port(id) => view
+            .intent
+            .ports
+            .get(id)
+            .map(|port| of_port(view, present, port))
+            .unwrap_or_default(),
     }
 }
 
 fn of_port(view: &View<'_>, present: &BTreeMap<NetworkId, Presence>, port: &Port) -> Contribution {
-    let Some((network, presence)) = view.network(port.network_id).zip(present.get(&port.network_id)) else {
+    let Some((network, presence)) = view
+        .network(port.network_id)
+        .zip(present.get(&port.network_id))
+    else {
         return Contribution::default();
     };
     if let Some(router) = view.router(port) {
         let mut flows = routing::interface(view, network, router, port);
         flows.extend(neighbor::known(network, port, Owner::Router));
         let heard = advertisement(view, network, port).filter(|_| *presence == Presence::Local);
-        let link = heard.map(|advertisement| Link { network: network.key, advertisement });
-        return Contribution { flows, meter: None, link };
+        let link = heard.map(|advertisement| Link {
+            network: network.key,
+            advertisement,
+        });
+        return Contribution {
+            flows,
+            meter: None,
+            link,
+        };
     }
     if view.binding(port).is_none() {
         return Contribution::default();
@@ -209,5 +275,9 @@ fn of_port(view: &View<'_>, present: &BTreeMap<NetworkId, Presence>, port: &Port
         flows.extend(punt::port(view, network, port, ofport));
         flows.extend(neighbor::own(port, ofport));
     }
-    Contribution { flows, meter: ofport.map(u32::from), link: None }
+    Contribution {
+        flows,
+        meter: ofport.map(u32::from),
+        link: None,
+    }
 }

@@ -58,23 +58,88 @@ pub struct StageSpec {
 }
 
 const fn stage(stage: Stage, name: &'static str, asks: &'static str, miss: Miss) -> StageSpec {
-    StageSpec { stage, name, asks, miss }
+    StageSpec {
+        stage,
+        name,
+        asks,
+        miss,
+    }
 }
 
 /// All stages, in the order in which a packet passes them.
 pub const STAGES: &[StageSpec] = &[
-    stage(Stage::Classify, "classify", "Where from: a guest's port or a tunnel (by endpoint)? Sets the network and origin registers.", Miss::Drop),
-    stage(Stage::Guard, "guard", "May this guest send this: MAC, IPv6, IPv4 and ARP source, router advertisements, DHCP server messages?", Miss::Drop),
-    stage(Stage::NeighborGuard, "neighbor guard", "May this guest say this about neighbours: targets and link-layer options of its solicitations and advertisements?", Miss::Goto(Stage::Punt)),
-    stage(Stage::Punt, "punt", "Is it for the controller: Router Solicitation, DHCPv6? Each guest's punts pass a meter of its own.", Miss::Goto(Stage::Neighbor)),
-    stage(Stage::Neighbor, "neighbor", "Can a flow answer it: a Neighbor Solicitation for an address of a router or of a guest?", Miss::Goto(Stage::Router)),
-    stage(Stage::Advertise, "advertise", "Turns the solicitation into an advertisement: addresses and flags, of an answer or to a duplicate address probe.", Miss::Drop),
-    stage(Stage::AdvertiseOptions, "advertise options", "Turns the solicitation into an advertisement: fields that exist only once it is one.", Miss::Drop),
-    stage(Stage::Router, "router", "Is it for a router of this network? Sets the router register.", Miss::Goto(Stage::Switch)),
-    stage(Stage::Route, "route", "What does the router do with it: echo reply, or longest prefix, hop limit, next hop?", Miss::Drop),
-    stage(Stage::NextHop, "next hop", "Which MAC has the next hop?", Miss::Drop),
-    stage(Stage::Switch, "switch", "Where is this MAC: a local port or a tunnel to its hypervisor? Multicast goes to the members of the network.", Miss::Drop),
-    stage(Stage::Deliver, "deliver", "Out of the port in the output register.", Miss::Drop),
+    stage(
+        Stage::Classify,
+        "classify",
+        "Where from: a guest's port or a tunnel (by endpoint)? Sets the network and origin registers.",
+        Miss::Drop,
+    ),
+    stage(
+        Stage::Guard,
+        "guard",
+        "May this guest send this: MAC, IPv6, IPv4 and ARP source, router advertisements, DHCP server messages?",
+        Miss::Drop,
+    ),
+    stage(
+        Stage::NeighborGuard,
+        "neighbor guard",
+        "May this guest say this about neighbours: targets and link-layer options of its solicitations and advertisements?",
+        Miss::Goto(Stage::Punt),
+    ),
+    stage(
+        Stage::Punt,
+        "punt",
+        "Is it for the controller: Router Solicitation, DHCPv6? Each guest's punts pass a meter of its own.",
+        Miss::Goto(Stage::Neighbor),
+    ),
+    stage(
+        Stage::Neighbor,
+        "neighbor",
+        "Can a flow answer it: a Neighbor Solicitation for an address of a router or of a guest?",
+        Miss::Goto(Stage::Router),
+    ),
+    stage(
+        Stage::Advertise,
+        "advertise",
+        "Turns the solicitation into an advertisement: addresses and flags, of an answer or to a duplicate address probe.",
+        Miss::Drop,
+    ),
+    stage(
+        Stage::AdvertiseOptions,
+        "advertise options",
+        "Turns the solicitation into an advertisement: fields that exist only once it is one.",
+        Miss::Drop,
+    ),
+    stage(
+        Stage::Router,
+        "router",
+        "Is it for a router of this network? Sets the router register.",
+        Miss::Goto(Stage::Switch),
+    ),
+    stage(
+        Stage::Route,
+        "route",
+        "What does the router do with it: echo reply, or longest prefix, hop limit, next hop?",
+        Miss::Drop,
+    ),
+    stage(
+        Stage::NextHop,
+        "next hop",
+        "Which MAC has the next hop?",
+        Miss::Drop,
+    ),
+    stage(
+        Stage::Switch,
+        "switch",
+        "Where is this MAC: a local port or a tunnel to its hypervisor? Multicast goes to the members of the network.",
+        Miss::Drop,
+    ),
+    stage(
+        Stage::Deliver,
+        "deliver",
+        "Out of the port in the output register.",
+        Miss::Drop,
+    ),
 ];
 
 impl Stage {
@@ -117,13 +182,41 @@ pub const ADDRESS: Field = Field::xxreg(2);
 
 /// All registers.
 pub const REGISTERS: &[RegisterSpec] = &[
-    RegisterSpec { name: "network", field: "reg0", holds: "The network's key." },
-    RegisterSpec { name: "origin", field: "reg1", holds: "0 the controller, 1 a guest of this hypervisor, 2 a tunnel." },
-    RegisterSpec { name: "router", field: "reg2", holds: "The router's key." },
-    RegisterSpec { name: "output", field: "reg3", holds: "The OpenFlow port to send out of." },
-    RegisterSpec { name: "advertised flags", field: "reg4", holds: "R, S and O flags of a neighbour advertisement in the making." },
-    RegisterSpec { name: "MAC", field: "xreg3", holds: "A MAC in the low 48 bits, while an answer is made." },
-    RegisterSpec { name: "address", field: "xxreg2", holds: "The next hop's address." },
+    RegisterSpec {
+        name: "network",
+        field: "reg0",
+        holds: "The network's key.",
+    },
+    RegisterSpec {
+        name: "origin",
+        field: "reg1",
+        holds: "0 the controller, 1 a guest of this hypervisor, 2 a tunnel.",
+    },
+    RegisterSpec {
+        name: "router",
+        field: "reg2",
+        holds: "The router's key.",
+    },
+    RegisterSpec {
+        name: "output",
+        field: "reg3",
+        holds: "The OpenFlow port to send out of.",
+    },
+    RegisterSpec {
+        name: "advertised flags",
+        field: "reg4",
+        holds: "R, S and O flags of a neighbour advertisement in the making.",
+    },
+    RegisterSpec {
+        name: "MAC",
+        field: "xreg3",
+        holds: "A MAC in the low 48 bits, while an answer is made.",
+    },
+    RegisterSpec {
+        name: "address",
+        field: "xxreg2",
+        holds: "The next hop's address.",
+    },
 ];
 
 /// [`ORIGIN`]: sent by the controller, to local ports only.
@@ -135,7 +228,11 @@ pub const ORIGIN_TUNNEL: u32 = 2;
 
 /// The MAC within [`MAC`].
 pub fn mac_register() -> Subfield {
-    Subfield { field: MAC, offset: 0, bits: 48 }
+    Subfield {
+        field: MAC,
+        offset: 0,
+        bits: 48,
+    }
 }
 
 #[cfg(test)]

@@ -32,12 +32,27 @@ impl<'a> View<'a> {
 
     /// The networks present here: those of guests here, and those that a router joins to them.
     pub fn present(&self) -> BTreeMap<NetworkId, Presence> {
-        let local: BTreeSet<_> = self.facts.networks_on(self.chassis).filter(|network| self.network(*network).is_some()).collect();
+        let local: BTreeSet<_> = self
+            .facts
+            .networks_on(self.chassis)
+            .filter(|network| self.network(*network).is_some())
+            .collect();
         let mut present = BTreeMap::new();
         for network in &local {
-            for router in self.intent.router_ports_of(*network).filter_map(|port| self.router(port)) {
-                let joined = self.intent.interfaces_of(router.id).map(|port| port.network_id);
-                present.extend(joined.filter(|joined| self.network(*joined).is_some()).map(|joined| (joined, Presence::Routed)));
+            for router in self
+                .intent
+                .router_ports_of(*network)
+                .filter_map(|port| self.router(port))
+            {
+                let joined = self
+                    .intent
+                    .interfaces_of(router.id)
+                    .map(|port| port.network_id);
+                present.extend(
+                    joined
+                        .filter(|joined| self.network(*joined).is_some())
+                        .map(|joined| (joined, Presence::Routed)),
+                );
             }
         }
         present.extend(local.into_iter().map(|network| (network, Presence::Local)));
@@ -46,7 +61,10 @@ impl<'a> View<'a> {
 
     /// A network that forwards: it exists and is up.
     pub fn network(&self, id: NetworkId) -> Option<&'a Arc<Network>> {
-        self.intent.networks.get(&id).filter(|network| network.admin_state_up)
+        self.intent
+            .networks
+            .get(&id)
+            .filter(|network| network.admin_state_up)
     }
 
     /// The router of a port that works: port and router exist and are up.
@@ -57,12 +75,16 @@ impl<'a> View<'a> {
 
     /// Where a guest's port is, if it is up and plugged in.
     pub fn binding(&self, port: &Port) -> Option<&'a Binding> {
-        self.facts.binding(port.id).filter(|_| port.admin_state_up && port.router().is_none())
+        self.facts
+            .binding(port.id)
+            .filter(|_| port.admin_state_up && port.router().is_none())
     }
 
     /// The OpenFlow port of a guest here.
     pub fn local_ofport(&self, port: &Port) -> Option<u16> {
-        self.binding(port).filter(|binding| binding.chassis == *self.chassis)?.ofport
+        self.binding(port)
+            .filter(|binding| binding.chassis == *self.chassis)?
+            .ofport
     }
 
     /// How frames get to another hypervisor from here: its endpoint, ours, and our tunnel port.
@@ -70,7 +92,11 @@ impl<'a> View<'a> {
         let (own, peer) = (self.own()?, self.facts.chassis().get(peer)?);
         let tunnel_port = *own.tunnel_ports.get(&peer.encap.kind)?;
         let same_family = own.encap.ip.is_ipv6() == peer.encap.ip.is_ipv6();
-        (own.id != peer.id && same_family).then_some(Tunnel { local: own.encap.ip, remote: peer.encap.ip, port: tunnel_port })
+        (own.id != peer.id && same_family).then_some(Tunnel {
+            local: own.encap.ip,
+            remote: peer.encap.ip,
+            port: tunnel_port,
+        })
     }
 }
 

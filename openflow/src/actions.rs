@@ -174,7 +174,14 @@ pub enum Action {
 impl Action {
     /// Sends out of `port`; a packet that goes to the controller goes whole.
     pub fn output(port: u32) -> Self {
-        Action::Output { port, max_len: if port == ports::CONTROLLER { WHOLE_PACKET } else { 0 } }
+        Action::Output {
+            port,
+            max_len: if port == ports::CONTROLLER {
+                WHOLE_PACKET
+            } else {
+                0
+            },
+        }
     }
 
     /// Sends the whole packet up.
@@ -184,22 +191,33 @@ impl Action {
 
     /// Sets the whole of `field`.
     pub fn set(field: Field, value: impl Into<u128>) -> Self {
-        Action::SetField { field, value: value.into(), mask: field.full_mask() }
+        Action::SetField {
+            field,
+            value: value.into(),
+            mask: field.full_mask(),
+        }
     }
 
     /// Copies the whole of `src` into the whole of `dst`.
     pub fn copy(src: Field, dst: Field) -> Self {
-        Action::Move { src: Subfield::whole(src), dst: Subfield::whole(dst) }
+        Action::Move {
+            src: Subfield::whole(src),
+            dst: Subfield::whole(dst),
+        }
     }
 
     /// Looks up again in `table`, and comes back.
     pub fn resubmit(table: u8) -> Self {
-        Action::Resubmit { in_port: None, table: Some(table) }
+        Action::Resubmit {
+            in_port: None,
+            table: Some(table),
+        }
     }
 }
 
 pub(crate) fn encode_list(buffer: &mut BytesMut, list: &[Action]) {
-    list.iter().for_each(|action| standard::encode(buffer, action));
+    list.iter()
+        .for_each(|action| standard::encode(buffer, action));
 }
 
 /// Actions up to the end of `reader`.
@@ -220,7 +238,10 @@ fn decode_nested(reader: &mut Reader<'_>, depth: usize) -> Result<Vec<Action>, D
 
 fn decode_one(reader: &mut Reader<'_>, depth: usize) -> Result<Action, DecodeError> {
     let [a, b, c, d] = reader.peek()?;
-    let (kind, length) = (u16::from_be_bytes([a, b]), usize::from(u16::from_be_bytes([c, d])));
+    let (kind, length) = (
+        u16::from_be_bytes([a, b]),
+        usize::from(u16::from_be_bytes([c, d])),
+    );
     if length < 8 || !length.is_multiple_of(8) {
         return Err(reader.bad_length("action", length));
     }

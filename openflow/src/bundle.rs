@@ -16,7 +16,9 @@
 
 use thiserror::Error;
 
-use crate::bundle_wire::{BUNDLE_ATOMIC, BUNDLE_ORDERED, BundleAdd, BundleControl, BundleControlType};
+use crate::bundle_wire::{
+    BUNDLE_ATOMIC, BUNDLE_ORDERED, BundleAdd, BundleControl, BundleControlType,
+};
 use crate::failure::ErrorMessage;
 use crate::flow_mod::FlowMod;
 use crate::message::Message;
@@ -67,7 +69,13 @@ impl Bundle {
     /// A bundle with a number that no other open bundle of the connection has.
     pub fn new(id: u32, flow_mods: Vec<FlowMod>) -> Self {
         let flow_mods = flow_mods.into_iter().map(Some).collect();
-        Bundle { id, flow_mods, first_xid: 0, step: Step::New, failure: None }
+        Bundle {
+            id,
+            flow_mods,
+            first_xid: 0,
+            step: Step::New,
+            failure: None,
+        }
     }
 
     /// How many consecutive xids the bundle needs.
@@ -99,7 +107,11 @@ impl Bundle {
             Step::Closed => {
                 self.step = Step::Ending;
                 let commit = self.failure.is_none();
-                let kind = if commit { BundleControlType::CommitRequest } else { BundleControlType::DiscardRequest };
+                let kind = if commit {
+                    BundleControlType::CommitRequest
+                } else {
+                    BundleControlType::DiscardRequest
+                };
                 Some(self.control(self.last_offset(), kind))
             }
             Step::New | Step::Closing | Step::Ending | Step::Done => None,
@@ -114,12 +126,24 @@ impl Bundle {
         self.step = Step::Sending(index + 2);
         let xid = self.first_xid.wrapping_add(index as u32 + 1);
         let message = Box::new(Message::FlowMod(flow_mod));
-        (xid, Message::BundleAdd(BundleAdd { bundle: self.id, flags: BUNDLE_ATOMIC | BUNDLE_ORDERED, xid, message }))
+        (
+            xid,
+            Message::BundleAdd(BundleAdd {
+                bundle: self.id,
+                flags: BUNDLE_ATOMIC | BUNDLE_ORDERED,
+                xid,
+                message,
+            }),
+        )
     }
 
     fn control(&self, offset: u32, kind: BundleControlType) -> (u32, Message) {
         let flags = BUNDLE_ATOMIC | BUNDLE_ORDERED;
-        let message = Message::BundleControl(BundleControl { bundle: self.id, kind, flags });
+        let message = Message::BundleControl(BundleControl {
+            bundle: self.id,
+            kind,
+            flags,
+        });
         (self.first_xid.wrapping_add(offset), message)
     }
 
@@ -149,7 +173,10 @@ impl Bundle {
     fn refused(&mut self, offset: u32, error: &ErrorMessage) {
         let place = offset.wrapping_sub(1) as usize;
         let refusal = if place < self.flow_mods.len() {
-            BundleError::FlowMod { index: place, error: error.clone() }
+            BundleError::FlowMod {
+                index: place,
+                error: error.clone(),
+            }
         } else {
             BundleError::Control(error.clone())
         };
@@ -185,34 +212,62 @@ mod tests {
     }
 
     fn sent(bundle: &mut Bundle) -> Vec<String> {
-        std::iter::from_fn(|| bundle.poll_message()).map(|(xid, message)| format!("{xid} {}", name(&message))).collect()
+        std::iter::from_fn(|| bundle.poll_message())
+            .map(|(xid, message)| format!("{xid} {}", name(&message)))
+            .collect()
     }
 
     fn name(message: &Message) -> String {
-        match message {
-            Message::BundleControl(control) => format!("{:?}", control.kind),
-            Message::BundleAdd(add) => format!("add xid {}", add.xid),
-            other => format!("{other:?}"),
+        if let Message::BundleControl(control) = message {
+            format!("{:?}", control.kind)
+        } else if let Message::BundleAdd(add) = message {
+            format!("add xid {}", add.xid)
+        } else {
+            format!("{message:?}")
         }
     }
 
     fn reply(kind: BundleControlType) -> Message {
-        Message::BundleControl(BundleControl { bundle: 7, kind, flags: 0 })
+        Message::BundleControl(BundleControl {
+            bundle: 7,
+            kind,
+            flags: 0,
+        })
     }
 
     fn refusal() -> Message {
-        Message::Error(ErrorMessage { code: ErrorCode::BAD_PREREQUISITE, data: Bytes::new() })
+        Message::Error(ErrorMessage {
+            code: ErrorCode::BAD_PREREQUISITE,
+            data: Bytes::new(),
+        })
     }
 
     #[test]
     fn the_commit_waits_for_the_close() {
         let mut bundle = bundle(2);
-        assert_eq!(sent(&mut bundle), ["100 OpenRequest", "101 add xid 101", "102 add xid 102", "103 CloseRequest"]);
-        assert_eq!(bundle.on_message(100, &reply(BundleControlType::OpenReply)), None);
+        assert_eq!(
+            sent(&mut bundle),
+            [
+                "100 OpenRequest",
+                "101 add xid 101",
+                "102 add xid 102",
+                "103 CloseRequest"
+            ]
+        );
+        assert_eq!(
+            bundle.on_message(100, &reply(BundleControlType::OpenReply)),
+            None
+        );
         assert!(sent(&mut bundle).is_empty());
-        assert_eq!(bundle.on_message(103, &reply(BundleControlType::CloseReply)), None);
+        assert_eq!(
+            bundle.on_message(103, &reply(BundleControlType::CloseReply)),
+            None
+        );
         assert_eq!(sent(&mut bundle), ["104 CommitRequest"]);
-        assert_eq!(bundle.on_message(104, &reply(BundleControlType::CommitReply)), Some(Ok(())));
+        assert_eq!(
+            bundle.on_message(104, &reply(BundleControlType::CommitReply)),
+            Some(Ok(()))
+        );
     }
 
     #[test]
@@ -220,7 +275,10 @@ mod tests {
         let mut bundle = bundle(3);
         sent(&mut bundle);
         assert_eq!(bundle.on_message(102, &refusal()), None);
-        assert_eq!(bundle.on_message(104, &reply(BundleControlType::CloseReply)), None);
+        assert_eq!(
+            bundle.on_message(104, &reply(BundleControlType::CloseReply)),
+            None
+        );
         assert_eq!(sent(&mut bundle), ["105 DiscardRequest"]);
         let outcome = bundle.on_message(105, &reply(BundleControlType::DiscardReply));
         assert_eq!(
@@ -237,7 +295,10 @@ mod tests {
         sent(&mut bundle);
         assert_eq!(bundle.on_message(101, &refusal()), None);
         let outcome = bundle.on_message(103, &refusal()).unwrap();
-        assert!(matches!(outcome, Err(BundleError::FlowMod { index: 0, .. })));
+        assert!(matches!(
+            outcome,
+            Err(BundleError::FlowMod { index: 0, .. })
+        ));
     }
 
     #[test]

@@ -71,7 +71,11 @@ impl BundleControl {
         reader.skip(2)?;
         let flags = reader.u16()?;
         reader.remainder();
-        Ok(BundleControl { bundle, kind, flags })
+        Ok(BundleControl {
+            bundle,
+            kind,
+            flags,
+        })
     }
 }
 
@@ -103,6 +107,11 @@ impl BundleAdd {
         let (xid, message) = Message::decode_part(reader, depth + 1)?;
         // Properties may follow; none is defined.
         reader.remainder();
-        Ok(BundleAdd { bundle, flags, xid, message: Box::new(message) })
+        Ok(BundleAdd {
+            bundle,
+            flags,
+            xid,
+            message: Box::new(message),
+        })
     }
 }

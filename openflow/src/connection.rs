@@ -50,7 +50,12 @@ impl Default for Options {
     /// Ten seconds for the handshake, a probe after five seconds of silence, dead five seconds later, 1 MiB of output.
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Options { handshake: seconds(10), idle: seconds(5), dead: seconds(5), high_water: 1024 * 1024 }
+        Options {
+            handshake: seconds(10),
+            idle: seconds(5),
+            dead: seconds(5),
+            high_water: 1024 * 1024,
+        }
     }
 }
 
@@ -70,7 +75,9 @@ pub enum ConnectionError {
     #[error("no handshake within {0:?}")]
     HandshakeTimeout(Duration),
     /// The peer does not speak OpenFlow 1.3.
-    #[error("the switch does not speak OpenFlow 1.3 (its hello is of version {version:#04x}, its bitmap {bitmap:?})")]
+    #[error(
+        "the switch does not speak OpenFlow 1.3 (its hello is of version {version:#04x}, its bitmap {bitmap:?})"
+    )]
     Version {
         /// Version in the header of its hello.
         version: u8,
@@ -154,7 +161,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             outgoing: BytesMut::with_capacity(READ_CHUNK),
             ended: false,
             early: VecDeque::new(),
-            features: Features { datapath_id: 0, buffers: 0, tables: 0, auxiliary_id: 0, capabilities: 0 },
+            features: Features {
+                datapath_id: 0,
+                buffers: 0,
+                tables: 0,
+                auxiliary_id: 0,
+                capabilities: 0,
+            },
             next_xid: 1,
             options,
             heard: now,
@@ -173,7 +186,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     self.features = features;
                     return Ok(());
                 }
-                (xid, Message::Error(error)) if xid == asked => return Err(ConnectionError::Refused(error)),
+                (xid, Message::Error(error)) if xid == asked => {
+                    return Err(ConnectionError::Refused(error));
+                }
                 _ if self.early.len() == MAX_EARLY => return Err(ConnectionError::Flood),
                 other => self.early.push_back(other),
             }
@@ -190,18 +205,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             poll_fn(|context| self.poll_exchange(context)).await?;
         };
-        match Message::decode(&frame).map_err(ConnectionError::Framing)?.1 {
-            Message::Hello(hello) if hello.accepts_13(frame[0]) => Ok(()),
-            Message::Hello(hello) => self.refuse_hello(frame[0], hello.versions).await,
-            Message::Error(error) => Err(ConnectionError::Refused(error)),
-            _ => Err(ConnectionError::NoHello),
+        let message = Message::decode(&frame).map_err(ConnectionError::Framing)?.1;
+        if let Message::Error(error) = message {
+            return Err(ConnectionError::Refused(error));
+        }
+        let Message::Hello(hello) = message else {
+            return Err(ConnectionError::NoHello);
+        };
+        if hello.accepts_13(frame[0]) {
+            Ok(())
+        } else {
+            self.refuse_hello(frame[0], hello.versions).await
         }
     }
 
     /// Tells the peer why, as OpenFlow 1.3.5, 6.3.1 asks.
-    async fn refuse_hello(&mut self, version: u8, bitmap: Option<u32>) -> Result<(), ConnectionError> {
+    async fn refuse_hello(
+        &mut self,
+        version: u8,
+        bitmap: Option<u32>,
+    ) -> Result<(), ConnectionError> {
         let data = Bytes::from_static(b"OpenFlow 1.3 only");
-        self.queue(&Message::Error(ErrorMessage { code: ErrorCode::HELLO_INCOMPATIBLE, data }));
+        self.queue(&Message::Error(ErrorMessage {
+            code: ErrorCode::HELLO_INCOMPATIBLE,
+            data,
+        }));
         self.flush().await?;
         Err(ConnectionError::Version { version, bitmap })
     }
@@ -254,14 +282,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             }
             if self.ended {
-                return if self.incoming.is_empty() { Ok(None) } else { Err(ConnectionError::Cut) };
+                return if self.incoming.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(ConnectionError::Cut)
+                };
             }
             self.wait().await?;
         }
     }
 
     fn next_frame(&mut self) -> Result<Option<Bytes>, ConnectionError> {
-        Framer.next(&mut self.incoming).map_err(ConnectionError::Framing)
+        Framer
+            .next(&mut self.incoming)
+            .map_err(ConnectionError::Framing)
     }
 
     /// Decodes a frame; echoes end here.
@@ -282,7 +316,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let xid = frame.get(4..8).map_or(0, |mut xid| xid.get_u32());
         if frame.get(1) != Some(&1) {
             let data = frame.slice(..frame.len().min(64));
-            self.queue_with_xid(xid, &Message::Error(ErrorMessage { code: error.to_error_code(), data }));
+            self.queue_with_xid(
+                xid,
+                &Message::Error(ErrorMessage {
+                    code: error.to_error_code(),
+                    data,
+                }),
+            );
         }
         ConnectionError::Malformed { xid, error }
     }
@@ -297,8 +337,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn deadline(&self) -> Instant {
-        let heard = self.probe.map_or(self.heard + self.options.idle, |since| since + self.options.dead);
-        if self.outgoing.is_empty() { heard } else { heard.min(self.accepted + self.stuck_after()) }
+        let heard = self.probe.map_or(self.heard + self.options.idle, |since| {
+            since + self.options.dead
+        });
+        if self.outgoing.is_empty() {
+            heard
+        } else {
+            heard.min(self.accepted + self.stuck_after())
+        }
     }
 
     fn stuck_after(&self) -> Duration {
@@ -432,7 +478,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.outgoing.advance(written);
             self.accepted = Instant::now();
         }
-        Pin::new(&mut self.stream).poll_flush(context).map_err(ConnectionError::Io)
+        Pin::new(&mut self.stream)
+            .poll_flush(context)
+            .map_err(ConnectionError::Io)
     }
 
     /// Ready when bytes have come in or the peer has ended.

@@ -93,18 +93,28 @@ impl ErrorCode {
     pub fn error_type(self) -> ErrorType {
         match self {
             ErrorCode::Experimenter { .. } => ErrorType::Experimenter,
-            ErrorCode::Standard { kind, .. } => TYPES.get(usize::from(kind)).copied().unwrap_or(ErrorType::Other(kind)),
+            ErrorCode::Standard { kind, .. } => TYPES
+                .get(usize::from(kind))
+                .copied()
+                .unwrap_or(ErrorType::Other(kind)),
         }
     }
 
     /// The specification's name, for codes that have one.
     pub fn name(self) -> Option<&'static str> {
         match self {
-            ErrorCode::Standard { kind, code } => {
-                STANDARD.iter().find(|row| (row.0, row.1) == (kind, code)).map(|row| row.2)
-            }
-            ErrorCode::Experimenter { experimenter: NICIRA, kind } => lookup(NICIRA_ERRORS, kind),
-            ErrorCode::Experimenter { experimenter: ONF, kind } => lookup(ONF_ERRORS, kind),
+            ErrorCode::Standard { kind, code } => STANDARD
+                .iter()
+                .find(|row| (row.0, row.1) == (kind, code))
+                .map(|row| row.2),
+            ErrorCode::Experimenter {
+                experimenter: NICIRA,
+                kind,
+            } => lookup(NICIRA_ERRORS, kind),
+            ErrorCode::Experimenter {
+                experimenter: ONF,
+                kind,
+            } => lookup(ONF_ERRORS, kind),
             ErrorCode::Experimenter { .. } => None,
         }
     }
@@ -156,11 +166,17 @@ impl ErrorMessage {
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (kind, code) = (reader.u16()?, reader.u16()?);
         let code = if kind == EXPERIMENTER {
-            ErrorCode::Experimenter { experimenter: reader.u32()?, kind: code }
+            ErrorCode::Experimenter {
+                experimenter: reader.u32()?,
+                kind: code,
+            }
         } else {
             ErrorCode::Standard { kind, code }
         };
-        Ok(ErrorMessage { code, data: reader.remainder() })
+        Ok(ErrorMessage {
+            code,
+            data: reader.remainder(),
+        })
     }
 }
 
@@ -373,9 +389,18 @@ mod tests {
     #[test]
     fn codes_have_the_names_of_the_specification() {
         assert_eq!(ErrorCode::BAD_PREREQUISITE.to_string(), "OFPBMC_BAD_PREREQ");
-        assert_eq!(ErrorCode::BAD_PREREQUISITE.error_type(), ErrorType::BadMatch);
-        let bundle = ErrorCode::Experimenter { experimenter: ONF, kind: 2313 };
+        assert_eq!(
+            ErrorCode::BAD_PREREQUISITE.error_type(),
+            ErrorType::BadMatch
+        );
+        let bundle = ErrorCode::Experimenter {
+            experimenter: ONF,
+            kind: 2313,
+        };
         assert_eq!(bundle.to_string(), "OFPBFC_MSG_FAILED");
-        assert_eq!(ErrorCode::Standard { kind: 99, code: 1 }.to_string(), "type 99 code 1");
+        assert_eq!(
+            ErrorCode::Standard { kind: 99, code: 1 }.to_string(),
+            "type 99 code 1"
+        );
     }
 }

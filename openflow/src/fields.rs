@@ -47,7 +47,7 @@ pub enum Format {
 pub enum Prerequisite {
     /// Nothing.
     None,
-    /// `ct_state=+trk`
+    /// `ct_state` of a valid connection, e.g. `+trk-inv`.
     Ct,
     /// A VLAN tag.
     Vlan,
@@ -118,7 +118,11 @@ pub const ONF: u32 = 0x4f4e_4600;
 const NSH_EXPERIMENTER: u32 = 0x005a_d650;
 
 const fn id(class: u16, number: u8, experimenter: u32) -> OxmId {
-    OxmId { class, number, experimenter }
+    OxmId {
+        class,
+        number,
+        experimenter,
+    }
 }
 const fn nxm0(number: u8) -> OxmId {
     id(0x0000, number, 0)
@@ -174,7 +178,7 @@ macro_rules! fields {
 
 // constant: name in set_field, name in subfields, header in matches, NXM header where it differs, bytes on the wire, bits
 fields! {
-    DP_HASH: "dp_hash", "NXM_NX_DP_HASH", nx(0), Some(nxm1(35)), 4, 32, Masked, Hex, None;
+    DP_HASH: "dp_hash", "NXM_NX_DP_HASH", nxm1(35), None, 4, 32, Masked, Hex, None;
     RECIRC_ID: "recirc_id", "NXM_NX_RECIRC_ID", nxm1(36), None, 4, 32, Exact, Decimal, None;
     PACKET_TYPE: "packet_type", "OXM_OF_PACKET_TYPE", of(44), None, 4, 32, Exact, PacketType, None;
     CONJ_ID: "conj_id", "NXM_NX_CONJ_ID", nxm1(37), None, 4, 32, Exact, Decimal, None;
@@ -353,7 +357,11 @@ impl Field {
 
     /// Bits that a match value may set: the field's own, and `OFPVID_PRESENT` for `vlan_vid` (OpenFlow 1.3.5, 7.2.3.7).
     pub fn match_bits(self) -> u128 {
-        if self == Self::VLAN_VID { 0x1fff } else { ones(u32::from(self.row().bits)) }
+        if self == Self::VLAN_VID {
+            0x1fff
+        } else {
+            ones(u32::from(self.row().bits))
+        }
     }
 
     /// The header used in matches and set-field.
@@ -418,7 +426,11 @@ const fn class_table(class: u16) -> [u8; 128] {
 
 /// The lowest `bits` bits set.
 pub(crate) const fn ones(bits: u32) -> u128 {
-    if bits >= 128 { u128::MAX } else { (1 << bits) - 1 }
+    if bits >= 128 {
+        u128::MAX
+    } else {
+        (1 << bits) - 1
+    }
 }
 
 impl fmt::Display for Field {

@@ -106,7 +106,10 @@ impl FlowMod {
 
     /// Deletes every flow of every table.
     pub fn delete_all() -> Self {
-        FlowMod { command: Command::Delete, ..FlowMod::add(ALL_TABLES, 0, Match::new(), Vec::new()) }
+        FlowMod {
+            command: Command::Delete,
+            ..FlowMod::add(ALL_TABLES, 0, Match::new(), Vec::new())
+        }
     }
 
     /// The same change with another cookie.
@@ -131,14 +134,17 @@ impl FlowMod {
         buffer.put_u16(self.flags);
         buffer.put_u16(0);
         self.matches.encode(buffer);
-        self.instructions.iter().for_each(|instruction| instruction.encode(buffer));
+        self.instructions
+            .iter()
+            .for_each(|instruction| instruction.encode(buffer));
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (cookie, cookie_mask, table) = (reader.u64()?, reader.u64()?, reader.u8()?);
         let command = decode_command(reader)?;
         let (idle_timeout, hard_timeout, priority) = (reader.u16()?, reader.u16()?, reader.u16()?);
-        let (buffer_id, out_port, out_group, flags) = (reader.u32()?, reader.u32()?, reader.u32()?, reader.u16()?);
+        let (buffer_id, out_port, out_group, flags) =
+            (reader.u32()?, reader.u32()?, reader.u32()?, reader.u16()?);
         reader.skip(2)?;
         Ok(FlowMod {
             cookie,

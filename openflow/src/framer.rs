@@ -25,10 +25,19 @@ impl Framer {
         };
         let length = usize::from(u16::from_be_bytes([high, low]));
         if version != VERSION && !ANY_VERSION.contains(&kind) {
-            return Err(DecodeError { offset: 0, reason: Reason::Version(version) });
+            return Err(DecodeError {
+                offset: 0,
+                reason: Reason::Version(version),
+            });
         }
         if length < HEADER {
-            return Err(DecodeError { offset: 2, reason: Reason::Length { what: "message", length } });
+            return Err(DecodeError {
+                offset: 2,
+                reason: Reason::Length {
+                    what: "message",
+                    length,
+                },
+            });
         }
         if buffer.remaining() < length {
             return Ok(None);
@@ -38,7 +47,9 @@ impl Framer {
 
     /// Bytes that must follow those in `buffer` before a message is complete, as far as can be told.
     pub fn missing(self, buffer: &[u8]) -> usize {
-        let length = buffer.get(2..4).map_or(HEADER, |length| usize::from(u16::from_be_bytes([length[0], length[1]])));
+        let length = buffer.get(2..4).map_or(HEADER, |length| {
+            usize::from(u16::from_be_bytes([length[0], length[1]]))
+        });
         length.saturating_sub(buffer.len())
     }
 }
@@ -55,15 +66,26 @@ mod tests {
             assert_eq!(Framer.next(&mut buffer), Ok(None));
         }
         buffer.extend_from_slice(&[9, 4, 20]);
-        assert_eq!(Framer.next(&mut buffer).unwrap().unwrap().as_ref(), [4, 20, 0, 8, 0, 0, 0, 9]);
+        assert_eq!(
+            Framer.next(&mut buffer).unwrap().unwrap().as_ref(),
+            [4, 20, 0, 8, 0, 0, 0, 9]
+        );
         assert_eq!(buffer.as_ref(), [4, 20]);
         assert_eq!(Framer.missing(&buffer), 6);
     }
 
     #[test]
     fn short_lengths_and_foreign_versions_are_refused() {
-        let refused = |bytes: &[u8]| Framer.next(&mut BytesMut::from(bytes)).unwrap_err().to_string();
-        assert_eq!(refused(&[4, 10, 0, 7]), "malformed OpenFlow at byte 2: length 7 of message is impossible");
+        let refused = |bytes: &[u8]| {
+            Framer
+                .next(&mut BytesMut::from(bytes))
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            refused(&[4, 10, 0, 7]),
+            "malformed OpenFlow at byte 2: length 7 of message is impossible"
+        );
         assert_eq!(
             refused(&[1, 10, 0, 8]),
             "malformed OpenFlow at byte 0: version 0x01 where OpenFlow 1.3 (0x04) was negotiated"

@@ -54,7 +54,12 @@ pub struct Bucket {
 impl Bucket {
     /// A bucket that watches nothing.
     pub fn new(actions: Vec<Action>) -> Self {
-        Bucket { weight: 0, watch_port: ports::ANY, watch_group: GROUP_ANY, actions }
+        Bucket {
+            weight: 0,
+            watch_port: ports::ANY,
+            watch_group: GROUP_ANY,
+            actions,
+        }
     }
 
     fn encode(&self, buffer: &mut BytesMut) {
@@ -78,7 +83,12 @@ impl Bucket {
         part.skip(2)?;
         let (weight, watch_port, watch_group) = (part.u16()?, part.u32()?, part.u32()?);
         part.skip(4)?;
-        Ok(Bucket { weight, watch_port, watch_group, actions: actions::decode_list(&mut part)? })
+        Ok(Bucket {
+            weight,
+            watch_port,
+            watch_group,
+            actions: actions::decode_list(&mut part)?,
+        })
     }
 }
 
@@ -132,7 +142,12 @@ impl GroupMod {
         reader.skip(2)?;
         let kind = GroupType::decode(reader)?;
         reader.skip(1)?;
-        Ok(GroupMod { command, kind, group: reader.u32()?, buckets: decode_buckets(reader)? })
+        Ok(GroupMod {
+            command,
+            kind,
+            group: reader.u32()?,
+            buckets: decode_buckets(reader)?,
+        })
     }
 }
 

@@ -63,7 +63,10 @@ impl Instruction {
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let [a, b, c, d] = reader.peek()?;
-        let (kind, length) = (u16::from_be_bytes([a, b]), usize::from(u16::from_be_bytes([c, d])));
+        let (kind, length) = (
+            u16::from_be_bytes([a, b]),
+            usize::from(u16::from_be_bytes([c, d])),
+        );
         if length < 8 || !length.is_multiple_of(8) {
             return Err(reader.bad_length("instruction", length));
         }
@@ -74,7 +77,10 @@ impl Instruction {
             GOTO_TABLE => Instruction::GotoTable(part.u8()?),
             WRITE_METADATA => {
                 part.skip(4)?;
-                Instruction::WriteMetadata { value: part.u64()?, mask: part.u64()? }
+                Instruction::WriteMetadata {
+                    value: part.u64()?,
+                    mask: part.u64()?,
+                }
             }
             WRITE_ACTIONS => Instruction::Write(decode_actions(&mut part)?),
             APPLY_ACTIONS => Instruction::Apply(decode_actions(&mut part)?),

@@ -51,8 +51,8 @@ pub mod text;
 mod wire;
 
 pub use actions::{
-    Action, Bundle as BundleAction, Ct, HashFields, LEARN_DELETE_LEARNED, LEARN_SEND_FLOW_REMOVED, Learn, LearnSpec,
-    LearnTarget, Multipath, Nat, NatKind, NatRange, WHOLE_PACKET, Zone,
+    Action, Bundle as BundleAction, Ct, HashFields, LEARN_DELETE_LEARNED, LEARN_SEND_FLOW_REMOVED,
+    Learn, LearnSpec, LearnTarget, Multipath, Nat, NatKind, NatRange, WHOLE_PACKET, Zone,
 };
 pub use bundle::{Bundle, BundleError};
 pub use bundle_wire::{BUNDLE_ATOMIC, BUNDLE_ORDERED, BundleAdd, BundleControl, BundleControlType};
@@ -60,7 +60,9 @@ pub use connection::Connection;
 pub use error::{DecodeError, EncodeError, Reason};
 pub use failure::{ErrorCode, ErrorMessage, ErrorType};
 pub use fields::{Field, Format, NICIRA, ONF, OxmId, Prerequisite};
-pub use flow_mod::{ALL_TABLES, Command, FlowMod, FlowRemoved, NO_BUFFER, RemovedReason, flow_flags};
+pub use flow_mod::{
+    ALL_TABLES, Command, FlowMod, FlowRemoved, NO_BUFFER, RemovedReason, flow_flags,
+};
 pub use framer::Framer;
 pub use groups::{Bucket, GROUP_ALL, GROUP_ANY, GroupCommand, GroupMod, GroupType};
 pub use instructions::Instruction;
@@ -72,5 +74,7 @@ pub use oxm::UnknownOxm;
 pub use packet_in2::{PacketIn2, PacketInFormat};
 pub use packets::{PacketIn, PacketInReason, PacketOut};
 pub use port::{PortDesc, PortMod, PortReason, PortStatus, port_bits};
-pub use session::{AsyncConfig, Experimenter, Features, Hello, Role, RoleMessage, SwitchConfig, VERSION};
+pub use session::{
+    AsyncConfig, Experimenter, Features, Hello, Role, RoleMessage, SwitchConfig, VERSION,
+};
 pub use subfield::Subfield;

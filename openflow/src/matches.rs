@@ -82,7 +82,11 @@ impl Match {
     /// And `field` is exactly `value`. A match on the same field is replaced.
     #[must_use]
     pub fn with(mut self, field: Field, value: impl Into<u128>) -> Self {
-        self.insert(FieldMatch { field, value: value.into(), mask: field.full_mask() });
+        self.insert(FieldMatch {
+            field,
+            value: value.into(),
+            mask: field.full_mask(),
+        });
         self
     }
 
@@ -93,7 +97,11 @@ impl Match {
         let exact = mask & field.match_bits() == field.match_bits();
         let mask = if exact { field.full_mask() } else { mask };
         if mask != 0 {
-            self.insert(FieldMatch { field, value: value.into() & mask, mask });
+            self.insert(FieldMatch {
+                field,
+                value: value.into() & mask,
+                mask,
+            });
         }
         self
     }
@@ -120,7 +128,11 @@ impl Match {
 
     /// And all that `entry` says.
     pub fn insert(&mut self, entry: FieldMatch) {
-        match self.entries.iter_mut().find(|present| present.field() == Some(entry.field)) {
+        match self
+            .entries
+            .iter_mut()
+            .find(|present| present.field() == Some(entry.field))
+        {
             Some(present) => *present = Entry::Field(entry),
             None => self.entries.push(Entry::Field(entry)),
         }
@@ -138,7 +150,9 @@ impl Match {
 
     /// The value of `field` where all of it is compared, as in the fields that come with a packet-in.
     pub fn value(&self, field: Field) -> Option<u128> {
-        self.get(field).filter(FieldMatch::is_exact).map(|entry| entry.value)
+        self.get(field)
+            .filter(FieldMatch::is_exact)
+            .map(|entry| entry.value)
     }
 
     /// Entries in the order they were added or decoded.
@@ -178,7 +192,10 @@ impl Match {
         let field = entry.field;
         let prerequisite = field.prerequisite();
         if !self.meets(prerequisite) {
-            Err(MatchError::Prerequisite { field, prerequisite })
+            Err(MatchError::Prerequisite {
+                field,
+                prerequisite,
+            })
         } else if !entry.is_exact() && !field.maskable() {
             Err(MatchError::NotMaskable(field))
         } else if entry.value & !field.match_bits() != 0 {
@@ -191,14 +208,20 @@ impl Match {
     }
 
     fn meets(&self, prerequisite: Prerequisite) -> bool {
-        let ip = |version: Prerequisite, protocol: u128| self.meets(version) && self.is(Field::IP_PROTO, &[protocol]);
+        let ip = |version: Prerequisite, protocol: u128| {
+            self.meets(version) && self.is(Field::IP_PROTO, &[protocol])
+        };
         let nd = |types: &[u128]| {
-            self.meets(Prerequisite::Icmpv6) && self.is(Field::ICMPV6_TYPE, types) && self.is(Field::ICMPV6_CODE, &[0])
+            self.meets(Prerequisite::Icmpv6)
+                && self.is(Field::ICMPV6_TYPE, types)
+                && self.is(Field::ICMPV6_CODE, &[0])
         };
         match prerequisite {
             Prerequisite::None => true,
-            Prerequisite::Ct => self.has_bit(Field::CT_STATE, 0x20),
-            Prerequisite::Vlan => self.has_bit(Field::VLAN_VID, 0x1000) || self.has_bit(Field::VLAN_TCI, 0x1000),
+            Prerequisite::Ct => self.is_tracked(),
+            Prerequisite::Vlan => {
+                self.has_bit(Field::VLAN_VID, 0x1000) || self.has_bit(Field::VLAN_TCI, 0x1000)
+            }
             Prerequisite::Mpls => self.is(Field::ETH_TYPE, &[0x8847, 0x8848]),
             Prerequisite::Ipv4 => self.is(Field::ETH_TYPE, &[0x0800]),
             Prerequisite::Ipv6 => self.is(Field::ETH_TYPE, &[0x86dd]),
@@ -216,12 +239,26 @@ impl Match {
         }
     }
 
+    /// At least one state that only a valid connection has, or tracked and explicitly not invalid (`is_ct_valid()`).
+    fn is_tracked(&self) -> bool {
+        const VALID: u128 = 0xcf;
+        const TRACKED: u128 = 0x20;
+        const INVALID: u128 = 0x10;
+        self.get(Field::CT_STATE).is_some_and(|state| {
+            let set = state.value & state.mask;
+            set & VALID != 0
+                || (set & TRACKED != 0 && state.mask & INVALID != 0 && set & INVALID == 0)
+        })
+    }
+
     fn is(&self, field: Field, values: &[u128]) -> bool {
-        self.value(field).is_some_and(|value| values.contains(&value))
+        self.value(field)
+            .is_some_and(|value| values.contains(&value))
     }
 
     fn has_bit(&self, field: Field, bit: u128) -> bool {
-        self.get(field).is_some_and(|entry| entry.value & entry.mask & bit != 0)
+        self.get(field)
+            .is_some_and(|entry| entry.value & entry.mask & bit != 0)
     }
 
     fn sorted(&self) -> Vec<&Entry> {
@@ -244,7 +281,7 @@ impl std::fmt::Display for Prerequisite {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Prerequisite::None => "nothing",
-            Prerequisite::Ct => "ct_state=+trk",
+            Prerequisite::Ct => "ct_state=+trk-inv",
             Prerequisite::Vlan => "a VLAN tag",
             Prerequisite::Mpls => "mpls",
             Prerequisite::Ipv4 => "ip",
@@ -384,14 +421,21 @@ fn decode_entry(reader: &mut Reader<'_>) -> Result<Entry, DecodeError> {
 
 /// Value and mask of a field whose header was just read.
 #[inline]
-pub(crate) fn decode_value(reader: &mut Reader<'_>, field: Field, header: Header) -> Result<FieldMatch, DecodeError> {
+pub(crate) fn decode_value(
+    reader: &mut Reader<'_>,
+    field: Field,
+    header: Header,
+) -> Result<FieldMatch, DecodeError> {
     let bytes = field.bytes();
     let expected = if header.masked { 2 * bytes } else { bytes };
     if header.payload != expected {
         return Err(reader.bad_length("OXM", header.payload));
     }
     let value = reader.uint(bytes)?;
-    let mask = if header.masked { reader.uint(bytes)? } else { field.full_mask() };
+    let mask = if header.masked {
+        reader.uint(bytes)?
+    } else {
+        field.full_mask()
+    };
     Ok(FieldMatch { field, value, mask })
 }
-

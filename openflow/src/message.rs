@@ -17,7 +17,9 @@ use crate::multipart::{MultipartReply, MultipartRequest};
 use crate::packet_in2::{PacketIn2, PacketInFormat};
 use crate::packets::{PacketIn, PacketOut};
 use crate::port::{PortMod, PortStatus};
-use crate::session::{AsyncConfig, Experimenter, Features, Hello, RoleMessage, SwitchConfig, VERSION};
+use crate::session::{
+    AsyncConfig, Experimenter, Features, Hello, RoleMessage, SwitchConfig, VERSION,
+};
 use crate::wire::{Reader, set_length};
 
 /// Bytes of the header.
@@ -159,7 +161,10 @@ impl Message {
     }
 
     /// The message at the front of `reader`.
-    pub(crate) fn decode_part(reader: &mut Reader<'_>, depth: usize) -> Result<(u32, Message), DecodeError> {
+    pub(crate) fn decode_part(
+        reader: &mut Reader<'_>,
+        depth: usize,
+    ) -> Result<(u32, Message), DecodeError> {
         let [version, kind, high, low] = reader.peek()?;
         let length = usize::from(u16::from_be_bytes([high, low]));
         if length < HEADER {
@@ -297,7 +302,9 @@ impl Message {
         match self {
             Message::Hello(hello) => hello.encode(buffer),
             Message::Error(error) => error.encode(buffer),
-            Message::EchoRequest(bytes) | Message::EchoReply(bytes) | Message::QueueGetConfigReply(bytes) => {
+            Message::EchoRequest(bytes)
+            | Message::EchoReply(bytes)
+            | Message::QueueGetConfigReply(bytes) => {
                 buffer.put_slice(bytes);
             }
             Message::Experimenter(experimenter) => experimenter.encode(buffer),
@@ -310,7 +317,9 @@ impl Message {
             Message::FlowMod(flow) => flow.encode(buffer),
             Message::GroupMod(group) => group.encode(buffer),
             Message::PortMod(port) => port.encode(buffer),
-            Message::TableMod { table, config } => buffer.put_u64(u64::from(*table) << 56 | u64::from(*config)),
+            Message::TableMod { table, config } => {
+                buffer.put_u64(u64::from(*table) << 56 | u64::from(*config))
+            }
             Message::MultipartRequest(request) => request.encode(buffer),
             Message::MultipartReply(reply) => reply.encode(buffer),
             Message::QueueGetConfigRequest(port) => buffer.put_u64(u64::from(*port) << 32),
@@ -347,9 +356,16 @@ impl Message {
     }
 
     #[inline]
-    fn decode_body(kind: u8, reader: &mut Reader<'_>, depth: usize) -> Result<Message, DecodeError> {
+    fn decode_body(
+        kind: u8,
+        reader: &mut Reader<'_>,
+        depth: usize,
+    ) -> Result<Message, DecodeError> {
         let Some(known) = KINDS.get(usize::from(kind)) else {
-            return Ok(Message::Unknown { kind, body: reader.remainder() });
+            return Ok(Message::Unknown {
+                kind,
+                body: reader.remainder(),
+            });
         };
         Ok(match known {
             Kind::Hello => Message::Hello(Hello::decode(reader)?),
@@ -399,16 +415,27 @@ fn decode_experimenter(reader: &mut Reader<'_>, depth: usize) -> Result<Message,
     let (experimenter, kind) = (reader.u32()?, reader.u32()?);
     Ok(match (experimenter, kind) {
         (ONF, ONF_BUNDLE_CONTROL) => Message::BundleControl(BundleControl::decode(reader)?),
-        (ONF, ONF_BUNDLE_ADD) if depth < MAX_DEPTH => Message::BundleAdd(BundleAdd::decode(reader, depth)?),
-        (NICIRA, NX_SET_PACKET_IN_FORMAT) => Message::SetPacketInFormat(PacketInFormat::decode(reader)?),
+        (ONF, ONF_BUNDLE_ADD) if depth < MAX_DEPTH => {
+            Message::BundleAdd(BundleAdd::decode(reader, depth)?)
+        }
+        (NICIRA, NX_SET_PACKET_IN_FORMAT) => {
+            Message::SetPacketInFormat(PacketInFormat::decode(reader)?)
+        }
         (NICIRA, NX_PACKET_IN2) => Message::PacketIn2(PacketIn2::decode(reader)?),
         (NICIRA, NX_RESUME) => Message::Resume(PacketIn2::decode(reader)?),
-        _ => Message::Experimenter(Experimenter { experimenter, kind, data: reader.remainder() }),
+        _ => Message::Experimenter(Experimenter {
+            experimenter,
+            kind,
+            data: reader.remainder(),
+        }),
     })
 }
 
 fn decode_table_mod(reader: &mut Reader<'_>) -> Result<Message, DecodeError> {
     let table = reader.u8()?;
     reader.skip(3)?;
-    Ok(Message::TableMod { table, config: reader.u32()? })
+    Ok(Message::TableMod {
+        table,
+        config: reader.u32()?,
+    })
 }

@@ -69,7 +69,11 @@ impl Band {
         };
         match self {
             Band::Drop { rate, burst } => put(DROP, *rate, *burst, 0),
-            Band::DscpRemark { rate, burst, levels } => put(DSCP_REMARK, *rate, *burst, *levels),
+            Band::DscpRemark {
+                rate,
+                burst,
+                levels,
+            } => put(DSCP_REMARK, *rate, *burst, *levels),
             Band::Raw(bytes) => buffer.put_slice(bytes),
         }
     }
@@ -86,7 +90,11 @@ impl Band {
         let (rate, burst) = (part.u32()?, part.u32()?);
         Ok(match kind {
             DROP => Band::Drop { rate, burst },
-            DSCP_REMARK => Band::DscpRemark { rate, burst, levels: part.u8()? },
+            DSCP_REMARK => Band::DscpRemark {
+                rate,
+                burst,
+                levels: part.u8()?,
+            },
             _ => Band::Raw(whole),
         })
     }
@@ -121,12 +129,22 @@ impl MeterMod {
     /// Makes a meter that drops packets above `rate` packets/s, after bursts of `burst` packets.
     pub fn packet_rate(meter: u32, rate: u32, burst: u32) -> Self {
         let flags = meter_flags::PKTPS | meter_flags::BURST | meter_flags::STATS;
-        MeterMod { command: MeterCommand::Add, flags, meter, bands: vec![Band::Drop { rate, burst }] }
+        MeterMod {
+            command: MeterCommand::Add,
+            flags,
+            meter,
+            bands: vec![Band::Drop { rate, burst }],
+        }
     }
 
     /// Deletes a meter.
     pub fn delete(meter: u32) -> Self {
-        MeterMod { command: MeterCommand::Delete, flags: 0, meter, bands: Vec::new() }
+        MeterMod {
+            command: MeterCommand::Delete,
+            flags: 0,
+            meter,
+            bands: Vec::new(),
+        }
     }
 
     pub(crate) fn encode(&self, buffer: &mut BytesMut) {
@@ -148,6 +166,11 @@ impl MeterMod {
             other => return Err(reader.bad_value("meter-mod command", other)),
         };
         reader.skip(2)?;
-        Ok(MeterMod { command, flags: reader.u16()?, meter: reader.u32()?, bands: decode_bands(reader)? })
+        Ok(MeterMod {
+            command,
+            flags: reader.u16()?,
+            meter: reader.u32()?,
+            bands: decode_bands(reader)?,
+        })
     }
 }

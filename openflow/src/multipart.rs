@@ -160,13 +160,19 @@ impl MultipartRequest {
             | MultipartRequest::GroupFeatures
             | MultipartRequest::MeterFeatures
             | MultipartRequest::PortDesc => {}
-            MultipartRequest::Flow(request) | MultipartRequest::Aggregate(request) => request.encode(buffer),
+            MultipartRequest::Flow(request) | MultipartRequest::Aggregate(request) => {
+                request.encode(buffer)
+            }
             MultipartRequest::PortStats(number)
             | MultipartRequest::Group(number)
             | MultipartRequest::Meter(number)
             | MultipartRequest::MeterConfig(number) => buffer.put_u64(u64::from(*number) << 32),
-            MultipartRequest::Queue { port, queue } => buffer.put_u64(u64::from(*port) << 32 | u64::from(*queue)),
-            MultipartRequest::TableFeatures(tables) => tables.iter().for_each(|table| table.encode(buffer)),
+            MultipartRequest::Queue { port, queue } => {
+                buffer.put_u64(u64::from(*port) << 32 | u64::from(*queue))
+            }
+            MultipartRequest::TableFeatures(tables) => {
+                tables.iter().for_each(|table| table.encode(buffer))
+            }
             MultipartRequest::Raw { body, .. } => buffer.put_slice(body),
         }
     }
@@ -179,7 +185,10 @@ impl MultipartRequest {
             AGGREGATE => MultipartRequest::Aggregate(FlowStatsRequest::decode(reader)?),
             TABLE => MultipartRequest::Table,
             PORT_STATS => MultipartRequest::PortStats(padded_number(reader)?),
-            QUEUE => MultipartRequest::Queue { port: reader.u32()?, queue: reader.u32()? },
+            QUEUE => MultipartRequest::Queue {
+                port: reader.u32()?,
+                queue: reader.u32()?,
+            },
             GROUP => MultipartRequest::Group(padded_number(reader)?),
             GROUP_DESC => MultipartRequest::GroupDesc,
             GROUP_FEATURES => MultipartRequest::GroupFeatures,
@@ -188,7 +197,10 @@ impl MultipartRequest {
             METER_FEATURES => MultipartRequest::MeterFeatures,
             TABLE_FEATURES => MultipartRequest::TableFeatures(list(reader, TableFeatures::decode)?),
             PORT_DESC => MultipartRequest::PortDesc,
-            kind => MultipartRequest::Raw { kind, body: reader.remainder() },
+            kind => MultipartRequest::Raw {
+                kind,
+                body: reader.remainder(),
+            },
         })
     }
 }
@@ -226,12 +238,18 @@ impl MultipartReply {
             MultipartBody::PortStats(ports) => ports.iter().for_each(|port| port.encode(buffer)),
             MultipartBody::Queue(queues) => queues.iter().for_each(|queue| queue.encode(buffer)),
             MultipartBody::Group(groups) => groups.iter().for_each(|group| group.encode(buffer)),
-            MultipartBody::GroupDesc(groups) => groups.iter().for_each(|group| group.encode(buffer)),
+            MultipartBody::GroupDesc(groups) => {
+                groups.iter().for_each(|group| group.encode(buffer))
+            }
             MultipartBody::GroupFeatures(features) => features.encode(buffer),
             MultipartBody::Meter(meters) => meters.iter().for_each(|meter| meter.encode(buffer)),
-            MultipartBody::MeterConfig(meters) => meters.iter().for_each(|meter| meter.encode(buffer)),
+            MultipartBody::MeterConfig(meters) => {
+                meters.iter().for_each(|meter| meter.encode(buffer))
+            }
             MultipartBody::MeterFeatures(features) => features.encode(buffer),
-            MultipartBody::TableFeatures(tables) => tables.iter().for_each(|table| table.encode(buffer)),
+            MultipartBody::TableFeatures(tables) => {
+                tables.iter().for_each(|table| table.encode(buffer))
+            }
             MultipartBody::PortDesc(ports) => ports.iter().for_each(|port| port.encode(buffer)),
             MultipartBody::Raw { body, .. } => buffer.put_slice(body),
         }
@@ -254,7 +272,10 @@ impl MultipartReply {
             METER_FEATURES => MultipartBody::MeterFeatures(MeterFeatures::decode(reader)?),
             TABLE_FEATURES => MultipartBody::TableFeatures(list(reader, TableFeatures::decode)?),
             PORT_DESC => MultipartBody::PortDesc(list(reader, crate::port::PortDesc::decode)?),
-            kind => MultipartBody::Raw { kind, body: reader.remainder() },
+            kind => MultipartBody::Raw {
+                kind,
+                body: reader.remainder(),
+            },
         };
         Ok(MultipartReply { more, body })
     }
@@ -290,7 +311,11 @@ fn list<'a, T>(
 }
 
 /// The part of an entry that begins with its own 16-bit length, which is skipped.
-fn entry<'a>(reader: &mut Reader<'a>, what: &'static str, least: usize) -> Result<Reader<'a>, DecodeError> {
+fn entry<'a>(
+    reader: &mut Reader<'a>,
+    what: &'static str,
+    least: usize,
+) -> Result<Reader<'a>, DecodeError> {
     let length = usize::from(u16::from_be_bytes(reader.peek()?));
     if length < least {
         return Err(reader.bad_length(what, length));

@@ -39,8 +39,16 @@ impl Header {
         } else {
             reader.skip(4)?;
         }
-        let id = OxmId { class, number: field >> 1, experimenter };
-        Ok(Header { id, masked: field & 1 == 1, payload })
+        let id = OxmId {
+            class,
+            number: field >> 1,
+            experimenter,
+        };
+        Ok(Header {
+            id,
+            masked: field & 1 == 1,
+            payload,
+        })
     }
 }
 
@@ -50,7 +58,9 @@ pub(crate) fn put_header(buffer: &mut BytesMut, id: OxmId, bytes: usize, masked:
     let values = if masked { 2 * bytes } else { bytes };
     let experimenter = id.class == EXPERIMENTER;
     let length = if experimenter { values + 4 } else { values } as u32;
-    buffer.put_u32(u32::from(id.class) << 16 | u32::from(id.number) << 9 | u32::from(masked) << 8 | length);
+    buffer.put_u32(
+        u32::from(id.class) << 16 | u32::from(id.number) << 9 | u32::from(masked) << 8 | length,
+    );
     if experimenter {
         buffer.put_u32(id.experimenter);
     }

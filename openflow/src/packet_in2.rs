@@ -90,7 +90,9 @@ impl PacketIn2 {
             put_property(buffer, USERDATA, &self.userdata);
         }
         self.put_continuation(buffer);
-        self.unknown.iter().for_each(|(kind, value)| put_property(buffer, *kind, value));
+        self.unknown
+            .iter()
+            .for_each(|(kind, value)| put_property(buffer, *kind, value));
     }
 
     fn put_metadata(&self, buffer: &mut BytesMut) {

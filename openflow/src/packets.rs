@@ -88,7 +88,15 @@ impl PacketIn {
         let (table, cookie) = (reader.u8()?, reader.u64()?);
         let matches = Match::decode(reader)?;
         reader.skip(2)?;
-        Ok(PacketIn { buffer_id, total_len, reason, table, cookie, matches, data: reader.remainder() })
+        Ok(PacketIn {
+            buffer_id,
+            total_len,
+            reason,
+            table,
+            cookie,
+            matches,
+            data: reader.remainder(),
+        })
     }
 }
 
@@ -109,7 +117,12 @@ impl PacketOut {
     /// Sends `data` out of one port.
     pub fn to_port(port: u32, data: Bytes) -> Self {
         let actions = vec![Action::output(port)];
-        PacketOut { buffer_id: NO_BUFFER, in_port: crate::ports::CONTROLLER, actions, data }
+        PacketOut {
+            buffer_id: NO_BUFFER,
+            in_port: crate::ports::CONTROLLER,
+            actions,
+            data,
+        }
     }
 
     #[inline]
@@ -130,6 +143,11 @@ impl PacketOut {
         let length = usize::from(reader.u16()?);
         reader.skip(6)?;
         let actions = actions::decode_list(&mut reader.part(length)?)?;
-        Ok(PacketOut { buffer_id, in_port, actions, data: reader.remainder() })
+        Ok(PacketOut {
+            buffer_id,
+            in_port,
+            actions,
+            data: reader.remainder(),
+        })
     }
 }

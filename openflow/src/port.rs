@@ -56,8 +56,17 @@ impl PortDesc {
         buffer.put_slice(&self.address);
         buffer.put_bytes(0, 2);
         put_text(buffer, &self.name, 16);
-        let numbers = [self.config, self.state, self.current, self.advertised, self.supported, self.peer];
-        numbers.into_iter().for_each(|number| buffer.put_u32(number));
+        let numbers = [
+            self.config,
+            self.state,
+            self.current,
+            self.advertised,
+            self.supported,
+            self.peer,
+        ];
+        numbers
+            .into_iter()
+            .for_each(|number| buffer.put_u32(number));
         buffer.put_u32(self.current_speed);
         buffer.put_u32(self.max_speed);
     }
@@ -123,7 +132,10 @@ impl PortStatus {
             other => return Err(reader.bad_value("port-status reason", other)),
         };
         reader.skip(8)?;
-        Ok(PortStatus { reason, port: PortDesc::decode(reader)? })
+        Ok(PortStatus {
+            reason,
+            port: PortDesc::decode(reader)?,
+        })
     }
 }
 
@@ -159,7 +171,13 @@ impl PortMod {
         reader.skip(4)?;
         let address = reader.array()?;
         reader.skip(2)?;
-        let found = PortMod { number, address, config: reader.u32()?, mask: reader.u32()?, advertise: reader.u32()? };
+        let found = PortMod {
+            number,
+            address,
+            config: reader.u32()?,
+            mask: reader.u32()?,
+            advertise: reader.u32()?,
+        };
         reader.skip(4)?;
         Ok(found)
     }

@@ -28,5 +28,9 @@ pub const fn short(port: u32) -> u16 {
 
 /// The OpenFlow 1.3 number of a port that a Nicira action gives in 16 bits.
 pub const fn long(port: u16) -> u32 {
-    if port >= 0xff00 { 0xffff_0000 | port as u32 } else { port as u32 }
+    if port >= 0xff00 {
+        0xffff_0000 | port as u32
+    } else {
+        port as u32
+    }
 }

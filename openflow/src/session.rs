@@ -20,13 +20,17 @@ pub struct Hello {
 impl Hello {
     /// Speaks OpenFlow 1.3 and nothing else.
     pub fn openflow13() -> Self {
-        Hello { versions: Some(1 << VERSION) }
+        Hello {
+            versions: Some(1 << VERSION),
+        }
     }
 
     /// Whether a peer that sent this, with this version in its header, and one that speaks 1.3 alone agree on 1.3
     /// (OpenFlow 1.3.5, 6.3.1).
     pub fn accepts_13(&self, header_version: u8) -> bool {
-        self.versions.map_or(header_version >= VERSION, |bitmap| bitmap & 1 << VERSION != 0)
+        self.versions.map_or(header_version >= VERSION, |bitmap| {
+            bitmap & 1 << VERSION != 0
+        })
     }
 
     pub(crate) fn encode(&self, buffer: &mut BytesMut) {
@@ -84,11 +88,18 @@ impl Features {
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let (datapath_id, buffers, tables, auxiliary_id) = (reader.u64()?, reader.u32()?, reader.u8()?, reader.u8()?);
+        let (datapath_id, buffers, tables, auxiliary_id) =
+            (reader.u64()?, reader.u32()?, reader.u8()?, reader.u8()?);
         reader.skip(2)?;
         let capabilities = reader.u32()?;
         reader.skip(4)?;
-        Ok(Features { datapath_id, buffers, tables, auxiliary_id, capabilities })
+        Ok(Features {
+            datapath_id,
+            buffers,
+            tables,
+            auxiliary_id,
+            capabilities,
+        })
     }
 }
 
@@ -108,7 +119,10 @@ impl SwitchConfig {
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(SwitchConfig { flags: reader.u16()?, miss_send_len: reader.u16()? })
+        Ok(SwitchConfig {
+            flags: reader.u16()?,
+            miss_send_len: reader.u16()?,
+        })
     }
 }
 
@@ -151,7 +165,10 @@ impl RoleMessage {
             _ => return Err(reader.bad_value("role", number)),
         };
         reader.skip(8)?;
-        Ok(RoleMessage { role, generation: reader.u64()? })
+        Ok(RoleMessage {
+            role,
+            generation: reader.u64()?,
+        })
     }
 }
 
@@ -169,12 +186,19 @@ pub struct AsyncConfig {
 impl AsyncConfig {
     pub(crate) fn encode(self, buffer: &mut BytesMut) {
         let masks = [self.packet_in, self.port_status, self.flow_removed];
-        masks.into_iter().flatten().for_each(|mask| buffer.put_u32(mask));
+        masks
+            .into_iter()
+            .flatten()
+            .for_each(|mask| buffer.put_u32(mask));
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let mut pair = || Ok::<_, DecodeError>([reader.u32()?, reader.u32()?]);
-        Ok(AsyncConfig { packet_in: pair()?, port_status: pair()?, flow_removed: pair()? })
+        Ok(AsyncConfig {
+            packet_in: pair()?,
+            port_status: pair()?,
+            flow_removed: pair()?,
+        })
     }
 }
 

@@ -21,12 +21,20 @@ pub struct Subfield {
 impl Subfield {
     /// All bits of `field`.
     pub fn whole(field: Field) -> Self {
-        Subfield { field, offset: 0, bits: field.bits() }
+        Subfield {
+            field,
+            offset: 0,
+            bits: field.bits(),
+        }
     }
 
     /// `bits` bits from `offset` on.
     pub fn new(field: Field, offset: u16, bits: u16) -> Self {
-        Subfield { field, offset, bits }
+        Subfield {
+            field,
+            offset,
+            bits,
+        }
     }
 
     /// Nicira's `ofs_nbits`: offset in the upper 10 bits, width less one in the lower 6.
@@ -35,7 +43,11 @@ impl Subfield {
     }
 
     pub(crate) fn unpack(field: Field, packed: u16) -> Self {
-        Subfield { field, offset: packed >> 6, bits: (packed & 0x3f) + 1 }
+        Subfield {
+            field,
+            offset: packed >> 6,
+            bits: (packed & 0x3f) + 1,
+        }
     }
 
     /// The field's header of 4 (or, with an experimenter, 8) bytes.
@@ -48,6 +60,11 @@ impl Subfield {
 pub(crate) fn read_field(reader: &mut Reader<'_>) -> Result<Option<Field>, DecodeError> {
     let header = Header::read(reader)?;
     Ok(Field::from_oxm(header.id).filter(|_| !header.masked))
+}
+
+/// Reads a header where only 4 bytes have room; `None` for a field without a name here or with a longer header.
+pub(crate) fn read_short_field(reader: &mut Reader<'_>) -> Result<Option<Field>, DecodeError> {
+    Ok(read_field(reader)?.filter(|field| field.nxm().experimenter == 0))
 }
 
 /// The 4-byte header of `field`; fields that need 8 bytes are written as 0, which a switch refuses.

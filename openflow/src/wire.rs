@@ -14,7 +14,11 @@ pub(crate) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(frame: &'a Bytes) -> Self {
-        Reader { frame, position: 0, end: frame.len() }
+        Reader {
+            frame,
+            position: 0,
+            end: frame.len(),
+        }
     }
 
     pub(crate) fn left(&self) -> usize {
@@ -27,7 +31,10 @@ impl<'a> Reader<'a> {
 
     /// An error about what was just about to be read.
     pub(crate) fn error(&self, reason: Reason) -> DecodeError {
-        DecodeError { offset: self.position, reason }
+        DecodeError {
+            offset: self.position,
+            reason,
+        }
     }
 
     /// An error about a length field of `what`.
@@ -37,7 +44,10 @@ impl<'a> Reader<'a> {
 
     /// An error about the value of `what`.
     pub(crate) fn bad_value(&self, what: &'static str, value: impl Into<u64>) -> DecodeError {
-        self.error(Reason::Value { what, value: value.into() })
+        self.error(Reason::Value {
+            what,
+            value: value.into(),
+        })
     }
 
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
@@ -49,7 +59,10 @@ impl<'a> Reader<'a> {
     pub(crate) fn peek<const N: usize>(&self) -> Result<[u8; N], DecodeError> {
         match self.rest().first_chunk::<N>() {
             Some(found) => Ok(*found),
-            None => Err(self.error(Reason::Truncated { needed: N, left: self.left() })),
+            None => Err(self.error(Reason::Truncated {
+                needed: N,
+                left: self.left(),
+            })),
         }
     }
 
@@ -78,7 +91,10 @@ impl<'a> Reader<'a> {
             4 => self.u32()?.into(),
             8 => self.u64()?.into(),
             16 => u128::from_be_bytes(self.array()?),
-            _ => self.slice(bytes)?.iter().fold(0, |value, byte| value << 8 | u128::from(*byte)),
+            _ => self
+                .slice(bytes)?
+                .iter()
+                .fold(0, |value, byte| value << 8 | u128::from(*byte)),
         })
     }
 
@@ -107,11 +123,18 @@ impl<'a> Reader<'a> {
     /// A reader over the next `bytes` bytes, which this one skips.
     pub(crate) fn part(&mut self, bytes: usize) -> Result<Reader<'a>, DecodeError> {
         if bytes > self.left() {
-            return Err(self.error(Reason::Truncated { needed: bytes, left: self.left() }));
+            return Err(self.error(Reason::Truncated {
+                needed: bytes,
+                left: self.left(),
+            }));
         }
         let start = self.position;
         self.position += bytes;
-        Ok(Reader { frame: self.frame, position: start, end: self.position })
+        Ok(Reader {
+            frame: self.frame,
+            position: start,
+            end: self.position,
+        })
     }
 
     /// Skips what remains up to a multiple of 8 of a structure of `length` bytes, as far as it is there.

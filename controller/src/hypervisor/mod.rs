@@ -1,7 +1,7 @@
 //! Hypervisors, as their ovsdb-servers show them: Sextant is their OVSDB manager.
 //!
-//! A session [`observe`]s what is there and [`provision`]s what should be: the bridge `br-int`, its controller, the
-//! tunnel ports. Both are pure; [`session`] does the talking.
+//! A session observes what is there ([`observe()`]) and provisions what should be ([`wanted`]): the bridge `br-int`, its
+//! controller, the tunnel ports. Both are pure; only the session talks.
 
 mod observe;
 mod provision;
@@ -23,8 +23,22 @@ const DATABASE: &str = "Open_vSwitch";
 
 /// The tables and columns that Sextant reads (ovs-vswitchd.conf.db(5)).
 const MONITORED: &[(&str, &[&str])] = &[
-    ("Open_vSwitch", &["external_ids", "bridges", "manager_options"]),
-    ("Bridge", &["name", "ports", "controller", "fail_mode", "protocols", "datapath_id", "external_ids"]),
+    (
+        "Open_vSwitch",
+        &["external_ids", "bridges", "manager_options"],
+    ),
+    (
+        "Bridge",
+        &[
+            "name",
+            "ports",
+            "controller",
+            "fail_mode",
+            "protocols",
+            "datapath_id",
+            "external_ids",
+        ],
+    ),
     ("Port", &["name", "interfaces", "external_ids"]),
     ("Interface", &["name", "type", "ofport", "external_ids"]),
     ("Controller", &["target", "connection_mode", "max_backoff"]),
@@ -32,7 +46,12 @@ const MONITORED: &[(&str, &[&str])] = &[
 ];
 
 fn monitor(connection: &mut Connection<TcpStream>) {
-    connection.monitor(DATABASE, MONITORED.iter().map(|(table, columns)| (*table, columns.iter().copied())));
+    connection.monitor(
+        DATABASE,
+        MONITORED
+            .iter()
+            .map(|(table, columns)| (*table, columns.iter().copied())),
+    );
 }
 
 /// The integration bridge's row.

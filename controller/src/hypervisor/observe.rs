@@ -53,38 +53,79 @@ pub enum NotReady {
 /// # Errors
 /// [`NotReady`] when the hypervisor has not been asked, correctly, to join.
 pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
-    let (_, root) = replica.rows("Open_vSwitch").next().ok_or(NotReady::NoRoot)?;
+    let (_, root) = replica
+        .rows("Open_vSwitch")
+        .next()
+        .ok_or(NotReady::NoRoot)?;
     let ids = root.map("external_ids")?;
     let id = ChassisId::new(ids.get("system-id").ok_or(NotReady::NoSystemId)?);
-    let endpoint = ids.get("sextant-encap-ip").ok_or_else(|| NotReady::NoEndpoint(id.clone()))?;
-    let ip: IpAddr = endpoint.parse().map_err(|error| NotReady::BadEndpoint { value: (*endpoint).to_owned(), error })?;
-    let kind: EncapKind = ids.get("sextant-encap-type").unwrap_or(&EncapKind::Vxlan.as_str()).parse()?;
-    let bridge_mappings = mappings(ids.get("sextant-bridge-mappings").copied().unwrap_or_default())?;
+    let endpoint = ids
+        .get("sextant-encap-ip")
+        .ok_or_else(|| NotReady::NoEndpoint(id.clone()))?;
+    let ip: IpAddr = endpoint.parse().map_err(|error| NotReady::BadEndpoint {
+        value: (*endpoint).to_owned(),
+        error,
+    })?;
+    let kind: EncapKind = ids
+        .get("sextant-encap-type")
+        .unwrap_or(&EncapKind::Vxlan.as_str())
+        .parse()?;
+    let bridge_mappings = mappings(
+        ids.get("sextant-bridge-mappings")
+            .copied()
+            .unwrap_or_default(),
+    )?;
     let bridge = integration_bridge(replica).map(|(_, bridge)| bridge);
     let datapath_id = match bridge {
-        Some(bridge) => bridge.optional_string("datapath_id")?.and_then(|text| u64::from_str_radix(text, 16).ok()),
+        Some(bridge) => bridge
+            .optional_string("datapath_id")?
+            .and_then(|text| u64::from_str_radix(text, 16).ok()),
         None => None,
     };
-    let interfaces = bridge.map(|bridge| interfaces(replica, bridge)).transpose()?.unwrap_or_default();
+    let interfaces = bridge
+        .map(|bridge| interfaces(replica, bridge))
+        .transpose()?
+        .unwrap_or_default();
     let (tunnel_ports, interfaces) = sort(&interfaces)?;
-    let chassis = Chassis { id, encap: Encap { ip, kind }, bridge_mappings, datapath_id, tunnel_ports, observed: true };
-    Ok(Observation { chassis, interfaces })
+    let chassis = Chassis {
+        id,
+        encap: Encap { ip, kind },
+        bridge_mappings,
+        datapath_id,
+        tunnel_ports,
+        observed: true,
+    };
+    Ok(Observation {
+        chassis,
+        interfaces,
+    })
 }
 
 fn mappings(text: &str) -> Result<BTreeMap<String, String>, NotReady> {
     let mapping = |part: &str| match part.trim().split_once(':') {
-        Some((network, bridge)) if !network.is_empty() && !bridge.is_empty() => Ok((network.to_owned(), bridge.to_owned())),
+        Some((network, bridge)) if !network.is_empty() && !bridge.is_empty() => {
+            Ok((network.to_owned(), bridge.to_owned()))
+        }
         _ => Err(NotReady::BadMapping(part.to_owned())),
     };
-    text.split(',').filter(|part| !part.trim().is_empty()).map(mapping).collect()
+    text.split(',')
+        .filter(|part| !part.trim().is_empty())
+        .map(mapping)
+        .collect()
 }
 
 /// The interfaces of a bridge.
 fn interfaces<'a>(replica: &'a Replica, bridge: &Row) -> Result<Vec<&'a Row>, ColumnError> {
     let mut interfaces = vec![];
     for port in bridge.uuids("ports")? {
-        let Some(port) = replica.row("Port", port) else { continue };
-        interfaces.extend(port.uuids("interfaces")?.into_iter().filter_map(|interface| replica.row("Interface", interface)));
+        let Some(port) = replica.row("Port", port) else {
+            continue;
+        };
+        interfaces.extend(
+            port.uuids("interfaces")?
+                .into_iter()
+                .filter_map(|interface| replica.row("Interface", interface)),
+        );
     }
     Ok(interfaces)
 }
@@ -95,11 +136,17 @@ type Sorted = (BTreeMap<EncapKind, u16>, BTreeMap<PortId, Option<u16>>);
 fn sort(interfaces: &[&Row]) -> Result<Sorted, ColumnError> {
     let (mut tunnels, mut guests) = Sorted::default();
     for interface in interfaces {
-        let ofport = interface.optional_integer("ofport")?.and_then(|ofport| u16::try_from(ofport).ok()).filter(|ofport| *ofport > 0);
+        let ofport = interface
+            .optional_integer("ofport")?
+            .and_then(|ofport| u16::try_from(ofport).ok())
+            .filter(|ofport| *ofport > 0);
         if super::is_owned(interface) {
             let kind: Option<EncapKind> = interface.string("type")?.parse().ok();
             tunnels.extend(kind.zip(ofport));
-        } else if let Some(port) = interface.map_entry("external_ids", "iface-id")?.and_then(|id| id.parse().ok()) {
+        } else if let Some(port) = interface
+            .map_entry("external_ids", "iface-id")?
+            .and_then(|id| id.parse().ok())
+        {
             guests.insert(port, ofport);
         }
     }
@@ -112,9 +159,16 @@ mod tests {
 
     #[test]
     fn mappings_are_comma_separated() {
-        let expected = [("physnet1", "br-ex"), ("physnet2", "br-two")].map(|(a, b)| (a.to_owned(), b.to_owned()));
-        assert_eq!(mappings("physnet1:br-ex, physnet2:br-two"), Ok(expected.into()));
+        let expected = [("physnet1", "br-ex"), ("physnet2", "br-two")]
+            .map(|(a, b)| (a.to_owned(), b.to_owned()));
+        assert_eq!(
+            mappings("physnet1:br-ex, physnet2:br-two"),
+            Ok(expected.into())
+        );
         assert_eq!(mappings(""), Ok(BTreeMap::new()));
-        assert_eq!(mappings("physnet1"), Err(NotReady::BadMapping("physnet1".to_owned())));
+        assert_eq!(
+            mappings("physnet1"),
+            Err(NotReady::BadMapping("physnet1".to_owned()))
+        );
     }
 }

@@ -52,12 +52,20 @@ pub fn wanted(replica: &Replica, wish: &Wish) -> Result<Option<Transaction>, Col
 /// # Errors
 /// The schema is not Open vSwitch's.
 pub fn release(replica: &Replica) -> Result<Option<Transaction>, ColumnError> {
-    let Some((uuid, bridge)) = integration_bridge(replica) else { return Ok(None) };
+    let Some((uuid, bridge)) = integration_bridge(replica) else {
+        return Ok(None);
+    };
     let transaction = Transaction::new(DATABASE);
     let transaction = if is_owned(bridge) {
-        transaction.mutate("Open_vSwitch", [], [Mutation::delete("bridges", Value::set([uuid]))])
+        transaction.mutate(
+            "Open_vSwitch",
+            [],
+            [Mutation::delete("bridges", Value::set([uuid]))],
+        )
     } else {
-        let ports = owned_ports(replica, bridge)?.into_iter().map(|(port, _)| port);
+        let ports = owned_ports(replica, bridge)?
+            .into_iter()
+            .map(|(port, _)| port);
         let transaction = remove_ports(uuid, ports.collect(), transaction);
         release_controller(replica, uuid, bridge, transaction)?
     };
@@ -72,16 +80,30 @@ fn owned() -> Value {
     Value::map([OWNED])
 }
 
-fn create_bridge(replica: &Replica, wish: &Wish, transaction: Transaction) -> Result<Transaction, ColumnError> {
-    let Some((root, row)) = replica.rows("Open_vSwitch").next() else { return Ok(transaction) };
-    let datapath_type = row.map_entry("external_ids", "sextant-bridge-datapath-type")?.unwrap_or("");
-    let interface = Row::new().with("name", INTEGRATION_BRIDGE).with("type", "internal").with("external_ids", owned());
+fn create_bridge(
+    replica: &Replica,
+    wish: &Wish,
+    transaction: Transaction,
+) -> Result<Transaction, ColumnError> {
+    let Some((root, row)) = replica.rows("Open_vSwitch").next() else {
+        return Ok(transaction);
+    };
+    let datapath_type = row
+        .map_entry("external_ids", "sextant-bridge-datapath-type")?
+        .unwrap_or("");
+    let interface = Row::new()
+        .with("name", INTEGRATION_BRIDGE)
+        .with("type", "internal")
+        .with("external_ids", owned());
     let port = Row::new()
         .with("name", INTEGRATION_BRIDGE)
         .with("interfaces", Value::named_uuid("interface"))
         .with("external_ids", owned());
     let datapath_id = format!("{:016x}", xxh3_64(wish.system_id.as_bytes()).max(1));
-    let other_config = Value::map([("datapath-id", datapath_id.as_str()), ("disable-in-band", "true")]);
+    let other_config = Value::map([
+        ("datapath-id", datapath_id.as_str()),
+        ("disable-in-band", "true"),
+    ]);
     let bridge = Row::new()
         .with("name", INTEGRATION_BRIDGE)
         .with("datapath_type", datapath_type)
@@ -96,7 +118,11 @@ fn create_bridge(replica: &Replica, wish: &Wish, transaction: Transaction) -> Re
         .insert("Port", Some("port"), port)
         .insert("Controller", Some("controller"), controller(wish))
         .insert("Bridge", Some("bridge"), bridge)
-        .mutate("Open_vSwitch", [Condition::uuid(root)], [Mutation::insert("bridges", Value::named_uuid("bridge"))]))
+        .mutate(
+            "Open_vSwitch",
+            [Condition::uuid(root)],
+            [Mutation::insert("bridges", Value::named_uuid("bridge"))],
+        ))
 }
 
 fn controller(wish: &Wish) -> Row {
@@ -120,11 +146,19 @@ fn control_bridge(
     }
     let protocols = bridge.strings("protocols")?;
     if !protocols.is_empty() && !protocols.contains(PROTOCOL) {
-        transaction = transaction.mutate("Bridge", this(), [Mutation::insert("protocols", Value::set([PROTOCOL]))]);
+        transaction = transaction.mutate(
+            "Bridge",
+            this(),
+            [Mutation::insert("protocols", Value::set([PROTOCOL]))],
+        );
     }
     if !is_controlled(replica, wish, bridge)? {
         transaction = transaction.insert("Controller", Some("controller"), controller(wish));
-        transaction = transaction.update("Bridge", this(), Row::new().with("controller", Value::named_uuid("controller")));
+        transaction = transaction.update(
+            "Bridge",
+            this(),
+            Row::new().with("controller", Value::named_uuid("controller")),
+        );
     }
     Ok(transaction)
 }
@@ -132,31 +166,59 @@ fn control_bridge(
 /// Whether the bridge has one controller and that is Sextant.
 fn is_controlled(replica: &Replica, wish: &Wish, bridge: &Row) -> Result<bool, ColumnError> {
     let controllers = bridge.uuids("controller")?;
-    let Some(only) = controllers.first().filter(|_| controllers.len() == 1).and_then(|uuid| replica.row("Controller", *uuid)) else {
+    let Some(only) = controllers
+        .first()
+        .filter(|_| controllers.len() == 1)
+        .and_then(|uuid| replica.row("Controller", *uuid))
+    else {
         return Ok(false);
     };
-    Ok(only.string("target")? == wish.controller && only.optional_string("connection_mode")? == Some(CONNECTION_MODE))
+    Ok(only.string("target")? == wish.controller
+        && only.optional_string("connection_mode")? == Some(CONNECTION_MODE))
 }
 
-fn release_controller(replica: &Replica, uuid: Uuid, bridge: &Row, transaction: Transaction) -> Result<Transaction, ColumnError> {
-    let ours = |row: &Row| row.optional_string("connection_mode") == Ok(Some(CONNECTION_MODE)) && row.optional_integer("max_backoff") == Ok(Some(MAX_BACKOFF));
+fn release_controller(
+    replica: &Replica,
+    uuid: Uuid,
+    bridge: &Row,
+    transaction: Transaction,
+) -> Result<Transaction, ColumnError> {
+    let ours = |row: &Row| {
+        row.optional_string("connection_mode") == Ok(Some(CONNECTION_MODE))
+            && row.optional_integer("max_backoff") == Ok(Some(MAX_BACKOFF))
+    };
     let controllers = bridge.uuids("controller")?;
-    let released: Vec<Uuid> = controllers.into_iter().filter(|uuid| replica.row("Controller", *uuid).is_some_and(ours)).collect();
+    let released: Vec<Uuid> = controllers
+        .into_iter()
+        .filter(|uuid| replica.row("Controller", *uuid).is_some_and(ours))
+        .collect();
     if released.is_empty() {
         return Ok(transaction);
     }
-    Ok(transaction.mutate("Bridge", [Condition::uuid(uuid)], [Mutation::delete("controller", Value::set(released))]))
+    Ok(transaction.mutate(
+        "Bridge",
+        [Condition::uuid(uuid)],
+        [Mutation::delete("controller", Value::set(released))],
+    ))
 }
 
 /// The tunnel ports that Sextant made on the bridge, with their protocol.
-fn owned_ports(replica: &Replica, bridge: &Row) -> Result<Vec<(Uuid, Option<EncapKind>)>, ColumnError> {
+fn owned_ports(
+    replica: &Replica,
+    bridge: &Row,
+) -> Result<Vec<(Uuid, Option<EncapKind>)>, ColumnError> {
     let mut found = vec![];
     for uuid in bridge.uuids("ports")? {
-        let Some(port) = replica.row("Port", uuid).filter(|port| is_owned(port)) else { continue };
+        let Some(port) = replica.row("Port", uuid).filter(|port| is_owned(port)) else {
+            continue;
+        };
         if port.string("name")? == INTEGRATION_BRIDGE {
             continue;
         }
-        let interface = port.uuids("interfaces")?.first().and_then(|interface| replica.row("Interface", *interface));
+        let interface = port
+            .uuids("interfaces")?
+            .first()
+            .and_then(|interface| replica.row("Interface", *interface));
         let kind = interface.and_then(|interface| interface.string("type").ok()?.parse().ok());
         found.push((uuid, kind));
     }
@@ -171,17 +233,28 @@ fn tunnel_ports(
     mut transaction: Transaction,
 ) -> Result<Transaction, ColumnError> {
     let present = owned_ports(replica, bridge)?;
-    let unwanted = present.iter().filter(|(_, kind)| kind.is_none_or(|kind| !wish.tunnels.contains(&kind)));
+    let unwanted = present
+        .iter()
+        .filter(|(_, kind)| kind.is_none_or(|kind| !wish.tunnels.contains(&kind)));
     transaction = remove_ports(uuid, unwanted.map(|(port, _)| *port).collect(), transaction);
-    let missing = wish.tunnels.iter().filter(|kind| !present.iter().any(|(_, present)| present == &Some(**kind)));
-    Ok(missing.fold(transaction, |transaction, kind| add_tunnel_port(uuid, *kind, transaction)))
+    let missing = wish
+        .tunnels
+        .iter()
+        .filter(|kind| !present.iter().any(|(_, present)| present == &Some(**kind)));
+    Ok(missing.fold(transaction, |transaction, kind| {
+        add_tunnel_port(uuid, *kind, transaction)
+    }))
 }
 
 fn remove_ports(bridge: Uuid, ports: Vec<Uuid>, transaction: Transaction) -> Transaction {
     if ports.is_empty() {
         return transaction;
     }
-    transaction.mutate("Bridge", [Condition::uuid(bridge)], [Mutation::delete("ports", Value::set(ports))])
+    transaction.mutate(
+        "Bridge",
+        [Condition::uuid(bridge)],
+        [Mutation::delete("ports", Value::set(ports))],
+    )
 }
 
 /// A flow-based tunnel port: endpoints and key are fields of the packet (ovs-vswitchd.conf.db(5), Tunnel Options).
@@ -189,8 +262,11 @@ fn add_tunnel_port(bridge: Uuid, kind: EncapKind, transaction: Transaction) -> T
     let (port_name, interface_name) = (format!("port_{kind}"), format!("interface_{kind}"));
     let name = format!("sextant-{kind}");
     let options = Value::map([("remote_ip", "flow"), ("local_ip", "flow"), ("key", "flow")]);
-    let interface =
-        Row::new().with("name", name.as_str()).with("type", kind.as_str()).with("options", options).with("external_ids", owned());
+    let interface = Row::new()
+        .with("name", name.as_str())
+        .with("type", kind.as_str())
+        .with("options", options)
+        .with("external_ids", owned());
     let port = Row::new()
         .with("name", name.as_str())
         .with("interfaces", Value::named_uuid(interface_name.as_str()))
@@ -198,11 +274,22 @@ fn add_tunnel_port(bridge: Uuid, kind: EncapKind, transaction: Transaction) -> T
     transaction
         .insert("Interface", Some(&interface_name), interface)
         .insert("Port", Some(&port_name), port)
-        .mutate("Bridge", [Condition::uuid(bridge)], [Mutation::insert("ports", Value::named_uuid(port_name.as_str()))])
+        .mutate(
+            "Bridge",
+            [Condition::uuid(bridge)],
+            [Mutation::insert(
+                "ports",
+                Value::named_uuid(port_name.as_str()),
+            )],
+        )
 }
 
 /// A database that lost Sextant looks for it every second, not ever less often.
-fn reconnect_quickly(replica: &Replica, wish: &Wish, mut transaction: Transaction) -> Result<Transaction, ColumnError> {
+fn reconnect_quickly(
+    replica: &Replica,
+    wish: &Wish,
+    mut transaction: Transaction,
+) -> Result<Transaction, ColumnError> {
     for (uuid, manager) in replica.rows("Manager") {
         let ours = manager.string("target")?.ends_with(&wish.manager_suffix);
         if ours && manager.optional_integer("max_backoff")?.is_none() {

@@ -64,7 +64,15 @@ async fn run(stream: TcpStream, context: Context) -> Result<(), sextant_ovsdb_cl
     let mut snapshots = context.snapshots.clone();
     let mut connection = accept(stream, Options::default())?;
     monitor(&mut connection);
-    let mut session = Session { connection, context, controller, synced: false, seen: None, transaction: None, complaint: None };
+    let mut session = Session {
+        connection,
+        context,
+        controller,
+        synced: false,
+        seen: None,
+        transaction: None,
+        complaint: None,
+    };
     loop {
         tokio::select! {
             event = session.connection.next_event() => session.take(event?),
@@ -99,13 +107,27 @@ impl Session {
             Event::Synced => self.synced = true,
             Event::Reply { id, result } if self.transaction == Some(id) => {
                 self.transaction = None;
-                let outcome = if result.is_ok() { "confirmed" } else { "refused" };
-                self.context.metrics.ovsdb_transactions.with_label_values(&[outcome]).inc();
+                let outcome = if result.is_ok() {
+                    "confirmed"
+                } else {
+                    "refused"
+                };
+                self.context
+                    .metrics
+                    .ovsdb_transactions
+                    .with_label_values(&[outcome])
+                    .inc();
                 if let Err(error) = result {
-                    self.complain(format!("the hypervisor's database refused a change: {error}"));
+                    self.complain(format!(
+                        "the hypervisor's database refused a change: {error}"
+                    ));
                 }
             }
-            Event::Changed(_) | Event::Reply { .. } | Event::Answer { .. } | Event::Locked { .. } | Event::Stolen { .. } => {}
+            Event::Changed(_)
+            | Event::Reply { .. }
+            | Event::Answer { .. }
+            | Event::Locked { .. }
+            | Event::Stolen { .. } => {}
         }
     }
 
@@ -152,23 +174,43 @@ impl Session {
     /// The protocols that this or any other hypervisor wants to be sent.
     fn tunnels(&self, chassis: &Chassis) -> BTreeSet<EncapKind> {
         let snapshot = self.context.snapshots.latest();
-        let others = snapshot.facts.chassis().values().filter(|other| other.id != chassis.id);
-        others.map(|other| other.encap.kind).chain([chassis.encap.kind]).collect()
+        let others = snapshot
+            .facts
+            .chassis()
+            .values()
+            .filter(|other| other.id != chassis.id);
+        others
+            .map(|other| other.encap.kind)
+            .chain([chassis.encap.kind])
+            .collect()
     }
 
     /// Nobody asks it to take part (any more): what Sextant made there is undone.
     async fn leave(&mut self, chassis: ChassisId) -> Result<(), Stopping> {
         let replica = self.connection.replica();
-        let owns = replica.rows("Bridge").chain(replica.rows("Port")).any(|(_, row)| is_owned(row));
+        let owns = replica
+            .rows("Bridge")
+            .chain(replica.rows("Port"))
+            .any(|(_, row)| is_owned(row));
         if owns && self.transaction.is_none() {
             tracing::info!(%chassis, "hypervisor leaves");
             match release(replica) {
-                Ok(Some(transaction)) => self.transaction = Some(self.connection.transact(transaction)),
+                Ok(Some(transaction)) => {
+                    self.transaction = Some(self.connection.transact(transaction))
+                }
                 Ok(None) => {}
                 Err(error) => self.complain(error.to_string()),
             }
         }
-        if !owns && self.context.snapshots.latest().facts.chassis().contains_key(&chassis) {
+        if !owns
+            && self
+                .context
+                .snapshots
+                .latest()
+                .facts
+                .chassis()
+                .contains_key(&chassis)
+        {
             self.seen = None;
             return self.send(Event::HypervisorLeft(chassis)).await;
         }
@@ -178,18 +220,34 @@ impl Session {
     /// Tells the owner what differs from what it was told last.
     async fn tell(&mut self, now: Observation) -> Result<(), Stopping> {
         let Some(before) = self.seen.replace(now.clone()) else {
-            return self.send(Event::HypervisorRead { chassis: now.chassis, interfaces: now.interfaces }).await;
+            return self
+                .send(Event::HypervisorRead {
+                    chassis: now.chassis,
+                    interfaces: now.interfaces,
+                })
+                .await;
         };
         let id = now.chassis.id.clone();
         if before.chassis != now.chassis {
             self.send(Event::HypervisorChanged(now.chassis)).await?;
         }
-        for port in before.interfaces.keys().filter(|port| !now.interfaces.contains_key(port)) {
+        for port in before
+            .interfaces
+            .keys()
+            .filter(|port| !now.interfaces.contains_key(port))
+        {
             self.send(Event::Unplugged(*port, id.clone())).await?;
         }
         for (port, ofport) in &now.interfaces {
             if before.interfaces.get(port) != Some(ofport) {
-                self.send(Event::Plugged(*port, Plugged { chassis: id.clone(), ofport: *ofport })).await?;
+                self.send(Event::Plugged(
+                    *port,
+                    Plugged {
+                        chassis: id.clone(),
+                        ofport: *ofport,
+                    },
+                ))
+                .await?;
             }
         }
         Ok(())

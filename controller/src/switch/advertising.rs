@@ -22,13 +22,25 @@ pub(super) struct Advertising {
 
 impl Advertising {
     /// Takes in which links there are. Returns the last words of those that are gone.
-    pub(super) fn update(&mut self, links: BTreeMap<PortId, Link>, settings: RaSettings, now: Instant, metrics: &Metrics) -> Vec<Message> {
+    pub(super) fn update(
+        &mut self,
+        links: BTreeMap<PortId, Link>,
+        settings: RaSettings,
+        now: Instant,
+        metrics: &Metrics,
+    ) -> Vec<Message> {
         let mut last_words = vec![];
         self.links.retain(|port, (link, _)| {
             let stays = links.contains_key(port);
             if !stays {
-                metrics.router_advertisements.with_label_values(&["final"]).inc();
-                last_words.push(to_members(link.network, &ra::last_word(&link.advertisement)));
+                metrics
+                    .router_advertisements
+                    .with_label_values(&["final"])
+                    .inc();
+                last_words.push(to_members(
+                    link.network,
+                    &ra::last_word(&link.advertisement),
+                ));
             }
             stays
         });
@@ -47,7 +59,12 @@ impl Advertising {
             }
             None => {
                 let seconds = |seconds| Duration::from_secs(u64::from(seconds));
-                let schedule = Schedule::new(seconds(settings.min_interval), seconds(settings.max_interval), now, rand::random());
+                let schedule = Schedule::new(
+                    seconds(settings.min_interval),
+                    seconds(settings.max_interval),
+                    now,
+                    rand::random(),
+                );
                 self.links.insert(port, (link, schedule));
             }
         }
@@ -55,15 +72,24 @@ impl Advertising {
 
     /// When [`Advertising::due`] has something to send.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.links.values().map(|(_, schedule)| schedule.deadline()).min()
+        self.links
+            .values()
+            .map(|(_, schedule)| schedule.deadline())
+            .min()
     }
 
     /// The advertisements that are due.
     pub(super) fn due(&mut self, now: Instant, metrics: &Metrics) -> Vec<Message> {
-        let due = self.links.values_mut().filter(|(_, schedule)| schedule.deadline() <= now);
+        let due = self
+            .links
+            .values_mut()
+            .filter(|(_, schedule)| schedule.deadline() <= now);
         let send = |(link, schedule): &mut (Link, Schedule)| {
             schedule.sent(now, rand::random());
-            metrics.router_advertisements.with_label_values(&["periodic"]).inc();
+            metrics
+                .router_advertisements
+                .with_label_values(&["periodic"])
+                .inc();
             to_members(link.network, &link.advertisement)
         };
         due.map(send).collect()
@@ -76,7 +102,10 @@ fn to_members(network: NetworkKey, advertisement: &Advertisement) -> Message {
     Message::PacketOut(PacketOut {
         buffer_id: NO_BUFFER,
         in_port: ports::CONTROLLER,
-        actions: vec![Action::set(NETWORK, network.0), Action::resubmit(Stage::Switch.table())],
+        actions: vec![
+            Action::set(NETWORK, network.0),
+            Action::resubmit(Stage::Switch.table()),
+        ],
         data: Bytes::from(frame),
     })
 }

@@ -32,13 +32,19 @@ impl Inventory {
 
     /// Reads a message if it is part of a reply.
     pub(super) fn take(&mut self, message: &Message) {
-        let Message::MultipartReply(reply) = message else { return };
+        let Message::MultipartReply(reply) = message else {
+            return;
+        };
         if let MultipartBody::Flow(flows) = &reply.body {
-            self.flows.extend(flows.iter().map(|flow| InstalledFlow { table: flow.table, cookie: flow.cookie }));
+            self.flows.extend(flows.iter().map(|flow| InstalledFlow {
+                table: flow.table,
+                cookie: flow.cookie,
+            }));
             self.flows_read |= !reply.more;
         }
         if let MultipartBody::MeterConfig(meters) = &reply.body {
-            self.meters.extend(meters.iter().map(|meter| (meter.meter, meter.clone())));
+            self.meters
+                .extend(meters.iter().map(|meter| (meter.meter, meter.clone())));
             self.meters_read |= !reply.more;
         }
     }

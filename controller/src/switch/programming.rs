@@ -5,7 +5,9 @@
 
 use crate::snapshot::Snapshot;
 use rust_openflow::multipart::MeterConfig;
-use rust_openflow::{Bundle, BundleError, Connection, EncodeError, Message, MeterCommand, MeterMod};
+use rust_openflow::{
+    Bundle, BundleError, Connection, EncodeError, Message, MeterCommand, MeterMod,
+};
 use sextant_flows::Difference;
 use sextant_model::Settings;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +32,11 @@ impl Meters {
         let mut messages = vec![];
         for meter in wanted {
             let mut add = MeterMod::packet_rate(*meter, settings.punt_rate, settings.punt_burst);
-            let config = MeterConfig { flags: add.flags, meter: *meter, bands: add.bands.clone() };
+            let config = MeterConfig {
+                flags: add.flags,
+                meter: *meter,
+                bands: add.bands.clone(),
+            };
             match self.present.insert(*meter, config.clone()) {
                 Some(present) if present == config => continue,
                 Some(_) => add.command = MeterCommand::Modify,
@@ -43,9 +49,19 @@ impl Meters {
 
     /// Messages that remove all others.
     pub(super) fn unwanted(&mut self, wanted: &BTreeSet<u32>) -> Vec<Message> {
-        let unwanted: Vec<u32> = self.present.keys().copied().filter(|meter| !wanted.contains(meter)).collect();
-        unwanted.iter().for_each(|meter| drop(self.present.remove(meter)));
-        unwanted.into_iter().map(|meter| Message::MeterMod(MeterMod::delete(meter))).collect()
+        let unwanted: Vec<u32> = self
+            .present
+            .keys()
+            .copied()
+            .filter(|meter| !wanted.contains(meter))
+            .collect();
+        unwanted
+            .iter()
+            .for_each(|meter| drop(self.present.remove(meter)));
+        unwanted
+            .into_iter()
+            .map(|meter| Message::MeterMod(MeterMod::delete(meter)))
+            .collect()
     }
 }
 
@@ -89,9 +105,19 @@ pub(super) enum Refused {
 impl Change {
     /// A difference to be sent; call [`Change::drive`] for it to begin.
     pub(super) fn new(id: u32, difference: &Difference, snapshot: Arc<Snapshot>) -> Self {
-        let step = if difference.is_empty() { Step::Committed } else { Step::Bundle(Bundle::new(id, difference.flow_mods())) };
+        let step = if difference.is_empty() {
+            Step::Committed
+        } else {
+            Step::Bundle(Bundle::new(id, difference.flow_mods()))
+        };
         let (additions, deletions) = (difference.additions(), difference.deletions());
-        Self { step, snapshot, sent: Instant::now(), additions, deletions }
+        Self {
+            step,
+            snapshot,
+            sent: Instant::now(),
+            additions,
+            deletions,
+        }
     }
 
     /// Takes in a message.
@@ -101,10 +127,14 @@ impl Change {
     pub(super) fn on_message(&mut self, xid: u32, message: &Message) -> Result<(), Refused> {
         match &mut self.step {
             Step::Bundle(bundle) => match bundle.on_message(xid, message) {
-                Some(outcome) => outcome.map(|()| self.step = Step::Committed).map_err(Refused::from),
+                Some(outcome) => outcome
+                    .map(|()| self.step = Step::Committed)
+                    .map_err(Refused::from),
                 None => Ok(()),
             },
-            Step::Barrier(awaited) if *awaited == xid && matches!(message, Message::BarrierReply) => {
+            Step::Barrier(awaited)
+                if *awaited == xid && matches!(message, Message::BarrierReply) =>
+            {
                 self.step = Step::Done;
                 Ok(())
             }
@@ -122,7 +152,9 @@ impl Change {
     {
         match &mut self.step {
             Step::Bundle(bundle) => drop(connection.drive(bundle)?),
-            Step::Committed => self.step = Step::Barrier(connection.send(&Message::BarrierRequest)?),
+            Step::Committed => {
+                self.step = Step::Barrier(connection.send(&Message::BarrierRequest)?)
+            }
             Step::Barrier(_) | Step::Done => {}
         }
         Ok(())

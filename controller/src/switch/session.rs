@@ -41,14 +41,20 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, context: Context)
     let switches = context.metrics.switches_connected.clone();
     switches.inc();
     match run(stream, peer, context).await {
-        Err(SessionError::Stopping(stopping)) => tracing::info!(%peer, "switch's session ends: {stopping}"),
+        Err(SessionError::Stopping(stopping)) => {
+            tracing::info!(%peer, "switch's session ends: {stopping}")
+        }
         Err(error) => tracing::warn!(%peer, %error, "switch disconnected"),
         Ok(never) => match never {},
     }
     switches.dec();
 }
 
-async fn run(stream: TcpStream, peer: SocketAddr, context: Context) -> Result<std::convert::Infallible, SessionError> {
+async fn run(
+    stream: TcpStream,
+    peer: SocketAddr,
+    context: Context,
+) -> Result<std::convert::Infallible, SessionError> {
     stream.set_nodelay(true).map_err(ConnectionError::from)?;
     let mut connection = Connection::handshake(stream, Options::default()).await?;
     let datapath_id = connection.features().datapath_id;
@@ -68,7 +74,10 @@ async fn identify(
     let mut snapshots = context.snapshots.clone();
     let mut snapshot = snapshots.latest();
     loop {
-        let chassis = snapshot.facts.chassis_of_datapath(datapath_id).filter(|chassis| chassis.observed);
+        let chassis = snapshot
+            .facts
+            .chassis_of_datapath(datapath_id)
+            .filter(|chassis| chassis.observed);
         if let Some(chassis) = chassis {
             return Ok((chassis.id.clone(), snapshot));
         }
@@ -123,7 +132,19 @@ impl Session {
         let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
         let (meters, advertising) = (Meters::default(), Advertising::default());
         let (change, bundles, resync, patience) = (None, 0, None, RESYNC.0);
-        Self { connection, chassis, context, flows, snapshot, meters, advertising, change, bundles, resync, patience }
+        Self {
+            connection,
+            chassis,
+            context,
+            flows,
+            snapshot,
+            meters,
+            advertising,
+            change,
+            bundles,
+            resync,
+            patience,
+        }
     }
 
     async fn serve(&mut self) -> Result<std::convert::Infallible, SessionError> {
@@ -192,7 +213,10 @@ impl Session {
 
     /// Goes on with the change under way.
     fn drive(&mut self) {
-        let driven = self.change.as_mut().map_or(Ok(()), |change| change.drive(&mut self.connection));
+        let driven = self
+            .change
+            .as_mut()
+            .map_or(Ok(()), |change| change.drive(&mut self.connection));
         if let Err(refused) = driven {
             self.refused(&refused);
         }
@@ -211,9 +235,15 @@ impl Session {
         if self.change.is_none() && self.resync.is_none() && !Arc::ptr_eq(&latest, &self.snapshot) {
             let before = std::mem::replace(&mut self.snapshot, latest);
             let started = Instant::now();
-            let (old, new) = ((&before.intent, &before.facts), (&self.snapshot.intent, &self.snapshot.facts));
+            let (old, new) = (
+                (&before.intent, &before.facts),
+                (&self.snapshot.intent, &self.snapshot.facts),
+            );
             let difference = self.flows.update(&self.chassis, old, new);
-            self.context.metrics.compute_seconds.observe(started.elapsed().as_secs_f64());
+            self.context
+                .metrics
+                .compute_seconds
+                .observe(started.elapsed().as_secs_f64());
             self.program(&difference);
         }
         self.drive();
@@ -232,7 +262,11 @@ impl Session {
         self.snapshot = self.context.snapshots.latest();
         self.flows = Flows::compute(&self.snapshot.intent, &self.snapshot.facts, &self.chassis);
         let difference = reconcile(&self.flows, &inventory.flows);
-        let (present, add, delete) = (inventory.flows.len(), difference.additions(), difference.deletions());
+        let (present, add, delete) = (
+            inventory.flows.len(),
+            difference.additions(),
+            difference.deletions(),
+        );
         tracing::info!(chassis = %self.chassis, present, add, delete, "switch read and reconciled");
         self.meters = Meters::new(inventory.meters);
         self.program(&difference);
@@ -244,8 +278,16 @@ impl Session {
         let settings = self.snapshot.intent.settings.clone();
         let metrics = &self.context.metrics;
         let chassis = self.chassis.as_str();
-        metrics.flows_wanted.with_label_values(&[chassis]).set(i64::try_from(self.flows.len()).unwrap_or(i64::MAX));
-        let last_words = self.advertising.update(self.flows.links(), settings.ra, Instant::now().into_std(), metrics);
+        metrics
+            .flows_wanted
+            .with_label_values(&[chassis])
+            .set(i64::try_from(self.flows.len()).unwrap_or(i64::MAX));
+        let last_words = self.advertising.update(
+            self.flows.links(),
+            settings.ra,
+            Instant::now().into_std(),
+            metrics,
+        );
         self.post(last_words);
         if difference.is_empty() && self.unconfirmed(&self.snapshot).is_empty() {
             return;
@@ -260,15 +302,28 @@ impl Session {
     /// Ports that are plugged in here and not yet active.
     fn unconfirmed(&self, snapshot: &Snapshot) -> Vec<PortId> {
         let facts = &snapshot.facts;
-        let here = facts.networks_on(&self.chassis).flat_map(|network| facts.local_ports(network, &self.chassis));
-        here.filter(|port| !facts.active().contains(port) && facts.binding(*port).is_some_and(|binding| binding.ofport.is_some())).collect()
+        let here = facts
+            .networks_on(&self.chassis)
+            .flat_map(|network| facts.local_ports(network, &self.chassis));
+        here.filter(|port| {
+            !facts.active().contains(port)
+                && facts
+                    .binding(*port)
+                    .is_some_and(|binding| binding.ofport.is_some())
+        })
+        .collect()
     }
 
     async fn confirmed(&mut self) -> Result<(), SessionError> {
-        let Some(change) = self.change.take() else { return Ok(()) };
+        let Some(change) = self.change.take() else {
+            return Ok(());
+        };
         self.patience = RESYNC.0;
         self.count(&change, "confirmed");
-        self.context.metrics.reconcile_seconds.observe(change.sent.elapsed().as_secs_f64());
+        self.context
+            .metrics
+            .reconcile_seconds
+            .observe(change.sent.elapsed().as_secs_f64());
         let unwanted = self.meters.unwanted(&self.flows.meters());
         self.post(unwanted);
         let ports = self.unconfirmed(&change.snapshot);
@@ -276,7 +331,11 @@ impl Session {
             return Ok(());
         }
         let event = Event::Confirmed(self.chassis.clone(), ports);
-        self.context.events.send(event).await.map_err(|_| Stopping.into())
+        self.context
+            .events
+            .send(event)
+            .await
+            .map_err(|_| Stopping.into())
     }
 
     fn refused(&mut self, error: &Refused) {
@@ -290,7 +349,11 @@ impl Session {
 
     fn count(&self, change: &Change, outcome: &str) {
         let count = |operation: &str, flows: usize| {
-            self.context.metrics.flow_operations.with_label_values(&[operation, outcome]).inc_by(u64::try_from(flows).unwrap_or(u64::MAX));
+            self.context
+                .metrics
+                .flow_operations
+                .with_label_values(&[operation, outcome])
+                .inc_by(u64::try_from(flows).unwrap_or(u64::MAX));
         };
         count("add", change.additions);
         count("delete", change.deletions);

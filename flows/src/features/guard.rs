@@ -41,7 +41,11 @@ pub(crate) fn base() -> Vec<Flow> {
     never.extend(fragmented_discovery());
     let drop = |matches| Flow::new(Stage::Guard, NEVER, matches);
     let unless_allowed = |kind| Flow::new(Stage::NeighborGuard, OTHERWISE, icmpv6_type(kind));
-    let neighbor = [icmpv6::NEIGHBOR_SOLICITATION, icmpv6::NEIGHBOR_ADVERTISEMENT].map(unless_allowed);
+    let neighbor = [
+        icmpv6::NEIGHBOR_SOLICITATION,
+        icmpv6::NEIGHBOR_ADVERTISEMENT,
+    ]
+    .map(unless_allowed);
     never.into_iter().map(drop).chain(neighbor).collect()
 }
 
@@ -54,9 +58,13 @@ fn headers_not_in_first_fragment() -> Match {
 /// Neighbor Discovery must not be fragmented (RFC 6980 §5).
 fn fragmented_discovery() -> impl Iterator<Item = Match> {
     let (value, mask) = FIRST_FRAGMENT;
-    [icmpv6::ROUTER_SOLICITATION, icmpv6::NEIGHBOR_SOLICITATION, icmpv6::NEIGHBOR_ADVERTISEMENT]
-        .into_iter()
-        .map(move |kind| icmpv6_type(kind).masked(Field::IP_FRAG, value, mask))
+    [
+        icmpv6::ROUTER_SOLICITATION,
+        icmpv6::NEIGHBOR_SOLICITATION,
+        icmpv6::NEIGHBOR_ADVERTISEMENT,
+    ]
+    .into_iter()
+    .map(move |kind| icmpv6_type(kind).masked(Field::IP_FRAG, value, mask))
 }
 
 /// What the guest of a port may send.
@@ -85,11 +93,22 @@ pub(crate) fn port(port: &Port, ofport: u16) -> Vec<Flow> {
 fn sources(port: &Port) -> BTreeSet<(MacAddr, IpNet)> {
     let own = port.mac_address;
     let pair = |pair: &AddressPair| (pair.mac_address.unwrap_or(own), pair.ip_address.trunc());
-    let fixed = port.fixed_ips.iter().map(|fixed| (own, IpNet::from(fixed.ip_address)));
-    let named: BTreeSet<_> = fixed.chain(port.allowed_address_pairs.iter().map(pair)).collect();
-    let link_local = |(mac, _): &(MacAddr, IpNet)| (*mac, IpNet::from(IpAddr::from(mac.link_local())));
+    let fixed = port
+        .fixed_ips
+        .iter()
+        .map(|fixed| (own, IpNet::from(fixed.ip_address)));
+    let named: BTreeSet<_> = fixed
+        .chain(port.allowed_address_pairs.iter().map(pair))
+        .collect();
+    let link_local =
+        |(mac, _): &(MacAddr, IpNet)| (*mac, IpNet::from(IpAddr::from(mac.link_local())));
     let own_link_local = (own, IpNet::from(IpAddr::from(own.link_local())));
-    named.iter().map(link_local).chain([own_link_local]).chain(named.iter().copied()).collect()
+    named
+        .iter()
+        .map(link_local)
+        .chain([own_link_local])
+        .chain(named.iter().copied())
+        .collect()
 }
 
 fn from(ofport: u16, mac: MacAddr, rest: Match) -> Match {
@@ -98,8 +117,13 @@ fn from(ofport: u16, mac: MacAddr, rest: Match) -> Match {
 
 /// What a host sends before it has an address (RFC 4862 §5.4, RFC 4861 §6.3.7, RFC 3590; RFC 2131, RFC 5227).
 fn before_any_address(ofport: u16, mac: MacAddr) -> Vec<Flow> {
-    let unspecified = [icmpv6::NEIGHBOR_SOLICITATION, icmpv6::ROUTER_SOLICITATION, icmpv6::MLD_REPORT, icmpv6::MLDV2_REPORT]
-        .map(|kind| icmpv6_type(kind).ipv6(Field::IPV6_SRC, Ipv6Addr::UNSPECIFIED));
+    let unspecified = [
+        icmpv6::NEIGHBOR_SOLICITATION,
+        icmpv6::ROUTER_SOLICITATION,
+        icmpv6::MLD_REPORT,
+        icmpv6::MLDV2_REPORT,
+    ]
+    .map(|kind| icmpv6_type(kind).ipv6(Field::IPV6_SRC, Ipv6Addr::UNSPECIFIED));
     let discover = Match::new()
         .with(Field::ETH_TYPE, ethertype::IPV4)
         .with(Field::IPV4_SRC, Ipv4Addr::UNSPECIFIED.to_bits())
@@ -108,12 +132,20 @@ fn before_any_address(ofport: u16, mac: MacAddr) -> Vec<Flow> {
         .with(Field::UDP_DST, 67u16);
     let probe = arp_from(mac, IpNet::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
     let allowed = unspecified.into_iter().chain([discover, probe]);
-    allowed.map(|matches| Flow::new(Stage::Guard, ALLOWED, from(ofport, mac, matches)).goto(Stage::NeighborGuard)).collect()
+    allowed
+        .map(|matches| {
+            Flow::new(Stage::Guard, ALLOWED, from(ofport, mac, matches)).goto(Stage::NeighborGuard)
+        })
+        .collect()
 }
 
 fn from_ipv6(ofport: u16, mac: MacAddr, source: IpNet) -> Vec<Flow> {
     let packet = in_prefix(ipv6(), Field::IPV6_SRC, source);
-    let target = in_prefix(icmpv6_type(icmpv6::NEIGHBOR_ADVERTISEMENT), Field::ND_TARGET, source);
+    let target = in_prefix(
+        icmpv6_type(icmpv6::NEIGHBOR_ADVERTISEMENT),
+        Field::ND_TARGET,
+        source,
+    );
     let advertised = |link_layer: [u8; 6]| {
         let matches = from(ofport, mac, target.clone()).mac(Field::ND_TLL, link_layer);
         Flow::new(Stage::NeighborGuard, ALLOWED, matches).goto(Stage::Punt)
@@ -128,26 +160,43 @@ fn from_ipv6(ofport: u16, mac: MacAddr, source: IpNet) -> Vec<Flow> {
 /// A solicitation names the sender's own MAC or none.
 fn own_link_layer_address(ofport: u16, mac: MacAddr) -> Vec<Flow> {
     let solicited = |link_layer: [u8; 6]| {
-        let matches = from(ofport, mac, icmpv6_type(icmpv6::NEIGHBOR_SOLICITATION)).mac(Field::ND_SLL, link_layer);
+        let matches = from(ofport, mac, icmpv6_type(icmpv6::NEIGHBOR_SOLICITATION))
+            .mac(Field::ND_SLL, link_layer);
         Flow::new(Stage::NeighborGuard, ALLOWED, matches).goto(Stage::Punt)
     };
     vec![solicited(mac.0), solicited([0; 6])]
 }
 
 fn from_ipv4(ofport: u16, mac: MacAddr, source: IpNet) -> Vec<Flow> {
-    let packet = in_prefix(Match::new().with(Field::ETH_TYPE, ethertype::IPV4), Field::IPV4_SRC, source);
-    let allowed = |matches| Flow::new(Stage::Guard, ALLOWED, from(ofport, mac, matches)).goto(Stage::NeighborGuard);
+    let packet = in_prefix(
+        Match::new().with(Field::ETH_TYPE, ethertype::IPV4),
+        Field::IPV4_SRC,
+        source,
+    );
+    let allowed = |matches| {
+        Flow::new(Stage::Guard, ALLOWED, from(ofport, mac, matches)).goto(Stage::NeighborGuard)
+    };
     vec![allowed(packet), allowed(arp_from(mac, source))]
 }
 
 fn arp_from(mac: MacAddr, source: IpNet) -> Match {
-    let arp = Match::new().with(Field::ETH_TYPE, ethertype::ARP).mac(Field::ARP_SHA, mac.0);
+    let arp = Match::new()
+        .with(Field::ETH_TYPE, ethertype::ARP)
+        .mac(Field::ARP_SHA, mac.0);
     in_prefix(arp, Field::ARP_SPA, source)
 }
 
 fn in_prefix(matches: Match, field: Field, prefix: IpNet) -> Match {
     match prefix {
-        IpNet::V6(prefix) => matches.masked(field, prefix.network().to_bits(), prefix.netmask().to_bits()),
-        IpNet::V4(prefix) => matches.masked(field, prefix.network().to_bits(), prefix.netmask().to_bits()),
+        IpNet::V6(prefix) => matches.masked(
+            field,
+            prefix.network().to_bits(),
+            prefix.netmask().to_bits(),
+        ),
+        IpNet::V4(prefix) => matches.masked(
+            field,
+            prefix.network().to_bits(),
+            prefix.netmask().to_bits(),
+        ),
     }
 }

@@ -1,7 +1,7 @@
 //! The features: each a pure function of one object, in a file of its own.
 
-pub(crate) mod guest;
 pub(crate) mod guard;
+pub(crate) mod guest;
 pub(crate) mod neighbor;
 pub(crate) mod punt;
 pub(crate) mod routing;
@@ -45,17 +45,28 @@ pub(crate) fn ipv6() -> Match {
 
 /// Matches an ICMPv6 type.
 pub(crate) fn icmpv6_type(kind: u8) -> Match {
-    ipv6().with(Field::IP_PROTO, protocol::ICMPV6).with(Field::ICMPV6_TYPE, kind)
+    ipv6()
+        .with(Field::IP_PROTO, protocol::ICMPV6)
+        .with(Field::ICMPV6_TYPE, kind)
 }
 
 /// Matches a Neighbor Discovery message that did not pass a router (RFC 4861 §7.1: hop limit 255, code 0).
 pub(crate) fn valid_nd(kind: u8) -> Match {
-    icmpv6_type(kind).with(Field::ICMPV6_CODE, 0u8).with(Field::NW_TTL, 255u8)
+    icmpv6_type(kind)
+        .with(Field::ICMPV6_CODE, 0u8)
+        .with(Field::NW_TTL, 255u8)
 }
 
 /// The flows that are the same on every hypervisor, whatever the cloud holds.
 pub(crate) fn base() -> Vec<Flow> {
-    [misses(), guard::base(), neighbor::base(), routing::base(), switching::base()].concat()
+    [
+        misses(),
+        guard::base(),
+        neighbor::base(),
+        routing::base(),
+        switching::base(),
+    ]
+    .concat()
 }
 
 /// What becomes of packets that nothing else matches, where they are not dropped.

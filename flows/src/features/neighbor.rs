@@ -30,11 +30,22 @@ pub(crate) enum Owner {
 
 /// Who asks for the address of a port on its network is told its MAC.
 pub(crate) fn known(network: &Network, port: &Port, owner: Owner) -> Vec<Flow> {
-    let flags = if owner == Owner::Router { ROUTER_FLAG } else { 0 };
+    let flags = if owner == Owner::Router {
+        ROUTER_FLAG
+    } else {
+        0
+    };
     let answer = |address| {
-        let asks = valid_nd(icmpv6::NEIGHBOR_SOLICITATION).with(NETWORK, network.key.0).ipv6(Field::ND_TARGET, address);
-        let mac = Action::Load { value: port.mac_address.to_u64(), dst: mac_register() };
-        Flow::new(Stage::Neighbor, 100, asks).apply(vec![mac, Action::set(ADVERTISED_FLAGS, flags)]).goto(Stage::Advertise)
+        let asks = valid_nd(icmpv6::NEIGHBOR_SOLICITATION)
+            .with(NETWORK, network.key.0)
+            .ipv6(Field::ND_TARGET, address);
+        let mac = Action::Load {
+            value: port.mac_address.to_u64(),
+            dst: mac_register(),
+        };
+        Flow::new(Stage::Neighbor, 100, asks)
+            .apply(vec![mac, Action::set(ADVERTISED_FLAGS, flags)])
+            .goto(Stage::Advertise)
     };
     addresses(port).map(answer).collect()
 }
@@ -42,7 +53,9 @@ pub(crate) fn known(network: &Network, port: &Port, owner: Owner) -> Vec<Flow> {
 /// Nobody is answered for an address of its own: that is how it finds no duplicate.
 pub(crate) fn own(port: &Port, ofport: u16) -> Vec<Flow> {
     let silence = |address| {
-        let asks = icmpv6_type(icmpv6::NEIGHBOR_SOLICITATION).with(Field::IN_PORT, ofport).ipv6(Field::ND_TARGET, address);
+        let asks = icmpv6_type(icmpv6::NEIGHBOR_SOLICITATION)
+            .with(Field::IN_PORT, ofport)
+            .ipv6(Field::ND_TARGET, address);
         Flow::new(Stage::Neighbor, 200, asks).goto(Stage::Router)
     };
     addresses(port).map(silence).collect()
@@ -50,13 +63,16 @@ pub(crate) fn own(port: &Port, ofport: u16) -> Vec<Flow> {
 
 /// A port's IPv6 addresses, with the link-local one.
 pub(crate) fn addresses(port: &Port) -> impl Iterator<Item = Ipv6Addr> + '_ {
-    std::iter::once(port.mac_address.link_local()).chain(port.ipv6_addresses().map(|(_, address)| address))
+    std::iter::once(port.mac_address.link_local())
+        .chain(port.ipv6_addresses().map(|(_, address)| address))
 }
 
 /// What all answers have in common.
 pub(crate) fn base() -> Vec<Flow> {
     let solicitation = icmpv6_type(icmpv6::NEIGHBOR_SOLICITATION);
-    let probe = solicitation.clone().ipv6(Field::IPV6_SRC, Ipv6Addr::UNSPECIFIED);
+    let probe = solicitation
+        .clone()
+        .ipv6(Field::IPV6_SRC, Ipv6Addr::UNSPECIFIED);
     let to_all = vec![
         set_flags(OVERRIDE_FLAG),
         Action::set(Field::ETH_DST, ALL_NODES_MAC.to_u64()),
@@ -68,7 +84,10 @@ pub(crate) fn base() -> Vec<Flow> {
         Action::copy(Field::IPV6_SRC, Field::IPV6_DST),
     ];
     let become_advertisement = [
-        Action::Move { src: mac_register(), dst: Subfield::whole(Field::ETH_SRC) },
+        Action::Move {
+            src: mac_register(),
+            dst: Subfield::whole(Field::ETH_SRC),
+        },
         Action::copy(Field::ND_TARGET, Field::IPV6_SRC),
         Action::set(Field::ICMPV6_TYPE, icmpv6::NEIGHBOR_ADVERTISEMENT),
         Action::resubmit(Stage::AdvertiseOptions.table()),
@@ -92,5 +111,8 @@ fn advertisement() -> Match {
 
 /// Sets the Solicited and Override flags; the Router flag stays as the address's owner has it.
 fn set_flags(flags: u32) -> Action {
-    Action::Load { value: u64::from(flags >> 29), dst: Subfield::new(ADVERTISED_FLAGS, 29, 2) }
+    Action::Load {
+        value: u64::from(flags >> 29),
+        dst: Subfield::new(ADVERTISED_FLAGS, 29, 2),
+    }
 }

@@ -14,11 +14,17 @@ const ALL_DHCP_SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
 
 /// The punts of a guest's port. Each passes the meter whose number is the OpenFlow port's.
 pub(crate) fn port(view: &View<'_>, network: &Network, port: &Port, ofport: u16) -> Vec<Flow> {
-    let advertisements: Vec<_> =
-        view.intent.router_ports_of(network.id).filter_map(|router_port| advertisement(view, network, router_port)).collect();
+    let advertisements: Vec<_> = view
+        .intent
+        .router_ports_of(network.id)
+        .filter_map(|router_port| advertisement(view, network, router_port))
+        .collect();
     let solicitation = (!advertisements.is_empty()).then(|| {
         let matches = valid_nd(icmpv6::ROUTER_SOLICITATION).with(Field::IN_PORT, ofport);
-        Flow::new(Stage::Punt, 100, matches).punt(Punt::RouterSolicitation { port: port.id, advertisements })
+        Flow::new(Stage::Punt, 100, matches).punt(Punt::RouterSolicitation {
+            port: port.id,
+            advertisements,
+        })
     });
     let dhcpv6 = dhcpv6_service(view, network, port).map(|service| {
         let to_servers = ipv6()
@@ -28,5 +34,9 @@ pub(crate) fn port(view: &View<'_>, network: &Network, port: &Port, ofport: u16)
             .with(Field::IN_PORT, ofport);
         Flow::new(Stage::Punt, 100, to_servers).punt(Punt::Dhcpv6(service))
     });
-    solicitation.into_iter().chain(dhcpv6).map(|flow| flow.meter(u32::from(ofport))).collect()
+    solicitation
+        .into_iter()
+        .chain(dhcpv6)
+        .map(|flow| flow.meter(u32::from(ofport)))
+        .collect()
 }

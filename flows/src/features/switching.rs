@@ -15,20 +15,32 @@ const GROUP: u64 = 0x0100_0000_0000;
 
 /// Out of the port that was chosen.
 pub(crate) fn base() -> Vec<Flow> {
-    let out = Action::OutputReg { src: Subfield::whole(OUTPUT), max_len: 0 };
+    let out = Action::OutputReg {
+        src: Subfield::whole(OUTPUT),
+        max_len: 0,
+    };
     vec![Flow::new(Stage::Deliver, 0, Match::new()).apply(vec![out])]
 }
 
 /// Frames for a guest's MAC.
 pub(crate) fn unicast(view: &View<'_>, network: &Network, port: &Port) -> Option<Flow> {
     let binding = view.binding(port)?;
-    let to_port = Match::new().with(NETWORK, network.key.0).mac(Field::ETH_DST, port.mac_address.0);
+    let to_port = Match::new()
+        .with(NETWORK, network.key.0)
+        .mac(Field::ETH_DST, port.mac_address.0);
     if binding.chassis == *view.chassis {
         let out = vec![Action::set(OUTPUT, binding.ofport?)];
-        return Some(Flow::new(Stage::Switch, 100, to_port).apply(out).goto(Stage::Deliver));
+        return Some(
+            Flow::new(Stage::Switch, 100, to_port)
+                .apply(out)
+                .goto(Stage::Deliver),
+        );
     }
     let tunnel = view.tunnel_to(&binding.chassis)?;
-    Some(Flow::new(Stage::Switch, 100, to_port.with(ORIGIN, ORIGIN_GUEST)).apply(tunnel::send(network, &tunnel)))
+    Some(
+        Flow::new(Stage::Switch, 100, to_port.with(ORIGIN, ORIGIN_GUEST))
+            .apply(tunnel::send(network, &tunnel)),
+    )
 }
 
 /// Multicast frames of a network: to its members here, and from guests also to each hypervisor that has members.
@@ -40,9 +52,12 @@ pub(crate) fn multicast(view: &View<'_>, network: &Network) -> Vec<Flow> {
         .filter_map(|peer| view.tunnel_to(peer))
         .flat_map(|tunnel| tunnel::send(network, &tunnel))
         .collect();
-    let group = Match::new().with(NETWORK, network.key.0).masked(Field::ETH_DST, GROUP, GROUP);
+    let group = Match::new()
+        .with(NETWORK, network.key.0)
+        .masked(Field::ETH_DST, GROUP, GROUP);
     vec![
-        Flow::new(Stage::Switch, 20, group.clone().with(ORIGIN, ORIGIN_GUEST)).apply([here.as_slice(), &elsewhere].concat()),
+        Flow::new(Stage::Switch, 20, group.clone().with(ORIGIN, ORIGIN_GUEST))
+            .apply([here.as_slice(), &elsewhere].concat()),
         Flow::new(Stage::Switch, 10, group).apply(here),
     ]
 }
@@ -51,7 +66,14 @@ pub(crate) fn multicast(view: &View<'_>, network: &Network) -> Vec<Flow> {
 fn local_members(view: &View<'_>, network: &Network) -> Vec<Action> {
     let ofport = |port| view.local_ofport(view.intent.ports.get(&port)?);
     let deliver = |ofport| {
-        [Action::set(OUTPUT, ofport), Action::resubmit(Stage::Deliver.table())]
+        [
+            Action::set(OUTPUT, ofport),
+            Action::resubmit(Stage::Deliver.table()),
+        ]
     };
-    view.facts.local_ports(network.id, view.chassis).filter_map(ofport).flat_map(deliver).collect()
+    view.facts
+        .local_ports(network.id, view.chassis)
+        .filter_map(ofport)
+        .flat_map(deliver)
+        .collect()
 }

@@ -12,15 +12,31 @@ use std::net::IpAddr;
 
 /// Frames from a known peer's endpoint, on any of our tunnel ports, are on the network of their key.
 pub(crate) fn classify(view: &View<'_>, peer: &ChassisId) -> Vec<Flow> {
-    let (Some(own), Some(peer)) = (view.own(), view.facts.chassis().get(peer)) else { return vec![] };
+    let (Some(own), Some(peer)) = (view.own(), view.facts.chassis().get(peer)) else {
+        return vec![];
+    };
     if own.id == peer.id {
         return vec![];
     }
-    let key = Subfield { field: Field::TUN_ID, offset: 0, bits: 32 };
+    let key = Subfield {
+        field: Field::TUN_ID,
+        offset: 0,
+        bits: 32,
+    };
     let flow = |port: &u16| {
-        Flow::new(Stage::Classify, 100, from_endpoint(peer.encap.ip).with(Field::IN_PORT, *port))
-            .apply(vec![Action::Move { src: key, dst: Subfield::whole(NETWORK) }, Action::set(ORIGIN, ORIGIN_TUNNEL)])
-            .goto(Stage::Switch)
+        Flow::new(
+            Stage::Classify,
+            100,
+            from_endpoint(peer.encap.ip).with(Field::IN_PORT, *port),
+        )
+        .apply(vec![
+            Action::Move {
+                src: key,
+                dst: Subfield::whole(NETWORK),
+            },
+            Action::set(ORIGIN, ORIGIN_TUNNEL),
+        ])
+        .goto(Stage::Switch)
     };
     own.tunnel_ports.values().map(flow).collect()
 }
@@ -35,13 +51,20 @@ fn from_endpoint(endpoint: IpAddr) -> Match {
 /// Sends the packet to a peer as a frame of the network.
 pub(crate) fn send(network: &Network, tunnel: &Tunnel) -> Vec<Action> {
     let (source, destination) = match (tunnel.local, tunnel.remote) {
-        (IpAddr::V6(local), IpAddr::V6(remote)) => {
-            (Action::set(Field::TUN_IPV6_SRC, local.to_bits()), Action::set(Field::TUN_IPV6_DST, remote.to_bits()))
-        }
-        (IpAddr::V4(local), IpAddr::V4(remote)) => {
-            (Action::set(Field::TUN_SRC, local.to_bits()), Action::set(Field::TUN_DST, remote.to_bits()))
-        }
+        (IpAddr::V6(local), IpAddr::V6(remote)) => (
+            Action::set(Field::TUN_IPV6_SRC, local.to_bits()),
+            Action::set(Field::TUN_IPV6_DST, remote.to_bits()),
+        ),
+        (IpAddr::V4(local), IpAddr::V4(remote)) => (
+            Action::set(Field::TUN_SRC, local.to_bits()),
+            Action::set(Field::TUN_DST, remote.to_bits()),
+        ),
         (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return vec![],
     };
-    vec![Action::set(Field::TUN_ID, network.key.0), source, destination, Action::output(tunnel.port.into())]
+    vec![
+        Action::set(Field::TUN_ID, network.key.0),
+        source,
+        destination,
+        Action::output(tunnel.port.into()),
+    ]
 }

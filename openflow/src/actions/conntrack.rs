@@ -6,9 +6,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::{Action, decode_nested, encode_list};
 use crate::error::DecodeError;
-use crate::fields::Field;
-use crate::oxm::Header;
-use crate::subfield::{Subfield, put_short_header};
+use crate::subfield::{Subfield, put_short_header, read_short_field};
 use crate::wire::Reader;
 
 const COMMIT: u16 = 1;
@@ -78,7 +76,14 @@ impl Ct {
             return Ok(None);
         };
         let table = (table != NO_TABLE).then_some(table);
-        Ok(Some(Ct { commit: flags & COMMIT != 0, force: flags & FORCE != 0, zone, table, alg, exec }))
+        Ok(Some(Ct {
+            commit: flags & COMMIT != 0,
+            force: flags & FORCE != 0,
+            zone,
+            table,
+            alg,
+            exec,
+        }))
     }
 }
 
@@ -87,7 +92,7 @@ fn decode_zone(part: &mut Reader<'_>) -> Result<Option<Zone>, DecodeError> {
         part.skip(4)?;
         return Ok(Some(Zone::Value(part.u16()?)));
     }
-    let field = Field::from_oxm(Header::read(part)?.id);
+    let field = read_short_field(part)?;
     let packed = part.u16()?;
     Ok(field.map(|field| Zone::Field(Subfield::unpack(field, packed))))
 }
@@ -138,8 +143,15 @@ pub struct NatRange {
 impl Nat {
     /// Translates the given end to one address.
     pub fn to(kind: NatKind, address: impl Into<IpAddr>) -> Self {
-        let range = NatRange { min_address: Some(address.into()), ..NatRange::default() };
-        Nat { kind: Some(kind), range, ..Nat::default() }
+        let range = NatRange {
+            min_address: Some(address.into()),
+            ..NatRange::default()
+        };
+        Nat {
+            kind: Some(kind),
+            range,
+            ..Nat::default()
+        }
     }
 
     fn flags(&self) -> u16 {
@@ -175,7 +187,13 @@ impl Nat {
         };
         let bit = |bit: u16| flags & bit != 0;
         let known = flags & !(SOURCE | DESTINATION | PERSISTENT | HASH | RANDOM) == 0;
-        Ok(known.then_some(Nat { kind, range, persistent: bit(PERSISTENT), hash: bit(HASH), random: bit(RANDOM) }))
+        Ok(known.then_some(Nat {
+            kind,
+            range,
+            persistent: bit(PERSISTENT),
+            hash: bit(HASH),
+            random: bit(RANDOM),
+        }))
     }
 }
 
@@ -231,7 +249,12 @@ fn put_port(buffer: &mut BytesMut, port: Option<u16>, bit: u16) -> u16 {
     })
 }
 
-fn read_address(part: &mut Reader<'_>, present: u16, v4: u16, v6: u16) -> Result<Option<IpAddr>, DecodeError> {
+fn read_address(
+    part: &mut Reader<'_>,
+    present: u16,
+    v4: u16,
+    v6: u16,
+) -> Result<Option<IpAddr>, DecodeError> {
     Ok(if present & v4 != 0 {
         Some(IpAddr::from(part.array::<4>()?))
     } else if present & v6 != 0 {
@@ -242,5 +265,9 @@ fn read_address(part: &mut Reader<'_>, present: u16, v4: u16, v6: u16) -> Result
 }
 
 fn read_port(part: &mut Reader<'_>, present: u16) -> Result<Option<u16>, DecodeError> {
-    if present == 0 { Ok(None) } else { part.u16().map(Some) }
+    if present == 0 {
+        Ok(None)
+    } else {
+        part.u16().map(Some)
+    }
 }

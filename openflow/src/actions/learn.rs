@@ -3,9 +3,9 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::error::DecodeError;
-use crate::fields::{Field, ones};
+use crate::fields::ones;
 use crate::oxm;
-use crate::subfield::{Subfield, put_short_header, read_field};
+use crate::subfield::{Subfield, put_short_header, read_field, read_short_field};
 use crate::wire::{Reader, put_uint};
 
 /// The learned flow reports when it goes.
@@ -83,9 +83,18 @@ impl Learn {
     }
 
     pub(super) fn encode(&self, buffer: &mut BytesMut) {
-        [self.idle_timeout, self.hard_timeout, self.priority].into_iter().for_each(|number| buffer.put_u16(number));
+        [self.idle_timeout, self.hard_timeout, self.priority]
+            .into_iter()
+            .for_each(|number| buffer.put_u16(number));
         buffer.put_u64(self.cookie);
-        buffer.put_u16(self.flags | if self.result.is_some() { WRITE_RESULT } else { 0 });
+        buffer.put_u16(
+            self.flags
+                | if self.result.is_some() {
+                    WRITE_RESULT
+                } else {
+                    0
+                },
+        );
         buffer.put_u8(self.table);
         buffer.put_u8(0);
         buffer.put_u16(self.fin_idle_timeout);
@@ -101,7 +110,10 @@ impl Learn {
         self.specs.iter().for_each(|spec| spec.encode(buffer));
     }
 
-    pub(super) fn decode(part: &mut Reader<'_>, extended: bool) -> Result<Option<Self>, DecodeError> {
+    pub(super) fn decode(
+        part: &mut Reader<'_>,
+        extended: bool,
+    ) -> Result<Option<Self>, DecodeError> {
         let mut found = Learn::decode_fixed(part)?;
         let mut result_offset = 0;
         if extended {
@@ -158,7 +170,7 @@ impl Learn {
 }
 
 impl LearnSpec {
-    fn target(&self) -> LearnTarget {
+    pub(crate) fn target(&self) -> LearnTarget {
         match self {
             LearnSpec::Field { target, .. } | LearnSpec::Value { target, .. } => *target,
         }
@@ -174,11 +186,19 @@ impl LearnSpec {
 
     fn encode(&self, buffer: &mut BytesMut) {
         let bits = self.bits();
-        let from = if matches!(self, LearnSpec::Value { .. }) { FROM_IMMEDIATE } else { 0 };
+        let from = if matches!(self, LearnSpec::Value { .. }) {
+            FROM_IMMEDIATE
+        } else {
+            0
+        };
         buffer.put_u16((bits & WIDTH) | from | self.target().kind());
         match self {
             LearnSpec::Field { src, .. } => put_place(buffer, *src),
-            LearnSpec::Value { value, .. } => put_uint(buffer, value & ones(bits.into()), immediate_bytes(bits).min(16)),
+            LearnSpec::Value { value, .. } => put_uint(
+                buffer,
+                value & ones(bits.into()),
+                immediate_bytes(bits).min(16),
+            ),
         }
         if let LearnTarget::Match(dst) | LearnTarget::Load(dst) = self.target() {
             put_place(buffer, dst);
@@ -190,14 +210,17 @@ impl LearnSpec {
         if header & FROM_IMMEDIATE == 0 {
             let src = read_place(part, bits)?;
             let target = LearnTarget::decode(header, part, bits)?;
-            return Ok(src.zip(target).map(|(src, target)| LearnSpec::Field { src, target }));
+            return Ok(src
+                .zip(target)
+                .map(|(src, target)| LearnSpec::Field { src, target }));
         }
         let bytes = immediate_bytes(bits);
         if bytes > 16 {
             return Ok(None);
         }
         let value = part.uint(bytes)? & ones(bits.into());
-        let target = LearnTarget::decode(header, part, bits)?.filter(|target| *target != LearnTarget::Output);
+        let target = LearnTarget::decode(header, part, bits)?
+            .filter(|target| *target != LearnTarget::Output);
         Ok(target.map(|target| LearnSpec::Value { value, target }))
     }
 }
@@ -232,7 +255,7 @@ fn put_place(buffer: &mut BytesMut, part: Subfield) {
 }
 
 fn read_place(part: &mut Reader<'_>, bits: u16) -> Result<Option<Subfield>, DecodeError> {
-    let field: Option<Field> = read_field(part)?;
+    let field = read_short_field(part)?;
     let offset = part.u16()?;
     Ok(field.map(|field| Subfield::new(field, offset, bits)))
 }

@@ -12,8 +12,8 @@ use crate::matches::decode_value;
 use crate::oxm::{self, Header};
 use crate::packets::PacketInReason;
 use crate::ports;
-use crate::property::{property, put_property};
-use crate::subfield::{Subfield, put_short_header, read_field};
+use crate::property::{property, put_property, put_u16_property};
+use crate::subfield::{Subfield, put_short_header, read_field, read_short_field};
 use crate::wire::{Reader, pad_to_8, padding, put_uint, set_length};
 
 const RESUBMIT: u16 = 1;
@@ -68,15 +68,31 @@ fn encode_body(buffer: &mut BytesMut, action: &Action) {
             buffer.put_u16(ports::short(*port));
             buffer.put_u32(*max_len);
         }
-        Action::Controller { max_len, id, reason, userdata, pause, meter } => {
-            let sent = Sent { max_len: *max_len, id: *id, reason: *reason, userdata, pause: *pause, meter: *meter };
+        Action::Controller {
+            max_len,
+            id,
+            reason,
+            userdata,
+            pause,
+            meter,
+        } => {
+            let sent = Sent {
+                max_len: *max_len,
+                id: *id,
+                reason: *reason,
+                userdata,
+                pause: *pause,
+                meter: *meter,
+            };
             sent.encode(buffer);
         }
         Action::PopQueue => put_bare(buffer, POP_QUEUE),
         Action::CtClear => put_bare(buffer, CT_CLEAR),
         Action::Exit => put_bare(buffer, EXIT),
         Action::Move { src, dst } => {
-            [REG_MOVE, dst.bits, src.offset, dst.offset].into_iter().for_each(|number| buffer.put_u16(number));
+            [REG_MOVE, dst.bits, src.offset, dst.offset]
+                .into_iter()
+                .for_each(|number| buffer.put_u16(number));
             src.put_header(buffer);
             dst.put_header(buffer);
         }
@@ -91,7 +107,9 @@ fn encode_body(buffer: &mut BytesMut, action: &Action) {
             put_padded_header(buffer, *field, 14);
         }
         Action::Resubmit { in_port, table } => resubmit(buffer, RESUBMIT_TABLE, *in_port, *table),
-        Action::ResubmitCt { in_port, table } => resubmit(buffer, RESUBMIT_TABLE_CT, *in_port, *table),
+        Action::ResubmitCt { in_port, table } => {
+            resubmit(buffer, RESUBMIT_TABLE_CT, *in_port, *table)
+        }
         Action::DecTtlIds(ids) => {
             buffer.put_u16(DEC_TTL_IDS);
             buffer.put_u16(ids.len() as u16);
@@ -114,7 +132,11 @@ fn encode_body(buffer: &mut BytesMut, action: &Action) {
             buffer.put_u16(NOTE);
             buffer.put_slice(note);
         }
-        Action::Conjunction { id, clause, clauses } => {
+        Action::Conjunction {
+            id,
+            clause,
+            clauses,
+        } => {
             buffer.put_u16(CONJUNCTION);
             buffer.put_u8(*clause);
             buffer.put_u8(*clauses);
@@ -129,11 +151,17 @@ fn encode_body(buffer: &mut BytesMut, action: &Action) {
             multipath.encode(buffer);
         }
         Action::Bundle(bundle) => {
-            buffer.put_u16(if bundle.dst.is_some() { BUNDLE_LOAD } else { BUNDLE });
+            buffer.put_u16(if bundle.dst.is_some() {
+                BUNDLE_LOAD
+            } else {
+                BUNDLE
+            });
             bundle.encode(buffer);
         }
         Action::CheckPktLarger { length, dst } => {
-            [CHECK_PKT_LARGER, *length, dst.offset].into_iter().for_each(|number| buffer.put_u16(number));
+            [CHECK_PKT_LARGER, *length, dst.offset]
+                .into_iter()
+                .for_each(|number| buffer.put_u16(number));
             put_padded_header(buffer, dst.field, 10);
         }
         Action::StackPush(part) => stack(buffer, STACK_PUSH, *part),
@@ -160,7 +188,10 @@ pub(super) fn decode(part: &mut Reader<'_>, depth: usize) -> Result<Option<Actio
         return Ok(None);
     }
     Ok(Some(match part.u16()? {
-        RESUBMIT => Action::Resubmit { in_port: Some(part.u16()?), table: None },
+        RESUBMIT => Action::Resubmit {
+            in_port: Some(part.u16()?),
+            table: None,
+        },
         RESUBMIT_TABLE => {
             let (in_port, table) = decode_resubmit(part)?;
             Action::Resubmit { in_port, table }
@@ -182,9 +213,13 @@ pub(super) fn decode(part: &mut Reader<'_>, depth: usize) -> Result<Option<Actio
         }
         OUTPUT_REG => return decode_output_reg(part),
         OUTPUT_REG2 => return decode_output_reg2(part),
-        OUTPUT_TRUNC => Action::OutputTrunc { port: ports::long(part.u16()?), max_len: part.u32()? },
+        OUTPUT_TRUNC => Action::OutputTrunc {
+            port: ports::long(part.u16()?),
+            max_len: part.u32()?,
+        },
         kind @ (LEARN | LEARN2) => {
-            return Ok(learn::Learn::decode(part, kind == LEARN2)?.map(|learn| Action::Learn(Box::new(learn))));
+            return Ok(learn::Learn::decode(part, kind == LEARN2)?
+                .map(|learn| Action::Learn(Box::new(learn))));
         }
         CONTROLLER => decode_controller(part)?,
         CONTROLLER2 => return decode_controller2(part),
@@ -192,7 +227,11 @@ pub(super) fn decode(part: &mut Reader<'_>, depth: usize) -> Result<Option<Actio
         kind @ (STACK_PUSH | STACK_POP) => return decode_stack(part, kind == STACK_PUSH),
         CONJUNCTION => {
             let (clause, clauses) = (part.u8()?, part.u8()?);
-            Action::Conjunction { id: part.u32()?, clause, clauses }
+            Action::Conjunction {
+                id: part.u32()?,
+                clause,
+                clauses,
+            }
         }
         CT => return Ok(conntrack::Ct::decode(part, depth)?.map(Action::Ct)),
         NAT => return Ok(conntrack::Nat::decode(part)?.map(Action::Nat)),
@@ -221,33 +260,42 @@ fn put_padded_header(buffer: &mut BytesMut, field: Field, room: usize) {
 
 /// `reg_load2`: an OXM entry with a mask.
 fn set_masked(buffer: &mut BytesMut, field: Field, value: u128, mask: u128) {
-    put_bare(buffer, REG_LOAD2);
+    buffer.put_u16(REG_LOAD2);
     oxm::put_header(buffer, field.nxm(), field.bytes(), true);
     put_uint(buffer, value, field.bytes());
     put_uint(buffer, mask, field.bytes());
 }
 
 fn decode_load2(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
-    part.skip(6)?;
     let header = Header::read(part)?;
     let Some(field) = Field::from_oxm(header.id).filter(|_| header.masked) else {
         return Ok(None);
     };
     let entry = decode_value(part, field, header)?;
-    Ok((!entry.is_exact()).then_some(Action::SetField { field, value: entry.value, mask: entry.mask }))
+    Ok((!entry.is_exact()).then_some(Action::SetField {
+        field,
+        value: entry.value,
+        mask: entry.mask,
+    }))
 }
 
 fn decode_load(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
     let packed = part.u16()?;
-    let field = read_field(part)?;
+    let field = read_short_field(part)?;
     let value = part.u64()?;
-    Ok(field.map(|field| Action::Load { value, dst: Subfield::unpack(field, packed) }))
+    Ok(field.map(|field| Action::Load {
+        value,
+        dst: Subfield::unpack(field, packed),
+    }))
 }
 
 fn decode_move(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
     let (bits, from, to) = (part.u16()?, part.u16()?, part.u16()?);
     let (src, dst) = (read_field(part)?, read_field(part)?);
-    Ok(src.zip(dst).map(|(src, dst)| Action::Move { src: Subfield::new(src, from, bits), dst: Subfield::new(dst, to, bits) }))
+    Ok(src.zip(dst).map(|(src, dst)| Action::Move {
+        src: Subfield::new(src, from, bits),
+        dst: Subfield::new(dst, to, bits),
+    }))
 }
 
 fn output_reg(buffer: &mut BytesMut, src: Subfield, max_len: u16) {
@@ -266,22 +314,32 @@ fn output_reg(buffer: &mut BytesMut, src: Subfield, max_len: u16) {
 
 fn decode_output_reg(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
     let packed = part.u16()?;
-    let field = read_field(part)?;
+    let field = read_short_field(part)?;
     let max_len = part.u16()?;
-    Ok(field.map(|field| Action::OutputReg { src: Subfield::unpack(field, packed), max_len }))
+    Ok(field.map(|field| Action::OutputReg {
+        src: Subfield::unpack(field, packed),
+        max_len,
+    }))
 }
 
 fn decode_output_reg2(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
     let (packed, max_len) = (part.u16()?, part.u16()?);
     let field = read_field(part)?.filter(|field| field.nxm().experimenter != 0);
-    Ok(field.map(|field| Action::OutputReg { src: Subfield::unpack(field, packed), max_len }))
+    Ok(field.map(|field| Action::OutputReg {
+        src: Subfield::unpack(field, packed),
+        max_len,
+    }))
 }
 
 fn resubmit(buffer: &mut BytesMut, subtype: u16, in_port: Option<u16>, table: Option<u8>) {
     let plain = table.is_none() && in_port.is_some() && subtype == RESUBMIT_TABLE;
     buffer.put_u16(if plain { RESUBMIT } else { subtype });
     buffer.put_u16(in_port.unwrap_or(SAME_PORT));
-    buffer.put_u32(if plain { 0 } else { u32::from(table.unwrap_or(SAME_TABLE)) << 24 });
+    buffer.put_u32(if plain {
+        0
+    } else {
+        u32::from(table.unwrap_or(SAME_TABLE)) << 24
+    });
 }
 
 fn decode_resubmit(part: &mut Reader<'_>) -> Result<(Option<u16>, Option<u8>), DecodeError> {
@@ -306,7 +364,11 @@ fn decode_stack(part: &mut Reader<'_>, push: bool) -> Result<Option<Action>, Dec
     let offset = part.u16()?;
     let field = read_field(part)?;
     let bits = part.u16()?;
-    let make = if push { Action::StackPush } else { Action::StackPop };
+    let make = if push {
+        Action::StackPush
+    } else {
+        Action::StackPop
+    };
     Ok(field.map(|field| make(Subfield::new(field, offset, bits))))
 }
 
@@ -315,13 +377,19 @@ fn decode_dec_ttl_ids(part: &mut Reader<'_>) -> Result<Action, DecodeError> {
     part.skip(4)?;
     let mut ids = part.part(2 * count)?;
     part.skip(padding(2 * count))?;
-    (0..count).map(|_| ids.u16()).collect::<Result<_, _>>().map(Action::DecTtlIds)
+    (0..count)
+        .map(|_| ids.u16())
+        .collect::<Result<_, _>>()
+        .map(Action::DecTtlIds)
 }
 
 fn decode_check_pkt_larger(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
     let (length, offset) = (part.u16()?, part.u16()?);
     let field = read_field(part)?;
-    Ok(field.map(|field| Action::CheckPktLarger { length, dst: Subfield::new(field, offset, 1) }))
+    Ok(field.map(|field| Action::CheckPktLarger {
+        length,
+        dst: Subfield::new(field, offset, 1),
+    }))
 }
 
 fn decode_delete_field(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
@@ -352,7 +420,9 @@ impl Sent<'_> {
     /// The older fixed form unless something needs the newer one.
     fn encode(&self, buffer: &mut BytesMut) {
         if self.userdata.is_empty() && !self.pause && self.meter.is_none() {
-            [CONTROLLER, self.max_len, self.id].into_iter().for_each(|number| buffer.put_u16(number));
+            [CONTROLLER, self.max_len, self.id]
+                .into_iter()
+                .for_each(|number| buffer.put_u16(number));
             buffer.put_u8(self.reason.number());
             buffer.put_u8(0);
         } else {
@@ -363,10 +433,10 @@ impl Sent<'_> {
 
     fn properties(&self, buffer: &mut BytesMut) {
         if self.max_len != WHOLE_PACKET {
-            put_property(buffer, PROPERTY_MAX_LEN, &self.max_len.to_be_bytes());
+            put_u16_property(buffer, PROPERTY_MAX_LEN, self.max_len);
         }
         if self.id != 0 {
-            put_property(buffer, PROPERTY_CONTROLLER_ID, &self.id.to_be_bytes());
+            put_u16_property(buffer, PROPERTY_CONTROLLER_ID, self.id);
         }
         if self.reason != PacketInReason::Action {
             put_property(buffer, PROPERTY_REASON, &[self.reason.number()]);
@@ -386,7 +456,14 @@ impl Sent<'_> {
 fn decode_controller(part: &mut Reader<'_>) -> Result<Action, DecodeError> {
     let (max_len, id) = (part.u16()?, part.u16()?);
     let reason = PacketInReason::from_number(part.u8()?);
-    Ok(Action::Controller { max_len, id, reason, userdata: Bytes::new(), pause: false, meter: None })
+    Ok(Action::Controller {
+        max_len,
+        id,
+        reason,
+        userdata: Bytes::new(),
+        pause: false,
+        meter: None,
+    })
 }
 
 fn decode_controller2(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
@@ -406,5 +483,12 @@ fn decode_controller2(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeErr
         }
     }
     let needed = !userdata.is_empty() || pause || meter.is_some();
-    Ok(needed.then_some(Action::Controller { max_len, id, reason, userdata, pause, meter }))
+    Ok(needed.then_some(Action::Controller {
+        max_len,
+        id,
+        reason,
+        userdata,
+        pause,
+        meter,
+    }))
 }

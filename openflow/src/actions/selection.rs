@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::error::DecodeError;
-use crate::subfield::{Subfield, put_short_header, read_field};
+use crate::subfield::{Subfield, put_short_header, read_short_field};
 use crate::wire::{Reader, padding};
 
 /// `NXM_OF_IN_PORT`: what Open vSwitch says the members of a bundle are.
@@ -55,7 +55,10 @@ impl HashFields {
     }
 
     fn from_number(number: u16) -> Self {
-        Self::ALL.get(usize::from(number)).copied().unwrap_or(HashFields::Other(number))
+        Self::ALL
+            .get(usize::from(number))
+            .copied()
+            .unwrap_or(HashFields::Other(number))
     }
 }
 
@@ -78,8 +81,16 @@ pub struct Multipath {
 
 impl Multipath {
     pub(super) fn encode(&self, buffer: &mut BytesMut) {
-        let numbers = [self.fields.number(), self.basis, 0, self.algorithm, self.max_link];
-        numbers.into_iter().for_each(|number| buffer.put_u16(number));
+        let numbers = [
+            self.fields.number(),
+            self.basis,
+            0,
+            self.algorithm,
+            self.max_link,
+        ];
+        numbers
+            .into_iter()
+            .for_each(|number| buffer.put_u16(number));
         buffer.put_u32(self.argument);
         buffer.put_u16(0);
         buffer.put_u16(self.dst.packed());
@@ -92,10 +103,17 @@ impl Multipath {
         let (algorithm, max_link, argument) = (part.u16()?, part.u16()?, part.u32()?);
         part.skip(2)?;
         let packed = part.u16()?;
-        let field = read_field(part)?;
+        let field = read_short_field(part)?;
         Ok(field.map(|field| {
             let dst = Subfield::unpack(field, packed);
-            Multipath { fields, basis, algorithm, max_link, argument, dst }
+            Multipath {
+                fields,
+                basis,
+                algorithm,
+                max_link,
+                argument,
+                dst,
+            }
         }))
     }
 }
@@ -117,7 +135,9 @@ pub struct Bundle {
 
 impl Bundle {
     pub(super) fn encode(&self, buffer: &mut BytesMut) {
-        [self.algorithm, self.fields.number(), self.basis].into_iter().for_each(|number| buffer.put_u16(number));
+        [self.algorithm, self.fields.number(), self.basis]
+            .into_iter()
+            .for_each(|number| buffer.put_u16(number));
         buffer.put_u32(MEMBER_IS_PORT);
         buffer.put_u16(self.members.len() as u16);
         match self.dst {
@@ -132,11 +152,15 @@ impl Bundle {
     }
 
     pub(super) fn decode(part: &mut Reader<'_>, load: bool) -> Result<Option<Self>, DecodeError> {
-        let (algorithm, fields, basis) = (part.u16()?, HashFields::from_number(part.u16()?), part.u16()?);
+        let (algorithm, fields, basis) = (
+            part.u16()?,
+            HashFields::from_number(part.u16()?),
+            part.u16()?,
+        );
         let kind = part.u32()?;
         let count = usize::from(part.u16()?);
         let packed = part.u16()?;
-        let field = read_field(part)?;
+        let field = read_short_field(part)?;
         part.skip(4)?;
         let mut list = part.part(2 * count)?;
         part.skip(padding(2 * count))?;
@@ -144,7 +168,15 @@ impl Bundle {
         if kind != MEMBER_IS_PORT || (load && field.is_none()) {
             return Ok(None);
         }
-        let dst = field.filter(|_| load).map(|field| Subfield::unpack(field, packed));
-        Ok(Some(Bundle { algorithm, fields, basis, members, dst }))
+        let dst = field
+            .filter(|_| load)
+            .map(|field| Subfield::unpack(field, packed));
+        Ok(Some(Bundle {
+            algorithm,
+            fields,
+            basis,
+            members,
+            dst,
+        }))
     }
 }

@@ -30,7 +30,9 @@ pub(super) fn encode(buffer: &mut BytesMut, action: &Action) {
             put_short(buffer, OUTPUT, 16, *port);
             buffer.put_u64(u64::from(*max_len) << 48);
         }
-        Action::SetField { field, value, mask } if *mask == field.full_mask() => set_field(buffer, *field, *value),
+        Action::SetField { field, value, mask } if *mask == field.full_mask() => {
+            set_field(buffer, *field, *value)
+        }
         Action::SetMplsTtl(ttl) => put_short(buffer, SET_MPLS_TTL, 8, u32::from(*ttl) << 24),
         Action::DecMplsTtl => put_short(buffer, DEC_MPLS_TTL, 8, 0),
         Action::PushVlan(kind) => put_short(buffer, PUSH_VLAN, 8, u32::from(*kind) << 16),
@@ -71,10 +73,17 @@ pub(super) fn encode(buffer: &mut BytesMut, action: &Action) {
 
 /// The action of this type whose body `part` is; `None` for one without a name here.
 #[inline]
-pub(super) fn decode(kind: u16, part: &mut Reader<'_>, depth: usize) -> Result<Option<Action>, DecodeError> {
+pub(super) fn decode(
+    kind: u16,
+    part: &mut Reader<'_>,
+    depth: usize,
+) -> Result<Option<Action>, DecodeError> {
     Ok(Some(match kind {
         OUTPUT => {
-            let found = Action::Output { port: part.u32()?, max_len: part.u16()? };
+            let found = Action::Output {
+                port: part.u32()?,
+                max_len: part.u16()?,
+            };
             part.skip(6)?;
             found
         }
@@ -101,7 +110,14 @@ fn put_short(buffer: &mut BytesMut, kind: u16, length: u16, argument: u32) {
 fn set_field(buffer: &mut BytesMut, field: Field, value: u128) {
     let start = buffer.len();
     buffer.put_u32(u32::from(SET_FIELD) << 16);
-    encode_field(buffer, &FieldMatch { field, value, mask: field.full_mask() });
+    encode_field(
+        buffer,
+        &FieldMatch {
+            field,
+            value,
+            mask: field.full_mask(),
+        },
+    );
     pad_to_8(buffer, start);
     set_length(buffer, start, start + 2);
 }

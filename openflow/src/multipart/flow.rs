@@ -43,7 +43,10 @@ impl FlowStatsRequest {
 
     /// All flows of one table.
     pub fn table(table: u8) -> Self {
-        FlowStatsRequest { table, ..Self::all() }
+        FlowStatsRequest {
+            table,
+            ..Self::all()
+        }
     }
 
     pub(super) fn encode(&self, buffer: &mut BytesMut) {
@@ -62,7 +65,14 @@ impl FlowStatsRequest {
         let (out_port, out_group) = (reader.u32()?, reader.u32()?);
         reader.skip(4)?;
         let (cookie, cookie_mask) = (reader.u64()?, reader.u64()?);
-        Ok(FlowStatsRequest { table, out_port, out_group, cookie, cookie_mask, matches: Match::decode(reader)? })
+        Ok(FlowStatsRequest {
+            table,
+            out_port,
+            out_group,
+            cookie,
+            cookie_mask,
+            matches: Match::decode(reader)?,
+        })
     }
 }
 
@@ -103,14 +113,23 @@ impl FlowStats {
         buffer.put_u8(0);
         buffer.put_u32(self.duration_sec);
         buffer.put_u32(self.duration_nsec);
-        let numbers = [self.priority, self.idle_timeout, self.hard_timeout, self.flags];
-        numbers.into_iter().for_each(|number| buffer.put_u16(number));
+        let numbers = [
+            self.priority,
+            self.idle_timeout,
+            self.hard_timeout,
+            self.flags,
+        ];
+        numbers
+            .into_iter()
+            .for_each(|number| buffer.put_u16(number));
         buffer.put_u32(0);
         buffer.put_u64(self.cookie);
         buffer.put_u64(self.packets);
         buffer.put_u64(self.bytes);
         self.matches.encode(buffer);
-        self.instructions.iter().for_each(|instruction| instruction.encode(buffer));
+        self.instructions
+            .iter()
+            .for_each(|instruction| instruction.encode(buffer));
         set_length(buffer, start, start);
     }
 
@@ -119,7 +138,8 @@ impl FlowStats {
         let table = part.u8()?;
         part.skip(1)?;
         let (duration_sec, duration_nsec) = (part.u32()?, part.u32()?);
-        let (priority, idle_timeout, hard_timeout, flags) = (part.u16()?, part.u16()?, part.u16()?, part.u16()?);
+        let (priority, idle_timeout, hard_timeout, flags) =
+            (part.u16()?, part.u16()?, part.u16()?, part.u16()?);
         part.skip(4)?;
         Ok(FlowStats {
             table,
@@ -158,7 +178,11 @@ impl Aggregate {
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let found = Aggregate { packets: reader.u64()?, bytes: reader.u64()?, flows: reader.u32()? };
+        let found = Aggregate {
+            packets: reader.u64()?,
+            bytes: reader.u64()?,
+            flows: reader.u32()?,
+        };
         reader.skip(4)?;
         Ok(found)
     }

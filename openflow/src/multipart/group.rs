@@ -33,7 +33,11 @@ impl GroupDesc {
         let mut part = entry(reader, "group description", 8)?;
         let kind = GroupType::decode(&mut part)?;
         part.skip(1)?;
-        Ok(GroupDesc { kind, group: part.u32()?, buckets: decode_buckets(&mut part)? })
+        Ok(GroupDesc {
+            kind,
+            group: part.u32()?,
+            buckets: decode_buckets(&mut part)?,
+        })
     }
 }
 
@@ -79,12 +83,21 @@ impl GroupStats {
         part.skip(2)?;
         let (group, references) = (part.u32()?, part.u32()?);
         part.skip(4)?;
-        let (packets, bytes, duration_sec, duration_nsec) = (part.u64()?, part.u64()?, part.u32()?, part.u32()?);
+        let (packets, bytes, duration_sec, duration_nsec) =
+            (part.u64()?, part.u64()?, part.u32()?, part.u32()?);
         let mut buckets = Vec::new();
         while !part.is_empty() {
             buckets.push((part.u64()?, part.u64()?));
         }
-        Ok(GroupStats { group, references, packets, bytes, duration_sec, duration_nsec, buckets })
+        Ok(GroupStats {
+            group,
+            references,
+            packets,
+            bytes,
+            duration_sec,
+            duration_nsec,
+            buckets,
+        })
     }
 }
 
@@ -105,12 +118,21 @@ impl GroupFeatures {
     pub(super) fn encode(self, buffer: &mut BytesMut) {
         buffer.put_u32(self.types);
         buffer.put_u32(self.capabilities);
-        [self.max_groups, self.actions].into_iter().flatten().for_each(|number| buffer.put_u32(number));
+        [self.max_groups, self.actions]
+            .into_iter()
+            .flatten()
+            .for_each(|number| buffer.put_u32(number));
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (types, capabilities) = (reader.u32()?, reader.u32()?);
-        let mut four = || Ok::<_, DecodeError>([reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?]);
-        Ok(GroupFeatures { types, capabilities, max_groups: four()?, actions: four()? })
+        let mut four =
+            || Ok::<_, DecodeError>([reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?]);
+        Ok(GroupFeatures {
+            types,
+            capabilities,
+            max_groups: four()?,
+            actions: four()?,
+        })
     }
 }

@@ -30,7 +30,11 @@ impl MeterConfig {
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let mut part = entry(reader, "meter configuration", 8)?;
-        Ok(MeterConfig { flags: part.u16()?, meter: part.u32()?, bands: decode_bands(&mut part)? })
+        Ok(MeterConfig {
+            flags: part.u16()?,
+            meter: part.u32()?,
+            bands: decode_bands(&mut part)?,
+        })
     }
 }
 
@@ -93,9 +97,20 @@ impl MeterStats {
         let (duration_sec, duration_nsec) = (part.u32()?, part.u32()?);
         let mut bands = Vec::new();
         while !part.is_empty() {
-            bands.push(MeterBandStats { packets: part.u64()?, bytes: part.u64()? });
+            bands.push(MeterBandStats {
+                packets: part.u64()?,
+                bytes: part.u64()?,
+            });
         }
-        Ok(MeterStats { meter, flows, packets, bytes, duration_sec, duration_nsec, bands })
+        Ok(MeterStats {
+            meter,
+            flows,
+            packets,
+            bytes,
+            duration_sec,
+            duration_nsec,
+            bands,
+        })
     }
 }
 

@@ -92,7 +92,9 @@ impl PortStats {
             self.rx_crc_errors,
             self.collisions,
         ];
-        counters.into_iter().for_each(|counter| buffer.put_u64(counter));
+        counters
+            .into_iter()
+            .for_each(|counter| buffer.put_u64(counter));
         buffer.put_u32(self.duration_sec);
         buffer.put_u32(self.duration_nsec);
     }
@@ -143,7 +145,9 @@ impl QueueStats {
     pub(super) fn encode(&self, buffer: &mut BytesMut) {
         buffer.put_u32(self.port);
         buffer.put_u32(self.queue);
-        [self.tx_bytes, self.tx_packets, self.tx_errors].into_iter().for_each(|counter| buffer.put_u64(counter));
+        [self.tx_bytes, self.tx_packets, self.tx_errors]
+            .into_iter()
+            .for_each(|counter| buffer.put_u64(counter));
         buffer.put_u32(self.duration_sec);
         buffer.put_u32(self.duration_nsec);
     }

@@ -30,7 +30,12 @@ impl TableStats {
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let table = reader.u8()?;
         reader.skip(3)?;
-        Ok(TableStats { table, active: reader.u32()?, lookups: reader.u64()?, matched: reader.u64()? })
+        Ok(TableStats {
+            table,
+            active: reader.u32()?,
+            lookups: reader.u64()?,
+            matched: reader.u64()?,
+        })
     }
 }
 

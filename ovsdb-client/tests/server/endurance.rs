@@ -46,7 +46,7 @@ async fn a_server_that_is_stopped_is_found_dead() {
 #[tokio::test]
 async fn the_server_s_own_probes_are_answered() {
     in_time(async {
-        let server = Server::open_vswitch(&["db:Open_vSwitch,Open_vSwitch,manager_options".into()]);
+        let server = Server::open_vswitch();
         let listener = TcpListener::bind("[::1]:0").await.unwrap();
         let target = format!("tcp:{}", listener.local_addr().unwrap());
         let probe = ["--", "set", "Manager", &target, "inactivity_probe=1000"];

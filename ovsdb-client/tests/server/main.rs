@@ -13,6 +13,8 @@ mod replica;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod tls;
+#[cfg(test)]
 mod transactions;
 #[cfg(test)]
 mod wire;

@@ -21,7 +21,7 @@ const TABLES: [(&str, &[&str]); 4] = [
 /// A listener and a hypervisor that was told to connect to it.
 async fn joined() -> (Server, Connection<TcpStream>) {
     let listener = TcpListener::bind("[::1]:0").await.unwrap();
-    let server = Server::open_vswitch(&["db:Open_vSwitch,Open_vSwitch,manager_options".into()]);
+    let server = Server::open_vswitch();
     let port = listener.local_addr().unwrap().port();
     server.vsctl(&["set-manager", &format!("tcp:[::1]:{port}")]);
     let (stream, _) = listener.accept().await.unwrap();

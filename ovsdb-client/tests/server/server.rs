@@ -84,18 +84,18 @@ enum Leash {
 #[derive(Debug)]
 pub(crate) struct Server {
     folder: Folder,
-    remotes: Vec<String>,
+    arguments: Vec<String>,
     leash: Leash,
     child: Child,
 }
 
 impl Server {
-    /// Serves a new database of a schema, on a socket of its own and on further remotes.
-    pub(crate) fn start(schema: &Path, remotes: &[String]) -> Self {
+    /// Serves a new database of a schema, on a socket of its own and as the arguments say.
+    pub(crate) fn start(schema: &Path, arguments: &[String]) -> Self {
         let folder = Folder::new();
         let database = folder.join("db");
         run("ovsdb-tool", &["create", text(&database), text(schema)]);
-        Self::serve(folder, remotes, Leash::Command)
+        Self::serve(folder, arguments, Leash::Command)
     }
 
     /// Serves the first member's database of a new cluster.
@@ -121,18 +121,20 @@ impl Server {
         Self::serve(folder, &[], Leash::Shell)
     }
 
-    fn serve(folder: Folder, remotes: &[String], leash: Leash) -> Self {
-        let child = spawn(&folder, remotes, leash);
+    fn serve(folder: Folder, arguments: &[String], leash: Leash) -> Self {
+        let child = spawn(&folder, arguments, leash);
         Self {
             folder,
-            remotes: remotes.to_vec(),
+            arguments: arguments.to_vec(),
             leash,
             child,
         }
     }
 
-    pub(crate) fn open_vswitch(remotes: &[String]) -> Self {
-        let server = Self::start(Path::new(OPEN_VSWITCH), remotes);
+    /// Serves what a hypervisor has, and what `ovs-vsctl set-manager` adds.
+    pub(crate) fn open_vswitch() -> Self {
+        let managers = "--remote=db:Open_vSwitch,Open_vSwitch,manager_options".into();
+        let server = Self::start(Path::new(OPEN_VSWITCH), &[managers]);
         server.vsctl(&["init"]);
         server
     }
@@ -198,7 +200,7 @@ impl Server {
 
     /// Serves the same database again after [`Server::kill`].
     pub(crate) fn restart(&mut self) {
-        self.child = spawn(&self.folder, &self.remotes, self.leash);
+        self.child = spawn(&self.folder, &self.arguments, self.leash);
     }
 }
 
@@ -209,7 +211,7 @@ impl Drop for Server {
 }
 
 /// Starts a server. A member of a cluster may not listen yet.
-fn spawn(folder: &Folder, remotes: &[String], leash: Leash) -> Child {
+fn spawn(folder: &Folder, arguments: &[String], leash: Leash) -> Child {
     let socket = folder.join("db.sock");
     let _ = std::fs::remove_file(&socket);
     let mut command = match leash {
@@ -226,7 +228,7 @@ fn spawn(folder: &Folder, remotes: &[String], leash: Leash) -> Child {
     };
     command
         .arg(format!("--remote=punix:{}", text(&socket)))
-        .args(remotes.iter().map(|remote| format!("--remote={remote}")))
+        .args(arguments)
         .arg(format!("--unixctl={}", text(&folder.join("ctl"))))
         .args(["-vconsole:off", "-vsyslog:off"])
         .arg(folder.join("db"))

@@ -15,8 +15,13 @@ pub(crate) const COLUMNS: [&str; 10] = [
 
 /// Starts a server of an empty zoo.
 pub(crate) fn open() -> Server {
+    open_with(&[])
+}
+
+/// Starts a server of an empty zoo with more arguments.
+pub(crate) fn open_with(arguments: &[String]) -> Server {
     let (_folder, schema) = schema_file(&schema());
-    Server::start(&schema, &[])
+    Server::start(&schema, arguments)
 }
 
 /// Starts three servers of one empty zoo.

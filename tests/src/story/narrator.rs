@@ -28,14 +28,21 @@ pub struct Narrator {
 
 impl std::fmt::Debug for Narrator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Narrator").field("rows", &self.rows).finish_non_exhaustive()
+        f.debug_struct("Narrator")
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
     }
 }
 
 impl Narrator {
     /// Tells it line by line to `say`.
     pub fn new(say: impl FnMut(&str) + 'static) -> Self {
-        Self { say: Box::new(say), gist: String::new(), began: Instant::now(), rows: vec![] }
+        Self {
+            say: Box::new(say),
+            gist: String::new(),
+            began: Instant::now(),
+            rows: vec![],
+        }
     }
 
     /// A line of its own.
@@ -46,7 +53,11 @@ impl Narrator {
     /// What was observed, with the time since the point began.
     pub fn observe(&mut self, observation: impl Display) {
         self.gist = observation.to_string();
-        let line = format!("   {:>7.2} s  {}", self.began.elapsed().as_secs_f64(), self.gist);
+        let line = format!(
+            "   {:>7.2} s  {}",
+            self.began.elapsed().as_secs_f64(),
+            self.gist
+        );
         (self.say)(&line);
     }
 
@@ -64,7 +75,12 @@ impl Narrator {
         if let Some(failure) = &failure {
             self.say(format!("    DOES NOT HOLD: {failure}"));
         }
-        self.rows.push(Row { point, failure, took: self.began.elapsed(), gist: self.gist.clone() });
+        self.rows.push(Row {
+            point,
+            failure,
+            took: self.began.elapsed(),
+            gist: self.gist.clone(),
+        });
         outcome
     }
 

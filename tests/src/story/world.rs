@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::Failure;
 use crate::{
-    Controller, ControllerOptions, Guest, Hypervisor, Lab, LabError, LabOptions, Network, Port, PortSpec, Router, Subnet, SubnetSpec,
-    wait_for,
+    Controller, ControllerOptions, DhcpClient, DhcpLease, Guest, Hypervisor, Lab, LabError,
+    LabOptions, Network, Port, PortSpec, Router, Subnet, SubnetSpec, wait_for,
 };
 
 /// How long anything that takes a moment may take on a busy machine.
@@ -41,7 +41,9 @@ impl Segment {
 
     /// The number on the wire.
     pub fn vni(&self) -> u64 {
-        self.network.body["provider:segmentation_id"].as_u64().unwrap_or_default()
+        self.network.body["provider:segmentation_id"]
+            .as_u64()
+            .unwrap_or_default()
     }
 }
 
@@ -91,9 +93,35 @@ pub struct Guests {
     pub stateless2: Plugged,
 }
 
+impl Guests {
+    /// All of them.
+    pub fn all(&self) -> [&Plugged; 6] {
+        [
+            &self.slaac1,
+            &self.slaac1b,
+            &self.slaac2,
+            &self.stateful1,
+            &self.stateful2,
+            &self.stateless2,
+        ]
+    }
+}
+
+/// The stateful guests' clients, which go on running, and what each client got.
+#[derive(Debug)]
+pub struct Leases {
+    /// `dhclient -6` of the stateful guest on h1.
+    pub dhclient: (DhcpClient, DhcpLease),
+    /// `dhcpcd` of the stateful guest on h2.
+    pub dhcpcd: (DhcpClient, DhcpLease),
+    /// `dhclient -6 -S` of the stateless guest.
+    pub information: (DhcpClient, DhcpLease),
+}
+
 /// Everything of the story, made as far as a point needs it.
 #[derive(Debug)]
 pub struct World {
+    leases: Option<Leases>,
     guests: Option<Guests>,
     cloud: Option<Cloud>,
     joined: bool,
@@ -111,7 +139,14 @@ impl World {
     pub fn start() -> Result<Self, Failure> {
         let lab = Lab::start(LabOptions::default())?;
         let controller = lab.start_controller(ControllerOptions::default())?;
-        Ok(Self { guests: None, cloud: None, joined: false, controller, lab })
+        Ok(Self {
+            leases: None,
+            guests: None,
+            cloud: None,
+            joined: false,
+            controller,
+            lab,
+        })
     }
 
     /// Both hypervisors have joined, and their switches are programmed.
@@ -127,8 +162,15 @@ impl World {
                 host.wait_bridge("br-int")?;
                 wait_tunnel_port(host, "vxlan")?;
                 wait_for("base flows", SOON, || {
-                    let count = host.dump_flows("br-int").map_err(|error| error.to_string())?.len();
-                    if count > 10 { Ok(()) } else { Err(format!("{count} flows")) }
+                    let count = host
+                        .dump_flows("br-int")
+                        .map_err(|error| error.to_string())?
+                        .len();
+                    if count > 10 {
+                        Ok(())
+                    } else {
+                        Err(format!("{count} flows"))
+                    }
                 })?;
             }
             self.joined = true;
@@ -143,23 +185,47 @@ impl World {
     pub fn cloud(&mut self) -> Result<&Cloud, Failure> {
         if self.cloud.is_none() {
             let router = self.lab.api().create_router("router1")?;
-            let segment = |name: &str, cidr: &str, mode: &str| self.segment(&router, name, cidr, mode);
+            let segment =
+                |name: &str, cidr: &str, mode: &str| self.segment(&router, name, cidr, mode);
             let (slaac, stateful, stateless) = (
                 segment("slaac", "2001:db8:a::/64", "slaac")?,
                 segment("stateful", "2001:db8:b::/64", "dhcpv6-stateful")?,
                 segment("stateless", "2001:db8:c::/64", "dhcpv6-stateless")?,
             );
-            self.cloud = Some(Cloud { slaac, stateful, stateless, router });
+            self.cloud = Some(Cloud {
+                slaac,
+                stateful,
+                stateless,
+                router,
+            });
         }
-        self.cloud.as_ref().ok_or_else(|| Failure::Observed("there is no cloud".to_owned()))
+        self.cloud
+            .as_ref()
+            .ok_or_else(|| Failure::Observed("there is no cloud".to_owned()))
     }
 
-    fn segment(&self, router: &Router, name: &str, cidr: &str, mode: &str) -> Result<Segment, LabError> {
+    fn segment(
+        &self,
+        router: &Router,
+        name: &str,
+        cidr: &str,
+        mode: &str,
+    ) -> Result<Segment, LabError> {
         let api = self.lab.api();
         let network = api.create_network(name)?;
-        let subnet = api.create_subnet(&network, &SubnetSpec { dns: &[DNS], ..SubnetSpec::with_mode(cidr, mode) })?;
+        let subnet = api.create_subnet(
+            &network,
+            &SubnetSpec {
+                dns: &[DNS],
+                ..SubnetSpec::with_mode(cidr, mode)
+            },
+        )?;
         let gateway = api.add_interface(router, &subnet)?;
-        Ok(Segment { network, subnet, gateway })
+        Ok(Segment {
+            network,
+            subnet,
+            gateway,
+        })
     }
 
     /// All guests are plugged in and active.
@@ -171,7 +237,9 @@ impl World {
             self.join()?;
             self.cloud()?;
             let plug = |segment: &Segment, name: &str, host| self.plug(segment, name, host);
-            let Some(cloud) = &self.cloud else { return Err(Failure::Observed("there is no cloud".to_owned())) };
+            let Some(cloud) = &self.cloud else {
+                return Err(Failure::Observed("there is no cloud".to_owned()));
+            };
             let guests = Guests {
                 slaac1: plug(&cloud.slaac, "a1", 1)?,
                 slaac1b: plug(&cloud.slaac, "a2", 1)?,
@@ -182,7 +250,32 @@ impl World {
             };
             self.guests = Some(guests);
         }
-        self.guests.as_ref().ok_or_else(|| Failure::Observed("there are no guests".to_owned()))
+        self.guests
+            .as_ref()
+            .ok_or_else(|| Failure::Observed("there are no guests".to_owned()))
+    }
+
+    /// The DHCPv6 clients have what they asked for, and every guest has its addresses and its default route.
+    ///
+    /// # Errors
+    /// Something of it does not come about within 30 seconds.
+    pub fn leases(&mut self) -> Result<&Leases, Failure> {
+        if self.leases.is_none() {
+            let guests = self.guests()?;
+            let leases = Leases {
+                dhclient: guests.stateful1.guest.dhclient(SOON)?,
+                dhcpcd: guests.stateful2.guest.dhcpcd(SOON)?,
+                information: guests.stateless2.guest.dhclient_info(SOON)?,
+            };
+            for plugged in guests.all() {
+                plugged.guest.wait_address(plugged.address(), SOON)?;
+                plugged.guest.wait_default_route(SOON)?;
+            }
+            self.leases = Some(leases);
+        }
+        self.leases
+            .as_ref()
+            .ok_or_else(|| Failure::Observed("there are no leases".to_owned()))
     }
 
     /// Creates a port and plugs its guest in.
@@ -190,7 +283,13 @@ impl World {
     /// # Errors
     /// The API refuses, or the port does not turn active within 30 seconds.
     pub fn plug(&self, segment: &Segment, name: &str, host: usize) -> Result<Plugged, LabError> {
-        let spec = PortSpec { name, more: json!({"device_owner": "compute:nova"}).as_object().cloned().unwrap_or_default() };
+        let spec = PortSpec {
+            name,
+            more: json!({"device_owner": "compute:nova"})
+                .as_object()
+                .cloned()
+                .unwrap_or_default(),
+        };
         let port = self.lab.api().create_port(&segment.network, &spec)?;
         let guest = self.lab.hypervisor(host).add_guest(&port.guest(name))?;
         self.wait_status(&port, "ACTIVE")?;
@@ -215,8 +314,16 @@ impl World {
     /// It is another after 30 seconds.
     pub fn wait_status(&self, port: &Port, status: &str) -> Result<(), LabError> {
         wait_for(&format!("port {} {status}", port.id), SOON, || {
-            let shown = self.lab.api().show_port(&port.id).map_err(|error| error.to_string())?;
-            if shown.status() == status { Ok(()) } else { Err(shown.status().to_owned()) }
+            let shown = self
+                .lab
+                .api()
+                .show_port(&port.id)
+                .map_err(|error| error.to_string())?;
+            if shown.status() == status {
+                Ok(())
+            } else {
+                Err(shown.status().to_owned())
+            }
         })
     }
 
@@ -230,6 +337,15 @@ impl World {
             (Some(cloud), Some(guests)) => Ok((&self.lab, cloud, guests)),
             _ => Err(Failure::Observed("there are no guests".to_owned())),
         }
+    }
+
+    /// The same, with every guest addressed.
+    ///
+    /// # Errors
+    /// As [`World::leases`].
+    pub fn addressed(&mut self) -> Result<(&Lab, &Cloud, &Guests), Failure> {
+        self.leases()?;
+        self.ready()
     }
 
     /// Everything apart, for a point that stops and starts the controller.
@@ -250,7 +366,14 @@ impl World {
 /// # Errors
 /// It has none after 30 seconds.
 pub(super) fn wait_tunnel_port(host: &Hypervisor, kind: &str) -> Result<(), LabError> {
-    host.vsctl(&["--timeout=30", "wait-until", "interface", &format!("sextant-{kind}"), "ofport>0"]).map(drop)
+    host.vsctl(&[
+        "--timeout=30",
+        "wait-until",
+        "interface",
+        &format!("sextant-{kind}"),
+        "ofport>0",
+    ])
+    .map(drop)
 }
 
 fn first_ipv6(port: &Port) -> Ipv6Addr {
@@ -268,8 +391,13 @@ pub(super) fn link_local(mac: &str) -> Ipv6Addr {
 
 /// The SLAAC address of a MAC under a prefix (RFC 4291 appendix A).
 pub(super) fn eui64(prefix: &str, mac: &str) -> Ipv6Addr {
-    let mut octets = prefix.parse::<Ipv6Addr>().map_or([0; 16], |prefix| prefix.octets());
-    let mac: Vec<u8> = mac.split(':').filter_map(|part| u8::from_str_radix(part, 16).ok()).collect();
+    let mut octets = prefix
+        .parse::<Ipv6Addr>()
+        .map_or([0; 16], |prefix| prefix.octets());
+    let mac: Vec<u8> = mac
+        .split(':')
+        .filter_map(|part| u8::from_str_radix(part, 16).ok())
+        .collect();
     if let [a, b, c, d, e, f] = mac[..] {
         octets[8..].copy_from_slice(&[a ^ 2, b, c, 0xff, 0xfe, d, e, f]);
     }

@@ -1,7 +1,7 @@
 //! Hypervisors join.
 
-use crate::story::{Narrator, Outcome, Point, World, ensure};
 use crate::Hypervisor;
+use crate::story::{Narrator, Outcome, Point, World, ensure};
 
 pub(super) const POINT: Point = Point {
     number: 1,
@@ -19,15 +19,19 @@ fn run(world: &mut World, narrator: &mut Narrator) -> Outcome {
         narrator.observe(format_args!("{name}: br-int made, fail mode secure, OpenFlow13 to the controller, VXLAN port, {flows} flows"));
     }
     let metrics = world.lab.metrics()?;
-    for gauge in ["sextant_hypervisors_connected 2", "sextant_switches_connected 2"] {
-        ensure(metrics.contains(gauge), || format!("{gauge} is not in the metrics"))?;
+    for gauge in [
+        "sextant_hypervisors_connected 2",
+        "sextant_switches_connected 2",
+    ] {
+        ensure(metrics.contains(gauge), || {
+            format!("{gauge} is not in the metrics")
+        })?;
     }
     narrator.observe("both are in the metrics: 2 hypervisors, 2 switches");
     Ok(())
 }
 
 fn check(host: &Hypervisor) -> Outcome {
-    host.wait_controller("br-int")?;
     for (table, record, column, wanted) in [
         ("bridge", "br-int", "fail_mode", "secure"),
         ("bridge", "br-int", "protocols", "[OpenFlow13]"),
@@ -37,9 +41,25 @@ fn check(host: &Hypervisor) -> Outcome {
         ("interface", "sextant-vxlan", "options:local_ip", "flow"),
         ("interface", "sextant-vxlan", "options:key", "flow"),
     ] {
-        let found = host.vsctl(&["get", table, record, column])?.stdout.trim().trim_matches('"').to_owned();
-        ensure(found == wanted, || format!("{}: {table} {record} {column} is {found}, not {wanted}", host.name()))?;
+        let found = host
+            .vsctl(&["get", table, record, column])?
+            .stdout
+            .trim()
+            .trim_matches('"')
+            .to_owned();
+        ensure(found == wanted, || {
+            format!(
+                "{}: {table} {record} {column} is {found}, not {wanted}",
+                host.name()
+            )
+        })?;
     }
-    let controller = host.vsctl(&["get-controller", "br-int"])?.stdout.trim().to_owned();
-    ensure(controller == "tcp:[fd00:c::1]:6653", || format!("{}: the controller is {controller}", host.name()))
+    let controller = host
+        .vsctl(&["get-controller", "br-int"])?
+        .stdout
+        .trim()
+        .to_owned();
+    ensure(controller == "tcp:[fd00:c::1]:6653", || {
+        format!("{}: the controller is {controller}", host.name())
+    })
 }

@@ -16,10 +16,20 @@ fn run(world: &mut World, narrator: &mut Narrator) -> Outcome {
     world.join()?;
     let cloud = world.cloud()?;
     for segment in [&cloud.slaac, &cloud.stateful, &cloud.stateless] {
-        let mode = segment.subnet.body["ipv6_ra_mode"].as_str().unwrap_or_default().to_owned();
-        ensure(segment.subnet.gateway == Some(IpAddr::V6(segment.gateway_address())), || {
-            format!("{mode}: the gateway is {:?}, the router has {}", segment.subnet.gateway, segment.gateway_address())
-        })?;
+        let mode = segment.subnet.body["ipv6_ra_mode"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        ensure(
+            segment.subnet.gateway == Some(IpAddr::V6(segment.gateway_address())),
+            || {
+                format!(
+                    "{mode}: the gateway is {:?}, the router has {}",
+                    segment.subnet.gateway,
+                    segment.gateway_address()
+                )
+            },
+        )?;
         narrator.observe(format_args!(
             "{mode}: {} on VNI {}, router at {} and {}",
             segment.subnet.body["cidr"].as_str().unwrap_or_default(),
@@ -35,11 +45,24 @@ fn run(world: &mut World, narrator: &mut Narrator) -> Outcome {
 /// A SLAAC port has exactly its EUI-64 address.
 fn addresses(world: &mut World, narrator: &mut Narrator) -> Outcome {
     let (_, _, guests) = world.ready()?;
-    for (plugged, prefix) in [(&guests.slaac1, "2001:db8:a::"), (&guests.stateless2, "2001:db8:c::")] {
+    for (plugged, prefix) in [
+        (&guests.slaac1, "2001:db8:a::"),
+        (&guests.stateless2, "2001:db8:c::"),
+    ] {
         let expected = eui64(prefix, &plugged.port.mac);
-        ensure(plugged.address() == expected, || format!("{} has {}, not {expected}", plugged.port.mac, plugged.address()))?;
+        ensure(plugged.address() == expected, || {
+            format!(
+                "{} has {}, not {expected}",
+                plugged.port.mac,
+                plugged.address()
+            )
+        })?;
     }
-    narrator.observe(format_args!("port {} has its EUI-64 address {}; all ports ACTIVE", guests.slaac1.port.mac, guests.slaac1.address()));
+    narrator.observe(format_args!(
+        "port {} has its EUI-64 address {}; all ports ACTIVE",
+        guests.slaac1.port.mac,
+        guests.slaac1.address()
+    ));
     Ok(())
 }
 
@@ -48,11 +71,21 @@ fn round_trip(world: &World, narrator: &mut Narrator) -> Outcome {
     let api = world.lab.api();
     let network = api.create_network("passing")?;
     let (status, shown) = api.get(&format!("/v2.0/networks/{}", network.id))?;
-    ensure(status == 200 && shown["network"]["id"] == network.id.as_str(), || format!("show: {status} {shown}"))?;
-    for (collection, least) in [("networks", 4), ("subnets", 3), ("ports", 9), ("routers", 1)] {
+    ensure(
+        status == 200 && shown["network"]["id"] == network.id.as_str(),
+        || format!("show: {status} {shown}"),
+    )?;
+    for (collection, least) in [
+        ("networks", 4),
+        ("subnets", 3),
+        ("ports", 9),
+        ("routers", 1),
+    ] {
         let (_, listed) = api.get(&format!("/v2.0/{collection}"))?;
         let count = listed[collection].as_array().map_or(0, Vec::len);
-        ensure(count >= least, || format!("{count} {collection}, not {least}: {listed}"))?;
+        ensure(count >= least, || {
+            format!("{count} {collection}, not {least}: {listed}")
+        })?;
     }
     api.delete_object("networks", &network.id)?;
     let (status, gone) = api.get(&format!("/v2.0/networks/{}", network.id))?;

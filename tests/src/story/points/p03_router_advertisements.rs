@@ -35,26 +35,57 @@ fn run(world: &mut World, narrator: &mut Narrator) -> Outcome {
     ] {
         advertised(segment, plugged, flags, "1430", narrator)?;
     }
-    for plugged in [&guests.slaac1, &guests.slaac1b, &guests.slaac2, &guests.stateless2] {
+    for plugged in [
+        &guests.slaac1,
+        &guests.slaac1b,
+        &guests.slaac2,
+        &guests.stateless2,
+    ] {
         autoconfigured(plugged, narrator)?;
     }
     Ok(())
 }
 
 /// Asks once more and checks what comes.
-pub(super) fn advertised(segment: &Segment, plugged: &Plugged, flags: [&str; 3], mtu: &str, narrator: &mut Narrator) -> Outcome {
-    let mode = segment.subnet.body["ipv6_ra_mode"].as_str().unwrap_or_default();
+pub(super) fn advertised(
+    segment: &Segment,
+    plugged: &Plugged,
+    flags: [&str; 3],
+    mtu: &str,
+    narrator: &mut Narrator,
+) -> Outcome {
+    let mode = segment.subnet.body["ipv6_ra_mode"]
+        .as_str()
+        .unwrap_or_default();
     let asked = Instant::now();
     let packets = solicited(&plugged.guest)?;
     let took = asked.elapsed();
     let rows = packets.fields("icmpv6.type == 134", FIELDS)?;
     let [row] = &rows[..] else {
-        return ensure(false, || format!("{mode}: {} advertisements: {rows:?}", rows.len()));
+        return ensure(false, || {
+            format!("{mode}: {} advertisements: {rows:?}", rows.len())
+        });
     };
     let [a, m, o] = flags.map(str::to_owned);
-    let prefix = segment.subnet.body["cidr"].as_str().unwrap_or_default().trim_end_matches("/64").to_owned();
-    let expected = [segment.gateway_link_local().to_string(), "255".into(), m, o, a, prefix, mtu.to_owned(), DNS.to_owned(), "300".into()];
-    ensure(normal(row) == expected, || format!("{mode}: {row:?} is advertised, not {expected:?}"))?;
+    let prefix = segment.subnet.body["cidr"]
+        .as_str()
+        .unwrap_or_default()
+        .trim_end_matches("/64")
+        .to_owned();
+    let expected = [
+        segment.gateway_link_local().to_string(),
+        "255".into(),
+        m,
+        o,
+        a,
+        prefix,
+        mtu.to_owned(),
+        DNS.to_owned(),
+        "300".into(),
+    ];
+    ensure(normal(row) == expected, || {
+        format!("{mode}: {row:?} is advertised, not {expected:?}")
+    })?;
     narrator.observe(format_args!(
         "{mode}: A,M,O = {},{},{}, MTU {mtu}, RDNSS {DNS}, from {} with hop limit 255 ({} ms with rdisc6's start)",
         flags[0],
@@ -68,7 +99,9 @@ pub(super) fn advertised(segment: &Segment, plugged: &Plugged, flags: [&str; 3],
 
 /// tshark prints booleans as 1 and 0 or True and False, by version.
 fn normal(row: &[String]) -> Vec<String> {
-    row.iter().map(|field| field.replace("True", "1").replace("False", "0")).collect()
+    row.iter()
+        .map(|field| field.replace("True", "1").replace("False", "0"))
+        .collect()
 }
 
 fn solicited(guest: &Guest) -> Result<Packets, LabError> {
@@ -83,11 +116,23 @@ fn solicited(guest: &Guest) -> Result<Packets, LabError> {
 fn autoconfigured(plugged: &Plugged, narrator: &mut Narrator) -> Outcome {
     let guest = &plugged.guest;
     let address = guest.wait_address(plugged.address(), SOON)?;
-    let others = guest.global_addresses()?.into_iter().filter(|other| other.address != address.address).count();
-    ensure(others == 0 && address.dynamic, || format!("{} has {address} and {others} others", guest.name()))?;
+    let others = guest
+        .global_addresses()?
+        .into_iter()
+        .filter(|other| other.address != address.address)
+        .count();
+    ensure(others == 0 && address.dynamic, || {
+        format!("{} has {address} and {others} others", guest.name())
+    })?;
     let mtu = guest.ipv6_mtu()?;
-    ensure(mtu == 1430, || format!("{} has taken MTU {mtu}", guest.name()))?;
+    ensure(mtu == 1430, || {
+        format!("{} has taken MTU {mtu}", guest.name())
+    })?;
     let router = guest.wait_default_route(SOON)?;
-    narrator.observe(format_args!("{}: {} by SLAAC, DAD passed, MTU {mtu}, {router}", guest.name(), address.address));
+    narrator.observe(format_args!(
+        "{}: {} by SLAAC, DAD passed, MTU {mtu}, {router}",
+        guest.name(),
+        address.address
+    ));
     Ok(())
 }

@@ -29,9 +29,15 @@ fn killed(world: &mut World, narrator: &mut Narrator) -> Outcome {
     for plugged in [&guests.slaac1, &guests.slaac2] {
         plugged.guest.wait_address(plugged.address(), SOON)?;
     }
-    guests.slaac1.guest.ping(guests.slaac2.address(), 3, SECOND / 10)?;
+    guests
+        .slaac1
+        .guest
+        .ping(guests.slaac2.address(), 3, SECOND / 10)?;
     let before = snapshot(lab.hypervisors())?;
-    let mut ping = guests.slaac1.guest.spawn_ping(guests.slaac2.address(), INTERVAL)?;
+    let mut ping = guests
+        .slaac1
+        .guest
+        .spawn_ping(guests.slaac2.address(), INTERVAL)?;
     ping.wait_answers(100, SOON)?;
     controller.kill();
     narrator.observe("controller killed");
@@ -40,14 +46,30 @@ fn killed(world: &mut World, narrator: &mut Narrator) -> Outcome {
     settled(lab, 2)?;
     ping.wait_answers(200, SOON)?;
     let report = ping.stop()?;
-    ensure(report.is_complete(), || format!("the ping lost packets: {report}"))?;
-    narrator.observe(format_args!("controller back; 200 packets/s across hypervisors all the while: {report}"));
+    ensure(report.is_complete(), || {
+        format!("the ping lost packets: {report}")
+    })?;
+    narrator.observe(format_args!(
+        "controller back; 200 packets/s across hypervisors all the while: {report}"
+    ));
     let after = snapshot(lab.hypervisors())?;
-    let touched = before.keys().collect::<BTreeSet<_>>().symmetric_difference(&after.keys().collect()).count();
+    let touched = before
+        .keys()
+        .collect::<BTreeSet<_>>()
+        .symmetric_difference(&after.keys().collect())
+        .count();
     ensure(touched == 0, || format!("{touched} flows came or went"))?;
-    let younger = before.iter().filter(|(flow, age)| after.get(*flow).is_some_and(|now| now < age)).count();
-    ensure(younger == 0, || format!("{younger} flows were installed anew"))?;
-    narrator.observe(format_args!("of {} flows none was touched: same cookies, durations went on", before.len()));
+    let younger = before
+        .iter()
+        .filter(|(flow, age)| after.get(*flow).is_some_and(|now| now < age))
+        .count();
+    ensure(younger == 0, || {
+        format!("{younger} flows were installed anew")
+    })?;
+    narrator.observe(format_args!(
+        "of {} flows none was touched: same cookies, durations went on",
+        before.len()
+    ));
     Ok(())
 }
 
@@ -56,7 +78,12 @@ fn changed_while_down(world: &mut World, narrator: &mut Narrator) -> Outcome {
     let doomed = world.plug_into_slaac("doomed", 1)?;
     let (lab, controller, _, _) = world.parts()?;
     let before = snapshot(lab.hypervisors())?;
-    let ofport = lab.hypervisor(1).vsctl(&["get", "interface", doomed.guest.tap(), "ofport"])?.stdout.trim().to_owned();
+    let ofport = lab
+        .hypervisor(1)
+        .vsctl(&["get", "interface", doomed.guest.tap(), "ofport"])?
+        .stdout
+        .trim()
+        .to_owned();
     controller.kill();
     let names = traces(&doomed, &ofport);
     doomed.guest.unplug(lab.hypervisor(1))?;
@@ -64,17 +91,46 @@ fn changed_while_down(world: &mut World, narrator: &mut Narrator) -> Outcome {
     settled(lab, 2)?;
     let after = wait_for("the deleted port's flows to go", SOON, || {
         let after = snapshot(lab.hypervisors()).map_err(|error| error.to_string())?;
-        if after.len() < before.len() { Ok(after) } else { Err(format!("{} flows", after.len())) }
+        if after.len() < before.len() {
+            Ok(after)
+        } else {
+            Err(format!("{} flows", after.len()))
+        }
     })?;
-    let removed: Vec<&Flow> = before.keys().filter(|flow| !after.contains_key(*flow)).collect();
-    let foreign: Vec<&&Flow> = removed.iter().filter(|flow| !names.iter().any(|name| flow.text.contains(name.as_str())) && !flow.is_multicast()).collect();
-    ensure(foreign.is_empty(), || format!("flows of others went: {foreign:?}"))?;
-    let added: Vec<&Flow> = after.keys().filter(|flow| !before.contains_key(*flow)).collect();
-    ensure(added.iter().all(|flow| flow.is_multicast()), || format!("flows came: {added:?}"))?;
-    let left: Vec<&Flow> = after.keys().filter(|flow| flow.names_address(&names)).collect();
-    ensure(left.is_empty(), || format!("flows of the deleted port stay: {left:?}"))?;
-    let younger = before.iter().filter(|(flow, age)| after.get(*flow).is_some_and(|now| now < age)).count();
-    ensure(younger == 0, || format!("{younger} other flows were installed anew"))?;
+    let removed: Vec<&Flow> = before
+        .keys()
+        .filter(|flow| !after.contains_key(*flow))
+        .collect();
+    let foreign: Vec<&&Flow> = removed
+        .iter()
+        .filter(|flow| {
+            !names.iter().any(|name| flow.text.contains(name.as_str())) && !flow.is_multicast()
+        })
+        .collect();
+    ensure(foreign.is_empty(), || {
+        format!("flows of others went: {foreign:?}")
+    })?;
+    let added: Vec<&Flow> = after
+        .keys()
+        .filter(|flow| !before.contains_key(*flow))
+        .collect();
+    ensure(added.iter().all(|flow| flow.is_multicast()), || {
+        format!("flows came: {added:?}")
+    })?;
+    let left: Vec<&Flow> = after
+        .keys()
+        .filter(|flow| flow.names_address(&names))
+        .collect();
+    ensure(left.is_empty(), || {
+        format!("flows of the deleted port stay: {left:?}")
+    })?;
+    let younger = before
+        .iter()
+        .filter(|(flow, age)| after.get(*flow).is_some_and(|now| now < age))
+        .count();
+    ensure(younger == 0, || {
+        format!("{younger} other flows were installed anew")
+    })?;
     narrator.observe(format_args!(
         "a port deleted while down: exactly its flows went ({} removed, {} member lists rewritten, {} untouched)",
         removed.len() - added.len(),
@@ -108,11 +164,14 @@ struct Flow {
 
 impl Flow {
     fn is_multicast(&self) -> bool {
-        self.text.contains("dl_dst=01:00:00:00:00:00/01:00:00:00:00:00")
+        self.text
+            .contains("dl_dst=01:00:00:00:00:00/01:00:00:00:00:00")
     }
 
     fn names_address(&self, names: &[String]) -> bool {
-        names[..3].iter().any(|name| self.text.contains(name.as_str()))
+        names[..3]
+            .iter()
+            .any(|name| self.text.contains(name.as_str()))
     }
 }
 
@@ -121,10 +180,30 @@ fn snapshot(hosts: &[Hypervisor]) -> Result<BTreeMap<Flow, f64>, LabError> {
     let mut flows = BTreeMap::new();
     for host in hosts {
         for line in host.dump_flows("br-int")? {
-            let age = line.split("duration=").nth(1).and_then(|rest| rest.split('s').next()).and_then(|age| age.parse().ok());
-            let volatile = |part: &&str| !["duration=", "n_packets=", "n_bytes=", "idle_age=", "hard_age="].iter().any(|name| part.starts_with(name));
+            let age = line
+                .split("duration=")
+                .nth(1)
+                .and_then(|rest| rest.split('s').next())
+                .and_then(|age| age.parse().ok());
+            let volatile = |part: &&str| {
+                ![
+                    "duration=",
+                    "n_packets=",
+                    "n_bytes=",
+                    "idle_age=",
+                    "hard_age=",
+                ]
+                .iter()
+                .any(|name| part.starts_with(name))
+            };
             let text: Vec<&str> = line.split(", ").map(str::trim).filter(volatile).collect();
-            flows.insert(Flow { host: host.name(), text: text.join(", ") }, age.unwrap_or_default());
+            flows.insert(
+                Flow {
+                    host: host.name(),
+                    text: text.join(", "),
+                },
+                age.unwrap_or_default(),
+            );
         }
     }
     Ok(flows)
@@ -135,12 +214,23 @@ fn settled(lab: &crate::Lab, switches: usize) -> Result<(), LabError> {
     let connected = format!("sextant_switches_connected {switches}");
     wait_for("switches connected and ports active", SOON, || {
         let metrics = lab.metrics().map_err(|error| error.to_string())?;
-        if metrics.contains(&connected) && active(&metrics) { Ok(()) } else { Err(metrics) }
+        if metrics.contains(&connected) && active(&metrics) {
+            Ok(())
+        } else {
+            Err(metrics)
+        }
     })
 }
 
 /// Every bound port is active: the barrier after the reconciliation of its switch was answered.
 fn active(metrics: &str) -> bool {
-    let value = |name: &str| metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ').map(str::to_owned));
-    value("sextant_ports_bound").is_some_and(|bound| bound != "0" && Some(bound) == value("sextant_ports_active"))
+    let value = |name: &str| {
+        metrics.lines().find_map(|line| {
+            line.strip_prefix(name)?
+                .strip_prefix(' ')
+                .map(str::to_owned)
+        })
+    };
+    value("sextant_ports_bound")
+        .is_some_and(|bound| bound != "0" && Some(bound) == value("sextant_ports_active"))
 }

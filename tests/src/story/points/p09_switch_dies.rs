@@ -26,15 +26,31 @@ fn run(world: &mut World, narrator: &mut Narrator) -> Outcome {
     host.start_vswitchd()?;
     let started = Instant::now();
     let flows = wait_for("all flows back", SOON, || {
-        let count = host.dump_flows("br-int").map_err(|error| error.to_string())?.len();
-        if count == before { Ok(count) } else { Err(format!("{count} of {before}")) }
+        let count = host
+            .dump_flows("br-int")
+            .map_err(|error| error.to_string())?
+            .len();
+        if count == before {
+            Ok(count)
+        } else {
+            Err(format!("{count} of {before}"))
+        }
     })?;
     let programmed = started.elapsed();
     let report = wait_for("guests reach each other", SOON, || {
-        let report = from.guest.ping(to.address(), 1, Duration::from_millis(100)).map_err(|error| error.to_string())?;
-        if report.received == 1 { Ok(report) } else { Err(report.to_string()) }
+        let report = from
+            .guest
+            .ping(to.address(), 1, Duration::from_millis(100))
+            .map_err(|error| error.to_string())?;
+        if report.received == 1 {
+            Ok(report)
+        } else {
+            Err(report.to_string())
+        }
     })?;
-    ensure(report.is_complete(), || format!("after the restart: {report}"))?;
+    ensure(report.is_complete(), || {
+        format!("after the restart: {report}")
+    })?;
     narrator.observe(format_args!(
         "{flows} flows back {:.2} s after it was up; guests reach each other after {:.2} s",
         programmed.as_secs_f64(),

@@ -1,6 +1,10 @@
 //! Metrics, and the dashboard on a real Prometheus.
 
-use crate::story::{Narrator, Outcome, Point, World, ensure};
+use serde_json::json;
+
+use crate::story::world::SOON;
+use crate::story::{Guests, Narrator, Outcome, Point, World, ensure};
+use crate::{Dashboard, Lab, LabError, Prometheus, wait_for};
 
 pub(super) const POINT: Point = Point {
     number: 10,
@@ -21,11 +25,68 @@ const FAMILIES: &[&str] = &[
 ];
 
 fn run(world: &mut World, narrator: &mut Narrator) -> Outcome {
-    super::p04_dhcpv6::POINT.run_quietly(world)?;
+    let (lab, _, guests) = world.addressed()?;
+    stir(lab, guests)?;
     let metrics = world.lab.metrics()?;
     for family in FAMILIES {
-        ensure(metrics.lines().any(|line| line.starts_with(family)), || format!("{family} is not in the metrics"))?;
+        ensure(metrics.lines().any(|line| line.starts_with(family)), || {
+            format!("{family} is not in the metrics")
+        })?;
     }
-    narrator.observe(format_args!("/metrics has {} samples", metrics.lines().filter(|line| !line.starts_with('#')).count()));
+    narrator.observe(format_args!(
+        "/metrics has {} samples",
+        metrics
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .count()
+    ));
+    panels(world, narrator)
+}
+
+/// Every panel has samples while things happen.
+fn panels(world: &mut World, narrator: &mut Narrator) -> Outcome {
+    let prometheus = Prometheus::start(&world.lab)?;
+    narrator.observe("prometheus scrapes it, every target up");
+    let queries = Dashboard::sextant()?.queries("5s")?;
+    let (lab, _, guests) = world.ready()?;
+    let mut without: Vec<_> = queries.iter().collect();
+    let answered = wait_for("samples for every panel", SOON * 2, || {
+        stir(lab, guests).map_err(|error| error.to_string())?;
+        without.retain(|query| !has_samples(&prometheus, &query.expr));
+        let missing: Vec<String> = without
+            .iter()
+            .map(|query| format!("{} {}: {}", query.panel, query.reference, query.expr))
+            .collect();
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(missing.join("; "))
+        }
+    });
+    answered?;
+    narrator.observe(format_args!(
+        "{} queries of the dashboard's panels: all have samples",
+        queries.len()
+    ));
     Ok(())
+}
+
+fn has_samples(prometheus: &Prometheus, expression: &str) -> bool {
+    prometheus
+        .query(expression)
+        .is_ok_and(|samples| samples.iter().any(|sample| !sample.value.is_nan()))
+}
+
+/// Something of everything that the metrics count: a request, a change of flows, a solicitation, a DHCPv6 message.
+fn stir(lab: &Lab, guests: &Guests) -> Result<(), LabError> {
+    let port = format!("/v2.0/ports/{}", guests.slaac1b.port.id);
+    for up in [false, true] {
+        lab.api()
+            .put(&port, &json!({"port": {"admin_state_up": up}}))?;
+    }
+    guests
+        .slaac1
+        .guest
+        .run(&["rdisc6", "-1", "-r", "1", "-w", "1000", "eth0"])?;
+    guests.stateless2.guest.dhclient_info(SOON).map(drop)
 }

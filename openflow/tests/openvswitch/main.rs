@@ -1,0 +1,5 @@
+//! Against Open vSwitch itself: its tools (`ofctl`) and its daemon (`switch`).
+
+mod ofctl;
+mod support;
+mod switch;
