@@ -568,6 +568,8 @@ async fn requests_that_make_no_sense_are_refused_with_a_reason() {
     let too_long = send(Method::POST, "/v2.0/networks", vec![b' '; 9 << 20]).await;
     assert_eq!(too_long.error().0, 413);
     for body in [
+        "{\"network\": {\"project_id\": 5}}",
+        "{\"network\": {\"project_id\": \"a\", \"tenant_id\": \"b\"}}",
         "[]",
         "5",
         "{",
