@@ -13,7 +13,8 @@ use serde_json::Value;
 use sextant_controller::config::Config;
 use sextant_controller::metrics::Metrics;
 use sextant_lab::{
-    Controller, ControllerOptions, Dashboard, Lab, LabOptions, Prometheus, Tools, grafana, wait_for,
+    Controller, ControllerOptions, Dashboard, Lab, LabError, LabOptions, Prometheus, Tools,
+    grafana, wait_for,
 };
 
 #[path = "observability/catalogue.rs"]
@@ -24,6 +25,8 @@ mod exporter;
 mod promql;
 #[path = "observability/rules.rs"]
 mod rules;
+
+const SOON: Duration = Duration::from_secs(15);
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -293,6 +296,13 @@ fn the_guide_speaks_of_every_row_and_every_alert() -> Outcome {
     Ok(())
 }
 
+fn small_lab() -> Result<Lab, LabError> {
+    Lab::start(LabOptions {
+        hypervisors: 0,
+        ..LabOptions::default()
+    })
+}
+
 /// This test binary in Sextant's place.
 fn start_exporter(lab: &Lab) -> Outcome<Controller> {
     let script = lab.home().join("exporter");
@@ -321,40 +331,26 @@ fn an_exporter_that_never_ends() -> Outcome {
 
 #[test]
 fn the_real_prometheus_answers_every_panel_and_evaluates_every_rule() -> Outcome {
-    let lab = Lab::start(LabOptions {
-        hypervisors: 0,
-        ..LabOptions::default()
-    })?;
+    let lab = small_lab()?;
     let _exporter = start_exporter(&lab)?;
     let prometheus = Prometheus::start(&lab)?;
     for query in Dashboard::sextant()?.queries("5s")? {
-        let samples = prometheus.wait_samples(&query.expr, Duration::from_secs(15));
+        let samples = prometheus.wait_samples(&query.expr, SOON);
         samples.map_err(|error| format!("panel {}: {error}", query.panel))?;
     }
     let error = prometheus.query("sum by").unwrap_err().to_string();
     assert!(error.contains("parse error"), "{error}");
 
-    let expected = rules::alerts()?.into_iter().map(|alert| alert.alert);
-    let expected: BTreeSet<String> = expected.collect();
-    let rules = wait_for(
-        "an evaluation of every rule",
-        Duration::from_secs(15),
-        || {
-            let rules = prometheus.rules().map_err(|error| error.to_string())?;
-            match rules.iter().all(|rule| rule.health == "ok") {
-                true => Ok(rules),
-                false => Err(format!("{rules:?}")),
-            }
-        },
-    )?;
-    let states: BTreeMap<_, _> = rules
-        .iter()
-        .map(|rule| (rule.name.clone(), rule.state.as_str()))
+    let loaded: BTreeSet<String> = prometheus
+        .rules()?
+        .into_iter()
+        .map(|rule| rule.name)
         .collect();
-    assert_eq!(states.keys().cloned().collect::<BTreeSet<_>>(), expected);
-    assert_eq!(states["SextantStoreUnavailable"], "firing");
-    assert_eq!(states["SextantSwitchDisconnected"], "pending");
-    assert_eq!(states["SextantDown"], "inactive");
+    let committed = rules::alerts()?.into_iter().map(|alert| alert.alert);
+    assert_eq!(loaded, committed.collect());
+    wait_for("what the exporter shows to reach the alerts", SOON, || {
+        alarm(&prometheus)
+    })?;
 
     drop(prometheus);
     assert!(!lab.home().join("prometheus").exists());
@@ -363,12 +359,26 @@ fn the_real_prometheus_answers_every_panel_and_evaluates_every_rule() -> Outcome
     Ok(())
 }
 
+/// Whether every rule could be evaluated, and saw what the exporter shows.
+fn alarm(prometheus: &Prometheus) -> Result<(), String> {
+    let rules = prometheus.rules().map_err(|error| error.to_string())?;
+    let is = |name: &str, state: &str| {
+        rules
+            .iter()
+            .any(|rule| rule.name == name && rule.state == state)
+    };
+    let seen = is("SextantStoreUnavailable", "firing")
+        && is("SextantSwitchDisconnected", "pending")
+        && is("SextantDown", "inactive");
+    match seen && rules.iter().all(|rule| rule.health == "ok") {
+        true => Ok(()),
+        false => Err(format!("{rules:?}")),
+    }
+}
+
 #[test]
 fn a_prometheus_with_nothing_to_scrape_says_so() -> Outcome {
-    let lab = Lab::start(LabOptions {
-        hypervisors: 0,
-        ..LabOptions::default()
-    })?;
+    let lab = small_lab()?;
     let error = Prometheus::start(&lab).unwrap_err().to_string();
     assert!(error.contains("connection refused"), "{error}");
     Ok(())

@@ -558,6 +558,54 @@ async fn subnets_are_taken_from_pools_within_bounds_and_quota() {
     cloud.delete(&path).await.ok();
 }
 
+#[tokio::test]
+async fn requests_that_make_no_sense_are_refused_with_a_reason() {
+    let cloud = Cloud::new();
+    let send = |method: Method, path: &'static str, body: Vec<u8>| {
+        let request = Request::builder().method(method).uri(path);
+        cloud.send(request.body(Body::from(body)).unwrap())
+    };
+    let too_long = send(Method::POST, "/v2.0/networks", vec![b' '; 9 << 20]).await;
+    assert_eq!(too_long.error().0, 413);
+    for body in [
+        "{\"network\": {\"project_id\": 5}}",
+        "{\"network\": {\"project_id\": \"a\", \"tenant_id\": \"b\"}}",
+        "[]",
+        "5",
+        "{",
+        "{\"network\": []}",
+        "{\"networks\": {}}",
+        "{\"networks\": [5]}",
+    ] {
+        let answer = send(Method::POST, "/v2.0/networks", body.into()).await;
+        assert_eq!(answer.error().0, 400, "{body}");
+    }
+    assert_eq!(
+        send(Method::DELETE, "/v2.0/networks", vec![])
+            .await
+            .error()
+            .0,
+        405
+    );
+    assert_eq!(
+        send(Method::GET, "/v2.0/networks?name=%ff", vec![])
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        send(
+            Method::PUT,
+            "/v2.0/routers/x/add_router_interface",
+            b"{}".to_vec()
+        )
+        .await
+        .error()
+        .0,
+        400
+    );
+}
+
 /// Values of every JSON type, and texts that are almost something.
 fn odd_values() -> Vec<Value> {
     vec![

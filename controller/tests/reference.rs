@@ -1,5 +1,7 @@
 //! The generated references in `docs/` are what the code says, and the sample configuration is right.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use sextant_controller::cli::Page;
 use sextant_controller::config::Config;
 use sextant_controller::reference;

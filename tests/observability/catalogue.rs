@@ -20,7 +20,7 @@ struct Declared {
 }
 
 /// Says what in the expression does not exist.
-pub fn check(expr: &str) -> Result<(), String> {
+pub(crate) fn check(expr: &str) -> Result<(), String> {
     for selector in promql::selectors(expr)? {
         let known = labels_of(&selector)?;
         for matcher in &selector.matchers {
@@ -31,24 +31,25 @@ pub fn check(expr: &str) -> Result<(), String> {
     for grouping in promql::groupings(expr)? {
         let known: Result<Vec<_>, _> = grouping.of.iter().map(labels_of).collect();
         let known = known?.concat();
-        let labels = grouping.labels.iter();
-        labels
-            .into_iter()
-            .try_for_each(|label| exists(label, &known, "what is grouped"))?;
+        for label in &grouping.labels {
+            exists(label, &known, "what is grouped")?;
+        }
     }
     Ok(())
 }
 
 /// The declared metrics that an expression asks for.
-pub fn metrics_of(expr: &str) -> Result<BTreeSet<&'static str>, String> {
-    let selectors = promql::selectors(expr)?.into_iter();
-    let declared = selectors.filter_map(|selector| declared(&selector.metric));
-    Ok(declared.map(|(declared, _)| declared.name).collect())
+pub(crate) fn metrics_of(expr: &str) -> Result<BTreeSet<&'static str>, String> {
+    let selectors = promql::selectors(expr)?;
+    let declared = selectors
+        .iter()
+        .filter_map(|selector| declared(&selector.metric));
+    Ok(declared.map(|(metric, _)| metric.name).collect())
 }
 
 /// The labels that the samples of an expression have: those of its outermost grouping, else
 /// those of its metrics.
-pub fn result_labels(expr: &str) -> Result<Vec<String>, String> {
+pub(crate) fn result_labels(expr: &str) -> Result<Vec<String>, String> {
     let grouped = promql::groupings(expr)?.into_iter().next();
     if let Some(grouping) = grouped {
         return Ok(grouping.labels);
@@ -64,21 +65,22 @@ fn exists(label: &str, known: &[&str], of: &str) -> Result<(), String> {
     }
 }
 
-/// Values that are named, not matched by a pattern, are among those that the help lists.
+/// A value that is named, not matched by a pattern, is one that the help lists after its label:
+/// `outcome (confirmed, refused)`. A label without such a list takes any.
 fn value_exists(matcher: &Matcher, selector: &Selector) -> Result<(), String> {
     let Some((metric, _)) = declared(&selector.metric) else {
         return Ok(());
     };
-    let named =
-        matches!(matcher.operator.as_str(), "=" | "!=") && metric.labels.contains(&&*matcher.label);
-    let mut words = metric
-        .help
-        .split(|c: char| !c.is_alphanumeric() && c != '_');
-    match !named || words.any(|word| word == matcher.value) {
+    let listed = metric.help.split_once(&format!("{} (", matcher.label));
+    let Some((listed, _)) = listed.and_then(|(_, after)| after.split_once(')')) else {
+        return Ok(());
+    };
+    let named = matches!(matcher.operator.as_str(), "=" | "!=");
+    match !named || listed.split(", ").any(|value| value == matcher.value) {
         true => Ok(()),
         false => Err(format!(
-            "{} says nothing of {} {}",
-            metric.name, matcher.label, matcher.value
+            "{} is one of {listed}, not {}",
+            matcher.label, matcher.value
         )),
     }
 }
@@ -154,7 +156,7 @@ mod tests {
             ),
             (
                 "sextant_flow_operations_total{outcome=\"rejected\"}",
-                "nothing of outcome rejected",
+                "outcome is one of confirmed, refused, not rejected",
             ),
         ] {
             let error = check(wrong).unwrap_err();

@@ -7,9 +7,9 @@ use std::net::{TcpListener, TcpStream};
 use sextant_controller::metrics::Metrics;
 
 /// Answers every request on the metrics address of a lab's controller. Does not return.
-pub fn serve(metrics: &Metrics) -> io::Result<()> {
+pub(crate) fn serve(metrics: &Metrics) -> io::Result<()> {
     let listener = TcpListener::bind("[::]:9697")?;
-    println!("ready");
+    eprintln!("ready");
     for stream in listener.incoming() {
         // A scraper that goes away in the middle is no concern of the next.
         let _ = answer(&stream?, metrics);

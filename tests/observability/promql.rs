@@ -3,25 +3,25 @@
 
 /// A metric's name and what its braces ask of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Selector {
-    pub metric: String,
-    pub matchers: Vec<Matcher>,
+pub(crate) struct Selector {
+    pub(crate) metric: String,
+    pub(crate) matchers: Vec<Matcher>,
 }
 
 /// `label op "value"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Matcher {
-    pub label: String,
-    pub operator: String,
-    pub value: String,
+pub(crate) struct Matcher {
+    pub(crate) label: String,
+    pub(crate) operator: String,
+    pub(crate) value: String,
 }
 
 /// `by (…)`, `without (…)`, `on (…)` and the like, with the selectors whose labels it means:
 /// those of the argument that follows, else all of the expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grouping {
-    pub labels: Vec<String>,
-    pub of: Vec<Selector>,
+pub(crate) struct Grouping {
+    pub(crate) labels: Vec<String>,
+    pub(crate) of: Vec<Selector>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,12 +41,12 @@ const GROUPING: &[&str] = &[
 ];
 
 /// Every metric that begins with `sextant_`, and every name, known or not, before braces.
-pub fn selectors(expr: &str) -> Result<Vec<Selector>, String> {
+pub(crate) fn selectors(expr: &str) -> Result<Vec<Selector>, String> {
     selectors_of(&tokens(expr)?)
 }
 
 /// Every list of labels that is not in braces.
-pub fn groupings(expr: &str) -> Result<Vec<Grouping>, String> {
+pub(crate) fn groupings(expr: &str) -> Result<Vec<Grouping>, String> {
     let tokens = tokens(expr)?;
     let clauses = tokens.iter().enumerate().filter(
         |(_, token)| matches!(token, Token::Word(word) if GROUPING.contains(&word.as_str())),
@@ -101,7 +101,7 @@ fn selectors_of(tokens: &[Token]) -> Result<Vec<Selector>, String> {
                 metric: word.clone(),
                 matchers: Vec::new(),
             }),
-            Token::Sign(sign) if braces && sign != "{" => {
+            Token::Sign(sign) if sign == "{" && !follows_name(tokens, at) => {
                 return Err("braces without a metric's name".to_owned());
             }
             Token::Word(_) | Token::Text(_) | Token::Sign(_) => {}
@@ -130,6 +130,11 @@ fn matchers(tokens: &[Token]) -> Result<Vec<Matcher>, String> {
             other => Err(format!("{other:?} is no matcher")),
         })
         .collect()
+}
+
+fn follows_name(tokens: &[Token], at: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|before| tokens.get(before));
+    matches!(before, Some(Token::Word(_)))
 }
 
 fn is_sign(token: Option<&Token>, sign: &str) -> bool {

@@ -11,35 +11,35 @@ use crate::Outcome;
 
 /// An alert rule.
 #[derive(Debug, Deserialize)]
-pub struct Alert {
-    pub alert: String,
-    pub expr: String,
-    pub labels: Value,
-    pub annotations: Annotations,
+pub(crate) struct Alert {
+    pub(crate) alert: String,
+    pub(crate) expr: String,
+    pub(crate) labels: Value,
+    pub(crate) annotations: Annotations,
 }
 
 /// What a person is told.
 #[derive(Debug, Deserialize)]
-pub struct Annotations {
-    pub summary: String,
-    pub description: String,
+pub(crate) struct Annotations {
+    pub(crate) summary: String,
+    pub(crate) description: String,
 }
 
 /// What a unit test file of rules expects of an alert at some moments.
-pub struct Expectations {
-    pub asked: String,
-    pub firing: usize,
-    pub silent: usize,
+pub(crate) struct Expectations {
+    pub(crate) asked: String,
+    pub(crate) firing: usize,
+    pub(crate) silent: usize,
 }
 
 /// Any YAML file as JSON.
-pub fn yaml(path: &Path) -> Outcome<Value> {
+pub(crate) fn yaml(path: &Path) -> Outcome<Value> {
     let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
     Ok(serde_saphyr::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?)
 }
 
 /// All alerts of `alerts.yml`.
-pub fn alerts() -> Outcome<Vec<Alert>> {
+pub(crate) fn alerts() -> Outcome<Vec<Alert>> {
     let file = yaml(&grafana("prometheus/alerts.yml"))?;
     let groups = file["groups"].as_array().into_iter().flatten();
     let rules = groups.flat_map(|group| group["rules"].as_array().into_iter().flatten());
@@ -47,7 +47,7 @@ pub fn alerts() -> Outcome<Vec<Alert>> {
 }
 
 /// The values of a key, wherever it is, in order.
-pub fn values_of<'a>(tree: &'a Value, key: &str) -> Vec<&'a Value> {
+pub(crate) fn values_of<'a>(tree: &'a Value, key: &str) -> Vec<&'a Value> {
     let inner: Vec<&Value> = match tree {
         Value::Object(map) => map.values().collect(),
         Value::Array(list) => list.iter().collect(),
@@ -59,7 +59,7 @@ pub fn values_of<'a>(tree: &'a Value, key: &str) -> Vec<&'a Value> {
 }
 
 /// What a unit test file of rules expects.
-pub fn expectations(file: &Value) -> Vec<Expectations> {
+pub(crate) fn expectations(file: &Value) -> Vec<Expectations> {
     let checks = values_of(file, "promql_expr_test").into_iter();
     let checks = checks.flat_map(|list| list.as_array().into_iter().flatten());
     checks
@@ -75,7 +75,7 @@ pub fn expectations(file: &Value) -> Vec<Expectations> {
 }
 
 /// The labels that a template shows: `{{ $labels.x }}`.
-pub fn labels_shown(template: &str) -> Vec<&str> {
+pub(crate) fn labels_shown(template: &str) -> Vec<&str> {
     let parts = template.split("$labels.").skip(1);
     parts
         .filter_map(|part| {

@@ -85,28 +85,14 @@ pub(super) fn take(
         return Err(refused("cidr and prefixlen must not be supplied together"));
     }
     let pool = asked.pool(draft, ip_version)?;
-    let source = pool
-        .as_ref()
-        .map_or(PrefixSource::Given, |pool| PrefixSource::Pool(pool.id));
-    let cidr = match (&pool, asked.cidr) {
-        (None, None) => {
-            return Err(refused(
-                "a subnetpool must be specified in the absence of a cidr",
-            ));
-        }
-        (None, Some(cidr)) => cidr,
-        (Some(pool), _) if pool.ip_version() != ip_version => {
-            let of = pool.ip_version();
-            return Err(refused(format!(
-                "Cannot allocate IPv{ip_version} subnet from IPv{of} subnet pool"
-            )));
-        }
-        (Some(pool), Some(cidr)) => subnet_pool::take_named(draft, pool, cidr, project)?,
-        (Some(pool), None) => {
-            let length = asked.prefixlen.unwrap_or(pool.default_prefixlen);
-            subnet_pool::take_any(draft, pool, length, project)?
+    let cidr = match &pool {
+        Some(pool) => of_pool(draft, pool, ip_version, &asked, project)?,
+        None => {
+            let missing = || refused("a subnetpool must be specified in the absence of a cidr");
+            asked.cidr.ok_or_else(missing)?
         }
     };
+    let source = pool.map_or(PrefixSource::Given, |pool| PrefixSource::Pool(pool.id));
     refuse_mixed_sources(draft, network, source, cidr)?;
     let gateway = match asked.cidr {
         Some(_) => ipam::default_gateway(cidr),
@@ -117,6 +103,27 @@ pub(super) fn take(
         source,
         gateway,
     })
+}
+
+fn of_pool(
+    draft: &mut Draft,
+    pool: &SubnetPool,
+    ip_version: u8,
+    asked: &Asked,
+    project: &str,
+) -> Result<IpNet, ApiError> {
+    let of = pool.ip_version();
+    if of != ip_version {
+        let message = format!("Cannot allocate IPv{ip_version} subnet from IPv{of} subnet pool");
+        return Err(refused(message));
+    }
+    match asked.cidr {
+        Some(cidr) => subnet_pool::take_named(draft, pool, cidr, project),
+        None => {
+            let length = asked.prefixlen.unwrap_or(pool.default_prefixlen);
+            subnet_pool::take_any(draft, pool, length, project)
+        }
+    }
 }
 
 /// The subnets of a network in one address family have their prefixes all from the same pool, or all from none.
