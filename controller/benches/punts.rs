@@ -33,7 +33,7 @@ fn main() {
     divan::main();
 }
 
-#[divan::bench(args = GUESTS)]
+#[divan::bench(args = GUESTS, sample_size = 256)]
 fn router_solicitation(bencher: Bencher<'_, '_>, guests: u16) {
     let frame = solicitation();
     answer(bencher, guests, &frame, |punt| {
@@ -41,7 +41,7 @@ fn router_solicitation(bencher: Bencher<'_, '_>, guests: u16) {
     });
 }
 
-#[divan::bench(args = GUESTS)]
+#[divan::bench(args = GUESTS, sample_size = 256)]
 fn dhcpv6_solicit(bencher: Bencher<'_, '_>, guests: u16) {
     let frame = solicit();
     answer(bencher, guests, &frame, |punt| {

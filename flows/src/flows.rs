@@ -5,12 +5,13 @@ use crate::dependencies::touched;
 use crate::difference::Difference;
 use crate::features::neighbor::Owner;
 use crate::features::{self, guard, guest, neighbor, punt, routing, switching, tunnel};
-use crate::flow::{Cookie, Flow};
+use crate::flow::{Cookie, CookieHasher, Flow};
 use crate::view::{Presence, View};
 use sextant_model::{
     Advertisement, ChassisId, Facts, Intent, NetworkId, NetworkKey, Port, PortId, Punt,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 /// What flows are computed of.
@@ -55,6 +56,8 @@ struct Wanted {
 pub struct Flows {
     groups: BTreeMap<Object, Group>,
     wanted: BTreeMap<Cookie, Wanted>,
+    /// Looked up with each packet that comes up.
+    punts: HashMap<Cookie, Punt, BuildHasherDefault<CookieHasher>>,
 }
 
 impl Flows {
@@ -119,7 +122,7 @@ impl Flows {
 
     /// Why the flow of a cookie sends packets up.
     pub fn punt(&self, cookie: Cookie) -> Option<&Punt> {
-        self.get(cookie)?.punt.as_ref()
+        self.punts.get(&cookie)
     }
 
     /// The meters that flows pass, by number.
@@ -153,7 +156,7 @@ impl Flows {
             link: computed.link,
         };
         for flow in computed.flows {
-            group.cookies.push(self.want(flow, difference));
+            group.cookies.push(self.want(&flow, difference));
         }
         let empty = group == Group::default();
         let old = if empty {
@@ -166,8 +169,13 @@ impl Flows {
         }
     }
 
-    fn want(&mut self, flow: Flow, difference: &mut Difference) -> Cookie {
+    /// Keeps a clone: it has no spare room, as a flow in the making has.
+    fn want(&mut self, flow: &Flow, difference: &mut Difference) -> Cookie {
         let cookie = flow.cookie();
+        if let Some(punt) = &flow.punt {
+            self.punts.insert(cookie, punt.clone());
+        }
+        let flow = flow.clone();
         match self.wanted.get_mut(&cookie) {
             Some(wanted) => {
                 wanted.by += 1;
@@ -189,6 +197,7 @@ impl Flows {
         if wanted.by == 0 {
             difference.unwant(cookie, &wanted.flow);
             self.wanted.remove(&cookie);
+            self.punts.remove(&cookie);
         }
     }
 }

@@ -37,6 +37,10 @@ impl Guest {
         Ipv6Addr::from_bits(0xfe80 << 112 | u128::from(identifier))
     }
 
+    fn end(&self) -> End {
+        (self.mac, self.link_local())
+    }
+
     fn duid(&self) -> Vec<u8> {
         [&[0, 3, 0, 1], &self.mac[..]].concat()
     }
@@ -49,7 +53,8 @@ impl Question {
             Self::RouterSolicitation => {
                 let mut body = vec![133, 0, 0, 0, 0, 0, 0, 0, 1, 1];
                 body.extend(guest.mac);
-                ipv6(guest, ALL_ROUTERS, ICMPV6, 255, 2, body)
+                let (from, to) = (guest.end(), multicast(ALL_ROUTERS));
+                frame(from, to, (ICMPV6, 255, 2), body)
             }
             Self::Solicit => {
                 let mut body = vec![0x02, 0x22, 0x02, 0x23, 0, 0, 0, 0, 1, 0x5e, 0x87, 0x7a];
@@ -59,7 +64,8 @@ impl Question {
                 put_option(&mut body, 8, &[0, 0]);
                 let length = u16::try_from(body.len()).unwrap_or(u16::MAX);
                 body[4..6].copy_from_slice(&length.to_be_bytes());
-                ipv6(guest, ALL_DHCP_SERVERS, UDP, 64, 6, body)
+                let (from, to) = (guest.end(), multicast(ALL_DHCP_SERVERS));
+                frame(from, to, (UDP, 64, 6), body)
             }
         }
     }
@@ -80,18 +86,36 @@ fn put_option(body: &mut Vec<u8>, code: u16, value: &[u8]) {
     body.extend(value);
 }
 
-/// A frame from a guest to a multicast address; the checksum of its body is `at` there.
-fn ipv6(guest: &Guest, to: Ipv6Addr, next: u8, hops: u8, at: usize, mut body: Vec<u8>) -> Vec<u8> {
-    let source = guest.link_local();
-    let checksum = !sum(source, to, next, &body);
+/// The least that answers a Router Solicitation: lifetime, prefix and link-layer address.
+pub(crate) fn advertisement(guest: &Guest) -> Vec<u8> {
+    let mac = [2, 0, 0, 0, 0, 1];
+    let router = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+    let mut body = vec![134, 0, 0, 0, 64, 0, 1, 44, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1];
+    body.extend(mac);
+    body.extend([3, 4, 64, 0xc0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    body.extend(&guest.address.octets()[..8]);
+    body.extend([0; 8]);
+    frame((mac, router), guest.end(), (ICMPV6, 255, 2), body)
+}
+
+/// An Ethernet and an IPv6 address.
+type End = ([u8; 6], Ipv6Addr);
+
+/// RFC 2464 §7.
+fn multicast(address: Ipv6Addr) -> End {
+    let [.., a, b, c, d] = address.octets();
+    ([0x33, 0x33, a, b, c, d], address)
+}
+
+/// A frame; of its body are given the protocol, the hop limit and where the checksum is.
+fn frame(from: End, to: End, (next, hops, at): (u8, u8, usize), mut body: Vec<u8>) -> Vec<u8> {
+    let checksum = !sum(from.1, to.1, next, &body);
     body[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
     let length = u16::try_from(body.len()).unwrap_or(u16::MAX).to_be_bytes();
-    let mut frame = vec![0x33, 0x33];
-    frame.extend(&to.octets()[12..]);
-    frame.extend(guest.mac);
+    let mut frame = [to.0, from.0].concat();
     frame.extend([0x86, 0xdd, 0x60, 0, 0, 0, length[0], length[1], next, hops]);
-    frame.extend(source.octets());
-    frame.extend(to.octets());
+    frame.extend(from.1.octets());
+    frame.extend(to.1.octets());
     frame.extend(body);
     frame
 }
@@ -177,15 +201,6 @@ mod tests {
         address: Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 7),
     };
 
-    /// What is sent out, with source and destination swapped.
-    fn returned(mut frame: Vec<u8>) -> Vec<u8> {
-        frame[..6].copy_from_slice(&GUEST.mac);
-        let router = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1).octets();
-        frame[ETHERNET + 8..ETHERNET + 24].copy_from_slice(&router);
-        frame[ETHERNET + 24..ETHERNET + 40].copy_from_slice(&GUEST.link_local().octets());
-        frame
-    }
-
     #[test]
     fn a_frame_sums_up_to_nothing() {
         for question in [Question::RouterSolicitation, Question::Solicit] {
@@ -201,8 +216,22 @@ mod tests {
         for question in [Question::RouterSolicitation, Question::Solicit] {
             let frame = question.frame(&GUEST);
             assert!(question.check(&GUEST, &frame).is_err());
-            assert!(question.check(&GUEST, &returned(frame)).is_err());
             assert!(question.check(&GUEST, &[0; 20]).is_err());
         }
+    }
+
+    #[test]
+    fn an_advertisement_with_any_octet_changed_is_no_answer() {
+        let right = advertisement(&GUEST);
+        let check = |frame: &[u8]| Question::RouterSolicitation.check(&GUEST, frame);
+        assert_eq!(check(&right), Ok(()));
+        // Of all, the router's MAC and the traffic class are the router's own affair.
+        for at in (0..6).chain(12..14).chain(18..right.len()) {
+            let mut wrong = right.clone();
+            wrong[at] ^= 0x20;
+            assert!(check(&wrong).is_err(), "octet {at}");
+        }
+        assert!(check(&right[..right.len() - 1]).is_err());
+        assert!(Question::Solicit.check(&GUEST, &right).is_err());
     }
 }

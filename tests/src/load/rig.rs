@@ -160,7 +160,7 @@ impl Hypervisor {
             .collect::<Result<Vec<_>, _>>()?;
         let ids = ports.iter().map(|port| port.id.as_str());
         database.plug((1..).zip(ids))?;
-        let guests = ports.iter().map(|port| guest(&port.mac, &port.addresses));
+        let guests = ports.iter().map(|port| asker(&port.mac, &port.addresses));
         Ok(Self {
             switch: Switch::connect(openflow, datapath_id)?,
             guests: (1..)
@@ -192,7 +192,7 @@ impl Hypervisor {
     }
 }
 
-fn guest(mac: &str, addresses: &[IpAddr]) -> Result<Guest, LabError> {
+pub(super) fn asker(mac: &str, addresses: &[IpAddr]) -> Result<Guest, LabError> {
     let octets: Vec<u8> = mac
         .split(':')
         .filter_map(|octet| u8::from_str_radix(octet, 16).ok())

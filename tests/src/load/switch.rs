@@ -205,9 +205,9 @@ impl Switch {
 
 /// What a flow sends up, if it does.
 fn question(flow: &FlowMod) -> Option<Question> {
-    let is_up = |action: &Action| match action {
-        Action::Output { port, .. } => *port == ports::CONTROLLER,
-        action => matches!(action, Action::Controller { .. }),
+    let is_up = |action: &Action| {
+        matches!(action, Action::Controller { .. })
+            || matches!(action, Action::Output { port, .. } if *port == ports::CONTROLLER)
     };
     let sends_up = flow.instructions.iter().any(|instruction| {
         matches!(instruction, Instruction::Apply(actions) if actions.iter().any(is_up))
