@@ -109,7 +109,11 @@ fn multicast(address: Ipv6Addr) -> End {
 
 /// A frame; of its body are given the protocol, the hop limit and where the checksum is.
 fn frame(from: End, to: End, (next, hops, at): (u8, u8, usize), mut body: Vec<u8>) -> Vec<u8> {
-    let checksum = !sum(from.1, to.1, next, &body);
+    let checksum = match !sum(from.1, to.1, next, &body) {
+        // In UDP zero means none (RFC 768).
+        0 if next == UDP => u16::MAX,
+        sum => sum,
+    };
     body[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
     let length = u16::try_from(body.len()).unwrap_or(u16::MAX).to_be_bytes();
     let mut frame = [to.0, from.0].concat();
