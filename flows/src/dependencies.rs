@@ -7,7 +7,7 @@ use crate::flows::Object;
 use crate::view::{Presence, View};
 use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
-use sextant_model::{Binding, ChassisId, Meta, Network, NetworkId, Port, Subnet};
+use sextant_model::{Binding, ChassisId, Meta, Network, NetworkId, Port, PortId, Subnet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -161,7 +161,9 @@ impl Touched<'_> {
         for (id, old, new) in changed(&self.old.intent.ports, &self.new.intent.ports) {
             self.objects.insert(Object::Port(id));
             for port in [old, new].into_iter().flatten() {
-                self.objects.insert(Object::Network(port.network_id));
+                if self.is_here(id) {
+                    self.objects.insert(Object::Network(port.network_id));
+                }
                 if port.router().is_some() {
                     self.told(port.network_id);
                 }
@@ -187,12 +189,30 @@ impl Touched<'_> {
     fn bindings(&mut self) {
         for (id, old, new) in changed(self.old.facts.bindings(), self.new.facts.bindings()) {
             self.objects.insert(Object::Port(id));
-            let networks = [old, new]
-                .into_iter()
-                .flatten()
-                .map(|binding: &Binding| Object::Network(binding.network));
-            self.objects.extend(networks);
+            for binding in [old, new].into_iter().flatten() {
+                if binding.chassis == *self.new.chassis || self.membership_differs(binding) {
+                    self.objects.insert(Object::Network(binding.network));
+                }
+            }
         }
+    }
+
+    /// Whether a port is plugged in on this hypervisor, before or after.
+    fn is_here(&self, port: PortId) -> bool {
+        let here = |view: &View<'_>| {
+            let binding = view.facts.binding(port);
+            binding.is_some_and(|binding| binding.chassis == *view.chassis)
+        };
+        self.views().iter().any(here)
+    }
+
+    /// Whether another hypervisor joined a network or left it with this binding.
+    fn membership_differs(&self, binding: &Binding) -> bool {
+        let member = |view: &View<'_>| {
+            let mut ports = view.facts.local_ports(binding.network, &binding.chassis);
+            ports.next().is_some()
+        };
+        member(&self.old) != member(&self.new)
     }
 
     /// Another hypervisor's endpoint: what comes from there and what goes there.

@@ -8,7 +8,8 @@ use crate::features::{self, guard, guest, neighbor, punt, routing, switching, tu
 use crate::flow::{Cookie, Flow};
 use crate::view::{Presence, View};
 use sextant_model::{
-    Advertisement, ChassisId, Facts, Intent, NetworkId, NetworkKey, Port, PortId, Punt,
+    Advertisement, ChassisId, Facts, Intent, Network, NetworkId, NetworkKey, Port, PortId, Punt,
+    Router,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -249,23 +250,50 @@ fn of_port(view: &View<'_>, present: &BTreeMap<NetworkId, Presence>, port: &Port
         return Contribution::default();
     };
     if let Some(router) = view.router(port) {
-        let mut flows = routing::interface(view, network, router, port);
-        flows.extend(neighbor::known(network, port, Owner::Router));
-        let heard = advertisement(view, network, port).filter(|_| *presence == Presence::Local);
-        let link = heard.map(|advertisement| Link {
-            network: network.key,
-            advertisement,
-        });
-        return Contribution {
-            flows,
-            meter: None,
-            link,
-        };
+        return of_router_port(view, network, *presence, router, port);
     }
     if view.binding(port).is_none() {
         return Contribution::default();
     }
-    let mut flows = neighbor::known(network, port, Owner::Guest);
+    of_guest_port(view, network, *presence, port)
+}
+
+/// Who is on a network that is only routed to asks nothing here.
+fn answers(network: &Network, presence: Presence, port: &Port, owner: Owner) -> Vec<Flow> {
+    match presence {
+        Presence::Local => neighbor::known(network, port, owner),
+        Presence::Routed => vec![],
+    }
+}
+
+fn of_router_port(
+    view: &View<'_>,
+    network: &Network,
+    presence: Presence,
+    router: &Router,
+    port: &Port,
+) -> Contribution {
+    let mut flows = routing::interface(view, network, router, port);
+    flows.extend(answers(network, presence, port, Owner::Router));
+    let heard = advertisement(view, network, port).filter(|_| presence == Presence::Local);
+    let link = heard.map(|advertisement| Link {
+        network: network.key,
+        advertisement,
+    });
+    Contribution {
+        flows,
+        meter: None,
+        link,
+    }
+}
+
+fn of_guest_port(
+    view: &View<'_>,
+    network: &Network,
+    presence: Presence,
+    port: &Port,
+) -> Contribution {
+    let mut flows = answers(network, presence, port, Owner::Guest);
     flows.extend(routing::next_hop(network, port));
     flows.extend(switching::unicast(view, network, port));
     let ofport = view.local_ofport(port);
