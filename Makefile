@@ -9,7 +9,7 @@ RUNNER := $(if $(SUDO),$(AS_ROOT))
 
 export KEEP
 
-.PHONY: help setup demo test check bench fuzz clean-labs
+.PHONY: help setup demo test check bench fuzz reference clean-labs
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -40,6 +40,12 @@ bench: ## benchmarks
 
 fuzz: ## every fuzz target for SECONDS_EACH seconds (60)
 	@scripts/fuzz
+
+reference: ## write the generated references in docs
+	$(CARGO) build --locked -p sextant
+	@for page in pipeline metrics configuration cli; do \
+		$(TARGET)/debug/sextant reference $$page > docs/$$page.md || exit 1; \
+	done
 
 clean-labs: ## remove labs that KEEP=1 left running
 	$(CARGO) build --locked -p sextant-lab --bin clean-labs

@@ -23,7 +23,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("sextant-flows", &["sextant-model", "rust-openflow"]),
     ("sextant-responders", &["sextant-model"]),
     ("sextant", LIBRARIES),
-    ("sextant-lab", LIBRARIES),
+    (
+        "sextant-lab",
+        &[
+            "sextant-model",
+            "rust-openflow",
+            "sextant-ovsdb-client",
+            "sextant-flows",
+            "sextant-responders",
+            "sextant",
+        ],
+    ),
     (
         "sextant-examples",
         &[

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use sextant_lab::story::{Failure, Plugged, World};
-use sextant_lab::{Capture, Guest, wait_for};
+use sextant_lab::{Capture, Guest, LabError, wait_for};
 
 const SOON: Duration = Duration::from_secs(30);
 const END: &[u8] = b"guest.py END";
@@ -98,7 +98,7 @@ fn story(world: &mut World) -> Result<(), Failure> {
 }
 
 /// Whether a guest believes what the advertisements of `guest.py` say.
-fn is_deceived(guest: &Guest) -> Result<bool, Failure> {
+fn is_deceived(guest: &Guest) -> Result<bool, LabError> {
     let addresses = guest.global_addresses()?;
     let prefix =
         |address: &sextant_lab::Address| address.address.segments()[..3] == [0x2001, 0xdb8, 0xbad];

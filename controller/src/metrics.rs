@@ -76,15 +76,15 @@ metrics! {
     api_requests: IntCounterVec = "sextant_api_requests_total" ["method", "route", "status"],
     /// Time to answer a request to the API, in seconds.
     api_request_seconds: HistogramVec = "sextant_api_request_duration_seconds" ["method", "route"],
-    /// Hypervisors whose OVSDB is connected.
+    /// Hypervisors that take part and whose OVSDB is connected.
     hypervisors_connected: IntGauge = "sextant_hypervisors_connected" [],
-    /// Switches whose OpenFlow session is up.
+    /// Switches of known hypervisors whose OpenFlow session is up.
     switches_connected: IntGauge = "sextant_switches_connected" [],
     /// Packets that switches sent up, by the reason why.
     packet_ins: IntCounterVec = "sextant_packet_ins_total" ["punt"],
     /// Packets that switches sent up and no answer was due or possible, by the reason why not.
     packet_ins_refused: IntCounterVec = "sextant_packet_ins_refused_total" ["punt", "reason"],
-    /// Router Advertisements sent, by what caused them (solicited, periodic, change, final).
+    /// Router Advertisements sent, by what caused them (solicited, periodic, final).
     router_advertisements: IntCounterVec = "sextant_router_advertisements_total" ["cause"],
     /// DHCPv6 messages of guests, by message type and outcome.
     dhcpv6_messages: IntCounterVec = "sextant_dhcpv6_messages_total" ["type", "outcome"],
@@ -106,6 +106,24 @@ metrics! {
     ports_bound: IntGauge = "sextant_ports_bound" [],
     /// Bound ports whose flows are confirmed by their switch.
     ports_active: IntGauge = "sextant_ports_active" [],
+}
+
+/// One of what a gauge counts, for as long as it lives.
+#[derive(Debug)]
+pub struct Counted(IntGauge);
+
+impl Counted {
+    /// One more.
+    pub fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl Metrics {

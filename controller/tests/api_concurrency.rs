@@ -175,6 +175,30 @@ async fn of_overlapping_subnets_one_is_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn every_prefix_of_a_pool_is_taken_once() {
+    let cloud = Arc::new(Cloud::new());
+    let pool = json!({"subnetpool": {"name": "p", "prefixes": ["2001:db8::/60"]}});
+    let pool = cloud.post("subnetpools", pool).await.ok()["subnetpool"]["id"].clone();
+    let answers = at_once(&cloud, 20, |cloud, _| {
+        let pool = pool.clone();
+        async move {
+            let network = network(&cloud).await;
+            let subnet = json!({"network_id": network, "ip_version": 6, "subnetpool_id": pool});
+            cloud.post("subnets", json!({"subnet": subnet})).await
+        }
+    });
+    assert_eq!(succeeded(&answers.await), 16);
+    let subnets = cloud.get("subnets?fields=cidr").await.ok();
+    let cidrs: BTreeSet<String> = subnets["subnets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|subnet| subnet["cidr"].to_string())
+        .collect();
+    assert_eq!(cidrs.len(), 16);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_overlapping_subnets_one_is_added_to_a_router() {
     let cloud = Arc::new(Cloud::new());
     let router = cloud

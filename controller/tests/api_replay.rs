@@ -339,6 +339,7 @@ replayed! {
     networks = "02_networks";
     the_sixteen_pairs_of_modes = "03_subnet_modes_16", "04_port_create_per_mode";
     subnets = "05_subnet_errors";
+    subnet_pools = "06_subnetpools_pd";
     ports = "07_ports";
     routers = "08_routers";
 }

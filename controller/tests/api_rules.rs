@@ -502,6 +502,110 @@ async fn requests_are_named_and_counted() {
     }
 }
 
+#[tokio::test]
+async fn subnets_are_taken_from_pools_within_bounds_and_quota() {
+    let cloud = Cloud::new();
+    let pool = json!({"prefixes": ["2001:db8:1::/48", "2001:db8::/48"], "min_prefixlen": 56, "default_prefixlen": 64,
+                      "max_prefixlen": 64, "default_quota": 259});
+    let pool = made(&cloud, "subnetpool", pool).await;
+    assert_eq!(pool["prefixes"], json!(["2001:db8::/47"]));
+    let path = format!("subnetpools/{}", id(&pool));
+    let network = made(&cloud, "network", json!({})).await;
+    let wish = |more: Value| {
+        let mut subnet =
+            json!({"network_id": network["id"], "ip_version": 6, "subnetpool_id": pool["id"]});
+        subnet
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        json!({"subnet": subnet})
+    };
+    for (more, cidr) in [
+        (json!({}), "2001:db8::/64"),
+        (json!({"prefixlen": 56}), "2001:db8:0:100::/56"),
+        (json!({}), "2001:db8:0:1::/64"),
+    ] {
+        assert_eq!(
+            cloud.post("subnets", wish(more)).await.ok()["subnet"]["cidr"],
+            cidr
+        );
+    }
+    let wrong = [
+        (json!({"prefixlen": 65}), "MaxPrefixSubnetAllocationError"),
+        (
+            json!({"cidr": "2001:db8:0:100::/64"}),
+            "SubnetAllocationError",
+        ),
+        (json!({"use_default_subnetpool": true}), "BadRequest"),
+    ];
+    for (more, kind) in wrong {
+        assert_eq!(cloud.post("subnets", wish(more)).await.error().1, kind);
+    }
+    cloud.post("subnets", wish(json!({}))).await.ok();
+    assert_eq!(
+        cloud.post("subnets", wish(json!({}))).await.error().1,
+        "SubnetPoolQuotaExceeded"
+    );
+    let smaller = json!({"subnetpool": {"prefixes": ["2001:db8::/48"]}});
+    assert_eq!(
+        cloud.put(&path, smaller).await.error().1,
+        "IllegalSubnetPoolUpdate"
+    );
+    cloud
+        .delete(&format!("networks/{}", id(&network)))
+        .await
+        .ok();
+    cloud.delete(&path).await.ok();
+}
+
+#[tokio::test]
+async fn requests_that_make_no_sense_are_refused_with_a_reason() {
+    let cloud = Cloud::new();
+    let send = |method: Method, path: &'static str, body: Vec<u8>| {
+        let request = Request::builder().method(method).uri(path);
+        cloud.send(request.body(Body::from(body)).unwrap())
+    };
+    let too_long = send(Method::POST, "/v2.0/networks", vec![b' '; 9 << 20]).await;
+    assert_eq!(too_long.error().0, 413);
+    for body in [
+        "{\"network\": {\"project_id\": 5}}",
+        "{\"network\": {\"project_id\": \"a\", \"tenant_id\": \"b\"}}",
+        "[]",
+        "5",
+        "{",
+        "{\"network\": []}",
+        "{\"networks\": {}}",
+        "{\"networks\": [5]}",
+    ] {
+        let answer = send(Method::POST, "/v2.0/networks", body.into()).await;
+        assert_eq!(answer.error().0, 400, "{body}");
+    }
+    assert_eq!(
+        send(Method::DELETE, "/v2.0/networks", vec![])
+            .await
+            .error()
+            .0,
+        405
+    );
+    assert_eq!(
+        send(Method::GET, "/v2.0/networks?name=%ff", vec![])
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        send(
+            Method::PUT,
+            "/v2.0/routers/x/add_router_interface",
+            b"{}".to_vec()
+        )
+        .await
+        .error()
+        .0,
+        400
+    );
+}
+
 /// Values of every JSON type, and texts that are almost something.
 fn odd_values() -> Vec<Value> {
     vec![
@@ -586,6 +690,18 @@ async fn odd_values_are_refused_or_taken_but_nothing_breaks() {
             ],
         ),
         (
+            "subnetpool",
+            &[
+                "min_prefixlen",
+                "max_prefixlen",
+                "default_prefixlen",
+                "default_quota",
+                "is_default",
+                "shared",
+                "prefixes",
+            ],
+        ),
+        (
             "router",
             &[
                 "name",
@@ -607,6 +723,9 @@ async fn odd_values_are_refused_or_taken_but_nothing_breaks() {
                 } else {
                     json!({})
                 };
+                if *kind == "subnetpool" {
+                    body["prefixes"] = json!(["2001:db8::/48"]);
+                }
                 if *kind == "port" {
                     body["network_id"] = network["id"].clone();
                 }

@@ -1,7 +1,7 @@
 //! The main job of Sextant on a lab of this machine, narrated.
 //!
 //! `demo [--keep] [POINT …]` tells all points, or those given, and ends with a table; its exit status is 0 only if every
-//! one held. With `--keep` the lab goes on running, and what to look at is printed.
+//! one held. With `--keep`, or `KEEP=1` in the environment, the lab goes on running, and what to look at is printed.
 
 #![allow(clippy::print_stdout, reason = "telling is what it is for")]
 
@@ -13,7 +13,8 @@ use sextant_lab::story::{Failure, Narrator, POINTS, Point, World};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let keep = words.iter().any(|word| word == "--keep");
+    let asked = std::env::var("KEEP").is_ok_and(|keep| !["", "0"].contains(&keep.as_str()));
+    let keep = asked || words.iter().any(|word| word == "--keep");
     let numbers: Vec<u8> = words.iter().filter_map(|word| word.parse().ok()).collect();
     let points: Vec<Point> = POINTS
         .iter()

@@ -95,8 +95,9 @@ pub(crate) fn dhcpv6_service(
         server_address: server_mac.link_local(),
         server_duid: identity.duid(),
         addresses: leased_addresses(view, port),
-        on_link: served
-            .iter()
+        on_link: view
+            .intent
+            .subnets_of(network.id)
             .filter_map(|subnet| subnet.ipv6_prefix())
             .collect(),
         dns_servers: dns_servers(served.iter().copied()),

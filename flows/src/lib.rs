@@ -1,7 +1,7 @@
 //! The pipeline: intent and facts in, OpenFlow flows out.
 //!
 //! [`Flows::compute`] is a union, over the objects present on one hypervisor, of pure functions of one object. The
-//! [`features`] are these functions, one file each; [`pipeline`] declares the tables and registers that they share.
+//! features are these functions, one file each; [`pipeline`] declares the tables and registers that they share.
 //! [`Flows::update`] recomputes just the objects that a change touches and says what that changes on the switch.
 //!
 //! A flow's cookie is a hash of its content ([`Flow::cookie`]), so reconciling a switch is a difference of two sets of

@@ -47,7 +47,7 @@ pub enum Format {
 pub enum Prerequisite {
     /// Nothing.
     None,
-    /// `ct_state=+trk`
+    /// `ct_state` of a valid connection, e.g. `+trk-inv`.
     Ct,
     /// A VLAN tag.
     Vlan,
@@ -178,7 +178,7 @@ macro_rules! fields {
 
 // constant: name in set_field, name in subfields, header in matches, NXM header where it differs, bytes on the wire, bits
 fields! {
-    DP_HASH: "dp_hash", "NXM_NX_DP_HASH", nx(0), Some(nxm1(35)), 4, 32, Masked, Hex, None;
+    DP_HASH: "dp_hash", "NXM_NX_DP_HASH", nxm1(35), None, 4, 32, Masked, Hex, None;
     RECIRC_ID: "recirc_id", "NXM_NX_RECIRC_ID", nxm1(36), None, 4, 32, Exact, Decimal, None;
     PACKET_TYPE: "packet_type", "OXM_OF_PACKET_TYPE", of(44), None, 4, 32, Exact, PacketType, None;
     CONJ_ID: "conj_id", "NXM_NX_CONJ_ID", nxm1(37), None, 4, 32, Exact, Decimal, None;
@@ -331,6 +331,7 @@ impl Field {
     }
 
     /// Bytes of the value on the wire.
+    #[inline]
     pub fn bytes(self) -> usize {
         usize::from(self.row().bytes)
     }
@@ -351,6 +352,7 @@ impl Field {
     }
 
     /// All the bits that the field occupies on the wire: the mask of an exact match.
+    #[inline]
     pub fn full_mask(self) -> u128 {
         ones(8 * u32::from(self.row().bytes))
     }
@@ -376,6 +378,7 @@ impl Field {
     }
 
     /// The field that a header names, by either of its identities.
+    #[inline]
     pub fn from_oxm(oxm: OxmId) -> Option<Field> {
         let found = match oxm.class {
             0x8000 => BASIC[usize::from(oxm.number & 0x7f)],
@@ -396,6 +399,7 @@ impl Field {
         Self::all().find(|field| field.oxm() == oxm)
     }
 
+    #[inline]
     fn row(self) -> &'static Row {
         &ROWS[usize::from(self.0)]
     }

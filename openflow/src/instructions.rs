@@ -71,7 +71,7 @@ impl Instruction {
             return Err(reader.bad_length("instruction", length));
         }
         let mut part = reader.part(length)?;
-        let whole = part.clone().remainder();
+        let mut whole = part.clone();
         part.skip(4)?;
         Ok(match kind {
             GOTO_TABLE => Instruction::GotoTable(part.u8()?),
@@ -86,7 +86,7 @@ impl Instruction {
             APPLY_ACTIONS => Instruction::Apply(decode_actions(&mut part)?),
             CLEAR_ACTIONS => Instruction::Clear,
             METER => Instruction::Meter(part.u32()?),
-            _ => Instruction::Raw(whole),
+            _ => Instruction::Raw(whole.remainder()),
         })
     }
 }

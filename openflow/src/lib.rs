@@ -78,3 +78,8 @@ pub use session::{
     AsyncConfig, Experimenter, Features, Hello, Role, RoleMessage, SwitchConfig, VERSION,
 };
 pub use subfield::Subfield;
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -218,7 +218,7 @@ impl Match {
         };
         match prerequisite {
             Prerequisite::None => true,
-            Prerequisite::Ct => self.has_bit(Field::CT_STATE, 0x20),
+            Prerequisite::Ct => self.is_tracked(),
             Prerequisite::Vlan => {
                 self.has_bit(Field::VLAN_VID, 0x1000) || self.has_bit(Field::VLAN_TCI, 0x1000)
             }
@@ -237,6 +237,18 @@ impl Match {
             Prerequisite::NdAdvert => nd(&[136]),
             Prerequisite::Nsh => self.is(Field::ETH_TYPE, &[0x894f]),
         }
+    }
+
+    /// At least one state that only a valid connection has, or tracked and explicitly not invalid (`is_ct_valid()`).
+    fn is_tracked(&self) -> bool {
+        const VALID: u128 = 0xcf;
+        const TRACKED: u128 = 0x20;
+        const INVALID: u128 = 0x10;
+        self.get(Field::CT_STATE).is_some_and(|state| {
+            let set = state.value & state.mask;
+            set & VALID != 0
+                || (set & TRACKED != 0 && state.mask & INVALID != 0 && set & INVALID == 0)
+        })
     }
 
     fn is(&self, field: Field, values: &[u128]) -> bool {
@@ -269,7 +281,7 @@ impl std::fmt::Display for Prerequisite {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Prerequisite::None => "nothing",
-            Prerequisite::Ct => "ct_state=+trk",
+            Prerequisite::Ct => "ct_state=+trk-inv",
             Prerequisite::Vlan => "a VLAN tag",
             Prerequisite::Mpls => "mpls",
             Prerequisite::Ipv4 => "ip",

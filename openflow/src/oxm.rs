@@ -25,19 +25,15 @@ pub(crate) struct Header {
 impl Header {
     #[inline]
     pub(crate) fn read(reader: &mut Reader<'_>) -> Result<Header, DecodeError> {
-        let [high, low, field, length] = reader.peek()?;
+        let [high, low, field, length] = reader.array()?;
         let class = u16::from_be_bytes([high, low]);
         let mut payload = usize::from(length);
         let mut experimenter = 0;
         if class == EXPERIMENTER {
-            if payload < 4 {
-                return Err(reader.bad_length("experimenter OXM", payload));
-            }
-            reader.skip(4)?;
             experimenter = reader.u32()?;
-            payload -= 4;
-        } else {
-            reader.skip(4)?;
+            payload = payload
+                .checked_sub(4)
+                .ok_or_else(|| reader.bad_length("experimenter OXM", payload))?;
         }
         let id = OxmId {
             class,

@@ -13,6 +13,12 @@ pub(crate) fn put_property(buffer: &mut BytesMut, kind: u16, value: &[u8]) {
     pad_to_8(buffer, start);
 }
 
+/// A property whose value is a 16-bit number, which takes 4 bytes; one of 8 or 32 bits takes what it needs.
+pub(crate) fn put_u16_property(buffer: &mut BytesMut, kind: u16, value: u16) {
+    let [high, low] = value.to_be_bytes();
+    put_property(buffer, kind, &[high, low, 0, 0]);
+}
+
 /// The next property's type and value.
 pub(crate) fn property<'a>(reader: &mut Reader<'a>) -> Result<(u16, Reader<'a>), DecodeError> {
     let [a, b, c, d] = reader.peek()?;

@@ -62,6 +62,11 @@ pub(crate) fn read_field(reader: &mut Reader<'_>) -> Result<Option<Field>, Decod
     Ok(Field::from_oxm(header.id).filter(|_| !header.masked))
 }
 
+/// Reads a header where only 4 bytes have room; `None` for a field without a name here or with a longer header.
+pub(crate) fn read_short_field(reader: &mut Reader<'_>) -> Result<Option<Field>, DecodeError> {
+    Ok(read_field(reader)?.filter(|field| field.nxm().experimenter == 0))
+}
+
 /// The 4-byte header of `field`; fields that need 8 bytes are written as 0, which a switch refuses.
 pub(crate) fn put_short_header(buffer: &mut BytesMut, field: Field) {
     let id = field.nxm();

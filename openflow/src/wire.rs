@@ -50,12 +50,14 @@ impl<'a> Reader<'a> {
         })
     }
 
+    #[inline]
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
         let found = self.peek::<N>()?;
         self.position += N;
         Ok(found)
     }
 
+    #[inline]
     pub(crate) fn peek<const N: usize>(&self) -> Result<[u8; N], DecodeError> {
         match self.rest().first_chunk::<N>() {
             Some(found) => Ok(*found),
@@ -66,18 +68,22 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     pub(crate) fn u8(&mut self) -> Result<u8, DecodeError> {
         Ok(self.array::<1>()?[0])
     }
 
+    #[inline]
     pub(crate) fn u16(&mut self) -> Result<u16, DecodeError> {
         Ok(u16::from_be_bytes(self.array()?))
     }
 
+    #[inline]
     pub(crate) fn u32(&mut self) -> Result<u32, DecodeError> {
         Ok(u32::from_be_bytes(self.array()?))
     }
 
+    #[inline]
     pub(crate) fn u64(&mut self) -> Result<u64, DecodeError> {
         Ok(u64::from_be_bytes(self.array()?))
     }
@@ -98,8 +104,16 @@ impl<'a> Reader<'a> {
         })
     }
 
+    #[inline]
     pub(crate) fn skip(&mut self, bytes: usize) -> Result<(), DecodeError> {
-        self.slice(bytes).map(drop)
+        if bytes > self.left() {
+            return Err(self.error(Reason::Truncated {
+                needed: bytes,
+                left: self.left(),
+            }));
+        }
+        self.position += bytes;
+        Ok(())
     }
 
     pub(crate) fn slice(&mut self, bytes: usize) -> Result<&'a [u8], DecodeError> {
@@ -121,6 +135,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A reader over the next `bytes` bytes, which this one skips.
+    #[inline]
     pub(crate) fn part(&mut self, bytes: usize) -> Result<Reader<'a>, DecodeError> {
         if bytes > self.left() {
             return Err(self.error(Reason::Truncated {
@@ -149,6 +164,7 @@ impl<'a> Reader<'a> {
         Ok(String::from_utf8_lossy(text).into_owned())
     }
 
+    #[inline]
     fn rest(&self) -> &'a [u8] {
         &self.frame[self.position..self.end]
     }

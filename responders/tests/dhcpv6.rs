@@ -521,3 +521,23 @@ fn outcomes_carry_the_names_that_metrics_use() {
     let answered = ask(service(), &Query::new(Solicit).ia_na(7, &[])).outcome;
     assert_eq!(answered.verdict, Verdict::Answered("advertise"));
 }
+
+#[test]
+fn a_solicit_without_any_association_is_offered_the_options() {
+    let query = Query::new(Solicit).asking(&EVERYTHING);
+    assert_snapshot!(answer(service(), &query), @r#"
+    advertise
+    client identifier
+    server identifier
+    DNS servers [2001:db8::53]
+    domains ["example.org", "corp.example.net"]
+    "#);
+}
+
+#[test]
+fn an_address_named_twice_is_reported_once() {
+    let query = Query::to_server(Release)
+        .ia_na(7, &["2001:db8:1::cd"])
+        .ia_na(8, &["2001:db8:1::cd"]);
+    assert_eq!(ask(service(), &query).learned.len(), 1);
+}

@@ -20,6 +20,7 @@ use crate::tools::Tools;
 
 const LISTEN: &str = "[::1]:9090";
 const STARTING: Duration = Duration::from_secs(20);
+const SCRAPED: Duration = Duration::from_secs(10);
 /// How often targets are scraped and rules evaluated.
 const INTERVAL: &str = "1s";
 
@@ -81,7 +82,7 @@ impl Prometheus {
         self.process.wait_line("its ready line", STARTING, |line| {
             line.contains("Server is ready").then_some(())
         })?;
-        wait_for("a scrape of every target", STARTING, || self.targets_up())?;
+        wait_for("a scrape of every target", SCRAPED, || self.targets_up())?;
         Ok(self)
     }
 

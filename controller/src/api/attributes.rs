@@ -52,6 +52,11 @@ pub(super) const fn shown(name: &'static str) -> Attribute {
 }
 
 impl Attribute {
+    /// The same, but it may be changed.
+    pub(super) const fn changeable(self) -> Self {
+        Self { put: true, ..self }
+    }
+
     /// The same, but lists cannot be filtered by it.
     pub(super) const fn no_filter(self) -> Self {
         Self {

@@ -30,6 +30,12 @@ const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
         "2014-02-03T10:00:00-00:00",
     ),
     (
+        "default-subnetpools",
+        "Default Subnetpools",
+        "Provides ability to mark and use a subnetpool as the default.",
+        "2016-02-18T18:00:00-00:00",
+    ),
+    (
         "empty-string-filtering",
         "Empty String Filtering Extension",
         "Allow filtering by attributes with empty string value",
@@ -137,6 +143,12 @@ const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
         "Adds created_at and updated_at fields to all Neutron resources that have Neutron standard attributes.",
         "2016-09-12T10:00:00-00:00",
     ),
+    (
+        "subnet_allocation",
+        "Subnet Allocation",
+        "Enables allocation of subnets from a subnet pool",
+        "2015-03-30T10:00:00-00:00",
+    ),
 ];
 
 pub(super) fn routes() -> axum::Router<super::Api> {
@@ -160,7 +172,8 @@ async fn resources(headers: HeaderMap) -> Json<Value> {
         let href = format!("{origin}/v2.0/{collection}");
         json!({"name": name, "collection": collection, "links": [{"rel": "self", "href": href}]})
     };
-    Json(json!({"resources": [resource("network"), resource("subnet"), resource("port")]}))
+    let resources = ["network", "subnet", "subnetpool", "port"].map(resource);
+    Json(json!({"resources": resources}))
 }
 
 async fn extensions() -> Json<Value> {

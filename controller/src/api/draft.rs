@@ -143,11 +143,13 @@ fn exists(intent: &Intent, key: &Key) -> bool {
         Key::Subnet(id) => intent.subnets.contains_key(id),
         Key::Port(id) => intent.ports.contains_key(id),
         Key::Router(id) => intent.routers.contains_key(id),
+        Key::SubnetPool(id) => intent.subnet_pools.contains_key(id),
         Key::ServerIdentity => intent.server_identity.is_some(),
         Key::Address(..)
         | Key::Mac(..)
         | Key::NetworkKey(_)
         | Key::RouterKey(_)
+        | Key::DefaultSubnetPool(_)
         | Key::PortsOf(_) => intent.is_claimed(key),
         Key::Chassis(_) | Key::Location(_) => false,
     }

@@ -19,6 +19,46 @@ pub(super) fn default_gateway(cidr: IpNet) -> IpAddr {
     }
 }
 
+/// The first address that hosts can have, where there is one.
+pub(super) fn first_host(cidr: IpNet) -> IpAddr {
+    hosts(cidr).map_or(cidr.network(), |(start, _)| at(cidr, start))
+}
+
+/// Whether two prefixes have an address in common: one is within the other.
+pub(super) fn share_addresses(a: IpNet, b: IpNet) -> bool {
+    a.contains(&b) || b.contains(&a)
+}
+
+/// The first prefix of this length that is within one of `prefixes` and shares nothing with those taken, which share
+/// nothing with each other.
+pub(super) fn first_free_prefix(
+    prefixes: &[IpNet],
+    mut taken: Vec<IpNet>,
+    length: u8,
+) -> Option<IpNet> {
+    taken.sort_unstable();
+    let roomy = prefixes
+        .iter()
+        .filter(|prefix| prefix.prefix_len() <= length);
+    roomy
+        .copied()
+        .find_map(|prefix| first_free_within(prefix, &taken, length))
+}
+
+fn first_free_within(prefix: IpNet, taken: &[IpNet], length: u8) -> Option<IpNet> {
+    let mut candidate = IpNet::new(prefix.network(), length).ok()?;
+    for other in taken {
+        if share_addresses(*other, candidate) {
+            let end = number(other.broadcast()).max(number(candidate.broadcast()));
+            if end >= number(prefix.broadcast()) {
+                return None;
+            }
+            candidate = IpNet::new(like(prefix.network(), end + 1), length).ok()?;
+        }
+    }
+    Some(candidate)
+}
+
 /// All addresses that hosts can have, but for the gateway.
 pub(super) fn default_pools(cidr: IpNet, gateway: Option<IpAddr>) -> Vec<AllocationPool> {
     let Some((start, end)) = hosts(cidr) else {
@@ -194,6 +234,43 @@ mod tests {
             ["::1-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"]
         );
         assert_eq!(pools("2001:db8::1/128", "-"), ["2001:db8::1-2001:db8::1"]);
+    }
+
+    #[test]
+    fn free_prefixes_are_found_around_those_taken() {
+        let free = |prefixes: &[&str], taken: &[&str], length| {
+            let parse = |texts: &[&str]| -> Vec<IpNet> {
+                texts.iter().map(|text| text.parse().unwrap()).collect()
+            };
+            first_free_prefix(&parse(prefixes), parse(taken), length)
+                .map(|prefix| prefix.to_string())
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(free(&["2001:db8::/48"], &[], 64), some("2001:db8::/64"));
+        assert_eq!(
+            free(
+                &["2001:db8::/48"],
+                &["2001:db8:0:1::/64", "2001:db8::/64"],
+                64
+            ),
+            some("2001:db8:0:2::/64")
+        );
+        assert_eq!(
+            free(&["2001:db8::/48"], &["2001:db8::/64"], 56),
+            some("2001:db8:0:100::/56")
+        );
+        assert_eq!(
+            free(&["2001:db8::/48"], &["2001:db8::/50"], 64),
+            some("2001:db8:0:4000::/64")
+        );
+        assert_eq!(
+            free(&["10.0.0.0/24", "10.1.0.0/16"], &["10.0.0.0/24"], 24),
+            some("10.1.0.0/24")
+        );
+        assert_eq!(free(&["2001:db8::/64"], &["2001:db8::/64"], 64), None);
+        assert_eq!(free(&["2001:db8::/64"], &[], 48), None);
+        assert_eq!(free(&["255.255.255.0/24"], &["255.255.255.0/24"], 24), None);
+        assert_eq!(free(&["ffff::/16"], &["ffff::/16"], 64), None);
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod request;
 mod resource;
 mod router;
 mod subnet;
+mod subnet_pool;
 mod tags;
 mod timestamp;
 mod values;
@@ -33,7 +34,7 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use error::ApiError;
 use serde_json::{Map, Value};
-use sextant_model::{Meta, Network, Port, Subnet};
+use sextant_model::{Meta, Network, Port, Subnet, SubnetPool};
 use std::sync::Arc;
 use tokio::sync::RwLock;
 
@@ -65,6 +66,7 @@ pub fn service(api: Api) -> Router {
         .merge(discovery::routes())
         .merge(resource::routes::<Network>())
         .merge(resource::routes::<Subnet>())
+        .merge(resource::routes::<SubnetPool>())
         .merge(resource::routes::<Port>())
         .merge(resource::routes::<sextant_model::Router>())
         .merge(router::interface::routes())

@@ -124,29 +124,12 @@ impl Resource for Port {
             .read("mac_address", values::or_null(values::mac))?
             .flatten();
         let wanted = Wanted::read(body)?;
-        let mut port = Self {
-            id: PortId(draft.uuid()),
-            network_id,
-            meta: draft.meta(name, description, project, 1),
-            mac_address: MacAddr([0; 6]),
-            fixed_ips: Vec::new(),
-            admin_state_up: true,
-            device_id: String::new(),
-            device_owner: String::new(),
-            port_security_enabled: true,
-            allowed_address_pairs: Vec::new(),
-            extra_dhcp_opts: Vec::new(),
-            host_id: String::new(),
-            vnic_type: "normal".to_owned(),
-        };
+        let meta = draft.meta(name, description, project, 1);
+        let mut port = blank(PortId(draft.uuid()), network_id, meta);
         details::change(&mut port, body)?;
         let network = Network::get(&draft.intent, &network_id.to_string())?;
-        if body
-            .read("port_security_enabled", values::boolean)?
-            .is_none()
-        {
-            port.port_security_enabled = network.port_security_enabled;
-        }
+        let security = body.read("port_security_enabled", values::boolean)?;
+        port.port_security_enabled = security.unwrap_or(network.port_security_enabled);
         details::refuse_pairs_without_security(&port)?;
         port.mac_address = claim_mac(draft, network_id, mac)?;
         let wanted = wanted.unwrap_or_else(|| Wanted::anywhere(&draft.intent, network_id));
@@ -203,6 +186,25 @@ impl Resource for Port {
     }
 }
 
+/// A port of which nothing is said.
+fn blank(id: PortId, network_id: NetworkId, meta: Meta) -> Port {
+    Port {
+        id,
+        network_id,
+        meta,
+        mac_address: MacAddr([0; 6]),
+        fixed_ips: Vec::new(),
+        admin_state_up: true,
+        device_id: String::new(),
+        device_owner: String::new(),
+        port_security_enabled: true,
+        allowed_address_pairs: Vec::new(),
+        extra_dhcp_opts: Vec::new(),
+        host_id: String::new(),
+        vnic_type: "normal".to_owned(),
+    }
+}
+
 /// Gives a port its addresses and stores it.
 fn place(draft: &mut Draft, mut port: Port, wanted: Wanted) -> Result<(), ApiError> {
     draft.relies_on(Key::Network(port.network_id));
@@ -225,32 +227,21 @@ pub(super) fn store_changed(draft: &mut Draft, mut port: Port) {
     store(draft, port);
 }
 
-/// A new port of a router, whose addresses are claimed.
+/// A new port of a router, without an address yet.
 pub(super) fn router_port(
     draft: &mut Draft,
     network: &Network,
     router: &sextant_model::Router,
 ) -> Result<Port, ApiError> {
     draft.relies_on(Key::Network(network.id));
+    let project = router.meta.project_id.clone();
+    let meta = draft.meta(String::new(), String::new(), project, 1);
     Ok(Port {
-        id: PortId(draft.uuid()),
-        network_id: network.id,
-        meta: draft.meta(
-            String::new(),
-            String::new(),
-            router.meta.project_id.clone(),
-            1,
-        ),
         mac_address: claim_mac(draft, network.id, None)?,
-        fixed_ips: Vec::new(),
-        admin_state_up: true,
         device_id: router.id.to_string(),
         device_owner: ROUTER_INTERFACE_OWNER.to_owned(),
         port_security_enabled: false,
-        allowed_address_pairs: Vec::new(),
-        extra_dhcp_opts: Vec::new(),
-        host_id: String::new(),
-        vnic_type: "normal".to_owned(),
+        ..blank(PortId(draft.uuid()), network.id, meta)
     })
 }
 

@@ -1,26 +1,21 @@
 //! Lists: filters, fields, order and pages.
 
-use super::attributes::STANDARD;
+mod parse;
+
 use super::error::ApiError;
-use super::python;
 use super::resource::{Resource, View, shown};
 use axum::extract::Query as Pairs;
 use axum::http::Uri;
+use parse::{Direction, compare, conditions, is, order, tags_hold};
 use serde_json::{Map, Value, json};
-use sextant_model::Meta;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-/// Parameters that are no conditions.
-const RESERVED: [&str; 6] = [
-    "fields",
-    "limit",
-    "marker",
-    "page_reverse",
-    "sort_key",
-    "sort_dir",
-];
 const TAG_FILTERS: [&str; 4] = ["tags", "tags-any", "not-tags", "not-tags-any"];
+
+/// A resource as the API shows it.
+type Shown = Map<String, Value>;
 
 /// By name, the values of which a resource must have one.
 pub(super) type Conditions = BTreeMap<String, Vec<String>>;
@@ -45,12 +40,6 @@ pub(super) struct Query {
     reverse: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Direction {
-    Ascending,
-    Descending,
-}
-
 impl Query {
     /// The query of a list of these resources.
     pub(super) fn of<R: Resource>(given: Vec<(String, String)>) -> Result<Self, ApiError> {
@@ -66,7 +55,7 @@ impl Query {
             fields: all("fields"),
             order: order::<R>(&all("sort_key"), &all("sort_dir"))?,
             limit: last("limit")
-                .map(|limit| self::limit(&limit))
+                .map(|limit| parse::limit(&limit))
                 .transpose()?
                 .filter(|limit| *limit > 0),
             marker: last("marker"),
@@ -76,7 +65,7 @@ impl Query {
     }
 
     /// Those fields of a resource that were asked for.
-    pub(super) fn fields_of(&self, mut shown: Map<String, Value>) -> Map<String, Value> {
+    pub(super) fn fields_of(&self, mut shown: Shown) -> Shown {
         if !self.fields.is_empty() {
             shown.retain(|name, _| self.fields.contains(name));
         }
@@ -89,16 +78,11 @@ impl Query {
         view: View<'_>,
         link: &str,
     ) -> Result<Map<String, Value>, ApiError> {
-        let mut items: Vec<Map<String, Value>> = R::candidates(view.intent, &self.conditions)
-            .into_iter()
-            .filter(|resource| self.special_conditions_hold(&**resource))
-            .map(|resource| shown(&*resource, view))
-            .filter(|item| self.conditions_hold::<R>(item))
-            .collect();
-        if !self.order.is_empty() {
-            items.sort_by(|a, b| self.compare(a, b));
-        }
-        let items = self.cut::<R>(items)?;
+        let items = if self.order.is_empty() {
+            self.in_order_of_ids::<R>(view)?
+        } else {
+            self.sorted::<R>(view)?
+        };
         let links = self.links(&items, link);
         let items: Vec<_> = items.into_iter().map(|item| self.fields_of(item)).collect();
         let mut page = Map::from_iter([(R::COLLECTION.to_owned(), items.into())]);
@@ -106,6 +90,57 @@ impl Query {
             page.insert(format!("{}_links", R::COLLECTION), links.into());
         }
         Ok(page)
+    }
+
+    /// Renders no more than the page.
+    fn in_order_of_ids<R: Resource>(&self, view: View<'_>) -> Result<Vec<Shown>, ApiError> {
+        let mut candidates = R::candidates(view.intent, &self.conditions);
+        candidates.sort_by_key(|resource| resource.id());
+        candidates.dedup_by_key(|resource| resource.id());
+        let marker = match &self.marker {
+            Some(marker) => Some(R::get(view.intent, marker)?.id()),
+            None => None,
+        };
+        let before = |id| candidates.partition_point(|resource| resource.id() < id);
+        let up_to = |id| candidates.partition_point(|resource| resource.id() <= id);
+        if self.reverse {
+            let candidates = marker.map_or(&candidates[..], |marker| &candidates[..before(marker)]);
+            let mut items = self.first(candidates.iter().rev(), view);
+            items.reverse();
+            Ok(items)
+        } else {
+            let candidates = marker.map_or(&candidates[..], |marker| &candidates[up_to(marker)..]);
+            Ok(self.first(candidates.iter(), view))
+        }
+    }
+
+    fn first<'a, R: Resource>(
+        &self,
+        candidates: impl Iterator<Item = &'a Arc<R>>,
+        view: View<'_>,
+    ) -> Vec<Shown> {
+        self.matching(candidates, view)
+            .take(self.limit.unwrap_or(usize::MAX))
+            .collect()
+    }
+
+    fn sorted<R: Resource>(&self, view: View<'_>) -> Result<Vec<Shown>, ApiError> {
+        let candidates = R::candidates(view.intent, &self.conditions);
+        let mut items: Vec<Shown> = self.matching(candidates.iter(), view).collect();
+        items.sort_by(|a, b| self.compare(a, b));
+        items.dedup_by(|a, b| a.get("id") == b.get("id"));
+        self.cut::<R>(items)
+    }
+
+    fn matching<'a, R: Resource>(
+        &self,
+        candidates: impl Iterator<Item = &'a Arc<R>>,
+        view: View<'_>,
+    ) -> impl Iterator<Item = Shown> {
+        candidates
+            .filter(|resource| self.special_conditions_hold(&***resource))
+            .map(move |resource| shown(&**resource, view))
+            .filter(|item| self.conditions_hold::<R>(item))
     }
 
     fn special_conditions_hold<R: Resource>(&self, resource: &R) -> bool {
@@ -120,7 +155,7 @@ impl Query {
         })
     }
 
-    fn conditions_hold<R: Resource>(&self, item: &Map<String, Value>) -> bool {
+    fn conditions_hold<R: Resource>(&self, item: &Shown) -> bool {
         let on_values = self.conditions.iter().filter(|(name, _)| {
             !TAG_FILTERS.contains(&name.as_str()) && !R::FILTERS.contains(&name.as_str())
         });
@@ -130,7 +165,7 @@ impl Query {
         })
     }
 
-    fn compare(&self, a: &Map<String, Value>, b: &Map<String, Value>) -> Ordering {
+    fn compare(&self, a: &Shown, b: &Shown) -> Ordering {
         for (key, direction) in &self.order {
             let ordering = compare(a.get(key), b.get(key));
             let ordering = match direction {
@@ -145,13 +180,9 @@ impl Query {
     }
 
     /// The items after the marker, or before it, as many as the limit allows.
-    fn cut<R: Resource>(
-        &self,
-        mut items: Vec<Map<String, Value>>,
-    ) -> Result<Vec<Map<String, Value>>, ApiError> {
+    fn cut<R: Resource>(&self, mut items: Vec<Shown>) -> Result<Vec<Shown>, ApiError> {
         if let Some(marker) = &self.marker {
-            let is_marker =
-                |item: &Map<String, Value>| item.get("id").and_then(Value::as_str) == Some(marker);
+            let is_marker = |item: &Shown| item.get("id").and_then(Value::as_str) == Some(marker);
             let at = items
                 .iter()
                 .position(is_marker)
@@ -163,7 +194,7 @@ impl Query {
             };
         }
         if let Some(limit) = self.limit {
-            if self.reverse && self.marker.is_some() {
+            if self.reverse {
                 items = items.split_off(items.len().saturating_sub(limit));
             } else {
                 items.truncate(limit);
@@ -173,7 +204,7 @@ impl Query {
     }
 
     /// Links to the pages after and before, where Neutron gives them.
-    fn links(&self, items: &[Map<String, Value>], link: &str) -> Vec<Value> {
+    fn links(&self, items: &[Shown], link: &str) -> Vec<Value> {
         let (Some(limit), Some(first), Some(last)) = (self.limit, items.first(), items.last())
         else {
             return Vec::new();
@@ -189,7 +220,7 @@ impl Query {
         links
     }
 
-    fn link(&self, link: &str, item: &Map<String, Value>, reverse: bool) -> String {
+    fn link(&self, link: &str, item: &Shown, reverse: bool) -> String {
         let mut pairs: Vec<String> = self
             .given
             .iter()
@@ -202,133 +233,6 @@ impl Query {
             pairs.push("page_reverse=True".to_owned());
         }
         format!("{link}?{}", pairs.join("&"))
-    }
-}
-
-fn conditions<R: Resource>(given: &[(String, String)]) -> Result<Conditions, ApiError> {
-    let known = |name: &str| {
-        let attribute = STANDARD
-            .iter()
-            .chain(R::ATTRIBUTES)
-            .find(|attribute| attribute.name == name);
-        attribute.is_some_and(|attribute| attribute.filter)
-            || R::FILTERS.contains(&name)
-            || TAG_FILTERS.contains(&name)
-    };
-    let mut conditions = Conditions::new();
-    let mut unknown = Vec::new();
-    for (name, value) in given
-        .iter()
-        .filter(|(name, _)| !RESERVED.contains(&name.as_str()))
-    {
-        if !known(name) && !unknown.contains(&name.as_str()) {
-            unknown.push(name.as_str());
-        }
-        conditions
-            .entry(name.clone())
-            .or_default()
-            .push(value.clone());
-    }
-    if unknown.is_empty() {
-        Ok(conditions)
-    } else {
-        let names = python::names(unknown);
-        Err(ApiError::malformed(format!(
-            "{names} is invalid attribute for filtering"
-        )))
-    }
-}
-
-fn order<R: Resource>(
-    keys: &[String],
-    directions: &[String],
-) -> Result<Vec<(String, Direction)>, ApiError> {
-    let known = |key: &&String| {
-        STANDARD
-            .iter()
-            .chain(R::ATTRIBUTES)
-            .any(|attribute| attribute.name == **key)
-    };
-    if let Some(unknown) = keys.iter().find(|key| !known(key)) {
-        return Err(ApiError::malformed(format!(
-            "{} is invalid attribute for sort_keys",
-            python::names([unknown.as_str()])
-        )));
-    }
-    if !directions.is_empty() && directions.len() != keys.len() {
-        return Err(ApiError::malformed(
-            "The number of sort_keys and sort_dirs must be same",
-        ));
-    }
-    let ascending = || "asc".to_owned();
-    let directions = directions
-        .iter()
-        .cloned()
-        .chain(std::iter::repeat_with(ascending));
-    keys.iter()
-        .cloned()
-        .zip(directions)
-        .map(|(key, direction)| Ok((key, self::direction(&direction)?)))
-        .collect()
-}
-
-fn direction(word: &str) -> Result<Direction, ApiError> {
-    match word {
-        "asc" => Ok(Direction::Ascending),
-        "desc" => Ok(Direction::Descending),
-        _ => {
-            let words = python::names([word]);
-            Err(ApiError::malformed(format!(
-                "{words} is invalid value for sort_dirs, valid value is 'asc' and 'desc'"
-            )))
-        }
-    }
-}
-
-fn limit(text: &str) -> Result<usize, ApiError> {
-    text.parse().map_err(|_| {
-        ApiError::bad_request(
-            "limit",
-            format!("limit must be an integer 0 or greater and not '{text}'"),
-        )
-    })
-}
-
-/// Whether a value is what a parameter's text says. A list is if one of its items is.
-fn is(value: &Value, wanted: &str) -> bool {
-    match value {
-        Value::Null => wanted.is_empty(),
-        Value::Bool(value) => matches!(
-            (value, wanted.to_lowercase().as_str()),
-            (true, "true" | "1") | (false, "false" | "0")
-        ),
-        Value::Number(number) => number.to_string() == wanted,
-        Value::String(text) => text == wanted,
-        Value::Array(items) => items.iter().any(|item| is(item, wanted)),
-        Value::Object(_) => false,
-    }
-}
-
-fn tags_hold(meta: &Meta, filter: &str, values: &[String]) -> bool {
-    let has = |tag: &str| meta.tags.contains(tag);
-    let mut tags = values.iter().flat_map(|value| value.split(','));
-    match filter {
-        "tags" => tags.all(has),
-        "tags-any" => tags.any(has),
-        "not-tags" => !tags.all(has),
-        _ => !tags.any(has),
-    }
-}
-
-fn compare(a: Option<&Value>, b: Option<&Value>) -> Ordering {
-    match (a, b) {
-        (Some(Value::String(a)), Some(Value::String(b))) => a.cmp(b),
-        (Some(Value::Bool(a)), Some(Value::Bool(b))) => a.cmp(b),
-        (Some(Value::Number(a)), Some(Value::Number(b))) => a.as_i64().cmp(&b.as_i64()),
-        (a, b) => {
-            let is_null = |value: Option<&Value>| value.is_none_or(Value::is_null);
-            is_null(b).cmp(&is_null(a))
-        }
     }
 }
 

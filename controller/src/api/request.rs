@@ -1,6 +1,7 @@
 //! What comes in with a request: body, caller, the address it was sent to.
 
 use super::error::ApiError;
+use super::values;
 use axum::body::{Body as Stream, to_bytes};
 use axum::http::header::{HOST, IF_MATCH};
 use axum::http::{HeaderMap, StatusCode};
@@ -46,12 +47,16 @@ pub(super) fn within(
 
 /// The caller's project: from the body, else from the request's headers.
 pub(super) fn project(headers: &HeaderMap, given: &Map<String, Value>) -> Result<String, ApiError> {
-    let named = |name| given.get(name).and_then(Value::as_str);
-    match (named("project_id"), named("tenant_id")) {
-        (Some(project), Some(tenant)) if project != tenant => Err(ApiError::malformed(
-            "'project_id' and 'tenant_id' do not match",
-        )),
-        (Some(project), _) | (None, Some(project)) => Ok(project.to_owned()),
+    let named = |name: &str| {
+        let value = given.get(name).unwrap_or(&Value::Null);
+        values::or_null(values::text(values::LONG))(value).map_err(|invalid| invalid.of(name))
+    };
+    match (named("project_id")?, named("tenant_id")?) {
+        (Some(project), Some(tenant)) if project != tenant => {
+            let message = "'project_id' and 'tenant_id' do not match";
+            Err(ApiError::malformed(message))
+        }
+        (Some(project), _) | (None, Some(project)) => Ok(project),
         (None, None) => Ok(header(headers, "x-project-id")
             .unwrap_or(NO_PROJECT)
             .to_owned()),

@@ -45,7 +45,7 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
     /// What lists can be filtered by besides attributes.
     const FILTERS: &'static [&'static str] = &[];
     /// Its id.
-    type Id: Copy + Display + Send + Sync;
+    type Id: Copy + Ord + Display + Send + Sync;
 
     fn id(&self) -> Self::Id;
     fn meta(&self) -> &Meta;

@@ -1,5 +1,6 @@
 //! Routers.
 
+mod attachment;
 pub(super) mod interface;
 
 use super::attributes::{Attribute, Body, fixed, free, shown};

@@ -1,6 +1,7 @@
 //! Subnets.
 
 mod auto_address;
+mod prefix;
 mod rules;
 
 use super::attributes::{Attribute, Body, fixed, free, required};
@@ -12,8 +13,8 @@ use super::values::{self, Invalid};
 use super::{ipam, network};
 use serde_json::{Map, Value, json};
 use sextant_model::{
-    AllocationPool, HostRoute, Intent, Ipv6Mode, Key, Meta, Network, NetworkId, Object, Subnet,
-    SubnetId,
+    AllocationPool, HostRoute, Intent, Ipv6Mode, Key, Meta, Network, NetworkId, Object,
+    PrefixSource, Subnet, SubnetId,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -85,7 +86,7 @@ impl Resource for Subnet {
             "network_id": self.network_id.to_string(),
             "ip_version": rules::ip_version(self),
             "cidr": self.cidr.to_string(),
-            "subnetpool_id": null,
+            "subnetpool_id": subnetpool_id(self.prefix_source),
             "gateway_ip": self.gateway_ip,
             "allocation_pools": pools.collect::<Vec<_>>(),
             "enable_dhcp": self.enable_dhcp,
@@ -109,12 +110,9 @@ impl Resource for Subnet {
             .read("description", values::text(values::LONG))?
             .unwrap_or_default();
         let ip_version = body.require("ip_version", values::ip_version)?;
-        let subnet = asked.new_subnet(
-            draft,
-            body,
-            network_id,
-            draft.meta(name, description, project, 0),
-        )?;
+        let prefix = prefix::take(draft, body, network_id, &project)?;
+        let meta = draft.meta(name, description, project, 0);
+        let subnet = asked.new_subnet(SubnetId(draft.uuid()), network_id, meta, body, &prefix)?;
         rules::check_new(&subnet, ip_version, asked.pools.is_some())?;
         let network = Network::get(&draft.intent, &network_id.to_string())?;
         rules::refuse_overlap(&subnet, draft.intent.subnets_of(network_id))?;
@@ -161,6 +159,13 @@ impl Resource for Subnet {
     }
 }
 
+fn subnetpool_id(source: PrefixSource) -> Option<String> {
+    match source {
+        PrefixSource::Given => None,
+        PrefixSource::Pool(id) => Some(id.to_string()),
+    }
+}
+
 fn in_use(id: SubnetId) -> ApiError {
     ApiError::conflict(
         "SubnetInUse",
@@ -194,20 +199,19 @@ impl Asked {
 
     fn new_subnet(
         &self,
-        draft: &mut Draft,
-        body: &Body,
+        id: SubnetId,
         network_id: NetworkId,
         meta: Meta,
+        body: &Body,
+        prefix: &prefix::Prefix,
     ) -> Result<Subnet, ApiError> {
         let ipv6_ra_mode = body.read("ipv6_ra_mode", values::mode)?;
         let ipv6_address_mode = body.read("ipv6_address_mode", values::mode)?;
         body.read("segment_id", values::nothing)?;
-        let cidr = rules::cidr(body)?;
-        let gateway_ip = self
-            .gateway
-            .unwrap_or_else(|| Some(ipam::default_gateway(cidr)));
+        let cidr = prefix.cidr;
+        let gateway_ip = self.gateway.unwrap_or(Some(prefix.gateway));
         let mut subnet = Subnet {
-            id: SubnetId(draft.uuid()),
+            id,
             network_id,
             meta,
             cidr,
@@ -218,6 +222,7 @@ impl Asked {
             ipv6_address_mode,
             dns_nameservers: Vec::new(),
             host_routes: Vec::new(),
+            prefix_source: prefix.source,
         };
         self.change(&mut subnet);
         Ok(subnet)

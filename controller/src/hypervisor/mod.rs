@@ -1,7 +1,7 @@
 //! Hypervisors, as their ovsdb-servers show them: Sextant is their OVSDB manager.
 //!
-//! A session [`observe`]s what is there and [`provision`]s what should be: the bridge `br-int`, its controller, the
-//! tunnel ports. Both are pure; [`session`] does the talking.
+//! A session observes what is there ([`observe()`]) and provisions what should be ([`wanted`]): the bridge `br-int`, its
+//! controller, the tunnel ports. Both are pure; only the session talks.
 
 mod observe;
 mod provision;

@@ -3,7 +3,7 @@
 use super::observe::{NotReady, Observation, observe};
 use super::provision::{Wish, release, wanted};
 use super::{is_owned, monitor};
-use crate::metrics::Metrics;
+use crate::metrics::{Counted, Metrics};
 use crate::snapshot::Snapshots;
 use crate::state::{Event, Events};
 use sextant_model::{Chassis, ChassisId, EncapKind, Plugged};
@@ -41,14 +41,11 @@ pub async fn listen(listener: TcpListener, context: Context) {
 }
 
 async fn serve(stream: TcpStream, peer: SocketAddr, context: Context) {
-    context.metrics.hypervisors_connected.inc();
     tracing::info!(%peer, "hypervisor's database connected");
-    let connected = context.metrics.hypervisors_connected.clone();
     match run(stream, context).await {
         Ok(()) => tracing::info!(%peer, "hypervisor's session ends: the process is stopping"),
         Err(error) => tracing::warn!(%peer, %error, "hypervisor's database disconnected"),
     }
-    connected.dec();
 }
 
 /// Where a switch of the peer reaches Sextant: the address by which its database does.
@@ -70,6 +67,7 @@ async fn run(stream: TcpStream, context: Context) -> Result<(), sextant_ovsdb_cl
         controller,
         synced: false,
         seen: None,
+        connected: None,
         transaction: None,
         complaint: None,
     };
@@ -94,6 +92,8 @@ struct Session {
     synced: bool,
     /// What the owner was told last.
     seen: Option<Observation>,
+    /// Counts it among those that take part.
+    connected: Option<Counted>,
     /// The transaction whose reply is awaited.
     transaction: Option<RequestId>,
     /// What was last complained of, so that it is said once.
@@ -143,6 +143,8 @@ impl Session {
     async fn step(&mut self) -> Result<(), Stopping> {
         match observe(self.connection.replica()) {
             Ok(observation) => {
+                let gauge = &self.context.metrics.hypervisors_connected;
+                self.connected.get_or_insert_with(|| Counted::new(gauge));
                 self.provision(&observation.chassis);
                 self.tell(observation).await
             }
@@ -211,7 +213,7 @@ impl Session {
                 .chassis()
                 .contains_key(&chassis)
         {
-            self.seen = None;
+            (self.seen, self.connected) = (None, None);
             return self.send(Event::HypervisorLeft(chassis)).await;
         }
         Ok(())

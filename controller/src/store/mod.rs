@@ -1,6 +1,6 @@
 //! Where intent is kept, and what must outlive a restart.
 //!
-//! A store is a map from [`Key`] to [`Object`] with one number, the [`Revision`], that grows with each commit. A commit
+//! A store is a map from [`Key`] to [`sextant_model::Object`] with one number, the [`Revision`], that grows with each commit. A commit
 //! changes several keys at once or nothing: its preconditions name what the writer has read. Whoever watches sees each
 //! commit whole and in order.
 

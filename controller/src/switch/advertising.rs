@@ -14,10 +14,23 @@ use sextant_responders::ra_schedule::Schedule;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+/// How often a prefix that went away is deprecated: hosts may miss an advertisement (RFC 9096 §3.2, and
+/// MAX_INITIAL_RTR_ADVERTISEMENTS of RFC 4861 §10).
+const WITHDRAWALS: u8 = 3;
+
 /// The links of one hypervisor and when each is advertised next.
 #[derive(Debug, Default)]
 pub(super) struct Advertising {
-    links: BTreeMap<PortId, (Link, Schedule)>,
+    speakers: BTreeMap<PortId, Speaker>,
+}
+
+/// A router's port on one hypervisor.
+#[derive(Debug)]
+struct Speaker {
+    link: Link,
+    schedule: Schedule,
+    /// What it says instead while something that went away is withdrawn, and how often yet.
+    withdrawing: Option<(Advertisement, u8)>,
 }
 
 impl Advertising {
@@ -30,69 +43,93 @@ impl Advertising {
         metrics: &Metrics,
     ) -> Vec<Message> {
         let mut last_words = vec![];
-        self.links.retain(|port, (link, _)| {
+        self.speakers.retain(|port, speaker| {
             let stays = links.contains_key(port);
             if !stays {
                 metrics
                     .router_advertisements
                     .with_label_values(&["final"])
                     .inc();
-                last_words.push(to_members(
-                    link.network,
-                    &ra::last_word(&link.advertisement),
-                ));
+                let last = ra::last_word(&speaker.link.advertisement);
+                last_words.push(to_members(speaker.link.network, &last));
             }
             stays
         });
         for (port, link) in links {
-            self.put(port, link, settings, now);
+            match self.speakers.get_mut(&port) {
+                Some(speaker) => speaker.change(link, now),
+                None => drop(
+                    self.speakers
+                        .insert(port, Speaker::new(link, settings, now)),
+                ),
+            }
         }
         last_words
     }
 
-    fn put(&mut self, port: PortId, link: Link, settings: RaSettings, now: Instant) {
-        match self.links.get_mut(&port) {
-            Some((known, _)) if *known == link => {}
-            Some((known, schedule)) => {
-                *known = link;
-                schedule.changed(now, rand::random());
-            }
-            None => {
-                let seconds = |seconds| Duration::from_secs(u64::from(seconds));
-                let schedule = Schedule::new(
-                    seconds(settings.min_interval),
-                    seconds(settings.max_interval),
-                    now,
-                    rand::random(),
-                );
-                self.links.insert(port, (link, schedule));
-            }
-        }
-    }
-
     /// When [`Advertising::due`] has something to send.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.links
+        self.speakers
             .values()
-            .map(|(_, schedule)| schedule.deadline())
+            .map(|speaker| speaker.schedule.deadline())
             .min()
     }
 
     /// The advertisements that are due.
     pub(super) fn due(&mut self, now: Instant, metrics: &Metrics) -> Vec<Message> {
         let due = self
-            .links
+            .speakers
             .values_mut()
-            .filter(|(_, schedule)| schedule.deadline() <= now);
-        let send = |(link, schedule): &mut (Link, Schedule)| {
-            schedule.sent(now, rand::random());
+            .filter(|speaker| speaker.schedule.deadline() <= now);
+        let send = |speaker: &mut Speaker| {
+            speaker.schedule.sent(now, rand::random());
             metrics
                 .router_advertisements
                 .with_label_values(&["periodic"])
                 .inc();
-            to_members(link.network, &link.advertisement)
+            to_members(speaker.link.network, &speaker.say())
         };
         due.map(send).collect()
+    }
+}
+
+impl Speaker {
+    fn new(link: Link, settings: RaSettings, now: Instant) -> Self {
+        let seconds = |seconds| Duration::from_secs(u64::from(seconds));
+        let (min, max) = (
+            seconds(settings.min_interval),
+            seconds(settings.max_interval),
+        );
+        Self {
+            link,
+            schedule: Schedule::new(min, max, now, rand::random()),
+            withdrawing: None,
+        }
+    }
+
+    /// What it has to say changed: it says so soon, and withdraws what it no longer says.
+    fn change(&mut self, link: Link, now: Instant) {
+        if self.link == link {
+            return;
+        }
+        let before = self
+            .withdrawing
+            .as_ref()
+            .map_or(&*self.link.advertisement, |(all, _)| all);
+        let all = ra::withdraw(before, &link.advertisement);
+        self.withdrawing = (all != *link.advertisement).then_some((all, WITHDRAWALS));
+        self.link = link;
+        self.schedule.changed(now, rand::random());
+    }
+
+    fn say(&mut self) -> Advertisement {
+        match self.withdrawing.take() {
+            Some((all, left)) => {
+                self.withdrawing = (left > 1).then(|| (all.clone(), left - 1));
+                all
+            }
+            None => Advertisement::clone(&self.link.advertisement),
+        }
     }
 }
 

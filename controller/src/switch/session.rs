@@ -8,6 +8,7 @@ use super::advertising::Advertising;
 use super::inventory::{Inventory, requests};
 use super::programming::{Change, Meters, Refused};
 use super::{Context, punts};
+use crate::metrics::Counted;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
 use rust_openflow::connection::{ConnectionError, Options};
@@ -38,8 +39,6 @@ enum SessionError {
 }
 
 pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, context: Context) {
-    let switches = context.metrics.switches_connected.clone();
-    switches.inc();
     match run(stream, peer, context).await {
         Err(SessionError::Stopping(stopping)) => {
             tracing::info!(%peer, "switch's session ends: {stopping}")
@@ -47,7 +46,6 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, context: Context)
         Err(error) => tracing::warn!(%peer, %error, "switch disconnected"),
         Ok(never) => match never {},
     }
-    switches.dec();
 }
 
 async fn run(
@@ -60,9 +58,14 @@ async fn run(
     let datapath_id = connection.features().datapath_id;
     let (chassis, snapshot) = identify(&mut connection, datapath_id, &context).await?;
     tracing::info!(%peer, %chassis, datapath_id = format_args!("{datapath_id:016x}"), "switch connected");
-    let mut session = Session::new(connection, chassis, context, snapshot);
-    session.reconcile().await?;
-    session.serve().await
+    let metrics = context.metrics.clone();
+    let _connected = Counted::new(&metrics.switches_connected);
+    let mut session = Session::new(connection, chassis.clone(), context, snapshot);
+    let ended = session.run().await;
+    let _ = metrics
+        .flows_wanted
+        .remove_label_values(&[chassis.as_str()]);
+    ended
 }
 
 /// Waits until it is known whose switch this is, and everything about that hypervisor.
@@ -147,7 +150,8 @@ impl Session {
         }
     }
 
-    async fn serve(&mut self) -> Result<std::convert::Infallible, SessionError> {
+    async fn run(&mut self) -> Result<std::convert::Infallible, SessionError> {
+        self.reconcile().await?;
         let mut snapshots = self.context.snapshots.clone();
         loop {
             let deadline = self.deadline();
@@ -260,7 +264,12 @@ impl Session {
             self.take(xid, &message).await?;
         }
         self.snapshot = self.context.snapshots.latest();
+        let started = Instant::now();
         self.flows = Flows::compute(&self.snapshot.intent, &self.snapshot.facts, &self.chassis);
+        self.context
+            .metrics
+            .compute_seconds
+            .observe(started.elapsed().as_secs_f64());
         let difference = reconcile(&self.flows, &inventory.flows);
         let (present, add, delete) = (
             inventory.flows.len(),

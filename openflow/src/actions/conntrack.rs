@@ -6,9 +6,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::{Action, decode_nested, encode_list};
 use crate::error::DecodeError;
-use crate::fields::Field;
-use crate::oxm::Header;
-use crate::subfield::{Subfield, put_short_header};
+use crate::subfield::{Subfield, put_short_header, read_short_field};
 use crate::wire::Reader;
 
 const COMMIT: u16 = 1;
@@ -94,7 +92,7 @@ fn decode_zone(part: &mut Reader<'_>) -> Result<Option<Zone>, DecodeError> {
         part.skip(4)?;
         return Ok(Some(Zone::Value(part.u16()?)));
     }
-    let field = Field::from_oxm(Header::read(part)?.id);
+    let field = read_short_field(part)?;
     let packed = part.u16()?;
     Ok(field.map(|field| Zone::Field(Subfield::unpack(field, packed))))
 }

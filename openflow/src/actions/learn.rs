@@ -3,9 +3,9 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::error::DecodeError;
-use crate::fields::{Field, ones};
+use crate::fields::ones;
 use crate::oxm;
-use crate::subfield::{Subfield, put_short_header, read_field};
+use crate::subfield::{Subfield, put_short_header, read_field, read_short_field};
 use crate::wire::{Reader, put_uint};
 
 /// The learned flow reports when it goes.
@@ -255,7 +255,7 @@ fn put_place(buffer: &mut BytesMut, part: Subfield) {
 }
 
 fn read_place(part: &mut Reader<'_>, bits: u16) -> Result<Option<Subfield>, DecodeError> {
-    let field: Option<Field> = read_field(part)?;
+    let field = read_short_field(part)?;
     let offset = part.u16()?;
     Ok(field.map(|field| Subfield::new(field, offset, bits)))
 }

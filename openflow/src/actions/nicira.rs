@@ -12,8 +12,8 @@ use crate::matches::decode_value;
 use crate::oxm::{self, Header};
 use crate::packets::PacketInReason;
 use crate::ports;
-use crate::property::{property, put_property};
-use crate::subfield::{Subfield, put_short_header, read_field};
+use crate::property::{property, put_property, put_u16_property};
+use crate::subfield::{Subfield, put_short_header, read_field, read_short_field};
 use crate::wire::{Reader, pad_to_8, padding, put_uint, set_length};
 
 const RESUBMIT: u16 = 1;
@@ -260,14 +260,13 @@ fn put_padded_header(buffer: &mut BytesMut, field: Field, room: usize) {
 
 /// `reg_load2`: an OXM entry with a mask.
 fn set_masked(buffer: &mut BytesMut, field: Field, value: u128, mask: u128) {
-    put_bare(buffer, REG_LOAD2);
+    buffer.put_u16(REG_LOAD2);
     oxm::put_header(buffer, field.nxm(), field.bytes(), true);
     put_uint(buffer, value, field.bytes());
     put_uint(buffer, mask, field.bytes());
 }
 
 fn decode_load2(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
-    part.skip(6)?;
     let header = Header::read(part)?;
     let Some(field) = Field::from_oxm(header.id).filter(|_| header.masked) else {
         return Ok(None);
@@ -282,7 +281,7 @@ fn decode_load2(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
 
 fn decode_load(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
     let packed = part.u16()?;
-    let field = read_field(part)?;
+    let field = read_short_field(part)?;
     let value = part.u64()?;
     Ok(field.map(|field| Action::Load {
         value,
@@ -315,7 +314,7 @@ fn output_reg(buffer: &mut BytesMut, src: Subfield, max_len: u16) {
 
 fn decode_output_reg(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
     let packed = part.u16()?;
-    let field = read_field(part)?;
+    let field = read_short_field(part)?;
     let max_len = part.u16()?;
     Ok(field.map(|field| Action::OutputReg {
         src: Subfield::unpack(field, packed),
@@ -434,10 +433,10 @@ impl Sent<'_> {
 
     fn properties(&self, buffer: &mut BytesMut) {
         if self.max_len != WHOLE_PACKET {
-            put_property(buffer, PROPERTY_MAX_LEN, &self.max_len.to_be_bytes());
+            put_u16_property(buffer, PROPERTY_MAX_LEN, self.max_len);
         }
         if self.id != 0 {
-            put_property(buffer, PROPERTY_CONTROLLER_ID, &self.id.to_be_bytes());
+            put_u16_property(buffer, PROPERTY_CONTROLLER_ID, self.id);
         }
         if self.reason != PacketInReason::Action {
             put_property(buffer, PROPERTY_REASON, &[self.reason.number()]);

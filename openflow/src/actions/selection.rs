@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::error::DecodeError;
-use crate::subfield::{Subfield, put_short_header, read_field};
+use crate::subfield::{Subfield, put_short_header, read_short_field};
 use crate::wire::{Reader, padding};
 
 /// `NXM_OF_IN_PORT`: what Open vSwitch says the members of a bundle are.
@@ -103,7 +103,7 @@ impl Multipath {
         let (algorithm, max_link, argument) = (part.u16()?, part.u16()?, part.u32()?);
         part.skip(2)?;
         let packed = part.u16()?;
-        let field = read_field(part)?;
+        let field = read_short_field(part)?;
         Ok(field.map(|field| {
             let dst = Subfield::unpack(field, packed);
             Multipath {
@@ -160,7 +160,7 @@ impl Bundle {
         let kind = part.u32()?;
         let count = usize::from(part.u16()?);
         let packed = part.u16()?;
-        let field = read_field(part)?;
+        let field = read_short_field(part)?;
         part.skip(4)?;
         let mut list = part.part(2 * count)?;
         part.skip(padding(2 * count))?;

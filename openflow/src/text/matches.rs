@@ -192,12 +192,7 @@ impl Terms<'_> {
         self.get(Field::TUN_IPV6_DST, "tun_ipv6_dst");
         self.number(Field::TUN_GBP_ID, "tun_gbp_id");
         self.hex(Field::TUN_GBP_FLAGS, "tun_gbp_flags");
-        self.number(Field::TUN_ERSPAN_VER, "tun_erspan_ver");
-        self.hex(Field::TUN_ERSPAN_IDX, "tun_erspan_idx");
-        self.number(Field::TUN_ERSPAN_DIR, "tun_erspan_dir");
-        self.hex(Field::TUN_ERSPAN_HWID, "tun_erspan_hwid");
-        self.hex(Field::TUN_GTPU_FLAGS, "gtpu_flags");
-        self.number(Field::TUN_GTPU_MSGTYPE, "gtpu_msgtype");
+        self.tunnel_kinds();
         if let Some(entry) = self.find(Field::TUN_FLAGS) {
             let mut text = String::new();
             // Open vSwitch keeps more flags than can be matched, so that its mask is never full.
@@ -210,6 +205,39 @@ impl Terms<'_> {
             );
             self.put("tun_flags", text);
         }
+    }
+
+    /// Fields of ERSPAN and GTP-U, whose masks are not printed.
+    fn tunnel_kinds(&mut self) {
+        let version = self.find(Field::TUN_ERSPAN_VER).map(|entry| entry.value);
+        let decimal = |value: u128| value.to_string();
+        let hex = |value: u128| Hex(value).to_string();
+        let mut put = |shown: bool, field: Field, name: &str, spell: &dyn Fn(u128) -> String| {
+            if let Some(entry) = self.find(field).filter(|_| shown) {
+                self.put(name, spell(entry.value));
+            }
+        };
+        put(true, Field::TUN_ERSPAN_VER, "tun_erspan_ver", &decimal);
+        put(
+            version == Some(1),
+            Field::TUN_ERSPAN_IDX,
+            "tun_erspan_idx",
+            &hex,
+        );
+        put(
+            version == Some(2),
+            Field::TUN_ERSPAN_DIR,
+            "tun_erspan_dir",
+            &decimal,
+        );
+        put(
+            version == Some(2),
+            Field::TUN_ERSPAN_HWID,
+            "tun_erspan_hwid",
+            &hex,
+        );
+        put(true, Field::TUN_GTPU_FLAGS, "gtpu_flags", &hex);
+        put(true, Field::TUN_GTPU_MSGTYPE, "gtpu_msgtype", &decimal);
     }
 
     fn in_port(&mut self) {

@@ -104,7 +104,7 @@ impl Display for Masked {
                 32,
                 &Ipv4Addr::from(mask as u32),
             ),
-            Format::Ipv6 => with_prefix(f, Ipv6Addr::from(value), mask, 128, &Ipv6Addr::from(mask)),
+            Format::Ipv6 => with_prefix(f, Ipv6(value), mask, 128, &Ipv6(mask)),
             Format::Mac if exact => write!(f, "{}", Mac(value)),
             Format::Mac => write!(f, "{}/{}", Mac(value), Mac(mask)),
             Format::Port if exact => write!(f, "{}", port(value, full)),
@@ -152,6 +152,18 @@ fn with_prefix(
         write!(f, "/{length}")
     } else {
         write!(f, "/{spelled}")
+    }
+}
+
+/// An IPv6 address as the C library writes it: the last 32 bits of `::/96` as an IPv4 address, when they use the upper half.
+struct Ipv6(u128);
+
+impl Display for Ipv6 {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0x1_0000..=0xffff_ffff => write!(f, "::{}", Ipv4Addr::from(self.0 as u32)),
+            other => Ipv6Addr::from(other).fmt(f),
+        }
     }
 }
 

@@ -68,42 +68,46 @@ impl<'a> Singles<'a> {
         let mut singles = Self::default();
         for raw in options {
             let raw = raw?;
-            let earlier = match DhcpOption::decode(raw)? {
-                DhcpOption::ClientId(duid) => singles.client_id.replace(duid).is_some(),
-                DhcpOption::ServerId(duid) => singles.server_id.replace(duid).is_some(),
-                DhcpOption::OptionRequest(codes) => singles.requested.replace(codes).is_some(),
-                DhcpOption::ClientFqdn(fqdn) => singles.fqdn.replace(fqdn).is_some(),
-                DhcpOption::RapidCommit => singles.rapid_commit.replace(()).is_some(),
-                DhcpOption::Ia(_) => {
-                    singles.has_ia = true;
-                    false
-                }
-                DhcpOption::IaAddress(_)
-                | DhcpOption::IaPrefix(_)
-                | DhcpOption::Preference(_)
-                | DhcpOption::ElapsedTime(_)
-                | DhcpOption::StatusCode { .. }
-                | DhcpOption::DnsServers(_)
-                | DhcpOption::DomainList(_)
-                | DhcpOption::SntpServers(_)
-                | DhcpOption::InformationRefreshTime(_)
-                | DhcpOption::SolMaxRt(_)
-                | DhcpOption::InfMaxRt(_)
-                | DhcpOption::NtpServer(_)
-                | DhcpOption::BootFileUrl(_)
-                | DhcpOption::BootFileParameters(_)
-                | DhcpOption::ClientArchitectures(_)
-                | DhcpOption::RelayMessage(_)
-                | DhcpOption::InterfaceId(_)
-                | DhcpOption::Other { .. } => false,
-            };
-            if earlier {
+            if singles.repeats(DhcpOption::decode(raw)?) {
                 let offset = raw.offset;
                 let reason = "option that may occur once occurs twice";
                 return Err(Malformed { offset, reason });
             }
         }
         Ok(singles)
+    }
+
+    /// Notes an option; whether it was noted before. Options that a server does not read may come as they like.
+    fn repeats(&mut self, option: DhcpOption<'a>) -> bool {
+        match option {
+            DhcpOption::ClientId(duid) => self.client_id.replace(duid).is_some(),
+            DhcpOption::ServerId(duid) => self.server_id.replace(duid).is_some(),
+            DhcpOption::OptionRequest(codes) => self.requested.replace(codes).is_some(),
+            DhcpOption::ClientFqdn(fqdn) => self.fqdn.replace(fqdn).is_some(),
+            DhcpOption::RapidCommit => self.rapid_commit.replace(()).is_some(),
+            DhcpOption::Ia(_) => {
+                self.has_ia = true;
+                false
+            }
+            DhcpOption::IaAddress(_)
+            | DhcpOption::IaPrefix(_)
+            | DhcpOption::Preference(_)
+            | DhcpOption::ElapsedTime(_)
+            | DhcpOption::StatusCode { .. }
+            | DhcpOption::DnsServers(_)
+            | DhcpOption::DomainList(_)
+            | DhcpOption::SntpServers(_)
+            | DhcpOption::InformationRefreshTime(_)
+            | DhcpOption::SolMaxRt(_)
+            | DhcpOption::InfMaxRt(_)
+            | DhcpOption::NtpServer(_)
+            | DhcpOption::BootFileUrl(_)
+            | DhcpOption::BootFileParameters(_)
+            | DhcpOption::ClientArchitectures(_)
+            | DhcpOption::RelayMessage(_)
+            | DhcpOption::InterfaceId(_)
+            | DhcpOption::Other { .. } => false,
+        }
     }
 }
 

@@ -127,7 +127,7 @@ impl Exchange<'_> {
         let mut reply = self.reply();
         let holder = self.holder();
         let mut known = false;
-        for (index, ia) in self.query.ias().enumerate() {
+        for (index, ia) in self.non_temporary() {
             let astray = || {
                 ia.addresses()
                     .map(|ia| ia.address)
@@ -164,11 +164,18 @@ impl Exchange<'_> {
         let mut learned = Vec::new();
         reply.status(Status::Success);
         for ia in self.query.ias() {
-            let known = learned.len();
-            let ours = ia.addresses().filter(|ia| self.is_leased(ia.address));
-            learned.extend(ours.map(|ia| lesson(self.service.port, ia.address)));
-            if learned.len() == known {
+            let mut ours = ia
+                .addresses()
+                .filter(|ia| self.is_leased(ia.address))
+                .map(|ia| lesson(self.service.port, ia.address))
+                .peekable();
+            if ours.peek().is_none() {
                 reply.refuse(ia.kind, ia.iaid, Status::NoBinding);
+            }
+            for fact in ours {
+                if !learned.contains(&fact) {
+                    learned.push(fact);
+                }
             }
         }
         (reply, learned)
@@ -205,16 +212,18 @@ impl Exchange<'_> {
         if self.service.addresses.is_empty() {
             return None;
         }
-        let candidates = || {
-            self.query
-                .ias()
-                .enumerate()
-                .filter(|(_, ia)| ia.kind == IaKind::NonTemporary)
-        };
-        candidates()
+        self.non_temporary()
             .find(|(_, ia)| ia.addresses().any(|ia| self.is_leased(ia.address)))
-            .or_else(|| candidates().next())
+            .or_else(|| self.non_temporary().next())
             .map(|(index, _)| index)
+    }
+
+    /// The IA_NAs, with their place among all identity associations.
+    fn non_temporary(&self) -> impl Iterator<Item = (usize, Ia<'_>)> {
+        self.query
+            .ias()
+            .enumerate()
+            .filter(|(_, ia)| ia.kind == IaKind::NonTemporary)
     }
 
     fn addresses(&self) -> impl Iterator<Item = Ipv6Addr> {

@@ -67,42 +67,13 @@ impl<'a> Ipv6Packet<'a> {
     /// Ignored: not IPv6, a fragment (RFC 6980 §5 forbids it in Neighbor Discovery, and nothing that is answered here
     /// needs it), an encrypted packet. Malformed: cut short or inconsistent.
     pub fn parse(frame: &'a [u8]) -> Result<Self, Refusal> {
-        let ethernet: &[u8; ETHERNET_LEN] = frame
-            .first_chunk()
-            .ok_or_else(|| broken(frame.len(), "frame shorter than its Ethernet header"))?;
-        let [
-            d0,
-            d1,
-            d2,
-            d3,
-            d4,
-            d5,
-            s0,
-            s1,
-            s2,
-            s3,
-            s4,
-            s5,
-            type_high,
-            type_low,
-        ] = *ethernet;
-        if u16::from_be_bytes([type_high, type_low]) != ETHERTYPE_IPV6 {
-            return Err(Refusal::Ignored("not an untagged IPv6 frame"));
-        }
-        let header: &[u8; IPV6_LEN] = frame[ETHERNET_LEN..]
-            .first_chunk()
-            .ok_or_else(|| broken(frame.len(), "frame shorter than its IPv6 header"))?;
-        if header[0] >> 4 != 6 {
-            return Err(broken(ETHERNET_LEN, "IP version is not 6"));
-        }
-        let end = ETHERNET_LEN + IPV6_LEN + usize::from(u16::from_be_bytes([header[4], header[5]]));
-        let frame = frame
-            .get(..end)
-            .ok_or_else(|| broken(ETHERNET_LEN + 4, "IPv6 payload length past the frame's end"))?;
+        let (destination_mac, source_mac) = ethernet(frame)?;
+        let header = ipv6(frame)?;
+        let frame = bounded(frame, u16::from_be_bytes([header[4], header[5]]))?;
         let (next_header, offset) = skip_extensions(frame, header[6])?;
         Ok(Self {
-            source_mac: MacAddr([s0, s1, s2, s3, s4, s5]),
-            destination_mac: MacAddr([d0, d1, d2, d3, d4, d5]),
+            source_mac,
+            destination_mac,
             source: address(header, 8),
             destination: address(header, 24),
             hop_limit: header[7],
@@ -111,6 +82,37 @@ impl<'a> Ipv6Packet<'a> {
             payload: &frame[offset..],
         })
     }
+}
+
+/// Destination and source.
+fn ethernet(frame: &[u8]) -> Result<(MacAddr, MacAddr), Refusal> {
+    let header: &[u8; ETHERNET_LEN] = frame
+        .first_chunk()
+        .ok_or_else(|| broken(frame.len(), "frame shorter than its Ethernet header"))?;
+    let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, high, low] = *header;
+    if u16::from_be_bytes([high, low]) != ETHERTYPE_IPV6 {
+        return Err(Refusal::Ignored("not an untagged IPv6 frame"));
+    }
+    let destination = MacAddr([d0, d1, d2, d3, d4, d5]);
+    Ok((destination, MacAddr([s0, s1, s2, s3, s4, s5])))
+}
+
+/// The header behind the Ethernet header.
+fn ipv6(frame: &[u8]) -> Result<&[u8; IPV6_LEN], Refusal> {
+    let header: &[u8; IPV6_LEN] = frame[ETHERNET_LEN..]
+        .first_chunk()
+        .ok_or_else(|| broken(frame.len(), "frame shorter than its IPv6 header"))?;
+    if header[0] >> 4 != 6 {
+        return Err(broken(ETHERNET_LEN, "IP version is not 6"));
+    }
+    Ok(header)
+}
+
+/// The frame as far as its packet goes.
+fn bounded(frame: &[u8], payload_length: u16) -> Result<&[u8], Refusal> {
+    frame
+        .get(..ETHERNET_LEN + IPV6_LEN + usize::from(payload_length))
+        .ok_or_else(|| broken(ETHERNET_LEN + 4, "IPv6 payload length past the frame's end"))
 }
 
 fn address(header: &[u8; IPV6_LEN], at: usize) -> Ipv6Addr {

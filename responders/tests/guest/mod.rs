@@ -8,6 +8,8 @@
     reason = "each test file uses a part of it, and a test may panic"
 )]
 
+pub mod property;
+
 use sextant_model::{
     AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, Dhcpv6Option,
     Dhcpv6Options, Dhcpv6Service, LeasedAddress, MacAddr, PortId, Pref64, Punt, RouterPreference,

@@ -8,16 +8,17 @@ use super::super::Api;
 use super::super::draft::Draft;
 use super::super::error::ApiError;
 use super::super::port::{self, addresses};
+use super::super::request;
 use super::super::resource::Resource;
 use super::super::values;
-use super::super::{ipam, request};
+use super::attachment::{check_port, checked_gateway, refused, shared_port, subnets_of};
 use axum::Json;
 use axum::body::Body as Stream;
 use axum::extract::{Path, State};
 use axum::routing::put;
 use serde_json::{Map, Value, json};
 use sextant_model::{
-    FixedIp, Intent, Key, Network, Port, PortId, ROUTER_INTERFACE_OWNER, Router, Subnet, SubnetId,
+    FixedIp, Key, Network, Port, PortId, ROUTER_INTERFACE_OWNER, Router, Subnet, SubnetId,
 };
 use std::sync::Arc;
 
@@ -118,44 +119,18 @@ fn answer(router: &Router, done: &Done) -> Value {
     })
 }
 
-fn refused(message: impl std::fmt::Display) -> ApiError {
-    ApiError::bad_request("router", message)
-}
-
 /// Gives the router the subnet's gateway address.
 fn add_subnet(draft: &mut Draft, router: &Router, id: SubnetId) -> Result<Done, ApiError> {
     let subnet = Subnet::get(&draft.intent, &id.to_string())?;
-    let gateway = subnet
-        .gateway_ip
-        .ok_or_else(|| refused("Subnet for router interface must have a gateway IP"))?;
-    refuse_externally_advertised(&subnet)?;
-    refuse_overlap(&draft.intent, router, std::slice::from_ref(&subnet))?;
-    if !ipam::is_usable(subnet.cidr, gateway, true) {
-        return Err(addresses::not_of_subnet(gateway));
-    }
-    let network = Network::get(&draft.intent, &subnet.network_id.to_string())?;
+    let gateway = checked_gateway(&draft.intent, router, &subnet)?;
     let fixed = FixedIp {
         subnet_id: id,
         ip_address: gateway,
     };
     draft.relies_on(Key::Subnet(id));
     addresses::claim(draft, fixed)?;
-    let port = match shared_port(&draft.intent, router, &subnet) {
-        Some(port) => {
-            let mut port = Port::clone(&port);
-            port.fixed_ips.push(fixed);
-            put_router(draft, router, false);
-            draft.relies_on(Key::Network(network.id));
-            draft.revise(&mut port.meta);
-            port
-        }
-        None => {
-            let mut port = port::router_port(draft, &network, router)?;
-            port.fixed_ips.push(fixed);
-            put_router(draft, router, true);
-            port
-        }
-    };
+    let mut port = port_for(draft, router, &subnet)?;
+    port.fixed_ips.push(fixed);
     port::store(draft, port.clone());
     Ok(Done {
         port: Arc::new(port),
@@ -163,56 +138,40 @@ fn add_subnet(draft: &mut Draft, router: &Router, id: SubnetId) -> Result<Done, 
     })
 }
 
+/// The router's port for a subnet: the one that IPv6 subnets of the network share, or a new one.
+fn port_for(draft: &mut Draft, router: &Router, subnet: &Subnet) -> Result<Port, ApiError> {
+    let shared = shared_port(&draft.intent, router, subnet);
+    put_router(draft, router, shared.is_none());
+    match shared {
+        Some(port) => {
+            let mut port = Port::clone(&port);
+            draft.revise(&mut port.meta);
+            Ok(port)
+        }
+        None => {
+            let network = Network::get(&draft.intent, &subnet.network_id.to_string())?;
+            port::router_port(draft, &network, router)
+        }
+    }
+}
+
 /// Makes a port that exists the router's, with the addresses that it has.
 fn add_port(draft: &mut Draft, router: &Router, id: PortId) -> Result<Done, ApiError> {
     let port = Port::get(&draft.intent, &id.to_string())?;
-    if !port.device_id.is_empty() {
-        let (network, device) = (port.network_id, &port.device_id);
-        return Err(ApiError::conflict(
-            "PortInUse",
-            format!(
-                "Unable to complete operation on port {id} for network {network}. Port already has an attached device \
-                 {device}."
-            ),
-        ));
-    }
     let subnets = subnets_of(&draft.intent, &port);
-    let ipv4 = subnets
-        .iter()
-        .filter(|subnet| subnet.cidr.network().is_ipv4())
-        .count();
-    if subnets.is_empty() {
-        return Err(refused("Router port must have at least one fixed IP"));
+    check_port(&draft.intent, router, &port, &subnets)?;
+    for subnet in &subnets {
+        draft.relies_on(Key::Subnet(subnet.id));
     }
-    if ipv4 > 1 {
-        return Err(refused("Cannot have multiple IPv4 subnets on router port"));
-    }
-    subnets
-        .iter()
-        .try_for_each(|subnet| refuse_externally_advertised(subnet))?;
-    if let Some(other) = subnets
-        .iter()
-        .find_map(|subnet| shared_port(&draft.intent, router, subnet))
-    {
-        return Err(refused(format!(
-            "Cannot have multiple router ports with the same network id if both contain IPv6 subnets. Existing port {} has \
-             IPv6 subnet(s) and network id {}",
-            other.id, other.network_id
-        )));
-    }
-    refuse_overlap(&draft.intent, router, &subnets)?;
-    subnets
-        .iter()
-        .for_each(|subnet| draft.relies_on(Key::Subnet(subnet.id)));
     put_router(draft, router, true);
-    let mut changed = Port {
+    let changed = Port {
         device_id: router.id.to_string(),
         device_owner: ROUTER_INTERFACE_OWNER.to_owned(),
         port_security_enabled: false,
+        allowed_address_pairs: Vec::new(),
         ..Port::clone(&port)
     };
-    draft.revise(&mut changed.meta);
-    port::store(draft, changed);
+    port::store_changed(draft, changed);
     Ok(Done {
         port,
         subnets: subnets.iter().map(|subnet| subnet.id).collect(),
@@ -223,41 +182,37 @@ fn add_port(draft: &mut Draft, router: &Router, id: PortId) -> Result<Done, ApiE
 fn remove_subnet(draft: &mut Draft, router: &Router, id: SubnetId) -> Result<Done, ApiError> {
     Subnet::get(&draft.intent, &id.to_string())?;
     let has = |port: &&Arc<Port>| port.fixed_ips.iter().any(|fixed| fixed.subnet_id == id);
-    let port = draft
-        .intent
-        .interfaces_of(router.id)
-        .find(has)
-        .cloned()
-        .ok_or_else(|| {
-            let router = router.id;
-            ApiError::not_found(
-                "RouterInterfaceNotFoundForSubnet",
-                format!("Router {router} has no interface on subnet {id}"),
-            )
-        })?;
+    let port = draft.intent.interfaces_of(router.id).find(has).cloned();
+    let port = port.ok_or_else(|| not_attached(router, id))?;
     let (gone, kept): (Vec<FixedIp>, Vec<FixedIp>) = port
         .fixed_ips
         .iter()
         .copied()
         .partition(|fixed| fixed.subnet_id == id);
+    put_router(draft, router, kept.is_empty());
     if kept.is_empty() {
-        put_router(draft, router, true);
         port::remove(draft, &port);
     } else {
-        put_router(draft, router, false);
-        gone.iter()
-            .for_each(|fixed| addresses::release(draft, *fixed));
-        let mut changed = Port {
+        gone.into_iter()
+            .for_each(|fixed| addresses::release(draft, fixed));
+        let changed = Port {
             fixed_ips: kept,
             ..Port::clone(&port)
         };
-        draft.revise(&mut changed.meta);
-        port::store(draft, changed);
+        port::store_changed(draft, changed);
     }
     Ok(Done {
         port,
         subnets: vec![id],
     })
+}
+
+fn not_attached(router: &Router, subnet: SubnetId) -> ApiError {
+    let router = router.id;
+    ApiError::not_found(
+        "RouterInterfaceNotFoundForSubnet",
+        format!("Router {router} has no interface on subnet {subnet}"),
+    )
 }
 
 fn remove_port(
@@ -295,61 +250,4 @@ fn put_router(draft: &mut Draft, router: &Router, revised: bool) {
         draft.revise(&mut meta);
     }
     router.put_with_meta(draft, meta);
-}
-
-/// The port that the router's IPv6 subnets of this network share.
-fn shared_port(intent: &Intent, router: &Router, subnet: &Subnet) -> Option<Arc<Port>> {
-    if subnet.cidr.network().is_ipv4() {
-        return None;
-    }
-    let mut ports = intent
-        .interfaces_of(router.id)
-        .filter(|port| port.network_id == subnet.network_id);
-    ports
-        .find(|port| port.ipv6_addresses().next().is_some())
-        .cloned()
-}
-
-fn refuse_externally_advertised(subnet: &Subnet) -> Result<(), ApiError> {
-    if subnet.ipv6_ra_mode.is_some() || subnet.ipv6_address_mode.is_none() {
-        return Ok(());
-    }
-    Err(refused(format!(
-        "IPv6 subnet {} configured to receive RAs from an external router cannot be added to Neutron Router.",
-        subnet.id
-    )))
-}
-
-fn refuse_overlap(intent: &Intent, router: &Router, added: &[Arc<Subnet>]) -> Result<(), ApiError> {
-    for port in intent.interfaces_of(router.id) {
-        for present in subnets_of(intent, port) {
-            for subnet in added {
-                refuse_pair(subnet, &present)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn refuse_pair(subnet: &Subnet, present: &Subnet) -> Result<(), ApiError> {
-    if subnet.id == present.id {
-        return Err(refused(format!(
-            "Router already has a port on subnet {}",
-            subnet.id
-        )));
-    }
-    if subnet.cidr.contains(&present.cidr) || present.cidr.contains(&subnet.cidr) {
-        return Err(refused(format!(
-            "Cidr {} of subnet {} overlaps with cidr {} of subnet {}",
-            subnet.cidr, subnet.id, present.cidr, present.id
-        )));
-    }
-    Ok(())
-}
-
-fn subnets_of(intent: &Intent, port: &Port) -> Vec<Arc<Subnet>> {
-    port.fixed_ips
-        .iter()
-        .filter_map(|fixed| intent.subnets.get(&fixed.subnet_id).cloned())
-        .collect()
 }

@@ -1,8 +1,7 @@
 //! What a subnet may be, in the order in which Neutron finds fault.
 
-use super::super::attributes::Body;
 use super::super::error::ApiError;
-use super::super::{ipam, network, python, values};
+use super::super::{ipam, network, python};
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use sextant_model::{AllocationPool, HostRoute, Intent, Subnet};
@@ -18,42 +17,6 @@ type Check = Result<(), ApiError>;
 
 pub(super) fn ip_version(subnet: &Subnet) -> u8 {
     version(subnet.cidr.network())
-}
-
-/// The prefix that is asked for. Neutron answers null with an internal error; here it is as good as none.
-pub(super) fn cidr(body: &Body) -> Result<IpNet, ApiError> {
-    let cidr = body.read("cidr", values::or_null(values::cidr))?.flatten();
-    let prefixlen = body
-        .read("prefixlen", values::or_null(values::integer))?
-        .flatten();
-    let pool = body
-        .read("subnetpool_id", values::or_null(values::text(values::LONG)))?
-        .flatten();
-    if body.read("use_default_subnetpool", values::boolean)? == Some(true) {
-        let version = body.require("ip_version", values::ip_version)?;
-        return Err(ApiError::bad_request(
-            "subnets",
-            format!("No default subnetpool found for IPv{version}"),
-        ));
-    }
-    if cidr.is_some() && prefixlen.is_some() {
-        return Err(ApiError::bad_request(
-            "subnets",
-            "cidr and prefixlen must not be supplied together",
-        ));
-    }
-    if let Some(pool) = pool {
-        return Err(ApiError::not_found(
-            "SubnetPoolNotFound",
-            format!("Subnet pool {pool} could not be found."),
-        ));
-    }
-    cidr.ok_or_else(|| {
-        ApiError::bad_request(
-            "subnets",
-            "a subnetpool must be specified in the absence of a cidr",
-        )
-    })
 }
 
 pub(super) fn check_new(subnet: &Subnet, ip_version: u8, pools_given: bool) -> Check {

@@ -162,3 +162,56 @@ fn refuse(decided: Vec<Decided>, error: &str) {
         let _ = answer.send(Err(CommitError::Unavailable(error.to_owned())));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sextant_model::{Key, NetworkKey, Object};
+
+    fn claim(n: u32) -> Key {
+        Key::NetworkKey(NetworkKey(n))
+    }
+
+    fn request(
+        n: u32,
+        condition: Precondition,
+    ) -> (Request, oneshot::Receiver<Result<Revision, CommitError>>) {
+        let (answer, answered) = oneshot::channel();
+        let commit = Commit {
+            changes: vec![Change::Put(Object::Claim(claim(n)))],
+            preconditions: vec![condition],
+            answer,
+        };
+        (Request::Commit(commit), answered)
+    }
+
+    #[test]
+    fn commits_that_share_a_transaction_are_judged_one_after_the_other() {
+        let name = format!("sextant-batch-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let (file, contents) = File::open(&path).unwrap();
+        let mut writer = Writer::new(file, contents);
+        let (first, other, later) = (claim(1), claim(1), claim(1));
+        let (requests, answers): (Vec<_>, Vec<_>) = [
+            request(1, Precondition::Absent(first)),
+            request(1, Precondition::Absent(other)),
+            request(2, Precondition::Present(later)),
+            request(3, Precondition::Unchanged(claim(2), Revision(1))),
+        ]
+        .into_iter()
+        .unzip();
+
+        writer.serve(requests.into_iter()).unwrap();
+        let answers: Vec<Option<u64>> = answers
+            .into_iter()
+            .map(|mut answer| answer.try_recv().unwrap().ok().map(|revision| revision.0))
+            .collect();
+        assert_eq!(answers, [Some(1), None, Some(2), None]);
+
+        drop(writer);
+        let (_, contents) = File::open(&path).unwrap();
+        assert_eq!(contents.revision, Revision(2));
+        assert!(contents.objects.keys().eq([&claim(1), &claim(2)]));
+        std::fs::remove_file(path).unwrap();
+    }
+}

@@ -1,0 +1,88 @@
+//! The hot path (packet-in, packet-out) and the bulk (flow-mods).
+
+use bytes::{Bytes, BytesMut};
+use divan::{Bencher, black_box};
+use rust_openflow::{
+    Action, Field, FlowMod, Instruction, Match, Message, NO_BUFFER, PacketIn, PacketInReason,
+    PacketOut,
+};
+
+fn main() {
+    divan::main();
+}
+
+fn encode(message: &Message) -> Bytes {
+    let mut buffer = BytesMut::new();
+    message.encode(1, &mut buffer).expect("a short message");
+    buffer.freeze()
+}
+
+fn flow_mod() -> Message {
+    let matches = Match::new()
+        .with(Field::reg(0), 42_u8)
+        .with(Field::ETH_TYPE, 0x86dd_u16)
+        .with(Field::IP_PROTO, 58_u8)
+        .with(Field::NW_TTL, 255_u8)
+        .with(Field::ICMPV6_TYPE, 133_u8);
+    let actions = vec![
+        Action::set(Field::reg(1), 1_u8),
+        Action::resubmit(3),
+        Action::output(7),
+    ];
+    Message::FlowMod(FlowMod::add(
+        0,
+        100,
+        matches,
+        vec![Instruction::Apply(actions), Instruction::GotoTable(3)],
+    ))
+}
+
+fn packet_in() -> Message {
+    let matches = Match::new()
+        .with(Field::IN_PORT, 7_u8)
+        .with(Field::METADATA, 9_u8)
+        .with(Field::reg(0), 42_u8)
+        .with(Field::reg(1), 43_u8)
+        .with(Field::reg(2), 44_u8);
+    Message::PacketIn(PacketIn {
+        buffer_id: NO_BUFFER,
+        total_len: 70,
+        reason: PacketInReason::Action,
+        table: 2,
+        cookie: 0x1234,
+        matches,
+        data: Bytes::from_static(&[0; 70]),
+    })
+}
+
+#[divan::bench]
+fn flow_mod_encode(bencher: Bencher<'_, '_>) {
+    let message = flow_mod();
+    let mut buffer = BytesMut::with_capacity(65536);
+    bencher.bench_local(|| {
+        buffer.clear();
+        black_box(&message).encode(1, &mut buffer)
+    });
+}
+
+#[divan::bench]
+fn flow_mod_decode(bencher: Bencher<'_, '_>) {
+    let frame = encode(&flow_mod());
+    bencher.bench_local(|| Message::decode(black_box(&frame)));
+}
+
+#[divan::bench]
+fn packet_in_decode(bencher: Bencher<'_, '_>) {
+    let frame = encode(&packet_in());
+    bencher.bench_local(|| Message::decode(black_box(&frame)));
+}
+
+#[divan::bench]
+fn packet_out_encode(bencher: Bencher<'_, '_>) {
+    let data = Bytes::from_static(&[0; 110]);
+    let mut buffer = BytesMut::with_capacity(65536);
+    bencher.bench_local(|| {
+        buffer.clear();
+        Message::PacketOut(PacketOut::to_port(7, data.clone())).encode(1, &mut buffer)
+    });
+}

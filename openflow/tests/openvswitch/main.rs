@@ -1,0 +1,7 @@
+//! Against Open vSwitch itself: its tools (`ofctl`) and its daemon (`switch`).
+
+#![allow(clippy::unwrap_used)]
+
+mod ofctl;
+mod support;
+mod switch;

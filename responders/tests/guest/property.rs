@@ -1,0 +1,122 @@
+//! What holds whatever a guest sends: shared by the property tests, the fuzz targets and the replay of their corpora.
+
+use super::*;
+use sextant_responders::dhcpv6::codec::RawOption;
+use sextant_responders::dhcpv6::relay::RelayMessage;
+use sextant_responders::frame::Icmpv6Message;
+use sextant_responders::{Verdict, respond};
+
+/// Octets of the largest frame that can be sent: headers and a payload as long as IPv6 counts.
+const LARGEST: usize = 14 + 40 + 65_535;
+
+/// There are frames exactly where the outcome says that the packet was answered, and each is whole: lengths and
+/// checksum are right. A malformed packet is so within its bounds.
+pub fn answers_are_whole(punt: &Punt, frame: &[u8]) -> Verdict {
+    let answer = respond(punt, frame);
+    let verdict = answer.outcome.verdict;
+    let answered = matches!(verdict, Verdict::Answered(_));
+    assert_eq!(answer.frames.is_empty(), !answered, "{verdict:?}");
+    for frame in &answer.frames {
+        assert!(frame.len() <= LARGEST);
+        let packet = Ipv6Packet::parse(frame).unwrap();
+        assert_eq!(packet.offset + packet.payload.len(), frame.len());
+        let icmpv6 = Icmpv6Message::parse(&packet).is_ok();
+        assert!(icmpv6 || UdpDatagram::parse(&packet).is_ok());
+    }
+    if let Verdict::Malformed(malformed) = verdict {
+        assert!(malformed.offset <= frame.len(), "{malformed}");
+    }
+    verdict
+}
+
+/// Every port that a frame can come from.
+pub fn punts() -> [Punt; 5] {
+    let ignorant = Dhcpv6Service {
+        on_link: Vec::new(),
+        ..stateless_service()
+    };
+    [
+        solicitation_punt(),
+        dhcpv6(service()),
+        dhcpv6(stateless_service()),
+        dhcpv6(talkative_service()),
+        dhcpv6(ignorant),
+    ]
+}
+
+/// A frame with its lengths and its checksum as an honest sender has them, so that what lies behind is reached. One
+/// that is neither UDP nor ICMPv6 right behind the IPv6 header stays as it is.
+pub fn honest(mut frame: Vec<u8>) -> Vec<u8> {
+    let checksum = match frame.get(20) {
+        Some(17) if frame.len() >= 62 => 60,
+        Some(58) if frame.len() >= 58 => 56,
+        _ => return frame,
+    };
+    let Ok(length) = u16::try_from(frame.len() - 54) else {
+        return frame;
+    };
+    frame[18..20].copy_from_slice(&length.to_be_bytes());
+    if checksum == 60 {
+        frame[58..60].copy_from_slice(&length.to_be_bytes());
+    }
+    frame[checksum..checksum + 2].fill(0);
+    let sum = checksum_of(&frame[22..], frame[20], length);
+    frame[checksum..checksum + 2].copy_from_slice(&sum.to_be_bytes());
+    frame
+}
+
+/// RFC 1071 word by word; the addresses and the packet follow one another in the frame.
+fn checksum_of(addresses_and_packet: &[u8], next_header: u8, length: u16) -> u16 {
+    let [high, low] = length.to_be_bytes();
+    let mut sum: u32 = addresses_and_packet
+        .chunks(2)
+        .chain([&[high, low][..], &[0, next_header]])
+        .map(|pair| u32::from(pair[0]) << 8 | pair.get(1).map_or(0, |low| u32::from(*low)))
+        .sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    match !(sum as u16) {
+        0 => u16::MAX,
+        sum => sum,
+    }
+}
+
+/// What is decoded is put back octet by octet: a relay agent's message, or else options, each by itself.
+pub fn codec_loses_nothing(bytes: &[u8]) {
+    if let Ok(message) = RelayMessage::parse(bytes, 0) {
+        let mut again = Vec::new();
+        message.put(&mut again);
+        assert_eq!(again, bytes);
+        if let Ok(Some((relayed, offset))) = message.relayed() {
+            assert_eq!(&bytes[offset..offset + relayed.len()], relayed);
+        }
+    }
+    for option in Options::new(bytes, 0).flatten() {
+        option_survives(option);
+    }
+}
+
+fn option_survives(raw: RawOption<'_>) {
+    let Ok(option) = DhcpOption::decode(raw) else {
+        return;
+    };
+    let mut wire = Vec::new();
+    put_option(&mut wire, raw.code, |out| out.extend(raw.value));
+    let mut again = Vec::new();
+    option.put(&mut again);
+    assert_eq!(again, wire);
+}
+
+/// What a fuzz target's input means: the first octet chooses the port, its highest bit an honest frame.
+pub fn fuzz_respond(input: &[u8]) {
+    let Some((choice, frame)) = input.split_first() else {
+        return;
+    };
+    let frame = match choice & 0x80 {
+        0 => frame.to_vec(),
+        _ => honest(frame.to_vec()),
+    };
+    let punts = punts();
+    answers_are_whole(&punts[usize::from(choice & 0x7f) % punts.len()], &frame);
+}

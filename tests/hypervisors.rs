@@ -1,0 +1,214 @@
+//! Hypervisors come, change, move their guests and leave: on real Open vSwitch.
+
+use std::time::Duration;
+
+use sextant_lab::story::{Failure, Plugged, World};
+use sextant_lab::{Hypervisor, wait_for};
+
+const SOON: Duration = Duration::from_secs(30);
+const INTERVAL: Duration = Duration::from_millis(50);
+
+fn world() -> World {
+    World::start().expect("the lab starts")
+}
+
+/// What `ovs-vsctl` prints, trimmed.
+fn asked(host: &Hypervisor, words: &[&str]) -> String {
+    host.vsctl(words)
+        .map(|output| output.stdout.trim().to_owned())
+        .unwrap_or_else(|error| error.to_string())
+}
+
+fn wait_until(what: &str, holds: impl Fn() -> Result<(), String>) {
+    if let Err(error) = wait_for(what, SOON, holds) {
+        panic!("{error}");
+    }
+}
+
+fn leave(host: &Hypervisor) {
+    host.vsctl(&[
+        "remove",
+        "open_vswitch",
+        ".",
+        "external_ids",
+        "sextant-encap-ip",
+    ])
+    .expect("ovs-vsctl");
+}
+
+/// One answer at least.
+fn reaches(from: &Plugged, to: &Plugged) -> Result<(), String> {
+    let report = from
+        .guest
+        .ping(to.address(), 2, INTERVAL)
+        .map_err(|error| error.to_string())?;
+    if report.received > 0 {
+        Ok(())
+    } else {
+        Err(report.to_string())
+    }
+}
+
+#[test]
+fn one_that_leaves_is_left_as_it_was() -> Result<(), Failure> {
+    let mut world = world();
+    world.join()?;
+    let (leaver, stayer) = (world.lab.hypervisor(1), world.lab.hypervisor(2));
+    let names_leaver = |flows: &[String]| {
+        flows
+            .iter()
+            .any(|flow| flow.contains(&leaver.endpoint().to_string()))
+    };
+    wait_until("a flow for the peer", || {
+        match stayer.dump_flows("br-int") {
+            Ok(flows) if names_leaver(&flows) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+
+    leave(leaver);
+    wait_until("br-int to go", || match asked(leaver, &["list-br"]) {
+        bridges if bridges == "br-phy" => Ok(()),
+        bridges => Err(bridges),
+    });
+    wait_until("the peer to be forgotten", || {
+        match stayer.dump_flows("br-int") {
+            Ok(flows) if !names_leaver(&flows) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+
+    leaver.join("gre")?;
+    leaver.wait_bridge("br-int")?;
+    wait_until("the peer's tunnel port for its protocol", || {
+        match asked(stayer, &["list-ports", "br-int"]) {
+            ports if ports.contains("sextant-gre") => Ok(()),
+            ports => Err(ports),
+        }
+    });
+    Ok(())
+}
+
+#[test]
+fn a_bridge_that_exists_keeps_what_is_not_sextants() -> Result<(), Failure> {
+    let world = world();
+    let host = world.lab.hypervisor(1);
+    host.vsctl(&[
+        "add-br",
+        "br-int",
+        "--",
+        "set",
+        "bridge",
+        "br-int",
+        "datapath_type=netdev",
+    ])?;
+    host.vsctl(&[
+        "add-port",
+        "br-int",
+        "mine",
+        "--",
+        "set",
+        "interface",
+        "mine",
+        "type=internal",
+    ])?;
+    let datapath_id = asked(host, &["get", "bridge", "br-int", "datapath_id"]);
+
+    host.join("vxlan")?;
+    host.wait_controller("br-int")?;
+    wait_until("flows", || match host.dump_flows("br-int") {
+        Ok(flows) if flows.len() > 10 => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    assert_eq!(
+        asked(host, &["get", "bridge", "br-int", "datapath_id"]),
+        datapath_id
+    );
+    assert_eq!(
+        asked(host, &["get", "bridge", "br-int", "fail_mode"]),
+        "secure"
+    );
+
+    leave(host);
+    wait_until("sextant's port to go", || {
+        match asked(host, &["list-ports", "br-int"]) {
+            ports if ports == "mine" => Ok(()),
+            ports => Err(ports),
+        }
+    });
+    assert_eq!(asked(host, &["get-controller", "br-int"]), "");
+    Ok(())
+}
+
+#[test]
+fn a_wrong_value_is_complained_of_and_mended_while_others_work() -> Result<(), Failure> {
+    let mut world = world();
+    let host = world.lab.hypervisor(1);
+    host.vsctl(&[
+        "set",
+        "open_vswitch",
+        ".",
+        "external_ids:system-id=h1",
+        "external_ids:sextant-encap-ip=somewhere",
+    ])?;
+    host.vsctl(&[
+        "set",
+        "open_vswitch",
+        ".",
+        "external_ids:sextant-bridge-datapath-type=netdev",
+    ])?;
+    host.vsctl(&["set-manager", "tcp:[fd00:c::1]:6640"])?;
+    let complaint = world.controller.wait_line("the complaint", SOON, |line| {
+        line.contains("sextant-encap-ip=somewhere")
+            .then(|| line.to_owned())
+    })?;
+    assert!(complaint.contains("WARN"), "{complaint}");
+    assert_eq!(asked(world.lab.hypervisor(1), &["list-br"]), "br-phy");
+    world.join()?;
+    Ok(())
+}
+
+#[test]
+fn a_guest_that_moves_is_reached_where_it_is() -> Result<(), Failure> {
+    let mut world = world();
+    let (lab, _, guests) = world.addressed()?;
+    reaches(&guests.slaac1, &guests.slaac1b).map_err(Failure::Observed)?;
+    let port = &guests.slaac1b.port;
+    // Live migration: the interface appears on the other hypervisor while it is still here, then goes from here.
+    let moved = lab.hypervisor(2).add_guest(&port.guest("moved"))?;
+    moved.wait_address(guests.slaac1b.address(), SOON)?;
+    lab.hypervisor(1)
+        .vsctl(&["del-port", "br-int", guests.slaac1b.guest.tap()])?;
+    wait_until("the moved guest to answer", || {
+        reaches(&guests.slaac1, &guests.slaac1b)
+    });
+    wait_until("the other hypervisor's guest to reach it", || {
+        reaches(&guests.slaac2, &guests.slaac1b)
+    });
+    Ok(())
+}
+
+#[test]
+fn an_interface_that_is_named_after_it_appeared_is_bound() -> Result<(), Failure> {
+    let mut world = world();
+    let (lab, cloud, guests) = world.ready()?;
+    let host = lab.hypervisor(1);
+    let port = lab
+        .api()
+        .create_port(&cloud.slaac.network, &sextant_lab::PortSpec::default())?;
+    let nameless = sextant_lab::GuestSpec {
+        port_id: "5e57a170-0000-4000-8000-000000000001".to_owned(),
+        ..port.guest("late")
+    };
+    let guest = host.add_guest(&nameless)?;
+    host.vsctl(&[
+        "set",
+        "interface",
+        guest.tap(),
+        &format!("external_ids:iface-id={}", port.id),
+    ])?;
+    let late = Plugged { guest, port };
+    late.guest.wait_address(late.address(), SOON)?;
+    wait_until("another to reach it", || reaches(&guests.slaac2, &late));
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! A stand-in for Sextant that only exports: every metric moves with each scrape, so that every
+//! rate and quantile has an answer.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+
+use sextant_controller::metrics::Metrics;
+
+/// Answers every request on the metrics address of a lab's controller. Does not return.
+pub(crate) fn serve(metrics: &Metrics) -> io::Result<()> {
+    let listener = TcpListener::bind("[::]:9697")?;
+    eprintln!("ready");
+    for stream in listener.incoming() {
+        // A scraper that goes away in the middle is no concern of the next.
+        let _ = answer(&stream?, metrics);
+    }
+    Ok(())
+}
+
+fn answer(stream: &TcpStream, metrics: &Metrics) -> io::Result<()> {
+    for line in BufReader::new(stream).lines() {
+        if line?.is_empty() {
+            break;
+        }
+    }
+    touch(metrics);
+    let text = metrics.render().map_err(io::Error::other)?;
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nConnection: close";
+    write!(
+        &mut &*stream,
+        "{head}\r\nContent-Length: {}\r\n\r\n{text}",
+        text.len()
+    )
+}
+
+/// Three hypervisors of which one lacks its switch, and a bit of everything on each scrape.
+fn touch(metrics: &Metrics) {
+    metrics.hypervisors_connected.set(3);
+    metrics.switches_connected.set(2);
+    metrics.ports_bound.set(7);
+    metrics.ports_active.set(6);
+    metrics.flows_wanted.with_label_values(&["h1"]).set(120);
+    touch_packets(metrics);
+    for outcome in ["confirmed", "refused"] {
+        metrics
+            .flow_operations
+            .with_label_values(&["add", outcome])
+            .inc();
+        metrics
+            .ovsdb_transactions
+            .with_label_values(&[outcome])
+            .inc();
+    }
+    for outcome in ["committed", "conflict", "unavailable"] {
+        metrics.store_commits.with_label_values(&[outcome]).inc();
+    }
+    metrics.reconcile_seconds.observe(0.02);
+    metrics.compute_seconds.observe(0.000_3);
+    for status in ["200", "503"] {
+        metrics
+            .api_requests
+            .with_label_values(&["GET", "/v2.0/ports", status])
+            .inc();
+    }
+    metrics
+        .api_request_seconds
+        .with_label_values(&["GET", "/v2.0/ports"])
+        .observe(0.004);
+}
+
+fn touch_packets(metrics: &Metrics) {
+    metrics.packet_ins.with_label_values(&["dhcpv6"]).inc();
+    metrics
+        .packet_ins_refused
+        .with_label_values(&["dhcpv6", "fragment"])
+        .inc();
+    metrics
+        .router_advertisements
+        .with_label_values(&["solicited"])
+        .inc();
+    metrics
+        .dhcpv6_messages
+        .with_label_values(&["solicit", "answered"])
+        .inc();
+    metrics.punt_seconds.observe(0.000_2);
+}
