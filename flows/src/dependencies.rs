@@ -7,16 +7,12 @@ use crate::flows::Object;
 use crate::view::{Presence, View};
 use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
-use sextant_model::{Binding, ChassisId, Meta, Network, NetworkId, Port, Subnet};
+use sextant_model::{Binding, ChassisId, Meta, Network, NetworkId, Port, PortId, Subnet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The objects whose flows may differ between two views of one hypervisor.
-pub(crate) fn touched(
-    old: &View<'_>,
-    new: &View<'_>,
-    present: &BTreeMap<NetworkId, Presence>,
-) -> BTreeSet<Object> {
+pub(crate) fn touched(old: &View<'_>, new: &View<'_>) -> BTreeSet<Object> {
     let mut touched = Touched {
         old: *old,
         new: *new,
@@ -25,12 +21,14 @@ pub(crate) fn touched(
     if everything_differs(old, new) {
         touched.objects.insert(Object::Base);
         touched.presence(&old.present(), &BTreeMap::new());
-        touched.presence(&BTreeMap::new(), present);
+        touched.presence(&BTreeMap::new(), &new.present());
         touched.all_chassis();
         return touched.objects;
     }
-    touched.presence(&old.present(), present);
-    touched.mtu(present);
+    if touched.presence_may_differ() {
+        touched.presence(&old.present(), &new.present());
+    }
+    touched.mtu();
     touched.networks();
     touched.subnets();
     touched.ports();
@@ -54,11 +52,14 @@ struct Touched<'a> {
     objects: BTreeSet<Object>,
 }
 
+/// A key with its old and its new value.
+type Sides<'a, K, V> = (K, Option<&'a V>, Option<&'a V>);
+
 /// The keys whose values differ, with both values.
 fn changed<'a, K: Ord + Copy, V: PartialEq>(
     old: &'a OrdMap<K, V>,
     new: &'a OrdMap<K, V>,
-) -> Vec<(K, Option<&'a V>, Option<&'a V>)> {
+) -> Vec<Sides<'a, K, V>> {
     let sides = |item| match item {
         DiffItem::Add(key, value) => (*key, None, Some(value)),
         DiffItem::Remove(key, value) => (*key, Some(value), None),
@@ -115,17 +116,37 @@ impl Touched<'_> {
         }
     }
 
-    fn mtu(&mut self, present: &BTreeMap<NetworkId, Presence>) {
-        for id in present.keys() {
-            let mtu = |view: &View<'_>| {
-                Some(
-                    view.facts
-                        .network_mtu(view.network(*id)?, &view.intent.settings),
-                )
-            };
-            if mtu(&self.old) != mtu(&self.new) {
-                self.told(*id);
-            }
+    /// Whether the networks present here may be others: their guests came or went, or routers join them differently.
+    fn presence_may_differ(&self) -> bool {
+        let (old, new) = (&self.old, &self.new);
+        let of_router = |(_, old, new): &Sides<'_, PortId, Arc<Port>>| {
+            let sides = [old, new].into_iter().flatten();
+            sides
+                .map(|port| port.router())
+                .any(|router| router.is_some())
+        };
+        let moved_here = |(_, old, new): &Sides<'_, PortId, Binding>| {
+            let sides = [old, new].into_iter().flatten();
+            sides
+                .filter(|binding| binding.chassis == *self.new.chassis)
+                .any(|binding| self.membership_differs(binding))
+        };
+        !changed(&old.intent.networks, &new.intent.networks).is_empty()
+            || !changed(&old.intent.routers, &new.intent.routers).is_empty()
+            || changed(&old.intent.ports, &new.intent.ports)
+                .iter()
+                .any(of_router)
+            || changed(old.facts.bindings(), new.facts.bindings())
+                .iter()
+                .any(moved_here)
+    }
+
+    /// What tunnels leave of the underlay's MTU is told on every network. One that asks for an MTU itself has changed
+    /// as a network.
+    fn mtu(&mut self) {
+        if self.old.facts.tunnel_overhead() != self.new.facts.tunnel_overhead() {
+            let present = self.new.present();
+            present.into_keys().for_each(|network| self.told(network));
         }
     }
 
@@ -161,7 +182,9 @@ impl Touched<'_> {
         for (id, old, new) in changed(&self.old.intent.ports, &self.new.intent.ports) {
             self.objects.insert(Object::Port(id));
             for port in [old, new].into_iter().flatten() {
-                self.objects.insert(Object::Network(port.network_id));
+                if self.is_here(id) {
+                    self.objects.insert(Object::Network(port.network_id));
+                }
                 if port.router().is_some() {
                     self.told(port.network_id);
                 }
@@ -187,12 +210,30 @@ impl Touched<'_> {
     fn bindings(&mut self) {
         for (id, old, new) in changed(self.old.facts.bindings(), self.new.facts.bindings()) {
             self.objects.insert(Object::Port(id));
-            let networks = [old, new]
-                .into_iter()
-                .flatten()
-                .map(|binding: &Binding| Object::Network(binding.network));
-            self.objects.extend(networks);
+            for binding in [old, new].into_iter().flatten() {
+                if binding.chassis == *self.new.chassis || self.membership_differs(binding) {
+                    self.objects.insert(Object::Network(binding.network));
+                }
+            }
         }
+    }
+
+    /// Whether a port is plugged in on this hypervisor, before or after.
+    fn is_here(&self, port: PortId) -> bool {
+        let here = |view: &View<'_>| {
+            let binding = view.facts.binding(port);
+            binding.is_some_and(|binding| binding.chassis == *view.chassis)
+        };
+        self.views().iter().any(here)
+    }
+
+    /// Whether another hypervisor joined a network or left it with this binding.
+    fn membership_differs(&self, binding: &Binding) -> bool {
+        let member = |view: &View<'_>| {
+            let mut ports = view.facts.local_ports(binding.network, &binding.chassis);
+            ports.next().is_some()
+        };
+        member(&self.old) != member(&self.new)
     }
 
     /// Another hypervisor's endpoint: what comes from there and what goes there.

@@ -96,8 +96,11 @@ impl Flow {
     /// The hash of its content.
     pub fn cookie(&self) -> Cookie {
         let mut content = BytesMut::with_capacity(256);
-        // A flow too long for a message leaves nothing here; the session that would send it says so.
-        let _ = Message::FlowMod(self.to_flow_mod(0)).encode(0, &mut content);
+        let message = Message::FlowMod(self.to_flow_mod(0));
+        if message.encode(0, &mut content).is_err() {
+            // Too long for a message: no switch will ever have it, but it is still not any other flow.
+            return Cookie(xxh3_64(format!("{self:?}").as_bytes()).clamp(1, u64::MAX - 1));
+        }
         Cookie(xxh3_64(&content).clamp(1, u64::MAX - 1))
     }
 

@@ -8,7 +8,8 @@ use crate::features::{self, guard, guest, neighbor, punt, routing, switching, tu
 use crate::flow::{Cookie, CookieHasher, Flow};
 use crate::view::{Presence, View};
 use sextant_model::{
-    Advertisement, ChassisId, Facts, Intent, NetworkId, NetworkKey, Port, PortId, Punt,
+    Advertisement, ChassisId, Facts, Intent, Network, NetworkId, NetworkKey, Port, PortId, Punt,
+    Router,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
@@ -69,9 +70,8 @@ impl Flows {
             chassis,
         };
         let mut flows = Self::default();
-        let present = view.present();
-        for object in all_objects(&view, &present) {
-            flows.replace(&view, &present, object, &mut Difference::default());
+        for object in all_objects(&view) {
+            flows.replace(&view, object, &mut Difference::default());
         }
         flows
     }
@@ -90,10 +90,9 @@ impl Flows {
             chassis,
         };
         let (old, new) = (view(old), view(new));
-        let present = new.present();
         let mut difference = Difference::default();
-        for object in touched(&old, &new, &present) {
-            self.replace(&new, &present, object, &mut difference);
+        for object in touched(&old, &new) {
+            self.replace(&new, object, &mut difference);
         }
         difference
     }
@@ -142,14 +141,8 @@ impl Flows {
         self.groups.iter().filter_map(link).collect()
     }
 
-    fn replace(
-        &mut self,
-        view: &View<'_>,
-        present: &BTreeMap<NetworkId, Presence>,
-        object: Object,
-        difference: &mut Difference,
-    ) {
-        let computed = contribution(view, present, &object);
+    fn replace(&mut self, view: &View<'_>, object: Object, difference: &mut Difference) {
+        let computed = contribution(view, &object);
         let mut group = Group {
             cookies: vec![],
             meter: computed.meter,
@@ -203,7 +196,8 @@ impl Flows {
 }
 
 /// Every object that has flows on a hypervisor.
-fn all_objects(view: &View<'_>, present: &BTreeMap<NetworkId, Presence>) -> BTreeSet<Object> {
+fn all_objects(view: &View<'_>) -> BTreeSet<Object> {
+    let present = view.present();
     let peers = view.facts.chassis().keys().cloned().map(Object::Peer);
     let ports = present
         .keys()
@@ -225,11 +219,7 @@ struct Contribution {
     link: Option<Link>,
 }
 
-fn contribution(
-    view: &View<'_>,
-    present: &BTreeMap<NetworkId, Presence>,
-    object: &Object,
-) -> Contribution {
+fn contribution(view: &View<'_>, object: &Object) -> Contribution {
     let flows = |flows| Contribution {
         flows,
         ..Contribution::default()
@@ -237,7 +227,7 @@ fn contribution(
     match object {
         Object::Base => flows(features::base()),
         Object::Peer(peer) => flows(tunnel::classify(view, peer)),
-        Object::Network(id) => match (view.network(*id), present.get(id)) {
+        Object::Network(id) => match (view.network(*id), view.presence(*id)) {
             (Some(network), Some(Presence::Local)) => flows(switching::multicast(view, network)),
             _ => Contribution::default(),
         },
@@ -245,36 +235,63 @@ fn contribution(
             .intent
             .ports
             .get(id)
-            .map(|port| of_port(view, present, port))
+            .map(|port| of_port(view, port))
             .unwrap_or_default(),
     }
 }
 
-fn of_port(view: &View<'_>, present: &BTreeMap<NetworkId, Presence>, port: &Port) -> Contribution {
+fn of_port(view: &View<'_>, port: &Port) -> Contribution {
     let Some((network, presence)) = view
         .network(port.network_id)
-        .zip(present.get(&port.network_id))
+        .zip(view.presence(port.network_id))
     else {
         return Contribution::default();
     };
     if let Some(router) = view.router(port) {
-        let mut flows = routing::interface(view, network, router, port);
-        flows.extend(neighbor::known(network, port, Owner::Router));
-        let heard = advertisement(view, network, port).filter(|_| *presence == Presence::Local);
-        let link = heard.map(|advertisement| Link {
-            network: network.key,
-            advertisement,
-        });
-        return Contribution {
-            flows,
-            meter: None,
-            link,
-        };
+        return of_router_port(view, network, presence, router, port);
     }
     if view.binding(port).is_none() {
         return Contribution::default();
     }
-    let mut flows = neighbor::known(network, port, Owner::Guest);
+    of_guest_port(view, network, presence, port)
+}
+
+/// Who is on a network that is only routed to asks nothing here.
+fn answers(network: &Network, presence: Presence, port: &Port, owner: Owner) -> Vec<Flow> {
+    match presence {
+        Presence::Local => neighbor::known(network, port, owner),
+        Presence::Routed => vec![],
+    }
+}
+
+fn of_router_port(
+    view: &View<'_>,
+    network: &Network,
+    presence: Presence,
+    router: &Router,
+    port: &Port,
+) -> Contribution {
+    let mut flows = routing::interface(view, network, router, port);
+    flows.extend(answers(network, presence, port, Owner::Router));
+    let heard = advertisement(view, network, port).filter(|_| presence == Presence::Local);
+    let link = heard.map(|advertisement| Link {
+        network: network.key,
+        advertisement,
+    });
+    Contribution {
+        flows,
+        meter: None,
+        link,
+    }
+}
+
+fn of_guest_port(
+    view: &View<'_>,
+    network: &Network,
+    presence: Presence,
+    port: &Port,
+) -> Contribution {
+    let mut flows = answers(network, presence, port, Owner::Guest);
     flows.extend(routing::next_hop(network, port));
     flows.extend(switching::unicast(view, network, port));
     let ofport = view.local_ofport(port);

@@ -5,7 +5,8 @@
 //! [`Flows::update`] recomputes just the objects that a change touches and says what that changes on the switch.
 //!
 //! A flow's cookie is a hash of its content ([`Flow::cookie`]), so reconciling a switch is a difference of two sets of
-//! cookies ([`reconcile`]), and a packet that comes up with a cookie finds its [`sextant_model::Punt`].
+//! cookies ([`reconcile`]), and a packet that comes up with a cookie finds its [`sextant_model::Punt`]. [`trace`] walks a
+//! packet through flows without a switch.
 
 mod advertisement;
 mod dependencies;
@@ -15,6 +16,7 @@ mod features;
 mod flow;
 mod flows;
 pub mod pipeline;
+pub mod trace;
 mod view;
 
 pub use difference::{Difference, InstalledFlow, reconcile};

@@ -3,7 +3,7 @@
 //! A packet only moves down: from a stage to one with a higher table number. `docs/pipeline.md` is generated from this
 //! file.
 
-use rust_openflow::{Field, Instruction, Subfield};
+use rust_openflow::{Field, Instruction, Subfield, SwitchConfig};
 
 /// A stage of the pipeline: one OpenFlow table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -225,6 +225,15 @@ pub const ORIGIN_CONTROLLER: u32 = 0;
 pub const ORIGIN_GUEST: u32 = 1;
 /// [`ORIGIN`]: came through a tunnel, goes to local ports only.
 pub const ORIGIN_TUNNEL: u32 = 2;
+
+/// How a switch has to treat packets for the pipeline to see what it asks for.
+///
+/// `OFPC_FRAG_NX_MATCH` (ovs-ofctl(8), `set-frags`): the first fragment of a packet shows its ports or its ICMP type. By
+/// default Open vSwitch has them 0 on every fragment, and a Router Advertisement in two pieces would look like any packet.
+pub const SWITCH_CONFIG: SwitchConfig = SwitchConfig {
+    flags: 3,
+    miss_send_len: 128,
+};
 
 /// The MAC within [`MAC`].
 pub fn mac_register() -> Subfield {

@@ -1,7 +1,7 @@
 //! What one hypervisor sees of the cloud.
 
 use sextant_model::{Binding, Chassis, ChassisId, Facts, Intent, Network, NetworkId, Port, Router};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Intent and facts as one hypervisor sees them.
@@ -32,31 +32,43 @@ impl<'a> View<'a> {
 
     /// The networks present here: those of guests here, and those that a router joins to them.
     pub fn present(&self) -> BTreeMap<NetworkId, Presence> {
-        let local: BTreeSet<_> = self
-            .facts
-            .networks_on(self.chassis)
-            .filter(|network| self.network(*network).is_some())
-            .collect();
         let mut present = BTreeMap::new();
-        for network in &local {
-            for router in self
-                .intent
-                .router_ports_of(*network)
-                .filter_map(|port| self.router(port))
-            {
-                let joined = self
-                    .intent
-                    .interfaces_of(router.id)
-                    .map(|port| port.network_id);
-                present.extend(
-                    joined
-                        .filter(|joined| self.network(*joined).is_some())
-                        .map(|joined| (joined, Presence::Routed)),
-                );
-            }
+        for network in self.facts.networks_on(self.chassis) {
+            let near = self.joined(network).chain([network]);
+            present.extend(near.filter_map(|near| Some((near, self.presence(near)?))));
         }
-        present.extend(local.into_iter().map(|network| (network, Presence::Local)));
         present
+    }
+
+    /// Whether and why a network is present here. Costs as much as its routers have interfaces, however many networks
+    /// are here.
+    pub fn presence(&self, network: NetworkId) -> Option<Presence> {
+        self.network(network)?;
+        if self.is_local(network) {
+            return Some(Presence::Local);
+        }
+        let reached = |near: NetworkId| self.network(near).is_some() && self.is_local(near);
+        self.joined(network)
+            .any(reached)
+            .then_some(Presence::Routed)
+    }
+
+    /// Whether guests of a network are here.
+    fn is_local(&self, network: NetworkId) -> bool {
+        self.facts
+            .local_ports(network, self.chassis)
+            .next()
+            .is_some()
+    }
+
+    /// The networks that working interfaces of working routers join to a network.
+    fn joined(&self, network: NetworkId) -> impl Iterator<Item = NetworkId> {
+        self.intent
+            .router_ports_of(network)
+            .filter_map(|port| self.router(port))
+            .flat_map(|router| self.intent.interfaces_of(router.id))
+            .filter(|port| self.router(port).is_some())
+            .map(|port| port.network_id)
     }
 
     /// A network that forwards: it exists and is up.

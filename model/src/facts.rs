@@ -196,18 +196,24 @@ impl Facts {
         })
     }
 
-    /// The MTU of a network in octets: what was asked for, else what the worst encapsulation of any hypervisor
-    /// leaves of the underlay's MTU; before there is any hypervisor, VXLAN over IPv6 is assumed.
-    pub fn network_mtu(&self, network: &Network, settings: &Settings) -> u16 {
+    /// What the worst encapsulation of any hypervisor adds to an IP packet of a guest, in octets; before there is any
+    /// hypervisor, VXLAN over IPv6 is assumed.
+    pub fn tunnel_overhead(&self) -> u16 {
         const ASSUMED: Encap = Encap {
             ip: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
             kind: EncapKind::Vxlan,
         };
+        self.overhead.unwrap_or(ASSUMED.overhead())
+    }
+
+    /// The MTU of a network in octets: what was asked for, else what [`Facts::tunnel_overhead`] leaves of the
+    /// underlay's MTU.
+    pub fn network_mtu(&self, network: &Network, settings: &Settings) -> u16 {
         match network.mtu {
             Some(mtu) => mtu,
-            None if network.network_type.is_tunnelled() => settings
-                .underlay_mtu
-                .saturating_sub(self.overhead.unwrap_or(ASSUMED.overhead())),
+            None if network.network_type.is_tunnelled() => {
+                settings.underlay_mtu.saturating_sub(self.tunnel_overhead())
+            }
             None => settings.underlay_mtu,
         }
     }

@@ -70,18 +70,37 @@ impl Capture {
     /// # Errors
     /// [`LabError::Timeout`] with the number seen.
     pub fn wait_packets(&self, count: usize, timeout: Duration) -> Result<(), LabError> {
+        let what = format!("capture of {count} packets");
+        self.wait_file(&what, timeout, |file| records_in(file) >= count)
+    }
+
+    /// Waits until a packet with these bytes is in the capture; all packets that came before it are, too.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] with the number of packets seen.
+    pub fn wait_bytes(&self, bytes: &[u8], timeout: Duration) -> Result<(), LabError> {
+        let what = format!("capture of a packet with {}", bytes.escape_ascii());
+        self.wait_file(&what, timeout, |file| {
+            file.windows(bytes.len()).any(|window| window == bytes)
+        })
+    }
+
+    /// Looks at the file, and again each time that it has grown.
+    fn wait_file(
+        &self,
+        what: &str,
+        timeout: Duration,
+        done: impl Fn(&[u8]) -> bool,
+    ) -> Result<(), LabError> {
         let deadline = Deadline::after(timeout);
         let changes = log::watch(&self.file)?;
         loop {
-            let seen = records_in(&self.read()?);
-            if seen >= count {
+            let file = self.read()?;
+            if done(&file) {
                 return Ok(());
             }
             if !deadline.wait_readable(&[changes.as_fd()])? {
-                return Err(deadline.missed(
-                    format!("capture of {count} packets"),
-                    format!("{seen} packets"),
-                ));
+                return Err(deadline.missed(what, format!("{} packets", records_in(&file))));
             }
             log::forget_events(&changes);
         }

@@ -14,6 +14,7 @@ use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
 use rust_openflow::connection::{ConnectionError, Options};
 use rust_openflow::{Connection, Message};
+use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Difference, Flows, reconcile};
 use sextant_model::{ChassisId, PortId};
 use std::net::SocketAddr;
@@ -155,6 +156,7 @@ impl Session {
     }
 
     async fn run(&mut self) -> Result<std::convert::Infallible, SessionError> {
+        self.post([Message::SetConfig(SWITCH_CONFIG)]);
         self.reconcile().await?;
         let mut snapshots = self.context.snapshots.clone();
         loop {

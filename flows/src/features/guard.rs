@@ -24,47 +24,86 @@ const FIRST_FRAGMENT: (u8, u8) = (1, 3);
 
 /// What no guarded guest may send, whatever its addresses.
 pub(crate) fn base() -> Vec<Flow> {
-    let udp = |ethertype: u16, source: u16, destination: u16| {
-        Match::new()
-            .with(Field::ETH_TYPE, ethertype)
-            .with(Field::IP_PROTO, protocol::UDP)
-            .with(Field::UDP_SRC, source)
-            .with(Field::UDP_DST, destination)
-    };
-    let mut never = vec![
+    let never = [
         icmpv6_type(icmpv6::ROUTER_ADVERTISEMENT),
         icmpv6_type(icmpv6::REDIRECT),
-        udp(ethertype::IPV6, 547, 546),
-        udp(ethertype::IPV4, 67, 68),
-        headers_not_in_first_fragment(),
+        to_dhcp_client(ethertype::IPV6, 546),
+        to_dhcp_client(ethertype::IPV4, 68),
     ];
-    never.extend(fragmented_discovery());
-    let drop = |matches| Flow::new(Stage::Guard, NEVER, matches);
-    let unless_allowed = |kind| Flow::new(Stage::NeighborGuard, OTHERWISE, icmpv6_type(kind));
-    let neighbor = [
-        icmpv6::NEIGHBOR_SOLICITATION,
-        icmpv6::NEIGHBOR_ADVERTISEMENT,
-    ]
-    .map(unless_allowed);
-    never.into_iter().map(drop).chain(neighbor).collect()
+    let never = never
+        .into_iter()
+        .chain(hidden_headers())
+        .chain(fragmented_discovery())
+        .map(|matches| Flow::new(Stage::Guard, NEVER, matches));
+    never.chain(unproven_discovery()).collect()
 }
 
-/// A packet whose header chain Open vSwitch cannot follow to its end has no protocol: RFC 7112 forbids to send it, and
-/// RFC 7113 §3 to let it past an RA guard.
-fn headers_not_in_first_fragment() -> Match {
-    ipv6().with(Field::IP_PROTO, 0u8)
+/// What a DHCP client takes for a server's message: clients look at no source port (RFC 7610 §3).
+fn to_dhcp_client(ethertype: u16, port: u16) -> Match {
+    Match::new()
+        .with(Field::ETH_TYPE, ethertype)
+        .with(Field::IP_PROTO, protocol::UDP)
+        .with(Field::UDP_DST, port)
+}
+
+/// Packets whose upper-layer header cannot be seen here, but may be by who receives them (RFC 7112 §5, RFC 7113 §3).
+///
+/// Open vSwitch follows hop-by-hop and destination options, routing, authentication and fragment headers to the upper
+/// layer. Where the first of them is cut short there is no protocol; where they are whole but what follows is not in
+/// the first fragment, its fields are 0. What other extension headers lead to is not known.
+fn hidden_headers() -> impl Iterator<Item = Match> {
+    let of = |protocol: u8| ipv6().with(Field::IP_PROTO, protocol);
+    let unknown = [
+        protocol::SHIM6,
+        protocol::EXPERIMENT_1,
+        protocol::EXPERIMENT_2,
+    ];
+    let cut_short = [
+        icmpv6_type(0),
+        of(protocol::UDP).with(Field::UDP_DST, 0u16),
+        of(protocol::TCP).with(Field::TCP_DST, 0u16),
+    ];
+    [of(0)]
+        .into_iter()
+        .chain(unknown.map(of))
+        .chain(cut_short.map(in_first_fragment))
+}
+
+fn in_first_fragment(matches: Match) -> Match {
+    let (value, mask) = FIRST_FRAGMENT;
+    matches.masked(Field::IP_FRAG, value, mask)
 }
 
 /// Neighbor Discovery must not be fragmented (RFC 6980 §5).
 fn fragmented_discovery() -> impl Iterator<Item = Match> {
-    let (value, mask) = FIRST_FRAGMENT;
     [
         icmpv6::ROUTER_SOLICITATION,
         icmpv6::NEIGHBOR_SOLICITATION,
         icmpv6::NEIGHBOR_ADVERTISEMENT,
     ]
     .into_iter()
-    .map(move |kind| icmpv6_type(kind).masked(Field::IP_FRAG, value, mask))
+    .map(|kind| in_first_fragment(icmpv6_type(kind)))
+}
+
+/// What is said about neighbours passes only where a port's own flow allows it, and never if Open vSwitch could not read
+/// it: then there is no target (`parse_icmpv6` in its `lib/flow.c`).
+fn unproven_discovery() -> impl Iterator<Item = Flow> {
+    let kinds = [
+        icmpv6::NEIGHBOR_SOLICITATION,
+        icmpv6::NEIGHBOR_ADVERTISEMENT,
+    ];
+    kinds.into_iter().flat_map(|kind| {
+        let unread = discovery(kind).ipv6(Field::ND_TARGET, Ipv6Addr::UNSPECIFIED);
+        [
+            Flow::new(Stage::NeighborGuard, NEVER, unread),
+            Flow::new(Stage::NeighborGuard, OTHERWISE, icmpv6_type(kind)),
+        ]
+    })
+}
+
+/// A message whose target and link-layer option can be matched on.
+fn discovery(kind: u8) -> Match {
+    icmpv6_type(kind).with(Field::ICMPV6_CODE, 0u8)
 }
 
 /// What the guest of a port may send.
@@ -142,7 +181,7 @@ fn before_any_address(ofport: u16, mac: MacAddr) -> Vec<Flow> {
 fn from_ipv6(ofport: u16, mac: MacAddr, source: IpNet) -> Vec<Flow> {
     let packet = in_prefix(ipv6(), Field::IPV6_SRC, source);
     let target = in_prefix(
-        icmpv6_type(icmpv6::NEIGHBOR_ADVERTISEMENT),
+        discovery(icmpv6::NEIGHBOR_ADVERTISEMENT),
         Field::ND_TARGET,
         source,
     );
@@ -160,7 +199,7 @@ fn from_ipv6(ofport: u16, mac: MacAddr, source: IpNet) -> Vec<Flow> {
 /// A solicitation names the sender's own MAC or none.
 fn own_link_layer_address(ofport: u16, mac: MacAddr) -> Vec<Flow> {
     let solicited = |link_layer: [u8; 6]| {
-        let matches = from(ofport, mac, icmpv6_type(icmpv6::NEIGHBOR_SOLICITATION))
+        let matches = from(ofport, mac, discovery(icmpv6::NEIGHBOR_SOLICITATION))
             .mac(Field::ND_SLL, link_layer);
         Flow::new(Stage::NeighborGuard, ALLOWED, matches).goto(Stage::Punt)
     };

@@ -21,8 +21,15 @@ pub(crate) mod ethertype {
 
 /// IP protocol numbers that the pipeline knows.
 pub(crate) mod protocol {
+    pub(crate) const TCP: u8 = 6;
     pub(crate) const UDP: u8 = 17;
     pub(crate) const ICMPV6: u8 = 58;
+    /// RFC 5533.
+    pub(crate) const SHIM6: u8 = 140;
+    /// RFC 3692.
+    pub(crate) const EXPERIMENT_1: u8 = 253;
+    /// RFC 3692.
+    pub(crate) const EXPERIMENT_2: u8 = 254;
 }
 
 /// ICMPv6 types that the pipeline knows (RFC 4443, RFC 4861, RFC 3810).

@@ -53,7 +53,7 @@ pub(crate) fn known(network: &Network, port: &Port, owner: Owner) -> Vec<Flow> {
 /// Nobody is answered for an address of its own: that is how it finds no duplicate.
 pub(crate) fn own(port: &Port, ofport: u16) -> Vec<Flow> {
     let silence = |address| {
-        let asks = icmpv6_type(icmpv6::NEIGHBOR_SOLICITATION)
+        let asks = valid_nd(icmpv6::NEIGHBOR_SOLICITATION)
             .with(Field::IN_PORT, ofport)
             .ipv6(Field::ND_TARGET, address);
         Flow::new(Stage::Neighbor, 200, asks).goto(Stage::Router)

@@ -39,19 +39,14 @@ pub(crate) fn unicast(view: &View<'_>, network: &Network, port: &Port) -> Option
     let tunnel = view.tunnel_to(&binding.chassis)?;
     Some(
         Flow::new(Stage::Switch, 100, to_port.with(ORIGIN, ORIGIN_GUEST))
-            .apply(tunnel::send(network, &tunnel)),
+            .apply([tunnel::prepare(network, tunnel.local), tunnel::to(&tunnel)].concat()),
     )
 }
 
 /// Multicast frames of a network: to its members here, and from guests also to each hypervisor that has members.
 pub(crate) fn multicast(view: &View<'_>, network: &Network) -> Vec<Flow> {
     let here = local_members(view, network);
-    let elsewhere: Vec<Action> = view
-        .facts
-        .chassis_with(network.id)
-        .filter_map(|peer| view.tunnel_to(peer))
-        .flat_map(|tunnel| tunnel::send(network, &tunnel))
-        .collect();
+    let elsewhere = to_hypervisors(view, network);
     let group = Match::new()
         .with(NETWORK, network.key.0)
         .masked(Field::ETH_DST, GROUP, GROUP);
@@ -60,6 +55,17 @@ pub(crate) fn multicast(view: &View<'_>, network: &Network) -> Vec<Flow> {
             .apply([here.as_slice(), &elsewhere].concat()),
         Flow::new(Stage::Switch, 10, group).apply(here),
     ]
+}
+
+/// Sends one copy to each other hypervisor that has members.
+fn to_hypervisors(view: &View<'_>, network: &Network) -> Vec<Action> {
+    let peers = view.facts.chassis_with(network.id);
+    let tunnels: Vec<_> = peers.filter_map(|peer| view.tunnel_to(peer)).collect();
+    let prepared = tunnels
+        .first()
+        .map(|tunnel| tunnel::prepare(network, tunnel.local));
+    let sent = tunnels.iter().flat_map(tunnel::to);
+    prepared.into_iter().flatten().chain(sent).collect()
 }
 
 /// Delivers to each member here; Open vSwitch leaves out the one that sent it.

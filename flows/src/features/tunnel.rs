@@ -48,23 +48,20 @@ fn from_endpoint(endpoint: IpAddr) -> Match {
     }
 }
 
-/// Sends the packet to a peer as a frame of the network.
-pub(crate) fn send(network: &Network, tunnel: &Tunnel) -> Vec<Action> {
-    let (source, destination) = match (tunnel.local, tunnel.remote) {
-        (IpAddr::V6(local), IpAddr::V6(remote)) => (
-            Action::set(Field::TUN_IPV6_SRC, local.to_bits()),
-            Action::set(Field::TUN_IPV6_DST, remote.to_bits()),
-        ),
-        (IpAddr::V4(local), IpAddr::V4(remote)) => (
-            Action::set(Field::TUN_SRC, local.to_bits()),
-            Action::set(Field::TUN_DST, remote.to_bits()),
-        ),
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return vec![],
+/// Makes the packet a frame of the network, from our endpoint; [`to`] sends it.
+pub(crate) fn prepare(network: &Network, own: IpAddr) -> [Action; 2] {
+    let source = match own {
+        IpAddr::V6(own) => Action::set(Field::TUN_IPV6_SRC, own.to_bits()),
+        IpAddr::V4(own) => Action::set(Field::TUN_SRC, own.to_bits()),
     };
-    vec![
-        Action::set(Field::TUN_ID, network.key.0),
-        source,
-        destination,
-        Action::output(tunnel.port.into()),
-    ]
+    [Action::set(Field::TUN_ID, network.key.0), source]
+}
+
+/// Sends a prepared frame to a peer.
+pub(crate) fn to(tunnel: &Tunnel) -> [Action; 2] {
+    let destination = match tunnel.remote {
+        IpAddr::V6(remote) => Action::set(Field::TUN_IPV6_DST, remote.to_bits()),
+        IpAddr::V4(remote) => Action::set(Field::TUN_DST, remote.to_bits()),
+    };
+    [destination, Action::output(tunnel.port.into())]
 }

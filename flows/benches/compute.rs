@@ -1,0 +1,103 @@
+//! What it costs to compute a hypervisor's flows: all of them, and those of one more port.
+//!
+//! The cloud has 50 guests a hypervisor, 20 guests a network, each network's on as many hypervisors as it has guests, and
+//! a router for each two networks. Only the number of hypervisors and networks differs between the sizes, so one
+//! port's cost should not.
+
+#[allow(dead_code, reason = "written for the tests, which use all of it")]
+#[path = "../tests/pipeline/support/cloud.rs"]
+mod cloud;
+
+use cloud::Cloud;
+use divan::Bencher;
+use sextant_flows::Flows;
+use sextant_model::{ChassisId, EncapKind, Ipv6Mode};
+use std::hint::black_box;
+use std::net::Ipv6Addr;
+
+const SIZES: [usize; 2] = [1_000, 10_000];
+const GUESTS_OF_A_HYPERVISOR: usize = 50;
+const GUESTS_OF_A_NETWORK: usize = 20;
+
+fn main() {
+    divan::main();
+}
+
+fn cloud(guests: usize) -> Cloud {
+    let mut cloud = Cloud::new();
+    let hypervisors = guests / GUESTS_OF_A_HYPERVISOR;
+    for number in 0..hypervisors {
+        let host = u128::try_from(number).unwrap_or_default();
+        let endpoint = Ipv6Addr::from_bits(0x2001_0db8_0077_u128 << 80 | host);
+        cloud.hypervisor(&format!("h{number}"), endpoint.into(), EncapKind::Vxlan);
+    }
+    for number in 0..guests / GUESTS_OF_A_NETWORK {
+        add_network(&mut cloud, number);
+    }
+    for number in 0..guests {
+        let (guest, network) = (format!("g{number}"), number / GUESTS_OF_A_NETWORK);
+        cloud.port(&guest, &format!("n{network}"));
+        let ofport = u16::try_from(11 + number / hypervisors).ok();
+        cloud.plug_as(&guest, &format!("h{}", number % hypervisors), ofport);
+    }
+    cloud
+}
+
+fn add_network(cloud: &mut Cloud, number: usize) {
+    let (network, router) = (format!("n{number}"), format!("r{}", number / 2));
+    cloud.network(&network);
+    let cidr = format!("2001:db8:{number:x}::/64");
+    cloud.subnet(
+        &format!("s{number}"),
+        &network,
+        &cidr,
+        Some(Ipv6Mode::Slaac),
+    );
+    if number.is_multiple_of(2) {
+        cloud.router(&router);
+    }
+    cloud.interface(&format!("i{number}"), &router, &network);
+}
+
+fn h0() -> ChassisId {
+    ChassisId::new("h0")
+}
+
+#[divan::bench(args = SIZES)]
+fn all_flows_of_a_hypervisor(bencher: Bencher<'_, '_>, guests: usize) {
+    let cloud = cloud(guests);
+    bencher.bench_local(|| Flows::compute(black_box(&cloud.intent), &cloud.facts, &h0()));
+}
+
+/// Measures the update that a change of the cloud brings.
+fn update(bencher: Bencher<'_, '_>, guests: usize, change: impl FnOnce(&mut Cloud)) {
+    let old = cloud(guests);
+    let mut new = old.clone();
+    change(&mut new);
+    let flows = Flows::compute(&old.intent, &old.facts, &h0());
+    let (old, new) = ((&old.intent, &old.facts), (&new.intent, &new.facts));
+    bencher
+        .with_inputs(|| flows.clone())
+        .bench_local_refs(|flows| flows.update(&h0(), black_box(old), black_box(new)));
+}
+
+#[divan::bench(args = SIZES)]
+fn one_port_here(bencher: Bencher<'_, '_>, guests: usize) {
+    update(bencher, guests, |cloud| {
+        cloud.port("new", "n0");
+        cloud.plug_as("new", "h0", Some(1000));
+    });
+}
+
+#[divan::bench(args = SIZES)]
+fn one_port_elsewhere_on_a_network_that_is_here(bencher: Bencher<'_, '_>, guests: usize) {
+    update(bencher, guests, |cloud| {
+        cloud.port("new", "n0");
+        cloud.plug_as("new", "h1", Some(1000));
+    });
+}
+
+#[divan::bench(args = SIZES)]
+fn one_port_that_is_plugged_in_nowhere(bencher: Bencher<'_, '_>, guests: usize) {
+    update(bencher, guests, |cloud| cloud.port("new", "n0"));
+}

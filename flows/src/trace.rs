@@ -1,0 +1,133 @@
+//! Walks a packet through computed flows, as Open vSwitch would: for tests, and to explain to an operator.
+//!
+//! A [`Packet`] is the fields that flows match on; [`Tracer::trace`] says which flows it met, where it left and as what.
+//! What our flows use is followed, with Open vSwitch's rules: what a resubmitted table changes stays changed, a packet
+//! does not leave by the port that it came from unless told so (`in_port`), and a hop limit that runs out ends it.
+//! Meters let everything pass.
+
+mod packet;
+mod walk;
+
+pub use packet::Packet;
+
+use crate::flow::{Cookie, Flow};
+use crate::flows::Flows;
+use rust_openflow::Action;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use walk::Walk;
+
+/// One look-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Visit {
+    /// In this table.
+    pub table: u8,
+    /// The flow that matched; none dropped the packet.
+    pub flow: Option<Cookie>,
+}
+
+/// A packet on its way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// The OpenFlow port.
+    pub port: u32,
+    /// The packet as it left.
+    pub packet: Packet,
+}
+
+/// Why a packet, or a copy of it, went no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drop {
+    /// No flow of this table matched.
+    Missed {
+        /// The table.
+        table: u8,
+    },
+    /// This flow does nothing with it.
+    ByFlow(Cookie),
+    /// This flow would have forwarded it, and its hop limit did not allow that.
+    HopLimit(Cookie),
+    /// This flow would have sent it where it came from.
+    Hairpin(Cookie),
+}
+
+/// What became of a packet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
+    /// Every look-up, in order.
+    pub visits: Vec<Visit>,
+    /// What left, in order.
+    pub outputs: Vec<Output>,
+    /// The flows that sent it up to the controller, and the packet then.
+    pub punts: Vec<(Cookie, Packet)>,
+    /// Where it ended otherwise.
+    pub drops: Vec<Drop>,
+}
+
+/// A packet met a flow that cannot be followed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TraceError {
+    /// The flow does something that no flow of this crate does.
+    #[error("flow {flow:?} has an action that is not followed: {action}")]
+    Action {
+        /// The flow.
+        flow: Cookie,
+        /// What it does.
+        action: Box<Action>,
+    },
+    /// The flow has an instruction that no flow of this crate has.
+    #[error("flow {0:?} has an instruction that is not followed")]
+    Instruction(Cookie),
+    /// Flows send the packet round and round.
+    #[error("more than {0} look-ups")]
+    Endless(usize),
+}
+
+/// Flows, in the order in which a switch looks at them.
+#[derive(Debug)]
+pub struct Tracer<'a> {
+    tables: BTreeMap<u8, Vec<(Cookie, &'a Flow)>>,
+}
+
+impl<'a> Tracer<'a> {
+    /// Sorts the flows.
+    pub fn new(flows: &'a Flows) -> Self {
+        let mut tables: BTreeMap<u8, Vec<(Cookie, &Flow)>> = BTreeMap::new();
+        for (cookie, flow) in flows.iter() {
+            tables
+                .entry(flow.stage.table())
+                .or_default()
+                .push((cookie, flow));
+        }
+        for flows in tables.values_mut() {
+            flows.sort_by_key(|(_, flow)| Reverse(flow.priority));
+        }
+        Self { tables }
+    }
+
+    /// What becomes of a packet that comes in at the first table.
+    ///
+    /// # Errors
+    /// [`TraceError`]: the flows cannot be followed.
+    pub fn trace(&self, packet: Packet) -> Result<Trace, TraceError> {
+        self.trace_from(0, packet)
+    }
+
+    /// What becomes of a packet that comes in at this table, as one that the controller sends there.
+    ///
+    /// # Errors
+    /// [`TraceError`]: the flows cannot be followed.
+    pub fn trace_from(&self, table: u8, packet: Packet) -> Result<Trace, TraceError> {
+        let mut walk = Walk::new(self, packet);
+        walk.enter(table)?;
+        Ok(walk.trace)
+    }
+
+    fn lookup(&self, table: u8, packet: &Packet) -> Option<(Cookie, &'a Flow)> {
+        let flows = self.tables.get(&table)?;
+        flows
+            .iter()
+            .find(|(_, flow)| packet.satisfies(&flow.matches))
+            .copied()
+    }
+}

@@ -1,0 +1,125 @@
+//! The fields of a packet on its way through the pipeline.
+
+use rust_openflow::{Field, Match, Subfield};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv6Addr;
+
+/// The fields of a packet and the registers beside it. A field that was not set is 0, as a switch has it.
+///
+/// The wider registers are the narrow ones side by side (ovs-fields(7)): `xreg0` is `reg0` and `reg1`, `xxreg0` is `reg0`
+/// to `reg3`, the first the most significant.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Packet(BTreeMap<Field, u128>);
+
+impl Packet {
+    /// A packet that came in by this OpenFlow port.
+    pub fn new(in_port: u32) -> Self {
+        Self::default().with(Field::IN_PORT, in_port)
+    }
+
+    /// The same, with this value of a field.
+    #[must_use]
+    pub fn with(mut self, field: Field, value: impl Into<u128>) -> Self {
+        self.set(field, value.into());
+        self
+    }
+
+    /// The same, with this MAC in a field.
+    #[must_use]
+    pub fn mac(self, field: Field, mac: [u8; 6]) -> Self {
+        let value = mac
+            .iter()
+            .fold(0u64, |value, octet| value << 8 | u64::from(*octet));
+        self.with(field, value)
+    }
+
+    /// The same, with this address in a field.
+    #[must_use]
+    pub fn ipv6(self, field: Field, address: Ipv6Addr) -> Self {
+        self.with(field, address.to_bits())
+    }
+
+    /// The value of a field.
+    pub fn get(&self, field: Field) -> u128 {
+        let narrow = registers(field).into_iter().flatten();
+        narrow.fold(0, |value, register| value << 32 | self.stored(register)) | self.stored(field)
+    }
+
+    /// The address in a field.
+    pub fn address(&self, field: Field) -> Ipv6Addr {
+        Ipv6Addr::from_bits(self.get(field))
+    }
+
+    /// Gives a field a value.
+    pub fn set(&mut self, field: Field, value: u128) {
+        let Some(narrow) = registers(field) else {
+            self.store(field, value);
+            return;
+        };
+        for (index, register) in narrow.into_iter().rev().enumerate() {
+            self.store(register, value >> (32 * index) & u128::from(u32::MAX));
+        }
+    }
+
+    /// The same packet without what lies beside it: as it comes out on the other end of a wire.
+    #[must_use]
+    pub fn on_the_wire(mut self) -> Self {
+        self.0.retain(|field, _| (Field::ETH_SRC..).contains(field));
+        self
+    }
+
+    pub(crate) fn satisfies(&self, matches: &Match) -> bool {
+        matches
+            .fields()
+            .all(|wanted| self.get(wanted.field) & wanted.mask == wanted.value)
+    }
+
+    pub(crate) fn bits(&self, range: Subfield) -> u128 {
+        self.get(range.field) >> range.offset & ones(range.bits)
+    }
+
+    pub(crate) fn set_bits(&mut self, range: Subfield, value: u128) {
+        let mask = ones(range.bits) << range.offset;
+        self.set_masked(range.field, value << range.offset, mask);
+    }
+
+    pub(crate) fn set_masked(&mut self, field: Field, value: u128, mask: u128) {
+        self.set(field, self.get(field) & !mask | value & mask);
+    }
+
+    fn stored(&self, field: Field) -> u128 {
+        self.0.get(&field).copied().unwrap_or_default()
+    }
+
+    fn store(&mut self, field: Field, value: u128) {
+        if value == 0 {
+            self.0.remove(&field);
+        } else {
+            self.0.insert(field, value);
+        }
+    }
+}
+
+/// The narrow registers of which a wide one consists.
+fn registers(field: Field) -> Option<Vec<Field>> {
+    let range = |first: u8, count: u8| (first..first + count).map(Field::reg).collect();
+    let wide = (0..8).find(|n| Field::xreg(*n) == field);
+    let widest = (0..4).find(|n| Field::xxreg(*n) == field);
+    wide.map(|n| range(2 * n, 2))
+        .or(widest.map(|n| range(4 * n, 4)))
+}
+
+fn ones(bits: u16) -> u128 {
+    u128::MAX.checked_shr(128 - u32::from(bits)).unwrap_or(0)
+}
+
+impl fmt::Debug for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.0.iter().map(|(field, value)| (*field, *value));
+        let fields = all.fold(Match::new(), |fields, (field, value)| {
+            fields.with(field, value)
+        });
+        write!(f, "{fields}")
+    }
+}

@@ -1,0 +1,140 @@
+//! One packet's walk.
+
+use super::{Drop, Output, Packet, Trace, TraceError, Tracer, Visit};
+use crate::flow::{Cookie, Flow};
+use rust_openflow::{Action, Field, Instruction, ports};
+use std::ops::ControlFlow;
+
+/// As many look-ups as Open vSwitch allows one packet (`MAX_RESUBMITS`).
+const MAX_LOOKUPS: usize = 4096;
+
+/// Whether the actions and instructions that follow are still done.
+type Next = ControlFlow<()>;
+
+/// A packet under way and what is known of it so far.
+pub(super) struct Walk<'t, 'a> {
+    tracer: &'t Tracer<'a>,
+    packet: Packet,
+    pub(super) trace: Trace,
+}
+
+impl<'t, 'a> Walk<'t, 'a> {
+    pub(super) fn new(tracer: &'t Tracer<'a>, packet: Packet) -> Self {
+        Self {
+            tracer,
+            packet,
+            trace: Trace::default(),
+        }
+    }
+
+    /// Looks up in a table, and goes on from there to the end.
+    pub(super) fn enter(&mut self, table: u8) -> Result<(), TraceError> {
+        let mut next = Some(table);
+        while let Some(table) = next {
+            if self.trace.visits.len() == MAX_LOOKUPS {
+                return Err(TraceError::Endless(MAX_LOOKUPS));
+            }
+            let found = self.tracer.lookup(table, &self.packet);
+            let flow = found.map(|(cookie, _)| cookie);
+            self.trace.visits.push(Visit { table, flow });
+            next = match found {
+                Some((cookie, flow)) => self.follow(cookie, flow)?,
+                None => {
+                    self.trace.drops.push(Drop::Missed { table });
+                    None
+                }
+            };
+        }
+        Ok(())
+    }
+
+    /// Does what a flow says; returns the table where it goes on.
+    fn follow(&mut self, cookie: Cookie, flow: &Flow) -> Result<Option<u8>, TraceError> {
+        if flow.instructions.is_empty() {
+            self.trace.drops.push(Drop::ByFlow(cookie));
+        }
+        for instruction in &flow.instructions {
+            match instruction {
+                Instruction::Meter(_) => {}
+                Instruction::GotoTable(table) => return Ok(Some(*table)),
+                Instruction::Apply(actions) => {
+                    if self.apply(cookie, actions)?.is_break() {
+                        return Ok(None);
+                    }
+                }
+                Instruction::WriteMetadata { .. }
+                | Instruction::Write(_)
+                | Instruction::Clear
+                | Instruction::Raw(_) => return Err(TraceError::Instruction(cookie)),
+            }
+        }
+        Ok(None)
+    }
+
+    fn apply(&mut self, cookie: Cookie, actions: &[Action]) -> Result<Next, TraceError> {
+        for action in actions {
+            if self.act(cookie, action)?.is_break() {
+                return Ok(Next::Break(()));
+            }
+        }
+        Ok(Next::Continue(()))
+    }
+
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "most actions are used by no flow of ours"
+    )]
+    fn act(&mut self, cookie: Cookie, action: &Action) -> Result<Next, TraceError> {
+        match action {
+            Action::Output { port, .. } => self.output(cookie, *port),
+            Action::OutputReg { src, .. } => {
+                let port = self.packet.bits(*src);
+                self.output(cookie, u32::try_from(port).unwrap_or(ports::ANY));
+            }
+            Action::SetField { field, value, mask } => {
+                self.packet.set_masked(*field, *value, *mask)
+            }
+            Action::Move { src, dst } => self.packet.set_bits(*dst, self.packet.bits(*src)),
+            Action::Load { value, dst } => self.packet.set_bits(*dst, u128::from(*value)),
+            Action::Resubmit {
+                in_port: None,
+                table: Some(table),
+            } => self.enter(*table)?,
+            Action::DecTtl => return Ok(self.one_hop_less(cookie)),
+            other => {
+                return Err(TraceError::Action {
+                    flow: cookie,
+                    action: Box::new(other.clone()),
+                });
+            }
+        }
+        Ok(Next::Continue(()))
+    }
+
+    fn output(&mut self, cookie: Cookie, port: u32) {
+        let came_from = self.packet.get(Field::IN_PORT);
+        match port {
+            ports::CONTROLLER => self.trace.punts.push((cookie, self.packet.clone())),
+            ports::IN_PORT => self.leave(u32::try_from(came_from).unwrap_or(ports::ANY)),
+            port if u128::from(port) == came_from => {
+                self.trace.drops.push(Drop::Hairpin(cookie));
+            }
+            port => self.leave(port),
+        }
+    }
+
+    fn leave(&mut self, port: u32) {
+        let packet = self.packet.clone();
+        self.trace.outputs.push(Output { port, packet });
+    }
+
+    fn one_hop_less(&mut self, cookie: Cookie) -> Next {
+        let left = self.packet.get(Field::NW_TTL);
+        if left <= 1 {
+            self.trace.drops.push(Drop::HopLimit(cookie));
+            return Next::Break(());
+        }
+        self.packet.set(Field::NW_TTL, left - 1);
+        Next::Continue(())
+    }
+}

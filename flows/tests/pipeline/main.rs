@@ -1,0 +1,15 @@
+//! The pipeline, feature by feature: a small cloud in, flows or what becomes of packets out.
+
+mod support;
+
+mod base;
+
+mod guard;
+mod moves;
+mod neighbor;
+mod property;
+mod punts;
+mod reconciling;
+mod routing;
+mod switching;
+mod tracing;

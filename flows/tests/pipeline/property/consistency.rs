@@ -1,0 +1,148 @@
+//! Flows computed step by step are those computed at once, and a switch takes them.
+
+use super::steps::{self, Step, hypervisor};
+use crate::support::Cloud;
+use crate::support::show::flows_of;
+use bytes::BytesMut;
+use proptest::prelude::*;
+use rust_openflow::{Command, FlowMod, Instruction, Match, Message};
+use sextant_flows::{Difference, Flows, InstalledFlow, reconcile};
+use sextant_model::ChassisId;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A switch, as far as flows go.
+#[derive(Default)]
+struct Switch(BTreeMap<(u8, u16, Match), FlowMod>);
+
+impl Switch {
+    /// Takes the messages as Open vSwitch would; adding a flow over another one would hide a mistake.
+    fn take(&mut self, difference: &Difference) {
+        for change in difference.flow_mods() {
+            match change.command {
+                Command::Delete => self.0.retain(|_, flow| !same(flow, &change)),
+                Command::Add => {
+                    let key = (change.table, change.priority, change.matches.clone());
+                    assert_eq!(self.0.insert(key, change), None);
+                }
+                Command::Modify | Command::ModifyStrict | Command::DeleteStrict => {
+                    panic!("nothing else is sent")
+                }
+            }
+        }
+    }
+
+    fn installed(&self) -> BTreeSet<InstalledFlow> {
+        let of = |flow: &FlowMod| InstalledFlow {
+            table: flow.table,
+            cookie: flow.cookie,
+        };
+        self.0.values().map(of).collect()
+    }
+}
+
+fn same(flow: &FlowMod, deleted: &FlowMod) -> bool {
+    flow.table == deleted.table && flow.cookie & deleted.cookie_mask == deleted.cookie
+}
+
+fn installed(flows: &Flows) -> BTreeSet<InstalledFlow> {
+    let of = |(cookie, flow): (sextant_flows::Cookie, &sextant_flows::Flow)| InstalledFlow {
+        table: flow.stage.table(),
+        cookie: cookie.0,
+    };
+    flows.iter().map(of).collect()
+}
+
+/// One hypervisor's flows, kept step by step.
+struct Followed {
+    chassis: ChassisId,
+    flows: Flows,
+    switch: Switch,
+}
+
+impl Followed {
+    fn new(cloud: &Cloud, number: u8) -> Self {
+        let chassis = ChassisId::new(&hypervisor(number));
+        let flows = flows_of(cloud, chassis.as_str());
+        let mut switch = Switch::default();
+        switch.take(&reconcile(&flows, &BTreeSet::new()));
+        Self {
+            chassis,
+            flows,
+            switch,
+        }
+    }
+
+    fn follow(&mut self, old: &Cloud, new: &Cloud) {
+        let before = installed(&self.flows);
+        let (old, new) = ((&old.intent, &old.facts), (&new.intent, &new.facts));
+        let difference = self.flows.update(&self.chassis, old, new);
+        let wanted = Flows::compute(new.0, new.1, &self.chassis);
+        assert_eq!(self.flows, wanted, "step by step, and at once");
+        assert_eq!(self.flows.links(), wanted.links());
+        assert_eq!(self.flows.meters(), wanted.meters());
+        self.switch.take(&difference);
+        let after = installed(&wanted);
+        assert_eq!(self.switch.installed(), after);
+        assert_eq!(difference.additions(), after.difference(&before).count());
+        assert_eq!(difference.deletions(), before.difference(&after).count());
+    }
+}
+
+/// A switch takes every flow, each says one thing, and no packet goes in circles.
+fn assert_well_formed(flows: &Flows) {
+    let mut seen = BTreeSet::new();
+    for (cookie, flow) in flows.iter() {
+        assert_eq!(flow.cookie(), cookie);
+        flow.matches.check().unwrap();
+        let key = (flow.stage, flow.priority, flow.matches.clone());
+        assert!(seen.insert(key), "two flows with one match: {flow:?}");
+        for instruction in &flow.instructions {
+            if let Instruction::GotoTable(next) = instruction {
+                assert!(*next > flow.stage.table(), "{flow:?}");
+            }
+        }
+        let message = Message::FlowMod(flow.to_flow_mod(cookie.0));
+        let mut bytes = BytesMut::new();
+        message.encode(1, &mut bytes).unwrap();
+        assert_eq!(Message::decode(&bytes.freeze()).unwrap(), (1, message));
+    }
+}
+
+fn batches() -> impl Strategy<Value = Vec<Vec<Step>>> {
+    prop::collection::vec(prop::collection::vec(steps::step(), 1..4), 1..16)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn changes_lead_where_computing_anew_leads(batches in batches()) {
+        let mut cloud = steps::start();
+        let mut followed = [0, 1].map(|number| Followed::new(&cloud, number));
+        for batch in batches {
+            let old = cloud.clone();
+            batch.iter().for_each(|step| step.apply(&mut cloud));
+            followed.iter_mut().for_each(|followed| followed.follow(&old, &cloud));
+        }
+        followed.iter().for_each(|followed| assert_well_formed(&followed.flows));
+    }
+
+    #[test]
+    fn reconciling_is_minimal_and_leads_there(
+        before in prop::collection::vec(steps::step(), 0..20),
+        after in prop::collection::vec(steps::step(), 0..20),
+    ) {
+        let mut cloud = steps::start();
+        before.iter().for_each(|step| step.apply(&mut cloud));
+        let old = Followed::new(&cloud, 0);
+        after.iter().for_each(|step| step.apply(&mut cloud));
+        let wanted = flows_of(&cloud, "h0");
+        let mut switch = old.switch;
+        let difference = reconcile(&wanted, &switch.installed());
+        let (present, target) = (switch.installed(), installed(&wanted));
+        prop_assert_eq!(difference.additions(), target.difference(&present).count());
+        prop_assert_eq!(difference.deletions(), present.difference(&target).count());
+        switch.take(&difference);
+        prop_assert_eq!(switch.installed(), target);
+    }
+}

@@ -1,0 +1,5 @@
+//! What holds for every cloud, however it came about.
+
+mod consistency;
+mod reachability;
+mod steps;

@@ -1,0 +1,250 @@
+//! Random changes to a small cloud: a handful of names, so that changes meet.
+
+use crate::support::Cloud;
+use crate::support::cloud::{id, network_id, port_id};
+use proptest::prelude::*;
+use sextant_model::{
+    ChassisId, EncapKind, Ipv6Mode, Key, Object, RouterId, ServerIdentity, SubnetId,
+};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+/// One change. Where it names something that does not exist, it is none.
+#[derive(Clone, Debug)]
+pub(super) enum Step {
+    Network(u8),
+    DeleteNetwork(u8),
+    NetworkUp(u8, bool),
+    NetworkMtu(u8, Option<u16>),
+    Subnet(u8, u8, Option<Ipv6Mode>),
+    SubnetDhcp(u8, u8, bool),
+    DeleteSubnet(u8, u8),
+    Router(u8),
+    RouterUp(u8, bool),
+    DeleteRouter(u8),
+    Interface(u8, u8),
+    InterfaceUp(u8, u8, bool),
+    DeleteInterface(u8, u8),
+    Guest(u8, u8),
+    GuestUp(u8, bool),
+    GuestSecured(u8, bool),
+    GuestPair(u8, u8),
+    GuestRenamed(u8, u8),
+    DeleteGuest(u8),
+    Plug(u8, u8),
+    PlugUnnumbered(u8, u8),
+    Unplug(u8),
+    Join(u8, bool, EncapKind),
+    Leave(u8),
+    LifetimeOfRouters(u16),
+    ServerIdentity(u8),
+}
+
+pub(super) const NETWORKS: u8 = 3;
+pub(super) const ROUTERS: u8 = 2;
+pub(super) const GUESTS: u8 = 7;
+pub(super) const HYPERVISORS: u8 = 3;
+
+pub(super) fn network(n: u8) -> String {
+    format!("n{n}")
+}
+
+pub(super) fn interface(router: u8, n: u8) -> String {
+    format!("i{router}-{n}")
+}
+
+pub(super) fn guest(n: u8) -> String {
+    format!("g{n}")
+}
+
+pub(super) fn hypervisor(n: u8) -> String {
+    format!("h{n}")
+}
+
+fn router(n: u8) -> String {
+    format!("r{n}")
+}
+
+fn subnet(network: u8, n: u8) -> String {
+    format!("s{network}-{n}")
+}
+
+pub(super) fn step() -> impl Strategy<Value = Step> {
+    let mode = || {
+        prop_oneof![
+            Just(None),
+            Just(Some(Ipv6Mode::Slaac)),
+            Just(Some(Ipv6Mode::Dhcpv6Stateful)),
+            Just(Some(Ipv6Mode::Dhcpv6Stateless)),
+        ]
+    };
+    let kind = || prop_oneof![Just(EncapKind::Vxlan), Just(EncapKind::Gre)];
+    let (n, s, r, g, h) = (0..NETWORKS, 0..2u8, 0..ROUTERS, 0..GUESTS, 0..HYPERVISORS);
+    let up = any::<bool>;
+    prop_oneof![
+        3 => n.clone().prop_map(Step::Network),
+        1 => n.clone().prop_map(Step::DeleteNetwork),
+        2 => (n.clone(), up()).prop_map(|(n, up)| Step::NetworkUp(n, up)),
+        1 => (n.clone(), prop::option::of(1200..1500u16)).prop_map(|(n, mtu)| Step::NetworkMtu(n, mtu)),
+        4 => (n.clone(), s.clone(), mode()).prop_map(|(n, s, mode)| Step::Subnet(n, s, mode)),
+        1 => (n.clone(), s.clone(), up()).prop_map(|(n, s, on)| Step::SubnetDhcp(n, s, on)),
+        1 => (n.clone(), s).prop_map(|(n, s)| Step::DeleteSubnet(n, s)),
+        2 => r.clone().prop_map(Step::Router),
+        2 => (r.clone(), up()).prop_map(|(r, up)| Step::RouterUp(r, up)),
+        1 => r.clone().prop_map(Step::DeleteRouter),
+        5 => (r.clone(), n.clone()).prop_map(|(r, n)| Step::Interface(r, n)),
+        2 => (r.clone(), n.clone(), up()).prop_map(|(r, n, up)| Step::InterfaceUp(r, n, up)),
+        1 => (r, n.clone()).prop_map(|(r, n)| Step::DeleteInterface(r, n)),
+        6 => (g.clone(), n).prop_map(|(g, n)| Step::Guest(g, n)),
+        2 => (g.clone(), up()).prop_map(|(g, up)| Step::GuestUp(g, up)),
+        2 => (g.clone(), up()).prop_map(|(g, on)| Step::GuestSecured(g, on)),
+        1 => (g.clone(), 0..4u8).prop_map(|(g, pair)| Step::GuestPair(g, pair)),
+        1 => (g.clone(), 0..4u8).prop_map(|(g, name)| Step::GuestRenamed(g, name)),
+        1 => g.clone().prop_map(Step::DeleteGuest),
+        8 => (g.clone(), h.clone()).prop_map(|(g, h)| Step::Plug(g, h)),
+        1 => (g.clone(), h.clone()).prop_map(|(g, h)| Step::PlugUnnumbered(g, h)),
+        2 => g.prop_map(Step::Unplug),
+        4 => (h.clone(), prop::bool::weighted(0.8), kind()).prop_map(|(h, v6, kind)| Step::Join(h, v6, kind)),
+        1 => h.prop_map(Step::Leave),
+        1 => (100..103u16).prop_map(Step::LifetimeOfRouters),
+        1 => (0..2u8).prop_map(Step::ServerIdentity),
+    ]
+}
+
+/// A cloud that has something of everything, so that short sequences find something to change.
+pub(super) fn start() -> Cloud {
+    let mut cloud = Cloud::new();
+    let steps = [
+        Step::Join(0, true, EncapKind::Vxlan),
+        Step::Join(1, true, EncapKind::Vxlan),
+        Step::Network(0),
+        Step::Subnet(0, 0, Some(Ipv6Mode::Slaac)),
+        Step::Network(1),
+        Step::Subnet(1, 0, Some(Ipv6Mode::Dhcpv6Stateful)),
+        Step::Router(0),
+        Step::Interface(0, 0),
+        Step::Interface(0, 1),
+        Step::Guest(0, 0),
+        Step::Plug(0, 0),
+        Step::Guest(1, 0),
+        Step::Plug(1, 1),
+        Step::Guest(2, 1),
+        Step::Plug(2, 1),
+    ];
+    steps.iter().for_each(|step| step.apply(&mut cloud));
+    cloud
+}
+
+impl Step {
+    pub(super) fn apply(&self, cloud: &mut Cloud) {
+        match *self {
+            Self::Network(_)
+            | Self::DeleteNetwork(_)
+            | Self::NetworkUp(..)
+            | Self::NetworkMtu(..)
+            | Self::Subnet(..)
+            | Self::SubnetDhcp(..)
+            | Self::DeleteSubnet(..) => self.apply_to_networks(cloud),
+            Self::Router(_)
+            | Self::RouterUp(..)
+            | Self::DeleteRouter(_)
+            | Self::Interface(..)
+            | Self::InterfaceUp(..)
+            | Self::DeleteInterface(..) => self.apply_to_routers(cloud),
+            Self::Guest(..)
+            | Self::GuestUp(..)
+            | Self::GuestSecured(..)
+            | Self::GuestPair(..)
+            | Self::GuestRenamed(..)
+            | Self::DeleteGuest(_) => self.apply_to_guests(cloud),
+            Self::Plug(g, h) => cloud.plug(&guest(g), &hypervisor(h)),
+            Self::PlugUnnumbered(g, h) => cloud.plug_as(&guest(g), &hypervisor(h), None),
+            Self::Unplug(g) => cloud.unplug(&guest(g)),
+            Self::Join(h, v6, kind) => cloud.hypervisor(&hypervisor(h), endpoint(h, v6), kind),
+            Self::Leave(h) => cloud.facts.remove_chassis(&ChassisId::new(&hypervisor(h))),
+            Self::LifetimeOfRouters(lifetime) => {
+                let mut settings = (*cloud.intent.settings).clone();
+                settings.ra.lifetime = lifetime;
+                cloud.intent.settings = Arc::new(settings);
+            }
+            Self::ServerIdentity(n) => cloud.put(Object::ServerIdentity(ServerIdentity {
+                uuid: id(&format!("server{n}")),
+            })),
+        }
+    }
+
+    fn apply_to_networks(&self, cloud: &mut Cloud) {
+        let exists =
+            |cloud: &Cloud, n| cloud.intent.networks.contains_key(&network_id(&network(n)));
+        let subnet_id = |n, s| SubnetId(id(&subnet(n, s)));
+        match *self {
+            Self::Network(n) if !exists(cloud, n) => cloud.network(&network(n)),
+            Self::DeleteNetwork(n) => cloud.delete(&Key::Network(network_id(&network(n)))),
+            Self::NetworkUp(n, up) if exists(cloud, n) => {
+                cloud.change_network(&network(n), |network| network.admin_state_up = up);
+            }
+            Self::NetworkMtu(n, mtu) if exists(cloud, n) => {
+                cloud.change_network(&network(n), |network| network.mtu = mtu);
+            }
+            Self::Subnet(n, s, mode) => {
+                let cidr = format!("2001:db8:{n}:{s}::/64");
+                cloud.subnet(&subnet(n, s), &network(n), &cidr, mode);
+            }
+            Self::SubnetDhcp(n, s, on) if cloud.intent.subnets.contains_key(&subnet_id(n, s)) => {
+                cloud.change_subnet(&subnet(n, s), |subnet| subnet.enable_dhcp = on);
+            }
+            Self::DeleteSubnet(n, s) => cloud.delete(&Key::Subnet(subnet_id(n, s))),
+            _ => {}
+        }
+    }
+
+    fn apply_to_routers(&self, cloud: &mut Cloud) {
+        let router_id = |r| RouterId(id(&router(r)));
+        let exists = |cloud: &Cloud, port: &str| cloud.intent.ports.contains_key(&port_id(port));
+        match *self {
+            Self::Router(r) if !cloud.intent.routers.contains_key(&router_id(r)) => {
+                cloud.router(&router(r));
+            }
+            Self::RouterUp(r, up) if cloud.intent.routers.contains_key(&router_id(r)) => {
+                cloud.change_router(&router(r), |router| router.admin_state_up = up);
+            }
+            Self::DeleteRouter(r) => cloud.delete(&Key::Router(router_id(r))),
+            Self::Interface(r, n) => cloud.interface(&interface(r, n), &router(r), &network(n)),
+            Self::InterfaceUp(r, n, up) if exists(cloud, &interface(r, n)) => {
+                cloud.change_port(&interface(r, n), |port| port.admin_state_up = up);
+            }
+            Self::DeleteInterface(r, n) => cloud.delete_port(&interface(r, n)),
+            _ => {}
+        }
+    }
+
+    fn apply_to_guests(&self, cloud: &mut Cloud) {
+        let exists = |cloud: &Cloud, g| cloud.intent.ports.contains_key(&port_id(&guest(g)));
+        match *self {
+            Self::Guest(g, n) => cloud.port(&guest(g), &network(n)),
+            Self::DeleteGuest(g) => cloud.delete_port(&guest(g)),
+            Self::GuestUp(g, up) if exists(cloud, g) => {
+                cloud.change_port(&guest(g), |port| port.admin_state_up = up);
+            }
+            Self::GuestSecured(g, on) if exists(cloud, g) => {
+                cloud.change_port(&guest(g), |port| port.port_security_enabled = on);
+            }
+            Self::GuestPair(g, pair) if exists(cloud, g) => {
+                let mac = (pair % 2 == 1).then_some("00:00:5e:00:02:01");
+                cloud.allow(&guest(g), mac, &format!("2001:db8:f{pair}::/48"));
+            }
+            Self::GuestRenamed(g, name) if exists(cloud, g) => {
+                cloud.change_port(&guest(g), |port| port.meta.name = format!("name {name}"));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn endpoint(h: u8, v6: bool) -> IpAddr {
+    if v6 {
+        Ipv6Addr::new(0x2001, 0xdb8, 0x77, 0, 0, 0, 0, h.into()).into()
+    } else {
+        Ipv4Addr::new(192, 0, 2, h).into()
+    }
+}

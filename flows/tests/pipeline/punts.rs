@@ -1,0 +1,188 @@
+//! What goes up to the controller, and with which answer.
+
+use crate::support::cloud::port_id;
+use crate::support::frames::{self, ALL_ROUTERS};
+use crate::support::show::flows_of;
+use crate::support::{Cloud, Fabric, show};
+use insta::assert_snapshot;
+use rust_openflow::Field;
+use sextant_model::{Advertisement, Dhcpv6Service, EncapKind, Ipv6Mode, MacAddr, Punt};
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+
+/// A network of this mode with a router, and `a1` on it.
+fn cloud(mode: Option<Ipv6Mode>) -> Cloud {
+    let mut cloud = Cloud::with_hypervisors(1);
+    cloud.network("red");
+    cloud.subnet("red6", "red", "2001:db8:a::/64", mode);
+    cloud.router("r1");
+    cloud.interface("r1-red", "r1", "red");
+    cloud.guest("a1", "red", "h1");
+    cloud
+}
+
+fn punts(cloud: &Cloud) -> Vec<Punt> {
+    let flows = flows_of(cloud, "h1");
+    flows
+        .iter()
+        .filter_map(|(_, flow)| flow.punt.clone())
+        .collect()
+}
+
+fn heard(cloud: &Cloud) -> Vec<Arc<Advertisement>> {
+    let found = punts(cloud).into_iter().find_map(|punt| match punt {
+        Punt::RouterSolicitation { advertisements, .. } => Some(advertisements),
+        Punt::Dhcpv6(_) => None,
+    });
+    found.unwrap_or_default()
+}
+
+fn told(cloud: &Cloud) -> Option<Arc<Dhcpv6Service>> {
+    punts(cloud).into_iter().find_map(|punt| match punt {
+        Punt::Dhcpv6(service) => Some(service),
+        Punt::RouterSolicitation { .. } => None,
+    })
+}
+
+fn solicitation(cloud: &Cloud) -> sextant_flows::trace::Packet {
+    let a1 = cloud.get_port("a1");
+    frames::discovery(&a1, a1.mac_address.link_local(), ALL_ROUTERS, 133)
+}
+
+#[test]
+fn flows_of_the_three_modes() {
+    for (name, mode) in [
+        ("slaac", Ipv6Mode::Slaac),
+        ("stateless", Ipv6Mode::Dhcpv6Stateless),
+        ("stateful", Ipv6Mode::Dhcpv6Stateful),
+    ] {
+        let cloud = cloud(Some(mode));
+        assert_snapshot!(
+            format!("flows_of_{name}"),
+            show::stage(&cloud, "h1", sextant_flows::pipeline::Stage::Punt)
+        );
+    }
+}
+
+#[test]
+fn flags_follow_the_modes() {
+    for (mode, managed, other, autonomous) in [
+        (Ipv6Mode::Slaac, false, false, true),
+        (Ipv6Mode::Dhcpv6Stateless, false, true, true),
+        (Ipv6Mode::Dhcpv6Stateful, true, true, false),
+    ] {
+        let [advertisement] = &heard(&cloud(Some(mode)))[..] else {
+            panic!("one router, one advertisement");
+        };
+        let flags = (
+            advertisement.managed,
+            advertisement.other,
+            advertisement.prefixes[0].autonomous,
+        );
+        assert_eq!(flags, (managed, other, autonomous), "{mode}");
+        assert_eq!(advertisement.mtu, Some(1430));
+    }
+    assert!(heard(&cloud(None)).is_empty());
+}
+
+#[test]
+fn the_two_attributes_are_independent() {
+    for ra in [None, Some(Ipv6Mode::Slaac), Some(Ipv6Mode::Dhcpv6Stateful)] {
+        for address in [None, Some(Ipv6Mode::Slaac), Some(Ipv6Mode::Dhcpv6Stateful)] {
+            let mut cloud = cloud(None);
+            cloud.change_subnet("red6", |subnet| {
+                subnet.ipv6_ra_mode = ra;
+                subnet.ipv6_address_mode = address;
+            });
+            assert_eq!(heard(&cloud).len(), usize::from(ra.is_some()));
+            let served = address == Some(Ipv6Mode::Dhcpv6Stateful);
+            assert_eq!(told(&cloud).is_some(), served);
+        }
+    }
+}
+
+#[test]
+fn a_stateful_guest_is_leased_its_own_addresses() {
+    let cloud = cloud(Some(Ipv6Mode::Dhcpv6Stateful));
+    let service = told(&cloud).unwrap();
+    assert_eq!(service.port, port_id("a1"));
+    let leased: Vec<Ipv6Addr> = service
+        .addresses
+        .iter()
+        .map(|lease| lease.address)
+        .collect();
+    assert_eq!(leased, [frames::address(&cloud.get_port("a1"))]);
+    assert_eq!(
+        told(&self::cloud(Some(Ipv6Mode::Dhcpv6Stateless)))
+            .unwrap()
+            .addresses,
+        []
+    );
+}
+
+#[test]
+fn without_dhcp_or_router_nobody_is_told_anything() {
+    let mut without = cloud(Some(Ipv6Mode::Dhcpv6Stateful));
+    without.change_subnet("red6", |subnet| subnet.enable_dhcp = false);
+    assert!(punts(&without).is_empty());
+
+    let mut unrouted = cloud(Some(Ipv6Mode::Slaac));
+    unrouted.delete_port("r1-red");
+    assert!(heard(&unrouted).is_empty());
+
+    let mut down = cloud(Some(Ipv6Mode::Slaac));
+    down.change_router("r1", |router| router.admin_state_up = false);
+    assert!(heard(&down).is_empty());
+    assert!(flows_of(&down, "h1").links().is_empty());
+    let journey = Fabric::new(&down).send("a1", &solicitation(&down));
+    assert!(journey.punts.is_empty());
+}
+
+#[test]
+fn every_router_of_a_link_is_heard() {
+    let mut cloud = cloud(Some(Ipv6Mode::Slaac));
+    cloud.router("r2");
+    cloud.interface("r2-red", "r2", "red");
+    let macs: Vec<MacAddr> = heard(&cloud).iter().map(|router| router.mac).collect();
+    assert_eq!(
+        macs,
+        ["r1-red", "r2-red"].map(|port| cloud.get_port(port).mac_address)
+    );
+    assert_eq!(flows_of(&cloud, "h1").links().len(), 2);
+}
+
+#[test]
+fn questions_for_the_controller_come_up_within_twelve_lookups() {
+    let cloud = cloud(Some(Ipv6Mode::Dhcpv6Stateful));
+    let fabric = Fabric::new(&cloud);
+    for (frame, kind) in [
+        (solicitation(&cloud), "router_solicitation"),
+        (frames::dhcpv6(&cloud.get_port("a1")), "dhcpv6"),
+    ] {
+        let journey = fabric.send("a1", &frame);
+        assert_eq!(journey.punts, [kind]);
+        assert!(journey.deliveries.is_empty());
+        assert!(journey.lookups[0] <= 12, "{:?}", journey.lookups);
+    }
+    let passed_a_router = solicitation(&cloud).with(Field::NW_TTL, 64u8);
+    assert!(fabric.send("a1", &passed_a_router).punts.is_empty());
+}
+
+#[test]
+fn each_guests_punts_pass_its_own_meter() {
+    let mut cloud = cloud(Some(Ipv6Mode::Slaac));
+    cloud.guest("a2", "red", "h1");
+    let meters: Vec<u32> = flows_of(&cloud, "h1").meters().into_iter().collect();
+    assert_eq!(meters, [11, 12]);
+}
+
+#[test]
+fn the_mtu_follows_the_worst_encapsulation() {
+    let mut cloud = cloud(Some(Ipv6Mode::Slaac));
+    cloud.hypervisor("h1", "192.0.2.1".parse().unwrap(), EncapKind::Gre);
+    assert_eq!(heard(&cloud)[0].mtu, Some(1458));
+    cloud.hypervisor("h2", "2001:db8:77::2".parse().unwrap(), EncapKind::Vxlan);
+    assert_eq!(heard(&cloud)[0].mtu, Some(1430));
+    cloud.change_network("red", |network| network.mtu = Some(1200));
+    assert_eq!(heard(&cloud)[0].mtu, None, "no IPv6 link may be that small");
+}

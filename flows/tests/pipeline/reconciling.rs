@@ -1,0 +1,80 @@
+//! A switch is brought from whatever it has to what it should have, and no further.
+
+use crate::support::Cloud;
+use crate::support::show::flows_of;
+use rust_openflow::Command;
+use sextant_flows::{Flows, InstalledFlow, reconcile};
+use sextant_model::Ipv6Mode;
+use std::collections::BTreeSet;
+
+fn cloud() -> Cloud {
+    let mut cloud = Cloud::with_hypervisors(2);
+    cloud.network("red");
+    cloud.subnet("red6", "red", "2001:db8:a::/64", Some(Ipv6Mode::Slaac));
+    cloud.guest("a1", "red", "h1");
+    cloud.guest("a2", "red", "h1");
+    cloud
+}
+
+fn installed(flows: &Flows) -> BTreeSet<InstalledFlow> {
+    let of = |(cookie, flow): (sextant_flows::Cookie, &sextant_flows::Flow)| InstalledFlow {
+        table: flow.stage.table(),
+        cookie: cookie.0,
+    };
+    flows.iter().map(of).collect()
+}
+
+#[test]
+fn nothing_changed_touches_nothing() {
+    let flows = flows_of(&cloud(), "h1");
+    assert!(reconcile(&flows, &installed(&flows)).is_empty());
+}
+
+#[test]
+fn an_empty_switch_gets_everything() {
+    let flows = flows_of(&cloud(), "h1");
+    let difference = reconcile(&flows, &BTreeSet::new());
+    assert_eq!(
+        (difference.additions(), difference.deletions()),
+        (flows.len(), 0)
+    );
+}
+
+#[test]
+fn a_port_deleted_meanwhile_takes_just_its_flows() {
+    let mut cloud = cloud();
+    let before = flows_of(&cloud, "h1");
+    cloud.delete_port("a2");
+    let after = flows_of(&cloud, "h1");
+    let difference = reconcile(&after, &installed(&before));
+    let gone: BTreeSet<_> = installed(&before)
+        .difference(&installed(&after))
+        .copied()
+        .collect();
+    assert_eq!(difference.deletions(), gone.len());
+    assert_eq!(difference.additions(), 2, "multicast leaves a2 out");
+}
+
+#[test]
+fn a_flow_of_somebody_else_goes_first() {
+    let flows = flows_of(&cloud(), "h1");
+    let mut present = installed(&flows);
+    let stranger = InstalledFlow {
+        table: 7,
+        cookie: 0,
+    };
+    present.insert(stranger);
+    let missing = present.pop_last().unwrap();
+    let difference = reconcile(&flows, &present);
+    let mods = difference.flow_mods();
+    assert_eq!(mods.len(), 2);
+    assert_eq!(
+        (mods[0].command, mods[0].table, mods[0].cookie),
+        (Command::Delete, 7, 0)
+    );
+    assert_eq!(mods[0].cookie_mask, u64::MAX);
+    assert_eq!(
+        (mods[1].command, mods[1].cookie),
+        (Command::Add, missing.cookie)
+    );
+}

@@ -1,0 +1,269 @@
+//! A cloud in few words. Everything has a name, and its id is made of it.
+
+use sextant_model::{
+    AddressPair, Change, Chassis, ChassisId, Encap, EncapKind, Facts, FixedIp, Intent, Ipv6Mode,
+    Key, MacAddr, Meta, Network, NetworkId, NetworkKey, NetworkType, Object, Plugged, Port, PortId,
+    PrefixSource, ROUTER_INTERFACE_OWNER, Router, RouterId, RouterKey, ServerIdentity, Settings,
+    Subnet, SubnetId,
+};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Intent and facts, with names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cloud {
+    pub(crate) intent: Intent,
+    pub(crate) facts: Facts,
+    made: u32,
+}
+
+/// The id of a name of at most 16 octets.
+pub(crate) fn id(name: &str) -> Uuid {
+    let mut octets = [0; 16];
+    octets[..name.len()].copy_from_slice(name.as_bytes());
+    Uuid::from_bytes(octets)
+}
+
+/// The name of an id.
+pub(crate) fn name_of(id: Uuid) -> String {
+    let octets = id.into_bytes();
+    let used = octets.iter().filter(|octet| **octet != 0).count();
+    String::from_utf8_lossy(&octets[..used]).into_owned()
+}
+
+pub(crate) fn network_id(name: &str) -> NetworkId {
+    NetworkId(id(name))
+}
+
+pub(crate) fn port_id(name: &str) -> PortId {
+    PortId(id(name))
+}
+
+/// The OpenFlow number of the tunnel port of a protocol, on every hypervisor.
+pub(crate) fn tunnel_port(kind: EncapKind) -> u16 {
+    match kind {
+        EncapKind::Vxlan => 1,
+        EncapKind::Gre => 2,
+        EncapKind::Geneve => 3,
+    }
+}
+
+impl Cloud {
+    /// An empty cloud whose DHCPv6 server is known.
+    pub(crate) fn new() -> Self {
+        let mut cloud = Self {
+            intent: Intent::new(Settings::default()),
+            ..Self::default()
+        };
+        cloud.put(Object::ServerIdentity(ServerIdentity {
+            uuid: id("server"),
+        }));
+        cloud
+    }
+
+    /// Hypervisors `h1`, `h2`, … with VXLAN endpoints `2001:db8:77::1`, ….
+    pub(crate) fn with_hypervisors(count: u16) -> Self {
+        let mut cloud = Self::new();
+        for number in 1..=count {
+            let endpoint = Ipv6Addr::new(0x2001, 0xdb8, 0x77, 0, 0, 0, 0, number);
+            cloud.hypervisor(&format!("h{number}"), endpoint.into(), EncapKind::Vxlan);
+        }
+        cloud
+    }
+
+    /// A hypervisor joins, or changes its endpoint.
+    pub(crate) fn hypervisor(&mut self, name: &str, ip: IpAddr, kind: EncapKind) {
+        let ports = EncapKind::ALL.map(|kind| (kind, tunnel_port(kind)));
+        self.facts.put_chassis(Chassis {
+            id: ChassisId::new(name),
+            encap: Encap { ip, kind },
+            bridge_mappings: BTreeMap::new(),
+            datapath_id: None,
+            tunnel_ports: ports.into(),
+            observed: true,
+        });
+    }
+
+    pub(crate) fn network(&mut self, name: &str) {
+        self.made += 1;
+        self.put(Object::Network(Arc::new(Network {
+            id: network_id(name),
+            meta: Meta::default(),
+            admin_state_up: true,
+            shared: false,
+            external: false,
+            mtu: None,
+            port_security_enabled: true,
+            network_type: NetworkType::Vxlan,
+            physical_network: None,
+            segmentation_id: Some(self.made),
+            key: NetworkKey(self.made),
+        })));
+    }
+
+    /// A subnet of a network, with the same mode for advertisements and addresses.
+    pub(crate) fn subnet(&mut self, name: &str, network: &str, cidr: &str, mode: Option<Ipv6Mode>) {
+        self.put(Object::Subnet(Arc::new(Subnet {
+            id: SubnetId(id(name)),
+            network_id: network_id(network),
+            meta: Meta::default(),
+            cidr: cidr.parse().unwrap(),
+            gateway_ip: None,
+            allocation_pools: vec![],
+            enable_dhcp: true,
+            ipv6_ra_mode: mode,
+            ipv6_address_mode: mode,
+            dns_nameservers: vec![],
+            host_routes: vec![],
+            prefix_source: PrefixSource::Given,
+        })));
+    }
+
+    pub(crate) fn router(&mut self, name: &str) {
+        self.made += 1;
+        self.put(Object::Router(Arc::new(Router {
+            id: RouterId(id(name)),
+            meta: Meta::default(),
+            admin_state_up: true,
+            key: RouterKey(self.made),
+        })));
+    }
+
+    /// A router's port on a network, with an address of its own in each of its IPv6 subnets.
+    pub(crate) fn interface(&mut self, name: &str, router: &str, network: &str) {
+        let mut port = self.new_port(name, network);
+        port.device_id = id(router).to_string();
+        port.device_owner = ROUTER_INTERFACE_OWNER.to_owned();
+        let host = u128::from(self.made);
+        port.fixed_ips = self.addresses(network, |prefix| {
+            Ipv6Addr::from_bits(prefix.to_bits() | host)
+        });
+        self.put(Object::Port(Arc::new(port)));
+    }
+
+    /// A guest's port with its EUI-64 address in each IPv6 subnet of the network, not plugged in.
+    pub(crate) fn port(&mut self, name: &str, network: &str) {
+        let mut port = self.new_port(name, network);
+        let mac = port.mac_address;
+        port.fixed_ips = self.addresses(network, |prefix| mac.eui64(prefix));
+        self.put(Object::Port(Arc::new(port)));
+    }
+
+    /// The same, plugged in.
+    pub(crate) fn guest(&mut self, name: &str, network: &str, hypervisor: &str) {
+        self.port(name, network);
+        self.plug(name, hypervisor);
+    }
+
+    /// A port's interface appears on a hypervisor and is given the lowest free number from 11 on.
+    pub(crate) fn plug(&mut self, port: &str, hypervisor: &str) {
+        let here = |plugged: &&Plugged| plugged.chassis.as_str() == hypervisor;
+        let all = self.facts.plugged().values().filter(here);
+        let used: Vec<_> = all.filter_map(|plugged| plugged.ofport).collect();
+        let free = (11..).find(|number| !used.contains(number));
+        self.plug_as(port, hypervisor, free);
+    }
+
+    pub(crate) fn plug_as(&mut self, port: &str, hypervisor: &str, ofport: Option<u16>) {
+        let chassis = ChassisId::new(hypervisor);
+        let plugged = Plugged { chassis, ofport };
+        self.facts.plug(&self.intent, port_id(port), plugged);
+    }
+
+    pub(crate) fn unplug(&mut self, port: &str) {
+        let port = port_id(port);
+        if let Some(plugged) = self.facts.plugged().get(&port).cloned() {
+            self.facts.unplug(&self.intent, port, &plugged.chassis);
+        }
+    }
+
+    pub(crate) fn change_port(&mut self, name: &str, change: impl FnOnce(&mut Port)) {
+        let mut port = self.get_port(name);
+        change(&mut port);
+        self.put(Object::Port(Arc::new(port)));
+    }
+
+    pub(crate) fn change_network(&mut self, name: &str, change: impl FnOnce(&mut Network)) {
+        let mut network = (*self.intent.networks[&network_id(name)]).clone();
+        change(&mut network);
+        self.put(Object::Network(Arc::new(network)));
+    }
+
+    pub(crate) fn change_subnet(&mut self, name: &str, change: impl FnOnce(&mut Subnet)) {
+        let mut subnet = (*self.intent.subnets[&SubnetId(id(name))]).clone();
+        change(&mut subnet);
+        self.put(Object::Subnet(Arc::new(subnet)));
+    }
+
+    pub(crate) fn change_router(&mut self, name: &str, change: impl FnOnce(&mut Router)) {
+        let mut router = (*self.intent.routers[&RouterId(id(name))]).clone();
+        change(&mut router);
+        self.put(Object::Router(Arc::new(router)));
+    }
+
+    /// Lets a port send from more than its own.
+    pub(crate) fn allow(&mut self, port: &str, mac: Option<&str>, prefix: &str) {
+        let pair = AddressPair {
+            mac_address: mac.map(|mac| mac.parse().unwrap()),
+            ip_address: prefix.parse().unwrap(),
+        };
+        self.change_port(port, |port| port.allowed_address_pairs.push(pair));
+    }
+
+    pub(crate) fn get_port(&self, name: &str) -> Port {
+        (*self.intent.ports[&port_id(name)]).clone()
+    }
+
+    pub(crate) fn delete_port(&mut self, name: &str) {
+        self.delete(&Key::Port(port_id(name)));
+    }
+
+    /// One change of the store.
+    pub(crate) fn put(&mut self, object: Object) {
+        self.apply(&Change::Put(object));
+    }
+
+    pub(crate) fn delete(&mut self, key: &Key) {
+        self.apply(&Change::Delete(key.clone()));
+    }
+
+    fn apply(&mut self, change: &Change) {
+        self.intent.apply(change);
+        if let Key::Port(port) = change.key() {
+            self.facts.rebind(&self.intent, port);
+        }
+    }
+
+    fn new_port(&mut self, name: &str, network: &str) -> Port {
+        self.made += 1;
+        let [.., a, b, c] = self.made.to_be_bytes();
+        Port {
+            id: port_id(name),
+            network_id: network_id(network),
+            meta: Meta::default(),
+            mac_address: MacAddr([0xfa, 0x16, 0x3e, a, b, c]),
+            fixed_ips: vec![],
+            admin_state_up: true,
+            device_id: String::new(),
+            device_owner: "compute:nova".to_owned(),
+            port_security_enabled: true,
+            allowed_address_pairs: vec![],
+            extra_dhcp_opts: vec![],
+            host_id: String::new(),
+            vnic_type: "normal".to_owned(),
+        }
+    }
+
+    fn addresses(&self, network: &str, pick: impl Fn(Ipv6Addr) -> Ipv6Addr) -> Vec<FixedIp> {
+        let address = |subnet: &Arc<Subnet>| {
+            Some(FixedIp {
+                subnet_id: subnet.id,
+                ip_address: pick(subnet.ipv6_prefix()?.network()).into(),
+            })
+        };
+        let subnets = self.intent.subnets_of(network_id(network));
+        subnets.filter_map(address).collect()
+    }
+}

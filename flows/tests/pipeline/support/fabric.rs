@@ -1,0 +1,185 @@
+//! All hypervisors of a cloud and the underlay between them: follows a guest's frame to every port that it reaches.
+
+use super::cloud::{Cloud, name_of, port_id, tunnel_port};
+use super::show::{flows_of, stage_name};
+use rust_openflow::Field;
+use sextant_flows::Flows;
+use sextant_flows::trace::{Drop, Output, Packet, Trace, Tracer};
+use sextant_model::{ChassisId, EncapKind};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+pub(crate) struct Fabric<'a> {
+    cloud: &'a Cloud,
+    flows: BTreeMap<ChassisId, Flows>,
+}
+
+/// A frame that came out at a guest.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    pub(crate) hypervisor: String,
+    pub(crate) port: String,
+    pub(crate) packet: Packet,
+}
+
+/// What became of a frame.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Journey {
+    /// Frames that came out at guests.
+    pub(crate) deliveries: Vec<Delivery>,
+    /// Why it went to the controller.
+    pub(crate) punts: Vec<&'static str>,
+    /// Frames that passed the underlay: from, to, key.
+    pub(crate) tunnels: Vec<(String, String, u128)>,
+    /// Look-ups on the sender's hypervisor, and then one number for each that a tunnel led to.
+    pub(crate) lookups: Vec<usize>,
+    /// Where it was dropped.
+    pub(crate) drops: Vec<String>,
+}
+
+impl Journey {
+    /// The names of the ports reached, sorted.
+    pub(crate) fn reached(&self) -> Vec<&str> {
+        let mut ports: Vec<_> = self
+            .deliveries
+            .iter()
+            .map(|end| end.port.as_str())
+            .collect();
+        ports.sort_unstable();
+        ports
+    }
+
+    /// The only frame that came out.
+    pub(crate) fn only(&self) -> &Delivery {
+        assert_eq!(self.deliveries.len(), 1, "{self:?}");
+        &self.deliveries[0]
+    }
+
+    /// Neither a guest nor the controller saw it.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.deliveries.is_empty() && self.punts.is_empty()
+    }
+}
+
+impl<'a> Fabric<'a> {
+    pub(crate) fn new(cloud: &'a Cloud) -> Self {
+        let flows = |chassis: &ChassisId| (chassis.clone(), flows_of(cloud, chassis.as_str()));
+        let flows = cloud.facts.chassis().keys().map(flows).collect();
+        Self { cloud, flows }
+    }
+
+    /// A plugged-in guest sends a frame.
+    pub(crate) fn send(&self, port: &str, frame: &Packet) -> Journey {
+        let plugged = &self.cloud.facts.plugged()[&port_id(port)];
+        let in_port = u32::from(plugged.ofport.unwrap());
+        let mut journey = Journey::default();
+        let frame = frame.clone().with(Field::IN_PORT, in_port);
+        self.arrive(&plugged.chassis, frame, &mut journey);
+        journey
+    }
+
+    /// A frame of this key comes from the underlay.
+    pub(crate) fn receive(
+        &self,
+        hypervisor: &str,
+        frame: &Packet,
+        from: IpAddr,
+        key: u32,
+    ) -> Journey {
+        let mut journey = Journey::default();
+        let frame = frame
+            .clone()
+            .with(Field::TUN_ID, key)
+            .with(Field::IN_PORT, tunnel_port(EncapKind::Vxlan));
+        let frame = match from {
+            IpAddr::V6(from) => frame.ipv6(Field::TUN_IPV6_SRC, from),
+            IpAddr::V4(from) => frame.with(Field::TUN_SRC, from.to_bits()),
+        };
+        self.arrive(&ChassisId::new(hypervisor), frame, &mut journey);
+        journey
+    }
+
+    fn arrive(&self, chassis: &ChassisId, frame: Packet, journey: &mut Journey) {
+        let flows = &self.flows[chassis];
+        let trace = Tracer::new(flows).trace(frame).unwrap();
+        journey.lookups.push(trace.visits.len());
+        let punts = trace.punts.iter();
+        journey
+            .punts
+            .extend(punts.map(|(cookie, _)| flows.punt(*cookie).unwrap().kind()));
+        journey
+            .drops
+            .extend(trace.drops.iter().map(|drop| reason(&trace, *drop)));
+        for output in trace.outputs {
+            self.leave(chassis, output, journey);
+        }
+    }
+
+    fn leave(&self, chassis: &ChassisId, output: Output, journey: &mut Journey) {
+        let own = &self.cloud.facts.chassis()[chassis];
+        let port = u16::try_from(output.port).unwrap();
+        if let Some((kind, _)) = own.tunnel_ports.iter().find(|(_, tunnel)| **tunnel == port) {
+            return self.cross(chassis, *kind, &output.packet, journey);
+        }
+        let here = |plugged: &sextant_model::Plugged| {
+            plugged.chassis == *chassis && plugged.ofport == Some(port)
+        };
+        let mut plugged = self.cloud.facts.plugged().iter();
+        let (port, _) = plugged.find(|(_, plugged)| here(plugged)).unwrap();
+        journey.deliveries.push(Delivery {
+            hypervisor: chassis.as_str().to_owned(),
+            port: name_of(port.0),
+            packet: output.packet.on_the_wire(),
+        });
+    }
+
+    /// A frame leaves by a tunnel port; whoever has the endpoint receives it.
+    fn cross(&self, from: &ChassisId, kind: EncapKind, packet: &Packet, journey: &mut Journey) {
+        let sender = &self.cloud.facts.chassis()[from];
+        let source = match packet.get(Field::TUN_DST) {
+            0 => IpAddr::V6(packet.address(Field::TUN_IPV6_SRC)),
+            _ => ipv4(packet.get(Field::TUN_SRC)),
+        };
+        assert_eq!(
+            source, sender.encap.ip,
+            "a frame leaves from our own endpoint"
+        );
+        let destination = match packet.get(Field::TUN_DST) {
+            0 => IpAddr::V6(Ipv6Addr::from_bits(packet.get(Field::TUN_IPV6_DST))),
+            v4 => ipv4(v4),
+        };
+        let key = packet.get(Field::TUN_ID);
+        let mut all = self.cloud.facts.chassis().values();
+        let to = all.find(|chassis| chassis.encap.ip == destination).unwrap();
+        assert_eq!(to.encap.kind, kind, "it is sent what it wants to be sent");
+        let (from, to) = (from.as_str().to_owned(), &to.id);
+        journey.tunnels.push((from, to.as_str().to_owned(), key));
+        let frame = packet
+            .clone()
+            .on_the_wire()
+            .with(Field::TUN_ID, key)
+            .with(Field::IN_PORT, tunnel_port(kind));
+        let frame = match source {
+            IpAddr::V6(source) => frame.ipv6(Field::TUN_IPV6_SRC, source),
+            IpAddr::V4(source) => frame.with(Field::TUN_SRC, source.to_bits()),
+        };
+        self.arrive(to, frame, journey);
+    }
+}
+
+fn ipv4(bits: u128) -> IpAddr {
+    Ipv4Addr::from_bits(u32::try_from(bits).unwrap()).into()
+}
+
+fn reason(trace: &Trace, drop: Drop) -> String {
+    let stage = |wanted| {
+        let visit = trace.visits.iter().find(|visit| visit.flow == Some(wanted));
+        stage_name(visit.unwrap().table)
+    };
+    match drop {
+        Drop::Missed { table } => format!("no flow in {}", stage_name(table)),
+        Drop::ByFlow(flow) => format!("forbidden in {}", stage(flow)),
+        Drop::HopLimit(flow) => format!("hop limit in {}", stage(flow)),
+        Drop::Hairpin(flow) => format!("its own in {}", stage(flow)),
+    }
+}

@@ -1,0 +1,94 @@
+//! Frames as the fields that flows see.
+
+use rust_openflow::Field;
+use sextant_flows::trace::Packet;
+use sextant_model::{MacAddr, Port, solicited_node};
+use std::net::Ipv6Addr;
+
+pub(crate) const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+pub(crate) const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
+pub(crate) const ALL_DHCP_SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
+
+/// The first IPv6 address of a port.
+pub(crate) fn address(port: &Port) -> Ipv6Addr {
+    port.ipv6_addresses().next().unwrap().1
+}
+
+/// The Ethernet address of an IPv6 multicast address (RFC 2464 §7).
+pub(crate) fn multicast_mac(group: Ipv6Addr) -> MacAddr {
+    let [.., a, b, c, d] = group.octets();
+    MacAddr([0x33, 0x33, a, b, c, d])
+}
+
+pub(crate) fn ethernet(source: MacAddr, destination: MacAddr, ethertype: u16) -> Packet {
+    Packet::default()
+        .mac(Field::ETH_SRC, source.0)
+        .mac(Field::ETH_DST, destination.0)
+        .with(Field::ETH_TYPE, ethertype)
+}
+
+/// An IPv6 packet without content that this port sends; multicast goes to its own MAC, anything else to `next_hop`.
+pub(crate) fn ipv6(from: &Port, source: Ipv6Addr, to: Ipv6Addr, next_hop: MacAddr) -> Packet {
+    let destination = if to.is_multicast() {
+        multicast_mac(to)
+    } else {
+        next_hop
+    };
+    ethernet(from.mac_address, destination, 0x86dd)
+        .ipv6(Field::IPV6_SRC, source)
+        .ipv6(Field::IPV6_DST, to)
+        .with(Field::IP_PROTO, 59u8)
+        .with(Field::NW_TTL, 64u8)
+}
+
+fn icmpv6(packet: Packet, kind: u8) -> Packet {
+    packet
+        .with(Field::IP_PROTO, 58u8)
+        .with(Field::ICMPV6_TYPE, kind)
+}
+
+/// An echo request from the port's address.
+pub(crate) fn ping(from: &Port, to: Ipv6Addr, next_hop: MacAddr) -> Packet {
+    icmpv6(ipv6(from, address(from), to, next_hop), 128)
+}
+
+/// A Neighbor Discovery message of this type.
+pub(crate) fn discovery(from: &Port, source: Ipv6Addr, to: Ipv6Addr, kind: u8) -> Packet {
+    icmpv6(ipv6(from, source, to, from.mac_address), kind).with(Field::NW_TTL, 255u8)
+}
+
+/// Who has this address?
+pub(crate) fn solicit(from: &Port, target: Ipv6Addr) -> Packet {
+    discovery(from, address(from), solicited_node(target), 135)
+        .ipv6(Field::ND_TARGET, target)
+        .mac(Field::ND_SLL, from.mac_address.0)
+}
+
+/// Has anybody this address that I am about to take?
+pub(crate) fn probe(from: &Port, target: Ipv6Addr) -> Packet {
+    discovery(from, Ipv6Addr::UNSPECIFIED, solicited_node(target), 135)
+        .ipv6(Field::ND_TARGET, target)
+}
+
+/// I have this address.
+pub(crate) fn advertise(from: &Port, target: Ipv6Addr) -> Packet {
+    discovery(from, target, ALL_NODES, 136)
+        .ipv6(Field::ND_TARGET, target)
+        .mac(Field::ND_TLL, from.mac_address.0)
+}
+
+pub(crate) fn udp(packet: Packet, source: u16, destination: u16) -> Packet {
+    packet
+        .with(Field::IP_PROTO, 17u8)
+        .with(Field::UDP_SRC, source)
+        .with(Field::UDP_DST, destination)
+}
+
+pub(crate) fn dhcpv6(from: &Port) -> Packet {
+    let source = from.mac_address.link_local();
+    udp(
+        ipv6(from, source, ALL_DHCP_SERVERS, from.mac_address),
+        546,
+        547,
+    )
+}

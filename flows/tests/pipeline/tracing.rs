@@ -1,0 +1,44 @@
+//! The walk itself, where no flow of a feature shows it.
+
+use crate::support::Cloud;
+use crate::support::show::flows_of;
+use rust_openflow::{Field, Subfield};
+use sextant_flows::trace::{Drop, Packet, Tracer, Visit};
+
+#[test]
+fn wide_registers_are_the_narrow_ones_side_by_side() {
+    let packet = Packet::default()
+        .with(
+            Field::xxreg(2),
+            0x1111_2222_3333_4444_5555_6666_7777_8888u128,
+        )
+        .with(Field::reg(9), 0xaaaa_bbbbu32);
+    assert_eq!(packet.get(Field::reg(8)), 0x1111_2222);
+    assert_eq!(packet.get(Field::xreg(4)), 0x1111_2222_aaaa_bbbb);
+    assert_eq!(
+        packet.get(Field::xxreg(2)),
+        0x1111_2222_aaaa_bbbb_5555_6666_7777_8888
+    );
+    assert_eq!(Subfield::whole(Field::xxreg(2)).bits, 128);
+}
+
+#[test]
+fn what_no_flow_matches_is_dropped_where_it_is() {
+    let flows = flows_of(&Cloud::with_hypervisors(1), "h1");
+    let trace = Tracer::new(&flows).trace(Packet::new(77)).unwrap();
+    assert_eq!(
+        trace.visits,
+        [Visit {
+            table: 0,
+            flow: None
+        }]
+    );
+    assert_eq!(trace.drops, [Drop::Missed { table: 0 }]);
+    assert!(trace.outputs.is_empty());
+}
+
+#[test]
+fn a_packet_shows_as_a_match() {
+    let packet = Packet::new(3).with(Field::ETH_TYPE, 0x86ddu16);
+    assert_eq!(format!("{packet:?}"), "ipv6,in_port=3");
+}
