@@ -48,7 +48,7 @@ struct Group {
 /// A flow and how many objects want it.
 #[derive(Clone, Debug, PartialEq)]
 struct Wanted {
-    flow: Flow,
+    flow: Arc<Flow>,
     by: usize,
 }
 
@@ -99,6 +99,11 @@ impl Flows {
 
     /// Every flow, by cookie.
     pub fn iter(&self) -> impl Iterator<Item = (Cookie, &Flow)> {
+        self.shared().map(|(cookie, flow)| (cookie, &**flow))
+    }
+
+    /// Every flow, by cookie, to be kept elsewhere too.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = (Cookie, &Arc<Flow>)> {
         self.wanted
             .iter()
             .map(|(cookie, wanted)| (*cookie, &wanted.flow))
@@ -116,7 +121,7 @@ impl Flows {
 
     /// The flow of a cookie.
     pub fn get(&self, cookie: Cookie) -> Option<&Flow> {
-        self.wanted.get(&cookie).map(|wanted| &wanted.flow)
+        self.wanted.get(&cookie).map(|wanted| &*wanted.flow)
     }
 
     /// Why the flow of a cookie sends packets up.
@@ -168,7 +173,7 @@ impl Flows {
         if let Some(punt) = &flow.punt {
             self.punts.insert(cookie, punt.clone());
         }
-        let flow = flow.clone();
+        let flow = Arc::new(flow.clone());
         match self.wanted.get_mut(&cookie) {
             Some(wanted) => {
                 wanted.by += 1;

@@ -1,10 +1,10 @@
 //! How many Router Solicitations a second a guest gets answered through a real Open vSwitch, by
 //! Sextant and by the least that a controller can be.
 
-#![allow(clippy::print_stdout, reason = "a table is what it is for")]
-
 use clap::Parser;
 use sextant_lab::load::{Comparison, Measured, compare};
+use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -40,28 +40,29 @@ fn tell(comparison: &Comparison) {
         controller,
         trivial,
     } = comparison;
-    println!("through Open vSwitch, {lookups} table lookups before the punt");
-    println!(
+    say(format_args!(
+        "through Open vSwitch, {lookups} table lookups before the punt"
+    ));
+    say(format_args!(
         "{:<28} {:>10} {:>10} {:>12} {:>12}",
         "controller", "answers", "a second", "ctl µs/a", "switch µs/a"
-    );
-    let each = |measured: &Measured, all| measured.each(all).as_secs_f64() * 1e6;
-    let row = |name: &str, measured: &Measured, controller: String| {
-        println!(
-            "{name:<28} {:>10} {:>10.0} {controller:>12} {:>12.2}",
-            measured.answered,
-            measured.rate(),
-            each(measured, measured.switch),
-        );
-    };
-    row(
-        "sextant",
-        sextant,
-        format!("{:.2}", each(sextant, *controller)),
-    );
-    row("one flow, one fixed frame", trivial, "-".to_owned());
-    println!(
-        "sextant reaches {:.2} of the least controller's rate",
-        sextant.rate() / trivial.rate()
-    );
+    ));
+    let spent = sextant.each(*controller).as_secs_f64() * 1e6;
+    say(row("sextant", sextant, &format!("{spent:.2}")));
+    say(row("one flow, one fixed frame", trivial, "-"));
+    let ratio = sextant.rate() / trivial.rate();
+    say(format_args!(
+        "sextant reaches {ratio:.2} of the least controller's rate"
+    ));
+}
+
+fn row(name: &str, measured: &Measured, controller: &str) -> String {
+    let switch = measured.each(measured.switch).as_secs_f64() * 1e6;
+    let (answered, rate) = (measured.answered, measured.rate());
+    format!("{name:<28} {answered:>10} {rate:>10.0} {controller:>12} {switch:>12.2}")
+}
+
+/// Whoever closes the output early has seen enough.
+fn say(line: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -1,11 +1,11 @@
 //! Puts load on a controller over loopback and prints what it costs: with no word about the
 //! traffic, the three kinds of it that matter most.
 
-#![allow(clippy::print_stdout, reason = "a table is what it is for")]
-
 use clap::{Parser, ValueEnum};
 use sextant_lab::LabError;
 use sextant_lab::load::{Pace, Question, Report, Rig, Size, Traffic};
+use std::fmt::Display;
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -74,16 +74,16 @@ fn run(options: &Options) -> Result<(), LabError> {
         guests: options.guests,
     };
     let mut rig = Rig::start(size)?;
-    println!(
+    say(format_args!(
         "{} switches with {} guests each; the controller has {:.1} MiB",
         size.switches,
         size.guests,
         rig.controller()?.resident as f64 / f64::from(1 << 20),
-    );
-    println!("{}", Report::heading());
+    ));
+    say(Report::heading());
     let mut tell = |question, pace| {
         let report = rig.run(options.traffic(question, pace))?;
-        println!("{report}");
+        say(&report);
         Ok::<_, LabError>(report)
     };
     match options.ask {
@@ -107,4 +107,9 @@ fn run(options: &Options) -> Result<(), LabError> {
         }
     }
     Ok(())
+}
+
+/// Whoever closes the output early has seen enough.
+fn say(line: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
