@@ -158,10 +158,11 @@ impl<'a> Reader<'a> {
     }
 
     /// A name in a fixed field of `bytes` bytes, ended by the first zero; bytes that are no UTF-8 become `\u{fffd}`.
+    /// What would not fit the field again is cut off.
     pub(crate) fn text(&mut self, bytes: usize) -> Result<String, DecodeError> {
         let raw = self.slice(bytes)?;
         let text = raw.split(|byte| *byte == 0).next().unwrap_or(raw);
-        Ok(String::from_utf8_lossy(text).into_owned())
+        Ok(fitting(&String::from_utf8_lossy(text), bytes).to_owned())
     }
 
     #[inline]
@@ -202,7 +203,12 @@ pub(crate) fn put_uint(buffer: &mut BytesMut, value: u128, bytes: usize) {
 
 /// A name in a fixed field of `bytes` bytes, cut so that a zero follows.
 pub(crate) fn put_text(buffer: &mut BytesMut, text: &str, bytes: usize) {
-    let kept = &text.as_bytes()[..text.len().min(bytes.saturating_sub(1))];
-    buffer.put_slice(kept);
+    let kept = fitting(text, bytes);
+    buffer.put_slice(kept.as_bytes());
     buffer.put_bytes(0, bytes - kept.len());
+}
+
+/// The whole characters of `text` that leave room for a zero in a field of `bytes` bytes.
+fn fitting(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes.saturating_sub(1))]
 }
