@@ -144,7 +144,7 @@ async fn a_switch_that_connects_over_tls_is_controlled() {
         let (_, tls) = stream.get_ref();
         assert_eq!(
             tls.peer_certificates().unwrap(),
-            [certificates.client.0.clone()]
+            std::slice::from_ref(&certificates.client.0)
         );
         passes_a_barrier(stream).await;
     };

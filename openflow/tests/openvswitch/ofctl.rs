@@ -187,10 +187,12 @@ fn texts(frames: &[Bytes]) -> Vec<String> {
     let texts = frames.iter().map(|frame| {
         let (xid, message) = Message::decode(frame).unwrap();
         assert_eq!(hex(&encode(xid, &message)), hex(frame), "{message:?}");
-        match message {
-            Message::GroupMod(group) => group.to_string(),
-            Message::MeterMod(meter) => meter.to_string(),
-            other => panic!("{other:?}"),
+        if let Message::GroupMod(group) = message {
+            group.to_string()
+        } else if let Message::MeterMod(meter) = message {
+            meter.to_string()
+        } else {
+            panic!("{message:?}")
         }
     });
     texts.collect()
