@@ -335,11 +335,15 @@ impl Session {
             .observe(change.sent.elapsed().as_secs_f64());
         let unwanted = self.meters.unwanted(&self.flows.meters());
         self.post(unwanted);
-        let ports = self.unconfirmed(&change.snapshot);
+        let facts = &change.snapshot.facts;
+        let ports = self.unconfirmed(&change.snapshot).into_iter();
+        let ports: Vec<_> = ports
+            .filter_map(|port| Some((port, facts.binding(port)?.clone())))
+            .collect();
         if ports.is_empty() {
             return Ok(());
         }
-        let event = Event::Confirmed(self.chassis.clone(), ports);
+        let event = Event::Confirmed(ports);
         self.context
             .events
             .send(event)
