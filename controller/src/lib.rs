@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod reference;
 pub mod runtime;
 pub mod scrape;
+pub mod seat;
 pub mod snapshot;
 pub mod state;
 pub mod store;

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::{self, Owner};
 use crate::store::{CommitError, Embedded, OpenError, Precondition, Store, WatchEnded};
@@ -86,6 +87,7 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
         snapshots: snapshots.clone(),
         events: events.clone(),
         metrics: metrics.clone(),
+        seats: Seats::default(),
         openflow_port: openflow.local_addr()?.port(),
         ovsdb_port: ovsdb.local_addr()?.port(),
     };
@@ -93,6 +95,7 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
         snapshots: snapshots.clone(),
         events,
         metrics: metrics.clone(),
+        seats: Seats::default(),
     };
     tokio::spawn(hypervisor::listen(ovsdb, hypervisors));
     tokio::spawn(switch::listen(openflow, switches));

@@ -7,8 +7,10 @@ mod punts;
 mod session;
 
 use crate::metrics::Metrics;
+use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::Events;
+use sextant_model::ChassisId;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
@@ -21,6 +23,8 @@ pub struct Context {
     pub events: Events,
     /// What is counted.
     pub metrics: Metrics,
+    /// Who speaks for the switch of which hypervisor.
+    pub seats: Seats<ChassisId>,
 }
 
 /// Serves every switch that connects. Does not return.

@@ -9,6 +9,7 @@ use super::inventory::{Inventory, requests};
 use super::programming::{Change, Meters, Refused};
 use super::{Context, punts};
 use crate::metrics::Counted;
+use crate::seat::Seat;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
 use rust_openflow::connection::{ConnectionError, Options};
@@ -34,14 +35,16 @@ enum SessionError {
     Connection(#[from] ConnectionError),
     #[error("it closed the connection")]
     Closed,
+    #[error("it has connected anew")]
+    Superseded,
     #[error(transparent)]
     Stopping(#[from] Stopping),
 }
 
 pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, context: Context) {
     match run(stream, peer, context).await {
-        Err(SessionError::Stopping(stopping)) => {
-            tracing::info!(%peer, "switch's session ends: {stopping}")
+        Err(error @ (SessionError::Stopping(_) | SessionError::Superseded)) => {
+            tracing::info!(%peer, "switch's session ends: {error}")
         }
         Err(error) => tracing::warn!(%peer, %error, "switch disconnected"),
         Ok(never) => match never {},
@@ -59,9 +62,13 @@ async fn run(
     let (chassis, snapshot) = identify(&mut connection, datapath_id, &context).await?;
     tracing::info!(%peer, %chassis, datapath_id = format_args!("{datapath_id:016x}"), "switch connected");
     let metrics = context.metrics.clone();
+    let seat = sit(&mut connection, &chassis, peer, &context).await?;
     let _connected = Counted::new(&metrics.switches_connected);
     let mut session = Session::new(connection, chassis.clone(), context, snapshot);
-    let ended = session.run().await;
+    let ended = tokio::select! {
+        ended = session.run() => ended,
+        () = seat.lost() => return Err(SessionError::Superseded),
+    };
     let _ = metrics
         .flows_wanted
         .remove_label_values(&[chassis.as_str()]);
@@ -87,6 +94,30 @@ async fn identify(
         tokio::select! {
             changed = snapshots.changed() => snapshot = changed?,
             received = next(connection) => drop(received?),
+        }
+    }
+}
+
+/// Waits until this session may speak for the hypervisor's switch: until no other is connected from elsewhere.
+async fn sit(
+    connection: &mut Connection<TcpStream>,
+    chassis: &ChassisId,
+    peer: SocketAddr,
+    context: &Context,
+) -> Result<Seat<ChassisId>, SessionError> {
+    loop {
+        let taken = match context.seats.take(chassis, peer.ip()) {
+            Ok(seat) => return Ok(seat),
+            Err(taken) => taken,
+        };
+        tracing::warn!(%peer, %chassis, "a second switch with the datapath id of this hypervisor waits: {taken}");
+        let vacancy = context.seats.vacancy(chassis, peer.ip());
+        tokio::pin!(vacancy);
+        loop {
+            tokio::select! {
+                () = &mut vacancy => break,
+                received = next(connection) => drop(received?),
+            }
         }
     }
 }
