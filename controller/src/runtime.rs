@@ -96,6 +96,7 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
         events,
         metrics: metrics.clone(),
         seats: Seats::default(),
+        patience: switch::PATIENCE,
     };
     tokio::spawn(hypervisor::listen(ovsdb, hypervisors));
     tokio::spawn(switch::listen(openflow, switches));

@@ -25,7 +25,12 @@ pub struct Context {
     pub metrics: Metrics,
     /// Who speaks for the switch of which hypervisor.
     pub seats: Seats<ChassisId>,
+    /// How long a switch may take to say what it has, and to confirm a small change.
+    pub patience: Duration,
 }
+
+/// What [`Context::patience`] should be: a busy switch reads back hundreds of thousands of flows in less.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Serves every switch that connects. Does not return.
 pub async fn listen(listener: TcpListener, context: Context) {
