@@ -8,6 +8,7 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod http;
 pub mod hypervisor;
 pub mod logging;
 pub mod memory;
