@@ -241,10 +241,7 @@ fn bundle(control: &BundleControl) -> Message {
         BundleControlType::CommitRequest => BundleControlType::CommitReply,
         _ => BundleControlType::DiscardReply,
     };
-    Message::BundleControl(BundleControl {
-        kind,
-        ..control.clone()
-    })
+    Message::BundleControl(BundleControl { kind, ..*control })
 }
 
 fn is_inventory(message: &Message) -> bool {
