@@ -212,3 +212,110 @@ fn an_interface_that_is_named_after_it_appeared_is_bound() -> Result<(), Failure
     wait_until("another to reach it", || reaches(&guests.slaac2, &late));
     Ok(())
 }
+
+#[test]
+fn a_migration_that_is_given_up_leaves_the_guest_connected() -> Result<(), Failure> {
+    let mut world = world();
+    let (lab, _, guests) = world.addressed()?;
+    let port = &guests.slaac1b.port;
+    let copy = lab.hypervisor(2).add_guest(&port.guest("copy"))?;
+    copy.wait_address(guests.slaac1b.address(), SOON)?;
+    lab.hypervisor(2)
+        .vsctl(&["del-port", "br-int", copy.tap()])?;
+    wait_until("the guest to be reached where it always was", || {
+        reaches(&guests.slaac2, &guests.slaac1b)
+    });
+    Ok(())
+}
+
+#[test]
+fn one_that_changes_its_name_keeps_its_guests_and_leaves_no_ghost() -> Result<(), Failure> {
+    let mut world = world();
+    let (lab, _, guests) = world.addressed()?;
+    lab.hypervisor(1).vsctl(&[
+        "set",
+        "open_vswitch",
+        ".",
+        "external_ids:system-id=another-name",
+    ])?;
+    wait_until("the agents to be these", || {
+        let hosts = |agents: &serde_json::Value| -> Vec<String> {
+            let agents = agents["agents"].as_array().into_iter().flatten();
+            agents.map(|agent| agent["host"].to_string()).collect()
+        };
+        match lab.api().get("/v2.0/agents") {
+            Ok((_, agents)) if hosts(&agents).concat() == "\"another-name\"\"h2\"" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    wait_until("guests to reach each other", || {
+        reaches(&guests.slaac2, &guests.slaac1b)
+    });
+    Ok(())
+}
+
+#[test]
+fn a_second_one_of_a_name_waits_and_the_first_is_left_alone() -> Result<(), Failure> {
+    let mut world = world();
+    world.join()?;
+    let (first, second) = (world.lab.hypervisor(1), world.lab.hypervisor(2));
+    let bridge = asked(first, &["get", "bridge", "br-int", "_uuid"]);
+    second.vsctl(&["set", "open_vswitch", ".", "external_ids:system-id=h1"])?;
+    let complaint = world.controller.wait_line("the complaint", SOON, |line| {
+        line.contains("system-id=h1").then(|| line.to_owned())
+    })?;
+    assert!(complaint.contains("is connected from"), "{complaint}");
+    // One that was not asked to take part does not make its namesake leave either.
+    leave(world.lab.hypervisor(2));
+    let api = world.lab.api();
+    api.create_network("something-else")?;
+    let (_, agents) = api.get("/v2.0/agents")?;
+    assert_eq!(
+        agents["agents"].as_array().map(Vec::len),
+        Some(1),
+        "{agents}"
+    );
+    let first = world.lab.hypervisor(1);
+    assert_eq!(asked(first, &["get", "bridge", "br-int", "_uuid"]), bridge);
+    Ok(())
+}
+
+#[test]
+fn a_change_that_is_refused_is_not_asked_for_in_a_loop() -> Result<(), Failure> {
+    let mut world = world();
+    let host = world.lab.hypervisor(1);
+    // A name that is taken: names of ports are unique in the database.
+    host.vsctl(&[
+        "add-port",
+        "br-phy",
+        "sextant-vxlan",
+        "--",
+        "set",
+        "interface",
+        "sextant-vxlan",
+        "type=internal",
+    ])?;
+    host.join("vxlan")?;
+    world.controller.wait_line("the complaint", SOON, |line| {
+        line.contains("refused a change").then_some(())
+    })?;
+    host.vsctl(&["del-port", "br-phy", "sextant-vxlan"])?;
+    wait_until("the tunnel's port", || {
+        match asked(host, &["list-ports", "br-int"]) {
+            ports if ports.contains("sextant-vxlan") => Ok(()),
+            ports => Err(ports),
+        }
+    });
+    let metrics = world.lab.metrics()?;
+    let refused = metrics
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("sextant_ovsdb_transactions_total{outcome=\"refused\"} ")
+        })
+        .and_then(|count| count.parse::<u32>().ok());
+    assert!(
+        refused.is_some_and(|refused| (1..10).contains(&refused)),
+        "{refused:?}"
+    );
+    Ok(())
+}

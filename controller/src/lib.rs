@@ -8,6 +8,7 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+pub mod http;
 pub mod hypervisor;
 pub mod logging;
 pub mod memory;
@@ -15,6 +16,7 @@ pub mod metrics;
 pub mod reference;
 pub mod runtime;
 pub mod scrape;
+pub mod seat;
 pub mod snapshot;
 pub mod state;
 pub mod store;

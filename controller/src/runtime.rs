@@ -1,7 +1,9 @@
 //! Puts the parts together and runs them until the process is told to stop.
 
 use crate::config::Config;
+use crate::http::{self, Limits};
 use crate::metrics::Metrics;
+use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::{self, Owner};
 use crate::store::{CommitError, Embedded, OpenError, Precondition, Store, WatchEnded};
@@ -10,13 +12,19 @@ use sextant_model::{Change, Key, Object, ServerIdentity};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 /// The file in the data folder that holds everything.
 const STORE: &str = "sextant.redb";
+
+/// How long the latest facts may take to be stored when the process stops.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why the process cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +59,9 @@ pub enum RuntimeError {
     /// The store ended while in use.
     #[error(transparent)]
     Watch(#[from] WatchEnded),
+    /// A part that runs for ever has ended: there is a defect.
+    #[error("{0} has ended")]
+    Ended(String),
     /// The store refused its first commit.
     #[error(transparent)]
     Commit(#[from] CommitError),
@@ -79,13 +90,14 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
     let (events, observed) = state::events();
     let (remember, remembered) = mpsc::unbounded_channel();
     let mut owner = Owner::new(config.settings(), publish, remember, metrics.clone());
-    let mut watch = store.watch().await?;
-    owner.load(watch.as_mut()).await?;
+    let mut changes = store.watch().await?;
+    owner.load(changes.as_mut()).await?;
 
     let hypervisors = hypervisor::Context {
         snapshots: snapshots.clone(),
         events: events.clone(),
         metrics: metrics.clone(),
+        seats: Seats::default(),
         openflow_port: openflow.local_addr()?.port(),
         ovsdb_port: ovsdb.local_addr()?.port(),
     };
@@ -93,25 +105,87 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
         snapshots: snapshots.clone(),
         events,
         metrics: metrics.clone(),
+        seats: Seats::default(),
+        patience: switch::PATIENCE,
     };
-    tokio::spawn(hypervisor::listen(ovsdb, hypervisors));
-    tokio::spawn(switch::listen(openflow, switches));
-    tokio::spawn(memory::keep(store.clone(), remembered));
-    let metrics_server =
-        tokio::spawn(axum::serve(metrics_listener, scrape::service(metrics.clone())).into_future());
-    let api = api::service(api::Api::new(store, snapshots, metrics));
-    let api_server = tokio::spawn(axum::serve(api_listener, api).into_future());
+    let (stop, stopping) = watch::channel(());
+    let api = api::service(api::Api::new(store.clone(), snapshots, metrics.clone()));
+    let mut parts = Parts::default();
+    parts.add("ovsdb_listen", hypervisor::listen(ovsdb, hypervisors));
+    parts.add("openflow_listen", switch::listen(openflow, switches));
+    let mut memory = Parts::default();
+    memory.add("the keeper of facts", memory::keep(store, remembered));
+    let mut web = Parts::default();
+    web.add("api_listen", serve_http(api_listener, api, &stopping));
+    let scraped = scrape::service(metrics);
+    web.add(
+        "metrics_listen",
+        serve_http(metrics_listener, scraped, &stopping),
+    );
 
     tracing::info!(api = %config.api_listen, openflow = %config.openflow_listen, ovsdb = %config.ovsdb_listen, metrics = %config.metrics_listen, "ready");
-    let ended = tokio::select! {
-        _ = terminated.recv() => Ok(()),
-        _ = interrupted.recv() => Ok(()),
-        ended = owner.run(watch, observed) => ended.map_err(RuntimeError::from),
-    };
+    let mut owner = Box::pin(owner.run(changes, observed));
+    tokio::select! {
+        _ = terminated.recv() => {}
+        _ = interrupted.recv() => {}
+        ended = &mut owner => return Err(ended.map_or_else(RuntimeError::from, |()| ended_part("the owner of state"))),
+        ended = parts.ended() => return Err(ended),
+        ended = memory.ended() => return Err(ended),
+        ended = web.ended() => return Err(ended),
+    }
     tracing::info!("stopping");
-    api_server.abort();
-    metrics_server.abort();
-    ended
+    drop(stop);
+    // Writes under way are answered once their owner has seen them.
+    tokio::select! {
+        () = web.all_ended() => {}
+        ended = &mut owner => ended?,
+    }
+    drop(owner);
+    if timeout(FAREWELL, memory.all_ended()).await.is_err() {
+        tracing::warn!("the latest facts could not be stored");
+    }
+    Ok(())
+}
+
+/// Serves until nobody holds the other end of `stopping`.
+fn serve_http(
+    listener: TcpListener,
+    service: axum::Router,
+    stopping: &watch::Receiver<()>,
+) -> impl Future<Output = ()> + Send + 'static {
+    let mut stopping = stopping.clone();
+    let stopped = async move { while stopping.changed().await.is_ok() {} };
+    http::serve(listener, service, Limits::default(), stopped)
+}
+
+/// Tasks without which the process is of no use.
+#[derive(Default)]
+struct Parts(JoinSet<&'static str>);
+
+impl Parts {
+    fn add(&mut self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
+        self.0.spawn(async move {
+            part.await;
+            name
+        });
+    }
+
+    /// Waits for the first to end, or to panic.
+    async fn ended(&mut self) -> RuntimeError {
+        match self.0.join_next().await {
+            Some(Ok(name)) => ended_part(name),
+            Some(Err(error)) => ended_part(error),
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn all_ended(&mut self) {
+        while self.0.join_next().await.is_some() {}
+    }
+}
+
+fn ended_part(part: impl std::fmt::Display) -> RuntimeError {
+    RuntimeError::Ended(part.to_string())
 }
 
 async fn listeners(config: &Config) -> Result<[TcpListener; 4], RuntimeError> {

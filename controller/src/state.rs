@@ -4,10 +4,17 @@
 //! with hypervisors and switches. After each batch it publishes one snapshot. It routes, it does not work: an arm of the
 //! match is a call.
 
+mod elsewhere;
+#[cfg(test)]
+mod tests;
+
 use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 use crate::store::{Committed, Watch, WatchEnded};
-use sextant_model::{Change, Chassis, ChassisId, Key, Object, Plugged, PortId, Settings};
+use elsewhere::Elsewhere;
+use sextant_model::{
+    Binding, Change, Chassis, ChassisId, Facts, Key, Object, Plugged, PortId, Settings,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -30,8 +37,8 @@ pub enum Event {
     Unplugged(PortId, ChassisId),
     /// A hypervisor takes no part in the cloud any more.
     HypervisorLeft(ChassisId),
-    /// A switch has confirmed the flows of these ports.
-    Confirmed(ChassisId, Vec<PortId>),
+    /// A switch has confirmed the flows of these ports, for the interfaces that they had then.
+    Confirmed(Vec<(PortId, Binding)>),
 }
 
 /// How many events may wait for the owner before their senders do.
@@ -48,6 +55,7 @@ pub fn events() -> (Events, mpsc::Receiver<Event>) {
 /// The owner of all state.
 pub struct Owner {
     snapshot: Snapshot,
+    elsewhere: Elsewhere,
     publish: watch::Sender<Arc<Snapshot>>,
     observed: mpsc::UnboundedSender<Vec<Change>>,
     metrics: Metrics,
@@ -68,6 +76,7 @@ impl Owner {
         };
         Self {
             snapshot,
+            elsewhere: Elsewhere::default(),
             publish,
             observed,
             metrics,
@@ -137,28 +146,31 @@ impl Owner {
             .for_each(|change| self.remembered(change));
     }
 
-    /// Facts from the store hold until the hypervisor itself has been read.
+    /// Facts from the store hold until the hypervisor itself has been read, and again when it has left: what is stored
+    /// of it comes late.
     fn remembered(&mut self, change: &Change) {
         let Snapshot { intent, facts, .. } = &mut self.snapshot;
-        let observed = |id: &ChassisId, facts: &sextant_model::Facts| {
-            facts
-                .chassis()
-                .get(id)
-                .is_some_and(|chassis| chassis.observed)
-        };
         match change {
-            Change::Put(Object::Chassis(chassis)) if !observed(&chassis.id, facts) => {
-                facts.put_chassis(Chassis::clone(chassis))
+            Change::Put(Object::Chassis(chassis)) if !is_observed(facts, &chassis.id) => {
+                facts.put_chassis(Chassis {
+                    observed: false,
+                    tunnel_ports: BTreeMap::new(),
+                    ..Chassis::clone(chassis)
+                });
             }
-            Change::Put(Object::Location(port, chassis)) if !observed(chassis, facts) => {
-                facts.plug(
-                    intent,
-                    *port,
-                    Plugged {
-                        chassis: chassis.clone(),
-                        ofport: None,
-                    },
-                );
+            Change::Delete(Key::Chassis(id)) if !is_observed(facts, id) => facts.remove_chassis(id),
+            Change::Put(Object::Location(port, chassis)) if !is_observed(facts, chassis) => {
+                if !is_plugged(facts, port) {
+                    let chassis = chassis.clone();
+                    let ofport = None;
+                    facts.plug(intent, *port, Plugged { chassis, ofport });
+                }
+            }
+            Change::Delete(Key::Location(port)) if !is_plugged(facts, port) => {
+                let known = facts.plugged().get(port);
+                if let Some(chassis) = known.map(|known| known.chassis.clone()) {
+                    facts.unplug(intent, *port, &chassis);
+                }
             }
             Change::Put(_) | Change::Delete(_) => {}
         }
@@ -174,9 +186,9 @@ impl Owner {
             Event::HypervisorLeft(chassis) => self.left(&chassis),
             Event::Plugged(port, plugged) => self.plugged(port, plugged),
             Event::Unplugged(port, chassis) => self.unplugged(port, &chassis),
-            Event::Confirmed(chassis, ports) => ports
+            Event::Confirmed(ports) => ports
                 .into_iter()
-                .for_each(|port| self.snapshot.facts.confirm(port, &chassis)),
+                .for_each(|(port, binding)| self.confirmed(port, &binding)),
         }
     }
 
@@ -193,6 +205,8 @@ impl Owner {
             .filter(|port| !interfaces.contains_key(port))
             .collect();
         self.chassis(chassis);
+        self.elsewhere
+            .retain(&id, |port| interfaces.contains_key(port));
         gone.into_iter().for_each(|port| self.unplugged(port, &id));
         for (port, ofport) in interfaces {
             self.plugged(
@@ -213,6 +227,7 @@ impl Owner {
             .iter()
             .filter(|(_, plugged)| plugged.chassis == *id);
         let gone: Vec<PortId> = here.map(|(port, _)| *port).collect();
+        self.elsewhere.retain(id, |_| false);
         gone.into_iter().for_each(|port| self.unplugged(port, id));
         self.snapshot.facts.remove_chassis(id);
         self.remember(Change::Delete(Key::Chassis(id.clone())));
@@ -238,11 +253,16 @@ impl Owner {
     }
 
     fn plugged(&mut self, port: PortId, plugged: Plugged) {
-        let known = self.snapshot.facts.plugged().get(&port);
-        if known == Some(&plugged) {
+        let facts = &self.snapshot.facts;
+        let known = facts.plugged().get(&port);
+        if known == Some(&plugged) || self.elsewhere.update(port, &plugged) {
             return;
         }
         if known.is_none_or(|known| known.chassis != plugged.chassis) {
+            known
+                .filter(|known| is_observed(facts, &known.chassis))
+                .into_iter()
+                .for_each(|known| self.elsewhere.keep(port, known.clone()));
             tracing::info!(%port, chassis = %plugged.chassis, "interface plugged in");
             self.remember(Change::Put(Object::Location(port, plugged.chassis.clone())));
         }
@@ -252,23 +272,46 @@ impl Owner {
     }
 
     fn unplugged(&mut self, port: PortId, chassis: &ChassisId) {
-        if self
-            .snapshot
-            .facts
-            .plugged()
-            .get(&port)
-            .is_some_and(|plugged| plugged.chassis == *chassis)
+        let known = self.snapshot.facts.plugged().get(&port);
+        if self.elsewhere.forget(port, chassis)
+            || known.is_none_or(|plugged| plugged.chassis != *chassis)
         {
-            tracing::info!(%port, %chassis, "interface gone");
-            self.remember(Change::Delete(Key::Location(port)));
+            return;
         }
+        tracing::info!(%port, %chassis, "interface gone");
+        if let Some(other) = self.elsewhere.take(port) {
+            self.snapshot
+                .facts
+                .unplug(&self.snapshot.intent, port, chassis);
+            return self.plugged(port, other);
+        }
+        self.remember(Change::Delete(Key::Location(port)));
         self.snapshot
             .facts
             .unplug(&self.snapshot.intent, port, chassis);
+    }
+
+    fn confirmed(&mut self, port: PortId, binding: &Binding) {
+        let facts = &mut self.snapshot.facts;
+        if facts.binding(port) == Some(binding) {
+            facts.confirm(port, &binding.chassis);
+        }
     }
 
     /// Whoever keeps facts has ended only when the process is stopping.
     fn remember(&self, change: Change) {
         let _ = self.observed.send(vec![change]);
     }
+}
+
+/// Whether a hypervisor's contents were read and it has not left.
+fn is_observed(facts: &Facts, id: &ChassisId) -> bool {
+    let known = facts.chassis().get(id);
+    known.is_some_and(|chassis| chassis.observed)
+}
+
+/// Whether a port is plugged in where that was observed.
+fn is_plugged(facts: &Facts, port: &PortId) -> bool {
+    let known = facts.plugged().get(port);
+    known.is_some_and(|plugged| is_observed(facts, &plugged.chassis))
 }

@@ -6,9 +6,12 @@ mod api;
 use api::{Cloud, port_id};
 use axum::body::Body;
 use axum::http::{Method, Request};
+use hyper::body::Frame;
 use serde_json::{Value, json};
 use sextant_model::{Chassis, ChassisId, Encap, EncapKind, Plugged};
 use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 async fn made(cloud: &Cloud, kind: &str, attributes: Value) -> Value {
     let answer = cloud
@@ -746,4 +749,43 @@ async fn odd_values_are_refused_or_taken_but_nothing_breaks() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn methods_that_clients_make_up_are_counted_together() {
+    let cloud = Cloud::new();
+    for method in ["BREW", "PROPFIND", "WHEN"] {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        cloud.request(method, "/v2.0/networks", None).await;
+    }
+    let text = cloud.metrics.render().unwrap();
+    let counted: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("sextant_api_requests_total"))
+        .collect();
+    assert_eq!(counted.len(), 1, "{counted:?}");
+    assert!(counted[0].contains("method=\"other\"") && counted[0].ends_with(" 3"));
+}
+
+/// A body that never comes.
+struct Stalled;
+
+impl axum::body::HttpBody for Stalled {
+    type Data = axum::body::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Poll::Pending
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let cloud = Cloud::new();
+    let request = Request::post("/v2.0/networks").body(Body::new(Stalled));
+    let answer = cloud.send(request.unwrap()).await;
+    assert_eq!(answer.status.as_u16(), 408);
 }

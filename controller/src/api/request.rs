@@ -6,16 +6,22 @@ use axum::body::{Body as Stream, to_bytes};
 use axum::http::header::{HOST, IF_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Map, Value};
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// The longest body, in octets: far above any bulk request of use.
 const LONGEST: usize = 8 << 20;
+
+/// How long a body may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The project of a caller who names none, as Neutron without authentication has it.
 const NO_PROJECT: &str = "fake_project_id";
 
 /// The body as JSON, empty if there is none.
 pub(super) async fn json(stream: Stream) -> Result<Map<String, Value>, ApiError> {
-    let octets = to_bytes(stream, LONGEST).await.map_err(|_| {
+    let read = timeout(PATIENCE, to_bytes(stream, LONGEST)).await;
+    let octets = read.map_err(|_| too_slow())?.map_err(|_| {
         let message = format!("The body is longer than {LONGEST} octets, or was cut off.");
         ApiError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
@@ -30,6 +36,11 @@ pub(super) async fn json(stream: Stream) -> Result<Map<String, Value>, ApiError>
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) | Err(_) => Err(ApiError::malformed("Body contains invalid data")),
     }
+}
+
+fn too_slow() -> ApiError {
+    let message = format!("The body has not come within {PATIENCE:?}.");
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, "HTTPRequestTimeout", message)
 }
 
 /// The body within its envelope: `{"network": {…}}`.

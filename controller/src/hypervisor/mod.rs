@@ -3,9 +3,11 @@
 //! A session observes what is there ([`observe()`]) and provisions what should be ([`wanted`]): the bridge `br-int`, its
 //! controller, the tunnel ports. Both are pure; only the session talks.
 
+mod news;
 mod observe;
 mod provision;
 mod session;
+mod turn;
 
 pub use observe::{NotReady, Observation, observe};
 pub use provision::{Wish, release, wanted};

@@ -8,6 +8,9 @@ use sextant_ovsdb_client::{ColumnError, Replica, Row};
 use std::collections::BTreeMap;
 use std::net::{AddrParseError, IpAddr};
 
+/// The longest name, in octets: as long as a host's.
+const LONGEST_NAME: usize = 255;
+
 /// What a hypervisor is, and which ports are plugged in there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observation {
@@ -26,6 +29,11 @@ pub enum NotReady {
     /// It has no name.
     #[error("external_ids:system-id is not set")]
     NoSystemId,
+    /// Its name is none that can be shown and logged.
+    #[error(
+        "external_ids:system-id is empty, has control characters, or is longer than {LONGEST_NAME} octets"
+    )]
+    BadSystemId,
     /// It has no tunnel endpoint: nobody asked it to join.
     #[error("external_ids:sextant-encap-ip is not set")]
     NoEndpoint(ChassisId),
@@ -37,6 +45,9 @@ pub enum NotReady {
         /// Why that is wrong.
         error: AddrParseError,
     },
+    /// Nothing can be sent to its tunnel endpoint.
+    #[error("external_ids:sextant-encap-ip={0}: it is not the address of one machine")]
+    UselessEndpoint(IpAddr),
     /// Its tunnel protocol is unknown.
     #[error("external_ids:sextant-encap-type: {0}")]
     BadEncapsulation(#[from] UnknownEncap),
@@ -58,7 +69,7 @@ pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
         .next()
         .ok_or(NotReady::NoRoot)?;
     let ids = root.map("external_ids")?;
-    let id = ChassisId::new(ids.get("system-id").ok_or(NotReady::NoSystemId)?);
+    let id = name(ids.get("system-id").ok_or(NotReady::NoSystemId)?)?;
     let endpoint = ids
         .get("sextant-encap-ip")
         .ok_or_else(|| NotReady::NoEndpoint(id.clone()))?;
@@ -66,6 +77,9 @@ pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
         value: (*endpoint).to_owned(),
         error,
     })?;
+    if ip.is_unspecified() || ip.is_multicast() {
+        return Err(NotReady::UselessEndpoint(ip));
+    }
     let kind: EncapKind = ids
         .get("sextant-encap-type")
         .unwrap_or(&EncapKind::Vxlan.as_str())
@@ -99,6 +113,13 @@ pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
         chassis,
         interfaces,
     })
+}
+
+fn name(text: &str) -> Result<ChassisId, NotReady> {
+    if text.is_empty() || text.len() > LONGEST_NAME || text.contains(char::is_control) {
+        return Err(NotReady::BadSystemId);
+    }
+    Ok(ChassisId::new(text))
 }
 
 fn mappings(text: &str) -> Result<BTreeMap<String, String>, NotReady> {
@@ -147,7 +168,8 @@ fn sort(interfaces: &[&Row]) -> Result<Sorted, ColumnError> {
             .map_entry("external_ids", "iface-id")?
             .and_then(|id| id.parse().ok())
         {
-            guests.insert(port, ofport);
+            let known: &mut Option<u16> = guests.entry(port).or_default();
+            *known = known.or(ofport);
         }
     }
     Ok((tunnels, guests))
@@ -156,6 +178,14 @@ fn sort(interfaces: &[&Row]) -> Result<Sorted, ColumnError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_can_be_shown_and_logged() {
+        assert_eq!(name("h1.example"), Ok(ChassisId::new("h1.example")));
+        for bad in ["", "h1\nERROR", &"h".repeat(LONGEST_NAME + 1)] {
+            assert_eq!(name(bad), Err(NotReady::BadSystemId));
+        }
+    }
 
     #[test]
     fn mappings_are_comma_separated() {

@@ -1,16 +1,27 @@
 //! One task a hypervisor: tells the owner what it observes, and makes the hypervisor what it should be.
 
+use super::news::news;
 use super::observe::{NotReady, Observation, observe};
 use super::provision::{Wish, release, wanted};
+use super::turn::Turn;
 use super::{is_owned, monitor};
 use crate::metrics::{Counted, Metrics};
-use crate::snapshot::Snapshots;
+use crate::seat::{Seat, Seats};
+use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
-use sextant_model::{Chassis, ChassisId, EncapKind, Plugged};
-use sextant_ovsdb_client::{Connection, Options, RequestId, accept};
+use imbl::OrdMap;
+use sextant_model::{Chassis, ChassisId, EncapKind, Facts};
+use sextant_ovsdb_client::{
+    ColumnError, Connection, Options, Replica, RequestId, Transaction, TransactionError, accept,
+};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
+
+/// The longest complaint, in characters: it may quote what the hypervisor has.
+const LONGEST_COMPLAINT: usize = 300;
 
 /// What every session needs.
 #[derive(Clone, Debug)]
@@ -21,6 +32,8 @@ pub struct Context {
     pub events: Events,
     /// What is counted.
     pub metrics: Metrics,
+    /// Who speaks for which hypervisor.
+    pub seats: Seats<ChassisId>,
     /// The port where switches connect.
     pub openflow_port: u16,
     /// The port where hypervisors' databases connect.
@@ -40,11 +53,25 @@ pub async fn listen(listener: TcpListener, context: Context) {
     }
 }
 
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+enum SessionError {
+    #[error(transparent)]
+    Connection(#[from] sextant_ovsdb_client::Error),
+    #[error("it has connected anew")]
+    Superseded,
+    #[error(transparent)]
+    Stopping(#[from] Stopping),
+}
+
 async fn serve(stream: TcpStream, peer: SocketAddr, context: Context) {
     tracing::info!(%peer, "hypervisor's database connected");
-    match run(stream, context).await {
-        Ok(()) => tracing::info!(%peer, "hypervisor's session ends: the process is stopping"),
+    match run(stream, peer, context).await {
+        Err(error @ (SessionError::Stopping(_) | SessionError::Superseded)) => {
+            tracing::info!(%peer, "hypervisor's session ends: {error}")
+        }
         Err(error) => tracing::warn!(%peer, %error, "hypervisor's database disconnected"),
+        Ok(never) => match never {},
     }
 }
 
@@ -56,86 +83,153 @@ fn controller_target(local: SocketAddr, port: u16) -> String {
     }
 }
 
-async fn run(stream: TcpStream, context: Context) -> Result<(), sextant_ovsdb_client::Error> {
-    let controller = controller_target(stream.local_addr()?, context.openflow_port);
+async fn run(
+    stream: TcpStream,
+    peer: SocketAddr,
+    context: Context,
+) -> Result<std::convert::Infallible, SessionError> {
+    let local = stream.local_addr();
+    let local = local.map_err(sextant_ovsdb_client::Error::from)?;
+    let controller = controller_target(local, context.openflow_port);
     let mut snapshots = context.snapshots.clone();
     let mut connection = accept(stream, Options::default())?;
     monitor(&mut connection);
-    let mut session = Session {
-        connection,
-        context,
-        controller,
-        synced: false,
-        seen: None,
-        connected: None,
-        transaction: None,
-        complaint: None,
-    };
+    let mut session = Session::new(connection, peer.ip(), context, controller);
     loop {
+        let retry = session.turn.deadline();
         tokio::select! {
             event = session.connection.next_event() => session.take(event?),
-            changed = snapshots.changed() => if changed.is_err() { return Ok(()) },
+            changed = snapshots.changed() => {
+                if !session.others_changed(&changed?.facts) {
+                    continue;
+                }
+            }
+            () = session.place.changes(&session.context.seats, session.address) => session.place.vacate()?,
+            () = tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {
+                session.turn.due(Instant::now());
+            }
         }
-        if session.synced && session.step().await.is_err() {
-            return Ok(());
+        if session.synced {
+            session.step().await?;
         }
     }
 }
 
-/// The owner has ended.
-struct Stopping;
+/// By what right a session speaks for a hypervisor.
+#[derive(Debug)]
+enum Place {
+    /// It is not known yet for which.
+    Unknown,
+    /// None: another one of that name is connected.
+    Waiting(ChassisId),
+    /// It has the seat.
+    Seated(Seat<ChassisId>),
+}
+
+impl Place {
+    /// Waits until the seat is lost, or free.
+    async fn changes(&self, seats: &Seats<ChassisId>, address: IpAddr) {
+        match self {
+            Self::Unknown => std::future::pending().await,
+            Self::Waiting(id) => seats.vacancy(id, address).await,
+            Self::Seated(seat) => seat.lost().await,
+        }
+    }
+
+    /// What [`Place::changes`] means: a seat that is lost is lost to a newer session.
+    fn vacate(&mut self) -> Result<(), SessionError> {
+        match std::mem::replace(self, Self::Unknown) {
+            Self::Seated(_) => Err(SessionError::Superseded),
+            Self::Unknown | Self::Waiting(_) => Ok(()),
+        }
+    }
+}
 
 struct Session {
     connection: Connection<TcpStream>,
+    address: IpAddr,
     context: Context,
     controller: String,
     synced: bool,
+    place: Place,
+    /// All hypervisors, as it last saw them.
+    hypervisors: OrdMap<ChassisId, Arc<Chassis>>,
     /// What the owner was told last.
     seen: Option<Observation>,
     /// Counts it among those that take part.
     connected: Option<Counted>,
-    /// The transaction whose reply is awaited.
-    transaction: Option<RequestId>,
+    turn: Turn<RequestId>,
     /// What was last complained of, so that it is said once.
     complaint: Option<String>,
 }
 
 impl Session {
+    fn new(
+        connection: Connection<TcpStream>,
+        address: IpAddr,
+        context: Context,
+        controller: String,
+    ) -> Self {
+        Self {
+            connection,
+            address,
+            context,
+            controller,
+            synced: false,
+            place: Place::Unknown,
+            hypervisors: OrdMap::new(),
+            seen: None,
+            connected: None,
+            turn: Turn::default(),
+            complaint: None,
+        }
+    }
+
     fn take(&mut self, event: sextant_ovsdb_client::Event) {
         use sextant_ovsdb_client::Event;
         match event {
             Event::Synced => self.synced = true,
-            Event::Reply { id, result } if self.transaction == Some(id) => {
-                self.transaction = None;
-                let outcome = if result.is_ok() {
-                    "confirmed"
-                } else {
-                    "refused"
-                };
-                self.context
-                    .metrics
-                    .ovsdb_transactions
-                    .with_label_values(&[outcome])
-                    .inc();
-                if let Err(error) = result {
-                    self.complain(format!(
-                        "the hypervisor's database refused a change: {error}"
-                    ));
-                }
-            }
+            Event::Reply { id, result } => self.answered(id, result.err()),
             Event::Changed(_)
-            | Event::Reply { .. }
             | Event::Answer { .. }
             | Event::Locked { .. }
             | Event::Stolen { .. } => {}
         }
     }
 
+    fn answered(&mut self, id: RequestId, refusal: Option<TransactionError>) {
+        if !self.turn.answered(id, refusal.is_none(), Instant::now()) {
+            return;
+        }
+        let outcome = match refusal {
+            None => "confirmed",
+            Some(_) => "refused",
+        };
+        self.context
+            .metrics
+            .ovsdb_transactions
+            .with_label_values(&[outcome])
+            .inc();
+        if let Some(error) = refusal {
+            self.complain(&format!(
+                "the hypervisor's database refused a change: {error}"
+            ));
+        }
+    }
+
+    /// Whether anything is known of hypervisors that was not: what else changes is of no concern here.
+    fn others_changed(&mut self, facts: &Facts) -> bool {
+        let changed = !self.hypervisors.ptr_eq(facts.chassis());
+        self.hypervisors = facts.chassis().clone();
+        changed
+    }
+
     /// Says what is to be acted on by an operator, once.
-    fn complain(&mut self, complaint: String) {
+    fn complain(&mut self, complaint: &str) {
+        let complaint: String = complaint.chars().take(LONGEST_COMPLAINT).collect();
         if self.complaint.as_ref() != Some(&complaint) {
             let chassis = self.seen.as_ref().map(|seen| seen.chassis.id.to_string());
-            tracing::warn!(chassis, complaint, "hypervisor needs attention");
+            tracing::warn!(chassis, address = %self.address, complaint, "hypervisor needs attention");
             self.complaint = Some(complaint);
         }
     }
@@ -143,33 +237,63 @@ impl Session {
     async fn step(&mut self) -> Result<(), Stopping> {
         match observe(self.connection.replica()) {
             Ok(observation) => {
-                let gauge = &self.context.metrics.hypervisors_connected;
-                self.connected.get_or_insert_with(|| Counted::new(gauge));
-                self.provision(&observation.chassis);
-                self.tell(observation).await
+                if self.sit(&observation.chassis.id).await? {
+                    let gauge = &self.context.metrics.hypervisors_connected;
+                    self.connected.get_or_insert_with(|| Counted::new(gauge));
+                    self.provision(&observation.chassis);
+                    self.tell(observation).await?;
+                }
             }
-            Err(NotReady::NoEndpoint(chassis)) => self.leave(chassis).await,
-            Err(not_ready) => {
-                self.complain(not_ready.to_string());
-                Ok(())
+            Err(NotReady::NoEndpoint(chassis)) => {
+                if self.sit(&chassis).await? {
+                    self.leave(chassis).await?;
+                }
+            }
+            Err(not_ready) => self.complain(&not_ready.to_string()),
+        }
+        Ok(())
+    }
+
+    /// Whether this session speaks for the hypervisor of this name. One that changes its name leaves under the old one.
+    async fn sit(&mut self, id: &ChassisId) -> Result<bool, Stopping> {
+        match &self.place {
+            Place::Seated(seat) if seat.key() == id => return Ok(true),
+            Place::Waiting(waiting) if waiting == id => return Ok(false),
+            Place::Unknown | Place::Waiting(_) | Place::Seated(_) => {}
+        }
+        self.connected = None;
+        if let Some(seen) = self.seen.take() {
+            self.send(Event::HypervisorLeft(seen.chassis.id)).await?;
+        }
+        match self.context.seats.take(id, self.address) {
+            Ok(seat) => self.place = Place::Seated(seat),
+            Err(taken) => {
+                self.complain(&format!("external_ids:system-id={id}: {taken}"));
+                self.place = Place::Waiting(id.clone());
             }
         }
+        Ok(matches!(self.place, Place::Seated(_)))
     }
 
     fn provision(&mut self, chassis: &Chassis) {
-        if self.transaction.is_some() {
-            return;
-        }
         let wish = Wish {
             system_id: chassis.id.to_string(),
             controller: self.controller.clone(),
             manager_suffix: format!(":{}", self.context.ovsdb_port),
             tunnels: self.tunnels(chassis),
         };
-        match wanted(self.connection.replica(), &wish) {
-            Ok(Some(transaction)) => self.transaction = Some(self.connection.transact(transaction)),
+        self.change(|replica| wanted(replica, &wish));
+    }
+
+    /// Sends the next step, if there is one and it is time for it.
+    fn change(&mut self, next: impl FnOnce(&Replica) -> Result<Option<Transaction>, ColumnError>) {
+        if !self.turn.is_ours(Instant::now()) {
+            return;
+        }
+        match next(self.connection.replica()) {
+            Ok(Some(transaction)) => self.turn.sent(self.connection.transact(transaction)),
             Ok(None) => {}
-            Err(error) => self.complain(error.to_string()),
+            Err(error) => self.complain(&error.to_string()),
         }
     }
 
@@ -194,15 +318,8 @@ impl Session {
             .rows("Bridge")
             .chain(replica.rows("Port"))
             .any(|(_, row)| is_owned(row));
-        if owns && self.transaction.is_none() {
-            tracing::info!(%chassis, "hypervisor leaves");
-            match release(replica) {
-                Ok(Some(transaction)) => {
-                    self.transaction = Some(self.connection.transact(transaction))
-                }
-                Ok(None) => {}
-                Err(error) => self.complain(error.to_string()),
-            }
+        if owns {
+            self.change(release);
         }
         if !owns
             && self
@@ -221,37 +338,10 @@ impl Session {
 
     /// Tells the owner what differs from what it was told last.
     async fn tell(&mut self, now: Observation) -> Result<(), Stopping> {
-        let Some(before) = self.seen.replace(now.clone()) else {
-            return self
-                .send(Event::HypervisorRead {
-                    chassis: now.chassis,
-                    interfaces: now.interfaces,
-                })
-                .await;
-        };
-        let id = now.chassis.id.clone();
-        if before.chassis != now.chassis {
-            self.send(Event::HypervisorChanged(now.chassis)).await?;
+        for event in news(self.seen.as_ref(), &now) {
+            self.send(event).await?;
         }
-        for port in before
-            .interfaces
-            .keys()
-            .filter(|port| !now.interfaces.contains_key(port))
-        {
-            self.send(Event::Unplugged(*port, id.clone())).await?;
-        }
-        for (port, ofport) in &now.interfaces {
-            if before.interfaces.get(port) != Some(ofport) {
-                self.send(Event::Plugged(
-                    *port,
-                    Plugged {
-                        chassis: id.clone(),
-                        ofport: *ofport,
-                    },
-                ))
-                .await?;
-            }
-        }
+        self.seen = Some(now);
         Ok(())
     }
 

@@ -9,8 +9,10 @@ mod session;
 pub use punts::Punts;
 
 use crate::metrics::Metrics;
+use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::Events;
+use sextant_model::ChassisId;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
@@ -23,7 +25,14 @@ pub struct Context {
     pub events: Events,
     /// What is counted.
     pub metrics: Metrics,
+    /// Who speaks for the switch of which hypervisor.
+    pub seats: Seats<ChassisId>,
+    /// How long a switch may take to say what it has, and to confirm a small change.
+    pub patience: Duration,
 }
+
+/// What [`Context::patience`] should be: a busy switch reads back hundreds of thousands of flows in less.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Serves every switch that connects. Does not return.
 pub async fn listen(listener: TcpListener, context: Context) {

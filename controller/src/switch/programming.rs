@@ -12,8 +12,12 @@ use sextant_flows::Difference;
 use sextant_model::Settings;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
+
+/// What a slow switch takes for one flow of a bundle.
+const TIME_FOR_A_FLOW: Duration = Duration::from_millis(1);
 
 /// The meters of a switch, and what they should be.
 #[derive(Debug, Default)]
@@ -158,6 +162,12 @@ impl Change {
             Step::Barrier(_) | Step::Done => {}
         }
         Ok(())
+    }
+
+    /// When the switch should have confirmed it: one that answers pings, but not this, is not left alone with it for ever.
+    pub(super) fn deadline(&self, patience: Duration) -> Instant {
+        let flows = u32::try_from(self.additions + self.deletions).unwrap_or(u32::MAX);
+        self.sent + patience + TIME_FOR_A_FLOW * flows
     }
 
     /// Whether the switch has confirmed it.

@@ -10,10 +10,11 @@ use super::inventory::{Inventory, requests};
 use super::programming::{Change, Meters, Refused};
 use super::punts::Punts;
 use crate::metrics::Counted;
+use crate::seat::Seat;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
 use rust_openflow::connection::{ConnectionError, Options};
-use rust_openflow::{Connection, Message};
+use rust_openflow::{Connection, ErrorMessage, Message};
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Difference, Flows, reconcile};
 use sextant_model::{ChassisId, PortId};
@@ -21,14 +22,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
-/// While this many octets wait to be written, no more packets are taken in.
+/// While this many octets wait to be written, nothing more is taken in; a bundle is sent in portions of it.
 const HIGH_WATER: usize = 1 << 20;
 /// How many packets are answered before anything else has its turn.
 const BATCH: usize = 256;
 /// How long after a refused change the switch is read and reconciled again, at first and at most.
 const RESYNC: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// More flows than any switch is given; each that is read back takes memory.
+const MOST_FLOWS: usize = 1 << 22;
 
 #[derive(Debug, thiserror::Error)]
 enum SessionError {
@@ -36,14 +40,27 @@ enum SessionError {
     Connection(#[from] ConnectionError),
     #[error("it closed the connection")]
     Closed,
+    #[error("it has not answered {what} within {within:?}")]
+    Unanswered {
+        what: &'static str,
+        within: Duration,
+    },
+    #[error("it does not say what it has: {0}")]
+    Unreadable(ErrorMessage),
+    #[error("it says that it has more than {MOST_FLOWS} flows")]
+    TooMuch,
+    #[error("its hypervisor has left, or has another name or datapath id now")]
+    Renamed,
+    #[error("it has connected anew")]
+    Superseded,
     #[error(transparent)]
     Stopping(#[from] Stopping),
 }
 
 pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, context: Context) {
     match run(stream, peer, context).await {
-        Err(SessionError::Stopping(stopping)) => {
-            tracing::info!(%peer, "switch's session ends: {stopping}")
+        Err(error @ (SessionError::Stopping(_) | SessionError::Superseded)) => {
+            tracing::info!(%peer, "switch's session ends: {error}")
         }
         Err(error) => tracing::warn!(%peer, %error, "switch disconnected"),
         Ok(never) => match never {},
@@ -61,9 +78,13 @@ async fn run(
     let (chassis, snapshot) = identify(&mut connection, datapath_id, &context).await?;
     tracing::info!(%peer, %chassis, datapath_id = format_args!("{datapath_id:016x}"), "switch connected");
     let metrics = context.metrics.clone();
+    let seat = sit(&mut connection, &chassis, peer, &context).await?;
     let _connected = Counted::new(&metrics.switches_connected);
     let mut session = Session::new(connection, chassis.clone(), context, snapshot);
-    let ended = session.run().await;
+    let ended = tokio::select! {
+        ended = session.run() => ended,
+        () = seat.lost() => return Err(SessionError::Superseded),
+    };
     let _ = metrics
         .flows_wanted
         .remove_label_values(&[chassis.as_str()]);
@@ -89,6 +110,30 @@ async fn identify(
         tokio::select! {
             changed = snapshots.changed() => snapshot = changed?,
             received = next(connection) => drop(received?),
+        }
+    }
+}
+
+/// Waits until this session may speak for the hypervisor's switch: until no other is connected from elsewhere.
+async fn sit(
+    connection: &mut Connection<TcpStream>,
+    chassis: &ChassisId,
+    peer: SocketAddr,
+    context: &Context,
+) -> Result<Seat<ChassisId>, SessionError> {
+    loop {
+        let taken = match context.seats.take(chassis, peer.ip()) {
+            Ok(seat) => return Ok(seat),
+            Err(taken) => taken,
+        };
+        tracing::warn!(%peer, %chassis, "a second switch with the datapath id of this hypervisor waits: {taken}");
+        let vacancy = context.seats.vacancy(chassis, peer.ip());
+        tokio::pin!(vacancy);
+        loop {
+            tokio::select! {
+                () = &mut vacancy => break,
+                received = next(connection) => drop(received?),
+            }
         }
     }
 }
@@ -160,6 +205,7 @@ impl Session {
         self.reconcile().await?;
         let mut snapshots = self.context.snapshots.clone();
         loop {
+            self.relieve().await?;
             let deadline = self.deadline();
             tokio::select! {
                 received = next(&mut self.connection) => {
@@ -175,7 +221,25 @@ impl Session {
 
     fn deadline(&self) -> Option<Instant> {
         let advertising = self.advertising.deadline().map(Instant::from_std);
-        advertising.into_iter().chain(self.resync).min()
+        let change = self
+            .change
+            .as_ref()
+            .map(|change| change.deadline(self.context.patience));
+        advertising
+            .into_iter()
+            .chain(self.resync)
+            .chain(change)
+            .min()
+    }
+
+    /// Waits until less than [`HIGH_WATER`] is left to be written, and goes on with the change that stopped there.
+    async fn relieve(&mut self) -> Result<(), SessionError> {
+        while self.connection.queued_bytes() >= HIGH_WATER {
+            self.connection.flush().await?;
+            self.take_waiting().await?;
+            self.drive();
+        }
+        Ok(())
     }
 
     /// Takes in a message and what has arrived behind it, up to a batch.
@@ -189,7 +253,7 @@ impl Session {
 
     async fn take_waiting(&mut self) -> Result<(), SessionError> {
         for _ in 0..BATCH {
-            if self.connection.queued_bytes() > HIGH_WATER {
+            if self.connection.queued_bytes() >= HIGH_WATER {
                 break;
             }
             match self.connection.try_recv_buffered() {
@@ -249,7 +313,12 @@ impl Session {
             self.resync = None;
             return self.reconcile().await;
         }
+        let overdue = |change: &Change| change.deadline(self.context.patience) <= now;
+        if self.change.as_ref().is_some_and(overdue) {
+            return Err(self.unanswered("a change of its flows"));
+        }
         let latest = self.context.snapshots.latest();
+        self.check_identity(&latest)?;
         if self.change.is_none() && self.resync.is_none() && !Arc::ptr_eq(&latest, &self.snapshot) {
             let before = std::mem::replace(&mut self.snapshot, latest);
             let started = Instant::now();
@@ -268,17 +337,60 @@ impl Session {
         Ok(())
     }
 
-    /// Reads back what the switch has and makes it what it should be.
-    async fn reconcile(&mut self) -> Result<(), SessionError> {
+    /// A session that speaks for another hypervisor than it began with would program the wrong flows.
+    fn check_identity(&self, snapshot: &Snapshot) -> Result<(), SessionError> {
+        let datapath_id = self.connection.features().datapath_id;
+        let known = snapshot.facts.chassis().get(&self.chassis);
+        match known.and_then(|chassis| chassis.datapath_id) {
+            Some(known) if known == datapath_id => Ok(()),
+            _ => Err(SessionError::Renamed),
+        }
+    }
+
+    fn unanswered(&self, what: &'static str) -> SessionError {
+        let within = self.context.patience;
+        SessionError::Unanswered { what, within }
+    }
+
+    /// What the switch says that it has.
+    async fn inventory(&mut self) -> Result<Inventory, SessionError> {
         let mut inventory = Inventory::default();
-        self.post(requests());
+        let asked = requests().map(|request| self.connection.send(&request).ok());
         while !inventory.is_complete() {
-            let (xid, message) = next(&mut self.connection).await?;
-            let begun = std::time::Instant::now();
+            let message = self.answer_to(&asked).await?;
             inventory.take(&message);
+            if inventory.flows.len() > MOST_FLOWS {
+                return Err(SessionError::TooMuch);
+            }
+        }
+        Ok(inventory)
+    }
+
+    /// The next message that answers one of these requests; others are taken in.
+    async fn answer_to(&mut self, asked: &[Option<u32>]) -> Result<Message, SessionError> {
+        let deadline = Instant::now() + self.context.patience;
+        loop {
+            if self.connection.queued_bytes() >= HIGH_WATER {
+                self.connection.flush().await?;
+            }
+            let received = timeout_at(deadline, next(&mut self.connection)).await;
+            let (xid, message) =
+                received.map_err(|_| self.unanswered("what flows and meters it has"))??;
+            if asked.contains(&Some(xid)) {
+                if let Message::Error(error) = message {
+                    return Err(SessionError::Unreadable(error));
+                }
+                return Ok(message);
+            }
+            let begun = std::time::Instant::now();
             self.take(xid, &message).await?;
             self.punts.add_up(begun);
         }
+    }
+
+    /// Reads back what the switch has and makes it what it should be.
+    async fn reconcile(&mut self) -> Result<(), SessionError> {
+        let inventory = self.inventory().await?;
         self.snapshot = self.context.snapshots.latest();
         let started = Instant::now();
         self.flows = Flows::compute(&self.snapshot.intent, &self.snapshot.facts, &self.chassis);
@@ -351,11 +463,15 @@ impl Session {
             .observe(change.sent.elapsed().as_secs_f64());
         let unwanted = self.meters.unwanted(&self.flows.meters());
         self.post(unwanted);
-        let ports = self.unconfirmed(&change.snapshot);
+        let facts = &change.snapshot.facts;
+        let ports = self.unconfirmed(&change.snapshot).into_iter();
+        let ports: Vec<_> = ports
+            .filter_map(|port| Some((port, facts.binding(port)?.clone())))
+            .collect();
         if ports.is_empty() {
             return Ok(());
         }
-        let event = Event::Confirmed(self.chassis.clone(), ports);
+        let event = Event::Confirmed(ports);
         self.context
             .events
             .send(event)

@@ -1,0 +1,35 @@
+//! What the owner of the state is told of a hypervisor: all of it at first, then what changed.
+
+use super::observe::Observation;
+use crate::state::Event;
+use sextant_model::Plugged;
+
+/// What differs from what was told before of the same hypervisor.
+pub(super) fn news(before: Option<&Observation>, now: &Observation) -> Vec<Event> {
+    let Some(before) = before else {
+        return vec![Event::HypervisorRead {
+            chassis: now.chassis.clone(),
+            interfaces: now.interfaces.clone(),
+        }];
+    };
+    let id = &now.chassis.id;
+    let changed = (before.chassis != now.chassis).then(|| now.chassis.clone());
+    let gone = before
+        .interfaces
+        .keys()
+        .filter(|port| !now.interfaces.contains_key(port));
+    let new = now
+        .interfaces
+        .iter()
+        .filter(|(port, ofport)| before.interfaces.get(port) != Some(*ofport));
+    let plugged = |ofport: &Option<u16>| Plugged {
+        chassis: id.clone(),
+        ofport: *ofport,
+    };
+    changed
+        .into_iter()
+        .map(Event::HypervisorChanged)
+        .chain(gone.map(|port| Event::Unplugged(*port, id.clone())))
+        .chain(new.map(|(port, ofport)| Event::Plugged(*port, plugged(ofport))))
+        .collect()
+}

@@ -1,0 +1,47 @@
+//! Interfaces that carry a port's id on hypervisors where the port is not.
+//!
+//! During a live migration a port has an interface on two hypervisors. The latest to appear is where the port is; when
+//! that one goes, as in a migration that is given up, the port is where the other still is.
+
+use sextant_model::{ChassisId, Plugged, PortId};
+use std::collections::BTreeMap;
+
+/// Interfaces without effect, for as long as another one of their port has it.
+#[derive(Debug, Default)]
+pub(super) struct Elsewhere(BTreeMap<(PortId, ChassisId), Option<u16>>);
+
+impl Elsewhere {
+    /// An interface has lost effect to another one.
+    pub(super) fn keep(&mut self, port: PortId, plugged: Plugged) {
+        self.0.insert((port, plugged.chassis), plugged.ofport);
+    }
+
+    /// Takes in what is known of an interface, if it is one of these.
+    pub(super) fn update(&mut self, port: PortId, plugged: &Plugged) -> bool {
+        let known = self.0.get_mut(&(port, plugged.chassis.clone()));
+        known.map(|ofport| *ofport = plugged.ofport).is_some()
+    }
+
+    /// An interface is gone; whether it was one of these.
+    pub(super) fn forget(&mut self, port: PortId, chassis: &ChassisId) -> bool {
+        self.0.remove(&(port, chassis.clone())).is_some()
+    }
+
+    /// All interfaces of a hypervisor are gone but these.
+    pub(super) fn retain(&mut self, chassis: &ChassisId, stays: impl Fn(&PortId) -> bool) {
+        self.0
+            .retain(|(port, here), _| here != chassis || stays(port));
+    }
+
+    /// Another interface of a port that lost the one with effect.
+    pub(super) fn take(&mut self, port: PortId) -> Option<Plugged> {
+        let first = (port, ChassisId::new(""));
+        let (found, _) = self.0.range(first..).next()?;
+        let key = found.clone();
+        let ofport = (key.0 == port).then(|| self.0.remove(&key)).flatten()?;
+        Some(Plugged {
+            chassis: key.1,
+            ofport,
+        })
+    }
+}

@@ -1,0 +1,121 @@
+//! Clients that are slow, many or cut off, over TCP.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+use axum::Router;
+use axum::routing::get;
+use sextant_controller::http::{Limits, serve};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// Far more than anything here takes, unless it never happens.
+const SOON: Duration = Duration::from_secs(20);
+const REQUEST: &[u8] = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
+
+struct Service {
+    address: SocketAddr,
+    /// The handler has a request.
+    asked: Arc<Notify>,
+    /// The handler may answer.
+    answer: Arc<Notify>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+async fn service(limits: Limits) -> Service {
+    let (asked, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (begun, may) = (asked.clone(), answer.clone());
+    let slow = get(|| async move {
+        begun.notify_one();
+        may.notified().await;
+        "done"
+    });
+    let listener = TcpListener::bind("[::1]:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel();
+    let stopping = async { drop(stopped.await) };
+    let router = Router::new().route("/slow", slow);
+    let task = tokio::spawn(serve(listener, router, limits, stopping));
+    Service {
+        address,
+        asked,
+        answer,
+        stop,
+        task,
+    }
+}
+
+async fn connected(address: SocketAddr, sends: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(sends).await.unwrap();
+    stream
+}
+
+/// All that comes until the service closes the connection.
+async fn rest(mut stream: TcpStream) -> String {
+    let mut text = String::new();
+    let read = timeout(SOON, stream.read_to_string(&mut text)).await;
+    read.expect("the service closes the connection").unwrap();
+    text
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_come_ends_the_connection() {
+    let limits = Limits {
+        head: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let service = service(limits).await;
+    for sends in [&b""[..], b"GET /slow HTTP/1.1\r\nHost:"] {
+        let text = rest(connected(service.address, sends).await).await;
+        assert!(!text.contains("done"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn those_beyond_the_limit_wait_for_their_turn() {
+    let limits = Limits {
+        connections: 1,
+        head: Duration::from_millis(500),
+        ..Limits::default()
+    };
+    let service = service(limits).await;
+    let silent = connected(service.address, b"").await;
+    let waiting = connected(service.address, REQUEST).await;
+    drop(rest(silent).await);
+    timeout(SOON, service.asked.notified()).await.unwrap();
+    service.answer.notify_one();
+    assert!(rest(waiting).await.ends_with("done"));
+}
+
+#[tokio::test]
+async fn what_is_under_way_is_finished_and_nothing_more_is_begun() {
+    let service = service(Limits::default()).await;
+    let idle = connected(service.address, b"").await;
+    let stream = connected(service.address, REQUEST).await;
+    timeout(SOON, service.asked.notified()).await.unwrap();
+    service.stop.send(()).unwrap();
+    assert_eq!(rest(idle).await, "");
+    assert!(TcpStream::connect(service.address).await.is_err());
+    service.answer.notify_one();
+    assert!(rest(stream).await.ends_with("done"));
+    timeout(SOON, service.task).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn the_end_is_not_waited_for_for_ever() {
+    let limits = Limits {
+        farewell: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let service = service(limits).await;
+    let _stuck = connected(service.address, REQUEST).await;
+    timeout(SOON, service.asked.notified()).await.unwrap();
+    service.stop.send(()).unwrap();
+    timeout(SOON, service.task).await.unwrap().unwrap();
+}
