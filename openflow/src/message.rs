@@ -109,7 +109,8 @@ pub enum Message {
     SetPacketInFormat(PacketInFormat),
     /// A packet for the controller, in Nicira's newer form.
     PacketIn2(PacketIn2),
-    /// A paused packet goes on.
+    /// A packet that `controller(pause)` sent up goes on behind that action. It goes with the registers and metadata
+    /// given here: Open vSwitch takes these fields from the message, the rest of the pipeline's state from the continuation.
     Resume(PacketIn2),
     /// A message of a type without a name here.
     Unknown {
