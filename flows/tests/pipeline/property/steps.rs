@@ -173,6 +173,10 @@ impl Step {
         }
     }
 
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "and where there is nothing to change"
+    )]
     fn apply_to_networks(&self, cloud: &mut Cloud) {
         let exists =
             |cloud: &Cloud, n| cloud.intent.networks.contains_key(&network_id(&network(n)));
@@ -198,6 +202,10 @@ impl Step {
         }
     }
 
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "and where there is nothing to change"
+    )]
     fn apply_to_routers(&self, cloud: &mut Cloud) {
         let router_id = |r| RouterId(id(&router(r)));
         let exists = |cloud: &Cloud, port: &str| cloud.intent.ports.contains_key(&port_id(port));
@@ -218,6 +226,10 @@ impl Step {
         }
     }
 
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "and where there is nothing to change"
+    )]
     fn apply_to_guests(&self, cloud: &mut Cloud) {
         let exists = |cloud: &Cloud, g| cloud.intent.ports.contains_key(&port_id(&guest(g)));
         match *self {
