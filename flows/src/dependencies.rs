@@ -5,7 +5,7 @@
 
 mod changes;
 
-use crate::flows::Object;
+use crate::flows::{Object, of_one_port};
 use crate::view::{Presence, View};
 use changes::Changes;
 use sextant_model::{Binding, ChassisId, Meta, Network, NetworkId, Port, PortId};
@@ -41,7 +41,7 @@ struct Touched<'a> {
     objects: BTreeSet<Object>,
 }
 
-impl Touched<'_> {
+impl<'a> Touched<'a> {
     fn everything(&mut self) {
         self.objects.insert(Object::Base);
         self.presence(&self.old.present(), &BTreeMap::new());
@@ -62,20 +62,27 @@ impl Touched<'_> {
         self.peers(changes);
     }
 
-    fn views(&self) -> [View<'_>; 2] {
+    fn views(&self) -> [View<'a>; 2] {
         [self.old, self.new]
+    }
+
+    /// A port, as it was and as it is.
+    fn port(&mut self, port: PortId) {
+        for view in self.views() {
+            let port = view.intent.ports.get(&port);
+            self.objects
+                .extend(port.into_iter().flat_map(|port| of_one_port(port)));
+        }
     }
 
     /// All of a network: itself, and every port.
     fn whole_network(&mut self, network: NetworkId) {
         self.objects.insert(Object::Network(network));
-        let ports: Vec<_> = self
-            .views()
-            .iter()
-            .flat_map(|view| view.intent.ports_of(network))
-            .map(|port| port.id)
-            .collect();
-        self.objects.extend(ports.into_iter().map(Object::Port));
+        for view in self.views() {
+            let ports = view.intent.ports_of(network);
+            self.objects
+                .extend(ports.flat_map(|port| of_one_port(port)));
+        }
     }
 
     /// What guests of a network here are told: their punts, and what routers advertise.
@@ -153,8 +160,8 @@ impl Touched<'_> {
 
     fn ports(&mut self, changes: &Changes<'_>) {
         for changed in &changes.ports {
-            self.objects.insert(Object::Port(changed.key));
             for port in changed.sides() {
+                self.objects.extend(of_one_port(port));
                 if self.is_here(changed.key) {
                     self.objects.insert(Object::Network(port.network_id));
                 }
@@ -182,7 +189,7 @@ impl Touched<'_> {
 
     fn bindings(&mut self, changes: &Changes<'_>) {
         for changed in &changes.bindings {
-            self.objects.insert(Object::Port(changed.key));
+            self.port(changed.key);
             for binding in changed.sides() {
                 if binding.chassis == *self.new.chassis || self.membership_differs(binding) {
                     self.objects.insert(Object::Network(binding.network));
@@ -221,18 +228,13 @@ impl Touched<'_> {
 
     fn peer(&mut self, peer: &ChassisId) {
         self.objects.insert(Object::Peer(peer.clone()));
-        let there = |view: &View<'_>| {
-            let networks: Vec<_> = view.facts.networks_on(peer).collect();
-            let ports = networks
-                .iter()
-                .flat_map(|network| view.facts.local_ports(*network, peer))
-                .map(Object::Port);
-            ports
-                .chain(networks.iter().copied().map(Object::Network))
-                .collect::<Vec<_>>()
-        };
-        let objects: Vec<_> = self.views().iter().flat_map(there).collect();
-        self.objects.extend(objects);
+        for view in self.views() {
+            for network in view.facts.networks_on(peer) {
+                self.objects.insert(Object::Network(network));
+                let ports = view.facts.local_ports(network, peer);
+                ports.for_each(|port| self.port(port));
+            }
+        }
     }
 
     fn all_chassis(&mut self) {

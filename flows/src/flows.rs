@@ -8,8 +8,8 @@ use crate::features::{self, guard, guest, neighbor, punt, routing, switching, tu
 use crate::flow::{Cookie, Flow};
 use crate::view::{Presence, View};
 use sextant_model::{
-    Advertisement, ChassisId, Facts, Intent, Network, NetworkId, NetworkKey, Port, PortId, Punt,
-    Router,
+    Advertisement, ChassisId, Facts, Intent, MacAddr, Network, NetworkId, NetworkKey, Port, PortId,
+    Punt, Router,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,6 +25,8 @@ pub(crate) enum Object {
     Network(NetworkId),
     /// A port, of a guest or of a router.
     Port(PortId),
+    /// A MAC that ports of a network may use besides their own.
+    SharedMac(NetworkId, MacAddr),
 }
 
 /// A network with guests here on which a router advertises.
@@ -133,7 +135,7 @@ impl Flows {
     pub fn links(&self) -> BTreeMap<PortId, Link> {
         let link = |(object, group): (&Object, &Group)| match object {
             Object::Port(port) => Some((*port, group.link.clone()?)),
-            Object::Base | Object::Peer(_) | Object::Network(_) => None,
+            Object::Base | Object::Peer(_) | Object::Network(_) | Object::SharedMac(..) => None,
         };
         self.groups.iter().filter_map(link).collect()
     }
@@ -193,13 +195,22 @@ fn all_objects(view: &View<'_>) -> BTreeSet<Object> {
     let ports = present
         .keys()
         .flat_map(|network| view.intent.ports_of(*network))
-        .map(|port| Object::Port(port.id));
+        .flat_map(|port| of_one_port(port));
     [Object::Base]
         .into_iter()
         .chain(peers)
         .chain(present.keys().copied().map(Object::Network))
         .chain(ports)
         .collect()
+}
+
+/// A port and the MACs that it may use besides its own.
+pub(crate) fn of_one_port(port: &Port) -> impl Iterator<Item = Object> + use<> {
+    let network = port.network_id;
+    let shared = port.other_macs().into_iter();
+    shared
+        .map(move |mac| Object::SharedMac(network, mac))
+        .chain([Object::Port(port.id)])
 }
 
 /// What one object contributes, before cookies are given.
@@ -218,10 +229,13 @@ fn contribution(view: &View<'_>, object: &Object) -> Contribution {
     match object {
         Object::Base => flows(features::base()),
         Object::Peer(peer) => flows(tunnel::classify(view, peer)),
-        Object::Network(id) => match (view.network(*id), view.presence(*id)) {
-            (Some(network), Some(Presence::Local)) => flows(switching::multicast(view, network)),
-            _ => Contribution::default(),
-        },
+        Object::Network(id) => flows(
+            local(view, *id).map_or_else(Vec::new, |network| switching::multicast(view, network)),
+        ),
+        Object::SharedMac(id, mac) => flows(
+            local(view, *id)
+                .map_or_else(Vec::new, |network| switching::shared(view, network, *mac)),
+        ),
         Object::Port(id) => view
             .intent
             .ports
@@ -229,6 +243,12 @@ fn contribution(view: &View<'_>, object: &Object) -> Contribution {
             .map(|port| of_port(view, port))
             .unwrap_or_default(),
     }
+}
+
+/// A network that has guests here.
+fn local<'a>(view: &View<'a>, id: NetworkId) -> Option<&'a Network> {
+    let network = view.network(id)?;
+    (view.presence(id) == Some(Presence::Local)).then_some(network)
 }
 
 fn of_port(view: &View<'_>, port: &Port) -> Contribution {
