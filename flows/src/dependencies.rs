@@ -5,7 +5,7 @@
 
 mod changes;
 
-use crate::flows::{Object, of_one_port};
+use crate::contribution::{Object, of_one_port};
 use crate::view::{Presence, View};
 use changes::Changes;
 use sextant_model::{Binding, ChassisId, Meta, Network, NetworkId, Port, PortId};
