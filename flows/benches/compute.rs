@@ -1,10 +1,14 @@
-//! What it costs to compute a hypervisor's flows: all of them, and those of one more port.
+//! What it costs to compute a hypervisor's flows: all of them, and those of one port that is made and deleted again.
 //!
-//! The cloud has 50 guests a hypervisor, 20 guests a network, each network's on as many hypervisors as it has guests, and
-//! a router for each two networks. Only the number of hypervisors and networks differs between the sizes, so one
-//! port's cost should not.
+//! The cloud has 50 guests a hypervisor, 20 guests a network, and a router for each two networks. Each 20 hypervisors
+//! have 50 networks to themselves, and a network has a guest on each of them. Only the number of such blocks differs
+//! between the sizes, so one port's cost should not.
 
-#[allow(dead_code, reason = "written for the tests, which use all of it")]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "written for the tests, which use all of it"
+)]
 #[path = "../tests/pipeline/support/cloud.rs"]
 mod cloud;
 
@@ -18,6 +22,7 @@ use std::net::Ipv6Addr;
 const SIZES: [usize; 2] = [1_000, 10_000];
 const GUESTS_OF_A_HYPERVISOR: usize = 50;
 const GUESTS_OF_A_NETWORK: usize = 20;
+const HYPERVISORS_OF_A_BLOCK: usize = 20;
 
 fn main() {
     divan::main();
@@ -35,12 +40,18 @@ fn cloud(guests: usize) -> Cloud {
         add_network(&mut cloud, number);
     }
     for number in 0..guests {
-        let (guest, network) = (format!("g{number}"), number / GUESTS_OF_A_NETWORK);
-        cloud.port(&guest, &format!("n{network}"));
-        let ofport = u16::try_from(11 + number / hypervisors).ok();
-        cloud.plug_as(&guest, &format!("h{}", number % hypervisors), ofport);
+        add_guest(&mut cloud, number);
     }
     cloud
+}
+
+fn add_guest(cloud: &mut Cloud, number: usize) {
+    let (guest, network) = (format!("g{number}"), number / GUESTS_OF_A_NETWORK);
+    cloud.port(&guest, &format!("n{network}"));
+    let block = number / (HYPERVISORS_OF_A_BLOCK * GUESTS_OF_A_HYPERVISOR);
+    let hypervisor = block * HYPERVISORS_OF_A_BLOCK + number % HYPERVISORS_OF_A_BLOCK;
+    let ofport = u16::try_from(11 + number / HYPERVISORS_OF_A_BLOCK % GUESTS_OF_A_HYPERVISOR);
+    cloud.plug_as(&guest, &format!("h{hypervisor}"), ofport.ok());
 }
 
 fn add_network(cloud: &mut Cloud, number: usize) {
@@ -69,21 +80,23 @@ fn all_flows_of_a_hypervisor(bencher: Bencher<'_, '_>, guests: usize) {
     bencher.bench_local(|| Flows::compute(black_box(&cloud.intent), &cloud.facts, &h0()));
 }
 
-/// Measures the update that a change of the cloud brings.
-fn update(bencher: Bencher<'_, '_>, guests: usize, change: impl FnOnce(&mut Cloud)) {
+/// Measures the two updates when a change of the cloud is made and taken back.
+fn there_and_back(bencher: Bencher<'_, '_>, guests: usize, change: impl FnOnce(&mut Cloud)) {
     let old = cloud(guests);
     let mut new = old.clone();
     change(&mut new);
-    let flows = Flows::compute(&old.intent, &old.facts, &h0());
+    let mut flows = Flows::compute(&old.intent, &old.facts, &h0());
     let (old, new) = ((&old.intent, &old.facts), (&new.intent, &new.facts));
-    bencher
-        .with_inputs(|| flows.clone())
-        .bench_local_refs(|flows| flows.update(&h0(), black_box(old), black_box(new)));
+    bencher.bench_local(|| {
+        let made = flows.update(&h0(), black_box(old), black_box(new));
+        let taken_back = flows.update(&h0(), black_box(new), black_box(old));
+        (made, taken_back)
+    });
 }
 
 #[divan::bench(args = SIZES)]
 fn one_port_here(bencher: Bencher<'_, '_>, guests: usize) {
-    update(bencher, guests, |cloud| {
+    there_and_back(bencher, guests, |cloud| {
         cloud.port("new", "n0");
         cloud.plug_as("new", "h0", Some(1000));
     });
@@ -91,7 +104,7 @@ fn one_port_here(bencher: Bencher<'_, '_>, guests: usize) {
 
 #[divan::bench(args = SIZES)]
 fn one_port_elsewhere_on_a_network_that_is_here(bencher: Bencher<'_, '_>, guests: usize) {
-    update(bencher, guests, |cloud| {
+    there_and_back(bencher, guests, |cloud| {
         cloud.port("new", "n0");
         cloud.plug_as("new", "h1", Some(1000));
     });
@@ -99,5 +112,5 @@ fn one_port_elsewhere_on_a_network_that_is_here(bencher: Bencher<'_, '_>, guests
 
 #[divan::bench(args = SIZES)]
 fn one_port_that_is_plugged_in_nowhere(bencher: Bencher<'_, '_>, guests: usize) {
-    update(bencher, guests, |cloud| cloud.port("new", "n0"));
+    there_and_back(bencher, guests, |cloud| cloud.port("new", "n0"));
 }

@@ -3,11 +3,12 @@
 //! Two snapshots share what did not change, so finding what did costs as much as the change. Naming an object too many
 //! costs time; one too few leaves a wrong flow behind, which the property `incremental == full` looks for.
 
-use crate::flows::Object;
+mod changes;
+
+use crate::contribution::{Object, of_one_port};
 use crate::view::{Presence, View};
-use imbl::OrdMap;
-use imbl::ordmap::DiffItem;
-use sextant_model::{Binding, ChassisId, Meta, Network, NetworkId, Port, PortId, Subnet};
+use changes::Changes;
+use sextant_model::{Binding, ChassisId, Meta, Network, NetworkId, Port, PortId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -19,22 +20,10 @@ pub(crate) fn touched(old: &View<'_>, new: &View<'_>) -> BTreeSet<Object> {
         objects: BTreeSet::new(),
     };
     if everything_differs(old, new) {
-        touched.objects.insert(Object::Base);
-        touched.presence(&old.present(), &BTreeMap::new());
-        touched.presence(&BTreeMap::new(), &new.present());
-        touched.all_chassis();
-        return touched.objects;
+        touched.everything();
+    } else {
+        touched.by(&Changes::between(old, new));
     }
-    if touched.presence_may_differ() {
-        touched.presence(&old.present(), &new.present());
-    }
-    touched.mtu();
-    touched.networks();
-    touched.subnets();
-    touched.ports();
-    touched.routers();
-    touched.bindings();
-    touched.peers();
     touched.objects
 }
 
@@ -52,44 +41,48 @@ struct Touched<'a> {
     objects: BTreeSet<Object>,
 }
 
-/// A key with its old and its new value.
-type Sides<'a, K, V> = (K, Option<&'a V>, Option<&'a V>);
+impl<'a> Touched<'a> {
+    fn everything(&mut self) {
+        self.objects.insert(Object::Base);
+        self.presence(&self.old.present(), &BTreeMap::new());
+        self.presence(&BTreeMap::new(), &self.new.present());
+        self.all_chassis();
+    }
 
-/// The keys whose values differ, with both values.
-fn changed<'a, K: Ord + Copy, V: PartialEq>(
-    old: &'a OrdMap<K, V>,
-    new: &'a OrdMap<K, V>,
-) -> Vec<Sides<'a, K, V>> {
-    let sides = |item| match item {
-        DiffItem::Add(key, value) => (*key, None, Some(value)),
-        DiffItem::Remove(key, value) => (*key, Some(value), None),
-        DiffItem::Update {
-            old: (key, old),
-            new: (_, new),
-        } => (*key, Some(old), Some(new)),
-    };
-    old.diff(new).map(sides).collect()
-}
+    fn by(&mut self, changes: &Changes<'_>) {
+        if self.presence_may_differ(changes) {
+            self.presence(&self.old.present(), &self.new.present());
+        }
+        self.mtu();
+        self.networks(changes);
+        self.subnets(changes);
+        self.ports(changes);
+        self.routers(changes);
+        self.bindings(changes);
+        self.peers(changes);
+    }
 
-impl Touched<'_> {
-    fn views(&self) -> [View<'_>; 2] {
+    fn views(&self) -> [View<'a>; 2] {
         [self.old, self.new]
     }
 
-    fn port(&mut self, port: &Port) {
-        self.objects.insert(Object::Port(port.id));
+    /// A port, as it was and as it is.
+    fn port(&mut self, port: PortId) {
+        for view in self.views() {
+            let port = view.intent.ports.get(&port);
+            self.objects
+                .extend(port.into_iter().flat_map(|port| of_one_port(port)));
+        }
     }
 
     /// All of a network: itself, and every port.
     fn whole_network(&mut self, network: NetworkId) {
         self.objects.insert(Object::Network(network));
-        let ports: Vec<_> = self
-            .views()
-            .iter()
-            .flat_map(|view| view.intent.ports_of(network))
-            .map(|port| port.id)
-            .collect();
-        self.objects.extend(ports.into_iter().map(Object::Port));
+        for view in self.views() {
+            let ports = view.intent.ports_of(network);
+            self.objects
+                .extend(ports.flat_map(|port| of_one_port(port)));
+        }
     }
 
     /// What guests of a network here are told: their punts, and what routers advertise.
@@ -117,28 +110,17 @@ impl Touched<'_> {
     }
 
     /// Whether the networks present here may be others: their guests came or went, or routers join them differently.
-    fn presence_may_differ(&self) -> bool {
-        let (old, new) = (&self.old, &self.new);
-        let of_router = |(_, old, new): &Sides<'_, PortId, Arc<Port>>| {
-            let sides = [old, new].into_iter().flatten();
-            sides
-                .map(|port| port.router())
-                .any(|router| router.is_some())
-        };
-        let moved_here = |(_, old, new): &Sides<'_, PortId, Binding>| {
-            let sides = [old, new].into_iter().flatten();
-            sides
-                .filter(|binding| binding.chassis == *self.new.chassis)
-                .any(|binding| self.membership_differs(binding))
-        };
-        !changed(&old.intent.networks, &new.intent.networks).is_empty()
-            || !changed(&old.intent.routers, &new.intent.routers).is_empty()
-            || changed(&old.intent.ports, &new.intent.ports)
-                .iter()
-                .any(of_router)
-            || changed(old.facts.bindings(), new.facts.bindings())
-                .iter()
-                .any(moved_here)
+    fn presence_may_differ(&self, changes: &Changes<'_>) -> bool {
+        let mut ports = changes.ports.iter().flat_map(|port| port.sides());
+        let mut here = changes
+            .bindings
+            .iter()
+            .flat_map(|binding| binding.sides())
+            .filter(|binding| binding.chassis == *self.new.chassis);
+        !changes.networks.is_empty()
+            || !changes.routers.is_empty()
+            || ports.any(|port| port.router().is_some())
+            || here.any(|binding| self.membership_differs(binding))
     }
 
     /// What tunnels leave of the underlay's MTU is told on every network. One that asks for an MTU itself has changed
@@ -150,7 +132,7 @@ impl Touched<'_> {
         }
     }
 
-    fn networks(&mut self) {
+    fn networks(&mut self, changes: &Changes<'_>) {
         let same = |old: &Network, new: &Network| {
             Network {
                 meta: Meta::default(),
@@ -160,29 +142,27 @@ impl Touched<'_> {
                 ..new.clone()
             }
         };
-        for (id, old, new) in changed(&self.old.intent.networks, &self.new.intent.networks) {
-            if !old.zip(new).is_some_and(|(old, new)| same(old, new)) {
-                self.whole_network(id);
+        for network in &changes.networks {
+            if !network
+                .old
+                .zip(network.new)
+                .is_some_and(|(old, new)| same(old, new))
+            {
+                self.whole_network(network.key);
             }
         }
     }
 
-    fn subnets(&mut self) {
-        for (_, old, new) in changed(&self.old.intent.subnets, &self.new.intent.subnets) {
-            let networks: BTreeSet<_> = [old, new]
-                .into_iter()
-                .flatten()
-                .map(|subnet: &Arc<Subnet>| subnet.network_id)
-                .collect();
-            networks.into_iter().for_each(|network| self.told(network));
-        }
+    fn subnets(&mut self, changes: &Changes<'_>) {
+        let subnets = changes.subnets.iter().flat_map(|subnet| subnet.sides());
+        subnets.for_each(|subnet| self.told(subnet.network_id));
     }
 
-    fn ports(&mut self) {
-        for (id, old, new) in changed(&self.old.intent.ports, &self.new.intent.ports) {
-            self.objects.insert(Object::Port(id));
-            for port in [old, new].into_iter().flatten() {
-                if self.is_here(id) {
+    fn ports(&mut self, changes: &Changes<'_>) {
+        for changed in &changes.ports {
+            for port in changed.sides() {
+                self.objects.extend(of_one_port(port));
+                if self.is_here(changed.key) {
                     self.objects.insert(Object::Network(port.network_id));
                 }
                 if port.router().is_some() {
@@ -192,25 +172,25 @@ impl Touched<'_> {
         }
     }
 
-    fn routers(&mut self) {
-        for (id, _, _) in changed(&self.old.intent.routers, &self.new.intent.routers) {
+    fn routers(&mut self, changes: &Changes<'_>) {
+        for router in &changes.routers {
             let interfaces: Vec<Arc<Port>> = self
                 .views()
                 .iter()
-                .flat_map(|view| view.intent.interfaces_of(id))
+                .flat_map(|view| view.intent.interfaces_of(router.key))
                 .cloned()
                 .collect();
             for port in interfaces {
-                self.port(&port);
+                self.objects.insert(Object::Port(port.id));
                 self.told(port.network_id);
             }
         }
     }
 
-    fn bindings(&mut self) {
-        for (id, old, new) in changed(self.old.facts.bindings(), self.new.facts.bindings()) {
-            self.objects.insert(Object::Port(id));
-            for binding in [old, new].into_iter().flatten() {
+    fn bindings(&mut self, changes: &Changes<'_>) {
+        for changed in &changes.bindings {
+            self.port(changed.key);
+            for binding in changed.sides() {
                 if binding.chassis == *self.new.chassis || self.membership_differs(binding) {
                     self.objects.insert(Object::Network(binding.network));
                 }
@@ -237,37 +217,24 @@ impl Touched<'_> {
     }
 
     /// Another hypervisor's endpoint: what comes from there and what goes there.
-    fn peers(&mut self) {
-        let differing: Vec<ChassisId> = self
-            .old
-            .facts
-            .chassis()
-            .diff(self.new.facts.chassis())
-            .filter_map(|item| match item {
-                DiffItem::Add(id, _) | DiffItem::Remove(id, _) => Some(id.clone()),
-                DiffItem::Update {
-                    old: (id, old),
-                    new: (_, new),
-                } => (old.encap != new.encap).then(|| id.clone()),
-            })
-            .collect();
-        differing.iter().for_each(|peer| self.peer(peer));
+    fn peers(&mut self, changes: &Changes<'_>) {
+        for peer in &changes.chassis {
+            let [old, new] = [peer.old, peer.new].map(|side| side.map(|chassis| chassis.encap));
+            if old != new {
+                self.peer(&peer.key);
+            }
+        }
     }
 
     fn peer(&mut self, peer: &ChassisId) {
         self.objects.insert(Object::Peer(peer.clone()));
-        let there = |view: &View<'_>| {
-            let networks: Vec<_> = view.facts.networks_on(peer).collect();
-            let ports = networks
-                .iter()
-                .flat_map(|network| view.facts.local_ports(*network, peer))
-                .map(Object::Port);
-            ports
-                .chain(networks.iter().copied().map(Object::Network))
-                .collect::<Vec<_>>()
-        };
-        let objects: Vec<_> = self.views().iter().flat_map(there).collect();
-        self.objects.extend(objects);
+        for view in self.views() {
+            for network in view.facts.networks_on(peer) {
+                self.objects.insert(Object::Network(network));
+                let ports = view.facts.local_ports(network, peer);
+                ports.for_each(|port| self.port(port));
+            }
+        }
     }
 
     fn all_chassis(&mut self) {

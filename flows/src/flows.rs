@@ -1,32 +1,14 @@
 //! The flows that one hypervisor should have, object by object.
 
-use crate::advertisement::advertisement;
+use crate::contribution::{Object, all_objects, contribution};
 use crate::dependencies::touched;
 use crate::difference::Difference;
-use crate::features::neighbor::Owner;
-use crate::features::{self, guard, guest, neighbor, punt, routing, switching, tunnel};
 use crate::flow::{Cookie, CookieHasher, Flow};
-use crate::view::{Presence, View};
-use sextant_model::{
-    Advertisement, ChassisId, Facts, Intent, Network, NetworkId, NetworkKey, Port, PortId, Punt,
-    Router,
-};
+use crate::view::View;
+use sextant_model::{Advertisement, ChassisId, Facts, Intent, NetworkKey, PortId, Punt};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
-
-/// What flows are computed of.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Object {
-    /// The flows that are always there.
-    Base,
-    /// Another hypervisor.
-    Peer(ChassisId),
-    /// A network.
-    Network(NetworkId),
-    /// A port, of a guest or of a router.
-    Port(PortId),
-}
 
 /// A network with guests here on which a router advertises.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,7 +123,7 @@ impl Flows {
     pub fn links(&self) -> BTreeMap<PortId, Link> {
         let link = |(object, group): (&Object, &Group)| match object {
             Object::Port(port) => Some((*port, group.link.clone()?)),
-            Object::Base | Object::Peer(_) | Object::Network(_) => None,
+            Object::Base | Object::Peer(_) | Object::Network(_) | Object::SharedMac(..) => None,
         };
         self.groups.iter().filter_map(link).collect()
     }
@@ -197,118 +179,5 @@ impl Flows {
             self.wanted.remove(&cookie);
             self.punts.remove(&cookie);
         }
-    }
-}
-
-/// Every object that has flows on a hypervisor.
-fn all_objects(view: &View<'_>) -> BTreeSet<Object> {
-    let present = view.present();
-    let peers = view.facts.chassis().keys().cloned().map(Object::Peer);
-    let ports = present
-        .keys()
-        .flat_map(|network| view.intent.ports_of(*network))
-        .map(|port| Object::Port(port.id));
-    [Object::Base]
-        .into_iter()
-        .chain(peers)
-        .chain(present.keys().copied().map(Object::Network))
-        .chain(ports)
-        .collect()
-}
-
-/// What one object contributes, before cookies are given.
-#[derive(Default)]
-struct Contribution {
-    flows: Vec<Flow>,
-    meter: Option<u32>,
-    link: Option<Link>,
-}
-
-fn contribution(view: &View<'_>, object: &Object) -> Contribution {
-    let flows = |flows| Contribution {
-        flows,
-        ..Contribution::default()
-    };
-    match object {
-        Object::Base => flows(features::base()),
-        Object::Peer(peer) => flows(tunnel::classify(view, peer)),
-        Object::Network(id) => match (view.network(*id), view.presence(*id)) {
-            (Some(network), Some(Presence::Local)) => flows(switching::multicast(view, network)),
-            _ => Contribution::default(),
-        },
-        Object::Port(id) => view
-            .intent
-            .ports
-            .get(id)
-            .map(|port| of_port(view, port))
-            .unwrap_or_default(),
-    }
-}
-
-fn of_port(view: &View<'_>, port: &Port) -> Contribution {
-    let Some((network, presence)) = view
-        .network(port.network_id)
-        .zip(view.presence(port.network_id))
-    else {
-        return Contribution::default();
-    };
-    if let Some(router) = view.router(port) {
-        return of_router_port(view, network, presence, router, port);
-    }
-    if view.binding(port).is_none() {
-        return Contribution::default();
-    }
-    of_guest_port(view, network, presence, port)
-}
-
-/// Who is on a network that is only routed to asks nothing here.
-fn answers(network: &Network, presence: Presence, port: &Port, owner: Owner) -> Vec<Flow> {
-    match presence {
-        Presence::Local => neighbor::known(network, port, owner),
-        Presence::Routed => vec![],
-    }
-}
-
-fn of_router_port(
-    view: &View<'_>,
-    network: &Network,
-    presence: Presence,
-    router: &Router,
-    port: &Port,
-) -> Contribution {
-    let mut flows = routing::interface(view, network, router, port);
-    flows.extend(answers(network, presence, port, Owner::Router));
-    let heard = advertisement(view, network, port).filter(|_| presence == Presence::Local);
-    let link = heard.map(|advertisement| Link {
-        network: network.key,
-        advertisement,
-    });
-    Contribution {
-        flows,
-        meter: None,
-        link,
-    }
-}
-
-fn of_guest_port(
-    view: &View<'_>,
-    network: &Network,
-    presence: Presence,
-    port: &Port,
-) -> Contribution {
-    let mut flows = answers(network, presence, port, Owner::Guest);
-    flows.extend(routing::next_hop(network, port));
-    flows.extend(switching::unicast(view, network, port));
-    let ofport = view.local_ofport(port);
-    if let Some(ofport) = ofport {
-        flows.push(guest::classify(network, ofport));
-        flows.extend(guard::port(port, ofport));
-        flows.extend(punt::port(view, network, port, ofport));
-        flows.extend(neighbor::own(port, ofport));
-    }
-    Contribution {
-        flows,
-        meter: ofport.map(u32::from),
-        link: None,
     }
 }

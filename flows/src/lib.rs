@@ -9,6 +9,7 @@
 //! packet through flows without a switch.
 
 mod advertisement;
+mod contribution;
 mod dependencies;
 mod difference;
 pub mod document;

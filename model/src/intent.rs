@@ -1,8 +1,8 @@
 //! What was asked for.
 
 use crate::{
-    Change, Key, Network, NetworkId, Object, Port, PortId, Router, RouterId, ServerIdentity,
-    Settings, Subnet, SubnetId, SubnetPool, SubnetPoolId,
+    Change, Key, MacAddr, Network, NetworkId, Object, Port, PortId, Router, RouterId,
+    ServerIdentity, Settings, Subnet, SubnetId, SubnetPool, SubnetPoolId,
 };
 use imbl::{OrdMap, OrdSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -32,6 +32,7 @@ pub struct Intent {
     ports_of: OrdSet<(NetworkId, PortId)>,
     router_ports_of: OrdSet<(NetworkId, PortId)>,
     interfaces_of: OrdSet<(RouterId, PortId)>,
+    users_of: OrdSet<(NetworkId, MacAddr, PortId)>,
     claims: OrdSet<Key>,
 }
 
@@ -84,6 +85,9 @@ impl Intent {
             self.router_ports_of.insert((port.network_id, port.id));
             self.interfaces_of.insert((router, port.id));
         }
+        for mac in port.other_macs() {
+            self.users_of.insert((port.network_id, mac, port.id));
+        }
         self.ports.insert(port.id, port.clone());
     }
 
@@ -127,6 +131,9 @@ impl Intent {
             self.router_ports_of.remove(&(port.network_id, port.id));
             self.interfaces_of.remove(&(router, port.id));
         }
+        for mac in port.other_macs() {
+            self.users_of.remove(&(port.network_id, mac, port.id));
+        }
     }
 
     /// Whether somebody has what this claim's key names.
@@ -169,6 +176,14 @@ impl Intent {
             .filter_map(|(_, port)| self.ports.get(port))
     }
 
+    /// The ports of a network that may use a MAC which is not their own, by id.
+    pub fn users_of(&self, network: NetworkId, mac: MacAddr) -> impl Iterator<Item = &Arc<Port>> {
+        let range = (network, mac, PortId::MIN)..=(network, mac, PortId::MAX);
+        self.users_of
+            .range(range)
+            .filter_map(|(_, _, port)| self.ports.get(port))
+    }
+
     /// The ports of a router, by id.
     pub fn interfaces_of(&self, router: RouterId) -> impl Iterator<Item = &Arc<Port>> {
         let range = (router, PortId::MIN)..=(router, PortId::MAX);
@@ -185,7 +200,7 @@ fn ports_in(network: NetworkId) -> RangeInclusive<(NetworkId, PortId)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MacAddr, Meta, ROUTER_INTERFACE_OWNER};
+    use crate::{AddressPair, Meta, ROUTER_INTERFACE_OWNER};
     use uuid::Uuid;
 
     fn port(owner: &str, device: RouterId) -> Port {
@@ -246,6 +261,25 @@ mod tests {
         assert_eq!(intent.ports_of(of_router.network_id).count(), 1);
 
         intent.apply(&Change::Delete(Key::Port(of_router.id)));
+        assert_eq!(intent, Intent::default());
+    }
+
+    #[test]
+    fn users_of_a_mac_are_those_that_may_use_it_besides_their_own() {
+        let mut port = port("compute:nova", RouterId(Uuid::nil()));
+        let (own, shared) = (port.mac_address, MacAddr([0, 0, 0x5e, 0, 2, 1]));
+        port.allowed_address_pairs = [own, shared]
+            .map(|mac| AddressPair {
+                mac_address: Some(mac),
+                ip_address: "2001:db8::/64".parse().unwrap(),
+            })
+            .into();
+        let mut intent = Intent::default();
+        intent.apply(&Change::Put(Object::Port(Arc::new(port.clone()))));
+        let users = |intent: &Intent, mac| intent.users_of(port.network_id, mac).count();
+        assert_eq!((users(&intent, own), users(&intent, shared)), (0, 1));
+
+        intent.apply(&Change::Delete(Key::Port(port.id)));
         assert_eq!(intent, Intent::default());
     }
 }

@@ -3,6 +3,7 @@
 use crate::{MacAddr, Meta, NetworkId, PortId, RouterId, SubnetId};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// The `device_owner` of a router's port on an internal network.
@@ -75,6 +76,15 @@ impl Port {
             return None;
         }
         self.device_id.parse().ok()
+    }
+
+    /// The MACs besides its own that it may use.
+    pub fn other_macs(&self) -> BTreeSet<MacAddr> {
+        let pairs = self.allowed_address_pairs.iter();
+        pairs
+            .filter_map(|pair| pair.mac_address)
+            .filter(|mac| *mac != self.mac_address && !mac.is_multicast())
+            .collect()
     }
 
     /// The IPv6 addresses given to it, without the link-local one.

@@ -8,7 +8,8 @@ use crate::flow::Flow;
 use crate::pipeline::{NETWORK, ORIGIN, ORIGIN_GUEST, OUTPUT, Stage};
 use crate::view::View;
 use rust_openflow::{Action, Field, Match, Subfield};
-use sextant_model::{Network, Port};
+use sextant_model::{ChassisId, MacAddr, Network, Port};
+use std::collections::BTreeSet;
 
 /// The group bit of an Ethernet address.
 const GROUP: u64 = 0x0100_0000_0000;
@@ -46,7 +47,7 @@ pub(crate) fn unicast(view: &View<'_>, network: &Network, port: &Port) -> Option
 /// Multicast frames of a network: to its members here, and from guests also to each hypervisor that has members.
 pub(crate) fn multicast(view: &View<'_>, network: &Network) -> Vec<Flow> {
     let here = local_members(view, network);
-    let elsewhere = to_hypervisors(view, network);
+    let elsewhere = to_hypervisors(view, network, view.facts.chassis_with(network.id));
     let group = Match::new()
         .with(NETWORK, network.key.0)
         .masked(Field::ETH_DST, GROUP, GROUP);
@@ -57,10 +58,43 @@ pub(crate) fn multicast(view: &View<'_>, network: &Network) -> Vec<Flow> {
     ]
 }
 
-/// Sends one copy to each other hypervisor that has members.
-fn to_hypervisors(view: &View<'_>, network: &Network) -> Vec<Action> {
-    let peers = view.facts.chassis_with(network.id);
-    let tunnels: Vec<_> = peers.filter_map(|peer| view.tunnel_to(peer)).collect();
+/// Frames for a MAC that ports may use besides their own (a virtual router's, say): to all of them, since which of them
+/// has it at the time is theirs to settle. A port whose own it is comes first.
+pub(crate) fn shared(view: &View<'_>, network: &Network, mac: MacAddr) -> Vec<Flow> {
+    let users = view.intent.users_of(network.id, mac);
+    let bindings: Vec<_> = users.filter_map(|port| view.binding(port)).collect();
+    if bindings.is_empty() {
+        return vec![];
+    }
+    let here = bindings
+        .iter()
+        .filter(|binding| binding.chassis == *view.chassis);
+    let here: Vec<_> = here
+        .filter_map(|binding| binding.ofport)
+        .flat_map(deliver)
+        .collect();
+    let chassis: BTreeSet<_> = bindings.iter().map(|binding| &binding.chassis).collect();
+    let elsewhere = to_hypervisors(view, network, chassis);
+    let to_mac = Match::new()
+        .with(NETWORK, network.key.0)
+        .mac(Field::ETH_DST, mac.0);
+    vec![
+        Flow::new(Stage::Switch, 60, to_mac.clone().with(ORIGIN, ORIGIN_GUEST))
+            .apply([here.as_slice(), &elsewhere].concat()),
+        Flow::new(Stage::Switch, 50, to_mac).apply(here),
+    ]
+}
+
+/// Sends one copy to each other hypervisor of these.
+fn to_hypervisors<'a>(
+    view: &View<'_>,
+    network: &Network,
+    peers: impl IntoIterator<Item = &'a ChassisId>,
+) -> Vec<Action> {
+    let tunnels: Vec<_> = peers
+        .into_iter()
+        .filter_map(|peer| view.tunnel_to(peer))
+        .collect();
     let prepared = tunnels
         .first()
         .map(|tunnel| tunnel::prepare(network, tunnel.local));
@@ -68,18 +102,20 @@ fn to_hypervisors(view: &View<'_>, network: &Network) -> Vec<Action> {
     prepared.into_iter().flatten().chain(sent).collect()
 }
 
-/// Delivers to each member here; Open vSwitch leaves out the one that sent it.
+/// Delivers to each member here.
 fn local_members(view: &View<'_>, network: &Network) -> Vec<Action> {
     let ofport = |port| view.local_ofport(view.intent.ports.get(&port)?);
-    let deliver = |ofport| {
-        [
-            Action::set(OUTPUT, ofport),
-            Action::resubmit(Stage::Deliver.table()),
-        ]
-    };
     view.facts
         .local_ports(network.id, view.chassis)
         .filter_map(ofport)
         .flat_map(deliver)
         .collect()
+}
+
+/// Delivers to a port here; Open vSwitch does not if it is the one that sent the frame.
+fn deliver(ofport: u16) -> [Action; 2] {
+    [
+        Action::set(OUTPUT, ofport),
+        Action::resubmit(Stage::Deliver.table()),
+    ]
 }

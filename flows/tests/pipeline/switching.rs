@@ -166,3 +166,32 @@ fn each_hypervisor_is_sent_what_it_wants_to_be_sent() {
         "no IPv4 endpoint here"
     );
 }
+
+#[test]
+fn a_shared_mac_reaches_all_who_may_use_it() {
+    let virtual_mac = "00:00:5e:00:02:01";
+    let mut cloud = two_networks();
+    let a1 = cloud.get_port("a1");
+    let to_mac =
+        |mac: &str| frames::ping(&a1, "2001:db8:a::99".parse().unwrap(), mac.parse().unwrap());
+    assert!(
+        Fabric::new(&cloud)
+            .send("a1", &to_mac(virtual_mac))
+            .is_lost()
+    );
+
+    for port in ["a1", "a2", "a3", "b1"] {
+        cloud.allow(port, Some(virtual_mac), "2001:db8:a::99/128");
+    }
+    let reached = |cloud: &Cloud, mac: &str| {
+        let journey = Fabric::new(cloud).send("a1", &to_mac(mac));
+        journey.reached().join(",")
+    };
+    assert_eq!(reached(&cloud, virtual_mac), "a2,a3");
+    cloud.change_port("a2", |port| port.admin_state_up = false);
+    assert_eq!(reached(&cloud, virtual_mac), "a3");
+
+    let own = cloud.get_port("a4").mac_address.to_string();
+    cloud.allow("a3", Some(&own), "2001:db8:a::99/128");
+    assert_eq!(reached(&cloud, &own), "a4", "whose own it is comes first");
+}

@@ -98,7 +98,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         6 => (g.clone(), n).prop_map(|(g, n)| Step::Guest(g, n)),
         2 => (g.clone(), up()).prop_map(|(g, up)| Step::GuestUp(g, up)),
         2 => (g.clone(), up()).prop_map(|(g, on)| Step::GuestSecured(g, on)),
-        1 => (g.clone(), 0..4u8).prop_map(|(g, pair)| Step::GuestPair(g, pair)),
+        3 => (g.clone(), 0..4u8).prop_map(|(g, pair)| Step::GuestPair(g, pair)),
         1 => (g.clone(), 0..4u8).prop_map(|(g, name)| Step::GuestRenamed(g, name)),
         1 => g.clone().prop_map(Step::DeleteGuest),
         8 => (g.clone(), h.clone()).prop_map(|(g, h)| Step::Plug(g, h)),
@@ -128,6 +128,7 @@ pub(super) fn start() -> Cloud {
         Step::Plug(0, 0),
         Step::Guest(1, 0),
         Step::Plug(1, 1),
+        Step::GuestPair(1, 1),
         Step::Guest(2, 1),
         Step::Plug(2, 1),
     ];
@@ -173,6 +174,10 @@ impl Step {
         }
     }
 
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "and where there is nothing to change"
+    )]
     fn apply_to_networks(&self, cloud: &mut Cloud) {
         let exists =
             |cloud: &Cloud, n| cloud.intent.networks.contains_key(&network_id(&network(n)));
@@ -198,6 +203,10 @@ impl Step {
         }
     }
 
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "and where there is nothing to change"
+    )]
     fn apply_to_routers(&self, cloud: &mut Cloud) {
         let router_id = |r| RouterId(id(&router(r)));
         let exists = |cloud: &Cloud, port: &str| cloud.intent.ports.contains_key(&port_id(port));
@@ -218,6 +227,10 @@ impl Step {
         }
     }
 
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "and where there is nothing to change"
+    )]
     fn apply_to_guests(&self, cloud: &mut Cloud) {
         let exists = |cloud: &Cloud, g| cloud.intent.ports.contains_key(&port_id(&guest(g)));
         match *self {

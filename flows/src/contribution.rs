@@ -1,0 +1,157 @@
+//! What each object contributes to a hypervisor's flows: a pure function of one object.
+
+use crate::advertisement::advertisement;
+use crate::features::neighbor::Owner;
+use crate::features::{self, guard, guest, neighbor, punt, routing, switching, tunnel};
+use crate::flow::Flow;
+use crate::flows::Link;
+use crate::view::{Presence, View};
+use sextant_model::{ChassisId, MacAddr, Network, NetworkId, Port, PortId, Router};
+use std::collections::BTreeSet;
+
+/// What flows are computed of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Object {
+    /// The flows that are always there.
+    Base,
+    /// Another hypervisor.
+    Peer(ChassisId),
+    /// A network.
+    Network(NetworkId),
+    /// A port, of a guest or of a router.
+    Port(PortId),
+    /// A MAC that ports of a network may use besides their own.
+    SharedMac(NetworkId, MacAddr),
+}
+
+/// Every object that has flows on a hypervisor.
+pub(crate) fn all_objects(view: &View<'_>) -> BTreeSet<Object> {
+    let present = view.present();
+    let peers = view.facts.chassis().keys().cloned().map(Object::Peer);
+    let ports = present
+        .keys()
+        .flat_map(|network| view.intent.ports_of(*network))
+        .flat_map(|port| of_one_port(port));
+    [Object::Base]
+        .into_iter()
+        .chain(peers)
+        .chain(present.keys().copied().map(Object::Network))
+        .chain(ports)
+        .collect()
+}
+
+/// A port and the MACs that it may use besides its own.
+pub(crate) fn of_one_port(port: &Port) -> impl Iterator<Item = Object> + use<> {
+    let network = port.network_id;
+    let shared = port.other_macs().into_iter();
+    shared
+        .map(move |mac| Object::SharedMac(network, mac))
+        .chain([Object::Port(port.id)])
+}
+
+/// What one object contributes, before cookies are given.
+#[derive(Default)]
+pub(crate) struct Contribution {
+    pub(crate) flows: Vec<Flow>,
+    pub(crate) meter: Option<u32>,
+    pub(crate) link: Option<Link>,
+}
+
+/// What an object contributes as things are; nothing if it is not there or has no part here.
+pub(crate) fn contribution(view: &View<'_>, object: &Object) -> Contribution {
+    let flows = |flows| Contribution {
+        flows,
+        ..Contribution::default()
+    };
+    match object {
+        Object::Base => flows(features::base()),
+        Object::Peer(peer) => flows(tunnel::classify(view, peer)),
+        Object::Network(id) => flows(
+            local(view, *id).map_or_else(Vec::new, |network| switching::multicast(view, network)),
+        ),
+        Object::SharedMac(id, mac) => flows(
+            local(view, *id)
+                .map_or_else(Vec::new, |network| switching::shared(view, network, *mac)),
+        ),
+        Object::Port(id) => view
+            .intent
+            .ports
+            .get(id)
+            .map(|port| of_port(view, port))
+            .unwrap_or_default(),
+    }
+}
+
+/// A network that has guests here.
+fn local<'a>(view: &View<'a>, id: NetworkId) -> Option<&'a Network> {
+    let network = view.network(id)?;
+    (view.presence(id) == Some(Presence::Local)).then_some(network)
+}
+
+fn of_port(view: &View<'_>, port: &Port) -> Contribution {
+    let Some((network, presence)) = view
+        .network(port.network_id)
+        .zip(view.presence(port.network_id))
+    else {
+        return Contribution::default();
+    };
+    if let Some(router) = view.router(port) {
+        return of_router_port(view, network, presence, router, port);
+    }
+    if view.binding(port).is_none() {
+        return Contribution::default();
+    }
+    of_guest_port(view, network, presence, port)
+}
+
+/// Who is on a network that is only routed to asks nothing here.
+fn answers(network: &Network, presence: Presence, port: &Port, owner: Owner) -> Vec<Flow> {
+    match presence {
+        Presence::Local => neighbor::known(network, port, owner),
+        Presence::Routed => vec![],
+    }
+}
+
+fn of_router_port(
+    view: &View<'_>,
+    network: &Network,
+    presence: Presence,
+    router: &Router,
+    port: &Port,
+) -> Contribution {
+    let mut flows = routing::interface(view, network, router, port);
+    flows.extend(answers(network, presence, port, Owner::Router));
+    let heard = advertisement(view, network, port).filter(|_| presence == Presence::Local);
+    let link = heard.map(|advertisement| Link {
+        network: network.key,
+        advertisement,
+    });
+    Contribution {
+        flows,
+        meter: None,
+        link,
+    }
+}
+
+fn of_guest_port(
+    view: &View<'_>,
+    network: &Network,
+    presence: Presence,
+    port: &Port,
+) -> Contribution {
+    let mut flows = answers(network, presence, port, Owner::Guest);
+    flows.extend(routing::next_hop(network, port));
+    flows.extend(switching::unicast(view, network, port));
+    let ofport = view.local_ofport(port);
+    if let Some(ofport) = ofport {
+        flows.push(guest::classify(network, ofport));
+        flows.extend(guard::port(port, ofport));
+        flows.extend(punt::port(view, network, port, ofport));
+        flows.extend(neighbor::own(port, ofport));
+    }
+    Contribution {
+        flows,
+        meter: ofport.map(u32::from),
+        link: None,
+    }
+}

@@ -1,0 +1,69 @@
+//! What differs between two snapshots, found once.
+//!
+//! Snapshots share what did not change, so this costs as much as the change and, for each map in which something did, a
+//! walk down from its root.
+
+use crate::view::View;
+use imbl::OrdMap;
+use imbl::ordmap::DiffItem;
+use sextant_model::{
+    Binding, Chassis, ChassisId, Network, NetworkId, Port, PortId, Router, RouterId, Subnet,
+    SubnetId,
+};
+use std::sync::Arc;
+
+/// An entry of a map that differs: what it was and what it is.
+pub(super) struct Changed<'a, K, V> {
+    pub(super) key: K,
+    pub(super) old: Option<&'a V>,
+    pub(super) new: Option<&'a V>,
+}
+
+impl<'a, K, V> Changed<'a, K, V> {
+    /// What there is of it: before, after, or both.
+    pub(super) fn sides(&self) -> impl Iterator<Item = &'a V> + use<'a, K, V> {
+        [self.old, self.new].into_iter().flatten()
+    }
+}
+
+/// Everything that differs and that flows are made of.
+pub(super) struct Changes<'a> {
+    pub(super) networks: Vec<Changed<'a, NetworkId, Arc<Network>>>,
+    pub(super) subnets: Vec<Changed<'a, SubnetId, Arc<Subnet>>>,
+    pub(super) ports: Vec<Changed<'a, PortId, Arc<Port>>>,
+    pub(super) routers: Vec<Changed<'a, RouterId, Arc<Router>>>,
+    pub(super) bindings: Vec<Changed<'a, PortId, Binding>>,
+    pub(super) chassis: Vec<Changed<'a, ChassisId, Arc<Chassis>>>,
+}
+
+impl<'a> Changes<'a> {
+    pub(super) fn between(old: &View<'a>, new: &View<'a>) -> Self {
+        Self {
+            networks: changed(&old.intent.networks, &new.intent.networks),
+            subnets: changed(&old.intent.subnets, &new.intent.subnets),
+            ports: changed(&old.intent.ports, &new.intent.ports),
+            routers: changed(&old.intent.routers, &new.intent.routers),
+            bindings: changed(old.facts.bindings(), new.facts.bindings()),
+            chassis: changed(old.facts.chassis(), new.facts.chassis()),
+        }
+    }
+}
+
+fn changed<'a, K: Ord + Clone, V: PartialEq>(
+    old: &'a OrdMap<K, V>,
+    new: &'a OrdMap<K, V>,
+) -> Vec<Changed<'a, K, V>> {
+    let changed = |item| {
+        let (key, old, new): (&K, _, _) = match item {
+            DiffItem::Add(key, new) => (key, None, Some(new)),
+            DiffItem::Remove(key, old) => (key, Some(old), None),
+            DiffItem::Update {
+                old: (key, old),
+                new: (_, new),
+            } => (key, Some(old), Some(new)),
+        };
+        let key = key.clone();
+        Changed { key, old, new }
+    };
+    old.diff(new).map(changed).collect()
+}
