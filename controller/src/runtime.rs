@@ -1,5 +1,7 @@
 //! Puts the parts together and runs them until the process is told to stop.
 
+mod tasks;
+
 use crate::config::Config;
 use crate::http::{self, Limits};
 use crate::metrics::Metrics;
@@ -12,19 +14,14 @@ use sextant_model::{Change, Key, Object, ServerIdentity};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use tasks::Tasks;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
-use tokio::time::timeout;
 use uuid::Uuid;
 
 /// The file in the data folder that holds everything.
 const STORE: &str = "sextant.redb";
-
-/// How long the latest facts may take to be stored when the process stops.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why the process cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -79,8 +76,7 @@ pub fn run(config: &Config) -> Result<(), RuntimeError> {
 }
 
 async fn serve(config: &Config) -> Result<(), RuntimeError> {
-    let mut terminated = signal(SignalKind::terminate())?;
-    let mut interrupted = signal(SignalKind::interrupt())?;
+    let told_to_stop = signals()?;
     let [api_listener, openflow, ovsdb, metrics_listener] = listeners(config).await?;
     let metrics = Metrics::new()?;
     let store = open(config)?;
@@ -109,42 +105,40 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
         patience: switch::PATIENCE,
     };
     let (stop, stopping) = watch::channel(());
+    let mut tasks = Tasks::new(stop);
     let api = api::service(api::Api::new(store.clone(), snapshots, metrics.clone()));
-    let mut parts = Parts::default();
-    parts.add("ovsdb_listen", hypervisor::listen(ovsdb, hypervisors));
-    parts.add("openflow_listen", switch::listen(openflow, switches));
-    let mut memory = Parts::default();
-    memory.add("the keeper of facts", memory::keep(store, remembered));
-    let mut web = Parts::default();
-    web.add("api_listen", serve_http(api_listener, api, &stopping));
-    let scraped = scrape::service(metrics);
-    web.add(
-        "metrics_listen",
-        serve_http(metrics_listener, scraped, &stopping),
-    );
+    let api = serve_http(api_listener, api, &stopping);
+    let scraped = serve_http(metrics_listener, scrape::service(metrics), &stopping);
+    tasks.web.add("api_listen", api);
+    tasks.web.add("metrics_listen", scraped);
+    let ovsdb = hypervisor::listen(ovsdb, hypervisors);
+    tasks.sessions.add("ovsdb_listen", ovsdb);
+    let openflow = switch::listen(openflow, switches);
+    tasks.sessions.add("openflow_listen", openflow);
+    let memory = memory::keep(store, remembered);
+    tasks.memory.add("the keeper of facts", memory);
 
     tracing::info!(api = %config.api_listen, openflow = %config.openflow_listen, ovsdb = %config.ovsdb_listen, metrics = %config.metrics_listen, "ready");
     let mut owner = Box::pin(owner.run(changes, observed));
     tokio::select! {
-        _ = terminated.recv() => {}
-        _ = interrupted.recv() => {}
-        ended = &mut owner => return Err(ended.map_or_else(RuntimeError::from, |()| ended_part("the owner of state"))),
-        ended = parts.ended() => return Err(ended),
-        ended = memory.ended() => return Err(ended),
-        ended = web.ended() => return Err(ended),
+        () = told_to_stop => {}
+        ended = &mut owner => return ended.map_err(RuntimeError::from),
+        ended = tasks.ended() => return Err(ended),
     }
     tracing::info!("stopping");
-    drop(stop);
-    // Writes under way are answered once their owner has seen them.
-    tokio::select! {
-        () = web.all_ended() => {}
-        ended = &mut owner => ended?,
-    }
-    drop(owner);
-    if timeout(FAREWELL, memory.all_ended()).await.is_err() {
-        tracing::warn!("the latest facts could not be stored");
-    }
-    Ok(())
+    tasks.finish(owner).await
+}
+
+/// Waits for SIGTERM or SIGINT, from the moment that this is called.
+fn signals() -> std::io::Result<impl Future<Output = ()>> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
+        }
+    })
 }
 
 /// Serves until nobody holds the other end of `stopping`.
@@ -156,36 +150,6 @@ fn serve_http(
     let mut stopping = stopping.clone();
     let stopped = async move { while stopping.changed().await.is_ok() {} };
     http::serve(listener, service, Limits::default(), stopped)
-}
-
-/// Tasks without which the process is of no use.
-#[derive(Default)]
-struct Parts(JoinSet<&'static str>);
-
-impl Parts {
-    fn add(&mut self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
-        self.0.spawn(async move {
-            part.await;
-            name
-        });
-    }
-
-    /// Waits for the first to end, or to panic.
-    async fn ended(&mut self) -> RuntimeError {
-        match self.0.join_next().await {
-            Some(Ok(name)) => ended_part(name),
-            Some(Err(error)) => ended_part(error),
-            None => std::future::pending().await,
-        }
-    }
-
-    async fn all_ended(&mut self) {
-        while self.0.join_next().await.is_some() {}
-    }
-}
-
-fn ended_part(part: impl std::fmt::Display) -> RuntimeError {
-    RuntimeError::Ended(part.to_string())
 }
 
 async fn listeners(config: &Config) -> Result<[TcpListener; 4], RuntimeError> {

@@ -5,6 +5,7 @@
 
 mod news;
 mod observe;
+mod place;
 mod provision;
 mod session;
 mod turn;

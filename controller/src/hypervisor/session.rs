@@ -2,11 +2,12 @@
 
 use super::news::news;
 use super::observe::{NotReady, Observation, observe};
+use super::place::Place;
 use super::provision::{Wish, release, wanted};
 use super::turn::Turn;
 use super::{is_owned, monitor};
 use crate::metrics::{Counted, Metrics};
-use crate::seat::{Seat, Seats};
+use crate::seat::Seats;
 use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
 use imbl::OrdMap;
@@ -104,43 +105,13 @@ async fn run(
                     continue;
                 }
             }
-            () = session.place.changes(&session.context.seats, session.address) => session.place.vacate()?,
+            () = session.place.changes(&session.context.seats, session.address) => session.place.vacate().map_err(|_| SessionError::Superseded)?,
             () = tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {
                 session.turn.due(Instant::now());
             }
         }
         if session.synced {
             session.step().await?;
-        }
-    }
-}
-
-/// By what right a session speaks for a hypervisor.
-#[derive(Debug)]
-enum Place {
-    /// It is not known yet for which.
-    Unknown,
-    /// None: another one of that name is connected.
-    Waiting(ChassisId),
-    /// It has the seat.
-    Seated(Seat<ChassisId>),
-}
-
-impl Place {
-    /// Waits until the seat is lost, or free.
-    async fn changes(&self, seats: &Seats<ChassisId>, address: IpAddr) {
-        match self {
-            Self::Unknown => std::future::pending().await,
-            Self::Waiting(id) => seats.vacancy(id, address).await,
-            Self::Seated(seat) => seat.lost().await,
-        }
-    }
-
-    /// What [`Place::changes`] means: a seat that is lost is lost to a newer session.
-    fn vacate(&mut self) -> Result<(), SessionError> {
-        match std::mem::replace(self, Self::Unknown) {
-            Self::Seated(_) => Err(SessionError::Superseded),
-            Self::Unknown | Self::Waiting(_) => Ok(()),
         }
     }
 }

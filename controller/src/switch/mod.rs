@@ -1,6 +1,7 @@
 //! Switches: one OpenFlow session each, in one task that programs flows and answers punted packets.
 
 mod advertising;
+mod arrival;
 mod inventory;
 mod programming;
 mod punts;

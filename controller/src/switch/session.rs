@@ -6,11 +6,11 @@
 
 use super::Context;
 use super::advertising::Advertising;
+use super::arrival::{identify, sit};
 use super::inventory::{Inventory, requests};
 use super::programming::{Change, Meters, Refused};
 use super::punts::Punts;
 use crate::metrics::Counted;
-use crate::seat::Seat;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
 use rust_openflow::connection::{ConnectionError, Options};
@@ -35,7 +35,7 @@ const RESYNC: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 const MOST_FLOWS: usize = 1 << 22;
 
 #[derive(Debug, thiserror::Error)]
-enum SessionError {
+pub(super) enum SessionError {
     #[error(transparent)]
     Connection(#[from] ConnectionError),
     #[error("it closed the connection")]
@@ -91,55 +91,10 @@ async fn run(
     ended
 }
 
-/// Waits until it is known whose switch this is, and everything about that hypervisor.
-async fn identify(
-    connection: &mut Connection<TcpStream>,
-    datapath_id: u64,
-    context: &Context,
-) -> Result<(ChassisId, Arc<Snapshot>), SessionError> {
-    let mut snapshots = context.snapshots.clone();
-    let mut snapshot = snapshots.latest();
-    loop {
-        let chassis = snapshot
-            .facts
-            .chassis_of_datapath(datapath_id)
-            .filter(|chassis| chassis.observed);
-        if let Some(chassis) = chassis {
-            return Ok((chassis.id.clone(), snapshot));
-        }
-        tokio::select! {
-            changed = snapshots.changed() => snapshot = changed?,
-            received = next(connection) => drop(received?),
-        }
-    }
-}
-
-/// Waits until this session may speak for the hypervisor's switch: until no other is connected from elsewhere.
-async fn sit(
-    connection: &mut Connection<TcpStream>,
-    chassis: &ChassisId,
-    peer: SocketAddr,
-    context: &Context,
-) -> Result<Seat<ChassisId>, SessionError> {
-    loop {
-        let taken = match context.seats.take(chassis, peer.ip()) {
-            Ok(seat) => return Ok(seat),
-            Err(taken) => taken,
-        };
-        tracing::warn!(%peer, %chassis, "a second switch with the datapath id of this hypervisor waits: {taken}");
-        let vacancy = context.seats.vacancy(chassis, peer.ip());
-        tokio::pin!(vacancy);
-        loop {
-            tokio::select! {
-                () = &mut vacancy => break,
-                received = next(connection) => drop(received?),
-            }
-        }
-    }
-}
-
 /// The next message that makes sense. What does not has been answered with an error by the connection, and is passed over.
-async fn next(connection: &mut Connection<TcpStream>) -> Result<(u32, Message), SessionError> {
+pub(super) async fn next(
+    connection: &mut Connection<TcpStream>,
+) -> Result<(u32, Message), SessionError> {
     loop {
         match connection.recv().await {
             Ok(received) => return received.ok_or(SessionError::Closed),

@@ -1,0 +1,38 @@
+//! By what right a session speaks for a hypervisor.
+
+use crate::seat::{Seat, Seats};
+use sextant_model::ChassisId;
+use std::net::IpAddr;
+
+/// The seat was lost to a newer session.
+pub(super) struct Lost;
+
+/// By what right a session speaks for a hypervisor.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// It is not known yet for which.
+    Unknown,
+    /// None: another one of that name is connected.
+    Waiting(ChassisId),
+    /// It has the seat.
+    Seated(Seat<ChassisId>),
+}
+
+impl Place {
+    /// Waits until the seat is lost, or free.
+    pub(super) async fn changes(&self, seats: &Seats<ChassisId>, address: IpAddr) {
+        match self {
+            Self::Unknown => std::future::pending().await,
+            Self::Waiting(id) => seats.vacancy(id, address).await,
+            Self::Seated(seat) => seat.lost().await,
+        }
+    }
+
+    /// What [`Place::changes`] means: a seat that is lost is lost to a newer session.
+    pub(super) fn vacate(&mut self) -> Result<(), Lost> {
+        match std::mem::replace(self, Self::Unknown) {
+            Self::Seated(_) => Err(Lost),
+            Self::Unknown | Self::Waiting(_) => Ok(()),
+        }
+    }
+}
