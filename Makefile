@@ -35,8 +35,12 @@ check: ## format, lints, dependencies, documentation
 	$(CARGO) deny --locked --workspace check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
-bench: ## benchmarks
+bench: ## benchmarks, then load on the whole controller: over loopback, and through Open vSwitch
+	@scripts/setup packages
 	$(CARGO) bench --locked --workspace --benches
+	$(CARGO) build --release --locked -p sextant -p sextant-lab
+	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load
+	@$(SUDO) env SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-ovs
 
 fuzz: ## every fuzz target for SECONDS_EACH seconds (60)
 	@scripts/fuzz

@@ -88,7 +88,7 @@ metrics! {
     router_advertisements: IntCounterVec = "sextant_router_advertisements_total" ["cause"],
     /// DHCPv6 messages of guests, by message type and outcome.
     dhcpv6_messages: IntCounterVec = "sextant_dhcpv6_messages_total" ["type", "outcome"],
-    /// Time from taking a packet-in off the wire to queueing its answer, in seconds.
+    /// Time from taking a packet-in off the wire to queueing the answers to it and to those that came with it, in seconds.
     punt_seconds: Histogram = "sextant_punt_duration_seconds" [],
     /// Flows sent to switches, by operation (add, delete) and outcome (confirmed, refused).
     flow_operations: IntCounterVec = "sextant_flow_operations_total" ["operation", "outcome"],

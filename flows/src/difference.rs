@@ -4,11 +4,12 @@ use crate::flow::{Cookie, Flow};
 use crate::flows::Flows;
 use rust_openflow::FlowMod;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What to change on a switch, in one atomic bundle.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Difference {
-    add: BTreeMap<Cookie, Flow>,
+    add: BTreeMap<Cookie, Arc<Flow>>,
     delete: BTreeSet<InstalledFlow>,
 }
 
@@ -53,7 +54,7 @@ impl Difference {
             .collect()
     }
 
-    pub(crate) fn want(&mut self, cookie: Cookie, flow: &Flow) {
+    pub(crate) fn want(&mut self, cookie: Cookie, flow: &Arc<Flow>) {
         if !self.delete.remove(&installed(cookie, flow)) {
             self.add.insert(cookie, flow.clone());
         }
@@ -79,7 +80,7 @@ pub fn reconcile(wanted: &Flows, present: &BTreeSet<InstalledFlow>) -> Differenc
         add: BTreeMap::new(),
         delete: present.clone(),
     };
-    for (cookie, flow) in wanted.iter() {
+    for (cookie, flow) in wanted.shared() {
         difference.want(cookie, flow);
     }
     difference

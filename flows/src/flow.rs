@@ -5,6 +5,7 @@ use bytes::BytesMut;
 use rust_openflow::{Action, FlowMod, Instruction, Match, Message};
 use sextant_model::Punt;
 use std::fmt;
+use std::hash::Hasher;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The hash of a flow's table, priority, match and instructions. Never 0 or all ones, which Open vSwitch and
@@ -15,6 +16,24 @@ pub struct Cookie(pub u64);
 impl fmt::Debug for Cookie {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#x}", self.0)
+    }
+}
+
+/// A cookie is a hash already.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CookieHasher(u64);
+
+impl Hasher for CookieHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write_u64(&mut self, cookie: u64) {
+        self.0 = cookie;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = xxh3_64(bytes);
     }
 }
 

@@ -3,10 +3,11 @@
 use crate::contribution::{Object, all_objects, contribution};
 use crate::dependencies::touched;
 use crate::difference::Difference;
-use crate::flow::{Cookie, Flow};
+use crate::flow::{Cookie, CookieHasher, Flow};
 use crate::view::View;
 use sextant_model::{Advertisement, ChassisId, Facts, Intent, NetworkKey, PortId, Punt};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 /// A network with guests here on which a router advertises.
@@ -29,7 +30,7 @@ struct Group {
 /// A flow and how many objects want it.
 #[derive(Clone, Debug, PartialEq)]
 struct Wanted {
-    flow: Flow,
+    flow: Arc<Flow>,
     by: usize,
 }
 
@@ -38,6 +39,8 @@ struct Wanted {
 pub struct Flows {
     groups: BTreeMap<Object, Group>,
     wanted: BTreeMap<Cookie, Wanted>,
+    /// Looked up with each packet that comes up.
+    punts: HashMap<Cookie, Punt, BuildHasherDefault<CookieHasher>>,
 }
 
 impl Flows {
@@ -78,6 +81,11 @@ impl Flows {
 
     /// Every flow, by cookie.
     pub fn iter(&self) -> impl Iterator<Item = (Cookie, &Flow)> {
+        self.shared().map(|(cookie, flow)| (cookie, &**flow))
+    }
+
+    /// Every flow, by cookie, to be kept elsewhere too.
+    pub(crate) fn shared(&self) -> impl Iterator<Item = (Cookie, &Arc<Flow>)> {
         self.wanted
             .iter()
             .map(|(cookie, wanted)| (*cookie, &wanted.flow))
@@ -95,12 +103,12 @@ impl Flows {
 
     /// The flow of a cookie.
     pub fn get(&self, cookie: Cookie) -> Option<&Flow> {
-        self.wanted.get(&cookie).map(|wanted| &wanted.flow)
+        self.wanted.get(&cookie).map(|wanted| &*wanted.flow)
     }
 
     /// Why the flow of a cookie sends packets up.
     pub fn punt(&self, cookie: Cookie) -> Option<&Punt> {
-        self.get(cookie)?.punt.as_ref()
+        self.punts.get(&cookie)
     }
 
     /// The meters that flows pass, by number.
@@ -128,7 +136,7 @@ impl Flows {
             link: computed.link,
         };
         for flow in computed.flows {
-            group.cookies.push(self.want(flow, difference));
+            group.cookies.push(self.want(&flow, difference));
         }
         let empty = group == Group::default();
         let old = if empty {
@@ -141,8 +149,13 @@ impl Flows {
         }
     }
 
-    fn want(&mut self, flow: Flow, difference: &mut Difference) -> Cookie {
+    /// Keeps a clone: it has no spare room, as a flow in the making has.
+    fn want(&mut self, flow: &Flow, difference: &mut Difference) -> Cookie {
         let cookie = flow.cookie();
+        if let Some(punt) = &flow.punt {
+            self.punts.insert(cookie, punt.clone());
+        }
+        let flow = Arc::new(flow.clone());
         match self.wanted.get_mut(&cookie) {
             Some(wanted) => {
                 wanted.by += 1;
@@ -164,6 +177,7 @@ impl Flows {
         if wanted.by == 0 {
             difference.unwant(cookie, &wanted.flow);
             self.wanted.remove(&cookie);
+            self.punts.remove(&cookie);
         }
     }
 }

@@ -8,31 +8,27 @@ use crate::error::{DecodeError, Reason};
 #[derive(Clone, Debug)]
 pub(crate) struct Reader<'a> {
     frame: &'a Bytes,
-    position: usize,
-    end: usize,
+    /// What is not read yet, a part of `frame`.
+    rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(frame: &'a Bytes) -> Self {
-        Reader {
-            frame,
-            position: 0,
-            end: frame.len(),
-        }
+        Reader { frame, rest: frame }
     }
 
     pub(crate) fn left(&self) -> usize {
-        self.end - self.position
+        self.rest.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.position == self.end
+        self.rest.is_empty()
     }
 
     /// An error about what was just about to be read.
     pub(crate) fn error(&self, reason: Reason) -> DecodeError {
         DecodeError {
-            offset: self.position,
+            offset: self.rest.as_ptr().addr() - self.frame.as_ptr().addr(),
             reason,
         }
     }
@@ -52,20 +48,27 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
-        let found = self.peek::<N>()?;
-        self.position += N;
-        Ok(found)
+        match self.rest.split_first_chunk::<N>() {
+            Some((found, rest)) => {
+                self.rest = rest;
+                Ok(*found)
+            }
+            None => Err(self.truncated(N)),
+        }
     }
 
     #[inline]
     pub(crate) fn peek<const N: usize>(&self) -> Result<[u8; N], DecodeError> {
-        match self.rest().first_chunk::<N>() {
+        match self.rest.first_chunk::<N>() {
             Some(found) => Ok(*found),
-            None => Err(self.error(Reason::Truncated {
-                needed: N,
-                left: self.left(),
-            })),
+            None => Err(self.truncated(N)),
         }
+    }
+
+    #[cold]
+    fn truncated(&self, needed: usize) -> DecodeError {
+        let left = self.left();
+        self.error(Reason::Truncated { needed, left })
     }
 
     #[inline]
@@ -106,67 +109,53 @@ impl<'a> Reader<'a> {
 
     #[inline]
     pub(crate) fn skip(&mut self, bytes: usize) -> Result<(), DecodeError> {
-        if bytes > self.left() {
-            return Err(self.error(Reason::Truncated {
-                needed: bytes,
-                left: self.left(),
-            }));
-        }
-        self.position += bytes;
-        Ok(())
+        self.slice(bytes).map(|_| ())
     }
 
+    #[inline]
     pub(crate) fn slice(&mut self, bytes: usize) -> Result<&'a [u8], DecodeError> {
-        let part = self.part(bytes)?;
-        Ok(part.rest())
+        match self.rest.split_at_checked(bytes) {
+            Some((found, rest)) => {
+                self.rest = rest;
+                Ok(found)
+            }
+            None => Err(self.truncated(bytes)),
+        }
     }
 
     /// The next `bytes` bytes, shared with the frame.
     pub(crate) fn bytes(&mut self, bytes: usize) -> Result<Bytes, DecodeError> {
-        let part = self.part(bytes)?;
-        Ok(part.frame.slice(part.position..part.end))
+        let found = self.slice(bytes)?;
+        Ok(self.frame.slice_ref(found))
     }
 
     /// Everything left, shared with the frame.
     pub(crate) fn remainder(&mut self) -> Bytes {
-        let found = self.frame.slice(self.position..self.end);
-        self.position = self.end;
-        found
+        let (found, end) = self.rest.split_at(self.rest.len());
+        self.rest = end;
+        self.frame.slice_ref(found)
     }
 
     /// A reader over the next `bytes` bytes, which this one skips.
     #[inline]
     pub(crate) fn part(&mut self, bytes: usize) -> Result<Reader<'a>, DecodeError> {
-        if bytes > self.left() {
-            return Err(self.error(Reason::Truncated {
-                needed: bytes,
-                left: self.left(),
-            }));
-        }
-        let start = self.position;
-        self.position += bytes;
         Ok(Reader {
             frame: self.frame,
-            position: start,
-            end: self.position,
+            rest: self.slice(bytes)?,
         })
     }
 
     /// Skips what remains up to a multiple of 8 of a structure of `length` bytes, as far as it is there.
     pub(crate) fn skip_padding(&mut self, length: usize) {
-        self.position = self.end.min(self.position + padding(length));
+        self.rest = &self.rest[padding(length).min(self.left())..];
     }
 
     /// A name in a fixed field of `bytes` bytes, ended by the first zero; bytes that are no UTF-8 become `\u{fffd}`.
+    /// What would not fit the field again is cut off.
     pub(crate) fn text(&mut self, bytes: usize) -> Result<String, DecodeError> {
         let raw = self.slice(bytes)?;
         let text = raw.split(|byte| *byte == 0).next().unwrap_or(raw);
-        Ok(String::from_utf8_lossy(text).into_owned())
-    }
-
-    #[inline]
-    fn rest(&self) -> &'a [u8] {
-        &self.frame[self.position..self.end]
+        Ok(fitting(&String::from_utf8_lossy(text), bytes).to_owned())
     }
 }
 
@@ -202,7 +191,14 @@ pub(crate) fn put_uint(buffer: &mut BytesMut, value: u128, bytes: usize) {
 
 /// A name in a fixed field of `bytes` bytes, cut so that a zero follows.
 pub(crate) fn put_text(buffer: &mut BytesMut, text: &str, bytes: usize) {
-    let kept = &text.as_bytes()[..text.len().min(bytes.saturating_sub(1))];
-    buffer.put_slice(kept);
+    let kept = fitting(text, bytes);
+    buffer.put_slice(kept.as_bytes());
     buffer.put_bytes(0, bytes - kept.len());
+}
+
+/// As many whole characters of `text` as leave room for a zero in a field of `bytes` bytes.
+fn fitting(text: &str, bytes: usize) -> &str {
+    let room = text.len().min(bytes.saturating_sub(1));
+    let whole = (0..=room).rfind(|length| text.is_char_boundary(*length));
+    &text[..whole.unwrap_or(0)]
 }

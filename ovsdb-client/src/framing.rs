@@ -128,11 +128,6 @@ impl Framer {
             return Ok(None);
         }
         let end = self.find_end()?;
-        if end.unwrap_or(self.scanned) > self.limits.size {
-            return Err(FramingError::TooLong {
-                limit: self.limits.size,
-            });
-        }
         end.map(|end| self.take(end)).transpose()
     }
 
@@ -164,9 +159,14 @@ impl Framer {
         }
     }
 
-    /// Scans what is new; gives the length of the message if its last bracket is there.
+    /// Scans what is new, up to the limit; gives the length of the message if its last bracket is there.
     fn find_end(&mut self) -> Result<Option<usize>, FramingError> {
         while let Some(&byte) = self.buffer.get(self.scanned) {
+            if self.scanned == self.limits.size {
+                return Err(FramingError::TooLong {
+                    limit: self.limits.size,
+                });
+            }
             self.scanned += 1;
             self.place = match (self.place, byte) {
                 (Place::Structure, b'"') => Place::String,

@@ -1,6 +1,7 @@
 //! HTTP from the test's process into the `ctl` namespace: a thread that has entered the
 //! namespace sends the requests, one after the other, and hands the answers back.
 
+use std::net::SocketAddr;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
@@ -52,19 +53,30 @@ struct Job {
 /// A client of the controller's API, with a connection and a thread of its own.
 #[derive(Debug)]
 pub struct Api {
-    namespace: Namespace,
+    /// Where its thread lives; none for the namespace of this process.
+    namespace: Option<Namespace>,
+    listener: SocketAddr,
     jobs: Sender<Job>,
 }
 
 impl Api {
     pub(crate) fn connect(namespace: &Namespace) -> Result<Self, LabError> {
+        Self::open(Some(namespace), (CONTROLLER, 9696).into())
+    }
+
+    /// A client of a controller in the namespace of this process.
+    pub(crate) fn beside(listener: SocketAddr) -> Result<Self, LabError> {
+        Self::open(None, listener)
+    }
+
+    fn open(namespace: Option<&Namespace>, listener: SocketAddr) -> Result<Self, LabError> {
         let (jobs, todo) = mpsc::channel();
         let (entered, outcome) = mpsc::channel();
-        let inside = namespace.clone();
+        let inside = namespace.cloned();
         thread::Builder::new()
             .name("lab-api".to_owned())
             .spawn(move || {
-                let joined = inside.join();
+                let joined = inside.map_or(Ok(()), |namespace| namespace.join());
                 let proceed = joined.is_ok();
                 if entered.send(joined).is_ok() && proceed {
                     serve(&todo);
@@ -75,7 +87,8 @@ impl Api {
             .recv()
             .map_err(|error| LabError::unexpected("the API client's thread", error))??;
         Ok(Self {
-            namespace: namespace.clone(),
+            namespace: namespace.cloned(),
+            listener,
             jobs,
         })
     }
@@ -85,7 +98,7 @@ impl Api {
     /// # Errors
     /// [`LabError::Io`] when its thread cannot start.
     pub fn another(&self) -> Result<Self, LabError> {
-        Self::connect(&self.namespace)
+        Self::open(self.namespace.as_ref(), self.listener)
     }
 
     /// `GET path`: status code and body.
@@ -145,7 +158,7 @@ impl Api {
     ) -> Result<Reply, LabError> {
         let url = match path.starts_with("http://") {
             true => path.to_owned(),
-            false => format!("http://[{CONTROLLER}]:9696{path}"),
+            false => format!("http://{}{path}", self.listener),
         };
         let failed = |reason: String| LabError::Http {
             method: method.to_owned(),

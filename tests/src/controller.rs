@@ -11,7 +11,7 @@ use crate::leftovers;
 use crate::namespace::Namespace;
 use crate::process::Process;
 
-const READY: Duration = Duration::from_secs(20);
+pub(crate) const READY: Duration = Duration::from_secs(20);
 const STOPPING: Duration = Duration::from_secs(10);
 const LISTEN: &[&str] = &[
     "serve",
@@ -168,13 +168,13 @@ impl Controller {
 }
 
 /// One line with the word `ready`.
-fn says_ready(line: &str) -> Option<()> {
+pub(crate) fn says_ready(line: &str) -> Option<()> {
     let mut words = line.split(|c: char| !c.is_alphanumeric());
     words.any(|word| word == "ready").then_some(())
 }
 
 /// `SEXTANT_BIN`, else the newest of the workspace's builds.
-fn find_binary() -> Result<PathBuf, LabError> {
+pub(crate) fn find_binary() -> Result<PathBuf, LabError> {
     if let Some(given) = env::var_os("SEXTANT_BIN") {
         let given = PathBuf::from(given);
         return match given.is_file() {

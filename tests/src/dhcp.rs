@@ -1,8 +1,11 @@
 //! Real DHCPv6 clients in a guest, with every file they write in the lab's folder.
 //!
-//! Both run a script of the lab instead of their distribution's: it writes the variables that
+//! All run a script of the lab instead of their distribution's: it writes the variables that
 //! the client gives it (one file an event) and then one line to the client's log, which is what
 //! the lab waits for. The machine's own resolv.conf, leases and DUIDs stay untouched.
+
+pub(crate) mod dibbler;
+pub(crate) mod wide;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -38,6 +41,24 @@ pub struct DhcpLease {
     pub variables: BTreeMap<String, String>,
 }
 
+/// What a client is to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// An address and options, by Solicit.
+    Address,
+    /// Options alone, by Information-Request.
+    Options,
+}
+
+/// What a client knows of earlier leases when it starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Memory {
+    /// Nothing.
+    Empty,
+    /// What its last run wrote down.
+    Kept,
+}
+
 /// A client that goes on running, and renews, until it is dropped.
 #[derive(Debug)]
 pub struct DhcpClient {
@@ -49,6 +70,14 @@ impl DhcpClient {
     /// The running client and its log.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
+    }
+
+    /// Ends the client with SIGTERM, on which dibbler and dhcp6c release their lease.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] when it does not end in time.
+    pub fn end(mut self, timeout: Duration) -> Result<(), LabError> {
+        self.process.terminate(timeout).map(drop)
     }
 
     /// Waits for the client's next lease, such as after a renewal.
@@ -78,22 +107,46 @@ impl Drop for DhcpClient {
 pub(crate) fn dhclient(
     guest: &Guest,
     options: &[&str],
+    memory: Memory,
     timeout: Duration,
 ) -> Result<(DhcpClient, DhcpLease), LabError> {
     Tools::check(&["dhclient"])?;
     guest.wait_link_local(LINK_LOCAL)?;
     let folder = folder(guest, "dhclient")?;
-    let script = write_script(&folder, DHCLIENT_ACTIONS)?;
-    let path = |name: &str| folder.join(name).display().to_string();
-    let (leases, pid, config) = (path("leases"), path("pid"), path("conf"));
-    write(Path::new(&config), DHCLIENT_CONFIG)?;
-    write(Path::new(&leases), "")?;
-    let fixed = [
-        "dhclient", "-6", "-d", "-v", "-lf", &leases, "-pf", &pid, "-cf", &config, "-sf", &script,
-    ];
-    let words = [&fixed[..], options, &[DEVICE]].concat();
+    write_script(&folder, DHCLIENT_ACTIONS)?;
+    write(&folder.join("conf"), DHCLIENT_CONFIG)?;
+    if memory == Memory::Empty {
+        write(&folder.join("leases"), "")?;
+    }
+    let files = dhclient_files(&folder);
+    let mut words = vec!["dhclient", "-6", "-d", "-v"];
+    words.extend(files.iter().map(String::as_str));
+    words.extend(options);
+    words.push(DEVICE);
     let process = guest.spawn(&words)?;
     first_lease(process, folder, timeout)
+}
+
+/// Ends the guest's dhclient and releases its lease: `dhclient -6 -r`.
+pub(crate) fn dhclient_release(guest: &Guest) -> Result<(), LabError> {
+    let files = dhclient_files(&folder(guest, "dhclient")?);
+    let mut words = vec!["dhclient", "-6", "-r", "-v"];
+    words.extend(files.iter().map(String::as_str));
+    words.push(DEVICE);
+    guest.run(&words).map(drop)
+}
+
+/// Where it finds and writes everything.
+fn dhclient_files(folder: &Path) -> Vec<String> {
+    let option =
+        |(option, name): (&str, &str)| [option.to_owned(), folder.join(name).display().to_string()];
+    let files = [
+        ("-lf", "leases"),
+        ("-pf", "pid"),
+        ("-cf", "conf"),
+        ("-sf", "script"),
+    ];
+    files.into_iter().flat_map(option).collect()
 }
 
 pub(crate) fn dhcpcd(

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::capture::Capture;
 use crate::command::Output;
-use crate::dhcp::{self, DhcpClient, DhcpLease};
+use crate::dhcp::{self, DhcpClient, DhcpLease, Memory, Wanted, dibbler, wide};
 use crate::error::LabError;
 use crate::guest_network::{self, Address, Neighbor, Route};
 use crate::hypervisor::Hypervisor;
@@ -301,7 +301,7 @@ impl Guest {
     /// # Errors
     /// [`LabError::Timeout`] or [`LabError::Ended`] with its log.
     pub fn dhclient(&self, timeout: Duration) -> Result<(DhcpClient, DhcpLease), LabError> {
-        dhcp::dhclient(self, &[], timeout)
+        dhcp::dhclient(self, &[], Memory::Empty, timeout)
     }
 
     /// Runs `dhclient -6 -S` (options alone, by Information-Request).
@@ -309,7 +309,7 @@ impl Guest {
     /// # Errors
     /// [`LabError::Timeout`] or [`LabError::Ended`] with its log.
     pub fn dhclient_info(&self, timeout: Duration) -> Result<(DhcpClient, DhcpLease), LabError> {
-        dhcp::dhclient(self, &["-S"], timeout)
+        dhcp::dhclient(self, &["-S"], Memory::Empty, timeout)
     }
 
     /// Runs `dhcpcd` for IPv6 until it has a lease or the options of an Information-Request.
@@ -319,6 +319,55 @@ impl Guest {
     /// [`LabError::Timeout`] or [`LabError::Ended`] with its log.
     pub fn dhcpcd(&self, timeout: Duration) -> Result<(DhcpClient, DhcpLease), LabError> {
         dhcp::dhcpcd(self, timeout)
+    }
+
+    /// Runs `dhclient -6` with the lease that its last run wrote down, which it asks the server
+    /// to confirm (RFC 9915 §18.2.3).
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] or [`LabError::Ended`] with its log.
+    pub fn dhclient_again(&self, timeout: Duration) -> Result<(DhcpClient, DhcpLease), LabError> {
+        dhcp::dhclient(self, &[], Memory::Kept, timeout)
+    }
+
+    /// Ends the guest's running dhclient and releases its lease.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub fn dhclient_release(&self) -> Result<(), LabError> {
+        dhcp::dhclient_release(self)
+    }
+
+    /// Runs dibbler-client until it is bound.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] or [`LabError::Ended`] with its log.
+    pub fn dibbler(&self, timeout: Duration) -> Result<(DhcpClient, DhcpLease), LabError> {
+        dibbler::run(self, Wanted::Address, timeout)
+    }
+
+    /// Runs dibbler-client for options alone, by Information-Request.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] or [`LabError::Ended`] with its log.
+    pub fn dibbler_info(&self, timeout: Duration) -> Result<(DhcpClient, DhcpLease), LabError> {
+        dibbler::run(self, Wanted::Options, timeout)
+    }
+
+    /// Runs WIDE's dhcp6c until it is bound.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] or [`LabError::Ended`] with its log.
+    pub fn wide(&self, timeout: Duration) -> Result<(DhcpClient, DhcpLease), LabError> {
+        wide::run(self, Wanted::Address, timeout)
+    }
+
+    /// Runs WIDE's dhcp6c for options alone, by Information-Request.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] or [`LabError::Ended`] with its log.
+    pub fn wide_info(&self, timeout: Duration) -> Result<(DhcpClient, DhcpLease), LabError> {
+        wide::run(self, Wanted::Options, timeout)
     }
 
     /// Captures what passes `eth0`; `filter` as in pcap-filter(7), empty for everything.

@@ -88,10 +88,10 @@ impl Lab {
     ///
     /// # Errors
     /// Those of [`Lab::start`] and of the story.
-    pub fn tell<E: From<LabError>>(
+    pub fn tell<T, E: From<LabError>>(
         options: LabOptions,
-        story: impl FnOnce(&Self) -> Result<(), E>,
-    ) -> Result<(), E> {
+        story: impl FnOnce(&Self) -> Result<T, E>,
+    ) -> Result<T, E> {
         let lab = Self::start(options)?;
         story(&lab).inspect_err(|_| eprintln!("{}", lab.logs()))
     }

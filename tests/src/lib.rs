@@ -31,6 +31,7 @@ mod guest_network;
 mod hypervisor;
 mod lab;
 mod leftovers;
+pub mod load;
 mod log;
 mod namespace;
 mod netlink;

@@ -10,7 +10,9 @@ use crate::error::LabError;
 /// Program and Debian package.
 const PACKAGES: &[(&str, &str)] = &[
     ("dhclient", "isc-dhcp-client"),
+    ("dhcp6c", "wide-dhcpv6-client"),
     ("dhcpcd", "dhcpcd-base"),
+    ("dibbler-client", "dibbler-client"),
     ("dnsmasq", "dnsmasq-base"),
     ("ethtool", "ethtool"),
     ("ip", "iproute2"),
@@ -25,6 +27,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("ovsdb-client", "openvswitch-common"),
     ("ovsdb-server", "openvswitch-common"),
     ("ovsdb-tool", "openvswitch-common"),
+    ("perfdhcp", "kea-admin"),
     ("ping", "iputils-ping"),
     ("prometheus", "prometheus"),
     ("promtool", "prometheus"),

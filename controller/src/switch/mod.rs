@@ -6,6 +6,8 @@ mod programming;
 mod punts;
 mod session;
 
+pub use punts::Punts;
+
 use crate::metrics::Metrics;
 use crate::snapshot::Snapshots;
 use crate::state::Events;

@@ -1,69 +1,130 @@
-//! Answers packets that a switch sends up.
+//! Answers packets that a switch sends up, and counts them: the hot path.
+//!
+//! Counters that all sessions share would wander from core to core with each packet, so a session counts for itself
+//! and adds up once a batch.
 
 use crate::metrics::Metrics;
 use bytes::Bytes;
+use prometheus::local::{LocalHistogram, LocalIntCounter};
 use rust_openflow::{Message, PacketIn, PacketOut};
 use sextant_flows::{Cookie, Flows};
 use sextant_model::Punt;
 use sextant_responders::{Answer, Verdict, respond};
 use std::time::Instant;
 
-/// The answers to a packet, as messages.
-pub(super) fn answer(flows: &Flows, packet: &PacketIn, metrics: &Metrics) -> Vec<Message> {
-    let started = Instant::now();
-    let (Some(punt), Some(port)) = (flows.punt(Cookie(packet.cookie)), packet.in_port()) else {
-        metrics
-            .packet_ins_refused
-            .with_label_values(&["unknown", "no punt has this cookie"])
-            .inc();
-        return vec![];
-    };
-    metrics.packet_ins.with_label_values(&[punt.kind()]).inc();
-    let answer = respond(punt, &packet.data);
-    count(punt, &answer, metrics);
-    let send = |frame| Message::PacketOut(PacketOut::to_port(port, Bytes::from(frame)));
-    let messages = answer.frames.into_iter().map(send).collect();
-    metrics
-        .punt_seconds
-        .observe(started.elapsed().as_secs_f64());
-    messages
+/// What one session counts of packets, and where it adds up.
+pub struct Punts {
+    metrics: Metrics,
+    solicitations: LocalIntCounter,
+    dhcpv6: LocalIntCounter,
+    advertisements: LocalIntCounter,
+    seconds: LocalHistogram,
+    /// Packets since [`Punts::add_up`].
+    packets: u32,
 }
 
-fn count(punt: &Punt, answer: &Answer, metrics: &Metrics) {
-    let outcome = &answer.outcome;
-    match punt {
-        Punt::RouterSolicitation { .. } => {
-            let sent = u64::try_from(answer.frames.len()).unwrap_or(u64::MAX);
-            metrics
+impl Punts {
+    /// Nothing counted yet.
+    pub fn new(metrics: Metrics) -> Self {
+        let packet_ins = |punt: &str| metrics.packet_ins.with_label_values(&[punt]).local();
+        Self {
+            solicitations: packet_ins("router_solicitation"),
+            dhcpv6: packet_ins("dhcpv6"),
+            advertisements: metrics
                 .router_advertisements
                 .with_label_values(&["solicited"])
-                .inc_by(sent);
-        }
-        Punt::Dhcpv6(_) => metrics
-            .dhcpv6_messages
-            .with_label_values(&[outcome.message, outcome.verdict.as_str()])
-            .inc(),
-    }
-    match outcome.verdict {
-        Verdict::Answered(with) => tracing::trace!(message = outcome.message, with, "answered"),
-        Verdict::Ignored(reason) => refused(punt, outcome.message, reason, metrics),
-        Verdict::Malformed(malformed) => {
-            tracing::debug!(punt = punt.kind(), message = outcome.message, %malformed, "malformed packet of a guest");
-            metrics
-                .packet_ins_refused
-                .with_label_values(&[punt.kind(), malformed.reason])
-                .inc();
+                .local(),
+            seconds: metrics.punt_seconds.local(),
+            packets: 0,
+            metrics,
         }
     }
-    for learned in &answer.learned {
-        tracing::info!(?learned, "a guest said");
-    }
-}
 
-fn refused(punt: &Punt, message: &str, reason: &str, metrics: &Metrics) {
-    tracing::debug!(punt = punt.kind(), message, reason, "no answer is due");
-    metrics
-        .packet_ins_refused
-        .with_label_values(&[punt.kind(), reason])
-        .inc();
+    /// The answers to a packet, as messages.
+    pub fn answer(
+        &mut self,
+        flows: &Flows,
+        packet: &PacketIn,
+    ) -> impl Iterator<Item = Message> + use<> {
+        self.packets += 1;
+        let (port, frames) = self.respond(flows, packet).unwrap_or_default();
+        frames
+            .into_iter()
+            .map(move |frame| Message::PacketOut(PacketOut::to_port(port, Bytes::from(frame))))
+    }
+
+    /// The port that asked, and frames for it.
+    fn respond(&mut self, flows: &Flows, packet: &PacketIn) -> Option<(u32, Vec<Vec<u8>>)> {
+        let asked = flows.punt(Cookie(packet.cookie)).zip(packet.in_port());
+        let Some((punt, port)) = asked else {
+            self.metrics
+                .packet_ins_refused
+                .with_label_values(&["unknown", "no punt has this cookie"])
+                .inc();
+            return None;
+        };
+        let answer = respond(punt, &packet.data);
+        self.count(punt, &answer);
+        Some((port, answer.frames))
+    }
+
+    /// Adds what was counted to the process's metrics. The first of these packets came off the wire when a batch was
+    /// `begun`, and none of them took longer.
+    pub fn add_up(&mut self, begun: Instant) {
+        if self.packets == 0 {
+            return;
+        }
+        let seconds = begun.elapsed().as_secs_f64();
+        for _ in 0..std::mem::take(&mut self.packets) {
+            self.seconds.observe(seconds);
+        }
+        self.seconds.flush();
+        for counter in [&self.solicitations, &self.dhcpv6, &self.advertisements] {
+            counter.flush();
+        }
+    }
+
+    fn count(&self, punt: &Punt, answer: &Answer) {
+        let outcome = &answer.outcome;
+        match punt {
+            Punt::RouterSolicitation { .. } => {
+                self.solicitations.inc();
+                let sent = u64::try_from(answer.frames.len()).unwrap_or(u64::MAX);
+                self.advertisements.inc_by(sent);
+            }
+            Punt::Dhcpv6(_) => {
+                self.dhcpv6.inc();
+                self.metrics
+                    .dhcpv6_messages
+                    .with_label_values(&[outcome.message, outcome.verdict.as_str()])
+                    .inc();
+            }
+        }
+        match outcome.verdict {
+            Verdict::Answered(with) => tracing::trace!(message = outcome.message, with, "answered"),
+            Verdict::Ignored(reason) => {
+                tracing::debug!(
+                    punt = punt.kind(),
+                    message = outcome.message,
+                    reason,
+                    "no answer is due"
+                );
+                self.refused(punt, reason);
+            }
+            Verdict::Malformed(malformed) => {
+                tracing::debug!(punt = punt.kind(), message = outcome.message, %malformed, "malformed packet of a guest");
+                self.refused(punt, malformed.reason);
+            }
+        }
+        for learned in &answer.learned {
+            tracing::info!(?learned, "a guest said");
+        }
+    }
+
+    fn refused(&self, punt: &Punt, reason: &str) {
+        self.metrics
+            .packet_ins_refused
+            .with_label_values(&[punt.kind(), reason])
+            .inc();
+    }
 }

@@ -4,10 +4,11 @@
 //! Packets are answered at once, from what the flow that sent them up carries. Flows are changed one bundle at a time:
 //! while one is under way, further snapshots wait, and then their differences go together.
 
+use super::Context;
 use super::advertising::Advertising;
 use super::inventory::{Inventory, requests};
 use super::programming::{Change, Meters, Refused};
-use super::{Context, punts};
+use super::punts::Punts;
 use crate::metrics::Counted;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
@@ -119,6 +120,7 @@ struct Session {
     snapshot: Arc<Snapshot>,
     meters: Meters,
     advertising: Advertising,
+    punts: Punts,
     change: Option<Change>,
     bundles: u32,
     resync: Option<Instant>,
@@ -135,6 +137,7 @@ impl Session {
     ) -> Self {
         let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
         let (meters, advertising) = (Meters::default(), Advertising::default());
+        let punts = Punts::new(context.metrics.clone());
         let (change, bundles, resync, patience) = (None, 0, None, RESYNC.0);
         Self {
             connection,
@@ -144,6 +147,7 @@ impl Session {
             snapshot,
             meters,
             advertising,
+            punts,
             change,
             bundles,
             resync,
@@ -160,8 +164,7 @@ impl Session {
             tokio::select! {
                 received = next(&mut self.connection) => {
                     let (xid, message) = received?;
-                    self.take(xid, &message).await?;
-                    self.take_waiting().await?;
+                    self.take_batch(xid, &message).await?;
                 }
                 changed = snapshots.changed() => drop(changed?),
                 () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
@@ -175,7 +178,15 @@ impl Session {
         advertising.into_iter().chain(self.resync).min()
     }
 
-    /// Takes in what has arrived already, up to a batch.
+    /// Takes in a message and what has arrived behind it, up to a batch.
+    async fn take_batch(&mut self, xid: u32, message: &Message) -> Result<(), SessionError> {
+        let begun = std::time::Instant::now();
+        self.take(xid, message).await?;
+        self.take_waiting().await?;
+        self.punts.add_up(begun);
+        Ok(())
+    }
+
     async fn take_waiting(&mut self) -> Result<(), SessionError> {
         for _ in 0..BATCH {
             if self.connection.queued_bytes() > HIGH_WATER {
@@ -192,7 +203,8 @@ impl Session {
 
     async fn take(&mut self, xid: u32, message: &Message) -> Result<(), SessionError> {
         if let Message::PacketIn(packet) = message {
-            self.post(punts::answer(&self.flows, packet, &self.context.metrics));
+            let answers = self.punts.answer(&self.flows, packet);
+            self.post(answers);
             return Ok(());
         }
         if let Message::Error(error) = message {
@@ -262,8 +274,10 @@ impl Session {
         self.post(requests());
         while !inventory.is_complete() {
             let (xid, message) = next(&mut self.connection).await?;
+            let begun = std::time::Instant::now();
             inventory.take(&message);
             self.take(xid, &message).await?;
+            self.punts.add_up(begun);
         }
         self.snapshot = self.context.snapshots.latest();
         let started = Instant::now();

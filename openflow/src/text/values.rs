@@ -35,6 +35,8 @@ impl Display for Port {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self.name() {
             Some(name) => f.write_str(name),
+            // Open vSwitch knows reserved ports by their numbers of OpenFlow 1.0 (`ofputil_port_from_ofp11()`).
+            None if self.0 >= ports::MAX => write!(f, "{}", self.0 & 0xffff),
             None => write!(f, "{}", self.0),
         }
     }

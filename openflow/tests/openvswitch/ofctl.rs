@@ -1,5 +1,6 @@
 //! What `ovs-ofctl` sends is decoded and encoded again to the same bytes, and our text is its text.
 
+use std::collections::HashSet;
 use std::net::Ipv6Addr;
 
 use crate::support::{Folder, corpus, encode, hex, ofp_print, record};
@@ -10,6 +11,8 @@ use rust_openflow::{
 };
 
 const FLOWS: &str = include_str!("../corpus/flows.txt");
+const GROUPS: &str = include_str!("../corpus/groups.txt");
+const METERS: &str = include_str!("../corpus/meters.txt");
 
 fn recorded_flows() -> Vec<Bytes> {
     let folder = Folder::new();
@@ -49,6 +52,25 @@ fn flow_mods_of_ovs_ofctl_survive_byte_for_byte() {
         lines.len(),
         changed.join("\n")
     );
+}
+
+#[test]
+fn the_flows_have_every_field() {
+    let recorded = recorded_flows();
+    assert!(recorded.len() >= 400, "{}", recorded.len());
+    let flows: Vec<String> = recorded
+        .iter()
+        .map(|frame| format!("{:?}", flow_mod(frame)))
+        .collect();
+    let is_name = |character: char| character.is_alphanumeric() || character == '_';
+    let words: HashSet<&str> = flows
+        .iter()
+        .flat_map(|flow| flow.split(|character| !is_name(character)))
+        .collect();
+    let missing: Vec<Field> = Field::all()
+        .filter(|field| !words.contains(field.name()))
+        .collect();
+    assert_eq!(missing, []);
 }
 
 /// The flow as a switch would show it right after it was added.
@@ -152,39 +174,87 @@ fn what_we_build_is_printed_as_meant() {
     }
 }
 
-#[test]
-fn groups_and_meters_of_ovs_ofctl_survive_byte_for_byte() {
-    let groups = [
-        "group_id=1,type=all,bucket=output:1,bucket=set_field:0x1->reg0,output:2",
-        "group_id=2,type=select,bucket=weight:5,output:1,bucket=weight:10,resubmit(,3)",
-        "group_id=3,type=indirect,bucket=output:5",
-        "group_id=4,type=ff,bucket=watch_port:1,output:1,bucket=watch_group:2,output:2",
-        "group_id=5,type=all",
-    ];
-    let meters = [
-        "meter=1,kbps,band=type=drop,rate=100",
-        "meter=2,pktps,burst,stats,bands=type=drop,rate=100,burst_size=10",
-        "meter=3,kbps,band=type=dscp_remark,rate=100,prec_level=2",
-        "meter=4,kbps,burst,band=type=drop,rate=1,burst_size=2,type=dscp_remark,rate=3,burst_size=4,prec_level=1",
-    ];
-    let mut recorded: Vec<Bytes> = groups
+/// What `ovs-ofctl` sends for each line of a file.
+fn recorded(command: &str, lines: &[&str]) -> Vec<Bytes> {
+    lines
         .iter()
-        .flat_map(|group| record("add-group", &[group]))
+        .flat_map(|line| record(command, &[line]))
+        .collect()
+}
+
+/// Of each message its text, after it came back from its bytes as it was.
+fn texts(frames: &[Bytes]) -> Vec<String> {
+    let texts = frames.iter().map(|frame| {
+        let (xid, message) = Message::decode(frame).unwrap();
+        assert_eq!(hex(&encode(xid, &message)), hex(frame), "{message:?}");
+        if let Message::GroupMod(group) = message {
+            group.to_string()
+        } else if let Message::MeterMod(meter) = message {
+            meter.to_string()
+        } else {
+            panic!("{message:?}")
+        }
+    });
+    texts.collect()
+}
+
+/// The same texts as `ovs-ofctl ofp-print` has them, in one line and with commas.
+fn printed(frames: &[Bytes]) -> Vec<String> {
+    let texts = ofp_print(frames).into_iter().map(|text| {
+        let (_, text) = text.split_once("xid=0x").unwrap();
+        let (_, text) = text.split_once("):").unwrap();
+        let words: Vec<&str> = text.split_whitespace().collect();
+        words.join(",").replace("bands=,", "bands=")
+    });
+    texts.collect()
+}
+
+/// Our text of what was added is what `ovs-ofctl` prints, and what makes it send the same again.
+fn text_is_that_of_ofctl(command: &str, lines: &[&str]) {
+    let frames = recorded(command, lines);
+    assert_eq!(frames.len(), lines.len());
+    let ours = texts(&frames);
+    let theirs: Vec<String> = printed(&frames)
+        .iter()
+        .map(|text| text.strip_prefix("ADD,").unwrap().to_owned())
         .collect();
-    recorded.extend(
-        meters
-            .iter()
-            .flat_map(|meter| record("add-meter", &[meter])),
-    );
-    recorded.extend(record("del-groups", &["group_id=1"]));
-    recorded.extend(record("del-meter", &["meter=1"]));
-    assert_eq!(recorded.len(), groups.len() + meters.len() + 2);
-    for frame in recorded {
-        let (xid, message) = Message::decode(&frame).unwrap();
-        assert!(matches!(
-            message,
-            Message::GroupMod(_) | Message::MeterMod(_)
-        ));
-        assert_eq!(hex(&encode(xid, &message)), hex(&frame), "{message:?}");
+    assert_eq!(ours, theirs);
+    let again: Vec<&str> = ours.iter().map(String::as_str).collect();
+    let bodies = |frames: &[Bytes]| frames.iter().map(|frame| hex(&frame[8..])).collect();
+    let (first, second): (Vec<String>, Vec<String>) =
+        (bodies(&frames), bodies(&recorded(command, &again)));
+    assert_eq!(first, second);
+}
+
+#[test]
+fn groups_of_ovs_ofctl_survive_byte_for_byte_and_in_its_words() {
+    text_is_that_of_ofctl("add-group", &corpus(GROUPS));
+}
+
+#[test]
+fn meters_of_ovs_ofctl_survive_byte_for_byte_and_in_its_words() {
+    text_is_that_of_ofctl("add-meter", &corpus(METERS));
+}
+
+#[test]
+fn changes_and_deletions_of_groups_and_meters_say_so() {
+    let changes = [
+        (
+            "mod-group",
+            "group_id=1,type=indirect,bucket=actions=output:1",
+            "modify group_id=1,type=indirect,bucket=actions=output:1",
+        ),
+        ("del-groups", "group_id=1", "delete group_id=1"),
+        ("del-groups", "group_id=all", "delete group_id=all"),
+        (
+            "mod-meter",
+            "meter=1,kbps,band=type=drop,rate=2",
+            "modify meter=1,kbps,bands=type=drop,rate=2",
+        ),
+        ("del-meter", "meter=1", "delete meter=1"),
+        ("del-meters", "meter=all", "delete meter=all"),
+    ];
+    for (command, given, expected) in changes {
+        assert_eq!(texts(&recorded(command, &[given])), [expected], "{command}");
     }
 }

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::{Folder, attempt, corpus, ofctl, run};
+use crate::support::{Folder, attempt, corpus, hex, ofctl, run};
 use bytes::Bytes;
 use rust_openflow::connection::{Connection, Options};
 use rust_openflow::multipart::{FlowStats, FlowStatsRequest};
@@ -64,6 +64,7 @@ impl Switch {
             "--pidfile=switch.pid",
             "--unixctl=switch.ctl",
             "--log-file=switch.log",
+            "--enable-dummy",
         ];
         run(self.inside("ovs-vswitchd").args(daemon));
         let bridge = [
@@ -83,6 +84,22 @@ impl Switch {
         let mut command = self.inside("ovs-vsctl");
         command.args(["--db=unix:db.sock", "--timeout=20"]);
         command
+    }
+
+    /// A port whose packets are [`Switch::receive`]d.
+    fn add_port(&self, name: &str, number: u32) {
+        let interface = ["--", "set", "interface", name, "type=dummy"];
+        run(self
+            .vsctl()
+            .args(["add-port", "br0", name])
+            .args(interface)
+            .arg(format!("ofport_request={number}")));
+    }
+
+    /// A frame comes in by a port.
+    fn receive(&self, port: &str, frame: &[u8]) {
+        let target = format!("--target={}", self.file("switch.ctl"));
+        run(Command::new("ovs-appctl").args([&target, "netdev-dummy/receive", port, &hex(frame)]));
     }
 
     fn file(&self, name: &str) -> String {
@@ -377,6 +394,68 @@ async fn a_packet_comes_up_with_its_userdata() {
     assert_eq!(packet.metadata.value(Field::reg(1)), Some(5));
     assert_eq!(packet.data, solicitation());
     assert!(packet.unknown.is_empty());
+}
+
+/// Sends packets up with this userdata.
+fn up(userdata: &'static [u8], pause: bool) -> Action {
+    Action::Controller {
+        max_len: 0xffff,
+        id: 0,
+        reason: PacketInReason::Action,
+        userdata: Bytes::from_static(userdata),
+        pause,
+        meter: None,
+    }
+}
+
+#[tokio::test]
+async fn a_paused_packet_goes_on_where_it_stopped() {
+    let switch = Switch::start();
+    switch.add_port("guest", 7);
+    let mut connection = switch.connect().await;
+    for message in [
+        Message::SetPacketInFormat(PacketInFormat::Nicira2),
+        Message::SetConfig(SwitchConfig {
+            flags: 0,
+            miss_send_len: 0xffff,
+        }),
+    ] {
+        connection.send(&message).unwrap();
+    }
+    let actions = vec![
+        Action::set(Field::reg(1), 5_u8),
+        up(b"stop", true),
+        Action::set(Field::reg(2), 6_u8),
+        up(b"went on", false),
+    ];
+    let from_guest = Match::new().with(Field::IN_PORT, 7_u8);
+    commit(
+        &mut connection,
+        vec![FlowMod::add(0, 10, from_guest, apply(actions)).with_cookie(9)],
+    )
+    .await
+    .unwrap();
+
+    switch.receive("guest", &solicitation());
+    let mut paused = next_packet2(&mut connection).await;
+    assert_eq!(paused.userdata.as_ref(), b"stop");
+    assert!(!paused.continuation.is_empty());
+    // What the controller changes, the packet goes on with.
+    let changed = Match::new()
+        .with(Field::IN_PORT, 7_u8)
+        .with(Field::reg(1), 55_u8);
+    paused.metadata = changed;
+    connection.send(&Message::Resume(paused)).unwrap();
+
+    let packet = next_packet2(&mut connection).await;
+    assert_eq!(packet.userdata.as_ref(), b"went on");
+    assert!(packet.continuation.is_empty());
+    let value = |field| packet.metadata.value(field);
+    assert_eq!(
+        [Field::IN_PORT, Field::reg(1), Field::reg(2)].map(value),
+        [Some(7), Some(55), Some(6)]
+    );
+    assert_eq!(packet.data, solicitation());
 }
 
 async fn next_packet2(connection: &mut Connection<UnixStream>) -> PacketIn2 {

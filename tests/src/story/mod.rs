@@ -9,7 +9,7 @@ mod world;
 
 pub use narrator::{Narrator, Row};
 pub use points::POINTS;
-pub use world::{Cloud, Guests, Leases, Plugged, Segment, World};
+pub use world::{Cloud, DNS, Guests, Leases, Plugged, Segment, World};
 
 use crate::LabError;
 
@@ -54,7 +54,7 @@ impl Point {
 ///
 /// # Errors
 /// [`Failure::Observed`] with what was seen instead.
-fn ensure(holds: bool, seen: impl FnOnce() -> String) -> Outcome {
+pub fn ensure(holds: bool, seen: impl FnOnce() -> String) -> Outcome {
     if holds {
         Ok(())
     } else {

@@ -15,7 +15,7 @@ use crate::{
 pub(super) const SOON: Duration = Duration::from_secs(30);
 
 /// The DNS server that guests are told of.
-pub(super) const DNS: &str = "2001:db8:53::53";
+pub const DNS: &str = "2001:db8:53::53";
 
 /// A network with its one subnet and its router's port.
 #[derive(Debug)]
@@ -139,14 +139,33 @@ impl World {
     pub fn start() -> Result<Self, Failure> {
         let lab = Lab::start(LabOptions::default())?;
         let controller = lab.start_controller(ControllerOptions::default())?;
-        Ok(Self {
+        Ok(Self::of(lab, controller))
+    }
+
+    /// The same with a configuration file of this text.
+    ///
+    /// # Errors
+    /// As [`World::start`].
+    pub fn start_configured(config: &str) -> Result<Self, Failure> {
+        let lab = Lab::start(LabOptions::default())?;
+        let file = lab.home().join("sextant.toml");
+        std::fs::write(&file, config).map_err(LabError::io(format!("write {}", file.display())))?;
+        let controller = lab.start_controller(ControllerOptions {
+            args: vec!["--config".to_owned(), file.display().to_string()],
+            ..ControllerOptions::default()
+        })?;
+        Ok(Self::of(lab, controller))
+    }
+
+    fn of(lab: Lab, controller: Controller) -> Self {
+        Self {
             leases: None,
             guests: None,
             cloud: None,
             joined: false,
             controller,
             lab,
-        })
+        }
     }
 
     /// Both hypervisors have joined, and their switches are programmed.

@@ -1,0 +1,122 @@
+//! Groups and meters as text, as `ovs-ofctl add-group` and `ovs-ofctl add-meter` take them.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::actions::Actions;
+use super::values::{Dotted, Port};
+use crate::groups::{Bucket, GROUP_ALL, GROUP_ANY, GroupCommand, GroupMod, GroupType};
+use crate::meters::{Band, METER_ALL, MeterCommand, MeterMod, meter_flags};
+use crate::ports;
+
+/// The meter that all packets pass on their way to the controller (`OFPM_CONTROLLER`).
+const CONTROLLER_METER: u32 = 0xffff_fffe;
+/// The meter of packets that the datapath gives up (`OFPM_SLOWPATH`).
+const SLOWPATH_METER: u32 = 0xffff_fffd;
+/// The weight that is not printed.
+const DEFAULT_WEIGHT: u16 = 1;
+
+impl Display for GroupMod {
+    /// The group as `ovs-ofctl add-group` takes it; other commands come first.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.command {
+            GroupCommand::Add => "",
+            GroupCommand::Modify => "modify ",
+            GroupCommand::Delete => "delete ",
+            GroupCommand::AddOrModify => "add_or_mod ",
+        })?;
+        match self.group {
+            GROUP_ALL => f.write_str("group_id=all")?,
+            group => write!(f, "group_id={group}")?,
+        }
+        if self.command == GroupCommand::Delete {
+            return Ok(());
+        }
+        write!(f, ",type={}", self.kind)?;
+        self.buckets.iter().try_for_each(|bucket| {
+            f.write_str(",bucket=")?;
+            bucket.describe(f, self.kind)
+        })
+    }
+}
+
+impl Display for GroupType {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            GroupType::All => "all",
+            GroupType::Select => "select",
+            GroupType::Indirect => "indirect",
+            GroupType::FastFailover => "ff",
+        })
+    }
+}
+
+impl Bucket {
+    fn describe(&self, f: &mut Formatter<'_>, kind: GroupType) -> fmt::Result {
+        if kind == GroupType::Select && self.weight != DEFAULT_WEIGHT {
+            write!(f, "weight:{},", self.weight)?;
+        }
+        if self.watch_port != ports::ANY {
+            write!(f, "watch_port:{},", Port(self.watch_port))?;
+        }
+        if self.watch_group != GROUP_ANY {
+            write!(f, "watch_group:{},", self.watch_group)?;
+        }
+        write!(f, "actions={}", Actions(&self.actions))
+    }
+}
+
+impl Display for MeterMod {
+    /// The meter as `ovs-ofctl add-meter` takes it; other commands come first.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.command {
+            MeterCommand::Add => "",
+            MeterCommand::Modify => "modify ",
+            MeterCommand::Delete => "delete ",
+        })?;
+        match self.meter {
+            METER_ALL => f.write_str("meter=all")?,
+            CONTROLLER_METER => f.write_str("meter=controller")?,
+            SLOWPATH_METER => f.write_str("meter=slowpath")?,
+            meter => write!(f, "meter={meter}")?,
+        }
+        flags(f, self.flags)?;
+        for (position, band) in self.bands.iter().enumerate() {
+            f.write_str(if position == 0 { ",bands=" } else { "," })?;
+            band.describe(f, self.flags)?;
+        }
+        Ok(())
+    }
+}
+
+fn flags(f: &mut Formatter<'_>, flags: u16) -> fmt::Result {
+    let words = [
+        (meter_flags::KBPS, ",kbps"),
+        (meter_flags::PKTPS, ",pktps"),
+        (meter_flags::BURST, ",burst"),
+        (meter_flags::STATS, ",stats"),
+    ];
+    words
+        .into_iter()
+        .filter(|(bit, _)| flags & bit != 0)
+        .try_for_each(|(_, word)| f.write_str(word))
+}
+
+impl Band {
+    /// A burst size has a meaning only where the meter's flags say so.
+    fn describe(&self, f: &mut Formatter<'_>, flags: u16) -> fmt::Result {
+        let (name, rate, burst, levels) = match self {
+            Band::Drop { rate, burst } => ("drop", rate, burst, None),
+            Band::DscpRemark {
+                rate,
+                burst,
+                levels,
+            } => ("dscp_remark", rate, burst, Some(levels)),
+            Band::Raw(bytes) => return write!(f, "type=raw:{}", Dotted(bytes)),
+        };
+        write!(f, "type={name},rate={rate}")?;
+        if flags & meter_flags::BURST != 0 {
+            write!(f, ",burst_size={burst}")?;
+        }
+        levels.map_or(Ok(()), |levels| write!(f, ",prec_level={levels}"))
+    }
+}

@@ -1,0 +1,78 @@
+//! dibbler-client. All its paths are compiled in, so a mount namespace of its own (which
+//! `ip netns exec` makes) puts folders of the lab in the place of `/etc`, which it writes
+//! resolv.conf to, `/var/lib/dibbler` and `/var/log/dibbler`.
+//!
+//! It says Release (RFC 9915 §18.2.7) when it is ended with SIGTERM.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{DhcpClient, DhcpLease, Wanted, first_lease, folder, write, write_script};
+use crate::error::LabError;
+use crate::guest::{DEVICE, Guest};
+use crate::tools::Tools;
+
+/// Runs it until it has what is wanted.
+pub(crate) fn run(
+    guest: &Guest,
+    wanted: Wanted,
+    timeout: Duration,
+) -> Result<(DhcpClient, DhcpLease), LabError> {
+    Tools::check(&["dibbler-client", "mount"])?;
+    guest.wait_link_local(super::LINK_LOCAL)?;
+    let folder = folder(guest, "dibbler")?;
+    let script = write_script(&folder, VARIABLES)?;
+    make_folders(&folder)?;
+    write(
+        &folder.join("etc/dibbler/client.conf"),
+        &config(wanted, &script),
+    )?;
+    let private = private_mounts(&folder);
+    let words = ["sh", "-e", "-c", &private, "sh", "dibbler-client", "run"];
+    let namespace = guest.namespace();
+    let process = namespace.spawn_command(&mut namespace.command(&words), "dibbler")?;
+    first_lease(process, folder, timeout)
+}
+
+/// Gives its variables the names that the lab reads: option 23 has the DNS servers, 24 the
+/// domains (RFC 3646).
+const VARIABLES: &str = r#"
+case "$1 $CLNT_MESSAGE" in
+"update INF-REQUEST") reason=INFORM6 ;;
+"add "*) reason=BOUND6 ;;
+"update "*) reason=RENEW6 ;;
+*) reason=RELEASE6 ;;
+esac
+new_ip6_address=$ADDR1
+new_dhcp6_name_servers=$SRV_OPTION23
+new_dhcp6_domain_search=$SRV_OPTION24
+"#;
+
+fn config(wanted: Wanted, script: &str) -> String {
+    let identity = match wanted {
+        Wanted::Address => "ia",
+        Wanted::Options => "stateless",
+    };
+    format!(
+        "log-mode short\nlog-level 7\nduid-type duid-ll\nscript \"{script}\"\n\
+         iface {DEVICE} {{\n  {identity}\n  option dns-server\n  option domain\n}}\n"
+    )
+}
+
+fn make_folders(folder: &Path) -> Result<(), LabError> {
+    ["etc/dibbler", "var", "log"].iter().try_for_each(|name| {
+        let path = folder.join(name);
+        fs::create_dir_all(&path).map_err(LabError::io(format!("make {}", path.display())))
+    })
+}
+
+fn private_mounts(folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        "mount --bind {folder}/var /var/lib/dibbler\n\
+         mount --bind {folder}/log /var/log/dibbler\n\
+         mount --bind {folder}/etc /etc\n\
+         exec \"$@\""
+    )
+}

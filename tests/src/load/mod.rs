@@ -1,0 +1,29 @@
+//! Load on the controller: many guests' questions at once, and what it costs to answer them.
+//!
+//! [`Rig`] starts a controller and stands for `N` hypervisors around it over loopback. Each has a
+//! real ovsdb-server, whose rows the rig fills as ovs-vswitchd would, and a switch that is played
+//! here: it takes flows, remembers the cookies of those that send packets up, and sends
+//! packet-ins under them. Answers are checked byte for byte: the first to each guest is read and
+//! verified, all others must equal it.
+//!
+//! [`compare`] measures the same through a real Open vSwitch, beside the least that a controller
+//! can be.
+
+mod database;
+mod latency;
+mod packets;
+mod report;
+mod rig;
+mod switch;
+mod through_ovs;
+mod traffic;
+mod trivial;
+mod usage;
+
+pub use latency::Latencies;
+pub use packets::Question;
+pub use report::Report;
+pub use rig::{Rig, Size};
+pub use through_ovs::{Comparison, Measured, compare};
+pub use traffic::{Pace, Traffic};
+pub use usage::Usage;

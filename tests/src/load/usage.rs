@@ -1,0 +1,86 @@
+//! What a process has used: processor time from `/proc/PID/stat`, memory from
+//! `/proc/PID/status` (proc(5)).
+
+use std::fs;
+use std::time::Duration;
+
+use crate::error::LabError;
+
+/// Processor time and memory of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Time in the process itself, in steps of a clock tick (10 ms).
+    pub user: Duration,
+    /// Time in the kernel on its behalf, in the same steps.
+    pub system: Duration,
+    /// Resident memory in bytes.
+    pub resident: u64,
+}
+
+impl Usage {
+    /// What a process has used so far.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] when there is no such process.
+    pub fn of(pid: u32) -> Result<Self, LabError> {
+        let read = |name| {
+            let path = format!("/proc/{pid}/{name}");
+            fs::read_to_string(&path).map_err(LabError::io(format!("read {path}")))
+        };
+        let stat = read("stat")?;
+        let status = read("status")?;
+        let odd = || LabError::unexpected(format!("/proc/{pid}"), &stat);
+        let (user, system) = processor_time(&stat).ok_or_else(odd)?;
+        let resident = resident(&status).ok_or_else(odd)?;
+        Ok(Self {
+            user,
+            system,
+            resident,
+        })
+    }
+
+    /// Processor time since an earlier look.
+    #[must_use]
+    pub fn processor_since(&self, earlier: &Self) -> Duration {
+        (self.user + self.system).saturating_sub(earlier.user + earlier.system)
+    }
+}
+
+/// Fields 14 and 15; the program's name before them may hold anything.
+fn processor_time(stat: &str) -> Option<(Duration, Duration)> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    let ticks = rustix::param::clock_ticks_per_second();
+    let mut time = || {
+        let used: u64 = fields.next()?.parse().ok()?;
+        Some(Duration::from_millis(used * 1000 / ticks.max(1)))
+    };
+    Some((time()?, time()?))
+}
+
+fn resident(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_counted_after_the_name() {
+        let stat = "7 (a) b)) S 1 2 3 4 5 6 7 8 9 10 250 50 0 0";
+        let (user, system) = processor_time(stat).unwrap();
+        assert_eq!(user, 5 * system);
+    }
+
+    #[test]
+    fn this_process_has_memory() {
+        let me = Usage::of(std::process::id()).unwrap();
+        assert!(me.resident > 4096);
+        assert_eq!(me.processor_since(&me), Duration::ZERO);
+    }
+}
