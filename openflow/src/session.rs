@@ -106,7 +106,8 @@ impl Features {
 /// How a switch treats fragments and packets it sends up (`ofp_switch_config`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SwitchConfig {
-    /// `OFPC_FRAG_*`: 0 as any packet, 1 drop, 2 reassemble.
+    /// `OFPC_FRAG_*`: 0 as any packet, 1 drop, 2 reassemble; 3, with ports and types of a first fragment matched as they are,
+    /// is Open vSwitch's (`nx-match`, ovs-ofctl(8)).
     pub flags: u16,
     /// Bytes of a packet that no action sent up.
     pub miss_send_len: u16,
