@@ -44,8 +44,8 @@ fn tell(comparison: &Comparison) {
         "through Open vSwitch, {lookups} table lookups before the punt"
     ));
     say(format_args!(
-        "{:<28} {:>10} {:>10} {:>12} {:>12}",
-        "controller", "answers", "a second", "ctl µs/a", "switch µs/a"
+        "{:<28} {:>10} {:>10} {:>8} {:>7} {:>10} {:>12}",
+        "controller", "answers", "a second", "missing", "stalls", "ctl µs/a", "switch µs/a"
     ));
     let spent = sextant.each(*controller).as_secs_f64() * 1e6;
     say(row("sextant", sextant, &format!("{spent:.2}")));
@@ -59,7 +59,10 @@ fn tell(comparison: &Comparison) {
 fn row(name: &str, measured: &Measured, controller: &str) -> String {
     let switch = measured.each(measured.switch).as_secs_f64() * 1e6;
     let (answered, rate) = (measured.answered, measured.rate());
-    format!("{name:<28} {answered:>10} {rate:>10.0} {controller:>12} {switch:>12.2}")
+    let (missing, stalls) = (measured.asked.saturating_sub(answered), measured.stalls);
+    format!(
+        "{name:<28} {answered:>10} {rate:>10.0} {missing:>8} {stalls:>7} {controller:>10} {switch:>12.2}"
+    )
 }
 
 /// Whoever closes the output early has seen enough.

@@ -41,6 +41,8 @@ pub struct Measured {
     pub elapsed: Duration,
     /// Processor time of ovs-vswitchd.
     pub switch: Duration,
+    /// Times that no answer came for so long that all questions were taken for lost.
+    pub stalls: u64,
 }
 
 impl Measured {
@@ -181,12 +183,10 @@ impl<'a> Bench<'a> {
         let before = Usage::of(pid)?;
         let ask = || ask(&self.asker, self.time, self.window);
         let asking = self.guest.namespace().enter(ask)?;
-        let (asked, answered, elapsed) = asking.map_err(LabError::io("ask for routers"))?;
+        let measured = asking.map_err(LabError::io("ask for routers"))?;
         Ok(Measured {
-            asked,
-            answered,
-            elapsed,
             switch: Usage::of(pid)?.processor_since(&before),
+            ..measured
         })
     }
 }
@@ -211,13 +211,12 @@ fn tables(trace: &str) -> usize {
     trace.lines().filter(is_table).count()
 }
 
-/// Asks from within the guest's namespace: questions, answers and how long it took.
-fn ask(guest: &Asker, time: Duration, window: usize) -> std::io::Result<(u64, u64, Duration)> {
+/// Asks from within the guest's namespace.
+fn ask(guest: &Asker, time: Duration, window: usize) -> std::io::Result<Measured> {
     let mut socket = socket()?;
-    let to = SockAddr::from(SocketAddrV6::new(ALL_ROUTERS, 0, 0, 0));
-    // The kernel writes the checksum.
-    let question = [&[133, 0, 0, 0, 0, 0, 0, 0, 1, 1], &guest.mac[..]].concat();
-    let (mut asked, mut answered, mut waiting) = (0, 0, 0);
+    await_answer(&mut socket, guest)?;
+    let (question, to) = question(guest);
+    let (mut asked, mut answered, mut stalls, mut waiting) = (0, 0, 0, 0);
     let mut buffer = [0; 2048];
     let begin = Instant::now();
     while begin.elapsed() < time {
@@ -232,11 +231,45 @@ fn ask(guest: &Asker, time: Duration, window: usize) -> std::io::Result<(u64, u6
                 waiting = waiting.saturating_sub(1);
             }
             Ok(_) => {}
-            Err(error) if error.kind() == ErrorKind::WouldBlock => waiting = 0,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                stalls += 1;
+                waiting = 0;
+            }
             Err(error) => return Err(error),
         }
     }
-    Ok((asked, answered, begin.elapsed()))
+    Ok(Measured {
+        asked,
+        answered,
+        stalls,
+        elapsed: begin.elapsed(),
+        switch: Duration::ZERO,
+    })
+}
+
+/// The clock must not run before there is someone to answer: what the database says of a
+/// controller's connection can be of the one before.
+fn await_answer(socket: &mut Socket, guest: &Asker) -> std::io::Result<()> {
+    let (question, to) = question(guest);
+    let mut buffer = [0; 2048];
+    let end = Instant::now() + SOON;
+    while Instant::now() < end {
+        socket.send_to(&question, &to)?;
+        match socket.read(&mut buffer) {
+            Ok(_) if buffer[0] == ADVERTISEMENT => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(ErrorKind::TimedOut.into())
+}
+
+/// A solicitation without its checksum, which the kernel writes, and where to.
+fn question(guest: &Asker) -> (Vec<u8>, SockAddr) {
+    let question = [&[133, 0, 0, 0, 0, 0, 0, 0, 1, 1], &guest.mac[..]].concat();
+    let to = SocketAddrV6::new(ALL_ROUTERS, 0, 0, 0);
+    (question, to.into())
 }
 
 fn socket() -> std::io::Result<Socket> {
