@@ -91,9 +91,7 @@ fn command_line() -> String {
     let mut page = String::from(
         "# Command line\n\nGenerated from `controller/src/cli.rs` by `sextant reference cli`; do not edit.\n",
     );
-    let mut command = cli::command()
-        .disable_help_subcommand(true)
-        .term_width(100);
+    let mut command = cli::command().disable_help_subcommand(true).term_width(100);
     command.build();
     describe(&mut command, "sextant", &mut page);
     page
