@@ -39,8 +39,7 @@ fn run(world: &mut World, narrator: &mut Narrator) -> Outcome {
     lab.api()
         .remove_interface(&cloud.router, &cloud.slaac.subnet)?;
     narrator.observe("router interface removed");
-    let lifetimes = |capture: &crate::Capture| capture.wait_packets(5, SOON);
-    lifetimes(&capture)?;
+    capture.wait_packets(5, SOON)?;
     guests
         .slaac2
         .guest

@@ -1,7 +1,7 @@
 //! The controller dies and comes back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::story::world::{Plugged, SOON};
 use crate::story::{Narrator, Outcome, Point, World, ensure};
@@ -54,21 +54,19 @@ fn killed(world: &mut World, narrator: &mut Narrator) -> Outcome {
     ));
     let after = snapshot(lab.hypervisors())?;
     let touched = before
+        .flows
         .keys()
         .collect::<BTreeSet<_>>()
-        .symmetric_difference(&after.keys().collect())
+        .symmetric_difference(&after.flows.keys().collect())
         .count();
     ensure(touched == 0, || format!("{touched} flows came or went"))?;
-    let younger = before
-        .iter()
-        .filter(|(flow, age)| after.get(*flow).is_some_and(|now| now < age))
-        .count();
+    let younger = after.installed_anew_since(&before);
     ensure(younger == 0, || {
         format!("{younger} flows were installed anew")
     })?;
     narrator.observe(format_args!(
         "of {} flows none was touched: same cookies, durations went on",
-        before.len()
+        before.flows.len()
     ));
     Ok(())
 }
@@ -91,15 +89,16 @@ fn changed_while_down(world: &mut World, narrator: &mut Narrator) -> Outcome {
     settled(lab, 2)?;
     let after = wait_for("the deleted port's flows to go", SOON, || {
         let after = snapshot(lab.hypervisors()).map_err(|error| error.to_string())?;
-        if after.len() < before.len() {
+        if after.flows.len() < before.flows.len() {
             Ok(after)
         } else {
-            Err(format!("{} flows", after.len()))
+            Err(format!("{} flows", after.flows.len()))
         }
     })?;
     let removed: Vec<&Flow> = before
+        .flows
         .keys()
-        .filter(|flow| !after.contains_key(*flow))
+        .filter(|flow| !after.flows.contains_key(*flow))
         .collect();
     let foreign: Vec<&&Flow> = removed
         .iter()
@@ -111,23 +110,22 @@ fn changed_while_down(world: &mut World, narrator: &mut Narrator) -> Outcome {
         format!("flows of others went: {foreign:?}")
     })?;
     let added: Vec<&Flow> = after
+        .flows
         .keys()
-        .filter(|flow| !before.contains_key(*flow))
+        .filter(|flow| !before.flows.contains_key(*flow))
         .collect();
     ensure(added.iter().all(|flow| flow.is_multicast()), || {
         format!("flows came: {added:?}")
     })?;
     let left: Vec<&Flow> = after
+        .flows
         .keys()
         .filter(|flow| flow.names_address(&names))
         .collect();
     ensure(left.is_empty(), || {
         format!("flows of the deleted port stay: {left:?}")
     })?;
-    let younger = before
-        .iter()
-        .filter(|(flow, age)| after.get(*flow).is_some_and(|now| now < age))
-        .count();
+    let younger = after.installed_anew_since(&before);
     ensure(younger == 0, || {
         format!("{younger} other flows were installed anew")
     })?;
@@ -135,7 +133,7 @@ fn changed_while_down(world: &mut World, narrator: &mut Narrator) -> Outcome {
         "a port deleted while down: exactly its flows went ({} removed, {} member lists rewritten, {} untouched)",
         removed.len() - added.len(),
         added.len(),
-        after.len() - added.len()
+        after.flows.len() - added.len()
     ));
     Ok(())
 }
@@ -175,38 +173,46 @@ impl Flow {
     }
 }
 
-/// Every flow with its age in seconds.
-fn snapshot(hosts: &[Hypervisor]) -> Result<BTreeMap<Flow, f64>, LabError> {
+/// Every flow with its age, and when that was read.
+struct Dump {
+    begun: Instant,
+    ended: Instant,
+    flows: BTreeMap<Flow, Duration>,
+}
+
+impl Dump {
+    /// How many flows of `before` are still there and younger than they would be had nobody touched them.
+    fn installed_anew_since(&self, before: &Dump) -> usize {
+        /// Ages are printed to the millisecond.
+        const ROUNDING: Duration = Duration::from_millis(10);
+        let between = self.begun.saturating_duration_since(before.ended);
+        let anew = |(flow, age): &(&Flow, &Duration)| {
+            let now = self.flows.get(*flow);
+            now.is_some_and(|now| *now + ROUNDING < **age + between)
+        };
+        before.flows.iter().filter(anew).count()
+    }
+}
+
+fn snapshot(hosts: &[Hypervisor]) -> Result<Dump, LabError> {
+    let begun = Instant::now();
     let mut flows = BTreeMap::new();
     for host in hosts {
-        for line in host.dump_flows("br-int")? {
-            let age = line
-                .split("duration=")
-                .nth(1)
-                .and_then(|rest| rest.split('s').next())
-                .and_then(|age| age.parse().ok());
-            let volatile = |part: &&str| {
-                ![
-                    "duration=",
-                    "n_packets=",
-                    "n_bytes=",
-                    "idle_age=",
-                    "hard_age=",
-                ]
-                .iter()
-                .any(|name| part.starts_with(name))
-            };
-            let text: Vec<&str> = line.split(", ").map(str::trim).filter(volatile).collect();
-            flows.insert(
-                Flow {
-                    host: host.name(),
-                    text: text.join(", "),
-                },
-                age.unwrap_or_default(),
+        for flow in host.flows("br-int")? {
+            let text = format!(
+                "cookie={:#x}, table={}, {}",
+                flow.cookie, flow.table, flow.rule
             );
+            let host = host.name();
+            flows.insert(Flow { host, text }, flow.duration);
         }
     }
-    Ok(flows)
+    let ended = Instant::now();
+    Ok(Dump {
+        begun,
+        ended,
+        flows,
+    })
 }
 
 /// All switches are connected and read, so whatever is to be changed on them has been sent.
