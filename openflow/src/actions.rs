@@ -6,6 +6,7 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::error::{DecodeError, Reason};
+use crate::failure::ErrorCode;
 use crate::fields::Field;
 use crate::packets::PacketInReason;
 use crate::ports;
@@ -222,7 +223,7 @@ pub(crate) fn encode_list(buffer: &mut BytesMut, list: &[Action]) {
 
 /// Actions up to the end of `reader`.
 pub(crate) fn decode_list(reader: &mut Reader<'_>) -> Result<Vec<Action>, DecodeError> {
-    decode_nested(reader, 0)
+    decode_nested(reader, 0).map_err(|error| error.inside(ErrorCode::BAD_ACTION_LENGTH))
 }
 
 fn decode_nested(reader: &mut Reader<'_>, depth: usize) -> Result<Vec<Action>, DecodeError> {

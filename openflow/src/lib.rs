@@ -45,6 +45,7 @@ mod packets;
 mod port;
 pub mod ports;
 mod property;
+mod queues;
 mod session;
 mod subfield;
 pub mod text;
@@ -74,6 +75,7 @@ pub use oxm::UnknownOxm;
 pub use packet_in2::{PacketIn2, PacketInFormat};
 pub use packets::{PacketIn, PacketInReason, PacketOut};
 pub use port::{PortDesc, PortMod, PortReason, PortStatus, port_bits};
+pub use queues::{PacketQueue, QueueConfig, QueueProperty};
 pub use session::{
     AsyncConfig, Experimenter, Features, Hello, Role, RoleMessage, SwitchConfig, VERSION,
 };

@@ -11,6 +11,7 @@ use bytes::{BufMut, BytesMut};
 use thiserror::Error;
 
 use crate::error::{DecodeError, Reason};
+use crate::failure::ErrorCode;
 use crate::fields::{Field, Prerequisite, ones};
 use crate::oxm::{self, Header, UnknownOxm};
 use crate::wire::{Reader, pad_to_8, put_uint, set_length};
@@ -355,10 +356,16 @@ impl Match {
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Match, DecodeError> {
-        let [_, kind, high, low] = reader.peek()?;
+        Self::decode_structure(reader).map_err(|error| error.inside(ErrorCode::BAD_MATCH_LENGTH))
+    }
+
+    fn decode_structure(reader: &mut Reader<'_>) -> Result<Match, DecodeError> {
+        let [first, second, high, low] = reader.peek()?;
+        let kind = u16::from_be_bytes([first, second]);
         let length = usize::from(u16::from_be_bytes([high, low]));
-        if u16::from(kind) != OXM {
-            return Err(reader.bad_value("match type", kind));
+        if kind != OXM {
+            let error = reader.bad_value("match type", kind);
+            return Err(error.answered_with(ErrorCode::BAD_MATCH_TYPE));
         }
         if length < 4 {
             return Err(reader.bad_length("match", length));

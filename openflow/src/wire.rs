@@ -27,10 +27,10 @@ impl<'a> Reader<'a> {
 
     /// An error about what was just about to be read.
     pub(crate) fn error(&self, reason: Reason) -> DecodeError {
-        DecodeError {
-            offset: self.rest.as_ptr().addr() - self.frame.as_ptr().addr(),
+        DecodeError::new(
+            self.rest.as_ptr().addr() - self.frame.as_ptr().addr(),
             reason,
-        }
+        )
     }
 
     /// An error about a length field of `what`.
