@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use crate::error::{DecodeError, Reason};
 use crate::failure::ErrorCode;
 use crate::fields::Field;
+use crate::oxm::FieldId;
 use crate::packets::PacketInReason;
 use crate::ports;
 use crate::subfield::Subfield;
@@ -96,8 +97,9 @@ pub enum Action {
         /// Where to.
         dst: Subfield,
     },
-    /// Set a field to nothing (`tun_metadata` only).
-    DeleteField(Field),
+    /// Set a field to nothing. Open vSwitch can do that to tunnel metadata, whose fields have no name here: see
+    /// [`FieldId::tunnel_metadata`].
+    DeleteField(FieldId),
     /// Look up again, and come back.
     Resubmit {
         /// As if it had come from this port (16-bit numbers); `None` for the one it did.

@@ -71,7 +71,7 @@ pub use matches::{Entry, FieldMatch, Match, MatchError};
 pub use message::Message;
 pub use meters::{Band, METER_ALL, MeterCommand, MeterMod, meter_flags};
 pub use multipart::{MultipartBody, MultipartReply, MultipartRequest};
-pub use oxm::UnknownOxm;
+pub use oxm::{FieldId, UnknownOxm};
 pub use packet_in2::{PacketIn2, PacketInFormat};
 pub use packets::{PacketIn, PacketInReason, PacketOut};
 pub use port::{PortDesc, PortMod, PortReason, PortStatus, port_bits};

@@ -17,7 +17,7 @@ pub use flow::{Aggregate, FlowStats, FlowStatsRequest};
 pub use group::{GroupDesc, GroupFeatures, GroupStats};
 pub use meter::{MeterBandStats, MeterConfig, MeterFeatures, MeterStats};
 pub use port::{Description, PortStats, QueueStats};
-pub use table::{FeatureId, FieldId, FlowKind, TableFeatures, TableProperty, TableStats};
+pub use table::{FeatureId, FlowKind, TableFeatures, TableProperty, TableStats};
 
 const DESC: u16 = 0;
 const FLOW: u16 = 1;

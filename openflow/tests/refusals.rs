@@ -49,12 +49,12 @@ fn a_refusal_says_where_and_why_and_has_the_error_of_the_specification() {
             "48: match type cannot be 0x101; OFPBMC_BAD_TYPE",
         ),
         (
-            flow("0001 0008 80000a01"),
-            "56: 1 bytes needed, 0 left; OFPBMC_BAD_LEN",
+            flow("0001 0008 80000a02"),
+            "56: 2 bytes needed, 0 left; OFPBMC_BAD_LEN",
         ),
         (
-            flow("0001 000a 80000a02 86dd 000000000000"),
-            "56: length 2 of OXM is impossible; OFPBMC_BAD_LEN",
+            flow("0001 0009 80000a01 86 00000000000000"),
+            "56: length 1 of OXM is impossible; OFPBMC_BAD_LEN",
         ),
         (
             flow("0001 0010 80000a02 86dd 80000a02 86dd"),

@@ -5,8 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::entry;
 use crate::error::DecodeError;
 use crate::failure::ErrorCode;
-use crate::fields::Field;
-use crate::oxm::{self, Header};
+use crate::oxm::FieldId;
 use crate::property::property;
 use crate::wire::{Reader, pad_to_8, put_text, set_length};
 
@@ -107,20 +106,6 @@ pub enum FeatureId {
     /// `OFPIT_*` or `OFPAT_*`
     Standard(u16),
     /// An experimenter's, or one with more than a type to say: header included.
-    Raw(Bytes),
-}
-
-/// A field, and whether it can be matched or set bit by bit.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum FieldId {
-    /// A field with a name.
-    Field {
-        /// The field.
-        field: Field,
-        /// Whether masks are supported.
-        masked: bool,
-    },
-    /// An OXM header of 4 or 8 bytes without a name here.
     Raw(Bytes),
 }
 
@@ -287,34 +272,5 @@ impl FeatureId {
                 .map(|()| FeatureId::Standard(u16::from_be_bytes([a, b]))),
             _ => value.bytes(length).map(FeatureId::Raw),
         }
-    }
-}
-
-impl FieldId {
-    fn encode(&self, buffer: &mut BytesMut) {
-        match self {
-            FieldId::Field { field, masked } => {
-                oxm::put_header(buffer, field.oxm(), field.bytes(), *masked);
-            }
-            FieldId::Raw(bytes) => buffer.put_slice(bytes),
-        }
-    }
-
-    /// A header that a field would not get back again stays as it came: an NXM one, or of another length.
-    fn decode(value: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let mut raw = value.clone();
-        let header = Header::read(value)?;
-        let bytes = raw.bytes(raw.left() - value.left())?;
-        let named = Field::from_oxm(header.id).filter(|field| {
-            let values = if header.masked { 2 } else { 1 };
-            field.oxm() == header.id && header.payload == values * field.bytes()
-        });
-        Ok(match named {
-            Some(field) => FieldId::Field {
-                field,
-                masked: header.masked,
-            },
-            None => FieldId::Raw(bytes),
-        })
     }
 }
