@@ -131,7 +131,7 @@ pub enum MultipartBody {
 }
 
 impl MultipartRequest {
-    fn kind(&self) -> u16 {
+    pub(crate) fn kind(&self) -> u16 {
         match self {
             MultipartRequest::Desc => DESC,
             MultipartRequest::Flow(_) => FLOW,
@@ -206,7 +206,7 @@ impl MultipartRequest {
 }
 
 impl MultipartBody {
-    fn kind(&self) -> u16 {
+    pub(crate) fn kind(&self) -> u16 {
         match self {
             MultipartBody::Desc(_) => DESC,
             MultipartBody::Flow(_) => FLOW,

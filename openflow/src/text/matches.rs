@@ -11,7 +11,7 @@ use crate::matches::{Entry, FieldMatch, Match};
 use crate::oxm::UnknownOxm;
 
 /// The priority that a flow has when none is given, which is not printed.
-const DEFAULT_PRIORITY: u16 = 32768;
+pub(super) const DEFAULT_PRIORITY: u16 = 32768;
 
 impl Display for Match {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

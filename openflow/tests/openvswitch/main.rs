@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod coverage;
+mod messages;
 mod ofctl;
 mod support;
 mod switch;
