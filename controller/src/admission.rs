@@ -80,9 +80,14 @@ impl Pass {
 
     /// Waits until the connection must make room for another. Never for a peer that has said who it is.
     pub async fn shown_out(&mut self) {
-        match &mut self.shown_out {
-            Some(notice) if notice.await.is_ok() => {}
-            _ => pending().await,
+        let told = match &mut self.shown_out {
+            Some(notice) => notice.await.is_ok(),
+            None => false,
+        };
+        if !told {
+            // Nobody is left who could tell.
+            self.shown_out = None;
+            pending().await
         }
     }
 

@@ -2,7 +2,7 @@
 
 mod tasks;
 
-use crate::admission::Limits;
+use crate::admission;
 use crate::config::Config;
 use crate::http::{self, Limits};
 use crate::metrics::Metrics;
@@ -90,7 +90,7 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
     let mut changes = store.watch().await?;
     owner.load(changes.as_mut()).await?;
 
-    let limits = Limits::of_process();
+    let limits = admission::Limits::of_process();
     let hypervisors = hypervisor::Context {
         snapshots: snapshots.clone(),
         events: events.clone(),

@@ -10,7 +10,7 @@ use crate::support::{corpus, encode, hex, ofp_print};
 
 const MESSAGES: &str = include_str!("../corpus/messages.txt");
 
-fn frames() -> Vec<Bytes> {
+pub(crate) fn frames() -> Vec<Bytes> {
     let frame = |line: &str| -> Bytes {
         let digits = line.as_bytes().chunks(2);
         let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16);
