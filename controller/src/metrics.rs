@@ -80,6 +80,10 @@ metrics! {
     hypervisors_connected: IntGauge = "sextant_hypervisors_connected" [],
     /// Switches of known hypervisors whose OpenFlow session is up.
     switches_connected: IntGauge = "sextant_switches_connected" [],
+    /// Connections that were refused or ended to make room, by listener (openflow, ovsdb) and reason: all places are taken (full); too many have not said who they are, and the newest was refused (unidentified) or the oldest ended (stale).
+    connections_refused: IntCounterVec = "sextant_connections_refused_total" ["listener", "reason"],
+    /// What went wrong between Sextant and switches, by kind: a switch sent what is no OpenFlow (malformed), it refused a message (refused), a message is too long for OpenFlow (unsent).
+    openflow_errors: IntCounterVec = "sextant_openflow_errors_total" ["kind"],
     /// Packets that switches sent up, by the reason why.
     packet_ins: IntCounterVec = "sextant_packet_ins_total" ["punt"],
     /// Packets that switches sent up and no answer was due or possible, by the reason why not.
@@ -158,6 +162,20 @@ impl Metrics {
                 &[&[operation, "confirmed"], &[operation, "refused"]],
             );
         }
+        for listener in ["openflow", "ovsdb"] {
+            zero(
+                &self.connections_refused,
+                &[
+                    &[listener, "full"],
+                    &[listener, "unidentified"],
+                    &[listener, "stale"],
+                ],
+            );
+        }
+        zero(
+            &self.openflow_errors,
+            &[&["malformed"], &["refused"], &["unsent"]],
+        );
         zero(&self.ovsdb_transactions, &[&["confirmed"], &["refused"]]);
         zero(
             &self.store_commits,

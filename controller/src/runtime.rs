@@ -2,6 +2,7 @@
 
 mod tasks;
 
+use crate::admission;
 use crate::config::Config;
 use crate::http::{self, Limits};
 use crate::metrics::Metrics;
@@ -89,11 +90,13 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
     let mut changes = store.watch().await?;
     owner.load(changes.as_mut()).await?;
 
+    let limits = admission::Limits::of_process();
     let hypervisors = hypervisor::Context {
         snapshots: snapshots.clone(),
         events: events.clone(),
         metrics: metrics.clone(),
         seats: Seats::default(),
+        limits,
         openflow_port: openflow.local_addr()?.port(),
         ovsdb_port: ovsdb.local_addr()?.port(),
     };
@@ -102,6 +105,7 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
         events,
         metrics: metrics.clone(),
         seats: Seats::default(),
+        limits,
         patience: switch::PATIENCE,
     };
     let (stop, stopping) = watch::channel(());
