@@ -15,6 +15,7 @@ use sextant_ovsdb_client::{
 /// Small, so that a fuzzer's inputs reach them.
 const LIMITS: Limits = Limits {
     size: 512,
+    memory: 8192,
     depth: 8,
 };
 /// Inputs longer than this say nothing that shorter ones do not.
@@ -31,8 +32,8 @@ fn pieces<'a>(reads: &'a [u8], stream: &'a [u8]) -> impl Iterator<Item = &'a [u8
     })
 }
 
-/// However a stream is cut into reads, the messages and the error are the same; no message exceeds the limits, and no
-/// more is kept than they allow. The first 4 bytes of the input are lengths of reads.
+/// However a stream is cut into reads, the messages and the error are the same; no message exceeds the limits, once
+/// parsed or before; written again, it is the same message. The first 4 bytes of the input are lengths of reads.
 pub(crate) fn messages_do_not_depend_on_reads(input: &[u8]) {
     let Some((reads, stream)) = input.split_first_chunk::<4>() else {
         return;
@@ -41,6 +42,33 @@ pub(crate) fn messages_do_not_depend_on_reads(input: &[u8]) {
     assert_eq!(frame(pieces(reads, stream)), whole);
     for message in whole.0 {
         assert!(depth(&message) <= LIMITS.depth);
+        assert!(size_of::<Json>() + heap(&message) <= LIMITS.memory);
+        assert_eq!(reframed(&message), message);
+    }
+}
+
+/// Numbers may be written longer than they were read, so that the limits do not apply.
+fn reframed(message: &Json) -> Json {
+    let mut framer = Framer::new(Limits::default());
+    framer.push(message.to_string().as_bytes());
+    framer.next_message().unwrap().unwrap()
+}
+
+/// The memory that a value points to, at the least.
+fn heap(json: &Json) -> usize {
+    match json {
+        Json::Array(items) => {
+            items.capacity() * size_of::<Json>() + items.iter().map(heap).sum::<usize>()
+        }
+        Json::Object(members) => {
+            // The nodes of a map have eleven places each, all of them allocated.
+            let nodes = members.len().div_ceil(11);
+            let node = 11 * (size_of::<String>() + size_of::<Json>());
+            let inside = |(name, value): (&String, &Json)| name.capacity() + heap(value);
+            nodes * node + members.iter().map(inside).sum::<usize>()
+        }
+        Json::String(text) => text.capacity(),
+        Json::Null | Json::Bool(_) | Json::Number(_) => 0,
     }
 }
 
@@ -194,6 +222,7 @@ fn session(now: Instant) -> Session {
         limits: Limits {
             size: 16_384,
             depth: 32,
+            ..Limits::default()
         },
         ..Options::default()
     };
