@@ -62,7 +62,7 @@ impl Ovn {
         )?;
         let remote = format!("--remote=p{}", self.remote(name));
         let words = ["ovsdb-server", &remote, "--no-chdir"];
-        let mut command = self.daemon(&self.namespace, &words, name);
+        let mut command = self.daemon(&self.namespace, &words);
         command.arg(file);
         let database = self.spawn(command, name, "ovsdb-server (Open vSwitch)")?;
         self.daemons.push(database);
@@ -73,7 +73,7 @@ impl Ovn {
         let north = format!("--ovnnb-db={}", self.remote("nb"));
         let south = format!("--ovnsb-db={}", self.remote("sb"));
         let words = ["ovn-northd", &north, &south, "--no-chdir"];
-        let command = self.daemon(&self.namespace, &words, "northd");
+        let command = self.daemon(&self.namespace, &words);
         let northd = self.spawn(command, "northd", "connected")?;
         self.daemons.push(northd);
         Ok(())
@@ -93,13 +93,13 @@ impl Ovn {
         ])?;
         let database = host.database();
         let words = ["ovn-controller", &database, "--no-chdir"];
-        let mut command = self.daemon(host.namespace(), &words, "controller");
+        let mut command = self.daemon(host.namespace(), &words);
         // It looks there for the bridge's socket.
         command.env("OVS_RUNDIR", host.run_folder());
         self.spawn(command, "controller", "connected")
     }
 
-    /// Runs `ovn-nbctl`, waiting at most so long for who is to follow (`--wait=hv`).
+    /// Runs `ovn-nbctl`; with `--wait=hv` it waits at most 20 seconds for ovn-controller to follow.
     pub(crate) fn nbctl(&self, words: &[&str]) -> Result<Output, LabError> {
         let database = format!("--db={}", self.remote("nb"));
         let timeout = format!("--timeout={}", STARTING.as_secs());
@@ -115,13 +115,9 @@ impl Ovn {
         )
     }
 
-    fn daemon(&self, namespace: &Namespace, words: &[&str], name: &str) -> Command {
+    fn daemon(&self, namespace: &Namespace, words: &[&str]) -> Command {
         let mut command = namespace.command(words);
-        let file = |suffix| self.folder.join(format!("{name}.{suffix}"));
-        command
-            .args(LOGGING)
-            .arg(format!("--pidfile={}", file("pid").display()))
-            .arg(format!("--unixctl={}", file("ctl").display()));
+        command.args(LOGGING);
         self.in_folder(&mut command);
         command
     }

@@ -9,7 +9,8 @@ use sextant_ovsdb_client::framing::{Framer, FramingError};
 use sextant_ovsdb_client::monitor::{Method, read_updates};
 use sextant_ovsdb_client::schema::{ColumnType, DatabaseSchema, Shape};
 use sextant_ovsdb_client::{
-    Event, Limits, MonitorRequest, Options, Replica, Session, SessionError, Transaction, Value,
+    Condition, Event, Limits, MonitorRequest, Options, Replica, Session, SessionError, Transaction,
+    Value,
 };
 
 /// Small, so that a fuzzer's inputs reach them.
@@ -18,6 +19,8 @@ const LIMITS: Limits = Limits {
     memory: 8192,
     depth: 8,
 };
+/// What a session asks of its own accord, beside what [`session`] has it ask.
+const UNANSWERED: usize = 10;
 /// Inputs longer than this say nothing that shorter ones do not.
 const LONGEST: usize = 16_384;
 
@@ -240,7 +243,7 @@ fn session(now: Instant) -> Session {
 type Heard = (Vec<Event>, Option<SessionError>, Vec<u8>);
 
 /// Whatever a server says, in whatever pieces, the session tells the same and says the same; an error stays; what waits
-/// to be sent is in proportion to what was heard. The first 4 bytes of the input are lengths of reads, the fifth says
+/// to be sent is in proportion to what was heard, and what waits for an answer does not grow. The first 4 bytes of the input are lengths of reads, the fifth says
 /// whether the input comes after a proper [`GREETING`].
 pub(crate) fn a_session_survives_its_server(input: &[u8]) {
     let Some(([reads @ .., greeted], said)) = input.split_first_chunk::<5>() else {
@@ -268,6 +271,7 @@ fn listen<'a>(now: Instant, greeted: bool, pieces: impl Iterator<Item = &'a [u8]
         session.handle_input(GREETING.as_bytes(), now);
         assert_eq!(drain(&mut session, &mut events), None);
         assert!(session.replica().is_synced());
+        session.change_conditions("T", [Condition::equal("string_one", "a")]);
     }
     let asked = session.queued_output();
     for piece in pieces {
@@ -275,6 +279,7 @@ fn listen<'a>(now: Instant, greeted: bool, pieces: impl Iterator<Item = &'a [u8]
         session.handle_input(piece, now);
         let error = drain(&mut session, &mut events);
         assert!(session.queued_output() <= asked + 64 * 1024 + 16 * heard);
+        assert!(session.unanswered() <= UNANSWERED);
         if error.is_some() {
             assert_eq!(session.poll_event().err(), error);
             return (events, error, Vec::new());

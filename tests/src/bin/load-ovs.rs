@@ -2,8 +2,8 @@
 //! Sextant, by OVN, and by the least that a controller can be.
 
 use clap::Parser;
-use sextant_lab::LabError;
 use sextant_lab::load::{Comparison, Contender, Course, compare};
+use sextant_lab::{LabError, MissingTool};
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
@@ -13,8 +13,11 @@ use std::time::Duration;
 #[derive(Debug, Parser)]
 struct Options {
     /// Seconds that each controller is measured.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
+    /// In how many turns.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+    turns: u16,
     /// Questions at once.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=2048))]
     window: u16,
@@ -27,6 +30,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let course = Course {
         time: Duration::from_secs(options.seconds),
+        turns: options.turns,
         window: options.window.into(),
         ovn: !options.without_ovn,
     };
@@ -43,10 +47,17 @@ fn main() -> ExitCode {
 }
 
 fn hint(error: &LabError) -> &'static str {
-    match error.to_string().contains("ovn-") {
-        true => "\nor measure --without-ovn",
+    let LabError::MissingTools(tools) = error else {
+        return "";
+    };
+    match tools.iter().any(is_ovn) {
+        true => "\nOVN can be left out: --without-ovn",
         false => "",
     }
+}
+
+fn is_ovn(tool: &MissingTool) -> bool {
+    tool.program.starts_with("ovn-")
 }
 
 fn tell(comparison: &Comparison) {
@@ -72,12 +83,12 @@ fn tell(comparison: &Comparison) {
         say(row("OVN", ovn));
     }
     say(row("one flow, one fixed frame", trivial));
-    let ratio = |other: &Contender| sextant.measured.rate() / other.measured.rate();
+    let ratio = |other: &Contender| sextant.asked.rate() / other.asked.rate();
     if let Some(ovn) = ovn {
         say(format_args!(
             "sextant answers {:.2} times as many a second as OVN; the least controller {:.2} times",
             ratio(ovn),
-            trivial.measured.rate() / ovn.measured.rate()
+            trivial.asked.rate() / ovn.asked.rate()
         ));
     }
     say(format_args!(
@@ -87,19 +98,19 @@ fn tell(comparison: &Comparison) {
 }
 
 fn row(name: &str, contender: &Contender) -> String {
-    let measured = &contender.measured;
-    let each = |spent: Duration| format!("{:.2}", measured.each(spent).as_secs_f64() * 1e6);
+    let (asked, spent) = (&contender.asked, &contender.spent);
+    let each = |spent: Duration| format!("{:.2}", contender.each(spent).as_secs_f64() * 1e6);
     let known = |spent: Option<Duration>| spent.map_or_else(|| "-".into(), each);
     format!(
         "{name:<26} {:>7} {:>9} {:>9.0} {:>8} {:>7} {:>9} {:>11} {:>11}",
         contender.lookups,
-        measured.answered,
-        measured.rate(),
-        measured.asked.saturating_sub(measured.answered),
-        measured.stalls,
-        known(contender.controller),
-        known(contender.answering),
-        each(measured.switch)
+        asked.answered,
+        asked.rate(),
+        asked.missing,
+        asked.stalls,
+        known(spent.controller),
+        known(spent.thread),
+        each(spent.switch)
     )
 }
 

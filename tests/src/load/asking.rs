@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::packets::Guest as Asker;
-use super::through_ovs::Measured;
 use crate::guest::DEVICE;
 
 /// How long the first answer may take.
@@ -17,40 +16,64 @@ const LOST: Duration = Duration::from_millis(200);
 const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
 const ADVERTISEMENT: u8 = 134;
 
+/// What came of asking.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asked {
+    /// Advertisements received.
+    pub answered: u64,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// Questions without an answer, but for those still open at the end.
+    pub missing: u64,
+    /// Times that no answer came for so long that all questions were taken for lost.
+    pub stalls: u64,
+}
+
+impl Asked {
+    /// Answers a second.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        self.answered as f64 / self.elapsed.as_secs_f64()
+    }
+
+    pub(super) fn add(&mut self, more: &Self) {
+        self.answered += more.answered;
+        self.elapsed += more.elapsed;
+        self.missing += more.missing;
+        self.stalls += more.stalls;
+    }
+}
+
 /// Asks from within the guest's namespace.
-pub(super) fn ask(guest: &Asker, time: Duration, window: usize) -> std::io::Result<Measured> {
+pub(super) fn ask(guest: &Asker, time: Duration, window: usize) -> std::io::Result<Asked> {
     let mut socket = socket()?;
     await_answer(&mut socket, guest)?;
     let (question, to) = question(guest);
-    let (mut asked, mut answered, mut stalls, mut waiting) = (0, 0, 0, 0);
+    let mut asked = Asked::default();
+    let mut waiting = 0;
     let mut buffer = [0; 2048];
     let begin = Instant::now();
     while begin.elapsed() < time {
         while waiting < window {
             socket.send_to(&question, &to)?;
-            asked += 1;
             waiting += 1;
         }
         match socket.read(&mut buffer) {
             Ok(_) if buffer[0] == ADVERTISEMENT => {
-                answered += 1;
+                asked.answered += 1;
                 waiting = waiting.saturating_sub(1);
             }
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                stalls += 1;
+                asked.stalls += 1;
+                asked.missing += waiting as u64;
                 waiting = 0;
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(Measured {
-        asked,
-        answered,
-        stalls,
-        elapsed: begin.elapsed(),
-        switch: Duration::ZERO,
-    })
+    asked.elapsed = begin.elapsed();
+    Ok(asked)
 }
 
 /// The clock must not run before there is someone to answer: what the database says of a

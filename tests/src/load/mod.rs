@@ -21,10 +21,11 @@ mod traffic;
 mod trivial;
 mod usage;
 
+pub use asking::Asked;
 pub use latency::Latencies;
 pub use packets::Question;
 pub use report::Report;
 pub use rig::{Rig, Size};
-pub use through_ovs::{Comparison, Contender, Course, Measured, compare};
+pub use through_ovs::{Comparison, Contender, Course, Spent, compare};
 pub use traffic::{Pace, Traffic};
 pub use usage::Usage;

@@ -2,14 +2,15 @@
 //!
 //! The switch spends many times on a packet what a controller does, so what counts is how close
 //! Sextant, with its pipeline before the punt, comes to a controller that does nothing with
-//! one flow, and how far it leaves OVN behind. All are measured one after the other, each on an
-//! Open vSwitch and a guest of the same kind.
+//! one flow, and how far it leaves OVN behind. Each has a hypervisor and a guest of its own, of
+//! the same kind; they are measured in turns, so that whatever else the machine does meets all.
 
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::asking::ask;
+use super::asking::{Asked, ask};
 use super::packets::{Guest as Asker, Question, advertisement};
 use super::rig::asker;
 use super::trivial;
@@ -19,6 +20,7 @@ use crate::cloud::{Port, PortSpec, SubnetSpec};
 use crate::error::LabError;
 use crate::guest::DEVICE;
 use crate::ovn::Ovn;
+use crate::process::Process;
 use crate::tools::Tools;
 use crate::{
     CONTROLLER, Controller, ControllerOptions, Guest, GuestSpec, Hypervisor, Lab, LabOptions,
@@ -28,49 +30,52 @@ const SOON: Duration = Duration::from_secs(30);
 /// No guest is to be held back.
 const CONFIGURATION: &str = "[punt]\nrate = 10000000\nburst = 10000000\n";
 const ONE_FLOW: &str = "table=0,priority=1,icmp6,icmp_type=133,actions=CONTROLLER:65535";
+/// Where the least controller listens, beside Sextant.
+const TRIVIAL: (Ipv6Addr, u16) = (CONTROLLER, 6654);
 /// The thread of ovn-controller that answers packets.
 const PINCTRL: &str = "ovn_pinctrl";
 
-/// What was measured with one controller.
-#[derive(Debug, Clone, Copy)]
-pub struct Measured {
-    /// Questions sent.
-    pub asked: u64,
-    /// Advertisements received.
-    pub answered: u64,
-    /// How long it took.
-    pub elapsed: Duration,
-    /// Processor time of ovs-vswitchd.
-    pub switch: Duration,
-    /// Times that no answer came for so long that all questions were taken for lost.
-    pub stalls: u64,
-}
-
-impl Measured {
-    /// Answers a second.
-    #[must_use]
-    pub fn rate(&self) -> f64 {
-        self.answered as f64 / self.elapsed.as_secs_f64()
-    }
-
-    /// This share of something that all answers took together.
-    #[must_use]
-    pub fn each(&self, all: Duration) -> Duration {
-        all.div_f64((self.answered as f64).max(1.0))
-    }
-}
-
 /// A controller, and how it did.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Contender {
     /// Flow tables that a solicitation is looked up in before it goes up.
     pub lookups: usize,
     /// What the guest saw.
-    pub measured: Measured,
-    /// Processor time of the controller, unless it is part of this program.
+    pub asked: Asked,
+    /// Processor time of ovs-vswitchd, the controller, and its thread for packets.
+    pub spent: Spent,
+}
+
+/// Processor time.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Spent {
+    /// Of ovs-vswitchd.
+    pub switch: Duration,
+    /// Of the controller, unless it is part of this program.
     pub controller: Option<Duration>,
-    /// What of that its thread for packets took, if it has one.
-    pub answering: Option<Duration>,
+    /// Of the controller's thread for packets, if it has one.
+    pub thread: Option<Duration>,
+}
+
+impl Contender {
+    fn add(&mut self, asked: &Asked, before: &Spent, after: &Spent) {
+        self.asked.add(asked);
+        let more = |sum: Option<Duration>, (after, before): (Duration, Duration)| {
+            sum.unwrap_or_default() + after.saturating_sub(before)
+        };
+        let spent = &mut self.spent;
+        spent.switch = more(Some(spent.switch), (after.switch, before.switch));
+        let controller = after.controller.zip(before.controller);
+        spent.controller = controller.map(|both| more(spent.controller, both));
+        let thread = after.thread.zip(before.thread);
+        spent.thread = thread.map(|both| more(spent.thread, both));
+    }
+
+    /// An answer's share of something.
+    #[must_use]
+    pub fn each(&self, all: Duration) -> Duration {
+        all.div_f64((self.asked.answered as f64).max(1.0))
+    }
 }
 
 /// Sextant beside others.
@@ -89,6 +94,8 @@ pub struct Comparison {
 pub struct Course {
     /// How long each is measured.
     pub time: Duration,
+    /// In how many turns.
+    pub turns: u16,
     /// How many questions are unanswered at once.
     pub window: usize,
     /// Whether OVN takes part.
@@ -104,32 +111,91 @@ pub fn compare(course: Course) -> Result<Comparison, LabError> {
         Tools::check(Ovn::TOOLS)?;
     }
     let options = LabOptions {
-        hypervisors: if course.ovn { 2 } else { 1 },
+        hypervisors: if course.ovn { 3 } else { 2 },
         ..LabOptions::default()
     };
     Lab::tell(options, |lab| {
-        let (sextant, trivial) = first_hypervisor(lab, course)?;
-        let ovn = course.ovn.then(|| with_ovn(lab, course)).transpose()?;
-        Ok(Comparison {
-            sextant,
-            ovn,
-            trivial,
-        })
+        let controller = start(lab)?;
+        let sextant = sextant(lab, &controller, course)?;
+        let ovn = match course.ovn {
+            true => Some(Rival::start(lab, course)?),
+            false => None,
+        };
+        beside_trivial(lab, course, sextant, ovn)
     })
 }
 
-/// Sextant, whose flows and listener then give way to the least that there can be.
-fn first_hypervisor(lab: &Lab, course: Course) -> Result<(Contender, Contender), LabError> {
-    let mut controller = start(lab)?;
+/// Plays the least controller that there can be, and lets everybody take turns.
+fn beside_trivial(
+    lab: &Lab,
+    course: Course,
+    mut sextant: Bench<'_>,
+    mut ovn: Option<Rival<'_>>,
+) -> Result<Comparison, LabError> {
+    let host = lab.hypervisor(2);
+    let asker = Asker {
+        mac: [0xfa, 0x16, 0x3e, 0, 0, 2],
+        address: [0x2001, 0xdb8, 1, 0, 0xf816, 0x3eff, 0xfe00, 2].into(),
+    };
+    let frame = Bytes::from(advertisement(&asker));
+    std::thread::scope(|scope| {
+        let serve = || trivial::serve(TRIVIAL.into(), SOON, &frame);
+        let serving = scope.spawn(move || lab.control().enter(serve)?);
+        let compared = trivial_bench(host, asker, course).and_then(|mut trivial| {
+            for _ in 0..course.turns {
+                sextant.take_turn()?;
+                ovn.as_mut().map_or(Ok(()), |ovn| ovn.bench.take_turn())?;
+                trivial.take_turn()?;
+            }
+            Ok(Comparison {
+                sextant: sextant.contender,
+                ovn: ovn.map(|ovn| ovn.bench.contender),
+                trivial: trivial.contender,
+            })
+        });
+        // Without its controller the switch hangs up, and the thread ends.
+        host.vsctl(&["--if-exists", "del-br", "br-int"])?;
+        serving
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        compared
+    })
+}
+
+fn trivial_bench(host: &Hypervisor, asker: Asker, course: Course) -> Result<Bench<'_>, LabError> {
+    let (address, port) = TRIVIAL;
+    let kind = ["datapath_type=netdev", "fail_mode=secure"];
+    let bridge = ["add-br", "br-int", "--", "set", "bridge", "br-int"];
+    host.vsctl(&[&bridge[..], &kind[..]].concat())?;
+    let controller = format!("tcp:[{address}]:{port}");
+    host.vsctl(&["set-controller", "br-int", &controller])?;
+    host.ofctl(&["add-flow", "br-int", ONE_FLOW])?;
+    host.wait_controller("br-int")?;
+    let spec = spec("least", &asker);
+    Bench::new(host, &spec, asker, course, None)
+}
+
+/// Something that is no port of Sextant's.
+fn spec(name: &str, asker: &Asker) -> GuestSpec {
+    let octets = asker.mac.map(|octet| format!("{octet:02x}"));
+    GuestSpec {
+        name: name.into(),
+        port_id: format!("load-{name}"),
+        mac: octets.join(":"),
+    }
+}
+
+fn sextant<'a>(
+    lab: &'a Lab,
+    controller: &Controller,
+    course: Course,
+) -> Result<Bench<'a>, LabError> {
     let host = lab.hypervisor(1);
     host.join("vxlan")?;
     let port = make_port(lab.api())?;
     let asker = asker(&port.mac, &port.addresses)?;
-    let bench = Bench::new(host, &port.guest("asker"), asker, course)?;
-    let pid = controller.pid();
-    let sextant = bench.contender(pid.ok_or_else(|| stopped("controller"))?, None)?;
-    controller.kill();
-    Ok((sextant, bench.with_one_flow(lab)?))
+    let pid = controller.pid().ok_or_else(|| stopped("controller"))?;
+    Bench::new(host, &port.guest("asker"), asker, course, Some(pid))
 }
 
 fn start(lab: &Lab) -> Result<Controller, LabError> {
@@ -152,24 +218,32 @@ fn make_port(api: &Api) -> Result<Port, LabError> {
     api.create_port(&network, &PortSpec::default())
 }
 
-/// The same network, router and port, as OVN has them, on another hypervisor.
-fn with_ovn(lab: &Lab, course: Course) -> Result<Contender, LabError> {
-    let host = lab.hypervisor(2);
-    let ovn = Ovn::start(lab)?;
-    let asker = Asker {
-        mac: [0xfa, 0x16, 0x3e, 0, 0, 1],
-        address: [0x2001, 0xdb8, 1, 0, 0xf816, 0x3eff, 0xfe00, 1].into(),
-    };
-    let spec = GuestSpec {
-        name: "ovn-asker".into(),
-        port_id: "0badc0de-load".into(),
-        mac: "fa:16:3e:00:00:01".into(),
-    };
-    make_ovn_port(&ovn, &spec, &asker)?;
-    let controller = ovn.start_controller(host)?;
-    let bench = Bench::new(host, &spec, asker, course)?;
-    ovn.nbctl(&["--wait=hv", "sync"])?;
-    bench.contender(controller.pid(), Some(PINCTRL))
+/// OVN with the same network, router and port.
+struct Rival<'a> {
+    bench: Bench<'a>,
+    /// They end with their values.
+    _daemons: (Ovn, Process),
+}
+
+impl<'a> Rival<'a> {
+    fn start(lab: &'a Lab, course: Course) -> Result<Self, LabError> {
+        let host = lab.hypervisor(3);
+        let ovn = Ovn::start(lab)?;
+        let asker = Asker {
+            mac: [0xfa, 0x16, 0x3e, 0, 0, 3],
+            address: [0x2001, 0xdb8, 1, 0, 0xf816, 0x3eff, 0xfe00, 3].into(),
+        };
+        let spec = spec("ovn", &asker);
+        make_ovn_port(&ovn, &spec, &asker)?;
+        let controller = ovn.start_controller(host)?;
+        let pid = controller.pid();
+        let bench = Bench::new(host, &spec, asker, course, Some(pid))?;
+        ovn.nbctl(&["--wait=hv", "sync"])?;
+        Ok(Self {
+            bench: bench.watching(PINCTRL),
+            _daemons: (ovn, controller),
+        })
+    }
 }
 
 /// A port that is held to its addresses, as Sextant's are.
@@ -199,12 +273,15 @@ fn stopped(program: &str) -> LabError {
     LabError::unexpected(format!("the running {program}"), "stopped")
 }
 
-/// The guest that asks, and how.
+/// The guest that asks, and how; what came of it so far.
 struct Bench<'a> {
     host: &'a Hypervisor,
     guest: Guest,
     asker: Asker,
     course: Course,
+    controller: Option<u32>,
+    thread: Option<&'static str>,
+    contender: Contender,
 }
 
 impl<'a> Bench<'a> {
@@ -214,33 +291,65 @@ impl<'a> Bench<'a> {
         spec: &GuestSpec,
         asker: Asker,
         course: Course,
+        controller: Option<u32>,
     ) -> Result<Self, LabError> {
         let guest = host.add_guest(spec)?;
         guest.wait_link_local(SOON)?;
         guest.wait_default_route(SOON)?;
         let deaf = format!("ipv6/conf/{DEVICE}/accept_ra");
         guest.namespace().sysctl(&[(deaf.as_str(), "0")])?;
-        Ok(Self {
+        let mut bench = Self {
             host,
             guest,
             asker,
             course,
-        })
+            controller,
+            thread: None,
+            contender: Contender::default(),
+        };
+        bench.contender.lookups = bench.lookups()?;
+        Ok(bench)
     }
 
-    /// Measures a controller that is a process, and the thread that is named.
-    fn contender(&self, pid: u32, thread: Option<&str>) -> Result<Contender, LabError> {
-        let answering = || thread.map(|name| Usage::of_thread(pid, name)).transpose();
-        let lookups = self.lookups()?;
-        let (before, answering_before) = (Usage::of(pid)?, answering()?);
-        let measured = self.measure()?;
-        let spent = Usage::of(pid)?.processor_since(&before);
-        let in_thread = answering()?.zip(answering_before);
-        Ok(Contender {
-            lookups,
-            measured,
-            controller: Some(spent),
-            answering: in_thread.map(|(after, before)| after.saturating_sub(before)),
+    /// Looks also at one thread of the controller.
+    fn watching(self, thread: &'static str) -> Self {
+        Self {
+            thread: Some(thread),
+            ..self
+        }
+    }
+
+    /// Measures for a turn's time.
+    fn take_turn(&mut self) -> Result<(), LabError> {
+        let before = self.spent()?;
+        let Course {
+            time,
+            turns,
+            window,
+            ..
+        } = self.course;
+        let ask = || ask(&self.asker, time / u32::from(turns.max(1)), window);
+        let asking = self.guest.namespace().enter(ask)?;
+        let asked = asking.map_err(LabError::io("ask for routers"))?;
+        let after = self.spent()?;
+        self.contender.add(&asked, &before, &after);
+        Ok(())
+    }
+
+    /// Processor time of the switch, the controller and its thread.
+    fn spent(&self) -> Result<Spent, LabError> {
+        let switch = self.host.vswitchd_pid();
+        let switch = switch.ok_or_else(|| stopped("ovs-vswitchd"))?;
+        let controller = self.controller;
+        let thread = controller.zip(self.thread);
+        Ok(Spent {
+            switch: Usage::of(switch)?.processor(),
+            controller: controller
+                .map(|pid| Usage::of(pid).map(|usage| usage.processor()))
+                .transpose()?,
+            thread: thread
+                .map(|(pid, name)| Usage::of_thread(pid, name))
+                .transpose()?,
         })
     }
 
@@ -254,45 +363,6 @@ impl<'a> Bench<'a> {
         let trace = ["ofproto/trace", "br-int", &in_port, &hex];
         let trace = self.host.appctl(&trace)?.stdout;
         tables(&trace).ok_or_else(|| LabError::unexpected("the way of a solicitation", trace))
-    }
-
-    /// The least that there can be, in the place of the bridge's controller.
-    fn with_one_flow(&self, lab: &Lab) -> Result<Contender, LabError> {
-        self.host.ofctl(&["del-flows", "br-int"])?;
-        self.host.ofctl(&["add-flow", "br-int", ONE_FLOW])?;
-        let frame = Bytes::from(advertisement(&self.asker));
-        let measured = std::thread::scope(|scope| {
-            let serve = || trivial::serve((CONTROLLER, 6653).into(), SOON, &frame);
-            let serving = scope.spawn(move || lab.control().enter(serve)?);
-            let connected = self.host.wait_controller("br-int");
-            let measured = connected.and_then(|()| self.measure());
-            // Without its controller the switch hangs up, and the thread ends.
-            self.host.vsctl(&["del-controller", "br-int"])?;
-            serving
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-            measured
-        })?;
-        Ok(Contender {
-            lookups: self.lookups()?,
-            measured,
-            controller: None,
-            answering: None,
-        })
-    }
-
-    fn measure(&self) -> Result<Measured, LabError> {
-        let pid = self.host.vswitchd_pid();
-        let pid = pid.ok_or_else(|| stopped("ovs-vswitchd"))?;
-        let before = Usage::of(pid)?;
-        let Course { time, window, .. } = self.course;
-        let ask = || ask(&self.asker, time, window);
-        let asking = self.guest.namespace().enter(ask)?;
-        let measured = asking.map_err(LabError::io("ask for routers"))?;
-        Ok(Measured {
-            switch: Usage::of(pid)?.processor_since(&before),
-            ..measured
-        })
     }
 }
 

@@ -59,10 +59,16 @@ impl Usage {
         Ok(first + times.sum::<Duration>())
     }
 
+    /// Processor time in the process and on its behalf.
+    #[must_use]
+    pub fn processor(&self) -> Duration {
+        self.user + self.system
+    }
+
     /// Processor time since an earlier look.
     #[must_use]
     pub fn processor_since(&self, earlier: &Self) -> Duration {
-        (self.user + self.system).saturating_sub(earlier.user + earlier.system)
+        self.processor().saturating_sub(earlier.processor())
     }
 }
 
