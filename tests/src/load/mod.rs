@@ -10,6 +10,7 @@
 //! controller can be.
 
 mod asking;
+mod bench;
 mod database;
 mod latency;
 mod packets;
@@ -22,10 +23,11 @@ mod trivial;
 mod usage;
 
 pub use asking::Asked;
+pub use bench::{Contender, Course, Spent};
 pub use latency::Latencies;
 pub use packets::Question;
 pub use report::Report;
 pub use rig::{Rig, Size};
-pub use through_ovs::{Comparison, Contender, Course, Spent, compare};
+pub use through_ovs::{Comparison, compare};
 pub use traffic::{Pace, Traffic};
 pub use usage::Usage;
