@@ -252,6 +252,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.session.monitor(request);
     }
 
+    /// Ends the monitor; see [`Session::stop_monitoring`].
+    pub fn stop_monitoring(&mut self) {
+        self.session.stop_monitoring();
+    }
+
     /// Queues the wish for other rows of a table; see [`Session::change_conditions`].
     pub fn change_conditions(
         &mut self,

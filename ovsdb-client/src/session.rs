@@ -137,16 +137,21 @@ impl Session {
         if self.subscriptions == 0 {
             self.send("set_db_change_aware", &json!([true]), Pending::Ignored);
         }
-        let earlier = [&mut self.server, &mut self.database].map(|feed| feed.subscription.take());
-        for subscription in earlier.into_iter().flatten() {
-            let id = subscription.id().0;
-            self.send("monitor_cancel", &json!([id]), Pending::Ignored);
-        }
+        self.stop_monitoring();
         if self.member != Member::Any {
             let request = cluster::request(request.database());
             self.subscribe(Subject::Server, request);
         }
         self.subscribe(Subject::Database, request);
+    }
+
+    /// Ends the monitor (RFC 7047 §4.1.7). The replica stays as it is; who wants it again goes on from there.
+    pub fn stop_monitoring(&mut self) {
+        let earlier = [&mut self.server, &mut self.database].map(|feed| feed.subscription.take());
+        for subscription in earlier.into_iter().flatten() {
+            let id = subscription.id().0;
+            self.send("monitor_cancel", &json!([id]), Pending::Ignored);
+        }
     }
 
     /// Restricts a table that is monitored to rows that meet one of the conditions given, instead of those given before;

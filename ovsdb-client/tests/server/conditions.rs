@@ -137,6 +137,29 @@ async fn a_server_without_conditions_sends_all_rows() {
 }
 
 #[tokio::test]
+async fn who_stops_and_starts_again_is_told_the_difference() {
+    in_time(async {
+        let server = zoo::open();
+        let mut writer = server.connect().await;
+        let mut reader = follower(&server, &[], &Arc::default(), Replica::default()).await;
+        reader.monitor_request(zoo::request());
+        synced(&mut reader).await;
+        reader.stop_monitoring();
+        reader.request("list_dbs", &serde_json::json!([]));
+        next(&mut reader, |_, event| Some(event)).await.unwrap();
+        write(&mut writer, animals()).await;
+        reader.monitor_request(zoo::request());
+        let event = reader.next_event().await.unwrap();
+        let mut told = Contents::new();
+        follow(&mut told, event);
+        assert_eq!(reader.next_event().await.unwrap(), Event::Synced);
+        assert_eq!(told, zoo::dumped(&server, reader.replica()));
+        assert_eq!(reader.unanswered(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn who_comes_back_for_other_rows_does_not_miss_those_that_did_not_change() {
     in_time(async {
         let servers = zoo::open_cluster();

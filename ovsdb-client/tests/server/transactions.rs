@@ -115,6 +115,22 @@ async fn a_refused_transaction_names_its_operation_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_row_with_an_identity_of_its_own_is_not_inserted_twice() {
+    in_time(async {
+        let server = zoo::open();
+        let mut connection = server.connect().await;
+        let uuid = uuid::Uuid::from_u128(7);
+        let again = || zoo().insert_as("Animal", uuid, animal("cat"));
+        let first = result(&mut connection, again()).await.unwrap();
+        assert_eq!(first, [OperationResult::Inserted(uuid)]);
+        let error = result(&mut connection, again()).await.unwrap_err();
+        assert!(error.to_string().contains("duplicate uuid"), "{error}");
+        assert_eq!(server.dump("Zoo", "Animal").len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_waiting_transaction_ends_when_cancelled_or_when_its_condition_holds() {
     in_time(async {
         let server = zoo::open();
