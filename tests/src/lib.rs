@@ -35,6 +35,7 @@ pub mod load;
 mod log;
 mod namespace;
 mod netlink;
+mod ovn;
 mod ovs;
 mod ping;
 mod plan;

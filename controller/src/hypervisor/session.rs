@@ -171,6 +171,7 @@ impl Session {
             Event::Reply { id, result } => self.answered(id, result.err()),
             Event::Changed(_)
             | Event::Answer { .. }
+            | Event::Selected
             | Event::Locked { .. }
             | Event::Stolen { .. } => {}
         }

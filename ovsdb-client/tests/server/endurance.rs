@@ -1,71 +1,17 @@
-//! Connections that are cut, servers that stop, start again, fall silent or change their schema.
-
-use std::sync::Arc;
-use std::time::Duration;
+//! Connections that are cut, servers that stop, start again or change their schema.
 
 use serde_json::json;
 use sextant_ovsdb_client::{
-    Connection, Error, Event, Failover, Options, Replica, Row, SessionError, Transaction, Value,
-    reconnect,
+    Error, Event, Failover, Options, Replica, Row, Transaction, Value, reconnect,
 };
-use tokio::net::{TcpListener, UnixStream};
 
 use crate::random::transactions;
 use crate::replica::{follow, write};
 use crate::server::{Server, in_time, next, run, synced, text};
-use crate::wire::{Counts, Wire};
 use crate::zoo;
 
 const TRANSACTIONS: usize = 10_000;
 const TRANSACTIONS_OF_A_SERVER: usize = 1_000;
-
-#[tokio::test]
-async fn a_server_that_is_stopped_is_found_dead() {
-    in_time(async {
-        let server = zoo::open();
-        let interval = Duration::from_millis(50);
-        let options = Options {
-            probe_interval: Some(interval),
-            ..Options::default()
-        };
-        let stream = UnixStream::connect(server.socket()).await.unwrap();
-        let mut connection = Connection::new(stream, options);
-        connection.monitor_request(zoo::request());
-        synced(&mut connection).await;
-        server.signal("STOP");
-        let error = connection.next_event().await.unwrap_err();
-        let Error::Session(SessionError::PeerDead { silence }) = error else {
-            panic!("{error}");
-        };
-        assert!(silence >= 2 * interval, "{silence:?}");
-        server.signal("CONT");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn the_server_s_own_probes_are_answered() {
-    in_time(async {
-        let server = Server::open_vswitch();
-        let listener = TcpListener::bind("[::1]:0").await.unwrap();
-        let target = format!("tcp:{}", listener.local_addr().unwrap());
-        let probe = ["--", "set", "Manager", &target, "inactivity_probe=1000"];
-        server.vsctl(&[&["set-manager", &target], &probe[..]].concat());
-        let (stream, _) = listener.accept().await.unwrap();
-        let counts = Arc::new(Counts::default());
-        let options = Options {
-            probe_interval: None,
-            ..Options::default()
-        };
-        let mut connection = Connection::new(Wire::new(stream, &[], &counts), options);
-        // The third probe comes only if the first two were answered.
-        tokio::select! {
-            event = connection.next_event() => panic!("{event:?}"),
-            enough = counts.probes.acquire_many(3) => drop(enough.unwrap()),
-        }
-    })
-    .await;
-}
 
 #[tokio::test]
 async fn a_follower_that_is_cut_off_again_and_again_misses_nothing_and_sees_nothing_twice() {

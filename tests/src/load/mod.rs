@@ -6,9 +6,11 @@
 //! packet-ins under them. Answers are checked byte for byte: the first to each guest is read and
 //! verified, all others must equal it.
 //!
-//! [`compare`] measures the same through a real Open vSwitch, beside the least that a controller
-//! can be.
+//! [`compare`] measures the same through a real Open vSwitch, beside OVN and the least that a
+//! controller can be.
 
+mod asking;
+mod bench;
 mod database;
 mod latency;
 mod packets;
@@ -20,10 +22,12 @@ mod traffic;
 mod trivial;
 mod usage;
 
+pub use asking::Asked;
+pub use bench::{Contender, Course, Spent};
 pub use latency::Latencies;
 pub use packets::Question;
 pub use report::Report;
 pub use rig::{Rig, Size};
-pub use through_ovs::{Comparison, Measured, compare};
+pub use through_ovs::{Comparison, compare};
 pub use traffic::{Pace, Traffic};
 pub use usage::Usage;
