@@ -8,6 +8,8 @@ mod networks;
 mod ports;
 mod requests;
 mod routers;
+mod security_group_rules;
+mod security_groups;
 mod subnets;
 
 use api::Cloud;
@@ -15,7 +17,10 @@ use serde_json::{Value, json};
 
 async fn made(cloud: &Cloud, kind: &str, attributes: Value) -> Value {
     let answer = cloud
-        .post(&format!("{kind}s"), json!({kind: attributes}))
+        .post(
+            &format!("{}s", kind.replace('_', "-")),
+            json!({kind: attributes}),
+        )
         .await
         .ok();
     answer[kind].clone()

@@ -202,9 +202,29 @@ async fn odd_values_are_refused_or_taken_but_nothing_breaks() {
                 "tenant_id",
             ],
         ),
+        (
+            "security_group",
+            &["name", "description", "stateful", "project_id", "shared"],
+        ),
+        (
+            "security_group_rule",
+            &[
+                "security_group_id",
+                "direction",
+                "ethertype",
+                "protocol",
+                "port_range_min",
+                "port_range_max",
+                "remote_ip_prefix",
+                "remote_group_id",
+                "remote_address_group_id",
+                "description",
+            ],
+        ),
     ];
     let cloud = Cloud::new();
     let network = made(&cloud, "network", json!({})).await;
+    let group = made(&cloud, "security_group", json!({})).await;
     let stock = json!({"network_id": network["id"], "ip_version": 6, "cidr": "2001:db8::/64"});
     for (kind, attributes) in ATTRIBUTES {
         for attribute in *attributes {
@@ -220,17 +240,29 @@ async fn odd_values_are_refused_or_taken_but_nothing_breaks() {
                 if *kind == "port" {
                     body["network_id"] = network["id"].clone();
                 }
+                if *kind == "security_group_rule" {
+                    body["security_group_id"] = group["id"].clone();
+                    body["direction"] = json!("ingress");
+                }
                 body[*attribute] = odd;
-                let answer = cloud.post(&format!("{kind}s"), json!({*kind: body})).await;
+                let path = format!("{}s", kind.replace('_', "-"));
+                let answer = cloud.post(&path, json!({*kind: body})).await;
                 assert!(answer.status.as_u16() < 500, "{kind} {body}: {answer:?}");
                 if let Some(id) = answer.body[*kind]["id"].as_str() {
-                    cloud.delete(&format!("{kind}s/{id}")).await.ok();
+                    cloud.delete(&format!("{path}/{id}")).await.ok();
                 }
             }
         }
     }
     for odd in odd_values() {
-        for path in ["networks", "subnets", "ports", "routers"] {
+        for path in [
+            "networks",
+            "subnets",
+            "ports",
+            "routers",
+            "security-groups",
+            "security-group-rules",
+        ] {
             assert!(
                 cloud.post(path, odd.clone()).await.status.as_u16() < 500,
                 "{path} {odd}"
