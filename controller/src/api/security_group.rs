@@ -17,7 +17,8 @@ use super::resource::{Plan, Resource, View};
 use super::values::{self, Invalid};
 use serde_json::{Map, Value, json};
 use sextant_model::{
-    DEFAULT_SECURITY_GROUP, Intent, Key, Meta, Object, SecurityGroup, SecurityGroupId,
+    DEFAULT_SECURITY_GROUP, EVERY_PROJECT, Intent, Key, Meta, Object, RbacObject, SecurityGroup,
+    SecurityGroupId,
 };
 use std::sync::Arc;
 
@@ -73,7 +74,7 @@ impl Resource for SecurityGroup {
         let rules = view.intent.rules_of(self.id);
         super::fields(json!({
             "stateful": self.stateful,
-            "shared": false,
+            "shared": is_shared(self.id, view.intent),
             "security_group_rules": rules.map(|rule| rule::within_group(rule, view)).collect::<Vec<_>>(),
         }))
     }
@@ -148,6 +149,12 @@ impl Resource for SecurityGroup {
 /// Whether it is the one that its project has without asking.
 fn is_default(group: &SecurityGroup) -> bool {
     group.meta.name == DEFAULT_SECURITY_GROUP
+}
+
+/// Whether every project may use it.
+fn is_shared(group: SecurityGroupId, intent: &Intent) -> bool {
+    let mut policies = intent.policies_for(RbacObject::SecurityGroup(group));
+    policies.any(|policy| policy.target == EVERY_PROJECT)
 }
 
 /// A name that is not the default group's.

@@ -137,7 +137,7 @@ pub(super) fn refuse_twin(intent: &Intent, rule: &SecurityGroupRule) -> Result<(
 fn meaning(rule: &SecurityGroupRule) -> impl PartialEq {
     let remote = match rule.remote {
         RemoteEnd::Prefix(prefix) if is_everything(prefix) => RemoteEnd::Anybody,
-        remote => remote,
+        remote @ (RemoteEnd::Anybody | RemoteEnd::Prefix(_) | RemoteEnd::Group(_)) => remote,
     };
     let protocol = rule.protocol.as_ref().map(|protocol| protocol.number);
     let ports = (rule.port_range_min, rule.port_range_max);
