@@ -6,6 +6,7 @@
 //! them. Time, randomness and ids enter in `commit` and nowhere else.
 
 mod agent;
+mod answer;
 mod attributes;
 mod commit;
 mod discovery;
@@ -20,6 +21,7 @@ mod query;
 mod request;
 mod resource;
 mod router;
+mod shown;
 mod subnet;
 mod subnet_pool;
 mod tags;
@@ -33,7 +35,6 @@ use attributes::Body;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use error::ApiError;
-use serde_json::{Map, Value};
 use sextant_model::{Meta, Network, Port, Subnet, SubnetPool};
 use std::sync::Arc;
 use tokio::sync::RwLock;
@@ -91,13 +92,4 @@ fn change_names(meta: &mut Meta, body: &Body) -> Result<(), ApiError> {
         }
     }
     Ok(())
-}
-
-/// The fields of a JSON object.
-fn fields(object: Value) -> Map<String, Value> {
-    if let Value::Object(fields) = object {
-        fields
-    } else {
-        Map::new()
-    }
 }
