@@ -40,6 +40,7 @@ bench: ## benchmarks, then load on the whole controller: over loopback, and thro
 	$(CARGO) bench --locked --workspace --benches
 	$(CARGO) build --release --locked -p sextant -p sextant-lab
 	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load
+	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-api
 	@$(SUDO) env SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-ovs
 
 fuzz: ## every fuzz target for SECONDS_EACH seconds (60)

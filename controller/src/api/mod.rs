@@ -6,6 +6,7 @@
 //! them. Time, randomness and ids enter in `commit` and nowhere else.
 
 mod agent;
+mod answer;
 mod attributes;
 mod commit;
 mod discovery;
@@ -21,6 +22,7 @@ mod request;
 mod resource;
 mod router;
 mod security_group;
+mod shown;
 mod subnet;
 mod subnet_pool;
 mod tags;
@@ -34,7 +36,6 @@ use attributes::Body;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use error::ApiError;
-use serde_json::{Map, Value};
 use sextant_model::{Meta, Network, Port, SecurityGroup, SecurityGroupRule, Subnet, SubnetPool};
 use std::sync::Arc;
 use tokio::sync::RwLock;
@@ -94,13 +95,4 @@ fn change_names(meta: &mut Meta, body: &Body) -> Result<(), ApiError> {
         }
     }
     Ok(())
-}
-
-/// The fields of a JSON object.
-fn fields(object: Value) -> Map<String, Value> {
-    if let Value::Object(fields) = object {
-        fields
-    } else {
-        Map::new()
-    }
 }

@@ -5,9 +5,10 @@ use super::draft::Draft;
 use super::error::ApiError;
 use super::query::Conditions;
 use super::resource::{Resource, View};
+use super::shown::Shown;
 use super::values;
 use rand::RngExt;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use sextant_model::{
     Facts, Intent, Key, Meta, Network, NetworkId, NetworkKey, NetworkType, Object, Port,
 };
@@ -67,12 +68,12 @@ impl Resource for Network {
         }
     }
 
-    fn render(&self, view: View<'_>) -> Map<String, Value> {
+    fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {
         let subnets = view
             .intent
             .subnets_of(self.id)
             .map(|subnet| subnet.id.to_string());
-        let shown = json!({
+        shown.all(json!({
             "admin_state_up": self.admin_state_up,
             "status": "ACTIVE",
             "subnets": subnets.collect::<Vec<_>>(),
@@ -89,8 +90,7 @@ impl Resource for Network {
             "ipv6_address_scope": null,
             "l2_adjacency": true,
             "qos_policy_id": null,
-        });
-        super::fields(shown)
+        }));
     }
 
     fn create(draft: &mut Draft, project: String, body: &Body) -> Result<NetworkId, ApiError> {

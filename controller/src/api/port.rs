@@ -10,10 +10,10 @@ use super::draft::Draft;
 use super::error::ApiError;
 use super::query::Conditions;
 use super::resource::{Resource, View};
+use super::shown::Shown;
 use super::values;
 use addresses::Wanted;
 use rand::RngExt;
-use serde_json::{Map, Value, json};
 use sextant_model::{
     Intent, Key, MacAddr, Meta, Network, NetworkId, Object, Port, PortId, ROUTER_INTERFACE_OWNER,
 };
@@ -97,26 +97,23 @@ impl Resource for Port {
         addresses::meet(&self.fixed_ips, values)
     }
 
-    fn render(&self, view: View<'_>) -> Map<String, Value> {
-        let mut shown = super::fields(json!({
-            "network_id": self.network_id.to_string(),
-            "mac_address": self.mac_address.to_string(),
-            "fixed_ips": self.fixed_ips,
-            "admin_state_up": self.admin_state_up,
-            "status": binding::status(self, view),
-            "device_id": self.device_id,
-            "device_owner": self.device_owner,
-            "port_security_enabled": self.port_security_enabled,
-            "security_groups": self.security_groups.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "allowed_address_pairs": details::shown_pairs(self),
-            "extra_dhcp_opts": self.extra_dhcp_opts,
-            "qos_policy_id": null,
-            "qos_network_policy_id": null,
-            "resource_request": null,
-            "ip_allocation": "immediate",
-        }));
-        shown.append(&mut binding::shown(self, view));
-        shown
+    fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {
+        shown.put("network_id", self.network_id);
+        shown.put("mac_address", self.mac_address);
+        shown.put("fixed_ips", &self.fixed_ips);
+        shown.put("admin_state_up", self.admin_state_up);
+        shown.put_with("status", || binding::status(self, view));
+        shown.put("device_id", &self.device_id);
+        shown.put("device_owner", &self.device_owner);
+        shown.put("port_security_enabled", self.port_security_enabled);
+        shown.put("security_groups", &self.security_groups);
+        shown.put_with("allowed_address_pairs", || details::shown_pairs(self));
+        shown.put("extra_dhcp_opts", &self.extra_dhcp_opts);
+        shown.put("qos_policy_id", ());
+        shown.put("qos_network_policy_id", ());
+        shown.put("resource_request", ());
+        shown.put("ip_allocation", "immediate");
+        binding::show(self, view, shown);
     }
 
     fn create(draft: &mut Draft, project: String, body: &Body) -> Result<PortId, ApiError> {

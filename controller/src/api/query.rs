@@ -3,7 +3,8 @@
 mod parse;
 
 use super::error::ApiError;
-use super::resource::{Resource, View, shown};
+use super::resource::{Resource, View, show_all};
+use super::shown::{Shown, Wanted};
 use axum::extract::Query as Pairs;
 use axum::http::Uri;
 use parse::{Direction, compare, conditions, is, order, tags_hold};
@@ -14,8 +15,8 @@ use std::sync::Arc;
 
 const TAG_FILTERS: [&str; 4] = ["tags", "tags-any", "not-tags", "not-tags-any"];
 
-/// A resource as the API shows it.
-type Shown = Map<String, Value>;
+/// Some attributes of a resource.
+type Attributes = Map<String, Value>;
 
 /// By name, the values of which a resource must have one.
 pub(super) type Conditions = BTreeMap<String, Vec<String>>;
@@ -33,6 +34,8 @@ pub(super) fn query(uri: &Uri) -> Result<Vec<(String, String)>, ApiError> {
 pub(super) struct Query {
     given: Vec<(String, String)>,
     conditions: Conditions,
+    /// The names of those conditions that are on attributes' values.
+    filters: Vec<String>,
     fields: Vec<String>,
     order: Vec<(String, Direction)>,
     limit: Option<usize>,
@@ -50,8 +53,13 @@ impl Query {
             named.map(|(_, value)| value.clone()).collect()
         };
         let last = |name: &str| all(name).pop();
+        let conditions = conditions::<R>(&given)?;
+        let on_value = |name: &&String| {
+            !TAG_FILTERS.contains(&name.as_str()) && !R::FILTERS.contains(&name.as_str())
+        };
         Ok(Self {
-            conditions: conditions::<R>(&given)?,
+            filters: conditions.keys().filter(on_value).cloned().collect(),
+            conditions,
             fields: all("fields"),
             order: order::<R>(&all("sort_key"), &all("sort_dir"))?,
             limit: last("limit")
@@ -73,38 +81,31 @@ impl Query {
     }
 
     /// Those fields of a resource that were asked for.
-    pub(super) fn fields_of(&self, mut shown: Shown) -> Shown {
-        if !self.fields.is_empty() {
-            shown.retain(|name, _| self.fields.contains(name));
+    pub(super) fn fields(&self) -> Wanted<'_> {
+        match &self.fields[..] {
+            [] => Wanted::All,
+            fields => Wanted::Named(fields),
         }
-        shown
     }
 
-    /// The page of the list that was asked for, with its links.
-    pub(super) fn page<R: Resource>(
-        &self,
-        view: View<'_>,
-        link: &str,
-    ) -> Result<Map<String, Value>, ApiError> {
-        let items = if self.order.is_empty() {
-            self.in_order_of_ids::<R>(view)?
-        } else {
-            self.sorted::<R>(view)?
-        };
-        let links = self.links(&items, link);
-        let items: Vec<_> = items.into_iter().map(|item| self.fields_of(item)).collect();
-        let mut page = Map::from_iter([(R::COLLECTION.to_owned(), items.into())]);
-        if !links.is_empty() {
-            page.insert(format!("{}_links", R::COLLECTION), links.into());
-        }
-        Ok(page)
-    }
-
-    /// Renders no more than the page.
-    fn in_order_of_ids<R: Resource>(&self, view: View<'_>) -> Result<Vec<Shown>, ApiError> {
+    /// The page of the list that was asked for.
+    pub(super) fn page<R: Resource>(&self, view: View<'_>) -> Result<Vec<Arc<R>>, ApiError> {
         let mut candidates = R::candidates(view.intent, &self.conditions);
         candidates.sort_by_key(|resource| resource.id());
         candidates.dedup_by_key(|resource| resource.id());
+        if self.order.is_empty() {
+            self.in_order_of_ids(candidates, view)
+        } else {
+            self.sorted(candidates, view)
+        }
+    }
+
+    /// Looks at no more candidates than the page takes.
+    fn in_order_of_ids<R: Resource>(
+        &self,
+        candidates: Vec<Arc<R>>,
+        view: View<'_>,
+    ) -> Result<Vec<Arc<R>>, ApiError> {
         let marker = match &self.marker {
             Some(marker) => Some(R::get(view.intent, marker)?.id()),
             None => None,
@@ -126,29 +127,33 @@ impl Query {
         &self,
         candidates: impl Iterator<Item = &'a Arc<R>>,
         view: View<'_>,
-    ) -> Vec<Shown> {
-        self.matching(candidates, view)
+    ) -> Vec<Arc<R>> {
+        candidates
+            .filter(|resource| self.conditions_hold(&***resource, view))
             .take(self.limit.unwrap_or(usize::MAX))
+            .cloned()
             .collect()
     }
 
-    fn sorted<R: Resource>(&self, view: View<'_>) -> Result<Vec<Shown>, ApiError> {
-        let candidates = R::candidates(view.intent, &self.conditions);
-        let mut items: Vec<Shown> = self.matching(candidates.iter(), view).collect();
-        items.sort_by(|a, b| self.compare(a, b));
-        items.dedup_by(|a, b| a.get("id") == b.get("id"));
-        self.cut::<R>(items)
+    fn sorted<R: Resource>(
+        &self,
+        candidates: Vec<Arc<R>>,
+        view: View<'_>,
+    ) -> Result<Vec<Arc<R>>, ApiError> {
+        let keys: Vec<String> = self.order.iter().map(|(key, _)| key.clone()).collect();
+        let mut items: Vec<(Attributes, Arc<R>)> = candidates
+            .into_iter()
+            .filter(|resource| self.conditions_hold(&**resource, view))
+            .map(|resource| (attributes(&*resource, view, &keys), resource))
+            .collect();
+        // Stable: what is the same by all keys stays in order of ids.
+        items.sort_by(|(a, _), (b, _)| self.compare(a, b));
+        self.cut(items.into_iter().map(|(_, resource)| resource).collect())
     }
 
-    fn matching<'a, R: Resource>(
-        &self,
-        candidates: impl Iterator<Item = &'a Arc<R>>,
-        view: View<'_>,
-    ) -> impl Iterator<Item = Shown> {
-        candidates
-            .filter(|resource| self.special_conditions_hold(&***resource))
-            .map(move |resource| shown(&**resource, view))
-            .filter(|item| self.conditions_hold::<R>(item))
+    fn conditions_hold<R: Resource>(&self, resource: &R, view: View<'_>) -> bool {
+        self.special_conditions_hold(resource)
+            && (self.filters.is_empty() || self.filters_hold(resource, view))
     }
 
     fn special_conditions_hold<R: Resource>(&self, resource: &R) -> bool {
@@ -163,17 +168,15 @@ impl Query {
         })
     }
 
-    fn conditions_hold<R: Resource>(&self, item: &Shown) -> bool {
-        let on_values = self.conditions.iter().filter(|(name, _)| {
-            !TAG_FILTERS.contains(&name.as_str()) && !R::FILTERS.contains(&name.as_str())
-        });
-        on_values.into_iter().all(|(name, wanted)| {
-            let value = item.get(name).unwrap_or(&Value::Null);
-            wanted.iter().any(|wanted| is(value, wanted))
+    fn filters_hold<R: Resource>(&self, resource: &R, view: View<'_>) -> bool {
+        let attributes = attributes(resource, view, &self.filters);
+        self.filters.iter().all(|name| {
+            let value = attributes.get(name).unwrap_or(&Value::Null);
+            self.conditions[name].iter().any(|wanted| is(value, wanted))
         })
     }
 
-    fn compare(&self, a: &Shown, b: &Shown) -> Ordering {
+    fn compare(&self, a: &Attributes, b: &Attributes) -> Ordering {
         for (key, direction) in &self.order {
             let ordering = compare(a.get(key), b.get(key));
             let ordering = match direction {
@@ -184,26 +187,25 @@ impl Query {
                 return ordering;
             }
         }
-        compare(a.get("id"), b.get("id"))
+        Ordering::Equal
     }
 
     /// The items after the marker, or before it, as many as the limit allows.
-    fn cut<R: Resource>(&self, mut items: Vec<Shown>) -> Result<Vec<Shown>, ApiError> {
+    fn cut<R: Resource>(&self, mut items: Vec<Arc<R>>) -> Result<Vec<Arc<R>>, ApiError> {
         if let Some(marker) = &self.marker {
-            let is_marker = |item: &Shown| item.get("id").and_then(Value::as_str) == Some(marker);
             let at = items
                 .iter()
-                .position(is_marker)
+                .position(|item| item.id().to_string() == *marker)
                 .ok_or_else(|| R::missing(marker))?;
-            items = if self.reverse {
-                items[..at].to_vec()
+            if self.reverse {
+                items.truncate(at);
             } else {
-                items.split_off(at + 1)
-            };
+                items.drain(..=at);
+            }
         }
         if let Some(limit) = self.limit {
             if self.reverse {
-                items = items.split_off(items.len().saturating_sub(limit));
+                items.drain(..items.len().saturating_sub(limit));
             } else {
                 items.truncate(limit);
             }
@@ -212,7 +214,7 @@ impl Query {
     }
 
     /// Links to the pages after and before, where Neutron gives them.
-    fn links(&self, items: &[Shown], link: &str) -> Vec<Value> {
+    pub(super) fn links<R: Resource>(&self, items: &[Arc<R>], link: &str) -> Vec<Value> {
         let (Some(limit), Some(first), Some(last)) = (self.limit, items.first(), items.last())
         else {
             return Vec::new();
@@ -220,28 +222,33 @@ impl Query {
         let short = items.len() < limit;
         let mut links = Vec::new();
         if !short || self.reverse {
-            links.push(json!({"rel": "next", "href": self.link(link, last, false)}));
+            links.push(json!({"rel": "next", "href": self.link(link, &**last, false)}));
         }
         if !short || !self.reverse {
-            links.push(json!({"rel": "previous", "href": self.link(link, first, true)}));
+            links.push(json!({"rel": "previous", "href": self.link(link, &**first, true)}));
         }
         links
     }
 
-    fn link(&self, link: &str, item: &Shown, reverse: bool) -> String {
+    fn link<R: Resource>(&self, link: &str, item: &R, reverse: bool) -> String {
         let mut pairs: Vec<String> = self
             .given
             .iter()
             .filter(|(name, _)| name != "marker" && name != "page_reverse")
             .map(|(name, value)| format!("{}={}", escaped(name), escaped(value)))
             .collect();
-        let marker = item.get("id").and_then(Value::as_str).unwrap_or_default();
-        pairs.push(format!("marker={marker}"));
+        pairs.push(format!("marker={}", item.id()));
         if reverse {
             pairs.push("page_reverse=True".to_owned());
         }
         format!("{link}?{}", pairs.join("&"))
     }
+}
+
+fn attributes<R: Resource>(resource: &R, view: View<'_>, names: &[String]) -> Attributes {
+    Shown::values(Wanted::Named(names), |shown| {
+        show_all(resource, view, shown);
+    })
 }
 
 /// Percent-encoding of all but unreserved characters (RFC 3986 §2.3).

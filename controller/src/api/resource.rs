@@ -6,13 +6,14 @@ use super::commit::Written;
 use super::draft::Draft;
 use super::error::ApiError;
 use super::query::{Conditions, Query, query};
-use super::{request, tags};
+use super::shown::{Shown, Wanted};
+use super::{answer, request, tags, timestamp};
+use axum::Router;
 use axum::body::Body as Stream;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::{Map, Value};
 use sextant_model::{Facts, Intent, Meta};
 use std::fmt::Display;
@@ -58,8 +59,8 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
     fn find(intent: &Intent, id: &str) -> Option<Arc<Self>>;
     /// Those that can meet the conditions: all, or fewer where an index helps.
     fn candidates(intent: &Intent, conditions: &Conditions) -> Vec<Arc<Self>>;
-    /// What the API shows besides the standard attributes.
-    fn render(&self, view: View<'_>) -> Map<String, Value>;
+    /// Shows all that the API shows besides the standard attributes.
+    fn render(&self, view: View<'_>, shown: &mut Shown<'_>);
     fn create(draft: &mut Draft, project: String, body: &Body) -> Result<Self::Id, ApiError>;
     fn update(&self, draft: &mut Draft, body: &Body) -> Result<(), ApiError>;
     fn delete(&self, draft: &mut Draft) -> Result<(), ApiError>;
@@ -109,38 +110,23 @@ pub(super) fn routes<R: Resource>() -> Router<Api> {
     }
 }
 
-/// All that the API shows of a resource.
-pub(super) fn shown<R: Resource>(resource: &R, view: View<'_>) -> Map<String, Value> {
+/// Shows all that the API shows of a resource.
+pub(super) fn show_all<R: Resource>(resource: &R, view: View<'_>, shown: &mut Shown<'_>) {
     let meta = resource.meta();
-    let mut shown = resource.render(view);
-    for (name, value) in [
-        ("id", resource.id().to_string().into()),
-        ("name", meta.name.clone().into()),
-        ("description", meta.description.clone().into()),
-        ("project_id", meta.project_id.clone().into()),
-        ("tenant_id", meta.project_id.clone().into()),
-        (
-            "created_at",
-            super::timestamp::rfc3339(meta.created_at).into(),
-        ),
-        (
-            "updated_at",
-            super::timestamp::rfc3339(meta.updated_at).into(),
-        ),
-        ("revision_number", meta.revision_number.into()),
-        ("tags", meta.tags.iter().cloned().collect()),
-    ] {
-        shown.insert(name.to_owned(), value);
+    shown.put_with("id", || resource.id().to_string());
+    if !R::WITHOUT.contains(&"name") {
+        shown.put("name", &meta.name);
     }
-    for absent in R::WITHOUT {
-        shown.remove(*absent);
+    shown.put("description", &meta.description);
+    shown.put("project_id", &meta.project_id);
+    shown.put("tenant_id", &meta.project_id);
+    shown.put_with("created_at", || timestamp::rfc3339(meta.created_at));
+    shown.put_with("updated_at", || timestamp::rfc3339(meta.updated_at));
+    shown.put("revision_number", meta.revision_number);
+    if R::has_tags() {
+        shown.put("tags", &meta.tags);
     }
-    shown
-}
-
-fn answer(status: StatusCode, envelope: &str, content: Value) -> Response {
-    let body = Map::from_iter([(envelope.to_owned(), content)]);
-    (status, Json(body)).into_response()
+    resource.render(view, shown);
 }
 
 async fn list<R: Resource>(
@@ -156,8 +142,15 @@ async fn list<R: Resource>(
         facts: &snapshot.facts,
     };
     let link = format!("{}{}", request::origin(&headers), uri.path());
-    let page = query.page::<R>(view, &link)?;
-    Ok(Json(page).into_response())
+    let page = query.page::<R>(view)?;
+    let links = query.links(&page, &link);
+    Ok(answer::many(
+        StatusCode::OK,
+        &page,
+        view,
+        query.fields(),
+        &links,
+    ))
 }
 
 /// Makes what the project that a list is about, or else the caller's, should find in it.
@@ -188,8 +181,12 @@ async fn show<R: Resource>(
         facts: &snapshot.facts,
     };
     let resource = R::get(view.intent, &id)?;
-    let shown = query.fields_of(shown(&*resource, view));
-    Ok(answer(StatusCode::OK, R::NAME, shown.into()))
+    Ok(answer::one(
+        StatusCode::OK,
+        &*resource,
+        view,
+        query.fields(),
+    ))
 }
 
 async fn create<R: Resource>(
@@ -202,17 +199,25 @@ async fn create<R: Resource>(
         Some(Value::Array(items)) => create_many::<R>(&api, &headers, items).await,
         Some(_) => Err(ApiError::malformed("Resources required")),
         None => {
-            let given = vec![request::within(body, R::NAME)?];
-            let mut made = make::<R>(&api, &headers, given).await?;
-            Ok(answer(
-                StatusCode::CREATED,
-                R::NAME,
-                made.pop().unwrap_or_default(),
-            ))
+            let given = request::within(body, R::NAME)?;
+            create_one::<R>(&api, &headers, given).await
         }
     }
 }
 
+async fn create_one<R: Resource>(
+    api: &Api,
+    headers: &HeaderMap,
+    given: Map<String, Value>,
+) -> Result<Response, ApiError> {
+    let asked = Asked::new::<R>(headers, given)?;
+    let (id, written) = api.write(|draft| asked.create::<R>(draft)).await?;
+    let made = R::get(&written.intent, &id.to_string())?;
+    let view = written.view();
+    Ok(answer::one(StatusCode::CREATED, &*made, view, Wanted::All))
+}
+
+/// Makes all of them, or none.
 async fn create_many<R: Resource>(
     api: &Api,
     headers: &HeaderMap,
@@ -221,9 +226,26 @@ async fn create_many<R: Resource>(
     if items.is_empty() {
         return Err(ApiError::malformed("Resources required"));
     }
-    let given = items.into_iter().map(unwrapped::<R>);
-    let made = make::<R>(api, headers, given.collect::<Result<_, _>>()?).await?;
-    Ok(answer(StatusCode::CREATED, R::COLLECTION, made.into()))
+    let asked = items
+        .into_iter()
+        .map(|item| Asked::new::<R>(headers, unwrapped::<R>(item)?))
+        .collect::<Result<Vec<_>, _>>()?;
+    let plan = |draft: &mut Draft| -> Result<Vec<R::Id>, ApiError> {
+        asked.iter().map(|asked| asked.create::<R>(draft)).collect()
+    };
+    let (ids, written) = api.write(plan).await?;
+    let made = ids
+        .iter()
+        .map(|id| R::get(&written.intent, &id.to_string()))
+        .collect::<Result<Vec<_>, _>>()?;
+    let (view, links) = (written.view(), &[]);
+    Ok(answer::many(
+        StatusCode::CREATED,
+        &made,
+        view,
+        Wanted::All,
+        links,
+    ))
 }
 
 /// One of many may be in the envelope of a single one, or not.
@@ -240,27 +262,23 @@ fn unwrapped<R: Resource>(item: Value) -> Result<Map<String, Value>, ApiError> {
     Ok(fields)
 }
 
-/// Makes all of them, or none.
-async fn make<R: Resource>(
-    api: &Api,
-    headers: &HeaderMap,
-    given: Vec<Map<String, Value>>,
-) -> Result<Vec<Value>, ApiError> {
-    let mut asked = Vec::new();
-    for given in given {
-        let project = request::project(headers, &given)?;
-        asked.push((project, Body::post::<R>(given)?));
+/// A resource that is asked for.
+struct Asked {
+    project: String,
+    body: Body,
+}
+
+impl Asked {
+    fn new<R: Resource>(headers: &HeaderMap, given: Map<String, Value>) -> Result<Self, ApiError> {
+        Ok(Self {
+            project: request::project(headers, &given)?,
+            body: Body::post::<R>(given)?,
+        })
     }
-    let plan = |draft: &mut Draft| -> Result<Vec<R::Id>, ApiError> {
-        asked
-            .iter()
-            .map(|(project, body)| R::create(draft, project.clone(), body))
-            .collect()
-    };
-    let (ids, written) = api.write(plan).await?;
-    ids.iter()
-        .map(|id| render_written::<R>(&written, &id.to_string()))
-        .collect()
+
+    fn create<R: Resource>(&self, draft: &mut Draft) -> Result<R::Id, ApiError> {
+        R::create(draft, self.project.clone(), &self.body)
+    }
 }
 
 async fn update<R: Resource>(
@@ -275,11 +293,9 @@ async fn update<R: Resource>(
     let ((), written) = api
         .write(|draft| expect::<R>(draft, &id, expected)?.update(draft, &body))
         .await?;
-    Ok(answer(
-        StatusCode::OK,
-        R::NAME,
-        render_written::<R>(&written, &id)?,
-    ))
+    let updated = R::get(&written.intent, &id)?;
+    let view = written.view();
+    Ok(answer::one(StatusCode::OK, &*updated, view, Wanted::All))
 }
 
 async fn delete<R: Resource>(
@@ -305,9 +321,4 @@ fn expect<R: Resource>(draft: &Draft, id: &str, expected: Option<u64>) -> Result
         )),
         _ => Ok(resource),
     }
-}
-
-pub(super) fn render_written<R: Resource>(written: &Written, id: &str) -> Result<Value, ApiError> {
-    let resource = R::get(&written.intent, id)?;
-    Ok(shown(&*resource, written.view()).into())
 }

@@ -8,9 +8,10 @@ use super::draft::Draft;
 use super::error::ApiError;
 use super::query::Conditions;
 use super::resource::{Resource, View};
+use super::shown::Shown;
 use super::values;
 use rand::RngExt;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use sextant_model::{Intent, Key, Meta, Object, Router, RouterId, RouterKey};
 use std::sync::Arc;
 
@@ -59,8 +60,8 @@ impl Resource for Router {
         }
     }
 
-    fn render(&self, _: View<'_>) -> Map<String, Value> {
-        super::fields(json!({
+    fn render(&self, _: View<'_>, shown: &mut Shown<'_>) {
+        shown.all(json!({
             "admin_state_up": self.admin_state_up,
             "status": "ACTIVE",
             "external_gateway_info": null,
@@ -70,7 +71,7 @@ impl Resource for Router {
             "distributed": false,
             "ha": false,
             "flavor_id": null,
-        }))
+        }));
     }
 
     fn create(draft: &mut Draft, project: String, body: &Body) -> Result<RouterId, ApiError> {

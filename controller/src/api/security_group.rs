@@ -14,8 +14,9 @@ use super::draft::Draft;
 use super::error::ApiError;
 use super::query::Conditions;
 use super::resource::{Plan, Resource, View};
+use super::shown::Shown;
 use super::values::{self, Invalid};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use sextant_model::{
     DEFAULT_SECURITY_GROUP, EVERY_PROJECT, Intent, Key, Meta, Object, RbacObject, SecurityGroup,
     SecurityGroupId,
@@ -70,13 +71,15 @@ impl Resource for SecurityGroup {
         provided::missing_default(intent, project)
     }
 
-    fn render(&self, view: View<'_>) -> Map<String, Value> {
+    fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {
         let rules = view.intent.rules_of(self.id);
-        super::fields(json!({
-            "stateful": self.stateful,
-            "shared": is_shared(self.id, view.intent),
-            "security_group_rules": rules.map(|rule| rule::within_group(rule, view)).collect::<Vec<_>>(),
-        }))
+        shown.put("stateful", self.stateful);
+        shown.put("shared", is_shared(self.id, view.intent));
+        shown.put_with("security_group_rules", || {
+            rules
+                .map(|rule| rule::within_group(rule, view))
+                .collect::<Vec<_>>()
+        });
     }
 
     fn create(

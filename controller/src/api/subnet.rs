@@ -9,9 +9,10 @@ use super::draft::Draft;
 use super::error::ApiError;
 use super::query::Conditions;
 use super::resource::{Resource, View};
+use super::shown::Shown;
 use super::values::{self, Invalid};
 use super::{ipam, network};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sextant_model::{
     AllocationPool, HostRoute, Intent, Ipv6Mode, Key, Meta, Network, NetworkId, Object,
     PrefixSource, Subnet, SubnetId,
@@ -77,12 +78,12 @@ impl Resource for Subnet {
         }
     }
 
-    fn render(&self, _: View<'_>) -> Map<String, Value> {
+    fn render(&self, _: View<'_>, shown: &mut Shown<'_>) {
         let pools = self
             .allocation_pools
             .iter()
             .map(|pool| json!({"start": pool.start, "end": pool.end}));
-        let shown = json!({
+        shown.all(json!({
             "network_id": self.network_id.to_string(),
             "ip_version": rules::ip_version(self),
             "cidr": self.cidr.to_string(),
@@ -96,8 +97,7 @@ impl Resource for Subnet {
             "host_routes": self.host_routes,
             "service_types": [],
             "segment_id": null,
-        });
-        super::fields(shown)
+        }));
     }
 
     fn create(draft: &mut Draft, project: String, body: &Body) -> Result<SubnetId, ApiError> {

@@ -7,10 +7,11 @@ use super::draft::Draft;
 use super::error::ApiError;
 use super::query::Conditions;
 use super::resource::{Resource, View};
+use super::shown::Shown;
 use super::values::{self, Invalid};
 use super::{ipam, python};
 use ipnet::IpNet;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sextant_model::{Intent, Key, Meta, Object, PrefixSource, Subnet, SubnetPool, SubnetPoolId};
 use std::sync::Arc;
 
@@ -66,9 +67,9 @@ impl Resource for SubnetPool {
         }
     }
 
-    fn render(&self, _: View<'_>) -> Map<String, Value> {
+    fn render(&self, _: View<'_>, shown: &mut Shown<'_>) {
         let prefixes = self.prefixes.iter().map(ToString::to_string);
-        super::fields(json!({
+        shown.all(json!({
             "prefixes": prefixes.collect::<Vec<_>>(),
             "ip_version": self.ip_version(),
             "default_prefixlen": self.default_prefixlen,
@@ -78,7 +79,7 @@ impl Resource for SubnetPool {
             "is_default": self.is_default,
             "shared": self.shared,
             "address_scope_id": null,
-        }))
+        }));
     }
 
     fn create(draft: &mut Draft, project: String, body: &Body) -> Result<SubnetPoolId, ApiError> {

@@ -6,10 +6,12 @@
 //! checking costs look-ups and a new watcher gets all there is without touching the disk.
 
 mod file;
+mod formats;
 mod watch;
 mod writer;
 
-pub use file::{FORMAT, OpenError};
+pub use file::OpenError;
+pub use formats::FORMAT;
 
 use super::{Boxed, CommitError, Precondition, Revision, Store, Watch, WatchEnded};
 use file::File;

@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
+use super::transact::transact;
 use crate::command::{self, Output};
 use crate::error::LabError;
 use crate::process::Process;
@@ -81,22 +84,42 @@ impl Database {
         u64::from_str_radix(&text, 16).map_err(|_| LabError::unexpected("a datapath id", text))
     }
 
-    /// Plugs interfaces in, all at once: OpenFlow port and port id.
+    /// Plugs interfaces in, all at once: OpenFlow port and port id. Returns what [`Database::unplug`]
+    /// takes, in the same order.
     pub(crate) fn plug<'a>(
         &self,
         interfaces: impl Iterator<Item = (u32, &'a str)>,
-    ) -> Result<(), LabError> {
-        let words = interfaces.flat_map(|(ofport, id)| {
-            let name = format!("tap{ofport}");
-            let port = ["--", "add-port", "br-int", &name].map(str::to_owned);
-            let row = ["--", "set", "interface", &name].map(str::to_owned);
-            let columns = [
-                format!("ofport={ofport}"),
-                format!("external_ids:iface-id={id}"),
-            ];
-            [&port[..], &row, &columns].concat()
-        });
-        self.vsctl(words).map(drop)
+    ) -> Result<Vec<Interface>, LabError> {
+        let mut operations: Vec<Value> = interfaces
+            .flat_map(|(ofport, id)| {
+                let name = format!("tap{ofport}");
+                let (row, port) = (format!("interface{ofport}"), format!("port{ofport}"));
+                let ids = json!(["map", [["iface-id", id]]]);
+                [
+                    json!({"op": "insert", "table": "Port", "uuid-name": port,
+                        "row": {"name": name, "interfaces": ["named-uuid", row]}}),
+                    json!({"op": "insert", "table": "Interface", "uuid-name": row,
+                        "row": {"name": name, "ofport": ofport, "external_ids": ids}}),
+                ]
+            })
+            .collect();
+        let ports: Vec<Value> = operations
+            .iter()
+            .filter(|operation| operation["table"] == "Port")
+            .map(|operation| json!(["named-uuid", operation["uuid-name"]]))
+            .collect();
+        operations.push(mutate_ports("insert", ports));
+        let results = transact(&self.socket, operations)?;
+        let made = results
+            .into_iter()
+            .step_by(2)
+            .map(|mut result| result["uuid"].take());
+        Ok(made.filter(|uuid| !uuid.is_null()).map(Interface).collect())
+    }
+
+    /// Removes an interface.
+    pub(crate) fn unplug(&self, Interface(port): Interface) -> Result<(), LabError> {
+        transact(&self.socket, vec![mutate_ports("delete", vec![port])]).map(drop)
     }
 
     fn vsctl<W: AsRef<std::ffi::OsStr>>(
@@ -111,4 +134,17 @@ impl Database {
             .args(words);
         command::run(&mut command)
     }
+}
+
+/// An interface that was plugged in: its row of `Port`.
+#[derive(Debug)]
+pub(crate) struct Interface(Value);
+
+fn mutate_ports(how: &str, ports: Vec<Value>) -> Value {
+    json!({
+        "op": "mutate",
+        "table": "Bridge",
+        "where": [["name", "==", "br-int"]],
+        "mutations": [["ports", how, ["set", ports]]],
+    })
 }

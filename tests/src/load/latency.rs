@@ -16,7 +16,7 @@ pub struct Latencies {
 
 impl Latencies {
     /// Takes in one, or many that took the same.
-    pub(crate) fn add(&mut self, latency: Duration, count: u64) {
+    pub fn add(&mut self, latency: Duration, count: u64) {
         let bucket = bucket(nanoseconds(latency));
         if self.buckets.len() <= bucket {
             self.buckets.resize(bucket + 1, 0);
@@ -27,7 +27,7 @@ impl Latencies {
     }
 
     /// Takes in all that another has.
-    pub(crate) fn merge(&mut self, other: &Self) {
+    pub fn merge(&mut self, other: &Self) {
         if self.buckets.len() < other.buckets.len() {
             self.buckets.resize(other.buckets.len(), 0);
         }

@@ -6,12 +6,16 @@
 //! packet-ins under them. Answers are checked byte for byte: the first to each guest is read and
 //! verified, all others must equal it.
 //!
+//! [`Fleet`] stands for hypervisors as well, which do what they are told while the API is measured.
+//!
 //! [`compare`] measures the same through a real Open vSwitch, beside OVN and the least that a
 //! controller can be.
 
 mod asking;
 mod bench;
+mod clients;
 mod database;
+mod fleet;
 mod latency;
 mod packets;
 mod report;
@@ -19,11 +23,14 @@ mod rig;
 mod switch;
 mod through_ovs;
 mod traffic;
+mod transact;
 mod trivial;
 mod usage;
 
 pub use asking::Asked;
 pub use bench::{Contender, Course, Spent};
+pub use clients::Clients;
+pub use fleet::Fleet;
 pub use latency::Latencies;
 pub use packets::Question;
 pub use report::Report;

@@ -1,7 +1,6 @@
 //! A controller and hypervisors around it, on loopback.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::net::IpAddr;
 use std::sync::Barrier;
 use std::thread;
 use std::time::Instant;
@@ -14,10 +13,8 @@ use super::traffic::{Ask, Lane, Pace, Tally, Traffic};
 use super::usage::Usage;
 use crate::api::Api;
 use crate::cloud::{Network, PortSpec, SubnetSpec};
-use crate::command;
-use crate::controller::{READY, find_binary, says_ready};
 use crate::error::LabError;
-use crate::process::Process;
+use crate::loopback::Loopback;
 use crate::tools::Tools;
 
 const DNS: &str = "2001:db8:53::1";
@@ -35,9 +32,8 @@ pub struct Size {
 #[derive(Debug)]
 pub struct Rig {
     hypervisors: Vec<Hypervisor>,
-    controller: Process,
-    // The last field: those above have let go of their files.
-    _folder: Folder,
+    // The last field: those above have let go of their files, which are in its folder.
+    controller: Loopback,
 }
 
 /// One hypervisor: its switch and its guests, by OpenFlow port.
@@ -56,20 +52,15 @@ impl Rig {
     /// What failed on the way.
     pub fn start(size: Size) -> Result<Self, LabError> {
         Tools::check(&["ovsdb-server", "ovsdb-tool", "ovs-vsctl"])?;
-        let folder = Folder::make()?;
-        let [api, openflow, ovsdb, metrics] = free_addresses()?;
-        let controller = start_controller(&folder.0, [api, openflow, ovsdb, metrics])?;
-        let api = Api::beside(api)?;
+        let controller = Loopback::start(&[])?;
+        let api = controller.api()?;
         let network = make_network(&api)?;
         let hypervisors = (1..=size.switches)
-            .map(|number| {
-                Hypervisor::join(number, size, &folder.0, &api, &network, [ovsdb, openflow])
-            })
+            .map(|number| Hypervisor::join(number, size, &controller, &api, &network))
             .collect::<Result<Vec<_>, _>>()?;
         let mut rig = Self {
             hypervisors,
             controller,
-            _folder: folder,
         };
         rig.settle(usize::from(size.guests))?;
         Ok(rig)
@@ -91,7 +82,7 @@ impl Rig {
     /// # Errors
     /// [`LabError::Io`] when it has ended.
     pub fn controller(&self) -> Result<Usage, LabError> {
-        Usage::of(self.controller.pid())
+        self.controller.usage()
     }
 
     /// Lets all guests ask.
@@ -106,10 +97,7 @@ impl Rig {
             .iter_mut()
             .map(|hypervisor| hypervisor.lane(traffic, share))
             .collect::<Result<Vec<_>, _>>()?;
-        let before = (
-            Usage::of(self.controller.pid())?,
-            Usage::of(std::process::id())?,
-        );
+        let before = (self.controller()?, Usage::of(std::process::id())?);
         let (tally, elapsed) = thread::scope(|scope| {
             let lanes: Vec<_> = lanes
                 .into_iter()
@@ -148,13 +136,13 @@ impl Hypervisor {
     fn join(
         number: u16,
         size: Size,
-        folder: &Path,
+        controller: &Loopback,
         api: &Api,
         network: &Network,
-        [ovsdb, openflow]: [SocketAddr; 2],
     ) -> Result<Self, LabError> {
-        let database = Database::start(folder, &format!("load{number}"))?;
-        let datapath_id = database.join(number, ovsdb)?;
+        let addresses = controller.addresses();
+        let database = Database::start(controller.folder(), &format!("load{number}"))?;
+        let datapath_id = database.join(number, addresses.ovsdb)?;
         let ports = (1..=size.guests)
             .map(|_| api.create_port(network, &PortSpec::default()))
             .collect::<Result<Vec<_>, _>>()?;
@@ -162,7 +150,7 @@ impl Hypervisor {
         database.plug((1..).zip(ids))?;
         let guests = ports.iter().map(|port| asker(&port.mac, &port.addresses));
         Ok(Self {
-            switch: Switch::connect(openflow, datapath_id)?,
+            switch: Switch::connect(addresses.openflow, datapath_id)?,
             guests: (1..)
                 .zip(guests)
                 .map(|(ofport, guest)| Ok((ofport, guest?)))
@@ -218,54 +206,4 @@ fn make_network(api: &Api) -> Result<Network, LabError> {
     let router = api.create_router("load")?;
     api.add_interface(&router, &subnet)?;
     Ok(network)
-}
-
-fn start_controller(folder: &Path, addresses: [SocketAddr; 4]) -> Result<Process, LabError> {
-    let keys = ["api", "openflow", "ovsdb", "metrics"];
-    let mut command = command::program(&find_binary()?.to_string_lossy());
-    command
-        .arg("serve")
-        .arg("--data-dir")
-        .arg(folder.join("data"));
-    for (key, address) in keys.iter().zip(addresses) {
-        command.arg(format!("--{key}-listen={address}"));
-    }
-    let mut process = Process::spawn(&mut command, &folder.join("sextant.log"), folder)?;
-    process.wait_line("its ready line", READY, says_ready)?;
-    Ok(process)
-}
-
-/// Loopback addresses that nobody listened on just now.
-fn free_addresses() -> Result<[SocketAddr; 4], LabError> {
-    let bind =
-        || TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).map_err(LabError::io("listen on loopback"));
-    let listeners = [bind()?, bind()?, bind()?, bind()?];
-    let mut addresses = [SocketAddr::from((Ipv6Addr::LOCALHOST, 0)); 4];
-    for (address, listener) in addresses.iter_mut().zip(&listeners) {
-        *address = listener
-            .local_addr()
-            .map_err(LabError::io("listen on loopback"))?;
-    }
-    Ok(addresses)
-}
-
-/// A folder of this process, removed when dropped.
-#[derive(Debug)]
-struct Folder(PathBuf);
-
-impl Folder {
-    fn make() -> Result<Self, LabError> {
-        let path = std::env::temp_dir().join(format!("sextant-load-{}", std::process::id()));
-        std::fs::create_dir_all(&path).map_err(LabError::io(format!("make {}", path.display())))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if thread::panicking() {
-            return;
-        }
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

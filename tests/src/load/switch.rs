@@ -79,6 +79,24 @@ impl Switch {
         Ok(())
     }
 
+    /// Takes what it is given until the controller, or whoever holds [`Switch::stream`], ends the
+    /// connection.
+    pub(super) fn stand_by(mut self) -> Result<(), LabError> {
+        self.stream
+            .set_read_timeout(None)
+            .map_err(LabError::io("wait for the controller"))?;
+        while self.read().is_ok() {
+            while let Some(frame) = self.next_frame()? {
+                let (xid, message) = self.decode(&frame)?;
+                self.serve(xid, message)?;
+            }
+            if self.write().is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Writes all that waits.
     pub(super) fn write(&mut self) -> Result<(), LabError> {
         self.stream

@@ -1,7 +1,8 @@
 //! Where a port is and whether it works, as far as the API tells.
 
 use super::super::resource::View;
-use serde_json::{Map, Value, json};
+use super::super::shown::Shown;
+use serde::Serialize;
 use sextant_model::Port;
 
 /// `ACTIVE` once the switch has confirmed the port's flows; a router's port is everywhere, so it is when it is up.
@@ -13,20 +14,41 @@ pub(super) fn status(port: &Port, view: View<'_>) -> &'static str {
     if active { "ACTIVE" } else { "DOWN" }
 }
 
-/// The `binding:` attributes. A port is bound where its interface is; until then, where Nova says that it will be.
-pub(super) fn shown(port: &Port, view: View<'_>) -> Map<String, Value> {
+/// Shows the `binding:` attributes. A port is bound where its interface is; until then, where Nova says that it will be.
+pub(super) fn show(port: &Port, view: View<'_>, shown: &mut Shown<'_>) {
     let binding = view.facts.binding(port.id);
     let host = match binding {
         Some(binding) if port.host_id.is_empty() => binding.chassis.as_str(),
         _ => &port.host_id,
     };
     let is_bound = binding.is_some() || !port.host_id.is_empty();
-    let details = || json!({"port_filter": true, "connectivity": "l2", "bridge_name": "br-int", "ovs_hybrid_plug": false});
-    super::super::fields(json!({
-        "binding:vnic_type": port.vnic_type,
-        "binding:profile": {},
-        "binding:host_id": host,
-        "binding:vif_type": if is_bound { "ovs" } else { "unbound" },
-        "binding:vif_details": if is_bound { details() } else { json!({}) },
-    }))
+    let kind = if is_bound { "ovs" } else { "unbound" };
+    shown.put("binding:vnic_type", &port.vnic_type);
+    shown.put("binding:profile", Nothing {});
+    shown.put("binding:host_id", host);
+    shown.put("binding:vif_type", kind);
+    match is_bound {
+        true => shown.put("binding:vif_details", OVS),
+        false => shown.put("binding:vif_details", Nothing {}),
+    }
 }
+
+/// An object without fields.
+#[derive(Serialize)]
+struct Nothing {}
+
+/// What Nova needs to know to plug an interface in.
+#[derive(Serialize)]
+struct VifDetails {
+    port_filter: bool,
+    connectivity: &'static str,
+    bridge_name: &'static str,
+    ovs_hybrid_plug: bool,
+}
+
+const OVS: VifDetails = VifDetails {
+    port_filter: true,
+    connectivity: "l2",
+    bridge_name: "br-int",
+    ovs_hybrid_plug: false,
+};

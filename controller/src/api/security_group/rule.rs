@@ -7,9 +7,10 @@ use super::super::attributes::{Attribute, Body, fixed, required, shown};
 use super::super::draft::Draft;
 use super::super::error::ApiError;
 use super::super::query::Conditions;
-use super::super::resource::{self, Plan, Resource, View};
+use super::super::resource::{Plan, Resource, View, show_all};
+use super::super::shown::{Shown, Wanted};
 use super::super::values;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sextant_model::{
     Ethertype, Intent, Key, Meta, Object, RemoteEnd, SecurityGroup, SecurityGroupId,
     SecurityGroupRule, SecurityGroupRuleId,
@@ -78,13 +79,13 @@ impl Resource for SecurityGroupRule {
         super::provided::missing_default(intent, project)
     }
 
-    fn render(&self, _: View<'_>) -> Map<String, Value> {
+    fn render(&self, _: View<'_>, shown: &mut Shown<'_>) {
         let (prefix, group) = match self.remote {
             RemoteEnd::Anybody => (None, None),
             RemoteEnd::Prefix(prefix) => (Some(prefix), None),
             RemoteEnd::Group(group) => (None, Some(group.to_string())),
         };
-        super::super::fields(json!({
+        shown.all(json!({
             "security_group_id": self.security_group_id.to_string(),
             "direction": self.direction,
             "ethertype": self.ethertype,
@@ -95,7 +96,7 @@ impl Resource for SecurityGroupRule {
             "normalized_cidr": prefix.map(|prefix| prefix.trunc().to_string()),
             "remote_group_id": group,
             "remote_address_group_id": null,
-        }))
+        }));
     }
 
     fn create(
@@ -154,9 +155,11 @@ fn revise_group(draft: &mut Draft, group: SecurityGroupId) {
 
 /// A rule as it is shown within its group, where Neutron shows tags, though a rule cannot have any.
 pub(super) fn within_group(rule: &SecurityGroupRule, view: View<'_>) -> Value {
-    let mut shown = resource::shown(rule, view);
-    shown.insert("tags".to_owned(), json!([]));
-    shown.into()
+    let show = |shown: &mut Shown<'_>| {
+        show_all(rule, view, shown);
+        shown.put("tags", [(); 0]);
+    };
+    Shown::values(Wanted::All, show).into()
 }
 
 /// A family in the API's words.

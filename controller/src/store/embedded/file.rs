@@ -2,14 +2,13 @@
 //! file and the revision reached).
 
 use super::Revision;
+use super::formats::{self, FORMAT, Rows};
 use imbl::OrdMap;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use sextant_model::{Change, Key, Object};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// The format of the file that this version writes. A file of a newer one is refused.
-pub const FORMAT: u64 = 2;
 
 const OBJECTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("objects");
 const NUMBERS: TableDefinition<'_, &str, u64> = TableDefinition::new("numbers");
@@ -63,8 +62,26 @@ impl File {
                 found,
             });
         }
+        if found < FORMAT {
+            file.migrate(path, found)?;
+        }
         let contents = file.read(path)?;
         Ok((file, contents))
+    }
+
+    /// Makes a file of an older format one of this version's, all at once.
+    fn migrate(&self, path: &Path, found: u64) -> Result<(), OpenError> {
+        let damaged = |why: String| OpenError::Damaged(path.to_owned(), why);
+        let (revision, old) = self.rows().map_err(|error| damaged(error.to_string()))?;
+        let rows = parse(&old).and_then(|rows| formats::migrate(rows, found));
+        let mut new = encode_rows(rows.map_err(damaged)?);
+        let kept: BTreeSet<Vec<u8>> = new.iter().map(|(key, _)| key.clone()).collect();
+        let gone = old.into_iter().filter(|(key, _)| !kept.contains(key));
+        new.extend(gone.map(|(key, _)| (key, None)));
+        self.write_rows(&new, revision)
+            .map_err(|error| damaged(error.to_string()))?;
+        tracing::info!(file = %path.display(), from = found, to = FORMAT, "the store was brought to this version's format");
+        Ok(())
     }
 
     /// The format of the file; a new file gets this version's.
@@ -130,11 +147,7 @@ impl File {
             .map_err(|error| error.to_string())
     }
 
-    fn write_rows(
-        &self,
-        rows: &[(Vec<u8>, Option<Vec<u8>>)],
-        revision: Revision,
-    ) -> Result<(), redb::Error> {
+    fn write_rows(&self, rows: &[Written], revision: Revision) -> Result<(), redb::Error> {
         let transaction = self.0.begin_write()?;
         {
             let mut objects = transaction.open_table(OBJECTS)?;
@@ -144,9 +157,9 @@ impl File {
                     None => objects.remove(key.as_slice())?,
                 };
             }
-            transaction
-                .open_table(NUMBERS)?
-                .insert(REVISION_ROW, revision.0)?;
+            let mut numbers = transaction.open_table(NUMBERS)?;
+            numbers.insert(REVISION_ROW, revision.0)?;
+            numbers.insert(FORMAT_ROW, FORMAT)?;
         }
         Ok(transaction.commit()?)
     }
@@ -154,7 +167,24 @@ impl File {
 
 type Row = (Vec<u8>, Vec<u8>);
 
-fn encode(change: &Change) -> serde_json::Result<(Vec<u8>, Option<Vec<u8>>)> {
+/// A row as it is to be, or a key under which there is to be none.
+type Written = (Vec<u8>, Option<Vec<u8>>);
+
+fn parse(rows: &[Row]) -> Result<Rows, String> {
+    let parse = |(key, value): &Row| Ok((key.clone(), serde_json::from_slice(value)?));
+    rows.iter()
+        .map(parse)
+        .collect::<serde_json::Result<_>>()
+        .map_err(|error| error.to_string())
+}
+
+fn encode_rows(rows: Rows) -> Vec<Written> {
+    rows.into_iter()
+        .map(|(key, value)| (key, Some(value.to_string().into_bytes())))
+        .collect()
+}
+
+fn encode(change: &Change) -> serde_json::Result<Written> {
     let key = serde_json::to_vec(&change.key())?;
     let value = match change {
         Change::Put(object) => Some(serde_json::to_vec(object)?),

@@ -1,0 +1,241 @@
+//! Measures the API of a controller of its own: what writes, lists and new ports take, beside
+//! what they may take.
+
+use clap::Parser;
+use sextant_lab::LabError;
+use sextant_lab::load::{Clients, Fleet, Latencies};
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Load on the API of a controller of its own (`SEXTANT_BIN`, else the newest build), over
+/// loopback.
+#[derive(Debug, Parser)]
+struct Options {
+    /// How many ports there are in lists, and beside a new one.
+    #[arg(long, default_value_t = 10_000)]
+    ports: usize,
+    /// How many clients make ports at once.
+    #[arg(long, default_value_t = 32)]
+    clients: usize,
+    /// Seconds that they do.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// How many hypervisors.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    hypervisors: u16,
+    /// How many ports there are on a network.
+    #[arg(long, default_value_t = 100)]
+    network: usize,
+    /// One measurement, instead of all.
+    #[arg(long)]
+    only: Option<Only>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Only {
+    /// Ports are made.
+    Writes,
+    /// Ports are listed.
+    Lists,
+    /// Ports are made, plugged in, and their flows confirmed.
+    Flows,
+    /// Ports are bound, and the controller's memory is looked at.
+    Memory,
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), LabError> {
+    let wants = |what| options.only.is_none_or(|only| only == what);
+    say(format_args!(
+        "{:<52} {:>10} {:>10}",
+        "", "measured", "target"
+    ));
+    if wants(Only::Writes) {
+        writes(options)?;
+    }
+    if wants(Only::Lists) {
+        lists(options)?;
+    }
+    if wants(Only::Flows) {
+        flows(options)?;
+    }
+    if wants(Only::Memory) {
+        memory(options)?;
+    }
+    Ok(())
+}
+
+fn writes(options: &Options) -> Result<(), LabError> {
+    const ALONE: usize = 1000;
+    let clients = Clients::start()?;
+    clients.one_by_one(100)?;
+    let alone = clients.one_by_one(ALONE)?;
+    row(
+        "port create, one client, p50 ms",
+        p50(&alone),
+        Some(Target::Below(3.0)),
+    );
+    row(
+        "port create, one client, p99 ms",
+        milliseconds(alone.percentile(0.99)),
+        None,
+    );
+    let before = clients.controller()?;
+    let (rate, together) =
+        clients.at_once(options.clients, Duration::from_secs(options.seconds))?;
+    let spent = clients.controller()?.processor_since(&before);
+    let many = format!("port creates, {} clients", options.clients);
+    row(
+        &format!("{many}, a second"),
+        rate,
+        Some(Target::AtLeast(1000.0)),
+    );
+    row(&format!("{many}, p50 ms"), p50(&together), None);
+    row(
+        &format!("{many}, p99 ms"),
+        milliseconds(together.percentile(0.99)),
+        None,
+    );
+    let each = milliseconds(spent) / (rate * options.seconds as f64);
+    row(&format!("{many}, controller's ms each"), each, None);
+    Ok(())
+}
+
+fn lists(options: &Options) -> Result<(), LabError> {
+    const TIMES: usize = 9;
+    const PAGE: usize = 500;
+    let clients = Clients::start()?;
+    clients.fill(options.ports)?;
+    clients.list(1, options.ports)?;
+    let before = clients.controller()?;
+    let whole = clients.list(TIMES, options.ports)?;
+    let spent = clients.controller()?.processor_since(&before);
+    let name = format!("list of {} ports", options.ports);
+    row(
+        &format!("{name}, p50 ms"),
+        p50(&whole),
+        Some(Target::Below(100.0)),
+    );
+    let each = milliseconds(spent) / TIMES as f64;
+    row(&format!("{name}, controller's ms each"), each, None);
+    let pages = clients.pages(TIMES, PAGE, options.ports)?;
+    let name = format!("page of {PAGE} of {} ports", options.ports);
+    row(
+        &format!("{name}, p50 ms"),
+        p50(&pages),
+        Some(Target::Below(5.0)),
+    );
+    row(
+        &format!("{name}, p99 ms"),
+        milliseconds(pages.percentile(0.99)),
+        None,
+    );
+    Ok(())
+}
+
+fn flows(options: &Options) -> Result<(), LabError> {
+    const FEW: usize = 10;
+    let mut fleet = Fleet::start(options.hypervisors)?;
+    fleet.add_network(FEW)?;
+    fleet.settle()?;
+    let few = connect(&mut fleet)?;
+    let mut ports = FEW;
+    while ports < options.ports {
+        let more = options.network.min(options.ports - ports);
+        fleet.add_network(more)?;
+        ports += more;
+    }
+    fleet.settle()?;
+    let many = connect(&mut fleet)?;
+    let name = "port create, plugged in, ACTIVE, beside";
+    for (beside, latencies) in [(FEW, &few), (ports, &many)] {
+        row(
+            &format!("{name} {beside}, p50 ms"),
+            p50(latencies),
+            Some(Target::Below(15.0)),
+        );
+        row(
+            &format!("{name} {beside}, p99 ms"),
+            milliseconds(latencies.percentile(0.99)),
+            None,
+        );
+    }
+    let ratio = p50(&many) / p50(&few);
+    row("ratio of these p50", ratio, Some(Target::Below(1.3)));
+    row(
+        &format!("resident memory, {ports} bound ports, MiB"),
+        mebibytes(fleet.controller()?.resident),
+        None,
+    );
+    Ok(())
+}
+
+fn connect(fleet: &mut Fleet) -> Result<Latencies, LabError> {
+    const TIMES: usize = 100;
+    let mut latencies = Latencies::default();
+    for number in 0..TIMES {
+        latencies.add(fleet.connect_one(number)?, 1);
+    }
+    Ok(latencies)
+}
+
+fn memory(options: &Options) -> Result<(), LabError> {
+    const PORTS: usize = 1000;
+    let mut fleet = Fleet::start(options.hypervisors)?;
+    fleet.add_network(PORTS)?;
+    fleet.settle()?;
+    row(
+        &format!("resident memory, {PORTS} ports on one network, MiB"),
+        mebibytes(fleet.controller()?.resident),
+        Some(Target::Below(60.0)),
+    );
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+enum Target {
+    Below(f64),
+    AtLeast(f64),
+}
+
+fn row(name: &str, measured: f64, target: Option<Target>) {
+    let target = match target {
+        None => String::new(),
+        Some(Target::Below(most)) => verdict('<', most, measured < most),
+        Some(Target::AtLeast(least)) => verdict('≥', least, measured >= least),
+    };
+    say(format_args!("{name:<52} {measured:>10.2} {target:>10}"));
+}
+
+fn verdict(sign: char, target: f64, met: bool) -> String {
+    let verdict = if met { "" } else { "  MISSED" };
+    format!("{sign} {target}{verdict}")
+}
+
+fn p50(latencies: &Latencies) -> f64 {
+    milliseconds(latencies.percentile(0.5))
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+/// Whoever closes the output early has seen enough.
+fn say(line: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}

@@ -1,0 +1,203 @@
+//! Hypervisors that stand by: each has a real ovsdb-server and a switch that takes what it is
+//! given, in a thread of its own, while something else is measured.
+
+use std::net::Shutdown;
+use std::net::TcpStream;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::clients::create;
+use super::database::Database;
+use super::switch::Switch;
+use super::usage::Usage;
+use crate::api::Api;
+use crate::cloud::{Network, SubnetSpec};
+use crate::deadline::wait_for;
+use crate::error::LabError;
+use crate::loopback::Loopback;
+
+/// How many interfaces are plugged in with one transaction.
+const CHUNK: usize = 250;
+/// How long the flows of all ports may take.
+const SETTLING: Duration = Duration::from_secs(180);
+/// How long those of one may.
+const ONE: Duration = Duration::from_secs(20);
+
+/// A controller and hypervisors around it. Everything ends when it is dropped.
+#[derive(Debug)]
+pub struct Fleet {
+    hypervisors: Vec<Hypervisor>,
+    networks: Vec<Network>,
+    api: Api,
+    bound: usize,
+    // The last field: the others have let go of their files, which are in its folder.
+    controller: Loopback,
+}
+
+#[derive(Debug)]
+struct Hypervisor {
+    database: Database,
+    ofport: u32,
+    connection: TcpStream,
+    switch: Option<JoinHandle<Result<(), LabError>>>,
+}
+
+impl Fleet {
+    /// Starts a controller and joins so many hypervisors to it.
+    ///
+    /// # Errors
+    /// What failed on the way.
+    pub fn start(hypervisors: u16) -> Result<Self, LabError> {
+        let controller = Loopback::start(&[])?;
+        Ok(Self {
+            hypervisors: (1..=hypervisors)
+                .map(|number| Hypervisor::join(number, &controller))
+                .collect::<Result<_, _>>()?,
+            networks: Vec::new(),
+            api: controller.api()?,
+            bound: 0,
+            controller,
+        })
+    }
+
+    /// Makes a network with a subnet and a router, and so many ports on it, plugs them in on one
+    /// hypervisor after the other, and waits until all are `ACTIVE`.
+    ///
+    /// # Errors
+    /// What failed on the way, or flows that were not confirmed in time.
+    pub fn add_network(&mut self, ports: usize) -> Result<(), LabError> {
+        let number = self.networks.len();
+        let network = self.api.create_network(&format!("fleet{number}"))?;
+        let cidr = format!("2001:db8:{:x}::/64", number + 0x100);
+        let subnet = SubnetSpec::with_mode(&cidr, "dhcpv6-stateful");
+        let subnet = self.api.create_subnet(&network, &subnet)?;
+        let router = self.api.create_router(&format!("fleet{number}"))?;
+        self.api.add_interface(&router, &subnet)?;
+        let mut ids = Vec::new();
+        while ids.len() < ports {
+            let count = (ports - ids.len()).min(CHUNK);
+            let made = create(&self.api, &network, count)?;
+            ids.extend(
+                made.iter()
+                    .filter_map(|port| port["id"].as_str().map(str::to_owned)),
+            );
+        }
+        let share = ids.len().div_ceil(self.hypervisors.len().max(1)).max(1);
+        for (hypervisor, ids) in self.hypervisors.iter_mut().zip(ids.chunks(share)) {
+            hypervisor.plug(ids)?;
+        }
+        self.networks.push(network);
+        self.bound += ports;
+        Ok(())
+    }
+
+    /// Waits until all ports that are plugged in are `ACTIVE`.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`].
+    pub fn settle(&self) -> Result<(), LabError> {
+        let page = format!("http://{}/metrics", self.controller.addresses().metrics);
+        wait_for("the flows of all ports", SETTLING, || {
+            let text = self.api.text(&page).map_err(|error| error.to_string())?;
+            let active = text
+                .lines()
+                .find_map(|line| line.strip_prefix("sextant_ports_active "));
+            match active.and_then(|count| count.parse().ok()) {
+                Some(active) if self.bound == active => Ok(()),
+                _ => Err(format!("{active:?} of {}", self.bound)),
+            }
+        })
+    }
+
+    /// Makes a port, plugs it in and waits until it is `ACTIVE`: how long that took. The port is
+    /// gone afterwards.
+    ///
+    /// # Errors
+    /// What failed on the way.
+    pub fn connect_one(&mut self, number: usize) -> Result<Duration, LabError> {
+        let network = &self.networks[number % self.networks.len()];
+        let hypervisor = number % self.hypervisors.len();
+        let hypervisor = &mut self.hypervisors[hypervisor];
+        let begin = Instant::now();
+        let made = create(&self.api, network, 1)?;
+        let id = made[0]["id"].as_str().unwrap_or_default();
+        let ofport = hypervisor.next_ofport();
+        let plugged = hypervisor.database.plug([(ofport, id)].into_iter())?;
+        wait_active(&self.api, id)?;
+        let taken = begin.elapsed();
+        for interface in plugged {
+            hypervisor.database.unplug(interface)?;
+        }
+        self.api.delete_object("ports", id)?;
+        Ok(taken)
+    }
+
+    /// What the controller has used so far.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] when it has ended.
+    pub fn controller(&self) -> Result<Usage, LabError> {
+        self.controller.usage()
+    }
+}
+
+/// Asks without a pause, because what is measured takes milliseconds.
+fn wait_active(api: &Api, id: &str) -> Result<(), LabError> {
+    let path = format!("/v2.0/ports/{id}?fields=status");
+    let end = Instant::now() + ONE;
+    loop {
+        let (_, body) = api.get(&path)?;
+        if body["port"]["status"] == "ACTIVE" {
+            return Ok(());
+        }
+        if Instant::now() > end {
+            return Err(LabError::unexpected("a port that was plugged in", body));
+        }
+    }
+}
+
+impl Hypervisor {
+    fn join(number: u16, controller: &Loopback) -> Result<Self, LabError> {
+        let addresses = controller.addresses();
+        let database = Database::start(controller.folder(), &format!("fleet{number}"))?;
+        let datapath_id = database.join(number, addresses.ovsdb)?;
+        let switch = Switch::connect(addresses.openflow, datapath_id)?;
+        let connection = switch.stream().try_clone();
+        let switch = thread::Builder::new()
+            .name(format!("fleet{number}"))
+            .spawn(|| switch.stand_by())
+            .map_err(LabError::io("start a switch's thread"))?;
+        Ok(Self {
+            database,
+            ofport: 0,
+            connection: connection.map_err(LabError::io("hold a switch's connection"))?,
+            switch: Some(switch),
+        })
+    }
+
+    fn next_ofport(&mut self) -> u32 {
+        self.ofport += 1;
+        self.ofport
+    }
+
+    fn plug(&mut self, ids: &[String]) -> Result<(), LabError> {
+        for chunk in ids.chunks(CHUNK) {
+            let interfaces: Vec<(u32, &str)> = chunk
+                .iter()
+                .map(|id| (self.next_ofport(), id.as_str()))
+                .collect();
+            self.database.plug(interfaces.into_iter())?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Hypervisor {
+    fn drop(&mut self) {
+        let _ = self.connection.shutdown(Shutdown::Both);
+        match self.switch.take().map(JoinHandle::join) {
+            Some(Ok(Err(error))) => eprintln!("a switch's thread: {error}"),
+            Some(Ok(Ok(())) | Err(_)) | None => {}
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! A controller on loopback, with no lab around it: what needs no hypervisor, or plays one, needs
+//! neither root nor Open vSwitch.
+
+use std::net::{Ipv6Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use crate::api::Api;
+use crate::command;
+use crate::controller::{READY, find_binary, says_ready};
+use crate::error::LabError;
+use crate::load::Usage;
+use crate::process::Process;
+
+/// Where a controller listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// The API.
+    pub api: SocketAddr,
+    /// Switches.
+    pub openflow: SocketAddr,
+    /// Hypervisors' databases.
+    pub ovsdb: SocketAddr,
+    /// Metrics.
+    pub metrics: SocketAddr,
+}
+
+/// A controller on loopback, which may be running or not. Its data goes when it is dropped.
+#[derive(Debug)]
+pub struct Loopback {
+    binary: PathBuf,
+    args: Vec<String>,
+    addresses: Addresses,
+    process: Option<Process>,
+    // The last field: the process has let go of its files.
+    folder: Folder,
+}
+
+impl Loopback {
+    /// Starts `SEXTANT_BIN`, else the workspace's newest build, with these arguments after those
+    /// that say where it listens and keeps its data; waits until it is ready.
+    ///
+    /// # Errors
+    /// [`LabError::Ended`] or [`LabError::Timeout`] with its log.
+    pub fn start(args: &[&str]) -> Result<Self, LabError> {
+        let mut controller = Self {
+            binary: find_binary()?,
+            args: args.iter().map(|&word| word.to_owned()).collect(),
+            addresses: free_addresses()?,
+            process: None,
+            folder: Folder::make()?,
+        };
+        controller.start_again()?;
+        Ok(controller)
+    }
+
+    /// Starts it after [`Loopback::kill`], with the data that it left, and waits until it is ready.
+    ///
+    /// # Errors
+    /// As [`Loopback::start`].
+    pub fn start_again(&mut self) -> Result<(), LabError> {
+        self.spawn()?;
+        match &mut self.process {
+            Some(process) => process.wait_line("its ready line", READY, says_ready),
+            None => Err(LabError::unexpected("the running controller", "stopped")),
+        }
+    }
+
+    /// Starts it and does not wait. It listens elsewhere than before, where nobody does.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] when it cannot be started.
+    pub fn spawn(&mut self) -> Result<(), LabError> {
+        self.kill();
+        self.addresses = free_addresses()?;
+        let mut command = command::program(&self.binary.to_string_lossy());
+        command
+            .arg("serve")
+            .arg("--data-dir")
+            .arg(self.folder().join("data"));
+        let Addresses {
+            api,
+            openflow,
+            ovsdb,
+            metrics,
+        } = self.addresses;
+        for (key, address) in [
+            ("api", api),
+            ("openflow", openflow),
+            ("ovsdb", ovsdb),
+            ("metrics", metrics),
+        ] {
+            command.arg(format!("--{key}-listen={address}"));
+        }
+        command.args(&self.args);
+        let log = self.folder().join("sextant.log");
+        self.process = Some(Process::spawn(&mut command, &log, self.folder())?);
+        Ok(())
+    }
+
+    /// Kills it with SIGKILL.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// A client of its API.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] when the client's thread cannot start.
+    pub fn api(&self) -> Result<Api, LabError> {
+        Api::beside(self.addresses.api)
+    }
+
+    /// A folder for what belongs to it.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder.0
+    }
+
+    /// Everything that it has logged, over all starts.
+    #[must_use]
+    pub fn log_text(&self) -> String {
+        crate::log::tail(&self.folder().join("sextant.log"), usize::MAX)
+    }
+
+    /// What it has used since it was started.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] or [`LabError::Unexpected`] when it does not run.
+    pub fn usage(&self) -> Result<Usage, LabError> {
+        match &self.process {
+            Some(process) => Usage::of(process.pid()),
+            None => Err(LabError::unexpected("the running controller", "stopped")),
+        }
+    }
+}
+
+/// Loopback addresses that nobody listened on just now.
+fn free_addresses() -> Result<Addresses, LabError> {
+    let bind =
+        || TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).map_err(LabError::io("listen on loopback"));
+    let listeners = [bind()?, bind()?, bind()?, bind()?];
+    let address = |listener: &TcpListener| {
+        listener
+            .local_addr()
+            .map_err(LabError::io("listen on loopback"))
+    };
+    let [api, openflow, ovsdb, metrics] = &listeners;
+    Ok(Addresses {
+        api: address(api)?,
+        openflow: address(openflow)?,
+        ovsdb: address(ovsdb)?,
+        metrics: address(metrics)?,
+    })
+}
+
+/// A folder of this process, removed when dropped.
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+impl Folder {
+    fn make() -> Result<Self, LabError> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("sextant-loopback-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).map_err(LabError::io(format!("make {}", path.display())))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            return;
+        }
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
