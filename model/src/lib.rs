@@ -9,6 +9,9 @@
 
 mod address;
 mod chassis;
+mod dhcp_tag;
+mod dhcpv4_option;
+mod dhcpv4_service;
 mod dhcpv6_option;
 mod domain_name;
 mod facts;
@@ -26,6 +29,9 @@ mod subnet_pool;
 
 pub use address::{is_link_local, solicited_node};
 pub use chassis::{Chassis, Encap, EncapKind, UnknownEncap};
+pub use dhcp_tag::{ClientTrait, DhcpTag, UnknownTag};
+pub use dhcpv4_option::{Dhcpv4Option, Dhcpv4Place, InvalidDhcpv4Option, put_route};
+pub use dhcpv4_service::{ClasslessRoute, Dhcpv4Lease, Dhcpv4Service};
 pub use dhcpv6_option::{Dhcpv6Option, Dhcpv6Value, InvalidDhcpv6Option, TimeServer};
 pub use domain_name::{DomainName, InvalidDomainName};
 pub use facts::{Binding, Facts, Plugged};
