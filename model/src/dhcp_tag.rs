@@ -113,7 +113,9 @@ mod tests {
     fn a_tag_holds_for_the_clients_that_it_names() {
         let is = |client| client == Architecture(7);
         for (tag, holds) in [("arch-7", true), ("!arch-7", false), ("!ipxe", true)] {
-            let (tags, _) = DhcpTag::split(&format!("tag:{tag},59")).map_err(drop).unwrap_or_default();
+            let (tags, _) = DhcpTag::split(&format!("tag:{tag},59"))
+                .map_err(drop)
+                .unwrap_or_default();
             assert_eq!(tags[0].holds(is), holds, "{tag}");
             assert_eq!(tags[0].to_string(), tag);
         }

@@ -307,7 +307,12 @@ mod tests {
     fn values_are_read_as_their_option_says() {
         use Dhcpv4Place::{NextServer, Option};
         for (name, value, place, wire) in [
-            ("dns-server", "192.0.2.1, 192.0.2.2", Option(6), &[192, 0, 2, 1, 192, 0, 2, 2][..]),
+            (
+                "dns-server",
+                "192.0.2.1, 192.0.2.2",
+                Option(6),
+                &[192, 0, 2, 1, 192, 0, 2, 2][..],
+            ),
             ("option:mtu", "1400", Option(26), &[5, 0x78]),
             ("26", "1400", Option(26), &[5, 0x78]),
             ("tag:!ipxe,bootfile-name", "a.efi", Option(67), b"a.efi"),
@@ -316,7 +321,12 @@ mod tests {
             ("224", "01:fF", Option(224), &[1, 255]),
             ("224", "192.0.2.1", Option(224), &[192, 0, 2, 1]),
             ("224", "some text", Option(224), b"some text"),
-            ("server-ip-address", "192.0.2.1", NextServer, &[192, 0, 2, 1]),
+            (
+                "server-ip-address",
+                "192.0.2.1",
+                NextServer,
+                &[192, 0, 2, 1],
+            ),
             ("domain-search", "a.b", Option(119), b"\x01a\x01b\0"),
             ("ipv6-only", "1800", Option(108), &[0, 0, 7, 8]),
             (
@@ -338,7 +348,10 @@ mod tests {
         assert!(refused("256", "1").starts_with("'256' is neither"));
         assert_eq!(refused("51", "60"), "DHCPv4 option 51 is the server's own");
         assert_eq!(refused("router", "::1"), "'::1' is not an IPv4 address");
-        assert_eq!(refused("mtu", "67"), "'67' is not a number from 68 to 65535");
+        assert_eq!(
+            refused("mtu", "67"),
+            "'67' is not a number from 68 to 65535"
+        );
         assert_eq!(refused("mtu", " "), "the value is empty");
         assert!(refused("static-route", "192.0.2.1").contains("pairs of addresses"));
         assert!(refused("121", "10.0.0.0/8").contains("pairs of a prefix"));

@@ -25,14 +25,16 @@ use sextant_model::Punt;
 pub fn respond(punt: &Punt, frame: &[u8]) -> Answer {
     match punt {
         Punt::RouterSolicitation { advertisements, .. } => {
-            with(Ipv6Packet::parse(frame), |packet| ra::answer(advertisements, packet))
+            with(Ipv6Packet::parse(frame), |packet| {
+                ra::answer(advertisements, packet)
+            })
         }
-        Punt::Dhcpv6(service) => {
-            with(Ipv6Packet::parse(frame), |packet| dhcpv6::answer(service, packet))
-        }
-        Punt::Dhcpv4(service) => {
-            with(Ipv4Packet::parse(frame), |packet| dhcpv4::answer(service, packet))
-        }
+        Punt::Dhcpv6(service) => with(Ipv6Packet::parse(frame), |packet| {
+            dhcpv6::answer(service, packet)
+        }),
+        Punt::Dhcpv4(service) => with(Ipv4Packet::parse(frame), |packet| {
+            dhcpv4::answer(service, packet)
+        }),
     }
 }
 

@@ -168,7 +168,10 @@ fn names(
     }
     let host = &lease.host_name;
     if let Some(asked) = query.fqdn {
-        let full = service.domain.as_ref().and_then(|domain| host.within(domain));
+        let full = service
+            .domain
+            .as_ref()
+            .and_then(|domain| host.within(domain));
         options.fqdn(full.as_ref().unwrap_or(host), asked);
     }
     if wanted(option::HOST_NAME) {

@@ -137,11 +137,12 @@ impl<'a> Query<'a> {
     pub(super) fn is(&self, client: ClientTrait) -> bool {
         match client {
             ClientTrait::Ipxe => {
-                self.user_class.strip_prefix(&[IPXE.len() as u8]).unwrap_or(self.user_class) == IPXE
+                self.user_class
+                    .strip_prefix(&[IPXE.len() as u8])
+                    .unwrap_or(self.user_class)
+                    == IPXE
             }
-            ClientTrait::Architecture(number) => {
-                self.architectures.contains(&number.to_be_bytes())
-            }
+            ClientTrait::Architecture(number) => self.architectures.contains(&number.to_be_bytes()),
         }
     }
 }

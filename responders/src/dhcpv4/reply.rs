@@ -34,7 +34,13 @@ impl Reply {
         lease: &Dhcpv4Lease,
     ) -> Self {
         let address = lease.address.addr();
-        let mut reply = Self::new(kind, service, query, lease.server, recipient(query, address));
+        let mut reply = Self::new(
+            kind,
+            service,
+            query,
+            lease.server,
+            recipient(query, address),
+        );
         reply.fields(query, address, configuration::boot(service, query));
         let mut options = reply.options(kind, lease.server);
         options.client_id(query);

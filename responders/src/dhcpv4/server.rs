@@ -12,11 +12,7 @@ use sextant_model::{Dhcpv4Lease, Dhcpv4Service};
 use std::net::Ipv4Addr;
 
 /// The answer to a message.
-pub(super) fn serve(
-    service: &Dhcpv4Service,
-    packet: &Ipv4Packet<'_>,
-    query: &Query<'_>,
-) -> Answer {
+pub(super) fn serve(service: &Dhcpv4Service, packet: &Ipv4Packet<'_>, query: &Query<'_>) -> Answer {
     let Some(first) = service.leases.first() else {
         return Answer::ignored(query.kind.name(), "no address for this port");
     };
@@ -51,7 +47,9 @@ impl Exchange<'_> {
     /// §4.3.1; RFC 4039 §3.1.
     fn discover(&self) -> Answer {
         let asked = self.query.requested_address;
-        let lease = asked.and_then(|address| self.lease(address)).unwrap_or(self.first);
+        let lease = asked
+            .and_then(|address| self.lease(address))
+            .unwrap_or(self.first);
         let kind = match self.query.rapid_commit {
             true => MessageType::Ack,
             false => MessageType::Offer,
@@ -100,7 +98,11 @@ impl Exchange<'_> {
         address: Option<Ipv4Addr>,
         lesson: impl FnOnce(Ipv4Addr) -> Learned,
     ) -> Answer {
-        if !self.query.server_id.is_some_and(|server| self.is_server(server)) {
+        if !self
+            .query
+            .server_id
+            .is_some_and(|server| self.is_server(server))
+        {
             return self.ignore("foreign server identifier");
         }
         let Some(address) = address.filter(|address| self.lease(*address).is_some()) else {
@@ -116,7 +118,10 @@ impl Exchange<'_> {
     /// §4.3.5: options alone, by unicast to an address that the client has from elsewhere.
     fn inform(&self) -> Answer {
         let claimed = [self.query.message.client, self.packet.source];
-        let Some(client) = claimed.into_iter().find(|address| !address.is_unspecified()) else {
+        let Some(client) = claimed
+            .into_iter()
+            .find(|address| !address.is_unspecified())
+        else {
             return self.ignore("inform without an address");
         };
         let near = |lease: &&Dhcpv4Lease| lease.address.contains(&client);

@@ -19,8 +19,7 @@ const NTP_NAME: u16 = 3;
 /// Appends them.
 pub(super) fn put(out: &mut Vec<u8>, service: &Dhcpv6Service, query: &Query<'_>) {
     let extra = &service.options.extra;
-    let wanted =
-        |code| query.requested.contains(code) && given(extra, query, code).is_none();
+    let wanted = |code| query.requested.contains(code) && given(extra, query, code).is_none();
     if wanted(option::DNS_SERVERS) && !service.dns_servers.is_empty() {
         put_option(out, option::DNS_SERVERS, |out| {
             put_addresses(out, &service.dns_servers)
@@ -49,11 +48,7 @@ pub(super) fn put(out: &mut Vec<u8>, service: &Dhcpv6Service, query: &Query<'_>)
 
 /// What the port was given of a code: of what is meant for this client, that which has the most tags; the first of
 /// several alike.
-fn given<'a>(
-    extra: &'a [Dhcpv6Option],
-    query: &Query<'_>,
-    code: u16,
-) -> Option<&'a Dhcpv6Option> {
+fn given<'a>(extra: &'a [Dhcpv6Option], query: &Query<'_>, code: u16) -> Option<&'a Dhcpv6Option> {
     let meant = |option: &&Dhcpv6Option| {
         option.code == code
             && option

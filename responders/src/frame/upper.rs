@@ -81,8 +81,8 @@ impl<'a> UdpDatagram<'a> {
             return Err(Refusal::Ignored("not UDP"));
         }
         let (datagram, sum) = open(packet.payload, packet.offset)?;
-        let right = sum == 0
-            || checksum_ipv4(packet.source, packet.destination, UDP, datagram) == 0;
+        let right =
+            sum == 0 || checksum_ipv4(packet.source, packet.destination, UDP, datagram) == 0;
         Self::checked(datagram, packet.offset, right)
     }
 
