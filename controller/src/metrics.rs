@@ -92,6 +92,8 @@ metrics! {
     router_advertisements: IntCounterVec = "sextant_router_advertisements_total" ["cause"],
     /// DHCPv6 messages of guests, by message type and outcome.
     dhcpv6_messages: IntCounterVec = "sextant_dhcpv6_messages_total" ["type", "outcome"],
+    /// DHCPv4 messages of guests, by message type and outcome.
+    dhcpv4_messages: IntCounterVec = "sextant_dhcpv4_messages_total" ["type", "outcome"],
     /// Time from taking a packet-in off the wire to queueing the answers to it and to those that came with it, in seconds.
     punt_seconds: Histogram = "sextant_punt_duration_seconds" [],
     /// Flows sent to switches, by operation (add, delete) and outcome (confirmed, refused).
@@ -139,7 +141,10 @@ impl Metrics {
                 .iter()
                 .for_each(|labels| drop(counters.with_label_values(labels)));
         };
-        zero(&self.packet_ins, &[&["router_solicitation"], &["dhcpv6"]]);
+        zero(
+            &self.packet_ins,
+            &[&["router_solicitation"], &["dhcpv6"], &["dhcpv4"]],
+        );
         zero(
             &self.router_advertisements,
             &[&["solicited"], &["periodic"], &["final"]],
@@ -155,6 +160,12 @@ impl Metrics {
             "information_request",
         ] {
             zero(&self.dhcpv6_messages, &[&[kind, "answered"]]);
+        }
+        for kind in ["discover", "request", "inform"] {
+            zero(&self.dhcpv4_messages, &[&[kind, "answered"]]);
+        }
+        for kind in ["decline", "release"] {
+            zero(&self.dhcpv4_messages, &[&[kind, "noted"]]);
         }
         for operation in ["add", "delete"] {
             zero(

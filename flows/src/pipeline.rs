@@ -89,7 +89,7 @@ pub const STAGES: &[StageSpec] = &[
     stage(
         Stage::Punt,
         "punt",
-        "Is it for the controller: Router Solicitation, DHCPv6? Each guest's punts pass a meter of its own.",
+        "Is it for the controller: Router Solicitation, DHCPv6, DHCPv4? Each guest's punts pass a meter of its own.",
         Miss::Goto(Stage::Neighbor),
     ),
     stage(

@@ -4,7 +4,7 @@ use crate::{MacAddr, Meta, NetworkId, PortId, RouterId, SecurityGroupId, SubnetI
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The `device_owner` of a router's port on an internal network.
 pub const ROUTER_INTERFACE_OWNER: &str = "network:router_interface";
@@ -107,6 +107,16 @@ impl Port {
             .filter_map(|pair| pair.mac_address)
             .filter(|mac| *mac != self.mac_address && !mac.is_multicast())
             .collect()
+    }
+
+    /// The IPv4 addresses given to it.
+    pub fn ipv4_addresses(&self) -> impl Iterator<Item = (SubnetId, Ipv4Addr)> + '_ {
+        self.fixed_ips
+            .iter()
+            .filter_map(|fixed| match fixed.ip_address {
+                IpAddr::V4(address) => Some((fixed.subnet_id, address)),
+                IpAddr::V6(_) => None,
+            })
     }
 
     /// The IPv6 addresses given to it, without the link-local one.

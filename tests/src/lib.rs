@@ -54,6 +54,8 @@ pub use command::Output;
 pub use controller::{Controller, ControllerOptions};
 pub use dashboard::{Dashboard, PanelQuery, grafana};
 pub use deadline::wait_for;
+pub use dhcp::ipv4::Dhcpv4Lease;
+pub use dhcp::networkd::Networkd;
 pub use dhcp::{DhcpClient, DhcpLease};
 pub use error::LabError;
 pub use flow::InstalledFlow;

@@ -9,6 +9,7 @@ use crate::error::LabError;
 
 /// Program and Debian package.
 const PACKAGES: &[(&str, &str)] = &[
+    ("busybox", "busybox"),
     ("dhclient", "isc-dhcp-client"),
     ("dhcp6c", "wide-dhcpv6-client"),
     ("dhcpcd", "dhcpcd-base"),

@@ -5,6 +5,7 @@
 mod support;
 
 mod base;
+mod dhcpv4;
 mod guard;
 mod moves;
 mod neighbor;

@@ -1,4 +1,4 @@
-//! What goes up to the controller, and with which answer.
+//! What goes up to the controller, and with which answer. For DHCPv4 see `dhcpv4.rs`.
 
 use crate::support::cloud::port_id;
 use crate::support::frames::{self, ALL_ROUTERS};
@@ -32,7 +32,7 @@ fn punts(cloud: &Cloud) -> Vec<Punt> {
 fn heard(cloud: &Cloud) -> Vec<Arc<Advertisement>> {
     let found = punts(cloud).into_iter().find_map(|punt| match punt {
         Punt::RouterSolicitation { advertisements, .. } => Some(advertisements),
-        Punt::Dhcpv6(_) => None,
+        Punt::Dhcpv6(_) | Punt::Dhcpv4(_) => None,
     });
     found.unwrap_or_default()
 }
@@ -40,7 +40,7 @@ fn heard(cloud: &Cloud) -> Vec<Arc<Advertisement>> {
 fn told(cloud: &Cloud) -> Option<Arc<Dhcpv6Service>> {
     punts(cloud).into_iter().find_map(|punt| match punt {
         Punt::Dhcpv6(service) => Some(service),
-        Punt::RouterSolicitation { .. } => None,
+        Punt::RouterSolicitation { .. } | Punt::Dhcpv4(_) => None,
     })
 }
 
@@ -112,6 +112,11 @@ fn a_stateful_guest_is_leased_its_own_addresses() {
         .map(|lease| lease.address)
         .collect();
     assert_eq!(leased, [frames::address(&cloud.get_port("a1"))]);
+    let name = service.options.fqdn.as_ref().unwrap().as_str();
+    assert_eq!(
+        name,
+        format!("host-{}.openstacklocal", leased[0]).replace(':', "-")
+    );
     assert_eq!(
         told(&self::cloud(Some(Ipv6Mode::Dhcpv6Stateless)))
             .unwrap()

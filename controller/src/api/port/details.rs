@@ -5,7 +5,9 @@ use super::super::error::ApiError;
 use super::super::python;
 use super::super::values::{self, Invalid};
 use serde_json::{Value, json};
-use sextant_model::{AddressPair, DhcpOption, Port, ROUTER_INTERFACE_OWNER};
+use sextant_model::{
+    AddressPair, DhcpOption, Dhcpv4Option, Dhcpv6Option, Port, ROUTER_INTERFACE_OWNER,
+};
 
 /// Neutron's `max_allowed_address_pair`.
 const MOST_PAIRS: usize = 10;
@@ -166,7 +168,7 @@ fn dhcp_option(value: &Value) -> Result<AskedOption, Invalid> {
             "'{name}' is not a valid option name"
         )));
     }
-    Ok(AskedOption {
+    let asked = AskedOption {
         name,
         value: values::or_null(values::text(values::LONG))(
             option.get("opt_value").unwrap_or(&Value::Null),
@@ -176,5 +178,23 @@ fn dhcp_option(value: &Value) -> Result<AskedOption, Invalid> {
             .map(values::ip_version)
             .transpose()?
             .unwrap_or(4),
-    })
+    };
+    refuse_unsendable(&asked)?;
+    Ok(asked)
+}
+
+/// An option that cannot be sent would be missing from every answer, or spoil it; Neutron takes it.
+fn refuse_unsendable(option: &AskedOption) -> Result<(), Invalid> {
+    let Some(value) = &option.value else {
+        return Ok(());
+    };
+    let invalid = |error: &dyn std::fmt::Display| Invalid::Reason(format!("{error}"));
+    match option.ip_version {
+        4 => Dhcpv4Option::parse(&option.name, value)
+            .map(drop)
+            .map_err(|error| invalid(&error)),
+        _ => Dhcpv6Option::parse(&option.name, value)
+            .map(drop)
+            .map_err(|error| invalid(&error)),
+    }
 }
