@@ -4,8 +4,9 @@
 //! costs time; one too few leaves a wrong flow behind, which the property `incremental == full` looks for.
 
 mod changes;
+mod security;
 
-use crate::contribution::{Object, of_one_port};
+use crate::contribution::{Object, of_one_port, secured};
 use crate::view::{Presence, View};
 use changes::Changes;
 use sextant_model::{Binding, ChassisId, Meta, Network, NetworkId, Port, PortId};
@@ -47,6 +48,9 @@ impl<'a> Touched<'a> {
         self.presence(&self.old.present(), &BTreeMap::new());
         self.presence(&BTreeMap::new(), &self.new.present());
         self.all_chassis();
+        for view in self.views() {
+            self.objects.extend(secured(&view));
+        }
     }
 
     fn by(&mut self, changes: &Changes<'_>) {
@@ -60,6 +64,7 @@ impl<'a> Touched<'a> {
         self.routers(changes);
         self.bindings(changes);
         self.peers(changes);
+        self.security(changes);
     }
 
     fn views(&self) -> [View<'a>; 2] {

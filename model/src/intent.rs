@@ -1,9 +1,10 @@
 //! What was asked for.
 
 use crate::{
-    AddressScope, AddressScopeId, Change, DEFAULT_SECURITY_GROUP, Key, MacAddr, Network, NetworkId,
-    Object, Port, PortId, ProjectQuota, RbacObject, RbacPolicy, RbacPolicyId, RemoteEnd, Router,
-    RouterId, SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId,
+    AddressScope, AddressScopeId, Change, DEFAULT_SECURITY_GROUP, GroupNumber, Key, MacAddr,
+    MemberAddress, Network, NetworkId, Object, Port, PortId, ProjectQuota, RbacObject, RbacPolicy,
+    RbacPolicyId, RemoteEnd, Router, RouterId, SecurityGroup, SecurityGroupId, SecurityGroupRule,
+    SecurityGroupRuleId,
     ServerIdentity, Settings, Subnet, SubnetId, SubnetPool, SubnetPoolId,
 };
 use imbl::{OrdMap, OrdSet};
@@ -50,6 +51,9 @@ pub struct Intent {
     rules_of: OrdSet<(SecurityGroupId, SecurityGroupRuleId)>,
     rules_about: OrdSet<(SecurityGroupId, SecurityGroupRuleId)>,
     ports_under: OrdSet<(SecurityGroupId, PortId)>,
+    groups_at: OrdSet<(MemberAddress, SecurityGroupId, PortId)>,
+    group_numbers: OrdMap<SecurityGroupId, GroupNumber>,
+    numbered_groups: OrdMap<GroupNumber, SecurityGroupId>,
     policies_for: OrdSet<(RbacObject, RbacPolicyId)>,
     claims: OrdSet<Key>,
 }
@@ -122,6 +126,9 @@ impl Intent {
         for group in &port.security_groups {
             self.ports_under.insert((*group, port.id));
         }
+        for member in memberships(port) {
+            self.groups_at.insert(member);
+        }
         for mac in port.other_macs() {
             self.users_of.insert((port.network_id, mac, port.id));
         }
@@ -133,7 +140,21 @@ impl Intent {
             let project = group.meta.project_id.clone();
             self.default_groups.insert(project, group.id);
         }
+        self.number_group(group.id);
         self.security_groups.insert(group.id, group.clone());
+    }
+
+    /// A group keeps its number for as long as it exists.
+    fn number_group(&mut self, group: SecurityGroupId) {
+        if self.group_numbers.contains_key(&group) {
+            return;
+        }
+        let mut number = GroupNumber::of(group);
+        while self.numbered_groups.contains_key(&number) {
+            number = number.next();
+        }
+        self.group_numbers.insert(group, number);
+        self.numbered_groups.insert(number, group);
     }
 
     fn put_rule(&mut self, rule: &Arc<SecurityGroupRule>) {
@@ -174,6 +195,9 @@ impl Intent {
                     && self.default_group_of(&group.meta.project_id) == Some(*id)
                 {
                     self.default_groups.remove(&group.meta.project_id);
+                }
+                if let Some(number) = self.group_numbers.remove(id) {
+                    self.numbered_groups.remove(&number);
                 }
             }
             Key::SecurityGroupRule(id) => self.delete_rule(id),
@@ -221,6 +245,9 @@ impl Intent {
         }
         for group in &port.security_groups {
             self.ports_under.remove(&(*group, port.id));
+        }
+        for member in memberships(port) {
+            self.groups_at.remove(&member);
         }
         for mac in port.other_macs() {
             self.users_of.remove(&(port.network_id, mac, port.id));
@@ -323,6 +350,22 @@ impl Intent {
             .filter_map(|(_, port)| self.ports.get(port))
     }
 
+    /// The groups that have a port with this address, by id; one that has several is named as often.
+    pub fn groups_at(
+        &self,
+        address: &MemberAddress,
+    ) -> impl Iterator<Item = SecurityGroupId> + use<'_> {
+        let address = *address;
+        let range = (address, SecurityGroupId::MIN, PortId::MIN)
+            ..=(address, SecurityGroupId::MAX, PortId::MAX);
+        self.groups_at.range(range).map(|(_, group, _)| *group)
+    }
+
+    /// The number of a group in the pipeline.
+    pub fn group_number(&self, group: SecurityGroupId) -> Option<GroupNumber> {
+        self.group_numbers.get(&group).copied()
+    }
+
     /// The policies that let others use an object, by id.
     pub fn policies_for(&self, object: RbacObject) -> impl Iterator<Item = &Arc<RbacPolicy>> {
         let range = (object, RbacPolicyId::MIN)..=(object, RbacPolicyId::MAX);
@@ -330,6 +373,17 @@ impl Intent {
             .range(range)
             .filter_map(|(_, policy)| self.rbac_policies.get(policy))
     }
+}
+
+/// What a port adds to the members of its groups. One under no group costs nothing.
+fn memberships(
+    port: &Port,
+) -> impl Iterator<Item = (MemberAddress, SecurityGroupId, PortId)> + use<'_> {
+    let groups = port.security_groups.iter();
+    groups.flat_map(|group| {
+        let addresses = port.member_addresses().into_iter();
+        addresses.map(|address| (address, *group, port.id))
+    })
 }
 
 fn rules_in(group: SecurityGroupId) -> RangeInclusive<(SecurityGroupId, SecurityGroupRuleId)> {
@@ -449,6 +503,53 @@ mod tests {
         let users = |intent: &Intent, mac| intent.users_of(port.network_id, mac).count();
         assert_eq!((users(&intent, own), users(&intent, shared)), (0, 1));
 
+        intent.apply(&Change::Delete(Key::Port(port.id)));
+        assert_eq!(intent, Intent::default());
+    }
+
+    #[test]
+    fn groups_have_numbers_of_their_own_and_keep_them() {
+        let group = |id: u128| {
+            Object::SecurityGroup(Arc::new(SecurityGroup {
+                id: SecurityGroupId(Uuid::from_u128(id)),
+                meta: Meta::default(),
+                stateful: true,
+            }))
+        };
+        let (first, second) = (SecurityGroupId(Uuid::from_u128(4)), 4 << 64);
+        let second_id = SecurityGroupId(Uuid::from_u128(second));
+        assert_eq!(GroupNumber::of(first), GroupNumber::of(second_id));
+
+        let mut intent = Intent::default();
+        intent.apply(&Change::Put(group(4)));
+        intent.apply(&Change::Put(group(second)));
+        intent.apply(&Change::Put(group(second)));
+        let number = |intent: &Intent, id| intent.group_number(id);
+        assert_eq!(number(&intent, first), Some(GroupNumber(4)));
+        assert_eq!(number(&intent, second_id), Some(GroupNumber(5)));
+
+        intent.apply(&Change::Delete(Key::SecurityGroup(first)));
+        assert_eq!(number(&intent, second_id), Some(GroupNumber(5)));
+        intent.apply(&Change::Delete(Key::SecurityGroup(second_id)));
+        assert_eq!(intent, Intent::default());
+    }
+
+    #[test]
+    fn groups_are_found_by_every_address_of_their_ports() {
+        let mut port = port("compute:nova", RouterId(Uuid::nil()));
+        let group = SecurityGroupId(Uuid::from_u128(7));
+        port.security_groups = [group].into();
+        port.allowed_address_pairs = vec![AddressPair {
+            mac_address: None,
+            ip_address: "2001:db8:5::7/64".parse().unwrap(),
+        }];
+        let mut intent = Intent::default();
+        intent.apply(&Change::Put(Object::Port(Arc::new(port.clone()))));
+        let pair = MemberAddress::Given("2001:db8:5::/64".parse().unwrap());
+        let on_link = MemberAddress::OnLink(port.network_id, port.mac_address.link_local());
+        for address in [pair, on_link] {
+            assert_eq!(intent.groups_at(&address).collect::<Vec<_>>(), [group]);
+        }
         intent.apply(&Change::Delete(Key::Port(port.id)));
         assert_eq!(intent, Intent::default());
     }

@@ -59,8 +59,8 @@ pub use quota::{Counted, ProjectQuota};
 pub use rbac::{EVERY_PROJECT, RbacAction, RbacObject, RbacPolicy};
 pub use router::{ExternalGateway, Router};
 pub use security_group::{
-    DEFAULT_SECURITY_GROUP, Direction, Ethertype, RemoteEnd, RuleProtocol, SecurityGroup,
-    SecurityGroupRule,
+    DEFAULT_SECURITY_GROUP, Direction, Ethertype, GroupNumber, MemberAddress, RemoteEnd,
+    RuleProtocol, SecurityGroup, SecurityGroupRule,
 };
 pub use settings::{RaSettings, Settings};
 pub use subnet::{AllocationPool, HostRoute, Ipv6Mode, PrefixSource, Subnet, UnknownMode};

@@ -1,6 +1,6 @@
 //! Ports.
 
-use crate::{MacAddr, Meta, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId};
+use crate::{MacAddr, MemberAddress, Meta, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -127,5 +127,19 @@ impl Port {
                 IpAddr::V6(address) => Some((fixed.subnet_id, address)),
                 IpAddr::V4(_) => None,
             })
+    }
+
+    /// The addresses by which rules about its groups know it: its own and those that it may send from besides, as in
+    /// Neutron, and its link-local one.
+    pub fn member_addresses(&self) -> BTreeSet<MemberAddress> {
+        let fixed = self.fixed_ips.iter().map(|fixed| fixed.ip_address.into());
+        let pairs = self.allowed_address_pairs.iter();
+        let pairs = pairs.map(|pair| pair.ip_address.trunc());
+        let link_local = MemberAddress::OnLink(self.network_id, self.mac_address.link_local());
+        fixed
+            .chain(pairs)
+            .map(MemberAddress::Given)
+            .chain([link_local])
+            .collect()
     }
 }

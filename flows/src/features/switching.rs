@@ -34,7 +34,7 @@ pub(crate) fn unicast(view: &View<'_>, network: &Network, port: &Port) -> Option
         return Some(
             Flow::new(Stage::Switch, 100, to_port)
                 .apply(out)
-                .goto(Stage::Deliver),
+                .goto(Stage::Ingress),
         );
     }
     let tunnel = view.tunnel_to(&binding.chassis)?;
@@ -112,10 +112,10 @@ fn local_members(view: &View<'_>, network: &Network) -> Vec<Action> {
         .collect()
 }
 
-/// Delivers to a port here; Open vSwitch does not if it is the one that sent the frame.
+/// Delivers to a port here what its rules allow; never to the one that sent the frame.
 fn deliver(ofport: u16) -> [Action; 2] {
     [
         Action::set(OUTPUT, ofport),
-        Action::resubmit(Stage::Deliver.table()),
+        Action::resubmit(Stage::Ingress.table()),
     ]
 }

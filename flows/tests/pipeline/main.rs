@@ -13,5 +13,6 @@ mod property;
 mod punts;
 mod reconciling;
 mod routing;
+mod security;
 mod switching;
 mod tracing;

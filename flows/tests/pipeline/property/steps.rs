@@ -1,10 +1,11 @@
 //! Random changes to a small cloud: a handful of names, so that changes meet.
 
 use crate::support::Cloud;
-use crate::support::cloud::{id, network_id, port_id};
+use crate::support::cloud::{OPEN, anything, group_id, id, network_id, port_id, service};
 use proptest::prelude::*;
 use sextant_model::{
-    ChassisId, EncapKind, Ipv6Mode, Key, Object, RouterId, ServerIdentity, SubnetId,
+    ChassisId, Direction, EncapKind, Ethertype, Ipv6Mode, Key, Object, RemoteEnd, RouterId,
+    SecurityGroupRule, ServerIdentity, SubnetId,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -31,6 +32,13 @@ pub(super) enum Step {
     GuestPair(u8, u8),
     GuestRenamed(u8, u8),
     DeleteGuest(u8),
+    /// The guest's groups: a bit each, and none is the open one.
+    GuestGroups(u8, u8),
+    Group(u8, bool),
+    DeleteGroup(u8),
+    /// Rule of a group: direction, what, and the other end.
+    Rule(u8, u8, bool, What, Whom),
+    DeleteRule(u8, u8),
     Plug(u8, u8),
     PlugUnnumbered(u8, u8),
     Unplug(u8),
@@ -40,6 +48,25 @@ pub(super) enum Step {
     ServerIdentity(u8),
 }
 
+/// What a rule allows.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum What {
+    Anything,
+    Udp,
+    Udp5000To5003,
+    Udp5001,
+    Ipv4,
+}
+
+/// Whom a rule allows it with.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Whom {
+    Anybody,
+    Network(u8),
+    Group(u8),
+}
+
+pub(super) const GROUPS: u8 = 3;
 pub(super) const NETWORKS: u8 = 3;
 pub(super) const ROUTERS: u8 = 2;
 pub(super) const GUESTS: u8 = 7;
@@ -59,6 +86,10 @@ pub(super) fn guest(n: u8) -> String {
 
 pub(super) fn hypervisor(n: u8) -> String {
     format!("h{n}")
+}
+
+fn group(n: u8) -> String {
+    format!("sg{n}")
 }
 
 fn router(n: u8) -> String {
@@ -101,6 +132,12 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         3 => (g.clone(), 0..4u8).prop_map(|(g, pair)| Step::GuestPair(g, pair)),
         1 => (g.clone(), 0..4u8).prop_map(|(g, name)| Step::GuestRenamed(g, name)),
         1 => g.clone().prop_map(Step::DeleteGuest),
+        6 => (g.clone(), 0..(1 << GROUPS)).prop_map(|(g, groups)| Step::GuestGroups(g, groups)),
+        2 => (0..GROUPS, prop::bool::weighted(0.8)).prop_map(|(n, stateful)| Step::Group(n, stateful)),
+        1 => (0..GROUPS).prop_map(Step::DeleteGroup),
+        8 => (0..GROUPS, 0..3u8, up(), what(), whom())
+            .prop_map(|(n, r, egress, what, whom)| Step::Rule(n, r, egress, what, whom)),
+        2 => (0..GROUPS, 0..3u8).prop_map(|(n, r)| Step::DeleteRule(n, r)),
         8 => (g.clone(), h.clone()).prop_map(|(g, h)| Step::Plug(g, h)),
         1 => (g.clone(), h.clone()).prop_map(|(g, h)| Step::PlugUnnumbered(g, h)),
         2 => g.prop_map(Step::Unplug),
@@ -109,6 +146,50 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => (100..103u16).prop_map(Step::LifetimeOfRouters),
         1 => (0..2u8).prop_map(Step::ServerIdentity),
     ]
+}
+
+fn what() -> impl Strategy<Value = What> {
+    prop_oneof![
+        Just(What::Anything),
+        Just(What::Udp),
+        Just(What::Udp5000To5003),
+        Just(What::Udp5001),
+        Just(What::Ipv4),
+    ]
+}
+
+fn whom() -> impl Strategy<Value = Whom> {
+    prop_oneof![
+        Just(Whom::Anybody),
+        (0..NETWORKS).prop_map(Whom::Network),
+        (0..GROUPS).prop_map(Whom::Group),
+        (0..GROUPS).prop_map(Whom::Group),
+    ]
+}
+
+fn rule(egress: bool, what: What, whom: Whom) -> SecurityGroupRule {
+    let direction = if egress {
+        Direction::Egress
+    } else {
+        Direction::Ingress
+    };
+    let (what, family) = match what {
+        What::Anything => (anything(direction), Ethertype::Ipv6),
+        What::Udp => (service(direction, 17, None), Ethertype::Ipv6),
+        What::Udp5000To5003 => (service(direction, 17, Some((5000, 5003))), Ethertype::Ipv6),
+        What::Udp5001 => (service(direction, 17, Some((5001, 5001))), Ethertype::Ipv6),
+        What::Ipv4 => (anything(direction), Ethertype::Ipv4),
+    };
+    let remote = match whom {
+        Whom::Anybody => RemoteEnd::Anybody,
+        Whom::Network(n) => RemoteEnd::Prefix(format!("2001:db8:{n}::/48").parse().unwrap()),
+        Whom::Group(n) => RemoteEnd::Group(group_id(&group(n))),
+    };
+    SecurityGroupRule {
+        ethertype: family,
+        remote,
+        ..what
+    }
 }
 
 /// A cloud that has something of everything, so that short sequences find something to change.
@@ -131,6 +212,12 @@ pub(super) fn start() -> Cloud {
         Step::GuestPair(1, 1),
         Step::Guest(2, 1),
         Step::Plug(2, 1),
+        Step::Group(0, true),
+        Step::Group(1, true),
+        Step::Rule(0, 0, true, What::Anything, Whom::Anybody),
+        Step::Rule(0, 1, false, What::Udp, Whom::Group(0)),
+        Step::GuestGroups(0, 1),
+        Step::GuestGroups(1, 1),
     ];
     steps.iter().for_each(|step| step.apply(&mut cloud));
     cloud
@@ -152,6 +239,11 @@ impl Step {
             | Self::Interface(..)
             | Self::InterfaceUp(..)
             | Self::DeleteInterface(..) => self.apply_to_routers(cloud),
+            Self::GuestGroups(..)
+            | Self::Group(..)
+            | Self::DeleteGroup(_)
+            | Self::Rule(..)
+            | Self::DeleteRule(..) => self.apply_to_groups(cloud),
             Self::Guest(..)
             | Self::GuestUp(..)
             | Self::GuestSecured(..)
@@ -249,6 +341,35 @@ impl Step {
             Self::GuestRenamed(g, name) if exists(cloud, g) => {
                 cloud.change_port(&guest(g), |port| port.meta.name = format!("name {name}"));
             }
+            _ => {}
+        }
+    }
+}
+
+impl Step {
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "and where there is nothing to change"
+    )]
+    fn apply_to_groups(&self, cloud: &mut Cloud) {
+        let exists = |cloud: &Cloud, g| cloud.intent.ports.contains_key(&port_id(&guest(g)));
+        let name = |n, r| format!("rule{n}-{r}");
+        match *self {
+            Self::GuestGroups(g, bits) if exists(cloud, g) => {
+                let groups: Vec<_> = (0..GROUPS)
+                    .filter(|n| bits & 1 << n != 0)
+                    .map(group)
+                    .collect();
+                let named: Vec<_> = groups.iter().map(String::as_str).collect();
+                let open: &[&str] = &[OPEN];
+                cloud.put_under(&guest(g), if bits == 0 { open } else { &named });
+            }
+            Self::Group(n, stateful) => cloud.put_group(&group(n), stateful),
+            Self::DeleteGroup(n) => cloud.delete(&Key::SecurityGroup(group_id(&group(n)))),
+            Self::Rule(n, r, egress, what, whom) => {
+                cloud.rule(&name(n, r), &group(n), rule(egress, what, whom));
+            }
+            Self::DeleteRule(n, r) => cloud.delete_rule(&name(n, r)),
             _ => {}
         }
     }

@@ -4,14 +4,17 @@ use super::cloud::{Cloud, name_of, port_id, tunnel_port};
 use super::show::{flows_of, stage_name};
 use rust_openflow::Field;
 use sextant_flows::Flows;
-use sextant_flows::trace::{Drop, Output, Packet, Trace, Tracer};
+use sextant_flows::trace::{Connections, Drop, Output, Packet, Trace, Tracer};
 use sextant_model::{ChassisId, EncapKind};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub(crate) struct Fabric<'a> {
     cloud: &'a Cloud,
     flows: BTreeMap<ChassisId, Flows>,
+    /// What the connection trackers know: as long as the fabric lives.
+    known: RefCell<BTreeMap<ChassisId, Connections>>,
 }
 
 /// A frame that came out at a guest.
@@ -65,7 +68,24 @@ impl<'a> Fabric<'a> {
     pub(crate) fn new(cloud: &'a Cloud) -> Self {
         let flows = |chassis: &ChassisId| (chassis.clone(), flows_of(cloud, chassis.as_str()));
         let flows = cloud.facts.chassis().keys().map(flows).collect();
-        Self { cloud, flows }
+        Self {
+            cloud,
+            flows,
+            known: RefCell::default(),
+        }
+    }
+
+    /// The connection trackers know nothing any more.
+    pub(crate) fn forget(&self) {
+        self.known.borrow_mut().clear();
+    }
+
+    /// The same switches, with what their connection trackers know, once the cloud has changed.
+    pub(crate) fn after<'b>(self, cloud: &'b Cloud) -> Fabric<'b> {
+        Fabric {
+            known: self.known,
+            ..Fabric::new(cloud)
+        }
     }
 
     /// A plugged-in guest sends a frame.
@@ -101,7 +121,10 @@ impl<'a> Fabric<'a> {
 
     fn arrive(&self, chassis: &ChassisId, frame: Packet, journey: &mut Journey) {
         let flows = &self.flows[chassis];
-        let trace = Tracer::new(flows).trace(frame).unwrap();
+        let tracer = Tracer::new(flows);
+        let mut known = self.known.borrow_mut().remove(chassis).unwrap_or_default();
+        let trace = tracer.trace_among(frame, &mut known).unwrap();
+        self.known.borrow_mut().insert(chassis.clone(), known);
         journey.lookups.push(trace.visits.len());
         let punts = trace.punts.iter();
         journey

@@ -1,0 +1,51 @@
+//! What becomes of packets by what is known of their connection, whatever the rules are.
+
+use super::{FAMILIES, WAYS, Way, family, mark, rules};
+use crate::flow::Flow;
+use rust_openflow::{Field, Match};
+use sextant_model::Ethertype;
+
+/// Bits of `ct_state` (ovs-fields(7)).
+mod state {
+    pub(super) const RELATED: u32 = 0x04;
+    pub(super) const REPLY: u32 = 0x08;
+    pub(super) const INVALID: u32 = 0x10;
+    pub(super) const TRACKED: u32 = 0x20;
+}
+
+/// A packet of whoever opened its connection: the rules decide.
+pub(super) fn of_opener(of: Ethertype) -> Match {
+    tracked(of, 0, state::REPLY | state::RELATED)
+}
+
+/// A valid packet with these bits set and those not.
+fn tracked(of: Ethertype, set: u32, clear: u32) -> Match {
+    let set = set | state::TRACKED;
+    family(of).masked(Field::CT_STATE, set, set | clear | state::INVALID)
+}
+
+pub(super) fn flows() -> Vec<Flow> {
+    let both = |way| FAMILIES.into_iter().map(move |of| (way, of));
+    WAYS.into_iter()
+        .flat_map(both)
+        .flat_map(|(way, of)| [answers(way, of), errors(way, of), withdrawn(way, of)])
+        .collect()
+}
+
+/// Answers on a connection that was opened, and is allowed, the other way.
+fn answers(way: &Way, of: Ethertype) -> Flow {
+    let matches = tracked(of, state::REPLY, 0).with(Field::CT_MARK, way.other);
+    Flow::new(way.rules, rules::ANSWERS, matches).goto(way.next)
+}
+
+/// ICMP errors about a connection that is allowed.
+fn errors(way: &Way, of: Ethertype) -> Flow {
+    let matches = tracked(of, state::RELATED, 0).masked(Field::CT_MARK, 0u32, mark::WITHDRAWN);
+    Flow::new(way.rules, rules::ANSWERS, matches).goto(way.next)
+}
+
+/// A connection opened this way that no rule allows any more: answers will not pass either.
+fn withdrawn(way: &Way, of: Ethertype) -> Flow {
+    let matches = of_opener(of).with(Field::CT_MARK, way.own);
+    Flow::new(way.rules, rules::WITHDRAWN, matches).apply(vec![way.remember(mark::WITHDRAWN)])
+}
