@@ -57,5 +57,7 @@ pub use security_group::{
     SecurityGroupRule,
 };
 pub use settings::{RaSettings, Settings};
-pub use subnet::{AllocationPool, HostRoute, Ipv6Mode, PrefixSource, Subnet, UnknownMode};
+pub use subnet::{
+    AllocationPool, HostRoute, Ipv6Mode, PROVISIONAL_PREFIX, PrefixSource, Subnet, UnknownMode,
+};
 pub use subnet_pool::SubnetPool;

@@ -1,6 +1,8 @@
 //! Ports.
 
-use crate::{MacAddr, Meta, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId};
+use crate::{
+    MacAddr, Meta, NetworkId, PROVISIONAL_PREFIX, PortId, RouterId, SecurityGroupId, SubnetId,
+};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -76,6 +78,9 @@ pub struct Port {
     /// `dns_name`: the name of its guest.
     #[serde(default)]
     pub dns_name: String,
+    /// `binding:profile`: what others keep with the port, the text of a JSON object; empty for none.
+    #[serde(default)]
+    pub binding_profile: String,
 }
 
 impl Port {
@@ -109,13 +114,15 @@ impl Port {
             .collect()
     }
 
-    /// The IPv6 addresses given to it, without the link-local one.
+    /// The IPv6 addresses given to it, without the link-local one, and without those that wait for a prefix.
     pub fn ipv6_addresses(&self) -> impl Iterator<Item = (SubnetId, Ipv6Addr)> + '_ {
         self.fixed_ips
             .iter()
             .filter_map(|fixed| match fixed.ip_address {
-                IpAddr::V6(address) => Some((fixed.subnet_id, address)),
-                IpAddr::V4(_) => None,
+                IpAddr::V6(address) if !PROVISIONAL_PREFIX.contains(&address) => {
+                    Some((fixed.subnet_id, address))
+                }
+                IpAddr::V6(_) | IpAddr::V4(_) => None,
             })
     }
 }

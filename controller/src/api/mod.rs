@@ -5,6 +5,7 @@
 //! is a file that implements `resource::Resource`; what they share (attributes as data, lists, errors, tags) is beside
 //! them. Time, randomness and ids enter in `commit` and nowhere else.
 
+mod address_scope;
 mod agent;
 mod attributes;
 mod commit;
@@ -34,7 +35,7 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use error::ApiError;
 use serde_json::{Map, Value};
-use sextant_model::{Meta, Network, Port, Subnet, SubnetPool};
+use sextant_model::{AddressScope, Meta, Network, Port, Subnet, SubnetPool};
 use std::sync::Arc;
 use tokio::sync::RwLock;
 
@@ -69,7 +70,9 @@ pub fn service(api: Api) -> Router {
         .merge(resource::routes::<SubnetPool>())
         .merge(resource::routes::<Port>())
         .merge(resource::routes::<sextant_model::Router>())
-        .merge(router::interface::routes())
+        .merge(router::routes())
+        .merge(subnet_pool::routes())
+        .merge(resource::routes::<AddressScope>())
         .merge(agent::routes())
         .method_not_allowed_fallback(discovery::not_allowed)
         .fallback(discovery::not_found)

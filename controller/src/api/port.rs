@@ -3,6 +3,7 @@
 pub(super) mod addresses;
 mod binding;
 mod details;
+mod dns;
 
 use super::attributes::{Attribute, Body, fixed, free, required, shown};
 use super::draft::Draft;
@@ -14,7 +15,7 @@ use addresses::Wanted;
 use rand::RngExt;
 use serde_json::{Map, Value, json};
 use sextant_model::{
-    Intent, Key, MacAddr, Meta, Network, NetworkId, Object, Port, PortId, ROUTER_INTERFACE_OWNER,
+    Intent, Key, MacAddr, Meta, Network, NetworkId, Object, Port, PortId, RouterId,
 };
 use std::sync::Arc;
 
@@ -35,6 +36,8 @@ impl Resource for Port {
         free("security_groups").no_filter(),
         free("allowed_address_pairs").no_filter(),
         free("extra_dhcp_opts").no_filter(),
+        free("dns_name"),
+        shown("dns_assignment").no_filter(),
         free("binding:host_id"),
         free("binding:vnic_type"),
         free("binding:profile").no_filter(),
@@ -103,6 +106,8 @@ impl Resource for Port {
             "security_groups": [],
             "allowed_address_pairs": details::shown_pairs(self),
             "extra_dhcp_opts": self.extra_dhcp_opts,
+            "dns_name": self.dns_name,
+            "dns_assignment": dns::assignment(self, &view.intent.settings.dns_domain),
             "qos_policy_id": null,
             "qos_network_policy_id": null,
             "resource_request": null,
@@ -132,7 +137,10 @@ impl Resource for Port {
         port.port_security_enabled = security.unwrap_or(network.port_security_enabled);
         details::refuse_pairs_without_security(&port)?;
         port.mac_address = claim_mac(draft, network_id, mac)?;
-        let wanted = wanted.unwrap_or_else(|| Wanted::anywhere(&draft.intent, network_id));
+        let wanted = match wanted {
+            Some(wanted) => wanted,
+            None => Wanted::anywhere(&draft.intent, network_id, &port.device_owner)?,
+        };
         let id = port.id;
         place(draft, port, wanted)?;
         Ok(id)
@@ -145,9 +153,9 @@ impl Resource for Port {
         let mac = body.read("mac_address", values::or_null(values::mac))?;
         details::change(&mut port, body)?;
         details::refuse_pairs_without_security(&port)?;
-        if self.router().is_some() && wanted.is_some() {
+        if self.is_of_router() && wanted.is_some() {
             let message = format!(
-                "addresses of port {} are changed by adding and removing router interfaces",
+                "addresses of port {} are changed through its router",
                 self.id
             );
             return Err(ApiError::bad_request("port", message));
@@ -172,7 +180,7 @@ impl Resource for Port {
     }
 
     fn delete(&self, draft: &mut Draft) -> Result<(), ApiError> {
-        if self.router().is_some() {
+        if self.is_of_router() {
             let (id, owner) = (self.id, &self.device_owner);
             return Err(ApiError::conflict(
                 "ServicePortInUse",
@@ -204,11 +212,12 @@ fn blank(id: PortId, network_id: NetworkId, meta: Meta) -> Port {
         vnic_type: "normal".to_owned(),
         security_groups: Default::default(),
         dns_name: String::new(),
+        binding_profile: String::new(),
     }
 }
 
 /// Gives a port its addresses and stores it.
-fn place(draft: &mut Draft, mut port: Port, wanted: Wanted) -> Result<(), ApiError> {
+pub(super) fn place(draft: &mut Draft, mut port: Port, wanted: Wanted) -> Result<(), ApiError> {
     draft.relies_on(Key::Network(port.network_id));
     port.fixed_ips = addresses::settle(draft, &port, wanted)?;
     store(draft, port);
@@ -232,18 +241,18 @@ pub(super) fn store_changed(draft: &mut Draft, mut port: Port) {
 /// A new port of a router, without an address yet.
 pub(super) fn router_port(
     draft: &mut Draft,
-    network: &Network,
-    router: &sextant_model::Router,
+    network: NetworkId,
+    (router, project): (RouterId, String),
+    owner: &str,
 ) -> Result<Port, ApiError> {
-    draft.relies_on(Key::Network(network.id));
-    let project = router.meta.project_id.clone();
+    draft.relies_on(Key::Network(network));
     let meta = draft.meta(String::new(), String::new(), project, 1);
     Ok(Port {
-        mac_address: claim_mac(draft, network.id, None)?,
-        device_id: router.id.to_string(),
-        device_owner: ROUTER_INTERFACE_OWNER.to_owned(),
+        mac_address: claim_mac(draft, network, None)?,
+        device_id: router.to_string(),
+        device_owner: owner.to_owned(),
         port_security_enabled: false,
-        ..blank(PortId(draft.uuid()), network.id, meta)
+        ..blank(PortId(draft.uuid()), network, meta)
     })
 }
 

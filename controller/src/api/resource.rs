@@ -40,6 +40,8 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
     const NAME: &'static str;
     /// The name of many.
     const COLLECTION: &'static str;
+    /// Where many are, under `/v2.0/`.
+    const PATH: &'static str = Self::COLLECTION;
     /// Its attributes besides the standard ones.
     const ATTRIBUTES: &'static [Attribute];
     /// What lists can be filtered by besides attributes.
@@ -75,7 +77,7 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
 
 /// The routes of a resource.
 pub(super) fn routes<R: Resource>() -> Router<Api> {
-    let collection = format!("/v2.0/{}", R::COLLECTION);
+    let collection = format!("/v2.0/{}", R::PATH);
     let item = format!("{collection}/{{id}}");
     Router::new()
         .route(&collection, get(list::<R>).post(create::<R>))
