@@ -106,6 +106,9 @@ pub(crate) fn dhcpv6_service(
             .filter(|domain| !domain.is_empty())
             .collect(),
         options: Dhcpv6Options {
+            fqdn: port
+                .full_name(&view.intent.settings.dns_domain)
+                .and_then(|name| name.parse().ok()),
             extra: extra_options(port),
             ..Dhcpv6Options::default()
         },

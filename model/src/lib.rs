@@ -43,7 +43,7 @@ pub use mac::{InvalidMac, MacAddr};
 pub use network::{Network, NetworkType};
 pub use object::{Change, Key, Meta, Object, ServerIdentity};
 pub use port::{
-    AddressPair, DhcpOption, FixedIp, Port, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER,
+    AddressPair, DhcpOption, FixedIp, Port, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, in_domain,
 };
 pub use punt::{
     AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, Dhcpv6Options,

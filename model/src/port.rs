@@ -105,6 +105,12 @@ impl Port {
         [ROUTER_INTERFACE_OWNER, ROUTER_GATEWAY_OWNER].contains(&self.device_owner.as_str())
     }
 
+    /// The full name of its guest, if it has a name.
+    pub fn full_name(&self, domain: &str) -> Option<String> {
+        let named = !self.dns_name.is_empty();
+        named.then(|| in_domain(&self.dns_name, domain))
+    }
+
     /// The MACs besides its own that it may use.
     pub fn other_macs(&self) -> BTreeSet<MacAddr> {
         let pairs = self.allowed_address_pairs.iter();
@@ -124,5 +130,30 @@ impl Port {
                 }
                 IpAddr::V6(_) | IpAddr::V4(_) => None,
             })
+    }
+}
+
+/// A host's name within a domain; a name that ends with a dot is full already.
+pub fn in_domain(name: &str, domain: &str) -> String {
+    match domain.trim_end_matches('.') {
+        "" => name.to_owned(),
+        _ if name.ends_with('.') => name.to_owned(),
+        domain => format!("{name}.{domain}."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_within_the_domain_unless_it_is_full_or_there_is_none() {
+        assert_eq!(in_domain("web", "example.org"), "web.example.org.");
+        assert_eq!(in_domain("web", "example.org."), "web.example.org.");
+        assert_eq!(
+            in_domain("web.example.net.", "example.org"),
+            "web.example.net."
+        );
+        assert_eq!(in_domain("web", ""), "web");
     }
 }

@@ -8,10 +8,12 @@
 mod address_scope;
 mod agent;
 mod attributes;
+mod availability_zone;
 mod commit;
 mod discovery;
 mod draft;
 mod error;
+mod ip_availability;
 mod ipam;
 mod middleware;
 mod network;
@@ -28,14 +30,16 @@ mod timestamp;
 mod values;
 
 use crate::metrics::Metrics;
+use crate::seat::Seats;
 use crate::snapshot::Snapshots;
+use crate::state::Events;
 use crate::store::Store;
 use attributes::Body;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use error::ApiError;
 use serde_json::{Map, Value};
-use sextant_model::{AddressScope, Meta, Network, Port, Subnet, SubnetPool};
+use sextant_model::{AddressScope, ChassisId, Meta, Network, Port, Subnet, SubnetPool};
 use std::sync::Arc;
 use tokio::sync::RwLock;
 
@@ -46,6 +50,7 @@ pub struct Api {
     snapshots: Snapshots,
     metrics: Metrics,
     turns: Arc<RwLock<()>>,
+    hypervisors: Option<agent::Hypervisors>,
 }
 
 impl Api {
@@ -57,6 +62,16 @@ impl Api {
             snapshots,
             metrics,
             turns: Arc::default(),
+            hypervisors: None,
+        }
+    }
+
+    /// The same, but it knows which hypervisors are connected, and can have those that are not forgotten.
+    pub fn with_hypervisors(self, seats: Seats<ChassisId>, events: Events) -> Self {
+        let hypervisors = Some(agent::Hypervisors { seats, events });
+        Self {
+            hypervisors,
+            ..self
         }
     }
 }
@@ -74,6 +89,8 @@ pub fn service(api: Api) -> Router {
         .merge(subnet_pool::routes())
         .merge(resource::routes::<AddressScope>())
         .merge(agent::routes())
+        .merge(availability_zone::routes())
+        .merge(ip_availability::routes())
         .method_not_allowed_fallback(discovery::not_allowed)
         .fallback(discovery::not_found)
         .layer(from_fn_with_state(api.clone(), middleware::serve))

@@ -3,7 +3,8 @@
 use super::super::python;
 use super::super::values::{self, Invalid};
 use serde_json::{Value, json};
-use sextant_model::Port;
+use sextant_model::{Port, in_domain};
+use std::net::IpAddr;
 
 /// The longest name, in characters (RFC 1035 §2.3.4).
 const LONGEST: usize = 255;
@@ -35,19 +36,15 @@ fn is_label(label: &str) -> bool {
 
 /// The name of each address: the guest's, or one that follows from the address.
 pub(super) fn assignment(port: &Port, domain: &str) -> Vec<Value> {
-    let of = |address: std::net::IpAddr| {
+    let of = |address: IpAddr| {
         let made = || format!("host-{}", address.to_string().replace(['.', ':'], "-"));
-        let hostname = Some(port.dns_name.clone()).filter(|name| !name.is_empty());
-        let hostname = hostname.unwrap_or_else(made);
-        let fqdn = match domain.trim_end_matches('.') {
-            "" => hostname.clone(),
-            _ if hostname.ends_with('.') => hostname.clone(),
-            domain => format!("{hostname}.{domain}."),
+        let hostname = match port.dns_name.as_str() {
+            "" => made(),
+            name => name.to_owned(),
         };
-        json!({"ip_address": address, "hostname": hostname, "fqdn": fqdn})
+        let full_name = in_domain(&hostname, domain);
+        json!({"ip_address": address, "hostname": hostname, "fqdn": full_name})
     };
-    port.fixed_ips
-        .iter()
-        .map(|fixed| of(fixed.ip_address))
-        .collect()
+    let addresses = port.fixed_ips.iter().map(|fixed| fixed.ip_address);
+    addresses.map(of).collect()
 }
