@@ -102,7 +102,7 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
     };
     let switches = switch::Context {
         snapshots: snapshots.clone(),
-        events,
+        events: events.clone(),
         metrics: metrics.clone(),
         seats: Seats::default(),
         limits,
@@ -110,7 +110,8 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
     };
     let (stop, stopping) = watch::channel(());
     let mut tasks = Tasks::new(stop);
-    let api = api::service(api::Api::new(store.clone(), snapshots, metrics.clone()));
+    let api = api::Api::new(store.clone(), snapshots, metrics.clone());
+    let api = api::service(api.with_hypervisors(hypervisors.seats.clone(), events));
     let api = serve_http(api_listener, api, &stopping);
     let scraped = serve_http(metrics_listener, scrape::service(metrics), &stopping);
     tasks.web.add("api_listen", api);

@@ -47,9 +47,10 @@ fn recorded(file: &str) -> Vec<Recorded> {
 
 /// Replays files against a cloud of their own and returns what is different from what was recorded.
 async fn replay(files: &[&str]) -> Vec<String> {
-    // Neutron was configured for tunnels over IPv4, whose headers are shorter by 20 octets.
+    // Neutron was configured for tunnels over IPv4, whose headers are shorter by 20 octets, and with prefix delegation.
     let settings = Settings {
         underlay_mtu: 1520,
+        ipv6_pd_enabled: true,
         ..Settings::default()
     };
     let cloud = Cloud::with(settings);

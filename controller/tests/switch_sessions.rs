@@ -161,6 +161,7 @@ fn port(n: u16) -> Port {
         vnic_type: "normal".to_owned(),
         security_groups: Default::default(),
         dns_name: String::new(),
+        binding_profile: String::new(),
     }
 }
 

@@ -133,11 +133,16 @@ fn leased_addresses(view: &View<'_>, port: &Port) -> Vec<LeasedAddress> {
     port.ipv6_addresses().filter_map(handed_out).collect()
 }
 
-/// The guest's name, as the reference has it: of its first IPv6 address, `host-2001-db8--5` within `dns_domain`.
+/// The guest's name within `dns_domain`: its own (`dns_name`), else the one that the reference makes of its first IPv6
+/// address, `host-2001-db8--5`.
 fn guest_name(view: &View<'_>, port: &Port) -> Option<DomainName> {
+    let domain = &view.intent.settings.dns_domain;
+    if let Some(name) = port.full_name(domain) {
+        return name.parse().ok();
+    }
     let (_, address) = port.ipv6_addresses().next()?;
     let host: DomainName = format!("host-{address}").replace(':', "-").parse().ok()?;
-    match view.intent.settings.dns_domain.parse() {
+    match domain.parse() {
         Ok(domain) => host.within(&domain),
         Err(_) => Some(host),
     }

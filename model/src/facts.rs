@@ -294,6 +294,7 @@ mod tests {
             vnic_type: "normal".to_owned(),
             security_groups: Default::default(),
             dns_name: String::new(),
+            binding_profile: String::new(),
         }
     }
 

@@ -49,7 +49,7 @@ pub use mac::{InvalidMac, MacAddr};
 pub use network::{Network, NetworkType};
 pub use object::{Change, Key, Meta, Object, ServerIdentity};
 pub use port::{
-    AddressPair, DhcpOption, FixedIp, Port, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER,
+    AddressPair, DhcpOption, FixedIp, Port, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, in_domain,
 };
 pub use punt::{
     AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, Dhcpv6Options,
@@ -63,5 +63,7 @@ pub use security_group::{
     RuleProtocol, SecurityGroup, SecurityGroupRule,
 };
 pub use settings::{RaSettings, Settings};
-pub use subnet::{AllocationPool, HostRoute, Ipv6Mode, PrefixSource, Subnet, UnknownMode};
+pub use subnet::{
+    AllocationPool, HostRoute, Ipv6Mode, PROVISIONAL_PREFIX, PrefixSource, Subnet, UnknownMode,
+};
 pub use subnet_pool::SubnetPool;

@@ -1,6 +1,9 @@
 //! Ports.
 
-use crate::{MacAddr, MemberAddress, Meta, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId};
+use crate::{
+    MacAddr, MemberAddress, Meta, NetworkId, PROVISIONAL_PREFIX, PortId, RouterId,
+    SecurityGroupId, SubnetId,
+};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -76,6 +79,9 @@ pub struct Port {
     /// `dns_name`: the name of its guest.
     #[serde(default)]
     pub dns_name: String,
+    /// `binding:profile`: what others keep with the port, the text of a JSON object; empty for none.
+    #[serde(default)]
+    pub binding_profile: String,
 }
 
 impl Port {
@@ -100,6 +106,12 @@ impl Port {
         [ROUTER_INTERFACE_OWNER, ROUTER_GATEWAY_OWNER].contains(&self.device_owner.as_str())
     }
 
+    /// The full name of its guest, if it has a name.
+    pub fn full_name(&self, domain: &str) -> Option<String> {
+        let named = !self.dns_name.is_empty();
+        named.then(|| in_domain(&self.dns_name, domain))
+    }
+
     /// The MACs besides its own that it may use.
     pub fn other_macs(&self) -> BTreeSet<MacAddr> {
         let pairs = self.allowed_address_pairs.iter();
@@ -119,13 +131,15 @@ impl Port {
             })
     }
 
-    /// The IPv6 addresses given to it, without the link-local one.
+    /// The IPv6 addresses given to it, without the link-local one, and without those that wait for a prefix.
     pub fn ipv6_addresses(&self) -> impl Iterator<Item = (SubnetId, Ipv6Addr)> + '_ {
         self.fixed_ips
             .iter()
             .filter_map(|fixed| match fixed.ip_address {
-                IpAddr::V6(address) => Some((fixed.subnet_id, address)),
-                IpAddr::V4(_) => None,
+                IpAddr::V6(address) if !PROVISIONAL_PREFIX.contains(&address) => {
+                    Some((fixed.subnet_id, address))
+                }
+                IpAddr::V6(_) | IpAddr::V4(_) => None,
             })
     }
 
@@ -141,5 +155,30 @@ impl Port {
             .map(MemberAddress::Given)
             .chain([link_local])
             .collect()
+    }
+}
+
+/// A host's name within a domain; a name that ends with a dot is full already.
+pub fn in_domain(name: &str, domain: &str) -> String {
+    match domain.trim_end_matches('.') {
+        "" => name.to_owned(),
+        _ if name.ends_with('.') => name.to_owned(),
+        domain => format!("{name}.{domain}."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_within_the_domain_unless_it_is_full_or_there_is_none() {
+        assert_eq!(in_domain("web", "example.org"), "web.example.org.");
+        assert_eq!(in_domain("web", "example.org."), "web.example.org.");
+        assert_eq!(
+            in_domain("web.example.net.", "example.org"),
+            "web.example.net."
+        );
+        assert_eq!(in_domain("web", ""), "web");
     }
 }

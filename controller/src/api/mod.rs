@@ -5,13 +5,16 @@
 //! is a file that implements `resource::Resource`; what they share (attributes as data, lists, errors, tags) is beside
 //! them. Time, randomness and ids enter in `commit` and nowhere else.
 
+mod address_scope;
 mod agent;
 mod answer;
 mod attributes;
+mod availability_zone;
 mod commit;
 mod discovery;
 mod draft;
 mod error;
+mod ip_availability;
 mod ipam;
 mod middleware;
 mod network;
@@ -30,13 +33,18 @@ mod timestamp;
 mod values;
 
 use crate::metrics::Metrics;
+use crate::seat::Seats;
 use crate::snapshot::Snapshots;
+use crate::state::Events;
 use crate::store::Store;
 use attributes::Body;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use error::ApiError;
-use sextant_model::{Meta, Network, Port, SecurityGroup, SecurityGroupRule, Subnet, SubnetPool};
+use sextant_model::{
+    AddressScope, ChassisId, Meta, Network, Port, SecurityGroup, SecurityGroupRule, Subnet,
+    SubnetPool,
+};
 use std::sync::Arc;
 use tokio::sync::RwLock;
 
@@ -47,6 +55,7 @@ pub struct Api {
     snapshots: Snapshots,
     metrics: Metrics,
     turns: Arc<RwLock<()>>,
+    hypervisors: Option<agent::Hypervisors>,
 }
 
 impl Api {
@@ -58,6 +67,16 @@ impl Api {
             snapshots,
             metrics,
             turns: Arc::default(),
+            hypervisors: None,
+        }
+    }
+
+    /// The same, but it knows which hypervisors are connected, and can have those that are not forgotten.
+    pub fn with_hypervisors(self, seats: Seats<ChassisId>, events: Events) -> Self {
+        let hypervisors = Some(agent::Hypervisors { seats, events });
+        Self {
+            hypervisors,
+            ..self
         }
     }
 }
@@ -71,10 +90,14 @@ pub fn service(api: Api) -> Router {
         .merge(resource::routes::<SubnetPool>())
         .merge(resource::routes::<Port>())
         .merge(resource::routes::<sextant_model::Router>())
-        .merge(router::interface::routes())
+        .merge(router::routes())
+        .merge(subnet_pool::routes())
+        .merge(resource::routes::<AddressScope>())
         .merge(resource::routes::<SecurityGroup>())
         .merge(resource::routes::<SecurityGroupRule>())
         .merge(agent::routes())
+        .merge(availability_zone::routes())
+        .merge(ip_availability::routes())
         .method_not_allowed_fallback(discovery::not_allowed)
         .fallback(discovery::not_found)
         .layer(from_fn_with_state(api.clone(), middleware::serve))

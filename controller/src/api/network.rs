@@ -10,7 +10,8 @@ use super::values;
 use rand::RngExt;
 use serde_json::json;
 use sextant_model::{
-    Facts, Intent, Key, Meta, Network, NetworkId, NetworkKey, NetworkType, Object, Port,
+    AddressScopeId, Facts, Intent, Key, Meta, Network, NetworkId, NetworkKey, NetworkType, Object,
+    Port, PrefixSource,
 };
 use std::sync::Arc;
 
@@ -86,8 +87,8 @@ impl Resource for Network {
             "provider:segmentation_id": self.segmentation_id,
             "availability_zone_hints": [],
             "availability_zones": [],
-            "ipv4_address_scope": null,
-            "ipv6_address_scope": null,
+            "ipv4_address_scope": scope(view.intent, self.id, 4),
+            "ipv6_address_scope": scope(view.intent, self.id, 6),
             "l2_adjacency": true,
             "qos_policy_id": null,
         }));
@@ -130,6 +131,9 @@ impl Resource for Network {
         super::change_names(&mut network.meta, body)?;
         network.change(body)?;
         refuse_large_mtu(&network, draft)?;
+        if self.external && !network.external {
+            refuse_gateways(draft, self.id)?;
+        }
         draft.revise(&mut network.meta);
         draft.put(Object::Network(Arc::new(network)));
         Ok(())
@@ -318,6 +322,34 @@ fn in_use(id: NetworkId, ports: &[String]) -> ApiError {
              id for these ports is: {ports}."
         ),
     )
+}
+
+/// Routers that have their gateway on a network need it to stay external.
+fn refuse_gateways(draft: &mut Draft, id: NetworkId) -> Result<(), ApiError> {
+    draft.relies_on(Key::PortsOf(id));
+    let mut ports = draft.intent.ports_of(id);
+    match ports.find(|port| port.gateway_of().is_some()) {
+        Some(_) => Err(ApiError::conflict(
+            "ExternalNetworkInUse",
+            format!(
+                "External network {id} cannot be updated to be made non-external, since it has existing gateway ports."
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The address scope of a network's subnets of one IP version, which all share it.
+pub(super) fn scope(intent: &Intent, id: NetworkId, ip_version: u8) -> Option<AddressScopeId> {
+    let mut pools = intent
+        .subnets_of(id)
+        .filter_map(|subnet| match subnet.prefix_source {
+            PrefixSource::Pool(pool) => intent.subnet_pools.get(&pool),
+            PrefixSource::Given | PrefixSource::Delegated => None,
+        });
+    pools
+        .find(|pool| pool.ip_version() == ip_version)?
+        .address_scope_id
 }
 
 /// Stores a network again because something that belongs to it changed: whoever rests on it must look again.

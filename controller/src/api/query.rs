@@ -1,6 +1,7 @@
 //! Lists: filters, fields, order and pages.
 
 mod parse;
+pub(super) mod rows;
 
 use super::error::ApiError;
 use super::resource::{Resource, View, show_all};

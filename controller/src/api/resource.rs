@@ -41,6 +41,8 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
     const NAME: &'static str;
     /// The name of many.
     const COLLECTION: &'static str;
+    /// Where many are, under `/v2.0/`.
+    const PATH: &'static str = Self::COLLECTION;
     /// Its attributes besides the standard ones.
     const ATTRIBUTES: &'static [Attribute];
     /// The standard attributes that it does not have.
@@ -98,7 +100,7 @@ pub(super) type Plan = fn(&mut Draft, &str) -> Result<(), ApiError>;
 
 /// The routes of a resource.
 pub(super) fn routes<R: Resource>() -> Router<Api> {
-    let collection = format!("/v2.0/{}", R::COLLECTION.replace('_', "-"));
+    let collection = format!("/v2.0/{}", R::PATH);
     let item = format!("{collection}/{{id}}");
     let routes = Router::new()
         .route(&collection, get(list::<R>).post(create::<R>))

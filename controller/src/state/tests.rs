@@ -41,6 +41,7 @@ fn port() -> Port {
         vnic_type: "normal".to_owned(),
         security_groups: Default::default(),
         dns_name: String::new(),
+        binding_profile: String::new(),
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) fn labels(file: &str) -> impl Iterator<Item = &'static str> {
 /// Whether an attribute is compared nowhere.
 pub(crate) fn is_attribute(name: &str) -> bool {
     ATTRIBUTES.iter().any(|(attribute, _)| *attribute == name)
-        || ["min_prefixlen", "max_prefixlen"].contains(&name)
+        || ["min_prefixlen", "max_prefixlen", "dns_assignment"].contains(&name)
 }
 
 /// Whether an attribute is null in the one and empty in the other, and that is no difference.
@@ -62,6 +62,10 @@ pub(crate) fn is_empty(name: &str, recorded: &Value, answered: &Value) -> bool {
 
 /// Attributes that differ everywhere.
 const ATTRIBUTES: &[(&str, &str)] = &[
+    (
+        "dns_name",
+        "recorded without Neutron's DNS extension; so for `dns_assignment`",
+    ),
     (
         "is_default",
         "shown by Neutron for its automatically allocated topology, which Sextant does not have",
@@ -141,54 +145,6 @@ const DIFFERENCES: &[Difference] = &[
     ),
     difference(
         "06_subnetpools_pd",
-        "use_default no default/PD",
-        Answer::Refused(400, "BadRequest"),
-        "prefix delegation is not there yet",
-    ),
-    difference(
-        "06_subnetpools_pd",
-        "PD explicit subnetpool_id",
-        Answer::LeftOut,
-        "prefix delegation is not there yet",
-    ),
-    difference(
-        "06_subnetpools_pd",
-        "PD explicit again (same ::/64)",
-        Answer::LeftOut,
-        "prefix delegation is not there yet",
-    ),
-    difference(
-        "06_subnetpools_pd",
-        "PD stateless",
-        Answer::LeftOut,
-        "prefix delegation is not there yet",
-    ),
-    difference(
-        "06_subnetpools_pd",
-        "PD stateful",
-        Answer::LeftOut,
-        "prefix delegation is not there yet",
-    ),
-    difference(
-        "06_subnetpools_pd",
-        "PD no modes",
-        Answer::LeftOut,
-        "prefix delegation is not there yet",
-    ),
-    difference(
-        "06_subnetpools_pd",
-        "PD ip_version 4",
-        Answer::LeftOut,
-        "prefix delegation is not there yet",
-    ),
-    difference(
-        "06_subnetpools_pd",
-        "PD + cidr",
-        Answer::LeftOut,
-        "prefix delegation is not there yet",
-    ),
-    difference(
-        "06_subnetpools_pd",
         "subnet from pool cidr outside",
         Answer::Refused(400, "SubnetAllocationError"),
         "Neutron answers with status 500",
@@ -212,12 +168,6 @@ const DIFFERENCES: &[Difference] = &[
         "shows all attributes, as on every other answer",
     ),
     difference(
-        "06_subnetpools_pd",
-        "use_default with default pool",
-        Answer::Otherwise,
-        "takes the prefix from the default pool: prefix delegation is not there yet",
-    ),
-    difference(
         "08_routers",
         "shared v6 port",
         Answer::Otherwise,
@@ -237,66 +187,6 @@ const DIFFERENCES: &[Difference] = &[
     ),
     difference(
         "08_routers",
-        "pd subnet",
-        Answer::LeftOut,
-        "prefix delegation is not there yet",
-    ),
-    difference(
-        "08_routers",
-        "add pd subnet (no gw)",
-        Answer::LeftOut,
-        "prefix delegation is not there yet",
-    ),
-    difference(
-        "08_routers",
-        "delete router in use",
-        Answer::Refused(409, "RouterInUse"),
-        "lists one port less, as the subnet with a delegated prefix is left out",
-    ),
-    difference(
-        "08_routers",
-        "gw on ext w/o any subnet",
-        Answer::Refused(400, "HTTPBadRequest"),
-        "external gateways are not there yet",
-    ),
-    difference(
-        "08_routers",
-        "gw on ext v4 only",
-        Answer::Refused(400, "HTTPBadRequest"),
-        "external gateways are not there yet",
-    ),
-    difference(
-        "08_routers",
-        "gw dual fixed",
-        Answer::Refused(400, "HTTPBadRequest"),
-        "external gateways are not there yet",
-    ),
-    difference(
-        "08_routers",
-        "gw non-external net",
-        Answer::Refused(400, "HTTPBadRequest"),
-        "external gateways are not there yet",
-    ),
-    difference(
-        "08_routers",
-        "gw bad net",
-        Answer::Refused(400, "HTTPBadRequest"),
-        "external gateways are not there yet",
-    ),
-    difference(
-        "08_routers",
-        "router show after v6 ext sub added",
-        Answer::Otherwise,
-        "external gateways are not there yet",
-    ),
-    difference(
-        "08_routers",
-        "delete ext net in use",
-        Answer::LeftOut,
-        "external gateways are not there yet",
-    ),
-    difference(
-        "08_routers",
         "floatingip v6 to slaac",
         Answer::Refused(404, "HTTPNotFound"),
         "floating IPs of IPv4 are not part of Sextant",
@@ -306,24 +196,6 @@ const DIFFERENCES: &[Difference] = &[
         "fip to v6 fixed",
         Answer::Refused(404, "HTTPNotFound"),
         "floating IPs of IPv4 are not part of Sextant",
-    ),
-    difference(
-        "08_routers",
-        "extra routes v6",
-        Answer::Refused(400, "HTTPBadRequest"),
-        "static routes of routers are not there yet",
-    ),
-    difference(
-        "08_routers",
-        "extra route bad nh",
-        Answer::Refused(400, "HTTPBadRequest"),
-        "static routes of routers are not there yet",
-    ),
-    difference(
-        "08_routers",
-        "routes clear",
-        Answer::Otherwise,
-        "external gateways are not there yet",
     ),
     difference(
         "08_routers",

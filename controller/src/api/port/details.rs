@@ -4,9 +4,11 @@ use super::super::attributes::Body;
 use super::super::error::ApiError;
 use super::super::python;
 use super::super::values::{self, Invalid};
+use super::{binding, dns};
 use serde_json::{Value, json};
 use sextant_model::{
-    AddressPair, DhcpOption, Dhcpv4Option, Dhcpv6Option, Port, ROUTER_INTERFACE_OWNER,
+    AddressPair, DhcpOption, Dhcpv4Option, Dhcpv6Option, Port, ROUTER_GATEWAY_OWNER,
+    ROUTER_INTERFACE_OWNER,
 };
 
 /// Neutron's `max_allowed_address_pair`.
@@ -29,7 +31,12 @@ pub(super) fn change(port: &mut Port, body: &Body) -> Result<(), ApiError> {
     if let Some(kind) = body.read("binding:vnic_type", values::one_of(&["normal"]))? {
         port.vnic_type = kind;
     }
-    body.read("binding:profile", values::nothing)?;
+    if let Some(profile) = body.read("binding:profile", binding::profile)? {
+        port.binding_profile = profile;
+    }
+    if let Some(name) = body.read("dns_name", dns::name)? {
+        port.dns_name = name;
+    }
     body.read("qos_policy_id", values::nothing)?;
     if let Some(pairs) = body.read("allowed_address_pairs", |value| values::list(value, pair))? {
         refuse_pairs(&pairs, port)?;
@@ -43,7 +50,7 @@ pub(super) fn change(port: &mut Port, body: &Body) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The owner of router interfaces is set by adding one to a router only.
+/// The owner of a router's port is set through the router only.
 fn change_device(port: &mut Port, body: &Body) -> Result<(), ApiError> {
     let device = body
         .read("device_id", values::text_or_null)?
@@ -51,12 +58,11 @@ fn change_device(port: &mut Port, body: &Body) -> Result<(), ApiError> {
     let owner = body
         .read("device_owner", values::text_or_null)?
         .unwrap_or_else(|| port.device_owner.clone());
-    let is_router = |owner: &str| owner == ROUTER_INTERFACE_OWNER;
+    let of_routers = [ROUTER_INTERFACE_OWNER, ROUTER_GATEWAY_OWNER];
+    let is_router = |owner: &str| of_routers.contains(&owner);
     let same = (&device, &owner) == (&port.device_id, &port.device_owner);
     if !same && (is_router(&owner) || is_router(&port.device_owner)) {
-        let message = format!(
-            "device_owner {ROUTER_INTERFACE_OWNER} is set by adding and removing router interfaces"
-        );
+        let message = format!("device_owner {owner} is set and taken through routers only");
         return Err(ApiError::bad_request("port", message));
     }
     (port.device_id, port.device_owner) = (device, owner);

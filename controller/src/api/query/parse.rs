@@ -9,7 +9,7 @@ use sextant_model::Meta;
 use std::cmp::Ordering;
 
 /// Parameters that are no conditions.
-const RESERVED: [&str; 6] = [
+pub(super) const RESERVED: [&str; 6] = [
     "fields",
     "limit",
     "marker",
@@ -17,6 +17,7 @@ const RESERVED: [&str; 6] = [
     "sort_key",
     "sort_dir",
 ];
+
 /// How a list is sorted by an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {

@@ -207,6 +207,7 @@ impl Cloud {
             dns_nameservers: vec![],
             host_routes: vec![],
             prefix_source: PrefixSource::Given,
+            service_types: Vec::new(),
         })));
     }
 
@@ -347,6 +348,7 @@ impl Cloud {
             vnic_type: "normal".to_owned(),
             security_groups: Default::default(),
             dns_name: String::new(),
+            binding_profile: String::new(),
         }
     }
 
