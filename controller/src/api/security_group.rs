@@ -26,6 +26,7 @@ use std::sync::Arc;
 impl Resource for SecurityGroup {
     const NAME: &'static str = "security_group";
     const COLLECTION: &'static str = "security_groups";
+    const PATH: &'static str = "security-groups";
     const ATTRIBUTES: &'static [Attribute] = &[
         free("stateful"),
         shown("shared").no_filter(),

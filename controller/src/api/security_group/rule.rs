@@ -20,6 +20,7 @@ use std::sync::Arc;
 impl Resource for SecurityGroupRule {
     const NAME: &'static str = "security_group_rule";
     const COLLECTION: &'static str = "security_group_rules";
+    const PATH: &'static str = "security-group-rules";
     const ATTRIBUTES: &'static [Attribute] = &[
         required("security_group_id"),
         required("direction"),
