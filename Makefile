@@ -14,16 +14,16 @@ export KEEP
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-setup: ## install what is missing: Debian's packages, cargo-nextest
-	@scripts/setup packages nextest
+setup: ## install what is missing: Debian's packages, the openstack command, cargo-nextest
+	@scripts/setup packages venv nextest
 
 demo: ## the quickstart: a cloud in network namespaces (KEEP=1 leaves it running)
 	@scripts/setup packages
 	$(CARGO) build --release --locked -p sextant -p sextant-examples
 	@$(SUDO) env SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/demo
 
-test: ## every test, those on real Open vSwitch included
-	@scripts/setup packages nextest
+test: ## every test, those on real Open vSwitch and with the real openstack command included
+	@scripts/setup packages venv nextest
 	$(CARGO) build --locked -p sextant
 	SEXTANT_BIN=$(TARGET)/debug/sextant $(CARGO) nextest run --locked --workspace $(RUNNER)
 	$(CARGO) test --locked --workspace --doc
@@ -35,8 +35,13 @@ check: ## format, lints, dependencies, documentation
 	$(CARGO) deny --locked --workspace check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
+<<<<<<< HEAD
 bench: ## benchmarks, then load on the whole controller: over loopback, and through Open vSwitch beside OVN
 	@scripts/setup packages ovn
+=======
+bench: ## benchmarks, then load on the whole controller: over loopback, on its API, through Open vSwitch
+	@scripts/setup packages
+>>>>>>> wip-proof
 	$(CARGO) bench --locked --workspace --benches
 	$(CARGO) build --release --locked -p sextant -p sextant-lab
 	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load

@@ -4,8 +4,7 @@ use crate::{
     AddressScope, AddressScopeId, Change, DEFAULT_SECURITY_GROUP, GroupNumber, Key, MacAddr,
     MemberAddress, Network, NetworkId, Object, Port, PortId, ProjectQuota, RbacObject, RbacPolicy,
     RbacPolicyId, RemoteEnd, Router, RouterId, SecurityGroup, SecurityGroupId, SecurityGroupRule,
-    SecurityGroupRuleId,
-    ServerIdentity, Settings, Subnet, SubnetId, SubnetPool, SubnetPoolId,
+    SecurityGroupRuleId, ServerIdentity, Settings, Subnet, SubnetId, SubnetPool, SubnetPoolId,
 };
 use imbl::{OrdMap, OrdSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

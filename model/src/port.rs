@@ -1,8 +1,8 @@
 //! Ports.
 
 use crate::{
-    MacAddr, MemberAddress, Meta, NetworkId, PROVISIONAL_PREFIX, PortId, RouterId,
-    SecurityGroupId, SubnetId,
+    MacAddr, MemberAddress, Meta, NetworkId, PROVISIONAL_PREFIX, PortId, RouterId, SecurityGroupId,
+    SubnetId,
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};

@@ -8,8 +8,8 @@ use super::draft::Draft;
 use super::error::ApiError;
 use super::query::Conditions;
 use super::resource::{Resource, View};
+use super::shown::Shown;
 use super::values;
-use serde_json::{Map, Value, json};
 use sextant_model::{AddressScope, AddressScopeId, Intent, Key, Meta, Object, SubnetPool};
 use std::sync::Arc;
 
@@ -54,8 +54,9 @@ impl Resource for AddressScope {
         }
     }
 
-    fn render(&self, _: View<'_>) -> Map<String, Value> {
-        super::fields(json!({"ip_version": self.ip_version, "shared": self.shared}))
+    fn render(&self, _: View<'_>, shown: &mut Shown<'_>) {
+        shown.put("ip_version", self.ip_version);
+        shown.put("shared", self.shared);
     }
 
     fn create(draft: &mut Draft, project: String, body: &Body) -> Result<AddressScopeId, ApiError> {

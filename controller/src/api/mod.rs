@@ -41,6 +41,7 @@ use attributes::Body;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use error::ApiError;
+use serde_json::{Map, Value};
 use sextant_model::{
     AddressScope, ChassisId, Meta, Network, Port, SecurityGroup, SecurityGroupRule, Subnet,
     SubnetPool,
@@ -118,4 +119,13 @@ fn change_names(meta: &mut Meta, body: &Body) -> Result<(), ApiError> {
         }
     }
     Ok(())
+}
+
+/// The fields of a JSON object.
+fn fields(object: Value) -> Map<String, Value> {
+    if let Value::Object(fields) = object {
+        fields
+    } else {
+        Map::new()
+    }
 }

@@ -184,9 +184,9 @@ pub(super) fn create(api: &Api, network: &Network, count: usize) -> Result<Vec<V
             format!("status {status}, {body}"),
         ));
     }
-    match body["ports"].take() {
-        Value::Array(ports) => Ok(ports),
-        _ => Ok(vec![body["port"].take()]),
+    match body["ports"].as_array_mut() {
+        Some(ports) => Ok(std::mem::take(ports)),
+        None => Ok(vec![body["port"].take()]),
     }
 }
 

@@ -102,8 +102,8 @@ impl Fleet {
             let active = text
                 .lines()
                 .find_map(|line| line.strip_prefix("sextant_ports_active "));
-            match active.and_then(|count| count.parse().ok()) {
-                Some(active) if self.bound == active => Ok(()),
+            match active.and_then(|count| count.parse::<usize>().ok()) {
+                Some(active) if active == self.bound => Ok(()),
                 _ => Err(format!("{active:?} of {}", self.bound)),
             }
         })
@@ -195,9 +195,8 @@ impl Hypervisor {
 impl Drop for Hypervisor {
     fn drop(&mut self) {
         let _ = self.connection.shutdown(Shutdown::Both);
-        match self.switch.take().map(JoinHandle::join) {
-            Some(Ok(Err(error))) => eprintln!("a switch's thread: {error}"),
-            Some(Ok(Ok(())) | Err(_)) | None => {}
+        if let Some(Ok(Err(error))) = self.switch.take().map(JoinHandle::join) {
+            eprintln!("a switch's thread: {error}");
         }
     }
 }

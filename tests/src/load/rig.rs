@@ -97,7 +97,7 @@ impl Rig {
             .iter_mut()
             .map(|hypervisor| hypervisor.lane(traffic, share))
             .collect::<Result<Vec<_>, _>>()?;
-        let before = (self.controller()?, Usage::of(std::process::id())?);
+        let before = (self.controller.usage()?, Usage::of(std::process::id())?);
         let (tally, elapsed) = thread::scope(|scope| {
             let lanes: Vec<_> = lanes
                 .into_iter()

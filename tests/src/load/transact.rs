@@ -34,11 +34,11 @@ pub(super) fn transact(socket: &Path, operations: Vec<Value>) -> Result<Vec<Valu
     Err(LabError::unexpected("an answer of ovsdb-server", "nothing"))
 }
 
-fn results(results: Value) -> Result<Vec<Value>, LabError> {
-    match results {
-        Value::Array(results) if results.iter().all(|result| result.get("error").is_none()) => {
-            Ok(results)
+fn results(mut results: Value) -> Result<Vec<Value>, LabError> {
+    match results.as_array_mut() {
+        Some(results) if results.iter().all(|result| result.get("error").is_none()) => {
+            Ok(std::mem::take(results))
         }
-        other => Err(LabError::unexpected("the result of a transaction", other)),
+        Some(_) | None => Err(LabError::unexpected("the result of a transaction", results)),
     }
 }

@@ -3,15 +3,17 @@
 use super::super::Api;
 use super::super::draft::Draft;
 use super::super::error::ApiError;
-use super::super::resource::{Resource, render_written};
+use super::super::resource::Resource;
+use super::super::shown::Wanted;
 use super::super::subnet::host_routes;
-use super::super::{python, request};
-use axum::Json;
+use super::super::{answer, python, request};
 use axum::body::Body as Stream;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::put;
 use ipnet::IpNet;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sextant_model::{HostRoute, Intent, Object, Port, Router, SubnetId};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -29,7 +31,7 @@ async fn add(
     State(api): State<Api>,
     Path(id): Path<String>,
     body: Stream,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Response, ApiError> {
     let added = named(body).await?;
     let with = |routes: &mut Vec<HostRoute>| {
         let new = added.iter().filter(|route| !routes.contains(route));
@@ -43,7 +45,7 @@ async fn remove(
     State(api): State<Api>,
     Path(id): Path<String>,
     body: Stream,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Response, ApiError> {
     let removed = named(body).await?;
     let without = |routes: &mut Vec<HostRoute>| routes.retain(|route| !removed.contains(route));
     change(&api, &id, without).await
@@ -61,7 +63,7 @@ async fn change(
     api: &Api,
     id: &str,
     change: impl Fn(&mut Vec<HostRoute>),
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Response, ApiError> {
     let plan = |draft: &mut Draft| {
         let mut router = Router::clone(&*Router::get(&draft.intent, id)?);
         change(&mut router.routes);
@@ -71,9 +73,9 @@ async fn change(
         Ok(())
     };
     let ((), written) = api.write(plan).await?;
-    Ok(Json(
-        json!({Router::NAME: render_written::<Router>(&written, id)?}),
-    ))
+    let router = Router::get(&written.intent, id)?;
+    let view = written.view();
+    Ok(answer::one(StatusCode::OK, &*router, view, Wanted::All))
 }
 
 /// Whether the router can have its routes: each next hop is a neighbour, and not the router itself.
