@@ -35,13 +35,8 @@ check: ## format, lints, dependencies, documentation
 	$(CARGO) deny --locked --workspace check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
-<<<<<<< HEAD
-bench: ## benchmarks, then load on the whole controller: over loopback, and through Open vSwitch beside OVN
+bench: ## benchmarks, then load on the whole controller: over loopback, on its API, through Open vSwitch beside OVN
 	@scripts/setup packages ovn
-=======
-bench: ## benchmarks, then load on the whole controller: over loopback, on its API, through Open vSwitch
-	@scripts/setup packages
->>>>>>> wip-proof
 	$(CARGO) bench --locked --workspace --benches
 	$(CARGO) build --release --locked -p sextant -p sextant-lab
 	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load
