@@ -3,7 +3,7 @@
 use super::super::error::ApiError;
 use super::super::python;
 use super::parse::{RESERVED, is};
-use super::{Conditions, Shown, query};
+use super::{Attributes, Conditions, query};
 use axum::http::Uri;
 
 /// What is asked of such a list.
@@ -39,7 +39,7 @@ impl Wanted {
     }
 
     /// Whether a row has for each filter one of its values.
-    pub(in super::super) fn holds(&self, row: &Shown) -> bool {
+    pub(in super::super) fn holds(&self, row: &Attributes) -> bool {
         self.conditions.iter().all(|(name, wanted)| {
             let value = row.get(name).unwrap_or(&serde_json::Value::Null);
             wanted.iter().any(|wanted| is(value, wanted))
@@ -52,8 +52,11 @@ impl Wanted {
     }
 
     /// The rows that are asked for, with the fields that are.
-    pub(in super::super) fn select(&self, rows: impl Iterator<Item = Shown>) -> Vec<Shown> {
-        let mut rows: Vec<Shown> = rows.filter(|row| self.holds(row)).collect();
+    pub(in super::super) fn select(
+        &self,
+        rows: impl Iterator<Item = Attributes>,
+    ) -> Vec<Attributes> {
+        let mut rows: Vec<Attributes> = rows.filter(|row| self.holds(row)).collect();
         if !self.fields.is_empty() {
             rows.iter_mut()
                 .for_each(|row| row.retain(|name, _| self.fields.contains(name)));

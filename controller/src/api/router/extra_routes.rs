@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::put;
 use ipnet::IpNet;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sextant_model::{HostRoute, Intent, Object, Port, Router, SubnetId};
 use std::net::IpAddr;
 use std::sync::Arc;
