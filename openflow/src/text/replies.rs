@@ -274,7 +274,7 @@ fn group_features(f: &mut Formatter<'_>, features: &GroupFeatures) -> fmt::Resul
         if features.types & 1 << place != 0 {
             let name = match kind {
                 GroupType::FastFailover => "fast failover".to_owned(),
-                other => other.to_string(),
+                GroupType::All | GroupType::Select | GroupType::Indirect => kind.to_string(),
             };
             write!(f, "\n    {name} group:")?;
             write!(f, "\n       max_groups={:#x}", features.max_groups[place])?;
