@@ -39,15 +39,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let asked = self.send(request)?;
         let mut answer = Vec::new();
         loop {
-            match self.answer_to(asked).await? {
-                Message::Error(error) => return Err(AskError::Refused(error)),
-                part => {
-                    let more = matches!(&part, Message::MultipartReply(reply) if reply.more);
-                    answer.push(part);
-                    if !more {
-                        return Ok(answer);
-                    }
-                }
+            let part = self.answer_to(asked).await?;
+            if let Message::Error(error) = part {
+                return Err(AskError::Refused(error));
+            }
+            let more = matches!(&part, Message::MultipartReply(reply) if reply.more);
+            answer.push(part);
+            if !more {
+                return Ok(answer);
             }
         }
     }

@@ -211,7 +211,7 @@ impl TableProperty {
     }
 
     fn decode(kind: u16, value: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let flows = if kind % 2 == 0 {
+        let flows = if kind.is_multiple_of(2) {
             FlowKind::Ordinary
         } else {
             FlowKind::Miss

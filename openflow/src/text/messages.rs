@@ -520,7 +520,11 @@ const BUNDLE_FLAGS: &[(u32, &str)] = &[
 fn bundle_control(f: &mut Formatter<'_>, control: BundleControl) -> fmt::Result {
     let names = ["OPEN", "CLOSE", "COMMIT", "DISCARD"];
     let number = control.kind as usize;
-    let side = if number % 2 == 0 { "REQUEST" } else { "REPLY" };
+    let side = if number.is_multiple_of(2) {
+        "REQUEST"
+    } else {
+        "REPLY"
+    };
     let flags = Bits(control.flags.into(), BUNDLE_FLAGS);
     write!(
         f,

@@ -196,8 +196,15 @@ fn port_stats(f: &mut Formatter<'_>, port: &PortStats) -> fmt::Result {
     let number = Port(port.number).to_string();
     write!(f, "\n  port {number:>2}: rx {}", counters(&received))?;
     write!(f, "\n           tx {}", counters(&sent))?;
-    let lived = duration(port.duration_sec, port.duration_nsec);
-    write!(f, "\n           duration={lived}")
+    match lived(port.duration_sec, port.duration_nsec) {
+        Some(lived) => write!(f, "\n           duration={lived}"),
+        None => Ok(()),
+    }
+}
+
+/// How long something has been there, where the switch says it.
+fn lived(seconds: u32, nanoseconds: u32) -> Option<String> {
+    (seconds != u32::MAX).then(|| duration(seconds, nanoseconds))
 }
 
 fn counters(counters: &[(&str, u64)]) -> String {
@@ -214,7 +221,8 @@ fn queue_stats(f: &mut Formatter<'_>, queue: &QueueStats) -> fmt::Result {
         ("pkts", queue.tx_packets),
         ("errors", queue.tx_errors),
     ];
-    let lived = duration(queue.duration_sec, queue.duration_nsec);
+    let lived = lived(queue.duration_sec, queue.duration_nsec);
+    let lived = lived.unwrap_or_else(|| "?".to_owned());
     let (port, number) = (Port(queue.port), queue.queue);
     write!(
         f,
@@ -224,12 +232,11 @@ fn queue_stats(f: &mut Formatter<'_>, queue: &QueueStats) -> fmt::Result {
 }
 
 fn group_stats(f: &mut Formatter<'_>, group: &GroupStats) -> fmt::Result {
-    let lived = duration(group.duration_sec, group.duration_nsec);
-    write!(
-        f,
-        "\n group_id={},duration={lived},ref_count={}",
-        group.group, group.references
-    )?;
+    write!(f, "\n group_id={},", group.group)?;
+    if let Some(lived) = lived(group.duration_sec, group.duration_nsec) {
+        write!(f, "duration={lived},")?;
+    }
+    write!(f, "ref_count={}", group.references)?;
     write!(
         f,
         ",packet_count={},byte_count={}",
@@ -274,7 +281,7 @@ fn group_features(f: &mut Formatter<'_>, features: &GroupFeatures) -> fmt::Resul
         if features.types & 1 << place != 0 {
             let name = match kind {
                 GroupType::FastFailover => "fast failover".to_owned(),
-                other => other.to_string(),
+                GroupType::All | GroupType::Select | GroupType::Indirect => kind.to_string(),
             };
             write!(f, "\n    {name} group:")?;
             write!(f, "\n       max_groups={:#x}", features.max_groups[place])?;
