@@ -5,8 +5,8 @@
 mod client;
 
 use client::{Client, Outcome, python, script};
-use sextant_lab::Loopback;
 use serde_json::{Value, json};
+use sextant_lab::Loopback;
 
 /// How many commands each test types at least; together more than enough to be at home with.
 const AT_LEAST: [usize; 5] = [12, 26, 20, 18, 14];
@@ -145,14 +145,20 @@ fn networks_and_subnets_of_every_mode() -> Outcome {
             "host_routes": [{"destination": "2001:db8:f::/48", "nexthop": "2001:db8:5::9"}]}),
     )?;
     openstack.does("openstack subnet unset --dns-nameserver 2001:db8:53::1 renamed")?;
-    openstack.shows("openstack subnet show renamed", json!({"dns_nameservers": []}))?;
+    openstack.shows(
+        "openstack subnet show renamed",
+        json!({"dns_nameservers": []}),
+    )?;
     openstack.does("openstack network set --name still-modes --disable modes")?;
     openstack.shows(
         "openstack network show still-modes",
         json!({"admin_state_up": false, "mtu": 1400}),
     )?;
     openstack.does("openstack network delete still-modes")?;
-    openstack.is_refused("openstack network show still-modes", "No Network found for still-modes")?;
+    openstack.is_refused(
+        "openstack network show still-modes",
+        "No Network found for still-modes",
+    )?;
     assert!(openstack.typed() >= AT_LEAST[1]);
     Ok(())
 }
@@ -210,8 +216,12 @@ fn ports() -> Outcome {
                 "ip_version": 6}]}),
     )?;
     openstack.does("openstack port unset --allowed-address ip-address=2001:db8:1::/80 five")?;
-    openstack.shows("openstack port show five", json!({"allowed_address_pairs": []}))?;
-    openstack.does("openstack port set --name six --description sixth --disable --device '' five")?;
+    openstack.shows(
+        "openstack port show five",
+        json!({"allowed_address_pairs": []}),
+    )?;
+    openstack
+        .does("openstack port set --name six --description sixth --disable --device '' five")?;
     openstack.shows(
         "openstack port show six",
         json!({"description": "sixth", "admin_state_up": false, "device_id": ""}),
@@ -226,7 +236,10 @@ fn ports() -> Outcome {
     )?;
     openstack.does("openstack port delete six none")?;
     openstack.shows("openstack port list", json!([]))?;
-    openstack.is_refused("openstack port delete six", "1 of 1 ports failed to delete.")?;
+    openstack.is_refused(
+        "openstack port delete six",
+        "1 of 1 ports failed to delete.",
+    )?;
     assert!(openstack.typed() >= AT_LEAST[2]);
     Ok(())
 }
@@ -249,7 +262,10 @@ fn routers_and_pools() -> Outcome {
         json!([{"Name": "pool", "Prefixes": ["2001:db8:a::/47"]}]),
     )?;
     for name in ["left", "right"] {
-        openstack.shows(&format!("openstack network create {name}"), json!({"name": name}))?;
+        openstack.shows(
+            &format!("openstack network create {name}"),
+            json!({"name": name}),
+        )?;
         openstack.shows(
             &format!(
                 "openstack subnet create --network {name} --ip-version 6 --subnet-pool pool \
@@ -258,7 +274,10 @@ fn routers_and_pools() -> Outcome {
             json!({"name": format!("{name}6")}),
         )?;
     }
-    openstack.shows("openstack router create --disable edge", json!({"admin_state_up": false}))?;
+    openstack.shows(
+        "openstack router create --disable edge",
+        json!({"admin_state_up": false}),
+    )?;
     openstack.does("openstack router set --enable --description between edge")?;
     openstack.does("openstack router add subnet edge left6")?;
     openstack.shows(
@@ -267,9 +286,18 @@ fn routers_and_pools() -> Outcome {
     )?;
     openstack.does("openstack router add port edge by-port")?;
     openstack.is_refused("openstack router delete edge", "409")?;
-    openstack.is_refused("openstack port delete by-port", "cannot be deleted directly via the port API")?;
-    openstack.is_refused("openstack router add subnet edge left6", "Router already has a port on subnet")?;
-    let edge = openstack.shows("openstack router show edge", json!({"description": "between"}))?;
+    openstack.is_refused(
+        "openstack port delete by-port",
+        "cannot be deleted directly via the port API",
+    )?;
+    openstack.is_refused(
+        "openstack router add subnet edge left6",
+        "Router already has a port on subnet",
+    )?;
+    let edge = openstack.shows(
+        "openstack router show edge",
+        json!({"description": "between"}),
+    )?;
     assert_eq!(
         edge["interfaces_info"].as_array().map(Vec::len),
         Some(2),
@@ -295,9 +323,18 @@ fn tags_agents_and_extensions() -> Outcome {
     )?;
     openstack.shows("openstack network create plain", json!({"tags": []}))?;
     openstack.does("openstack network set --tag plain-one plain")?;
-    openstack.shows("openstack network list --tags blue,v6", json!([{"Name": "tagged"}]))?;
-    openstack.shows("openstack network list --not-tags blue", json!([{"Name": "plain"}]))?;
-    openstack.shows("openstack network list --any-tags plain-one,red", json!([{"Name": "plain"}]))?;
+    openstack.shows(
+        "openstack network list --tags blue,v6",
+        json!([{"Name": "tagged"}]),
+    )?;
+    openstack.shows(
+        "openstack network list --not-tags blue",
+        json!([{"Name": "plain"}]),
+    )?;
+    openstack.shows(
+        "openstack network list --any-tags plain-one,red",
+        json!([{"Name": "plain"}]),
+    )?;
     openstack.does("openstack network unset --tag v6 tagged")?;
     openstack.shows("openstack network show tagged", json!({"tags": ["blue"]}))?;
     openstack.does("openstack network unset --all-tag tagged")?;
@@ -319,7 +356,12 @@ fn tags_agents_and_extensions() -> Outcome {
         .flatten()
         .filter_map(|extension| extension["Alias"].as_str())
         .collect();
-    for alias in ["standard-attr-tag", "subnet_allocation", "port-security", "agent"] {
+    for alias in [
+        "standard-attr-tag",
+        "subnet_allocation",
+        "port-security",
+        "agent",
+    ] {
         assert!(aliases.contains(&alias), "{alias} is among {aliases:?}");
     }
     openstack.shows(

@@ -5,8 +5,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use sextant_lab::Loopback;
 use serde_json::Value;
+use sextant_lab::Loopback;
 
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
@@ -102,9 +102,16 @@ impl Client {
 
     /// A command that shows something, in which all of `expected` is. Returns the whole of it.
     #[track_caller]
-    pub(crate) fn shows(&mut self, command: &str, expected: Value) -> Result<Value, Box<dyn Error>> {
+    pub(crate) fn shows(
+        &mut self,
+        command: &str,
+        expected: Value,
+    ) -> Result<Value, Box<dyn Error>> {
         let shown = self.reads(command)?;
-        assert!(has(&shown, &expected), "{command}: {shown:#} has not all of {expected:#}");
+        assert!(
+            has(&shown, &expected),
+            "{command}: {shown:#} has not all of {expected:#}"
+        );
         Ok(shown)
     }
 
@@ -144,7 +151,10 @@ fn has(shown: &Value, expected: &Value) -> bool {
     }
     if let (Some(shown), Some(expected)) = (shown.as_array(), expected.as_array()) {
         return shown.len() == expected.len()
-            && shown.iter().zip(expected).all(|(shown, value)| has(shown, value));
+            && shown
+                .iter()
+                .zip(expected)
+                .all(|(shown, value)| has(shown, value));
     }
     shown == expected
 }
