@@ -9,6 +9,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -71,14 +72,19 @@ fn under_load(
         .map(|_| controller.api())
         .collect::<Result<Vec<_>, _>>()?;
     let another = controller.api()?;
-    let moment = Duration::from_micros(dice.random_range(0..150_000));
+    let (acknowledged, news) = mpsc::channel();
+    let writes = dice.random_range(0..50);
+    let more = Duration::from_micros(dice.random_range(0..10_000));
     thread::scope(|scope| {
         for (writer, api) in writers.iter_mut().zip(&apis) {
-            scope.spawn(|| writer.write_until_killed(api));
+            let acknowledged = acknowledged.clone();
+            scope.spawn(move || writer.write_until_killed(api, &acknowledged));
         }
         scope.spawn(|| comings.write_until_killed(&another));
+        drop(acknowledged);
+        news.iter().take(writes).for_each(drop);
         // What is awaited is no event but a moment that nothing chose.
-        thread::sleep(moment);
+        thread::sleep(more);
         controller.kill();
     });
     Ok(1)

@@ -5,11 +5,12 @@
     reason = "a switch that has nothing needs to do little"
 )]
 
-use bytes::{Bytes, BytesMut};
-use rust_openflow::{
-    BundleControl, BundleControlType, ErrorCode, ErrorMessage, Features, Framer, Hello, Message,
-    MultipartBody, MultipartReply, MultipartRequest,
-};
+#[path = "switch/mod.rs"]
+mod fake;
+
+use bytes::Bytes;
+use fake::{DATAPATH, SOON, Switch};
+use rust_openflow::{ErrorCode, ErrorMessage, Message};
 use sextant_controller::admission::Limits;
 use sextant_controller::metrics::Metrics;
 use sextant_controller::seat::Seats;
@@ -24,17 +25,13 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use uuid::Uuid;
 
 /// How many guests a network has.
 const TOGETHER: u16 = 100;
-const DATAPATH: u64 = 0xd;
-/// Far more than anything here takes, unless it never happens.
-const SOON: Duration = Duration::from_secs(20);
 
 /// A controller's side: what is known, and where switches connect.
 struct Rig {
@@ -163,103 +160,6 @@ fn port(n: u16) -> Port {
         dns_name: String::new(),
         binding_profile: String::new(),
     }
-}
-
-/// A switch without flows that takes everything.
-struct Switch {
-    stream: TcpStream,
-    unread: BytesMut,
-    /// Octets of flows that it was given.
-    taken: usize,
-}
-
-impl Switch {
-    async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
-        let mut switch = Self {
-            stream,
-            unread: BytesMut::new(),
-            taken: 0,
-        };
-        switch.send(0, &Message::Hello(Hello::openflow13())).await;
-        switch
-    }
-
-    async fn send(&mut self, xid: u32, message: &Message) {
-        let mut frame = BytesMut::new();
-        message.encode(xid, &mut frame).unwrap();
-        // Whoever has hung up is noticed when reading.
-        let _ = self.stream.write_all(&frame).await;
-    }
-
-    /// The next message; none once the controller has hung up.
-    async fn next(&mut self) -> Option<(u32, Message)> {
-        loop {
-            if let Some(frame) = Framer.next(&mut self.unread).unwrap() {
-                return Some(Message::decode(&frame).unwrap());
-            }
-            if timeout(SOON, self.stream.read_buf(&mut self.unread))
-                .await
-                .expect("the controller says something")
-                .unwrap_or(0)
-                == 0
-            {
-                return None;
-            }
-        }
-    }
-
-    /// Answers everything for which `answer` has no answer of its own, until the controller hangs up.
-    async fn serve(&mut self, answer: impl Fn(&Message) -> Option<Option<Message>>) {
-        while let Some((xid, message)) = self.next().await {
-            if let Message::BundleAdd(add) = &message {
-                let mut flow = BytesMut::new();
-                add.message.encode(0, &mut flow).unwrap();
-                self.taken += flow.len();
-            }
-            if let Some(reply) = answer(&message).unwrap_or_else(|| usual(&message)) {
-                self.send(xid, &reply).await;
-            }
-        }
-    }
-}
-
-fn usual(message: &Message) -> Option<Message> {
-    let body = match message {
-        Message::FeaturesRequest => return Some(Message::FeaturesReply(features(DATAPATH))),
-        Message::EchoRequest(data) => return Some(Message::EchoReply(data.clone())),
-        Message::BarrierRequest => return Some(Message::BarrierReply),
-        Message::BundleControl(control) => return Some(bundle(control)),
-        Message::MultipartRequest(MultipartRequest::Flow(_)) => MultipartBody::Flow(vec![]),
-        Message::MultipartRequest(MultipartRequest::MeterConfig(_)) => {
-            MultipartBody::MeterConfig(vec![])
-        }
-        _ => return None,
-    };
-    Some(Message::MultipartReply(MultipartReply {
-        more: false,
-        body,
-    }))
-}
-
-fn features(datapath_id: u64) -> Features {
-    Features {
-        datapath_id,
-        buffers: 0,
-        tables: 254,
-        auxiliary_id: 0,
-        capabilities: 0x4f,
-    }
-}
-
-fn bundle(control: &BundleControl) -> Message {
-    let kind = match control.kind {
-        BundleControlType::OpenRequest => BundleControlType::OpenReply,
-        BundleControlType::CloseRequest => BundleControlType::CloseReply,
-        BundleControlType::CommitRequest => BundleControlType::CommitReply,
-        _ => BundleControlType::DiscardReply,
-    };
-    Message::BundleControl(BundleControl { kind, ..*control })
 }
 
 fn is_inventory(message: &Message) -> bool {

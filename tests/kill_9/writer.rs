@@ -1,6 +1,7 @@
 //! A client that writes ports of its own, and knows what of them was acknowledged.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::Sender;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -63,12 +64,16 @@ impl Writer {
         self.cut_off
     }
 
-    /// Writes until a request gets no answer.
-    pub(crate) fn write_until_killed(&mut self, api: &Api) {
+    /// Writes until a request gets no answer, and tells of each that does.
+    pub(crate) fn write_until_killed(&mut self, api: &Api, acknowledged: &Sender<()>) {
         loop {
             let write = self.next();
             match self.send(api, &write) {
-                Some(answer) => self.answered(&write, answer),
+                Some(answer) => {
+                    self.answered(&write, answer);
+                    // Nobody listens any more once the moment has come.
+                    let _ = acknowledged.send(());
+                }
                 None => {
                     self.cut_off += 1;
                     self.unanswered = Some(write);
