@@ -42,7 +42,7 @@ bench: ## benchmarks, then load on the whole controller: over loopback, and thro
 	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load
 	@$(SUDO) env SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-ovs
 
-fuzz: ## every fuzz target for SECONDS_EACH seconds (60)
+fuzz: ## every fuzz target for SECONDS_EACH seconds (60), and what each reached
 	@scripts/fuzz
 
 reference: ## write the generated references in docs
