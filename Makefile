@@ -43,7 +43,7 @@ bench: ## benchmarks, then load on the whole controller: over loopback, on its A
 	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-api
 	@$(SUDO) env SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-ovs
 
-fuzz: ## every fuzz target for SECONDS_EACH seconds (60)
+fuzz: ## every fuzz target for SECONDS_EACH seconds (60), and what each reached
 	@scripts/fuzz
 
 reference: ## write the generated references in docs

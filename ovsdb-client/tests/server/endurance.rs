@@ -10,7 +10,7 @@ use crate::replica::{follow, write};
 use crate::server::{Server, in_time, next, run, synced, text};
 use crate::zoo;
 
-const TRANSACTIONS: usize = 10_000;
+pub(crate) const TRANSACTIONS: usize = 10_000;
 const TRANSACTIONS_OF_A_SERVER: usize = 1_000;
 
 #[tokio::test]
@@ -18,8 +18,10 @@ async fn a_follower_that_is_cut_off_again_and_again_misses_nothing_and_sees_noth
     in_time(async {
         let mut server = zoo::open();
         let failover = Failover::new([server.remote()]).unwrap();
-        let (replica, ()) =
-            tokio::join!(follow_with_cuts(failover), write_with_restarts(&mut server));
+        let (replica, ()) = tokio::join!(
+            follow_with_cuts(failover, Options::default()),
+            write_with_restarts(&mut server)
+        );
         assert_eq!(zoo::replicated(&replica), zoo::dumped(&server, &replica));
     })
     .await;
@@ -36,16 +38,20 @@ async fn write_with_restarts(server: &mut Server) {
         }
         write(&mut writer, [transaction].into_iter()).await;
     }
-    let end = Transaction::new("Zoo").insert("Animal", None, Row::new().with("name", "end"));
-    write(&mut writer, [end].into_iter()).await;
+    write(&mut writer, [end()].into_iter()).await;
+}
+
+/// What ends the test, and comes to the follower after all else.
+pub(crate) fn end() -> Transaction {
+    Transaction::new("Zoo").insert("Animal", None, Row::new().with("name", "end"))
 }
 
 /// Follows until the row that the writer puts last, through connections that it drops after some events each.
-async fn follow_with_cuts(mut failover: Failover) -> Replica {
+pub(crate) async fn follow_with_cuts(mut failover: Failover, options: Options) -> Replica {
     let mut replica = Replica::default();
     let mut told = zoo::Contents::new();
     for events in (0..50).cycle() {
-        let mut reader = reconnect(&mut failover, Options::default(), replica).await;
+        let mut reader = reconnect(&mut failover, options, replica).await;
         reader.monitor_request(zoo::request());
         let ended = |replica: &Replica| replica.find("Animal", "name", "end").is_some();
         for _ in 0..events {
