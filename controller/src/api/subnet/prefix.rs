@@ -207,15 +207,7 @@ fn refuse_mixed_sources(
 ) -> Result<(), ApiError> {
     let same_family = |other: IpNet| other.network().is_ipv4() == cidr.network().is_ipv4();
     let ip_version = if cidr.network().is_ipv4() { 4 } else { 6 };
-    let pools: Vec<Key> = draft
-        .intent
-        .subnets_of(network)
-        .filter_map(|subnet| match subnet.prefix_source {
-            PrefixSource::Pool(id) => Some(Key::SubnetPool(id)),
-            PrefixSource::Given | PrefixSource::Delegated => None,
-        })
-        .collect();
-    pools.into_iter().for_each(|pool| draft.relies_on(pool));
+    rely_on_pools(draft, network);
     if let Some(scope) = network::scope(&draft.intent, network, ip_version)
         && let Some(own) = scope_of(draft, source)
     {
@@ -235,6 +227,19 @@ fn refuse_mixed_sources(
         )),
         None => Ok(()),
     }
+}
+
+/// The pools of a network's subnets must not change their scopes meanwhile.
+fn rely_on_pools(draft: &mut Draft, network: NetworkId) {
+    let pool = |source| match source {
+        PrefixSource::Pool(id) => Some(Key::SubnetPool(id)),
+        PrefixSource::Given | PrefixSource::Delegated => None,
+    };
+    let subnets = draft.intent.subnets_of(network);
+    let pools: Vec<Key> = subnets
+        .filter_map(|subnet| pool(subnet.prefix_source))
+        .collect();
+    pools.into_iter().for_each(|pool| draft.relies_on(pool));
 }
 
 /// The scope of the pool that a prefix is from; none if it is named.
