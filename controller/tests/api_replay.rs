@@ -252,10 +252,29 @@ impl Matcher {
             || self.chosen.values().any(|chosen| chosen == answered);
         if !taken && self.is_free_choice(recorded, answered) {
             self.chosen.insert(recorded.to_owned(), answered.to_owned());
+        } else if let Some((recorded, answered)) = self.named_first(&expected, answered) {
+            self.chosen.insert(recorded, answered);
         } else {
             self.found
                 .push(format!("{at} is {answered:?}, recorded {expected:?}"));
         }
+    }
+
+    /// The one id in which messages differ, of something that no answer has shown before.
+    fn named_first(&self, recorded: &str, answered: &str) -> Option<(String, String)> {
+        let (recorded, answered) = (in_order(recorded), in_order(answered));
+        let mut different = recorded
+            .iter()
+            .zip(&answered)
+            .filter(|(recorded, answered)| recorded != answered);
+        let (id, other) = different.next()?;
+        let one = recorded.len() == answered.len() && different.next().is_none();
+        let new = !self
+            .chosen
+            .values()
+            .any(|chosen| chosen == id || chosen == other);
+        (one && new && self.is_free_choice(id, other))
+            .then(|| ((*id).to_owned(), (*other).to_owned()))
     }
 
     fn is_free_choice(&self, recorded: &str, answered: &str) -> bool {
@@ -323,12 +342,14 @@ fn is_time(text: &str) -> bool {
 
 /// Messages list ids in the order of ids, which were chosen freely.
 fn words(text: &str) -> Vec<&str> {
-    let mut words: Vec<&str> = text
-        .split([',', ' ', '.'])
-        .filter(|word| !word.is_empty())
-        .collect();
+    let mut words = in_order(text);
     words.sort_unstable();
     words
+}
+
+fn in_order(text: &str) -> Vec<&str> {
+    let words = text.split([',', ' ', '.']);
+    words.filter(|word| !word.is_empty()).collect()
 }
 
 macro_rules! replayed {

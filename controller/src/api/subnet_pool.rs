@@ -207,7 +207,7 @@ fn change(pool: &mut SubnetPool, draft: &mut Draft, body: &Body) -> Result<(), A
     if let Some(scope) = body.read("address_scope_id", values::or_null(values::uuid))? {
         let scope = scope.map(AddressScopeId);
         if scope != pool.address_scope_id {
-            scope::refuse_parting(&draft.intent, pool)?;
+            scope::refuse_parting(draft, pool)?;
         }
         pool.address_scope_id = scope;
     }

@@ -1,12 +1,15 @@
 //! What goes up to the controller, and with which answer. For DHCPv4 see `dhcpv4.rs`.
 
-use crate::support::cloud::port_id;
+use crate::support::cloud::{id, port_id};
 use crate::support::frames::{self, ALL_ROUTERS};
 use crate::support::show::flows_of;
 use crate::support::{Cloud, Fabric, show};
 use insta::assert_snapshot;
 use rust_openflow::Field;
-use sextant_model::{Advertisement, Dhcpv6Service, EncapKind, Ipv6Mode, MacAddr, Punt};
+use sextant_model::{
+    Advertisement, Dhcpv6Service, EncapKind, FixedIp, Ipv6Mode, MacAddr, PrefixSource, Punt,
+    SubnetId,
+};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
@@ -190,4 +193,34 @@ fn the_mtu_follows_the_worst_encapsulation() {
     assert_eq!(heard(&cloud)[0].mtu, Some(1430));
     cloud.change_network("red", |network| network.mtu = Some(1200));
     assert_eq!(heard(&cloud)[0].mtu, None, "no IPv6 link may be that small");
+}
+
+#[test]
+fn a_prefix_that_is_still_to_be_delegated_is_told_to_nobody_and_changes_no_flow() {
+    let mut cloud = cloud(Some(Ipv6Mode::Slaac));
+    let before = heard(&cloud);
+    let changed = show::change(&mut cloud, "h1", |cloud| {
+        cloud.subnet("late6", "red", "::/64", Some(Ipv6Mode::Slaac));
+        cloud.change_subnet("late6", |subnet| {
+            subnet.prefix_source = PrefixSource::Delegated;
+        });
+        for (port, address) in [("r1-red", "::"), ("a1", "::f816:3eff:fe00:1")] {
+            let waiting = FixedIp {
+                subnet_id: SubnetId(id("late6")),
+                ip_address: address.parse().unwrap(),
+            };
+            cloud.change_port(port, |port| port.fixed_ips.push(waiting));
+        }
+    });
+    assert_eq!(changed, "");
+    assert_eq!(heard(&cloud), before);
+}
+
+#[test]
+fn a_guest_is_told_its_full_name() {
+    let mut cloud = cloud(Some(Ipv6Mode::Dhcpv6Stateful));
+    assert_eq!(told(&cloud).unwrap().options.fqdn, None);
+    cloud.change_port("a1", |port| port.dns_name = "web".to_owned());
+    let fqdn = told(&cloud).unwrap().options.fqdn.clone();
+    assert_eq!(fqdn, Some("web.openstacklocal".parse().unwrap()));
 }

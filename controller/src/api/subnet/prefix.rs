@@ -9,7 +9,8 @@ use super::super::{ipam, network, subnet_pool};
 use ipnet::IpNet;
 use serde_json::Value;
 use sextant_model::{
-    AddressScopeId, Ipv6Mode, NetworkId, PROVISIONAL_PREFIX, PrefixSource, SubnetPool, SubnetPoolId,
+    AddressScopeId, Ipv6Mode, Key, NetworkId, PROVISIONAL_PREFIX, PrefixSource, SubnetPool,
+    SubnetPoolId,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -199,13 +200,14 @@ fn check_delegation(body: &Body, ip_version: u8) -> Result<(), ApiError> {
 /// The subnets of a network in one address family have their prefixes all from the same pool, or all from none; where
 /// the pools are of an address scope, all from pools of that scope.
 fn refuse_mixed_sources(
-    draft: &Draft,
+    draft: &mut Draft,
     network: NetworkId,
     source: PrefixSource,
     cidr: IpNet,
 ) -> Result<(), ApiError> {
     let same_family = |other: IpNet| other.network().is_ipv4() == cidr.network().is_ipv4();
     let ip_version = if cidr.network().is_ipv4() { 4 } else { 6 };
+    rely_on_pools(draft, network);
     if let Some(scope) = network::scope(&draft.intent, network, ip_version)
         && let Some(own) = scope_of(draft, source)
     {
@@ -225,6 +227,19 @@ fn refuse_mixed_sources(
         )),
         None => Ok(()),
     }
+}
+
+/// The pools of a network's subnets must not change their scopes meanwhile.
+fn rely_on_pools(draft: &mut Draft, network: NetworkId) {
+    let pool = |source| match source {
+        PrefixSource::Pool(id) => Some(Key::SubnetPool(id)),
+        PrefixSource::Given | PrefixSource::Delegated => None,
+    };
+    let subnets = draft.intent.subnets_of(network);
+    let pools: Vec<Key> = subnets
+        .filter_map(|subnet| pool(subnet.prefix_source))
+        .collect();
+    pools.into_iter().for_each(|pool| draft.relies_on(pool));
 }
 
 /// The scope of the pool that a prefix is from; none if it is named.

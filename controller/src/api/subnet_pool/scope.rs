@@ -6,7 +6,7 @@ use super::super::error::ApiError;
 use super::super::ipam::share_addresses;
 use super::super::resource::Resource;
 use super::subnets_of;
-use sextant_model::{AddressScope, Intent, PrefixSource, SubnetPool};
+use sextant_model::{AddressScope, Key, PrefixSource, SubnetPool};
 use std::sync::Arc;
 
 /// Checks the scope of a pool that is new or has changed, and that nobody changes the scope meanwhile.
@@ -51,8 +51,15 @@ fn overlap(a: &SubnetPool, b: &SubnetPool) -> bool {
 }
 
 /// A pool takes its subnets with it when its scope changes: none may be on a network with subnets that stay.
-pub(super) fn refuse_parting(intent: &Intent, pool: &SubnetPool) -> Result<(), ApiError> {
+pub(super) fn refuse_parting(draft: &mut Draft, pool: &SubnetPool) -> Result<(), ApiError> {
     let source = PrefixSource::Pool(pool.id);
+    let networks: Vec<Key> = subnets_of(&draft.intent, pool)
+        .map(|subnet| Key::Network(subnet.network_id))
+        .collect();
+    networks
+        .into_iter()
+        .for_each(|network| draft.relies_on(network));
+    let intent = &draft.intent;
     let stays = |network| {
         intent.subnets_of(network).any(|other| {
             let ipv4 = other.cidr.network().is_ipv4();
