@@ -20,7 +20,9 @@ from scapy.packet import NoPayload, Packet
 
 MAC = "fa:16:3e:00:00:02"
 LINK_LOCAL = "fe80::f816:3eff:fe00:2"
-COMPUTED = ("chksum", "cksum", "len", "plen", "optlen")
+COMPUTED = ("chksum", "cksum", "len", "optlen")
+# What a route's option calls by the same name is a prefix length.
+LENGTHS = {"IPv6": ("plen",), "IP": ("len",), "UDP": ("len",)}
 
 
 def craft():
@@ -64,7 +66,8 @@ def told(value):
 
 
 def layer(packet):
-    fields = [f.name for f in packet.fields_desc if f.name not in COMPUTED and f.name in packet.fields]
+    computed = COMPUTED + LENGTHS.get(packet.name, ())
+    fields = [f.name for f in packet.fields_desc if f.name not in computed and f.name in packet.fields]
     return " ".join([packet.name] + [f"{name}={told(packet.fields[name])}" for name in fields])
 
 
@@ -78,11 +81,10 @@ def read(octets):
     packet = Ether(octets)
     lines = [layer(part) for part in list(layers(packet))]
     for part in layers(packet):
-        for name in ("chksum", "cksum", "plen"):
+        for name in ("chksum", "cksum", *LENGTHS.get(part.name, ())):
             part.fields.pop(name, None)
-        if part.name in ("IP", "UDP"):
-            part.fields.pop("len", None)
-    again = bytes(packet.__class__(bytes(packet)))
+    packet.clear_cache()
+    again = bytes(packet)
     return lines + ["made again the same" if again == octets else "made again otherwise: " + again.hex()]
 
 
