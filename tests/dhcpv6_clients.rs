@@ -119,8 +119,11 @@ fn systemd_networkd_does_as_the_advertisement_says() -> Outcome {
     for plugged in [&guests.slaac1, &guests.stateful1, &guests.stateless2] {
         let networkd = plugged.guest.networkd()?;
         plugged.guest.wait_address(plugged.address(), SOON)?;
-        let dns = ("DNS", DNS);
-        networkd.wait_link(&[dns], SOON)?;
+        networkd.wait_link(&[("DNS", DNS)], SOON)?;
+        // Domains come by DHCPv6 alone.
+        if plugged.port.id != guests.slaac1.port.id {
+            networkd.wait_link(&[("DOMAINS", "openstacklocal")], SOON)?;
+        }
     }
     Ok(())
 }
