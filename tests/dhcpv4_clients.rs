@@ -100,6 +100,24 @@ fn wait_ipv4(guest: &Guest, wanted: Option<&str>) -> Result<(), LabError> {
     })
 }
 
+/// Nobody has the gateway's address here, whom clients speak to once they have a lease: what they send is on its way to it
+/// all the same.
+fn know_gateway(guest: &Guest) -> Outcome {
+    let gateway = GATEWAY.to_string();
+    let words = [
+        "ip",
+        "neigh",
+        "replace",
+        &gateway,
+        "lladdr",
+        "fa:16:3e:00:00:fe",
+        "dev",
+        "eth0",
+    ];
+    guest.run(&words)?;
+    Ok(())
+}
+
 /// While `act` runs the guest sends a message of one type and gets one of the other with the same transaction id.
 fn answered(
     guest: &Guest,
@@ -128,6 +146,7 @@ fn dhclient_is_bound_and_releases() -> Outcome {
         let (_client, lease) = guest.dhclient4(SOON)?;
         leased(&port, &lease)?;
         wait_ipv4(&guest, Some(&address(&port)))?;
+        know_gateway(&guest)?;
         let capture = guest.capture("udp port 67")?;
         guest.dhclient4_release()?;
         capture.wait_packets(1, SOON)?;
@@ -157,19 +176,7 @@ fn udhcpc_is_bound_and_renews_by_unicast() -> Outcome {
     let (guest, port) = cloud.guest("u1", 1, json!({}))?;
     let (mut client, lease) = guest.udhcpc(&[], SOON)?;
     leased(&port, &lease)?;
-    // Nobody has the gateway's address here: the renewal is on its way to it all the same.
-    let gateway = GATEWAY.to_string();
-    let words = [
-        "ip",
-        "neigh",
-        "replace",
-        &gateway,
-        "lladdr",
-        "fa:16:3e:00:00:fe",
-        "dev",
-        "eth0",
-    ];
-    guest.run(&words)?;
+    know_gateway(&guest)?;
     let capture = guest.capture("udp dst port 67 and dst host 192.0.2.1")?;
     answered(&guest, (REQUEST, ACK), || {
         let pid = client.process().pid().to_string();

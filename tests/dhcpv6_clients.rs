@@ -117,10 +117,19 @@ fn systemd_networkd_does_as_the_advertisement_says() -> Outcome {
     let mut world = World::start()?;
     let (_, _, guests) = world.ready()?;
     for plugged in [&guests.slaac1, &guests.stateful1, &guests.stateless2] {
-        let networkd = plugged.guest.networkd()?;
+        let mut networkd = plugged.guest.networkd()?;
         plugged.guest.wait_address(plugged.address(), SOON)?;
-        let dns = ("DNS", DNS);
-        networkd.wait_link(&[dns], SOON)?;
+        networkd.wait_link(&[("DNS", DNS)], SOON)?;
+        if plugged.port.id == guests.stateful1.port.id {
+            networkd.wait_link(&[("DOMAINS", "openstacklocal")], SOON)?;
+        }
+        // It keeps nothing of the answer to an Information-request (v252), but says that it was right.
+        if plugged.port.id == guests.stateless2.port.id {
+            let log = networkd.process();
+            log.wait_line("the Reply", SOON, |line| {
+                line.contains("Processed Reply message").then_some(())
+            })?;
+        }
     }
     Ok(())
 }

@@ -91,3 +91,60 @@ async fn a_port_keeps_the_addresses_that_it_has_by_itself() {
         1
     );
 }
+
+/// Defect 14 of `docs/peer-defects.md`: an option that cannot be sent turns DHCP off for its port, or for every port.
+#[tokio::test]
+async fn an_option_that_cannot_be_sent_is_refused_with_the_reason() {
+    let cloud = Cloud::new();
+    let network = made(&cloud, "network", json!({})).await;
+    let asked = |name: &str, value: &str, version: u8| {
+        let option = json!({"opt_name": name, "opt_value": value, "ip_version": version});
+        json!({"port": {"network_id": network["id"], "extra_dhcp_opts": [option]}})
+    };
+    for (name, value, version, reason) in [
+        (
+            "dns-server",
+            "example.org",
+            6,
+            "'example.org' is not an IPv6 address",
+        ),
+        (
+            "dns-server",
+            "2001:db8::1",
+            4,
+            "'2001:db8::1' is not an IPv4 address",
+        ),
+        (
+            "no-such-option",
+            "1",
+            6,
+            "neither the name nor the number of a DHCPv6 option",
+        ),
+        (
+            "lease-time",
+            "60",
+            4,
+            "neither the name nor the number of a DHCPv4 option",
+        ),
+        ("51", "60", 4, "DHCPv4 option 51 is the server's own"),
+        ("tag:blue,59", "tftp://x", 6, "'blue' is no tag"),
+    ] {
+        let answer = cloud.post("ports", asked(name, value, version)).await;
+        assert_eq!(answer.status.as_u16(), 400, "{name}: {answer:?}");
+        let message = answer.body["NeutronError"]["message"].as_str().unwrap();
+        assert!(message.contains(reason), "{message}");
+    }
+    for (name, value, version) in [
+        ("dns-server", "[2001:db8::1]", 6),
+        (
+            "tag:arch-7,bootfile-url",
+            "tftp://[2001:db8::1]/ipxe.efi",
+            6,
+        ),
+        ("tag:!ipxe,67", "undionly.kpxe", 4),
+        ("server-ip-address", "192.0.2.1", 4),
+        ("150", "192.0.2.1", 4),
+    ] {
+        cloud.post("ports", asked(name, value, version)).await.ok();
+    }
+}

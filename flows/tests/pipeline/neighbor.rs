@@ -61,6 +61,7 @@ fn flows_of_a_guest_elsewhere() {
     assert_snapshot!(show::change(&mut cloud, "h1", |cloud| cloud.unplug("a2")));
 }
 
+/// Defect 19 of `docs/peer-defects.md`: a target link-layer option, and the target as source (RFC 4861 §4.4).
 #[test]
 fn guests_and_routers_are_told_of() {
     let cloud = cloud();
@@ -93,6 +94,7 @@ fn whether_somebody_is_still_there_is_answered_too() {
     assert_answered(&cloud, &question, &a2, SOLICITED | OVERRIDE);
 }
 
+/// Defect 2 of `docs/peer-defects.md`: an answer to `::` is heard by nobody, and the duplicate becomes valid.
 #[test]
 fn a_probe_for_an_address_of_another_is_answered_to_all_nodes() {
     let cloud = cloud();

@@ -67,6 +67,7 @@ fn flows_of_the_three_modes() {
     }
 }
 
+/// Defect 16 of `docs/peer-defects.md`: M without O in stateful mode.
 #[test]
 fn flags_follow_the_modes() {
     for (mode, managed, other, autonomous) in [
@@ -174,6 +175,23 @@ fn questions_for_the_controller_come_up_within_twelve_lookups() {
     }
     let passed_a_router = solicitation(&cloud).with(Field::NW_TTL, 64u8);
     assert!(fabric.send("a1", &passed_a_router).punts.is_empty());
+}
+
+/// Defect 25 of `docs/peer-defects.md`: control packets that pass no meter.
+#[test]
+fn every_punt_passes_the_meter_of_its_port() {
+    let cloud = cloud(Some(Ipv6Mode::Dhcpv6Stateful));
+    let flows = flows_of(&cloud, "h1");
+    let punts: Vec<_> = flows
+        .iter()
+        .filter(|(_, flow)| flow.punt.is_some())
+        .map(|(_, flow)| flow.to_flow_mod(0).to_string())
+        .collect();
+    assert_eq!(punts.len(), 2);
+    assert!(
+        punts.iter().all(|flow| flow.contains("meter:11,")),
+        "{punts:?}"
+    );
 }
 
 #[test]

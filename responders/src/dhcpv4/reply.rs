@@ -104,9 +104,10 @@ impl Reply {
 
     /// The fields of BOOTP. A Nak repeats the client's address no more than an Offer does (table 3).
     fn fields(&mut self, query: &Query<'_>, yours: Ipv4Addr, boot: configuration::Boot<'_>) {
-        let client = match self.kind {
-            MessageType::Ack => query.message.client,
-            _ => Ipv4Addr::UNSPECIFIED,
+        let client = if self.kind == MessageType::Ack {
+            query.message.client
+        } else {
+            Ipv4Addr::UNSPECIFIED
         };
         let mut boot_file = [0; 128];
         // A zero octet is to follow.

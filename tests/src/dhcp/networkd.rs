@@ -29,7 +29,8 @@ impl Networkd {
         &mut self.process
     }
 
-    /// Waits until what it says of its link has these values: `DNS`, `DOMAINS` … as in its state file.
+    /// Waits until what it says of its link has these values: `DNS`, `DOMAINS` … as in its state file, where a value stands
+    /// once for each way by which it was learned.
     ///
     /// # Errors
     /// [`LabError::Timeout`] with what it says instead.
@@ -39,7 +40,7 @@ impl Networkd {
             let says = |(name, value): &(&str, &str)| {
                 let lines = text.lines().filter_map(|line| line.split_once('='));
                 let mut values = lines.filter(|(key, _)| key == name);
-                values.any(|(_, found)| found == *value)
+                values.any(|(_, found)| found.split(' ').any(|word| word == *value))
             };
             match values.iter().all(says) {
                 true => Ok(()),
