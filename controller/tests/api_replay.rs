@@ -68,8 +68,13 @@ async fn replay(files: &[&str]) -> Vec<String> {
     complaints
 }
 
-/// Some lists were recorded with networks of an earlier session in them.
+/// Some lists were recorded with what an earlier session had left in them.
 async fn left_from_before(cloud: &Cloud, files: &[&str]) {
+    let project = "22222222222222222222222222222222";
+    if files[0] == "07_ports" {
+        let groups = format!("security-groups?project_id={project}");
+        cloud.get(&groups).await.ok();
+    }
     if !["01_discovery", "02_networks"].contains(&files[0]) {
         return;
     }
@@ -77,7 +82,6 @@ async fn left_from_before(cloud: &Cloud, files: &[&str]) {
         .post("networks", json!({"network": {"name": "n1"}}))
         .await
         .ok();
-    let project = "22222222222222222222222222222222";
     let network = cloud
         .post(
             "networks",
@@ -202,6 +206,8 @@ impl Matcher {
         {
             let at = format!("{at}/{name}");
             match (recorded.get(name), answered.get(name)) {
+                (Some(recorded), Some(answered))
+                    if differences::is_empty(name, recorded, answered) => {}
                 (Some(recorded), Some(answered)) => self.same(&at, recorded, answered),
                 (recorded, answered) => self
                     .found

@@ -1,10 +1,10 @@
 //! What was asked for.
 
 use crate::{
-    AddressScope, AddressScopeId, Change, GroupNumber, Key, MacAddr, MemberAddress, Network,
-    NetworkId, Object, Port, PortId, ProjectQuota, RbacObject, RbacPolicy, RbacPolicyId, RemoteEnd,
-    Router, RouterId, SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId,
-    ServerIdentity, Settings, Subnet, SubnetId, SubnetPool, SubnetPoolId,
+    AddressScope, AddressScopeId, Change, DEFAULT_SECURITY_GROUP, GroupNumber, Key, MacAddr,
+    MemberAddress, Network, NetworkId, Object, Port, PortId, ProjectQuota, RbacObject, RbacPolicy,
+    RbacPolicyId, RemoteEnd, Router, RouterId, SecurityGroup, SecurityGroupId, SecurityGroupRule,
+    SecurityGroupRuleId, ServerIdentity, Settings, Subnet, SubnetId, SubnetPool, SubnetPoolId,
 };
 use imbl::{OrdMap, OrdSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -46,6 +46,7 @@ pub struct Intent {
     interfaces_of: OrdSet<(RouterId, PortId)>,
     gateways_of: OrdSet<(RouterId, PortId)>,
     users_of: OrdSet<(NetworkId, MacAddr, PortId)>,
+    default_groups: OrdMap<String, SecurityGroupId>,
     rules_of: OrdSet<(SecurityGroupId, SecurityGroupRuleId)>,
     rules_about: OrdSet<(SecurityGroupId, SecurityGroupRuleId)>,
     ports_under: OrdSet<(SecurityGroupId, PortId)>,
@@ -93,10 +94,7 @@ impl Intent {
             Object::AddressScope(scope) => {
                 self.address_scopes.insert(scope.id, scope.clone());
             }
-            Object::SecurityGroup(group) => {
-                self.number_group(group.id);
-                self.security_groups.insert(group.id, group.clone());
-            }
+            Object::SecurityGroup(group) => self.put_group(group),
             Object::SecurityGroupRule(rule) => self.put_rule(rule),
             Object::RbacPolicy(policy) => {
                 self.delete(&Key::RbacPolicy(policy.id));
@@ -149,6 +147,15 @@ impl Intent {
         self.numbered_groups.insert(number, group);
     }
 
+    fn put_group(&mut self, group: &Arc<SecurityGroup>) {
+        self.number_group(group.id);
+        if group.meta.name == DEFAULT_SECURITY_GROUP {
+            let project = group.meta.project_id.clone();
+            self.default_groups.insert(project, group.id);
+        }
+        self.security_groups.insert(group.id, group.clone());
+    }
+
     fn put_rule(&mut self, rule: &Arc<SecurityGroupRule>) {
         self.delete(&Key::SecurityGroupRule(rule.id));
         self.rules_of.insert((rule.security_group_id, rule.id));
@@ -183,9 +190,13 @@ impl Intent {
                 self.address_scopes.remove(id);
             }
             Key::SecurityGroup(id) => {
-                self.security_groups.remove(id);
                 if let Some(number) = self.group_numbers.remove(id) {
                     self.numbered_groups.remove(&number);
+                }
+                if let Some(group) = self.security_groups.remove(id)
+                    && self.default_group_of(&group.meta.project_id) == Some(*id)
+                {
+                    self.default_groups.remove(&group.meta.project_id);
                 }
             }
             Key::SecurityGroupRule(id) => self.delete_rule(id),
@@ -205,6 +216,7 @@ impl Intent {
             | Key::DefaultSubnetPool(_)
             | Key::DefaultSecurityGroup(_)
             | Key::CountOf(_)
+            | Key::UsesOf(_)
             | Key::PortsOf(_) => {
                 self.claims.remove(key);
             }
@@ -302,6 +314,11 @@ impl Intent {
         let range = (router, PortId::MIN)..=(router, PortId::MAX);
         let mut ports = self.gateways_of.range(range);
         ports.find_map(|(_, port)| self.ports.get(port))
+    }
+
+    /// The security group that a project's ports are put under when nothing else is said.
+    pub fn default_group_of(&self, project: &str) -> Option<SecurityGroupId> {
+        self.default_groups.get(project).copied()
     }
 
     /// The rules of a security group, by id.
@@ -442,6 +459,31 @@ mod tests {
         assert_eq!(intent.ports_of(of_router.network_id).count(), 1);
 
         intent.apply(&Change::Delete(Key::Port(of_router.id)));
+        assert_eq!(intent, Intent::default());
+    }
+
+    #[test]
+    fn the_default_group_of_a_project_is_the_one_of_that_name() {
+        let group = |n, name: &str| SecurityGroup {
+            id: SecurityGroupId(Uuid::from_u128(n)),
+            meta: Meta {
+                name: name.to_owned(),
+                project_id: "p".to_owned(),
+                ..Meta::default()
+            },
+            stateful: true,
+        };
+        let put = |group| Change::Put(Object::SecurityGroup(Arc::new(group)));
+        let (default, other) = (group(1, DEFAULT_SECURITY_GROUP), group(2, "web"));
+        let mut intent = Intent::default();
+        intent.apply(&put(default.clone()));
+        intent.apply(&put(other.clone()));
+        assert_eq!(intent.default_group_of("p"), Some(default.id));
+        assert_eq!(intent.default_group_of("q"), None);
+
+        intent.apply(&Change::Delete(Key::SecurityGroup(other.id)));
+        assert_eq!(intent.default_group_of("p"), Some(default.id));
+        intent.apply(&Change::Delete(Key::SecurityGroup(default.id)));
         assert_eq!(intent, Intent::default());
     }
 

@@ -98,6 +98,9 @@ pub enum Key {
     /// A mark, as [`Key::PortsOf`]: whoever makes or removes something counted of a project writes it again, so that a
     /// writer at the project's quota can demand that the count is still what it was.
     CountOf(String),
+    /// A mark, as [`Key::PortsOf`]: whoever puts a port under the security group, or makes a rule with it at the other
+    /// end, writes it again, so that a writer who rests on the group being unused can demand that it still is.
+    UsesOf(SecurityGroupId),
 }
 
 /// Something stored.

@@ -64,7 +64,7 @@ pub struct RuleProtocol {
 pub enum RemoteEnd {
     /// Anybody of the rule's address family.
     Anybody,
-    /// Whoever has an address of this prefix.
+    /// Whoever has an address of this prefix. It is as it was asked for: bits beyond its length may be set.
     Prefix(IpNet),
     /// The ports of a group, with their addresses of the rule's family.
     Group(SecurityGroupId),

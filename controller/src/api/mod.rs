@@ -20,6 +20,7 @@ mod query;
 mod request;
 mod resource;
 mod router;
+mod security_group;
 mod subnet;
 mod subnet_pool;
 mod tags;
@@ -34,7 +35,7 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use error::ApiError;
 use serde_json::{Map, Value};
-use sextant_model::{Meta, Network, Port, Subnet, SubnetPool};
+use sextant_model::{Meta, Network, Port, SecurityGroup, SecurityGroupRule, Subnet, SubnetPool};
 use std::sync::Arc;
 use tokio::sync::RwLock;
 
@@ -70,6 +71,8 @@ pub fn service(api: Api) -> Router {
         .merge(resource::routes::<Port>())
         .merge(resource::routes::<sextant_model::Router>())
         .merge(router::interface::routes())
+        .merge(resource::routes::<SecurityGroup>())
+        .merge(resource::routes::<SecurityGroupRule>())
         .merge(agent::routes())
         .method_not_allowed_fallback(discovery::not_allowed)
         .fallback(discovery::not_found)

@@ -3,6 +3,7 @@
 pub(super) mod addresses;
 mod binding;
 mod details;
+mod security;
 
 use super::attributes::{Attribute, Body, fixed, free, required, shown};
 use super::draft::Draft;
@@ -32,7 +33,7 @@ impl Resource for Port {
         free("device_id"),
         free("device_owner"),
         free("port_security_enabled"),
-        free("security_groups").no_filter(),
+        free("security_groups"),
         free("allowed_address_pairs").no_filter(),
         free("extra_dhcp_opts").no_filter(),
         free("binding:host_id"),
@@ -74,16 +75,22 @@ impl Resource for Port {
     }
 
     fn candidates(intent: &Intent, conditions: &Conditions) -> Vec<Arc<Self>> {
-        match (conditions.get("id"), conditions.get("network_id")) {
-            (Some(ids), _) => ids.iter().filter_map(|id| Self::find(intent, id)).collect(),
-            (None, Some(networks)) => {
-                let networks = networks.iter().filter_map(|id| id.parse().ok());
-                networks
-                    .flat_map(|id| intent.ports_of(id).cloned())
-                    .collect()
-            }
-            (None, None) => intent.ports.values().cloned().collect(),
+        if let Some(ids) = conditions.get("id") {
+            return ids.iter().filter_map(|id| Self::find(intent, id)).collect();
         }
+        if let Some(networks) = conditions.get("network_id") {
+            let networks = networks.iter().filter_map(|id| id.parse().ok());
+            return networks
+                .flat_map(|id| intent.ports_of(id).cloned())
+                .collect();
+        }
+        if let Some(groups) = conditions.get("security_groups") {
+            let groups = groups.iter().filter_map(|id| id.parse().ok());
+            return groups
+                .flat_map(|id| intent.ports_under(id).cloned())
+                .collect();
+        }
+        intent.ports.values().cloned().collect()
     }
 
     fn meets(&self, _: &str, values: &[String]) -> bool {
@@ -100,7 +107,7 @@ impl Resource for Port {
             "device_id": self.device_id,
             "device_owner": self.device_owner,
             "port_security_enabled": self.port_security_enabled,
-            "security_groups": [],
+            "security_groups": self.security_groups.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "allowed_address_pairs": details::shown_pairs(self),
             "extra_dhcp_opts": self.extra_dhcp_opts,
             "qos_policy_id": null,
@@ -131,6 +138,7 @@ impl Resource for Port {
         let security = body.read("port_security_enabled", values::boolean)?;
         port.port_security_enabled = security.unwrap_or(network.port_security_enabled);
         details::refuse_pairs_without_security(&port)?;
+        security::assign(draft, &mut port, security::asked(body)?)?;
         port.mac_address = claim_mac(draft, network_id, mac)?;
         let wanted = wanted.unwrap_or_else(|| Wanted::anywhere(&draft.intent, network_id));
         let id = port.id;
@@ -145,6 +153,7 @@ impl Resource for Port {
         let mac = body.read("mac_address", values::or_null(values::mac))?;
         details::change(&mut port, body)?;
         details::refuse_pairs_without_security(&port)?;
+        security::change(draft, &mut port, security::asked(body)?)?;
         if self.router().is_some() && wanted.is_some() {
             let message = format!(
                 "addresses of port {} are changed by adding and removing router interfaces",

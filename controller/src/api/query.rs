@@ -64,6 +64,14 @@ impl Query {
         })
     }
 
+    /// The first project that the list is restricted to.
+    pub(super) fn project(&self) -> Option<&str> {
+        let mut restrictions = ["project_id", "tenant_id"]
+            .into_iter()
+            .filter_map(|name| self.conditions.get(name));
+        restrictions.find_map(|projects| projects.first().map(String::as_str))
+    }
+
     /// Those fields of a resource that were asked for.
     pub(super) fn fields_of(&self, mut shown: Shown) -> Shown {
         if !self.fields.is_empty() {

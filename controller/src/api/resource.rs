@@ -1,7 +1,7 @@
 //! What all resources have in common: the trait that each implements in a file of its own, and the requests on it.
 
 use super::Api;
-use super::attributes::{Attribute, Body};
+use super::attributes::{Attribute, Body, STANDARD};
 use super::commit::Written;
 use super::draft::Draft;
 use super::error::ApiError;
@@ -42,6 +42,8 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
     const COLLECTION: &'static str;
     /// Its attributes besides the standard ones.
     const ATTRIBUTES: &'static [Attribute];
+    /// The standard attributes that it does not have.
+    const WITHOUT: &'static [&'static str] = &[];
     /// What lists can be filtered by besides attributes.
     const FILTERS: &'static [&'static str] = &[];
     /// Its id.
@@ -62,6 +64,23 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
     fn update(&self, draft: &mut Draft, body: &Body) -> Result<(), ApiError>;
     fn delete(&self, draft: &mut Draft) -> Result<(), ApiError>;
 
+    /// What must be made before a list is shown to a project, because the project has it without asking for it.
+    fn before_list(_intent: &Intent, _project: &str) -> Option<Plan> {
+        None
+    }
+
+    /// All its attributes.
+    fn attributes() -> impl Iterator<Item = &'static Attribute> {
+        let standard = STANDARD
+            .iter()
+            .filter(|attribute| !Self::WITHOUT.contains(&attribute.name));
+        standard.chain(Self::ATTRIBUTES)
+    }
+
+    fn has_tags() -> bool {
+        !Self::WITHOUT.contains(&"tags")
+    }
+
     /// Whether it meets a condition that is none on an attribute's value.
     fn meets(&self, _filter: &str, _values: &[String]) -> bool {
         true
@@ -73,14 +92,21 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
     }
 }
 
+/// What a write does for a project.
+pub(super) type Plan = fn(&mut Draft, &str) -> Result<(), ApiError>;
+
 /// The routes of a resource.
 pub(super) fn routes<R: Resource>() -> Router<Api> {
-    let collection = format!("/v2.0/{}", R::COLLECTION);
+    let collection = format!("/v2.0/{}", R::COLLECTION.replace('_', "-"));
     let item = format!("{collection}/{{id}}");
-    Router::new()
+    let routes = Router::new()
         .route(&collection, get(list::<R>).post(create::<R>))
-        .route(&item, get(show::<R>).put(update::<R>).delete(delete::<R>))
-        .merge(tags::routes::<R>(&item))
+        .route(&item, get(show::<R>).put(update::<R>).delete(delete::<R>));
+    if R::has_tags() {
+        routes.merge(tags::routes::<R>(&item))
+    } else {
+        routes
+    }
 }
 
 /// All that the API shows of a resource.
@@ -106,6 +132,9 @@ pub(super) fn shown<R: Resource>(resource: &R, view: View<'_>) -> Map<String, Va
     ] {
         shown.insert(name.to_owned(), value);
     }
+    for absent in R::WITHOUT {
+        shown.remove(*absent);
+    }
     shown
 }
 
@@ -120,6 +149,7 @@ async fn list<R: Resource>(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let query = Query::of::<R>(query(&uri)?)?;
+    complete::<R>(&api, &headers, &query).await?;
     let snapshot = api.snapshots.latest();
     let view = View {
         intent: &snapshot.intent,
@@ -128,6 +158,22 @@ async fn list<R: Resource>(
     let link = format!("{}{}", request::origin(&headers), uri.path());
     let page = query.page::<R>(view, &link)?;
     Ok(Json(page).into_response())
+}
+
+/// Makes what the project that a list is about, or else the caller's, should find in it.
+async fn complete<R: Resource>(
+    api: &Api,
+    headers: &HeaderMap,
+    query: &Query,
+) -> Result<(), ApiError> {
+    let project = match query.project() {
+        Some(project) => project.to_owned(),
+        None => request::project(headers, &Map::new())?,
+    };
+    match R::before_list(&api.snapshots.latest().intent, &project) {
+        Some(plan) => api.write(|draft| plan(draft, &project)).await.map(drop),
+        None => Ok(()),
+    }
 }
 
 async fn show<R: Resource>(
@@ -203,7 +249,7 @@ async fn make<R: Resource>(
     let mut asked = Vec::new();
     for given in given {
         let project = request::project(headers, &given)?;
-        asked.push((project, Body::post(R::ATTRIBUTES, given)?));
+        asked.push((project, Body::post::<R>(given)?));
     }
     let plan = |draft: &mut Draft| -> Result<Vec<R::Id>, ApiError> {
         asked
@@ -224,7 +270,7 @@ async fn update<R: Resource>(
     body: Stream,
 ) -> Result<Response, ApiError> {
     let given = request::within(request::json(body).await?, R::NAME)?;
-    let body = Body::put(R::ATTRIBUTES, given)?;
+    let body = Body::put::<R>(given)?;
     let expected = request::expected_revision(&headers)?;
     let ((), written) = api
         .write(|draft| expect::<R>(draft, &id, expected)?.update(draft, &body))

@@ -259,7 +259,7 @@ fn nameserver(value: &Value) -> Result<IpAddr, Invalid> {
             let server = super::python::text(value);
             Invalid::Reason(format!("'{server}' is not a valid nameserver. {reason}"))
         }
-        Invalid::Input(message) => Invalid::Input(message),
+        other @ (Invalid::Input(_) | Invalid::Own(_)) => other,
     })
 }
 

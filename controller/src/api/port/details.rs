@@ -29,7 +29,6 @@ pub(super) fn change(port: &mut Port, body: &Body) -> Result<(), ApiError> {
     }
     body.read("binding:profile", values::nothing)?;
     body.read("qos_policy_id", values::nothing)?;
-    body.read("security_groups", known_groups)?;
     if let Some(pairs) = body.read("allowed_address_pairs", |value| values::list(value, pair))? {
         refuse_pairs(&pairs, port)?;
         port.allowed_address_pairs = pairs;
@@ -70,17 +69,6 @@ pub(super) fn refuse_pairs_without_security(port: &Port) -> Result<(), ApiError>
         "AddressPairAndPortSecurityRequired",
         "Port Security must be enabled in order to have allowed address pairs on a port.",
     ))
-}
-
-/// There are no groups, so none is known.
-fn known_groups(value: &Value) -> Result<(), Invalid> {
-    let groups = values::list(value, values::uuid)?;
-    match groups.first() {
-        Some(group) => Err(Invalid::Reason(format!(
-            "Security group {group} does not exist"
-        ))),
-        None => Ok(()),
-    }
 }
 
 fn pair(value: &Value) -> Result<AddressPair, Invalid> {

@@ -20,6 +20,7 @@ use serde_json::{Map, Value, json};
 use sextant_model::{
     FixedIp, Key, Network, Port, PortId, ROUTER_INTERFACE_OWNER, Router, Subnet, SubnetId,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub(in super::super) fn routes() -> axum::Router<Api> {
@@ -169,6 +170,7 @@ fn add_port(draft: &mut Draft, router: &Router, id: PortId) -> Result<Done, ApiE
         device_owner: ROUTER_INTERFACE_OWNER.to_owned(),
         port_security_enabled: false,
         allowed_address_pairs: Vec::new(),
+        security_groups: BTreeSet::new(),
         ..Port::clone(&port)
     };
     port::store_changed(draft, changed);

@@ -1,0 +1,93 @@
+//! Ports: where they are, and the addresses that they have by themselves.
+
+use crate::api::{Cloud, port_id};
+use crate::{id, made, slaac};
+use serde_json::{Value, json};
+use sextant_model::{ChassisId, Plugged};
+
+#[tokio::test]
+async fn a_port_shows_where_it_is_and_is_active_once_its_flows_are_confirmed() {
+    let cloud = Cloud::new();
+    let network = made(&cloud, "network", json!({})).await;
+    let port = made(&cloud, "port", json!({"network_id": network["id"]})).await;
+    let path = format!("ports/{}", id(&port));
+    assert_eq!(
+        [
+            &port["status"],
+            &port["binding:vif_type"],
+            &port["binding:host_id"]
+        ],
+        ["DOWN", "unbound", ""]
+    );
+
+    let (port, chassis) = (port_id(&port["id"]), ChassisId::new("h1"));
+    let plugged = Plugged {
+        chassis: chassis.clone(),
+        ofport: Some(1),
+    };
+    cloud
+        .observe(move |facts, intent| facts.plug(intent, port, plugged))
+        .await;
+    let shown = cloud.get(&path).await.ok();
+    let shown = &shown["port"];
+    assert_eq!(
+        [
+            &shown["status"],
+            &shown["binding:vif_type"],
+            &shown["binding:host_id"]
+        ],
+        ["DOWN", "ovs", "h1"]
+    );
+
+    cloud
+        .observe(move |facts, _| facts.confirm(port, &chassis))
+        .await;
+    assert_eq!(cloud.get(&path).await.ok()["port"]["status"], "ACTIVE");
+    let mac = json!({"port": {"mac_address": "fa:16:3e:00:00:09"}});
+    assert_eq!(cloud.put(&path, mac).await.error().1, "PortBound");
+}
+
+#[tokio::test]
+async fn a_port_keeps_the_addresses_that_it_has_by_itself() {
+    let cloud = Cloud::new();
+    let network = made(&cloud, "network", json!({})).await;
+    let mac = json!({"network_id": network["id"], "mac_address": "fa:16:3e:00:00:01"});
+    let port = made(&cloud, "port", mac).await;
+    let (one, two) = (
+        slaac(&cloud, &network, "2001:db8:1::/64").await,
+        slaac(&cloud, &network, "2001:db8:2::/64").await,
+    );
+    let addresses = |port: &Value| -> Vec<String> {
+        let fixed = port["port"]["fixed_ips"].as_array().unwrap().iter();
+        fixed
+            .map(|fixed| fixed["ip_address"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let path = format!("ports/{}", id(&port));
+    let both = [
+        "2001:db8:1:0:f816:3eff:fe00:1",
+        "2001:db8:2:0:f816:3eff:fe00:1",
+    ];
+    assert_eq!(addresses(&cloud.get(&path).await.ok()), both);
+    let listed = json!({"port": {"fixed_ips": [{"subnet_id": one["id"], "ip_address": both[0]}]}});
+    assert_eq!(addresses(&cloud.put(&path, listed).await.ok()), both);
+    let moved = json!({"port": {"mac_address": "fa:16:3e:00:00:02"}});
+    let both = both.map(|address| address.replace("fe00:1", "fe00:2"));
+    assert_eq!(addresses(&cloud.put(&path, moved).await.ok()), both);
+    let again = json!({"network_id": network["id"], "mac_address": "fa:16:3e:00:00:01"});
+    made(&cloud, "port", again).await;
+
+    cloud.delete(&format!("subnets/{}", id(&one))).await.ok();
+    assert_eq!(addresses(&cloud.get(&path).await.ok()), both[1..]);
+    cloud.delete(&path).await.ok();
+    assert_eq!(
+        cloud
+            .get(&format!("ports?fixed_ips=subnet_id%3D{}", id(&two)))
+            .await
+            .ok()["ports"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}
