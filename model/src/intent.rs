@@ -134,15 +134,6 @@ impl Intent {
         self.ports.insert(port.id, port.clone());
     }
 
-    fn put_group(&mut self, group: &Arc<SecurityGroup>) {
-        if group.meta.name == DEFAULT_SECURITY_GROUP {
-            let project = group.meta.project_id.clone();
-            self.default_groups.insert(project, group.id);
-        }
-        self.number_group(group.id);
-        self.security_groups.insert(group.id, group.clone());
-    }
-
     /// A group keeps its number for as long as it exists.
     fn number_group(&mut self, group: SecurityGroupId) {
         if self.group_numbers.contains_key(&group) {
@@ -154,6 +145,15 @@ impl Intent {
         }
         self.group_numbers.insert(group, number);
         self.numbered_groups.insert(number, group);
+    }
+
+    fn put_group(&mut self, group: &Arc<SecurityGroup>) {
+        self.number_group(group.id);
+        if group.meta.name == DEFAULT_SECURITY_GROUP {
+            let project = group.meta.project_id.clone();
+            self.default_groups.insert(project, group.id);
+        }
+        self.security_groups.insert(group.id, group.clone());
     }
 
     fn put_rule(&mut self, rule: &Arc<SecurityGroupRule>) {
@@ -190,13 +190,13 @@ impl Intent {
                 self.address_scopes.remove(id);
             }
             Key::SecurityGroup(id) => {
+                if let Some(number) = self.group_numbers.remove(id) {
+                    self.numbered_groups.remove(&number);
+                }
                 if let Some(group) = self.security_groups.remove(id)
                     && self.default_group_of(&group.meta.project_id) == Some(*id)
                 {
                     self.default_groups.remove(&group.meta.project_id);
-                }
-                if let Some(number) = self.group_numbers.remove(id) {
-                    self.numbered_groups.remove(&number);
                 }
             }
             Key::SecurityGroupRule(id) => self.delete_rule(id),

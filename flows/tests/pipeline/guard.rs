@@ -303,7 +303,7 @@ fn without_port_security_anything_passes() {
         .mac(Field::ETH_SRC, [2, 0, 0, 0, 0, 1]);
     let frames = [
         spoofed.clone(),
-        icmpv6(spoofed.clone(), 134),
+        icmpv6(spoofed.clone(), 134).with(Field::NW_TTL, 255u8),
         frames::udp(spoofed, 547, 546),
     ];
     for frame in frames {

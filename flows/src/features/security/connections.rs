@@ -28,7 +28,10 @@ pub(super) fn flows() -> Vec<Flow> {
     let both = |way| FAMILIES.into_iter().map(move |of| (way, of));
     WAYS.into_iter()
         .flat_map(both)
-        .flat_map(|(way, of)| [answers(way, of), errors(way, of), withdrawn(way, of)])
+        .flat_map(|(way, of)| {
+            let all = [answers(way, of), errors(way, of), withdrawn(way, of)];
+            all.into_iter().chain(rest(way, of))
+        })
         .collect()
 }
 
@@ -48,4 +51,21 @@ fn errors(way: &Way, of: Ethertype) -> Flow {
 fn withdrawn(way: &Way, of: Ethertype) -> Flow {
     let matches = of_opener(of).with(Field::CT_MARK, way.own);
     Flow::new(way.rules, rules::WITHDRAWN, matches).apply(vec![way.remember(mark::WITHDRAWN)])
+}
+
+/// `nw_frag=later`: a fragment, and not the first (ovs-fields(7)).
+const LATER_FRAGMENT: u8 = 3;
+
+/// Fragments after the first, where the datapath takes packets apart again once they were tracked (the userspace one; the
+/// kernel's leaves them whole). The rules may look at ports, and these have none: the first fragment decides. A commit
+/// waits for all fragments of a packet, so where the first was not allowed one, the others wait in vain.
+fn rest(way: &Way, of: Ethertype) -> [Flow; 2] {
+    let later = of_opener(of).with(Field::IP_FRAG, LATER_FRAGMENT);
+    let known = later.clone().with(Field::CT_MARK, way.own);
+    [
+        Flow::new(way.rules, rules::REST_KNOWN, known).goto(way.next),
+        Flow::new(way.rules, rules::REST, later)
+            .apply(vec![way.remember(way.own)])
+            .goto(way.next),
+    ]
 }

@@ -3,7 +3,7 @@
 //! It is one half of a conjunctive match (ovs-fields(7)); the other, what the packet is, comes from the rules. So rules
 //! and members add up, and do not multiply.
 
-use super::{Way, conjunction, family, rules};
+use super::{Kind, Way, conjunction, family, rules};
 use crate::flow::Flow;
 use crate::pipeline::NETWORK;
 use crate::view::View;
@@ -12,19 +12,11 @@ use rust_openflow::{Action, Field, Match};
 use sextant_model::{Direction, Ethertype, MemberAddress, RemoteEnd, SecurityGroupId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How rules that count here look at a group's members.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Use {
-    direction: Direction,
-    family: Ethertype,
-    stateful: bool,
-}
-
 /// How rules of groups that have ports here look at the members of a group. Costs as much as there are rules about it.
-pub(crate) fn uses(view: &View<'_>, group: SecurityGroupId) -> BTreeSet<Use> {
+pub(crate) fn uses(view: &View<'_>, group: SecurityGroupId) -> BTreeSet<Kind> {
     let rules = view.intent.rules_about(group).filter_map(|rule| {
         let owner = view.intent.security_groups.get(&rule.security_group_id)?;
-        view.has_ports_under(owner.id).then_some(Use {
+        view.has_ports_under(owner.id).then_some(Kind {
             direction: rule.direction,
             family: rule.ethertype,
             stateful: owner.stateful,

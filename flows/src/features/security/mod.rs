@@ -41,12 +41,16 @@ mod entry {
 mod rules {
     /// What belongs to a connection of the other end's making.
     pub(super) const ANSWERS: u16 = 500;
+    /// The rest of a fragmented packet, on a connection that was allowed before.
+    pub(super) const REST_KNOWN: u16 = 320;
     /// What rules allow, on a connection that was allowed before.
     pub(super) const KNOWN: u16 = 310;
     /// What rules allow, otherwise.
     pub(super) const ALLOWED: u16 = 300;
     /// What rules of stateless groups allow: a stateful one that allows it too comes first, so that there will be answers.
     pub(super) const STATELESS: u16 = 290;
+    /// The rest of a fragmented packet, otherwise.
+    pub(super) const REST: u16 = 280;
     /// Halves of rules whose other end is a group; those of one rule have to share a priority (ovs-fields(7), conjunctive
     /// matches).
     pub(super) const STATEFUL_HALF: u16 = 210;
@@ -157,6 +161,14 @@ impl Way {
             ..Ct::default()
         })
     }
+}
+
+/// What rules are alike in that look at packets with the same fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Kind {
+    direction: Direction,
+    family: Ethertype,
+    stateful: bool,
 }
 
 /// Matches an address family.

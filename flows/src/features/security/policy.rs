@@ -1,13 +1,14 @@
 //! The rules of the groups that ports are under, and the ports that are under them.
 
 use super::member::{halves, in_prefix};
-use super::{FAMILIES, INGRESS, WAYS, Way, conjunction, entry, family, rule, rules};
+use super::{FAMILIES, INGRESS, Kind, WAYS, Way, conjunction, entry, family, rule, rules};
 use crate::flow::Flow;
 use crate::pipeline::POLICY;
 use crate::view::View;
-use rust_openflow::{Action, Field, Match};
+use ipnet::IpNet;
+use rust_openflow::{Action, Field, Match, Subfield};
 use sextant_model::{
-    Direction, Ethertype, Port, RemoteEnd, SecurityGroup, SecurityGroupId, SecurityGroupRule,
+    Ethertype, Port, RemoteEnd, SecurityGroup, SecurityGroupId, SecurityGroupRule,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -42,7 +43,7 @@ pub(crate) fn port(view: &View<'_>, port: &Port, ofport: u16) -> Vec<Flow> {
     };
     let policy = Action::Load {
         value: number(groups),
-        dst: rust_openflow::Subfield::whole(POLICY),
+        dst: Subfield::whole(POLICY),
     };
     let ways = WAYS.into_iter();
     let mut flows: Vec<_> = ways
@@ -114,14 +115,6 @@ fn is_here(view: &View<'_>, groups: &Groups) -> bool {
     })
 }
 
-/// Whose packets a rule allows.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Kind {
-    direction: Direction,
-    family: Ethertype,
-    stateful: bool,
-}
-
 /// Rules in the making: several may look at packets alike.
 struct Policy {
     number: u64,
@@ -142,19 +135,18 @@ impl Policy {
         let packets = packets.map(|matches| matches.with(POLICY, self.number));
         match rule.remote {
             RemoteEnd::Anybody => self.allowed.extend(packets.map(|matches| (kind, matches))),
-            RemoteEnd::Prefix(prefix) if Ethertype::of(prefix.addr()) == rule.ethertype => {
-                let remote = in_prefix(Way::of(rule.direction).remote(rule.ethertype), prefix);
-                let both = packets.map(|matches| (kind, and(matches, &remote)));
-                self.allowed.extend(both);
+            RemoteEnd::Prefix(prefix) => {
+                let from_there = packets.filter_map(|matches| kind.with(prefix, matches));
+                self.allowed
+                    .extend(from_there.map(|matches| (kind, matches)));
             }
-            RemoteEnd::Prefix(_) => {}
             RemoteEnd::Group(group) => {
                 let Some(number) = view.intent.group_number(group) else {
                     return;
                 };
-                let id = conjunction(number, stateful);
                 for matches in packets {
-                    self.halves.entry((kind, matches)).or_default().insert(id);
+                    let ids = self.halves.entry((kind, matches)).or_default();
+                    ids.insert(conjunction(number, stateful));
                 }
             }
         }
@@ -182,13 +174,14 @@ impl Policy {
     }
 }
 
-fn and(matches: Match, more: &Match) -> Match {
-    let mut both = matches;
-    more.fields().for_each(|entry| both.insert(*entry));
-    both
-}
-
 impl Kind {
+    /// These packets, where the other end is of that prefix; none if it is of the other family.
+    fn with(self, prefix: IpNet, matches: Match) -> Option<Match> {
+        let field = Way::of(self.direction).remote(self.family);
+        let of_family = Ethertype::of(prefix.addr()) == self.family;
+        of_family.then(|| and(matches, &in_prefix(field, prefix)))
+    }
+
     /// Any packet of its kind.
     fn opener(self) -> Match {
         if self.stateful {
@@ -213,4 +206,10 @@ impl Kind {
                 .goto(way.next),
         ]
     }
+}
+
+fn and(matches: Match, more: &Match) -> Match {
+    let mut both = matches;
+    more.fields().for_each(|entry| both.insert(*entry));
+    both
 }

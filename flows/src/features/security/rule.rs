@@ -1,8 +1,8 @@
 //! What of a packet one rule looks at, but for the other end.
 //!
-//! Rules of stateful groups look at what the connection tracker says of the connection: it has put fragments together,
-//! so that a fragment without ports is matched by the ports of its first. Rules of stateless groups see packets as they
-//! are: one that names ports matches no fragment but the first.
+//! Rules of stateful groups look at what the connection tracker says of the connection, which has seen through fragments
+//! and extension headers. Rules of stateless groups see packets as they are: one that names ports matches no fragment but
+//! the first.
 
 use super::super::protocol;
 use super::connections::of_opener;
