@@ -15,14 +15,15 @@ use sextant_lab::{Capture, Guest, Lab, LabError, wait_for};
 const SOON: Duration = Duration::from_secs(30);
 const END: &[u8] = b"guest.py END";
 
-/// What a guest sends rightfully. Everything else that `guest.py` knows is an attack.
+/// What a guest sends rightfully. Everything else that `guest.py` knows is an attack, but for fragments with headers
+/// between the fragment header and the upper layer: the connection tracker of Open vSwitch's userspace datapath does not
+/// put these together, and so no rule lets them pass.
 const RIGHTFUL: &[&str] = &[
     "dhcpv4 discover",
     "mld report",
     "own address",
     "own address behind headers",
     "own address in fragments",
-    "own address in fragments behind headers",
     "own na",
     "own na without a mac",
     "own ns",
