@@ -13,6 +13,7 @@ use axum::http::Request;
 use fake::{DATAPATH, SOON, Switch, usual};
 use rust_openflow::{Command, Message};
 use serde_json::{Value, json};
+use sextant_controller::admission::Limits;
 use sextant_controller::api::{Api, service};
 use sextant_controller::metrics::Metrics;
 use sextant_controller::seat::Seats;
@@ -75,6 +76,7 @@ impl World {
             metrics: metrics.clone(),
             seats: Seats::default(),
             patience: SOON,
+            limits: Limits::of_process(),
         };
         tokio::spawn(switch::listen(listener, context));
         let read = Event::HypervisorRead {

@@ -9,7 +9,7 @@
 mod fake;
 
 use bytes::Bytes;
-use fake::{DATAPATH, SOON, Switch};
+use fake::{DATAPATH, SOON, Switch, features};
 use rust_openflow::{ErrorCode, ErrorMessage, Message};
 use sextant_controller::admission::Limits;
 use sextant_controller::metrics::Metrics;
@@ -302,7 +302,7 @@ async fn nonsense_and_refusals_of_a_switch_are_counted_and_seldom_logged() {
         // A packet-in that ends before its cookie.
         let [.., high, low] = xid.to_be_bytes();
         let packet = [4, 10, 0, 12, 0, 0, high, low, 255, 255, 255, 255];
-        switch.stream.write_all(&packet).await.unwrap();
+        switch.send_octets(&packet).await;
     }
     let mut answered = 0;
     while answered < EACH {

@@ -28,7 +28,8 @@ pub(crate) fn script(name: &str) -> PathBuf {
 
 /// A controller, and somebody who types commands.
 pub(crate) struct Client {
-    pub(crate) controller: Loopback,
+    /// Runs for as long as somebody types.
+    _controller: Loopback,
     runner: Child,
     keyboard: ChildStdin,
     screen: BufReader<ChildStdout>,
@@ -59,7 +60,7 @@ impl Client {
             return Err("the runner has no keyboard".into());
         };
         Ok(Self {
-            controller,
+            _controller: controller,
             runner,
             keyboard,
             screen: BufReader::new(screen),
@@ -95,7 +96,8 @@ impl Client {
         let printed = self.types(command)?;
         assert!(
             printed.status == 0 && printed.out.trim().is_empty(),
-            "{printed:?}"
+            "{}: {printed:?}",
+            printed.command
         );
         Ok(())
     }
