@@ -120,15 +120,24 @@ impl Port {
             .collect()
     }
 
-    /// The IPv6 addresses given to it, without the link-local one, and without those that wait for a prefix.
+    /// The addresses given to it, without the link-local one, and without those that wait for a prefix.
+    pub fn addresses(&self) -> impl Iterator<Item = (SubnetId, IpAddr)> + '_ {
+        let waits = |address| match address {
+            IpAddr::V6(address) => PROVISIONAL_PREFIX.contains(&address),
+            IpAddr::V4(_) => false,
+        };
+        let given = self.fixed_ips.iter();
+        given
+            .filter(move |fixed| !waits(fixed.ip_address))
+            .map(|fixed| (fixed.subnet_id, fixed.ip_address))
+    }
+
+    /// The IPv6 ones of [`Port::addresses`].
     pub fn ipv6_addresses(&self) -> impl Iterator<Item = (SubnetId, Ipv6Addr)> + '_ {
-        self.fixed_ips
-            .iter()
-            .filter_map(|fixed| match fixed.ip_address {
-                IpAddr::V6(address) if !PROVISIONAL_PREFIX.contains(&address) => {
-                    Some((fixed.subnet_id, address))
-                }
-                IpAddr::V6(_) | IpAddr::V4(_) => None,
+        self.addresses()
+            .filter_map(|(subnet, address)| match address {
+                IpAddr::V6(address) => Some((subnet, address)),
+                IpAddr::V4(_) => None,
             })
     }
 }
