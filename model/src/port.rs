@@ -121,32 +121,40 @@ impl Port {
             .collect()
     }
 
-    /// The IPv4 addresses given to it.
+    /// The addresses given to it, without the link-local one, and without those that wait for a prefix.
+    pub fn addresses(&self) -> impl Iterator<Item = (SubnetId, IpAddr)> + '_ {
+        let waits = |address| match address {
+            IpAddr::V6(address) => PROVISIONAL_PREFIX.contains(&address),
+            IpAddr::V4(_) => false,
+        };
+        let given = self.fixed_ips.iter();
+        given
+            .filter(move |fixed| !waits(fixed.ip_address))
+            .map(|fixed| (fixed.subnet_id, fixed.ip_address))
+    }
+
+    /// The IPv4 ones of [`Port::addresses`].
     pub fn ipv4_addresses(&self) -> impl Iterator<Item = (SubnetId, Ipv4Addr)> + '_ {
-        self.fixed_ips
-            .iter()
-            .filter_map(|fixed| match fixed.ip_address {
-                IpAddr::V4(address) => Some((fixed.subnet_id, address)),
+        self.addresses()
+            .filter_map(|(subnet, address)| match address {
+                IpAddr::V4(address) => Some((subnet, address)),
                 IpAddr::V6(_) => None,
             })
     }
 
-    /// The IPv6 addresses given to it, without the link-local one, and without those that wait for a prefix.
+    /// The IPv6 ones of [`Port::addresses`].
     pub fn ipv6_addresses(&self) -> impl Iterator<Item = (SubnetId, Ipv6Addr)> + '_ {
-        self.fixed_ips
-            .iter()
-            .filter_map(|fixed| match fixed.ip_address {
-                IpAddr::V6(address) if !PROVISIONAL_PREFIX.contains(&address) => {
-                    Some((fixed.subnet_id, address))
-                }
-                IpAddr::V6(_) | IpAddr::V4(_) => None,
+        self.addresses()
+            .filter_map(|(subnet, address)| match address {
+                IpAddr::V6(address) => Some((subnet, address)),
+                IpAddr::V4(_) => None,
             })
     }
 
     /// The addresses by which rules about its groups know it: its own and those that it may send from besides, as in
     /// Neutron, and its link-local one.
     pub fn member_addresses(&self) -> BTreeSet<MemberAddress> {
-        let fixed = self.fixed_ips.iter().map(|fixed| fixed.ip_address.into());
+        let fixed = self.addresses().map(|(_, address)| address.into());
         let pairs = self.allowed_address_pairs.iter();
         let pairs = pairs.map(|pair| pair.ip_address.trunc());
         let link_local = MemberAddress::OnLink(self.network_id, self.mac_address.link_local());

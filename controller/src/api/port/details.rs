@@ -62,7 +62,8 @@ fn change_device(port: &mut Port, body: &Body) -> Result<(), ApiError> {
     let is_router = |owner: &str| of_routers.contains(&owner);
     let same = (&device, &owner) == (&port.device_id, &port.device_owner);
     if !same && (is_router(&owner) || is_router(&port.device_owner)) {
-        let message = format!("device_owner {owner} is set and taken through routers only");
+        let message =
+            "the device_owner of a router's port is set and taken through the router only";
         return Err(ApiError::bad_request("port", message));
     }
     (port.device_id, port.device_owner) = (device, owner);
