@@ -170,10 +170,14 @@ impl Flow {
             .contains("dl_dst=01:00:00:00:00:00/01:00:00:00:00:00")
     }
 
+    /// Names an address for somebody to be reached by: the port itself still exists, and is a member of its groups.
     fn names_address(&self, names: &[String]) -> bool {
-        names[..3]
-            .iter()
-            .any(|name| self.text.contains(name.as_str()))
+        let names = &mut names[..3].iter();
+        !self.is_member() && names.any(|name| self.text.contains(name.as_str()))
+    }
+
+    fn is_member(&self) -> bool {
+        self.text.contains("actions=conjunction(")
     }
 }
 
