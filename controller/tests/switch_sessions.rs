@@ -144,6 +144,8 @@ fn port(n: u16) -> Port {
         extra_dhcp_opts: vec![],
         host_id: String::new(),
         vnic_type: "normal".to_owned(),
+        security_groups: Default::default(),
+        dns_name: String::new(),
     }
 }
 

@@ -241,6 +241,8 @@ mod tests {
             extra_dhcp_opts: vec![],
             host_id: String::new(),
             vnic_type: "normal".to_owned(),
+            security_groups: Default::default(),
+            dns_name: String::new(),
         }
     }
 

@@ -52,6 +52,14 @@ uuid_id! {
     RouterId
     /// A pool of prefixes from which subnets are taken.
     SubnetPoolId
+    /// A scope within which the addresses of subnet pools are unique.
+    AddressScopeId
+    /// A security group: a set of rules that ports are put under.
+    SecurityGroupId
+    /// A rule of a security group.
+    SecurityGroupRuleId
+    /// A policy that lets other projects use an object.
+    RbacPolicyId
 }
 
 macro_rules! number_key {

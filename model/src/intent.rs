@@ -1,8 +1,10 @@
 //! What was asked for.
 
 use crate::{
-    Change, Key, MacAddr, Network, NetworkId, Object, Port, PortId, Router, RouterId,
-    ServerIdentity, Settings, Subnet, SubnetId, SubnetPool, SubnetPoolId,
+    AddressScope, AddressScopeId, Change, Key, MacAddr, Network, NetworkId, Object, Port, PortId,
+    ProjectQuota, RbacObject, RbacPolicy, RbacPolicyId, RemoteEnd, Router, RouterId, SecurityGroup,
+    SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, ServerIdentity, Settings, Subnet,
+    SubnetId, SubnetPool, SubnetPoolId,
 };
 use imbl::{OrdMap, OrdSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -24,6 +26,16 @@ pub struct Intent {
     pub routers: OrdMap<RouterId, Arc<Router>>,
     /// Pools of prefixes.
     pub subnet_pools: OrdMap<SubnetPoolId, Arc<SubnetPool>>,
+    /// Scopes of unique addresses.
+    pub address_scopes: OrdMap<AddressScopeId, Arc<AddressScope>>,
+    /// Security groups.
+    pub security_groups: OrdMap<SecurityGroupId, Arc<SecurityGroup>>,
+    /// Their rules.
+    pub security_group_rules: OrdMap<SecurityGroupRuleId, Arc<SecurityGroupRule>>,
+    /// Who may use what others own.
+    pub rbac_policies: OrdMap<RbacPolicyId, Arc<RbacPolicy>>,
+    /// What projects may have that differ from the default.
+    pub quotas: OrdMap<String, Arc<ProjectQuota>>,
     /// Who the DHCPv6 server is.
     pub server_identity: Option<ServerIdentity>,
     /// What the configuration says.
@@ -32,7 +44,12 @@ pub struct Intent {
     ports_of: OrdSet<(NetworkId, PortId)>,
     router_ports_of: OrdSet<(NetworkId, PortId)>,
     interfaces_of: OrdSet<(RouterId, PortId)>,
+    gateways_of: OrdSet<(RouterId, PortId)>,
     users_of: OrdSet<(NetworkId, MacAddr, PortId)>,
+    rules_of: OrdSet<(SecurityGroupId, SecurityGroupRuleId)>,
+    rules_about: OrdSet<(SecurityGroupId, SecurityGroupRuleId)>,
+    ports_under: OrdSet<(SecurityGroupId, PortId)>,
+    policies_for: OrdSet<(RbacObject, RbacPolicyId)>,
     claims: OrdSet<Key>,
 }
 
@@ -70,6 +87,21 @@ impl Intent {
             Object::SubnetPool(pool) => {
                 self.subnet_pools.insert(pool.id, pool.clone());
             }
+            Object::AddressScope(scope) => {
+                self.address_scopes.insert(scope.id, scope.clone());
+            }
+            Object::SecurityGroup(group) => {
+                self.security_groups.insert(group.id, group.clone());
+            }
+            Object::SecurityGroupRule(rule) => self.put_rule(rule),
+            Object::RbacPolicy(policy) => {
+                self.delete(&Key::RbacPolicy(policy.id));
+                self.policies_for.insert((policy.object, policy.id));
+                self.rbac_policies.insert(policy.id, policy.clone());
+            }
+            Object::Quota(quota) => {
+                self.quotas.insert(quota.project_id.clone(), quota.clone());
+            }
             Object::ServerIdentity(identity) => self.server_identity = Some(*identity),
             Object::Claim(key) => {
                 self.claims.insert(key.clone());
@@ -85,10 +117,25 @@ impl Intent {
             self.router_ports_of.insert((port.network_id, port.id));
             self.interfaces_of.insert((router, port.id));
         }
+        if let Some(router) = port.gateway_of() {
+            self.gateways_of.insert((router, port.id));
+        }
+        for group in &port.security_groups {
+            self.ports_under.insert((*group, port.id));
+        }
         for mac in port.other_macs() {
             self.users_of.insert((port.network_id, mac, port.id));
         }
         self.ports.insert(port.id, port.clone());
+    }
+
+    fn put_rule(&mut self, rule: &Arc<SecurityGroupRule>) {
+        self.delete(&Key::SecurityGroupRule(rule.id));
+        self.rules_of.insert((rule.security_group_id, rule.id));
+        if let RemoteEnd::Group(group) = rule.remote {
+            self.rules_about.insert((group, rule.id));
+        }
+        self.security_group_rules.insert(rule.id, rule.clone());
     }
 
     fn delete(&mut self, key: &Key) {
@@ -112,16 +159,42 @@ impl Intent {
             Key::SubnetPool(id) => {
                 self.subnet_pools.remove(id);
             }
+            Key::AddressScope(id) => {
+                self.address_scopes.remove(id);
+            }
+            Key::SecurityGroup(id) => {
+                self.security_groups.remove(id);
+            }
+            Key::SecurityGroupRule(id) => self.delete_rule(id),
+            Key::RbacPolicy(id) => {
+                if let Some(policy) = self.rbac_policies.remove(id) {
+                    self.policies_for.remove(&(policy.object, *id));
+                }
+            }
+            Key::Quota(project) => {
+                self.quotas.remove(project);
+            }
             Key::ServerIdentity => self.server_identity = None,
             Key::Address(..)
             | Key::Mac(..)
             | Key::NetworkKey(_)
             | Key::RouterKey(_)
             | Key::DefaultSubnetPool(_)
+            | Key::DefaultSecurityGroup(_)
+            | Key::CountOf(_)
             | Key::PortsOf(_) => {
                 self.claims.remove(key);
             }
             Key::Chassis(_) | Key::Location(_) => {}
+        }
+    }
+
+    fn delete_rule(&mut self, id: &SecurityGroupRuleId) {
+        if let Some(rule) = self.security_group_rules.remove(id) {
+            self.rules_of.remove(&(rule.security_group_id, *id));
+            if let RemoteEnd::Group(group) = rule.remote {
+                self.rules_about.remove(&(group, *id));
+            }
         }
     }
 
@@ -130,6 +203,12 @@ impl Intent {
         if let Some(router) = port.router() {
             self.router_ports_of.remove(&(port.network_id, port.id));
             self.interfaces_of.remove(&(router, port.id));
+        }
+        if let Some(router) = port.gateway_of() {
+            self.gateways_of.remove(&(router, port.id));
+        }
+        for group in &port.security_groups {
+            self.ports_under.remove(&(*group, port.id));
         }
         for mac in port.other_macs() {
             self.users_of.remove(&(port.network_id, mac, port.id));
@@ -191,6 +270,53 @@ impl Intent {
             .range(range)
             .filter_map(|(_, port)| self.ports.get(port))
     }
+
+    /// The port of a router on its external network.
+    pub fn gateway_of(&self, router: RouterId) -> Option<&Arc<Port>> {
+        let range = (router, PortId::MIN)..=(router, PortId::MAX);
+        let mut ports = self.gateways_of.range(range);
+        ports.find_map(|(_, port)| self.ports.get(port))
+    }
+
+    /// The rules of a security group, by id.
+    pub fn rules_of(
+        &self,
+        group: SecurityGroupId,
+    ) -> impl Iterator<Item = &Arc<SecurityGroupRule>> {
+        self.rules_of
+            .range(rules_in(group))
+            .filter_map(|(_, rule)| self.security_group_rules.get(rule))
+    }
+
+    /// The rules, of whatever group, at whose other end are the ports of this group, by id.
+    pub fn rules_about(
+        &self,
+        group: SecurityGroupId,
+    ) -> impl Iterator<Item = &Arc<SecurityGroupRule>> {
+        self.rules_about
+            .range(rules_in(group))
+            .filter_map(|(_, rule)| self.security_group_rules.get(rule))
+    }
+
+    /// The ports under a security group, by id.
+    pub fn ports_under(&self, group: SecurityGroupId) -> impl Iterator<Item = &Arc<Port>> {
+        let range = (group, PortId::MIN)..=(group, PortId::MAX);
+        self.ports_under
+            .range(range)
+            .filter_map(|(_, port)| self.ports.get(port))
+    }
+
+    /// The policies that let others use an object, by id.
+    pub fn policies_for(&self, object: RbacObject) -> impl Iterator<Item = &Arc<RbacPolicy>> {
+        let range = (object, RbacPolicyId::MIN)..=(object, RbacPolicyId::MAX);
+        self.policies_for
+            .range(range)
+            .filter_map(|(_, policy)| self.rbac_policies.get(policy))
+    }
+}
+
+fn rules_in(group: SecurityGroupId) -> RangeInclusive<(SecurityGroupId, SecurityGroupRuleId)> {
+    (group, SecurityGroupRuleId::MIN)..=(group, SecurityGroupRuleId::MAX)
 }
 
 fn ports_in(network: NetworkId) -> RangeInclusive<(NetworkId, PortId)> {
@@ -218,6 +344,8 @@ mod tests {
             extra_dhcp_opts: vec![],
             host_id: String::new(),
             vnic_type: "normal".to_owned(),
+            security_groups: Default::default(),
+            dns_name: String::new(),
         }
     }
 

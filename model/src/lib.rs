@@ -8,6 +8,7 @@
 //! Nothing here does IO, reads a clock or makes an id: those are arguments.
 
 mod address;
+mod address_scope;
 mod chassis;
 mod dhcpv6_option;
 mod domain_name;
@@ -19,29 +20,42 @@ mod network;
 mod object;
 mod port;
 mod punt;
+mod quota;
+mod rbac;
 mod router;
+mod security_group;
 mod settings;
 mod subnet;
 mod subnet_pool;
 
 pub use address::{is_link_local, solicited_node};
+pub use address_scope::AddressScope;
 pub use chassis::{Chassis, Encap, EncapKind, UnknownEncap};
 pub use dhcpv6_option::{Dhcpv6Option, Dhcpv6Value, InvalidDhcpv6Option, TimeServer};
 pub use domain_name::{DomainName, InvalidDomainName};
 pub use facts::{Binding, Facts, Plugged};
 pub use ids::{
-    ChassisId, NetworkId, NetworkKey, PortId, RouterId, RouterKey, SubnetId, SubnetPoolId,
+    AddressScopeId, ChassisId, NetworkId, NetworkKey, PortId, RbacPolicyId, RouterId, RouterKey,
+    SecurityGroupId, SecurityGroupRuleId, SubnetId, SubnetPoolId,
 };
 pub use intent::Intent;
 pub use mac::{InvalidMac, MacAddr};
 pub use network::{Network, NetworkType};
 pub use object::{Change, Key, Meta, Object, ServerIdentity};
-pub use port::{AddressPair, DhcpOption, FixedIp, Port, ROUTER_INTERFACE_OWNER};
+pub use port::{
+    AddressPair, DhcpOption, FixedIp, Port, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER,
+};
 pub use punt::{
     AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, Dhcpv6Options,
     Dhcpv6Service, LeasedAddress, Pref64, Punt, RouterPreference,
 };
-pub use router::Router;
+pub use quota::{Counted, ProjectQuota};
+pub use rbac::{EVERY_PROJECT, RbacAction, RbacObject, RbacPolicy};
+pub use router::{ExternalGateway, Router};
+pub use security_group::{
+    DEFAULT_SECURITY_GROUP, Direction, Ethertype, RemoteEnd, RuleProtocol, SecurityGroup,
+    SecurityGroupRule,
+};
 pub use settings::{RaSettings, Settings};
 pub use subnet::{AllocationPool, HostRoute, Ipv6Mode, PrefixSource, Subnet, UnknownMode};
 pub use subnet_pool::SubnetPool;

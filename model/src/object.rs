@@ -1,8 +1,10 @@
 //! What the store holds, and changes to it.
 
 use crate::{
-    Chassis, ChassisId, MacAddr, Network, NetworkId, NetworkKey, Port, PortId, Router, RouterId,
-    RouterKey, Subnet, SubnetId, SubnetPool, SubnetPoolId,
+    AddressScope, AddressScopeId, Chassis, ChassisId, MacAddr, Network, NetworkId, NetworkKey,
+    Port, PortId, ProjectQuota, RbacPolicy, RbacPolicyId, Router, RouterId, RouterKey,
+    SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, Subnet, SubnetId,
+    SubnetPool, SubnetPoolId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -81,6 +83,21 @@ pub enum Key {
     /// whose decision rests on all of the network's ports can demand that none changed, and writers of different ports
     /// do not hinder each other.
     PortsOf(NetworkId),
+    /// An address scope.
+    AddressScope(AddressScopeId),
+    /// A security group.
+    SecurityGroup(SecurityGroupId),
+    /// A rule of a security group.
+    SecurityGroupRule(SecurityGroupRuleId),
+    /// An access control policy.
+    RbacPolicy(RbacPolicyId),
+    /// What a project may have.
+    Quota(String),
+    /// Claim: a project has its default security group.
+    DefaultSecurityGroup(String),
+    /// A mark, as [`Key::PortsOf`]: whoever makes or removes something counted of a project writes it again, so that a
+    /// writer at the project's quota can demand that the count is still what it was.
+    CountOf(String),
 }
 
 /// Something stored.
@@ -96,6 +113,16 @@ pub enum Object {
     Router(Arc<Router>),
     /// A pool of prefixes.
     SubnetPool(Arc<SubnetPool>),
+    /// An address scope.
+    AddressScope(Arc<AddressScope>),
+    /// A security group.
+    SecurityGroup(Arc<SecurityGroup>),
+    /// A rule of a security group.
+    SecurityGroupRule(Arc<SecurityGroupRule>),
+    /// An access control policy.
+    RbacPolicy(Arc<RbacPolicy>),
+    /// What a project may have.
+    Quota(Arc<ProjectQuota>),
     /// A hypervisor.
     Chassis(Arc<Chassis>),
     /// Where a port's interface is.
@@ -115,6 +142,11 @@ impl Object {
             Self::Port(port) => Key::Port(port.id),
             Self::Router(router) => Key::Router(router.id),
             Self::SubnetPool(pool) => Key::SubnetPool(pool.id),
+            Self::AddressScope(scope) => Key::AddressScope(scope.id),
+            Self::SecurityGroup(group) => Key::SecurityGroup(group.id),
+            Self::SecurityGroupRule(rule) => Key::SecurityGroupRule(rule.id),
+            Self::RbacPolicy(policy) => Key::RbacPolicy(policy.id),
+            Self::Quota(quota) => Key::Quota(quota.project_id.clone()),
             Self::Chassis(chassis) => Key::Chassis(chassis.id.clone()),
             Self::Location(port, _) => Key::Location(*port),
             Self::ServerIdentity(_) => Key::ServerIdentity,

@@ -1,6 +1,6 @@
 //! Ports.
 
-use crate::{MacAddr, Meta, NetworkId, PortId, RouterId, SubnetId};
+use crate::{MacAddr, Meta, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -8,6 +8,9 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// The `device_owner` of a router's port on an internal network.
 pub const ROUTER_INTERFACE_OWNER: &str = "network:router_interface";
+
+/// The `device_owner` of a router's port on an external network.
+pub const ROUTER_GATEWAY_OWNER: &str = "network:router_gateway";
 
 /// An address of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +70,12 @@ pub struct Port {
     pub host_id: String,
     /// `binding:vnic_type`.
     pub vnic_type: String,
+    /// The groups whose rules it is under.
+    #[serde(default)]
+    pub security_groups: BTreeSet<SecurityGroupId>,
+    /// `dns_name`: the name of its guest.
+    #[serde(default)]
+    pub dns_name: String,
 }
 
 impl Port {
@@ -76,6 +85,19 @@ impl Port {
             return None;
         }
         self.device_id.parse().ok()
+    }
+
+    /// The router of which this port is the external gateway.
+    pub fn gateway_of(&self) -> Option<RouterId> {
+        if self.device_owner != ROUTER_GATEWAY_OWNER {
+            return None;
+        }
+        self.device_id.parse().ok()
+    }
+
+    /// Whether it is a router's, internal or external, and so nobody plugs it in.
+    pub fn is_of_router(&self) -> bool {
+        [ROUTER_INTERFACE_OWNER, ROUTER_GATEWAY_OWNER].contains(&self.device_owner.as_str())
     }
 
     /// The MACs besides its own that it may use.

@@ -1,7 +1,16 @@
 //! Routers.
 
-use crate::{Meta, RouterId, RouterKey};
+use crate::{HostRoute, Meta, NetworkId, RouterId, RouterKey};
 use serde::{Deserialize, Serialize};
+
+/// How a router gets out of the cloud. Its port there is a [`crate::Port`] (see [`crate::Intent::gateway_of`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExternalGateway {
+    /// The external network.
+    pub network_id: NetworkId,
+    /// Whether IPv4 of guests is translated to the gateway's address. IPv6 never is.
+    pub enable_snat: bool,
+}
 
 /// A router between networks. Its interfaces are ports (see [`crate::Port::router`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,4 +23,10 @@ pub struct Router {
     pub admin_state_up: bool,
     /// Its number in the pipeline.
     pub key: RouterKey,
+    /// Its way out.
+    #[serde(default)]
+    pub external_gateway: Option<ExternalGateway>,
+    /// Routes by way of neighbours; several of one destination share its traffic.
+    #[serde(default)]
+    pub routes: Vec<HostRoute>,
 }

@@ -83,6 +83,8 @@ pub enum PrefixSource {
     Given,
     /// From a pool.
     Pool(SubnetPoolId),
+    /// Delegated by DHCPv6; `::/64` until it is.
+    Delegated,
 }
 
 /// One prefix of a network.

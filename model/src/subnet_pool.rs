@@ -1,6 +1,6 @@
 //! Pools of prefixes from which subnets are taken.
 
-use crate::{Meta, SubnetPoolId};
+use crate::{AddressScopeId, Meta, SubnetPoolId};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,9 @@ pub struct SubnetPool {
     pub shared: bool,
     /// What subnets are taken from that ask for the default pool of their address family.
     pub is_default: bool,
+    /// The scope that it belongs to.
+    #[serde(default)]
+    pub address_scope_id: Option<AddressScopeId>,
 }
 
 impl SubnetPool {

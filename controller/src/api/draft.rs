@@ -144,12 +144,19 @@ fn exists(intent: &Intent, key: &Key) -> bool {
         Key::Port(id) => intent.ports.contains_key(id),
         Key::Router(id) => intent.routers.contains_key(id),
         Key::SubnetPool(id) => intent.subnet_pools.contains_key(id),
+        Key::AddressScope(id) => intent.address_scopes.contains_key(id),
+        Key::SecurityGroup(id) => intent.security_groups.contains_key(id),
+        Key::SecurityGroupRule(id) => intent.security_group_rules.contains_key(id),
+        Key::RbacPolicy(id) => intent.rbac_policies.contains_key(id),
+        Key::Quota(project) => intent.quotas.contains_key(project),
         Key::ServerIdentity => intent.server_identity.is_some(),
         Key::Address(..)
         | Key::Mac(..)
         | Key::NetworkKey(_)
         | Key::RouterKey(_)
         | Key::DefaultSubnetPool(_)
+        | Key::DefaultSecurityGroup(_)
+        | Key::CountOf(_)
         | Key::PortsOf(_) => intent.is_claimed(key),
         Key::Chassis(_) | Key::Location(_) => false,
     }

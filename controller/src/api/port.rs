@@ -202,6 +202,8 @@ fn blank(id: PortId, network_id: NetworkId, meta: Meta) -> Port {
         extra_dhcp_opts: Vec::new(),
         host_id: String::new(),
         vnic_type: "normal".to_owned(),
+        security_groups: Default::default(),
+        dns_name: String::new(),
     }
 }
 

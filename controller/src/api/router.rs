@@ -87,6 +87,8 @@ impl Resource for Router {
             meta: draft.meta(name, description, project, 1),
             admin_state_up,
             key: claim_key(draft)?,
+            external_gateway: None,
+            routes: Vec::new(),
         };
         let id = router.id;
         draft.put(Object::Router(Arc::new(router)));

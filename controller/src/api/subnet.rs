@@ -162,6 +162,7 @@ impl Resource for Subnet {
 fn subnetpool_id(source: PrefixSource) -> Option<String> {
     match source {
         PrefixSource::Given => None,
+        PrefixSource::Delegated => Some("prefix_delegation".to_owned()),
         PrefixSource::Pool(id) => Some(id.to_string()),
     }
 }

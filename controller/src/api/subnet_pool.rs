@@ -104,6 +104,7 @@ impl Resource for SubnetPool {
             default_quota: None,
             shared: body.read("shared", values::boolean)?.unwrap_or(false),
             is_default: false,
+            address_scope_id: None,
         };
         let bounds = Bounds::read(body)?;
         pool.default_prefixlen = bounds.min.unwrap_or(min);

@@ -39,6 +39,8 @@ fn port() -> Port {
         extra_dhcp_opts: vec![],
         host_id: String::new(),
         vnic_type: "normal".to_owned(),
+        security_groups: Default::default(),
+        dns_name: String::new(),
     }
 }
 

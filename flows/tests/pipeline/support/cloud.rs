@@ -128,6 +128,8 @@ impl Cloud {
             meta: Meta::default(),
             admin_state_up: true,
             key: RouterKey(self.made),
+            external_gateway: None,
+            routes: Vec::new(),
         })));
     }
 
@@ -253,6 +255,8 @@ impl Cloud {
             extra_dhcp_opts: vec![],
             host_id: String::new(),
             vnic_type: "normal".to_owned(),
+            security_groups: Default::default(),
+            dns_name: String::new(),
         }
     }
 

@@ -1,0 +1,45 @@
+//! Role-based access control policies: who may use what another project owns.
+
+use crate::{AddressScopeId, Meta, NetworkId, RbacPolicyId, SecurityGroupId, SubnetPoolId};
+use serde::{Deserialize, Serialize};
+
+/// The `target_tenant` that stands for every project.
+pub const EVERY_PROJECT: &str = "*";
+
+/// What a policy lets others use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum RbacObject {
+    /// A network.
+    Network(NetworkId),
+    /// A security group.
+    SecurityGroup(SecurityGroupId),
+    /// A subnet pool.
+    SubnetPool(SubnetPoolId),
+    /// An address scope.
+    AddressScope(AddressScopeId),
+}
+
+/// What they may do with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RbacAction {
+    /// See and use it.
+    AccessAsShared,
+    /// See it and have routers' gateways on it; of networks only.
+    AccessAsExternal,
+}
+
+/// One permission.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RbacPolicy {
+    /// Its id.
+    pub id: RbacPolicyId,
+    /// The project that gives the permission, times, revision. A policy has no name.
+    pub meta: Meta,
+    /// For what.
+    pub object: RbacObject,
+    /// To do what.
+    pub action: RbacAction,
+    /// To whom: a project, or [`EVERY_PROJECT`].
+    pub target: String,
+}
