@@ -18,8 +18,8 @@ struct Options {
     /// In how many turns.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
     turns: u16,
-    /// Questions at once.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=2048))]
+    /// Questions at once: enough to keep the switch busy, rather than to measure how it wakes.
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u16).range(1..=2048))]
     window: u16,
     /// Leaves OVN out, which is not installed everywhere.
     #[arg(long)]
