@@ -238,7 +238,10 @@ fn a_prefix_that_is_still_to_be_delegated_is_told_to_nobody_and_changes_no_flow(
 fn a_guest_is_told_its_full_name() {
     let mut cloud = cloud(Some(Ipv6Mode::Dhcpv6Stateful));
     let unnamed = told(&cloud).unwrap().options.fqdn.clone().unwrap();
-    assert!(unnamed.to_string().starts_with("host-2001-db8-a-"), "{unnamed}");
+    assert!(
+        unnamed.to_string().starts_with("host-2001-db8-a-"),
+        "{unnamed}"
+    );
     cloud.change_port("a1", |port| port.dns_name = "web".to_owned());
     let fqdn = told(&cloud).unwrap().options.fqdn.clone();
     assert_eq!(fqdn, Some("web.openstacklocal".parse().unwrap()));
