@@ -1,6 +1,6 @@
 //! Who reaches whom in random clouds, traced through the flows of every hypervisor.
 
-use super::steps::{self, GUESTS, NETWORKS, ROUTERS, guest, interface};
+use super::steps::{self, GUESTS, NETWORKS, PHYSICAL, ROUTERS, guest, interface};
 use crate::support::cloud::port_id;
 use crate::support::frames::{self, ALL_NODES};
 use crate::support::{Cloud, Fabric};
@@ -35,10 +35,16 @@ fn senders(cloud: &Cloud) -> Vec<Sender<'_>> {
     (0..GUESTS).filter_map(sender).collect()
 }
 
-/// Whether frames get from one hypervisor to the other.
-fn joined(from: &Sender<'_>, to: &Sender<'_>) -> bool {
+/// Whether frames of the receiver's network get from one hypervisor to the other.
+fn joined(cloud: &Cloud, from: &Sender<'_>, to: &Sender<'_>) -> bool {
+    let network = &cloud.intent.networks[&to.port.network_id];
+    let attached = |one: &Sender<'_>| one.chassis.patch_ports.contains_key(PHYSICAL);
     from.binding.chassis == to.binding.chassis
-        || from.chassis.encap.ip.is_ipv6() == to.chassis.encap.ip.is_ipv6()
+        || if network.network_type.is_tunnelled() {
+            from.chassis.encap.ip.is_ipv6() == to.chassis.encap.ip.is_ipv6()
+        } else {
+            attached(from) && attached(to)
+        }
 }
 
 fn link_local(from: &Sender<'_>, to: Ipv6Addr, mac: MacAddr) -> sextant_flows::trace::Packet {
@@ -47,12 +53,12 @@ fn link_local(from: &Sender<'_>, to: Ipv6Addr, mac: MacAddr) -> sextant_flows::t
 }
 
 /// Frames stay on their network and reach everybody there, wherever they are.
-fn assert_switched(fabric: &Fabric<'_>, from: &Sender<'_>, all: &[Sender<'_>]) {
+fn assert_switched(cloud: &Cloud, fabric: &Fabric<'_>, from: &Sender<'_>, all: &[Sender<'_>]) {
     let neighbors = || {
         let same = |to: &&Sender<'_>| to.port.network_id == from.port.network_id;
         all.iter()
             .filter(same)
-            .filter(|to| to.name != from.name && joined(from, to))
+            .filter(|to| to.name != from.name && joined(cloud, from, to))
     };
     for to in all {
         let frame = link_local(from, to.port.mac_address.link_local(), to.port.mac_address);
@@ -111,7 +117,7 @@ fn assert_routed(cloud: &Cloud, fabric: &Fabric<'_>, from: &Sender<'_>, to: &Sen
         for (gateway, works) in ways(cloud, from, target, to.port) {
             let packet = frames::udp(frames::ipv6(from.port, source, target, gateway), 5000, 5000);
             let journey = fabric.send(&from.name, &packet);
-            let reached = works && joined(from, to) && from.name != to.name;
+            let reached = works && joined(cloud, from, to) && from.name != to.name;
             let wanted: &[&str] = if reached { &[&to.name] } else { &[] };
             assert_eq!(journey.reached(), wanted, "{} to {target}", from.name);
             assert!(journey.lookups[0] <= 16);
@@ -132,7 +138,7 @@ proptest! {
         let fabric = Fabric::new(&cloud);
         let all = senders(&cloud);
         for from in &all {
-            assert_switched(&fabric, from, &all);
+            assert_switched(&cloud, &fabric, from, &all);
             all.iter().for_each(|to| assert_routed(&cloud, &fabric, from, to));
         }
     }
