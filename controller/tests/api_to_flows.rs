@@ -189,6 +189,7 @@ fn chassis() -> Chassis {
         bridge_mappings: BTreeMap::new(),
         datapath_id: Some(DATAPATH),
         tunnel_ports: BTreeMap::new(),
+        patch_ports: BTreeMap::new(),
         observed: true,
     }
 }

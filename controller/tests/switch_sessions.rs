@@ -116,6 +116,7 @@ fn chassis(name: &str) -> Chassis {
         bridge_mappings: BTreeMap::new(),
         datapath_id: Some(DATAPATH),
         tunnel_ports: BTreeMap::new(),
+        patch_ports: BTreeMap::new(),
         observed: true,
     }
 }

@@ -2,7 +2,9 @@
 
 use crate::advertisement::advertisement;
 use crate::features::neighbor::Owner;
-use crate::features::{self, guard, guest, neighbor, punt, routing, security, switching, tunnel};
+use crate::features::{
+    self, guard, guest, neighbor, provider, punt, routing, security, switching, tunnel,
+};
 use crate::flow::Flow;
 use crate::flows::Link;
 use crate::view::{Presence, View};
@@ -102,9 +104,7 @@ pub(crate) fn contribution(view: &View<'_>, object: &Object) -> Contribution {
     match object {
         Object::Base => flows(features::base()),
         Object::Peer(peer) => flows(tunnel::classify(view, peer)),
-        Object::Network(id) => flows(
-            local(view, *id).map_or_else(Vec::new, |network| switching::multicast(view, network)),
-        ),
+        Object::Network(id) => flows(of_network(view, *id)),
         Object::SharedMac(id, mac) => flows(
             local(view, *id)
                 .map_or_else(Vec::new, |network| switching::shared(view, network, *mac)),
@@ -118,6 +118,23 @@ pub(crate) fn contribution(view: &View<'_>, object: &Object) -> Contribution {
             .map(|port| of_port(view, port))
             .unwrap_or_default(),
     }
+}
+
+fn of_network(view: &View<'_>, id: NetworkId) -> Vec<Flow> {
+    let way_out = view
+        .network(id)
+        .filter(|_| view.presence(id).is_some())
+        .and_then(|network| provider::way_out(view, network));
+    let members = local(view, id).map(|network| {
+        let arriving = provider::classify(view, network);
+        switching::multicast(view, network)
+            .into_iter()
+            .chain(arriving)
+    });
+    way_out
+        .into_iter()
+        .chain(members.into_iter().flatten())
+        .collect()
 }
 
 /// A network that has guests here.

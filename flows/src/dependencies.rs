@@ -30,7 +30,10 @@ pub(crate) fn touched(old: &View<'_>, new: &View<'_>) -> BTreeSet<Object> {
 
 /// What every flow may depend on: the configuration, the server's identity, the hypervisor itself.
 fn everything_differs(old: &View<'_>, new: &View<'_>) -> bool {
-    let local = |view: &View<'_>| view.own().map(|own| (own.encap, own.tunnel_ports.clone()));
+    let local = |view: &View<'_>| {
+        let own = view.own()?;
+        Some((own.encap, own.tunnel_ports.clone(), own.patch_ports.clone()))
+    };
     old.intent.settings != new.intent.settings
         || old.intent.server_identity != new.intent.server_identity
         || local(old) != local(new)

@@ -79,7 +79,7 @@ pub const STAGES: &[StageSpec] = &[
     stage(
         Stage::Classify,
         "classify",
-        "Where from: a guest's port or a tunnel (by endpoint)? Sets the network and origin registers.",
+        "Where from: a guest's port, a tunnel (by endpoint) or a provider network? Sets the network and origin registers.",
         Miss::Drop,
     ),
     stage(
@@ -151,7 +151,7 @@ pub const STAGES: &[StageSpec] = &[
     stage(
         Stage::Switch,
         "switch",
-        "Where is this MAC: a local port or a tunnel to its hypervisor? Multicast goes to the members of the network.",
+        "Where is this MAC: a local port, a tunnel to its hypervisor, or the provider network? Multicast goes to the members of the network.",
         Miss::Drop,
     ),
     stage(
@@ -224,7 +224,7 @@ pub const REGISTERS: &[RegisterSpec] = &[
     RegisterSpec {
         name: "origin",
         field: "reg1",
-        holds: "0 the controller, 1 a guest of this hypervisor, 2 a tunnel.",
+        holds: "0 the controller, 1 a guest of this hypervisor, 2 a tunnel, 3 a provider network.",
     },
     RegisterSpec {
         name: "router",
@@ -264,6 +264,8 @@ pub const ORIGIN_CONTROLLER: u32 = 0;
 pub const ORIGIN_GUEST: u32 = 1;
 /// [`ORIGIN`]: came through a tunnel, goes to local ports only.
 pub const ORIGIN_TUNNEL: u32 = 2;
+/// [`ORIGIN`]: came from a provider network, goes to local ports only.
+pub const ORIGIN_PROVIDER: u32 = 3;
 
 /// How a switch has to treat packets for the pipeline to see what it asks for.
 ///

@@ -418,6 +418,7 @@ mod tests {
                 bridge_mappings: BTreeMap::new(),
                 datapath_id: None,
                 tunnel_ports: BTreeMap::new(),
+                patch_ports: BTreeMap::new(),
                 observed: true,
             });
             assert_eq!(facts.network_mtu(&network, &settings), mtu);

@@ -212,6 +212,7 @@ impl Intent {
             Key::Address(..)
             | Key::Mac(..)
             | Key::NetworkKey(_)
+            | Key::Segment(..)
             | Key::RouterKey(_)
             | Key::DefaultSubnetPool(_)
             | Key::DefaultSecurityGroup(_)

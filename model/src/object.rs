@@ -75,6 +75,8 @@ pub enum Key {
     Mac(NetworkId, MacAddr),
     /// Claim: a number is a network's.
     NetworkKey(NetworkKey),
+    /// Claim: a segment of a physical network is a network's: a VLAN, or what is untagged.
+    Segment(String, Option<u16>),
     /// Claim: a number is a router's.
     RouterKey(RouterKey),
     /// Claim: a subnet pool is the default of an IP version (4 or 6).

@@ -46,6 +46,7 @@ mod record;
 pub mod story;
 mod tools;
 mod topology;
+mod upstream;
 
 pub use api::{Api, Reply};
 pub use capture::{Capture, Packets};
@@ -71,3 +72,4 @@ pub use plan::{CONTROLLER, UNDERLAY_DEVICE, UNDERLAY_MTU, Underlay};
 pub use process::Process;
 pub use prometheus::{Prometheus, Rule, Sample};
 pub use tools::{MissingTool, Tools};
+pub use upstream::{Advertised, Upstream};

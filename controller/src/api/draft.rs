@@ -164,6 +164,7 @@ fn exists(intent: &Intent, key: &Key) -> bool {
         Key::Address(..)
         | Key::Mac(..)
         | Key::NetworkKey(_)
+        | Key::Segment(..)
         | Key::RouterKey(_)
         | Key::DefaultSubnetPool(_)
         | Key::DefaultSecurityGroup(_)

@@ -1,5 +1,7 @@
 //! Networks.
 
+mod segment;
+
 use super::attributes::{Attribute, Body, fixed, free, shown};
 use super::draft::Draft;
 use super::error::ApiError;
@@ -7,16 +9,13 @@ use super::query::Conditions;
 use super::resource::{Resource, View};
 use super::shown::Shown;
 use super::values;
-use rand::RngExt;
+use segment::{Segment, type_name};
 use serde_json::json;
 use sextant_model::{
-    AddressScopeId, Facts, Intent, Key, Meta, Network, NetworkId, NetworkKey, NetworkType, Object,
-    Port, PrefixSource,
+    AddressScopeId, Facts, Intent, Key, Meta, Network, NetworkId, NetworkKey, Object, Port,
+    PrefixSource,
 };
 use std::sync::Arc;
-
-/// The largest number of a network: 24 bits (RFC 7348 §5).
-const LAST_KEY: u32 = (1 << 24) - 1;
 
 impl Resource for Network {
     const NAME: &'static str = "network";
@@ -111,14 +110,13 @@ impl Resource for Network {
             external: false,
             mtu: None,
             port_security_enabled: true,
-            network_type: segment.kind,
+            network_type: segment.kind(),
             physical_network: None,
             segmentation_id: None,
             key: NetworkKey(0),
         };
         network.change(body)?;
-        network.key = segment.key(draft)?;
-        network.segmentation_id = Some(network.key.0);
+        segment.claim(draft, &mut network)?;
         refuse_large_mtu(&network, draft)?;
         let id = network.id;
         draft.put(Object::Network(Arc::new(network)));
@@ -162,6 +160,7 @@ impl Resource for Network {
         subnets
             .into_iter()
             .chain(own)
+            .chain(segment::claimed(self))
             .for_each(|key| draft.delete(key));
         Ok(())
     }
@@ -189,110 +188,6 @@ impl Changeable for Network {
             self.mtu = u16::try_from(mtu).ok().filter(|mtu| *mtu > 0);
         }
         Ok(())
-    }
-}
-
-/// How a network is to travel.
-struct Segment {
-    kind: NetworkType,
-    id: Option<u32>,
-}
-
-impl Segment {
-    fn read(body: &Body, facts: &Facts) -> Result<Self, ApiError> {
-        let name = body
-            .read("provider:network_type", values::or_null(values::text(32)))?
-            .flatten();
-        let physical = body
-            .read(
-                "provider:physical_network",
-                values::or_null(values::text(64)),
-            )?
-            .flatten();
-        let id = body
-            .read("provider:segmentation_id", values::or_null(values::integer))?
-            .flatten();
-        let kind = match name.as_deref() {
-            None | Some("vxlan") => NetworkType::Vxlan,
-            Some("gre") => NetworkType::Gre,
-            Some("geneve") => NetworkType::Geneve,
-            Some(other) => return Err(unsupported(other, physical.as_deref(), facts)),
-        };
-        if physical.is_some() {
-            let name = type_name(kind).to_uppercase();
-            let message = format!("provider:physical_network specified for {name} network");
-            return Err(ApiError::invalid_input(message));
-        }
-        Ok(Self {
-            kind,
-            id: id.map(valid_key).transpose()?,
-        })
-    }
-
-    /// Claims the number asked for, or a free one at random.
-    fn key(&self, draft: &mut Draft) -> Result<NetworkKey, ApiError> {
-        if let Some(id) = self.id {
-            return match draft.claim(Key::NetworkKey(NetworkKey(id))) {
-                true => Ok(NetworkKey(id)),
-                false => Err(ApiError::conflict(
-                    "TunnelIdInUse",
-                    format!("Unable to create the network. The tunnel ID {id} is in use."),
-                )),
-            };
-        }
-        let start = draft.dice.random_range(1..=LAST_KEY);
-        let numbers = (start..=LAST_KEY).chain(1..start).map(NetworkKey);
-        for key in numbers {
-            if draft.claim(Key::NetworkKey(key)) {
-                return Ok(key);
-            }
-        }
-        Err(ApiError::conflict(
-            "NoNetworkAvailable",
-            "Unable to create the network. No tenant network is available for allocation.",
-        ))
-    }
-}
-
-fn valid_key(id: i64) -> Result<u32, ApiError> {
-    let number = u32::try_from(id)
-        .ok()
-        .filter(|number| (1..=LAST_KEY).contains(number));
-    number.ok_or_else(|| {
-        ApiError::invalid_input(format!(
-            "segmentation_id out of range (1 through {LAST_KEY})"
-        ))
-    })
-}
-
-/// Provider networks name a physical network, which some hypervisor must be attached to.
-fn unsupported(kind: &str, physical: Option<&str>, facts: &Facts) -> ApiError {
-    let label = match kind {
-        "flat" => "flat",
-        "vlan" => "VLAN",
-        _ => return ApiError::invalid_input(format!("network_type value '{kind}' not supported")),
-    };
-    let is_known = |name: &str| {
-        facts
-            .chassis()
-            .values()
-            .any(|chassis| chassis.bridge_mappings.contains_key(name))
-    };
-    let message = match physical {
-        None => format!("physical_network required for {label} provider network"),
-        Some(name) if is_known(name) => format!("network_type value '{kind}' not supported"),
-        Some(name) => format!("physical_network '{name}' unknown for {label} provider network"),
-    };
-    ApiError::invalid_input(message)
-}
-
-fn type_name(kind: NetworkType) -> &'static str {
-    match kind {
-        NetworkType::Vxlan => "vxlan",
-        NetworkType::Gre => "gre",
-        NetworkType::Geneve => "geneve",
-        NetworkType::Flat => "flat",
-        NetworkType::Vlan => "vlan",
     }
 }
 

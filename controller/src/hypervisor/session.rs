@@ -2,6 +2,7 @@
 
 use super::news::news;
 use super::observe::{NotReady, Observation, observe};
+use super::patches::missing_bridges;
 use super::place::Place;
 use super::provision::{Wish, release, wanted};
 use super::turn::Turn;
@@ -264,7 +265,14 @@ impl Session {
             controller: self.controller.clone(),
             manager_suffix: format!(":{}", self.context.ovsdb_port),
             tunnels: self.tunnels(chassis),
+            bridge_mappings: chassis.bridge_mappings.clone(),
         };
+        let missing = missing_bridges(self.connection.replica(), &wish.bridge_mappings).join(", ");
+        if !missing.is_empty() {
+            self.complain(&format!(
+                "external_ids:sextant-bridge-mappings: there is no bridge {missing}"
+            ));
+        }
         self.change(|replica| wanted(replica, &wish));
     }
 

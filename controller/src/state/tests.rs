@@ -55,6 +55,7 @@ fn chassis(name: &str) -> Chassis {
         bridge_mappings: BTreeMap::new(),
         datapath_id: None,
         tunnel_ports: BTreeMap::new(),
+        patch_ports: BTreeMap::new(),
         observed: true,
     }
 }

@@ -16,6 +16,7 @@ fn hypervisor(name: &str, ip: &str, kind: EncapKind) -> Chassis {
         bridge_mappings: BTreeMap::new(),
         datapath_id: None,
         tunnel_ports: BTreeMap::new(),
+        patch_ports: BTreeMap::new(),
         observed: true,
     }
 }

@@ -82,6 +82,7 @@ impl Site {
             bridge_mappings: BTreeMap::new(),
             datapath_id: None,
             tunnel_ports: BTreeMap::new(),
+            patch_ports: BTreeMap::new(),
             observed: true,
         };
         let interfaces = BTreeMap::new();

@@ -3,6 +3,7 @@
 pub(crate) mod guard;
 pub(crate) mod guest;
 pub(crate) mod neighbor;
+pub(crate) mod provider;
 pub(crate) mod punt;
 pub(crate) mod routing;
 pub(crate) mod security;

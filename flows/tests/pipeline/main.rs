@@ -10,6 +10,7 @@ mod guard;
 mod moves;
 mod neighbor;
 mod property;
+mod provider;
 mod punts;
 mod reconciling;
 mod routing;

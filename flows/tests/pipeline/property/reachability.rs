@@ -1,6 +1,6 @@
 //! Who reaches whom in random clouds, traced through the flows of every hypervisor.
 
-use super::steps::{self, GUESTS, NETWORKS, ROUTERS, guest, interface};
+use super::steps::{self, GUESTS, NETWORKS, PHYSICAL, ROUTERS, guest, interface};
 use crate::support::cloud::port_id;
 use crate::support::frames::{self, ALL_NODES};
 use crate::support::{Cloud, Fabric};
@@ -37,10 +37,16 @@ fn senders(cloud: &Cloud) -> Vec<Sender<'_>> {
     (0..GUESTS).filter_map(sender).collect()
 }
 
-/// Whether frames get from one hypervisor to the other.
-fn joined(from: &Sender<'_>, to: &Sender<'_>) -> bool {
+/// Whether frames of the receiver's network get from one hypervisor to the other.
+fn joined(cloud: &Cloud, from: &Sender<'_>, to: &Sender<'_>) -> bool {
+    let network = &cloud.intent.networks[&to.port.network_id];
+    let attached = |one: &Sender<'_>| one.chassis.patch_ports.contains_key(PHYSICAL);
     from.binding.chassis == to.binding.chassis
-        || from.chassis.encap.ip.is_ipv6() == to.chassis.encap.ip.is_ipv6()
+        || if network.network_type.is_tunnelled() {
+            from.chassis.encap.ip.is_ipv6() == to.chassis.encap.ip.is_ipv6()
+        } else {
+            attached(from) && attached(to)
+        }
 }
 
 /// What is sent: UDP, always to this port, between these addresses.
@@ -106,7 +112,7 @@ fn assert_switched(cloud: &Cloud, fabric: &Fabric<'_>, from: &Sender<'_>, all: &
         let same = |to: &&Sender<'_>| to.port.network_id == from.port.network_id;
         all.iter()
             .filter(same)
-            .filter(|to| to.name != from.name && joined(from, to))
+            .filter(|to| to.name != from.name && joined(cloud, from, to))
     };
     let own = from.port.mac_address.link_local();
     for to in all {
@@ -172,7 +178,7 @@ fn assert_routed(cloud: &Cloud, fabric: &Fabric<'_>, from: &Sender<'_>, to: &Sen
             let packet = frames::udp(frames::ipv6(from.port, source, target, gateway), 5000, 5000);
             let journey = fabric.send(&from.name, &packet);
             let reached = works
-                && joined(from, to)
+                && joined(cloud, from, to)
                 && from.name != to.name
                 && allowed(cloud, (from, source), (to, target));
             let wanted: &[&str] = if reached { &[&to.name] } else { &[] };

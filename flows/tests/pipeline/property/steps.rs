@@ -4,8 +4,8 @@ use crate::support::Cloud;
 use crate::support::cloud::{OPEN, anything, group_id, id, network_id, port_id, service};
 use proptest::prelude::*;
 use sextant_model::{
-    ChassisId, Direction, EncapKind, Ethertype, Ipv6Mode, Key, Object, RemoteEnd, RouterId,
-    SecurityGroupRule, ServerIdentity, SubnetId,
+    ChassisId, Direction, EncapKind, Ethertype, Ipv6Mode, Key, NetworkType, Object, RemoteEnd,
+    RouterId, SecurityGroupRule, ServerIdentity, SubnetId,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -17,6 +17,8 @@ pub(super) enum Step {
     DeleteNetwork(u8),
     NetworkUp(u8, bool),
     NetworkMtu(u8, Option<u16>),
+    NetworkOutside(u8, bool),
+    Attach(u8),
     Subnet(u8, u8, Option<Ipv6Mode>),
     SubnetDhcp(u8, u8, bool),
     DeleteSubnet(u8, u8),
@@ -71,6 +73,8 @@ pub(super) const NETWORKS: u8 = 3;
 pub(super) const ROUTERS: u8 = 2;
 pub(super) const GUESTS: u8 = 7;
 pub(super) const HYPERVISORS: u8 = 3;
+/// The physical network.
+pub(super) const PHYSICAL: &str = "phys";
 
 pub(super) fn network(n: u8) -> String {
     format!("n{n}")
@@ -90,6 +94,11 @@ pub(super) fn hypervisor(n: u8) -> String {
 
 fn group(n: u8) -> String {
     format!("sg{n}")
+}
+
+fn joined(cloud: &Cloud, h: u8) -> bool {
+    let id = ChassisId::new(&hypervisor(h));
+    cloud.facts.chassis().contains_key(&id)
 }
 
 fn router(n: u8) -> String {
@@ -117,6 +126,8 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => n.clone().prop_map(Step::DeleteNetwork),
         2 => (n.clone(), up()).prop_map(|(n, up)| Step::NetworkUp(n, up)),
         1 => (n.clone(), prop::option::of(1200..1500u16)).prop_map(|(n, mtu)| Step::NetworkMtu(n, mtu)),
+        2 => (n.clone(), up()).prop_map(|(n, outside)| Step::NetworkOutside(n, outside)),
+        2 => h.clone().prop_map(Step::Attach),
         4 => (n.clone(), s.clone(), mode()).prop_map(|(n, s, mode)| Step::Subnet(n, s, mode)),
         1 => (n.clone(), s.clone(), up()).prop_map(|(n, s, on)| Step::SubnetDhcp(n, s, on)),
         1 => (n.clone(), s).prop_map(|(n, s)| Step::DeleteSubnet(n, s)),
@@ -230,6 +241,7 @@ impl Step {
             | Self::DeleteNetwork(_)
             | Self::NetworkUp(..)
             | Self::NetworkMtu(..)
+            | Self::NetworkOutside(..)
             | Self::Subnet(..)
             | Self::SubnetDhcp(..)
             | Self::DeleteSubnet(..) => self.apply_to_networks(cloud),
@@ -254,6 +266,8 @@ impl Step {
             Self::PlugUnnumbered(g, h) => cloud.plug_as(&guest(g), &hypervisor(h), None),
             Self::Unplug(g) => cloud.unplug(&guest(g)),
             Self::Join(h, v6, kind) => cloud.hypervisor(&hypervisor(h), endpoint(h, v6), kind),
+            Self::Attach(h) if joined(cloud, h) => cloud.attach(&hypervisor(h), PHYSICAL),
+            Self::Attach(_) => {}
             Self::Leave(h) => cloud.facts.remove_chassis(&ChassisId::new(&hypervisor(h))),
             Self::LifetimeOfRouters(lifetime) => {
                 let mut settings = (*cloud.intent.settings).clone();
@@ -282,6 +296,15 @@ impl Step {
             }
             Self::NetworkMtu(n, mtu) if exists(cloud, n) => {
                 cloud.change_network(&network(n), |network| network.mtu = mtu);
+            }
+            Self::NetworkOutside(n, outside) if exists(cloud, n) => {
+                if outside {
+                    cloud.put_outside(&network(n), PHYSICAL, Some(100 + u32::from(n)));
+                } else {
+                    cloud.change_network(&network(n), |network| {
+                        network.network_type = NetworkType::Vxlan;
+                    });
+                }
             }
             Self::Subnet(n, s, mode) => {
                 let cidr = format!("2001:db8:{n}:{s}::/64");

@@ -85,6 +85,9 @@ pub(crate) fn service(
     }
 }
 
+/// The OpenFlow number of a hypervisor's first patch port.
+pub(crate) const PATCH_PORT: u16 = 5;
+
 /// The OpenFlow number of the tunnel port of a protocol, on every hypervisor.
 pub(crate) fn tunnel_port(kind: EncapKind) -> u16 {
     match kind {
@@ -171,7 +174,36 @@ impl Cloud {
             bridge_mappings: BTreeMap::new(),
             datapath_id: None,
             tunnel_ports: ports.into(),
+            patch_ports: BTreeMap::new(),
             observed: true,
+        });
+    }
+
+    /// A hypervisor's `br-int` has a patch port to the bridge of a physical network.
+    pub(crate) fn attach(&mut self, hypervisor: &str, physical: &str) {
+        let mut chassis = (*self.facts.chassis()[&ChassisId::new(hypervisor)]).clone();
+        let port = PATCH_PORT + u16::try_from(chassis.patch_ports.len()).unwrap();
+        let bridge = format!("br-{physical}");
+        chassis.bridge_mappings.insert(physical.to_owned(), bridge);
+        chassis.patch_ports.insert(physical.to_owned(), port);
+        self.facts.put_chassis(chassis);
+    }
+
+    /// A network of a physical network, in a VLAN or untagged.
+    pub(crate) fn provider_network(&mut self, name: &str, physical: &str, vlan: Option<u32>) {
+        self.network(name);
+        self.put_outside(name, physical, vlan);
+    }
+
+    /// Makes a network one of a physical network.
+    pub(crate) fn put_outside(&mut self, name: &str, physical: &str, vlan: Option<u32>) {
+        self.change_network(name, |network| {
+            network.network_type = match vlan {
+                Some(_) => NetworkType::Vlan,
+                None => NetworkType::Flat,
+            };
+            network.physical_network = Some(physical.to_owned());
+            network.segmentation_id = vlan;
         });
     }
 
