@@ -7,6 +7,7 @@ use super::Touched;
 use super::changes::Changes;
 use crate::contribution::{Object, members};
 use crate::features::security::{group_of, uses};
+use crate::view::View;
 use sextant_model::{Port, PortId, SecurityGroup, SecurityGroupId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -75,8 +76,10 @@ impl Touched<'_> {
         }
     }
 
+    /// The members of a group that rules here look at otherwise, or that has its number newly or not any more.
     fn all_members(&mut self, group: SecurityGroupId) {
-        if uses(&self.old, group) != uses(&self.new, group) {
+        let looked_at = |view: &View<'_>| (view.intent.group_number(group), uses(view, group));
+        if looked_at(&self.old) != looked_at(&self.new) {
             for view in self.views() {
                 self.objects.extend(members(&view, group));
             }
@@ -93,10 +96,7 @@ fn policy(port: &Port) -> Object {
 }
 
 /// The groups that the rules of a group are about.
-fn remotes(
-    view: &crate::view::View<'_>,
-    group: SecurityGroupId,
-) -> impl Iterator<Item = SecurityGroupId> {
+fn remotes(view: &View<'_>, group: SecurityGroupId) -> impl Iterator<Item = SecurityGroupId> {
     let rules = view.intent.rules_of(group);
     rules.filter_map(|rule| group_of(rule.remote))
 }

@@ -8,7 +8,7 @@ use insta::assert_snapshot;
 use rust_openflow::Field;
 use sextant_flows::pipeline::Stage;
 use sextant_flows::trace::Packet;
-use sextant_model::{Direction, Ethertype, Port, RemoteEnd, SecurityGroupRule};
+use sextant_model::{ChassisId, Direction, Ethertype, Port, RemoteEnd, SecurityGroupRule};
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -48,6 +48,30 @@ fn answer(from: &Port, to: &Port) -> Packet {
 
 fn reaches(fabric: &Fabric<'_>, from: &str, frame: &Packet) -> bool {
     !fabric.send(from, frame).reached().is_empty()
+}
+
+#[test]
+fn members_of_a_group_that_is_made_last_are_known_from_then_on() {
+    let mut cloud = cloud();
+    let about = SecurityGroupRule {
+        remote: RemoteEnd::Group(group_id("late")),
+        ..anything(Direction::Ingress)
+    };
+    cloud.rule("about", "servers", about);
+    cloud.put_under("a", &["late"]);
+    let before = cloud.clone();
+    cloud.group("late");
+
+    let sides = |cloud: &Cloud| (cloud.intent.clone(), cloud.facts.clone());
+    let (old, new) = (sides(&before), sides(&cloud));
+    let mut flows = flows_of(&before, "h2");
+    let difference = flows.update(
+        &ChassisId::new("h2"),
+        (&old.0, &old.1),
+        (&new.0, &new.1),
+    );
+    assert!(!difference.is_empty());
+    assert_eq!(flows, flows_of(&cloud, "h2"));
 }
 
 #[test]
