@@ -85,14 +85,14 @@ pub enum TraceError {
 
 /// Flows, in the order in which a switch looks at them.
 #[derive(Debug)]
-pub struct Tracer<'a> {
-    tables: BTreeMap<u8, Vec<(Cookie, &'a Flow)>>,
+pub struct Tracer {
+    tables: BTreeMap<u8, Vec<(Cookie, Flow)>>,
 }
 
-impl<'a> Tracer<'a> {
+impl Tracer {
     /// Sorts the flows.
-    pub fn new(flows: &'a Flows) -> Self {
-        let mut tables: BTreeMap<u8, Vec<(Cookie, &Flow)>> = BTreeMap::new();
+    pub fn new(flows: &Flows) -> Self {
+        let mut tables: BTreeMap<u8, Vec<(Cookie, Flow)>> = BTreeMap::new();
         for (cookie, flow) in flows.iter() {
             tables
                 .entry(flow.stage.table())
@@ -123,11 +123,11 @@ impl<'a> Tracer<'a> {
         Ok(walk.trace)
     }
 
-    fn lookup(&self, table: u8, packet: &Packet) -> Option<(Cookie, &'a Flow)> {
+    fn lookup(&self, table: u8, packet: &Packet) -> Option<(Cookie, &Flow)> {
         let flows = self.tables.get(&table)?;
         flows
             .iter()
+            .map(|(cookie, flow)| (*cookie, flow))
             .find(|(_, flow)| packet.satisfies(&flow.matches))
-            .copied()
     }
 }
