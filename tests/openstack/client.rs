@@ -28,7 +28,7 @@ pub(crate) fn script(name: &str) -> PathBuf {
 
 /// A controller, and somebody who types commands.
 pub(crate) struct Client {
-    pub(crate) controller: Loopback,
+    _controller: Loopback,
     runner: Child,
     keyboard: ChildStdin,
     screen: BufReader<ChildStdout>,
@@ -38,7 +38,6 @@ pub(crate) struct Client {
 /// What a command has printed.
 #[derive(Debug)]
 pub(crate) struct Printed {
-    command: String,
     status: i64,
     out: String,
     err: String,
@@ -59,7 +58,7 @@ impl Client {
             return Err("the runner has no keyboard".into());
         };
         Ok(Self {
-            controller,
+            _controller: controller,
             runner,
             keyboard,
             screen: BufReader::new(screen),
@@ -82,7 +81,6 @@ impl Client {
         let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
         self.typed += 1;
         Ok(Printed {
-            command: line,
             status: answer["status"].as_i64().unwrap_or(-1),
             out: text("out"),
             err: text("err"),
@@ -95,7 +93,7 @@ impl Client {
         let printed = self.types(command)?;
         assert!(
             printed.status == 0 && printed.out.trim().is_empty(),
-            "{printed:?}"
+            "{command}: {printed:?}"
         );
         Ok(())
     }
@@ -119,7 +117,7 @@ impl Client {
     #[track_caller]
     pub(crate) fn reads(&mut self, command: &str) -> Result<Value, Box<dyn Error>> {
         let printed = self.types(&format!("{command} -f json"))?;
-        assert_eq!(printed.status, 0, "{printed:?}");
+        assert_eq!(printed.status, 0, "{command}: {printed:?}");
         Ok(serde_json::from_str(&printed.out)?)
     }
 
@@ -129,7 +127,7 @@ impl Client {
         let printed = self.types(command)?;
         assert!(
             printed.status != 0 && printed.err.contains(words),
-            "{printed:?} without {words:?}"
+            "{command}: {printed:?} without {words:?}"
         );
         Ok(())
     }

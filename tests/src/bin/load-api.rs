@@ -79,6 +79,7 @@ fn run(options: &Options) -> Result<(), LabError> {
 fn writes(options: &Options) -> Result<(), LabError> {
     const ALONE: usize = 1000;
     let clients = Clients::start()?;
+    row("disk alone, p50 ms", p50(&clients.disk(200)?), None);
     clients.one_by_one(100)?;
     let alone = clients.one_by_one(ALONE)?;
     row(
