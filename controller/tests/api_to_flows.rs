@@ -55,8 +55,9 @@ impl Drop for World {
 
 impl World {
     /// A cloud with one hypervisor and a network of one stateful subnet.
-    async fn start() -> Self {
-        let folder = std::env::temp_dir().join(format!("sextant-to-flows-{}", std::process::id()));
+    async fn start(name: &str) -> Self {
+        let name = format!("sextant-to-flows-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let store: Arc<dyn Store> = Arc::new(Embedded::open(&folder.join("store")).unwrap());
         let metrics = Metrics::new().unwrap();
@@ -196,7 +197,7 @@ fn chassis() -> Chassis {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_port_is_active_once_its_flows_are_confirmed_however_many_there_are_no_others_are_sent() {
-    let mut world = World::start().await;
+    let mut world = World::start("one").await;
     let mut told = Vec::new();
     for _ in 0..40 {
         let port = world.connect().await;
@@ -213,7 +214,7 @@ async fn a_port_is_active_once_its_flows_are_confirmed_however_many_there_are_no
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_request_changes_reaches_the_switch_and_nothing_else_does() {
-    let mut world = World::start().await;
+    let mut world = World::start("changed").await;
     let mut ports = Vec::new();
     for _ in 0..3 {
         let port = world.connect().await;

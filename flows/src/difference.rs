@@ -1,15 +1,15 @@
 //! Differences between flows, and between what a switch has and what it should have.
 
-use crate::flow::{Cookie, Flow};
+use crate::flow::{Cookie, Packed};
 use crate::flows::Flows;
+use crate::pipeline::Stage;
 use rust_openflow::FlowMod;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 /// What to change on a switch, in one atomic bundle.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Difference {
-    add: BTreeMap<Cookie, Arc<Flow>>,
+    add: BTreeMap<Cookie, Packed>,
     delete: BTreeSet<InstalledFlow>,
 }
 
@@ -49,27 +49,27 @@ impl Difference {
             .chain(
                 self.add
                     .iter()
-                    .map(|(cookie, flow)| flow.to_flow_mod(cookie.0)),
+                    .map(|(cookie, flow)| flow.to_flow_mod(*cookie)),
             )
             .collect()
     }
 
-    pub(crate) fn want(&mut self, cookie: Cookie, flow: &Arc<Flow>) {
-        if !self.delete.remove(&installed(cookie, flow)) {
+    pub(crate) fn want(&mut self, cookie: Cookie, stage: Stage, flow: &Packed) {
+        if !self.delete.remove(&installed(cookie, stage)) {
             self.add.insert(cookie, flow.clone());
         }
     }
 
-    pub(crate) fn unwant(&mut self, cookie: Cookie, flow: &Flow) {
+    pub(crate) fn unwant(&mut self, cookie: Cookie, stage: Stage) {
         if self.add.remove(&cookie).is_none() {
-            self.delete.insert(installed(cookie, flow));
+            self.delete.insert(installed(cookie, stage));
         }
     }
 }
 
-fn installed(cookie: Cookie, flow: &Flow) -> InstalledFlow {
+fn installed(cookie: Cookie, stage: Stage) -> InstalledFlow {
     InstalledFlow {
-        table: flow.stage.table(),
+        table: stage.table(),
         cookie: cookie.0,
     }
 }
@@ -80,8 +80,8 @@ pub fn reconcile(wanted: &Flows, present: &BTreeSet<InstalledFlow>) -> Differenc
         add: BTreeMap::new(),
         delete: present.clone(),
     };
-    for (cookie, flow) in wanted.shared() {
-        difference.want(cookie, flow);
+    for (cookie, wanted) in wanted.wanted() {
+        difference.want(cookie, wanted.stage, &wanted.flow);
     }
     difference
 }

@@ -1,11 +1,12 @@
 //! One flow, and the hash of its content that is its cookie.
 
 use crate::pipeline::Stage;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use rust_openflow::{Action, FlowMod, Instruction, Match, Message};
 use sextant_model::Punt;
 use std::fmt;
 use std::hash::Hasher;
+use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// The hash of a flow's table, priority, match and instructions. Never 0 or all ones, which Open vSwitch and
@@ -95,13 +96,22 @@ impl Flow {
 
     /// The hash of its content.
     pub fn cookie(&self) -> Cookie {
+        self.pack().0
+    }
+
+    /// Its content in little room, and the hash of it.
+    pub(crate) fn pack(&self) -> (Cookie, Packed) {
         let mut content = BytesMut::with_capacity(256);
         let message = Message::FlowMod(self.to_flow_mod(0));
-        if message.encode(0, &mut content).is_err() {
-            // Too long for a message: no switch will ever have it, but it is still not any other flow.
-            return Cookie(xxh3_64(format!("{self:?}").as_bytes()).clamp(1, u64::MAX - 1));
-        }
-        Cookie(xxh3_64(&content).clamp(1, u64::MAX - 1))
+        let (hash, packed) = match message.encode(0, &mut content) {
+            Ok(()) => (xxh3_64(&content), Packed::Message(content[..].into())),
+            // No switch will ever have it, but it is still not any other flow.
+            Err(_) => {
+                let hash = xxh3_64(format!("{self:?}").as_bytes());
+                (hash, Packed::TooLong(Arc::new(self.clone())))
+            }
+        };
+        (Cookie(hash.clamp(1, u64::MAX - 1)), packed)
     }
 
     /// The message that installs it under that cookie.
@@ -115,5 +125,48 @@ impl Flow {
                 self.instructions.clone(),
             )
         }
+    }
+}
+
+/// A flow without its punt, as it is kept: a [`Flow`] takes some five times the room, and a cloud has many.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Packed {
+    /// The message that installs it, under cookie 0.
+    Message(Arc<[u8]>),
+    /// It is too long for a message.
+    TooLong(Arc<Flow>),
+}
+
+impl Packed {
+    /// The message that installs the flow under that cookie.
+    pub(crate) fn to_flow_mod(&self, cookie: Cookie) -> FlowMod {
+        let flow_mod = match self {
+            Self::Message(content) => decoded(content),
+            Self::TooLong(flow) => Some(flow.to_flow_mod(0)),
+        };
+        FlowMod {
+            cookie: cookie.0,
+            ..flow_mod.unwrap_or_else(|| FlowMod::add(0, 0, Match::new(), vec![]))
+        }
+    }
+
+    /// The flow, sending packets up for this reason if it does.
+    pub(crate) fn unpack(&self, stage: Stage, punt: Option<&Punt>) -> Flow {
+        let flow_mod = self.to_flow_mod(Cookie(0));
+        Flow {
+            stage,
+            priority: flow_mod.priority,
+            matches: flow_mod.matches,
+            instructions: flow_mod.instructions,
+            punt: punt.cloned(),
+        }
+    }
+}
+
+/// What was encoded can be decoded (a property of `rust-openflow`).
+fn decoded(content: &[u8]) -> Option<FlowMod> {
+    match Message::decode(&Bytes::copy_from_slice(content)) {
+        Ok((_, Message::FlowMod(flow_mod))) => Some(flow_mod),
+        Ok(_) | Err(_) => None,
     }
 }

@@ -3,9 +3,11 @@
 use crate::contribution::{Object, all_objects, contribution};
 use crate::dependencies::touched;
 use crate::difference::Difference;
-use crate::flow::{Cookie, CookieHasher, Flow};
+use crate::flow::{Cookie, CookieHasher, Flow, Packed};
+use crate::pipeline::Stage;
 use crate::view::View;
 use sextant_model::{Advertisement, ChassisId, Facts, Intent, NetworkKey, PortId, Punt};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
@@ -29,9 +31,10 @@ struct Group {
 
 /// A flow and how many objects want it.
 #[derive(Clone, Debug, PartialEq)]
-struct Wanted {
-    flow: Arc<Flow>,
-    by: usize,
+pub(crate) struct Wanted {
+    pub(crate) stage: Stage,
+    pub(crate) flow: Packed,
+    by: u32,
 }
 
 /// The flows that one hypervisor should have.
@@ -80,15 +83,17 @@ impl Flows {
     }
 
     /// Every flow, by cookie.
-    pub fn iter(&self) -> impl Iterator<Item = (Cookie, &Flow)> {
-        self.shared().map(|(cookie, flow)| (cookie, &**flow))
+    pub fn iter(&self) -> impl Iterator<Item = (Cookie, Flow)> {
+        let unpacked = |(cookie, wanted)| (cookie, self.unpacked(cookie, wanted));
+        self.wanted().map(unpacked)
     }
 
-    /// Every flow, by cookie, to be kept elsewhere too.
-    pub(crate) fn shared(&self) -> impl Iterator<Item = (Cookie, &Arc<Flow>)> {
-        self.wanted
-            .iter()
-            .map(|(cookie, wanted)| (*cookie, &wanted.flow))
+    fn unpacked(&self, cookie: Cookie, wanted: &Wanted) -> Flow {
+        wanted.flow.unpack(wanted.stage, self.punts.get(&cookie))
+    }
+
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = (Cookie, &Wanted)> {
+        self.wanted.iter().map(|(cookie, wanted)| (*cookie, wanted))
     }
 
     /// How many flows there are.
@@ -102,8 +107,9 @@ impl Flows {
     }
 
     /// The flow of a cookie.
-    pub fn get(&self, cookie: Cookie) -> Option<&Flow> {
-        self.wanted.get(&cookie).map(|wanted| &*wanted.flow)
+    pub fn get(&self, cookie: Cookie) -> Option<Flow> {
+        let wanted = self.wanted.get(&cookie)?;
+        Some(self.unpacked(cookie, wanted))
     }
 
     /// Why the flow of a cookie sends packets up.
@@ -154,21 +160,20 @@ impl Flows {
         }
     }
 
-    /// Keeps a clone: it has no spare room, as a flow in the making has.
     fn want(&mut self, flow: &Flow, difference: &mut Difference) -> Cookie {
-        let cookie = flow.cookie();
+        let (cookie, packed) = flow.pack();
         if let Some(punt) = &flow.punt {
             self.punts.insert(cookie, punt.clone());
         }
-        let flow = Arc::new(flow.clone());
-        match self.wanted.get_mut(&cookie) {
-            Some(wanted) => {
-                wanted.by += 1;
-                wanted.flow = flow;
-            }
-            None => {
-                difference.want(cookie, &flow);
-                self.wanted.insert(cookie, Wanted { flow, by: 1 });
+        match self.wanted.entry(cookie) {
+            Entry::Occupied(mut wanted) => wanted.get_mut().by += 1,
+            Entry::Vacant(vacant) => {
+                difference.want(cookie, flow.stage, &packed);
+                vacant.insert(Wanted {
+                    stage: flow.stage,
+                    flow: packed,
+                    by: 1,
+                });
             }
         }
         cookie
@@ -180,7 +185,7 @@ impl Flows {
         };
         wanted.by -= 1;
         if wanted.by == 0 {
-            difference.unwant(cookie, &wanted.flow);
+            difference.unwant(cookie, wanted.stage);
             self.wanted.remove(&cookie);
             self.punts.remove(&cookie);
         }

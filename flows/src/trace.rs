@@ -90,14 +90,14 @@ pub enum TraceError {
 
 /// Flows, in the order in which a switch looks at them.
 #[derive(Debug)]
-pub struct Tracer<'a> {
-    tables: BTreeMap<u8, Vec<(Cookie, &'a Flow)>>,
+pub struct Tracer {
+    tables: BTreeMap<u8, Vec<(Cookie, Flow)>>,
 }
 
-impl<'a> Tracer<'a> {
+impl Tracer {
     /// Sorts the flows.
-    pub fn new(flows: &'a Flows) -> Self {
-        let mut tables: BTreeMap<u8, Vec<(Cookie, &Flow)>> = BTreeMap::new();
+    pub fn new(flows: &Flows) -> Self {
+        let mut tables: BTreeMap<u8, Vec<(Cookie, Flow)>> = BTreeMap::new();
         for (cookie, flow) in flows.iter() {
             tables
                 .entry(flow.stage.table())
@@ -152,25 +152,24 @@ impl<'a> Tracer<'a> {
 
     /// The flow that wins. Clauses of a conjunctive match count only together (ovs-fields(7)): where all of one are
     /// satisfied, the packet has its `conj_id`, and is looked up once more.
-    fn lookup(&self, table: u8, packet: &Packet) -> Option<(Cookie, &'a Flow)> {
+    fn lookup(&self, table: u8, packet: &Packet) -> Option<(Cookie, &Flow)> {
         let flows = self.tables.get(&table)?;
-        let levels = flows.chunk_by(|(_, a), (_, b)| a.priority == b.priority);
-        levels.into_iter().find_map(|level| {
+        let whole = |flow: &Flow| clauses(flow).next().is_none();
+        let mut levels = flows.chunk_by(|(_, a), (_, b)| a.priority == b.priority);
+        let (cookie, flow) = levels.find_map(|level| {
             let matching = || {
-                let all = level.iter();
-                all.filter(|(_, flow)| packet.satisfies(&flow.matches))
-            };
-            let whole = matching().find(|(_, flow)| clauses(flow).next().is_none());
-            whole.copied().or_else(|| {
-                let satisfied = conjunction(matching().map(|(_, flow)| *flow))?;
-                let packet = packet.clone().with(Field::CONJ_ID, satisfied);
-                flows
+                level
                     .iter()
-                    .filter(|(_, flow)| clauses(flow).next().is_none())
-                    .find(|(_, flow)| packet.satisfies(&flow.matches))
-                    .copied()
+                    .filter(|(_, flow)| packet.satisfies(&flow.matches))
+            };
+            matching().find(|(_, flow)| whole(flow)).or_else(|| {
+                let satisfied = conjunction(matching().map(|(_, flow)| flow))?;
+                let packet = packet.clone().with(Field::CONJ_ID, satisfied);
+                let mut flows = flows.iter().filter(|(_, flow)| whole(flow));
+                flows.find(|(_, flow)| packet.satisfies(&flow.matches))
             })
-        })
+        })?;
+        Some((*cookie, flow))
     }
 }
 

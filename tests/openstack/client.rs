@@ -39,7 +39,6 @@ pub(crate) struct Client {
 /// What a command has printed.
 #[derive(Debug)]
 pub(crate) struct Printed {
-    command: String,
     status: i64,
     out: String,
     err: String,
@@ -83,7 +82,6 @@ impl Client {
         let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
         self.typed += 1;
         Ok(Printed {
-            command: line,
             status: answer["status"].as_i64().unwrap_or(-1),
             out: text("out"),
             err: text("err"),
@@ -96,8 +94,7 @@ impl Client {
         let printed = self.types(command)?;
         assert!(
             printed.status == 0 && printed.out.trim().is_empty(),
-            "{}: {printed:?}",
-            printed.command
+            "{command}: {printed:?}"
         );
         Ok(())
     }
@@ -121,7 +118,7 @@ impl Client {
     #[track_caller]
     pub(crate) fn reads(&mut self, command: &str) -> Result<Value, Box<dyn Error>> {
         let printed = self.types(&format!("{command} -f json"))?;
-        assert_eq!(printed.status, 0, "{printed:?}");
+        assert_eq!(printed.status, 0, "{command}: {printed:?}");
         Ok(serde_json::from_str(&printed.out)?)
     }
 
@@ -131,7 +128,7 @@ impl Client {
         let printed = self.types(command)?;
         assert!(
             printed.status != 0 && printed.err.contains(words),
-            "{printed:?} without {words:?}"
+            "{command}: {printed:?} without {words:?}"
         );
         Ok(())
     }

@@ -9,6 +9,7 @@ use super::query::Conditions;
 use super::resource::{Resource, View};
 use super::shown::Shown;
 use super::values;
+use imbl::OrdMap;
 use segment::{Segment, type_name};
 use serde_json::json;
 use sextant_model::{
@@ -66,6 +67,10 @@ impl Resource for Network {
             Some(ids) => ids.iter().filter_map(|id| Self::find(intent, id)).collect(),
             None => intent.networks.values().cloned().collect(),
         }
+    }
+
+    fn table(intent: &Intent) -> Option<&OrdMap<Self::Id, Arc<Self>>> {
+        Some(&intent.networks)
     }
 
     fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {

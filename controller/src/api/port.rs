@@ -14,6 +14,7 @@ use super::resource::{Resource, View};
 use super::shown::Shown;
 use super::values;
 use addresses::Wanted;
+use imbl::OrdMap;
 use rand::RngExt;
 use sextant_model::{
     Intent, Key, MacAddr, Meta, Network, NetworkId, Object, Port, PortId, RouterId,
@@ -98,6 +99,10 @@ impl Resource for Port {
 
     fn meets(&self, _: &str, values: &[String]) -> bool {
         addresses::meet(&self.fixed_ips, values)
+    }
+
+    fn table(intent: &Intent) -> Option<&OrdMap<Self::Id, Arc<Self>>> {
+        Some(&intent.ports)
     }
 
     fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {

@@ -8,10 +8,12 @@ use super::resource::{Resource, View, show_all};
 use super::shown::{Shown, Wanted};
 use axum::extract::Query as Pairs;
 use axum::http::Uri;
+use imbl::OrdMap;
 use parse::{Direction, compare, conditions, is, order, tags_hold};
 use serde_json::{Map, Value, json};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 const TAG_FILTERS: [&str; 4] = ["tags", "tags-any", "not-tags", "not-tags-any"];
@@ -91,6 +93,12 @@ impl Query {
 
     /// The page of the list that was asked for.
     pub(super) fn page<R: Resource>(&self, view: View<'_>) -> Result<Vec<Arc<R>>, ApiError> {
+        if self.order.is_empty()
+            && self.conditions.is_empty()
+            && let Some(all) = R::table(view.intent)
+        {
+            return self.of_all(all, view);
+        }
         let mut candidates = R::candidates(view.intent, &self.conditions);
         candidates.sort_by_key(|resource| resource.id());
         candidates.dedup_by_key(|resource| resource.id());
@@ -98,6 +106,27 @@ impl Query {
             self.in_order_of_ids(candidates, view)
         } else {
             self.sorted(candidates, view)
+        }
+    }
+
+    /// Looks at nothing but the page.
+    fn of_all<R: Resource>(
+        &self,
+        all: &OrdMap<R::Id, Arc<R>>,
+        view: View<'_>,
+    ) -> Result<Vec<Arc<R>>, ApiError> {
+        let marker = match &self.marker {
+            Some(marker) => Bound::Excluded(R::get(view.intent, marker)?.id()),
+            None => Bound::Unbounded,
+        };
+        if self.reverse {
+            let before = all.range((Bound::Unbounded, marker)).rev();
+            let mut items = self.first(before.map(|(_, resource)| resource), view);
+            items.reverse();
+            Ok(items)
+        } else {
+            let after = all.range((marker, Bound::Unbounded));
+            Ok(self.first(after.map(|(_, resource)| resource), view))
         }
     }
 

@@ -14,6 +14,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use imbl::OrdMap;
 use serde_json::{Map, Value};
 use sextant_model::{Facts, Intent, Meta};
 use std::fmt::Display;
@@ -61,6 +62,10 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
     fn find(intent: &Intent, id: &str) -> Option<Arc<Self>>;
     /// Those that can meet the conditions: all, or fewer where an index helps.
     fn candidates(intent: &Intent, conditions: &Conditions) -> Vec<Arc<Self>>;
+    /// All of them, where a page of the whole list is read without looking at the rest.
+    fn table(_: &Intent) -> Option<&OrdMap<Self::Id, Arc<Self>>> {
+        None
+    }
     /// Shows all that the API shows besides the standard attributes.
     fn render(&self, view: View<'_>, shown: &mut Shown<'_>);
     fn create(draft: &mut Draft, project: String, body: &Body) -> Result<Self::Id, ApiError>;

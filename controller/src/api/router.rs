@@ -13,6 +13,7 @@ use super::resource::{Resource, View};
 use super::shown::Shown;
 use super::subnet::host_routes;
 use super::values;
+use imbl::OrdMap;
 use rand::RngExt;
 use serde_json::json;
 use sextant_model::{Intent, Key, Meta, Object, Router, RouterId, RouterKey};
@@ -61,6 +62,10 @@ impl Resource for Router {
             Some(ids) => ids.iter().filter_map(|id| Self::find(intent, id)).collect(),
             None => intent.routers.values().cloned().collect(),
         }
+    }
+
+    fn table(intent: &Intent) -> Option<&OrdMap<Self::Id, Arc<Self>>> {
+        Some(&intent.routers)
     }
 
     fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {

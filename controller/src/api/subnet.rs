@@ -13,6 +13,7 @@ use super::resource::{Resource, View};
 use super::shown::Shown;
 use super::values::{self, Invalid};
 use super::{ipam, network};
+use imbl::OrdMap;
 use serde_json::{Value, json};
 use sextant_model::{
     AllocationPool, HostRoute, Intent, Ipv6Mode, Key, Meta, Network, NetworkId, Object,
@@ -77,6 +78,10 @@ impl Resource for Subnet {
             }
             (None, None) => intent.subnets.values().cloned().collect(),
         }
+    }
+
+    fn table(intent: &Intent) -> Option<&OrdMap<Self::Id, Arc<Self>>> {
+        Some(&intent.subnets)
     }
 
     fn render(&self, _: View<'_>, shown: &mut Shown<'_>) {

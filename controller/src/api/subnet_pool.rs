@@ -13,6 +13,7 @@ use super::resource::{Resource, View};
 use super::shown::Shown;
 use super::values::{self, Invalid};
 use super::{ipam, python};
+use imbl::OrdMap;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use sextant_model::{
@@ -70,6 +71,10 @@ impl Resource for SubnetPool {
             Some(ids) => ids.iter().filter_map(|id| Self::find(intent, id)).collect(),
             None => intent.subnet_pools.values().cloned().collect(),
         }
+    }
+
+    fn table(intent: &Intent) -> Option<&OrdMap<Self::Id, Arc<Self>>> {
+        Some(&intent.subnet_pools)
     }
 
     fn render(&self, _: View<'_>, shown: &mut Shown<'_>) {

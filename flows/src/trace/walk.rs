@@ -13,15 +13,15 @@ const MAX_LOOKUPS: usize = 4096;
 type Next = ControlFlow<()>;
 
 /// A packet under way and what is known of it so far.
-pub(super) struct Walk<'t, 'a> {
-    tracer: &'t Tracer<'a>,
+pub(super) struct Walk<'t> {
+    tracer: &'t Tracer,
     packet: Packet,
     known: &'t mut Connections,
     pub(super) trace: Trace,
 }
 
-impl<'t, 'a> Walk<'t, 'a> {
-    pub(super) fn new(tracer: &'t Tracer<'a>, packet: Packet, known: &'t mut Connections) -> Self {
+impl<'t> Walk<'t> {
+    pub(super) fn new(tracer: &'t Tracer, packet: Packet, known: &'t mut Connections) -> Self {
         Self {
             tracer,
             packet,

@@ -17,7 +17,7 @@ fn cloud() -> Cloud {
 }
 
 fn installed(flows: &Flows) -> BTreeSet<InstalledFlow> {
-    let of = |(cookie, flow): (sextant_flows::Cookie, &sextant_flows::Flow)| InstalledFlow {
+    let of = |(cookie, flow): (sextant_flows::Cookie, sextant_flows::Flow)| InstalledFlow {
         table: flow.stage.table(),
         cookie: cookie.0,
     };

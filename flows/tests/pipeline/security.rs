@@ -65,11 +65,7 @@ fn members_of_a_group_that_is_made_last_are_known_from_then_on() {
     let sides = |cloud: &Cloud| (cloud.intent.clone(), cloud.facts.clone());
     let (old, new) = (sides(&before), sides(&cloud));
     let mut flows = flows_of(&before, "h2");
-    let difference = flows.update(
-        &ChassisId::new("h2"),
-        (&old.0, &old.1),
-        (&new.0, &new.1),
-    );
+    let difference = flows.update(&ChassisId::new("h2"), (&old.0, &old.1), (&new.0, &new.1));
     assert!(!difference.is_empty());
     assert_eq!(flows, flows_of(&cloud, "h2"));
 }

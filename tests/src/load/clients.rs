@@ -1,5 +1,7 @@
 //! Clients of the API of a controller that has nothing else to do: what a write and a list take.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -39,6 +41,27 @@ impl Clients {
             api,
             network,
         })
+    }
+
+    /// What one write of a few pages takes to be durable on the controller's disk, without a
+    /// controller: no write of the API can be faster.
+    ///
+    /// # Errors
+    /// [`LabError::Io`].
+    pub fn disk(&self, times: u64) -> Result<Latencies, LabError> {
+        const PAGES: usize = 12 << 10;
+        let path = self.controller.folder().join("disk");
+        let failed = || LabError::io(format!("write {}", path.display()));
+        let file = File::create(&path).map_err(failed())?;
+        let mut latencies = Latencies::default();
+        for n in 0..times {
+            let begin = Instant::now();
+            file.write_all_at(&[0x5a; PAGES], n % 16 * PAGES as u64)
+                .map_err(failed())?;
+            file.sync_data().map_err(failed())?;
+            latencies.add(begin.elapsed(), 1);
+        }
+        Ok(latencies)
     }
 
     /// Makes ports, each when the one before has been answered.

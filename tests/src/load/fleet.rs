@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::clients::create;
 use super::database::Database;
+use super::latency::Latencies;
 use super::switch::Switch;
 use super::usage::Usage;
 use crate::api::Api;
@@ -109,14 +110,29 @@ impl Fleet {
         })
     }
 
-    /// Makes a port, plugs it in and waits until it is `ACTIVE`: how long that took. The port is
-    /// gone afterwards.
+    /// Makes so many ports on the network of this number, from 0, each when the one before is gone:
+    /// plugs it in on one hypervisor after the other and waits until it is `ACTIVE`. How long that
+    /// took, and what the controller has used for each, removal included.
     ///
     /// # Errors
     /// What failed on the way.
-    pub fn connect_one(&mut self, number: usize) -> Result<Duration, LabError> {
-        let network = &self.networks[number % self.networks.len()];
-        let hypervisor = number % self.hypervisors.len();
+    pub fn connect(
+        &mut self,
+        network: usize,
+        times: u32,
+    ) -> Result<(Latencies, Duration), LabError> {
+        let mut latencies = Latencies::default();
+        let before = self.controller()?;
+        for number in 0..times {
+            let hypervisor = number as usize % self.hypervisors.len();
+            latencies.add(self.connect_one(network, hypervisor)?, 1);
+        }
+        let spent = self.controller()?.processor_since(&before);
+        Ok((latencies, spent / times.max(1)))
+    }
+
+    fn connect_one(&mut self, network: usize, hypervisor: usize) -> Result<Duration, LabError> {
+        let network = &self.networks[network];
         let hypervisor = &mut self.hypervisors[hypervisor];
         let begin = Instant::now();
         let made = create(&self.api, network, 1)?;

@@ -45,7 +45,7 @@ fn same(flow: &FlowMod, deleted: &FlowMod) -> bool {
 }
 
 fn installed(flows: &Flows) -> BTreeSet<InstalledFlow> {
-    let of = |(cookie, flow): (sextant_flows::Cookie, &sextant_flows::Flow)| InstalledFlow {
+    let of = |(cookie, flow): (sextant_flows::Cookie, sextant_flows::Flow)| InstalledFlow {
         table: flow.stage.table(),
         cookie: cookie.0,
     };

@@ -40,7 +40,7 @@ fn lines(flows: &Flows) -> BTreeSet<Line> {
         let (table, priority) = (flow.stage.table(), Reverse(flow.priority));
         (table, priority, flow.to_flow_mod(0).to_string())
     };
-    flows.iter().map(|(_, flow)| line(flow)).collect()
+    flows.iter().map(|(_, flow)| line(&flow)).collect()
 }
 
 fn text<'a>(lines: impl Iterator<Item = (char, &'a Line)>) -> String {
