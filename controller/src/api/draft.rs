@@ -156,7 +156,8 @@ fn exists(intent: &Intent, key: &Key) -> bool {
         | Key::RouterKey(_)
         | Key::DefaultSubnetPool(_)
         | Key::DefaultSecurityGroup(_)
-        | Key::CountOf(_)
+        | Key::CountOf(..)
+        | Key::NearQuota(..)
         | Key::PortsOf(_) => intent.is_claimed(key),
         Key::Chassis(_) | Key::Location(_) => false,
     }
