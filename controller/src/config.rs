@@ -2,9 +2,12 @@
 //!
 //! Every key has a default. Everything about the cloud goes through the API instead.
 
+use crate::api;
+use crate::tls::{TlsError, TlsFiles};
+use ipnet::IpNet;
 use serde::Deserialize;
-use sextant_model::{RaSettings, Settings};
-use std::net::{Ipv6Addr, SocketAddr};
+use sextant_model::{Counted, DefaultQuotas, RaSettings, Settings};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// All keys, with the names that the file has.
@@ -21,8 +24,11 @@ pub struct Config {
     pub ovsdb_listen: SocketAddr,
     /// Where Prometheus scrapes, at `/metrics`.
     pub metrics_listen: SocketAddr,
-    /// Who may use the API: `none` (everyone is admin).
+    /// Who may use the API.
     pub auth: Auth,
+    /// Where the proxies are whose headers say who calls, with [`Auth::Headers`].
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
     /// Lets listeners be on addresses other than loopback without TLS.
     pub allow_plaintext: bool,
     /// The domain that DHCP tells guests to search; empty for none.
@@ -33,6 +39,10 @@ pub struct Config {
     pub tunnel: Tunnel,
     /// What guests may send to the controller.
     pub punt: PuntLimits,
+    /// TLS of the API and of the metrics.
+    pub tls: TlsFiles,
+    /// What projects may have for which no quota was set.
+    pub quotas: Quotas,
 }
 
 /// A key, its default and its meaning.
@@ -64,12 +74,17 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
             (
                 "auth",
                 "none",
-                "Who may use the API: `none`, everyone is admin.",
+                "Who may use the API: `none`, everyone is admin; `headers`, whom a trusted proxy names in `X-User-Id`, `X-Project-Id`, `X-Roles`.",
+            ),
+            (
+                "trusted_proxies",
+                "[\"127.0.0.0/8\", \"::1/128\"]",
+                "Addresses and prefixes from which those headers are believed, with `auth = \"headers\"`.",
             ),
             (
                 "allow_plaintext",
                 "false",
-                "Lets listeners be on addresses other than loopback without TLS.",
+                "Lets listeners be on addresses other than loopback without TLS, and everyone be admin there with `auth = \"none\"`.",
             ),
             (
                 "dns_domain",
@@ -121,6 +136,43 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
             ),
         ],
     ),
+    (
+        "tls",
+        &[
+            (
+                "certificate",
+                "",
+                "PEM file with the certificate of the API and the metrics, and those between it and its authority. SIGHUP has all three files read again.",
+            ),
+            ("private_key", "", "PEM file with its private key."),
+            (
+                "client_ca",
+                "",
+                "PEM file with the authorities of clients' certificates; with it, who has none is turned away.",
+            ),
+        ],
+    ),
+    (
+        "quotas",
+        &[
+            (
+                "default_quota",
+                "-1",
+                "How many subnet pools a project may have for which no quota was set; -1, here and below, for as many as it likes.",
+            ),
+            ("quota_network", "100", "How many networks."),
+            ("quota_subnet", "100", "How many subnets."),
+            ("quota_port", "500", "How many ports."),
+            ("quota_router", "10", "How many routers."),
+            ("quota_security_group", "10", "How many security groups."),
+            (
+                "quota_security_group_rule",
+                "100",
+                "How many rules of security groups.",
+            ),
+            ("quota_rbac_policy", "10", "How many access policies."),
+        ],
+    ),
 ];
 
 /// Who may use the API.
@@ -129,6 +181,30 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
 pub enum Auth {
     /// Everyone is admin, as with Neutron's `noauth`.
     None,
+    /// A trusted proxy says who calls.
+    Headers,
+}
+
+/// `[quotas]`, as Neutron names them; below 0 stands for no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quotas {
+    /// Of what has none of its own below: subnet pools.
+    pub default_quota: i64,
+    /// Networks.
+    pub quota_network: i64,
+    /// Subnets.
+    pub quota_subnet: i64,
+    /// Ports.
+    pub quota_port: i64,
+    /// Routers.
+    pub quota_router: i64,
+    /// Security groups.
+    pub quota_security_group: i64,
+    /// Rules of security groups.
+    pub quota_security_group_rule: i64,
+    /// Access policies.
+    pub quota_rbac_policy: i64,
 }
 
 /// `[ra]`: router advertisements, as radvd.conf(5) names them; seconds.
@@ -180,6 +256,9 @@ pub enum ConfigError {
         /// Where and why.
         error: Box<toml::de::Error>,
     },
+    /// TLS is not to be had.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A value does not make sense.
     #[error("{key} = {value}: {rule}")]
     Refused {
@@ -203,13 +282,66 @@ impl Default for Config {
             ovsdb_listen: loopback(6640),
             metrics_listen: loopback(9697),
             auth: Auth::None,
+            trusted_proxies: api::loopback(),
             allow_plaintext: false,
             dns_domain: settings.dns_domain,
             ra: Ra::default(),
             tunnel: Tunnel::default(),
             punt: PuntLimits::default(),
+            tls: TlsFiles::default(),
+            quotas: Quotas::default(),
         }
     }
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        let quotas = Settings::default().quotas;
+        let limit = |kind| match quotas.limit(kind) {
+            Some(limit) => i64::try_from(limit).unwrap_or(i64::MAX),
+            None => -1,
+        };
+        Self {
+            default_quota: limit(Counted::SubnetPool),
+            quota_network: limit(Counted::Network),
+            quota_subnet: limit(Counted::Subnet),
+            quota_port: limit(Counted::Port),
+            quota_router: limit(Counted::Router),
+            quota_security_group: limit(Counted::SecurityGroup),
+            quota_security_group_rule: limit(Counted::SecurityGroupRule),
+            quota_rbac_policy: limit(Counted::RbacPolicy),
+        }
+    }
+}
+
+impl Quotas {
+    fn limits(self) -> DefaultQuotas {
+        DefaultQuotas::new(|kind| {
+            let limit = match kind {
+                Counted::SubnetPool => self.default_quota,
+                Counted::Network => self.quota_network,
+                Counted::Subnet => self.quota_subnet,
+                Counted::Port => self.quota_port,
+                Counted::Router => self.quota_router,
+                Counted::SecurityGroup => self.quota_security_group,
+                Counted::SecurityGroupRule => self.quota_security_group_rule,
+                Counted::RbacPolicy => self.quota_rbac_policy,
+            };
+            u64::try_from(limit).ok()
+        })
+    }
+}
+
+/// Prefixes, where an address stands for the prefix of itself.
+fn networks<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    let network = |text: &String| {
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        text.parse::<IpNet>().or_else(|_| address()).map_err(|_| {
+            serde::de::Error::custom(format!("{text:?} is neither an address nor a prefix"))
+        })
+    };
+    texts.iter().map(network).collect()
 }
 
 impl Default for Ra {
@@ -278,6 +410,14 @@ impl Config {
     /// [`ConfigError::Refused`] with the first that does not.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_listeners()?;
+        self.tls.open()?;
+        if self.auth == Auth::Headers && self.trusted_proxies.is_empty() {
+            return Err(ConfigError::Refused {
+                key: "trusted_proxies",
+                value: "[]".to_owned(),
+                rule: "nobody could call: auth = \"headers\" needs an address that the headers come from",
+            });
+        }
         let Ra {
             min_interval,
             max_interval,
@@ -329,15 +469,24 @@ impl Config {
     }
 
     fn check_listeners(&self) -> Result<(), ConfigError> {
+        let tls = self.tls.is_on();
         let listeners = [
-            ("api_listen", self.api_listen),
-            ("openflow_listen", self.openflow_listen),
-            ("ovsdb_listen", self.ovsdb_listen),
-            ("metrics_listen", self.metrics_listen),
+            ("api_listen", self.api_listen, tls),
+            ("openflow_listen", self.openflow_listen, false),
+            ("ovsdb_listen", self.ovsdb_listen, false),
+            ("metrics_listen", self.metrics_listen, tls),
         ];
-        for (key, address) in listeners {
-            if !self.allow_plaintext && !address.ip().is_loopback() {
-                let rule = "not a loopback address: anyone on the network could read and change everything; allow it with allow_plaintext = true (--allow-plaintext)";
+        let exposed = |address: SocketAddr| !self.allow_plaintext && !address.ip().is_loopback();
+        for (key, address, encrypted) in listeners {
+            if !encrypted && exposed(address) {
+                let rule = match key {
+                    "api_listen" | "metrics_listen" => {
+                        "not a loopback address: anyone on the network could read and change everything; give it TLS ([tls]) or allow it with allow_plaintext = true (--allow-plaintext)"
+                    }
+                    _ => {
+                        "not a loopback address: anyone on the network could read and change everything; allow it with allow_plaintext = true (--allow-plaintext)"
+                    }
+                };
                 return Err(ConfigError::Refused {
                     key,
                     value: address.to_string(),
@@ -345,7 +494,25 @@ impl Config {
                 });
             }
         }
+        let everyone = self.auth == Auth::None && !self.tls.asks_clients();
+        if everyone && exposed(self.api_listen) {
+            return Err(ConfigError::Refused {
+                key: "auth",
+                value: "none".to_owned(),
+                rule: "everyone who reaches api_listen would be admin, and it is not a loopback address; set auth = \"headers\" or tls.client_ca, or allow it with allow_plaintext = true (--allow-plaintext)",
+            });
+        }
         Ok(())
+    }
+
+    /// How the API knows who calls.
+    pub fn identity(&self) -> api::Identity {
+        match self.auth {
+            Auth::None => api::Identity::Everyone,
+            Auth::Headers => api::Identity::Headers {
+                trusted_proxies: self.trusted_proxies.clone(),
+            },
+        }
     }
 
     /// What the cloud's behaviour depends on.
@@ -365,6 +532,7 @@ impl Config {
             underlay_mtu: self.tunnel.underlay_mtu,
             punt_rate: self.punt.rate,
             punt_burst: self.punt.burst,
+            quotas: self.quotas.limits(),
             ..Settings::default()
         }
     }
@@ -395,7 +563,9 @@ mod tests {
                 file += &format!("[{section}]\n");
             }
             for (key, default, _) in *keys {
-                let bare = default.parse::<u32>().is_ok() || default.parse::<bool>().is_ok();
+                let bare = default.parse::<i64>().is_ok()
+                    || default.parse::<bool>().is_ok()
+                    || default.starts_with("[\"");
                 file += &if bare {
                     format!("{key} = {default}\n")
                 } else {
@@ -424,8 +594,11 @@ mod tests {
             ra: _,
             tunnel: _,
             punt: _,
+            trusted_proxies: _,
+            tls: _,
+            quotas: _,
         } = config;
-        assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 14);
+        assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 26);
     }
 
     #[test]
@@ -440,10 +613,41 @@ mod tests {
     }
 
     #[test]
+    fn proxies_are_addresses_or_prefixes() {
+        let config: Config =
+            toml::from_str("trusted_proxies = ['2001:db8::1', '192.0.2.0/24']").unwrap();
+        let expected = ["2001:db8::1/128", "192.0.2.0/24"].map(|text| text.parse().unwrap());
+        assert_eq!(config.trusted_proxies, expected);
+        let error = toml::from_str::<Config>("trusted_proxies = ['proxy']").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("\"proxy\" is neither an address nor a prefix")
+        );
+    }
+
+    #[test]
+    fn quotas_are_limits_or_none() {
+        let config: Config = toml::from_str("[quotas]\nquota_port = -1\nquota_router = 3").unwrap();
+        let quotas = config.settings().quotas;
+        let limits =
+            [Counted::Port, Counted::Router, Counted::Network].map(|kind| quotas.limit(kind));
+        assert_eq!(limits, [None, Some(3), Some(100)]);
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_by_name() {
         assert!(
             refusal("api_listen = '[::]:9696'")
                 .starts_with("api_listen = [::]:9696: not a loopback address")
+        );
+        assert!(
+            refusal("auth = 'headers'\ntrusted_proxies = []")
+                .starts_with("trusted_proxies = []: nobody could call")
+        );
+        assert!(
+            refusal("[tls]\nprivate_key = 'key.pem'")
+                .starts_with("tls.certificate and tls.private_key")
         );
         assert!(refusal("[ra]\nmax_interval = 2").starts_with("ra.max_interval = 2"));
         assert!(refusal("[ra]\nmin_interval = 90").starts_with("ra.min_interval = 90"));

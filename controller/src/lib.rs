@@ -21,3 +21,4 @@ pub mod snapshot;
 pub mod state;
 pub mod store;
 pub mod switch;
+pub mod tls;

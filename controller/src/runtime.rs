@@ -3,12 +3,13 @@
 mod tasks;
 
 use crate::config::Config;
-use crate::http::{self, Limits};
+use crate::http::{self, Limits, Listener};
 use crate::metrics::Metrics;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::{self, Owner};
 use crate::store::{CommitError, Embedded, OpenError, Precondition, Store, WatchEnded};
+use crate::tls::{Tls, TlsError};
 use crate::{api, hypervisor, memory, scrape, switch};
 use sextant_model::{Change, Key, Object, ServerIdentity};
 use std::net::SocketAddr;
@@ -47,6 +48,9 @@ pub enum RuntimeError {
         /// Why.
         error: std::io::Error,
     },
+    /// TLS is not to be had.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] std::io::Error),
@@ -78,6 +82,7 @@ pub fn run(config: &Config) -> Result<(), RuntimeError> {
 async fn serve(config: &Config) -> Result<(), RuntimeError> {
     let told_to_stop = signals()?;
     let [api_listener, openflow, ovsdb, metrics_listener] = listeners(config).await?;
+    let tls = config.tls.open()?;
     let metrics = Metrics::new()?;
     let store = open(config)?;
     identify(store.as_ref()).await?;
@@ -106,9 +111,17 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
     };
     let (stop, stopping) = watch::channel(());
     let mut tasks = Tasks::new(stop);
-    let api = api::service(api::Api::new(store.clone(), snapshots, metrics.clone()));
+    let api = api::Api::new(store.clone(), snapshots, metrics.clone());
+    let api = api::service(api.with_identity(config.identity()));
+    let api_listener = Listener::new(api_listener, tls.clone());
+    let metrics_listener = Listener::new(metrics_listener, tls.clone());
     let api = serve_http(api_listener, api, &stopping);
     let scraped = serve_http(metrics_listener, scrape::service(metrics), &stopping);
+    if let Some(tls) = tls {
+        tasks
+            .sessions
+            .add("the reader of certificates", reload(tls)?);
+    }
     tasks.web.add("api_listen", api);
     tasks.web.add("metrics_listen", scraped);
     let ovsdb = hypervisor::listen(ovsdb, hypervisors);
@@ -141,9 +154,22 @@ fn signals() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
+/// Reads certificates again whenever SIGHUP comes, from the moment that this is called.
+fn reload(tls: Tls) -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut hung_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        while hung_up.recv().await.is_some() {
+            match tls.reload() {
+                Ok(()) => tracing::info!("certificates were read again"),
+                Err(error) => tracing::warn!(%error, "certificates stay as they were"),
+            }
+        }
+    })
+}
+
 /// Serves until nobody holds the other end of `stopping`.
 fn serve_http(
-    listener: TcpListener,
+    listener: Listener,
     service: axum::Router,
     stopping: &watch::Receiver<()>,
 ) -> impl Future<Output = ()> + Send + 'static {

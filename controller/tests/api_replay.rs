@@ -10,7 +10,7 @@ use api::{Answer, Cloud};
 use axum::http::{Method, Request};
 use differences::{Difference, of};
 use serde_json::{Map, Value, json};
-use sextant_model::{MacAddr, Settings};
+use sextant_model::{Counted, DefaultQuotas, MacAddr, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -50,6 +50,7 @@ async fn replay(files: &[&str]) -> Vec<String> {
     // Neutron was configured for tunnels over IPv4, whose headers are shorter by 20 octets.
     let settings = Settings {
         underlay_mtu: 1520,
+        quotas: recorded_quotas(),
         ..Settings::default()
     };
     let cloud = Cloud::with(settings);
@@ -66,6 +67,20 @@ async fn replay(files: &[&str]) -> Vec<String> {
         complaints.extend(unused.map(|label| format!("{label}: no such request")));
     }
     complaints
+}
+
+/// As the Neutron that was recorded was configured.
+fn recorded_quotas() -> DefaultQuotas {
+    let defaults = DefaultQuotas::default();
+    DefaultQuotas::new(|kind| match kind {
+        Counted::Network | Counted::Router => Some(1000),
+        Counted::Subnet => Some(3000),
+        Counted::Port => Some(5000),
+        Counted::SubnetPool
+        | Counted::SecurityGroup
+        | Counted::SecurityGroupRule
+        | Counted::RbacPolicy => defaults.limit(kind),
+    })
 }
 
 /// Some lists were recorded with networks of an earlier session in them.
@@ -342,6 +357,7 @@ replayed! {
     subnet_pools = "06_subnetpools_pd";
     ports = "07_ports";
     routers = "08_routers";
+    quotas = "09_quota";
 }
 
 #[test]

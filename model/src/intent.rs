@@ -2,10 +2,10 @@
 
 use crate::counts::Counts;
 use crate::{
-    AddressScope, AddressScopeId, Change, Counted, Key, MacAddr, Network, NetworkId, Object, Port, PortId,
-    ProjectQuota, RbacObject, RbacPolicy, RbacPolicyId, RemoteEnd, Router, RouterId, SecurityGroup,
-    SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, ServerIdentity, Settings, Subnet,
-    SubnetId, SubnetPool, SubnetPoolId,
+    AddressScope, AddressScopeId, Change, Counted, Key, MacAddr, Network, NetworkId, Object, Port,
+    PortId, ProjectQuota, RbacObject, RbacPolicy, RbacPolicyId, RemoteEnd, Router, RouterId,
+    SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, ServerIdentity,
+    Settings, Subnet, SubnetId, SubnetPool, SubnetPoolId,
 };
 use imbl::{OrdMap, OrdSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -286,7 +286,8 @@ impl Intent {
     pub fn quota_of(&self, project: &str, kind: Counted) -> Option<u64> {
         let set = self.quotas.get(project);
         let set = set.and_then(|quota| quota.limits.get(&kind));
-        set.copied().unwrap_or_else(|| self.settings.quotas.limit(kind))
+        set.copied()
+            .unwrap_or_else(|| self.settings.quotas.limit(kind))
     }
 
     /// The addresses of a subnet that are some port's, in order.
@@ -474,7 +475,10 @@ mod tests {
         assert_eq!(intent.count_of("a", Counted::Network), 0);
         port.meta.project_id = "b".to_owned();
         intent.apply(&put(&port));
-        assert_eq!(["a", "b"].map(|project| intent.count_of(project, Counted::Port)), [0, 1]);
+        assert_eq!(
+            ["a", "b"].map(|project| intent.count_of(project, Counted::Port)),
+            [0, 1]
+        );
 
         intent.apply(&Change::Delete(Key::Port(port.id)));
         assert_eq!(intent, Intent::default());

@@ -1,8 +1,8 @@
 //! What the store holds, and changes to it.
 
 use crate::{
-    AddressScope, AddressScopeId, Chassis, ChassisId, Counted, MacAddr, Network, NetworkId, NetworkKey,
-    Port, PortId, ProjectQuota, RbacPolicy, RbacPolicyId, Router, RouterId, RouterKey,
+    AddressScope, AddressScopeId, Chassis, ChassisId, Counted, MacAddr, Network, NetworkId,
+    NetworkKey, Port, PortId, ProjectQuota, RbacPolicy, RbacPolicyId, Router, RouterId, RouterKey,
     SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, Subnet, SubnetId,
     SubnetPool, SubnetPoolId,
 };

@@ -73,7 +73,12 @@ impl Default for DefaultQuotas {
 impl DefaultQuotas {
     /// Those that the function says.
     pub fn new(limit: impl Fn(Counted) -> Option<u64>) -> Self {
-        Self(Counted::ALL.into_iter().map(|kind| (kind, limit(kind))).collect())
+        Self(
+            Counted::ALL
+                .into_iter()
+                .map(|kind| (kind, limit(kind)))
+                .collect(),
+        )
     }
 
     /// The most of a kind; none: as many as they like.

@@ -1,9 +1,10 @@
-//! Agents: one row per hypervisor, so that an operator sees which have joined and answer.
+//! Agents: one row per hypervisor, so that an operator sees which have joined and answer. Only admins see any.
 
 use super::Api;
 use super::error::ApiError;
+use super::identity::Caller;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::routing::get;
 use serde_json::{Value, json};
 use sextant_model::Chassis;
@@ -15,24 +16,29 @@ pub(super) fn routes() -> axum::Router<Api> {
         .route("/v2.0/agents/{id}", get(show))
 }
 
-async fn list(State(api): State<Api>) -> Json<Value> {
+async fn list(State(api): State<Api>, Extension(caller): Extension<Caller>) -> Json<Value> {
     let snapshot = api.snapshots.latest();
     let agents: Vec<Value> = snapshot
         .facts
         .chassis()
         .values()
+        .filter(|_| caller.is_admin())
         .map(|chassis| shown(chassis))
         .collect();
     Json(json!({"agents": agents}))
 }
 
-async fn show(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
+async fn show(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let snapshot = api.snapshots.latest();
     let found = snapshot
         .facts
         .chassis()
         .values()
-        .find(|chassis| agent_id(chassis).to_string() == id);
+        .find(|chassis| caller.is_admin() && agent_id(chassis).to_string() == id);
     match found {
         Some(chassis) => Ok(Json(json!({"agent": shown(chassis)}))),
         None => Err(ApiError::not_found(

@@ -2,6 +2,7 @@
 //! not be set or changed is decided here for all resources, in Neutron's order and words.
 
 use super::error::ApiError;
+use super::resource::Resource;
 use super::values::Invalid;
 use serde_json::{Map, Value};
 
@@ -85,8 +86,9 @@ pub(super) struct Body(Map<String, Value>);
 
 impl Body {
     /// The attributes of a resource to be made.
-    pub(super) fn post(table: &[Attribute], given: Map<String, Value>) -> Result<Self, ApiError> {
-        refuse_unknown(table, &given)?;
+    pub(super) fn post<R: Resource>(given: Map<String, Value>) -> Result<Self, ApiError> {
+        let table = R::ATTRIBUTES;
+        refuse_unknown::<R>(&given)?;
         for attribute in STANDARD.iter().chain(table) {
             match (attribute.post, given.contains_key(attribute.name)) {
                 (Post::Required, false) => {
@@ -108,8 +110,9 @@ impl Body {
     }
 
     /// The attributes of a resource to be changed.
-    pub(super) fn put(table: &[Attribute], given: Map<String, Value>) -> Result<Self, ApiError> {
-        refuse_unknown(table, &given)?;
+    pub(super) fn put<R: Resource>(given: Map<String, Value>) -> Result<Self, ApiError> {
+        let table = R::ATTRIBUTES;
+        refuse_unknown::<R>(&given)?;
         let refused = STANDARD
             .iter()
             .chain(table)
@@ -121,6 +124,11 @@ impl Body {
             ))),
             None => Ok(Self(given)),
         }
+    }
+
+    /// The attributes that are given, as they are.
+    pub(super) fn given(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.0.iter()
     }
 
     /// An attribute, if it is given, as what `parse` makes of it.
@@ -146,13 +154,16 @@ impl Body {
     }
 }
 
-fn refuse_unknown(table: &[Attribute], given: &Map<String, Value>) -> Result<(), ApiError> {
-    let known = |name: &str| {
-        STANDARD
-            .iter()
-            .chain(table)
-            .any(|attribute| attribute.name == name)
-    };
+/// All attributes of a resource.
+pub(super) fn all<R: Resource>() -> impl Iterator<Item = &'static Attribute> {
+    let standard = STANDARD.iter();
+    standard
+        .filter(|attribute| !R::LACKS.contains(&attribute.name))
+        .chain(R::ATTRIBUTES)
+}
+
+fn refuse_unknown<R: Resource>(given: &Map<String, Value>) -> Result<(), ApiError> {
+    let known = |name: &str| all::<R>().any(|attribute| attribute.name == name);
     let unknown: Vec<&str> = given
         .keys()
         .map(String::as_str)

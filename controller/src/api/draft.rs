@@ -70,6 +70,11 @@ impl Draft {
         self.relied_on.insert(key);
     }
 
+    /// Writes a mark, whoever else writes it.
+    pub(super) fn mark(&mut self, key: Key) {
+        self.change(Change::Put(Object::Claim(key)));
+    }
+
     /// Ports of this network are made, changed or removed.
     pub(super) fn touch_ports_of(&mut self, network: NetworkId) {
         if self.touched.insert(network) {

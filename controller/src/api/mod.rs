@@ -11,12 +11,16 @@ mod commit;
 mod discovery;
 mod draft;
 mod error;
+mod identity;
 mod ipam;
 mod middleware;
 mod network;
+mod policy;
 mod port;
 mod python;
 mod query;
+mod quota;
+mod rbac;
 mod request;
 mod resource;
 mod router;
@@ -33,8 +37,9 @@ use attributes::Body;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use error::ApiError;
+pub use identity::{Identity, loopback};
 use serde_json::{Map, Value};
-use sextant_model::{Meta, Network, Port, Subnet, SubnetPool};
+use sextant_model::{Meta, Network, Port, RbacPolicy, Subnet, SubnetPool};
 use std::sync::Arc;
 use tokio::sync::RwLock;
 
@@ -45,6 +50,7 @@ pub struct Api {
     snapshots: Snapshots,
     metrics: Metrics,
     turns: Arc<RwLock<()>>,
+    identity: Arc<Identity>,
 }
 
 impl Api {
@@ -55,12 +61,22 @@ impl Api {
             store,
             snapshots,
             metrics,
-            turns: Arc::default(),
+            turns: Arc::new(RwLock::with_max_readers((), commit::WRITERS_AT_ONCE as u32)),
+            identity: Arc::default(),
+        }
+    }
+
+    /// The same, but this is how it knows who calls; else everyone is admin.
+    #[must_use]
+    pub fn with_identity(self, identity: Identity) -> Self {
+        Self {
+            identity: Arc::new(identity),
+            ..self
         }
     }
 }
 
-/// The API as a service, for `axum::serve`. Everyone who reaches it is admin, as with Neutron's `noauth`.
+/// The API as a service, for `axum::serve`.
 pub fn service(api: Api) -> Router {
     let resources = Router::new()
         .merge(discovery::routes())
@@ -69,10 +85,13 @@ pub fn service(api: Api) -> Router {
         .merge(resource::routes::<SubnetPool>())
         .merge(resource::routes::<Port>())
         .merge(resource::routes::<sextant_model::Router>())
+        .merge(resource::routes::<RbacPolicy>())
         .merge(router::interface::routes())
+        .merge(quota::routes())
         .merge(agent::routes())
         .method_not_allowed_fallback(discovery::not_allowed)
         .fallback(discovery::not_found)
+        .layer(from_fn_with_state(api.clone(), identity::identify))
         .layer(from_fn_with_state(api.clone(), middleware::serve))
         .with_state(api);
     Router::new()

@@ -3,13 +3,15 @@
 use super::attributes::{Attribute, Body, fixed, free, shown};
 use super::draft::Draft;
 use super::error::ApiError;
+use super::policy::Ties;
 use super::query::Conditions;
 use super::resource::{Resource, View};
-use super::values;
+use super::{rbac, values};
 use rand::RngExt;
 use serde_json::{Map, Value, json};
 use sextant_model::{
     Facts, Intent, Key, Meta, Network, NetworkId, NetworkKey, NetworkType, Object, Port,
+    RbacAction, RbacObject,
 };
 use std::sync::Arc;
 
@@ -67,16 +69,21 @@ impl Resource for Network {
         }
     }
 
+    fn ties(&self) -> Ties {
+        Ties::Object(RbacObject::Network(self.id))
+    }
+
     fn render(&self, view: View<'_>) -> Map<String, Value> {
         let subnets = view
             .intent
             .subnets_of(self.id)
             .map(|subnet| subnet.id.to_string());
+        let object = RbacObject::Network(self.id);
         let shown = json!({
             "admin_state_up": self.admin_state_up,
             "status": "ACTIVE",
             "subnets": subnets.collect::<Vec<_>>(),
-            "shared": self.shared,
+            "shared": view.caller.is_granted(view.intent, object, RbacAction::AccessAsShared),
             "router:external": self.external,
             "mtu": view.facts.network_mtu(self, &view.intent.settings),
             "port_security_enabled": self.port_security_enabled,
@@ -120,8 +127,8 @@ impl Resource for Network {
         network.segmentation_id = Some(network.key.0);
         refuse_large_mtu(&network, draft)?;
         let id = network.id;
-        draft.put(Object::Network(Arc::new(network)));
         draft.touch_ports_of(id);
+        store(draft, network)?;
         Ok(id)
     }
 
@@ -131,8 +138,7 @@ impl Resource for Network {
         network.change(body)?;
         refuse_large_mtu(&network, draft)?;
         draft.revise(&mut network.meta);
-        draft.put(Object::Network(Arc::new(network)));
-        Ok(())
+        store(draft, network)
     }
 
     /// Removes it with its subnets, when no port is left.
@@ -161,6 +167,15 @@ impl Resource for Network {
             .for_each(|key| draft.delete(key));
         Ok(())
     }
+}
+
+/// Stores a network that is new or has changed, with the access policies that its attributes stand for.
+fn store(draft: &mut Draft, network: Network) -> Result<(), ApiError> {
+    let (id, shared, external) = (network.id, network.shared, network.external);
+    let project = network.meta.project_id.clone();
+    draft.put(Object::Network(Arc::new(network)));
+    rbac::share(draft, RbacObject::Network(id), &project, shared)?;
+    rbac::expose(draft, id, &project, external)
 }
 
 trait Changeable {

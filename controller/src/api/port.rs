@@ -7,6 +7,7 @@ mod details;
 use super::attributes::{Attribute, Body, fixed, free, required, shown};
 use super::draft::Draft;
 use super::error::ApiError;
+use super::policy::Ties;
 use super::query::Conditions;
 use super::resource::{Resource, View};
 use super::values;
@@ -15,6 +16,7 @@ use rand::RngExt;
 use serde_json::{Map, Value, json};
 use sextant_model::{
     Intent, Key, MacAddr, Meta, Network, NetworkId, Object, Port, PortId, ROUTER_INTERFACE_OWNER,
+    RbacObject,
 };
 use std::sync::Arc;
 
@@ -88,6 +90,15 @@ impl Resource for Port {
 
     fn meets(&self, _: &str, values: &[String]) -> bool {
         addresses::meet(&self.fixed_ips, values)
+    }
+
+    fn ties(&self) -> Ties {
+        Ties::Within(RbacObject::Network(self.network_id))
+    }
+
+    fn ties_asked(body: &Body) -> Result<Ties, ApiError> {
+        let network = body.require("network_id", values::uuid)?;
+        Ok(Ties::Within(RbacObject::Network(NetworkId(network))))
     }
 
     fn render(&self, view: View<'_>) -> Map<String, Value> {

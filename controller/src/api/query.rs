@@ -98,7 +98,7 @@ impl Query {
         candidates.sort_by_key(|resource| resource.id());
         candidates.dedup_by_key(|resource| resource.id());
         let marker = match &self.marker {
-            Some(marker) => Some(R::get(view.intent, marker)?.id()),
+            Some(marker) => Some(view.caller.find::<R>(view.intent, marker)?.id()),
             None => None,
         };
         let before = |id| candidates.partition_point(|resource| resource.id() < id);
@@ -138,6 +138,7 @@ impl Query {
         view: View<'_>,
     ) -> impl Iterator<Item = Shown> {
         candidates
+            .filter(move |resource| view.caller.may_read(view.intent, &***resource))
             .filter(|resource| self.special_conditions_hold(&***resource))
             .map(move |resource| shown(&**resource, view))
             .filter(|item| self.conditions_hold::<R>(item))

@@ -5,16 +5,20 @@ use super::attributes::{Attribute, Body};
 use super::commit::Written;
 use super::draft::Draft;
 use super::error::ApiError;
+use super::identity::Caller;
+use super::policy::{self, Policy, Ties};
 use super::query::{Conditions, Query, query};
-use super::{request, tags};
+use super::{quota, rbac, request, tags};
+use crate::snapshot::Snapshot;
 use axum::body::Body as Stream;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Map, Value};
 use sextant_model::{Facts, Intent, Meta};
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -23,13 +27,26 @@ use std::sync::Arc;
 pub(super) struct View<'a> {
     pub(super) intent: &'a Intent,
     pub(super) facts: &'a Facts,
+    /// For whom.
+    pub(super) caller: &'a Caller,
 }
 
-impl Written {
-    pub(super) fn view(&self) -> View<'_> {
+impl Snapshot {
+    fn view<'a>(&'a self, caller: &'a Caller) -> View<'a> {
         View {
             intent: &self.intent,
             facts: &self.facts,
+            caller,
+        }
+    }
+}
+
+impl Written {
+    pub(super) fn view<'a>(&'a self, caller: &'a Caller) -> View<'a> {
+        View {
+            intent: &self.intent,
+            facts: &self.facts,
+            caller,
         }
     }
 }
@@ -44,6 +61,10 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
     const ATTRIBUTES: &'static [Attribute];
     /// What lists can be filtered by besides attributes.
     const FILTERS: &'static [&'static str] = &[];
+    /// The standard attributes that it does not have.
+    const LACKS: &'static [&'static str] = &[];
+    /// Who may do what with it.
+    const POLICY: &'static Policy = policy::of(Self::NAME);
     /// Its id.
     type Id: Copy + Ord + Display + Send + Sync;
 
@@ -62,6 +83,21 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
     fn update(&self, draft: &mut Draft, body: &Body) -> Result<(), ApiError>;
     fn delete(&self, draft: &mut Draft) -> Result<(), ApiError>;
 
+    /// On what access to it rests besides its project.
+    fn ties(&self) -> Ties {
+        Ties::Nothing
+    }
+
+    /// The same of one that is asked for.
+    fn ties_asked(_body: &Body) -> Result<Ties, ApiError> {
+        Ok(Ties::Nothing)
+    }
+
+    /// Whether it may be made by this caller, where that is more than policy.
+    fn permits(_caller: &Caller, _intent: &Intent, _body: &Body) -> Result<(), ApiError> {
+        Ok(())
+    }
+
     /// Whether it meets a condition that is none on an attribute's value.
     fn meets(&self, _filter: &str, _values: &[String]) -> bool {
         true
@@ -75,15 +111,18 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
 
 /// The routes of a resource.
 pub(super) fn routes<R: Resource>() -> Router<Api> {
-    let collection = format!("/v2.0/{}", R::COLLECTION);
+    let collection = format!("/v2.0/{}", R::COLLECTION.replace('_', "-"));
     let item = format!("{collection}/{{id}}");
-    Router::new()
+    let routes = Router::new()
         .route(&collection, get(list::<R>).post(create::<R>))
-        .route(&item, get(show::<R>).put(update::<R>).delete(delete::<R>))
-        .merge(tags::routes::<R>(&item))
+        .route(&item, get(show::<R>).put(update::<R>).delete(delete::<R>));
+    match R::LACKS.contains(&"tags") {
+        true => routes,
+        false => routes.merge(tags::routes::<R>(&item)),
+    }
 }
 
-/// All that the API shows of a resource.
+/// All that the API shows of a resource to the caller.
 pub(super) fn shown<R: Resource>(resource: &R, view: View<'_>) -> Map<String, Value> {
     let meta = resource.meta();
     let mut shown = resource.render(view);
@@ -104,8 +143,11 @@ pub(super) fn shown<R: Resource>(resource: &R, view: View<'_>) -> Map<String, Va
         ("revision_number", meta.revision_number.into()),
         ("tags", meta.tags.iter().cloned().collect()),
     ] {
-        shown.insert(name.to_owned(), value);
+        if !R::LACKS.contains(&name) {
+            shown.insert(name.to_owned(), value);
+        }
     }
+    view.caller.hide(view.intent, resource, &mut shown);
     shown
 }
 
@@ -116,15 +158,13 @@ fn answer(status: StatusCode, envelope: &str, content: Value) -> Response {
 
 async fn list<R: Resource>(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let query = Query::of::<R>(query(&uri)?)?;
     let snapshot = api.snapshots.latest();
-    let view = View {
-        intent: &snapshot.intent,
-        facts: &snapshot.facts,
-    };
+    let view = snapshot.view(&caller);
     let link = format!("{}{}", request::origin(&headers), uri.path());
     let page = query.page::<R>(view, &link)?;
     Ok(Json(page).into_response())
@@ -132,32 +172,30 @@ async fn list<R: Resource>(
 
 async fn show<R: Resource>(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let query = Query::of::<R>(query(&uri)?)?;
     let snapshot = api.snapshots.latest();
-    let view = View {
-        intent: &snapshot.intent,
-        facts: &snapshot.facts,
-    };
-    let resource = R::get(view.intent, &id)?;
+    let view = snapshot.view(&caller);
+    let resource = caller.find::<R>(view.intent, &id)?;
     let shown = query.fields_of(shown(&*resource, view));
     Ok(answer(StatusCode::OK, R::NAME, shown.into()))
 }
 
 async fn create<R: Resource>(
     State(api): State<Api>,
-    headers: HeaderMap,
+    Extension(caller): Extension<Caller>,
     body: Stream,
 ) -> Result<Response, ApiError> {
     let mut body = request::json(body).await?;
     match body.remove(R::COLLECTION) {
-        Some(Value::Array(items)) => create_many::<R>(&api, &headers, items).await,
+        Some(Value::Array(items)) => create_many::<R>(&api, &caller, items).await,
         Some(_) => Err(ApiError::malformed("Resources required")),
         None => {
             let given = vec![request::within(body, R::NAME)?];
-            let mut made = make::<R>(&api, &headers, given).await?;
+            let mut made = make::<R>(&api, &caller, given).await?;
             Ok(answer(
                 StatusCode::CREATED,
                 R::NAME,
@@ -169,14 +207,14 @@ async fn create<R: Resource>(
 
 async fn create_many<R: Resource>(
     api: &Api,
-    headers: &HeaderMap,
+    caller: &Caller,
     items: Vec<Value>,
 ) -> Result<Response, ApiError> {
     if items.is_empty() {
         return Err(ApiError::malformed("Resources required"));
     }
     let given = items.into_iter().map(unwrapped::<R>);
-    let made = make::<R>(api, headers, given.collect::<Result<_, _>>()?).await?;
+    let made = make::<R>(api, caller, given.collect::<Result<_, _>>()?).await?;
     Ok(answer(StatusCode::CREATED, R::COLLECTION, made.into()))
 }
 
@@ -197,15 +235,16 @@ fn unwrapped<R: Resource>(item: Value) -> Result<Map<String, Value>, ApiError> {
 /// Makes all of them, or none.
 async fn make<R: Resource>(
     api: &Api,
-    headers: &HeaderMap,
+    caller: &Caller,
     given: Vec<Map<String, Value>>,
 ) -> Result<Vec<Value>, ApiError> {
     let mut asked = Vec::new();
     for given in given {
-        let project = request::project(headers, &given)?;
-        asked.push((project, Body::post(R::ATTRIBUTES, given)?));
+        let project = request::project(caller, &given)?;
+        asked.push((project, Body::post::<R>(given)?));
     }
     let plan = |draft: &mut Draft| -> Result<Vec<R::Id>, ApiError> {
+        permit::<R>(draft, caller, &asked)?;
         asked
             .iter()
             .map(|(project, body)| R::create(draft, project.clone(), body))
@@ -213,43 +252,76 @@ async fn make<R: Resource>(
     };
     let (ids, written) = api.write(plan).await?;
     ids.iter()
-        .map(|id| render_written::<R>(&written, &id.to_string()))
+        .map(|id| render_written::<R>(&written, caller, &id.to_string()))
         .collect()
+}
+
+/// Whether the caller may have all of these, and their projects as many.
+fn permit<R: Resource>(
+    draft: &mut Draft,
+    caller: &Caller,
+    asked: &[(String, Body)],
+) -> Result<(), ApiError> {
+    let mut more: BTreeMap<&str, u64> = BTreeMap::new();
+    for (project, body) in asked {
+        caller.may_create::<R>(&draft.intent, project, body)?;
+        *more.entry(project).or_default() += 1;
+    }
+    if let Some(kind) = quota::counted(R::NAME) {
+        for (project, more) in more {
+            quota::reserve(draft, project, kind, more)?;
+        }
+    }
+    Ok(())
 }
 
 async fn update<R: Resource>(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Stream,
 ) -> Result<Response, ApiError> {
     let given = request::within(request::json(body).await?, R::NAME)?;
-    let body = Body::put(R::ATTRIBUTES, given)?;
+    let body = Body::put::<R>(given)?;
     let expected = request::expected_revision(&headers)?;
-    let ((), written) = api
-        .write(|draft| expect::<R>(draft, &id, expected)?.update(draft, &body))
-        .await?;
+    let plan = |draft: &mut Draft| {
+        let resource = caller.find::<R>(&draft.intent, &id)?;
+        caller.may_update(&draft.intent, &*resource, &body)?;
+        expect(&*resource, expected)?;
+        resource.update(draft, &body)
+    };
+    let ((), written) = api.write(plan).await?;
     Ok(answer(
         StatusCode::OK,
         R::NAME,
-        render_written::<R>(&written, &id)?,
+        render_written::<R>(&written, &caller, &id)?,
     ))
 }
 
 async fn delete<R: Resource>(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let expected = request::expected_revision(&headers)?;
-    api.write(|draft| expect::<R>(draft, &id, expected)?.delete(draft))
-        .await?;
+    let plan = |draft: &mut Draft| {
+        let resource = caller.find::<R>(&draft.intent, &id)?;
+        caller.may_delete(&draft.intent, &*resource)?;
+        expect(&*resource, expected)?;
+        resource.delete(draft)?;
+        if let Ties::Object(object) = resource.ties() {
+            rbac::forget(draft, object);
+        }
+        Ok(())
+    };
+    api.write(plan).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// The resource, if it has the revision that the caller expects.
-fn expect<R: Resource>(draft: &Draft, id: &str, expected: Option<u64>) -> Result<Arc<R>, ApiError> {
-    let resource = R::get(&draft.intent, id)?;
+/// Whether a resource has the revision that the caller expects.
+fn expect<R: Resource>(resource: &R, expected: Option<u64>) -> Result<(), ApiError> {
     let current = resource.meta().revision_number;
     match expected {
         Some(expected) if expected != current => Err(ApiError::new(
@@ -257,11 +329,15 @@ fn expect<R: Resource>(draft: &Draft, id: &str, expected: Option<u64>) -> Result
             "RevisionNumberConstraintFailed",
             format!("Constrained to {expected}, but current revision is {current}"),
         )),
-        _ => Ok(resource),
+        _ => Ok(()),
     }
 }
 
-pub(super) fn render_written<R: Resource>(written: &Written, id: &str) -> Result<Value, ApiError> {
+pub(super) fn render_written<R: Resource>(
+    written: &Written,
+    caller: &Caller,
+    id: &str,
+) -> Result<Value, ApiError> {
     let resource = R::get(&written.intent, id)?;
-    Ok(shown(&*resource, written.view()).into())
+    Ok(shown(&*resource, written.view(caller)).into())
 }

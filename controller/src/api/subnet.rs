@@ -7,6 +7,7 @@ mod rules;
 use super::attributes::{Attribute, Body, fixed, free, required};
 use super::draft::Draft;
 use super::error::ApiError;
+use super::policy::Ties;
 use super::query::Conditions;
 use super::resource::{Resource, View};
 use super::values::{self, Invalid};
@@ -14,7 +15,7 @@ use super::{ipam, network};
 use serde_json::{Map, Value, json};
 use sextant_model::{
     AllocationPool, HostRoute, Intent, Ipv6Mode, Key, Meta, Network, NetworkId, Object,
-    PrefixSource, Subnet, SubnetId,
+    PrefixSource, RbacObject, Subnet, SubnetId,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -75,6 +76,15 @@ impl Resource for Subnet {
             }
             (None, None) => intent.subnets.values().cloned().collect(),
         }
+    }
+
+    fn ties(&self) -> Ties {
+        Ties::Within(RbacObject::Network(self.network_id))
+    }
+
+    fn ties_asked(body: &Body) -> Result<Ties, ApiError> {
+        let network = body.require("network_id", values::uuid)?;
+        Ok(Ties::Within(RbacObject::Network(NetworkId(network))))
     }
 
     fn render(&self, _: View<'_>) -> Map<String, Value> {

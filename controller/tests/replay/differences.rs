@@ -78,6 +78,11 @@ const ATTRIBUTES: &[(&str, &str)] = &[
         "Neutron answers with a string or a number by request, Sextant with a number; so for the minimum and maximum",
     ),
     (
+        "floatingip",
+        "Sextant has no floating IPs, so no quota of them",
+    ),
+    ("trunk", "Sextant has no trunks, so no quota of them"),
+    (
         "security_groups",
         "Sextant has no security groups yet; ports have none",
     ),

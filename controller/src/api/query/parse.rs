@@ -1,6 +1,6 @@
 //! Parameters of lists: which are known, and when a value is what they say.
 
-use super::super::attributes::STANDARD;
+use super::super::attributes::all;
 use super::super::error::ApiError;
 use super::super::python;
 use super::super::resource::Resource;
@@ -27,10 +27,7 @@ pub(super) enum Direction {
 
 pub(super) fn conditions<R: Resource>(given: &[(String, String)]) -> Result<Conditions, ApiError> {
     let known = |name: &str| {
-        let attribute = STANDARD
-            .iter()
-            .chain(R::ATTRIBUTES)
-            .find(|attribute| attribute.name == name);
+        let attribute = all::<R>().find(|attribute| attribute.name == name);
         attribute.is_some_and(|attribute| attribute.filter)
             || R::FILTERS.contains(&name)
             || TAG_FILTERS.contains(&name)
@@ -63,12 +60,7 @@ pub(super) fn order<R: Resource>(
     keys: &[String],
     directions: &[String],
 ) -> Result<Vec<(String, Direction)>, ApiError> {
-    let known = |key: &&String| {
-        STANDARD
-            .iter()
-            .chain(R::ATTRIBUTES)
-            .any(|attribute| attribute.name == **key)
-    };
+    let known = |key: &&String| all::<R>().any(|attribute| attribute.name == **key);
     if let Some(unknown) = keys.iter().find(|key| !known(key)) {
         return Err(ApiError::malformed(format!(
             "{} is invalid attribute for sort_keys",
