@@ -127,8 +127,8 @@ impl Body {
     }
 
     /// The attributes that are given, as they are.
-    pub(super) fn given(&self) -> impl Iterator<Item = (&String, &Value)> {
-        self.0.iter()
+    pub(super) fn given(&self) -> &Map<String, Value> {
+        &self.0
     }
 
     /// An attribute, if it is given, as what `parse` makes of it.

@@ -68,11 +68,21 @@ pub(super) struct Policy {
     references: &'static [Reference],
 }
 
+/// What is done with a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operation {
+    Create,
+    Update,
+    Delete,
+}
+
 /// The rules of an attribute, or of one that is within it.
 #[derive(Debug)]
 struct Protected {
     name: &'static str,
     within: Option<&'static str>,
+    /// It is no or empty unless given, and to say so when a resource is made asks for no permission.
+    has_default: bool,
     create: Who,
     read: Who,
     update: Who,
@@ -212,15 +222,7 @@ impl Caller {
             // That there is no such network is for the resource to say.
             return Ok(());
         }
-        let given = body.given().filter(|(_, value)| !is_default(value));
-        self.may(
-            "create",
-            R::POLICY,
-            R::POLICY.create,
-            |attribute| attribute.create,
-            &target,
-            given,
-        )?;
+        self.may(Operation::Create, R::POLICY, &target, body.given())?;
         self.sees_references(R::POLICY, intent, body)?;
         R::permits(self, intent, body)
     }
@@ -234,14 +236,7 @@ impl Caller {
     ) -> Result<(), ApiError> {
         if !self.is_admin() {
             let (policy, target) = (R::POLICY, target(intent, resource));
-            self.may(
-                "update",
-                policy,
-                policy.update,
-                |attribute| attribute.update,
-                &target,
-                body.given(),
-            )?;
+            self.may(Operation::Update, policy, &target, body.given())?;
         }
         self.sees_references(R::POLICY, intent, body)
     }
@@ -253,14 +248,7 @@ impl Caller {
         resource: &R,
     ) -> Result<(), ApiError> {
         let target = target(intent, resource);
-        self.may(
-            "delete",
-            R::POLICY,
-            R::POLICY.delete,
-            |_| Who::ANYONE,
-            &target,
-            std::iter::empty(),
-        )
+        self.may(Operation::Delete, R::POLICY, &target, &Map::new())
     }
 
     /// Whether something may be done with it that whoever may change it may do, such as `add_router_interface`.
@@ -299,35 +287,32 @@ impl Caller {
     }
 
     /// Whether an operation is allowed with all that is given; if not, says by which rules.
-    fn may<'a>(
+    fn may(
         &self,
-        verb: &str,
+        operation: Operation,
         policy: &Policy,
-        operation: Who,
-        of: impl Fn(&Protected) -> Who,
         target: &Target<'_>,
-        given: impl Iterator<Item = (&'a String, &'a Value)>,
+        given: &Map<String, Value>,
     ) -> Result<(), ApiError> {
-        let given: Map<String, Value> = given
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        let name = format!("rule:{verb}_{}", policy.resource);
-        let mut allowed = self.holds(operation, target, &Value::Null);
+        let name = format!("rule:{}_{}", operation.as_str(), policy.resource);
+        let mut allowed = self.holds(operation.rule(policy), target, &Value::Null);
         let mut rules = name.clone();
-        for attribute in policy
-            .attributes
-            .iter()
-            .filter(|attribute| of(attribute) != Who::ANYONE)
-        {
-            let Some(value) = attribute.value(&given) else {
-                continue;
+        let asked = |attribute: &&Protected| attribute.asked(operation, given).is_some();
+        let asked: Vec<&Protected> = policy.attributes.iter().filter(asked).collect();
+        for attribute in &asked {
+            let value = attribute.asked(operation, given).unwrap_or(&Value::Null);
+            allowed &= self.holds(operation.rule_on(attribute), target, value);
+        }
+        for attribute in asked.iter().filter(|attribute| attribute.within.is_none()) {
+            let rule = format!("{name}:{}", attribute.name);
+            let inner = asked.iter().filter(|inner| inner.name == attribute.name);
+            let inner: Vec<String> = inner
+                .filter_map(|inner| Some(format!("{rule}:{}", inner.within?)))
+                .collect();
+            rules = match inner.is_empty() {
+                true => format!("({rules} and {rule})"),
+                false => format!("({rules} and ({rule} and ({})))", inner.join(" and ")),
             };
-            allowed &= self.holds(of(attribute), target, value);
-            let within = attribute
-                .within
-                .map(|within| format!(":{within}"))
-                .unwrap_or_default();
-            rules = format!("({rules} and {name}:{}{within})", attribute.name);
         }
         match allowed {
             true => Ok(()),
@@ -361,10 +346,41 @@ impl Caller {
     }
 }
 
+impl Operation {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+
+    fn rule(self, policy: &Policy) -> Who {
+        match self {
+            Self::Create => policy.create,
+            Self::Update => policy.update,
+            Self::Delete => policy.delete,
+        }
+    }
+
+    fn rule_on(self, attribute: &Protected) -> Who {
+        match self {
+            Self::Create => attribute.create,
+            Self::Update => attribute.update,
+            Self::Delete => Who::ANYONE,
+        }
+    }
+}
+
 impl Protected {
-    /// What is given for it.
-    fn value<'a>(&self, given: &'a Map<String, Value>) -> Option<&'a Value> {
+    /// What is given for it that asks for permission.
+    fn asked<'a>(&self, operation: Operation, given: &'a Map<String, Value>) -> Option<&'a Value> {
         let value = given.get(self.name)?;
+        let goes_without_saying =
+            operation == Operation::Create && self.has_default && is_default(value);
+        if goes_without_saying || operation.rule_on(self) == Who::ANYONE {
+            return None;
+        }
         let Some(within) = self.within else {
             return Some(value);
         };
@@ -377,10 +393,7 @@ impl Protected {
 
 impl Reference {
     fn named(&self, body: &Body) -> Vec<RbacObject> {
-        let value = body
-            .given()
-            .find(|(name, _)| *name == self.name)
-            .map(|(_, value)| value);
+        let value = body.given().get(self.name);
         let value = match self.within {
             Some(within) => value.and_then(|value| value.get(within)),
             None => value,
@@ -403,7 +416,7 @@ fn target<'a, R: Resource>(intent: &'a Intent, resource: &'a R) -> Target<'a> {
     }
 }
 
-/// What an attribute has that is not given asks for no permission.
+/// Whether a value is what an attribute has that is not given.
 fn is_default(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,

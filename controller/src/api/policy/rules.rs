@@ -20,6 +20,7 @@ const fn given_by(name: &'static str, create: Who, update: Who) -> Protected {
     Protected {
         name,
         within: None,
+        has_default: false,
         create,
         read: ANYONE,
         update,
@@ -34,6 +35,13 @@ const fn within(name: &'static str, within: &'static str, create: Who, update: W
 }
 
 impl Protected {
+    const fn with_default(self) -> Self {
+        Self {
+            has_default: true,
+            ..self
+        }
+    }
+
     const fn read_by(self, read: Who) -> Self {
         Self { read, ..self }
     }
@@ -61,9 +69,9 @@ const POLICIES: &[Policy] = &[
         update: ADMIN_OR_MEMBER,
         delete: ADMIN_OR_MEMBER,
         attributes: &[
-            admins("shared"),
-            admins("router:external"),
-            admins("is_default"),
+            admins("shared").with_default(),
+            admins("router:external").with_default(),
+            admins("is_default").with_default(),
             given_by("port_security_enabled", ADMIN_OR_MEMBER, ADMIN_OR_MEMBER),
             admins("segments").read_by(ADMIN),
             admins("provider:network_type").read_by(ADMIN),
@@ -82,7 +90,10 @@ const POLICIES: &[Policy] = &[
             .or(Who::EXTERNAL),
         update: ADMIN_OR_PARENT_MEMBER.or(Who::MEMBER),
         delete: ADMIN_OR_PARENT_MEMBER.or(Who::MEMBER),
-        attributes: &[admins("segment_id").read_by(ADMIN), admins("service_types")],
+        attributes: &[
+            admins("segment_id").with_default().read_by(ADMIN),
+            admins("service_types"),
+        ],
         references: &[refers("subnetpool_id", |id| {
             RbacObject::SubnetPool(SubnetPoolId(id))
         })],
@@ -111,12 +122,14 @@ const POLICIES: &[Policy] = &[
                 "device_id",
                 ADMIN_OR_MEMBER.or(Who::SERVICE),
                 ADMIN_OR_MEMBER.or(Who::SERVICE),
-            ),
+            )
+            .with_default(),
             given_by(
                 "device_owner",
                 NET_MEMBER.or(Who::NO_NETWORK_DEVICE),
                 NET_MEMBER.or(Who::NO_NETWORK_DEVICE),
-            ),
+            )
+            .with_default(),
             given_by("binding:host_id", ADMIN_OR_SERVICE, ADMIN_OR_SERVICE)
                 .read_by(ADMIN_OR_SERVICE),
             // Neutron's default is for services alone, in front of which stands Nova; here admins plug as well.
@@ -158,7 +171,7 @@ const POLICIES: &[Policy] = &[
         attributes: &[
             admins("distributed").read_by(ADMIN),
             admins("ha").read_by(ADMIN),
-            given_by("external_gateway_info", ADMIN_OR_MEMBER, ADMIN_OR_MEMBER),
+            given_by("external_gateway_info", ADMIN_OR_MEMBER, ADMIN_OR_MEMBER).with_default(),
             within(
                 "external_gateway_info",
                 "network_id",
@@ -180,7 +193,10 @@ const POLICIES: &[Policy] = &[
         read: ADMIN_OR_READER.or(Who::SHARED),
         update: ADMIN_OR_MEMBER,
         delete: ADMIN_OR_MEMBER,
-        attributes: &[given_by("shared", ADMIN, ANYONE), admins("is_default")],
+        attributes: &[
+            given_by("shared", ADMIN, ANYONE).with_default(),
+            admins("is_default").with_default(),
+        ],
         references: &[refers("address_scope_id", |id| {
             RbacObject::AddressScope(AddressScopeId(id))
         })],
@@ -191,7 +207,7 @@ const POLICIES: &[Policy] = &[
         read: ADMIN_OR_READER.or(Who::SHARED),
         update: ADMIN_OR_MEMBER,
         delete: ADMIN_OR_MEMBER,
-        attributes: &[admins("shared")],
+        attributes: &[admins("shared").with_default()],
         references: &[],
     },
     Policy {
