@@ -367,6 +367,25 @@ async fn routers_take_in_what_their_project_may_use() {
 }
 
 #[tokio::test]
+async fn nobody_makes_a_port_of_anothers_router() {
+    let cloud = cloud();
+    let (a, b) = (cloud.user(A, "member"), b_member(&cloud));
+    let of_a = a.make("router", json!({})).await;
+    let own = network(&b, json!({})).await;
+    let port = |device: &Value| json!({"network_id": own["id"], "device_owner": "network:router_interface", "device_id": device});
+    let (status, kind, _) = b
+        .post("ports", json!({"port": port(&of_a["id"])}))
+        .await
+        .error();
+    assert_eq!((status, kind.as_str()), (409, "DeviceIDNotOwnedByTenant"));
+    let made = b.make("port", port(&Value::from(""))).await;
+    let path = format!("ports/{}", id(&made));
+    let change = json!({"port": {"device_id": of_a["id"]}});
+    let (status, kind, _) = b.put(&path, change).await.error();
+    assert_eq!((status, kind.as_str()), (409, "DeviceIDNotOwnedByTenant"));
+}
+
+#[tokio::test]
 async fn a_pool_of_others_is_none() {
     let cloud = cloud();
     let (admin, a, b) = (

@@ -208,7 +208,7 @@ impl Caller {
         body: &Body,
     ) -> Result<(), ApiError> {
         if self.is_admin() {
-            return R::permits(self, intent, body);
+            return R::permits(self, intent, body, None);
         }
         let target = Target {
             owner: project,
@@ -224,7 +224,7 @@ impl Caller {
         }
         self.may(Operation::Create, R::POLICY, &target, body.given())?;
         self.sees_references(R::POLICY, intent, body)?;
-        R::permits(self, intent, body)
+        R::permits(self, intent, body, None)
     }
 
     /// Whether all that is asked of a resource may be changed.
@@ -238,7 +238,8 @@ impl Caller {
             let (policy, target) = (R::POLICY, target(intent, resource));
             self.may(Operation::Update, policy, &target, body.given())?;
         }
-        self.sees_references(R::POLICY, intent, body)
+        self.sees_references(R::POLICY, intent, body)?;
+        R::permits(self, intent, body, Some(resource))
     }
 
     /// Whether it may be removed.

@@ -86,8 +86,16 @@ impl Resource for RbacPolicy {
     }
 
     /// Others' objects are shared by admins only.
-    fn permits(caller: &Caller, intent: &Intent, body: &Body) -> Result<(), ApiError> {
-        let object = asked_object(body)?;
+    fn permits(
+        caller: &Caller,
+        intent: &Intent,
+        body: &Body,
+        was: Option<&Self>,
+    ) -> Result<(), ApiError> {
+        let object = match was {
+            Some(policy) => policy.object,
+            None => asked_object(body)?,
+        };
         let Some(owner) = owner(intent, object) else {
             return Err(missing(object));
         };

@@ -93,8 +93,13 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
         Ok(Ties::Nothing)
     }
 
-    /// Whether it may be made by this caller, where that is more than policy.
-    fn permits(_caller: &Caller, _intent: &Intent, _body: &Body) -> Result<(), ApiError> {
+    /// Whether this caller may make it, or change what it was, where that is more than policy.
+    fn permits(
+        _caller: &Caller,
+        _intent: &Intent,
+        _body: &Body,
+        _was: Option<&Self>,
+    ) -> Result<(), ApiError> {
         Ok(())
     }
 
