@@ -372,15 +372,13 @@ async fn nobody_makes_a_port_of_anothers_router() {
     let (a, b) = (cloud.user(A, "member"), b_member(&cloud));
     let of_a = a.make("router", json!({})).await;
     let own = network(&b, json!({})).await;
-    let port = |device: &Value| json!({"network_id": own["id"], "device_owner": "network:router_interface", "device_id": device});
-    let (status, kind, _) = b
-        .post("ports", json!({"port": port(&of_a["id"])}))
-        .await
-        .error();
+    let port = json!({"network_id": own["id"], "device_owner": "network:router_interface", "device_id": of_a["id"]});
+    let (status, kind, _) = b.post("ports", json!({"port": port})).await.error();
     assert_eq!((status, kind.as_str()), (409, "DeviceIDNotOwnedByTenant"));
-    let made = b.make("port", port(&Value::from(""))).await;
+    let made = b.make("port", json!({"network_id": own["id"]})).await;
     let path = format!("ports/{}", id(&made));
-    let change = json!({"port": {"device_id": of_a["id"]}});
+    let change = json!({"device_id": of_a["id"], "device_owner": "network:router_interface"});
+    let change = json!({"port": change});
     let (status, kind, _) = b.put(&path, change).await.error();
     assert_eq!((status, kind.as_str()), (409, "DeviceIDNotOwnedByTenant"));
 }
