@@ -41,6 +41,8 @@ pub struct Config {
     pub punt: PuntLimits,
     /// TLS of the API and of the metrics.
     pub tls: TlsFiles,
+    /// TLS of switches and hypervisors' databases.
+    pub hypervisor_tls: TlsFiles,
     /// What projects may have for which no quota was set.
     pub quotas: Quotas,
 }
@@ -153,6 +155,22 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
         ],
     ),
     (
+        "hypervisor_tls",
+        &[
+            (
+                "certificate",
+                "",
+                "The same for switches and hypervisors' databases, which then connect by `ssl:`.",
+            ),
+            ("private_key", "", "PEM file with its private key."),
+            (
+                "client_ca",
+                "",
+                "PEM file with the authorities of hypervisors' certificates, which they must have.",
+            ),
+        ],
+    ),
+    (
         "quotas",
         &[
             (
@@ -257,8 +275,13 @@ pub enum ConfigError {
         error: Box<toml::de::Error>,
     },
     /// TLS is not to be had.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
+    #[error("{section}.{error}")]
+    Tls {
+        /// The section.
+        section: &'static str,
+        /// Which file, and why.
+        error: TlsError,
+    },
     /// A value does not make sense.
     #[error("{key} = {value}: {rule}")]
     Refused {
@@ -289,6 +312,7 @@ impl Default for Config {
             tunnel: Tunnel::default(),
             punt: PuntLimits::default(),
             tls: TlsFiles::default(),
+            hypervisor_tls: TlsFiles::default(),
             quotas: Quotas::default(),
         }
     }
@@ -410,7 +434,17 @@ impl Config {
     /// [`ConfigError::Refused`] with the first that does not.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_listeners()?;
-        self.tls.open()?;
+        for (section, files) in [("tls", &self.tls), ("hypervisor_tls", &self.hypervisor_tls)] {
+            let opened = files.open();
+            opened.map_err(|error| ConfigError::Tls { section, error })?;
+        }
+        if self.hypervisor_tls.is_on() && !self.hypervisor_tls.asks_clients() {
+            return Err(ConfigError::Refused {
+                key: "hypervisor_tls.client_ca",
+                value: "\"\"".to_owned(),
+                rule: "anyone could pass for a hypervisor; name the authorities of their certificates",
+            });
+        }
         if self.auth == Auth::Headers && self.trusted_proxies.is_empty() {
             return Err(ConfigError::Refused {
                 key: "trusted_proxies",
@@ -469,24 +503,17 @@ impl Config {
     }
 
     fn check_listeners(&self) -> Result<(), ConfigError> {
-        let tls = self.tls.is_on();
+        let (tls, hypervisor_tls) = (self.tls.is_on(), self.hypervisor_tls.is_on());
         let listeners = [
             ("api_listen", self.api_listen, tls),
-            ("openflow_listen", self.openflow_listen, false),
-            ("ovsdb_listen", self.ovsdb_listen, false),
+            ("openflow_listen", self.openflow_listen, hypervisor_tls),
+            ("ovsdb_listen", self.ovsdb_listen, hypervisor_tls),
             ("metrics_listen", self.metrics_listen, tls),
         ];
         let exposed = |address: SocketAddr| !self.allow_plaintext && !address.ip().is_loopback();
         for (key, address, encrypted) in listeners {
             if !encrypted && exposed(address) {
-                let rule = match key {
-                    "api_listen" | "metrics_listen" => {
-                        "not a loopback address: anyone on the network could read and change everything; give it TLS ([tls]) or allow it with allow_plaintext = true (--allow-plaintext)"
-                    }
-                    _ => {
-                        "not a loopback address: anyone on the network could read and change everything; allow it with allow_plaintext = true (--allow-plaintext)"
-                    }
-                };
+                let rule = "not a loopback address: anyone on the network could read and change everything; give it TLS ([tls] for the API and the metrics, [hypervisor_tls] for the others) or allow it with allow_plaintext = true (--allow-plaintext)";
                 return Err(ConfigError::Refused {
                     key,
                     value: address.to_string(),
@@ -596,9 +623,10 @@ mod tests {
             punt: _,
             trusted_proxies: _,
             tls: _,
+            hypervisor_tls: _,
             quotas: _,
         } = config;
-        assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 26);
+        assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 29);
     }
 
     #[test]
@@ -647,7 +675,7 @@ mod tests {
         );
         assert!(
             refusal("[tls]\nprivate_key = 'key.pem'")
-                .starts_with("tls.certificate and tls.private_key")
+                .starts_with("tls.certificate and private_key")
         );
         assert!(refusal("[ra]\nmax_interval = 2").starts_with("ra.max_interval = 2"));
         assert!(refusal("[ra]\nmin_interval = 90").starts_with("ra.min_interval = 90"));

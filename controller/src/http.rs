@@ -4,6 +4,7 @@
 //! served at once, and the next wait in the listener's queue. Told to stop, it takes no more connections, answers the
 //! requests that are under way, and ends.
 
+use crate::stream::Listener;
 use crate::tls::Tls;
 use axum::Router;
 use hyper::Request;
@@ -51,26 +52,6 @@ pub struct Peer {
     pub address: SocketAddr,
     /// The connection is TLS.
     pub encrypted: bool,
-}
-
-/// Where clients connect, over TCP or TLS.
-#[derive(Debug)]
-pub struct Listener {
-    tcp: TcpListener,
-    tls: Option<Tls>,
-}
-
-impl Listener {
-    /// Clients speak TLS, if there is any.
-    pub fn new(tcp: TcpListener, tls: Option<Tls>) -> Self {
-        Self { tcp, tls }
-    }
-}
-
-impl From<TcpListener> for Listener {
-    fn from(tcp: TcpListener) -> Self {
-        Self::new(tcp, None)
-    }
 }
 
 /// Serves until `stopping`, and then until the requests under way are answered.

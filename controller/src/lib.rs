@@ -20,5 +20,6 @@ pub mod seat;
 pub mod snapshot;
 pub mod state;
 pub mod store;
+pub mod stream;
 pub mod switch;
 pub mod tls;

@@ -3,12 +3,13 @@
 mod tasks;
 
 use crate::config::Config;
-use crate::http::{self, Limits, Listener};
+use crate::http::{self, Limits};
 use crate::metrics::Metrics;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::{self, Owner};
 use crate::store::{CommitError, Embedded, OpenError, Precondition, Store, WatchEnded};
+use crate::stream::Listener;
 use crate::tls::{Tls, TlsError};
 use crate::{api, hypervisor, memory, scrape, switch};
 use sextant_model::{Change, Key, Object, ServerIdentity};
@@ -83,6 +84,7 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
     let told_to_stop = signals()?;
     let [api_listener, openflow, ovsdb, metrics_listener] = listeners(config).await?;
     let tls = config.tls.open()?;
+    let hypervisor_tls = config.hypervisor_tls.open()?;
     let metrics = Metrics::new()?;
     let store = open(config)?;
     identify(store.as_ref()).await?;
@@ -101,6 +103,7 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
         seats: Seats::default(),
         openflow_port: openflow.local_addr()?.port(),
         ovsdb_port: ovsdb.local_addr()?.port(),
+        encrypted: hypervisor_tls.is_some(),
     };
     let switches = switch::Context {
         snapshots: snapshots.clone(),
@@ -117,10 +120,14 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
     let metrics_listener = Listener::new(metrics_listener, tls.clone());
     let api = serve_http(api_listener, api, &stopping);
     let scraped = serve_http(metrics_listener, scrape::service(metrics), &stopping);
-    if let Some(tls) = tls {
-        tasks
-            .sessions
-            .add("the reader of certificates", reload(tls)?);
+    let (ovsdb, openflow) = (
+        Listener::new(ovsdb, hypervisor_tls.clone()),
+        Listener::new(openflow, hypervisor_tls.clone()),
+    );
+    let renewed: Vec<Tls> = [tls, hypervisor_tls].into_iter().flatten().collect();
+    if !renewed.is_empty() {
+        let reload = reload(renewed)?;
+        tasks.sessions.add("the reader of certificates", reload);
     }
     tasks.web.add("api_listen", api);
     tasks.web.add("metrics_listen", scraped);
@@ -155,13 +162,15 @@ fn signals() -> std::io::Result<impl Future<Output = ()>> {
 }
 
 /// Reads certificates again whenever SIGHUP comes, from the moment that this is called.
-fn reload(tls: Tls) -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+fn reload(all: Vec<Tls>) -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     let mut hung_up = signal(SignalKind::hangup())?;
     Ok(async move {
         while hung_up.recv().await.is_some() {
-            match tls.reload() {
-                Ok(()) => tracing::info!("certificates were read again"),
-                Err(error) => tracing::warn!(%error, "certificates stay as they were"),
+            for tls in &all {
+                match tls.reload() {
+                    Ok(()) => tracing::info!("certificates were read again"),
+                    Err(error) => tracing::warn!(%error, "certificates stay as they were"),
+                }
             }
         }
     })

@@ -18,7 +18,7 @@ use tokio_rustls::rustls::server::{NoClientAuth, VerifierBuilderError, WebPkiCli
 use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
-/// `[tls]`: PEM files.
+/// `[tls]` or `[hypervisor_tls]`: PEM files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsFiles {
@@ -34,7 +34,7 @@ pub struct TlsFiles {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file is missing, not readable, or no PEM of the kind it should be.
-    #[error("tls.{key} = {path}: {error}")]
+    #[error("{key} = {path}: {error}")]
     File {
         /// The configuration's key.
         key: &'static str,
@@ -44,7 +44,7 @@ pub enum TlsError {
         error: pem::Error,
     },
     /// A file has nothing in it.
-    #[error("tls.{key} = {path}: no certificate in it")]
+    #[error("{key} = {path}: no certificate in it")]
     Empty {
         /// The configuration's key.
         key: &'static str,
@@ -52,16 +52,16 @@ pub enum TlsError {
         path: PathBuf,
     },
     /// One is there without the other.
-    #[error("tls.certificate and tls.private_key: one is of no use without the other")]
+    #[error("certificate and private_key: one is of no use without the other")]
     Half,
     /// Certificate and key do not belong together, or are of no use.
-    #[error("tls.certificate = {0}: {1}")]
+    #[error("certificate = {0}: {1}")]
     Pair(PathBuf, rustls::Error),
     /// The authorities are of no use.
-    #[error("tls.client_ca = {0}: {1}")]
+    #[error("client_ca = {0}: {1}")]
     Authority(PathBuf, VerifierBuilderError),
     /// An authority is of no use.
-    #[error("tls.client_ca = {0}: {1}")]
+    #[error("client_ca = {0}: {1}")]
     Root(PathBuf, rustls::Error),
 }
 

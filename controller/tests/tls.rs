@@ -8,11 +8,13 @@ use rcgen::{
     KeyPair,
 };
 use sextant_controller::config::Config;
-use sextant_controller::http::{Limits, Listener, Peer, serve};
+use sextant_controller::http::{Limits, Peer, serve};
+use sextant_controller::stream::Listener;
 use sextant_controller::tls::{Tls, TlsFiles};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::net::TcpListener;
 
@@ -198,6 +200,128 @@ fn refusal(files: &Files, text: &str) -> String {
         .unwrap_or_default()
 }
 
+/// Connects as a client with a certificate, says what it is told and prints what it hears first.
+const PEER: &str = "
+import socket, ssl, sys
+port, folder, says = int(sys.argv[1]), sys.argv[2], bytes.fromhex(sys.argv[3])
+context = ssl.create_default_context(cafile=folder + '/ca.pem')
+if sys.argv[4] == 'known':
+    context.load_cert_chain(folder + '/client.pem', folder + '/client.key')
+with socket.create_connection(('::1', port), timeout=20) as tcp:
+    with context.wrap_socket(tcp, server_hostname='::1') as tls:
+        tls.sendall(says)
+        heard = b''
+        while len(heard) < 16 and (octets := tls.recv(4096)):
+            heard += octets
+print(heard.hex())
+sys.exit(0 if heard else 1)
+";
+
+/// A controller with TLS everywhere, ended with the test.
+struct Controller {
+    process: std::process::Child,
+    log: std::io::Lines<BufReader<ChildStderr>>,
+    ports: [u16; 4],
+}
+
+impl Drop for Controller {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Controller {
+    fn start(files: &Files) -> Self {
+        let free = || std::net::TcpListener::bind("[::1]:0").unwrap();
+        let held = [free(), free(), free(), free()];
+        let ports = held
+            .each_ref()
+            .map(|held| held.local_addr().unwrap().port());
+        drop(held);
+        let at = |name: &str| files.path(name).display().to_string();
+        let listen = ["api", "openflow", "ovsdb", "metrics"].iter().zip(ports);
+        let listen = listen.map(|(name, port)| format!("{name}_listen = '[::1]:{port}'\n"));
+        let tls = format!(
+            "certificate = '{}'\nprivate_key = '{}'\n",
+            at("server.pem"),
+            at("server.key")
+        );
+        let text = format!(
+            "{}data_dir = '{}'\n[tls]\n{tls}[hypervisor_tls]\n{tls}client_ca = '{}'\n",
+            listen.collect::<String>(),
+            at("data"),
+            at("ca.pem")
+        );
+        let path = files.path("sextant.toml");
+        std::fs::write(&path, text).unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_sextant"))
+            .args(["--json", "serve", "--config"])
+            .arg(path)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(process.stderr.take().unwrap()).lines();
+        let mut controller = Self {
+            process,
+            log,
+            ports,
+        };
+        controller.wait_for("ready");
+        controller
+    }
+
+    /// Waits for a line of the log.
+    fn wait_for(&mut self, message: &str) {
+        let found = self
+            .log
+            .by_ref()
+            .map(Result::unwrap)
+            .find(|line| line.contains(message));
+        found.unwrap_or_else(|| panic!("the controller says {message:?}"));
+    }
+}
+
+#[tokio::test]
+async fn a_controller_speaks_tls_with_everyone() {
+    let files = Files::new();
+    let mut controller = Controller::start(&files);
+    let [api, openflow, ovsdb, metrics] = controller.ports;
+    for port in [api, metrics] {
+        let address = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port));
+        curl(address, &files, false).await.unwrap();
+    }
+    let peer = |port: u16, says: &str, known: &str| {
+        let mut command = Command::new("python3");
+        command
+            .args(["-c", PEER, &port.to_string()])
+            .arg(&files.folder);
+        command.args([says, known]);
+        run(command)
+    };
+    // HELLO of OpenFlow 1.3 is answered with the same, and the question for features.
+    let heard = peer(openflow, "0400000800000001", "known").await.unwrap();
+    assert!(heard.starts_with("0400"), "{heard}");
+    // JSON.
+    let heard = peer(ovsdb, "", "known").await.unwrap();
+    assert!(heard.starts_with("7b"), "{heard}");
+    for port in [openflow, ovsdb] {
+        peer(port, "0400000800000001", "unknown").await.unwrap_err();
+    }
+    files.sign("server", "other.example");
+    let id = controller.process.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-HUP", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    controller.wait_for("certificates were read again");
+    let address = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, api));
+    curl(address, &files, false).await.unwrap_err();
+}
+
 #[test]
 fn what_is_wrong_with_the_files_is_said_by_key_and_path() {
     let files = Files::new();
@@ -231,7 +355,7 @@ fn what_is_wrong_with_the_files_is_said_by_key_and_path() {
         ),
         (
             tls(&at("server.pem"), "", ""),
-            "tls.certificate and tls.private_key".to_owned(),
+            "tls.certificate and private_key".to_owned(),
         ),
     ];
     for (text, expected) in cases {
@@ -262,6 +386,17 @@ fn with_tls_the_api_may_be_on_the_network_if_not_everyone_is_admin() {
         refusal(
             &files,
             &format!("{public}{tls}client_ca = '{}'\n", at("ca.pem"))
+        ),
+        ""
+    );
+    let hypervisors = tls.replace("[tls]", "[hypervisor_tls]");
+    let southbound =
+        format!("openflow_listen = '[::]:6653'\novsdb_listen = '[::]:6640'\n{hypervisors}");
+    assert!(refusal(&files, &southbound).starts_with("hypervisor_tls.client_ca"));
+    assert_eq!(
+        refusal(
+            &files,
+            &format!("{southbound}client_ca = '{}'\n", at("ca.pem"))
         ),
         ""
     );

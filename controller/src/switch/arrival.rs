@@ -4,15 +4,15 @@ use super::Context;
 use super::session::{SessionError, next};
 use crate::seat::Seat;
 use crate::snapshot::Snapshot;
+use crate::stream::Stream;
 use rust_openflow::Connection;
 use sextant_model::ChassisId;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpStream;
 
 /// Waits until it is known whose switch this is, and everything about that hypervisor.
 pub(super) async fn identify(
-    connection: &mut Connection<TcpStream>,
+    connection: &mut Connection<Stream>,
     datapath_id: u64,
     context: &Context,
 ) -> Result<(ChassisId, Arc<Snapshot>), SessionError> {
@@ -35,7 +35,7 @@ pub(super) async fn identify(
 
 /// Waits until this session may speak for the hypervisor's switch: until no other is connected from elsewhere.
 pub(super) async fn sit(
-    connection: &mut Connection<TcpStream>,
+    connection: &mut Connection<Stream>,
     chassis: &ChassisId,
     peer: SocketAddr,
     context: &Context,

@@ -13,9 +13,9 @@ use crate::metrics::Metrics;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::Events;
+use crate::stream::Listener;
 use sextant_model::ChassisId;
 use std::time::Duration;
-use tokio::net::TcpListener;
 
 /// What every session needs.
 #[derive(Clone, Debug)]
@@ -36,7 +36,8 @@ pub struct Context {
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Serves every switch that connects. Does not return.
-pub async fn listen(listener: TcpListener, context: Context) {
+pub async fn listen(listener: impl Into<Listener>, context: Context) {
+    let listener = listener.into();
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => drop(tokio::spawn(session::serve(stream, peer, context.clone()))),

@@ -13,6 +13,7 @@ use super::punts::Punts;
 use crate::metrics::Counted;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
+use crate::stream::{Incoming, Stream};
 use rust_openflow::connection::{ConnectionError, Options};
 use rust_openflow::{Connection, ErrorMessage, Message};
 use sextant_flows::pipeline::SWITCH_CONFIG;
@@ -21,7 +22,6 @@ use sextant_model::{ChassisId, PortId};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 /// While this many octets wait to be written, nothing more is taken in; a bundle is sent in portions of it.
@@ -57,7 +57,7 @@ pub(super) enum SessionError {
     Stopping(#[from] Stopping),
 }
 
-pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, context: Context) {
+pub(super) async fn serve(stream: Incoming, peer: SocketAddr, context: Context) {
     match run(stream, peer, context).await {
         Err(error @ (SessionError::Stopping(_) | SessionError::Superseded)) => {
             tracing::info!(%peer, "switch's session ends: {error}")
@@ -68,11 +68,11 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, context: Context)
 }
 
 async fn run(
-    stream: TcpStream,
+    stream: Incoming,
     peer: SocketAddr,
     context: Context,
 ) -> Result<std::convert::Infallible, SessionError> {
-    stream.set_nodelay(true).map_err(ConnectionError::from)?;
+    let stream = stream.open().await.map_err(ConnectionError::from)?;
     let mut connection = Connection::handshake(stream, Options::default()).await?;
     let datapath_id = connection.features().datapath_id;
     let (chassis, snapshot) = identify(&mut connection, datapath_id, &context).await?;
@@ -93,7 +93,7 @@ async fn run(
 
 /// The next message that makes sense. What does not has been answered with an error by the connection, and is passed over.
 pub(super) async fn next(
-    connection: &mut Connection<TcpStream>,
+    connection: &mut Connection<Stream>,
 ) -> Result<(u32, Message), SessionError> {
     loop {
         match connection.recv().await {
@@ -112,7 +112,7 @@ fn survive(error: ConnectionError) -> Result<(), SessionError> {
 }
 
 struct Session {
-    connection: Connection<TcpStream>,
+    connection: Connection<Stream>,
     chassis: ChassisId,
     context: Context,
     flows: Flows,
@@ -130,7 +130,7 @@ struct Session {
 impl Session {
     /// A session that knows what the switch should have, and not yet what it has.
     fn new(
-        connection: Connection<TcpStream>,
+        connection: Connection<Stream>,
         chassis: ChassisId,
         context: Context,
         snapshot: Arc<Snapshot>,
