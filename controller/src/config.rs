@@ -2,11 +2,17 @@
 //!
 //! Every key has a default. Everything about the cloud goes through the API instead.
 
+mod keys;
+mod quotas;
+
+pub use keys::{KEYS, KeyReference};
+pub use quotas::Quotas;
+
 use crate::api;
 use crate::tls::{TlsError, TlsFiles};
 use ipnet::IpNet;
 use serde::Deserialize;
-use sextant_model::{Counted, DefaultQuotas, RaSettings, Settings};
+use sextant_model::{RaSettings, Settings};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -47,152 +53,6 @@ pub struct Config {
     pub quotas: Quotas,
 }
 
-/// A key, its default and its meaning.
-pub type KeyReference = (&'static str, &'static str, &'static str);
-
-/// The sections of the file, and of each key its default and meaning, for the reference in `docs/`; a test keeps them
-/// in step with [`Config`].
-pub const KEYS: &[(&str, &[KeyReference])] = &[
-    (
-        "",
-        &[
-            (
-                "data_dir",
-                "/var/lib/sextant",
-                "Where data is kept. The default is for root; anybody else's is `./sextant-data`.",
-            ),
-            ("api_listen", "[::1]:9696", "Where the Neutron API listens."),
-            ("openflow_listen", "[::1]:6653", "Where switches connect."),
-            (
-                "ovsdb_listen",
-                "[::1]:6640",
-                "Where hypervisors' ovsdb-servers connect.",
-            ),
-            (
-                "metrics_listen",
-                "[::1]:9697",
-                "Where Prometheus scrapes, at `/metrics`.",
-            ),
-            (
-                "auth",
-                "none",
-                "Who may use the API: `none`, everyone is admin; `headers`, whom a trusted proxy names in `X-User-Id`, `X-Project-Id`, `X-Roles`.",
-            ),
-            (
-                "trusted_proxies",
-                "[\"127.0.0.0/8\", \"::1/128\"]",
-                "Addresses and prefixes from which those headers are believed, with `auth = \"headers\"`.",
-            ),
-            (
-                "allow_plaintext",
-                "false",
-                "Lets listeners be on addresses other than loopback without TLS, and everyone be admin there with `auth = \"none\"`.",
-            ),
-            (
-                "dns_domain",
-                "openstacklocal",
-                "The domain that DHCP tells guests to search; empty for none.",
-            ),
-        ],
-    ),
-    (
-        "ra",
-        &[
-            (
-                "min_interval",
-                "30",
-                "Seconds between unsolicited Router Advertisements at least: 3 to three quarters of `max_interval`.",
-            ),
-            (
-                "max_interval",
-                "100",
-                "Seconds between unsolicited Router Advertisements at most: 4 to 1800.",
-            ),
-            (
-                "lifetime",
-                "300",
-                "Router lifetime in seconds: 0, or from `max_interval` to 9000.",
-            ),
-        ],
-    ),
-    (
-        "tunnel",
-        &[(
-            "underlay_mtu",
-            "1500",
-            "MTU of the network that carries the tunnels, in octets, at least 1280.",
-        )],
-    ),
-    (
-        "punt",
-        &[
-            (
-                "rate",
-                "100",
-                "Packets a second that each guest may send to the controller, at least 1.",
-            ),
-            (
-                "burst",
-                "200",
-                "Packets that each guest may send to the controller at once, at least 1.",
-            ),
-        ],
-    ),
-    (
-        "tls",
-        &[
-            (
-                "certificate",
-                "",
-                "PEM file with the certificate of the API and the metrics, and those between it and its authority. SIGHUP has all three files read again.",
-            ),
-            ("private_key", "", "PEM file with its private key."),
-            (
-                "client_ca",
-                "",
-                "PEM file with the authorities of clients' certificates; with it, who has none is turned away.",
-            ),
-        ],
-    ),
-    (
-        "hypervisor_tls",
-        &[
-            (
-                "certificate",
-                "",
-                "The same for switches and hypervisors' databases, which then connect by `ssl:`.",
-            ),
-            ("private_key", "", "PEM file with its private key."),
-            (
-                "client_ca",
-                "",
-                "PEM file with the authorities of hypervisors' certificates, which they must have.",
-            ),
-        ],
-    ),
-    (
-        "quotas",
-        &[
-            (
-                "default_quota",
-                "-1",
-                "How many subnet pools a project may have for which no quota was set; -1, here and below, for as many as it likes.",
-            ),
-            ("quota_network", "100", "How many networks."),
-            ("quota_subnet", "100", "How many subnets."),
-            ("quota_port", "500", "How many ports."),
-            ("quota_router", "10", "How many routers."),
-            ("quota_security_group", "10", "How many security groups."),
-            (
-                "quota_security_group_rule",
-                "100",
-                "How many rules of security groups.",
-            ),
-            ("quota_rbac_policy", "10", "How many access policies."),
-        ],
-    ),
-];
-
 /// Who may use the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -201,28 +61,6 @@ pub enum Auth {
     None,
     /// A trusted proxy says who calls.
     Headers,
-}
-
-/// `[quotas]`, as Neutron names them; below 0 stands for no limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Quotas {
-    /// Of what has none of its own below: subnet pools.
-    pub default_quota: i64,
-    /// Networks.
-    pub quota_network: i64,
-    /// Subnets.
-    pub quota_subnet: i64,
-    /// Ports.
-    pub quota_port: i64,
-    /// Routers.
-    pub quota_router: i64,
-    /// Security groups.
-    pub quota_security_group: i64,
-    /// Rules of security groups.
-    pub quota_security_group_rule: i64,
-    /// Access policies.
-    pub quota_rbac_policy: i64,
 }
 
 /// `[ra]`: router advertisements, as radvd.conf(5) names them; seconds.
@@ -315,44 +153,6 @@ impl Default for Config {
             hypervisor_tls: TlsFiles::default(),
             quotas: Quotas::default(),
         }
-    }
-}
-
-impl Default for Quotas {
-    fn default() -> Self {
-        let quotas = Settings::default().quotas;
-        let limit = |kind| match quotas.limit(kind) {
-            Some(limit) => i64::try_from(limit).unwrap_or(i64::MAX),
-            None => -1,
-        };
-        Self {
-            default_quota: limit(Counted::SubnetPool),
-            quota_network: limit(Counted::Network),
-            quota_subnet: limit(Counted::Subnet),
-            quota_port: limit(Counted::Port),
-            quota_router: limit(Counted::Router),
-            quota_security_group: limit(Counted::SecurityGroup),
-            quota_security_group_rule: limit(Counted::SecurityGroupRule),
-            quota_rbac_policy: limit(Counted::RbacPolicy),
-        }
-    }
-}
-
-impl Quotas {
-    fn limits(self) -> DefaultQuotas {
-        DefaultQuotas::new(|kind| {
-            let limit = match kind {
-                Counted::SubnetPool => self.default_quota,
-                Counted::Network => self.quota_network,
-                Counted::Subnet => self.quota_subnet,
-                Counted::Port => self.quota_port,
-                Counted::Router => self.quota_router,
-                Counted::SecurityGroup => self.quota_security_group,
-                Counted::SecurityGroupRule => self.quota_security_group_rule,
-                Counted::RbacPolicy => self.quota_rbac_policy,
-            };
-            u64::try_from(limit).ok()
-        })
     }
 }
 
@@ -568,6 +368,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sextant_model::Counted;
 
     fn refusal(text: &str) -> String {
         let config: Config = toml::from_str(text).unwrap();

@@ -67,7 +67,7 @@ impl Attribute {
     }
 }
 
-/// What every resource has.
+/// What every resource has, but for what it says that it is [without](Resource::WITHOUT).
 pub(super) const STANDARD: &[Attribute] = &[
     shown("id"),
     free("name"),
@@ -87,9 +87,8 @@ pub(super) struct Body(Map<String, Value>);
 impl Body {
     /// The attributes of a resource to be made.
     pub(super) fn post<R: Resource>(given: Map<String, Value>) -> Result<Self, ApiError> {
-        let table = R::ATTRIBUTES;
         refuse_unknown::<R>(&given)?;
-        for attribute in STANDARD.iter().chain(table) {
+        for attribute in R::attributes() {
             match (attribute.post, given.contains_key(attribute.name)) {
                 (Post::Required, false) => {
                     return Err(ApiError::malformed(format!(
@@ -111,12 +110,9 @@ impl Body {
 
     /// The attributes of a resource to be changed.
     pub(super) fn put<R: Resource>(given: Map<String, Value>) -> Result<Self, ApiError> {
-        let table = R::ATTRIBUTES;
         refuse_unknown::<R>(&given)?;
-        let refused = STANDARD
-            .iter()
-            .chain(table)
-            .find(|attribute| !attribute.put && given.contains_key(attribute.name));
+        let refused =
+            R::attributes().find(|attribute| !attribute.put && given.contains_key(attribute.name));
         match refused {
             Some(attribute) => Err(ApiError::malformed(format!(
                 "Cannot update read-only attribute {}",
@@ -154,16 +150,8 @@ impl Body {
     }
 }
 
-/// All attributes of a resource.
-pub(super) fn all<R: Resource>() -> impl Iterator<Item = &'static Attribute> {
-    let standard = STANDARD.iter();
-    standard
-        .filter(|attribute| !R::LACKS.contains(&attribute.name))
-        .chain(R::ATTRIBUTES)
-}
-
 fn refuse_unknown<R: Resource>(given: &Map<String, Value>) -> Result<(), ApiError> {
-    let known = |name: &str| all::<R>().any(|attribute| attribute.name == name);
+    let known = |name: &str| R::attributes().any(|attribute| attribute.name == name);
     let unknown: Vec<&str> = given
         .keys()
         .map(String::as_str)

@@ -27,7 +27,7 @@ pub(super) struct Draft {
     pub(super) dice: StdRng,
     changes: Vec<Change>,
     relied_on: BTreeSet<Key>,
-    touched: BTreeSet<NetworkId>,
+    marked: BTreeSet<Key>,
 }
 
 impl Draft {
@@ -39,7 +39,7 @@ impl Draft {
             dice,
             changes: Vec::new(),
             relied_on: BTreeSet::new(),
-            touched: BTreeSet::new(),
+            marked: BTreeSet::new(),
         }
     }
 
@@ -70,15 +70,15 @@ impl Draft {
         self.relied_on.insert(key);
     }
 
-    /// Writes a mark, whoever else writes it.
-    pub(super) fn mark(&mut self, key: Key) {
-        self.change(Change::Put(Object::Claim(key)));
-    }
-
     /// Ports of this network are made, changed or removed.
     pub(super) fn touch_ports_of(&mut self, network: NetworkId) {
-        if self.touched.insert(network) {
-            self.change(Change::Put(Object::Claim(Key::PortsOf(network))));
+        self.mark(Key::PortsOf(network));
+    }
+
+    /// Writes a mark, once.
+    pub(super) fn mark(&mut self, key: Key) {
+        if self.marked.insert(key.clone()) {
+            self.change(Change::Put(Object::Claim(key)));
         }
     }
 

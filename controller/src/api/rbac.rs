@@ -25,7 +25,7 @@ use uuid::Uuid;
 impl Resource for RbacPolicy {
     const NAME: &'static str = "rbac_policy";
     const COLLECTION: &'static str = "rbac_policies";
-    const LACKS: &'static [&'static str] = &[
+    const WITHOUT: &'static [&'static str] = &[
         "name",
         "description",
         "created_at",

@@ -1,7 +1,7 @@
 //! What all resources have in common: the trait that each implements in a file of its own, and the requests on it.
 
 use super::Api;
-use super::attributes::{Attribute, Body};
+use super::attributes::{Attribute, Body, STANDARD};
 use super::commit::Written;
 use super::draft::Draft;
 use super::error::ApiError;
@@ -59,10 +59,10 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
     const COLLECTION: &'static str;
     /// Its attributes besides the standard ones.
     const ATTRIBUTES: &'static [Attribute];
+    /// The standard attributes that it does not have.
+    const WITHOUT: &'static [&'static str] = &[];
     /// What lists can be filtered by besides attributes.
     const FILTERS: &'static [&'static str] = &[];
-    /// The standard attributes that it does not have.
-    const LACKS: &'static [&'static str] = &[];
     /// Who may do what with it.
     const POLICY: &'static Policy = policy::of(Self::NAME);
     /// Its id.
@@ -82,6 +82,18 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
     fn create(draft: &mut Draft, project: String, body: &Body) -> Result<Self::Id, ApiError>;
     fn update(&self, draft: &mut Draft, body: &Body) -> Result<(), ApiError>;
     fn delete(&self, draft: &mut Draft) -> Result<(), ApiError>;
+
+    /// All its attributes.
+    fn attributes() -> impl Iterator<Item = &'static Attribute> {
+        let standard = STANDARD
+            .iter()
+            .filter(|attribute| !Self::WITHOUT.contains(&attribute.name));
+        standard.chain(Self::ATTRIBUTES)
+    }
+
+    fn has_tags() -> bool {
+        !Self::WITHOUT.contains(&"tags")
+    }
 
     /// On what access to it rests besides its project.
     fn ties(&self) -> Ties {
@@ -121,9 +133,10 @@ pub(super) fn routes<R: Resource>() -> Router<Api> {
     let routes = Router::new()
         .route(&collection, get(list::<R>).post(create::<R>))
         .route(&item, get(show::<R>).put(update::<R>).delete(delete::<R>));
-    match R::LACKS.contains(&"tags") {
-        true => routes,
-        false => routes.merge(tags::routes::<R>(&item)),
+    if R::has_tags() {
+        routes.merge(tags::routes::<R>(&item))
+    } else {
+        routes
     }
 }
 
@@ -148,9 +161,10 @@ pub(super) fn shown<R: Resource>(resource: &R, view: View<'_>) -> Map<String, Va
         ("revision_number", meta.revision_number.into()),
         ("tags", meta.tags.iter().cloned().collect()),
     ] {
-        if !R::LACKS.contains(&name) {
-            shown.insert(name.to_owned(), value);
-        }
+        shown.insert(name.to_owned(), value);
+    }
+    for absent in R::WITHOUT {
+        shown.remove(*absent);
     }
     view.caller.hide(view.intent, resource, &mut shown);
     shown

@@ -222,9 +222,15 @@ fn make_network(api: &Api) -> Result<Network, LabError> {
 
 fn start_controller(folder: &Path, addresses: [SocketAddr; 4]) -> Result<Process, LabError> {
     let keys = ["api", "openflow", "ovsdb", "metrics"];
+    // All guests are of one project, and there may be more than its quota lets it have.
+    let config = folder.join("sextant.toml");
+    std::fs::write(&config, "[quotas]\nquota_port = -1\n")
+        .map_err(LabError::io(format!("write {}", config.display())))?;
     let mut command = command::program(&find_binary()?.to_string_lossy());
     command
         .arg("serve")
+        .arg("--config")
+        .arg(config)
         .arg("--data-dir")
         .arg(folder.join("data"));
     for (key, address) in keys.iter().zip(addresses) {
