@@ -32,7 +32,7 @@ fn nothing_acknowledged_is_lost_and_nothing_half_done_remains() -> Outcome {
     let seed = rand::random();
     println!("seed {seed}; moments also depend on the machine");
     let mut dice = StdRng::seed_from_u64(seed);
-    let mut controller = Loopback::start(&[])?;
+    let mut controller = Loopback::without_quotas()?;
     let (network, subnet) = make_network(&controller.api()?)?;
     let mut writers: Vec<Writer> = (0..WRITERS)
         .map(|number| Writer::new(number, &network, &subnet, dice.random()))

@@ -6,13 +6,13 @@
 //! connects at once is served in turn.
 
 use crate::metrics::Metrics;
+use crate::stream::{Incoming, Listener};
 use crate::throttle::Throttle;
 use std::collections::VecDeque;
 use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// How many may be connected to one listener.
@@ -118,11 +118,11 @@ struct Door {
 
 /// Serves every peer that connects and is admitted. Does not return.
 pub async fn listen<F>(
-    listener: TcpListener,
+    listener: Listener,
     name: &'static str,
     limits: Limits,
     metrics: Metrics,
-    serve: impl Fn(TcpStream, SocketAddr, Pass) -> F,
+    serve: impl Fn(Incoming, SocketAddr, Pass) -> F,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {

@@ -78,7 +78,7 @@ pub struct Serve {
     /// Who may use the API.
     #[arg(long, env = "SEXTANT_AUTH")]
     pub auth: Option<Auth>,
-    /// Let listeners be on addresses other than loopback without TLS.
+    /// Let listeners be on addresses other than loopback without TLS, and everyone be admin there without `--auth headers`.
     #[arg(long, env = "SEXTANT_ALLOW_PLAINTEXT")]
     pub allow_plaintext: bool,
 }

@@ -2,9 +2,18 @@
 //!
 //! Every key has a default. Everything about the cloud goes through the API instead.
 
+mod keys;
+mod quotas;
+
+pub use keys::{KEYS, KeyReference};
+pub use quotas::Quotas;
+
+use crate::api;
+use crate::tls::{TlsError, TlsFiles};
+use ipnet::IpNet;
 use serde::Deserialize;
 use sextant_model::{RaSettings, Settings};
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// All keys, with the names that the file has.
@@ -21,8 +30,11 @@ pub struct Config {
     pub ovsdb_listen: SocketAddr,
     /// Where Prometheus scrapes, at `/metrics`.
     pub metrics_listen: SocketAddr,
-    /// Who may use the API: `none` (everyone is admin).
+    /// Who may use the API.
     pub auth: Auth,
+    /// Where the proxies are whose headers say who calls, with [`Auth::Headers`].
+    #[serde(deserialize_with = "networks")]
+    pub trusted_proxies: Vec<IpNet>,
     /// Lets listeners be on addresses other than loopback without TLS.
     pub allow_plaintext: bool,
     /// The domain that DHCP tells guests to search; empty for none.
@@ -37,105 +49,13 @@ pub struct Config {
     pub tunnel: Tunnel,
     /// What guests may send to the controller.
     pub punt: PuntLimits,
+    /// TLS of the API and of the metrics.
+    pub tls: TlsFiles,
+    /// TLS of switches and hypervisors' databases.
+    pub hypervisor_tls: TlsFiles,
+    /// What projects may have for which no quota was set.
+    pub quotas: Quotas,
 }
-
-/// A key, its default and its meaning.
-pub type KeyReference = (&'static str, &'static str, &'static str);
-
-/// The sections of the file, and of each key its default and meaning, for the reference in `docs/`; a test keeps them
-/// in step with [`Config`].
-pub const KEYS: &[(&str, &[KeyReference])] = &[
-    (
-        "",
-        &[
-            (
-                "data_dir",
-                "/var/lib/sextant",
-                "Where data is kept. The default is for root; anybody else's is `./sextant-data`.",
-            ),
-            ("api_listen", "[::1]:9696", "Where the Neutron API listens."),
-            ("openflow_listen", "[::1]:6653", "Where switches connect."),
-            (
-                "ovsdb_listen",
-                "[::1]:6640",
-                "Where hypervisors' ovsdb-servers connect.",
-            ),
-            (
-                "metrics_listen",
-                "[::1]:9697",
-                "Where Prometheus scrapes, at `/metrics`.",
-            ),
-            (
-                "auth",
-                "none",
-                "Who may use the API: `none`, everyone is admin.",
-            ),
-            (
-                "allow_plaintext",
-                "false",
-                "Lets listeners be on addresses other than loopback without TLS.",
-            ),
-            (
-                "dns_domain",
-                "openstacklocal",
-                "The domain that DHCP tells guests to search; empty for none.",
-            ),
-            (
-                "ipv6_pd_enabled",
-                "false",
-                "Whether IPv6 subnets that ask for the default pool get a prefix delegated by the upstream router.",
-            ),
-            (
-                "address_existing_ports",
-                "false",
-                "Whether a new IPv4 or stateful IPv6 subnet gives the ports of its network an address, as a SLAAC subnet does.",
-            ),
-        ],
-    ),
-    (
-        "ra",
-        &[
-            (
-                "min_interval",
-                "30",
-                "Seconds between unsolicited Router Advertisements at least: 3 to three quarters of `max_interval`.",
-            ),
-            (
-                "max_interval",
-                "100",
-                "Seconds between unsolicited Router Advertisements at most: 4 to 1800.",
-            ),
-            (
-                "lifetime",
-                "300",
-                "Router lifetime in seconds: 0, or from `max_interval` to 9000.",
-            ),
-        ],
-    ),
-    (
-        "tunnel",
-        &[(
-            "underlay_mtu",
-            "1500",
-            "MTU of the network that carries the tunnels, in octets, at least 1280.",
-        )],
-    ),
-    (
-        "punt",
-        &[
-            (
-                "rate",
-                "100",
-                "Packets a second that each guest may send to the controller, at least 1.",
-            ),
-            (
-                "burst",
-                "200",
-                "Packets that each guest may send to the controller at once, at least 1.",
-            ),
-        ],
-    ),
-];
 
 /// Who may use the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
@@ -143,6 +63,8 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
 pub enum Auth {
     /// Everyone is admin, as with Neutron's `noauth`.
     None,
+    /// A trusted proxy says who calls.
+    Headers,
 }
 
 /// `[ra]`: router advertisements, as radvd.conf(5) names them; seconds.
@@ -194,6 +116,14 @@ pub enum ConfigError {
         /// Where and why.
         error: Box<toml::de::Error>,
     },
+    /// TLS is not to be had.
+    #[error("{section}.{error}")]
+    Tls {
+        /// The section.
+        section: &'static str,
+        /// Which file, and why.
+        error: TlsError,
+    },
     /// A value does not make sense.
     #[error("{key} = {value}: {rule}")]
     Refused {
@@ -217,6 +147,7 @@ impl Default for Config {
             ovsdb_listen: loopback(6640),
             metrics_listen: loopback(9697),
             auth: Auth::None,
+            trusted_proxies: api::loopback(),
             allow_plaintext: false,
             dns_domain: settings.dns_domain,
             ipv6_pd_enabled: settings.ipv6_pd_enabled,
@@ -224,8 +155,23 @@ impl Default for Config {
             ra: Ra::default(),
             tunnel: Tunnel::default(),
             punt: PuntLimits::default(),
+            tls: TlsFiles::default(),
+            hypervisor_tls: TlsFiles::default(),
+            quotas: Quotas::default(),
         }
     }
+}
+
+/// Prefixes, where an address stands for the prefix of itself.
+fn networks<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    let network = |text: &String| {
+        let address = || text.parse::<IpAddr>().map(IpNet::from);
+        text.parse::<IpNet>().or_else(|_| address()).map_err(|_| {
+            serde::de::Error::custom(format!("{text:?} is neither an address nor a prefix"))
+        })
+    };
+    texts.iter().map(network).collect()
 }
 
 impl Default for Ra {
@@ -294,6 +240,24 @@ impl Config {
     /// [`ConfigError::Refused`] with the first that does not.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.check_listeners()?;
+        for (section, files) in [("tls", &self.tls), ("hypervisor_tls", &self.hypervisor_tls)] {
+            let opened = files.open();
+            opened.map_err(|error| ConfigError::Tls { section, error })?;
+        }
+        if self.hypervisor_tls.is_on() && !self.hypervisor_tls.asks_clients() {
+            return Err(ConfigError::Refused {
+                key: "hypervisor_tls.client_ca",
+                value: "\"\"".to_owned(),
+                rule: "anyone could pass for a hypervisor; name the authorities of their certificates",
+            });
+        }
+        if self.auth == Auth::Headers && self.trusted_proxies.is_empty() {
+            return Err(ConfigError::Refused {
+                key: "trusted_proxies",
+                value: "[]".to_owned(),
+                rule: "nobody could call: auth = \"headers\" needs an address that the headers come from",
+            });
+        }
         let Ra {
             min_interval,
             max_interval,
@@ -345,15 +309,17 @@ impl Config {
     }
 
     fn check_listeners(&self) -> Result<(), ConfigError> {
+        let (tls, hypervisor_tls) = (self.tls.is_on(), self.hypervisor_tls.is_on());
         let listeners = [
-            ("api_listen", self.api_listen),
-            ("openflow_listen", self.openflow_listen),
-            ("ovsdb_listen", self.ovsdb_listen),
-            ("metrics_listen", self.metrics_listen),
+            ("api_listen", self.api_listen, tls),
+            ("openflow_listen", self.openflow_listen, hypervisor_tls),
+            ("ovsdb_listen", self.ovsdb_listen, hypervisor_tls),
+            ("metrics_listen", self.metrics_listen, tls),
         ];
-        for (key, address) in listeners {
-            if !self.allow_plaintext && !address.ip().is_loopback() {
-                let rule = "not a loopback address: anyone on the network could read and change everything; allow it with allow_plaintext = true (--allow-plaintext)";
+        let exposed = |address: SocketAddr| !self.allow_plaintext && !address.ip().is_loopback();
+        for (key, address, encrypted) in listeners {
+            if !encrypted && exposed(address) {
+                let rule = "not a loopback address: anyone on the network could read and change everything; give it TLS ([tls] for the API and the metrics, [hypervisor_tls] for the others) or allow it with allow_plaintext = true (--allow-plaintext)";
                 return Err(ConfigError::Refused {
                     key,
                     value: address.to_string(),
@@ -361,7 +327,25 @@ impl Config {
                 });
             }
         }
+        let everyone = self.auth == Auth::None && !self.tls.asks_clients();
+        if everyone && exposed(self.api_listen) {
+            return Err(ConfigError::Refused {
+                key: "auth",
+                value: "none".to_owned(),
+                rule: "everyone who reaches api_listen would be admin, and it is not a loopback address; set auth = \"headers\" or tls.client_ca, or allow it with allow_plaintext = true (--allow-plaintext)",
+            });
+        }
         Ok(())
+    }
+
+    /// How the API knows who calls.
+    pub fn identity(&self) -> api::Identity {
+        match self.auth {
+            Auth::None => api::Identity::Everyone,
+            Auth::Headers => api::Identity::Headers {
+                trusted_proxies: self.trusted_proxies.clone(),
+            },
+        }
     }
 
     /// What the cloud's behaviour depends on.
@@ -383,6 +367,7 @@ impl Config {
             underlay_mtu: self.tunnel.underlay_mtu,
             punt_rate: self.punt.rate,
             punt_burst: self.punt.burst,
+            quotas: self.quotas.limits(),
             ..Settings::default()
         }
     }
@@ -391,6 +376,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sextant_model::Counted;
 
     fn refusal(text: &str) -> String {
         let config: Config = toml::from_str(text).unwrap();
@@ -413,7 +399,9 @@ mod tests {
                 file += &format!("[{section}]\n");
             }
             for (key, default, _) in *keys {
-                let bare = default.parse::<u32>().is_ok() || default.parse::<bool>().is_ok();
+                let bare = default.parse::<i64>().is_ok()
+                    || default.parse::<bool>().is_ok()
+                    || default.starts_with("[\"");
                 file += &if bare {
                     format!("{key} = {default}\n")
                 } else {
@@ -444,8 +432,12 @@ mod tests {
             ra: _,
             tunnel: _,
             punt: _,
+            trusted_proxies: _,
+            tls: _,
+            hypervisor_tls: _,
+            quotas: _,
         } = config;
-        assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 16);
+        assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 31);
     }
 
     #[test]
@@ -460,10 +452,41 @@ mod tests {
     }
 
     #[test]
+    fn proxies_are_addresses_or_prefixes() {
+        let config: Config =
+            toml::from_str("trusted_proxies = ['2001:db8::1', '192.0.2.0/24']").unwrap();
+        let expected = ["2001:db8::1/128", "192.0.2.0/24"].map(|text| text.parse().unwrap());
+        assert_eq!(config.trusted_proxies, expected);
+        let error = toml::from_str::<Config>("trusted_proxies = ['proxy']").unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("\"proxy\" is neither an address nor a prefix")
+        );
+    }
+
+    #[test]
+    fn quotas_are_limits_or_none() {
+        let config: Config = toml::from_str("[quotas]\nquota_port = -1\nquota_router = 3").unwrap();
+        let quotas = config.settings().quotas;
+        let limits =
+            [Counted::Port, Counted::Router, Counted::Network].map(|kind| quotas.limit(kind));
+        assert_eq!(limits, [None, Some(3), Some(100)]);
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_by_name() {
         assert!(
             refusal("api_listen = '[::]:9696'")
                 .starts_with("api_listen = [::]:9696: not a loopback address")
+        );
+        assert!(
+            refusal("auth = 'headers'\ntrusted_proxies = []")
+                .starts_with("trusted_proxies = []: nobody could call")
+        );
+        assert!(
+            refusal("[tls]\nprivate_key = 'key.pem'")
+                .starts_with("tls.certificate and private_key")
         );
         assert!(refusal("[ra]\nmax_interval = 2").starts_with("ra.max_interval = 2"));
         assert!(refusal("[ra]\nmin_interval = 90").starts_with("ra.min_interval = 90"));

@@ -4,14 +4,21 @@
 //! served at once, and the next wait in the listener's queue. Told to stop, it takes no more connections, answers the
 //! requests that are under way, and ends.
 
+use crate::stream::Listener;
+use crate::tls::Tls;
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
@@ -38,39 +45,89 @@ impl Default for Limits {
     }
 }
 
+/// Whom a request comes from, among its extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The other end of the connection.
+    pub address: SocketAddr,
+    /// The connection is TLS.
+    pub encrypted: bool,
+}
+
 /// Serves until `stopping`, and then until the requests under way are answered.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     service: Router,
     limits: Limits,
     stopping: impl Future<Output = ()>,
 ) {
+    let Listener { tcp, tls } = listener.into();
     let room = Arc::new(Semaphore::new(limits.connections));
     let underway = GracefulShutdown::new();
     let mut stopping = pin!(stopping);
     loop {
-        let (stream, place) = tokio::select! {
-            admitted = admit(&listener, &room) => admitted,
+        let (stream, address, place) = tokio::select! {
+            admitted = admit(&tcp, &room) => admitted,
             () = &mut stopping => break,
         };
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.head)
-            .serve_connection(
-                TokioIo::new(stream),
-                TowerToHyperService::new(service.clone()),
-            );
-        let connection = underway.watch(connection);
+        let connection = Connection {
+            service: service.clone(),
+            limits,
+            watcher: underway.watcher(),
+            address,
+        };
+        let tls = tls.clone();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a client's connection ended");
+            match tls {
+                None => connection.serve(stream, false).await,
+                Some(tls) => connection.serve_encrypted(stream, &tls).await,
             }
             drop(place);
         });
     }
-    drop(listener);
+    drop(tcp);
     if timeout(limits.farewell, underway.shutdown()).await.is_err() {
         tracing::warn!("requests that took too long were cut off");
+    }
+}
+
+/// A client's connection.
+struct Connection {
+    service: Router,
+    limits: Limits,
+    watcher: Watcher,
+    address: SocketAddr,
+}
+
+impl Connection {
+    async fn serve_encrypted(self, stream: TcpStream, tls: &Tls) {
+        let address = self.address;
+        match timeout(self.limits.head, tls.accept(stream)).await {
+            Ok(Ok(stream)) => self.serve(stream, true).await,
+            Ok(Err(error)) => {
+                tracing::debug!(%address, %error, "a client does not speak TLS as it should")
+            }
+            Err(_) => tracing::debug!(%address, "a client took too long over its handshake"),
+        }
+    }
+
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static, encrypted: bool) {
+        let peer = Peer {
+            address: self.address,
+            encrypted,
+        };
+        let service = TowerToHyperService::new(self.service);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            service.call(request)
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.head)
+            .serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = self.watcher.watch(connection).await {
+            tracing::debug!(%error, "a client's connection ended");
+        }
     }
 }
 
@@ -78,12 +135,12 @@ pub async fn serve(
 async fn admit(
     listener: &TcpListener,
     room: &Arc<Semaphore>,
-) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
     // Nobody closes the semaphore.
     let place = room.clone().acquire_owned().await.ok();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
+            Ok((stream, address)) => return (stream, address, place),
             Err(error) => {
                 tracing::warn!(%error, "a client's connection could not be accepted");
                 sleep(Duration::from_millis(100)).await;

@@ -21,5 +21,7 @@ pub mod seat;
 pub mod snapshot;
 pub mod state;
 pub mod store;
+pub mod stream;
 pub mod switch;
 pub mod throttle;
+pub mod tls;

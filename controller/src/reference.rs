@@ -81,7 +81,11 @@ fn configuration() -> String {
             "\n## {title}\n\n| key | default | meaning |\n|---|---|---|\n"
         );
         for (key, default, meaning) in *keys {
-            let _ = writeln!(page, "| `{key}` | `{default}` | {meaning} |");
+            let default = match default.is_empty() {
+                true => "none".to_owned(),
+                false => format!("`{default}`"),
+            };
+            let _ = writeln!(page, "| `{key}` | {default} | {meaning} |");
         }
     }
     page

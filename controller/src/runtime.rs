@@ -10,6 +10,8 @@ use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::{self, Owner};
 use crate::store::{CommitError, Embedded, OpenError, Precondition, Store, WatchEnded};
+use crate::stream::Listener;
+use crate::tls::{Tls, TlsError};
 use crate::{api, hypervisor, memory, scrape, switch};
 use sextant_model::{Change, Key, Object, ServerIdentity};
 use std::net::SocketAddr;
@@ -48,6 +50,9 @@ pub enum RuntimeError {
         /// Why.
         error: std::io::Error,
     },
+    /// TLS is not to be had.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] std::io::Error),
@@ -79,6 +84,8 @@ pub fn run(config: &Config) -> Result<(), RuntimeError> {
 async fn serve(config: &Config) -> Result<(), RuntimeError> {
     let told_to_stop = signals()?;
     let [api_listener, openflow, ovsdb, metrics_listener] = listeners(config).await?;
+    let tls = config.tls.open()?;
+    let hypervisor_tls = config.hypervisor_tls.open()?;
     let metrics = Metrics::new()?;
     let store = open(config)?;
     identify(store.as_ref()).await?;
@@ -99,6 +106,7 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
         limits,
         openflow_port: openflow.local_addr()?.port(),
         ovsdb_port: ovsdb.local_addr()?.port(),
+        encrypted: hypervisor_tls.is_some(),
     };
     let switches = switch::Context {
         snapshots: snapshots.clone(),
@@ -111,9 +119,21 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
     let (stop, stopping) = watch::channel(());
     let mut tasks = Tasks::new(stop);
     let api = api::Api::new(store.clone(), snapshots, metrics.clone());
-    let api = api::service(api.with_hypervisors(hypervisors.seats.clone(), events));
+    let api = api.with_hypervisors(hypervisors.seats.clone(), events);
+    let api = api::service(api.with_identity(config.identity()));
+    let api_listener = Listener::new(api_listener, tls.clone());
+    let metrics_listener = Listener::new(metrics_listener, tls.clone());
     let api = serve_http(api_listener, api, &stopping);
     let scraped = serve_http(metrics_listener, scrape::service(metrics), &stopping);
+    let (ovsdb, openflow) = (
+        Listener::new(ovsdb, hypervisor_tls.clone()),
+        Listener::new(openflow, hypervisor_tls.clone()),
+    );
+    let renewed: Vec<Tls> = [tls, hypervisor_tls].into_iter().flatten().collect();
+    if !renewed.is_empty() {
+        let reload = reload(renewed)?;
+        tasks.sessions.add("the reader of certificates", reload);
+    }
     tasks.web.add("api_listen", api);
     tasks.web.add("metrics_listen", scraped);
     let ovsdb = hypervisor::listen(ovsdb, hypervisors);
@@ -146,9 +166,24 @@ fn signals() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
+/// Reads certificates again whenever SIGHUP comes, from the moment that this is called.
+fn reload(all: Vec<Tls>) -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut hung_up = signal(SignalKind::hangup())?;
+    Ok(async move {
+        while hung_up.recv().await.is_some() {
+            for tls in &all {
+                match tls.reload() {
+                    Ok(()) => tracing::info!("certificates were read again"),
+                    Err(error) => tracing::warn!(%error, "certificates stay as they were"),
+                }
+            }
+        }
+    })
+}
+
 /// Serves until nobody holds the other end of `stopping`.
 fn serve_http(
-    listener: TcpListener,
+    listener: Listener,
     service: axum::Router,
     stopping: &watch::Receiver<()>,
 ) -> impl Future<Output = ()> + Send + 'static {

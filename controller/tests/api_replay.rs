@@ -10,7 +10,7 @@ use api::{Answer, Cloud};
 use axum::http::{Method, Request};
 use differences::{Difference, of};
 use serde_json::{Map, Value, json};
-use sextant_model::{MacAddr, Settings};
+use sextant_model::{Counted, DefaultQuotas, MacAddr, Settings};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -51,6 +51,7 @@ async fn replay(files: &[&str]) -> Vec<String> {
     let settings = Settings {
         underlay_mtu: 1520,
         ipv6_pd_enabled: true,
+        quotas: recorded_quotas(),
         ..Settings::default()
     };
     let cloud = Cloud::with(settings);
@@ -67,6 +68,20 @@ async fn replay(files: &[&str]) -> Vec<String> {
         complaints.extend(unused.map(|label| format!("{label}: no such request")));
     }
     complaints
+}
+
+/// As the Neutron that was recorded was configured.
+fn recorded_quotas() -> DefaultQuotas {
+    let defaults = DefaultQuotas::default();
+    DefaultQuotas::new(|kind| match kind {
+        Counted::Network | Counted::Router => Some(1000),
+        Counted::Subnet => Some(3000),
+        Counted::Port => Some(5000),
+        Counted::SubnetPool
+        | Counted::SecurityGroup
+        | Counted::SecurityGroupRule
+        | Counted::RbacPolicy => defaults.limit(kind),
+    })
 }
 
 /// Some lists were recorded with what an earlier session had left in them.
@@ -370,6 +385,7 @@ replayed! {
     subnet_pools = "06_subnetpools_pd";
     ports = "07_ports";
     routers = "08_routers";
+    quotas = "09_quota";
 }
 
 #[test]

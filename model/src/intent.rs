@@ -1,10 +1,12 @@
 //! What was asked for.
 
+use crate::counts::Counts;
 use crate::{
-    AddressScope, AddressScopeId, Change, DEFAULT_SECURITY_GROUP, GroupNumber, Key, MacAddr,
-    MemberAddress, Network, NetworkId, Object, Port, PortId, ProjectQuota, RbacObject, RbacPolicy,
-    RbacPolicyId, RemoteEnd, Router, RouterId, SecurityGroup, SecurityGroupId, SecurityGroupRule,
-    SecurityGroupRuleId, ServerIdentity, Settings, Subnet, SubnetId, SubnetPool, SubnetPoolId,
+    AddressScope, AddressScopeId, Change, Counted, DEFAULT_SECURITY_GROUP, GroupNumber, Key,
+    MacAddr, MemberAddress, Network, NetworkId, Object, Port, PortId, ProjectQuota, RbacObject,
+    RbacPolicy, RbacPolicyId, RemoteEnd, Router, RouterId, SecurityGroup, SecurityGroupId,
+    SecurityGroupRule, SecurityGroupRuleId, ServerIdentity, Settings, Subnet, SubnetId, SubnetPool,
+    SubnetPoolId,
 };
 use imbl::{OrdMap, OrdSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -55,6 +57,7 @@ pub struct Intent {
     numbered_groups: OrdMap<GroupNumber, SecurityGroupId>,
     policies_for: OrdSet<(RbacObject, RbacPolicyId)>,
     claims: OrdSet<Key>,
+    counts: Counts,
 }
 
 impl Intent {
@@ -68,9 +71,65 @@ impl Intent {
 
     /// Takes in one change of the store. Changes of what is observed are none of intent's business.
     pub fn apply(&mut self, change: &Change) {
+        self.recount(change);
         match change {
             Change::Put(object) => self.put(object),
             Change::Delete(key) => self.delete(key),
+        }
+    }
+
+    /// What comes to a project or leaves it is counted; what only changes is not.
+    fn recount(&mut self, change: &Change) {
+        let before = self.counted_object(&change.key());
+        let was = before.as_ref().and_then(Object::counted);
+        let is = match change {
+            Change::Put(object) => object.counted(),
+            Change::Delete(_) => None,
+        };
+        if was == is {
+            return;
+        }
+        if let Some((project, kind)) = was {
+            self.counts.take(project, kind);
+        }
+        if let Some((project, kind)) = is {
+            self.counts.add(project, kind);
+        }
+    }
+
+    /// The object under a key, of those that are counted.
+    fn counted_object(&self, key: &Key) -> Option<Object> {
+        match key {
+            Key::Network(id) => self.networks.get(id).cloned().map(Object::Network),
+            Key::Subnet(id) => self.subnets.get(id).cloned().map(Object::Subnet),
+            Key::Port(id) => self.ports.get(id).cloned().map(Object::Port),
+            Key::Router(id) => self.routers.get(id).cloned().map(Object::Router),
+            Key::SubnetPool(id) => self.subnet_pools.get(id).cloned().map(Object::SubnetPool),
+            Key::SecurityGroup(id) => {
+                let group = self.security_groups.get(id).cloned();
+                group.map(Object::SecurityGroup)
+            }
+            Key::SecurityGroupRule(id) => {
+                let rule = self.security_group_rules.get(id).cloned();
+                rule.map(Object::SecurityGroupRule)
+            }
+            Key::RbacPolicy(id) => self.rbac_policies.get(id).cloned().map(Object::RbacPolicy),
+            Key::AddressScope(_)
+            | Key::Quota(_)
+            | Key::ServerIdentity
+            | Key::Address(..)
+            | Key::Mac(..)
+            | Key::NetworkKey(_)
+            | Key::RouterKey(_)
+            | Key::DefaultSubnetPool(_)
+            | Key::DefaultSecurityGroup(_)
+            | Key::CountOf(..)
+            | Key::NearQuota(..)
+            | Key::PortsOf(_)
+            | Key::UsesOf(_)
+            | Key::Segment(..)
+            | Key::Chassis(_)
+            | Key::Location(_) => None,
         }
     }
 
@@ -216,7 +275,8 @@ impl Intent {
             | Key::RouterKey(_)
             | Key::DefaultSubnetPool(_)
             | Key::DefaultSecurityGroup(_)
-            | Key::CountOf(_)
+            | Key::CountOf(..)
+            | Key::NearQuota(..)
             | Key::UsesOf(_)
             | Key::PortsOf(_) => {
                 self.claims.remove(key);
@@ -257,6 +317,19 @@ impl Intent {
     /// Whether somebody has what this claim's key names.
     pub fn is_claimed(&self, key: &Key) -> bool {
         self.claims.contains(key)
+    }
+
+    /// How many objects of a kind a project has.
+    pub fn count_of(&self, project: &str, kind: Counted) -> u64 {
+        self.counts.get(project, kind)
+    }
+
+    /// How many objects of a kind a project may have; none: as many as it likes.
+    pub fn quota_of(&self, project: &str, kind: Counted) -> Option<u64> {
+        let set = self.quotas.get(project);
+        let set = set.and_then(|quota| quota.limits.get(&kind));
+        set.copied()
+            .unwrap_or_else(|| self.settings.quotas.limit(kind))
     }
 
     /// The addresses of a subnet that are some port's, in order.
@@ -486,6 +559,28 @@ mod tests {
         intent.apply(&Change::Delete(Key::SecurityGroup(other.id)));
         assert_eq!(intent.default_group_of("p"), Some(default.id));
         intent.apply(&Change::Delete(Key::SecurityGroup(default.id)));
+        assert_eq!(intent, Intent::default());
+    }
+
+    #[test]
+    fn what_a_project_has_is_counted_until_it_is_gone() {
+        let mut intent = Intent::default();
+        let mut port = port("compute:nova", RouterId(Uuid::nil()));
+        port.meta.project_id = "a".to_owned();
+        let put = |port: &Port| Change::Put(Object::Port(Arc::new(port.clone())));
+        for change in [put(&port), put(&port)] {
+            intent.apply(&change);
+        }
+        assert_eq!(intent.count_of("a", Counted::Port), 1);
+        assert_eq!(intent.count_of("a", Counted::Network), 0);
+        port.meta.project_id = "b".to_owned();
+        intent.apply(&put(&port));
+        assert_eq!(
+            ["a", "b"].map(|project| intent.count_of(project, Counted::Port)),
+            [0, 1]
+        );
+
+        intent.apply(&Change::Delete(Key::Port(port.id)));
         assert_eq!(intent, Intent::default());
     }
 

@@ -10,6 +10,7 @@
 mod address;
 mod address_scope;
 mod chassis;
+mod counts;
 mod dhcp_tag;
 mod dhcpv4_option;
 mod dhcpv4_service;
@@ -55,7 +56,7 @@ pub use punt::{
     AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, Dhcpv6Options,
     Dhcpv6Service, LeasedAddress, Pref64, Punt, RouterPreference,
 };
-pub use quota::{Counted, ProjectQuota};
+pub use quota::{Counted, DefaultQuotas, ProjectQuota};
 pub use rbac::{EVERY_PROJECT, RbacAction, RbacObject, RbacPolicy};
 pub use router::{ExternalGateway, Router};
 pub use security_group::{

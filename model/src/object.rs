@@ -1,8 +1,8 @@
 //! What the store holds, and changes to it.
 
 use crate::{
-    AddressScope, AddressScopeId, Chassis, ChassisId, MacAddr, Network, NetworkId, NetworkKey,
-    Port, PortId, ProjectQuota, RbacPolicy, RbacPolicyId, Router, RouterId, RouterKey,
+    AddressScope, AddressScopeId, Chassis, ChassisId, Counted, MacAddr, Network, NetworkId,
+    NetworkKey, Port, PortId, ProjectQuota, RbacPolicy, RbacPolicyId, Router, RouterId, RouterKey,
     SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, Subnet, SubnetId,
     SubnetPool, SubnetPoolId,
 };
@@ -97,9 +97,12 @@ pub enum Key {
     Quota(String),
     /// Claim: a project has its default security group.
     DefaultSecurityGroup(String),
-    /// A mark, as [`Key::PortsOf`]: whoever makes or removes something counted of a project writes it again, so that a
-    /// writer at the project's quota can demand that the count is still what it was.
-    CountOf(String),
+    /// A mark, as [`Key::PortsOf`]: whoever makes something counted of a project writes it again, so that a writer near
+    /// the project's quota can demand that the count is no higher than it was.
+    CountOf(String, Counted),
+    /// A mark: whoever makes something counted near the project's quota writes it again, so that a writer who believes to
+    /// be far from it can demand that nobody has come near.
+    NearQuota(String, Counted),
     /// A mark, as [`Key::PortsOf`]: whoever puts a port under the security group, or makes a rule with it at the other
     /// end, writes it again, so that a writer who rests on the group being unused can demand that it still is.
     UsesOf(SecurityGroupId),
@@ -139,6 +142,27 @@ pub enum Object {
 }
 
 impl Object {
+    /// The project that it counts for, and as what.
+    pub fn counted(&self) -> Option<(&str, Counted)> {
+        let (meta, kind) = match self {
+            Self::Network(network) => (&network.meta, Counted::Network),
+            Self::Subnet(subnet) => (&subnet.meta, Counted::Subnet),
+            Self::Port(port) => (&port.meta, Counted::Port),
+            Self::Router(router) => (&router.meta, Counted::Router),
+            Self::SubnetPool(pool) => (&pool.meta, Counted::SubnetPool),
+            Self::SecurityGroup(group) => (&group.meta, Counted::SecurityGroup),
+            Self::SecurityGroupRule(rule) => (&rule.meta, Counted::SecurityGroupRule),
+            Self::RbacPolicy(policy) => (&policy.meta, Counted::RbacPolicy),
+            Self::AddressScope(_)
+            | Self::Quota(_)
+            | Self::Chassis(_)
+            | Self::Location(..)
+            | Self::ServerIdentity(_)
+            | Self::Claim(_) => return None,
+        };
+        Some((&meta.project_id, kind))
+    }
+
     /// The key under which it is stored.
     pub fn key(&self) -> Key {
         match self {

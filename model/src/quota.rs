@@ -26,6 +26,67 @@ pub enum Counted {
     RbacPolicy,
 }
 
+impl Counted {
+    /// All kinds.
+    pub const ALL: [Self; 8] = [
+        Self::Network,
+        Self::Subnet,
+        Self::SubnetPool,
+        Self::Port,
+        Self::Router,
+        Self::RbacPolicy,
+        Self::SecurityGroup,
+        Self::SecurityGroupRule,
+    ];
+
+    /// Its name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Subnet => "subnet",
+            Self::SubnetPool => "subnetpool",
+            Self::Port => "port",
+            Self::Router => "router",
+            Self::SecurityGroup => "security_group",
+            Self::SecurityGroupRule => "security_group_rule",
+            Self::RbacPolicy => "rbac_policy",
+        }
+    }
+}
+
+/// What projects may have for which nothing was set: of each kind the most, or none for as many as they like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefaultQuotas(BTreeMap<Counted, Option<u64>>);
+
+impl Default for DefaultQuotas {
+    /// Neutron's (`neutron/conf/quota.py`).
+    fn default() -> Self {
+        Self::new(|kind| match kind {
+            Counted::Network | Counted::Subnet | Counted::SecurityGroupRule => Some(100),
+            Counted::Port => Some(500),
+            Counted::Router | Counted::SecurityGroup | Counted::RbacPolicy => Some(10),
+            Counted::SubnetPool => None,
+        })
+    }
+}
+
+impl DefaultQuotas {
+    /// Those that the function says.
+    pub fn new(limit: impl Fn(Counted) -> Option<u64>) -> Self {
+        Self(
+            Counted::ALL
+                .into_iter()
+                .map(|kind| (kind, limit(kind)))
+                .collect(),
+        )
+    }
+
+    /// The most of a kind; none: as many as they like.
+    pub fn limit(&self, kind: Counted) -> Option<u64> {
+        self.0.get(&kind).copied().flatten()
+    }
+}
+
 /// What was set for one project. What is not set has the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProjectQuota {

@@ -1,5 +1,7 @@
 //! What the process's configuration says about the cloud's behaviour.
 
+use crate::DefaultQuotas;
+
 /// How router advertisements are sent (`[ra]`), all in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RaSettings {
@@ -30,6 +32,8 @@ pub struct Settings {
     pub punt_rate: u32,
     /// Packets that a guest may send up at once before [`Settings::punt_rate`] holds.
     pub punt_burst: u32,
+    /// What projects may have for which no quota was set.
+    pub quotas: DefaultQuotas,
 }
 
 impl Default for Settings {
@@ -48,6 +52,7 @@ impl Default for Settings {
             lease_lifetime: 86_400,
             punt_rate: 100,
             punt_burst: 200,
+            quotas: DefaultQuotas::default(),
         }
     }
 }

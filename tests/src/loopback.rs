@@ -44,12 +44,30 @@ impl Loopback {
     /// # Errors
     /// [`LabError::Ended`] or [`LabError::Timeout`] with its log.
     pub fn start(args: &[&str]) -> Result<Self, LabError> {
+        Self::start_in(Folder::make()?, args)
+    }
+
+    /// The same for a cloud where a project may have as much as it likes.
+    ///
+    /// # Errors
+    /// As [`Loopback::start`].
+    pub fn without_quotas() -> Result<Self, LabError> {
+        const KINDS: [&str; 4] = ["network", "subnet", "port", "router"];
+        let folder = Folder::make()?;
+        let file = folder.0.join("sextant.toml");
+        let limits = KINDS.map(|kind| format!("quota_{kind} = -1\n")).concat();
+        std::fs::write(&file, format!("[quotas]\n{limits}"))
+            .map_err(LabError::io(format!("write {}", file.display())))?;
+        Self::start_in(folder, &["--config", &file.display().to_string()])
+    }
+
+    fn start_in(folder: Folder, args: &[&str]) -> Result<Self, LabError> {
         let mut controller = Self {
             binary: find_binary()?,
             args: args.iter().map(|&word| word.to_owned()).collect(),
             addresses: free_addresses()?,
             process: None,
-            folder: Folder::make()?,
+            folder,
         };
         controller.start_again()?;
         Ok(controller)

@@ -6,11 +6,14 @@
 use super::attributes::{Attribute, Body, free, required};
 use super::draft::Draft;
 use super::error::ApiError;
+use super::policy::Ties;
 use super::query::Conditions;
 use super::resource::{Resource, View};
 use super::shown::Shown;
-use super::values;
-use sextant_model::{AddressScope, AddressScopeId, Intent, Key, Meta, Object, SubnetPool};
+use super::{rbac, values};
+use sextant_model::{
+    AddressScope, AddressScopeId, Intent, Key, Meta, Object, RbacAction, RbacObject, SubnetPool,
+};
 use std::sync::Arc;
 
 impl Resource for AddressScope {
@@ -54,9 +57,17 @@ impl Resource for AddressScope {
         }
     }
 
-    fn render(&self, _: View<'_>, shown: &mut Shown<'_>) {
+    fn ties(&self) -> Ties {
+        Ties::Object(RbacObject::AddressScope(self.id))
+    }
+
+    fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {
+        let object = RbacObject::AddressScope(self.id);
         shown.put("ip_version", self.ip_version);
-        shown.put("shared", self.shared);
+        shown.put_with("shared", || {
+            view.caller
+                .is_granted(view.intent, object, RbacAction::AccessAsShared)
+        });
     }
 
     fn create(draft: &mut Draft, project: String, body: &Body) -> Result<AddressScopeId, ApiError> {
@@ -73,7 +84,7 @@ impl Resource for AddressScope {
             shared: body.read("shared", values::boolean)?.unwrap_or(false),
         };
         let id = scope.id;
-        draft.put(Object::AddressScope(Arc::new(scope)));
+        store(draft, scope)?;
         Ok(id)
     }
 
@@ -91,8 +102,7 @@ impl Resource for AddressScope {
             ));
         }
         draft.revise(&mut scope.meta);
-        draft.put(Object::AddressScope(Arc::new(scope)));
-        Ok(())
+        store(draft, scope)
     }
 
     fn delete(&self, draft: &mut Draft) -> Result<(), ApiError> {
@@ -109,6 +119,14 @@ impl Resource for AddressScope {
         draft.delete(Key::AddressScope(self.id));
         Ok(())
     }
+}
+
+/// Stores it, shared with whom its attribute says.
+fn store(draft: &mut Draft, scope: AddressScope) -> Result<(), ApiError> {
+    let (object, shared) = (RbacObject::AddressScope(scope.id), scope.shared);
+    let project = scope.meta.project_id.clone();
+    draft.put(Object::AddressScope(Arc::new(scope)));
+    rbac::share(draft, object, &project, shared)
 }
 
 /// The subnet pools in a scope.

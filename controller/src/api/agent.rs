@@ -1,14 +1,15 @@
-//! Agents: one row per hypervisor, so that an operator sees which have joined and answer.
+//! Agents: one row per hypervisor, so that an operator sees which have joined and answer. Only admins see any.
 //!
 //! One that is gone for good is forgotten by deleting its row: its ports are unbound, and nothing is sent to it any more.
 
 use super::Api;
 use super::error::ApiError;
+use super::identity::Caller;
 use super::query::rows::Wanted;
 use crate::seat::Seats;
 use crate::state::{Event, Events};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{StatusCode, Uri};
 use axum::routing::get;
 use serde_json::{Map, Value, json};
@@ -42,23 +43,38 @@ pub(super) fn routes() -> axum::Router<Api> {
         .route("/v2.0/agents/{id}", get(show).delete(forget))
 }
 
-async fn list(State(api): State<Api>, uri: Uri) -> Result<Json<Value>, ApiError> {
+async fn list(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Result<Json<Value>, ApiError> {
     let wanted = Wanted::of(&uri, &FILTERS)?;
     let snapshot = api.snapshots.latest();
     let chassis = snapshot.facts.chassis().values();
-    let agents = wanted.select(chassis.map(|chassis| api.agent(chassis)));
+    let visible = chassis.filter(|_| caller.is_admin());
+    let agents = wanted.select(visible.map(|chassis| api.agent(chassis)));
     Ok(Json(json!({"agents": agents})))
 }
 
-async fn show(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
-    let chassis = find(&api.snapshots.latest().facts, &id)?;
+async fn show(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let chassis = find(&api.snapshots.latest().facts, &caller, &id)?;
     Ok(Json(json!({"agent": api.agent(&chassis)})))
 }
 
 /// Forgets a hypervisor that is not connected. While that happens it cannot connect.
-async fn forget(State(api): State<Api>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+async fn forget(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
     const NOBODY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-    let chassis = find(&api.snapshots.latest().facts, &id)?.id.clone();
+    let chassis = find(&api.snapshots.latest().facts, &caller, &id)?
+        .id
+        .clone();
     let stopping = || ApiError::unavailable("the process is stopping");
     let hypervisors = api.hypervisors.as_ref().ok_or_else(stopping)?;
     let connected = |_| {
@@ -84,8 +100,8 @@ async fn forget(State(api): State<Api>, Path(id): Path<String>) -> Result<Status
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn find(facts: &Facts, id: &str) -> Result<Arc<Chassis>, ApiError> {
-    let mut all = facts.chassis().values();
+fn find(facts: &Facts, caller: &Caller, id: &str) -> Result<Arc<Chassis>, ApiError> {
+    let mut all = facts.chassis().values().filter(|_| caller.is_admin());
     let found = all.find(|chassis| agent_id(chassis).to_string() == id);
     found.cloned().ok_or_else(|| {
         ApiError::not_found("AgentNotFound", format!("Agent {id} could not be found."))

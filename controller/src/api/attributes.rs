@@ -122,6 +122,11 @@ impl Body {
         }
     }
 
+    /// The attributes that are given, as they are.
+    pub(super) fn given(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
     /// An attribute, if it is given, as what `parse` makes of it.
     pub(super) fn read<T>(
         &self,

@@ -12,6 +12,8 @@ use sextant_model::{Facts, Intent};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
 
+/// How many write side by side: quotas rest on it.
+pub(super) const WRITERS_AT_ONCE: u64 = 128;
 /// How often a writer tries side by side with the others before it tries alone.
 const TOGETHER: usize = 6;
 /// How often it tries at all. Alone it can lose to other processes only.

@@ -82,7 +82,7 @@ impl Draft {
     }
 
     /// Writes a mark, once.
-    fn mark(&mut self, key: Key) {
+    pub(super) fn mark(&mut self, key: Key) {
         if self.marked.insert(key.clone()) {
             self.change(Change::Put(Object::Claim(key)));
         }
@@ -168,7 +168,8 @@ fn exists(intent: &Intent, key: &Key) -> bool {
         | Key::RouterKey(_)
         | Key::DefaultSubnetPool(_)
         | Key::DefaultSecurityGroup(_)
-        | Key::CountOf(_)
+        | Key::CountOf(..)
+        | Key::NearQuota(..)
         | Key::UsesOf(_)
         | Key::PortsOf(_) => intent.is_claimed(key),
         Key::Chassis(_) | Key::Location(_) => false,

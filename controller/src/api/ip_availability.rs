@@ -2,11 +2,12 @@
 
 use super::Api;
 use super::error::ApiError;
+use super::identity::Caller;
 use super::ipam;
 use super::query::rows::Wanted;
 use super::resource::Resource;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::Uri;
 use axum::routing::get;
 use serde::Serialize;
@@ -59,12 +60,17 @@ struct OfSubnet {
     used_ips: u128,
 }
 
-async fn list(State(api): State<Api>, uri: Uri) -> Result<Json<Many>, ApiError> {
+async fn list(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Result<Json<Many>, ApiError> {
     let wanted = Wanted::of(&uri, &FILTERS)?;
     let versions = wanted.values("ip_version");
     let snapshot = api.snapshots.latest();
     let networks = snapshot.intent.networks.values();
     let rows = networks
+        .filter(|_| caller.is_admin())
         .map(|network| availability(&snapshot.intent, network, versions))
         .filter(|row| versions.is_none() || !row.subnet_ip_availability.is_empty())
         .filter(|row| holds(&wanted, row, versions));
@@ -84,9 +90,16 @@ fn holds(wanted: &Wanted, row: &Availability, versions: Option<&[String]>) -> bo
     })))
 }
 
-async fn show(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<One>, ApiError> {
+async fn show(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<One>, ApiError> {
     let snapshot = api.snapshots.latest();
     let network = Network::get(&snapshot.intent, &id)?;
+    if !caller.is_admin() {
+        return Err(Network::missing(&id));
+    }
     Ok(Json(One {
         network_ip_availability: availability(&snapshot.intent, &network, None),
     }))

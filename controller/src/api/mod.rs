@@ -14,13 +14,17 @@ mod commit;
 mod discovery;
 mod draft;
 mod error;
+mod identity;
 mod ip_availability;
 mod ipam;
 mod middleware;
 mod network;
+mod policy;
 mod port;
 mod python;
 mod query;
+mod quota;
+mod rbac;
 mod request;
 mod resource;
 mod router;
@@ -41,10 +45,11 @@ use attributes::Body;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use error::ApiError;
+pub use identity::{Identity, loopback};
 use serde_json::{Map, Value};
 use sextant_model::{
-    AddressScope, ChassisId, Meta, Network, Port, SecurityGroup, SecurityGroupRule, Subnet,
-    SubnetPool,
+    AddressScope, ChassisId, Meta, Network, Port, RbacPolicy, SecurityGroup, SecurityGroupRule,
+    Subnet, SubnetPool,
 };
 use std::sync::Arc;
 use tokio::sync::RwLock;
@@ -57,6 +62,7 @@ pub struct Api {
     metrics: Metrics,
     turns: Arc<RwLock<()>>,
     hypervisors: Option<agent::Hypervisors>,
+    identity: Arc<Identity>,
 }
 
 impl Api {
@@ -67,12 +73,14 @@ impl Api {
             store,
             snapshots,
             metrics,
-            turns: Arc::default(),
+            turns: Arc::new(RwLock::with_max_readers((), commit::WRITERS_AT_ONCE as u32)),
             hypervisors: None,
+            identity: Arc::default(),
         }
     }
 
     /// The same, but it knows which hypervisors are connected, and can have those that are not forgotten.
+    #[must_use]
     pub fn with_hypervisors(self, seats: Seats<ChassisId>, events: Events) -> Self {
         let hypervisors = Some(agent::Hypervisors { seats, events });
         Self {
@@ -80,9 +88,18 @@ impl Api {
             ..self
         }
     }
+
+    /// The same, but this is how it knows who calls; else everyone is admin.
+    #[must_use]
+    pub fn with_identity(self, identity: Identity) -> Self {
+        Self {
+            identity: Arc::new(identity),
+            ..self
+        }
+    }
 }
 
-/// The API as a service, for `axum::serve`. Everyone who reaches it is admin, as with Neutron's `noauth`.
+/// The API as a service, for `axum::serve`.
 pub fn service(api: Api) -> Router {
     let resources = Router::new()
         .merge(discovery::routes())
@@ -96,11 +113,14 @@ pub fn service(api: Api) -> Router {
         .merge(resource::routes::<AddressScope>())
         .merge(resource::routes::<SecurityGroup>())
         .merge(resource::routes::<SecurityGroupRule>())
+        .merge(resource::routes::<RbacPolicy>())
+        .merge(quota::routes())
         .merge(agent::routes())
         .merge(availability_zone::routes())
         .merge(ip_availability::routes())
         .method_not_allowed_fallback(discovery::not_allowed)
         .fallback(discovery::not_found)
+        .layer(from_fn_with_state(api.clone(), identity::identify))
         .layer(from_fn_with_state(api.clone(), middleware::serve))
         .with_state(api);
     Router::new()

@@ -5,16 +5,17 @@ mod segment;
 use super::attributes::{Attribute, Body, fixed, free, shown};
 use super::draft::Draft;
 use super::error::ApiError;
+use super::policy::Ties;
 use super::query::Conditions;
 use super::resource::{Resource, View};
 use super::shown::Shown;
-use super::values;
+use super::{rbac, values};
 use imbl::OrdMap;
 use segment::{Segment, type_name};
 use serde_json::json;
 use sextant_model::{
     AddressScopeId, Facts, Intent, Key, Meta, Network, NetworkId, NetworkKey, Object, Port,
-    PrefixSource,
+    PrefixSource, RbacAction, RbacObject,
 };
 use std::sync::Arc;
 
@@ -73,16 +74,21 @@ impl Resource for Network {
         Some(&intent.networks)
     }
 
+    fn ties(&self) -> Ties {
+        Ties::Object(RbacObject::Network(self.id))
+    }
+
     fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {
         let subnets = view
             .intent
             .subnets_of(self.id)
             .map(|subnet| subnet.id.to_string());
+        let object = RbacObject::Network(self.id);
         shown.all(json!({
             "admin_state_up": self.admin_state_up,
             "status": "ACTIVE",
             "subnets": subnets.collect::<Vec<_>>(),
-            "shared": self.shared,
+            "shared": view.caller.is_granted(view.intent, object, RbacAction::AccessAsShared),
             "router:external": self.external,
             "mtu": view.facts.network_mtu(self, &view.intent.settings),
             "port_security_enabled": self.port_security_enabled,
@@ -124,8 +130,8 @@ impl Resource for Network {
         segment.claim(draft, &mut network)?;
         refuse_large_mtu(&network, draft)?;
         let id = network.id;
-        draft.put(Object::Network(Arc::new(network)));
         draft.touch_ports_of(id);
+        store(draft, network)?;
         Ok(id)
     }
 
@@ -138,8 +144,7 @@ impl Resource for Network {
             refuse_gateways(draft, self.id)?;
         }
         draft.revise(&mut network.meta);
-        draft.put(Object::Network(Arc::new(network)));
-        Ok(())
+        store(draft, network)
     }
 
     /// Removes it with its subnets, when no port is left.
@@ -169,6 +174,15 @@ impl Resource for Network {
             .for_each(|key| draft.delete(key));
         Ok(())
     }
+}
+
+/// Stores a network that is new or has changed, with the access policies that its attributes stand for.
+fn store(draft: &mut Draft, network: Network) -> Result<(), ApiError> {
+    let (id, shared, external) = (network.id, network.shared, network.external);
+    let project = network.meta.project_id.clone();
+    draft.put(Object::Network(Arc::new(network)));
+    rbac::share(draft, RbacObject::Network(id), &project, shared)?;
+    rbac::expose(draft, id, &project, external)
 }
 
 trait Changeable {

@@ -9,6 +9,8 @@ mod security;
 use super::attributes::{Attribute, Body, fixed, free, required, shown};
 use super::draft::Draft;
 use super::error::ApiError;
+use super::identity::Caller;
+use super::policy::Ties;
 use super::query::Conditions;
 use super::resource::{Resource, View};
 use super::shown::Shown;
@@ -17,7 +19,8 @@ use addresses::Wanted;
 use imbl::OrdMap;
 use rand::RngExt;
 use sextant_model::{
-    Intent, Key, MacAddr, Meta, Network, NetworkId, Object, Port, PortId, RouterId,
+    Intent, Key, MacAddr, Meta, Network, NetworkId, Object, Port, PortId, RbacObject, Router,
+    RouterId,
 };
 use std::sync::Arc;
 
@@ -103,6 +106,41 @@ impl Resource for Port {
 
     fn table(intent: &Intent) -> Option<&OrdMap<Self::Id, Arc<Self>>> {
         Some(&intent.ports)
+    }
+
+    fn ties(&self) -> Ties {
+        Ties::Within(RbacObject::Network(self.network_id))
+    }
+
+    fn ties_asked(body: &Body) -> Result<Ties, ApiError> {
+        let network = body.require("network_id", values::uuid)?;
+        Ok(Ties::Within(RbacObject::Network(NetworkId(network))))
+    }
+
+    /// Nobody makes a port of another project's router.
+    fn permits(
+        caller: &Caller,
+        intent: &Intent,
+        body: &Body,
+        was: Option<&Self>,
+    ) -> Result<(), ApiError> {
+        let text = |name| body.read(name, values::text_or_null);
+        let owner = text("device_owner")?.or_else(|| was.map(|port| port.device_owner.clone()));
+        let device = text("device_id")?.or_else(|| was.map(|port| port.device_id.clone()));
+        let (Some(owner), Some(device)) = (owner, device) else {
+            return Ok(());
+        };
+        let router = Router::find(intent, &device).filter(|_| owner.starts_with("network:router_"));
+        let foreign = router.is_some_and(|router| !caller.is_of(&router.meta.project_id));
+        if foreign && !caller.is_admin() {
+            return Err(ApiError::conflict(
+                "DeviceIDNotOwnedByTenant",
+                format!(
+                    "The following device_id {device} is not owned by your tenant or matches another tenants router."
+                ),
+            ));
+        }
+        Ok(())
     }
 
     fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {

@@ -116,7 +116,7 @@ impl Query {
         view: View<'_>,
     ) -> Result<Vec<Arc<R>>, ApiError> {
         let marker = match &self.marker {
-            Some(marker) => Bound::Excluded(R::get(view.intent, marker)?.id()),
+            Some(marker) => Bound::Excluded(view.caller.find::<R>(view.intent, marker)?.id()),
             None => Bound::Unbounded,
         };
         if self.reverse {
@@ -137,7 +137,7 @@ impl Query {
         view: View<'_>,
     ) -> Result<Vec<Arc<R>>, ApiError> {
         let marker = match &self.marker {
-            Some(marker) => Some(R::get(view.intent, marker)?.id()),
+            Some(marker) => Some(view.caller.find::<R>(view.intent, marker)?.id()),
             None => None,
         };
         let before = |id| candidates.partition_point(|resource| resource.id() < id);
@@ -182,7 +182,8 @@ impl Query {
     }
 
     fn conditions_hold<R: Resource>(&self, resource: &R, view: View<'_>) -> bool {
-        self.special_conditions_hold(resource)
+        view.caller.may_read(view.intent, resource)
+            && self.special_conditions_hold(resource)
             && (self.filters.is_empty() || self.filters_hold(resource, view))
     }
 

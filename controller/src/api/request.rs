@@ -1,6 +1,7 @@
 //! What comes in with a request: body, caller, the address it was sent to.
 
 use super::error::ApiError;
+use super::identity::{self, Caller, Roles};
 use super::values;
 use axum::body::{Body as Stream, to_bytes};
 use axum::http::header::{HOST, IF_MATCH};
@@ -14,9 +15,6 @@ const LONGEST: usize = 8 << 20;
 
 /// How long a body may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// The project of a caller who names none, as Neutron without authentication has it.
-const NO_PROJECT: &str = "fake_project_id";
 
 /// The body as JSON, empty if there is none.
 pub(super) async fn json(stream: Stream) -> Result<Map<String, Value>, ApiError> {
@@ -56,8 +54,9 @@ pub(super) fn within(
     }
 }
 
-/// The caller's project: from the body, else from the request's headers.
-pub(super) fn project(headers: &HeaderMap, given: &Map<String, Value>) -> Result<String, ApiError> {
+/// The project for which something is asked: as the body says, which for other projects only admins may, else the
+/// caller's.
+pub(super) fn project(caller: &Caller, given: &Map<String, Value>) -> Result<String, ApiError> {
     let named = |name: &str| {
         let value = given.get(name).unwrap_or(&Value::Null);
         values::or_null(values::text(values::LONG))(value).map_err(|invalid| invalid.of(name))
@@ -67,11 +66,19 @@ pub(super) fn project(headers: &HeaderMap, given: &Map<String, Value>) -> Result
             let message = "'project_id' and 'tenant_id' do not match";
             Err(ApiError::malformed(message))
         }
-        (Some(project), _) | (None, Some(project)) => Ok(project),
-        (None, None) => Ok(header(headers, "x-project-id")
-            .unwrap_or(NO_PROJECT)
-            .to_owned()),
+        (Some(project), _) | (None, Some(project)) => match may_name(caller, &project) {
+            true => Ok(project),
+            false => Err(ApiError::malformed(
+                "Specifying 'project_id' or 'tenant_id' other than the authenticated project in request is not allowed for \
+                 current user.",
+            )),
+        },
+        (None, None) => caller.project.clone().ok_or_else(identity::project_needed),
     }
+}
+
+fn may_name(caller: &Caller, project: &str) -> bool {
+    caller.is_admin() || caller.roles.has(Roles::SERVICE) || caller.is_of(project)
 }
 
 /// `scheme://authority` by which the caller knows this service.

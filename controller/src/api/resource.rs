@@ -5,18 +5,22 @@ use super::attributes::{Attribute, Body, STANDARD};
 use super::commit::Written;
 use super::draft::Draft;
 use super::error::ApiError;
+use super::identity::Caller;
+use super::policy::{self, Policy, Ties};
 use super::query::{Conditions, Query, query};
 use super::shown::{Shown, Wanted};
-use super::{answer, request, tags, timestamp};
+use super::{answer, quota, rbac, request, tags, timestamp};
+use crate::snapshot::Snapshot;
 use axum::Router;
 use axum::body::Body as Stream;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use imbl::OrdMap;
 use serde_json::{Map, Value};
 use sextant_model::{Facts, Intent, Meta};
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -25,13 +29,26 @@ use std::sync::Arc;
 pub(super) struct View<'a> {
     pub(super) intent: &'a Intent,
     pub(super) facts: &'a Facts,
+    /// For whom.
+    pub(super) caller: &'a Caller,
 }
 
-impl Written {
-    pub(super) fn view(&self) -> View<'_> {
+impl Snapshot {
+    fn view<'a>(&'a self, caller: &'a Caller) -> View<'a> {
         View {
             intent: &self.intent,
             facts: &self.facts,
+            caller,
+        }
+    }
+}
+
+impl Written {
+    pub(super) fn view<'a>(&'a self, caller: &'a Caller) -> View<'a> {
+        View {
+            intent: &self.intent,
+            facts: &self.facts,
+            caller,
         }
     }
 }
@@ -50,6 +67,8 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
     const WITHOUT: &'static [&'static str] = &[];
     /// What lists can be filtered by besides attributes.
     const FILTERS: &'static [&'static str] = &[];
+    /// Who may do what with it.
+    const POLICY: &'static Policy = policy::of(Self::NAME);
     /// Its id.
     type Id: Copy + Ord + Display + Send + Sync;
 
@@ -89,6 +108,26 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
         !Self::WITHOUT.contains(&"tags")
     }
 
+    /// On what access to it rests besides its project.
+    fn ties(&self) -> Ties {
+        Ties::Nothing
+    }
+
+    /// The same of one that is asked for.
+    fn ties_asked(_body: &Body) -> Result<Ties, ApiError> {
+        Ok(Ties::Nothing)
+    }
+
+    /// Whether this caller may make it, or change what it was, where that is more than policy.
+    fn permits(
+        _caller: &Caller,
+        _intent: &Intent,
+        _body: &Body,
+        _was: Option<&Self>,
+    ) -> Result<(), ApiError> {
+        Ok(())
+    }
+
     /// Whether it meets a condition that is none on an attribute's value.
     fn meets(&self, _filter: &str, _values: &[String]) -> bool {
         true
@@ -117,20 +156,28 @@ pub(super) fn routes<R: Resource>() -> Router<Api> {
     }
 }
 
-/// Shows all that the API shows of a resource.
+/// Shows all that the API shows of a resource to the caller.
 pub(super) fn show_all<R: Resource>(resource: &R, view: View<'_>, shown: &mut Shown<'_>) {
     let meta = resource.meta();
+    shown.hide(view.caller.hidden(view.intent, resource));
     shown.put_with("id", || resource.id().to_string());
-    if !R::WITHOUT.contains(&"name") {
-        shown.put("name", &meta.name);
-    }
-    shown.put("description", &meta.description);
     shown.put("project_id", &meta.project_id);
     shown.put("tenant_id", &meta.project_id);
-    shown.put_with("created_at", || timestamp::rfc3339(meta.created_at));
-    shown.put_with("updated_at", || timestamp::rfc3339(meta.updated_at));
-    shown.put("revision_number", meta.revision_number);
-    if R::has_tags() {
+    let has = |name| !R::WITHOUT.contains(&name);
+    if has("name") {
+        shown.put("name", &meta.name);
+    }
+    if has("description") {
+        shown.put("description", &meta.description);
+    }
+    if has("created_at") {
+        shown.put_with("created_at", || timestamp::rfc3339(meta.created_at));
+        shown.put_with("updated_at", || timestamp::rfc3339(meta.updated_at));
+    }
+    if has("revision_number") {
+        shown.put("revision_number", meta.revision_number);
+    }
+    if has("tags") {
         shown.put("tags", &meta.tags);
     }
     resource.render(view, shown);
@@ -138,16 +185,14 @@ pub(super) fn show_all<R: Resource>(resource: &R, view: View<'_>, shown: &mut Sh
 
 async fn list<R: Resource>(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let query = Query::of::<R>(query(&uri)?)?;
-    complete::<R>(&api, &headers, &query).await?;
+    complete::<R>(&api, &caller, &query).await?;
     let snapshot = api.snapshots.latest();
-    let view = View {
-        intent: &snapshot.intent,
-        facts: &snapshot.facts,
-    };
+    let view = snapshot.view(&caller);
     let link = format!("{}{}", request::origin(&headers), uri.path());
     let page = query.page::<R>(view)?;
     let links = query.links(&page, &link);
@@ -160,15 +205,13 @@ async fn list<R: Resource>(
     ))
 }
 
-/// Makes what the project that a list is about, or else the caller's, should find in it.
-async fn complete<R: Resource>(
-    api: &Api,
-    headers: &HeaderMap,
-    query: &Query,
-) -> Result<(), ApiError> {
+/// Makes what the project that a list is about, or else the caller's, should find in it. What is another project's is
+/// for admins to make.
+async fn complete<R: Resource>(api: &Api, caller: &Caller, query: &Query) -> Result<(), ApiError> {
     let project = match query.project() {
-        Some(project) => project.to_owned(),
-        None => request::project(headers, &Map::new())?,
+        Some(project) if caller.is_admin() || caller.is_of(project) => project.to_owned(),
+        Some(_) => return Ok(()),
+        None => request::project(caller, &Map::new())?,
     };
     match R::before_list(&api.snapshots.latest().intent, &project) {
         Some(plan) => api.write(|draft| plan(draft, &project)).await.map(drop),
@@ -178,16 +221,14 @@ async fn complete<R: Resource>(
 
 async fn show<R: Resource>(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let query = Query::of::<R>(query(&uri)?)?;
     let snapshot = api.snapshots.latest();
-    let view = View {
-        intent: &snapshot.intent,
-        facts: &snapshot.facts,
-    };
-    let resource = R::get(view.intent, &id)?;
+    let view = snapshot.view(&caller);
+    let resource = caller.find::<R>(view.intent, &id)?;
     Ok(answer::one(
         StatusCode::OK,
         &*resource,
@@ -198,36 +239,40 @@ async fn show<R: Resource>(
 
 async fn create<R: Resource>(
     State(api): State<Api>,
-    headers: HeaderMap,
+    Extension(caller): Extension<Caller>,
     body: Stream,
 ) -> Result<Response, ApiError> {
     let mut body = request::json(body).await?;
     match body.remove(R::COLLECTION) {
-        Some(Value::Array(items)) => create_many::<R>(&api, &headers, items).await,
+        Some(Value::Array(items)) => create_many::<R>(&api, &caller, items).await,
         Some(_) => Err(ApiError::malformed("Resources required")),
         None => {
             let given = request::within(body, R::NAME)?;
-            create_one::<R>(&api, &headers, given).await
+            create_one::<R>(&api, &caller, given).await
         }
     }
 }
 
 async fn create_one<R: Resource>(
     api: &Api,
-    headers: &HeaderMap,
+    caller: &Caller,
     given: Map<String, Value>,
 ) -> Result<Response, ApiError> {
-    let asked = Asked::new::<R>(headers, given)?;
-    let (id, written) = api.write(|draft| asked.create::<R>(draft)).await?;
+    let asked = [Asked::new::<R>(caller, given)?];
+    let plan = |draft: &mut Draft| {
+        permit::<R>(draft, caller, &asked)?;
+        asked[0].create::<R>(draft)
+    };
+    let (id, written) = api.write(plan).await?;
     let made = R::get(&written.intent, &id.to_string())?;
-    let view = written.view();
+    let view = written.view(caller);
     Ok(answer::one(StatusCode::CREATED, &*made, view, Wanted::All))
 }
 
 /// Makes all of them, or none.
 async fn create_many<R: Resource>(
     api: &Api,
-    headers: &HeaderMap,
+    caller: &Caller,
     items: Vec<Value>,
 ) -> Result<Response, ApiError> {
     if items.is_empty() {
@@ -235,9 +280,10 @@ async fn create_many<R: Resource>(
     }
     let asked = items
         .into_iter()
-        .map(|item| Asked::new::<R>(headers, unwrapped::<R>(item)?))
+        .map(|item| Asked::new::<R>(caller, unwrapped::<R>(item)?))
         .collect::<Result<Vec<_>, _>>()?;
     let plan = |draft: &mut Draft| -> Result<Vec<R::Id>, ApiError> {
+        permit::<R>(draft, caller, &asked)?;
         asked.iter().map(|asked| asked.create::<R>(draft)).collect()
     };
     let (ids, written) = api.write(plan).await?;
@@ -245,7 +291,7 @@ async fn create_many<R: Resource>(
         .iter()
         .map(|id| R::get(&written.intent, &id.to_string()))
         .collect::<Result<Vec<_>, _>>()?;
-    let (view, links) = (written.view(), &[]);
+    let (view, links) = (written.view(caller), &[]);
     Ok(answer::many(
         StatusCode::CREATED,
         &made,
@@ -276,9 +322,9 @@ struct Asked {
 }
 
 impl Asked {
-    fn new<R: Resource>(headers: &HeaderMap, given: Map<String, Value>) -> Result<Self, ApiError> {
+    fn new<R: Resource>(caller: &Caller, given: Map<String, Value>) -> Result<Self, ApiError> {
         Ok(Self {
-            project: request::project(headers, &given)?,
+            project: request::project(caller, &given)?,
             body: Body::post::<R>(given)?,
         })
     }
@@ -288,8 +334,28 @@ impl Asked {
     }
 }
 
+/// Whether the caller may have all of these, and their projects as many.
+fn permit<R: Resource>(
+    draft: &mut Draft,
+    caller: &Caller,
+    asked: &[Asked],
+) -> Result<(), ApiError> {
+    let mut more: BTreeMap<&str, u64> = BTreeMap::new();
+    for Asked { project, body } in asked {
+        caller.may_create::<R>(&draft.intent, project, body)?;
+        *more.entry(project).or_default() += 1;
+    }
+    if let Some(kind) = quota::counted(R::NAME) {
+        for (project, more) in more {
+            quota::reserve(draft, project, kind, more)?;
+        }
+    }
+    Ok(())
+}
+
 async fn update<R: Resource>(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Stream,
@@ -297,28 +363,41 @@ async fn update<R: Resource>(
     let given = request::within(request::json(body).await?, R::NAME)?;
     let body = Body::put::<R>(given)?;
     let expected = request::expected_revision(&headers)?;
-    let ((), written) = api
-        .write(|draft| expect::<R>(draft, &id, expected)?.update(draft, &body))
-        .await?;
+    let plan = |draft: &mut Draft| {
+        let resource = caller.find::<R>(&draft.intent, &id)?;
+        caller.may_update(&draft.intent, &*resource, &body)?;
+        expect(&*resource, expected)?;
+        resource.update(draft, &body)
+    };
+    let ((), written) = api.write(plan).await?;
     let updated = R::get(&written.intent, &id)?;
-    let view = written.view();
+    let view = written.view(&caller);
     Ok(answer::one(StatusCode::OK, &*updated, view, Wanted::All))
 }
 
 async fn delete<R: Resource>(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let expected = request::expected_revision(&headers)?;
-    api.write(|draft| expect::<R>(draft, &id, expected)?.delete(draft))
-        .await?;
+    let plan = |draft: &mut Draft| {
+        let resource = caller.find::<R>(&draft.intent, &id)?;
+        caller.may_delete(&draft.intent, &*resource)?;
+        expect(&*resource, expected)?;
+        resource.delete(draft)?;
+        if let Ties::Object(object) = resource.ties() {
+            rbac::forget(draft, object);
+        }
+        Ok(())
+    };
+    api.write(plan).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// The resource, if it has the revision that the caller expects.
-fn expect<R: Resource>(draft: &Draft, id: &str, expected: Option<u64>) -> Result<Arc<R>, ApiError> {
-    let resource = R::get(&draft.intent, id)?;
+/// Whether a resource has the revision that the caller expects.
+fn expect<R: Resource>(resource: &R, expected: Option<u64>) -> Result<(), ApiError> {
     let current = resource.meta().revision_number;
     match expected {
         Some(expected) if expected != current => Err(ApiError::new(
@@ -326,6 +405,6 @@ fn expect<R: Resource>(draft: &Draft, id: &str, expected: Option<u64>) -> Result
             "RevisionNumberConstraintFailed",
             format!("Constrained to {expected}, but current revision is {current}"),
         )),
-        _ => Ok(resource),
+        _ => Ok(()),
     }
 }

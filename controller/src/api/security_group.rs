@@ -12,6 +12,7 @@ pub(super) use provided::default_of;
 use super::attributes::{Attribute, Body, free, shown};
 use super::draft::Draft;
 use super::error::ApiError;
+use super::policy::Ties;
 use super::query::Conditions;
 use super::resource::{Plan, Resource, View};
 use super::shown::Shown;
@@ -70,6 +71,10 @@ impl Resource for SecurityGroup {
 
     fn before_list(intent: &Intent, project: &str) -> Option<Plan> {
         provided::missing_default(intent, project)
+    }
+
+    fn ties(&self) -> Ties {
+        Ties::Object(RbacObject::SecurityGroup(self.id))
     }
 
     fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 /// Where a resource puts what the API shows of it.
 pub(super) struct Shown<'a> {
     wanted: Wanted<'a>,
+    hidden: Vec<&'static str>,
     sink: Sink<'a>,
 }
 
@@ -44,7 +45,11 @@ impl Shown<'_> {
     pub(super) fn write(text: &mut Vec<u8>, wanted: Wanted<'_>, show: impl FnOnce(&mut Shown<'_>)) {
         text.push(b'{');
         let sink = Sink::Json { text, empty: true };
-        show(&mut Shown { wanted, sink });
+        show(&mut Shown {
+            wanted,
+            hidden: Vec::new(),
+            sink,
+        });
         text.push(b'}');
     }
 
@@ -54,7 +59,11 @@ impl Shown<'_> {
         show: impl FnOnce(&mut Shown<'_>),
     ) -> Map<String, Value> {
         let sink = Sink::Values(Map::new());
-        let mut shown = Shown { wanted, sink };
+        let mut shown = Shown {
+            wanted,
+            hidden: Vec::new(),
+            sink,
+        };
         show(&mut shown);
         match shown.sink {
             Sink::Values(values) => values,
@@ -62,16 +71,25 @@ impl Shown<'_> {
         }
     }
 
+    /// Leaves these attributes out, whoever asks for them.
+    pub(super) fn hide(&mut self, names: Vec<&'static str>) {
+        self.hidden = names;
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.wanted.has(name) && !self.hidden.contains(&name)
+    }
+
     /// Shows an attribute. Its name is one of ours, and so needs no escapes.
     pub(super) fn put(&mut self, name: &str, value: impl Serialize) {
-        if self.wanted.has(name) {
+        if self.has(name) {
             self.sink.take(name, value);
         }
     }
 
     /// Shows an attribute that takes some work, which is spared when nobody asked for it.
     pub(super) fn put_with<T: Serialize>(&mut self, name: &str, value: impl FnOnce() -> T) {
-        if self.wanted.has(name) {
+        if self.has(name) {
             self.sink.take(name, value());
         }
     }

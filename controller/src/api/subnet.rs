@@ -8,6 +8,7 @@ mod rules;
 use super::attributes::{Attribute, Body, fixed, free, required};
 use super::draft::Draft;
 use super::error::ApiError;
+use super::policy::Ties;
 use super::query::Conditions;
 use super::resource::{Resource, View};
 use super::shown::Shown;
@@ -17,7 +18,7 @@ use imbl::OrdMap;
 use serde_json::{Value, json};
 use sextant_model::{
     AllocationPool, HostRoute, Intent, Ipv6Mode, Key, Meta, Network, NetworkId, Object,
-    PrefixSource, Subnet, SubnetId,
+    PrefixSource, RbacObject, Subnet, SubnetId,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -82,6 +83,15 @@ impl Resource for Subnet {
 
     fn table(intent: &Intent) -> Option<&OrdMap<Self::Id, Arc<Self>>> {
         Some(&intent.subnets)
+    }
+
+    fn ties(&self) -> Ties {
+        Ties::Within(RbacObject::Network(self.network_id))
+    }
+
+    fn ties_asked(body: &Body) -> Result<Ties, ApiError> {
+        let network = body.require("network_id", values::uuid)?;
+        Ok(Ties::Within(RbacObject::Network(NetworkId(network))))
     }
 
     fn render(&self, _: View<'_>, shown: &mut Shown<'_>) {

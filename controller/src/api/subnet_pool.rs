@@ -8,16 +8,18 @@ pub(super) mod scope;
 use super::attributes::{Attribute, Body, fixed, free, required, shown};
 use super::draft::Draft;
 use super::error::ApiError;
+use super::policy::Ties;
 use super::query::Conditions;
 use super::resource::{Resource, View};
 use super::shown::Shown;
 use super::values::{self, Invalid};
-use super::{ipam, python};
+use super::{ipam, python, rbac};
 use imbl::OrdMap;
 use ipnet::IpNet;
 use serde_json::{Value, json};
 use sextant_model::{
-    AddressScopeId, Intent, Key, Meta, Object, PrefixSource, Subnet, SubnetPool, SubnetPoolId,
+    AddressScopeId, Intent, Key, Meta, Object, PrefixSource, RbacAction, RbacObject, Subnet,
+    SubnetPool, SubnetPoolId,
 };
 use std::sync::Arc;
 
@@ -77,8 +79,13 @@ impl Resource for SubnetPool {
         Some(&intent.subnet_pools)
     }
 
-    fn render(&self, _: View<'_>, shown: &mut Shown<'_>) {
+    fn ties(&self) -> Ties {
+        Ties::Object(RbacObject::SubnetPool(self.id))
+    }
+
+    fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {
         let prefixes = self.prefixes.iter().map(ToString::to_string);
+        let object = RbacObject::SubnetPool(self.id);
         shown.all(json!({
             "prefixes": prefixes.collect::<Vec<_>>(),
             "ip_version": self.ip_version(),
@@ -87,7 +94,7 @@ impl Resource for SubnetPool {
             "max_prefixlen": self.max_prefixlen,
             "default_quota": self.default_quota,
             "is_default": self.is_default,
-            "shared": self.shared,
+            "shared": view.caller.is_granted(view.intent, object, RbacAction::AccessAsShared),
             "address_scope_id": self.address_scope_id.map(|id| id.to_string()),
         }));
     }
@@ -121,8 +128,10 @@ impl Resource for SubnetPool {
         pool.default_prefixlen = bounds.min.unwrap_or(min);
         bounds.set(&mut pool)?;
         change(&mut pool, draft, body)?;
-        let id = pool.id;
+        let (id, shared) = (pool.id, pool.shared);
+        let project = pool.meta.project_id.clone();
         draft.put(Object::SubnetPool(Arc::new(pool)));
+        rbac::share(draft, RbacObject::SubnetPool(id), &project, shared)?;
         Ok(id)
     }
 

@@ -2,11 +2,12 @@
 
 use super::Api;
 use super::error::ApiError;
+use super::identity::Caller;
 use super::request;
 use super::resource::Resource;
 use super::values;
 use axum::body::Body as Stream;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, put};
@@ -33,17 +34,19 @@ pub(super) fn routes<R: Resource>(item: &str) -> Router<Api> {
 
 async fn list<R: Resource>(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let resource = R::get(&api.snapshots.latest().intent, &id)?;
+    let resource = caller.find::<R>(&api.snapshots.latest().intent, &id)?;
     Ok(Json(json!({"tags": resource.meta().tags})).into_response())
 }
 
 async fn has<R: Resource>(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path((id, tag)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
-    let resource = R::get(&api.snapshots.latest().intent, &id)?;
+    let resource = caller.find::<R>(&api.snapshots.latest().intent, &id)?;
     if resource.meta().tags.contains(&tag) {
         Ok(StatusCode::NO_CONTENT.into_response())
     } else {
@@ -53,6 +56,7 @@ async fn has<R: Resource>(
 
 async fn replace<R: Resource>(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     body: Stream,
 ) -> Result<Response, ApiError> {
@@ -63,29 +67,35 @@ async fn replace<R: Resource>(
         ));
     };
     let tags = parse(tags)?;
-    change::<R>(&api, &id, |_| Ok(tags.clone())).await?;
+    change::<R>(&api, &caller, &id, |_| Ok(tags.clone())).await?;
     Ok(Json(json!({"tags": tags})).into_response())
 }
 
 async fn clear<R: Resource>(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    change::<R>(&api, &id, |_| Ok(BTreeSet::new())).await?;
+    change::<R>(&api, &caller, &id, |_| Ok(BTreeSet::new())).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 async fn add<R: Resource>(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path((id, tag)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     let tag = parse(&json!([tag]))?;
-    change::<R>(&api, &id, |tags| Ok(tags.union(&tag).cloned().collect())).await?;
+    change::<R>(&api, &caller, &id, |tags| {
+        Ok(tags.union(&tag).cloned().collect())
+    })
+    .await?;
     Ok(StatusCode::CREATED.into_response())
 }
 
 async fn remove<R: Resource>(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path((id, tag)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     let without = |tags: &BTreeSet<String>| {
@@ -96,17 +106,20 @@ async fn remove<R: Resource>(
             Err(missing(&tag))
         }
     };
-    change::<R>(&api, &id, without).await?;
+    change::<R>(&api, &caller, &id, without).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 async fn change<R: Resource>(
     api: &Api,
+    caller: &Caller,
     id: &str,
     tags: impl Fn(&BTreeSet<String>) -> Result<BTreeSet<String>, ApiError>,
 ) -> Result<(), ApiError> {
     let plan = |draft: &mut super::draft::Draft| {
-        let resource = R::get(&draft.intent, id)?;
+        let resource = caller.find::<R>(&draft.intent, id)?;
+        let action = format!("update_{}:tags", R::NAME);
+        caller.may_act(&draft.intent, &*resource, &action)?;
         let mut meta = resource.meta().clone();
         let tags = tags(&meta.tags)?;
         if tags.len() > MOST {

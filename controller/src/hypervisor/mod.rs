@@ -16,8 +16,8 @@ pub use observe::{NotReady, Observation, observe};
 pub use provision::{Wish, release, wanted};
 pub use session::{Context, listen};
 
+use crate::stream::Stream;
 use sextant_ovsdb_client::{Connection, Replica, Row};
-use tokio::net::TcpStream;
 use uuid::Uuid;
 
 /// The bridge that guests are plugged into.
@@ -52,7 +52,7 @@ const MONITORED: &[(&str, &[&str])] = &[
     ("Manager", &["target", "max_backoff"]),
 ];
 
-fn monitor(connection: &mut Connection<TcpStream>) {
+fn monitor(connection: &mut Connection<Stream>) {
     connection.monitor(
         DATABASE,
         MONITORED

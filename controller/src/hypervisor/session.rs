@@ -12,15 +12,15 @@ use crate::metrics::{Counted, Metrics};
 use crate::seat::Seats;
 use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
+use crate::stream::{Incoming, Listener, Stream};
 use imbl::OrdMap;
 use sextant_model::{Chassis, ChassisId, EncapKind, Facts};
 use sextant_ovsdb_client::{
-    ColumnError, Connection, Options, Replica, RequestId, Transaction, TransactionError, accept,
+    ColumnError, Connection, Options, Replica, RequestId, Transaction, TransactionError,
 };
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 
 /// The longest complaint, in characters: it may quote what the hypervisor has.
@@ -43,13 +43,15 @@ pub struct Context {
     pub openflow_port: u16,
     /// The port where hypervisors' databases connect.
     pub ovsdb_port: u16,
+    /// Switches and databases speak TLS.
+    pub encrypted: bool,
 }
 
 /// Serves every hypervisor that connects. Does not return.
-pub async fn listen(listener: TcpListener, context: Context) {
+pub async fn listen(listener: impl Into<Listener>, context: Context) {
     let (limits, metrics) = (context.limits, context.metrics.clone());
     let serve = |stream, peer, pass| serve(stream, peer, pass, context.clone());
-    admission::listen(listener, "ovsdb", limits, metrics, serve).await;
+    admission::listen(listener.into(), "ovsdb", limits, metrics, serve).await;
 }
 
 /// Why a session ended.
@@ -65,7 +67,7 @@ enum SessionError {
     Stopping(#[from] Stopping),
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, mut pass: Pass, context: Context) {
+async fn serve(stream: Incoming, peer: SocketAddr, mut pass: Pass, context: Context) {
     tracing::debug!(%peer, "hypervisor's database connected");
     match run(stream, peer, &mut pass, context).await {
         Err(error @ (SessionError::Stopping(_) | SessionError::Superseded)) => {
@@ -81,24 +83,28 @@ async fn serve(stream: TcpStream, peer: SocketAddr, mut pass: Pass, context: Con
 }
 
 /// Where a switch of the peer reaches Sextant: the address by which its database does.
-fn controller_target(local: SocketAddr, port: u16) -> String {
+fn controller_target(local: SocketAddr, context: &Context) -> String {
+    let scheme = if context.encrypted { "ssl" } else { "tcp" };
+    let port = context.openflow_port;
     match local.ip().to_canonical() {
-        IpAddr::V6(address) => format!("tcp:[{address}]:{port}"),
-        IpAddr::V4(address) => format!("tcp:{address}:{port}"),
+        IpAddr::V6(address) => format!("{scheme}:[{address}]:{port}"),
+        IpAddr::V4(address) => format!("{scheme}:{address}:{port}"),
     }
 }
 
 async fn run(
-    stream: TcpStream,
+    stream: Incoming,
     peer: SocketAddr,
     pass: &mut Pass,
     context: Context,
 ) -> Result<std::convert::Infallible, SessionError> {
     let local = stream.local_addr();
     let local = local.map_err(sextant_ovsdb_client::Error::from)?;
-    let controller = controller_target(local, context.openflow_port);
+    let controller = controller_target(local, &context);
     let mut snapshots = context.snapshots.clone();
-    let mut connection = accept(stream, Options::default())?;
+    let stream = stream.open().await;
+    let stream = stream.map_err(sextant_ovsdb_client::Error::from)?;
+    let mut connection = Connection::new(stream, Options::default());
     monitor(&mut connection);
     let mut session = Session::new(connection, peer.ip(), context, controller);
     loop {
@@ -126,7 +132,7 @@ async fn run(
 }
 
 struct Session {
-    connection: Connection<TcpStream>,
+    connection: Connection<Stream>,
     address: IpAddr,
     context: Context,
     controller: String,
@@ -145,7 +151,7 @@ struct Session {
 
 impl Session {
     fn new(
-        connection: Connection<TcpStream>,
+        connection: Connection<Stream>,
         address: IpAddr,
         context: Context,
         controller: String,

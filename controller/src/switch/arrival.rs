@@ -5,12 +5,12 @@ use super::line::Line;
 use super::session::SessionError;
 use crate::seat::Seat;
 use crate::snapshot::Snapshot;
+use crate::stream::Incoming;
 use rust_openflow::Connection;
 use rust_openflow::connection::{ConnectionError, Options};
 use sextant_model::ChassisId;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpStream;
 
 /// A switch that is known and may speak.
 pub(super) struct Arrived {
@@ -22,11 +22,11 @@ pub(super) struct Arrived {
 }
 
 pub(super) async fn arrive(
-    stream: TcpStream,
+    stream: Incoming,
     peer: SocketAddr,
     context: &Context,
 ) -> Result<Arrived, SessionError> {
-    stream.set_nodelay(true).map_err(ConnectionError::from)?;
+    let stream = stream.open().await.map_err(ConnectionError::from)?;
     let connection = Connection::handshake(stream, Options::default()).await?;
     let datapath_id = connection.features().datapath_id;
     let mut line = Line::new(connection, peer, context.metrics.clone());

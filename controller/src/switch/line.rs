@@ -5,16 +5,16 @@
 
 use super::session::SessionError;
 use crate::metrics::Metrics;
+use crate::stream::Stream;
 use crate::throttle::Throttle;
 use rust_openflow::connection::ConnectionError;
 use rust_openflow::{Connection, ErrorMessage, Message};
 use sextant_model::ChassisId;
 use std::net::SocketAddr;
 use std::time::Instant;
-use tokio::net::TcpStream;
 
 pub(super) struct Line {
-    pub(super) connection: Connection<TcpStream>,
+    pub(super) connection: Connection<Stream>,
     peer: SocketAddr,
     chassis: Option<ChassisId>,
     metrics: Metrics,
@@ -22,11 +22,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(
-        connection: Connection<TcpStream>,
-        peer: SocketAddr,
-        metrics: Metrics,
-    ) -> Self {
+    pub(super) fn new(connection: Connection<Stream>, peer: SocketAddr, metrics: Metrics) -> Self {
         Self {
             connection,
             peer,

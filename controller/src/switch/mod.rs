@@ -15,9 +15,9 @@ use crate::metrics::Metrics;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::Events;
+use crate::stream::Listener;
 use sextant_model::ChassisId;
 use std::time::Duration;
-use tokio::net::TcpListener;
 
 /// What every session needs.
 #[derive(Clone, Debug)]
@@ -40,8 +40,8 @@ pub struct Context {
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Serves every switch that connects. Does not return.
-pub async fn listen(listener: TcpListener, context: Context) {
+pub async fn listen(listener: impl Into<Listener>, context: Context) {
     let (limits, metrics) = (context.limits, context.metrics.clone());
     let serve = |stream, peer, pass| session::serve(stream, peer, pass, context.clone());
-    admission::listen(listener, "openflow", limits, metrics, serve).await;
+    admission::listen(listener.into(), "openflow", limits, metrics, serve).await;
 }

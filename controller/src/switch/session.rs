@@ -15,6 +15,7 @@ use crate::admission::Pass;
 use crate::metrics::Counted;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
+use crate::stream::Incoming;
 use rust_openflow::connection::ConnectionError;
 use rust_openflow::{ErrorMessage, Message};
 use sextant_flows::pipeline::SWITCH_CONFIG;
@@ -23,7 +24,6 @@ use sextant_model::{ChassisId, PortId};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 /// While this many octets wait to be written, nothing more is taken in; a bundle is sent in portions of it.
@@ -61,7 +61,7 @@ pub(super) enum SessionError {
     Stopping(#[from] Stopping),
 }
 
-pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, mut pass: Pass, context: Context) {
+pub(super) async fn serve(stream: Incoming, peer: SocketAddr, mut pass: Pass, context: Context) {
     match run(stream, peer, &mut pass, context).await {
         Err(error @ (SessionError::Stopping(_) | SessionError::Superseded)) => {
             tracing::info!(%peer, "switch's session ends: {error}")
@@ -76,7 +76,7 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, mut pass: Pass, c
 }
 
 async fn run(
-    stream: TcpStream,
+    stream: Incoming,
     peer: SocketAddr,
     pass: &mut Pass,
     context: Context,

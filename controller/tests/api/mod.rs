@@ -10,11 +10,13 @@
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
 use serde_json::Value;
-use sextant_controller::api::{Api, service};
+use sextant_controller::api::{Api, Identity, loopback, service};
+use sextant_controller::http::Peer;
 use sextant_controller::metrics::Metrics;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::store::{Embedded, Store};
 use sextant_model::{Change, Facts, Intent, Key, PortId, Settings};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -73,6 +75,16 @@ impl Cloud {
     }
 
     pub fn with(settings: Settings) -> Self {
+        Self::build(settings, Identity::Everyone)
+    }
+
+    /// Callers are who the headers name, from loopback.
+    pub fn behind_proxy(settings: Settings) -> Self {
+        let trusted_proxies = loopback();
+        Self::build(settings, Identity::Headers { trusted_proxies })
+    }
+
+    fn build(settings: Settings, identity: Identity) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!(
             "sextant-api-{}-{}",
@@ -90,7 +102,8 @@ impl Cloud {
         let (observations, observed) = mpsc::unbounded_channel();
         tokio::spawn(own(store.clone(), publisher, observed));
         let metrics = Metrics::new().unwrap();
-        let router = service(Api::new(store, snapshots.clone(), metrics.clone()));
+        let api = Api::new(store, snapshots.clone(), metrics.clone());
+        let router = service(api.with_identity(identity));
         Self {
             router,
             metrics,
@@ -152,6 +165,20 @@ impl Cloud {
         .await
     }
 
+    /// A user of a project, with roles, through a trusted proxy.
+    pub fn user(&self, project: &str, roles: &str) -> User<'_> {
+        User {
+            cloud: self,
+            from: "[::1]:40000".parse().unwrap(),
+            headers: vec![
+                ("x-identity-status", "Confirmed".to_owned()),
+                ("x-user-id", "somebody".to_owned()),
+                ("x-project-id", project.to_owned()),
+                ("x-roles", roles.to_owned()),
+            ],
+        }
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         self.request(Method::GET, &format!("/v2.0/{path}"), None)
             .await
@@ -170,6 +197,76 @@ impl Cloud {
     pub async fn delete(&self, path: &str) -> Answer {
         self.request(Method::DELETE, &format!("/v2.0/{path}"), None)
             .await
+    }
+}
+
+/// Who calls, by what a proxy says.
+pub struct User<'a> {
+    cloud: &'a Cloud,
+    pub from: SocketAddr,
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl User<'_> {
+    pub async fn request(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let octets = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "127.0.0.1:9696");
+        let request = self.headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, value)
+        });
+        let peer = Peer {
+            address: self.from,
+            encrypted: false,
+        };
+        let request = request.extension(peer).body(octets).unwrap();
+        self.cloud.send(request).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.request(Method::GET, &format!("/v2.0/{path}"), None)
+            .await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.request(Method::POST, &format!("/v2.0/{path}"), Some(&body))
+            .await
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.request(Method::PUT, &format!("/v2.0/{path}"), Some(&body))
+            .await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.request(Method::DELETE, &format!("/v2.0/{path}"), None)
+            .await
+    }
+
+    /// Makes one, and returns it.
+    pub async fn make(&self, kind: &str, given: Value) -> Value {
+        let path = format!("{}s", kind.replace('_', "-")).replace("policys", "policies");
+        let made = self
+            .post(&path, serde_json::json!({kind: given}))
+            .await
+            .ok();
+        made[kind].clone()
+    }
+
+    /// The ids of a list.
+    pub async fn ids(&self, path: &str) -> Vec<String> {
+        let listed = self.get(path).await.ok();
+        let name = path.split('?').next().unwrap().replace('-', "_");
+        let mut ids: Vec<String> = listed[name]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["id"].as_str().unwrap().to_owned())
+            .collect();
+        ids.sort();
+        ids
     }
 }
 

@@ -87,6 +87,11 @@ const ATTRIBUTES: &[(&str, &str)] = &[
         "Neutron answers with a string or a number by request, Sextant with a number; so for the minimum and maximum",
     ),
     (
+        "floatingip",
+        "Sextant has no floating IPs, so no quota of them",
+    ),
+    ("trunk", "Sextant has no trunks, so no quota of them"),
+    (
         "standard_attr_id",
         "a number of Neutron's database, which it shows of the rules within a group",
     ),
@@ -202,6 +207,12 @@ const DIFFERENCES: &[Difference] = &[
         "remove by port",
         Answer::Otherwise,
         "names the subnets of the port in the order of their addresses",
+    ),
+    difference(
+        "09_quota",
+        "details",
+        Answer::Otherwise,
+        "security groups are not there yet, so none is used",
     ),
 ];
 

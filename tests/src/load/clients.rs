@@ -31,7 +31,7 @@ impl Clients {
     /// # Errors
     /// What failed on the way.
     pub fn start() -> Result<Self, LabError> {
-        let controller = Loopback::start(&[])?;
+        let controller = Loopback::without_quotas()?;
         let api = controller.api()?;
         let network = api.create_network("clients")?;
         let subnet = SubnetSpec::with_mode("2001:db8:1::/64", "dhcpv6-stateful");

@@ -49,7 +49,7 @@ impl Fleet {
     /// # Errors
     /// What failed on the way.
     pub fn start(hypervisors: u16) -> Result<Self, LabError> {
-        let controller = Loopback::start(&[])?;
+        let controller = Loopback::without_quotas()?;
         Ok(Self {
             hypervisors: (1..=hypervisors)
                 .map(|number| Hypervisor::join(number, &controller))

@@ -52,7 +52,7 @@ impl Rig {
     /// What failed on the way.
     pub fn start(size: Size) -> Result<Self, LabError> {
         Tools::check(&["ovsdb-server", "ovsdb-tool", "ovs-vsctl"])?;
-        let controller = Loopback::start(&[])?;
+        let controller = Loopback::without_quotas()?;
         let api = controller.api()?;
         let network = make_network(&api)?;
         let hypervisors = (1..=size.switches)

@@ -3,12 +3,13 @@
 use super::super::Api;
 use super::super::draft::Draft;
 use super::super::error::ApiError;
+use super::super::identity::Caller;
 use super::super::resource::Resource;
 use super::super::shown::Wanted;
 use super::super::subnet::host_routes;
 use super::super::{answer, python, request};
 use axum::body::Body as Stream;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::put;
@@ -29,6 +30,7 @@ pub(super) fn routes() -> axum::Router<Api> {
 
 async fn add(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     body: Stream,
 ) -> Result<Response, ApiError> {
@@ -38,17 +40,18 @@ async fn add(
         let new: Vec<HostRoute> = new.copied().collect();
         routes.extend(new);
     };
-    change(&api, &id, with).await
+    change(&api, (&caller, "add_extraroutes"), &id, with).await
 }
 
 async fn remove(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     body: Stream,
 ) -> Result<Response, ApiError> {
     let removed = named(body).await?;
     let without = |routes: &mut Vec<HostRoute>| routes.retain(|route| !removed.contains(route));
-    change(&api, &id, without).await
+    change(&api, (&caller, "remove_extraroutes"), &id, without).await
 }
 
 /// The routes in `{"router": {"routes": […]}}`.
@@ -61,11 +64,14 @@ async fn named(body: Stream) -> Result<Vec<HostRoute>, ApiError> {
 /// Changes what there is, whatever that is by then.
 async fn change(
     api: &Api,
+    (caller, action): (&Caller, &str),
     id: &str,
     change: impl Fn(&mut Vec<HostRoute>),
 ) -> Result<Response, ApiError> {
     let plan = |draft: &mut Draft| {
-        let mut router = Router::clone(&*Router::get(&draft.intent, id)?);
+        let router = caller.find::<Router>(&draft.intent, id)?;
+        caller.may_act(&draft.intent, &*router, action)?;
+        let mut router = Router::clone(&*router);
         change(&mut router.routes);
         check(&draft.intent, &router)?;
         draft.revise(&mut router.meta);
@@ -74,7 +80,7 @@ async fn change(
     };
     let ((), written) = api.write(plan).await?;
     let router = Router::get(&written.intent, id)?;
-    let view = written.view();
+    let view = written.view(caller);
     Ok(answer::one(StatusCode::OK, &*router, view, Wanted::All))
 }
 

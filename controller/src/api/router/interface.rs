@@ -7,6 +7,7 @@
 use super::super::Api;
 use super::super::draft::Draft;
 use super::super::error::ApiError;
+use super::super::identity::Caller;
 use super::super::port::{self, addresses};
 use super::super::request;
 use super::super::resource::Resource;
@@ -15,11 +16,12 @@ use super::attachment::{check_port, checked_gateway, refused, shared_port, subne
 use super::extra_routes::refuse_needed;
 use axum::Json;
 use axum::body::Body as Stream;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::routing::put;
 use serde_json::{Map, Value, json};
 use sextant_model::{
-    FixedIp, Key, Network, Port, PortId, ROUTER_INTERFACE_OWNER, Router, Subnet, SubnetId,
+    FixedIp, Intent, Key, Network, Port, PortId, ROUTER_INTERFACE_OWNER, RbacAction, RbacObject,
+    Router, Subnet, SubnetId,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -56,6 +58,40 @@ impl Named {
     }
 }
 
+impl Named {
+    /// The router, if the caller may do this with it and may use what is named.
+    fn permitted(
+        &self,
+        caller: &Caller,
+        intent: &Intent,
+        router: &str,
+        action: &str,
+    ) -> Result<Arc<Router>, ApiError> {
+        let router = caller.find::<Router>(intent, router)?;
+        caller.may_act(intent, &*router, action)?;
+        if let Some(id) = self.port {
+            caller.find::<Port>(intent, &id.to_string())?;
+        }
+        if let Some(id) = self.subnet {
+            let subnet = caller.find::<Subnet>(intent, &id.to_string())?;
+            let owned = caller.is_admin() || caller.is_of(&subnet.meta.project_id);
+            // Being shared with every project is not enough.
+            let mut policies = intent.policies_for(RbacObject::Network(subnet.network_id));
+            let mut granted = || {
+                policies.any(|policy| {
+                    policy.action == RbacAction::AccessAsShared && caller.is_of(&policy.target)
+                })
+            };
+            if !owned && !granted() {
+                return Err(refused(format!(
+                    "Cannot add interface to router because subnet {id} is not owned by project making the request"
+                )));
+            }
+        }
+        Ok(router)
+    }
+}
+
 /// What was done, for the answer.
 struct Done {
     port: Arc<Port>,
@@ -64,13 +100,14 @@ struct Done {
 
 async fn add(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     body: Stream,
 ) -> Result<Json<Value>, ApiError> {
     let named = Named::read(&request::json(body).await?)?;
     let (answer, _) = api
         .write(|draft| {
-            let router = Router::get(&draft.intent, &id)?;
+            let router = named.permitted(&caller, &draft.intent, &id, "add_router_interface")?;
             let done = match (named.subnet, named.port) {
                 (Some(_), Some(_)) => {
                     return Err(refused("Cannot specify both subnet-id and port-id"));
@@ -89,13 +126,14 @@ async fn add(
 
 async fn remove(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     body: Stream,
 ) -> Result<Json<Value>, ApiError> {
     let named = Named::read(&request::json(body).await?)?;
     let (answer, _) = api
         .write(|draft| {
-            let router = Router::get(&draft.intent, &id)?;
+            let router = named.permitted(&caller, &draft.intent, &id, "remove_router_interface")?;
             let done = match (named.port, named.subnet) {
                 (Some(port), subnet) => remove_port(draft, &router, port, subnet)?,
                 (None, Some(subnet)) => remove_subnet(draft, &router, subnet)?,

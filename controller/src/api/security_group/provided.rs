@@ -4,8 +4,8 @@ use super::super::draft::Draft;
 use super::super::error::ApiError;
 use super::super::resource::Plan;
 use sextant_model::{
-    DEFAULT_SECURITY_GROUP, Direction, Ethertype, Intent, Key, Object, RemoteEnd, SecurityGroup,
-    SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId,
+    Counted, DEFAULT_SECURITY_GROUP, Direction, Ethertype, Intent, Key, Object, RemoteEnd,
+    SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId,
 };
 use std::sync::Arc;
 
@@ -44,6 +44,7 @@ pub(in super::super) fn default_of(
         stateful: true,
     };
     let id = group.id;
+    draft.mark(Key::CountOf(project.to_owned(), Counted::SecurityGroup));
     put_egress_rules(draft, &group);
     for ethertype in FAMILIES {
         put_rule(
@@ -60,6 +61,8 @@ pub(in super::super) fn default_of(
 
 /// Lets guests send, as every new group does.
 pub(super) fn put_egress_rules(draft: &mut Draft, group: &SecurityGroup) {
+    let project = group.meta.project_id.clone();
+    draft.mark(Key::CountOf(project, Counted::SecurityGroupRule));
     for ethertype in FAMILIES {
         put_rule(
             draft,

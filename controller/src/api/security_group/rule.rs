@@ -6,13 +6,14 @@ mod parse;
 use super::super::attributes::{Attribute, Body, fixed, required, shown};
 use super::super::draft::Draft;
 use super::super::error::ApiError;
+use super::super::policy::Ties;
 use super::super::query::Conditions;
 use super::super::resource::{Plan, Resource, View, show_all};
 use super::super::shown::{Shown, Wanted};
 use super::super::values;
 use serde_json::{Value, json};
 use sextant_model::{
-    Ethertype, Intent, Key, Meta, Object, RemoteEnd, SecurityGroup, SecurityGroupId,
+    Ethertype, Intent, Key, Meta, Object, RbacObject, RemoteEnd, SecurityGroup, SecurityGroupId,
     SecurityGroupRule, SecurityGroupRuleId,
 };
 use std::sync::Arc;
@@ -78,6 +79,17 @@ impl Resource for SecurityGroupRule {
 
     fn before_list(intent: &Intent, project: &str) -> Option<Plan> {
         super::provided::missing_default(intent, project)
+    }
+
+    fn ties(&self) -> Ties {
+        Ties::Within(RbacObject::SecurityGroup(self.security_group_id))
+    }
+
+    fn ties_asked(body: &Body) -> Result<Ties, ApiError> {
+        let group = body.require("security_group_id", values::uuid)?;
+        Ok(Ties::Within(RbacObject::SecurityGroup(SecurityGroupId(
+            group,
+        ))))
     }
 
     fn render(&self, _: View<'_>, shown: &mut Shown<'_>) {

@@ -3,13 +3,13 @@
 use super::super::Api;
 use super::super::draft::Draft;
 use super::super::error::ApiError;
+use super::super::identity::Caller;
 use super::super::ipam::share_addresses;
 use super::super::request;
-use super::super::resource::Resource;
 use super::{aggregated, prefixes, scope, subnets_of};
 use axum::Json;
 use axum::body::Body as Stream;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::routing::put;
 use ipnet::IpNet;
 use serde_json::{Value, json};
@@ -24,6 +24,7 @@ pub(in super::super) fn routes() -> axum::Router<Api> {
 
 async fn add(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     body: Stream,
 ) -> Result<Json<Value>, ApiError> {
@@ -32,11 +33,12 @@ async fn add(
         let all: Vec<IpNet> = pool.prefixes.iter().chain(&added).copied().collect();
         aggregated(&all)
     };
-    change(&api, &id, with).await
+    change(&api, (&caller, "add_prefixes"), &id, with).await
 }
 
 async fn remove(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     body: Stream,
 ) -> Result<Json<Value>, ApiError> {
@@ -56,7 +58,7 @@ async fn remove(
             .flat_map(|prefix| remainder(*prefix, &removed));
         aggregated(&left.collect::<Vec<_>>())
     };
-    change(&api, &id, without).await
+    change(&api, (&caller, "remove_prefixes"), &id, without).await
 }
 
 /// What is left of a prefix without others.
@@ -84,11 +86,14 @@ async fn named(body: Stream) -> Result<Vec<IpNet>, ApiError> {
 
 async fn change(
     api: &Api,
+    (caller, action): (&Caller, &str),
     id: &str,
     change: impl Fn(&Draft, &SubnetPool) -> Result<Vec<IpNet>, ApiError>,
 ) -> Result<Json<Value>, ApiError> {
     let plan = |draft: &mut Draft| {
-        let mut pool = SubnetPool::clone(&*SubnetPool::get(&draft.intent, id)?);
+        let pool = caller.find::<SubnetPool>(&draft.intent, id)?;
+        caller.may_act(&draft.intent, &*pool, action)?;
+        let mut pool = SubnetPool::clone(&*pool);
         let prefixes = change(draft, &pool)?;
         if prefixes != pool.prefixes {
             pool.prefixes = prefixes;

@@ -1,0 +1,270 @@
+//! Who calls: everyone is admin, or a proxy in front has found out and says so in headers.
+//!
+//! A proxy that validates tokens (keystonemiddleware's `auth_token`, or any other) sets `X-Project-Id`, `X-User-Id`,
+//! `X-Roles`. Headers are believed only when they come from an address that is configured, since anyone can write them.
+//! What stays open to all is the list of versions, as in Neutron.
+
+use super::Api;
+use super::error::ApiError;
+use crate::http::Peer;
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use ipnet::IpNet;
+use serde_json::json;
+use std::net::IpAddr;
+
+/// The project of a caller who names none, as Neutron without authentication has it.
+const NO_PROJECT: &str = "fake_project_id";
+
+/// How the API knows who calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// Everyone is admin, as with Neutron's `noauth`.
+    #[default]
+    Everyone,
+    /// Headers say it, if they come from one of these addresses.
+    Headers {
+        /// Where the proxies are that set the headers, and take them out of what comes from outside.
+        trusted_proxies: Vec<IpNet>,
+    },
+}
+
+/// Roles that Sextant knows, each with those that it implies (Keystone's defaults).
+const ROLES: &[(&str, Roles)] = &[
+    ("admin", Roles(0b1111)),
+    ("manager", Roles(0b0111)),
+    ("member", Roles(0b0011)),
+    ("reader", Roles(0b0001)),
+    ("service", Roles(0b1_0000)),
+];
+
+/// A set of roles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Roles(u8);
+
+impl Roles {
+    pub(super) const READER: Self = Self(0b0001);
+    pub(super) const MEMBER: Self = Self(0b0010);
+    pub(super) const MANAGER: Self = Self(0b0100);
+    pub(super) const ADMIN: Self = Self(0b1000);
+    pub(super) const SERVICE: Self = Self(0b1_0000);
+    /// All that a project can give.
+    pub(super) const OF_PROJECT: Self = Self(0b0111);
+
+    pub(super) fn has(self, role: Self) -> bool {
+        self.0 & role.0 == role.0
+    }
+
+    /// Those of a list of names, without regard to case; unknown ones grant nothing.
+    fn parse(names: &str) -> Self {
+        let known = |name: &str| {
+            let name = name.trim();
+            let found = ROLES
+                .iter()
+                .find(|(role, _)| name.eq_ignore_ascii_case(role));
+            found.map_or(0, |(_, roles)| roles.0)
+        };
+        Self(
+            names
+                .split(',')
+                .map(known)
+                .fold(0, |all, roles| all | roles),
+        )
+    }
+}
+
+/// Who calls, and may do what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Caller {
+    /// The project for which; none only when the proxy names none.
+    pub(super) project: Option<String>,
+    pub(super) roles: Roles,
+}
+
+impl Caller {
+    /// Whether nothing is refused.
+    pub(super) fn is_admin(&self) -> bool {
+        self.roles.has(Roles::ADMIN)
+    }
+
+    /// Whether this is the caller's project.
+    pub(super) fn is_of(&self, project: &str) -> bool {
+        self.project.as_deref() == Some(project)
+    }
+
+    fn everyone(headers: &HeaderMap) -> Self {
+        let project = text(headers, "x-project-id").unwrap_or(NO_PROJECT);
+        Self {
+            project: Some(project.to_owned()),
+            roles: Roles(u8::MAX),
+        }
+    }
+
+    /// As the headers say that keystonemiddleware sets; none if they name nobody.
+    fn named(headers: &HeaderMap) -> Option<Self> {
+        let confirmed =
+            text(headers, "x-identity-status").is_none_or(|status| status == "Confirmed");
+        text(headers, "x-user-id").filter(|_| confirmed)?;
+        let mut roles = Roles::parse(text(headers, "x-roles").unwrap_or_default());
+        // Where Keystone sets one project apart for administration, an admin of another is none of the cloud.
+        let elsewhere = text(headers, "x-is-admin-project")
+            .is_some_and(|word| word.eq_ignore_ascii_case("false"));
+        if elsewhere {
+            roles.0 &= !Roles::ADMIN.0;
+        }
+        Some(Self {
+            project: text(headers, "x-project-id").map(str::to_owned),
+            roles,
+        })
+    }
+}
+
+impl Identity {
+    fn caller(&self, peer: Option<Peer>, headers: &HeaderMap) -> Option<Caller> {
+        match self {
+            Self::Everyone => Some(Caller::everyone(headers)),
+            Self::Headers { trusted_proxies } => {
+                let from = peer?.address.ip().to_canonical();
+                let trusted = |proxy: &IpNet| proxy.contains(&from);
+                trusted_proxies
+                    .iter()
+                    .any(trusted)
+                    .then(|| Caller::named(headers))?
+            }
+        }
+    }
+}
+
+/// The addresses of a loopback interface.
+pub fn loopback() -> Vec<IpNet> {
+    let all_of = |ip: IpAddr, length| IpNet::new(ip, length).ok();
+    [
+        all_of([127, 0, 0, 0].into(), 8),
+        all_of(IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), 128),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Finds out who calls, for those that serve the request, or refuses it.
+pub(super) async fn identify(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().copied();
+    if peer.is_some_and(|peer| peer.encrypted) {
+        // Unless a proxy in front says otherwise, the caller knows this service by the scheme that it used.
+        let scheme = HeaderValue::from_static("https");
+        request
+            .headers_mut()
+            .entry("x-forwarded-proto")
+            .or_insert(scheme);
+    }
+    let is_public = !request.uri().path().starts_with("/v2.0");
+    match api.identity.caller(peer, request.headers()) {
+        Some(caller) => {
+            request.extensions_mut().insert(caller);
+        }
+        None if is_public => {}
+        None => return unauthorized(),
+    }
+    next.run(request).await
+}
+
+/// As keystonemiddleware words it.
+fn unauthorized() -> Response {
+    let message = "The request you have made requires authentication.";
+    let body = json!({"error": {"code": 401, "title": "Unauthorized", "message": message}});
+    let mut response = (StatusCode::UNAUTHORIZED, Json(body)).into_response();
+    let scheme = HeaderValue::from_static("Keystone");
+    response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+    response
+}
+
+/// The project that a caller names none for has to be named in the request.
+pub(super) fn project_needed() -> ApiError {
+    ApiError::malformed("Running without keystone AuthN requires that tenant_id is specified")
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let value = headers.get(name)?.to_str().ok()?.trim();
+    Some(value).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (
+                axum::http::HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    fn peer(address: &str) -> Option<Peer> {
+        let address = address.parse().unwrap();
+        Some(Peer {
+            address,
+            encrypted: false,
+        })
+    }
+
+    fn behind_proxy() -> Identity {
+        Identity::Headers {
+            trusted_proxies: loopback(),
+        }
+    }
+
+    #[test]
+    fn headers_are_believed_from_trusted_addresses_only() {
+        let given = headers(&[
+            ("x-user-id", "u"),
+            ("x-project-id", "p"),
+            ("x-roles", "Member, x"),
+        ]);
+        for trusted in ["[::1]:5", "127.3.2.1:5", "[::ffff:127.0.0.1]:5"] {
+            let caller = behind_proxy().caller(peer(trusted), &given).unwrap();
+            assert!(caller.is_of("p"), "{trusted}");
+            assert!(caller.roles.has(Roles::MEMBER) && caller.roles.has(Roles::READER));
+            assert!(!caller.roles.has(Roles::MANAGER) && !caller.is_admin());
+        }
+        assert_eq!(behind_proxy().caller(peer("192.0.2.1:5"), &given), None);
+        assert_eq!(behind_proxy().caller(None, &given), None);
+    }
+
+    #[test]
+    fn nobody_is_who_is_not_named_or_not_confirmed() {
+        let refused = [
+            headers(&[("x-project-id", "p"), ("x-roles", "admin")]),
+            headers(&[("x-user-id", "u"), ("x-identity-status", "Invalid")]),
+        ];
+        for headers in refused {
+            assert_eq!(behind_proxy().caller(peer("[::1]:5"), &headers), None);
+        }
+    }
+
+    #[test]
+    fn an_admin_of_a_project_set_apart_for_nothing_is_a_manager() {
+        let given = headers(&[
+            ("x-user-id", "u"),
+            ("x-roles", "admin"),
+            ("x-is-admin-project", "False"),
+        ]);
+        let caller = behind_proxy().caller(peer("[::1]:5"), &given).unwrap();
+        assert!(!caller.is_admin() && caller.roles.has(Roles::MANAGER));
+    }
+
+    #[test]
+    fn everyone_is_admin_of_the_project_that_they_name() {
+        let caller = Identity::Everyone.caller(None, &headers(&[("x-project-id", "p")]));
+        assert!(caller.unwrap().is_of("p"));
+        let caller = Identity::Everyone.caller(None, &headers(&[])).unwrap();
+        assert!(caller.is_of(NO_PROJECT) && caller.is_admin());
+    }
+}

@@ -1,0 +1,286 @@
+//! Quotas: how many objects of a kind a project may have.
+//!
+//! The limit is exact however many write at the same time, and only those near it are in each other's way. Whoever makes
+//! something counted writes the mark [`Key::CountOf`]. A writer *near* the limit demands that this mark has not changed
+//! since it counted, so its count is right; and it writes [`Key::NearQuota`]. A writer *far* from the limit demands that
+//! this second mark has not changed since it counted. So once a writer near the limit has committed, those that counted
+//! before and believed to be far count again. Before the first such commit, the writers that passed the border without
+//! knowing are at most as many as write at the same time ([`WRITERS_AT_ONCE`], which the turns in `commit` see to), one
+//! object each; near is who has less than this left. The bound is one process's.
+
+use super::Api;
+use super::commit::WRITERS_AT_ONCE;
+use super::draft::Draft;
+use super::error::ApiError;
+use super::identity::Caller;
+use super::policy::forbidden;
+use super::{python, request, values};
+use axum::body::Body as Stream;
+use axum::extract::{Extension, Path, State};
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Map, Value, json};
+use sextant_model::{Counted, Intent, Key, Object, ProjectQuota};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The largest limit.
+const MOST: i64 = i32::MAX as i64;
+
+pub(super) fn routes() -> Router<Api> {
+    Router::new()
+        .route("/v2.0/quotas", get(list))
+        .route(
+            "/v2.0/quotas/{project}",
+            get(show).put(update).delete(delete),
+        )
+        .route("/v2.0/quotas/{project}/default", get(default))
+        .route("/v2.0/quotas/{project}/details", get(details))
+}
+
+/// Sees to it that a project gets so many more of a kind only if it may have them.
+pub(super) fn reserve(
+    draft: &mut Draft,
+    project: &str,
+    kind: Counted,
+    more: u64,
+) -> Result<(), ApiError> {
+    let count_of = Key::CountOf(project.to_owned(), kind);
+    let near_quota = Key::NearQuota(project.to_owned(), kind);
+    draft.relies_on(Key::Quota(project.to_owned()));
+    draft.mark(count_of.clone());
+    let Some(limit) = draft.intent.quota_of(project, kind) else {
+        return Ok(());
+    };
+    let after = draft.intent.count_of(project, kind) + more;
+    if after > limit {
+        let kinds = python::names([kind.as_str()]);
+        return Err(ApiError::conflict(
+            "OverQuota",
+            format!("Quota exceeded for resources: {kinds}."),
+        ));
+    }
+    let is_near = more > 1 || after + WRITERS_AT_ONCE > limit;
+    if is_near {
+        draft.relies_on(count_of);
+        draft.mark(near_quota);
+    } else {
+        draft.relies_on(near_quota);
+    }
+    Ok(())
+}
+
+/// The kind that a resource of this name is counted as.
+pub(super) fn counted(resource: &str) -> Option<Counted> {
+    Counted::ALL
+        .into_iter()
+        .find(|kind| kind.as_str() == resource)
+}
+
+async fn list(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Value>, ApiError> {
+    if !caller.is_admin() {
+        return Err(forbidden("rule:get_quota"));
+    }
+    let snapshot = api.snapshots.latest();
+    let quotas = snapshot.intent.quotas.keys().map(|project| {
+        let mut quota = limits(&snapshot.intent, project);
+        for name in ["project_id", "tenant_id"] {
+            quota.insert(name.to_owned(), project.as_str().into());
+        }
+        Value::Object(quota)
+    });
+    Ok(Json(json!({"quotas": quotas.collect::<Vec<_>>()})))
+}
+
+async fn show(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(project): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    if ["project", "tenant"].contains(&project.as_str()) {
+        return own_project(&caller, &project);
+    }
+    may_read(&caller, &project)?;
+    let snapshot = api.snapshots.latest();
+    Ok(Json(json!({"quota": limits(&snapshot.intent, &project)})))
+}
+
+/// Clients ask which project they work for.
+fn own_project(caller: &Caller, word: &str) -> Result<Json<Value>, ApiError> {
+    let Some(project) = &caller.project else {
+        return Err(ApiError::bad(
+            "QuotaMissingTenant",
+            "Tenant-id was missing from quota request.",
+        ));
+    };
+    let named = Map::from_iter([(format!("{word}_id"), project.as_str().into())]);
+    Ok(Json(
+        Map::from_iter([(word.to_owned(), named.into())]).into(),
+    ))
+}
+
+async fn default(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(project): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    may_read(&caller, &project)?;
+    let snapshot = api.snapshots.latest();
+    let defaults = &snapshot.intent.settings.quotas;
+    let quota = of_each(|kind| limit(defaults.limit(kind)));
+    Ok(Json(json!({"quota": quota})))
+}
+
+async fn details(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(project): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    if !caller.is_admin() && !caller.is_of(&project) {
+        let reason = "Only admin is authorized to access quotas for another project";
+        return Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "AdminRequired",
+            format!("User does not have admin privileges: {reason}."),
+        ));
+    }
+    let snapshot = api.snapshots.latest();
+    let intent = &snapshot.intent;
+    let quota = of_each(|kind| {
+        let used = intent.count_of(&project, kind);
+        json!({"limit": limit(intent.quota_of(&project, kind)), "used": used, "reserved": 0})
+    });
+    Ok(Json(json!({"quota": quota})))
+}
+
+/// Whether the caller may see what a project may have: its own, or any as admin.
+fn may_read(caller: &Caller, project: &str) -> Result<(), ApiError> {
+    match caller.is_admin() || caller.is_of(project) {
+        true => Ok(()),
+        false => Err(forbidden("rule:get_quota")),
+    }
+}
+
+async fn update(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(project): Path<String>,
+    body: Stream,
+) -> Result<Json<Value>, ApiError> {
+    if !caller.is_admin() {
+        return Err(forbidden("rule:update_quota"));
+    }
+    let asked = Asked::read(request::within(request::json(body).await?, "quota")?)?;
+    let plan = |draft: &mut Draft| asked.store(draft, &project);
+    let ((), written) = api.write(plan).await?;
+    Ok(Json(json!({"quota": limits(&written.intent, &project)})))
+}
+
+async fn delete(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(project): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    if !caller.is_admin() {
+        return Err(forbidden("rule:delete_quota"));
+    }
+    let plan = |draft: &mut Draft| {
+        if !draft.intent.quotas.contains_key(&project) {
+            return Err(ApiError::not_found(
+                "TenantQuotaNotFound",
+                format!("Quota for tenant {project} could not be found."),
+            ));
+        }
+        draft.delete(Key::Quota(project.clone()));
+        Ok(())
+    };
+    api.write(plan).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What a project shall have.
+struct Asked {
+    limits: BTreeMap<Counted, Option<u64>>,
+    /// No limit may be below what is there.
+    check_limit: bool,
+}
+
+impl Asked {
+    fn read(mut given: Map<String, Value>) -> Result<Self, ApiError> {
+        let mut flag = |name: &str| {
+            let value = given.remove(name);
+            let parsed = value.map(|value| values::boolean(&value)).transpose();
+            parsed
+                .map(Option::unwrap_or_default)
+                .map_err(|invalid| invalid.of(name))
+        };
+        let (force, check_limit) = (flag("force")?, flag("check_limit")?);
+        let unknown: Vec<&str> = given
+            .keys()
+            .map(String::as_str)
+            .filter(|name| counted(name).is_none())
+            .collect();
+        if !unknown.is_empty() {
+            let names = unknown.join(", ");
+            return Err(ApiError::malformed(format!(
+                "Unrecognized attribute(s) '{names}'"
+            )));
+        }
+        let limit = |(name, value): (&String, &Value)| {
+            let kind = counted(name)?;
+            let limit = values::between(-1, MOST)(value).map_err(|invalid| invalid.of(name));
+            Some(limit.map(|limit| (kind, u64::try_from(limit).ok())))
+        };
+        Ok(Self {
+            limits: given.iter().filter_map(limit).collect::<Result<_, _>>()?,
+            check_limit: check_limit && !force,
+        })
+    }
+
+    fn store(&self, draft: &mut Draft, project: &str) -> Result<(), ApiError> {
+        if self.check_limit {
+            self.refuse_less_than_used(&draft.intent, project)?;
+        }
+        let mut quota = match draft.intent.quotas.get(project) {
+            Some(quota) => ProjectQuota::clone(quota),
+            None => ProjectQuota {
+                project_id: project.to_owned(),
+                limits: BTreeMap::new(),
+            },
+        };
+        quota.limits.extend(&self.limits);
+        draft.put(Object::Quota(Arc::new(quota)));
+        Ok(())
+    }
+
+    fn refuse_less_than_used(&self, intent: &Intent, project: &str) -> Result<(), ApiError> {
+        for (kind, limit) in &self.limits {
+            let used = intent.count_of(project, *kind);
+            if let Some(limit) = limit.filter(|limit| *limit < used) {
+                let kind = kind.as_str();
+                return Err(ApiError::malformed(format!(
+                    "Quota limit {limit} for {kind} must be greater than or equal to already used {used}"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn limits(intent: &Intent, project: &str) -> Map<String, Value> {
+    of_each(|kind| limit(intent.quota_of(project, kind)))
+}
+
+fn of_each(value: impl Fn(Counted) -> Value) -> Map<String, Value> {
+    let named = |kind: Counted| (kind.as_str().to_owned(), value(kind));
+    Counted::ALL.into_iter().map(named).collect()
+}
+
+/// -1 stands for no limit.
+fn limit(limit: Option<u64>) -> Value {
+    limit.map_or_else(|| (-1).into(), Value::from)
+}

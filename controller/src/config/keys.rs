@@ -1,0 +1,157 @@
+//! The keys of the configuration file, for people.
+
+/// A key, its default and its meaning.
+pub type KeyReference = (&'static str, &'static str, &'static str);
+
+/// The sections of the file, and of each key its default and meaning, for the reference in `docs/`; a test keeps them
+/// in step with [`super::Config`].
+pub const KEYS: &[(&str, &[KeyReference])] = &[
+    (
+        "",
+        &[
+            (
+                "data_dir",
+                "/var/lib/sextant",
+                "Where data is kept. The default is for root; anybody else's is `./sextant-data`.",
+            ),
+            ("api_listen", "[::1]:9696", "Where the Neutron API listens."),
+            ("openflow_listen", "[::1]:6653", "Where switches connect."),
+            (
+                "ovsdb_listen",
+                "[::1]:6640",
+                "Where hypervisors' ovsdb-servers connect.",
+            ),
+            (
+                "metrics_listen",
+                "[::1]:9697",
+                "Where Prometheus scrapes, at `/metrics`.",
+            ),
+            (
+                "auth",
+                "none",
+                "Who may use the API: `none`, everyone is admin; `headers`, whom a trusted proxy names in `X-User-Id`, `X-Project-Id`, `X-Roles`.",
+            ),
+            (
+                "trusted_proxies",
+                "[\"127.0.0.0/8\", \"::1/128\"]",
+                "Addresses and prefixes from which those headers are believed, with `auth = \"headers\"`.",
+            ),
+            (
+                "allow_plaintext",
+                "false",
+                "Lets listeners be on addresses other than loopback without TLS, and everyone be admin there with `auth = \"none\"`.",
+            ),
+            (
+                "dns_domain",
+                "openstacklocal",
+                "The domain that DHCP tells guests to search; empty for none.",
+            ),
+            (
+                "ipv6_pd_enabled",
+                "false",
+                "Whether IPv6 subnets that ask for the default pool get a prefix delegated by the upstream router.",
+            ),
+            (
+                "address_existing_ports",
+                "false",
+                "Whether a new IPv4 or stateful IPv6 subnet gives the ports of its network an address, as a SLAAC subnet does.",
+            ),
+        ],
+    ),
+    (
+        "ra",
+        &[
+            (
+                "min_interval",
+                "30",
+                "Seconds between unsolicited Router Advertisements at least: 3 to three quarters of `max_interval`.",
+            ),
+            (
+                "max_interval",
+                "100",
+                "Seconds between unsolicited Router Advertisements at most: 4 to 1800.",
+            ),
+            (
+                "lifetime",
+                "300",
+                "Router lifetime in seconds: 0, or from `max_interval` to 9000.",
+            ),
+        ],
+    ),
+    (
+        "tunnel",
+        &[(
+            "underlay_mtu",
+            "1500",
+            "MTU of the network that carries the tunnels, in octets, at least 1280.",
+        )],
+    ),
+    (
+        "punt",
+        &[
+            (
+                "rate",
+                "100",
+                "Packets a second that each guest may send to the controller, at least 1.",
+            ),
+            (
+                "burst",
+                "200",
+                "Packets that each guest may send to the controller at once, at least 1.",
+            ),
+        ],
+    ),
+    (
+        "tls",
+        &[
+            (
+                "certificate",
+                "",
+                "PEM file with the certificate of the API and the metrics, and those between it and its authority. SIGHUP has all three files read again.",
+            ),
+            ("private_key", "", "PEM file with its private key."),
+            (
+                "client_ca",
+                "",
+                "PEM file with the authorities of clients' certificates; with it, who has none is turned away.",
+            ),
+        ],
+    ),
+    (
+        "hypervisor_tls",
+        &[
+            (
+                "certificate",
+                "",
+                "The same for switches and hypervisors' databases, which then connect by `ssl:`.",
+            ),
+            ("private_key", "", "PEM file with its private key."),
+            (
+                "client_ca",
+                "",
+                "PEM file with the authorities of hypervisors' certificates, which they must have.",
+            ),
+        ],
+    ),
+    (
+        "quotas",
+        &[
+            (
+                "default_quota",
+                "-1",
+                "How many subnet pools a project may have for which no quota was set; -1, here and below, for as many as it likes.",
+            ),
+            ("quota_network", "100", "How many networks."),
+            ("quota_subnet", "100", "How many subnets."),
+            ("quota_port", "500", "How many ports."),
+            ("quota_router", "10", "How many routers."),
+            ("quota_security_group", "10", "How many security groups."),
+            (
+                "quota_security_group_rule",
+                "100",
+                "How many rules of security groups.",
+            ),
+            ("quota_rbac_policy", "10", "How many access policies."),
+        ],
+    ),
+];

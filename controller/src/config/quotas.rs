@@ -1,0 +1,64 @@
+//! Default quotas.
+
+use serde::Deserialize;
+use sextant_model::{Counted, DefaultQuotas, Settings};
+
+/// `[quotas]`, as Neutron names them; below 0 stands for no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quotas {
+    /// Of what has none of its own below: subnet pools.
+    pub default_quota: i64,
+    /// Networks.
+    pub quota_network: i64,
+    /// Subnets.
+    pub quota_subnet: i64,
+    /// Ports.
+    pub quota_port: i64,
+    /// Routers.
+    pub quota_router: i64,
+    /// Security groups.
+    pub quota_security_group: i64,
+    /// Rules of security groups.
+    pub quota_security_group_rule: i64,
+    /// Access policies.
+    pub quota_rbac_policy: i64,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        let quotas = Settings::default().quotas;
+        let limit = |kind| match quotas.limit(kind) {
+            Some(limit) => i64::try_from(limit).unwrap_or(i64::MAX),
+            None => -1,
+        };
+        Self {
+            default_quota: limit(Counted::SubnetPool),
+            quota_network: limit(Counted::Network),
+            quota_subnet: limit(Counted::Subnet),
+            quota_port: limit(Counted::Port),
+            quota_router: limit(Counted::Router),
+            quota_security_group: limit(Counted::SecurityGroup),
+            quota_security_group_rule: limit(Counted::SecurityGroupRule),
+            quota_rbac_policy: limit(Counted::RbacPolicy),
+        }
+    }
+}
+
+impl Quotas {
+    pub(super) fn limits(self) -> DefaultQuotas {
+        DefaultQuotas::new(|kind| {
+            let limit = match kind {
+                Counted::SubnetPool => self.default_quota,
+                Counted::Network => self.quota_network,
+                Counted::Subnet => self.quota_subnet,
+                Counted::Port => self.quota_port,
+                Counted::Router => self.quota_router,
+                Counted::SecurityGroup => self.quota_security_group,
+                Counted::SecurityGroupRule => self.quota_security_group_rule,
+                Counted::RbacPolicy => self.quota_rbac_policy,
+            };
+            u64::try_from(limit).ok()
+        })
+    }
+}

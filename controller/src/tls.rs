@@ -1,0 +1,183 @@
+//! TLS of listeners: certificate, private key and, to admit only clients that have a certificate, their authority.
+//!
+//! The files are read again on demand; connections that are there keep what they began with.
+
+use arc_swap::ArcSwap;
+use serde::Deserialize;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::danger::ClientCertVerifier;
+use tokio_rustls::rustls::server::{NoClientAuth, VerifierBuilderError, WebPkiClientVerifier};
+use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
+use tokio_rustls::server::TlsStream;
+
+/// `[tls]` or `[hypervisor_tls]`: PEM files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The certificate that clients see, with those between it and its authority; empty for no TLS.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub private_key: PathBuf,
+    /// The authorities of clients' certificates; empty to ask clients for none.
+    pub client_ca: PathBuf,
+}
+
+/// What is wrong with the files.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file is missing, not readable, or no PEM of the kind it should be.
+    #[error("{key} = {path}: {error}")]
+    File {
+        /// The configuration's key.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: pem::Error,
+    },
+    /// A file has nothing in it.
+    #[error("{key} = {path}: no certificate in it")]
+    Empty {
+        /// The configuration's key.
+        key: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// One is there without the other.
+    #[error("certificate and private_key: one is of no use without the other")]
+    Half,
+    /// Certificate and key do not belong together, or are of no use.
+    #[error("certificate = {0}: {1}")]
+    Pair(PathBuf, rustls::Error),
+    /// The authorities are of no use.
+    #[error("client_ca = {0}: {1}")]
+    Authority(PathBuf, VerifierBuilderError),
+    /// An authority is of no use.
+    #[error("client_ca = {0}: {1}")]
+    Root(PathBuf, rustls::Error),
+}
+
+impl TlsFiles {
+    /// Whether there is TLS.
+    pub fn is_on(&self) -> bool {
+        !self.certificate.as_os_str().is_empty()
+    }
+
+    /// Whether clients must have a certificate.
+    pub fn asks_clients(&self) -> bool {
+        self.is_on() && !self.client_ca.as_os_str().is_empty()
+    }
+
+    /// What the files say; none if they are not to be used.
+    ///
+    /// # Errors
+    /// [`TlsError`] says which file is wrong.
+    pub fn open(&self) -> Result<Option<Tls>, TlsError> {
+        if self.is_on() == self.private_key.as_os_str().is_empty() {
+            return Err(TlsError::Half);
+        }
+        if !self.is_on() {
+            return Ok(None);
+        }
+        let config = ArcSwap::new(self.config()?);
+        Ok(Some(Tls(Arc::new(Shared {
+            files: self.clone(),
+            config,
+        }))))
+    }
+
+    fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
+        let chain = certificates("certificate", &self.certificate)?;
+        let key = PrivateKeyDer::from_pem_file(&self.private_key)
+            .map_err(unusable("private_key", &self.private_key))?;
+        let pair = |error| TlsError::Pair(self.certificate.clone(), error);
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(pair)?
+            .with_client_cert_verifier(self.verifier()?)
+            .with_single_cert(chain, key)
+            .map_err(pair)?;
+        Ok(Arc::new(config))
+    }
+
+    fn verifier(&self) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+        if !self.asks_clients() {
+            return Ok(Arc::new(NoClientAuth));
+        }
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates("client_ca", &self.client_ca)? {
+            let added = roots.add(certificate);
+            added.map_err(|error| TlsError::Root(self.client_ca.clone(), error))?;
+        }
+        let provider = Arc::new(ring::default_provider());
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .map_err(|error| TlsError::Authority(self.client_ca.clone(), error))
+    }
+}
+
+fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let read = CertificateDer::pem_file_iter(path).map_err(unusable(key, path))?;
+    let found: Vec<_> = read
+        .collect::<Result<_, _>>()
+        .map_err(unusable(key, path))?;
+    match found.is_empty() {
+        false => Ok(found),
+        true => Err(TlsError::Empty {
+            key,
+            path: path.to_owned(),
+        }),
+    }
+}
+
+fn unusable(key: &'static str, path: &Path) -> impl Fn(pem::Error) -> TlsError {
+    move |error| TlsError::File {
+        key,
+        path: path.to_owned(),
+        error,
+    }
+}
+
+/// TLS of a listener.
+#[derive(Clone)]
+pub struct Tls(Arc<Shared>);
+
+struct Shared {
+    files: TlsFiles,
+    config: ArcSwap<ServerConfig>,
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Tls").field(&self.0.files).finish()
+    }
+}
+
+impl Tls {
+    /// Shakes hands with a client.
+    ///
+    /// # Errors
+    /// The client goes away, does not speak TLS or has no certificate where one is asked for.
+    pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        TlsAcceptor::from(self.0.config.load_full())
+            .accept(stream)
+            .await
+    }
+
+    /// Reads the files again, for the connections to come.
+    ///
+    /// # Errors
+    /// [`TlsError`] says which file is wrong; all stays as it was.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        self.0.config.store(self.0.files.config()?);
+        Ok(())
+    }
+}
