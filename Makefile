@@ -35,15 +35,15 @@ check: ## format, lints, dependencies, documentation
 	$(CARGO) deny --locked --workspace check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
-bench: ## benchmarks, then load on the whole controller: over loopback, on its API, through Open vSwitch
-	@scripts/setup packages
+bench: ## benchmarks, then load on the whole controller: over loopback, on its API, through Open vSwitch beside OVN
+	@scripts/setup packages ovn
 	$(CARGO) bench --locked --workspace --benches
 	$(CARGO) build --release --locked -p sextant -p sextant-lab
 	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load
 	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-api
 	@$(SUDO) env SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-ovs
 
-fuzz: ## every fuzz target for SECONDS_EACH seconds (60)
+fuzz: ## every fuzz target for SECONDS_EACH seconds (60), and what each reached
 	@scripts/fuzz
 
 reference: ## write the generated references in docs

@@ -1,8 +1,6 @@
 //! Independent DHCPv6 clients and diagnostic tools against Sextant, on real Open vSwitch.
 //!
-//! Two clients are missing. Debian 12's busybox is built without udhcpc6. systemd-networkd is not
-//! run here, although it takes a lease in a namespace without systemd as process 1, given a `/run`
-//! of its own that its user may write to and a `/sys` that is read-only (it waits for udev else).
+//! busybox's udhcpc6 is missing: Debian 12's busybox is built without it (`busybox --list`).
 
 use std::net::Ipv6Addr;
 use std::time::Duration;
@@ -110,6 +108,28 @@ fn stateless_guests_get_options_alone() -> Outcome {
             ensure(lease.addresses.is_empty(), || format!("{name}: {lease:?}"))?;
             options(&lease)
         })?;
+    }
+    Ok(())
+}
+
+#[test]
+fn systemd_networkd_does_as_the_advertisement_says() -> Outcome {
+    let mut world = World::start()?;
+    let (_, _, guests) = world.ready()?;
+    for plugged in [&guests.slaac1, &guests.stateful1, &guests.stateless2] {
+        let mut networkd = plugged.guest.networkd()?;
+        plugged.guest.wait_address(plugged.address(), SOON)?;
+        networkd.wait_link(&[("DNS", DNS)], SOON)?;
+        if plugged.port.id == guests.stateful1.port.id {
+            networkd.wait_link(&[("DOMAINS", "openstacklocal")], SOON)?;
+        }
+        // It keeps nothing of the answer to an Information-request (v252), but says that it was right.
+        if plugged.port.id == guests.stateless2.port.id {
+            let log = networkd.process();
+            log.wait_line("the Reply", SOON, |line| {
+                line.contains("Processed Reply message").then_some(())
+            })?;
+        }
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! neighbour on the same hypervisor and at one on another (RFC 6105, RFC 7113, RFC 7610, RFC 6980, RFC 7112).
 //!
 //! The same frames are sent once more with port security off: then they do arrive, and so each of them is one that would.
+//! The neighbours have none either way, so that no security group of theirs stops what the guards let through.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,19 +10,20 @@ use std::time::Duration;
 
 use serde_json::json;
 use sextant_lab::story::{Failure, Plugged, World};
-use sextant_lab::{Capture, Guest, LabError, wait_for};
+use sextant_lab::{Capture, Guest, Lab, LabError, wait_for};
 
 const SOON: Duration = Duration::from_secs(30);
 const END: &[u8] = b"guest.py END";
 
-/// What a guest sends rightfully. Everything else that `guest.py` knows is an attack.
+/// What a guest sends rightfully. Everything else that `guest.py` knows is an attack, but for fragments with headers
+/// between the fragment header and the upper layer: the connection tracker of Open vSwitch's userspace datapath does not
+/// put these together, and so no rule lets them pass.
 const RIGHTFUL: &[&str] = &[
     "dhcpv4 discover",
     "mld report",
     "own address",
     "own address behind headers",
     "own address in fragments",
-    "own address in fragments behind headers",
     "own na",
     "own na without a mac",
     "own ns",
@@ -48,6 +50,8 @@ fn story(world: &mut World) -> Result<(), Failure> {
         plugged.guest.wait_address(plugged.address(), SOON)?;
         plugged.guest.wait_default_route(SOON)?;
     }
+    unguard(lab, near, 1, 1)?;
+    unguard(lab, far, 2, 1)?;
     let router = (
         cloud.slaac.gateway.mac.as_str(),
         cloud.slaac.gateway_link_local().to_string(),
@@ -59,20 +63,7 @@ fn story(world: &mut World) -> Result<(), Failure> {
     assert_eq!(sent.arrived_far, rightful, "on the other hypervisor");
     assert!(!is_deceived(&near.guest)? && !is_deceived(&far.guest)?);
 
-    let path = format!("/v2.0/ports/{}", mallory.port.id);
-    let open = json!({"port": {"port_security_enabled": false, "security_groups": []}});
-    let (status, body) = lab.api().put(&path, &open)?;
-    assert_eq!(status, 200, "{body}");
-    wait_for("a port without guard", SOON, || {
-        let flows = lab.hypervisor(1).dump_flows("br-int");
-        let flows = flows.map_err(|error| error.to_string())?;
-        let open = |flow: &String| flow.contains("table=8,") && flow.contains("priority=2000");
-        flows
-            .iter()
-            .any(open)
-            .then_some(())
-            .ok_or_else(|| flows.join("\n"))
-    })?;
+    unguard(lab, mallory, 1, 2)?;
     let sent = Sent::by(mallory, near, far, (router.0, &router.1))?;
     let never = NEVER.iter().map(|&name| name.to_owned()).collect();
     assert_eq!(
@@ -95,6 +86,23 @@ fn story(world: &mut World) -> Result<(), Failure> {
         })?;
     }
     Ok(())
+}
+
+/// Takes the guard off a port, and waits until its hypervisor has this many without.
+fn unguard(lab: &Lab, plugged: &Plugged, host: usize, open: usize) -> Result<(), Failure> {
+    let path = format!("/v2.0/ports/{}", plugged.port.id);
+    let off = json!({"port": {"port_security_enabled": false, "security_groups": []}});
+    let (status, body) = lab.api().put(&path, &off)?;
+    assert_eq!(status, 200, "{body}");
+    Ok(wait_for("ports without guard", SOON, || {
+        let flows = lab.hypervisor(host).dump_flows("br-int");
+        let flows = flows.map_err(|error| error.to_string())?;
+        let unguarded =
+            |flow: &&String| flow.contains("table=8,") && flow.contains("priority=2000");
+        (flows.iter().filter(unguarded).count() == open)
+            .then_some(())
+            .ok_or_else(|| flows.join("\n"))
+    })?)
 }
 
 /// Whether a guest believes what the advertisements of `guest.py` say.

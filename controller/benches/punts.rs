@@ -150,6 +150,7 @@ fn flows(guests: u16) -> Flows {
         bridge_mappings: BTreeMap::new(),
         datapath_id: Some(1),
         tunnel_ports: BTreeMap::from([(EncapKind::Vxlan, 65000)]),
+        patch_ports: BTreeMap::new(),
         observed: true,
     });
     for guest in 1..=guests {

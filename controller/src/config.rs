@@ -27,6 +27,10 @@ pub struct Config {
     pub allow_plaintext: bool,
     /// The domain that DHCP tells guests to search; empty for none.
     pub dns_domain: String,
+    /// Whether IPv6 subnets that ask for the default pool get a delegated prefix.
+    pub ipv6_pd_enabled: bool,
+    /// Whether a new IPv4 or stateful IPv6 subnet gives the network's ports an address.
+    pub address_existing_ports: bool,
     /// Router advertisements.
     pub ra: Ra,
     /// The network that carries the tunnels.
@@ -75,6 +79,16 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
                 "dns_domain",
                 "openstacklocal",
                 "The domain that DHCP tells guests to search; empty for none.",
+            ),
+            (
+                "ipv6_pd_enabled",
+                "false",
+                "Whether IPv6 subnets that ask for the default pool get a prefix delegated by the upstream router.",
+            ),
+            (
+                "address_existing_ports",
+                "false",
+                "Whether a new IPv4 or stateful IPv6 subnet gives the ports of its network an address, as a SLAAC subnet does.",
             ),
         ],
     ),
@@ -205,6 +219,8 @@ impl Default for Config {
             auth: Auth::None,
             allow_plaintext: false,
             dns_domain: settings.dns_domain,
+            ipv6_pd_enabled: settings.ipv6_pd_enabled,
+            address_existing_ports: settings.address_existing_ports,
             ra: Ra::default(),
             tunnel: Tunnel::default(),
             punt: PuntLimits::default(),
@@ -357,6 +373,8 @@ impl Config {
         } = self.ra;
         Settings {
             dns_domain: self.dns_domain.clone(),
+            ipv6_pd_enabled: self.ipv6_pd_enabled,
+            address_existing_ports: self.address_existing_ports,
             ra: RaSettings {
                 min_interval,
                 max_interval,
@@ -421,11 +439,13 @@ mod tests {
             auth: _,
             allow_plaintext: _,
             dns_domain: _,
+            ipv6_pd_enabled: _,
+            address_existing_ports: _,
             ra: _,
             tunnel: _,
             punt: _,
         } = config;
-        assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 14);
+        assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 16);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! the hypervisors' OVSDB sessions; one task owns both and publishes a [`snapshot`]; each switch's session computes from
 //! it which flows should be there, and answers punted packets by itself.
 
+pub mod admission;
 pub mod api;
 pub mod cli;
 pub mod config;
@@ -21,3 +22,4 @@ pub mod snapshot;
 pub mod state;
 pub mod store;
 pub mod switch;
+pub mod throttle;

@@ -80,6 +80,10 @@ metrics! {
     hypervisors_connected: IntGauge = "sextant_hypervisors_connected" [],
     /// Switches of known hypervisors whose OpenFlow session is up.
     switches_connected: IntGauge = "sextant_switches_connected" [],
+    /// Connections that were refused or ended to make room, by listener (openflow, ovsdb) and reason: all places are taken (full); too many have not said who they are, and the newest was refused (unidentified) or the oldest ended (stale).
+    connections_refused: IntCounterVec = "sextant_connections_refused_total" ["listener", "reason"],
+    /// What went wrong between Sextant and switches, by kind: a switch sent what is no OpenFlow (malformed), it refused a message (refused), a message is too long for OpenFlow (unsent).
+    openflow_errors: IntCounterVec = "sextant_openflow_errors_total" ["kind"],
     /// Packets that switches sent up, by the reason why.
     packet_ins: IntCounterVec = "sextant_packet_ins_total" ["punt"],
     /// Packets that switches sent up and no answer was due or possible, by the reason why not.
@@ -88,6 +92,8 @@ metrics! {
     router_advertisements: IntCounterVec = "sextant_router_advertisements_total" ["cause"],
     /// DHCPv6 messages of guests, by message type and outcome.
     dhcpv6_messages: IntCounterVec = "sextant_dhcpv6_messages_total" ["type", "outcome"],
+    /// DHCPv4 messages of guests, by message type and outcome.
+    dhcpv4_messages: IntCounterVec = "sextant_dhcpv4_messages_total" ["type", "outcome"],
     /// Time from taking a packet-in off the wire to queueing the answers to it and to those that came with it, in seconds.
     punt_seconds: Histogram = "sextant_punt_duration_seconds" [],
     /// Flows sent to switches, by operation (add, delete) and outcome (confirmed, refused).
@@ -135,7 +141,10 @@ impl Metrics {
                 .iter()
                 .for_each(|labels| drop(counters.with_label_values(labels)));
         };
-        zero(&self.packet_ins, &[&["router_solicitation"], &["dhcpv6"]]);
+        zero(
+            &self.packet_ins,
+            &[&["router_solicitation"], &["dhcpv6"], &["dhcpv4"]],
+        );
         zero(
             &self.router_advertisements,
             &[&["solicited"], &["periodic"], &["final"]],
@@ -152,12 +161,32 @@ impl Metrics {
         ] {
             zero(&self.dhcpv6_messages, &[&[kind, "answered"]]);
         }
+        for kind in ["discover", "request", "inform"] {
+            zero(&self.dhcpv4_messages, &[&[kind, "answered"]]);
+        }
+        for kind in ["decline", "release"] {
+            zero(&self.dhcpv4_messages, &[&[kind, "noted"]]);
+        }
         for operation in ["add", "delete"] {
             zero(
                 &self.flow_operations,
                 &[&[operation, "confirmed"], &[operation, "refused"]],
             );
         }
+        for listener in ["openflow", "ovsdb"] {
+            zero(
+                &self.connections_refused,
+                &[
+                    &[listener, "full"],
+                    &[listener, "unidentified"],
+                    &[listener, "stale"],
+                ],
+            );
+        }
+        zero(
+            &self.openflow_errors,
+            &[&["malformed"], &["refused"], &["unsent"]],
+        );
         zero(&self.ovsdb_transactions, &[&["confirmed"], &["refused"]]);
         zero(
             &self.store_commits,

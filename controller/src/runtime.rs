@@ -2,6 +2,7 @@
 
 mod tasks;
 
+use crate::admission;
 use crate::config::Config;
 use crate::http::{self, Limits};
 use crate::metrics::Metrics;
@@ -89,24 +90,28 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
     let mut changes = store.watch().await?;
     owner.load(changes.as_mut()).await?;
 
+    let limits = admission::Limits::of_process();
     let hypervisors = hypervisor::Context {
         snapshots: snapshots.clone(),
         events: events.clone(),
         metrics: metrics.clone(),
         seats: Seats::default(),
+        limits,
         openflow_port: openflow.local_addr()?.port(),
         ovsdb_port: ovsdb.local_addr()?.port(),
     };
     let switches = switch::Context {
         snapshots: snapshots.clone(),
-        events,
+        events: events.clone(),
         metrics: metrics.clone(),
         seats: Seats::default(),
+        limits,
         patience: switch::PATIENCE,
     };
     let (stop, stopping) = watch::channel(());
     let mut tasks = Tasks::new(stop);
-    let api = api::service(api::Api::new(store.clone(), snapshots, metrics.clone()));
+    let api = api::Api::new(store.clone(), snapshots, metrics.clone());
+    let api = api::service(api.with_hypervisors(hypervisors.seats.clone(), events));
     let api = serve_http(api_listener, api, &stopping);
     let scraped = serve_http(metrics_listener, scrape::service(metrics), &stopping);
     tasks.web.add("api_listen", api);

@@ -64,6 +64,11 @@ impl<K: Ord + Clone> Seats<K> {
         })
     }
 
+    /// Whether a peer has the seat.
+    pub fn is_taken(&self, key: &K) -> bool {
+        self.0.borrow().holders.contains_key(key)
+    }
+
     /// Waits until a peer at this address can take the seat.
     pub async fn vacancy(&self, key: &K, address: IpAddr) {
         let address = address.to_canonical();

@@ -155,6 +155,7 @@ impl Owner {
                 facts.put_chassis(Chassis {
                     observed: false,
                     tunnel_ports: BTreeMap::new(),
+                    patch_ports: BTreeMap::new(),
                     ..Chassis::clone(chassis)
                 });
             }
@@ -236,6 +237,7 @@ impl Owner {
     fn chassis(&mut self, chassis: Chassis) {
         let stored = |chassis: &Chassis| Chassis {
             tunnel_ports: BTreeMap::new(),
+            patch_ports: BTreeMap::new(),
             observed: false,
             ..chassis.clone()
         };

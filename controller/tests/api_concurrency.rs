@@ -250,3 +250,99 @@ async fn a_router_is_deleted_or_gets_its_interface() {
         assert_eq!(cloud.get(&path).await.status.is_success(), attached);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_ports_of_a_project_make_one_default_group() {
+    let cloud = Arc::new(Cloud::new());
+    let network = network(&cloud).await;
+    let answers = at_once(&cloud, 64, |cloud, n| {
+        let port = json!({"port": {"network_id": network, "project_id": "new"}});
+        async move {
+            if n % 8 == 0 {
+                cloud.get("security-groups?project_id=new").await
+            } else {
+                cloud.post("ports", port).await
+            }
+        }
+    });
+    for answer in answers.await {
+        answer.ok();
+    }
+
+    let groups = cloud.get("security-groups?project_id=new").await.ok();
+    let groups = groups["security_groups"].as_array().unwrap().clone();
+    assert_eq!(groups.len(), 1, "{groups:?}");
+    assert_eq!(
+        groups[0]["security_group_rules"].as_array().unwrap().len(),
+        4
+    );
+    let ports = ports(&cloud).await;
+    assert_eq!(ports.len(), 56);
+    for port in ports {
+        assert_eq!(port["security_groups"], json!([groups[0]["id"]]));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_goes_or_somebody_uses_it() {
+    for round in 0..12 {
+        let cloud = Arc::new(Cloud::new());
+        let network = network(&cloud).await;
+        let group = json!({"security_group": {"name": "g"}});
+        let group = cloud.post("security-groups", group).await.ok();
+        let group = group["security_group"]["id"].clone();
+        let path = format!("security-groups/{}", group.as_str().unwrap());
+        let answers = at_once(&cloud, 3, |cloud, n| {
+            let (path, network, group) = (path.clone(), network.clone(), group.clone());
+            async move {
+                if n == round % 3 {
+                    cloud.delete(&path).await
+                } else {
+                    let port = json!({"network_id": network, "security_groups": [group]});
+                    cloud.post("ports", json!({"port": port})).await
+                }
+            }
+        });
+        let answers = answers.await;
+        let gone = answers[round % 3].status.is_success();
+        assert_eq!(cloud.get(&path).await.status.is_success(), !gone);
+        assert_eq!(ports(&cloud).await.is_empty(), gone, "{answers:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_goes_with_the_rules_about_it_and_a_rule_is_made_once() {
+    for round in 0..12 {
+        let cloud = Arc::new(Cloud::new());
+        let mut groups = Vec::new();
+        for name in ["own", "other"] {
+            let group = json!({"security_group": {"name": name}});
+            let group = cloud.post("security-groups", group).await.ok();
+            groups.push(group["security_group"]["id"].clone());
+        }
+        let rule = json!({"security_group_rule": {
+            "security_group_id": groups[0], "remote_group_id": groups[1], "direction": "ingress", "ethertype": "IPv6"}});
+        let path = format!("security-groups/{}", groups[1].as_str().unwrap());
+        let answers = at_once(&cloud, 3, |cloud, n| {
+            let (path, rule) = (path.clone(), rule.clone());
+            async move {
+                if n == round % 3 {
+                    cloud.delete(&path).await
+                } else {
+                    cloud.post("security-group-rules", rule).await
+                }
+            }
+        });
+        let answers = answers.await;
+        answers[round % 3].clone().ok();
+        assert!(succeeded(&answers) <= 2, "{answers:?}");
+        let left = format!(
+            "security-group-rules?remote_group_id={}",
+            groups[1].as_str().unwrap()
+        );
+        assert_eq!(
+            cloud.get(&left).await.ok()["security_group_rules"],
+            json!([])
+        );
+    }
+}

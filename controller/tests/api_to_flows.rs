@@ -13,6 +13,7 @@ use axum::http::Request;
 use fake::{DATAPATH, SOON, Switch, usual};
 use rust_openflow::{Command, Message};
 use serde_json::{Value, json};
+use sextant_controller::admission::Limits;
 use sextant_controller::api::{Api, service};
 use sextant_controller::metrics::Metrics;
 use sextant_controller::seat::Seats;
@@ -76,6 +77,7 @@ impl World {
             metrics: metrics.clone(),
             seats: Seats::default(),
             patience: SOON,
+            limits: Limits::of_process(),
         };
         tokio::spawn(switch::listen(listener, context));
         let read = Event::HypervisorRead {
@@ -116,9 +118,9 @@ impl World {
         shown["port"]["status"].as_str().unwrap().to_owned()
     }
 
-    /// Makes a port and plugs it in.
+    /// Makes a port and plugs it in. Under no group, it changes nothing here before it is plugged in.
     async fn connect(&mut self) -> PortId {
-        let port = json!({"port": {"network_id": self.network}});
+        let port = json!({"port": {"network_id": self.network, "security_groups": []}});
         let made = self.ask("POST", "ports", port).await;
         let id: PortId = made["port"]["id"].as_str().unwrap().parse().unwrap();
         self.plugged += 1;
@@ -188,6 +190,7 @@ fn chassis() -> Chassis {
         bridge_mappings: BTreeMap::new(),
         datapath_id: Some(DATAPATH),
         tunnel_ports: BTreeMap::new(),
+        patch_ports: BTreeMap::new(),
         observed: true,
     }
 }

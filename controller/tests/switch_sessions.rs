@@ -9,8 +9,9 @@
 mod fake;
 
 use bytes::Bytes;
-use fake::{DATAPATH, SOON, Switch};
+use fake::{DATAPATH, SOON, Switch, features};
 use rust_openflow::{ErrorCode, ErrorMessage, Message};
+use sextant_controller::admission::Limits;
 use sextant_controller::metrics::Metrics;
 use sextant_controller::seat::Seats;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
@@ -22,7 +23,7 @@ use sextant_model::{
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -37,17 +38,30 @@ struct Rig {
     address: SocketAddr,
     publish: watch::Sender<Arc<Snapshot>>,
     events: mpsc::Receiver<Event>,
+    metrics: Metrics,
 }
+
+const LIMITS: Limits = Limits {
+    connections: 100,
+    unidentified: 2,
+    time: SOON,
+};
 
 impl Rig {
     async fn start(snapshot: Snapshot, patience: Duration) -> Self {
+        Self::start_with(snapshot, patience, LIMITS).await
+    }
+
+    async fn start_with(snapshot: Snapshot, patience: Duration, limits: Limits) -> Self {
         let (publish, snapshots) = Snapshots::new(snapshot);
         let (events_in, events) = state::events();
+        let metrics = Metrics::new().unwrap();
         let context = Context {
             snapshots,
             events: events_in,
-            metrics: Metrics::new().unwrap(),
+            metrics: metrics.clone(),
             seats: Seats::default(),
+            limits,
             patience,
         };
         let listener = TcpListener::bind("[::1]:0").await.unwrap();
@@ -57,6 +71,7 @@ impl Rig {
             address,
             publish,
             events,
+            metrics,
         }
     }
 
@@ -101,6 +116,7 @@ fn chassis(name: &str) -> Chassis {
         bridge_mappings: BTreeMap::new(),
         datapath_id: Some(DATAPATH),
         tunnel_ports: BTreeMap::new(),
+        patch_ports: BTreeMap::new(),
         observed: true,
     }
 }
@@ -143,6 +159,7 @@ fn port(n: u16) -> Port {
         vnic_type: "normal".to_owned(),
         security_groups: Default::default(),
         dns_name: String::new(),
+        binding_profile: String::new(),
     }
 }
 
@@ -231,4 +248,128 @@ async fn a_switch_whose_hypervisor_has_another_name_is_hung_up_on() {
     renamed.facts.put_chassis(chassis("h2"));
     rig.publish.send_replace(Arc::new(renamed));
     switch.serve(|_| None).await;
+}
+
+/// What is logged on this thread, while the guard lives.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn lines_with(&self, what: &str) -> Vec<String> {
+        let text = self.0.lock().unwrap().clone();
+        let text = String::from_utf8(text).unwrap();
+        let lines = text.lines().filter(|line| line.contains(what));
+        lines.map(str::to_owned).collect()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn nonsense_and_refusals_of_a_switch_are_counted_and_seldom_logged() {
+    const EACH: usize = 500;
+    let (log, _guard) = Log::begin();
+    let mut rig = Rig::start(known(1), SOON).await;
+    let mut switch = Switch::connect(rig.address).await;
+    tokio::select! {
+        _ = rig.confirmed() => {}
+        () = switch.serve(|_| None) => panic!("the controller hung up"),
+    }
+    let refusal = Message::Error(ErrorMessage {
+        code: ErrorCode::BAD_TYPE,
+        data: Bytes::new(),
+    });
+    for xid in 0..EACH {
+        switch.send(0xffff_0000, &refusal).await;
+        // A packet-in that ends before its cookie.
+        let [.., high, low] = xid.to_be_bytes();
+        let packet = [4, 10, 0, 12, 0, 0, high, low, 255, 255, 255, 255];
+        switch.send_octets(&packet).await;
+    }
+    let mut answered = 0;
+    while answered < EACH {
+        let (_, message) = switch.next().await.unwrap();
+        answered += usize::from(matches!(message, Message::Error(_)));
+    }
+    let counted = |kind: &str| rig.metrics.openflow_errors.with_label_values(&[kind]).get();
+    assert_eq!([counted("malformed"), counted("refused")], [EACH as u64; 2]);
+    let said = log.lines_with("switch sent what is no OpenFlow").len()
+        + log.lines_with("switch refused a message").len();
+    assert_eq!(said, 5);
+
+    drop(switch);
+    let last_word = async {
+        while log.lines_with("switch disconnected").is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, last_word).await.unwrap();
+    let rest = log.lines_with("more was wrong with what this switch sent");
+    assert!(rest[0].contains("unsaid=995"), "{rest:?}");
+}
+
+/// A switch that nobody knows has been heard to the end of the handshake.
+async fn stranger(address: SocketAddr) -> Switch {
+    let mut switch = Switch::connect(address).await;
+    while let Some((xid, message)) = switch.next().await {
+        if message == Message::FeaturesRequest {
+            let features = Message::FeaturesReply(features(0xbad));
+            switch.send(xid, &features).await;
+            break;
+        }
+    }
+    switch
+}
+
+#[tokio::test]
+async fn strangers_do_not_keep_the_switch_of_a_hypervisor_out() {
+    let (log, _guard) = Log::begin();
+    let limits = Limits {
+        time: Duration::ZERO,
+        ..LIMITS
+    };
+    let mut rig = Rig::start_with(known(1), SOON, limits).await;
+    let (mut oldest, _other) = (stranger(rig.address).await, stranger(rig.address).await);
+    let mut switch = Switch::connect(rig.address).await;
+    tokio::select! {
+        confirmed = rig.confirmed() => assert_eq!(confirmed, 1),
+        () = switch.serve(|_| None) => panic!("the controller hung up"),
+    }
+    assert!(oldest.next().await.is_none(), "the oldest is hung up on");
+    let refused = &rig.metrics.connections_refused;
+    assert_eq!(refused.with_label_values(&["openflow", "stale"]).get(), 1);
+    let said = log.lines_with("too many connections of nobody known: the oldest was ended");
+    assert_eq!(said.len(), 1);
+}
+
+#[tokio::test]
+async fn newcomers_wait_while_others_say_who_they_are() {
+    let rig = Rig::start(known(1), SOON).await;
+    let _others = [stranger(rig.address).await, stranger(rig.address).await];
+    let mut newest = Switch::connect(rig.address).await;
+    assert!(newest.next().await.is_none(), "the newest is hung up on");
+    let refused = &rig.metrics.connections_refused;
+    let count = refused
+        .with_label_values(&["openflow", "unidentified"])
+        .get();
+    assert_eq!(count, 1);
 }

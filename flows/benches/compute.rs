@@ -2,7 +2,8 @@
 //!
 //! The cloud has 50 guests a hypervisor, 20 guests a network, and a router for each two networks. Each 20 hypervisors
 //! have 50 networks to themselves, and a network has a guest on each of them. Only the number of such blocks differs
-//! between the sizes, so one port's cost should not.
+//! between the sizes, so one port's cost should not. Where everybody is a member of one group that rules are about, a
+//! hypervisor has flows for every guest, and one more guest still costs the same.
 
 #[allow(
     dead_code,
@@ -12,10 +13,10 @@
 #[path = "../tests/pipeline/support/cloud.rs"]
 mod cloud;
 
-use cloud::Cloud;
+use cloud::{Cloud, OPEN, anything, group_id};
 use divan::Bencher;
 use sextant_flows::Flows;
-use sextant_model::{ChassisId, EncapKind, Ipv6Mode};
+use sextant_model::{ChassisId, Direction, EncapKind, Ipv6Mode, RemoteEnd, SecurityGroupRule};
 use std::hint::black_box;
 use std::net::Ipv6Addr;
 
@@ -80,9 +81,25 @@ fn all_flows_of_a_hypervisor(bencher: Bencher<'_, '_>, guests: usize) {
     bencher.bench_local(|| Flows::compute(black_box(&cloud.intent), &cloud.facts, &h0()));
 }
 
+/// The same, and guests take connections from each other alone.
+fn closed_cloud(guests: usize) -> Cloud {
+    let mut cloud = cloud(guests);
+    let from_each_other = SecurityGroupRule {
+        remote: RemoteEnd::Group(group_id(OPEN)),
+        ..anything(Direction::Ingress)
+    };
+    cloud.rule("open-in6", OPEN, from_each_other);
+    cloud
+}
+
+#[divan::bench(args = SIZES)]
+fn all_flows_where_everybody_is_in_one_group(bencher: Bencher<'_, '_>, guests: usize) {
+    let cloud = closed_cloud(guests);
+    bencher.bench_local(|| Flows::compute(black_box(&cloud.intent), &cloud.facts, &h0()));
+}
+
 /// Measures the two updates when a change of the cloud is made and taken back.
-fn there_and_back(bencher: Bencher<'_, '_>, guests: usize, change: impl FnOnce(&mut Cloud)) {
-    let old = cloud(guests);
+fn there_and_back(bencher: Bencher<'_, '_>, old: Cloud, change: impl FnOnce(&mut Cloud)) {
     let mut new = old.clone();
     change(&mut new);
     let mut flows = Flows::compute(&old.intent, &old.facts, &h0());
@@ -96,7 +113,7 @@ fn there_and_back(bencher: Bencher<'_, '_>, guests: usize, change: impl FnOnce(&
 
 #[divan::bench(args = SIZES)]
 fn one_port_here(bencher: Bencher<'_, '_>, guests: usize) {
-    there_and_back(bencher, guests, |cloud| {
+    there_and_back(bencher, cloud(guests), |cloud| {
         cloud.port("new", "n0");
         cloud.plug_as("new", "h0", Some(1000));
     });
@@ -104,7 +121,7 @@ fn one_port_here(bencher: Bencher<'_, '_>, guests: usize) {
 
 #[divan::bench(args = SIZES)]
 fn one_port_elsewhere_on_a_network_that_is_here(bencher: Bencher<'_, '_>, guests: usize) {
-    there_and_back(bencher, guests, |cloud| {
+    there_and_back(bencher, cloud(guests), |cloud| {
         cloud.port("new", "n0");
         cloud.plug_as("new", "h1", Some(1000));
     });
@@ -112,5 +129,20 @@ fn one_port_elsewhere_on_a_network_that_is_here(bencher: Bencher<'_, '_>, guests
 
 #[divan::bench(args = SIZES)]
 fn one_port_that_is_plugged_in_nowhere(bencher: Bencher<'_, '_>, guests: usize) {
-    there_and_back(bencher, guests, |cloud| cloud.port("new", "n0"));
+    there_and_back(bencher, cloud(guests), |cloud| cloud.port("new", "n0"));
+}
+
+#[divan::bench(args = SIZES)]
+fn one_member_of_a_group_of_everybody(bencher: Bencher<'_, '_>, guests: usize) {
+    there_and_back(bencher, closed_cloud(guests), |cloud| {
+        cloud.port("new", "n0");
+        cloud.plug_as("new", "h1", Some(1000));
+    });
+}
+
+#[divan::bench(args = SIZES)]
+fn one_rule_of_the_group_of_everybody(bencher: Bencher<'_, '_>, guests: usize) {
+    there_and_back(bencher, closed_cloud(guests), |cloud| {
+        cloud.rule("new", OPEN, anything(Direction::Ingress));
+    });
 }

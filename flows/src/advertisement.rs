@@ -4,7 +4,7 @@ use crate::view::View;
 use ipnet::Ipv6Net;
 use sextant_model::{
     AdvertisedOptions, AdvertisedPrefix, Advertisement, Dhcpv6Option, Dhcpv6Options, Dhcpv6Service,
-    Ipv6Mode, LeasedAddress, MacAddr, Network, NetworkKey, Port, Subnet, SubnetId,
+    DomainName, Ipv6Mode, LeasedAddress, MacAddr, Network, NetworkKey, Port, Subnet, SubnetId,
 };
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
@@ -106,6 +106,7 @@ pub(crate) fn dhcpv6_service(
             .filter(|domain| !domain.is_empty())
             .collect(),
         options: Dhcpv6Options {
+            fqdn: guest_name(view, port),
             extra: extra_options(port),
             ..Dhcpv6Options::default()
         },
@@ -132,6 +133,21 @@ fn leased_addresses(view: &View<'_>, port: &Port) -> Vec<LeasedAddress> {
     port.ipv6_addresses().filter_map(handed_out).collect()
 }
 
+/// The guest's name within `dns_domain`: its own (`dns_name`), else the one that the reference makes of its first IPv6
+/// address, `host-2001-db8--5`.
+fn guest_name(view: &View<'_>, port: &Port) -> Option<DomainName> {
+    let domain = &view.intent.settings.dns_domain;
+    if let Some(name) = port.full_name(domain) {
+        return name.parse().ok();
+    }
+    let (_, address) = port.ipv6_addresses().next()?;
+    let host: DomainName = format!("host-{address}").replace(':', "-").parse().ok()?;
+    match domain.parse() {
+        Ok(domain) => host.within(&domain),
+        Err(_) => Some(host),
+    }
+}
+
 /// The port's `extra_dhcp_opts` for IPv6. The API takes none that cannot be sent.
 fn extra_options(port: &Port) -> Vec<Dhcpv6Option> {
     let given = port
@@ -143,8 +159,8 @@ fn extra_options(port: &Port) -> Vec<Dhcpv6Option> {
         .collect()
 }
 
-/// The MAC of a network's DHCPv6 server: locally administered, the same on every hypervisor.
-fn server_mac(network: NetworkKey) -> MacAddr {
+/// The MAC of a network's DHCP server, of either family: locally administered, the same on every hypervisor.
+pub(crate) fn server_mac(network: NetworkKey) -> MacAddr {
     let [a, b, c, d] = network.0.to_be_bytes();
     MacAddr([0x0a, 0x5e, a, b, c, d])
 }

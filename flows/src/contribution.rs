@@ -2,11 +2,15 @@
 
 use crate::advertisement::advertisement;
 use crate::features::neighbor::Owner;
-use crate::features::{self, guard, guest, neighbor, punt, routing, switching, tunnel};
+use crate::features::{
+    self, guard, guest, neighbor, provider, punt, routing, security, switching, tunnel,
+};
 use crate::flow::Flow;
 use crate::flows::Link;
 use crate::view::{Presence, View};
-use sextant_model::{ChassisId, MacAddr, Network, NetworkId, Port, PortId, Router};
+use sextant_model::{
+    ChassisId, MacAddr, MemberAddress, Network, NetworkId, Port, PortId, Router, SecurityGroupId,
+};
 use std::collections::BTreeSet;
 
 /// What flows are computed of.
@@ -22,6 +26,10 @@ pub(crate) enum Object {
     Port(PortId),
     /// A MAC that ports of a network may use besides their own.
     SharedMac(NetworkId, MacAddr),
+    /// A set of security groups that ports here are under.
+    Policy(BTreeSet<SecurityGroupId>),
+    /// An address of a port that is under security groups.
+    Member(MemberAddress),
 }
 
 /// Every object that has flows on a hypervisor.
@@ -37,16 +45,46 @@ pub(crate) fn all_objects(view: &View<'_>) -> BTreeSet<Object> {
         .chain(peers)
         .chain(present.keys().copied().map(Object::Network))
         .chain(ports)
+        .chain(secured(view))
         .collect()
 }
 
-/// A port and the MACs that it may use besides its own.
+/// The sets of groups that ports here are under, and the members of groups that their rules are about.
+pub(crate) fn secured(view: &View<'_>) -> BTreeSet<Object> {
+    let mut objects = BTreeSet::new();
+    let mut about = BTreeSet::new();
+    let mut last = None;
+    for (group, port) in view.facts.groups_on(view.chassis) {
+        let port = view.intent.ports.get(&port);
+        objects.extend(port.map(|port| Object::Policy(port.security_groups.clone())));
+        if last.replace(group) != Some(group) {
+            let rules = view.intent.rules_of(group);
+            about.extend(rules.filter_map(|rule| security::group_of(rule.remote)));
+        }
+    }
+    objects.extend(about.into_iter().flat_map(|group| members(view, group)));
+    objects
+}
+
+/// The members of a group.
+pub(crate) fn members<'a>(
+    view: &View<'a>,
+    group: SecurityGroupId,
+) -> impl Iterator<Item = Object> + use<'a> {
+    let ports = view.intent.ports_under(group);
+    ports.flat_map(|port| port.member_addresses().into_iter().map(Object::Member))
+}
+
+/// A port, the MACs that it may use besides its own, and what it is known by as a member of its groups.
 pub(crate) fn of_one_port(port: &Port) -> impl Iterator<Item = Object> + use<> {
     let network = port.network_id;
     let shared = port.other_macs().into_iter();
+    let groups = port.security_groups.first();
+    let members = groups.map(|_| port.member_addresses().into_iter().map(Object::Member));
     shared
         .map(move |mac| Object::SharedMac(network, mac))
         .chain([Object::Port(port.id)])
+        .chain(members.into_iter().flatten())
 }
 
 /// What one object contributes, before cookies are given.
@@ -66,13 +104,13 @@ pub(crate) fn contribution(view: &View<'_>, object: &Object) -> Contribution {
     match object {
         Object::Base => flows(features::base()),
         Object::Peer(peer) => flows(tunnel::classify(view, peer)),
-        Object::Network(id) => flows(
-            local(view, *id).map_or_else(Vec::new, |network| switching::multicast(view, network)),
-        ),
+        Object::Network(id) => flows(of_network(view, *id)),
         Object::SharedMac(id, mac) => flows(
             local(view, *id)
                 .map_or_else(Vec::new, |network| switching::shared(view, network, *mac)),
         ),
+        Object::Policy(groups) => flows(security::policy(view, groups)),
+        Object::Member(address) => flows(security::member(view, address)),
         Object::Port(id) => view
             .intent
             .ports
@@ -80,6 +118,23 @@ pub(crate) fn contribution(view: &View<'_>, object: &Object) -> Contribution {
             .map(|port| of_port(view, port))
             .unwrap_or_default(),
     }
+}
+
+fn of_network(view: &View<'_>, id: NetworkId) -> Vec<Flow> {
+    let way_out = view
+        .network(id)
+        .filter(|_| view.presence(id).is_some())
+        .and_then(|network| provider::way_out(view, network));
+    let members = local(view, id).map(|network| {
+        let arriving = provider::classify(view, network);
+        switching::multicast(view, network)
+            .into_iter()
+            .chain(arriving)
+    });
+    way_out
+        .into_iter()
+        .chain(members.into_iter().flatten())
+        .collect()
 }
 
 /// A network that has guests here.
@@ -148,6 +203,7 @@ fn of_guest_port(
         flows.extend(guard::port(port, ofport));
         flows.extend(punt::port(view, network, port, ofport));
         flows.extend(neighbor::own(port, ofport));
+        flows.extend(security::port(view, port, ofport));
     }
     Contribution {
         flows,

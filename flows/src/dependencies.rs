@@ -4,8 +4,9 @@
 //! costs time; one too few leaves a wrong flow behind, which the property `incremental == full` looks for.
 
 mod changes;
+mod security;
 
-use crate::contribution::{Object, of_one_port};
+use crate::contribution::{Object, of_one_port, secured};
 use crate::view::{Presence, View};
 use changes::Changes;
 use sextant_model::{Binding, ChassisId, Meta, Network, NetworkId, Port, PortId};
@@ -29,7 +30,10 @@ pub(crate) fn touched(old: &View<'_>, new: &View<'_>) -> BTreeSet<Object> {
 
 /// What every flow may depend on: the configuration, the server's identity, the hypervisor itself.
 fn everything_differs(old: &View<'_>, new: &View<'_>) -> bool {
-    let local = |view: &View<'_>| view.own().map(|own| (own.encap, own.tunnel_ports.clone()));
+    let local = |view: &View<'_>| {
+        let own = view.own()?;
+        Some((own.encap, own.tunnel_ports.clone(), own.patch_ports.clone()))
+    };
     old.intent.settings != new.intent.settings
         || old.intent.server_identity != new.intent.server_identity
         || local(old) != local(new)
@@ -47,6 +51,9 @@ impl<'a> Touched<'a> {
         self.presence(&self.old.present(), &BTreeMap::new());
         self.presence(&BTreeMap::new(), &self.new.present());
         self.all_chassis();
+        for view in self.views() {
+            self.objects.extend(secured(&view));
+        }
     }
 
     fn by(&mut self, changes: &Changes<'_>) {
@@ -60,6 +67,7 @@ impl<'a> Touched<'a> {
         self.routers(changes);
         self.bindings(changes);
         self.peers(changes);
+        self.security(changes);
     }
 
     fn views(&self) -> [View<'a>; 2] {

@@ -129,7 +129,12 @@ impl Flows {
     pub fn links(&self) -> BTreeMap<PortId, Link> {
         let link = |(object, group): (&Object, &Group)| match object {
             Object::Port(port) => Some((*port, group.link.clone()?)),
-            Object::Base | Object::Peer(_) | Object::Network(_) | Object::SharedMac(..) => None,
+            Object::Base
+            | Object::Peer(_)
+            | Object::Network(_)
+            | Object::SharedMac(..)
+            | Object::Policy(_)
+            | Object::Member(_) => None,
         };
         self.groups.iter().filter_map(link).collect()
     }

@@ -11,6 +11,7 @@
 mod advertisement;
 mod contribution;
 mod dependencies;
+mod dhcpv4;
 mod difference;
 pub mod document;
 mod features;

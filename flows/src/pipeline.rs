@@ -23,6 +23,10 @@ pub enum Stage {
     Advertise = 26,
     /// Third step of a neighbour advertisement.
     AdvertiseOptions = 28,
+    /// Are there rules for what this guest sends?
+    Egress = 32,
+    /// May this guest send this to them?
+    EgressRules = 36,
     /// Is it for a router?
     Router = 40,
     /// Where does the router send it?
@@ -31,6 +35,10 @@ pub enum Stage {
     NextHop = 48,
     /// Where is this MAC?
     Switch = 56,
+    /// Are there rules for what is sent to this guest?
+    Ingress = 60,
+    /// May they send this to this guest?
+    IngressRules = 64,
     /// Out.
     Deliver = 72,
 }
@@ -71,7 +79,7 @@ pub const STAGES: &[StageSpec] = &[
     stage(
         Stage::Classify,
         "classify",
-        "Where from: a guest's port or a tunnel (by endpoint)? Sets the network and origin registers.",
+        "Where from: a guest's port, a tunnel (by endpoint) or a provider network? Sets the network and origin registers.",
         Miss::Drop,
     ),
     stage(
@@ -89,14 +97,14 @@ pub const STAGES: &[StageSpec] = &[
     stage(
         Stage::Punt,
         "punt",
-        "Is it for the controller: Router Solicitation, DHCPv6? Each guest's punts pass a meter of its own.",
+        "Is it for the controller: Router Solicitation, DHCPv6, DHCPv4? Each guest's punts pass a meter of its own.",
         Miss::Goto(Stage::Neighbor),
     ),
     stage(
         Stage::Neighbor,
         "neighbor",
         "Can a flow answer it: a Neighbor Solicitation for an address of a router or of a guest?",
-        Miss::Goto(Stage::Router),
+        Miss::Goto(Stage::Egress),
     ),
     stage(
         Stage::Advertise,
@@ -108,6 +116,18 @@ pub const STAGES: &[StageSpec] = &[
         Stage::AdvertiseOptions,
         "advertise options",
         "Turns the solicitation into an advertisement: fields that exist only once it is one.",
+        Miss::Drop,
+    ),
+    stage(
+        Stage::Egress,
+        "egress",
+        "Is what this guest sends under rules, and whose? Looks its connection up.",
+        Miss::Drop,
+    ),
+    stage(
+        Stage::EgressRules,
+        "egress rules",
+        "Does a rule of the guest's security groups let it send this, or does it answer a connection that it may take?",
         Miss::Drop,
     ),
     stage(
@@ -131,7 +151,19 @@ pub const STAGES: &[StageSpec] = &[
     stage(
         Stage::Switch,
         "switch",
-        "Where is this MAC: a local port or a tunnel to its hypervisor? Multicast goes to the members of the network.",
+        "Where is this MAC: a local port, a tunnel to its hypervisor, or the provider network? Multicast goes to the members of the network.",
+        Miss::Drop,
+    ),
+    stage(
+        Stage::Ingress,
+        "ingress",
+        "Is what is sent to this guest under rules, and whose? Looks its connection up.",
+        Miss::Drop,
+    ),
+    stage(
+        Stage::IngressRules,
+        "ingress rules",
+        "Does a rule of the guest's security groups let it have this, or is it an answer on a connection that it may make?",
         Miss::Drop,
     ),
     stage(
@@ -179,6 +211,8 @@ pub const ADVERTISED_FLAGS: Field = Field::reg(4);
 pub const MAC: Field = Field::xreg(3);
 /// The next hop's address; an address to be kept while two are swapped.
 pub const ADDRESS: Field = Field::xxreg(2);
+/// Whose rules the packet is held to: a number that stands for a set of security groups.
+pub const POLICY: Field = Field::xreg(7);
 
 /// All registers.
 pub const REGISTERS: &[RegisterSpec] = &[
@@ -190,7 +224,7 @@ pub const REGISTERS: &[RegisterSpec] = &[
     RegisterSpec {
         name: "origin",
         field: "reg1",
-        holds: "0 the controller, 1 a guest of this hypervisor, 2 a tunnel.",
+        holds: "0 the controller, 1 a guest of this hypervisor, 2 a tunnel, 3 a provider network.",
     },
     RegisterSpec {
         name: "router",
@@ -217,6 +251,11 @@ pub const REGISTERS: &[RegisterSpec] = &[
         field: "xxreg2",
         holds: "The next hop's address.",
     },
+    RegisterSpec {
+        name: "policy",
+        field: "xreg7",
+        holds: "Stands for the set of security groups whose rules count.",
+    },
 ];
 
 /// [`ORIGIN`]: sent by the controller, to local ports only.
@@ -225,6 +264,8 @@ pub const ORIGIN_CONTROLLER: u32 = 0;
 pub const ORIGIN_GUEST: u32 = 1;
 /// [`ORIGIN`]: came through a tunnel, goes to local ports only.
 pub const ORIGIN_TUNNEL: u32 = 2;
+/// [`ORIGIN`]: came from a provider network, goes to local ports only.
+pub const ORIGIN_PROVIDER: u32 = 3;
 
 /// How a switch has to treat packets for the pipeline to see what it asks for.
 ///

@@ -4,17 +4,22 @@
 //! What our flows use is followed, with Open vSwitch's rules: what a resubmitted table changes stays changed, a packet
 //! does not leave by the port that it came from unless told so (`in_port`), and a hop limit that runs out ends it.
 //! Meters let everything pass.
+//!
+//! To the connection tracker every connection is new, unless the trace is given the [`Connections`] that an earlier one
+//! has left.
 
+mod connections;
 mod packet;
 mod walk;
 
+pub use connections::Connections;
 pub use packet::Packet;
 
 use crate::flow::{Cookie, Flow};
 use crate::flows::Flows;
-use rust_openflow::Action;
+use rust_openflow::{Action, Field, Instruction};
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use walk::Walk;
 
 /// One look-up.
@@ -118,16 +123,86 @@ impl Tracer {
     /// # Errors
     /// [`TraceError`]: the flows cannot be followed.
     pub fn trace_from(&self, table: u8, packet: Packet) -> Result<Trace, TraceError> {
-        let mut walk = Walk::new(self, packet);
+        self.walk(table, packet, &mut Connections::default())
+    }
+
+    /// What becomes of a packet that comes in at the first table of a switch that knows these connections, and will know
+    /// those that the packet opens.
+    ///
+    /// # Errors
+    /// [`TraceError`]: the flows cannot be followed.
+    pub fn trace_among(
+        &self,
+        packet: Packet,
+        known: &mut Connections,
+    ) -> Result<Trace, TraceError> {
+        self.walk(0, packet, known)
+    }
+
+    fn walk(
+        &self,
+        table: u8,
+        packet: Packet,
+        known: &mut Connections,
+    ) -> Result<Trace, TraceError> {
+        let mut walk = Walk::new(self, packet, known);
         walk.enter(table)?;
         Ok(walk.trace)
     }
 
+    /// The flow that wins. Clauses of a conjunctive match count only together (ovs-fields(7)): where all of one are
+    /// satisfied, the packet has its `conj_id`, and is looked up once more.
     fn lookup(&self, table: u8, packet: &Packet) -> Option<(Cookie, &Flow)> {
         let flows = self.tables.get(&table)?;
-        flows
-            .iter()
-            .map(|(cookie, flow)| (*cookie, flow))
-            .find(|(_, flow)| packet.satisfies(&flow.matches))
+        let whole = |flow: &Flow| clauses(flow).next().is_none();
+        let mut levels = flows.chunk_by(|(_, a), (_, b)| a.priority == b.priority);
+        let (cookie, flow) = levels.find_map(|level| {
+            let matching = || {
+                level
+                    .iter()
+                    .filter(|(_, flow)| packet.satisfies(&flow.matches))
+            };
+            matching().find(|(_, flow)| whole(flow)).or_else(|| {
+                let satisfied = conjunction(matching().map(|(_, flow)| flow))?;
+                let packet = packet.clone().with(Field::CONJ_ID, satisfied);
+                let mut flows = flows.iter().filter(|(_, flow)| whole(flow));
+                flows.find(|(_, flow)| packet.satisfies(&flow.matches))
+            })
+        })?;
+        Some((*cookie, flow))
     }
+}
+
+/// The clauses that a flow satisfies: conjunction, which of its clauses, and of how many.
+fn clauses(flow: &Flow) -> impl Iterator<Item = (u32, u8, u8)> {
+    let actions = flow.instructions.iter().filter_map(|instruction| {
+        if let Instruction::Apply(actions) = instruction {
+            Some(actions)
+        } else {
+            None
+        }
+    });
+    actions.flatten().filter_map(|action| {
+        if let Action::Conjunction {
+            id,
+            clause,
+            clauses,
+        } = action
+        {
+            Some((*id, *clause, *clauses))
+        } else {
+            None
+        }
+    })
+}
+
+/// A conjunction of which these flows satisfy every clause.
+fn conjunction<'f>(flows: impl Iterator<Item = &'f Flow>) -> Option<u32> {
+    let mut satisfied: BTreeMap<(u32, u8), BTreeSet<u8>> = BTreeMap::new();
+    for (id, clause, of) in flows.flat_map(clauses) {
+        satisfied.entry((id, of)).or_default().insert(clause);
+    }
+    let whole =
+        |((_, of), clauses): &(&(u32, u8), &BTreeSet<u8>)| clauses.len() == usize::from(*of);
+    satisfied.iter().find(whole).map(|((id, _), _)| *id)
 }

@@ -1,6 +1,8 @@
 //! What one hypervisor sees of the cloud.
 
-use sextant_model::{Binding, Chassis, ChassisId, Facts, Intent, Network, NetworkId, Port, Router};
+use sextant_model::{
+    Binding, Chassis, ChassisId, Facts, Intent, Network, NetworkId, Port, Router, SecurityGroupId,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -44,17 +46,23 @@ impl<'a> View<'a> {
     /// are here.
     pub fn presence(&self, network: NetworkId) -> Option<Presence> {
         self.network(network)?;
-        if self.is_local(network) {
+        if self.has_ports_on(network) {
             return Some(Presence::Local);
         }
-        let reached = |near: NetworkId| self.network(near).is_some() && self.is_local(near);
+        let reached = |near: NetworkId| self.network(near).is_some() && self.has_ports_on(near);
         self.joined(network)
             .any(reached)
             .then_some(Presence::Routed)
     }
 
+    /// Whether ports under a security group are plugged in here.
+    pub fn has_ports_under(&self, group: SecurityGroupId) -> bool {
+        let mut ports = self.facts.local_ports_under(group, self.chassis);
+        ports.next().is_some()
+    }
+
     /// Whether guests of a network are here.
-    fn is_local(&self, network: NetworkId) -> bool {
+    pub fn has_ports_on(&self, network: NetworkId) -> bool {
         self.facts
             .local_ports(network, self.chassis)
             .next()

@@ -95,6 +95,9 @@ pub struct Chassis {
     /// OpenFlow port of the flow-based tunnel port of each protocol. Of the chassis itself; elsewhere it means nothing.
     #[serde(skip)]
     pub tunnel_ports: BTreeMap<EncapKind, u16>,
+    /// OpenFlow port of the patch port to the bridge of each physical network. As `tunnel_ports`, of the chassis itself.
+    #[serde(skip)]
+    pub patch_ports: BTreeMap<String, u16>,
     /// Whether its contents were read over OVSDB since this process started, so that its flows can be trusted to be complete.
     #[serde(skip)]
     pub observed: bool,

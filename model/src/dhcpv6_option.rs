@@ -4,12 +4,15 @@
 //! does as well. A value is read as its option's definition says, so that what cannot be sent is refused where it is
 //! asked for, instead of spoiling every answer.
 
+use crate::dhcp_tag::{DhcpTag, UnknownTag};
 use crate::{DomainName, InvalidDomainName};
 use std::net::Ipv6Addr;
 
 /// An option and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dhcpv6Option {
+    /// For which clients it is meant; for all if there is none.
+    pub tags: Vec<DhcpTag>,
     /// The option's code.
     pub code: u16,
     /// The value.
@@ -52,6 +55,9 @@ pub enum InvalidDhcpv6Option {
     /// No such name, and no number from 1 to 65535.
     #[error("'{0}' is neither the name nor the number of a DHCPv6 option")]
     UnknownName(String),
+    /// No such tag.
+    #[error(transparent)]
+    Tag(#[from] UnknownTag),
     /// The server alone decides on it.
     #[error("DHCPv6 option {0} is the server's own")]
     Reserved(u16),
@@ -122,13 +128,14 @@ const RESERVED: [u16; 24] = [
 ];
 
 impl Dhcpv6Option {
-    /// Reads an entry of `extra_dhcp_opts`. A prefix `option6:` of the name and brackets around addresses are taken
-    /// as dnsmasq does. Lists are separated by commas; the value of an option not known by name is octets as
+    /// Reads an entry of `extra_dhcp_opts`. A name can begin with tags ([`DhcpTag`]) and `option6:`; brackets around
+    /// addresses are taken as dnsmasq does. Lists are separated by commas; the value of an option not known by name is octets as
     /// `01:02:0a`.
     ///
     /// # Errors
     /// Why it cannot be sent.
     pub fn parse(name: &str, value: &str) -> Result<Self, InvalidDhcpv6Option> {
+        let (tags, name) = DhcpTag::split(name)?;
         let (code, format) = find(name.strip_prefix("option6:").unwrap_or(name))?;
         if RESERVED.contains(&code) {
             return Err(InvalidDhcpv6Option::Reserved(code));
@@ -140,7 +147,7 @@ impl Dhcpv6Option {
             return Err(InvalidDhcpv6Option::Empty);
         }
         let value = read(format, value.trim())?;
-        Ok(Self { code, value })
+        Ok(Self { tags, code, value })
     }
 }
 

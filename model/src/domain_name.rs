@@ -36,6 +36,12 @@ impl DomainName {
         &self.0
     }
 
+    /// The name within a domain, `host` within `example.org` as `host.example.org`; none if that is too long.
+    #[must_use]
+    pub fn within(&self, domain: &Self) -> Option<Self> {
+        format!("{self}.{domain}").parse().ok()
+    }
+
     /// Whether a text is a name that can be sent; a final dot is allowed.
     ///
     /// # Errors

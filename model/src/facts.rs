@@ -1,7 +1,11 @@
 //! What was observed.
 
-use crate::{Chassis, ChassisId, Encap, EncapKind, Intent, Network, NetworkId, PortId, Settings};
+use crate::{
+    Chassis, ChassisId, Encap, EncapKind, Intent, Network, NetworkId, PortId, SecurityGroupId,
+    Settings,
+};
 use imbl::{OrdMap, OrdSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -35,6 +39,8 @@ pub struct Facts {
     bindings: OrdMap<PortId, Binding>,
     members: OrdSet<(NetworkId, ChassisId, PortId)>,
     located: OrdSet<(ChassisId, NetworkId, PortId)>,
+    under: OrdSet<(ChassisId, SecurityGroupId, PortId)>,
+    groups: OrdMap<PortId, (ChassisId, BTreeSet<SecurityGroupId>)>,
     active: OrdSet<PortId>,
     unconfirmed: OrdSet<(ChassisId, PortId)>,
     overhead: Option<u16>,
@@ -117,6 +123,7 @@ impl Facts {
                 chassis: plugged.chassis.clone(),
                 ofport: plugged.ofport,
             });
+        self.regroup(intent, port, wanted.as_ref());
         if self.bindings.get(&port) == wanted.as_ref() {
             return;
         }
@@ -136,6 +143,28 @@ impl Facts {
             self.located
                 .insert((new.chassis.clone(), new.network, port));
             self.bindings.insert(port, new);
+        }
+    }
+
+    /// Brings the index of ports by group in line: where a port is, and the groups that it is under.
+    fn regroup(&mut self, intent: &Intent, id: PortId, binding: Option<&Binding>) {
+        let wanted = binding
+            .zip(intent.ports.get(&id))
+            .filter(|(_, port)| !port.security_groups.is_empty())
+            .map(|(binding, port)| (binding.chassis.clone(), port.security_groups.clone()));
+        if self.groups.get(&id) == wanted.as_ref() {
+            return;
+        }
+        if let Some((chassis, groups)) = self.groups.remove(&id) {
+            for group in groups {
+                self.under.remove(&(chassis.clone(), group, id));
+            }
+        }
+        if let Some((chassis, groups)) = wanted {
+            for group in &groups {
+                self.under.insert((chassis.clone(), *group, id));
+            }
+            self.groups.insert(id, (chassis, groups));
         }
     }
 
@@ -171,6 +200,28 @@ impl Facts {
         let range =
             (network, chassis.clone(), PortId::MIN)..=(network, chassis.clone(), PortId::MAX);
         self.members.range(range).map(|(_, _, port)| *port)
+    }
+
+    /// The ports under a security group that are plugged in on a hypervisor, by id.
+    pub fn local_ports_under(
+        &self,
+        group: SecurityGroupId,
+        chassis: &ChassisId,
+    ) -> impl Iterator<Item = PortId> {
+        let range = (chassis.clone(), group, PortId::MIN)..=(chassis.clone(), group, PortId::MAX);
+        self.under.range(range).map(|(_, _, port)| *port)
+    }
+
+    /// Every port on a hypervisor with each group that it is under, by group.
+    pub fn groups_on(
+        &self,
+        chassis: &ChassisId,
+    ) -> impl Iterator<Item = (SecurityGroupId, PortId)> {
+        let range = (chassis.clone(), SecurityGroupId::MIN, PortId::MIN)
+            ..=(chassis.clone(), SecurityGroupId::MAX, PortId::MAX);
+        self.under
+            .range(range)
+            .map(|(_, group, port)| (*group, *port))
     }
 
     /// The hypervisors that have ports of a network, by id. Costs one look-up a hypervisor, however many ports it has.
@@ -255,6 +306,7 @@ mod tests {
             vnic_type: "normal".to_owned(),
             security_groups: Default::default(),
             dns_name: String::new(),
+            binding_profile: String::new(),
         }
     }
 
@@ -305,6 +357,33 @@ mod tests {
         facts.plug(&intent, port.id, at("h2"));
         assert_eq!([on(&facts, &h1), on(&facts, &h2)], [0, 1]);
         facts.unplug(&intent, port.id, &h2);
+        assert_eq!(facts, Facts::default());
+    }
+
+    #[test]
+    fn ports_are_found_by_the_groups_that_they_are_under_and_where_they_are() {
+        let (mut intent, mut facts) = (Intent::default(), Facts::default());
+        let [one, two] = [1, 2].map(|id| SecurityGroupId(Uuid::from_u128(id)));
+        let mut port = port(1, 7);
+        let put = |intent: &mut Intent, facts: &mut Facts, port: &Port| {
+            intent.apply(&Change::Put(Object::Port(Arc::new(port.clone()))));
+            facts.rebind(intent, port.id);
+        };
+        facts.plug(&intent, port.id, at("h1"));
+        port.security_groups = [one].into();
+        put(&mut intent, &mut facts, &port);
+        facts.confirm(port.id, &ChassisId::new("h1"));
+        port.security_groups = [two].into();
+        put(&mut intent, &mut facts, &port);
+        let under = |facts: &Facts, group, at: &str| {
+            facts.local_ports_under(group, &ChassisId::new(at)).count()
+        };
+        assert_eq!([under(&facts, one, "h1"), under(&facts, two, "h1")], [0, 1]);
+        assert!(facts.active().contains(&port.id), "it stays confirmed");
+
+        facts.plug(&intent, port.id, at("h2"));
+        assert_eq!([under(&facts, two, "h1"), under(&facts, two, "h2")], [0, 1]);
+        facts.unplug(&intent, port.id, &ChassisId::new("h2"));
         assert_eq!(facts, Facts::default());
     }
 
@@ -374,6 +453,7 @@ mod tests {
                 bridge_mappings: BTreeMap::new(),
                 datapath_id: None,
                 tunnel_ports: BTreeMap::new(),
+                patch_ports: BTreeMap::new(),
                 observed: true,
             });
             assert_eq!(facts.network_mtu(&network, &settings), mtu);

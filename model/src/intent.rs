@@ -1,10 +1,10 @@
 //! What was asked for.
 
 use crate::{
-    AddressScope, AddressScopeId, Change, Key, MacAddr, Network, NetworkId, Object, Port, PortId,
-    ProjectQuota, RbacObject, RbacPolicy, RbacPolicyId, RemoteEnd, Router, RouterId, SecurityGroup,
-    SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, ServerIdentity, Settings, Subnet,
-    SubnetId, SubnetPool, SubnetPoolId,
+    AddressScope, AddressScopeId, Change, DEFAULT_SECURITY_GROUP, GroupNumber, Key, MacAddr,
+    MemberAddress, Network, NetworkId, Object, Port, PortId, ProjectQuota, RbacObject, RbacPolicy,
+    RbacPolicyId, RemoteEnd, Router, RouterId, SecurityGroup, SecurityGroupId, SecurityGroupRule,
+    SecurityGroupRuleId, ServerIdentity, Settings, Subnet, SubnetId, SubnetPool, SubnetPoolId,
 };
 use imbl::{OrdMap, OrdSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -46,9 +46,13 @@ pub struct Intent {
     interfaces_of: OrdSet<(RouterId, PortId)>,
     gateways_of: OrdSet<(RouterId, PortId)>,
     users_of: OrdSet<(NetworkId, MacAddr, PortId)>,
+    default_groups: OrdMap<String, SecurityGroupId>,
     rules_of: OrdSet<(SecurityGroupId, SecurityGroupRuleId)>,
     rules_about: OrdSet<(SecurityGroupId, SecurityGroupRuleId)>,
     ports_under: OrdSet<(SecurityGroupId, PortId)>,
+    groups_at: OrdSet<(MemberAddress, SecurityGroupId, PortId)>,
+    group_numbers: OrdMap<SecurityGroupId, GroupNumber>,
+    numbered_groups: OrdMap<GroupNumber, SecurityGroupId>,
     policies_for: OrdSet<(RbacObject, RbacPolicyId)>,
     claims: OrdSet<Key>,
 }
@@ -90,9 +94,7 @@ impl Intent {
             Object::AddressScope(scope) => {
                 self.address_scopes.insert(scope.id, scope.clone());
             }
-            Object::SecurityGroup(group) => {
-                self.security_groups.insert(group.id, group.clone());
-            }
+            Object::SecurityGroup(group) => self.put_group(group),
             Object::SecurityGroupRule(rule) => self.put_rule(rule),
             Object::RbacPolicy(policy) => {
                 self.delete(&Key::RbacPolicy(policy.id));
@@ -123,10 +125,35 @@ impl Intent {
         for group in &port.security_groups {
             self.ports_under.insert((*group, port.id));
         }
+        for member in memberships(port) {
+            self.groups_at.insert(member);
+        }
         for mac in port.other_macs() {
             self.users_of.insert((port.network_id, mac, port.id));
         }
         self.ports.insert(port.id, port.clone());
+    }
+
+    /// A group keeps its number for as long as it exists.
+    fn number_group(&mut self, group: SecurityGroupId) {
+        if self.group_numbers.contains_key(&group) {
+            return;
+        }
+        let mut number = GroupNumber::of(group);
+        while self.numbered_groups.contains_key(&number) {
+            number = number.next();
+        }
+        self.group_numbers.insert(group, number);
+        self.numbered_groups.insert(number, group);
+    }
+
+    fn put_group(&mut self, group: &Arc<SecurityGroup>) {
+        self.number_group(group.id);
+        if group.meta.name == DEFAULT_SECURITY_GROUP {
+            let project = group.meta.project_id.clone();
+            self.default_groups.insert(project, group.id);
+        }
+        self.security_groups.insert(group.id, group.clone());
     }
 
     fn put_rule(&mut self, rule: &Arc<SecurityGroupRule>) {
@@ -163,7 +190,14 @@ impl Intent {
                 self.address_scopes.remove(id);
             }
             Key::SecurityGroup(id) => {
-                self.security_groups.remove(id);
+                if let Some(number) = self.group_numbers.remove(id) {
+                    self.numbered_groups.remove(&number);
+                }
+                if let Some(group) = self.security_groups.remove(id)
+                    && self.default_group_of(&group.meta.project_id) == Some(*id)
+                {
+                    self.default_groups.remove(&group.meta.project_id);
+                }
             }
             Key::SecurityGroupRule(id) => self.delete_rule(id),
             Key::RbacPolicy(id) => {
@@ -178,10 +212,12 @@ impl Intent {
             Key::Address(..)
             | Key::Mac(..)
             | Key::NetworkKey(_)
+            | Key::Segment(..)
             | Key::RouterKey(_)
             | Key::DefaultSubnetPool(_)
             | Key::DefaultSecurityGroup(_)
             | Key::CountOf(_)
+            | Key::UsesOf(_)
             | Key::PortsOf(_) => {
                 self.claims.remove(key);
             }
@@ -209,6 +245,9 @@ impl Intent {
         }
         for group in &port.security_groups {
             self.ports_under.remove(&(*group, port.id));
+        }
+        for member in memberships(port) {
+            self.groups_at.remove(&member);
         }
         for mac in port.other_macs() {
             self.users_of.remove(&(port.network_id, mac, port.id));
@@ -278,6 +317,11 @@ impl Intent {
         ports.find_map(|(_, port)| self.ports.get(port))
     }
 
+    /// The security group that a project's ports are put under when nothing else is said.
+    pub fn default_group_of(&self, project: &str) -> Option<SecurityGroupId> {
+        self.default_groups.get(project).copied()
+    }
+
     /// The rules of a security group, by id.
     pub fn rules_of(
         &self,
@@ -306,6 +350,22 @@ impl Intent {
             .filter_map(|(_, port)| self.ports.get(port))
     }
 
+    /// The groups that have a port with this address, by id; one that has several is named as often.
+    pub fn groups_at(
+        &self,
+        address: &MemberAddress,
+    ) -> impl Iterator<Item = SecurityGroupId> + use<'_> {
+        let address = *address;
+        let range = (address, SecurityGroupId::MIN, PortId::MIN)
+            ..=(address, SecurityGroupId::MAX, PortId::MAX);
+        self.groups_at.range(range).map(|(_, group, _)| *group)
+    }
+
+    /// The number of a group in the pipeline.
+    pub fn group_number(&self, group: SecurityGroupId) -> Option<GroupNumber> {
+        self.group_numbers.get(&group).copied()
+    }
+
     /// The policies that let others use an object, by id.
     pub fn policies_for(&self, object: RbacObject) -> impl Iterator<Item = &Arc<RbacPolicy>> {
         let range = (object, RbacPolicyId::MIN)..=(object, RbacPolicyId::MAX);
@@ -313,6 +373,17 @@ impl Intent {
             .range(range)
             .filter_map(|(_, policy)| self.rbac_policies.get(policy))
     }
+}
+
+/// What a port adds to the members of its groups. One under no group costs nothing.
+fn memberships(
+    port: &Port,
+) -> impl Iterator<Item = (MemberAddress, SecurityGroupId, PortId)> + use<'_> {
+    let groups = port.security_groups.iter();
+    groups.flat_map(|group| {
+        let addresses = port.member_addresses().into_iter();
+        addresses.map(|address| (address, *group, port.id))
+    })
 }
 
 fn rules_in(group: SecurityGroupId) -> RangeInclusive<(SecurityGroupId, SecurityGroupRuleId)> {
@@ -346,6 +417,7 @@ mod tests {
             vnic_type: "normal".to_owned(),
             security_groups: Default::default(),
             dns_name: String::new(),
+            binding_profile: String::new(),
         }
     }
 
@@ -393,6 +465,31 @@ mod tests {
     }
 
     #[test]
+    fn the_default_group_of_a_project_is_the_one_of_that_name() {
+        let group = |n, name: &str| SecurityGroup {
+            id: SecurityGroupId(Uuid::from_u128(n)),
+            meta: Meta {
+                name: name.to_owned(),
+                project_id: "p".to_owned(),
+                ..Meta::default()
+            },
+            stateful: true,
+        };
+        let put = |group| Change::Put(Object::SecurityGroup(Arc::new(group)));
+        let (default, other) = (group(1, DEFAULT_SECURITY_GROUP), group(2, "web"));
+        let mut intent = Intent::default();
+        intent.apply(&put(default.clone()));
+        intent.apply(&put(other.clone()));
+        assert_eq!(intent.default_group_of("p"), Some(default.id));
+        assert_eq!(intent.default_group_of("q"), None);
+
+        intent.apply(&Change::Delete(Key::SecurityGroup(other.id)));
+        assert_eq!(intent.default_group_of("p"), Some(default.id));
+        intent.apply(&Change::Delete(Key::SecurityGroup(default.id)));
+        assert_eq!(intent, Intent::default());
+    }
+
+    #[test]
     fn users_of_a_mac_are_those_that_may_use_it_besides_their_own() {
         let mut port = port("compute:nova", RouterId(Uuid::nil()));
         let (own, shared) = (port.mac_address, MacAddr([0, 0, 0x5e, 0, 2, 1]));
@@ -407,6 +504,53 @@ mod tests {
         let users = |intent: &Intent, mac| intent.users_of(port.network_id, mac).count();
         assert_eq!((users(&intent, own), users(&intent, shared)), (0, 1));
 
+        intent.apply(&Change::Delete(Key::Port(port.id)));
+        assert_eq!(intent, Intent::default());
+    }
+
+    #[test]
+    fn groups_have_numbers_of_their_own_and_keep_them() {
+        let group = |id: u128| {
+            Object::SecurityGroup(Arc::new(SecurityGroup {
+                id: SecurityGroupId(Uuid::from_u128(id)),
+                meta: Meta::default(),
+                stateful: true,
+            }))
+        };
+        let (first, second) = (SecurityGroupId(Uuid::from_u128(4)), 4 << 64);
+        let second_id = SecurityGroupId(Uuid::from_u128(second));
+        assert_eq!(GroupNumber::of(first), GroupNumber::of(second_id));
+
+        let mut intent = Intent::default();
+        intent.apply(&Change::Put(group(4)));
+        intent.apply(&Change::Put(group(second)));
+        intent.apply(&Change::Put(group(second)));
+        let number = |intent: &Intent, id| intent.group_number(id);
+        assert_eq!(number(&intent, first), Some(GroupNumber(4)));
+        assert_eq!(number(&intent, second_id), Some(GroupNumber(5)));
+
+        intent.apply(&Change::Delete(Key::SecurityGroup(first)));
+        assert_eq!(number(&intent, second_id), Some(GroupNumber(5)));
+        intent.apply(&Change::Delete(Key::SecurityGroup(second_id)));
+        assert_eq!(intent, Intent::default());
+    }
+
+    #[test]
+    fn groups_are_found_by_every_address_of_their_ports() {
+        let mut port = port("compute:nova", RouterId(Uuid::nil()));
+        let group = SecurityGroupId(Uuid::from_u128(7));
+        port.security_groups = [group].into();
+        port.allowed_address_pairs = vec![AddressPair {
+            mac_address: None,
+            ip_address: "2001:db8:5::7/64".parse().unwrap(),
+        }];
+        let mut intent = Intent::default();
+        intent.apply(&Change::Put(Object::Port(Arc::new(port.clone()))));
+        let pair = MemberAddress::Given("2001:db8:5::/64".parse().unwrap());
+        let on_link = MemberAddress::OnLink(port.network_id, port.mac_address.link_local());
+        for address in [pair, on_link] {
+            assert_eq!(intent.groups_at(&address).collect::<Vec<_>>(), [group]);
+        }
         intent.apply(&Change::Delete(Key::Port(port.id)));
         assert_eq!(intent, Intent::default());
     }

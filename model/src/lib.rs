@@ -10,6 +10,9 @@
 mod address;
 mod address_scope;
 mod chassis;
+mod dhcp_tag;
+mod dhcpv4_option;
+mod dhcpv4_service;
 mod dhcpv6_option;
 mod domain_name;
 mod facts;
@@ -31,6 +34,9 @@ mod subnet_pool;
 pub use address::{is_link_local, solicited_node};
 pub use address_scope::AddressScope;
 pub use chassis::{Chassis, Encap, EncapKind, UnknownEncap};
+pub use dhcp_tag::{ClientTrait, DhcpTag, UnknownTag};
+pub use dhcpv4_option::{Dhcpv4Option, Dhcpv4Place, InvalidDhcpv4Option, put_route};
+pub use dhcpv4_service::{ClasslessRoute, Dhcpv4Lease, Dhcpv4Service};
 pub use dhcpv6_option::{Dhcpv6Option, Dhcpv6Value, InvalidDhcpv6Option, TimeServer};
 pub use domain_name::{DomainName, InvalidDomainName};
 pub use facts::{Binding, Facts, Plugged};
@@ -43,7 +49,7 @@ pub use mac::{InvalidMac, MacAddr};
 pub use network::{Network, NetworkType};
 pub use object::{Change, Key, Meta, Object, ServerIdentity};
 pub use port::{
-    AddressPair, DhcpOption, FixedIp, Port, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER,
+    AddressPair, DhcpOption, FixedIp, Port, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, in_domain,
 };
 pub use punt::{
     AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, Dhcpv6Options,
@@ -53,9 +59,11 @@ pub use quota::{Counted, ProjectQuota};
 pub use rbac::{EVERY_PROJECT, RbacAction, RbacObject, RbacPolicy};
 pub use router::{ExternalGateway, Router};
 pub use security_group::{
-    DEFAULT_SECURITY_GROUP, Direction, Ethertype, RemoteEnd, RuleProtocol, SecurityGroup,
-    SecurityGroupRule,
+    DEFAULT_SECURITY_GROUP, Direction, Ethertype, GroupNumber, MemberAddress, RemoteEnd,
+    RuleProtocol, SecurityGroup, SecurityGroupRule,
 };
 pub use settings::{RaSettings, Settings};
-pub use subnet::{AllocationPool, HostRoute, Ipv6Mode, PrefixSource, Subnet, UnknownMode};
+pub use subnet::{
+    AllocationPool, HostRoute, Ipv6Mode, PROVISIONAL_PREFIX, PrefixSource, Subnet, UnknownMode,
+};
 pub use subnet_pool::SubnetPool;

@@ -75,6 +75,8 @@ pub enum Key {
     Mac(NetworkId, MacAddr),
     /// Claim: a number is a network's.
     NetworkKey(NetworkKey),
+    /// Claim: a segment of a physical network is a network's: a VLAN, or what is untagged.
+    Segment(String, Option<u16>),
     /// Claim: a number is a router's.
     RouterKey(RouterKey),
     /// Claim: a subnet pool is the default of an IP version (4 or 6).
@@ -98,6 +100,9 @@ pub enum Key {
     /// A mark, as [`Key::PortsOf`]: whoever makes or removes something counted of a project writes it again, so that a
     /// writer at the project's quota can demand that the count is still what it was.
     CountOf(String),
+    /// A mark, as [`Key::PortsOf`]: whoever puts a port under the security group, or makes a rule with it at the other
+    /// end, writes it again, so that a writer who rests on the group being unused can demand that it still is.
+    UsesOf(SecurityGroupId),
 }
 
 /// Something stored.

@@ -1,10 +1,13 @@
 //! Ports.
 
-use crate::{MacAddr, Meta, NetworkId, PortId, RouterId, SecurityGroupId, SubnetId};
+use crate::{
+    MacAddr, MemberAddress, Meta, NetworkId, PROVISIONAL_PREFIX, PortId, RouterId, SecurityGroupId,
+    SubnetId,
+};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The `device_owner` of a router's port on an internal network.
 pub const ROUTER_INTERFACE_OWNER: &str = "network:router_interface";
@@ -76,6 +79,9 @@ pub struct Port {
     /// `dns_name`: the name of its guest.
     #[serde(default)]
     pub dns_name: String,
+    /// `binding:profile`: what others keep with the port, the text of a JSON object; empty for none.
+    #[serde(default)]
+    pub binding_profile: String,
 }
 
 impl Port {
@@ -100,6 +106,12 @@ impl Port {
         [ROUTER_INTERFACE_OWNER, ROUTER_GATEWAY_OWNER].contains(&self.device_owner.as_str())
     }
 
+    /// The full name of its guest, if it has a name.
+    pub fn full_name(&self, domain: &str) -> Option<String> {
+        let named = !self.dns_name.is_empty();
+        named.then(|| in_domain(&self.dns_name, domain))
+    }
+
     /// The MACs besides its own that it may use.
     pub fn other_macs(&self) -> BTreeSet<MacAddr> {
         let pairs = self.allowed_address_pairs.iter();
@@ -109,13 +121,72 @@ impl Port {
             .collect()
     }
 
-    /// The IPv6 addresses given to it, without the link-local one.
+    /// The addresses given to it, without the link-local one, and without those that wait for a prefix.
+    pub fn addresses(&self) -> impl Iterator<Item = (SubnetId, IpAddr)> + '_ {
+        let waits = |address| match address {
+            IpAddr::V6(address) => PROVISIONAL_PREFIX.contains(&address),
+            IpAddr::V4(_) => false,
+        };
+        let given = self.fixed_ips.iter();
+        given
+            .filter(move |fixed| !waits(fixed.ip_address))
+            .map(|fixed| (fixed.subnet_id, fixed.ip_address))
+    }
+
+    /// The IPv4 ones of [`Port::addresses`].
+    pub fn ipv4_addresses(&self) -> impl Iterator<Item = (SubnetId, Ipv4Addr)> + '_ {
+        self.addresses()
+            .filter_map(|(subnet, address)| match address {
+                IpAddr::V4(address) => Some((subnet, address)),
+                IpAddr::V6(_) => None,
+            })
+    }
+
+    /// The IPv6 ones of [`Port::addresses`].
     pub fn ipv6_addresses(&self) -> impl Iterator<Item = (SubnetId, Ipv6Addr)> + '_ {
-        self.fixed_ips
-            .iter()
-            .filter_map(|fixed| match fixed.ip_address {
-                IpAddr::V6(address) => Some((fixed.subnet_id, address)),
+        self.addresses()
+            .filter_map(|(subnet, address)| match address {
+                IpAddr::V6(address) => Some((subnet, address)),
                 IpAddr::V4(_) => None,
             })
+    }
+
+    /// The addresses by which rules about its groups know it: its own and those that it may send from besides, as in
+    /// Neutron, and its link-local one.
+    pub fn member_addresses(&self) -> BTreeSet<MemberAddress> {
+        let fixed = self.addresses().map(|(_, address)| address.into());
+        let pairs = self.allowed_address_pairs.iter();
+        let pairs = pairs.map(|pair| pair.ip_address.trunc());
+        let link_local = MemberAddress::OnLink(self.network_id, self.mac_address.link_local());
+        fixed
+            .chain(pairs)
+            .map(MemberAddress::Given)
+            .chain([link_local])
+            .collect()
+    }
+}
+
+/// A host's name within a domain; a name that ends with a dot is full already.
+pub fn in_domain(name: &str, domain: &str) -> String {
+    match domain.trim_end_matches('.') {
+        "" => name.to_owned(),
+        _ if name.ends_with('.') => name.to_owned(),
+        domain => format!("{name}.{domain}."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_within_the_domain_unless_it_is_full_or_there_is_none() {
+        assert_eq!(in_domain("web", "example.org"), "web.example.org.");
+        assert_eq!(in_domain("web", "example.org."), "web.example.org.");
+        assert_eq!(
+            in_domain("web.example.net.", "example.org"),
+            "web.example.net."
+        );
+        assert_eq!(in_domain("web", ""), "web");
     }
 }

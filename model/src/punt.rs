@@ -2,7 +2,7 @@
 //!
 //! A punt is plain values, computed when the flow that raises it is computed: answering a packet looks nothing up.
 
-use crate::{Dhcpv6Option, DomainName, MacAddr, PortId};
+use crate::{Dhcpv4Service, Dhcpv6Option, DomainName, MacAddr, PortId};
 use ipnet::Ipv6Net;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
@@ -159,6 +159,8 @@ pub enum Punt {
     },
     /// A DHCPv6 message of a guest.
     Dhcpv6(Arc<Dhcpv6Service>),
+    /// A DHCPv4 message of a guest.
+    Dhcpv4(Arc<Dhcpv4Service>),
 }
 
 impl Punt {
@@ -167,6 +169,7 @@ impl Punt {
         match self {
             Self::RouterSolicitation { .. } => "router_solicitation",
             Self::Dhcpv6(_) => "dhcpv6",
+            Self::Dhcpv4(_) => "dhcpv4",
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Security groups and their rules: which connections a guest may make and take.
 
-use crate::{Meta, SecurityGroupId, SecurityGroupRuleId};
+use crate::{Meta, NetworkId, SecurityGroupId, SecurityGroupRuleId};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The name of the group that every project has.
 pub const DEFAULT_SECURITY_GROUP: &str = "default";
@@ -64,10 +64,53 @@ pub struct RuleProtocol {
 pub enum RemoteEnd {
     /// Anybody of the rule's address family.
     Anybody,
-    /// Whoever has an address of this prefix.
+    /// Whoever has an address of this prefix. It is as it was asked for: bits beyond its length may be set.
     Prefix(IpNet),
     /// The ports of a group, with their addresses of the rule's family.
     Group(SecurityGroupId),
+}
+
+/// An address by which rules about a group know one of its ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MemberAddress {
+    /// One that was given to the port, or that it may send from besides.
+    Given(IpNet),
+    /// Its link-local address, which says who somebody is on its own network only.
+    OnLink(NetworkId, Ipv6Addr),
+}
+
+impl MemberAddress {
+    /// Its family.
+    pub fn ethertype(&self) -> Ethertype {
+        match self {
+            Self::Given(prefix) => Ethertype::of(prefix.addr()),
+            Self::OnLink(..) => Ethertype::Ipv6,
+        }
+    }
+}
+
+/// The number of a security group in the pipeline: 31 bits, never 0, unique among the groups of one [`crate::Intent`].
+///
+/// It follows from the group's id, but where two ids yield the same number it also depends on which came first, so it is
+/// not to be stored or sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GroupNumber(pub u32);
+
+impl GroupNumber {
+    const LARGEST: u32 = u32::MAX >> 1;
+
+    /// The number that a group gets if nobody has it.
+    pub(crate) fn of(group: SecurityGroupId) -> Self {
+        let (high, low) = group.0.as_u64_pair();
+        let folded = high ^ low ^ (high ^ low) >> 32;
+        let bits = folded & u64::from(Self::LARGEST);
+        Self(u32::try_from(bits).unwrap_or_default().max(1))
+    }
+
+    /// The one to try next.
+    pub(crate) fn next(self) -> Self {
+        Self(self.0 % Self::LARGEST + 1)
+    }
 }
 
 /// One thing that is allowed.

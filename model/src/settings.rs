@@ -18,6 +18,10 @@ pub struct Settings {
     pub dns_domain: String,
     /// Router advertisements.
     pub ra: RaSettings,
+    /// Whether IPv6 subnets of the default pool have delegated prefixes (`ipv6_pd_enabled`).
+    pub ipv6_pd_enabled: bool,
+    /// Whether a new subnet gives ports that are there an address also where Neutron does not: unless hosts form their own.
+    pub address_existing_ports: bool,
     /// MTU of the network that carries the tunnels, in octets.
     pub underlay_mtu: u16,
     /// Valid and preferred lifetime of addresses leased by DHCPv6, in seconds.
@@ -38,6 +42,8 @@ impl Default for Settings {
                 max_interval: 100,
                 lifetime: 300,
             },
+            ipv6_pd_enabled: false,
+            address_existing_ports: false,
             underlay_mtu: 1500,
             lease_lifetime: 86_400,
             punt_rate: 100,

@@ -4,7 +4,7 @@ use crate::{Meta, NetworkId, SubnetId, SubnetPoolId};
 use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 /// A value of `ipv6_ra_mode` or `ipv6_address_mode`.
@@ -87,6 +87,9 @@ pub enum PrefixSource {
     Delegated,
 }
 
+/// What a subnet has for a prefix while none is delegated to it. Any number of subnets can have it, and no host uses it.
+pub const PROVISIONAL_PREFIX: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 64);
+
 /// One prefix of a network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subnet {
@@ -115,15 +118,23 @@ pub struct Subnet {
     /// Where the prefix is from.
     #[serde(default)]
     pub prefix_source: PrefixSource,
+    /// The `device_owner`s of the ports that can have addresses of it; empty if all can.
+    #[serde(default)]
+    pub service_types: Vec<String>,
 }
 
 impl Subnet {
-    /// The prefix, if it is IPv6.
+    /// The prefix, if it is IPv6 and hosts can use it.
     pub fn ipv6_prefix(&self) -> Option<Ipv6Net> {
         match self.cidr {
-            IpNet::V6(prefix) => Some(prefix),
+            IpNet::V6(prefix) => Some(prefix).filter(|_| !self.is_provisional()),
             IpNet::V4(_) => None,
         }
+    }
+
+    /// Whether its prefix is still to be delegated.
+    pub fn is_provisional(&self) -> bool {
+        self.prefix_source == PrefixSource::Delegated && self.cidr == IpNet::V6(PROVISIONAL_PREFIX)
     }
 
     /// Whether ports get their EUI-64 address: either mode has hosts form their own

@@ -6,7 +6,9 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::error::{DecodeError, Reason};
+use crate::failure::ErrorCode;
 use crate::fields::Field;
+use crate::oxm::FieldId;
 use crate::packets::PacketInReason;
 use crate::ports;
 use crate::subfield::Subfield;
@@ -95,8 +97,9 @@ pub enum Action {
         /// Where to.
         dst: Subfield,
     },
-    /// Set a field to nothing (`tun_metadata` only).
-    DeleteField(Field),
+    /// Set a field to nothing. Open vSwitch can do that to tunnel metadata, whose fields have no name here: see
+    /// [`FieldId::tunnel_metadata`].
+    DeleteField(FieldId),
     /// Look up again, and come back.
     Resubmit {
         /// As if it had come from this port (16-bit numbers); `None` for the one it did.
@@ -222,7 +225,7 @@ pub(crate) fn encode_list(buffer: &mut BytesMut, list: &[Action]) {
 
 /// Actions up to the end of `reader`.
 pub(crate) fn decode_list(reader: &mut Reader<'_>) -> Result<Vec<Action>, DecodeError> {
-    decode_nested(reader, 0)
+    decode_nested(reader, 0).map_err(|error| error.inside(ErrorCode::BAD_ACTION_LENGTH))
 }
 
 fn decode_nested(reader: &mut Reader<'_>, depth: usize) -> Result<Vec<Action>, DecodeError> {

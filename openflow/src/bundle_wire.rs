@@ -3,6 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::error::DecodeError;
+use crate::failure::ErrorCode;
 use crate::message::Message;
 use crate::wire::Reader;
 
@@ -66,7 +67,8 @@ impl BundleControl {
         let bundle = reader.u32()?;
         let number = u16::from_be_bytes(reader.peek()?);
         let Some(kind) = TYPES.get(usize::from(number)).copied() else {
-            return Err(reader.bad_value("bundle control type", number));
+            let error = reader.bad_value("bundle control type", number);
+            return Err(error.answered_with(ErrorCode::BAD_BUNDLE_TYPE));
         };
         reader.skip(2)?;
         let flags = reader.u16()?;

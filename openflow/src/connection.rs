@@ -4,8 +4,10 @@
 //! answers with [`Connection::send`] (which only fills a buffer), and lets the buffer go once for the whole batch with
 //! [`Connection::flush`], or leaves that to [`Connection::recv`], which writes while it waits.
 //!
-//! Nothing here is bounded by itself but what is read ahead: a caller stops taking on work while [`Connection::queued_bytes`] is high.
-//! Frames share the receive buffer's memory, which lives as long as a packet cut from it.
+//! What a caller queues is for the caller to bound: it stops taking on work while [`Connection::queued_bytes`] is high. What
+//! the peer can cause by itself is bounded here: reading ahead, messages kept for later, and answers to its echoes, after
+//! which nothing more is received before some of them are taken. Frames share the receive buffer's memory, which lives as
+//! long as a packet cut from it.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -21,17 +23,24 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::bundle::Bundle;
 use crate::error::{DecodeError, EncodeError};
-use crate::failure::{ErrorCode, ErrorMessage};
+use crate::failure::ErrorMessage;
 use crate::framer::Framer;
 use crate::message::Message;
-use crate::session::{Features, Hello};
+use crate::session::Features;
+
+mod ask;
+mod handshake;
+
+pub use ask::AskError;
 
 /// Room that is made for reading when less than a fraction of it is left.
 const READ_CHUNK: usize = 64 * 1024;
 /// Bytes read ahead while flushing: the peer may have to write before it reads on.
 const READ_AHEAD: usize = 1024 * 1024;
-/// Messages kept that a switch sends before it says what it is.
-const MAX_EARLY: usize = 1024;
+/// Bytes of messages kept for later: those that a switch sends before it says what it is, or before an answer.
+const MAX_KEPT: usize = 1024 * 1024;
+/// Times [`Options::high_water`] that are queued when nothing more is received.
+const CLOGGED: usize = 2;
 
 /// Times and limits of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +51,7 @@ pub struct Options {
     pub idle: Duration,
     /// How long it may take to answer, or to accept a single byte, before it is taken for dead.
     pub dead: Duration,
-    /// [`Connection::drive`] stops adding to the write buffer at this many bytes.
+    /// [`Connection::drive`] stops adding to the write buffer at this many bytes; at twice as many, nothing more is received.
     pub high_water: usize,
 }
 
@@ -90,8 +99,8 @@ pub enum ConnectionError {
     /// The first message was no hello.
     #[error("the switch did not begin with a hello")]
     NoHello,
-    /// Too many messages before the answer to the features request.
-    #[error("the switch sent {MAX_EARLY} messages before it said what it is")]
+    /// Too much came before the answer to a request, the first of which is that for the switch's features.
+    #[error("the switch sent more than {MAX_KEPT} bytes before its answer")]
     Flood,
     /// Nothing was heard, not even an answer to an echo request.
     #[error("the switch is dead: silent for {0:?}")]
@@ -127,8 +136,9 @@ pub struct Connection<S> {
     outgoing: BytesMut,
     /// The peer has ended its side.
     ended: bool,
-    /// What came before the features did.
-    early: VecDeque<(u32, Message)>,
+    /// What came before an answer that was waited for.
+    kept: VecDeque<Bytes>,
+    kept_bytes: usize,
     features: Features,
     next_xid: u32,
     options: Options,
@@ -160,7 +170,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             incoming: BytesMut::with_capacity(READ_CHUNK),
             outgoing: BytesMut::with_capacity(READ_CHUNK),
             ended: false,
-            early: VecDeque::new(),
+            kept: VecDeque::new(),
+            kept_bytes: 0,
             features: Features {
                 datapath_id: 0,
                 buffers: 0,
@@ -176,62 +187,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    async fn shake_hands(&mut self) -> Result<(), ConnectionError> {
-        self.queue(&Message::Hello(Hello::openflow13()));
-        self.receive_hello().await?;
-        let asked = self.queue(&Message::FeaturesRequest);
-        loop {
-            match self.receive().await?.ok_or(ConnectionError::ClosedEarly)? {
-                (xid, Message::FeaturesReply(features)) if xid == asked => {
-                    self.features = features;
-                    return Ok(());
-                }
-                (xid, Message::Error(error)) if xid == asked => {
-                    return Err(ConnectionError::Refused(error));
-                }
-                _ if self.early.len() == MAX_EARLY => return Err(ConnectionError::Flood),
-                other => self.early.push_back(other),
-            }
+    /// Keeps a message for [`Connection::recv`].
+    fn keep(&mut self, frame: Bytes) -> Result<(), ConnectionError> {
+        self.kept_bytes += frame.len();
+        self.kept.push_back(frame);
+        if self.kept_bytes > MAX_KEPT {
+            return Err(ConnectionError::Flood);
         }
-    }
-
-    async fn receive_hello(&mut self) -> Result<(), ConnectionError> {
-        let frame = loop {
-            if let Some(frame) = self.next_frame()? {
-                break frame;
-            }
-            if self.ended {
-                return Err(ConnectionError::ClosedEarly);
-            }
-            poll_fn(|context| self.poll_exchange(context)).await?;
-        };
-        let message = Message::decode(&frame).map_err(ConnectionError::Framing)?.1;
-        if let Message::Error(error) = message {
-            return Err(ConnectionError::Refused(error));
-        }
-        let Message::Hello(hello) = message else {
-            return Err(ConnectionError::NoHello);
-        };
-        if hello.accepts_13(frame[0]) {
-            Ok(())
-        } else {
-            self.refuse_hello(frame[0], hello.versions).await
-        }
-    }
-
-    /// Tells the peer why, as OpenFlow 1.3.5, 6.3.1 asks.
-    async fn refuse_hello(
-        &mut self,
-        version: u8,
-        bitmap: Option<u32>,
-    ) -> Result<(), ConnectionError> {
-        let data = Bytes::from_static(b"OpenFlow 1.3 only");
-        self.queue(&Message::Error(ErrorMessage {
-            code: ErrorCode::HELLO_INCOMPATIBLE,
-            data,
-        }));
-        self.flush().await?;
-        Err(ConnectionError::Version { version, bitmap })
+        Ok(())
     }
 
     /// What the switch said of itself.
@@ -252,21 +215,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// # Errors
     /// Any [`ConnectionError`]; after a [`ConnectionError::Malformed`] the next message can be received.
     pub async fn recv(&mut self) -> Result<Option<(u32, Message)>, ConnectionError> {
-        match self.early.pop_front() {
-            Some(message) => Ok(Some(message)),
-            None => self.receive().await,
+        loop {
+            if let Some(message) = self.try_recv_buffered()? {
+                return Ok(Some(message));
+            }
+            if !self.wait_for_more().await? {
+                return Ok(None);
+            }
         }
     }
 
-    /// A message that has arrived already, without any IO.
+    /// A message that has arrived already, without any IO; none while too much waits to be written.
     ///
     /// # Errors
     /// As [`Connection::recv`].
     pub fn try_recv_buffered(&mut self) -> Result<Option<(u32, Message)>, ConnectionError> {
-        if let Some(message) = self.early.pop_front() {
-            return Ok(Some(message));
-        }
-        while let Some(frame) = self.next_frame()? {
+        while !self.is_clogged()
+            && let Some(frame) = self.next_frame()?
+        {
             if let Some(message) = self.open(&frame)? {
                 return Ok(Some(message));
             }
@@ -274,25 +240,41 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(None)
     }
 
-    async fn receive(&mut self) -> Result<Option<(u32, Message)>, ConnectionError> {
-        loop {
-            while let Some(frame) = self.next_frame()? {
-                if let Some(message) = self.open(&frame)? {
-                    return Ok(Some(message));
-                }
-            }
-            if self.ended {
-                return if self.incoming.is_empty() {
-                    Ok(None)
-                } else {
-                    Err(ConnectionError::Cut)
-                };
-            }
+    /// Whether the peer takes its answers so slowly that it is given no more to answer.
+    fn is_clogged(&self) -> bool {
+        self.outgoing.len() >= self.options.high_water.saturating_mul(CLOGGED)
+    }
+
+    /// Waits for bytes to come in, or to go out where too many are queued; `false` at the end of the stream.
+    async fn wait_for_more(&mut self) -> Result<bool, ConnectionError> {
+        if self.is_clogged() {
+            self.flush().await?;
+        } else if !self.ended {
             self.wait().await?;
+        } else if self.incoming.is_empty() {
+            return Ok(false);
+        } else {
+            return Err(ConnectionError::Cut);
         }
+        Ok(true)
     }
 
     fn next_frame(&mut self) -> Result<Option<Bytes>, ConnectionError> {
+        if let Some(kept) = self.kept.pop_front() {
+            self.kept_bytes -= kept.len();
+            return Ok(Some(kept));
+        }
+        self.cut_frame()
+    }
+
+    fn cut_unclogged(&mut self) -> Result<Option<Bytes>, ConnectionError> {
+        if self.is_clogged() {
+            return Ok(None);
+        }
+        self.cut_frame()
+    }
+
+    fn cut_frame(&mut self) -> Result<Option<Bytes>, ConnectionError> {
         Framer
             .next(&mut self.incoming)
             .map_err(ConnectionError::Framing)

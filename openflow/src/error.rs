@@ -14,6 +14,7 @@ pub struct DecodeError {
     pub offset: usize,
     /// What is wrong there.
     pub reason: Reason,
+    code: ErrorCode,
 }
 
 /// Why a message is malformed.
@@ -55,14 +56,38 @@ pub enum Reason {
 }
 
 impl DecodeError {
-    /// The error to answer a request with, where the specification names one (OpenFlow 1.3.5, 7.4.4).
-    pub fn to_error_code(self) -> ErrorCode {
-        match self.reason {
+    pub(crate) fn new(offset: usize, reason: Reason) -> Self {
+        let code = match reason {
             Reason::Version(_) => ErrorCode::BAD_VERSION,
             Reason::Duplicate => ErrorCode::DUPLICATE_FIELD,
             Reason::Truncated { .. } | Reason::Length { .. } => ErrorCode::BAD_LENGTH,
-            Reason::Value { .. } | Reason::Nesting(_) => ErrorCode::BAD_TYPE,
+            Reason::Value { .. } => ErrorCode::BAD_TYPE,
+            Reason::Nesting(_) => ErrorCode::TOO_MANY_ACTIONS,
+        };
+        DecodeError {
+            offset,
+            reason,
+            code,
         }
+    }
+
+    /// The same, where the specification has an error of its own for it.
+    pub(crate) fn answered_with(self, code: ErrorCode) -> Self {
+        DecodeError { code, ..self }
+    }
+
+    /// The same inside a structure whose bad lengths have an error of their own.
+    pub(crate) fn inside(self, bad_length: ErrorCode) -> Self {
+        if self.code == ErrorCode::BAD_LENGTH {
+            self.answered_with(bad_length)
+        } else {
+            self
+        }
+    }
+
+    /// The error to answer the message with (OpenFlow 1.3.5, 7.4.4).
+    pub fn to_error_code(self) -> ErrorCode {
+        self.code
     }
 }
 

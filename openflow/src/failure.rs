@@ -82,6 +82,35 @@ impl ErrorCode {
     pub const BAD_PREREQUISITE: ErrorCode = ErrorCode::Standard { kind: 4, code: 9 };
     /// `OFPBMC_DUP_FIELD`
     pub const DUPLICATE_FIELD: ErrorCode = ErrorCode::Standard { kind: 4, code: 10 };
+    /// `OFPBAC_BAD_LEN`
+    pub const BAD_ACTION_LENGTH: ErrorCode = ErrorCode::Standard { kind: 2, code: 1 };
+    /// `OFPBAC_TOO_MANY`
+    pub const TOO_MANY_ACTIONS: ErrorCode = ErrorCode::Standard { kind: 2, code: 7 };
+    /// `OFPBIC_BAD_LEN`
+    pub const BAD_INSTRUCTION_LENGTH: ErrorCode = ErrorCode::Standard { kind: 3, code: 7 };
+    /// `OFPBMC_BAD_TYPE`
+    pub const BAD_MATCH_TYPE: ErrorCode = ErrorCode::Standard { kind: 4, code: 0 };
+    /// `OFPBMC_BAD_LEN`
+    pub const BAD_MATCH_LENGTH: ErrorCode = ErrorCode::Standard { kind: 4, code: 1 };
+    /// `OFPFMFC_BAD_COMMAND`
+    pub const BAD_FLOW_COMMAND: ErrorCode = ErrorCode::Standard { kind: 5, code: 6 };
+    /// `OFPGMFC_BAD_TYPE`
+    pub const BAD_GROUP_TYPE: ErrorCode = ErrorCode::Standard { kind: 6, code: 10 };
+    /// `OFPGMFC_BAD_COMMAND`
+    pub const BAD_GROUP_COMMAND: ErrorCode = ErrorCode::Standard { kind: 6, code: 11 };
+    /// `OFPGMFC_BAD_BUCKET`
+    pub const BAD_BUCKET: ErrorCode = ErrorCode::Standard { kind: 6, code: 12 };
+    /// `OFPRRFC_BAD_ROLE`
+    pub const BAD_ROLE: ErrorCode = ErrorCode::Standard { kind: 11, code: 2 };
+    /// `OFPMMFC_BAD_COMMAND`
+    pub const BAD_METER_COMMAND: ErrorCode = ErrorCode::Standard { kind: 12, code: 4 };
+    /// `OFPTFFC_BAD_LEN`, which Open vSwitch calls by its later name.
+    pub const BAD_TABLE_FEATURES_LENGTH: ErrorCode = ErrorCode::Standard { kind: 13, code: 3 };
+    /// `OFPBFC_BAD_TYPE`
+    pub const BAD_BUNDLE_TYPE: ErrorCode = ErrorCode::Experimenter {
+        experimenter: ONF,
+        kind: 2306,
+    };
     /// `OFPHFC_INCOMPATIBLE`
     pub const HELLO_INCOMPATIBLE: ErrorCode = ErrorCode::Standard { kind: 0, code: 0 };
     /// `OFPMMFC_METER_EXISTS`

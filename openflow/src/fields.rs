@@ -13,7 +13,7 @@ use std::fmt;
 ///
 /// Ordered as ovs-fields(7) lists them. `Display` prints the name that `ovs-ofctl` uses in `set_field`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Field(u8);
+pub struct Field(Position);
 
 /// How the value of a field is written in `ovs-ofctl` text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +105,7 @@ struct Row {
     oxm: OxmId,
     nxm: Option<OxmId>,
     bytes: u8,
+    full_mask: u128,
     bits: u8,
     masking: Masking,
     format: Format,
@@ -151,12 +152,17 @@ const fn nsh(number: u8) -> OxmId {
 
 macro_rules! fields {
     ($($constant:ident: $name:literal, $subfield:literal, $oxm:expr, $nxm:expr, $bytes:literal, $bits:literal, $masking:ident, $format:ident, $prerequisite:ident;)*) => {
+        /// A row. An enum, so that what contains a field has room for its own tag there.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
         enum Position { $($constant),* }
 
+        /// All fields in the order of the rows.
+        const FIELDS: &[Field] = &[$(Field(Position::$constant)),*];
+
         impl Field {
             $(#[doc = concat!("`", $name, "`, ", stringify!($bits), " bits.")]
-            pub const $constant: Field = Field(Position::$constant as u8);)*
+            pub const $constant: Field = Field(Position::$constant);)*
         }
 
         static ROWS: &[Row] = &[$(Row {
@@ -165,6 +171,7 @@ macro_rules! fields {
             oxm: $oxm,
             nxm: $nxm,
             bytes: $bytes,
+            full_mask: ones(8 * $bytes),
             bits: $bits,
             masking: Masking::$masking,
             format: Format::$format,
@@ -297,22 +304,22 @@ fields! {
 impl Field {
     /// Register `n` of 32 bits; there are 16, and numbers wrap there.
     pub const fn reg(n: u8) -> Field {
-        Field(Self::REG0.0 + n % 16)
+        FIELDS[Self::REG0.0 as usize + (n % 16) as usize]
     }
 
     /// Extended register `n` of 64 bits (`reg2n` and `reg2n+1`); there are 8, and numbers wrap there.
     pub const fn xreg(n: u8) -> Field {
-        Field(Self::XREG0.0 + n % 8)
+        FIELDS[Self::XREG0.0 as usize + (n % 8) as usize]
     }
 
     /// Register `n` of 128 bits (`reg4n` … `reg4n+3`); there are 4, and numbers wrap there.
     pub const fn xxreg(n: u8) -> Field {
-        Field(Self::XXREG0.0 + n % 4)
+        FIELDS[Self::XXREG0.0 as usize + (n % 4) as usize]
     }
 
     /// All fields in the order of ovs-fields(7).
     pub fn all() -> impl Iterator<Item = Field> {
-        (0..ROWS.len()).map(|position| Field(position as u8))
+        FIELDS.iter().copied()
     }
 
     /// Name in `set_field:VALUE->NAME`.
@@ -354,7 +361,7 @@ impl Field {
     /// All the bits that the field occupies on the wire: the mask of an exact match.
     #[inline]
     pub fn full_mask(self) -> u128 {
-        ones(8 * u32::from(self.row().bytes))
+        self.row().full_mask
     }
 
     /// Bits that a match value may set: the field's own, and `OFPVID_PRESENT` for `vlan_vid` (OpenFlow 1.3.5, 7.2.3.7).
@@ -380,19 +387,27 @@ impl Field {
     /// The field that a header names, by either of its identities.
     #[inline]
     pub fn from_oxm(oxm: OxmId) -> Option<Field> {
-        let found = match oxm.class {
-            0x8000 => BASIC[usize::from(oxm.number & 0x7f)],
-            0x0001 => NXM1[usize::from(oxm.number & 0x7f)],
-            0x0000 => NXM0[usize::from(oxm.number & 0x7f)],
-            0x8001 | 0x1000 | 0xffff => return Self::search(oxm),
-            _ => NOT_A_FIELD,
+        match oxm.class {
+            0x8001 | 0x1000 | 0xffff => Self::search(oxm),
+            class => Self::from_short_header(class, oxm.number),
+        }
+    }
+
+    /// The field of one of the three classes that nearly all fields are of.
+    #[inline]
+    pub(crate) fn from_short_header(class: u16, number: u8) -> Option<Field> {
+        let table = match class {
+            0x8000 => &BASIC,
+            0x0001 => &NXM1,
+            0x0000 => &NXM0,
+            _ => return None,
         };
-        (found != NOT_A_FIELD).then_some(Field(found))
+        table[usize::from(number & 0x7f)]
     }
 
     /// Position in the list of all fields, below 128.
     pub(crate) fn index(self) -> usize {
-        usize::from(self.0)
+        self.0 as usize
     }
 
     fn search(oxm: OxmId) -> Option<Field> {
@@ -401,27 +416,26 @@ impl Field {
 
     #[inline]
     fn row(self) -> &'static Row {
-        &ROWS[usize::from(self.0)]
+        &ROWS[self.0 as usize]
     }
 }
 
-const NOT_A_FIELD: u8 = u8::MAX;
-static BASIC: [u8; 128] = class_table(0x8000);
-static NXM0: [u8; 128] = class_table(0x0000);
-static NXM1: [u8; 128] = class_table(0x0001);
+static BASIC: [Option<Field>; 128] = class_table(0x8000);
+static NXM0: [Option<Field>; 128] = class_table(0x0000);
+static NXM1: [Option<Field>; 128] = class_table(0x0001);
 
-const fn class_table(class: u16) -> [u8; 128] {
-    let mut table = [NOT_A_FIELD; 128];
+const fn class_table(class: u16) -> [Option<Field>; 128] {
+    let mut table = [None; 128];
     let mut position = 0;
     while position < IDS.len() {
         let (oxm, nxm) = IDS[position];
         if oxm.class == class {
-            table[oxm.number as usize] = position as u8;
+            table[oxm.number as usize] = Some(FIELDS[position]);
         }
         if let Some(nxm) = nxm
             && nxm.class == class
         {
-            table[nxm.number as usize] = position as u8;
+            table[nxm.number as usize] = Some(FIELDS[position]);
         }
         position += 1;
     }

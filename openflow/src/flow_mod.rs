@@ -3,6 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::error::DecodeError;
+use crate::failure::ErrorCode;
 use crate::groups::GROUP_ANY;
 use crate::instructions::{self, Instruction};
 use crate::matches::Match;
@@ -171,7 +172,10 @@ fn decode_command(reader: &mut Reader<'_>) -> Result<Command, DecodeError> {
         2 => Command::ModifyStrict,
         3 => Command::Delete,
         4 => Command::DeleteStrict,
-        other => return Err(reader.bad_value("flow-mod command", other)),
+        other => {
+            let error = reader.bad_value("flow-mod command", other);
+            return Err(error.answered_with(ErrorCode::BAD_FLOW_COMMAND));
+        }
     };
     reader.skip(1)?;
     Ok(found)

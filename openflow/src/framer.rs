@@ -25,19 +25,11 @@ impl Framer {
         };
         let length = usize::from(u16::from_be_bytes([high, low]));
         if version != VERSION && !ANY_VERSION.contains(&kind) {
-            return Err(DecodeError {
-                offset: 0,
-                reason: Reason::Version(version),
-            });
+            return Err(DecodeError::new(0, Reason::Version(version)));
         }
         if length < HEADER {
-            return Err(DecodeError {
-                offset: 2,
-                reason: Reason::Length {
-                    what: "message",
-                    length,
-                },
-            });
+            let what = "message";
+            return Err(DecodeError::new(2, Reason::Length { what, length }));
         }
         if buffer.remaining() < length {
             return Ok(None);

@@ -4,6 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::actions::{self, Action};
 use crate::error::DecodeError;
+use crate::failure::ErrorCode;
 use crate::ports;
 use crate::wire::{Reader, pad_to_8, set_length};
 
@@ -99,7 +100,8 @@ pub(crate) fn encode_buckets(buffer: &mut BytesMut, buckets: &[Bucket]) {
 pub(crate) fn decode_buckets(reader: &mut Reader<'_>) -> Result<Vec<Bucket>, DecodeError> {
     let mut found = Vec::new();
     while !reader.is_empty() {
-        found.push(Bucket::decode(reader)?);
+        let bucket = Bucket::decode(reader);
+        found.push(bucket.map_err(|error| error.inside(ErrorCode::BAD_BUCKET))?);
     }
     Ok(found)
 }
@@ -137,7 +139,10 @@ impl GroupMod {
             1 => GroupCommand::Modify,
             2 => GroupCommand::Delete,
             0x8000 => GroupCommand::AddOrModify,
-            other => return Err(reader.bad_value("group-mod command", other)),
+            other => {
+                let error = reader.bad_value("group-mod command", other);
+                return Err(error.answered_with(ErrorCode::BAD_GROUP_COMMAND));
+            }
         };
         reader.skip(2)?;
         let kind = GroupType::decode(reader)?;
@@ -167,7 +172,10 @@ impl GroupType {
             1 => GroupType::Select,
             2 => GroupType::Indirect,
             3 => GroupType::FastFailover,
-            other => return Err(reader.bad_value("group type", other)),
+            other => {
+                let error = reader.bad_value("group type", other);
+                return Err(error.answered_with(ErrorCode::BAD_GROUP_TYPE));
+            }
         };
         reader.skip(1)?;
         Ok(found)

@@ -4,6 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::actions::{self, Action};
 use crate::error::DecodeError;
+use crate::failure::ErrorCode;
 use crate::wire::{Reader, set_length};
 
 const GOTO_TABLE: u16 = 1;
@@ -95,7 +96,8 @@ impl Instruction {
 pub(crate) fn decode_list(reader: &mut Reader<'_>) -> Result<Vec<Instruction>, DecodeError> {
     let mut found = Vec::with_capacity(if reader.is_empty() { 0 } else { 2 });
     while !reader.is_empty() {
-        found.push(Instruction::decode(reader)?);
+        let instruction = Instruction::decode(reader);
+        found.push(instruction.map_err(|error| error.inside(ErrorCode::BAD_INSTRUCTION_LENGTH))?);
     }
     Ok(found)
 }

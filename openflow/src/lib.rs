@@ -45,6 +45,7 @@ mod packets;
 mod port;
 pub mod ports;
 mod property;
+mod queues;
 mod session;
 mod subfield;
 pub mod text;
@@ -70,10 +71,11 @@ pub use matches::{Entry, FieldMatch, Match, MatchError};
 pub use message::Message;
 pub use meters::{Band, METER_ALL, MeterCommand, MeterMod, meter_flags};
 pub use multipart::{MultipartBody, MultipartReply, MultipartRequest};
-pub use oxm::UnknownOxm;
+pub use oxm::{FieldId, UnknownOxm};
 pub use packet_in2::{PacketIn2, PacketInFormat};
 pub use packets::{PacketIn, PacketInReason, PacketOut};
 pub use port::{PortDesc, PortMod, PortReason, PortStatus, port_bits};
+pub use queues::{PacketQueue, QueueConfig, QueueProperty};
 pub use session::{
     AsyncConfig, Experimenter, Features, Hello, Role, RoleMessage, SwitchConfig, VERSION,
 };

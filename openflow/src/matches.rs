@@ -11,6 +11,7 @@ use bytes::{BufMut, BytesMut};
 use thiserror::Error;
 
 use crate::error::{DecodeError, Reason};
+use crate::failure::ErrorCode;
 use crate::fields::{Field, Prerequisite, ones};
 use crate::oxm::{self, Header, UnknownOxm};
 use crate::wire::{Reader, pad_to_8, put_uint, set_length};
@@ -355,10 +356,16 @@ impl Match {
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Match, DecodeError> {
-        let [_, kind, high, low] = reader.peek()?;
+        Self::decode_structure(reader).map_err(|error| error.inside(ErrorCode::BAD_MATCH_LENGTH))
+    }
+
+    fn decode_structure(reader: &mut Reader<'_>) -> Result<Match, DecodeError> {
+        let [first, second, high, low] = reader.peek()?;
+        let kind = u16::from_be_bytes([first, second]);
         let length = usize::from(u16::from_be_bytes([high, low]));
-        if u16::from(kind) != OXM {
-            return Err(reader.bad_value("match type", kind));
+        if kind != OXM {
+            let error = reader.bad_value("match type", kind);
+            return Err(error.answered_with(ErrorCode::BAD_MATCH_TYPE));
         }
         if length < 4 {
             return Err(reader.bad_length("match", length));
@@ -371,10 +378,16 @@ impl Match {
 
     /// Entries up to the end of `reader`.
     pub(crate) fn decode_entries(reader: &mut Reader<'_>) -> Result<Match, DecodeError> {
-        // The shortest entry takes five bytes; six and more are usual.
-        let mut entries = Vec::with_capacity(reader.left() / 6);
-        let mut seen = [0u64; 2];
+        // The shortest entry takes five bytes.
+        let mut entries = Vec::with_capacity(reader.left() / 5);
+        let mut seen = [0; 2];
         while !reader.is_empty() {
+            if let Some((entry, rest)) = oxm::usual(reader.rest()) {
+                reader.go_on_at(rest);
+                note(&mut seen, entry.field, reader)?;
+                entries.push(Entry::Field(entry));
+                continue;
+            }
             let entry = decode_entry(reader)?;
             if let Some(field) = entry.field() {
                 note(&mut seen, field, reader)?;
@@ -388,7 +401,7 @@ impl Match {
 /// Marks `field` as seen; a field matched twice is `OFPBMC_DUP_FIELD`.
 #[inline]
 fn note(seen: &mut [u64; 2], field: Field, reader: &Reader<'_>) -> Result<(), DecodeError> {
-    let (word, bit) = (field.index() / 64, 1u64 << (field.index() % 64));
+    let (word, bit) = (field.index() / 64 % 2, 1 << (field.index() % 64));
     if seen[word] & bit != 0 {
         return Err(reader.error(Reason::Duplicate));
     }
@@ -407,7 +420,7 @@ pub(crate) fn encode_field(buffer: &mut BytesMut, entry: &FieldMatch) {
     }
 }
 
-#[inline]
+/// Any entry: those that [`oxm::usual`] leaves.
 fn decode_entry(reader: &mut Reader<'_>) -> Result<Entry, DecodeError> {
     let mut ahead = reader.clone();
     let header = Header::read(&mut ahead)?;

@@ -17,6 +17,7 @@ use crate::multipart::{MultipartReply, MultipartRequest};
 use crate::packet_in2::{PacketIn2, PacketInFormat};
 use crate::packets::{PacketIn, PacketOut};
 use crate::port::{PortMod, PortStatus};
+use crate::queues::QueueConfig;
 use crate::session::{
     AsyncConfig, Experimenter, Features, Hello, RoleMessage, SwitchConfig, VERSION,
 };
@@ -87,8 +88,8 @@ pub enum Message {
     BarrierReply,
     /// Which queues has a port? Open vSwitch answers from what QoS configures.
     QueueGetConfigRequest(u32),
-    /// These, as they came: port, padding, queues.
-    QueueGetConfigReply(Bytes),
+    /// These.
+    QueueGetConfigReply(QueueConfig),
     /// Take a role.
     RoleRequest(RoleMessage),
     /// The role.
@@ -303,11 +304,7 @@ impl Message {
         match self {
             Message::Hello(hello) => hello.encode(buffer),
             Message::Error(error) => error.encode(buffer),
-            Message::EchoRequest(bytes)
-            | Message::EchoReply(bytes)
-            | Message::QueueGetConfigReply(bytes) => {
-                buffer.put_slice(bytes);
-            }
+            Message::EchoRequest(bytes) | Message::EchoReply(bytes) => buffer.put_slice(bytes),
             Message::Experimenter(experimenter) => experimenter.encode(buffer),
             Message::FeaturesReply(features) => features.encode(buffer),
             Message::GetConfigReply(config) | Message::SetConfig(config) => config.encode(buffer),
@@ -323,6 +320,7 @@ impl Message {
             }
             Message::MultipartRequest(request) => request.encode(buffer),
             Message::MultipartReply(reply) => reply.encode(buffer),
+            Message::QueueGetConfigReply(config) => config.encode(buffer),
             Message::QueueGetConfigRequest(port) => buffer.put_u64(u64::from(*port) << 32),
             Message::RoleRequest(role) | Message::RoleReply(role) => role.encode(buffer),
             Message::GetAsyncReply(config) | Message::SetAsync(config) => config.encode(buffer),
@@ -396,7 +394,7 @@ impl Message {
                 reader.skip(4)?;
                 Message::QueueGetConfigRequest(port)
             }
-            Kind::QueueGetConfigReply => Message::QueueGetConfigReply(reader.remainder()),
+            Kind::QueueGetConfigReply => Message::QueueGetConfigReply(QueueConfig::decode(reader)?),
             Kind::RoleRequest => Message::RoleRequest(RoleMessage::decode(reader)?),
             Kind::RoleReply => Message::RoleReply(RoleMessage::decode(reader)?),
             Kind::GetAsyncRequest => Message::GetAsyncRequest,

@@ -3,6 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::error::DecodeError;
+use crate::failure::ErrorCode;
 use crate::wire::Reader;
 
 /// Every meter, in requests and deletions.
@@ -163,7 +164,10 @@ impl MeterMod {
             0 => MeterCommand::Add,
             1 => MeterCommand::Modify,
             2 => MeterCommand::Delete,
-            other => return Err(reader.bad_value("meter-mod command", other)),
+            other => {
+                let error = reader.bad_value("meter-mod command", other);
+                return Err(error.answered_with(ErrorCode::BAD_METER_COMMAND));
+            }
         };
         reader.skip(2)?;
         Ok(MeterMod {

@@ -17,7 +17,7 @@ pub use flow::{Aggregate, FlowStats, FlowStatsRequest};
 pub use group::{GroupDesc, GroupFeatures, GroupStats};
 pub use meter::{MeterBandStats, MeterConfig, MeterFeatures, MeterStats};
 pub use port::{Description, PortStats, QueueStats};
-pub use table::{TableFeatures, TableStats};
+pub use table::{FeatureId, FlowKind, TableFeatures, TableProperty, TableStats};
 
 const DESC: u16 = 0;
 const FLOW: u16 = 1;
@@ -131,7 +131,7 @@ pub enum MultipartBody {
 }
 
 impl MultipartRequest {
-    fn kind(&self) -> u16 {
+    pub(crate) fn kind(&self) -> u16 {
         match self {
             MultipartRequest::Desc => DESC,
             MultipartRequest::Flow(_) => FLOW,
@@ -206,7 +206,7 @@ impl MultipartRequest {
 }
 
 impl MultipartBody {
-    fn kind(&self) -> u16 {
+    pub(crate) fn kind(&self) -> u16 {
         match self {
             MultipartBody::Desc(_) => DESC,
             MultipartBody::Flow(_) => FLOW,

@@ -3,6 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::error::DecodeError;
+use crate::failure::ErrorCode;
 use crate::wire::Reader;
 
 /// OpenFlow 1.3 on the wire.
@@ -157,13 +158,15 @@ impl RoleMessage {
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let [_, _, _, number] = reader.peek()?;
         let role = match reader.clone().u32()? {
             0 => Role::NoChange,
             1 => Role::Equal,
             2 => Role::Primary,
             3 => Role::Secondary,
-            _ => return Err(reader.bad_value("role", number)),
+            number => {
+                let error = reader.bad_value("role", number);
+                return Err(error.answered_with(ErrorCode::BAD_ROLE));
+            }
         };
         reader.skip(8)?;
         Ok(RoleMessage {

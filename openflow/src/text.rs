@@ -2,13 +2,17 @@
 //!
 //! [`crate::multipart::FlowStats`] prints as `ovs-ofctl -O OpenFlow13 --no-stats dump-flows` does (with `{:#}`, statistics and all);
 //! [`crate::FlowMod`] in a form that `ovs-ofctl add-flow` takes, and always with its table; [`crate::GroupMod`] and [`crate::MeterMod`] as
-//! `add-group` and `add-meter` take them. What has no name in OpenFlow 1.3's text,
+//! `add-group` and `add-meter` take them; and every message, with [`crate::Message::print`], as `ovs-ofctl ofp-print` does. What has no name in OpenFlow 1.3's text,
 //! such as an unknown action, prints as its bytes.
 
 mod actions;
 mod flows;
 mod groups;
 mod matches;
+mod messages;
+mod ports;
+mod replies;
 mod values;
 
+pub use messages::Printed;
 pub use values::Port;

@@ -25,12 +25,24 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
+    /// What is not read yet.
+    #[inline]
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// Skips up to `rest`, which is an end of what is not read yet.
+    #[inline]
+    pub(crate) fn go_on_at(&mut self, rest: &'a [u8]) {
+        self.rest = rest;
+    }
+
     /// An error about what was just about to be read.
     pub(crate) fn error(&self, reason: Reason) -> DecodeError {
-        DecodeError {
-            offset: self.rest.as_ptr().addr() - self.frame.as_ptr().addr(),
+        DecodeError::new(
+            self.rest.as_ptr().addr() - self.frame.as_ptr().addr(),
             reason,
-        }
+        )
     }
 
     /// An error about a length field of `what`.

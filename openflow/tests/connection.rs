@@ -5,8 +5,12 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use rust_openflow::connection::{Connection, ConnectionError, Options};
-use rust_openflow::{Bundle, ErrorCode, Features, FlowMod, Framer, Hello, Match, Message};
+use rust_openflow::connection::{AskError, Connection, ConnectionError, Options};
+use rust_openflow::multipart::TableStats;
+use rust_openflow::{
+    Bundle, ErrorCode, ErrorMessage, Features, FlowMod, Framer, Hello, Match, Message,
+    MultipartBody, MultipartReply, MultipartRequest,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 const FEATURES: Features = Features {
@@ -56,6 +60,10 @@ fn pair(capacity: usize) -> (DuplexStream, Peer) {
 }
 
 async fn connected(capacity: usize) -> (Connection<DuplexStream>, Peer) {
+    connected_with(capacity, Options::default()).await
+}
+
+async fn connected_with(capacity: usize, options: Options) -> (Connection<DuplexStream>, Peer) {
     let (stream, mut peer) = pair(capacity);
     let switch = async {
         peer.say(9, &Message::Hello(Hello::openflow13())).await;
@@ -64,7 +72,7 @@ async fn connected(capacity: usize) -> (Connection<DuplexStream>, Peer) {
         assert_eq!(request, Message::FeaturesRequest);
         peer.say(xid, &Message::FeaturesReply(FEATURES)).await;
     };
-    let (connection, ()) = tokio::join!(Connection::handshake(stream, Options::default()), switch);
+    let (connection, ()) = tokio::join!(Connection::handshake(stream, options), switch);
     (connection.unwrap(), peer)
 }
 
@@ -295,4 +303,120 @@ async fn a_large_bundle_is_queued_in_portions() {
     let mut bundle = Bundle::new(1, flows.collect());
     assert!(!connection.drive(&mut bundle).unwrap());
     assert!(connection.queued_bytes() < 1024 * 1024 + 4096);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_that_says_much_but_not_what_it_is_is_hung_up_on() {
+    let (stream, mut peer) = pair(4096);
+    let switch = async {
+        peer.say(1, &Message::Hello(Hello::default())).await;
+        let unknown = Message::Unknown {
+            kind: 99,
+            body: Bytes::from_static(&[0; 60_000]),
+        };
+        let mut frame = BytesMut::new();
+        unknown.encode(2, &mut frame).unwrap();
+        while peer.stream.write_all(&frame).await.is_ok() {}
+    };
+    let handshake = async {
+        let error = Connection::handshake(stream, Options::default()).await;
+        error.map(drop).unwrap_err()
+    };
+    let (error, ()) = tokio::join!(handshake, switch);
+    assert!(matches!(error, ConnectionError::Flood), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_that_asks_without_end_and_takes_no_answer_is_given_up() {
+    let high_water = 16 * 1024;
+    let options = Options {
+        high_water,
+        ..Options::default()
+    };
+    let (mut connection, mut peer) = connected_with(4096, options).await;
+    let asking = tokio::spawn(async move {
+        let mut frame = BytesMut::new();
+        let request = Message::EchoRequest(Bytes::from_static(&[0; 1000]));
+        request.encode(1, &mut frame).unwrap();
+        while peer.stream.write_all(&frame).await.is_ok() {}
+    });
+    let error = connection.recv().await.unwrap_err();
+    assert!(matches!(error, ConnectionError::Stuck(_)), "{error}");
+    let queued = connection.queued_bytes();
+    assert!(queued <= 2 * high_water + 1008, "{queued}");
+    drop(connection);
+    asking.await.unwrap();
+}
+
+fn tables(more: bool, table: u8) -> Message {
+    let counters = TableStats {
+        table,
+        active: 1,
+        lookups: 2,
+        matched: 3,
+    };
+    let body = MultipartBody::Table(vec![counters]);
+    Message::MultipartReply(MultipartReply { more, body })
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_to_a_question_is_found_among_other_messages() {
+    let (mut connection, mut peer) = connected(4096).await;
+    let question = Message::MultipartRequest(MultipartRequest::Table);
+    let switch = async {
+        let (xid, asked) = peer.hear().await;
+        assert_eq!(asked, question);
+        peer.say(xid + 1, &tables(false, 9)).await;
+        peer.say(xid, &tables(true, 0)).await;
+        peer.say(77, &echo("abc")).await;
+        peer.say(0, &Message::BarrierReply).await;
+        peer.say(xid, &tables(false, 1)).await;
+        assert_eq!(peer.hear().await.0, 77);
+        xid
+    };
+    let asking = async {
+        let answer = connection.ask(&question).await.unwrap();
+        connection.flush().await.unwrap();
+        answer
+    };
+    let (answer, xid) = tokio::join!(asking, switch);
+    assert_eq!(answer, [tables(true, 0), tables(false, 1)]);
+    assert_eq!(
+        connection.try_recv_buffered().unwrap(),
+        Some((xid + 1, tables(false, 9)))
+    );
+    assert_eq!(
+        connection.recv().await.unwrap(),
+        Some((0, Message::BarrierReply))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_refused_before_a_barrier_is_received_behind_it() {
+    let (mut connection, mut peer) = connected(4096).await;
+    let sent = FlowMod::add(0, 1, Match::new(), Vec::new());
+    let refused = connection.send(&Message::FlowMod(sent)).unwrap();
+    let refusal = Message::Error(ErrorMessage {
+        code: ErrorCode::BAD_PREREQUISITE,
+        data: Bytes::new(),
+    });
+    let switch = async {
+        let (xid, _) = peer.hear().await;
+        peer.say(xid, &refusal).await;
+        let (xid, barrier) = peer.hear().await;
+        assert_eq!(barrier, Message::BarrierRequest);
+        peer.say(xid, &Message::BarrierReply).await;
+        let (xid, _) = peer.hear().await;
+        peer.say(xid, &refusal).await;
+    };
+    let asking = async {
+        connection.barrier().await.unwrap();
+        connection.ask(&Message::GetAsyncRequest).await.unwrap_err()
+    };
+    let (error, ()) = tokio::join!(asking, switch);
+    assert!(matches!(error, AskError::Refused(_)), "{error}");
+    assert_eq!(
+        connection.recv().await.unwrap(),
+        Some((refused, refusal.clone()))
+    );
 }

@@ -7,10 +7,10 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use rust_openflow::{
-    Action, Band, Bucket, BundleAdd, Command, Ct, Entry, Field, FieldMatch, FlowMod, FlowRemoved,
-    GroupCommand, GroupMod, GroupType, Instruction, Learn, LearnSpec, LearnTarget, Match, Message,
-    MeterCommand, MeterMod, MultipartBody, MultipartReply, Nat, NatKind, NatRange, PacketIn,
-    PacketIn2, PacketInReason, PacketOut, RemovedReason, Subfield, UnknownOxm, Zone,
+    Action, Band, Bucket, BundleAdd, Command, Ct, Entry, Field, FieldId, FieldMatch, FlowMod,
+    FlowRemoved, GroupCommand, GroupMod, GroupType, Instruction, Learn, LearnSpec, LearnTarget,
+    Match, Message, MeterCommand, MeterMod, MultipartBody, MultipartReply, Nat, NatKind, NatRange,
+    PacketIn, PacketIn2, PacketInReason, PacketOut, RemovedReason, Subfield, UnknownOxm, Zone,
 };
 
 fn bytes(longest: usize) -> impl Strategy<Value = Bytes> {
@@ -175,7 +175,9 @@ fn leaf() -> impl Strategy<Value = Action> {
                 dst: Subfield::new(field, offset, 1),
             }
         }),
-        field().prop_map(Action::DeleteField),
+        (field(), any::<bool>())
+            .prop_map(|(field, masked)| Action::DeleteField(FieldId::Field { field, masked })),
+        any::<u8>().prop_map(|number| Action::DeleteField(FieldId::tunnel_metadata(number))),
         (field(), any::<u16>(), any::<u16>())
             .prop_map(|(field, from, bits)| Action::StackPush(Subfield::new(field, from, bits))),
         vec(any::<u8>(), 4).prop_map(|body| Action::Raw([vec![0, 77, 0, 8], body].concat().into())),

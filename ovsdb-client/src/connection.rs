@@ -22,7 +22,7 @@ use crate::replica::Replica;
 use crate::rpc::RequestId;
 use crate::schema::Name;
 use crate::session::{Options, Session};
-use crate::transaction::Transaction;
+use crate::transaction::{Condition, Transaction};
 
 /// While this many bytes wait to be written, nothing more is read: a peer that asks without reading the answers has to
 /// wait, and is taken for dead in the end.
@@ -88,6 +88,20 @@ pub async fn reconnect(
     options: Options,
     replica: Replica,
 ) -> Connection<Box<dyn Stream>> {
+    reconnect_with(failover, options, replica, async |remote: &Remote| {
+        open(remote).await
+    })
+    .await
+}
+
+/// As [`reconnect`], with streams that the caller opens: such as TLS to `ssl:` remotes. Five seconds after it began, a
+/// stream that is not open yet is given up.
+pub async fn reconnect_with<S: AsyncRead + AsyncWrite + Unpin>(
+    failover: &mut Failover,
+    options: Options,
+    replica: Replica,
+    mut open: impl AsyncFnMut(&Remote) -> io::Result<S>,
+) -> Connection<S> {
     loop {
         let Attempt { remote, delay } = failover.attempt();
         sleep(delay).await;
@@ -106,6 +120,10 @@ async fn open(remote: &Remote) -> io::Result<Box<dyn Stream>> {
             Box::new(prepare(stream)?)
         }
         Remote::Unix { path } => Box::new(UnixStream::connect(path).await?),
+        Remote::Ssl { .. } => {
+            let reason = "TLS is for the opener that reconnect_with is given";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, reason));
+        }
     })
 }
 
@@ -206,6 +224,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.session.into_replica()
     }
 
+    /// How many requests of this side the peer has not answered.
+    #[must_use]
+    pub fn unanswered(&self) -> usize {
+        self.session.unanswered()
+    }
+
     /// How many bytes wait to be written: a caller who queues faster than the peer reads can see it here.
     #[must_use]
     pub fn queued_output(&self) -> usize {
@@ -226,6 +250,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Starts keeping a replica of what is asked for; [`Event::Synced`] tells when it is there. An earlier monitor ends.
     pub fn monitor_request(&mut self, request: MonitorRequest) {
         self.session.monitor(request);
+    }
+
+    /// Ends the monitor; see [`Session::stop_monitoring`].
+    pub fn stop_monitoring(&mut self) {
+        self.session.stop_monitoring();
+    }
+
+    /// Queues the wish for other rows of a table; see [`Session::change_conditions`].
+    pub fn change_conditions(
+        &mut self,
+        table: impl Into<Name>,
+        conditions: impl IntoIterator<Item = Condition>,
+    ) {
+        self.session.change_conditions(table, conditions);
     }
 
     /// Queues a transaction; [`Event::Reply`] tells what became of it.

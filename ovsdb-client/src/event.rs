@@ -19,6 +19,10 @@ pub enum Event {
     /// The contents of the monitored tables are in the replica. If it held an earlier state, the difference came before
     /// as [`Event::Changed`].
     Synced,
+    /// The replica has the rows that meet the conditions last given by
+    /// [`Session::change_conditions`](crate::Session::change_conditions). Those that came and went came before as
+    /// [`Event::Changed`].
+    Selected,
     /// The server's rows changed, and the replica with them: one transaction's changes.
     Changed(Vec<RowChange>),
     /// A transaction was answered. The changes that it made came before as [`Event::Changed`].

@@ -6,10 +6,10 @@ use serde_json::{Value as Json, json};
 use uuid::Uuid;
 
 use crate::event::SessionError;
-use crate::monitor::{Method, MonitorRequest, UpdateError, read_updates};
+use crate::monitor::{Method, MonitorRequest, UpdateError, conditions_json, read_updates};
 use crate::replica::{Replica, RowChange};
 use crate::schema::{DatabaseSchema, Name, TableSchema};
-use crate::transaction::read_error;
+use crate::transaction::{Condition, read_error};
 
 /// A monitor's name in requests and notifications.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,19 @@ pub(crate) struct Subscription {
     tables: BTreeMap<Name, TableSchema>,
     /// Whether the contents have arrived.
     live: bool,
+    /// How many changes of conditions are unanswered.
+    changes: usize,
+}
+
+/// What a wish for other conditions comes to.
+#[derive(Debug)]
+pub(crate) enum ConditionChange {
+    /// The server is to be asked, with these parameters.
+    Ask(Json),
+    /// The server knows no conditions, and sends all rows.
+    Unknown,
+    /// There are no contents yet: the request is to be made again.
+    Restart,
 }
 
 /// What the reply to a monitor request led to.
@@ -64,6 +77,7 @@ impl Subscription {
             method: Method::CondSince,
             tables: BTreeMap::new(),
             live: false,
+            changes: 0,
         }
     }
 
@@ -73,6 +87,10 @@ impl Subscription {
 
     pub(crate) fn is_live(&self) -> bool {
         self.live
+    }
+
+    pub(crate) fn request(&self) -> &MonitorRequest {
+        &self.request
     }
 
     pub(crate) fn into_request(self) -> MonitorRequest {
@@ -85,7 +103,7 @@ impl Subscription {
 
     /// Which method is in use, and the parameters of its request.
     pub(crate) fn call(&self, replica: &Replica) -> (Method, Json) {
-        let since = replica.last_transaction();
+        let since = replica.resumable(&self.request.selection());
         let id = json!(self.id.0);
         let params = self.request.params(self.method, &id, &self.tables, since);
         (self.method, params)
@@ -121,6 +139,40 @@ impl Subscription {
         }
     }
 
+    /// Restricts a table to rows that meet one of the conditions (ovsdb-server(7), 4.1.13).
+    pub(crate) fn change_conditions(
+        &mut self,
+        table: Name,
+        conditions: Vec<Condition>,
+        replica: &mut Replica,
+    ) -> ConditionChange {
+        let request = json!({ &*table: [{"where": conditions_json(&conditions)}] });
+        self.request.restrict(table, conditions);
+        match (self.live, self.method) {
+            (false, _) => ConditionChange::Restart,
+            (true, Method::Plain) => ConditionChange::Unknown,
+            (true, Method::Cond | Method::CondSince) => {
+                self.changes += 1;
+                replica.set_selection(None);
+                ConditionChange::Ask(json!([self.id.0, self.id.0, request]))
+            }
+        }
+    }
+
+    /// Takes the reply to a change of conditions, before which the server has sent the rows that come and go by it.
+    pub(crate) fn handle_conditions(
+        &mut self,
+        reply: Result<Json, Json>,
+        replica: &mut Replica,
+    ) -> Result<(), SessionError> {
+        reply.map_err(|error| self.refused(&error))?;
+        self.changes = self.changes.saturating_sub(1);
+        if self.changes == 0 {
+            replica.set_selection(Some(self.request.selection()));
+        }
+        Ok(())
+    }
+
     fn contents(&self, json: &Json, replica: &mut Replica) -> Result<Vec<RowChange>, UpdateError> {
         let parts = json.as_array().map(Vec::as_slice);
         let (found, transaction, updates) = match (self.method, parts) {
@@ -134,6 +186,7 @@ impl Subscription {
         };
         let updates = read_updates(self.method, updates, &self.tables)?;
         replica.set_last_transaction(transaction);
+        replica.set_selection(Some(self.request.selection()));
         let known = replica.is_synced();
         let changes = match found {
             true => replica.apply(updates)?,

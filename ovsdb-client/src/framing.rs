@@ -11,17 +11,23 @@ use thiserror::Error;
 /// What one message may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest message, in bytes. Parsed, a hostile one can take sixteen times as much memory.
+    /// The longest message, in bytes.
     pub size: usize,
+    /// The most memory that a message may take once it is parsed, in bytes. What it will take is estimated from above
+    /// before it is parsed: about fifteen times its length where it is rows of a database, up to a hundred times where it
+    /// is made to do harm.
+    pub memory: usize,
     /// The deepest nesting of objects and arrays. At most 120, which the JSON parser can take.
     pub depth: usize,
 }
 
 impl Default for Limits {
-    /// 64 MiB, which holds any Open_vSwitch database many times over, and a depth of 64 (OVSDB itself needs about ten).
+    /// 64 MiB and 512 MiB, which hold any Open_vSwitch database many times over, and a depth of 64 (OVSDB itself needs
+    /// about ten).
     fn default() -> Self {
         Self {
             size: 64 << 20,
+            memory: 512 << 20,
             depth: 64,
         }
     }
@@ -33,6 +39,12 @@ pub enum FramingError {
     /// A message is longer than [`Limits::size`].
     #[error("the peer's message is longer than {limit} bytes")]
     TooLong {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// A message would take more than [`Limits::memory`].
+    #[error("the peer's message would take more than {limit} bytes of memory")]
+    TooHeavy {
         /// The limit in bytes.
         limit: usize,
     },
@@ -62,6 +74,24 @@ pub enum FramingError {
     },
 }
 
+/// What a part of a message costs in memory once it is parsed, in bytes, beside its text: from above, as the standard
+/// library's collections and a 64-bit allocator have it.
+mod cost {
+    /// An object's first node.
+    pub(super) const OBJECT: usize = 640;
+    /// A member's share of the nodes, which may be half empty.
+    pub(super) const MEMBER: usize = 160;
+    /// An array's first four places.
+    pub(super) const ARRAY: usize = 160;
+    /// A place in an array that grows by doubling, beside the one that it grows out of.
+    pub(super) const ELEMENT: usize = 96;
+    /// The least that a string is given.
+    pub(super) const STRING: usize = 32;
+}
+
+/// A buffer that held a longer message than this, in bytes, is not kept for the next one.
+const KEPT: usize = 256 << 10;
+
 /// Where the scanner stands inside the message that is being received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -77,6 +107,8 @@ pub struct Framer {
     buffer: BytesMut,
     /// How many bytes of `buffer` have been looked at; they all belong to one unfinished message.
     scanned: usize,
+    /// What the parts scanned will cost beside their text.
+    weight: usize,
     depth: usize,
     place: Place,
     failure: Option<FramingError>,
@@ -99,15 +131,19 @@ impl Framer {
             },
             buffer: BytesMut::new(),
             scanned: 0,
+            weight: 0,
             depth: 0,
             place: Place::Structure,
             failure: None,
         }
     }
 
-    /// Appends bytes as they were received. Call [`Framer::next_message`] until it has nothing more.
+    /// Appends bytes as they were received. Call [`Framer::next_message`] until it has nothing more. After an error,
+    /// what is received is of no use, and not kept.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
+        if self.failure.is_none() {
+            self.buffer.extend_from_slice(bytes);
+        }
     }
 
     /// The next complete message, or `None` until more bytes arrive.
@@ -119,7 +155,10 @@ impl Framer {
             return Err(error.clone());
         }
         let message = self.advance();
-        self.failure = message.as_ref().err().cloned();
+        if let Err(error) = &message {
+            self.failure = Some(error.clone());
+            self.buffer = BytesMut::new();
+        }
         message
     }
 
@@ -159,7 +198,7 @@ impl Framer {
         }
     }
 
-    /// Scans what is new, up to the limit; gives the length of the message if its last bracket is there.
+    /// Scans what is new, up to the limits; gives the length of the message if its last bracket is there.
     fn find_end(&mut self) -> Result<Option<usize>, FramingError> {
         while let Some(&byte) = self.buffer.get(self.scanned) {
             if self.scanned == self.limits.size {
@@ -169,38 +208,63 @@ impl Framer {
             }
             self.scanned += 1;
             self.place = match (self.place, byte) {
-                (Place::Structure, b'"') => Place::String,
-                (Place::Structure, b'{' | b'[') => self.open()?,
-                (Place::Structure, b'}' | b']') => {
-                    self.depth -= 1;
-                    if self.depth == 0 {
-                        return Ok(Some(self.scanned));
-                    }
-                    Place::Structure
-                }
+                (Place::Structure, _) => self.structure(byte)?,
                 (Place::String, b'\\') => Place::Escape,
                 (Place::String, b'"') => Place::Structure,
-                (Place::Escape, _) => Place::String,
-                (place, _) => place,
+                (Place::Escape | Place::String, _) => Place::String,
             };
+            if self.depth == 0 {
+                return Ok(Some(self.scanned));
+            }
         }
         Ok(None)
     }
 
-    fn open(&mut self) -> Result<Place, FramingError> {
+    /// Takes a byte outside strings; the message ends where the depth is back at zero.
+    fn structure(&mut self, byte: u8) -> Result<Place, FramingError> {
+        match byte {
+            b'"' => {
+                self.weigh(cost::STRING)?;
+                return Ok(Place::String);
+            }
+            b'{' => self.open(cost::OBJECT)?,
+            b'[' => self.open(cost::ARRAY)?,
+            b':' => self.weigh(cost::MEMBER)?,
+            b',' => self.weigh(cost::ELEMENT)?,
+            b'}' | b']' => self.depth -= 1,
+            _ => {}
+        }
+        Ok(Place::Structure)
+    }
+
+    fn open(&mut self, cost: usize) -> Result<(), FramingError> {
         if self.depth == self.limits.depth {
             return Err(FramingError::TooDeep {
                 limit: self.limits.depth,
             });
         }
         self.depth += 1;
-        Ok(Place::Structure)
+        self.weigh(cost)
+    }
+
+    /// Adds to what the message will cost. Its text is in memory twice while it is parsed.
+    fn weigh(&mut self, cost: usize) -> Result<(), FramingError> {
+        self.weight = self.weight.saturating_add(cost);
+        match self.weight.saturating_add(2 * self.scanned) > self.limits.memory {
+            true => Err(FramingError::TooHeavy {
+                limit: self.limits.memory,
+            }),
+            false => Ok(()),
+        }
     }
 
     /// Parses and removes the message of `length` bytes at the front of the buffer.
     fn take(&mut self, length: usize) -> Result<Json, FramingError> {
         let message = self.buffer.split_to(length);
-        self.scanned = 0;
+        if length > KEPT {
+            self.buffer = BytesMut::from(&self.buffer[..]);
+        }
+        (self.scanned, self.weight) = (0, 0);
         serde_json::from_slice(&message).map_err(|error| FramingError::Syntax {
             reason: error.to_string(),
         })
@@ -267,18 +331,59 @@ mod tests {
 
     #[test]
     fn limits_hold_before_the_message_is_complete() {
-        let mut framer = Framer::new(Limits { size: 10, depth: 3 });
-        framer.push(b"{\"a\":\"12345");
+        let limits = Limits {
+            size: 10,
+            memory: 2000,
+            depth: 3,
+        };
+        let refused = |limits, text: &[u8]| {
+            let mut framer = Framer::new(limits);
+            framer.push(text);
+            framer.next_message().unwrap_err()
+        };
         assert_eq!(
-            framer.next_message(),
-            Err(FramingError::TooLong { limit: 10 })
+            refused(limits, b"{\"a\":\"12345"),
+            FramingError::TooLong { limit: 10 }
         );
-        let mut framer = Framer::new(Limits { size: 99, depth: 3 });
-        framer.push(b"{\"a\":[[[");
+        let limits = Limits { size: 99, ..limits };
         assert_eq!(
-            framer.next_message(),
-            Err(FramingError::TooDeep { limit: 3 })
+            refused(limits, b"{\"a\":[[["),
+            FramingError::TooDeep { limit: 3 }
         );
+        assert_eq!(
+            refused(limits, b"{\"a\":[{},{},"),
+            FramingError::TooHeavy { limit: 2000 }
+        );
+    }
+
+    #[test]
+    fn the_costs_are_those_of_the_parsed_form() {
+        // A node of the standard library's map has eleven places, a vector begins with four.
+        let slot = size_of::<Json>();
+        let place = size_of::<String>() + slot;
+        assert!(11 * place + 16 <= cost::OBJECT);
+        assert!(4 * slot <= cost::ARRAY);
+        assert!(3 * slot <= cost::ELEMENT);
+        assert!(2 * (place + 2) <= cost::MEMBER);
+    }
+
+    #[test]
+    fn what_follows_an_error_is_not_kept() {
+        let mut framer = Framer::default();
+        framer.push(b"x");
+        assert!(framer.next_message().is_err());
+        framer.push(&[b'y'; 1000]);
+        assert_eq!(framer.buffer.capacity(), 0);
+    }
+
+    #[test]
+    fn a_long_message_s_memory_is_given_back() {
+        let mut framer = Framer::default();
+        framer.push(format!("{{\"a\":\"{}\"}}{{", "b".repeat(2 * KEPT)).as_bytes());
+        assert!(framer.next_message().unwrap().is_some());
+        assert!(framer.buffer.capacity() < KEPT);
+        framer.push(b"}");
+        assert_eq!(framer.next_message(), Ok(Some(json!({}))));
     }
 
     #[test]
@@ -286,6 +391,7 @@ mod tests {
         let mut framer = Framer::new(Limits {
             size: 4096,
             depth: usize::MAX,
+            ..Limits::default()
         });
         let text = format!("{{\"a\":{}{}}}", "[".repeat(119), "]".repeat(119));
         framer.push(text.as_bytes());

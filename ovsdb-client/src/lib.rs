@@ -18,7 +18,7 @@ pub mod transaction;
 pub mod value;
 
 pub use cluster::Member;
-pub use connection::{Connection, Error, accept, connect, reconnect};
+pub use connection::{Connection, Error, accept, connect, reconnect, reconnect_with};
 pub use event::{Event, Refusal, SessionError};
 pub use failover::Failover;
 pub use framing::Limits;

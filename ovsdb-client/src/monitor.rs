@@ -30,6 +30,9 @@ struct TableRequest {
     conditions: Vec<Condition>,
 }
 
+/// Which rows are monitored: those of a table that meet one of its conditions, all of a table that is not mentioned.
+pub(crate) type Selection = BTreeMap<Name, Vec<Condition>>;
+
 /// The database lacks what was asked for: it is too old, or the request is mistaken.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RequestMismatch {
@@ -99,6 +102,23 @@ impl MonitorRequest {
         self
     }
 
+    /// Restricts a table to rows that meet one of these conditions instead of those given before; no conditions, no
+    /// restriction.
+    pub(crate) fn restrict(&mut self, table: Name, conditions: Vec<Condition>) {
+        self.tables.entry(table).or_default().conditions = conditions;
+    }
+
+    /// The conditions of the tables that have any.
+    pub(crate) fn selection(&self) -> Selection {
+        let restricted = self
+            .tables
+            .iter()
+            .filter(|(_, table)| !table.conditions.is_empty());
+        restricted
+            .map(|(name, table)| (name.clone(), table.conditions.clone()))
+            .collect()
+    }
+
     /// The database's name.
     #[must_use]
     pub fn database(&self) -> &str {
@@ -162,7 +182,7 @@ impl MonitorRequest {
             if let (Method::Cond | Method::CondSince, Some(conditions @ [_, ..])) =
                 (method, conditions)
             {
-                request["where"] = conditions.iter().map(Condition::to_json).collect();
+                request["where"] = conditions_json(conditions);
             }
             (name.to_string(), json!([request]))
         });
@@ -172,6 +192,11 @@ impl MonitorRequest {
             Method::Cond | Method::Plain => json!([self.database, id, tables]),
         }
     }
+}
+
+/// A list of conditions; an empty one holds of every row.
+pub(crate) fn conditions_json(conditions: &[Condition]) -> Json {
+    conditions.iter().map(Condition::to_json).collect()
 }
 
 /// How to monitor.

@@ -20,6 +20,13 @@ pub enum Remote {
         /// The port, 6640 if none was given.
         port: u16,
     },
+    /// `ssl:HOST[:PORT]`: TLS, which is left to the opener that [`reconnect_with`](crate::reconnect_with) is given.
+    Ssl {
+        /// An address or a name.
+        host: String,
+        /// The port, 6640 if none was given.
+        port: u16,
+    },
     /// `unix:PATH`.
     Unix {
         /// The socket.
@@ -44,8 +51,13 @@ impl FromStr for Remote {
         let parsed = match text.split_once(':') {
             Some(("unix", "")) => Err("the path is missing"),
             Some(("unix", path)) => Ok(Self::Unix { path: path.into() }),
-            Some(("tcp", address)) => tcp(address),
-            _ => Err("it has to begin with tcp: or unix:"),
+            Some(("tcp", address)) => {
+                endpoint(address).map(|(host, port)| Self::Tcp { host, port })
+            }
+            Some(("ssl", address)) => {
+                endpoint(address).map(|(host, port)| Self::Ssl { host, port })
+            }
+            _ => Err("it has to begin with tcp:, ssl: or unix:"),
         };
         parsed.map_err(|reason| RemoteError {
             text: text.into(),
@@ -54,7 +66,7 @@ impl FromStr for Remote {
     }
 }
 
-fn tcp(address: &str) -> Result<Remote, &'static str> {
+fn endpoint(address: &str) -> Result<(String, u16), &'static str> {
     let (host, port) = match address.strip_prefix('[') {
         Some(rest) => rest.split_once(']').ok_or("a bracket is missing")?,
         None => address.split_at(address.find(':').unwrap_or(address.len())),
@@ -73,21 +85,23 @@ fn tcp(address: &str) -> Result<Remote, &'static str> {
         None if port.is_empty() => DEFAULT_PORT,
         None => return Err("something other than a port follows the address"),
     };
-    Ok(Remote::Tcp {
-        host: host.into(),
-        port,
-    })
+    Ok((host.into(), port))
 }
 
 impl fmt::Display for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp { host, port } => match host.parse() {
-                Ok(IpAddr::V6(address)) => write!(f, "tcp:[{address}]:{port}"),
-                Ok(IpAddr::V4(_)) | Err(_) => write!(f, "tcp:{host}:{port}"),
-            },
+            Self::Tcp { host, port } => write_endpoint(f, "tcp", host, *port),
+            Self::Ssl { host, port } => write_endpoint(f, "ssl", host, *port),
             Self::Unix { path } => write!(f, "unix:{}", path.display()),
         }
+    }
+}
+
+fn write_endpoint(f: &mut fmt::Formatter<'_>, kind: &str, host: &str, port: u16) -> fmt::Result {
+    match host.parse() {
+        Ok(IpAddr::V6(address)) => write!(f, "{kind}:[{address}]:{port}"),
+        Ok(IpAddr::V4(_)) | Err(_) => write!(f, "{kind}:{host}:{port}"),
     }
 }
 
@@ -100,6 +114,8 @@ mod tests {
         for text in [
             "tcp:[2001:db8::1]:6641",
             "tcp:192.0.2.1:1",
+            "ssl:[2001:db8::1]:6641",
+            "ssl:db.example:6640",
             "tcp:db.example:6640",
             "unix:/run/openvswitch/db.sock",
         ] {
@@ -118,7 +134,7 @@ mod tests {
     #[test]
     fn what_is_no_remote_says_why() {
         for (text, reason) in [
-            ("ptcp:6640", "it has to begin with tcp: or unix:"),
+            ("ptcp:6640", "it has to begin with tcp:, ssl: or unix:"),
             ("unix:", "the path is missing"),
             ("tcp::6640", "the host is missing"),
             ("tcp:[::1:6640", "a bracket is missing"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use crate::monitor::{RowUpdate, Update, UpdateError};
+use crate::monitor::{RowUpdate, Selection, Update, UpdateError};
 use crate::row::Row;
 use crate::schema::{Name, TableSchema};
 use crate::value::Value;
@@ -15,6 +15,8 @@ pub struct Replica {
     schema: BTreeMap<Name, TableSchema>,
     tables: BTreeMap<Name, BTreeMap<Uuid, Row>>,
     last_transaction: Uuid,
+    /// Which rows these are; unknown while the server is about to select others.
+    selection: Option<Selection>,
     synced: bool,
 }
 
@@ -79,6 +81,20 @@ impl Replica {
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.synced
+    }
+
+    /// The transaction that someone who wants these rows can go on from; nil if these are, or may be, others. A server
+    /// that goes on sends what changed since, and nothing of rows that did not.
+    pub(crate) fn resumable(&self, selection: &Selection) -> Uuid {
+        match self.selection.as_ref() == Some(selection) {
+            true => self.last_transaction,
+            false => Uuid::nil(),
+        }
+    }
+
+    /// Notes which rows these are.
+    pub(crate) fn set_selection(&mut self, selection: Option<Selection>) {
+        self.selection = selection;
     }
 
     pub(crate) fn set_last_transaction(&mut self, transaction: Uuid) {

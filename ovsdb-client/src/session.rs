@@ -15,13 +15,14 @@ use serde_json::{Value as Json, json};
 
 use crate::cluster::{self, Member};
 use crate::event::{Event, SessionError};
-use crate::feed::{Feed, Subscription, SubscriptionId};
+use crate::feed::{ConditionChange, Feed, Subscription, SubscriptionId};
 use crate::framing::{Framer, Limits};
 use crate::liveness::{Liveness, Verdict};
 use crate::monitor::MonitorRequest;
 use crate::replica::Replica;
 use crate::rpc::{self, Message, RequestId};
-use crate::transaction::Transaction;
+use crate::schema::Name;
+use crate::transaction::{Condition, Transaction};
 
 /// How a session behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +59,7 @@ enum Pending {
     Probe,
     Schema(SubscriptionId),
     Contents(SubscriptionId),
+    Conditions(SubscriptionId),
     Transaction {
         operations: usize,
     },
@@ -135,16 +137,50 @@ impl Session {
         if self.subscriptions == 0 {
             self.send("set_db_change_aware", &json!([true]), Pending::Ignored);
         }
-        let earlier = [&mut self.server, &mut self.database].map(|feed| feed.subscription.take());
-        for subscription in earlier.into_iter().flatten() {
-            let id = subscription.id().0;
-            self.send("monitor_cancel", &json!([id]), Pending::Ignored);
-        }
+        self.stop_monitoring();
         if self.member != Member::Any {
             let request = cluster::request(request.database());
             self.subscribe(Subject::Server, request);
         }
         self.subscribe(Subject::Database, request);
+    }
+
+    /// Ends the monitor (RFC 7047 §4.1.7). The replica stays as it is; who wants it again goes on from there.
+    pub fn stop_monitoring(&mut self) {
+        let earlier = [&mut self.server, &mut self.database].map(|feed| feed.subscription.take());
+        for subscription in earlier.into_iter().flatten() {
+            let id = subscription.id().0;
+            self.send("monitor_cancel", &json!([id]), Pending::Ignored);
+        }
+    }
+
+    /// Restricts a table that is monitored to rows that meet one of the conditions given, instead of those given before;
+    /// no conditions, no restriction. [`Event::Selected`] tells when the replica is as wished, or, if the first contents
+    /// have not come yet, [`Event::Synced`]. Servers older than Open vSwitch 2.6 go on sending all rows.
+    pub fn change_conditions(
+        &mut self,
+        table: impl Into<Name>,
+        conditions: impl IntoIterator<Item = Condition>,
+    ) {
+        let Feed {
+            replica,
+            subscription: Some(subscription),
+        } = &mut self.database
+        else {
+            return;
+        };
+        let id = subscription.id();
+        let conditions = conditions.into_iter().collect();
+        match subscription.change_conditions(table.into(), conditions, replica) {
+            ConditionChange::Ask(params) => {
+                self.send("monitor_cond_change", &params, Pending::Conditions(id));
+            }
+            ConditionChange::Unknown => self.events.push_back(Event::Selected),
+            ConditionChange::Restart => {
+                let request = subscription.request().clone();
+                self.monitor(request);
+            }
+        }
     }
 
     fn subscribe(&mut self, subject: Subject, request: MonitorRequest) {
@@ -204,6 +240,12 @@ impl Session {
         rpc::write_request(&mut self.output, method, params, id);
         self.pending.insert(id, pending);
         id
+    }
+
+    /// How many requests of this side the peer has not answered.
+    #[must_use]
+    pub fn unanswered(&self) -> usize {
+        self.pending.len()
     }
 
     /// The next thing that happened. The replica then is as of this event, and not ahead of it, although more may have

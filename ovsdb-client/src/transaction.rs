@@ -207,6 +207,17 @@ impl Transaction {
         self.operation(operation)
     }
 
+    /// Inserts a row with an identity of the caller's own, which makes that whoever does not know whether it was inserted
+    /// may try again: the second time fails with `duplicate uuid`. Since Open vSwitch 2.13 (ovsdb-server(7), 5.2.1).
+    /// Gives [`OperationResult::Inserted`].
+    #[must_use]
+    pub fn insert_as(self, table: &str, uuid: Uuid, row: Row) -> Self {
+        let row = row.to_json();
+        self.operation(
+            json!({"op": "insert", "table": table, "uuid": uuid.to_string(), "row": row}),
+        )
+    }
+
     /// Sets columns of all rows that meet the conditions. Gives [`OperationResult::Count`].
     #[must_use]
     pub fn update(

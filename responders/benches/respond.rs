@@ -7,6 +7,7 @@ mod guest;
 use divan::{Bencher, black_box};
 use guest::*;
 use sextant_model::Punt;
+use sextant_responders::dhcpv4;
 use sextant_responders::dhcpv6::codec::MessageType;
 use sextant_responders::dhcpv6::option;
 use sextant_responders::ra::{self, Destination};
@@ -33,6 +34,14 @@ fn solicit_to_advertise(bencher: Bencher<'_, '_>) {
         .asking(&[option::DNS_SERVERS, option::DOMAIN_LIST])
         .with(option::ELAPSED_TIME, &[0, 0]);
     answer(bencher, &dhcpv6(service()), &query.frame());
+}
+
+#[divan::bench]
+fn discover_to_offer(bencher: Bencher<'_, '_>) {
+    let query = ipv4::Query::new(dhcpv4::codec::MessageType::Discover)
+        .asking(&ipv4::USUAL_REQUEST)
+        .with(dhcpv4::option::CLIENT_ID, &[1, 0xfa, 0x16, 0x3e, 0, 0, 2]);
+    answer(bencher, &ipv4::dhcpv4(ipv4::service()), &query.frame());
 }
 
 #[divan::bench]

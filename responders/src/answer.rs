@@ -1,7 +1,7 @@
 //! What comes of a packet: frames to send, an outcome for metrics and logs, and facts for the owner of state.
 
 use sextant_model::PortId;
-use std::net::Ipv6Addr;
+use std::net::IpAddr;
 
 /// What comes of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,8 +27,10 @@ pub struct Outcome {
 /// What was done about a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Answered with the message named here: `router_advertisement`, `advertise`, `reply`.
+    /// Answered with the message named here: `router_advertisement`, `advertise`, `reply`, `offer`, `ack`, `nak`.
     Answered(&'static str),
+    /// Taken note of: the message wants no answer.
+    Noted,
     /// Well formed, and the protocol says to be silent; why.
     Ignored(&'static str),
     /// Not what the protocol allows.
@@ -36,10 +38,11 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// The name in metrics: `answered`, `ignored` or `malformed`.
+    /// The name in metrics: `answered`, `noted`, `ignored` or `malformed`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Answered(_) => "answered",
+            Self::Noted => "noted",
             Self::Ignored(_) => "ignored",
             Self::Malformed(_) => "malformed",
         }
@@ -59,19 +62,19 @@ pub struct Malformed {
 /// A fact that a guest told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Learned {
-    /// The guest found its address in use by another (DHCPv6 Decline, RFC 9915 §18.3.8).
+    /// The guest found its address in use by another (DHCPv6 Decline, RFC 9915 §18.3.8; DHCPDECLINE, RFC 2131 §4.3.3).
     Declined {
         /// The guest's port.
         port: PortId,
         /// The address, one of the port's.
-        address: Ipv6Addr,
+        address: IpAddr,
     },
-    /// The guest uses its address no more (DHCPv6 Release, RFC 9915 §18.3.7).
+    /// The guest uses its address no more (DHCPv6 Release, RFC 9915 §18.3.7; DHCPRELEASE, RFC 2131 §4.3.4).
     Released {
         /// The guest's port.
         port: PortId,
         /// The address, one of the port's.
-        address: Ipv6Addr,
+        address: IpAddr,
     },
 }
 

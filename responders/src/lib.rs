@@ -1,4 +1,4 @@
-//! What Sextant answers itself: Router Solicitations and DHCPv6 messages of guests.
+//! What Sextant answers itself: Router Solicitations, DHCPv6 and DHCPv4 messages of guests.
 //!
 //! [`respond`] takes the reason why a packet came up from a switch, with the values to answer it ([`Punt`]), and the
 //! packet's Ethernet frame; it gives back complete Ethernet frames for the port that asked, what happened, and what
@@ -9,6 +9,7 @@
 //! when.
 
 mod answer;
+pub mod dhcpv4;
 pub mod dhcpv6;
 pub mod frame;
 pub mod ndp;
@@ -17,17 +18,29 @@ pub mod ra_schedule;
 
 pub use answer::{Answer, Learned, Malformed, Outcome, Verdict};
 
-use frame::Ipv6Packet;
+use frame::{Ipv4Packet, Ipv6Packet, Refusal};
 use sextant_model::Punt;
 
 /// Answers a packet: `frame` is the Ethernet frame of the packet-in, without a VLAN tag.
 pub fn respond(punt: &Punt, frame: &[u8]) -> Answer {
-    let packet = match Ipv6Packet::parse(frame) {
-        Ok(packet) => packet,
-        Err(refusal) => return Answer::refused("frame", refusal.into()),
-    };
     match punt {
-        Punt::RouterSolicitation { advertisements, .. } => ra::answer(advertisements, &packet),
-        Punt::Dhcpv6(service) => dhcpv6::answer(service, &packet),
+        Punt::RouterSolicitation { advertisements, .. } => {
+            with(Ipv6Packet::parse(frame), |packet| {
+                ra::answer(advertisements, packet)
+            })
+        }
+        Punt::Dhcpv6(service) => with(Ipv6Packet::parse(frame), |packet| {
+            dhcpv6::answer(service, packet)
+        }),
+        Punt::Dhcpv4(service) => with(Ipv4Packet::parse(frame), |packet| {
+            dhcpv4::answer(service, packet)
+        }),
+    }
+}
+
+fn with<P>(packet: Result<P, Refusal>, answer: impl FnOnce(&P) -> Answer) -> Answer {
+    match packet {
+        Ok(packet) => answer(&packet),
+        Err(refusal) => Answer::refused("frame", refusal.into()),
     }
 }

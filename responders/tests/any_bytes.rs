@@ -12,9 +12,9 @@ use guest::property::*;
 use guest::*;
 use proptest::prelude::*;
 use sextant_model::Punt;
-use sextant_responders::Verdict;
 use sextant_responders::dhcpv6::codec::{MessageType, Options, put_option};
 use sextant_responders::dhcpv6::option::{self, DhcpOption, IaKind};
+use sextant_responders::{Verdict, dhcpv4};
 
 fn full_query() -> Query {
     Query::to_server(MessageType::Request)
@@ -31,6 +31,38 @@ fn samples() -> Vec<(Punt, Vec<u8>)> {
         (solicitation_punt(), usual_solicitation()),
         (dhcpv6(service()), full_query().frame()),
     ]
+}
+
+/// A discover with everything that a client says.
+fn full_discover() -> ipv4::Query {
+    ipv4::Query::new(dhcpv4::codec::MessageType::Discover)
+        .with(61, &[1, 0xfa, 0x16, 0x3e, 0, 0, 2])
+        .with(57, &[5, 0xdc])
+        .with(77, b"iPXE")
+        .with(93, &[0, 7])
+        .with(81, &[5, 0, 0, 2, b'v', b'm'])
+        .asking(&ipv4::USUAL_REQUEST)
+}
+
+#[test]
+fn a_dhcpv4_message_cut_or_changed_anywhere_is_no_harm() {
+    let whole = full_discover().frame();
+    let message = &whole[42..];
+    for choice in [0, 1, 2, 3, 0x40, 0x80, 0x81, 0x82] {
+        for length in 0..=whole.len() {
+            fuzz_dhcpv4(&[&[choice][..], &whole[..length]].concat());
+        }
+    }
+    for at in 0..message.len() {
+        for octet in [0, 1, 3, 52, 127, 255] {
+            let mut changed = whole.clone();
+            changed[42 + at] = octet;
+            fuzz_dhcpv4(&[&[0x82][..], &changed].concat());
+            fuzz_dhcpv4(&[&[0x40][..], &changed[42..]].concat());
+        }
+    }
+    let verdict = answers_are_whole(&ipv4::dhcpv4(ipv4::service()), &whole);
+    assert_eq!(verdict, Verdict::Answered("offer"));
 }
 
 #[test]
@@ -134,6 +166,16 @@ proptest! {
             query = query.with(*code, value);
         }
         answers_are_whole(&dhcpv6(service()), &query.frame());
+    }
+
+    #[test]
+    fn any_dhcpv4_options(choice in 0_u8..4, options in prop::collection::vec((0_u8..=255, prop::collection::vec(any::<u8>(), 0..300)), 0..12)) {
+        let mut query = full_discover();
+        for (code, value) in &options {
+            query = query.with(*code, value);
+        }
+        fuzz_dhcpv4(&[&[choice][..], &query.frame()].concat());
+        fuzz_dhcpv4(&[&[0x40][..], &query.body()].concat());
     }
 
     #[test]

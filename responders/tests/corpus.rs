@@ -31,3 +31,8 @@ fn any_frame() {
 fn any_options() {
     replay("codec", guest::property::codec_loses_nothing);
 }
+
+#[test]
+fn any_dhcpv4_frame() {
+    replay("dhcpv4", guest::property::fuzz_dhcpv4);
+}

@@ -256,7 +256,7 @@ fn a_declined_address_is_reported_and_not_offered_again_in_the_reply() {
     NonTemporary iaid=8 t1=0 t2=0
       status 3 "nothing leased to this association"
     "#);
-    let (port, address) = (service().port, address("2001:db8:1::cd"));
+    let (port, address) = (service().port, address("2001:db8:1::cd").into());
     assert_eq!(declined.learned, [Learned::Declined { port, address }]);
 }
 
@@ -275,7 +275,7 @@ fn a_release_is_reported_and_confirmed() {
     Prefixes iaid=8 t1=0 t2=0
       status 3 "nothing leased to this association"
     "#);
-    let (port, address) = (service().port, address("2001:db8:1::cd"));
+    let (port, address) = (service().port, address("2001:db8:1::cd").into());
     assert_eq!(released.learned, [Learned::Released { port, address }]);
 }
 

@@ -164,3 +164,43 @@ fn the_guest_learns_its_name_when_it_asks_or_names_itself() {
     );
     assert_eq!(answer(given(&[]), &query().asking(&[39])), []);
 }
+
+#[test]
+fn what_to_boot_follows_the_clients_architecture_and_user_class() {
+    let service = given(&[
+        ("bootfile-url", "tftp://x/bios"),
+        ("tag:arch-7,option6:59", "tftp://x/efi"),
+        ("tag:arch-16,59", "http://x/efi"),
+        ("tag:ipxe6,bootfile-url", "http://x/script"),
+        ("tag:!ipxe6,tag:arch-11,59", "tftp://x/arm"),
+    ]);
+    let boot = |query: Query| {
+        let options = answer(service.clone(), &query.asking(&[option::BOOT_FILE_URL]));
+        let [(59, url)] = &options[..] else {
+            panic!("not one boot file: {options:?}");
+        };
+        String::from_utf8(url.clone()).unwrap()
+    };
+    let of = |numbers: &[u16]| {
+        let octets: Vec<u8> = numbers.iter().flat_map(|n| n.to_be_bytes()).collect();
+        Query::new(MessageType::Solicit).with(option::CLIENT_ARCHITECTURES, &octets)
+    };
+    let ipxe = |query: Query| query.with(option::USER_CLASS, b"\0\x04iPXE");
+    assert_eq!(boot(Query::new(MessageType::Solicit)), "tftp://x/bios");
+    assert_eq!(boot(of(&[0])), "tftp://x/bios");
+    assert_eq!(boot(of(&[7])), "tftp://x/efi");
+    assert_eq!(boot(of(&[16])), "http://x/efi");
+    assert_eq!(boot(of(&[11])), "tftp://x/arm");
+    assert_eq!(boot(ipxe(of(&[11]))), "http://x/script");
+    assert_eq!(boot(ipxe(of(&[0]))), "http://x/script");
+}
+
+#[test]
+fn an_option_for_others_is_as_if_not_there() {
+    let service = given(&[("tag:arch-7,dns-server", "2001:db8::99")]);
+    let asked = information(&[option::DNS_SERVERS]);
+    let dns = |address_of: &str| [(23, address(address_of).octets().to_vec())];
+    assert_eq!(answer(service.clone(), &asked), dns("2001:db8::53"));
+    let efi = asked.with(option::CLIENT_ARCHITECTURES, &[0, 7]);
+    assert_eq!(answer(service, &efi), dns("2001:db8::99"));
+}

@@ -27,7 +27,7 @@ fn refusal(frame: &[u8]) -> &'static str {
     match answer.outcome.verdict {
         Verdict::Malformed(malformed) => malformed.reason,
         Verdict::Ignored(reason) => reason,
-        Verdict::Answered(with) => panic!("answered with {with}"),
+        verdict @ (Verdict::Answered(_) | Verdict::Noted) => panic!("{verdict:?}"),
     }
 }
 

@@ -9,10 +9,11 @@
 mod guest;
 
 use guest::*;
+use sextant_responders::dhcpv4::codec::MessageType::{Discover, Inform, Request};
 use sextant_responders::dhcpv6::codec::MessageType;
 use sextant_responders::dhcpv6::option::{self, IaKind};
 use sextant_responders::ra::{self, Destination};
-use sextant_responders::respond;
+use sextant_responders::{dhcpv4, respond};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -34,6 +35,7 @@ fn capture(frames: &[Vec<u8>]) -> Vec<u8> {
 fn tshark(frames: &[Vec<u8>], arguments: &[&str]) -> Vec<String> {
     let mut child = Command::new("tshark")
         .args(["-r", "-", "-n", "-o", "udp.check_checksum:TRUE"])
+        .args(["-o", "ip.check_checksum:TRUE"])
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -100,13 +102,38 @@ fn answers() -> Vec<Vec<u8>> {
         Destination::AllNodes,
     ));
     frames.extend(respond(&solicitation_punt(), &usual_solicitation()).frames);
+    frames.extend(dhcpv4_answers());
     frames
+}
+
+/// An Offer with everything, an Ack, a Nak and the answer to an Inform.
+fn dhcpv4_answers() -> Vec<Vec<u8>> {
+    use ipv4::{LEASED, Query, SECOND};
+    let ask = |query: Query| {
+        let named = query.with(dhcpv4::option::CLIENT_FQDN, b"\x05\0\0\x02vm");
+        let identified = named.with(dhcpv4::option::CLIENT_ID, &[1, 0xfa, 0x16, 0x3e, 0, 0, 2]);
+        respond(
+            &ipv4::dhcpv4(ipv4::talkative_service()),
+            &identified.frame(),
+        )
+        .frames
+    };
+    let asked = [1, 3, 6, 12, 15, 26, 42, 66, 67, 119, 121, 150, 224, 249];
+    [
+        Query::new(Discover).asking(&asked),
+        Query::to_server(Request).requesting(LEASED).broadcast(),
+        Query::new(Request).requesting(SECOND),
+        Query::new(Inform).of(LEASED).asking(&asked),
+    ]
+    .into_iter()
+    .flat_map(ask)
+    .collect()
 }
 
 #[test]
 fn nothing_that_is_sent_is_malformed_or_worth_a_warning() {
     let frames = answers();
-    assert_eq!(frames.len(), 14);
+    assert_eq!(frames.len(), 18);
     let complaints = "_ws.malformed or _ws.expert.severity >= \"Warning\"";
     let told = tshark(&frames, &["-Y", complaints, "-V"]);
     assert!(told.is_empty(), "{}", told.join("\n"));
@@ -235,4 +262,40 @@ fn the_rarer_options_of_dhcpv6_are_read_as_meant() {
     ] {
         assert!(text.contains(said), "{said} in\n{text}");
     }
+}
+
+#[test]
+fn a_dhcpv4_answer_is_read_as_meant() {
+    let names = [
+        "ip.src",
+        "ip.dst",
+        "dhcp.id",
+        "dhcp.ip.your",
+        "dhcp.ip.server",
+        "dhcp.hw.mac_addr",
+        "dhcp.option.dhcp",
+        "dhcp.option.dhcp_server_id",
+        "dhcp.option.ip_address_lease_time",
+        "dhcp.option.renewal_time_value",
+        "dhcp.option.rebinding_time_value",
+        "dhcp.option.subnet_mask",
+        "dhcp.option.broadcast_address",
+        "dhcp.option.interface_mtu",
+        "dhcp.option.router",
+        "dhcp.option.domain_name_server",
+        "dhcp.option.domain_name",
+        "dhcp.option.hostname",
+        "dhcp.option.ntp_server",
+        "dhcp.option.tftp_server_name",
+        "dhcp.option.bootfile_name",
+        "dhcp.fqdn.name",
+    ];
+    assert_eq!(
+        fields(&dhcpv4_answers()[..1], &names),
+        [
+            "192.0.2.1|192.0.2.11|0xabcdef01|192.0.2.11|192.0.2.2|fa:16:3e:00:00:02,fa:16:3e:00:00:02|2|192.0.2.1|86400|43200|75600|\
+          255.255.255.0|192.0.2.255|1430|192.0.2.1|192.0.2.53,198.51.100.53|example.org|host-192-0-2-11|192.0.2.123|\
+          tftp.example.org|undionly.kpxe|host-192-0-2-11.example.org"
+        ]
+    );
 }

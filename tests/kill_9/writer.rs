@@ -225,7 +225,10 @@ impl Writer {
         let mut changed = port.clone();
         change(&mut changed);
         changed["revision_number"] = (port["revision_number"].as_u64().unwrap_or(0) + 1).into();
-        changed["updated_at"] = found["updated_at"].clone();
+        // What follows from the time and from the rest.
+        for name in ["updated_at", "dns_assignment"] {
+            changed[name] = found[name].clone();
+        }
         if *found == changed {
             *port = changed;
         }

@@ -82,5 +82,9 @@ fn touch_packets(metrics: &Metrics) {
         .dhcpv6_messages
         .with_label_values(&["solicit", "answered"])
         .inc();
+    metrics
+        .dhcpv4_messages
+        .with_label_values(&["discover", "answered"])
+        .inc();
     metrics.punt_seconds.observe(0.000_2);
 }

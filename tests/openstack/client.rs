@@ -28,6 +28,7 @@ pub(crate) fn script(name: &str) -> PathBuf {
 
 /// A controller, and somebody who types commands.
 pub(crate) struct Client {
+    /// Runs for as long as somebody types.
     _controller: Loopback,
     runner: Child,
     keyboard: ChildStdin,

@@ -121,7 +121,16 @@ impl Api {
     /// # Errors
     /// [`LabError::Unexpected`] with the API's answer when it refuses.
     pub fn create_network(&self, name: &str) -> Result<Network, LabError> {
-        let body = self.create("network", json!({"name": name}))?;
+        self.create_network_with(name, json!({}))
+    }
+
+    /// Creates a network with more attributes than a name.
+    ///
+    /// # Errors
+    /// [`LabError::Unexpected`] with the API's answer when it refuses.
+    pub fn create_network_with(&self, name: &str, mut more: Value) -> Result<Network, LabError> {
+        more["name"] = name.into();
+        let body = self.create("network", more)?;
         Ok(Network {
             id: text(&body, "id")?,
             body,

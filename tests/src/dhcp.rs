@@ -1,10 +1,12 @@
-//! Real DHCPv6 clients in a guest, with every file they write in the lab's folder.
+//! Real DHCPv6 and DHCPv4 clients in a guest, with every file they write in the lab's folder.
 //!
 //! All run a script of the lab instead of their distribution's: it writes the variables that
 //! the client gives it (one file an event) and then one line to the client's log, which is what
 //! the lab waits for. The machine's own resolv.conf, leases and DUIDs stay untouched.
 
 pub(crate) mod dibbler;
+pub(crate) mod ipv4;
+pub(crate) mod networkd;
 pub(crate) mod wide;
 
 use std::collections::BTreeMap;
@@ -85,7 +87,7 @@ impl DhcpClient {
     /// # Errors
     /// [`LabError::Timeout`] or [`LabError::Ended`] with the client's log.
     pub fn wait_lease(&mut self, timeout: Duration) -> Result<DhcpLease, LabError> {
-        let event = self.process.wait_line("a DHCPv6 lease", timeout, |line| {
+        let event = self.process.wait_line("a DHCP lease", timeout, |line| {
             let (_, event) = line.split_once(DONE)?;
             Some(event.trim().to_owned())
         })?;
@@ -245,7 +247,7 @@ PATH=/usr/sbin:/usr/bin:/sbin:/bin
 event=$(mktemp {folder}/event.XXXXXX)
 set > "$event"
 case "$reason" in
-BOUND6 | RENEW6 | REBIND6 | REBOOT6 | INFORM6) echo "{DONE}${{event##*/}}" >&2 ;;
+BOUND6 | RENEW6 | REBIND6 | REBOOT6 | INFORM6 | BOUND | RENEW | REBIND | REBOOT) echo "{DONE}${{event##*/}}" >&2 ;;
 esac
 exit 0
 "#

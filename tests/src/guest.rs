@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::capture::Capture;
 use crate::command::Output;
-use crate::dhcp::{self, DhcpClient, DhcpLease, Memory, Wanted, dibbler, wide};
+use crate::dhcp::networkd::{self, Networkd};
+use crate::dhcp::{self, DhcpClient, DhcpLease, Memory, Wanted, dibbler, ipv4, wide};
 use crate::error::LabError;
 use crate::guest_network::{self, Address, Neighbor, Route};
 use crate::hypervisor::Hypervisor;
@@ -368,6 +369,50 @@ impl Guest {
     /// [`LabError::Timeout`] or [`LabError::Ended`] with its log.
     pub fn wide_info(&self, timeout: Duration) -> Result<(DhcpClient, DhcpLease), LabError> {
         wide::run(self, Wanted::Options, timeout)
+    }
+
+    /// Runs `dhclient -4` until it is bound.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] or [`LabError::Ended`] with its log.
+    pub fn dhclient4(&self, timeout: Duration) -> Result<(DhcpClient, DhcpLease), LabError> {
+        ipv4::dhclient(self, timeout)
+    }
+
+    /// Ends the guest's running `dhclient -4` and releases its lease.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub fn dhclient4_release(&self) -> Result<(), LabError> {
+        ipv4::dhclient_release(self)
+    }
+
+    /// Runs `dhcpcd -4` until it is bound.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] or [`LabError::Ended`] with its log.
+    pub fn dhcpcd4(&self, timeout: Duration) -> Result<(DhcpClient, DhcpLease), LabError> {
+        ipv4::dhcpcd(self, timeout)
+    }
+
+    /// Runs busybox's udhcpc with these options besides, until it is bound.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] or [`LabError::Ended`] with its log.
+    pub fn udhcpc(
+        &self,
+        options: &[&str],
+        timeout: Duration,
+    ) -> Result<(DhcpClient, DhcpLease), LabError> {
+        ipv4::udhcpc(self, options, timeout)
+    }
+
+    /// Starts systemd-networkd, which asks for what the network's advertisements say and for IPv4.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn networkd(&self) -> Result<Networkd, LabError> {
+        networkd::run(self)
     }
 
     /// Captures what passes `eth0`; `filter` as in pcap-filter(7), empty for everything.

@@ -9,6 +9,7 @@ use crate::error::LabError;
 
 /// Program and Debian package.
 const PACKAGES: &[(&str, &str)] = &[
+    ("busybox", "busybox"),
     ("dhclient", "isc-dhcp-client"),
     ("dhcp6c", "wide-dhcpv6-client"),
     ("dhcpcd", "dhcpcd-base"),
@@ -20,6 +21,9 @@ const PACKAGES: &[(&str, &str)] = &[
     ("jq", "jq"),
     ("mount", "mount"),
     ("ndisc6", "ndisc6"),
+    ("ovn-controller", "ovn-host"),
+    ("ovn-nbctl", "ovn-common"),
+    ("ovn-northd", "ovn-central"),
     ("ovs-appctl", "openvswitch-common"),
     ("ovs-ofctl", "openvswitch-common"),
     ("ovs-vsctl", "openvswitch-switch"),
@@ -54,11 +58,20 @@ impl fmt::Display for MissingTool {
         match self.package {
             Some(package) => write!(
                 f,
-                "{} (apt-get install {package}, or `make setup`)",
-                self.program
+                "{} (apt-get install {package}, or `{}`)",
+                self.program,
+                setup(package)
             ),
             None => write!(f, "{}", self.program),
         }
+    }
+}
+
+/// OVN is only compared with, so that nobody else has to install it.
+fn setup(package: &str) -> &'static str {
+    match package.starts_with("ovn-") {
+        true => "scripts/setup ovn",
+        false => "make setup",
     }
 }
 
@@ -143,6 +156,14 @@ mod tests {
         assert_eq!(
             known.to_string(),
             "tshark (apt-get install tshark, or `make setup`)"
+        );
+        let compared = MissingTool {
+            program: "ovn-northd".into(),
+            package: package_of("ovn-northd"),
+        };
+        assert_eq!(
+            compared.to_string(),
+            "ovn-northd (apt-get install ovn-central, or `scripts/setup ovn`)"
         );
     }
 

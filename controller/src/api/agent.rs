@@ -1,65 +1,126 @@
 //! Agents: one row per hypervisor, so that an operator sees which have joined and answer.
+//!
+//! One that is gone for good is forgotten by deleting its row: its ports are unbound, and nothing is sent to it any more.
 
 use super::Api;
 use super::error::ApiError;
+use super::query::rows::Wanted;
+use crate::seat::Seats;
+use crate::state::{Event, Events};
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
 use axum::routing::get;
-use serde_json::{Value, json};
-use sextant_model::Chassis;
+use serde_json::{Map, Value, json};
+use sextant_model::{Chassis, ChassisId, Facts};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 use uuid::Uuid;
+
+/// Where the API learns which hypervisors are connected, and says that one is gone.
+#[derive(Clone)]
+pub(super) struct Hypervisors {
+    pub(super) seats: Seats<ChassisId>,
+    pub(super) events: Events,
+}
+
+const FILTERS: [&str; 9] = [
+    "id",
+    "agent_type",
+    "alive",
+    "availability_zone",
+    "binary",
+    "host",
+    "topic",
+    "admin_state_up",
+    "description",
+];
 
 pub(super) fn routes() -> axum::Router<Api> {
     axum::Router::new()
         .route("/v2.0/agents", get(list))
-        .route("/v2.0/agents/{id}", get(show))
+        .route("/v2.0/agents/{id}", get(show).delete(forget))
 }
 
-async fn list(State(api): State<Api>) -> Json<Value> {
+async fn list(State(api): State<Api>, uri: Uri) -> Result<Json<Value>, ApiError> {
+    let wanted = Wanted::of(&uri, &FILTERS)?;
     let snapshot = api.snapshots.latest();
-    let agents: Vec<Value> = snapshot
-        .facts
-        .chassis()
-        .values()
-        .map(|chassis| shown(chassis))
-        .collect();
-    Json(json!({"agents": agents}))
+    let chassis = snapshot.facts.chassis().values();
+    let agents = wanted.select(chassis.map(|chassis| api.agent(chassis)));
+    Ok(Json(json!({"agents": agents})))
 }
 
 async fn show(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
-    let snapshot = api.snapshots.latest();
-    let found = snapshot
-        .facts
-        .chassis()
-        .values()
-        .find(|chassis| agent_id(chassis).to_string() == id);
-    match found {
-        Some(chassis) => Ok(Json(json!({"agent": shown(chassis)}))),
-        None => Err(ApiError::not_found(
-            "AgentNotFound",
-            format!("Agent {id} could not be found."),
-        )),
-    }
+    let chassis = find(&api.snapshots.latest().facts, &id)?;
+    Ok(Json(json!({"agent": api.agent(&chassis)})))
 }
 
-fn shown(chassis: &Chassis) -> Value {
-    json!({
-        "id": agent_id(chassis).to_string(),
-        "agent_type": "Open vSwitch agent",
-        "binary": "sextant",
-        "host": chassis.id.as_str(),
-        "topic": "N/A",
-        "alive": chassis.observed,
-        "admin_state_up": true,
-        "availability_zone": null,
-        "description": null,
-        "resources_synced": null,
-        "configurations": {
-            "tunnel_types": [chassis.encap.kind.as_str()],
-            "tunneling_ip": chassis.encap.ip,
-            "bridge_mappings": chassis.bridge_mappings,
-        },
+/// Forgets a hypervisor that is not connected. While that happens it cannot connect.
+async fn forget(State(api): State<Api>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+    const NOBODY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    let chassis = find(&api.snapshots.latest().facts, &id)?.id.clone();
+    let stopping = || ApiError::unavailable("the process is stopping");
+    let hypervisors = api.hypervisors.as_ref().ok_or_else(stopping)?;
+    let connected = |_| {
+        ApiError::conflict(
+            "AgentInUse",
+            format!("Agent {id} is alive: hypervisor {chassis} is connected."),
+        )
+    };
+    let _seat = hypervisors
+        .seats
+        .take(&chassis, NOBODY)
+        .map_err(connected)?;
+    let left = Event::HypervisorLeft(chassis.clone());
+    hypervisors
+        .events
+        .send(left)
+        .await
+        .map_err(|_| stopping())?;
+    let mut snapshots = api.snapshots.clone();
+    while snapshots.latest().facts.chassis().contains_key(&chassis) {
+        snapshots.changed().await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn find(facts: &Facts, id: &str) -> Result<Arc<Chassis>, ApiError> {
+    let mut all = facts.chassis().values();
+    let found = all.find(|chassis| agent_id(chassis).to_string() == id);
+    found.cloned().ok_or_else(|| {
+        ApiError::not_found("AgentNotFound", format!("Agent {id} could not be found."))
     })
+}
+
+impl Api {
+    fn agent(&self, chassis: &Chassis) -> Map<String, Value> {
+        super::fields(json!({
+            "id": agent_id(chassis).to_string(),
+            "agent_type": "Open vSwitch agent",
+            "binary": "sextant",
+            "host": chassis.id.as_str(),
+            "topic": "N/A",
+            "alive": self.is_alive(chassis),
+            "admin_state_up": true,
+            "availability_zone": null,
+            "description": null,
+            "resources_synced": null,
+            "created_at": null,
+            "started_at": null,
+            "heartbeat_timestamp": null,
+            "configurations": {
+                "tunnel_types": [chassis.encap.kind.as_str()],
+                "tunneling_ip": chassis.encap.ip,
+                "bridge_mappings": chassis.bridge_mappings,
+            },
+        }))
+    }
+
+    /// Whether a hypervisor is connected and was read.
+    pub(super) fn is_alive(&self, chassis: &Chassis) -> bool {
+        let connected = |hypervisors: &Hypervisors| hypervisors.seats.is_taken(&chassis.id);
+        chassis.observed && self.hypervisors.as_ref().is_none_or(connected)
+    }
 }
 
 /// The system-id if it is a UUID, as Open vSwitch makes it, else one that follows from it.

@@ -2,6 +2,7 @@
 //! not be set or changed is decided here for all resources, in Neutron's order and words.
 
 use super::error::ApiError;
+use super::resource::Resource;
 use super::values::Invalid;
 use serde_json::{Map, Value};
 
@@ -66,7 +67,7 @@ impl Attribute {
     }
 }
 
-/// What every resource has.
+/// What every resource has, but for what it says that it is [without](Resource::WITHOUT).
 pub(super) const STANDARD: &[Attribute] = &[
     shown("id"),
     free("name"),
@@ -85,9 +86,9 @@ pub(super) struct Body(Map<String, Value>);
 
 impl Body {
     /// The attributes of a resource to be made.
-    pub(super) fn post(table: &[Attribute], given: Map<String, Value>) -> Result<Self, ApiError> {
-        refuse_unknown(table, &given)?;
-        for attribute in STANDARD.iter().chain(table) {
+    pub(super) fn post<R: Resource>(given: Map<String, Value>) -> Result<Self, ApiError> {
+        refuse_unknown::<R>(&given)?;
+        for attribute in R::attributes() {
             match (attribute.post, given.contains_key(attribute.name)) {
                 (Post::Required, false) => {
                     return Err(ApiError::malformed(format!(
@@ -108,12 +109,10 @@ impl Body {
     }
 
     /// The attributes of a resource to be changed.
-    pub(super) fn put(table: &[Attribute], given: Map<String, Value>) -> Result<Self, ApiError> {
-        refuse_unknown(table, &given)?;
-        let refused = STANDARD
-            .iter()
-            .chain(table)
-            .find(|attribute| !attribute.put && given.contains_key(attribute.name));
+    pub(super) fn put<R: Resource>(given: Map<String, Value>) -> Result<Self, ApiError> {
+        refuse_unknown::<R>(&given)?;
+        let refused =
+            R::attributes().find(|attribute| !attribute.put && given.contains_key(attribute.name));
         match refused {
             Some(attribute) => Err(ApiError::malformed(format!(
                 "Cannot update read-only attribute {}",
@@ -146,13 +145,8 @@ impl Body {
     }
 }
 
-fn refuse_unknown(table: &[Attribute], given: &Map<String, Value>) -> Result<(), ApiError> {
-    let known = |name: &str| {
-        STANDARD
-            .iter()
-            .chain(table)
-            .any(|attribute| attribute.name == name)
-    };
+fn refuse_unknown<R: Resource>(given: &Map<String, Value>) -> Result<(), ApiError> {
+    let known = |name: &str| R::attributes().any(|attribute| attribute.name == name);
     let unknown: Vec<&str> = given
         .keys()
         .map(String::as_str)

@@ -12,6 +12,12 @@ use serde_json::{Value, json};
 /// Alias, name, description and date, as Neutron has them.
 const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
     (
+        "address-scope",
+        "Address scope",
+        "Address scopes extension.",
+        "2015-07-26T10:00:00-00:00",
+    ),
+    (
         "agent",
         "agent",
         "The agent management extension.",
@@ -22,6 +28,18 @@ const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
         "Allowed Address Pairs",
         "Provides allowed address pairs",
         "2013-07-23T10:00:00-00:00",
+    ),
+    (
+        "availability_zone",
+        "Availability Zone",
+        "The availability zone extension.",
+        "2015-01-01T10:00:00-00:00",
+    ),
+    (
+        "availability_zone_filter",
+        "Availability Zone Filter Extension",
+        "Add filter parameters to AvailabilityZone resource",
+        "2018-06-22T10:00:00-00:00",
     ),
     (
         "binding",
@@ -36,16 +54,40 @@ const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
         "2016-02-18T18:00:00-00:00",
     ),
     (
+        "dns-integration",
+        "DNS Integration",
+        "Provides integration with DNS.",
+        "2015-08-15T18:00:00-00:00",
+    ),
+    (
         "empty-string-filtering",
         "Empty String Filtering Extension",
         "Allow filtering by attributes with empty string value",
         "2018-05-01T10:00:00-00:00",
     ),
     (
+        "external-net",
+        "Neutron external network",
+        "Adds external network attribute to network resource.",
+        "2013-01-14T10:00:00-00:00",
+    ),
+    (
         "extra_dhcp_opt",
         "Neutron Extra DHCP options",
         "Extra options configuration for DHCP. For example PXE boot options to DHCP clients can be specified (e.g. tftp-server, server-ip-address, bootfile-name)",
         "2013-03-17T12:00:00-00:00",
+    ),
+    (
+        "extraroute",
+        "Neutron Extra Route",
+        "Extra routes configuration for L3 router",
+        "2013-02-01T10:00:00-00:00",
+    ),
+    (
+        "extraroute-atomic",
+        "Atomically add/remove extra routes",
+        "Edit extra routes of a router on server side by atomically adding/removing extra routes",
+        "2019-07-10T00:00:00+00:00",
     ),
     (
         "filter-validation",
@@ -60,6 +102,18 @@ const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
         "2017-11-28T09:00:00-00:00",
     ),
     (
+        "l2_adjacency",
+        "L2 Adjacency",
+        "Display L2 Adjacency for Neutron Networks.",
+        "2016-04-12T16:00:00-00:00",
+    ),
+    (
+        "l3-port-ip-change-not-allowed",
+        "Prevent L3 router ports IP address change extension",
+        "Prevent change of IP address for some L3 router ports",
+        "2018-10-09T10:00:00-00:00",
+    ),
+    (
         "net-mtu",
         "Network MTU",
         "Provides MTU attribute for a network resource.",
@@ -70,6 +124,12 @@ const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
         "Network MTU (writable)",
         "Provides a writable MTU attribute for a network resource.",
         "2017-07-12T00:00:00-00:00",
+    ),
+    (
+        "network-ip-availability",
+        "Network IP Availability",
+        "Provides IP availability data for each network and subnet.",
+        "2015-09-24T00:00:00-00:00",
     ),
     (
         "pagination",
@@ -88,6 +148,12 @@ const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
         "Port Security",
         "Provides port security",
         "2012-07-23T10:00:00-00:00",
+    ),
+    (
+        "port-security-groups-filtering",
+        "Port filtering on security groups",
+        "Provides security groups filtering when listing ports",
+        "2018-01-09T09:00:00-00:00",
     ),
     (
         "project-id",
@@ -112,6 +178,18 @@ const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
         "Neutron L3 Router",
         "Router abstraction for basic L3 forwarding between L2 Neutron networks and access to external networks via a NAT gateway.",
         "2012-07-20T10:00:00-00:00",
+    ),
+    (
+        "security-group",
+        "security-group",
+        "The security groups extension.",
+        "2012-10-05T10:00:00-00:00",
+    ),
+    (
+        "security-groups-normalized-cidr",
+        "Normalized CIDR field for security group rules",
+        "Add new field with normalized remote_ip_prefix cidr in SG rule",
+        "2020-07-28T10:00:00-00:00",
     ),
     (
         "sorting",
@@ -144,10 +222,28 @@ const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
         "2016-09-12T10:00:00-00:00",
     ),
     (
+        "stateful-security-group",
+        "Stateful security group",
+        "Indicates if the security group is stateful or not",
+        "2019-11-26T09:00:00-00:00",
+    ),
+    (
+        "subnet-service-types",
+        "Subnet service types",
+        "Provides ability to set the subnet service_types field",
+        "2016-03-15T18:00:00-00:00",
+    ),
+    (
         "subnet_allocation",
         "Subnet Allocation",
         "Enables allocation of subnets from a subnet pool",
         "2015-03-30T10:00:00-00:00",
+    ),
+    (
+        "subnetpool-prefix-ops",
+        "Subnet Pool Prefix Operations",
+        "Provides support for adjusting the prefix list of subnet pools",
+        "2019-02-08T10:00:00-00:00",
     ),
 ];
 

@@ -11,7 +11,7 @@ use crate::snapshot::Snapshot;
 use crate::store::{Precondition, Revision};
 use rand::RngExt;
 use rand::rngs::StdRng;
-use sextant_model::{Change, Intent, Key, Meta, NetworkId, Object};
+use sextant_model::{Change, Intent, Key, Meta, NetworkId, Object, SecurityGroupId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -27,7 +27,7 @@ pub(super) struct Draft {
     pub(super) dice: StdRng,
     changes: Vec<Change>,
     relied_on: BTreeSet<Key>,
-    touched: BTreeSet<NetworkId>,
+    marked: BTreeSet<Key>,
 }
 
 impl Draft {
@@ -39,7 +39,7 @@ impl Draft {
             dice,
             changes: Vec::new(),
             relied_on: BTreeSet::new(),
-            touched: BTreeSet::new(),
+            marked: BTreeSet::new(),
         }
     }
 
@@ -72,8 +72,19 @@ impl Draft {
 
     /// Ports of this network are made, changed or removed.
     pub(super) fn touch_ports_of(&mut self, network: NetworkId) {
-        if self.touched.insert(network) {
-            self.change(Change::Put(Object::Claim(Key::PortsOf(network))));
+        self.mark(Key::PortsOf(network));
+    }
+
+    /// A port is put under this group, or a rule made about it; the group must stay.
+    pub(super) fn use_group(&mut self, group: SecurityGroupId) {
+        self.relies_on(Key::SecurityGroup(group));
+        self.mark(Key::UsesOf(group));
+    }
+
+    /// Writes a mark, once.
+    fn mark(&mut self, key: Key) {
+        if self.marked.insert(key.clone()) {
+            self.change(Change::Put(Object::Claim(key)));
         }
     }
 
@@ -153,10 +164,12 @@ fn exists(intent: &Intent, key: &Key) -> bool {
         Key::Address(..)
         | Key::Mac(..)
         | Key::NetworkKey(_)
+        | Key::Segment(..)
         | Key::RouterKey(_)
         | Key::DefaultSubnetPool(_)
         | Key::DefaultSecurityGroup(_)
         | Key::CountOf(_)
+        | Key::UsesOf(_)
         | Key::PortsOf(_) => intent.is_claimed(key),
         Key::Chassis(_) | Key::Location(_) => false,
     }

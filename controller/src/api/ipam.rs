@@ -159,6 +159,14 @@ pub(super) fn size(pool: &AllocationPool) -> u128 {
     (number(pool.end) - number(pool.start)).saturating_add(1)
 }
 
+/// How many addresses a prefix has, at most [`u128::MAX`].
+pub(super) fn size_of(cidr: IpNet) -> u128 {
+    size(&AllocationPool {
+        start: cidr.network(),
+        end: cidr.broadcast(),
+    })
+}
+
 /// The first and the last address that hosts can have. The network address is not one of them, nor is the broadcast
 /// address of IPv4.
 fn hosts(cidr: IpNet) -> Option<(u128, u128)> {

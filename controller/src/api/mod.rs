@@ -5,13 +5,16 @@
 //! is a file that implements `resource::Resource`; what they share (attributes as data, lists, errors, tags) is beside
 //! them. Time, randomness and ids enter in `commit` and nowhere else.
 
+mod address_scope;
 mod agent;
 mod answer;
 mod attributes;
+mod availability_zone;
 mod commit;
 mod discovery;
 mod draft;
 mod error;
+mod ip_availability;
 mod ipam;
 mod middleware;
 mod network;
@@ -21,6 +24,7 @@ mod query;
 mod request;
 mod resource;
 mod router;
+mod security_group;
 mod shown;
 mod subnet;
 mod subnet_pool;
@@ -29,13 +33,19 @@ mod timestamp;
 mod values;
 
 use crate::metrics::Metrics;
+use crate::seat::Seats;
 use crate::snapshot::Snapshots;
+use crate::state::Events;
 use crate::store::Store;
 use attributes::Body;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use error::ApiError;
-use sextant_model::{Meta, Network, Port, Subnet, SubnetPool};
+use serde_json::{Map, Value};
+use sextant_model::{
+    AddressScope, ChassisId, Meta, Network, Port, SecurityGroup, SecurityGroupRule, Subnet,
+    SubnetPool,
+};
 use std::sync::Arc;
 use tokio::sync::RwLock;
 
@@ -46,6 +56,7 @@ pub struct Api {
     snapshots: Snapshots,
     metrics: Metrics,
     turns: Arc<RwLock<()>>,
+    hypervisors: Option<agent::Hypervisors>,
 }
 
 impl Api {
@@ -57,6 +68,16 @@ impl Api {
             snapshots,
             metrics,
             turns: Arc::default(),
+            hypervisors: None,
+        }
+    }
+
+    /// The same, but it knows which hypervisors are connected, and can have those that are not forgotten.
+    pub fn with_hypervisors(self, seats: Seats<ChassisId>, events: Events) -> Self {
+        let hypervisors = Some(agent::Hypervisors { seats, events });
+        Self {
+            hypervisors,
+            ..self
         }
     }
 }
@@ -70,8 +91,14 @@ pub fn service(api: Api) -> Router {
         .merge(resource::routes::<SubnetPool>())
         .merge(resource::routes::<Port>())
         .merge(resource::routes::<sextant_model::Router>())
-        .merge(router::interface::routes())
+        .merge(router::routes())
+        .merge(subnet_pool::routes())
+        .merge(resource::routes::<AddressScope>())
+        .merge(resource::routes::<SecurityGroup>())
+        .merge(resource::routes::<SecurityGroupRule>())
         .merge(agent::routes())
+        .merge(availability_zone::routes())
+        .merge(ip_availability::routes())
         .method_not_allowed_fallback(discovery::not_allowed)
         .fallback(discovery::not_found)
         .layer(from_fn_with_state(api.clone(), middleware::serve))
@@ -92,4 +119,13 @@ fn change_names(meta: &mut Meta, body: &Body) -> Result<(), ApiError> {
         }
     }
     Ok(())
+}
+
+/// The fields of a JSON object.
+fn fields(object: Value) -> Map<String, Value> {
+    if let Value::Object(fields) = object {
+        fields
+    } else {
+        Map::new()
+    }
 }

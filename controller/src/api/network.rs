@@ -1,5 +1,7 @@
 //! Networks.
 
+mod segment;
+
 use super::attributes::{Attribute, Body, fixed, free, shown};
 use super::draft::Draft;
 use super::error::ApiError;
@@ -8,15 +10,13 @@ use super::resource::{Resource, View};
 use super::shown::Shown;
 use super::values;
 use imbl::OrdMap;
-use rand::RngExt;
+use segment::{Segment, type_name};
 use serde_json::json;
 use sextant_model::{
-    Facts, Intent, Key, Meta, Network, NetworkId, NetworkKey, NetworkType, Object, Port,
+    AddressScopeId, Facts, Intent, Key, Meta, Network, NetworkId, NetworkKey, Object, Port,
+    PrefixSource,
 };
 use std::sync::Arc;
-
-/// The largest number of a network: 24 bits (RFC 7348 §5).
-const LAST_KEY: u32 = (1 << 24) - 1;
 
 impl Resource for Network {
     const NAME: &'static str = "network";
@@ -91,8 +91,8 @@ impl Resource for Network {
             "provider:segmentation_id": self.segmentation_id,
             "availability_zone_hints": [],
             "availability_zones": [],
-            "ipv4_address_scope": null,
-            "ipv6_address_scope": null,
+            "ipv4_address_scope": scope(view.intent, self.id, 4),
+            "ipv6_address_scope": scope(view.intent, self.id, 6),
             "l2_adjacency": true,
             "qos_policy_id": null,
         }));
@@ -115,14 +115,13 @@ impl Resource for Network {
             external: false,
             mtu: None,
             port_security_enabled: true,
-            network_type: segment.kind,
+            network_type: segment.kind(),
             physical_network: None,
             segmentation_id: None,
             key: NetworkKey(0),
         };
         network.change(body)?;
-        network.key = segment.key(draft)?;
-        network.segmentation_id = Some(network.key.0);
+        segment.claim(draft, &mut network)?;
         refuse_large_mtu(&network, draft)?;
         let id = network.id;
         draft.put(Object::Network(Arc::new(network)));
@@ -135,6 +134,9 @@ impl Resource for Network {
         super::change_names(&mut network.meta, body)?;
         network.change(body)?;
         refuse_large_mtu(&network, draft)?;
+        if self.external && !network.external {
+            refuse_gateways(draft, self.id)?;
+        }
         draft.revise(&mut network.meta);
         draft.put(Object::Network(Arc::new(network)));
         Ok(())
@@ -163,6 +165,7 @@ impl Resource for Network {
         subnets
             .into_iter()
             .chain(own)
+            .chain(segment::claimed(self))
             .for_each(|key| draft.delete(key));
         Ok(())
     }
@@ -193,110 +196,6 @@ impl Changeable for Network {
     }
 }
 
-/// How a network is to travel.
-struct Segment {
-    kind: NetworkType,
-    id: Option<u32>,
-}
-
-impl Segment {
-    fn read(body: &Body, facts: &Facts) -> Result<Self, ApiError> {
-        let name = body
-            .read("provider:network_type", values::or_null(values::text(32)))?
-            .flatten();
-        let physical = body
-            .read(
-                "provider:physical_network",
-                values::or_null(values::text(64)),
-            )?
-            .flatten();
-        let id = body
-            .read("provider:segmentation_id", values::or_null(values::integer))?
-            .flatten();
-        let kind = match name.as_deref() {
-            None | Some("vxlan") => NetworkType::Vxlan,
-            Some("gre") => NetworkType::Gre,
-            Some("geneve") => NetworkType::Geneve,
-            Some(other) => return Err(unsupported(other, physical.as_deref(), facts)),
-        };
-        if physical.is_some() {
-            let name = type_name(kind).to_uppercase();
-            let message = format!("provider:physical_network specified for {name} network");
-            return Err(ApiError::invalid_input(message));
-        }
-        Ok(Self {
-            kind,
-            id: id.map(valid_key).transpose()?,
-        })
-    }
-
-    /// Claims the number asked for, or a free one at random.
-    fn key(&self, draft: &mut Draft) -> Result<NetworkKey, ApiError> {
-        if let Some(id) = self.id {
-            return match draft.claim(Key::NetworkKey(NetworkKey(id))) {
-                true => Ok(NetworkKey(id)),
-                false => Err(ApiError::conflict(
-                    "TunnelIdInUse",
-                    format!("Unable to create the network. The tunnel ID {id} is in use."),
-                )),
-            };
-        }
-        let start = draft.dice.random_range(1..=LAST_KEY);
-        let numbers = (start..=LAST_KEY).chain(1..start).map(NetworkKey);
-        for key in numbers {
-            if draft.claim(Key::NetworkKey(key)) {
-                return Ok(key);
-            }
-        }
-        Err(ApiError::conflict(
-            "NoNetworkAvailable",
-            "Unable to create the network. No tenant network is available for allocation.",
-        ))
-    }
-}
-
-fn valid_key(id: i64) -> Result<u32, ApiError> {
-    let number = u32::try_from(id)
-        .ok()
-        .filter(|number| (1..=LAST_KEY).contains(number));
-    number.ok_or_else(|| {
-        ApiError::invalid_input(format!(
-            "segmentation_id out of range (1 through {LAST_KEY})"
-        ))
-    })
-}
-
-/// Provider networks name a physical network, which some hypervisor must be attached to.
-fn unsupported(kind: &str, physical: Option<&str>, facts: &Facts) -> ApiError {
-    let label = match kind {
-        "flat" => "flat",
-        "vlan" => "VLAN",
-        _ => return ApiError::invalid_input(format!("network_type value '{kind}' not supported")),
-    };
-    let is_known = |name: &str| {
-        facts
-            .chassis()
-            .values()
-            .any(|chassis| chassis.bridge_mappings.contains_key(name))
-    };
-    let message = match physical {
-        None => format!("physical_network required for {label} provider network"),
-        Some(name) if is_known(name) => format!("network_type value '{kind}' not supported"),
-        Some(name) => format!("physical_network '{name}' unknown for {label} provider network"),
-    };
-    ApiError::invalid_input(message)
-}
-
-fn type_name(kind: NetworkType) -> &'static str {
-    match kind {
-        NetworkType::Vxlan => "vxlan",
-        NetworkType::Gre => "gre",
-        NetworkType::Geneve => "geneve",
-        NetworkType::Flat => "flat",
-        NetworkType::Vlan => "vlan",
-    }
-}
-
 fn refuse_large_mtu(network: &Network, draft: &Draft) -> Result<(), ApiError> {
     let facts: &Facts = &draft.base.facts;
     let most = facts.network_mtu(
@@ -323,6 +222,34 @@ fn in_use(id: NetworkId, ports: &[String]) -> ApiError {
              id for these ports is: {ports}."
         ),
     )
+}
+
+/// Routers that have their gateway on a network need it to stay external.
+fn refuse_gateways(draft: &mut Draft, id: NetworkId) -> Result<(), ApiError> {
+    draft.relies_on(Key::PortsOf(id));
+    let mut ports = draft.intent.ports_of(id);
+    match ports.find(|port| port.gateway_of().is_some()) {
+        Some(_) => Err(ApiError::conflict(
+            "ExternalNetworkInUse",
+            format!(
+                "External network {id} cannot be updated to be made non-external, since it has existing gateway ports."
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The address scope of a network's subnets of one IP version, which all share it.
+pub(super) fn scope(intent: &Intent, id: NetworkId, ip_version: u8) -> Option<AddressScopeId> {
+    let mut pools = intent
+        .subnets_of(id)
+        .filter_map(|subnet| match subnet.prefix_source {
+            PrefixSource::Pool(pool) => intent.subnet_pools.get(&pool),
+            PrefixSource::Given | PrefixSource::Delegated => None,
+        });
+    pools
+        .find(|pool| pool.ip_version() == ip_version)?
+        .address_scope_id
 }
 
 /// Stores a network again because something that belongs to it changed: whoever rests on it must look again.

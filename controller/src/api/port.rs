@@ -3,6 +3,8 @@
 pub(super) mod addresses;
 mod binding;
 mod details;
+mod dns;
+mod security;
 
 use super::attributes::{Attribute, Body, fixed, free, required, shown};
 use super::draft::Draft;
@@ -15,7 +17,7 @@ use addresses::Wanted;
 use imbl::OrdMap;
 use rand::RngExt;
 use sextant_model::{
-    Intent, Key, MacAddr, Meta, Network, NetworkId, Object, Port, PortId, ROUTER_INTERFACE_OWNER,
+    Intent, Key, MacAddr, Meta, Network, NetworkId, Object, Port, PortId, RouterId,
 };
 use std::sync::Arc;
 
@@ -33,9 +35,11 @@ impl Resource for Port {
         free("device_id"),
         free("device_owner"),
         free("port_security_enabled"),
-        free("security_groups").no_filter(),
+        free("security_groups"),
         free("allowed_address_pairs").no_filter(),
         free("extra_dhcp_opts").no_filter(),
+        free("dns_name"),
+        shown("dns_assignment").no_filter(),
         free("binding:host_id"),
         free("binding:vnic_type"),
         free("binding:profile").no_filter(),
@@ -75,16 +79,22 @@ impl Resource for Port {
     }
 
     fn candidates(intent: &Intent, conditions: &Conditions) -> Vec<Arc<Self>> {
-        match (conditions.get("id"), conditions.get("network_id")) {
-            (Some(ids), _) => ids.iter().filter_map(|id| Self::find(intent, id)).collect(),
-            (None, Some(networks)) => {
-                let networks = networks.iter().filter_map(|id| id.parse().ok());
-                networks
-                    .flat_map(|id| intent.ports_of(id).cloned())
-                    .collect()
-            }
-            (None, None) => intent.ports.values().cloned().collect(),
+        if let Some(ids) = conditions.get("id") {
+            return ids.iter().filter_map(|id| Self::find(intent, id)).collect();
         }
+        if let Some(networks) = conditions.get("network_id") {
+            let networks = networks.iter().filter_map(|id| id.parse().ok());
+            return networks
+                .flat_map(|id| intent.ports_of(id).cloned())
+                .collect();
+        }
+        if let Some(groups) = conditions.get("security_groups") {
+            let groups = groups.iter().filter_map(|id| id.parse().ok());
+            return groups
+                .flat_map(|id| intent.ports_under(id).cloned())
+                .collect();
+        }
+        intent.ports.values().cloned().collect()
     }
 
     fn meets(&self, _: &str, values: &[String]) -> bool {
@@ -104,9 +114,13 @@ impl Resource for Port {
         shown.put("device_id", &self.device_id);
         shown.put("device_owner", &self.device_owner);
         shown.put("port_security_enabled", self.port_security_enabled);
-        shown.put("security_groups", [(); 0]);
+        shown.put("security_groups", &self.security_groups);
         shown.put_with("allowed_address_pairs", || details::shown_pairs(self));
         shown.put("extra_dhcp_opts", &self.extra_dhcp_opts);
+        shown.put("dns_name", &self.dns_name);
+        shown.put_with("dns_assignment", || {
+            dns::assignment(self, &view.intent.settings.dns_domain)
+        });
         shown.put("qos_policy_id", ());
         shown.put("qos_network_policy_id", ());
         shown.put("resource_request", ());
@@ -133,8 +147,12 @@ impl Resource for Port {
         let security = body.read("port_security_enabled", values::boolean)?;
         port.port_security_enabled = security.unwrap_or(network.port_security_enabled);
         details::refuse_pairs_without_security(&port)?;
+        security::assign(draft, &mut port, security::asked(body)?)?;
         port.mac_address = claim_mac(draft, network_id, mac)?;
-        let wanted = wanted.unwrap_or_else(|| Wanted::anywhere(&draft.intent, network_id));
+        let wanted = match wanted {
+            Some(wanted) => wanted,
+            None => Wanted::anywhere(&draft.intent, network_id, &port.device_owner)?,
+        };
         let id = port.id;
         place(draft, port, wanted)?;
         Ok(id)
@@ -147,9 +165,10 @@ impl Resource for Port {
         let mac = body.read("mac_address", values::or_null(values::mac))?;
         details::change(&mut port, body)?;
         details::refuse_pairs_without_security(&port)?;
-        if self.router().is_some() && wanted.is_some() {
+        security::change(draft, &mut port, security::asked(body)?)?;
+        if self.is_of_router() && wanted.is_some() {
             let message = format!(
-                "addresses of port {} are changed by adding and removing router interfaces",
+                "addresses of port {} are changed through its router",
                 self.id
             );
             return Err(ApiError::bad_request("port", message));
@@ -174,7 +193,7 @@ impl Resource for Port {
     }
 
     fn delete(&self, draft: &mut Draft) -> Result<(), ApiError> {
-        if self.router().is_some() {
+        if self.is_of_router() {
             let (id, owner) = (self.id, &self.device_owner);
             return Err(ApiError::conflict(
                 "ServicePortInUse",
@@ -206,11 +225,12 @@ fn blank(id: PortId, network_id: NetworkId, meta: Meta) -> Port {
         vnic_type: "normal".to_owned(),
         security_groups: Default::default(),
         dns_name: String::new(),
+        binding_profile: String::new(),
     }
 }
 
 /// Gives a port its addresses and stores it.
-fn place(draft: &mut Draft, mut port: Port, wanted: Wanted) -> Result<(), ApiError> {
+pub(super) fn place(draft: &mut Draft, mut port: Port, wanted: Wanted) -> Result<(), ApiError> {
     draft.relies_on(Key::Network(port.network_id));
     port.fixed_ips = addresses::settle(draft, &port, wanted)?;
     store(draft, port);
@@ -234,18 +254,18 @@ pub(super) fn store_changed(draft: &mut Draft, mut port: Port) {
 /// A new port of a router, without an address yet.
 pub(super) fn router_port(
     draft: &mut Draft,
-    network: &Network,
-    router: &sextant_model::Router,
+    network: NetworkId,
+    (router, project): (RouterId, String),
+    owner: &str,
 ) -> Result<Port, ApiError> {
-    draft.relies_on(Key::Network(network.id));
-    let project = router.meta.project_id.clone();
+    draft.relies_on(Key::Network(network));
     let meta = draft.meta(String::new(), String::new(), project, 1);
     Ok(Port {
-        mac_address: claim_mac(draft, network.id, None)?,
-        device_id: router.id.to_string(),
-        device_owner: ROUTER_INTERFACE_OWNER.to_owned(),
+        mac_address: claim_mac(draft, network, None)?,
+        device_id: router.to_string(),
+        device_owner: owner.to_owned(),
         port_security_enabled: false,
-        ..blank(PortId(draft.uuid()), network.id, meta)
+        ..blank(PortId(draft.uuid()), network, meta)
     })
 }
 

@@ -1,6 +1,7 @@
 //! Lists: filters, fields, order and pages.
 
 mod parse;
+pub(super) mod rows;
 
 use super::error::ApiError;
 use super::resource::{Resource, View, show_all};
@@ -72,6 +73,14 @@ impl Query {
             reverse: last("page_reverse").is_some_and(|value| value.eq_ignore_ascii_case("true")),
             given,
         })
+    }
+
+    /// The first project that the list is restricted to.
+    pub(super) fn project(&self) -> Option<&str> {
+        let mut restrictions = ["project_id", "tenant_id"]
+            .into_iter()
+            .filter_map(|name| self.conditions.get(name));
+        restrictions.find_map(|projects| projects.first().map(String::as_str))
     }
 
     /// Those fields of a resource that were asked for.

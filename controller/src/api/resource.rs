@@ -1,7 +1,7 @@
 //! What all resources have in common: the trait that each implements in a file of its own, and the requests on it.
 
 use super::Api;
-use super::attributes::{Attribute, Body};
+use super::attributes::{Attribute, Body, STANDARD};
 use super::commit::Written;
 use super::draft::Draft;
 use super::error::ApiError;
@@ -42,8 +42,12 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
     const NAME: &'static str;
     /// The name of many.
     const COLLECTION: &'static str;
+    /// Where many are, under `/v2.0/`.
+    const PATH: &'static str = Self::COLLECTION;
     /// Its attributes besides the standard ones.
     const ATTRIBUTES: &'static [Attribute];
+    /// The standard attributes that it does not have.
+    const WITHOUT: &'static [&'static str] = &[];
     /// What lists can be filtered by besides attributes.
     const FILTERS: &'static [&'static str] = &[];
     /// Its id.
@@ -68,6 +72,23 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
     fn update(&self, draft: &mut Draft, body: &Body) -> Result<(), ApiError>;
     fn delete(&self, draft: &mut Draft) -> Result<(), ApiError>;
 
+    /// What must be made before a list is shown to a project, because the project has it without asking for it.
+    fn before_list(_intent: &Intent, _project: &str) -> Option<Plan> {
+        None
+    }
+
+    /// All its attributes.
+    fn attributes() -> impl Iterator<Item = &'static Attribute> {
+        let standard = STANDARD
+            .iter()
+            .filter(|attribute| !Self::WITHOUT.contains(&attribute.name));
+        standard.chain(Self::ATTRIBUTES)
+    }
+
+    fn has_tags() -> bool {
+        !Self::WITHOUT.contains(&"tags")
+    }
+
     /// Whether it meets a condition that is none on an attribute's value.
     fn meets(&self, _filter: &str, _values: &[String]) -> bool {
         true
@@ -79,28 +100,39 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
     }
 }
 
+/// What a write does for a project.
+pub(super) type Plan = fn(&mut Draft, &str) -> Result<(), ApiError>;
+
 /// The routes of a resource.
 pub(super) fn routes<R: Resource>() -> Router<Api> {
-    let collection = format!("/v2.0/{}", R::COLLECTION);
+    let collection = format!("/v2.0/{}", R::PATH);
     let item = format!("{collection}/{{id}}");
-    Router::new()
+    let routes = Router::new()
         .route(&collection, get(list::<R>).post(create::<R>))
-        .route(&item, get(show::<R>).put(update::<R>).delete(delete::<R>))
-        .merge(tags::routes::<R>(&item))
+        .route(&item, get(show::<R>).put(update::<R>).delete(delete::<R>));
+    if R::has_tags() {
+        routes.merge(tags::routes::<R>(&item))
+    } else {
+        routes
+    }
 }
 
 /// Shows all that the API shows of a resource.
 pub(super) fn show_all<R: Resource>(resource: &R, view: View<'_>, shown: &mut Shown<'_>) {
     let meta = resource.meta();
     shown.put_with("id", || resource.id().to_string());
-    shown.put("name", &meta.name);
+    if !R::WITHOUT.contains(&"name") {
+        shown.put("name", &meta.name);
+    }
     shown.put("description", &meta.description);
     shown.put("project_id", &meta.project_id);
     shown.put("tenant_id", &meta.project_id);
     shown.put_with("created_at", || timestamp::rfc3339(meta.created_at));
     shown.put_with("updated_at", || timestamp::rfc3339(meta.updated_at));
     shown.put("revision_number", meta.revision_number);
-    shown.put("tags", &meta.tags);
+    if R::has_tags() {
+        shown.put("tags", &meta.tags);
+    }
     resource.render(view, shown);
 }
 
@@ -110,6 +142,7 @@ async fn list<R: Resource>(
     uri: Uri,
 ) -> Result<Response, ApiError> {
     let query = Query::of::<R>(query(&uri)?)?;
+    complete::<R>(&api, &headers, &query).await?;
     let snapshot = api.snapshots.latest();
     let view = View {
         intent: &snapshot.intent,
@@ -125,6 +158,22 @@ async fn list<R: Resource>(
         query.fields(),
         &links,
     ))
+}
+
+/// Makes what the project that a list is about, or else the caller's, should find in it.
+async fn complete<R: Resource>(
+    api: &Api,
+    headers: &HeaderMap,
+    query: &Query,
+) -> Result<(), ApiError> {
+    let project = match query.project() {
+        Some(project) => project.to_owned(),
+        None => request::project(headers, &Map::new())?,
+    };
+    match R::before_list(&api.snapshots.latest().intent, &project) {
+        Some(plan) => api.write(|draft| plan(draft, &project)).await.map(drop),
+        None => Ok(()),
+    }
 }
 
 async fn show<R: Resource>(
@@ -230,7 +279,7 @@ impl Asked {
     fn new<R: Resource>(headers: &HeaderMap, given: Map<String, Value>) -> Result<Self, ApiError> {
         Ok(Self {
             project: request::project(headers, &given)?,
-            body: Body::post(R::ATTRIBUTES, given)?,
+            body: Body::post::<R>(given)?,
         })
     }
 
@@ -246,7 +295,7 @@ async fn update<R: Resource>(
     body: Stream,
 ) -> Result<Response, ApiError> {
     let given = request::within(request::json(body).await?, R::NAME)?;
-    let body = Body::put(R::ATTRIBUTES, given)?;
+    let body = Body::put::<R>(given)?;
     let expected = request::expected_revision(&headers)?;
     let ((), written) = api
         .write(|draft| expect::<R>(draft, &id, expected)?.update(draft, &body))

@@ -1,7 +1,9 @@
 //! Routers.
 
 mod attachment;
-pub(super) mod interface;
+mod extra_routes;
+pub(super) mod gateway;
+mod interface;
 
 use super::attributes::{Attribute, Body, fixed, free, shown};
 use super::draft::Draft;
@@ -9,6 +11,7 @@ use super::error::ApiError;
 use super::query::Conditions;
 use super::resource::{Resource, View};
 use super::shown::Shown;
+use super::subnet::host_routes;
 use super::values;
 use imbl::OrdMap;
 use rand::RngExt;
@@ -25,7 +28,7 @@ impl Resource for Router {
     const ATTRIBUTES: &'static [Attribute] = &[
         free("admin_state_up"),
         free("external_gateway_info").no_filter(),
-        free("routes").no_filter(),
+        shown("routes").changeable().no_filter(),
         fixed("availability_zone_hints").no_filter(),
         shown("status"),
     ];
@@ -65,12 +68,12 @@ impl Resource for Router {
         Some(&intent.routers)
     }
 
-    fn render(&self, _: View<'_>, shown: &mut Shown<'_>) {
+    fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {
         shown.all(json!({
             "admin_state_up": self.admin_state_up,
             "status": "ACTIVE",
-            "external_gateway_info": null,
-            "routes": [],
+            "external_gateway_info": gateway::shown(view.intent, self),
+            "routes": self.routes,
             "availability_zones": [],
             "availability_zone_hints": [],
             "distributed": false,
@@ -87,15 +90,19 @@ impl Resource for Router {
             .read("description", values::text(values::LONG))?
             .unwrap_or_default();
         body.read("availability_zone_hints", values::nothing)?;
-        let admin_state_up = admin_state_up(body)?.unwrap_or(true);
-        let router = Self {
+        let mut router = Self {
             id: RouterId(draft.uuid()),
             meta: draft.meta(name, description, project, 1),
-            admin_state_up,
+            admin_state_up: body
+                .read("admin_state_up", values::boolean)?
+                .unwrap_or(true),
             key: claim_key(draft)?,
             external_gateway: None,
             routes: Vec::new(),
         };
+        if let Some(asked) = gateway::read(body)? {
+            gateway::set(draft, &mut router, &asked)?;
+        }
         let id = router.id;
         draft.put(Object::Router(Arc::new(router)));
         Ok(id)
@@ -104,7 +111,10 @@ impl Resource for Router {
     fn update(&self, draft: &mut Draft, body: &Body) -> Result<(), ApiError> {
         let mut router = self.clone();
         super::change_names(&mut router.meta, body)?;
-        router.admin_state_up = admin_state_up(body)?.unwrap_or(self.admin_state_up);
+        if let Some(up) = body.read("admin_state_up", values::boolean)? {
+            router.admin_state_up = up;
+        }
+        router.change_ways(draft, body)?;
         draft.revise(&mut router.meta);
         draft.put(Object::Router(Arc::new(router)));
         Ok(())
@@ -123,17 +133,39 @@ impl Resource for Router {
                 format!("Router {id} has ports still attached: {ports}"),
             ));
         }
+        gateway::remove(draft, self);
         draft.delete(Key::RouterKey(self.key));
         draft.delete(Key::Router(self.id));
         Ok(())
     }
 }
 
-/// What may be set at any time, when nothing is asked that does not exist here.
-fn admin_state_up(body: &Body) -> Result<Option<bool>, ApiError> {
-    body.read("external_gateway_info", values::nothing)?;
-    body.read("routes", values::nothing)?;
-    body.read("admin_state_up", values::boolean)
+/// Where packets leave a router other than by its interfaces.
+trait Ways {
+    /// Takes over the gateway and the routes, which must fit each other.
+    fn change_ways(&mut self, draft: &mut Draft, body: &Body) -> Result<(), ApiError>;
+}
+
+impl Ways for Router {
+    fn change_ways(&mut self, draft: &mut Draft, body: &Body) -> Result<(), ApiError> {
+        let asked = gateway::read(body)?;
+        let routes = body.read("routes", host_routes)?;
+        if asked.is_none() && routes.is_none() {
+            return Ok(());
+        }
+        if let Some(asked) = asked {
+            gateway::set(draft, self, &asked)?;
+        }
+        if let Some(routes) = routes {
+            self.routes = routes;
+        }
+        extra_routes::check(&draft.intent, self)
+    }
+}
+
+/// What can be done to a router besides what can be done to every resource.
+pub(super) fn routes() -> axum::Router<super::Api> {
+    interface::routes().merge(extra_routes::routes())
 }
 
 fn claim_key(draft: &mut Draft) -> Result<RouterKey, ApiError> {

@@ -1,6 +1,7 @@
 //! Subnets.
 
 mod auto_address;
+mod latecomers;
 mod prefix;
 mod rules;
 
@@ -100,7 +101,7 @@ impl Resource for Subnet {
             "ipv6_address_mode": self.ipv6_address_mode.map(Ipv6Mode::as_str),
             "dns_nameservers": self.dns_nameservers,
             "host_routes": self.host_routes,
-            "service_types": [],
+            "service_types": self.service_types,
             "segment_id": null,
         }));
     }
@@ -124,8 +125,10 @@ impl Resource for Subnet {
 
         let id = subnet.id;
         network::revise(draft, &network);
+        let subnet = Arc::new(subnet);
         auto_address::give(draft, &subnet)?;
-        draft.put(Object::Subnet(Arc::new(subnet)));
+        latecomers::give(draft, &network, &subnet);
+        draft.put(Object::Subnet(subnet));
         Ok(id)
     }
 
@@ -188,18 +191,19 @@ struct Asked {
     enable_dhcp: Option<bool>,
     dns_nameservers: Option<Vec<IpAddr>>,
     host_routes: Option<Vec<HostRoute>>,
+    service_types: Option<Vec<String>>,
 }
 
 impl Asked {
     fn read(body: &Body) -> Result<Self, ApiError> {
-        body.read("service_types", values::nothing)?;
         Ok(Self {
             gateway: body.read("gateway_ip", values::or_null(values::address))?,
             pools: body.read("allocation_pools", |value| values::list(value, pool))?,
             enable_dhcp: body.read("enable_dhcp", values::boolean)?,
             dns_nameservers: body
                 .read("dns_nameservers", |value| values::list(value, nameserver))?,
-            host_routes: body.read("host_routes", |value| values::list(value, host_route))?,
+            host_routes: body.read("host_routes", host_routes)?,
+            service_types: body.read("service_types", |value| values::list(value, service_type))?,
         })
     }
 
@@ -229,6 +233,7 @@ impl Asked {
             dns_nameservers: Vec::new(),
             host_routes: Vec::new(),
             prefix_source: prefix.source,
+            service_types: Vec::new(),
         };
         self.change(&mut subnet);
         Ok(subnet)
@@ -245,6 +250,9 @@ impl Asked {
         }
         if let Some(routes) = &self.host_routes {
             subnet.host_routes.clone_from(routes);
+        }
+        if let Some(types) = &self.service_types {
+            subnet.service_types.clone_from(types);
         }
     }
 }
@@ -264,8 +272,33 @@ fn nameserver(value: &Value) -> Result<IpAddr, Invalid> {
             let server = super::python::text(value);
             Invalid::Reason(format!("'{server}' is not a valid nameserver. {reason}"))
         }
-        Invalid::Input(message) => Invalid::Input(message),
+        other @ (Invalid::Input(_) | Invalid::Own(_)) => other,
     })
+}
+
+/// An owner of ports, or how those of many begin.
+fn service_type(value: &Value) -> Result<String, Invalid> {
+    const OWNERS: [&str; 3] = ["network:", "neutron:", "compute:"];
+    let text = values::text(values::LONG)(value)?;
+    if OWNERS.iter().any(|owner| text.starts_with(owner)) {
+        return Ok(text);
+    }
+    Err(Invalid::Reason(format!(
+        "Subnet service type {text} does not correspond to a valid device owner"
+    )))
+}
+
+/// Routes, each once; of a subnet or of a router.
+pub(super) fn host_routes(value: &Value) -> Result<Vec<HostRoute>, Invalid> {
+    let routes = values::list(value, host_route)?;
+    let twice = |(n, route): &(usize, &HostRoute)| routes[..*n].contains(route);
+    match routes.iter().enumerate().find(twice) {
+        Some((n, _)) => Err(Invalid::Reason(format!(
+            "Duplicate hostroute '{}'",
+            super::python::repr(&value[n])
+        ))),
+        None => Ok(routes),
+    }
 }
 
 fn host_route(value: &Value) -> Result<HostRoute, Invalid> {

@@ -2,6 +2,9 @@
 //!
 //! Whoever takes a prefix stores the pool again, so that of two that would take the same the second looks again.
 
+mod prefix_ops;
+pub(super) mod scope;
+
 use super::attributes::{Attribute, Body, fixed, free, required, shown};
 use super::draft::Draft;
 use super::error::ApiError;
@@ -13,7 +16,9 @@ use super::{ipam, python};
 use imbl::OrdMap;
 use ipnet::IpNet;
 use serde_json::{Value, json};
-use sextant_model::{Intent, Key, Meta, Object, PrefixSource, Subnet, SubnetPool, SubnetPoolId};
+use sextant_model::{
+    AddressScopeId, Intent, Key, Meta, Object, PrefixSource, Subnet, SubnetPool, SubnetPoolId,
+};
 use std::sync::Arc;
 
 impl Resource for SubnetPool {
@@ -83,7 +88,7 @@ impl Resource for SubnetPool {
             "default_quota": self.default_quota,
             "is_default": self.is_default,
             "shared": self.shared,
-            "address_scope_id": null,
+            "address_scope_id": self.address_scope_id.map(|id| id.to_string()),
         }));
     }
 
@@ -204,7 +209,14 @@ fn bounds_error((name, length): (&str, u8), (base, base_length): (&str, u8)) -> 
 
 /// Takes over what may be set at any time.
 fn change(pool: &mut SubnetPool, draft: &mut Draft, body: &Body) -> Result<(), ApiError> {
-    body.read("address_scope_id", values::nothing)?;
+    if let Some(scope) = body.read("address_scope_id", values::or_null(values::uuid))? {
+        let scope = scope.map(AddressScopeId);
+        if scope != pool.address_scope_id {
+            scope::refuse_parting(draft, pool)?;
+        }
+        pool.address_scope_id = scope;
+    }
+    scope::check(draft, pool)?;
     if let Some(quota) = body.read(
         "default_quota",
         values::or_null(values::between(0, i64::MAX)),
@@ -275,6 +287,11 @@ fn subnets_of<'a>(intent: &'a Intent, pool: &SubnetPool) -> impl Iterator<Item =
         .subnets
         .values()
         .filter(move |subnet| subnet.prefix_source == source)
+}
+
+/// What can be done to a pool besides what can be done to every resource.
+pub(super) fn routes() -> axum::Router<super::Api> {
+    prefix_ops::routes()
 }
 
 /// Takes this prefix from the pool.

@@ -16,6 +16,8 @@ pub(super) enum Invalid {
     Reason(String),
     /// By a converter, which does not.
     Input(String),
+    /// By a converter that has an error of its own.
+    Own(ApiError),
 }
 
 impl Invalid {
@@ -26,6 +28,7 @@ impl Invalid {
                 ApiError::malformed(format!("Invalid input for {attribute}. Reason: {reason}."))
             }
             Self::Input(message) => ApiError::invalid_input(message),
+            Self::Own(error) => error,
         }
     }
 }

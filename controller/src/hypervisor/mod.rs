@@ -1,10 +1,12 @@
 //! Hypervisors, as their ovsdb-servers show them: Sextant is their OVSDB manager.
 //!
 //! A session observes what is there ([`observe()`]) and provisions what should be ([`wanted`]): the bridge `br-int`, its
-//! controller, the tunnel ports. Both are pure; only the session talks.
+//! controller, the tunnel ports, the patch ports to the bridges of physical networks. Both are pure; only the session
+//! talks.
 
 mod news;
 mod observe;
+mod patches;
 mod place;
 mod provision;
 mod session;
@@ -22,6 +24,8 @@ use uuid::Uuid;
 pub const INTEGRATION_BRIDGE: &str = "br-int";
 /// What Sextant made carries this key in `external_ids`.
 const OWNED: (&str, &str) = ("sextant", "owned");
+/// A patch port that Sextant made carries the physical network under this key, too.
+const PHYSICAL_NETWORK: &str = "sextant-physical-network";
 const DATABASE: &str = "Open_vSwitch";
 
 /// The tables and columns that Sextant reads (ovs-vswitchd.conf.db(5)).

@@ -2,7 +2,7 @@
 //!
 //! A guest's interface is known by the convention that every VIF driver follows: `external_ids:iface-id` is the port.
 
-use super::integration_bridge;
+use super::{PHYSICAL_NETWORK, integration_bridge};
 use sextant_model::{Chassis, ChassisId, Encap, EncapKind, PortId, UnknownEncap};
 use sextant_ovsdb_client::{ColumnError, Replica, Row};
 use std::collections::BTreeMap;
@@ -100,18 +100,23 @@ pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
         .map(|bridge| interfaces(replica, bridge))
         .transpose()?
         .unwrap_or_default();
-    let (tunnel_ports, interfaces) = sort(&interfaces)?;
+    let Sorted {
+        tunnel_ports,
+        patch_ports,
+        guests,
+    } = sort(&interfaces)?;
     let chassis = Chassis {
         id,
         encap: Encap { ip, kind },
         bridge_mappings,
         datapath_id,
         tunnel_ports,
+        patch_ports,
         observed: true,
     };
     Ok(Observation {
         chassis,
-        interfaces,
+        interfaces: guests,
     })
 }
 
@@ -124,7 +129,7 @@ fn name(text: &str) -> Result<ChassisId, NotReady> {
 
 fn mappings(text: &str) -> Result<BTreeMap<String, String>, NotReady> {
     let mapping = |part: &str| match part.trim().split_once(':') {
-        Some((network, bridge)) if !network.is_empty() && !bridge.is_empty() => {
+        Some((network, bridge)) if is_nameable(network) && is_nameable(bridge) => {
             Ok((network.to_owned(), bridge.to_owned()))
         }
         _ => Err(NotReady::BadMapping(part.to_owned())),
@@ -133,6 +138,12 @@ fn mappings(text: &str) -> Result<BTreeMap<String, String>, NotReady> {
         .filter(|part| !part.trim().is_empty())
         .map(mapping)
         .collect()
+}
+
+/// Whether ports can be named after it (ovs-vswitchd.conf.db(5), `Interface:name`).
+fn is_nameable(name: &str) -> bool {
+    let forbidden = |c: char| c == '/' || c.is_whitespace() || c.is_control();
+    !name.is_empty() && name.len() <= LONGEST_NAME && !name.contains(forbidden)
 }
 
 /// The interfaces of a bridge.
@@ -151,11 +162,16 @@ fn interfaces<'a>(replica: &'a Replica, bridge: &Row) -> Result<Vec<&'a Row>, Co
     Ok(interfaces)
 }
 
-type Sorted = (BTreeMap<EncapKind, u16>, BTreeMap<PortId, Option<u16>>);
+/// Tunnel and patch ports that Sextant made, and guests' interfaces.
+#[derive(Default)]
+struct Sorted {
+    tunnel_ports: BTreeMap<EncapKind, u16>,
+    patch_ports: BTreeMap<String, u16>,
+    guests: BTreeMap<PortId, Option<u16>>,
+}
 
-/// Tunnel ports that Sextant made, and guests' interfaces.
 fn sort(interfaces: &[&Row]) -> Result<Sorted, ColumnError> {
-    let (mut tunnels, mut guests) = Sorted::default();
+    let mut sorted = Sorted::default();
     for interface in interfaces {
         let ofport = interface
             .optional_integer("ofport")?
@@ -163,16 +179,20 @@ fn sort(interfaces: &[&Row]) -> Result<Sorted, ColumnError> {
             .filter(|ofport| *ofport > 0);
         if super::is_owned(interface) {
             let kind: Option<EncapKind> = interface.string("type")?.parse().ok();
-            tunnels.extend(kind.zip(ofport));
+            let physical = interface.map_entry("external_ids", PHYSICAL_NETWORK)?;
+            sorted.tunnel_ports.extend(kind.zip(ofport));
+            sorted
+                .patch_ports
+                .extend(physical.map(str::to_owned).zip(ofport));
         } else if let Some(port) = interface
             .map_entry("external_ids", "iface-id")?
             .and_then(|id| id.parse().ok())
         {
-            let known: &mut Option<u16> = guests.entry(port).or_default();
+            let known: &mut Option<u16> = sorted.guests.entry(port).or_default();
             *known = known.or(ofport);
         }
     }
-    Ok((tunnels, guests))
+    Ok(sorted)
 }
 
 #[cfg(test)]
@@ -199,6 +219,10 @@ mod tests {
         assert_eq!(
             mappings("physnet1"),
             Err(NotReady::BadMapping("physnet1".to_owned()))
+        );
+        assert_eq!(
+            mappings("phys/net1:br-ex"),
+            Err(NotReady::BadMapping("phys/net1:br-ex".to_owned()))
         );
     }
 }

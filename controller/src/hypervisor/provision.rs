@@ -3,10 +3,10 @@
 //! What Sextant makes is marked in `external_ids`, so that exactly that is undone when the hypervisor leaves. A bridge
 //! that exists is kept as it is, but for its controller, fail mode and protocols.
 
-use super::{DATABASE, INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned};
+use super::{DATABASE, INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, patches};
 use sextant_model::EncapKind;
 use sextant_ovsdb_client::{ColumnError, Condition, Mutation, Replica, Row, Transaction, Value};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -28,6 +28,8 @@ pub struct Wish {
     pub manager_suffix: String,
     /// The protocols for which it should have tunnel ports.
     pub tunnels: BTreeSet<EncapKind>,
+    /// Physical network to the bridge to which it should have a patch port.
+    pub bridge_mappings: BTreeMap<String, String>,
 }
 
 /// The next step from what is there to what should be; none if all is as it should be.
@@ -41,6 +43,7 @@ pub fn wanted(replica: &Replica, wish: &Wish) -> Result<Option<Transaction>, Col
         Some((uuid, bridge)) => {
             transaction = control_bridge(replica, wish, uuid, bridge, transaction)?;
             transaction = tunnel_ports(replica, wish, uuid, bridge, transaction)?;
+            transaction = patches::wanted(replica, wish, uuid, bridge, transaction)?;
         }
     }
     transaction = reconnect_quickly(replica, wish, transaction)?;
@@ -55,7 +58,7 @@ pub fn release(replica: &Replica) -> Result<Option<Transaction>, ColumnError> {
     let Some((uuid, bridge)) = integration_bridge(replica) else {
         return Ok(None);
     };
-    let transaction = Transaction::new(DATABASE);
+    let transaction = patches::release(replica, uuid, Transaction::new(DATABASE))?;
     let transaction = if is_owned(bridge) {
         transaction.mutate(
             "Open_vSwitch",
@@ -202,7 +205,7 @@ fn release_controller(
     ))
 }
 
-/// The tunnel ports that Sextant made on the bridge, with their protocol.
+/// The ports that Sextant made on the integration bridge, with the protocol of those that are tunnel ports.
 fn owned_ports(
     replica: &Replica,
     bridge: &Row,
@@ -232,7 +235,8 @@ fn tunnel_ports(
     bridge: &Row,
     mut transaction: Transaction,
 ) -> Result<Transaction, ColumnError> {
-    let present = owned_ports(replica, bridge)?;
+    let mut present = owned_ports(replica, bridge)?;
+    present.retain(|(port, _)| !patches::is_patch(replica, *port));
     let unwanted = present
         .iter()
         .filter(|(_, kind)| kind.is_none_or(|kind| !wish.tunnels.contains(&kind)));
@@ -246,7 +250,11 @@ fn tunnel_ports(
     }))
 }
 
-fn remove_ports(bridge: Uuid, ports: Vec<Uuid>, transaction: Transaction) -> Transaction {
+pub(super) fn remove_ports(
+    bridge: Uuid,
+    ports: Vec<Uuid>,
+    transaction: Transaction,
+) -> Transaction {
     if ports.is_empty() {
         return transaction;
     }

@@ -2,10 +2,12 @@
 
 use super::news::news;
 use super::observe::{NotReady, Observation, observe};
+use super::patches::missing_bridges;
 use super::place::Place;
 use super::provision::{Wish, release, wanted};
 use super::turn::Turn;
 use super::{is_owned, monitor};
+use crate::admission::{self, Limits, Pass};
 use crate::metrics::{Counted, Metrics};
 use crate::seat::Seats;
 use crate::snapshot::{Snapshots, Stopping};
@@ -35,6 +37,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Who speaks for which hypervisor.
     pub seats: Seats<ChassisId>,
+    /// How many hypervisors may be connected.
+    pub limits: Limits,
     /// The port where switches connect.
     pub openflow_port: u16,
     /// The port where hypervisors' databases connect.
@@ -43,15 +47,9 @@ pub struct Context {
 
 /// Serves every hypervisor that connects. Does not return.
 pub async fn listen(listener: TcpListener, context: Context) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => drop(tokio::spawn(serve(stream, peer, context.clone()))),
-            Err(error) => {
-                tracing::warn!(%error, "a hypervisor's connection could not be accepted");
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            }
-        }
-    }
+    let (limits, metrics) = (context.limits, context.metrics.clone());
+    let serve = |stream, peer, pass| serve(stream, peer, pass, context.clone());
+    admission::listen(listener, "ovsdb", limits, metrics, serve).await;
 }
 
 /// Why a session ended.
@@ -59,19 +57,25 @@ pub async fn listen(listener: TcpListener, context: Context) {
 enum SessionError {
     #[error(transparent)]
     Connection(#[from] sextant_ovsdb_client::Error),
+    #[error("it has not said who it is, and others want its place")]
+    ShownOut,
     #[error("it has connected anew")]
     Superseded,
     #[error(transparent)]
     Stopping(#[from] Stopping),
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, context: Context) {
-    tracing::info!(%peer, "hypervisor's database connected");
-    match run(stream, peer, context).await {
+async fn serve(stream: TcpStream, peer: SocketAddr, mut pass: Pass, context: Context) {
+    tracing::debug!(%peer, "hypervisor's database connected");
+    match run(stream, peer, &mut pass, context).await {
         Err(error @ (SessionError::Stopping(_) | SessionError::Superseded)) => {
             tracing::info!(%peer, "hypervisor's session ends: {error}")
         }
-        Err(error) => tracing::warn!(%peer, %error, "hypervisor's database disconnected"),
+        Err(error) => {
+            if let Some(unsaid) = pass.last_word() {
+                tracing::warn!(%peer, %error, unsaid, "hypervisor's database disconnected");
+            }
+        }
         Ok(never) => match never {},
     }
 }
@@ -87,6 +91,7 @@ fn controller_target(local: SocketAddr, port: u16) -> String {
 async fn run(
     stream: TcpStream,
     peer: SocketAddr,
+    pass: &mut Pass,
     context: Context,
 ) -> Result<std::convert::Infallible, SessionError> {
     let local = stream.local_addr();
@@ -106,12 +111,16 @@ async fn run(
                 }
             }
             () = session.place.changes(&session.context.seats, session.address) => session.place.vacate().map_err(|_| SessionError::Superseded)?,
+            () = pass.shown_out() => return Err(SessionError::ShownOut),
             () = tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {
                 session.turn.due(Instant::now());
             }
         }
         if session.synced {
             session.step().await?;
+        }
+        if matches!(session.place, Place::Seated(_)) {
+            pass.identified();
         }
     }
 }
@@ -163,6 +172,7 @@ impl Session {
             Event::Reply { id, result } => self.answered(id, result.err()),
             Event::Changed(_)
             | Event::Answer { .. }
+            | Event::Selected
             | Event::Locked { .. }
             | Event::Stolen { .. } => {}
         }
@@ -237,7 +247,10 @@ impl Session {
             self.send(Event::HypervisorLeft(seen.chassis.id)).await?;
         }
         match self.context.seats.take(id, self.address) {
-            Ok(seat) => self.place = Place::Seated(seat),
+            Ok(seat) => {
+                tracing::info!(address = %self.address, chassis = %id, "hypervisor connected");
+                self.place = Place::Seated(seat);
+            }
             Err(taken) => {
                 self.complain(&format!("external_ids:system-id={id}: {taken}"));
                 self.place = Place::Waiting(id.clone());
@@ -252,7 +265,14 @@ impl Session {
             controller: self.controller.clone(),
             manager_suffix: format!(":{}", self.context.ovsdb_port),
             tunnels: self.tunnels(chassis),
+            bridge_mappings: chassis.bridge_mappings.clone(),
         };
+        let missing = missing_bridges(self.connection.replica(), &wish.bridge_mappings).join(", ");
+        if !missing.is_empty() {
+            self.complain(&format!(
+                "external_ids:sextant-bridge-mappings: there is no bridge {missing}"
+            ));
+        }
         self.change(|replica| wanted(replica, &wish));
     }
 

@@ -41,6 +41,7 @@ fn port() -> Port {
         vnic_type: "normal".to_owned(),
         security_groups: Default::default(),
         dns_name: String::new(),
+        binding_profile: String::new(),
     }
 }
 
@@ -54,6 +55,7 @@ fn chassis(name: &str) -> Chassis {
         bridge_mappings: BTreeMap::new(),
         datapath_id: None,
         tunnel_ports: BTreeMap::new(),
+        patch_ports: BTreeMap::new(),
         observed: true,
     }
 }

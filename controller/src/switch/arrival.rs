@@ -1,18 +1,50 @@
 //! What comes before a session can begin: whose switch it is that connected, and whether it may speak for it.
 
 use super::Context;
-use super::session::{SessionError, next};
+use super::line::Line;
+use super::session::SessionError;
 use crate::seat::Seat;
 use crate::snapshot::Snapshot;
 use rust_openflow::Connection;
+use rust_openflow::connection::{ConnectionError, Options};
 use sextant_model::ChassisId;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpStream;
 
+/// A switch that is known and may speak.
+pub(super) struct Arrived {
+    pub(super) line: Line,
+    pub(super) chassis: ChassisId,
+    /// What was known when it was.
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) seat: Seat<ChassisId>,
+}
+
+pub(super) async fn arrive(
+    stream: TcpStream,
+    peer: SocketAddr,
+    context: &Context,
+) -> Result<Arrived, SessionError> {
+    stream.set_nodelay(true).map_err(ConnectionError::from)?;
+    let connection = Connection::handshake(stream, Options::default()).await?;
+    let datapath_id = connection.features().datapath_id;
+    let mut line = Line::new(connection, peer, context.metrics.clone());
+    let (chassis, snapshot) = identify(&mut line, datapath_id, context).await?;
+    line.is_of(&chassis);
+    tracing::info!(%peer, %chassis, datapath_id = format_args!("{datapath_id:016x}"), "switch connected");
+    let seat = sit(&mut line, &chassis, peer, context).await?;
+    Ok(Arrived {
+        line,
+        chassis,
+        snapshot,
+        seat,
+    })
+}
+
 /// Waits until it is known whose switch this is, and everything about that hypervisor.
-pub(super) async fn identify(
-    connection: &mut Connection<TcpStream>,
+async fn identify(
+    line: &mut Line,
     datapath_id: u64,
     context: &Context,
 ) -> Result<(ChassisId, Arc<Snapshot>), SessionError> {
@@ -28,14 +60,14 @@ pub(super) async fn identify(
         }
         tokio::select! {
             changed = snapshots.changed() => snapshot = changed?,
-            received = next(connection) => drop(received?),
+            received = line.next() => drop(received?),
         }
     }
 }
 
 /// Waits until this session may speak for the hypervisor's switch: until no other is connected from elsewhere.
-pub(super) async fn sit(
-    connection: &mut Connection<TcpStream>,
+async fn sit(
+    line: &mut Line,
     chassis: &ChassisId,
     peer: SocketAddr,
     context: &Context,
@@ -51,7 +83,7 @@ pub(super) async fn sit(
         loop {
             tokio::select! {
                 () = &mut vacancy => break,
-                received = next(connection) => drop(received?),
+                received = line.next() => drop(received?),
             }
         }
     }

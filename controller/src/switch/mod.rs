@@ -3,12 +3,14 @@
 mod advertising;
 mod arrival;
 mod inventory;
+mod line;
 mod programming;
 mod punts;
 mod session;
 
 pub use punts::Punts;
 
+use crate::admission::{self, Limits};
 use crate::metrics::Metrics;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
@@ -28,6 +30,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Who speaks for the switch of which hypervisor.
     pub seats: Seats<ChassisId>,
+    /// How many switches may be connected.
+    pub limits: Limits,
     /// How long a switch may take to say what it has, and to confirm a small change.
     pub patience: Duration,
 }
@@ -37,13 +41,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Serves every switch that connects. Does not return.
 pub async fn listen(listener: TcpListener, context: Context) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => drop(tokio::spawn(session::serve(stream, peer, context.clone()))),
-            Err(error) => {
-                tracing::warn!(%error, "a switch's connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
+    let (limits, metrics) = (context.limits, context.metrics.clone());
+    let serve = |stream, peer, pass| session::serve(stream, peer, pass, context.clone());
+    admission::listen(listener, "openflow", limits, metrics, serve).await;
 }

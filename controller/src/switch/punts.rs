@@ -9,7 +9,7 @@ use prometheus::local::{LocalHistogram, LocalIntCounter};
 use rust_openflow::{Message, PacketIn, PacketOut};
 use sextant_flows::{Cookie, Flows};
 use sextant_model::Punt;
-use sextant_responders::{Answer, Verdict, respond};
+use sextant_responders::{Answer, Learned, Verdict, respond};
 use std::time::Instant;
 
 /// What one session counts of packets, and where it adds up.
@@ -17,6 +17,7 @@ pub struct Punts {
     metrics: Metrics,
     solicitations: LocalIntCounter,
     dhcpv6: LocalIntCounter,
+    dhcpv4: LocalIntCounter,
     advertisements: LocalIntCounter,
     seconds: LocalHistogram,
     /// Packets since [`Punts::add_up`].
@@ -30,6 +31,7 @@ impl Punts {
         Self {
             solicitations: packet_ins("router_solicitation"),
             dhcpv6: packet_ins("dhcpv6"),
+            dhcpv4: packet_ins("dhcpv4"),
             advertisements: metrics
                 .router_advertisements
                 .with_label_values(&["solicited"])
@@ -79,7 +81,12 @@ impl Punts {
             self.seconds.observe(seconds);
         }
         self.seconds.flush();
-        for counter in [&self.solicitations, &self.dhcpv6, &self.advertisements] {
+        for counter in [
+            &self.solicitations,
+            &self.dhcpv6,
+            &self.dhcpv4,
+            &self.advertisements,
+        ] {
             counter.flush();
         }
     }
@@ -99,9 +106,17 @@ impl Punts {
                     .with_label_values(&[outcome.message, outcome.verdict.as_str()])
                     .inc();
             }
+            Punt::Dhcpv4(_) => {
+                self.dhcpv4.inc();
+                self.metrics
+                    .dhcpv4_messages
+                    .with_label_values(&[outcome.message, outcome.verdict.as_str()])
+                    .inc();
+            }
         }
         match outcome.verdict {
             Verdict::Answered(with) => tracing::trace!(message = outcome.message, with, "answered"),
+            Verdict::Noted => tracing::trace!(message = outcome.message, "noted"),
             Verdict::Ignored(reason) => {
                 tracing::debug!(
                     punt = punt.kind(),
@@ -117,7 +132,14 @@ impl Punts {
             }
         }
         for learned in &answer.learned {
-            tracing::info!(?learned, "a guest said");
+            match learned {
+                Learned::Declined { port, address } => {
+                    tracing::warn!(%port, %address, "a guest found its address in use by another");
+                }
+                Learned::Released { port, address } => {
+                    tracing::info!(%port, %address, "a guest gave up its address");
+                }
+            }
         }
     }
 

@@ -6,15 +6,17 @@
 
 use super::Context;
 use super::advertising::Advertising;
-use super::arrival::{identify, sit};
+use super::arrival::{Arrived, arrive};
 use super::inventory::{Inventory, requests};
+use super::line::Line;
 use super::programming::{Change, Meters, Refused};
 use super::punts::Punts;
+use crate::admission::Pass;
 use crate::metrics::Counted;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
-use rust_openflow::connection::{ConnectionError, Options};
-use rust_openflow::{Connection, ErrorMessage, Message};
+use rust_openflow::connection::ConnectionError;
+use rust_openflow::{ErrorMessage, Message};
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Difference, Flows, reconcile};
 use sextant_model::ChassisId;
@@ -51,18 +53,24 @@ pub(super) enum SessionError {
     TooMuch,
     #[error("its hypervisor has left, or has another name or datapath id now")]
     Renamed,
+    #[error("it has not said whose it is, and others want its place")]
+    ShownOut,
     #[error("it has connected anew")]
     Superseded,
     #[error(transparent)]
     Stopping(#[from] Stopping),
 }
 
-pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, context: Context) {
-    match run(stream, peer, context).await {
+pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, mut pass: Pass, context: Context) {
+    match run(stream, peer, &mut pass, context).await {
         Err(error @ (SessionError::Stopping(_) | SessionError::Superseded)) => {
             tracing::info!(%peer, "switch's session ends: {error}")
         }
-        Err(error) => tracing::warn!(%peer, %error, "switch disconnected"),
+        Err(error) => {
+            if let Some(unsaid) = pass.last_word() {
+                tracing::warn!(%peer, %error, unsaid, "switch disconnected");
+            }
+        }
         Ok(never) => match never {},
     }
 }
@@ -70,17 +78,23 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, context: Context)
 async fn run(
     stream: TcpStream,
     peer: SocketAddr,
+    pass: &mut Pass,
     context: Context,
 ) -> Result<std::convert::Infallible, SessionError> {
-    stream.set_nodelay(true).map_err(ConnectionError::from)?;
-    let mut connection = Connection::handshake(stream, Options::default()).await?;
-    let datapath_id = connection.features().datapath_id;
-    let (chassis, snapshot) = identify(&mut connection, datapath_id, &context).await?;
-    tracing::info!(%peer, %chassis, datapath_id = format_args!("{datapath_id:016x}"), "switch connected");
+    let arrived = tokio::select! {
+        arrived = arrive(stream, peer, &context) => arrived?,
+        () = pass.shown_out() => return Err(SessionError::ShownOut),
+    };
+    pass.identified();
+    let Arrived {
+        line,
+        chassis,
+        snapshot,
+        seat,
+    } = arrived;
     let metrics = context.metrics.clone();
-    let seat = sit(&mut connection, &chassis, peer, &context).await?;
     let _connected = Counted::new(&metrics.switches_connected);
-    let mut session = Session::new(connection, chassis.clone(), context, snapshot);
+    let mut session = Session::new(line, chassis.clone(), context, snapshot);
     let ended = tokio::select! {
         ended = session.run() => ended,
         () = seat.lost() => return Err(SessionError::Superseded),
@@ -91,28 +105,8 @@ async fn run(
     ended
 }
 
-/// The next message that makes sense. What does not has been answered with an error by the connection, and is passed over.
-pub(super) async fn next(
-    connection: &mut Connection<TcpStream>,
-) -> Result<(u32, Message), SessionError> {
-    loop {
-        match connection.recv().await {
-            Ok(received) => return received.ok_or(SessionError::Closed),
-            Err(error) => survive(error)?,
-        }
-    }
-}
-
-fn survive(error: ConnectionError) -> Result<(), SessionError> {
-    if error.is_fatal() {
-        return Err(error.into());
-    }
-    tracing::warn!(%error, "switch sent what is no OpenFlow");
-    Ok(())
-}
-
 struct Session {
-    connection: Connection<TcpStream>,
+    line: Line,
     chassis: ChassisId,
     context: Context,
     flows: Flows,
@@ -129,18 +123,13 @@ struct Session {
 
 impl Session {
     /// A session that knows what the switch should have, and not yet what it has.
-    fn new(
-        connection: Connection<TcpStream>,
-        chassis: ChassisId,
-        context: Context,
-        snapshot: Arc<Snapshot>,
-    ) -> Self {
+    fn new(line: Line, chassis: ChassisId, context: Context, snapshot: Arc<Snapshot>) -> Self {
         let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
         let (meters, advertising) = (Meters::default(), Advertising::default());
         let punts = Punts::new(context.metrics.clone());
         let (change, bundles, resync, patience) = (None, 0, None, RESYNC.0);
         Self {
-            connection,
+            line,
             chassis,
             context,
             flows,
@@ -156,14 +145,14 @@ impl Session {
     }
 
     async fn run(&mut self) -> Result<std::convert::Infallible, SessionError> {
-        self.post([Message::SetConfig(SWITCH_CONFIG)]);
+        self.line.post([Message::SetConfig(SWITCH_CONFIG)]);
         self.reconcile().await?;
         let mut snapshots = self.context.snapshots.clone();
         loop {
             self.relieve().await?;
             let deadline = self.deadline();
             tokio::select! {
-                received = next(&mut self.connection) => {
+                received = self.line.next() => {
                     let (xid, message) = received?;
                     self.take_batch(xid, &message).await?;
                 }
@@ -189,8 +178,8 @@ impl Session {
 
     /// Waits until less than [`HIGH_WATER`] is left to be written, and goes on with the change that stopped there.
     async fn relieve(&mut self) -> Result<(), SessionError> {
-        while self.connection.queued_bytes() >= HIGH_WATER {
-            self.connection.flush().await?;
+        while self.line.connection.queued_bytes() >= HIGH_WATER {
+            self.line.connection.flush().await?;
             self.take_waiting().await?;
             self.drive();
         }
@@ -208,13 +197,13 @@ impl Session {
 
     async fn take_waiting(&mut self) -> Result<(), SessionError> {
         for _ in 0..BATCH {
-            if self.connection.queued_bytes() >= HIGH_WATER {
+            if self.line.connection.queued_bytes() >= HIGH_WATER {
                 break;
             }
-            match self.connection.try_recv_buffered() {
+            match self.line.connection.try_recv_buffered() {
                 Ok(Some((xid, message))) => self.take(xid, &message).await?,
                 Ok(None) => break,
-                Err(error) => survive(error)?,
+                Err(error) => self.line.survive(error)?,
             }
         }
         Ok(())
@@ -223,11 +212,11 @@ impl Session {
     async fn take(&mut self, xid: u32, message: &Message) -> Result<(), SessionError> {
         if let Message::PacketIn(packet) = message {
             let answers = self.punts.answer(&self.flows, packet);
-            self.post(answers);
+            self.line.post(answers);
             return Ok(());
         }
         if let Message::Error(error) = message {
-            tracing::warn!(chassis = %self.chassis, %error, "switch refused a message");
+            self.line.refused(error);
         }
         if let Some(change) = &mut self.change {
             match change.on_message(xid, message) {
@@ -239,21 +228,12 @@ impl Session {
         Ok(())
     }
 
-    /// Queues messages. One that is too long for OpenFlow cannot be sent by anyone.
-    fn post(&mut self, messages: impl IntoIterator<Item = Message>) {
-        for message in messages {
-            if let Err(error) = self.connection.send(&message) {
-                tracing::warn!(chassis = %self.chassis, %error, "a message could not be sent");
-            }
-        }
-    }
-
     /// Goes on with the change under way.
     fn drive(&mut self) {
         let driven = self
             .change
             .as_mut()
-            .map_or(Ok(()), |change| change.drive(&mut self.connection));
+            .map_or(Ok(()), |change| change.drive(&mut self.line.connection));
         if let Err(refused) = driven {
             self.refused(&refused);
         }
@@ -263,7 +243,7 @@ impl Session {
     async fn act(&mut self) -> Result<(), SessionError> {
         let now = Instant::now();
         let due = self.advertising.due(now.into_std(), &self.context.metrics);
-        self.post(due);
+        self.line.post(due);
         if self.resync.is_some_and(|at| at <= now) {
             self.resync = None;
             return self.reconcile().await;
@@ -294,7 +274,7 @@ impl Session {
 
     /// A session that speaks for another hypervisor than it began with would program the wrong flows.
     fn check_identity(&self, snapshot: &Snapshot) -> Result<(), SessionError> {
-        let datapath_id = self.connection.features().datapath_id;
+        let datapath_id = self.line.connection.features().datapath_id;
         let known = snapshot.facts.chassis().get(&self.chassis);
         match known.and_then(|chassis| chassis.datapath_id) {
             Some(known) if known == datapath_id => Ok(()),
@@ -310,7 +290,7 @@ impl Session {
     /// What the switch says that it has.
     async fn inventory(&mut self) -> Result<Inventory, SessionError> {
         let mut inventory = Inventory::default();
-        let asked = requests().map(|request| self.connection.send(&request).ok());
+        let asked = requests().map(|request| self.line.connection.send(&request).ok());
         while !inventory.is_complete() {
             let message = self.answer_to(&asked).await?;
             inventory.take(&message);
@@ -325,10 +305,10 @@ impl Session {
     async fn answer_to(&mut self, asked: &[Option<u32>]) -> Result<Message, SessionError> {
         let deadline = Instant::now() + self.context.patience;
         loop {
-            if self.connection.queued_bytes() >= HIGH_WATER {
-                self.connection.flush().await?;
+            if self.line.connection.queued_bytes() >= HIGH_WATER {
+                self.line.connection.flush().await?;
             }
-            let received = timeout_at(deadline, next(&mut self.connection)).await;
+            let received = timeout_at(deadline, self.line.next()).await;
             let (xid, message) =
                 received.map_err(|_| self.unanswered("what flows and meters it has"))??;
             if asked.contains(&Some(xid)) {
@@ -378,7 +358,7 @@ impl Session {
             let now = Instant::now().into_std();
             let links = self.flows.links();
             let last_words = self.advertising.update(links, settings.ra, now, metrics);
-            self.post(last_words);
+            self.line.post(last_words);
         }
         let facts = &self.snapshot.facts;
         if difference.is_empty() && facts.unconfirmed_on(&self.chassis).next().is_none() {
@@ -386,7 +366,7 @@ impl Session {
         }
         if difference.touches_meters() {
             let meters = self.meters.wanted(&self.flows.meters(), &settings);
-            self.post(meters);
+            self.line.post(meters);
         }
         self.bundles = self.bundles.wrapping_add(1);
         self.change = Some(Change::new(self.bundles, difference, self.snapshot.clone()));
@@ -405,7 +385,7 @@ impl Session {
             .observe(change.sent.elapsed().as_secs_f64());
         if change.touches_meters {
             let unwanted = self.meters.unwanted(&self.flows.meters());
-            self.post(unwanted);
+            self.line.post(unwanted);
         }
         let facts = &change.snapshot.facts;
         let ports: Vec<_> = facts

@@ -45,8 +45,13 @@ impl Switch {
     pub async fn send(&mut self, xid: u32, message: &Message) {
         let mut frame = BytesMut::new();
         message.encode(xid, &mut frame).unwrap();
+        self.send_octets(&frame).await;
+    }
+
+    /// Sends what need not be a message.
+    pub async fn send_octets(&mut self, octets: &[u8]) {
         // Whoever has hung up is noticed when reading.
-        let _ = self.stream.write_all(&frame).await;
+        let _ = self.stream.write_all(octets).await;
     }
 
     /// The next message; none once the controller has hung up.
@@ -99,7 +104,7 @@ pub fn usual(message: &Message) -> Option<Message> {
     }))
 }
 
-fn features(datapath_id: u64) -> Features {
+pub fn features(datapath_id: u64) -> Features {
     Features {
         datapath_id,
         buffers: 0,

@@ -7,8 +7,8 @@ use crate::view::View;
 use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
 use sextant_model::{
-    Binding, Chassis, ChassisId, Network, NetworkId, Port, PortId, Router, RouterId, Subnet,
-    SubnetId,
+    Binding, Chassis, ChassisId, Network, NetworkId, Port, PortId, Router, RouterId, SecurityGroup,
+    SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, Subnet, SubnetId,
 };
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ pub(super) struct Changes<'a> {
     pub(super) subnets: Vec<Changed<'a, SubnetId, Arc<Subnet>>>,
     pub(super) ports: Vec<Changed<'a, PortId, Arc<Port>>>,
     pub(super) routers: Vec<Changed<'a, RouterId, Arc<Router>>>,
+    pub(super) groups: Vec<Changed<'a, SecurityGroupId, Arc<SecurityGroup>>>,
+    pub(super) rules: Vec<Changed<'a, SecurityGroupRuleId, Arc<SecurityGroupRule>>>,
     pub(super) bindings: Vec<Changed<'a, PortId, Binding>>,
     pub(super) chassis: Vec<Changed<'a, ChassisId, Arc<Chassis>>>,
 }
@@ -43,6 +45,11 @@ impl<'a> Changes<'a> {
             subnets: changed(&old.intent.subnets, &new.intent.subnets),
             ports: changed(&old.intent.ports, &new.intent.ports),
             routers: changed(&old.intent.routers, &new.intent.routers),
+            groups: changed(&old.intent.security_groups, &new.intent.security_groups),
+            rules: changed(
+                &old.intent.security_group_rules,
+                &new.intent.security_group_rules,
+            ),
             bindings: changed(old.facts.bindings(), new.facts.bindings()),
             chassis: changed(old.facts.chassis(), new.facts.chassis()),
         }

@@ -133,9 +133,8 @@ fn sources(port: &Port) -> BTreeSet<(MacAddr, IpNet)> {
     let own = port.mac_address;
     let pair = |pair: &AddressPair| (pair.mac_address.unwrap_or(own), pair.ip_address.trunc());
     let fixed = port
-        .fixed_ips
-        .iter()
-        .map(|fixed| (own, IpNet::from(fixed.ip_address)));
+        .addresses()
+        .map(|(_, address)| (own, IpNet::from(address)));
     let named: BTreeSet<_> = fixed
         .chain(port.allowed_address_pairs.iter().map(pair))
         .collect();

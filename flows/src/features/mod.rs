@@ -3,8 +3,10 @@
 pub(crate) mod guard;
 pub(crate) mod guest;
 pub(crate) mod neighbor;
+pub(crate) mod provider;
 pub(crate) mod punt;
 pub(crate) mod routing;
+pub(crate) mod security;
 pub(crate) mod switching;
 pub(crate) mod tunnel;
 
@@ -21,9 +23,11 @@ pub(crate) mod ethertype {
 
 /// IP protocol numbers that the pipeline knows.
 pub(crate) mod protocol {
+    pub(crate) const ICMP: u8 = 1;
     pub(crate) const TCP: u8 = 6;
     pub(crate) const UDP: u8 = 17;
     pub(crate) const ICMPV6: u8 = 58;
+    pub(crate) const SCTP: u8 = 132;
     /// RFC 5533.
     pub(crate) const SHIM6: u8 = 140;
     /// RFC 3692.
@@ -36,7 +40,9 @@ pub(crate) mod protocol {
 pub(crate) mod icmpv6 {
     pub(crate) const ECHO_REQUEST: u8 = 128;
     pub(crate) const ECHO_REPLY: u8 = 129;
+    pub(crate) const MLD_QUERY: u8 = 130;
     pub(crate) const MLD_REPORT: u8 = 131;
+    pub(crate) const MLD_DONE: u8 = 132;
     pub(crate) const ROUTER_SOLICITATION: u8 = 133;
     pub(crate) const ROUTER_ADVERTISEMENT: u8 = 134;
     pub(crate) const NEIGHBOR_SOLICITATION: u8 = 135;
@@ -70,6 +76,7 @@ pub(crate) fn base() -> Vec<Flow> {
         misses(),
         guard::base(),
         neighbor::base(),
+        security::base(),
         routing::base(),
         switching::base(),
     ]

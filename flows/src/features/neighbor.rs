@@ -56,7 +56,7 @@ pub(crate) fn own(port: &Port, ofport: u16) -> Vec<Flow> {
         let asks = valid_nd(icmpv6::NEIGHBOR_SOLICITATION)
             .with(Field::IN_PORT, ofport)
             .ipv6(Field::ND_TARGET, address);
-        Flow::new(Stage::Neighbor, 200, asks).goto(Stage::Router)
+        Flow::new(Stage::Neighbor, 200, asks).goto(Stage::Egress)
     };
     addresses(port).map(silence).collect()
 }

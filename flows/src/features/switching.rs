@@ -1,9 +1,9 @@
 //! Switches frames within a network: to a local port, or through a tunnel to the port's hypervisor.
 //!
-//! Every MAC is known from the API, so nothing is learned and nothing unknown is flooded. Frames that came through a
-//! tunnel, or from the controller, go to local ports only.
+//! Every MAC of a guest is known from the API, so nothing is learned and nothing unknown is flooded to guests. Frames that
+//! came through a tunnel, from outside or from the controller go to local ports only.
 
-use super::tunnel;
+use super::{provider, tunnel};
 use crate::flow::Flow;
 use crate::pipeline::{NETWORK, ORIGIN, ORIGIN_GUEST, OUTPUT, Stage};
 use crate::view::View;
@@ -34,8 +34,11 @@ pub(crate) fn unicast(view: &View<'_>, network: &Network, port: &Port) -> Option
         return Some(
             Flow::new(Stage::Switch, 100, to_port)
                 .apply(out)
-                .goto(Stage::Deliver),
+                .goto(Stage::Ingress),
         );
+    }
+    if !network.network_type.is_tunnelled() {
+        return None;
     }
     let tunnel = view.tunnel_to(&binding.chassis)?;
     Some(
@@ -44,7 +47,8 @@ pub(crate) fn unicast(view: &View<'_>, network: &Network, port: &Port) -> Option
     )
 }
 
-/// Multicast frames of a network: to its members here, and from guests also to each hypervisor that has members.
+/// Multicast frames of a network: to its members here, and from guests also to each hypervisor that has members, or
+/// outside.
 pub(crate) fn multicast(view: &View<'_>, network: &Network) -> Vec<Flow> {
     let here = local_members(view, network);
     let elsewhere = to_hypervisors(view, network, view.facts.chassis_with(network.id));
@@ -85,12 +89,16 @@ pub(crate) fn shared(view: &View<'_>, network: &Network, mac: MacAddr) -> Vec<Fl
     ]
 }
 
-/// Sends one copy to each other hypervisor of these.
+/// Sends one copy to each other hypervisor of these; on a provider network, one outside, where all of them hear it.
 fn to_hypervisors<'a>(
     view: &View<'_>,
     network: &Network,
     peers: impl IntoIterator<Item = &'a ChassisId>,
 ) -> Vec<Action> {
+    if !network.network_type.is_tunnelled() {
+        let outside = provider::outside(view, network).into_iter();
+        return outside.flat_map(provider::out).collect();
+    }
     let tunnels: Vec<_> = peers
         .into_iter()
         .filter_map(|peer| view.tunnel_to(peer))
@@ -112,10 +120,10 @@ fn local_members(view: &View<'_>, network: &Network) -> Vec<Action> {
         .collect()
 }
 
-/// Delivers to a port here; Open vSwitch does not if it is the one that sent the frame.
+/// Delivers to a port here what its rules allow; never to the one that sent the frame.
 fn deliver(ofport: u16) -> [Action; 2] {
     [
         Action::set(OUTPUT, ofport),
-        Action::resubmit(Stage::Deliver.table()),
+        Action::resubmit(Stage::Ingress.table()),
     ]
 }

@@ -1,8 +1,9 @@
 //! One packet's walk.
 
+use super::connections::{Connections, forget, mark_of};
 use super::{Drop, Output, Packet, Trace, TraceError, Tracer, Visit};
 use crate::flow::{Cookie, Flow};
-use rust_openflow::{Action, Field, Instruction, ports};
+use rust_openflow::{Action, Ct, Field, Instruction, Zone, ports};
 use std::ops::ControlFlow;
 
 /// As many look-ups as Open vSwitch allows one packet (`MAX_RESUBMITS`).
@@ -15,14 +16,16 @@ type Next = ControlFlow<()>;
 pub(super) struct Walk<'t> {
     tracer: &'t Tracer,
     packet: Packet,
+    known: &'t mut Connections,
     pub(super) trace: Trace,
 }
 
 impl<'t> Walk<'t> {
-    pub(super) fn new(tracer: &'t Tracer, packet: Packet) -> Self {
+    pub(super) fn new(tracer: &'t Tracer, packet: Packet, known: &'t mut Connections) -> Self {
         Self {
             tracer,
             packet,
+            known,
             trace: Trace::default(),
         }
     }
@@ -100,6 +103,8 @@ impl<'t> Walk<'t> {
                 in_port: None,
                 table: Some(table),
             } => self.enter(*table)?,
+            Action::Ct(ct) => self.through_the_tracker(ct)?,
+            Action::CtClear => forget(&mut self.packet),
             Action::DecTtl => return Ok(self.one_hop_less(cookie)),
             other => {
                 return Err(TraceError::Action {
@@ -109,6 +114,25 @@ impl<'t> Walk<'t> {
             }
         }
         Ok(Next::Continue(()))
+    }
+
+    /// A copy goes on with what is known of its connection; the packet itself stays as it was.
+    fn through_the_tracker(&mut self, ct: &Ct) -> Result<(), TraceError> {
+        let zone = match ct.zone {
+            Zone::Value(zone) => zone,
+            Zone::Field(bits) => u16::try_from(self.packet.bits(bits)).unwrap_or_default(),
+        };
+        if ct.commit {
+            let mark = mark_of(&ct.exec);
+            self.known.commit(zone, &mut self.packet, mark);
+        }
+        if let Some(table) = ct.table {
+            let itself = self.packet.clone();
+            self.known.track(zone, &mut self.packet);
+            self.enter(table)?;
+            self.packet = itself;
+        }
+        Ok(())
     }
 
     fn output(&mut self, cookie: Cookie, port: u32) {

@@ -102,6 +102,7 @@ fn other_sources_do_not() {
     }
 }
 
+/// Defect 15 of `docs/peer-defects.md`: a guest's Router Advertisement stops at its port.
 #[test]
 fn nobody_plays_router_or_dhcp_server() {
     let cloud = cloud();
@@ -130,6 +131,7 @@ fn nobody_plays_router_or_dhcp_server() {
     }
 }
 
+/// Defect 15 of `docs/peer-defects.md`, where it is hidden (RFC 7113, RFC 6980).
 #[test]
 fn nothing_hides_behind_headers_and_fragments() {
     let cloud = cloud();
@@ -301,7 +303,7 @@ fn without_port_security_anything_passes() {
         .mac(Field::ETH_SRC, [2, 0, 0, 0, 0, 1]);
     let frames = [
         spoofed.clone(),
-        icmpv6(spoofed.clone(), 134),
+        icmpv6(spoofed.clone(), 134).with(Field::NW_TTL, 255u8),
         frames::udp(spoofed, 547, 546),
     ];
     for frame in frames {

@@ -5,12 +5,15 @@
 mod support;
 
 mod base;
+mod dhcpv4;
 mod guard;
 mod moves;
 mod neighbor;
 mod property;
+mod provider;
 mod punts;
 mod reconciling;
 mod routing;
+mod security;
 mod switching;
 mod tracing;

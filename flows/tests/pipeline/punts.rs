@@ -1,12 +1,15 @@
-//! What goes up to the controller, and with which answer.
+//! What goes up to the controller, and with which answer. For DHCPv4 see `dhcpv4.rs`.
 
-use crate::support::cloud::port_id;
+use crate::support::cloud::{id, port_id};
 use crate::support::frames::{self, ALL_ROUTERS};
 use crate::support::show::flows_of;
 use crate::support::{Cloud, Fabric, show};
 use insta::assert_snapshot;
 use rust_openflow::Field;
-use sextant_model::{Advertisement, Dhcpv6Service, EncapKind, Ipv6Mode, MacAddr, Punt};
+use sextant_model::{
+    Advertisement, Dhcpv6Service, EncapKind, FixedIp, Ipv6Mode, MacAddr, PrefixSource, Punt,
+    SubnetId,
+};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
@@ -32,7 +35,7 @@ fn punts(cloud: &Cloud) -> Vec<Punt> {
 fn heard(cloud: &Cloud) -> Vec<Arc<Advertisement>> {
     let found = punts(cloud).into_iter().find_map(|punt| match punt {
         Punt::RouterSolicitation { advertisements, .. } => Some(advertisements),
-        Punt::Dhcpv6(_) => None,
+        Punt::Dhcpv6(_) | Punt::Dhcpv4(_) => None,
     });
     found.unwrap_or_default()
 }
@@ -40,7 +43,7 @@ fn heard(cloud: &Cloud) -> Vec<Arc<Advertisement>> {
 fn told(cloud: &Cloud) -> Option<Arc<Dhcpv6Service>> {
     punts(cloud).into_iter().find_map(|punt| match punt {
         Punt::Dhcpv6(service) => Some(service),
-        Punt::RouterSolicitation { .. } => None,
+        Punt::RouterSolicitation { .. } | Punt::Dhcpv4(_) => None,
     })
 }
 
@@ -64,6 +67,7 @@ fn flows_of_the_three_modes() {
     }
 }
 
+/// Defect 16 of `docs/peer-defects.md`: M without O in stateful mode.
 #[test]
 fn flags_follow_the_modes() {
     for (mode, managed, other, autonomous) in [
@@ -112,6 +116,11 @@ fn a_stateful_guest_is_leased_its_own_addresses() {
         .map(|lease| lease.address)
         .collect();
     assert_eq!(leased, [frames::address(&cloud.get_port("a1"))]);
+    let name = service.options.fqdn.as_ref().unwrap().as_str();
+    assert_eq!(
+        name,
+        format!("host-{}.openstacklocal", leased[0]).replace(':', "-")
+    );
     assert_eq!(
         told(&self::cloud(Some(Ipv6Mode::Dhcpv6Stateless)))
             .unwrap()
@@ -168,6 +177,23 @@ fn questions_for_the_controller_come_up_within_twelve_lookups() {
     assert!(fabric.send("a1", &passed_a_router).punts.is_empty());
 }
 
+/// Defect 25 of `docs/peer-defects.md`: control packets that pass no meter.
+#[test]
+fn every_punt_passes_the_meter_of_its_port() {
+    let cloud = cloud(Some(Ipv6Mode::Dhcpv6Stateful));
+    let flows = flows_of(&cloud, "h1");
+    let punts: Vec<_> = flows
+        .iter()
+        .filter(|(_, flow)| flow.punt.is_some())
+        .map(|(_, flow)| flow.to_flow_mod(0).to_string())
+        .collect();
+    assert_eq!(punts.len(), 2);
+    assert!(
+        punts.iter().all(|flow| flow.contains("meter:11,")),
+        "{punts:?}"
+    );
+}
+
 #[test]
 fn each_guests_punts_pass_its_own_meter() {
     let mut cloud = cloud(Some(Ipv6Mode::Slaac));
@@ -185,4 +211,38 @@ fn the_mtu_follows_the_worst_encapsulation() {
     assert_eq!(heard(&cloud)[0].mtu, Some(1430));
     cloud.change_network("red", |network| network.mtu = Some(1200));
     assert_eq!(heard(&cloud)[0].mtu, None, "no IPv6 link may be that small");
+}
+
+#[test]
+fn a_prefix_that_is_still_to_be_delegated_is_told_to_nobody_and_changes_no_flow() {
+    let mut cloud = cloud(Some(Ipv6Mode::Slaac));
+    let before = heard(&cloud);
+    let changed = show::change(&mut cloud, "h1", |cloud| {
+        cloud.subnet("late6", "red", "::/64", Some(Ipv6Mode::Slaac));
+        cloud.change_subnet("late6", |subnet| {
+            subnet.prefix_source = PrefixSource::Delegated;
+        });
+        for (port, address) in [("r1-red", "::"), ("a1", "::f816:3eff:fe00:1")] {
+            let waiting = FixedIp {
+                subnet_id: SubnetId(id("late6")),
+                ip_address: address.parse().unwrap(),
+            };
+            cloud.change_port(port, |port| port.fixed_ips.push(waiting));
+        }
+    });
+    assert_eq!(changed, "");
+    assert_eq!(heard(&cloud), before);
+}
+
+#[test]
+fn a_guest_is_told_its_full_name() {
+    let mut cloud = cloud(Some(Ipv6Mode::Dhcpv6Stateful));
+    let unnamed = told(&cloud).unwrap().options.fqdn.clone().unwrap();
+    assert!(
+        unnamed.to_string().starts_with("host-2001-db8-a-"),
+        "{unnamed}"
+    );
+    cloud.change_port("a1", |port| port.dns_name = "web".to_owned());
+    let fqdn = told(&cloud).unwrap().options.fqdn.clone();
+    assert_eq!(fqdn, Some("web.openstacklocal".parse().unwrap()));
 }

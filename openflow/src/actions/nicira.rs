@@ -9,7 +9,7 @@ use super::{Action, WHOLE_PACKET, conntrack, learn, selection};
 use crate::error::DecodeError;
 use crate::fields::{Field, NICIRA};
 use crate::matches::decode_value;
-use crate::oxm::{self, Header};
+use crate::oxm::{self, FieldId, Header};
 use crate::packets::PacketInReason;
 use crate::ports;
 use crate::property::{property, put_property, put_u16_property};
@@ -104,7 +104,9 @@ fn encode_body(buffer: &mut BytesMut, action: &Action) {
         }
         Action::DeleteField(field) => {
             buffer.put_u16(DELETE_FIELD);
-            put_padded_header(buffer, *field, 14);
+            let start = buffer.len();
+            field.encode(buffer);
+            buffer.put_bytes(0, 14usize.saturating_sub(buffer.len() - start));
         }
         Action::Resubmit { in_port, table } => resubmit(buffer, RESUBMIT_TABLE, *in_port, *table),
         Action::ResubmitCt { in_port, table } => {
@@ -393,10 +395,9 @@ fn decode_check_pkt_larger(part: &mut Reader<'_>) -> Result<Option<Action>, Deco
 }
 
 fn decode_delete_field(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
-    let room = part.left();
-    let field = read_field(part)?;
-    part.skip(14usize.min(room).saturating_sub(room - part.left()))?;
-    Ok(field.map(Action::DeleteField))
+    let field = FieldId::decode(part)?;
+    part.remainder();
+    Ok(Some(Action::DeleteField(field)))
 }
 
 /// The arguments of `controller(…)`.

@@ -6,7 +6,7 @@ use super::{Action, nicira};
 use crate::error::DecodeError;
 use crate::fields::Field;
 use crate::matches::{FieldMatch, decode_value, encode_field};
-use crate::oxm::Header;
+use crate::oxm::{self, Header};
 use crate::wire::{Reader, pad_to_8, set_length};
 
 const OUTPUT: u16 = 0;
@@ -123,6 +123,13 @@ fn set_field(buffer: &mut BytesMut, field: Field, value: u128) {
 }
 
 fn decode_set_field(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
+    if let [_, _, number, ..] = part.rest()
+        && number & 1 == 0
+        && let Some((FieldMatch { field, value, mask }, rest)) = oxm::usual(part.rest())
+    {
+        part.go_on_at(rest);
+        return Ok(Some(Action::SetField { field, value, mask }));
+    }
     let header = Header::read(part)?;
     let Some(field) = Field::from_oxm(header.id).filter(|_| !header.masked) else {
         return Ok(None);

@@ -9,6 +9,7 @@ use crate::actions::{
     LearnSpec, LearnTarget, Multipath, Nat, NatKind, NatRange, WHOLE_PACKET, Zone,
 };
 use crate::instructions::Instruction;
+use crate::oxm::FieldId;
 use crate::packets::PacketInReason;
 use crate::ports;
 use crate::subfield::Subfield;
@@ -116,6 +117,16 @@ impl Display for Subfield {
                 "[{offset}..{}]",
                 u32::from(offset) + u32::from(bits) - u32::from(bits != 0)
             ),
+        }
+    }
+}
+
+impl Display for FieldId {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match (self, self.as_tunnel_metadata()) {
+            (FieldId::Field { field, .. }, _) => field.fmt(f),
+            (FieldId::Raw(_), Some(number)) => write!(f, "tun_metadata{number}"),
+            (FieldId::Raw(bytes), None) => Dotted(bytes).fmt(f),
         }
     }
 }

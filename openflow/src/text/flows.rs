@@ -94,11 +94,12 @@ fn body(f: &mut Formatter<'_>, matches: &str, instructions: Instructions<'_>) ->
     write!(f, "{matches}{space}actions={instructions}")
 }
 
-/// Seconds, with milliseconds where there are any.
-fn duration(seconds: u32, nanoseconds: u32) -> String {
-    match nanoseconds / 1_000_000 {
-        0 if nanoseconds == 0 => format!("{seconds}s"),
-        milliseconds => format!("{seconds}.{milliseconds:03}s"),
+/// Seconds, with milliseconds or, where these are not exact, nanoseconds (`ofp_print_duration()`).
+pub(super) fn duration(seconds: u32, nanoseconds: u32) -> String {
+    match (nanoseconds / 1_000_000, nanoseconds % 1_000_000) {
+        (0, 0) => format!("{seconds}s"),
+        (milliseconds, 0) => format!("{seconds}.{milliseconds:03}s"),
+        _ => format!("{seconds}.{nanoseconds:09}s"),
     }
 }
 
@@ -121,7 +122,7 @@ fn timeouts(f: &mut Formatter<'_>, idle: u16, hard: u16) -> fmt::Result {
     Ok(())
 }
 
-fn flags(f: &mut Formatter<'_>, flags: u16) -> fmt::Result {
+pub(super) fn flags(f: &mut Formatter<'_>, flags: u16) -> fmt::Result {
     let words = [
         (flow_flags::SEND_FLOW_REMOVED, "send_flow_rem "),
         (flow_flags::CHECK_OVERLAP, "check_overlap "),

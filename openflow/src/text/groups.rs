@@ -32,10 +32,68 @@ impl Display for GroupMod {
             return Ok(());
         }
         write!(f, ",type={}", self.kind)?;
-        self.buckets.iter().try_for_each(|bucket| {
-            f.write_str(",bucket=")?;
-            bucket.describe(f, self.kind)
-        })
+        buckets(f, self.kind, &self.buckets)
+    }
+}
+
+fn buckets(f: &mut Formatter<'_>, kind: GroupType, buckets: &[Bucket]) -> fmt::Result {
+    buckets.iter().try_for_each(|bucket| {
+        f.write_str(",bucket=")?;
+        bucket.describe(f, kind)
+    })
+}
+
+/// A group as `ovs-ofctl dump-groups` prints it.
+pub(super) fn group(
+    f: &mut Formatter<'_>,
+    group: u32,
+    kind: GroupType,
+    list: &[Bucket],
+) -> fmt::Result {
+    write!(f, "group_id={group},type={kind}")?;
+    buckets(f, kind, list)
+}
+
+/// A meter as `ovs-ofctl dump-meters` prints it: a line, and one for each band.
+pub(super) fn meter(
+    f: &mut Formatter<'_>,
+    meter: u32,
+    flags_set: u16,
+    bands: &[Band],
+) -> fmt::Result {
+    number(f, meter)?;
+    let words = |f: &mut Formatter<'_>, text: String| f.write_str(&text.replace(',', " "));
+    words(f, Flags(flags_set).to_string())?;
+    f.write_str(" bands=\n")?;
+    for band in bands {
+        words(f, Described(band, flags_set).to_string())?;
+        f.write_str("\n")?;
+    }
+    Ok(())
+}
+
+struct Flags(u16);
+
+impl Display for Flags {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        flags(f, self.0)
+    }
+}
+
+struct Described<'a>(&'a Band, u16);
+
+impl Display for Described<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.describe(f, self.1)
+    }
+}
+
+fn number(f: &mut Formatter<'_>, meter: u32) -> fmt::Result {
+    match meter {
+        METER_ALL => f.write_str("meter=all"),
+        CONTROLLER_METER => f.write_str("meter=controller"),
+        SLOWPATH_METER => f.write_str("meter=slowpath"),
+        meter => write!(f, "meter={meter}"),
     }
 }
 
@@ -73,12 +131,7 @@ impl Display for MeterMod {
             MeterCommand::Modify => "modify ",
             MeterCommand::Delete => "delete ",
         })?;
-        match self.meter {
-            METER_ALL => f.write_str("meter=all")?,
-            CONTROLLER_METER => f.write_str("meter=controller")?,
-            SLOWPATH_METER => f.write_str("meter=slowpath")?,
-            meter => write!(f, "meter={meter}")?,
-        }
+        number(f, self.meter)?;
         flags(f, self.flags)?;
         for (position, band) in self.bands.iter().enumerate() {
             f.write_str(if position == 0 { ",bands=" } else { "," })?;

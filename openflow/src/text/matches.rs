@@ -11,7 +11,7 @@ use crate::matches::{Entry, FieldMatch, Match};
 use crate::oxm::UnknownOxm;
 
 /// The priority that a flow has when none is given, which is not printed.
-const DEFAULT_PRIORITY: u16 = 32768;
+pub(super) const DEFAULT_PRIORITY: u16 = 32768;
 
 impl Display for Match {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -191,7 +191,9 @@ impl Terms<'_> {
         self.get(Field::TUN_IPV6_SRC, "tun_ipv6_src");
         self.get(Field::TUN_IPV6_DST, "tun_ipv6_dst");
         self.number(Field::TUN_GBP_ID, "tun_gbp_id");
-        self.hex(Field::TUN_GBP_FLAGS, "tun_gbp_flags");
+        if let Some(entry) = self.find(Field::TUN_GBP_FLAGS) {
+            self.put("tun_gbp_flags", Hex(entry.value));
+        }
         self.tunnel_kinds();
         if let Some(entry) = self.find(Field::TUN_FLAGS) {
             let mut text = String::new();
@@ -331,7 +333,13 @@ impl Terms<'_> {
     }
 
     fn network_service_header(&mut self) {
-        self.number(Field::NSH_FLAGS, "nsh_flags");
+        match self.find(Field::NSH_FLAGS) {
+            Some(entry) if !entry.is_exact() => {
+                let (value, mask) = (entry.value, entry.mask);
+                self.put("nsh_flags", format_args!("{value:#04x}/{mask:#04x}"));
+            }
+            _ => self.number(Field::NSH_FLAGS, "nsh_flags"),
+        }
         self.number(Field::NSH_TTL, "nsh_ttl");
         self.number(Field::NSH_MDTYPE, "nsh_mdtype");
         self.number(Field::NSH_NP, "nsh_np");
@@ -345,9 +353,15 @@ impl Terms<'_> {
             (Field::NSH_C3, "nsh_c3"),
             (Field::NSH_C4, "nsh_c4"),
         ];
-        contexts
-            .into_iter()
-            .for_each(|(field, name)| self.hex(field, name));
+        for (field, name) in contexts {
+            match self.find(field) {
+                Some(entry) if entry.is_exact() => {
+                    self.put(name, format_args!("{:#x}", entry.value))
+                }
+                Some(entry) => self.put(name, format_args!("{:#x}/{:#x}", entry.value, entry.mask)),
+                None => {}
+            }
+        }
     }
 
     /// A protocol that the first word did not name.

@@ -169,7 +169,7 @@ impl Display for Ipv6 {
     }
 }
 
-struct Mac(u128);
+pub(super) struct Mac(pub(super) u128);
 
 impl Display for Mac {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

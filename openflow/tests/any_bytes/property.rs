@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use rust_openflow::{DecodeError, Framer, Message, MultipartBody};
 
-/// `OFPT_*` of the messages that have a text.
+/// `OFPT_*` of the messages whose parts have a text of their own.
 const WITH_TEXT: [u8; 4] = [14, 15, 29, 19];
 /// Bytes in a message's header.
 const HEADER: usize = 8;
@@ -52,7 +52,7 @@ fn cut<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Cut {
 }
 
 /// A frame of OpenFlow 1.3: `kind`, its true length, an xid, and `body`.
-fn frame(kind: u8, body: &[u8]) -> Bytes {
+pub(crate) fn frame(kind: u8, body: &[u8]) -> Bytes {
     let length = (HEADER + body.len()) as u16;
     let header = [&[4, kind][..], &length.to_be_bytes(), &[0, 0, 0, 1]].concat();
     [&header[..], body].concat().into()
@@ -83,16 +83,23 @@ fn encode(xid: u32, message: &Message) -> Bytes {
     buffer.freeze()
 }
 
-/// The text of what is decoded is one line, and not out of all proportion. The first byte of the input chooses the
-/// message's type.
+/// The text of a part of what is decoded is one line, that of the whole has no other control characters than ends of
+/// lines, and neither is out of all proportion. The first byte of the input chooses the message's type: one whose parts have
+/// a text of their own, or, above 127, any.
 pub(crate) fn what_is_decoded_has_a_text(input: &[u8]) {
     let Some((choice, body)) = input.split_first().filter(|_| input.len() <= LONGEST) else {
         return;
     };
-    let frame = frame(WITH_TEXT[usize::from(*choice) % WITH_TEXT.len()], body);
-    let Ok((_, message)) = Message::decode(&frame) else {
+    let kind = choice.checked_sub(128);
+    let kind = kind.unwrap_or(WITH_TEXT[usize::from(*choice) % WITH_TEXT.len()]);
+    let frame = frame(kind, body);
+    let Ok((xid, message)) = Message::decode(&frame) else {
         return;
     };
+    let whole = message.print(xid).to_string();
+    let control = |character: char| character.is_control() && character != '\n';
+    assert!(!whole.contains(control), "{whole:?}");
+    assert!(whole.len() <= 64 * frame.len() + 2048, "{whole}");
     for text in texts(&message) {
         assert!(!text.contains(char::is_control), "{text:?}");
         assert!(text.len() <= 64 * frame.len(), "{text}");

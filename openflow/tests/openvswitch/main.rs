@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod coverage;
+mod messages;
 mod ofctl;
 mod support;
 mod switch;

@@ -166,7 +166,10 @@ pub(crate) fn ofp_print(messages: &[Bytes]) -> Vec<String> {
     let text = String::from_utf8(output.stdout).unwrap();
     let mut printed: Vec<String> = Vec::new();
     for line in text.lines() {
-        if line.starts_with("OFP") || line.starts_with("***") {
+        if ["OFP", "ONFT", "NXT_", "***"]
+            .iter()
+            .any(|word| line.starts_with(word))
+        {
             printed.push(line.to_owned());
         } else if let Some(last) = printed.last_mut() {
             *last += &format!("\n{line}");

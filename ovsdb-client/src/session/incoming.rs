@@ -86,6 +86,7 @@ impl Session {
             Pending::Probe | Pending::Ignored => Ok(()),
             Pending::Schema(id) => self.handle_schema(id, reply),
             Pending::Contents(id) => self.handle_contents(id, reply),
+            Pending::Conditions(id) => self.handle_conditions(id, reply),
             Pending::Transaction { operations } => {
                 let result = read_reply(reply, operations);
                 self.events.push_back(Event::Reply { id, result });
@@ -152,6 +153,18 @@ impl Session {
                 }
             }
             Err(error) => self.handle_refusal(subject, error)?,
+        }
+        Ok(())
+    }
+
+    fn handle_conditions(
+        &mut self,
+        id: SubscriptionId,
+        reply: Result<Json, Json>,
+    ) -> Result<(), SessionError> {
+        if let Some((_, subscription, replica)) = self.subscription(id) {
+            subscription.handle_conditions(reply, replica)?;
+            self.events.push_back(Event::Selected);
         }
         Ok(())
     }

@@ -143,6 +143,90 @@ fn a_resumed_session_asks_for_what_it_missed_and_tells_it() {
 }
 
 #[test]
+fn while_conditions_change_the_replica_is_of_no_known_transaction() {
+    let request = || MonitorRequest::new("D").table("T", ["name", "numbers"]);
+    let named = || [crate::Condition::equal("name", "b")];
+    let mut conversation = Conversation::synced();
+    conversation.session.change_conditions("T", named());
+    assert_eq!(
+        conversation.heard(),
+        [
+            json!({"id": 4, "method": "monitor_cond_change", "params": [1, 1, {"T": [{"where": [["name", "==", "b"]]}]}]})
+        ]
+    );
+    let since = |session: Session, request| {
+        let mut conversation = Conversation::new(session.into_replica());
+        conversation.session.monitor(request);
+        conversation.say(json!({"id": 2, "error": null, "result": schema()}));
+        assert_eq!(conversation.events(), Ok(vec![]));
+        conversation.heard()[2]["params"][3].clone()
+    };
+    let gone = json!({"T": {row(1): {"delete": null}}});
+    conversation.say(json!({"id": null, "method": "update3", "params": [1, transaction(1), gone]}));
+    assert!(matches!(
+        &conversation.events().unwrap()[..],
+        [Event::Changed(_)]
+    ));
+    let replica = conversation.session.replica().clone();
+    let now = conversation.now;
+    let cut = Session::resume(Options::default(), replica, now);
+    assert_eq!(since(cut, request().matching("T", named())), transaction(0));
+
+    conversation.say(json!({"id": 4, "result": {}, "error": null}));
+    assert_eq!(conversation.events(), Ok(vec![Event::Selected]));
+    let replica = conversation.session.replica().clone();
+    let cut = || Session::resume(Options::default(), replica.clone(), now);
+    assert_eq!(
+        since(cut(), request().matching("T", named())),
+        transaction(1)
+    );
+    assert_eq!(since(cut(), request()), transaction(0));
+}
+
+#[test]
+fn conditions_that_change_before_the_contents_are_asked_for_at_once() {
+    let mut conversation = Conversation::new(Replica::default());
+    let request = MonitorRequest::new("D").table("T", ["name", "numbers"]);
+    conversation.session.change_conditions("T", []);
+    conversation.session.monitor(request);
+    let named = [crate::Condition::equal("name", "b")];
+    conversation.session.change_conditions("T", named);
+    let methods: Vec<Json> = conversation
+        .heard()
+        .into_iter()
+        .map(|message| message["method"].clone())
+        .collect();
+    assert_eq!(
+        methods,
+        [
+            "set_db_change_aware",
+            "get_schema",
+            "monitor_cancel",
+            "get_schema"
+        ]
+    );
+    conversation.say(json!({"id": 4, "error": null, "result": schema()}));
+    assert_eq!(conversation.events(), Ok(vec![]));
+    let asked = conversation.heard();
+    assert_eq!(
+        asked[0]["params"][2]["T"][0]["where"],
+        json!([["name", "==", "b"]])
+    );
+}
+
+#[test]
+fn a_server_that_refuses_other_conditions_is_an_error() {
+    let mut conversation = Conversation::synced();
+    let color = [crate::Condition::equal("color", "red")];
+    conversation.session.change_conditions("T", color);
+    conversation.say(json!({"id": 4, "result": null, "error": "no column color"}));
+    assert!(matches!(
+        conversation.events(),
+        Err(SessionError::MonitorRefused { .. })
+    ));
+}
+
+#[test]
 fn a_second_monitor_supersedes_the_first_at_any_moment() {
     let mut conversation = Conversation::new(Replica::default());
     conversation

@@ -9,14 +9,18 @@ use sextant_ovsdb_client::framing::{Framer, FramingError};
 use sextant_ovsdb_client::monitor::{Method, read_updates};
 use sextant_ovsdb_client::schema::{ColumnType, DatabaseSchema, Shape};
 use sextant_ovsdb_client::{
-    Event, Limits, MonitorRequest, Options, Replica, Session, SessionError, Transaction, Value,
+    Condition, Event, Limits, MonitorRequest, Options, Replica, Session, SessionError, Transaction,
+    Value,
 };
 
 /// Small, so that a fuzzer's inputs reach them.
 const LIMITS: Limits = Limits {
     size: 512,
+    memory: 8192,
     depth: 8,
 };
+/// What a session asks of its own accord, beside what [`session`] has it ask.
+const UNANSWERED: usize = 10;
 /// Inputs longer than this say nothing that shorter ones do not.
 const LONGEST: usize = 16_384;
 
@@ -31,8 +35,8 @@ fn pieces<'a>(reads: &'a [u8], stream: &'a [u8]) -> impl Iterator<Item = &'a [u8
     })
 }
 
-/// However a stream is cut into reads, the messages and the error are the same; no message exceeds the limits, and no
-/// more is kept than they allow. The first 4 bytes of the input are lengths of reads.
+/// However a stream is cut into reads, the messages and the error are the same; no message exceeds the limits, once
+/// parsed or before; written again, it is the same message. The first 4 bytes of the input are lengths of reads.
 pub(crate) fn messages_do_not_depend_on_reads(input: &[u8]) {
     let Some((reads, stream)) = input.split_first_chunk::<4>() else {
         return;
@@ -41,6 +45,33 @@ pub(crate) fn messages_do_not_depend_on_reads(input: &[u8]) {
     assert_eq!(frame(pieces(reads, stream)), whole);
     for message in whole.0 {
         assert!(depth(&message) <= LIMITS.depth);
+        assert!(size_of::<Json>() + heap(&message) <= LIMITS.memory);
+        assert_eq!(reframed(&message), message);
+    }
+}
+
+/// Numbers may be written longer than they were read, so that the limits do not apply.
+fn reframed(message: &Json) -> Json {
+    let mut framer = Framer::new(Limits::default());
+    framer.push(message.to_string().as_bytes());
+    framer.next_message().unwrap().unwrap()
+}
+
+/// The memory that a value points to, at the least.
+fn heap(json: &Json) -> usize {
+    match json {
+        Json::Array(items) => {
+            items.capacity() * size_of::<Json>() + items.iter().map(heap).sum::<usize>()
+        }
+        Json::Object(members) => {
+            // The nodes of a map have eleven places each, all of them allocated.
+            let nodes = members.len().div_ceil(11);
+            let node = 11 * (size_of::<String>() + size_of::<Json>());
+            let inside = |(name, value): (&String, &Json)| name.capacity() + heap(value);
+            nodes * node + members.iter().map(inside).sum::<usize>()
+        }
+        Json::String(text) => text.capacity(),
+        Json::Null | Json::Bool(_) | Json::Number(_) => 0,
     }
 }
 
@@ -194,6 +225,7 @@ fn session(now: Instant) -> Session {
         limits: Limits {
             size: 16_384,
             depth: 32,
+            ..Limits::default()
         },
         ..Options::default()
     };
@@ -211,7 +243,7 @@ fn session(now: Instant) -> Session {
 type Heard = (Vec<Event>, Option<SessionError>, Vec<u8>);
 
 /// Whatever a server says, in whatever pieces, the session tells the same and says the same; an error stays; what waits
-/// to be sent is in proportion to what was heard. The first 4 bytes of the input are lengths of reads, the fifth says
+/// to be sent is in proportion to what was heard, and what waits for an answer does not grow. The first 4 bytes of the input are lengths of reads, the fifth says
 /// whether the input comes after a proper [`GREETING`].
 pub(crate) fn a_session_survives_its_server(input: &[u8]) {
     let Some(([reads @ .., greeted], said)) = input.split_first_chunk::<5>() else {
@@ -239,6 +271,7 @@ fn listen<'a>(now: Instant, greeted: bool, pieces: impl Iterator<Item = &'a [u8]
         session.handle_input(GREETING.as_bytes(), now);
         assert_eq!(drain(&mut session, &mut events), None);
         assert!(session.replica().is_synced());
+        session.change_conditions("T", [Condition::equal("string_one", "a")]);
     }
     let asked = session.queued_output();
     for piece in pieces {
@@ -246,6 +279,7 @@ fn listen<'a>(now: Instant, greeted: bool, pieces: impl Iterator<Item = &'a [u8]
         session.handle_input(piece, now);
         let error = drain(&mut session, &mut events);
         assert!(session.queued_output() <= asked + 64 * 1024 + 16 * heard);
+        assert!(session.unanswered() <= UNANSWERED);
         if error.is_some() {
             assert_eq!(session.poll_event().err(), error);
             return (events, error, Vec::new());

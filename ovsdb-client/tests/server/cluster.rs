@@ -10,6 +10,8 @@ use sextant_ovsdb_client::{
 };
 use tokio::net::UnixStream;
 
+use crate::endurance::{TRANSACTIONS, end, follow_with_cuts};
+use crate::random::transactions;
 use crate::replica::follow;
 use crate::server::{Server, in_time, next};
 use crate::wire::Wire;
@@ -66,11 +68,7 @@ fn once(name: &str) -> Transaction {
 async fn a_leader_killed_under_writes_costs_no_write_and_doubles_none() {
     in_time(async {
         let mut servers = zoo::open_cluster();
-        // All three have to be members before one may be lost.
-        for server in &servers {
-            let mut alone = failover(std::slice::from_ref(server));
-            join(&mut alone, Member::Connected, Replica::default()).await;
-        }
+        all_joined(&servers).await;
         let mut turns = failover(&servers);
         let mut leader = join(&mut turns, Member::Leader, Replica::default()).await;
         let mut written = 0;
@@ -111,6 +109,60 @@ async fn a_leader_killed_under_writes_costs_no_write_and_doubles_none() {
         assert_eq!(zoo::replicated(leader.replica()), dump);
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_follower_of_a_cluster_whose_leaders_are_killed_misses_nothing_and_sees_nothing_twice() {
+    in_time(follow_killed_leaders(1_000)).await;
+}
+
+#[tokio::test]
+#[ignore = "takes minutes"]
+async fn a_follower_of_a_cluster_whose_leaders_are_killed_lasts_for_ten_thousand_transactions() {
+    follow_killed_leaders(TRANSACTIONS).await;
+}
+
+/// The follower is cut off again and again, and stays with the leader, so that it never sees an earlier state again.
+async fn follow_killed_leaders(transactions: usize) {
+    let mut servers = zoo::open_cluster();
+    all_joined(&servers).await;
+    let follower = follow_with_cuts(failover(&servers), options(Member::Leader));
+    let writer = write_with_kills(&mut servers, transactions);
+    let (replica, ()) = tokio::join!(follower, writer);
+    let mut turns = failover(&servers);
+    let leader = join(&mut turns, Member::Leader, Replica::default()).await;
+    assert_eq!(zoo::replicated(&replica), zoo::replicated(leader.replica()));
+    let [first, ..] = &servers;
+    assert_eq!(zoo::replicated(&replica), zoo::dumped(first, &replica));
+}
+
+/// All three have to be members before one may be lost.
+async fn all_joined(servers: &[Server]) {
+    for server in servers {
+        let mut alone = failover(std::slice::from_ref(server));
+        join(&mut alone, Member::Connected, Replica::default()).await;
+    }
+}
+
+/// Writes random transactions to the leader, and kills it three times. What was on its way then, nobody knows.
+async fn write_with_kills(servers: &mut [Server; 3], count: usize) {
+    let mut turns = failover(servers);
+    let mut leader = join(&mut turns, Member::Leader, Replica::default()).await;
+    for (number, transaction) in transactions().take(count).enumerate() {
+        if number % (count / 4) == count / 4 - 1 {
+            let killed = kill_leader(servers).await;
+            servers[killed].restart();
+        }
+        leader.transact(transaction);
+        let reply = |_: &Connection<_>, event| matches!(event, Event::Reply { .. }).then_some(());
+        if next(&mut leader, reply).await.is_err() {
+            leader = join(&mut turns, Member::Leader, leader.into_replica()).await;
+        }
+    }
+    leader.transact(end());
+    let ended =
+        |leader: &Connection<_>, _| leader.replica().find("Animal", "name", "end").map(drop);
+    next(&mut leader, ended).await.unwrap();
 }
 
 /// Kills the server that says of itself that it leads; gives its index.

@@ -1,79 +1,27 @@
-//! Connections that are cut, servers that stop, start again, fall silent or change their schema.
-
-use std::sync::Arc;
-use std::time::Duration;
+//! Connections that are cut, servers that stop, start again or change their schema.
 
 use serde_json::json;
 use sextant_ovsdb_client::{
-    Connection, Error, Event, Failover, Options, Replica, Row, SessionError, Transaction, Value,
-    reconnect,
+    Error, Event, Failover, Options, Replica, Row, Transaction, Value, reconnect,
 };
-use tokio::net::{TcpListener, UnixStream};
 
 use crate::random::transactions;
 use crate::replica::{follow, write};
 use crate::server::{Server, in_time, next, run, synced, text};
-use crate::wire::{Counts, Wire};
 use crate::zoo;
 
-const TRANSACTIONS: usize = 10_000;
+pub(crate) const TRANSACTIONS: usize = 10_000;
 const TRANSACTIONS_OF_A_SERVER: usize = 1_000;
-
-#[tokio::test]
-async fn a_server_that_is_stopped_is_found_dead() {
-    in_time(async {
-        let server = zoo::open();
-        let interval = Duration::from_millis(50);
-        let options = Options {
-            probe_interval: Some(interval),
-            ..Options::default()
-        };
-        let stream = UnixStream::connect(server.socket()).await.unwrap();
-        let mut connection = Connection::new(stream, options);
-        connection.monitor_request(zoo::request());
-        synced(&mut connection).await;
-        server.signal("STOP");
-        let error = connection.next_event().await.unwrap_err();
-        let Error::Session(SessionError::PeerDead { silence }) = error else {
-            panic!("{error}");
-        };
-        assert!(silence >= 2 * interval, "{silence:?}");
-        server.signal("CONT");
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn the_server_s_own_probes_are_answered() {
-    in_time(async {
-        let server = Server::open_vswitch();
-        let listener = TcpListener::bind("[::1]:0").await.unwrap();
-        let target = format!("tcp:{}", listener.local_addr().unwrap());
-        let probe = ["--", "set", "Manager", &target, "inactivity_probe=1000"];
-        server.vsctl(&[&["set-manager", &target], &probe[..]].concat());
-        let (stream, _) = listener.accept().await.unwrap();
-        let counts = Arc::new(Counts::default());
-        let options = Options {
-            probe_interval: None,
-            ..Options::default()
-        };
-        let mut connection = Connection::new(Wire::new(stream, &[], &counts), options);
-        // The third probe comes only if the first two were answered.
-        tokio::select! {
-            event = connection.next_event() => panic!("{event:?}"),
-            enough = counts.probes.acquire_many(3) => drop(enough.unwrap()),
-        }
-    })
-    .await;
-}
 
 #[tokio::test]
 async fn a_follower_that_is_cut_off_again_and_again_misses_nothing_and_sees_nothing_twice() {
     in_time(async {
         let mut server = zoo::open();
         let failover = Failover::new([server.remote()]).unwrap();
-        let (replica, ()) =
-            tokio::join!(follow_with_cuts(failover), write_with_restarts(&mut server));
+        let (replica, ()) = tokio::join!(
+            follow_with_cuts(failover, Options::default()),
+            write_with_restarts(&mut server)
+        );
         assert_eq!(zoo::replicated(&replica), zoo::dumped(&server, &replica));
     })
     .await;
@@ -90,16 +38,20 @@ async fn write_with_restarts(server: &mut Server) {
         }
         write(&mut writer, [transaction].into_iter()).await;
     }
-    let end = Transaction::new("Zoo").insert("Animal", None, Row::new().with("name", "end"));
-    write(&mut writer, [end].into_iter()).await;
+    write(&mut writer, [end()].into_iter()).await;
+}
+
+/// What ends the test, and comes to the follower after all else.
+pub(crate) fn end() -> Transaction {
+    Transaction::new("Zoo").insert("Animal", None, Row::new().with("name", "end"))
 }
 
 /// Follows until the row that the writer puts last, through connections that it drops after some events each.
-async fn follow_with_cuts(mut failover: Failover) -> Replica {
+pub(crate) async fn follow_with_cuts(mut failover: Failover, options: Options) -> Replica {
     let mut replica = Replica::default();
     let mut told = zoo::Contents::new();
     for events in (0..50).cycle() {
-        let mut reader = reconnect(&mut failover, Options::default(), replica).await;
+        let mut reader = reconnect(&mut failover, options, replica).await;
         reader.monitor_request(zoo::request());
         let ended = |replica: &Replica| replica.find("Animal", "name", "end").is_some();
         for _ in 0..events {

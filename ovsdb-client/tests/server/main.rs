@@ -3,9 +3,13 @@
 #[cfg(test)]
 mod cluster;
 #[cfg(test)]
+mod conditions;
+#[cfg(test)]
 mod endurance;
 #[cfg(test)]
 mod manager;
+#[cfg(test)]
+mod probes;
 #[cfg(test)]
 mod random;
 #[cfg(test)]

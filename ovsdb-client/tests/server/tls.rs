@@ -4,9 +4,10 @@ use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use sextant_ovsdb_client::{Connection, Error, Options};
+use sextant_ovsdb_client::{Connection, Error, Failover, Options, Remote, Replica, reconnect_with};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
@@ -121,16 +122,7 @@ async fn a_server_that_listens_with_tls_is_reached_by_those_it_trusts() {
         let (_folder, mut arguments) = certificates.arguments();
         arguments.push(format!("--remote=pssl:{port}:[::1]"));
         let _server = zoo::open_with(&arguments);
-        let connect = async |config: ClientConfig| {
-            let stream = TcpStream::connect((Ipv6Addr::LOCALHOST, port))
-                .await
-                .unwrap();
-            let name = std::net::IpAddr::from(Ipv6Addr::LOCALHOST).into();
-            TlsConnector::from(Arc::new(config))
-                .connect(name, stream)
-                .await
-                .unwrap()
-        };
+        let connect = async |config| secured(config, port).await.unwrap();
         let config = || ClientConfig::builder().with_root_certificates(certificates.trusted());
         let (chain, key) = certificates.own();
         replicates(connect(config().with_client_auth_cert(chain, key).unwrap()).await).await;
@@ -140,6 +132,28 @@ async fn a_server_that_listens_with_tls_is_reached_by_those_it_trusts() {
         connection.monitor_request(zoo::request());
         let error = connection.next_event().await.unwrap_err();
         assert!(matches!(error, Error::Io(_)), "{error}");
+
+        let remotes = ["ssl:[::1]:1".into(), format!("ssl:[::1]:{port}")];
+        let remotes = remotes.map(|text: String| text.parse().unwrap());
+        let mut failover = Failover::new(remotes).unwrap();
+        let (chain, key) = certificates.own();
+        let config = config().with_client_auth_cert(chain, key).unwrap();
+        let open = async |remote: &Remote| match remote {
+            Remote::Ssl { port, .. } => secured(config.clone(), *port).await,
+            Remote::Tcp { .. } | Remote::Unix { .. } => panic!("{remote} is not asked for"),
+        };
+        let options = Options::default();
+        let mut second = reconnect_with(&mut failover, options, Replica::default(), open).await;
+        second.monitor_request(zoo::request());
+        synced(&mut second).await;
     })
     .await;
+}
+
+async fn secured(config: ClientConfig, port: u16) -> std::io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect((Ipv6Addr::LOCALHOST, port)).await?;
+    let name = std::net::IpAddr::from(Ipv6Addr::LOCALHOST).into();
+    TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
 }

@@ -61,6 +61,7 @@ async fn every_operation_does_what_it_says() {
             )
             .wait("Animal", [], &["name"], Until::Equal, [animal("cat")], None)
             .comment("a cat")
+            .commit_durably()
             .delete("Animal", [Condition::equal("legs", 8)]);
         let results = result(&mut connection, transaction).await.unwrap();
         assert!(matches!(results[0], OperationResult::Inserted(_)));
@@ -76,6 +77,7 @@ async fn every_operation_does_what_it_says() {
                 OperationResult::Count(1),
                 OperationResult::Count(1),
                 OperationResult::Rows(vec![selected]),
+                OperationResult::Done,
                 OperationResult::Done,
                 OperationResult::Done,
                 OperationResult::Count(1),
@@ -108,6 +110,22 @@ async fn a_refused_transaction_names_its_operation_and_changes_nothing() {
         let error = result(&mut connection, elsewhere).await.unwrap_err();
         assert!(matches!(&error, TransactionError::Request { .. }), "{error}");
         assert_eq!(server.dump("Zoo", "Animal").len(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_row_with_an_identity_of_its_own_is_not_inserted_twice() {
+    in_time(async {
+        let server = zoo::open();
+        let mut connection = server.connect().await;
+        let uuid = uuid::Uuid::from_u128(7);
+        let again = || zoo().insert_as("Animal", uuid, animal("cat"));
+        let first = result(&mut connection, again()).await.unwrap();
+        assert_eq!(first, [OperationResult::Inserted(uuid)]);
+        let error = result(&mut connection, again()).await.unwrap_err();
+        assert!(error.to_string().contains("duplicate uuid"), "{error}");
+        assert_eq!(server.dump("Zoo", "Animal").len(), 1);
     })
     .await;
 }
@@ -157,6 +175,40 @@ async fn a_waiting_transaction_ends_when_cancelled_or_when_its_condition_holds()
                 result: Ok(vec![OperationResult::Done])
             }
         );
+    })
+    .await;
+}
+
+/// ovsdb-server never answers what it gave up, so that whoever waits for its answers would remember it for ever.
+#[tokio::test]
+async fn nothing_is_left_of_cancelled_transactions() {
+    in_time(async {
+        let server = zoo::open();
+        let mut connection = server.connect().await;
+        let never = || zoo().wait("Animal", [], &["name"], Until::NotEqual, [], None);
+        for _ in 0..10 {
+            let mut cancelled: Vec<_> = (0..100).map(|_| connection.transact(never())).collect();
+            for id in &cancelled {
+                connection.cancel(*id);
+            }
+            while !cancelled.is_empty() {
+                let Event::Reply { id, result } = connection.next_event().await.unwrap() else {
+                    panic!("something else happened");
+                };
+                assert!(
+                    matches!(result, Err(TransactionError::Request { .. })),
+                    "{result:?}"
+                );
+                cancelled.retain(|waiting| *waiting != id);
+            }
+            assert_eq!(connection.unanswered(), 0);
+        }
+        let echoed = connection.request("echo", &serde_json::json!(["still", "there"]));
+        let answer = Event::Answer {
+            id: echoed,
+            result: Ok(serde_json::json!(["still", "there"])),
+        };
+        assert_eq!(connection.next_event().await.unwrap(), answer);
     })
     .await;
 }

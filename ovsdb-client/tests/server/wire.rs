@@ -7,31 +7,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::Semaphore;
 
 /// How the reply to `monitor_cond_since` goes on if the server knew the transaction.
 const FOUND: &str = "\"result\":[true,\"";
 
-/// How the server's probe looks.
+/// How a probe looks, in either direction.
 const PROBE: &str = "\"method\":\"echo\"";
 
 /// What was met so far.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) respelled: AtomicUsize,
     pub(crate) found: AtomicUsize,
-    /// One permit a probe, to be awaited.
-    pub(crate) probes: Semaphore,
-}
-
-impl Default for Counts {
-    fn default() -> Self {
-        Self {
-            respelled: AtomicUsize::new(0),
-            found: AtomicUsize::new(0),
-            probes: Semaphore::new(0),
-        }
-    }
+    /// Probes of the server.
+    pub(crate) probes: AtomicUsize,
+    /// Probes of the client.
+    pub(crate) probed: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -62,7 +53,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         let poll = Pin::new(&mut self.stream).poll_read(context, buffer);
         let text = String::from_utf8_lossy(&buffer.filled()[before..]);
         count(&self.counts.found, &text, FOUND);
-        self.counts.probes.add_permits(text.matches(PROBE).count());
+        count(&self.counts.probes, &text, PROBE);
         poll
     }
 }
@@ -78,6 +69,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let mut text = String::from_utf8(bytes.to_vec()).unwrap();
+        count(&self.counts.probed, &text, PROBE);
         for method in self.unknown {
             count(&self.counts.respelled, &text, method);
             text = text.replace(method, &method.replace('m', "M"));

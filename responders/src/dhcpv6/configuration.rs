@@ -1,13 +1,14 @@
 //! Options beside leases: what a service tells a client that asks for it.
 //!
 //! A client gets what its Option Request names and nothing more (RFC 9915 §18.3, §21.7); its own name it also gets
-//! when it sends one. An option given to the port wins over what the service tells by itself.
+//! when it sends one. An option given to the port wins over what the service tells by itself, and one that is meant for
+//! clients like this one over one that is meant for all.
 
 use super::codec::{MessageType, put_option};
 use super::domain;
 use super::option::{self, Fqdn};
 use super::query::Query;
-use sextant_model::{Dhcpv6Service, Dhcpv6Value, DomainName, TimeServer};
+use sextant_model::{Dhcpv6Option, Dhcpv6Service, Dhcpv6Value, DomainName, TimeServer};
 use std::net::Ipv6Addr;
 
 /// NTP sub-options (RFC 5908 §4).
@@ -18,8 +19,7 @@ const NTP_NAME: u16 = 3;
 /// Appends them.
 pub(super) fn put(out: &mut Vec<u8>, service: &Dhcpv6Service, query: &Query<'_>) {
     let extra = &service.options.extra;
-    let wanted =
-        |code| query.requested.contains(code) && !extra.iter().any(|extra| extra.code == code);
+    let wanted = |code| query.requested.contains(code) && given(extra, query, code).is_none();
     if wanted(option::DNS_SERVERS) && !service.dns_servers.is_empty() {
         put_option(out, option::DNS_SERVERS, |out| {
             put_addresses(out, &service.dns_servers)
@@ -35,14 +35,29 @@ pub(super) fn put(out: &mut Vec<u8>, service: &Dhcpv6Service, query: &Query<'_>)
     {
         put_fqdn(out, name, query.fqdn);
     }
-    for extra in extra
-        .iter()
-        .filter(|extra| query.requested.contains(extra.code))
-    {
-        if may_carry(query.kind, extra.code) {
-            put_option(out, extra.code, |out| put_value(out, &extra.value));
+    for option in extra {
+        let chosen = given(extra, query, option.code);
+        if query.requested.contains(option.code)
+            && chosen.is_some_and(|chosen| std::ptr::eq(chosen, option))
+            && may_carry(query.kind, option.code)
+        {
+            put_option(out, option.code, |out| put_value(out, &option.value));
         }
     }
+}
+
+/// What the port was given of a code: of what is meant for this client, that which has the most tags; the first of
+/// several alike.
+fn given<'a>(extra: &'a [Dhcpv6Option], query: &Query<'_>, code: u16) -> Option<&'a Dhcpv6Option> {
+    let meant = |option: &&Dhcpv6Option| {
+        option.code == code
+            && option
+                .tags
+                .iter()
+                .all(|tag| tag.holds(|client| query.is(client)))
+    };
+    let candidates = extra.iter().filter(meant);
+    candidates.rev().max_by_key(|option| option.tags.len())
 }
 
 /// Information Refresh Time is for clients without leases only (RFC 9915 §21.23).

@@ -5,6 +5,10 @@ use super::codec::{Message, MessageType, Options};
 use super::option::{Codes, DhcpOption, Fqdn, Ia};
 use crate::answer::Malformed;
 use crate::frame::Refusal;
+use sextant_model::ClientTrait;
+
+/// The user class by which iPXE tells itself, with its length (RFC 9915 §21.15).
+const IPXE: &[u8] = b"\0\x04iPXE";
 
 /// A client's message that the server is to answer. Every option in it is well formed.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +25,8 @@ pub(super) struct Query<'a> {
     pub(super) requested: Codes<'a>,
     /// What the client says of its name.
     pub(super) fqdn: Option<Fqdn<'a>>,
+    architectures: Codes<'a>,
+    user_class: &'a [u8],
     options: Options<'a>,
 }
 
@@ -32,6 +38,8 @@ struct Singles<'a> {
     requested: Option<Codes<'a>>,
     rapid_commit: Option<()>,
     fqdn: Option<Fqdn<'a>>,
+    architectures: Option<Codes<'a>>,
+    user_class: Option<&'a [u8]>,
     has_ia: bool,
 }
 
@@ -53,6 +61,8 @@ impl<'a> Query<'a> {
             rapid_commit: singles.rapid_commit.is_some(),
             requested: singles.requested.unwrap_or_default(),
             fqdn: singles.fqdn,
+            architectures: singles.architectures.unwrap_or_default(),
+            user_class: singles.user_class.unwrap_or_default(),
             options: message.options,
         })
     }
@@ -60,6 +70,14 @@ impl<'a> Query<'a> {
     /// All identity associations, in the client's order.
     pub(super) fn ias(&self) -> impl Iterator<Item = Ia<'a>> + use<'a> {
         self.options.flatten().filter_map(Ia::of)
+    }
+
+    /// Whether the client is this.
+    pub(super) fn is(&self, client: ClientTrait) -> bool {
+        match client {
+            ClientTrait::Ipxe => self.user_class == IPXE,
+            ClientTrait::Architecture(number) => self.architectures.contains(number),
+        }
     }
 }
 
@@ -84,6 +102,8 @@ impl<'a> Singles<'a> {
             DhcpOption::ServerId(duid) => self.server_id.replace(duid).is_some(),
             DhcpOption::OptionRequest(codes) => self.requested.replace(codes).is_some(),
             DhcpOption::ClientFqdn(fqdn) => self.fqdn.replace(fqdn).is_some(),
+            DhcpOption::ClientArchitectures(kinds) => self.architectures.replace(kinds).is_some(),
+            DhcpOption::UserClass(class) => self.user_class.replace(class).is_some(),
             DhcpOption::RapidCommit => self.rapid_commit.replace(()).is_some(),
             DhcpOption::Ia(_) => {
                 self.has_ia = true;
@@ -103,7 +123,6 @@ impl<'a> Singles<'a> {
             | DhcpOption::NtpServer(_)
             | DhcpOption::BootFileUrl(_)
             | DhcpOption::BootFileParameters(_)
-            | DhcpOption::ClientArchitectures(_)
             | DhcpOption::RelayMessage(_)
             | DhcpOption::InterfaceId(_)
             | DhcpOption::Other { .. } => false,

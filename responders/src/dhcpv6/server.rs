@@ -10,10 +10,10 @@ use super::reply::Reply;
 use crate::answer::Learned;
 use crate::frame::Ipv6Packet;
 use sextant_model::{Dhcpv6Service, LeasedAddress, PortId};
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// What was learned of a lease that a client gives up.
-type Lesson = fn(PortId, Ipv6Addr) -> Learned;
+type Lesson = fn(PortId, IpAddr) -> Learned;
 
 /// The answer and what was learned.
 ///
@@ -167,7 +167,7 @@ impl Exchange<'_> {
             let mut ours = ia
                 .addresses()
                 .filter(|ia| self.is_leased(ia.address))
-                .map(|ia| lesson(self.service.port, ia.address))
+                .map(|ia| lesson(self.service.port, ia.address.into()))
                 .peekable();
             if ours.peek().is_none() {
                 reply.refuse(ia.kind, ia.iaid, Status::NoBinding);

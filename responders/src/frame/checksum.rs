@@ -1,6 +1,7 @@
-//! The Internet checksum (RFC 1071) over the IPv6 pseudo-header (RFC 8200 §8.1).
+//! The Internet checksum (RFC 1071) over the pseudo-header of IPv6 (RFC 8200 §8.1) or IPv4 (RFC 768), and of an IPv4
+//! header.
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The checksum field's value that completes an upper-layer packet, whose own checksum field is zero; over a packet
 /// whose field is filled in, 0 says that it is right.
@@ -16,6 +17,26 @@ pub(super) fn checksum(
         + u64::from(next_header)
         + sum(packet);
     !fold(sum)
+}
+
+/// The same over IPv4.
+pub(super) fn checksum_ipv4(
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+    protocol: u8,
+    packet: &[u8],
+) -> u16 {
+    let sum = sum(&source.octets())
+        + sum(&destination.octets())
+        + packet.len() as u64
+        + u64::from(protocol)
+        + sum(packet);
+    !fold(sum)
+}
+
+/// The same of an IPv4 header alone (RFC 791 §3.1).
+pub(super) fn header_checksum(header: &[u8]) -> u16 {
+    !fold(sum(header))
 }
 
 /// The sum of 32-bit words: congruent to that of 16-bit words modulo 2^16 - 1 (RFC 1071 §2), in half the steps.
@@ -60,6 +81,16 @@ mod tests {
             all.extend([0, 0, 0, 58]);
             all.extend(&packet);
             prop_assert_eq!(checksum(source.into(), destination.into(), 58, &packet), plain(&all));
+        }
+
+        #[test]
+        fn equals_the_definition_over_ipv4(source: [u8; 4], destination: [u8; 4], packet in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut all = [source, destination].concat();
+            all.extend([0, 17]);
+            all.extend((packet.len() as u16).to_be_bytes());
+            all.extend(&packet);
+            prop_assert_eq!(checksum_ipv4(source.into(), destination.into(), 17, &packet), plain(&all));
+            prop_assert_eq!(header_checksum(&packet), plain(&packet));
         }
     }
 }

@@ -1,15 +1,17 @@
-//! Ethernet frames that carry IPv6: slicing what guests send, building what they get.
+//! Ethernet frames that carry IPv6 or IPv4: slicing what guests send, building what they get.
 //!
-//! [`Ipv6Packet`] walks the headers of a frame with bounds at every step and stops at the upper-layer header, which
-//! [`Icmpv6Message`] and [`UdpDatagram`] then check, checksum included. [`FrameBuilder`] writes a frame into one
-//! buffer front to back and patches lengths and checksum at the end.
+//! [`Ipv6Packet`] and [`Ipv4Packet`] walk the headers of a frame with bounds at every step and stop at the upper-layer
+//! header, which [`Icmpv6Message`] and [`UdpDatagram`] then check, checksum included. [`FrameBuilder`] and
+//! [`Ipv4FrameBuilder`] write a frame into one buffer front to back and patch lengths and checksums at the end.
 
 mod build;
 mod checksum;
+mod ipv4;
 mod parse;
 mod upper;
 
 pub use build::{Addresses, FrameBuilder};
+pub use ipv4::{Ipv4Addresses, Ipv4FrameBuilder, Ipv4Packet};
 pub use parse::{Ipv6Packet, Refusal};
 pub use upper::{Icmpv6Message, UdpDatagram};
 

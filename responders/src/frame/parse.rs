@@ -67,7 +67,10 @@ impl<'a> Ipv6Packet<'a> {
     /// Ignored: not IPv6, a fragment (RFC 6980 §5 forbids it in Neighbor Discovery, and nothing that is answered here
     /// needs it), an encrypted packet. Malformed: cut short or inconsistent.
     pub fn parse(frame: &'a [u8]) -> Result<Self, Refusal> {
-        let (destination_mac, source_mac) = ethernet(frame)?;
+        let (destination_mac, source_mac, ethertype) = ethernet(frame)?;
+        if ethertype != ETHERTYPE_IPV6 {
+            return Err(Refusal::Ignored("not an untagged IPv6 frame"));
+        }
         let header = ipv6(frame)?;
         let frame = bounded(frame, u16::from_be_bytes([header[4], header[5]]))?;
         let (next_header, offset) = skip_extensions(frame, header[6])?;
@@ -84,17 +87,15 @@ impl<'a> Ipv6Packet<'a> {
     }
 }
 
-/// Destination and source.
-fn ethernet(frame: &[u8]) -> Result<(MacAddr, MacAddr), Refusal> {
+/// Destination, source and EtherType.
+pub(super) fn ethernet(frame: &[u8]) -> Result<(MacAddr, MacAddr, u16), Refusal> {
     let header: &[u8; ETHERNET_LEN] = frame
         .first_chunk()
         .ok_or_else(|| broken(frame.len(), "frame shorter than its Ethernet header"))?;
     let [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, high, low] = *header;
-    if u16::from_be_bytes([high, low]) != ETHERTYPE_IPV6 {
-        return Err(Refusal::Ignored("not an untagged IPv6 frame"));
-    }
     let destination = MacAddr([d0, d1, d2, d3, d4, d5]);
-    Ok((destination, MacAddr([s0, s1, s2, s3, s4, s5])))
+    let source = MacAddr([s0, s1, s2, s3, s4, s5]);
+    Ok((destination, source, u16::from_be_bytes([high, low])))
 }
 
 /// The header behind the Ethernet header.
@@ -146,6 +147,6 @@ fn skip_extensions(frame: &[u8], mut next_header: u8) -> Result<(u8, usize), Ref
     Err(Refusal::Ignored("too many extension headers"))
 }
 
-fn broken(offset: usize, reason: &'static str) -> Refusal {
+pub(super) fn broken(offset: usize, reason: &'static str) -> Refusal {
     Refusal::Malformed(Malformed { offset, reason })
 }

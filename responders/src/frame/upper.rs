@@ -1,7 +1,7 @@
 //! The two upper layers that are answered: ICMPv6 and UDP, checked against their checksum.
 
-use super::checksum::checksum;
-use super::{ICMPV6, Ipv6Packet, Refusal, UDP};
+use super::checksum::{checksum, checksum_ipv4};
+use super::{ICMPV6, Ipv4Packet, Ipv6Packet, Refusal, UDP};
 use crate::answer::Malformed;
 
 /// An ICMPv6 message with a right checksum (RFC 4443 §2.1).
@@ -56,7 +56,7 @@ pub struct UdpDatagram<'a> {
 }
 
 impl<'a> UdpDatagram<'a> {
-    /// Opens the datagram of a packet.
+    /// Opens the datagram of an IPv6 packet.
     ///
     /// # Errors
     /// Ignored: not UDP. Malformed: cut short, wrong length, absent or wrong checksum.
@@ -64,33 +64,60 @@ impl<'a> UdpDatagram<'a> {
         if packet.next_header != UDP {
             return Err(Refusal::Ignored("not UDP"));
         }
-        let Some((header, _)) = packet.payload.split_first_chunk::<8>() else {
-            return Err(broken(packet, 0, "UDP header cut short"));
+        let (datagram, sum) = open(packet.payload, packet.offset)?;
+        if sum == 0 {
+            return Err(wrong(packet.offset + 6, "no UDP checksum"));
+        }
+        let right = checksum(packet.source, packet.destination, UDP, datagram) == 0;
+        Self::checked(datagram, packet.offset, right)
+    }
+
+    /// Opens the datagram of an IPv4 packet, which may have no checksum.
+    ///
+    /// # Errors
+    /// Ignored: not UDP. Malformed: cut short, wrong length or checksum.
+    pub fn parse_ipv4(packet: &Ipv4Packet<'a>) -> Result<Self, Refusal> {
+        if packet.protocol != UDP {
+            return Err(Refusal::Ignored("not UDP"));
+        }
+        let (datagram, sum) = open(packet.payload, packet.offset)?;
+        let right =
+            sum == 0 || checksum_ipv4(packet.source, packet.destination, UDP, datagram) == 0;
+        Self::checked(datagram, packet.offset, right)
+    }
+
+    fn checked(datagram: &'a [u8], offset: usize, right: bool) -> Result<Self, Refusal> {
+        let Some((header, body)) = datagram.split_first_chunk::<8>().filter(|_| right) else {
+            return Err(wrong(offset + 6, "wrong UDP checksum"));
         };
-        let field = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
-        let datagram = packet
-            .payload
-            .get(..usize::from(field(4)))
-            .ok_or_else(|| broken(packet, 4, "UDP length past the packet's end"))?;
-        let body = datagram
-            .get(8..)
-            .ok_or_else(|| broken(packet, 4, "UDP length shorter than its header"))?;
-        if field(6) == 0 {
-            return Err(broken(packet, 6, "no UDP checksum"));
-        }
-        if checksum(packet.source, packet.destination, UDP, datagram) != 0 {
-            return Err(broken(packet, 6, "wrong UDP checksum"));
-        }
         Ok(Self {
-            source_port: field(0),
-            destination_port: field(2),
+            source_port: u16::from_be_bytes([header[0], header[1]]),
+            destination_port: u16::from_be_bytes([header[2], header[3]]),
             body,
-            offset: packet.offset + 8,
+            offset: offset + 8,
         })
     }
 }
 
+/// The datagram that a packet's payload begins with, 8 octets at least, and its checksum.
+fn open(payload: &[u8], offset: usize) -> Result<(&[u8], u16), Refusal> {
+    let Some((header, _)) = payload.split_first_chunk::<8>() else {
+        return Err(wrong(offset, "UDP header cut short"));
+    };
+    let field = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+    let datagram = payload
+        .get(..usize::from(field(4)))
+        .ok_or_else(|| wrong(offset + 4, "UDP length past the packet's end"))?;
+    if datagram.len() < header.len() {
+        return Err(wrong(offset + 4, "UDP length shorter than its header"));
+    }
+    Ok((datagram, field(6)))
+}
+
 fn broken(packet: &Ipv6Packet<'_>, at: usize, reason: &'static str) -> Refusal {
-    let offset = packet.offset + at;
+    wrong(packet.offset + at, reason)
+}
+
+fn wrong(offset: usize, reason: &'static str) -> Refusal {
     Refusal::Malformed(Malformed { offset, reason })
 }

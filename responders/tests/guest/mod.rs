@@ -8,6 +8,7 @@
     reason = "each test file uses a part of it, and a test may panic"
 )]
 
+pub mod ipv4;
 pub mod property;
 
 use sextant_model::{

@@ -1,9 +1,10 @@
 //! What holds whatever a guest sends: shared by the property tests, the fuzz targets and the replay of their corpora.
 
 use super::*;
+use sextant_responders::dhcpv4;
 use sextant_responders::dhcpv6::codec::RawOption;
 use sextant_responders::dhcpv6::relay::RelayMessage;
-use sextant_responders::frame::Icmpv6Message;
+use sextant_responders::frame::{Icmpv6Message, Ipv4Packet};
 use sextant_responders::{Verdict, respond};
 
 /// Octets of the largest frame that can be sent: headers and a payload as long as IPv6 counts.
@@ -18,6 +19,10 @@ pub fn answers_are_whole(punt: &Punt, frame: &[u8]) -> Verdict {
     assert_eq!(answer.frames.is_empty(), !answered, "{verdict:?}");
     for frame in &answer.frames {
         assert!(frame.len() <= LARGEST);
+        if let Punt::Dhcpv4(service) = punt {
+            ipv4_is_whole(frame, service.mtu);
+            continue;
+        }
         let packet = Ipv6Packet::parse(frame).unwrap();
         assert_eq!(packet.offset + packet.payload.len(), frame.len());
         let icmpv6 = Icmpv6Message::parse(&packet).is_ok();
@@ -27,6 +32,16 @@ pub fn answers_are_whole(punt: &Punt, frame: &[u8]) -> Verdict {
         assert!(malformed.offset <= frame.len(), "{malformed}");
     }
     verdict
+}
+
+/// Lengths and checksums are right, and the packet fits its link.
+fn ipv4_is_whole(frame: &[u8], mtu: u16) {
+    assert!(frame.len() <= 14 + usize::from(mtu.max(576)));
+    let packet = Ipv4Packet::parse(frame).unwrap();
+    assert_eq!(packet.offset + packet.payload.len(), frame.len());
+    let datagram = UdpDatagram::parse_ipv4(&packet).unwrap();
+    let message = dhcpv4::codec::Message::parse(datagram.body, datagram.offset).unwrap();
+    assert!(message.options.flatten().count() > 1);
 }
 
 /// Every port that a frame can come from.
@@ -119,4 +134,81 @@ pub fn fuzz_respond(input: &[u8]) {
     };
     let punts = punts();
     answers_are_whole(&punts[usize::from(choice & 0x7f) % punts.len()], &frame);
+}
+
+/// Every port that a DHCPv4 message can come from.
+fn dhcpv4_punts() -> [Punt; 4] {
+    let nobody = sextant_model::Dhcpv4Service {
+        leases: Vec::new(),
+        ..ipv4::service()
+    };
+    [
+        ipv4::dhcpv4(ipv4::service()),
+        ipv4::dhcpv4(ipv4::two_leases()),
+        ipv4::dhcpv4(ipv4::talkative_service()),
+        ipv4::dhcpv4(nobody),
+    ]
+}
+
+/// An IPv4 frame with its lengths and its header's checksum as an honest sender has them, and without a UDP checksum.
+/// One with options in its header stays as it is.
+pub fn honest_ipv4(mut frame: Vec<u8>) -> Vec<u8> {
+    let length = u16::try_from(frame.len().saturating_sub(14));
+    let (Ok(length), Some(0x45), true) = (length, frame.get(14), frame.len() >= 42) else {
+        return frame;
+    };
+    frame[16..18].copy_from_slice(&length.to_be_bytes());
+    frame[38..40].copy_from_slice(&(length - 20).to_be_bytes());
+    frame[40..42].fill(0);
+    frame[24..26].fill(0);
+    let mut sum: u32 = frame[14..34]
+        .chunks(2)
+        .map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]))
+        .sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    frame[24..26].copy_from_slice(&(!(sum as u16)).to_be_bytes());
+    frame
+}
+
+/// What is decoded is put back octet by octet: the fields of a message, and each option by itself. However the areas
+/// refer to one another, no octet is read as an option twice.
+pub fn dhcpv4_codec_loses_nothing(bytes: &[u8]) {
+    let Ok(message) = dhcpv4::codec::Message::parse(bytes, 0) else {
+        return;
+    };
+    let mut again = Vec::new();
+    message.put_fields(&mut again);
+    again.extend(message.options.bytes());
+    assert_eq!(again, bytes);
+    let mut read = vec![false; bytes.len()];
+    for raw in message.options.flatten() {
+        let whole = raw.offset - 2..raw.offset + raw.value.len();
+        assert_eq!(&bytes[raw.offset..whole.end], raw.value);
+        assert!(!read[whole.clone()].contains(&true));
+        read[whole].fill(true);
+        if let Ok(option) = dhcpv4::option::DhcpOption::decode(raw) {
+            let mut wire = Vec::new();
+            option.put(&mut wire);
+            assert_eq!(wire, bytes[raw.offset - 2..raw.offset + raw.value.len()]);
+        }
+    }
+}
+
+/// What a fuzz target's input means: the first octet chooses the port, its highest bit an honest frame, its second
+/// highest a message instead of a frame.
+pub fn fuzz_dhcpv4(input: &[u8]) {
+    let Some((choice, rest)) = input.split_first() else {
+        return;
+    };
+    if choice & 0x40 != 0 {
+        return dhcpv4_codec_loses_nothing(rest);
+    }
+    let frame = match choice & 0x80 {
+        0 => rest.to_vec(),
+        _ => honest_ipv4(rest.to_vec()),
+    };
+    let punts = dhcpv4_punts();
+    answers_are_whole(&punts[usize::from(choice & 0x3f) % punts.len()], &frame);
 }

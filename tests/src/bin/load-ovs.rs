@@ -1,8 +1,9 @@
 //! How many Router Solicitations a second a guest gets answered through a real Open vSwitch, by
-//! Sextant and by the least that a controller can be.
+//! Sextant, by OVN, and by the least that a controller can be.
 
 use clap::Parser;
-use sextant_lab::load::{Comparison, Measured, compare};
+use sextant_lab::load::{Comparison, Contender, Course, compare};
+use sextant_lab::{LabError, MissingTool};
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
@@ -12,56 +13,104 @@ use std::time::Duration;
 #[derive(Debug, Parser)]
 struct Options {
     /// Seconds that each controller is measured.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// Questions at once.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=2048))]
+    /// In how many turns.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+    turns: u16,
+    /// Questions at once: enough to keep the switch busy, rather than to measure how it wakes.
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u16).range(1..=2048))]
     window: u16,
+    /// Leaves OVN out, which is not installed everywhere.
+    #[arg(long)]
+    without_ovn: bool,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    match compare(Duration::from_secs(options.seconds), options.window.into()) {
+    let course = Course {
+        time: Duration::from_secs(options.seconds),
+        turns: options.turns,
+        window: options.window.into(),
+        ovn: !options.without_ovn,
+    };
+    match compare(course) {
         Ok(comparison) => {
             tell(&comparison);
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("{error}");
+            eprintln!("{error}{}", hint(&error));
             ExitCode::FAILURE
         }
     }
 }
 
+fn hint(error: &LabError) -> &'static str {
+    let LabError::MissingTools(tools) = error else {
+        return "";
+    };
+    match tools.iter().any(is_ovn) {
+        true => "\nOVN can be left out: --without-ovn",
+        false => "",
+    }
+}
+
+fn is_ovn(tool: &MissingTool) -> bool {
+    tool.program.starts_with("ovn-")
+}
+
 fn tell(comparison: &Comparison) {
     let Comparison {
-        lookups,
         sextant,
-        controller,
+        ovn,
         trivial,
     } = comparison;
     say(format_args!(
-        "through Open vSwitch, {lookups} table lookups before the punt"
+        "{:<26} {:>7} {:>9} {:>9} {:>8} {:>7} {:>9} {:>11} {:>11}",
+        "through Open vSwitch",
+        "lookups",
+        "answers",
+        "a second",
+        "missing",
+        "stalls",
+        "ctl µs/a",
+        "thread µs/a",
+        "switch µs/a"
     ));
+    say(row("sextant", sextant));
+    if let Some(ovn) = ovn {
+        say(row("OVN", ovn));
+    }
+    say(row("one flow, one fixed frame", trivial));
+    let ratio = |other: &Contender| sextant.asked.rate() / other.asked.rate();
+    if let Some(ovn) = ovn {
+        say(format_args!(
+            "sextant answers {:.2} times as many a second as OVN; the least controller {:.2} times",
+            ratio(ovn),
+            trivial.asked.rate() / ovn.asked.rate()
+        ));
+    }
     say(format_args!(
-        "{:<28} {:>10} {:>10} {:>8} {:>7} {:>10} {:>12}",
-        "controller", "answers", "a second", "missing", "stalls", "ctl µs/a", "switch µs/a"
-    ));
-    let spent = sextant.each(*controller).as_secs_f64() * 1e6;
-    say(row("sextant", sextant, &format!("{spent:.2}")));
-    say(row("one flow, one fixed frame", trivial, "-"));
-    let ratio = sextant.rate() / trivial.rate();
-    say(format_args!(
-        "sextant reaches {ratio:.2} of the least controller's rate"
+        "sextant reaches {:.2} of the least controller's rate",
+        ratio(trivial)
     ));
 }
 
-fn row(name: &str, measured: &Measured, controller: &str) -> String {
-    let switch = measured.each(measured.switch).as_secs_f64() * 1e6;
-    let (answered, rate) = (measured.answered, measured.rate());
-    let (missing, stalls) = (measured.asked.saturating_sub(answered), measured.stalls);
+fn row(name: &str, contender: &Contender) -> String {
+    let (asked, spent) = (&contender.asked, &contender.spent);
+    let each = |spent: Duration| format!("{:.2}", contender.each(spent).as_secs_f64() * 1e6);
+    let known = |spent: Option<Duration>| spent.map_or_else(|| "-".into(), each);
     format!(
-        "{name:<28} {answered:>10} {rate:>10.0} {missing:>8} {stalls:>7} {controller:>10} {switch:>12.2}"
+        "{name:<26} {:>7} {:>9} {:>9.0} {:>8} {:>7} {:>9} {:>11} {:>11}",
+        contender.lookups,
+        asked.answered,
+        asked.rate(),
+        asked.missing,
+        asked.stalls,
+        known(spent.controller),
+        known(spent.thread),
+        each(spent.switch)
     )
 }
 

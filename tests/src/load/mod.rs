@@ -8,9 +8,11 @@
 //!
 //! [`Fleet`] stands for hypervisors as well, which do what they are told while the API is measured.
 //!
-//! [`compare`] measures the same through a real Open vSwitch, beside the least that a controller
-//! can be.
+//! [`compare`] measures the same through a real Open vSwitch, beside OVN and the least that a
+//! controller can be.
 
+mod asking;
+mod bench;
 mod clients;
 mod database;
 mod fleet;
@@ -25,12 +27,14 @@ mod transact;
 mod trivial;
 mod usage;
 
+pub use asking::Asked;
+pub use bench::{Contender, Course, Spent};
 pub use clients::Clients;
 pub use fleet::Fleet;
 pub use latency::Latencies;
 pub use packets::Question;
 pub use report::Report;
 pub use rig::{Rig, Size};
-pub use through_ovs::{Comparison, Measured, compare};
+pub use through_ovs::{Comparison, compare};
 pub use traffic::{Pace, Traffic};
 pub use usage::Usage;

@@ -39,10 +39,36 @@ impl Usage {
         })
     }
 
+    /// Processor time that the threads of a process whose names begin so have used.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] when there is no such process, [`LabError::Unexpected`] when there is no such thread.
+    pub fn of_thread(pid: u32, name: &str) -> Result<Duration, LabError> {
+        let folder = format!("/proc/{pid}/task");
+        let tasks = fs::read_dir(&folder).map_err(LabError::io(format!("read {folder}")))?;
+        let begins = format!("({name}");
+        let mut times = tasks.flatten().filter_map(|task| {
+            let stat = fs::read_to_string(task.path().join("stat")).ok()?;
+            let of_name = stat.split_once(' ')?.1.starts_with(&begins);
+            let (user, system) = of_name.then(|| processor_time(&stat)).flatten()?;
+            Some(user + system)
+        });
+        let first = times.next();
+        let first =
+            first.ok_or_else(|| LabError::unexpected(format!("a thread {name}"), "none"))?;
+        Ok(first + times.sum::<Duration>())
+    }
+
+    /// Processor time in the process and on its behalf.
+    #[must_use]
+    pub fn processor(&self) -> Duration {
+        self.user + self.system
+    }
+
     /// Processor time since an earlier look.
     #[must_use]
     pub fn processor_since(&self, earlier: &Self) -> Duration {
-        (self.user + self.system).saturating_sub(earlier.user + earlier.system)
+        self.processor().saturating_sub(earlier.processor())
     }
 }
 
@@ -82,5 +108,14 @@ mod tests {
         let me = Usage::of(std::process::id()).unwrap();
         assert!(me.resident > 4096);
         assert_eq!(me.processor_since(&me), Duration::ZERO);
+    }
+
+    #[test]
+    fn threads_are_found_by_name() {
+        let spent = std::thread::Builder::new()
+            .name("spender7".into())
+            .spawn(|| Usage::of_thread(std::process::id(), "spender"));
+        spent.unwrap().join().unwrap().unwrap();
+        assert!(Usage::of_thread(std::process::id(), "nobody").is_err());
     }
 }

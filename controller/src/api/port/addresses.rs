@@ -10,6 +10,7 @@ use super::super::error::ApiError;
 use super::super::ipam;
 use super::super::resource::Resource;
 use super::super::values::{self, Invalid};
+use ipnet::IpNet;
 use serde_json::Value;
 use sextant_model::{FixedIp, Intent, Key, NetworkId, Port, Subnet, SubnetId};
 use std::net::IpAddr;
@@ -35,6 +36,13 @@ pub(crate) enum Wanted {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ListedIp(Asked);
 
+impl ListedIp {
+    /// The address, if one is named.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.0.address
+    }
+}
+
 impl Wanted {
     /// What a request asks for; none if it says nothing.
     pub(super) fn read(body: &Body) -> Result<Option<Self>, ApiError> {
@@ -42,24 +50,30 @@ impl Wanted {
         Ok(listed.flatten().map(Self::Listed))
     }
 
-    /// What a port gets for which nothing is asked: an IPv4 address and an IPv6 address of a pool, where there are such
-    /// subnets.
-    pub(super) fn anywhere(intent: &Intent, network: NetworkId) -> Self {
+    /// What a port of this owner gets for which nothing is asked: an IPv4 address and an IPv6 address of a pool, where
+    /// there are such subnets.
+    pub(crate) fn anywhere(
+        intent: &Intent,
+        network: NetworkId,
+        owner: &str,
+    ) -> Result<Self, ApiError> {
+        let subnets = candidates(intent, network, owner);
+        if subnets.is_empty() && intent.subnets_of(network).next().is_some() {
+            return Err(no_subnet_for(network, owner));
+        }
         let group = |ipv4: bool| -> Vec<Arc<Subnet>> {
-            let subnets = intent
-                .subnets_of(network)
+            let of_family = subnets
+                .iter()
                 .filter(|subnet| subnet.cidr.network().is_ipv4() == ipv4);
-            subnets
+            of_family
                 .filter(|subnet| !subnet.is_auto_address())
                 .cloned()
                 .collect()
         };
-        Self::OneOfEach(
-            [group(true), group(false)]
-                .into_iter()
-                .filter(|group| !group.is_empty())
-                .collect(),
-        )
+        let groups = [group(true), group(false)].into_iter();
+        Ok(Self::OneOfEach(
+            groups.filter(|group| !group.is_empty()).collect(),
+        ))
     }
 
     /// What a port has, but for the addresses that it has by itself.
@@ -79,7 +93,30 @@ impl Wanted {
     }
 }
 
-fn listed(value: &Value) -> Result<Vec<ListedIp>, Invalid> {
+/// The owner of DHCP servers' ports: they can be wherever there is DHCP.
+const DHCP_OWNER: &str = "network:dhcp";
+
+/// The subnets of which ports of this owner can have addresses, first those that are for it in particular.
+fn candidates(intent: &Intent, network: NetworkId, owner: &str) -> Vec<Arc<Subnet>> {
+    let eligible = |subnet: &&Arc<Subnet>| is_for(subnet, owner);
+    let mut subnets: Vec<Arc<Subnet>> = intent
+        .subnets_of(network)
+        .filter(eligible)
+        .cloned()
+        .collect();
+    subnets.sort_by_key(|subnet| subnet.service_types.is_empty());
+    subnets
+}
+
+/// Whether ports of this owner can have addresses of a subnet.
+pub(crate) fn is_for(subnet: &Subnet, owner: &str) -> bool {
+    subnet.service_types.is_empty()
+        || subnet.service_types.iter().any(|service| service == owner)
+        || (owner == DHCP_OWNER && subnet.enable_dhcp)
+}
+
+/// The entries of `fixed_ips`, or of a list of the same form.
+pub(crate) fn listed(value: &Value) -> Result<Vec<ListedIp>, Invalid> {
     let listed = values::list(value, |entry| {
         let entry = values::object(entry, &["subnet_id", "ip_address"], "fixed IP")?;
         Ok(Asked {
@@ -124,6 +161,18 @@ pub(crate) fn settle(
     }
     settled.by_itself()?;
     settled.finish()
+}
+
+/// Takes any address of a subnet for a port, if there is a free one.
+pub(crate) fn any_of(draft: &mut Draft, port: &Port, subnet: &Arc<Subnet>) -> Option<FixedIp> {
+    let mut settled = Settlement {
+        draft,
+        port,
+        had: Vec::new(),
+        has: Vec::new(),
+    };
+    settled.one_of(std::slice::from_ref(subnet)).ok()?;
+    settled.has.pop()
 }
 
 /// Takes an address.
@@ -204,7 +253,7 @@ impl Settlement<'_> {
         if self.keep(|had| *had == fixed) {
             return Ok(());
         }
-        if !ipam::is_usable(subnet.cidr, address, self.is_router()) {
+        if !ipam::is_usable(subnet.cidr, address, self.port.is_of_router()) {
             return Err(not_of_subnet(address));
         }
         self.draft.relies_on(Key::Subnet(subnet.id));
@@ -247,12 +296,12 @@ impl Settlement<'_> {
         if self.is_router() {
             return Ok(());
         }
-        let subnets: Vec<Arc<Subnet>> = self
-            .draft
-            .intent
-            .subnets_of(self.port.network_id)
-            .cloned()
-            .collect();
+        let Port {
+            network_id,
+            device_owner,
+            ..
+        } = self.port;
+        let subnets = candidates(&self.draft.intent, *network_id, device_owner);
         for subnet in subnets.iter().filter(|subnet| subnet.is_auto_address()) {
             let Some(fixed) = eui64(self.port, subnet) else {
                 continue;
@@ -273,6 +322,13 @@ impl Settlement<'_> {
         Ok(self.has)
     }
 
+    /// Whether the port can have addresses of a subnet, or has one.
+    fn is_candidate(&self, subnet: &Subnet) -> bool {
+        let has = |fixed: &FixedIp| fixed.subnet_id == subnet.id;
+        subnet.network_id == self.port.network_id
+            && (is_for(subnet, &self.port.device_owner) || self.port.fixed_ips.iter().any(has))
+    }
+
     fn subnet_of(&self, asked: Asked) -> Result<Arc<Subnet>, ApiError> {
         match (asked.subnet, asked.address) {
             (None, None) => Err(ApiError::invalid_input(
@@ -280,12 +336,13 @@ impl Settlement<'_> {
             )),
             (None, Some(address)) => {
                 let mut subnets = self.draft.intent.subnets_of(self.port.network_id);
-                let of = subnets.find(|subnet| subnet.cidr.contains(&address));
+                let of = subnets
+                    .find(|subnet| subnet.cidr.contains(&address) && self.is_candidate(subnet));
                 of.cloned().ok_or_else(|| not_of_network(address))
             }
             (Some(id), address) => {
                 let subnet = Subnet::get(&self.draft.intent, &id.to_string())?;
-                if subnet.network_id != self.port.network_id {
+                if !self.is_candidate(&subnet) {
                     return Err(of_another_network(id, self.port.network_id));
                 }
                 match address.filter(|address| !subnet.cidr.contains(address)) {
@@ -299,7 +356,12 @@ impl Settlement<'_> {
 
 /// The address that the port has by itself on an auto-address subnet.
 pub(crate) fn eui64(port: &Port, subnet: &Subnet) -> Option<FixedIp> {
-    let prefix = subnet.ipv6_prefix().filter(|_| subnet.is_auto_address())?;
+    let IpNet::V6(prefix) = subnet.cidr else {
+        return None;
+    };
+    if !subnet.is_auto_address() {
+        return None;
+    }
     let ip_address = port.mac_address.eui64(prefix.network()).into();
     Some(FixedIp {
         subnet_id: subnet.id,
@@ -330,6 +392,15 @@ fn not_of_network(address: IpAddr) -> ApiError {
         "InvalidIpForNetwork",
         format!(
             "IP address {address} is not a valid IP for any of the subnets on the specified network."
+        ),
+    )
+}
+
+fn no_subnet_for(network: NetworkId, owner: &str) -> ApiError {
+    ApiError::conflict(
+        "IpAddressGenerationFailureNoMatchingSubnet",
+        format!(
+            "No valid service subnet for the given device owner, network {network}, service type {owner}."
         ),
     )
 }

@@ -1,13 +1,17 @@
 //! Where a port is and whether it works, as far as the API tells.
 
+use super::super::python;
 use super::super::resource::View;
 use super::super::shown::Shown;
+use super::super::values::Invalid;
 use serde::Serialize;
+use serde_json::{Value, json};
 use sextant_model::Port;
 
 /// `ACTIVE` once the switch has confirmed the port's flows; a router's port is everywhere, so it is when it is up.
 pub(super) fn status(port: &Port, view: View<'_>) -> &'static str {
-    let active = match port.router().map(|id| view.intent.routers.get(&id)) {
+    let router = port.router().or(port.gateway_of());
+    let active = match router.map(|id| view.intent.routers.get(&id)) {
         Some(router) => port.admin_state_up && router.is_some_and(|router| router.admin_state_up),
         None => view.facts.active().contains(&port.id),
     };
@@ -24,7 +28,7 @@ pub(super) fn show(port: &Port, view: View<'_>, shown: &mut Shown<'_>) {
     let is_bound = binding.is_some() || !port.host_id.is_empty();
     let kind = if is_bound { "ovs" } else { "unbound" };
     shown.put("binding:vnic_type", &port.vnic_type);
-    shown.put("binding:profile", Nothing {});
+    shown.put_with("binding:profile", || shown_profile(port));
     shown.put("binding:host_id", host);
     shown.put("binding:vif_type", kind);
     match is_bound {
@@ -52,3 +56,22 @@ const OVS: VifDetails = VifDetails {
     bridge_name: "br-int",
     ovs_hybrid_plug: false,
 };
+
+/// Anything at all in an object, which others keep with the port; null is an empty one.
+pub(super) fn profile(value: &Value) -> Result<String, Invalid> {
+    /// What Neutron's database has room for, in octets.
+    const LONGEST: usize = 4095;
+    match value {
+        Value::Null => Ok(String::new()),
+        Value::Object(fields) if fields.is_empty() => Ok(String::new()),
+        Value::Object(_) if value.to_string().len() <= LONGEST => Ok(value.to_string()),
+        Value::Object(_) => Err(Invalid::Input("binding:profile value too large".to_owned())),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Err(
+            Invalid::Reason(format!("'{}' is not a dictionary", python::text(value))),
+        ),
+    }
+}
+
+fn shown_profile(port: &Port) -> Value {
+    serde_json::from_str(&port.binding_profile).unwrap_or_else(|_| json!({}))
+}

@@ -4,8 +4,12 @@ use super::super::attributes::Body;
 use super::super::error::ApiError;
 use super::super::python;
 use super::super::values::{self, Invalid};
+use super::{binding, dns};
 use serde_json::{Value, json};
-use sextant_model::{AddressPair, DhcpOption, Port, ROUTER_INTERFACE_OWNER};
+use sextant_model::{
+    AddressPair, DhcpOption, Dhcpv4Option, Dhcpv6Option, Port, ROUTER_GATEWAY_OWNER,
+    ROUTER_INTERFACE_OWNER,
+};
 
 /// Neutron's `max_allowed_address_pair`.
 const MOST_PAIRS: usize = 10;
@@ -27,9 +31,13 @@ pub(super) fn change(port: &mut Port, body: &Body) -> Result<(), ApiError> {
     if let Some(kind) = body.read("binding:vnic_type", values::one_of(&["normal"]))? {
         port.vnic_type = kind;
     }
-    body.read("binding:profile", values::nothing)?;
+    if let Some(profile) = body.read("binding:profile", binding::profile)? {
+        port.binding_profile = profile;
+    }
+    if let Some(name) = body.read("dns_name", dns::name)? {
+        port.dns_name = name;
+    }
     body.read("qos_policy_id", values::nothing)?;
-    body.read("security_groups", known_groups)?;
     if let Some(pairs) = body.read("allowed_address_pairs", |value| values::list(value, pair))? {
         refuse_pairs(&pairs, port)?;
         port.allowed_address_pairs = pairs;
@@ -42,7 +50,7 @@ pub(super) fn change(port: &mut Port, body: &Body) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The owner of router interfaces is set by adding one to a router only.
+/// The owner of a router's port is set through the router only.
 fn change_device(port: &mut Port, body: &Body) -> Result<(), ApiError> {
     let device = body
         .read("device_id", values::text_or_null)?
@@ -50,12 +58,12 @@ fn change_device(port: &mut Port, body: &Body) -> Result<(), ApiError> {
     let owner = body
         .read("device_owner", values::text_or_null)?
         .unwrap_or_else(|| port.device_owner.clone());
-    let is_router = |owner: &str| owner == ROUTER_INTERFACE_OWNER;
+    let of_routers = [ROUTER_INTERFACE_OWNER, ROUTER_GATEWAY_OWNER];
+    let is_router = |owner: &str| of_routers.contains(&owner);
     let same = (&device, &owner) == (&port.device_id, &port.device_owner);
     if !same && (is_router(&owner) || is_router(&port.device_owner)) {
-        let message = format!(
-            "device_owner {ROUTER_INTERFACE_OWNER} is set by adding and removing router interfaces"
-        );
+        let message =
+            "the device_owner of a router's port is set and taken through the router only";
         return Err(ApiError::bad_request("port", message));
     }
     (port.device_id, port.device_owner) = (device, owner);
@@ -70,17 +78,6 @@ pub(super) fn refuse_pairs_without_security(port: &Port) -> Result<(), ApiError>
         "AddressPairAndPortSecurityRequired",
         "Port Security must be enabled in order to have allowed address pairs on a port.",
     ))
-}
-
-/// There are no groups, so none is known.
-fn known_groups(value: &Value) -> Result<(), Invalid> {
-    let groups = values::list(value, values::uuid)?;
-    match groups.first() {
-        Some(group) => Err(Invalid::Reason(format!(
-            "Security group {group} does not exist"
-        ))),
-        None => Ok(()),
-    }
 }
 
 fn pair(value: &Value) -> Result<AddressPair, Invalid> {
@@ -178,7 +175,7 @@ fn dhcp_option(value: &Value) -> Result<AskedOption, Invalid> {
             "'{name}' is not a valid option name"
         )));
     }
-    Ok(AskedOption {
+    let asked = AskedOption {
         name,
         value: values::or_null(values::text(values::LONG))(
             option.get("opt_value").unwrap_or(&Value::Null),
@@ -188,5 +185,23 @@ fn dhcp_option(value: &Value) -> Result<AskedOption, Invalid> {
             .map(values::ip_version)
             .transpose()?
             .unwrap_or(4),
-    })
+    };
+    refuse_unsendable(&asked)?;
+    Ok(asked)
+}
+
+/// An option that cannot be sent would be missing from every answer, or spoil it; Neutron takes it.
+fn refuse_unsendable(option: &AskedOption) -> Result<(), Invalid> {
+    let Some(value) = &option.value else {
+        return Ok(());
+    };
+    let invalid = |error: &dyn std::fmt::Display| Invalid::Reason(format!("{error}"));
+    match option.ip_version {
+        4 => Dhcpv4Option::parse(&option.name, value)
+            .map(drop)
+            .map_err(|error| invalid(&error)),
+        _ => Dhcpv6Option::parse(&option.name, value)
+            .map(drop)
+            .map_err(|error| invalid(&error)),
+    }
 }

@@ -1,6 +1,5 @@
 //! Parameters of lists: which are known, and when a value is what they say.
 
-use super::super::attributes::STANDARD;
 use super::super::error::ApiError;
 use super::super::python;
 use super::super::resource::Resource;
@@ -10,7 +9,7 @@ use sextant_model::Meta;
 use std::cmp::Ordering;
 
 /// Parameters that are no conditions.
-const RESERVED: [&str; 6] = [
+pub(super) const RESERVED: [&str; 6] = [
     "fields",
     "limit",
     "marker",
@@ -18,6 +17,7 @@ const RESERVED: [&str; 6] = [
     "sort_key",
     "sort_dir",
 ];
+
 /// How a list is sorted by an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
@@ -27,13 +27,10 @@ pub(super) enum Direction {
 
 pub(super) fn conditions<R: Resource>(given: &[(String, String)]) -> Result<Conditions, ApiError> {
     let known = |name: &str| {
-        let attribute = STANDARD
-            .iter()
-            .chain(R::ATTRIBUTES)
-            .find(|attribute| attribute.name == name);
+        let attribute = R::attributes().find(|attribute| attribute.name == name);
         attribute.is_some_and(|attribute| attribute.filter)
             || R::FILTERS.contains(&name)
-            || TAG_FILTERS.contains(&name)
+            || R::has_tags() && TAG_FILTERS.contains(&name)
     };
     let mut conditions = Conditions::new();
     let mut unknown = Vec::new();
@@ -63,12 +60,7 @@ pub(super) fn order<R: Resource>(
     keys: &[String],
     directions: &[String],
 ) -> Result<Vec<(String, Direction)>, ApiError> {
-    let known = |key: &&String| {
-        STANDARD
-            .iter()
-            .chain(R::ATTRIBUTES)
-            .any(|attribute| attribute.name == **key)
-    };
+    let known = |key: &&String| R::attributes().any(|attribute| attribute.name == **key);
     if let Some(unknown) = keys.iter().find(|key| !known(key)) {
         return Err(ApiError::malformed(format!(
             "{} is invalid attribute for sort_keys",

@@ -79,7 +79,11 @@ pub(super) fn shared_port(intent: &Intent, router: &Router, subnet: &Subnet) -> 
         .interfaces_of(router.id)
         .filter(|port| port.network_id == subnet.network_id);
     ports
-        .find(|port| port.ipv6_addresses().next().is_some())
+        .find(|port| {
+            port.fixed_ips
+                .iter()
+                .any(|fixed| fixed.ip_address.is_ipv6())
+        })
         .cloned()
 }
 
@@ -93,12 +97,22 @@ fn refuse_externally_advertised(subnet: &Subnet) -> Result<(), ApiError> {
     )))
 }
 
-fn refuse_overlap(intent: &Intent, router: &Router, added: &[Arc<Subnet>]) -> Result<(), ApiError> {
-    for port in intent.interfaces_of(router.id) {
-        for present in subnets_of(intent, port) {
-            for subnet in added {
-                refuse_pair(subnet, &present)?;
-            }
+/// Of the prefixes around a router none is within another: those of its interfaces, and all of its external network.
+pub(super) fn refuse_overlap(
+    intent: &Intent,
+    router: &Router,
+    added: &[Arc<Subnet>],
+) -> Result<(), ApiError> {
+    let interfaces = intent.interfaces_of(router.id);
+    let mut present: Vec<Arc<Subnet>> = interfaces
+        .flat_map(|port| subnets_of(intent, port))
+        .collect();
+    if let Some(gateway) = intent.gateway_of(router.id) {
+        present.extend(intent.subnets_of(gateway.network_id).cloned());
+    }
+    for present in &present {
+        for subnet in added {
+            refuse_pair(subnet, present)?;
         }
     }
     Ok(())
@@ -110,6 +124,9 @@ fn refuse_pair(subnet: &Subnet, present: &Subnet) -> Result<(), ApiError> {
             "Router already has a port on subnet {}",
             subnet.id
         )));
+    }
+    if subnet.is_provisional() {
+        return Ok(());
     }
     if subnet.cidr.contains(&present.cidr) || present.cidr.contains(&subnet.cidr) {
         return Err(refused(format!(

@@ -12,6 +12,7 @@ use super::super::request;
 use super::super::resource::Resource;
 use super::super::values;
 use super::attachment::{check_port, checked_gateway, refused, shared_port, subnets_of};
+use super::extra_routes::refuse_needed;
 use axum::Json;
 use axum::body::Body as Stream;
 use axum::extract::{Path, State};
@@ -20,9 +21,10 @@ use serde_json::{Map, Value, json};
 use sextant_model::{
     FixedIp, Key, Network, Port, PortId, ROUTER_INTERFACE_OWNER, Router, Subnet, SubnetId,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub(in super::super) fn routes() -> axum::Router<Api> {
+pub(super) fn routes() -> axum::Router<Api> {
     axum::Router::new()
         .route("/v2.0/routers/{id}/add_router_interface", put(add))
         .route("/v2.0/routers/{id}/remove_router_interface", put(remove))
@@ -150,7 +152,8 @@ fn port_for(draft: &mut Draft, router: &Router, subnet: &Subnet) -> Result<Port,
         }
         None => {
             let network = Network::get(&draft.intent, &subnet.network_id.to_string())?;
-            port::router_port(draft, &network, router)
+            let owned = (router.id, router.meta.project_id.clone());
+            port::router_port(draft, network.id, owned, ROUTER_INTERFACE_OWNER)
         }
     }
 }
@@ -169,6 +172,7 @@ fn add_port(draft: &mut Draft, router: &Router, id: PortId) -> Result<Done, ApiE
         device_owner: ROUTER_INTERFACE_OWNER.to_owned(),
         port_security_enabled: false,
         allowed_address_pairs: Vec::new(),
+        security_groups: BTreeSet::new(),
         ..Port::clone(&port)
     };
     port::store_changed(draft, changed);
@@ -184,6 +188,7 @@ fn remove_subnet(draft: &mut Draft, router: &Router, id: SubnetId) -> Result<Don
     let has = |port: &&Arc<Port>| port.fixed_ips.iter().any(|fixed| fixed.subnet_id == id);
     let port = draft.intent.interfaces_of(router.id).find(has).cloned();
     let port = port.ok_or_else(|| not_attached(router, id))?;
+    refuse_needed(&draft.intent, router, &[id])?;
     let (gone, kept): (Vec<FixedIp>, Vec<FixedIp>) = port
         .fixed_ips
         .iter()
@@ -238,6 +243,7 @@ fn remove_port(
             format!("Subnet on port {id} does not match the requested subnet {subnet}."),
         ));
     }
+    refuse_needed(&draft.intent, router, &subnets)?;
     put_router(draft, router, true);
     port::remove(draft, &port);
     Ok(Done { port, subnets })

@@ -5,6 +5,7 @@
 use super::super::draft::Draft;
 use super::super::error::ApiError;
 use super::super::port;
+use super::super::router::gateway;
 use sextant_model::{FixedIp, Key, Port, Subnet};
 use std::sync::Arc;
 
@@ -15,10 +16,14 @@ pub(super) fn give(draft: &mut Draft, subnet: &Subnet) -> Result<(), ApiError> {
     }
     draft.relies_on(Key::PortsOf(subnet.network_id));
     for port in guest_ports(draft, subnet) {
+        if !port::addresses::is_for(subnet, &port.device_owner) {
+            continue;
+        }
         let Some(fixed) = port::addresses::eui64(&port, subnet) else {
             continue;
         };
         port::addresses::claim(draft, fixed)?;
+        gateway::revise(draft, &port);
         let mut port = Port::clone(&port);
         port.fixed_ips.push(fixed);
         port::store_changed(draft, port);
@@ -39,6 +44,7 @@ pub(super) fn take_back(draft: &mut Draft, subnet: &Subnet) {
         }
         gone.iter()
             .for_each(|fixed| port::addresses::release(draft, *fixed));
+        gateway::revise(draft, &port);
         port::store_changed(
             draft,
             Port {

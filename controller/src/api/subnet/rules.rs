@@ -64,7 +64,10 @@ pub(super) fn refuse_overlap<'a>(
     others: impl Iterator<Item = &'a Arc<Subnet>>,
 ) -> Check {
     let (cidr, network) = (subnet.cidr, subnet.network_id);
-    for other in others {
+    if subnet.is_provisional() {
+        return Ok(());
+    }
+    for other in others.filter(|other| !other.is_provisional()) {
         if cidr.contains(&other.cidr) || other.cidr.contains(&cidr) {
             return Err(ApiError::invalid_input(format!(
                 "Requested subnet with cidr: {cidr} for network: {network} overlaps with another subnet"

@@ -1,11 +1,13 @@
 //! Who reaches whom in random clouds, traced through the flows of every hypervisor.
 
-use super::steps::{self, GUESTS, NETWORKS, ROUTERS, guest, interface};
+use super::steps::{self, GUESTS, NETWORKS, PHYSICAL, ROUTERS, guest, interface};
 use crate::support::cloud::port_id;
 use crate::support::frames::{self, ALL_NODES};
 use crate::support::{Cloud, Fabric};
 use proptest::prelude::*;
-use sextant_model::{Binding, Chassis, MacAddr, Port};
+use sextant_model::{
+    Binding, Chassis, Direction, Ethertype, MacAddr, Port, RemoteEnd, SecurityGroupRule,
+};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
@@ -35,10 +37,68 @@ fn senders(cloud: &Cloud) -> Vec<Sender<'_>> {
     (0..GUESTS).filter_map(sender).collect()
 }
 
-/// Whether frames get from one hypervisor to the other.
-fn joined(from: &Sender<'_>, to: &Sender<'_>) -> bool {
+/// Whether frames of the receiver's network get from one hypervisor to the other.
+fn joined(cloud: &Cloud, from: &Sender<'_>, to: &Sender<'_>) -> bool {
+    let network = &cloud.intent.networks[&to.port.network_id];
+    let attached = |one: &Sender<'_>| one.chassis.patch_ports.contains_key(PHYSICAL);
     from.binding.chassis == to.binding.chassis
-        || from.chassis.encap.ip.is_ipv6() == to.chassis.encap.ip.is_ipv6()
+        || if network.network_type.is_tunnelled() {
+            from.chassis.encap.ip.is_ipv6() == to.chassis.encap.ip.is_ipv6()
+        } else {
+            attached(from) && attached(to)
+        }
+}
+
+/// What is sent: UDP, always to this port, between these addresses.
+const UDP_PORT: u16 = 5000;
+
+/// Whether both guests' groups allow it, said as plainly as it can be.
+fn allowed(
+    cloud: &Cloud,
+    (from, source): (&Sender<'_>, Ipv6Addr),
+    (to, target): (&Sender<'_>, Ipv6Addr),
+) -> bool {
+    permits(cloud, from.port, Direction::Egress, (to, target))
+        && permits(cloud, to.port, Direction::Ingress, (from, source))
+}
+
+fn permits(
+    cloud: &Cloud,
+    port: &Port,
+    direction: Direction,
+    (peer, address): (&Sender<'_>, Ipv6Addr),
+) -> bool {
+    let groups = || {
+        let ids = port.security_groups.iter();
+        ids.filter_map(|id| cloud.intent.security_groups.get(id))
+    };
+    let rules = || groups().flat_map(|group| cloud.intent.rules_of(group.id));
+    let remote = |rule: &SecurityGroupRule| match rule.remote {
+        RemoteEnd::Anybody => true,
+        RemoteEnd::Prefix(prefix) => prefix.contains(&std::net::IpAddr::V6(address)),
+        RemoteEnd::Group(group) => {
+            let known = cloud.intent.security_groups.contains_key(&group);
+            let is = |member: &Arc<Port>| {
+                let on_link = address == member.mac_address.link_local()
+                    && member.network_id == peer.port.network_id;
+                let pairs = member.allowed_address_pairs.iter();
+                let mut pairs = pairs.map(|pair| pair.ip_address);
+                let mut own = member.ipv6_addresses();
+                on_link
+                    || own.any(|(_, own)| own == address)
+                    || pairs.any(|pair| pair.contains(&std::net::IpAddr::V6(address)))
+            };
+            known && cloud.intent.ports_under(group).any(is)
+        }
+    };
+    let allows = |rule: &SecurityGroupRule| {
+        let range = rule.port_range_min.zip(rule.port_range_max);
+        rule.direction == direction
+            && rule.ethertype == Ethertype::Ipv6
+            && range.is_none_or(|(first, last)| (first..=last).contains(&UDP_PORT))
+            && remote(rule)
+    };
+    !port.port_security_enabled || rules().any(|rule| allows(rule))
 }
 
 fn link_local(from: &Sender<'_>, to: Ipv6Addr, mac: MacAddr) -> sextant_flows::trace::Packet {
@@ -47,23 +107,29 @@ fn link_local(from: &Sender<'_>, to: Ipv6Addr, mac: MacAddr) -> sextant_flows::t
 }
 
 /// Frames stay on their network and reach everybody there, wherever they are.
-fn assert_switched(fabric: &Fabric<'_>, from: &Sender<'_>, all: &[Sender<'_>]) {
+fn assert_switched(cloud: &Cloud, fabric: &Fabric<'_>, from: &Sender<'_>, all: &[Sender<'_>]) {
     let neighbors = || {
         let same = |to: &&Sender<'_>| to.port.network_id == from.port.network_id;
         all.iter()
             .filter(same)
-            .filter(|to| to.name != from.name && joined(from, to))
+            .filter(|to| to.name != from.name && joined(cloud, from, to))
     };
+    let own = from.port.mac_address.link_local();
     for to in all {
-        let frame = link_local(from, to.port.mac_address.link_local(), to.port.mac_address);
+        let target = to.port.mac_address.link_local();
+        let frame = link_local(from, target, to.port.mac_address);
         let wanted: Vec<_> = neighbors()
             .filter(|one| one.name == to.name)
+            .filter(|one| allowed(cloud, (from, own), (one, target)))
             .map(|one| one.name.as_str())
             .collect();
         assert_eq!(fabric.send(&from.name, &frame).reached(), wanted);
     }
     let to_all = link_local(from, ALL_NODES, from.port.mac_address);
-    let wanted: Vec<_> = neighbors().map(|to| to.name.as_str()).collect();
+    let wanted: Vec<_> = neighbors()
+        .filter(|to| allowed(cloud, (from, own), (to, ALL_NODES)))
+        .map(|to| to.name.as_str())
+        .collect();
     assert_eq!(fabric.send(&from.name, &to_all).reached(), wanted);
 }
 
@@ -111,7 +177,10 @@ fn assert_routed(cloud: &Cloud, fabric: &Fabric<'_>, from: &Sender<'_>, to: &Sen
         for (gateway, works) in ways(cloud, from, target, to.port) {
             let packet = frames::udp(frames::ipv6(from.port, source, target, gateway), 5000, 5000);
             let journey = fabric.send(&from.name, &packet);
-            let reached = works && joined(from, to) && from.name != to.name;
+            let reached = works
+                && joined(cloud, from, to)
+                && from.name != to.name
+                && allowed(cloud, (from, source), (to, target));
             let wanted: &[&str] = if reached { &[&to.name] } else { &[] };
             assert_eq!(journey.reached(), wanted, "{} to {target}", from.name);
             assert!(journey.lookups[0] <= 16);
@@ -132,7 +201,8 @@ proptest! {
         let fabric = Fabric::new(&cloud);
         let all = senders(&cloud);
         for from in &all {
-            assert_switched(&fabric, from, &all);
+            fabric.forget();
+            assert_switched(&cloud, &fabric, from, &all);
             all.iter().for_each(|to| assert_routed(&cloud, &fabric, from, to));
         }
     }

@@ -1,10 +1,11 @@
 //! Random changes to a small cloud: a handful of names, so that changes meet.
 
 use crate::support::Cloud;
-use crate::support::cloud::{id, network_id, port_id};
+use crate::support::cloud::{OPEN, anything, group_id, id, network_id, port_id, service};
 use proptest::prelude::*;
 use sextant_model::{
-    ChassisId, EncapKind, Ipv6Mode, Key, Object, RouterId, ServerIdentity, SubnetId,
+    ChassisId, Direction, EncapKind, Ethertype, Ipv6Mode, Key, NetworkType, Object, RemoteEnd,
+    RouterId, SecurityGroupRule, ServerIdentity, SubnetId,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub(super) enum Step {
     DeleteNetwork(u8),
     NetworkUp(u8, bool),
     NetworkMtu(u8, Option<u16>),
+    NetworkOutside(u8, bool),
+    Attach(u8),
     Subnet(u8, u8, Option<Ipv6Mode>),
     SubnetDhcp(u8, u8, bool),
     DeleteSubnet(u8, u8),
@@ -31,6 +34,13 @@ pub(super) enum Step {
     GuestPair(u8, u8),
     GuestRenamed(u8, u8),
     DeleteGuest(u8),
+    /// The guest's groups: a bit each, and none is the open one.
+    GuestGroups(u8, u8),
+    Group(u8, bool),
+    DeleteGroup(u8),
+    /// Rule of a group: direction, what, and the other end.
+    Rule(u8, u8, bool, What, Whom),
+    DeleteRule(u8, u8),
     Plug(u8, u8),
     PlugUnnumbered(u8, u8),
     Unplug(u8),
@@ -40,10 +50,31 @@ pub(super) enum Step {
     ServerIdentity(u8),
 }
 
+/// What a rule allows.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum What {
+    Anything,
+    Udp,
+    Udp5000To5003,
+    Udp5001,
+    Ipv4,
+}
+
+/// Whom a rule allows it with.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Whom {
+    Anybody,
+    Network(u8),
+    Group(u8),
+}
+
+pub(super) const GROUPS: u8 = 3;
 pub(super) const NETWORKS: u8 = 3;
 pub(super) const ROUTERS: u8 = 2;
 pub(super) const GUESTS: u8 = 7;
 pub(super) const HYPERVISORS: u8 = 3;
+/// The physical network.
+pub(super) const PHYSICAL: &str = "phys";
 
 pub(super) fn network(n: u8) -> String {
     format!("n{n}")
@@ -59,6 +90,15 @@ pub(super) fn guest(n: u8) -> String {
 
 pub(super) fn hypervisor(n: u8) -> String {
     format!("h{n}")
+}
+
+fn group(n: u8) -> String {
+    format!("sg{n}")
+}
+
+fn joined(cloud: &Cloud, h: u8) -> bool {
+    let id = ChassisId::new(&hypervisor(h));
+    cloud.facts.chassis().contains_key(&id)
 }
 
 fn router(n: u8) -> String {
@@ -86,6 +126,8 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => n.clone().prop_map(Step::DeleteNetwork),
         2 => (n.clone(), up()).prop_map(|(n, up)| Step::NetworkUp(n, up)),
         1 => (n.clone(), prop::option::of(1200..1500u16)).prop_map(|(n, mtu)| Step::NetworkMtu(n, mtu)),
+        2 => (n.clone(), up()).prop_map(|(n, outside)| Step::NetworkOutside(n, outside)),
+        2 => h.clone().prop_map(Step::Attach),
         4 => (n.clone(), s.clone(), mode()).prop_map(|(n, s, mode)| Step::Subnet(n, s, mode)),
         1 => (n.clone(), s.clone(), up()).prop_map(|(n, s, on)| Step::SubnetDhcp(n, s, on)),
         1 => (n.clone(), s).prop_map(|(n, s)| Step::DeleteSubnet(n, s)),
@@ -101,6 +143,12 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         3 => (g.clone(), 0..4u8).prop_map(|(g, pair)| Step::GuestPair(g, pair)),
         1 => (g.clone(), 0..4u8).prop_map(|(g, name)| Step::GuestRenamed(g, name)),
         1 => g.clone().prop_map(Step::DeleteGuest),
+        6 => (g.clone(), 0..(1u8 << GROUPS)).prop_map(|(g, groups)| Step::GuestGroups(g, groups)),
+        2 => (0..GROUPS, prop::bool::weighted(0.8)).prop_map(|(n, stateful)| Step::Group(n, stateful)),
+        1 => (0..GROUPS).prop_map(Step::DeleteGroup),
+        8 => (0..GROUPS, 0..3u8, up(), what(), whom())
+            .prop_map(|(n, r, egress, what, whom)| Step::Rule(n, r, egress, what, whom)),
+        2 => (0..GROUPS, 0..3u8).prop_map(|(n, r)| Step::DeleteRule(n, r)),
         8 => (g.clone(), h.clone()).prop_map(|(g, h)| Step::Plug(g, h)),
         1 => (g.clone(), h.clone()).prop_map(|(g, h)| Step::PlugUnnumbered(g, h)),
         2 => g.prop_map(Step::Unplug),
@@ -109,6 +157,50 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => (100..103u16).prop_map(Step::LifetimeOfRouters),
         1 => (0..2u8).prop_map(Step::ServerIdentity),
     ]
+}
+
+fn what() -> impl Strategy<Value = What> {
+    prop_oneof![
+        Just(What::Anything),
+        Just(What::Udp),
+        Just(What::Udp5000To5003),
+        Just(What::Udp5001),
+        Just(What::Ipv4),
+    ]
+}
+
+fn whom() -> impl Strategy<Value = Whom> {
+    prop_oneof![
+        Just(Whom::Anybody),
+        (0..NETWORKS).prop_map(Whom::Network),
+        (0..GROUPS).prop_map(Whom::Group),
+        (0..GROUPS).prop_map(Whom::Group),
+    ]
+}
+
+fn rule(egress: bool, what: What, whom: Whom) -> SecurityGroupRule {
+    let direction = if egress {
+        Direction::Egress
+    } else {
+        Direction::Ingress
+    };
+    let (what, family) = match what {
+        What::Anything => (anything(direction), Ethertype::Ipv6),
+        What::Udp => (service(direction, 17, None), Ethertype::Ipv6),
+        What::Udp5000To5003 => (service(direction, 17, Some((5000, 5003))), Ethertype::Ipv6),
+        What::Udp5001 => (service(direction, 17, Some((5001, 5001))), Ethertype::Ipv6),
+        What::Ipv4 => (anything(direction), Ethertype::Ipv4),
+    };
+    let remote = match whom {
+        Whom::Anybody => RemoteEnd::Anybody,
+        Whom::Network(n) => RemoteEnd::Prefix(format!("2001:db8:{n}::/48").parse().unwrap()),
+        Whom::Group(n) => RemoteEnd::Group(group_id(&group(n))),
+    };
+    SecurityGroupRule {
+        ethertype: family,
+        remote,
+        ..what
+    }
 }
 
 /// A cloud that has something of everything, so that short sequences find something to change.
@@ -131,6 +223,12 @@ pub(super) fn start() -> Cloud {
         Step::GuestPair(1, 1),
         Step::Guest(2, 1),
         Step::Plug(2, 1),
+        Step::Group(0, true),
+        Step::Group(1, true),
+        Step::Rule(0, 0, true, What::Anything, Whom::Anybody),
+        Step::Rule(0, 1, false, What::Udp, Whom::Group(0)),
+        Step::GuestGroups(0, 1),
+        Step::GuestGroups(1, 1),
     ];
     steps.iter().for_each(|step| step.apply(&mut cloud));
     cloud
@@ -143,6 +241,7 @@ impl Step {
             | Self::DeleteNetwork(_)
             | Self::NetworkUp(..)
             | Self::NetworkMtu(..)
+            | Self::NetworkOutside(..)
             | Self::Subnet(..)
             | Self::SubnetDhcp(..)
             | Self::DeleteSubnet(..) => self.apply_to_networks(cloud),
@@ -152,6 +251,11 @@ impl Step {
             | Self::Interface(..)
             | Self::InterfaceUp(..)
             | Self::DeleteInterface(..) => self.apply_to_routers(cloud),
+            Self::GuestGroups(..)
+            | Self::Group(..)
+            | Self::DeleteGroup(_)
+            | Self::Rule(..)
+            | Self::DeleteRule(..) => self.apply_to_groups(cloud),
             Self::Guest(..)
             | Self::GuestUp(..)
             | Self::GuestSecured(..)
@@ -162,6 +266,8 @@ impl Step {
             Self::PlugUnnumbered(g, h) => cloud.plug_as(&guest(g), &hypervisor(h), None),
             Self::Unplug(g) => cloud.unplug(&guest(g)),
             Self::Join(h, v6, kind) => cloud.hypervisor(&hypervisor(h), endpoint(h, v6), kind),
+            Self::Attach(h) if joined(cloud, h) => cloud.attach(&hypervisor(h), PHYSICAL),
+            Self::Attach(_) => {}
             Self::Leave(h) => cloud.facts.remove_chassis(&ChassisId::new(&hypervisor(h))),
             Self::LifetimeOfRouters(lifetime) => {
                 let mut settings = (*cloud.intent.settings).clone();
@@ -190,6 +296,15 @@ impl Step {
             }
             Self::NetworkMtu(n, mtu) if exists(cloud, n) => {
                 cloud.change_network(&network(n), |network| network.mtu = mtu);
+            }
+            Self::NetworkOutside(n, outside) if exists(cloud, n) => {
+                if outside {
+                    cloud.put_outside(&network(n), PHYSICAL, Some(100 + u32::from(n)));
+                } else {
+                    cloud.change_network(&network(n), |network| {
+                        network.network_type = NetworkType::Vxlan;
+                    });
+                }
             }
             Self::Subnet(n, s, mode) => {
                 let cidr = format!("2001:db8:{n}:{s}::/64");
@@ -249,6 +364,35 @@ impl Step {
             Self::GuestRenamed(g, name) if exists(cloud, g) => {
                 cloud.change_port(&guest(g), |port| port.meta.name = format!("name {name}"));
             }
+            _ => {}
+        }
+    }
+}
+
+impl Step {
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "and where there is nothing to change"
+    )]
+    fn apply_to_groups(&self, cloud: &mut Cloud) {
+        let exists = |cloud: &Cloud, g| cloud.intent.ports.contains_key(&port_id(&guest(g)));
+        let name = |n, r| format!("rule{n}-{r}");
+        match *self {
+            Self::GuestGroups(g, bits) if exists(cloud, g) => {
+                let groups: Vec<_> = (0..GROUPS)
+                    .filter(|n| bits & 1 << n != 0)
+                    .map(group)
+                    .collect();
+                let named: Vec<_> = groups.iter().map(String::as_str).collect();
+                let open: &[&str] = &[OPEN];
+                cloud.put_under(&guest(g), if bits == 0 { open } else { &named });
+            }
+            Self::Group(n, stateful) => cloud.put_group(&group(n), stateful),
+            Self::DeleteGroup(n) => cloud.delete(&Key::SecurityGroup(group_id(&group(n)))),
+            Self::Rule(n, r, egress, what, whom) => {
+                cloud.rule(&name(n, r), &group(n), rule(egress, what, whom));
+            }
+            Self::DeleteRule(n, r) => cloud.delete_rule(&name(n, r)),
             _ => {}
         }
     }

@@ -1,10 +1,11 @@
 //! A cloud in few words. Everything has a name, and its id is made of it.
 
 use sextant_model::{
-    AddressPair, Change, Chassis, ChassisId, Encap, EncapKind, Facts, FixedIp, Intent, Ipv6Mode,
-    Key, MacAddr, Meta, Network, NetworkId, NetworkKey, NetworkType, Object, Plugged, Port, PortId,
-    PrefixSource, ROUTER_INTERFACE_OWNER, Router, RouterId, RouterKey, ServerIdentity, Settings,
-    Subnet, SubnetId,
+    AddressPair, Change, Chassis, ChassisId, Direction, Encap, EncapKind, Ethertype, Facts,
+    FixedIp, Intent, Ipv6Mode, Key, MacAddr, Meta, Network, NetworkId, NetworkKey, NetworkType,
+    Object, Plugged, Port, PortId, PrefixSource, ROUTER_INTERFACE_OWNER, RemoteEnd, Router,
+    RouterId, RouterKey, RuleProtocol, SecurityGroup, SecurityGroupId, SecurityGroupRule,
+    SecurityGroupRuleId, ServerIdentity, Settings, Subnet, SubnetId,
 };
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -41,6 +42,52 @@ pub(crate) fn port_id(name: &str) -> PortId {
     PortId(id(name))
 }
 
+pub(crate) fn group_id(name: &str) -> SecurityGroupId {
+    SecurityGroupId(id(name))
+}
+
+pub(crate) fn rule_id(name: &str) -> SecurityGroupRuleId {
+    SecurityGroupRuleId(id(name))
+}
+
+/// The group that guests are under which are given no other: whoever is there may reach them, and be reached.
+pub(crate) const OPEN: &str = "open";
+
+/// A rule that allows everything of IPv6, to be narrowed.
+pub(crate) fn anything(direction: Direction) -> SecurityGroupRule {
+    SecurityGroupRule {
+        id: rule_id("rule"),
+        security_group_id: group_id("group"),
+        meta: Meta::default(),
+        direction,
+        ethertype: Ethertype::Ipv6,
+        protocol: None,
+        port_range_min: None,
+        port_range_max: None,
+        remote: RemoteEnd::Anybody,
+    }
+}
+
+/// The same, for a protocol and a range of its ports.
+pub(crate) fn service(
+    direction: Direction,
+    protocol: u8,
+    ports: Option<(u16, u16)>,
+) -> SecurityGroupRule {
+    SecurityGroupRule {
+        protocol: Some(RuleProtocol {
+            name: protocol.to_string(),
+            number: protocol,
+        }),
+        port_range_min: ports.map(|(first, _)| first),
+        port_range_max: ports.map(|(_, last)| last),
+        ..anything(direction)
+    }
+}
+
+/// The OpenFlow number of a hypervisor's first patch port.
+pub(crate) const PATCH_PORT: u16 = 5;
+
 /// The OpenFlow number of the tunnel port of a protocol, on every hypervisor.
 pub(crate) fn tunnel_port(kind: EncapKind) -> u16 {
     match kind {
@@ -60,7 +107,52 @@ impl Cloud {
         cloud.put(Object::ServerIdentity(ServerIdentity {
             uuid: id("server"),
         }));
+        cloud.group(OPEN);
+        for (rule, direction, ethertype) in [
+            ("open-in4", Direction::Ingress, Ethertype::Ipv4),
+            ("open-in6", Direction::Ingress, Ethertype::Ipv6),
+            ("open-out4", Direction::Egress, Ethertype::Ipv4),
+            ("open-out6", Direction::Egress, Ethertype::Ipv6),
+        ] {
+            let rule_of = SecurityGroupRule {
+                ethertype,
+                ..anything(direction)
+            };
+            cloud.rule(rule, OPEN, rule_of);
+        }
         cloud
+    }
+
+    /// A stateful security group without rules.
+    pub(crate) fn group(&mut self, name: &str) {
+        self.put_group(name, true);
+    }
+
+    pub(crate) fn put_group(&mut self, name: &str, stateful: bool) {
+        self.put(Object::SecurityGroup(Arc::new(SecurityGroup {
+            id: group_id(name),
+            meta: Meta::default(),
+            stateful,
+        })));
+    }
+
+    /// Adds a rule to a group.
+    pub(crate) fn rule(&mut self, name: &str, group: &str, rule: SecurityGroupRule) {
+        self.put(Object::SecurityGroupRule(Arc::new(SecurityGroupRule {
+            id: rule_id(name),
+            security_group_id: group_id(group),
+            ..rule
+        })));
+    }
+
+    pub(crate) fn delete_rule(&mut self, name: &str) {
+        self.delete(&Key::SecurityGroupRule(rule_id(name)));
+    }
+
+    /// Puts a port under just these groups.
+    pub(crate) fn put_under(&mut self, port: &str, groups: &[&str]) {
+        let groups = groups.iter().map(|group| group_id(group)).collect();
+        self.change_port(port, |port| port.security_groups = groups);
     }
 
     /// Hypervisors `h1`, `h2`, … with VXLAN endpoints `2001:db8:77::1`, ….
@@ -82,7 +174,36 @@ impl Cloud {
             bridge_mappings: BTreeMap::new(),
             datapath_id: None,
             tunnel_ports: ports.into(),
+            patch_ports: BTreeMap::new(),
             observed: true,
+        });
+    }
+
+    /// A hypervisor's `br-int` has a patch port to the bridge of a physical network.
+    pub(crate) fn attach(&mut self, hypervisor: &str, physical: &str) {
+        let mut chassis = (*self.facts.chassis()[&ChassisId::new(hypervisor)]).clone();
+        let port = PATCH_PORT + u16::try_from(chassis.patch_ports.len()).unwrap();
+        let bridge = format!("br-{physical}");
+        chassis.bridge_mappings.insert(physical.to_owned(), bridge);
+        chassis.patch_ports.insert(physical.to_owned(), port);
+        self.facts.put_chassis(chassis);
+    }
+
+    /// A network of a physical network, in a VLAN or untagged.
+    pub(crate) fn provider_network(&mut self, name: &str, physical: &str, vlan: Option<u32>) {
+        self.network(name);
+        self.put_outside(name, physical, vlan);
+    }
+
+    /// Makes a network one of a physical network.
+    pub(crate) fn put_outside(&mut self, name: &str, physical: &str, vlan: Option<u32>) {
+        self.change_network(name, |network| {
+            network.network_type = match vlan {
+                Some(_) => NetworkType::Vlan,
+                None => NetworkType::Flat,
+            };
+            network.physical_network = Some(physical.to_owned());
+            network.segmentation_id = vlan;
         });
     }
 
@@ -118,6 +239,7 @@ impl Cloud {
             dns_nameservers: vec![],
             host_routes: vec![],
             prefix_source: PrefixSource::Given,
+            service_types: Vec::new(),
         })));
     }
 
@@ -149,6 +271,7 @@ impl Cloud {
     pub(crate) fn port(&mut self, name: &str, network: &str) {
         let mut port = self.new_port(name, network);
         let mac = port.mac_address;
+        port.security_groups = [group_id(OPEN)].into();
         port.fixed_ips = self.addresses(network, |prefix| mac.eui64(prefix));
         self.put(Object::Port(Arc::new(port)));
     }
@@ -257,6 +380,7 @@ impl Cloud {
             vnic_type: "normal".to_owned(),
             security_groups: Default::default(),
             dns_name: String::new(),
+            binding_profile: String::new(),
         }
     }
 

@@ -4,14 +4,17 @@ use super::cloud::{Cloud, name_of, port_id, tunnel_port};
 use super::show::{flows_of, stage_name};
 use rust_openflow::Field;
 use sextant_flows::Flows;
-use sextant_flows::trace::{Drop, Output, Packet, Trace, Tracer};
+use sextant_flows::trace::{Connections, Drop, Output, Packet, Trace, Tracer};
 use sextant_model::{ChassisId, EncapKind};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub(crate) struct Fabric<'a> {
     cloud: &'a Cloud,
     flows: BTreeMap<ChassisId, Flows>,
+    /// What the connection trackers know: as long as the fabric lives.
+    known: RefCell<BTreeMap<ChassisId, Connections>>,
 }
 
 /// A frame that came out at a guest.
@@ -31,6 +34,8 @@ pub(crate) struct Journey {
     pub(crate) punts: Vec<&'static str>,
     /// Frames that passed the underlay: from, to, key.
     pub(crate) tunnels: Vec<(String, String, u128)>,
+    /// Frames that went outside: hypervisor, physical network, as they are there.
+    pub(crate) outside: Vec<(String, String, Packet)>,
     /// Look-ups on the sender's hypervisor, and then one number for each that a tunnel led to.
     pub(crate) lookups: Vec<usize>,
     /// Where it was dropped.
@@ -55,9 +60,9 @@ impl Journey {
         &self.deliveries[0]
     }
 
-    /// Neither a guest nor the controller saw it.
+    /// Neither a guest nor the controller saw it, nor anybody outside.
     pub(crate) fn is_lost(&self) -> bool {
-        self.deliveries.is_empty() && self.punts.is_empty()
+        self.deliveries.is_empty() && self.punts.is_empty() && self.outside.is_empty()
     }
 }
 
@@ -65,7 +70,24 @@ impl<'a> Fabric<'a> {
     pub(crate) fn new(cloud: &'a Cloud) -> Self {
         let flows = |chassis: &ChassisId| (chassis.clone(), flows_of(cloud, chassis.as_str()));
         let flows = cloud.facts.chassis().keys().map(flows).collect();
-        Self { cloud, flows }
+        Self {
+            cloud,
+            flows,
+            known: RefCell::default(),
+        }
+    }
+
+    /// The connection trackers know nothing any more.
+    pub(crate) fn forget(&self) {
+        self.known.borrow_mut().clear();
+    }
+
+    /// The same switches, with what their connection trackers know, once the cloud has changed.
+    pub(crate) fn after<'b>(self, cloud: &'b Cloud) -> Fabric<'b> {
+        Fabric {
+            known: self.known,
+            ..Fabric::new(cloud)
+        }
     }
 
     /// A plugged-in guest sends a frame.
@@ -99,9 +121,25 @@ impl<'a> Fabric<'a> {
         journey
     }
 
+    /// A frame comes from a physical network.
+    pub(crate) fn come_in(&self, hypervisor: &str, physical: &str, frame: &Packet) -> Journey {
+        let chassis = ChassisId::new(hypervisor);
+        let port = self.cloud.facts.chassis()[&chassis].patch_ports[physical];
+        let mut journey = Journey::default();
+        self.arrive(
+            &chassis,
+            frame.clone().with(Field::IN_PORT, port),
+            &mut journey,
+        );
+        journey
+    }
+
     fn arrive(&self, chassis: &ChassisId, frame: Packet, journey: &mut Journey) {
         let flows = &self.flows[chassis];
-        let trace = Tracer::new(flows).trace(frame).unwrap();
+        let tracer = Tracer::new(flows);
+        let mut known = self.known.borrow_mut().remove(chassis).unwrap_or_default();
+        let trace = tracer.trace_among(frame, &mut known).unwrap();
+        self.known.borrow_mut().insert(chassis.clone(), known);
         journey.lookups.push(trace.visits.len());
         let punts = trace.punts.iter();
         journey
@@ -121,6 +159,12 @@ impl<'a> Fabric<'a> {
         if let Some((kind, _)) = own.tunnel_ports.iter().find(|(_, tunnel)| **tunnel == port) {
             return self.cross(chassis, *kind, &output.packet, journey);
         }
+        if let Some((physical, _)) = own.patch_ports.iter().find(|(_, patch)| **patch == port) {
+            let frame = output.packet.on_the_wire();
+            let place = (chassis.as_str().to_owned(), physical.clone(), frame.clone());
+            journey.outside.push(place);
+            return self.spread(chassis, physical, &frame, journey);
+        }
         let here = |plugged: &sextant_model::Plugged| {
             plugged.chassis == *chassis && plugged.ofport == Some(port)
         };
@@ -131,6 +175,17 @@ impl<'a> Fabric<'a> {
             port: name_of(port.0),
             packet: output.packet.on_the_wire(),
         });
+    }
+
+    /// A frame leaves for a physical network; every other hypervisor that is attached to it sees it.
+    fn spread(&self, from: &ChassisId, physical: &str, frame: &Packet, journey: &mut Journey) {
+        for (id, chassis) in self.cloud.facts.chassis() {
+            let port = chassis.patch_ports.get(physical).filter(|_| id != from);
+            if let Some(port) = port {
+                let arriving = frame.clone().with(Field::IN_PORT, *port);
+                self.arrive(id, arriving, journey);
+            }
+        }
     }
 
     /// A frame leaves by a tunnel port; whoever has the endpoint receives it.

@@ -92,3 +92,15 @@ pub(crate) fn dhcpv6(from: &Port) -> Packet {
         547,
     )
 }
+
+pub(crate) fn tcp(packet: Packet, source: u16, destination: u16) -> Packet {
+    packet
+        .with(Field::IP_PROTO, 6u8)
+        .with(Field::TCP_SRC, source)
+        .with(Field::TCP_DST, destination)
+}
+
+/// A packet from one guest's address to another's on the same network.
+pub(crate) fn between(from: &Port, to: &Port) -> Packet {
+    ipv6(from, address(from), address(to), to.mac_address)
+}

@@ -22,6 +22,8 @@ pub const RELAY_MESSAGE: u16 = 9;
 pub const STATUS_CODE: u16 = 13;
 /// Rapid Commit (RFC 9915 §21.14).
 pub const RAPID_COMMIT: u16 = 14;
+/// User Class (RFC 9915 §21.15).
+pub const USER_CLASS: u16 = 15;
 /// Interface-Id (RFC 9915 §21.18).
 pub const INTERFACE_ID: u16 = 18;
 /// DNS Recursive Name Server (RFC 3646 §3).

@@ -48,6 +48,8 @@ pub enum DhcpOption<'a> {
     },
     /// The client takes a Reply for its Solicit, or the server gave it.
     RapidCommit,
+    /// The client's user class, as it came: parts with their lengths before them.
+    UserClass(&'a [u8]),
     /// Where a relay agent heard the client.
     InterfaceId(&'a [u8]),
     /// DNS servers.
@@ -102,6 +104,7 @@ impl<'a> DhcpOption<'a> {
             RELAY_MESSAGE => Self::RelayMessage(value),
             STATUS_CODE => status_code(option)?,
             RAPID_COMMIT => rapid_commit(option)?,
+            USER_CLASS => Self::UserClass(value),
             INTERFACE_ID => Self::InterfaceId(value),
             DNS_SERVERS => Self::DnsServers(Addresses(list(option)?)),
             DOMAIN_LIST => Self::DomainList(names(option)?),
@@ -134,6 +137,7 @@ impl<'a> DhcpOption<'a> {
                 put(out, STATUS_CODE, &[&code.to_be_bytes(), message]);
             }
             Self::RapidCommit => put(out, RAPID_COMMIT, &[]),
+            Self::UserClass(class) => put(out, USER_CLASS, &[class]),
             Self::InterfaceId(id) => put(out, INTERFACE_ID, &[id]),
             Self::DnsServers(servers) => put(out, DNS_SERVERS, &[servers.0.as_flattened()]),
             Self::DomainList(names) => put(out, DOMAIN_LIST, &[names]),

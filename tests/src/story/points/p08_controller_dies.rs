@@ -142,12 +142,16 @@ fn changed_while_down(world: &mut World, narrator: &mut Narrator) -> Outcome {
 fn traces(plugged: &Plugged, ofport: &str) -> Vec<String> {
     let link_local = crate::story::world::link_local(&plugged.port.mac);
     let tap = plugged.guest.tap();
+    let output = ofport.parse::<u16>().unwrap_or_default();
     vec![
         plugged.port.mac.clone(),
         plugged.address().to_string(),
         link_local.to_string(),
         format!("{:#x}", plugged.address().to_bits()),
         format!("in_port={ofport},"),
+        format!("in_port={ofport} "),
+        format!("reg3={output:#x},"),
+        format!("reg3={output:#x} "),
         format!("in_port={tap}"),
         format!("in_port=\"{tap}\""),
     ]
@@ -166,10 +170,14 @@ impl Flow {
             .contains("dl_dst=01:00:00:00:00:00/01:00:00:00:00:00")
     }
 
+    /// Names an address for somebody to be reached by: the port itself still exists, and is a member of its groups.
     fn names_address(&self, names: &[String]) -> bool {
-        names[..3]
-            .iter()
-            .any(|name| self.text.contains(name.as_str()))
+        let names = &mut names[..3].iter();
+        !self.is_member() && names.any(|name| self.text.contains(name.as_str()))
+    }
+
+    fn is_member(&self) -> bool {
+        self.text.contains("actions=conjunction(")
     }
 }
 

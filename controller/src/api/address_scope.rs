@@ -1,0 +1,121 @@
+//! Address scopes: subnet pools of one scope do not overlap, so that their subnets can be routed to each other.
+//!
+//! Whoever puts a pool in a scope, or makes one there larger, stores the scope again, so that of two pools that would
+//! overlap the second looks again.
+
+use super::attributes::{Attribute, Body, free, required};
+use super::draft::Draft;
+use super::error::ApiError;
+use super::query::Conditions;
+use super::resource::{Resource, View};
+use super::shown::Shown;
+use super::values;
+use sextant_model::{AddressScope, AddressScopeId, Intent, Key, Meta, Object, SubnetPool};
+use std::sync::Arc;
+
+impl Resource for AddressScope {
+    const NAME: &'static str = "address_scope";
+    const COLLECTION: &'static str = "address_scopes";
+    const PATH: &'static str = "address-scopes";
+    const ATTRIBUTES: &'static [Attribute] = &[required("ip_version"), free("shared")];
+    type Id = AddressScopeId;
+
+    fn id(&self) -> AddressScopeId {
+        self.id
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn put_with_meta(&self, draft: &mut Draft, meta: Meta) {
+        draft.put(Object::AddressScope(Arc::new(Self {
+            meta,
+            ..self.clone()
+        })));
+    }
+
+    fn missing(id: &str) -> ApiError {
+        ApiError::not_found(
+            "AddressScopeNotFound",
+            format!("Address scope {id} could not be found."),
+        )
+    }
+
+    fn find(intent: &Intent, id: &str) -> Option<Arc<Self>> {
+        let id = id.parse::<AddressScopeId>().ok()?;
+        intent.address_scopes.get(&id).cloned()
+    }
+
+    fn candidates(intent: &Intent, conditions: &Conditions) -> Vec<Arc<Self>> {
+        match conditions.get("id") {
+            Some(ids) => ids.iter().filter_map(|id| Self::find(intent, id)).collect(),
+            None => intent.address_scopes.values().cloned().collect(),
+        }
+    }
+
+    fn render(&self, _: View<'_>, shown: &mut Shown<'_>) {
+        shown.put("ip_version", self.ip_version);
+        shown.put("shared", self.shared);
+    }
+
+    fn create(draft: &mut Draft, project: String, body: &Body) -> Result<AddressScopeId, ApiError> {
+        let name = body
+            .read("name", values::text(values::LONG))?
+            .unwrap_or_default();
+        let description = body
+            .read("description", values::text(values::LONG))?
+            .unwrap_or_default();
+        let scope = Self {
+            id: AddressScopeId(draft.uuid()),
+            meta: draft.meta(name, description, project, 0),
+            ip_version: body.require("ip_version", values::ip_version)?,
+            shared: body.read("shared", values::boolean)?.unwrap_or(false),
+        };
+        let id = scope.id;
+        draft.put(Object::AddressScope(Arc::new(scope)));
+        Ok(id)
+    }
+
+    fn update(&self, draft: &mut Draft, body: &Body) -> Result<(), ApiError> {
+        let mut scope = self.clone();
+        super::change_names(&mut scope.meta, body)?;
+        scope.shared = body.read("shared", values::boolean)?.unwrap_or(self.shared);
+        if self.shared && !scope.shared {
+            return Err(ApiError::bad(
+                "AddressScopeUpdateError",
+                format!(
+                    "Unable to update address scope {} : Shared address scope can't be unshared.",
+                    self.id
+                ),
+            ));
+        }
+        draft.revise(&mut scope.meta);
+        draft.put(Object::AddressScope(Arc::new(scope)));
+        Ok(())
+    }
+
+    fn delete(&self, draft: &mut Draft) -> Result<(), ApiError> {
+        if pools_of(&draft.intent, self.id).next().is_some() {
+            return Err(ApiError::conflict(
+                "AddressScopeInUse",
+                format!(
+                    "Unable to complete operation on address scope {}. There are one or more subnet pools in use on the \
+                     address scope.",
+                    self.id
+                ),
+            ));
+        }
+        draft.delete(Key::AddressScope(self.id));
+        Ok(())
+    }
+}
+
+/// The subnet pools in a scope.
+pub(super) fn pools_of(
+    intent: &Intent,
+    scope: AddressScopeId,
+) -> impl Iterator<Item = &Arc<SubnetPool>> {
+    let pools = intent.subnet_pools.values();
+    pools.filter(move |pool| pool.address_scope_id == Some(scope))
+}

@@ -1,0 +1,193 @@
+//! Security groups.
+//!
+//! A group and its rules are looked at together: whoever makes, changes or removes a rule stores the group again, so that
+//! of two who add the same rule the second sees the first. Whoever uses a group leaves a mark (`Key::UsesOf`), so that a
+//! group is only removed, or its tracking changed, while nobody comes to use it.
+
+mod provided;
+mod rule;
+
+pub(super) use provided::default_of;
+
+use super::attributes::{Attribute, Body, free, shown};
+use super::draft::Draft;
+use super::error::ApiError;
+use super::query::Conditions;
+use super::resource::{Plan, Resource, View};
+use super::shown::Shown;
+use super::values::{self, Invalid};
+use serde_json::Value;
+use sextant_model::{
+    DEFAULT_SECURITY_GROUP, EVERY_PROJECT, Intent, Key, Meta, Object, RbacObject, SecurityGroup,
+    SecurityGroupId,
+};
+use std::sync::Arc;
+
+impl Resource for SecurityGroup {
+    const NAME: &'static str = "security_group";
+    const COLLECTION: &'static str = "security_groups";
+    const PATH: &'static str = "security-groups";
+    const ATTRIBUTES: &'static [Attribute] = &[
+        free("stateful"),
+        shown("shared").no_filter(),
+        shown("security_group_rules").no_filter(),
+    ];
+    type Id = SecurityGroupId;
+
+    fn id(&self) -> SecurityGroupId {
+        self.id
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn put_with_meta(&self, draft: &mut Draft, meta: Meta) {
+        draft.put(Object::SecurityGroup(Arc::new(Self {
+            meta,
+            ..self.clone()
+        })));
+    }
+
+    fn missing(id: &str) -> ApiError {
+        ApiError::not_found(
+            "SecurityGroupNotFound",
+            format!("Security group {id} does not exist"),
+        )
+    }
+
+    fn find(intent: &Intent, id: &str) -> Option<Arc<Self>> {
+        let id = id.parse::<SecurityGroupId>().ok()?;
+        intent.security_groups.get(&id).cloned()
+    }
+
+    fn candidates(intent: &Intent, conditions: &Conditions) -> Vec<Arc<Self>> {
+        match conditions.get("id") {
+            Some(ids) => ids.iter().filter_map(|id| Self::find(intent, id)).collect(),
+            None => intent.security_groups.values().cloned().collect(),
+        }
+    }
+
+    fn before_list(intent: &Intent, project: &str) -> Option<Plan> {
+        provided::missing_default(intent, project)
+    }
+
+    fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {
+        let rules = view.intent.rules_of(self.id);
+        shown.put("stateful", self.stateful);
+        shown.put("shared", is_shared(self.id, view.intent));
+        shown.put_with("security_group_rules", || {
+            rules
+                .map(|rule| rule::within_group(rule, view))
+                .collect::<Vec<_>>()
+        });
+    }
+
+    fn create(
+        draft: &mut Draft,
+        project: String,
+        body: &Body,
+    ) -> Result<SecurityGroupId, ApiError> {
+        let name = body.read("name", name)?.unwrap_or_default();
+        let description = body
+            .read("description", values::text(values::LONG))?
+            .unwrap_or_default();
+        let stateful = body.read("stateful", values::boolean)?.unwrap_or(true);
+        default_of(draft, &project)?;
+        let group = Self {
+            id: SecurityGroupId(draft.uuid()),
+            meta: draft.meta(name, description, project, 1),
+            stateful,
+        };
+        let id = group.id;
+        provided::put_egress_rules(draft, &group);
+        draft.put(Object::SecurityGroup(Arc::new(group)));
+        Ok(id)
+    }
+
+    fn update(&self, draft: &mut Draft, body: &Body) -> Result<(), ApiError> {
+        let mut group = self.clone();
+        if body.read("name", name)?.is_some() && is_default(self) {
+            return Err(ApiError::conflict(
+                "SecurityGroupCannotUpdateDefault",
+                "Updating default security group not allowed.",
+            ));
+        }
+        super::change_names(&mut group.meta, body)?;
+        group.stateful = body
+            .read("stateful", values::boolean)?
+            .unwrap_or(self.stateful);
+        if group.stateful != self.stateful {
+            refuse_used(draft, self.id)?;
+        }
+        draft.revise(&mut group.meta);
+        draft.put(Object::SecurityGroup(Arc::new(group)));
+        Ok(())
+    }
+
+    /// Removes it with its rules, and with those of others that have its ports at the other end.
+    fn delete(&self, draft: &mut Draft) -> Result<(), ApiError> {
+        refuse_used(draft, self.id)?;
+        if is_default(self) {
+            return Err(ApiError::conflict(
+                "SecurityGroupCannotRemoveDefault",
+                "Insufficient rights for removing default security group.",
+            ));
+        }
+        let about: Vec<_> = draft.intent.rules_about(self.id).cloned().collect();
+        for rule in about
+            .iter()
+            .filter(|rule| rule.security_group_id != self.id)
+        {
+            rule.delete(draft)?;
+        }
+        let own = draft.intent.rules_of(self.id);
+        let own: Vec<Key> = own.map(|rule| Key::SecurityGroupRule(rule.id)).collect();
+        own.into_iter().for_each(|key| draft.delete(key));
+        draft.delete(Key::UsesOf(self.id));
+        draft.delete(Key::SecurityGroup(self.id));
+        Ok(())
+    }
+}
+
+/// Whether it is the one that its project has without asking.
+fn is_default(group: &SecurityGroup) -> bool {
+    group.meta.name == DEFAULT_SECURITY_GROUP
+}
+
+/// Whether every project may use it.
+fn is_shared(group: SecurityGroupId, intent: &Intent) -> bool {
+    let mut policies = intent.policies_for(RbacObject::SecurityGroup(group));
+    policies.any(|policy| policy.target == EVERY_PROJECT)
+}
+
+/// A name that is not the default group's.
+fn name(value: &Value) -> Result<String, Invalid> {
+    let name = values::text(values::LONG)(value)?;
+    if name.to_lowercase() == DEFAULT_SECURITY_GROUP {
+        return Err(Invalid::Own(ApiError::conflict(
+            "SecurityGroupDefaultAlreadyExists",
+            "Default security group already exists.",
+        )));
+    }
+    Ok(name)
+}
+
+/// No port may be under it, nor come under it until this is committed.
+fn refuse_used(draft: &mut Draft, group: SecurityGroupId) -> Result<(), ApiError> {
+    draft.relies_on(Key::UsesOf(group));
+    if draft.intent.ports_under(group).next().is_none() {
+        return Ok(());
+    }
+    Err(ApiError::conflict(
+        "SecurityGroupInUse",
+        format!("Security Group {group} in use."),
+    ))
+}
+
+/// Stores a group again because one of its rules comes, changes or goes.
+fn revise(draft: &mut Draft, group: &SecurityGroup) {
+    let mut meta = group.meta.clone();
+    draft.revise(&mut meta);
+    group.put_with_meta(draft, meta);
+}

@@ -1,0 +1,172 @@
+//! Patch ports between `br-int` and the bridges of physical networks (ovs-vswitchd.conf.db(5), Patch Options).
+//!
+//! A pair for each mapping whose bridge exists, one port on either side. A mapping that went, or names another bridge now,
+//! loses its pair first and gets the new one in the next step: two interfaces must not have the same name.
+
+use super::provision::{Wish, remove_ports};
+use super::{OWNED, PHYSICAL_NETWORK, is_owned};
+use sextant_ovsdb_client::{ColumnError, Condition, Mutation, Replica, Row, Transaction, Value};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// One end of a pair, as it is there.
+struct End {
+    bridge: Uuid,
+    port: Uuid,
+    physical: String,
+}
+
+/// Makes the pairs that are missing and removes those that are not wanted.
+pub(super) fn wanted(
+    replica: &Replica,
+    wish: &Wish,
+    integration: Uuid,
+    bridge: &Row,
+    transaction: Transaction,
+) -> Result<Transaction, ColumnError> {
+    let pairs = pairs(replica, wish, bridge)?;
+    let present = ends(replica)?;
+    let unwanted = present.iter().filter(|end| {
+        let other = pairs.get(&end.physical);
+        other.is_none_or(|other| ![integration, *other].contains(&end.bridge))
+    });
+    let transaction = remove(unwanted, transaction);
+    let is_there = |bridge: Uuid, physical: &str| {
+        let mut ends = present.iter();
+        ends.any(|end| end.bridge == bridge && end.physical == physical)
+    };
+    Ok(pairs
+        .iter()
+        .fold(transaction, |transaction, (physical, other)| {
+            let [inner, outer] = names(physical);
+            [(integration, &inner, &outer), (*other, &outer, &inner)]
+                .into_iter()
+                .filter(|(bridge, name, _)| !is_there(*bridge, physical) && is_free(replica, name))
+                .fold(transaction, |transaction, (bridge, name, peer)| {
+                    add(bridge, physical, name, peer, transaction)
+                })
+        }))
+}
+
+/// Removes the ends on the bridges of physical networks; those on `br-int` are removed with whatever else is there.
+pub(super) fn release(
+    replica: &Replica,
+    integration: Uuid,
+    transaction: Transaction,
+) -> Result<Transaction, ColumnError> {
+    let ends = ends(replica)?;
+    let outer = ends.iter().filter(|end| end.bridge != integration);
+    Ok(remove(outer, transaction))
+}
+
+/// Whether a port is an end of a pair.
+pub(super) fn is_patch(replica: &Replica, port: Uuid) -> bool {
+    let row = replica.row("Port", port);
+    row.is_some_and(|row| physical(row).is_ok_and(|physical| physical.is_some()))
+}
+
+/// Bridges of mappings that do not exist.
+pub(super) fn missing_bridges<'a>(
+    replica: &Replica,
+    mappings: &'a BTreeMap<String, String>,
+) -> Vec<&'a str> {
+    let exists = |name: &str| replica.find("Bridge", "name", name).is_some();
+    let bridges = mappings.values().map(String::as_str);
+    bridges.filter(|name| !exists(name)).collect()
+}
+
+/// The bridge of each physical network, where it exists and is not `br-int` itself.
+fn pairs(
+    replica: &Replica,
+    wish: &Wish,
+    integration: &Row,
+) -> Result<BTreeMap<String, Uuid>, ColumnError> {
+    let datapath = integration.string("name")?;
+    let bridge = |(physical, name): (&String, &String)| {
+        let (uuid, _) = replica.find("Bridge", "name", name.as_str())?;
+        (name != datapath).then(|| (physical.clone(), uuid))
+    };
+    Ok(wish.bridge_mappings.iter().filter_map(bridge).collect())
+}
+
+fn ends(replica: &Replica) -> Result<Vec<End>, ColumnError> {
+    let mut ends = vec![];
+    for (bridge, row) in replica.rows("Bridge") {
+        for port in row.uuids("ports")? {
+            let Some(row) = replica.row("Port", port) else {
+                continue;
+            };
+            if let Some(physical) = physical(row)? {
+                let physical = physical.to_owned();
+                ends.push(End {
+                    bridge,
+                    port,
+                    physical,
+                });
+            }
+        }
+    }
+    Ok(ends)
+}
+
+/// The physical network of a port that Sextant made for one.
+fn physical(port: &Row) -> Result<Option<&str>, ColumnError> {
+    if is_owned(port) {
+        port.map_entry("external_ids", PHYSICAL_NETWORK)
+    } else {
+        Ok(None)
+    }
+}
+
+/// On `br-int` and on the physical network's bridge.
+fn names(physical: &str) -> [String; 2] {
+    ["int", "ext"].map(|side| format!("sextant-{side}-{physical}"))
+}
+
+fn is_free(replica: &Replica, name: &str) -> bool {
+    ["Port", "Interface"]
+        .into_iter()
+        .all(|table| replica.find(table, "name", name).is_none())
+}
+
+fn remove<'a>(ends: impl Iterator<Item = &'a End>, transaction: Transaction) -> Transaction {
+    ends.fold(transaction, |transaction, end| {
+        remove_ports(end.bridge, vec![end.port], transaction)
+    })
+}
+
+fn add(
+    bridge: Uuid,
+    physical: &str,
+    name: &str,
+    peer: &str,
+    transaction: Transaction,
+) -> Transaction {
+    // Rows are named within a transaction by identifiers, which physical networks need not be (RFC 7047 §3.1).
+    let number = transaction.len();
+    let (port_name, interface_name) = (
+        format!("patch_{number}"),
+        format!("patch_interface_{number}"),
+    );
+    let ids = || Value::map([OWNED, (PHYSICAL_NETWORK, physical)]);
+    let interface = Row::new()
+        .with("name", name)
+        .with("type", "patch")
+        .with("options", Value::map([("peer", peer)]))
+        .with("external_ids", ids());
+    let port = Row::new()
+        .with("name", name)
+        .with("interfaces", Value::named_uuid(interface_name.as_str()))
+        .with("external_ids", ids());
+    transaction
+        .insert("Interface", Some(&interface_name), interface)
+        .insert("Port", Some(&port_name), port)
+        .mutate(
+            "Bridge",
+            [Condition::uuid(bridge)],
+            [Mutation::insert(
+                "ports",
+                Value::named_uuid(port_name.as_str()),
+            )],
+        )
+}

@@ -1,0 +1,96 @@
+//! The connection to a switch, and what is said of the nonsense that comes over it.
+//!
+//! A switch can send nonsense, and refuse what it is sent, as fast as the wire carries it: all of that is counted, and of each
+//! session a few lines are logged.
+
+use super::session::SessionError;
+use crate::metrics::Metrics;
+use crate::throttle::Throttle;
+use rust_openflow::connection::ConnectionError;
+use rust_openflow::{Connection, ErrorMessage, Message};
+use sextant_model::ChassisId;
+use std::net::SocketAddr;
+use std::time::Instant;
+use tokio::net::TcpStream;
+
+pub(super) struct Line {
+    pub(super) connection: Connection<TcpStream>,
+    peer: SocketAddr,
+    chassis: Option<ChassisId>,
+    metrics: Metrics,
+    throttle: Throttle,
+}
+
+impl Line {
+    pub(super) fn new(
+        connection: Connection<TcpStream>,
+        peer: SocketAddr,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            connection,
+            peer,
+            chassis: None,
+            metrics,
+            throttle: Throttle::default(),
+        }
+    }
+
+    /// Whose switch it is.
+    pub(super) fn is_of(&mut self, chassis: &ChassisId) {
+        self.chassis = Some(chassis.clone());
+    }
+
+    /// The next message that makes sense. What does not has been answered with an error by the connection, and is passed
+    /// over.
+    pub(super) async fn next(&mut self) -> Result<(u32, Message), SessionError> {
+        loop {
+            match self.connection.recv().await {
+                Ok(received) => return received.ok_or(SessionError::Closed),
+                Err(error) => self.survive(error)?,
+            }
+        }
+    }
+
+    pub(super) fn survive(&mut self, error: ConnectionError) -> Result<(), SessionError> {
+        if error.is_fatal() {
+            return Err(error.into());
+        }
+        self.complain("malformed", &error, "switch sent what is no OpenFlow");
+        Ok(())
+    }
+
+    /// The switch refused a message.
+    pub(super) fn refused(&mut self, error: &ErrorMessage) {
+        self.complain("refused", error, "switch refused a message");
+    }
+
+    /// Queues messages. One that is too long for OpenFlow cannot be sent by anyone.
+    pub(super) fn post(&mut self, messages: impl IntoIterator<Item = Message>) {
+        for message in messages {
+            if let Err(error) = self.connection.send(&message) {
+                self.complain("unsent", &error, "a message could not be sent");
+            }
+        }
+    }
+
+    fn complain(&mut self, kind: &str, error: &dyn std::fmt::Display, what: &str) {
+        self.metrics
+            .openflow_errors
+            .with_label_values(&[kind])
+            .inc();
+        if let Some(unsaid) = self.throttle.admit(Instant::now()) {
+            let (peer, chassis) = (self.peer, self.chassis.as_ref().map(ChassisId::as_str));
+            tracing::warn!(%peer, chassis, %error, unsaid, "{what}");
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let unsaid = self.throttle.take_unsaid();
+        if unsaid > 0 {
+            tracing::warn!(peer = %self.peer, unsaid, "more was wrong with what this switch sent");
+        }
+    }
+}

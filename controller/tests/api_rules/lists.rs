@@ -1,0 +1,144 @@
+//! Lists: pages, filters, tags.
+
+use crate::api::Cloud;
+use crate::{id, made};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn pages_follow_each_other_in_both_directions() {
+    let cloud = Cloud::new();
+    let names = json!({"networks": [{"name": "d"}, {"name": "a"}, {"name": "c"}, {"name": "b"}, {"name": "e & f"}]});
+    cloud.post("networks", names).await.ok();
+    let linked = |page: &Value, rel: &str| -> Option<String> {
+        let links = page["networks_links"].as_array()?;
+        let link = links.iter().find(|link| link["rel"] == rel)?["href"].as_str()?;
+        Some(
+            link.strip_prefix("http://127.0.0.1:9696/v2.0/")
+                .unwrap()
+                .to_owned(),
+        )
+    };
+    let names = |page: &Value| -> Vec<String> {
+        let networks = page["networks"].as_array().unwrap().iter();
+        networks
+            .map(|network| network["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let mut page = cloud
+        .get("networks?sort_key=name&sort_dir=asc&limit=2")
+        .await
+        .ok();
+    let mut seen = vec![names(&page)];
+    while let Some(next) = linked(&page, "next") {
+        page = cloud.get(&next).await.ok();
+        seen.push(names(&page));
+    }
+    assert_eq!(seen, [vec!["a", "b"], vec!["c", "d"], vec!["e & f"]]);
+    let back = cloud.get(&linked(&page, "previous").unwrap()).await.ok();
+    assert_eq!(names(&back), ["c", "d"]);
+    assert_eq!(
+        names(
+            &cloud
+                .get("networks?name=e%20%26%20f&fields=name")
+                .await
+                .ok()
+        ),
+        ["e & f"]
+    );
+    let down = cloud
+        .get("networks?sort_key=name&sort_dir=desc&limit=1")
+        .await
+        .ok();
+    assert_eq!(names(&down), ["e & f"]);
+    for wrong in [
+        "limit=x",
+        "sort_key=bogus",
+        "sort_key=name&sort_dir=up",
+        "marker=nobody&limit=1",
+    ] {
+        assert!(
+            cloud
+                .get(&format!("networks?{wrong}"))
+                .await
+                .status
+                .is_client_error(),
+            "{wrong}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn lists_are_filtered_by_values_and_tags() {
+    let cloud = Cloud::new();
+    let network = made(&cloud, "network", json!({"name": "n"})).await;
+    let subnets = ["2001:db8:1::/64", "2001:db8:2::/64"];
+    for cidr in subnets {
+        made(&cloud, "subnet", json!({"network_id": network["id"], "ip_version": 6, "cidr": cidr, "enable_dhcp": false})).await;
+    }
+    let named = made(
+        &cloud,
+        "port",
+        json!({"network_id": network["id"], "name": "p", "device_id": "server"}),
+    )
+    .await;
+    made(&cloud, "port", json!({"network_id": network["id"]})).await;
+    let tagged = format!("ports/{}/tags", id(&named));
+    cloud
+        .put(&tagged, json!({"tags": ["blue", "big"]}))
+        .await
+        .ok();
+    cloud.put(&format!("{tagged}/new"), Value::Null).await.ok();
+    cloud.delete(&format!("{tagged}/big")).await.ok();
+    assert_eq!(
+        cloud.get(&tagged).await.ok()["tags"],
+        json!(["blue", "new"])
+    );
+    assert_eq!(
+        cloud.delete(&format!("{tagged}/big")).await.error().1,
+        "TagNotFound"
+    );
+    assert_eq!(
+        cloud.put(&tagged, json!({"tags": ["a,b"]})).await.error().0,
+        400
+    );
+
+    let address = named["fixed_ips"][0]["ip_address"].as_str().unwrap();
+    let network = id(&network);
+    for (query, count) in [
+        ("ports?name=p".to_owned(), 1),
+        ("ports?name=p&name=".to_owned(), 2),
+        ("ports?device_id=".to_owned(), 1),
+        (format!("ports?network_id={network}&admin_state_up=True"), 2),
+        (
+            format!("ports?network_id={network}&admin_state_up=false"),
+            0,
+        ),
+        (format!("ports?fixed_ips=ip_address%3D{address}"), 1),
+        (
+            "ports?fixed_ips=ip_address_substr%3D2001%3Adb8".to_owned(),
+            2,
+        ),
+        ("ports?tags=blue,new".to_owned(), 1),
+        ("ports?tags=blue,big".to_owned(), 0),
+        ("ports?tags-any=blue,big".to_owned(), 1),
+        ("ports?not-tags-any=blue".to_owned(), 1),
+        (
+            format!("subnets?network_id={network}&cidr=2001:db8:2::/64"),
+            1,
+        ),
+        ("subnets?ip_version=4".to_owned(), 0),
+        ("subnets?enable_dhcp=false&ip_version=6".to_owned(), 2),
+        (format!("networks?id={network}&id=other"), 1),
+    ] {
+        let page = cloud.get(&query).await.ok();
+        let items = page
+            .as_object()
+            .unwrap()
+            .values()
+            .next()
+            .unwrap()
+            .as_array()
+            .unwrap();
+        assert_eq!(items.len(), count, "{query}");
+    }
+}

@@ -1,0 +1,150 @@
+//! Ports: where they are, and the addresses that they have by themselves.
+
+use crate::api::{Cloud, port_id};
+use crate::{id, made, slaac};
+use serde_json::{Value, json};
+use sextant_model::{ChassisId, Plugged};
+
+#[tokio::test]
+async fn a_port_shows_where_it_is_and_is_active_once_its_flows_are_confirmed() {
+    let cloud = Cloud::new();
+    let network = made(&cloud, "network", json!({})).await;
+    let port = made(&cloud, "port", json!({"network_id": network["id"]})).await;
+    let path = format!("ports/{}", id(&port));
+    assert_eq!(
+        [
+            &port["status"],
+            &port["binding:vif_type"],
+            &port["binding:host_id"]
+        ],
+        ["DOWN", "unbound", ""]
+    );
+
+    let (port, chassis) = (port_id(&port["id"]), ChassisId::new("h1"));
+    let plugged = Plugged {
+        chassis: chassis.clone(),
+        ofport: Some(1),
+    };
+    cloud
+        .observe(move |facts, intent| facts.plug(intent, port, plugged))
+        .await;
+    let shown = cloud.get(&path).await.ok();
+    let shown = &shown["port"];
+    assert_eq!(
+        [
+            &shown["status"],
+            &shown["binding:vif_type"],
+            &shown["binding:host_id"]
+        ],
+        ["DOWN", "ovs", "h1"]
+    );
+
+    cloud
+        .observe(move |facts, _| facts.confirm(port, &chassis))
+        .await;
+    assert_eq!(cloud.get(&path).await.ok()["port"]["status"], "ACTIVE");
+    let mac = json!({"port": {"mac_address": "fa:16:3e:00:00:09"}});
+    assert_eq!(cloud.put(&path, mac).await.error().1, "PortBound");
+}
+
+#[tokio::test]
+async fn a_port_keeps_the_addresses_that_it_has_by_itself() {
+    let cloud = Cloud::new();
+    let network = made(&cloud, "network", json!({})).await;
+    let mac = json!({"network_id": network["id"], "mac_address": "fa:16:3e:00:00:01"});
+    let port = made(&cloud, "port", mac).await;
+    let (one, two) = (
+        slaac(&cloud, &network, "2001:db8:1::/64").await,
+        slaac(&cloud, &network, "2001:db8:2::/64").await,
+    );
+    let addresses = |port: &Value| -> Vec<String> {
+        let fixed = port["port"]["fixed_ips"].as_array().unwrap().iter();
+        fixed
+            .map(|fixed| fixed["ip_address"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let path = format!("ports/{}", id(&port));
+    let both = [
+        "2001:db8:1:0:f816:3eff:fe00:1",
+        "2001:db8:2:0:f816:3eff:fe00:1",
+    ];
+    assert_eq!(addresses(&cloud.get(&path).await.ok()), both);
+    let listed = json!({"port": {"fixed_ips": [{"subnet_id": one["id"], "ip_address": both[0]}]}});
+    assert_eq!(addresses(&cloud.put(&path, listed).await.ok()), both);
+    let moved = json!({"port": {"mac_address": "fa:16:3e:00:00:02"}});
+    let both = both.map(|address| address.replace("fe00:1", "fe00:2"));
+    assert_eq!(addresses(&cloud.put(&path, moved).await.ok()), both);
+    let again = json!({"network_id": network["id"], "mac_address": "fa:16:3e:00:00:01"});
+    made(&cloud, "port", again).await;
+
+    cloud.delete(&format!("subnets/{}", id(&one))).await.ok();
+    assert_eq!(addresses(&cloud.get(&path).await.ok()), both[1..]);
+    cloud.delete(&path).await.ok();
+    assert_eq!(
+        cloud
+            .get(&format!("ports?fixed_ips=subnet_id%3D{}", id(&two)))
+            .await
+            .ok()["ports"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+/// Defect 14 of `docs/peer-defects.md`: an option that cannot be sent turns DHCP off for its port, or for every port.
+#[tokio::test]
+async fn an_option_that_cannot_be_sent_is_refused_with_the_reason() {
+    let cloud = Cloud::new();
+    let network = made(&cloud, "network", json!({})).await;
+    let asked = |name: &str, value: &str, version: u8| {
+        let option = json!({"opt_name": name, "opt_value": value, "ip_version": version});
+        json!({"port": {"network_id": network["id"], "extra_dhcp_opts": [option]}})
+    };
+    for (name, value, version, reason) in [
+        (
+            "dns-server",
+            "example.org",
+            6,
+            "'example.org' is not an IPv6 address",
+        ),
+        (
+            "dns-server",
+            "2001:db8::1",
+            4,
+            "'2001:db8::1' is not an IPv4 address",
+        ),
+        (
+            "no-such-option",
+            "1",
+            6,
+            "neither the name nor the number of a DHCPv6 option",
+        ),
+        (
+            "lease-time",
+            "60",
+            4,
+            "neither the name nor the number of a DHCPv4 option",
+        ),
+        ("51", "60", 4, "DHCPv4 option 51 is the server's own"),
+        ("tag:blue,59", "tftp://x", 6, "'blue' is no tag"),
+    ] {
+        let answer = cloud.post("ports", asked(name, value, version)).await;
+        assert_eq!(answer.status.as_u16(), 400, "{name}: {answer:?}");
+        let message = answer.body["NeutronError"]["message"].as_str().unwrap();
+        assert!(message.contains(reason), "{message}");
+    }
+    for (name, value, version) in [
+        ("dns-server", "[2001:db8::1]", 6),
+        (
+            "tag:arch-7,bootfile-url",
+            "tftp://[2001:db8::1]/ipxe.efi",
+            6,
+        ),
+        ("tag:!ipxe,67", "undionly.kpxe", 4),
+        ("server-ip-address", "192.0.2.1", 4),
+        ("150", "192.0.2.1", 4),
+    ] {
+        cloud.post("ports", asked(name, value, version)).await.ok();
+    }
+}

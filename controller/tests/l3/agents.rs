@@ -1,0 +1,149 @@
+//! Rows of hypervisors, with an owner of state that really owns it.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use serde_json::Value;
+use sextant_controller::api::{Api, service};
+use sextant_controller::memory;
+use sextant_controller::metrics::Metrics;
+use sextant_controller::seat::Seats;
+use sextant_controller::snapshot::{Snapshot, Snapshots};
+use sextant_controller::state::{Event, Events, Owner, events};
+use sextant_controller::store::{Embedded, Store};
+use sextant_model::{Chassis, ChassisId, Encap, EncapKind, Settings};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tower::ServiceExt;
+
+struct Site {
+    router: axum::Router,
+    events: Events,
+    seats: Seats<ChassisId>,
+    snapshots: Snapshots,
+    folder: PathBuf,
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Site {
+    async fn new() -> Self {
+        let folder = std::env::temp_dir().join(format!("sextant-agents-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let store: Arc<dyn Store> = Arc::new(Embedded::open(&folder.join("store")).unwrap());
+        let (publish, snapshots) = Snapshots::new(Snapshot::default());
+        let (events, observed) = events();
+        let (remember, remembered) = mpsc::unbounded_channel();
+        let metrics = Metrics::new().unwrap();
+        let mut owner = Owner::new(Settings::default(), publish, remember, metrics.clone());
+        let mut watch = store.watch().await.unwrap();
+        owner.load(watch.as_mut()).await.unwrap();
+        tokio::spawn(owner.run(watch, observed));
+        tokio::spawn(memory::keep(store.clone(), remembered));
+        let seats = Seats::default();
+        let api = Api::new(store, snapshots.clone(), metrics);
+        Self {
+            router: service(api.with_hypervisors(seats.clone(), events.clone())),
+            events,
+            seats,
+            snapshots,
+            folder,
+        }
+    }
+
+    async fn send(&self, method: &str, path: &str) -> (StatusCode, Value) {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/v2.0/{path}"))
+            .body(Body::empty())
+            .unwrap();
+        let Ok(response) = self.router.clone().oneshot(request).await;
+        let status = response.status();
+        let octets = axum::body::to_bytes(response.into_body(), usize::MAX)
+            .await
+            .unwrap();
+        (status, serde_json::from_slice(&octets).unwrap_or_default())
+    }
+
+    /// A hypervisor is read, and everybody knows.
+    async fn read(&self, name: &str) {
+        let chassis = Chassis {
+            id: ChassisId::new(name),
+            encap: Encap {
+                ip: "2001:db8::1".parse().unwrap(),
+                kind: EncapKind::Vxlan,
+            },
+            bridge_mappings: BTreeMap::new(),
+            datapath_id: None,
+            tunnel_ports: BTreeMap::new(),
+            patch_ports: BTreeMap::new(),
+            observed: true,
+        };
+        let interfaces = BTreeMap::new();
+        let read = Event::HypervisorRead {
+            chassis,
+            interfaces,
+        };
+        self.events.send(read).await.unwrap();
+        let mut snapshots = self.snapshots.clone();
+        while !snapshots
+            .latest()
+            .facts
+            .chassis()
+            .contains_key(&ChassisId::new(name))
+        {
+            snapshots.changed().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hypervisor_that_is_gone_is_shown_dead_and_can_be_forgotten() {
+    let site = Site::new().await;
+    let name = ChassisId::new("h1");
+    let seat = site
+        .seats
+        .take(&name, IpAddr::V6(Ipv6Addr::LOCALHOST))
+        .unwrap();
+    site.read("h1").await;
+    let agents = site.send("GET", "agents?host=h1&alive=true").await.1;
+    let agent = format!("agents/{}", agents["agents"][0]["id"].as_str().unwrap());
+    let zones = site
+        .send("GET", "availability_zones?resource=router")
+        .await
+        .1;
+    assert_eq!(
+        zones["availability_zones"],
+        serde_json::json!([{"name": "nova", "resource": "router", "state": "available"}])
+    );
+    let (status, refusal) = site.send("DELETE", &agent).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{refusal}");
+
+    drop(seat);
+    let shown = site.send("GET", &agent).await.1;
+    assert_eq!(
+        [&shown["agent"]["host"], &shown["agent"]["alive"]],
+        [&Value::from("h1"), &Value::from(false)]
+    );
+    let zones = site
+        .send("GET", "availability_zones?state=available")
+        .await
+        .1;
+    assert_eq!(zones["availability_zones"], Value::Array(vec![]));
+    assert_eq!(site.send("DELETE", &agent).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(site.send("GET", &agent).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(site.send("DELETE", &agent).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        site.send("GET", "agents?colour=blue").await.0,
+        StatusCode::BAD_REQUEST
+    );
+
+    site.read("h1").await;
+    assert_eq!(site.send("GET", &agent).await.0, StatusCode::OK);
+}

@@ -1,0 +1,102 @@
+//! What changes of groups, rules and ports under them touch.
+//!
+//! A rule concerns the policies here that it belongs to. Members are touched one by one, as their ports are; all members
+//! of a group only where rules here begin or cease to be about it.
+
+use super::Touched;
+use super::changes::Changes;
+use crate::contribution::{Object, members};
+use crate::features::security::{group_of, uses};
+use crate::view::View;
+use sextant_model::{Port, PortId, SecurityGroup, SecurityGroupId};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Groups that rules here may have begun or ceased to be about.
+type About = BTreeSet<SecurityGroupId>;
+
+impl Touched<'_> {
+    pub(super) fn security(&mut self, changes: &Changes<'_>) {
+        let mut about = About::new();
+        for rule in changes.rules.iter().flat_map(|rule| rule.sides()) {
+            self.policies_with(rule.security_group_id);
+            about.extend(group_of(rule.remote));
+        }
+        for group in &changes.groups {
+            if group.old.map(stateful) != group.new.map(stateful) {
+                self.group(group.key, &mut about);
+            }
+        }
+        let ports = changes.ports.iter().map(|port| port.key);
+        let moved = changes.bindings.iter().map(|binding| binding.key);
+        for port in ports.chain(moved) {
+            self.under_rules(port, &mut about);
+        }
+        about.into_iter().for_each(|group| self.all_members(group));
+    }
+
+    /// A group that is made, deleted or made stateful: what its rules and rules about it allow.
+    fn group(&mut self, group: SecurityGroupId, about: &mut About) {
+        about.insert(group);
+        self.policies_with(group);
+        for view in self.views() {
+            about.extend(remotes(&view, group));
+            let local = view.facts.local_ports_under(group, view.chassis);
+            self.objects.extend(local.map(Object::Port));
+            for rule in view.intent.rules_about(group) {
+                self.policies_with(rule.security_group_id);
+            }
+        }
+    }
+
+    /// The policies of ports here that a group is part of.
+    fn policies_with(&mut self, group: SecurityGroupId) {
+        for view in self.views() {
+            let local = view.facts.local_ports_under(group, view.chassis);
+            let ports = local.filter_map(|port| view.intent.ports.get(&port));
+            self.objects.extend(ports.map(|port| policy(port)));
+        }
+    }
+
+    /// A port that changed, came or went: here, its policy may be wanted newly or not any more.
+    fn under_rules(&mut self, port: PortId, about: &mut About) {
+        if !self.is_here(port) {
+            return;
+        }
+        for view in self.views() {
+            let Some(port) = view.intent.ports.get(&port) else {
+                continue;
+            };
+            self.objects.insert(policy(port));
+            for group in &port.security_groups {
+                if self.old.has_ports_under(*group) != self.new.has_ports_under(*group) {
+                    about.extend(self.views().iter().flat_map(|view| remotes(view, *group)));
+                }
+            }
+        }
+    }
+
+    /// The members of a group that rules here look at otherwise, or that has its number newly or not any more.
+    fn all_members(&mut self, group: SecurityGroupId) {
+        let looked_at = |view: &View<'_>| (view.intent.group_number(group), uses(view, group));
+        if looked_at(&self.old) != looked_at(&self.new) {
+            for view in self.views() {
+                self.objects.extend(members(&view, group));
+            }
+        }
+    }
+}
+
+fn stateful(group: &Arc<SecurityGroup>) -> bool {
+    group.stateful
+}
+
+fn policy(port: &Port) -> Object {
+    Object::Policy(port.security_groups.clone())
+}
+
+/// The groups that the rules of a group are about.
+fn remotes(view: &View<'_>, group: SecurityGroupId) -> impl Iterator<Item = SecurityGroupId> {
+    let rules = view.intent.rules_of(group);
+    rules.filter_map(|rule| group_of(rule.remote))
+}

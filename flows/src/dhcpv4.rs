@@ -1,0 +1,108 @@
+//! What the DHCPv4 server says to the guest of a port, as its subnets have it.
+
+use crate::advertisement::server_mac;
+use crate::view::View;
+use ipnet::{IpNet, Ipv4Net};
+use sextant_model::{
+    ClasslessRoute, Dhcpv4Lease, Dhcpv4Option, Dhcpv4Service, Network, Port, Subnet, SubnetId,
+};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+/// The server's address on a subnet without gateway. RFC 3927 §2.1 keeps 169.254.0.0/24 from hosts, so it is nobody's.
+const SERVER_WITHOUT_GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 67);
+
+/// What DHCPv4 tells the guest of a port; none if it has no address that Sextant hands out.
+pub(crate) fn dhcpv4_service(
+    view: &View<'_>,
+    network: &Network,
+    port: &Port,
+) -> Option<Arc<Dhcpv4Service>> {
+    let leases: Vec<Dhcpv4Lease> = port
+        .ipv4_addresses()
+        .filter_map(|(subnet, address)| lease(view, subnet, address))
+        .collect();
+    if leases.is_empty() {
+        return None;
+    }
+    let settings = &view.intent.settings;
+    Some(Arc::new(Dhcpv4Service {
+        port: port.id,
+        mac: port.mac_address,
+        server_mac: server_mac(network.key),
+        leases,
+        lifetime: settings.lease_lifetime,
+        mtu: view.facts.network_mtu(network, settings),
+        domain: settings.dns_domain.parse().ok(),
+        extra: extra_options(port),
+    }))
+}
+
+fn lease(view: &View<'_>, subnet: SubnetId, address: Ipv4Addr) -> Option<Dhcpv4Lease> {
+    let subnet: &Subnet = view.intent.subnets.get(&subnet)?;
+    let IpNet::V4(prefix) = subnet.cidr else {
+        return None;
+    };
+    let gateway = ipv4(subnet.gateway_ip);
+    let routes = routes(subnet, gateway);
+    let default = routes.iter().find(|route| is_default(route));
+    subnet.enable_dhcp.then_some(Dhcpv4Lease {
+        address: Ipv4Net::new(address, prefix.prefix_len()).ok()?,
+        server: gateway.unwrap_or(SERVER_WITHOUT_GATEWAY),
+        router: default.map(|route| route.next_hop),
+        routes,
+        dns_servers: dns_servers(subnet),
+        host_name: format!("host-{address}").replace('.', "-").parse().ok()?,
+    })
+}
+
+/// The subnet's `host_routes`, and the default route by its gateway unless they have another.
+fn routes(subnet: &Subnet, gateway: Option<Ipv4Addr>) -> Vec<ClasslessRoute> {
+    let route = |route: &sextant_model::HostRoute| match (route.destination, route.nexthop) {
+        (IpNet::V4(destination), IpAddr::V4(next_hop)) => Some(ClasslessRoute {
+            destination,
+            next_hop,
+        }),
+        _ => None,
+    };
+    let mut routes: Vec<_> = subnet.host_routes.iter().filter_map(route).collect();
+    if let Some(next_hop) = gateway.filter(|_| !routes.iter().any(is_default)) {
+        let destination = Ipv4Net::default();
+        routes.push(ClasslessRoute {
+            destination,
+            next_hop,
+        });
+    }
+    routes
+}
+
+fn is_default(route: &ClasslessRoute) -> bool {
+    route.destination.prefix_len() == 0
+}
+
+/// The IPv4 DNS servers of a subnet. 0.0.0.0 is how Neutron's users say "none".
+fn dns_servers(subnet: &Subnet) -> Vec<Ipv4Addr> {
+    let servers = subnet.dns_nameservers.iter();
+    servers
+        .filter_map(|server| ipv4(Some(*server)))
+        .filter(|server| !server.is_unspecified())
+        .collect()
+}
+
+fn ipv4(address: Option<IpAddr>) -> Option<Ipv4Addr> {
+    match address {
+        Some(IpAddr::V4(address)) => Some(address),
+        Some(IpAddr::V6(_)) | None => None,
+    }
+}
+
+/// The port's `extra_dhcp_opts` for IPv4. The API takes none that cannot be sent.
+fn extra_options(port: &Port) -> Vec<Dhcpv4Option> {
+    let given = port
+        .extra_dhcp_opts
+        .iter()
+        .filter(|option| option.ip_version == 4);
+    given
+        .filter_map(|option| Dhcpv4Option::parse(&option.opt_name, &option.opt_value).ok())
+        .collect()
+}

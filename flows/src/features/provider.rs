@@ -1,0 +1,74 @@
+//! Networks that are outside as well: untagged or in a VLAN of a physical network, by way of the patch port to its bridge.
+//!
+//! Frames of such a network pass no tunnel: outside, every hypervisor sees them. What comes from there is trusted as much
+//! as the operator's own switches are: an external router may advertise, an external server may answer DHCPv6.
+
+use crate::flow::Flow;
+use crate::pipeline::{NETWORK, ORIGIN, ORIGIN_GUEST, ORIGIN_PROVIDER, Stage};
+use crate::view::View;
+use rust_openflow::{Action, Field, Match, Subfield};
+use sextant_model::{Network, NetworkType};
+
+/// The bit of `vlan_tci` that says that there is a tag (ovs-fields(7)).
+const TAGGED: u16 = 0x1000;
+/// Tag and VLAN, whatever the priority.
+const TAG_AND_VLAN: u16 = 0x1fff;
+
+/// The way out of a network to what is outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outside {
+    /// The patch port to the bridge of the physical network.
+    port: u16,
+    /// `vlan_tci` outside; 0 without a tag.
+    tci: u16,
+}
+
+/// How a network gets out here; none if it is a tunnelled one, or this hypervisor has no bridge of its physical network.
+pub(crate) fn outside(view: &View<'_>, network: &Network) -> Option<Outside> {
+    let tci = match network.network_type {
+        NetworkType::Vxlan | NetworkType::Gre | NetworkType::Geneve => return None,
+        NetworkType::Flat => 0,
+        NetworkType::Vlan => u16::try_from(network.segmentation_id?).ok()? | TAGGED,
+    };
+    let patch_ports = &view.own()?.patch_ports;
+    let port = *patch_ports.get(network.physical_network.as_ref()?)?;
+    Some(Outside { port, tci })
+}
+
+/// What guests here, and routers for them, send to a MAC that is no port's here goes outside.
+pub(crate) fn way_out(view: &View<'_>, network: &Network) -> Option<Flow> {
+    let of_guests = Match::new()
+        .with(NETWORK, network.key.0)
+        .with(ORIGIN, ORIGIN_GUEST);
+    let outside = outside(view, network)?;
+    Some(Flow::new(Stage::Switch, 5, of_guests).apply(out(outside).into()))
+}
+
+/// What comes from outside is on the network of its tag.
+pub(crate) fn classify(view: &View<'_>, network: &Network) -> Option<Flow> {
+    let outside = outside(view, network)?;
+    let arriving = Match::new().with(Field::IN_PORT, outside.port).masked(
+        Field::VLAN_TCI,
+        outside.tci,
+        TAG_AND_VLAN,
+    );
+    let flow = Flow::new(Stage::Classify, 100, arriving).apply(vec![
+        tag(0),
+        Action::set(NETWORK, network.key.0),
+        Action::set(ORIGIN, ORIGIN_PROVIDER),
+    ]);
+    Some(flow.goto(Stage::Switch))
+}
+
+/// Sends a frame outside. It has its tag from then on, so this comes last.
+pub(crate) fn out(outside: Outside) -> [Action; 2] {
+    [tag(outside.tci), Action::output(outside.port.into())]
+}
+
+/// Pushes the tag, or takes it off (ovs-fields(7), `vlan_tci`).
+fn tag(tci: u16) -> Action {
+    Action::Load {
+        value: tci.into(),
+        dst: Subfield::whole(Field::VLAN_TCI),
+    }
+}

@@ -1,0 +1,72 @@
+//! What no rule is asked about: address resolution, Neighbor Discovery, multicast listeners, and a guest's own DHCP.
+//!
+//! Hosts cannot do without these (RFC 4890 §4.4.1), and the connection tracker knows nothing of them. What of it a guest
+//! must not send has been dropped by the guards. Neighbor Discovery counts only with the hop limit that shows that it
+//! passed no router (RFC 4861 §7.1), and so do multicast listeners' messages with theirs (RFC 3810 §5).
+
+use super::super::{ethertype, icmpv6, icmpv6_type, protocol, valid_nd};
+use super::{EGRESS, INGRESS, Way, entry};
+use crate::flow::Flow;
+use rust_openflow::{Field, Match};
+
+/// The ports of a DHCP client and its server.
+struct Dhcp {
+    ethertype: u16,
+    client: u16,
+    server: u16,
+}
+
+const DHCP: [Dhcp; 2] = [
+    Dhcp {
+        ethertype: ethertype::IPV4,
+        client: 68,
+        server: 67,
+    },
+    Dhcp {
+        ethertype: ethertype::IPV6,
+        client: 546,
+        server: 547,
+    },
+];
+
+pub(super) fn flows() -> Vec<Flow> {
+    let to_servers = DHCP.map(|dhcp| datagram(dhcp.ethertype, dhcp.client, dhcp.server));
+    let to_clients = DHCP.map(|dhcp| datagram(dhcp.ethertype, dhcp.server, dhcp.client));
+    let passes = |way: &'static Way| {
+        move |matches| Flow::new(way.entry, entry::ALWAYS, matches).goto(way.next)
+    };
+    let from_guests = on_the_link().chain(to_servers).map(passes(&EGRESS));
+    let to_guests = on_the_link()
+        .chain([valid_nd(icmpv6::ROUTER_ADVERTISEMENT)])
+        .chain(to_clients)
+        .map(passes(&INGRESS));
+    from_guests.chain(to_guests).collect()
+}
+
+/// What passes both ways.
+fn on_the_link() -> impl Iterator<Item = Match> {
+    let arp = Match::new().with(Field::ETH_TYPE, ethertype::ARP);
+    let discovery = [
+        icmpv6::ROUTER_SOLICITATION,
+        icmpv6::NEIGHBOR_SOLICITATION,
+        icmpv6::NEIGHBOR_ADVERTISEMENT,
+    ];
+    let listeners = [
+        icmpv6::MLD_QUERY,
+        icmpv6::MLD_REPORT,
+        icmpv6::MLD_DONE,
+        icmpv6::MLDV2_REPORT,
+    ];
+    [arp]
+        .into_iter()
+        .chain(discovery.map(valid_nd))
+        .chain(listeners.map(|kind| icmpv6_type(kind).with(Field::NW_TTL, 1u8)))
+}
+
+fn datagram(ethertype: u16, from: u16, to: u16) -> Match {
+    Match::new()
+        .with(Field::ETH_TYPE, ethertype)
+        .with(Field::IP_PROTO, protocol::UDP)
+        .with(Field::UDP_SRC, from)
+        .with(Field::UDP_DST, to)
+}

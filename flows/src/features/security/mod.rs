@@ -1,0 +1,192 @@
+//! Security groups: which connections a guest may make and take.
+//!
+//! Each way has two stages. The first lets through what is allowed always and says whose rules count: the groups of a
+//! port are its *policy*, a number in a register, so that ports under the same groups share the flows of their rules. It
+//! sends the packet through the connection tracker, in the zone of the port. The second stage holds the rules.
+//!
+//! Whoever opened a connection is held to the rules with each packet, so a rule that goes away takes its connections with
+//! it: the first packet that no rule allows any more marks the connection, and then answers do not pass either. The mark
+//! also says which way the connection was allowed, so that nobody on the other side can turn it.
+//! `docs/decisions/0004-connections-are-held-to-the-rules.md` has the reasons.
+
+mod always;
+mod connections;
+mod member;
+mod policy;
+mod range;
+mod rule;
+
+pub(crate) use member::{flows as member, group_of, uses};
+pub(crate) use policy::{flows as policy, port};
+
+use super::ethertype;
+use crate::flow::Flow;
+use crate::pipeline::{OUTPUT, Stage};
+use rust_openflow::{Action, Ct, Field, Match, Subfield, Zone};
+use sextant_model::{Direction, Ethertype, GroupNumber};
+
+/// Priorities of the first stages.
+mod entry {
+    /// What a port sent and its network brings back.
+    pub(super) const OWN: u16 = 3000;
+    /// Ports without port security.
+    pub(super) const UNFILTERED: u16 = 2000;
+    /// What is allowed whatever the rules say.
+    pub(super) const ALWAYS: u16 = 1000;
+    /// What the rules are for.
+    pub(super) const RULED: u16 = 100;
+}
+
+/// Priorities of the second stages.
+mod rules {
+    /// What belongs to a connection of the other end's making.
+    pub(super) const ANSWERS: u16 = 500;
+    /// The rest of a fragmented packet, on a connection that was allowed before.
+    pub(super) const REST_KNOWN: u16 = 320;
+    /// What rules allow, on a connection that was allowed before.
+    pub(super) const KNOWN: u16 = 310;
+    /// What rules allow, otherwise.
+    pub(super) const ALLOWED: u16 = 300;
+    /// What rules of stateless groups allow: a stateful one that allows it too comes first, so that there will be answers.
+    pub(super) const STATELESS: u16 = 290;
+    /// The rest of a fragmented packet, otherwise.
+    pub(super) const REST: u16 = 280;
+    /// Halves of rules whose other end is a group; those of one rule have to share a priority (ovs-fields(7), conjunctive
+    /// matches).
+    pub(super) const STATEFUL_HALF: u16 = 210;
+    /// The same for stateless groups.
+    pub(super) const STATELESS_HALF: u16 = 200;
+    /// What no rule allows any more.
+    pub(super) const WITHDRAWN: u16 = 10;
+}
+
+/// What `ct_mark` says of a connection in the zone of a port.
+mod mark {
+    /// The port's guest may make it.
+    pub(super) const EGRESS: u32 = 1;
+    /// The port's guest may take it.
+    pub(super) const INGRESS: u32 = 2;
+    /// It was allowed and is not any more.
+    pub(super) const WITHDRAWN: u32 = 4;
+}
+
+/// One way through the rules of a port.
+pub(crate) struct Way {
+    /// From the guest or to it.
+    direction: Direction,
+    /// Where packets come in.
+    entry: Stage,
+    /// Where the rules are.
+    rules: Stage,
+    /// Where what passes goes on.
+    next: Stage,
+    /// The field that holds the OpenFlow port, whose number is its zone too.
+    port: Field,
+    /// The mark of connections opened this way.
+    own: u32,
+    /// The mark of connections opened the other way.
+    other: u32,
+}
+
+/// What guests send.
+pub(crate) const EGRESS: Way = Way {
+    direction: Direction::Egress,
+    entry: Stage::Egress,
+    rules: Stage::EgressRules,
+    next: Stage::Router,
+    port: Field::IN_PORT,
+    own: mark::EGRESS,
+    other: mark::INGRESS,
+};
+
+/// What is sent to guests.
+pub(crate) const INGRESS: Way = Way {
+    direction: Direction::Ingress,
+    entry: Stage::Ingress,
+    rules: Stage::IngressRules,
+    next: Stage::Deliver,
+    port: OUTPUT,
+    own: mark::INGRESS,
+    other: mark::EGRESS,
+};
+
+const WAYS: [&Way; 2] = [&EGRESS, &INGRESS];
+
+/// Both address families.
+const FAMILIES: [Ethertype; 2] = [Ethertype::Ipv4, Ethertype::Ipv6];
+
+impl Way {
+    /// The way that rules of a direction look.
+    fn of(direction: Direction) -> &'static Self {
+        match direction {
+            Direction::Egress => &EGRESS,
+            Direction::Ingress => &INGRESS,
+        }
+    }
+
+    /// The field with the other end's address.
+    fn remote(&self, family: Ethertype) -> Field {
+        match (self.direction, family) {
+            (Direction::Ingress, Ethertype::Ipv4) => Field::IPV4_SRC,
+            (Direction::Ingress, Ethertype::Ipv6) => Field::IPV6_SRC,
+            (Direction::Egress, Ethertype::Ipv4) => Field::IPV4_DST,
+            (Direction::Egress, Ethertype::Ipv6) => Field::IPV6_DST,
+        }
+    }
+
+    /// The connection tracker's zone: the number of the port.
+    fn zone(&self) -> Zone {
+        Zone::Field(Subfield {
+            field: self.port,
+            offset: 0,
+            bits: 16,
+        })
+    }
+
+    /// Looks the connection up, and goes on with what is known of it.
+    fn track(&self) -> Action {
+        Action::Ct(Ct {
+            zone: self.zone(),
+            table: Some(self.rules.table()),
+            ..Ct::default()
+        })
+    }
+
+    /// Remembers the connection with this mark.
+    fn remember(&self, mark: u32) -> Action {
+        Action::Ct(Ct {
+            commit: true,
+            zone: self.zone(),
+            exec: vec![Action::set(Field::CT_MARK, mark)],
+            ..Ct::default()
+        })
+    }
+}
+
+/// What rules are alike in that look at packets with the same fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Kind {
+    direction: Direction,
+    family: Ethertype,
+    stateful: bool,
+}
+
+/// Matches an address family.
+fn family(family: Ethertype) -> Match {
+    let ethertype = match family {
+        Ethertype::Ipv4 => ethertype::IPV4,
+        Ethertype::Ipv6 => ethertype::IPV6,
+    };
+    Match::new().with(Field::ETH_TYPE, ethertype)
+}
+
+/// What the clauses of rules about a group have in common: the group's number, and whether the rules are of stateful
+/// groups.
+fn conjunction(group: GroupNumber, stateful: bool) -> u32 {
+    group.0 << 1 | u32::from(stateful)
+}
+
+/// The flows that are the same on every hypervisor.
+pub(crate) fn base() -> Vec<Flow> {
+    [always::flows(), connections::flows()].concat()
+}

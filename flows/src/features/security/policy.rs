@@ -1,0 +1,215 @@
+//! The rules of the groups that ports are under, and the ports that are under them.
+
+use super::member::{halves, in_prefix};
+use super::{FAMILIES, INGRESS, Kind, WAYS, Way, conjunction, entry, family, rule, rules};
+use crate::flow::Flow;
+use crate::pipeline::POLICY;
+use crate::view::View;
+use ipnet::IpNet;
+use rust_openflow::{Action, Field, Match, Subfield};
+use sextant_model::{
+    Ethertype, Port, RemoteEnd, SecurityGroup, SecurityGroupId, SecurityGroupRule,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64;
+
+type Groups = BTreeSet<SecurityGroupId>;
+
+/// The number that stands for a set of groups: a hash, long enough that two sets do not meet.
+fn number(groups: &Groups) -> u64 {
+    let ids: Vec<u8> = groups.iter().flat_map(|id| id.0.into_bytes()).collect();
+    xxh3_64(&ids)
+}
+
+fn existing<'a, 'g>(
+    view: &View<'a>,
+    groups: &'g Groups,
+) -> impl Iterator<Item = &'a Arc<SecurityGroup>> + use<'a, 'g> {
+    let intent = view.intent;
+    groups
+        .iter()
+        .filter_map(|id| intent.security_groups.get(id))
+}
+
+/// What a port here is held to. Without a group, nothing but what is always allowed passes.
+pub(crate) fn port(view: &View<'_>, port: &Port, ofport: u16) -> Vec<Flow> {
+    if !port.port_security_enabled {
+        return WAYS.map(|way| unfiltered(way, ofport)).into();
+    }
+    let groups = &port.security_groups;
+    let Some(stateful) = existing(view, groups).map(|group| group.stateful).max() else {
+        return vec![];
+    };
+    let policy = Action::Load {
+        value: number(groups),
+        dst: Subfield::whole(POLICY),
+    };
+    let ways = WAYS.into_iter();
+    let mut flows: Vec<_> = ways
+        .flat_map(|way| held(way, ofport, &policy, stateful))
+        .collect();
+    flows.push(own(ofport));
+    flows
+}
+
+/// Everything passes.
+fn unfiltered(way: &Way, ofport: u16) -> Flow {
+    let matches = Match::new().with(way.port, ofport);
+    Flow::new(way.entry, entry::UNFILTERED, matches).goto(way.next)
+}
+
+/// What a guest sent to many does not come back to it: the tracker would take it for a packet of somebody else.
+fn own(ofport: u16) -> Flow {
+    let back = Match::new()
+        .with(Field::IN_PORT, ofport)
+        .with(INGRESS.port, ofport);
+    Flow::new(INGRESS.entry, entry::OWN, back)
+}
+
+/// IP is held to the rules, and nothing else passes. Where no group keeps state, what the sender's side knows of the
+/// connection is forgotten.
+fn held(
+    way: &'static Way,
+    ofport: u16,
+    policy: &Action,
+    stateful: bool,
+) -> impl Iterator<Item = Flow> + use<> {
+    let policy = policy.clone();
+    FAMILIES.into_iter().map(move |of| {
+        let matches = family(of).with(way.port, ofport);
+        let flow = Flow::new(way.entry, entry::RULED, matches);
+        if stateful {
+            flow.apply(vec![policy.clone(), way.track()])
+        } else {
+            flow.apply(vec![policy.clone(), Action::CtClear])
+                .goto(way.rules)
+        }
+    })
+}
+
+/// The rules of a set of groups, if a port here is under just these.
+pub(crate) fn flows(view: &View<'_>, groups: &Groups) -> Vec<Flow> {
+    if !is_here(view, groups) {
+        return vec![];
+    }
+    let mut policy = Policy {
+        number: number(groups),
+        allowed: BTreeSet::new(),
+        halves: BTreeMap::new(),
+    };
+    for group in existing(view, groups) {
+        for rule in view.intent.rules_of(group.id) {
+            policy.add(view, rule, group.stateful);
+        }
+    }
+    policy.flows()
+}
+
+/// Whether a port here is under just these groups.
+fn is_here(view: &View<'_>, groups: &Groups) -> bool {
+    let same = |port: &Port| port.port_security_enabled && port.security_groups == *groups;
+    groups.first().is_some_and(|first| {
+        let mut ports = view.facts.local_ports_under(*first, view.chassis);
+        ports.any(|id| view.intent.ports.get(&id).is_some_and(|port| same(port)))
+    })
+}
+
+/// Rules in the making: several may look at packets alike.
+struct Policy {
+    number: u64,
+    /// What is allowed.
+    allowed: BTreeSet<(Kind, Match)>,
+    /// What is allowed with the members of groups, by the ids of their conjunctions.
+    halves: BTreeMap<(Kind, Match), BTreeSet<u32>>,
+}
+
+impl Policy {
+    fn add(&mut self, view: &View<'_>, rule: &SecurityGroupRule, stateful: bool) {
+        let kind = Kind {
+            direction: rule.direction,
+            family: rule.ethertype,
+            stateful,
+        };
+        let packets = rule::matches(rule, stateful).into_iter();
+        let packets = packets.map(|matches| matches.with(POLICY, self.number));
+        match rule.remote {
+            RemoteEnd::Anybody => self.allowed.extend(packets.map(|matches| (kind, matches))),
+            RemoteEnd::Prefix(prefix) => {
+                let from_there = packets.filter_map(|matches| kind.with(prefix, matches));
+                self.allowed
+                    .extend(from_there.map(|matches| (kind, matches)));
+            }
+            RemoteEnd::Group(group) => {
+                let Some(number) = view.intent.group_number(group) else {
+                    return;
+                };
+                for matches in packets {
+                    let ids = self.halves.entry((kind, matches)).or_default();
+                    ids.insert(conjunction(number, stateful));
+                }
+            }
+        }
+    }
+
+    fn flows(self) -> Vec<Flow> {
+        let allowed = self.allowed.into_iter();
+        let mut flows: Vec<_> = allowed
+            .flat_map(|(kind, matches)| kind.allow(&matches))
+            .collect();
+        let each = |(kind, ids): (Kind, BTreeSet<u32>)| ids.into_iter().map(move |id| (kind, id));
+        let kinds = self
+            .halves
+            .iter()
+            .map(|((kind, _), ids)| (*kind, ids.clone()));
+        let conjunctions: BTreeSet<_> = kinds.flat_map(each).collect();
+        for (kind, id) in conjunctions {
+            flows.extend(kind.allow(&kind.opener().with(Field::CONJ_ID, id)));
+        }
+        for ((kind, matches), ids) in self.halves {
+            let way = Way::of(kind.direction);
+            flows.push(halves(way, kind.stateful, matches, 1, ids.into_iter()));
+        }
+        flows
+    }
+}
+
+impl Kind {
+    /// These packets, where the other end is of that prefix; none if it is of the other family.
+    fn with(self, prefix: IpNet, matches: Match) -> Option<Match> {
+        let field = Way::of(self.direction).remote(self.family);
+        let of_family = Ethertype::of(prefix.addr()) == self.family;
+        of_family.then(|| and(matches, &in_prefix(field, prefix)))
+    }
+
+    /// Any packet of its kind.
+    fn opener(self) -> Match {
+        if self.stateful {
+            super::connections::of_opener(self.family)
+        } else {
+            family(self.family)
+        }
+    }
+
+    /// Lets these packets through; a connection is remembered once.
+    fn allow(self, matches: &Match) -> Vec<Flow> {
+        let way = Way::of(self.direction);
+        let flow = |priority, matches| Flow::new(way.rules, priority, matches);
+        if !self.stateful {
+            return vec![flow(rules::STATELESS, matches.clone()).goto(way.next)];
+        }
+        let known = matches.clone().with(Field::CT_MARK, way.own);
+        vec![
+            flow(rules::KNOWN, known).goto(way.next),
+            flow(rules::ALLOWED, matches.clone())
+                .apply(vec![way.remember(way.own)])
+                .goto(way.next),
+        ]
+    }
+}
+
+fn and(matches: Match, more: &Match) -> Match {
+    let mut both = matches;
+    more.fields().for_each(|entry| both.insert(*entry));
+    both
+}

@@ -1,0 +1,108 @@
+//! What of a packet one rule looks at, but for the other end.
+//!
+//! Rules of stateful groups look at what the connection tracker says of the connection, which has seen through fragments
+//! and extension headers. Rules of stateless groups see packets as they are: one that names ports matches no fragment but
+//! the first.
+
+use super::super::protocol;
+use super::connections::of_opener;
+use super::{family, range};
+use rust_openflow::{Field, Match};
+use sextant_model::{Ethertype, SecurityGroupRule};
+
+/// What the packets that a rule allows look like. A rule that looks at ports which cannot be seen allows nothing.
+pub(super) fn matches(rule: &SecurityGroupRule, stateful: bool) -> Vec<Match> {
+    let view = if stateful { TRACKED } else { PACKET };
+    let any = (view.base)(rule.ethertype);
+    let Some(protocol) = &rule.protocol else {
+        return vec![any];
+    };
+    let number = upper_layer(rule.ethertype, protocol.number);
+    let of_protocol = any.with(view.protocol, number);
+    let Some((first, last)) = range_of(rule) else {
+        return vec![of_protocol];
+    };
+    if is_icmp(rule.ethertype, number) {
+        return typed(of_protocol, (view.icmp)(rule.ethertype), rule);
+    }
+    let port = (view.port)(number).into_iter();
+    port.flat_map(|field| in_range(&of_protocol, field, first, last))
+        .collect()
+}
+
+/// How rules look at packets: as they are, or at what is known of their connection.
+struct Fields {
+    base: fn(Ethertype) -> Match,
+    protocol: Field,
+    /// The destination port of a protocol; none where it cannot be seen.
+    port: fn(u8) -> Option<Field>,
+    /// Type and code of ICMP.
+    icmp: fn(Ethertype) -> [Field; 2],
+}
+
+const TRACKED: Fields = Fields {
+    base: of_opener,
+    protocol: Field::CT_NW_PROTO,
+    port: |protocol| port(protocol).and(Some(Field::CT_TP_DST)),
+    icmp: |_| [Field::CT_TP_SRC, Field::CT_TP_DST],
+};
+
+const PACKET: Fields = Fields {
+    base: family,
+    protocol: Field::IP_PROTO,
+    port,
+    icmp: |family| match family {
+        Ethertype::Ipv4 => [Field::ICMPV4_TYPE, Field::ICMPV4_CODE],
+        Ethertype::Ipv6 => [Field::ICMPV6_TYPE, Field::ICMPV6_CODE],
+    },
+};
+
+/// Protocols whose ports Open vSwitch can match.
+fn port(protocol: u8) -> Option<Field> {
+    match protocol {
+        protocol::TCP => Some(Field::TCP_DST),
+        protocol::UDP => Some(Field::UDP_DST),
+        protocol::SCTP => Some(Field::SCTP_DST),
+        _ => None,
+    }
+}
+
+/// `icmp` in a rule of IPv6 means ICMPv6, as in Neutron.
+fn upper_layer(family: Ethertype, protocol: u8) -> u8 {
+    match (family, protocol) {
+        (Ethertype::Ipv6, protocol::ICMP) => protocol::ICMPV6,
+        (_, protocol) => protocol,
+    }
+}
+
+fn range_of(rule: &SecurityGroupRule) -> Option<(u16, u16)> {
+    let (min, max) = (rule.port_range_min, rule.port_range_max);
+    Some((min.or(max)?, max.or(min)?))
+}
+
+fn is_icmp(family: Ethertype, protocol: u8) -> bool {
+    match family {
+        Ethertype::Ipv4 => protocol == protocol::ICMP,
+        Ethertype::Ipv6 => protocol == protocol::ICMPV6,
+    }
+}
+
+/// A range's first number is the type, its last the code (Neutron API). No packet has one beyond an octet.
+fn typed(matches: Match, fields: [Field; 2], rule: &SecurityGroupRule) -> Vec<Match> {
+    let wanted = [rule.port_range_min, rule.port_range_max];
+    if wanted.iter().flatten().any(|value| *value > 0xff) {
+        return vec![];
+    }
+    let both = fields.into_iter().zip(wanted);
+    vec![both.fold(matches, |matches, (field, value)| match value {
+        Some(value) => matches.with(field, value),
+        None => matches,
+    })]
+}
+
+fn in_range(matches: &Match, field: Field, first: u16, last: u16) -> Vec<Match> {
+    let masks = range::masks(first, last).into_iter();
+    masks
+        .map(|(value, mask)| matches.clone().masked(field, value, mask))
+        .collect()
+}

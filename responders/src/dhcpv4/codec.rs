@@ -1,0 +1,361 @@
+//! The format of messages (RFC 2131 §2): the fields of BOOTP, then options as code, length, value.
+//!
+//! ```text
+//!  0                   1                   2                   3
+//! |     op (1)    |   htype (1)   |   hlen (1)    |   hops (1)    |
+//! |                            xid (4)                            |
+//! |           secs (2)            |           flags (2)           |
+//! |           ciaddr (4), yiaddr (4), siaddr (4), giaddr (4)      |
+//! |       chaddr (16), sname (64), file (128)                     |
+//! |   99  |  130  |   83  |   99  |   options …                   |
+//! ```
+//!
+//! Options are read in place, one after the other. Where option 52 says so, `file` and then `sname` hold more of them
+//! (RFC 2131 §4.1): three areas at most, each read once. An area ends after the first option that is malformed.
+
+use super::option;
+use crate::answer::Malformed;
+use std::net::Ipv4Addr;
+
+/// Octets of the fields before the magic cookie.
+pub const FIELDS_LEN: usize = 236;
+/// What tells options from BOOTP's vendor information (RFC 2132 §2).
+pub const MAGIC_COOKIE: [u8; 4] = [99, 130, 83, 99];
+/// `op` of what clients send.
+pub const BOOT_REQUEST: u8 = 1;
+/// `op` of what servers send.
+pub const BOOT_REPLY: u8 = 2;
+/// The flag of a client that cannot yet receive unicast (RFC 2131 §2).
+pub const BROADCAST: u16 = 0x8000;
+const SERVER_NAME_AT: usize = 44;
+const BOOT_FILE_AT: usize = 108;
+
+/// The type of a message (RFC 2132 §9.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum MessageType {
+    /// A client looks for servers.
+    Discover = 1,
+    /// A server offers.
+    Offer = 2,
+    /// A client asks for what was offered, or whether what it has is still right.
+    Request = 3,
+    /// A client found its address in use by another.
+    Decline = 4,
+    /// A server agrees.
+    Ack = 5,
+    /// A server refuses.
+    Nak = 6,
+    /// A client gives up its lease.
+    Release = 7,
+    /// A client asks for configuration alone.
+    Inform = 8,
+}
+
+impl MessageType {
+    const ALL: [Self; 8] = [
+        Self::Discover,
+        Self::Offer,
+        Self::Request,
+        Self::Decline,
+        Self::Ack,
+        Self::Nak,
+        Self::Release,
+        Self::Inform,
+    ];
+
+    /// The type with this number, if there is one.
+    pub fn from_u8(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number).checked_sub(1)?).copied()
+    }
+
+    /// The name in metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Discover => "discover",
+            Self::Offer => "offer",
+            Self::Request => "request",
+            Self::Decline => "decline",
+            Self::Ack => "ack",
+            Self::Nak => "nak",
+            Self::Release => "release",
+            Self::Inform => "inform",
+        }
+    }
+}
+
+/// A message, its options still unread.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'a> {
+    /// [`BOOT_REQUEST`] or [`BOOT_REPLY`].
+    pub op: u8,
+    /// Hardware type; 1 is Ethernet.
+    pub hardware_type: u8,
+    /// Octets of the hardware address that count.
+    pub hardware_len: u8,
+    /// Relay agents passed.
+    pub hops: u8,
+    /// Chosen by the client, repeated in the answer.
+    pub transaction: [u8; 4],
+    /// For how long the client has tried.
+    pub seconds: u16,
+    /// [`BROADCAST`], or nothing.
+    pub flags: u16,
+    /// `ciaddr`: the client's address, if it has one and answers ARP.
+    pub client: Ipv4Addr,
+    /// `yiaddr`: the address that the client is given.
+    pub yours: Ipv4Addr,
+    /// `siaddr`: whom to boot from.
+    pub next_server: Ipv4Addr,
+    /// `giaddr`: the relay agent.
+    pub relay: Ipv4Addr,
+    /// `chaddr`.
+    pub hardware_address: [u8; 16],
+    /// `sname`.
+    pub server_name: &'a [u8; 64],
+    /// `file`.
+    pub boot_file: &'a [u8; 128],
+    /// The options, those in `file` and `sname` too.
+    pub options: Options<'a>,
+}
+
+impl<'a> Message<'a> {
+    /// Opens the message in `bytes`, which begin `offset` octets into what offsets are counted from.
+    ///
+    /// # Errors
+    /// It is shorter than its fields, or BOOTP without the magic cookie.
+    pub fn parse(bytes: &'a [u8], offset: usize) -> Result<Self, Malformed> {
+        let broken = |at: usize, reason| Malformed {
+            offset: offset + at,
+            reason,
+        };
+        let Some((fields, rest)) = bytes.split_first_chunk::<FIELDS_LEN>() else {
+            return Err(broken(0, "DHCPv4 message shorter than its fields"));
+        };
+        let Some(options) = rest.strip_prefix(&MAGIC_COOKIE) else {
+            return Err(broken(FIELDS_LEN, "no magic cookie"));
+        };
+        let server_name = array(fields, SERVER_NAME_AT);
+        let boot_file = array(fields, BOOT_FILE_AT);
+        Ok(Self {
+            op: fields[0],
+            hardware_type: fields[1],
+            hardware_len: fields[2],
+            hops: fields[3],
+            transaction: *array(fields, 4),
+            seconds: u16::from_be_bytes(*array(fields, 8)),
+            flags: u16::from_be_bytes(*array(fields, 10)),
+            client: Ipv4Addr::from(*array::<4>(fields, 12)),
+            yours: Ipv4Addr::from(*array::<4>(fields, 16)),
+            next_server: Ipv4Addr::from(*array::<4>(fields, 20)),
+            relay: Ipv4Addr::from(*array::<4>(fields, 24)),
+            hardware_address: *array(fields, 28),
+            server_name,
+            boot_file,
+            options: Options {
+                area: Area {
+                    bytes: options,
+                    offset: offset + FIELDS_LEN + MAGIC_COOKIE.len(),
+                },
+                boot_file: Area {
+                    bytes: boot_file,
+                    offset: offset + BOOT_FILE_AT,
+                },
+                server_name: Area {
+                    bytes: server_name,
+                    offset: offset + SERVER_NAME_AT,
+                },
+                left: Overload::None,
+                told: false,
+            },
+        })
+    }
+
+    /// Appends the fields and the magic cookie.
+    pub fn put_fields(&self, out: &mut Vec<u8>) {
+        let addresses = [self.client, self.yours, self.next_server, self.relay];
+        out.extend([self.op, self.hardware_type, self.hardware_len, self.hops]);
+        out.extend(self.transaction);
+        out.extend(self.seconds.to_be_bytes());
+        out.extend(self.flags.to_be_bytes());
+        addresses
+            .iter()
+            .for_each(|address| out.extend(address.octets()));
+        out.extend(self.hardware_address);
+        out.extend(self.server_name);
+        out.extend(self.boot_file);
+        out.extend(MAGIC_COOKIE);
+    }
+}
+
+/// The `N` octets at a place within the fields. Every place is a constant of the format, and within them.
+fn array<const N: usize>(fields: &[u8; FIELDS_LEN], at: usize) -> &[u8; N] {
+    const { assert!(N <= 128) };
+    fields[at..].first_chunk().unwrap_or(&[0; N])
+}
+
+/// Which of the fields hold options too (RFC 2132 §9.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overload {
+    /// None.
+    #[default]
+    None,
+    /// `file`.
+    BootFile,
+    /// `sname`.
+    ServerName,
+    /// Both, `file` first.
+    Both,
+}
+
+impl Overload {
+    /// As option 52 has it.
+    pub fn from_u8(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::BootFile),
+            2 => Some(Self::ServerName),
+            3 => Some(Self::Both),
+            _ => None,
+        }
+    }
+}
+
+/// One option, its value still unread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawOption<'a> {
+    /// Its code.
+    pub code: u8,
+    /// Its value.
+    pub value: &'a [u8],
+    /// Where the value begins.
+    pub offset: usize,
+}
+
+/// Octets that hold options.
+#[derive(Clone, Copy, Debug)]
+struct Area<'a> {
+    bytes: &'a [u8],
+    offset: usize,
+}
+
+/// The options of a message.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    area: Area<'a>,
+    boot_file: Area<'a>,
+    server_name: Area<'a>,
+    /// The areas still to be read.
+    left: Overload,
+    /// Whether option 52 was met: it counts once, and only in the first area.
+    told: bool,
+}
+
+impl<'a> Options<'a> {
+    /// The octets of the area being read that were not yet read.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.area.bytes
+    }
+
+    /// Goes on to the next area, if there is one.
+    fn next_area(&mut self) -> Option<()> {
+        self.told = true;
+        (self.area, self.left) = match self.left {
+            Overload::None => return None,
+            Overload::BootFile => (self.boot_file, Overload::None),
+            Overload::ServerName => (self.server_name, Overload::None),
+            Overload::Both => (self.boot_file, Overload::ServerName),
+        };
+        Some(())
+    }
+
+    /// Takes note of option 52.
+    fn overload(&mut self, raw: RawOption<'a>) {
+        if !std::mem::replace(&mut self.told, true) {
+            let number = raw.value.first().copied().unwrap_or_default();
+            self.left = Overload::from_u8(number).unwrap_or_default();
+        }
+    }
+}
+
+impl<'a> Iterator for Options<'a> {
+    type Item = Result<RawOption<'a>, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.area.next() {
+                Some(Ok(raw)) => {
+                    if raw.code == option::OVERLOAD {
+                        self.overload(raw);
+                    }
+                    return Some(Ok(raw));
+                }
+                Some(Err(malformed)) => return Some(Err(malformed)),
+                None => self.next_area()?,
+            }
+        }
+    }
+}
+
+impl<'a> Iterator for Area<'a> {
+    type Item = Result<RawOption<'a>, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Some((&option::PAD, rest)) = self.bytes.split_first() {
+            self.advance(rest);
+        }
+        let (&code, rest) = self.bytes.split_first()?;
+        if code == option::END {
+            self.advance(&[]);
+            return None;
+        }
+        let offset = self.offset;
+        match split(rest) {
+            Ok((value, tail)) => {
+                self.advance(tail);
+                let offset = offset + 2;
+                Some(Ok(RawOption {
+                    code,
+                    value,
+                    offset,
+                }))
+            }
+            Err(reason) => {
+                self.advance(&[]);
+                Some(Err(Malformed { offset, reason }))
+            }
+        }
+    }
+}
+
+impl<'a> Area<'a> {
+    fn advance(&mut self, rest: &'a [u8]) {
+        self.offset += self.bytes.len() - rest.len();
+        self.bytes = rest;
+    }
+}
+
+/// The value that follows a code, and what follows the value.
+fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), &'static str> {
+    let (&length, rest) = bytes.split_first().ok_or("option without length")?;
+    rest.split_at_checked(usize::from(length))
+        .ok_or("option past the end of what contains it")
+}
+
+/// Appends an option whose value `write` appends; one of more than 255 octets as several that are to be read as one
+/// (RFC 3396 §5).
+pub fn put_option(out: &mut Vec<u8>, code: u8, write: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend([code, 0]);
+    write(out);
+    match u8::try_from(out.len() - start - 2) {
+        Ok(length) => out[start + 1] = length,
+        Err(_) => {
+            let value = out.split_off(start + 2);
+            out.truncate(start);
+            for part in value.chunks(255) {
+                out.extend([code, part.len() as u8]);
+                out.extend_from_slice(part);
+            }
+        }
+    }
+}

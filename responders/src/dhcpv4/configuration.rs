@@ -1,0 +1,217 @@
+//! Options beside the lease: what a service tells a client that asks for it.
+//!
+//! A client gets what its parameter request names, or everything if it has none; the subnet mask, the broadcast address
+//! and the MTU it gets anyway, as the reference has it. An option given to the port wins over what the service tells by
+//! itself. What does not fit the longest message that the client takes is left out, the last first.
+
+use super::codec::put_option;
+use super::option::{self, Fqdn};
+use super::query::Query;
+use crate::dhcpv6::domain;
+use sextant_model::{
+    ClasslessRoute, Dhcpv4Lease, Dhcpv4Option, Dhcpv4Place, Dhcpv4Service, DomainName, put_route,
+};
+use std::net::Ipv4Addr;
+
+/// RCODE1 and RCODE2 of a server (RFC 4702 §2.2).
+const NO_CODE: u8 = 255;
+
+/// Appends options as long as they fit.
+pub(super) struct OptionWriter<'a> {
+    out: &'a mut Vec<u8>,
+    /// Where options end at the latest: there is room for the end option behind.
+    end: usize,
+}
+
+impl<'a> OptionWriter<'a> {
+    /// Options of a message that ends by `end` octets of `out`.
+    pub(super) fn new(out: &'a mut Vec<u8>, end: usize) -> Self {
+        let end = end.saturating_sub(1);
+        Self { out, end }
+    }
+
+    /// One option.
+    pub(super) fn put(&mut self, code: u8, value: &[u8]) {
+        self.write(code, |out| out.extend_from_slice(value));
+    }
+
+    fn write(&mut self, code: u8, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.out.len();
+        put_option(self.out, code, write);
+        if self.out.len() > self.end {
+            self.out.truncate(start);
+        }
+    }
+
+    /// The client's identifier, as it came (RFC 6842 §3).
+    pub(super) fn client_id(&mut self, query: &Query<'_>) {
+        if let Some(id) = query.client_id {
+            self.put(option::CLIENT_ID, id);
+        }
+    }
+
+    /// For how long, and when to come back: half and seven eighths of it (RFC 2131 §4.4.5).
+    pub(super) fn times(&mut self, lifetime: u32) {
+        self.put(option::LEASE_TIME, &lifetime.to_be_bytes());
+        if lifetime != u32::MAX {
+            let t2 = lifetime - lifetime.div_ceil(8);
+            self.put(option::RENEWAL_TIME, &(lifetime / 2).to_be_bytes());
+            self.put(option::REBINDING_TIME, &t2.to_be_bytes());
+        }
+    }
+
+    fn addresses(&mut self, code: u8, addresses: &[Ipv4Addr]) {
+        self.write(code, |out| {
+            addresses
+                .iter()
+                .for_each(|address| out.extend(address.octets()));
+        });
+    }
+
+    fn routes(&mut self, code: u8, routes: &[ClasslessRoute]) {
+        self.write(code, |out| {
+            for route in routes {
+                put_route(out, route.destination, route.next_hop);
+            }
+        });
+    }
+
+    /// The guest's name as the server has it. The server updates no DNS for its clients, and says so; where the client
+    /// wanted that, it says that it overrode it (RFC 4702 §4). The name is in the form that the client chose.
+    fn fqdn(&mut self, name: &DomainName, asked: Fqdn<'_>) {
+        let encoded = asked.flags & Fqdn::ENCODED;
+        let overridden = match asked.flags & Fqdn::SERVER_UPDATES {
+            0 => 0,
+            _ => Fqdn::OVERRIDDEN,
+        };
+        self.write(option::CLIENT_FQDN, |out| {
+            out.extend([Fqdn::NO_UPDATES | overridden | encoded, NO_CODE, NO_CODE]);
+            match encoded {
+                0 => out.extend_from_slice(name.as_str().as_bytes()),
+                _ => domain::put(out, name),
+            }
+        });
+    }
+}
+
+/// What to boot, in the fields of BOOTP.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Boot<'a> {
+    /// `siaddr`.
+    pub(super) server: Option<Ipv4Addr>,
+    /// `file`.
+    pub(super) file: Option<&'a [u8]>,
+}
+
+/// What a client finds in the fields: the server always, the file unless it asks for the option instead.
+pub(super) fn boot<'a>(service: &'a Dhcpv4Service, query: &Query<'_>) -> Boot<'a> {
+    let server = given(service, query, Dhcpv4Place::NextServer);
+    let file = given(service, query, Dhcpv4Place::Option(option::BOOT_FILE));
+    Boot {
+        server: server
+            .and_then(|option| option.value.first_chunk::<4>())
+            .map(|octets| Ipv4Addr::from(*octets)),
+        file: file
+            .filter(|_| !query.requested.names(option::BOOT_FILE))
+            .map(|option| option.value.as_slice()),
+    }
+}
+
+/// Appends the options.
+pub(super) fn put(
+    options: &mut OptionWriter<'_>,
+    service: &Dhcpv4Service,
+    query: &Query<'_>,
+    lease: &Dhcpv4Lease,
+) {
+    let ours = |code| given(service, query, Dhcpv4Place::Option(code)).is_none();
+    let wanted = |code| ours(code) && query.requested.contains(code);
+    let address = lease.address;
+    options.put(option::SUBNET_MASK, &address.netmask().octets());
+    if ours(option::BROADCAST_ADDRESS) {
+        options.put(option::BROADCAST_ADDRESS, &address.broadcast().octets());
+    }
+    if ours(option::MTU) {
+        options.put(option::MTU, &service.mtu.to_be_bytes());
+    }
+    // A client that understands it goes by this alone, wherever it stands (RFC 3442).
+    for code in [option::CLASSLESS_ROUTES, option::CLASSLESS_ROUTES_MICROSOFT] {
+        if wanted(code) && !lease.routes.is_empty() {
+            options.routes(code, &lease.routes);
+        }
+    }
+    if let Some(router) = lease.router.filter(|_| wanted(option::ROUTERS)) {
+        options.put(option::ROUTERS, &router.octets());
+    }
+    if wanted(option::DNS_SERVERS) && !lease.dns_servers.is_empty() {
+        options.addresses(option::DNS_SERVERS, &lease.dns_servers);
+    }
+    names(options, service, query, lease, wanted);
+    for extra in &service.extra {
+        extra_option(options, service, query, extra);
+    }
+}
+
+fn names(
+    options: &mut OptionWriter<'_>,
+    service: &Dhcpv4Service,
+    query: &Query<'_>,
+    lease: &Dhcpv4Lease,
+    wanted: impl Fn(u8) -> bool,
+) {
+    if let Some(domain) = service
+        .domain
+        .as_ref()
+        .filter(|_| wanted(option::DOMAIN_NAME))
+    {
+        options.put(option::DOMAIN_NAME, domain.as_str().as_bytes());
+    }
+    let host = &lease.host_name;
+    if let Some(asked) = query.fqdn {
+        let full = service
+            .domain
+            .as_ref()
+            .and_then(|domain| host.within(domain));
+        options.fqdn(full.as_ref().unwrap_or(host), asked);
+    }
+    if wanted(option::HOST_NAME) {
+        options.put(option::HOST_NAME, host.as_str().as_bytes());
+    }
+}
+
+/// An option of the port, if it is meant for this client and asked for.
+fn extra_option(
+    options: &mut OptionWriter<'_>,
+    service: &Dhcpv4Service,
+    query: &Query<'_>,
+    extra: &Dhcpv4Option,
+) {
+    let Dhcpv4Place::Option(code) = extra.place else {
+        return;
+    };
+    let anyway = matches!(code, option::MTU | option::BROADCAST_ADDRESS);
+    let chosen = given(service, query, extra.place);
+    if chosen.is_some_and(|chosen| std::ptr::eq(chosen, extra))
+        && (anyway || query.requested.contains(code))
+    {
+        options.put(code, &extra.value);
+    }
+}
+
+/// What the port was given for a place: of what is meant for this client, that which has the most tags; the first of
+/// several alike.
+fn given<'a>(
+    service: &'a Dhcpv4Service,
+    query: &Query<'_>,
+    place: Dhcpv4Place,
+) -> Option<&'a Dhcpv4Option> {
+    let meant = |option: &&Dhcpv4Option| {
+        option.place == place
+            && option
+                .tags
+                .iter()
+                .all(|tag| tag.holds(|client| query.is(client)))
+    };
+    let candidates = service.extra.iter().filter(meant);
+    candidates.rev().max_by_key(|option| option.tags.len())
+}

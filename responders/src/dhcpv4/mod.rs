@@ -1,0 +1,66 @@
+//! DHCPv4 (RFC 2131): the server for the guest of one port.
+//!
+//! As with DHCPv6, what a port gets is decided by the API, so a lease is no state here: the answer follows from the
+//! message and the port's [`Dhcpv4Service`] alone. `codec` is the message format, `option` the options, `query` what a
+//! server accepts of a client's message, `server` what it answers (§4.3), `reply` and `configuration` how that is
+//! written.
+
+pub mod codec;
+mod configuration;
+pub mod option;
+mod query;
+mod reply;
+mod server;
+
+use crate::answer::Answer;
+use crate::frame::{Ipv4Packet, Refusal, UdpDatagram};
+use codec::Message;
+use query::Query;
+use sextant_model::Dhcpv4Service;
+
+/// Where servers listen (RFC 2131 §4.1).
+pub const SERVER_PORT: u16 = 67;
+/// Where clients listen (RFC 2131 §4.1).
+pub const CLIENT_PORT: u16 = 68;
+
+/// Answers a message of the guest of a port.
+pub(crate) fn answer(service: &Dhcpv4Service, packet: &Ipv4Packet<'_>) -> Answer {
+    let datagram = match UdpDatagram::parse_ipv4(packet) {
+        Ok(datagram) => datagram,
+        Err(refusal) => return Answer::refused("udp", refusal.into()),
+    };
+    if datagram.destination_port != SERVER_PORT {
+        return Answer::ignored("udp", "not to the DHCPv4 server port");
+    }
+    let message = match Message::parse(datagram.body, datagram.offset) {
+        Ok(message) => message,
+        Err(malformed) => return Answer::malformed("dhcpv4", malformed),
+    };
+    let query = admit(service, packet)
+        .and_then(|()| Query::parse(message))
+        .and_then(|query| of_port(service, query));
+    match query {
+        Ok(query) => server::serve(service, packet, &query),
+        Err(refusal) => Answer::refused(Query::name(&message), refusal.into()),
+    }
+}
+
+/// Where a client's messages go to.
+fn admit(service: &Dhcpv4Service, packet: &Ipv4Packet<'_>) -> Result<(), Refusal> {
+    let ours = |lease: &sextant_model::Dhcpv4Lease| lease.server == packet.destination;
+    if packet.destination.is_broadcast() || service.leases.iter().any(ours) {
+        Ok(())
+    } else {
+        Err(Refusal::Ignored("sent to another server"))
+    }
+}
+
+/// The port's addresses are for its own Ethernet address: behind a port may be a bridge with many hosts, and all would
+/// get the same.
+fn of_port<'a>(service: &Dhcpv4Service, query: Query<'a>) -> Result<Query<'a>, Refusal> {
+    if query.mac == service.mac {
+        Ok(query)
+    } else {
+        Err(Refusal::Ignored("hardware address is not the port's"))
+    }
+}

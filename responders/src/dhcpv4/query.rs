@@ -1,0 +1,199 @@
+//! What a server accepts of a client's message (RFC 2131 §4.3).
+
+use super::codec::{BOOT_REQUEST, BROADCAST, Message, MessageType};
+use super::option::{self, DhcpOption, Fqdn};
+use crate::answer::Malformed;
+use crate::frame::Refusal;
+use sextant_model::{ClientTrait, MacAddr};
+use std::net::Ipv4Addr;
+
+/// ARP's number for Ethernet.
+const ETHERNET: u8 = 1;
+/// Every client takes as much (RFC 2132 §9.10).
+const LEAST_MESSAGE: u16 = 576;
+/// The user class by which iPXE tells itself.
+const IPXE: &[u8] = b"iPXE";
+
+/// A client's message that the server is to answer. Every option in it is well formed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Query<'a> {
+    /// Its type, one that clients send.
+    pub(super) kind: MessageType,
+    /// The message's fields.
+    pub(super) message: Message<'a>,
+    /// The client's Ethernet address.
+    pub(super) mac: MacAddr,
+    /// The address that it would like.
+    pub(super) requested_address: Option<Ipv4Addr>,
+    /// The server that it speaks to.
+    pub(super) server_id: Option<Ipv4Addr>,
+    /// To be repeated (RFC 6842).
+    pub(super) client_id: Option<&'a [u8]>,
+    /// What the client says of its name.
+    pub(super) fqdn: Option<Fqdn<'a>>,
+    /// Whether a Discover may be answered with an Ack.
+    pub(super) rapid_commit: bool,
+    /// Octets of the longest packet that the client takes.
+    pub(super) max_size: u16,
+    /// The options asked for.
+    pub(super) requested: Requested,
+    architectures: &'a [[u8; 2]],
+    user_class: &'a [u8],
+}
+
+/// The codes of a parameter request, however many options it came in (RFC 3396). A client that requests nothing is
+/// told everything.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Requested(Option<[u64; 4]>);
+
+impl Requested {
+    fn add(&mut self, codes: &[u8]) {
+        let bits = self.0.get_or_insert_default();
+        for code in codes {
+            bits[usize::from(code >> 6)] |= 1 << (code & 63);
+        }
+    }
+
+    /// Whether the client is to be told.
+    pub(super) fn contains(&self, code: u8) -> bool {
+        self.0
+            .is_none_or(|bits| bits[usize::from(code >> 6)] >> (code & 63) & 1 == 1)
+    }
+
+    /// Whether the client asked for it by its code.
+    pub(super) fn names(&self, code: u8) -> bool {
+        self.0.is_some() && self.contains(code)
+    }
+}
+
+/// Options that occur once at most, as they were met.
+#[derive(Default)]
+struct Singles<'a> {
+    kind: Option<MessageType>,
+    requested_address: Option<Ipv4Addr>,
+    server_id: Option<Ipv4Addr>,
+    client_id: Option<&'a [u8]>,
+    fqdn: Option<Fqdn<'a>>,
+    rapid_commit: Option<()>,
+    max_size: Option<u16>,
+    architectures: Option<&'a [[u8; 2]]>,
+    user_class: Option<&'a [u8]>,
+    requested: Requested,
+}
+
+impl<'a> Query<'a> {
+    /// The name of a message for metrics, as far as it can be told.
+    pub(super) fn name(message: &Message<'_>) -> &'static str {
+        message
+            .options
+            .flatten()
+            .filter(|raw| raw.code == option::MESSAGE_TYPE)
+            .find_map(|raw| MessageType::from_u8(*raw.value.first()?))
+            .map_or("dhcpv4", MessageType::name)
+    }
+
+    /// Checks a message of an Ethernet client on this link.
+    ///
+    /// # Errors
+    /// Ignored where it is none, malformed where an option is.
+    pub(super) fn parse(message: Message<'a>) -> Result<Self, Refusal> {
+        if message.op != BOOT_REQUEST {
+            return Err(Refusal::Ignored("a message that servers send"));
+        }
+        if !message.relay.is_unspecified() {
+            return Err(Refusal::Ignored("from a relay agent"));
+        }
+        if (message.hardware_type, message.hardware_len) != (ETHERNET, 6) {
+            return Err(Refusal::Ignored("hardware address is not Ethernet"));
+        }
+        let singles = Singles::collect(message)?;
+        let kind = singles
+            .kind
+            .ok_or(Refusal::Ignored("BOOTP without a message type"))?;
+        let [a, b, c, d, e, f, ..] = message.hardware_address;
+        Ok(Self {
+            kind,
+            message,
+            mac: MacAddr([a, b, c, d, e, f]),
+            requested_address: singles.requested_address,
+            server_id: singles.server_id,
+            client_id: singles.client_id,
+            fqdn: singles.fqdn,
+            rapid_commit: singles.rapid_commit.is_some(),
+            max_size: singles.max_size.unwrap_or(0).max(LEAST_MESSAGE),
+            requested: singles.requested,
+            architectures: singles.architectures.unwrap_or_default(),
+            user_class: singles.user_class.unwrap_or_default(),
+        })
+    }
+
+    /// Whether the client cannot receive unicast before it has its address.
+    pub(super) fn wants_broadcast(&self) -> bool {
+        self.message.flags & BROADCAST != 0
+    }
+
+    /// Whether the client is this. Its user class is iPXE's either as such, or with its length before it as RFC 3004
+    /// has it.
+    pub(super) fn is(&self, client: ClientTrait) -> bool {
+        match client {
+            ClientTrait::Ipxe => {
+                self.user_class
+                    .strip_prefix(&[IPXE.len() as u8])
+                    .unwrap_or(self.user_class)
+                    == IPXE
+            }
+            ClientTrait::Architecture(number) => self.architectures.contains(&number.to_be_bytes()),
+        }
+    }
+}
+
+impl<'a> Singles<'a> {
+    fn collect(message: Message<'a>) -> Result<Self, Malformed> {
+        let mut singles = Self::default();
+        for raw in message.options {
+            let raw = raw?;
+            if singles.repeats(DhcpOption::decode(raw)?) {
+                let offset = raw.offset;
+                let reason = "option that may occur once occurs twice";
+                return Err(Malformed { offset, reason });
+            }
+        }
+        Ok(singles)
+    }
+
+    /// Notes an option; whether it was noted before. Options that a server does not read may come as they like.
+    fn repeats(&mut self, option: DhcpOption<'a>) -> bool {
+        match option {
+            DhcpOption::MessageType(kind) => self.kind.replace(kind).is_some(),
+            DhcpOption::RequestedAddress(address) => {
+                self.requested_address.replace(address).is_some()
+            }
+            DhcpOption::ServerId(address) => self.server_id.replace(address).is_some(),
+            DhcpOption::ClientId(id) => self.client_id.replace(id).is_some(),
+            DhcpOption::ClientFqdn(fqdn) => self.fqdn.replace(fqdn).is_some(),
+            DhcpOption::RapidCommit => self.rapid_commit.replace(()).is_some(),
+            DhcpOption::MaxMessageSize(size) => self.max_size.replace(size).is_some(),
+            DhcpOption::ClientArchitectures(kinds) => self.architectures.replace(kinds).is_some(),
+            DhcpOption::UserClass(class) => self.user_class.replace(class).is_some(),
+            DhcpOption::ParameterRequest(codes) => {
+                self.requested.add(codes);
+                false
+            }
+            DhcpOption::SubnetMask(_)
+            | DhcpOption::Routers(_)
+            | DhcpOption::DnsServers(_)
+            | DhcpOption::HostName(_)
+            | DhcpOption::DomainName(_)
+            | DhcpOption::Mtu(_)
+            | DhcpOption::BroadcastAddress(_)
+            | DhcpOption::LeaseTime(_)
+            | DhcpOption::Overload(_)
+            | DhcpOption::Message(_)
+            | DhcpOption::RenewalTime(_)
+            | DhcpOption::RebindingTime(_)
+            | DhcpOption::BootFile(_)
+            | DhcpOption::ClasslessRoutes(_)
+            | DhcpOption::Other { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! How an Offer, an Ack or a Nak is written: straight into its frame (RFC 2131 §4.1, §4.3, table 3).
+
+use super::codec::{BOOT_REPLY, Message, MessageType};
+use super::configuration::{self, OptionWriter};
+use super::option;
+use super::query::Query;
+use super::{CLIENT_PORT, SERVER_PORT};
+use crate::frame::{ETHERNET_LEN, Ipv4Addresses, Ipv4FrameBuilder};
+use sextant_model::{Dhcpv4Lease, Dhcpv4Service, MacAddr};
+use std::net::Ipv4Addr;
+
+/// Octets of a usual answer, so that its buffer seldom grows.
+const USUAL_LEN: usize = 400;
+/// A BOOTP message has no fewer octets, and some clients insist (RFC 1542 §2.1).
+const LEAST_LEN: usize = 300;
+const BROADCAST_MAC: MacAddr = MacAddr([0xff; 6]);
+/// Why a request is refused.
+const NOT_YOURS: &[u8] = b"not an address of this port";
+
+/// An answer under construction.
+pub(super) struct Reply {
+    kind: MessageType,
+    frame: Ipv4FrameBuilder,
+    /// Where in the frame the last octet may be.
+    end: usize,
+}
+
+impl Reply {
+    /// An address for a client, and what goes with it.
+    pub(super) fn grant(
+        kind: MessageType,
+        service: &Dhcpv4Service,
+        query: &Query<'_>,
+        lease: &Dhcpv4Lease,
+    ) -> Self {
+        let address = lease.address.addr();
+        let mut reply = Self::new(
+            kind,
+            service,
+            query,
+            lease.server,
+            recipient(query, address),
+        );
+        reply.fields(query, address, configuration::boot(service, query));
+        let mut options = reply.options(kind, lease.server);
+        options.client_id(query);
+        if kind == MessageType::Ack && query.rapid_commit && query.kind == MessageType::Discover {
+            options.put(option::RAPID_COMMIT, &[]);
+        }
+        options.times(service.lifetime);
+        configuration::put(&mut options, service, query, lease);
+        reply
+    }
+
+    /// Options alone, for the client of this address.
+    pub(super) fn inform(
+        service: &Dhcpv4Service,
+        query: &Query<'_>,
+        lease: &Dhcpv4Lease,
+        client: Ipv4Addr,
+    ) -> Self {
+        let to = (service.mac, client);
+        let mut reply = Self::new(MessageType::Ack, service, query, lease.server, to);
+        let nothing = Ipv4Addr::UNSPECIFIED;
+        reply.fields(query, nothing, configuration::boot(service, query));
+        let mut options = reply.options(MessageType::Ack, lease.server);
+        options.client_id(query);
+        configuration::put(&mut options, service, query, lease);
+        reply
+    }
+
+    /// A refusal. The client may have no address that is right here, so it is told as one of all (§4.3.2).
+    pub(super) fn nak(service: &Dhcpv4Service, query: &Query<'_>, server: Ipv4Addr) -> Self {
+        let to = (BROADCAST_MAC, Ipv4Addr::BROADCAST);
+        let mut reply = Self::new(MessageType::Nak, service, query, server, to);
+        let nothing = Ipv4Addr::UNSPECIFIED;
+        reply.fields(query, nothing, configuration::Boot::default());
+        let mut options = reply.options(MessageType::Nak, server);
+        options.client_id(query);
+        options.put(option::MESSAGE, NOT_YOURS);
+        reply
+    }
+
+    fn new(
+        kind: MessageType,
+        service: &Dhcpv4Service,
+        query: &Query<'_>,
+        server: Ipv4Addr,
+        (destination_mac, destination): (MacAddr, Ipv4Addr),
+    ) -> Self {
+        let addresses = Ipv4Addresses {
+            source_mac: service.server_mac,
+            destination_mac,
+            source: server,
+            destination,
+        };
+        let largest = query.max_size.min(service.mtu.max(576));
+        Self {
+            kind,
+            frame: Ipv4FrameBuilder::udp(addresses, SERVER_PORT, CLIENT_PORT, USUAL_LEN),
+            end: ETHERNET_LEN + usize::from(largest),
+        }
+    }
+
+    /// The fields of BOOTP. A Nak repeats the client's address no more than an Offer does (table 3).
+    fn fields(&mut self, query: &Query<'_>, yours: Ipv4Addr, boot: configuration::Boot<'_>) {
+        let client = if self.kind == MessageType::Ack {
+            query.message.client
+        } else {
+            Ipv4Addr::UNSPECIFIED
+        };
+        let mut boot_file = [0; 128];
+        // A zero octet is to follow.
+        if let Some(name) = boot.file.filter(|name| name.len() < boot_file.len()) {
+            boot_file[..name.len()].copy_from_slice(name);
+        }
+        let fields = Message {
+            op: BOOT_REPLY,
+            hops: 0,
+            seconds: 0,
+            client,
+            yours,
+            next_server: boot.server.unwrap_or(Ipv4Addr::UNSPECIFIED),
+            server_name: &[0; 64],
+            boot_file: &boot_file,
+            ..query.message
+        };
+        fields.put_fields(self.frame.bytes());
+    }
+
+    fn options(&mut self, kind: MessageType, server: Ipv4Addr) -> OptionWriter<'_> {
+        let mut options = OptionWriter::new(self.frame.bytes(), self.end);
+        options.put(option::MESSAGE_TYPE, &[kind as u8]);
+        options.put(option::SERVER_ID, &server.octets());
+        options
+    }
+
+    /// What it is.
+    pub(super) fn kind(&self) -> MessageType {
+        self.kind
+    }
+
+    /// The finished frame.
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        let bytes = self.frame.bytes();
+        bytes.push(option::END);
+        let least = Ipv4FrameBuilder::HEADERS + LEAST_LEN;
+        bytes.resize(bytes.len().max(least), option::PAD);
+        self.frame.finish()
+    }
+}
+
+/// Where a client receives (§4.1): at the address that it has; else where everybody does, if it says that it must; else
+/// at the address that it is given.
+fn recipient(query: &Query<'_>, yours: Ipv4Addr) -> (MacAddr, Ipv4Addr) {
+    let client = query.message.client;
+    if !client.is_unspecified() {
+        (query.mac, client)
+    } else if query.wants_broadcast() {
+        (BROADCAST_MAC, Ipv4Addr::BROADCAST)
+    } else {
+        (query.mac, yours)
+    }
+}

@@ -1,0 +1,177 @@
+//! A physical network: a switch that hypervisors attach to with a bridge `br-ex` of their own, and an ordinary Linux
+//! router on it, untagged and in VLANs.
+//!
+//! The switch is Open vSwitch's userspace one, so that VLANs need nothing of the kernel: hypervisors are on trunks, the
+//! router has an access port a VLAN.
+
+use std::fmt::Write;
+use std::net::Ipv6Addr;
+
+use crate::error::LabError;
+use crate::hypervisor::Hypervisor;
+use crate::lab::Lab;
+use crate::leftovers;
+use crate::namespace::Namespace;
+use crate::ovs::OpenVSwitch;
+use crate::process::Process;
+use crate::tools::Tools;
+
+/// The switch.
+const SWITCH: &str = "lan";
+/// The hypervisors' interface to it, a port of `br-ex`.
+const DEVICE: &str = "phys0";
+
+/// A prefix that the router advertises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Advertised {
+    /// In this VLAN; untagged if none.
+    pub vlan: Option<u16>,
+    /// The prefix, a /64; the router has its `::1`.
+    pub prefix: Ipv6Addr,
+}
+
+/// A physical network with its router. The lab removes it.
+#[derive(Debug)]
+pub struct Upstream {
+    name: String,
+    ovs: OpenVSwitch,
+    namespace: Namespace,
+}
+
+impl Upstream {
+    /// Starts the switch.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub fn start(lab: &Lab, physical_network: &str) -> Result<Self, LabError> {
+        Tools::check(&["ethtool", "radvd"])?;
+        let namespace = Namespace::create(lab.name(), physical_network)?;
+        namespace.sysctl(&[
+            ("ipv6/conf/default/accept_ra", "0"),
+            ("ipv6/conf/default/accept_dad", "0"),
+            ("ipv6/conf/all/forwarding", "1"),
+            ("ipv4/conf/all/forwarding", "1"),
+        ])?;
+        let home = lab.home().join(physical_network);
+        let ovs = OpenVSwitch::start(&namespace, &home, &leftovers::records(lab.name()))?;
+        ovs.vsctl(&[
+            "add-br",
+            SWITCH,
+            "--",
+            "set",
+            "bridge",
+            SWITCH,
+            "datapath_type=netdev",
+            "fail_mode=standalone",
+        ])?;
+        let name = physical_network.to_owned();
+        Ok(Self {
+            name,
+            ovs,
+            namespace,
+        })
+    }
+
+    /// Links a hypervisor to the switch, with the lines that an operator types.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub fn attach(&self, host: &Hypervisor) -> Result<(), LabError> {
+        let port = format!("to-{}", host.name());
+        self.namespace.ip_batch(&format!(
+            "link add name {port} type veth peer name {DEVICE} netns {}\n\
+             link set dev {port} up",
+            host.namespace().name()
+        ))?;
+        self.ovs.vsctl(&["add-port", SWITCH, &port])?;
+        host.namespace().ip(&["link", "set", "dev", DEVICE, "up"])?;
+        let mapping = format!("external_ids:sextant-bridge-mappings={}:br-ex", self.name);
+        host.vsctl(&[
+            "add-br",
+            "br-ex",
+            "--",
+            "set",
+            "bridge",
+            "br-ex",
+            "datapath_type=netdev",
+            "--",
+            "add-port",
+            "br-ex",
+            DEVICE,
+            "--",
+            "set",
+            "open_vswitch",
+            ".",
+            &mapping,
+        ])
+        .map(drop)
+    }
+
+    /// Advertises prefixes with radvd, until the value is dropped.
+    ///
+    /// # Errors
+    /// [`LabError::Command`], or the log of a radvd that does not start.
+    pub fn advertise(&self, lab: &Lab, prefixes: &[Advertised]) -> Result<Process, LabError> {
+        let mut configuration = String::new();
+        for advertised in prefixes {
+            let device = self.device(advertised.vlan)?;
+            let gateway = Ipv6Addr::from_bits(advertised.prefix.to_bits() | 1);
+            self.namespace.ip(&[
+                "addr",
+                "replace",
+                &format!("{gateway}/64"),
+                "dev",
+                &device,
+                "nodad",
+            ])?;
+            let prefix = advertised.prefix;
+            let _ = writeln!(
+                configuration,
+                "interface {device} {{ AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; \
+                 prefix {prefix}/64 {{ }}; }};"
+            );
+        }
+        let file = lab.home().join(format!("{}-radvd.conf", self.name));
+        let pid = lab.home().join(format!("{}-radvd.pid", self.name));
+        std::fs::write(&file, configuration)
+            .map_err(LabError::io(format!("write {}", file.display())))?;
+        self.namespace.spawn(&[
+            "radvd",
+            "--nodaemon",
+            "--logmethod",
+            "stderr",
+            "--config",
+            &file.display().to_string(),
+            "--pidfile",
+            &pid.display().to_string(),
+        ])
+    }
+
+    /// The router's namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// A new interface of the router: on an access port of this VLAN, or on one without tags.
+    fn device(&self, vlan: Option<u16>) -> Result<String, LabError> {
+        let number = vlan.unwrap_or(0);
+        let (device, port) = (format!("router{number}"), format!("access{number}"));
+        self.namespace.ip_batch(&format!(
+            "link add name {device} type veth peer name {port}\n\
+             link set dev {port} up\n\
+             link set dev {device} up"
+        ))?;
+        // Whatever the router itself sends must have its checksums before it meets the userspace switch.
+        self.namespace
+            .run(&["ethtool", "-K", &device, "tx", "off"])?;
+        let tag = format!("tag={number}");
+        let access: &[&str] = match vlan {
+            Some(_) => &[&tag],
+            None => &[],
+        };
+        self.ovs
+            .vsctl(&[&["add-port", SWITCH, &port], access].concat())?;
+        Ok(device)
+    }
+}
