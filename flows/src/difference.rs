@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Difference {
     add: BTreeMap<Cookie, Packed>,
     delete: BTreeSet<InstalledFlow>,
+    meters: bool,
+    links: bool,
 }
 
 /// A flow that a switch has, as far as reconciling needs to know it.
@@ -23,7 +25,17 @@ pub struct InstalledFlow {
 }
 
 impl Difference {
-    /// Nothing to change.
+    /// Whether [`Flows::meters`] may differ.
+    pub fn touches_meters(&self) -> bool {
+        self.meters
+    }
+
+    /// Whether [`Flows::links`] may differ.
+    pub fn touches_links(&self) -> bool {
+        self.links
+    }
+
+    /// No flow to change.
     pub fn is_empty(&self) -> bool {
         self.add.is_empty() && self.delete.is_empty()
     }
@@ -54,6 +66,12 @@ impl Difference {
             .collect()
     }
 
+    /// What an object contributes besides flows has changed.
+    pub(crate) fn touch(&mut self, meters: bool, links: bool) {
+        self.meters |= meters;
+        self.links |= links;
+    }
+
     pub(crate) fn want(&mut self, cookie: Cookie, stage: Stage, flow: &Packed) {
         if !self.delete.remove(&installed(cookie, stage)) {
             self.add.insert(cookie, flow.clone());
@@ -79,6 +97,8 @@ pub fn reconcile(wanted: &Flows, present: &BTreeSet<InstalledFlow>) -> Differenc
     let mut difference = Difference {
         add: BTreeMap::new(),
         delete: present.clone(),
+        meters: true,
+        links: true,
     };
     for (cookie, wanted) in wanted.wanted() {
         difference.want(cookie, wanted.stage, &wanted.flow);

@@ -149,6 +149,9 @@ impl Flows {
         for flow in computed.flows {
             group.cookies.push(self.want(&flow, difference));
         }
+        let before = self.groups.get(&object);
+        let (meter, link) = before.map_or((&None, &None), |old| (&old.meter, &old.link));
+        difference.touch(*meter != group.meter, *link != group.link);
         let empty = group == Group::default();
         let old = if empty {
             self.groups.remove(&object)

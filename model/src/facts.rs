@@ -42,6 +42,7 @@ pub struct Facts {
     under: OrdSet<(ChassisId, SecurityGroupId, PortId)>,
     groups: OrdMap<PortId, (ChassisId, BTreeSet<SecurityGroupId>)>,
     active: OrdSet<PortId>,
+    unconfirmed: OrdSet<(ChassisId, PortId)>,
     overhead: Option<u16>,
 }
 
@@ -128,11 +129,15 @@ impl Facts {
         }
         self.active.remove(&port);
         if let Some(old) = self.bindings.remove(&port) {
+            self.unconfirmed.remove(&(old.chassis.clone(), port));
             self.members
                 .remove(&(old.network, old.chassis.clone(), port));
             self.located.remove(&(old.chassis, old.network, port));
         }
         if let Some(new) = wanted {
+            if new.ofport.is_some() {
+                self.unconfirmed.insert((new.chassis.clone(), port));
+            }
             self.members
                 .insert((new.network, new.chassis.clone(), port));
             self.located
@@ -170,8 +175,15 @@ impl Facts {
             .get(&port)
             .is_some_and(|binding| binding.chassis == *chassis)
         {
+            self.unconfirmed.remove(&(chassis.clone(), port));
             self.active.insert(port);
         }
+    }
+
+    /// The ports on a hypervisor that have an OpenFlow port there and are not active yet, by id.
+    pub fn unconfirmed_on(&self, chassis: &ChassisId) -> impl Iterator<Item = PortId> {
+        let range = (chassis.clone(), PortId::MIN)..=(chassis.clone(), PortId::MAX);
+        self.unconfirmed.range(range).map(|(_, port)| *port)
     }
 
     /// Where a port is and where frames for it are sent.
@@ -322,6 +334,29 @@ mod tests {
             ChassisId::new("h2")
         );
         facts.unplug(&intent, port.id, &ChassisId::new("h2"));
+        assert_eq!(facts, Facts::default());
+    }
+
+    #[test]
+    fn a_port_is_unconfirmed_while_it_has_an_openflow_port_that_nobody_confirmed() {
+        let (mut intent, mut facts) = (Intent::default(), Facts::default());
+        let port = port(1, 7);
+        let (h1, h2) = (ChassisId::new("h1"), ChassisId::new("h2"));
+        let on = |facts: &Facts, chassis| facts.unconfirmed_on(chassis).count();
+        intent.apply(&Change::Put(Object::Port(Arc::new(port.clone()))));
+        let without = Plugged {
+            ofport: None,
+            ..at("h1")
+        };
+        facts.plug(&intent, port.id, without);
+        assert_eq!([on(&facts, &h1), on(&facts, &h2)], [0, 0]);
+        facts.plug(&intent, port.id, at("h1"));
+        assert_eq!([on(&facts, &h1), on(&facts, &h2)], [1, 0]);
+        facts.confirm(port.id, &h1);
+        assert_eq!([on(&facts, &h1), on(&facts, &h2)], [0, 0]);
+        facts.plug(&intent, port.id, at("h2"));
+        assert_eq!([on(&facts, &h1), on(&facts, &h2)], [0, 1]);
+        facts.unplug(&intent, port.id, &h2);
         assert_eq!(facts, Facts::default());
     }
 

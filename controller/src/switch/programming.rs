@@ -34,17 +34,24 @@ impl Meters {
     /// Messages that make the wanted meters what they should be.
     pub(super) fn wanted(&mut self, wanted: &BTreeSet<u32>, settings: &Settings) -> Vec<Message> {
         let mut messages = vec![];
+        let usual = MeterMod::packet_rate(0, settings.punt_rate, settings.punt_burst);
+        let is_usual =
+            |present: &MeterConfig| (present.flags, &present.bands) == (usual.flags, &usual.bands);
         for meter in wanted {
-            let mut add = MeterMod::packet_rate(*meter, settings.punt_rate, settings.punt_burst);
+            if self.present.get(meter).is_some_and(is_usual) {
+                continue;
+            }
+            let mut add = MeterMod {
+                meter: *meter,
+                ..usual.clone()
+            };
             let config = MeterConfig {
                 flags: add.flags,
                 meter: *meter,
                 bands: add.bands.clone(),
             };
-            match self.present.insert(*meter, config.clone()) {
-                Some(present) if present == config => continue,
-                Some(_) => add.command = MeterCommand::Modify,
-                None => {}
+            if self.present.insert(*meter, config).is_some() {
+                add.command = MeterCommand::Modify;
             }
             messages.push(Message::MeterMod(add));
         }
@@ -77,6 +84,8 @@ pub(super) struct Change {
     pub(super) snapshot: Arc<Snapshot>,
     /// When it was sent.
     pub(super) sent: Instant,
+    /// Whether meters come or go with it.
+    pub(super) touches_meters: bool,
     /// How many flows it adds.
     pub(super) additions: usize,
     /// How many flows it deletes.
@@ -117,6 +126,7 @@ impl Change {
         let (additions, deletions) = (difference.additions(), difference.deletions());
         Self {
             step,
+            touches_meters: difference.touches_meters(),
             snapshot,
             sent: Instant::now(),
             additions,

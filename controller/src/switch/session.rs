@@ -20,7 +20,7 @@ use rust_openflow::connection::ConnectionError;
 use rust_openflow::{ErrorMessage, Message};
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Difference, Flows, reconcile};
-use sextant_model::{ChassisId, PortId};
+use sextant_model::ChassisId;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -354,36 +354,23 @@ impl Session {
             .flows_wanted
             .with_label_values(&[chassis])
             .set(i64::try_from(self.flows.len()).unwrap_or(i64::MAX));
-        let last_words = self.advertising.update(
-            self.flows.links(),
-            settings.ra,
-            Instant::now().into_std(),
-            metrics,
-        );
-        self.line.post(last_words);
-        if difference.is_empty() && self.unconfirmed(&self.snapshot).is_empty() {
+        if difference.touches_links() {
+            let now = Instant::now().into_std();
+            let links = self.flows.links();
+            let last_words = self.advertising.update(links, settings.ra, now, metrics);
+            self.line.post(last_words);
+        }
+        let facts = &self.snapshot.facts;
+        if difference.is_empty() && facts.unconfirmed_on(&self.chassis).next().is_none() {
             return;
         }
-        let meters = self.meters.wanted(&self.flows.meters(), &settings);
-        self.line.post(meters);
+        if difference.touches_meters() {
+            let meters = self.meters.wanted(&self.flows.meters(), &settings);
+            self.line.post(meters);
+        }
         self.bundles = self.bundles.wrapping_add(1);
         self.change = Some(Change::new(self.bundles, difference, self.snapshot.clone()));
         self.drive();
-    }
-
-    /// Ports that are plugged in here and not yet active.
-    fn unconfirmed(&self, snapshot: &Snapshot) -> Vec<PortId> {
-        let facts = &snapshot.facts;
-        let here = facts
-            .networks_on(&self.chassis)
-            .flat_map(|network| facts.local_ports(network, &self.chassis));
-        here.filter(|port| {
-            !facts.active().contains(port)
-                && facts
-                    .binding(*port)
-                    .is_some_and(|binding| binding.ofport.is_some())
-        })
-        .collect()
     }
 
     async fn confirmed(&mut self) -> Result<(), SessionError> {
@@ -396,11 +383,13 @@ impl Session {
             .metrics
             .reconcile_seconds
             .observe(change.sent.elapsed().as_secs_f64());
-        let unwanted = self.meters.unwanted(&self.flows.meters());
-        self.line.post(unwanted);
+        if change.touches_meters {
+            let unwanted = self.meters.unwanted(&self.flows.meters());
+            self.line.post(unwanted);
+        }
         let facts = &change.snapshot.facts;
-        let ports = self.unconfirmed(&change.snapshot).into_iter();
-        let ports: Vec<_> = ports
+        let ports: Vec<_> = facts
+            .unconfirmed_on(&self.chassis)
             .filter_map(|port| Some((port, facts.binding(port)?.clone())))
             .collect();
         if ports.is_empty() {
