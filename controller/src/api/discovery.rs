@@ -186,10 +186,22 @@ const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
         "2012-07-29T10:00:00-00:00",
     ),
     (
+        "rbac-address-scope",
+        "Add address_scope type to RBAC",
+        "Add address_scope type to RBAC",
+        "2020-02-12T00:00:00-00:00",
+    ),
+    (
         "rbac-policies",
         "RBAC Policies",
         "Allows creation and modification of policies that control tenant access to resources.",
         "2015-06-17T12:15:12-00:00",
+    ),
+    (
+        "rbac-security-groups",
+        "Add security_group type to network RBAC",
+        "Add security_group type to network RBAC",
+        "2019-02-14T00:00:00-00:00",
     ),
     (
         "rbac-subnetpool",

@@ -26,6 +26,7 @@ use uuid::Uuid;
 impl Resource for RbacPolicy {
     const NAME: &'static str = "rbac_policy";
     const COLLECTION: &'static str = "rbac_policies";
+    const PATH: &'static str = "rbac-policies";
     const WITHOUT: &'static [&'static str] = &[
         "name",
         "description",

@@ -1,4 +1,5 @@
 use super::*;
+use sextant_model::{DefaultQuotas, Settings};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -200,7 +201,10 @@ async fn gateways_form_their_own_addresses_where_hosts_do_and_get_one_of_each_ki
 #[tokio::test(flavor = "multi_thread")]
 async fn of_gateways_made_at_once_each_has_addresses_of_its_own() {
     const ROUTERS: usize = 24;
-    let cloud = Arc::new(Cloud::new());
+    let cloud = Arc::new(Cloud::with(Settings {
+        quotas: DefaultQuotas::new(|_| None),
+        ..Settings::default()
+    }));
     let outside = external(&cloud).await;
     let pools = json!({"allocation_pools": [{"start": "2001:db8:e::10", "end": "2001:db8:e::27"}]});
     subnet(&cloud, &outside, "2001:db8:e::/64", pools).await;

@@ -208,12 +208,6 @@ const DIFFERENCES: &[Difference] = &[
         Answer::Otherwise,
         "names the subnets of the port in the order of their addresses",
     ),
-    difference(
-        "09_quota",
-        "details",
-        Answer::Otherwise,
-        "security groups are not there yet, so none is used",
-    ),
 ];
 
 const INTRODUCTION: &str = "\
