@@ -44,6 +44,8 @@ pub struct Flows {
     wanted: BTreeMap<Cookie, Wanted>,
     /// Looked up with each packet that comes up.
     punts: HashMap<Cookie, Punt, BuildHasherDefault<CookieHasher>>,
+    /// The meters that flows pass, and how many objects want each.
+    meters: BTreeMap<u32, u32>,
 }
 
 impl Flows {
@@ -119,10 +121,7 @@ impl Flows {
 
     /// The meters that flows pass, by number.
     pub fn meters(&self) -> BTreeSet<u32> {
-        self.groups
-            .values()
-            .filter_map(|group| group.meter)
-            .collect()
+        self.meters.keys().copied().collect()
     }
 
     /// The routers' ports that advertise to guests here.
@@ -152,6 +151,8 @@ impl Flows {
         let before = self.groups.get(&object);
         let (meter, link) = before.map_or((&None, &None), |old| (&old.meter, &old.link));
         difference.touch(*meter != group.meter, *link != group.link);
+        let (old_meter, new_meter) = (*meter, group.meter);
+        self.count_meters(old_meter, new_meter);
         let empty = group == Group::default();
         let old = if empty {
             self.groups.remove(&object)
@@ -160,6 +161,21 @@ impl Flows {
         };
         for cookie in old.unwrap_or_default().cookies {
             self.unwant(cookie, difference);
+        }
+    }
+
+    fn count_meters(&mut self, old: Option<u32>, new: Option<u32>) {
+        if let Some(new) = new {
+            *self.meters.entry(new).or_default() += 1;
+        }
+        let Some(old) = old else {
+            return;
+        };
+        if let Some(count) = self.meters.get_mut(&old) {
+            *count -= 1;
+            if *count == 0 {
+                self.meters.remove(&old);
+            }
         }
     }
 

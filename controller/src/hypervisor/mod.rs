@@ -4,6 +4,7 @@
 //! controller, the tunnel ports, the patch ports to the bridges of physical networks. Both are pure; only the session
 //! talks.
 
+mod census;
 mod news;
 mod observe;
 mod patches;

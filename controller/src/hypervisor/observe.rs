@@ -173,26 +173,39 @@ struct Sorted {
 fn sort(interfaces: &[&Row]) -> Result<Sorted, ColumnError> {
     let mut sorted = Sorted::default();
     for interface in interfaces {
-        let ofport = interface
-            .optional_integer("ofport")?
-            .and_then(|ofport| u16::try_from(ofport).ok())
-            .filter(|ofport| *ofport > 0);
         if super::is_owned(interface) {
+            let ofport = ofport(interface)?;
             let kind: Option<EncapKind> = interface.string("type")?.parse().ok();
             let physical = interface.map_entry("external_ids", PHYSICAL_NETWORK)?;
             sorted.tunnel_ports.extend(kind.zip(ofport));
             sorted
                 .patch_ports
                 .extend(physical.map(str::to_owned).zip(ofport));
-        } else if let Some(port) = interface
-            .map_entry("external_ids", "iface-id")?
-            .and_then(|id| id.parse().ok())
-        {
+        } else if let Some((port, ofport)) = guest(interface)? {
             let known: &mut Option<u16> = sorted.guests.entry(port).or_default();
             *known = known.or(ofport);
         }
     }
     Ok(sorted)
+}
+
+/// The port whose id an interface carries that is not Sextant's own, and its OpenFlow port if it has one.
+pub(super) fn guest(interface: &Row) -> Result<Option<(PortId, Option<u16>)>, ColumnError> {
+    if super::is_owned(interface) {
+        return Ok(None);
+    }
+    let id = interface.map_entry("external_ids", "iface-id")?;
+    match id.and_then(|id| id.parse().ok()) {
+        Some(port) => Ok(Some((port, ofport(interface)?))),
+        None => Ok(None),
+    }
+}
+
+fn ofport(interface: &Row) -> Result<Option<u16>, ColumnError> {
+    let ofport = interface.optional_integer("ofport")?;
+    Ok(ofport
+        .and_then(|ofport| u16::try_from(ofport).ok())
+        .filter(|ofport| *ofport > 0))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! One task a hypervisor: tells the owner what it observes, and makes the hypervisor what it should be.
 
+use super::census::Census;
 use super::news::news;
 use super::observe::{NotReady, Observation, observe};
 use super::patches::missing_bridges;
@@ -14,7 +15,7 @@ use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
 use crate::stream::{Incoming, Listener, Stream};
 use imbl::OrdMap;
-use sextant_model::{Chassis, ChassisId, EncapKind, Facts};
+use sextant_model::{Chassis, ChassisId, EncapKind, Facts, Plugged, PortId};
 use sextant_ovsdb_client::{
     ColumnError, Connection, Options, Replica, RequestId, Transaction, TransactionError,
 };
@@ -115,11 +116,16 @@ async fn run(
                 if !session.others_changed(&changed?.facts) {
                     continue;
                 }
+                session.touched = None;
             }
-            () = session.place.changes(&session.context.seats, session.address) => session.place.vacate().map_err(|_| SessionError::Superseded)?,
+            () = session.place.changes(&session.context.seats, session.address) => {
+                session.place.vacate().map_err(|_| SessionError::Superseded)?;
+                session.touched = None;
+            }
             () = pass.shown_out() => return Err(SessionError::ShownOut),
             () = tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {
                 session.turn.due(Instant::now());
+                session.touched = None;
             }
         }
         if session.synced {
@@ -142,6 +148,10 @@ struct Session {
     hypervisors: OrdMap<ChassisId, Arc<Chassis>>,
     /// What the owner was told last.
     seen: Option<Observation>,
+    /// The guests' interfaces, as they are since all was read.
+    census: Census,
+    /// The ports whose interfaces changed since; none if all is to be read again.
+    touched: Option<BTreeSet<PortId>>,
     /// Counts it among those that take part.
     connected: Option<Counted>,
     turn: Turn<RequestId>,
@@ -165,6 +175,8 @@ impl Session {
             place: Place::Unknown,
             hypervisors: OrdMap::new(),
             seen: None,
+            census: Census::default(),
+            touched: None,
             connected: None,
             turn: Turn::default(),
             complaint: None,
@@ -174,10 +186,17 @@ impl Session {
     fn take(&mut self, event: sextant_ovsdb_client::Event) {
         use sextant_ovsdb_client::Event;
         match event {
-            Event::Synced => self.synced = true,
-            Event::Reply { id, result } => self.answered(id, result.err()),
-            Event::Changed(_)
-            | Event::Answer { .. }
+            Event::Synced => (self.synced, self.touched) = (true, None),
+            Event::Reply { id, result } => {
+                self.answered(id, result.err());
+                self.touched = None;
+            }
+            Event::Changed(changes) => {
+                let more = self.census.follow(&changes);
+                let touched = self.touched.take().zip(more);
+                self.touched = touched.map(|(touched, more)| &touched | &more);
+            }
+            Event::Answer { .. }
             | Event::Selected
             | Event::Locked { .. }
             | Event::Stolen { .. } => {}
@@ -222,6 +241,10 @@ impl Session {
     }
 
     async fn step(&mut self) -> Result<(), Stopping> {
+        if let Some(touched) = self.touched.take() {
+            self.touched = Some(BTreeSet::new());
+            return self.tell_of(touched).await;
+        }
         match observe(self.connection.replica()) {
             Ok(observation) => {
                 if self.sit(&observation.chassis.id).await? {
@@ -229,6 +252,7 @@ impl Session {
                     self.connected.get_or_insert_with(|| Counted::new(gauge));
                     self.provision(&observation.chassis);
                     self.tell(observation).await?;
+                    self.begin_census();
                 }
             }
             Err(NotReady::NoEndpoint(chassis)) => {
@@ -339,6 +363,39 @@ impl Session {
             self.send(event).await?;
         }
         self.seen = Some(now);
+        Ok(())
+    }
+
+    /// From now on what changes of guests is looked at by itself.
+    fn begin_census(&mut self) {
+        match Census::read(self.connection.replica()) {
+            Ok(census) => (self.census, self.touched) = (census, Some(BTreeSet::new())),
+            Err(error) => self.complain(&error.to_string()),
+        }
+    }
+
+    /// Tells the owner where these ports are, if that is not what it was told last.
+    async fn tell_of(&mut self, ports: BTreeSet<PortId>) -> Result<(), Stopping> {
+        for port in ports {
+            let Some(seen) = &mut self.seen else {
+                return Ok(());
+            };
+            let (now, chassis) = (self.census.plugged(port), seen.chassis.id.clone());
+            if seen.interfaces.get(&port) == now.as_ref() {
+                continue;
+            }
+            let event = match now {
+                Some(ofport) => {
+                    seen.interfaces.insert(port, ofport);
+                    Event::Plugged(port, Plugged { chassis, ofport })
+                }
+                None => {
+                    seen.interfaces.remove(&port);
+                    Event::Unplugged(port, chassis)
+                }
+            };
+            self.send(event).await?;
+        }
         Ok(())
     }
 
