@@ -3,7 +3,7 @@
 use crate::advertisement::advertisement;
 use crate::features::neighbor::Owner;
 use crate::features::{
-    self, guard, guest, neighbor, provider, punt, routing, security, switching, tunnel,
+    self, arp, guard, guest, neighbor, provider, punt, routing, security, switching, tunnel,
 };
 use crate::flow::Flow;
 use crate::flows::Link;
@@ -162,7 +162,11 @@ fn of_port(view: &View<'_>, port: &Port) -> Contribution {
 /// Who is on a network that is only routed to asks nothing here.
 fn answers(network: &Network, presence: Presence, port: &Port, owner: Owner) -> Vec<Flow> {
     match presence {
-        Presence::Local => neighbor::known(network, port, owner),
+        Presence::Local => [
+            neighbor::known(network, port, owner),
+            arp::known(network, port),
+        ]
+        .concat(),
         Presence::Routed => vec![],
     }
 }
@@ -203,6 +207,7 @@ fn of_guest_port(
         flows.extend(guard::port(port, ofport));
         flows.extend(punt::port(view, network, port, ofport));
         flows.extend(neighbor::own(port, ofport));
+        flows.extend(arp::own(port, ofport));
         flows.extend(security::port(view, port, ofport));
     }
     Contribution {

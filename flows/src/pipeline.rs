@@ -3,7 +3,7 @@
 //! A packet only moves down: from a stage to one with a higher table number. `docs/pipeline.md` is generated from this
 //! file.
 
-use rust_openflow::{Field, Instruction, Subfield, SwitchConfig};
+use rust_openflow::{Action, Field, Instruction, Subfield, SwitchConfig};
 
 /// A stage of the pipeline: one OpenFlow table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,13 +103,13 @@ pub const STAGES: &[StageSpec] = &[
     stage(
         Stage::Neighbor,
         "neighbor",
-        "Can a flow answer it: a Neighbor Solicitation for an address of a router or of a guest?",
+        "Can a flow answer it: a Neighbor Solicitation or an ARP request for an address of a router or of a guest?",
         Miss::Goto(Stage::Egress),
     ),
     stage(
         Stage::Advertise,
         "advertise",
-        "Turns the solicitation into an advertisement: addresses and flags, of an answer or to a duplicate address probe.",
+        "Turns the solicitation into an advertisement: addresses and flags, of an answer or to a duplicate address probe. Turns an ARP request into its reply.",
         Miss::Drop,
     ),
     stage(
@@ -209,7 +209,8 @@ pub const OUTPUT: Field = Field::reg(3);
 pub const ADVERTISED_FLAGS: Field = Field::reg(4);
 /// The MAC of a neighbour advertisement in the making, in the low 48 bits; a MAC to be kept while two are swapped.
 pub const MAC: Field = Field::xreg(3);
-/// The next hop's address; an address to be kept while two are swapped.
+/// The next hop's address, an IPv4 one as `::ffff:a.b.c.d` (RFC 4291 §2.5.5.2); an address to be kept while two are
+/// swapped.
 pub const ADDRESS: Field = Field::xxreg(2);
 /// Whose rules the packet is held to: a number that stands for a set of security groups.
 pub const POLICY: Field = Field::xreg(7);
@@ -249,7 +250,7 @@ pub const REGISTERS: &[RegisterSpec] = &[
     RegisterSpec {
         name: "address",
         field: "xxreg2",
-        holds: "The next hop's address.",
+        holds: "The next hop's address, an IPv4 one as `::ffff:a.b.c.d`.",
     },
     RegisterSpec {
         name: "policy",
@@ -282,6 +283,19 @@ pub fn mac_register() -> Subfield {
         field: MAC,
         offset: 0,
         bits: 48,
+    }
+}
+
+/// The IPv4 address within [`ADDRESS`].
+pub fn ipv4_register() -> Subfield {
+    Subfield::new(ADDRESS, 0, 32)
+}
+
+/// What is above an IPv4 address within [`ADDRESS`], as a flow loads it into a register that is 0.
+pub fn mark_ipv4() -> Action {
+    Action::Load {
+        value: 0xffff,
+        dst: Subfield::new(ADDRESS, 32, 16),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The features: each a pure function of one object, in a file of its own.
 
+pub(crate) mod arp;
 pub(crate) mod guard;
 pub(crate) mod guest;
 pub(crate) mod neighbor;
@@ -51,6 +52,17 @@ pub(crate) mod icmpv6 {
     pub(crate) const MLDV2_REPORT: u8 = 143;
 }
 
+/// ICMPv4 types that the pipeline knows (RFC 792).
+pub(crate) mod icmpv4 {
+    pub(crate) const ECHO_REPLY: u8 = 0;
+    pub(crate) const ECHO_REQUEST: u8 = 8;
+}
+
+/// Matches IPv4.
+pub(crate) fn ipv4() -> Match {
+    Match::new().with(Field::ETH_TYPE, ethertype::IPV4)
+}
+
 /// Matches IPv6.
 pub(crate) fn ipv6() -> Match {
     Match::new().with(Field::ETH_TYPE, ethertype::IPV6)
@@ -76,6 +88,7 @@ pub(crate) fn base() -> Vec<Flow> {
         misses(),
         guard::base(),
         neighbor::base(),
+        arp::base(),
         security::base(),
         routing::base(),
         switching::base(),

@@ -24,10 +24,10 @@ fn cloud() -> Cloud {
     cloud.change_subnet("red4", |subnet| subnet.gateway_ip = GATEWAY.parse().ok());
     cloud.guest("a1", "red", "h1");
     cloud.change_port("a1", |port| {
-        port.fixed_ips.push(FixedIp {
+        port.fixed_ips = vec![FixedIp {
             subnet_id: SubnetId(id("red4")),
             ip_address: "192.0.2.11".parse().unwrap(),
-        });
+        }];
     });
     cloud
 }

@@ -7,6 +7,7 @@ mod support;
 mod base;
 mod dhcpv4;
 mod guard;
+mod ipv4;
 mod moves;
 mod neighbor;
 mod property;

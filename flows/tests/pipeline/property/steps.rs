@@ -20,6 +20,8 @@ pub(super) enum Step {
     NetworkOutside(u8, bool),
     Attach(u8),
     Subnet(u8, u8, Option<Ipv6Mode>),
+    /// An IPv4 subnet of the network.
+    Subnet4(u8),
     SubnetDhcp(u8, u8, bool),
     DeleteSubnet(u8, u8),
     Router(u8),
@@ -73,6 +75,8 @@ pub(super) const NETWORKS: u8 = 3;
 pub(super) const ROUTERS: u8 = 2;
 pub(super) const GUESTS: u8 = 7;
 pub(super) const HYPERVISORS: u8 = 3;
+/// The number of a network's IPv4 subnet.
+const IPV4_SUBNET: u8 = 2;
 /// The physical network.
 pub(super) const PHYSICAL: &str = "phys";
 
@@ -129,8 +133,9 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         2 => (n.clone(), up()).prop_map(|(n, outside)| Step::NetworkOutside(n, outside)),
         2 => h.clone().prop_map(Step::Attach),
         4 => (n.clone(), s.clone(), mode()).prop_map(|(n, s, mode)| Step::Subnet(n, s, mode)),
+        2 => n.clone().prop_map(Step::Subnet4),
         1 => (n.clone(), s.clone(), up()).prop_map(|(n, s, on)| Step::SubnetDhcp(n, s, on)),
-        1 => (n.clone(), s).prop_map(|(n, s)| Step::DeleteSubnet(n, s)),
+        1 => (n.clone(), 0..3u8).prop_map(|(n, s)| Step::DeleteSubnet(n, s)),
         2 => r.clone().prop_map(Step::Router),
         2 => (r.clone(), up()).prop_map(|(r, up)| Step::RouterUp(r, up)),
         1 => r.clone().prop_map(Step::DeleteRouter),
@@ -211,8 +216,10 @@ pub(super) fn start() -> Cloud {
         Step::Join(1, true, EncapKind::Vxlan),
         Step::Network(0),
         Step::Subnet(0, 0, Some(Ipv6Mode::Slaac)),
+        Step::Subnet4(0),
         Step::Network(1),
         Step::Subnet(1, 0, Some(Ipv6Mode::Dhcpv6Stateful)),
+        Step::Subnet4(1),
         Step::Router(0),
         Step::Interface(0, 0),
         Step::Interface(0, 1),
@@ -243,6 +250,7 @@ impl Step {
             | Self::NetworkMtu(..)
             | Self::NetworkOutside(..)
             | Self::Subnet(..)
+            | Self::Subnet4(_)
             | Self::SubnetDhcp(..)
             | Self::DeleteSubnet(..) => self.apply_to_networks(cloud),
             Self::Router(_)
@@ -309,6 +317,10 @@ impl Step {
             Self::Subnet(n, s, mode) => {
                 let cidr = format!("2001:db8:{n}:{s}::/64");
                 cloud.subnet(&subnet(n, s), &network(n), &cidr, mode);
+            }
+            Self::Subnet4(n) => {
+                let name = subnet(n, IPV4_SUBNET);
+                cloud.subnet(&name, &network(n), &format!("10.{n}.0.0/16"), None);
             }
             Self::SubnetDhcp(n, s, on) if cloud.intent.subnets.contains_key(&subnet_id(n, s)) => {
                 cloud.change_subnet(&subnet(n, s), |subnet| subnet.enable_dhcp = on);
