@@ -97,9 +97,9 @@ fn start() -> Result<(World, Router, Segment, Segment), Failure> {
     Ok((world, router, red, blue))
 }
 
-/// What ping says of three requests to an address.
+/// What ping says once an address has answered three times; the first packets of a tunnel wait for its other end's MAC.
 fn ping(from: &Guest, to: &str) -> Result<String, Failure> {
-    let words = ["ping", "-n", "-c", "3", "-i", "0.1", "-W", "2", to];
+    let words = ["ping", "-n", "-c", "3", "-i", "0.1", "-w", "15", to];
     Ok(from.run(&words)?.stdout)
 }
 

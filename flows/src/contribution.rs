@@ -3,15 +3,18 @@
 use crate::advertisement::advertisement;
 use crate::features::neighbor::Owner;
 use crate::features::{
-    self, arp, guard, guest, neighbor, provider, punt, routing, security, switching, tunnel,
+    self, arp, extra_routes, guard, guest, neighbor, provider, punt, routing, security, switching,
+    tunnel,
 };
 use crate::flow::Flow;
 use crate::flows::Link;
 use crate::view::{Presence, View};
 use sextant_model::{
-    ChassisId, MacAddr, MemberAddress, Network, NetworkId, Port, PortId, Router, SecurityGroupId,
+    ChassisId, MacAddr, MemberAddress, Network, NetworkId, Port, PortId, Router, RouterId,
+    SecurityGroupId,
 };
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What flows are computed of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +27,8 @@ pub(crate) enum Object {
     Network(NetworkId),
     /// A port, of a guest or of a router.
     Port(PortId),
+    /// A router: its routes by way of neighbours.
+    Router(RouterId),
     /// A MAC that ports of a network may use besides their own.
     SharedMac(NetworkId, MacAddr),
     /// A set of security groups that ports here are under.
@@ -75,7 +80,7 @@ pub(crate) fn members<'a>(
     ports.flat_map(|port| port.member_addresses().into_iter().map(Object::Member))
 }
 
-/// A port, the MACs that it may use besides its own, and what it is known by as a member of its groups.
+/// A port, the MACs that it may use besides its own, what it is known by as a member of its groups, and its router.
 pub(crate) fn of_one_port(port: &Port) -> impl Iterator<Item = Object> + use<> {
     let network = port.network_id;
     let shared = port.other_macs().into_iter();
@@ -84,6 +89,7 @@ pub(crate) fn of_one_port(port: &Port) -> impl Iterator<Item = Object> + use<> {
     shared
         .map(move |mac| Object::SharedMac(network, mac))
         .chain([Object::Port(port.id)])
+        .chain(port.router().map(Object::Router))
         .chain(members.into_iter().flatten())
 }
 
@@ -111,6 +117,7 @@ pub(crate) fn contribution(view: &View<'_>, object: &Object) -> Contribution {
         ),
         Object::Policy(groups) => flows(security::policy(view, groups)),
         Object::Member(address) => flows(security::member(view, address)),
+        Object::Router(id) => flows(of_router(view, *id)),
         Object::Port(id) => view
             .intent
             .ports
@@ -141,6 +148,19 @@ fn of_network(view: &View<'_>, id: NetworkId) -> Vec<Flow> {
 fn local<'a>(view: &View<'a>, id: NetworkId) -> Option<&'a Network> {
     let network = view.network(id)?;
     (view.presence(id) == Some(Presence::Local)).then_some(network)
+}
+
+/// A router that is up, and by which guests here reach any of its networks.
+fn of_router(view: &View<'_>, id: RouterId) -> Vec<Flow> {
+    let router = view.intent.routers.get(&id);
+    let router = router.filter(|router| router.admin_state_up);
+    let present = |router: &&Arc<Router>| {
+        let mut networks = view.interfaces(router);
+        networks.any(|(network, _)| view.presence(network.id).is_some())
+    };
+    router
+        .filter(present)
+        .map_or_else(Vec::new, |router| extra_routes::of_router(view, router))
 }
 
 fn of_port(view: &View<'_>, port: &Port) -> Contribution {

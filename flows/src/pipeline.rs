@@ -31,6 +31,8 @@ pub enum Stage {
     Router = 40,
     /// Where does the router send it?
     Route = 44,
+    /// Which of several next hops?
+    Path = 46,
     /// Which MAC has the next hop?
     NextHop = 48,
     /// Where is this MAC?
@@ -143,6 +145,12 @@ pub const STAGES: &[StageSpec] = &[
         Miss::Drop,
     ),
     stage(
+        Stage::Path,
+        "path",
+        "Which of the next hops that share the traffic of a route?",
+        Miss::Drop,
+    ),
+    stage(
         Stage::NextHop,
         "next hop",
         "Which MAC has the next hop?",
@@ -207,6 +215,8 @@ pub const ROUTER: Field = Field::reg(2);
 pub const OUTPUT: Field = Field::reg(3);
 /// The flags of a neighbour advertisement in the making, as in its reserved field.
 pub const ADVERTISED_FLAGS: Field = Field::reg(4);
+/// Which of several next hops, from 0.
+pub const PATH: Field = Field::reg(5);
 /// The MAC of a neighbour advertisement in the making, in the low 48 bits; a MAC to be kept while two are swapped.
 pub const MAC: Field = Field::xreg(3);
 /// The next hop's address, an IPv4 one as `::ffff:a.b.c.d` (RFC 4291 §2.5.5.2); an address to be kept while two are
@@ -241,6 +251,11 @@ pub const REGISTERS: &[RegisterSpec] = &[
         name: "advertised flags",
         field: "reg4",
         holds: "R, S and O flags of a neighbour advertisement in the making.",
+    },
+    RegisterSpec {
+        name: "path",
+        field: "reg5",
+        holds: "Which of several next hops, from 0: chosen by a hash of addresses and ports.",
     },
     RegisterSpec {
         name: "MAC",

@@ -7,7 +7,7 @@ use crate::pipeline::{ADDRESS, NETWORK, ROUTER, Stage, ipv4_register, mac_regist
 use crate::view::View;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rust_openflow::{Action, Field, Match, Subfield, ports};
-use sextant_model::{Network, Port, Router, Subnet};
+use sextant_model::{Network, Port, Router};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -70,7 +70,8 @@ pub(crate) fn interface(
         flows.push(echo_reply(router, address));
         flows.push(own_address(router, address));
     }
-    for prefix in connected_prefixes(view, port) {
+    let connected_prefixes: BTreeSet<IpNet> = view.prefixes(port).collect();
+    for prefix in connected_prefixes {
         flows.push(connected(network, router, port, prefix));
         flows.extend(directed_broadcast(router, prefix));
     }
@@ -94,15 +95,6 @@ fn enter(network: &Network, router: &Router, port: &Port, family: Match) -> Flow
         .goto(Stage::Route)
 }
 
-/// The prefixes of a router's port.
-pub(crate) fn connected_prefixes(view: &View<'_>, port: &Port) -> BTreeSet<IpNet> {
-    let prefix = |(id, _)| {
-        let subnet: &Subnet = view.intent.subnets.get(&id)?;
-        Some(subnet.cidr.trunc()).filter(|_| !subnet.is_provisional())
-    };
-    port.addresses().filter_map(prefix).collect()
-}
-
 /// Packets for a connected prefix go to their destination on its network.
 fn connected(network: &Network, router: &Router, port: &Port, prefix: IpNet) -> Flow {
     let matches = to(prefix).with(ROUTER, router.key.0);
@@ -114,17 +106,18 @@ fn connected(network: &Network, router: &Router, port: &Port, prefix: IpNet) -> 
             vec![mark_ipv4(), Action::Move { src, dst }]
         }
     };
-    Flow::new(
-        Stage::Route,
-        ROUTE + u16::from(prefix.prefix_len()),
-        matches,
-    )
-    .apply([onto(network, port), next_hop].concat())
-    .goto(Stage::NextHop)
+    Flow::new(Stage::Route, priority(prefix) + 1, matches)
+        .apply([onto(network, port), next_hop].concat())
+        .goto(Stage::NextHop)
+}
+
+/// The priority of a route: a longer prefix has a higher one, and there is room for a connected prefix above it.
+pub(super) fn priority(prefix: IpNet) -> u16 {
+    ROUTE + 2 * u16::from(prefix.prefix_len())
 }
 
 /// A packet that goes on to the network of a router's port.
-fn onto(network: &Network, port: &Port) -> Vec<Action> {
+pub(super) fn onto(network: &Network, port: &Port) -> Vec<Action> {
     vec![
         Action::DecTtl,
         Action::set(Field::ETH_SRC, port.mac_address.to_u64()),
@@ -220,7 +213,7 @@ pub(crate) fn next_hop(network: &Network, port: &Port) -> Vec<Flow> {
 }
 
 /// An address as [`ADDRESS`] holds it.
-fn in_register(address: IpAddr) -> u128 {
+pub(super) fn in_register(address: IpAddr) -> u128 {
     match address {
         IpAddr::V6(address) => address.to_bits(),
         IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
@@ -228,7 +221,7 @@ fn in_register(address: IpAddr) -> u128 {
 }
 
 /// Packets to a prefix.
-fn to(prefix: IpNet) -> Match {
+pub(super) fn to(prefix: IpNet) -> Match {
     in_prefix(prefix, Field::IPV6_DST, Field::IPV4_DST)
 }
 

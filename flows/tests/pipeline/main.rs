@@ -6,6 +6,7 @@ mod support;
 
 mod base;
 mod dhcpv4;
+mod extra_routes;
 mod guard;
 mod ipv4;
 mod moves;

@@ -27,6 +27,8 @@ pub(super) enum Step {
     Router(u8),
     RouterUp(u8, bool),
     DeleteRouter(u8),
+    /// The router's routes, a bit each.
+    RouterRoutes(u8, u8),
     Interface(u8, u8),
     InterfaceUp(u8, u8, bool),
     DeleteInterface(u8, u8),
@@ -75,6 +77,18 @@ pub(super) const NETWORKS: u8 = 3;
 pub(super) const ROUTERS: u8 = 2;
 pub(super) const GUESTS: u8 = 7;
 pub(super) const HYPERVISORS: u8 = 3;
+/// Routes that a router can have: of one next hop and of several, on connected networks and not, for a prefix that may be
+/// connected itself, and of two families.
+const ROUTES: [(&str, &str); 8] = [
+    ("2001:db8:ff::/48", "2001:db8:0:0::9"),
+    ("2001:db8:ff::/48", "2001:db8:1:0::9"),
+    ("2001:db8:ff::/48", "2001:db8:1:1::9"),
+    ("2001:db8:fe::/48", "2001:db8:0:1::9"),
+    ("10.99.0.0/16", "10.0.0.9"),
+    ("10.99.0.0/16", "10.1.0.9"),
+    ("10.98.0.0/16", "10.2.0.9"),
+    ("10.97.0.0/16", "2001:db8:0:0::9"),
+];
 /// The number of a network's IPv4 subnet.
 const IPV4_SUBNET: u8 = 2;
 /// The physical network.
@@ -139,6 +153,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         2 => r.clone().prop_map(Step::Router),
         2 => (r.clone(), up()).prop_map(|(r, up)| Step::RouterUp(r, up)),
         1 => r.clone().prop_map(Step::DeleteRouter),
+        4 => (r.clone(), any::<u8>()).prop_map(|(r, routes)| Step::RouterRoutes(r, routes)),
         5 => (r.clone(), n.clone()).prop_map(|(r, n)| Step::Interface(r, n)),
         2 => (r.clone(), n.clone(), up()).prop_map(|(r, n, up)| Step::InterfaceUp(r, n, up)),
         1 => (r, n.clone()).prop_map(|(r, n)| Step::DeleteInterface(r, n)),
@@ -256,6 +271,7 @@ impl Step {
             Self::Router(_)
             | Self::RouterUp(..)
             | Self::DeleteRouter(_)
+            | Self::RouterRoutes(..)
             | Self::Interface(..)
             | Self::InterfaceUp(..)
             | Self::DeleteInterface(..) => self.apply_to_routers(cloud),
@@ -343,6 +359,11 @@ impl Step {
             }
             Self::RouterUp(r, up) if cloud.intent.routers.contains_key(&router_id(r)) => {
                 cloud.change_router(&router(r), |router| router.admin_state_up = up);
+            }
+            Self::RouterRoutes(r, bits) if cloud.intent.routers.contains_key(&router_id(r)) => {
+                let chosen = (0..ROUTES.len()).filter(|n| bits & 1 << n != 0);
+                let routes: Vec<_> = chosen.map(|n| ROUTES[n]).collect();
+                cloud.route(&router(r), &routes);
             }
             Self::DeleteRouter(r) => cloud.delete(&Key::Router(router_id(r))),
             Self::Interface(r, n) => cloud.interface(&interface(r, n), &router(r), &network(n)),

@@ -3,9 +3,9 @@
 use ipnet::IpNet;
 use sextant_model::{
     AddressPair, Change, Chassis, ChassisId, Direction, Encap, EncapKind, Ethertype, Facts,
-    FixedIp, Intent, Ipv6Mode, Key, MacAddr, Meta, Network, NetworkId, NetworkKey, NetworkType,
-    Object, Plugged, Port, PortId, PrefixSource, ROUTER_INTERFACE_OWNER, RemoteEnd, Router,
-    RouterId, RouterKey, RuleProtocol, SecurityGroup, SecurityGroupId, SecurityGroupRule,
+    FixedIp, HostRoute, Intent, Ipv6Mode, Key, MacAddr, Meta, Network, NetworkId, NetworkKey,
+    NetworkType, Object, Plugged, Port, PortId, PrefixSource, ROUTER_INTERFACE_OWNER, RemoteEnd,
+    Router, RouterId, RouterKey, RuleProtocol, SecurityGroup, SecurityGroupId, SecurityGroupRule,
     SecurityGroupRuleId, ServerIdentity, Settings, Subnet, SubnetId,
 };
 use std::collections::BTreeMap;
@@ -254,6 +254,16 @@ impl Cloud {
             external_gateway: None,
             routes: Vec::new(),
         })));
+    }
+
+    /// Gives a router just these routes: destination and next hop.
+    pub(crate) fn route(&mut self, router: &str, routes: &[(&str, &str)]) {
+        let route = |(destination, nexthop): &(&str, &str)| HostRoute {
+            destination: destination.parse().unwrap(),
+            nexthop: nexthop.parse().unwrap(),
+        };
+        let routes = routes.iter().map(route).collect();
+        self.change_router(router, |router| router.routes = routes);
     }
 
     /// A router's port on a network, with an address of its own in each of its subnets.
