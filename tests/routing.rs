@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use serde_json::json;
 use sextant_lab::story::{Failure, Outcome, World, ensure};
 use sextant_lab::{Guest, Port, PortSpec, Router, Subnet, SubnetSpec};
 
@@ -119,6 +120,84 @@ fn dual_stack_guests_of_two_hypervisors_reach_each_other_and_their_routers() -> 
             let hops = said.contains(&format!("ttl={hop_limit} "));
             ensure(all && hops, || said)?;
         }
+    }
+    Ok(())
+}
+
+/// What ping says of two requests that are not answered.
+fn refused(from: &Guest, ttl: &str, to: &str) -> Result<String, Failure> {
+    let script = format!("ping -n -c 2 -i 0.2 -W 2 -t {ttl} {to} || true");
+    Ok(from.run(&["sh", "-c", &script])?.stdout)
+}
+
+#[test]
+fn a_guest_is_told_by_its_router_why_nothing_is_forwarded() -> Outcome {
+    let (_world, _router, red, blue) = start()?;
+    let far = (blue.ipv6().to_string(), blue.ipv4().to_string());
+    let gateway6 = "2001:db8:a::1".to_owned();
+    let gateway4 = red.gateway();
+    for (gateway, ttl, target, wanted) in [
+        (&gateway6, "1", far.0.as_str(), "Time exceeded: Hop limit"),
+        (&gateway4, "1", far.1.as_str(), "Time to live exceeded"),
+        (
+            &gateway6,
+            "64",
+            "2001:db8:c::9",
+            "Destination unreachable: No route",
+        ),
+        (
+            &gateway4,
+            "64",
+            "203.0.113.9",
+            "Destination Net Unreachable",
+        ),
+        (
+            &gateway6,
+            "64",
+            "2001:db8:b::9",
+            "Destination unreachable: Address unreachable",
+        ),
+        (
+            &gateway4,
+            "64",
+            "198.51.100.99",
+            "Destination Host Unreachable",
+        ),
+    ] {
+        let said = refused(&red.guest, ttl, target)?;
+        let told = said.lines().any(|line| {
+            line.to_lowercase().contains(&format!("from {gateway}")) && line.contains(wanted)
+        });
+        ensure(told, || format!("{target}: {said}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_guest_that_routes_is_reached_by_a_route() -> Outcome {
+    let (world, router, red, blue) = start()?;
+    let (far6, far4) = ("2001:db8:ff::1", "203.0.113.1");
+    for far in [far6, far4] {
+        blue.guest.run(&["ip", "addr", "add", far, "dev", "lo"])?;
+    }
+    let api = world.lab.api();
+    let routes = json!({"router": {"routes": [
+        {"destination": "2001:db8:ff::/48", "nexthop": blue.ipv6().to_string()},
+        {"destination": "203.0.113.0/24", "nexthop": blue.ipv4().to_string()},
+    ]}});
+    let pairs = json!({"port": {"allowed_address_pairs": [
+        {"ip_address": far6}, {"ip_address": far4},
+    ]}});
+    for (path, wanted) in [
+        (format!("/v2.0/routers/{}", router.id), &routes),
+        (format!("/v2.0/ports/{}", blue.port.id), &pairs),
+    ] {
+        let (status, body) = api.put(&path, wanted)?;
+        ensure(status == 200, || format!("{path}: {status} {body}"))?;
+    }
+    for far in [far6, far4] {
+        let said = ping(&red.guest, far)?;
+        ensure(said.contains("3 received"), || said)?;
     }
     Ok(())
 }

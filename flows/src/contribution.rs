@@ -3,8 +3,8 @@
 use crate::advertisement::advertisement;
 use crate::features::neighbor::Owner;
 use crate::features::{
-    self, arp, extra_routes, guard, guest, neighbor, provider, punt, routing, security, switching,
-    tunnel,
+    self, arp, extra_routes, guard, guest, icmp_error, neighbor, provider, punt, routing, security,
+    switching, tunnel,
 };
 use crate::flow::Flow;
 use crate::flows::Link;
@@ -200,6 +200,9 @@ fn of_router_port(
 ) -> Contribution {
     let mut flows = routing::interface(view, network, router, port);
     flows.extend(answers(network, presence, port, Owner::Router));
+    if presence == Presence::Local {
+        flows.extend(icmp_error::interface(network, router, port));
+    }
     let heard = advertisement(view, network, port).filter(|_| presence == Presence::Local);
     let link = heard.map(|advertisement| Link {
         network: network.key,
@@ -224,6 +227,7 @@ fn of_guest_port(
     let ofport = view.local_ofport(port);
     if let Some(ofport) = ofport {
         flows.push(guest::classify(network, ofport));
+        flows.push(icmp_error::guest(ofport));
         flows.extend(guard::port(port, ofport));
         flows.extend(punt::port(view, network, port, ofport));
         flows.extend(neighbor::own(port, ofport));

@@ -35,6 +35,10 @@ pub enum Stage {
     Path = 46,
     /// Which MAC has the next hop?
     NextHop = 48,
+    /// Who is told that its packet is not forwarded?
+    Refuse = 50,
+    /// What is it told?
+    Report = 52,
     /// Where is this MAC?
     Switch = 56,
     /// Are there rules for what is sent to this guest?
@@ -157,6 +161,18 @@ pub const STAGES: &[StageSpec] = &[
         Miss::Drop,
     ),
     stage(
+        Stage::Refuse,
+        "refuse",
+        "Which guest's packet is not forwarded? What it may be told passes the meter of its punts.",
+        Miss::Drop,
+    ),
+    stage(
+        Stage::Report,
+        "report",
+        "Which router's address on the network where the packet came in tells the guest, and what? To the controller.",
+        Miss::Drop,
+    ),
+    stage(
         Stage::Switch,
         "switch",
         "Where is this MAC: a local port, a tunnel to its hypervisor, or the provider network? Multicast goes to the members of the network.",
@@ -217,11 +233,16 @@ pub const OUTPUT: Field = Field::reg(3);
 pub const ADVERTISED_FLAGS: Field = Field::reg(4);
 /// Which of several next hops, from 0.
 pub const PATH: Field = Field::reg(5);
-/// The MAC of a neighbour advertisement in the making, in the low 48 bits; a MAC to be kept while two are swapped.
+/// The MAC of a neighbour advertisement in the making, in the low 48 bits; a MAC to be kept while two are swapped; of
+/// whoever sent what is routed.
 pub const MAC: Field = Field::xreg(3);
 /// The next hop's address, an IPv4 one as `::ffff:a.b.c.d` (RFC 4291 §2.5.5.2); an address to be kept while two are
 /// swapped.
 pub const ADDRESS: Field = Field::xxreg(2);
+/// The network on which a router got the packet: its key.
+pub const ARRIVED: Field = Field::reg(12);
+/// Why a router does not forward the packet: one of the `PROBLEM_…` values.
+pub const PROBLEM: Field = Field::reg(13);
 /// Whose rules the packet is held to: a number that stands for a set of security groups.
 pub const POLICY: Field = Field::xreg(7);
 
@@ -260,7 +281,7 @@ pub const REGISTERS: &[RegisterSpec] = &[
     RegisterSpec {
         name: "MAC",
         field: "xreg3",
-        holds: "A MAC in the low 48 bits, while an answer is made.",
+        holds: "A MAC in the low 48 bits, while an answer is made; the sender's, of what is routed.",
     },
     RegisterSpec {
         name: "address",
@@ -268,11 +289,28 @@ pub const REGISTERS: &[RegisterSpec] = &[
         holds: "The next hop's address, an IPv4 one as `::ffff:a.b.c.d`.",
     },
     RegisterSpec {
+        name: "arrived",
+        field: "reg12",
+        holds: "The key of the network on which a router got the packet.",
+    },
+    RegisterSpec {
+        name: "problem",
+        field: "reg13",
+        holds: "Why a router does not forward it: 1 hop limit, 2 no route, 3 address unreachable.",
+    },
+    RegisterSpec {
         name: "policy",
         field: "xreg7",
         holds: "Stands for the set of security groups whose rules count.",
     },
 ];
+
+/// [`PROBLEM`]: the hop limit ends at the router.
+pub const PROBLEM_HOP_LIMIT: u32 = 1;
+/// [`PROBLEM`]: the router has no route.
+pub const PROBLEM_NO_ROUTE: u32 = 2;
+/// [`PROBLEM`]: nobody has the next hop's address.
+pub const PROBLEM_UNREACHABLE: u32 = 3;
 
 /// [`ORIGIN`]: sent by the controller, to local ports only.
 pub const ORIGIN_CONTROLLER: u32 = 0;

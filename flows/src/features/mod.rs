@@ -4,6 +4,7 @@ pub(crate) mod arp;
 pub(crate) mod extra_routes;
 pub(crate) mod guard;
 pub(crate) mod guest;
+pub(crate) mod icmp_error;
 pub(crate) mod neighbor;
 pub(crate) mod provider;
 pub(crate) mod punt;
@@ -92,6 +93,7 @@ pub(crate) fn base() -> Vec<Flow> {
         arp::base(),
         security::base(),
         routing::base(),
+        icmp_error::base(),
         switching::base(),
     ]
     .concat()

@@ -3,7 +3,9 @@
 use super::neighbor;
 use super::{icmpv4, icmpv6, icmpv6_type, ipv4, ipv6, protocol};
 use crate::flow::Flow;
-use crate::pipeline::{ADDRESS, NETWORK, ROUTER, Stage, ipv4_register, mac_register, mark_ipv4};
+use crate::pipeline::{
+    ADDRESS, ARRIVED, NETWORK, ROUTER, Stage, ipv4_register, mac_register, mark_ipv4,
+};
 use crate::view::View;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rust_openflow::{Action, Field, Match, Subfield, ports};
@@ -91,7 +93,14 @@ fn enter(network: &Network, router: &Router, port: &Port, family: Match) -> Flow
         .with(NETWORK, network.key.0)
         .mac(Field::ETH_DST, port.mac_address.0);
     Flow::new(Stage::Router, 100, to_router)
-        .apply(vec![Action::set(ROUTER, router.key.0)])
+        .apply(vec![
+            Action::set(ROUTER, router.key.0),
+            Action::set(ARRIVED, network.key.0),
+            Action::Move {
+                src: Subfield::whole(Field::ETH_SRC),
+                dst: mac_register(),
+            },
+        ])
         .goto(Stage::Route)
 }
 

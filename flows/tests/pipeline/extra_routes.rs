@@ -5,6 +5,7 @@ use crate::support::{Cloud, Fabric, show};
 use insta::assert_snapshot;
 use rust_openflow::Field;
 use sextant_flows::trace::Packet;
+use sextant_model::Problem;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -155,10 +156,10 @@ fn a_next_hop_that_is_nobody_or_nowhere_gets_nothing() {
         ],
     );
     let fabric = Fabric::new(&cloud);
-    let drops = |target| fabric.send("a1", &to(&cloud, target)).drops;
-    assert_eq!(drops("203.0.113.7"), ["no flow in next hop"]);
-    assert_eq!(drops("2001:db8:ff::7"), ["no flow in route"]);
-    assert_eq!(drops("2001:db8:fe::7"), ["no flow in route"]);
+    let why = |target| fabric.refused("a1", &to(&cloud, target)).unwrap().problem;
+    assert_eq!(why("203.0.113.7"), Problem::Unreachable);
+    assert_eq!(why("2001:db8:ff::7"), Problem::NoRoute);
+    assert_eq!(why("2001:db8:fe::7"), Problem::NoRoute);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod base;
 mod dhcpv4;
 mod extra_routes;
 mod guard;
+mod icmp_error;
 mod ipv4;
 mod moves;
 mod neighbor;
