@@ -174,6 +174,9 @@ impl Metrics {
         for kind in ["decline", "release"] {
             zero(&self.dhcpv4_messages, &[&[kind, "noted"]]);
         }
+        for kind in ["time_exceeded", "no_route", "address_unreachable"] {
+            zero(&self.icmp_errors, &[&[kind, "answered"]]);
+        }
         for operation in ["add", "delete"] {
             zero(
                 &self.flow_operations,
