@@ -10,7 +10,7 @@ use crate::pipeline::{
     ARRIVED, PROBLEM, PROBLEM_HOP_LIMIT, PROBLEM_NO_ROUTE, PROBLEM_UNREACHABLE, ROUTER, Stage,
     mac_register,
 };
-use rust_openflow::{Action, Field, Instruction, Match, Subfield};
+use rust_openflow::{Action, Field, Match, Subfield};
 use sextant_model::{IcmpError, Network, Port, Problem, Punt, Router};
 use std::net::IpAddr;
 
@@ -31,30 +31,39 @@ pub(crate) fn base() -> Vec<Flow> {
 fn ends(family: Match) -> [Flow; 4] {
     let spent = |left: u8| {
         let matches = family.clone().with(Field::NW_TTL, left);
-        end(Stage::Route, HOP_LIMIT, matches, PROBLEM_HOP_LIMIT)
+        end(
+            Stage::Route,
+            HOP_LIMIT,
+            matches,
+            vec![why(PROBLEM_HOP_LIMIT)],
+        )
     };
-    let mut unreachable = end(Stage::NextHop, 0, family.clone(), PROBLEM_UNREACHABLE);
-    unreachable.instructions.insert(0, from_its_sender());
+    let no_route = vec![why(PROBLEM_NO_ROUTE)];
+    let unreachable = vec![from_its_sender(), why(PROBLEM_UNREACHABLE)];
     [
         spent(0),
         spent(1),
-        end(Stage::Route, 0, family.clone(), PROBLEM_NO_ROUTE),
-        unreachable,
+        end(Stage::Route, 0, family.clone(), no_route),
+        end(Stage::NextHop, 0, family.clone(), unreachable),
     ]
 }
 
-fn end(stage: Stage, priority: u16, matches: Match, problem: u32) -> Flow {
+fn end(stage: Stage, priority: u16, matches: Match, noted: Vec<Action>) -> Flow {
     Flow::new(stage, priority, matches)
-        .apply(vec![Action::set(PROBLEM, problem)])
+        .apply(noted)
         .goto(Stage::Refuse)
 }
 
+fn why(problem: u32) -> Action {
+    Action::set(PROBLEM, problem)
+}
+
 /// Undoes what a route has made of the Ethernet source: the guest is told at its own address.
-fn from_its_sender() -> Instruction {
-    Instruction::Apply(vec![Action::Move {
+fn from_its_sender() -> Action {
+    Action::Move {
         src: mac_register(),
         dst: Subfield::whole(Field::ETH_SRC),
-    }])
+    }
 }
 
 /// A guest is told as often as the meter of its punts allows.
