@@ -11,7 +11,7 @@ const SOON: Duration = Duration::from_secs(30);
 
 /// A network with an IPv6 and an IPv4 subnet on the router, and a guest on it.
 struct Segment {
-    ipv4: Subnet,
+    subnets: [Subnet; 2],
     guest: Guest,
     port: Port,
 }
@@ -32,7 +32,8 @@ impl Segment {
             ..SubnetSpec::default()
         };
         let ipv4 = api.create_subnet(&network, &spec)?;
-        for subnet in [&ipv6, &ipv4] {
+        let subnets = [ipv6, ipv4];
+        for subnet in &subnets {
             api.add_interface(router, subnet)?;
         }
         let guest_name = format!("{name}1");
@@ -46,7 +47,11 @@ impl Segment {
             .hypervisor(host)
             .add_guest(&port.guest(&guest_name))?;
         world.wait_status(&port, "ACTIVE")?;
-        Ok(Self { ipv4, guest, port })
+        Ok(Self {
+            subnets,
+            guest,
+            port,
+        })
     }
 
     fn ipv4(&self) -> Ipv4Addr {
@@ -67,9 +72,18 @@ impl Segment {
         .unwrap_or(Ipv6Addr::UNSPECIFIED)
     }
 
+    /// The router's address of each family.
+    fn gateways(&self) -> [String; 2] {
+        let text = |subnet: &Subnet| {
+            let gateway = subnet.gateway;
+            gateway.map_or_else(String::new, |gateway| gateway.to_string())
+        };
+        [text(&self.subnets[0]), text(&self.subnets[1])]
+    }
+
     fn gateway(&self) -> String {
-        let gateway = self.ipv4.gateway;
-        gateway.map_or_else(String::new, |gateway| gateway.to_string())
+        let [_, ipv4] = self.gateways();
+        ipv4
     }
 
     /// Takes the addresses and default routes that the cloud gives.
@@ -134,8 +148,7 @@ fn refused(from: &Guest, ttl: &str, to: &str) -> Result<String, Failure> {
 fn a_guest_is_told_by_its_router_why_nothing_is_forwarded() -> Outcome {
     let (_world, _router, red, blue) = start()?;
     let far = (blue.ipv6().to_string(), blue.ipv4().to_string());
-    let gateway6 = "2001:db8:a::1".to_owned();
-    let gateway4 = red.gateway();
+    let [gateway6, gateway4] = red.gateways();
     for (gateway, ttl, target, wanted) in [
         (&gateway6, "1", far.0.as_str(), "Time exceeded: Hop limit"),
         (&gateway4, "1", far.1.as_str(), "Time to live exceeded"),
@@ -166,7 +179,7 @@ fn a_guest_is_told_by_its_router_why_nothing_is_forwarded() -> Outcome {
     ] {
         let said = refused(&red.guest, ttl, target)?;
         let told = said.lines().any(|line| {
-            line.to_lowercase().contains(&format!("from {gateway}")) && line.contains(wanted)
+            line.to_lowercase().contains(&format!("from {gateway} ")) && line.contains(wanted)
         });
         ensure(told, || format!("{target}: {said}"))?;
     }
