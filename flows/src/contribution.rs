@@ -3,15 +3,18 @@
 use crate::advertisement::advertisement;
 use crate::features::neighbor::Owner;
 use crate::features::{
-    self, guard, guest, neighbor, provider, punt, routing, security, switching, tunnel,
+    self, arp, extra_routes, guard, guest, icmp_error, neighbor, provider, punt, routing, security,
+    switching, tunnel,
 };
 use crate::flow::Flow;
 use crate::flows::Link;
 use crate::view::{Presence, View};
 use sextant_model::{
-    ChassisId, MacAddr, MemberAddress, Network, NetworkId, Port, PortId, Router, SecurityGroupId,
+    ChassisId, MacAddr, MemberAddress, Network, NetworkId, Port, PortId, Router, RouterId,
+    SecurityGroupId,
 };
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What flows are computed of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +27,8 @@ pub(crate) enum Object {
     Network(NetworkId),
     /// A port, of a guest or of a router.
     Port(PortId),
+    /// A router: its routes by way of neighbours.
+    Router(RouterId),
     /// A MAC that ports of a network may use besides their own.
     SharedMac(NetworkId, MacAddr),
     /// A set of security groups that ports here are under.
@@ -75,7 +80,7 @@ pub(crate) fn members<'a>(
     ports.flat_map(|port| port.member_addresses().into_iter().map(Object::Member))
 }
 
-/// A port, the MACs that it may use besides its own, and what it is known by as a member of its groups.
+/// A port, the MACs that it may use besides its own, what it is known by as a member of its groups, and its router.
 pub(crate) fn of_one_port(port: &Port) -> impl Iterator<Item = Object> + use<> {
     let network = port.network_id;
     let shared = port.other_macs().into_iter();
@@ -84,6 +89,7 @@ pub(crate) fn of_one_port(port: &Port) -> impl Iterator<Item = Object> + use<> {
     shared
         .map(move |mac| Object::SharedMac(network, mac))
         .chain([Object::Port(port.id)])
+        .chain(port.router().map(Object::Router))
         .chain(members.into_iter().flatten())
 }
 
@@ -111,6 +117,7 @@ pub(crate) fn contribution(view: &View<'_>, object: &Object) -> Contribution {
         ),
         Object::Policy(groups) => flows(security::policy(view, groups)),
         Object::Member(address) => flows(security::member(view, address)),
+        Object::Router(id) => flows(of_router(view, *id)),
         Object::Port(id) => view
             .intent
             .ports
@@ -143,6 +150,19 @@ fn local<'a>(view: &View<'a>, id: NetworkId) -> Option<&'a Network> {
     (view.presence(id) == Some(Presence::Local)).then_some(network)
 }
 
+/// A router that is up, and by which guests here reach any of its networks.
+fn of_router(view: &View<'_>, id: RouterId) -> Vec<Flow> {
+    let router = view.intent.routers.get(&id);
+    let router = router.filter(|router| router.admin_state_up);
+    let present = |router: &&Arc<Router>| {
+        let mut networks = view.interfaces(router);
+        networks.any(|(network, _)| view.presence(network.id).is_some())
+    };
+    router
+        .filter(present)
+        .map_or_else(Vec::new, |router| extra_routes::of_router(view, router))
+}
+
 fn of_port(view: &View<'_>, port: &Port) -> Contribution {
     let Some((network, presence)) = view
         .network(port.network_id)
@@ -162,7 +182,11 @@ fn of_port(view: &View<'_>, port: &Port) -> Contribution {
 /// Who is on a network that is only routed to asks nothing here.
 fn answers(network: &Network, presence: Presence, port: &Port, owner: Owner) -> Vec<Flow> {
     match presence {
-        Presence::Local => neighbor::known(network, port, owner),
+        Presence::Local => [
+            neighbor::known(network, port, owner),
+            arp::known(network, port),
+        ]
+        .concat(),
         Presence::Routed => vec![],
     }
 }
@@ -176,6 +200,9 @@ fn of_router_port(
 ) -> Contribution {
     let mut flows = routing::interface(view, network, router, port);
     flows.extend(answers(network, presence, port, Owner::Router));
+    if presence == Presence::Local {
+        flows.extend(icmp_error::interface(network, router, port));
+    }
     let heard = advertisement(view, network, port).filter(|_| presence == Presence::Local);
     let link = heard.map(|advertisement| Link {
         network: network.key,
@@ -200,9 +227,11 @@ fn of_guest_port(
     let ofport = view.local_ofport(port);
     if let Some(ofport) = ofport {
         flows.push(guest::classify(network, ofport));
+        flows.push(icmp_error::guest(ofport));
         flows.extend(guard::port(port, ofport));
         flows.extend(punt::port(view, network, port, ofport));
         flows.extend(neighbor::own(port, ofport));
+        flows.extend(arp::own(port, ofport));
         flows.extend(security::port(view, port, ofport));
     }
     Contribution {

@@ -8,8 +8,8 @@ mod security;
 
 use crate::contribution::{Object, of_one_port, secured};
 use crate::view::{Presence, View};
-use changes::Changes;
-use sextant_model::{Binding, ChassisId, Meta, Network, NetworkId, Port, PortId};
+use changes::{Changed, Changes};
+use sextant_model::{Binding, ChassisId, Meta, Network, NetworkId, Port, PortId, Router, RouterId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -37,6 +37,13 @@ fn everything_differs(old: &View<'_>, new: &View<'_>) -> bool {
     old.intent.settings != new.intent.settings
         || old.intent.server_identity != new.intent.server_identity
         || local(old) != local(new)
+}
+
+/// Whether a router differs in nothing but its routes and what people call it.
+fn works_alike(router: &Changed<'_, RouterId, Arc<Router>>) -> bool {
+    let works = |router: &Router| (router.key, router.admin_state_up);
+    let sides = router.old.zip(router.new);
+    sides.is_some_and(|(old, new)| works(old) == works(new))
 }
 
 struct Touched<'a> {
@@ -93,16 +100,19 @@ impl<'a> Touched<'a> {
         }
     }
 
-    /// What guests of a network here are told: their punts, and what routers advertise.
+    /// What guests of a network here are told: their punts, and what routers advertise. With it, where routers send what
+    /// is for its subnets.
     fn told(&mut self, network: NetworkId) {
         let of_view = |view: &View<'_>| {
-            let routers = view.intent.router_ports_of(network).map(|port| port.id);
+            let routers = view.intent.router_ports_of(network);
+            let guests = view.facts.local_ports(network, view.chassis);
             routers
-                .chain(view.facts.local_ports(network, view.chassis))
+                .flat_map(|port| of_one_port(port))
+                .chain(guests.map(Object::Port))
                 .collect::<Vec<_>>()
         };
-        let ports: Vec<_> = self.views().iter().flat_map(of_view).collect();
-        self.objects.extend(ports.into_iter().map(Object::Port));
+        let objects: Vec<_> = self.views().iter().flat_map(of_view).collect();
+        self.objects.extend(objects);
     }
 
     fn presence(
@@ -126,7 +136,7 @@ impl<'a> Touched<'a> {
             .flat_map(|binding| binding.sides())
             .filter(|binding| binding.chassis == *self.new.chassis);
         !changes.networks.is_empty()
-            || !changes.routers.is_empty()
+            || changes.routers.iter().any(|router| !works_alike(router))
             || ports.any(|port| port.router().is_some())
             || here.any(|binding| self.membership_differs(binding))
     }
@@ -182,6 +192,10 @@ impl<'a> Touched<'a> {
 
     fn routers(&mut self, changes: &Changes<'_>) {
         for router in &changes.routers {
+            self.objects.insert(Object::Router(router.key));
+            if works_alike(router) {
+                continue;
+            }
             let interfaces: Vec<Arc<Port>> = self
                 .views()
                 .iter()

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// The server's address on a subnet without gateway. RFC 3927 §2.1 keeps 169.254.0.0/24 from hosts, so it is nobody's.
-const SERVER_WITHOUT_GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 67);
+pub(crate) const SERVER_WITHOUT_GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 67);
 
 /// What DHCPv4 tells the guest of a port; none if it has no address that Sextant hands out.
 pub(crate) fn dhcpv4_service(

@@ -132,6 +132,7 @@ impl Flows {
             | Object::Peer(_)
             | Object::Network(_)
             | Object::SharedMac(..)
+            | Object::Router(_)
             | Object::Policy(_)
             | Object::Member(_) => None,
         };

@@ -3,7 +3,7 @@
 //! A packet only moves down: from a stage to one with a higher table number. `docs/pipeline.md` is generated from this
 //! file.
 
-use rust_openflow::{Field, Instruction, Subfield, SwitchConfig};
+use rust_openflow::{Action, Field, Instruction, Subfield, SwitchConfig};
 
 /// A stage of the pipeline: one OpenFlow table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,8 +31,14 @@ pub enum Stage {
     Router = 40,
     /// Where does the router send it?
     Route = 44,
+    /// Which of several next hops?
+    Path = 46,
     /// Which MAC has the next hop?
     NextHop = 48,
+    /// Who is told that its packet is not forwarded?
+    Refuse = 50,
+    /// What is it told?
+    Report = 52,
     /// Where is this MAC?
     Switch = 56,
     /// Are there rules for what is sent to this guest?
@@ -103,13 +109,13 @@ pub const STAGES: &[StageSpec] = &[
     stage(
         Stage::Neighbor,
         "neighbor",
-        "Can a flow answer it: a Neighbor Solicitation for an address of a router or of a guest?",
+        "Can a flow answer it: a Neighbor Solicitation or an ARP request for an address of a router or of a guest?",
         Miss::Goto(Stage::Egress),
     ),
     stage(
         Stage::Advertise,
         "advertise",
-        "Turns the solicitation into an advertisement: addresses and flags, of an answer or to a duplicate address probe.",
+        "Turns the solicitation into an advertisement: addresses and flags, of an answer or to a duplicate address probe. Turns an ARP request into its reply.",
         Miss::Drop,
     ),
     stage(
@@ -143,9 +149,27 @@ pub const STAGES: &[StageSpec] = &[
         Miss::Drop,
     ),
     stage(
+        Stage::Path,
+        "path",
+        "Which of the next hops that share the traffic of a route?",
+        Miss::Drop,
+    ),
+    stage(
         Stage::NextHop,
         "next hop",
         "Which MAC has the next hop?",
+        Miss::Drop,
+    ),
+    stage(
+        Stage::Refuse,
+        "refuse",
+        "Which guest's packet is not forwarded? What it may be told passes the meter of its punts.",
+        Miss::Drop,
+    ),
+    stage(
+        Stage::Report,
+        "report",
+        "Which router's address on the network where the packet came in tells the guest, and what? To the controller.",
         Miss::Drop,
     ),
     stage(
@@ -207,10 +231,18 @@ pub const ROUTER: Field = Field::reg(2);
 pub const OUTPUT: Field = Field::reg(3);
 /// The flags of a neighbour advertisement in the making, as in its reserved field.
 pub const ADVERTISED_FLAGS: Field = Field::reg(4);
-/// The MAC of a neighbour advertisement in the making, in the low 48 bits; a MAC to be kept while two are swapped.
+/// Which of several next hops, from 0.
+pub const PATH: Field = Field::reg(5);
+/// The MAC of a neighbour advertisement in the making, in the low 48 bits; a MAC to be kept while two are swapped; of
+/// whoever sent what is routed.
 pub const MAC: Field = Field::xreg(3);
-/// The next hop's address; an address to be kept while two are swapped.
+/// The next hop's address, an IPv4 one as `::ffff:a.b.c.d` (RFC 4291 §2.5.5.2); an address to be kept while two are
+/// swapped.
 pub const ADDRESS: Field = Field::xxreg(2);
+/// The network on which a router got the packet: its key.
+pub const ARRIVED: Field = Field::reg(12);
+/// Why a router does not forward the packet: one of the `PROBLEM_…` values.
+pub const PROBLEM: Field = Field::reg(13);
 /// Whose rules the packet is held to: a number that stands for a set of security groups.
 pub const POLICY: Field = Field::xreg(7);
 
@@ -242,14 +274,29 @@ pub const REGISTERS: &[RegisterSpec] = &[
         holds: "R, S and O flags of a neighbour advertisement in the making.",
     },
     RegisterSpec {
+        name: "path",
+        field: "reg5",
+        holds: "Which of several next hops, from 0: chosen by a hash of addresses and ports.",
+    },
+    RegisterSpec {
         name: "MAC",
         field: "xreg3",
-        holds: "A MAC in the low 48 bits, while an answer is made.",
+        holds: "A MAC in the low 48 bits, while an answer is made; the sender's, of what is routed.",
     },
     RegisterSpec {
         name: "address",
         field: "xxreg2",
-        holds: "The next hop's address.",
+        holds: "The next hop's address, an IPv4 one as `::ffff:a.b.c.d`.",
+    },
+    RegisterSpec {
+        name: "arrived",
+        field: "reg12",
+        holds: "The key of the network on which a router got the packet.",
+    },
+    RegisterSpec {
+        name: "problem",
+        field: "reg13",
+        holds: "Why a router does not forward it: 1 hop limit, 2 no route, 3 address unreachable.",
     },
     RegisterSpec {
         name: "policy",
@@ -257,6 +304,13 @@ pub const REGISTERS: &[RegisterSpec] = &[
         holds: "Stands for the set of security groups whose rules count.",
     },
 ];
+
+/// [`PROBLEM`]: the hop limit ends at the router.
+pub const PROBLEM_HOP_LIMIT: u32 = 1;
+/// [`PROBLEM`]: the router has no route.
+pub const PROBLEM_NO_ROUTE: u32 = 2;
+/// [`PROBLEM`]: nobody has the next hop's address.
+pub const PROBLEM_UNREACHABLE: u32 = 3;
 
 /// [`ORIGIN`]: sent by the controller, to local ports only.
 pub const ORIGIN_CONTROLLER: u32 = 0;
@@ -282,6 +336,19 @@ pub fn mac_register() -> Subfield {
         field: MAC,
         offset: 0,
         bits: 48,
+    }
+}
+
+/// The IPv4 address within [`ADDRESS`].
+pub fn ipv4_register() -> Subfield {
+    Subfield::new(ADDRESS, 0, 32)
+}
+
+/// What is above an IPv4 address within [`ADDRESS`], as a flow loads it into a register that is 0.
+pub fn mark_ipv4() -> Action {
+    Action::Load {
+        value: 0xffff,
+        dst: Subfield::new(ADDRESS, 32, 16),
     }
 }
 

@@ -1,7 +1,9 @@
 //! What one hypervisor sees of the cloud.
 
+use ipnet::IpNet;
 use sextant_model::{
     Binding, Chassis, ChassisId, Facts, Intent, Network, NetworkId, Port, Router, SecurityGroupId,
+    Subnet,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -91,6 +93,28 @@ impl<'a> View<'a> {
     pub fn router(&self, port: &Port) -> Option<&'a Arc<Router>> {
         let router = self.intent.routers.get(&port.router()?)?;
         (router.admin_state_up && port.admin_state_up).then_some(router)
+    }
+
+    /// The working interfaces of a router, each with its network.
+    pub fn interfaces(
+        &self,
+        router: &Router,
+    ) -> impl Iterator<Item = (&'a Arc<Network>, &'a Arc<Port>)> + use<'a> {
+        let view = *self;
+        let ports = self.intent.interfaces_of(router.id);
+        ports
+            .filter(move |port| view.router(port).is_some())
+            .filter_map(move |port| Some((view.network(port.network_id)?, port)))
+    }
+
+    /// The prefixes of a router's port: of its subnets that have one.
+    pub fn prefixes(&self, port: &'a Port) -> impl Iterator<Item = IpNet> + use<'a> {
+        let subnets = &self.intent.subnets;
+        let usable = |subnet: &&Arc<Subnet>| !subnet.is_provisional();
+        port.addresses()
+            .filter_map(|(id, _)| subnets.get(&id))
+            .filter(usable)
+            .map(|subnet| subnet.cidr.trunc())
     }
 
     /// Where a guest's port is, if it is up and plugged in.

@@ -4,7 +4,7 @@
 
 use crate::{Dhcpv4Service, Dhcpv6Option, DomainName, MacAddr, PortId};
 use ipnet::Ipv6Net;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 /// A prefix information option (RFC 4861 §4.6.2).
@@ -147,6 +147,45 @@ pub struct Dhcpv6Options {
     pub extra: Vec<Dhcpv6Option>,
 }
 
+/// Why a router does not forward a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Problem {
+    /// Its hop limit, or time to live, ends at the router.
+    HopLimit,
+    /// The router has no route to its destination.
+    NoRoute,
+    /// Nobody on the network of its next hop has the next hop's address.
+    Unreachable,
+    /// It is longer than the next network takes.
+    TooBig {
+        /// The MTU of that network in octets.
+        mtu: u16,
+    },
+}
+
+impl Problem {
+    /// The name in metrics and logs: what the message about it is called (RFC 4443 §3).
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::HopLimit => "time_exceeded",
+            Self::NoRoute => "no_route",
+            Self::Unreachable => "address_unreachable",
+            Self::TooBig { .. } => "packet_too_big",
+        }
+    }
+}
+
+/// What a router says of packets of one network that it does not forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IcmpError {
+    /// Why not.
+    pub problem: Problem,
+    /// The MAC of the router's port on that network: the Ethernet source.
+    pub mac: MacAddr,
+    /// The router's address there, and so the family of the packets it is about.
+    pub source: IpAddr,
+}
+
 /// Why a packet comes up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Punt {
@@ -161,6 +200,8 @@ pub enum Punt {
     Dhcpv6(Arc<Dhcpv6Service>),
     /// A DHCPv4 message of a guest.
     Dhcpv4(Arc<Dhcpv4Service>),
+    /// A packet of a guest that its router does not forward.
+    IcmpError(IcmpError),
 }
 
 impl Punt {
@@ -170,6 +211,7 @@ impl Punt {
             Self::RouterSolicitation { .. } => "router_solicitation",
             Self::Dhcpv6(_) => "dhcpv6",
             Self::Dhcpv4(_) => "dhcpv4",
+            Self::IcmpError(_) => "icmp_error",
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What Sextant answers itself: Router Solicitations, DHCPv6 and DHCPv4 messages of guests.
+//! What Sextant answers itself: Router Solicitations, DHCPv6 and DHCPv4 messages of guests, and packets of theirs that
+//! routers do not forward.
 //!
 //! [`respond`] takes the reason why a packet came up from a switch, with the values to answer it ([`Punt`]), and the
 //! packet's Ethernet frame; it gives back complete Ethernet frames for the port that asked, what happened, and what
@@ -12,6 +13,7 @@ mod answer;
 pub mod dhcpv4;
 pub mod dhcpv6;
 pub mod frame;
+pub mod icmp_error;
 pub mod ndp;
 pub mod ra;
 pub mod ra_schedule;
@@ -35,6 +37,7 @@ pub fn respond(punt: &Punt, frame: &[u8]) -> Answer {
         Punt::Dhcpv4(service) => with(Ipv4Packet::parse(frame), |packet| {
             dhcpv4::answer(service, packet)
         }),
+        Punt::IcmpError(error) => icmp_error::answer(error, frame),
     }
 }
 

@@ -15,6 +15,7 @@ use sextant_model::Punt;
 use sextant_responders::dhcpv6::codec::{MessageType, Options, put_option};
 use sextant_responders::dhcpv6::option::{self, DhcpOption, IaKind};
 use sextant_responders::{Verdict, dhcpv4};
+use std::net::IpAddr;
 
 fn full_query() -> Query {
     Query::to_server(MessageType::Request)
@@ -155,6 +156,30 @@ proptest! {
                 frame[at] = *octet;
             }
             answers_are_whole(&punt, &if recompute { honest(frame) } else { frame });
+        }
+    }
+
+    #[test]
+    fn anything_at_all_is_quoted_whole_or_not_at_all(
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+        octets in 0_usize..1500,
+    ) {
+        let mut changed = [refused::datagram(octets), refused::datagram4(octets)];
+        for frame in &mut changed {
+            for (at, octet) in &changes {
+                let at = at.index(frame.len());
+                frame[at] = *octet;
+            }
+        }
+        for problem in refused::PROBLEMS {
+            for source in [IpAddr::from(refused::ROUTER), refused::ROUTER4.into()] {
+                let punt = refused::error(problem, source);
+                answers_are_whole(&punt, &bytes);
+                for frame in &changed {
+                    answers_are_whole(&punt, frame);
+                }
+            }
         }
     }
 

@@ -299,3 +299,41 @@ fn a_dhcpv4_answer_is_read_as_meant() {
         ]
     );
 }
+
+#[test]
+fn an_error_is_read_as_meant() {
+    use refused::{PROBLEMS, ROUTER, ROUTER4, datagram, datagram4, error};
+    let of = |problem| {
+        let v6 = respond(&error(problem, ROUTER), &datagram(1300)).frames;
+        let v4 = respond(&error(problem, ROUTER4), &datagram4(1300)).frames;
+        [v6, v4].concat()
+    };
+    let frames: Vec<_> = PROBLEMS.into_iter().flat_map(of).collect();
+    let names = [
+        "icmpv6.type",
+        "icmpv6.code",
+        "icmpv6.mtu",
+        "icmpv6.checksum.status",
+        "icmp.type",
+        "icmp.code",
+        "icmp.mtu",
+        "icmp.checksum.status",
+        "ip.checksum.status",
+        "udp.dstport",
+    ];
+    assert_eq!(
+        fields(&frames, &names),
+        [
+            "3|0||1||||||33434",
+            "||||11|0||1|1,1|33434",
+            "1|0||1||||||33434",
+            "||||3|0||1|1,1|33434",
+            "1|3||1||||||33434",
+            "||||3|1||1|1,1|33434",
+            "2|0|1400|1||||||33434",
+            "||||3|4|1400|1|1,1|33434",
+        ]
+    );
+    let malformed = tshark(&frames, &["-Y", "_ws.malformed"]);
+    assert!(malformed.is_empty(), "{malformed:?}");
+}

@@ -86,5 +86,9 @@ fn touch_packets(metrics: &Metrics) {
         .dhcpv4_messages
         .with_label_values(&["discover", "answered"])
         .inc();
+    metrics
+        .icmp_errors
+        .with_label_values(&["no_route", "answered"])
+        .inc();
     metrics.punt_seconds.observe(0.000_2);
 }

@@ -18,6 +18,7 @@ pub struct Punts {
     solicitations: LocalIntCounter,
     dhcpv6: LocalIntCounter,
     dhcpv4: LocalIntCounter,
+    icmp_errors: LocalIntCounter,
     advertisements: LocalIntCounter,
     seconds: LocalHistogram,
     /// Packets since [`Punts::add_up`].
@@ -32,6 +33,7 @@ impl Punts {
             solicitations: packet_ins("router_solicitation"),
             dhcpv6: packet_ins("dhcpv6"),
             dhcpv4: packet_ins("dhcpv4"),
+            icmp_errors: packet_ins("icmp_error"),
             advertisements: metrics
                 .router_advertisements
                 .with_label_values(&["solicited"])
@@ -85,6 +87,7 @@ impl Punts {
             &self.solicitations,
             &self.dhcpv6,
             &self.dhcpv4,
+            &self.icmp_errors,
             &self.advertisements,
         ] {
             counter.flush();
@@ -110,6 +113,13 @@ impl Punts {
                 self.dhcpv4.inc();
                 self.metrics
                     .dhcpv4_messages
+                    .with_label_values(&[outcome.message, outcome.verdict.as_str()])
+                    .inc();
+            }
+            Punt::IcmpError(_) => {
+                self.icmp_errors.inc();
+                self.metrics
+                    .icmp_errors
                     .with_label_values(&[outcome.message, outcome.verdict.as_str()])
                     .inc();
             }

@@ -1,7 +1,10 @@
 //! The features: each a pure function of one object, in a file of its own.
 
+pub(crate) mod arp;
+pub(crate) mod extra_routes;
 pub(crate) mod guard;
 pub(crate) mod guest;
+pub(crate) mod icmp_error;
 pub(crate) mod neighbor;
 pub(crate) mod provider;
 pub(crate) mod punt;
@@ -51,6 +54,17 @@ pub(crate) mod icmpv6 {
     pub(crate) const MLDV2_REPORT: u8 = 143;
 }
 
+/// ICMPv4 types that the pipeline knows (RFC 792).
+pub(crate) mod icmpv4 {
+    pub(crate) const ECHO_REPLY: u8 = 0;
+    pub(crate) const ECHO_REQUEST: u8 = 8;
+}
+
+/// Matches IPv4.
+pub(crate) fn ipv4() -> Match {
+    Match::new().with(Field::ETH_TYPE, ethertype::IPV4)
+}
+
 /// Matches IPv6.
 pub(crate) fn ipv6() -> Match {
     Match::new().with(Field::ETH_TYPE, ethertype::IPV6)
@@ -76,8 +90,10 @@ pub(crate) fn base() -> Vec<Flow> {
         misses(),
         guard::base(),
         neighbor::base(),
+        arp::base(),
         security::base(),
         routing::base(),
+        icmp_error::base(),
         switching::base(),
     ]
     .concat()

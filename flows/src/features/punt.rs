@@ -1,15 +1,16 @@
 //! What a guest sends to the controller: Router Solicitations, DHCPv6 and DHCPv4.
 
-use super::{ethertype, icmpv6, ipv6, protocol, valid_nd};
+use super::{arp, icmpv6, ipv4, ipv6, protocol, valid_nd};
 use crate::advertisement::{advertisement, dhcpv6_service};
-use crate::dhcpv4::dhcpv4_service;
+use crate::dhcpv4::{SERVER_WITHOUT_GATEWAY, dhcpv4_service};
 use crate::flow::Flow;
 use crate::pipeline::Stage;
 use crate::view::View;
-use rust_openflow::{Field, Match};
-use sextant_model::{Network, Port, Punt};
+use rust_openflow::Field;
+use sextant_model::{Dhcpv4Service, Network, Port, Punt};
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 /// All_DHCP_Relay_Agents_and_Servers (RFC 9915 §7.1).
 const ALL_DHCP_SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
@@ -36,34 +37,41 @@ pub(crate) fn port(view: &View<'_>, network: &Network, port: &Port, ofport: u16)
             .with(Field::IN_PORT, ofport);
         Flow::new(Stage::Punt, 100, to_servers).punt(Punt::Dhcpv6(service))
     });
+    let dhcpv4 = dhcpv4_service(view, network, port);
+    let resolved = dhcpv4.iter().flat_map(|service| server(service, ofport));
+    let resolved: Vec<Flow> = resolved.collect();
     solicitation
         .into_iter()
         .chain(dhcpv6)
-        .chain(dhcpv4(view, network, port, ofport))
+        .chain(
+            dhcpv4
+                .into_iter()
+                .flat_map(|service| to_dhcpv4(service, ofport)),
+        )
         .map(|flow| flow.meter(u32::from(ofport)))
+        .chain(resolved)
         .collect()
+}
+
+/// A guest that renews finds the server's MAC, where its address is not a gateway's, which has a router to answer.
+fn server(service: &Dhcpv4Service, ofport: u16) -> Option<Flow> {
+    let mut servers = service.leases.iter().map(|lease| lease.server);
+    servers
+        .any(|server| server == SERVER_WITHOUT_GATEWAY)
+        .then(|| arp::server(SERVER_WITHOUT_GATEWAY, service.server_mac, ofport))
 }
 
 /// What a client sends to all servers, and to its own when it renews (RFC 2131 §4.1). What is for another server is left
 /// to it.
-fn dhcpv4(
-    view: &View<'_>,
-    network: &Network,
-    port: &Port,
-    ofport: u16,
-) -> impl Iterator<Item = Flow> + use<> {
-    let service = dhcpv4_service(view, network, port);
-    service.into_iter().flat_map(move |service| {
-        let servers: BTreeSet<Ipv4Addr> = service.leases.iter().map(|lease| lease.server).collect();
-        let to = move |server: Ipv4Addr| {
-            let matches = Match::new()
-                .with(Field::ETH_TYPE, ethertype::IPV4)
-                .with(Field::IP_PROTO, protocol::UDP)
-                .with(Field::UDP_DST, 67u16)
-                .with(Field::IPV4_DST, server.to_bits())
-                .with(Field::IN_PORT, ofport);
-            Flow::new(Stage::Punt, 100, matches).punt(Punt::Dhcpv4(service.clone()))
-        };
-        servers.into_iter().chain([Ipv4Addr::BROADCAST]).map(to)
-    })
+fn to_dhcpv4(service: Arc<Dhcpv4Service>, ofport: u16) -> impl Iterator<Item = Flow> {
+    let servers: BTreeSet<Ipv4Addr> = service.leases.iter().map(|lease| lease.server).collect();
+    let to = move |server: Ipv4Addr| {
+        let matches = ipv4()
+            .with(Field::IP_PROTO, protocol::UDP)
+            .with(Field::UDP_DST, 67u16)
+            .with(Field::IPV4_DST, server.to_bits())
+            .with(Field::IN_PORT, ofport);
+        Flow::new(Stage::Punt, 100, matches).punt(Punt::Dhcpv4(service.clone()))
+    };
+    servers.into_iter().chain([Ipv4Addr::BROADCAST]).map(to)
 }

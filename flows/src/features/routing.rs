@@ -1,15 +1,17 @@
-//! Routes between the networks of a router, on the sender's own hypervisor (RFC 8200 §3, RFC 4291 §2.5.6).
+//! Routes between the networks of a router, on the sender's own hypervisor (RFC 8200 §3, RFC 4291 §2.5.6; RFC 1812 §5).
 
-use super::neighbor::addresses;
-use super::{icmpv6, icmpv6_type, ipv6};
+use super::neighbor;
+use super::{icmpv4, icmpv6, icmpv6_type, ipv4, ipv6, protocol};
 use crate::flow::Flow;
-use crate::pipeline::{ADDRESS, NETWORK, ROUTER, Stage, mac_register};
+use crate::pipeline::{
+    ADDRESS, ARRIVED, NETWORK, ROUTER, Stage, ipv4_register, mac_register, mark_ipv4,
+};
 use crate::view::View;
-use ipnet::Ipv6Net;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rust_openflow::{Action, Field, Match, Subfield, ports};
-use sextant_model::{Network, Port, Router, Subnet};
+use sextant_model::{Network, Port, Router};
 use std::collections::BTreeSet;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const ECHO: u16 = 2000;
 const OWN_ADDRESS: u16 = 1900;
@@ -21,16 +23,38 @@ const HOP_LIMIT: u8 = 64;
 
 /// What no router forwards: anything whose source or destination has link scope, or is no source at all.
 pub(crate) fn base() -> Vec<Flow> {
+    let never = never_forwarded().chain(never_forwarded_ipv4());
+    never
+        .map(|matches| Flow::new(Stage::Route, NEVER_FORWARDED, matches))
+        .collect()
+}
+
+fn never_forwarded() -> impl Iterator<Item = Match> {
     let link_local = Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10);
     let multicast = Ipv6Net::new_assert(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8);
     [
-        prefix(ipv6(), Field::IPV6_SRC, link_local),
-        prefix(ipv6(), Field::IPV6_DST, link_local),
-        prefix(ipv6(), Field::IPV6_DST, multicast),
+        from(link_local.into()),
+        to(link_local.into()),
+        to(multicast.into()),
         ipv6().ipv6(Field::IPV6_SRC, Ipv6Addr::UNSPECIFIED),
     ]
-    .map(|matches| Flow::new(Stage::Route, NEVER_FORWARDED, matches))
-    .into()
+    .into_iter()
+}
+
+/// RFC 1812 §5.3.7 ("martian addresses"), §4.2.2.11 and §5.3.5; link-local addresses RFC 3927 §7.
+fn never_forwarded_ipv4() -> impl Iterator<Item = Match> {
+    let net = |octets: [u8; 4], length| IpNet::V4(Ipv4Net::new_assert(octets.into(), length));
+    let either = [
+        net([0, 0, 0, 0], 8),
+        net([127, 0, 0, 0], 8),
+        net([169, 254, 0, 0], 16),
+        net([224, 0, 0, 0], 4),
+    ];
+    let broadcast = net([255, 255, 255, 255], 32);
+    either
+        .into_iter()
+        .chain([broadcast])
+        .flat_map(|prefix| [from(prefix), to(prefix)])
 }
 
 /// What a router's port adds to its router: the way in, its addresses, and the routes to its prefixes.
@@ -40,59 +64,99 @@ pub(crate) fn interface(
     router: &Router,
     port: &Port,
 ) -> Vec<Flow> {
-    let mut flows = vec![enter(network, router, port)];
+    let mut flows = vec![enter(network, router, port, ipv6())];
+    if port.ipv4_addresses().next().is_some() {
+        flows.push(enter(network, router, port, ipv4()));
+    }
     for address in addresses(port) {
         flows.push(echo_reply(router, address));
         flows.push(own_address(router, address));
     }
-    flows.extend(
-        connected_prefixes(view, port)
-            .into_iter()
-            .map(|prefix| connected(network, router, port, prefix)),
-    );
+    let connected_prefixes: BTreeSet<IpNet> = view.prefixes(port).collect();
+    for prefix in connected_prefixes {
+        flows.push(connected(network, router, port, prefix));
+        flows.extend(directed_broadcast(router, prefix));
+    }
     flows
 }
 
-fn enter(network: &Network, router: &Router, port: &Port) -> Flow {
-    let to_router = ipv6()
+/// A router port's addresses, with the link-local one.
+fn addresses(port: &Port) -> impl Iterator<Item = IpAddr> + '_ {
+    let ipv4 = port.ipv4_addresses();
+    neighbor::addresses(port)
+        .map(IpAddr::from)
+        .chain(ipv4.map(|(_, address)| address.into()))
+}
+
+fn enter(network: &Network, router: &Router, port: &Port, family: Match) -> Flow {
+    let to_router = family
         .with(NETWORK, network.key.0)
         .mac(Field::ETH_DST, port.mac_address.0);
     Flow::new(Stage::Router, 100, to_router)
-        .apply(vec![Action::set(ROUTER, router.key.0)])
+        .apply(vec![
+            Action::set(ROUTER, router.key.0),
+            Action::set(ARRIVED, network.key.0),
+            Action::Move {
+                src: Subfield::whole(Field::ETH_SRC),
+                dst: mac_register(),
+            },
+        ])
         .goto(Stage::Route)
 }
 
-fn connected_prefixes(view: &View<'_>, port: &Port) -> BTreeSet<Ipv6Net> {
-    let subnet = |(id, _)| view.intent.subnets.get(&id);
-    port.ipv6_addresses()
-        .filter_map(subnet)
-        .filter_map(|subnet: &std::sync::Arc<Subnet>| subnet.ipv6_prefix())
-        .collect()
-}
-
 /// Packets for a connected prefix go to their destination on its network.
-fn connected(network: &Network, router: &Router, port: &Port, to: Ipv6Net) -> Flow {
-    let matches = prefix(ipv6().with(ROUTER, router.key.0), Field::IPV6_DST, to);
-    Flow::new(Stage::Route, ROUTE + u16::from(to.prefix_len()), matches)
-        .apply(vec![
-            Action::DecTtl,
-            Action::set(Field::ETH_SRC, port.mac_address.to_u64()),
-            Action::set(NETWORK, network.key.0),
-            Action::copy(Field::IPV6_DST, ADDRESS),
-        ])
+fn connected(network: &Network, router: &Router, port: &Port, prefix: IpNet) -> Flow {
+    let matches = to(prefix).with(ROUTER, router.key.0);
+    let next_hop = match prefix {
+        IpNet::V6(_) => vec![Action::copy(Field::IPV6_DST, ADDRESS)],
+        IpNet::V4(_) => {
+            let dst = ipv4_register();
+            let src = Subfield::whole(Field::IPV4_DST);
+            vec![mark_ipv4(), Action::Move { src, dst }]
+        }
+    };
+    Flow::new(Stage::Route, priority(prefix) + 1, matches)
+        .apply([onto(network, port), next_hop].concat())
         .goto(Stage::NextHop)
 }
 
-/// The router's addresses answer ping (RFC 4443 §4.2).
-fn echo_reply(router: &Router, address: Ipv6Addr) -> Flow {
-    let request = to_address(icmpv6_type(icmpv6::ECHO_REQUEST), router, address)
-        .with(Field::ICMPV6_CODE, 0u8)
+/// The priority of a route: a longer prefix has a higher one, and there is room for a connected prefix above it.
+pub(super) fn priority(prefix: IpNet) -> u16 {
+    ROUTE + 2 * u16::from(prefix.prefix_len())
+}
+
+/// A packet that goes on to the network of a router's port.
+pub(super) fn onto(network: &Network, port: &Port) -> Vec<Action> {
+    vec![
+        Action::DecTtl,
+        Action::set(Field::ETH_SRC, port.mac_address.to_u64()),
+        Action::set(NETWORK, network.key.0),
+    ]
+}
+
+/// Nobody sends to all hosts of a network from outside it (RFC 2644).
+fn directed_broadcast(router: &Router, prefix: IpNet) -> Option<Flow> {
+    let IpNet::V4(prefix) = prefix else {
+        return None;
+    };
+    let all_hosts = to(IpNet::from(IpAddr::V4(prefix.broadcast()))).with(ROUTER, router.key.0);
+    (prefix.prefix_len() < 31).then(|| Flow::new(Stage::Route, NEVER_FORWARDED, all_hosts))
+}
+
+/// The router's addresses answer ping (RFC 4443 §4.2, RFC 1812 §4.3.3.6).
+fn echo_reply(router: &Router, address: IpAddr) -> Flow {
+    let (request, reply) = match address {
+        IpAddr::V6(address) => echo(address),
+        IpAddr::V4(address) => echo_ipv4(address),
+    };
+    let request = request
+        .with(ROUTER, router.key.0)
         .masked(Field::IP_FRAG, 0u8, 3u8);
     let (eth_src, eth_dst) = (
         Subfield::whole(Field::ETH_SRC),
         Subfield::whole(Field::ETH_DST),
     );
-    Flow::new(Stage::Route, ECHO, request).apply(vec![
+    let turned = [
         Action::Move {
             src: eth_dst,
             dst: mac_register(),
@@ -102,44 +166,86 @@ fn echo_reply(router: &Router, address: Ipv6Addr) -> Flow {
             src: mac_register(),
             dst: eth_src,
         },
+    ];
+    let out = Action::output(ports::IN_PORT);
+    Flow::new(Stage::Route, ECHO, request).apply([&turned[..], &reply, &[out]].concat())
+}
+
+/// A request to an address, and what makes it the reply.
+fn echo(address: Ipv6Addr) -> (Match, [Action; 4]) {
+    let request = icmpv6_type(icmpv6::ECHO_REQUEST)
+        .with(Field::ICMPV6_CODE, 0u8)
+        .ipv6(Field::IPV6_DST, address);
+    let reply = [
         Action::copy(Field::IPV6_SRC, Field::IPV6_DST),
         Action::set(Field::IPV6_SRC, address.to_bits()),
         Action::set(Field::NW_TTL, HOP_LIMIT),
         Action::set(Field::ICMPV6_TYPE, icmpv6::ECHO_REPLY),
-        Action::output(ports::IN_PORT),
-    ])
+    ];
+    (request, reply)
+}
+
+fn echo_ipv4(address: Ipv4Addr) -> (Match, [Action; 4]) {
+    let request = ipv4()
+        .with(Field::IP_PROTO, protocol::ICMP)
+        .with(Field::ICMPV4_TYPE, icmpv4::ECHO_REQUEST)
+        .with(Field::ICMPV4_CODE, 0u8)
+        .with(Field::IPV4_DST, address.to_bits());
+    let reply = [
+        Action::copy(Field::IPV4_SRC, Field::IPV4_DST),
+        Action::set(Field::IPV4_SRC, address.to_bits()),
+        Action::set(Field::NW_TTL, HOP_LIMIT),
+        Action::set(Field::ICMPV4_TYPE, icmpv4::ECHO_REPLY),
+    ];
+    (request, reply)
 }
 
 /// Nothing else that is sent to the router itself goes anywhere.
-fn own_address(router: &Router, address: Ipv6Addr) -> Flow {
-    Flow::new(
-        Stage::Route,
-        OWN_ADDRESS,
-        to_address(ipv6(), router, address),
-    )
+fn own_address(router: &Router, address: IpAddr) -> Flow {
+    let matches = to(address.into()).with(ROUTER, router.key.0);
+    Flow::new(Stage::Route, OWN_ADDRESS, matches)
 }
 
 /// Who has the address of a guest's port.
 pub(crate) fn next_hop(network: &Network, port: &Port) -> Vec<Flow> {
-    let reach = |address: Ipv6Addr| {
+    let reach = |address: IpAddr| {
         let matches = Match::new()
             .with(NETWORK, network.key.0)
-            .with(ADDRESS, address.to_bits());
+            .with(ADDRESS, in_register(address));
         Flow::new(Stage::NextHop, 100, matches)
             .apply(vec![Action::set(Field::ETH_DST, port.mac_address.to_u64())])
             .goto(Stage::Switch)
     };
-    port.ipv6_addresses()
+    port.addresses()
         .map(|(_, address)| reach(address))
         .collect()
 }
 
-fn to_address(matches: Match, router: &Router, address: Ipv6Addr) -> Match {
-    matches
-        .with(ROUTER, router.key.0)
-        .ipv6(Field::IPV6_DST, address)
+/// An address as [`ADDRESS`] holds it.
+pub(super) fn in_register(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V6(address) => address.to_bits(),
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+    }
 }
 
-fn prefix(matches: Match, field: Field, prefix: Ipv6Net) -> Match {
-    matches.ipv6_prefix(field, prefix.network(), prefix.prefix_len())
+/// Packets to a prefix.
+pub(super) fn to(prefix: IpNet) -> Match {
+    in_prefix(prefix, Field::IPV6_DST, Field::IPV4_DST)
+}
+
+/// Packets from a prefix.
+fn from(prefix: IpNet) -> Match {
+    in_prefix(prefix, Field::IPV6_SRC, Field::IPV4_SRC)
+}
+
+fn in_prefix(prefix: IpNet, field: Field, field_ipv4: Field) -> Match {
+    match prefix {
+        IpNet::V6(prefix) => ipv6().ipv6_prefix(field, prefix.network(), prefix.prefix_len()),
+        IpNet::V4(prefix) => ipv4().masked(
+            field_ipv4,
+            prefix.network().to_bits(),
+            prefix.netmask().to_bits(),
+        ),
+    }
 }

@@ -88,6 +88,24 @@ impl Packet {
         self.set(field, self.get(field) & !mask | value & mask);
     }
 
+    /// A hash of addresses and ports, the same both ways. Not Open vSwitch's own: which of several links a packet takes
+    /// differs, that all of a connection take one does not.
+    pub(crate) fn hash(&self) -> u128 {
+        const ENDS: [Field; 10] = [
+            Field::IPV4_SRC,
+            Field::IPV4_DST,
+            Field::IPV6_SRC,
+            Field::IPV6_DST,
+            Field::TCP_SRC,
+            Field::TCP_DST,
+            Field::UDP_SRC,
+            Field::UDP_DST,
+            Field::SCTP_SRC,
+            Field::SCTP_DST,
+        ];
+        ENDS.iter().fold(0, |hash, field| hash ^ self.get(*field))
+    }
+
     fn stored(&self, field: Field) -> u128 {
         self.0.get(&field).copied().unwrap_or_default()
     }

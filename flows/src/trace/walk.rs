@@ -3,7 +3,7 @@
 use super::connections::{Connections, forget, mark_of};
 use super::{Drop, Output, Packet, Trace, TraceError, Tracer, Visit};
 use crate::flow::{Cookie, Flow};
-use rust_openflow::{Action, Ct, Field, Instruction, Zone, ports};
+use rust_openflow::{Action, Ct, Field, HashFields, Instruction, Zone, ports};
 use std::ops::ControlFlow;
 
 /// As many look-ups as Open vSwitch allows one packet (`MAX_RESUBMITS`).
@@ -105,6 +105,10 @@ impl<'t> Walk<'t> {
             } => self.enter(*table)?,
             Action::Ct(ct) => self.through_the_tracker(ct)?,
             Action::CtClear => forget(&mut self.packet),
+            Action::Multipath(choice) if choice.fields == HashFields::SymmetricL3L4Udp => {
+                let link = self.packet.hash() % (u128::from(choice.max_link) + 1);
+                self.packet.set_bits(choice.dst, link);
+            }
             Action::DecTtl => return Ok(self.one_hop_less(cookie)),
             other => {
                 return Err(TraceError::Action {

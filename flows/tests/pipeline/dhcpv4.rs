@@ -24,10 +24,10 @@ fn cloud() -> Cloud {
     cloud.change_subnet("red4", |subnet| subnet.gateway_ip = GATEWAY.parse().ok());
     cloud.guest("a1", "red", "h1");
     cloud.change_port("a1", |port| {
-        port.fixed_ips.push(FixedIp {
+        port.fixed_ips = vec![FixedIp {
             subnet_id: SubnetId(id("red4")),
             ip_address: "192.0.2.11".parse().unwrap(),
-        });
+        }];
     });
     cloud
 }
@@ -36,7 +36,7 @@ fn told(cloud: &Cloud) -> Option<Arc<Dhcpv4Service>> {
     let flows = flows_of(cloud, "h1");
     flows.iter().find_map(|(_, flow)| match &flow.punt {
         Some(Punt::Dhcpv4(service)) => Some(service.clone()),
-        Some(Punt::Dhcpv6(_) | Punt::RouterSolicitation { .. }) | None => None,
+        Some(Punt::Dhcpv6(_) | Punt::RouterSolicitation { .. } | Punt::IcmpError(_)) | None => None,
     })
 }
 

@@ -6,7 +6,10 @@ mod support;
 
 mod base;
 mod dhcpv4;
+mod extra_routes;
 mod guard;
+mod icmp_error;
+mod ipv4;
 mod moves;
 mod neighbor;
 mod property;

@@ -37,6 +37,13 @@ impl FrameBuilder {
         builder
     }
 
+    /// An ICMPv6 error of this type and code, with room for `body` octets after the checksum. Hop limit 64.
+    pub fn icmpv6_error(addresses: Addresses, kind: u8, code: u8, body: usize) -> Self {
+        let mut builder = Self::new(addresses, ICMPV6, 64, 4 + body);
+        builder.bytes.extend([kind, code, 0, 0]);
+        builder
+    }
+
     /// A UDP datagram with room for `body` octets of payload. Hop limit 64.
     pub fn udp(addresses: Addresses, source_port: u16, destination_port: u16, body: usize) -> Self {
         let mut builder = Self::new(addresses, UDP, 64, 8 + body);

@@ -12,6 +12,9 @@ pub(crate) const IPV4_LEN: usize = 20;
 /// More fragments, and the offset of this one.
 const FRAGMENT: u16 = 0x3fff;
 const DONT_FRAGMENT: u16 = 0x4000;
+const ICMP: u8 = 1;
+/// Internetwork control (RFC 1812 §4.3.2.5).
+const PRECEDENCE: u8 = 0xc0;
 const START: usize = ETHERNET_LEN + IPV4_LEN;
 
 /// An IPv4 packet in an Ethernet frame, opened as far as its upper-layer header.
@@ -65,7 +68,7 @@ impl<'a> Ipv4Packet<'a> {
 }
 
 /// The fixed part of the header that a packet begins with, and the whole of it with its options.
-fn header(packet: &[u8]) -> Result<(&[u8; IPV4_LEN], &[u8]), Refusal> {
+pub(super) fn header(packet: &[u8]) -> Result<(&[u8; IPV4_LEN], &[u8]), Refusal> {
     let short = || broken(ETHERNET_LEN, "frame shorter than its IPv4 header");
     let fixed = packet.first_chunk::<IPV4_LEN>().ok_or_else(short)?;
     if fixed[0] >> 4 != 4 {
@@ -115,19 +118,30 @@ impl Ipv4FrameBuilder {
         destination_port: u16,
         body: usize,
     ) -> Self {
-        let mut bytes = Vec::with_capacity(Self::HEADERS + body);
-        bytes.extend(addresses.destination_mac.0);
-        bytes.extend(addresses.source_mac.0);
-        bytes.extend(ETHERTYPE_IPV4.to_be_bytes());
-        bytes.extend([0x45, 0, 0, 0, 0, 0]);
-        bytes.extend(DONT_FRAGMENT.to_be_bytes());
-        bytes.extend([64, UDP, 0, 0]);
-        bytes.extend(addresses.source.octets());
-        bytes.extend(addresses.destination.octets());
+        let mut bytes = headers(addresses, UDP, 0, 8 + body);
         bytes.extend(source_port.to_be_bytes());
         bytes.extend(destination_port.to_be_bytes());
         bytes.extend([0; 4]);
         Self { addresses, bytes }
+    }
+
+    /// An ICMP error of this type and code about the packet quoted, whole. The quotation fits a packet.
+    pub fn icmp_error(
+        addresses: Ipv4Addresses,
+        kind_and_code: [u8; 2],
+        rest: u32,
+        quoted: &[u8],
+    ) -> Vec<u8> {
+        let mut bytes = headers(addresses, ICMP, PRECEDENCE, 8 + quoted.len());
+        bytes.extend(kind_and_code);
+        bytes.extend([0; 2]);
+        bytes.extend(rest.to_be_bytes());
+        bytes.extend(quoted);
+        let sum = header_checksum(&bytes[START..]);
+        let mut builder = Self { addresses, bytes };
+        builder.put(START + 2, sum);
+        builder.finish_header();
+        builder.bytes
     }
 
     /// The frame so far, to append to.
@@ -137,12 +151,8 @@ impl Ipv4FrameBuilder {
 
     /// The frame, with lengths and checksums filled in. Of a packet of more than 65,535 octets the excess is cut off.
     pub fn finish(mut self) -> Vec<u8> {
-        let total = u16::try_from(self.bytes.len() - ETHERNET_LEN).unwrap_or(u16::MAX);
-        self.bytes.truncate(ETHERNET_LEN + usize::from(total));
-        self.put(ETHERNET_LEN + 2, total);
+        let total = self.finish_header();
         self.put(START + 4, total - IPV4_LEN as u16);
-        let header = header_checksum(&self.bytes[ETHERNET_LEN..START]);
-        self.put(ETHERNET_LEN + 10, header);
         let Ipv4Addresses {
             source,
             destination,
@@ -157,7 +167,31 @@ impl Ipv4FrameBuilder {
         self.bytes
     }
 
+    /// Fills in the header's length and checksum; returns the length.
+    fn finish_header(&mut self) -> u16 {
+        let total = u16::try_from(self.bytes.len() - ETHERNET_LEN).unwrap_or(u16::MAX);
+        self.bytes.truncate(ETHERNET_LEN + usize::from(total));
+        self.put(ETHERNET_LEN + 2, total);
+        let header = header_checksum(&self.bytes[ETHERNET_LEN..START]);
+        self.put(ETHERNET_LEN + 10, header);
+        total
+    }
+
     fn put(&mut self, at: usize, value: u16) {
         self.bytes[at..at + 2].copy_from_slice(&value.to_be_bytes());
     }
+}
+
+/// Ethernet and IPv4 headers without length and checksum, with room for `payload` octets.
+fn headers(addresses: Ipv4Addresses, protocol: u8, service: u8, payload: usize) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(START + payload);
+    bytes.extend(addresses.destination_mac.0);
+    bytes.extend(addresses.source_mac.0);
+    bytes.extend(ETHERTYPE_IPV4.to_be_bytes());
+    bytes.extend([0x45, service, 0, 0, 0, 0]);
+    bytes.extend(DONT_FRAGMENT.to_be_bytes());
+    bytes.extend([64, protocol, 0, 0]);
+    bytes.extend(addresses.source.octets());
+    bytes.extend(addresses.destination.octets());
+    bytes
 }

@@ -8,14 +8,17 @@ mod build;
 mod checksum;
 mod ipv4;
 mod parse;
+mod quote;
 mod upper;
 
 pub use build::{Addresses, FrameBuilder};
 pub use ipv4::{Ipv4Addresses, Ipv4FrameBuilder, Ipv4Packet};
 pub use parse::{Ipv6Packet, Refusal};
+pub use quote::{Quotable, QuotableIpv4};
 pub use upper::{Icmpv6Message, UdpDatagram};
 
 pub(crate) const ICMPV6: u8 = 58;
 pub(crate) const UDP: u8 = 17;
 pub(crate) const ETHERNET_LEN: usize = 14;
+pub(crate) use ipv4::IPV4_LEN;
 pub(crate) const IPV6_LEN: usize = 40;

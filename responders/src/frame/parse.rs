@@ -99,7 +99,7 @@ pub(super) fn ethernet(frame: &[u8]) -> Result<(MacAddr, MacAddr, u16), Refusal>
 }
 
 /// The header behind the Ethernet header.
-fn ipv6(frame: &[u8]) -> Result<&[u8; IPV6_LEN], Refusal> {
+pub(super) fn ipv6(frame: &[u8]) -> Result<&[u8; IPV6_LEN], Refusal> {
     let header: &[u8; IPV6_LEN] = frame[ETHERNET_LEN..]
         .first_chunk()
         .ok_or_else(|| broken(frame.len(), "frame shorter than its IPv6 header"))?;
@@ -110,13 +110,13 @@ fn ipv6(frame: &[u8]) -> Result<&[u8; IPV6_LEN], Refusal> {
 }
 
 /// The frame as far as its packet goes.
-fn bounded(frame: &[u8], payload_length: u16) -> Result<&[u8], Refusal> {
+pub(super) fn bounded(frame: &[u8], payload_length: u16) -> Result<&[u8], Refusal> {
     frame
         .get(..ETHERNET_LEN + IPV6_LEN + usize::from(payload_length))
         .ok_or_else(|| broken(ETHERNET_LEN + 4, "IPv6 payload length past the frame's end"))
 }
 
-fn address(header: &[u8; IPV6_LEN], at: usize) -> Ipv6Addr {
+pub(super) fn address(header: &[u8; IPV6_LEN], at: usize) -> Ipv6Addr {
     let mut octets = [0; 16];
     octets.copy_from_slice(&header[at..at + 16]);
     octets.into()

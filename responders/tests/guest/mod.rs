@@ -10,6 +10,7 @@
 
 pub mod ipv4;
 pub mod property;
+pub mod refused;
 
 use sextant_model::{
     AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, Dhcpv6Option,

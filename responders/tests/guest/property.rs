@@ -23,6 +23,10 @@ pub fn answers_are_whole(punt: &Punt, frame: &[u8]) -> Verdict {
             ipv4_is_whole(frame, service.mtu);
             continue;
         }
+        if let Punt::IcmpError(error) = punt {
+            error_is_whole(error.source.is_ipv4(), frame);
+            continue;
+        }
         let packet = Ipv6Packet::parse(frame).unwrap();
         assert_eq!(packet.offset + packet.payload.len(), frame.len());
         let icmpv6 = Icmpv6Message::parse(&packet).is_ok();
@@ -42,6 +46,21 @@ fn ipv4_is_whole(frame: &[u8], mtu: u16) {
     let datagram = UdpDatagram::parse_ipv4(&packet).unwrap();
     let message = dhcpv4::codec::Message::parse(datagram.body, datagram.offset).unwrap();
     assert!(message.options.flatten().count() > 1);
+}
+
+/// Lengths and checksums are right, and every path carries it.
+fn error_is_whole(ipv4: bool, frame: &[u8]) {
+    if ipv4 {
+        assert!(frame.len() <= 14 + 576);
+        let packet = Ipv4Packet::parse(frame).unwrap();
+        assert_eq!(packet.offset + packet.payload.len(), frame.len());
+        assert_eq!(refused::internet_checksum(packet.payload), 0);
+    } else {
+        assert!(frame.len() <= 14 + 1280);
+        let packet = Ipv6Packet::parse(frame).unwrap();
+        assert_eq!(packet.offset + packet.payload.len(), frame.len());
+        assert!(Icmpv6Message::parse(&packet).unwrap().kind < 128);
+    }
 }
 
 /// Every port that a frame can come from.

@@ -99,6 +99,12 @@ fn assert_well_formed(flows: &Flows) {
         flow.matches.check().unwrap();
         let key = (flow.stage, flow.priority, flow.matches.clone());
         assert!(seen.insert(key), "two flows with one match: {flow:?}");
+        let kinds: BTreeSet<_> = flow.instructions.iter().map(kind).collect();
+        assert_eq!(
+            kinds.len(),
+            flow.instructions.len(),
+            "one of each: {flow:?}"
+        );
         for instruction in &flow.instructions {
             if let Instruction::GotoTable(next) = instruction {
                 assert!(*next > flow.stage.table(), "{flow:?}");
@@ -108,6 +114,19 @@ fn assert_well_formed(flows: &Flows) {
         let mut bytes = BytesMut::new();
         message.encode(1, &mut bytes).unwrap();
         assert_eq!(Message::decode(&bytes.freeze()).unwrap(), (1, message));
+    }
+}
+
+/// A switch takes one instruction of a kind (OpenFlow 1.3.5 §5.9).
+fn kind(instruction: &Instruction) -> &'static str {
+    match instruction {
+        Instruction::Meter(_) => "meter",
+        Instruction::Apply(_) => "apply",
+        Instruction::GotoTable(_) => "goto",
+        Instruction::WriteMetadata { .. }
+        | Instruction::Write(_)
+        | Instruction::Clear
+        | Instruction::Raw(_) => panic!("none of ours"),
     }
 }
 

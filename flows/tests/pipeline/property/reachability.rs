@@ -5,10 +5,11 @@ use crate::support::cloud::port_id;
 use crate::support::frames::{self, ALL_NODES};
 use crate::support::{Cloud, Fabric};
 use proptest::prelude::*;
+use sextant_flows::trace::Packet;
 use sextant_model::{
     Binding, Chassis, Direction, Ethertype, MacAddr, Port, RemoteEnd, SecurityGroupRule,
 };
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 /// A guest that can send: it and its network are up, and it is plugged in.
@@ -55,19 +56,23 @@ const UDP_PORT: u16 = 5000;
 /// Whether both guests' groups allow it, said as plainly as it can be.
 fn allowed(
     cloud: &Cloud,
-    (from, source): (&Sender<'_>, Ipv6Addr),
-    (to, target): (&Sender<'_>, Ipv6Addr),
+    (from, source): (&Sender<'_>, impl Into<IpAddr>),
+    (to, target): (&Sender<'_>, impl Into<IpAddr>),
 ) -> bool {
-    permits(cloud, from.port, Direction::Egress, (to, target))
-        && permits(cloud, to.port, Direction::Ingress, (from, source))
+    permits(cloud, from.port, Direction::Egress, (to, target.into()))
+        && permits(cloud, to.port, Direction::Ingress, (from, source.into()))
 }
 
 fn permits(
     cloud: &Cloud,
     port: &Port,
     direction: Direction,
-    (peer, address): (&Sender<'_>, Ipv6Addr),
+    (peer, address): (&Sender<'_>, IpAddr),
 ) -> bool {
+    let family = match address {
+        IpAddr::V6(_) => Ethertype::Ipv6,
+        IpAddr::V4(_) => Ethertype::Ipv4,
+    };
     let groups = || {
         let ids = port.security_groups.iter();
         ids.filter_map(|id| cloud.intent.security_groups.get(id))
@@ -75,18 +80,18 @@ fn permits(
     let rules = || groups().flat_map(|group| cloud.intent.rules_of(group.id));
     let remote = |rule: &SecurityGroupRule| match rule.remote {
         RemoteEnd::Anybody => true,
-        RemoteEnd::Prefix(prefix) => prefix.contains(&std::net::IpAddr::V6(address)),
+        RemoteEnd::Prefix(prefix) => prefix.contains(&address),
         RemoteEnd::Group(group) => {
             let known = cloud.intent.security_groups.contains_key(&group);
             let is = |member: &Arc<Port>| {
-                let on_link = address == member.mac_address.link_local()
+                let on_link = address == IpAddr::from(member.mac_address.link_local())
                     && member.network_id == peer.port.network_id;
                 let pairs = member.allowed_address_pairs.iter();
                 let mut pairs = pairs.map(|pair| pair.ip_address);
-                let mut own = member.ipv6_addresses();
+                let mut own = member.addresses();
                 on_link
                     || own.any(|(_, own)| own == address)
-                    || pairs.any(|pair| pair.contains(&std::net::IpAddr::V6(address)))
+                    || pairs.any(|pair| pair.contains(&address))
             };
             known && cloud.intent.ports_under(group).any(is)
         }
@@ -94,14 +99,14 @@ fn permits(
     let allows = |rule: &SecurityGroupRule| {
         let range = rule.port_range_min.zip(rule.port_range_max);
         rule.direction == direction
-            && rule.ethertype == Ethertype::Ipv6
+            && rule.ethertype == family
             && range.is_none_or(|(first, last)| (first..=last).contains(&UDP_PORT))
             && remote(rule)
     };
     !port.port_security_enabled || rules().any(|rule| allows(rule))
 }
 
-fn link_local(from: &Sender<'_>, to: Ipv6Addr, mac: MacAddr) -> sextant_flows::trace::Packet {
+fn link_local(from: &Sender<'_>, to: Ipv6Addr, mac: MacAddr) -> Packet {
     let source = from.port.mac_address.link_local();
     frames::udp(frames::ipv6(from.port, source, to, mac), 5000, 5000)
 }
@@ -134,7 +139,7 @@ fn assert_switched(cloud: &Cloud, fabric: &Fabric<'_>, from: &Sender<'_>, all: &
 }
 
 /// The MACs of router ports on the sender's network by which an address is reached.
-fn ways(cloud: &Cloud, from: &Sender<'_>, to: Ipv6Addr, on: &Port) -> Vec<(MacAddr, bool)> {
+fn ways(cloud: &Cloud, from: &Sender<'_>, to: IpAddr, on: &Port) -> Vec<(MacAddr, bool)> {
     let port = |router, network| {
         cloud
             .intent
@@ -153,29 +158,45 @@ fn ways(cloud: &Cloud, from: &Sender<'_>, to: Ipv6Addr, on: &Port) -> Vec<(MacAd
             .clone()
             .find(|leg| leg.network_id == from.port.network_id)?;
         let covers = |leg: &Port| {
-            leg.ipv6_addresses().any(|(subnet, _)| {
-                let prefix = cloud
-                    .intent
-                    .subnets
-                    .get(&subnet)
-                    .and_then(|subnet| subnet.ipv6_prefix());
-                prefix.is_some_and(|prefix| prefix.contains(&to))
+            leg.addresses().any(|(subnet, _)| {
+                let subnet = cloud.intent.subnets.get(&subnet);
+                subnet.is_some_and(|subnet| subnet.cidr.contains(&to))
             })
         };
         let far = legs.any(|leg| leg.network_id == on.network_id && works(leg) && covers(leg));
-        Some((near.mac_address, works(near) && far))
+        let entered = works(near)
+            && near
+                .addresses()
+                .any(|(_, own)| own.is_ipv4() == to.is_ipv4());
+        Some((
+            near.mac_address,
+            (to.is_ipv6() || entered) && works(near) && far,
+        ))
     };
     (0..ROUTERS).filter_map(way).collect()
 }
 
+/// UDP between addresses of one family.
+fn datagram(from: &Port, source: IpAddr, target: IpAddr, next_hop: MacAddr) -> Option<Packet> {
+    let packet = match (source, target) {
+        (IpAddr::V6(source), IpAddr::V6(target)) => frames::ipv6(from, source, target, next_hop),
+        (IpAddr::V4(source), IpAddr::V4(target)) => frames::ipv4(from, source, target, next_hop),
+        (IpAddr::V6(_), IpAddr::V4(_)) | (IpAddr::V4(_), IpAddr::V6(_)) => return None,
+    };
+    Some(frames::udp(packet, 5000, 5000))
+}
+
 /// A routed packet reaches its destination exactly where a working router joins the two networks.
 fn assert_routed(cloud: &Cloud, fabric: &Fabric<'_>, from: &Sender<'_>, to: &Sender<'_>) {
-    let Some((_, source)) = from.port.ipv6_addresses().next() else {
-        return;
-    };
-    for (_, target) in to.port.ipv6_addresses() {
+    for (_, target) in to.port.addresses() {
+        let mut own = from.port.addresses().map(|(_, source)| source);
+        let Some(source) = own.find(|source| source.is_ipv4() == target.is_ipv4()) else {
+            continue;
+        };
         for (gateway, works) in ways(cloud, from, target, to.port) {
-            let packet = frames::udp(frames::ipv6(from.port, source, target, gateway), 5000, 5000);
+            let Some(packet) = datagram(from.port, source, target, gateway) else {
+                continue;
+            };
             let journey = fabric.send(&from.name, &packet);
             let reached = works
                 && joined(cloud, from, to)

@@ -20,11 +20,15 @@ pub(super) enum Step {
     NetworkOutside(u8, bool),
     Attach(u8),
     Subnet(u8, u8, Option<Ipv6Mode>),
+    /// An IPv4 subnet of the network.
+    Subnet4(u8),
     SubnetDhcp(u8, u8, bool),
     DeleteSubnet(u8, u8),
     Router(u8),
     RouterUp(u8, bool),
     DeleteRouter(u8),
+    /// The router's routes, a bit each.
+    RouterRoutes(u8, u8),
     Interface(u8, u8),
     InterfaceUp(u8, u8, bool),
     DeleteInterface(u8, u8),
@@ -73,6 +77,20 @@ pub(super) const NETWORKS: u8 = 3;
 pub(super) const ROUTERS: u8 = 2;
 pub(super) const GUESTS: u8 = 7;
 pub(super) const HYPERVISORS: u8 = 3;
+/// Routes that a router can have: of one next hop and of several, on connected networks and not, for a prefix that may be
+/// connected itself, and of two families.
+const ROUTES: [(&str, &str); 8] = [
+    ("2001:db8:ff::/48", "2001:db8:0:0::9"),
+    ("2001:db8:ff::/48", "2001:db8:1:0::9"),
+    ("2001:db8:ff::/48", "2001:db8:1:1::9"),
+    ("2001:db8:fe::/48", "2001:db8:0:1::9"),
+    ("10.99.0.0/16", "10.0.0.9"),
+    ("10.99.0.0/16", "10.1.0.9"),
+    ("10.98.0.0/16", "10.2.0.9"),
+    ("10.97.0.0/16", "2001:db8:0:0::9"),
+];
+/// The number of a network's IPv4 subnet.
+const IPV4_SUBNET: u8 = 2;
 /// The physical network.
 pub(super) const PHYSICAL: &str = "phys";
 
@@ -129,11 +147,13 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         2 => (n.clone(), up()).prop_map(|(n, outside)| Step::NetworkOutside(n, outside)),
         2 => h.clone().prop_map(Step::Attach),
         4 => (n.clone(), s.clone(), mode()).prop_map(|(n, s, mode)| Step::Subnet(n, s, mode)),
+        2 => n.clone().prop_map(Step::Subnet4),
         1 => (n.clone(), s.clone(), up()).prop_map(|(n, s, on)| Step::SubnetDhcp(n, s, on)),
-        1 => (n.clone(), s).prop_map(|(n, s)| Step::DeleteSubnet(n, s)),
+        1 => (n.clone(), 0..3u8).prop_map(|(n, s)| Step::DeleteSubnet(n, s)),
         2 => r.clone().prop_map(Step::Router),
         2 => (r.clone(), up()).prop_map(|(r, up)| Step::RouterUp(r, up)),
         1 => r.clone().prop_map(Step::DeleteRouter),
+        4 => (r.clone(), any::<u8>()).prop_map(|(r, routes)| Step::RouterRoutes(r, routes)),
         5 => (r.clone(), n.clone()).prop_map(|(r, n)| Step::Interface(r, n)),
         2 => (r.clone(), n.clone(), up()).prop_map(|(r, n, up)| Step::InterfaceUp(r, n, up)),
         1 => (r, n.clone()).prop_map(|(r, n)| Step::DeleteInterface(r, n)),
@@ -211,8 +231,10 @@ pub(super) fn start() -> Cloud {
         Step::Join(1, true, EncapKind::Vxlan),
         Step::Network(0),
         Step::Subnet(0, 0, Some(Ipv6Mode::Slaac)),
+        Step::Subnet4(0),
         Step::Network(1),
         Step::Subnet(1, 0, Some(Ipv6Mode::Dhcpv6Stateful)),
+        Step::Subnet4(1),
         Step::Router(0),
         Step::Interface(0, 0),
         Step::Interface(0, 1),
@@ -243,11 +265,13 @@ impl Step {
             | Self::NetworkMtu(..)
             | Self::NetworkOutside(..)
             | Self::Subnet(..)
+            | Self::Subnet4(_)
             | Self::SubnetDhcp(..)
             | Self::DeleteSubnet(..) => self.apply_to_networks(cloud),
             Self::Router(_)
             | Self::RouterUp(..)
             | Self::DeleteRouter(_)
+            | Self::RouterRoutes(..)
             | Self::Interface(..)
             | Self::InterfaceUp(..)
             | Self::DeleteInterface(..) => self.apply_to_routers(cloud),
@@ -310,6 +334,10 @@ impl Step {
                 let cidr = format!("2001:db8:{n}:{s}::/64");
                 cloud.subnet(&subnet(n, s), &network(n), &cidr, mode);
             }
+            Self::Subnet4(n) => {
+                let name = subnet(n, IPV4_SUBNET);
+                cloud.subnet(&name, &network(n), &format!("10.{n}.0.0/16"), None);
+            }
             Self::SubnetDhcp(n, s, on) if cloud.intent.subnets.contains_key(&subnet_id(n, s)) => {
                 cloud.change_subnet(&subnet(n, s), |subnet| subnet.enable_dhcp = on);
             }
@@ -331,6 +359,11 @@ impl Step {
             }
             Self::RouterUp(r, up) if cloud.intent.routers.contains_key(&router_id(r)) => {
                 cloud.change_router(&router(r), |router| router.admin_state_up = up);
+            }
+            Self::RouterRoutes(r, bits) if cloud.intent.routers.contains_key(&router_id(r)) => {
+                let chosen = (0..ROUTES.len()).filter(|n| bits & 1 << n != 0);
+                let routes: Vec<_> = chosen.map(|n| ROUTES[n]).collect();
+                cloud.route(&router(r), &routes);
             }
             Self::DeleteRouter(r) => cloud.delete(&Key::Router(router_id(r))),
             Self::Interface(r, n) => cloud.interface(&interface(r, n), &router(r), &network(n)),

@@ -1,14 +1,15 @@
 //! A cloud in few words. Everything has a name, and its id is made of it.
 
+use ipnet::IpNet;
 use sextant_model::{
     AddressPair, Change, Chassis, ChassisId, Direction, Encap, EncapKind, Ethertype, Facts,
-    FixedIp, Intent, Ipv6Mode, Key, MacAddr, Meta, Network, NetworkId, NetworkKey, NetworkType,
-    Object, Plugged, Port, PortId, PrefixSource, ROUTER_INTERFACE_OWNER, RemoteEnd, Router,
-    RouterId, RouterKey, RuleProtocol, SecurityGroup, SecurityGroupId, SecurityGroupRule,
+    FixedIp, HostRoute, Intent, Ipv6Mode, Key, MacAddr, Meta, Network, NetworkId, NetworkKey,
+    NetworkType, Object, Plugged, Port, PortId, PrefixSource, ROUTER_INTERFACE_OWNER, RemoteEnd,
+    Router, RouterId, RouterKey, RuleProtocol, SecurityGroup, SecurityGroupId, SecurityGroupRule,
     SecurityGroupRuleId, ServerIdentity, Settings, Subnet, SubnetId,
 };
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -255,7 +256,17 @@ impl Cloud {
         })));
     }
 
-    /// A router's port on a network, with an address of its own in each of its IPv6 subnets.
+    /// Gives a router just these routes: destination and next hop.
+    pub(crate) fn route(&mut self, router: &str, routes: &[(&str, &str)]) {
+        let route = |(destination, nexthop): &(&str, &str)| HostRoute {
+            destination: destination.parse().unwrap(),
+            nexthop: nexthop.parse().unwrap(),
+        };
+        let routes = routes.iter().map(route).collect();
+        self.change_router(router, |router| router.routes = routes);
+    }
+
+    /// A router's port on a network, with an address of its own in each of its subnets.
     pub(crate) fn interface(&mut self, name: &str, router: &str, network: &str) {
         let mut port = self.new_port(name, network);
         port.device_id = id(router).to_string();
@@ -267,7 +278,8 @@ impl Cloud {
         self.put(Object::Port(Arc::new(port)));
     }
 
-    /// A guest's port with its EUI-64 address in each IPv6 subnet of the network, not plugged in.
+    /// A guest's port, not plugged in, with its EUI-64 address in each IPv6 subnet of the network and one in each IPv4
+    /// subnet.
     pub(crate) fn port(&mut self, name: &str, network: &str) {
         let mut port = self.new_port(name, network);
         let mac = port.mac_address;
@@ -384,11 +396,18 @@ impl Cloud {
         }
     }
 
+    /// An address in each subnet: of IPv6 as picked, of IPv4 the one with the number of what was made last.
     fn addresses(&self, network: &str, pick: impl Fn(Ipv6Addr) -> Ipv6Addr) -> Vec<FixedIp> {
         let address = |subnet: &Arc<Subnet>| {
+            let ip_address = match subnet.cidr {
+                IpNet::V6(_) => pick(subnet.ipv6_prefix()?.network()).into(),
+                IpNet::V4(prefix) => {
+                    Ipv4Addr::from_bits(prefix.network().to_bits() | self.made).into()
+                }
+            };
             Some(FixedIp {
                 subnet_id: subnet.id,
-                ip_address: pick(subnet.ipv6_prefix()?.network()).into(),
+                ip_address,
             })
         };
         let subnets = self.intent.subnets_of(network_id(network));

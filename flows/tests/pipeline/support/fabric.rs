@@ -5,7 +5,7 @@ use super::show::{flows_of, stage_name};
 use rust_openflow::Field;
 use sextant_flows::Flows;
 use sextant_flows::trace::{Connections, Drop, Output, Packet, Trace, Tracer};
-use sextant_model::{ChassisId, EncapKind};
+use sextant_model::{ChassisId, EncapKind, IcmpError, Punt};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -98,6 +98,24 @@ impl<'a> Fabric<'a> {
         let frame = frame.clone().with(Field::IN_PORT, in_port);
         self.arrive(&plugged.chassis, frame, &mut journey);
         journey
+    }
+
+    /// What the guest that sends a frame is told of it, and the frame that comes up, if its router does not forward it.
+    pub(crate) fn refusal(&self, port: &str, frame: &Packet) -> Option<(IcmpError, Packet)> {
+        let plugged = &self.cloud.facts.plugged()[&port_id(port)];
+        let flows = &self.flows[&plugged.chassis];
+        let frame = frame.clone().with(Field::IN_PORT, plugged.ofport.unwrap());
+        let trace = Tracer::new(flows).trace(frame).unwrap();
+        let (cookie, frame) = trace.punts.first()?;
+        match flows.punt(*cookie) {
+            Some(Punt::IcmpError(error)) => Some((*error, frame.clone().on_the_wire())),
+            _ => None,
+        }
+    }
+
+    /// What the guest that sends a frame is told of it.
+    pub(crate) fn refused(&self, port: &str, frame: &Packet) -> Option<IcmpError> {
+        self.refusal(port, frame).map(|(error, _)| error)
     }
 
     /// A frame of this key comes from the underlay.

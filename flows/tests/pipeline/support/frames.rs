@@ -3,7 +3,7 @@
 use rust_openflow::Field;
 use sextant_flows::trace::Packet;
 use sextant_model::{MacAddr, Port, solicited_node};
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 pub(crate) const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 pub(crate) const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
@@ -103,4 +103,34 @@ pub(crate) fn tcp(packet: Packet, source: u16, destination: u16) -> Packet {
 /// A packet from one guest's address to another's on the same network.
 pub(crate) fn between(from: &Port, to: &Port) -> Packet {
     ipv6(from, address(from), address(to), to.mac_address)
+}
+
+/// The first IPv4 address of a port.
+pub(crate) fn ipv4_address(port: &Port) -> Ipv4Addr {
+    port.ipv4_addresses().next().unwrap().1
+}
+
+/// An IPv4 packet without content that this port sends.
+pub(crate) fn ipv4(from: &Port, source: Ipv4Addr, to: Ipv4Addr, next_hop: MacAddr) -> Packet {
+    ethernet(from.mac_address, next_hop, 0x0800)
+        .with(Field::IPV4_SRC, source.to_bits())
+        .with(Field::IPV4_DST, to.to_bits())
+        .with(Field::IP_PROTO, 59u8)
+        .with(Field::NW_TTL, 64u8)
+}
+
+/// An IPv4 echo request from the port's address.
+pub(crate) fn ping4(from: &Port, to: Ipv4Addr, next_hop: MacAddr) -> Packet {
+    ipv4(from, ipv4_address(from), to, next_hop)
+        .with(Field::IP_PROTO, 1u8)
+        .with(Field::ICMPV4_TYPE, 8u8)
+}
+
+/// Who has this IPv4 address? From 0.0.0.0 it is an address probe (RFC 5227 §2.1.1).
+pub(crate) fn arp_request(from: &Port, source: Ipv4Addr, target: Ipv4Addr) -> Packet {
+    ethernet(from.mac_address, MacAddr([0xff; 6]), 0x0806)
+        .with(Field::ARP_OP, 1u8)
+        .mac(Field::ARP_SHA, from.mac_address.0)
+        .with(Field::ARP_SPA, source.to_bits())
+        .with(Field::ARP_TPA, target.to_bits())
 }

@@ -1,0 +1,76 @@
+//! Answers ARP requests for IPv4 addresses of routers and guests, in flows (RFC 826).
+//!
+//! One flow an address says whose it is; one flow turns any of these requests into its reply. An address probe, from
+//! 0.0.0.0, is answered like any other request: whoever sees the address it was about to take as the sender's of any
+//! packet has found a conflict (RFC 5227 §2.1.1).
+
+use super::ethertype;
+use crate::flow::Flow;
+use crate::pipeline::{NETWORK, Stage, ipv4_register, mac_register};
+use rust_openflow::{Action, Field, Match, Subfield, ports};
+use sextant_model::{MacAddr, Network, Port};
+use std::net::Ipv4Addr;
+
+const REQUEST: u16 = 1;
+const REPLY: u16 = 2;
+
+/// Who asks for the address of a port on its network is told its MAC.
+pub(crate) fn known(network: &Network, port: &Port) -> Vec<Flow> {
+    let answered = |(_, address)| {
+        let asks = asking_for(address).with(NETWORK, network.key.0);
+        answer(asks, port.mac_address)
+    };
+    port.ipv4_addresses().map(answered).collect()
+}
+
+/// Nobody is answered for an address of its own: that is how it finds no duplicate.
+pub(crate) fn own(port: &Port, ofport: u16) -> Vec<Flow> {
+    let silence = |(_, address)| {
+        let asks = asking_for(address).with(Field::IN_PORT, ofport);
+        Flow::new(Stage::Neighbor, 200, asks).goto(Stage::Egress)
+    };
+    port.ipv4_addresses().map(silence).collect()
+}
+
+/// A guest that asks for an address that is a server's, and no port's, is told this MAC.
+pub(crate) fn server(address: Ipv4Addr, mac: MacAddr, ofport: u16) -> Flow {
+    answer(asking_for(address).with(Field::IN_PORT, ofport), mac)
+}
+
+/// What all answers have in common.
+pub(crate) fn base() -> Vec<Flow> {
+    let whole = Subfield::whole;
+    let moved = |src, dst| Action::Move { src, dst };
+    let reply = vec![
+        Action::set(Field::ARP_OP, REPLY),
+        Action::copy(Field::ETH_SRC, Field::ETH_DST),
+        moved(mac_register(), whole(Field::ETH_SRC)),
+        Action::copy(Field::ARP_SHA, Field::ARP_THA),
+        moved(mac_register(), whole(Field::ARP_SHA)),
+        moved(whole(Field::ARP_SPA), ipv4_register()),
+        Action::copy(Field::ARP_TPA, Field::ARP_SPA),
+        moved(ipv4_register(), whole(Field::ARP_TPA)),
+        Action::output(ports::IN_PORT),
+    ];
+    vec![Flow::new(Stage::Advertise, 100, request()).apply(reply)]
+}
+
+fn answer(asks: Match, mac: MacAddr) -> Flow {
+    let answer = Action::Load {
+        value: mac.to_u64(),
+        dst: mac_register(),
+    };
+    Flow::new(Stage::Neighbor, 100, asks)
+        .apply(vec![answer])
+        .goto(Stage::Advertise)
+}
+
+fn asking_for(address: Ipv4Addr) -> Match {
+    request().with(Field::ARP_TPA, address.to_bits())
+}
+
+fn request() -> Match {
+    Match::new()
+        .with(Field::ETH_TYPE, ethertype::ARP)
+        .with(Field::ARP_OP, REQUEST)
+}

@@ -1,0 +1,87 @@
+//! Routes of a router by way of neighbours (`routes` in the API): guests that route, or appliances.
+//!
+//! Several next hops of one destination share its traffic (RFC 2992): a hash of addresses and ports, the same both ways,
+//! chooses, so that a connection keeps its path. A next hop on no network of the router is none.
+
+use super::routing::{in_register, onto, priority, to};
+use crate::flow::Flow;
+use crate::pipeline::{ADDRESS, PATH, ROUTER, Stage};
+use crate::view::View;
+use ipnet::IpNet;
+use rust_openflow::{Action, HashFields, Multipath, Subfield};
+use sextant_model::{HostRoute, Router};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// `NX_MP_ALG_HRW`: a next hop that comes or goes moves no connection between the others.
+const HIGHEST_RANDOM_WEIGHT: u16 = 2;
+
+/// A next hop, and what takes a packet there.
+type Path = Vec<Action>;
+
+/// The routes of a router.
+pub(crate) fn of_router(view: &View<'_>, router: &Router) -> Vec<Flow> {
+    let mut routes: BTreeMap<IpNet, BTreeSet<IpAddr>> = BTreeMap::new();
+    for HostRoute {
+        destination,
+        nexthop,
+    } in &router.routes
+    {
+        let hops = routes.entry(destination.trunc()).or_default();
+        hops.insert(*nexthop);
+    }
+    let flows = |(destination, hops): (IpNet, BTreeSet<IpAddr>)| {
+        let hops = hops.into_iter();
+        let paths = hops.filter_map(|hop| path(view, router, destination, hop));
+        route(router, destination, paths.collect())
+    };
+    routes.into_iter().flat_map(flows).collect()
+}
+
+/// The way to a next hop of the destination's family on one of the router's networks.
+fn path(view: &View<'_>, router: &Router, destination: IpNet, hop: IpAddr) -> Option<Path> {
+    let same_family = destination.addr().is_ipv4() == hop.is_ipv4();
+    let (network, port) = view
+        .interfaces(router)
+        .find(|(_, port)| view.prefixes(port).any(|prefix| prefix.contains(&hop)))?;
+    let next_hop = Action::set(ADDRESS, in_register(hop));
+    same_family.then(|| [onto(network, port), vec![next_hop]].concat())
+}
+
+fn route(router: &Router, destination: IpNet, mut paths: Vec<Path>) -> Vec<Flow> {
+    let flow = |stage| {
+        let matches = to(destination).with(ROUTER, router.key.0);
+        Flow::new(stage, priority(destination), matches)
+    };
+    match paths.len() {
+        0 => vec![],
+        1 => {
+            let only = paths.remove(0);
+            vec![flow(Stage::Route).apply(only).goto(Stage::NextHop)]
+        }
+        several => {
+            let choice = flow(Stage::Route).apply(vec![choose(several)]);
+            let path = |(number, path): (u32, Path)| {
+                let mut taken = flow(Stage::Path).apply(path).goto(Stage::NextHop);
+                taken.matches = taken.matches.with(PATH, number);
+                taken
+            };
+            let paths = (0..).zip(paths).map(path);
+            [choice.goto(Stage::Path)]
+                .into_iter()
+                .chain(paths)
+                .collect()
+        }
+    }
+}
+
+fn choose(several: usize) -> Action {
+    Action::Multipath(Multipath {
+        fields: HashFields::SymmetricL3L4Udp,
+        basis: 0,
+        algorithm: HIGHEST_RANDOM_WEIGHT,
+        max_link: u16::try_from(several - 1).unwrap_or(u16::MAX),
+        argument: 0,
+        dst: Subfield::whole(PATH),
+    })
+}

@@ -1,0 +1,144 @@
+//! Packets that routers do not forward: who is told, from which address, and how often.
+
+use crate::support::frames::{self, address, ipv4_address};
+use crate::support::show::flows_of;
+use crate::support::{Cloud, Fabric, show};
+use insta::assert_snapshot;
+use rust_openflow::Field;
+use sextant_flows::trace::Packet;
+use sextant_model::Problem::{HopLimit, NoRoute, Unreachable};
+use sextant_model::{IcmpError, Problem};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// `red` and `blue`, dual-stack, joined by `r1`: `a1` on h1, `b2` on h2.
+fn cloud() -> Cloud {
+    let mut cloud = Cloud::with_hypervisors(2);
+    cloud.router("r1");
+    cloud.network("red");
+    cloud.network("blue");
+    for (subnet, network, prefix) in [
+        ("red6", "red", "2001:db8:a::/64"),
+        ("red4", "red", "192.0.2.0/25"),
+        ("blue6", "blue", "2001:db8:b::/64"),
+        ("blue4", "blue", "198.51.100.0/24"),
+    ] {
+        cloud.subnet(subnet, network, prefix, None);
+    }
+    cloud.interface("r1-red", "r1", "red");
+    cloud.interface("r1-blue", "r1", "blue");
+    cloud.guest("a1", "red", "h1");
+    cloud.guest("b2", "blue", "h2");
+    cloud
+}
+
+fn to(cloud: &Cloud, target: IpAddr) -> Packet {
+    let (a1, gateway) = (cloud.get_port("a1"), cloud.get_port("r1-red").mac_address);
+    match target {
+        IpAddr::V6(target) => frames::ping(&a1, target, gateway),
+        IpAddr::V4(target) => frames::ping4(&a1, target, gateway),
+    }
+}
+
+fn targets(cloud: &Cloud) -> [IpAddr; 2] {
+    let b2 = cloud.get_port("b2");
+    [address(&b2).into(), ipv4_address(&b2).into()]
+}
+
+#[test]
+fn flows_of_a_routers_interface_and_of_a_guest() {
+    let mut cloud = cloud();
+    let flows = show::change(&mut cloud, "h1", |cloud| cloud.delete_port("r1-red"));
+    let report = flows.split("# report").nth(1).unwrap();
+    assert_snapshot!(report.split("# ").next().unwrap().trim());
+}
+
+#[test]
+fn each_problem_is_told_from_the_routers_address_on_the_guests_network() {
+    let cloud = cloud();
+    let fabric = Fabric::new(&cloud);
+    let near = cloud.get_port("r1-red");
+    let [b2_v6, b2_v4] = targets(&cloud);
+    let parsed = |text: &str| text.parse::<IpAddr>().unwrap();
+    let last_hop = |target, left: u8| to(&cloud, target).with(Field::NW_TTL, left);
+    let cases: [(Packet, Problem); 8] = [
+        (last_hop(b2_v6, 1), HopLimit),
+        (last_hop(b2_v6, 0), HopLimit),
+        (last_hop(b2_v4, 1), HopLimit),
+        (last_hop(b2_v4, 0), HopLimit),
+        (to(&cloud, parsed("2001:db8:c::9")), NoRoute),
+        (to(&cloud, parsed("203.0.113.9")), NoRoute),
+        (to(&cloud, parsed("2001:db8:b::9")), Unreachable),
+        (to(&cloud, parsed("198.51.100.9")), Unreachable),
+    ];
+    for (packet, problem) in cases {
+        let source: IpAddr = match packet.get(Field::ETH_TYPE) {
+            0x0800 => ipv4_address(&near).into(),
+            _ => address(&near).into(),
+        };
+        let mac = near.mac_address;
+        let wanted = IcmpError {
+            problem,
+            mac,
+            source,
+        };
+        let (told, frame) = fabric.refusal("a1", &packet).unwrap();
+        assert_eq!(told, wanted, "{packet:?}");
+        let a1 = cloud.get_port("a1").mac_address;
+        assert_eq!(frame.get(Field::ETH_SRC), a1.to_u64().into(), "who is told");
+        let journey = fabric.send("a1", &packet);
+        assert_eq!(
+            (journey.punts, journey.deliveries.len()),
+            (vec!["icmp_error"], 0)
+        );
+        assert!(journey.lookups[0] <= 16, "{:?}", journey.lookups);
+    }
+}
+
+#[test]
+fn what_stays_on_its_link_and_what_is_for_the_router_is_not_told_of() {
+    let cloud = cloud();
+    let fabric = Fabric::new(&cloud);
+    let near = cloud.get_port("r1-red");
+    for target in [
+        "fe80::9",
+        "169.254.0.9",
+        "198.51.100.255",
+        "255.255.255.255",
+    ] {
+        let packet = to(&cloud, target.parse().unwrap()).with(Field::NW_TTL, 1u8);
+        assert_eq!(
+            fabric.send("a1", &packet).drops,
+            ["forbidden in route"],
+            "{target}"
+        );
+    }
+    for own in [IpAddr::from(address(&near)), ipv4_address(&near).into()] {
+        let ping = to(&cloud, own).with(Field::NW_TTL, 1u8);
+        assert_eq!(fabric.send("a1", &ping).reached(), ["a1"], "it is answered");
+    }
+}
+
+#[test]
+fn a_guest_is_told_as_often_as_its_meter_allows() {
+    let flows = flows_of(&cloud(), "h1");
+    let refusing = flows.iter().filter(|(_, flow)| flow.stage.table() == 50);
+    let texts: Vec<_> = refusing
+        .map(|(_, flow)| flow.to_flow_mod(0).to_string())
+        .collect();
+    assert_eq!(texts.len(), 1);
+    assert!(texts[0].contains("meter:11,goto_table:52"), "{texts:?}");
+}
+
+#[test]
+fn a_router_that_is_down_says_nothing() {
+    let mut cloud = cloud();
+    let packet = to(
+        &cloud,
+        Ipv6Addr::new(0x2001, 0xdb8, 0xc, 0, 0, 0, 0, 9).into(),
+    );
+    assert!(Fabric::new(&cloud).refused("a1", &packet).is_some());
+    cloud.change_router("r1", |router| router.admin_state_up = false);
+    assert!(Fabric::new(&cloud).send("a1", &packet).is_lost());
+    let over_ipv4 = to(&cloud, Ipv4Addr::new(203, 0, 113, 9).into());
+    assert!(Fabric::new(&cloud).send("a1", &over_ipv4).is_lost());
+}

@@ -1,0 +1,104 @@
+//! What a router says of a packet that it does not forward: ICMPv6 errors (RFC 4443 §3) and ICMPv4's (RFC 792, RFC 1812 §4.3).
+//!
+//! An error quotes as much of the packet as fits what every path carries (RFC 4443 §2.4(c), RFC 1812 §4.3.2.3). None is
+//! sent about an error, about what was for many, or to what is no single host; nor about a fragment other than the first,
+//! which does not show what it is part of (RFC 4443 §2.4(e), RFC 1122 §3.2.2).
+
+use crate::answer::{Answer, Outcome, Verdict};
+use crate::frame::{
+    Addresses, FrameBuilder, Ipv4Addresses, Ipv4FrameBuilder, Quotable, QuotableIpv4, Refusal,
+};
+use sextant_model::{IcmpError, Problem};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The smallest MTU of an IPv6 link (RFC 8200 §5).
+const MINIMUM_MTU: usize = 1280;
+/// What every IPv4 host takes in (RFC 791 §3.1).
+const EVERY_IPV4_HOST: usize = 576;
+/// Octets of an ICMP header.
+const HEADER: usize = 8;
+
+/// Answers a packet that was not forwarded.
+pub fn answer(error: &IcmpError, frame: &[u8]) -> Answer {
+    let made = match error.source {
+        IpAddr::V6(source) => about(error, source, frame),
+        IpAddr::V4(source) => about_ipv4(error, source, frame),
+    };
+    let message = error.problem.as_str();
+    match made {
+        Ok(frame) => Answer {
+            frames: vec![frame],
+            outcome: Outcome {
+                message,
+                verdict: Verdict::Answered(message),
+            },
+            learned: Vec::new(),
+        },
+        Err(refusal) => Answer::refused(message, refusal.into()),
+    }
+}
+
+fn about(error: &IcmpError, source: Ipv6Addr, frame: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let packet = Quotable::parse(frame)?;
+    if packet.source.is_unspecified() || packet.source.is_multicast() {
+        return Err(Refusal::Ignored("its source is no single host"));
+    }
+    // RFC 4443 §2.4(e.3): what is for many is only told of that it is too big.
+    if packet.destination.is_multicast() && !matches!(error.problem, Problem::TooBig { .. }) {
+        return Err(Refusal::Ignored("it is for many"));
+    }
+    let (kind, code, rest) = match error.problem {
+        Problem::NoRoute => (1, 0, 0),
+        Problem::Unreachable => (1, 3, 0),
+        Problem::TooBig { mtu } => (2, 0, u32::from(mtu)),
+        Problem::HopLimit => (3, 0, 0),
+    };
+    let addresses = Addresses {
+        source_mac: error.mac,
+        destination_mac: packet.source_mac,
+        source,
+        destination: packet.source,
+    };
+    let room = MINIMUM_MTU - crate::frame::IPV6_LEN - HEADER;
+    let quoted = &packet.bytes[..packet.bytes.len().min(room)];
+    let mut built = FrameBuilder::icmpv6_error(addresses, kind, code, 4 + quoted.len());
+    built.bytes().extend(rest.to_be_bytes());
+    built.bytes().extend(quoted);
+    Ok(built.finish())
+}
+
+fn about_ipv4(error: &IcmpError, source: Ipv4Addr, frame: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let packet = QuotableIpv4::parse(frame)?;
+    if !is_single_host(packet.source) || !is_single_host(packet.destination) {
+        return Err(Refusal::Ignored("it is not between single hosts"));
+    }
+    let (kind, code, rest) = match error.problem {
+        Problem::NoRoute => (3, 0, 0),
+        Problem::Unreachable => (3, 1, 0),
+        Problem::TooBig { .. } if !packet.whole => {
+            return Err(Refusal::Ignored("it may be fragmented"));
+        }
+        Problem::TooBig { mtu } => (3, 4, u32::from(mtu)),
+        Problem::HopLimit => (11, 0, 0),
+    };
+    let addresses = Ipv4Addresses {
+        source_mac: error.mac,
+        destination_mac: packet.source_mac,
+        source,
+        destination: packet.source,
+    };
+    let room = EVERY_IPV4_HOST - crate::frame::IPV4_LEN - HEADER;
+    let quoted = &packet.bytes[..packet.bytes.len().min(room)];
+    Ok(Ipv4FrameBuilder::icmp_error(
+        addresses,
+        [kind, code],
+        rest,
+        quoted,
+    ))
+}
+
+/// RFC 1122 §3.2.2: an error is not sent about what comes from, or is for, anything else.
+fn is_single_host(address: Ipv4Addr) -> bool {
+    let octets = address.octets();
+    octets[0] != 0 && octets[0] != 127 && octets[0] < 224
+}

@@ -1,0 +1,65 @@
+//! What guests send that routers do not forward, and errors about it.
+
+use super::{GUEST_MAC, ROUTER_MAC};
+use sextant_model::{IcmpError, Problem, Punt};
+use sextant_responders::frame::{Addresses, FrameBuilder, Ipv4Addresses, Ipv4FrameBuilder};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+pub const GUEST: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xa, 0, 0, 0, 0, 0x11);
+pub const ROUTER: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xa, 0, 0, 0, 0, 1);
+pub const FAR: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xb, 0, 0, 0, 0, 9);
+pub const GUEST4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 11);
+pub const ROUTER4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+pub const FAR4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 9);
+
+pub const PROBLEMS: [Problem; 4] = [
+    Problem::HopLimit,
+    Problem::NoRoute,
+    Problem::Unreachable,
+    Problem::TooBig { mtu: 1400 },
+];
+
+pub fn error(problem: Problem, source: impl Into<IpAddr>) -> Punt {
+    Punt::IcmpError(IcmpError {
+        problem,
+        mac: ROUTER_MAC,
+        source: source.into(),
+    })
+}
+
+/// A datagram of so many octets to somebody far away.
+pub fn datagram(octets: usize) -> Vec<u8> {
+    let addresses = Addresses {
+        source_mac: GUEST_MAC,
+        destination_mac: ROUTER_MAC,
+        source: GUEST,
+        destination: FAR,
+    };
+    let mut frame = FrameBuilder::udp(addresses, 5000, 33434, octets);
+    frame.bytes().extend((0..octets).map(|at| at as u8));
+    frame.finish()
+}
+
+pub fn datagram4(octets: usize) -> Vec<u8> {
+    let addresses = Ipv4Addresses {
+        source_mac: GUEST_MAC,
+        destination_mac: ROUTER_MAC,
+        source: GUEST4,
+        destination: FAR4,
+    };
+    let mut frame = Ipv4FrameBuilder::udp(addresses, 5000, 33434, octets);
+    frame.bytes().extend((0..octets).map(|at| at as u8));
+    frame.finish()
+}
+
+/// The complement of the sum of 16-bit words (RFC 1071).
+pub fn internet_checksum(bytes: &[u8]) -> u16 {
+    let mut sum: u32 = bytes
+        .chunks(2)
+        .map(|pair| u32::from(pair[0]) << 8 | pair.get(1).map_or(0, |low| u32::from(*low)))
+        .sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
