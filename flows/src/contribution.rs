@@ -27,7 +27,7 @@ pub(crate) enum Object {
     Network(NetworkId),
     /// A port, of a guest or of a router.
     Port(PortId),
-    /// A router: its routes by way of neighbours.
+    /// A router: its routes, and what they take.
     Router(RouterId),
     /// A MAC that ports of a network may use besides their own.
     SharedMac(NetworkId, MacAddr),
@@ -150,17 +150,22 @@ fn local<'a>(view: &View<'a>, id: NetworkId) -> Option<&'a Network> {
     (view.presence(id) == Some(Presence::Local)).then_some(network)
 }
 
-/// A router that is up, and by which guests here reach any of its networks.
+/// A router that is up, and on whose networks there are guests here.
 fn of_router(view: &View<'_>, id: RouterId) -> Vec<Flow> {
     let router = view.intent.routers.get(&id);
     let router = router.filter(|router| router.admin_state_up);
     let present = |router: &&Arc<Router>| {
         let mut networks = view.interfaces(router);
-        networks.any(|(network, _)| view.presence(network.id).is_some())
+        networks.any(|(network, _)| view.has_ports_on(network.id))
     };
-    router
-        .filter(present)
-        .map_or_else(Vec::new, |router| extra_routes::of_router(view, router))
+    router.filter(present).map_or_else(Vec::new, |router| {
+        [
+            routing::connected_networks(view, router),
+            extra_routes::of_router(view, router),
+            icmp_error::too_big(view, router),
+        ]
+        .concat()
+    })
 }
 
 fn of_port(view: &View<'_>, port: &Port) -> Contribution {
@@ -198,7 +203,7 @@ fn of_router_port(
     router: &Router,
     port: &Port,
 ) -> Contribution {
-    let mut flows = routing::interface(view, network, router, port);
+    let mut flows = routing::interface(network, router, port);
     flows.extend(answers(network, presence, port, Owner::Router));
     if presence == Presence::Local {
         flows.extend(icmp_error::interface(network, router, port));

@@ -33,6 +33,8 @@ pub enum Stage {
     Route = 44,
     /// Which of several next hops?
     Path = 46,
+    /// Does it fit the next network?
+    Fit = 47,
     /// Which MAC has the next hop?
     NextHop = 48,
     /// Who is told that its packet is not forwarded?
@@ -155,6 +157,12 @@ pub const STAGES: &[StageSpec] = &[
         Miss::Drop,
     ),
     stage(
+        Stage::Fit,
+        "fit",
+        "Does it fit the next network, where that takes less than others of the router?",
+        Miss::Goto(Stage::NextHop),
+    ),
+    stage(
         Stage::NextHop,
         "next hop",
         "Which MAC has the next hop?",
@@ -243,6 +251,8 @@ pub const ADDRESS: Field = Field::xxreg(2);
 pub const ARRIVED: Field = Field::reg(12);
 /// Why a router does not forward the packet: one of the `PROBLEM_…` values.
 pub const PROBLEM: Field = Field::reg(13);
+/// Whether the packet is longer than the next network takes, in the lowest bit.
+pub const LONGER: Field = Field::reg(4);
 /// Whose rules the packet is held to: a number that stands for a set of security groups.
 pub const POLICY: Field = Field::xreg(7);
 
@@ -271,7 +281,7 @@ pub const REGISTERS: &[RegisterSpec] = &[
     RegisterSpec {
         name: "advertised flags",
         field: "reg4",
-        holds: "R, S and O flags of a neighbour advertisement in the making.",
+        holds: "R, S and O flags of a neighbour advertisement in the making; 1 if what is routed is too big.",
     },
     RegisterSpec {
         name: "path",
@@ -296,7 +306,7 @@ pub const REGISTERS: &[RegisterSpec] = &[
     RegisterSpec {
         name: "problem",
         field: "reg13",
-        holds: "Why a router does not forward it: 1 hop limit, 2 no route, 3 address unreachable.",
+        holds: "Why a router does not forward it: 1 hop limit, 2 no route, 3 address unreachable, 4 too big.",
     },
     RegisterSpec {
         name: "policy",
@@ -311,6 +321,9 @@ pub const PROBLEM_HOP_LIMIT: u32 = 1;
 pub const PROBLEM_NO_ROUTE: u32 = 2;
 /// [`PROBLEM`]: nobody has the next hop's address.
 pub const PROBLEM_UNREACHABLE: u32 = 3;
+
+/// [`PROBLEM`]: it is longer than the next network takes.
+pub const PROBLEM_TOO_BIG: u32 = 4;
 
 /// [`ORIGIN`]: sent by the controller, to local ports only.
 pub const ORIGIN_CONTROLLER: u32 = 0;

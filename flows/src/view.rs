@@ -107,6 +107,11 @@ impl<'a> View<'a> {
             .filter_map(move |port| Some((view.network(port.network_id)?, port)))
     }
 
+    /// The MTU of a network in octets.
+    pub fn mtu(&self, network: &Network) -> u16 {
+        self.facts.network_mtu(network, &self.intent.settings)
+    }
+
     /// The prefixes of a router's port: of its subnets that have one.
     pub fn prefixes(&self, port: &'a Port) -> impl Iterator<Item = IpNet> + use<'a> {
         let subnets = &self.intent.subnets;

@@ -3,7 +3,7 @@
 //! Several next hops of one destination share its traffic (RFC 2992): a hash of addresses and ports, the same both ways,
 //! chooses, so that a connection keeps its path. A next hop on no network of the router is none.
 
-use super::routing::{in_register, onto, priority, to};
+use super::routing::{Way, in_register, priority, to};
 use crate::flow::Flow;
 use crate::pipeline::{ADDRESS, PATH, ROUTER, Stage};
 use crate::view::View;
@@ -15,9 +15,6 @@ use std::net::IpAddr;
 
 /// `NX_MP_ALG_HRW`: a next hop that comes or goes moves no connection between the others.
 const HIGHEST_RANDOM_WEIGHT: u16 = 2;
-
-/// A next hop, and what takes a packet there.
-type Path = Vec<Action>;
 
 /// The routes of a router.
 pub(crate) fn of_router(view: &View<'_>, router: &Router) -> Vec<Flow> {
@@ -39,16 +36,17 @@ pub(crate) fn of_router(view: &View<'_>, router: &Router) -> Vec<Flow> {
 }
 
 /// The way to a next hop of the destination's family on one of the router's networks.
-fn path(view: &View<'_>, router: &Router, destination: IpNet, hop: IpAddr) -> Option<Path> {
+fn path(view: &View<'_>, router: &Router, destination: IpNet, hop: IpAddr) -> Option<Way> {
     let same_family = destination.addr().is_ipv4() == hop.is_ipv4();
     let (network, port) = view
         .interfaces(router)
         .find(|(_, port)| view.prefixes(port).any(|prefix| prefix.contains(&hop)))?;
-    let next_hop = Action::set(ADDRESS, in_register(hop));
-    same_family.then(|| [onto(network, port), vec![next_hop]].concat())
+    let mut way = Way::onto(view, router, network, port);
+    way.actions.push(Action::set(ADDRESS, in_register(hop)));
+    same_family.then_some(way)
 }
 
-fn route(router: &Router, destination: IpNet, mut paths: Vec<Path>) -> Vec<Flow> {
+fn route(router: &Router, destination: IpNet, mut paths: Vec<Way>) -> Vec<Flow> {
     let flow = |stage| {
         let matches = to(destination).with(ROUTER, router.key.0);
         Flow::new(stage, priority(destination), matches)
@@ -57,12 +55,12 @@ fn route(router: &Router, destination: IpNet, mut paths: Vec<Path>) -> Vec<Flow>
         0 => vec![],
         1 => {
             let only = paths.remove(0);
-            vec![flow(Stage::Route).apply(only).goto(Stage::NextHop)]
+            vec![flow(Stage::Route).apply(only.actions).goto(only.next)]
         }
         several => {
             let choice = flow(Stage::Route).apply(vec![choose(several)]);
-            let path = |(number, path): (u32, Path)| {
-                let mut taken = flow(Stage::Path).apply(path).goto(Stage::NextHop);
+            let path = |(number, path): (u32, Way)| {
+                let mut taken = flow(Stage::Path).apply(path.actions).goto(path.next);
                 taken.matches = taken.matches.with(PATH, number);
                 taken
             };

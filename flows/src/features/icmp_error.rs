@@ -1,15 +1,16 @@
-//! What routers say of packets that they do not forward (RFC 4443 §3.1, §3.3; RFC 792, RFC 1812 §5.2.7).
+//! What routers say of packets that they do not forward (RFC 4443 §3.1 to §3.3; RFC 792, RFC 1812 §5.2.7).
 //!
 //! Where a packet ends is the same for all routers, so that is a handful of flows; they note why. Then its guest's meter
 //! lets so many such packets through and no more (RFC 4443 §2.4(f)), and a flow of the router's port on the network where
 //! the packet came in sends it up with the address to answer from.
 
-use super::{ipv4, ipv6, neighbor};
+use super::{ethertype, ipv4, ipv6, neighbor};
 use crate::flow::Flow;
 use crate::pipeline::{
-    ARRIVED, PROBLEM, PROBLEM_HOP_LIMIT, PROBLEM_NO_ROUTE, PROBLEM_UNREACHABLE, ROUTER, Stage,
-    mac_register,
+    ARRIVED, LONGER, NETWORK, PROBLEM, PROBLEM_HOP_LIMIT, PROBLEM_NO_ROUTE, PROBLEM_TOO_BIG,
+    PROBLEM_UNREACHABLE, ROUTER, Stage, mac_register,
 };
+use crate::view::View;
 use rust_openflow::{Action, Field, Match, Subfield};
 use sextant_model::{IcmpError, Network, Port, Problem, Punt, Router};
 use std::net::IpAddr;
@@ -28,7 +29,7 @@ pub(crate) fn base() -> Vec<Flow> {
     [ipv6(), ipv4()].into_iter().flat_map(ends).collect()
 }
 
-fn ends(family: Match) -> [Flow; 4] {
+fn ends(family: Match) -> [Flow; 5] {
     let spent = |left: u8| {
         let matches = family.clone().with(Field::NW_TTL, left);
         end(
@@ -39,11 +40,14 @@ fn ends(family: Match) -> [Flow; 4] {
         )
     };
     let no_route = vec![why(PROBLEM_NO_ROUTE)];
+    let longer = family.clone().masked(LONGER, 1u8, 1u8);
+    let too_big = vec![from_its_sender(), why(PROBLEM_TOO_BIG)];
     let unreachable = vec![from_its_sender(), why(PROBLEM_UNREACHABLE)];
     [
         spent(0),
         spent(1),
         end(Stage::Route, 0, family.clone(), no_route),
+        end(Stage::Fit, 100, longer, too_big),
         end(Stage::NextHop, 0, family.clone(), unreachable),
     ]
 }
@@ -76,31 +80,74 @@ pub(crate) fn guest(ofport: u16) -> Flow {
 
 /// What a router's port tells the guests of its network.
 pub(crate) fn interface(network: &Network, router: &Router, port: &Port) -> Vec<Flow> {
-    let told = |(family, source): (Match, IpAddr)| {
-        PROBLEMS.map(|(number, problem)| {
-            let matches = family
-                .clone()
-                .with(ROUTER, router.key.0)
-                .with(ARRIVED, network.key.0)
-                .with(PROBLEM, number)
-                .mac(Field::ETH_DST, port.mac_address.0);
-            Flow::new(Stage::Report, 100, matches).punt(Punt::IcmpError(IcmpError {
-                problem,
-                mac: port.mac_address,
-                source,
-            }))
-        })
+    let told = PROBLEMS.iter().flat_map(|(number, problem)| {
+        report(
+            network,
+            router,
+            port,
+            *problem,
+            Match::new().with(PROBLEM, *number),
+        )
+    });
+    told.collect()
+}
+
+/// What a router's ports tell of packets that the next network does not take (RFC 4443 §3.2, RFC 1191 §4).
+pub(crate) fn too_big(view: &View<'_>, router: &Router) -> Vec<Flow> {
+    let mut flows = vec![];
+    for (network, port) in view.interfaces(router) {
+        for (next, _) in view.interfaces(router) {
+            let mtu = view.mtu(next);
+            if mtu < view.mtu(network) && network.id != next.id {
+                let problem = Match::new()
+                    .with(PROBLEM, PROBLEM_TOO_BIG)
+                    .with(NETWORK, next.key.0);
+                flows.extend(report(
+                    network,
+                    router,
+                    port,
+                    Problem::TooBig { mtu },
+                    problem,
+                ));
+            }
+        }
+    }
+    flows
+}
+
+/// What a router's port tells, in each family.
+fn report(
+    network: &Network,
+    router: &Router,
+    port: &Port,
+    problem: Problem,
+    matches: Match,
+) -> Vec<Flow> {
+    let told = |(ethertype, source): (u16, IpAddr)| {
+        let matches = matches
+            .clone()
+            .with(Field::ETH_TYPE, ethertype)
+            .with(ROUTER, router.key.0)
+            .with(ARRIVED, network.key.0)
+            .mac(Field::ETH_DST, port.mac_address.0);
+        Flow::new(Stage::Report, 100, matches).punt(Punt::IcmpError(IcmpError {
+            problem,
+            mac: port.mac_address,
+            source,
+        }))
     };
-    sources(port).flat_map(told).collect()
+    sources(port).map(told).collect()
 }
 
 /// The address of each family that a router's port speaks from: a global one if it has any (RFC 4443 §2.2).
-fn sources(port: &Port) -> impl Iterator<Item = (Match, IpAddr)> {
+fn sources(port: &Port) -> impl Iterator<Item = (u16, IpAddr)> {
     let first_ipv6 = port.ipv6_addresses().map(|(_, address)| address).next();
     let link_local = neighbor::addresses(port).next();
     let first_ipv4 = port.ipv4_addresses().map(|(_, address)| address).next();
-    let of_ipv6 = first_ipv6.or(link_local).map(|own| (ipv6(), own.into()));
+    let of_ipv6 = first_ipv6
+        .or(link_local)
+        .map(|own| (ethertype::IPV6, own.into()));
     of_ipv6
         .into_iter()
-        .chain(first_ipv4.map(|own| (ipv4(), own.into())))
+        .chain(first_ipv4.map(|own| (ethertype::IPV4, own.into())))
 }

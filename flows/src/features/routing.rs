@@ -4,7 +4,7 @@ use super::neighbor;
 use super::{icmpv4, icmpv6, icmpv6_type, ipv4, ipv6, protocol};
 use crate::flow::Flow;
 use crate::pipeline::{
-    ADDRESS, ARRIVED, NETWORK, ROUTER, Stage, ipv4_register, mac_register, mark_ipv4,
+    ADDRESS, ARRIVED, LONGER, NETWORK, ROUTER, Stage, ipv4_register, mac_register, mark_ipv4,
 };
 use crate::view::View;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -18,6 +18,8 @@ const OWN_ADDRESS: u16 = 1900;
 const NEVER_FORWARDED: u16 = 1800;
 /// The priority of a route to `::/0`; a longer prefix has a higher one.
 const ROUTE: u16 = 100;
+/// Octets of an Ethernet header, which the length of a packet counts and an MTU does not.
+const ETHERNET_HEADER: u16 = 14;
 /// Hop limit of what a router itself sends.
 const HOP_LIMIT: u8 = 64;
 
@@ -57,13 +59,8 @@ fn never_forwarded_ipv4() -> impl Iterator<Item = Match> {
         .flat_map(|prefix| [from(prefix), to(prefix)])
 }
 
-/// What a router's port adds to its router: the way in, its addresses, and the routes to its prefixes.
-pub(crate) fn interface(
-    view: &View<'_>,
-    network: &Network,
-    router: &Router,
-    port: &Port,
-) -> Vec<Flow> {
+/// What a router's port adds to its router: the way in and its addresses.
+pub(crate) fn interface(network: &Network, router: &Router, port: &Port) -> Vec<Flow> {
     let mut flows = vec![enter(network, router, port, ipv6())];
     if port.ipv4_addresses().next().is_some() {
         flows.push(enter(network, router, port, ipv4()));
@@ -72,10 +69,19 @@ pub(crate) fn interface(
         flows.push(echo_reply(router, address));
         flows.push(own_address(router, address));
     }
-    let connected_prefixes: BTreeSet<IpNet> = view.prefixes(port).collect();
-    for prefix in connected_prefixes {
-        flows.push(connected(network, router, port, prefix));
-        flows.extend(directed_broadcast(router, prefix));
+    flows
+}
+
+/// The routes of a router to the prefixes of its networks.
+pub(crate) fn connected_networks(view: &View<'_>, router: &Router) -> Vec<Flow> {
+    let mut flows = vec![];
+    for (network, port) in view.interfaces(router) {
+        let prefixes: BTreeSet<IpNet> = view.prefixes(port).collect();
+        let way = Way::onto(view, router, network, port);
+        for prefix in prefixes {
+            flows.push(connected(router, &way, prefix));
+            flows.extend(directed_broadcast(router, prefix));
+        }
     }
     flows
 }
@@ -105,7 +111,7 @@ fn enter(network: &Network, router: &Router, port: &Port, family: Match) -> Flow
 }
 
 /// Packets for a connected prefix go to their destination on its network.
-fn connected(network: &Network, router: &Router, port: &Port, prefix: IpNet) -> Flow {
+fn connected(router: &Router, way: &Way, prefix: IpNet) -> Flow {
     let matches = to(prefix).with(ROUTER, router.key.0);
     let next_hop = match prefix {
         IpNet::V6(_) => vec![Action::copy(Field::IPV6_DST, ADDRESS)],
@@ -116,8 +122,8 @@ fn connected(network: &Network, router: &Router, port: &Port, prefix: IpNet) -> 
         }
     };
     Flow::new(Stage::Route, priority(prefix) + 1, matches)
-        .apply([onto(network, port), next_hop].concat())
-        .goto(Stage::NextHop)
+        .apply([way.actions.clone(), next_hop].concat())
+        .goto(way.next)
 }
 
 /// The priority of a route: a longer prefix has a higher one, and there is room for a connected prefix above it.
@@ -125,13 +131,36 @@ pub(super) fn priority(prefix: IpNet) -> u16 {
     ROUTE + 2 * u16::from(prefix.prefix_len())
 }
 
-/// A packet that goes on to the network of a router's port.
-pub(super) fn onto(network: &Network, port: &Port) -> Vec<Action> {
-    vec![
-        Action::DecTtl,
-        Action::set(Field::ETH_SRC, port.mac_address.to_u64()),
-        Action::set(NETWORK, network.key.0),
-    ]
+/// How a packet goes on to a network of its router.
+pub(super) struct Way {
+    /// What is done to it.
+    pub(super) actions: Vec<Action>,
+    /// Where it goes on.
+    pub(super) next: Stage,
+}
+
+impl Way {
+    /// By a router's port. Where other networks of the router take longer packets than this one, what is too long is found
+    /// out.
+    pub(super) fn onto(view: &View<'_>, router: &Router, network: &Network, port: &Port) -> Self {
+        let mut actions = vec![
+            Action::DecTtl,
+            Action::set(Field::ETH_SRC, port.mac_address.to_u64()),
+            Action::set(NETWORK, network.key.0),
+        ];
+        let mtu = view.mtu(network);
+        let longer = view
+            .interfaces(router)
+            .any(|(other, _)| view.mtu(other) > mtu);
+        if longer {
+            actions.push(Action::CheckPktLarger {
+                length: mtu.saturating_add(ETHERNET_HEADER),
+                dst: Subfield::new(LONGER, 0, 1),
+            });
+        }
+        let next = if longer { Stage::Fit } else { Stage::NextHop };
+        Self { actions, next }
+    }
 }
 
 /// Nobody sends to all hosts of a network from outside it (RFC 2644).

@@ -8,9 +8,9 @@ use std::net::Ipv6Addr;
 /// The fields of a packet and the registers beside it. A field that was not set is 0, as a switch has it.
 ///
 /// The wider registers are the narrow ones side by side (ovs-fields(7)): `xreg0` is `reg0` and `reg1`, `xxreg0` is `reg0`
-/// to `reg3`, the first the most significant.
+/// to `reg3`, the first the most significant. Beside the fields is the packet's length, 0 unless it is told.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Packet(BTreeMap<Field, u128>);
+pub struct Packet(BTreeMap<Field, u128>, usize);
 
 impl Packet {
     /// A packet that came in by this OpenFlow port.
@@ -38,6 +38,18 @@ impl Packet {
     #[must_use]
     pub fn ipv6(self, field: Field, address: Ipv6Addr) -> Self {
         self.with(field, address.to_bits())
+    }
+
+    /// The same, so many octets long with its Ethernet header.
+    #[must_use]
+    pub fn long(mut self, octets: usize) -> Self {
+        self.1 = octets;
+        self
+    }
+
+    /// How many octets long it is.
+    pub(crate) fn length(&self) -> usize {
+        self.1
     }
 
     /// The value of a field.

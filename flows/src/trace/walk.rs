@@ -109,6 +109,10 @@ impl<'t> Walk<'t> {
                 let link = self.packet.hash() % (u128::from(choice.max_link) + 1);
                 self.packet.set_bits(choice.dst, link);
             }
+            Action::CheckPktLarger { length, dst } => {
+                let longer = self.packet.length() > usize::from(*length);
+                self.packet.set_bits(*dst, longer.into());
+            }
             Action::DecTtl => return Ok(self.one_hop_less(cookie)),
             other => {
                 return Err(TraceError::Action {

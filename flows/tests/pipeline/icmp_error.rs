@@ -142,3 +142,27 @@ fn a_router_that_is_down_says_nothing() {
     let over_ipv4 = to(&cloud, Ipv4Addr::new(203, 0, 113, 9).into());
     assert!(Fabric::new(&cloud).send("a1", &over_ipv4).is_lost());
 }
+
+#[test]
+fn what_the_next_network_does_not_take_is_told_of_with_its_mtu() {
+    let mut cloud = cloud();
+    cloud.change_network("blue", |network| network.mtu = Some(1300));
+    let fabric = Fabric::new(&cloud);
+    for target in targets(&cloud) {
+        let told = |mtu: usize| fabric.refused("a1", &to(&cloud, target).long(14 + mtu));
+        assert_eq!(told(1300), None);
+        let told = told(1301).unwrap();
+        assert_eq!(told.problem, Problem::TooBig { mtu: 1300 });
+        assert_eq!(told.mac, cloud.get_port("r1-red").mac_address);
+        let fits = fabric.send("a1", &to(&cloud, target).long(14 + 1300));
+        assert_eq!(fits.reached(), ["b2"]);
+        assert!(fits.lookups[0] <= 16, "{:?}", fits.lookups);
+    }
+    cloud.change_network("red", |network| network.mtu = Some(1300));
+    let alike = Fabric::new(&cloud).send("a1", &to(&cloud, targets(&cloud)[0]).long(2000));
+    assert_eq!(
+        alike.reached(),
+        ["b2"],
+        "a link that takes more than it says is none of the router's"
+    );
+}
