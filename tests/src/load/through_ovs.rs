@@ -143,7 +143,7 @@ fn trivial_bench(
     host.vsctl(&["set-controller", "br-int", &controller])?;
     host.ofctl(&["add-flow", "br-int", ONE_FLOW])?;
     host.wait_controller("br-int")?;
-    let spec = spec("least", &asker);
+    let spec = spec(&format!("least{}", host.number()), &asker);
     Bench::new(host, &spec, asker, course, None)
 }
 
@@ -169,7 +169,8 @@ fn sextant<'a>(
     let port = make_port(&api)?;
     let asker = asker(&port.mac, &port.addresses)?;
     let pid = controller.pid().ok_or_else(|| stopped("controller"))?;
-    Bench::new(host, &port.guest("asker"), asker, course, Some(pid))
+    let guest = port.guest(&format!("asker{}", host.number()));
+    Bench::new(host, &guest, asker, course, Some(pid))
 }
 
 fn start(lab: &Lab, place: Place) -> Result<Controller, LabError> {
