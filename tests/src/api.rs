@@ -1,7 +1,7 @@
 //! HTTP from the test's process into the `ctl` namespace: a thread that has entered the
 //! namespace sends the requests, one after the other, and hands the answers back.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
@@ -61,7 +61,12 @@ pub struct Api {
 
 impl Api {
     pub(crate) fn connect(namespace: &Namespace) -> Result<Self, LabError> {
-        Self::open(Some(namespace), (CONTROLLER, 9696).into())
+        Self::of(namespace, CONTROLLER)
+    }
+
+    /// A client in a namespace from which a controller has this address.
+    pub(crate) fn of(namespace: &Namespace, controller: Ipv6Addr) -> Result<Self, LabError> {
+        Self::open(Some(namespace), (controller, 9696).into())
     }
 
     /// A client of a controller in the namespace of this process.

@@ -55,6 +55,7 @@ impl Controller {
     pub(crate) fn start(
         namespace: &Namespace,
         lab: &str,
+        name: &str,
         options: ControllerOptions,
     ) -> Result<Self, LabError> {
         let home = leftovers::home(lab);
@@ -65,7 +66,7 @@ impl Controller {
                 .data_dir
                 .clone()
                 .unwrap_or_else(|| home.join("data")),
-            log: home.join("sextant.log"),
+            log: home.join(format!("{name}.log")),
             records: leftovers::records(lab),
             options,
             process: None,

@@ -107,6 +107,16 @@ impl Hypervisor {
     /// # Errors
     /// [`LabError::Command`].
     pub fn join_at(&self, endpoint: IpAddr, encap_type: &str) -> Result<(), LabError> {
+        self.join_under(CONTROLLER, endpoint, encap_type)
+    }
+
+    /// As [`Hypervisor::join_at`], the cloud of another controller than the lab's own.
+    pub(crate) fn join_under(
+        &self,
+        controller: Ipv6Addr,
+        endpoint: IpAddr,
+        encap_type: &str,
+    ) -> Result<(), LabError> {
         self.vsctl(&[
             "set",
             "open_vswitch",
@@ -116,7 +126,7 @@ impl Hypervisor {
             &format!("external_ids:sextant-encap-type={encap_type}"),
             "external_ids:sextant-bridge-datapath-type=netdev",
         ])?;
-        self.vsctl(&["set-manager", &format!("tcp:[{CONTROLLER}]:6640")])?;
+        self.vsctl(&["set-manager", &format!("tcp:[{controller}]:6640")])?;
         Ok(())
     }
 

@@ -161,7 +161,21 @@ impl Lab {
     /// # Errors
     /// [`LabError::NoBinary`], [`LabError::Ended`] or [`LabError::Timeout`] with its log.
     pub fn start_controller(&self, options: ControllerOptions) -> Result<Controller, LabError> {
-        Controller::start(&self.control, &self.name, options)
+        Controller::start(&self.control, &self.name, "sextant", options)
+    }
+
+    /// Starts another controller on a hypervisor, with a data folder of its own.
+    pub(crate) fn start_controller_on(
+        &self,
+        host: &Hypervisor,
+        options: ControllerOptions,
+    ) -> Result<Controller, LabError> {
+        let name = format!("sextant-{}", host.name());
+        let options = ControllerOptions {
+            data_dir: Some(self.home.join(format!("{name}-data"))),
+            ..options
+        };
+        Controller::start(host.namespace(), &self.name, &name, options)
     }
 
     /// The client of the controller's API.

@@ -9,7 +9,8 @@
 //! [`Fleet`] stands for hypervisors as well, which do what they are told while the API is measured.
 //!
 //! [`compare`] measures the same through a real Open vSwitch, beside OVN and the least that a
-//! controller can be.
+//! controller can be. Where a controller runs makes much of the difference: Sextant and the least
+//! controller are measured on a host of their own and on the hypervisor, where ovn-controller is.
 
 mod asking;
 mod bench;
@@ -18,6 +19,7 @@ mod database;
 mod fleet;
 mod latency;
 mod packets;
+mod place;
 mod report;
 mod rig;
 mod switch;
@@ -33,6 +35,7 @@ pub use clients::Clients;
 pub use fleet::Fleet;
 pub use latency::Latencies;
 pub use packets::Question;
+pub use place::{Both, Place};
 pub use report::Report;
 pub use rig::{Rig, Size};
 pub use through_ovs::{Comparison, compare};

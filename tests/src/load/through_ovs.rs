@@ -4,14 +4,20 @@
 //! Sextant, with its pipeline before the punt, comes to a controller that does nothing with
 //! one flow, and how far it leaves OVN behind. Each has a hypervisor and a guest of its own, of
 //! the same kind; they are measured in turns, so that whatever else the machine does meets all.
+//!
+//! Much of what the switch spends is the way to the controller: every packet that goes up is a
+//! `send` of its own, in which the kernel does all that lies between it and the other socket.
+//! ovn-controller sits on the hypervisor, and the way to it is short. So Sextant and the least
+//! controller are measured in both [`Place`]s: together with the switch, which compares what
+//! controllers and pipelines cost, and apart from it, as Sextant is meant to be deployed.
 
-use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::bench::{Bench, Contender, Course, stopped};
 use super::packets::{Guest as Asker, advertisement};
+use super::place::{Both, Place};
 use super::rig::asker;
 use super::trivial;
 use crate::api::Api;
@@ -20,26 +26,37 @@ use crate::error::LabError;
 use crate::ovn::Ovn;
 use crate::process::Process;
 use crate::tools::Tools;
-use crate::{CONTROLLER, Controller, ControllerOptions, GuestSpec, Hypervisor, Lab, LabOptions};
+use crate::{Controller, ControllerOptions, GuestSpec, Hypervisor, Lab, LabOptions};
 
 const SOON: Duration = Duration::from_secs(30);
 /// No guest is to be held back.
 const CONFIGURATION: &str = "[punt]\nrate = 10000000\nburst = 10000000\n";
 const ONE_FLOW: &str = "table=0,priority=1,icmp6,icmp_type=133,actions=CONTROLLER:65535";
 /// Where the least controller listens, beside Sextant.
-const TRIVIAL: (Ipv6Addr, u16) = (CONTROLLER, 6654);
+const TRIVIAL_PORT: u16 = 6654;
 /// The thread of ovn-controller that answers packets.
 const PINCTRL: &str = "ovn_pinctrl";
+
+/// The hypervisors of the least controllers, of Sextant's, and OVN's.
+const TRIVIAL_HOSTS: Both<usize> = Both {
+    apart: 2,
+    together: 4,
+};
+const SEXTANT_HOSTS: Both<usize> = Both {
+    apart: 1,
+    together: 3,
+};
+const OVN_HOST: usize = 5;
 
 /// Sextant beside others.
 #[derive(Debug, Clone, Copy)]
 pub struct Comparison {
     /// Sextant.
-    pub sextant: Contender,
-    /// OVN, if it was asked for.
+    pub sextant: Both<Contender>,
+    /// OVN, if it was asked for; its controller is together with the switch and has its Unix socket.
     pub ovn: Option<Contender>,
     /// One flow and a controller that looks at nothing.
-    pub trivial: Contender,
+    pub trivial: Both<Contender>,
 }
 
 /// Measures all of them.
@@ -51,12 +68,12 @@ pub fn compare(course: Course) -> Result<Comparison, LabError> {
         Tools::check(Ovn::TOOLS)?;
     }
     let options = LabOptions {
-        hypervisors: if course.ovn { 3 } else { 2 },
+        hypervisors: if course.ovn { 5 } else { 4 },
         ..LabOptions::default()
     };
     Lab::tell(options, |lab| {
-        let controller = start(lab)?;
-        let sextant = sextant(lab, &controller, course)?;
+        let controllers = Both::try_of(|place| start(lab, place))?;
+        let sextant = Both::try_of(|place| sextant(lab, controllers.at(place), place, course))?;
         let ovn = match course.ovn {
             true => Some(Rival::start(lab, course)?),
             false => None,
@@ -69,50 +86,64 @@ pub fn compare(course: Course) -> Result<Comparison, LabError> {
 fn beside_trivial(
     lab: &Lab,
     course: Course,
-    mut sextant: Bench<'_>,
+    mut sextant: Both<Bench<'_>>,
     mut ovn: Option<Rival<'_>>,
 ) -> Result<Comparison, LabError> {
-    let host = lab.hypervisor(2);
     let asker = Asker {
         mac: [0xfa, 0x16, 0x3e, 0, 0, 2],
         address: [0x2001, 0xdb8, 1, 0, 0xf816, 0x3eff, 0xfe00, 2].into(),
     };
     let frame = Bytes::from(advertisement(&asker));
+    let host = |place| lab.hypervisor(*TRIVIAL_HOSTS.at(place));
     std::thread::scope(|scope| {
-        let serve = || trivial::serve(TRIVIAL.into(), SOON, &frame);
-        let serving = scope.spawn(move || lab.control().enter(serve)?);
-        let compared = trivial_bench(host, asker, course).and_then(|mut trivial| {
+        let frame = &frame;
+        let serving = Place::ALL.map(|place| {
+            let listen = (place.address(), TRIVIAL_PORT).into();
+            let serve = move || trivial::serve(listen, SOON, frame);
+            scope.spawn(move || place.namespace(lab, host(place)).enter(serve)?)
+        });
+        let trivial = Both::try_of(|place| trivial_bench(host(place), place, asker, course));
+        let compared = trivial.and_then(|mut trivial| {
             for _ in 0..course.turns {
-                sextant.take_turn()?;
+                sextant.each(Bench::take_turn)?;
                 ovn.as_mut().map_or(Ok(()), |ovn| ovn.bench.take_turn())?;
-                trivial.take_turn()?;
+                trivial.each(Bench::take_turn)?;
             }
             Ok(Comparison {
-                sextant: sextant.contender,
+                sextant: sextant.map(|bench| bench.contender),
                 ovn: ovn.map(|ovn| ovn.bench.contender),
-                trivial: trivial.contender,
+                trivial: trivial.map(|bench| bench.contender),
             })
         });
         // Without its controller the switch hangs up, and the thread ends.
-        host.vsctl(&["--if-exists", "del-br", "br-int"])?;
-        let served = serving
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        for place in Place::ALL {
+            host(place).vsctl(&["--if-exists", "del-br", "br-int"])?;
+        }
+        let served = serving.map(|thread| {
+            thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
         let compared = compared?;
-        served.map(|()| compared)
+        served.into_iter().collect::<Result<(), _>>()?;
+        Ok(compared)
     })
 }
 
-fn trivial_bench(host: &Hypervisor, asker: Asker, course: Course) -> Result<Bench<'_>, LabError> {
-    let (address, port) = TRIVIAL;
+fn trivial_bench(
+    host: &Hypervisor,
+    place: Place,
+    asker: Asker,
+    course: Course,
+) -> Result<Bench<'_>, LabError> {
     let kind = ["datapath_type=netdev", "fail_mode=secure"];
     let bridge = ["add-br", "br-int", "--", "set", "bridge", "br-int"];
     host.vsctl(&[&bridge[..], &kind[..]].concat())?;
-    let controller = format!("tcp:[{address}]:{port}");
+    let controller = format!("tcp:[{}]:{TRIVIAL_PORT}", place.address());
     host.vsctl(&["set-controller", "br-int", &controller])?;
     host.ofctl(&["add-flow", "br-int", ONE_FLOW])?;
     host.wait_controller("br-int")?;
-    let spec = spec("least", &asker);
+    let spec = spec(&format!("least{}", host.number()), &asker);
     Bench::new(host, &spec, asker, course, None)
 }
 
@@ -129,24 +160,31 @@ fn spec(name: &str, asker: &Asker) -> GuestSpec {
 fn sextant<'a>(
     lab: &'a Lab,
     controller: &Controller,
+    place: Place,
     course: Course,
 ) -> Result<Bench<'a>, LabError> {
-    let host = lab.hypervisor(1);
-    host.join("vxlan")?;
-    let port = make_port(lab.api())?;
+    let host = lab.hypervisor(*SEXTANT_HOSTS.at(place));
+    host.join_under(place.address(), host.endpoint().into(), "vxlan")?;
+    let api = Api::of(place.namespace(lab, host), place.address())?;
+    let port = make_port(&api)?;
     let asker = asker(&port.mac, &port.addresses)?;
     let pid = controller.pid().ok_or_else(|| stopped("controller"))?;
-    Bench::new(host, &port.guest("asker"), asker, course, Some(pid))
+    let guest = port.guest(&format!("asker{}", host.number()));
+    Bench::new(host, &guest, asker, course, Some(pid))
 }
 
-fn start(lab: &Lab) -> Result<Controller, LabError> {
+fn start(lab: &Lab, place: Place) -> Result<Controller, LabError> {
     let file = lab.home().join("load.toml");
     std::fs::write(&file, CONFIGURATION)
         .map_err(LabError::io(format!("write {}", file.display())))?;
-    lab.start_controller(ControllerOptions {
+    let options = ControllerOptions {
         args: vec![format!("--config={}", file.display())],
         ..ControllerOptions::default()
-    })
+    };
+    match place {
+        Place::Apart => lab.start_controller(options),
+        Place::Together => lab.start_controller_on(lab.hypervisor(SEXTANT_HOSTS.together), options),
+    }
 }
 
 /// A port of a network with a router.
@@ -168,7 +206,7 @@ struct Rival<'a> {
 
 impl<'a> Rival<'a> {
     fn start(lab: &'a Lab, course: Course) -> Result<Self, LabError> {
-        let host = lab.hypervisor(3);
+        let host = lab.hypervisor(OVN_HOST);
         let ovn = Ovn::start(lab)?;
         let asker = Asker {
             mac: [0xfa, 0x16, 0x3e, 0, 0, 3],

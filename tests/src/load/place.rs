@@ -1,0 +1,80 @@
+//! Where a controller runs, seen from the switch.
+
+use std::net::Ipv6Addr;
+
+use crate::error::LabError;
+use crate::namespace::Namespace;
+use crate::{CONTROLLER, Hypervisor, Lab};
+
+/// Where a controller runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// On a host of its own: TCP over the management link, which is a veth pair and a bridge here.
+    /// The kernel carries each packet through all of that while ovs-vswitchd is in `send`, as a
+    /// network card would not.
+    Apart,
+    /// On the hypervisor, as ovn-controller: TCP over loopback.
+    Together,
+}
+
+impl Place {
+    pub(super) const ALL: [Self; 2] = [Self::Apart, Self::Together];
+
+    /// Where the switch of a hypervisor finds the controller.
+    pub(super) fn address(self) -> Ipv6Addr {
+        match self {
+            Self::Apart => CONTROLLER,
+            Self::Together => Ipv6Addr::LOCALHOST,
+        }
+    }
+
+    /// Where the controller of a hypervisor runs.
+    pub(super) fn namespace<'a>(self, lab: &'a Lab, host: &'a Hypervisor) -> &'a Namespace {
+        match self {
+            Self::Apart => lab.control(),
+            Self::Together => host.namespace(),
+        }
+    }
+}
+
+/// The same in both places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Both<T> {
+    /// In [`Place::Apart`].
+    pub apart: T,
+    /// In [`Place::Together`].
+    pub together: T,
+}
+
+impl<T> Both<T> {
+    pub(super) fn try_of(
+        mut make: impl FnMut(Place) -> Result<T, LabError>,
+    ) -> Result<Self, LabError> {
+        Ok(Self {
+            apart: make(Place::Apart)?,
+            together: make(Place::Together)?,
+        })
+    }
+
+    pub(super) fn at(&self, place: Place) -> &T {
+        match place {
+            Place::Apart => &self.apart,
+            Place::Together => &self.together,
+        }
+    }
+
+    pub(super) fn each(
+        &mut self,
+        mut act: impl FnMut(&mut T) -> Result<(), LabError>,
+    ) -> Result<(), LabError> {
+        act(&mut self.apart)?;
+        act(&mut self.together)
+    }
+
+    pub(super) fn map<U>(self, mut change: impl FnMut(T) -> U) -> Both<U> {
+        Both {
+            apart: change(self.apart),
+            together: change(self.together),
+        }
+    }
+}
