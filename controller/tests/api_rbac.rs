@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 mod api;
+#[path = "rbac/kinds.rs"]
+mod kinds;
 
 use api::{Cloud, User};
 use serde_json::{Value, json};

@@ -8,7 +8,10 @@
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use sextant_controller::store::{Embedded, FORMAT, Revision, Store};
-use sextant_model::{Change, Intent, Object};
+use sextant_model::{
+    Change, Counted, DEFAULT_SECURITY_GROUP, EVERY_PROJECT, Intent, Key, Object, RbacAction,
+    RbacObject,
+};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -25,6 +28,25 @@ impl OldFile {
         let copy = std::env::temp_dir().join(name);
         std::fs::copy(original, &copy).unwrap();
         Self(copy)
+    }
+
+    /// Changes all networks and subnet pools, as an older version could.
+    fn change(&self, change: impl Fn(&str, &mut serde_json::Value)) {
+        let (_, _, rows) = self.raw();
+        let database = Database::create(&self.0).unwrap();
+        let transaction = database.begin_write().unwrap();
+        let mut table = transaction.open_table(OBJECTS).unwrap();
+        for (key, mut row) in rows {
+            for kind in ["Network", "SubnetPool"] {
+                if let Some(object) = row.get_mut(kind) {
+                    change(kind, object);
+                }
+            }
+            let text = row.to_string();
+            table.insert(key.as_bytes(), text.as_bytes()).unwrap();
+        }
+        drop(table);
+        transaction.commit().unwrap();
     }
 
     /// Format, revision and rows, read without the store.
@@ -57,13 +79,8 @@ async fn a_file_of_format_1_is_read_whole_and_becomes_one_of_this_format() {
     let store = Embedded::open(&file.0).unwrap();
     let stored = store.watch().await.unwrap().next().await.unwrap();
     assert_eq!(stored.revision, Revision(revision));
-    assert_eq!(stored.changes.len(), rows.len());
 
-    let mut intent = Intent::default();
-    stored
-        .changes
-        .iter()
-        .for_each(|change| intent.apply(change));
+    let intent = intent(&stored.changes);
     let names: Vec<&str> = intent
         .subnets
         .values()
@@ -88,9 +105,87 @@ async fn a_file_of_format_1_is_read_whole_and_becomes_one_of_this_format() {
     let (format, same, migrated) = file.raw();
     assert_eq!((format, same), (FORMAT, revision));
     assert!(
-        migrated.keys().eq(rows.keys()),
-        "nothing is lost or invented"
+        rows.keys().all(|key| migrated.contains_key(key)),
+        "nothing is lost"
     );
+    let added = migrated.keys().filter(|key| !rows.contains_key(*key));
+    let is_of_groups = |key: &&String| key.contains("SecurityGroup");
+    let (groups, others): (Vec<_>, Vec<_>) = added.partition(is_of_groups);
+    // A group, four rules, and the claim that there is one.
+    assert_eq!(
+        (groups.len(), others.len()),
+        (6, 0),
+        "{groups:?} {others:?}"
+    );
+}
+
+fn intent(changes: &[Change]) -> Intent {
+    let mut intent = Intent::default();
+    changes.iter().for_each(|change| intent.apply(change));
+    intent
+}
+
+async fn migrated(file: &OldFile) -> Intent {
+    let store = Embedded::open(&file.0).unwrap();
+    let stored = store.watch().await.unwrap().next().await.unwrap();
+    intent(&stored.changes)
+}
+
+#[tokio::test]
+async fn guests_ports_of_format_1_come_under_their_projects_default_group() {
+    let intent = migrated(&OldFile::copy("format-1-groups")).await;
+    let [(id, group)] = intent.security_groups.iter().collect::<Vec<_>>()[..] else {
+        panic!("{:?}", intent.security_groups);
+    };
+    assert_eq!(group.meta.name, DEFAULT_SECURITY_GROUP);
+    let project = group.meta.project_id.clone();
+    assert_eq!(intent.default_group_of(&project), Some(*id));
+    assert!(intent.is_claimed(&Key::DefaultSecurityGroup(project.clone())));
+    assert_eq!(intent.rules_of(*id).count(), 4);
+    assert_eq!(intent.count_of(&project, Counted::SecurityGroupRule), 4);
+    for port in intent.ports.values() {
+        let guarded = port.port_security_enabled && !port.is_of_network();
+        let groups: Vec<_> = port.security_groups.iter().collect();
+        assert_eq!(
+            groups,
+            guarded.then_some(id).into_iter().collect::<Vec<_>>()
+        );
+    }
+    assert!(intent.ports_under(*id).next().is_some());
+}
+
+#[tokio::test]
+async fn what_was_shared_or_external_in_format_1_stays_so_by_policy() {
+    let file = OldFile::copy("format-1-shared");
+    file.change(|kind, object| {
+        object["shared"] = true.into();
+        if kind == "Network" {
+            object["external"] = true.into();
+        }
+    });
+    let intent = migrated(&file).await;
+    let actions = |object| -> Vec<RbacAction> {
+        let policies = intent.policies_for(object);
+        let mut actions: Vec<_> = policies
+            .map(|policy| {
+                assert_eq!(policy.target, EVERY_PROJECT);
+                policy.action
+            })
+            .collect();
+        actions.sort();
+        actions
+    };
+    let both = [RbacAction::AccessAsShared, RbacAction::AccessAsExternal];
+    for (id, network) in &intent.networks {
+        assert!(network.shared && network.external);
+        assert_eq!(actions(RbacObject::Network(*id)), both);
+    }
+    for id in intent.subnet_pools.keys() {
+        assert_eq!(actions(RbacObject::SubnetPool(*id)), both[..1]);
+    }
+    let shared = 2 * intent.networks.len() + intent.subnet_pools.len();
+    assert_eq!(intent.rbac_policies.len(), shared);
+    assert!(!intent.networks.is_empty() && !intent.subnet_pools.is_empty());
 }
 
 #[tokio::test]

@@ -31,6 +31,18 @@ pub struct Meta {
     pub tags: BTreeSet<String>,
 }
 
+impl Meta {
+    /// That of a project's object without name or description, made at this time (seconds since 1970), of revision 0.
+    pub fn new(project: &str, now: i64) -> Self {
+        Self {
+            project_id: project.to_owned(),
+            created_at: now,
+            updated_at: now,
+            ..Self::default()
+        }
+    }
+}
+
 /// Who this cloud's DHCPv6 server is; made once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerIdentity {

@@ -106,6 +106,11 @@ impl Port {
         [ROUTER_INTERFACE_OWNER, ROUTER_GATEWAY_OWNER].contains(&self.device_owner.as_str())
     }
 
+    /// Whether it is the network's own, a router's or a DHCP server's, and no guest's.
+    pub fn is_of_network(&self) -> bool {
+        self.device_owner.starts_with("network:")
+    }
+
     /// The full name of its guest, if it has a name.
     pub fn full_name(&self, domain: &str) -> Option<String> {
         let named = !self.dns_name.is_empty();

@@ -29,6 +29,25 @@ pub enum RbacAction {
     AccessAsExternal,
 }
 
+impl RbacPolicy {
+    /// That a project lets every other do this with an object, made at this time (seconds since 1970).
+    pub fn for_everyone(
+        id: RbacPolicyId,
+        object: RbacObject,
+        action: RbacAction,
+        project: &str,
+        now: i64,
+    ) -> Self {
+        Self {
+            id,
+            meta: Meta::new(project, now),
+            object,
+            action,
+            target: EVERY_PROJECT.to_owned(),
+        }
+    }
+}
+
 /// One permission.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RbacPolicy {

@@ -4,6 +4,7 @@ use crate::{Meta, NetworkId, SecurityGroupId, SecurityGroupRuleId};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv6Addr};
+use uuid::Uuid;
 
 /// The name of the group that every project has.
 pub const DEFAULT_SECURITY_GROUP: &str = "default";
@@ -17,6 +18,58 @@ pub struct SecurityGroup {
     pub meta: Meta,
     /// Whether answers to what is allowed are allowed by themselves (connection tracking).
     pub stateful: bool,
+}
+
+impl SecurityGroup {
+    /// The default group of a project, with its rules: guests may send, and take what comes from each other. `now` is in
+    /// seconds since 1970, and `id` makes ids.
+    pub fn default_of(
+        project: &str,
+        now: i64,
+        mut id: impl FnMut() -> Uuid,
+    ) -> (Self, Vec<SecurityGroupRule>) {
+        let group = Self {
+            id: SecurityGroupId(id()),
+            meta: Meta {
+                name: DEFAULT_SECURITY_GROUP.to_owned(),
+                description: "Default security group".to_owned(),
+                revision_number: 1,
+                ..Meta::new(project, now)
+            },
+            stateful: true,
+        };
+        let mut rules = group.egress_rules(now, &mut id);
+        let members = RemoteEnd::Group(group.id);
+        rules.extend(group.rules(Direction::Ingress, members, now, &mut id));
+        (group, rules)
+    }
+
+    /// The rules that every group begins with: guests may send. `now` is in seconds since 1970, and `id` makes ids.
+    pub fn egress_rules(&self, now: i64, id: impl FnMut() -> Uuid) -> Vec<SecurityGroupRule> {
+        self.rules(Direction::Egress, RemoteEnd::Anybody, now, id)
+    }
+
+    /// A rule of each address family.
+    fn rules(
+        &self,
+        direction: Direction,
+        remote: RemoteEnd,
+        now: i64,
+        mut id: impl FnMut() -> Uuid,
+    ) -> Vec<SecurityGroupRule> {
+        let rule = |ethertype| SecurityGroupRule {
+            id: SecurityGroupRuleId(id()),
+            security_group_id: self.id,
+            meta: Meta::new(&self.meta.project_id, now),
+            direction,
+            ethertype,
+            protocol: None,
+            port_range_min: None,
+            port_range_max: None,
+            remote,
+        };
+        [Ethertype::Ipv4, Ethertype::Ipv6].map(rule).to_vec()
+    }
 }
 
 /// Which way a rule looks, from the guest.

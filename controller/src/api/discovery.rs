@@ -234,6 +234,12 @@ const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
         "2020-07-28T10:00:00-00:00",
     ),
     (
+        "security-groups-shared-filtering",
+        "Security group filtering on the shared field",
+        "Support filtering security groups on the shared field",
+        "2021-10-05T09:00:00-00:00",
+    ),
+    (
         "sorting",
         "Sorting support",
         "Extension that indicates that sorting is enabled.",

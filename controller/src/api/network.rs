@@ -79,11 +79,11 @@ impl Resource for Network {
     }
 
     fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {
+        let object = RbacObject::Network(self.id);
         let subnets = view
             .intent
             .subnets_of(self.id)
             .map(|subnet| subnet.id.to_string());
-        let object = RbacObject::Network(self.id);
         shown.all(json!({
             "admin_state_up": self.admin_state_up,
             "status": "ACTIVE",
@@ -140,9 +140,6 @@ impl Resource for Network {
         super::change_names(&mut network.meta, body)?;
         network.change(body)?;
         refuse_large_mtu(&network, draft)?;
-        if self.external && !network.external {
-            refuse_gateways(draft, self.id)?;
-        }
         draft.revise(&mut network.meta);
         store(draft, network)
     }
@@ -236,21 +233,6 @@ fn in_use(id: NetworkId, ports: &[String]) -> ApiError {
              id for these ports is: {ports}."
         ),
     )
-}
-
-/// Routers that have their gateway on a network need it to stay external.
-fn refuse_gateways(draft: &mut Draft, id: NetworkId) -> Result<(), ApiError> {
-    draft.relies_on(Key::PortsOf(id));
-    let mut ports = draft.intent.ports_of(id);
-    match ports.find(|port| port.gateway_of().is_some()) {
-        Some(_) => Err(ApiError::conflict(
-            "ExternalNetworkInUse",
-            format!(
-                "External network {id} cannot be updated to be made non-external, since it has existing gateway ports."
-            ),
-        )),
-        None => Ok(()),
-    }
 }
 
 /// The address scope of a network's subnets of one IP version, which all share it.

@@ -15,6 +15,7 @@ use super::error::ApiError;
 use super::identity::{Caller, Roles};
 use super::rbac;
 use super::resource::Resource;
+use super::values;
 use axum::http::StatusCode;
 pub(super) use rules::of;
 use serde_json::{Map, Value};
@@ -265,18 +266,17 @@ impl Caller {
         }
     }
 
-    /// The attributes that the caller may not read.
+    /// The attributes of a resource that the caller may not read.
     pub(super) fn hidden<R: Resource>(&self, intent: &Intent, resource: &R) -> Vec<&'static str> {
         if self.is_admin() {
             return Vec::new();
         }
         let target = target(intent, resource);
-        let attributes = R::POLICY.attributes.iter();
-        attributes
-            .filter(|attribute| attribute.within.is_none())
-            .filter(|attribute| !self.holds(attribute.read, &target, &Value::Null))
-            .map(|attribute| attribute.name)
-            .collect()
+        let may_not = |attribute: &&Protected| {
+            attribute.within.is_none() && !self.holds(attribute.read, &target, &Value::Null)
+        };
+        let attributes = R::POLICY.attributes.iter().filter(may_not);
+        attributes.map(|attribute| attribute.name).collect()
     }
 
     /// Whether an operation is allowed with all that is given; if not, says by which rules.
@@ -396,7 +396,7 @@ impl Reference {
             Some(value) => vec![value],
             None => Vec::new(),
         };
-        let parsed = ids.into_iter().filter_map(|id| id.as_str()?.parse().ok());
+        let parsed = ids.into_iter().filter_map(|id| values::uuid(id).ok());
         parsed.map(self.object).collect()
     }
 }

@@ -14,13 +14,13 @@ use super::policy::Ties;
 use super::query::Conditions;
 use super::resource::{Resource, View};
 use super::shown::Shown;
-use super::values;
+use super::{quota, values};
 use addresses::Wanted;
 use imbl::OrdMap;
 use rand::RngExt;
 use sextant_model::{
-    Intent, Key, MacAddr, Meta, Network, NetworkId, Object, Port, PortId, RbacObject, Router,
-    RouterId,
+    Counted, Intent, Key, MacAddr, Meta, Network, NetworkId, Object, Port, PortId, RbacObject,
+    Router, RouterId,
 };
 use std::sync::Arc;
 
@@ -297,6 +297,9 @@ pub(super) fn router_port(
     owner: &str,
 ) -> Result<Port, ApiError> {
     draft.relies_on(Key::Network(network));
+    if !project.is_empty() {
+        quota::note(draft, &project, Counted::Port, 1);
+    }
     let meta = draft.meta(String::new(), String::new(), project, 1);
     Ok(Port {
         mac_address: claim_mac(draft, network, None)?,

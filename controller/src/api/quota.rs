@@ -46,21 +46,30 @@ pub(super) fn reserve(
     kind: Counted,
     more: u64,
 ) -> Result<(), ApiError> {
+    let after = draft.intent.count_of(project, kind) + more;
+    note(draft, project, kind, more);
+    match draft.intent.quota_of(project, kind) {
+        Some(limit) if after > limit => {
+            let kinds = python::names([kind.as_str()]);
+            Err(ApiError::conflict(
+                "OverQuota",
+                format!("Quota exceeded for resources: {kinds}."),
+            ))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The same for what a project gets whether it may have it or not: others see that it came.
+pub(super) fn note(draft: &mut Draft, project: &str, kind: Counted, more: u64) {
     let count_of = Key::CountOf(project.to_owned(), kind);
     let near_quota = Key::NearQuota(project.to_owned(), kind);
     draft.relies_on(Key::Quota(project.to_owned()));
     draft.mark(count_of.clone());
     let Some(limit) = draft.intent.quota_of(project, kind) else {
-        return Ok(());
+        return;
     };
     let after = draft.intent.count_of(project, kind) + more;
-    if after > limit {
-        let kinds = python::names([kind.as_str()]);
-        return Err(ApiError::conflict(
-            "OverQuota",
-            format!("Quota exceeded for resources: {kinds}."),
-        ));
-    }
     let is_near = more > 1 || after + WRITERS_AT_ONCE > limit;
     if is_near {
         draft.relies_on(count_of);
@@ -68,7 +77,6 @@ pub(super) fn reserve(
     } else {
         draft.relies_on(near_quota);
     }
-    Ok(())
 }
 
 /// The kind that a resource of this name is counted as.

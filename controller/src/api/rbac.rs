@@ -15,10 +15,12 @@ use super::query::Conditions;
 use super::resource::{Resource, View};
 use super::shown::Shown;
 use super::values::{self, Invalid};
+use imbl::OrdMap;
 use serde_json::Value;
 use sextant_model::{
     AddressScope, AddressScopeId, EVERY_PROJECT, Intent, Key, Meta, Network, NetworkId, Object,
-    RbacAction, RbacObject, RbacPolicy, RbacPolicyId, SecurityGroupId, SubnetPool, SubnetPoolId,
+    RbacAction, RbacObject, RbacPolicy, RbacPolicyId, SecurityGroup, SecurityGroupId, SubnetPool,
+    SubnetPoolId,
 };
 use std::sync::Arc;
 use uuid::Uuid;
@@ -75,6 +77,10 @@ impl Resource for RbacPolicy {
             Some(ids) => ids.iter().filter_map(|id| Self::find(intent, id)).collect(),
             None => intent.rbac_policies.values().cloned().collect(),
         }
+    }
+
+    fn table(intent: &Intent) -> Option<&OrdMap<Self::Id, Arc<Self>>> {
+        Some(&intent.rbac_policies)
     }
 
     fn render(&self, _: View<'_>, shown: &mut Shown<'_>) {
@@ -191,8 +197,8 @@ fn find<'a>(
     policies.find(|policy| policy.action == action && policy.target == target)
 }
 
-/// Stores an object again, with the attributes that follow from its policies; and demands that no port of a network has
-/// come meanwhile that depends on what is taken away.
+/// Stores an object again, with the attributes that follow from its policies; and demands that no port of a network or
+/// under a group has come meanwhile that depends on what is taken away.
 fn settle(draft: &mut Draft, object: RbacObject) {
     let all = find(
         &draft.intent,
@@ -234,6 +240,7 @@ fn settle(draft: &mut Draft, object: RbacObject) {
             }
         }
         RbacObject::SecurityGroup(id) => {
+            draft.relies_on(Key::UsesOf(id));
             if let Some(group) = draft.intent.security_groups.get(&id).cloned() {
                 draft.put(Object::SecurityGroup(group));
             }
@@ -339,14 +346,8 @@ pub(super) fn missing(object: RbacObject) -> ApiError {
     match object {
         RbacObject::Network(id) => Network::missing(&id.to_string()),
         RbacObject::SubnetPool(id) => SubnetPool::missing(&id.to_string()),
-        RbacObject::SecurityGroup(id) => ApiError::not_found(
-            "SecurityGroupNotFound",
-            format!("Security group {id} does not exist"),
-        ),
-        RbacObject::AddressScope(id) => ApiError::not_found(
-            "AddressScopeNotFound",
-            format!("Address scope {id} could not be found."),
-        ),
+        RbacObject::SecurityGroup(id) => SecurityGroup::missing(&id.to_string()),
+        RbacObject::AddressScope(id) => AddressScope::missing(&id.to_string()),
     }
 }
 

@@ -209,12 +209,14 @@ async fn list<R: Resource>(
 /// for admins to make.
 async fn complete<R: Resource>(api: &Api, caller: &Caller, query: &Query) -> Result<(), ApiError> {
     let project = match query.project() {
-        Some(project) if caller.is_admin() || caller.is_of(project) => project.to_owned(),
-        Some(_) => return Ok(()),
-        None => request::project(caller, &Map::new())?,
+        Some(project) => Some(project).filter(|name| caller.is_admin() || caller.is_of(name)),
+        None => caller.project.as_deref(),
     };
-    match R::before_list(&api.snapshots.latest().intent, &project) {
-        Some(plan) => api.write(|draft| plan(draft, &project)).await.map(drop),
+    let Some(project) = project else {
+        return Ok(());
+    };
+    match R::before_list(&api.snapshots.latest().intent, project) {
+        Some(plan) => api.write(|draft| plan(draft, project)).await.map(drop),
         None => Ok(()),
     }
 }

@@ -19,7 +19,7 @@ use super::shown::Shown;
 use super::values::{self, Invalid};
 use serde_json::Value;
 use sextant_model::{
-    DEFAULT_SECURITY_GROUP, EVERY_PROJECT, Intent, Key, Meta, Object, RbacObject, SecurityGroup,
+    DEFAULT_SECURITY_GROUP, Intent, Key, Meta, Object, RbacAction, RbacObject, SecurityGroup,
     SecurityGroupId,
 };
 use std::sync::Arc;
@@ -30,7 +30,7 @@ impl Resource for SecurityGroup {
     const PATH: &'static str = "security-groups";
     const ATTRIBUTES: &'static [Attribute] = &[
         free("stateful"),
-        shown("shared").no_filter(),
+        shown("shared"),
         shown("security_group_rules").no_filter(),
     ];
     type Id = SecurityGroupId;
@@ -80,7 +80,13 @@ impl Resource for SecurityGroup {
     fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {
         let rules = view.intent.rules_of(self.id);
         shown.put("stateful", self.stateful);
-        shown.put("shared", is_shared(self.id, view.intent));
+        shown.put_with("shared", || {
+            let (object, shared) = (
+                RbacObject::SecurityGroup(self.id),
+                RbacAction::AccessAsShared,
+            );
+            view.caller.is_granted(view.intent, object, shared)
+        });
         shown.put_with("security_group_rules", || {
             rules
                 .map(|rule| rule::within_group(rule, view))
@@ -105,8 +111,8 @@ impl Resource for SecurityGroup {
             stateful,
         };
         let id = group.id;
-        provided::put_egress_rules(draft, &group);
-        draft.put(Object::SecurityGroup(Arc::new(group)));
+        let rules = group.egress_rules(draft.now, || draft.uuid());
+        provided::put_with_rules(draft, group, rules)?;
         Ok(id)
     }
 
@@ -158,12 +164,6 @@ impl Resource for SecurityGroup {
 /// Whether it is the one that its project has without asking.
 fn is_default(group: &SecurityGroup) -> bool {
     group.meta.name == DEFAULT_SECURITY_GROUP
-}
-
-/// Whether every project may use it.
-fn is_shared(group: SecurityGroupId, intent: &Intent) -> bool {
-    let mut policies = intent.policies_for(RbacObject::SecurityGroup(group));
-    policies.any(|policy| policy.target == EVERY_PROJECT)
 }
 
 /// A name that is not the default group's.

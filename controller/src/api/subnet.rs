@@ -8,6 +8,7 @@ mod rules;
 use super::attributes::{Attribute, Body, fixed, free, required};
 use super::draft::Draft;
 use super::error::ApiError;
+use super::identity::Caller;
 use super::policy::Ties;
 use super::query::Conditions;
 use super::resource::{Resource, View};
@@ -92,6 +93,18 @@ impl Resource for Subnet {
     fn ties_asked(body: &Body) -> Result<Ties, ApiError> {
         let network = body.require("network_id", values::uuid)?;
         Ok(Ties::Within(RbacObject::Network(NetworkId(network))))
+    }
+
+    fn permits(
+        caller: &Caller,
+        intent: &Intent,
+        body: &Body,
+        was: Option<&Self>,
+    ) -> Result<(), ApiError> {
+        match was {
+            None => prefix::refuse_unseen_default(caller, intent, body),
+            Some(_) => Ok(()),
+        }
     }
 
     fn render(&self, _: View<'_>, shown: &mut Shown<'_>) {

@@ -103,8 +103,10 @@ async fn run(
     let local = local.map_err(sextant_ovsdb_client::Error::from)?;
     let controller = controller_target(local, &context);
     let mut snapshots = context.snapshots.clone();
-    let stream = stream.open().await;
-    let stream = stream.map_err(sextant_ovsdb_client::Error::from)?;
+    let stream = tokio::select! {
+        stream = stream.open() => stream.map_err(sextant_ovsdb_client::Error::from)?,
+        () = pass.shown_out() => return Err(SessionError::ShownOut),
+    };
     let mut connection = Connection::new(stream, Options::default());
     monitor(&mut connection);
     let mut session = Session::new(connection, peer.ip(), context, controller);

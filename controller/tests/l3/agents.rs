@@ -3,7 +3,8 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::Value;
-use sextant_controller::api::{Api, service};
+use sextant_controller::api::{Api, Identity, loopback, service};
+use sextant_controller::http::Peer;
 use sextant_controller::memory;
 use sextant_controller::metrics::Metrics;
 use sextant_controller::seat::Seats;
@@ -34,7 +35,12 @@ impl Drop for Site {
 
 impl Site {
     async fn new() -> Self {
-        let folder = std::env::temp_dir().join(format!("sextant-agents-{}", std::process::id()));
+        Self::with("open", Identity::Everyone).await
+    }
+
+    async fn with(name: &str, identity: Identity) -> Self {
+        let name = format!("sextant-agents-{name}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let store: Arc<dyn Store> = Arc::new(Embedded::open(&folder.join("store")).unwrap());
         let (publish, snapshots) = Snapshots::new(Snapshot::default());
@@ -47,7 +53,7 @@ impl Site {
         tokio::spawn(owner.run(watch, observed));
         tokio::spawn(memory::keep(store.clone(), remembered));
         let seats = Seats::default();
-        let api = Api::new(store, snapshots.clone(), metrics);
+        let api = Api::new(store, snapshots.clone(), metrics).with_identity(identity);
         Self {
             router: service(api.with_hypervisors(seats.clone(), events.clone())),
             events,
@@ -58,9 +64,18 @@ impl Site {
     }
 
     async fn send(&self, method: &str, path: &str) -> (StatusCode, Value) {
+        self.send_as("admin", method, path).await
+    }
+
+    async fn send_as(&self, roles: &str, method: &str, path: &str) -> (StatusCode, Value) {
+        let address = "[::1]:40000".parse().unwrap();
+        let encrypted = false;
         let request = Request::builder()
             .method(method)
             .uri(format!("/v2.0/{path}"))
+            .header("x-user-id", "somebody")
+            .header("x-roles", roles)
+            .extension(Peer { address, encrypted })
             .body(Body::empty())
             .unwrap();
         let Ok(response) = self.router.clone().oneshot(request).await;
@@ -146,4 +161,21 @@ async fn a_hypervisor_that_is_gone_is_shown_dead_and_can_be_forgotten() {
 
     site.read("h1").await;
     assert_eq!(site.send("GET", &agent).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn only_admins_see_agents_and_forget_them() {
+    let trusted_proxies = loopback();
+    let site = Site::with("proxied", Identity::Headers { trusted_proxies }).await;
+    site.read("h1").await;
+    let agents = site.send("GET", "agents").await.1;
+    let agent = format!("agents/{}", agents["agents"][0]["id"].as_str().unwrap());
+    let listed = site.send_as("manager", "GET", "agents").await.1;
+    assert_eq!(listed["agents"], Value::Array(vec![]));
+    for method in ["GET", "DELETE"] {
+        let (status, refusal) = site.send_as("manager", method, &agent).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{refusal}");
+    }
+    assert_eq!(site.send("GET", &agent).await.0, StatusCode::OK);
+    assert_eq!(site.send("DELETE", &agent).await.0, StatusCode::NO_CONTENT);
 }

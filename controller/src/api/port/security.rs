@@ -13,9 +13,6 @@ use serde_json::Value;
 use sextant_model::{Intent, Port, SecurityGroup, SecurityGroupId};
 use std::collections::BTreeSet;
 
-/// How the `device_owner` of the network's own ports begins.
-const NETWORK_OWNER: &str = "network:";
-
 type Groups = BTreeSet<SecurityGroupId>;
 
 /// The groups that a request names, if it says anything about groups.
@@ -47,7 +44,7 @@ pub(super) fn assign(
             Some(_) | None => Ok(()),
         };
     }
-    if is_of_network(port) {
+    if port.is_of_network() {
         return Ok(());
     }
     put_under(
@@ -66,7 +63,7 @@ pub(super) fn change(
     if !port.port_security_enabled {
         refuse_without_security(port, asked.as_ref())?;
     }
-    if !port.port_security_enabled || is_of_network(port) {
+    if !port.port_security_enabled || port.is_of_network() {
         port.security_groups.clear();
         return Ok(());
     }
@@ -89,10 +86,6 @@ fn security_required() -> ApiError {
         "PortSecurityAndIPRequiredForSecurityGroups",
         "Port security must be enabled and port must have an IP address in order to use security groups.",
     )
-}
-
-fn is_of_network(port: &Port) -> bool {
-    port.device_owner.starts_with(NETWORK_OWNER)
 }
 
 fn put_under(draft: &mut Draft, port: &mut Port, groups: Groups) -> Result<(), ApiError> {

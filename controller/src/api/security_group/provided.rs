@@ -2,14 +2,12 @@
 
 use super::super::draft::Draft;
 use super::super::error::ApiError;
+use super::super::quota;
 use super::super::resource::Plan;
 use sextant_model::{
-    Counted, DEFAULT_SECURITY_GROUP, Direction, Ethertype, Intent, Key, Object, RemoteEnd,
-    SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId,
+    Counted, Intent, Key, Object, SecurityGroup, SecurityGroupId, SecurityGroupRule,
 };
 use std::sync::Arc;
-
-const FAMILIES: [Ethertype; 2] = [Ethertype::Ipv4, Ethertype::Ipv6];
 
 /// Makes the project's default group, if it does not have it yet.
 pub(super) fn missing_default(intent: &Intent, project: &str) -> Option<Plan> {
@@ -19,8 +17,8 @@ pub(super) fn missing_default(intent: &Intent, project: &str) -> Option<Plan> {
     }
 }
 
-/// The project's default group, made on first need: guests may send, and take what comes from each other. The claim sees to
-/// it that of many who need it at the same time one makes it.
+/// The project's default group, made on first need. The claim sees to it that of many who need it at the same time one
+/// makes it. It is there whatever the project's quota of groups, as with Neutron, but its rules need room.
 pub(in super::super) fn default_of(
     draft: &mut Draft,
     project: &str,
@@ -32,66 +30,24 @@ pub(in super::super) fn default_of(
         let message = format!("The default security group of project {project} is being made.");
         return Err(ApiError::unavailable(message));
     }
-    let (name, description) = (DEFAULT_SECURITY_GROUP, "Default security group");
-    let group = SecurityGroup {
-        id: SecurityGroupId(draft.uuid()),
-        meta: draft.meta(
-            name.to_owned(),
-            description.to_owned(),
-            project.to_owned(),
-            1,
-        ),
-        stateful: true,
-    };
+    quota::note(draft, project, Counted::SecurityGroup, 1);
+    let (group, rules) = SecurityGroup::default_of(project, draft.now, || draft.uuid());
     let id = group.id;
-    draft.mark(Key::CountOf(project.to_owned(), Counted::SecurityGroup));
-    put_egress_rules(draft, &group);
-    for ethertype in FAMILIES {
-        put_rule(
-            draft,
-            &group,
-            Direction::Ingress,
-            ethertype,
-            RemoteEnd::Group(id),
-        );
-    }
-    draft.put(Object::SecurityGroup(Arc::new(group)));
+    put_with_rules(draft, group, rules)?;
     Ok(id)
 }
 
-/// Lets guests send, as every new group does.
-pub(super) fn put_egress_rules(draft: &mut Draft, group: &SecurityGroup) {
-    let project = group.meta.project_id.clone();
-    draft.mark(Key::CountOf(project, Counted::SecurityGroupRule));
-    for ethertype in FAMILIES {
-        put_rule(
-            draft,
-            group,
-            Direction::Egress,
-            ethertype,
-            RemoteEnd::Anybody,
-        );
-    }
-}
-
-fn put_rule(
+/// Stores a new group with the rules that it begins with, which the project must be allowed to have.
+pub(super) fn put_with_rules(
     draft: &mut Draft,
-    group: &SecurityGroup,
-    direction: Direction,
-    ethertype: Ethertype,
-    remote: RemoteEnd,
-) {
-    let project = group.meta.project_id.clone();
-    let rule = SecurityGroupRule {
-        id: SecurityGroupRuleId(draft.uuid()),
-        security_group_id: group.id,
-        meta: draft.meta(String::new(), String::new(), project, 0),
-        direction,
-        ethertype,
-        protocol: None,
-        port_range_min: None,
-        port_range_max: None,
-        remote,
-    };
-    draft.put(Object::SecurityGroupRule(Arc::new(rule)));
+    group: SecurityGroup,
+    rules: Vec<SecurityGroupRule>,
+) -> Result<(), ApiError> {
+    let (project, kind) = (&group.meta.project_id, Counted::SecurityGroupRule);
+    quota::reserve(draft, project, kind, rules.len() as u64)?;
+    for rule in rules {
+        draft.put(Object::SecurityGroupRule(Arc::new(rule)));
+    }
+    draft.put(Object::SecurityGroup(Arc::new(group)));
+    Ok(())
 }

@@ -85,11 +85,11 @@ impl Resource for SecurityGroupRule {
         Ties::Within(RbacObject::SecurityGroup(self.security_group_id))
     }
 
+    /// What names no group is for the resource to refuse.
     fn ties_asked(body: &Body) -> Result<Ties, ApiError> {
-        let group = body.require("security_group_id", values::uuid)?;
-        Ok(Ties::Within(RbacObject::SecurityGroup(SecurityGroupId(
-            group,
-        ))))
+        let group = body.require("security_group_id", values::uuid);
+        let group = SecurityGroupId(group.unwrap_or_default());
+        Ok(Ties::Within(RbacObject::SecurityGroup(group)))
     }
 
     fn render(&self, _: View<'_>, shown: &mut Shown<'_>) {

@@ -3,13 +3,14 @@
 use super::super::attributes::Body;
 use super::super::draft::Draft;
 use super::super::error::ApiError;
+use super::super::identity::Caller;
 use super::super::resource::Resource;
 use super::super::values::{self, Invalid};
 use super::super::{ipam, network, subnet_pool};
 use ipnet::IpNet;
 use serde_json::Value;
 use sextant_model::{
-    AddressScopeId, Ipv6Mode, Key, NetworkId, PROVISIONAL_PREFIX, PrefixSource, SubnetPool,
+    AddressScopeId, Intent, Ipv6Mode, Key, NetworkId, PROVISIONAL_PREFIX, PrefixSource, SubnetPool,
     SubnetPoolId,
 };
 use std::net::IpAddr;
@@ -80,10 +81,8 @@ impl Asked {
                 Ok(self.delegated())
             }
             (None, true) => {
-                let mut pools = draft.intent.subnet_pools.values();
-                let default = pools.find(|pool| pool.is_default && pool.ip_version() == ip_version);
-                let missing =
-                    || refused(format!("No default subnetpool found for IPv{ip_version}"));
+                let default = default_pool(&draft.intent, ip_version);
+                let missing = || no_default(ip_version);
                 default.cloned().ok_or_else(missing).map(Source::Pool)
             }
         }
@@ -95,6 +94,31 @@ impl Asked {
             Some(_) => Source::Given,
             None => Source::Delegated,
         }
+    }
+}
+
+fn default_pool(intent: &Intent, ip_version: u8) -> Option<&Arc<SubnetPool>> {
+    let mut pools = intent.subnet_pools.values();
+    pools.find(|pool| pool.is_default && pool.ip_version() == ip_version)
+}
+
+fn no_default(ip_version: u8) -> ApiError {
+    refused(format!("No default subnetpool found for IPv{ip_version}"))
+}
+
+/// A default pool that the caller does not see is none for them.
+pub(super) fn refuse_unseen_default(
+    caller: &Caller,
+    intent: &Intent,
+    body: &Body,
+) -> Result<(), ApiError> {
+    if caller.is_admin() || !Asked::read(body)?.default_pool {
+        return Ok(());
+    }
+    let ip_version = body.require("ip_version", values::ip_version)?;
+    match default_pool(intent, ip_version) {
+        Some(pool) if !caller.may_read(intent, &**pool) => Err(no_default(ip_version)),
+        Some(_) | None => Ok(()),
     }
 }
 

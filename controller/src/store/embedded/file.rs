@@ -2,7 +2,7 @@
 //! file and the revision reached).
 
 use super::Revision;
-use super::formats::{self, FORMAT, Rows};
+use super::formats::{self, FORMAT, Newness, Rows};
 use imbl::OrdMap;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use sextant_model::{Change, Key, Object};
@@ -73,7 +73,7 @@ impl File {
     fn migrate(&self, path: &Path, found: u64) -> Result<(), OpenError> {
         let damaged = |why: String| OpenError::Damaged(path.to_owned(), why);
         let (revision, old) = self.rows().map_err(|error| damaged(error.to_string()))?;
-        let rows = parse(&old).and_then(|rows| formats::migrate(rows, found));
+        let rows = parse(&old).and_then(|rows| formats::migrate(rows, found, Newness::now()));
         let mut new = encode_rows(rows.map_err(damaged)?);
         let kept: BTreeSet<Vec<u8>> = new.iter().map(|(key, _)| key.clone()).collect();
         let gone = old.into_iter().filter(|(key, _)| !kept.contains(key));

@@ -1,7 +1,12 @@
 //! The formats of the file, and the steps that lead from each to the next.
 //!
-//! A step works on rows as the JSON that they are, because the types that wrote them are not those of today. All steps
-//! that a file needs happen in the transaction that writes its new format: a file is of one format whole.
+//! A step works on rows as the JSON that they are, because the types that wrote them are not those of today. After the
+//! steps, what the objects of an older file lack is [added](additions) to them, as objects of today. All that a file needs
+//! happens in the transaction that writes its new format: a file is of one format whole.
+
+mod additions;
+
+pub(super) use additions::Newness;
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -19,14 +24,21 @@ type Step = fn(Rows) -> Result<Rows, String>;
 /// The first leads from format 1 to 2; there is one less of them than there are formats.
 const STEPS: [Step; FORMAT as usize - 1] = [to_2];
 
+/// The first format in which access policies and security groups are stored.
+const WITH_GROUPS: u64 = 2;
+
 /// Rows of this format as rows of [`FORMAT`].
-pub(super) fn migrate(rows: Rows, from: u64) -> Result<Rows, String> {
+pub(super) fn migrate(rows: Rows, from: u64, newness: Newness) -> Result<Rows, String> {
     let done = from
         .checked_sub(1)
         .and_then(|done| usize::try_from(done).ok());
     let steps = done.and_then(|done| STEPS.get(done..));
     let steps = steps.ok_or_else(|| format!("there is no format {from}"))?;
-    steps.iter().try_fold(rows, |rows, step| step(rows))
+    let rows = steps.iter().try_fold(rows, |rows, step| step(rows))?;
+    match from < WITH_GROUPS {
+        true => additions::complete(rows, newness).map_err(|error| error.to_string()),
+        false => Ok(rows),
+    }
 }
 
 /// Security groups, address scopes, access policies, quotas, gateways and routes: attributes and kinds of objects that a
@@ -41,11 +53,12 @@ mod tests {
 
     #[test]
     fn every_format_leads_to_the_latest_and_no_other_does() {
+        let migrate = |format| migrate(Rows::new(), format, Newness::at(0));
         for format in 1..=FORMAT {
-            assert_eq!(migrate(Rows::new(), format), Ok(Rows::new()), "{format}");
+            assert_eq!(migrate(format), Ok(Rows::new()), "{format}");
         }
         for format in [0, FORMAT + 1, u64::MAX] {
-            assert!(migrate(Rows::new(), format).is_err(), "{format}");
+            assert!(migrate(format).is_err(), "{format}");
         }
     }
 }
