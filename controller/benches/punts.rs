@@ -148,6 +148,7 @@ fn flows(guests: u16) -> Flows {
             kind: EncapKind::Vxlan,
         },
         bridge_mappings: BTreeMap::new(),
+        gateway_priority: 0,
         datapath_id: Some(1),
         tunnel_ports: BTreeMap::from([(EncapKind::Vxlan, 65000)]),
         patch_ports: BTreeMap::new(),

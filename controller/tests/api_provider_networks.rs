@@ -19,6 +19,7 @@ async fn attached() -> Cloud {
             kind: EncapKind::Vxlan,
         },
         bridge_mappings: mappings.into(),
+        gateway_priority: 0,
         datapath_id: None,
         tunnel_ports: BTreeMap::new(),
         patch_ports: BTreeMap::new(),

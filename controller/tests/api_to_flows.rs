@@ -188,6 +188,7 @@ fn chassis() -> Chassis {
             kind: EncapKind::Vxlan,
         },
         bridge_mappings: BTreeMap::new(),
+        gateway_priority: 0,
         datapath_id: Some(DATAPATH),
         tunnel_ports: BTreeMap::new(),
         patch_ports: BTreeMap::new(),

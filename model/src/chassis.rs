@@ -90,6 +90,9 @@ pub struct Chassis {
     pub encap: Encap,
     /// Physical network to bridge (`external_ids:sextant-bridge-mappings`).
     pub bridge_mappings: BTreeMap<String, String>,
+    /// Routers' external gateways go to the hypervisors of the highest (`external_ids:sextant-gateway-priority`, default 0).
+    #[serde(default)]
+    pub gateway_priority: u16,
     /// The datapath id of its `br-int`, once there is one.
     pub datapath_id: Option<u64>,
     /// OpenFlow port of the flow-based tunnel port of each protocol. Of the chassis itself; elsewhere it means nothing.
@@ -101,6 +104,14 @@ pub struct Chassis {
     /// Whether its contents were read over OVSDB since this process started, so that its flows can be trusted to be complete.
     #[serde(skip)]
     pub observed: bool,
+}
+
+impl Chassis {
+    /// Whether it has a way to a physical network: a bridge of it and, once that was observed, the patch port there.
+    pub fn reaches(&self, physical_network: &str) -> bool {
+        let patched = !self.observed || self.patch_ports.contains_key(physical_network);
+        patched && self.bridge_mappings.contains_key(physical_network)
+    }
 }
 
 #[cfg(test)]

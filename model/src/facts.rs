@@ -1,8 +1,9 @@
 //! What was observed.
 
+use crate::gateways::Gateways;
 use crate::{
-    Chassis, ChassisId, Encap, EncapKind, Intent, Network, NetworkId, PortId, SecurityGroupId,
-    Settings,
+    Chassis, ChassisId, Encap, EncapKind, Intent, Network, NetworkId, Outside, PortId, RouterId,
+    SecurityGroupId, Settings,
 };
 use imbl::{OrdMap, OrdSet};
 use std::collections::BTreeSet;
@@ -44,6 +45,7 @@ pub struct Facts {
     active: OrdSet<PortId>,
     unconfirmed: OrdSet<(ChassisId, PortId)>,
     overhead: Option<u16>,
+    gateways: Gateways,
 }
 
 impl Facts {
@@ -92,6 +94,57 @@ impl Facts {
             .values()
             .map(|chassis| chassis.encap.overhead())
             .max();
+    }
+
+    /// The hypervisor that has each router's external gateway, by router.
+    pub fn gateways(&self) -> &OrdMap<RouterId, ChassisId> {
+        self.gateways.placed()
+    }
+
+    /// The routers that have their external gateway on a hypervisor, by id.
+    pub fn gateways_on(&self, chassis: &ChassisId) -> impl Iterator<Item = RouterId> {
+        self.gateways.on(chassis)
+    }
+
+    /// Hypervisors that have not been heard of for so long that others take their gateways.
+    pub fn gone(&self) -> &OrdSet<ChassisId> {
+        self.gateways.gone()
+    }
+
+    /// What each hypervisor has learned of the outside of external networks.
+    pub fn outside(&self) -> &OrdMap<(ChassisId, NetworkId), Arc<Outside>> {
+        self.gateways.outside()
+    }
+
+    /// Puts a router's external gateway where it should be, after the router changed.
+    pub fn place_gateway(&mut self, intent: &Intent, router: RouterId) {
+        self.gateways.place(intent, &self.chassis, router);
+    }
+
+    /// Puts every router's external gateway where it should be, after hypervisors or external networks changed.
+    pub fn place_gateways(&mut self, intent: &Intent) {
+        for router in intent.routers.keys() {
+            self.place_gateway(intent, *router);
+        }
+    }
+
+    /// A hypervisor is gone, or back; gateways move. Returns whether that is news.
+    pub fn mark_gone(&mut self, intent: &Intent, chassis: &ChassisId, gone: bool) -> bool {
+        let news = self.gateways.mark(chassis, gone);
+        if news {
+            self.place_gateways(intent);
+        }
+        news
+    }
+
+    /// A hypervisor has learned this of the outside of an external network; none: nothing any more.
+    pub fn learn_outside(
+        &mut self,
+        chassis: &ChassisId,
+        network: NetworkId,
+        outside: Option<Arc<Outside>>,
+    ) {
+        self.gateways.learn(chassis, network, outside);
     }
 
     /// An interface with this port's id appeared or changed. The latest to appear is where the port is.
@@ -451,6 +504,7 @@ mod tests {
                     kind,
                 },
                 bridge_mappings: BTreeMap::new(),
+                gateway_priority: 0,
                 datapath_id: None,
                 tunnel_ports: BTreeMap::new(),
                 patch_ports: BTreeMap::new(),

@@ -47,6 +47,7 @@ pub struct Intent {
     router_ports_of: OrdSet<(NetworkId, PortId)>,
     interfaces_of: OrdSet<(RouterId, PortId)>,
     gateways_of: OrdSet<(RouterId, PortId)>,
+    gateway_ports_of: OrdSet<(NetworkId, PortId)>,
     users_of: OrdSet<(NetworkId, MacAddr, PortId)>,
     default_groups: OrdMap<String, SecurityGroupId>,
     rules_of: OrdSet<(SecurityGroupId, SecurityGroupRuleId)>,
@@ -129,7 +130,8 @@ impl Intent {
             | Key::UsesOf(_)
             | Key::Segment(..)
             | Key::Chassis(_)
-            | Key::Location(_) => None,
+            | Key::Location(_)
+            | Key::Outside(..) => None,
         }
     }
 
@@ -167,7 +169,7 @@ impl Intent {
             Object::Claim(key) => {
                 self.claims.insert(key.clone());
             }
-            Object::Chassis(_) | Object::Location(..) => {}
+            Object::Chassis(_) | Object::Location(..) | Object::Outside(..) => {}
         }
     }
 
@@ -180,6 +182,7 @@ impl Intent {
         }
         if let Some(router) = port.gateway_of() {
             self.gateways_of.insert((router, port.id));
+            self.gateway_ports_of.insert((port.network_id, port.id));
         }
         for group in &port.security_groups {
             self.ports_under.insert((*group, port.id));
@@ -281,7 +284,7 @@ impl Intent {
             | Key::PortsOf(_) => {
                 self.claims.remove(key);
             }
-            Key::Chassis(_) | Key::Location(_) => {}
+            Key::Chassis(_) | Key::Location(_) | Key::Outside(..) => {}
         }
     }
 
@@ -302,6 +305,7 @@ impl Intent {
         }
         if let Some(router) = port.gateway_of() {
             self.gateways_of.remove(&(router, port.id));
+            self.gateway_ports_of.remove(&(port.network_id, port.id));
         }
         for group in &port.security_groups {
             self.ports_under.remove(&(*group, port.id));
@@ -363,6 +367,13 @@ impl Intent {
     /// The routers' ports on a network, by id.
     pub fn router_ports_of(&self, network: NetworkId) -> impl Iterator<Item = &Arc<Port>> {
         self.router_ports_of
+            .range(ports_in(network))
+            .filter_map(|(_, port)| self.ports.get(port))
+    }
+
+    /// The ports by which routers have a network for their external one, by id.
+    pub fn gateway_ports_of(&self, network: NetworkId) -> impl Iterator<Item = &Arc<Port>> {
+        self.gateway_ports_of
             .range(ports_in(network))
             .filter_map(|(_, port)| self.ports.get(port))
     }

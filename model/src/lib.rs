@@ -17,6 +17,7 @@ mod dhcpv4_service;
 mod dhcpv6_option;
 mod domain_name;
 mod facts;
+mod gateways;
 mod ids;
 mod intent;
 mod mac;
@@ -41,6 +42,7 @@ pub use dhcpv4_service::{ClasslessRoute, Dhcpv4Lease, Dhcpv4Service};
 pub use dhcpv6_option::{Dhcpv6Option, Dhcpv6Value, InvalidDhcpv6Option, TimeServer};
 pub use domain_name::{DomainName, InvalidDomainName};
 pub use facts::{Binding, Facts, Plugged};
+pub use gateways::Outside;
 pub use ids::{
     AddressScopeId, ChassisId, NetworkId, NetworkKey, PortId, RbacPolicyId, RouterId, RouterKey,
     SecurityGroupId, SecurityGroupRuleId, SubnetId, SubnetPoolId,
@@ -63,7 +65,7 @@ pub use security_group::{
     DEFAULT_SECURITY_GROUP, Direction, Ethertype, GroupNumber, MemberAddress, RemoteEnd,
     RuleProtocol, SecurityGroup, SecurityGroupRule,
 };
-pub use settings::{RaSettings, Settings};
+pub use settings::{ExternalSettings, Publish, RaSettings, Settings, UnknownPublish};
 pub use subnet::{
     AllocationPool, HostRoute, Ipv6Mode, PROVISIONAL_PREFIX, PrefixSource, Subnet, UnknownMode,
 };

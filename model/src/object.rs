@@ -2,9 +2,9 @@
 
 use crate::{
     AddressScope, AddressScopeId, Chassis, ChassisId, Counted, MacAddr, Network, NetworkId,
-    NetworkKey, Port, PortId, ProjectQuota, RbacPolicy, RbacPolicyId, Router, RouterId, RouterKey,
-    SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, Subnet, SubnetId,
-    SubnetPool, SubnetPoolId,
+    NetworkKey, Outside, Port, PortId, ProjectQuota, RbacPolicy, RbacPolicyId, Router, RouterId,
+    RouterKey, SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, Subnet,
+    SubnetId, SubnetPool, SubnetPoolId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -118,6 +118,8 @@ pub enum Key {
     /// A mark, as [`Key::PortsOf`]: whoever puts a port under the security group, or makes a rule with it at the other
     /// end, writes it again, so that a writer who rests on the group being unused can demand that it still is.
     UsesOf(SecurityGroupId),
+    /// What a hypervisor last knew of an external network's outside.
+    Outside(ChassisId, NetworkId),
 }
 
 /// Something stored.
@@ -151,6 +153,8 @@ pub enum Object {
     ServerIdentity(ServerIdentity),
     /// A claim or a mark (its key says all).
     Claim(Key),
+    /// What a hypervisor knows of an external network's outside.
+    Outside(ChassisId, NetworkId, Arc<Outside>),
 }
 
 impl Object {
@@ -170,7 +174,8 @@ impl Object {
             | Self::Chassis(_)
             | Self::Location(..)
             | Self::ServerIdentity(_)
-            | Self::Claim(_) => return None,
+            | Self::Claim(_)
+            | Self::Outside(..) => return None,
         };
         Some((&meta.project_id, kind))
     }
@@ -192,6 +197,7 @@ impl Object {
             Self::Location(port, _) => Key::Location(*port),
             Self::ServerIdentity(_) => Key::ServerIdentity,
             Self::Claim(key) => key.clone(),
+            Self::Outside(chassis, network, _) => Key::Outside(chassis.clone(), *network),
         }
     }
 }

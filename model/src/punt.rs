@@ -2,7 +2,7 @@
 //!
 //! A punt is plain values, computed when the flow that raises it is computed: answering a packet looks nothing up.
 
-use crate::{Dhcpv4Service, Dhcpv6Option, DomainName, MacAddr, PortId};
+use crate::{Dhcpv4Service, Dhcpv6Option, DomainName, MacAddr, NetworkId, PortId};
 use ipnet::Ipv6Net;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -184,6 +184,8 @@ pub struct IcmpError {
     pub mac: MacAddr,
     /// The router's address there, and so the family of the packets it is about.
     pub source: IpAddr,
+    /// The tag that what is sent there gets, as `vlan_tci` has it (ovs-fields(7)); 0 for none.
+    pub vlan_tci: u16,
 }
 
 /// Why a packet comes up.
@@ -202,6 +204,10 @@ pub enum Punt {
     Dhcpv4(Arc<Dhcpv4Service>),
     /// A packet of a guest that its router does not forward.
     IcmpError(IcmpError),
+    /// A Router Advertisement, a Neighbor Advertisement or an ARP packet from outside, on an external network.
+    Heard(NetworkId),
+    /// A packet for a neighbour on an external network whose MAC is not known.
+    Unresolved(NetworkId),
 }
 
 impl Punt {
@@ -212,6 +218,8 @@ impl Punt {
             Self::Dhcpv6(_) => "dhcpv6",
             Self::Dhcpv4(_) => "dhcpv4",
             Self::IcmpError(_) => "icmp_error",
+            Self::Heard(_) => "heard",
+            Self::Unresolved(_) => "unresolved",
         }
     }
 }

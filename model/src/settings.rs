@@ -1,6 +1,47 @@
 //! What the process's configuration says about the cloud's behaviour.
 
 use crate::DefaultQuotas;
+use std::collections::BTreeMap;
+use std::net::Ipv6Addr;
+use std::str::FromStr;
+
+/// How the outside learns where guests are (`[external.PHYSNET] publish`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Publish {
+    /// It has routes to the addresses of routers' gateways.
+    #[default]
+    Routes,
+    /// It believes guests to be its neighbours: a router answers for them (RFC 4389).
+    NdProxy,
+}
+
+/// The text names no way to publish.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no way to publish guests' addresses: use routes or nd-proxy")]
+pub struct UnknownPublish(pub String);
+
+impl FromStr for Publish {
+    type Err = UnknownPublish;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPublish> {
+        match text {
+            "routes" => Ok(Self::Routes),
+            "nd-proxy" => Ok(Self::NdProxy),
+            other => Err(UnknownPublish(other.to_owned())),
+        }
+    }
+}
+
+/// How routers use the external networks of a physical network (`[external.PHYSNET]`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExternalSettings {
+    /// The link-local address of the next hop, where no subnet has one; it wins over routers that are heard.
+    pub ipv6_gateway: Option<Ipv6Addr>,
+    /// How the outside learns where guests are.
+    pub publish: Publish,
+    /// Whether IPv6 leaves by the guest's own hypervisor, where that has a bridge of the physical network.
+    pub distributed: bool,
+}
 
 /// How router advertisements are sent (`[ra]`), all in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +75,8 @@ pub struct Settings {
     pub punt_burst: u32,
     /// What projects may have for which no quota was set.
     pub quotas: DefaultQuotas,
+    /// How external networks are used, by physical network; one that is not named is used as the default says.
+    pub external: BTreeMap<String, ExternalSettings>,
 }
 
 impl Default for Settings {
@@ -53,6 +96,7 @@ impl Default for Settings {
             punt_rate: 100,
             punt_burst: 200,
             quotas: DefaultQuotas::default(),
+            external: BTreeMap::new(),
         }
     }
 }

@@ -53,6 +53,7 @@ fn chassis(name: &str) -> Chassis {
             kind: EncapKind::Vxlan,
         },
         bridge_mappings: BTreeMap::new(),
+        gateway_priority: 0,
         datapath_id: None,
         tunnel_ports: BTreeMap::new(),
         patch_ports: BTreeMap::new(),

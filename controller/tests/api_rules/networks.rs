@@ -14,6 +14,7 @@ fn hypervisor(name: &str, ip: &str, kind: EncapKind) -> Chassis {
             kind,
         },
         bridge_mappings: BTreeMap::new(),
+        gateway_priority: 0,
         datapath_id: None,
         tunnel_ports: BTreeMap::new(),
         patch_ports: BTreeMap::new(),

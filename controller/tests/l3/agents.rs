@@ -95,6 +95,7 @@ impl Site {
                 kind: EncapKind::Vxlan,
             },
             bridge_mappings: BTreeMap::new(),
+            gateway_priority: 0,
             datapath_id: None,
             tunnel_ports: BTreeMap::new(),
             patch_ports: BTreeMap::new(),

@@ -173,6 +173,7 @@ impl Cloud {
             id: ChassisId::new(name),
             encap: Encap { ip, kind },
             bridge_mappings: BTreeMap::new(),
+            gateway_priority: 0,
             datapath_id: None,
             tunnel_ports: ports.into(),
             patch_ports: BTreeMap::new(),

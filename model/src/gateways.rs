@@ -1,0 +1,253 @@
+//! On which hypervisor each router has its external gateway, and what is known there of the outside.
+
+use crate::{Chassis, ChassisId, Intent, MacAddr, NetworkId, Router, RouterId};
+use imbl::{OrdMap, OrdSet};
+use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+
+/// What a hypervisor has learned of an external network.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outside {
+    /// The best router of those that advertise themselves there: its link-local address.
+    pub default_router: Option<Ipv6Addr>,
+    /// Who has which MAC.
+    pub neighbors: BTreeMap<IpAddr, MacAddr>,
+}
+
+/// Where routers have their gateways. A part of [`crate::Facts`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Gateways {
+    gone: OrdSet<ChassisId>,
+    placed: OrdMap<RouterId, ChassisId>,
+    on: OrdSet<(ChassisId, RouterId)>,
+    outside: OrdMap<(ChassisId, NetworkId), Arc<Outside>>,
+}
+
+impl Gateways {
+    pub(crate) fn gone(&self) -> &OrdSet<ChassisId> {
+        &self.gone
+    }
+
+    pub(crate) fn placed(&self) -> &OrdMap<RouterId, ChassisId> {
+        &self.placed
+    }
+
+    pub(crate) fn outside(&self) -> &OrdMap<(ChassisId, NetworkId), Arc<Outside>> {
+        &self.outside
+    }
+
+    /// The routers that have their gateway on a hypervisor, by id.
+    pub(crate) fn on(&self, chassis: &ChassisId) -> impl Iterator<Item = RouterId> {
+        let range = (chassis.clone(), RouterId::MIN)..=(chassis.clone(), RouterId::MAX);
+        self.on.range(range).map(|(_, router)| *router)
+    }
+
+    /// A hypervisor is gone, or back. Returns whether that is news.
+    pub(crate) fn mark(&mut self, chassis: &ChassisId, gone: bool) -> bool {
+        match gone {
+            true => self.gone.insert(chassis.clone()).is_none(),
+            false => self.gone.remove(chassis).is_some(),
+        }
+    }
+
+    /// What a hypervisor has learned of a network's outside; none: nothing any more.
+    pub(crate) fn learn(
+        &mut self,
+        chassis: &ChassisId,
+        network: NetworkId,
+        outside: Option<Arc<Outside>>,
+    ) {
+        let key = (chassis.clone(), network);
+        match outside {
+            Some(outside) => drop(self.outside.insert(key, outside)),
+            None => drop(self.outside.remove(&key)),
+        }
+    }
+
+    /// Puts a router's gateway where it should be.
+    pub(crate) fn place(
+        &mut self,
+        intent: &Intent,
+        chassis: &OrdMap<ChassisId, Arc<Chassis>>,
+        router: RouterId,
+    ) {
+        let wanted = physical_network(intent, router)
+            .and_then(|physical_network| self.best(chassis, physical_network, router))
+            .cloned();
+        if self.placed.get(&router) == wanted.as_ref() {
+            return;
+        }
+        if let Some(old) = self.placed.remove(&router) {
+            self.on.remove(&(old, router));
+        }
+        if let Some(new) = wanted {
+            self.on.insert((new.clone(), router));
+            self.placed.insert(router, new);
+        }
+    }
+
+    /// The hypervisor for a router's gateway, of those with a bridge of the physical network: one that is not gone, of the
+    /// highest priority, and of those the one with the highest hash, so that one that comes or goes moves no gateways
+    /// between the others (RFC 2991's highest random weight).
+    fn best<'a>(
+        &self,
+        chassis: &'a OrdMap<ChassisId, Arc<Chassis>>,
+        physical_network: &str,
+        router: RouterId,
+    ) -> Option<&'a ChassisId> {
+        let candidates = chassis
+            .values()
+            .filter(|chassis| chassis.reaches(physical_network));
+        let rank = |chassis: &&'a Arc<Chassis>| {
+            let here = !self.gone.contains(&chassis.id);
+            let weight = Reverse(weight(router, &chassis.id));
+            (here, chassis.gateway_priority, weight)
+        };
+        candidates.max_by_key(rank).map(|chassis| &chassis.id)
+    }
+}
+
+/// The physical network of a router's external network, if it has one.
+fn physical_network(intent: &Intent, id: RouterId) -> Option<&str> {
+    let router: &Arc<Router> = intent.routers.get(&id)?;
+    let network = router.external_gateway?.network_id;
+    intent.networks.get(&network)?.physical_network.as_deref()
+}
+
+/// FNV-1a of both ids, mixed once more: the same in every process and for ever.
+fn weight(router: RouterId, chassis: &ChassisId) -> u64 {
+    let octets = router
+        .0
+        .as_bytes()
+        .iter()
+        .chain(chassis.as_str().as_bytes());
+    let hash = octets.fold(0xcbf2_9ce4_8422_2325, |hash: u64, octet| {
+        (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3)
+    });
+    (hash ^ hash >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Change, Encap, EncapKind, ExternalGateway, Facts, Meta, Network, NetworkKey, NetworkType,
+        Object, RouterKey,
+    };
+    use uuid::Uuid;
+
+    const NETWORK: NetworkId = NetworkId(Uuid::from_u128(1));
+
+    fn intent(routers: u128) -> Intent {
+        let mut intent = Intent::default();
+        let mut put = |object| intent.apply(&Change::Put(object));
+        put(Object::Network(Arc::new(Network {
+            id: NETWORK,
+            meta: Meta::default(),
+            admin_state_up: true,
+            shared: false,
+            external: true,
+            mtu: None,
+            port_security_enabled: true,
+            network_type: NetworkType::Flat,
+            physical_network: Some("physnet1".to_owned()),
+            segmentation_id: None,
+            key: NetworkKey(1),
+        })));
+        for id in 0..routers {
+            put(Object::Router(Arc::new(Router {
+                id: RouterId(Uuid::from_u128(id)),
+                meta: Meta::default(),
+                admin_state_up: true,
+                key: RouterKey(7),
+                external_gateway: Some(ExternalGateway {
+                    network_id: NETWORK,
+                    enable_snat: true,
+                }),
+                routes: vec![],
+            })));
+        }
+        intent
+    }
+
+    fn chassis(id: &str, mapped: bool, gateway_priority: u16) -> Chassis {
+        let mapping = mapped.then(|| ("physnet1".to_owned(), "br-ex".to_owned()));
+        Chassis {
+            id: ChassisId::new(id),
+            encap: Encap {
+                ip: "2001:db8::1".parse().unwrap(),
+                kind: EncapKind::Vxlan,
+            },
+            bridge_mappings: mapping.into_iter().collect(),
+            gateway_priority,
+            datapath_id: None,
+            tunnel_ports: BTreeMap::new(),
+            patch_ports: BTreeMap::new(),
+            observed: false,
+        }
+    }
+
+    fn count(facts: &Facts, id: &str) -> usize {
+        facts.gateways_on(&ChassisId::new(id)).count()
+    }
+
+    #[test]
+    fn gateways_are_spread_over_the_hypervisors_that_reach_the_network() {
+        let intent = intent(300);
+        let mut facts = Facts::default();
+        for (id, mapped) in [("h1", true), ("h2", true), ("h3", true), ("h4", false)] {
+            facts.put_chassis(chassis(id, mapped, 0));
+        }
+        facts.place_gateways(&intent);
+        let shares = ["h1", "h2", "h3", "h4"].map(|id| count(&facts, id));
+        assert_eq!(shares.iter().sum::<usize>(), 300);
+        assert!(shares[..3].iter().all(|share| *share > 60), "{shares:?}");
+        assert_eq!(shares[3], 0);
+    }
+
+    #[test]
+    fn only_the_gateways_of_a_hypervisor_that_is_gone_move_and_they_come_back() {
+        let intent = intent(100);
+        let mut facts = Facts::default();
+        for id in ["h1", "h2", "h3"] {
+            facts.put_chassis(chassis(id, true, 0));
+        }
+        facts.place_gateways(&intent);
+        let before = facts.gateways().clone();
+        assert!(facts.mark_gone(&intent, &ChassisId::new("h2"), true));
+        assert!(!facts.mark_gone(&intent, &ChassisId::new("h2"), true));
+        assert_eq!(count(&facts, "h2"), 0);
+        for (router, on) in &before {
+            let stays = *on != ChassisId::new("h2");
+            assert_eq!(facts.gateways().get(router) == Some(on), stays);
+        }
+        facts.mark_gone(&intent, &ChassisId::new("h2"), false);
+        assert_eq!(*facts.gateways(), before);
+    }
+
+    #[test]
+    fn the_highest_priority_wins_and_a_cloud_whose_hypervisors_are_all_gone_stays_as_it_is() {
+        let mut intent = intent(20);
+        let mut facts = Facts::default();
+        for (id, priority) in [("h1", 1), ("h2", 2)] {
+            facts.put_chassis(chassis(id, true, priority));
+        }
+        facts.place_gateways(&intent);
+        assert_eq!(count(&facts, "h2"), 20);
+        facts.mark_gone(&intent, &ChassisId::new("h2"), true);
+        assert_eq!(count(&facts, "h1"), 20);
+        facts.mark_gone(&intent, &ChassisId::new("h1"), true);
+        assert_eq!(count(&facts, "h2"), 20);
+
+        let router = RouterId(Uuid::from_u128(3));
+        let mut without = Router::clone(&intent.routers[&router]);
+        without.external_gateway = None;
+        intent.apply(&Change::Put(Object::Router(Arc::new(without))));
+        facts.place_gateway(&intent, router);
+        assert_eq!(facts.gateways().get(&router), None);
+        assert_eq!(count(&facts, "h2"), 19);
+    }
+}
