@@ -3,11 +3,13 @@
 use crate::advertisement::advertisement;
 use crate::features::neighbor::Owner;
 use crate::features::{
-    self, arp, extra_routes, guard, guest, icmp_error, neighbor, provider, punt, routing, security,
-    switching, tunnel,
+    self, arp, external, extra_routes, guard, guest, icmp_error, neighbor, provider, punt, routing,
+    security, switching, tunnel,
 };
 use crate::flow::Flow;
 use crate::flows::Link;
+use crate::pipeline::Stage;
+use crate::uplink::{Uplink, uplink};
 use crate::view::{Presence, View};
 use sextant_model::{
     ChassisId, MacAddr, MemberAddress, Network, NetworkId, Port, PortId, Router, RouterId,
@@ -89,7 +91,7 @@ pub(crate) fn of_one_port(port: &Port) -> impl Iterator<Item = Object> + use<> {
     shared
         .map(move |mac| Object::SharedMac(network, mac))
         .chain([Object::Port(port.id)])
-        .chain(port.router().map(Object::Router))
+        .chain(port.router().or(port.gateway_of()).map(Object::Router))
         .chain(members.into_iter().flatten())
 }
 
@@ -99,6 +101,7 @@ pub(crate) struct Contribution {
     pub(crate) flows: Vec<Flow>,
     pub(crate) meter: Option<u32>,
     pub(crate) link: Option<Link>,
+    pub(crate) uplink: Option<Uplink>,
 }
 
 /// What an object contributes as things are; nothing if it is not there or has no part here.
@@ -110,7 +113,7 @@ pub(crate) fn contribution(view: &View<'_>, object: &Object) -> Contribution {
     match object {
         Object::Base => flows(features::base()),
         Object::Peer(peer) => flows(tunnel::classify(view, peer)),
-        Object::Network(id) => flows(of_network(view, *id)),
+        Object::Network(id) => of_network(view, *id),
         Object::SharedMac(id, mac) => flows(
             local(view, *id)
                 .map_or_else(Vec::new, |network| switching::shared(view, network, *mac)),
@@ -127,21 +130,28 @@ pub(crate) fn contribution(view: &View<'_>, object: &Object) -> Contribution {
     }
 }
 
-fn of_network(view: &View<'_>, id: NetworkId) -> Vec<Flow> {
-    let way_out = view
-        .network(id)
-        .filter(|_| view.presence(id).is_some())
-        .and_then(|network| provider::way_out(view, network));
-    let members = local(view, id).map(|network| {
-        let arriving = provider::classify(view, network);
-        switching::multicast(view, network)
-            .into_iter()
-            .chain(arriving)
-    });
-    way_out
-        .into_iter()
-        .chain(members.into_iter().flatten())
-        .collect()
+fn of_network(view: &View<'_>, id: NetworkId) -> Contribution {
+    let Some((network, presence)) = view.network(id).zip(view.presence(id)) else {
+        return Contribution::default();
+    };
+    let uplink = uplink(view, network);
+    let is_local = presence == Presence::Local;
+    let mut flows: Vec<Flow> = provider::way_out(view, network).into_iter().collect();
+    if is_local {
+        flows.extend(switching::multicast(view, network));
+    }
+    if is_local || uplink.is_some() {
+        flows.extend(provider::classify(view, network, uplink.is_some()));
+    }
+    if let Some(uplink) = &uplink {
+        flows.extend(external::link(view, network, uplink));
+    }
+    Contribution {
+        flows,
+        meter: uplink.as_ref().map(|uplink| uplink.port.into()),
+        uplink,
+        ..Contribution::default()
+    }
 }
 
 /// A network that has guests here.
@@ -150,18 +160,16 @@ fn local<'a>(view: &View<'a>, id: NetworkId) -> Option<&'a Network> {
     (view.presence(id) == Some(Presence::Local)).then_some(network)
 }
 
-/// A router that is up, and on whose networks there are guests here.
+/// A router that is up, and on whose networks there are guests here, or whose gateway is here.
 fn of_router(view: &View<'_>, id: RouterId) -> Vec<Flow> {
     let router = view.intent.routers.get(&id);
     let router = router.filter(|router| router.admin_state_up);
-    let present = |router: &&Arc<Router>| {
-        let mut networks = view.interfaces(router);
-        networks.any(|(network, _)| view.has_ports_on(network.id))
-    };
+    let present = |router: &&Arc<Router>| view.has_guests_of(router) || view.has_gateway(router);
     router.filter(present).map_or_else(Vec::new, |router| {
         [
             routing::connected_networks(view, router),
             extra_routes::of_router(view, router),
+            external::routes(view, router),
             icmp_error::too_big(view, router),
         ]
         .concat()
@@ -169,6 +177,9 @@ fn of_router(view: &View<'_>, id: RouterId) -> Vec<Flow> {
 }
 
 fn of_port(view: &View<'_>, port: &Port) -> Contribution {
+    if port.gateway_of().is_some() {
+        return of_gateway_port(view, port);
+    }
     let Some((network, presence)) = view
         .network(port.network_id)
         .zip(view.presence(port.network_id))
@@ -184,12 +195,23 @@ fn of_port(view: &View<'_>, port: &Port) -> Contribution {
     of_guest_port(view, network, presence, port)
 }
 
+fn of_gateway_port(view: &View<'_>, port: &Port) -> Contribution {
+    let mut flows = external::port(view, port);
+    if let (Some(network), Some(_)) = (local(view, port.network_id), view.gateway_by(port)) {
+        flows.extend(answers(network, Presence::Local, port, Owner::Router));
+    }
+    Contribution {
+        flows,
+        ..Contribution::default()
+    }
+}
+
 /// Who is on a network that is only routed to asks nothing here.
 fn answers(network: &Network, presence: Presence, port: &Port, owner: Owner) -> Vec<Flow> {
     match presence {
         Presence::Local => [
             neighbor::known(network, port, owner),
-            arp::known(network, port),
+            arp::known(Stage::Neighbor, network, port),
         ]
         .concat(),
         Presence::Routed => vec![],
@@ -215,8 +237,8 @@ fn of_router_port(
     });
     Contribution {
         flows,
-        meter: None,
         link,
+        ..Contribution::default()
     }
 }
 
@@ -227,6 +249,7 @@ fn of_guest_port(
     port: &Port,
 ) -> Contribution {
     let mut flows = answers(network, presence, port, Owner::Guest);
+    flows.extend(external::published(view, port));
     flows.extend(routing::next_hop(network, port));
     flows.extend(switching::unicast(view, network, port));
     let ofport = view.local_ofport(port);
@@ -242,6 +265,6 @@ fn of_guest_port(
     Contribution {
         flows,
         meter: ofport.map(u32::from),
-        link: None,
+        ..Contribution::default()
     }
 }

@@ -4,6 +4,7 @@
 //! costs time; one too few leaves a wrong flow behind, which the property `incremental == full` looks for.
 
 mod changes;
+mod external;
 mod security;
 
 use crate::contribution::{Object, of_one_port, secured};
@@ -41,7 +42,7 @@ fn everything_differs(old: &View<'_>, new: &View<'_>) -> bool {
 
 /// Whether a router differs in nothing but its routes and what people call it.
 fn works_alike(router: &Changed<'_, RouterId, Arc<Router>>) -> bool {
-    let works = |router: &Router| (router.key, router.admin_state_up);
+    let works = |router: &Router| (router.key, router.admin_state_up, router.external_gateway);
     let sides = router.old.zip(router.new);
     sides.is_some_and(|(old, new)| works(old) == works(new))
 }
@@ -74,6 +75,7 @@ impl<'a> Touched<'a> {
         self.routers(changes);
         self.bindings(changes);
         self.peers(changes);
+        self.external(changes);
         self.security(changes);
     }
 
@@ -123,6 +125,7 @@ impl<'a> Touched<'a> {
         for network in old.keys().chain(new.keys()) {
             if old.get(network) != new.get(network) {
                 self.whole_network(*network);
+                self.ways_out_of(*network);
             }
         }
     }
@@ -137,7 +140,8 @@ impl<'a> Touched<'a> {
             .filter(|binding| binding.chassis == *self.new.chassis);
         !changes.networks.is_empty()
             || changes.routers.iter().any(|router| !works_alike(router))
-            || ports.any(|port| port.router().is_some())
+            || ports.any(|port| port.is_of_router())
+            || self.gateways_differ_here(changes)
             || here.any(|binding| self.membership_differs(binding))
     }
 
@@ -251,6 +255,9 @@ impl<'a> Touched<'a> {
     fn peer(&mut self, peer: &ChassisId) {
         self.objects.insert(Object::Peer(peer.clone()));
         for view in self.views() {
+            let routers = view.facts.gateways_on(peer);
+            self.objects
+                .extend(routers.map(|(_, router)| Object::Router(router)));
             for network in view.facts.networks_on(peer) {
                 self.objects.insert(Object::Network(network));
                 let ports = view.facts.local_ports(network, peer);

@@ -13,6 +13,7 @@ pub struct Difference {
     delete: BTreeSet<InstalledFlow>,
     meters: bool,
     links: bool,
+    uplinks: bool,
 }
 
 /// A flow that a switch has, as far as reconciling needs to know it.
@@ -33,6 +34,11 @@ impl Difference {
     /// Whether [`Flows::links`] may differ.
     pub fn touches_links(&self) -> bool {
         self.links
+    }
+
+    /// Whether [`Flows::uplinks`] may differ.
+    pub fn touches_uplinks(&self) -> bool {
+        self.uplinks
     }
 
     /// No flow to change.
@@ -72,6 +78,10 @@ impl Difference {
         self.links |= links;
     }
 
+    pub(crate) fn touch_uplinks(&mut self, uplinks: bool) {
+        self.uplinks |= uplinks;
+    }
+
     pub(crate) fn want(&mut self, cookie: Cookie, stage: Stage, flow: &Packed) {
         if !self.delete.remove(&installed(cookie, stage)) {
             self.add.insert(cookie, flow.clone());
@@ -99,6 +109,7 @@ pub fn reconcile(wanted: &Flows, present: &BTreeSet<InstalledFlow>) -> Differenc
         delete: present.clone(),
         meters: true,
         links: true,
+        uplinks: true,
     };
     for (cookie, wanted) in wanted.wanted() {
         difference.want(cookie, wanted.stage, &wanted.flow);

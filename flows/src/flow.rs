@@ -2,7 +2,7 @@
 
 use crate::pipeline::Stage;
 use bytes::{Bytes, BytesMut};
-use rust_openflow::{Action, FlowMod, Instruction, Match, Message};
+use rust_openflow::{Action, FlowMod, Instruction, Match, Message, PacketInReason, WHOLE_PACKET};
 use sextant_model::Punt;
 use std::fmt;
 use std::hash::Hasher;
@@ -92,6 +92,20 @@ impl Flow {
     pub fn punt(mut self, punt: Punt) -> Self {
         self.punt = Some(punt);
         self.apply(vec![Action::controller()])
+    }
+
+    /// A copy goes up to the controller, for this reason, as often as a meter allows; the packet goes on to what is added
+    /// next.
+    pub fn copy_up(mut self, punt: Punt, meter: u32) -> Self {
+        self.punt = Some(punt);
+        self.apply(vec![Action::Controller {
+            max_len: WHOLE_PACKET,
+            id: 0,
+            reason: PacketInReason::Action,
+            userdata: Bytes::new(),
+            pause: false,
+            meter: Some(meter),
+        }])
     }
 
     /// The hash of its content.

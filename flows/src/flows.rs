@@ -5,8 +5,9 @@ use crate::dependencies::touched;
 use crate::difference::Difference;
 use crate::flow::{Cookie, CookieHasher, Flow, Packed};
 use crate::pipeline::Stage;
+use crate::uplink::Uplink;
 use crate::view::View;
-use sextant_model::{Advertisement, ChassisId, Facts, Intent, NetworkKey, PortId, Punt};
+use sextant_model::{Advertisement, ChassisId, Facts, Intent, NetworkId, NetworkKey, PortId, Punt};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
@@ -27,6 +28,7 @@ struct Group {
     cookies: Vec<Cookie>,
     meter: Option<u32>,
     link: Option<Link>,
+    uplink: Option<Uplink>,
 }
 
 /// A flow and how many objects want it.
@@ -139,20 +141,38 @@ impl Flows {
         self.groups.iter().filter_map(link).collect()
     }
 
+    /// The external networks that routers use by a bridge of this hypervisor.
+    pub fn uplinks(&self) -> BTreeMap<NetworkId, Uplink> {
+        let uplink = |(object, group): (&Object, &Group)| match object {
+            Object::Network(network) => Some((*network, group.uplink.clone()?)),
+            Object::Base
+            | Object::Peer(_)
+            | Object::Port(_)
+            | Object::SharedMac(..)
+            | Object::Router(_)
+            | Object::Policy(_)
+            | Object::Member(_) => None,
+        };
+        self.groups.iter().filter_map(uplink).collect()
+    }
+
     fn replace(&mut self, view: &View<'_>, object: Object, difference: &mut Difference) {
         let computed = contribution(view, &object);
         let mut group = Group {
             cookies: vec![],
             meter: computed.meter,
             link: computed.link,
+            uplink: computed.uplink,
         };
         for flow in computed.flows {
             group.cookies.push(self.want(&flow, difference));
         }
         let before = self.groups.get(&object);
-        let (meter, link) = before.map_or((&None, &None), |old| (&old.meter, &old.link));
-        difference.touch(*meter != group.meter, *link != group.link);
-        let (old_meter, new_meter) = (*meter, group.meter);
+        let nothing = Group::default();
+        let before = before.unwrap_or(&nothing);
+        difference.touch(before.meter != group.meter, before.link != group.link);
+        difference.touch_uplinks(before.uplink != group.uplink);
+        let (old_meter, new_meter) = (before.meter, group.meter);
         self.count_meters(old_meter, new_meter);
         let empty = group == Group::default();
         let old = if empty {

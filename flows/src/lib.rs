@@ -14,14 +14,17 @@ mod dependencies;
 mod dhcpv4;
 mod difference;
 pub mod document;
+mod exit;
 mod features;
 mod flow;
 mod flows;
 pub mod pipeline;
 pub mod trace;
+mod uplink;
 mod view;
 
 pub use difference::{Difference, InstalledFlow, reconcile};
 pub use flow::{Cookie, Flow};
 pub use flows::{Flows, Link};
+pub use uplink::{Speaker, Uplink};
 pub use view::View;

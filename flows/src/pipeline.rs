@@ -17,6 +17,8 @@ pub enum Stage {
     NeighborGuard = 12,
     /// Is it for the controller?
     Punt = 16,
+    /// Is it for a router's gateway?
+    Outside = 20,
     /// Can a flow answer it?
     Neighbor = 24,
     /// Second step of a neighbour advertisement.
@@ -107,6 +109,12 @@ pub const STAGES: &[StageSpec] = &[
         "punt",
         "Is it for the controller: Router Solicitation, DHCPv6, DHCPv4? Each guest's punts pass a meter of its own.",
         Miss::Goto(Stage::Neighbor),
+    ),
+    stage(
+        Stage::Outside,
+        "outside",
+        "What came from an external network: is it for a router's gateway here, does it ask for one, does it tell of next hops?",
+        Miss::Goto(Stage::Switch),
     ),
     stage(
         Stage::Neighbor,
@@ -241,6 +249,8 @@ pub const OUTPUT: Field = Field::reg(3);
 pub const ADVERTISED_FLAGS: Field = Field::reg(4);
 /// Which of several next hops, from 0.
 pub const PATH: Field = Field::reg(5);
+/// The tag that a packet from outside had, as `vlan_tci`, until it is routed: an answer has it again.
+pub const TAG: Field = Field::reg(5);
 /// The MAC of a neighbour advertisement in the making, in the low 48 bits; a MAC to be kept while two are swapped; of
 /// whoever sent what is routed.
 pub const MAC: Field = Field::xreg(3);
@@ -266,7 +276,7 @@ pub const REGISTERS: &[RegisterSpec] = &[
     RegisterSpec {
         name: "origin",
         field: "reg1",
-        holds: "0 the controller, 1 a guest of this hypervisor, 2 a tunnel, 3 a provider network.",
+        holds: "0 the controller, 1 a guest of this hypervisor or a router's gateway here, 2 a tunnel, 3 a provider network.",
     },
     RegisterSpec {
         name: "router",
@@ -286,7 +296,7 @@ pub const REGISTERS: &[RegisterSpec] = &[
     RegisterSpec {
         name: "path",
         field: "reg5",
-        holds: "Which of several next hops, from 0: chosen by a hash of addresses and ports.",
+        holds: "Which of several next hops, from 0: chosen by a hash of addresses and ports. Before it is routed, the tag that what came from outside had.",
     },
     RegisterSpec {
         name: "MAC",
@@ -327,7 +337,8 @@ pub const PROBLEM_TOO_BIG: u32 = 4;
 
 /// [`ORIGIN`]: sent by the controller, to local ports only.
 pub const ORIGIN_CONTROLLER: u32 = 0;
-/// [`ORIGIN`]: sent by a guest of this hypervisor.
+/// [`ORIGIN`]: sent by a guest of this hypervisor, or routed from or to outside by a gateway here: may go to other
+/// hypervisors and outside.
 pub const ORIGIN_GUEST: u32 = 1;
 /// [`ORIGIN`]: came through a tunnel, goes to local ports only.
 pub const ORIGIN_TUNNEL: u32 = 2;
@@ -349,6 +360,14 @@ pub fn mac_register() -> Subfield {
         field: MAC,
         offset: 0,
         bits: 48,
+    }
+}
+
+/// Gives an answer the tag again that the question had.
+pub fn restore_tag() -> Action {
+    Action::Move {
+        src: Subfield::new(TAG, 0, 16),
+        dst: Subfield::whole(Field::VLAN_TCI),
     }
 }
 

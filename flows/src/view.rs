@@ -22,7 +22,7 @@ pub struct View<'a> {
 /// Why a network is present on a hypervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Presence {
-    /// Only because guests here reach it through a router.
+    /// Only because guests here reach it through a router, or a router's gateway is here.
     Routed,
     /// Guests of the network are here.
     Local,
@@ -37,9 +37,18 @@ impl<'a> View<'a> {
     /// The networks present here: those of guests here, and those that a router joins to them.
     pub fn present(&self) -> BTreeMap<NetworkId, Presence> {
         let mut present = BTreeMap::new();
+        let mut add = |network| {
+            present.extend(self.presence(network).map(|presence| (network, presence)));
+        };
         for network in self.facts.networks_on(self.chassis) {
-            let near = self.joined(network).chain([network]);
-            present.extend(near.filter_map(|near| Some((near, self.presence(near)?))));
+            add(network);
+            self.joined(network).for_each(&mut add);
+            self.outside_of(network).for_each(&mut add);
+        }
+        for (network, router) in self.facts.gateways_on(self.chassis) {
+            add(network);
+            let interfaces = self.intent.interfaces_of(router);
+            interfaces.for_each(|port| add(port.network_id));
         }
         present
     }
@@ -52,9 +61,40 @@ impl<'a> View<'a> {
             return Some(Presence::Local);
         }
         let reached = |near: NetworkId| self.network(near).is_some() && self.has_ports_on(near);
-        self.joined(network)
-            .any(reached)
-            .then_some(Presence::Routed)
+        let routed = self.joined(network).any(reached)
+            || self
+                .routers_of(network)
+                .any(|router| self.has_gateway(router))
+            || self.is_way_out(network);
+        routed.then_some(Presence::Routed)
+    }
+
+    /// Whether routers use an external network by a bridge of this hypervisor.
+    fn is_way_out(&self, network: NetworkId) -> bool {
+        let mut here = self.facts.gateways_of(network, self.chassis);
+        if here.next().is_some() {
+            return true;
+        }
+        let mut ports = self.intent.gateway_ports_of(network);
+        let network = self.network(network);
+        network.is_some_and(|network| self.external(network).distributed)
+            && ports.any(|port| {
+                let gateway = self.gateway_by(port);
+                gateway.is_some_and(|gateway| self.leaves_here(&gateway))
+            })
+    }
+
+    /// The external networks of the routers on a network.
+    fn outside_of(&self, network: NetworkId) -> impl Iterator<Item = NetworkId> {
+        let gateways = self.routers_of(network);
+        let gateways = gateways.filter_map(|router| router.external_gateway);
+        gateways.map(|gateway| gateway.network_id)
+    }
+
+    /// The working routers that a network is on.
+    fn routers_of(&self, network: NetworkId) -> impl Iterator<Item = &'a Arc<Router>> {
+        let ports = self.intent.router_ports_of(network);
+        ports.filter_map(|port| self.router(port))
     }
 
     /// Whether ports under a security group are plugged in here.
@@ -73,9 +113,7 @@ impl<'a> View<'a> {
 
     /// The networks that working interfaces of working routers join to a network.
     fn joined(&self, network: NetworkId) -> impl Iterator<Item = NetworkId> {
-        self.intent
-            .router_ports_of(network)
-            .filter_map(|port| self.router(port))
+        self.routers_of(network)
             .flat_map(|router| self.intent.interfaces_of(router.id))
             .filter(|port| self.router(port).is_some())
             .map(|port| port.network_id)
@@ -105,6 +143,15 @@ impl<'a> View<'a> {
         ports
             .filter(move |port| view.router(port).is_some())
             .filter_map(move |port| Some((view.network(port.network_id)?, port)))
+    }
+
+    /// The networks on which packets for a router arrive here: those of its interfaces and, where its gateway is here, the
+    /// external one.
+    pub(crate) fn arriving(&self, router: &Router) -> Vec<&'a Arc<Network>> {
+        let interfaces = self.interfaces(router).map(|(network, _)| network);
+        let external = router.external_gateway.filter(|_| self.has_gateway(router));
+        let external = external.and_then(|gateway| self.network(gateway.network_id));
+        interfaces.chain(external).collect()
     }
 
     /// The MTU of a network in octets.

@@ -96,14 +96,23 @@ impl Facts {
             .max();
     }
 
-    /// The hypervisor that has each router's external gateway, by router.
-    pub fn gateways(&self) -> &OrdMap<RouterId, ChassisId> {
+    /// The hypervisor that has each router's external gateway, and the external network, by router.
+    pub fn gateways(&self) -> &OrdMap<RouterId, (ChassisId, NetworkId)> {
         self.gateways.placed()
     }
 
-    /// The routers that have their external gateway on a hypervisor, by id.
-    pub fn gateways_on(&self, chassis: &ChassisId) -> impl Iterator<Item = RouterId> {
+    /// The routers that have their external gateway on a hypervisor, each with its external network, by network.
+    pub fn gateways_on(&self, chassis: &ChassisId) -> impl Iterator<Item = (NetworkId, RouterId)> {
         self.gateways.on(chassis)
+    }
+
+    /// The routers that have their gateway to an external network on a hypervisor, by id.
+    pub fn gateways_of(
+        &self,
+        network: NetworkId,
+        chassis: &ChassisId,
+    ) -> impl Iterator<Item = RouterId> {
+        self.gateways.of(network, chassis)
     }
 
     /// Hypervisors that have not been heard of for so long that others take their gateways.

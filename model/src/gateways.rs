@@ -21,8 +21,8 @@ pub struct Outside {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Gateways {
     gone: OrdSet<ChassisId>,
-    placed: OrdMap<RouterId, ChassisId>,
-    on: OrdSet<(ChassisId, RouterId)>,
+    placed: OrdMap<RouterId, (ChassisId, NetworkId)>,
+    on: OrdSet<(ChassisId, NetworkId, RouterId)>,
     outside: OrdMap<(ChassisId, NetworkId), Arc<Outside>>,
 }
 
@@ -31,7 +31,7 @@ impl Gateways {
         &self.gone
     }
 
-    pub(crate) fn placed(&self) -> &OrdMap<RouterId, ChassisId> {
+    pub(crate) fn placed(&self) -> &OrdMap<RouterId, (ChassisId, NetworkId)> {
         &self.placed
     }
 
@@ -39,10 +39,24 @@ impl Gateways {
         &self.outside
     }
 
-    /// The routers that have their gateway on a hypervisor, by id.
-    pub(crate) fn on(&self, chassis: &ChassisId) -> impl Iterator<Item = RouterId> {
-        let range = (chassis.clone(), RouterId::MIN)..=(chassis.clone(), RouterId::MAX);
-        self.on.range(range).map(|(_, router)| *router)
+    /// The routers that have their gateway on a hypervisor, each with its external network, by network.
+    pub(crate) fn on(&self, chassis: &ChassisId) -> impl Iterator<Item = (NetworkId, RouterId)> {
+        let range = (chassis.clone(), NetworkId::MIN, RouterId::MIN)
+            ..=(chassis.clone(), NetworkId::MAX, RouterId::MAX);
+        self.on
+            .range(range)
+            .map(|(_, network, router)| (*network, *router))
+    }
+
+    /// Those of one external network, by id.
+    pub(crate) fn of(
+        &self,
+        network: NetworkId,
+        chassis: &ChassisId,
+    ) -> impl Iterator<Item = RouterId> {
+        let range =
+            (chassis.clone(), network, RouterId::MIN)..=(chassis.clone(), network, RouterId::MAX);
+        self.on.range(range).map(|(_, _, router)| *router)
     }
 
     /// A hypervisor is gone, or back. Returns whether that is news.
@@ -74,18 +88,19 @@ impl Gateways {
         chassis: &OrdMap<ChassisId, Arc<Chassis>>,
         router: RouterId,
     ) {
-        let wanted = physical_network(intent, router)
-            .and_then(|physical_network| self.best(chassis, physical_network, router))
-            .cloned();
+        let wanted = external_network(intent, router).and_then(|(network, physical)| {
+            let best = self.best(chassis, physical, router)?;
+            Some((best.clone(), network))
+        });
         if self.placed.get(&router) == wanted.as_ref() {
             return;
         }
-        if let Some(old) = self.placed.remove(&router) {
-            self.on.remove(&(old, router));
+        if let Some((old, network)) = self.placed.remove(&router) {
+            self.on.remove(&(old, network, router));
         }
-        if let Some(new) = wanted {
-            self.on.insert((new.clone(), router));
-            self.placed.insert(router, new);
+        if let Some((new, network)) = wanted {
+            self.on.insert((new.clone(), network, router));
+            self.placed.insert(router, (new, network));
         }
     }
 
@@ -110,11 +125,12 @@ impl Gateways {
     }
 }
 
-/// The physical network of a router's external network, if it has one.
-fn physical_network(intent: &Intent, id: RouterId) -> Option<&str> {
+/// A router's external network, if it has one, and that's physical network.
+fn external_network(intent: &Intent, id: RouterId) -> Option<(NetworkId, &str)> {
     let router: &Arc<Router> = intent.routers.get(&id)?;
     let network = router.external_gateway?.network_id;
-    intent.networks.get(&network)?.physical_network.as_deref()
+    let physical = intent.networks.get(&network)?.physical_network.as_deref()?;
+    Some((network, physical))
 }
 
 /// FNV-1a of both ids, mixed once more: the same in every process and for ever.
@@ -221,7 +237,7 @@ mod tests {
         assert!(!facts.mark_gone(&intent, &ChassisId::new("h2"), true));
         assert_eq!(count(&facts, "h2"), 0);
         for (router, on) in &before {
-            let stays = *on != ChassisId::new("h2");
+            let stays = on.0 != ChassisId::new("h2");
             assert_eq!(facts.gateways().get(router) == Some(on), stays);
         }
         facts.mark_gone(&intent, &ChassisId::new("h2"), false);

@@ -7,8 +7,8 @@ use crate::view::View;
 use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
 use sextant_model::{
-    Binding, Chassis, ChassisId, Network, NetworkId, Port, PortId, Router, RouterId, SecurityGroup,
-    SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, Subnet, SubnetId,
+    Binding, Chassis, ChassisId, Network, NetworkId, Outside, Port, PortId, Router, RouterId,
+    SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, Subnet, SubnetId,
 };
 use std::sync::Arc;
 
@@ -36,6 +36,8 @@ pub(super) struct Changes<'a> {
     pub(super) rules: Vec<Changed<'a, SecurityGroupRuleId, Arc<SecurityGroupRule>>>,
     pub(super) bindings: Vec<Changed<'a, PortId, Binding>>,
     pub(super) chassis: Vec<Changed<'a, ChassisId, Arc<Chassis>>>,
+    pub(super) gateways: Vec<Changed<'a, RouterId, (ChassisId, NetworkId)>>,
+    pub(super) outside: Vec<Changed<'a, (ChassisId, NetworkId), Arc<Outside>>>,
 }
 
 impl<'a> Changes<'a> {
@@ -52,6 +54,8 @@ impl<'a> Changes<'a> {
             ),
             bindings: changed(old.facts.bindings(), new.facts.bindings()),
             chassis: changed(old.facts.chassis(), new.facts.chassis()),
+            gateways: changed(old.facts.gateways(), new.facts.gateways()),
+            outside: changed(old.facts.outside(), new.facts.outside()),
         }
     }
 }

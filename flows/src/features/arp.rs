@@ -6,7 +6,7 @@
 
 use super::ethertype;
 use crate::flow::Flow;
-use crate::pipeline::{NETWORK, Stage, ipv4_register, mac_register};
+use crate::pipeline::{NETWORK, Stage, ipv4_register, mac_register, restore_tag};
 use rust_openflow::{Action, Field, Match, Subfield, ports};
 use sextant_model::{MacAddr, Network, Port};
 use std::net::Ipv4Addr;
@@ -15,10 +15,10 @@ const REQUEST: u16 = 1;
 const REPLY: u16 = 2;
 
 /// Who asks for the address of a port on its network is told its MAC.
-pub(crate) fn known(network: &Network, port: &Port) -> Vec<Flow> {
+pub(crate) fn known(stage: Stage, network: &Network, port: &Port) -> Vec<Flow> {
     let answered = |(_, address)| {
         let asks = asking_for(address).with(NETWORK, network.key.0);
-        answer(asks, port.mac_address)
+        answer(stage, asks, port.mac_address)
     };
     port.ipv4_addresses().map(answered).collect()
 }
@@ -34,7 +34,8 @@ pub(crate) fn own(port: &Port, ofport: u16) -> Vec<Flow> {
 
 /// A guest that asks for an address that is a server's, and no port's, is told this MAC.
 pub(crate) fn server(address: Ipv4Addr, mac: MacAddr, ofport: u16) -> Flow {
-    answer(asking_for(address).with(Field::IN_PORT, ofport), mac)
+    let asks = asking_for(address).with(Field::IN_PORT, ofport);
+    answer(Stage::Neighbor, asks, mac)
 }
 
 /// What all answers have in common.
@@ -50,17 +51,18 @@ pub(crate) fn base() -> Vec<Flow> {
         moved(whole(Field::ARP_SPA), ipv4_register()),
         Action::copy(Field::ARP_TPA, Field::ARP_SPA),
         moved(ipv4_register(), whole(Field::ARP_TPA)),
+        restore_tag(),
         Action::output(ports::IN_PORT),
     ];
     vec![Flow::new(Stage::Advertise, 100, request()).apply(reply)]
 }
 
-fn answer(asks: Match, mac: MacAddr) -> Flow {
+fn answer(stage: Stage, asks: Match, mac: MacAddr) -> Flow {
     let answer = Action::Load {
         value: mac.to_u64(),
         dst: mac_register(),
     };
-    Flow::new(Stage::Neighbor, 100, asks)
+    Flow::new(stage, 100, asks)
         .apply(vec![answer])
         .goto(Stage::Advertise)
 }

@@ -41,7 +41,7 @@ fn path(view: &View<'_>, router: &Router, destination: IpNet, hop: IpAddr) -> Op
     let (network, port) = view
         .interfaces(router)
         .find(|(_, port)| view.prefixes(port).any(|prefix| prefix.contains(&hop)))?;
-    let mut way = Way::onto(view, router, network, port);
+    let mut way = Way::onto(view, router, network, port.mac_address);
     way.actions.push(Action::set(ADDRESS, in_register(hop)));
     same_family.then_some(way)
 }

@@ -5,6 +5,7 @@
 //! the packet came in sends it up with the address to answer from.
 
 use super::{ethertype, ipv4, ipv6, neighbor};
+use crate::exit::Gateway;
 use crate::flow::Flow;
 use crate::pipeline::{
     ARRIVED, LONGER, NETWORK, PROBLEM, PROBLEM_HOP_LIMIT, PROBLEM_NO_ROUTE, PROBLEM_TOO_BIG,
@@ -12,8 +13,10 @@ use crate::pipeline::{
 };
 use crate::view::View;
 use rust_openflow::{Action, Field, Match, Subfield};
-use sextant_model::{IcmpError, Network, Port, Problem, Punt, Router};
+use sextant_model::{IcmpError, MacAddr, Network, Port, Problem, Punt, Router};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Below what routers answer and what they never forward, above every route.
 const HOP_LIMIT: u16 = 1700;
@@ -63,7 +66,7 @@ fn why(problem: u32) -> Action {
 }
 
 /// Undoes what a route has made of the Ethernet source: the guest is told at its own address.
-fn from_its_sender() -> Action {
+pub(crate) fn from_its_sender() -> Action {
     Action::Move {
         src: mac_register(),
         dst: Subfield::whole(Field::ETH_SRC),
@@ -80,63 +83,95 @@ pub(crate) fn guest(ofport: u16) -> Flow {
 
 /// What a router's port tells the guests of its network.
 pub(crate) fn interface(network: &Network, router: &Router, port: &Port) -> Vec<Flow> {
-    let told = PROBLEMS.iter().flat_map(|(number, problem)| {
-        report(
-            network,
-            router,
-            port,
-            *problem,
-            Match::new().with(PROBLEM, *number),
-        )
-    });
-    told.collect()
+    Teller::new(network, router, port).of_any_network()
 }
 
 /// What a router's ports tell of packets that the next network does not take (RFC 4443 §3.2, RFC 1191 §4).
 pub(crate) fn too_big(view: &View<'_>, router: &Router) -> Vec<Flow> {
-    let mut flows = vec![];
-    for (network, port) in view.interfaces(router) {
-        for (next, _) in view.interfaces(router) {
-            let mtu = view.mtu(next);
-            if mtu < view.mtu(network) && network.id != next.id {
-                let problem = Match::new()
-                    .with(PROBLEM, PROBLEM_TOO_BIG)
-                    .with(NETWORK, next.key.0);
-                flows.extend(report(
-                    network,
-                    router,
-                    port,
-                    Problem::TooBig { mtu },
-                    problem,
-                ));
-            }
-        }
-    }
-    flows
+    let tellers = view.interfaces(router);
+    tellers
+        .flat_map(|(network, port)| Teller::new(network, router, port).too_big(view))
+        .collect()
 }
 
-/// What a router's port tells, in each family.
-fn report(
-    network: &Network,
-    router: &Router,
-    port: &Port,
-    problem: Problem,
-    matches: Match,
-) -> Vec<Flow> {
-    let told = |(ethertype, source): (u16, IpAddr)| {
-        let matches = matches
-            .clone()
-            .with(Field::ETH_TYPE, ethertype)
-            .with(ROUTER, router.key.0)
-            .with(ARRIVED, network.key.0)
-            .mac(Field::ETH_DST, port.mac_address.0);
-        Flow::new(Stage::Report, 100, matches).punt(Punt::IcmpError(IcmpError {
-            problem,
+/// What a router's gateway here tells outside. Where it has no address there but a link-local one, it speaks from one that
+/// it has inside (RFC 4443 §2.2).
+pub(crate) fn at_gateway(view: &View<'_>, gateway: &Gateway<'_>, vlan_tci: u16) -> Vec<Flow> {
+    let mut teller = Teller::new(gateway.network, gateway.router, gateway.port);
+    teller.vlan_tci = vlan_tci;
+    if gateway.port.ipv6_addresses().next().is_none() {
+        let mut inside = view.interfaces(gateway.router);
+        let address = inside.find_map(|(_, port)| port.ipv6_addresses().next());
+        if let Some((_, address)) = address {
+            teller.sources.insert(ethertype::IPV6, address.into());
+        }
+    }
+    [teller.of_any_network(), teller.too_big(view)].concat()
+}
+
+/// A router's port that tells who sent to it what became of that.
+struct Teller<'a> {
+    network: &'a Network,
+    router: &'a Router,
+    mac: MacAddr,
+    /// The address that it speaks from, by family.
+    sources: BTreeMap<u16, IpAddr>,
+    vlan_tci: u16,
+}
+
+impl<'a> Teller<'a> {
+    fn new(network: &'a Network, router: &'a Router, port: &Port) -> Self {
+        Self {
+            network,
+            router,
             mac: port.mac_address,
-            source,
-        }))
-    };
-    sources(port).map(told).collect()
+            sources: sources(port).collect(),
+            vlan_tci: 0,
+        }
+    }
+
+    /// Whatever the next network would have been.
+    fn of_any_network(&self) -> Vec<Flow> {
+        let told = PROBLEMS.iter().flat_map(|(number, problem)| {
+            self.report(*problem, Match::new().with(PROBLEM, *number))
+        });
+        told.collect()
+    }
+
+    fn too_big(&self, view: &View<'_>) -> Vec<Flow> {
+        let gateway = view.gateway(self.router).map(|gateway| gateway.network);
+        let next = view.interfaces(self.router).map(|(network, _)| network);
+        let smaller = |next: &&Arc<Network>| {
+            view.mtu(next) < view.mtu(self.network) && next.id != self.network.id
+        };
+        let told = |next: &Arc<Network>| {
+            let mtu = view.mtu(next);
+            let onto = Match::new()
+                .with(PROBLEM, PROBLEM_TOO_BIG)
+                .with(NETWORK, next.key.0);
+            self.report(Problem::TooBig { mtu }, onto)
+        };
+        next.chain(gateway).filter(smaller).flat_map(told).collect()
+    }
+
+    /// In each family.
+    fn report(&self, problem: Problem, matches: Match) -> Vec<Flow> {
+        let told = |(ethertype, source): (&u16, &IpAddr)| {
+            let matches = matches
+                .clone()
+                .with(Field::ETH_TYPE, *ethertype)
+                .with(ROUTER, self.router.key.0)
+                .with(ARRIVED, self.network.key.0)
+                .mac(Field::ETH_DST, self.mac.0);
+            Flow::new(Stage::Report, 100, matches).punt(Punt::IcmpError(IcmpError {
+                problem,
+                mac: self.mac,
+                source: *source,
+                vlan_tci: self.vlan_tci,
+            }))
+        };
+        self.sources.iter().map(told).collect()
+    }
 }
 
 /// The address of each family that a router's port speaks from: a global one if it has any (RFC 4443 §2.2).

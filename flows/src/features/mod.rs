@@ -1,6 +1,7 @@
 //! The features: each a pure function of one object, in a file of its own.
 
 pub(crate) mod arp;
+pub(crate) mod external;
 pub(crate) mod extra_routes;
 pub(crate) mod guard;
 pub(crate) mod guest;

@@ -6,7 +6,7 @@
 
 use super::{icmpv6, icmpv6_type, valid_nd};
 use crate::flow::Flow;
-use crate::pipeline::{ADVERTISED_FLAGS, NETWORK, Stage, mac_register};
+use crate::pipeline::{ADVERTISED_FLAGS, NETWORK, Stage, mac_register, restore_tag};
 use rust_openflow::{Action, Field, Match, Subfield, ports};
 use sextant_model::{MacAddr, Network, Port};
 use std::net::Ipv6Addr;
@@ -30,24 +30,33 @@ pub(crate) enum Owner {
 
 /// Who asks for the address of a port on its network is told its MAC.
 pub(crate) fn known(network: &Network, port: &Port, owner: Owner) -> Vec<Flow> {
-    let flags = if owner == Owner::Router {
-        ROUTER_FLAG
-    } else {
-        0
+    let mac = port.mac_address;
+    let answered = |address| answer(Stage::Neighbor, network, address, mac, owner);
+    addresses(port).map(answered).collect()
+}
+
+/// Who asks for this address on a network is told this MAC.
+pub(crate) fn answer(
+    stage: Stage,
+    network: &Network,
+    address: Ipv6Addr,
+    mac: MacAddr,
+    owner: Owner,
+) -> Flow {
+    let flags = match owner {
+        Owner::Router => ROUTER_FLAG,
+        Owner::Guest => 0,
     };
-    let answer = |address| {
-        let asks = valid_nd(icmpv6::NEIGHBOR_SOLICITATION)
-            .with(NETWORK, network.key.0)
-            .ipv6(Field::ND_TARGET, address);
-        let mac = Action::Load {
-            value: port.mac_address.to_u64(),
-            dst: mac_register(),
-        };
-        Flow::new(Stage::Neighbor, 100, asks)
-            .apply(vec![mac, Action::set(ADVERTISED_FLAGS, flags)])
-            .goto(Stage::Advertise)
+    let asks = valid_nd(icmpv6::NEIGHBOR_SOLICITATION)
+        .with(NETWORK, network.key.0)
+        .ipv6(Field::ND_TARGET, address);
+    let mac = Action::Load {
+        value: mac.to_u64(),
+        dst: mac_register(),
     };
-    addresses(port).map(answer).collect()
+    Flow::new(stage, 100, asks)
+        .apply(vec![mac, Action::set(ADVERTISED_FLAGS, flags)])
+        .goto(Stage::Advertise)
 }
 
 /// Nobody is answered for an address of its own: that is how it finds no duplicate.
@@ -100,6 +109,7 @@ pub(crate) fn base() -> Vec<Flow> {
             Action::set(Field::ND_OPTIONS_TYPE, TARGET_LINK_LAYER_ADDRESS),
             Action::copy(ADVERTISED_FLAGS, Field::ND_RESERVED),
             Action::copy(Field::ETH_SRC, Field::ND_TLL),
+            restore_tag(),
             Action::output(ports::IN_PORT),
         ]),
     ]

@@ -4,7 +4,7 @@
 //! as the operator's own switches are: an external router may advertise, an external server may answer DHCPv6.
 
 use crate::flow::Flow;
-use crate::pipeline::{NETWORK, ORIGIN, ORIGIN_GUEST, ORIGIN_PROVIDER, Stage};
+use crate::pipeline::{NETWORK, ORIGIN, ORIGIN_GUEST, ORIGIN_PROVIDER, Stage, TAG};
 use crate::view::View;
 use rust_openflow::{Action, Field, Match, Subfield};
 use sextant_model::{Network, NetworkType};
@@ -18,9 +18,9 @@ const TAG_AND_VLAN: u16 = 0x1fff;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outside {
     /// The patch port to the bridge of the physical network.
-    port: u16,
+    pub(crate) port: u16,
     /// `vlan_tci` outside; 0 without a tag.
-    tci: u16,
+    pub(crate) tci: u16,
 }
 
 /// How a network gets out here; none if it is a tunnelled one, or this hypervisor has no bridge of its physical network.
@@ -44,20 +44,27 @@ pub(crate) fn way_out(view: &View<'_>, network: &Network) -> Option<Flow> {
     Some(Flow::new(Stage::Switch, 5, of_guests).apply(out(outside).into()))
 }
 
-/// What comes from outside is on the network of its tag.
-pub(crate) fn classify(view: &View<'_>, network: &Network) -> Option<Flow> {
+/// What comes from outside is on the network of its tag. Where routers use that, it may be for them.
+pub(crate) fn classify(view: &View<'_>, network: &Network, external: bool) -> Option<Flow> {
     let outside = outside(view, network)?;
     let arriving = Match::new().with(Field::IN_PORT, outside.port).masked(
         Field::VLAN_TCI,
         outside.tci,
         TAG_AND_VLAN,
     );
-    let flow = Flow::new(Stage::Classify, 100, arriving).apply(vec![
+    let mut noted = vec![
         tag(0),
         Action::set(NETWORK, network.key.0),
         Action::set(ORIGIN, ORIGIN_PROVIDER),
-    ]);
-    Some(flow.goto(Stage::Switch))
+    ];
+    let next = if external {
+        noted.push(Action::set(TAG, outside.tci));
+        Stage::Outside
+    } else {
+        Stage::Switch
+    };
+    let flow = Flow::new(Stage::Classify, 100, arriving);
+    Some(flow.apply(noted).goto(next))
 }
 
 /// Sends a frame outside. It has its tag from then on, so this comes last.

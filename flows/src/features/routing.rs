@@ -5,11 +5,12 @@ use super::{icmpv4, icmpv6, icmpv6_type, ipv4, ipv6, protocol};
 use crate::flow::Flow;
 use crate::pipeline::{
     ADDRESS, ARRIVED, LONGER, NETWORK, ROUTER, Stage, ipv4_register, mac_register, mark_ipv4,
+    restore_tag,
 };
 use crate::view::View;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rust_openflow::{Action, Field, Match, Subfield, ports};
-use sextant_model::{Network, Port, Router};
+use sextant_model::{MacAddr, Network, Port, Router};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -65,11 +66,14 @@ pub(crate) fn interface(network: &Network, router: &Router, port: &Port) -> Vec<
     if port.ipv4_addresses().next().is_some() {
         flows.push(enter(network, router, port, ipv4()));
     }
-    for address in addresses(port) {
-        flows.push(echo_reply(router, address));
-        flows.push(own_address(router, address));
-    }
+    flows.extend(own_addresses(router, port));
     flows
+}
+
+/// What is sent to a router's own addresses, by way of whichever of its networks.
+pub(crate) fn own_addresses(router: &Router, port: &Port) -> Vec<Flow> {
+    let of_address = |address| [echo_reply(router, address), own_address(router, address)];
+    addresses(port).flat_map(of_address).collect()
 }
 
 /// The routes of a router to the prefixes of its networks.
@@ -77,7 +81,7 @@ pub(crate) fn connected_networks(view: &View<'_>, router: &Router) -> Vec<Flow> 
     let mut flows = vec![];
     for (network, port) in view.interfaces(router) {
         let prefixes: BTreeSet<IpNet> = view.prefixes(port).collect();
-        let way = Way::onto(view, router, network, port);
+        let way = Way::onto(view, router, network, port.mac_address);
         for prefix in prefixes {
             flows.push(connected(router, &way, prefix));
             flows.extend(directed_broadcast(router, prefix));
@@ -95,35 +99,49 @@ fn addresses(port: &Port) -> impl Iterator<Item = IpAddr> + '_ {
 }
 
 fn enter(network: &Network, router: &Router, port: &Port, family: Match) -> Flow {
-    let to_router = family
-        .with(NETWORK, network.key.0)
-        .mac(Field::ETH_DST, port.mac_address.0);
-    Flow::new(Stage::Router, 100, to_router)
-        .apply(vec![
-            Action::set(ROUTER, router.key.0),
-            Action::set(ARRIVED, network.key.0),
-            Action::Move {
-                src: Subfield::whole(Field::ETH_SRC),
-                dst: mac_register(),
-            },
-        ])
+    Flow::new(Stage::Router, 100, to_port(network, port, family))
+        .apply(entered(network, router))
         .goto(Stage::Route)
+}
+
+/// Packets of a network to a router's MAC there.
+pub(super) fn to_port(network: &Network, port: &Port, family: Match) -> Match {
+    family
+        .with(NETWORK, network.key.0)
+        .mac(Field::ETH_DST, port.mac_address.0)
+}
+
+/// What is noted of a packet that a router got on a network.
+pub(super) fn entered(network: &Network, router: &Router) -> Vec<Action> {
+    let sender = Action::Move {
+        src: Subfield::whole(Field::ETH_SRC),
+        dst: mac_register(),
+    };
+    vec![
+        Action::set(ROUTER, router.key.0),
+        Action::set(ARRIVED, network.key.0),
+        sender,
+    ]
 }
 
 /// Packets for a connected prefix go to their destination on its network.
 fn connected(router: &Router, way: &Way, prefix: IpNet) -> Flow {
     let matches = to(prefix).with(ROUTER, router.key.0);
-    let next_hop = match prefix {
+    Flow::new(Stage::Route, priority(prefix) + 1, matches)
+        .apply([way.actions.clone(), to_itself(prefix)].concat())
+        .goto(way.next)
+}
+
+/// The next hop is the destination.
+pub(super) fn to_itself(prefix: IpNet) -> Vec<Action> {
+    match prefix {
         IpNet::V6(_) => vec![Action::copy(Field::IPV6_DST, ADDRESS)],
         IpNet::V4(_) => {
             let dst = ipv4_register();
             let src = Subfield::whole(Field::IPV4_DST);
             vec![mark_ipv4(), Action::Move { src, dst }]
         }
-    };
-    Flow::new(Stage::Route, priority(prefix) + 1, matches)
-        .apply([way.actions.clone(), next_hop].concat())
-        .goto(way.next)
+    }
 }
 
 /// The priority of a route: a longer prefix has a higher one, and there is room for a connected prefix above it.
@@ -140,26 +158,36 @@ pub(super) struct Way {
 }
 
 impl Way {
-    /// By a router's port. Where other networks of the router take longer packets than this one, what is too long is found
-    /// out.
-    pub(super) fn onto(view: &View<'_>, router: &Router, network: &Network, port: &Port) -> Self {
-        let mut actions = vec![
+    /// From a router's MAC there.
+    pub(super) fn onto(view: &View<'_>, router: &Router, network: &Network, mac: MacAddr) -> Self {
+        let routed = [
             Action::DecTtl,
-            Action::set(Field::ETH_SRC, port.mac_address.to_u64()),
+            Action::set(Field::ETH_SRC, mac.to_u64()),
             Action::set(NETWORK, network.key.0),
         ];
-        let mtu = view.mtu(network);
-        let longer = view
-            .interfaces(router)
-            .any(|(other, _)| view.mtu(other) > mtu);
-        if longer {
-            actions.push(Action::CheckPktLarger {
-                length: mtu.saturating_add(ETHERNET_HEADER),
-                dst: Subfield::new(LONGER, 0, 1),
-            });
-        }
-        let next = if longer { Stage::Fit } else { Stage::NextHop };
+        let fits = fitting(view, router, network);
+        let next = after(&fits);
+        let actions = routed.into_iter().chain(fits).collect();
         Self { actions, next }
+    }
+}
+
+/// Finds out what is too long for a network, where others of the router take longer packets than it.
+pub(super) fn fitting(view: &View<'_>, router: &Router, network: &Network) -> Option<Action> {
+    let mtu = view.mtu(network);
+    let arriving = view.arriving(router);
+    let longer = arriving.iter().any(|other| view.mtu(other) > mtu);
+    longer.then(|| Action::CheckPktLarger {
+        length: mtu.saturating_add(ETHERNET_HEADER),
+        dst: Subfield::new(LONGER, 0, 1),
+    })
+}
+
+/// Where a packet goes on whose length was looked at, or was not.
+pub(super) fn after(fits: &Option<Action>) -> Stage {
+    match fits {
+        Some(_) => Stage::Fit,
+        None => Stage::NextHop,
     }
 }
 
@@ -196,8 +224,8 @@ fn echo_reply(router: &Router, address: IpAddr) -> Flow {
             dst: eth_src,
         },
     ];
-    let out = Action::output(ports::IN_PORT);
-    Flow::new(Stage::Route, ECHO, request).apply([&turned[..], &reply, &[out]].concat())
+    let out = [restore_tag(), Action::output(ports::IN_PORT)];
+    Flow::new(Stage::Route, ECHO, request).apply([&turned[..], &reply, &out].concat())
 }
 
 /// A request to an address, and what makes it the reply.

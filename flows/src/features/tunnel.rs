@@ -1,7 +1,8 @@
 //! Classifies what comes through tunnels, and sends frames through them.
 //!
 //! The tunnel ports are flow-based: endpoints and key are fields of the packet. Who may send is decided by the source
-//! endpoint; the key is the network's, set by the sending hypervisor that has checked the guest.
+//! endpoint; the key is the network's, set by the sending hypervisor that has checked the guest. What is for a router is
+//! on its way out, by the router's gateway here.
 
 use crate::flow::Flow;
 use crate::pipeline::{NETWORK, ORIGIN, ORIGIN_TUNNEL, Stage};
@@ -36,7 +37,7 @@ pub(crate) fn classify(view: &View<'_>, peer: &ChassisId) -> Vec<Flow> {
             },
             Action::set(ORIGIN, ORIGIN_TUNNEL),
         ])
-        .goto(Stage::Switch)
+        .goto(Stage::Router)
     };
     own.tunnel_ports.values().map(flow).collect()
 }
@@ -50,11 +51,15 @@ fn from_endpoint(endpoint: IpAddr) -> Match {
 
 /// Makes the packet a frame of the network, from our endpoint; [`to`] sends it.
 pub(crate) fn prepare(network: &Network, own: IpAddr) -> [Action; 2] {
-    let source = match own {
+    [Action::set(Field::TUN_ID, network.key.0), source(own)]
+}
+
+/// From our endpoint.
+pub(crate) fn source(own: IpAddr) -> Action {
+    match own {
         IpAddr::V6(own) => Action::set(Field::TUN_IPV6_SRC, own.to_bits()),
         IpAddr::V4(own) => Action::set(Field::TUN_SRC, own.to_bits()),
-    };
-    [Action::set(Field::TUN_ID, network.key.0), source]
+    }
 }
 
 /// Sends a prepared frame to a peer.

@@ -36,7 +36,7 @@ fn told(cloud: &Cloud) -> Option<Arc<Dhcpv4Service>> {
     let flows = flows_of(cloud, "h1");
     flows.iter().find_map(|(_, flow)| match &flow.punt {
         Some(Punt::Dhcpv4(service)) => Some(service.clone()),
-        Some(Punt::Dhcpv6(_) | Punt::RouterSolicitation { .. } | Punt::IcmpError(_)) | None => None,
+        Some(_) | None => None,
     })
 }
 

@@ -80,6 +80,7 @@ fn each_problem_is_told_from_the_routers_address_on_the_guests_network() {
             problem,
             mac,
             source,
+            vlan_tci: 0,
         };
         let (told, frame) = fabric.refusal("a1", &packet).unwrap();
         assert_eq!(told, wanted, "{packet:?}");

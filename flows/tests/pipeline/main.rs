@@ -6,6 +6,7 @@ mod support;
 
 mod base;
 mod dhcpv4;
+mod external;
 mod extra_routes;
 mod guard;
 mod icmp_error;

@@ -36,7 +36,7 @@ fn punts(cloud: &Cloud) -> Vec<Punt> {
 fn heard(cloud: &Cloud) -> Vec<Arc<Advertisement>> {
     let found = punts(cloud).into_iter().find_map(|punt| match punt {
         Punt::RouterSolicitation { advertisements, .. } => Some(advertisements),
-        Punt::Dhcpv6(_) | Punt::Dhcpv4(_) | Punt::IcmpError(_) => None,
+        _ => None,
     });
     found.unwrap_or_default()
 }
@@ -44,7 +44,7 @@ fn heard(cloud: &Cloud) -> Vec<Arc<Advertisement>> {
 fn told(cloud: &Cloud) -> Option<Arc<Dhcpv6Service>> {
     punts(cloud).into_iter().find_map(|punt| match punt {
         Punt::Dhcpv6(service) => Some(service),
-        Punt::RouterSolicitation { .. } | Punt::Dhcpv4(_) | Punt::IcmpError(_) => None,
+        _ => None,
     })
 }
 

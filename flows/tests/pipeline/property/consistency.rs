@@ -75,12 +75,14 @@ impl Followed {
     fn follow(&mut self, old: &Cloud, new: &Cloud) {
         let before = installed(&self.flows);
         let (links, meters) = (self.flows.links(), self.flows.meters());
+        let uplinks = self.flows.uplinks();
         let (old, new) = ((&old.intent, &old.facts), (&new.intent, &new.facts));
         let difference = self.flows.update(&self.chassis, old, new);
         let wanted = Flows::compute(new.0, new.1, &self.chassis);
         assert_eq!(self.flows, wanted, "step by step, and at once");
         assert!(difference.touches_links() || links == wanted.links());
         assert!(difference.touches_meters() || meters == wanted.meters());
+        assert!(difference.touches_uplinks() || uplinks == wanted.uplinks());
         assert_eq!(self.flows.links(), wanted.links());
         assert_eq!(self.flows.meters(), wanted.meters());
         self.switch.take(&difference);

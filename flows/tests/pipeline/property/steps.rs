@@ -51,6 +51,17 @@ pub(super) enum Step {
     Join(u8, bool, EncapKind),
     Leave(u8),
     LifetimeOfRouters(u16),
+    /// A router's external network.
+    Gateway(u8, u8),
+    NoGateway(u8),
+    GatewayUp(u8, bool),
+    /// Whether an IPv6 subnet has a gateway.
+    SubnetGateway(u8, u8, bool),
+    Gone(u8, bool),
+    /// What a hypervisor knows of a network's outside, a bit each.
+    Learn(u8, u8, u8),
+    /// How external networks are used, a bit each.
+    External(u8),
     ServerIdentity(u8),
 }
 
@@ -114,16 +125,16 @@ fn group(n: u8) -> String {
     format!("sg{n}")
 }
 
-fn joined(cloud: &Cloud, h: u8) -> bool {
+pub(super) fn joined(cloud: &Cloud, h: u8) -> bool {
     let id = ChassisId::new(&hypervisor(h));
     cloud.facts.chassis().contains_key(&id)
 }
 
-fn router(n: u8) -> String {
+pub(super) fn router(n: u8) -> String {
     format!("r{n}")
 }
 
-fn subnet(network: u8, n: u8) -> String {
+pub(super) fn subnet(network: u8, n: u8) -> String {
     format!("s{network}-{n}")
 }
 
@@ -176,6 +187,13 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => h.prop_map(Step::Leave),
         1 => (100..103u16).prop_map(Step::LifetimeOfRouters),
         1 => (0..2u8).prop_map(Step::ServerIdentity),
+        5 => (0..ROUTERS, 0..NETWORKS).prop_map(|(r, n)| Step::Gateway(r, n)),
+        1 => (0..ROUTERS).prop_map(Step::NoGateway),
+        1 => (0..ROUTERS, up()).prop_map(|(r, up)| Step::GatewayUp(r, up)),
+        2 => (0..NETWORKS, 0..2u8, up()).prop_map(|(n, s, on)| Step::SubnetGateway(n, s, on)),
+        3 => (0..HYPERVISORS, up()).prop_map(|(h, gone)| Step::Gone(h, gone)),
+        4 => (0..HYPERVISORS, 0..NETWORKS, 0..8u8).prop_map(|(h, n, bits)| Step::Learn(h, n, bits)),
+        2 => (0..8u8).prop_map(Step::External),
     ]
 }
 
@@ -251,6 +269,13 @@ pub(super) fn start() -> Cloud {
         Step::Rule(0, 1, false, What::Udp, Whom::Group(0)),
         Step::GuestGroups(0, 1),
         Step::GuestGroups(1, 1),
+        Step::Attach(0),
+        Step::Attach(1),
+        Step::Network(2),
+        Step::NetworkOutside(2, true),
+        Step::Gateway(0, 2),
+        Step::Learn(0, 2, 3),
+        Step::Learn(1, 2, 5),
     ];
     steps.iter().for_each(|step| step.apply(&mut cloud));
     cloud
@@ -301,7 +326,15 @@ impl Step {
             Self::ServerIdentity(n) => cloud.put(Object::ServerIdentity(ServerIdentity {
                 uuid: id(&format!("server{n}")),
             })),
+            Self::Gateway(..)
+            | Self::NoGateway(_)
+            | Self::GatewayUp(..)
+            | Self::SubnetGateway(..)
+            | Self::Gone(..)
+            | Self::Learn(..)
+            | Self::External(_) => self.apply_to_gateways(cloud),
         }
+        cloud.facts.place_gateways(&cloud.intent);
     }
 
     #[allow(

@@ -1,0 +1,146 @@
+//! Ways of routers out of the cloud, by external networks.
+//!
+//! The hypervisor with a router's gateway sends what leaves out of its own bridge of the physical network, and takes what
+//! comes from there for the router. The others send it there as it is, through the tunnel and on the network where the
+//! router got it; the router counts as one hop, there. Where IPv6 leaves by any hypervisor, each sends from a MAC of its
+//! own, and only what comes in passes the gateway.
+
+mod outside;
+mod translation;
+
+pub(crate) use outside::{link, port, published};
+
+use super::routing::{self, Way, in_register, to};
+use super::{icmp_error, ipv4, ipv6, tunnel};
+use crate::exit::{Exit, Gateway};
+use crate::flow::Flow;
+use crate::pipeline::{ADDRESS, ARRIVED, NETWORK, ORIGIN, ORIGIN_GUEST, ROUTER, Stage};
+use crate::view::{Tunnel, View};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use rust_openflow::{Action, Field, Match, Subfield};
+use sextant_model::{Ethertype, MacAddr, Router};
+use std::net::IpAddr;
+
+/// Below every other route, one to everywhere by way of a guest too.
+const DEFAULT_ROUTE: u16 = 98;
+const FAMILIES: [Ethertype; 2] = [Ethertype::Ipv6, Ethertype::Ipv4];
+
+/// The routes of a router to its external network and by way of it, its addresses there, and what it tells outside of what it
+/// does not forward.
+pub(crate) fn routes(view: &View<'_>, router: &Router) -> Vec<Flow> {
+    let Some(gateway) = view.gateway(router) else {
+        return vec![];
+    };
+    let errors = match view.exit(&gateway, Ethertype::Ipv6) {
+        Some(Exit::Here { outside, .. }) if view.has_gateway(router) => {
+            icmp_error::at_gateway(view, &gateway, outside.tci)
+        }
+        Some(Exit::Here { .. } | Exit::There(_)) | None => vec![],
+    };
+    let of_family = |family| match view.exit(&gateway, family) {
+        Some(Exit::Here { mac, .. }) => out(view, &gateway, family, mac),
+        Some(Exit::There(tunnel)) => onward(view, &gateway, family, &tunnel),
+        None => vec![],
+    };
+    let routes = FAMILIES.into_iter().flat_map(of_family);
+    let own = routing::own_addresses(router, gateway.port);
+    routes.chain(errors).chain(own).collect()
+}
+
+/// Where the packets of a family go that leave by a gateway: its prefixes, each to itself, and everywhere, to the next hop.
+fn destinations(
+    view: &View<'_>,
+    gateway: &Gateway<'_>,
+    family: Ethertype,
+) -> Vec<(IpNet, u16, Option<IpAddr>)> {
+    let of_family = |prefix: &IpNet| prefix.addr().is_ipv6() == (family == Ethertype::Ipv6);
+    let connected = view
+        .prefixes(gateway.port)
+        .filter(of_family)
+        .map(|prefix| (prefix, routing::priority(prefix) + 1, None));
+    let Some((on, _)) = view.facts.gateways().get(&gateway.router.id) else {
+        return vec![];
+    };
+    let here = view.next_hop(gateway, view.chassis, family);
+    let hop = match view.leaves_here(gateway) {
+        true => here.or_else(|| view.next_hop(gateway, on, family)),
+        false => view.next_hop(gateway, on, family),
+    };
+    let everywhere = hop.map(|hop| (everywhere(family), DEFAULT_ROUTE, Some(hop)));
+    connected.chain(everywhere).collect()
+}
+
+fn everywhere(family: Ethertype) -> IpNet {
+    match family {
+        Ethertype::Ipv6 => Ipv6Net::default().into(),
+        Ethertype::Ipv4 => Ipv4Net::default().into(),
+    }
+}
+
+/// Out of this hypervisor's bridge.
+fn out(view: &View<'_>, gateway: &Gateway<'_>, family: Ethertype, mac: MacAddr) -> Vec<Flow> {
+    let way = Way::onto(view, gateway.router, gateway.network, mac);
+    let flow = |(prefix, priority, hop): (IpNet, u16, Option<IpAddr>)| {
+        let next_hop = hop.map_or_else(
+            || routing::to_itself(prefix),
+            |hop| vec![Action::set(ADDRESS, in_register(hop))],
+        );
+        let sent = vec![Action::set(ORIGIN, ORIGIN_GUEST)];
+        let matches = to(prefix).with(ROUTER, gateway.router.key.0);
+        let mut actions = [way.actions.clone(), next_hop, sent].concat();
+        let flow = Flow::new(Stage::Route, priority, matches);
+        match translation::of(gateway).filter(|_| family == Ethertype::Ipv4) {
+            Some(translated) => {
+                actions.push(translated.outwards(way.next));
+                flow.apply(actions)
+            }
+            None => flow.apply(actions).goto(way.next),
+        }
+    };
+    let destinations = destinations(view, gateway, family);
+    destinations.into_iter().map(flow).collect()
+}
+
+/// To the hypervisor with the gateway, as it came.
+fn onward(view: &View<'_>, gateway: &Gateway<'_>, family: Ethertype, tunnel: &Tunnel) -> Vec<Flow> {
+    let (router, network) = (gateway.router, gateway.network);
+    let fits = routing::fitting(view, router, network);
+    let next = routing::after(&fits);
+    let onto = Action::set(NETWORK, network.key.0);
+    let flow = |(prefix, priority, _)| {
+        let matches = to(prefix).with(ROUTER, router.key.0);
+        let actions = [onto.clone()].into_iter().chain(fits.clone()).collect();
+        Flow::new(Stage::Route, priority, matches)
+            .apply(actions)
+            .goto(next)
+    };
+    let destinations = destinations(view, gateway, family);
+    let routes: Vec<Flow> = destinations.into_iter().map(flow).collect();
+    if routes.is_empty() {
+        return routes;
+    }
+    let leaving = of_family(family)
+        .with(NETWORK, network.key.0)
+        .with(ROUTER, router.key.0);
+    let sent = Flow::new(Stage::NextHop, 50, leaving).apply(through(tunnel));
+    routes.into_iter().chain([sent]).collect()
+}
+
+/// On the network where the router got it.
+fn through(tunnel: &Tunnel) -> Vec<Action> {
+    let key = Action::Move {
+        src: Subfield::whole(ARRIVED),
+        dst: Subfield::new(Field::TUN_ID, 0, 32),
+    };
+    [key, tunnel::source(tunnel.local)]
+        .into_iter()
+        .chain(tunnel::to(tunnel))
+        .collect()
+}
+
+fn of_family(family: Ethertype) -> Match {
+    match family {
+        Ethertype::Ipv6 => ipv6(),
+        Ethertype::Ipv4 => ipv4(),
+    }
+}

@@ -1,0 +1,221 @@
+//! What routers hear and say on external networks (RFC 4861 §6.3.4, §7.2).
+
+use super::{of_family, translation};
+use crate::exit::{Gateway, own_mac};
+use crate::features::neighbor::{self, Owner};
+use crate::features::routing::{self, in_register};
+use crate::features::{arp, ethertype, icmp_error, icmpv6, ipv4, ipv6, provider, valid_nd};
+use crate::flow::Flow;
+use crate::pipeline::{
+    ADDRESS, NETWORK, ORIGIN, ORIGIN_GUEST, PROBLEM, PROBLEM_UNREACHABLE, Stage,
+};
+use crate::uplink::Uplink;
+use crate::view::View;
+use ipnet::IpNet;
+use rust_openflow::{Action, Field, Match};
+use sextant_model::{Ethertype, MacAddr, Network, Port, Publish, Punt};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv6Addr};
+
+const ARP_REPLY: u16 = 2;
+
+/// What a router's gateway port adds where the external network is.
+pub(crate) fn port(view: &View<'_>, port: &Port) -> Vec<Flow> {
+    let Some(gateway) = view.gateway_by(port) else {
+        return vec![];
+    };
+    if view.leaves_here(&gateway) {
+        let mac = own_mac(view.chassis, port);
+        return vec![answered(gateway.network, mac.link_local(), mac)];
+    }
+    let bridged = provider::outside(view, gateway.network).is_some();
+    if bridged && view.has_gateway(gateway.router) {
+        return at_gateway(&gateway);
+    }
+    vec![]
+}
+
+fn answered(network: &Network, address: Ipv6Addr, mac: MacAddr) -> Flow {
+    neighbor::answer(Stage::Outside, network, address, mac, Owner::Router)
+}
+
+fn proxied(network: &Network, address: Ipv6Addr, mac: MacAddr) -> Flow {
+    neighbor::answer(Stage::Outside, network, address, mac, Owner::Guest)
+}
+
+/// The way in, and who asks for the router.
+fn at_gateway(gateway: &Gateway<'_>) -> Vec<Flow> {
+    let (network, port) = (gateway.network, gateway.port);
+    let for_router = Match::new()
+        .with(NETWORK, network.key.0)
+        .mac(Field::ETH_DST, port.mac_address.0);
+    let arrives = Flow::new(Stage::Outside, 50, for_router).goto(Stage::Router);
+    let asked = neighbor::addresses(port).map(|own| answered(network, own, port.mac_address));
+    let mut flows: Vec<Flow> = [arrives].into_iter().chain(asked).collect();
+    flows.extend(arp::known(Stage::Outside, network, port));
+    flows.extend(enter(gateway));
+    flows
+}
+
+/// From outside into the router. What it forwards may go to other hypervisors.
+fn enter(gateway: &Gateway<'_>) -> Vec<Flow> {
+    let (network, router, port) = (gateway.network, gateway.router, gateway.port);
+    let noted = [
+        routing::entered(network, router),
+        vec![Action::set(ORIGIN, ORIGIN_GUEST)],
+    ]
+    .concat();
+    let entering = |priority, matches| {
+        let matches = routing::to_port(network, port, matches);
+        Flow::new(Stage::Router, priority, matches)
+    };
+    let plain = |matches| {
+        entering(100, matches)
+            .apply(noted.clone())
+            .goto(Stage::Route)
+    };
+    let mut flows = vec![plain(ipv6())];
+    if port.ipv4_addresses().next().is_some() {
+        flows.push(plain(ipv4()));
+    }
+    let translated = translation::of(gateway).map(|translation| {
+        let answers = ipv4().with(Field::IPV4_DST, translation.address.to_bits());
+        let back = translation.inwards(Stage::Route);
+        entering(110, answers).apply([noted.as_slice(), &[back]].concat())
+    });
+    flows.extend(translated);
+    flows
+}
+
+/// What an external network that routers use here adds, besides what any network does.
+pub(crate) fn link(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<Flow> {
+    let mut flows = heard(network, uplink);
+    flows.push(icmp_error::guest(uplink.port));
+    flows.extend(neighbors(view, network, uplink));
+    flows
+}
+
+/// What tells of next hops goes up, and to guests of the network as well where it is for all.
+fn heard(network: &Network, uplink: &Uplink) -> Vec<Flow> {
+    let up = |priority, matches: Match| {
+        Flow::new(
+            Stage::Outside,
+            priority,
+            matches.with(NETWORK, network.key.0),
+        )
+        .copy_up(Punt::Heard(network.id), u32::from(uplink.port))
+    };
+    let to_all = |matches| up(200, matches).goto(Stage::Switch);
+    let advertisement = || valid_nd(icmpv6::NEIGHBOR_ADVERTISEMENT);
+    let arp = || Match::new().with(Field::ETH_TYPE, ethertype::ARP);
+    let of_hop = |hop: &IpAddr| match hop {
+        IpAddr::V6(hop) => to_all(advertisement().ipv6(Field::ND_TARGET, *hop)),
+        IpAddr::V4(hop) => to_all(arp().with(Field::ARP_SPA, hop.to_bits())),
+    };
+    let answers = |mac: MacAddr| {
+        let reply = arp().with(Field::ARP_OP, ARP_REPLY);
+        [advertisement(), reply].map(|answer| up(300, answer.mac(Field::ETH_DST, mac.0)))
+    };
+    let macs: BTreeSet<MacAddr> = uplink
+        .speakers
+        .values()
+        .map(|speaker| speaker.mac)
+        .collect();
+    let routers = uplink
+        .listens
+        .then(|| to_all(valid_nd(icmpv6::ROUTER_ADVERTISEMENT)));
+    routers
+        .into_iter()
+        .chain(uplink.next_hops.iter().map(of_hop))
+        .chain(macs.into_iter().flat_map(answers))
+        .collect()
+}
+
+/// Who outside has which MAC; who is looked for.
+fn neighbors(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<Flow> {
+    let key = (view.chassis.clone(), network.id);
+    let known = view.facts.outside().get(&key);
+    let known_neighbors = known.iter().flat_map(|known| &known.neighbors);
+    let reach = |(address, mac): (&IpAddr, &MacAddr)| {
+        Flow::new(Stage::NextHop, 90, to_neighbor(network, *address))
+            .apply(vec![Action::set(Field::ETH_DST, mac.to_u64())])
+            .goto(Stage::Switch)
+    };
+    let heard = known
+        .and_then(|known| known.default_router)
+        .map(IpAddr::from);
+    let hops: BTreeSet<IpAddr> = uplink.next_hops.iter().copied().chain(heard).collect();
+    let sought = |hop: IpAddr| {
+        Flow::new(Stage::NextHop, 80, to_neighbor(network, hop))
+            .apply(vec![
+                icmp_error::from_its_sender(),
+                Action::set(PROBLEM, PROBLEM_UNREACHABLE),
+            ])
+            .goto(Stage::Refuse)
+    };
+    let unknown = on_link(view, network).into_iter().map(|prefix| {
+        Flow::new(Stage::NextHop, 60, to_prefix(network, prefix))
+            .punt(Punt::Unresolved(network.id))
+            .meter(u32::from(uplink.port))
+    });
+    known_neighbors
+        .map(reach)
+        .chain(hops.into_iter().map(sought))
+        .chain(unknown)
+        .collect()
+}
+
+/// The prefixes of the network.
+fn on_link(view: &View<'_>, network: &Network) -> BTreeSet<IpNet> {
+    let subnets = view.intent.subnets_of(network.id);
+    subnets
+        .filter(|subnet| !subnet.is_provisional())
+        .map(|subnet| subnet.cidr.trunc())
+        .collect()
+}
+
+fn to_neighbor(network: &Network, address: IpAddr) -> Match {
+    Match::new()
+        .with(NETWORK, network.key.0)
+        .with(ADDRESS, in_register(address))
+}
+
+/// Packets to a next hop within a prefix: an IPv4 one is the low 32 bits.
+fn to_prefix(network: &Network, prefix: IpNet) -> Match {
+    let mask = match prefix.netmask() {
+        IpAddr::V6(mask) => mask.to_bits(),
+        IpAddr::V4(mask) => u128::MAX << 32 | u128::from(mask.to_bits()),
+    };
+    let family = match prefix {
+        IpNet::V6(_) => Ethertype::Ipv6,
+        IpNet::V4(_) => Ethertype::Ipv4,
+    };
+    of_family(family).with(NETWORK, network.key.0).masked(
+        ADDRESS,
+        in_register(prefix.network()),
+        mask,
+    )
+}
+
+/// A guest whom the outside believes to be its neighbour: a router with its gateway here answers for it (RFC 4389 §4.1.3.1).
+pub(crate) fn published(view: &View<'_>, port: &Port) -> Vec<Flow> {
+    let addresses: Vec<_> = port.ipv6_addresses().map(|(_, address)| address).collect();
+    let mut flows = vec![];
+    for interface in view.intent.router_ports_of(port.network_id) {
+        let router = view.router(interface);
+        let Some(gateway) = router.and_then(|router| view.gateway(router)) else {
+            continue;
+        };
+        let wanted = view.external(gateway.network).publish == Publish::NdProxy;
+        if !wanted || !view.has_gateway(gateway.router) {
+            continue;
+        }
+        let mac = gateway.port.mac_address;
+        flows.extend(
+            addresses
+                .iter()
+                .map(|address| proxied(gateway.network, *address, mac)),
+        );
+    }
+    flows
+}

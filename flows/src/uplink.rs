@@ -1,0 +1,76 @@
+//! What the controller does on external networks: who speaks there for which router, and to whom.
+
+use crate::exit::{Gateway, own_mac};
+use crate::features::provider;
+use crate::view::View;
+use sextant_model::{Ethertype, MacAddr, Network, PortId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// An external network that routers use by this hypervisor's bridge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uplink {
+    /// The patch port to the bridge of the physical network.
+    pub port: u16,
+    /// The tag of what is sent, as `vlan_tci` has it (ovs-fields(7)); 0 without one.
+    pub vlan_tci: u16,
+    /// Who speaks there, by the router's gateway port.
+    pub speakers: BTreeMap<PortId, Speaker>,
+    /// Next hops that do not depend on who is heard.
+    pub next_hops: BTreeSet<IpAddr>,
+    /// Whether a router's next hop is whoever advertises itself there.
+    pub listens: bool,
+}
+
+/// A router on an external network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Speaker {
+    /// What it sends from.
+    pub mac: MacAddr,
+    /// Its addresses, the link-local one first.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl Speaker {
+    /// A router's gateway port; `own`: what the hypervisor is there for itself, with an address that is its own.
+    fn new(view: &View<'_>, gateway: &Gateway<'_>, own: bool) -> Self {
+        let port = gateway.port;
+        let mac = match own {
+            true => own_mac(view.chassis, port),
+            false => port.mac_address,
+        };
+        let global = port.addresses().map(|(_, address)| address);
+        let addresses = [IpAddr::from(mac.link_local())]
+            .into_iter()
+            .chain(global.filter(|_| !own))
+            .collect();
+        Self { mac, addresses }
+    }
+}
+
+/// The uplink of an external network here, if routers use it.
+pub(crate) fn uplink(view: &View<'_>, network: &Network) -> Option<Uplink> {
+    let outside = provider::outside(view, network)?;
+    let mut uplink = Uplink {
+        port: outside.port,
+        vlan_tci: outside.tci,
+        speakers: BTreeMap::new(),
+        next_hops: BTreeSet::new(),
+        listens: false,
+    };
+    for gateway in view.gateways_near(network) {
+        let own = view.leaves_here(&gateway);
+        if !own && !view.has_gateway(gateway.router) {
+            continue;
+        }
+        let speaker = Speaker::new(view, &gateway, own);
+        uplink.speakers.insert(gateway.port.id, speaker);
+        let ipv6 = view.fixed_next_hop(&gateway, Ethertype::Ipv6);
+        let ipv4 = view.fixed_next_hop(&gateway, Ethertype::Ipv4);
+        uplink.listens |= ipv6.is_none();
+        uplink
+            .next_hops
+            .extend(ipv6.into_iter().chain(ipv4.filter(|_| !own)));
+    }
+    (!uplink.speakers.is_empty()).then_some(uplink)
+}
