@@ -2,7 +2,9 @@
 
 use crate::features::provider::{Outside, outside};
 use crate::view::{Tunnel, View};
-use sextant_model::{ChassisId, Ethertype, ExternalSettings, MacAddr, Network, Port, Router};
+use sextant_model::{
+    ChassisId, Ethertype, ExternalSettings, MacAddr, Network, NetworkId, Port, Router,
+};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
@@ -74,6 +76,15 @@ impl<'a> View<'a> {
             .filter_map(|router| self.intent.routers.get(&router))
             .filter_map(|router| self.gateway(router))
             .collect()
+    }
+
+    /// The ways out of the routers that a network is on.
+    pub(crate) fn gateways_beyond(&self, network: NetworkId) -> impl Iterator<Item = Gateway<'a>> {
+        let view = *self;
+        let ports = self.intent.router_ports_of(network);
+        ports
+            .filter_map(move |port| view.router(port))
+            .filter_map(move |router| view.gateway(router))
     }
 
     /// Where packets of a family leave.

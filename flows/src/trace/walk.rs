@@ -90,6 +90,7 @@ impl<'t> Walk<'t> {
     fn act(&mut self, cookie: Cookie, action: &Action) -> Result<Next, TraceError> {
         match action {
             Action::Output { port, .. } => self.output(cookie, *port),
+            Action::Controller { .. } => self.output(cookie, ports::CONTROLLER),
             Action::OutputReg { src, .. } => {
                 let port = self.packet.bits(*src);
                 self.output(cookie, u32::try_from(port).unwrap_or(ports::ANY));

@@ -197,25 +197,20 @@ fn to_prefix(network: &Network, prefix: IpNet) -> Match {
     )
 }
 
-/// A guest whom the outside believes to be its neighbour: a router with its gateway here answers for it (RFC 4389 §4.1.3.1).
+/// A guest whom the outside believes to be its neighbour: a router with its gateway here answers for it (RFC 4389
+/// §4.1.3.1). Of several routers to one external network, the first does.
 pub(crate) fn published(view: &View<'_>, port: &Port) -> Vec<Flow> {
-    let addresses: Vec<_> = port.ipv6_addresses().map(|(_, address)| address).collect();
-    let mut flows = vec![];
-    for interface in view.intent.router_ports_of(port.network_id) {
-        let router = view.router(interface);
-        let Some(gateway) = router.and_then(|router| view.gateway(router)) else {
-            continue;
-        };
-        let wanted = view.external(gateway.network).publish == Publish::NdProxy;
-        if !wanted || !view.has_gateway(gateway.router) {
-            continue;
-        }
+    let mut seen = BTreeSet::new();
+    let gateways = view.gateways_beyond(port.network_id);
+    let publishers = gateways
+        .filter(|gateway| view.external(gateway.network).publish == Publish::NdProxy)
+        .filter(|gateway| seen.insert(gateway.network.id))
+        .filter(|gateway| view.has_gateway(gateway.router));
+    let by = |gateway: Gateway<'_>| {
         let mac = gateway.port.mac_address;
-        flows.extend(
-            addresses
-                .iter()
-                .map(|address| proxied(gateway.network, *address, mac)),
-        );
-    }
-    flows
+        let addresses = port.ipv6_addresses();
+        let proxied = addresses.map(|(_, address)| proxied(gateway.network, address, mac));
+        proxied.collect::<Vec<_>>()
+    };
+    publishers.flat_map(by).collect()
 }
