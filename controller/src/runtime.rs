@@ -113,6 +113,7 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
         events: events.clone(),
         metrics: metrics.clone(),
         seats: Seats::default(),
+        pauses: switch::Turn::default(),
         limits,
         patience: switch::PATIENCE,
     };

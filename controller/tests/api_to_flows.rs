@@ -20,7 +20,7 @@ use sextant_controller::seat::Seats;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::state::{self, Event, Events, Owner};
 use sextant_controller::store::{Embedded, Store};
-use sextant_controller::switch::{self, Context};
+use sextant_controller::switch::{self, Context, Turn};
 use sextant_model::{Chassis, ChassisId, Encap, EncapKind, Plugged, PortId, Settings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -76,6 +76,7 @@ impl World {
             events: events.clone(),
             metrics: metrics.clone(),
             seats: Seats::default(),
+            pauses: Turn::default(),
             patience: SOON,
             limits: Limits::of_process(),
         };

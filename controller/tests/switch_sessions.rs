@@ -16,7 +16,7 @@ use sextant_controller::metrics::Metrics;
 use sextant_controller::seat::Seats;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::state::{self, Event};
-use sextant_controller::switch::{self, Context};
+use sextant_controller::switch::{self, Context, Turn};
 use sextant_model::{
     Change, Chassis, ChassisId, Encap, EncapKind, MacAddr, Meta, Network, NetworkId, NetworkKey,
     NetworkType, Object, Plugged, Port, PortId,
@@ -61,6 +61,7 @@ impl Rig {
             events: events_in,
             metrics: metrics.clone(),
             seats: Seats::default(),
+            pauses: Turn::default(),
             limits,
             patience,
         };

@@ -8,15 +8,22 @@
 //!
 //! Unsolicited advertisements have no packet to answer: [`ra::advertise`] makes them, [`ra_schedule::Schedule`] says
 //! when.
+//!
+//! Towards the networks outside, routers are themselves hosts of a link: [`default_routers::DefaultRouters`] ranks the
+//! routers heard there, [`neighbor::NeighborCache`] keeps next hops resolved, and [`repetition::Repetition`] says when
+//! to announce or to ask again.
 
 mod answer;
+pub mod default_routers;
 pub mod dhcpv4;
 pub mod dhcpv6;
 pub mod frame;
 pub mod icmp_error;
 pub mod ndp;
+pub mod neighbor;
 pub mod ra;
 pub mod ra_schedule;
+pub mod repetition;
 
 pub use answer::{Answer, Learned, Malformed, Outcome, Verdict};
 

@@ -1,9 +1,19 @@
-//! Neighbor Discovery options (RFC 4861 §4.6): reading them one by one, and the options that advertisements carry.
+//! What the messages of Neighbor Discovery have in common (RFC 4861): their validity, and their options (§4.6).
 
 use crate::answer::Malformed;
+use crate::frame::{ETHERNET_LEN, Icmpv6Message, Ipv6Packet};
+use sextant_model::MacAddr;
+use std::net::Ipv6Addr;
+
+/// Offsets in the frame, for what is said of a malformed one.
+const HOP_LIMIT_AT: usize = ETHERNET_LEN + 7;
+/// The IPv6 source, likewise.
+pub(crate) const SOURCE_AT: usize = ETHERNET_LEN + 8;
 
 /// Source link-layer address (RFC 4861 §4.6.1).
 pub const SOURCE_LINK_LAYER: u8 = 1;
+/// Target link-layer address (RFC 4861 §4.6.1).
+pub const TARGET_LINK_LAYER: u8 = 2;
 /// Prefix information (RFC 4861 §4.6.2).
 pub const PREFIX_INFORMATION: u8 = 3;
 /// MTU (RFC 4861 §4.6.4).
@@ -19,6 +29,26 @@ pub const CAPTIVE_PORTAL: u8 = 37;
 /// NAT64 prefix (RFC 8781 §4).
 pub const PREF64: u8 = 38;
 
+/// The fixed fields behind the checksum, and the options, of a message that is what RFC 4861 (§6.1, §7.1) demands of all
+/// of them: hop limit 255, code 0, whole. Its checksum was right, or there would be no message.
+pub(crate) fn validate<'a, const FIELDS: usize>(
+    packet: &Ipv6Packet<'a>,
+    message: &Icmpv6Message<'a>,
+) -> Result<(&'a [u8; FIELDS], NdOptions<'a>), Malformed> {
+    let broken = |offset, reason| Malformed { offset, reason };
+    if packet.hop_limit != 255 {
+        return Err(broken(HOP_LIMIT_AT, "hop limit is not 255"));
+    }
+    if message.code != 0 {
+        return Err(broken(message.offset - 3, "code is not 0"));
+    }
+    let (fields, options) = message
+        .body
+        .split_first_chunk()
+        .ok_or_else(|| broken(message.offset, "shorter than its fixed fields"))?;
+    Ok((fields, NdOptions::new(options, message.offset + FIELDS)))
+}
+
 /// One option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NdOption<'a> {
@@ -26,6 +56,35 @@ pub struct NdOption<'a> {
     pub kind: u8,
     /// What follows type and length.
     pub value: &'a [u8],
+}
+
+impl NdOption<'_> {
+    /// The Ethernet address of a link-layer address option (RFC 2464 §6).
+    pub(crate) fn mac(self) -> Result<MacAddr, &'static str> {
+        let octets = self.value.try_into();
+        let mac = MacAddr(octets.map_err(|_| "link-layer address is not 6 octets long")?);
+        match is_station(mac) {
+            true => Ok(mac),
+            false => Err("link-layer address is no single station's"),
+        }
+    }
+}
+
+/// Appends a link-layer address option.
+pub(crate) fn put_mac(out: &mut Vec<u8>, kind: u8, mac: MacAddr) {
+    out.extend([kind, 1]);
+    out.extend(mac.0);
+}
+
+/// The address of one interface, to which frames can be sent.
+pub(crate) fn is_station(mac: MacAddr) -> bool {
+    !mac.is_multicast() && mac.0 != [0; 6]
+}
+
+/// The Ethernet address of an IPv6 multicast group (RFC 2464 §7).
+pub(crate) fn multicast_mac(group: Ipv6Addr) -> MacAddr {
+    let [.., a, b, c, d] = group.octets();
+    MacAddr([0x33, 0x33, a, b, c, d])
 }
 
 /// The options of a message, in their order. Ends after the first that is malformed.
@@ -39,6 +98,11 @@ impl<'a> NdOptions<'a> {
     /// The options in `bytes`, which begin `offset` octets into the frame.
     pub fn new(bytes: &'a [u8], offset: usize) -> Self {
         Self { bytes, offset }
+    }
+
+    /// Where in the frame the next option begins.
+    pub(crate) fn offset(&self) -> usize {
+        self.offset
     }
 
     fn step(&mut self) -> Result<NdOption<'a>, &'static str> {

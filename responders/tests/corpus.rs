@@ -36,3 +36,8 @@ fn any_options() {
 fn any_dhcpv4_frame() {
     replay("dhcpv4", guest::property::fuzz_dhcpv4);
 }
+
+#[test]
+fn any_frames_on_a_link() {
+    replay("neighbor", guest::neighborhood::fuzz_neighbor);
+}

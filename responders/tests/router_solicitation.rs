@@ -259,7 +259,7 @@ fn a_solicitation_is_validated_as_rfc_4861_6_1_1_says() {
     );
     assert_eq!(
         refusal(&solicitation(guest_address(), &[0; 3])),
-        "shorter than 8 octets"
+        "shorter than its fixed fields"
     );
     assert_eq!(
         refusal(&solicitation(guest_address(), &[0; 5])),

@@ -12,6 +12,7 @@ use guest::*;
 use sextant_responders::dhcpv4::codec::MessageType::{Discover, Inform, Request};
 use sextant_responders::dhcpv6::codec::MessageType;
 use sextant_responders::dhcpv6::option::{self, IaKind};
+use sextant_responders::neighbor::{self, Solicited};
 use sextant_responders::ra::{self, Destination};
 use sextant_responders::{dhcpv4, respond};
 use std::io::Write;
@@ -336,4 +337,74 @@ fn an_error_is_read_as_meant() {
     );
     let malformed = tshark(&frames, &["-Y", "_ws.malformed"]);
     assert!(malformed.is_empty(), "{malformed:?}");
+}
+
+/// What goes out on a link outside: questions to all and to one, announcements, and Router Solicitations.
+fn on_a_link() -> Vec<Vec<u8>> {
+    use link::{GATEWAY4, NEXT_HOP4, OLD, gateway, ip, target, target4};
+    assert_eq!(target4().ends.next_hop(), ip(NEXT_HOP4));
+    let nobody = std::net::Ipv6Addr::UNSPECIFIED;
+    vec![
+        neighbor::solicit(&target(), Solicited::Anyone),
+        neighbor::solicit(&target(), Solicited::Station(OLD)),
+        neighbor::announce(ROUTER_MAC, ip(gateway())),
+        neighbor::announce(ROUTER_MAC, ip(address("2001:db8::9"))),
+        ra::solicit(ROUTER_MAC, gateway()),
+        ra::solicit(ROUTER_MAC, nobody),
+        neighbor::solicit(&target4(), Solicited::Anyone),
+        neighbor::solicit(&target4(), Solicited::Station(OLD)),
+        neighbor::announce(ROUTER_MAC, ip(GATEWAY4)),
+    ]
+}
+
+#[test]
+fn what_goes_out_on_a_link_is_read_as_meant() {
+    let names = [
+        "eth.src",
+        "eth.dst",
+        "ipv6.src",
+        "ipv6.dst",
+        "ipv6.hlim",
+        "icmpv6.type",
+        "icmpv6.checksum.status",
+        "icmpv6.nd.ns.target_address",
+        "icmpv6.nd.na.target_address",
+        "icmpv6.nd.na.flag",
+        "icmpv6.opt.type",
+        "icmpv6.opt.linkaddr",
+    ];
+    let (v6, arp) = (&on_a_link()[..6], &on_a_link()[6..]);
+    assert_eq!(
+        fields(v6, &names),
+        [
+            "fa:16:3e:ff:00:01|33:33:ff:00:00:01|fe80::f816:3eff:feff:1|ff02::1:ff00:1|255|135|1|fe80::1|||1|fa:16:3e:ff:00:01",
+            "fa:16:3e:ff:00:01|02:00:00:00:00:01|fe80::f816:3eff:feff:1|fe80::1|255|135|1|fe80::1|||1|fa:16:3e:ff:00:01",
+            "fa:16:3e:ff:00:01|33:33:00:00:00:01|fe80::f816:3eff:feff:1|ff02::1|255|136|1||fe80::f816:3eff:feff:1|0xa0000000|2|\
+          fa:16:3e:ff:00:01",
+            "fa:16:3e:ff:00:01|33:33:00:00:00:01|2001:db8::9|ff02::1|255|136|1||2001:db8::9|0xa0000000|2|fa:16:3e:ff:00:01",
+            "fa:16:3e:ff:00:01|33:33:00:00:00:02|fe80::f816:3eff:feff:1|ff02::2|255|133|1||||1|fa:16:3e:ff:00:01",
+            "fa:16:3e:ff:00:01|33:33:00:00:00:02|::|ff02::2|255|133|1|||||",
+        ]
+    );
+    let names = [
+        "eth.src",
+        "eth.dst",
+        "arp.opcode",
+        "arp.src.hw_mac",
+        "arp.src.proto_ipv4",
+        "arp.dst.hw_mac",
+        "arp.dst.proto_ipv4",
+        "arp.isannouncement",
+    ];
+    assert_eq!(
+        fields(arp, &names),
+        [
+            "fa:16:3e:ff:00:01|ff:ff:ff:ff:ff:ff|1|fa:16:3e:ff:00:01|203.0.113.9|00:00:00:00:00:00|203.0.113.1|",
+            "fa:16:3e:ff:00:01|02:00:00:00:00:01|1|fa:16:3e:ff:00:01|203.0.113.9|00:00:00:00:00:00|203.0.113.1|",
+            "fa:16:3e:ff:00:01|ff:ff:ff:ff:ff:ff|1|fa:16:3e:ff:00:01|203.0.113.9|00:00:00:00:00:00|203.0.113.9|1",
+        ]
+    );
+    let complaints = "_ws.malformed or _ws.expert.severity >= \"Warning\"";
+    let told = tshark(&on_a_link(), &["-Y", complaints, "-V"]);
+    assert!(told.is_empty(), "{}", told.join("\n"));
 }

@@ -2,12 +2,14 @@
 
 mod advertising;
 mod arrival;
+mod gathering;
 mod inventory;
 mod line;
 mod programming;
 mod punts;
 mod session;
 
+pub use gathering::Turn;
 pub use punts::Punts;
 
 use crate::admission::{self, Limits};
@@ -30,6 +32,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Who speaks for the switch of which hypervisor.
     pub seats: Seats<ChassisId>,
+    /// Whose turn it is to let packets gather.
+    pub pauses: Turn,
     /// How many switches may be connected.
     pub limits: Limits,
     /// How long a switch may take to say what it has, and to confirm a small change.

@@ -73,13 +73,14 @@ impl Punts {
     }
 
     /// Adds what was counted to the process's metrics. The first of these packets came off the wire when a batch was
-    /// `begun`, and none of them took longer.
-    pub fn add_up(&mut self, begun: Instant) {
-        if self.packets == 0 {
-            return;
+    /// `begun`, and none of them took longer. Returns how many there were.
+    pub fn add_up(&mut self, begun: Instant) -> u32 {
+        let packets = std::mem::take(&mut self.packets);
+        if packets == 0 {
+            return packets;
         }
         let seconds = begun.elapsed().as_secs_f64();
-        for _ in 0..std::mem::take(&mut self.packets) {
+        for _ in 0..packets {
             self.seconds.observe(seconds);
         }
         self.seconds.flush();
@@ -92,6 +93,7 @@ impl Punts {
         ] {
             counter.flush();
         }
+        packets
     }
 
     fn count(&self, punt: &Punt, answer: &Answer) {

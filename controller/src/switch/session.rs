@@ -7,6 +7,7 @@
 use super::Context;
 use super::advertising::Advertising;
 use super::arrival::{Arrived, arrive};
+use super::gathering::Gathering;
 use super::inventory::{Inventory, requests};
 use super::line::Line;
 use super::programming::{Change, Meters, Refused};
@@ -115,6 +116,7 @@ struct Session {
     meters: Meters,
     advertising: Advertising,
     punts: Punts,
+    gathering: Gathering,
     change: Option<Change>,
     bundles: u32,
     resync: Option<Instant>,
@@ -127,6 +129,7 @@ impl Session {
         let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
         let (meters, advertising) = (Meters::default(), Advertising::default());
         let punts = Punts::new(context.metrics.clone());
+        let gathering = Gathering::new(context.pauses.clone());
         let (change, bundles, resync, patience) = (None, 0, None, RESYNC.0);
         Self {
             line,
@@ -137,6 +140,7 @@ impl Session {
             meters,
             advertising,
             punts,
+            gathering,
             change,
             bundles,
             resync,
@@ -191,7 +195,11 @@ impl Session {
         let begun = std::time::Instant::now();
         self.take(xid, message).await?;
         self.take_waiting().await?;
-        self.punts.add_up(begun);
+        let packets = self.punts.add_up(begun);
+        if self.gathering.is_due(begun, packets) {
+            self.line.connection.flush().await?;
+            self.gathering.pause().await;
+        }
         Ok(())
     }
 

@@ -14,6 +14,7 @@ mod upper;
 pub use build::{Addresses, FrameBuilder};
 pub use ipv4::{Ipv4Addresses, Ipv4FrameBuilder, Ipv4Packet};
 pub use parse::{Ipv6Packet, Refusal};
+pub(crate) use parse::{broken, ethernet};
 pub use quote::{Quotable, QuotableIpv4};
 pub use upper::{Icmpv6Message, UdpDatagram};
 

@@ -88,7 +88,7 @@ impl<'a> Ipv6Packet<'a> {
 }
 
 /// Destination, source and EtherType.
-pub(super) fn ethernet(frame: &[u8]) -> Result<(MacAddr, MacAddr, u16), Refusal> {
+pub(crate) fn ethernet(frame: &[u8]) -> Result<(MacAddr, MacAddr, u16), Refusal> {
     let header: &[u8; ETHERNET_LEN] = frame
         .first_chunk()
         .ok_or_else(|| broken(frame.len(), "frame shorter than its Ethernet header"))?;
@@ -147,6 +147,6 @@ fn skip_extensions(frame: &[u8], mut next_header: u8) -> Result<(u8, usize), Ref
     Err(Refusal::Ignored("too many extension headers"))
 }
 
-pub(super) fn broken(offset: usize, reason: &'static str) -> Refusal {
+pub(crate) fn broken(offset: usize, reason: &'static str) -> Refusal {
     Refusal::Malformed(Malformed { offset, reason })
 }

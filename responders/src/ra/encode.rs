@@ -1,17 +1,14 @@
 //! How an advertisement is written (RFC 4861 §4.2): fixed fields, then options in order of their importance.
 
-use super::Destination;
+use super::{ALL_NODES, Destination, ROUTER_ADVERTISEMENT};
 use crate::dhcpv6::domain;
 use crate::frame::{Addresses, ETHERNET_LEN, FrameBuilder};
 use crate::ndp;
 use sextant_model::{
-    AdvertisedPrefix, AdvertisedRoute, Advertisement, DomainName, MacAddr, Pref64, RouterPreference,
+    AdvertisedPrefix, AdvertisedRoute, Advertisement, DomainName, Pref64, RouterPreference,
 };
 use std::net::Ipv6Addr;
 
-const ROUTER_ADVERTISEMENT: u8 = 134;
-const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
-const ALL_NODES_MAC: MacAddr = MacAddr([0x33, 0x33, 0, 0, 0, 1]);
 /// AdvDefaultLifetime goes no higher, in seconds (RFC 4861 §6.2.1).
 const MAX_LIFETIME: u16 = 9000;
 /// Octets of an option whose length field is full.
@@ -23,7 +20,7 @@ const MAX_OPTION: usize = 255 * 8;
 /// left out, the last first (prefixes, routes, DNS servers, search domains, PREF64, captive portal).
 pub fn advertise(advertisement: &Advertisement, to: Destination) -> Vec<u8> {
     let (destination_mac, destination) = match to {
-        Destination::AllNodes => (ALL_NODES_MAC, ALL_NODES),
+        Destination::AllNodes => (ndp::multicast_mac(ALL_NODES), ALL_NODES),
         Destination::Unicast { mac, address } => (mac, address),
     };
     let addresses = Addresses {

@@ -1,25 +1,29 @@
 //! Router Advertisements (RFC 4861): which solicitations are answered, and to whom.
 //!
-//! `encode` writes an advertisement, `withdraw` says what follows when something is advertised no more.
+//! `encode` writes an advertisement, `withdraw` says what follows when something is advertised no more. On the other
+//! side of a router, `solicit` asks for the advertisements of others and `heard` reads them.
 
 mod encode;
+mod heard;
+mod solicit;
 mod withdraw;
 
 pub use encode::advertise;
+pub use heard::HeardAdvertisement;
+pub use solicit::solicit;
 pub use withdraw::{last_word, withdraw};
 
 use crate::answer::{Answer, Malformed, Outcome, Verdict};
-use crate::frame::{ETHERNET_LEN, Icmpv6Message, Ipv6Packet};
-use crate::ndp::{self, NdOptions};
+use crate::frame::{Icmpv6Message, Ipv6Packet};
+use crate::ndp::{self, SOURCE_AT};
 use sextant_model::{Advertisement, MacAddr};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
-const ROUTER_SOLICITATION: u8 = 133;
+pub(crate) const ROUTER_SOLICITATION: u8 = 133;
+pub(crate) const ROUTER_ADVERTISEMENT: u8 = 134;
+pub(crate) const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const NAME: &str = "router_solicitation";
-/// Offsets in the frame, for what is said of a malformed one.
-const HOP_LIMIT_AT: usize = ETHERNET_LEN + 7;
-const SOURCE_AT: usize = ETHERNET_LEN + 8;
 
 /// To whom an advertisement goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,22 +83,15 @@ fn reply_to(packet: &Ipv6Packet<'_>) -> Destination {
 /// The validity checks of RFC 4861 §6.1.1; the checksum was right, or there would be no message.
 fn validate(packet: &Ipv6Packet<'_>, message: &Icmpv6Message<'_>) -> Result<(), Malformed> {
     let broken = |offset, reason| Err(Malformed { offset, reason });
-    if packet.hop_limit != 255 {
-        return broken(HOP_LIMIT_AT, "hop limit is not 255");
-    }
+    let (_reserved, mut options) = ndp::validate::<4>(packet, message)?;
     if packet.source.is_multicast() {
         return broken(SOURCE_AT, "multicast source");
     }
-    if message.code != 0 {
-        return broken(message.offset - 3, "code is not 0");
-    }
-    let Some((_reserved, options)) = message.body.split_first_chunk::<4>() else {
-        return broken(message.offset, "shorter than 8 octets");
-    };
-    for option in NdOptions::new(options, message.offset + 4) {
+    let start = options.offset();
+    for option in &mut options {
         if option?.kind == ndp::SOURCE_LINK_LAYER && packet.source.is_unspecified() {
             return broken(
-                message.offset + 4,
+                start,
                 "source link-layer address of a sender without address",
             );
         }

@@ -9,6 +9,8 @@
 )]
 
 pub mod ipv4;
+pub mod link;
+pub mod neighborhood;
 pub mod property;
 pub mod refused;
 

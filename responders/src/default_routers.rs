@@ -1,0 +1,189 @@
+//! The default routers heard on one link, and which of them to use (RFC 4861 §6.3.4 to §6.3.6, RFC 4191 §3).
+//!
+//! Sans-IO: the owner hands in what it hears, calls [`DefaultRouters::expire`] when [`DefaultRouters::next_event`] has
+//! come, and says what it knows of a router's reachability. A router known to be unreachable comes last, whatever its
+//! preference (RFC 4191 §3.2); among equals the one in use stays. The list is bounded: whoever floods the link with
+//! advertisements neither grows it nor drives out the router in use.
+
+use crate::ra::HeardAdvertisement;
+use sextant_model::{MacAddr, RouterPreference};
+use std::net::Ipv6Addr;
+use std::time::Instant;
+
+/// Routers kept of one link. RFC 4861 §6.3.4 asks for two at least.
+pub const MAX_ROUTERS: usize = 16;
+
+/// A router of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DefaultRouter {
+    /// Its link-local address: the next hop.
+    pub address: Ipv6Addr,
+    /// Its preference.
+    pub preference: RouterPreference,
+    /// Until when it is a default router.
+    pub expires: Instant,
+    /// Its MAC, as its latest advertisement said.
+    pub mac: Option<MacAddr>,
+    /// MTU of the link in octets, as its latest advertisement said.
+    pub mtu: Option<u32>,
+    /// Whether it answers, as far as known.
+    pub reachability: Reachability,
+}
+
+/// Whether a router answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reachability {
+    /// It was asked and did not answer.
+    Unreachable,
+    /// It answers, or nothing is known against it.
+    #[default]
+    Presumed,
+}
+
+/// What came of an advertisement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// A new router.
+    Added,
+    /// A router that was listed: what it said is noted.
+    Refreshed,
+    /// A router that was listed is a default router no more.
+    Removed,
+    /// A router that does not want to be one, and was none.
+    NotDefault,
+    /// A new router, and no room for it.
+    Full,
+}
+
+/// The default routers heard on one link.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DefaultRouters {
+    /// In the order in which they were first heard.
+    routers: Vec<DefaultRouter>,
+    best: Option<Ipv6Addr>,
+}
+
+impl DefaultRouters {
+    /// Takes note of an advertisement (RFC 4861 §6.3.4).
+    pub fn heard(&mut self, now: Instant, advertisement: &HeardAdvertisement) -> Listing {
+        self.drop_expired(now);
+        let listing = self.list(now, advertisement);
+        self.choose();
+        listing
+    }
+
+    /// Removes the routers whose lifetime is over; returns their addresses.
+    pub fn expire(&mut self, now: Instant) -> Vec<Ipv6Addr> {
+        let expired = self.drop_expired(now);
+        self.choose();
+        expired
+    }
+
+    /// Removes a router that showed that it is none, by a Neighbor Advertisement without Router flag
+    /// (RFC 4861 §7.2.5). Returns whether it was listed.
+    pub fn remove(&mut self, address: Ipv6Addr) -> bool {
+        let before = self.routers.len();
+        self.routers.retain(|router| router.address != address);
+        self.choose();
+        self.routers.len() < before
+    }
+
+    /// Takes note of what Neighbor Unreachability Detection found about a router. It holds until it is told otherwise,
+    /// or the router leaves the list: that a router is heard does not show that it hears (RFC 4861 §7.3.1).
+    pub fn mark(&mut self, address: Ipv6Addr, reachability: Reachability) {
+        if let Some(router) = self.find(address) {
+            router.reachability = reachability;
+        }
+        self.choose();
+    }
+
+    /// The router to use. One whose lifetime is over counts until [`expire`](Self::expire) is called.
+    pub fn best(&self) -> Option<&DefaultRouter> {
+        let best = self.best?;
+        self.routers.iter().find(|router| router.address == best)
+    }
+
+    /// When the next router expires.
+    pub fn next_event(&self) -> Option<Instant> {
+        self.routers.iter().map(|router| router.expires).min()
+    }
+
+    /// Every router listed, in the order in which they were first heard; [`MAX_ROUTERS`] at most.
+    pub fn iter(&self) -> impl Iterator<Item = &DefaultRouter> {
+        self.routers.iter()
+    }
+
+    fn list(&mut self, now: Instant, advertisement: &HeardAdvertisement) -> Listing {
+        let address = advertisement.source;
+        if advertisement.lifetime.is_zero() {
+            return match self.remove(address) {
+                true => Listing::Removed,
+                false => Listing::NotDefault,
+            };
+        }
+        let heard = |reachability| DefaultRouter {
+            address,
+            preference: advertisement.preference,
+            expires: now + advertisement.lifetime,
+            mac: advertisement.mac,
+            mtu: advertisement.mtu,
+            reachability,
+        };
+        if let Some(router) = self.find(address) {
+            *router = heard(router.reachability);
+            return Listing::Refreshed;
+        }
+        let new = heard(Reachability::default());
+        if self.routers.len() >= MAX_ROUTERS && !self.make_room(&new) {
+            return Listing::Full;
+        }
+        self.routers.push(new);
+        Listing::Added
+    }
+
+    /// Drops the worst router but the one in use, the latest of equals, if it is worse than the new one.
+    fn make_room(&mut self, new: &DefaultRouter) -> bool {
+        let in_use = self.best;
+        let spare = |(_, router): &(usize, &DefaultRouter)| Some(router.address) != in_use;
+        let all = self.routers.iter().enumerate().rev().filter(spare);
+        let worst = all.min_by_key(|(_, router)| rank(router));
+        let Some((at, _)) = worst.filter(|(_, worst)| rank(worst) < rank(new)) else {
+            return false;
+        };
+        self.routers.remove(at);
+        true
+    }
+
+    fn drop_expired(&mut self, now: Instant) -> Vec<Ipv6Addr> {
+        let gone = self
+            .routers
+            .extract_if(.., |router| router.expires <= now)
+            .map(|router| router.address);
+        gone.collect()
+    }
+
+    fn choose(&mut self) {
+        let in_use = self.best;
+        let stays = |router: &DefaultRouter| Some(router.address) == in_use;
+        let earliest_last = self.routers.iter().rev();
+        self.best = earliest_last
+            .max_by_key(|router| (rank(router), stays(router)))
+            .map(|router| router.address);
+    }
+
+    fn find(&mut self, address: Ipv6Addr) -> Option<&mut DefaultRouter> {
+        self.routers
+            .iter_mut()
+            .find(|router| router.address == address)
+    }
+}
+
+/// Higher is better.
+fn rank(router: &DefaultRouter) -> (Reachability, u8) {
+    let preference = match router.preference {
+        RouterPreference::High => 2,
+        RouterPreference::Medium => 1,
+        RouterPreference::Low => 0,
+    };
+    (router.reachability, preference)
+}

@@ -1,0 +1,96 @@
+//! The next hops of one gateway port.
+
+use super::{Change, Heard, Neighbor, Target, Timing};
+use sextant_model::MacAddr;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Instant;
+
+/// The next hops of one gateway port, kept resolved as long as they are wanted.
+///
+/// Sans-IO: the owner says which are wanted, hands in what it hears on the link, and calls [`poll`](Self::poll) when
+/// [`next_event`](Self::next_event) has come, to send the frames that are due from the gateway port. What to do
+/// differently comes back as [`Change`]s. Nothing that is heard adds an entry: the cache is as large as what is wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NeighborCache {
+    timing: Timing,
+    neighbors: BTreeMap<IpAddr, Neighbor>,
+}
+
+/// What is due.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    /// Ethernet frames to send from the gateway port.
+    pub frames: Vec<Vec<u8>>,
+    /// What is to be treated in another way.
+    pub changes: Vec<Change>,
+}
+
+impl NeighborCache {
+    /// Nothing wanted yet. A timing that makes no sense is moved to the nearest that does.
+    pub fn new(timing: Timing) -> Self {
+        Self {
+            timing: timing.bounded(),
+            neighbors: BTreeMap::new(),
+        }
+    }
+
+    /// Resolves a next hop from now on; its first solicitation is due at once. One that is wanted already keeps what is
+    /// known, and is asked from the source given.
+    ///
+    /// `remembered` is a MAC known from elsewhere, such as an earlier run or the other hypervisor's: it is used until it
+    /// turns out wrong. `random` spreads the solicitations of several next hops; any `u32` will do.
+    pub fn want(&mut self, now: Instant, target: Target, remembered: Option<MacAddr>, random: u32) {
+        let reachable = self.timing.draw_reachable(random);
+        self.neighbors
+            .entry(target.ends.next_hop())
+            .and_modify(|neighbor| neighbor.set_target(target))
+            .or_insert_with(|| Neighbor::new(now, target, remembered, reachable));
+    }
+
+    /// Forgets a next hop. Returns whether it was wanted.
+    pub fn unwant(&mut self, next_hop: IpAddr) -> bool {
+        self.neighbors.remove(&next_hop).is_some()
+    }
+
+    /// Takes note of what was heard. About an address that is not wanted, nothing is noted.
+    pub fn heard(&mut self, now: Instant, heard: &Heard) -> Option<Change> {
+        let neighbor = self.neighbors.get_mut(&heard.address)?;
+        let ((), change) = neighbor.observe(|neighbor| neighbor.hear(now, heard));
+        change
+    }
+
+    /// What is due: at most one frame a next hop.
+    pub fn poll(&mut self, now: Instant) -> Due {
+        let mut due = Due::default();
+        for neighbor in self.neighbors.values_mut() {
+            let (frame, change) = neighbor.observe(|neighbor| neighbor.poll(now, &self.timing));
+            due.frames.extend(frame);
+            due.changes.extend(change);
+        }
+        due
+    }
+
+    /// When something is due next.
+    pub fn next_event(&self) -> Option<Instant> {
+        self.neighbors.values().map(Neighbor::due).min()
+    }
+
+    /// Forgets what was learned of every next hop, and asks anew.
+    pub fn flush(&mut self, now: Instant) -> Vec<Change> {
+        self.neighbors
+            .values_mut()
+            .filter_map(|neighbor| neighbor.observe(|neighbor| neighbor.forget(now)).1)
+            .collect()
+    }
+
+    /// What is known of a next hop.
+    pub fn get(&self, next_hop: IpAddr) -> Option<&Neighbor> {
+        self.neighbors.get(&next_hop)
+    }
+
+    /// What is known of each, by address.
+    pub fn iter(&self) -> impl Iterator<Item = &Neighbor> {
+        self.neighbors.values()
+    }
+}

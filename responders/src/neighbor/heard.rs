@@ -1,0 +1,174 @@
+//! What a frame says of a neighbor: which message says it, and whether it may (RFC 4861 §7.1).
+
+use super::{NEIGHBOR_ADVERTISEMENT, NEIGHBOR_SOLICITATION, arp};
+use crate::answer::Malformed;
+use crate::frame::{ETHERNET_LEN, Icmpv6Message, Ipv6Packet, Refusal, ethernet};
+use crate::ndp::{self, NdOptions, SOURCE_AT};
+use crate::ra::{HeardAdvertisement, ROUTER_ADVERTISEMENT, ROUTER_SOLICITATION};
+use sextant_model::MacAddr;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// Where in the frame the IPv6 destination is.
+const DESTINATION_AT: usize = ETHERNET_LEN + 24;
+
+/// What a frame says of a neighbor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The neighbor.
+    pub address: IpAddr,
+    /// Its MAC, where the frame says it.
+    pub mac: Option<MacAddr>,
+    /// For whom the frame is: the IPv6 destination, or the target of an ARP message.
+    pub to: IpAddr,
+    /// In which way it was said.
+    pub claim: Claim,
+}
+
+/// In which way a neighbor's MAC was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// A Neighbor Advertisement, or an ARP reply, which counts as solicited and overriding.
+    Advertised {
+        /// S: it answers a solicitation, so that the neighbor is reachable.
+        solicited: bool,
+        /// O: its MAC replaces another that is known.
+        overrides: bool,
+        /// R: the neighbor is a router. ARP does not say.
+        router: Option<bool>,
+    },
+    /// The sender of a Router or Neighbor Solicitation, of a Router Advertisement or of an ARP request.
+    Mentioned {
+        /// Whether the sender is a router, where the message shows it.
+        router: Option<bool>,
+    },
+}
+
+impl Heard {
+    /// Reads an Ethernet frame without a VLAN tag. One frame can be told to the caches of all gateway ports of a link.
+    ///
+    /// # Errors
+    /// Ignored: neither Neighbor Discovery nor ARP, or it says nothing of a neighbor. Malformed: what RFC 4861 (§6.1,
+    /// §7.1) has receivers discard.
+    pub fn parse(frame: &[u8]) -> Result<Self, Refusal> {
+        let (_, _, ethertype) = ethernet(frame)?;
+        if ethertype == arp::ETHERTYPE {
+            return arp::read(frame);
+        }
+        let packet = Ipv6Packet::parse(frame)?;
+        let message = Icmpv6Message::parse(&packet)?;
+        match message.kind {
+            NEIGHBOR_ADVERTISEMENT => Ok(advertisement(&packet, &message)?),
+            NEIGHBOR_SOLICITATION => neighbor_solicitation(&packet, &message),
+            ROUTER_SOLICITATION => router_solicitation(&packet, &message),
+            ROUTER_ADVERTISEMENT => {
+                let heard = HeardAdvertisement::read(&packet, &message)?;
+                Ok(mentioned(&packet, heard.mac, Some(true)))
+            }
+            _ => Err(Refusal::Ignored("no message about a neighbor")),
+        }
+    }
+}
+
+/// RFC 4861 §7.1.2.
+fn advertisement(packet: &Ipv6Packet<'_>, message: &Icmpv6Message<'_>) -> Result<Heard, Malformed> {
+    let (fields, options) = ndp::validate::<20>(packet, message)?;
+    let flag = |bit: u8| fields[0] & bit != 0;
+    let address = target(fields, message)?;
+    let mac = link_layer(options, ndp::TARGET_LINK_LAYER)?;
+    let solicited = flag(0x40);
+    if solicited && packet.destination.is_multicast() {
+        return Err(broken(message.offset, "solicited, and to a group"));
+    }
+    Ok(Heard {
+        address: address.into(),
+        mac,
+        to: packet.destination.into(),
+        claim: Claim::Advertised {
+            solicited,
+            overrides: flag(0x20),
+            router: Some(flag(0x80)),
+        },
+    })
+}
+
+/// RFC 4861 §7.1.1, §7.2.3.
+fn neighbor_solicitation(
+    packet: &Ipv6Packet<'_>,
+    message: &Icmpv6Message<'_>,
+) -> Result<Heard, Refusal> {
+    let (fields, options) = ndp::validate::<20>(packet, message)?;
+    let target = target(fields, message)?;
+    let mac = link_layer(options, ndp::SOURCE_LINK_LAYER)?;
+    if packet.source.is_unspecified() && packet.destination != sextant_model::solicited_node(target)
+    {
+        let reason = "from no address, and not to the solicited-node group";
+        return Err(broken(DESTINATION_AT, reason).into());
+    }
+    of_sender(packet, mac, None)
+}
+
+/// RFC 4861 §6.1.1, §6.2.6: who solicits routers is none.
+fn router_solicitation(
+    packet: &Ipv6Packet<'_>,
+    message: &Icmpv6Message<'_>,
+) -> Result<Heard, Refusal> {
+    let (_reserved, options) = ndp::validate::<4>(packet, message)?;
+    let mac = link_layer(options, ndp::SOURCE_LINK_LAYER)?;
+    of_sender(packet, mac, Some(false))
+}
+
+/// A solicitation says something only of a sender that has an address and says its MAC.
+fn of_sender(
+    packet: &Ipv6Packet<'_>,
+    mac: Option<MacAddr>,
+    router: Option<bool>,
+) -> Result<Heard, Refusal> {
+    match (packet.source.is_unspecified(), mac) {
+        (_, _) if packet.source.is_multicast() => Err(broken(SOURCE_AT, "multicast source").into()),
+        (true, Some(_)) => {
+            let reason = "source link-layer address of a sender without address";
+            Err(broken(SOURCE_AT, reason).into())
+        }
+        (true, None) => Err(Refusal::Ignored("sender without address")),
+        (false, None) => Err(Refusal::Ignored("sender does not say its MAC")),
+        (false, Some(_)) => Ok(mentioned(packet, mac, router)),
+    }
+}
+
+fn mentioned(packet: &Ipv6Packet<'_>, mac: Option<MacAddr>, router: Option<bool>) -> Heard {
+    Heard {
+        address: packet.source.into(),
+        mac,
+        to: packet.destination.into(),
+        claim: Claim::Mentioned { router },
+    }
+}
+
+/// The target, behind flags or a reserved field of four octets.
+fn target(fields: &[u8; 20], message: &Icmpv6Message<'_>) -> Result<Ipv6Addr, Malformed> {
+    let [_, _, _, _, octets @ ..] = *fields;
+    let target = Ipv6Addr::from(octets);
+    match target.is_multicast() {
+        true => Err(broken(message.offset + 4, "target is a group")),
+        false => Ok(target),
+    }
+}
+
+/// The MAC in the last option of this kind. All are read, as one that is broken makes the message invalid.
+fn link_layer(mut options: NdOptions<'_>, kind: u8) -> Result<Option<MacAddr>, Malformed> {
+    let mut mac = None;
+    loop {
+        let offset = options.offset();
+        match options.next().transpose()? {
+            None => return Ok(mac),
+            Some(option) if option.kind == kind => {
+                mac = Some(option.mac().map_err(|reason| broken(offset, reason))?);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn broken(offset: usize, reason: &'static str) -> Malformed {
+    Malformed { offset, reason }
+}

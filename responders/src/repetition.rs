@@ -1,0 +1,76 @@
+//! When a frame that nobody confirms is sent again: an announcement, a Router Solicitation.
+//!
+//! Sans-IO: the owner waits until [`Repetition::next_event`], and sends when [`Repetition::poll`] says so.
+
+use std::time::{Duration, Instant};
+
+/// RTR_SOLICITATION_INTERVAL (RFC 4861 §10), IRT of RFC 7559 §2.
+const FIRST_SOLICITATION_INTERVAL: Duration = Duration::from_secs(4);
+/// MRT of RFC 7559 §2.
+const LAST_SOLICITATION_INTERVAL: Duration = Duration::from_secs(3600);
+/// RetransTimer (RFC 4861 §7.2.6); ANNOUNCE_INTERVAL of RFC 5227 §1.1 is 2 s for two announcements.
+const ANNOUNCEMENT_INTERVAL: Duration = Duration::from_secs(1);
+/// MAX_NEIGHBOR_ADVERTISEMENT (RFC 4861 §10).
+const ANNOUNCEMENTS: u32 = 3;
+
+/// When a frame is sent again. It is due at once at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repetition {
+    due: Instant,
+    interval: Duration,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// As often as this, at equal distances.
+    Announcement { left: u32 },
+    /// For ever, at doubled distances.
+    Solicitation,
+}
+
+impl Repetition {
+    /// An announcement ([`neighbor::announce`](crate::neighbor::announce())): three times, a second apart.
+    pub fn announcement(now: Instant) -> Self {
+        Self {
+            due: now,
+            interval: ANNOUNCEMENT_INTERVAL,
+            kind: Kind::Announcement {
+                left: ANNOUNCEMENTS,
+            },
+        }
+    }
+
+    /// A Router Solicitation ([`ra::solicit`](crate::ra::solicit)): after 4 s, then at twice the distance each time, up
+    /// to an hour, until the owner has heard a router and ends it (RFC 7559 §2).
+    pub fn solicitation(now: Instant) -> Self {
+        Self {
+            due: now,
+            interval: FIRST_SOLICITATION_INTERVAL,
+            kind: Kind::Solicitation,
+        }
+    }
+
+    /// Whether to send.
+    pub fn poll(&mut self, now: Instant) -> bool {
+        if self.next_event().is_none_or(|due| now < due) {
+            return false;
+        }
+        self.due = now + self.interval;
+        match &mut self.kind {
+            Kind::Announcement { left } => *left -= 1,
+            Kind::Solicitation => {
+                self.interval = (self.interval * 2).min(LAST_SOLICITATION_INTERVAL);
+            }
+        }
+        true
+    }
+
+    /// When to send next; none if that was all.
+    pub fn next_event(&self) -> Option<Instant> {
+        match self.kind {
+            Kind::Announcement { left: 0 } => None,
+            Kind::Announcement { .. } | Kind::Solicitation => Some(self.due),
+        }
+    }
+}

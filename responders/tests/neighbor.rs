@@ -1,0 +1,463 @@
+//! Next hops followed by Neighbor Unreachability Detection, rule by rule: RFC 4861 §7.2, §7.3 and appendix C, RFC 7048.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may panic, and looks at one variant of many"
+)]
+
+mod guest;
+
+use guest::link::*;
+use guest::{ROUTER_MAC, address};
+use sextant_model::MacAddr;
+use sextant_responders::neighbor::{Change, Heard, Neighbor, NeighborCache, State, Timing};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// The solicited-node group of the next hop, as Ethernet has it.
+const GROUP: MacAddr = MacAddr([0x33, 0x33, 0xff, 0, 0, 1]);
+const EVERYBODY: MacAddr = MacAddr([0xff; 6]);
+/// Draws a ReachableTime of 5 s.
+const LONG: u32 = u32::MAX;
+
+fn resolving() -> NeighborCache {
+    let mut cache = NeighborCache::new(Timing::default());
+    cache.want(after(0), target(), None, LONG);
+    cache
+}
+
+/// The next hop has answered at 0.
+fn reachable() -> NeighborCache {
+    let mut cache = resolving();
+    cache.poll(after(0));
+    hear(&mut cache, after(0), &answer(OLD));
+    cache
+}
+
+fn hear(cache: &mut NeighborCache, now: Instant, frame: &[u8]) -> Option<Change> {
+    cache.heard(now, &Heard::parse(frame).unwrap())
+}
+
+fn neighbor(cache: &NeighborCache) -> &Neighbor {
+    cache.get(ip(NEXT_HOP)).unwrap()
+}
+
+/// When, in milliseconds, and whom it asks for so long, each time that something is due; and what changes.
+fn asks(cache: &mut NeighborCache, until: u64) -> (Vec<(u64, MacAddr)>, Vec<Change>) {
+    let (mut asked, mut changes) = (Vec::new(), Vec::new());
+    while let Some(now) = cache.next_event().filter(|now| *now <= after(until)) {
+        let due = cache.poll(now);
+        let at = (now - *START).as_millis() as u64;
+        asked.extend(due.frames.iter().map(|frame| (at, destination(frame))));
+        changes.extend(due.changes);
+    }
+    (asked, changes)
+}
+
+fn destination(frame: &[u8]) -> MacAddr {
+    MacAddr(*frame.first_chunk().unwrap())
+}
+
+fn change(mac: Option<MacAddr>, state: State, router: Option<bool>) -> Change {
+    Change {
+        address: ip(NEXT_HOP),
+        mac,
+        state,
+        router,
+    }
+}
+
+#[test]
+fn an_address_is_asked_for_three_times_then_ever_less_often() {
+    let (asked, changes) = asks(&mut resolving(), 36_000);
+    let times = [0, 1000, 2000, 3000, 6000, 15_000, 25_000, 35_000];
+    assert_eq!(asked, times.map(|at| (at, GROUP)));
+    assert_eq!(changes, [change(None, State::Unreachable, None)]);
+}
+
+#[test]
+fn an_answer_resolves_and_is_confirmed_again_before_its_time_is_over() {
+    let mut cache = resolving();
+    cache.poll(after(0));
+    let learned = hear(&mut cache, after(20), &answer(OLD));
+    assert_eq!(
+        learned,
+        Some(change(Some(OLD), State::Reachable, Some(true)))
+    );
+    assert_eq!(asks(&mut cache, 5020), (vec![(5020, OLD)], vec![]));
+    assert_eq!(neighbor(&cache).state(), State::Probe);
+    assert_eq!(hear(&mut cache, after(5040), &answer(OLD)), None);
+    assert_eq!(neighbor(&cache).state(), State::Reachable);
+    assert_eq!(neighbor(&cache).confirmed_at(), Some(after(5040)));
+    assert_eq!(cache.next_event(), Some(after(10_040)));
+}
+
+#[test]
+fn next_hops_are_asked_at_a_half_to_the_whole_of_reachable_time() {
+    for (random, at) in [(0, 2500), (u32::MAX / 2 + 1, 3750), (u32::MAX, 5000)] {
+        let mut cache = NeighborCache::new(Timing::default());
+        cache.want(after(0), target(), None, random);
+        cache.poll(after(0));
+        hear(&mut cache, after(0), &answer(OLD));
+        let next = cache.next_event().unwrap() - *START;
+        assert_eq!(next.as_millis(), at);
+    }
+}
+
+#[test]
+fn a_mac_that_changed_without_a_word_is_followed_within_eight_seconds() {
+    let mut cache = reachable();
+    let (asked, changes) = asks(&mut cache, 8000);
+    let unicast = [5000, 6000, 7000].map(|at| (at, OLD));
+    assert_eq!(asked, [&unicast[..], &[(8000, GROUP)]].concat());
+    let silent = change(Some(OLD), State::Unreachable, Some(true));
+    assert_eq!(changes, [silent], "the MAC is kept, for want of a better");
+    let followed = hear(&mut cache, after(8010), &advertised(SOLICITED, Some(NEW)));
+    assert_eq!(
+        followed,
+        Some(change(Some(NEW), State::Reachable, Some(false)))
+    );
+}
+
+#[test]
+fn a_mac_that_is_announced_is_taken_at_once_and_asked_within_a_second() {
+    let mut cache = reachable();
+    let told = hear(
+        &mut cache,
+        after(100),
+        &advertised(ROUTER | OVERRIDE, Some(NEW)),
+    );
+    assert_eq!(told, Some(change(Some(NEW), State::Stale, Some(true))));
+    assert_eq!(
+        asks(&mut cache, 1999),
+        (vec![(1000, NEW)], vec![]),
+        "a second after the latest solicitation"
+    );
+    assert_eq!(hear(&mut cache, after(1010), &answer(NEW)), None);
+    assert_eq!(neighbor(&cache).state(), State::Reachable);
+}
+
+#[test]
+fn an_unreachable_next_hop_that_is_heard_is_asked_at_once() {
+    for sign in [
+        asking(OLD),
+        advertised(ROUTER, Some(OLD)),
+        router(NEXT_HOP, 0, 9, &[]),
+    ] {
+        let mut cache = reachable();
+        asks(&mut cache, 11_000);
+        assert_eq!(cache.next_event(), Some(after(20_000)));
+        assert_eq!(hear(&mut cache, after(13_000), &sign), None);
+        assert_eq!(neighbor(&cache).state(), State::Unreachable);
+        assert_eq!(cache.next_event(), Some(after(13_000)));
+    }
+}
+
+/// A next hop in each state at 10 s, with the MAC `OLD` where it has one.
+fn in_state(state: State) -> NeighborCache {
+    let now = after(10_000);
+    let mut cache = NeighborCache::new(Timing::default());
+    let remembered = (state != State::Incomplete).then_some(OLD);
+    cache.want(now, target(), remembered, LONG);
+    let polls = match state {
+        State::Incomplete | State::Reachable | State::Probe => 1,
+        State::Stale => 0,
+        State::Unreachable => 4,
+    };
+    for at in 0..polls {
+        cache.poll(now + Duration::from_secs(at));
+    }
+    if state == State::Reachable {
+        hear(&mut cache, now, &advertised(SOLICITED, None));
+    }
+    assert_eq!(neighbor(&cache).state(), state);
+    cache
+}
+
+/// The state, with `?` without a MAC and `'` with the MAC `NEW`.
+fn outcome(mut cache: NeighborCache, frame: &[u8]) -> String {
+    hear(&mut cache, after(20_000), frame);
+    let neighbor = neighbor(&cache);
+    let mark = match neighbor.mac() {
+        None => "?",
+        Some(NEW) => "'",
+        Some(_) => "",
+    };
+    format!("{}{mark}", neighbor.state().as_str())
+}
+
+const STATES: [State; 5] = [
+    State::Incomplete,
+    State::Reachable,
+    State::Stale,
+    State::Probe,
+    State::Unreachable,
+];
+
+/// RFC 4861 §7.2.5 and appendix C. Unreachable, which RFC 7048 adds, takes any MAC.
+#[test]
+fn advertisements_do_what_their_flags_say() {
+    // Solicited and Override; then what follows without a MAC, with the known one, with another.
+    let rules = [
+        ("incomplete", 0, ["incomplete?", "stale", "stale'"]),
+        ("incomplete", OVERRIDE, ["incomplete?", "stale", "stale'"]),
+        (
+            "incomplete",
+            SOLICITED,
+            ["incomplete?", "reachable", "reachable'"],
+        ),
+        (
+            "incomplete",
+            SOLICITED | OVERRIDE,
+            ["incomplete?", "reachable", "reachable'"],
+        ),
+        ("reachable", 0, ["reachable", "reachable", "stale"]),
+        ("reachable", OVERRIDE, ["reachable", "reachable", "stale'"]),
+        ("reachable", SOLICITED, ["reachable", "reachable", "stale"]),
+        (
+            "reachable",
+            SOLICITED | OVERRIDE,
+            ["reachable", "reachable", "reachable'"],
+        ),
+        ("stale", 0, ["stale", "stale", "stale"]),
+        ("stale", OVERRIDE, ["stale", "stale", "stale'"]),
+        ("stale", SOLICITED, ["reachable", "reachable", "stale"]),
+        (
+            "stale",
+            SOLICITED | OVERRIDE,
+            ["reachable", "reachable", "reachable'"],
+        ),
+        ("probe", 0, ["probe", "probe", "probe"]),
+        ("probe", OVERRIDE, ["probe", "probe", "stale'"]),
+        ("probe", SOLICITED, ["reachable", "reachable", "probe"]),
+        (
+            "probe",
+            SOLICITED | OVERRIDE,
+            ["reachable", "reachable", "reachable'"],
+        ),
+        ("unreachable", 0, ["unreachable", "unreachable", "stale'"]),
+        (
+            "unreachable",
+            OVERRIDE,
+            ["unreachable", "unreachable", "stale'"],
+        ),
+        (
+            "unreachable",
+            SOLICITED,
+            ["reachable", "reachable", "reachable'"],
+        ),
+        (
+            "unreachable",
+            SOLICITED | OVERRIDE,
+            ["reachable", "reachable", "reachable'"],
+        ),
+    ];
+    for (name, flags, expected) in rules {
+        let state = STATES.into_iter().find(|state| state.as_str() == name);
+        let got = [None, Some(OLD), Some(NEW)]
+            .map(|mac| outcome(in_state(state.unwrap()), &advertised(flags, mac)));
+        assert_eq!(got, expected, "{name}, flags {flags:#x}");
+    }
+}
+
+/// RFC 4861 §7.2.3, §6.2.6, §6.3.4: the sender's own word on its MAC.
+#[test]
+fn a_source_link_layer_address_makes_stale_what_it_changes() {
+    let kinds: [fn(MacAddr) -> Vec<u8>; 3] = [
+        asking,
+        |mac| router(NEXT_HOP, 0, 1800, &option(1, mac)),
+        |mac| {
+            icmpv6(
+                NEXT_HOP,
+                address("ff02::2"),
+                133,
+                &[&[0; 4][..], &option(1, mac)].concat(),
+            )
+        },
+    ];
+    for kind in kinds {
+        for state in STATES {
+            let unchanged = match state {
+                State::Incomplete => "stale",
+                other => other.as_str(),
+            };
+            assert_eq!(outcome(in_state(state), &kind(OLD)), unchanged);
+            assert_eq!(outcome(in_state(state), &kind(NEW)), "stale'");
+        }
+    }
+}
+
+#[test]
+fn an_answer_to_another_gateway_port_confirms_nothing() {
+    let body = about(SOLICITED | OVERRIDE, NEXT_HOP, &option(2, OLD));
+    let overheard = icmpv6(NEXT_HOP, address("fe80::99"), 136, &body);
+    assert_eq!(outcome(in_state(State::Stale), &overheard), "stale");
+    assert_eq!(outcome(in_state(State::Incomplete), &overheard), "stale");
+    let arp_overheard = arp(2, OLD, NEXT_HOP4, [203, 0, 113, 77].into());
+    let mut cache = NeighborCache::new(Timing::default());
+    cache.want(after(0), target4(), None, LONG);
+    let change = hear(&mut cache, after(0), &arp_overheard).unwrap();
+    assert_eq!((change.mac, change.state), (Some(OLD), State::Stale));
+}
+
+/// RFC 4861 §7.2.5: whoever was a router and says that it is none has to be told of.
+#[test]
+fn a_router_that_ceases_to_be_one_is_reported() {
+    let quits: [Vec<u8>; 2] = [
+        advertised(OVERRIDE, Some(OLD)),
+        icmpv6(
+            NEXT_HOP,
+            address("ff02::2"),
+            133,
+            &[&[0; 4][..], &option(1, OLD)].concat(),
+        ),
+    ];
+    for quit in quits {
+        let mut cache = reachable();
+        assert_eq!(neighbor(&cache).router(), Some(true));
+        let change_told = hear(&mut cache, after(10), &quit);
+        let ceased = change(Some(OLD), State::Reachable, Some(false));
+        assert_eq!(change_told, Some(ceased));
+        let back = hear(&mut cache, after(20), &router(NEXT_HOP, 0, 1800, &[]));
+        assert_eq!(back.unwrap().router, Some(true));
+    }
+}
+
+#[test]
+fn whatever_is_heard_solicitations_keep_their_distance() {
+    let mut cache = resolving();
+    let mut asked = Vec::new();
+    for millisecond in 0..10_000 {
+        let mac = if millisecond % 2 == 0 { OLD } else { NEW };
+        let now = after(millisecond);
+        hear(&mut cache, now, &advertised(OVERRIDE, Some(mac)));
+        if !cache.poll(now).frames.is_empty() {
+            asked.push(millisecond);
+        }
+    }
+    assert_eq!(
+        asked,
+        (0..10).map(|second| second * 1000).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_remembered_mac_is_used_and_asked_at_once() {
+    let mut cache = NeighborCache::new(Timing::default());
+    cache.want(after(0), target(), Some(OLD), LONG);
+    let known = (neighbor(&cache).mac(), neighbor(&cache).state());
+    assert_eq!(known, (Some(OLD), State::Stale));
+    assert_eq!(asks(&mut cache, 0).0, [(0, OLD)]);
+}
+
+#[test]
+fn a_flush_forgets_and_asks_anew() {
+    let mut cache = reachable();
+    assert_eq!(
+        cache.flush(after(2000)),
+        [change(None, State::Incomplete, None)]
+    );
+    assert_eq!(neighbor(&cache).confirmed_at(), None);
+    assert_eq!(asks(&mut cache, 2000).0, [(2000, GROUP)]);
+    assert!(cache.flush(after(2000)).is_empty(), "nothing known");
+}
+
+#[test]
+fn what_is_wanted_again_keeps_what_is_known_and_asks_from_elsewhere() {
+    let mut cache = reachable();
+    let mut moved = target();
+    moved.source_mac = NEW;
+    cache.want(after(10), moved, None, LONG);
+    assert_eq!(neighbor(&cache).state(), State::Reachable);
+    assert_eq!(cache.next_event(), Some(after(5000)));
+    let frame = cache.poll(after(5000)).frames.remove(0);
+    assert_eq!(frame[6..12], NEW.0);
+}
+
+#[test]
+fn what_is_not_wanted_is_not_kept() {
+    let mut cache = reachable();
+    assert!(cache.unwant(ip(NEXT_HOP)));
+    assert!(!cache.unwant(ip(NEXT_HOP)));
+    assert_eq!(cache.next_event(), None);
+    for frame in everything() {
+        assert_eq!(hear(&mut cache, after(10), &frame), None);
+    }
+    assert_eq!(cache.iter().count(), 0);
+}
+
+#[test]
+fn arp_follows_ipv4_next_hops_in_the_same_way() {
+    let mut cache = NeighborCache::new(Timing::default());
+    cache.want(after(0), target4(), None, LONG);
+    let request = cache.poll(after(0)).frames.remove(0);
+    assert_eq!(request[..6], EVERYBODY.0);
+    let hop = |cache: &NeighborCache| {
+        let neighbor = cache.get(ip(NEXT_HOP4)).unwrap();
+        (neighbor.state(), neighbor.mac().unwrap(), neighbor.router())
+    };
+    hear(&mut cache, after(0), &arp(2, OLD, NEXT_HOP4, GATEWAY4));
+    assert_eq!(hop(&cache), (State::Reachable, OLD, None));
+    assert_eq!(asks(&mut cache, 5000).0, [(5000, OLD)]);
+    hear(&mut cache, after(5001), &arp(1, OLD, NEXT_HOP4, GATEWAY4));
+    assert_eq!(
+        hop(&cache),
+        (State::Probe, OLD, None),
+        "a request is no answer"
+    );
+    let (_, silent) = asks(&mut cache, 8000);
+    assert_eq!(silent[0].state, State::Unreachable);
+    for operation in [1, 2] {
+        let mut cache = cache.clone();
+        let gratuitous = arp(operation, NEW, NEXT_HOP4, NEXT_HOP4);
+        hear(&mut cache, after(8001), &gratuitous);
+        assert_eq!(hop(&cache), (State::Stale, NEW, None));
+    }
+}
+
+#[test]
+fn both_families_are_kept_side_by_side() {
+    let mut cache = reachable();
+    cache.want(after(0), target4(), None, LONG);
+    let known: Vec<IpAddr> = cache.iter().map(Neighbor::address).collect();
+    assert_eq!(known, [ip(NEXT_HOP4), ip(NEXT_HOP)]);
+    assert_eq!(cache.next_event(), Some(after(0)), "the earlier of both");
+    assert_eq!(destination(&cache.poll(after(0)).frames[0]), EVERYBODY);
+    assert_eq!(cache.next_event(), Some(after(1000)));
+    assert_eq!(neighbor(&cache).target().source_mac, ROUTER_MAC);
+}
+
+#[test]
+fn a_timing_without_sense_is_moved_to_the_nearest_with_sense() {
+    let nothing = Timing {
+        reachable: Duration::ZERO,
+        retransmission: Duration::ZERO,
+        multicast_solicitations: 0,
+        unicast_solicitations: 0,
+        patience: Duration::ZERO,
+    };
+    let mut cache = NeighborCache::new(nothing);
+    cache.want(after(0), target(), None, 0);
+    let (asked, changes) = asks(&mut cache, 30);
+    assert_eq!(asked, [0, 10, 20, 30].map(|at| (at, GROUP)));
+    assert_eq!(changes.len(), 1);
+
+    cache.want(after(30), target4(), Some(OLD), 0);
+    cache.poll(after(30));
+    hear(&mut cache, after(30), &arp(2, OLD, NEXT_HOP4, GATEWAY4));
+    assert_eq!(cache.next_event(), Some(after(40)), "not after 5 ms");
+
+    let endless = Timing {
+        reachable: Duration::MAX,
+        retransmission: Duration::MAX,
+        multicast_solicitations: u32::MAX,
+        unicast_solicitations: u32::MAX,
+        patience: Duration::MAX,
+    };
+    let mut cache = NeighborCache::new(endless);
+    cache.want(after(0), target(), Some(OLD), LONG);
+    let day = 86_400_000;
+    let asked = asks(&mut cache, 2 * day).0;
+    assert_eq!(asked, [0, day, 2 * day].map(|at| (at, OLD)));
+}
