@@ -14,6 +14,7 @@ pub mod hypervisor;
 pub mod logging;
 pub mod memory;
 pub mod metrics;
+pub mod neighbors;
 pub mod reference;
 pub mod runtime;
 pub mod scrape;

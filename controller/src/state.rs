@@ -13,7 +13,8 @@ use crate::snapshot::Snapshot;
 use crate::store::{Committed, Watch, WatchEnded};
 use elsewhere::Elsewhere;
 use sextant_model::{
-    Binding, Change, Chassis, ChassisId, Facts, Key, Object, Plugged, PortId, Settings,
+    Binding, Change, Chassis, ChassisId, Facts, Key, NetworkId, Object, Outside, Plugged, PortId,
+    Settings,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,6 +38,10 @@ pub enum Event {
     Unplugged(PortId, ChassisId),
     /// A hypervisor takes no part in the cloud any more.
     HypervisorLeft(ChassisId),
+    /// A hypervisor has not been heard of for so long that others take its gateways; or is back.
+    Gone(ChassisId, bool),
+    /// A hypervisor has learned this of the outside of an external network; none: nothing any more.
+    Outside(ChassisId, NetworkId, Option<Outside>),
     /// A switch has confirmed the flows of these ports, for the interfaces that they had then.
     Confirmed(Vec<(PortId, Binding)>),
 }
@@ -185,6 +190,7 @@ impl Owner {
             } => self.read(chassis, interfaces),
             Event::HypervisorChanged(chassis) => self.chassis(chassis),
             Event::HypervisorLeft(chassis) => self.left(&chassis),
+            Event::Gone(..) | Event::Outside(..) => {}
             Event::Plugged(port, plugged) => self.plugged(port, plugged),
             Event::Unplugged(port, chassis) => self.unplugged(port, &chassis),
             Event::Confirmed(ports) => ports

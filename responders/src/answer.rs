@@ -1,6 +1,8 @@
 //! What comes of a packet: frames to send, an outcome for metrics and logs, and facts for the owner of state.
 
-use sextant_model::PortId;
+use crate::neighbor::Heard;
+use crate::ra::HeardAdvertisement;
+use sextant_model::{NetworkId, PortId};
 use std::net::IpAddr;
 
 /// What comes of a packet.
@@ -59,7 +61,7 @@ pub struct Malformed {
     pub reason: &'static str,
 }
 
-/// A fact that a guest told.
+/// A fact that a packet told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Learned {
     /// The guest found its address in use by another (DHCPv6 Decline, RFC 9915 §18.3.8; DHCPDECLINE, RFC 2131 §4.3.3).
@@ -76,6 +78,12 @@ pub enum Learned {
         /// The address, one of the port's.
         address: IpAddr,
     },
+    /// A router advertised itself on an external network.
+    Router(NetworkId, HeardAdvertisement),
+    /// Somebody on an external network told its MAC.
+    Neighbor(NetworkId, Heard),
+    /// There is a packet for somebody on an external network whose MAC is not known.
+    Sought(NetworkId, IpAddr),
 }
 
 impl Answer {

@@ -21,6 +21,7 @@ pub mod frame;
 pub mod icmp_error;
 pub mod ndp;
 pub mod neighbor;
+mod outside;
 pub mod ra;
 pub mod ra_schedule;
 pub mod repetition;
@@ -45,6 +46,8 @@ pub fn respond(punt: &Punt, frame: &[u8]) -> Answer {
             dhcpv4::answer(service, packet)
         }),
         Punt::IcmpError(error) => icmp_error::answer(error, frame),
+        Punt::Heard(network) => outside::heard(*network, frame),
+        Punt::Unresolved(network) => outside::sought(*network, frame),
     }
 }
 

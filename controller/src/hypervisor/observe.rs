@@ -109,6 +109,7 @@ pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
         id,
         encap: Encap { ip, kind },
         bridge_mappings,
+        gateway_priority: 0,
         datapath_id,
         tunnel_ports,
         patch_ports,

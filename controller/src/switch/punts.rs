@@ -118,6 +118,7 @@ impl Punts {
                     .with_label_values(&[outcome.message, outcome.verdict.as_str()])
                     .inc();
             }
+            Punt::Heard(_) | Punt::Unresolved(_) => {}
             Punt::IcmpError(_) => {
                 self.icmp_errors.inc();
                 self.metrics
@@ -151,6 +152,7 @@ impl Punts {
                 Learned::Released { port, address } => {
                     tracing::info!(%port, %address, "a guest gave up its address");
                 }
+                Learned::Router(..) | Learned::Neighbor(..) | Learned::Sought(..) => {}
             }
         }
     }

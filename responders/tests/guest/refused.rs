@@ -24,6 +24,7 @@ pub fn error(problem: Problem, source: impl Into<IpAddr>) -> Punt {
         problem,
         mac: ROUTER_MAC,
         source: source.into(),
+        vlan_tci: 0,
     })
 }
 

@@ -1,0 +1,73 @@
+//! What is known of the neighbours on external networks, for people: which sessions say it, and how they are told to forget.
+
+use dashmap::DashMap;
+use sextant_model::{ChassisId, MacAddr, NetworkId};
+use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// A neighbour of a router on an external network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Neighbor {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its MAC, as far as known.
+    pub mac: Option<MacAddr>,
+    /// Its state by Neighbor Unreachability Detection (RFC 4861 §7.3.2), in words: `reachable`, `stale`, `probe`, ….
+    pub state: &'static str,
+    /// Whether routers send what has no other route there, because it advertised itself.
+    pub is_default_router: bool,
+}
+
+/// What every hypervisor knows.
+#[derive(Clone, Debug)]
+pub struct Neighbors {
+    known: Arc<DashMap<(ChassisId, NetworkId), Vec<Neighbor>>>,
+    flushes: Arc<watch::Sender<u64>>,
+}
+
+impl Default for Neighbors {
+    fn default() -> Self {
+        Self {
+            known: Arc::default(),
+            flushes: Arc::new(watch::Sender::new(0)),
+        }
+    }
+}
+
+impl Neighbors {
+    /// A hypervisor knows this of a network; nothing, and it is none of its business.
+    pub fn set(&self, chassis: &ChassisId, network: NetworkId, neighbors: Vec<Neighbor>) {
+        let key = (chassis.clone(), network);
+        if neighbors.is_empty() {
+            self.known.remove(&key);
+        } else {
+            self.known.insert(key, neighbors);
+        }
+    }
+
+    /// Forgets what a hypervisor knew.
+    pub fn remove(&self, chassis: &ChassisId) {
+        self.known.retain(|(of, _), _| of != chassis);
+    }
+
+    /// Everything known, by hypervisor and network.
+    pub fn all(&self) -> Vec<((ChassisId, NetworkId), Vec<Neighbor>)> {
+        let entry = |entry: dashmap::mapref::multiple::RefMulti<'_, _, Vec<Neighbor>>| {
+            (Clone::clone(entry.key()), entry.value().clone())
+        };
+        let mut all: Vec<_> = self.known.iter().map(entry).collect();
+        all.sort_by(|one, other| one.0.cmp(&other.0));
+        all
+    }
+
+    /// Every hypervisor forgets what it learned, and asks anew.
+    pub fn flush(&self) {
+        self.flushes.send_modify(|flushes| *flushes += 1);
+    }
+
+    /// Wakes with each [`Neighbors::flush`].
+    pub fn flushes(&self) -> watch::Receiver<u64> {
+        self.flushes.subscribe()
+    }
+}

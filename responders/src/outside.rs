@@ -1,0 +1,54 @@
+//! What packets of an external network tell.
+
+use crate::answer::{Answer, Learned, Outcome, Verdict};
+use crate::frame::{Ipv4Packet, Ipv6Packet, Refusal};
+use crate::neighbor::{Claim, Heard};
+use crate::ra::HeardAdvertisement;
+use sextant_model::NetworkId;
+use std::net::IpAddr;
+
+/// A frame that tells of next hops: who has which MAC, and who routes.
+pub(crate) fn heard(network: NetworkId, frame: &[u8]) -> Answer {
+    let heard = match Heard::parse(frame) {
+        Ok(heard) => heard,
+        Err(refusal) => return Answer::refused("frame", refusal.into()),
+    };
+    let router = HeardAdvertisement::parse(frame).ok();
+    let message = match (router.is_some(), heard.claim) {
+        (true, _) => "router_advertisement",
+        (false, Claim::Advertised { .. }) if heard.address.is_ipv4() => "arp_reply",
+        (false, Claim::Advertised { .. }) => "neighbor_advertisement",
+        (false, Claim::Mentioned { .. }) if heard.address.is_ipv4() => "arp_request",
+        (false, Claim::Mentioned { .. }) => "neighbor_solicitation",
+    };
+    let router = router.map(|advertisement| Learned::Router(network, advertisement));
+    let learned = router
+        .into_iter()
+        .chain([Learned::Neighbor(network, heard)])
+        .collect();
+    noted(message, learned)
+}
+
+/// A packet for somebody whose MAC is to be found out.
+pub(crate) fn sought(network: NetworkId, frame: &[u8]) -> Answer {
+    let destination = match Ipv6Packet::parse(frame) {
+        Ok(packet) => Ok(IpAddr::from(packet.destination)),
+        Err(Refusal::Ignored(_)) => {
+            Ipv4Packet::parse(frame).map(|packet| packet.destination.into())
+        }
+        Err(refusal) => Err(refusal),
+    };
+    match destination {
+        Ok(address) => noted("packet", vec![Learned::Sought(network, address)]),
+        Err(refusal) => Answer::refused("frame", refusal.into()),
+    }
+}
+
+fn noted(message: &'static str, learned: Vec<Learned>) -> Answer {
+    let verdict = Verdict::Noted;
+    Answer {
+        frames: vec![],
+        outcome: Outcome { message, verdict },
+        learned,
+    }
+}
