@@ -94,7 +94,7 @@ metrics! {
     dhcpv6_messages: IntCounterVec = "sextant_dhcpv6_messages_total" ["type", "outcome"],
     /// DHCPv4 messages of guests, by message type and outcome.
     dhcpv4_messages: IntCounterVec = "sextant_dhcpv4_messages_total" ["type", "outcome"],
-    /// Packets of guests that routers did not forward, by reason and whether an ICMP error was sent about it.
+    /// Packets of guests that routers did not take, by reason and whether an ICMP error was sent about it.
     icmp_errors: IntCounterVec = "sextant_icmp_errors_total" ["type", "outcome"],
     /// Time from taking a packet-in off the wire to queueing the answers to it and to those that came with it, in seconds.
     punt_seconds: Histogram = "sextant_punt_duration_seconds" [],
@@ -174,7 +174,17 @@ impl Metrics {
         for kind in ["decline", "release"] {
             zero(&self.dhcpv4_messages, &[&[kind, "noted"]]);
         }
-        for kind in ["time_exceeded", "no_route", "address_unreachable"] {
+        for kind in [
+            "time_exceeded",
+            "no_route",
+            "address_unreachable",
+            "packet_too_big",
+            "port_unreachable",
+            "protocol_unreachable",
+            "unrecognized_next_header",
+            "unrecognized_option",
+            "unrecognized_routing_type",
+        ] {
             zero(&self.icmp_errors, &[&[kind, "answered"]]);
         }
         for operation in ["add", "delete"] {
