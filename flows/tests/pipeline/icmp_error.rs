@@ -165,7 +165,8 @@ fn what_a_router_itself_does_not_answer_is_told_of() {
 
 #[test]
 fn icmp_that_a_router_does_not_answer_it_discards() {
-    let cloud = cloud();
+    let mut cloud = cloud();
+    cloud.change_port("a1", |port| port.port_security_enabled = false);
     let fabric = Fabric::new(&cloud);
     let near = cloud.get_port("r1-red");
     let echo_reply = to(&cloud, address(&near).into()).with(Field::ICMPV6_TYPE, 129u8);

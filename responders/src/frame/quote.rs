@@ -56,7 +56,7 @@ impl<'a> Quotable<'a> {
 fn is_error(packet: &[u8], mut next_header: u8) -> Result<bool, Refusal> {
     let mut offset = IPV6_LEN;
     for _ in 0..=MAX_EXTENSION_HEADERS {
-        let short = || broken(ETHERNET_LEN + offset, "header cut short");
+        let short = || broken(ETHERNET_LEN + offset.min(packet.len()), "header cut short");
         let at = |index: usize| packet.get(offset + index).copied().ok_or_else(short);
         let length = match next_header {
             0 | 43 | 60 | 135 => 8 * (usize::from(at(1)?) + 1),
