@@ -167,8 +167,8 @@ fn tcp_finds_its_way_through_the_narrower_network() -> Outcome {
     } = start_narrow()?;
     overstate(&blue.guest, "2001:db8:a::/64", &blue.gateways()[0], "1370")?;
     overstate(&blue.guest, "192.0.2.0/25", &blue.gateways()[1], "1390")?;
-    for at in 0..FAMILIES.len() {
-        let told = red.guest.capture(TOO_BIG[at])?;
+    for (at, too_big) in TOO_BIG.into_iter().enumerate() {
+        let told = red.guest.capture(too_big)?;
         let arriving = blue.guest.capture("tcp")?;
         let (script, port) = (script("transfer.py"), (5001 + at).to_string());
         let take = ["/usr/bin/python3", &script, "take", &port];
