@@ -225,51 +225,54 @@ fn what_is_for_the_router_itself_and_of_no_use_to_it_is_told_of() -> Outcome {
         blue,
         ..
     } = start()?;
-    let script = script("to_the_router.py");
-    let [mac6, mac4] = red.router_ports.each_ref().map(|port| port.mac.as_str());
-    let [own6, own4] = red.addresses();
-    for [router6, router4] in [red.gateways(), blue.gateways()] {
-        let errors = "icmp6 and ip6[40] < 128 or icmp[0] == 3";
-        let capture = red.guest.capture(errors)?;
-        let words = [
-            "/usr/bin/python3",
-            &script,
-            red.guest.mac(),
-            mac6,
-            mac4,
-            &own6,
-            &own4,
-            &router6,
-            &router4,
-        ];
-        red.guest.run(&words)?;
-        capture.wait_packets(TO_THE_ROUTER.len(), SOON)?;
-        let packets = capture.stop()?;
-        let names = [
-            "icmpv6.type",
-            "icmpv6.code",
-            "icmpv6.pointer",
-            "icmp.type",
-            "icmp.code",
-            "ipv6.src",
-            "ip.src",
-        ];
-        let mut rows = packets.fields("", &names)?;
-        let from6 = format!("{router6},{own6}");
-        let from4 = format!("{router4},{own4}");
-        let row = |(name, [kind, code, pointer]): (&str, [&str; 3])| {
-            let row = match name.contains("ipv4") {
-                true => ["", "", "", kind, code, "", &from4],
-                false => [kind, code, pointer, "", "", &from6, ""],
-            };
-            row.map(str::to_owned).to_vec()
-        };
-        let mut wanted: Vec<_> = TO_THE_ROUTER.into_iter().map(row).collect();
-        rows.sort();
-        wanted.sort();
+    for router in [red.gateways(), blue.gateways()] {
+        let rows = told_at(&red, &router)?;
+        let wanted = due_at(&red, &router);
         ensure(rows == wanted, || format!("{rows:#?}"))?;
     }
     Ok(())
+}
+
+/// What the guest is told once it has sent all to these addresses, sorted.
+fn told_at(red: &DualStack, [router6, router4]: &[String; 2]) -> Result<Vec<Vec<String>>, Failure> {
+    let script = script("to_the_router.py");
+    let [mac6, mac4] = red.router_ports.each_ref().map(|port| port.mac.as_str());
+    let [own6, own4] = red.addresses();
+    let errors = "icmp6 and ip6[40] < 128 or icmp[0] == 3";
+    let capture = red.guest.capture(errors)?;
+    let (python, me) = ("/usr/bin/python3", red.guest.mac());
+    red.guest.run(&[
+        python, &script, me, mac6, mac4, &own6, &own4, router6, router4,
+    ])?;
+    capture.wait_packets(TO_THE_ROUTER.len(), SOON)?;
+    let names = [
+        "icmpv6.type",
+        "icmpv6.code",
+        "icmpv6.pointer",
+        "icmp.type",
+        "icmp.code",
+        "ipv6.src",
+        "ip.src",
+    ];
+    let mut rows = capture.stop()?.fields("", &names)?;
+    rows.sort();
+    Ok(rows)
+}
+
+/// What it has to be told then, in the same fields and order.
+fn due_at(red: &DualStack, [router6, router4]: &[String; 2]) -> Vec<Vec<String>> {
+    let [own6, own4] = red.addresses();
+    let (from6, from4) = (format!("{router6},{own6}"), format!("{router4},{own4}"));
+    let row = |(name, [kind, code, pointer]): (&str, [&str; 3])| {
+        let row = match name.contains("ipv4") {
+            true => ["", "", "", kind, code, "", &from4],
+            false => [kind, code, pointer, "", "", &from6, ""],
+        };
+        row.map(str::to_owned).to_vec()
+    };
+    let mut rows: Vec<_> = TO_THE_ROUTER.into_iter().map(row).collect();
+    rows.sort();
+    rows
 }
 
 /// RFC 4443 §2.4(f), RFC 1812 §4.3.2.8: of hundreds of packets, a guest is told of as many as its meter lets through.
