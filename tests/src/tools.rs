@@ -38,6 +38,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("radvd", "radvd"),
     ("rdisc6", "ndisc6"),
     ("tcpdump", "tcpdump"),
+    ("tracepath", "iputils-tracepath"),
+    ("traceroute", "traceroute"),
     ("tshark", "tshark"),
 ];
 
