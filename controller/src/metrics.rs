@@ -118,6 +118,10 @@ metrics! {
     ports_bound: IntGauge = "sextant_ports_bound" [],
     /// Bound ports whose flows are confirmed by their switch.
     ports_active: IntGauge = "sextant_ports_active" [],
+    /// Routers' external gateways, by the hypervisor that has them.
+    gateways: IntGaugeVec = "sextant_gateways" ["chassis"],
+    /// Routers' external gateways that moved from one hypervisor to another.
+    gateway_moves: IntCounter = "sextant_gateway_moves_total" [],
 }
 
 /// One of what a gauge counts, for as long as it lives.
