@@ -174,18 +174,26 @@ fn flows(options: &Options) -> Result<(), LabError> {
 /// How long a new port takes until it is `ACTIVE`, as a rule.
 fn connect(fleet: &mut Fleet, network: usize, beside: &str) -> Result<f64, LabError> {
     const TIMES: u32 = 100;
-    let (latencies, spent) = fleet.connect(network, TIMES)?;
+    let connecting = fleet.connect(network, TIMES)?;
     let name = format!("port create to ACTIVE, {beside}");
-    let usual = p50(&latencies);
+    let usual = p50(&connecting.whole);
     row(&format!("{name}, p50 ms"), usual, Some(Target::Below(15.0)));
+    let parts = [
+        ("API's answer", &connecting.answer),
+        ("ovsdb-server's part", &connecting.database),
+        ("flows confirmed", &connecting.activation),
+    ];
+    for (part, latencies) in parts {
+        row(&format!("  {part}, p50 ms"), p50(latencies), None);
+    }
     row(
         &format!("{name}, p99 ms"),
-        milliseconds(latencies.percentile(0.99)),
+        milliseconds(connecting.whole.percentile(0.99)),
         None,
     );
     row(
         &format!("{name}, controller's ms each"),
-        milliseconds(spent),
+        milliseconds(connecting.spent),
         None,
     );
     Ok(usual)
