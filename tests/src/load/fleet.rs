@@ -46,6 +46,8 @@ pub struct Connecting {
     pub database: Latencies,
     /// Of that, from then on.
     pub activation: Latencies,
+    /// All of it but ovsdb-server's part.
+    pub without_database: Latencies,
     /// What the controller has used for each, removal included.
     pub spent: Duration,
 }
@@ -162,6 +164,7 @@ impl Fleet {
         connecting.whole.add(whole, 1);
         connecting.answer.add(answered, 1);
         connecting.database.add(in_database, 1);
+        connecting.without_database.add(whole - in_database, 1);
         connecting.activation.add(whole - answered - in_database, 1);
         for interface in plugged {
             hypervisor.database.unplug(interface)?;
