@@ -8,6 +8,7 @@ mod line;
 mod programming;
 mod punts;
 mod session;
+mod strangers;
 
 pub use gathering::Turn;
 pub use punts::Punts;

@@ -12,6 +12,7 @@ use super::inventory::{Inventory, requests};
 use super::line::Line;
 use super::programming::{Change, Meters, Refused};
 use super::punts::Punts;
+use super::strangers::Strangers;
 use crate::admission::Pass;
 use crate::metrics::Counted;
 use crate::snapshot::{Snapshot, Stopping};
@@ -20,7 +21,7 @@ use crate::stream::Incoming;
 use rust_openflow::connection::ConnectionError;
 use rust_openflow::{ErrorMessage, Message};
 use sextant_flows::pipeline::SWITCH_CONFIG;
-use sextant_flows::{Difference, Flows, reconcile};
+use sextant_flows::{Difference, Flows, View, reconcile};
 use sextant_model::ChassisId;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -117,6 +118,7 @@ struct Session {
     advertising: Advertising,
     punts: Punts,
     gathering: Gathering,
+    strangers: Strangers,
     change: Option<Change>,
     bundles: u32,
     resync: Option<Instant>,
@@ -130,6 +132,7 @@ impl Session {
         let (meters, advertising) = (Meters::default(), Advertising::default());
         let punts = Punts::new(context.metrics.clone());
         let gathering = Gathering::new(context.pauses.clone());
+        let strangers = Strangers::new(context.metrics.clone(), chassis.clone(), Instant::now());
         let (change, bundles, resync, patience) = (None, 0, None, RESYNC.0);
         Self {
             line,
@@ -141,6 +144,7 @@ impl Session {
             advertising,
             punts,
             gathering,
+            strangers,
             change,
             bundles,
             resync,
@@ -161,13 +165,13 @@ impl Session {
                     self.take_batch(xid, &message).await?;
                 }
                 changed = snapshots.changed() => drop(changed?),
-                () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
+                () = tokio::time::sleep_until(deadline) => {}
             }
             self.act().await?;
         }
     }
 
-    fn deadline(&self) -> Option<Instant> {
+    fn deadline(&self) -> Instant {
         let advertising = self.advertising.deadline().map(Instant::from_std);
         let change = self
             .change
@@ -177,7 +181,7 @@ impl Session {
             .into_iter()
             .chain(self.resync)
             .chain(change)
-            .min()
+            .fold(self.strangers.deadline(), Instant::min)
     }
 
     /// Waits until less than [`HIGH_WATER`] is left to be written, and goes on with the change that stopped there.
@@ -226,6 +230,7 @@ impl Session {
         if let Message::Error(error) = message {
             self.line.refused(error);
         }
+        self.strangers.take(xid, message);
         if let Some(change) = &mut self.change {
             match change.on_message(xid, message) {
                 Ok(()) if change.is_done() => return self.confirmed().await,
@@ -252,6 +257,14 @@ impl Session {
         let now = Instant::now();
         let due = self.advertising.due(now.into_std(), &self.context.metrics);
         self.line.post(due);
+        let view = View {
+            intent: &self.snapshot.intent,
+            facts: &self.snapshot.facts,
+            chassis: &self.chassis,
+        };
+        let connection = &mut self.line.connection;
+        self.strangers
+            .ask(now, &view, |request| connection.send(request).ok());
         if self.resync.is_some_and(|at| at <= now) {
             self.resync = None;
             return self.reconcile().await;

@@ -20,3 +20,4 @@ mod routing;
 mod security;
 mod switching;
 mod tracing;
+mod tunnels;

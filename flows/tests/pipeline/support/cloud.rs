@@ -2,11 +2,11 @@
 
 use ipnet::IpNet;
 use sextant_model::{
-    AddressPair, Change, Chassis, ChassisId, Direction, Encap, EncapKind, Ethertype, Facts,
-    FixedIp, HostRoute, Intent, Ipv6Mode, Key, MacAddr, Meta, Network, NetworkId, NetworkKey,
-    NetworkType, Object, Plugged, Port, PortId, PrefixSource, ROUTER_INTERFACE_OWNER, RemoteEnd,
-    Router, RouterId, RouterKey, RuleProtocol, SecurityGroup, SecurityGroupId, SecurityGroupRule,
-    SecurityGroupRuleId, ServerIdentity, Settings, Subnet, SubnetId,
+    AddressPair, Change, Chassis, ChassisId, Direction, Encap, EncapKind, Endpoints, Ethertype,
+    Facts, FixedIp, HostRoute, Intent, Ipv6Mode, Key, MacAddr, Meta, Network, NetworkId,
+    NetworkKey, NetworkType, Object, Plugged, Port, PortId, PrefixSource, ROUTER_INTERFACE_OWNER,
+    RemoteEnd, Router, RouterId, RouterKey, RuleProtocol, SecurityGroup, SecurityGroupId,
+    SecurityGroupRule, SecurityGroupRuleId, ServerIdentity, Settings, Subnet, SubnetId,
 };
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -168,10 +168,15 @@ impl Cloud {
 
     /// A hypervisor joins, or changes its endpoint.
     pub(crate) fn hypervisor(&mut self, name: &str, ip: IpAddr, kind: EncapKind) {
+        self.hypervisor_at(name, ip.into(), kind);
+    }
+
+    /// The same, at one address or two.
+    pub(crate) fn hypervisor_at(&mut self, name: &str, endpoints: Endpoints, kind: EncapKind) {
         let ports = EncapKind::ALL.map(|kind| (kind, tunnel_port(kind)));
         self.facts.put_chassis(Chassis {
             id: ChassisId::new(name),
-            encap: Encap { ip, kind },
+            encap: Encap { endpoints, kind },
             bridge_mappings: BTreeMap::new(),
             datapath_id: None,
             tunnel_ports: ports.into(),
