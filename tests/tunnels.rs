@@ -197,7 +197,7 @@ fn transfer(from: &Plugged, to: &Plugged) -> Result<(), Failure> {
         .map_err(|error| Failure::Observed(format!("{error}: {}", output.stdout)))?;
     let sum = |end: &str| &report["end"][end];
     let received = sum("sum_received")["bytes"].as_u64();
-    println!(
+    eprintln!(
         "{} to {}: {:.0} Mbit/s, {} retransmissions",
         from.guest.name(),
         to.guest.name(),
@@ -247,7 +247,7 @@ fn an_endpoint_that_changes_while_guests_talk_is_followed() -> Result<(), Failur
     let there = peer.capture_underlay(&format!("dst host {MOVED} and udp dst port 6081"))?;
     there.wait_packets(COUNT as usize, SOON)?;
     ping.wait_answers(50, SOON)?;
-    println!("{}", ping.stop()?);
+    eprintln!("{}", ping.stop()?);
     mix.reaches(3, 1)
 }
 
@@ -332,4 +332,44 @@ fn unreached(mix: &Mix) -> Result<Vec<String>, Failure> {
         format!("{host}: {}", agent["configurations"]["no_tunnel_to"])
     };
     Ok(agents.map(row).collect())
+}
+
+#[test]
+fn hypervisors_watch_each_other_where_that_is_asked_for() -> Result<(), Failure> {
+    let mix = Mix::start_configured(
+        "[tunnel]\nbfd = true\n",
+        [
+            (Families::Both, "vxlan"),
+            (Families::Ipv6, "gre"),
+            (Families::Ipv4, "geneve"),
+        ],
+    )?;
+    let state = |from: usize, to: usize| {
+        let series = format!("sextant_tunnel_bfd_state{{chassis=\"h{from}\",peer=\"h{to}\"}}");
+        mix.metric(&series)
+    };
+    let wait_state = |from: usize, to: usize, wanted: u64| {
+        wait_for(
+            &format!("BFD of h{from} with h{to}"),
+            SOON,
+            || match state(from, to) {
+                Ok(state) if state == wanted => Ok(()),
+                other => Err(format!("{other:?}")),
+            },
+        )
+    };
+    for (from, to) in [(1, 2), (2, 1), (1, 3), (3, 1)] {
+        wait_state(from, to, 3)?;
+        mix.reaches(from, to)?;
+    }
+    assert!(state(2, 3).is_err(), "they have no tunnel");
+    let lost = format!("{}/128", mix.host(2).endpoint());
+    let router = mix.world.lab.router();
+    router.ip(&["route", "add", "blackhole", &lost])?;
+    wait_state(2, 1, 1)?;
+    assert_eq!(state(1, 3), Ok(3), "another way");
+    router.ip(&["route", "del", "blackhole", &lost])?;
+    wait_state(2, 1, 3)?;
+    wait_state(1, 2, 3)?;
+    Ok(())
 }

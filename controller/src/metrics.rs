@@ -88,6 +88,8 @@ metrics! {
     tunnels_missing: IntGauge = "sextant_tunnels_missing" [],
     /// Packets that came through tunnels from endpoints that no hypervisor has, and were dropped, by hypervisor; read every 10 seconds.
     tunnel_unknown_endpoint_packets: IntCounterVec = "sextant_tunnel_unknown_endpoint_packets_total" ["chassis"],
+    /// BFD sessions of hypervisors with each other, by hypervisor and peer: 3 up, 2 init, 1 down, 0 administratively down or not begun; with `bfd = true` in `[tunnel]`.
+    tunnel_bfd_state: IntGaugeVec = "sextant_tunnel_bfd_state" ["chassis", "peer"],
     /// Packets that switches sent up, by the reason why.
     packet_ins: IntCounterVec = "sextant_packet_ins_total" ["punt"],
     /// Packets that switches sent up and no answer was due or possible, by the reason why not.

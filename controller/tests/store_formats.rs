@@ -100,9 +100,11 @@ async fn a_file_of_format_1_is_read_whole_and_becomes_one_of_this_format() {
     assert_eq!(intent.interfaces_of(router.id).count(), 2);
     let is_location = |change: &Change| matches!(change, Change::Put(Object::Location(port, host)) if *port == one.id && host.as_str() == "h1");
     assert!(stored.changes.iter().any(is_location));
-    let endpoints = stored.changes.iter().find_map(|change| match change {
-        Change::Put(Object::Chassis(chassis)) => Some(chassis.encap.endpoints),
-        _ => None,
+    let endpoints = stored.changes.iter().find_map(|change| {
+        if let Change::Put(Object::Chassis(chassis)) = change {
+            return Some(chassis.encap.endpoints);
+        }
+        None
     });
     assert!(
         matches!(endpoints, Some(Endpoints::Ipv6(_))),

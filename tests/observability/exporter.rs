@@ -42,6 +42,10 @@ fn touch(metrics: &Metrics) {
     metrics.flows_wanted.with_label_values(&["h1"]).set(120);
     metrics.tunnels_missing.set(1);
     metrics
+        .tunnel_bfd_state
+        .with_label_values(&["h1", "h2"])
+        .set(1);
+    metrics
         .tunnel_unknown_endpoint_packets
         .with_label_values(&["h1"])
         .inc();

@@ -2,6 +2,7 @@
 //!
 //! A guest's interface is known by the convention that every VIF driver follows: `external_ids:iface-id` is the port.
 
+use super::bfd::is_of_bfd;
 use super::{PHYSICAL_NETWORK, integration_bridge};
 use sextant_model::{
     BadEndpoints, Chassis, ChassisId, Encap, EncapKind, Endpoints, PortId, UnknownEncap,
@@ -168,6 +169,9 @@ struct Sorted {
 fn sort(interfaces: &[&Row]) -> Result<Sorted, ColumnError> {
     let mut sorted = Sorted::default();
     for interface in interfaces {
+        if is_of_bfd(interface) {
+            continue;
+        }
         if super::is_owned(interface) {
             let ofport = ofport(interface)?;
             let kind: Option<EncapKind> = interface.string("type")?.parse().ok();
