@@ -110,10 +110,12 @@ impl FromStr for Endpoints {
     }
 }
 
+/// An IPv4-mapped address (RFC 4291 §2.5.5.2) is the IPv4 one, as Open vSwitch takes it.
 fn address(text: &str) -> Result<IpAddr, BadEndpoints> {
-    let parsed = text.parse();
-    let address: IpAddr =
-        parsed.map_err(|error| BadEndpoints::NoAddress(text.to_owned(), error))?;
+    let parsed: Result<IpAddr, _> = text.parse();
+    let address = parsed
+        .map_err(|error| BadEndpoints::NoAddress(text.to_owned(), error))?
+        .to_canonical();
     let broadcast = address == IpAddr::V4(Ipv4Addr::BROADCAST);
     if address.is_unspecified() || address.is_multicast() || broadcast {
         return Err(BadEndpoints::NoMachine(address));
@@ -150,6 +152,7 @@ mod tests {
             ("192.0.2.1", "192.0.2.1"),
             ("2001:db8::1,192.0.2.1", "2001:db8::1,192.0.2.1"),
             (" 192.0.2.1 , 2001:db8::1 ", "2001:db8::1,192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
         ] {
             assert_eq!(endpoints(text).to_string(), shown);
             assert_eq!(endpoints(shown), endpoints(text));
