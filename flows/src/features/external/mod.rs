@@ -132,10 +132,7 @@ fn through(tunnel: &Tunnel) -> Vec<Action> {
         src: Subfield::whole(ARRIVED),
         dst: Subfield::new(Field::TUN_ID, 0, 32),
     };
-    [key, tunnel::source(tunnel.local)]
-        .into_iter()
-        .chain(tunnel::to(tunnel))
-        .collect()
+    [vec![key], tunnel::send(tunnel)].concat()
 }
 
 fn of_family(family: Ethertype) -> Match {
