@@ -12,13 +12,13 @@ impl Owner {
     pub(super) fn place_committed(&mut self, changes: &[Change]) {
         let Snapshot { intent, facts, .. } = &mut self.snapshot;
         for change in changes {
-            match change.key() {
-                Key::Router(router) => facts.place_gateway(intent, router),
-                Key::Network(network) => intent
-                    .gateway_ports_of(network)
-                    .filter_map(|port| port.router())
-                    .for_each(|router| facts.place_gateway(intent, router)),
-                _ => {}
+            let key = change.key();
+            if let Key::Router(router) = key {
+                facts.place_gateway(intent, router);
+            } else if let Key::Network(network) = key {
+                let ports = intent.gateway_ports_of(network);
+                let routers = ports.filter_map(|port| port.router());
+                routers.for_each(|router| facts.place_gateway(intent, router));
             }
         }
     }
