@@ -40,6 +40,8 @@ fn touch(metrics: &Metrics) {
     metrics.ports_bound.set(7);
     metrics.ports_active.set(6);
     metrics.flows_wanted.with_label_values(&["h1"]).set(120);
+    metrics.gateways.with_label_values(&["h1"]).set(4);
+    metrics.gateway_moves.inc();
     touch_packets(metrics);
     for outcome in ["confirmed", "refused"] {
         metrics
