@@ -198,10 +198,10 @@ mod tests {
     }
 
     fn chassis(name: &str) -> Chassis {
-        let (ip, kind) = (ADDRESS, EncapKind::Vxlan);
+        let (endpoints, kind) = (ADDRESS.into(), EncapKind::Vxlan);
         Chassis {
             id: ChassisId::new(name),
-            encap: Encap { ip, kind },
+            encap: Encap { endpoints, kind },
             bridge_mappings: BTreeMap::new(),
             gateway_priority: 0,
             datapath_id: None,
