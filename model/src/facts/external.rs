@@ -1,0 +1,73 @@
+//! The part of facts that gateways and the outside have.
+
+use super::Facts;
+use crate::{ChassisId, Intent, NetworkId, Outside, RouterId};
+use imbl::{OrdMap, OrdSet};
+use std::sync::Arc;
+
+impl Facts {
+    /// The hypervisor that has each router's external gateway, and the external network, by router.
+    pub fn gateways(&self) -> &OrdMap<RouterId, (ChassisId, NetworkId)> {
+        self.gateways.placed()
+    }
+
+    /// The routers that have their external gateway on a hypervisor, each with its external network, by network.
+    pub fn gateways_on(&self, chassis: &ChassisId) -> impl Iterator<Item = (NetworkId, RouterId)> {
+        self.gateways.on(chassis)
+    }
+
+    /// The routers that have their gateway to an external network on a hypervisor, by id.
+    pub fn gateways_of(
+        &self,
+        network: NetworkId,
+        chassis: &ChassisId,
+    ) -> impl Iterator<Item = RouterId> {
+        self.gateways.of(network, chassis)
+    }
+
+    /// Hypervisors that have not been heard of for so long that others take their gateways.
+    pub fn gone(&self) -> &OrdSet<ChassisId> {
+        self.gateways.gone()
+    }
+
+    /// What each hypervisor has learned of the outside of external networks.
+    pub fn outside(&self) -> &OrdMap<(ChassisId, NetworkId), Arc<Outside>> {
+        self.gateways.outside()
+    }
+
+    /// Puts a router's external gateway where it should be, after the router changed.
+    pub fn place_gateway(&mut self, intent: &Intent, router: RouterId) {
+        self.gateways.place(intent, &self.chassis, router);
+    }
+
+    /// Puts every router's external gateway where it should be, after hypervisors or external networks changed.
+    pub fn place_gateways(&mut self, intent: &Intent) {
+        for router in intent.routers.keys() {
+            self.place_gateway(intent, *router);
+        }
+    }
+
+    /// Puts every router's external gateway where it should be, after nothing but this one hypervisor changed, joined or left.
+    pub fn place_gateways_after(&mut self, intent: &Intent, chassis: &ChassisId) {
+        self.gateways.reconsider(intent, &self.chassis, chassis);
+    }
+
+    /// A hypervisor is gone, or back; gateways move. Returns whether that is news.
+    pub fn mark_gone(&mut self, intent: &Intent, chassis: &ChassisId, gone: bool) -> bool {
+        let news = self.gateways.mark(chassis, gone);
+        if news {
+            self.place_gateways_after(intent, chassis);
+        }
+        news
+    }
+
+    /// A hypervisor has learned this of the outside of an external network; none: nothing any more.
+    pub fn learn_outside(
+        &mut self,
+        chassis: &ChassisId,
+        network: NetworkId,
+        outside: Option<Arc<Outside>>,
+    ) {
+        self.gateways.learn(chassis, network, outside);
+    }
+}

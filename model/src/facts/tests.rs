@@ -1,0 +1,189 @@
+//! What facts keep in line by themselves.
+
+use super::*;
+use crate::{Change, MacAddr, Meta, Object, Port};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+fn port(id: u128, network: u128) -> Port {
+    Port {
+        id: PortId(Uuid::from_u128(id)),
+        network_id: NetworkId(Uuid::from_u128(network)),
+        meta: Meta::default(),
+        mac_address: MacAddr([0xfa, 0x16, 0x3e, 0, 0, 1]),
+        fixed_ips: vec![],
+        admin_state_up: true,
+        device_id: String::new(),
+        device_owner: String::new(),
+        port_security_enabled: true,
+        allowed_address_pairs: vec![],
+        extra_dhcp_opts: vec![],
+        host_id: String::new(),
+        vnic_type: "normal".to_owned(),
+        security_groups: Default::default(),
+        dns_name: String::new(),
+        binding_profile: String::new(),
+    }
+}
+
+fn at(chassis: &str) -> Plugged {
+    Plugged {
+        chassis: ChassisId::new(chassis),
+        ofport: Some(1),
+    }
+}
+
+#[test]
+fn a_port_is_bound_once_it_exists_and_is_plugged_in_whichever_comes_first() {
+    let (mut intent, mut facts) = (Intent::default(), Facts::default());
+    let port = port(1, 7);
+    facts.plug(&intent, port.id, at("h1"));
+    assert_eq!(facts.binding(port.id), None);
+    intent.apply(&Change::Put(Object::Port(Arc::new(port.clone()))));
+    facts.rebind(&intent, port.id);
+    assert_eq!(facts.binding(port.id).unwrap().network, port.network_id);
+
+    facts.plug(&intent, port.id, at("h2"));
+    facts.unplug(&intent, port.id, &ChassisId::new("h1"));
+    assert_eq!(
+        facts.binding(port.id).unwrap().chassis,
+        ChassisId::new("h2")
+    );
+    facts.unplug(&intent, port.id, &ChassisId::new("h2"));
+    assert_eq!(facts, Facts::default());
+}
+
+#[test]
+fn a_port_is_unconfirmed_while_it_has_an_openflow_port_that_nobody_confirmed() {
+    let (mut intent, mut facts) = (Intent::default(), Facts::default());
+    let port = port(1, 7);
+    let (h1, h2) = (ChassisId::new("h1"), ChassisId::new("h2"));
+    let on = |facts: &Facts, chassis| facts.unconfirmed_on(chassis).count();
+    intent.apply(&Change::Put(Object::Port(Arc::new(port.clone()))));
+    let without = Plugged {
+        ofport: None,
+        ..at("h1")
+    };
+    facts.plug(&intent, port.id, without);
+    assert_eq!([on(&facts, &h1), on(&facts, &h2)], [0, 0]);
+    facts.plug(&intent, port.id, at("h1"));
+    assert_eq!([on(&facts, &h1), on(&facts, &h2)], [1, 0]);
+    facts.confirm(port.id, &h1);
+    assert_eq!([on(&facts, &h1), on(&facts, &h2)], [0, 0]);
+    facts.plug(&intent, port.id, at("h2"));
+    assert_eq!([on(&facts, &h1), on(&facts, &h2)], [0, 1]);
+    facts.unplug(&intent, port.id, &h2);
+    assert_eq!(facts, Facts::default());
+}
+
+#[test]
+fn ports_are_found_by_the_groups_that_they_are_under_and_where_they_are() {
+    let (mut intent, mut facts) = (Intent::default(), Facts::default());
+    let [one, two] = [1, 2].map(|id| SecurityGroupId(Uuid::from_u128(id)));
+    let mut port = port(1, 7);
+    let put = |intent: &mut Intent, facts: &mut Facts, port: &Port| {
+        intent.apply(&Change::Put(Object::Port(Arc::new(port.clone()))));
+        facts.rebind(intent, port.id);
+    };
+    facts.plug(&intent, port.id, at("h1"));
+    port.security_groups = [one].into();
+    put(&mut intent, &mut facts, &port);
+    facts.confirm(port.id, &ChassisId::new("h1"));
+    port.security_groups = [two].into();
+    put(&mut intent, &mut facts, &port);
+    let under = |facts: &Facts, group, at: &str| {
+        facts.local_ports_under(group, &ChassisId::new(at)).count()
+    };
+    assert_eq!([under(&facts, one, "h1"), under(&facts, two, "h1")], [0, 1]);
+    assert!(facts.active().contains(&port.id), "it stays confirmed");
+
+    facts.plug(&intent, port.id, at("h2"));
+    assert_eq!([under(&facts, two, "h1"), under(&facts, two, "h2")], [0, 1]);
+    facts.unplug(&intent, port.id, &ChassisId::new("h2"));
+    assert_eq!(facts, Facts::default());
+}
+
+#[test]
+fn indexes_name_each_hypervisor_and_network_once() {
+    let (mut intent, mut facts) = (Intent::default(), Facts::default());
+    for (id, network, chassis) in [
+        (1, 7, "h1"),
+        (2, 7, "h1"),
+        (3, 7, "h2"),
+        (4, 8, "h1"),
+        (5, 9, "h3"),
+    ] {
+        let port = port(id, network);
+        intent.apply(&Change::Put(Object::Port(Arc::new(port.clone()))));
+        facts.plug(&intent, port.id, at(chassis));
+    }
+    let network = |n| NetworkId(Uuid::from_u128(n));
+    let on = |n| {
+        facts
+            .chassis_with(network(n))
+            .map(ChassisId::as_str)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        [on(7), on(8), on(9), on(10)],
+        [vec!["h1", "h2"], vec!["h1"], vec!["h3"], vec![]]
+    );
+    assert_eq!(
+        facts.networks_on(&ChassisId::new("h1")).collect::<Vec<_>>(),
+        [network(7), network(8)]
+    );
+    assert_eq!(
+        facts.local_ports(network(7), &ChassisId::new("h1")).count(),
+        2
+    );
+}
+
+#[test]
+fn the_worst_encapsulation_decides_the_mtu() {
+    let mut facts = Facts::default();
+    let network = crate::Network {
+        id: NetworkId(Uuid::nil()),
+        meta: Meta::default(),
+        admin_state_up: true,
+        shared: false,
+        external: false,
+        mtu: None,
+        port_security_enabled: true,
+        network_type: crate::NetworkType::Vxlan,
+        physical_network: None,
+        segmentation_id: Some(1),
+        key: crate::NetworkKey(1),
+    };
+    let settings = Settings::default();
+    assert_eq!(facts.network_mtu(&network, &settings), 1430);
+    for (id, ip, kind, mtu) in [
+        ("h1", "192.0.2.1", EncapKind::Gre, 1458),
+        ("h2", "2001:db8::2", EncapKind::Gre, 1438),
+        ("h3", "192.0.2.3,2001:db8::3", EncapKind::Geneve, 1430),
+    ] {
+        facts.put_chassis(Chassis {
+            id: ChassisId::new(id),
+            encap: Encap {
+                endpoints: ip.parse().unwrap(),
+                kind,
+            },
+            bridge_mappings: BTreeMap::new(),
+            gateway_priority: 0,
+            datapath_id: None,
+            tunnel_ports: BTreeMap::new(),
+            patch_ports: BTreeMap::new(),
+            observed: true,
+        });
+        assert_eq!(facts.network_mtu(&network, &settings), mtu);
+    }
+    assert_eq!(facts.missing_tunnels(), 1);
+    let apart = |id: &str| {
+        let chassis = &facts.chassis()[&ChassisId::new(id)];
+        let apart: Vec<&str> = facts
+            .without_tunnel(chassis)
+            .map(ChassisId::as_str)
+            .collect();
+        apart.join(",")
+    };
+    assert_eq!([apart("h1"), apart("h2"), apart("h3")], ["h2", "h1", ""]);
+}
