@@ -16,6 +16,9 @@ const CLOSELY: Duration = Duration::from_millis(1);
 /// and have so many packets each: with fewer there is nothing to save, and more are worth their wake-up.
 const PACKETS: RangeInclusive<u32> = 2..=32;
 
+/// After so many pauses other tasks of the thread have their turn: each time would cost more than the pause saves.
+const PAUSES: u32 = 8;
+
 /// Whose turn it is to pause, of all sessions.
 #[derive(Clone, Debug)]
 pub struct Turn(Arc<Semaphore>);
@@ -31,11 +34,13 @@ impl Default for Turn {
 pub(super) struct Gathering {
     turn: Turn,
     last: Option<Instant>,
+    pauses: u32,
 }
 
 impl Gathering {
     pub(super) fn new(turn: Turn) -> Self {
-        Self { turn, last: None }
+        let (last, pauses) = (None, 0);
+        Self { turn, last, pauses }
     }
 
     /// Whether to pause after a batch of so many packets, which `begun` then.
@@ -45,14 +50,17 @@ impl Gathering {
         closely && PACKETS.contains(&packets)
     }
 
-    /// Pauses, unless another session does; then others have their turn.
+    /// Pauses, unless another session does.
     ///
     /// It holds up its thread: a pause so short is below what the runtime's timers measure.
-    pub(super) async fn pause(&self) {
+    pub(super) async fn pause(&mut self) {
         if let Ok(_turn) = self.turn.0.try_acquire() {
             std::thread::sleep(PAUSE);
         }
-        tokio::task::yield_now().await;
+        self.pauses = (self.pauses + 1) % PAUSES;
+        if self.pauses == 0 {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
