@@ -147,7 +147,15 @@ impl World {
     /// # Errors
     /// As [`World::start`].
     pub fn start_configured(config: &str) -> Result<Self, Failure> {
-        let lab = Lab::start(LabOptions::default())?;
+        Self::start_with(LabOptions::default(), config)
+    }
+
+    /// The same with a lab of another size.
+    ///
+    /// # Errors
+    /// As [`World::start`].
+    pub fn start_with(options: LabOptions, config: &str) -> Result<Self, Failure> {
+        let lab = Lab::start(options)?;
         let file = lab.home().join("sextant.toml");
         std::fs::write(&file, config).map_err(LabError::io(format!("write {}", file.display())))?;
         let controller = lab.start_controller(ControllerOptions {
@@ -168,7 +176,7 @@ impl World {
         }
     }
 
-    /// Both hypervisors have joined, and their switches are programmed.
+    /// All hypervisors have joined, and their switches are programmed.
     ///
     /// # Errors
     /// They do not within 30 seconds.
@@ -404,7 +412,7 @@ fn first_ipv6(port: &Port) -> Ipv6Addr {
 }
 
 /// The link-local address of a MAC (RFC 4862 §5.3).
-pub(super) fn link_local(mac: &str) -> Ipv6Addr {
+pub fn link_local(mac: &str) -> Ipv6Addr {
     eui64("fe80::", mac)
 }
 

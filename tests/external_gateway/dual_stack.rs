@@ -1,0 +1,131 @@
+//! Subnets of both families outside, in a VLAN: their gateways are the next hops, and IPv4 alone is translated.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use serde_json::json;
+use sextant_lab::story::{Failure, Outcome, Plugged, ensure};
+use sextant_lab::{Capture, Network, OutsideRouter, SubnetSpec};
+
+use crate::site::{Gateway, SOON, Site, ipv4, reaches};
+
+const VLAN: u16 = 100;
+const FAR6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xfa, 0, 0, 0, 0, 1);
+const FAR4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
+const OUTSIDE: [&str; 2] = ["2001:db8:e1::/64", "203.0.113.0/24"];
+const GATEWAYS: [&str; 2] = ["2001:db8:e1::1/64", "203.0.113.1/24"];
+const INSIDE: [&str; 2] = ["2001:db8:b::/64", "10.0.0.0/24"];
+
+/// The external network, with subnets that nobody hands out.
+fn outside(site: &Site) -> Result<Network, Failure> {
+    let network = site.external(Some(VLAN))?;
+    for cidr in OUTSIDE {
+        let spec = SubnetSpec {
+            cidr,
+            more: json!({"enable_dhcp": false})
+                .as_object()
+                .cloned()
+                .unwrap_or_default(),
+            ..SubnetSpec::default()
+        };
+        site.world.lab.api().create_subnet(&network, &spec)?;
+    }
+    Ok(network)
+}
+
+fn address6(gateway: &Gateway) -> Result<Ipv6Addr, Failure> {
+    let addresses = &mut gateway.port.addresses.iter();
+    let found = addresses.find_map(|address| match address {
+        IpAddr::V6(address) => Some(*address),
+        IpAddr::V4(_) => None,
+    });
+    found.ok_or_else(|| Failure::Observed(gateway.port.body.to_string()))
+}
+
+/// IPv4 by DHCP; its script sets no route in a namespace.
+fn configure_ipv4(guest: &Plugged) -> Outcome {
+    let (_client, _lease) = guest.guest.dhclient4(SOON)?;
+    let route = ["ip", "-4", "route", "replace", "default", "via", "10.0.0.1"];
+    guest.guest.run(&route)?;
+    Ok(())
+}
+
+#[test]
+fn a_dual_stack_gateway_in_a_vlan_translates_ipv4_alone() -> Outcome {
+    let site = Site::start("")?;
+    let external = outside(&site)?;
+    let gateway = site.gateway(&external)?;
+    let edge = site.upstream.router("edge", Some(VLAN))?;
+    for address in GATEWAYS {
+        edge.address(address)?;
+    }
+    edge.far(FAR6.into())?;
+    edge.far(FAR4.into())?;
+    edge.route(INSIDE[0], Some(address6(&gateway)?.into()))?;
+    let inside = site.segment(&gateway, &INSIDE)?;
+    for (name, host) in [("near", 1), ("away", 3)] {
+        let guest = site.guest(&inside, name, host)?;
+        configure_ipv4(&guest)?;
+        ipv6_as_it_is(&edge, &guest)?;
+        ipv4_translated(&edge, &gateway, &guest)?;
+        connects(&edge, &guest)?;
+    }
+    reaches(edge.namespace(), address6(&gateway)?)?;
+    reaches(edge.namespace(), gateway.link_local())?;
+    let own = ipv4(&gateway.port).to_string();
+    edge.namespace()
+        .run(&["ping", "-n", "-c", "3", "-i", "0.1", "-w", "15", &own])?;
+    Ok(())
+}
+
+/// The values of a field among captured packets, each once.
+fn seen(capture: Capture, fields: &[&str]) -> Result<Vec<Vec<String>>, Failure> {
+    let mut rows = capture.stop()?.fields("", fields)?;
+    rows.sort();
+    rows.dedup();
+    Ok(rows)
+}
+
+fn ipv6_as_it_is(edge: &OutsideRouter, guest: &Plugged) -> Outcome {
+    reaches(edge.namespace(), guest.address())?;
+    let capture = edge.capture("icmp6 and ip6[40] == 128 and dst host 2001:db8:fa::1")?;
+    reaches(guest.guest.namespace(), FAR6)?;
+    capture.wait_packets(5, SOON)?;
+    let rows = seen(capture, &["ipv6.src", "ipv6.hlim"])?;
+    let wanted = vec![vec![guest.address().to_string(), "63".to_owned()]];
+    ensure(rows == wanted, || format!("{rows:?}"))
+}
+
+/// Who is asked outside sees the gateway's address; who answers is translated back.
+fn ipv4_translated(edge: &OutsideRouter, gateway: &Gateway, guest: &Plugged) -> Outcome {
+    let capture = edge.capture("icmp[icmptype] == icmp-echo")?;
+    let far = FAR4.to_string();
+    let words = ["ping", "-n", "-c", "3", "-i", "0.1", "-w", "15", &far];
+    let said = guest.guest.run(&words)?.stdout;
+    ensure(
+        said.contains("3 received") && said.contains("ttl=63 "),
+        || said,
+    )?;
+    capture.wait_packets(3, SOON)?;
+    let rows = seen(capture, &["ip.src", "ip.ttl"])?;
+    let wanted = vec![vec![ipv4(&gateway.port).to_string(), "63".to_owned()]];
+    ensure(rows == wanted, || format!("{rows:?}"))
+}
+
+/// TCP of both families, by its own client and server.
+fn connects(edge: &OutsideRouter, guest: &Plugged) -> Outcome {
+    for far in [IpAddr::from(FAR6), FAR4.into()] {
+        let far = far.to_string();
+        let words = ["iperf3", "--server", "--one-off", "--bind", &far];
+        let mut server = edge
+            .namespace()
+            .spawn(&[&words[..], &["--forceflush"]].concat())?;
+        server.wait_line("a server", SOON, |line| {
+            line.contains("Server listening").then_some(())
+        })?;
+        guest
+            .guest
+            .run(&["timeout", "30", "iperf3", "-c", &far, "-n", "1M"])?;
+        server.wait(SOON)?;
+    }
+    Ok(())
+}
