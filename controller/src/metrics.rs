@@ -96,6 +96,10 @@ metrics! {
     dhcpv4_messages: IntCounterVec = "sextant_dhcpv4_messages_total" ["type", "outcome"],
     /// Packets of guests that routers did not forward, by reason and whether an ICMP error was sent about it.
     icmp_errors: IntCounterVec = "sextant_icmp_errors_total" ["type", "outcome"],
+    /// Packets of external networks that tell of next hops, or wait for one, by type and outcome.
+    outside_packets: IntCounterVec = "sextant_outside_packets_total" ["type", "outcome"],
+    /// Next hops on external networks, by hypervisor and state (reachable, stale, probe, incomplete, unreachable).
+    next_hops: IntGaugeVec = "sextant_next_hops" ["chassis", "state"],
     /// Time from taking a packet-in off the wire to queueing the answers to it and to those that came with it, in seconds.
     punt_seconds: Histogram = "sextant_punt_duration_seconds" [],
     /// Flows sent to switches, by operation (add, delete) and outcome (confirmed, refused).

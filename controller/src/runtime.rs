@@ -114,6 +114,7 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
         metrics: metrics.clone(),
         seats: Seats::default(),
         pauses: switch::Turn::default(),
+        neighbors: crate::neighbors::Neighbors::default(),
         limits,
         patience: switch::PATIENCE,
     };

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use sextant_controller::admission::Limits;
 use sextant_controller::api::{Api, service};
 use sextant_controller::metrics::Metrics;
+use sextant_controller::neighbors::Neighbors;
 use sextant_controller::seat::Seats;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::state::{self, Event, Events, Owner};
@@ -77,6 +78,7 @@ impl World {
             metrics: metrics.clone(),
             seats: Seats::default(),
             pauses: Turn::default(),
+            neighbors: Neighbors::default(),
             patience: SOON,
             limits: Limits::of_process(),
         };

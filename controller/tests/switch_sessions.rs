@@ -13,6 +13,7 @@ use fake::{DATAPATH, SOON, Switch, features};
 use rust_openflow::{ErrorCode, ErrorMessage, Message};
 use sextant_controller::admission::Limits;
 use sextant_controller::metrics::Metrics;
+use sextant_controller::neighbors::Neighbors;
 use sextant_controller::seat::Seats;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::state::{self, Event};
@@ -62,6 +63,7 @@ impl Rig {
             metrics: metrics.clone(),
             seats: Seats::default(),
             pauses: Turn::default(),
+            neighbors: Neighbors::default(),
             limits,
             patience,
         };

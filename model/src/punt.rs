@@ -211,6 +211,18 @@ pub enum Punt {
 }
 
 impl Punt {
+    /// The tag of an answer, as `vlan_tci` has it (ovs-fields(7)); 0 for none.
+    pub fn vlan_tci(&self) -> u16 {
+        match self {
+            Self::IcmpError(error) => error.vlan_tci,
+            Self::RouterSolicitation { .. }
+            | Self::Dhcpv6(_)
+            | Self::Dhcpv4(_)
+            | Self::Heard(_)
+            | Self::Unresolved(_) => 0,
+        }
+    }
+
     /// The name in metrics and logs.
     pub fn kind(&self) -> &'static str {
         match self {

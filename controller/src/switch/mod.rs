@@ -8,12 +8,14 @@ mod line;
 mod programming;
 mod punts;
 mod session;
+mod uplinks;
 
 pub use gathering::Turn;
 pub use punts::Punts;
 
 use crate::admission::{self, Limits};
 use crate::metrics::Metrics;
+use crate::neighbors::Neighbors;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::Events;
@@ -34,6 +36,8 @@ pub struct Context {
     pub seats: Seats<ChassisId>,
     /// Whose turn it is to let packets gather.
     pub pauses: Turn,
+    /// What is known of neighbours outside.
+    pub neighbors: Neighbors,
     /// How many switches may be connected.
     pub limits: Limits,
     /// How long a switch may take to say what it has, and to confirm a small change.

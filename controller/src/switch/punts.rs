@@ -3,6 +3,7 @@
 //! Counters that all sessions share would wander from core to core with each packet, so a session counts for itself
 //! and adds up once a batch.
 
+use super::uplinks::tagged;
 use crate::metrics::Metrics;
 use bytes::Bytes;
 use prometheus::local::{LocalHistogram, LocalIntCounter};
@@ -23,6 +24,7 @@ pub struct Punts {
     seconds: LocalHistogram,
     /// Packets since [`Punts::add_up`].
     packets: u32,
+    learned: Vec<Learned>,
 }
 
 impl Punts {
@@ -40,6 +42,7 @@ impl Punts {
                 .local(),
             seconds: metrics.punt_seconds.local(),
             packets: 0,
+            learned: vec![],
             metrics,
         }
     }
@@ -51,14 +54,26 @@ impl Punts {
         packet: &PacketIn,
     ) -> impl Iterator<Item = Message> + use<> {
         self.packets += 1;
-        let (port, frames) = self.respond(flows, packet).unwrap_or_default();
-        frames
-            .into_iter()
-            .map(move |frame| Message::PacketOut(PacketOut::to_port(port, Bytes::from(frame))))
+        let (port, vlan_tci, frames) = self.respond(flows, packet).unwrap_or_default();
+        frames.into_iter().map(move |frame| {
+            let answer = PacketOut::to_port(port, Bytes::from(frame));
+            Message::PacketOut(match vlan_tci {
+                0 => answer,
+                vlan_tci => PacketOut {
+                    actions: tagged(vlan_tci, port),
+                    ..answer
+                },
+            })
+        })
     }
 
-    /// The port that asked, and frames for it.
-    fn respond(&mut self, flows: &Flows, packet: &PacketIn) -> Option<(u32, Vec<Vec<u8>>)> {
+    /// What the packets answered since the last call told of external networks.
+    pub fn take_learned(&mut self) -> Vec<Learned> {
+        std::mem::take(&mut self.learned)
+    }
+
+    /// The port that asked, the tag of what is sent there, and frames for it.
+    fn respond(&mut self, flows: &Flows, packet: &PacketIn) -> Option<(u32, u16, Vec<Vec<u8>>)> {
         let asked = flows.punt(Cookie(packet.cookie)).zip(packet.in_port());
         let Some((punt, port)) = asked else {
             self.metrics
@@ -69,7 +84,8 @@ impl Punts {
         };
         let answer = respond(punt, &packet.data);
         self.count(punt, &answer);
-        Some((port, answer.frames))
+        self.learned.extend(answer.learned);
+        Some((port, punt.vlan_tci(), answer.frames))
     }
 
     /// Adds what was counted to the process's metrics. The first of these packets came off the wire when a batch was
@@ -118,7 +134,16 @@ impl Punts {
                     .with_label_values(&[outcome.message, outcome.verdict.as_str()])
                     .inc();
             }
-            Punt::Heard(_) | Punt::Unresolved(_) => {}
+            Punt::Heard(_) | Punt::Unresolved(_) => {
+                self.metrics
+                    .packet_ins
+                    .with_label_values(&[punt.kind()])
+                    .inc();
+                self.metrics
+                    .outside_packets
+                    .with_label_values(&[outcome.message, outcome.verdict.as_str()])
+                    .inc();
+            }
             Punt::IcmpError(_) => {
                 self.icmp_errors.inc();
                 self.metrics

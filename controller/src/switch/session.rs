@@ -12,6 +12,7 @@ use super::inventory::{Inventory, requests};
 use super::line::Line;
 use super::programming::{Change, Meters, Refused};
 use super::punts::Punts;
+use super::uplinks::{self, Uplinks};
 use crate::admission::Pass;
 use crate::metrics::Counted;
 use crate::snapshot::{Snapshot, Stopping};
@@ -95,7 +96,7 @@ async fn run(
     } = arrived;
     let metrics = context.metrics.clone();
     let _connected = Counted::new(&metrics.switches_connected);
-    let mut session = Session::new(line, chassis.clone(), context, snapshot);
+    let mut session = Session::new(line, chassis.clone(), context.clone(), snapshot);
     let ended = tokio::select! {
         ended = session.run() => ended,
         () = seat.lost() => return Err(SessionError::Superseded),
@@ -103,6 +104,7 @@ async fn run(
     let _ = metrics
         .flows_wanted
         .remove_label_values(&[chassis.as_str()]);
+    uplinks::hide(&chassis, &context);
     ended
 }
 
@@ -117,6 +119,7 @@ struct Session {
     advertising: Advertising,
     punts: Punts,
     gathering: Gathering,
+    uplinks: Uplinks,
     change: Option<Change>,
     bundles: u32,
     resync: Option<Instant>,
@@ -141,6 +144,7 @@ impl Session {
             advertising,
             punts,
             gathering,
+            uplinks: Uplinks::default(),
             change,
             bundles,
             resync,
@@ -152,6 +156,7 @@ impl Session {
         self.line.post([Message::SetConfig(SWITCH_CONFIG)]);
         self.reconcile().await?;
         let mut snapshots = self.context.snapshots.clone();
+        let mut flushes = self.context.neighbors.flushes();
         loop {
             self.relieve().await?;
             let deadline = self.deadline();
@@ -161,6 +166,7 @@ impl Session {
                     self.take_batch(xid, &message).await?;
                 }
                 changed = snapshots.changed() => drop(changed?),
+                Ok(()) = flushes.changed() => self.uplinks.flush(Instant::now().into_std()),
                 () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
             }
             self.act().await?;
@@ -177,6 +183,7 @@ impl Session {
             .into_iter()
             .chain(self.resync)
             .chain(change)
+            .chain(self.uplinks.deadline().map(Instant::from_std))
             .min()
     }
 
@@ -221,6 +228,8 @@ impl Session {
         if let Message::PacketIn(packet) = message {
             let answers = self.punts.answer(&self.flows, packet);
             self.line.post(answers);
+            let learned = self.punts.take_learned();
+            self.uplinks.learn(&learned);
             return Ok(());
         }
         if let Message::Error(error) = message {
@@ -252,6 +261,9 @@ impl Session {
         let now = Instant::now();
         let due = self.advertising.due(now.into_std(), &self.context.metrics);
         self.line.post(due);
+        let due = self.uplinks.due(now.into_std());
+        self.line.post(due);
+        self.uplinks.tell(&self.chassis, &self.context).await?;
         if self.resync.is_some_and(|at| at <= now) {
             self.resync = None;
             return self.reconcile().await;
@@ -369,6 +381,11 @@ impl Session {
             self.line.post(last_words);
         }
         let facts = &self.snapshot.facts;
+        if difference.touches_uplinks() {
+            let now = Instant::now().into_std();
+            let uplinks = self.flows.uplinks();
+            self.uplinks.update(uplinks, &self.chassis, facts, now);
+        }
         if difference.is_empty() && facts.unconfirmed_on(&self.chassis).next().is_none() {
             return;
         }
@@ -386,6 +403,7 @@ impl Session {
             return Ok(());
         };
         self.patience = RESYNC.0;
+        self.uplinks.announce(Instant::now().into_std());
         self.count(&change, "confirmed");
         self.context
             .metrics

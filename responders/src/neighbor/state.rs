@@ -22,6 +22,15 @@ pub enum State {
 }
 
 impl State {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Incomplete,
+        Self::Reachable,
+        Self::Stale,
+        Self::Probe,
+        Self::Unreachable,
+    ];
+
     /// The name in metrics and on the command line, as `ip neighbor` has it where it has one.
     pub fn as_str(self) -> &'static str {
         match self {

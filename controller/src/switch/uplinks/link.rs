@@ -1,0 +1,288 @@
+//! One external network on one hypervisor.
+
+use crate::neighbors::Neighbor;
+use bytes::Bytes;
+use rust_openflow::{Action, Field, Message, NO_BUFFER, PacketOut, Subfield, ports};
+use sextant_flows::{Speaker, Uplink};
+use sextant_model::{MacAddr, Outside, PortId};
+use sextant_responders::default_routers::{DefaultRouters, Reachability};
+use sextant_responders::neighbor::{
+    Change, Ends, Heard, NeighborCache, State, Target, Timing, announce,
+};
+use sextant_responders::ra::{self, HeardAdvertisement};
+use sextant_responders::repetition::Repetition;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::{Duration, Instant};
+
+/// How long a router that was known before counts that is not heard any more: AdvDefaultLifetime of most routers (RFC 4861
+/// §6.2.1).
+const REMEMBERED: Duration = Duration::from_secs(1800);
+/// How long a neighbour is kept resolved after there was a packet for it and no flow.
+const SOUGHT: Duration = Duration::from_secs(600);
+/// So many of these at most.
+const MOST_SOUGHT: usize = 256;
+
+#[derive(Debug)]
+pub(super) struct Link {
+    uplink: Uplink,
+    routers: DefaultRouters,
+    /// The default router that was known before, until when it counts if no router is heard.
+    before: Option<(Ipv6Addr, Instant)>,
+    macs_before: BTreeMap<IpAddr, MacAddr>,
+    neighbors: NeighborCache,
+    /// Neighbours that there were packets for, and until when they are kept.
+    sought: BTreeMap<IpAddr, Instant>,
+    /// Asks for routers, while none was heard.
+    asking: Option<Repetition>,
+    /// Speakers that are new, and wait for their flows.
+    silent: BTreeSet<PortId>,
+    announcing: BTreeMap<PortId, Repetition>,
+    /// What the owner of state knows.
+    told: Option<Outside>,
+}
+
+impl Link {
+    /// A link of which this was known; `told`: the owner of state knows it of this hypervisor.
+    pub(super) fn new(known: Option<Outside>, told: bool, now: Instant) -> Self {
+        let router = known.as_ref().and_then(|known| known.default_router);
+        let macs = known.as_ref().map(|known| known.neighbors.clone());
+        Self {
+            uplink: Uplink {
+                port: 0,
+                vlan_tci: 0,
+                speakers: BTreeMap::new(),
+                next_hops: BTreeSet::new(),
+                listens: false,
+            },
+            routers: DefaultRouters::default(),
+            before: router.map(|router| (router, now + REMEMBERED)),
+            macs_before: macs.unwrap_or_default(),
+            neighbors: NeighborCache::new(Timing::default()),
+            sought: BTreeMap::new(),
+            asking: None,
+            silent: BTreeSet::new(),
+            announcing: BTreeMap::new(),
+            told: known.filter(|_| told),
+        }
+    }
+
+    pub(super) fn update(&mut self, uplink: Uplink, now: Instant) {
+        for (port, speaker) in &uplink.speakers {
+            if self.uplink.speakers.get(port) != Some(speaker) {
+                self.silent.insert(*port);
+            }
+        }
+        self.uplink = uplink;
+        let speakers = &self.uplink.speakers;
+        self.silent.retain(|port| speakers.contains_key(port));
+        self.announcing
+            .retain(|port, _| speakers.contains_key(port));
+        let nobody = self.routers.best().is_none();
+        let asks = self.uplink.listens && nobody;
+        self.asking = self
+            .asking
+            .filter(|_| asks)
+            .or_else(|| asks.then(|| Repetition::solicitation(now)));
+        self.want(now);
+    }
+
+    pub(super) fn announce(&mut self, now: Instant) {
+        for port in std::mem::take(&mut self.silent) {
+            self.announcing.insert(port, Repetition::announcement(now));
+        }
+    }
+
+    pub(super) fn hear_router(&mut self, advertisement: &HeardAdvertisement, now: Instant) {
+        self.routers.heard(now, advertisement);
+        let is_before = |(router, _): &(Ipv6Addr, Instant)| *router == advertisement.source;
+        if self.routers.best().is_some() || self.before.as_ref().is_some_and(is_before) {
+            self.before = None;
+        }
+        if self.routers.best().is_some() {
+            self.asking = None;
+        }
+        let mac = advertisement.mac;
+        self.macs_before
+            .extend(mac.map(|mac| (advertisement.source.into(), mac)));
+        self.want(now);
+    }
+
+    pub(super) fn hear_neighbor(&mut self, heard: &Heard, now: Instant) {
+        let change = self.neighbors.heard(now, heard);
+        self.changed(change, now);
+    }
+
+    /// There is a packet for a neighbour whose MAC no flow has.
+    pub(super) fn seek(&mut self, address: IpAddr, now: Instant) {
+        if self.sought.len() < MOST_SOUGHT || self.sought.contains_key(&address) {
+            self.sought.insert(address, now + SOUGHT);
+            self.want(now);
+        }
+    }
+
+    pub(super) fn flush(&mut self, now: Instant) {
+        self.macs_before.clear();
+        let changes = self.neighbors.flush(now);
+        self.changed(changes, now);
+    }
+
+    pub(super) fn due(&mut self, now: Instant, messages: &mut Vec<Message>) {
+        let passed = |until: &Instant| *until <= now;
+        let expired = !self.routers.expire(now).is_empty();
+        let forgotten = self.before.take_if(|(_, until)| passed(until)).is_some();
+        let before = self.sought.len();
+        self.sought.retain(|_, until| !passed(until));
+        if expired || forgotten || self.sought.len() < before {
+            self.want(now);
+        }
+        let due = self.neighbors.poll(now);
+        self.changed(due.changes, now);
+        let frames = due.frames.into_iter().map(Bytes::from);
+        let frames: Vec<Bytes> = frames.chain(self.said(now)).collect();
+        messages.extend(frames.into_iter().map(|frame| self.out(frame)));
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let announcements = self.announcing.values();
+        let before = self.before.map(|(_, until)| until);
+        self.neighbors
+            .next_event()
+            .into_iter()
+            .chain(self.routers.next_event())
+            .chain(before)
+            .chain(self.sought.values().copied())
+            .chain(self.asking.and_then(|asking| asking.next_event()))
+            .chain(announcements.filter_map(Repetition::next_event))
+            .min()
+    }
+
+    /// What is known, if it is not what was told last.
+    pub(super) fn news(&mut self) -> Option<Outside> {
+        let known = Outside {
+            default_router: self.default_router(),
+            neighbors: self
+                .neighbors
+                .iter()
+                .filter_map(|neighbor| Some((neighbor.address(), neighbor.mac()?)))
+                .collect(),
+        };
+        let news = self.told.as_ref() != Some(&known);
+        news.then(|| self.told.insert(known).clone())
+    }
+
+    pub(super) fn neighbors(&self) -> Vec<Neighbor> {
+        let default = self.default_router().map(IpAddr::from);
+        let known = self.neighbors.iter();
+        known
+            .map(|neighbor| Neighbor {
+                address: neighbor.address(),
+                mac: neighbor.mac(),
+                state: neighbor.state().as_str(),
+                is_default_router: Some(neighbor.address()) == default,
+            })
+            .collect()
+    }
+
+    fn default_router(&self) -> Option<Ipv6Addr> {
+        let heard = self.routers.best().map(|router| router.address);
+        heard
+            .or(self.before.map(|(router, _)| router))
+            .filter(|_| self.uplink.listens)
+    }
+
+    /// Keeps just those resolved that packets are sent to, or may be.
+    fn want(&mut self, now: Instant) {
+        let heard = self.routers.iter().map(|router| router.address);
+        let before = self.before.map(|(router, _)| router);
+        let routers = heard.chain(before).filter(|_| self.uplink.listens);
+        let wanted: BTreeSet<IpAddr> = routers
+            .map(IpAddr::from)
+            .chain(self.uplink.next_hops.iter().copied())
+            .chain(self.sought.keys().copied())
+            .collect();
+        let known: Vec<IpAddr> = self.neighbors.iter().map(|known| known.address()).collect();
+        for unwanted in known.iter().filter(|known| !wanted.contains(known)) {
+            self.neighbors.unwant(*unwanted);
+        }
+        for address in wanted {
+            let remembered = self.macs_before.remove(&address);
+            if let Some(target) = self.target(address) {
+                self.neighbors.want(now, target, remembered, rand::random());
+            }
+        }
+    }
+
+    /// A neighbour, and the speaker that asks for it.
+    fn target(&self, address: IpAddr) -> Option<Target> {
+        let of = |speaker: &Speaker| {
+            let mut sources = speaker.addresses.iter();
+            let ends = sources.find_map(|source| Ends::new(*source, address))?;
+            let source_mac = speaker.mac;
+            Some(Target { ends, source_mac })
+        };
+        self.uplink.speakers.values().find_map(of)
+    }
+
+    fn changed(&mut self, changes: impl IntoIterator<Item = Change>, now: Instant) {
+        let mut differs = false;
+        for change in changes {
+            let unreachable = change.state == State::Unreachable;
+            differs |= unreachable && self.sought.remove(&change.address).is_some();
+            let IpAddr::V6(router) = change.address else {
+                continue;
+            };
+            let reachability = match unreachable {
+                true => Reachability::Unreachable,
+                false => Reachability::Presumed,
+            };
+            self.routers.mark(router, reachability);
+            if change.router == Some(false) {
+                differs |= self.routers.remove(router);
+            }
+        }
+        if differs {
+            self.want(now);
+        }
+    }
+
+    /// Announcements and solicitations that are due.
+    fn said(&mut self, now: Instant) -> Vec<Bytes> {
+        let mut frames = vec![];
+        for (port, repetition) in &mut self.announcing {
+            let speaker = self.uplink.speakers.get(port);
+            if let Some(speaker) = speaker.filter(|_| repetition.poll(now)) {
+                let addresses = speaker.addresses.iter();
+                frames.extend(addresses.map(|address| announce(speaker.mac, *address).into()));
+            }
+        }
+        self.announcing
+            .retain(|_, repetition| repetition.next_event().is_some());
+        let asks = self.asking.as_mut().is_some_and(|asking| asking.poll(now));
+        let speaker = self.uplink.speakers.values().next().filter(|_| asks);
+        frames.extend(speaker.map(|speaker| {
+            let source = speaker.mac.link_local();
+            Bytes::from(ra::solicit(speaker.mac, source))
+        }));
+        frames
+    }
+
+    fn out(&self, frame: Bytes) -> Message {
+        Message::PacketOut(PacketOut {
+            buffer_id: NO_BUFFER,
+            in_port: ports::CONTROLLER,
+            actions: tagged(self.uplink.vlan_tci, self.uplink.port.into()),
+            data: frame,
+        })
+    }
+}
+
+/// Sends a frame out of a port with this `vlan_tci`; 0 for none.
+pub(in crate::switch) fn tagged(vlan_tci: u16, port: u32) -> Vec<Action> {
+    let tag = Action::Load {
+        value: vlan_tci.into(),
+        dst: Subfield::whole(Field::VLAN_TCI),
+    };
+    let tag = (vlan_tci != 0).then_some(tag);
+    tag.into_iter().chain([Action::output(port)]).collect()
+}

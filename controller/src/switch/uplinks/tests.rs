@@ -1,0 +1,181 @@
+use super::*;
+use bytes::Bytes;
+use sextant_flows::Speaker;
+use sextant_model::{AdvertisedOptions, Advertisement, MacAddr, PortId, Punt, RouterPreference};
+use sextant_responders::ra::{Destination, advertise};
+use sextant_responders::{neighbor, respond};
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+use uuid::Uuid;
+
+const NETWORK: NetworkId = NetworkId(Uuid::from_u128(7));
+const OWN: MacAddr = MacAddr([0xfa, 0x16, 0x3e, 0, 0, 1]);
+const FIRST: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+const SECOND: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
+
+fn chassis() -> ChassisId {
+    ChassisId::new("h1")
+}
+
+fn uplink() -> Uplink {
+    let speaker = Speaker {
+        mac: OWN,
+        addresses: vec![OWN.link_local().into(), "2001:db8:e::5".parse().unwrap()],
+    };
+    Uplink {
+        port: 5,
+        vlan_tci: 0x1064,
+        speakers: [(PortId(Uuid::from_u128(1)), speaker)].into(),
+        next_hops: Default::default(),
+        listens: true,
+    }
+}
+
+fn started(facts: &Facts, now: Instant) -> Uplinks {
+    let mut uplinks = Uplinks::default();
+    uplinks.update([(NETWORK, uplink())].into(), &chassis(), facts, now);
+    uplinks
+}
+
+fn hears(uplinks: &mut Uplinks, frame: &[u8]) {
+    uplinks.learn(&respond(&Punt::Heard(NETWORK), frame).learned);
+}
+
+fn advertisement(mac: MacAddr, lifetime: u16, preference: RouterPreference) -> Vec<u8> {
+    let advertisement = Advertisement {
+        mac,
+        source: mac.link_local(),
+        hop_limit: 64,
+        managed: false,
+        other: false,
+        lifetime,
+        mtu: None,
+        prefixes: vec![],
+        dns_servers: vec![],
+        dns_lifetime: 0,
+        options: AdvertisedOptions {
+            preference,
+            ..AdvertisedOptions::default()
+        },
+    };
+    advertise(&advertisement, Destination::AllNodes)
+}
+
+fn told(uplinks: &mut Uplinks) -> Option<Ipv6Addr> {
+    let news = uplinks.news();
+    let (_, outside) = news.last().expect("there are news");
+    outside.as_ref().unwrap().default_router
+}
+
+fn frames(messages: &[Message]) -> Vec<Bytes> {
+    let frame = |message: &Message| match message {
+        Message::PacketOut(packet) => packet.data.clone(),
+        other => panic!("{other:?}"),
+    };
+    messages.iter().map(frame).collect()
+}
+
+#[test]
+fn a_new_uplink_asks_for_routers_and_announces_itself_once_its_flows_are_there() {
+    let now = Instant::now();
+    let mut uplinks = started(&Facts::default(), now);
+    let first = frames(&uplinks.due(now));
+    assert_eq!(
+        first,
+        [Bytes::from(sextant_responders::ra::solicit(
+            OWN,
+            OWN.link_local()
+        ))]
+    );
+    uplinks.announce(now);
+    let said = frames(&uplinks.due(now));
+    let of = |address: IpAddr| Bytes::from(neighbor::announce(OWN, address));
+    let global: Ipv6Addr = "2001:db8:e::5".parse().unwrap();
+    assert_eq!(said, [of(OWN.link_local().into()), of(global.into())]);
+    assert!(uplinks.due(now).is_empty());
+}
+
+#[test]
+fn the_better_router_wins_until_it_goes() {
+    let now = Instant::now();
+    let mut uplinks = started(&Facts::default(), now);
+    hears(
+        &mut uplinks,
+        &advertisement(FIRST, 1800, RouterPreference::Low),
+    );
+    assert_eq!(told(&mut uplinks), Some(FIRST.link_local()));
+    hears(
+        &mut uplinks,
+        &advertisement(SECOND, 1800, RouterPreference::High),
+    );
+    assert_eq!(told(&mut uplinks), Some(SECOND.link_local()));
+    hears(
+        &mut uplinks,
+        &advertisement(SECOND, 0, RouterPreference::High),
+    );
+    assert_eq!(told(&mut uplinks), Some(FIRST.link_local()));
+    assert!(uplinks.news().is_empty(), "told once");
+    let later = now + Duration::from_secs(1801);
+    uplinks.due(later);
+    assert_eq!(told(&mut uplinks), None);
+}
+
+#[test]
+fn what_was_known_before_counts_until_a_router_is_heard() {
+    let now = Instant::now();
+    let mut facts = Facts::default();
+    let known = Outside {
+        default_router: Some(FIRST.link_local()),
+        neighbors: [(IpAddr::from(FIRST.link_local()), FIRST)].into(),
+    };
+    facts.learn_outside(&chassis(), NETWORK, Some(Arc::new(known.clone())));
+    let mut own = started(&facts, now);
+    assert!(own.news().is_empty(), "a restart tells nothing new");
+
+    let mut facts = Facts::default();
+    facts.learn_outside(
+        &ChassisId::new("h2"),
+        NETWORK,
+        Some(Arc::new(known.clone())),
+    );
+    let mut taken_over = started(&facts, now);
+    assert_eq!(taken_over.news(), [(NETWORK, Some(known))]);
+    hears(
+        &mut taken_over,
+        &advertisement(SECOND, 1800, RouterPreference::Medium),
+    );
+    assert_eq!(told(&mut taken_over), Some(SECOND.link_local()));
+}
+
+#[test]
+fn a_network_that_is_left_is_said_to_be() {
+    let now = Instant::now();
+    let mut facts = Facts::default();
+    facts.learn_outside(&chassis(), NETWORK, Some(Arc::default()));
+    let mut uplinks = started(&facts, now);
+    uplinks.update(BTreeMap::new(), &chassis(), &facts, now);
+    assert_eq!(uplinks.news(), [(NETWORK, None)]);
+    assert_eq!(uplinks.deadline(), None);
+}
+
+#[test]
+fn a_neighbour_for_whom_there_are_packets_is_resolved_and_so_are_only_so_many() {
+    let now = Instant::now();
+    let mut uplinks = started(&Facts::default(), now);
+    uplinks.due(now);
+    let host = |n: u16| IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0xe, 0, 0, 0, 1, n));
+    let seek: Vec<_> = (0..300)
+        .map(|n| Learned::Sought(NETWORK, host(n)))
+        .collect();
+    uplinks.learn(&seek);
+    let later = Instant::now();
+    assert_eq!(uplinks.due(later).len(), 256);
+    let answer = neighbor::announce(FIRST, host(3));
+    hears(&mut uplinks, &answer);
+    let news = uplinks.news();
+    let (_, outside) = news.last().unwrap();
+    assert_eq!(
+        outside.as_ref().unwrap().neighbors,
+        [(host(3), FIRST)].into()
+    );
+}
