@@ -1,4 +1,5 @@
 //! Routers' ways out of the cloud, on three real Open vSwitches: the outside is ordinary Linux.
+#![allow(clippy::print_stdout, reason = "figures are for people")]
 
 #[path = "external_gateway/distributed.rs"]
 mod distributed;

@@ -14,7 +14,10 @@ const CONFIG: &str = "[external.physnet1]\nipv6_gateway = \"fe80::1\"\ndistribut
 
 #[test]
 fn what_leaves_locally_has_a_mac_of_its_own_in_one_place() -> Outcome {
-    let site = Site::start(CONFIG)?;
+    Site::tell(CONFIG, leaves)
+}
+
+fn leaves(site: &mut Site) -> Outcome {
     let hosts = site.world.lab.hypervisors();
     let captures = [&hosts[0], &hosts[1]].map(|host| site.upstream.capture_from(host, "ip6"));
     let external = site.external(None)?;

@@ -51,8 +51,11 @@ fn configure_ipv4(guest: &Plugged) -> Outcome {
 
 #[test]
 fn a_dual_stack_gateway_in_a_vlan_translates_ipv4_alone() -> Outcome {
-    let site = Site::start("")?;
-    let external = outside(&site)?;
+    Site::tell("", translates)
+}
+
+fn translates(site: &mut Site) -> Outcome {
+    let external = outside(site)?;
     let gateway = site.gateway(&external)?;
     let edge = site.upstream.router("edge", Some(VLAN))?;
     for address in GATEWAYS {

@@ -17,7 +17,10 @@ const MTU: u32 = 1430;
 
 #[test]
 fn a_packet_loses_one_hop_and_is_answered_for_if_it_does_not_pass() -> Outcome {
-    let site = Site::start(CONFIG)?;
+    Site::tell(CONFIG, passes)
+}
+
+fn passes(site: &mut Site) -> Outcome {
     let external = site.external(None)?;
     let gateway = site.gateway(&external)?;
     let edge = site.upstream.router("edge", None)?;

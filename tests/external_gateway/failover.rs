@@ -16,7 +16,10 @@ const UNSOLICITED: &str = "icmp6 and ip6[40] == 136 and ip6[44] & 0x40 == 0";
 
 #[test]
 fn a_gateway_moves_from_a_hypervisor_that_is_gone_and_back() -> Outcome {
-    let site = Site::start(CONFIG)?;
+    Site::tell(CONFIG, moves)
+}
+
+fn moves(site: &mut Site) -> Outcome {
     let external = site.external(None)?;
     let gateway = site.gateway(&external)?;
     let edge = site.upstream.router("edge", None)?;

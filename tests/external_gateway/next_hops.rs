@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Instant;
 
 use sextant_lab::story::{Failure, Outcome, Plugged, ensure};
-use sextant_lab::{FlowDump, Network, OutsideRouter};
+use sextant_lab::{FlowDump, OutsideRouter};
 
 use crate::site::{Gateway, QUICK, SOON, Site, does_not_reach, reaches};
 
@@ -36,9 +36,8 @@ fn both_ways(guest: &Plugged, router: &OutsideRouter, far: Ipv6Addr) -> Outcome 
     reaches(router.namespace(), guest.address())
 }
 
-/// A site with a gateway on a network without subnets, and guests at the gateway and elsewhere.
-fn start(config: &str) -> Result<(Site, Gateway, Network, [Plugged; 2]), Failure> {
-    let site = Site::start(config)?;
+/// A gateway on a network without subnets, and guests at the gateway and elsewhere.
+fn cloud(site: &Site) -> Result<(Gateway, [Plugged; 2]), Failure> {
     let external = site.external(None)?;
     let gateway = site.gateway(&external)?;
     ensure(gateway.port.addresses.is_empty(), || {
@@ -49,22 +48,26 @@ fn start(config: &str) -> Result<(Site, Gateway, Network, [Plugged; 2]), Failure
         site.guest(&inside, "near", 1)?,
         site.guest(&inside, "away", 3)?,
     ];
-    Ok((site, gateway, external, guests))
+    Ok((gateway, guests))
 }
 
 #[test]
 fn a_configured_next_hop_is_used_and_followed_whoever_else_advertises() -> Outcome {
-    let (mut site, gateway, _, guests) = start(CONFIGURED)?;
-    let edge = outside(&site, "edge", FAR[0], &gateway)?;
+    Site::tell(CONFIGURED, configured)
+}
+
+fn configured(site: &mut Site) -> Outcome {
+    let (gateway, guests) = cloud(site)?;
+    let edge = outside(site, "edge", FAR[0], &gateway)?;
     edge.address("fe80::1/64")?;
     for guest in &guests {
         both_ways(guest, &edge, FAR[0])?;
     }
     reaches_router(&edge, &gateway)?;
-    heard_but_not_used(&site, &gateway, &guests[1])?;
-    follows_its_mac(&edge, &guests[1])?;
+    heard_but_not_used(site, &gateway, &guests[1])?;
+    follows_its_mac(site, &edge, &guests[1])?;
     without_routes_nothing_comes(&edge, &gateway, &guests[0])?;
-    a_restart_touches_nothing(&mut site, &guests[1])
+    a_restart_touches_nothing(site, &guests[1])
 }
 
 /// The router's own address outside.
@@ -83,10 +86,11 @@ fn heard_but_not_used(site: &Site, gateway: &Gateway, guest: &Plugged) -> Outcom
 }
 
 /// Another machine takes the next hop's place, and says nothing of it.
-fn follows_its_mac(edge: &OutsideRouter, guest: &Plugged) -> Outcome {
+fn follows_its_mac(site: &Site, edge: &OutsideRouter, guest: &Plugged) -> Outcome {
     let mut ping = guest.guest.spawn_ping(FAR[0], QUICK)?;
     ping.wait_answers(100, SOON)?;
     let before = edge.mac()?;
+    shown(site, &format!("fe80::1 {before}"))?;
     edge.set_mac("02:00:00:00:00:99")?;
     let changed = Instant::now();
     ping.wait_answers(200, SOON)?;
@@ -97,7 +101,21 @@ fn follows_its_mac(edge: &OutsideRouter, guest: &Plugged) -> Outcome {
         report.lost.len(),
         report.sent
     );
-    reaches(guest.guest.namespace(), FAR[0])
+    shown(site, "fe80::1 02:00:00:00:00:99")?;
+    site.world.controller.ask(&["neighbors", "flush"])?;
+    reaches(guest.guest.namespace(), FAR[0])?;
+    shown(site, "fe80::1 02:00:00:00:00:99")
+}
+
+/// `sextant neighbors` has a row with these words.
+fn shown(site: &Site, words: &str) -> Outcome {
+    let said = site.world.controller.ask(&["neighbors"])?.stdout;
+    let mut rows = said
+        .lines()
+        .map(|row| row.split_whitespace().collect::<Vec<_>>());
+    ensure(rows.any(|row| row.join(" ").contains(words)), || {
+        format!("{words}: {said}")
+    })
 }
 
 /// Guests are behind the router: who believes them to be on the link does not find them.
@@ -134,9 +152,13 @@ fn a_restart_touches_nothing(site: &mut Site, guest: &Plugged) -> Outcome {
 
 #[test]
 fn routers_that_are_heard_are_ranked_and_guests_are_published() -> Outcome {
-    let (site, gateway, _, guests) = start(PROXY)?;
-    let one = outside(&site, "one", FAR[0], &gateway)?;
-    let two = outside(&site, "two", FAR[1], &gateway)?;
+    Site::tell(PROXY, heard)
+}
+
+fn heard(site: &mut Site) -> Outcome {
+    let (gateway, guests) = cloud(site)?;
+    let one = outside(site, "one", FAR[0], &gateway)?;
+    let two = outside(site, "two", FAR[1], &gateway)?;
     let better = one.advertise("high")?;
     let _worse = two.advertise("low")?;
     for guest in &guests {

@@ -39,8 +39,13 @@ impl Gateway {
 }
 
 impl Site {
-    /// A controller with this configuration, and hypervisors that have joined.
-    pub(crate) fn start(config: &str) -> Result<Self, Failure> {
+    /// Tells a story of a site whose controller has this configuration. If it does not come true, the logs are shown.
+    pub(crate) fn tell(config: &str, story: impl FnOnce(&mut Self) -> Outcome) -> Outcome {
+        let mut site = Self::start(config)?;
+        story(&mut site).inspect_err(|_| eprintln!("{}", site.world.lab.logs()))
+    }
+
+    fn start(config: &str) -> Result<Self, Failure> {
         let options = LabOptions {
             hypervisors: 3,
             ..LabOptions::default()
