@@ -2,9 +2,12 @@
 //!
 //! Every key has a default. Everything about the cloud goes through the API instead.
 
+mod external;
 mod keys;
+mod listeners;
 mod quotas;
 
+pub use external::{External, Gateway};
 pub use keys::{KEYS, KeyReference};
 pub use quotas::Quotas;
 
@@ -13,6 +16,7 @@ use crate::tls::{TlsError, TlsFiles};
 use ipnet::IpNet;
 use serde::Deserialize;
 use sextant_model::{RaSettings, Settings};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -49,6 +53,10 @@ pub struct Config {
     pub tunnel: Tunnel,
     /// What guests may send to the controller.
     pub punt: PuntLimits,
+    /// Where routers' gateways are.
+    pub gateway: Gateway,
+    /// How routers use external networks, by physical network.
+    pub external: BTreeMap<String, External>,
     /// TLS of the API and of the metrics.
     pub tls: TlsFiles,
     /// TLS of switches and hypervisors' databases.
@@ -155,6 +163,8 @@ impl Default for Config {
             ra: Ra::default(),
             tunnel: Tunnel::default(),
             punt: PuntLimits::default(),
+            gateway: Gateway::default(),
+            external: BTreeMap::new(),
             tls: TlsFiles::default(),
             hypervisor_tls: TlsFiles::default(),
             quotas: Quotas::default(),
@@ -305,35 +315,12 @@ impl Config {
                 "rate and burst are at least 1, or guests get no answers",
             );
         }
-        Ok(())
-    }
-
-    fn check_listeners(&self) -> Result<(), ConfigError> {
-        let (tls, hypervisor_tls) = (self.tls.is_on(), self.hypervisor_tls.is_on());
-        let listeners = [
-            ("api_listen", self.api_listen, tls),
-            ("openflow_listen", self.openflow_listen, hypervisor_tls),
-            ("ovsdb_listen", self.ovsdb_listen, hypervisor_tls),
-            ("metrics_listen", self.metrics_listen, tls),
-        ];
-        let exposed = |address: SocketAddr| !self.allow_plaintext && !address.ip().is_loopback();
-        for (key, address, encrypted) in listeners {
-            if !encrypted && exposed(address) {
-                let rule = "not a loopback address: anyone on the network could read and change everything; give it TLS ([tls] for the API and the metrics, [hypervisor_tls] for the others) or allow it with allow_plaintext = true (--allow-plaintext)";
-                return Err(ConfigError::Refused {
-                    key,
-                    value: address.to_string(),
-                    rule,
-                });
-            }
-        }
-        let everyone = self.auth == Auth::None && !self.tls.asks_clients();
-        if everyone && exposed(self.api_listen) {
-            return Err(ConfigError::Refused {
-                key: "auth",
-                value: "none".to_owned(),
-                rule: "everyone who reaches api_listen would be admin, and it is not a loopback address; set auth = \"headers\" or tls.client_ca, or allow it with allow_plaintext = true (--allow-plaintext)",
-            });
+        if !self.gateway.makes_sense() {
+            return refused(
+                "gateway.gone_after",
+                &self.gateway.gone_after,
+                "1 to 3600 seconds",
+            );
         }
         Ok(())
     }
@@ -368,6 +355,11 @@ impl Config {
             punt_rate: self.punt.rate,
             punt_burst: self.punt.burst,
             quotas: self.quotas.limits(),
+            external: self
+                .external
+                .iter()
+                .map(|(network, external)| (network.clone(), external.settings()))
+                .collect(),
             ..Settings::default()
         }
     }
@@ -409,7 +401,9 @@ mod tests {
                 };
             }
         }
-        let config: Config = toml::from_str(&file).unwrap();
+        let mut config: Config = toml::from_str(&file).unwrap();
+        let external = config.external.remove("PHYSNET");
+        assert_eq!(external, Some(External::default()));
         let data_dir = config.data_dir.clone();
         assert_eq!(
             config,
@@ -432,12 +426,14 @@ mod tests {
             ra: _,
             tunnel: _,
             punt: _,
+            gateway: _,
+            external: _,
             trusted_proxies: _,
             tls: _,
             hypervisor_tls: _,
             quotas: _,
         } = config;
-        assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 31);
+        assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 35);
     }
 
     #[test]
@@ -492,6 +488,8 @@ mod tests {
         assert!(refusal("[ra]\nmin_interval = 90").starts_with("ra.min_interval = 90"));
         assert!(refusal("[ra]\nlifetime = 50").starts_with("ra.lifetime = 50"));
         assert!(refusal("[tunnel]\nunderlay_mtu = 1000").starts_with("tunnel.underlay_mtu = 1000"));
+        assert!(refusal("[gateway]\ngone_after = 0").starts_with("gateway.gone_after = 0"));
+        assert!(refusal("[gateway]\ngone_after = 3601").ends_with("1 to 3600 seconds"));
         assert!(refusal("[punt]\nrate = 0").starts_with("punt = 0"));
     }
 }

@@ -94,7 +94,7 @@ metrics! {
     dhcpv6_messages: IntCounterVec = "sextant_dhcpv6_messages_total" ["type", "outcome"],
     /// DHCPv4 messages of guests, by message type and outcome.
     dhcpv4_messages: IntCounterVec = "sextant_dhcpv4_messages_total" ["type", "outcome"],
-    /// Packets of guests that routers did not forward, by reason and whether an ICMP error was sent about it.
+    /// Packets of guests that routers did not take, by reason and whether an ICMP error was sent about it.
     icmp_errors: IntCounterVec = "sextant_icmp_errors_total" ["type", "outcome"],
     /// Packets of external networks that tell of next hops, or wait for one, by type and outcome.
     outside_packets: IntCounterVec = "sextant_outside_packets_total" ["type", "outcome"],
@@ -118,6 +118,10 @@ metrics! {
     ports_bound: IntGauge = "sextant_ports_bound" [],
     /// Bound ports whose flows are confirmed by their switch.
     ports_active: IntGauge = "sextant_ports_active" [],
+    /// Routers' external gateways, by the hypervisor that has them.
+    gateways: IntGaugeVec = "sextant_gateways" ["chassis"],
+    /// Routers' external gateways that moved from one hypervisor to another.
+    gateway_moves: IntCounter = "sextant_gateway_moves_total" [],
 }
 
 /// One of what a gauge counts, for as long as it lives.
@@ -178,7 +182,17 @@ impl Metrics {
         for kind in ["decline", "release"] {
             zero(&self.dhcpv4_messages, &[&[kind, "noted"]]);
         }
-        for kind in ["time_exceeded", "no_route", "address_unreachable"] {
+        for kind in [
+            "time_exceeded",
+            "no_route",
+            "address_unreachable",
+            "packet_too_big",
+            "port_unreachable",
+            "protocol_unreachable",
+            "unrecognized_next_header",
+            "unrecognized_option",
+            "unrecognized_routing_type",
+        ] {
             zero(&self.icmp_errors, &[&[kind, "answered"]]);
         }
         for operation in ["add", "delete"] {

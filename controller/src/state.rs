@@ -5,6 +5,7 @@
 //! match is a call.
 
 mod elsewhere;
+mod gateways;
 #[cfg(test)]
 mod tests;
 
@@ -129,6 +130,7 @@ impl Owner {
         self.metrics
             .ports_active
             .set(i64::try_from(facts.active().len()).unwrap_or(i64::MAX));
+        gateways::count(&self.publish.borrow().facts, facts, &self.metrics);
         self.publish.send_replace(Arc::new(self.snapshot.clone()));
     }
 
@@ -145,6 +147,7 @@ impl Owner {
             }
         }
         *revision = committed.revision;
+        self.place_committed(&committed.changes);
         committed
             .changes
             .iter()
@@ -157,14 +160,22 @@ impl Owner {
         let Snapshot { intent, facts, .. } = &mut self.snapshot;
         match change {
             Change::Put(Object::Chassis(chassis)) if !is_observed(facts, &chassis.id) => {
+                let before = facts.chassis().get(&chassis.id).cloned();
                 facts.put_chassis(Chassis {
                     observed: false,
                     tunnel_ports: BTreeMap::new(),
                     patch_ports: BTreeMap::new(),
                     ..Chassis::clone(chassis)
                 });
+                self.place_after(&chassis.id, before.as_deref());
             }
-            Change::Delete(Key::Chassis(id)) if !is_observed(facts, id) => facts.remove_chassis(id),
+            Change::Delete(Key::Chassis(id)) if !is_observed(facts, id) => self.remove(id),
+            Change::Put(Object::Outside(id, network, outside)) if !is_observed(facts, id) => {
+                facts.learn_outside(id, *network, Some(outside.clone()));
+            }
+            Change::Delete(Key::Outside(id, network)) if !is_observed(facts, id) => {
+                facts.learn_outside(id, *network, None);
+            }
             Change::Put(Object::Location(port, chassis)) if !is_observed(facts, chassis) => {
                 if !is_plugged(facts, port) {
                     let chassis = chassis.clone();
@@ -190,7 +201,8 @@ impl Owner {
             } => self.read(chassis, interfaces),
             Event::HypervisorChanged(chassis) => self.chassis(chassis),
             Event::HypervisorLeft(chassis) => self.left(&chassis),
-            Event::Gone(..) | Event::Outside(..) => {}
+            Event::Gone(chassis, gone) => self.gone(&chassis, gone),
+            Event::Outside(chassis, network, outside) => self.learned(&chassis, network, outside),
             Event::Plugged(port, plugged) => self.plugged(port, plugged),
             Event::Unplugged(port, chassis) => self.unplugged(port, &chassis),
             Event::Confirmed(ports) => ports
@@ -236,8 +248,15 @@ impl Owner {
         let gone: Vec<PortId> = here.map(|(port, _)| *port).collect();
         self.elsewhere.retain(id, |_| false);
         gone.into_iter().for_each(|port| self.unplugged(port, id));
-        self.snapshot.facts.remove_chassis(id);
+        self.remove(id);
+        self.forget(id);
         self.remember(Change::Delete(Key::Chassis(id.clone())));
+    }
+
+    fn remove(&mut self, id: &ChassisId) {
+        let before = self.snapshot.facts.chassis().get(id).cloned();
+        self.snapshot.facts.remove_chassis(id);
+        self.place_after(id, before.as_deref());
     }
 
     fn chassis(&mut self, chassis: Chassis) {
@@ -247,17 +266,14 @@ impl Owner {
             observed: false,
             ..chassis.clone()
         };
-        let known = self
-            .snapshot
-            .facts
-            .chassis()
-            .get(&chassis.id)
-            .map(|known| stored(known));
-        if known != Some(stored(&chassis)) {
+        let before = self.snapshot.facts.chassis().get(&chassis.id).cloned();
+        if before.as_deref().map(stored) != Some(stored(&chassis)) {
             tracing::info!(chassis = %chassis.id, endpoint = %chassis.encap.ip, encapsulation = %chassis.encap.kind, "hypervisor joined or changed");
             self.remember(Change::Put(Object::Chassis(Arc::new(chassis.clone()))));
         }
+        let id = chassis.id.clone();
         self.snapshot.facts.put_chassis(chassis);
+        self.place_after(&id, before.as_deref());
     }
 
     fn plugged(&mut self, port: PortId, plugged: Plugged) {

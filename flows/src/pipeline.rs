@@ -39,7 +39,7 @@ pub enum Stage {
     Fit = 47,
     /// Which MAC has the next hop?
     NextHop = 48,
-    /// Who is told that its packet is not forwarded?
+    /// Who is told that a router does not take its packet?
     Refuse = 50,
     /// What is it told?
     Report = 52,
@@ -179,7 +179,7 @@ pub const STAGES: &[StageSpec] = &[
     stage(
         Stage::Refuse,
         "refuse",
-        "Which guest's packet is not forwarded? What it may be told passes the meter of its punts.",
+        "Which guest's packet does a router not take? What it may be told passes the meter of its punts.",
         Miss::Drop,
     ),
     stage(
@@ -259,7 +259,7 @@ pub const MAC: Field = Field::xreg(3);
 pub const ADDRESS: Field = Field::xxreg(2);
 /// The network on which a router got the packet: its key.
 pub const ARRIVED: Field = Field::reg(12);
-/// Why a router does not forward the packet: one of the `PROBLEM_…` values.
+/// Why a router does not take the packet: one of the `PROBLEM_…` values.
 pub const PROBLEM: Field = Field::reg(13);
 /// Whether the packet is longer than the next network takes, in the lowest bit.
 pub const LONGER: Field = Field::reg(4);
@@ -316,7 +316,7 @@ pub const REGISTERS: &[RegisterSpec] = &[
     RegisterSpec {
         name: "problem",
         field: "reg13",
-        holds: "Why a router does not forward it: 1 hop limit, 2 no route, 3 address unreachable, 4 too big.",
+        holds: "Why a router does not take it: 1 hop limit, 2 no route, 3 address unreachable, 4 too big, 5 its own address.",
     },
     RegisterSpec {
         name: "policy",
@@ -331,9 +331,10 @@ pub const PROBLEM_HOP_LIMIT: u32 = 1;
 pub const PROBLEM_NO_ROUTE: u32 = 2;
 /// [`PROBLEM`]: nobody has the next hop's address.
 pub const PROBLEM_UNREACHABLE: u32 = 3;
-
 /// [`PROBLEM`]: it is longer than the next network takes.
 pub const PROBLEM_TOO_BIG: u32 = 4;
+/// [`PROBLEM`]: it is for the router itself, which does not answer it.
+pub const PROBLEM_OWN_ADDRESS: u32 = 5;
 
 /// [`ORIGIN`]: sent by the controller, to local ports only.
 pub const ORIGIN_CONTROLLER: u32 = 0;

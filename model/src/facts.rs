@@ -137,11 +137,16 @@ impl Facts {
         }
     }
 
+    /// Puts every router's external gateway where it should be, after nothing but this one hypervisor changed, joined or left.
+    pub fn place_gateways_after(&mut self, intent: &Intent, chassis: &ChassisId) {
+        self.gateways.reconsider(intent, &self.chassis, chassis);
+    }
+
     /// A hypervisor is gone, or back; gateways move. Returns whether that is news.
     pub fn mark_gone(&mut self, intent: &Intent, chassis: &ChassisId, gone: bool) -> bool {
         let news = self.gateways.mark(chassis, gone);
         if news {
-            self.place_gateways(intent);
+            self.place_gateways_after(intent, chassis);
         }
         news
     }

@@ -92,6 +92,38 @@ impl Gateways {
             let best = self.best(chassis, physical, router)?;
             Some((best.clone(), network))
         });
+        self.put(router, wanted);
+    }
+
+    /// Puts routers' gateways where they should be, after nothing changed but this one hypervisor: it changed, joined, left,
+    /// is gone or back. Costs a look at each router, and one at all hypervisors for those whose gateway was there.
+    pub(crate) fn reconsider(
+        &mut self,
+        intent: &Intent,
+        chassis: &OrdMap<ChassisId, Arc<Chassis>>,
+        id: &ChassisId,
+    ) {
+        let changed = chassis.get(id);
+        for router in intent.routers.keys().copied() {
+            let Some((network, physical)) = external_network(intent, router) else {
+                continue;
+            };
+            let on = self.placed.get(&router).map(|(on, _)| on);
+            if on == Some(id) {
+                self.place(intent, chassis, router);
+                continue;
+            }
+            let Some(changed) = changed.filter(|changed| changed.reaches(physical)) else {
+                continue;
+            };
+            let holder = on.and_then(|on| chassis.get(on));
+            if holder.is_none_or(|on| self.rank(changed, router) > self.rank(on, router)) {
+                self.put(router, Some((id.clone(), network)));
+            }
+        }
+    }
+
+    fn put(&mut self, router: RouterId, wanted: Option<(ChassisId, NetworkId)>) {
         if self.placed.get(&router) == wanted.as_ref() {
             return;
         }
@@ -116,12 +148,15 @@ impl Gateways {
         let candidates = chassis
             .values()
             .filter(|chassis| chassis.reaches(physical_network));
-        let rank = |chassis: &&'a Arc<Chassis>| {
-            let here = !self.gone.contains(&chassis.id);
-            let weight = Reverse(weight(router, &chassis.id));
-            (here, chassis.gateway_priority, weight)
-        };
-        candidates.max_by_key(rank).map(|chassis| &chassis.id)
+        let best = candidates.max_by_key(|chassis| self.rank(chassis, router));
+        best.map(|chassis| &chassis.id)
+    }
+
+    /// How much a hypervisor is to be preferred for a router's gateway.
+    fn rank(&self, chassis: &Chassis, router: RouterId) -> (bool, u16, Reverse<u64>) {
+        let here = !self.gone.contains(&chassis.id);
+        let weight = Reverse(weight(router, &chassis.id));
+        (here, chassis.gateway_priority, weight)
     }
 }
 
@@ -242,6 +277,42 @@ mod tests {
         }
         facts.mark_gone(&intent, &ChassisId::new("h2"), false);
         assert_eq!(*facts.gateways(), before);
+    }
+
+    #[test]
+    fn one_hypervisor_that_changes_leads_to_the_same_as_all_of_them_anew() {
+        let intent = intent(60);
+        let mut facts = Facts::default();
+        let mut step = |change: &dyn Fn(&mut Facts), id: &str| {
+            change(&mut facts);
+            facts.place_gateways_after(&intent, &ChassisId::new(id));
+            let mut anew = facts.clone();
+            anew.place_gateways(&intent);
+            assert_eq!(facts, anew, "{id}");
+        };
+        let put = |id: &'static str, mapped, priority| {
+            move |facts: &mut Facts| facts.put_chassis(chassis(id, mapped, priority))
+        };
+        step(&put("h1", true, 0), "h1");
+        step(&put("h2", true, 0), "h2");
+        step(&put("h3", false, 9), "h3");
+        step(&put("h4", true, 1), "h4");
+        step(&put("h3", true, 1), "h3");
+        step(&put("h4", true, 0), "h4");
+        let gone = |facts: &mut Facts| {
+            facts.mark_gone(&intent, &ChassisId::new("h3"), true);
+        };
+        step(&gone, "h3");
+        let remove = |facts: &mut Facts| facts.remove_chassis(&ChassisId::new("h1"));
+        step(&remove, "h1");
+        let back = |facts: &mut Facts| {
+            facts.mark_gone(&intent, &ChassisId::new("h3"), false);
+        };
+        step(&back, "h3");
+        step(&put("h3", false, 1), "h3");
+        step(&put("h2", false, 0), "h2");
+        step(&put("h4", false, 0), "h4");
+        assert!(facts.gateways().is_empty());
     }
 
     #[test]

@@ -147,7 +147,7 @@ pub struct Dhcpv6Options {
     pub extra: Vec<Dhcpv6Option>,
 }
 
-/// Why a router does not forward a packet.
+/// Why a router does not take a packet, to forward it or for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Problem {
     /// Its hop limit, or time to live, ends at the router.
@@ -161,28 +161,32 @@ pub enum Problem {
         /// The MTU of that network in octets.
         mtu: u16,
     },
+    /// It is for the router itself, which has no use for it. What exactly is wrong is for whoever opens it to find.
+    OwnAddress,
 }
 
 impl Problem {
-    /// The name in metrics and logs: what the message about it is called (RFC 4443 §3).
+    /// The name in metrics and logs: what the message about it is called (RFC 4443 §3), where there is only one.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::HopLimit => "time_exceeded",
             Self::NoRoute => "no_route",
             Self::Unreachable => "address_unreachable",
             Self::TooBig { .. } => "packet_too_big",
+            Self::OwnAddress => "own_address",
         }
     }
 }
 
-/// What a router says of packets of one network that it does not forward.
+/// What a router says of packets of one network that it does not take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IcmpError {
     /// Why not.
     pub problem: Problem,
     /// The MAC of the router's port on that network: the Ethernet source.
     pub mac: MacAddr,
-    /// The router's address there, and so the family of the packets it is about.
+    /// The router's address there, and so the family of the packets it is about. What is said of a packet for one of the
+    /// router's own addresses comes from that address (RFC 4443 §2.2(a)).
     pub source: IpAddr,
     /// The tag that what is sent there gets, as `vlan_tci` has it (ovs-fields(7)); 0 for none.
     pub vlan_tci: u16,
@@ -202,7 +206,7 @@ pub enum Punt {
     Dhcpv6(Arc<Dhcpv6Service>),
     /// A DHCPv4 message of a guest.
     Dhcpv4(Arc<Dhcpv4Service>),
-    /// A packet of a guest that its router does not forward.
+    /// A packet of a guest that its router does not take.
     IcmpError(IcmpError),
     /// A Router Advertisement, a Neighbor Advertisement or an ARP packet from outside, on an external network.
     Heard(NetworkId),

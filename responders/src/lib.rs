@@ -1,5 +1,5 @@
 //! What Sextant answers itself: Router Solicitations, DHCPv6 and DHCPv4 messages of guests, and packets of theirs that
-//! routers do not forward.
+//! routers do not take.
 //!
 //! [`respond`] takes the reason why a packet came up from a switch, with the values to answer it ([`Punt`]), and the
 //! packet's Ethernet frame; it gives back complete Ethernet frames for the port that asked, what happened, and what

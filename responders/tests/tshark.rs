@@ -9,6 +9,7 @@
 mod guest;
 
 use guest::*;
+use sextant_model::Problem;
 use sextant_responders::dhcpv4::codec::MessageType::{Discover, Inform, Request};
 use sextant_responders::dhcpv6::codec::MessageType;
 use sextant_responders::dhcpv6::option::{self, IaKind};
@@ -303,17 +304,20 @@ fn a_dhcpv4_answer_is_read_as_meant() {
 
 #[test]
 fn an_error_is_read_as_meant() {
-    use refused::{PROBLEMS, ROUTER, ROUTER4, datagram, datagram4, error};
+    use refused::{PROBLEMS, ROUTER, ROUTER4, behind, datagram, datagram4, error};
     let of = |problem| {
         let v6 = respond(&error(problem, ROUTER), &datagram(1300)).frames;
         let v4 = respond(&error(problem, ROUTER4), &datagram4(1300)).frames;
         [v6, v4].concat()
     };
-    let frames: Vec<_> = PROBLEMS.into_iter().flat_map(of).collect();
+    let mut frames: Vec<_> = PROBLEMS.into_iter().flat_map(of).collect();
+    let unknown_option = behind(&[(60, &[0, 0x80, 4, 1, 2, 3, 4])]);
+    frames.extend(respond(&error(Problem::OwnAddress, ROUTER), &unknown_option).frames);
     let names = [
         "icmpv6.type",
         "icmpv6.code",
         "icmpv6.mtu",
+        "icmpv6.pointer",
         "icmpv6.checksum.status",
         "icmp.type",
         "icmp.code",
@@ -325,14 +329,17 @@ fn an_error_is_read_as_meant() {
     assert_eq!(
         fields(&frames, &names),
         [
-            "3|0||1||||||33434",
-            "||||11|0||1|1,1|33434",
-            "1|0||1||||||33434",
-            "||||3|0||1|1,1|33434",
-            "1|3||1||||||33434",
-            "||||3|1||1|1,1|33434",
-            "2|0|1400|1||||||33434",
-            "||||3|4|1400|1|1,1|33434",
+            "3|0|||1||||||33434",
+            "|||||11|0||1|1,1|33434",
+            "1|0|||1||||||33434",
+            "|||||3|0||1|1,1|33434",
+            "1|3|||1||||||33434",
+            "|||||3|1||1|1,1|33434",
+            "2|0|1400||1||||||33434",
+            "|||||3|4|1400|1|1,1|33434",
+            "1|4|||1||||||33434",
+            "|||||3|3||1|1,1|33434",
+            "4|2||42|1||||||33434",
         ]
     );
     let malformed = tshark(&frames, &["-Y", "_ws.malformed"]);

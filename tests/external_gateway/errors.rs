@@ -84,7 +84,18 @@ fn guest_traces(guest: &Plugged) -> Outcome {
     let far = FAR.to_string();
     let said = guest
         .guest
-        .run(&["rltraceroute6", "-n", "-q", "1", &far])?
+        .run(&[
+            "traceroute",
+            "-6",
+            "-n",
+            "-q",
+            "1",
+            "-N",
+            "1",
+            "-m",
+            "4",
+            &far,
+        ])?
         .stdout;
     let hops: Vec<&str> = said.lines().filter_map(hop).collect();
     ensure(hops == [GATEWAY, &far], || said.clone())?;

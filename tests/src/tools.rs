@@ -37,9 +37,9 @@ const PACKAGES: &[(&str, &str)] = &[
     ("promtool", "prometheus"),
     ("radvd", "radvd"),
     ("rdisc6", "ndisc6"),
-    ("rltraceroute6", "ndisc6"),
     ("tcpdump", "tcpdump"),
     ("tracepath", "iputils-tracepath"),
+    ("traceroute", "traceroute"),
     ("tshark", "tshark"),
 ];
 

@@ -102,6 +102,34 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
         ],
     ),
     (
+        "gateway",
+        &[(
+            "gone_after",
+            "5",
+            "Seconds without an OpenFlow connection after which a hypervisor counts as gone, and others get its routers' gateways: 1 to 3600.",
+        )],
+    ),
+    (
+        "external.PHYSNET",
+        &[
+            (
+                "ipv6_gateway",
+                "",
+                "Link-local address of the IPv6 next hop on the external networks of this physical network where no subnet has a gateway; it wins over routers that are heard.",
+            ),
+            (
+                "publish",
+                "routes",
+                "How the outside reaches guests: `routes`, it has routes to the addresses of routers' gateways; `nd-proxy`, it takes guests for neighbours, and their router answers for them.",
+            ),
+            (
+                "distributed",
+                "false",
+                "Whether guests' IPv6 leaves by their own hypervisor where that has a bridge of the physical network, and not by the one with their router's gateway.",
+            ),
+        ],
+    ),
+    (
         "tls",
         &[
             (

@@ -54,6 +54,9 @@ pub enum NotReady {
     /// A mapping of its provider networks is none.
     #[error("external_ids:sextant-bridge-mappings: '{0}' is not NETWORK:BRIDGE")]
     BadMapping(String),
+    /// Its priority for routers' gateways is none.
+    #[error("external_ids:sextant-gateway-priority: '{0}' is not a number from 0 to 65535")]
+    BadPriority(String),
     /// Its schema is not Open vSwitch's.
     #[error(transparent)]
     Column(#[from] ColumnError),
@@ -89,6 +92,7 @@ pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
             .copied()
             .unwrap_or_default(),
     )?;
+    let gateway_priority = priority(ids.get("sextant-gateway-priority").copied())?;
     let bridge = integration_bridge(replica).map(|(_, bridge)| bridge);
     let datapath_id = match bridge {
         Some(bridge) => bridge
@@ -109,7 +113,7 @@ pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
         id,
         encap: Encap { ip, kind },
         bridge_mappings,
-        gateway_priority: 0,
+        gateway_priority,
         datapath_id,
         tunnel_ports,
         patch_ports,
@@ -126,6 +130,15 @@ fn name(text: &str) -> Result<ChassisId, NotReady> {
         return Err(NotReady::BadSystemId);
     }
     Ok(ChassisId::new(text))
+}
+
+/// Which hypervisors get routers' gateways first; the default is 0.
+fn priority(text: Option<&str>) -> Result<u16, NotReady> {
+    let number = |text: &str| {
+        let number = text.trim().parse();
+        number.map_err(|_| NotReady::BadPriority(text.to_owned()))
+    };
+    text.map_or(Ok(0), number)
 }
 
 fn mappings(text: &str) -> Result<BTreeMap<String, String>, NotReady> {
@@ -218,6 +231,16 @@ mod tests {
         assert_eq!(name("h1.example"), Ok(ChassisId::new("h1.example")));
         for bad in ["", "h1\nERROR", &"h".repeat(LONGEST_NAME + 1)] {
             assert_eq!(name(bad), Err(NotReady::BadSystemId));
+        }
+    }
+
+    #[test]
+    fn a_priority_is_a_number_of_two_octets() {
+        assert_eq!(priority(None), Ok(0));
+        assert_eq!(priority(Some(" 65535")), Ok(65535));
+        for bad in ["", "-1", "65536", "high"] {
+            let bad_priority = NotReady::BadPriority(bad.to_owned());
+            assert_eq!(priority(Some(bad)), Err(bad_priority));
         }
     }
 

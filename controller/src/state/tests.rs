@@ -1,3 +1,5 @@
+mod gateways;
+
 use super::*;
 use sextant_model::{Encap, EncapKind, Intent, MacAddr, Meta, NetworkId, Port};
 use std::collections::BTreeSet;

@@ -1,15 +1,19 @@
-//! What routers say of packets that they do not forward (RFC 4443 §3.1 to §3.3; RFC 792, RFC 1812 §5.2.7).
+//! What routers say of packets that they do not take (RFC 4443 §3; RFC 792, RFC 1812 §5.2.7).
 //!
 //! Where a packet ends is the same for all routers, so that is a handful of flows; they note why. Then its guest's meter
 //! lets so many such packets through and no more (RFC 4443 §2.4(f)), and a flow of the router's port on the network where
 //! the packet came in sends it up with the address to answer from.
+//!
+//! Open vSwitch shows flows the header behind the extension headers (`parse_ipv6_ext_hdrs__` in its `lib/flow.c`), so
+//! these are looked at only in what comes up: what is for the router itself. In what is forwarded nobody looks at them, as
+//! RFC 8200 §4 and §4.3 have it for a router that is not told to.
 
-use super::{ethertype, ipv4, ipv6, neighbor};
+use super::{ethertype, ipv4, ipv6, neighbor, protocol};
 use crate::exit::Gateway;
 use crate::flow::Flow;
 use crate::pipeline::{
-    ARRIVED, LONGER, NETWORK, PROBLEM, PROBLEM_HOP_LIMIT, PROBLEM_NO_ROUTE, PROBLEM_TOO_BIG,
-    PROBLEM_UNREACHABLE, ROUTER, Stage, mac_register,
+    ARRIVED, LONGER, NETWORK, PROBLEM, PROBLEM_HOP_LIMIT, PROBLEM_NO_ROUTE, PROBLEM_OWN_ADDRESS,
+    PROBLEM_TOO_BIG, PROBLEM_UNREACHABLE, ROUTER, Stage, mac_register,
 };
 use crate::view::View;
 use rust_openflow::{Action, Field, Match, Subfield};
@@ -21,15 +25,36 @@ use std::sync::Arc;
 /// Below what routers answer and what they never forward, above every route.
 const HOP_LIMIT: u16 = 1700;
 
-const PROBLEMS: [(u32, Problem); 3] = [
+const PROBLEMS: [(u32, Problem); 4] = [
     (PROBLEM_HOP_LIMIT, Problem::HopLimit),
     (PROBLEM_NO_ROUTE, Problem::NoRoute),
     (PROBLEM_UNREACHABLE, Problem::Unreachable),
+    (PROBLEM_OWN_ADDRESS, Problem::OwnAddress),
 ];
 
 /// Where packets end.
 pub(crate) fn base() -> Vec<Flow> {
-    [ipv6(), ipv4()].into_iter().flat_map(ends).collect()
+    let ends = [ipv6(), ipv4()].into_iter().flat_map(ends);
+    ends.chain(silences()).collect()
+}
+
+/// What is sent to a router's own address, and is nothing that it answers.
+pub(crate) fn own_address(priority: u16, matches: Match) -> Flow {
+    let noted = vec![why(PROBLEM_OWN_ADDRESS)];
+    end(Stage::Route, priority, matches, noted)
+}
+
+/// ICMP for a router itself that it does not answer is discarded without a word (RFC 4443 §2.4(b), RFC 1122 §3.2.2), and
+/// takes nothing of what its guest may be told.
+fn silences() -> impl Iterator<Item = Flow> {
+    [(ipv6(), protocol::ICMPV6), (ipv4(), protocol::ICMP)]
+        .into_iter()
+        .map(|(family, icmp)| {
+            let unanswered = family
+                .with(Field::IP_PROTO, icmp)
+                .with(PROBLEM, PROBLEM_OWN_ADDRESS);
+            Flow::new(Stage::Refuse, 200, unanswered)
+        })
 }
 
 fn ends(family: Match) -> [Flow; 5] {

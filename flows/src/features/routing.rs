@@ -1,6 +1,6 @@
 //! Routes between the networks of a router, on the sender's own hypervisor (RFC 8200 §3, RFC 4291 §2.5.6; RFC 1812 §5).
 
-use super::neighbor;
+use super::{icmp_error, neighbor};
 use super::{icmpv4, icmpv6, icmpv6_type, ipv4, ipv6, protocol};
 use crate::flow::Flow;
 use crate::pipeline::{
@@ -257,10 +257,10 @@ fn echo_ipv4(address: Ipv4Addr) -> (Match, [Action; 4]) {
     (request, reply)
 }
 
-/// Nothing else that is sent to the router itself goes anywhere.
+/// Nothing else that is sent to the router itself goes anywhere, and most of it is told so.
 fn own_address(router: &Router, address: IpAddr) -> Flow {
     let matches = to(address.into()).with(ROUTER, router.key.0);
-    Flow::new(Stage::Route, OWN_ADDRESS, matches)
+    icmp_error::own_address(OWN_ADDRESS, matches)
 }
 
 /// Who has the address of a guest's port.

@@ -1,4 +1,4 @@
-//! Packets that routers do not forward: who is told, from which address, and how often.
+//! Packets that routers do not take: who is told, from which address, and how often.
 
 use crate::support::frames::{self, address, ipv4_address};
 use crate::support::show::flows_of;
@@ -6,7 +6,7 @@ use crate::support::{Cloud, Fabric, show};
 use insta::assert_snapshot;
 use rust_openflow::Field;
 use sextant_flows::trace::Packet;
-use sextant_model::Problem::{HopLimit, NoRoute, Unreachable};
+use sextant_model::Problem::{HopLimit, NoRoute, OwnAddress, Unreachable};
 use sextant_model::{IcmpError, Problem};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -31,12 +31,23 @@ fn cloud() -> Cloud {
     cloud
 }
 
+/// An echo request of `a1` by way of its router.
 fn to(cloud: &Cloud, target: IpAddr) -> Packet {
     let (a1, gateway) = (cloud.get_port("a1"), cloud.get_port("r1-red").mac_address);
     match target {
         IpAddr::V6(target) => frames::ping(&a1, target, gateway),
         IpAddr::V4(target) => frames::ping4(&a1, target, gateway),
     }
+}
+
+/// The same addresses, but nothing that the pipeline answers: it is not known what is in it.
+fn content_to(cloud: &Cloud, target: IpAddr, protocol: u8) -> Packet {
+    let (a1, gateway) = (cloud.get_port("a1"), cloud.get_port("r1-red").mac_address);
+    let packet = match target {
+        IpAddr::V6(target) => frames::ipv6(&a1, address(&a1), target, gateway),
+        IpAddr::V4(target) => frames::ipv4(&a1, ipv4_address(&a1), target, gateway),
+    };
+    packet.with(Field::IP_PROTO, protocol)
 }
 
 fn targets(cloud: &Cloud) -> [IpAddr; 2] {
@@ -119,11 +130,62 @@ fn what_stays_on_its_link_and_what_is_for_the_router_is_not_told_of() {
     }
 }
 
+/// `traceroute` to the router itself ends so, at whichever of its addresses and with whatever hop limit.
+#[test]
+fn what_a_router_itself_does_not_answer_is_told_of() {
+    let cloud = cloud();
+    let fabric = Fabric::new(&cloud);
+    let (near, far) = (cloud.get_port("r1-red"), cloud.get_port("r1-blue"));
+    let own: [IpAddr; 5] = [
+        address(&near).into(),
+        near.mac_address.link_local().into(),
+        ipv4_address(&near).into(),
+        address(&far).into(),
+        ipv4_address(&far).into(),
+    ];
+    for target in own {
+        let datagram = frames::udp(content_to(&cloud, target, 17), 5000, 33434);
+        let segment = frames::tcp(content_to(&cloud, target, 6), 5000, 22);
+        let other = content_to(&cloud, target, 132);
+        for packet in [
+            datagram.clone().with(Field::NW_TTL, 1u8),
+            datagram,
+            segment,
+            other,
+        ] {
+            let told = fabric.refused("a1", &packet).unwrap();
+            assert_eq!(told.problem, OwnAddress, "{packet:?}");
+            assert_eq!(told.mac, near.mac_address);
+            assert_eq!(told.source.is_ipv4(), target.is_ipv4());
+            let journey = fabric.send("a1", &packet);
+            assert_eq!(journey.punts, ["icmp_error"]);
+            assert!(journey.lookups[0] <= 16, "{:?}", journey.lookups);
+        }
+    }
+}
+
+#[test]
+fn icmp_that_a_router_does_not_answer_it_discards() {
+    let mut cloud = cloud();
+    cloud.change_port("a1", |port| port.port_security_enabled = false);
+    let fabric = Fabric::new(&cloud);
+    let near = cloud.get_port("r1-red");
+    let echo_reply = to(&cloud, address(&near).into()).with(Field::ICMPV6_TYPE, 129u8);
+    let unreachable = to(&cloud, address(&near).into()).with(Field::ICMPV6_TYPE, 1u8);
+    let echo_reply4 = to(&cloud, ipv4_address(&near).into()).with(Field::ICMPV4_TYPE, 0u8);
+    for packet in [echo_reply, unreachable, echo_reply4] {
+        let journey = fabric.send("a1", &packet);
+        assert_eq!(journey.drops, ["forbidden in refuse"], "{packet:?}");
+        assert!(journey.is_lost());
+    }
+}
+
 #[test]
 fn a_guest_is_told_as_often_as_its_meter_allows() {
     let flows = flows_of(&cloud(), "h1");
     let refusing = flows.iter().filter(|(_, flow)| flow.stage.table() == 50);
-    let texts: Vec<_> = refusing
+    let told = refusing.filter(|(_, flow)| !flow.instructions.is_empty());
+    let texts: Vec<_> = told
         .map(|(_, flow)| flow.to_flow_mod(0).to_string())
         .collect();
     assert_eq!(texts.len(), 1);

@@ -138,8 +138,6 @@ fn every_address_of_a_router_answers_ping() {
         assert_eq!(reply.get(Field::ETH_SRC), request.get(Field::ETH_DST));
         assert_eq!(reply.get(Field::ETH_DST), request.get(Field::ETH_SRC));
     }
-    let other = frames::udp(through(&cloud, "r1-red", "a1", targets[0]), 5000, 53);
-    assert!(fabric.send("a1", &other).is_lost());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::checksum::{checksum_ipv4, header_checksum};
 use super::parse::{broken, ethernet};
-use super::{ETHERNET_LEN, Refusal, UDP};
+use super::{ETHERNET_LEN, ICMP, Refusal, UDP};
 use sextant_model::MacAddr;
 use std::net::Ipv4Addr;
 
@@ -12,7 +12,6 @@ pub(crate) const IPV4_LEN: usize = 20;
 /// More fragments, and the offset of this one.
 const FRAGMENT: u16 = 0x3fff;
 const DONT_FRAGMENT: u16 = 0x4000;
-const ICMP: u8 = 1;
 /// Internetwork control (RFC 1812 §4.3.2.5).
 const PRECEDENCE: u8 = 0xc0;
 const START: usize = ETHERNET_LEN + IPV4_LEN;

@@ -13,13 +13,18 @@ mod upper;
 
 pub use build::{Addresses, FrameBuilder};
 pub use ipv4::{Ipv4Addresses, Ipv4FrameBuilder, Ipv4Packet};
+pub(crate) use parse::ethernet;
 pub use parse::{Ipv6Packet, Refusal};
-pub(crate) use parse::{broken, ethernet};
 pub use quote::{Quotable, QuotableIpv4};
 pub use upper::{Icmpv6Message, UdpDatagram};
 
+pub(crate) const ICMP: u8 = 1;
 pub(crate) const ICMPV6: u8 = 58;
+pub(crate) const TCP: u8 = 6;
 pub(crate) const UDP: u8 = 17;
 pub(crate) const ETHERNET_LEN: usize = 14;
 pub(crate) use ipv4::IPV4_LEN;
+pub(crate) use parse::{
+    DESTINATION_OPTIONS, FRAGMENT, HOP_BY_HOP, MAX_EXTENSION_HEADERS, ROUTING, broken,
+};
 pub(crate) const IPV6_LEN: usize = 40;

@@ -6,14 +6,14 @@ use sextant_model::MacAddr;
 use std::net::Ipv6Addr;
 
 const ETHERTYPE_IPV6: u16 = 0x86dd;
-const HOP_BY_HOP: u8 = 0;
-const ROUTING: u8 = 43;
-const FRAGMENT: u8 = 44;
+pub(crate) const HOP_BY_HOP: u8 = 0;
+pub(crate) const ROUTING: u8 = 43;
+pub(crate) const FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
-const DESTINATION_OPTIONS: u8 = 60;
+pub(crate) const DESTINATION_OPTIONS: u8 = 60;
 const MOBILITY: u8 = 135;
 /// No honest packet has more; a chain of empty headers is work for nothing.
-const MAX_EXTENSION_HEADERS: usize = 8;
+pub(crate) const MAX_EXTENSION_HEADERS: usize = 8;
 
 /// Why a frame yields no packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,12 +1,11 @@
 //! Packets as errors quote them: opened as far as it takes to tell whether an error may be sent about them.
 
 use super::ipv4::header;
-use super::parse::{address, bounded, broken, ethernet, ipv6};
-use super::{ETHERNET_LEN, ICMPV6, IPV6_LEN, Refusal};
+use super::parse::{MAX_EXTENSION_HEADERS, address, bounded, broken, ethernet, ipv6};
+use super::{ETHERNET_LEN, ICMP, ICMPV6, IPV6_LEN, Refusal};
 use sextant_model::MacAddr;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-const ICMP: u8 = 1;
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// The first ICMPv6 type that is no error (RFC 4443 §2.1).
@@ -15,8 +14,6 @@ const INFORMATIONAL: u8 = 128;
 const REDIRECT: u8 = 137;
 /// Destination unreachable, source quench, redirect, time exceeded, parameter problem (RFC 1122 §3.2.2).
 const IPV4_ERRORS: [u8; 5] = [3, 4, 5, 11, 12];
-/// As many extension headers as are followed elsewhere.
-const MAX_EXTENSION_HEADERS: usize = 8;
 
 /// An IPv6 packet about which an error may be sent, as far as it tells by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +56,7 @@ impl<'a> Quotable<'a> {
 fn is_error(packet: &[u8], mut next_header: u8) -> Result<bool, Refusal> {
     let mut offset = IPV6_LEN;
     for _ in 0..=MAX_EXTENSION_HEADERS {
-        let short = || broken(ETHERNET_LEN + offset, "header cut short");
+        let short = || broken(ETHERNET_LEN + offset.min(packet.len()), "header cut short");
         let at = |index: usize| packet.get(offset + index).copied().ok_or_else(short);
         let length = match next_header {
             0 | 43 | 60 | 135 => 8 * (usize::from(at(1)?) + 1),
@@ -86,6 +83,8 @@ pub struct QuotableIpv4<'a> {
     pub source: Ipv4Addr,
     /// IPv4 destination.
     pub destination: Ipv4Addr,
+    /// Protocol of the upper layer.
+    pub protocol: u8,
     /// Whether it must not be fragmented.
     pub whole: bool,
     /// The packet, without Ethernet padding.
@@ -121,6 +120,7 @@ impl<'a> QuotableIpv4<'a> {
             source_mac,
             source: Ipv4Addr::new(fixed[12], fixed[13], fixed[14], fixed[15]),
             destination: Ipv4Addr::new(fixed[16], fixed[17], fixed[18], fixed[19]),
+            protocol: fixed[9],
             whole: field(6) & 0x4000 != 0,
             bytes,
         })

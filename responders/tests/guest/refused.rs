@@ -1,4 +1,4 @@
-//! What guests send that routers do not forward, and errors about it.
+//! What guests send that routers do not take, and errors about it.
 
 use super::{GUEST_MAC, ROUTER_MAC};
 use sextant_model::{IcmpError, Problem, Punt};
@@ -12,11 +12,12 @@ pub const GUEST4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 11);
 pub const ROUTER4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 pub const FAR4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 9);
 
-pub const PROBLEMS: [Problem; 4] = [
+pub const PROBLEMS: [Problem; 5] = [
     Problem::HopLimit,
     Problem::NoRoute,
     Problem::Unreachable,
     Problem::TooBig { mtu: 1400 },
+    Problem::OwnAddress,
 ];
 
 pub fn error(problem: Problem, source: impl Into<IpAddr>) -> Punt {
@@ -51,6 +52,23 @@ pub fn datagram4(octets: usize) -> Vec<u8> {
     let mut frame = Ipv4FrameBuilder::udp(addresses, 5000, 33434, octets);
     frame.bytes().extend((0..octets).map(|at| at as u8));
     frame.finish()
+}
+
+/// A datagram behind extension headers, or behind what is said to be one: each a number, and what follows its next header.
+pub fn behind(headers: &[(u8, &[u8])]) -> Vec<u8> {
+    let mut frame = datagram(20);
+    let numbers: Vec<u8> = headers.iter().map(|(number, _)| *number).collect();
+    let next = numbers.iter().skip(1).chain([&17]);
+    let chain: Vec<u8> = headers
+        .iter()
+        .zip(next)
+        .flat_map(|((_, rest), next)| [&[*next], *rest].concat())
+        .collect();
+    let length = u16::from_be_bytes([frame[18], frame[19]]) + chain.len() as u16;
+    frame[18..20].copy_from_slice(&length.to_be_bytes());
+    frame[20] = numbers[0];
+    frame.splice(54..54, chain);
+    frame
 }
 
 /// The complement of the sum of 16-bit words (RFC 1071).

@@ -5,10 +5,12 @@
 
 mod narrator;
 mod points;
+mod two_networks;
 mod world;
 
 pub use narrator::{Narrator, Row};
 pub use points::POINTS;
+pub use two_networks::{DualStack, TwoNetworks};
 pub use world::{Cloud, DNS, Guests, Leases, Plugged, Segment, World, link_local};
 
 use crate::LabError;

@@ -1,8 +1,10 @@
-//! What a router says of a packet that it does not forward: ICMPv6 errors (RFC 4443 §3) and ICMPv4's (RFC 792, RFC 1812 §4.3).
+//! What a router says of a packet that it does not take: ICMPv6 errors (RFC 4443 §3) and ICMPv4's (RFC 792, RFC 1812 §4.3).
 //!
 //! An error quotes as much of the packet as fits what every path carries (RFC 4443 §2.4(c), RFC 1812 §4.3.2.3). None is
 //! sent about an error, about what was for many, or to what is no single host; nor about a fragment other than the first,
 //! which does not show what it is part of (RFC 4443 §2.4(e), RFC 1122 §3.2.2).
+
+mod own_address;
 
 use crate::answer::{Answer, Outcome, Verdict};
 use crate::frame::{
@@ -18,15 +20,40 @@ const EVERY_IPV4_HOST: usize = 576;
 /// Octets of an ICMP header.
 const HEADER: usize = 8;
 
-/// Answers a packet that was not forwarded.
+/// An error that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Complaint {
+    /// The name in metrics and logs.
+    name: &'static str,
+    kind: u8,
+    code: u8,
+    /// What follows the checksum: an MTU or a pointer.
+    rest: u32,
+}
+
+impl Complaint {
+    fn new(name: &'static str, kind: u8, code: u8) -> Self {
+        Self {
+            name,
+            kind,
+            code,
+            rest: 0,
+        }
+    }
+
+    fn with(self, rest: u32) -> Self {
+        Self { rest, ..self }
+    }
+}
+
+/// Answers a packet that a router does not take.
 pub fn answer(error: &IcmpError, frame: &[u8]) -> Answer {
     let made = match error.source {
         IpAddr::V6(source) => about(error, source, frame),
         IpAddr::V4(source) => about_ipv4(error, source, frame),
     };
-    let message = error.problem.as_str();
     match made {
-        Ok(frame) => Answer {
+        Ok((message, frame)) => Answer {
             frames: vec![frame],
             outcome: Outcome {
                 message,
@@ -34,11 +61,14 @@ pub fn answer(error: &IcmpError, frame: &[u8]) -> Answer {
             },
             learned: Vec::new(),
         },
-        Err(refusal) => Answer::refused(message, refusal.into()),
+        Err(refusal) => Answer::refused(error.problem.as_str(), refusal.into()),
     }
 }
 
-fn about(error: &IcmpError, source: Ipv6Addr, frame: &[u8]) -> Result<Vec<u8>, Refusal> {
+/// A complaint's name and its frame.
+type Made = Result<(&'static str, Vec<u8>), Refusal>;
+
+fn about(error: &IcmpError, source: Ipv6Addr, frame: &[u8]) -> Made {
     let packet = Quotable::parse(frame)?;
     if packet.source.is_unspecified() || packet.source.is_multicast() {
         return Err(Refusal::Ignored("its source is no single host"));
@@ -47,11 +77,13 @@ fn about(error: &IcmpError, source: Ipv6Addr, frame: &[u8]) -> Result<Vec<u8>, R
     if packet.destination.is_multicast() && !matches!(error.problem, Problem::TooBig { .. }) {
         return Err(Refusal::Ignored("it is for many"));
     }
-    let (kind, code, rest) = match error.problem {
-        Problem::NoRoute => (1, 0, 0),
-        Problem::Unreachable => (1, 3, 0),
-        Problem::TooBig { mtu } => (2, 0, u32::from(mtu)),
-        Problem::HopLimit => (3, 0, 0),
+    let due = |kind, code| Complaint::new(error.problem.as_str(), kind, code);
+    let (source, complaint) = match error.problem {
+        Problem::NoRoute => (source, due(1, 0)),
+        Problem::Unreachable => (source, due(1, 3)),
+        Problem::TooBig { mtu } => (source, due(2, 0).with(u32::from(mtu))),
+        Problem::HopLimit => (source, due(3, 0)),
+        Problem::OwnAddress => (packet.destination, own_address::complaint(packet.bytes)?),
     };
     let addresses = Addresses {
         source_mac: error.mac,
@@ -61,25 +93,31 @@ fn about(error: &IcmpError, source: Ipv6Addr, frame: &[u8]) -> Result<Vec<u8>, R
     };
     let room = MINIMUM_MTU - crate::frame::IPV6_LEN - HEADER;
     let quoted = &packet.bytes[..packet.bytes.len().min(room)];
+    let Complaint { kind, code, .. } = complaint;
     let mut built = FrameBuilder::icmpv6_error(addresses, kind, code, 4 + quoted.len());
-    built.bytes().extend(rest.to_be_bytes());
+    built.bytes().extend(complaint.rest.to_be_bytes());
     built.bytes().extend(quoted);
-    Ok(built.finish())
+    Ok((complaint.name, built.finish()))
 }
 
-fn about_ipv4(error: &IcmpError, source: Ipv4Addr, frame: &[u8]) -> Result<Vec<u8>, Refusal> {
+fn about_ipv4(error: &IcmpError, source: Ipv4Addr, frame: &[u8]) -> Made {
     let packet = QuotableIpv4::parse(frame)?;
     if !is_single_host(packet.source) || !is_single_host(packet.destination) {
         return Err(Refusal::Ignored("it is not between single hosts"));
     }
-    let (kind, code, rest) = match error.problem {
-        Problem::NoRoute => (3, 0, 0),
-        Problem::Unreachable => (3, 1, 0),
+    let due = |kind, code| Complaint::new(error.problem.as_str(), kind, code);
+    let (source, complaint) = match error.problem {
+        Problem::NoRoute => (source, due(3, 0)),
+        Problem::Unreachable => (source, due(3, 1)),
         Problem::TooBig { .. } if !packet.whole => {
             return Err(Refusal::Ignored("it may be fragmented"));
         }
-        Problem::TooBig { mtu } => (3, 4, u32::from(mtu)),
-        Problem::HopLimit => (11, 0, 0),
+        Problem::TooBig { mtu } => (source, due(3, 4).with(u32::from(mtu))),
+        Problem::HopLimit => (source, due(11, 0)),
+        Problem::OwnAddress => {
+            let complaint = own_address::complaint_ipv4(packet.protocol)?;
+            (packet.destination, complaint)
+        }
     };
     let addresses = Ipv4Addresses {
         source_mac: error.mac,
@@ -89,12 +127,9 @@ fn about_ipv4(error: &IcmpError, source: Ipv4Addr, frame: &[u8]) -> Result<Vec<u
     };
     let room = EVERY_IPV4_HOST - crate::frame::IPV4_LEN - HEADER;
     let quoted = &packet.bytes[..packet.bytes.len().min(room)];
-    Ok(Ipv4FrameBuilder::icmp_error(
-        addresses,
-        [kind, code],
-        rest,
-        quoted,
-    ))
+    let Complaint { kind, code, .. } = complaint;
+    let frame = Ipv4FrameBuilder::icmp_error(addresses, [kind, code], complaint.rest, quoted);
+    Ok((complaint.name, frame))
 }
 
 /// RFC 1122 §3.2.2: an error is not sent about what comes from, or is for, anything else.

@@ -1,0 +1,36 @@
+//! Which addresses may be listened on.
+
+use super::{Auth, Config, ConfigError};
+use std::net::SocketAddr;
+
+impl Config {
+    pub(super) fn check_listeners(&self) -> Result<(), ConfigError> {
+        let (tls, hypervisor_tls) = (self.tls.is_on(), self.hypervisor_tls.is_on());
+        let listeners = [
+            ("api_listen", self.api_listen, tls),
+            ("openflow_listen", self.openflow_listen, hypervisor_tls),
+            ("ovsdb_listen", self.ovsdb_listen, hypervisor_tls),
+            ("metrics_listen", self.metrics_listen, tls),
+        ];
+        let exposed = |address: SocketAddr| !self.allow_plaintext && !address.ip().is_loopback();
+        for (key, address, encrypted) in listeners {
+            if !encrypted && exposed(address) {
+                let rule = "not a loopback address: anyone on the network could read and change everything; give it TLS ([tls] for the API and the metrics, [hypervisor_tls] for the others) or allow it with allow_plaintext = true (--allow-plaintext)";
+                return Err(ConfigError::Refused {
+                    key,
+                    value: address.to_string(),
+                    rule,
+                });
+            }
+        }
+        let everyone = self.auth == Auth::None && !self.tls.asks_clients();
+        if everyone && exposed(self.api_listen) {
+            return Err(ConfigError::Refused {
+                key: "auth",
+                value: "none".to_owned(),
+                rule: "everyone who reaches api_listen would be admin, and it is not a loopback address; set auth = \"headers\" or tls.client_ca, or allow it with allow_plaintext = true (--allow-plaintext)",
+            });
+        }
+        Ok(())
+    }
+}

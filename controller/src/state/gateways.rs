@@ -1,0 +1,127 @@
+//! Where routers' gateways are, and what hypervisors learn of external networks.
+
+use super::{Owner, is_observed};
+use crate::metrics::Metrics;
+use crate::snapshot::Snapshot;
+use imbl::ordmap::DiffItem;
+use sextant_model::{Change, Chassis, ChassisId, Facts, Key, NetworkId, Object, Outside};
+use std::sync::Arc;
+
+impl Owner {
+    /// Routers and external networks have changed: their gateways are where they should be.
+    pub(super) fn place_committed(&mut self, changes: &[Change]) {
+        let Snapshot { intent, facts, .. } = &mut self.snapshot;
+        for change in changes {
+            match change.key() {
+                Key::Router(router) => facts.place_gateway(intent, router),
+                Key::Network(network) => intent
+                    .gateway_ports_of(network)
+                    .filter_map(|port| port.router())
+                    .for_each(|router| facts.place_gateway(intent, router)),
+                _ => {}
+            }
+        }
+    }
+
+    /// A hypervisor has changed, joined or left; this is what was known of it.
+    pub(super) fn place_after(&mut self, id: &ChassisId, before: Option<&Chassis>) {
+        let Snapshot { intent, facts, .. } = &mut self.snapshot;
+        let after = facts.chassis().get(id).map(Arc::as_ref);
+        if candidacy(before) != candidacy(after) {
+            facts.place_gateways_after(intent, id);
+        }
+    }
+
+    /// A hypervisor has not been heard of for long, or is back. One that has left is nobody's concern.
+    pub(super) fn gone(&mut self, id: &ChassisId, gone: bool) {
+        let Snapshot { intent, facts, .. } = &mut self.snapshot;
+        if gone && !facts.chassis().contains_key(id) {
+            return;
+        }
+        let before = facts.gateways().clone();
+        if !facts.mark_gone(intent, id, gone) {
+            return;
+        }
+        let moved = before.diff(facts.gateways()).count();
+        match gone {
+            true => {
+                tracing::info!(chassis = %id, moved, "hypervisor is gone: others get its gateways")
+            }
+            false => {
+                tracing::info!(chassis = %id, moved, "hypervisor is back, and its gateways with it")
+            }
+        }
+    }
+
+    /// A hypervisor has learned something of an external network.
+    pub(super) fn learned(&mut self, id: &ChassisId, network: NetworkId, outside: Option<Outside>) {
+        let facts = &mut self.snapshot.facts;
+        let known = facts.outside().get(&(id.clone(), network));
+        let is_news = known.map(Arc::as_ref) != outside.as_ref();
+        if !is_news || !is_observed(facts, id) {
+            return;
+        }
+        let outside = outside.map(Arc::new);
+        facts.learn_outside(id, network, outside.clone());
+        self.remember(match outside {
+            Some(outside) => Change::Put(Object::Outside(id.clone(), network, outside)),
+            None => Change::Delete(Key::Outside(id.clone(), network)),
+        });
+    }
+
+    /// A hypervisor has left, and what it learned goes with it.
+    pub(super) fn forget(&mut self, id: &ChassisId) {
+        let Snapshot { intent, facts, .. } = &mut self.snapshot;
+        facts.mark_gone(intent, id, false);
+        let of_it = (id.clone(), NetworkId::MIN)..=(id.clone(), NetworkId::MAX);
+        let networks: Vec<NetworkId> = facts
+            .outside()
+            .range(of_it)
+            .map(|((_, network), _)| *network)
+            .collect();
+        for network in networks {
+            self.snapshot.facts.learn_outside(id, network, None);
+            self.remember(Change::Delete(Key::Outside(id.clone(), network)));
+        }
+    }
+}
+
+/// What decides whether, and with which rank, a hypervisor can have gateways.
+fn candidacy(chassis: Option<&Chassis>) -> Option<(Vec<&str>, u16)> {
+    let chassis = chassis?;
+    let mapped = chassis.bridge_mappings.keys().map(String::as_str);
+    let reached = mapped.filter(|physical| chassis.reaches(physical));
+    Some((reached.collect(), chassis.gateway_priority))
+}
+
+/// Counts the gateways on each hypervisor, and those that moved.
+pub(super) fn count(before: &Facts, after: &Facts, metrics: &Metrics) {
+    if before.gateways().ptr_eq(after.gateways()) {
+        return;
+    }
+    for difference in before.gateways().diff(after.gateways()) {
+        let (from, to) = match difference {
+            DiffItem::Add(_, (to, _)) => (None, Some(to)),
+            DiffItem::Remove(_, (from, _)) => (Some(from), None),
+            DiffItem::Update { old, new } => {
+                let ((router, (from, _)), (_, (to, _))) = (old, new);
+                if from != to {
+                    metrics.gateway_moves.inc();
+                    tracing::debug!(%router, %from, %to, "a gateway moved");
+                }
+                (Some(from), Some(to))
+            }
+        };
+        let gauge = |id: &ChassisId| metrics.gateways.with_label_values(&[id.as_str()]);
+        if let Some(to) = to {
+            gauge(to).inc();
+        }
+        if let Some(from) = from {
+            let left = gauge(from);
+            left.dec();
+            if left.get() == 0 {
+                let _ = metrics.gateways.remove_label_values(&[from.as_str()]);
+            }
+        }
+    }
+}
