@@ -9,7 +9,7 @@ use crate::site::{Gateway, QUICK, SOON, Site, reaches};
 
 const FAR: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xfa, 0, 0, 0, 0, 1);
 const PREFIX: &str = "2001:db8:a::/64";
-const GATEWAY: &str = "2001:db8:a::1";
+const GATEWAY: &str = "2001:db8:a::";
 const CONFIG: &str = "[external.physnet1]\nipv6_gateway = \"fe80::1\"\n";
 const ECHOES: &str = "icmp6 and (ip6[40] == 128 or ip6[40] == 129)";
 /// Of guests' networks, in octets: 1500 less IPv6, UDP, VXLAN and Ethernet.
