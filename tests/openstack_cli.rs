@@ -3,6 +3,10 @@
 
 #[path = "openstack/client.rs"]
 mod client;
+#[path = "openstack/rights.rs"]
+mod rights;
+#[path = "openstack/ways.rs"]
+mod ways;
 
 use client::{Client, Outcome, python, script};
 use serde_json::{Value, json};

@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Difference {
     add: BTreeMap<Cookie, Packed>,
     delete: BTreeSet<InstalledFlow>,
-    meters: bool,
+    add_meters: BTreeSet<u32>,
+    delete_meters: BTreeSet<u32>,
     links: bool,
     uplinks: bool,
 }
@@ -26,9 +27,14 @@ pub struct InstalledFlow {
 }
 
 impl Difference {
-    /// Whether [`Flows::meters`] may differ.
-    pub fn touches_meters(&self) -> bool {
-        self.meters
+    /// The meters that are to be added, before the flows that pass them.
+    pub fn added_meters(&self) -> &BTreeSet<u32> {
+        &self.add_meters
+    }
+
+    /// The meters that no flow passes any more once the flows are changed.
+    pub fn deleted_meters(&self) -> &BTreeSet<u32> {
+        &self.delete_meters
     }
 
     /// Whether [`Flows::links`] may differ.
@@ -41,9 +47,14 @@ impl Difference {
         self.uplinks
     }
 
-    /// No flow to change.
+    /// Whether no flow and no meter is to be changed.
     pub fn is_empty(&self) -> bool {
-        self.add.is_empty() && self.delete.is_empty()
+        !self.changes_flows() && self.add_meters.is_empty() && self.delete_meters.is_empty()
+    }
+
+    /// Whether flows are to be changed.
+    pub fn changes_flows(&self) -> bool {
+        !(self.add.is_empty() && self.delete.is_empty())
     }
 
     /// How many flows are to be added.
@@ -72,14 +83,26 @@ impl Difference {
             .collect()
     }
 
-    /// What an object contributes besides flows has changed.
-    pub(crate) fn touch(&mut self, meters: bool, links: bool) {
-        self.meters |= meters;
-        self.links |= links;
+    /// What an object advertises has changed.
+    pub(crate) fn touch_links(&mut self) {
+        self.links = true;
     }
 
-    pub(crate) fn touch_uplinks(&mut self, uplinks: bool) {
-        self.uplinks |= uplinks;
+    pub(crate) fn want_meter(&mut self, meter: u32) {
+        if !self.delete_meters.remove(&meter) {
+            self.add_meters.insert(meter);
+        }
+    }
+
+    pub(crate) fn unwant_meter(&mut self, meter: u32) {
+        if !self.add_meters.remove(&meter) {
+            self.delete_meters.insert(meter);
+        }
+    }
+
+    /// Who speaks on external networks has changed.
+    pub(crate) fn touch_uplinks(&mut self) {
+        self.uplinks = true;
     }
 
     pub(crate) fn want(&mut self, cookie: Cookie, stage: Stage, flow: &Packed) {
@@ -102,12 +125,18 @@ fn installed(cookie: Cookie, stage: Stage) -> InstalledFlow {
     }
 }
 
-/// What to change on a switch that has `present` so that it has `wanted`.
-pub fn reconcile(wanted: &Flows, present: &BTreeSet<InstalledFlow>) -> Difference {
+/// What to change on a switch that has these flows and meters so that it has `wanted`.
+pub fn reconcile(
+    wanted: &Flows,
+    flows: &BTreeSet<InstalledFlow>,
+    meters: &BTreeSet<u32>,
+) -> Difference {
+    let wanted_meters = wanted.meters();
     let mut difference = Difference {
         add: BTreeMap::new(),
-        delete: present.clone(),
-        meters: true,
+        delete: flows.clone(),
+        add_meters: &wanted_meters - meters,
+        delete_meters: meters - &wanted_meters,
         links: true,
         uplinks: true,
     };

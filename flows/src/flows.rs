@@ -8,7 +8,7 @@ use crate::pipeline::Stage;
 use crate::uplink::Uplink;
 use crate::view::View;
 use sextant_model::{Advertisement, ChassisId, Facts, Intent, NetworkId, NetworkKey, PortId, Punt};
-use std::collections::btree_map::Entry;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
@@ -43,7 +43,8 @@ pub(crate) struct Wanted {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Flows {
     groups: BTreeMap<Object, Group>,
-    wanted: BTreeMap<Cookie, Wanted>,
+    /// There are many, and a change looks up many: in order they would be far apart in memory, look-up by look-up.
+    wanted: HashMap<Cookie, Wanted, BuildHasherDefault<CookieHasher>>,
     /// Looked up with each packet that comes up.
     punts: HashMap<Cookie, Punt, BuildHasherDefault<CookieHasher>>,
     /// The meters that flows pass, and how many objects want each.
@@ -97,7 +98,10 @@ impl Flows {
     }
 
     pub(crate) fn wanted(&self) -> impl Iterator<Item = (Cookie, &Wanted)> {
-        self.wanted.iter().map(|(cookie, wanted)| (*cookie, wanted))
+        let groups = self.groups.values();
+        let cookies: BTreeSet<Cookie> = groups.flat_map(|group| &group.cookies).copied().collect();
+        let wanted = |cookie| Some((cookie, self.wanted.get(&cookie)?));
+        cookies.into_iter().filter_map(wanted)
     }
 
     /// How many flows there are.
@@ -167,36 +171,48 @@ impl Flows {
         for flow in computed.flows {
             group.cookies.push(self.want(&flow, difference));
         }
-        let before = self.groups.get(&object);
-        let nothing = Group::default();
-        let before = before.unwrap_or(&nothing);
-        difference.touch(before.meter != group.meter, before.link != group.link);
-        difference.touch_uplinks(before.uplink != group.uplink);
-        let (old_meter, new_meter) = (before.meter, group.meter);
-        self.count_meters(old_meter, new_meter);
+        if let Some(meter) = group.meter {
+            self.want_meter(meter, difference);
+        }
+        let link = group.link.clone();
+        let uplink = group.uplink.clone();
         let empty = group == Group::default();
         let old = if empty {
             self.groups.remove(&object)
         } else {
             self.groups.insert(object, group)
         };
-        for cookie in old.unwrap_or_default().cookies {
+        let old = old.unwrap_or_default();
+        if old.link != link {
+            difference.touch_links();
+        }
+        if old.uplink != uplink {
+            difference.touch_uplinks();
+        }
+        if let Some(meter) = old.meter {
+            self.unwant_meter(meter, difference);
+        }
+        for cookie in old.cookies {
             self.unwant(cookie, difference);
         }
     }
 
-    fn count_meters(&mut self, old: Option<u32>, new: Option<u32>) {
-        if let Some(new) = new {
-            *self.meters.entry(new).or_default() += 1;
+    fn want_meter(&mut self, meter: u32, difference: &mut Difference) {
+        let by = self.meters.entry(meter).or_default();
+        *by += 1;
+        if *by == 1 {
+            difference.want_meter(meter);
         }
-        let Some(old) = old else {
+    }
+
+    fn unwant_meter(&mut self, meter: u32, difference: &mut Difference) {
+        let Some(by) = self.meters.get_mut(&meter) else {
             return;
         };
-        if let Some(count) = self.meters.get_mut(&old) {
-            *count -= 1;
-            if *count == 0 {
-                self.meters.remove(&old);
-            }
+        *by -= 1;
+        if *by == 0 {
+            self.meters.remove(&meter);
+            difference.unwant_meter(meter);
         }
     }
 

@@ -167,7 +167,7 @@ pub const STAGES: &[StageSpec] = &[
     stage(
         Stage::Fit,
         "fit",
-        "Does it fit the next network, where that takes less than others of the router?",
+        "Does it fit the next network?",
         Miss::Goto(Stage::NextHop),
     ),
     stage(
@@ -249,6 +249,8 @@ pub const OUTPUT: Field = Field::reg(3);
 pub const ADVERTISED_FLAGS: Field = Field::reg(4);
 /// Which of several next hops, from 0.
 pub const PATH: Field = Field::reg(5);
+/// The MTU of the network that a packet is routed to, in octets, once the path is chosen.
+pub const NEXT_MTU: Field = Field::reg(5);
 /// The tag that a packet from outside had, as `vlan_tci`, until it is routed: an answer has it again.
 pub const TAG: Field = Field::reg(5);
 /// The MAC of a neighbour advertisement in the making, in the low 48 bits; a MAC to be kept while two are swapped; of
@@ -296,7 +298,7 @@ pub const REGISTERS: &[RegisterSpec] = &[
     RegisterSpec {
         name: "path",
         field: "reg5",
-        holds: "Which of several next hops, from 0: chosen by a hash of addresses and ports. Before it is routed, the tag that what came from outside had.",
+        holds: "Which of several next hops, from 0: chosen by a hash of addresses and ports. Then the MTU of the next network. Before it is routed, the tag that what came from outside had.",
     },
     RegisterSpec {
         name: "MAC",

@@ -1,13 +1,15 @@
 //! A copy of the monitored part of a database, kept up to date by the server's updates.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use imbl::OrdSet;
+use imbl::ordset::DiffItem;
 use uuid::Uuid;
 
 use crate::monitor::{RowUpdate, Selection, Update, UpdateError};
-use crate::row::Row;
+use crate::row::{ColumnError, Row, wrong};
 use crate::schema::{Name, TableSchema};
-use crate::value::Value;
+use crate::value::{Atom, Value};
 
 /// Tables of rows by identity, and the transaction that they are as of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -42,6 +44,34 @@ impl RowChange {
             row.map(|row| row.value(column).ok().cloned())
         };
         value(&self.old) != value(&self.new)
+    }
+
+    /// The references to rows in this column that are gone, and those that came. Costs as much as differs, however many
+    /// there are.
+    ///
+    /// # Errors
+    /// [`ColumnError`].
+    pub fn moved_uuids(
+        &self,
+        column: &str,
+    ) -> Result<(BTreeSet<Uuid>, BTreeSet<Uuid>), ColumnError> {
+        let elements = |row: &Option<Row>| match row {
+            Some(row) => row.elements(column),
+            None => Ok(OrdSet::new()),
+        };
+        let (old, new) = (elements(&self.old)?, elements(&self.new)?);
+        let (mut gone, mut came) = (BTreeSet::new(), BTreeSet::new());
+        for item in old.diff(&new) {
+            let (atom, moved) = match item {
+                DiffItem::Remove(atom) => (atom, &mut gone),
+                DiffItem::Add(atom) => (atom, &mut came),
+            };
+            let Atom::Uuid(uuid) = atom else {
+                return Err(wrong(column, "uuids"));
+            };
+            moved.insert(*uuid);
+        }
+        Ok((gone, came))
     }
 }
 
@@ -269,6 +299,28 @@ mod tests {
         );
         assert!(changes[1].touches("tags") && !changes[1].touches("name"));
         assert_eq!(replica.rows("T").count(), 0);
+    }
+
+    #[test]
+    fn references_that_came_and_went_are_told_apart() {
+        let row = |references: &[u128]| {
+            let references = references.iter().copied().map(Uuid::from_u128);
+            Some(Row::new().with("refers", Value::set(references)))
+        };
+        let uuids = |numbers: &[u128]| -> BTreeSet<Uuid> {
+            numbers.iter().copied().map(Uuid::from_u128).collect()
+        };
+        let moved = |old, new| change(1, old, new).moved_uuids("refers").unwrap();
+        assert_eq!(
+            moved(row(&[1, 2, 3]), row(&[2, 3, 4])),
+            (uuids(&[1]), uuids(&[4]))
+        );
+        assert_eq!(moved(None, row(&[1])), (uuids(&[]), uuids(&[1])));
+        assert_eq!(moved(row(&[1]), None), (uuids(&[1]), uuids(&[])));
+        let numbers = |tags| Some(super::tests::row("a", tags));
+        let change = change(1, numbers(&[1]), numbers(&[2]));
+        assert!(change.moved_uuids("tags").is_err());
+        assert!(change.moved_uuids("other").is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use imbl::OrdSet;
 use serde_json::{Map, Value as Json};
 use thiserror::Error;
 use uuid::Uuid;
@@ -211,6 +212,15 @@ impl Row {
         }
     }
 
+    /// The elements of a column, one or many.
+    pub(crate) fn elements(&self, column: &str) -> Result<OrdSet<Atom>, ColumnError> {
+        match self.value(column)? {
+            Value::Atom(atom) => Ok(OrdSet::unit(atom.clone())),
+            Value::Set(elements) => Ok(elements.clone()),
+            Value::Map(_) => Err(wrong(column, "a set or a scalar")),
+        }
+    }
+
     fn one<'a, T>(
         &'a self,
         column: &str,
@@ -232,7 +242,7 @@ impl Row {
     ) -> Result<Option<T>, ColumnError> {
         let optional = match self.value(column)? {
             Value::Atom(atom) => Some(atom),
-            Value::Set(elements) if elements.len() <= 1 => elements.first(),
+            Value::Set(elements) if elements.len() <= 1 => elements.get_min(),
             Value::Set(_) | Value::Map(_) => return Err(wrong(column, wanted)),
         };
         optional
@@ -284,7 +294,7 @@ impl<N: Into<Name>, V: Into<Value>> FromIterator<(N, V)> for Row {
     }
 }
 
-fn wrong(column: &str, wanted: &'static str) -> ColumnError {
+pub(crate) fn wrong(column: &str, wanted: &'static str) -> ColumnError {
     ColumnError::WrongType {
         column: column.into(),
         wanted,

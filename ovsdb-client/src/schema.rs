@@ -4,9 +4,10 @@
 //! arrives as the elements that differ but a change of an optional as the new value, and both are written alike. The
 //! bounds that only the server enforces (ranges, lengths, enumerations) are not kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use imbl::OrdSet;
 use serde_json::{Map, Value as Json};
 use thiserror::Error;
 use uuid::Uuid;
@@ -179,14 +180,14 @@ impl ColumnType {
                 pairs.collect::<Result<_, _>>().map(Value::Map)
             }
             (Value::Set(elements), None) => self.shape_elements(elements, json),
-            (Value::Atom(atom), None) => self.shape_elements([atom].into(), json),
+            (Value::Atom(atom), None) => self.shape_elements(OrdSet::unit(atom), json),
             (Value::Map(_), None) => Err(wrong("a set or a scalar", json)),
             (Value::Atom(_) | Value::Set(_), Some(_)) => Err(wrong("a map", json)),
         }
     }
 
-    fn shape_elements(&self, elements: BTreeSet<Atom>, json: &Json) -> Result<Value, ValueError> {
-        let elements: BTreeSet<Atom> = elements
+    fn shape_elements(&self, elements: OrdSet<Atom>, json: &Json) -> Result<Value, ValueError> {
+        let elements: OrdSet<Atom> = elements
             .into_iter()
             .map(|atom| self.key.check(atom))
             .collect::<Result<_, _>>()?;
@@ -210,7 +211,7 @@ impl ColumnType {
         match (self.shape, value, difference) {
             (Shape::Many, Value::Set(elements), Value::Set(differing)) => {
                 for element in differing {
-                    if !elements.remove(&element) {
+                    if elements.remove(&element).is_none() {
                         elements.insert(element);
                     }
                 }

@@ -5,8 +5,9 @@
 //! that was read from JSON into the one shape that its column has.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use imbl::OrdSet;
 use serde_json::{Value as Json, json};
 use thiserror::Error;
 use uuid::Uuid;
@@ -80,8 +81,9 @@ pub enum Atom {
 pub enum Value {
     /// Exactly one scalar.
     Atom(Atom),
-    /// Any number of scalars; an optional column is a set of at most one.
-    Set(BTreeSet<Atom>),
+    /// Any number of scalars; an optional column is a set of at most one. Copies share what they have in common, so that
+    /// what a row was and what it is cost little beside each other.
+    Set(OrdSet<Atom>),
     /// Scalars by scalar.
     Map(BTreeMap<Atom, Atom>),
 }
@@ -182,7 +184,7 @@ impl Value {
     /// The value of an optional column that has none.
     #[must_use]
     pub fn empty_set() -> Self {
-        Self::Set(BTreeSet::new())
+        Self::Set(OrdSet::new())
     }
 
     /// A map; of a key given twice the last value counts.
@@ -217,7 +219,7 @@ impl Value {
     pub fn to_json(&self) -> Json {
         match self {
             Self::Atom(atom) => atom.to_json(),
-            Self::Set(elements) => match elements.first() {
+            Self::Set(elements) => match elements.get_min() {
                 Some(only) if elements.len() == 1 => only.to_json(),
                 _ => json!([
                     "set",
@@ -234,9 +236,9 @@ impl Value {
 }
 
 fn set(elements: &[Json]) -> Result<Value, ValueError> {
-    let mut set = BTreeSet::new();
+    let mut set = OrdSet::new();
     for element in elements {
-        if !set.insert(Atom::from_json(element)?) {
+        if set.insert(Atom::from_json(element)?).is_some() {
             return Err(ValueError::Duplicate {
                 element: excerpt(element),
             });
@@ -378,7 +380,8 @@ mod tests {
                 Value::from_json(&serde_json::from_str(&text).unwrap()).unwrap()
             };
             prop_assert_eq!(through(&map), map);
-            match (set.len(), set.first()) {
+            let set: OrdSet<Atom> = set.into_iter().collect();
+            match (set.len(), set.get_min()) {
                 (1, Some(only)) => prop_assert_eq!(through(&Value::Set(set.clone())), Value::Atom(only.clone())),
                 _ => prop_assert_eq!(through(&Value::Set(set.clone())), Value::Set(set)),
             }

@@ -47,11 +47,17 @@ pub(crate) struct Printed {
 impl Client {
     /// Someone at a controller of their own.
     pub(crate) fn start() -> Result<Self, Box<dyn Error>> {
+        Self::of_project(&[])
+    }
+
+    /// The same, where there are these projects; they work for the first.
+    pub(crate) fn of_project(projects: &[&str]) -> Result<Self, Box<dyn Error>> {
         let controller = Loopback::start(&[])?;
         let endpoint = format!("http://{}", controller.addresses().api);
         let mut runner = python()?
             .arg(script("runner.py"))
-            .args(["--os-auth-type", "none", "--os-endpoint", &endpoint])
+            .arg(endpoint)
+            .args(projects)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

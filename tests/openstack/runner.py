@@ -2,7 +2,8 @@
 
 A start of the client takes a second or two of processor time, most of it for imports; here it is paid once. Each line
 of the standard input is a command as it is typed; each is answered with a line of JSON: its exit status, and what it
-printed. Arguments of this script are options given to every command.
+printed. The arguments of this script are the address of the API and, for commands that name projects, the projects that
+there are; the first is the client's own.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import json
 import shlex
 import sys
 
+import identity
 from openstackclient import shell
 
 
@@ -25,7 +27,11 @@ def run(words):
 
 
 def main():
-    options = sys.argv[1:]
+    endpoint, *projects = sys.argv[1:]
+    if projects:
+        options = identity.serve(endpoint, projects)
+    else:
+        options = ["--os-auth-type", "none", "--os-endpoint", endpoint]
     for line in sys.stdin:
         command, *words = shlex.split(line)
         assert command == "openstack", line

@@ -7,10 +7,10 @@ use super::attributes::{Attribute, Body, free, required};
 use super::draft::Draft;
 use super::error::ApiError;
 use super::policy::Ties;
-use super::query::Conditions;
 use super::resource::{Resource, View};
 use super::shown::Shown;
 use super::{rbac, values};
+use imbl::OrdMap;
 use sextant_model::{
     AddressScope, AddressScopeId, Intent, Key, Meta, Object, RbacAction, RbacObject, SubnetPool,
 };
@@ -45,16 +45,8 @@ impl Resource for AddressScope {
         )
     }
 
-    fn find(intent: &Intent, id: &str) -> Option<Arc<Self>> {
-        let id = id.parse::<AddressScopeId>().ok()?;
-        intent.address_scopes.get(&id).cloned()
-    }
-
-    fn candidates(intent: &Intent, conditions: &Conditions) -> Vec<Arc<Self>> {
-        match conditions.get("id") {
-            Some(ids) => ids.iter().filter_map(|id| Self::find(intent, id)).collect(),
-            None => intent.address_scopes.values().cloned().collect(),
-        }
+    fn table(intent: &Intent) -> &OrdMap<Self::Id, Arc<Self>> {
+        &intent.address_scopes
     }
 
     fn ties(&self) -> Ties {

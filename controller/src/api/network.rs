@@ -6,7 +6,6 @@ use super::attributes::{Attribute, Body, fixed, free, shown};
 use super::draft::Draft;
 use super::error::ApiError;
 use super::policy::Ties;
-use super::query::Conditions;
 use super::resource::{Resource, View};
 use super::shown::Shown;
 use super::{rbac, values};
@@ -59,19 +58,8 @@ impl Resource for Network {
         )
     }
 
-    fn find(intent: &Intent, id: &str) -> Option<Arc<Self>> {
-        intent.networks.get(&id.parse::<NetworkId>().ok()?).cloned()
-    }
-
-    fn candidates(intent: &Intent, conditions: &Conditions) -> Vec<Arc<Self>> {
-        match conditions.get("id") {
-            Some(ids) => ids.iter().filter_map(|id| Self::find(intent, id)).collect(),
-            None => intent.networks.values().cloned().collect(),
-        }
-    }
-
-    fn table(intent: &Intent) -> Option<&OrdMap<Self::Id, Arc<Self>>> {
-        Some(&intent.networks)
+    fn table(intent: &Intent) -> &OrdMap<Self::Id, Arc<Self>> {
+        &intent.networks
     }
 
     fn ties(&self) -> Ties {

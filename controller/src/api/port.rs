@@ -77,35 +77,30 @@ impl Resource for Port {
         ApiError::not_found("PortNotFound", format!("Port {id} could not be found."))
     }
 
-    fn find(intent: &Intent, id: &str) -> Option<Arc<Self>> {
-        intent.ports.get(&id.parse::<PortId>().ok()?).cloned()
+    fn table(intent: &Intent) -> &OrdMap<Self::Id, Arc<Self>> {
+        &intent.ports
     }
 
-    fn candidates(intent: &Intent, conditions: &Conditions) -> Vec<Arc<Self>> {
-        if let Some(ids) = conditions.get("id") {
-            return ids.iter().filter_map(|id| Self::find(intent, id)).collect();
-        }
+    fn indexed(intent: &Intent, conditions: &Conditions) -> Option<Vec<Arc<Self>>> {
         if let Some(networks) = conditions.get("network_id") {
             let networks = networks.iter().filter_map(|id| id.parse().ok());
-            return networks
-                .flat_map(|id| intent.ports_of(id).cloned())
-                .collect();
+            return Some(
+                networks
+                    .flat_map(|id| intent.ports_of(id).cloned())
+                    .collect(),
+            );
         }
-        if let Some(groups) = conditions.get("security_groups") {
-            let groups = groups.iter().filter_map(|id| id.parse().ok());
-            return groups
+        let groups = conditions.get("security_groups")?.iter();
+        let groups = groups.filter_map(|id| id.parse().ok());
+        Some(
+            groups
                 .flat_map(|id| intent.ports_under(id).cloned())
-                .collect();
-        }
-        intent.ports.values().cloned().collect()
+                .collect(),
+        )
     }
 
     fn meets(&self, _: &str, values: &[String]) -> bool {
         addresses::meet(&self.fixed_ips, values)
-    }
-
-    fn table(intent: &Intent) -> Option<&OrdMap<Self::Id, Arc<Self>>> {
-        Some(&intent.ports)
     }
 
     fn ties(&self) -> Ties {

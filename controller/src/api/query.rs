@@ -93,11 +93,8 @@ impl Query {
 
     /// The page of the list that was asked for.
     pub(super) fn page<R: Resource>(&self, view: View<'_>) -> Result<Vec<Arc<R>>, ApiError> {
-        if self.order.is_empty()
-            && self.conditions.is_empty()
-            && let Some(all) = R::table(view.intent)
-        {
-            return self.of_all(all, view);
+        if self.order.is_empty() && self.conditions.is_empty() {
+            return self.of_all(R::table(view.intent), view);
         }
         let mut candidates = R::candidates(view.intent, &self.conditions);
         candidates.sort_by_key(|resource| resource.id());

@@ -11,7 +11,6 @@ use super::draft::Draft;
 use super::error::ApiError;
 use super::identity::Caller;
 use super::python;
-use super::query::Conditions;
 use super::resource::{Resource, View};
 use super::shown::Shown;
 use super::values::{self, Invalid};
@@ -67,20 +66,8 @@ impl Resource for RbacPolicy {
         )
     }
 
-    fn find(intent: &Intent, id: &str) -> Option<Arc<Self>> {
-        let id = id.parse::<RbacPolicyId>().ok()?;
-        intent.rbac_policies.get(&id).cloned()
-    }
-
-    fn candidates(intent: &Intent, conditions: &Conditions) -> Vec<Arc<Self>> {
-        match conditions.get("id") {
-            Some(ids) => ids.iter().filter_map(|id| Self::find(intent, id)).collect(),
-            None => intent.rbac_policies.values().cloned().collect(),
-        }
-    }
-
-    fn table(intent: &Intent) -> Option<&OrdMap<Self::Id, Arc<Self>>> {
-        Some(&intent.rbac_policies)
+    fn table(intent: &Intent) -> &OrdMap<Self::Id, Arc<Self>> {
+        &intent.rbac_policies
     }
 
     fn render(&self, _: View<'_>, shown: &mut Shown<'_>) {

@@ -22,6 +22,7 @@ use serde_json::{Map, Value};
 use sextant_model::{Facts, Intent, Meta};
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// What a resource is rendered from.
@@ -70,7 +71,7 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
     /// Who may do what with it.
     const POLICY: &'static Policy = policy::of(Self::NAME);
     /// Its id.
-    type Id: Copy + Ord + Display + Send + Sync;
+    type Id: Copy + Ord + Display + FromStr + Send + Sync;
 
     fn id(&self) -> Self::Id;
     fn meta(&self) -> &Meta;
@@ -78,18 +79,18 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
     fn put_with_meta(&self, draft: &mut Draft, meta: Meta);
     /// That there is none of this id.
     fn missing(id: &str) -> ApiError;
-    fn find(intent: &Intent, id: &str) -> Option<Arc<Self>>;
-    /// Those that can meet the conditions: all, or fewer where an index helps.
-    fn candidates(intent: &Intent, conditions: &Conditions) -> Vec<Arc<Self>>;
-    /// All of them, where a page of the whole list is read without looking at the rest.
-    fn table(_: &Intent) -> Option<&OrdMap<Self::Id, Arc<Self>>> {
-        None
-    }
+    /// All of them.
+    fn table(intent: &Intent) -> &OrdMap<Self::Id, Arc<Self>>;
     /// Shows all that the API shows besides the standard attributes.
     fn render(&self, view: View<'_>, shown: &mut Shown<'_>);
     fn create(draft: &mut Draft, project: String, body: &Body) -> Result<Self::Id, ApiError>;
     fn update(&self, draft: &mut Draft, body: &Body) -> Result<(), ApiError>;
     fn delete(&self, draft: &mut Draft) -> Result<(), ApiError>;
+
+    /// Those that can meet conditions other than on ids, where an index knows.
+    fn indexed(_: &Intent, _: &Conditions) -> Option<Vec<Arc<Self>>> {
+        None
+    }
 
     /// What must be made before a list is shown to a project, because the project has it without asking for it.
     fn before_list(_intent: &Intent, _project: &str) -> Option<Plan> {
@@ -131,6 +132,21 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
     /// Whether it meets a condition that is none on an attribute's value.
     fn meets(&self, _filter: &str, _values: &[String]) -> bool {
         true
+    }
+
+    /// The one of this id, if there is one.
+    fn find(intent: &Intent, id: &str) -> Option<Arc<Self>> {
+        let id: Self::Id = id.parse().ok()?;
+        Self::table(intent).get(&id).cloned()
+    }
+
+    /// Those that can meet the conditions: all, or fewer where an index helps.
+    fn candidates(intent: &Intent, conditions: &Conditions) -> Vec<Arc<Self>> {
+        if let Some(ids) = conditions.get("id") {
+            return ids.iter().filter_map(|id| Self::find(intent, id)).collect();
+        }
+        let all = || Self::table(intent).values().cloned().collect();
+        Self::indexed(intent, conditions).unwrap_or_else(all)
     }
 
     /// The one of this id.

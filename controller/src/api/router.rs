@@ -8,7 +8,6 @@ mod interface;
 use super::attributes::{Attribute, Body, fixed, free, shown};
 use super::draft::Draft;
 use super::error::ApiError;
-use super::query::Conditions;
 use super::resource::{Resource, View};
 use super::shown::Shown;
 use super::subnet::host_routes;
@@ -53,19 +52,8 @@ impl Resource for Router {
         ApiError::not_found("RouterNotFound", format!("Router {id} could not be found"))
     }
 
-    fn find(intent: &Intent, id: &str) -> Option<Arc<Self>> {
-        intent.routers.get(&id.parse::<RouterId>().ok()?).cloned()
-    }
-
-    fn candidates(intent: &Intent, conditions: &Conditions) -> Vec<Arc<Self>> {
-        match conditions.get("id") {
-            Some(ids) => ids.iter().filter_map(|id| Self::find(intent, id)).collect(),
-            None => intent.routers.values().cloned().collect(),
-        }
-    }
-
-    fn table(intent: &Intent) -> Option<&OrdMap<Self::Id, Arc<Self>>> {
-        Some(&intent.routers)
+    fn table(intent: &Intent) -> &OrdMap<Self::Id, Arc<Self>> {
+        &intent.routers
     }
 
     fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {

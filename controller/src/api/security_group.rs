@@ -13,10 +13,10 @@ use super::attributes::{Attribute, Body, free, shown};
 use super::draft::Draft;
 use super::error::ApiError;
 use super::policy::Ties;
-use super::query::Conditions;
 use super::resource::{Plan, Resource, View};
 use super::shown::Shown;
 use super::values::{self, Invalid};
+use imbl::OrdMap;
 use serde_json::Value;
 use sextant_model::{
     DEFAULT_SECURITY_GROUP, Intent, Key, Meta, Object, RbacAction, RbacObject, SecurityGroup,
@@ -57,16 +57,8 @@ impl Resource for SecurityGroup {
         )
     }
 
-    fn find(intent: &Intent, id: &str) -> Option<Arc<Self>> {
-        let id = id.parse::<SecurityGroupId>().ok()?;
-        intent.security_groups.get(&id).cloned()
-    }
-
-    fn candidates(intent: &Intent, conditions: &Conditions) -> Vec<Arc<Self>> {
-        match conditions.get("id") {
-            Some(ids) => ids.iter().filter_map(|id| Self::find(intent, id)).collect(),
-            None => intent.security_groups.values().cloned().collect(),
-        }
+    fn table(intent: &Intent) -> &OrdMap<Self::Id, Arc<Self>> {
+        &intent.security_groups
     }
 
     fn before_list(intent: &Intent, project: &str) -> Option<Plan> {

@@ -65,25 +65,15 @@ impl Resource for Subnet {
         ApiError::not_found("SubnetNotFound", format!("Subnet {id} could not be found."))
     }
 
-    fn find(intent: &Intent, id: &str) -> Option<Arc<Self>> {
-        intent.subnets.get(&id.parse::<SubnetId>().ok()?).cloned()
+    fn table(intent: &Intent) -> &OrdMap<Self::Id, Arc<Self>> {
+        &intent.subnets
     }
 
-    fn candidates(intent: &Intent, conditions: &Conditions) -> Vec<Arc<Self>> {
-        match (conditions.get("id"), conditions.get("network_id")) {
-            (Some(ids), _) => ids.iter().filter_map(|id| Self::find(intent, id)).collect(),
-            (None, Some(networks)) => {
-                let networks = networks.iter().filter_map(|id| id.parse().ok());
-                networks
-                    .flat_map(|id| intent.subnets_of(id).cloned())
-                    .collect()
-            }
-            (None, None) => intent.subnets.values().cloned().collect(),
-        }
-    }
-
-    fn table(intent: &Intent) -> Option<&OrdMap<Self::Id, Arc<Self>>> {
-        Some(&intent.subnets)
+    fn indexed(intent: &Intent, conditions: &Conditions) -> Option<Vec<Arc<Self>>> {
+        let networks = conditions.get("network_id")?.iter();
+        let networks = networks.filter_map(|id| id.parse().ok());
+        let subnets = networks.flat_map(|id| intent.subnets_of(id).cloned());
+        Some(subnets.collect())
     }
 
     fn ties(&self) -> Ties {

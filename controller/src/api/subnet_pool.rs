@@ -9,7 +9,6 @@ use super::attributes::{Attribute, Body, fixed, free, required, shown};
 use super::draft::Draft;
 use super::error::ApiError;
 use super::policy::Ties;
-use super::query::Conditions;
 use super::resource::{Resource, View};
 use super::shown::Shown;
 use super::values::{self, Invalid};
@@ -61,22 +60,8 @@ impl Resource for SubnetPool {
         )
     }
 
-    fn find(intent: &Intent, id: &str) -> Option<Arc<Self>> {
-        intent
-            .subnet_pools
-            .get(&id.parse::<SubnetPoolId>().ok()?)
-            .cloned()
-    }
-
-    fn candidates(intent: &Intent, conditions: &Conditions) -> Vec<Arc<Self>> {
-        match conditions.get("id") {
-            Some(ids) => ids.iter().filter_map(|id| Self::find(intent, id)).collect(),
-            None => intent.subnet_pools.values().cloned().collect(),
-        }
-    }
-
-    fn table(intent: &Intent) -> Option<&OrdMap<Self::Id, Arc<Self>>> {
-        Some(&intent.subnet_pools)
+    fn table(intent: &Intent) -> &OrdMap<Self::Id, Arc<Self>> {
+        &intent.subnet_pools
     }
 
     fn ties(&self) -> Ties {

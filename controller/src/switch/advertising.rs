@@ -22,6 +22,8 @@ const WITHDRAWALS: u8 = 3;
 #[derive(Debug, Default)]
 pub(super) struct Advertising {
     speakers: BTreeMap<PortId, Speaker>,
+    /// When the first of them speaks: asked with each message and each snapshot, however many routers there are.
+    next: Option<Instant>,
 }
 
 /// A router's port on one hypervisor.
@@ -64,19 +66,25 @@ impl Advertising {
                 ),
             }
         }
+        self.look_ahead();
         last_words
+    }
+
+    fn look_ahead(&mut self) {
+        let speakers = self.speakers.values();
+        self.next = speakers.map(|speaker| speaker.schedule.deadline()).min();
     }
 
     /// When [`Advertising::due`] has something to send.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.speakers
-            .values()
-            .map(|speaker| speaker.schedule.deadline())
-            .min()
+        self.next
     }
 
     /// The advertisements that are due.
     pub(super) fn due(&mut self, now: Instant, metrics: &Metrics) -> Vec<Message> {
+        if self.next.is_none_or(|next| next > now) {
+            return vec![];
+        }
         let due = self
             .speakers
             .values_mut()
@@ -89,7 +97,9 @@ impl Advertising {
                 .inc();
             to_members(speaker.link.network, &speaker.say())
         };
-        due.map(send).collect()
+        let messages = due.map(send).collect();
+        self.look_ahead();
+        messages
     }
 }
 

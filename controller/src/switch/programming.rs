@@ -10,7 +10,7 @@ use rust_openflow::{
 };
 use sextant_flows::Difference;
 use sextant_model::Settings;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -19,61 +19,42 @@ use tokio::time::Instant;
 /// What a slow switch takes for one flow of a bundle.
 const TIME_FOR_A_FLOW: Duration = Duration::from_millis(1);
 
-/// The meters of a switch, and what they should be.
-#[derive(Debug, Default)]
-pub(super) struct Meters {
-    present: BTreeMap<u32, MeterConfig>,
+/// Messages that make meters which a switch has what they should be.
+pub(super) fn correct_meters<'a>(
+    present: impl IntoIterator<Item = &'a MeterConfig>,
+    settings: &Settings,
+) -> Vec<Message> {
+    let usual = usual_meter(settings);
+    let differs =
+        |present: &&MeterConfig| (present.flags, &present.bands) != (usual.flags, &usual.bands);
+    let modify = |present: &MeterConfig| MeterMod {
+        command: MeterCommand::Modify,
+        meter: present.meter,
+        ..usual.clone()
+    };
+    let wrong = present.into_iter().filter(differs);
+    wrong.map(modify).map(Message::MeterMod).collect()
 }
 
-impl Meters {
-    /// What the switch has.
-    pub(super) fn new(present: BTreeMap<u32, MeterConfig>) -> Self {
-        Self { present }
-    }
+/// Messages that add meters.
+pub(super) fn add_meters(meters: &BTreeSet<u32>, settings: &Settings) -> Vec<Message> {
+    let usual = usual_meter(settings);
+    let add = |meter: &u32| MeterMod {
+        meter: *meter,
+        ..usual.clone()
+    };
+    meters.iter().map(add).map(Message::MeterMod).collect()
+}
 
-    /// Messages that make the wanted meters what they should be.
-    pub(super) fn wanted(&mut self, wanted: &BTreeSet<u32>, settings: &Settings) -> Vec<Message> {
-        let mut messages = vec![];
-        let usual = MeterMod::packet_rate(0, settings.punt_rate, settings.punt_burst);
-        let is_usual =
-            |present: &MeterConfig| (present.flags, &present.bands) == (usual.flags, &usual.bands);
-        for meter in wanted {
-            if self.present.get(meter).is_some_and(is_usual) {
-                continue;
-            }
-            let mut add = MeterMod {
-                meter: *meter,
-                ..usual.clone()
-            };
-            let config = MeterConfig {
-                flags: add.flags,
-                meter: *meter,
-                bands: add.bands.clone(),
-            };
-            if self.present.insert(*meter, config).is_some() {
-                add.command = MeterCommand::Modify;
-            }
-            messages.push(Message::MeterMod(add));
-        }
-        messages
-    }
+/// Messages that delete meters.
+fn delete_meters(meters: &BTreeSet<u32>) -> Vec<Message> {
+    let delete = |meter: &u32| Message::MeterMod(MeterMod::delete(*meter));
+    meters.iter().map(delete).collect()
+}
 
-    /// Messages that remove all others.
-    pub(super) fn unwanted(&mut self, wanted: &BTreeSet<u32>) -> Vec<Message> {
-        let unwanted: Vec<u32> = self
-            .present
-            .keys()
-            .copied()
-            .filter(|meter| !wanted.contains(meter))
-            .collect();
-        unwanted
-            .iter()
-            .for_each(|meter| drop(self.present.remove(meter)));
-        unwanted
-            .into_iter()
-            .map(|meter| Message::MeterMod(MeterMod::delete(meter)))
-            .collect()
-    }
+/// What a punt passes.
+fn usual_meter(settings: &Settings) -> MeterMod {
+    MeterMod::packet_rate(0, settings.punt_rate, settings.punt_burst)
 }
 
 /// A change that was sent and is not confirmed yet.
@@ -84,8 +65,8 @@ pub(super) struct Change {
     pub(super) snapshot: Arc<Snapshot>,
     /// When it was sent.
     pub(super) sent: Instant,
-    /// Whether meters come or go with it.
-    pub(super) touches_meters: bool,
+    /// The meters that no flow passes any more once it is confirmed.
+    unwanted_meters: BTreeSet<u32>,
     /// How many flows it adds.
     pub(super) additions: usize,
     /// How many flows it deletes.
@@ -118,15 +99,15 @@ pub(super) enum Refused {
 impl Change {
     /// A difference to be sent; call [`Change::drive`] for it to begin.
     pub(super) fn new(id: u32, difference: &Difference, snapshot: Arc<Snapshot>) -> Self {
-        let step = if difference.is_empty() {
-            Step::Committed
-        } else {
+        let step = if difference.changes_flows() {
             Step::Bundle(Bundle::new(id, difference.flow_mods()))
+        } else {
+            Step::Committed
         };
         let (additions, deletions) = (difference.additions(), difference.deletions());
         Self {
             step,
-            touches_meters: difference.touches_meters(),
+            unwanted_meters: difference.deleted_meters().clone(),
             snapshot,
             sent: Instant::now(),
             additions,
@@ -178,6 +159,11 @@ impl Change {
     pub(super) fn deadline(&self, patience: Duration) -> Instant {
         let flows = u32::try_from(self.additions + self.deletions).unwrap_or(u32::MAX);
         self.sent + patience + TIME_FOR_A_FLOW * flows
+    }
+
+    /// Messages that delete the meters that no flow passes any more, to be sent once it is confirmed.
+    pub(super) fn last_messages(&self) -> Vec<Message> {
+        delete_meters(&self.unwanted_meters)
     }
 
     /// Whether the switch has confirmed it.

@@ -10,7 +10,7 @@ use super::arrival::{Arrived, arrive};
 use super::gathering::Gathering;
 use super::inventory::{Inventory, requests};
 use super::line::Line;
-use super::programming::{Change, Meters, Refused};
+use super::programming::{Change, Refused, add_meters, correct_meters};
 use super::punts::Punts;
 use super::uplinks::{self, Uplinks};
 use crate::admission::Pass;
@@ -115,7 +115,6 @@ struct Session {
     flows: Flows,
     /// What [`Session::flows`] were computed of.
     snapshot: Arc<Snapshot>,
-    meters: Meters,
     advertising: Advertising,
     punts: Punts,
     gathering: Gathering,
@@ -130,7 +129,7 @@ impl Session {
     /// A session that knows what the switch should have, and not yet what it has.
     fn new(line: Line, chassis: ChassisId, context: Context, snapshot: Arc<Snapshot>) -> Self {
         let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
-        let (meters, advertising) = (Meters::default(), Advertising::default());
+        let advertising = Advertising::default();
         let punts = Punts::new(context.metrics.clone());
         let gathering = Gathering::new(context.pauses.clone());
         let (change, bundles, resync, patience) = (None, 0, None, RESYNC.0);
@@ -140,7 +139,6 @@ impl Session {
             context,
             flows,
             snapshot,
-            meters,
             advertising,
             punts,
             gathering,
@@ -353,14 +351,17 @@ impl Session {
             .metrics
             .compute_seconds
             .observe(started.elapsed().as_secs_f64());
-        let difference = reconcile(&self.flows, &inventory.flows);
+        let meters = inventory.meters.keys().copied().collect();
+        let difference = reconcile(&self.flows, &inventory.flows, &meters);
         let (present, add, delete) = (
             inventory.flows.len(),
             difference.additions(),
             difference.deletions(),
         );
         tracing::info!(chassis = %self.chassis, present, add, delete, "switch read and reconciled");
-        self.meters = Meters::new(inventory.meters);
+        let settings = &self.snapshot.intent.settings;
+        let corrections = correct_meters(inventory.meters.values(), settings);
+        self.line.post(corrections);
         self.program(&difference);
         Ok(())
     }
@@ -389,10 +390,8 @@ impl Session {
         if difference.is_empty() && facts.unconfirmed_on(&self.chassis).next().is_none() {
             return;
         }
-        if difference.touches_meters() {
-            let meters = self.meters.wanted(&self.flows.meters(), &settings);
-            self.line.post(meters);
-        }
+        self.line
+            .post(add_meters(difference.added_meters(), &settings));
         self.bundles = self.bundles.wrapping_add(1);
         self.change = Some(Change::new(self.bundles, difference, self.snapshot.clone()));
         self.drive();
@@ -409,10 +408,7 @@ impl Session {
             .metrics
             .reconcile_seconds
             .observe(change.sent.elapsed().as_secs_f64());
-        if change.touches_meters {
-            let unwanted = self.meters.unwanted(&self.flows.meters());
-            self.line.post(unwanted);
-        }
+        self.line.post(change.last_messages());
         let facts = &change.snapshot.facts;
         let ports: Vec<_> = facts
             .unconfirmed_on(&self.chassis)

@@ -12,15 +12,14 @@ use super::{ethertype, ipv4, ipv6, neighbor, protocol};
 use crate::exit::Gateway;
 use crate::flow::Flow;
 use crate::pipeline::{
-    ARRIVED, LONGER, NETWORK, PROBLEM, PROBLEM_HOP_LIMIT, PROBLEM_NO_ROUTE, PROBLEM_OWN_ADDRESS,
+    ARRIVED, LONGER, NEXT_MTU, PROBLEM, PROBLEM_HOP_LIMIT, PROBLEM_NO_ROUTE, PROBLEM_OWN_ADDRESS,
     PROBLEM_TOO_BIG, PROBLEM_UNREACHABLE, ROUTER, Stage, mac_register,
 };
 use crate::view::View;
 use rust_openflow::{Action, Field, Match, Subfield};
 use sextant_model::{IcmpError, MacAddr, Network, Port, Problem, Punt, Router};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 /// Below what routers answer and what they never forward, above every route.
 const HOP_LIMIT: u16 = 1700;
@@ -166,17 +165,17 @@ impl<'a> Teller<'a> {
     fn too_big(&self, view: &View<'_>) -> Vec<Flow> {
         let gateway = view.gateway(self.router).map(|gateway| gateway.network);
         let next = view.interfaces(self.router).map(|(network, _)| network);
-        let smaller = |next: &&Arc<Network>| {
-            view.mtu(next) < view.mtu(self.network) && next.id != self.network.id
-        };
-        let told = |next: &Arc<Network>| {
-            let mtu = view.mtu(next);
+        let mtus: BTreeSet<u16> = next
+            .chain(gateway)
+            .map(|network| view.mtu(network))
+            .collect();
+        let told = |mtu| {
             let onto = Match::new()
                 .with(PROBLEM, PROBLEM_TOO_BIG)
-                .with(NETWORK, next.key.0);
+                .with(NEXT_MTU, mtu);
             self.report(Problem::TooBig { mtu }, onto)
         };
-        next.chain(gateway).filter(smaller).flat_map(told).collect()
+        mtus.into_iter().flat_map(told).collect()
     }
 
     /// In each family.

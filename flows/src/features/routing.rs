@@ -4,8 +4,8 @@ use super::{icmp_error, neighbor};
 use super::{icmpv4, icmpv6, icmpv6_type, ipv4, ipv6, protocol};
 use crate::flow::Flow;
 use crate::pipeline::{
-    ADDRESS, ARRIVED, LONGER, NETWORK, ROUTER, Stage, ipv4_register, mac_register, mark_ipv4,
-    restore_tag,
+    ADDRESS, ARRIVED, LONGER, NETWORK, NEXT_MTU, ROUTER, Stage, ipv4_register, mac_register,
+    mark_ipv4, restore_tag,
 };
 use crate::view::View;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -172,22 +172,27 @@ impl Way {
     }
 }
 
-/// Finds out what is too long for a network, where others of the router take longer packets than it.
-pub(super) fn fitting(view: &View<'_>, router: &Router, network: &Network) -> Option<Action> {
+/// Finds out what is too long for a network: where a tunnel would have to carry it, and where others of the router take
+/// longer packets.
+pub(super) fn fitting(view: &View<'_>, router: &Router, network: &Network) -> Vec<Action> {
     let mtu = view.mtu(network);
     let arriving = view.arriving(router);
     let longer = arriving.iter().any(|other| view.mtu(other) > mtu);
-    longer.then(|| Action::CheckPktLarger {
+    if !longer && !network.network_type.is_tunnelled() {
+        return vec![];
+    }
+    let check = Action::CheckPktLarger {
         length: mtu.saturating_add(ETHERNET_HEADER),
         dst: Subfield::new(LONGER, 0, 1),
-    })
+    };
+    vec![check, Action::set(NEXT_MTU, mtu)]
 }
 
 /// Where a packet goes on whose length was looked at, or was not.
-pub(super) fn after(fits: &Option<Action>) -> Stage {
+pub(super) fn after(fits: &[Action]) -> Stage {
     match fits {
-        Some(_) => Stage::Fit,
-        None => Stage::NextHop,
+        [_, ..] => Stage::Fit,
+        [] => Stage::NextHop,
     }
 }
 

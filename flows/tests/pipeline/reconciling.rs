@@ -27,17 +27,19 @@ fn installed(flows: &Flows) -> BTreeSet<InstalledFlow> {
 #[test]
 fn nothing_changed_touches_nothing() {
     let flows = flows_of(&cloud(), "h1");
-    assert!(reconcile(&flows, &installed(&flows)).is_empty());
+    assert!(reconcile(&flows, &installed(&flows), &flows.meters()).is_empty());
 }
 
 #[test]
 fn an_empty_switch_gets_everything() {
     let flows = flows_of(&cloud(), "h1");
-    let difference = reconcile(&flows, &BTreeSet::new());
+    let difference = reconcile(&flows, &BTreeSet::new(), &BTreeSet::new());
     assert_eq!(
         (difference.additions(), difference.deletions()),
         (flows.len(), 0)
     );
+    assert_eq!(*difference.added_meters(), flows.meters());
+    assert_eq!(flows.meters().len(), 2, "each guest passes its own");
 }
 
 #[test]
@@ -46,13 +48,15 @@ fn a_port_deleted_meanwhile_takes_just_its_flows() {
     let before = flows_of(&cloud, "h1");
     cloud.delete_port("a2");
     let after = flows_of(&cloud, "h1");
-    let difference = reconcile(&after, &installed(&before));
+    let difference = reconcile(&after, &installed(&before), &before.meters());
     let gone: BTreeSet<_> = installed(&before)
         .difference(&installed(&after))
         .copied()
         .collect();
     assert_eq!(difference.deletions(), gone.len());
     assert_eq!(difference.additions(), 2, "multicast leaves a2 out");
+    let meters = &before.meters() - &after.meters();
+    assert_eq!((difference.deleted_meters(), meters.len()), (&meters, 1));
 }
 
 #[test]
@@ -65,7 +69,7 @@ fn a_flow_of_somebody_else_goes_first() {
     };
     present.insert(stranger);
     let missing = present.pop_last().unwrap();
-    let difference = reconcile(&flows, &present);
+    let difference = reconcile(&flows, &present, &flows.meters());
     let mods = difference.flow_mods();
     assert_eq!(mods.len(), 2);
     assert_eq!(

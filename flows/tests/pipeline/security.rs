@@ -358,6 +358,6 @@ fn a_routed_packet_passes_at_most_sixteen_tables() {
         assert_eq!(journey.reached(), [to]);
         journey.lookups
     };
-    assert_eq!(lookups("near"), [14]);
-    assert_eq!(lookups("far"), [11, 6]);
+    assert_eq!(lookups("near"), [15]);
+    assert_eq!(lookups("far"), [12, 6]);
 }

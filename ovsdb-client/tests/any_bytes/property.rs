@@ -163,7 +163,7 @@ fn differences_lead_there(column: &ColumnType, old: &Value, new: &Value) {
 fn difference(old: &Value, new: &Value, column: &ColumnType) -> Value {
     match (old, new, column.shape) {
         (Value::Set(old), Value::Set(new), Shape::Many) => {
-            Value::Set(old.symmetric_difference(new).cloned().collect())
+            Value::Set(old.clone().symmetric_difference(new.clone()))
         }
         (Value::Map(old), Value::Map(new), _) => {
             let gone = old.iter().filter(|(key, _)| !new.contains_key(key));

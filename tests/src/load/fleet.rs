@@ -35,6 +35,23 @@ pub struct Fleet {
     controller: Loopback,
 }
 
+/// How long new ports took until they were `ACTIVE`.
+#[derive(Debug, Default)]
+pub struct Connecting {
+    /// From the request that creates it.
+    pub whole: Latencies,
+    /// Of that, until the request was answered.
+    pub answer: Latencies,
+    /// Of that, while ovsdb-server took the interface: none of it is the controller's.
+    pub database: Latencies,
+    /// Of that, from then on.
+    pub activation: Latencies,
+    /// All of it but ovsdb-server's part.
+    pub without_database: Latencies,
+    /// What the controller has used for each, removal included.
+    pub spent: Duration,
+}
+
 #[derive(Debug)]
 struct Hypervisor {
     database: Database,
@@ -111,41 +128,49 @@ impl Fleet {
     }
 
     /// Makes so many ports on the network of this number, from 0, each when the one before is gone:
-    /// plugs it in on one hypervisor after the other and waits until it is `ACTIVE`. How long that
-    /// took, and what the controller has used for each, removal included.
+    /// plugs it in on one hypervisor after the other and waits until it is `ACTIVE`.
     ///
     /// # Errors
     /// What failed on the way.
-    pub fn connect(
-        &mut self,
-        network: usize,
-        times: u32,
-    ) -> Result<(Latencies, Duration), LabError> {
-        let mut latencies = Latencies::default();
+    pub fn connect(&mut self, network: usize, times: u32) -> Result<Connecting, LabError> {
+        let mut connecting = Connecting::default();
         let before = self.controller()?;
         for number in 0..times {
             let hypervisor = number as usize % self.hypervisors.len();
-            latencies.add(self.connect_one(network, hypervisor)?, 1);
+            self.connect_one(network, hypervisor, &mut connecting)?;
         }
         let spent = self.controller()?.processor_since(&before);
-        Ok((latencies, spent / times.max(1)))
+        connecting.spent = spent / times.max(1);
+        Ok(connecting)
     }
 
-    fn connect_one(&mut self, network: usize, hypervisor: usize) -> Result<Duration, LabError> {
+    fn connect_one(
+        &mut self,
+        network: usize,
+        hypervisor: usize,
+        connecting: &mut Connecting,
+    ) -> Result<(), LabError> {
         let network = &self.networks[network];
         let hypervisor = &mut self.hypervisors[hypervisor];
         let begin = Instant::now();
         let made = create(&self.api, network, 1)?;
         let id = made[0]["id"].as_str().unwrap_or_default();
+        let answered = begin.elapsed();
         let ofport = hypervisor.next_ofport();
         let plugged = hypervisor.database.plug([(ofport, id)].into_iter())?;
+        let in_database = begin.elapsed() - answered;
         wait_active(&self.api, id)?;
-        let taken = begin.elapsed();
+        let whole = begin.elapsed();
+        connecting.whole.add(whole, 1);
+        connecting.answer.add(answered, 1);
+        connecting.database.add(in_database, 1);
+        connecting.without_database.add(whole - in_database, 1);
+        connecting.activation.add(whole - answered - in_database, 1);
         for interface in plugged {
             hypervisor.database.unplug(interface)?;
         }
         self.api.delete_object("ports", id)?;
-        Ok(taken)
+        Ok(())
     }
 
     /// What the controller has used so far.

@@ -32,7 +32,7 @@ mod usage;
 pub use asking::Asked;
 pub use bench::{Contender, Course, Spent};
 pub use clients::Clients;
-pub use fleet::Fleet;
+pub use fleet::{Connecting, Fleet};
 pub use latency::Latencies;
 pub use packets::Question;
 pub use place::{Both, Place};

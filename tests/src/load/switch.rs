@@ -1,7 +1,7 @@
 //! A switch as the controller sees it: it has no flows at first, takes what it is given, and
 //! remembers which flow sends up what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
@@ -34,6 +34,8 @@ pub(super) struct Switch {
     pub(super) outgoing: BytesMut,
     /// Cookies of the flows that send up a question from a port.
     pub(super) punts: BTreeMap<(Question, u32), u64>,
+    /// The same the other way round: what one deletion costs must not grow with the ports.
+    asked: HashMap<u64, (Question, u32)>,
     /// Whether everything that was sent is confirmed.
     settled: bool,
 }
@@ -54,6 +56,7 @@ impl Switch {
             unread: 0..0,
             outgoing: BytesMut::new(),
             punts: BTreeMap::new(),
+            asked: HashMap::new(),
             settled: false,
         };
         switch.put(0, &Message::Hello(Hello::openflow13()))?;
@@ -210,12 +213,17 @@ impl Switch {
     fn take(&mut self, flow: &FlowMod) {
         match flow.command {
             Command::Delete | Command::DeleteStrict => {
-                self.punts.retain(|_, cookie| *cookie != flow.cookie);
+                let asked = self.asked.remove(&flow.cookie);
+                if let Some(asked) = asked.filter(|key| self.punts.get(key) == Some(&flow.cookie)) {
+                    self.punts.remove(&asked);
+                }
             }
             Command::Add | Command::Modify | Command::ModifyStrict => {
                 let punted = question(flow).zip(flow.matches.value(Field::IN_PORT));
-                let punt = punted.map(|(question, port)| ((question, port as u32), flow.cookie));
-                self.punts.extend(punt);
+                if let Some((question, port)) = punted {
+                    self.punts.insert((question, port as u32), flow.cookie);
+                    self.asked.insert(flow.cookie, (question, port as u32));
+                }
             }
         }
     }

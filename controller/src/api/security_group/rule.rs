@@ -11,6 +11,7 @@ use super::super::query::Conditions;
 use super::super::resource::{Plan, Resource, View, show_all};
 use super::super::shown::{Shown, Wanted};
 use super::super::values;
+use imbl::OrdMap;
 use serde_json::{Value, json};
 use sextant_model::{
     Ethertype, Intent, Key, Meta, Object, RbacObject, RemoteEnd, SecurityGroup, SecurityGroupId,
@@ -59,22 +60,15 @@ impl Resource for SecurityGroupRule {
         )
     }
 
-    fn find(intent: &Intent, id: &str) -> Option<Arc<Self>> {
-        let id = id.parse::<SecurityGroupRuleId>().ok()?;
-        intent.security_group_rules.get(&id).cloned()
+    fn table(intent: &Intent) -> &OrdMap<Self::Id, Arc<Self>> {
+        &intent.security_group_rules
     }
 
-    fn candidates(intent: &Intent, conditions: &Conditions) -> Vec<Arc<Self>> {
-        match (conditions.get("id"), conditions.get("security_group_id")) {
-            (Some(ids), _) => ids.iter().filter_map(|id| Self::find(intent, id)).collect(),
-            (None, Some(groups)) => {
-                let groups = groups.iter().filter_map(|id| id.parse().ok());
-                groups
-                    .flat_map(|group| intent.rules_of(group).cloned())
-                    .collect()
-            }
-            (None, None) => intent.security_group_rules.values().cloned().collect(),
-        }
+    fn indexed(intent: &Intent, conditions: &Conditions) -> Option<Vec<Arc<Self>>> {
+        let groups = conditions.get("security_group_id")?.iter();
+        let groups = groups.filter_map(|id| id.parse().ok());
+        let rules = groups.flat_map(|group| intent.rules_of(group).cloned());
+        Some(rules.collect())
     }
 
     fn before_list(intent: &Intent, project: &str) -> Option<Plan> {

@@ -12,22 +12,31 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A switch, as far as flows go.
 #[derive(Default)]
-struct Switch(BTreeMap<(u8, u16, Match), FlowMod>);
+struct Switch {
+    flows: BTreeMap<(u8, u16, Match), FlowMod>,
+    meters: BTreeSet<u32>,
+}
 
 impl Switch {
     /// Takes the messages as Open vSwitch would; adding a flow over another one would hide a mistake.
     fn take(&mut self, difference: &Difference) {
+        for meter in difference.added_meters() {
+            assert!(self.meters.insert(*meter), "it is there already");
+        }
         for change in difference.flow_mods() {
             match change.command {
-                Command::Delete => self.0.retain(|_, flow| !same(flow, &change)),
+                Command::Delete => self.flows.retain(|_, flow| !same(flow, &change)),
                 Command::Add => {
                     let key = (change.table, change.priority, change.matches.clone());
-                    assert_eq!(self.0.insert(key, change), None);
+                    assert_eq!(self.flows.insert(key, change), None);
                 }
                 Command::Modify | Command::ModifyStrict | Command::DeleteStrict => {
                     panic!("nothing else is sent")
                 }
             }
+        }
+        for meter in difference.deleted_meters() {
+            assert!(self.meters.remove(meter), "it is gone already");
         }
     }
 
@@ -36,7 +45,7 @@ impl Switch {
             table: flow.table,
             cookie: flow.cookie,
         };
-        self.0.values().map(of).collect()
+        self.flows.values().map(of).collect()
     }
 }
 
@@ -64,7 +73,7 @@ impl Followed {
         let chassis = ChassisId::new(&hypervisor(number));
         let flows = flows_of(cloud, chassis.as_str());
         let mut switch = Switch::default();
-        switch.take(&reconcile(&flows, &BTreeSet::new()));
+        switch.take(&reconcile(&flows, &BTreeSet::new(), &BTreeSet::new()));
         Self {
             chassis,
             flows,
@@ -74,18 +83,18 @@ impl Followed {
 
     fn follow(&mut self, old: &Cloud, new: &Cloud) {
         let before = installed(&self.flows);
-        let (links, meters) = (self.flows.links(), self.flows.meters());
+        let links = self.flows.links();
         let uplinks = self.flows.uplinks();
         let (old, new) = ((&old.intent, &old.facts), (&new.intent, &new.facts));
         let difference = self.flows.update(&self.chassis, old, new);
         let wanted = Flows::compute(new.0, new.1, &self.chassis);
         assert_eq!(self.flows, wanted, "step by step, and at once");
         assert!(difference.touches_links() || links == wanted.links());
-        assert!(difference.touches_meters() || meters == wanted.meters());
         assert!(difference.touches_uplinks() || uplinks == wanted.uplinks());
         assert_eq!(self.flows.links(), wanted.links());
         assert_eq!(self.flows.meters(), wanted.meters());
         self.switch.take(&difference);
+        assert_eq!(self.switch.meters, wanted.meters());
         let after = installed(&wanted);
         assert_eq!(self.switch.installed(), after);
         assert_eq!(difference.additions(), after.difference(&before).count());
@@ -162,11 +171,12 @@ proptest! {
         after.iter().for_each(|step| step.apply(&mut cloud));
         let wanted = flows_of(&cloud, "h0");
         let mut switch = old.switch;
-        let difference = reconcile(&wanted, &switch.installed());
+        let difference = reconcile(&wanted, &switch.installed(), &switch.meters);
         let (present, target) = (switch.installed(), installed(&wanted));
         prop_assert_eq!(difference.additions(), target.difference(&present).count());
         prop_assert_eq!(difference.deletions(), present.difference(&target).count());
         switch.take(&difference);
         prop_assert_eq!(switch.installed(), target);
+        prop_assert_eq!(switch.meters, wanted.meters());
     }
 }
