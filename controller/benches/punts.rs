@@ -11,8 +11,8 @@ use sextant_controller::metrics::Metrics;
 use sextant_controller::switch::Punts;
 use sextant_flows::Flows;
 use sextant_model::{
-    Change, Chassis, ChassisId, Encap, EncapKind, Facts, Intent, MacAddr, Object, Plugged, PortId,
-    Punt, ServerIdentity, Settings,
+    Change, Chassis, ChassisId, Encap, EncapKind, Endpoints, Facts, Intent, MacAddr, Object,
+    Plugged, PortId, Punt, ServerIdentity, Settings,
 };
 use sextant_responders::dhcpv6::codec::put_option;
 use sextant_responders::dhcpv6::{ALL_SERVERS, CLIENT_PORT, SERVER_PORT};
@@ -144,7 +144,7 @@ fn flows(guests: u16) -> Flows {
     facts.put_chassis(Chassis {
         id: chassis.clone(),
         encap: Encap {
-            ip: Ipv6Addr::LOCALHOST.into(),
+            endpoints: Endpoints::Ipv6(Ipv6Addr::LOCALHOST),
             kind: EncapKind::Vxlan,
         },
         bridge_mappings: BTreeMap::new(),

@@ -93,6 +93,8 @@ pub struct Ra {
 pub struct Tunnel {
     /// Its MTU in octets, 1280 to 65535.
     pub underlay_mtu: u16,
+    /// Whether hypervisors watch each other with BFD.
+    pub bfd: bool,
 }
 
 /// `[punt]`: what each guest may send to the controller.
@@ -203,6 +205,7 @@ impl Default for Tunnel {
     fn default() -> Self {
         Self {
             underlay_mtu: Settings::default().underlay_mtu,
+            bfd: false,
         }
     }
 }
@@ -433,7 +436,7 @@ mod tests {
             hypervisor_tls: _,
             quotas: _,
         } = config;
-        assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 35);
+        assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 36);
     }
 
     #[test]

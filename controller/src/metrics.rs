@@ -84,6 +84,12 @@ metrics! {
     connections_refused: IntCounterVec = "sextant_connections_refused_total" ["listener", "reason"],
     /// What went wrong between Sextant and switches, by kind: a switch sent what is no OpenFlow (malformed), it refused a message (refused), a message is too long for OpenFlow (unsent).
     openflow_errors: IntCounterVec = "sextant_openflow_errors_total" ["kind"],
+    /// Pairs of hypervisors that have no tunnel between them, since their endpoints have no family of addresses in common.
+    tunnels_missing: IntGauge = "sextant_tunnels_missing" [],
+    /// Packets that came through tunnels from endpoints that no hypervisor has, and were dropped, by hypervisor; read every 10 seconds.
+    tunnel_unknown_endpoint_packets: IntCounterVec = "sextant_tunnel_unknown_endpoint_packets_total" ["chassis"],
+    /// BFD sessions of hypervisors with each other, by hypervisor and peer: 3 up, 2 init, 1 down, 0 administratively down or not begun; with `bfd = true` in `[tunnel]`.
+    tunnel_bfd_state: IntGaugeVec = "sextant_tunnel_bfd_state" ["chassis", "peer"],
     /// Packets that switches sent up, by the reason why.
     packet_ins: IntCounterVec = "sextant_packet_ins_total" ["punt"],
     /// Packets that switches sent up and no answer was due or possible, by the reason why not.

@@ -107,6 +107,7 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
         openflow_port: openflow.local_addr()?.port(),
         ovsdb_port: ovsdb.local_addr()?.port(),
         encrypted: hypervisor_tls.is_some(),
+        bfd: config.tunnel.bfd,
     };
     let switches = switch::Context {
         snapshots: snapshots.clone(),

@@ -131,6 +131,9 @@ impl Owner {
             .ports_active
             .set(i64::try_from(facts.active().len()).unwrap_or(i64::MAX));
         gateways::count(&self.publish.borrow().facts, facts, &self.metrics);
+        self.metrics
+            .tunnels_missing
+            .set(i64::try_from(facts.missing_tunnels()).unwrap_or(i64::MAX));
         self.publish.send_replace(Arc::new(self.snapshot.clone()));
     }
 
@@ -268,8 +271,12 @@ impl Owner {
         };
         let before = self.snapshot.facts.chassis().get(&chassis.id).cloned();
         if before.as_deref().map(stored) != Some(stored(&chassis)) {
-            tracing::info!(chassis = %chassis.id, endpoint = %chassis.encap.ip, encapsulation = %chassis.encap.kind, "hypervisor joined or changed");
+            tracing::info!(chassis = %chassis.id, endpoint = %chassis.encap.endpoints, encapsulation = %chassis.encap.kind, "hypervisor joined or changed");
             self.remember(Change::Put(Object::Chassis(Arc::new(chassis.clone()))));
+        }
+        let endpoints = before.as_ref().map(|before| before.encap.endpoints);
+        if endpoints != Some(chassis.encap.endpoints) {
+            tell_whom_it_does_not_reach(&self.snapshot.facts, &chassis);
         }
         let id = chassis.id.clone();
         self.snapshot.facts.put_chassis(chassis);
@@ -326,6 +333,22 @@ impl Owner {
     fn remember(&self, change: Change) {
         let _ = self.observed.send(vec![change]);
     }
+}
+
+/// Between a hypervisor that has other endpoints than before and these, nothing passes.
+fn tell_whom_it_does_not_reach(facts: &Facts, chassis: &Chassis) {
+    const NAMED: usize = 5;
+    let mut unreached = facts.without_tunnel(chassis).peekable();
+    if unreached.peek().is_none() {
+        return;
+    }
+    let named: Vec<&str> = unreached
+        .by_ref()
+        .take(NAMED)
+        .map(ChassisId::as_str)
+        .collect();
+    let more = unreached.count();
+    tracing::warn!(chassis = %chassis.id, endpoint = %chassis.encap.endpoints, from = named.join(","), more, "no tunnel: no family of addresses in common");
 }
 
 /// Whether a hypervisor's contents were read and it has not left.

@@ -15,7 +15,7 @@ async fn attached() -> Cloud {
     let chassis = Chassis {
         id: ChassisId::new("h1"),
         encap: Encap {
-            ip: "2001:db8::1".parse().unwrap(),
+            endpoints: "2001:db8::1".parse().unwrap(),
             kind: EncapKind::Vxlan,
         },
         bridge_mappings: mappings.into(),

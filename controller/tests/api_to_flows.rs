@@ -187,7 +187,7 @@ fn chassis() -> Chassis {
     Chassis {
         id: ChassisId::new("h1"),
         encap: Encap {
-            ip: "2001:db8::1".parse().unwrap(),
+            endpoints: "2001:db8::1".parse().unwrap(),
             kind: EncapKind::Vxlan,
         },
         bridge_mappings: BTreeMap::new(),

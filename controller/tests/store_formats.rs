@@ -9,8 +9,8 @@
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use sextant_controller::store::{Embedded, FORMAT, Revision, Store};
 use sextant_model::{
-    Change, Counted, DEFAULT_SECURITY_GROUP, EVERY_PROJECT, Intent, Key, Object, RbacAction,
-    RbacObject,
+    Change, Counted, DEFAULT_SECURITY_GROUP, EVERY_PROJECT, Endpoints, Intent, Key, Object,
+    RbacAction, RbacObject,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -100,6 +100,16 @@ async fn a_file_of_format_1_is_read_whole_and_becomes_one_of_this_format() {
     assert_eq!(intent.interfaces_of(router.id).count(), 2);
     let is_location = |change: &Change| matches!(change, Change::Put(Object::Location(port, host)) if *port == one.id && host.as_str() == "h1");
     assert!(stored.changes.iter().any(is_location));
+    let endpoints = stored.changes.iter().find_map(|change| {
+        if let Change::Put(Object::Chassis(chassis)) = change {
+            return Some(chassis.encap.endpoints);
+        }
+        None
+    });
+    assert!(
+        matches!(endpoints, Some(Endpoints::Ipv6(_))),
+        "a hypervisor had one address"
+    );
 
     drop(store);
     let (format, same, migrated) = file.raw();

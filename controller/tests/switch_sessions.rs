@@ -113,7 +113,7 @@ fn chassis(name: &str) -> Chassis {
     Chassis {
         id: ChassisId::new(name),
         encap: Encap {
-            ip: "2001:db8::1".parse().unwrap(),
+            endpoints: "2001:db8::1".parse().unwrap(),
             kind: EncapKind::Vxlan,
         },
         bridge_mappings: BTreeMap::new(),

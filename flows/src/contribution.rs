@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// What flows are computed of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Object {
-    /// The flows that are always there.
+    /// The flows that are there whatever the cloud holds.
     Base,
     /// Another hypervisor.
     Peer(ChassisId),
@@ -111,7 +111,7 @@ pub(crate) fn contribution(view: &View<'_>, object: &Object) -> Contribution {
         ..Contribution::default()
     };
     match object {
-        Object::Base => flows(features::base()),
+        Object::Base => flows([features::base(), tunnel::unknown(view)].concat()),
         Object::Peer(peer) => flows(tunnel::classify(view, peer)),
         Object::Network(id) => of_network(view, *id),
         Object::SharedMac(id, mac) => flows(

@@ -1,5 +1,7 @@
 //! What one hypervisor sees of the cloud.
 
+use crate::features::tunnel;
+use crate::flow::{Cookie, Flow};
 use ipnet::IpNet;
 use sextant_model::{
     Binding, Chassis, ChassisId, Facts, Intent, Network, NetworkId, Port, Router, SecurityGroupId,
@@ -183,20 +185,27 @@ impl<'a> View<'a> {
             .ofport
     }
 
-    /// How frames get to another hypervisor from here: its endpoint, ours, and our tunnel port.
+    /// The cookies of the flows that drop what comes through tunnels from endpoints that no hypervisor has.
+    pub fn unknown_endpoints(&self) -> Vec<Cookie> {
+        let flows = tunnel::unknown(self);
+        flows.iter().map(Flow::cookie).collect()
+    }
+
+    /// How frames get to another hypervisor from here: its endpoint and ours, of the family that the two use, and our
+    /// tunnel port of the protocol that it wants to be sent. None if there is no such family or port.
     pub fn tunnel_to(&self, peer: &ChassisId) -> Option<Tunnel> {
         let (own, peer) = (self.own()?, self.facts.chassis().get(peer)?);
-        let tunnel_port = *own.tunnel_ports.get(&peer.encap.kind)?;
-        let same_family = own.encap.ip.is_ipv6() == peer.encap.ip.is_ipv6();
-        (own.id != peer.id && same_family).then_some(Tunnel {
-            local: own.encap.ip,
-            remote: peer.encap.ip,
-            port: tunnel_port,
+        let port = *own.tunnel_ports.get(&peer.encap.kind)?;
+        let (local, remote) = own.encap.endpoints.towards(peer.encap.endpoints)?;
+        (own.id != peer.id).then_some(Tunnel {
+            local,
+            remote,
+            port,
         })
     }
 }
 
-/// How frames get to another hypervisor.
+/// How frames get to another hypervisor. Both endpoints are of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tunnel {
     /// Our endpoint.

@@ -1,10 +1,9 @@
 //! Hypervisors and their tunnel endpoints.
 
-use crate::ChassisId;
+use crate::{ChassisId, Endpoints};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
 /// A tunnel protocol (`external_ids:sextant-encap-type`).
@@ -67,16 +66,20 @@ impl FromStr for EncapKind {
 /// Where and how a hypervisor receives tunnelled frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Encap {
-    /// The endpoint's address.
-    pub ip: IpAddr,
+    /// Its addresses.
+    #[serde(rename = "ip")]
+    pub endpoints: Endpoints,
     /// The protocol that it wants to be sent.
     pub kind: EncapKind,
 }
 
 impl Encap {
-    /// Octets that the underlay adds to an IP packet of a guest.
+    /// Octets that the underlay adds to an IP packet of a guest, at most: one that has an IPv6 address is sent to there.
     pub fn overhead(self) -> u16 {
-        let ip_header = if self.ip.is_ipv6() { 40 } else { 20 };
+        let ip_header = match self.endpoints {
+            Endpoints::Ipv6(_) | Endpoints::Both(..) => 40,
+            Endpoints::Ipv4(_) => 20,
+        };
         ip_header + self.kind.shim()
     }
 }
@@ -121,7 +124,7 @@ mod tests {
     #[test]
     fn overhead_is_what_neutron_subtracts() {
         let encap = |ip: &str, kind| Encap {
-            ip: ip.parse().unwrap(),
+            endpoints: ip.parse().unwrap(),
             kind,
         };
         assert_eq!(
@@ -131,5 +134,7 @@ mod tests {
         assert_eq!(1500 - encap("2001:db8::1", EncapKind::Gre).overhead(), 1438);
         assert_eq!(1500 - encap("192.0.2.1", EncapKind::Vxlan).overhead(), 1450);
         assert_eq!(1500 - encap("192.0.2.1", EncapKind::Gre).overhead(), 1458);
+        let both = encap("192.0.2.1,2001:db8::1", EncapKind::Geneve);
+        assert_eq!(1500 - both.overhead(), 1430);
     }
 }

@@ -2,12 +2,12 @@
 
 use crate::gateways::Gateways;
 use crate::{
-    Chassis, ChassisId, Encap, EncapKind, Intent, Network, NetworkId, Outside, PortId, RouterId,
-    SecurityGroupId, Settings,
+    Chassis, ChassisId, Encap, EncapKind, Endpoints, Intent, Network, NetworkId, Outside, PortId,
+    RouterId, SecurityGroupId, Settings,
 };
 use imbl::{OrdMap, OrdSet};
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 /// An interface that carries a port's id, as observed on a hypervisor.
@@ -46,6 +46,7 @@ pub struct Facts {
     unconfirmed: OrdSet<(ChassisId, PortId)>,
     overhead: Option<u16>,
     gateways: Gateways,
+    missing_tunnels: usize,
 }
 
 impl Facts {
@@ -79,21 +80,49 @@ impl Facts {
     /// Takes in what is known of a hypervisor.
     pub fn put_chassis(&mut self, chassis: Chassis) {
         self.chassis.insert(chassis.id.clone(), Arc::new(chassis));
-        self.measure_overhead();
+        self.measure_tunnels();
     }
 
     /// Forgets a hypervisor. Ports plugged in there stay so until that is said of them.
     pub fn remove_chassis(&mut self, id: &ChassisId) {
         self.chassis.remove(id);
-        self.measure_overhead();
+        self.measure_tunnels();
     }
 
-    fn measure_overhead(&mut self) {
+    fn measure_tunnels(&mut self) {
         self.overhead = self
             .chassis
             .values()
             .map(|chassis| chassis.encap.overhead())
             .max();
+        let (mut ipv6, mut ipv4) = (0, 0);
+        for chassis in self.chassis.values() {
+            match chassis.encap.endpoints {
+                Endpoints::Ipv6(_) => ipv6 += 1,
+                Endpoints::Ipv4(_) => ipv4 += 1,
+                Endpoints::Both(..) => {}
+            }
+        }
+        self.missing_tunnels = ipv6 * ipv4;
+    }
+
+    /// How many pairs of hypervisors have no tunnel between them, for want of a family of addresses that both have.
+    pub fn missing_tunnels(&self) -> usize {
+        self.missing_tunnels
+    }
+
+    /// The other hypervisors to which one has no tunnel, for that reason, by id.
+    pub fn without_tunnel<'a>(
+        &'a self,
+        chassis: &'a Chassis,
+    ) -> impl Iterator<Item = &'a ChassisId> + 'a {
+        let own = chassis.encap.endpoints;
+        let reached_by_all = matches!(own, Endpoints::Both(..));
+        let others = self.chassis.values().filter(move |_| !reached_by_all);
+        others
+            .filter(move |other| other.id != chassis.id)
+            .filter(move |other| own.towards(other.encap.endpoints).is_none())
+            .map(|other| &other.id)
     }
 
     /// The hypervisor that has each router's external gateway, and the external network, by router.
@@ -330,7 +359,7 @@ impl Facts {
     /// hypervisor, VXLAN over IPv6 is assumed.
     pub fn tunnel_overhead(&self) -> u16 {
         const ASSUMED: Encap = Encap {
-            ip: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            endpoints: Endpoints::Ipv6(Ipv6Addr::UNSPECIFIED),
             kind: EncapKind::Vxlan,
         };
         self.overhead.unwrap_or(ASSUMED.overhead())
@@ -510,11 +539,12 @@ mod tests {
         for (id, ip, kind, mtu) in [
             ("h1", "192.0.2.1", EncapKind::Gre, 1458),
             ("h2", "2001:db8::2", EncapKind::Gre, 1438),
+            ("h3", "192.0.2.3,2001:db8::3", EncapKind::Geneve, 1430),
         ] {
             facts.put_chassis(Chassis {
                 id: ChassisId::new(id),
                 encap: Encap {
-                    ip: ip.parse().unwrap(),
+                    endpoints: ip.parse().unwrap(),
                     kind,
                 },
                 bridge_mappings: BTreeMap::new(),
@@ -526,5 +556,15 @@ mod tests {
             });
             assert_eq!(facts.network_mtu(&network, &settings), mtu);
         }
+        assert_eq!(facts.missing_tunnels(), 1);
+        let apart = |id: &str| {
+            let chassis = &facts.chassis()[&ChassisId::new(id)];
+            let apart: Vec<&str> = facts
+                .without_tunnel(chassis)
+                .map(ChassisId::as_str)
+                .collect();
+            apart.join(",")
+        };
+        assert_eq!([apart("h1"), apart("h2"), apart("h3")], ["h2", "h1", ""]);
     }
 }

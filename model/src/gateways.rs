@@ -229,7 +229,7 @@ mod tests {
         Chassis {
             id: ChassisId::new(id),
             encap: Encap {
-                ip: "2001:db8::1".parse().unwrap(),
+                endpoints: "2001:db8::1".parse().unwrap(),
                 kind: EncapKind::Vxlan,
             },
             bridge_mappings: mapping.into_iter().collect(),

@@ -16,6 +16,7 @@ mod dhcpv4_option;
 mod dhcpv4_service;
 mod dhcpv6_option;
 mod domain_name;
+mod endpoints;
 mod facts;
 mod gateways;
 mod ids;
@@ -41,6 +42,7 @@ pub use dhcpv4_option::{Dhcpv4Option, Dhcpv4Place, InvalidDhcpv4Option, put_rout
 pub use dhcpv4_service::{ClasslessRoute, Dhcpv4Lease, Dhcpv4Service};
 pub use dhcpv6_option::{Dhcpv6Option, Dhcpv6Value, InvalidDhcpv6Option, TimeServer};
 pub use domain_name::{DomainName, InvalidDomainName};
+pub use endpoints::{BadEndpoints, Endpoints};
 pub use facts::{Binding, Facts, Plugged};
 pub use gateways::Outside;
 pub use ids::{

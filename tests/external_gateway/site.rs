@@ -50,7 +50,7 @@ impl Site {
             hypervisors: 3,
             ..LabOptions::default()
         };
-        let mut world = World::start_with(options, config)?;
+        let mut world = World::start_in(options, config)?;
         let upstream = Upstream::start(&world.lab, PHYSICAL)?;
         for (host, priority) in world.lab.hypervisors().iter().zip(PRIORITIES) {
             let priority = format!("external_ids:sextant-gateway-priority={priority}");

@@ -40,6 +40,15 @@ fn touch(metrics: &Metrics) {
     metrics.ports_bound.set(7);
     metrics.ports_active.set(6);
     metrics.flows_wanted.with_label_values(&["h1"]).set(120);
+    metrics.tunnels_missing.set(1);
+    metrics
+        .tunnel_bfd_state
+        .with_label_values(&["h1", "h2"])
+        .set(1);
+    metrics
+        .tunnel_unknown_endpoint_packets
+        .with_label_values(&["h1"])
+        .inc();
     touch_packets(metrics);
     for outcome in ["confirmed", "refused"] {
         metrics

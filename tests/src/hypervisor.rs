@@ -107,14 +107,32 @@ impl Hypervisor {
     /// # Errors
     /// [`LabError::Command`].
     pub fn join_at(&self, endpoint: IpAddr, encap_type: &str) -> Result<(), LabError> {
-        self.join_under(CONTROLLER, endpoint, encap_type)
+        self.join_with(&endpoint.to_string(), encap_type)
+    }
+
+    /// As [`Hypervisor::join`], with these addresses, separated by commas, as the tunnel endpoint.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub fn join_with(&self, endpoints: &str, encap_type: &str) -> Result<(), LabError> {
+        self.join_under(CONTROLLER, endpoints, encap_type)
+    }
+
+    /// Changes its tunnel endpoint to these addresses, separated by commas.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub fn move_endpoint(&self, endpoints: &str) -> Result<(), LabError> {
+        let endpoints = format!("external_ids:sextant-encap-ip=\"{endpoints}\"");
+        self.vsctl(&["set", "open_vswitch", ".", &endpoints])
+            .map(drop)
     }
 
     /// As [`Hypervisor::join_at`], the cloud of another controller than the lab's own.
     pub(crate) fn join_under(
         &self,
         controller: Ipv6Addr,
-        endpoint: IpAddr,
+        endpoints: &str,
         encap_type: &str,
     ) -> Result<(), LabError> {
         self.vsctl(&[
@@ -122,7 +140,7 @@ impl Hypervisor {
             "open_vswitch",
             ".",
             &format!("external_ids:system-id={}", self.name()),
-            &format!("external_ids:sextant-encap-ip={endpoint}"),
+            &format!("external_ids:sextant-encap-ip=\"{endpoints}\""),
             &format!("external_ids:sextant-encap-type={encap_type}"),
             "external_ids:sextant-bridge-datapath-type=netdev",
         ])?;

@@ -52,7 +52,7 @@ async fn list(
     let snapshot = api.snapshots.latest();
     let chassis = snapshot.facts.chassis().values();
     let visible = chassis.filter(|_| caller.is_admin());
-    let agents = wanted.select(visible.map(|chassis| api.agent(chassis)));
+    let agents = wanted.select(visible.map(|chassis| api.agent(&snapshot.facts, chassis)));
     Ok(Json(json!({"agents": agents})))
 }
 
@@ -61,8 +61,9 @@ async fn show(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    let chassis = find(&api.snapshots.latest().facts, &caller, &id)?;
-    Ok(Json(json!({"agent": api.agent(&chassis)})))
+    let snapshot = api.snapshots.latest();
+    let chassis = find(&snapshot.facts, &caller, &id)?;
+    Ok(Json(json!({"agent": api.agent(&snapshot.facts, &chassis)})))
 }
 
 /// Forgets a hypervisor that is not connected. While that happens it cannot connect.
@@ -109,7 +110,11 @@ fn find(facts: &Facts, caller: &Caller, id: &str) -> Result<Arc<Chassis>, ApiErr
 }
 
 impl Api {
-    fn agent(&self, chassis: &Chassis) -> Map<String, Value> {
+    fn agent(&self, facts: &Facts, chassis: &Chassis) -> Map<String, Value> {
+        let unreached: Vec<&str> = facts
+            .without_tunnel(chassis)
+            .map(ChassisId::as_str)
+            .collect();
         super::fields(json!({
             "id": agent_id(chassis).to_string(),
             "agent_type": "Open vSwitch agent",
@@ -126,7 +131,9 @@ impl Api {
             "heartbeat_timestamp": null,
             "configurations": {
                 "tunnel_types": [chassis.encap.kind.as_str()],
-                "tunneling_ip": chassis.encap.ip,
+                "tunneling_ip": chassis.encap.endpoints.first(),
+                "tunneling_ips": chassis.encap.endpoints.addresses().collect::<Vec<_>>(),
+                "no_tunnel_to": unreached,
                 "bridge_mappings": chassis.bridge_mappings,
             },
         }))

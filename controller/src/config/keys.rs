@@ -80,11 +80,18 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
     ),
     (
         "tunnel",
-        &[(
-            "underlay_mtu",
-            "1500",
-            "MTU of the network that carries the tunnels, in octets, at least 1280.",
-        )],
+        &[
+            (
+                "underlay_mtu",
+                "1500",
+                "MTU of the network that carries the tunnels, in octets, at least 1280.",
+            ),
+            (
+                "bfd",
+                "false",
+                "Whether hypervisors watch each other with BFD (RFC 5880), each with every other; its state is in the metrics.",
+            ),
+        ],
     ),
     (
         "punt",

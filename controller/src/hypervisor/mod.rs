@@ -1,9 +1,10 @@
 //! Hypervisors, as their ovsdb-servers show them: Sextant is their OVSDB manager.
 //!
 //! A session observes what is there ([`observe()`]) and provisions what should be ([`wanted`]): the bridge `br-int`, its
-//! controller, the tunnel ports, the patch ports to the bridges of physical networks. Both are pure; only the session
+//! controller, the tunnel ports, those for BFD, the patch ports to the bridges of physical networks. Both are pure; only the session
 //! talks.
 
+mod bfd;
 mod census;
 mod news;
 mod observe;
@@ -13,6 +14,7 @@ mod provision;
 mod session;
 mod turn;
 
+pub use bfd::Watched;
 pub use observe::{NotReady, Observation, observe};
 pub use provision::{Wish, release, wanted};
 pub use session::{Context, listen};
@@ -48,7 +50,10 @@ const MONITORED: &[(&str, &[&str])] = &[
         ],
     ),
     ("Port", &["name", "interfaces", "external_ids"]),
-    ("Interface", &["name", "type", "ofport", "external_ids"]),
+    (
+        "Interface",
+        &["name", "type", "ofport", "bfd_status", "external_ids"],
+    ),
     ("Controller", &["target", "connection_mode", "max_backoff"]),
     ("Manager", &["target", "max_backoff"]),
 ];

@@ -2,11 +2,13 @@
 //!
 //! A guest's interface is known by the convention that every VIF driver follows: `external_ids:iface-id` is the port.
 
+use super::bfd::is_of_bfd;
 use super::{PHYSICAL_NETWORK, integration_bridge};
-use sextant_model::{Chassis, ChassisId, Encap, EncapKind, PortId, UnknownEncap};
+use sextant_model::{
+    BadEndpoints, Chassis, ChassisId, Encap, EncapKind, Endpoints, PortId, UnknownEncap,
+};
 use sextant_ovsdb_client::{ColumnError, Replica, Row};
 use std::collections::BTreeMap;
-use std::net::{AddrParseError, IpAddr};
 
 /// The longest name, in octets: as long as a host's.
 const LONGEST_NAME: usize = 255;
@@ -37,17 +39,14 @@ pub enum NotReady {
     /// It has no tunnel endpoint: nobody asked it to join.
     #[error("external_ids:sextant-encap-ip is not set")]
     NoEndpoint(ChassisId),
-    /// Its tunnel endpoint is no address.
+    /// Its tunnel endpoint is not one, or one of each family.
     #[error("external_ids:sextant-encap-ip={value}: {error}")]
     BadEndpoint {
         /// What is there.
         value: String,
         /// Why that is wrong.
-        error: AddrParseError,
+        error: BadEndpoints,
     },
-    /// Nothing can be sent to its tunnel endpoint.
-    #[error("external_ids:sextant-encap-ip={0}: it is not the address of one machine")]
-    UselessEndpoint(IpAddr),
     /// Its tunnel protocol is unknown.
     #[error("external_ids:sextant-encap-type: {0}")]
     BadEncapsulation(#[from] UnknownEncap),
@@ -73,16 +72,13 @@ pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
         .ok_or(NotReady::NoRoot)?;
     let ids = root.map("external_ids")?;
     let id = name(ids.get("system-id").ok_or(NotReady::NoSystemId)?)?;
-    let endpoint = ids
+    let value = *ids
         .get("sextant-encap-ip")
         .ok_or_else(|| NotReady::NoEndpoint(id.clone()))?;
-    let ip: IpAddr = endpoint.parse().map_err(|error| NotReady::BadEndpoint {
-        value: (*endpoint).to_owned(),
+    let endpoints: Endpoints = value.parse().map_err(|error| NotReady::BadEndpoint {
+        value: value.to_owned(),
         error,
     })?;
-    if ip.is_unspecified() || ip.is_multicast() {
-        return Err(NotReady::UselessEndpoint(ip));
-    }
     let kind: EncapKind = ids
         .get("sextant-encap-type")
         .unwrap_or(&EncapKind::Vxlan.as_str())
@@ -111,7 +107,7 @@ pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
     } = sort(&interfaces)?;
     let chassis = Chassis {
         id,
-        encap: Encap { ip, kind },
+        encap: Encap { endpoints, kind },
         bridge_mappings,
         gateway_priority,
         datapath_id,
@@ -187,6 +183,9 @@ struct Sorted {
 fn sort(interfaces: &[&Row]) -> Result<Sorted, ColumnError> {
     let mut sorted = Sorted::default();
     for interface in interfaces {
+        if is_of_bfd(interface) {
+            continue;
+        }
         if super::is_owned(interface) {
             let ofport = ofport(interface)?;
             let kind: Option<EncapKind> = interface.string("type")?.parse().ok();

@@ -3,6 +3,7 @@
 //! What Sextant makes is marked in `external_ids`, so that exactly that is undone when the hypervisor leaves. A bridge
 //! that exists is kept as it is, but for its controller, fail mode and protocols.
 
+use super::bfd::{self, Watched};
 use super::{DATABASE, INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, patches};
 use sextant_model::EncapKind;
 use sextant_ovsdb_client::{ColumnError, Condition, Mutation, Replica, Row, Transaction, Value};
@@ -28,6 +29,8 @@ pub struct Wish {
     pub manager_suffix: String,
     /// The protocols for which it should have tunnel ports.
     pub tunnels: BTreeSet<EncapKind>,
+    /// The peers with which it should speak BFD.
+    pub watched: Vec<Watched>,
     /// Physical network to the bridge to which it should have a patch port.
     pub bridge_mappings: BTreeMap<String, String>,
 }
@@ -43,6 +46,7 @@ pub fn wanted(replica: &Replica, wish: &Wish) -> Result<Option<Transaction>, Col
         Some((uuid, bridge)) => {
             transaction = control_bridge(replica, wish, uuid, bridge, transaction)?;
             transaction = tunnel_ports(replica, wish, uuid, bridge, transaction)?;
+            transaction = bfd::wanted(replica, wish, uuid, bridge, transaction)?;
             transaction = patches::wanted(replica, wish, uuid, bridge, transaction)?;
         }
     }
@@ -237,6 +241,7 @@ fn tunnel_ports(
 ) -> Result<Transaction, ColumnError> {
     let mut present = owned_ports(replica, bridge)?;
     present.retain(|(port, _)| !patches::is_patch(replica, *port));
+    present.retain(|(port, _)| !replica.row("Port", *port).is_some_and(bfd::is_of_bfd));
     let unwanted = present
         .iter()
         .filter(|(_, kind)| kind.is_none_or(|kind| !wish.tunnels.contains(&kind)));

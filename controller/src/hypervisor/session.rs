@@ -1,5 +1,6 @@
 //! One task a hypervisor: tells the owner what it observes, and makes the hypervisor what it should be.
 
+use super::bfd::{self, States};
 use super::census::Census;
 use super::news::news;
 use super::observe::{NotReady, Observation, observe};
@@ -46,6 +47,8 @@ pub struct Context {
     pub ovsdb_port: u16,
     /// Switches and databases speak TLS.
     pub encrypted: bool,
+    /// Hypervisors speak BFD with each other.
+    pub bfd: bool,
 }
 
 /// Serves every hypervisor that connects. Does not return.
@@ -156,6 +159,8 @@ struct Session {
     touched: Option<BTreeSet<PortId>>,
     /// Counts it among those that take part.
     connected: Option<Counted>,
+    /// What its BFD sessions say, while it is asked.
+    states: Option<States>,
     turn: Turn<RequestId>,
     /// What was last complained of, so that it is said once.
     complaint: Option<String>,
@@ -180,6 +185,7 @@ impl Session {
             census: Census::default(),
             touched: None,
             connected: None,
+            states: None,
             turn: Turn::default(),
             complaint: None,
         }
@@ -253,6 +259,7 @@ impl Session {
                     let gauge = &self.context.metrics.hypervisors_connected;
                     self.connected.get_or_insert_with(|| Counted::new(gauge));
                     self.provision(&observation.chassis);
+                    self.show_states(&observation.chassis);
                     self.tell(observation).await?;
                     self.begin_census();
                 }
@@ -274,7 +281,7 @@ impl Session {
             Place::Waiting(waiting) if waiting == id => return Ok(false),
             Place::Unknown | Place::Waiting(_) | Place::Seated(_) => {}
         }
-        self.connected = None;
+        (self.connected, self.states) = (None, None);
         if let Some(seen) = self.seen.take() {
             self.send(Event::HypervisorLeft(seen.chassis.id)).await?;
         }
@@ -291,12 +298,31 @@ impl Session {
         Ok(matches!(self.place, Place::Seated(_)))
     }
 
+    /// Shows what BFD says of the ways to its peers.
+    fn show_states(&mut self, chassis: &Chassis) {
+        if !self.context.bfd {
+            return;
+        }
+        let new = || States::new(self.context.metrics.clone(), chassis.id.clone());
+        let shown = self
+            .states
+            .get_or_insert_with(new)
+            .show(self.connection.replica());
+        if let Err(error) = shown {
+            self.complain(&error.to_string());
+        }
+    }
+
     fn provision(&mut self, chassis: &Chassis) {
         let wish = Wish {
             system_id: chassis.id.to_string(),
             controller: self.controller.clone(),
             manager_suffix: format!(":{}", self.context.ovsdb_port),
             tunnels: self.tunnels(chassis),
+            watched: match self.context.bfd {
+                true => bfd::watched(&self.context.snapshots.latest().facts, chassis),
+                false => vec![],
+            },
             bridge_mappings: chassis.bridge_mappings.clone(),
         };
         let missing = missing_bridges(self.connection.replica(), &wish.bridge_mappings).join(", ");
@@ -353,7 +379,7 @@ impl Session {
                 .chassis()
                 .contains_key(&chassis)
         {
-            (self.seen, self.connected) = (None, None);
+            (self.seen, self.connected, self.states) = (None, None, None);
             return self.send(Event::HypervisorLeft(chassis)).await;
         }
         Ok(())

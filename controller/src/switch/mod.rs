@@ -8,6 +8,7 @@ mod line;
 mod programming;
 mod punts;
 mod session;
+mod strangers;
 mod uplinks;
 
 pub use gathering::Turn;

@@ -12,6 +12,7 @@ use super::inventory::{Inventory, requests};
 use super::line::Line;
 use super::programming::{Change, Refused, add_meters, correct_meters};
 use super::punts::Punts;
+use super::strangers::Strangers;
 use super::uplinks::{self, Uplinks};
 use crate::admission::Pass;
 use crate::metrics::Counted;
@@ -21,7 +22,7 @@ use crate::stream::Incoming;
 use rust_openflow::connection::ConnectionError;
 use rust_openflow::{ErrorMessage, Message};
 use sextant_flows::pipeline::SWITCH_CONFIG;
-use sextant_flows::{Difference, Flows, reconcile};
+use sextant_flows::{Difference, Flows, View, reconcile};
 use sextant_model::ChassisId;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -119,6 +120,7 @@ struct Session {
     punts: Punts,
     gathering: Gathering,
     uplinks: Uplinks,
+    strangers: Strangers,
     change: Option<Change>,
     bundles: u32,
     resync: Option<Instant>,
@@ -132,6 +134,7 @@ impl Session {
         let advertising = Advertising::default();
         let punts = Punts::new(context.metrics.clone());
         let gathering = Gathering::new(context.pauses.clone());
+        let strangers = Strangers::new(context.metrics.clone(), chassis.clone(), Instant::now());
         let (change, bundles, resync, patience) = (None, 0, None, RESYNC.0);
         Self {
             line,
@@ -143,6 +146,7 @@ impl Session {
             punts,
             gathering,
             uplinks: Uplinks::default(),
+            strangers,
             change,
             bundles,
             resync,
@@ -165,13 +169,13 @@ impl Session {
                 }
                 changed = snapshots.changed() => drop(changed?),
                 Ok(()) = flushes.changed() => self.uplinks.flush(Instant::now().into_std()),
-                () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
+                () = tokio::time::sleep_until(deadline) => {}
             }
             self.act().await?;
         }
     }
 
-    fn deadline(&self) -> Option<Instant> {
+    fn deadline(&self) -> Instant {
         let advertising = self.advertising.deadline().map(Instant::from_std);
         let change = self
             .change
@@ -182,7 +186,7 @@ impl Session {
             .chain(self.resync)
             .chain(change)
             .chain(self.uplinks.deadline().map(Instant::from_std))
-            .min()
+            .fold(self.strangers.deadline(), Instant::min)
     }
 
     /// Waits until less than [`HIGH_WATER`] is left to be written, and goes on with the change that stopped there.
@@ -233,6 +237,7 @@ impl Session {
         if let Message::Error(error) = message {
             self.line.refused(error);
         }
+        self.strangers.take(xid, message);
         if let Some(change) = &mut self.change {
             match change.on_message(xid, message) {
                 Ok(()) if change.is_done() => return self.confirmed().await,
@@ -262,6 +267,14 @@ impl Session {
         let due = self.uplinks.due(now.into_std());
         self.line.post(due);
         self.uplinks.tell(&self.chassis, &self.context).await?;
+        let view = View {
+            intent: &self.snapshot.intent,
+            facts: &self.snapshot.facts,
+            chassis: &self.chassis,
+        };
+        let connection = &mut self.line.connection;
+        self.strangers
+            .ask(now, &view, |request| connection.send(request).ok());
         if self.resync.is_some_and(|at| at <= now) {
             self.resync = None;
             return self.reconcile().await;

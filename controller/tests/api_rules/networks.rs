@@ -10,7 +10,7 @@ fn hypervisor(name: &str, ip: &str, kind: EncapKind) -> Chassis {
     Chassis {
         id: ChassisId::new(name),
         encap: Encap {
-            ip: ip.parse().unwrap(),
+            endpoints: ip.parse().unwrap(),
             kind,
         },
         bridge_mappings: BTreeMap::new(),
@@ -61,6 +61,39 @@ async fn the_mtu_follows_from_the_hypervisors() {
         [&agents["agents"][0]["host"], &agents["agents"][0]["alive"]],
         [&json!("h1"), &json!(true)]
     );
+}
+
+#[tokio::test]
+async fn a_hypervisor_shows_its_addresses_and_whom_it_does_not_reach() {
+    let cloud = Cloud::new();
+    let hypervisors = [
+        hypervisor("h1", "2001:db8::1", EncapKind::Gre),
+        hypervisor("h2", "192.0.2.2,2001:db8::2", EncapKind::Vxlan),
+        hypervisor("h3", "192.0.2.3", EncapKind::Geneve),
+    ];
+    cloud
+        .observe(move |facts, _| {
+            hypervisors
+                .into_iter()
+                .for_each(|chassis| facts.put_chassis(chassis));
+        })
+        .await;
+    let agents = cloud.get("agents?sort_key=host").await.ok();
+    let shown = |number: usize, field: &str| &agents["agents"][number]["configurations"][field];
+    for (number, first, all, unreached) in [
+        (0, "2001:db8::1", json!(["2001:db8::1"]), json!(["h3"])),
+        (
+            1,
+            "2001:db8::2",
+            json!(["2001:db8::2", "192.0.2.2"]),
+            json!([]),
+        ),
+        (2, "192.0.2.3", json!(["192.0.2.3"]), json!(["h1"])),
+    ] {
+        assert_eq!(shown(number, "tunneling_ip"), first);
+        assert_eq!(shown(number, "tunneling_ips"), &all);
+        assert_eq!(shown(number, "no_tunnel_to"), &unreached);
+    }
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ pub(crate) fn unicast(view: &View<'_>, network: &Network, port: &Port) -> Option
     let tunnel = view.tunnel_to(&binding.chassis)?;
     Some(
         Flow::new(Stage::Switch, 100, to_port.with(ORIGIN, ORIGIN_GUEST))
-            .apply([tunnel::prepare(network, tunnel.local), tunnel::to(&tunnel)].concat()),
+            .apply(tunnel::through(network, &[tunnel])),
     )
 }
 
@@ -103,11 +103,7 @@ fn to_hypervisors<'a>(
         .into_iter()
         .filter_map(|peer| view.tunnel_to(peer))
         .collect();
-    let prepared = tunnels
-        .first()
-        .map(|tunnel| tunnel::prepare(network, tunnel.local));
-    let sent = tunnels.iter().flat_map(tunnel::to);
-    prepared.into_iter().flatten().chain(sent).collect()
+    tunnel::through(network, &tunnels)
 }
 
 /// Delivers to each member here.

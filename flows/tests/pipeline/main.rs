@@ -21,3 +21,4 @@ mod routing;
 mod security;
 mod switching;
 mod tracing;
+mod tunnels;

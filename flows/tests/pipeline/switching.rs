@@ -92,7 +92,7 @@ fn unknown_endpoints_keys_and_macs_lead_nowhere() {
     let frame = frames::ping(&a3, address(&a1), a1.mac_address);
     let arrives = |from: &str, key| fabric.receive("h1", &frame, from.parse().unwrap(), key);
     assert_eq!(arrives(known, 1).reached(), ["a1"]);
-    assert_eq!(arrives(unknown, 1).drops, ["no flow in classify"]);
+    assert_eq!(arrives(unknown, 1).drops, ["forbidden in classify"]);
     assert_eq!(arrives(known, 99).drops, ["no flow in switch"]);
 
     let nobody = MacAddr([0xfa, 0x16, 0x3e, 9, 9, 9]);

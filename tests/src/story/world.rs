@@ -137,9 +137,7 @@ impl World {
     /// # Errors
     /// The lab or the controller did not start.
     pub fn start() -> Result<Self, Failure> {
-        let lab = Lab::start(LabOptions::default())?;
-        let controller = lab.start_controller(ControllerOptions::default())?;
-        Ok(Self::of(lab, controller))
+        Self::start_in(LabOptions::default(), "")
     }
 
     /// The same with a configuration file of this text.
@@ -147,19 +145,25 @@ impl World {
     /// # Errors
     /// As [`World::start`].
     pub fn start_configured(config: &str) -> Result<Self, Failure> {
-        Self::start_with(LabOptions::default(), config)
+        Self::start_in(LabOptions::default(), config)
     }
 
-    /// The same with a lab of another size.
+    /// The same in a lab of more hypervisors, or with another underlay; without a configuration file if the text is
+    /// empty.
     ///
     /// # Errors
     /// As [`World::start`].
-    pub fn start_with(options: LabOptions, config: &str) -> Result<Self, Failure> {
+    pub fn start_in(options: LabOptions, config: &str) -> Result<Self, Failure> {
         let lab = Lab::start(options)?;
-        let file = lab.home().join("sextant.toml");
-        std::fs::write(&file, config).map_err(LabError::io(format!("write {}", file.display())))?;
+        let mut args = vec![];
+        if !config.is_empty() {
+            let file = lab.home().join("sextant.toml");
+            let written = std::fs::write(&file, config);
+            written.map_err(LabError::io(format!("write {}", file.display())))?;
+            args = vec!["--config".to_owned(), file.display().to_string()];
+        }
         let controller = lab.start_controller(ControllerOptions {
-            args: vec!["--config".to_owned(), file.display().to_string()],
+            args,
             ..ControllerOptions::default()
         })?;
         Ok(Self::of(lab, controller))

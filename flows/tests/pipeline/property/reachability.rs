@@ -44,7 +44,9 @@ fn joined(cloud: &Cloud, from: &Sender<'_>, to: &Sender<'_>) -> bool {
     let attached = |one: &Sender<'_>| one.chassis.patch_ports.contains_key(PHYSICAL);
     from.binding.chassis == to.binding.chassis
         || if network.network_type.is_tunnelled() {
-            from.chassis.encap.ip.is_ipv6() == to.chassis.encap.ip.is_ipv6()
+            let [from, to] = [from, to].map(|one| one.chassis.encap.endpoints);
+            from.ipv6().is_some() && to.ipv6().is_some()
+                || from.ipv4().is_some() && to.ipv4().is_some()
         } else {
             attached(from) && attached(to)
         }

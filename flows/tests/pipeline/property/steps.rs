@@ -4,10 +4,10 @@ use crate::support::Cloud;
 use crate::support::cloud::{OPEN, anything, group_id, id, network_id, port_id, service};
 use proptest::prelude::*;
 use sextant_model::{
-    ChassisId, Direction, EncapKind, Ethertype, Ipv6Mode, Key, NetworkType, Object, RemoteEnd,
-    RouterId, SecurityGroupRule, ServerIdentity, SubnetId,
+    ChassisId, Direction, EncapKind, Endpoints, Ethertype, Ipv6Mode, Key, NetworkType, Object,
+    RemoteEnd, RouterId, SecurityGroupRule, ServerIdentity, SubnetId,
 };
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 /// One change. Where it names something that does not exist, it is none.
@@ -48,7 +48,7 @@ pub(super) enum Step {
     Plug(u8, u8),
     PlugUnnumbered(u8, u8),
     Unplug(u8),
-    Join(u8, bool, EncapKind),
+    Join(u8, Families, EncapKind),
     Leave(u8),
     LifetimeOfRouters(u16),
     /// A router's external network.
@@ -63,6 +63,14 @@ pub(super) enum Step {
     /// How external networks are used, a bit each.
     External(u8),
     ServerIdentity(u8),
+}
+
+/// Of which families a hypervisor has an endpoint.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Families {
+    Ipv6,
+    Ipv4,
+    Both,
 }
 
 /// What a rule allows.
@@ -183,7 +191,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         8 => (g.clone(), h.clone()).prop_map(|(g, h)| Step::Plug(g, h)),
         1 => (g.clone(), h.clone()).prop_map(|(g, h)| Step::PlugUnnumbered(g, h)),
         2 => g.prop_map(Step::Unplug),
-        4 => (h.clone(), prop::bool::weighted(0.8), kind()).prop_map(|(h, v6, kind)| Step::Join(h, v6, kind)),
+        4 => (h.clone(), families(), kind()).prop_map(|(h, families, kind)| Step::Join(h, families, kind)),
         1 => h.prop_map(Step::Leave),
         1 => (100..103u16).prop_map(Step::LifetimeOfRouters),
         1 => (0..2u8).prop_map(Step::ServerIdentity),
@@ -194,6 +202,14 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         3 => (0..HYPERVISORS, up()).prop_map(|(h, gone)| Step::Gone(h, gone)),
         4 => (0..HYPERVISORS, 0..NETWORKS, 0..8u8).prop_map(|(h, n, bits)| Step::Learn(h, n, bits)),
         2 => (0..8u8).prop_map(Step::External),
+    ]
+}
+
+fn families() -> impl Strategy<Value = Families> {
+    prop_oneof![
+        3 => Just(Families::Ipv6),
+        1 => Just(Families::Ipv4),
+        2 => Just(Families::Both),
     ]
 }
 
@@ -245,8 +261,8 @@ fn rule(egress: bool, what: What, whom: Whom) -> SecurityGroupRule {
 pub(super) fn start() -> Cloud {
     let mut cloud = Cloud::new();
     let steps = [
-        Step::Join(0, true, EncapKind::Vxlan),
-        Step::Join(1, true, EncapKind::Vxlan),
+        Step::Join(0, Families::Ipv6, EncapKind::Vxlan),
+        Step::Join(1, Families::Ipv6, EncapKind::Vxlan),
         Step::Network(0),
         Step::Subnet(0, 0, Some(Ipv6Mode::Slaac)),
         Step::Subnet4(0),
@@ -314,7 +330,9 @@ impl Step {
             Self::Plug(g, h) => cloud.plug(&guest(g), &hypervisor(h)),
             Self::PlugUnnumbered(g, h) => cloud.plug_as(&guest(g), &hypervisor(h), None),
             Self::Unplug(g) => cloud.unplug(&guest(g)),
-            Self::Join(h, v6, kind) => cloud.hypervisor(&hypervisor(h), endpoint(h, v6), kind),
+            Self::Join(h, families, kind) => {
+                cloud.hypervisor_at(&hypervisor(h), endpoints(h, families), kind);
+            }
             Self::Attach(h) if joined(cloud, h) => cloud.attach(&hypervisor(h), PHYSICAL),
             Self::Attach(_) => {}
             Self::Leave(h) => cloud.facts.remove_chassis(&ChassisId::new(&hypervisor(h))),
@@ -464,10 +482,12 @@ impl Step {
     }
 }
 
-fn endpoint(h: u8, v6: bool) -> IpAddr {
-    if v6 {
-        Ipv6Addr::new(0x2001, 0xdb8, 0x77, 0, 0, 0, 0, h.into()).into()
-    } else {
-        Ipv4Addr::new(192, 0, 2, h).into()
+fn endpoints(h: u8, families: Families) -> Endpoints {
+    let ipv6 = Ipv6Addr::new(0x2001, 0xdb8, 0x77, 0, 0, 0, 0, h.into());
+    let ipv4 = Ipv4Addr::new(192, 0, 2, h);
+    match families {
+        Families::Ipv6 => Endpoints::Ipv6(ipv6),
+        Families::Ipv4 => Endpoints::Ipv4(ipv4),
+        Families::Both => Endpoints::Both(ipv6, ipv4),
     }
 }

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 use sextant_model::{
-    AddressPair, Change, Chassis, ChassisId, Direction, Encap, EncapKind, Ethertype,
+    AddressPair, Change, Chassis, ChassisId, Direction, Encap, EncapKind, Endpoints, Ethertype,
     ExternalGateway, ExternalSettings, Facts, FixedIp, HostRoute, Intent, Ipv6Mode, Key, MacAddr,
     Meta, Network, NetworkId, NetworkKey, NetworkType, Object, Outside, Plugged, Port, PortId,
     PrefixSource, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, RemoteEnd, Router, RouterId,
@@ -169,10 +169,15 @@ impl Cloud {
 
     /// A hypervisor joins, or changes its endpoint.
     pub(crate) fn hypervisor(&mut self, name: &str, ip: IpAddr, kind: EncapKind) {
+        self.hypervisor_at(name, ip.into(), kind);
+    }
+
+    /// The same, at one address or two.
+    pub(crate) fn hypervisor_at(&mut self, name: &str, endpoints: Endpoints, kind: EncapKind) {
         let ports = EncapKind::ALL.map(|kind| (kind, tunnel_port(kind)));
         self.facts.put_chassis(Chassis {
             id: ChassisId::new(name),
-            encap: Encap { ip, kind },
+            encap: Encap { endpoints, kind },
             bridge_mappings: BTreeMap::new(),
             gateway_priority: 0,
             datapath_id: None,

@@ -5,10 +5,11 @@ use super::show::{flows_of, stage_name};
 use rust_openflow::Field;
 use sextant_flows::Flows;
 use sextant_flows::trace::{Connections, Drop, Output, Packet, Trace, Tracer};
-use sextant_model::{ChassisId, EncapKind, IcmpError, Punt};
+use sextant_model::{Chassis, ChassisId, EncapKind, IcmpError, Punt};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 pub(crate) struct Fabric<'a> {
     cloud: &'a Cloud,
@@ -208,23 +209,19 @@ impl<'a> Fabric<'a> {
 
     /// A frame leaves by a tunnel port; whoever has the endpoint receives it.
     fn cross(&self, from: &ChassisId, kind: EncapKind, packet: &Packet, journey: &mut Journey) {
-        let sender = &self.cloud.facts.chassis()[from];
-        let source = match packet.get(Field::TUN_DST) {
-            0 => IpAddr::V6(packet.address(Field::TUN_IPV6_SRC)),
-            _ => ipv4(packet.get(Field::TUN_SRC)),
-        };
-        assert_eq!(
-            source, sender.encap.ip,
-            "a frame leaves from our own endpoint"
-        );
-        let destination = match packet.get(Field::TUN_DST) {
-            0 => IpAddr::V6(Ipv6Addr::from_bits(packet.get(Field::TUN_IPV6_DST))),
-            v4 => ipv4(v4),
-        };
-        let key = packet.get(Field::TUN_ID);
+        let sender = &self.cloud.facts.chassis()[from].encap.endpoints;
+        let (source, destination) = ends(packet);
         let mut all = self.cloud.facts.chassis().values();
-        let to = all.find(|chassis| chassis.encap.ip == destination).unwrap();
+        let has = |chassis: &&Arc<Chassis>| {
+            let mut addresses = chassis.encap.endpoints.addresses();
+            addresses.any(|address| address == destination)
+        };
+        let to = all.find(has).unwrap();
+        let (own, peer) = sender.towards(to.encap.endpoints).unwrap();
+        assert_eq!(source, own, "a frame leaves from our own endpoint");
+        assert_eq!(destination, peer, "of the family that the two use");
         assert_eq!(to.encap.kind, kind, "it is sent what it wants to be sent");
+        let key = packet.get(Field::TUN_ID);
         let (from, to) = (from.as_str().to_owned(), &to.id);
         journey.tunnels.push((from, to.as_str().to_owned(), key));
         let frame = packet
@@ -238,6 +235,21 @@ impl<'a> Fabric<'a> {
         };
         self.arrive(to, frame, journey);
     }
+}
+
+/// Source and destination of a frame in the underlay: of one family, and nothing of the other.
+fn ends(packet: &Packet) -> (IpAddr, IpAddr) {
+    let [ipv6, ipv4_bits] = [
+        [Field::TUN_IPV6_SRC, Field::TUN_IPV6_DST],
+        [Field::TUN_SRC, Field::TUN_DST],
+    ]
+    .map(|ends| ends.map(|end| packet.get(end)));
+    let ends = match (ipv6, ipv4_bits) {
+        (ends, [0, 0]) => ends.map(|end| Ipv6Addr::from_bits(end).into()),
+        ([0, 0], ends) => ends.map(ipv4),
+        mixed => panic!("{mixed:x?}: of both families"),
+    };
+    ends.into()
 }
 
 fn ipv4(bits: u128) -> IpAddr {

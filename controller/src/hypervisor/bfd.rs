@@ -1,0 +1,258 @@
+//! BFD between hypervisors (RFC 5880), which Open vSwitch speaks by itself over a tunnel port that is told to
+//! (ovs-vswitchd.conf.db(5), Bidirectional Forwarding Detection).
+//!
+//! BFD is a matter of two, so each peer gets a tunnel port of its own, with fixed endpoints and without a key: that is key 0,
+//! which no network has. Open vSwitch gives what it receives to the port that says most about it, so guests' frames go on
+//! coming in by the flow-based ports. The name of such a port follows from all that it is, so that one whose peer has
+//! another endpoint is another port.
+
+use super::provision::{Wish, remove_ports};
+use super::{OWNED, is_owned};
+use crate::metrics::Metrics;
+use sextant_model::{Chassis, ChassisId, EncapKind, Facts};
+use sextant_ovsdb_client::{ColumnError, Condition, Mutation, Replica, Row, Transaction, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// A port for BFD carries the peer's name under this key, too.
+const PEER: &str = "sextant-bfd-peer";
+/// Milliseconds between control packets, each way; three that are missing are the end of the session.
+const PACE: &str = "1000";
+
+/// A peer with which a hypervisor speaks BFD, and over what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// The other hypervisor.
+    pub peer: ChassisId,
+    /// The protocol: both have to use the same, so it is the first in alphabetical order of what the two want to be sent.
+    pub kind: EncapKind,
+    /// Our endpoint.
+    pub local: IpAddr,
+    /// Theirs.
+    pub remote: IpAddr,
+}
+
+impl Watched {
+    /// The name of its port, short enough for a network device.
+    fn name(&self) -> String {
+        let Self {
+            peer,
+            kind,
+            local,
+            remote,
+        } = self;
+        let all = format!("{kind} {local} {remote} {}", peer.as_str());
+        let hash = xxh3_64(all.as_bytes());
+        format!("bfd-{:011x}", hash >> 20)
+    }
+}
+
+/// Every hypervisor to which one has a tunnel, as both see it.
+pub(super) fn watched(facts: &Facts, own: &Chassis) -> Vec<Watched> {
+    let watched = |peer: &Chassis| {
+        let (local, remote) = own.encap.endpoints.towards(peer.encap.endpoints)?;
+        let kinds = [own.encap.kind, peer.encap.kind];
+        Some(Watched {
+            peer: peer.id.clone(),
+            kind: kinds.into_iter().min_by_key(|kind| kind.as_str())?,
+            local,
+            remote,
+        })
+    };
+    let peers = facts.chassis().values().filter(|peer| peer.id != own.id);
+    peers.filter_map(|peer| watched(peer)).collect()
+}
+
+/// Makes the ports that are missing and removes those that are not wanted.
+pub(super) fn wanted(
+    replica: &Replica,
+    wish: &Wish,
+    uuid: Uuid,
+    bridge: &Row,
+    transaction: Transaction,
+) -> Result<Transaction, ColumnError> {
+    let named = wish.watched.iter().map(|watched| (watched.name(), watched));
+    let mut missing: BTreeMap<String, &Watched> = named.collect();
+    let mut unwanted = vec![];
+    for port in bridge.uuids("ports")? {
+        let Some(row) = replica.row("Port", port).filter(|row| is_of_bfd(row)) else {
+            continue;
+        };
+        if missing.remove(row.string("name")?).is_none() {
+            unwanted.push(port);
+        }
+    }
+    let transaction = remove_ports(uuid, unwanted, transaction);
+    Ok(missing
+        .iter()
+        .fold(transaction, |transaction, (name, watched)| {
+            add(uuid, name, watched, transaction)
+        }))
+}
+
+/// Whether a port, or an interface, is one that Sextant made for BFD.
+pub(super) fn is_of_bfd(row: &Row) -> bool {
+    is_owned(row) && matches!(row.map_entry("external_ids", PEER), Ok(Some(_)))
+}
+
+fn add(bridge: Uuid, name: &str, watched: &Watched, transaction: Transaction) -> Transaction {
+    // Rows are named within a transaction by identifiers (RFC 7047 §3.1).
+    let number = transaction.len();
+    let (port_name, interface_name) = (format!("bfd_{number}"), format!("bfd_interface_{number}"));
+    let ids = || Value::map([OWNED, (PEER, watched.peer.as_str())]);
+    let (local, remote) = (watched.local.to_string(), watched.remote.to_string());
+    let options = [("local_ip", local.as_str()), ("remote_ip", remote.as_str())];
+    let bfd = [("enable", "true"), ("min_tx", PACE), ("min_rx", PACE)];
+    let interface = Row::new()
+        .with("name", name)
+        .with("type", watched.kind.as_str())
+        .with("options", Value::map(options))
+        .with("bfd", Value::map(bfd))
+        .with("external_ids", ids());
+    let port = Row::new()
+        .with("name", name)
+        .with("interfaces", Value::named_uuid(interface_name.as_str()))
+        .with("external_ids", ids());
+    let ports = Value::named_uuid(port_name.as_str());
+    transaction
+        .insert("Interface", Some(&interface_name), interface)
+        .insert("Port", Some(&port_name), port)
+        .mutate(
+            "Bridge",
+            [Condition::uuid(bridge)],
+            [Mutation::insert("ports", ports)],
+        )
+}
+
+/// The state of a session, as RFC 5880 §4.1 numbers them.
+fn state(status: Option<&str>) -> i64 {
+    match status {
+        Some("up") => 3,
+        Some("init") => 2,
+        Some("down") => 1,
+        Some(_) | None => 0,
+    }
+}
+
+/// The states of a hypervisor's sessions, in the metrics for as long as the value lives.
+#[derive(Debug)]
+pub(super) struct States {
+    metrics: Metrics,
+    chassis: ChassisId,
+    peers: BTreeSet<String>,
+}
+
+impl States {
+    pub(super) fn new(metrics: Metrics, chassis: ChassisId) -> Self {
+        let peers = BTreeSet::new();
+        Self {
+            metrics,
+            chassis,
+            peers,
+        }
+    }
+
+    /// Shows what the database says.
+    pub(super) fn show(&mut self, replica: &Replica) -> Result<(), ColumnError> {
+        let mut shown = BTreeSet::new();
+        for (_, interface) in replica.rows("Interface") {
+            if !is_of_bfd(interface) {
+                continue;
+            }
+            if let Some(peer) = interface.map_entry("external_ids", PEER)? {
+                let state = state(interface.map_entry("bfd_status", "state")?);
+                self.metrics
+                    .tunnel_bfd_state
+                    .with_label_values(&[self.chassis.as_str(), peer])
+                    .set(state);
+                shown.insert(peer.to_owned());
+            }
+        }
+        let before = std::mem::replace(&mut self.peers, shown);
+        before
+            .difference(&self.peers)
+            .for_each(|peer| self.hide(peer));
+        Ok(())
+    }
+
+    fn hide(&self, peer: &str) {
+        let labels = [self.chassis.as_str(), peer];
+        let _ = self.metrics.tunnel_bfd_state.remove_label_values(&labels);
+    }
+}
+
+impl Drop for States {
+    fn drop(&mut self) {
+        self.peers.iter().for_each(|peer| self.hide(peer));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sextant_model::Encap;
+
+    fn cloud(hypervisors: &[(&str, &str, EncapKind)]) -> Facts {
+        let mut facts = Facts::default();
+        for (id, endpoints, kind) in hypervisors {
+            facts.put_chassis(Chassis {
+                id: ChassisId::new(id),
+                encap: Encap {
+                    endpoints: endpoints.parse().unwrap(),
+                    kind: *kind,
+                },
+                bridge_mappings: BTreeMap::new(),
+                gateway_priority: 0,
+                datapath_id: None,
+                tunnel_ports: BTreeMap::new(),
+                patch_ports: BTreeMap::new(),
+                observed: true,
+            });
+        }
+        facts
+    }
+
+    fn of(facts: &Facts, id: &str) -> Vec<Watched> {
+        watched(facts, &facts.chassis()[&ChassisId::new(id)])
+    }
+
+    #[test]
+    fn both_of_a_pair_speak_over_the_same() {
+        let facts = cloud(&[
+            ("h1", "2001:db8::1,192.0.2.1", EncapKind::Vxlan),
+            ("h2", "2001:db8::2", EncapKind::Gre),
+            ("h3", "192.0.2.3", EncapKind::Geneve),
+        ]);
+        let (one, two, three) = (of(&facts, "h1"), of(&facts, "h2"), of(&facts, "h3"));
+        assert_eq!([one.len(), two.len(), three.len()], [2, 1, 1]);
+        for (here, there) in [(&one[0], &two[0]), (&one[1], &three[0])] {
+            assert_eq!(here.kind, there.kind);
+            assert_eq!((here.local, here.remote), (there.remote, there.local));
+        }
+        assert_eq!(
+            (one[0].kind, one[1].kind),
+            (EncapKind::Gre, EncapKind::Geneve)
+        );
+    }
+
+    #[test]
+    fn whatever_differs_is_another_port_with_a_name_that_a_device_may_have() {
+        let names: BTreeSet<String> = [
+            ("2001:db8::1", "h2", EncapKind::Gre),
+            ("2001:db8::9", "h2", EncapKind::Gre),
+            ("2001:db8::1", "h3", EncapKind::Gre),
+            ("2001:db8::1", "h2", EncapKind::Vxlan),
+        ]
+        .into_iter()
+        .flat_map(|(endpoint, peer, kind)| {
+            let facts = cloud(&[("h1", endpoint, kind), (peer, "2001:db8::2", kind)]);
+            of(&facts, "h1")
+        })
+        .map(|watched| watched.name())
+        .collect();
+        assert_eq!(names.len(), 4);
+        assert!(names.iter().all(|name| name.len() == 15), "{names:?}");
+    }
+}

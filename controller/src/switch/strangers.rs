@@ -1,0 +1,207 @@
+//! Counts what came through tunnels from endpoints that no hypervisor has.
+//!
+//! Flows of their own drop it. A switch is asked for their counters now and then, and what was added since goes to the metric.
+//! A restart of Sextant keeps the flows and their counters, so the metric goes on from where it was.
+
+use crate::metrics::Metrics;
+use rust_openflow::multipart::{FlowStats, FlowStatsRequest};
+use rust_openflow::{Message, MultipartBody, MultipartRequest};
+use sextant_flows::pipeline::Stage;
+use sextant_flows::{Cookie, View};
+use sextant_model::ChassisId;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long counters are left alone.
+const INTERVAL: Duration = Duration::from_secs(10);
+/// What a switch says that does not count packets (OpenFlow 1.3.5 §7.3.5.2).
+const NOT_COUNTED: u64 = u64::MAX;
+
+/// What was counted of one switch.
+#[derive(Debug)]
+pub(super) struct Strangers {
+    metrics: Metrics,
+    chassis: ChassisId,
+    due: Instant,
+    /// The requests of the last round, each about one flow.
+    asked: BTreeMap<u32, Cookie>,
+    /// Packets that each flow had counted when it was read last.
+    counted: BTreeMap<Cookie, u64>,
+}
+
+impl Strangers {
+    pub(super) fn new(metrics: Metrics, chassis: ChassisId, now: Instant) -> Self {
+        metrics
+            .tunnel_unknown_endpoint_packets
+            .with_label_values(&[chassis.as_str()]);
+        Self {
+            metrics,
+            chassis,
+            due: now + INTERVAL,
+            asked: BTreeMap::new(),
+            counted: BTreeMap::new(),
+        }
+    }
+
+    /// When the counters are to be read next.
+    pub(super) fn deadline(&self) -> Instant {
+        self.due
+    }
+
+    /// The requests that are due, each sent by `send`, which gives its transaction id if it could be sent.
+    pub(super) fn ask(
+        &mut self,
+        now: Instant,
+        view: &View<'_>,
+        mut send: impl FnMut(&Message) -> Option<u32>,
+    ) {
+        if now < self.due {
+            return;
+        }
+        self.due = now + INTERVAL;
+        let flows = view.unknown_endpoints();
+        self.counted.retain(|cookie, _| flows.contains(cookie));
+        let asked = |flow: Cookie| Some((send(&request(flow))?, flow));
+        self.asked = flows.into_iter().filter_map(asked).collect();
+    }
+
+    /// Reads a message if it answers a request.
+    pub(super) fn take(&mut self, xid: u32, message: &Message) {
+        let Message::MultipartReply(reply) = message else {
+            return;
+        };
+        let MultipartBody::Flow(flows) = &reply.body else {
+            return;
+        };
+        let Some(asked) = self.asked.remove(&xid) else {
+            return;
+        };
+        let counted = |flow: &&FlowStats| flow.cookie == asked.0 && flow.packets != NOT_COUNTED;
+        if let Some(flow) = flows.iter().find(counted) {
+            self.count(asked, flow.packets);
+        }
+    }
+
+    /// A counter that is lower than it was belongs to a flow that was made anew.
+    fn count(&mut self, cookie: Cookie, packets: u64) {
+        let before = self.counted.insert(cookie, packets).unwrap_or(0);
+        let more = packets.checked_sub(before).unwrap_or(packets);
+        self.metrics
+            .tunnel_unknown_endpoint_packets
+            .with_label_values(&[self.chassis.as_str()])
+            .inc_by(more);
+    }
+}
+
+/// A switch that is not connected is not counted: its flows go on counting by themselves.
+impl Drop for Strangers {
+    fn drop(&mut self) {
+        let _ = self
+            .metrics
+            .tunnel_unknown_endpoint_packets
+            .remove_label_values(&[self.chassis.as_str()]);
+    }
+}
+
+fn request(flow: Cookie) -> Message {
+    Message::MultipartRequest(MultipartRequest::Flow(FlowStatsRequest {
+        cookie: flow.0,
+        cookie_mask: u64::MAX,
+        ..FlowStatsRequest::table(Stage::Classify.table())
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rust_openflow::MultipartReply;
+    use sextant_model::{Chassis, Encap, EncapKind, Facts, Intent};
+
+    fn facts(chassis: &ChassisId) -> Facts {
+        let mut facts = Facts::default();
+        facts.put_chassis(Chassis {
+            id: chassis.clone(),
+            encap: Encap {
+                endpoints: "2001:db8::1".parse().unwrap(),
+                kind: EncapKind::Vxlan,
+            },
+            bridge_mappings: BTreeMap::new(),
+            gateway_priority: 0,
+            datapath_id: None,
+            tunnel_ports: [(EncapKind::Vxlan, 1), (EncapKind::Gre, 2)].into(),
+            patch_ports: BTreeMap::new(),
+            observed: true,
+        });
+        facts
+    }
+
+    fn reply(cookie: u64, packets: u64) -> Message {
+        let flow = FlowStats {
+            table: 0,
+            duration_sec: 0,
+            duration_nsec: 0,
+            priority: 10,
+            idle_timeout: 0,
+            hard_timeout: 0,
+            flags: 0,
+            cookie,
+            packets,
+            bytes: 0,
+            matches: rust_openflow::Match::new(),
+            instructions: vec![],
+        };
+        Message::MultipartReply(MultipartReply {
+            more: false,
+            body: MultipartBody::Flow(vec![flow]),
+        })
+    }
+
+    /// One round: what is asked, and the switch's answers.
+    fn round(strangers: &mut Strangers, answer: impl Fn(usize, u64) -> Message) {
+        let (facts, chassis) = (facts(&strangers.chassis), strangers.chassis.clone());
+        let view = View {
+            intent: &Intent::default(),
+            facts: &facts,
+            chassis: &chassis,
+        };
+        let mut asked = vec![];
+        strangers.ask(strangers.deadline(), &view, |request| {
+            let Message::MultipartRequest(MultipartRequest::Flow(request)) = request else {
+                panic!("{request:?}");
+            };
+            asked.push(request.cookie);
+            u32::try_from(asked.len()).ok()
+        });
+        assert_eq!(asked.len(), 2, "a flow for each tunnel port");
+        for (number, cookie) in asked.into_iter().enumerate() {
+            let xid = u32::try_from(number + 1).unwrap();
+            strangers.take(xid, &answer(number, cookie));
+            strangers.take(xid, &reply(cookie, 1 << 40));
+        }
+    }
+
+    #[test]
+    fn what_flows_counted_since_they_were_read_is_added_once() {
+        let metrics = Metrics::new().unwrap();
+        let chassis = ChassisId::new("h1");
+        let mut strangers = Strangers::new(metrics.clone(), chassis, Instant::now());
+        let counter = &metrics.tunnel_unknown_endpoint_packets;
+        let total = || counter.with_label_values(&["h1"]).get();
+        for (packets, expected) in [
+            ([5, 7], 12),
+            ([5, 9], 14),
+            ([2, 9], 16),
+            ([NOT_COUNTED, 10], 17),
+        ] {
+            round(&mut strangers, |number, cookie| {
+                reply(cookie, packets[number])
+            });
+            assert_eq!(total(), expected, "{packets:?}");
+        }
+        round(&mut strangers, |_, cookie| reply(cookie ^ 1, 99));
+        assert_eq!(total(), 17, "another flow was not asked for");
+        drop(strangers);
+        assert!(!metrics.render().unwrap().contains("chassis=\"h1\""));
+    }
+}
