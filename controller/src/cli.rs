@@ -1,5 +1,9 @@
 //! The command line.
 
+mod neighbors;
+
+pub use neighbors::{Neighbors, NeighborsAction, NeighborsError};
+
 use crate::config::{Auth, Config, ConfigError};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -27,6 +31,8 @@ pub enum Command {
         /// The file.
         file: PathBuf,
     },
+    /// Show the neighbors of routers on external networks, as a running Sextant knows them.
+    Neighbors(Neighbors),
     /// Print a generated reference page, as Markdown.
     Reference {
         /// Which one.

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 pub mod http;
 pub mod hypervisor;
+pub mod liveness;
 pub mod logging;
 pub mod memory;
 pub mod metrics;

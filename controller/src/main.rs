@@ -27,6 +27,13 @@ fn main() -> ExitCode {
                 ExitCode::from(USAGE)
             }
         }
+        Command::Neighbors(options) => match options.run(cli.json) {
+            Ok(text) => {
+                say(&text);
+                ExitCode::SUCCESS
+            }
+            Err(error) => complain(&error),
+        },
         Command::Reference { page } => {
             say(&reference::page(page));
             ExitCode::SUCCESS
@@ -52,6 +59,13 @@ fn serve(config: &Config) -> ExitCode {
 fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
     tracing::error!("{error}");
     ExitCode::from(code)
+}
+
+/// Says on standard error, for people, what did not work.
+fn complain(error: &dyn std::error::Error) -> ExitCode {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "sextant: {error}");
+    ExitCode::FAILURE
 }
 
 /// Prints to standard output; whoever closes it early has seen enough.

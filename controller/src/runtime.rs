@@ -6,13 +6,14 @@ use crate::admission;
 use crate::config::Config;
 use crate::http::{self, Limits};
 use crate::metrics::Metrics;
+use crate::neighbors::{self, Neighbors};
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::{self, Owner};
 use crate::store::{CommitError, Embedded, OpenError, Precondition, Store, WatchEnded};
 use crate::stream::Listener;
 use crate::tls::{Tls, TlsError};
-use crate::{api, hypervisor, memory, scrape, switch};
+use crate::{api, hypervisor, liveness, memory, scrape, switch};
 use sextant_model::{Change, Key, Object, ServerIdentity};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -115,19 +116,23 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
         metrics: metrics.clone(),
         seats: Seats::default(),
         pauses: switch::Turn::default(),
-        neighbors: crate::neighbors::Neighbors::default(),
+        neighbors: Neighbors::default(),
         limits,
         patience: switch::PATIENCE,
     };
+    let (seats, gone_after) = (switches.seats.clone(), config.gateway.gone_after());
+    let liveness = liveness::watch(snapshots.clone(), seats, events.clone(), gone_after);
+    let scraped =
+        scrape::service(metrics.clone()).merge(neighbors::service(switches.neighbors.clone()));
     let (stop, stopping) = watch::channel(());
     let mut tasks = Tasks::new(stop);
-    let api = api::Api::new(store.clone(), snapshots, metrics.clone());
+    let api = api::Api::new(store.clone(), snapshots, metrics);
     let api = api.with_hypervisors(hypervisors.seats.clone(), events);
     let api = api::service(api.with_identity(config.identity()));
     let api_listener = Listener::new(api_listener, tls.clone());
     let metrics_listener = Listener::new(metrics_listener, tls.clone());
     let api = serve_http(api_listener, api, &stopping);
-    let scraped = serve_http(metrics_listener, scrape::service(metrics), &stopping);
+    let scraped = serve_http(metrics_listener, scraped, &stopping);
     let (ovsdb, openflow) = (
         Listener::new(ovsdb, hypervisor_tls.clone()),
         Listener::new(openflow, hypervisor_tls.clone()),
@@ -143,6 +148,7 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
     tasks.sessions.add("ovsdb_listen", ovsdb);
     let openflow = switch::listen(openflow, switches);
     tasks.sessions.add("openflow_listen", openflow);
+    tasks.sessions.add("the watch over hypervisors", liveness);
     let memory = memory::keep(store, remembered);
     tasks.memory.add("the keeper of facts", memory);
 

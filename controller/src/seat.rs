@@ -33,6 +33,10 @@ pub struct Seat<K: Ord> {
     holder: Holder,
 }
 
+/// Waits for seats to be taken and left.
+#[derive(Debug)]
+pub struct Changes<K>(watch::Receiver<Plan<K>>);
+
 /// Another peer has the seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("one of this name is connected from {0}")]
@@ -69,12 +73,26 @@ impl<K: Ord + Clone> Seats<K> {
         self.0.borrow().holders.contains_key(key)
     }
 
+    /// What happens to seats from now on.
+    pub fn changes(&self) -> Changes<K> {
+        Changes(self.0.subscribe())
+    }
+
     /// Waits until a peer at this address can take the seat.
     pub async fn vacancy(&self, key: &K, address: IpAddr) {
         let address = address.to_canonical();
         let free = |plan: &Plan<K>| plan.rival(key, address).is_none();
         // The sender lives as long as `self`.
         let _ = self.0.subscribe().wait_for(free).await;
+    }
+}
+
+impl<K> Changes<K> {
+    /// Waits until any seat has been taken or left since this was last called; for ever once there are no seats. Cancel-safe.
+    pub async fn next(&mut self) {
+        if self.0.changed().await.is_err() {
+            std::future::pending().await
+        }
     }
 }
 
@@ -150,6 +168,20 @@ mod tests {
             seats.take(&"h1", address(2)).unwrap_err(),
             Taken(address(1))
         );
+    }
+
+    #[test]
+    fn who_waits_for_changes_is_woken_by_each_taking_and_leaving() {
+        let seats = Seats::default();
+        let mut changes = seats.changes();
+        assert!(!is_ready(pin!(changes.next())));
+        let first = seats.take(&"h1", address(1)).unwrap();
+        assert!(is_ready(pin!(changes.next())));
+        seats.take(&"h1", address(2)).unwrap_err();
+        assert!(!is_ready(pin!(changes.next())));
+        drop(first);
+        assert!(is_ready(pin!(changes.next())));
+        assert!(!is_ready(pin!(changes.next())));
     }
 
     #[test]

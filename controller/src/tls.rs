@@ -2,6 +2,10 @@
 //!
 //! The files are read again on demand; connections that are there keep what they began with.
 
+mod client;
+
+pub use client::{Client, ClientFiles};
+
 use arc_swap::ArcSwap;
 use serde::Deserialize;
 use std::fmt;

@@ -5,7 +5,7 @@
 use sextant_controller::store::{
     CommitError, Committed, Embedded, OpenError, Precondition, Revision, Store,
 };
-use sextant_model::{Change, Key, NetworkKey, Object};
+use sextant_model::{Change, ChassisId, Key, MacAddr, NetworkId, NetworkKey, Object, Outside};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -208,6 +208,30 @@ async fn writes_until_killed() {
     for writer in writers.collect::<Vec<_>>() {
         writer.await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn what_was_learned_outside_outlives_the_process() {
+    let folder = Folder::new("outside");
+    let outside = Outside {
+        default_router: Some("fe80::1".parse().unwrap()),
+        neighbors: ["fe80::1", "192.0.2.1"]
+            .map(|address| (address.parse().unwrap(), MacAddr([2, 0, 0, 0, 0, 1])))
+            .into(),
+    };
+    let (chassis, network) = (ChassisId::new("h1"), NetworkId::MIN);
+    let change = Change::Put(Object::Outside(chassis, network, Arc::new(outside)));
+    let store = Embedded::open(&folder.store()).unwrap();
+    store.commit(vec![change.clone()], vec![]).await.unwrap();
+    drop(store);
+    let store = Embedded::open(&folder.store()).unwrap();
+    assert_eq!(
+        everything(&store).await.changes,
+        std::slice::from_ref(&change)
+    );
+    let forgotten = vec![Change::Delete(change.key())];
+    store.commit(forgotten, vec![]).await.unwrap();
+    assert!(everything(&store).await.changes.is_empty());
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use rcgen::{
 };
 use sextant_controller::config::Config;
 use sextant_controller::http::{Limits, Peer, serve};
+use sextant_controller::neighbors::{Neighbors, service};
 use sextant_controller::stream::Listener;
 use sextant_controller::tls::{Tls, TlsFiles};
 use std::io::{BufRead, BufReader};
@@ -84,12 +85,15 @@ impl Files {
 
 /// Serves what a request says of its connection, until the test ends.
 async fn served(tls: Tls) -> SocketAddr {
-    let tcp = TcpListener::bind("[::1]:0").await.unwrap();
-    let address = tcp.local_addr().unwrap();
     let said = get(|Extension(peer): Extension<Peer>| async move {
         format!("{} {}", peer.address.ip(), peer.encrypted)
     });
-    let router = axum::Router::new().route("/", said);
+    serving(tls, axum::Router::new().route("/", said)).await
+}
+
+async fn serving(tls: Tls, router: axum::Router) -> SocketAddr {
+    let tcp = TcpListener::bind("[::1]:0").await.unwrap();
+    let address = tcp.local_addr().unwrap();
     let listener = Listener::new(tcp, Some(tls));
     tokio::spawn(serve(
         listener,
@@ -404,4 +408,36 @@ fn with_tls_the_api_may_be_on_the_network_if_not_everyone_is_admin() {
         refusal(&files, &format!("openflow_listen = '[::]:6653'\n{tls}"))
             .starts_with("openflow_listen")
     );
+}
+
+#[tokio::test]
+async fn neighbors_are_asked_for_over_tls() {
+    let files = Files::new();
+    let tls = files.tls(true).open().unwrap().unwrap();
+    let address = serving(tls, service(Neighbors::default())).await;
+    let ask = |options: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sextant"));
+        command.args(["neighbors", "--json", "--metrics", &address.to_string()]);
+        for (option, file) in options {
+            command.arg(option).arg(files.path(file));
+        }
+        run(command)
+    };
+    let ca = ("--ca", "ca.pem");
+    let pair = [
+        ("--certificate", "client.pem"),
+        ("--private-key", "client.key"),
+    ];
+    assert_eq!(ask(&[ca, pair[0], pair[1]]).await, Ok(String::new()));
+    for (options, complaint) in [
+        (&[ca][..], "ertificate"),
+        (&[], "speaks no HTTP"),
+        (&[("--ca", "server.key")], "no certificate in it"),
+    ] {
+        let said = ask(options).await.unwrap_err();
+        assert!(
+            said.starts_with("sextant: ") && said.contains(complaint),
+            "{said}"
+        );
+    }
 }

@@ -49,6 +49,8 @@ fn touch(metrics: &Metrics) {
         .tunnel_unknown_endpoint_packets
         .with_label_values(&["h1"])
         .inc();
+    metrics.gateways.with_label_values(&["h1"]).set(4);
+    metrics.gateway_moves.inc();
     touch_packets(metrics);
     for outcome in ["confirmed", "refused"] {
         metrics

@@ -4,7 +4,7 @@ use super::{Owner, is_observed};
 use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 use imbl::ordmap::DiffItem;
-use sextant_model::{Change, Chassis, ChassisId, Facts, Key, NetworkId, Object, Outside};
+use sextant_model::{Change, Chassis, ChassisId, Facts, Key, NetworkId, Object, Outside, RouterId};
 use std::sync::Arc;
 
 impl Owner {
@@ -12,13 +12,13 @@ impl Owner {
     pub(super) fn place_committed(&mut self, changes: &[Change]) {
         let Snapshot { intent, facts, .. } = &mut self.snapshot;
         for change in changes {
-            match change.key() {
-                Key::Router(router) => facts.place_gateway(intent, router),
-                Key::Network(network) => intent
-                    .gateway_ports_of(network)
-                    .filter_map(|port| port.router())
-                    .for_each(|router| facts.place_gateway(intent, router)),
-                _ => {}
+            let key = change.key();
+            if let Key::Router(router) = key {
+                facts.place_gateway(intent, router);
+            } else if let Key::Network(network) = key {
+                let ports = intent.gateway_ports_of(network);
+                let routers = ports.filter_map(|port| port.router());
+                routers.for_each(|router| facts.place_gateway(intent, router));
             }
         }
     }
@@ -94,34 +94,42 @@ fn candidacy(chassis: Option<&Chassis>) -> Option<(Vec<&str>, u16)> {
     Some((reached.collect(), chassis.gateway_priority))
 }
 
-/// Counts the gateways on each hypervisor, and those that moved.
+/// Counts the gateways on each hypervisor, also where there are none, and those that moved.
 pub(super) fn count(before: &Facts, after: &Facts, metrics: &Metrics) {
-    if before.gateways().ptr_eq(after.gateways()) {
+    if !before.gateways().ptr_eq(after.gateways()) {
+        for difference in before.gateways().diff(after.gateways()) {
+            count_moved(difference, metrics);
+        }
+    }
+    if before.chassis().ptr_eq(after.chassis()) {
         return;
     }
-    for difference in before.gateways().diff(after.gateways()) {
-        let (from, to) = match difference {
-            DiffItem::Add(_, (to, _)) => (None, Some(to)),
-            DiffItem::Remove(_, (from, _)) => (Some(from), None),
-            DiffItem::Update { old, new } => {
-                let ((router, (from, _)), (_, (to, _))) = (old, new);
-                if from != to {
-                    metrics.gateway_moves.inc();
-                    tracing::debug!(%router, %from, %to, "a gateway moved");
-                }
-                (Some(from), Some(to))
+    for difference in before.chassis().diff(after.chassis()) {
+        match difference {
+            DiffItem::Add(id, _) => drop(metrics.gateways.with_label_values(&[id.as_str()])),
+            DiffItem::Remove(id, _) => {
+                drop(metrics.gateways.remove_label_values(&[id.as_str()]));
             }
-        };
-        let gauge = |id: &ChassisId| metrics.gateways.with_label_values(&[id.as_str()]);
-        if let Some(to) = to {
+            DiffItem::Update { .. } => {}
+        }
+    }
+}
+
+/// A router's gateway is on another hypervisor than it was, or on one at last, or on none any more.
+fn count_moved(difference: DiffItem<'_, '_, RouterId, (ChassisId, NetworkId)>, metrics: &Metrics) {
+    let gauge = |id: &ChassisId| metrics.gateways.with_label_values(&[id.as_str()]);
+    match difference {
+        DiffItem::Add(_, (to, _)) => gauge(to).inc(),
+        DiffItem::Remove(_, (from, _)) => gauge(from).dec(),
+        DiffItem::Update {
+            old: (router, (from, _)),
+            new: (_, (to, _)),
+        } if from != to => {
+            metrics.gateway_moves.inc();
+            tracing::debug!(%router, %from, %to, "a gateway moved");
+            gauge(from).dec();
             gauge(to).inc();
         }
-        if let Some(from) = from {
-            let left = gauge(from);
-            left.dec();
-            if left.get() == 0 {
-                let _ = metrics.gateways.remove_label_values(&[from.as_str()]);
-            }
-        }
+        DiffItem::Update { .. } => {}
     }
 }

@@ -36,7 +36,11 @@ fn punts(cloud: &Cloud) -> Vec<Punt> {
 fn heard(cloud: &Cloud) -> Vec<Arc<Advertisement>> {
     let found = punts(cloud).into_iter().find_map(|punt| match punt {
         Punt::RouterSolicitation { advertisements, .. } => Some(advertisements),
-        _ => None,
+        Punt::Dhcpv6(_)
+        | Punt::Dhcpv4(_)
+        | Punt::IcmpError(_)
+        | Punt::Heard(_)
+        | Punt::Unresolved(_) => None,
     });
     found.unwrap_or_default()
 }
@@ -44,7 +48,11 @@ fn heard(cloud: &Cloud) -> Vec<Arc<Advertisement>> {
 fn told(cloud: &Cloud) -> Option<Arc<Dhcpv6Service>> {
     punts(cloud).into_iter().find_map(|punt| match punt {
         Punt::Dhcpv6(service) => Some(service),
-        _ => None,
+        Punt::RouterSolicitation { .. }
+        | Punt::Dhcpv4(_)
+        | Punt::IcmpError(_)
+        | Punt::Heard(_)
+        | Punt::Unresolved(_) => None,
     })
 }
 

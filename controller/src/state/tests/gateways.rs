@@ -146,19 +146,20 @@ fn a_hypervisor_that_left_is_not_gone_when_it_joins_again() {
 fn gateways_are_counted_where_they_are_and_as_they_move() {
     let mut story = outward();
     story.observed([joined(mapped("h1", 0)), joined(mapped("h2", 5))]);
-    let on = |name, moves| {
-        vec![
-            format!("sextant_gateway_moves_total {moves}"),
-            format!("sextant_gateways{{chassis=\"{name}\"}} 1"),
-        ]
+    let counted = |moves: u32, on: &[(&str, u32)]| -> Vec<String> {
+        let moves = format!("sextant_gateway_moves_total {moves}");
+        let on = on
+            .iter()
+            .map(|(name, gateways)| format!("sextant_gateways{{chassis=\"{name}\"}} {gateways}"));
+        [moves].into_iter().chain(on).collect()
     };
-    assert_eq!(story.counted(), on("h2", 0));
+    assert_eq!(story.counted(), counted(0, &[("h1", 0), ("h2", 1)]));
     story.observed([gone("h2", true)]);
-    assert_eq!(story.counted(), on("h1", 1));
+    assert_eq!(story.counted(), counted(1, &[("h1", 1), ("h2", 0)]));
     story.observed([Event::HypervisorLeft(ChassisId::new("h1"))]);
-    assert_eq!(story.counted(), on("h2", 2));
+    assert_eq!(story.counted(), counted(2, &[("h2", 1)]));
     story.stored(Change::Delete(Key::Router(ROUTER)));
-    assert_eq!(story.counted(), on("h2", 2)[..1]);
+    assert_eq!(story.counted(), counted(2, &[("h2", 0)]));
 }
 
 #[test]

@@ -68,9 +68,11 @@ fn told(uplinks: &mut Uplinks) -> Option<Ipv6Addr> {
 }
 
 fn frames(messages: &[Message]) -> Vec<Bytes> {
-    let frame = |message: &Message| match message {
-        Message::PacketOut(packet) => packet.data.clone(),
-        other => panic!("{other:?}"),
+    let frame = |message: &Message| {
+        let Message::PacketOut(packet) = message else {
+            panic!("{message:?}")
+        };
+        packet.data.clone()
     };
     messages.iter().map(frame).collect()
 }

@@ -109,7 +109,7 @@ fn onward(view: &View<'_>, gateway: &Gateway<'_>, family: Ethertype, tunnel: &Tu
     let onto = Action::set(NETWORK, network.key.0);
     let flow = |(prefix, priority, _)| {
         let matches = to(prefix).with(ROUTER, router.key.0);
-        let actions = [&[onto.clone()], fits.as_slice()].concat();
+        let actions = [std::slice::from_ref(&onto), fits.as_slice()].concat();
         Flow::new(Stage::Route, priority, matches)
             .apply(actions)
             .goto(next)

@@ -1,0 +1,269 @@
+//! Which hypervisors are gone: their switches have had no OpenFlow session for a while.
+//!
+//! Others then get the gateways of their routers. What is asked of time is asked once for each loss of a session: nothing
+//! is polled, and of a snapshot only whether hypervisors, or those that count as gone, are others than before.
+
+use crate::seat::Seats;
+use crate::snapshot::{Snapshots, Stopping};
+use crate::state::{Event, Events};
+use imbl::{OrdMap, OrdSet};
+use sextant_model::{Chassis, ChassisId, Facts};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long switches have to connect after Sextant started, at least.
+const ARRIVAL: Duration = Duration::from_secs(15);
+
+/// Tells the owner of the state which hypervisors are gone, and which are back: those whose switch has no seat for so long.
+/// Ends with the owner.
+pub async fn watch(
+    mut snapshots: Snapshots,
+    seats: Seats<ChassisId>,
+    events: Events,
+    gone_after: Duration,
+) {
+    let mut absences = Absences::new(Instant::now(), gone_after);
+    let mut seated = seats.changes();
+    let mut known = Known::of(&snapshots.latest().facts);
+    loop {
+        let now = Instant::now();
+        for (chassis, gone) in absences.news(&known, |id| seats.is_taken(id), now) {
+            if events.send(Event::Gone(chassis, gone)).await.is_err() {
+                return;
+            }
+        }
+        if wait(&mut snapshots, &mut known, &mut seated, absences.next(now))
+            .await
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Waits until there may be news.
+async fn wait(
+    snapshots: &mut Snapshots,
+    known: &mut Known,
+    seated: &mut crate::seat::Changes<ChassisId>,
+    deadline: Option<Instant>,
+) -> Result<(), Stopping> {
+    loop {
+        tokio::select! {
+            changed = snapshots.changed() => {
+                if known.update(&changed?.facts) {
+                    return Ok(());
+                }
+            }
+            () = seated.next() => return Ok(()),
+            () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => return Ok(()),
+        }
+    }
+}
+
+/// Hypervisors, and those of them that count as gone, in the latest snapshot that differs in that.
+struct Known {
+    chassis: OrdMap<ChassisId, Arc<Chassis>>,
+    gone: OrdSet<ChassisId>,
+}
+
+impl Known {
+    fn of(facts: &Facts) -> Self {
+        let (chassis, gone) = (facts.chassis().clone(), facts.gone().clone());
+        Self { chassis, gone }
+    }
+
+    /// Takes in a snapshot. Returns whether it may differ, at the cost of comparing two pointers.
+    fn update(&mut self, facts: &Facts) -> bool {
+        let same = self.chassis.ptr_eq(facts.chassis()) && self.gone.ptr_eq(facts.gone());
+        if !same {
+            *self = Self::of(facts);
+        }
+        !same
+    }
+}
+
+/// The hypervisors without a session, and when each has been so for too long.
+struct Absences {
+    deadlines: BTreeMap<ChassisId, Instant>,
+    gone_after: Duration,
+    /// Before this nobody is gone.
+    earliest: Instant,
+}
+
+impl Absences {
+    fn new(start: Instant, gone_after: Duration) -> Self {
+        Self {
+            deadlines: BTreeMap::new(),
+            gone_after,
+            earliest: start + ARRIVAL.max(gone_after),
+        }
+    }
+
+    /// The hypervisors that are gone and do not count as that, and the other way round.
+    fn news(
+        &mut self,
+        known: &Known,
+        is_present: impl Fn(&ChassisId) -> bool,
+        now: Instant,
+    ) -> Vec<(ChassisId, bool)> {
+        self.deadlines
+            .retain(|id, _| known.chassis.contains_key(id));
+        let mut news = Vec::new();
+        for id in known.chassis.keys() {
+            let gone = if is_present(id) {
+                self.deadlines.remove(id);
+                false
+            } else {
+                let deadline = (now + self.gone_after).max(self.earliest);
+                *self.deadlines.entry(id.clone()).or_insert(deadline) <= now
+            };
+            if gone != known.gone.contains(id) {
+                news.push((id.clone(), gone));
+            }
+        }
+        news
+    }
+
+    /// When the next one will have been absent for too long.
+    fn next(&self, now: Instant) -> Option<Instant> {
+        let deadlines = self.deadlines.values().copied();
+        deadlines.filter(|deadline| *deadline > now).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Snapshot;
+    use sextant_model::{Encap, EncapKind, Intent};
+    use std::net::{IpAddr, Ipv6Addr};
+    use tokio::sync::{mpsc, watch};
+
+    const ADDRESS: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    const GONE_AFTER: Duration = Duration::from_secs(5);
+
+    /// The watch over these hypervisors, and what it is told and tells.
+    struct Story {
+        begun: Instant,
+        snapshot: Snapshot,
+        publish: watch::Sender<Arc<Snapshot>>,
+        seats: Seats<ChassisId>,
+        told: mpsc::Receiver<Event>,
+    }
+
+    impl Story {
+        fn of(names: &[&str]) -> Self {
+            let (publish, snapshots) = Snapshots::new(Snapshot::default());
+            let (events, told) = crate::state::events();
+            let seats = Seats::default();
+            tokio::spawn(super::watch(snapshots, seats.clone(), events, GONE_AFTER));
+            let mut story = Self {
+                begun: Instant::now(),
+                snapshot: Snapshot::default(),
+                publish,
+                seats,
+                told,
+            };
+            story.change(|facts| {
+                names
+                    .iter()
+                    .for_each(|name| facts.put_chassis(chassis(name)));
+            });
+            story
+        }
+
+        fn change(&mut self, change: impl FnOnce(&mut Facts)) {
+            change(&mut self.snapshot.facts);
+            self.publish.send_replace(Arc::new(self.snapshot.clone()));
+        }
+
+        /// The next that is told, and after how many seconds since the beginning; the owner takes it in.
+        async fn news(&mut self) -> (String, bool, u64) {
+            let Some(Event::Gone(id, gone)) = self.told.recv().await else {
+                panic!("something else was told");
+            };
+            let name = id.to_string();
+            self.change(|facts| {
+                facts.mark_gone(&Intent::default(), &id, gone);
+            });
+            (name, gone, self.begun.elapsed().as_secs())
+        }
+
+        fn seat(&self, name: &str) -> crate::seat::Seat<ChassisId> {
+            self.seats.take(&ChassisId::new(name), ADDRESS).unwrap()
+        }
+    }
+
+    fn chassis(name: &str) -> Chassis {
+        let (endpoints, kind) = (ADDRESS.into(), EncapKind::Vxlan);
+        Chassis {
+            id: ChassisId::new(name),
+            encap: Encap { endpoints, kind },
+            bridge_mappings: BTreeMap::new(),
+            gateway_priority: 0,
+            datapath_id: None,
+            tunnel_ports: BTreeMap::new(),
+            patch_ports: BTreeMap::new(),
+            observed: true,
+        }
+    }
+
+    async fn pass(seconds: u64) {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_not_there_after_the_start_is_gone_and_who_connects_is_back() {
+        let mut story = Story::of(&["h1", "h2"]);
+        let _h1 = story.seat("h1");
+        assert_eq!(story.news().await, ("h2".to_owned(), true, 15));
+        pass(10).await;
+        let h2 = story.seat("h2");
+        assert_eq!(story.news().await, ("h2".to_owned(), false, 25));
+        pass(10).await;
+        drop(h2);
+        assert_eq!(story.news().await, ("h2".to_owned(), true, 40));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_that_is_soon_back_is_not_missed() {
+        let mut story = Story::of(&["h1", "h2"]);
+        let (h1, h2) = (story.seat("h1"), story.seat("h2"));
+        pass(20).await;
+        drop(h1);
+        pass(4).await;
+        let _h1 = story.seat("h1");
+        pass(20).await;
+        drop(h2);
+        assert_eq!(story.news().await, ("h2".to_owned(), true, 49));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_joins_has_its_time_to_connect_and_who_leaves_is_not_told_of() {
+        let mut story = Story::of(&["h1"]);
+        let _h1 = story.seat("h1");
+        pass(20).await;
+        story.change(|facts| facts.put_chassis(chassis("h2")));
+        pass(3).await;
+        story.change(|facts| facts.put_chassis(chassis("h3")));
+        story.change(|facts| facts.remove_chassis(&ChassisId::new("h2")));
+        assert_eq!(story.news().await, ("h3".to_owned(), true, 28));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_owner_was_late_to_take_in_is_put_right() {
+        let mut story = Story::of(&["h1"]);
+        let told = story.told.recv().await;
+        assert!(matches!(told, Some(Event::Gone(_, true))), "{told:?}");
+        let _h1 = story.seat("h1");
+        pass(1).await;
+        let late = ChassisId::new("h1");
+        story.change(|facts| {
+            facts.mark_gone(&Intent::default(), &late, true);
+        });
+        assert_eq!(story.news().await, ("h1".to_owned(), false, 16));
+    }
+}
