@@ -20,18 +20,15 @@ fn what_leaves_locally_has_a_mac_of_its_own_in_one_place() -> Outcome {
 fn leaves(site: &mut Site) -> Outcome {
     let hosts = site.world.lab.hypervisors();
     let captures = [&hosts[0], &hosts[1]].map(|host| site.upstream.capture_from(host, "ip6"));
-    let external = site.external(None)?;
-    let gateway = site.gateway(&external)?;
     let edge = site.upstream.router("edge", None)?;
     edge.address("fe80::1/64")?;
     edge.far(FAR.into())?;
+    let external = site.external(None)?;
+    let gateway = site.gateway(&external)?;
     edge.route(PREFIX, Some(gateway.link_local().into()))?;
     let inside = site.segment(&gateway, &[PREFIX])?;
-    let (at_gateway, with_bridge, without) = (
-        site.guest(&inside, "near", 1)?,
-        site.guest(&inside, "bridged", 2)?,
-        site.guest(&inside, "away", 3)?,
-    );
+    let places = [("near", 1), ("bridged", 2), ("away", 3)];
+    let [at_gateway, with_bridge, without] = site.guests(&inside, places)?;
     for guest in [&at_gateway, &with_bridge, &without] {
         reaches(guest.guest.namespace(), FAR)?;
         reaches(edge.namespace(), guest.address())?;

@@ -6,7 +6,7 @@ use serde_json::json;
 use sextant_lab::story::{Failure, Outcome, Plugged, ensure};
 use sextant_lab::{Capture, Network, OutsideRouter, SubnetSpec};
 
-use crate::site::{Gateway, SOON, Site, ipv4, reaches};
+use crate::site::{Gateway, SOON, Site, ipv4, ipv6, reaches};
 
 const VLAN: u16 = 100;
 const FAR6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xfa, 0, 0, 0, 0, 1);
@@ -32,15 +32,6 @@ fn outside(site: &Site) -> Result<Network, Failure> {
     Ok(network)
 }
 
-fn address6(gateway: &Gateway) -> Result<Ipv6Addr, Failure> {
-    let addresses = &mut gateway.port.addresses.iter();
-    let found = addresses.find_map(|address| match address {
-        IpAddr::V6(address) => Some(*address),
-        IpAddr::V4(_) => None,
-    });
-    found.ok_or_else(|| Failure::Observed(gateway.port.body.to_string()))
-}
-
 /// IPv4 by DHCP; its script sets no route in a namespace.
 fn configure_ipv4(guest: &Plugged) -> Outcome {
     let (_client, _lease) = guest.guest.dhclient4(SOON)?;
@@ -55,24 +46,23 @@ fn a_dual_stack_gateway_in_a_vlan_translates_ipv4_alone() -> Outcome {
 }
 
 fn translates(site: &mut Site) -> Outcome {
-    let external = outside(site)?;
-    let gateway = site.gateway(&external)?;
     let edge = site.upstream.router("edge", Some(VLAN))?;
     for address in GATEWAYS {
         edge.address(address)?;
     }
     edge.far(FAR6.into())?;
     edge.far(FAR4.into())?;
-    edge.route(INSIDE[0], Some(address6(&gateway)?.into()))?;
+    let external = outside(site)?;
+    let gateway = site.gateway(&external)?;
+    edge.route(INSIDE[0], Some(ipv6(&gateway.port).into()))?;
     let inside = site.segment(&gateway, &INSIDE)?;
-    for (name, host) in [("near", 1), ("away", 3)] {
-        let guest = site.guest(&inside, name, host)?;
+    for guest in site.guests(&inside, [("near", 1), ("away", 3)])? {
         configure_ipv4(&guest)?;
         ipv6_as_it_is(&edge, &guest)?;
         ipv4_translated(&edge, &gateway, &guest)?;
         connects(&edge, &guest)?;
     }
-    reaches(edge.namespace(), address6(&gateway)?)?;
+    reaches(edge.namespace(), ipv6(&gateway.port))?;
     reaches(edge.namespace(), gateway.link_local())?;
     let own = ipv4(&gateway.port).to_string();
     edge.namespace()

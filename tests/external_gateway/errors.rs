@@ -21,15 +21,14 @@ fn a_packet_loses_one_hop_and_is_answered_for_if_it_does_not_pass() -> Outcome {
 }
 
 fn passes(site: &mut Site) -> Outcome {
-    let external = site.external(None)?;
-    let gateway = site.gateway(&external)?;
     let edge = site.upstream.router("edge", None)?;
     edge.address("fe80::1/64")?;
     edge.far(FAR.into())?;
+    let external = site.external(None)?;
+    let gateway = site.gateway(&external)?;
     edge.route(PREFIX, Some(gateway.link_local().into()))?;
     let inside = site.segment(&gateway, &[PREFIX])?;
-    for (name, host) in [("near", 1), ("away", 3)] {
-        let guest = site.guest(&inside, name, host)?;
+    for guest in site.guests(&inside, [("near", 1), ("away", 3)])? {
         reaches(guest.guest.namespace(), FAR)?;
         reaches(edge.namespace(), guest.address())?;
         hops_outwards(&edge, &gateway, &guest)?;

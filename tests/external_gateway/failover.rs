@@ -20,14 +20,14 @@ fn a_gateway_moves_from_a_hypervisor_that_is_gone_and_back() -> Outcome {
 }
 
 fn moves(site: &mut Site) -> Outcome {
-    let external = site.external(None)?;
-    let gateway = site.gateway(&external)?;
     let edge = site.upstream.router("edge", None)?;
     edge.address("fe80::1/64")?;
     edge.far(FAR.into())?;
+    let external = site.external(None)?;
+    let gateway = site.gateway(&external)?;
     edge.route(PREFIX, Some(gateway.link_local().into()))?;
     let inside = site.segment(&gateway, &[PREFIX])?;
-    let guest = site.guest(&inside, "away", 3)?;
+    let [guest] = site.guests(&inside, [("away", 3)])?;
     reaches(guest.guest.namespace(), FAR)?;
     reaches(edge.namespace(), guest.address())?;
     site.wait_heard(&gateway.port.mac, 1)?;

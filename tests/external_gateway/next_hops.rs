@@ -19,15 +19,9 @@ const PROXY: &str = "[external.physnet1]\npublish = \"nd-proxy\"\n";
 const ADVERTISEMENTS: &str = "icmp6 and ip6[40] == 134";
 
 /// A router outside with something behind it, which knows the way to guests.
-fn outside(
-    site: &Site,
-    name: &str,
-    far: Ipv6Addr,
-    gateway: &Gateway,
-) -> Result<OutsideRouter, Failure> {
+fn outside(site: &Site, name: &str, far: Ipv6Addr) -> Result<OutsideRouter, Failure> {
     let router = site.upstream.router(name, None)?;
     router.far(far.into())?;
-    router.route(PREFIX, Some(gateway.link_local().into()))?;
     Ok(router)
 }
 
@@ -44,10 +38,7 @@ fn cloud(site: &Site) -> Result<(Gateway, [Plugged; 2]), Failure> {
         gateway.port.body.to_string()
     })?;
     let inside = site.segment(&gateway, &[PREFIX])?;
-    let guests = [
-        site.guest(&inside, "near", 1)?,
-        site.guest(&inside, "away", 3)?,
-    ];
+    let guests = site.guests(&inside, [("near", 1), ("away", 3)])?;
     Ok((gateway, guests))
 }
 
@@ -57,9 +48,10 @@ fn a_configured_next_hop_is_used_and_followed_whoever_else_advertises() -> Outco
 }
 
 fn configured(site: &mut Site) -> Outcome {
-    let (gateway, guests) = cloud(site)?;
-    let edge = outside(site, "edge", FAR[0], &gateway)?;
+    let edge = outside(site, "edge", FAR[0])?;
     edge.address("fe80::1/64")?;
+    let (gateway, guests) = cloud(site)?;
+    edge.route(PREFIX, Some(gateway.link_local().into()))?;
     for guest in &guests {
         both_ways(guest, &edge, FAR[0])?;
     }
@@ -76,7 +68,8 @@ fn reaches_router(edge: &OutsideRouter, gateway: &Gateway) -> Outcome {
 }
 
 fn heard_but_not_used(site: &Site, gateway: &Gateway, guest: &Plugged) -> Outcome {
-    let other = outside(site, "other", FAR[1], gateway)?;
+    let other = outside(site, "other", FAR[1])?;
+    other.route(PREFIX, Some(gateway.link_local().into()))?;
     let host = site.world.lab.hypervisor(1);
     let heard = sextant_lab::Capture::start(host.namespace(), "phys0", ADVERTISEMENTS)?;
     let _advertiser = other.advertise("high")?;
@@ -90,7 +83,7 @@ fn follows_its_mac(site: &Site, edge: &OutsideRouter, guest: &Plugged) -> Outcom
     let mut ping = guest.guest.spawn_ping(FAR[0], QUICK)?;
     ping.wait_answers(100, SOON)?;
     let before = edge.mac()?;
-    //TMP shown(site, &format!("fe80::1 {before}"))?;
+    shown(site, &format!("fe80::1 {before}"))?;
     edge.set_mac("02:00:00:00:00:99")?;
     let changed = Instant::now();
     ping.wait_answers(200, SOON)?;
@@ -101,11 +94,10 @@ fn follows_its_mac(site: &Site, edge: &OutsideRouter, guest: &Plugged) -> Outcom
         report.lost.len(),
         report.sent
     );
-    //TMP shown(site, "fe80::1 02:00:00:00:00:99")?;
-    //TMP site.world.controller.ask(&["neighbors", "flush"])?;
+    shown(site, "fe80::1 02:00:00:00:00:99")?;
+    site.world.controller.ask(&["neighbors", "flush"])?;
     reaches(guest.guest.namespace(), FAR[0])?;
-    //TMP shown(site, "fe80::1 02:00:00:00:00:99")
-    Ok(())
+    shown(site, "fe80::1 02:00:00:00:00:99")
 }
 
 /// `sextant neighbors` has a row with these words.
@@ -158,8 +150,11 @@ fn routers_that_are_heard_are_ranked_and_guests_are_published() -> Outcome {
 
 fn heard(site: &mut Site) -> Outcome {
     let (gateway, guests) = cloud(site)?;
-    let one = outside(site, "one", FAR[0], &gateway)?;
-    let two = outside(site, "two", FAR[1], &gateway)?;
+    let one = outside(site, "one", FAR[0])?;
+    let two = outside(site, "two", FAR[1])?;
+    for router in [&one, &two] {
+        router.route(PREFIX, Some(gateway.link_local().into()))?;
+    }
     let better = one.advertise("high")?;
     let _worse = two.advertise("low")?;
     for guest in &guests {

@@ -14,6 +14,8 @@ use sextant_lab::{
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 /// 200 packets a second.
 pub(crate) const QUICK: Duration = Duration::from_millis(5);
+/// Between requests of which none may be lost: after the last one, ping waits for this long.
+const UNHURRIED: Duration = Duration::from_millis(50);
 const PHYSICAL: &str = "physnet1";
 /// What of `external_ids:sextant-gateway-priority` the hypervisors have, in order; the third has no bridge.
 const PRIORITIES: [&str; 3] = ["30", "20", "10"];
@@ -121,13 +123,24 @@ impl Site {
         Ok(network)
     }
 
-    /// A guest that lets everybody talk to it, with its IPv6 address and route.
-    pub(crate) fn guest(
+    /// Guests, each by its name and hypervisor, that let everybody talk to them, with their IPv6 addresses and routes.
+    pub(crate) fn guests<const N: usize>(
         &self,
         network: &Network,
-        name: &str,
-        host: usize,
-    ) -> Result<Plugged, Failure> {
+        wanted: [(&str, usize); N],
+    ) -> Result<[Plugged; N], Failure> {
+        let plugged = wanted.map(|(name, host)| self.plug(network, name, host));
+        let plugged = plugged.into_iter().collect::<Result<Vec<_>, _>>()?;
+        for Plugged { guest, port } in &plugged {
+            self.world.wait_status(port, "ACTIVE")?;
+            guest.wait_address(ipv6(port), SOON)?;
+            guest.wait_default_route(SOON)?;
+        }
+        let count = |plugged: Vec<_>| Failure::Observed(format!("{} guests", plugged.len()));
+        plugged.try_into().map_err(count)
+    }
+
+    fn plug(&self, network: &Network, name: &str, host: usize) -> Result<Plugged, LabError> {
         let spec = PortSpec {
             name,
             more: json!({"security_groups": [self.open]})
@@ -138,11 +151,7 @@ impl Site {
         let lab = &self.world.lab;
         let port = lab.api().create_port(network, &spec)?;
         let guest = lab.hypervisor(host).add_guest(&port.guest(name))?;
-        self.world.wait_status(&port, "ACTIVE")?;
-        let plugged = Plugged { guest, port };
-        plugged.guest.wait_address(plugged.address(), SOON)?;
-        plugged.guest.wait_default_route(SOON)?;
-        Ok(plugged)
+        Ok(Plugged { guest, port })
     }
 
     /// Waits until the physical network last heard a MAC from this hypervisor.
@@ -176,7 +185,7 @@ fn open_group(world: &World) -> Result<String, Failure> {
 
 /// The IPv4 address of a port.
 pub(crate) fn ipv4(port: &Port) -> Ipv4Addr {
-    let addresses = &mut port.addresses.iter();
+    let mut addresses = port.addresses.iter();
     let found = addresses.find_map(|address| match address {
         IpAddr::V4(address) => Some(*address),
         IpAddr::V6(_) => None,
@@ -184,23 +193,35 @@ pub(crate) fn ipv4(port: &Port) -> Ipv4Addr {
     found.unwrap_or(Ipv4Addr::UNSPECIFIED)
 }
 
+/// The IPv6 address of a port that is not link-local.
+pub(crate) fn ipv6(port: &Port) -> Ipv6Addr {
+    let mut addresses = port.addresses.iter();
+    let found = addresses.find_map(|address| match address {
+        IpAddr::V6(address) => Some(*address),
+        IpAddr::V4(_) => None,
+    });
+    found.unwrap_or(Ipv6Addr::UNSPECIFIED)
+}
+
 /// Waits for an answer, and then every request is answered.
 pub(crate) fn reaches(from: &Namespace, to: Ipv6Addr) -> Outcome {
     let what = format!("{} to reach {to}", from.name());
     wait_for(&what, SOON, || {
-        let report = from.ping(to, 1, QUICK).map_err(|error| error.to_string())?;
+        let report = from
+            .ping(to, 1, UNHURRIED)
+            .map_err(|error| error.to_string())?;
         match report.is_complete() {
             true => Ok(()),
             false => Err(report.to_string()),
         }
     })?;
-    let report = from.ping(to, 5, QUICK)?;
+    let report = from.ping(to, 5, UNHURRIED)?;
     ensure(report.is_complete(), || format!("{what}: {report}"))
 }
 
 /// No request is answered.
 pub(crate) fn does_not_reach(from: &Namespace, to: Ipv6Addr) -> Outcome {
-    let report = from.ping(to, 2, QUICK)?;
+    let report = from.ping(to, 2, UNHURRIED)?;
     ensure(report.received == 0, || {
         format!("{} reaches {to}: {report}", from.name())
     })
