@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::json;
 use sextant_lab::story::{Failure, Outcome, Plugged, ensure};
-use sextant_lab::{Capture, Network, OutsideRouter, SubnetSpec};
+use sextant_lab::{Capture, Namespace, Network, OutsideRouter, SubnetSpec};
 
 use crate::site::{Gateway, SOON, Site, ipv4, ipv6, reaches};
 
@@ -56,18 +56,39 @@ fn translates(site: &mut Site) -> Outcome {
     let gateway = site.gateway(&external)?;
     edge.route(INSIDE[0], Some(ipv6(&gateway.port).into()))?;
     let inside = site.segment(&gateway, &INSIDE)?;
-    for guest in site.guests(&inside, [("near", 1), ("away", 3)])? {
-        configure_ipv4(&guest)?;
-        ipv6_as_it_is(&edge, &guest)?;
-        ipv4_translated(&edge, &gateway, &guest)?;
-        connects(&edge, &guest)?;
+    let guests = site.guests(&inside, [("near", 1), ("away", 3)])?;
+    let translated = ipv4(&gateway.port);
+    for guest in &guests {
+        configure_ipv4(guest)?;
+        ipv6_as_it_is(&edge, guest)?;
+        ipv4_from(&edge, guest, translated)?;
+        connects(&edge, guest)?;
     }
     reaches(edge.namespace(), ipv6(&gateway.port))?;
     reaches(edge.namespace(), gateway.link_local())?;
-    let own = ipv4(&gateway.port).to_string();
-    edge.namespace()
-        .run(&["ping", "-n", "-c", "3", "-i", "0.1", "-w", "15", &own])?;
+    ping4(edge.namespace(), translated)?;
+    edge.route(INSIDE[1], Some(translated.into()))?;
+    leave_ipv4_as_it_is(site, &external, &gateway)?;
+    for guest in &guests {
+        ipv4_from(&edge, guest, ipv4(&guest.port))?;
+        ping4(edge.namespace(), ipv4(&guest.port))?;
+    }
     Ok(())
+}
+
+fn leave_ipv4_as_it_is(site: &Site, external: &Network, gateway: &Gateway) -> Outcome {
+    let info = json!({"network_id": external.id, "enable_snat": false});
+    let wanted = json!({"router": {"external_gateway_info": info}});
+    let path = format!("/v2.0/routers/{}", gateway.router.id);
+    let (status, body) = site.world.lab.api().put(&path, &wanted)?;
+    ensure(status == 200, || format!("{status} {body}"))
+}
+
+/// Three answers, and what ping said of them.
+fn ping4(from: &Namespace, to: Ipv4Addr) -> Result<String, Failure> {
+    let to = to.to_string();
+    let words = ["ping", "-n", "-c", "3", "-i", "0.1", "-w", "15", &to];
+    Ok(from.run(&words)?.stdout)
 }
 
 /// The values of a field among captured packets, each once.
@@ -88,19 +109,15 @@ fn ipv6_as_it_is(edge: &OutsideRouter, guest: &Plugged) -> Outcome {
     ensure(rows == wanted, || format!("{rows:?}"))
 }
 
-/// Who is asked outside sees the gateway's address; who answers is translated back.
-fn ipv4_translated(edge: &OutsideRouter, gateway: &Gateway, guest: &Plugged) -> Outcome {
-    let capture = edge.capture("icmp[icmptype] == icmp-echo")?;
-    let far = FAR4.to_string();
-    let words = ["ping", "-n", "-c", "3", "-i", "0.1", "-w", "15", &far];
-    let said = guest.guest.run(&words)?.stdout;
-    ensure(
-        said.contains("3 received") && said.contains("ttl=63 "),
-        || said,
-    )?;
+/// Who is asked outside sees this address, and answers it.
+fn ipv4_from(edge: &OutsideRouter, guest: &Plugged, address: Ipv4Addr) -> Outcome {
+    let filter = format!("icmp[icmptype] == icmp-echo and src host {address}");
+    let capture = edge.capture(&filter)?;
+    let said = ping4(guest.guest.namespace(), FAR4)?;
+    ensure(said.contains("ttl=63 "), || said)?;
     capture.wait_packets(3, SOON)?;
     let rows = seen(capture, &["ip.src", "ip.ttl"])?;
-    let wanted = vec![vec![ipv4(&gateway.port).to_string(), "63".to_owned()]];
+    let wanted = vec![vec![address.to_string(), "63".to_owned()]];
     ensure(rows == wanted, || format!("{rows:?}"))
 }
 
