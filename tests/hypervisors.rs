@@ -323,3 +323,29 @@ fn a_change_that_is_refused_is_not_asked_for_in_a_loop() -> Result<(), Failure> 
     );
     Ok(())
 }
+
+#[test]
+fn one_whose_switch_ends_or_falls_silent_is_gone_until_it_is_back() -> Result<(), Failure> {
+    let mut world = world();
+    world.join()?;
+    let World {
+        lab, controller, ..
+    } = &mut world;
+    let host = lab.hypervisor(1);
+    let name = format!("chassis={}", host.name());
+    let mut wait = |what: &'static str| {
+        let says = |line: &str| (line.contains(what) && line.contains(&name)).then_some(());
+        controller.wait_line(what, SOON, says)
+    };
+    host.kill_vswitchd();
+    wait("hypervisor is gone")?;
+    host.start_vswitchd()?;
+    wait("hypervisor is back")?;
+
+    let pid = host.vswitchd_pid().expect("it runs").to_string();
+    host.run(&["kill", "-STOP", &pid])?;
+    wait("hypervisor is gone")?;
+    host.run(&["kill", "-CONT", &pid])?;
+    wait("hypervisor is back")?;
+    Ok(())
+}

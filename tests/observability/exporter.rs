@@ -51,6 +51,10 @@ fn touch(metrics: &Metrics) {
         .inc();
     metrics.gateways.with_label_values(&["h1"]).set(4);
     metrics.gateway_moves.inc();
+    let next_hops = &metrics.next_hops;
+    next_hops.with_label_values(&["h1", "reachable"]).set(1);
+    let outside = &metrics.outside_packets;
+    outside.with_label_values(&["advertisement", "taken"]).inc();
     touch_packets(metrics);
     for outcome in ["confirmed", "refused"] {
         metrics

@@ -135,9 +135,11 @@ impl Fleet {
     pub fn connect(&mut self, network: usize, times: u32) -> Result<Connecting, LabError> {
         let mut connecting = Connecting::default();
         let before = self.controller()?;
+        let flows = self.wait_until_confirmed()?;
         for number in 0..times {
             let hypervisor = number as usize % self.hypervisors.len();
             self.connect_one(network, hypervisor, &mut connecting)?;
+            self.wait_until_gone(flows)?;
         }
         let spent = self.controller()?.processor_since(&before);
         connecting.spent = spent / times.max(1);
@@ -171,6 +173,46 @@ impl Fleet {
         }
         self.api.delete_object("ports", id)?;
         Ok(())
+    }
+
+    /// How many flows all switches should have, and how many they have confirmed.
+    fn flows(&self) -> Result<(f64, f64), LabError> {
+        let page = format!("http://{}/metrics", self.controller.addresses().metrics);
+        let text = self.api.text(&page)?;
+        let sum = |series: &str| -> f64 {
+            let lines = text.lines().filter(|line| line.starts_with(series));
+            let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+            values.sum()
+        };
+        let confirmed = |operation: &str| {
+            let labels = format!("operation=\"{operation}\",outcome=\"confirmed\"");
+            sum(&format!("sextant_flow_operations_total{{{labels}}}"))
+        };
+        Ok((
+            sum("sextant_flows_wanted{"),
+            confirmed("add") - confirmed("delete"),
+        ))
+    }
+
+    /// Waits until the switches have confirmed all flows that they should have, and returns how many.
+    fn wait_until_confirmed(&self) -> Result<f64, LabError> {
+        self.wait_for_flows(|wanted, confirmed| wanted == confirmed)
+    }
+
+    /// What is left to do of a port that was removed would be taken for the next one's.
+    fn wait_until_gone(&self, flows: f64) -> Result<(), LabError> {
+        self.wait_for_flows(|_, confirmed| confirmed == flows)?;
+        Ok(())
+    }
+
+    fn wait_for_flows(&self, is_so: impl Fn(f64, f64) -> bool) -> Result<f64, LabError> {
+        wait_for("all switches to confirm their flows", ONE, || {
+            let (wanted, confirmed) = self.flows().map_err(|error| error.to_string())?;
+            match is_so(wanted, confirmed) {
+                true => Ok(confirmed),
+                false => Err(format!("{confirmed} flows confirmed, {wanted} wanted")),
+            }
+        })
     }
 
     /// What the controller has used so far.
