@@ -168,7 +168,10 @@ fn heard(site: &mut Site) -> Outcome {
     }
     let _better = one.advertise("high")?;
     reaches(guests[1].guest.namespace(), FAR[0])?;
-    on_link(&one, &guests)
+    on_link(&one, &guests)?;
+    // It says no goodbye, and its lifetime goes on.
+    one.namespace().ip(&["link", "set", "dev", "eth0", "down"])?;
+    reaches(guests[1].guest.namespace(), FAR[1])
 }
 
 /// Who believes guests to be on the link is answered by their router.
