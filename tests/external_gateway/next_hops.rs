@@ -170,7 +170,8 @@ fn heard(site: &mut Site) -> Outcome {
     reaches(guests[1].guest.namespace(), FAR[0])?;
     on_link(&one, &guests)?;
     // It says no goodbye, and its lifetime goes on.
-    one.namespace().ip(&["link", "set", "dev", "eth0", "down"])?;
+    one.namespace()
+        .ip(&["link", "set", "dev", "eth0", "down"])?;
     reaches(guests[1].guest.namespace(), FAR[1])
 }
 
