@@ -8,7 +8,7 @@ use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
 use imbl::{OrdMap, OrdSet};
 use sextant_model::{Chassis, ChassisId, Facts};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -88,8 +88,10 @@ impl Known {
 /// The hypervisors without a session, and when each has been so for too long.
 struct Absences {
     deadlines: BTreeMap<ChassisId, Instant>,
+    /// Those that have had a session since the start.
+    seen: BTreeSet<ChassisId>,
     gone_after: Duration,
-    /// Before this nobody is gone.
+    /// Before this nobody is gone that has not been seen.
     earliest: Instant,
 }
 
@@ -97,6 +99,7 @@ impl Absences {
     fn new(start: Instant, gone_after: Duration) -> Self {
         Self {
             deadlines: BTreeMap::new(),
+            seen: BTreeSet::new(),
             gone_after,
             earliest: start + ARRIVAL.max(gone_after),
         }
@@ -109,15 +112,21 @@ impl Absences {
         is_present: impl Fn(&ChassisId) -> bool,
         now: Instant,
     ) -> Vec<(ChassisId, bool)> {
-        self.deadlines
-            .retain(|id, _| known.chassis.contains_key(id));
+        let is_known = |id: &ChassisId| known.chassis.contains_key(id);
+        self.deadlines.retain(|id, _| is_known(id));
+        self.seen.retain(is_known);
         let mut news = Vec::new();
         for id in known.chassis.keys() {
             let gone = if is_present(id) {
                 self.deadlines.remove(id);
+                self.seen.insert(id.clone());
                 false
             } else {
-                let deadline = (now + self.gone_after).max(self.earliest);
+                let soonest = now + self.gone_after;
+                let deadline = match self.seen.contains(id) {
+                    true => soonest,
+                    false => soonest.max(self.earliest),
+                };
                 *self.deadlines.entry(id.clone()).or_insert(deadline) <= now
             };
             if gone != known.gone.contains(id) {
@@ -226,6 +235,15 @@ mod tests {
         pass(10).await;
         drop(h2);
         assert_eq!(story.news().await, ("h2".to_owned(), true, 40));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_connected_and_was_lost_is_gone_soon_after_the_start_too() {
+        let mut story = Story::of(&["h1", "h2"]);
+        let (_h1, h2) = (story.seat("h1"), story.seat("h2"));
+        pass(2).await;
+        drop(h2);
+        assert_eq!(story.news().await, ("h2".to_owned(), true, 7));
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use crate::command::Output;
 use crate::error::LabError;
 use crate::leftovers;
 use crate::namespace::Namespace;
@@ -136,6 +137,15 @@ impl Controller {
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(Process::pid)
+    }
+
+    /// Runs the same program where the controller runs: `&["neighbors"]`.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub fn ask(&self, words: &[&str]) -> Result<Output, LabError> {
+        let binary = self.binary.to_string_lossy();
+        self.namespace.run(&[&[&*binary], words].concat())
     }
 
     /// Where it keeps its data.

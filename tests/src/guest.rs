@@ -15,7 +15,7 @@ use crate::hypervisor::Hypervisor;
 use crate::leftovers;
 use crate::namespace::Namespace;
 use crate::netlink::NetworkChanges;
-use crate::ping::{self, BackgroundPing, PingReport};
+use crate::ping::{BackgroundPing, PingReport};
 use crate::process::Process;
 
 /// The name of every guest's interface.
@@ -281,7 +281,7 @@ impl Guest {
         count: u32,
         interval: Duration,
     ) -> Result<PingReport, LabError> {
-        ping::run(self, target, count, interval)
+        self.namespace.ping(target, count, interval)
     }
 
     /// Pings in the background, one request each `interval`, until stopped.
@@ -293,7 +293,7 @@ impl Guest {
         target: Ipv6Addr,
         interval: Duration,
     ) -> Result<BackgroundPing, LabError> {
-        BackgroundPing::start(self, target, interval)
+        self.namespace.spawn_ping(target, interval)
     }
 
     /// Runs `dhclient -6` (address and options) until it is bound; it goes on renewing until

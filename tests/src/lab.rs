@@ -4,10 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use crate::api::Api;
 use crate::command::Output;
 use crate::controller::{Controller, ControllerOptions};
+use crate::deadline::wait_for;
 use crate::error::LabError;
 use crate::hypervisor::Hypervisor;
 use crate::leftovers;
@@ -193,6 +195,25 @@ impl Lab {
         self.api.text(&url)
     }
 
+    /// Waits until all switches are connected and every bound port is active: the barrier after the
+    /// reconciliation of its switch was answered, so whatever is to be changed has been sent.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] with the metrics.
+    pub fn wait_settled(&self, timeout: Duration) -> Result<(), LabError> {
+        let switches = self.hypervisors.len().to_string();
+        wait_for("switches connected and ports active", timeout, || {
+            let metrics = self.metrics().map_err(|error| error.to_string())?;
+            let value = |name| metric(&metrics, name);
+            let connected = value("sextant_switches_connected") == Some(&switches);
+            let bound = value("sextant_ports_bound").filter(|bound| *bound != "0");
+            match connected && bound.is_some() && bound == value("sextant_ports_active") {
+                true => Ok(()),
+                false => Err(metrics),
+            }
+        })
+    }
+
     /// The ends of the logs of everything in the lab, for a person.
     #[must_use]
     pub fn logs(&self) -> String {
@@ -213,6 +234,12 @@ impl Lab {
         std::mem::forget(self);
         Ok(())
     }
+}
+
+/// The value of a metric without labels.
+fn metric<'a>(page: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = page.lines();
+    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
 }
 
 fn require_root() -> Result<(), LabError> {

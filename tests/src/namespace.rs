@@ -1,17 +1,20 @@
 //! Network namespaces by name, as `ip netns` makes them.
 
 use std::fs::{self, File};
+use std::net::Ipv6Addr;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::command::{self, Output};
 use crate::error::LabError;
 use crate::leftovers;
+use crate::ping::{self, BackgroundPing, PingReport};
 use crate::process::Process;
 use crate::record::MARKER;
 
@@ -80,6 +83,33 @@ impl Namespace {
         let program = words.first().copied().unwrap_or("nothing");
         let program = program.rsplit('/').next().unwrap_or(program);
         self.spawn_command(&mut self.command(words), program)
+    }
+
+    /// Sends `count` echo requests, one each `interval`, and waits for the answers. A
+    /// link-local target is taken as one on `eth0`.
+    ///
+    /// # Errors
+    /// [`LabError::Unexpected`] when ping says nothing that can be read. Lost answers are no
+    /// error but in the report.
+    pub fn ping(
+        &self,
+        target: Ipv6Addr,
+        count: u32,
+        interval: Duration,
+    ) -> Result<PingReport, LabError> {
+        ping::run(self, target, count, interval)
+    }
+
+    /// Pings in the background, one request each `interval`, until stopped.
+    ///
+    /// # Errors
+    /// [`LabError::Io`].
+    pub fn spawn_ping(
+        &self,
+        target: Ipv6Addr,
+        interval: Duration,
+    ) -> Result<BackgroundPing, LabError> {
+        BackgroundPing::start(self, target, interval)
     }
 
     pub(crate) fn spawn_command(

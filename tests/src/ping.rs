@@ -6,7 +6,8 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use crate::error::LabError;
-use crate::guest::{DEVICE, Guest};
+use crate::guest::DEVICE;
+use crate::namespace::Namespace;
 use crate::process::Process;
 
 /// How long an answer may take before a request counts as lost.
@@ -72,13 +73,13 @@ impl std::fmt::Display for PingReport {
 
 /// Sends `count` requests and waits for the answers.
 pub(crate) fn run(
-    guest: &Guest,
+    namespace: &Namespace,
     target: Ipv6Addr,
     count: u32,
     interval: Duration,
 ) -> Result<PingReport, LabError> {
     let count_text = count.to_string();
-    let mut process = spawn(guest, target, interval, &["-c", &count_text])?;
+    let mut process = spawn(namespace, target, interval, &["-c", &count_text])?;
     process.wait(interval * count + ANSWER + Duration::from_secs(5))?;
     read(&mut process, Duration::ZERO)
 }
@@ -92,11 +93,11 @@ pub struct BackgroundPing {
 
 impl BackgroundPing {
     pub(crate) fn start(
-        guest: &Guest,
+        namespace: &Namespace,
         target: Ipv6Addr,
         interval: Duration,
     ) -> Result<Self, LabError> {
-        let process = spawn(guest, target, interval, &[])?;
+        let process = spawn(namespace, target, interval, &[])?;
         Ok(Self { process, interval })
     }
 
@@ -124,7 +125,7 @@ impl BackgroundPing {
 }
 
 fn spawn(
-    guest: &Guest,
+    namespace: &Namespace,
     target: Ipv6Addr,
     interval: Duration,
     more: &[&str],
@@ -141,7 +142,7 @@ fn spawn(
         &[&target],
     ]
     .concat();
-    guest.spawn(&words)
+    namespace.spawn(&words)
 }
 
 /// Reads what this run of ping appended to the log.

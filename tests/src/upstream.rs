@@ -4,9 +4,14 @@
 //! The switch is Open vSwitch's userspace one, so that VLANs need nothing of the kernel: hypervisors are on trunks, the
 //! router has an access port a VLAN.
 
+mod router;
+
+pub use router::{Advertiser, OutsideRouter};
+
 use std::fmt::Write;
 use std::net::Ipv6Addr;
 
+use crate::capture::Capture;
 use crate::error::LabError;
 use crate::hypervisor::Hypervisor;
 use crate::lab::Lab;
@@ -20,6 +25,14 @@ use crate::tools::Tools;
 const SWITCH: &str = "lan";
 /// The hypervisors' interface to it, a port of `br-ex`.
 const DEVICE: &str = "phys0";
+
+/// What a router of the lab is set to: its addresses are given, and it forwards.
+const FORWARDS: &[(&str, &str)] = &[
+    ("ipv6/conf/default/accept_ra", "0"),
+    ("ipv6/conf/default/accept_dad", "0"),
+    ("ipv6/conf/all/forwarding", "1"),
+    ("ipv4/conf/all/forwarding", "1"),
+];
 
 /// A prefix that the router advertises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,12 +59,7 @@ impl Upstream {
     pub fn start(lab: &Lab, physical_network: &str) -> Result<Self, LabError> {
         Tools::check(&["ethtool", "radvd"])?;
         let namespace = Namespace::create(lab.name(), physical_network)?;
-        namespace.sysctl(&[
-            ("ipv6/conf/default/accept_ra", "0"),
-            ("ipv6/conf/default/accept_dad", "0"),
-            ("ipv6/conf/all/forwarding", "1"),
-            ("ipv4/conf/all/forwarding", "1"),
-        ])?;
+        namespace.sysctl(FORWARDS)?;
         let home = lab.home().join(physical_network);
         let ovs = OpenVSwitch::start(&namespace, &home, &leftovers::records(lab.name()))?;
         ovs.vsctl(&[
@@ -77,7 +85,7 @@ impl Upstream {
     /// # Errors
     /// [`LabError::Command`].
     pub fn attach(&self, host: &Hypervisor) -> Result<(), LabError> {
-        let port = format!("to-{}", host.name());
+        let port = port_to(host);
         self.namespace.ip_batch(&format!(
             "link add name {port} type veth peer name {DEVICE} netns {}\n\
              link set dev {port} up",
@@ -153,6 +161,43 @@ impl Upstream {
         &self.namespace
     }
 
+    /// Starts another router, in a namespace of its own: in this VLAN, or without tags.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub fn router(&self, name: &str, vlan: Option<u16>) -> Result<OutsideRouter, LabError> {
+        OutsideRouter::start(self, name, vlan)
+    }
+
+    /// Captures what a hypervisor sends to the switch; `filter` as in pcap-filter(7).
+    ///
+    /// # Errors
+    /// As [`Capture::start`].
+    pub fn capture_from(&self, host: &Hypervisor, filter: &str) -> Result<Capture, LabError> {
+        let filter = format!("inbound and ({filter})");
+        Capture::start(&self.namespace, &port_to(host), &filter)
+    }
+
+    /// The interface on which the switch last heard a MAC: `to-h1`; none if it has not for minutes.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub fn heard_on(&self, mac: &str) -> Result<Option<String>, LabError> {
+        let learned = self.ovs.appctl(&["fdb/show", SWITCH])?.stdout;
+        let entries = learned.lines().map(|line| line.split_whitespace());
+        let mut ports = entries.filter_map(|mut entry| {
+            let port = entry.next()?;
+            entry.nth(1).filter(|heard| *heard == mac).map(|_| port)
+        });
+        let Some(port) = ports.next() else {
+            return Ok(None);
+        };
+        let named = format!("ofport={port}");
+        let words = ["--bare", "--columns=name", "find", "interface", &named];
+        let name = self.ovs.vsctl(&words)?.stdout;
+        Ok(Some(name.trim().to_owned()))
+    }
+
     /// A new interface of the router: on an access port of this VLAN, or on one without tags.
     fn device(&self, vlan: Option<u16>) -> Result<String, LabError> {
         let number = vlan.unwrap_or(0);
@@ -165,13 +210,20 @@ impl Upstream {
         // Whatever the router itself sends must have its checksums before it meets the userspace switch.
         self.namespace
             .run(&["ethtool", "-K", &device, "tx", "off"])?;
-        let tag = format!("tag={number}");
-        let access: &[&str] = match vlan {
-            Some(_) => &[&tag],
-            None => &[],
-        };
-        self.ovs
-            .vsctl(&[&["add-port", SWITCH, &port], access].concat())?;
+        self.add_port(&port, vlan)?;
         Ok(device)
     }
+
+    /// An access port of this VLAN, or one without tags.
+    fn add_port(&self, port: &str, vlan: Option<u16>) -> Result<(), LabError> {
+        let tag = vlan.map(|vlan| format!("tag={vlan}"));
+        let words = ["add-port", SWITCH, port];
+        let words: Vec<&str> = words.into_iter().chain(tag.as_deref()).collect();
+        self.ovs.vsctl(&words).map(drop)
+    }
+}
+
+/// The switch's interface to a hypervisor.
+fn port_to(host: &Hypervisor) -> String {
+    format!("to-{}", host.name())
 }

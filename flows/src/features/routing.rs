@@ -181,6 +181,20 @@ pub(super) fn fitting(view: &View<'_>, router: &Router, network: &Network) -> Ve
     if !longer && !network.network_type.is_tunnelled() {
         return vec![];
     }
+    longer_than(mtu)
+}
+
+/// Finds out what is too long for the tunnel to the gateway of a router, or for the external network: a guest may send
+/// longer packets than its network takes.
+pub(super) fn fitting_onward(view: &View<'_>, router: &Router, external: &Network) -> Vec<Action> {
+    let inside = view.interfaces(router).map(|(network, _)| network);
+    let tunnelled = inside.filter(|network| network.network_type.is_tunnelled());
+    let carried = tunnelled.map(|network| view.mtu(network)).max();
+    let mtu = view.mtu(external);
+    longer_than(carried.map_or(mtu, |carried| carried.min(mtu)))
+}
+
+fn longer_than(mtu: u16) -> Vec<Action> {
     let check = Action::CheckPktLarger {
         length: mtu.saturating_add(ETHERNET_HEADER),
         dst: Subfield::new(LONGER, 0, 1),

@@ -11,7 +11,7 @@ mod world;
 pub use narrator::{Narrator, Row};
 pub use points::POINTS;
 pub use two_networks::{DualStack, TwoNetworks};
-pub use world::{Cloud, DNS, Guests, Leases, Plugged, Segment, World};
+pub use world::{Cloud, DNS, Guests, Leases, Plugged, Segment, World, link_local};
 
 use crate::LabError;
 

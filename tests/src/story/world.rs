@@ -180,7 +180,7 @@ impl World {
         }
     }
 
-    /// Both hypervisors have joined, and their switches are programmed.
+    /// All hypervisors have joined, and their switches are programmed.
     ///
     /// # Errors
     /// They do not within 30 seconds.
@@ -416,7 +416,7 @@ fn first_ipv6(port: &Port) -> Ipv6Addr {
 }
 
 /// The link-local address of a MAC (RFC 4862 §5.3).
-pub(super) fn link_local(mac: &str) -> Ipv6Addr {
+pub fn link_local(mac: &str) -> Ipv6Addr {
     eui64("fe80::", mac)
 }
 

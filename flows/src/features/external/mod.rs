@@ -104,7 +104,7 @@ fn out(view: &View<'_>, gateway: &Gateway<'_>, family: Ethertype, mac: MacAddr) 
 /// To the hypervisor with the gateway, as it came.
 fn onward(view: &View<'_>, gateway: &Gateway<'_>, family: Ethertype, tunnel: &Tunnel) -> Vec<Flow> {
     let (router, network) = (gateway.router, gateway.network);
-    let fits = routing::fitting(view, router, network);
+    let fits = routing::fitting_onward(view, router, network);
     let next = routing::after(&fits);
     let onto = Action::set(NETWORK, network.key.0);
     let flow = |(prefix, priority, _)| {

@@ -140,7 +140,8 @@ fn assert_switched(cloud: &Cloud, fabric: &Fabric<'_>, from: &Sender<'_>, all: &
     assert_eq!(fabric.send(&from.name, &to_all).reached(), wanted);
 }
 
-/// The MACs of router ports on the sender's network by which an address is reached.
+/// The MACs of router ports on the sender's network by which an address is reached. Of routers that have their gateway on the
+/// network of the address nothing is said: external networks have stories of their own.
 fn ways(cloud: &Cloud, from: &Sender<'_>, to: IpAddr, on: &Port) -> Vec<(MacAddr, bool)> {
     let port = |router, network| {
         cloud
@@ -154,11 +155,17 @@ fn ways(cloud: &Cloud, from: &Sender<'_>, to: IpAddr, on: &Port) -> Vec<(MacAddr
             .is_some_and(|router| router.admin_state_up)
             && port.admin_state_up
     };
+    let beyond = |leg: &Port| {
+        let router = leg.router().and_then(|id| cloud.intent.routers.get(&id));
+        let gateway = router.and_then(|router| router.external_gateway);
+        gateway.is_some_and(|gateway| gateway.network_id == on.network_id)
+    };
     let way = |router| {
         let mut legs = (0..NETWORKS).filter_map(move |network| port(router, network));
         let near = legs
             .clone()
-            .find(|leg| leg.network_id == from.port.network_id)?;
+            .find(|leg| leg.network_id == from.port.network_id)
+            .filter(|leg| !beyond(leg))?;
         let covers = |leg: &Port| {
             leg.addresses().any(|(subnet, _)| {
                 let subnet = cloud.intent.subnets.get(&subnet);

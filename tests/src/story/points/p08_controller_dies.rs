@@ -1,11 +1,11 @@
 //! The controller dies and comes back.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::flow_dump::{FlowDump, KnownFlow as Flow};
 use crate::story::world::{Plugged, SOON};
 use crate::story::{Narrator, Outcome, Point, World, ensure};
-use crate::{Hypervisor, LabError, wait_for};
+use crate::wait_for;
 
 pub(super) const POINT: Point = Point {
     number: 8,
@@ -33,7 +33,7 @@ fn killed(world: &mut World, narrator: &mut Narrator) -> Outcome {
         .slaac1
         .guest
         .ping(guests.slaac2.address(), 3, SECOND / 10)?;
-    let before = snapshot(lab.hypervisors())?;
+    let before = FlowDump::read(lab.hypervisors())?;
     let mut ping = guests
         .slaac1
         .guest
@@ -43,7 +43,7 @@ fn killed(world: &mut World, narrator: &mut Narrator) -> Outcome {
     narrator.observe("controller killed");
     ping.wait_answers(300, SOON)?;
     controller.start_again()?;
-    settled(lab, 2)?;
+    lab.wait_settled(SOON)?;
     ping.wait_answers(200, SOON)?;
     let report = ping.stop()?;
     ensure(report.is_complete(), || {
@@ -52,13 +52,8 @@ fn killed(world: &mut World, narrator: &mut Narrator) -> Outcome {
     narrator.observe(format_args!(
         "controller back; 200 packets/s across hypervisors all the while: {report}"
     ));
-    let after = snapshot(lab.hypervisors())?;
-    let touched = before
-        .flows
-        .keys()
-        .collect::<BTreeSet<_>>()
-        .symmetric_difference(&after.flows.keys().collect())
-        .count();
+    let after = FlowDump::read(lab.hypervisors())?;
+    let touched = after.came_or_went_since(&before);
     ensure(touched == 0, || format!("{touched} flows came or went"))?;
     let younger = after.installed_anew_since(&before);
     ensure(younger == 0, || {
@@ -75,7 +70,7 @@ fn changed_while_down(world: &mut World, narrator: &mut Narrator) -> Outcome {
     world.ready()?;
     let doomed = world.plug_into_slaac("doomed", 1)?;
     let (lab, controller, _, _) = world.parts()?;
-    let before = snapshot(lab.hypervisors())?;
+    let before = FlowDump::read(lab.hypervisors())?;
     let ofport = lab
         .hypervisor(1)
         .vsctl(&["get", "interface", doomed.guest.tap(), "ofport"])?
@@ -86,9 +81,9 @@ fn changed_while_down(world: &mut World, narrator: &mut Narrator) -> Outcome {
     let names = traces(&doomed, &ofport);
     doomed.guest.unplug(lab.hypervisor(1))?;
     controller.start_again()?;
-    settled(lab, 2)?;
+    lab.wait_settled(SOON)?;
     let after = wait_for("the deleted port's flows to go", SOON, || {
-        let after = snapshot(lab.hypervisors()).map_err(|error| error.to_string())?;
+        let after = FlowDump::read(lab.hypervisors()).map_err(|error| error.to_string())?;
         if after.flows.len() < before.flows.len() {
             Ok(after)
         } else {
@@ -103,7 +98,7 @@ fn changed_while_down(world: &mut World, narrator: &mut Narrator) -> Outcome {
     let foreign: Vec<&&Flow> = removed
         .iter()
         .filter(|flow| {
-            !names.iter().any(|name| flow.text.contains(name.as_str())) && !flow.is_multicast()
+            !names.iter().any(|name| flow.text.contains(name.as_str())) && !is_multicast(flow)
         })
         .collect();
     ensure(foreign.is_empty(), || {
@@ -114,13 +109,13 @@ fn changed_while_down(world: &mut World, narrator: &mut Narrator) -> Outcome {
         .keys()
         .filter(|flow| !before.flows.contains_key(*flow))
         .collect();
-    ensure(added.iter().all(|flow| flow.is_multicast()), || {
+    ensure(added.iter().all(|flow| is_multicast(flow)), || {
         format!("flows came: {added:?}")
     })?;
     let left: Vec<&Flow> = after
         .flows
         .keys()
-        .filter(|flow| flow.names_address(&names))
+        .filter(|flow| names_address(flow, &names))
         .collect();
     ensure(left.is_empty(), || {
         format!("flows of the deleted port stay: {left:?}")
@@ -157,94 +152,14 @@ fn traces(plugged: &Plugged, ofport: &str) -> Vec<String> {
     ]
 }
 
-/// A flow without what changes by itself.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Flow {
-    host: String,
-    text: String,
+fn is_multicast(flow: &Flow) -> bool {
+    flow.text
+        .contains("dl_dst=01:00:00:00:00:00/01:00:00:00:00:00")
 }
 
-impl Flow {
-    fn is_multicast(&self) -> bool {
-        self.text
-            .contains("dl_dst=01:00:00:00:00:00/01:00:00:00:00:00")
-    }
-
-    /// Names an address for somebody to be reached by: the port itself still exists, and is a member of its groups.
-    fn names_address(&self, names: &[String]) -> bool {
-        let names = &mut names[..3].iter();
-        !self.is_member() && names.any(|name| self.text.contains(name.as_str()))
-    }
-
-    fn is_member(&self) -> bool {
-        self.text.contains("actions=conjunction(")
-    }
-}
-
-/// Every flow with its age, and when that was read.
-struct Dump {
-    begun: Instant,
-    ended: Instant,
-    flows: BTreeMap<Flow, Duration>,
-}
-
-impl Dump {
-    /// How many flows of `before` are still there and younger than they would be had nobody touched them.
-    fn installed_anew_since(&self, before: &Dump) -> usize {
-        /// Ages are printed to the millisecond.
-        const ROUNDING: Duration = Duration::from_millis(10);
-        let between = self.begun.saturating_duration_since(before.ended);
-        let anew = |(flow, age): &(&Flow, &Duration)| {
-            let now = self.flows.get(*flow);
-            now.is_some_and(|now| *now + ROUNDING < **age + between)
-        };
-        before.flows.iter().filter(anew).count()
-    }
-}
-
-fn snapshot(hosts: &[Hypervisor]) -> Result<Dump, LabError> {
-    let begun = Instant::now();
-    let mut flows = BTreeMap::new();
-    for host in hosts {
-        for flow in host.flows("br-int")? {
-            let text = format!(
-                "cookie={:#x}, table={}, {}",
-                flow.cookie, flow.table, flow.rule
-            );
-            let host = host.name();
-            flows.insert(Flow { host, text }, flow.duration);
-        }
-    }
-    let ended = Instant::now();
-    Ok(Dump {
-        begun,
-        ended,
-        flows,
-    })
-}
-
-/// All switches are connected and read, so whatever is to be changed on them has been sent.
-fn settled(lab: &crate::Lab, switches: usize) -> Result<(), LabError> {
-    let connected = format!("sextant_switches_connected {switches}");
-    wait_for("switches connected and ports active", SOON, || {
-        let metrics = lab.metrics().map_err(|error| error.to_string())?;
-        if metrics.contains(&connected) && active(&metrics) {
-            Ok(())
-        } else {
-            Err(metrics)
-        }
-    })
-}
-
-/// Every bound port is active: the barrier after the reconciliation of its switch was answered.
-fn active(metrics: &str) -> bool {
-    let value = |name: &str| {
-        metrics.lines().find_map(|line| {
-            line.strip_prefix(name)?
-                .strip_prefix(' ')
-                .map(str::to_owned)
-        })
-    };
-    value("sextant_ports_bound")
-        .is_some_and(|bound| bound != "0" && Some(bound) == value("sextant_ports_active"))
+/// Names an address for somebody to be reached by: the port itself still exists, and is a member of its groups.
+fn names_address(flow: &Flow, names: &[String]) -> bool {
+    let is_member = flow.text.contains("actions=conjunction(");
+    let names = &mut names[..3].iter();
+    !is_member && names.any(|name| flow.text.contains(name.as_str()))
 }

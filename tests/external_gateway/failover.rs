@@ -1,0 +1,109 @@
+//! The hypervisor with the gateway goes, and comes back, under traffic both ways.
+
+use std::net::Ipv6Addr;
+use std::time::Instant;
+
+use sextant_lab::story::{Outcome, ensure};
+use sextant_lab::{BackgroundPing, Capture};
+
+use crate::site::{Gateway, QUICK, SOON, Site, reaches};
+
+const FAR: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xfa, 0, 0, 0, 0, 1);
+const PREFIX: &str = "2001:db8:a::/64";
+const CONFIG: &str = "[gateway]\ngone_after = 1\n[external.physnet1]\nipv6_gateway = \"fe80::1\"\n";
+/// Neighbor Advertisements that nobody solicited.
+const UNSOLICITED: &str = "icmp6 and ip6[40] == 136 and ip6[44] & 0x40 == 0";
+
+#[test]
+fn a_gateway_moves_from_a_hypervisor_that_is_gone_and_back() -> Outcome {
+    Site::tell(CONFIG, moves)
+}
+
+fn moves(site: &mut Site) -> Outcome {
+    let edge = site.upstream.router("edge", None)?;
+    edge.address("fe80::1/64")?;
+    edge.far(FAR.into())?;
+    let external = site.external(None)?;
+    let gateway = site.gateway(&external)?;
+    edge.route(PREFIX, Some(gateway.link_local().into()))?;
+    let inside = site.segment(&gateway, &[PREFIX])?;
+    let [guest] = site.guests(&inside, [("away", 3)])?;
+    reaches(guest.guest.namespace(), FAR)?;
+    reaches(edge.namespace(), guest.address())?;
+    site.wait_heard(&gateway.port.mac, 1)?;
+
+    let host = site.world.lab.hypervisor(1);
+    let outwards = guest.guest.spawn_ping(FAR, QUICK)?;
+    let inwards = edge.namespace().spawn_ping(guest.address(), QUICK)?;
+    let mut pings = [outwards, inwards];
+    answered(&mut pings, 100)?;
+
+    let capture = edge.capture(UNSOLICITED)?;
+    host.kill_vswitchd();
+    host.kill_ovsdb_server();
+    let gone = Instant::now();
+    site.wait_heard(&gateway.port.mac, 2)?;
+    answered(&mut pings, 200)?;
+    println!(
+        "a gateway whose hypervisor was killed: 200 more answers each way after {:.1} s (gone_after = 1)",
+        gone.elapsed().as_secs_f64()
+    );
+    announced(capture, &gateway)?;
+    for (way, ping) in ["outwards", "inwards"].iter().zip(pings) {
+        println!("  {way}: {}", figures(ping)?);
+    }
+
+    let pings = &mut [
+        guest.guest.spawn_ping(FAR, QUICK)?,
+        edge.namespace().spawn_ping(guest.address(), QUICK)?,
+    ];
+    answered(pings, 100)?;
+    let capture = edge.capture(UNSOLICITED)?;
+    host.start_ovsdb_server()?;
+    host.start_vswitchd()?;
+    site.wait_heard(&gateway.port.mac, 1)?;
+    answered(pings, 400)?;
+    announced(capture, &gateway)
+}
+
+fn answered(pings: &mut [BackgroundPing; 2], count: u32) -> Outcome {
+    for ping in pings {
+        ping.wait_answers(count, SOON)?;
+    }
+    Ok(())
+}
+
+fn figures(ping: BackgroundPing) -> Result<String, sextant_lab::story::Failure> {
+    let report = ping.stop()?;
+    Ok(format!(
+        "{} of {} requests lost, at 200 a second",
+        report.lost.len(),
+        report.sent
+    ))
+}
+
+/// All on the link were told where the router's address is, by a router, overriding what they knew (RFC 4861 §7.2.6).
+fn announced(capture: Capture, gateway: &Gateway) -> Outcome {
+    capture.wait_packets(1, SOON)?;
+    let fields = [
+        "eth.src",
+        "eth.dst",
+        "ipv6.hlim",
+        "icmpv6.nd.na.target_address",
+        "icmpv6.nd.na.flag.r",
+        "icmpv6.nd.na.flag.o",
+        "icmpv6.opt.linkaddr",
+    ];
+    let rows = capture.stop()?.fields("", &fields)?;
+    let (mac, own) = (&gateway.port.mac, gateway.link_local().to_string());
+    let right = |row: &Vec<String>| {
+        let set = |flag: &str| ["1", "True"].contains(&flag);
+        row[..4] == [mac, "33:33:00:00:00:01", "255", &own]
+            && set(&row[4])
+            && set(&row[5])
+            && row[6] == *mac
+    };
+    ensure(!rows.is_empty() && rows.iter().all(right), || {
+        format!("{rows:?}")
+    })
+}
