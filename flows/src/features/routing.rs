@@ -16,7 +16,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const ECHO: u16 = 2000;
 const OWN_ADDRESS: u16 = 1900;
-const NEVER_FORWARDED: u16 = 1800;
+pub(super) const NEVER_FORWARDED: u16 = 1800;
 /// The priority of a route to `::/0`; a longer prefix has a higher one.
 const ROUTE: u16 = 100;
 /// Octets of an Ethernet header, which the length of a packet counts and an MTU does not.
@@ -311,7 +311,7 @@ pub(super) fn to(prefix: IpNet) -> Match {
 }
 
 /// Packets from a prefix.
-fn from(prefix: IpNet) -> Match {
+pub(super) fn from(prefix: IpNet) -> Match {
     in_prefix(prefix, Field::IPV6_SRC, Field::IPV4_SRC)
 }
 

@@ -19,6 +19,7 @@ use crate::view::{Tunnel, View};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rust_openflow::{Action, Field, Match, Subfield};
 use sextant_model::{Ethertype, MacAddr, Router};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// Below every other route, one to everywhere by way of a guest too.
@@ -31,10 +32,12 @@ pub(crate) fn routes(view: &View<'_>, router: &Router) -> Vec<Flow> {
     let Some(gateway) = view.gateway(router) else {
         return vec![];
     };
-    let errors = match view.exit(&gateway, Ethertype::Ipv6) {
-        Some(Exit::Here { outside, .. }) if view.has_gateway(router) => {
-            icmp_error::at_gateway(view, &gateway, outside.tci)
-        }
+    let at_gateway = match view.exit(&gateway, Ethertype::Ipv6) {
+        Some(Exit::Here { outside, .. }) if view.has_gateway(router) => [
+            icmp_error::at_gateway(view, &gateway, outside.tci),
+            from_inside(view, &gateway),
+        ]
+        .concat(),
         Some(Exit::Here { .. } | Exit::There(_)) | None => vec![],
     };
     let of_family = |family| match view.exit(&gateway, family) {
@@ -44,7 +47,23 @@ pub(crate) fn routes(view: &View<'_>, router: &Router) -> Vec<Flow> {
     };
     let routes = FAMILIES.into_iter().flat_map(of_family);
     let own = routing::own_addresses(router, gateway.port);
-    routes.chain(errors).chain(own).collect()
+    routes.chain(at_gateway).chain(own).collect()
+}
+
+/// Nobody outside speaks from an address inside (RFC 2827, RFC 3704 §2.3): a guest's rules may name who may speak to it by
+/// address.
+fn from_inside(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
+    let interfaces = view.interfaces(gateway.router);
+    let prefixes: BTreeSet<IpNet> = interfaces
+        .flat_map(|(_, port)| view.prefixes(port))
+        .collect();
+    let forged = |prefix| {
+        let matches = routing::from(prefix)
+            .with(ROUTER, gateway.router.key.0)
+            .with(ARRIVED, gateway.network.key.0);
+        Flow::new(Stage::Route, routing::NEVER_FORWARDED, matches)
+    };
+    prefixes.into_iter().map(forged).collect()
 }
 
 /// Where the packets of a family go that leave by a gateway: its prefixes, each to itself, and everywhere, to the next hop.
@@ -119,9 +138,12 @@ fn onward(view: &View<'_>, gateway: &Gateway<'_>, family: Ethertype, tunnel: &Tu
     if routes.is_empty() {
         return routes;
     }
+    // What came through a tunnel enters no other: two hypervisors that disagree about where the gateway is would send it to
+    // and fro, its hop limit untouched.
     let leaving = of_family(family)
         .with(NETWORK, network.key.0)
-        .with(ROUTER, router.key.0);
+        .with(ROUTER, router.key.0)
+        .with(ORIGIN, ORIGIN_GUEST);
     let sent = Flow::new(Stage::NextHop, 50, leaving).apply(through(tunnel));
     routes.into_iter().chain([sent]).collect()
 }

@@ -106,11 +106,13 @@ fn heard(network: &Network, uplink: &Uplink) -> Vec<Flow> {
         .copy_up(Punt::Heard(network.id), u32::from(uplink.port))
     };
     let to_all = |matches| up(200, matches).goto(Stage::Switch);
+    // Below the answers: an ARP request of the next hop itself is answered, too.
+    let asks_or_tells = |matches| up(90, matches).goto(Stage::Switch);
     let advertisement = || valid_nd(icmpv6::NEIGHBOR_ADVERTISEMENT);
     let arp = || Match::new().with(Field::ETH_TYPE, ethertype::ARP);
     let of_hop = |hop: &IpAddr| match hop {
         IpAddr::V6(hop) => to_all(advertisement().ipv6(Field::ND_TARGET, *hop)),
-        IpAddr::V4(hop) => to_all(arp().with(Field::ARP_SPA, hop.to_bits())),
+        IpAddr::V4(hop) => asks_or_tells(arp().with(Field::ARP_SPA, hop.to_bits())),
     };
     let answers = |mac: MacAddr| {
         let reply = arp().with(Field::ARP_OP, ARP_REPLY);
