@@ -99,7 +99,8 @@ pub(crate) fn of_one_port(port: &Port) -> impl Iterator<Item = Object> + use<> {
 #[derive(Default)]
 pub(crate) struct Contribution {
     pub(crate) flows: Vec<Flow>,
-    pub(crate) meter: Option<u32>,
+    /// The meters that its flows pass.
+    pub(crate) meters: Vec<u32>,
     pub(crate) link: Option<Link>,
     pub(crate) uplink: Option<Uplink>,
 }
@@ -148,7 +149,7 @@ fn of_network(view: &View<'_>, id: NetworkId) -> Contribution {
     }
     Contribution {
         flows,
-        meter: uplink.as_ref().map(|uplink| uplink.port.into()),
+        meters: uplink.as_ref().map_or_else(Vec::new, Uplink::meters),
         uplink,
         ..Contribution::default()
     }
@@ -264,7 +265,7 @@ fn of_guest_port(
     }
     Contribution {
         flows,
-        meter: ofport.map(u32::from),
+        meters: ofport.map(u32::from).into_iter().collect(),
         ..Contribution::default()
     }
 }

@@ -26,7 +26,7 @@ pub struct Link {
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Group {
     cookies: Vec<Cookie>,
-    meter: Option<u32>,
+    meters: Vec<u32>,
     link: Option<Link>,
     uplink: Option<Uplink>,
 }
@@ -164,15 +164,15 @@ impl Flows {
         let computed = contribution(view, &object);
         let mut group = Group {
             cookies: vec![],
-            meter: computed.meter,
+            meters: computed.meters,
             link: computed.link,
             uplink: computed.uplink,
         };
         for flow in computed.flows {
             group.cookies.push(self.want(&flow, difference));
         }
-        if let Some(meter) = group.meter {
-            self.want_meter(meter, difference);
+        for meter in &group.meters {
+            self.want_meter(*meter, difference);
         }
         let link = group.link.clone();
         let uplink = group.uplink.clone();
@@ -189,7 +189,7 @@ impl Flows {
         if old.uplink != uplink {
             difference.touch_uplinks();
         }
-        if let Some(meter) = old.meter {
+        for meter in old.meters {
             self.unwant_meter(meter, difference);
         }
         for cookie in old.cookies {

@@ -22,6 +22,26 @@ pub struct Uplink {
     pub listens: bool,
 }
 
+/// Meters of what is heard are above those of ports, whose OpenFlow port has 16 bits.
+const HEARD: u32 = 1 << 16;
+
+impl Uplink {
+    /// What is heard passes a meter of its own: nobody who makes routers seek or complain, inside or far away, keeps them
+    /// from hearing of their next hops.
+    pub(crate) fn heard_meter(&self) -> u32 {
+        HEARD | self.other_meter()
+    }
+
+    /// Everything else that comes up by this way.
+    pub(crate) fn other_meter(&self) -> u32 {
+        self.port.into()
+    }
+
+    pub(crate) fn meters(&self) -> Vec<u32> {
+        vec![self.heard_meter(), self.other_meter()]
+    }
+}
+
 /// A router on an external network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Speaker {

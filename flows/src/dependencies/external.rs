@@ -25,7 +25,9 @@ impl Touched<'_> {
         routers.into_iter().for_each(|router| self.way_out(router));
         for outside in &changes.outside {
             let (chassis, network) = &outside.key;
-            self.outside(chassis, *network);
+            let [before, after] =
+                [outside.old, outside.new].map(|side| side.and_then(|known| known.default_router));
+            self.outside(chassis, *network, before != after);
         }
     }
 
@@ -77,20 +79,113 @@ impl Touched<'_> {
         }
     }
 
-    /// What a hypervisor knows of an external network: who is there, for its own flows; whether there is a next hop, for
-    /// the flows of everybody who sends to the gateways there.
-    fn outside(&mut self, chassis: &ChassisId, network: NetworkId) {
-        for view in self.views() {
+    /// What a hypervisor knows of an external network: who is there, for its own flows; if the next hop that was heard is
+    /// another, the flows of everybody who sends to the gateways there.
+    fn outside(&mut self, chassis: &ChassisId, network: NetworkId, another_hop: bool) {
+        if *chassis == *self.new.chassis {
+            self.objects.insert(Object::Network(network));
+        }
+        for view in self.views().into_iter().filter(|_| another_hop) {
             let routers = view.facts.gateways_of(network, chassis);
             self.objects.extend(routers.map(Object::Router));
             if chassis != view.chassis {
                 continue;
             }
-            self.objects.insert(Object::Network(network));
             let network = view.intent.networks.get(&network);
             let near = network.map_or_else(Vec::new, |network| view.gateways_near(network));
             let routers = near.iter().map(|gateway| Object::Router(gateway.router.id));
             self.objects.extend(routers);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sextant_model::{
+        Change, Chassis, Encap, EncapKind, ExternalGateway, Facts, Intent, MacAddr, Meta, Network,
+        NetworkKey, NetworkType, Object as Stored, Outside, Router, RouterKey,
+    };
+    use std::collections::BTreeMap;
+    use std::net::Ipv6Addr;
+    use std::sync::Arc;
+    use uuid::Uuid;
+
+    const NETWORK: NetworkId = NetworkId(Uuid::from_u128(1));
+    const ROUTER: RouterId = RouterId(Uuid::from_u128(2));
+
+    fn intent() -> Intent {
+        let mut intent = Intent::default();
+        intent.apply(&Change::Put(Stored::Network(Arc::new(Network {
+            id: NETWORK,
+            meta: Meta::default(),
+            admin_state_up: true,
+            shared: false,
+            external: true,
+            mtu: None,
+            port_security_enabled: true,
+            network_type: NetworkType::Flat,
+            physical_network: Some("physnet1".to_owned()),
+            segmentation_id: None,
+            key: NetworkKey(1),
+        }))));
+        let external_gateway = Some(ExternalGateway {
+            network_id: NETWORK,
+            enable_snat: true,
+        });
+        intent.apply(&Change::Put(Stored::Router(Arc::new(Router {
+            id: ROUTER,
+            meta: Meta::default(),
+            admin_state_up: true,
+            key: RouterKey(7),
+            external_gateway,
+            routes: vec![],
+        }))));
+        intent
+    }
+
+    fn facts(intent: &Intent, chassis: &ChassisId, router: bool, mac: u8) -> Facts {
+        let mut facts = Facts::default();
+        facts.put_chassis(Chassis {
+            id: chassis.clone(),
+            encap: Encap {
+                endpoints: "2001:db8::1".parse().unwrap(),
+                kind: EncapKind::Vxlan,
+            },
+            bridge_mappings: [("physnet1".to_owned(), "br-ex".to_owned())].into(),
+            gateway_priority: 0,
+            datapath_id: None,
+            tunnel_ports: BTreeMap::new(),
+            patch_ports: [("physnet1".to_owned(), 9)].into(),
+            observed: true,
+        });
+        facts.place_gateways(intent);
+        let address = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+        let known = Outside {
+            default_router: router.then_some(address),
+            neighbors: [(address.into(), MacAddr([2, 0, 0, 0, 0, mac]))].into(),
+        };
+        facts.learn_outside(chassis, NETWORK, Some(Arc::new(known)));
+        facts
+    }
+
+    #[test]
+    fn whose_mac_is_another_is_no_matter_of_routers_but_whether_there_is_a_next_hop_is() {
+        let (intent, chassis) = (intent(), ChassisId::new("h1"));
+        let (router, network) = (Object::Router(ROUTER), Object::Network(NETWORK));
+        for (router_before, mac_before, expected) in [
+            (true, 1, vec![&network]),
+            (false, 2, vec![&network, &router]),
+        ] {
+            let facts = [(router_before, mac_before), (true, 2)]
+                .map(|(router, mac)| facts(&intent, &chassis, router, mac));
+            let [old, new] = facts.each_ref().map(|facts| View {
+                intent: &intent,
+                facts,
+                chassis: &chassis,
+            });
+            let touched = super::super::touched(&old, &new);
+            assert_eq!(touched.iter().collect::<Vec<_>>(), expected);
         }
     }
 }

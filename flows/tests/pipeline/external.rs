@@ -2,10 +2,12 @@
 
 use crate::support::cloud::network_id;
 use crate::support::frames::{self, address};
+use crate::support::show::flows_of;
 use crate::support::{Cloud, Fabric};
-use rust_openflow::Field;
+use rust_openflow::{Action, Field, Instruction};
 use sextant_flows::trace::Packet;
-use sextant_model::{EncapKind, ExternalSettings, MacAddr, Outside, Port, Publish};
+use sextant_model::{EncapKind, ExternalSettings, MacAddr, Outside, Port, Publish, Punt};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The upstream router.
@@ -409,4 +411,35 @@ fn nobody_outside_speaks_from_an_address_inside() {
         .with(Field::NW_TTL, 60u8);
     let journey = fabric.come_in("h2", "phys", &forged);
     assert!(journey.is_lost(), "{journey:?}");
+}
+
+#[test]
+fn what_is_heard_passes_a_meter_that_nothing_else_takes_from() {
+    let cloud = dual(None);
+    let flows = flows_of(&cloud, "h2");
+    let (mut heard, mut others) = (BTreeSet::new(), BTreeSet::new());
+    for (_, flow) in flows.iter() {
+        let meters = flow.instructions.iter().flat_map(meters_of);
+        match flow.punt {
+            Some(Punt::Heard(_)) => heard.extend(meters),
+            _ => others.extend(meters),
+        }
+    }
+    assert!(!heard.is_empty() && !others.is_empty());
+    assert!(heard.is_disjoint(&others), "{heard:?} {others:?}");
+    assert_eq!(flows.meters(), &heard | &others);
+}
+
+fn meters_of(instruction: &Instruction) -> Vec<u32> {
+    match instruction {
+        Instruction::Meter(meter) => vec![*meter],
+        Instruction::Apply(actions) => {
+            let metered = |action: &Action| match action {
+                Action::Controller { meter, .. } => *meter,
+                _ => None,
+            };
+            actions.iter().filter_map(metered).collect()
+        }
+        _ => vec![],
+    }
 }

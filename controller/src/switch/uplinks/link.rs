@@ -33,7 +33,7 @@ pub(super) struct Link {
     neighbors: NeighborCache,
     /// Neighbours that there were packets for, and until when they are kept.
     sought: BTreeMap<IpAddr, Instant>,
-    /// Asks for routers, while none was heard.
+    /// Asks for routers, while there is none.
     asking: Option<Repetition>,
     /// Speakers that are new, and wait for their flows.
     silent: BTreeSet<PortId>,
@@ -78,12 +78,6 @@ impl Link {
         self.silent.retain(|port| speakers.contains_key(port));
         self.announcing
             .retain(|port, _| speakers.contains_key(port));
-        let nobody = self.routers.best().is_none();
-        let asks = self.uplink.listens && nobody;
-        self.asking = self
-            .asking
-            .filter(|_| asks)
-            .or_else(|| asks.then(|| Repetition::solicitation(now)));
         self.want(now);
     }
 
@@ -99,12 +93,6 @@ impl Link {
         if self.routers.best().is_some() || self.before.as_ref().is_some_and(is_before) {
             self.before = None;
         }
-        if self.routers.best().is_some() {
-            self.asking = None;
-        }
-        let mac = advertisement.mac;
-        self.macs_before
-            .extend(mac.map(|mac| (advertisement.source.into(), mac)));
         self.want(now);
     }
 
@@ -184,6 +172,12 @@ impl Link {
             .collect()
     }
 
+    /// MACs that are remembered of neighbours which nobody wants yet.
+    #[cfg(test)]
+    pub(super) fn remembered_macs(&self) -> usize {
+        self.macs_before.len()
+    }
+
     fn default_router(&self) -> Option<Ipv6Addr> {
         let heard = self.routers.best().map(|router| router.address);
         heard
@@ -191,8 +185,16 @@ impl Link {
             .filter(|_| self.uplink.listens)
     }
 
-    /// Keeps just those resolved that packets are sent to, or may be.
+    /// Asks for routers as long as there is none.
+    fn ask(&mut self, now: Instant) {
+        let asks = self.uplink.listens && self.routers.best().is_none();
+        let asking = self.asking.filter(|_| asks);
+        self.asking = asking.or_else(|| asks.then(|| Repetition::solicitation(now)));
+    }
+
+    /// Keeps just those resolved that packets are sent to, or may be; what is wanted of routers is that there is one.
     fn want(&mut self, now: Instant) {
+        self.ask(now);
         let heard = self.routers.iter().map(|router| router.address);
         let before = self.before.map(|(router, _)| router);
         let routers = heard.chain(before).filter(|_| self.uplink.listens);

@@ -181,3 +181,38 @@ fn a_neighbour_for_whom_there_are_packets_is_resolved_and_so_are_only_so_many() 
         [(host(3), FIRST)].into()
     );
 }
+
+#[test]
+fn routers_are_asked_for_again_once_the_last_has_gone() {
+    let now = Instant::now();
+    let mut uplinks = started(&Facts::default(), now);
+    let asks = |messages: Vec<Message>| {
+        let solicitation = sextant_responders::ra::solicit(OWN, OWN.link_local());
+        frames(&messages).contains(&Bytes::from(solicitation))
+    };
+    assert!(asks(uplinks.due(now)));
+    hears(
+        &mut uplinks,
+        &advertisement(FIRST, 30, RouterPreference::Medium),
+    );
+    assert!(!asks(uplinks.due(now + Duration::from_secs(10))));
+    assert!(asks(uplinks.due(now + Duration::from_secs(40))));
+}
+
+#[test]
+fn of_routers_that_are_not_listed_nothing_is_kept() {
+    let now = Instant::now();
+    let mut uplinks = started(&Facts::default(), now);
+    for n in 0..200 {
+        let router = MacAddr([2, 0, 0, 0, 1, n]);
+        let lifetime = if n % 2 == 0 { 1800 } else { 0 };
+        let heard = advertisement(router, lifetime, RouterPreference::Medium);
+        hears(&mut uplinks, &heard);
+    }
+    assert_eq!(uplinks.links[&NETWORK].remembered_macs(), 0);
+    let best = MacAddr([2, 0, 0, 0, 1, 0]);
+    let news = uplinks.news();
+    let known = news.last().unwrap().1.as_ref().unwrap();
+    assert_eq!(known.default_router, Some(best.link_local()));
+    assert_eq!(known.neighbors[&best.link_local().into()], best);
+}

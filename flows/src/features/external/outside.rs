@@ -103,7 +103,7 @@ fn heard(network: &Network, uplink: &Uplink) -> Vec<Flow> {
             priority,
             matches.with(NETWORK, network.key.0),
         )
-        .copy_up(Punt::Heard(network.id), u32::from(uplink.port))
+        .copy_up(Punt::Heard(network.id), uplink.heard_meter())
     };
     let to_all = |matches| up(200, matches).goto(Stage::Switch);
     // Below the answers: an ARP request of the next hop itself is answered, too.
@@ -158,7 +158,7 @@ fn neighbors(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<Flow> {
     let unknown = on_link(view, network).into_iter().map(|prefix| {
         Flow::new(Stage::NextHop, 60, to_prefix(network, prefix))
             .punt(Punt::Unresolved(network.id))
-            .meter(u32::from(uplink.port))
+            .meter(uplink.other_meter())
     });
     known_neighbors
         .map(reach)
