@@ -43,6 +43,8 @@ pub enum Stage {
     Refuse = 50,
     /// What is it told?
     Report = 52,
+    /// Does its router translate it?
+    Translate = 54,
     /// Where is this MAC?
     Switch = 56,
     /// Are there rules for what is sent to this guest?
@@ -187,6 +189,12 @@ pub const STAGES: &[StageSpec] = &[
         "report",
         "Which router's address on the network where the packet came in tells the guest, and what? To the controller.",
         Miss::Drop,
+    ),
+    stage(
+        Stage::Translate,
+        "translate",
+        "Is it IPv4 that a router's gateway here sends outside from its own address?",
+        Miss::Goto(Stage::Switch),
     ),
     stage(
         Stage::Switch,

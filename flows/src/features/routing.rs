@@ -284,13 +284,17 @@ fn own_address(router: &Router, address: IpAddr) -> Flow {
 
 /// Who has the address of a guest's port.
 pub(crate) fn next_hop(network: &Network, port: &Port) -> Vec<Flow> {
+    let next = match network.network_type.is_tunnelled() {
+        true => Stage::Switch,
+        false => Stage::Translate,
+    };
     let reach = |address: IpAddr| {
         let matches = Match::new()
             .with(NETWORK, network.key.0)
             .with(ADDRESS, in_register(address));
         Flow::new(Stage::NextHop, 100, matches)
             .apply(vec![Action::set(Field::ETH_DST, port.mac_address.to_u64())])
-            .goto(Stage::Switch)
+            .goto(next)
     };
     port.addresses()
         .map(|(_, address)| reach(address))

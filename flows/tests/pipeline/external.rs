@@ -1,11 +1,11 @@
 //! Routers' ways out of the cloud.
 
-use crate::support::cloud::network_id;
+use crate::support::cloud::{network_id, port_id};
 use crate::support::frames::{self, address};
 use crate::support::show::flows_of;
 use crate::support::{Cloud, Fabric};
 use rust_openflow::{Action, Field, Instruction};
-use sextant_flows::trace::Packet;
+use sextant_flows::trace::{Packet, Tracer};
 use sextant_model::{EncapKind, ExternalSettings, MacAddr, Outside, Port, Publish, Punt};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -442,4 +442,42 @@ fn meters_of(instruction: &Instruction) -> Vec<u32> {
         }
         _ => vec![],
     }
+}
+
+/// Whether a packet of this guest was translated before it went up or out, by what the tracker shows of it.
+fn is_translated(cloud: &Cloud, guest: &str, packet: &Packet) -> bool {
+    let plugged = &cloud.facts.plugged()[&port_id(guest)];
+    let flows = flows_of(cloud, plugged.chassis.as_str());
+    let packet = packet.clone().with(Field::IN_PORT, plugged.ofport.unwrap());
+    let trace = Tracer::new(&flows).trace(packet).unwrap();
+    let punts = trace.punts.iter().map(|(_, packet)| packet);
+    let out = trace.outputs.iter().map(|output| &output.packet);
+    let ends: Vec<&Packet> = punts.chain(out).collect();
+    let [end] = ends[..] else { panic!("{trace:?}") };
+    end.get(Field::CT_ZONE) >= 0x8000
+}
+
+#[test]
+fn only_what_leaves_is_translated() {
+    let mut cloud = dual(None);
+    cloud.change_network("ext", |network| network.mtu = Some(1400));
+    let far = Ipv4Addr::new(198, 51, 100, 1);
+    let inside = cloud.get_port("i").mac_address;
+    let packet = frames::ping4(&cloud.get_port("b"), far, inside);
+    assert!(is_translated(&cloud, "b", &packet));
+    let told = "what is told of it is about the guest's own address";
+    let too_long = packet.clone().long(14 + 1401);
+    assert!(!is_translated(&cloud, "b", &too_long), "{told}");
+    cloud.learn("h2", "ext", None);
+    assert!(!is_translated(&cloud, "b", &packet), "{told}");
+}
+
+#[test]
+fn a_guest_outside_is_not_translated_to_the_address_of_a_router_there() {
+    let mut cloud = dual(None);
+    cloud.guest("x", "ext", "h2");
+    let gateway = cloud.get_port("gw-r").mac_address;
+    let far = Ipv4Addr::new(198, 51, 100, 1);
+    let packet = frames::ping4(&cloud.get_port("x"), far, gateway);
+    assert!(!is_translated(&cloud, "x", &packet));
 }

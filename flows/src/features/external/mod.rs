@@ -106,15 +106,9 @@ fn out(view: &View<'_>, gateway: &Gateway<'_>, family: Ethertype, mac: MacAddr) 
         );
         let sent = vec![Action::set(ORIGIN, ORIGIN_GUEST)];
         let matches = to(prefix).with(ROUTER, gateway.router.key.0);
-        let mut actions = [way.actions.clone(), next_hop, sent].concat();
+        let actions = [way.actions.clone(), next_hop, sent].concat();
         let flow = Flow::new(Stage::Route, priority, matches);
-        match translation::of(gateway).filter(|_| family == Ethertype::Ipv4) {
-            Some(translated) => {
-                actions.push(translated.outwards(way.next));
-                flow.apply(actions)
-            }
-            None => flow.apply(actions).goto(way.next),
-        }
+        flow.apply(actions).goto(way.next)
     };
     let destinations = destinations(view, gateway, family);
     destinations.into_iter().map(flow).collect()

@@ -54,6 +54,7 @@ fn at_gateway(gateway: &Gateway<'_>) -> Vec<Flow> {
     let mut flows: Vec<Flow> = [arrives].into_iter().chain(asked).collect();
     flows.extend(arp::known(Stage::Outside, network, port));
     flows.extend(enter(gateway));
+    flows.extend(translation::leaving(gateway));
     flows
 }
 
@@ -141,7 +142,7 @@ fn neighbors(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<Flow> {
     let reach = |(address, mac): (&IpAddr, &MacAddr)| {
         Flow::new(Stage::NextHop, 90, to_neighbor(network, *address))
             .apply(vec![Action::set(Field::ETH_DST, mac.to_u64())])
-            .goto(Stage::Switch)
+            .goto(Stage::Translate)
     };
     let heard = known
         .and_then(|known| known.default_router)

@@ -1,12 +1,20 @@
 //! IPv4 of guests behind the address of their router's gateway (`enable_snat`, RFC 3022). IPv6 is never translated.
+//!
+//! What leaves is translated last, when it is known that it does leave: what a guest is told of its packet quotes the packet
+//! as the guest sent it.
 
 use crate::exit::Gateway;
-use crate::pipeline::Stage;
-use rust_openflow::{Action, Ct, Nat, NatKind, Zone};
+use crate::features::ipv4;
+use crate::flow::Flow;
+use crate::pipeline::{ARRIVED, NETWORK, ROUTER, Stage};
+use rust_openflow::{Action, Ct, Field, Nat, NatKind, Zone};
 use std::net::Ipv4Addr;
 
 /// Zones of routers are above those of guests' ports, whose OpenFlow ports have low numbers.
 const ZONES: u16 = 0x8000;
+
+/// `+trk+inv` (ovs-fields(7), `ct_state`).
+const INVALID: u32 = 0x30;
 
 /// How a router translates.
 #[derive(Clone, Copy, Debug)]
@@ -24,9 +32,31 @@ pub(super) fn of(gateway: &Gateway<'_>) -> Option<Translation> {
     Some(Translation { address, zone })
 }
 
+/// What a router sends outside. What came from there and goes back is none of its guests', and what the tracker can make
+/// nothing of has still the guest's address.
+pub(super) fn leaving(gateway: &Gateway<'_>) -> Vec<Flow> {
+    let Some(translation) = of(gateway) else {
+        return vec![];
+    };
+    let network = gateway.network.key.0;
+    let leaving = || {
+        ipv4()
+            .with(NETWORK, network)
+            .with(ROUTER, gateway.router.key.0)
+    };
+    let goes_back = leaving().with(ARRIVED, network);
+    let invalid = leaving().masked(Field::CT_STATE, INVALID, INVALID);
+    vec![
+        Flow::new(Stage::Translate, 200, goes_back).goto(Stage::Switch),
+        Flow::new(Stage::Translate, 100, leaving())
+            .apply(vec![translation.outwards(Stage::Switch)]),
+        Flow::new(Stage::Switch, 200, invalid),
+    ]
+}
+
 impl Translation {
     /// What a guest sends gets the gateway's address, and goes on to that stage.
-    pub(super) fn outwards(self, next: Stage) -> Action {
+    fn outwards(self, next: Stage) -> Action {
         Action::Ct(Ct {
             commit: true,
             exec: vec![Action::Nat(Nat::to(NatKind::Source, self.address))],
