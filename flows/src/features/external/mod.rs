@@ -18,7 +18,7 @@ use crate::pipeline::{ADDRESS, ARRIVED, NETWORK, ORIGIN, ORIGIN_GUEST, ROUTER, S
 use crate::view::{Tunnel, View};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rust_openflow::{Action, Field, Match, Subfield};
-use sextant_model::{Ethertype, MacAddr, Router};
+use sextant_model::{Ethertype, MacAddr, Publish, Router};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -51,11 +51,13 @@ pub(crate) fn routes(view: &View<'_>, router: &Router) -> Vec<Flow> {
 }
 
 /// Nobody outside speaks from an address inside (RFC 2827, RFC 3704 §2.3): a guest's rules may name who may speak to it by
-/// address.
+/// address. Where guests are taken for neighbours, a router outside may itself have an address of their prefix.
 fn from_inside(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
+    let shared = view.external(gateway.network).publish == Publish::NdProxy;
     let interfaces = view.interfaces(gateway.router);
     let prefixes: BTreeSet<IpNet> = interfaces
         .flat_map(|(_, port)| view.prefixes(port))
+        .filter(|prefix| !shared || prefix.addr().is_ipv4())
         .collect();
     let forged = |prefix| {
         let matches = routing::from(prefix)
