@@ -17,7 +17,7 @@ impl Owner {
                 facts.place_gateway(intent, router);
             } else if let Key::Network(network) = key {
                 let ports = intent.gateway_ports_of(network);
-                let routers = ports.filter_map(|port| port.router());
+                let routers = ports.filter_map(|port| port.gateway_of());
                 routers.for_each(|router| facts.place_gateway(intent, router));
             }
         }

@@ -122,6 +122,23 @@ fn a_gateway_follows_the_router_and_the_hypervisors() {
 }
 
 #[test]
+fn a_gateway_follows_its_external_network_to_another_physical_one() {
+    let mut story = outward();
+    story.stored(Change::Put(Object::Port(Arc::new(Port {
+        network_id: EXTERNAL,
+        device_id: ROUTER.0.to_string(),
+        device_owner: sextant_model::ROUTER_GATEWAY_OWNER.to_owned(),
+        ..port()
+    }))));
+    story.observed([joined(mapped("h1", 0))]);
+    assert_eq!(story.gateway(), Some("h1"));
+    let mut network = Network::clone(&story.owner.snapshot.intent.networks[&EXTERNAL]);
+    network.physical_network = Some("physnet2".to_owned());
+    story.stored(Change::Put(Object::Network(Arc::new(network))));
+    assert_eq!(story.gateway(), None);
+}
+
+#[test]
 fn a_hypervisor_that_is_gone_has_its_gateways_again_once_it_is_back() {
     let mut story = outward();
     story.observed([joined(mapped("h1", 0)), joined(mapped("h2", 5))]);

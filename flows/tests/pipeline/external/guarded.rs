@@ -152,17 +152,19 @@ fn what_is_heard_passes_a_meter_that_nothing_else_takes_from() {
 }
 
 fn meters_of(instruction: &Instruction) -> Vec<u32> {
-    match instruction {
-        Instruction::Meter(meter) => vec![*meter],
-        Instruction::Apply(actions) => {
-            let metered = |action: &Action| match action {
-                Action::Controller { meter, .. } => *meter,
-                _ => None,
-            };
-            actions.iter().filter_map(metered).collect()
-        }
-        _ => vec![],
+    if let Instruction::Meter(meter) = instruction {
+        return vec![*meter];
     }
+    let Instruction::Apply(actions) = instruction else {
+        return vec![];
+    };
+    let metered = |action: &Action| {
+        let Action::Controller { meter, .. } = action else {
+            return None;
+        };
+        *meter
+    };
+    actions.iter().filter_map(metered).collect()
 }
 
 /// Whether a packet of this guest was translated before it went up or out, by what the tracker shows of it.
