@@ -194,7 +194,8 @@ pub(super) fn fitting_onward(view: &View<'_>, router: &Router, external: &Networ
     longer_than(carried.map_or(mtu, |carried| carried.min(mtu)))
 }
 
-fn longer_than(mtu: u16) -> Vec<Action> {
+/// Notes whether a packet is longer than this takes, in octets.
+pub(super) fn longer_than(mtu: u16) -> Vec<Action> {
     let check = Action::CheckPktLarger {
         length: mtu.saturating_add(ETHERNET_HEADER),
         dst: Subfield::new(LONGER, 0, 1),

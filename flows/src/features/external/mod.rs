@@ -33,7 +33,8 @@ pub(crate) fn routes(view: &View<'_>, router: &Router) -> Vec<Flow> {
     };
     let errors = match view.exit(&gateway, Ethertype::Ipv6) {
         Some(Exit::Here { outside, .. }) if view.has_gateway(router) => {
-            icmp_error::at_gateway(view, &gateway, outside.tci)
+            let told = icmp_error::at_gateway(view, &gateway, outside.tci);
+            [told, translation::too_big(view, &gateway)].concat()
         }
         Some(Exit::Here { .. } | Exit::There(_)) | None => vec![],
     };

@@ -1,8 +1,11 @@
 //! IPv4 of guests behind the address of their router's gateway (`enable_snat`, RFC 3022). IPv6 is never translated.
 
 use crate::exit::Gateway;
-use crate::pipeline::Stage;
-use rust_openflow::{Action, Ct, Nat, NatKind, Zone};
+use crate::features::{ipv4, routing};
+use crate::flow::Flow;
+use crate::pipeline::{LONGER, PROBLEM, PROBLEM_TOO_BIG, Stage};
+use crate::view::View;
+use rust_openflow::{Action, Ct, Field, Nat, NatKind, Zone};
 use std::net::Ipv4Addr;
 
 /// Zones of routers are above those of guests' ports, whose OpenFlow ports have low numbers.
@@ -22,6 +25,31 @@ pub(super) fn of(gateway: &Gateway<'_>) -> Option<Translation> {
     let (_, address) = gateway.port.ipv4_addresses().next().filter(|_| wanted)?;
     let zone = ZONES | (gateway.router.key.0 & u32::from(!ZONES)) as u16;
     Some(Translation { address, zone })
+}
+
+/// What is too long for a guest's network is told of before the guest's address is put back: who sent it knows only the
+/// gateway's (RFC 5508 §7.1). Which guest's network it is for is not known yet, so the least MTU counts.
+pub(super) fn too_big(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
+    let inside = view.interfaces(gateway.router);
+    let inside = inside.filter(|(_, port)| port.ipv4_addresses().next().is_some());
+    let least = inside.map(|(network, _)| view.mtu(network)).min();
+    let Some((translation, mtu)) = of(gateway).zip(least) else {
+        return vec![];
+    };
+    let arriving = || {
+        let family = ipv4().with(Field::IPV4_DST, translation.address.to_bits());
+        routing::to_port(gateway.network, gateway.port, family)
+    };
+    let looked_at = Flow::new(Stage::Outside, 60, arriving())
+        .apply(routing::longer_than(mtu))
+        .goto(Stage::Router);
+    let refused = [
+        routing::entered(gateway.network, gateway.router),
+        vec![Action::set(PROBLEM, PROBLEM_TOO_BIG)],
+    ]
+    .concat();
+    let told = Flow::new(Stage::Router, 120, arriving().masked(LONGER, 1u8, 1u8));
+    vec![looked_at, told.apply(refused).goto(Stage::Refuse)]
 }
 
 impl Translation {
