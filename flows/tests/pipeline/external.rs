@@ -295,9 +295,9 @@ fn what_tells_of_next_hops_goes_up_and_advertisements_to_guests_as_well() {
     );
 }
 
-/// The cloud with an IPv4 subnet outside, and what the upstream router sends to the gateway's address.
+/// The cloud with an IPv4 subnet outside, in VLAN 100, and what the upstream router sends to the gateway's address.
 fn translating(length: usize) -> (Cloud, Packet) {
-    let mut cloud = cloud(None);
+    let mut cloud = cloud(Some(100));
     cloud.subnet("ext4", "ext", "203.0.113.0/24", None);
     cloud.gateway("r", "ext");
     let gateway = cloud.get_port("gw-r");
@@ -307,8 +307,23 @@ fn translating(length: usize) -> (Cloud, Packet) {
         .with(Field::IPV4_DST, own.to_bits())
         .with(Field::IP_PROTO, 6u8)
         .with(Field::NW_TTL, 60u8)
+        .with(Field::VLAN_TCI, TAGGED)
         .long(14 + length);
     (cloud, packet)
+}
+
+#[test]
+fn the_address_that_guests_are_behind_answers_ping_in_its_vlan() {
+    let (cloud, packet) = translating(100);
+    let ping = packet
+        .with(Field::IP_PROTO, 1u8)
+        .with(Field::ICMPV4_TYPE, 8u8);
+    let journey = Fabric::new(&cloud).come_in("h2", "phys", &ping);
+    let [(_, _, answer)] = &journey.outside[..] else {
+        panic!("{journey:?}")
+    };
+    assert_eq!(answer.get(Field::VLAN_TCI), u128::from(TAGGED));
+    assert_eq!(answer.get(Field::ICMPV4_TYPE), 0);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::exit::Gateway;
 use crate::features::{ipv4, routing};
 use crate::flow::Flow;
-use crate::pipeline::{LONGER, PROBLEM, PROBLEM_TOO_BIG, Stage};
+use crate::pipeline::{LONGER, NEXT_MTU, PROBLEM, PROBLEM_TOO_BIG, Stage};
 use crate::view::View;
 use rust_openflow::{Action, Ct, Field, Nat, NatKind, Zone};
 use std::net::Ipv4Addr;
@@ -41,11 +41,14 @@ pub(super) fn too_big(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
         routing::to_port(gateway.network, gateway.port, family)
     };
     let looked_at = Flow::new(Stage::Outside, 60, arriving())
-        .apply(routing::longer_than(mtu))
+        .apply(vec![routing::check(mtu)])
         .goto(Stage::Router);
     let refused = [
         routing::entered(gateway.network, gateway.router),
-        vec![Action::set(PROBLEM, PROBLEM_TOO_BIG)],
+        vec![
+            Action::set(PROBLEM, PROBLEM_TOO_BIG),
+            Action::set(NEXT_MTU, mtu),
+        ],
     ]
     .concat();
     let told = Flow::new(Stage::Router, 120, arriving().masked(LONGER, 1u8, 1u8));
