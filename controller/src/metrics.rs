@@ -164,6 +164,8 @@ impl Metrics {
                 &["dhcpv6"],
                 &["dhcpv4"],
                 &["icmp_error"],
+                &["heard"],
+                &["unresolved"],
             ],
         );
         zero(
@@ -200,6 +202,14 @@ impl Metrics {
             "unrecognized_routing_type",
         ] {
             zero(&self.icmp_errors, &[&[kind, "answered"]]);
+        }
+        for kind in [
+            "router_advertisement",
+            "neighbor_advertisement",
+            "arp_reply",
+            "packet",
+        ] {
+            zero(&self.outside_packets, &[&[kind, "noted"]]);
         }
         for operation in ["add", "delete"] {
             zero(

@@ -195,11 +195,15 @@ pub(super) fn fitting_onward(view: &View<'_>, router: &Router, external: &Networ
 }
 
 fn longer_than(mtu: u16) -> Vec<Action> {
-    let check = Action::CheckPktLarger {
+    vec![check(mtu), Action::set(NEXT_MTU, mtu)]
+}
+
+/// Notes whether a packet is longer than an MTU in octets.
+pub(super) fn check(mtu: u16) -> Action {
+    Action::CheckPktLarger {
         length: mtu.saturating_add(ETHERNET_HEADER),
         dst: Subfield::new(LONGER, 0, 1),
-    };
-    vec![check, Action::set(NEXT_MTU, mtu)]
+    }
 }
 
 /// Where a packet goes on whose length was looked at, or was not.

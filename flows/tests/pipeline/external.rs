@@ -6,7 +6,7 @@ use crate::support::frames::{self, address};
 use crate::support::{Cloud, Fabric};
 use rust_openflow::Field;
 use sextant_flows::trace::Packet;
-use sextant_model::{ExternalSettings, MacAddr, Outside, Port, Publish};
+use sextant_model::{ExternalSettings, MacAddr, Outside, Port, Problem, Publish};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// The upstream router.
@@ -294,6 +294,52 @@ fn what_tells_of_next_hops_goes_up_and_advertisements_to_guests_as_well() {
     assert_eq!(
         (journey.punts.clone(), journey.reached().len()),
         (vec!["heard"], 0)
+    );
+}
+
+/// The cloud with an IPv4 subnet outside, in VLAN 100, and what the upstream router sends to the gateway's address.
+fn translating(length: usize) -> (Cloud, Packet) {
+    let mut cloud = cloud(Some(100));
+    cloud.subnet("ext4", "ext", "203.0.113.0/24", None);
+    cloud.gateway("r", "ext");
+    let gateway = cloud.get_port("gw-r");
+    let (_, own) = gateway.ipv4_addresses().next().unwrap();
+    let packet = frames::ethernet(UPSTREAM, gateway.mac_address, 0x0800)
+        .with(Field::IPV4_SRC, 0xc633_6409u32)
+        .with(Field::IPV4_DST, own.to_bits())
+        .with(Field::IP_PROTO, 6u8)
+        .with(Field::NW_TTL, 60u8)
+        .with(Field::VLAN_TCI, TAGGED)
+        .long(14 + length);
+    (cloud, packet)
+}
+
+#[test]
+fn the_address_that_guests_are_behind_answers_ping_in_its_vlan() {
+    let (cloud, packet) = translating(100);
+    let ping = packet
+        .with(Field::IP_PROTO, 1u8)
+        .with(Field::ICMPV4_TYPE, 8u8);
+    let journey = Fabric::new(&cloud).come_in("h2", "phys", &ping);
+    let [(_, _, answer)] = &journey.outside[..] else {
+        panic!("{journey:?}")
+    };
+    assert_eq!(answer.get(Field::VLAN_TCI), u128::from(TAGGED));
+    assert_eq!(answer.get(Field::ICMPV4_TYPE), 0);
+}
+
+#[test]
+fn what_is_too_long_for_a_guest_behind_the_gateways_address_is_told_of_as_it_came() {
+    let told = |length| {
+        let (cloud, packet) = translating(length);
+        let told = Fabric::new(&cloud).refused_outside("h2", "phys", &packet);
+        told.unwrap().problem
+    };
+    assert_eq!(told(1431), Problem::TooBig { mtu: 1430 });
+    assert_eq!(
+        told(1430),
+        Problem::OwnAddress,
+        "it is part of no connection"
     );
 }
 

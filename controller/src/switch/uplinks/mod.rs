@@ -141,10 +141,7 @@ impl Uplinks {
     }
 
     fn show(&self, chassis: &ChassisId, context: &Context) {
-        hide(chassis, context);
-        if self.links.is_empty() {
-            return;
-        }
+        context.neighbors.remove(chassis);
         let mut states: BTreeMap<&str, i64> = State::ALL.map(|state| (state.as_str(), 0)).into();
         for (network, link) in &self.links {
             let neighbors = link.neighbors();

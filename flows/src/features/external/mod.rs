@@ -35,6 +35,7 @@ pub(crate) fn routes(view: &View<'_>, router: &Router) -> Vec<Flow> {
     let at_gateway = match view.exit(&gateway, Ethertype::Ipv6) {
         Some(Exit::Here { outside, .. }) if view.has_gateway(router) => [
             icmp_error::at_gateway(view, &gateway, outside.tci),
+            translation::too_big(view, &gateway),
             from_inside(view, &gateway),
         ]
         .concat(),

@@ -4,9 +4,12 @@
 //! as the guest sent it.
 
 use crate::exit::Gateway;
-use crate::features::ipv4;
+use crate::features::{ipv4, routing};
 use crate::flow::Flow;
-use crate::pipeline::{ARRIVED, NETWORK, ROUTER, Stage};
+use crate::pipeline::{
+    ARRIVED, LONGER, NETWORK, NEXT_MTU, PROBLEM, PROBLEM_TOO_BIG, ROUTER, Stage,
+};
+use crate::view::View;
 use rust_openflow::{Action, Ct, Field, Nat, NatKind, Zone};
 use std::net::Ipv4Addr;
 
@@ -52,6 +55,34 @@ pub(super) fn leaving(gateway: &Gateway<'_>) -> Vec<Flow> {
             .apply(vec![translation.outwards(Stage::Switch)]),
         Flow::new(Stage::Switch, 200, invalid),
     ]
+}
+
+/// What is too long for a guest's network is told of before the guest's address is put back: who sent it knows only the
+/// gateway's (RFC 5508 §7.1). Which guest's network it is for is not known yet, so the least MTU counts.
+pub(super) fn too_big(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
+    let inside = view.interfaces(gateway.router);
+    let inside = inside.filter(|(_, port)| port.ipv4_addresses().next().is_some());
+    let least = inside.map(|(network, _)| view.mtu(network)).min();
+    let Some((translation, mtu)) = of(gateway).zip(least) else {
+        return vec![];
+    };
+    let arriving = || {
+        let family = ipv4().with(Field::IPV4_DST, translation.address.to_bits());
+        routing::to_port(gateway.network, gateway.port, family)
+    };
+    let looked_at = Flow::new(Stage::Outside, 60, arriving())
+        .apply(vec![routing::check(mtu)])
+        .goto(Stage::Router);
+    let refused = [
+        routing::entered(gateway.network, gateway.router),
+        vec![
+            Action::set(PROBLEM, PROBLEM_TOO_BIG),
+            Action::set(NEXT_MTU, mtu),
+        ],
+    ]
+    .concat();
+    let told = Flow::new(Stage::Router, 120, arriving().masked(LONGER, 1u8, 1u8));
+    vec![looked_at, told.apply(refused).goto(Stage::Refuse)]
 }
 
 impl Translation {

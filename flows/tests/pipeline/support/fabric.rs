@@ -104,8 +104,26 @@ impl<'a> Fabric<'a> {
     /// What the guest that sends a frame is told of it, and the frame that comes up, if its router does not forward it.
     pub(crate) fn refusal(&self, port: &str, frame: &Packet) -> Option<(IcmpError, Packet)> {
         let plugged = &self.cloud.facts.plugged()[&port_id(port)];
-        let flows = &self.flows[&plugged.chassis];
         let frame = frame.clone().with(Field::IN_PORT, plugged.ofport.unwrap());
+        self.refusal_at(&plugged.chassis, frame)
+    }
+
+    /// What is told outside of a frame that comes from a physical network.
+    pub(crate) fn refused_outside(
+        &self,
+        hypervisor: &str,
+        physical: &str,
+        frame: &Packet,
+    ) -> Option<IcmpError> {
+        let chassis = ChassisId::new(hypervisor);
+        let port = self.cloud.facts.chassis()[&chassis].patch_ports[physical];
+        let frame = frame.clone().with(Field::IN_PORT, port);
+        let (error, _) = self.refusal_at(&chassis, frame)?;
+        Some(error)
+    }
+
+    fn refusal_at(&self, chassis: &ChassisId, frame: Packet) -> Option<(IcmpError, Packet)> {
+        let flows = &self.flows[chassis];
         let trace = Tracer::new(flows).trace(frame).unwrap();
         let (cookie, frame) = trace.punts.first()?;
         match flows.punt(*cookie) {
