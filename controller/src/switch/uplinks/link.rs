@@ -23,6 +23,11 @@ const SOUGHT: Duration = Duration::from_secs(600);
 /// So many of these at most.
 const MOST_SOUGHT: usize = 256;
 
+/// What is told in a row at most, and after how long one thing more: who makes up routers or neighbours outside has flows
+/// changed, and facts stored, no more often.
+const IN_A_ROW: u32 = 16;
+const PACE: Duration = Duration::from_millis(250);
+
 #[derive(Debug)]
 pub(super) struct Link {
     uplink: Uplink,
@@ -40,6 +45,10 @@ pub(super) struct Link {
     announcing: BTreeMap<PortId, Repetition>,
     /// What the owner of state knows.
     told: Option<Outside>,
+    /// When it would know more had it been told at an even [`PACE`].
+    paced: Instant,
+    /// When it is to know what was held back.
+    held: Option<Instant>,
 }
 
 impl Link {
@@ -64,6 +73,8 @@ impl Link {
             silent: BTreeSet::new(),
             announcing: BTreeMap::new(),
             told: known.filter(|_| told),
+            paced: now,
+            held: None,
         }
     }
 
@@ -139,14 +150,15 @@ impl Link {
             .into_iter()
             .chain(self.routers.next_event())
             .chain(before)
+            .chain(self.held)
             .chain(self.sought.values().copied())
             .chain(self.asking.and_then(|asking| asking.next_event()))
             .chain(announcements.filter_map(Repetition::next_event))
             .min()
     }
 
-    /// What is known, if it is not what was told last.
-    pub(super) fn news(&mut self) -> Option<Outside> {
+    /// What is known, if it is not what was told last, and may be told.
+    pub(super) fn news(&mut self, now: Instant) -> Option<Outside> {
         let known = Outside {
             default_router: self.default_router(),
             neighbors: self
@@ -155,8 +167,17 @@ impl Link {
                 .filter_map(|neighbor| Some((neighbor.address(), neighbor.mac()?)))
                 .collect(),
         };
-        let news = self.told.as_ref() != Some(&known);
-        news.then(|| self.told.insert(known).clone())
+        self.held = None;
+        if self.told.as_ref() == Some(&known) {
+            return None;
+        }
+        let paced = self.paced.max(now);
+        if paced > now + PACE * IN_A_ROW {
+            self.held = Some(now + PACE);
+            return None;
+        }
+        self.paced = paced + PACE;
+        Some(self.told.insert(known).clone())
     }
 
     pub(super) fn neighbors(&self) -> Vec<Neighbor> {

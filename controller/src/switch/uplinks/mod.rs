@@ -132,7 +132,7 @@ impl Uplinks {
             return Ok(());
         }
         self.show(chassis, context);
-        for (network, outside) in self.news() {
+        for (network, outside) in self.news(Instant::now()) {
             let event = Event::Outside(chassis.clone(), network, outside);
             let sent = context.events.send(event).await;
             sent.map_err(|_| Stopping)?;
@@ -158,11 +158,11 @@ impl Uplinks {
     }
 
     /// What has not been told yet.
-    fn news(&mut self) -> Vec<News> {
+    fn news(&mut self, now: Instant) -> Vec<News> {
         let left = std::mem::take(&mut self.left);
         let left = left.into_iter().map(|network| (network, None));
         let news = self.links.iter_mut().filter_map(|(network, link)| {
-            let outside = link.news()?;
+            let outside = link.news(now)?;
             Some((*network, Some(outside)))
         });
         left.chain(news).collect()

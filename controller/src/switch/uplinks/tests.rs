@@ -62,7 +62,7 @@ fn advertisement(mac: MacAddr, lifetime: u16, preference: RouterPreference) -> V
 }
 
 fn told(uplinks: &mut Uplinks) -> Option<Ipv6Addr> {
-    let news = uplinks.news();
+    let news = uplinks.news(Instant::now());
     let (_, outside) = news.last().expect("there are news");
     outside.as_ref().unwrap().default_router
 }
@@ -116,7 +116,7 @@ fn the_better_router_wins_until_it_goes() {
         &advertisement(SECOND, 0, RouterPreference::High),
     );
     assert_eq!(told(&mut uplinks), Some(FIRST.link_local()));
-    assert!(uplinks.news().is_empty(), "told once");
+    assert!(uplinks.news(Instant::now()).is_empty(), "told once");
     let later = now + Duration::from_secs(1801);
     uplinks.due(later);
     assert_eq!(told(&mut uplinks), None);
@@ -132,7 +132,10 @@ fn what_was_known_before_counts_until_a_router_is_heard() {
     };
     facts.learn_outside(&chassis(), NETWORK, Some(Arc::new(known.clone())));
     let mut own = started(&facts, now);
-    assert!(own.news().is_empty(), "a restart tells nothing new");
+    assert!(
+        own.news(Instant::now()).is_empty(),
+        "a restart tells nothing new"
+    );
 
     let mut facts = Facts::default();
     facts.learn_outside(
@@ -141,7 +144,7 @@ fn what_was_known_before_counts_until_a_router_is_heard() {
         Some(Arc::new(known.clone())),
     );
     let mut taken_over = started(&facts, now);
-    assert_eq!(taken_over.news(), [(NETWORK, Some(known))]);
+    assert_eq!(taken_over.news(Instant::now()), [(NETWORK, Some(known))]);
     hears(
         &mut taken_over,
         &advertisement(SECOND, 1800, RouterPreference::Medium),
@@ -156,7 +159,7 @@ fn a_network_that_is_left_is_said_to_be() {
     facts.learn_outside(&chassis(), NETWORK, Some(Arc::default()));
     let mut uplinks = started(&facts, now);
     uplinks.update(BTreeMap::new(), &chassis(), &facts, now);
-    assert_eq!(uplinks.news(), [(NETWORK, None)]);
+    assert_eq!(uplinks.news(Instant::now()), [(NETWORK, None)]);
     assert_eq!(uplinks.deadline(), None);
 }
 
@@ -174,7 +177,7 @@ fn a_neighbour_for_whom_there_are_packets_is_resolved_and_so_are_only_so_many() 
     assert_eq!(uplinks.due(later).len(), 256);
     let answer = neighbor::announce(FIRST, host(3));
     hears(&mut uplinks, &answer);
-    let news = uplinks.news();
+    let news = uplinks.news(Instant::now());
     let (_, outside) = news.last().unwrap();
     assert_eq!(
         outside.as_ref().unwrap().neighbors,
@@ -211,8 +214,32 @@ fn of_routers_that_are_not_listed_nothing_is_kept() {
     }
     assert_eq!(uplinks.links[&NETWORK].remembered_macs(), 0);
     let best = MacAddr([2, 0, 0, 0, 1, 0]);
-    let news = uplinks.news();
+    let news = uplinks.news(Instant::now());
     let known = news.last().unwrap().1.as_ref().unwrap();
     assert_eq!(known.default_router, Some(best.link_local()));
     assert_eq!(known.neighbors[&best.link_local().into()], best);
+}
+
+#[test]
+fn who_makes_up_routers_is_told_of_at_a_pace_and_of_the_last_in_the_end() {
+    let now = Instant::now();
+    let mut uplinks = started(&Facts::default(), now);
+    let told = (0..200).filter(|n| {
+        let lifetime = if n % 2 == 0 { 1800 } else { 0 };
+        hears(
+            &mut uplinks,
+            &advertisement(SECOND, lifetime, RouterPreference::High),
+        );
+        !uplinks.news(now).is_empty()
+    });
+    assert!((2..=20).contains(&told.count()));
+    let after = Instant::now();
+    uplinks.due(after);
+    assert!(uplinks.news(after).is_empty());
+    let again = after + Duration::from_millis(250);
+    assert_eq!(uplinks.deadline(), Some(again));
+    uplinks.due(again);
+    let news = uplinks.news(again);
+    let (_, outside) = news.last().expect("what was held back");
+    assert_eq!(outside.as_ref().unwrap().default_router, None);
 }
