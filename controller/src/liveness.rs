@@ -88,6 +88,9 @@ impl Known {
 /// The hypervisors without a session, and when each has been so for too long.
 struct Absences {
     deadlines: BTreeMap<ChassisId, Instant>,
+    /// The hypervisors that are gone and have a session again, and when they count as back: by then their switches have
+    /// flows, and one that comes and goes does not take its gateways along each time.
+    returns: BTreeMap<ChassisId, Instant>,
     /// Those that have had a session since the start.
     seen: BTreeSet<ChassisId>,
     gone_after: Duration,
@@ -99,6 +102,7 @@ impl Absences {
     fn new(start: Instant, gone_after: Duration) -> Self {
         Self {
             deadlines: BTreeMap::new(),
+            returns: BTreeMap::new(),
             seen: BTreeSet::new(),
             gone_after,
             earliest: start + ARRIVAL.max(gone_after),
@@ -114,13 +118,15 @@ impl Absences {
     ) -> Vec<(ChassisId, bool)> {
         let is_known = |id: &ChassisId| known.chassis.contains_key(id);
         self.deadlines.retain(|id, _| is_known(id));
+        self.returns
+            .retain(|id, _| known.gone.contains(id) && is_present(id));
         self.seen.retain(is_known);
         let mut news = Vec::new();
         for id in known.chassis.keys() {
             let gone = if is_present(id) {
                 self.deadlines.remove(id);
                 self.seen.insert(id.clone());
-                false
+                known.gone.contains(id) && !self.is_back(id, now)
             } else {
                 let soonest = now + self.gone_after;
                 let deadline = match self.seen.contains(id) {
@@ -136,9 +142,19 @@ impl Absences {
         news
     }
 
-    /// When the next one will have been absent for too long.
+    /// Whether one that was gone has had a session for as long as it takes to be gone.
+    fn is_back(&mut self, id: &ChassisId, now: Instant) -> bool {
+        let soonest = now + self.gone_after;
+        *self.returns.entry(id.clone()).or_insert(soonest) <= now
+    }
+
+    /// When the next one will have been absent, or back, for long enough.
     fn next(&self, now: Instant) -> Option<Instant> {
-        let deadlines = self.deadlines.values().copied();
+        let deadlines = self
+            .deadlines
+            .values()
+            .chain(self.returns.values())
+            .copied();
         deadlines.filter(|deadline| *deadline > now).min()
     }
 }
@@ -231,7 +247,7 @@ mod tests {
         assert_eq!(story.news().await, ("h2".to_owned(), true, 15));
         pass(10).await;
         let h2 = story.seat("h2");
-        assert_eq!(story.news().await, ("h2".to_owned(), false, 25));
+        assert_eq!(story.news().await, ("h2".to_owned(), false, 30));
         pass(10).await;
         drop(h2);
         assert_eq!(story.news().await, ("h2".to_owned(), true, 40));
@@ -282,6 +298,6 @@ mod tests {
         story.change(|facts| {
             facts.mark_gone(&Intent::default(), &late, true);
         });
-        assert_eq!(story.news().await, ("h1".to_owned(), false, 16));
+        assert_eq!(story.news().await, ("h1".to_owned(), false, 21));
     }
 }

@@ -81,6 +81,16 @@ impl Gateways {
         }
     }
 
+    /// What one hypervisor knew of a network's outside counts on the other until that has learned better: a next hop is not
+    /// missing while a gateway moves.
+    fn hand_over(&mut self, old: &ChassisId, new: &ChassisId, network: NetworkId) {
+        let known = self.outside.get(&(old.clone(), network)).cloned();
+        if let Some(known) = known {
+            let key = (new.clone(), network);
+            self.outside.entry(key).or_insert(known);
+        }
+    }
+
     /// Puts a router's gateway where it should be.
     pub(crate) fn place(
         &mut self,
@@ -127,10 +137,15 @@ impl Gateways {
         if self.placed.get(&router) == wanted.as_ref() {
             return;
         }
-        if let Some((old, network)) = self.placed.remove(&router) {
+        let before = self.placed.remove(&router);
+        if let Some((old, network)) = before.clone() {
             self.on.remove(&(old, network, router));
         }
         if let Some((new, network)) = wanted {
+            let same = before.filter(|(_, of)| *of == network);
+            if let Some((old, _)) = same {
+                self.hand_over(&old, &new, network);
+            }
             self.on.insert((new.clone(), network, router));
             self.placed.insert(router, (new, network));
         }
@@ -313,6 +328,29 @@ mod tests {
         step(&put("h2", false, 0), "h2");
         step(&put("h4", false, 0), "h4");
         assert!(facts.gateways().is_empty());
+    }
+
+    #[test]
+    fn a_gateway_that_moves_takes_along_what_is_known_of_the_outside() {
+        let intent = intent(1);
+        let mut facts = Facts::default();
+        facts.put_chassis(chassis("h1", true, 1));
+        facts.put_chassis(chassis("h2", true, 0));
+        facts.place_gateways(&intent);
+        let [one, two] = ["h1", "h2"].map(ChassisId::new);
+        let known = Outside {
+            default_router: Some("fe80::1".parse().unwrap()),
+            ..Outside::default()
+        };
+        facts.learn_outside(&one, NETWORK, Some(Arc::new(known.clone())));
+        facts.mark_gone(&intent, &one, true);
+        assert_eq!(*facts.outside()[&(two.clone(), NETWORK)], known);
+
+        facts.learn_outside(&two, NETWORK, Some(Arc::default()));
+        facts.mark_gone(&intent, &one, false);
+        facts.mark_gone(&intent, &one, true);
+        let better = &facts.outside()[&(two, NETWORK)];
+        assert_eq!(**better, Outside::default(), "what it learned itself stays");
     }
 
     #[test]
