@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(story.news().await, ("h2".to_owned(), false, 30));
         pass(10).await;
         drop(h2);
-        assert_eq!(story.news().await, ("h2".to_owned(), true, 40));
+        assert_eq!(story.news().await, ("h2".to_owned(), true, 45));
     }
 
     #[tokio::test(start_paused = true)]
