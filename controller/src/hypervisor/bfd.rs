@@ -7,10 +7,10 @@
 //! another endpoint is another port.
 
 use super::provision::{Wish, remove_ports};
-use super::{OWNED, is_owned};
+use super::{is_owned, port};
 use crate::metrics::Metrics;
 use sextant_model::{Chassis, ChassisId, EncapKind, Facts};
-use sextant_ovsdb_client::{ColumnError, Condition, Mutation, Replica, Row, Transaction, Value};
+use sextant_ovsdb_client::{ColumnError, Replica, Row, Transaction, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use uuid::Uuid;
@@ -98,32 +98,15 @@ pub(super) fn is_of_bfd(row: &Row) -> bool {
 }
 
 fn add(bridge: Uuid, name: &str, watched: &Watched, transaction: Transaction) -> Transaction {
-    // Rows are named within a transaction by identifiers (RFC 7047 §3.1).
-    let number = transaction.len();
-    let (port_name, interface_name) = (format!("bfd_{number}"), format!("bfd_interface_{number}"));
-    let ids = || Value::map([OWNED, (PEER, watched.peer.as_str())]);
     let (local, remote) = (watched.local.to_string(), watched.remote.to_string());
     let options = [("local_ip", local.as_str()), ("remote_ip", remote.as_str())];
     let bfd = [("enable", "true"), ("min_tx", PACE), ("min_rx", PACE)];
     let interface = Row::new()
-        .with("name", name)
         .with("type", watched.kind.as_str())
         .with("options", Value::map(options))
-        .with("bfd", Value::map(bfd))
-        .with("external_ids", ids());
-    let port = Row::new()
-        .with("name", name)
-        .with("interfaces", Value::named_uuid(interface_name.as_str()))
-        .with("external_ids", ids());
-    let ports = Value::named_uuid(port_name.as_str());
-    transaction
-        .insert("Interface", Some(&interface_name), interface)
-        .insert("Port", Some(&port_name), port)
-        .mutate(
-            "Bridge",
-            [Condition::uuid(bridge)],
-            [Mutation::insert("ports", ports)],
-        )
+        .with("bfd", Value::map(bfd));
+    let mark = (PEER, watched.peer.as_str());
+    port::add(bridge, name, interface, Some(mark), transaction)
 }
 
 /// The state of a session, as RFC 5880 §4.1 numbers them.

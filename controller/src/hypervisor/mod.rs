@@ -10,6 +10,7 @@ mod news;
 mod observe;
 mod patches;
 mod place;
+mod port;
 mod provision;
 mod session;
 mod turn;

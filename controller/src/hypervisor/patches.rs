@@ -4,8 +4,8 @@
 //! loses its pair first and gets the new one in the next step: two interfaces must not have the same name.
 
 use super::provision::{Wish, remove_ports};
-use super::{OWNED, PHYSICAL_NETWORK, is_owned};
-use sextant_ovsdb_client::{ColumnError, Condition, Mutation, Replica, Row, Transaction, Value};
+use super::{PHYSICAL_NETWORK, is_owned, port};
+use sextant_ovsdb_client::{ColumnError, Replica, Row, Transaction, Value};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -142,31 +142,9 @@ fn add(
     peer: &str,
     transaction: Transaction,
 ) -> Transaction {
-    // Rows are named within a transaction by identifiers, which physical networks need not be (RFC 7047 §3.1).
-    let number = transaction.len();
-    let (port_name, interface_name) = (
-        format!("patch_{number}"),
-        format!("patch_interface_{number}"),
-    );
-    let ids = || Value::map([OWNED, (PHYSICAL_NETWORK, physical)]);
     let interface = Row::new()
-        .with("name", name)
         .with("type", "patch")
-        .with("options", Value::map([("peer", peer)]))
-        .with("external_ids", ids());
-    let port = Row::new()
-        .with("name", name)
-        .with("interfaces", Value::named_uuid(interface_name.as_str()))
-        .with("external_ids", ids());
-    transaction
-        .insert("Interface", Some(&interface_name), interface)
-        .insert("Port", Some(&port_name), port)
-        .mutate(
-            "Bridge",
-            [Condition::uuid(bridge)],
-            [Mutation::insert(
-                "ports",
-                Value::named_uuid(port_name.as_str()),
-            )],
-        )
+        .with("options", Value::map([("peer", peer)]));
+    let mark = (PHYSICAL_NETWORK, physical);
+    port::add(bridge, name, interface, Some(mark), transaction)
 }

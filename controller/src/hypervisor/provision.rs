@@ -4,7 +4,7 @@
 //! that exists is kept as it is, but for its controller, fail mode and protocols.
 
 use super::bfd::{self, Watched};
-use super::{DATABASE, INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, patches};
+use super::{DATABASE, INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, patches, port};
 use sextant_model::EncapKind;
 use sextant_ovsdb_client::{ColumnError, Condition, Mutation, Replica, Row, Transaction, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -272,29 +272,12 @@ pub(super) fn remove_ports(
 
 /// A flow-based tunnel port: endpoints and key are fields of the packet (ovs-vswitchd.conf.db(5), Tunnel Options).
 fn add_tunnel_port(bridge: Uuid, kind: EncapKind, transaction: Transaction) -> Transaction {
-    let (port_name, interface_name) = (format!("port_{kind}"), format!("interface_{kind}"));
-    let name = format!("sextant-{kind}");
     let options = Value::map([("remote_ip", "flow"), ("local_ip", "flow"), ("key", "flow")]);
     let interface = Row::new()
-        .with("name", name.as_str())
         .with("type", kind.as_str())
-        .with("options", options)
-        .with("external_ids", owned());
-    let port = Row::new()
-        .with("name", name.as_str())
-        .with("interfaces", Value::named_uuid(interface_name.as_str()))
-        .with("external_ids", owned());
-    transaction
-        .insert("Interface", Some(&interface_name), interface)
-        .insert("Port", Some(&port_name), port)
-        .mutate(
-            "Bridge",
-            [Condition::uuid(bridge)],
-            [Mutation::insert(
-                "ports",
-                Value::named_uuid(port_name.as_str()),
-            )],
-        )
+        .with("options", options);
+    let name = format!("sextant-{kind}");
+    port::add(bridge, &name, interface, None, transaction)
 }
 
 /// A database that lost Sextant looks for it every second, not ever less often.

@@ -1,0 +1,32 @@
+//! Ports that Sextant makes on the bridges of a hypervisor.
+
+use super::OWNED;
+use sextant_ovsdb_client::{Condition, Mutation, Row, Transaction, Value};
+use uuid::Uuid;
+
+/// Adds a port of one interface to a bridge, both of that name and marked as Sextant's; `mark`: with this, too.
+pub(super) fn add(
+    bridge: Uuid,
+    name: &str,
+    interface: Row,
+    mark: Option<(&str, &str)>,
+    transaction: Transaction,
+) -> Transaction {
+    // Rows are named within a transaction by identifiers, which the names of ports need not be (RFC 7047 §3.1).
+    let number = transaction.len();
+    let (port_name, interface_name) = (format!("port_{number}"), format!("interface_{number}"));
+    let marked = |row: Row| {
+        let ids = [OWNED].into_iter().chain(mark);
+        row.with("name", name).with("external_ids", Value::map(ids))
+    };
+    let port = marked(Row::new()).with("interfaces", Value::named_uuid(interface_name.as_str()));
+    let ports = Value::named_uuid(port_name.as_str());
+    transaction
+        .insert("Interface", Some(&interface_name), marked(interface))
+        .insert("Port", Some(&port_name), port)
+        .mutate(
+            "Bridge",
+            [Condition::uuid(bridge)],
+            [Mutation::insert("ports", ports)],
+        )
+}
