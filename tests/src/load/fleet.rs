@@ -48,8 +48,23 @@ pub struct Connecting {
     pub activation: Latencies,
     /// All of it but ovsdb-server's part.
     pub without_database: Latencies,
-    /// What the controller has used for each, removal included.
+    /// What the controller has used for all of them, removal included.
     pub spent: Duration,
+    /// How many there were.
+    pub times: u32,
+}
+
+impl Connecting {
+    /// Takes in what others took.
+    pub fn merge(&mut self, other: &Self) {
+        self.whole.merge(&other.whole);
+        self.answer.merge(&other.answer);
+        self.database.merge(&other.database);
+        self.activation.merge(&other.activation);
+        self.without_database.merge(&other.without_database);
+        self.spent += other.spent;
+        self.times += other.times;
+    }
 }
 
 #[derive(Debug)]
@@ -142,7 +157,8 @@ impl Fleet {
             self.wait_until_gone(flows)?;
         }
         let spent = self.controller()?.processor_since(&before);
-        connecting.spent = spent / times.max(1);
+        connecting.spent = spent;
+        connecting.times = times;
         Ok(connecting)
     }
 
