@@ -3,7 +3,8 @@
 use super::file::{Contents, File};
 use super::watch::EmbeddedWatch;
 use crate::store::{CommitError, Committed, Precondition, Revision};
-use sextant_model::Change;
+use sextant_model::{Change, Key, Object};
+use std::collections::BTreeMap;
 use tokio::sync::{mpsc, oneshot};
 
 /// How many commits share a transaction at most.
@@ -91,8 +92,21 @@ impl Writer {
         let committed = decided
             .iter()
             .filter_map(|decided| decided.outcome.as_ref().ok());
-        self.file
-            .write(committed.flat_map(|committed| &committed.changes), revision)
+        let changes = committed.flat_map(|committed| &committed.changes);
+        let last: BTreeMap<Key, &Change> = changes.map(|change| (change.key(), change)).collect();
+        let changes = last
+            .into_iter()
+            .filter(|(key, change)| !self.is_stored(key, change));
+        self.file.write(changes.map(|(_, change)| change), revision)
+    }
+
+    /// Whether the file says already what a change does. A claim is nothing but its key; those that mark what others rest
+    /// on are put again and again.
+    fn is_stored(&self, key: &Key, change: &Change) -> bool {
+        match change {
+            Change::Put(Object::Claim(_)) => self.contents.objects.contains_key(key),
+            Change::Put(_) | Change::Delete(_) => false,
+        }
     }
 
     fn announce(&mut self, decided: Decided) {
@@ -166,7 +180,7 @@ fn refuse(decided: Vec<Decided>, error: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sextant_model::{Key, NetworkKey, Object};
+    use sextant_model::NetworkKey;
 
     fn claim(n: u32) -> Key {
         Key::NetworkKey(NetworkKey(n))
@@ -211,6 +225,37 @@ mod tests {
         drop(writer);
         let (_, contents) = File::open(&path).unwrap();
         assert_eq!(contents.revision, Revision(2));
+        assert!(contents.objects.keys().eq([&claim(1), &claim(2)]));
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn the_last_word_of_a_batch_on_a_claim_is_what_the_file_says() {
+        let path = std::env::temp_dir().join(format!("sextant-claims-{}", std::process::id()));
+        let (file, contents) = File::open(&path).unwrap();
+        let mut writer = Writer::new(file, contents);
+        let (put, delete) = (
+            |n| Change::Put(Object::Claim(claim(n))),
+            |n| Change::Delete(claim(n)),
+        );
+        let mut serve = |batch: Vec<Change>| {
+            let commits = batch.into_iter().map(|change| {
+                let (preconditions, answer) = (vec![], oneshot::channel().0);
+                let changes = vec![change];
+                Request::Commit(Commit {
+                    changes,
+                    preconditions,
+                    answer,
+                })
+            });
+            writer.serve(commits).unwrap();
+        };
+        serve(vec![put(1), put(2), put(3), put(1)]);
+        serve(vec![put(1), delete(2), put(2), put(3), delete(3)]);
+
+        drop(writer);
+        let (_, contents) = File::open(&path).unwrap();
+        assert_eq!(contents.revision, Revision(9));
         assert!(contents.objects.keys().eq([&claim(1), &claim(2)]));
         std::fs::remove_file(path).unwrap();
     }
