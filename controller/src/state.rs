@@ -14,8 +14,8 @@ use crate::snapshot::Snapshot;
 use crate::store::{Committed, Watch, WatchEnded};
 use elsewhere::Elsewhere;
 use sextant_model::{
-    Binding, Change, Chassis, ChassisId, Facts, Key, NetworkId, Object, Outside, Plugged, PortId,
-    Settings,
+    Binding, Change, Chassis, ChassisId, Delegation, Facts, Key, NetworkId, Object, Outside,
+    Plugged, PortId, Settings, SubnetId,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,6 +43,8 @@ pub enum Event {
     Gone(ChassisId, bool),
     /// A hypervisor has learned this of the outside of an external network; none: nothing any more.
     Outside(ChassisId, NetworkId, Option<Outside>),
+    /// A server has delegated this prefix to a subnet, or extended it; none: the subnet has none any more.
+    Delegated(SubnetId, Option<Arc<Delegation>>),
     /// A switch has confirmed the flows of these ports, for the interfaces that they had then.
     Confirmed(Vec<(PortId, Binding)>),
 }
@@ -96,6 +98,12 @@ impl Owner {
     pub async fn load(&mut self, watch: &mut dyn Watch) -> Result<(), WatchEnded> {
         let committed = watch.next().await?;
         self.committed(&committed);
+        for change in committed.changes {
+            // Later they are but echoes.
+            if let Change::Put(Object::Delegation(subnet, delegation)) = change {
+                self.snapshot.facts.delegate(subnet, Some(delegation));
+            }
+        }
         self.publish();
         Ok(())
     }
@@ -208,6 +216,7 @@ impl Owner {
             Event::Outside(chassis, network, outside) => self.learned(&chassis, network, outside),
             Event::Plugged(port, plugged) => self.plugged(port, plugged),
             Event::Unplugged(port, chassis) => self.unplugged(port, &chassis),
+            Event::Delegated(subnet, delegation) => self.delegated(subnet, delegation),
             Event::Confirmed(ports) => ports
                 .into_iter()
                 .for_each(|(port, binding)| self.confirmed(port, &binding)),
@@ -320,6 +329,18 @@ impl Owner {
         self.snapshot
             .facts
             .unplug(&self.snapshot.intent, port, chassis);
+    }
+
+    fn delegated(&mut self, subnet: SubnetId, delegation: Option<Arc<Delegation>>) {
+        let known = self.snapshot.facts.delegations().get(&subnet);
+        if known == delegation.as_ref() {
+            return;
+        }
+        self.remember(match &delegation {
+            Some(delegation) => Change::Put(Object::Delegation(subnet, delegation.clone())),
+            None => Change::Delete(Key::Delegation(subnet)),
+        });
+        self.snapshot.facts.delegate(subnet, delegation);
     }
 
     fn confirmed(&mut self, port: PortId, binding: &Binding) {

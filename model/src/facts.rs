@@ -6,8 +6,8 @@ mod tests;
 
 use crate::gateways::Gateways;
 use crate::{
-    Chassis, ChassisId, Encap, EncapKind, Endpoints, Intent, Network, NetworkId, PortId,
-    SecurityGroupId, Settings,
+    Chassis, ChassisId, Delegation, Encap, EncapKind, Endpoints, Intent, Network, NetworkId,
+    PortId, SecurityGroupId, Settings, SubnetId,
 };
 use imbl::{OrdMap, OrdSet};
 use std::collections::BTreeSet;
@@ -50,6 +50,7 @@ pub struct Facts {
     unconfirmed: OrdSet<(ChassisId, PortId)>,
     overhead: Option<u16>,
     gateways: Gateways,
+    delegations: OrdMap<SubnetId, Arc<Delegation>>,
     missing_tunnels: usize,
 }
 
@@ -292,6 +293,19 @@ impl Facts {
                 .find(|located| located.1 != *network || located.0 != *chassis);
             Some(*network)
         })
+    }
+
+    /// The prefixes that were delegated, by subnet.
+    pub fn delegations(&self) -> &OrdMap<SubnetId, Arc<Delegation>> {
+        &self.delegations
+    }
+
+    /// This prefix was delegated to a subnet; none: none any more.
+    pub fn delegate(&mut self, subnet: SubnetId, delegation: Option<Arc<Delegation>>) {
+        match delegation {
+            Some(delegation) => drop(self.delegations.insert(subnet, delegation)),
+            None => drop(self.delegations.remove(&subnet)),
+        }
     }
 
     /// What the worst encapsulation of any hypervisor adds to an IP packet of a guest, in octets; before there is any

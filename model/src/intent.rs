@@ -3,10 +3,10 @@
 use crate::counts::Counts;
 use crate::{
     AddressScope, AddressScopeId, Change, Counted, DEFAULT_SECURITY_GROUP, GroupNumber, Key,
-    MacAddr, MemberAddress, Network, NetworkId, Object, Port, PortId, ProjectQuota, RbacObject,
-    RbacPolicy, RbacPolicyId, RemoteEnd, Router, RouterId, SecurityGroup, SecurityGroupId,
-    SecurityGroupRule, SecurityGroupRuleId, ServerIdentity, Settings, Subnet, SubnetId, SubnetPool,
-    SubnetPoolId,
+    MacAddr, MemberAddress, Network, NetworkId, Object, Port, PortId, PrefixSource, ProjectQuota,
+    RbacObject, RbacPolicy, RbacPolicyId, RemoteEnd, Router, RouterId, SecurityGroup,
+    SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, ServerIdentity, Settings, Subnet,
+    SubnetId, SubnetPool, SubnetPoolId,
 };
 use imbl::{OrdMap, OrdSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -43,6 +43,7 @@ pub struct Intent {
     /// What the configuration says.
     pub settings: Arc<Settings>,
     subnets_of: OrdSet<(NetworkId, SubnetId)>,
+    pub(crate) delegated: OrdSet<SubnetId>,
     ports_of: OrdSet<(NetworkId, PortId)>,
     router_ports_of: OrdSet<(NetworkId, PortId)>,
     interfaces_of: OrdSet<(RouterId, PortId)>,
@@ -131,7 +132,8 @@ impl Intent {
             | Key::Segment(..)
             | Key::Chassis(_)
             | Key::Location(_)
-            | Key::Outside(..) => None,
+            | Key::Outside(..)
+            | Key::Delegation(_) => None,
         }
     }
 
@@ -143,6 +145,9 @@ impl Intent {
             Object::Subnet(subnet) => {
                 self.delete(&Key::Subnet(subnet.id));
                 self.subnets_of.insert((subnet.network_id, subnet.id));
+                if subnet.prefix_source == PrefixSource::Delegated {
+                    self.delegated.insert(subnet.id);
+                }
                 self.subnets.insert(subnet.id, subnet.clone());
             }
             Object::Port(port) => self.put_port(port),
@@ -169,7 +174,10 @@ impl Intent {
             Object::Claim(key) => {
                 self.claims.insert(key.clone());
             }
-            Object::Chassis(_) | Object::Location(..) | Object::Outside(..) => {}
+            Object::Chassis(_)
+            | Object::Location(..)
+            | Object::Outside(..)
+            | Object::Delegation(..) => {}
         }
     }
 
@@ -235,6 +243,7 @@ impl Intent {
             Key::Subnet(id) => {
                 if let Some(subnet) = self.subnets.remove(id) {
                     self.subnets_of.remove(&(subnet.network_id, *id));
+                    self.delegated.remove(id);
                 }
             }
             Key::Port(id) => {
@@ -284,7 +293,7 @@ impl Intent {
             | Key::PortsOf(_) => {
                 self.claims.remove(key);
             }
-            Key::Chassis(_) | Key::Location(_) | Key::Outside(..) => {}
+            Key::Chassis(_) | Key::Location(_) | Key::Outside(..) | Key::Delegation(_) => {}
         }
     }
 

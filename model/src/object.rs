@@ -1,10 +1,10 @@
 //! What the store holds, and changes to it.
 
 use crate::{
-    AddressScope, AddressScopeId, Chassis, ChassisId, Counted, MacAddr, Network, NetworkId,
-    NetworkKey, Outside, Port, PortId, ProjectQuota, RbacPolicy, RbacPolicyId, Router, RouterId,
-    RouterKey, SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, Subnet,
-    SubnetId, SubnetPool, SubnetPoolId,
+    AddressScope, AddressScopeId, Chassis, ChassisId, Counted, Delegation, MacAddr, Network,
+    NetworkId, NetworkKey, Outside, Port, PortId, ProjectQuota, RbacPolicy, RbacPolicyId, Router,
+    RouterId, RouterKey, SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId,
+    Subnet, SubnetId, SubnetPool, SubnetPoolId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -120,6 +120,8 @@ pub enum Key {
     UsesOf(SecurityGroupId),
     /// What a hypervisor last knew of an external network's outside.
     Outside(ChassisId, NetworkId),
+    /// The prefix that was delegated to a subnet.
+    Delegation(SubnetId),
 }
 
 /// Something stored.
@@ -155,6 +157,8 @@ pub enum Object {
     Claim(Key),
     /// What a hypervisor knows of an external network's outside.
     Outside(ChassisId, NetworkId, Arc<Outside>),
+    /// The prefix that was delegated to a subnet.
+    Delegation(SubnetId, Arc<Delegation>),
 }
 
 impl Object {
@@ -175,7 +179,8 @@ impl Object {
             | Self::Location(..)
             | Self::ServerIdentity(_)
             | Self::Claim(_)
-            | Self::Outside(..) => return None,
+            | Self::Outside(..)
+            | Self::Delegation(..) => return None,
         };
         Some((&meta.project_id, kind))
     }
@@ -198,6 +203,7 @@ impl Object {
             Self::ServerIdentity(_) => Key::ServerIdentity,
             Self::Claim(key) => key.clone(),
             Self::Outside(chassis, network, _) => Key::Outside(chassis.clone(), *network),
+            Self::Delegation(subnet, _) => Key::Delegation(*subnet),
         }
     }
 }

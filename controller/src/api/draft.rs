@@ -172,6 +172,6 @@ fn exists(intent: &Intent, key: &Key) -> bool {
         | Key::NearQuota(..)
         | Key::UsesOf(_)
         | Key::PortsOf(_) => intent.is_claimed(key),
-        Key::Chassis(_) | Key::Location(_) | Key::Outside(..) => false,
+        Key::Chassis(_) | Key::Location(_) | Key::Outside(..) | Key::Delegation(_) => false,
     }
 }

@@ -1,0 +1,73 @@
+//! Prefixes that DHCPv6 delegates to subnets.
+
+use crate::{Intent, Router, Subnet, SubnetId};
+use ipnet::Ipv6Net;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A prefix that a server has delegated to a subnet (RFC 9915 §6.3). Times are in seconds since 1970; [`i64::MAX`] is
+/// never.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delegation {
+    /// What was delegated: a prefix of at most 64 bits.
+    pub prefix: Ipv6Net,
+    /// The DUID of the server.
+    pub server: Vec<u8>,
+    /// T1: when that server is asked to extend it.
+    pub renew_at: i64,
+    /// T2: when any server is.
+    pub rebind_at: i64,
+    /// Until when guests had better use its addresses.
+    pub preferred_until: i64,
+    /// Until when it is the subnet's.
+    pub valid_until: i64,
+}
+
+impl Delegation {
+    /// What the subnet gets of it: its first 64 bits' worth.
+    pub fn subnet_prefix(&self) -> Ipv6Net {
+        Ipv6Net::new_assert(self.prefix.network(), 64)
+    }
+
+    /// Whether it is the subnet's no more.
+    pub fn has_ended(&self, now: i64) -> bool {
+        self.valid_until <= now
+    }
+}
+
+impl Intent {
+    /// The subnets whose prefix is to be delegated, or was, by id.
+    pub fn delegated_subnets(&self) -> impl Iterator<Item = &Arc<Subnet>> {
+        let ids = self.delegated.iter();
+        ids.filter_map(|id| self.subnets.get(id))
+    }
+
+    /// The router that asks for a subnet's prefix: one that is on the subnet and has a gateway, and of several the one with
+    /// the first id.
+    pub fn delegating_router(&self, subnet: &Subnet) -> Option<&Arc<Router>> {
+        let on_subnet = self
+            .router_ports_of(subnet.network_id)
+            .filter(|port| port.fixed_ips.iter().any(|ip| ip.subnet_id == subnet.id));
+        on_subnet
+            .filter_map(|port| port.router())
+            .filter(|router| self.gateway_of(*router).is_some())
+            .min()
+            .and_then(|router| self.routers.get(&router))
+    }
+
+    /// The subnets whose prefixes a router asks for, by id.
+    pub fn delegated_to(&self, router: &Router) -> impl Iterator<Item = &Arc<Subnet>> {
+        let asks = |subnet: &&Arc<Subnet>| {
+            let asks = self.delegating_router(subnet);
+            asks.is_some_and(|asks| asks.id == router.id)
+        };
+        let ids: std::collections::BTreeSet<SubnetId> = self
+            .interfaces_of(router.id)
+            .flat_map(|port| port.fixed_ips.iter().map(|ip| ip.subnet_id))
+            .filter(|subnet| self.delegated.contains(subnet))
+            .collect();
+        ids.into_iter()
+            .filter_map(|id| self.subnets.get(&id))
+            .filter(asks)
+    }
+}
