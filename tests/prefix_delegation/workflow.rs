@@ -1,0 +1,128 @@
+//! The user's workflow in the guide of Neutron, and back: from a subnet without a prefix to guests that are reached from
+//! outside, and to a subnet without one again.
+
+use serde_json::json;
+use sextant_lab::story::site::{Site, reaches};
+use sextant_lab::story::{Outcome, Plugged, SOON, ensure};
+use sextant_lab::{Capture, DelegatingServer, Subnet};
+
+use crate::servers::routed;
+use crate::stage::{
+    self, CONFIG, LONG, POOL, Prefix, Segment, Stage, Start, addressed, configured, delegated,
+    reverted, shows,
+};
+use crate::wire::{self, RELEASE, REQUEST, SOLICIT};
+
+#[test]
+fn with_kea() -> Outcome {
+    Site::tell(CONFIG, |site| workflow(site, DelegatingServer::kea))
+}
+
+#[test]
+fn with_dibbler() -> Outcome {
+    Site::tell(CONFIG, |site| workflow(site, DelegatingServer::dibbler))
+}
+
+fn workflow(site: &mut Site, start: Start) -> Outcome {
+    let stage = Stage::set(site, start, LONG)?;
+    let (first, guests) = first_subnet(site, &stage)?;
+    let other = stage.segment(site, "ipv6-pd-2")?;
+    ensure(other.prefix != first.prefix, || other.prefix.to_string())?;
+    let [third] = site.guests(&other.network, [("third", 3)])?;
+    reaches(third.guest.namespace(), first.prefix.address_of(&guests[0]))?;
+    stage.is_reached_by(&third, other.prefix)?;
+
+    detached(site, &stage, &first, &guests[0])?;
+    shows(site, &other.subnet, other.prefix)?;
+    stage.is_reached_by(&third, other.prefix)?;
+
+    let api = site.world.lab.api();
+    api.add_interface(&stage.gateway.router, &first.subnet)?;
+    let again = delegated(site, &first.subnet, POOL)?;
+    addressed(site, &guests[0], again)?;
+    configured(&guests[0], again)?;
+    stage.is_reached_by(&guests[0], again)?;
+    without_gateway(site, &stage, &[&first.subnet, &other.subnet])
+}
+
+/// Network, subnet and interface as in the guide. Of its guests one was there before the prefix was.
+fn first_subnet(
+    site: &Site,
+    stage: &Stage,
+) -> Result<(Segment, [Plugged; 2]), sextant_lab::story::Failure> {
+    let api = site.world.lab.api();
+    let network = api.create_network("ipv6-pd")?;
+    let subnet = stage::subnet(site, &network, json!({"use_default_subnetpool": true}))?;
+    let shown = [&subnet.body["cidr"], &subnet.body["subnetpool_id"]];
+    ensure(shown == ["::/64", "prefix_delegation"], || {
+        format!("{shown:?}")
+    })?;
+    let early = site.plug(&network, "early", 1)?;
+    addressed(site, &early, Prefix::PROVISIONAL)?;
+
+    let capture = wire::sent(&stage.edge, &[SOLICIT, REQUEST])?;
+    api.add_interface(&stage.gateway.router, &subnet)?;
+    let prefix = delegated(site, &subnet, POOL)?;
+    asks_as_neutron_does(capture, &subnet)?;
+    let lease = stage
+        .server
+        .wait_lease(&wire::duid(&subnet.id, ":"), SOON)?;
+    ensure(Prefix(lease.prefix) == prefix && lease.iaid == 1, || {
+        format!("{lease:?}, not {prefix}")
+    })?;
+    let next_hop = stage.gateway.link_local();
+    routed(&stage.edge, &prefix.to_string(), Some(next_hop.into()))?;
+
+    addressed(site, &early, prefix)?;
+    configured(&early, prefix)?;
+    let [late] = site.guests(&network, [("late", 2)])?;
+    addressed(site, &late, prefix)?;
+    reaches(early.guest.namespace(), prefix.address_of(&late))?;
+    stage.is_reached_by(&early, prefix)?;
+    stage.is_reached_by(&late, prefix)?;
+    let segment = Segment {
+        network,
+        subnet,
+        prefix,
+    };
+    Ok((segment, [early, late]))
+}
+
+/// Solicit and Request, and nothing else twice, under the DUID and IAID that Neutron's client has.
+fn asks_as_neutron_does(capture: Capture, subnet: &Subnet) -> Outcome {
+    let messages = wire::messages(capture)?;
+    let kinds: Vec<u8> = messages.iter().map(|message| message.kind).collect();
+    let own = wire::duid(&subnet.id, "");
+    ensure(kinds.contains(&SOLICIT) && kinds.contains(&REQUEST), || {
+        format!("{messages:?}")
+    })?;
+    let right = |message: &wire::Message| message.client == own && message.iaid == "1";
+    ensure(messages.iter().all(right), || format!("{messages:?}"))
+}
+
+/// Without its interface the subnet gives its prefix back.
+fn detached(site: &Site, stage: &Stage, segment: &Segment, guest: &Plugged) -> Outcome {
+    let capture = wire::sent(&stage.edge, &[RELEASE])?;
+    let api = site.world.lab.api();
+    api.remove_interface(&stage.gateway.router, &segment.subnet)?;
+    capture.wait_packets(1, SOON)?;
+    let releases = wire::messages(capture)?;
+    let own = wire::duid(&segment.subnet.id, "");
+    ensure(releases.iter().all(|release| release.client == own), || {
+        format!("{releases:?}")
+    })?;
+    reverted(site, &segment.subnet)?;
+    addressed(site, guest, Prefix::PROVISIONAL)?;
+    let duid = wire::duid(&segment.subnet.id, ":");
+    stage.server.wait_no_lease(&duid, SOON)?;
+    routed(&stage.edge, &segment.prefix.to_string(), None)
+}
+
+/// Without its gateway the router has nobody to ask.
+fn without_gateway(site: &Site, stage: &Stage, subnets: &[&Subnet]) -> Outcome {
+    let path = format!("/v2.0/routers/{}", stage.gateway.router.id);
+    let cleared = json!({"router": {"external_gateway_info": {}}});
+    let (status, body) = site.world.lab.api().put(&path, &cleared)?;
+    ensure(status == 200, || format!("{status} {body}"))?;
+    subnets.iter().try_for_each(|subnet| reverted(site, subnet))
+}
