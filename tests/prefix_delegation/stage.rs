@@ -12,19 +12,23 @@ use sextant_lab::{
     wait_for,
 };
 
+use crate::servers::routed;
+
 /// A host outside.
 pub(crate) const FAR: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xfa, 0, 0, 0, 0, 1);
 pub(crate) const CONFIG: &str = "ipv6_pd_enabled = true\n[gateway]\ngone_after = 1\n\
     [external.physnet1]\nipv6_gateway = \"fe80::1\"\n";
-/// Longer than any story.
-pub(crate) const LONG: Lifetimes = Lifetimes {
-    renew: 1000,
-    rebind: 2000,
-    preferred: 3000,
-    valid: 4000,
+/// What servers delegate, for longer than any story.
+pub(crate) const POOL: PrefixPool<'_> = PrefixPool {
+    prefix: "2001:db8:2222::/48",
+    length: 64,
+    lifetimes: Lifetimes {
+        renew: 1000,
+        rebind: 2000,
+        preferred: 3000,
+        valid: 4000,
+    },
 };
-/// What servers delegate.
-pub(crate) const POOL: &str = "2001:db8:2222::/48";
 /// What a subnet has as long as it has no prefix.
 const NONE: &str = "::/64";
 
@@ -38,12 +42,11 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn set(site: &Site, start: Start, lifetimes: Lifetimes) -> Result<Self, Failure> {
+    pub(crate) fn set(site: &Site, start: Start, pool: &PrefixPool<'_>) -> Result<Self, Failure> {
         let edge = site.upstream.router("edge", None)?;
         edge.address("fe80::1/64")?;
         edge.far(FAR.into())?;
-        let prefix = POOL;
-        let server = start(&edge, &PrefixPool { prefix, lifetimes })?;
+        let server = start(&edge, pool)?;
         let external = site.external(None)?;
         let gateway = site.gateway(&external)?;
         Ok(Self {
@@ -60,12 +63,17 @@ impl Stage {
         let wanted = json!({"subnetpool_id": "prefix_delegation"});
         let subnet = subnet(site, &network, wanted)?;
         api.add_interface(&self.gateway.router, &subnet)?;
-        let prefix = delegated(site, &subnet, POOL)?;
+        let prefix = delegated(site, &subnet, &POOL)?;
         Ok(Segment {
             network,
             subnet,
             prefix,
         })
+    }
+
+    /// Waits until the server's router has this prefix by way of the cloud's.
+    pub(crate) fn routes(&self, prefix: &str) -> Outcome {
+        routed(&self.edge, prefix, Some(self.gateway.link_local().into()))
     }
 
     /// Ping and TCP, both ways, between a guest and outside.
@@ -132,7 +140,12 @@ pub(crate) fn subnet(site: &Site, network: &Network, wanted: Value) -> Result<Su
 }
 
 /// Waits until a subnet has a prefix of this pool, and all that goes with it.
-pub(crate) fn delegated(site: &Site, subnet: &Subnet, pool: &str) -> Result<Prefix, Failure> {
+pub(crate) fn delegated(
+    site: &Site,
+    subnet: &Subnet,
+    pool: &PrefixPool<'_>,
+) -> Result<Prefix, Failure> {
+    let pool = pool.prefix;
     let pool = pool.split_once("::").map_or(pool, |(start, _)| start);
     let prefix = wait_cidr(site, subnet, &format!("a prefix of {pool}"), |cidr| {
         cidr.starts_with(pool)

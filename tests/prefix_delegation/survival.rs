@@ -2,25 +2,28 @@
 
 use sextant_lab::story::site::{QUICK, Site, reaches};
 use sextant_lab::story::{Outcome, Plugged, SOON, ensure};
-use sextant_lab::{Capture, DelegatingServer, FlowDump, Lifetimes};
+use sextant_lab::{Capture, DelegatingServer, FlowDump, Lifetimes, PrefixPool};
 
-use crate::servers::routed;
-use crate::stage::{CONFIG, FAR, Segment, Stage, metric, shows};
+use crate::stage::{CONFIG, FAR, POOL, Segment, Stage, metric, shows};
 use crate::wire::{self, REBIND, RENEW, REQUEST, SOLICIT};
 
-/// Renewed soon, but no story here is so long that the prefix would end.
-const LIFETIMES: Lifetimes = Lifetimes {
-    renew: 8,
-    rebind: 100,
-    preferred: 200,
-    valid: 300,
+/// Renewed soon, but no story here is so long that the prefix would end; and of more bits than a subnet takes.
+const SOON_RENEWED: PrefixPool<'_> = PrefixPool {
+    length: 56,
+    lifetimes: Lifetimes {
+        renew: 8,
+        rebind: 100,
+        preferred: 200,
+        valid: 300,
+    },
+    ..POOL
 };
 const CHANGES: &str = "sextant_delegation_changes_total";
 
 #[test]
 fn a_delegation_outlives_a_killed_controller_and_a_lost_gateway() -> Outcome {
     Site::tell(CONFIG, |site| {
-        let stage = Stage::set(site, DelegatingServer::kea, LIFETIMES)?;
+        let stage = Stage::set(site, DelegatingServer::kea, &SOON_RENEWED)?;
         let segment = stage.segment(site, "ipv6-pd")?;
         let guests = site.guests(&segment.network, [("near", 2), ("away", 3)])?;
         for guest in &guests {
@@ -120,13 +123,11 @@ fn stays(site: &Site, stage: &Stage, segment: &Segment, guests: &[Plugged; 2]) -
     shows(site, &segment.subnet, segment.prefix)?;
     let duid = wire::duid(&segment.subnet.id, ":");
     let lease = stage.server.wait_lease(&duid, SOON)?;
-    ensure(lease.prefix == segment.prefix.0, || format!("{lease:?}"))?;
-    let next_hop = stage.gateway.link_local();
-    routed(
-        &stage.edge,
-        &segment.prefix.to_string(),
-        Some(next_hop.into()),
-    )?;
+    let wanted = (segment.prefix.0, SOON_RENEWED.length);
+    ensure((lease.prefix, lease.length) == wanted, || {
+        format!("{lease:?}")
+    })?;
+    stage.routes(&format!("{}/{}", lease.prefix, lease.length))?;
     guests
         .iter()
         .try_for_each(|guest| stage.is_reached_by(guest, segment.prefix))

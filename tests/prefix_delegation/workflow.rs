@@ -3,13 +3,13 @@
 
 use serde_json::json;
 use sextant_lab::story::site::{Site, reaches};
-use sextant_lab::story::{Outcome, Plugged, SOON, ensure};
+use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
 use sextant_lab::{Capture, DelegatingServer, Subnet};
 
 use crate::servers::routed;
 use crate::stage::{
-    self, CONFIG, LONG, POOL, Prefix, Segment, Stage, Start, addressed, configured, delegated,
-    reverted, shows,
+    self, CONFIG, POOL, Prefix, Segment, Stage, Start, addressed, configured, delegated, reverted,
+    shows,
 };
 use crate::wire::{self, RELEASE, REQUEST, SOLICIT};
 
@@ -24,7 +24,7 @@ fn with_dibbler() -> Outcome {
 }
 
 fn workflow(site: &mut Site, start: Start) -> Outcome {
-    let stage = Stage::set(site, start, LONG)?;
+    let stage = Stage::set(site, start, &POOL)?;
     let (first, guests) = first_subnet(site, &stage)?;
     let other = stage.segment(site, "ipv6-pd-2")?;
     ensure(other.prefix != first.prefix, || other.prefix.to_string())?;
@@ -38,7 +38,7 @@ fn workflow(site: &mut Site, start: Start) -> Outcome {
 
     let api = site.world.lab.api();
     api.add_interface(&stage.gateway.router, &first.subnet)?;
-    let again = delegated(site, &first.subnet, POOL)?;
+    let again = delegated(site, &first.subnet, &POOL)?;
     addressed(site, &guests[0], again)?;
     configured(&guests[0], again)?;
     stage.is_reached_by(&guests[0], again)?;
@@ -46,10 +46,7 @@ fn workflow(site: &mut Site, start: Start) -> Outcome {
 }
 
 /// Network, subnet and interface as in the guide. Of its guests one was there before the prefix was.
-fn first_subnet(
-    site: &Site,
-    stage: &Stage,
-) -> Result<(Segment, [Plugged; 2]), sextant_lab::story::Failure> {
+fn first_subnet(site: &Site, stage: &Stage) -> Result<(Segment, [Plugged; 2]), Failure> {
     let api = site.world.lab.api();
     let network = api.create_network("ipv6-pd")?;
     let subnet = stage::subnet(site, &network, json!({"use_default_subnetpool": true}))?;
@@ -57,12 +54,14 @@ fn first_subnet(
     ensure(shown == ["::/64", "prefix_delegation"], || {
         format!("{shown:?}")
     })?;
+    let before = had_before(site, stage, &subnet)?;
     let early = site.plug(&network, "early", 1)?;
     addressed(site, &early, Prefix::PROVISIONAL)?;
 
     let capture = wire::sent(&stage.edge, &[SOLICIT, REQUEST])?;
     api.add_interface(&stage.gateway.router, &subnet)?;
-    let prefix = delegated(site, &subnet, POOL)?;
+    let prefix = delegated(site, &subnet, &POOL)?;
+    ensure(prefix == before, || format!("{prefix}, not {before}"))?;
     asks_as_neutron_does(capture, &subnet)?;
     let lease = stage
         .server
@@ -70,8 +69,7 @@ fn first_subnet(
     ensure(Prefix(lease.prefix) == prefix && lease.iaid == 1, || {
         format!("{lease:?}, not {prefix}")
     })?;
-    let next_hop = stage.gateway.link_local();
-    routed(&stage.edge, &prefix.to_string(), Some(next_hop.into()))?;
+    stage.routes(&prefix.to_string())?;
 
     addressed(site, &early, prefix)?;
     configured(&early, prefix)?;
@@ -88,7 +86,19 @@ fn first_subnet(
     Ok((segment, [early, late]))
 }
 
-/// Solicit and Request, and nothing else twice, under the DUID and IAID that Neutron's client has.
+/// The prefix that Neutron's client has for the subnet, from a host that is gone before it is asked for here.
+fn had_before(site: &Site, stage: &Stage, subnet: &Subnet) -> Result<Prefix, Failure> {
+    let neutron = site.upstream.router("neutron", None)?;
+    let (mut dibbler, lease) = neutron.dibbler_for(&subnet.id, SOON)?;
+    let duid = wire::duid(&subnet.id, ":");
+    let known = stage.server.wait_lease(&duid, SOON)?;
+    let given = &lease.variables["PREFIX1"];
+    ensure(known.prefix.to_string() == *given, || format!("{known:?}"))?;
+    dibbler.process().kill();
+    Ok(Prefix(known.prefix))
+}
+
+/// Solicit and Request, and nothing else, under the DUID and IAID that Neutron's client has.
 fn asks_as_neutron_does(capture: Capture, subnet: &Subnet) -> Outcome {
     let messages = wire::messages(capture)?;
     let kinds: Vec<u8> = messages.iter().map(|message| message.kind).collect();

@@ -22,11 +22,13 @@ use crate::process::Process;
 const STARTING: Duration = Duration::from_secs(20);
 const STOPPING: Duration = Duration::from_secs(10);
 
-/// What a server delegates: prefixes of 64 bits.
+/// What a server delegates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PrefixPool<'a> {
     /// All of them, such as `2001:db8:2222::/48`.
     pub prefix: &'a str,
+    /// The length in bits of each.
+    pub length: u8,
     /// For how long.
     pub lifetimes: Lifetimes,
 }

@@ -41,13 +41,14 @@ pub(super) fn prepare(folder: &Path, pool: &PrefixPool<'_>) -> Result<(), LabErr
     let config = format!(
         "log-level 8\nlog-mode short\nscript \"{}\"\n\
          iface \"{DEVICE}\" {{\n  T1 {}\n  T2 {}\n  preferred-lifetime {}\n  valid-lifetime {}\n  \
-         pd-class {{\n    pd-pool {}\n    pd-length 64\n  }}\n}}\n",
+         pd-class {{\n    pd-pool {}\n    pd-length {}\n  }}\n}}\n",
         script.display(),
         times.renew,
         times.rebind,
         times.preferred,
         times.valid,
         pool.prefix,
+        pool.length,
     );
     write(&folder.join("etc/server.conf"), &config)
 }

@@ -47,10 +47,9 @@ exit 0
 pub(super) fn prepare(folder: &Path, pool: &PrefixPool<'_>) -> Result<(), LabError> {
     let script = folder.join("routes");
     write_script(&script, ROUTES)?;
-    let (prefix, length) = pool.prefix.split_once('/').unwrap_or((pool.prefix, "48"));
-    let length: u8 = length
-        .parse()
-        .map_err(|_| LabError::unexpected("a pool", pool.prefix))?;
+    let unreadable = || LabError::unexpected("a pool", pool.prefix);
+    let (prefix, length) = pool.prefix.split_once('/').ok_or_else(unreadable)?;
+    let length: u8 = length.parse().map_err(|_| unreadable())?;
     let times = pool.lifetimes;
     let config = json!({"Dhcp6": {
         "interfaces-config": {"interfaces": [DEVICE]},
@@ -65,7 +64,7 @@ pub(super) fn prepare(folder: &Path, pool: &PrefixPool<'_>) -> Result<(), LabErr
         "subnet6": [{
             "subnet": pool.prefix,
             "interface": DEVICE,
-            "pd-pools": [{"prefix": prefix, "prefix-len": length, "delegated-len": 64}],
+            "pd-pools": [{"prefix": prefix, "prefix-len": length, "delegated-len": pool.length}],
         }],
         "loggers": [{"name": "kea-dhcp6", "severity": "INFO", "output_options": [{"output": "stdout"}]}],
     }});
