@@ -106,6 +106,10 @@ metrics! {
     outside_packets: IntCounterVec = "sextant_outside_packets_total" ["type", "outcome"],
     /// Next hops on external networks, by hypervisor and state (reachable, stale, probe, incomplete, unreachable).
     next_hops: IntGaugeVec = "sextant_next_hops" ["chassis", "state"],
+    /// DHCPv6 messages by which prefixes are delegated to routers' subnets, by type and outcome (sent; of those that servers sent: noted, ignored, malformed).
+    delegation_messages: IntCounterVec = "sextant_delegation_messages_total" ["type", "outcome"],
+    /// Subnets whose prefixes are asked for, by the hypervisor that asks and its DHCPv6 client's state (soliciting, requesting, bound, renewing, rebinding, releasing).
+    delegation_clients: IntGaugeVec = "sextant_delegation_clients" ["chassis", "state"],
     /// Time from taking a packet-in off the wire to queueing the answers to it and to those that came with it, in seconds.
     punt_seconds: Histogram = "sextant_punt_duration_seconds" [],
     /// Flows sent to switches, by operation (add, delete) and outcome (confirmed, refused).
@@ -166,6 +170,7 @@ impl Metrics {
                 &["icmp_error"],
                 &["heard"],
                 &["unresolved"],
+                &["delegation"],
             ],
         );
         zero(
@@ -210,6 +215,12 @@ impl Metrics {
             "packet",
         ] {
             zero(&self.outside_packets, &[&[kind, "noted"]]);
+        }
+        for kind in ["solicit", "request", "renew", "rebind", "release"] {
+            zero(&self.delegation_messages, &[&[kind, "sent"]]);
+        }
+        for kind in ["advertise", "reply"] {
+            zero(&self.delegation_messages, &[&[kind, "noted"]]);
         }
         for operation in ["add", "delete"] {
             zero(

@@ -7,7 +7,7 @@ use crate::features::{
     security, switching, tunnel,
 };
 use crate::flow::Flow;
-use crate::flows::Link;
+use crate::link::Link;
 use crate::pipeline::Stage;
 use crate::uplink::{Uplink, uplink};
 use crate::view::{Presence, View};

@@ -4,23 +4,14 @@ use crate::contribution::{Object, all_objects, contribution};
 use crate::dependencies::touched;
 use crate::difference::Difference;
 use crate::flow::{Cookie, CookieHasher, Flow, Packed};
+use crate::link::Link;
 use crate::pipeline::Stage;
 use crate::uplink::Uplink;
 use crate::view::View;
-use sextant_model::{Advertisement, ChassisId, Facts, Intent, NetworkId, NetworkKey, PortId, Punt};
+use sextant_model::{ChassisId, Facts, Intent, NetworkId, PortId, Punt};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
-use std::sync::Arc;
-
-/// A network with guests here on which a router advertises.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// The network's number.
-    pub network: NetworkKey,
-    /// What the router says.
-    pub advertisement: Arc<Advertisement>,
-}
 
 /// What one object contributes.
 #[derive(Clone, Debug, Default, PartialEq)]

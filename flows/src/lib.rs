@@ -18,6 +18,7 @@ mod exit;
 mod features;
 mod flow;
 mod flows;
+mod link;
 pub mod pipeline;
 pub mod trace;
 mod uplink;
@@ -25,6 +26,7 @@ mod view;
 
 pub use difference::{Difference, InstalledFlow, reconcile};
 pub use flow::{Cookie, Flow};
-pub use flows::{Flows, Link};
+pub use flows::Flows;
+pub use link::Link;
 pub use uplink::{Speaker, Uplink};
 pub use view::View;

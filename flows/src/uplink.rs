@@ -3,7 +3,7 @@
 use crate::exit::{Gateway, own_mac};
 use crate::features::provider;
 use crate::view::View;
-use sextant_model::{Ethertype, MacAddr, Network, PortId};
+use sextant_model::{Ethertype, MacAddr, Network, PortId, SubnetId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -49,6 +49,8 @@ pub struct Speaker {
     pub mac: MacAddr,
     /// Its addresses, the link-local one first.
     pub addresses: Vec<IpAddr>,
+    /// The subnets for which it asks for a prefix.
+    pub delegated: BTreeSet<SubnetId>,
 }
 
 impl Speaker {
@@ -64,7 +66,13 @@ impl Speaker {
             .into_iter()
             .chain(global.filter(|_| !own))
             .collect();
-        Self { mac, addresses }
+        let delegated = view.intent.delegated_to(gateway.router);
+        let delegated = delegated.filter(|_| !own).map(|subnet| subnet.id).collect();
+        Self {
+            mac,
+            addresses,
+            delegated,
+        }
     }
 }
 
@@ -91,6 +99,17 @@ pub(crate) fn uplink(view: &View<'_>, network: &Network) -> Option<Uplink> {
         uplink
             .next_hops
             .extend(ipv6.into_iter().chain(ipv4.filter(|_| !own)));
+        let hops = routers_outside(view, &gateway);
+        uplink
+            .next_hops
+            .extend(hops.filter(|hop| hop.is_ipv6() || !own));
     }
     (!uplink.speakers.is_empty()).then_some(uplink)
+}
+
+/// The next hops of a router's own routes that are on its external network.
+fn routers_outside(view: &View<'_>, gateway: &Gateway<'_>) -> impl Iterator<Item = IpAddr> {
+    let prefixes: Vec<_> = view.prefixes(gateway.port).collect();
+    let hops = gateway.router.routes.iter().map(|route| route.nexthop);
+    hops.filter(move |hop| prefixes.iter().any(|prefix| prefix.contains(hop)))
 }

@@ -6,7 +6,7 @@
 //! coming in by the flow-based ports. The name of such a port follows from all that it is, so that one whose peer has
 //! another endpoint is another port.
 
-use super::provision::{Wish, remove_ports};
+use super::wish::Wish;
 use super::{is_owned, port};
 use crate::metrics::Metrics;
 use sextant_model::{Chassis, ChassisId, EncapKind, Facts};
@@ -84,7 +84,7 @@ pub(super) fn wanted(
             unwanted.push(port);
         }
     }
-    let transaction = remove_ports(uuid, unwanted, transaction);
+    let transaction = port::remove(uuid, unwanted, transaction);
     Ok(missing
         .iter()
         .fold(transaction, |transaction, (name, watched)| {

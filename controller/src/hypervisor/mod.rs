@@ -14,11 +14,13 @@ mod port;
 mod provision;
 mod session;
 mod turn;
+mod wish;
 
 pub use bfd::Watched;
 pub use observe::{NotReady, Observation, observe};
-pub use provision::{Wish, release, wanted};
+pub use provision::{release, wanted};
 pub use session::{Context, listen};
+pub use wish::Wish;
 
 use crate::stream::Stream;
 use sextant_ovsdb_client::{Connection, Replica, Row};

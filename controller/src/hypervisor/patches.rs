@@ -3,7 +3,7 @@
 //! A pair for each mapping whose bridge exists, one port on either side. A mapping that went, or names another bridge now,
 //! loses its pair first and gets the new one in the next step: two interfaces must not have the same name.
 
-use super::provision::{Wish, remove_ports};
+use super::wish::Wish;
 use super::{PHYSICAL_NETWORK, is_owned, port};
 use sextant_ovsdb_client::{ColumnError, Replica, Row, Transaction, Value};
 use std::collections::BTreeMap;
@@ -131,7 +131,7 @@ fn is_free(replica: &Replica, name: &str) -> bool {
 
 fn remove<'a>(ends: impl Iterator<Item = &'a End>, transaction: Transaction) -> Transaction {
     ends.fold(transaction, |transaction, end| {
-        remove_ports(end.bridge, vec![end.port], transaction)
+        port::remove(end.bridge, vec![end.port], transaction)
     })
 }
 

@@ -30,3 +30,15 @@ pub(super) fn add(
             [Mutation::insert("ports", ports)],
         )
 }
+
+/// Removes ports from a bridge.
+pub(super) fn remove(bridge: Uuid, ports: Vec<Uuid>, transaction: Transaction) -> Transaction {
+    if ports.is_empty() {
+        return transaction;
+    }
+    transaction.mutate(
+        "Bridge",
+        [Condition::uuid(bridge)],
+        [Mutation::delete("ports", Value::set(ports))],
+    )
+}

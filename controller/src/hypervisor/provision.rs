@@ -3,7 +3,8 @@
 //! What Sextant makes is marked in `external_ids`, so that exactly that is undone when the hypervisor leaves. A bridge
 //! that exists is kept as it is, but for its controller, fail mode and protocols.
 
-use super::bfd::{self, Watched};
+use super::bfd;
+use super::wish::Wish;
 use super::{DATABASE, INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, patches, port};
 use sextant_model::EncapKind;
 use sextant_ovsdb_client::{ColumnError, Condition, Mutation, Replica, Row, Transaction, Value};
@@ -17,23 +18,6 @@ const PROTOCOL: &str = "OpenFlow13";
 const FAIL_MODE: &str = "secure";
 /// Not over the switch's own ports: that would add flows of its own.
 const CONNECTION_MODE: &str = "out-of-band";
-
-/// What a hypervisor should have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wish {
-    /// Its name, of which the bridge's datapath id is made.
-    pub system_id: String,
-    /// The target that the bridge's controller should have, as `tcp:[ADDRESS]:PORT`.
-    pub controller: String,
-    /// The end of the target of the manager that Sextant is, as `:PORT`.
-    pub manager_suffix: String,
-    /// The protocols for which it should have tunnel ports.
-    pub tunnels: BTreeSet<EncapKind>,
-    /// The peers with which it should speak BFD.
-    pub watched: Vec<Watched>,
-    /// Physical network to the bridge to which it should have a patch port.
-    pub bridge_mappings: BTreeMap<String, String>,
-}
 
 /// The next step from what is there to what should be; none if all is as it should be.
 ///
@@ -73,7 +57,7 @@ pub fn release(replica: &Replica) -> Result<Option<Transaction>, ColumnError> {
         let ports = owned_ports(replica, bridge)?
             .into_iter()
             .map(|(port, _)| port);
-        let transaction = remove_ports(uuid, ports.collect(), transaction);
+        let transaction = port::remove(uuid, ports.collect(), transaction);
         release_controller(replica, uuid, bridge, transaction)?
     };
     Ok(commented(transaction, "sextant: release"))
@@ -245,7 +229,7 @@ fn tunnel_ports(
     let unwanted = present
         .iter()
         .filter(|(_, kind)| kind.is_none_or(|kind| !wish.tunnels.contains(&kind)));
-    transaction = remove_ports(uuid, unwanted.map(|(port, _)| *port).collect(), transaction);
+    transaction = port::remove(uuid, unwanted.map(|(port, _)| *port).collect(), transaction);
     let missing = wish
         .tunnels
         .iter()
@@ -253,21 +237,6 @@ fn tunnel_ports(
     Ok(missing.fold(transaction, |transaction, kind| {
         add_tunnel_port(uuid, *kind, transaction)
     }))
-}
-
-pub(super) fn remove_ports(
-    bridge: Uuid,
-    ports: Vec<Uuid>,
-    transaction: Transaction,
-) -> Transaction {
-    if ports.is_empty() {
-        return transaction;
-    }
-    transaction.mutate(
-        "Bridge",
-        [Condition::uuid(bridge)],
-        [Mutation::delete("ports", Value::set(ports))],
-    )
 }
 
 /// A flow-based tunnel port: endpoints and key are fields of the packet (ovs-vswitchd.conf.db(5), Tunnel Options).

@@ -2,6 +2,7 @@
 
 mod advertising;
 mod arrival;
+mod delegations;
 mod gathering;
 mod inventory;
 mod line;

@@ -7,6 +7,7 @@
 use super::Context;
 use super::advertising::Advertising;
 use super::arrival::{Arrived, arrive};
+use super::delegations::{self, Delegations};
 use super::gathering::Gathering;
 use super::inventory::{Inventory, requests};
 use super::line::Line;
@@ -106,6 +107,7 @@ async fn run(
         .flows_wanted
         .remove_label_values(&[chassis.as_str()]);
     uplinks::hide(&chassis, &context);
+    delegations::hide(&chassis, &context.metrics);
     ended
 }
 
@@ -120,6 +122,7 @@ struct Session {
     punts: Punts,
     gathering: Gathering,
     uplinks: Uplinks,
+    delegations: Delegations,
     strangers: Strangers,
     change: Option<Change>,
     bundles: u32,
@@ -146,6 +149,7 @@ impl Session {
             punts,
             gathering,
             uplinks: Uplinks::default(),
+            delegations: Delegations::default(),
             strangers,
             change,
             bundles,
@@ -186,6 +190,7 @@ impl Session {
             .chain(self.resync)
             .chain(change)
             .chain(self.uplinks.deadline().map(Instant::from_std))
+            .chain(self.delegations.deadline().map(Instant::from_std))
             .fold(self.strangers.deadline(), Instant::min)
     }
 
@@ -232,6 +237,7 @@ impl Session {
             self.line.post(answers);
             let learned = self.punts.take_learned();
             self.uplinks.learn(&learned);
+            self.delegations.learn(&learned);
             return Ok(());
         }
         if let Message::Error(error) = message {
@@ -267,6 +273,9 @@ impl Session {
         let due = self.uplinks.due(now.into_std());
         self.line.post(due);
         self.uplinks.tell(&self.chassis, &self.context).await?;
+        let due = self.delegations.due(now.into_std(), &self.context.metrics);
+        self.line.post(due);
+        self.delegations.tell(&self.chassis, &self.context).await?;
         let view = View {
             intent: &self.snapshot.intent,
             facts: &self.snapshot.facts,
@@ -398,6 +407,7 @@ impl Session {
         if difference.touches_uplinks() {
             let now = Instant::now().into_std();
             let uplinks = self.flows.uplinks();
+            self.delegations.update(&uplinks, &self.snapshot, now);
             self.uplinks.update(uplinks, &self.chassis, facts, now);
         }
         if difference.is_empty() && facts.unconfirmed_on(&self.chassis).next().is_none() {

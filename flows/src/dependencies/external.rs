@@ -1,12 +1,13 @@
 //! What changes of gateways, and of what is known of the outside, alter.
 
 use super::Touched;
-use super::changes::Changes;
+use super::changes::{Changed, Changes};
 use super::works_alike;
 use crate::contribution::Object;
 use crate::view::View;
-use sextant_model::{ChassisId, NetworkId, Publish, RouterId};
+use sextant_model::{ChassisId, NetworkId, PrefixSource, Publish, Router, RouterId};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 impl Touched<'_> {
     pub(super) fn external(&mut self, changes: &Changes<'_>) {
@@ -14,7 +15,11 @@ impl Touched<'_> {
         for port in changes.ports.iter().flat_map(|port| port.sides()) {
             routers.extend(port.gateway_of().or(port.router()));
         }
-        let differ = changes.routers.iter().filter(|router| !works_alike(router));
+        let differ = |router: &&Changed<'_, RouterId, Arc<Router>>| {
+            let routes = |side: Option<&Arc<Router>>| side.map(|router| router.routes.clone());
+            !works_alike(router) || routes(router.old) != routes(router.new)
+        };
+        let differ = changes.routers.iter().filter(differ);
         routers.extend(differ.map(|router| router.key));
         routers.extend(changes.gateways.iter().map(|gateway| gateway.key));
         let networks = changes.networks.iter().map(|network| network.key);
@@ -22,6 +27,8 @@ impl Touched<'_> {
         for network in networks.chain(subnets.map(|subnet| subnet.network_id)) {
             routers.extend(self.routers_by(network));
         }
+        let beside = self.delegates_beside(&routers);
+        routers.extend(beside);
         routers.into_iter().for_each(|router| self.way_out(router));
         for outside in &changes.outside {
             let (chassis, network) = &outside.key;
@@ -45,6 +52,25 @@ impl Touched<'_> {
         });
         let routers: BTreeSet<RouterId> = routers.collect();
         routers.into_iter().for_each(|router| self.way_out(router));
+    }
+
+    /// Of several routers on a subnet whose prefix is delegated one asks for it: another may have to, when one comes or goes.
+    fn delegates_beside(&self, routers: &BTreeSet<RouterId>) -> BTreeSet<RouterId> {
+        let mut beside = BTreeSet::new();
+        for view in self.views() {
+            let of_router = |router: &RouterId| view.intent.interfaces_of(*router);
+            let interfaces = routers.iter().flat_map(of_router);
+            let networks: BTreeSet<NetworkId> = interfaces.map(|port| port.network_id).collect();
+            let delegated = |network: &NetworkId| {
+                let mut subnets = view.intent.subnets_of(*network);
+                subnets.any(|subnet| subnet.prefix_source == PrefixSource::Delegated)
+            };
+            for network in networks.into_iter().filter(delegated) {
+                let ports = view.intent.router_ports_of(network);
+                beside.extend(ports.filter_map(|port| port.router()));
+            }
+        }
+        beside
     }
 
     /// The routers that have a network for their external one.

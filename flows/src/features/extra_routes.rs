@@ -1,8 +1,9 @@
-//! Routes of a router by way of neighbours (`routes` in the API): guests that route, or appliances.
+//! Routes of a router by way of neighbours (`routes` in the API): guests that route, appliances, or routers outside.
 //!
 //! Several next hops of one destination share its traffic (RFC 2992): a hash of addresses and ports, the same both ways,
 //! chooses, so that a connection keeps its path. A next hop on no network of the router is none.
 
+use super::external;
 use super::routing::{Way, in_register, priority, to};
 use crate::flow::Flow;
 use crate::pipeline::{ADDRESS, PATH, ROUTER, Stage};
@@ -35,15 +36,20 @@ pub(crate) fn of_router(view: &View<'_>, router: &Router) -> Vec<Flow> {
     routes.into_iter().flat_map(flows).collect()
 }
 
-/// The way to a next hop of the destination's family on one of the router's networks.
+/// The way to a next hop of the destination's family on one of the router's networks, its external one last.
 fn path(view: &View<'_>, router: &Router, destination: IpNet, hop: IpAddr) -> Option<Way> {
-    let same_family = destination.addr().is_ipv4() == hop.is_ipv4();
-    let (network, port) = view
-        .interfaces(router)
-        .find(|(_, port)| view.prefixes(port).any(|prefix| prefix.contains(&hop)))?;
+    if destination.addr().is_ipv4() != hop.is_ipv4() {
+        return None;
+    }
+    let mut interfaces = view.interfaces(router);
+    let inside =
+        interfaces.find(|(_, port)| view.prefixes(port).any(|prefix| prefix.contains(&hop)));
+    let Some((network, port)) = inside else {
+        return external::way_to(view, &view.gateway(router)?, hop);
+    };
     let mut way = Way::onto(view, router, network, port.mac_address);
     way.actions.push(Action::set(ADDRESS, in_register(hop)));
-    same_family.then_some(way)
+    Some(way)
 }
 
 fn route(router: &Router, destination: IpNet, mut paths: Vec<Way>) -> Vec<Flow> {

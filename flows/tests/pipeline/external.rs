@@ -1,6 +1,8 @@
 //! Routers' ways out of the cloud.
 
+mod delegated;
 mod guarded;
+mod routes;
 
 use crate::support::frames::{self, address};
 use crate::support::{Cloud, Fabric};

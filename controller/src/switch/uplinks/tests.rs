@@ -21,6 +21,7 @@ fn uplink() -> Uplink {
     let speaker = Speaker {
         mac: OWN,
         addresses: vec![OWN.link_local().into(), "2001:db8:e::5".parse().unwrap()],
+        delegated: Default::default(),
     };
     Uplink {
         port: 5,

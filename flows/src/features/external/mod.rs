@@ -101,34 +101,61 @@ fn everywhere(family: Ethertype) -> IpNet {
 
 /// Out of this hypervisor's bridge.
 fn out(view: &View<'_>, gateway: &Gateway<'_>, family: Ethertype, mac: MacAddr) -> Vec<Flow> {
-    let way = Way::onto(view, gateway.router, gateway.network, mac);
     let flow = |(prefix, priority, hop): (IpNet, u16, Option<IpAddr>)| {
-        let next_hop = hop.map_or_else(
-            || routing::to_itself(prefix),
-            |hop| vec![Action::set(ADDRESS, in_register(hop))],
-        );
-        let sent = vec![Action::set(ORIGIN, ORIGIN_GUEST)];
+        let next_hop = hop.map_or_else(|| routing::to_itself(prefix), by_way_of);
+        let way = leaving(view, gateway, mac, next_hop);
         let matches = to(prefix).with(ROUTER, gateway.router.key.0);
-        let actions = [way.actions.clone(), next_hop, sent].concat();
         let flow = Flow::new(Stage::Route, priority, matches);
-        flow.apply(actions).goto(way.next)
+        flow.apply(way.actions).goto(way.next)
     };
     let destinations = destinations(view, gateway, family);
     destinations.into_iter().map(flow).collect()
 }
 
+fn by_way_of(hop: IpAddr) -> Vec<Action> {
+    vec![Action::set(ADDRESS, in_register(hop))]
+}
+
+/// Onto the external network, here.
+fn leaving(view: &View<'_>, gateway: &Gateway<'_>, mac: MacAddr, next_hop: Vec<Action>) -> Way {
+    let mut way = Way::onto(view, gateway.router, gateway.network, mac);
+    way.actions.extend(next_hop);
+    way.actions.push(Action::set(ORIGIN, ORIGIN_GUEST));
+    way
+}
+
+/// Towards the hypervisor with the gateway, which routes it.
+fn handed_on(view: &View<'_>, gateway: &Gateway<'_>) -> Way {
+    let fits = routing::fitting_onward(view, gateway.router, gateway.network);
+    let next = routing::after(&fits);
+    let onto = Action::set(NETWORK, gateway.network.key.0);
+    let actions = [vec![onto], fits].concat();
+    Way { actions, next }
+}
+
+/// The way of a router to a neighbour within a prefix of its external network.
+pub(super) fn way_to(view: &View<'_>, gateway: &Gateway<'_>, hop: IpAddr) -> Option<Way> {
+    view.prefixes(gateway.port)
+        .find(|prefix| prefix.contains(&hop))?;
+    let family = match hop {
+        IpAddr::V6(_) => Ethertype::Ipv6,
+        IpAddr::V4(_) => Ethertype::Ipv4,
+    };
+    Some(match view.exit(gateway, family)? {
+        Exit::Here { mac, .. } => leaving(view, gateway, mac, by_way_of(hop)),
+        Exit::There(_) => handed_on(view, gateway),
+    })
+}
+
 /// To the hypervisor with the gateway, as it came.
 fn onward(view: &View<'_>, gateway: &Gateway<'_>, family: Ethertype, tunnel: &Tunnel) -> Vec<Flow> {
     let (router, network) = (gateway.router, gateway.network);
-    let fits = routing::fitting_onward(view, router, network);
-    let next = routing::after(&fits);
-    let onto = Action::set(NETWORK, network.key.0);
     let flow = |(prefix, priority, _)| {
         let matches = to(prefix).with(ROUTER, router.key.0);
-        let actions = [std::slice::from_ref(&onto), fits.as_slice()].concat();
+        let way = handed_on(view, gateway);
         Flow::new(Stage::Route, priority, matches)
-            .apply(actions)
-            .goto(next)
+            .apply(way.actions)
+            .goto(way.next)
     };
     let destinations = destinations(view, gateway, family);
     let routes: Vec<Flow> = destinations.into_iter().map(flow).collect();

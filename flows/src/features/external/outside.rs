@@ -4,12 +4,14 @@ use super::{of_family, translation};
 use crate::exit::{Gateway, own_mac};
 use crate::features::neighbor::{self, Owner};
 use crate::features::routing::{self, in_register};
-use crate::features::{arp, ethertype, icmp_error, icmpv6, ipv4, ipv6, provider, valid_nd};
+use crate::features::{
+    arp, ethertype, icmp_error, icmpv6, ipv4, ipv6, protocol, provider, valid_nd,
+};
 use crate::flow::Flow;
 use crate::pipeline::{
     ADDRESS, NETWORK, ORIGIN, ORIGIN_GUEST, PROBLEM, PROBLEM_UNREACHABLE, Stage,
 };
-use crate::uplink::Uplink;
+use crate::uplink::{Speaker, Uplink};
 use crate::view::View;
 use ipnet::IpNet;
 use rust_openflow::{Action, Field, Match};
@@ -18,6 +20,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
 const ARP_REPLY: u16 = 2;
+const DHCPV6_CLIENT: u16 = 546;
 
 /// What a router's gateway port adds where the external network is.
 pub(crate) fn port(view: &View<'_>, port: &Port) -> Vec<Flow> {
@@ -91,6 +94,7 @@ fn enter(gateway: &Gateway<'_>) -> Vec<Flow> {
 /// What an external network that routers use here adds, besides what any network does.
 pub(crate) fn link(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<Flow> {
     let mut flows = heard(network, uplink);
+    flows.extend(delegations(network, uplink));
     flows.push(icmp_error::guest(uplink.port));
     flows.extend(neighbors(view, network, uplink));
     flows
@@ -132,6 +136,24 @@ fn heard(network: &Network, uplink: &Uplink) -> Vec<Flow> {
         .chain(uplink.next_hops.iter().map(of_hop))
         .chain(macs.into_iter().flat_map(answers))
         .collect()
+}
+
+/// What DHCPv6 servers answer to routers that ask for prefixes (RFC 9915 §7.2).
+fn delegations(network: &Network, uplink: &Uplink) -> Vec<Flow> {
+    let speakers = uplink.speakers.values();
+    let asking = speakers.filter(|speaker| !speaker.delegated.is_empty());
+    let answer = |speaker: &Speaker| {
+        let matches = ipv6()
+            .with(NETWORK, network.key.0)
+            .mac(Field::ETH_DST, speaker.mac.0)
+            .ipv6(Field::IPV6_DST, speaker.mac.link_local())
+            .with(Field::IP_PROTO, protocol::UDP)
+            .with(Field::UDP_DST, DHCPV6_CLIENT);
+        Flow::new(Stage::Outside, 300, matches)
+            .punt(Punt::Delegation(network.id))
+            .meter(uplink.heard_meter())
+    };
+    asking.map(answer).collect()
 }
 
 /// Who outside has which MAC; who is looked for.

@@ -1,0 +1,22 @@
+//! What Sextant wants of a hypervisor.
+
+use super::bfd::Watched;
+use sextant_model::EncapKind;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a hypervisor should have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// Its name, of which the bridge's datapath id is made.
+    pub system_id: String,
+    /// The target that the bridge's controller should have, as `tcp:[ADDRESS]:PORT`.
+    pub controller: String,
+    /// The end of the target of the manager that Sextant is, as `:PORT`.
+    pub manager_suffix: String,
+    /// The protocols for which it should have tunnel ports.
+    pub tunnels: BTreeSet<EncapKind>,
+    /// The peers with which it should speak BFD.
+    pub watched: Vec<Watched>,
+    /// Physical network to the bridge to which it should have a patch port.
+    pub bridge_mappings: BTreeMap<String, String>,
+}

@@ -1,0 +1,278 @@
+use super::*;
+use sextant_flows::Speaker;
+use sextant_model::{
+    Change, ExternalGateway, FixedIp, MacAddr, Meta, Network, NetworkKey, NetworkType, Object,
+    Port, PortId, PrefixSource, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, Router, RouterId,
+    RouterKey, Subnet,
+};
+use std::net::Ipv6Addr;
+use uuid::Uuid;
+
+const OUTSIDE: NetworkId = NetworkId(Uuid::from_u128(1));
+const INSIDE: NetworkId = NetworkId(Uuid::from_u128(2));
+const SUBNET: SubnetId = SubnetId(Uuid::from_u128(3));
+const ROUTER: RouterId = RouterId(Uuid::from_u128(4));
+const INTERFACE: PortId = PortId(Uuid::from_u128(5));
+const GATEWAY: PortId = PortId(Uuid::from_u128(6));
+const MAC: MacAddr = MacAddr([0xfa, 0x16, 0x3e, 0, 0, 1]);
+
+/// DHCPv6 message types (RFC 9915 §7.3), and where they are in a frame without extension headers.
+const SOLICIT: u8 = 1;
+const REBIND: u8 = 6;
+const RELEASE: u8 = 8;
+const TYPE: usize = 14 + 40 + 8;
+
+fn port(id: PortId, network: NetworkId, owner: &str) -> Port {
+    let on_subnet = FixedIp {
+        subnet_id: SUBNET,
+        ip_address: Ipv6Addr::UNSPECIFIED.into(),
+    };
+    Port {
+        id,
+        network_id: network,
+        meta: Meta::default(),
+        mac_address: MAC,
+        fixed_ips: Some(on_subnet)
+            .filter(|_| network == INSIDE)
+            .into_iter()
+            .collect(),
+        admin_state_up: true,
+        device_id: ROUTER.to_string(),
+        device_owner: owner.to_owned(),
+        port_security_enabled: false,
+        allowed_address_pairs: vec![],
+        extra_dhcp_opts: vec![],
+        host_id: String::new(),
+        vnic_type: "normal".to_owned(),
+        security_groups: Default::default(),
+        dns_name: String::new(),
+        binding_profile: String::new(),
+    }
+}
+
+fn network(id: NetworkId) -> Object {
+    Object::Network(Arc::new(Network {
+        id,
+        meta: Meta::default(),
+        admin_state_up: true,
+        shared: false,
+        external: id == OUTSIDE,
+        mtu: None,
+        port_security_enabled: true,
+        network_type: NetworkType::Flat,
+        physical_network: Some("physnet1".to_owned()),
+        segmentation_id: None,
+        key: NetworkKey(1),
+    }))
+}
+
+/// A router with its gateway outside and a subnet inside that waits for its prefix.
+fn snapshot() -> Snapshot {
+    let subnet = Subnet {
+        id: SUBNET,
+        network_id: INSIDE,
+        meta: Meta::default(),
+        cidr: "::/64".parse().unwrap(),
+        gateway_ip: None,
+        allocation_pools: vec![],
+        enable_dhcp: true,
+        ipv6_ra_mode: None,
+        ipv6_address_mode: None,
+        dns_nameservers: vec![],
+        host_routes: vec![],
+        prefix_source: PrefixSource::Delegated,
+        service_types: vec![],
+    };
+    let router = Router {
+        id: ROUTER,
+        meta: Meta::default(),
+        admin_state_up: true,
+        key: RouterKey(1),
+        external_gateway: Some(ExternalGateway {
+            network_id: OUTSIDE,
+            enable_snat: true,
+        }),
+        routes: vec![],
+    };
+    let mut snapshot = Snapshot::default();
+    for object in [
+        network(OUTSIDE),
+        network(INSIDE),
+        Object::Subnet(Arc::new(subnet)),
+        Object::Router(Arc::new(router)),
+        Object::Port(Arc::new(port(INTERFACE, INSIDE, ROUTER_INTERFACE_OWNER))),
+        Object::Port(Arc::new(port(GATEWAY, OUTSIDE, ROUTER_GATEWAY_OWNER))),
+    ] {
+        snapshot.intent.apply(&Change::Put(object));
+    }
+    snapshot
+}
+
+fn uplinks() -> BTreeMap<NetworkId, Uplink> {
+    let speaker = Speaker {
+        mac: MAC,
+        addresses: vec![MAC.link_local().into()],
+        delegated: [SUBNET].into(),
+    };
+    let uplink = Uplink {
+        port: 5,
+        vlan_tci: 0x1064,
+        speakers: [(GATEWAY, speaker)].into(),
+        next_hops: Default::default(),
+        listens: false,
+    };
+    [(OUTSIDE, uplink)].into()
+}
+
+fn delegation(from_now: i64) -> Delegation {
+    let at = unix_now() + from_now;
+    Delegation {
+        prefix: "2001:db8:2222::/64".parse().unwrap(),
+        server: vec![0, 3, 0, 1, 2, 0, 0, 0, 0, 1],
+        renew_at: at,
+        rebind_at: at,
+        preferred_until: at,
+        valid_until: at,
+    }
+}
+
+/// The types of the messages that are sent within so many seconds.
+fn sent_within(delegations: &mut Delegations, begin: Instant, seconds: u64) -> Vec<u8> {
+    let metrics = Metrics::new().unwrap();
+    let end = begin + Duration::from_secs(seconds);
+    let mut types = vec![];
+    while let Some(due) = delegations.deadline().filter(|due| *due <= end) {
+        for message in delegations.due(due, &metrics) {
+            let Message::PacketOut(packet) = message else {
+                panic!("{message:?}")
+            };
+            assert_eq!(packet.actions, tagged(0x1064, 5));
+            types.push(packet.data[TYPE]);
+        }
+    }
+    types
+}
+
+#[test]
+fn it_asks_where_the_gateway_is_until_nobody_wants_a_prefix_any_more() {
+    let (mut snapshot, now) = (snapshot(), Instant::now());
+    let mut delegations = Delegations::default();
+    delegations.update(&uplinks(), &snapshot, now);
+    let asked = sent_within(&mut delegations, now, 5);
+    assert!(
+        asked.len() >= 2 && asked.iter().all(|kind| *kind == SOLICIT),
+        "{asked:?}"
+    );
+
+    // There is nothing to give back.
+    snapshot
+        .intent
+        .apply(&Change::Delete(sextant_model::Key::Port(INTERFACE)));
+    delegations.update(&BTreeMap::new(), &snapshot, now);
+    assert_eq!(sent_within(&mut delegations, now, 60), [] as [u8; 0]);
+    assert!(delegations.clients.is_empty());
+}
+
+#[test]
+fn a_prefix_known_from_before_is_rebound_and_given_back_once_nobody_wants_it() {
+    let (mut snapshot, now) = (snapshot(), Instant::now());
+    let known = Arc::new(delegation(3600));
+    snapshot.facts.delegate(SUBNET, Some(known));
+    let mut delegations = Delegations::default();
+    delegations.update(&uplinks(), &snapshot, now);
+    let asked = sent_within(&mut delegations, now, 5);
+    assert!(
+        !asked.is_empty() && asked.iter().all(|kind| *kind == REBIND),
+        "{asked:?}"
+    );
+    assert!(
+        delegations
+            .clients
+            .get_mut(&SUBNET)
+            .unwrap()
+            .news()
+            .is_none()
+    );
+
+    snapshot
+        .intent
+        .apply(&Change::Delete(sextant_model::Key::Port(INTERFACE)));
+    let later = now + Duration::from_secs(5);
+    delegations.update(&BTreeMap::new(), &snapshot, later);
+    let released = sent_within(&mut delegations, later, 600);
+    assert!(
+        !released.is_empty() && released.iter().all(|kind| *kind == RELEASE),
+        "{released:?}"
+    );
+    assert!(delegations.clients.is_empty());
+}
+
+#[test]
+fn what_another_hypervisor_asks_for_now_is_left_to_it() {
+    let (mut snapshot, now) = (snapshot(), Instant::now());
+    snapshot
+        .facts
+        .delegate(SUBNET, Some(Arc::new(delegation(3600))));
+    let mut delegations = Delegations::default();
+    delegations.update(&uplinks(), &snapshot, now);
+    delegations.update(&BTreeMap::new(), &snapshot, now);
+    assert_eq!(sent_within(&mut delegations, now, 600), [] as [u8; 0]);
+}
+
+#[test]
+fn what_is_wanted_again_while_it_is_given_back_begins_anew() {
+    let (snapshot_with, now) = (snapshot(), Instant::now());
+    let mut snapshot = snapshot_with.clone();
+    snapshot
+        .facts
+        .delegate(SUBNET, Some(Arc::new(delegation(3600))));
+    let mut delegations = Delegations::default();
+    delegations.update(&uplinks(), &snapshot, now);
+    let mut without = snapshot.clone();
+    without
+        .intent
+        .apply(&Change::Delete(sextant_model::Key::Port(INTERFACE)));
+    delegations.update(&BTreeMap::new(), &without, now);
+    delegations.update(&uplinks(), &snapshot, now);
+    // What was given back counts no more.
+    assert_eq!(
+        delegations.clients.get_mut(&SUBNET).unwrap().news(),
+        Some(None)
+    );
+    let asked = sent_within(&mut delegations, now, 5);
+    assert!(
+        !asked.is_empty() && asked.iter().all(|kind| *kind == SOLICIT),
+        "{asked:?}"
+    );
+}
+
+#[test]
+fn one_that_ended_meanwhile_is_taken_back_and_asked_for_anew() {
+    let (mut snapshot, now) = (snapshot(), Instant::now());
+    snapshot
+        .facts
+        .delegate(SUBNET, Some(Arc::new(delegation(-10))));
+    let mut delegations = Delegations::default();
+    delegations.update(&uplinks(), &snapshot, now);
+    let asked = sent_within(&mut delegations, now, 5);
+    assert!(
+        !asked.is_empty() && asked.iter().all(|kind| *kind == SOLICIT),
+        "{asked:?}"
+    );
+    assert_eq!(
+        delegations.clients.get_mut(&SUBNET).unwrap().news(),
+        Some(None)
+    );
+}
+
+#[test]
+fn times_are_the_same_there_and_back() {
+    let now = Instant::now();
+    let known = Delegation {
+        valid_until: i64::MAX,
+        ..delegation(100)
+    };
+    let back = super::delegation(&lease(&known, now), now);
+    assert_eq!(back.valid_until, i64::MAX);
+    assert!((back.renew_at - known.renew_at).abs() <= 1);
+}
