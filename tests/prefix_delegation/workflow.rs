@@ -128,11 +128,17 @@ fn detached(site: &Site, stage: &Stage, segment: &Segment, guest: &Plugged) -> O
     routed(&stage.edge, &segment.prefix.to_string(), None)
 }
 
-/// Without its gateway the router has nobody to ask.
+/// Without its gateway the router has nobody to ask, and gives everything back.
 fn without_gateway(site: &Site, stage: &Stage, subnets: &[&Subnet]) -> Outcome {
+    let capture = wire::sent(&stage.edge, &[RELEASE])?;
     let path = format!("/v2.0/routers/{}", stage.gateway.router.id);
     let cleared = json!({"router": {"external_gateway_info": {}}});
     let (status, body) = site.world.lab.api().put(&path, &cleared)?;
     ensure(status == 200, || format!("{status} {body}"))?;
-    subnets.iter().try_for_each(|subnet| reverted(site, subnet))
+    capture.wait_packets(subnets.len(), SOON)?;
+    subnets.iter().try_for_each(|subnet| {
+        reverted(site, subnet)?;
+        let duid = wire::duid(&subnet.id, ":");
+        Ok(stage.server.wait_no_lease(&duid, SOON)?)
+    })
 }
