@@ -212,6 +212,8 @@ pub enum Punt {
     Heard(NetworkId),
     /// A packet for a neighbour on an external network whose MAC is not known.
     Unresolved(NetworkId),
+    /// A DHCPv6 message to a client that asks for a prefix, from outside, on an external network.
+    Delegation(NetworkId),
 }
 
 impl Punt {
@@ -223,7 +225,8 @@ impl Punt {
             | Self::Dhcpv6(_)
             | Self::Dhcpv4(_)
             | Self::Heard(_)
-            | Self::Unresolved(_) => 0,
+            | Self::Unresolved(_)
+            | Self::Delegation(_) => 0,
         }
     }
 
@@ -236,6 +239,7 @@ impl Punt {
             Self::IcmpError(_) => "icmp_error",
             Self::Heard(_) => "heard",
             Self::Unresolved(_) => "unresolved",
+            Self::Delegation(_) => "delegation",
         }
     }
 }

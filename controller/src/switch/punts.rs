@@ -134,7 +134,7 @@ impl Punts {
                     .with_label_values(&[outcome.message, outcome.verdict.as_str()])
                     .inc();
             }
-            Punt::Heard(_) | Punt::Unresolved(_) => {
+            Punt::Heard(_) | Punt::Unresolved(_) | Punt::Delegation(_) => {
                 self.metrics
                     .packet_ins
                     .with_label_values(&[punt.kind()])
@@ -177,7 +177,10 @@ impl Punts {
                 Learned::Released { port, address } => {
                     tracing::info!(%port, %address, "a guest gave up its address");
                 }
-                Learned::Router(..) | Learned::Neighbor(..) | Learned::Sought(..) => {}
+                Learned::Router(..)
+                | Learned::Neighbor(..)
+                | Learned::Sought(..)
+                | Learned::Delegation(..) => {}
             }
         }
     }

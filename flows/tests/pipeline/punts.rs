@@ -40,7 +40,8 @@ fn heard(cloud: &Cloud) -> Vec<Arc<Advertisement>> {
         | Punt::Dhcpv4(_)
         | Punt::IcmpError(_)
         | Punt::Heard(_)
-        | Punt::Unresolved(_) => None,
+        | Punt::Unresolved(_)
+        | Punt::Delegation(_) => None,
     });
     found.unwrap_or_default()
 }
@@ -52,7 +53,8 @@ fn told(cloud: &Cloud) -> Option<Arc<Dhcpv6Service>> {
         | Punt::Dhcpv4(_)
         | Punt::IcmpError(_)
         | Punt::Heard(_)
-        | Punt::Unresolved(_) => None,
+        | Punt::Unresolved(_)
+        | Punt::Delegation(_) => None,
     })
 }
 
