@@ -5,6 +5,8 @@
 //! its last 64 bits, as far as nobody else gets it. The network and the routers around are stored again, so that of two
 //! writes at the same time that make prefixes overlap the second looks again.
 
+mod places;
+
 use super::super::Api;
 use super::super::draft::Draft;
 use super::super::error::ApiError;
@@ -16,12 +18,9 @@ use ipnet::{IpNet, Ipv6Net};
 use sextant_model::{
     FixedIp, Intent, Key, Network, Object, Port, PrefixSource, Router, Subnet, SubnetId,
 };
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv6Addr};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
-
-/// The last 64 bits of the gateway's address.
-const GATEWAY: u64 = 1;
 
 /// Why a subnet keeps the prefix that it has.
 #[derive(Debug, thiserror::Error)]
@@ -89,7 +88,7 @@ fn prefix_of(subnet: &Subnet) -> Option<Ipv6Net> {
 
 /// The subnet with another prefix: what was said of the one before, gateway and pools, is said of no other.
 fn with_prefix(draft: &Draft, subnet: &Subnet, prefix: Ipv6Net) -> Subnet {
-    let gateway = Some(IpAddr::V6(within(prefix, GATEWAY)));
+    let gateway = Some(IpAddr::V6(places::gateway(prefix)));
     let mut meta = subnet.meta.clone();
     draft.revise(&mut meta);
     Subnet {
@@ -99,10 +98,6 @@ fn with_prefix(draft: &Draft, subnet: &Subnet, prefix: Ipv6Net) -> Subnet {
         allocation_pools: ipam::default_pools(prefix.into(), gateway),
         ..subnet.clone()
     }
-}
-
-fn within(prefix: Ipv6Net, last_bits: u64) -> Ipv6Addr {
-    Ipv6Addr::from_bits(prefix.network().to_bits() | u128::from(last_bits))
 }
 
 fn check(intent: &Intent, subnet: &Subnet) -> Result<(), ApiError> {
@@ -150,7 +145,7 @@ fn readdress(draft: &mut Draft, before: &Subnet, after: &Subnet) -> Result<(), A
         .filter(|port| port.fixed_ips.iter().any(of_subnet))
         .cloned()
         .collect();
-    let places = places(&ports, before, after);
+    let places = places::in_prefix(&ports, before, after);
     for old in ports.iter().flat_map(|port| &port.fixed_ips) {
         if of_subnet(old) {
             port::addresses::release(draft, *old);
@@ -172,75 +167,4 @@ fn readdress(draft: &mut Draft, before: &Subnet, after: &Subnet) -> Result<(), A
         port::store_changed(draft, changed);
     }
     Ok(())
-}
-
-/// The address that takes the place of each.
-fn places(ports: &[Arc<Port>], before: &Subnet, after: &Subnet) -> BTreeMap<IpAddr, IpAddr> {
-    let held: Vec<(&Port, IpAddr)> = ports
-        .iter()
-        .flat_map(|port| port.fixed_ips.iter().map(move |fixed| (&**port, fixed)))
-        .filter(|(_, fixed)| fixed.subnet_id == before.id)
-        .map(|(port, fixed)| (port, fixed.ip_address))
-        .collect();
-    let mut places = Places {
-        after,
-        taken: BTreeSet::new(),
-        by_address: BTreeMap::new(),
-    };
-    if let Some(gateway) = gateway_among(&held, before) {
-        places.give(gateway, &[GATEWAY]);
-    }
-    let (of_routers, of_guests): (Vec<_>, Vec<_>) =
-        held.iter().partition(|(port, _)| port.router().is_some());
-    for (port, old) in of_guests.into_iter().chain(of_routers) {
-        let kept = last_bits(old);
-        let own = port.mac_address.eui64(Ipv6Addr::UNSPECIFIED);
-        let own = last_bits(IpAddr::V6(own));
-        let by_itself = after.is_auto_address() && port.router().is_none();
-        places.give(old, &if by_itself { [own, kept] } else { [kept, own] });
-    }
-    places.by_address
-}
-
-/// Which of the addresses the gateway's takes the place of: the one that was the gateway's, else a router's anycast address
-/// (RFC 4291 §2.6.1).
-fn gateway_among(held: &[(&Port, IpAddr)], before: &Subnet) -> Option<IpAddr> {
-    let of_routers = held.iter().filter(|(port, _)| port.router().is_some());
-    let addresses: Vec<IpAddr> = of_routers.map(|(_, address)| *address).collect();
-    let among = |address: &IpAddr| addresses.contains(address);
-    let anycast = Some(before.cidr.network()).filter(among);
-    before.gateway_ip.filter(among).or(anycast)
-}
-
-fn last_bits(address: IpAddr) -> u64 {
-    match address {
-        IpAddr::V6(address) => address.to_bits() as u64,
-        IpAddr::V4(_) => 0,
-    }
-}
-
-/// Who gets which address of the new prefix.
-struct Places<'a> {
-    after: &'a Subnet,
-    taken: BTreeSet<u64>,
-    by_address: BTreeMap<IpAddr, IpAddr>,
-}
-
-impl Places<'_> {
-    /// Gives one the first of its wishes that nobody has; else the next address that is free.
-    fn give(&mut self, old: IpAddr, wishes: &[u64]) {
-        if self.by_address.contains_key(&old) {
-            return;
-        }
-        let last = wishes.iter().last().copied().unwrap_or(GATEWAY);
-        let next = (1..).map(|n| last.wrapping_add(n));
-        let mut wishes = wishes.iter().copied().chain(next);
-        if let (Some(bits), IpNet::V6(prefix)) = (
-            wishes.find(|bits| !self.taken.contains(bits)),
-            self.after.cidr,
-        ) {
-            self.taken.insert(bits);
-            self.by_address.insert(old, within(prefix, bits).into());
-        }
-    }
 }
