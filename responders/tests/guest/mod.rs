@@ -48,6 +48,7 @@ pub fn advertisement() -> Advertisement {
         valid: 86_400,
         preferred: 14_400,
         delegation_preferred: false,
+        ends: None,
     };
     Advertisement {
         mac: ROUTER_MAC,
