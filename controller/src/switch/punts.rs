@@ -4,6 +4,7 @@
 //! and adds up once a batch.
 
 use super::uplinks::tagged;
+use crate::clock;
 use crate::metrics::Metrics;
 use bytes::Bytes;
 use prometheus::IntCounterVec;
@@ -83,6 +84,7 @@ impl Punts {
                 .inc();
             return None;
         };
+        let punt = &*punt.at(clock::now());
         let answer = respond(punt, &packet.data);
         self.count(punt, &answer);
         self.learned.extend(answer.learned);
