@@ -8,7 +8,9 @@
 pub mod admission;
 pub mod api;
 pub mod cli;
+mod clock;
 pub mod config;
+pub mod delegation;
 pub mod http;
 pub mod hypervisor;
 pub mod liveness;

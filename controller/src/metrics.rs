@@ -132,6 +132,10 @@ metrics! {
     gateways: IntGaugeVec = "sextant_gateways" ["chassis"],
     /// Routers' external gateways that moved from one hypervisor to another.
     gateway_moves: IntCounter = "sextant_gateway_moves_total" [],
+    /// Subnets for whose prefixes a router asks, by state: a server has delegated one (delegated), or not yet (waiting).
+    delegated_subnets: IntGaugeVec = "sextant_delegated_subnets" ["state"],
+    /// What became of delegated prefixes, by change: a subnet got its first (delegated), or another (renumbered), or has none any more (reverted); or the prefix overlaps another subnet's, and was not taken (refused).
+    delegation_changes: IntCounterVec = "sextant_delegation_changes_total" ["change"],
 }
 
 /// One of what a gauge counts, for as long as it lives.
@@ -238,6 +242,13 @@ impl Metrics {
                 ],
             );
         }
+        for state in ["waiting", "delegated"] {
+            self.delegated_subnets.with_label_values(&[state]).set(0);
+        }
+        zero(
+            &self.delegation_changes,
+            &[&["delegated"], &["renumbered"], &["reverted"], &["refused"]],
+        );
         zero(
             &self.openflow_errors,
             &[&["malformed"], &["refused"], &["unsent"]],

@@ -13,7 +13,7 @@ use crate::state::{self, Owner};
 use crate::store::{CommitError, Embedded, OpenError, Precondition, Store, WatchEnded};
 use crate::stream::Listener;
 use crate::tls::{Tls, TlsError};
-use crate::{api, hypervisor, liveness, memory, scrape, switch};
+use crate::{api, delegation, hypervisor, liveness, memory, scrape, switch};
 use sextant_model::{Change, Key, Object, ServerIdentity};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -126,7 +126,8 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
         scrape::service(metrics.clone()).merge(neighbors::service(switches.neighbors.clone()));
     let (stop, stopping) = watch::channel(());
     let mut tasks = Tasks::new(stop);
-    let api = api::Api::new(store.clone(), snapshots, metrics);
+    let api = api::Api::new(store.clone(), snapshots.clone(), metrics.clone());
+    let delegation = delegation::run(api.clone(), snapshots, events.clone(), metrics);
     let api = api.with_hypervisors(hypervisors.seats.clone(), events);
     let api = api::service(api.with_identity(config.identity()));
     let api_listener = Listener::new(api_listener, tls.clone());
@@ -149,6 +150,9 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
     let openflow = switch::listen(openflow, switches);
     tasks.sessions.add("openflow_listen", openflow);
     tasks.sessions.add("the watch over hypervisors", liveness);
+    tasks
+        .sessions
+        .add("the keeper of delegated prefixes", delegation);
     let memory = memory::keep(store, remembered);
     tasks.memory.add("the keeper of facts", memory);
 

@@ -4,7 +4,8 @@ use crate::view::View;
 use ipnet::Ipv6Net;
 use sextant_model::{
     AdvertisedOptions, AdvertisedPrefix, Advertisement, Dhcpv6Option, Dhcpv6Options, Dhcpv6Service,
-    DomainName, Ipv6Mode, LeasedAddress, MacAddr, Network, NetworkKey, Port, Subnet, SubnetId,
+    DomainName, Ipv6Mode, LeasedAddress, MacAddr, Network, NetworkKey, Port, PrefixEnds,
+    PrefixSource, Subnet, SubnetId,
 };
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
@@ -41,7 +42,7 @@ pub(crate) fn advertisement(
         mtu: (mtu >= MINIMUM_MTU).then_some(mtu),
         prefixes: subnets
             .iter()
-            .map(|(_, mode, prefix)| advertised_prefix(*mode, *prefix))
+            .map(|(subnet, mode, prefix)| advertised_prefix(view, subnet, *mode, *prefix))
             .collect(),
         dns_servers: dns_servers(subnets.iter().map(|(subnet, ..)| *subnet)),
         dns_lifetime: 3 * u32::from(settings.ra.max_interval),
@@ -60,7 +61,12 @@ fn advertised_subnets<'a>(view: &View<'a>, port: &Port) -> Vec<(&'a Subnet, Ipv6
     ids.into_iter().filter_map(advertised).collect()
 }
 
-fn advertised_prefix(mode: Ipv6Mode, prefix: Ipv6Net) -> AdvertisedPrefix {
+fn advertised_prefix(
+    view: &View<'_>,
+    subnet: &Subnet,
+    mode: Ipv6Mode,
+    prefix: Ipv6Net,
+) -> AdvertisedPrefix {
     let (valid, preferred) = PREFIX_LIFETIMES;
     AdvertisedPrefix {
         prefix,
@@ -69,7 +75,23 @@ fn advertised_prefix(mode: Ipv6Mode, prefix: Ipv6Net) -> AdvertisedPrefix {
         valid,
         preferred,
         delegation_preferred: false,
+        ends: (subnet.prefix_source == PrefixSource::Delegated)
+            .then(|| delegation_ends(view, subnet.id, prefix)),
     }
+}
+
+/// When a subnet's delegated prefix ends. One that is delegated no more has ended, even while the subnet still has it.
+fn delegation_ends(view: &View<'_>, subnet: SubnetId, prefix: Ipv6Net) -> PrefixEnds {
+    const LONG_AGO: PrefixEnds = PrefixEnds {
+        preferred_until: i64::MIN,
+        valid_until: i64::MIN,
+    };
+    let delegation = view.facts.delegations().get(&subnet);
+    let delegation = delegation.filter(|delegation| delegation.subnet_prefix() == prefix);
+    delegation.map_or(LONG_AGO, |delegation| PrefixEnds {
+        preferred_until: delegation.preferred_until,
+        valid_until: delegation.valid_until,
+    })
 }
 
 /// What DHCPv6 tells the guest of a port; none if the network has no subnet that Sextant serves.

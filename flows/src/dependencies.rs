@@ -71,6 +71,7 @@ impl<'a> Touched<'a> {
         self.mtu();
         self.networks(changes);
         self.subnets(changes);
+        self.delegations(changes);
         self.ports(changes);
         self.routers(changes);
         self.bindings(changes);
@@ -178,6 +179,17 @@ impl<'a> Touched<'a> {
     fn subnets(&mut self, changes: &Changes<'_>) {
         let subnets = changes.subnets.iter().flat_map(|subnet| subnet.sides());
         subnets.for_each(|subnet| self.told(subnet.network_id));
+    }
+
+    /// How long a delegated prefix lasts is told.
+    fn delegations(&mut self, changes: &Changes<'_>) {
+        for delegation in &changes.delegations {
+            for view in self.views() {
+                if let Some(subnet) = view.intent.subnets.get(&delegation.key) {
+                    self.told(subnet.network_id);
+                }
+            }
+        }
     }
 
     fn ports(&mut self, changes: &Changes<'_>) {

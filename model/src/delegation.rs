@@ -36,6 +36,15 @@ impl Delegation {
 }
 
 impl Intent {
+    /// Whether another version of intent has the same routers ask for the prefixes of the same subnets. It costs the
+    /// comparison of a few pointers, and says no where something else of these has changed.
+    pub fn delegates_as(&self, other: &Self) -> bool {
+        self.subnets.ptr_eq(&other.subnets)
+            && self.routers.ptr_eq(&other.routers)
+            && self.router_ports_of.ptr_eq(&other.router_ports_of)
+            && self.gateways_of.ptr_eq(&other.gateways_of)
+    }
+
     /// The subnets whose prefix is to be delegated, or was, by id.
     pub fn delegated_subnets(&self) -> impl Iterator<Item = &Arc<Subnet>> {
         let ids = self.delegated.iter();

@@ -60,7 +60,7 @@ pub use port::{
 };
 pub use punt::{
     AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, Dhcpv6Options,
-    Dhcpv6Service, IcmpError, LeasedAddress, Pref64, Problem, Punt, RouterPreference,
+    Dhcpv6Service, IcmpError, LeasedAddress, Pref64, PrefixEnds, Problem, Punt, RouterPreference,
 };
 pub use quota::{Counted, DefaultQuotas, ProjectQuota};
 pub use rbac::{EVERY_PROJECT, RbacAction, RbacObject, RbacPolicy};

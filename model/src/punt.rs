@@ -4,6 +4,7 @@
 
 use crate::{Dhcpv4Service, Dhcpv6Option, DomainName, MacAddr, NetworkId, PortId};
 use ipnet::Ipv6Net;
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -22,6 +23,36 @@ pub struct AdvertisedPrefix {
     pub preferred: u32,
     /// P: hosts had better ask DHCPv6 for a prefix of their own (RFC 9762).
     pub delegation_preferred: bool,
+    /// When it ends, if it does: the lifetimes are never longer than what is left.
+    pub ends: Option<PrefixEnds>,
+}
+
+/// When a prefix ends, in seconds since 1970; [`i64::MAX`] is never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrefixEnds {
+    /// Until when hosts had better use its addresses.
+    pub preferred_until: i64,
+    /// Until when they are valid.
+    pub valid_until: i64,
+}
+
+impl AdvertisedPrefix {
+    /// As it is advertised at a time, in seconds since 1970.
+    fn at(self, now: i64) -> Self {
+        let Some(ends) = self.ends else {
+            return self;
+        };
+        Self {
+            valid: self.valid.min(left(ends.valid_until, now)),
+            preferred: self.preferred.min(left(ends.preferred_until, now)),
+            ..self
+        }
+    }
+}
+
+fn left(until: i64, now: i64) -> u32 {
+    let seconds = until.saturating_sub(now).max(0);
+    u32::try_from(seconds).unwrap_or(u32::MAX)
 }
 
 /// How much a router or a route is preferred over others (RFC 4191 §2.1).
@@ -100,6 +131,25 @@ pub struct Advertisement {
     pub dns_lifetime: u32,
     /// What there is besides.
     pub options: AdvertisedOptions,
+}
+
+impl Advertisement {
+    /// What is said at a time, in seconds since 1970: of a prefix that ends no longer lifetimes than what is left
+    /// (RFC 9096 §3.3).
+    pub fn at(&self, now: i64) -> Cow<'_, Self> {
+        if !self.has_ends() {
+            return Cow::Borrowed(self);
+        }
+        let mut said = self.clone();
+        for prefix in &mut said.prefixes {
+            *prefix = prefix.at(now);
+        }
+        Cow::Owned(said)
+    }
+
+    fn has_ends(&self) -> bool {
+        self.prefixes.iter().any(|prefix| prefix.ends.is_some())
+    }
 }
 
 /// An address that DHCPv6 hands to a guest.
@@ -217,6 +267,28 @@ pub enum Punt {
 }
 
 impl Punt {
+    /// The same with what is to be said at a time, in seconds since 1970.
+    pub fn at(&self, now: i64) -> Cow<'_, Self> {
+        let Self::RouterSolicitation {
+            port,
+            advertisements,
+        } = self
+        else {
+            return Cow::Borrowed(self);
+        };
+        if !advertisements.iter().any(|said| said.has_ends()) {
+            return Cow::Borrowed(self);
+        }
+        let said = advertisements.iter().map(|said| match said.at(now) {
+            Cow::Borrowed(_) => said.clone(),
+            Cow::Owned(said) => Arc::new(said),
+        });
+        Cow::Owned(Self::RouterSolicitation {
+            port: *port,
+            advertisements: said.collect(),
+        })
+    }
+
     /// The tag of an answer, as `vlan_tci` has it (ovs-fields(7)); 0 for none.
     pub fn vlan_tci(&self) -> u16 {
         match self {
@@ -241,5 +313,87 @@ impl Punt {
             Self::Unresolved(_) => "unresolved",
             Self::Delegation(_) => "delegation",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn prefix(ends: Option<PrefixEnds>) -> AdvertisedPrefix {
+        AdvertisedPrefix {
+            prefix: "2001:db8::/64".parse().unwrap(),
+            on_link: true,
+            autonomous: true,
+            valid: 86_400,
+            preferred: 14_400,
+            delegation_preferred: false,
+            ends,
+        }
+    }
+
+    fn advertisement(prefixes: Vec<AdvertisedPrefix>) -> Advertisement {
+        let mac = MacAddr([0xfa, 0x16, 0x3e, 0, 0, 1]);
+        Advertisement {
+            mac,
+            source: mac.link_local(),
+            hop_limit: 64,
+            managed: false,
+            other: false,
+            lifetime: 300,
+            mtu: None,
+            prefixes,
+            dns_servers: vec![],
+            dns_lifetime: 300,
+            options: AdvertisedOptions::default(),
+        }
+    }
+
+    #[test]
+    fn lifetimes_are_no_longer_than_what_is_left() {
+        let ends = |preferred_until, valid_until| {
+            Some(PrefixEnds {
+                preferred_until,
+                valid_until,
+            })
+        };
+        for (ends, now, preferred, valid) in [
+            (None, i64::MAX, 14_400, 86_400),
+            (ends(i64::MAX, i64::MAX), 1_000, 14_400, 86_400),
+            (ends(2_000, 3_000), 1_000, 1_000, 2_000),
+            (ends(2_000, 3_000), 2_500, 0, 500),
+            (ends(2_000, 3_000), 9_000, 0, 0),
+            (ends(i64::MIN, i64::MIN), i64::MAX, 0, 0),
+            (ends(20_000, 30_000), i64::MIN, 14_400, 86_400),
+        ] {
+            let advertisement = advertisement(vec![prefix(None), prefix(ends)]);
+            let said = advertisement.at(now);
+            let lifetimes = |n: usize| (said.prefixes[n].preferred, said.prefixes[n].valid);
+            assert_eq!(lifetimes(0), (14_400, 86_400));
+            assert_eq!(lifetimes(1), (preferred, valid), "{ends:?} at {now}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_end_is_not_copied() {
+        let lasting = Arc::new(advertisement(vec![prefix(None)]));
+        assert!(matches!(lasting.at(5), Cow::Borrowed(_)));
+        let ends = PrefixEnds {
+            preferred_until: 8,
+            valid_until: 9,
+        };
+        let ending = Arc::new(advertisement(vec![prefix(Some(ends))]));
+        let punt = |advertisements| Punt::RouterSolicitation {
+            port: PortId::MIN,
+            advertisements,
+        };
+        let both = punt(vec![lasting.clone(), ending.clone()]);
+        let Cow::Owned(Punt::RouterSolicitation { advertisements, .. }) = both.at(5) else {
+            panic!("one of them ends")
+        };
+        assert!(Arc::ptr_eq(&advertisements[0], &lasting));
+        assert_eq!(*advertisements[1], *ending.at(5));
+        assert!(matches!(punt(vec![lasting]).at(5), Cow::Borrowed(_)));
     }
 }

@@ -1,5 +1,6 @@
 //! What comes of a packet: frames to send, an outcome for metrics and logs, and facts for the owner of state.
 
+use crate::delegation;
 use crate::neighbor::Heard;
 use crate::ra::HeardAdvertisement;
 use sextant_model::{NetworkId, PortId};
@@ -62,7 +63,7 @@ pub struct Malformed {
 }
 
 /// A fact that a packet told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Learned {
     /// The guest found its address in use by another (DHCPv6 Decline, RFC 9915 §18.3.8; DHCPDECLINE, RFC 2131 §4.3.3).
     Declined {
@@ -84,6 +85,8 @@ pub enum Learned {
     Neighbor(NetworkId, Heard),
     /// There is a packet for somebody on an external network whose MAC is not known.
     Sought(NetworkId, IpAddr),
+    /// A DHCPv6 server on an external network answered a client that asks for a prefix.
+    Delegation(NetworkId, delegation::Heard),
 }
 
 impl Answer {

@@ -11,10 +11,11 @@
 //!
 //! Towards the networks outside, routers are themselves hosts of a link: [`default_routers::DefaultRouters`] ranks the
 //! routers heard there, [`neighbor::NeighborCache`] keeps next hops resolved, and [`repetition::Repetition`] says when
-//! to announce or to ask again.
+//! to announce or to ask again. [`delegation::Client`] asks there for the prefixes of subnets.
 
 mod answer;
 pub mod default_routers;
+pub mod delegation;
 pub mod dhcpv4;
 pub mod dhcpv6;
 pub mod frame;
@@ -48,6 +49,7 @@ pub fn respond(punt: &Punt, frame: &[u8]) -> Answer {
         Punt::IcmpError(error) => icmp_error::answer(error, frame),
         Punt::Heard(network) => outside::heard(*network, frame),
         Punt::Unresolved(network) => outside::sought(*network, frame),
+        Punt::Delegation(network) => outside::delegated(*network, frame),
     }
 }
 

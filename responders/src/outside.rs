@@ -1,6 +1,7 @@
 //! What packets of an external network tell.
 
 use crate::answer::{Answer, Learned, Outcome, Verdict};
+use crate::delegation;
 use crate::frame::{Ipv4Packet, Ipv6Packet, Refusal};
 use crate::neighbor::{Claim, Heard};
 use crate::ra::HeardAdvertisement;
@@ -41,6 +42,14 @@ pub(crate) fn sought(network: NetworkId, frame: &[u8]) -> Answer {
     match destination {
         Ok(address) => noted("packet", vec![Learned::Sought(network, address)]),
         Err(refusal) => Answer::refused("frame", refusal.into()),
+    }
+}
+
+/// A DHCPv6 server's message to a client that asks for a prefix.
+pub(crate) fn delegated(network: NetworkId, frame: &[u8]) -> Answer {
+    match delegation::Heard::parse(frame) {
+        Ok(heard) => noted(heard.message(), vec![Learned::Delegation(network, heard)]),
+        Err((message, refusal)) => Answer::refused(message, refusal.into()),
     }
 }
 

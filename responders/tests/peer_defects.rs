@@ -209,7 +209,7 @@ fn a_prefix_that_goes_away_is_deprecated() {
     let before = advertisement();
     let mut after = before.clone();
     let gone = after.prefixes.remove(0);
-    let said = ra::withdraw(&before, &after);
+    let said = ra::withdraw(&before, &after, NOW);
     let last = said.prefixes.last().unwrap();
     assert_eq!(
         (last.prefix, last.preferred, last.valid),

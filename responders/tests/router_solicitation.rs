@@ -10,7 +10,8 @@ mod guest;
 
 use guest::*;
 use sextant_model::{
-    AdvertisedOptions, AdvertisedRoute, Advertisement, MacAddr, Pref64, Punt, RouterPreference,
+    AdvertisedOptions, AdvertisedRoute, Advertisement, MacAddr, Pref64, PrefixEnds, Punt,
+    RouterPreference,
 };
 use sextant_responders::frame::{Icmpv6Message, Ipv6Packet};
 use sextant_responders::ra::{self, Destination};
@@ -179,7 +180,7 @@ fn what_is_not_there_is_not_advertised() {
 
 #[test]
 fn the_last_word_ends_the_router_and_deprecates_its_prefixes() {
-    let last = ra::last_word(&advertisement());
+    let last = ra::last_word(&advertisement(), NOW);
     let frame = ra::advertise(&last, Destination::AllNodes);
     assert_eq!(body(&frame)[2..4], [0, 0], "router lifetime");
     let lifetimes: Vec<_> = options(&frame)
@@ -411,7 +412,7 @@ fn route(prefix: &str, preference: RouterPreference) -> AdvertisedRoute {
 
 #[test]
 fn a_router_that_is_no_default_router_has_no_preference() {
-    let mut last = ra::last_word(&advertisement());
+    let mut last = ra::last_word(&advertisement(), NOW);
     last.options.preference = RouterPreference::High;
     let frame = ra::advertise(&last, Destination::AllNodes);
     assert_eq!(body(&frame)[1], 0x40);
@@ -464,7 +465,7 @@ fn what_a_change_took_away_is_deprecated_beside_what_stays() {
     before.options.routes = vec![route("2001:db8:5::/48", RouterPreference::High)];
     let mut after = advertisement();
     after.prefixes.remove(0);
-    let all = ra::withdraw(&before, &after);
+    let all = ra::withdraw(&before, &after, NOW);
     let told: Vec<_> = all
         .prefixes
         .iter()
@@ -475,5 +476,33 @@ fn what_a_change_took_away_is_deprecated_beside_what_stays() {
     assert_eq!(told, [kept, gone]);
     assert_eq!(all.lifetime, after.lifetime);
     assert_eq!(all.options.routes[0].lifetime, 0);
-    assert_eq!(ra::withdraw(&before, &before), before);
+    assert_eq!(ra::withdraw(&before, &before, NOW), before);
+}
+
+#[test]
+fn a_prefix_that_is_gone_is_valid_for_two_hours_from_then_and_not_from_each_advertisement() {
+    let before = advertisement();
+    let mut after = advertisement();
+    after.prefixes.remove(0);
+    let valid = |said: &Advertisement, now| said.at(now).prefixes.last().unwrap().valid;
+    let first = ra::withdraw(&before, &after, NOW);
+    assert_eq!(
+        [0, 1000, 7200].map(|n| valid(&first, NOW + n)),
+        [7200, 6200, 0]
+    );
+
+    let mut others = after.clone();
+    others.dns_servers.clear();
+    let second = ra::withdraw(&first, &others, NOW + 1000);
+    assert_eq!(valid(&second, NOW + 1000), 6200);
+
+    let mut ending = advertisement();
+    ending.prefixes[0].ends = Some(PrefixEnds {
+        preferred_until: NOW + 10,
+        valid_until: NOW + 20,
+    });
+    let said = ra::withdraw(&ending, &after, NOW);
+    let said = said.at(NOW);
+    let gone = said.prefixes.last().unwrap();
+    assert_eq!((gone.preferred, gone.valid), (0, 20));
 }

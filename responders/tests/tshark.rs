@@ -96,7 +96,7 @@ fn answers() -> Vec<Vec<u8>> {
         .collect();
     frames.push(ra::advertise(&advertisement(), Destination::AllNodes));
     frames.push(ra::advertise(
-        &ra::last_word(&advertisement()),
+        &ra::last_word(&advertisement(), NOW),
         Destination::AllNodes,
     ));
     frames.push(ra::advertise(

@@ -51,6 +51,14 @@ fn touch(metrics: &Metrics) {
         .inc();
     metrics.gateways.with_label_values(&["h1"]).set(4);
     metrics.gateway_moves.inc();
+    metrics
+        .delegated_subnets
+        .with_label_values(&["waiting"])
+        .set(1);
+    metrics
+        .delegation_changes
+        .with_label_values(&["delegated"])
+        .inc();
     let next_hops = &metrics.next_hops;
     next_hops.with_label_values(&["h1", "reachable"]).set(1);
     let outside = &metrics.outside_packets;

@@ -7,9 +7,9 @@
 use super::Api;
 use super::draft::Draft;
 use super::error::ApiError;
+use crate::clock;
 use crate::store::{CommitError, Revision};
 use sextant_model::{Facts, Intent};
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
 
 /// How many write side by side: quotas rest on it.
@@ -66,7 +66,7 @@ impl Api {
         &self,
         plan: impl Fn(&mut Draft) -> Result<T, ApiError>,
     ) -> Result<(T, Draft), ApiError> {
-        let mut draft = Draft::new(self.snapshots.latest(), now(), rand::make_rng());
+        let mut draft = Draft::new(self.snapshots.latest(), clock::now(), rand::make_rng());
         let result = plan(&mut draft)?;
         Ok((result, draft))
     }
@@ -114,11 +114,4 @@ impl Api {
             }
         }
     }
-}
-
-fn now() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -52,6 +52,7 @@ use sextant_model::{
     Subnet, SubnetPool,
 };
 use std::sync::Arc;
+pub(crate) use subnet::RenumberError;
 use tokio::sync::RwLock;
 
 /// What the API works with.

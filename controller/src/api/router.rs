@@ -1,6 +1,6 @@
 //! Routers.
 
-mod attachment;
+pub(super) mod attachment;
 mod extra_routes;
 pub(super) mod gateway;
 mod interface;

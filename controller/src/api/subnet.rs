@@ -3,6 +3,7 @@
 mod auto_address;
 mod latecomers;
 mod prefix;
+mod renumber;
 mod rules;
 
 use super::attributes::{Attribute, Body, fixed, free, required};
@@ -16,6 +17,7 @@ use super::shown::Shown;
 use super::values::{self, Invalid};
 use super::{ipam, network};
 use imbl::OrdMap;
+pub(crate) use renumber::RenumberError;
 use serde_json::{Value, json};
 use sextant_model::{
     AllocationPool, HostRoute, Intent, Ipv6Mode, Key, Meta, Network, NetworkId, Object,

@@ -8,7 +8,6 @@ use super::wish::Wish;
 use super::{DATABASE, INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, patches, port};
 use sextant_model::EncapKind;
 use sextant_ovsdb_client::{ColumnError, Condition, Mutation, Replica, Row, Transaction, Value};
-use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 

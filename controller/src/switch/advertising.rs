@@ -1,8 +1,10 @@
 //! Unsolicited Router Advertisements to the guests of one hypervisor (RFC 4861 §6.2.4, §6.2.5).
 //!
 //! Each router's port has a schedule of its own on each hypervisor. What it sends goes through the switch's table of
-//! multicast members, so only to guests here. A router's port that goes away says so.
+//! multicast members, so only to guests here. A router's port that goes away says so, and what it no longer says is
+//! withdrawn.
 
+use crate::clock;
 use crate::metrics::Metrics;
 use bytes::Bytes;
 use rust_openflow::{Action, Message, NO_BUFFER, PacketOut, ports};
@@ -10,18 +12,21 @@ use sextant_flows::Link;
 use sextant_flows::pipeline::{NETWORK, Stage};
 use sextant_model::{Advertisement, NetworkKey, PortId, RaSettings};
 use sextant_responders::ra::{self, Destination};
-use sextant_responders::ra_schedule::Schedule;
+use sextant_responders::ra_schedule::{MIN_DELAY_BETWEEN_RAS, Schedule};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// How often a prefix that went away is deprecated: hosts may miss an advertisement (RFC 9096 §3.2, and
+/// How often a prefix that went away is deprecated: hosts may miss an advertisement (RFC 9096 §3.5, and
 /// MAX_INITIAL_RTR_ADVERTISEMENTS of RFC 4861 §10).
 const WITHDRAWALS: u8 = 3;
+/// How often a router's port says that it goes away (MAX_FINAL_RTR_ADVERTISEMENTS of RFC 4861 §10).
+const LAST_WORDS: u8 = 3;
 
 /// The links of one hypervisor and when each is advertised next.
 #[derive(Debug, Default)]
 pub(super) struct Advertising {
     speakers: BTreeMap<PortId, Speaker>,
+    leaving: BTreeMap<PortId, Leaving>,
     /// When the first of them speaks: asked with each message and each snapshot, however many routers there are.
     next: Option<Instant>,
 }
@@ -35,8 +40,17 @@ struct Speaker {
     withdrawing: Option<(Advertisement, u8)>,
 }
 
+/// A router's port that went away, and has not said so often enough.
+#[derive(Debug)]
+struct Leaving {
+    network: NetworkKey,
+    last_word: Advertisement,
+    left: u8,
+    due: Instant,
+}
+
 impl Advertising {
-    /// Takes in which links there are. Returns the last words of those that are gone.
+    /// Takes in which links there are. Returns the first of the last words of those that are gone.
     pub(super) fn update(
         &mut self,
         links: BTreeMap<PortId, Link>,
@@ -44,35 +58,63 @@ impl Advertising {
         now: Instant,
         metrics: &Metrics,
     ) -> Vec<Message> {
-        let mut last_words = vec![];
-        self.speakers.retain(|port, speaker| {
-            let stays = links.contains_key(port);
-            if !stays {
-                metrics
-                    .router_advertisements
-                    .with_label_values(&["final"])
-                    .inc();
-                let last = ra::last_word(&speaker.link.advertisement);
-                last_words.push(to_members(speaker.link.network, &last));
-            }
-            stays
-        });
+        self.part_from(&links, now);
         for (port, link) in links {
             match self.speakers.get_mut(&port) {
                 Some(speaker) => speaker.change(link, now),
-                None => drop(
-                    self.speakers
-                        .insert(port, Speaker::new(link, settings, now)),
-                ),
+                None => {
+                    let mut speaker = Speaker::new(link, settings, now);
+                    if let Some(left) = self.leaving.remove(&port) {
+                        speaker.withdraw(&left.last_word);
+                    }
+                    self.speakers.insert(port, speaker);
+                }
             }
         }
+        let last_words = self.last_words(now, metrics);
         self.look_ahead();
         last_words
     }
 
+    /// Has those leave that are not among the links.
+    fn part_from(&mut self, links: &BTreeMap<PortId, Link>, now: Instant) {
+        let speakers = std::mem::take(&mut self.speakers).into_iter();
+        let (stay, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            speakers.partition(|(port, _)| links.contains_key(port));
+        self.speakers = stay;
+        for (port, speaker) in gone {
+            let leaving = Leaving {
+                network: speaker.link.network,
+                last_word: ra::last_word(speaker.current(), clock::now()),
+                left: LAST_WORDS,
+                due: now,
+            };
+            self.leaving.insert(port, leaving);
+        }
+    }
+
+    fn last_words(&mut self, now: Instant, metrics: &Metrics) -> Vec<Message> {
+        let mut messages = vec![];
+        self.leaving.retain(|_, leaving| {
+            if leaving.due <= now {
+                metrics
+                    .router_advertisements
+                    .with_label_values(&["final"])
+                    .inc();
+                messages.push(to_members(leaving.network, &leaving.last_word));
+                leaving.left -= 1;
+                leaving.due = now + MIN_DELAY_BETWEEN_RAS;
+            }
+            leaving.left > 0
+        });
+        messages
+    }
+
     fn look_ahead(&mut self) {
         let speakers = self.speakers.values();
-        self.next = speakers.map(|speaker| speaker.schedule.deadline()).min();
+        let speak = speakers.map(|speaker| speaker.schedule.deadline());
+        let leave = self.leaving.values().map(|leaving| leaving.due);
+        self.next = speak.chain(leave).min();
     }
 
     /// When [`Advertising::due`] has something to send.
@@ -97,7 +139,8 @@ impl Advertising {
                 .inc();
             to_members(speaker.link.network, &speaker.say())
         };
-        let messages = due.map(send).collect();
+        let mut messages: Vec<Message> = due.map(send).collect();
+        messages.extend(self.last_words(now, metrics));
         self.look_ahead();
         messages
     }
@@ -122,14 +165,24 @@ impl Speaker {
         if self.link == link {
             return;
         }
-        let before = self
-            .withdrawing
-            .as_ref()
-            .map_or(&*self.link.advertisement, |(all, _)| all);
-        let all = ra::withdraw(before, &link.advertisement);
-        self.withdrawing = (all != *link.advertisement).then_some((all, WITHDRAWALS));
+        let before = self.current().clone();
         self.link = link;
+        self.withdraw(&before);
         self.schedule.changed(now, rand::random());
+    }
+
+    /// Has it withdraw what was said before and is not part of what it says.
+    fn withdraw(&mut self, before: &Advertisement) {
+        let said = &*self.link.advertisement;
+        let all = ra::withdraw(before, said, clock::now());
+        self.withdrawing = (all != *said).then_some((all, WITHDRAWALS));
+    }
+
+    /// What it says, with what it withdraws.
+    fn current(&self) -> &Advertisement {
+        self.withdrawing
+            .as_ref()
+            .map_or(&*self.link.advertisement, |(all, _)| all)
     }
 
     fn say(&mut self) -> Advertisement {
@@ -145,7 +198,8 @@ impl Speaker {
 
 /// Sends an advertisement to the guests of a network here.
 fn to_members(network: NetworkKey, advertisement: &Advertisement) -> Message {
-    let frame = ra::advertise(advertisement, Destination::AllNodes);
+    let said = advertisement.at(clock::now());
+    let frame = ra::advertise(&said, Destination::AllNodes);
     Message::PacketOut(PacketOut {
         buffer_id: NO_BUFFER,
         in_port: ports::CONTROLLER,
@@ -156,3 +210,6 @@ fn to_members(network: NetworkKey, advertisement: &Advertisement) -> Message {
         data: Bytes::from(frame),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,13 +4,15 @@
 //! and adds up once a batch.
 
 use super::uplinks::tagged;
+use crate::clock;
 use crate::metrics::Metrics;
 use bytes::Bytes;
+use prometheus::IntCounterVec;
 use prometheus::local::{LocalHistogram, LocalIntCounter};
 use rust_openflow::{Message, PacketIn, PacketOut};
 use sextant_flows::{Cookie, Flows};
 use sextant_model::Punt;
-use sextant_responders::{Answer, Learned, Verdict, respond};
+use sextant_responders::{Answer, Learned, Outcome, Verdict, respond};
 use std::time::Instant;
 
 /// What one session counts of packets, and where it adds up.
@@ -82,6 +84,7 @@ impl Punts {
                 .inc();
             return None;
         };
+        let punt = &*punt.at(clock::now());
         let answer = respond(punt, &packet.data);
         self.count(punt, &answer);
         self.learned.extend(answer.learned);
@@ -135,14 +138,10 @@ impl Punts {
                     .inc();
             }
             Punt::Heard(_) | Punt::Unresolved(_) => {
-                self.metrics
-                    .packet_ins
-                    .with_label_values(&[punt.kind()])
-                    .inc();
-                self.metrics
-                    .outside_packets
-                    .with_label_values(&[outcome.message, outcome.verdict.as_str()])
-                    .inc();
+                self.count_outside(punt, &self.metrics.outside_packets, outcome);
+            }
+            Punt::Delegation(_) => {
+                self.count_outside(punt, &self.metrics.delegation_messages, outcome);
             }
             Punt::IcmpError(_) => {
                 self.icmp_errors.inc();
@@ -177,9 +176,19 @@ impl Punts {
                 Learned::Released { port, address } => {
                     tracing::info!(%port, %address, "a guest gave up its address");
                 }
-                Learned::Router(..) | Learned::Neighbor(..) | Learned::Sought(..) => {}
+                Learned::Router(..)
+                | Learned::Neighbor(..)
+                | Learned::Sought(..)
+                | Learned::Delegation(..) => {}
             }
         }
+    }
+
+    fn count_outside(&self, punt: &Punt, told: &IntCounterVec, outcome: &Outcome) {
+        let packets = &self.metrics.packet_ins;
+        packets.with_label_values(&[punt.kind()]).inc();
+        let labels = [outcome.message, outcome.verdict.as_str()];
+        told.with_label_values(&labels).inc();
     }
 
     fn refused(&self, punt: &Punt, reason: &str) {

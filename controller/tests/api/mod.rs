@@ -11,15 +11,18 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
 use serde_json::Value;
 use sextant_controller::api::{Api, Identity, loopback, service};
+use sextant_controller::delegation;
 use sextant_controller::http::Peer;
 use sextant_controller::metrics::Metrics;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
+use sextant_controller::state::{Event, events};
 use sextant_controller::store::{Embedded, Store};
 use sextant_model::{Change, Facts, Intent, Key, PortId, Settings};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tower::ServiceExt;
 
@@ -29,6 +32,7 @@ type Observation = Box<dyn FnOnce(&mut Facts, &Intent) + Send>;
 /// An API on a store of its own.
 pub struct Cloud {
     router: axum::Router,
+    api: Api,
     pub metrics: Metrics,
     pub snapshots: Snapshots,
     observations: mpsc::UnboundedSender<Observation>,
@@ -103,9 +107,10 @@ impl Cloud {
         tokio::spawn(own(store.clone(), publisher, observed));
         let metrics = Metrics::new().unwrap();
         let api = Api::new(store, snapshots.clone(), metrics.clone());
-        let router = service(api.with_identity(identity));
+        let router = service(api.clone().with_identity(identity));
         Self {
             router,
+            api,
             metrics,
             snapshots,
             observations,
@@ -126,6 +131,43 @@ impl Cloud {
         while Arc::ptr_eq(&before, &self.snapshots.latest()) {
             snapshots.changed().await.unwrap();
         }
+    }
+
+    /// Starts the keeper of delegated prefixes. What it has forgotten is.
+    pub fn keep_delegations(&self) {
+        let (events, mut said) = events();
+        let observations = self.observations.clone();
+        tokio::spawn(async move {
+            while let Some(event) = said.recv().await {
+                let Event::Delegated(subnet, delegation) = event else {
+                    panic!("it says nothing else: {event:?}")
+                };
+                let delegate: Observation =
+                    Box::new(move |facts, _| facts.delegate(subnet, delegation));
+                let _ = observations.send(delegate);
+            }
+        });
+        let (snapshots, metrics) = (self.snapshots.clone(), self.metrics.clone());
+        tokio::spawn(delegation::run(
+            self.api.clone(),
+            snapshots,
+            events,
+            metrics,
+        ));
+    }
+
+    /// The first snapshot of which this holds.
+    pub async fn once(&self, holds: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
+        const PATIENCE: Duration = Duration::from_secs(20);
+        let mut snapshots = self.snapshots.clone();
+        let found = async {
+            let mut snapshot = snapshots.latest();
+            while !holds(&snapshot) {
+                snapshot = snapshots.changed().await.unwrap();
+            }
+            snapshot
+        };
+        tokio::time::timeout(PATIENCE, found).await.unwrap()
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

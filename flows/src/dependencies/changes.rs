@@ -7,8 +7,9 @@ use crate::view::View;
 use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
 use sextant_model::{
-    Binding, Chassis, ChassisId, Network, NetworkId, Outside, Port, PortId, Router, RouterId,
-    SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, Subnet, SubnetId,
+    Binding, Chassis, ChassisId, Delegation, Network, NetworkId, Outside, Port, PortId, Router,
+    RouterId, SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, Subnet,
+    SubnetId,
 };
 use std::sync::Arc;
 
@@ -37,6 +38,7 @@ pub(super) struct Changes<'a> {
     pub(super) bindings: Vec<Changed<'a, PortId, Binding>>,
     pub(super) chassis: Vec<Changed<'a, ChassisId, Arc<Chassis>>>,
     pub(super) gateways: Vec<Changed<'a, RouterId, (ChassisId, NetworkId)>>,
+    pub(super) delegations: Vec<Changed<'a, SubnetId, Arc<Delegation>>>,
     pub(super) outside: Vec<Changed<'a, (ChassisId, NetworkId), Arc<Outside>>>,
 }
 
@@ -55,6 +57,7 @@ impl<'a> Changes<'a> {
             bindings: changed(old.facts.bindings(), new.facts.bindings()),
             chassis: changed(old.facts.chassis(), new.facts.chassis()),
             gateways: changed(old.facts.gateways(), new.facts.gateways()),
+            delegations: changed(old.facts.delegations(), new.facts.delegations()),
             outside: changed(old.facts.outside(), new.facts.outside()),
         }
     }

@@ -8,8 +8,8 @@ use insta::assert_snapshot;
 use rust_openflow::Field;
 use sextant_flows::pipeline::Stage;
 use sextant_model::{
-    Advertisement, Dhcpv6Service, EncapKind, FixedIp, Ipv6Mode, MacAddr, PrefixSource, Punt,
-    SubnetId,
+    Advertisement, Delegation, Dhcpv6Service, EncapKind, FixedIp, Ipv6Mode, MacAddr, PrefixEnds,
+    PrefixSource, Punt, SubnetId,
 };
 use std::net::Ipv6Addr;
 use std::sync::Arc;
@@ -258,4 +258,34 @@ fn a_guest_is_told_its_full_name() {
     cloud.change_port("a1", |port| port.dns_name = "web".to_owned());
     let fqdn = told(&cloud).unwrap().options.fqdn.clone();
     assert_eq!(fqdn, Some("web.openstacklocal".parse().unwrap()));
+}
+
+#[test]
+fn a_delegated_prefix_ends_with_its_delegation_and_at_once_without_one() {
+    let mut cloud = cloud(Some(Ipv6Mode::Slaac));
+    let ends = |cloud: &Cloud| heard(cloud)[0].prefixes[0].ends;
+    assert_eq!(ends(&cloud), None);
+    cloud.change_subnet("red6", |subnet| {
+        subnet.prefix_source = PrefixSource::Delegated;
+    });
+    let over = ends(&cloud).unwrap();
+    assert_eq!(over.valid_until.max(over.preferred_until), i64::MIN);
+    for (prefix, known) in [("2001:db8:a::/56", true), ("2001:db8:b::/64", false)] {
+        let delegation = Delegation {
+            prefix: prefix.parse().unwrap(),
+            server: vec![],
+            renew_at: 100,
+            rebind_at: 200,
+            preferred_until: 300,
+            valid_until: 400,
+        };
+        let subnet = SubnetId(id("red6"));
+        cloud.facts.delegate(subnet, Some(Arc::new(delegation)));
+        let of_delegation = PrefixEnds {
+            preferred_until: 300,
+            valid_until: 400,
+        };
+        let expected = if known { of_delegation } else { over };
+        assert_eq!(ends(&cloud), Some(expected), "{prefix}");
+    }
 }

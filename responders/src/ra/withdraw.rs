@@ -1,17 +1,20 @@
 //! What is said when something is advertised no more, so that hosts stop using what leads nowhere.
 
-use sextant_model::{AdvertisedPrefix, AdvertisedRoute, Advertisement, RouterPreference};
+use sextant_model::{
+    AdvertisedPrefix, AdvertisedRoute, Advertisement, PrefixEnds, RouterPreference,
+};
 
 /// Hosts keep an address for two hours at least, whatever an advertisement says (RFC 4862 §5.5.3), so a prefix that
-/// is gone is not called valid for longer (RFC 7084 L-13, as of RFC 9096).
+/// is gone is not called valid for longer, counted from when it went (RFC 7084 L-13, as of RFC 9096 §3.5).
 const GONE_VALID: u32 = 7200;
 
-/// A router's final advertisement on a link (RFC 4861 §6.2.5): a default router no more, its routes over, its prefixes
-/// valid for a while but not preferred (RFC 9096).
-pub fn last_word(advertisement: &Advertisement) -> Advertisement {
+/// A router's final advertisement on a link (RFC 4861 §6.2.5) that it leaves `now`, in seconds since 1970: a default
+/// router no more, its routes over, its prefixes valid for a while but not preferred (RFC 9096 §3.5).
+pub fn last_word(advertisement: &Advertisement, now: i64) -> Advertisement {
     let mut last = advertisement.clone();
     last.lifetime = 0;
-    last.prefixes.iter_mut().for_each(deprecate);
+    let prefixes = last.prefixes.iter_mut();
+    prefixes.for_each(|prefix| deprecate(prefix, now));
     last.options
         .routes
         .iter_mut()
@@ -19,15 +22,15 @@ pub fn last_word(advertisement: &Advertisement) -> Advertisement {
     last
 }
 
-/// The advertisement that replaces `before`: `after`, and a last word on the prefixes and routes that it lacks. To be
-/// sent for some time, as hosts may miss one.
-pub fn withdraw(before: &Advertisement, after: &Advertisement) -> Advertisement {
+/// The advertisement that replaces `before` from `now` on, in seconds since 1970: `after`, and a last word on the prefixes
+/// and routes that it lacks. To be sent for some time, as hosts may miss one.
+pub fn withdraw(before: &Advertisement, after: &Advertisement, now: i64) -> Advertisement {
     let mut all = after.clone();
     let keeps =
         |gone: &AdvertisedPrefix| after.prefixes.iter().any(|kept| kept.prefix == gone.prefix);
     for gone in before.prefixes.iter().filter(|prefix| !keeps(prefix)) {
         let mut gone = *gone;
-        deprecate(&mut gone);
+        deprecate(&mut gone, now);
         all.prefixes.push(gone);
     }
     let routes = &after.options.routes;
@@ -44,7 +47,15 @@ pub fn withdraw(before: &Advertisement, after: &Advertisement) -> Advertisement 
     all
 }
 
-fn deprecate(prefix: &mut AdvertisedPrefix) {
+/// One that is deprecated already ends no later.
+fn deprecate(prefix: &mut AdvertisedPrefix, now: i64) {
     prefix.preferred = 0;
     prefix.valid = prefix.valid.min(GONE_VALID);
+    let until = now.saturating_add(prefix.valid.into());
+    prefix.ends = Some(PrefixEnds {
+        preferred_until: now,
+        valid_until: prefix
+            .ends
+            .map_or(until, |ends| ends.valid_until.min(until)),
+    });
 }

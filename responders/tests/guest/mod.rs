@@ -25,6 +25,8 @@ use sextant_responders::frame::{Addresses, FrameBuilder, Ipv6Packet, UdpDatagram
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
+/// In seconds since 1970.
+pub const NOW: i64 = 1_800_000_000;
 pub const GUEST_MAC: MacAddr = MacAddr([0xfa, 0x16, 0x3e, 0, 0, 2]);
 pub const ROUTER_MAC: MacAddr = MacAddr([0xfa, 0x16, 0x3e, 0xff, 0, 1]);
 pub const SERVER_DUID: [u8; 18] = [0, 4, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16];
@@ -48,6 +50,7 @@ pub fn advertisement() -> Advertisement {
         valid: 86_400,
         preferred: 14_400,
         delegation_preferred: false,
+        ends: None,
     };
     Advertisement {
         mac: ROUTER_MAC,

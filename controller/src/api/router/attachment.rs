@@ -103,19 +103,35 @@ pub(super) fn refuse_overlap(
     router: &Router,
     added: &[Arc<Subnet>],
 ) -> Result<(), ApiError> {
-    let interfaces = intent.interfaces_of(router.id);
-    let mut present: Vec<Arc<Subnet>> = interfaces
-        .flat_map(|port| subnets_of(intent, port))
-        .collect();
-    if let Some(gateway) = intent.gateway_of(router.id) {
-        present.extend(intent.subnets_of(gateway.network_id).cloned());
-    }
-    for present in &present {
+    for present in &around(intent, router) {
         for subnet in added {
             refuse_pair(subnet, present)?;
         }
     }
     Ok(())
+}
+
+/// Whether one of the subnets around a router can have the prefix that it has here, beside the others.
+pub(in super::super) fn refuse_prefix(
+    intent: &Intent,
+    router: &Router,
+    subnet: &Subnet,
+) -> Result<(), ApiError> {
+    let around = around(intent, router);
+    let mut others = around.iter().filter(|other| other.id != subnet.id);
+    others.try_for_each(|other| refuse_pair(subnet, other))
+}
+
+/// The subnets of a router's interfaces, and all of its external network.
+fn around(intent: &Intent, router: &Router) -> Vec<Arc<Subnet>> {
+    let interfaces = intent.interfaces_of(router.id);
+    let mut around: Vec<Arc<Subnet>> = interfaces
+        .flat_map(|port| subnets_of(intent, port))
+        .collect();
+    if let Some(gateway) = intent.gateway_of(router.id) {
+        around.extend(intent.subnets_of(gateway.network_id).cloned());
+    }
+    around
 }
 
 fn refuse_pair(subnet: &Subnet, present: &Subnet) -> Result<(), ApiError> {

@@ -77,7 +77,7 @@ pub(super) fn refuse_overlap<'a>(
     Ok(())
 }
 
-fn check_dhcp(cidr: IpNet) -> Check {
+pub(super) fn check_dhcp(cidr: IpNet) -> Check {
     let longest = if cidr.network().is_ipv4() { 30 } else { 126 };
     let fault = if cidr.prefix_len() > longest {
         "Subnet has a prefix length that is incompatible with DHCP service enabled"

@@ -17,7 +17,7 @@ use rust_openflow::{Message, NO_BUFFER, PacketOut, ports};
 use sextant_flows::Uplink;
 use sextant_model::{ChassisId, Delegation, NetworkId, SubnetId};
 use sextant_responders::Learned;
-use sextant_responders::delegation::{Client, Heard, Lease, Outcome, Sender, State, duid, sent};
+use sextant_responders::delegation::{Client, Effect, Heard, Lease, Sender, State, duid, sent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -103,19 +103,19 @@ impl Delegations {
         let Some((subnet, asking)) = asking else {
             return;
         };
-        let outcome = asking.client.heard(heard, Instant::now(), rand::random());
+        let effect = asking.client.heard(heard, Instant::now(), rand::random());
         self.touched = true;
         let prefix = asking.client.lease().map(|lease| lease.prefix);
-        match outcome {
-            Outcome::Granted => {
+        match effect {
+            Effect::Granted => {
                 tracing::info!(%subnet, prefix = ?prefix, "prefix delegated")
             }
-            Outcome::Extended => tracing::debug!(%subnet, prefix = ?prefix, "prefix extended"),
-            Outcome::Lost => tracing::warn!(%subnet, "the server takes back the prefix"),
-            Outcome::Refused(reason) => {
+            Effect::Extended => tracing::debug!(%subnet, prefix = ?prefix, "prefix extended"),
+            Effect::Lost => tracing::warn!(%subnet, "the server takes back the prefix"),
+            Effect::Refused(reason) => {
                 tracing::warn!(%subnet, message = heard.message(), reason, "no prefix delegated")
             }
-            Outcome::Taken | Outcome::NotForUs => {}
+            Effect::Taken | Effect::NotForUs => {}
         }
     }
 

@@ -91,6 +91,7 @@ impl Uplinks {
                     link.seek(*address, now);
                 }
             }
+            Learned::Delegation(..) => {}
             Learned::Declined { .. } | Learned::Released { .. } => {}
         }
     }

@@ -1,6 +1,8 @@
 //! What holds for every cloud, however it came about.
 
 mod consistency;
+mod delegations;
 mod gateways;
+mod groups;
 mod reachability;
 mod steps;

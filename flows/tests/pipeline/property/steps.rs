@@ -1,11 +1,11 @@
 //! Random changes to a small cloud: a handful of names, so that changes meet.
 
 use crate::support::Cloud;
-use crate::support::cloud::{OPEN, anything, group_id, id, network_id, port_id, service};
+use crate::support::cloud::{id, network_id, port_id};
 use proptest::prelude::*;
 use sextant_model::{
-    ChassisId, Direction, EncapKind, Endpoints, Ethertype, Ipv6Mode, Key, NetworkType, Object,
-    RemoteEnd, RouterId, SecurityGroupRule, ServerIdentity, SubnetId,
+    ChassisId, EncapKind, Endpoints, Ipv6Mode, Key, NetworkType, Object, RouterId, ServerIdentity,
+    SubnetId,
 };
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -63,6 +63,11 @@ pub(super) enum Step {
     /// How external networks are used, a bit each.
     External(u8),
     ServerIdentity(u8),
+    /// Whether an IPv6 subnet's prefix is delegated.
+    SubnetDelegated(u8, u8, bool),
+    /// A prefix was delegated to a subnet: its own or another, until when.
+    Delegated(u8, u8, bool, i64),
+    NotDelegated(u8, u8),
 }
 
 /// Of which families a hypervisor has an endpoint.
@@ -129,7 +134,7 @@ pub(super) fn hypervisor(n: u8) -> String {
     format!("h{n}")
 }
 
-fn group(n: u8) -> String {
+pub(super) fn group(n: u8) -> String {
     format!("sg{n}")
 }
 
@@ -202,6 +207,9 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         3 => (0..HYPERVISORS, up()).prop_map(|(h, gone)| Step::Gone(h, gone)),
         4 => (0..HYPERVISORS, 0..NETWORKS, 0..8u8).prop_map(|(h, n, bits)| Step::Learn(h, n, bits)),
         2 => (0..8u8).prop_map(Step::External),
+        2 => (0..NETWORKS, 0..2u8, up()).prop_map(|(n, s, on)| Step::SubnetDelegated(n, s, on)),
+        2 => (0..NETWORKS, 0..2u8, up(), 0..3i64).prop_map(|(n, s, own, until)| Step::Delegated(n, s, own, until)),
+        1 => (0..NETWORKS, 0..2u8).prop_map(|(n, s)| Step::NotDelegated(n, s)),
     ]
 }
 
@@ -230,31 +238,6 @@ fn whom() -> impl Strategy<Value = Whom> {
         (0..GROUPS).prop_map(Whom::Group),
         (0..GROUPS).prop_map(Whom::Group),
     ]
-}
-
-fn rule(egress: bool, what: What, whom: Whom) -> SecurityGroupRule {
-    let direction = if egress {
-        Direction::Egress
-    } else {
-        Direction::Ingress
-    };
-    let (what, family) = match what {
-        What::Anything => (anything(direction), Ethertype::Ipv6),
-        What::Udp => (service(direction, 17, None), Ethertype::Ipv6),
-        What::Udp5000To5003 => (service(direction, 17, Some((5000, 5003))), Ethertype::Ipv6),
-        What::Udp5001 => (service(direction, 17, Some((5001, 5001))), Ethertype::Ipv6),
-        What::Ipv4 => (anything(direction), Ethertype::Ipv4),
-    };
-    let remote = match whom {
-        Whom::Anybody => RemoteEnd::Anybody,
-        Whom::Network(n) => RemoteEnd::Prefix(format!("2001:db8:{n}::/48").parse().unwrap()),
-        Whom::Group(n) => RemoteEnd::Group(group_id(&group(n))),
-    };
-    SecurityGroupRule {
-        ethertype: family,
-        remote,
-        ..what
-    }
 }
 
 /// A cloud that has something of everything, so that short sequences find something to change.
@@ -292,6 +275,8 @@ pub(super) fn start() -> Cloud {
         Step::Gateway(0, 2),
         Step::Learn(0, 2, 3),
         Step::Learn(1, 2, 5),
+        Step::SubnetDelegated(0, 0, true),
+        Step::Delegated(0, 0, true, 1),
     ];
     steps.iter().for_each(|step| step.apply(&mut cloud));
     cloud
@@ -351,6 +336,9 @@ impl Step {
             | Self::Gone(..)
             | Self::Learn(..)
             | Self::External(_) => self.apply_to_gateways(cloud),
+            Self::SubnetDelegated(..) | Self::Delegated(..) | Self::NotDelegated(..) => {
+                self.apply_to_delegations(cloud);
+            }
         }
         cloud.facts.place_gateways(&cloud.intent);
     }
@@ -448,35 +436,6 @@ impl Step {
             Self::GuestRenamed(g, name) if exists(cloud, g) => {
                 cloud.change_port(&guest(g), |port| port.meta.name = format!("name {name}"));
             }
-            _ => {}
-        }
-    }
-}
-
-impl Step {
-    #[allow(
-        clippy::wildcard_enum_match_arm,
-        reason = "and where there is nothing to change"
-    )]
-    fn apply_to_groups(&self, cloud: &mut Cloud) {
-        let exists = |cloud: &Cloud, g| cloud.intent.ports.contains_key(&port_id(&guest(g)));
-        let name = |n, r| format!("rule{n}-{r}");
-        match *self {
-            Self::GuestGroups(g, bits) if exists(cloud, g) => {
-                let groups: Vec<_> = (0..GROUPS)
-                    .filter(|n| bits & 1 << n != 0)
-                    .map(group)
-                    .collect();
-                let named: Vec<_> = groups.iter().map(String::as_str).collect();
-                let open: &[&str] = &[OPEN];
-                cloud.put_under(&guest(g), if bits == 0 { open } else { &named });
-            }
-            Self::Group(n, stateful) => cloud.put_group(&group(n), stateful),
-            Self::DeleteGroup(n) => cloud.delete(&Key::SecurityGroup(group_id(&group(n)))),
-            Self::Rule(n, r, egress, what, whom) => {
-                cloud.rule(&name(n, r), &group(n), rule(egress, what, whom));
-            }
-            Self::DeleteRule(n, r) => cloud.delete_rule(&name(n, r)),
             _ => {}
         }
     }

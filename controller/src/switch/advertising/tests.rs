@@ -1,0 +1,166 @@
+use super::*;
+use sextant_model::{AdvertisedOptions, AdvertisedPrefix, MacAddr, PrefixEnds};
+use sextant_responders::frame::Ipv6Packet;
+use std::sync::Arc;
+use uuid::Uuid;
+
+const PORT: PortId = PortId(Uuid::from_u128(1));
+/// What passes before a change: longer than the least distance between two advertisements.
+const STEP: Duration = Duration::from_secs(20);
+
+/// A switch's session, as far as it advertises one link.
+struct Story {
+    advertising: Advertising,
+    metrics: Metrics,
+    now: Instant,
+}
+
+/// Of one advertisement: the router's lifetime, and of each prefix the last group with its preferred and valid lifetimes. The
+/// latter is rounded up to minutes: the test takes a while.
+type Said = (u16, Vec<(u8, u32, u32)>);
+
+impl Story {
+    fn new() -> Self {
+        Self {
+            advertising: Advertising::default(),
+            metrics: Metrics::new().unwrap(),
+            now: Instant::now(),
+        }
+    }
+
+    /// What is said at once when the link advertises these prefixes; none: when it is gone.
+    fn change(&mut self, prefixes: Option<&[AdvertisedPrefix]>) -> Vec<Said> {
+        self.now += STEP;
+        let links = prefixes.map(|prefixes| (PORT, link(prefixes)));
+        let settings = sextant_model::Settings::default().ra;
+        let links = links.into_iter().collect();
+        let last_words = self
+            .advertising
+            .update(links, settings, self.now, &self.metrics);
+        let due = self.advertising.due(self.now, &self.metrics);
+        last_words.iter().chain(&due).map(read).collect()
+    }
+
+    /// What is said next, if anything is.
+    fn next(&mut self) -> Option<Said> {
+        self.now = self.advertising.deadline()?;
+        let due = self.advertising.due(self.now, &self.metrics);
+        let [message] = &due[..] else {
+            panic!("one at a time: {due:?}")
+        };
+        Some(read(message))
+    }
+
+    fn final_words(&self) -> u64 {
+        let sent = &self.metrics.router_advertisements;
+        sent.with_label_values(&["final"]).get()
+    }
+}
+
+fn prefix(n: u8) -> AdvertisedPrefix {
+    AdvertisedPrefix {
+        prefix: format!("2001:db8:0:{n}::/64").parse().unwrap(),
+        on_link: true,
+        autonomous: true,
+        valid: 86_400,
+        preferred: 14_400,
+        delegation_preferred: false,
+        ends: None,
+    }
+}
+
+fn link(prefixes: &[AdvertisedPrefix]) -> Link {
+    let mac = MacAddr([0xfa, 0x16, 0x3e, 0, 0, 1]);
+    Link {
+        network: NetworkKey(7),
+        advertisement: Arc::new(Advertisement {
+            mac,
+            source: mac.link_local(),
+            hop_limit: 64,
+            managed: false,
+            other: false,
+            lifetime: 300,
+            mtu: None,
+            prefixes: prefixes.to_vec(),
+            dns_servers: vec![],
+            dns_lifetime: 300,
+            options: AdvertisedOptions::default(),
+        }),
+    }
+}
+
+fn read(message: &Message) -> Said {
+    let Message::PacketOut(out) = message else {
+        panic!("not a packet: {message:?}")
+    };
+    let packet = Ipv6Packet::parse(&out.data).unwrap();
+    let number = |octets: &[u8]| octets.iter().fold(0, |n, octet| n << 8 | u32::from(*octet));
+    let lifetime = u16::from_be_bytes([packet.payload[6], packet.payload[7]]);
+    let mut options = &packet.payload[16..];
+    let mut prefixes = vec![];
+    while let [kind, units, ..] = options {
+        let (option, rest) = options.split_at(usize::from(*units) * 8);
+        if *kind == 3 {
+            let valid = number(&option[4..8]).div_ceil(60) * 60;
+            prefixes.push((option[23], number(&option[8..12]), valid));
+        }
+        options = rest;
+    }
+    (lifetime, prefixes)
+}
+
+#[test]
+fn a_prefix_that_is_replaced_is_withdrawn_at_once_and_twice_more() {
+    let mut story = Story::new();
+    let first = (300, vec![(1, 14_400, 86_400)]);
+    assert_eq!(story.change(Some(&[prefix(1)])), [first]);
+    let both = (300, vec![(2, 14_400, 86_400), (1, 0, 7200)]);
+    let mut said = story.change(Some(&[prefix(2)]));
+    said.extend([story.next(), story.next()].into_iter().flatten());
+    assert_eq!(said, [both.clone(), both.clone(), both]);
+    assert_eq!(story.next(), Some((300, vec![(2, 14_400, 86_400)])));
+    assert_eq!(story.final_words(), 0);
+}
+
+#[test]
+fn a_router_that_goes_away_says_so_three_times() {
+    let mut story = Story::new();
+    story.change(Some(&[prefix(1)]));
+    let last = (0, vec![(1, 0, 7200)]);
+    let mut said = story.change(None);
+    let begun = story.now;
+    said.extend([story.next(), story.next()].into_iter().flatten());
+    assert_eq!(said, [last.clone(), last.clone(), last]);
+    assert_eq!(story.now - begun, MIN_DELAY_BETWEEN_RAS * 2);
+    assert_eq!(story.next(), None);
+    assert_eq!(story.final_words(), 3);
+}
+
+#[test]
+fn a_router_that_comes_back_with_another_prefix_goes_on_to_withdraw_the_first() {
+    let mut story = Story::new();
+    story.change(Some(&[prefix(1)]));
+    story.change(None);
+    let both = (300, vec![(2, 14_400, 86_400), (1, 0, 7200)]);
+    assert_eq!(story.change(Some(&[prefix(2)])), [both]);
+    story.change(None);
+    let again = (300, vec![(2, 14_400, 86_400), (1, 0, 7200)]);
+    assert_eq!(story.change(Some(&[prefix(2)])), [again]);
+    assert_eq!(story.final_words(), 2);
+}
+
+#[test]
+fn a_prefix_that_has_ended_is_advertised_as_such_before_it_is_withdrawn() {
+    let ended = AdvertisedPrefix {
+        ends: Some(PrefixEnds {
+            preferred_until: i64::MIN,
+            valid_until: i64::MIN,
+        }),
+        ..prefix(1)
+    };
+    let mut story = Story::new();
+    story.change(Some(&[prefix(1)]));
+    assert_eq!(story.change(Some(&[ended])), [(300, vec![(1, 0, 0)])]);
+    let both = (300, vec![(2, 14_400, 86_400), (1, 0, 0)]);
+    assert_eq!(story.change(Some(&[prefix(2)])), [both]);
+}

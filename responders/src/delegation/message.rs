@@ -1,0 +1,76 @@
+//! How a client's message is written (RFC 9915 §18.2.1 to §18.2.7): straight into its frame.
+
+use super::{IAID, Sender};
+use crate::dhcpv6::codec::{MessageType, put_option};
+use crate::dhcpv6::{ALL_SERVERS, CLIENT_PORT, SERVER_PORT, option};
+use crate::frame::{Addresses, FrameBuilder};
+use crate::ndp::multicast_mac;
+use ipnet::Ipv6Net;
+
+/// Octets of a usual message, so that its buffer seldom grows.
+const USUAL_LEN: usize = 140;
+
+/// What a client says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Message<'a> {
+    /// What it is.
+    pub(super) kind: MessageType,
+    /// To be repeated in the answer.
+    pub(super) transaction: [u8; 3],
+    /// The client's DUID.
+    pub(super) client: &'a [u8],
+    /// The DUID of the server that it is for; none: any.
+    pub(super) server: Option<&'a [u8]>,
+    /// For how long it has been tried, in hundredths of a second.
+    pub(super) elapsed: u16,
+    /// The prefix that it is about. Unspecified, it wishes for the length (§18.2.4).
+    pub(super) prefix: Ipv6Net,
+}
+
+impl Message<'_> {
+    /// The Ethernet frame with it, to all servers of the link.
+    pub(super) fn frame(&self, sender: Sender) -> Vec<u8> {
+        let addresses = Addresses {
+            source_mac: sender.mac,
+            destination_mac: multicast_mac(ALL_SERVERS),
+            source: sender.address,
+            destination: ALL_SERVERS,
+        };
+        let mut frame = FrameBuilder::udp(addresses, CLIENT_PORT, SERVER_PORT, USUAL_LEN);
+        self.put(frame.bytes());
+        frame.finish()
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(self.kind as u8);
+        out.extend(self.transaction);
+        put(out, option::CLIENT_ID, self.client);
+        if let Some(server) = self.server {
+            put(out, option::SERVER_ID, server);
+        }
+        put(out, option::ELAPSED_TIME, &self.elapsed.to_be_bytes());
+        if self.kind != MessageType::Release {
+            put(
+                out,
+                option::OPTION_REQUEST,
+                &option::SOL_MAX_RT.to_be_bytes(),
+            );
+        }
+        put_option(out, option::IA_PD, |out| self.put_association(out));
+    }
+
+    /// Times are the server's to set: a client sends zeros (§21.21, §21.22).
+    fn put_association(&self, out: &mut Vec<u8>) {
+        out.extend(IAID.to_be_bytes());
+        out.extend([0; 8]);
+        put_option(out, option::IA_PREFIX, |out| {
+            out.extend([0; 8]);
+            out.push(self.prefix.prefix_len());
+            out.extend(self.prefix.network().octets());
+        });
+    }
+}
+
+fn put(out: &mut Vec<u8>, code: u16, value: &[u8]) {
+    put_option(out, code, |out| out.extend_from_slice(value));
+}

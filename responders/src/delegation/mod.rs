@@ -1,0 +1,155 @@
+//! DHCPv6 prefix delegation (RFC 9915 §6.3, §18.2): the client that asks for the prefix of one subnet.
+//!
+//! A router asks on the link outside, from its gateway port, once for each of its subnets whose prefix is delegated: each
+//! has its own DUID, so that a server tells them apart. [`Client`] is the state machine; it is sans-IO. `exchange` says
+//! when a message is sent again (§15), `message` how it is written, [`Heard`] is what a server's message says, and
+//! `grant` what of that is of use.
+
+mod client;
+mod exchange;
+mod grant;
+mod heard;
+mod message;
+
+pub use client::Client;
+pub use heard::Heard;
+
+use crate::dhcpv6::codec::MessageType;
+use crate::frame::{ETHERNET_LEN, IPV6_LEN};
+use ipnet::Ipv6Net;
+use sextant_model::{MacAddr, SubnetId};
+use std::net::Ipv6Addr;
+use std::time::Instant;
+
+/// The number of the one identity association of a client (RFC 9915 §12).
+pub const IAID: u32 = 1;
+
+/// DUID-EN (RFC 9915 §11.3).
+const DUID_EN: u16 = 2;
+/// The enterprise under which Neutron's client numbers subnets.
+const ENTERPRISE: u32 = 8888;
+
+/// The DUID of a subnet's client: DUID-EN 8888 and the octets of the subnet's id. It is the one that Neutron has its
+/// client use, so that a server goes on with the prefixes of a cloud that comes from there.
+pub fn duid(subnet: SubnetId) -> Vec<u8> {
+    let mut duid = Vec::with_capacity(22);
+    duid.extend(DUID_EN.to_be_bytes());
+    duid.extend(ENTERPRISE.to_be_bytes());
+    duid.extend(subnet.0.as_bytes());
+    duid
+}
+
+/// Who sends: the router's gateway port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// Its MAC.
+    pub mac: MacAddr,
+    /// Its link-local address.
+    pub address: Ipv6Addr,
+}
+
+/// A prefix that a server has delegated. Of times, none is never.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The prefix, of at most 64 bits.
+    pub prefix: Ipv6Net,
+    /// The DUID of the server.
+    pub server: Vec<u8>,
+    /// T1: when that server is asked to extend it.
+    pub renew_at: Option<Instant>,
+    /// T2: when any server is.
+    pub rebind_at: Option<Instant>,
+    /// Until when its addresses had better be used.
+    pub preferred_until: Option<Instant>,
+    /// Until when it counts.
+    pub valid_until: Option<Instant>,
+}
+
+impl Lease {
+    /// Whether it counts no more.
+    pub fn has_ended(&self, now: Instant) -> bool {
+        self.valid_until.is_some_and(|until| until <= now)
+    }
+}
+
+/// What a client is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It looks for servers.
+    Soliciting,
+    /// It asks one server for what it offered, or for what it knows nothing of any more.
+    Requesting,
+    /// It has a prefix, and nothing to do.
+    Bound,
+    /// It asks its server to extend the prefix.
+    Renewing,
+    /// It asks all servers to extend the prefix.
+    Rebinding,
+    /// It gives the prefix back, or has.
+    Releasing,
+}
+
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Soliciting,
+        Self::Requesting,
+        Self::Bound,
+        Self::Renewing,
+        Self::Rebinding,
+        Self::Releasing,
+    ];
+
+    /// The name in metrics and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Soliciting => "soliciting",
+            Self::Requesting => "requesting",
+            Self::Bound => "bound",
+            Self::Renewing => "renewing",
+            Self::Rebinding => "rebinding",
+            Self::Releasing => "releasing",
+        }
+    }
+}
+
+/// What a server's message changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It was for this client, and the lease is as before.
+    Taken,
+    /// There is a lease where there was none, or one of another prefix.
+    Granted,
+    /// The lease is of the same prefix, with other times.
+    Extended,
+    /// The prefix is gone, and the client looks for another.
+    Lost,
+    /// It was for this client and of no use; why. The lease is as before.
+    Refused(&'static str),
+    /// It is of another client, or answers nothing that this one asks.
+    NotForUs,
+}
+
+impl Effect {
+    /// The name in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Granted => "granted",
+            Self::Extended => "extended",
+            Self::Lost => "lost",
+            Self::Refused(_) => "refused",
+            Self::NotForUs => "not_for_us",
+        }
+    }
+}
+
+/// Octets of a UDP header (RFC 768).
+const UDP_HEADER: usize = 8;
+
+/// The name of the message in a frame of [`Client::poll`].
+pub fn sent(frame: &[u8]) -> &'static str {
+    let kind = frame.get(ETHERNET_LEN + IPV6_LEN + UDP_HEADER);
+    let kind = kind.and_then(|kind| MessageType::from_u8(*kind));
+    kind.map_or("unknown", MessageType::name)
+}
