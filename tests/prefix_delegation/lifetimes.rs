@@ -32,7 +32,7 @@ const SUBNETS: &str = "sextant_delegated_subnets";
 fn a_delegation_is_renewed_and_ends_and_is_replaced() -> Outcome {
     Site::tell(CONFIG, |site| {
         let mut stage = Stage::set(site, DelegatingServer::kea, &SHORT)?;
-        let segment = stage.segment(site, "ipv6-pd")?;
+        let segment = stage.segment(site, "ipv6-pd", "slaac")?;
         let [guest] = site.guests(&segment.network, [("away", 3)])?;
         renewed(site, &stage, &segment, &guest)?;
         ended(site, &mut stage, &segment, &guest)?;
@@ -130,7 +130,7 @@ fn exhausted(site: &Site, stage: &Stage, first: &Segment) -> Outcome {
     let api = site.world.lab.api();
     let network = api.create_network("ipv6-pd-2")?;
     let wanted = json!({"subnetpool_id": "prefix_delegation"});
-    let second = subnet(site, &network, wanted)?;
+    let second = subnet(site, &network, "slaac", wanted)?;
     api.add_interface(&stage.gateway.router, &second)?;
     solicits.wait_packets(2, SOON)?;
     for (state, wanted) in [("delegated", 1), ("waiting", 1)] {

@@ -56,12 +56,12 @@ impl Stage {
         })
     }
 
-    /// A network with a subnet that has its prefix.
-    pub(crate) fn segment(&self, site: &Site, name: &str) -> Result<Segment, Failure> {
+    /// A network with a subnet of this mode that has its prefix.
+    pub(crate) fn segment(&self, site: &Site, name: &str, mode: &str) -> Result<Segment, Failure> {
         let api = site.world.lab.api();
         let network = api.create_network(name)?;
         let wanted = json!({"subnetpool_id": "prefix_delegation"});
-        let subnet = subnet(site, &network, wanted)?;
+        let subnet = subnet(site, &network, mode, wanted)?;
         api.add_interface(&self.gateway.router, &subnet)?;
         let prefix = delegated(site, &subnet, &POOL)?;
         Ok(Segment {
@@ -127,12 +127,17 @@ impl fmt::Display for Prefix {
     }
 }
 
-/// A subnet of SLAAC that wants its prefix from wherever the request says.
-pub(crate) fn subnet(site: &Site, network: &Network, wanted: Value) -> Result<Subnet, LabError> {
+/// A subnet of this mode that wants its prefix from wherever the request says.
+pub(crate) fn subnet(
+    site: &Site,
+    network: &Network,
+    mode: &str,
+    wanted: Value,
+) -> Result<Subnet, LabError> {
     let mut more = wanted.as_object().cloned().unwrap_or_default();
     more.insert("ip_version".to_owned(), json!(6));
     let spec = SubnetSpec {
-        mode: Some("slaac"),
+        mode: Some(mode),
         more,
         ..SubnetSpec::default()
     };

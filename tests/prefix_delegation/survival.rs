@@ -24,7 +24,7 @@ const CHANGES: &str = "sextant_delegation_changes_total";
 fn a_delegation_outlives_a_killed_controller_and_a_lost_gateway() -> Outcome {
     Site::tell(CONFIG, |site| {
         let stage = Stage::set(site, DelegatingServer::kea, &SOON_RENEWED)?;
-        let segment = stage.segment(site, "ipv6-pd")?;
+        let segment = stage.segment(site, "ipv6-pd", "slaac")?;
         let guests = site.guests(&segment.network, [("near", 2), ("away", 3)])?;
         for guest in &guests {
             stage.is_reached_by(guest, segment.prefix)?;

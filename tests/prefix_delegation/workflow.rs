@@ -8,25 +8,38 @@ use sextant_lab::{Capture, DelegatingServer, Subnet};
 
 use crate::servers::routed;
 use crate::stage::{
-    self, CONFIG, POOL, Prefix, Segment, Stage, Start, addressed, configured, delegated, reverted,
-    shows,
+    self, CONFIG, POOL, Prefix, Segment, Stage, Start, addressed, configured, delegated,
+    not_preferred, reverted, shows,
 };
 use crate::wire::{self, RELEASE, REQUEST, SOLICIT};
 
+/// What a server remembers.
+#[derive(Clone, Copy, PartialEq)]
+enum Memory {
+    /// What is leased.
+    Leases,
+    /// And what was leased to whom.
+    Clients,
+}
+
 #[test]
 fn with_kea() -> Outcome {
-    Site::tell(CONFIG, |site| workflow(site, DelegatingServer::kea))
+    Site::tell(CONFIG, |site| {
+        workflow(site, DelegatingServer::kea, Memory::Leases)
+    })
 }
 
 #[test]
 fn with_dibbler() -> Outcome {
-    Site::tell(CONFIG, |site| workflow(site, DelegatingServer::dibbler))
+    Site::tell(CONFIG, |site| {
+        workflow(site, DelegatingServer::dibbler, Memory::Clients)
+    })
 }
 
-fn workflow(site: &mut Site, start: Start) -> Outcome {
+fn workflow(site: &mut Site, start: Start, memory: Memory) -> Outcome {
     let stage = Stage::set(site, start, &POOL)?;
     let (first, guests) = first_subnet(site, &stage)?;
-    let other = stage.segment(site, "ipv6-pd-2")?;
+    let other = stage.segment(site, "ipv6-pd-2", "dhcpv6-stateless")?;
     ensure(other.prefix != first.prefix, || other.prefix.to_string())?;
     let [third] = site.guests(&other.network, [("third", 3)])?;
     reaches(third.guest.namespace(), first.prefix.address_of(&guests[0]))?;
@@ -39,6 +52,9 @@ fn workflow(site: &mut Site, start: Start) -> Outcome {
     let api = site.world.lab.api();
     api.add_interface(&stage.gateway.router, &first.subnet)?;
     let again = delegated(site, &first.subnet, &POOL)?;
+    ensure(memory == Memory::Leases || again == first.prefix, || {
+        format!("{again} instead of {}", first.prefix)
+    })?;
     addressed(site, &guests[0], again)?;
     configured(&guests[0], again)?;
     stage.is_reached_by(&guests[0], again)?;
@@ -49,7 +65,8 @@ fn workflow(site: &mut Site, start: Start) -> Outcome {
 fn first_subnet(site: &Site, stage: &Stage) -> Result<(Segment, [Plugged; 2]), Failure> {
     let api = site.world.lab.api();
     let network = api.create_network("ipv6-pd")?;
-    let subnet = stage::subnet(site, &network, json!({"use_default_subnetpool": true}))?;
+    let wanted = json!({"use_default_subnetpool": true});
+    let subnet = stage::subnet(site, &network, "slaac", wanted)?;
     let shown = [&subnet.body["cidr"], &subnet.body["subnetpool_id"]];
     ensure(shown == ["::/64", "prefix_delegation"], || {
         format!("{shown:?}")
@@ -123,6 +140,7 @@ fn detached(site: &Site, stage: &Stage, segment: &Segment, guest: &Plugged) -> O
     })?;
     reverted(site, &segment.subnet)?;
     addressed(site, guest, Prefix::PROVISIONAL)?;
+    not_preferred(guest, segment.prefix)?;
     let duid = wire::duid(&segment.subnet.id, ":");
     stage.server.wait_no_lease(&duid, SOON)?;
     routed(&stage.edge, &segment.prefix.to_string(), None)
