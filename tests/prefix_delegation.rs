@@ -4,6 +4,8 @@
 mod lifetimes;
 #[path = "prefix_delegation/servers.rs"]
 mod servers;
+#[path = "prefix_delegation/setbacks.rs"]
+mod setbacks;
 #[path = "prefix_delegation/stage.rs"]
 mod stage;
 #[path = "prefix_delegation/survival.rs"]

@@ -36,34 +36,50 @@ pub(crate) type Start = fn(&OutsideRouter, &PrefixPool<'_>) -> Result<Delegating
 
 /// The outside, and the cloud's way there.
 pub(crate) struct Stage {
+    pub(crate) vlan: Option<u16>,
+    pub(crate) external: Network,
     pub(crate) edge: OutsideRouter,
     pub(crate) gateway: Gateway,
     pub(crate) server: DelegatingServer,
 }
 
 impl Stage {
-    pub(crate) fn set(site: &Site, start: Start, pool: &PrefixPool<'_>) -> Result<Self, Failure> {
-        let edge = site.upstream.router("edge", None)?;
+    /// The external network is in this VLAN, or without tags.
+    pub(crate) fn set(
+        site: &Site,
+        vlan: Option<u16>,
+        start: Start,
+        pool: &PrefixPool<'_>,
+    ) -> Result<Self, Failure> {
+        let edge = site.upstream.router("edge", vlan)?;
         edge.address("fe80::1/64")?;
         edge.far(FAR.into())?;
         let server = start(&edge, pool)?;
-        let external = site.external(None)?;
+        let external = site.external(vlan)?;
         let gateway = site.gateway(&external)?;
         Ok(Self {
+            vlan,
             edge,
+            external,
             gateway,
             server,
         })
     }
 
-    /// A network with a subnet of this mode that has its prefix.
-    pub(crate) fn segment(&self, site: &Site, name: &str, mode: &str) -> Result<Segment, Failure> {
+    /// A network with a subnet of this mode that has its prefix, of this pool.
+    pub(crate) fn segment(
+        &self,
+        site: &Site,
+        name: &str,
+        mode: &str,
+        pool: &PrefixPool<'_>,
+    ) -> Result<Segment, Failure> {
         let api = site.world.lab.api();
         let network = api.create_network(name)?;
         let wanted = json!({"subnetpool_id": "prefix_delegation"});
         let subnet = subnet(site, &network, mode, wanted)?;
         api.add_interface(&self.gateway.router, &subnet)?;
-        let prefix = delegated(site, &subnet, &POOL)?;
+        let prefix = delegated(site, &subnet, pool)?;
         Ok(Segment {
             network,
             subnet,
@@ -227,11 +243,29 @@ pub(crate) fn not_preferred(guest: &Plugged, prefix: Prefix) -> Outcome {
     })?)
 }
 
-/// The value of a metric with this one label; 0 if it is not there.
-pub(crate) fn metric(site: &Site, name: &str, label: &str, value: &str) -> Result<u64, Failure> {
-    let page = site.world.lab.metrics()?;
-    let start = format!("{name}{{{label}=\"{value}\"}} ");
-    let mut lines = page.lines();
-    let found = lines.find_map(|line| line.strip_prefix(&start)?.parse().ok());
-    Ok(found.unwrap_or(0))
+/// So often subnets' prefixes changed in these ways since the controller was started.
+pub(crate) fn counted(site: &Site, changes: &[(&str, u64)]) -> Outcome {
+    changes.iter().try_for_each(|(change, wanted)| {
+        let metric = "sextant_delegation_changes_total";
+        measured(site, metric, &format!("change=\"{change}\""), *wanted)
+    })
+}
+
+/// Waits until a metric with this one label has this value.
+pub(crate) fn measured(site: &Site, name: &str, label: &str, wanted: u64) -> Outcome {
+    let start = format!("{name}{{{label}}} ");
+    let wanted = wanted.to_string();
+    let has_value = || {
+        let page = site
+            .world
+            .lab
+            .metrics()
+            .map_err(|error| error.to_string())?;
+        let mut values = page.lines().filter_map(|line| line.strip_prefix(&start));
+        match values.next() {
+            Some(value) if value == wanted => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    };
+    Ok(wait_for(&format!("{start}{wanted}"), SOON, has_value)?)
 }

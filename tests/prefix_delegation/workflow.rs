@@ -1,15 +1,15 @@
 //! The user's workflow in the guide of Neutron, and back: from a subnet without a prefix to guests that are reached from
 //! outside, and to a subnet without one again.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sextant_lab::story::site::{Site, reaches};
 use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
 use sextant_lab::{Capture, DelegatingServer, Subnet};
 
 use crate::servers::routed;
 use crate::stage::{
-    self, CONFIG, POOL, Prefix, Segment, Stage, Start, addressed, configured, delegated,
-    not_preferred, reverted, shows,
+    self, CONFIG, POOL, Prefix, Segment, Stage, addressed, configured, delegated, not_preferred,
+    reverted, shows,
 };
 use crate::wire::{self, RELEASE, REQUEST, SOLICIT};
 
@@ -25,27 +25,28 @@ enum Memory {
 #[test]
 fn with_kea() -> Outcome {
     Site::tell(CONFIG, |site| {
-        workflow(site, DelegatingServer::kea, Memory::Leases)
+        let stage = Stage::set(site, None, DelegatingServer::kea, &POOL)?;
+        workflow(site, &stage, Memory::Leases)
     })
 }
 
 #[test]
-fn with_dibbler() -> Outcome {
+fn with_dibbler_in_a_vlan() -> Outcome {
     Site::tell(CONFIG, |site| {
-        workflow(site, DelegatingServer::dibbler, Memory::Clients)
+        let stage = Stage::set(site, Some(100), DelegatingServer::dibbler, &POOL)?;
+        workflow(site, &stage, Memory::Clients)
     })
 }
 
-fn workflow(site: &mut Site, start: Start, memory: Memory) -> Outcome {
-    let stage = Stage::set(site, start, &POOL)?;
-    let (first, guests) = first_subnet(site, &stage)?;
-    let other = stage.segment(site, "ipv6-pd-2", "dhcpv6-stateless")?;
+fn workflow(site: &Site, stage: &Stage, memory: Memory) -> Outcome {
+    let (first, guests) = first_subnet(site, stage)?;
+    let other = stage.segment(site, "ipv6-pd-2", "dhcpv6-stateless", &POOL)?;
     ensure(other.prefix != first.prefix, || other.prefix.to_string())?;
     let [third] = site.guests(&other.network, [("third", 3)])?;
     reaches(third.guest.namespace(), first.prefix.address_of(&guests[0]))?;
     stage.is_reached_by(&third, other.prefix)?;
 
-    detached(site, &stage, &first, &guests[0])?;
+    detached(site, stage, &first, &guests[0])?;
     shows(site, &other.subnet, other.prefix)?;
     stage.is_reached_by(&third, other.prefix)?;
 
@@ -58,7 +59,8 @@ fn workflow(site: &mut Site, start: Start, memory: Memory) -> Outcome {
     addressed(site, &guests[0], again)?;
     configured(&guests[0], again)?;
     stage.is_reached_by(&guests[0], again)?;
-    without_gateway(site, &stage, &[&first.subnet, &other.subnet])
+    without_gateway(site, stage, &[&first.subnet, &other.subnet])?;
+    with_gateway_again(site, stage, &other.subnet, &third)
 }
 
 /// Network, subnet and interface as in the guide. Of its guests one was there before the prefix was.
@@ -105,7 +107,7 @@ fn first_subnet(site: &Site, stage: &Stage) -> Result<(Segment, [Plugged; 2]), F
 
 /// The prefix that Neutron's client has for the subnet, from a host that is gone before it is asked for here.
 fn had_before(site: &Site, stage: &Stage, subnet: &Subnet) -> Result<Prefix, Failure> {
-    let neutron = site.upstream.router("neutron", None)?;
+    let neutron = site.upstream.router("neutron", stage.vlan)?;
     let (mut dibbler, lease) = neutron.dibbler_for(&subnet.id, SOON)?;
     let duid = wire::duid(&subnet.id, ":");
     let known = stage.server.wait_lease(&duid, SOON)?;
@@ -149,14 +151,27 @@ fn detached(site: &Site, stage: &Stage, segment: &Segment, guest: &Plugged) -> O
 /// Without its gateway the router has nobody to ask, and gives everything back.
 fn without_gateway(site: &Site, stage: &Stage, subnets: &[&Subnet]) -> Outcome {
     let capture = wire::sent(&stage.edge, &[RELEASE])?;
-    let path = format!("/v2.0/routers/{}", stage.gateway.router.id);
-    let cleared = json!({"router": {"external_gateway_info": {}}});
-    let (status, body) = site.world.lab.api().put(&path, &cleared)?;
-    ensure(status == 200, || format!("{status} {body}"))?;
+    set_gateway(site, stage, &json!({}))?;
     capture.wait_packets(subnets.len(), SOON)?;
     subnets.iter().try_for_each(|subnet| {
         reverted(site, subnet)?;
         let duid = wire::duid(&subnet.id, ":");
         Ok(stage.server.wait_no_lease(&duid, SOON)?)
     })
+}
+
+/// With another gateway it asks anew.
+fn with_gateway_again(site: &Site, stage: &Stage, subnet: &Subnet, guest: &Plugged) -> Outcome {
+    set_gateway(site, stage, &json!({"network_id": stage.external.id}))?;
+    let prefix = delegated(site, subnet, &POOL)?;
+    addressed(site, guest, prefix)?;
+    configured(guest, prefix)?;
+    stage.is_reached_by(guest, prefix)
+}
+
+fn set_gateway(site: &Site, stage: &Stage, wanted: &Value) -> Outcome {
+    let path = format!("/v2.0/routers/{}", stage.gateway.router.id);
+    let wanted = json!({"router": {"external_gateway_info": wanted}});
+    let (status, body) = site.world.lab.api().put(&path, &wanted)?;
+    ensure(status == 200, || format!("{status} {body}"))
 }
