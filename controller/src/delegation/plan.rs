@@ -56,6 +56,3 @@ impl Plan {
         self.next_end = self.next_end.into_iter().chain(end).min();
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,10 +1,14 @@
 use super::*;
+use crate::state;
+use crate::store::{Boxed, CommitError, Precondition, Revision, Store, Watch, WatchEnded};
 use sextant_model::{
-    Change, FixedIp, Key, MacAddr, Meta, NetworkId, Object, Port, PortId, PrefixSource,
-    ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, Router, RouterId, RouterKey,
+    Change, Delegation, Facts, FixedIp, Intent, Key, MacAddr, Meta, Network, NetworkId, NetworkKey,
+    NetworkType, Object, Port, PortId, PrefixSource, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER,
+    Router, RouterId, RouterKey, Subnet,
 };
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 const SUBNET: SubnetId = SubnetId(Uuid::from_u128(1));
@@ -58,6 +62,22 @@ fn port(id: PortId, network_id: NetworkId, owner: &str) -> Object {
     }))
 }
 
+fn network() -> Object {
+    Object::Network(Arc::new(Network {
+        id: INSIDE,
+        meta: Meta::default(),
+        admin_state_up: true,
+        shared: false,
+        external: false,
+        mtu: None,
+        port_security_enabled: true,
+        network_type: NetworkType::Vxlan,
+        physical_network: None,
+        segmentation_id: Some(1),
+        key: NetworkKey(1),
+    }))
+}
+
 /// A subnet with this prefix, on a router with a way out.
 fn intent(cidr: &str) -> Intent {
     let router = Object::Router(Arc::new(Router {
@@ -70,6 +90,7 @@ fn intent(cidr: &str) -> Intent {
     }));
     let mut intent = Intent::default();
     let objects = [
+        network(),
         router,
         subnet(cidr),
         port(INTERFACE, INSIDE, ROUTER_INTERFACE_OWNER),
@@ -95,7 +116,7 @@ fn facts(valid_until: i64) -> Facts {
     facts
 }
 
-fn renumber(prefix: &str) -> BTreeMap<SubnetId, Ipv6Net> {
+fn wanting(prefix: &str) -> BTreeMap<SubnetId, Ipv6Net> {
     [(SUBNET, prefix.parse().unwrap())].into()
 }
 
@@ -111,7 +132,7 @@ fn a_subnet_has_its_prefix_until_the_delegation_ends() {
         let plan = Plan::of(&intent(cidr), &facts(100), now);
         let lasts = now < 100;
         let expected = Plan {
-            renumber: wanted.map(renumber).unwrap_or_default(),
+            renumber: wanted.map(wanting).unwrap_or_default(),
             forget: vec![],
             next_end: lasts.then_some(100),
             delegated: usize::from(lasts),
@@ -134,7 +155,7 @@ fn without_a_router_that_asks_there_is_no_prefix_and_the_delegation_is_forgotten
         intent.apply(&Change::Delete(gone.clone()));
         assert!(!before.delegates_as(&intent), "{gone:?}");
         let expected = Plan {
-            renumber: renumber("::/64"),
+            renumber: wanting("::/64"),
             forget: vec![SUBNET],
             ..Plan::default()
         };
@@ -160,4 +181,61 @@ fn ports_of_guests_are_nothing_to_look_at() {
     let guest = port(PortId(Uuid::from_u128(9)), INSIDE, "compute:nova");
     after.apply(&Change::Put(guest));
     assert!(before.delegates_as(&after));
+}
+
+/// A store that is unavailable at first. What is committed can be read at once.
+struct Reluctant {
+    publish: watch::Sender<Arc<Snapshot>>,
+    refusals: AtomicUsize,
+}
+
+impl Store for Reluctant {
+    fn commit(
+        &self,
+        changes: Vec<Change>,
+        _: Vec<Precondition>,
+    ) -> Boxed<'_, Result<Revision, CommitError>> {
+        let refuses = |left: usize| left.checked_sub(1);
+        let (order, refusals) = (Ordering::Relaxed, &self.refusals);
+        if refusals.fetch_update(order, order, refuses).is_ok() {
+            let unavailable = CommitError::Unavailable("not yet".to_owned());
+            return Box::pin(async { Err(unavailable) });
+        }
+        let mut snapshot = Snapshot::clone(&self.publish.borrow());
+        changes
+            .iter()
+            .for_each(|change| snapshot.intent.apply(change));
+        snapshot.revision = Revision(snapshot.revision.0 + 1);
+        let revision = snapshot.revision;
+        self.publish.send_replace(Arc::new(snapshot));
+        Box::pin(async move { Ok(revision) })
+    }
+
+    fn watch(&self) -> Boxed<'_, Result<Box<dyn Watch>, WatchEnded>> {
+        Box::pin(async { Err(WatchEnded("nobody watches".to_owned())) })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_lost_is_tried_again_after_a_while() {
+    let first = Snapshot {
+        intent: intent("::/64"),
+        facts: facts(i64::MAX),
+        ..Snapshot::default()
+    };
+    let (publish, mut snapshots) = Snapshots::new(first);
+    let refusals = AtomicUsize::new(2);
+    let store = Arc::new(Reluctant { publish, refusals });
+    let metrics = Metrics::new().unwrap();
+    let api = Api::new(store, snapshots.clone(), metrics.clone());
+    let (events, _observed) = state::events();
+    let begun = Instant::now();
+    tokio::spawn(run(api, snapshots.clone(), events, metrics.clone()));
+
+    let latest = snapshots.changed().await.unwrap();
+    let prefix: Ipv6Net = PREFIX.parse().unwrap();
+    assert_eq!(latest.intent.subnets[&SUBNET].cidr, prefix.into());
+    assert_eq!(begun.elapsed(), RETRY * 2);
+    let lost = metrics.store_commits.with_label_values(&["unavailable"]);
+    assert_eq!(lost.get(), 2);
 }
