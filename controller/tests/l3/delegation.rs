@@ -398,3 +398,23 @@ async fn ports_made_while_a_subnet_is_renumbered_have_addresses_of_its_new_prefi
         assert_eq!(claimed.count(), 1 + 1 + 32);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_an_interface_and_a_delegation_that_overlap_one_is_refused() {
+    for _ in 0..16 {
+        let story = Delegating::new().await;
+        let other = network(&story.cloud, json!({})).await;
+        let gateway = json!({"gateway_ip": "2001:db8:1::1"});
+        let overlapping = subnet(&story.cloud, &other, "2001:db8:1::/48", gateway).await;
+        let path = format!("routers/{}/add_router_interface", id(&story.router));
+        let named = json!({"subnet_id": overlapping["id"]});
+        let attach = story.cloud.put(&path, named);
+        let (attached, ()) = tokio::join!(attach, story.delegate("2001:db8:1::/64"));
+        if attached.status.is_success() {
+            story.counted("refused", 1).await;
+            story.has_prefix("::/64").await;
+        } else {
+            story.has_prefix("2001:db8:1::/64").await;
+        }
+    }
+}
