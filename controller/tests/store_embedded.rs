@@ -2,15 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+use sextant_controller::metrics::Metrics;
+use sextant_controller::snapshot::{Snapshot, Snapshots};
+use sextant_controller::state::Owner;
 use sextant_controller::store::{
     CommitError, Committed, Embedded, OpenError, Precondition, Revision, Store,
 };
-use sextant_model::{Change, ChassisId, Key, MacAddr, NetworkId, NetworkKey, Object, Outside};
+use sextant_model::{
+    Change, ChassisId, Delegation, Key, MacAddr, NetworkId, NetworkKey, Object, Outside, Settings,
+    SubnetId,
+};
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use tokio::sync::mpsc;
 
 /// A folder that is gone with its test.
 struct Folder(PathBuf);
@@ -232,6 +239,40 @@ async fn what_was_learned_outside_outlives_the_process() {
     let forgotten = vec![Change::Delete(change.key())];
     store.commit(forgotten, vec![]).await.unwrap();
     assert!(everything(&store).await.changes.is_empty());
+}
+
+#[tokio::test]
+async fn a_delegated_prefix_is_known_after_a_restart_until_it_is_no_more() {
+    let folder = Folder::new("delegation");
+    let delegation = Arc::new(Delegation {
+        prefix: "2001:db8:1::/56".parse().unwrap(),
+        server: vec![0, 3, 0, 1],
+        renew_at: 1,
+        rebind_at: 2,
+        preferred_until: 3,
+        valid_until: i64::MAX,
+    });
+    let change = Change::Put(Object::Delegation(SubnetId::MIN, delegation.clone()));
+    let store = Embedded::open(&folder.store()).unwrap();
+    store.commit(vec![change.clone()], vec![]).await.unwrap();
+    drop(store);
+    let store = Embedded::open(&folder.store()).unwrap();
+    let known = |snapshot: &Snapshot| snapshot.facts.delegations().get(&SubnetId::MIN).cloned();
+    assert_eq!(known(&*loaded(&store).await), Some(delegation));
+    let forgotten = vec![Change::Delete(change.key())];
+    store.commit(forgotten, vec![]).await.unwrap();
+    assert_eq!(known(&*loaded(&store).await), None);
+}
+
+/// What the owner of the state knows once it has loaded a store.
+async fn loaded(store: &dyn Store) -> Arc<Snapshot> {
+    let (publish, snapshots) = Snapshots::new(Snapshot::default());
+    let (remember, _) = mpsc::unbounded_channel();
+    let metrics = Metrics::new().unwrap();
+    let mut owner = Owner::new(Settings::default(), publish, remember, metrics);
+    let mut watch = store.watch().await.unwrap();
+    owner.load(watch.as_mut()).await.unwrap();
+    snapshots.latest()
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What real clients sent, as recorded on the wire (`samples/CLIENT.MESSAGE.hex`): Debian 12's Linux, ISC dhclient,
-//! dhcpcd, dibbler and WIDE dhcp6c, as guests of a stateful and of a stateless port.
+//! dhcpcd, dibbler and WIDE dhcp6c, as guests of a stateful and of a stateless port; and, as if from a guest, what
+//! Neutron's client for prefix delegation and its server said to each other.
 
 #![allow(
     clippy::unwrap_used,
@@ -45,7 +46,7 @@ fn service() -> Dhcpv6Service {
 }
 
 #[test]
-fn every_recorded_message_is_answered() {
+fn every_recorded_message_of_a_guest_is_answered() {
     let mut told = Vec::new();
     for path in samples() {
         let name = path.file_stem().unwrap().to_str().unwrap();
@@ -81,6 +82,12 @@ fn every_recorded_message_is_answered() {
     dibbler.request: request -> reply, learned 0
     dibbler.solicit: solicit -> advertise, learned 0
     linux.router-solicitation: router_solicitation -> router_advertisement, learned 0
+    neutron-pd.advertise: udp -> Ignored("not to the DHCPv6 server port"), learned 0
+    neutron-pd.release: release -> Ignored("foreign server identifier"), learned 0
+    neutron-pd.released: udp -> Ignored("not to the DHCPv6 server port"), learned 0
+    neutron-pd.reply: udp -> Ignored("not to the DHCPv6 server port"), learned 0
+    neutron-pd.request: request -> Ignored("foreign server identifier"), learned 0
+    neutron-pd.solicit: solicit -> advertise, learned 0
     "#);
 }
 

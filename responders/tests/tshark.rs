@@ -9,6 +9,7 @@
 mod guest;
 
 use guest::*;
+use insta::assert_snapshot;
 use sextant_model::Problem;
 use sextant_responders::dhcpv4::codec::MessageType::{Discover, Inform, Request};
 use sextant_responders::dhcpv6::codec::MessageType;
@@ -344,6 +345,73 @@ fn an_error_is_read_as_meant() {
     );
     let malformed = tshark(&frames, &["-Y", "_ws.malformed"]);
     assert!(malformed.is_empty(), "{malformed:?}");
+}
+
+/// What a client that asks for a prefix sends from the first Solicit to the Release.
+fn delegation_messages() -> Vec<Vec<u8>> {
+    use delegation::{ADVERTISE, Asked, Asking, MIDDLE, REPLY, Said, TIMES, USUAL};
+    let mut asking = Asking::new();
+    let mut frames = Vec::new();
+    while frames.len() < 5 {
+        asking.now = asking.now.max(asking.client.next_event().unwrap());
+        let Some(frame) = asking.client.poll(asking.now, MIDDLE).pop() else {
+            continue;
+        };
+        let asked = Asked::read(&frame);
+        frames.push(frame);
+        match asked.kind {
+            MessageType::Solicit => {
+                let offer = Said::to(ADVERTISE, &asked).giving(TIMES, &[USUAL]);
+                asking.hear(&offer.with(option::PREFERENCE, &[255]));
+            }
+            MessageType::Request => {
+                asking.hear(&Said::to(REPLY, &asked).giving(TIMES, &[USUAL]));
+            }
+            MessageType::Renew => asking.now = asking.client.lease().unwrap().rebind_at.unwrap(),
+            _ => asking.client.release(asking.now, MIDDLE),
+        }
+    }
+    frames
+}
+
+#[test]
+fn a_client_that_asks_for_a_prefix_is_read_as_meant() {
+    let ends = [
+        "eth.src",
+        "eth.dst",
+        "ipv6.src",
+        "ipv6.dst",
+        "udp.srcport",
+        "udp.dstport",
+        "udp.checksum.status",
+    ];
+    let messages = delegation_messages();
+    for told in fields(&messages, &ends) {
+        let wanted =
+            "fa:16:3e:ff:00:01|33:33:00:01:00:02|fe80::f816:3eff:feff:1|ff02::1:2|546|547|1";
+        assert_eq!(told, wanted);
+    }
+    let names = [
+        "dhcpv6.msgtype",
+        "dhcpv6.elapsed_time",
+        "dhcpv6.requested_option_code",
+        "dhcpv6.iaid",
+        "dhcpv6.iaid.t1",
+        "dhcpv6.iaid.t2",
+        "dhcpv6.iaprefix.pref_len",
+        "dhcpv6.iaprefix.pref_addr",
+        "dhcpv6.duid.bytes",
+    ];
+    assert_snapshot!(fields(&messages, &names).join("\n"), @r"
+    1|0|82|00000001|0|0|64|::|0002000022b82a15d0e9fccc4143a255b0b35642843b
+    3|0|82|00000001|0|0|64|2001:db8:1::|0002000022b82a15d0e9fccc4143a255b0b35642843b,00040102030405060708090a0b0c0d0e0f10
+    5|0|82|00000001|0|0|64|2001:db8:1::|0002000022b82a15d0e9fccc4143a255b0b35642843b,00040102030405060708090a0b0c0d0e0f10
+    6|0|82|00000001|0|0|64|2001:db8:1::|0002000022b82a15d0e9fccc4143a255b0b35642843b
+    8|0||00000001|0|0|64|2001:db8:1::|0002000022b82a15d0e9fccc4143a255b0b35642843b,00040102030405060708090a0b0c0d0e0f10
+    ");
+    let complaints = "_ws.malformed or _ws.expert.severity >= \"Warning\"";
+    let told = tshark(&messages, &["-Y", complaints, "-V"]);
+    assert!(told.is_empty(), "{}", told.join("\n"));
 }
 
 /// What goes out on a link outside: questions to all and to one, announcements, and Router Solicitations.

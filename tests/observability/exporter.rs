@@ -63,6 +63,10 @@ fn touch(metrics: &Metrics) {
     next_hops.with_label_values(&["h1", "reachable"]).set(1);
     let outside = &metrics.outside_packets;
     outside.with_label_values(&["advertisement", "taken"]).inc();
+    let clients = &metrics.delegation_clients;
+    clients.with_label_values(&["h1", "bound"]).set(2);
+    let messages = &metrics.delegation_messages;
+    messages.with_label_values(&["solicit", "sent"]).inc();
     touch_packets(metrics);
     for outcome in ["confirmed", "refused"] {
         metrics

@@ -5,6 +5,8 @@
 //! API's machinery what follows. It looks when one of them differs and when a delegation ends, at no other time.
 
 mod plan;
+#[cfg(test)]
+mod tests;
 
 use crate::api::{Api, RenumberError};
 use crate::clock;

@@ -1,3 +1,4 @@
+mod delegations;
 mod gateways;
 
 use super::*;

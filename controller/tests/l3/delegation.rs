@@ -378,23 +378,43 @@ async fn a_renumbered_subnet_can_be_changed_given_to_another_router_and_deleted(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ports_made_while_a_subnet_is_renumbered_have_addresses_of_its_new_prefix() {
-    let story = Arc::new(Delegating::new().await);
-    let mut ports = tokio::task::JoinSet::new();
-    for n in 0..32 {
-        let story = story.clone();
-        ports.spawn(async move {
-            if n % 8 == 4 {
-                story.delegate(&format!("2001:db8:{n}::/64")).await;
-            }
-            story.guest().await
-        });
+    for round in 0..8 {
+        let story = Arc::new(Delegating::new().await);
+        story.guest().await;
+        let mut making = tokio::task::JoinSet::new();
+        for n in 0..32 {
+            let story = story.clone();
+            making.spawn(async move {
+                if n == 2 * round {
+                    story.delegate("2001:db8:1::/64").await;
+                }
+                story.guest().await;
+            });
+        }
+        making.join_all().await;
+        let snapshot = story.has_prefix("2001:db8:1::/64").await;
+        claims_are_exact(&snapshot, story.subnet_id());
+        let claimed = snapshot.intent.claimed_addresses(story.subnet_id());
+        assert_eq!(claimed.count(), 1 + 1 + 32);
     }
-    ports.join_all().await;
-    story.delegate("2001:db8:99::/64").await;
-    let snapshot = story.has_prefix("2001:db8:99::/64").await;
-    claims_are_exact(&snapshot, story.subnet_id());
-    assert_eq!(
-        snapshot.intent.claimed_addresses(story.subnet_id()).count(),
-        33
-    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_an_interface_and_a_delegation_that_overlap_one_is_refused() {
+    for _ in 0..16 {
+        let story = Delegating::new().await;
+        let other = network(&story.cloud, json!({})).await;
+        let gateway = json!({"gateway_ip": "2001:db8:1::1"});
+        let overlapping = subnet(&story.cloud, &other, "2001:db8:1::/48", gateway).await;
+        let path = format!("routers/{}/add_router_interface", id(&story.router));
+        let named = json!({"subnet_id": overlapping["id"]});
+        let attach = story.cloud.put(&path, named);
+        let (attached, ()) = tokio::join!(attach, story.delegate("2001:db8:1::/64"));
+        if attached.status.is_success() {
+            story.counted("refused", 1).await;
+            story.has_prefix("::/64").await;
+        } else {
+            story.has_prefix("2001:db8:1::/64").await;
+        }
+    }
 }

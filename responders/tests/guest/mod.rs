@@ -8,6 +8,7 @@
     reason = "each test file uses a part of it, and a test may panic"
 )]
 
+pub mod delegation;
 pub mod ipv4;
 pub mod link;
 pub mod neighborhood;
@@ -16,7 +17,8 @@ pub mod refused;
 
 use sextant_model::{
     AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, Dhcpv6Option,
-    Dhcpv6Options, Dhcpv6Service, LeasedAddress, MacAddr, PortId, Pref64, Punt, RouterPreference,
+    Dhcpv6Options, Dhcpv6Service, LeasedAddress, MacAddr, NetworkId, PortId, Pref64, Punt,
+    RouterPreference,
 };
 use sextant_responders::dhcpv6::codec::{Message, MessageType, Options, put_option};
 use sextant_responders::dhcpv6::option::{self, DhcpOption, Ia, IaKind};

@@ -142,6 +142,9 @@ fn option_survives(raw: RawOption<'_>) {
     assert_eq!(again, wire);
 }
 
+/// The first octet of an input of the fuzz target that is heard by a client that asks for a prefix.
+const DELEGATION: u8 = 0x7f;
+
 /// What a fuzz target's input means: the first octet chooses the port, its highest bit an honest frame.
 pub fn fuzz_respond(input: &[u8]) {
     let Some((choice, frame)) = input.split_first() else {
@@ -151,6 +154,10 @@ pub fn fuzz_respond(input: &[u8]) {
         0 => frame.to_vec(),
         _ => honest(frame.to_vec()),
     };
+    if choice & 0x7f == DELEGATION {
+        answers_are_whole(&Punt::Delegation(NetworkId::MIN), &frame);
+        return delegation::hears_anything(&frame);
+    }
     let punts = punts();
     answers_are_whole(&punts[usize::from(choice & 0x7f) % punts.len()], &frame);
 }

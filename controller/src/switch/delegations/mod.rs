@@ -9,6 +9,7 @@ mod tests;
 
 use super::Context;
 use super::uplinks::tagged;
+use crate::clock;
 use crate::metrics::Metrics;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
@@ -20,7 +21,7 @@ use sextant_responders::Learned;
 use sextant_responders::delegation::{Client, Effect, Heard, Lease, Sender, State, duid, sent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// The clients of one hypervisor, by subnet.
 #[derive(Debug, Default)]
@@ -255,16 +256,9 @@ impl Asking {
     }
 }
 
-fn unix_now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-    })
-}
-
 /// A lease with times of this process as one with times for all.
 fn delegation(lease: &Lease, now: Instant) -> Delegation {
-    let wall = unix_now();
+    let wall = clock::now();
     let at = |at: Option<Instant>| {
         let Some(at) = at else { return i64::MAX };
         let left = at.saturating_duration_since(now).as_secs();
@@ -281,7 +275,7 @@ fn delegation(lease: &Lease, now: Instant) -> Delegation {
 }
 
 fn lease(delegation: &Delegation, now: Instant) -> Lease {
-    let wall = unix_now();
+    let wall = clock::now();
     let at = |at: i64| {
         let left = u64::try_from(at.saturating_sub(wall)).unwrap_or(0);
         let never = at == i64::MAX;

@@ -125,7 +125,7 @@ fn uplinks() -> BTreeMap<NetworkId, Uplink> {
 }
 
 fn delegation(from_now: i64) -> Delegation {
-    let at = unix_now() + from_now;
+    let at = clock::now() + from_now;
     Delegation {
         prefix: "2001:db8:2222::/64".parse().unwrap(),
         server: vec![0, 3, 0, 1, 2, 0, 0, 0, 0, 1],
