@@ -2,6 +2,8 @@
 
 #[path = "prefix_delegation/lifetimes.rs"]
 mod lifetimes;
+#[path = "prefix_delegation/many.rs"]
+mod many;
 #[path = "prefix_delegation/servers.rs"]
 mod servers;
 #[path = "prefix_delegation/setbacks.rs"]

@@ -1,7 +1,7 @@
 //! A delegation in time: renewed as long as the server is there, ended when it is not, replaced when it has other prefixes.
 
 use sextant_lab::story::site::{QUICK, Site, reaches};
-use sextant_lab::story::{Outcome, Plugged, SOON, ensure};
+use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
 use sextant_lab::{Capture, DelegatingServer, LabError, Lifetimes, PrefixPool};
 
 use crate::stage::{
@@ -88,7 +88,7 @@ fn back(
     stage: &mut Stage,
     segment: &Segment,
     guest: &Plugged,
-) -> Result<Prefix, sextant_lab::story::Failure> {
+) -> Result<Prefix, Failure> {
     let solicits = wire::sent(&stage.edge, &[SOLICIT])?;
     stage.server.start_again()?;
     solicits.wait_packets(1, 2 * SOON)?;

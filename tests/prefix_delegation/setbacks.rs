@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use sextant_lab::story::site::Site;
-use sextant_lab::story::{Outcome, SOON, ensure};
+use sextant_lab::story::{Failure, Outcome, SOON, ensure};
 use sextant_lab::{DelegatingServer, PrefixPool, Subnet, SubnetSpec};
 
 use crate::lifetimes::SHORT;
@@ -34,11 +34,7 @@ fn a_subnet_waits_until_a_prefix_can_be_its() -> Outcome {
 }
 
 /// The server has none left: a second subnet waits until the first one's is given back.
-fn exhausted(
-    site: &Site,
-    stage: &Stage,
-    first: &Segment,
-) -> Result<Segment, sextant_lab::story::Failure> {
+fn exhausted(site: &Site, stage: &Stage, first: &Segment) -> Result<Segment, Failure> {
     let solicits = wire::sent(&stage.edge, &[SOLICIT])?;
     let api = site.world.lab.api();
     let network = api.create_network("ipv6-pd-2")?;
@@ -94,7 +90,7 @@ fn taken(site: &Site, stage: &mut Stage, segment: &Segment) -> Outcome {
 }
 
 /// A subnet of the router with a prefix of its own.
-fn beside(site: &Site, stage: &Stage) -> Result<Subnet, sextant_lab::story::Failure> {
+fn beside(site: &Site, stage: &Stage) -> Result<Subnet, Failure> {
     let api = site.world.lab.api();
     let network = api.create_network("beside")?;
     let spec = SubnetSpec::with_mode(TAKEN.prefix, "slaac");

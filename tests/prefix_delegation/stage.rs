@@ -51,9 +51,7 @@ impl Stage {
         start: Start,
         pool: &PrefixPool<'_>,
     ) -> Result<Self, Failure> {
-        let edge = site.upstream.router("edge", vlan)?;
-        edge.address("fe80::1/64")?;
-        edge.far(FAR.into())?;
+        let edge = edge(site, "edge", vlan)?;
         let server = start(&edge, pool)?;
         let external = site.external(vlan)?;
         let gateway = site.gateway(&external)?;
@@ -87,6 +85,14 @@ impl Stage {
         })
     }
 
+    /// Gives the router another gateway, or none.
+    pub(crate) fn set_gateway(&self, site: &Site, wanted: &Value) -> Outcome {
+        let path = format!("/v2.0/routers/{}", self.gateway.router.id);
+        let wanted = json!({"router": {"external_gateway_info": wanted}});
+        let (status, body) = site.world.lab.api().put(&path, &wanted)?;
+        ensure(status == 200, || format!("{status} {body}"))
+    }
+
     /// Waits until the server's router has this prefix by way of the cloud's.
     pub(crate) fn routes(&self, prefix: &str) -> Outcome {
         routed(&self.edge, prefix, Some(self.gateway.link_local().into()))
@@ -101,6 +107,14 @@ impl Stage {
         connects(inside, outside, FAR.into(), &[])?;
         connects(outside, inside, own.into(), &[])
     }
+}
+
+/// A router outside that is the cloud's next hop, and the host behind it.
+pub(crate) fn edge(site: &Site, name: &str, vlan: Option<u16>) -> Result<OutsideRouter, LabError> {
+    let edge = site.upstream.router(name, vlan)?;
+    edge.address("fe80::1/64")?;
+    edge.far(FAR.into())?;
+    Ok(edge)
 }
 
 /// A network with a subnet that has its prefix.

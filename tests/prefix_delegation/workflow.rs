@@ -1,7 +1,7 @@
 //! The user's workflow in the guide of Neutron, and back: from a subnet without a prefix to guests that are reached from
 //! outside, and to a subnet without one again.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sextant_lab::story::site::{Site, reaches};
 use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
 use sextant_lab::{Capture, DelegatingServer, Subnet};
@@ -151,7 +151,7 @@ fn detached(site: &Site, stage: &Stage, segment: &Segment, guest: &Plugged) -> O
 /// Without its gateway the router has nobody to ask, and gives everything back.
 fn without_gateway(site: &Site, stage: &Stage, subnets: &[&Subnet]) -> Outcome {
     let capture = wire::sent(&stage.edge, &[RELEASE])?;
-    set_gateway(site, stage, &json!({}))?;
+    stage.set_gateway(site, &json!({}))?;
     capture.wait_packets(subnets.len(), SOON)?;
     subnets.iter().try_for_each(|subnet| {
         reverted(site, subnet)?;
@@ -162,16 +162,9 @@ fn without_gateway(site: &Site, stage: &Stage, subnets: &[&Subnet]) -> Outcome {
 
 /// With another gateway it asks anew.
 fn with_gateway_again(site: &Site, stage: &Stage, subnet: &Subnet, guest: &Plugged) -> Outcome {
-    set_gateway(site, stage, &json!({"network_id": stage.external.id}))?;
+    stage.set_gateway(site, &json!({"network_id": stage.external.id}))?;
     let prefix = delegated(site, subnet, &POOL)?;
     addressed(site, guest, prefix)?;
     configured(guest, prefix)?;
     stage.is_reached_by(guest, prefix)
-}
-
-fn set_gateway(site: &Site, stage: &Stage, wanted: &Value) -> Outcome {
-    let path = format!("/v2.0/routers/{}", stage.gateway.router.id);
-    let wanted = json!({"router": {"external_gateway_info": wanted}});
-    let (status, body) = site.world.lab.api().put(&path, &wanted)?;
-    ensure(status == 200, || format!("{status} {body}"))
 }
