@@ -11,5 +11,3 @@ mod errors;
 mod failover;
 #[path = "external_gateway/next_hops.rs"]
 mod next_hops;
-#[path = "external_gateway/site.rs"]
-mod site;

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
-use sextant_lab::story::{Failure, Outcome, Plugged, ensure};
+use sextant_lab::story::site::{Site, reaches};
+use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
 use sextant_lab::{Capture, OutsideRouter};
-
-use crate::site::{SOON, Site, reaches};
 
 const FAR: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xfa, 0, 0, 0, 0, 1);
 const PREFIX: &str = "2001:db8:a::/64";

@@ -3,10 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::json;
-use sextant_lab::story::{Failure, Outcome, Plugged, ensure};
+use sextant_lab::story::site::{Gateway, Site, connects, ipv4, ipv6, reaches};
+use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
 use sextant_lab::{Capture, Namespace, Network, OutsideRouter, SubnetSpec};
-
-use crate::site::{Gateway, SOON, Site, ipv4, ipv6, reaches};
 
 const VLAN: u16 = 100;
 const FAR6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xfa, 0, 0, 0, 0, 1);
@@ -63,8 +62,11 @@ fn translates(site: &mut Site) -> Outcome {
         ipv6_as_it_is(&edge, guest)?;
         ipv4_from(&edge, guest, translated)?;
         // The guest takes no notice of the MTU that DHCP tells it: both ends find out.
-        connects(&edge, guest, None)?;
-        connects(&edge, guest, Some("--reverse"))?;
+        for far in [IpAddr::from(FAR6), FAR4.into()] {
+            let (client, server) = (guest.guest.namespace(), edge.namespace());
+            connects(client, server, far, &[])?;
+            connects(client, server, far, &["--reverse"])?;
+        }
     }
     reaches(edge.namespace(), ipv6(&gateway.port))?;
     reaches(edge.namespace(), gateway.link_local())?;
@@ -121,23 +123,4 @@ fn ipv4_from(edge: &OutsideRouter, guest: &Plugged, address: Ipv4Addr) -> Outcom
     let rows = seen(capture, &["ip.src", "ip.ttl"])?;
     let wanted = vec![vec![address.to_string(), "63".to_owned()]];
     ensure(rows == wanted, || format!("{rows:?}"))
-}
-
-/// TCP of both families, by its own client and server.
-fn connects(edge: &OutsideRouter, guest: &Plugged, more: Option<&str>) -> Outcome {
-    for far in [IpAddr::from(FAR6), FAR4.into()] {
-        let far = far.to_string();
-        let words = ["iperf3", "--server", "--one-off", "--bind", &far];
-        let mut server = edge
-            .namespace()
-            .spawn(&[&words[..], &["--forceflush"]].concat())?;
-        server.wait_line("a server", SOON, |line| {
-            line.contains("Server listening").then_some(())
-        })?;
-        let words = ["timeout", "30", "iperf3", "-c", &far, "-n", "1M"];
-        let words: Vec<&str> = words.into_iter().chain(more).collect();
-        guest.guest.run(&words)?;
-        server.wait(SOON)?;
-    }
-    Ok(())
 }

@@ -2,10 +2,9 @@
 
 use std::net::Ipv6Addr;
 
-use sextant_lab::story::{Failure, Outcome, Plugged, ensure};
+use sextant_lab::story::site::{Gateway, QUICK, Site, reaches};
+use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
 use sextant_lab::{Capture, OutsideRouter, Packets};
-
-use crate::site::{Gateway, QUICK, SOON, Site, reaches};
 
 const FAR: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xfa, 0, 0, 0, 0, 1);
 const PREFIX: &str = "2001:db8:a::/64";

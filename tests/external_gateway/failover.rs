@@ -3,10 +3,9 @@
 use std::net::Ipv6Addr;
 use std::time::Instant;
 
-use sextant_lab::story::{Outcome, ensure};
+use sextant_lab::story::site::{Gateway, QUICK, Site, reaches};
+use sextant_lab::story::{Outcome, SOON, ensure};
 use sextant_lab::{BackgroundPing, Capture};
-
-use crate::site::{Gateway, QUICK, SOON, Site, reaches};
 
 const FAR: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xfa, 0, 0, 0, 0, 1);
 const PREFIX: &str = "2001:db8:a::/64";

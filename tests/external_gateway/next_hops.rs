@@ -3,10 +3,9 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Instant;
 
-use sextant_lab::story::{Failure, Outcome, Plugged, ensure};
+use sextant_lab::story::site::{Gateway, QUICK, Site, does_not_reach, reaches};
+use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
 use sextant_lab::{FlowDump, OutsideRouter};
-
-use crate::site::{Gateway, QUICK, SOON, Site, does_not_reach, reaches};
 
 /// The address behind each of two routers outside.
 const FAR: [Ipv6Addr; 2] = [

@@ -21,7 +21,8 @@ pub struct Network {
 /// What a subnet is created with; the API's defaults for the rest.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SubnetSpec<'a> {
-    /// The prefix, such as `2001:db8:1::/64`; its family gives `ip_version`.
+    /// The prefix, such as `2001:db8:1::/64`; its family gives `ip_version`. Empty leaves both out, for `more` to say
+    /// whence the prefix comes.
     pub cidr: &'a str,
     /// `ipv6_ra_mode` and `ipv6_address_mode` both; none leaves them out.
     pub mode: Option<&'a str>,
@@ -52,6 +53,20 @@ pub struct Subnet {
     pub gateway: Option<IpAddr>,
     /// Everything that the API says about it.
     pub body: Value,
+}
+
+impl Subnet {
+    fn read(body: Value) -> Result<Self, LabError> {
+        let gateway = match body["gateway_ip"].is_null() {
+            true => None,
+            false => Some(parsed(&body, "gateway_ip")?),
+        };
+        Ok(Self {
+            id: text(&body, "id")?,
+            gateway,
+            body,
+        })
+    }
 }
 
 /// What a port is created with; the API's defaults for the rest.
@@ -146,9 +161,11 @@ impl Api {
         network: &Network,
         spec: &SubnetSpec<'_>,
     ) -> Result<Subnet, LabError> {
-        let version = if spec.cidr.contains(':') { 6 } else { 4 };
-        let mut wanted =
-            json!({"network_id": network.id, "cidr": spec.cidr, "ip_version": version});
+        let mut wanted = json!({"network_id": network.id});
+        if !spec.cidr.is_empty() {
+            wanted["cidr"] = spec.cidr.into();
+            wanted["ip_version"] = if spec.cidr.contains(':') { 6 } else { 4 }.into();
+        }
         if let Some(mode) = spec.mode {
             wanted["ipv6_ra_mode"] = mode.into();
             wanted["ipv6_address_mode"] = mode.into();
@@ -156,16 +173,16 @@ impl Api {
         if !spec.dns.is_empty() {
             wanted["dns_nameservers"] = spec.dns.into();
         }
-        let body = self.create("subnet", merged(wanted, &spec.more))?;
-        let gateway = match body["gateway_ip"].is_null() {
-            true => None,
-            false => Some(parsed(&body, "gateway_ip")?),
-        };
-        Ok(Subnet {
-            id: text(&body, "id")?,
-            gateway,
-            body,
-        })
+        Subnet::read(self.create("subnet", merged(wanted, &spec.more))?)
+    }
+
+    /// A subnet as it is.
+    ///
+    /// # Errors
+    /// [`LabError::Unexpected`] with the API's answer when there is none.
+    pub fn show_subnet(&self, id: &str) -> Result<Subnet, LabError> {
+        let reply = self.get(&format!("/v2.0/subnets/{id}"))?;
+        Subnet::read(expect("show subnet", 200, reply)?["subnet"].take())
     }
 
     /// Creates a port.

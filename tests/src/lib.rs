@@ -74,4 +74,7 @@ pub use plan::{CONTROLLER, UNDERLAY_DEVICE, UNDERLAY_MTU, Underlay};
 pub use process::Process;
 pub use prometheus::{Prometheus, Rule, Sample};
 pub use tools::{MissingTool, Tools};
-pub use upstream::{Advertised, Advertiser, OutsideRouter, Upstream};
+pub use upstream::{
+    Advertised, Advertiser, DelegatedLease, DelegatingServer, Lifetimes, OutsideRouter, PrefixPool,
+    Upstream,
+};

@@ -4,8 +4,10 @@
 //! The switch is Open vSwitch's userspace one, so that VLANs need nothing of the kernel: hypervisors are on trunks, the
 //! router has an access port a VLAN.
 
+mod delegating;
 mod router;
 
+pub use delegating::{DelegatedLease, DelegatingServer, Lifetimes, PrefixPool};
 pub use router::{Advertiser, OutsideRouter};
 
 use std::fmt::Write;

@@ -5,12 +5,14 @@
 //! It says Release (RFC 9915 §18.2.7) when it is ended with SIGTERM.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{DhcpClient, DhcpLease, Wanted, first_lease, folder, write, write_script};
 use crate::error::LabError;
 use crate::guest::{DEVICE, Guest};
+use crate::leftovers;
+use crate::namespace::Namespace;
 use crate::tools::Tools;
 
 /// Runs it until it has what is wanted.
@@ -21,16 +23,51 @@ pub(crate) fn run(
 ) -> Result<(DhcpClient, DhcpLease), LabError> {
     Tools::check(&["dibbler-client", "mount"])?;
     guest.wait_link_local(super::LINK_LOCAL)?;
-    let folder = folder(guest, "dibbler")?;
-    let script = write_script(&folder, VARIABLES)?;
+    let identity = match wanted {
+        Wanted::Address => "ia",
+        Wanted::Options => "stateless",
+    };
+    let config = format!(
+        "duid-type duid-ll\n\
+         iface {DEVICE} {{\n  {identity}\n  option dns-server\n  option domain\n}}\n"
+    );
+    run_with(
+        guest.namespace(),
+        folder(guest, "dibbler")?,
+        &config,
+        timeout,
+    )
+}
+
+/// Runs it until it has a prefix, with the settings that Neutron gives it for a subnet: a DUID of the enterprise 8888 and
+/// the subnet's id, and the IAID 1.
+pub(crate) fn run_for_prefix(
+    router: &Namespace,
+    subnet_id: &str,
+    timeout: Duration,
+) -> Result<(DhcpClient, DhcpLease), LabError> {
+    Tools::check(&["dibbler-client", "mount"])?;
+    let identifier = subnet_id.replace('-', "");
+    let config = format!(
+        "duid-type duid-en 8888 0x{identifier}\ndownlink-prefix-ifaces \"none\"\n\
+         iface {DEVICE} {{\n  pd 1\n}}\n"
+    );
+    let folder = leftovers::home(router.lab()).join(format!("{}-dibbler", router.name()));
+    run_with(router, folder, &config, timeout)
+}
+
+fn run_with(
+    namespace: &Namespace,
+    folder: PathBuf,
+    config: &str,
+    timeout: Duration,
+) -> Result<(DhcpClient, DhcpLease), LabError> {
     make_folders(&folder)?;
-    write(
-        &folder.join("etc/dibbler/client.conf"),
-        &config(wanted, &script),
-    )?;
+    let script = write_script(&folder, VARIABLES)?;
+    let config = format!("log-mode short\nlog-level 7\nscript \"{script}\"\n{config}");
+    write(&folder.join("etc/dibbler/client.conf"), &config)?;
     let private = private_mounts(&folder);
     let words = ["sh", "-e", "-c", &private, "sh", "dibbler-client", "run"];
-    let namespace = guest.namespace();
     let process = namespace.spawn_command(&mut namespace.command(&words), "dibbler")?;
     first_lease(process, folder, timeout)
 }
@@ -48,17 +85,6 @@ new_ip6_address=$ADDR1
 new_dhcp6_name_servers=$SRV_OPTION23
 new_dhcp6_domain_search=$SRV_OPTION24
 "#;
-
-fn config(wanted: Wanted, script: &str) -> String {
-    let identity = match wanted {
-        Wanted::Address => "ia",
-        Wanted::Options => "stateless",
-    };
-    format!(
-        "log-mode short\nlog-level 7\nduid-type duid-ll\nscript \"{script}\"\n\
-         iface {DEVICE} {{\n  {identity}\n  option dns-server\n  option domain\n}}\n"
-    )
-}
 
 fn make_folders(folder: &Path) -> Result<(), LabError> {
     ["etc/dibbler", "var", "log"].iter().try_for_each(|name| {

@@ -5,13 +5,14 @@
 
 mod narrator;
 mod points;
+pub mod site;
 mod two_networks;
 mod world;
 
 pub use narrator::{Narrator, Row};
 pub use points::POINTS;
 pub use two_networks::{DualStack, TwoNetworks};
-pub use world::{Cloud, DNS, Guests, Leases, Plugged, Segment, World, link_local};
+pub use world::{Cloud, DNS, Guests, Leases, Plugged, SOON, Segment, World, eui64, link_local};
 
 use crate::LabError;
 

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How long anything that takes a moment may take on a busy machine.
-pub(super) const SOON: Duration = Duration::from_secs(30);
+pub const SOON: Duration = Duration::from_secs(30);
 
 /// The DNS server that guests are told of.
 pub const DNS: &str = "2001:db8:53::53";
@@ -421,7 +421,8 @@ pub fn link_local(mac: &str) -> Ipv6Addr {
 }
 
 /// The SLAAC address of a MAC under a prefix (RFC 4291 appendix A).
-pub(super) fn eui64(prefix: &str, mac: &str) -> Ipv6Addr {
+#[must_use]
+pub fn eui64(prefix: &str, mac: &str) -> Ipv6Addr {
     let mut octets = prefix
         .parse::<Ipv6Addr>()
         .map_or([0; 16], |prefix| prefix.octets());

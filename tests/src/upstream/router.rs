@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::capture::Capture;
+use crate::dhcp::{DhcpClient, DhcpLease, dibbler};
 use crate::error::LabError;
 use crate::guest::DEVICE;
 use crate::leftovers;
@@ -130,6 +131,30 @@ impl OutsideRouter {
                 &pid.display().to_string(),
             ])
             .map(Advertiser)
+    }
+
+    /// Asks for a prefix with dibbler-client, as Neutron does for a subnet of this id. Dropped or ended, it releases it.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] or [`LabError::Ended`] with its log.
+    pub fn dibbler_for(
+        &self,
+        subnet_id: &str,
+        timeout: Duration,
+    ) -> Result<(DhcpClient, DhcpLease), LabError> {
+        dibbler::run_for_prefix(&self.namespace, subnet_id, timeout)
+    }
+
+    /// The next hop of its route to exactly this prefix, if there is one.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub fn route_to(&self, prefix: &str) -> Result<Option<IpAddr>, LabError> {
+        let routes = self
+            .namespace
+            .ip_json(&["-6", "route", "show", "exact", prefix])?;
+        let next_hop = routes.first().and_then(|route| route["gateway"].as_str());
+        Ok(next_hop.and_then(|next_hop| next_hop.parse().ok()))
     }
 
     /// Captures what passes its interface; `filter` as in pcap-filter(7), empty for everything.

@@ -4,16 +4,16 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use serde_json::{Value, json};
-use sextant_lab::story::{Failure, Outcome, Plugged, World, ensure, link_local};
-use sextant_lab::{
+use super::world::SOON;
+use super::{Failure, Outcome, Plugged, World, ensure, link_local};
+use crate::{
     LabError, LabOptions, Namespace, Network, Port, PortSpec, Router, SubnetSpec, Upstream,
     wait_for,
 };
+use serde_json::{Value, json};
 
-pub(crate) const SOON: Duration = Duration::from_secs(30);
 /// 200 packets a second.
-pub(crate) const QUICK: Duration = Duration::from_millis(5);
+pub const QUICK: Duration = Duration::from_millis(5);
 /// Between requests of which none may be lost: after the last one, ping waits for this long.
 const UNHURRIED: Duration = Duration::from_millis(50);
 const PHYSICAL: &str = "physnet1";
@@ -21,28 +21,39 @@ const PHYSICAL: &str = "physnet1";
 const PRIORITIES: [&str; 3] = ["30", "20", "10"];
 
 /// A cloud with an outside.
-pub(crate) struct Site {
-    pub(crate) upstream: Upstream,
-    pub(crate) world: World,
+#[derive(Debug)]
+pub struct Site {
+    /// The physical network.
+    pub upstream: Upstream,
+    /// The lab and its controller, all hypervisors joined.
+    pub world: World,
     /// A security group that lets everything in.
     open: String,
 }
 
 /// A router of the cloud and its port outside.
-pub(crate) struct Gateway {
-    pub(crate) router: Router,
-    pub(crate) port: Port,
+#[derive(Debug)]
+pub struct Gateway {
+    /// The router.
+    pub router: Router,
+    /// The port.
+    pub port: Port,
 }
 
 impl Gateway {
-    pub(crate) fn link_local(&self) -> Ipv6Addr {
+    /// The router's link-local address outside.
+    #[must_use]
+    pub fn link_local(&self) -> Ipv6Addr {
         link_local(&self.port.mac)
     }
 }
 
 impl Site {
     /// Tells a story of a site whose controller has this configuration. If it does not come true, the logs are shown.
-    pub(crate) fn tell(config: &str, story: impl FnOnce(&mut Self) -> Outcome) -> Outcome {
+    ///
+    /// # Errors
+    /// Why it does not come true.
+    pub fn tell(config: &str, story: impl FnOnce(&mut Self) -> Outcome) -> Outcome {
         let mut site = Self::start(config)?;
         story(&mut site).inspect_err(|_| eprintln!("{}", site.world.lab.logs()))
     }
@@ -80,7 +91,10 @@ impl Site {
     }
 
     /// An external network: in this VLAN, or without tags.
-    pub(crate) fn external(&self, vlan: Option<u16>) -> Result<Network, LabError> {
+    ///
+    /// # Errors
+    /// The API refuses.
+    pub fn external(&self, vlan: Option<u16>) -> Result<Network, LabError> {
         let attributes = json!({
             "provider:network_type": vlan.map_or("flat", |_| "vlan"),
             "provider:physical_network": PHYSICAL,
@@ -92,7 +106,10 @@ impl Site {
     }
 
     /// A router with its gateway on an external network.
-    pub(crate) fn gateway(&self, external: &Network) -> Result<Gateway, Failure> {
+    ///
+    /// # Errors
+    /// The API refuses.
+    pub fn gateway(&self, external: &Network) -> Result<Gateway, Failure> {
         let api = self.world.lab.api();
         let router = api.create_router("r1")?;
         let wanted = json!({"router": {"external_gateway_info": {"network_id": external.id}}});
@@ -108,7 +125,10 @@ impl Site {
     }
 
     /// A network of guests with these subnets, IPv6 by SLAAC, all on the router.
-    pub(crate) fn segment(&self, gateway: &Gateway, cidrs: &[&str]) -> Result<Network, Failure> {
+    ///
+    /// # Errors
+    /// The API refuses.
+    pub fn segment(&self, gateway: &Gateway, cidrs: &[&str]) -> Result<Network, Failure> {
         let api = self.world.lab.api();
         let network = api.create_network("inside")?;
         for cidr in cidrs {
@@ -124,7 +144,10 @@ impl Site {
     }
 
     /// Guests, each by its name and hypervisor, that let everybody talk to them, with their IPv6 addresses and routes.
-    pub(crate) fn guests<const N: usize>(
+    ///
+    /// # Errors
+    /// The API refuses, or they do not have them within 30 seconds.
+    pub fn guests<const N: usize>(
         &self,
         network: &Network,
         wanted: [(&str, usize); N],
@@ -140,7 +163,11 @@ impl Site {
         plugged.try_into().map_err(count)
     }
 
-    fn plug(&self, network: &Network, name: &str, host: usize) -> Result<Plugged, LabError> {
+    /// A guest that lets everybody talk to it, with whatever addresses there are.
+    ///
+    /// # Errors
+    /// The API refuses, or the guest cannot be made.
+    pub fn plug(&self, network: &Network, name: &str, host: usize) -> Result<Plugged, LabError> {
         let spec = PortSpec {
             name,
             more: json!({"security_groups": [self.open]})
@@ -155,7 +182,10 @@ impl Site {
     }
 
     /// Waits until the physical network last heard a MAC from this hypervisor.
-    pub(crate) fn wait_heard(&self, mac: &str, host: usize) -> Result<(), LabError> {
+    ///
+    /// # Errors
+    /// It does not within 30 seconds.
+    pub fn wait_heard(&self, mac: &str, host: usize) -> Result<(), LabError> {
         let wanted = format!("to-h{host}");
         wait_for(&format!("{mac} {wanted}"), SOON, || {
             let seen = self.upstream.heard_on(mac);
@@ -184,7 +214,8 @@ fn open_group(world: &World) -> Result<String, Failure> {
 }
 
 /// The IPv4 address of a port.
-pub(crate) fn ipv4(port: &Port) -> Ipv4Addr {
+#[must_use]
+pub fn ipv4(port: &Port) -> Ipv4Addr {
     let mut addresses = port.addresses.iter();
     let found = addresses.find_map(|address| match address {
         IpAddr::V4(address) => Some(*address),
@@ -194,7 +225,8 @@ pub(crate) fn ipv4(port: &Port) -> Ipv4Addr {
 }
 
 /// The IPv6 address of a port that is not link-local.
-pub(crate) fn ipv6(port: &Port) -> Ipv6Addr {
+#[must_use]
+pub fn ipv6(port: &Port) -> Ipv6Addr {
     let mut addresses = port.addresses.iter();
     let found = addresses.find_map(|address| match address {
         IpAddr::V6(address) => Some(*address),
@@ -204,7 +236,10 @@ pub(crate) fn ipv6(port: &Port) -> Ipv6Addr {
 }
 
 /// Waits for an answer, and then every request is answered.
-pub(crate) fn reaches(from: &Namespace, to: Ipv6Addr) -> Outcome {
+///
+/// # Errors
+/// There is no answer within 30 seconds, or a request is lost.
+pub fn reaches(from: &Namespace, to: Ipv6Addr) -> Outcome {
     let what = format!("{} to reach {to}", from.name());
     wait_for(&what, SOON, || {
         let report = from
@@ -220,9 +255,34 @@ pub(crate) fn reaches(from: &Namespace, to: Ipv6Addr) -> Outcome {
 }
 
 /// No request is answered.
-pub(crate) fn does_not_reach(from: &Namespace, to: Ipv6Addr) -> Outcome {
+///
+/// # Errors
+/// One is.
+pub fn does_not_reach(from: &Namespace, to: Ipv6Addr) -> Outcome {
     let report = from.ping(to, 2, UNHURRIED)?;
     ensure(report.received == 0, || {
         format!("{} reaches {to}: {report}", from.name())
     })
+}
+
+/// Carries a megabyte over TCP, with iperf3 and its options.
+///
+/// # Errors
+/// It does not within 30 seconds.
+pub fn connects(
+    client: &Namespace,
+    server: &Namespace,
+    address: IpAddr,
+    options: &[&str],
+) -> Outcome {
+    let address = address.to_string();
+    let words = ["iperf3", "--server", "--one-off", "--bind", &address];
+    let mut listener = server.spawn(&[&words[..], &["--forceflush"]].concat())?;
+    listener.wait_line("a server", SOON, |line| {
+        line.contains("Server listening").then_some(())
+    })?;
+    let words = ["timeout", "30", "iperf3", "-c", &address, "-n", "1M"];
+    client.run(&[&words[..], options].concat())?;
+    listener.wait(SOON)?;
+    Ok(())
 }
