@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::json;
-use sextant_lab::story::site::{Gateway, Site, connects, ipv4, ipv6, reaches};
+use sextant_lab::story::site::{Gateway, Site, connects, does_not_reach, ipv4, ipv6, reaches};
 use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
 use sextant_lab::{Capture, Namespace, Network, OutsideRouter, SubnetSpec};
 
@@ -12,6 +12,11 @@ const FAR6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xfa, 0, 0, 0, 0, 1);
 const FAR4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 const OUTSIDE: [&str; 2] = ["2001:db8:e1::/64", "203.0.113.0/24"];
 const GATEWAYS: [&str; 2] = ["2001:db8:e1::1/64", "203.0.113.1/24"];
+/// Another router outside, and what is behind it.
+const BRANCH6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xe1, 0, 0, 0, 0, 0xb);
+const BRANCH4: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 200);
+const BEHIND6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xfb, 0, 0, 0, 0, 1);
+const BEHIND4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 77);
 const INSIDE: [&str; 2] = ["2001:db8:b::/64", "10.0.0.0/24"];
 
 /// The external network, with subnets that nobody hands out.
@@ -76,6 +81,34 @@ fn translates(site: &mut Site) -> Outcome {
     for guest in &guests {
         ipv4_from(&edge, guest, ipv4(&guest.port))?;
         ping4(edge.namespace(), ipv4(&guest.port))?;
+    }
+    by_way_of_another(site, &gateway, &guests)
+}
+
+/// What only another router outside has is reached by the routes that lead there, and by no others.
+fn by_way_of_another(site: &Site, gateway: &Gateway, guests: &[Plugged]) -> Outcome {
+    let branch = site.upstream.router("branch", Some(VLAN))?;
+    branch.address(&format!("{BRANCH6}/64"))?;
+    branch.address(&format!("{BRANCH4}/24"))?;
+    branch.far(BEHIND6.into())?;
+    branch.far(BEHIND4.into())?;
+    branch.route(INSIDE[0], Some(ipv6(&gateway.port).into()))?;
+    branch.route(INSIDE[1], Some(ipv4(&gateway.port).into()))?;
+    does_not_reach(guests[1].guest.namespace(), BEHIND6)?;
+    let route = |to: String, by: String| json!({"destination": to, "nexthop": by});
+    let routes = [
+        route(format!("{BEHIND6}/128"), BRANCH6.to_string()),
+        route(format!("{BEHIND4}/32"), BRANCH4.to_string()),
+    ];
+    let wanted = json!({"router": {"routes": routes}});
+    let path = format!("/v2.0/routers/{}", gateway.router.id);
+    let (status, body) = site.world.lab.api().put(&path, &wanted)?;
+    ensure(status == 200, || format!("{status} {body}"))?;
+    for guest in guests {
+        reaches(guest.guest.namespace(), BEHIND6)?;
+        reaches(branch.namespace(), guest.address())?;
+        ping4(guest.guest.namespace(), BEHIND4)?;
+        reaches(guest.guest.namespace(), FAR6)?;
     }
     Ok(())
 }

@@ -144,7 +144,8 @@ impl Client {
         earlier(earlier(exchange, turn), end)
     }
 
-    /// The Ethernet frames that are due, to all servers of the link.
+    /// The Ethernet frames that are due, to all servers of the link. Time may end the lease: see
+    /// [`lease`](Self::lease).
     pub fn poll(&mut self, now: Instant, random: u64) -> Vec<Vec<u8>> {
         self.expire(now, random);
         while let Some(phase) = self.turn(now, random) {
@@ -177,7 +178,7 @@ impl Client {
         };
     }
 
-    /// Takes in a message of a server. What it makes the client send is due at once.
+    /// Takes in a message of a server. What it makes the client send is due at once: poll after it.
     pub fn heard(&mut self, message: &Heard, now: Instant, random: u64) -> Effect {
         let asked = self.phase.exchange().is_some_and(|exchange| {
             exchange.sent() > 0 && exchange.transaction() == message.transaction

@@ -80,6 +80,16 @@ fn at_t2_all_servers_are_asked_and_at_the_end_for_any_prefix() {
 }
 
 #[test]
+fn without_an_answer_the_server_is_asked_every_ten_minutes_in_the_end() {
+    let mut asking = Asking::bound_to((500, FOR_EVER), (USUAL.0, 5000, 6000));
+    assert_eq!(asking.next().kind, Renew);
+    let sent = asking.sends(9);
+    let distances: Vec<_> = sent.iter().map(|(_, after)| after.div_ceil(1000)).collect();
+    assert_eq!(distances, [10, 20, 40, 80, 160, 320, 600, 600, 600]);
+    assert!(sent.iter().all(|(kind, _)| *kind == Renew), "T2 is never");
+}
+
+#[test]
 fn another_server_may_extend() {
     let (mut asking, _) = renewing();
     asking.now += Duration::from_secs(300);
@@ -189,7 +199,7 @@ fn a_prefix_that_is_taken_back_is_lost() {
 
 #[test]
 fn what_does_not_mention_the_prefix_changes_nothing() {
-    let lost = [(USUAL.0, 7, 5), ("2001:db8:9::/80", 9, 9)];
+    let longer = ("2001:db8:9::/80", 9, 9);
     type Change = fn(Said) -> Said;
     let says: [(Change, Effect); 6] = [
         (|said| said.giving(TIMES, &[OTHER]), Effect::Taken),
@@ -219,12 +229,14 @@ fn what_does_not_mention_the_prefix_changes_nothing() {
             "as if there was no answer"
         );
     }
-    let (mut asking, renew) = renewing();
-    let before = asking.client.clone();
-    let discarded = Said::to(REPLY, &renew).giving(TIMES, &lost);
-    let reason = Effect::Refused("preferred for longer than valid");
-    assert_eq!(asking.hear(&discarded), reason);
-    assert_eq!(asking.client, before);
+    for discarded in [[(USUAL.0, 7, 5), longer], [(USUAL.0, 1, 0), longer]] {
+        let (mut asking, renew) = renewing();
+        let before = asking.client.clone();
+        let reply = Said::to(REPLY, &renew).giving(TIMES, &discarded);
+        let reason = Effect::Refused("preferred for longer than valid");
+        assert_eq!(asking.hear(&reply), reason);
+        assert_eq!(asking.client, before);
+    }
 }
 
 #[test]
