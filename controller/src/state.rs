@@ -45,6 +45,8 @@ pub enum Event {
     Outside(ChassisId, NetworkId, Option<Outside>),
     /// A server has delegated this prefix to a subnet, or extended it; none: the subnet has none any more.
     Delegated(SubnetId, Option<Arc<Delegation>>),
+    /// Nobody asks for this delegation any more. It is forgotten, unless another has taken its place.
+    Undelegated(SubnetId, Arc<Delegation>),
     /// A switch has confirmed the flows of these ports, for the interfaces that they had then.
     Confirmed(Vec<(PortId, Binding)>),
 }
@@ -217,6 +219,7 @@ impl Owner {
             Event::Plugged(port, plugged) => self.plugged(port, plugged),
             Event::Unplugged(port, chassis) => self.unplugged(port, &chassis),
             Event::Delegated(subnet, delegation) => self.delegated(subnet, delegation),
+            Event::Undelegated(subnet, delegation) => self.undelegated(subnet, &delegation),
             Event::Confirmed(ports) => ports
                 .into_iter()
                 .for_each(|(port, binding)| self.confirmed(port, &binding)),
@@ -341,6 +344,12 @@ impl Owner {
             None => Change::Delete(Key::Delegation(subnet)),
         });
         self.snapshot.facts.delegate(subnet, delegation);
+    }
+
+    fn undelegated(&mut self, subnet: SubnetId, delegation: &Arc<Delegation>) {
+        if self.snapshot.facts.delegations().get(&subnet) == Some(delegation) {
+            self.delegated(subnet, None);
+        }
     }
 
     fn confirmed(&mut self, port: PortId, binding: &Binding) {

@@ -245,6 +245,7 @@ async fn what_was_learned_outside_outlives_the_process() {
 async fn a_delegated_prefix_is_known_after_a_restart_until_it_is_no_more() {
     let folder = Folder::new("delegation");
     let delegation = Arc::new(Delegation {
+        network: NetworkId::MIN,
         prefix: "2001:db8:1::/56".parse().unwrap(),
         server: vec![0, 3, 0, 1],
         renew_at: 1,

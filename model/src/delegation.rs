@@ -1,6 +1,6 @@
 //! Prefixes that DHCPv6 delegates to subnets.
 
-use crate::{Intent, Router, Subnet, SubnetId};
+use crate::{Intent, NetworkId, Router, Subnet, SubnetId};
 use ipnet::Ipv6Net;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -9,6 +9,8 @@ use std::sync::Arc;
 /// never.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delegation {
+    /// The external network where the server is.
+    pub network: NetworkId,
     /// What was delegated: a prefix of at most 64 bits.
     pub prefix: Ipv6Net,
     /// The DUID of the server.
@@ -62,6 +64,13 @@ impl Intent {
             .filter(|router| self.gateway_of(*router).is_some())
             .min()
             .and_then(|router| self.routers.get(&router))
+    }
+
+    /// The external network where a subnet's prefix is asked for.
+    pub fn delegating_network(&self, subnet: &Subnet) -> Option<NetworkId> {
+        let router = self.delegating_router(subnet)?;
+        let gateway = self.gateway_of(router.id)?;
+        Some(gateway.network_id)
     }
 
     /// The subnets whose prefixes a router asks for, by id.

@@ -87,9 +87,9 @@ impl Keeper {
         let now = clock::now();
         let plan = Plan::of(&snapshot.intent, &snapshot.facts, now);
         self.count(&plan);
-        for subnet in plan.forget {
+        for (subnet, delegation) in plan.forget {
             tracing::info!(%subnet, "nobody asks for the subnet's delegated prefix any more");
-            let forget = Event::Delegated(subnet, None);
+            let forget = Event::Undelegated(subnet, delegation);
             self.events.send(forget).await.map_err(|_| Stopping)?;
         }
         self.refused

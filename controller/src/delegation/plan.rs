@@ -3,14 +3,15 @@
 use ipnet::{IpNet, Ipv6Net};
 use sextant_model::{Delegation, Facts, Intent, PROVISIONAL_PREFIX, Subnet, SubnetId};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What is to be done at one time, and what is the case then.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Plan {
     /// The subnets that have another prefix than they should, with the one that they should have.
     pub(super) renumber: BTreeMap<SubnetId, Ipv6Net>,
-    /// The subnets whose delegations no router asks for any more.
-    pub(super) forget: Vec<SubnetId>,
+    /// The delegations that no router asks for any more, where they are from.
+    pub(super) forget: Vec<(SubnetId, Arc<Delegation>)>,
     /// When the next delegation ends, in seconds since 1970.
     pub(super) next_end: Option<i64>,
     /// How many subnets a router asks for to which a prefix is delegated.
@@ -25,24 +26,27 @@ impl Plan {
         let delegations = facts.delegations();
         let mut plan = Self::default();
         for subnet in intent.delegated_subnets() {
-            let asked_for = intent.delegating_router(subnet).is_some();
-            let delegation = delegations.get(&subnet.id).filter(|_| asked_for);
-            let delegation = delegation.filter(|delegation| !delegation.has_ended(now));
+            let network = intent.delegating_network(subnet);
+            let delegation = delegations
+                .get(&subnet.id)
+                .filter(|delegation| network == Some(delegation.network))
+                .filter(|delegation| !delegation.has_ended(now));
             plan.subnet(subnet, delegation.map(|delegation| &**delegation));
             match delegation {
                 Some(_) => plan.delegated += 1,
-                None if asked_for => plan.waiting += 1,
+                None if network.is_some() => plan.waiting += 1,
                 None => {}
             }
         }
-        let asked_for = |id: &SubnetId| {
+        let is_asked_for = |id: &SubnetId, delegation: &Delegation| {
             let subnet = intent.subnets.get(id);
-            subnet.is_some_and(|subnet| intent.delegating_router(subnet).is_some())
+            let network = subnet.and_then(|subnet| intent.delegating_network(subnet));
+            network == Some(delegation.network)
         };
         plan.forget = delegations
-            .keys()
-            .filter(|id| !asked_for(id))
-            .copied()
+            .iter()
+            .filter(|(id, delegation)| !is_asked_for(id, delegation))
+            .map(|(id, delegation)| (*id, delegation.clone()))
             .collect();
         plan
     }

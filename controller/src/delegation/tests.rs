@@ -105,6 +105,7 @@ fn intent(cidr: &str) -> Intent {
 fn facts(valid_until: i64) -> Facts {
     let mut facts = Facts::default();
     let delegation = Delegation {
+        network: OUTSIDE,
         prefix: PREFIX.parse().unwrap(),
         server: vec![],
         renew_at: 0,
@@ -114,6 +115,10 @@ fn facts(valid_until: i64) -> Facts {
     };
     facts.delegate(SUBNET, Some(Arc::new(delegation)));
     facts
+}
+
+fn forgotten() -> Vec<(SubnetId, Arc<Delegation>)> {
+    vec![(SUBNET, facts(100).delegations()[&SUBNET].clone())]
 }
 
 fn wanting(prefix: &str) -> BTreeMap<SubnetId, Ipv6Net> {
@@ -156,7 +161,7 @@ fn without_a_router_that_asks_there_is_no_prefix_and_the_delegation_is_forgotten
         assert!(!before.delegates_as(&intent), "{gone:?}");
         let expected = Plan {
             renumber: wanting("::/64"),
-            forget: vec![SUBNET],
+            forget: forgotten(),
             ..Plan::default()
         };
         assert_eq!(Plan::of(&intent, &facts(100), 1), expected, "{gone:?}");
@@ -164,11 +169,28 @@ fn without_a_router_that_asks_there_is_no_prefix_and_the_delegation_is_forgotten
 }
 
 #[test]
+fn a_prefix_of_another_external_network_is_not_the_subnets() {
+    const ELSEWHERE: NetworkId = NetworkId(Uuid::from_u128(9));
+    let mut intent = intent(PREFIX);
+    let before = intent.clone();
+    let gateway = port(GATEWAY, ELSEWHERE, ROUTER_GATEWAY_OWNER);
+    intent.apply(&Change::Put(gateway));
+    assert!(!before.delegates_as(&intent));
+    let expected = Plan {
+        renumber: wanting("::/64"),
+        forget: forgotten(),
+        waiting: 1,
+        ..Plan::default()
+    };
+    assert_eq!(Plan::of(&intent, &facts(100), 1), expected);
+}
+
+#[test]
 fn the_delegation_of_a_subnet_that_is_gone_is_forgotten() {
     let mut intent = intent(PREFIX);
     intent.apply(&Change::Delete(Key::Subnet(SUBNET)));
     let expected = Plan {
-        forget: vec![SUBNET],
+        forget: forgotten(),
         ..Plan::default()
     };
     assert_eq!(Plan::of(&intent, &facts(100), 1), expected);

@@ -296,6 +296,7 @@ impl Session {
         self.check_identity(&latest)?;
         if self.change.is_none() && self.resync.is_none() && !Arc::ptr_eq(&latest, &self.snapshot) {
             let before = std::mem::replace(&mut self.snapshot, latest);
+            self.delegations.compare(&self.snapshot.facts);
             let started = Instant::now();
             let (old, new) = (
                 (&before.intent, &before.facts),

@@ -139,12 +139,11 @@ impl Cloud {
         let observations = self.observations.clone();
         tokio::spawn(async move {
             while let Some(event) = said.recv().await {
-                let Event::Delegated(subnet, delegation) = event else {
+                let Event::Undelegated(subnet, _) = event else {
                     panic!("it says nothing else: {event:?}")
                 };
-                let delegate: Observation =
-                    Box::new(move |facts, _| facts.delegate(subnet, delegation));
-                let _ = observations.send(delegate);
+                let forget: Observation = Box::new(move |facts, _| facts.delegate(subnet, None));
+                let _ = observations.send(forget);
             }
         });
         let (snapshots, metrics) = (self.snapshots.clone(), self.metrics.clone());

@@ -125,6 +125,7 @@ impl Delegating {
     async fn delegate_until(&self, prefix: &str, valid_until: i64) {
         let (subnet, prefix) = (self.subnet_id(), prefix.parse().unwrap());
         let delegation = Delegation {
+            network: id(&self.outside).parse().unwrap(),
             prefix,
             server: vec![0, 3],
             renew_at: i64::MAX,

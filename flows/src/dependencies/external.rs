@@ -5,7 +5,7 @@ use super::changes::{Changed, Changes};
 use super::works_alike;
 use crate::contribution::Object;
 use crate::view::View;
-use sextant_model::{ChassisId, NetworkId, PrefixSource, Publish, Router, RouterId};
+use sextant_model::{ChassisId, NetworkId, PrefixSource, Publish, Router, RouterId, Subnet};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -27,6 +27,15 @@ impl Touched<'_> {
         for network in networks.chain(subnets.map(|subnet| subnet.network_id)) {
             routers.extend(self.routers_by(network));
         }
+        for subnet in &changes.subnets {
+            let is_delegated = |side: Option<&Arc<Subnet>>| {
+                side.is_some_and(|subnet| subnet.prefix_source == PrefixSource::Delegated)
+            };
+            if is_delegated(subnet.old) != is_delegated(subnet.new) {
+                let networks = subnet.sides().map(|subnet| subnet.network_id);
+                routers.extend(networks.flat_map(|network| self.routers_on(network)));
+            }
+        }
         let beside = self.delegates_beside(&routers);
         routers.extend(beside);
         routers.into_iter().for_each(|router| self.way_out(router));
@@ -46,12 +55,17 @@ impl Touched<'_> {
 
     /// The routers with a network on them may leave by this hypervisor, or do so no more.
     pub(super) fn ways_out_of(&mut self, network: NetworkId) {
-        let routers = self.views().into_iter().flat_map(|view| {
-            let ports = view.intent.router_ports_of(network);
-            ports.filter_map(|port| port.router())
-        });
-        let routers: BTreeSet<RouterId> = routers.collect();
+        let routers = self.routers_on(network);
         routers.into_iter().for_each(|router| self.way_out(router));
+    }
+
+    /// The routers with a network on them.
+    fn routers_on(&self, network: NetworkId) -> BTreeSet<RouterId> {
+        let of_view = |view: View<'_>| {
+            let ports = view.intent.router_ports_of(network);
+            ports.filter_map(|port| port.router()).collect::<Vec<_>>()
+        };
+        self.views().into_iter().flat_map(of_view).collect()
     }
 
     /// Of several routers on a subnet whose prefix is delegated one asks for it: another may have to, when one comes or goes.
@@ -65,10 +79,8 @@ impl Touched<'_> {
                 let mut subnets = view.intent.subnets_of(*network);
                 subnets.any(|subnet| subnet.prefix_source == PrefixSource::Delegated)
             };
-            for network in networks.into_iter().filter(delegated) {
-                let ports = view.intent.router_ports_of(network);
-                beside.extend(ports.filter_map(|port| port.router()));
-            }
+            let networks = networks.into_iter().filter(delegated);
+            beside.extend(networks.flat_map(|network| self.routers_on(network)));
         }
         beside
     }

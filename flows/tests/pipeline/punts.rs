@@ -1,6 +1,6 @@
 //! What goes up to the controller, and with which answer. For DHCPv4 see `dhcpv4.rs`.
 
-use crate::support::cloud::{id, port_id};
+use crate::support::cloud::{id, network_id, port_id};
 use crate::support::frames::{self, ALL_ROUTERS};
 use crate::support::show::flows_of;
 use crate::support::{Cloud, Fabric, show};
@@ -272,6 +272,7 @@ fn a_delegated_prefix_ends_with_its_delegation_and_at_once_without_one() {
     assert_eq!(over.valid_until.max(over.preferred_until), i64::MIN);
     for (prefix, known) in [("2001:db8:a::/56", true), ("2001:db8:b::/64", false)] {
         let delegation = Delegation {
+            network: network_id("ext"),
             prefix: prefix.parse().unwrap(),
             server: vec![],
             renew_at: 100,

@@ -4,6 +4,7 @@ const SUBNET: SubnetId = SubnetId(Uuid::from_u128(5));
 
 fn delegation(valid_until: i64) -> Option<Arc<Delegation>> {
     Some(Arc::new(Delegation {
+        network: NetworkId::MIN,
         prefix: "2001:db8:1::/64".parse().unwrap(),
         server: vec![0, 3],
         renew_at: 1,
@@ -51,4 +52,17 @@ fn what_comes_late_from_the_store_does_not_undo_what_was_learned_since() {
     story.stored(Change::Delete(Key::Delegation(SUBNET)));
     let known = story.owner.snapshot.facts.delegations().get(&SUBNET);
     assert_eq!(known, delegation(20).as_ref());
+}
+
+#[test]
+fn what_nobody_asks_for_is_forgotten_unless_another_has_taken_its_place() {
+    let mut story = story();
+    for (forgotten, left) in [(10, delegation(20)), (20, None)] {
+        story.observed([
+            Event::Delegated(SUBNET, delegation(20)),
+            Event::Undelegated(SUBNET, delegation(forgotten).unwrap()),
+        ]);
+        let known = story.owner.snapshot.facts.delegations().get(&SUBNET);
+        assert_eq!(known, left.as_ref());
+    }
 }

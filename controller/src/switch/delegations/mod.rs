@@ -16,17 +16,19 @@ use crate::state::Event;
 use bytes::Bytes;
 use rust_openflow::{Message, NO_BUFFER, PacketOut, ports};
 use sextant_flows::Uplink;
-use sextant_model::{ChassisId, Delegation, NetworkId, SubnetId};
+use sextant_model::{ChassisId, Delegation, Facts, NetworkId, SubnetId};
 use sextant_responders::Learned;
 use sextant_responders::delegation::{Client, Effect, Heard, Lease, Sender, State, duid, sent};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The clients of one hypervisor, by subnet.
+/// The clients of one hypervisor.
 #[derive(Debug, Default)]
 pub(super) struct Delegations {
     clients: BTreeMap<SubnetId, Asking>,
+    /// Those that give back prefixes which nobody wants any more from where they are.
+    leaving: Vec<(SubnetId, Asking)>,
     /// A lease may have changed that was not told yet.
     touched: bool,
 }
@@ -34,6 +36,7 @@ pub(super) struct Delegations {
 /// Where a client's messages go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Way {
+    network: NetworkId,
     port: u16,
     vlan_tci: u16,
     sender: Sender,
@@ -46,13 +49,11 @@ struct Asking {
     way: Way,
     /// What the owner of state knows.
     told: Option<Lease>,
-    /// Nobody wants the prefix any more: it is being given back.
-    leaving: bool,
 }
 
 impl Delegations {
-    /// Takes in for which subnets prefixes are asked here. One that nobody asks for any more is given back; one for which
-    /// another hypervisor asks now is left to it.
+    /// Takes in for which subnets prefixes are asked here, and where. One that nobody asks for any more on its network is
+    /// given back; one for which another hypervisor asks now is left to it.
     pub(super) fn update(
         &mut self,
         uplinks: &BTreeMap<NetworkId, Uplink>,
@@ -61,31 +62,56 @@ impl Delegations {
     ) {
         self.touched = true;
         let wanted = wanted(uplinks);
-        let is_asked_for = |subnet: &SubnetId| {
-            let subnet = snapshot.intent.subnets.get(subnet);
-            subnet.is_some_and(|subnet| snapshot.intent.delegating_router(subnet).is_some())
+        let stays = |(subnet, asking): &(&SubnetId, &Asking)| {
+            let way = wanted.get(subnet);
+            way.is_some_and(|way| way.network == asking.way.network)
         };
-        self.clients.retain(|subnet, asking| {
-            if asking.leaving || wanted.contains_key(subnet) {
-                return true;
+        let gone = self.clients.iter().filter(|entry| !stays(entry));
+        let gone: Vec<SubnetId> = gone.map(|(subnet, _)| *subnet).collect();
+        for subnet in gone {
+            let asking = self.clients.remove(&subnet);
+            let given_back =
+                asking.filter(|asking| network_of(subnet, snapshot) != Some(asking.way.network));
+            if let Some(mut asking) = given_back {
+                asking.client.release(now, rand::random());
+                self.leaving.push((subnet, asking));
             }
-            asking.leave(now);
-            !is_asked_for(subnet) && !asking.client.is_done()
-        });
+        }
         for (subnet, way) in wanted {
-            let before = self.clients.get_mut(&subnet);
-            let is_leaving = before.as_ref().is_some_and(|asking| asking.leaving);
-            if let Some(asking) = before.filter(|_| !is_leaving) {
-                asking.go_by(way);
-                continue;
+            match self.clients.get_mut(&subnet) {
+                Some(asking) => asking.go_by(subnet, way, now),
+                None => self.begin(subnet, way, snapshot, now),
             }
-            let told = snapshot.facts.delegations().get(&subnet);
-            let told = told.map(|told| lease(told, now));
-            // What is being given back is nothing to begin with.
-            let known = told.clone().filter(|_| !is_leaving);
-            let client = Client::new(subnet, way.sender, known, now, rand::random());
-            let asking = Asking::new(subnet, client, way, told);
-            self.clients.insert(subnet, asking);
+        }
+        self.leaving.retain(|(_, asking)| !asking.client.is_done());
+    }
+
+    /// A client goes on with what is known of the subnet, unless that is from elsewhere, or is just being given back.
+    fn begin(&mut self, subnet: SubnetId, way: Way, snapshot: &Snapshot, now: Instant) {
+        let of_subnet = |(leaving, asking): &(SubnetId, Asking)| {
+            *leaving == subnet && asking.way.network == way.network
+        };
+        let given_back = self.leaving.extract_if(.., |leaving| of_subnet(leaving));
+        let given_back = given_back.count() > 0;
+        let told = snapshot.facts.delegations().get(&subnet);
+        let known = told.filter(|told| told.network == way.network && !given_back);
+        let known = known.map(|known| lease(known, now));
+        let asking = Asking {
+            client: Client::new(subnet, way.sender, known.clone(), now, rand::random()),
+            duid: duid(subnet),
+            way,
+            told: known.or(told.map(|told| lease(told, now))),
+        };
+        self.clients.insert(subnet, asking);
+    }
+
+    /// What the owner of state has forgotten meanwhile, because for a moment nobody asked for it, it is told anew.
+    pub(super) fn compare(&mut self, facts: &Facts) {
+        for (subnet, asking) in &mut self.clients {
+            if asking.told.is_some() && !facts.delegations().contains_key(subnet) {
+                asking.told = None;
+                self.touched = true;
+            }
         }
     }
 
@@ -99,24 +125,13 @@ impl Delegations {
     }
 
     fn hear(&mut self, heard: &Heard) {
-        let mut clients = self.clients.iter_mut();
-        let asking = clients.find(|(_, asking)| asking.duid == heard.client());
-        let Some((subnet, asking)) = asking else {
-            return;
-        };
-        let effect = asking.client.heard(heard, Instant::now(), rand::random());
-        self.touched = true;
-        let prefix = asking.client.lease().map(|lease| lease.prefix);
-        match effect {
-            Effect::Granted => {
-                tracing::info!(%subnet, prefix = ?prefix, "prefix delegated")
-            }
-            Effect::Extended => tracing::debug!(%subnet, prefix = ?prefix, "prefix extended"),
-            Effect::Lost => tracing::warn!(%subnet, "the server takes back the prefix"),
-            Effect::Refused(reason) => {
-                tracing::warn!(%subnet, message = heard.message(), reason, "no prefix delegated")
-            }
-            Effect::Taken | Effect::NotForUs => {}
+        let leaving = self.leaving.iter_mut();
+        let clients = self.clients.iter_mut();
+        let all = clients.chain(leaving.map(|(subnet, asking)| (&*subnet, asking)));
+        for (subnet, asking) in all.filter(|(_, asking)| asking.duid == heard.client()) {
+            self.touched = true;
+            let effect = asking.client.heard(heard, Instant::now(), rand::random());
+            asking.log(*subnet, effect, heard);
         }
     }
 
@@ -127,24 +142,28 @@ impl Delegations {
             return messages;
         }
         self.touched = true;
-        for asking in self.clients.values_mut() {
+        let leaving = self.leaving.iter_mut().map(|(_, asking)| asking);
+        for asking in self.clients.values_mut().chain(leaving) {
             for frame in asking.client.poll(now, rand::random()) {
                 let labels = [sent(&frame), "sent"];
                 metrics.delegation_messages.with_label_values(&labels).inc();
                 messages.push(asking.way.out(frame));
             }
         }
-        self.clients
-            .retain(|_, asking| !(asking.leaving && asking.client.is_done()));
+        self.leaving.retain(|(_, asking)| !asking.client.is_done());
         messages
     }
 
     /// When something is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let clients = self.clients.values();
-        clients
+        self.all()
             .filter_map(|asking| asking.client.next_event())
             .min()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Asking> {
+        let leaving = self.leaving.iter().map(|(_, asking)| asking);
+        self.clients.values().chain(leaving)
     }
 
     /// Tells the owner of state which prefixes there are.
@@ -172,7 +191,7 @@ impl Delegations {
 
     fn show(&self, chassis: &ChassisId, metrics: &Metrics) {
         let mut states: BTreeMap<&str, i64> = State::ALL.map(|state| (state.as_str(), 0)).into();
-        for asking in self.clients.values() {
+        for asking in self.all() {
             *states.entry(asking.client.state().as_str()).or_default() += 1;
         }
         for (state, count) in states {
@@ -194,12 +213,14 @@ pub(super) fn hide(chassis: &ChassisId, metrics: &Metrics) {
 
 /// The subnets that prefixes are asked for, and where.
 fn wanted(uplinks: &BTreeMap<NetworkId, Uplink>) -> BTreeMap<SubnetId, Way> {
-    let of_uplink = |uplink: &Uplink| {
+    let of_uplink = |(network, uplink): (&NetworkId, &Uplink)| {
+        let network = *network;
         let (port, vlan_tci) = (uplink.port, uplink.vlan_tci);
         let of_speaker = move |speaker: &sextant_flows::Speaker| {
             let (mac, address) = (speaker.mac, speaker.mac.link_local());
             let sender = Sender { mac, address };
             let way = Way {
+                network,
                 port,
                 vlan_tci,
                 sender,
@@ -210,7 +231,7 @@ fn wanted(uplinks: &BTreeMap<NetworkId, Uplink>) -> BTreeMap<SubnetId, Way> {
         let speakers = uplink.speakers.values();
         speakers.flat_map(of_speaker).collect::<Vec<_>>()
     };
-    uplinks.values().flat_map(of_uplink).collect()
+    uplinks.iter().flat_map(of_uplink).collect()
 }
 
 impl Way {
@@ -225,39 +246,53 @@ impl Way {
 }
 
 impl Asking {
-    fn new(subnet: SubnetId, client: Client, way: Way, told: Option<Lease>) -> Self {
-        Self {
-            client,
-            duid: duid(subnet),
-            way,
-            told,
-            leaving: false,
+    /// Another sender on the same network is another next hop for the server's route: it learns of it by Rebind.
+    fn go_by(&mut self, subnet: SubnetId, way: Way, now: Instant) {
+        let before = std::mem::replace(&mut self.way, way);
+        if before.sender == way.sender {
+            return;
+        }
+        self.client.set_sender(way.sender);
+        if let Some(lease) = self.client.lease() {
+            let known = Some(lease.clone());
+            self.client = Client::new(subnet, way.sender, known, now, rand::random());
         }
     }
 
-    fn go_by(&mut self, way: Way) {
-        self.way = way;
-        self.client.set_sender(way.sender);
-    }
-
-    fn leave(&mut self, now: Instant) {
-        self.leaving = true;
-        self.client.release(now, rand::random());
-    }
-
-    /// What the owner of state does not know yet. What is given back it takes away by itself.
+    /// What the owner of state does not know yet.
     fn news(&mut self) -> Option<Option<Arc<Delegation>>> {
         let lease = self.client.lease();
-        if self.leaving || self.told.as_ref() == lease {
+        if self.told.as_ref() == lease {
             return None;
         }
         self.told = lease.cloned();
-        Some(lease.map(|lease| Arc::new(delegation(lease, Instant::now()))))
+        let told = |lease| Arc::new(delegation(lease, self.way.network, Instant::now()));
+        Some(lease.map(told))
+    }
+
+    fn log(&self, subnet: SubnetId, effect: Effect, heard: &Heard) {
+        let lease = self.client.lease();
+        let prefix = lease.map_or_else(String::new, |lease| lease.prefix.to_string());
+        match effect {
+            Effect::Granted => tracing::info!(%subnet, prefix, "prefix delegated"),
+            Effect::Extended => tracing::debug!(%subnet, prefix, "prefix extended"),
+            Effect::Lost => tracing::warn!(%subnet, "the server takes back the prefix"),
+            Effect::Refused(reason) => {
+                tracing::warn!(%subnet, message = heard.message(), reason, "no prefix delegated");
+            }
+            Effect::Taken | Effect::NotForUs => {}
+        }
     }
 }
 
+/// The external network where the prefix of a subnet is asked for.
+fn network_of(subnet: SubnetId, snapshot: &Snapshot) -> Option<NetworkId> {
+    let subnet = snapshot.intent.subnets.get(&subnet)?;
+    snapshot.intent.delegating_network(subnet)
+}
+
 /// A lease with times of this process as one with times for all.
-fn delegation(lease: &Lease, now: Instant) -> Delegation {
+fn delegation(lease: &Lease, network: NetworkId, now: Instant) -> Delegation {
     let wall = clock::now();
     let at = |at: Option<Instant>| {
         let Some(at) = at else { return i64::MAX };
@@ -265,6 +300,7 @@ fn delegation(lease: &Lease, now: Instant) -> Delegation {
         wall.saturating_add(i64::try_from(left).unwrap_or(i64::MAX))
     };
     Delegation {
+        network,
         prefix: lease.prefix,
         server: lease.server.clone(),
         renew_at: at(lease.renew_at),

@@ -109,9 +109,14 @@ fn snapshot() -> Snapshot {
 }
 
 fn uplinks() -> BTreeMap<NetworkId, Uplink> {
+    uplinks_of(OUTSIDE, MAC)
+}
+
+/// A speaker with this MAC asks on this network.
+fn uplinks_of(network: NetworkId, mac: MacAddr) -> BTreeMap<NetworkId, Uplink> {
     let speaker = Speaker {
-        mac: MAC,
-        addresses: vec![MAC.link_local().into()],
+        mac,
+        addresses: vec![mac.link_local().into()],
         delegated: [SUBNET].into(),
     };
     let uplink = Uplink {
@@ -121,12 +126,13 @@ fn uplinks() -> BTreeMap<NetworkId, Uplink> {
         next_hops: Default::default(),
         listens: false,
     };
-    [(OUTSIDE, uplink)].into()
+    [(network, uplink)].into()
 }
 
 fn delegation(from_now: i64) -> Delegation {
     let at = clock::now() + from_now;
     Delegation {
+        network: OUTSIDE,
         prefix: "2001:db8:2222::/64".parse().unwrap(),
         server: vec![0, 3, 0, 1, 2, 0, 0, 0, 0, 1],
         renew_at: at,
@@ -266,13 +272,78 @@ fn one_that_ended_meanwhile_is_taken_back_and_asked_for_anew() {
 }
 
 #[test]
+fn another_sender_tells_servers_of_itself_at_once() {
+    let (mut snapshot, now) = (snapshot(), Instant::now());
+    snapshot
+        .facts
+        .delegate(SUBNET, Some(Arc::new(delegation(3600))));
+    let mut delegations = Delegations::default();
+    delegations.update(&uplinks(), &snapshot, now);
+    // Nobody contradicts: it is bound.
+    sent_within(&mut delegations, now, 30);
+    assert_eq!(sent_within(&mut delegations, now, 60), [] as [u8; 0]);
+
+    let later = now + Duration::from_secs(60);
+    let other = MacAddr([0xfa, 0x16, 0x3e, 0, 0, 2]);
+    delegations.update(&uplinks_of(OUTSIDE, other), &snapshot, later);
+    let asked = sent_within(&mut delegations, later, 5);
+    assert!(
+        !asked.is_empty() && asked.iter().all(|kind| *kind == REBIND),
+        "{asked:?}"
+    );
+    let asking = delegations.clients.get_mut(&SUBNET).unwrap();
+    assert!(asking.client.lease().is_some() && asking.news().is_none());
+}
+
+#[test]
+fn on_another_network_it_begins_anew_and_gives_back_what_it_had() {
+    const ELSEWHERE: NetworkId = NetworkId(Uuid::from_u128(9));
+    let (mut snapshot, now) = (snapshot(), Instant::now());
+    snapshot
+        .facts
+        .delegate(SUBNET, Some(Arc::new(delegation(3600))));
+    let mut delegations = Delegations::default();
+    delegations.update(&uplinks(), &snapshot, now);
+    let gateway = port(GATEWAY, ELSEWHERE, ROUTER_GATEWAY_OWNER);
+    let moved = Change::Put(Object::Port(Arc::new(gateway)));
+    snapshot.intent.apply(&moved);
+    delegations.update(&uplinks_of(ELSEWHERE, MAC), &snapshot, now);
+    let asking = delegations.clients.get_mut(&SUBNET).unwrap();
+    assert_eq!(asking.news(), Some(None));
+    let asked = sent_within(&mut delegations, now, 20);
+    let count = |kind| asked.iter().filter(|sent| **sent == kind).count();
+    assert!(count(RELEASE) > 0 && count(SOLICIT) > 0, "{asked:?}");
+    assert_eq!(count(RELEASE) + count(SOLICIT), asked.len(), "{asked:?}");
+    assert!(delegations.leaving.is_empty());
+}
+
+#[test]
+fn what_was_forgotten_meanwhile_is_told_anew() {
+    let (mut snapshot, now) = (snapshot(), Instant::now());
+    let known = Arc::new(delegation(3600));
+    snapshot.facts.delegate(SUBNET, Some(known));
+    let mut delegations = Delegations::default();
+    delegations.update(&uplinks(), &snapshot, now);
+    let news = |delegations: &mut Delegations| {
+        let asking = delegations.clients.get_mut(&SUBNET).unwrap();
+        asking.news().flatten()
+    };
+    delegations.compare(&snapshot.facts);
+    assert_eq!(news(&mut delegations), None);
+    snapshot.facts.delegate(SUBNET, None);
+    delegations.compare(&snapshot.facts);
+    let told = news(&mut delegations).unwrap();
+    assert_eq!(told.network, OUTSIDE);
+}
+
+#[test]
 fn times_are_the_same_there_and_back() {
     let now = Instant::now();
     let known = Delegation {
         valid_until: i64::MAX,
         ..delegation(100)
     };
-    let back = super::delegation(&lease(&known, now), now);
+    let back = super::delegation(&lease(&known, now), OUTSIDE, now);
     assert_eq!(back.valid_until, i64::MAX);
     assert!((back.renew_at - known.renew_at).abs() <= 1);
 }

@@ -2,7 +2,7 @@
 
 use super::steps::{Step, subnet};
 use crate::support::Cloud;
-use crate::support::cloud::id;
+use crate::support::cloud::{id, network_id};
 use ipnet::Ipv6Net;
 use sextant_model::{Delegation, PrefixSource, SubnetId};
 use std::sync::Arc;
@@ -40,6 +40,7 @@ impl Step {
 
 fn delegation(prefix: Ipv6Net, valid_until: i64) -> Delegation {
     Delegation {
+        network: network_id("ext"),
         prefix,
         server: vec![],
         renew_at: 0,
