@@ -1,5 +1,7 @@
 //! Prefixes that real DHCPv6 servers outside delegate to subnets, on three real Open vSwitches.
 
+#[path = "prefix_delegation/another_gateway.rs"]
+mod another_gateway;
 #[path = "prefix_delegation/lifetimes.rs"]
 mod lifetimes;
 #[path = "prefix_delegation/many.rs"]
