@@ -296,7 +296,6 @@ impl Session {
         self.check_identity(&latest)?;
         if self.change.is_none() && self.resync.is_none() && !Arc::ptr_eq(&latest, &self.snapshot) {
             let before = std::mem::replace(&mut self.snapshot, latest);
-            self.delegations.compare(&self.snapshot.facts);
             let started = Instant::now();
             let (old, new) = (
                 (&before.intent, &before.facts),
@@ -308,6 +307,7 @@ impl Session {
                 .compute_seconds
                 .observe(started.elapsed().as_secs_f64());
             self.program(&difference);
+            self.delegations.compare(&self.snapshot);
         }
         self.drive();
         Ok(())

@@ -16,7 +16,7 @@ use crate::state::Event;
 use bytes::Bytes;
 use rust_openflow::{Message, NO_BUFFER, PacketOut, ports};
 use sextant_flows::Uplink;
-use sextant_model::{ChassisId, Delegation, Facts, NetworkId, SubnetId};
+use sextant_model::{ChassisId, Delegation, NetworkId, SubnetId};
 use sextant_responders::Learned;
 use sextant_responders::delegation::{Client, Effect, Heard, Lease, Sender, State, duid, sent};
 use std::collections::BTreeMap;
@@ -105,10 +105,14 @@ impl Delegations {
         self.clients.insert(subnet, asking);
     }
 
-    /// What the owner of state has forgotten meanwhile, because for a moment nobody asked for it, it is told anew.
-    pub(super) fn compare(&mut self, facts: &Facts) {
+    /// What the owner of state has forgotten meanwhile, because for a moment nobody asked for it, it is told anew. What is
+    /// being given back and is asked for again, by another hypervisor it may be, is given back no more.
+    pub(super) fn compare(&mut self, snapshot: &Snapshot) {
+        self.leaving
+            .retain(|(subnet, asking)| network_of(*subnet, snapshot) != Some(asking.way.network));
+        let known = snapshot.facts.delegations();
         for (subnet, asking) in &mut self.clients {
-            if asking.told.is_some() && !facts.delegations().contains_key(subnet) {
+            if asking.told.is_some() && !known.contains_key(subnet) {
                 asking.told = None;
                 self.touched = true;
             }

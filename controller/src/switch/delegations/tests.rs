@@ -318,6 +318,26 @@ fn on_another_network_it_begins_anew_and_gives_back_what_it_had() {
 }
 
 #[test]
+fn what_is_given_back_is_left_to_another_hypervisor_that_asks_for_it() {
+    let (with, now) = (snapshot(), Instant::now());
+    let mut snapshot = with.clone();
+    snapshot
+        .facts
+        .delegate(SUBNET, Some(Arc::new(delegation(3600))));
+    let mut delegations = Delegations::default();
+    delegations.update(&uplinks(), &snapshot, now);
+    snapshot
+        .intent
+        .apply(&Change::Delete(sextant_model::Key::Port(INTERFACE)));
+    delegations.update(&BTreeMap::new(), &snapshot, now);
+    assert_eq!(sent_within(&mut delegations, now, 0), [RELEASE]);
+
+    // What it would say now takes away what was delegated to the other.
+    delegations.compare(&with);
+    assert_eq!(sent_within(&mut delegations, now, 60), [] as [u8; 0]);
+}
+
+#[test]
 fn what_was_forgotten_meanwhile_is_told_anew() {
     let (mut snapshot, now) = (snapshot(), Instant::now());
     let known = Arc::new(delegation(3600));
@@ -328,10 +348,10 @@ fn what_was_forgotten_meanwhile_is_told_anew() {
         let asking = delegations.clients.get_mut(&SUBNET).unwrap();
         asking.news().flatten()
     };
-    delegations.compare(&snapshot.facts);
+    delegations.compare(&snapshot);
     assert_eq!(news(&mut delegations), None);
     snapshot.facts.delegate(SUBNET, None);
-    delegations.compare(&snapshot.facts);
+    delegations.compare(&snapshot);
     let told = news(&mut delegations).unwrap();
     assert_eq!(told.network, OUTSIDE);
 }
