@@ -83,7 +83,7 @@ impl Delegations {
                 None => self.begin(subnet, way, snapshot, now),
             }
         }
-        self.leaving.retain(|(_, asking)| !asking.client.is_done());
+        self.part();
     }
 
     /// A client goes on with what is known of the subnet, unless that is from elsewhere, or is just being given back.
@@ -126,6 +126,12 @@ impl Delegations {
                 self.hear(heard);
             }
         }
+        self.part();
+    }
+
+    /// Parts from those that gave back what they had.
+    fn part(&mut self) {
+        self.leaving.retain(|(_, asking)| !asking.client.is_done());
     }
 
     fn hear(&mut self, heard: &Heard) {
@@ -154,7 +160,7 @@ impl Delegations {
                 messages.push(asking.way.out(frame));
             }
         }
-        self.leaving.retain(|(_, asking)| !asking.client.is_done());
+        self.part();
         messages
     }
 

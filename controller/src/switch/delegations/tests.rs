@@ -5,6 +5,9 @@ use sextant_model::{
     Port, PortId, PrefixSource, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, Router, RouterId,
     RouterKey, Subnet,
 };
+use sextant_responders::dhcpv6::codec::put_option;
+use sextant_responders::dhcpv6::{CLIENT_PORT, SERVER_PORT};
+use sextant_responders::frame::{Addresses, FrameBuilder};
 use std::net::Ipv6Addr;
 use uuid::Uuid;
 
@@ -19,6 +22,7 @@ const MAC: MacAddr = MacAddr([0xfa, 0x16, 0x3e, 0, 0, 1]);
 /// DHCPv6 message types (RFC 9915 §7.3), and where they are in a frame without extension headers.
 const SOLICIT: u8 = 1;
 const REBIND: u8 = 6;
+const REPLY: u8 = 7;
 const RELEASE: u8 = 8;
 const TYPE: usize = 14 + 40 + 8;
 
@@ -335,6 +339,43 @@ fn what_is_given_back_is_left_to_another_hypervisor_that_asks_for_it() {
     // What it would say now takes away what was delegated to the other.
     delegations.compare(&with);
     assert_eq!(sent_within(&mut delegations, now, 60), [] as [u8; 0]);
+}
+
+/// A server's Reply to the client's message in a frame.
+fn reply_to(frame: &[u8]) -> Heard {
+    let addresses = Addresses {
+        source_mac: MacAddr([2, 0, 0, 0, 0, 1]),
+        destination_mac: MAC,
+        source: MacAddr([2, 0, 0, 0, 0, 1]).link_local(),
+        destination: MAC.link_local(),
+    };
+    let mut reply = FrameBuilder::udp(addresses, SERVER_PORT, CLIENT_PORT, 100);
+    let out = reply.bytes();
+    out.push(REPLY);
+    out.extend(&frame[TYPE + 1..TYPE + 4]);
+    for (code, value) in [(1, &duid(SUBNET)), (2, &delegation(0).server)] {
+        put_option(out, code, |out| out.extend(value));
+    }
+    Heard::parse(&reply.finish()).unwrap()
+}
+
+#[test]
+fn what_is_given_back_is_over_when_the_server_says_so() {
+    let (mut snapshot, now) = (snapshot(), Instant::now());
+    let known = Arc::new(delegation(3600));
+    snapshot.facts.delegate(SUBNET, Some(known));
+    let mut delegations = Delegations::default();
+    delegations.update(&uplinks(), &snapshot, now);
+    let interface = sextant_model::Key::Port(INTERFACE);
+    snapshot.intent.apply(&Change::Delete(interface));
+    delegations.update(&BTreeMap::new(), &snapshot, now);
+    let sent = delegations.due(now, &Metrics::new().unwrap());
+    let [Message::PacketOut(release)] = &sent[..] else {
+        panic!("{sent:?}")
+    };
+    let reply = Learned::Delegation(OUTSIDE, reply_to(&release.data));
+    delegations.learn(&[reply]);
+    assert!(delegations.leaving.is_empty());
 }
 
 #[test]
