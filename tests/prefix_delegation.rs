@@ -2,6 +2,8 @@
 
 #[path = "prefix_delegation/another_gateway.rs"]
 mod another_gateway;
+#[path = "prefix_delegation/guide.rs"]
+mod guide;
 #[path = "prefix_delegation/lifetimes.rs"]
 mod lifetimes;
 #[path = "prefix_delegation/many.rs"]
