@@ -8,6 +8,10 @@ use sextant_model::{
 /// is gone is not called valid for longer, counted from when it went (RFC 7084 L-13, as of RFC 9096 §3.5).
 const GONE_VALID: u32 = 7200;
 
+/// How many prefixes that are gone are told of at most: with them an advertisement fits the least MTU of IPv6, however
+/// often a server outside delegates another.
+const MOST_GONE: usize = 24;
+
 /// A router's final advertisement on a link (RFC 4861 §6.2.5) that it leaves `now`, in seconds since 1970: a default
 /// router no more, its routes over, its prefixes valid for a while but not preferred (RFC 9096 §3.5).
 pub fn last_word(advertisement: &Advertisement, now: i64) -> Advertisement {
@@ -23,12 +27,13 @@ pub fn last_word(advertisement: &Advertisement, now: i64) -> Advertisement {
 }
 
 /// The advertisement that replaces `before` from `now` on, in seconds since 1970: `after`, and a last word on the prefixes
-/// and routes that it lacks. To be sent for some time, as hosts may miss one.
+/// and routes that it lacks; of many prefixes, on those that went last. To be sent for some time, as hosts may miss one.
 pub fn withdraw(before: &Advertisement, after: &Advertisement, now: i64) -> Advertisement {
     let mut all = after.clone();
     let keeps =
         |gone: &AdvertisedPrefix| after.prefixes.iter().any(|kept| kept.prefix == gone.prefix);
-    for gone in before.prefixes.iter().filter(|prefix| !keeps(prefix)) {
+    let gone = before.prefixes.iter().filter(|prefix| !keeps(prefix));
+    for gone in gone.take(MOST_GONE) {
         let mut gone = *gone;
         deprecate(&mut gone, now);
         all.prefixes.push(gone);

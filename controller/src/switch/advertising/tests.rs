@@ -164,3 +164,14 @@ fn a_prefix_that_has_ended_is_advertised_as_such_before_it_is_withdrawn() {
     let both = (300, vec![(2, 14_400, 86_400), (1, 0, 0)]);
     assert_eq!(story.change(Some(&[prefix(2)])), [both]);
 }
+
+#[test]
+fn an_advertisement_does_not_grow_however_often_its_prefix_is_replaced() {
+    let mut story = Story::new();
+    story.change(Some(&[prefix(0)]));
+    let last = (1..=99).map(|n| story.change(Some(&[prefix(n)]))).last();
+    let said = last.unwrap().pop().unwrap().1;
+    let told: Vec<_> = said.iter().map(|(n, ..)| format!("{n:x}")).collect();
+    let newest: Vec<_> = (75..=99).rev().map(|n| n.to_string()).collect();
+    assert_eq!(told, newest, "the one that counts, and the last that went");
+}
