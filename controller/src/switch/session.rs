@@ -16,6 +16,7 @@ use super::punts::Punts;
 use super::strangers::Strangers;
 use super::uplinks::{self, Uplinks};
 use crate::admission::Pass;
+use crate::clock;
 use crate::metrics::Counted;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
@@ -307,7 +308,8 @@ impl Session {
                 .compute_seconds
                 .observe(started.elapsed().as_secs_f64());
             self.program(&difference);
-            self.delegations.compare(&self.snapshot);
+            let clocks = (now.into_std(), clock::now());
+            self.delegations.compare(&self.snapshot, clocks);
         }
         self.drive();
         Ok(())

@@ -141,6 +141,13 @@ fn renewal((t1, t2): (u32, u32), granted: Prefix) -> (u32, u32) {
         preferred => preferred,
     };
     let t2_or = |t2: u32| if t2 == 0 { FOR_EVER } else { t2 };
+    // A time at which there is nothing left to extend is none. That no other server is to be asked is for a server to say.
+    let in_time = |time: u32| if time < granted.valid { time } else { 0 };
+    let t1 = match granted.valid {
+        FOR_EVER => t1,
+        _ => in_time(t1),
+    };
+    let t2 = if t2 == FOR_EVER { t2 } else { in_time(t2) };
     match (t1, t2) {
         (0, t2) => {
             let t1 = tenths(lifetime, 5).min(t2_or(t2));

@@ -52,6 +52,12 @@ fn times_that_the_server_leaves_to_the_client_follow_from_the_preferred_lifetime
     assert_eq!(times(0, 0, FOR_EVER, FOR_EVER), (None, None));
     assert_eq!(times(60, FOR_EVER, 1000, 2000), (Some(60), None));
     assert_eq!(times(0, FOR_EVER, 1000, 2000), (Some(500), None));
+    assert_eq!(times(2000, 3000, 1000, 2000), (Some(500), Some(800)));
+    assert_eq!(times(FOR_EVER, FOR_EVER, 1000, 2000), (Some(500), None));
+    assert_eq!(
+        times(3000, 3500, FOR_EVER, FOR_EVER),
+        (Some(3000), Some(3500))
+    );
     let nearly = u64::from(FOR_EVER - 1);
     let (half, most) = (Some(nearly / 2), Some(nearly * 8 / 10));
     assert_eq!(times(0, 0, FOR_EVER - 1, FOR_EVER), (half, most));

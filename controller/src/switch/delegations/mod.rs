@@ -23,6 +23,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// By how many seconds two clocks may differ before one of them was set.
+const CLOCK_TOLERANCE: i64 = 30;
+
 /// The clients of one hypervisor.
 #[derive(Debug, Default)]
 pub(super) struct Delegations {
@@ -49,6 +52,8 @@ struct Asking {
     way: Way,
     /// What the owner of state knows.
     told: Option<Lease>,
+    /// When it was told, by the clock that runs and by the one that people set.
+    told_at: (Instant, i64),
 }
 
 impl Delegations {
@@ -101,18 +106,21 @@ impl Delegations {
             duid: duid(subnet),
             way,
             told: known.or(told.map(|told| lease(told, now))),
+            told_at: (now, clock::now()),
         };
         self.clients.insert(subnet, asking);
     }
 
-    /// What the owner of state has forgotten meanwhile, because for a moment nobody asked for it, it is told anew. What is
-    /// being given back and is asked for again, by another hypervisor it may be, is given back no more.
-    pub(super) fn compare(&mut self, snapshot: &Snapshot) {
+    /// What the owner of state has forgotten meanwhile, because for a moment nobody asked for it, it is told anew; so it is
+    /// when the clock was set, by which it knows when the prefix ends. What is being given back and is asked for again, by
+    /// another hypervisor it may be, is given back no more.
+    pub(super) fn compare(&mut self, snapshot: &Snapshot, (now, wall): (Instant, i64)) {
         self.leaving
             .retain(|(subnet, asking)| network_of(*subnet, snapshot) != Some(asking.way.network));
         let known = snapshot.facts.delegations();
         for (subnet, asking) in &mut self.clients {
-            if asking.told.is_some() && !known.contains_key(subnet) {
+            let is_known = known.contains_key(subnet) && !asking.clock_was_set(now, wall);
+            if asking.told.is_some() && !is_known {
                 asking.told = None;
                 self.touched = true;
             }
@@ -122,8 +130,8 @@ impl Delegations {
     /// Takes in what servers said.
     pub(super) fn learn(&mut self, learned: &[Learned]) {
         for learned in learned {
-            if let Learned::Delegation(_, heard) = learned {
-                self.hear(heard);
+            if let Learned::Delegation(network, heard) = learned {
+                self.hear(*network, heard);
             }
         }
         self.part();
@@ -134,11 +142,11 @@ impl Delegations {
         self.leaving.retain(|(_, asking)| !asking.client.is_done());
     }
 
-    fn hear(&mut self, heard: &Heard) {
+    fn hear(&mut self, network: NetworkId, heard: &Heard) {
         let leaving = self.leaving.iter_mut();
         let clients = self.clients.iter_mut();
         let all = clients.chain(leaving.map(|(subnet, asking)| (&*subnet, asking)));
-        for (subnet, asking) in all.filter(|(_, asking)| asking.duid == heard.client()) {
+        for (subnet, asking) in all.filter(|(_, asking)| asking.hears(network, heard)) {
             self.touched = true;
             let effect = asking.client.heard(heard, Instant::now(), rand::random());
             asking.log(*subnet, effect, heard);
@@ -269,15 +277,29 @@ impl Asking {
         }
     }
 
+    fn hears(&self, network: NetworkId, heard: &Heard) -> bool {
+        self.way.network == network && self.duid == heard.client()
+    }
+
     /// What the owner of state does not know yet.
     fn news(&mut self) -> Option<Option<Arc<Delegation>>> {
         let lease = self.client.lease();
         if self.told.as_ref() == lease {
             return None;
         }
+        let now = Instant::now();
         self.told = lease.cloned();
-        let told = |lease| Arc::new(delegation(lease, self.way.network, Instant::now()));
+        self.told_at = (now, clock::now());
+        let told = |lease| Arc::new(delegation(lease, self.way.network, now));
         Some(lease.map(told))
+    }
+
+    fn clock_was_set(&self, now: Instant, wall: i64) -> bool {
+        let (then, before) = self.told_at;
+        let passed = now.saturating_duration_since(then).as_secs();
+        let passed = i64::try_from(passed).unwrap_or(i64::MAX);
+        let by_clock = wall.saturating_sub(before);
+        by_clock.saturating_sub(passed).abs() > CLOCK_TOLERANCE
     }
 
     fn log(&self, subnet: SubnetId, effect: Effect, heard: &Heard) {

@@ -337,7 +337,7 @@ fn what_is_given_back_is_left_to_another_hypervisor_that_asks_for_it() {
     assert_eq!(sent_within(&mut delegations, now, 0), [RELEASE]);
 
     // What it would say now takes away what was delegated to the other.
-    delegations.compare(&with);
+    delegations.compare(&with, (now, clock::now()));
     assert_eq!(sent_within(&mut delegations, now, 60), [] as [u8; 0]);
 }
 
@@ -389,12 +389,35 @@ fn what_was_forgotten_meanwhile_is_told_anew() {
         let asking = delegations.clients.get_mut(&SUBNET).unwrap();
         asking.news().flatten()
     };
-    delegations.compare(&snapshot);
+    delegations.compare(&snapshot, (now, clock::now()));
     assert_eq!(news(&mut delegations), None);
     snapshot.facts.delegate(SUBNET, None);
-    delegations.compare(&snapshot);
+    delegations.compare(&snapshot, (now, clock::now()));
     let told = news(&mut delegations).unwrap();
     assert_eq!(told.network, OUTSIDE);
+}
+
+#[test]
+fn when_the_clock_was_set_it_is_told_anew_when_a_prefix_ends() {
+    let (mut snapshot, now) = (snapshot(), Instant::now());
+    snapshot
+        .facts
+        .delegate(SUBNET, Some(Arc::new(delegation(3600))));
+    let mut delegations = Delegations::default();
+    delegations.update(&uplinks(), &snapshot, now);
+    let (later, wall) = (now + Duration::from_secs(100), clock::now() + 100);
+    for (set_by, news) in [
+        (0, false),
+        (29, false),
+        (-29, false),
+        (7200, true),
+        (-7200, true),
+    ] {
+        delegations.compare(&snapshot, (later, wall + set_by));
+        let asking = delegations.clients.get_mut(&SUBNET).unwrap();
+        assert_eq!(asking.news().is_some(), news, "{set_by}");
+        asking.told_at = (now, wall - 100);
+    }
 }
 
 #[test]
