@@ -147,24 +147,11 @@ fn network_id(n: u16) -> NetworkId {
 
 fn port(n: u16) -> Port {
     let [high, low] = n.to_be_bytes();
-    Port {
-        id: PortId(Uuid::from_u128(u128::from(n))),
-        network_id: network_id(n / TOGETHER),
-        meta: Meta::default(),
-        mac_address: MacAddr([0xfa, 0x16, 0x3e, 0, high, low]),
-        fixed_ips: vec![],
-        admin_state_up: true,
-        device_id: String::new(),
-        device_owner: String::new(),
-        port_security_enabled: true,
-        allowed_address_pairs: vec![],
-        extra_dhcp_opts: vec![],
-        host_id: String::new(),
-        vnic_type: "normal".to_owned(),
-        security_groups: Default::default(),
-        dns_name: String::new(),
-        binding_profile: String::new(),
-    }
+    Port::new(
+        PortId(Uuid::from_u128(u128::from(n))),
+        network_id(n / TOGETHER),
+        MacAddr([0xfa, 0x16, 0x3e, 0, high, low]),
+    )
 }
 
 fn is_inventory(message: &Message) -> bool {

@@ -495,22 +495,13 @@ mod tests {
 
     fn port(owner: &str, device: RouterId) -> Port {
         Port {
-            id: PortId(Uuid::from_u128(1)),
-            network_id: NetworkId(Uuid::from_u128(2)),
-            meta: Meta::default(),
-            mac_address: MacAddr([0xfa, 0x16, 0x3e, 0, 0, 1]),
-            fixed_ips: vec![],
-            admin_state_up: true,
             device_id: device.to_string(),
             device_owner: owner.to_owned(),
-            port_security_enabled: true,
-            allowed_address_pairs: vec![],
-            extra_dhcp_opts: vec![],
-            host_id: String::new(),
-            vnic_type: "normal".to_owned(),
-            security_groups: Default::default(),
-            dns_name: String::new(),
-            binding_profile: String::new(),
+            ..Port::new(
+                PortId(Uuid::from_u128(1)),
+                NetworkId(Uuid::from_u128(2)),
+                MacAddr([0xfa, 0x16, 0x3e, 0, 0, 1]),
+            )
         }
     }
 

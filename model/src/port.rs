@@ -85,6 +85,28 @@ pub struct Port {
 }
 
 impl Port {
+    /// A port that nobody uses yet: up, under no group, and held to its own addresses, of which it has none.
+    pub fn new(id: PortId, network_id: NetworkId, mac_address: MacAddr) -> Self {
+        Self {
+            id,
+            network_id,
+            meta: Meta::default(),
+            mac_address,
+            fixed_ips: vec![],
+            admin_state_up: true,
+            device_id: String::new(),
+            device_owner: String::new(),
+            port_security_enabled: true,
+            allowed_address_pairs: vec![],
+            extra_dhcp_opts: vec![],
+            host_id: String::new(),
+            vnic_type: "normal".to_owned(),
+            security_groups: BTreeSet::new(),
+            dns_name: String::new(),
+            binding_profile: String::new(),
+        }
+    }
+
     /// The router of which this port is an internal interface.
     pub fn router(&self) -> Option<RouterId> {
         if self.device_owner != ROUTER_INTERFACE_OWNER {

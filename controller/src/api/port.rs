@@ -242,23 +242,10 @@ impl Resource for Port {
 
 /// A port of which nothing is said.
 fn blank(id: PortId, network_id: NetworkId, meta: Meta) -> Port {
+    let unassigned = MacAddr([0; 6]);
     Port {
-        id,
-        network_id,
         meta,
-        mac_address: MacAddr([0; 6]),
-        fixed_ips: Vec::new(),
-        admin_state_up: true,
-        device_id: String::new(),
-        device_owner: String::new(),
-        port_security_enabled: true,
-        allowed_address_pairs: Vec::new(),
-        extra_dhcp_opts: Vec::new(),
-        host_id: String::new(),
-        vnic_type: "normal".to_owned(),
-        security_groups: Default::default(),
-        dns_name: String::new(),
-        binding_profile: String::new(),
+        ..Port::new(id, network_id, unassigned)
     }
 }
 

@@ -43,22 +43,11 @@ fn port(id: PortId, network_id: NetworkId, owner: &str) -> Object {
         ip_address: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
     };
     Object::Port(Arc::new(Port {
-        id,
-        network_id,
-        meta: Meta::default(),
-        mac_address: MacAddr([0xfa, 0x16, 0x3e, 0, 0, 1]),
         fixed_ips: Vec::from_iter((network_id == INSIDE).then_some(fixed)),
-        admin_state_up: true,
         device_id: ROUTER.to_string(),
         device_owner: owner.to_owned(),
         port_security_enabled: false,
-        allowed_address_pairs: vec![],
-        extra_dhcp_opts: vec![],
-        host_id: String::new(),
-        vnic_type: "normal".to_owned(),
-        security_groups: Default::default(),
-        dns_name: String::new(),
-        binding_profile: String::new(),
+        ..Port::new(id, network_id, MacAddr([0xfa, 0x16, 0x3e, 0, 0, 1]))
     }))
 }
 

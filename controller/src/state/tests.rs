@@ -28,24 +28,11 @@ fn story() -> Story {
 }
 
 fn port() -> Port {
-    Port {
-        id: PORT,
-        network_id: NetworkId(Uuid::from_u128(7)),
-        meta: Meta::default(),
-        mac_address: MacAddr([0xfa, 0x16, 0x3e, 0, 0, 1]),
-        fixed_ips: vec![],
-        admin_state_up: true,
-        device_id: String::new(),
-        device_owner: String::new(),
-        port_security_enabled: true,
-        allowed_address_pairs: vec![],
-        extra_dhcp_opts: vec![],
-        host_id: String::new(),
-        vnic_type: "normal".to_owned(),
-        security_groups: Default::default(),
-        dns_name: String::new(),
-        binding_profile: String::new(),
-    }
+    Port::new(
+        PORT,
+        NetworkId(Uuid::from_u128(7)),
+        MacAddr([0xfa, 0x16, 0x3e, 0, 0, 1]),
+    )
 }
 
 fn chassis(name: &str) -> Chassis {

@@ -32,25 +32,14 @@ fn port(id: PortId, network: NetworkId, owner: &str) -> Port {
         ip_address: Ipv6Addr::UNSPECIFIED.into(),
     };
     Port {
-        id,
-        network_id: network,
-        meta: Meta::default(),
-        mac_address: MAC,
         fixed_ips: Some(on_subnet)
             .filter(|_| network == INSIDE)
             .into_iter()
             .collect(),
-        admin_state_up: true,
         device_id: ROUTER.to_string(),
         device_owner: owner.to_owned(),
         port_security_enabled: false,
-        allowed_address_pairs: vec![],
-        extra_dhcp_opts: vec![],
-        host_id: String::new(),
-        vnic_type: "normal".to_owned(),
-        security_groups: Default::default(),
-        dns_name: String::new(),
-        binding_profile: String::new(),
+        ..Port::new(id, network, MAC)
     }
 }
 

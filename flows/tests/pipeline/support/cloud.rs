@@ -433,22 +433,12 @@ impl Cloud {
         self.made += 1;
         let [.., a, b, c] = self.made.to_be_bytes();
         Port {
-            id: port_id(name),
-            network_id: network_id(network),
-            meta: Meta::default(),
-            mac_address: MacAddr([0xfa, 0x16, 0x3e, a, b, c]),
-            fixed_ips: vec![],
-            admin_state_up: true,
-            device_id: String::new(),
             device_owner: "compute:nova".to_owned(),
-            port_security_enabled: true,
-            allowed_address_pairs: vec![],
-            extra_dhcp_opts: vec![],
-            host_id: String::new(),
-            vnic_type: "normal".to_owned(),
-            security_groups: Default::default(),
-            dns_name: String::new(),
-            binding_profile: String::new(),
+            ..Port::new(
+                port_id(name),
+                network_id(network),
+                MacAddr([0xfa, 0x16, 0x3e, a, b, c]),
+            )
         }
     }
 

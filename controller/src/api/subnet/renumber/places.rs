@@ -127,22 +127,14 @@ mod tests {
             ip_address: Ipv6Addr::from_bits(u128::from(*bits)).into(),
         };
         Arc::new(Port {
-            id: PortId(Uuid::from_u128(n.into())),
-            network_id: NetworkId(Uuid::nil()),
-            meta: Meta::default(),
-            mac_address: MacAddr([0xfa, 0x16, 0x3e, 0, 0, n]),
             fixed_ips: addresses.iter().map(fixed).collect(),
-            admin_state_up: true,
             device_id: Uuid::from_u128(n.into()).to_string(),
             device_owner: owner.to_owned(),
-            port_security_enabled: true,
-            allowed_address_pairs: vec![],
-            extra_dhcp_opts: vec![],
-            host_id: String::new(),
-            vnic_type: "normal".to_owned(),
-            security_groups: BTreeSet::new(),
-            dns_name: String::new(),
-            binding_profile: String::new(),
+            ..Port::new(
+                PortId(Uuid::from_u128(n.into())),
+                NetworkId(Uuid::nil()),
+                MacAddr([0xfa, 0x16, 0x3e, 0, 0, n]),
+            )
         })
     }
 
