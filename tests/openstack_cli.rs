@@ -15,8 +15,8 @@ use sextant_lab::Loopback;
 /// How many commands each test types at least; together more than enough to be at home with.
 const AT_LEAST: [usize; 5] = [12, 26, 20, 18, 14];
 
-/// The guide's workflow for users of prefix delegation, word for word; where a router with an
-/// external network delegates nothing, the default pool gives the prefix.
+/// The guide's workflow for users of prefix delegation, word for word, where a default pool gives
+/// the prefix; a server delegates it in `prefix_delegation`.
 #[test]
 fn the_users_workflow_of_the_guide() -> Outcome {
     let mut openstack = Client::start()?;
