@@ -267,8 +267,9 @@ pub enum Punt {
 }
 
 impl Punt {
-    /// The same with what is to be said at a time, in seconds since 1970.
-    pub fn at(&self, now: i64) -> Cow<'_, Self> {
+    /// The same with what is to be said at a time, in seconds since 1970. Only where something ends is the clock looked at:
+    /// that takes a tenth of what an answer does.
+    pub fn at(&self, clock: impl FnOnce() -> i64) -> Cow<'_, Self> {
         let Self::RouterSolicitation {
             port,
             advertisements,
@@ -279,6 +280,7 @@ impl Punt {
         if !advertisements.iter().any(|said| said.has_ends()) {
             return Cow::Borrowed(self);
         }
+        let now = clock();
         let said = advertisements.iter().map(|said| match said.at(now) {
             Cow::Borrowed(_) => said.clone(),
             Cow::Owned(said) => Arc::new(said),
@@ -389,11 +391,13 @@ mod tests {
             advertisements,
         };
         let both = punt(vec![lasting.clone(), ending.clone()]);
-        let Cow::Owned(Punt::RouterSolicitation { advertisements, .. }) = both.at(5) else {
+        let Cow::Owned(Punt::RouterSolicitation { advertisements, .. }) = both.at(|| 5) else {
             panic!("one of them ends")
         };
         assert!(Arc::ptr_eq(&advertisements[0], &lasting));
         assert_eq!(*advertisements[1], *ending.at(5));
-        assert!(matches!(punt(vec![lasting]).at(5), Cow::Borrowed(_)));
+        let unasked = punt(vec![lasting]);
+        let clock = || unreachable!("nothing ends");
+        assert!(matches!(unasked.at(clock), Cow::Borrowed(_)));
     }
 }

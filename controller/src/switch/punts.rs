@@ -84,7 +84,7 @@ impl Punts {
                 .inc();
             return None;
         };
-        let punt = &*punt.at(clock::now());
+        let punt = &*punt.at(clock::now);
         let answer = respond(punt, &packet.data);
         self.count(punt, &answer);
         self.learned.extend(answer.learned);

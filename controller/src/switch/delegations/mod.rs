@@ -129,6 +129,9 @@ impl Delegations {
 
     /// Takes in what servers said.
     pub(super) fn learn(&mut self, learned: &[Learned]) {
+        if learned.is_empty() {
+            return;
+        }
         for learned in learned {
             if let Learned::Delegation(network, heard) = learned {
                 self.hear(*network, heard);
