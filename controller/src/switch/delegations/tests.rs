@@ -152,6 +152,26 @@ fn sent_within(delegations: &mut Delegations, begin: Instant, seconds: u64) -> V
     types
 }
 
+fn all_are(kind: u8, sent: &[u8]) {
+    let are = sent.iter().all(|sent| *sent == kind);
+    assert!(!sent.is_empty() && are, "{sent:?} for {kind}");
+}
+
+fn detach(snapshot: &mut Snapshot) {
+    let interface = sextant_model::Key::Port(INTERFACE);
+    snapshot.intent.apply(&Change::Delete(interface));
+}
+
+/// What goes on with a prefix that was known before and ends so many seconds from now.
+fn asking_with(from_now: i64) -> (Snapshot, Delegations, Instant) {
+    let (mut snapshot, now) = (snapshot(), Instant::now());
+    let known = Arc::new(delegation(from_now));
+    snapshot.facts.delegate(SUBNET, Some(known));
+    let mut delegations = Delegations::default();
+    delegations.update(&uplinks(), &snapshot, now);
+    (snapshot, delegations, now)
+}
+
 #[test]
 fn it_asks_where_the_gateway_is_until_nobody_wants_a_prefix_any_more() {
     let (mut snapshot, now) = (snapshot(), Instant::now());
@@ -164,26 +184,17 @@ fn it_asks_where_the_gateway_is_until_nobody_wants_a_prefix_any_more() {
     );
 
     // There is nothing to give back.
-    snapshot
-        .intent
-        .apply(&Change::Delete(sextant_model::Key::Port(INTERFACE)));
+    detach(&mut snapshot);
     delegations.update(&BTreeMap::new(), &snapshot, now);
     assert_eq!(sent_within(&mut delegations, now, 60), [] as [u8; 0]);
-    assert!(delegations.clients.is_empty());
+    assert!(delegations.all().next().is_none());
 }
 
 #[test]
 fn a_prefix_known_from_before_is_rebound_and_given_back_once_nobody_wants_it() {
-    let (mut snapshot, now) = (snapshot(), Instant::now());
-    let known = Arc::new(delegation(3600));
-    snapshot.facts.delegate(SUBNET, Some(known));
-    let mut delegations = Delegations::default();
-    delegations.update(&uplinks(), &snapshot, now);
+    let (mut snapshot, mut delegations, now) = asking_with(3600);
     let asked = sent_within(&mut delegations, now, 5);
-    assert!(
-        !asked.is_empty() && asked.iter().all(|kind| *kind == REBIND),
-        "{asked:?}"
-    );
+    all_are(REBIND, &asked);
     assert!(
         delegations
             .clients
@@ -193,44 +204,26 @@ fn a_prefix_known_from_before_is_rebound_and_given_back_once_nobody_wants_it() {
             .is_none()
     );
 
-    snapshot
-        .intent
-        .apply(&Change::Delete(sextant_model::Key::Port(INTERFACE)));
+    detach(&mut snapshot);
     let later = now + Duration::from_secs(5);
     delegations.update(&BTreeMap::new(), &snapshot, later);
     let released = sent_within(&mut delegations, later, 600);
-    assert!(
-        !released.is_empty() && released.iter().all(|kind| *kind == RELEASE),
-        "{released:?}"
-    );
-    assert!(delegations.clients.is_empty());
+    all_are(RELEASE, &released);
+    assert!(delegations.all().next().is_none());
 }
 
 #[test]
 fn what_another_hypervisor_asks_for_now_is_left_to_it() {
-    let (mut snapshot, now) = (snapshot(), Instant::now());
-    snapshot
-        .facts
-        .delegate(SUBNET, Some(Arc::new(delegation(3600))));
-    let mut delegations = Delegations::default();
-    delegations.update(&uplinks(), &snapshot, now);
+    let (snapshot, mut delegations, now) = asking_with(3600);
     delegations.update(&BTreeMap::new(), &snapshot, now);
     assert_eq!(sent_within(&mut delegations, now, 600), [] as [u8; 0]);
 }
 
 #[test]
 fn what_is_wanted_again_while_it_is_given_back_begins_anew() {
-    let (snapshot_with, now) = (snapshot(), Instant::now());
-    let mut snapshot = snapshot_with.clone();
-    snapshot
-        .facts
-        .delegate(SUBNET, Some(Arc::new(delegation(3600))));
-    let mut delegations = Delegations::default();
-    delegations.update(&uplinks(), &snapshot, now);
+    let (snapshot, mut delegations, now) = asking_with(3600);
     let mut without = snapshot.clone();
-    without
-        .intent
-        .apply(&Change::Delete(sextant_model::Key::Port(INTERFACE)));
+    detach(&mut without);
     delegations.update(&BTreeMap::new(), &without, now);
     delegations.update(&uplinks(), &snapshot, now);
     // What was given back counts no more.
@@ -239,25 +232,14 @@ fn what_is_wanted_again_while_it_is_given_back_begins_anew() {
         Some(None)
     );
     let asked = sent_within(&mut delegations, now, 5);
-    assert!(
-        !asked.is_empty() && asked.iter().all(|kind| *kind == SOLICIT),
-        "{asked:?}"
-    );
+    all_are(SOLICIT, &asked);
 }
 
 #[test]
 fn one_that_ended_meanwhile_is_taken_back_and_asked_for_anew() {
-    let (mut snapshot, now) = (snapshot(), Instant::now());
-    snapshot
-        .facts
-        .delegate(SUBNET, Some(Arc::new(delegation(-10))));
-    let mut delegations = Delegations::default();
-    delegations.update(&uplinks(), &snapshot, now);
+    let (_, mut delegations, now) = asking_with(-10);
     let asked = sent_within(&mut delegations, now, 5);
-    assert!(
-        !asked.is_empty() && asked.iter().all(|kind| *kind == SOLICIT),
-        "{asked:?}"
-    );
+    all_are(SOLICIT, &asked);
     assert_eq!(
         delegations.clients.get_mut(&SUBNET).unwrap().news(),
         Some(None)
@@ -266,12 +248,7 @@ fn one_that_ended_meanwhile_is_taken_back_and_asked_for_anew() {
 
 #[test]
 fn another_sender_tells_servers_of_itself_at_once() {
-    let (mut snapshot, now) = (snapshot(), Instant::now());
-    snapshot
-        .facts
-        .delegate(SUBNET, Some(Arc::new(delegation(3600))));
-    let mut delegations = Delegations::default();
-    delegations.update(&uplinks(), &snapshot, now);
+    let (snapshot, mut delegations, now) = asking_with(3600);
     // Nobody contradicts: it is bound.
     sent_within(&mut delegations, now, 30);
     assert_eq!(sent_within(&mut delegations, now, 60), [] as [u8; 0]);
@@ -280,10 +257,7 @@ fn another_sender_tells_servers_of_itself_at_once() {
     let other = MacAddr([0xfa, 0x16, 0x3e, 0, 0, 2]);
     delegations.update(&uplinks_of(OUTSIDE, other), &snapshot, later);
     let asked = sent_within(&mut delegations, later, 5);
-    assert!(
-        !asked.is_empty() && asked.iter().all(|kind| *kind == REBIND),
-        "{asked:?}"
-    );
+    all_are(REBIND, &asked);
     let asking = delegations.clients.get_mut(&SUBNET).unwrap();
     assert!(asking.client.lease().is_some() && asking.news().is_none());
 }
@@ -291,12 +265,7 @@ fn another_sender_tells_servers_of_itself_at_once() {
 #[test]
 fn on_another_network_it_begins_anew_and_gives_back_what_it_had() {
     const ELSEWHERE: NetworkId = NetworkId(Uuid::from_u128(9));
-    let (mut snapshot, now) = (snapshot(), Instant::now());
-    snapshot
-        .facts
-        .delegate(SUBNET, Some(Arc::new(delegation(3600))));
-    let mut delegations = Delegations::default();
-    delegations.update(&uplinks(), &snapshot, now);
+    let (mut snapshot, mut delegations, now) = asking_with(3600);
     let gateway = port(GATEWAY, ELSEWHERE, ROUTER_GATEWAY_OWNER);
     let moved = Change::Put(Object::Port(Arc::new(gateway)));
     snapshot.intent.apply(&moved);
@@ -312,16 +281,9 @@ fn on_another_network_it_begins_anew_and_gives_back_what_it_had() {
 
 #[test]
 fn what_is_given_back_is_left_to_another_hypervisor_that_asks_for_it() {
-    let (with, now) = (snapshot(), Instant::now());
-    let mut snapshot = with.clone();
-    snapshot
-        .facts
-        .delegate(SUBNET, Some(Arc::new(delegation(3600))));
-    let mut delegations = Delegations::default();
-    delegations.update(&uplinks(), &snapshot, now);
-    snapshot
-        .intent
-        .apply(&Change::Delete(sextant_model::Key::Port(INTERFACE)));
+    let (mut snapshot, mut delegations, now) = asking_with(3600);
+    let with = snapshot.clone();
+    detach(&mut snapshot);
     delegations.update(&BTreeMap::new(), &snapshot, now);
     assert_eq!(sent_within(&mut delegations, now, 0), [RELEASE]);
 
@@ -350,13 +312,8 @@ fn reply_to(frame: &[u8]) -> Heard {
 
 #[test]
 fn what_is_given_back_is_over_when_the_server_says_so() {
-    let (mut snapshot, now) = (snapshot(), Instant::now());
-    let known = Arc::new(delegation(3600));
-    snapshot.facts.delegate(SUBNET, Some(known));
-    let mut delegations = Delegations::default();
-    delegations.update(&uplinks(), &snapshot, now);
-    let interface = sextant_model::Key::Port(INTERFACE);
-    snapshot.intent.apply(&Change::Delete(interface));
+    let (mut snapshot, mut delegations, now) = asking_with(3600);
+    detach(&mut snapshot);
     delegations.update(&BTreeMap::new(), &snapshot, now);
     let sent = delegations.due(now, &Metrics::new().unwrap());
     let [Message::PacketOut(release)] = &sent[..] else {
@@ -369,11 +326,7 @@ fn what_is_given_back_is_over_when_the_server_says_so() {
 
 #[test]
 fn what_was_forgotten_meanwhile_is_told_anew() {
-    let (mut snapshot, now) = (snapshot(), Instant::now());
-    let known = Arc::new(delegation(3600));
-    snapshot.facts.delegate(SUBNET, Some(known));
-    let mut delegations = Delegations::default();
-    delegations.update(&uplinks(), &snapshot, now);
+    let (mut snapshot, mut delegations, now) = asking_with(3600);
     let news = |delegations: &mut Delegations| {
         let asking = delegations.clients.get_mut(&SUBNET).unwrap();
         asking.news().flatten()
@@ -388,12 +341,7 @@ fn what_was_forgotten_meanwhile_is_told_anew() {
 
 #[test]
 fn when_the_clock_was_set_it_is_told_anew_when_a_prefix_ends() {
-    let (mut snapshot, now) = (snapshot(), Instant::now());
-    snapshot
-        .facts
-        .delegate(SUBNET, Some(Arc::new(delegation(3600))));
-    let mut delegations = Delegations::default();
-    delegations.update(&uplinks(), &snapshot, now);
+    let (snapshot, mut delegations, now) = asking_with(3600);
     let (later, wall) = (now + Duration::from_secs(100), clock::now() + 100);
     for (set_by, news) in [
         (0, false),
