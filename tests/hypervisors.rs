@@ -288,11 +288,11 @@ fn a_change_that_is_refused_is_not_asked_for_in_a_loop() -> Result<(), Failure> 
     host.vsctl(&[
         "add-port",
         "br-phy",
-        "sextant-vxlan",
+        "sextant-vxlan6",
         "--",
         "set",
         "interface",
-        "sextant-vxlan",
+        "sextant-vxlan6",
         "type=internal",
     ])?;
     host.join("vxlan")?;
@@ -303,10 +303,10 @@ fn a_change_that_is_refused_is_not_asked_for_in_a_loop() -> Result<(), Failure> 
     for _ in 0..30 {
         world.lab.api().create_network("something-else")?;
     }
-    host.vsctl(&["del-port", "br-phy", "sextant-vxlan"])?;
+    host.vsctl(&["del-port", "br-phy", "sextant-vxlan6"])?;
     wait_until("the tunnel's port", || {
         match asked(host, &["list-ports", "br-int"]) {
-            ports if ports.contains("sextant-vxlan") => Ok(()),
+            ports if ports.contains("sextant-vxlan6") => Ok(()),
             ports => Err(ports),
         }
     });

@@ -11,8 +11,8 @@ use sextant_controller::metrics::Metrics;
 use sextant_controller::switch::Punts;
 use sextant_flows::Flows;
 use sextant_model::{
-    Change, Chassis, ChassisId, Encap, EncapKind, Endpoints, Facts, Intent, MacAddr, Object,
-    Plugged, PortId, Punt, ServerIdentity, Settings,
+    Change, Chassis, ChassisId, Encap, EncapKind, Endpoints, Facts, Family, Intent, MacAddr,
+    Object, Plugged, PortId, Punt, ServerIdentity, Settings, Transport,
 };
 use sextant_responders::dhcpv6::codec::put_option;
 use sextant_responders::dhcpv6::{ALL_SERVERS, CLIENT_PORT, SERVER_PORT};
@@ -150,7 +150,13 @@ fn flows(guests: u16) -> Flows {
         bridge_mappings: BTreeMap::new(),
         gateway_priority: 0,
         datapath_id: Some(1),
-        tunnel_ports: BTreeMap::from([(EncapKind::Vxlan, 65000)]),
+        tunnel_ports: BTreeMap::from([(
+            Transport {
+                kind: EncapKind::Vxlan,
+                family: Family::Ipv6,
+            },
+            65000,
+        )]),
         patch_ports: BTreeMap::new(),
         observed: true,
     });

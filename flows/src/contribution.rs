@@ -112,7 +112,14 @@ pub(crate) fn contribution(view: &View<'_>, object: &Object) -> Contribution {
         ..Contribution::default()
     };
     match object {
-        Object::Base => flows([features::base(), tunnel::unknown(view)].concat()),
+        Object::Base => flows(
+            [
+                features::base(),
+                tunnel::arrive(view),
+                tunnel::unknown(view),
+            ]
+            .concat(),
+        ),
         Object::Peer(peer) => flows(tunnel::classify(view, peer)),
         Object::Network(id) => of_network(view, *id),
         Object::SharedMac(id, mac) => flows(

@@ -11,6 +11,10 @@ use rust_openflow::{Action, Field, Instruction, Subfield, SwitchConfig};
 pub enum Stage {
     /// Where from?
     Classify = 0,
+    /// Which hypervisor sent this through a tunnel over IPv6?
+    TunnelIpv6 = 2,
+    /// Which hypervisor sent this through a tunnel over IPv4?
+    TunnelIpv4 = 4,
     /// May this guest send this?
     Guard = 8,
     /// May this guest say this about neighbours?
@@ -91,7 +95,19 @@ pub const STAGES: &[StageSpec] = &[
     stage(
         Stage::Classify,
         "classify",
-        "Where from: a guest's port, a tunnel (by endpoint) or a provider network? Sets the network and origin registers.",
+        "Where from: a guest's port, a tunnel or a provider network? Sets the network and origin registers.",
+        Miss::Drop,
+    ),
+    stage(
+        Stage::TunnelIpv6,
+        "tunnel IPv6",
+        "Does it come from the IPv6 endpoint of a hypervisor? Sets the network and origin registers.",
+        Miss::Drop,
+    ),
+    stage(
+        Stage::TunnelIpv4,
+        "tunnel IPv4",
+        "The same, over IPv4: one table with endpoints of both families would send each packet up on a kernel's datapath.",
         Miss::Drop,
     ),
     stage(

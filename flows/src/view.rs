@@ -1,11 +1,12 @@
 //! What one hypervisor sees of the cloud.
 
+use crate::difference::InstalledFlow;
 use crate::features::tunnel;
-use crate::flow::{Cookie, Flow};
+use crate::flow::Flow;
 use ipnet::IpNet;
 use sextant_model::{
-    Binding, Chassis, ChassisId, Facts, Intent, Network, NetworkId, Port, Router, SecurityGroupId,
-    Subnet,
+    Binding, Chassis, ChassisId, Facts, Family, Intent, Network, NetworkId, Port, Router,
+    SecurityGroupId, Subnet, Transport,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -185,33 +186,35 @@ impl<'a> View<'a> {
             .ofport
     }
 
-    /// The cookies of the flows that drop what comes through tunnels from endpoints that no hypervisor has.
-    pub fn unknown_endpoints(&self) -> Vec<Cookie> {
+    /// The flows that drop what comes through tunnels from endpoints that no hypervisor has.
+    pub fn unknown_endpoints(&self) -> Vec<InstalledFlow> {
         let flows = tunnel::unknown(self);
-        flows.iter().map(Flow::cookie).collect()
+        let installed = |flow: &Flow| InstalledFlow {
+            table: flow.stage.table(),
+            cookie: flow.cookie().0,
+        };
+        flows.iter().map(installed).collect()
     }
 
-    /// How frames get to another hypervisor from here: its endpoint and ours, of the family that the two use, and our
-    /// tunnel port of the protocol that it wants to be sent. None if there is no such family or port.
+    /// How frames get to another hypervisor from here: its endpoint, of the family that the two use, and our tunnel port of
+    /// that family and of the protocol that it wants to be sent. None if there is no such family or port.
     pub fn tunnel_to(&self, peer: &ChassisId) -> Option<Tunnel> {
         let (own, peer) = (self.own()?, self.facts.chassis().get(peer)?);
-        let port = *own.tunnel_ports.get(&peer.encap.kind)?;
-        let (local, remote) = own.encap.endpoints.towards(peer.encap.endpoints)?;
-        (own.id != peer.id).then_some(Tunnel {
-            local,
-            remote,
-            port,
-        })
+        let (_, remote) = own.encap.endpoints.towards(peer.encap.endpoints)?;
+        let transport = Transport {
+            kind: peer.encap.kind,
+            family: Family::of(remote),
+        };
+        let port = *own.tunnel_ports.get(&transport)?;
+        (own.id != peer.id).then_some(Tunnel { remote, port })
     }
 }
 
-/// How frames get to another hypervisor. Both endpoints are of one family.
+/// How frames get to another hypervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tunnel {
-    /// Our endpoint.
-    pub local: std::net::IpAddr,
-    /// Theirs.
+    /// Its endpoint.
     pub remote: std::net::IpAddr,
-    /// Our tunnel port.
+    /// Our tunnel port, which is of that family.
     pub port: u16,
 }

@@ -1,6 +1,6 @@
 //! Hypervisors and their tunnel endpoints.
 
-use crate::{ChassisId, Endpoints};
+use crate::{ChassisId, Endpoints, Family};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -43,6 +43,21 @@ impl EncapKind {
             Self::Vxlan | Self::Geneve => 8 + 8 + ETHERNET,
             Self::Gre => 8 + ETHERNET,
         }
+    }
+}
+
+/// A tunnel protocol over a family of addresses: what one tunnel port carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Transport {
+    /// The protocol.
+    pub kind: EncapKind,
+    /// The family of the underlay's addresses.
+    pub family: Family,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} over {}", self.kind, self.family)
     }
 }
 
@@ -98,9 +113,9 @@ pub struct Chassis {
     pub gateway_priority: u16,
     /// The datapath id of its `br-int`, once there is one.
     pub datapath_id: Option<u64>,
-    /// OpenFlow port of the flow-based tunnel port of each protocol. Of the chassis itself; elsewhere it means nothing.
+    /// OpenFlow port of the tunnel port of each protocol and family. Of the chassis itself; elsewhere it means nothing.
     #[serde(skip)]
-    pub tunnel_ports: BTreeMap<EncapKind, u16>,
+    pub tunnel_ports: BTreeMap<Transport, u16>,
     /// OpenFlow port of the patch port to the bridge of each physical network. As `tunnel_ports`, of the chassis itself.
     #[serde(skip)]
     pub patch_ports: BTreeMap<String, u16>,

@@ -18,6 +18,34 @@ pub enum Endpoints {
     Both(Ipv6Addr, Ipv4Addr),
 }
 
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// IPv6.
+    Ipv6,
+    /// IPv4.
+    Ipv4,
+}
+
+impl Family {
+    /// The family of an address.
+    pub fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V6(_) => Self::Ipv6,
+            IpAddr::V4(_) => Self::Ipv4,
+        }
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ipv6 => "IPv6",
+            Self::Ipv4 => "IPv4",
+        })
+    }
+}
+
 /// The text is not a hypervisor's tunnel endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadEndpoints {
@@ -46,6 +74,14 @@ impl Endpoints {
         match self {
             Self::Ipv4(ipv4) | Self::Both(_, ipv4) => Some(ipv4),
             Self::Ipv6(_) => None,
+        }
+    }
+
+    /// The address of a family.
+    pub fn of(self, family: Family) -> Option<IpAddr> {
+        match family {
+            Family::Ipv6 => self.ipv6().map(IpAddr::from),
+            Family::Ipv4 => self.ipv4().map(IpAddr::from),
         }
     }
 

@@ -37,14 +37,14 @@ mod subnet_pool;
 
 pub use address::{is_link_local, solicited_node};
 pub use address_scope::AddressScope;
-pub use chassis::{Chassis, Encap, EncapKind, UnknownEncap};
+pub use chassis::{Chassis, Encap, EncapKind, Transport, UnknownEncap};
 pub use delegation::Delegation;
 pub use dhcp_tag::{ClientTrait, DhcpTag, UnknownTag};
 pub use dhcpv4_option::{Dhcpv4Option, Dhcpv4Place, InvalidDhcpv4Option, put_route};
 pub use dhcpv4_service::{ClasslessRoute, Dhcpv4Lease, Dhcpv4Service};
 pub use dhcpv6_option::{Dhcpv6Option, Dhcpv6Value, InvalidDhcpv6Option, TimeServer};
 pub use domain_name::{DomainName, InvalidDomainName};
-pub use endpoints::{BadEndpoints, Endpoints};
+pub use endpoints::{BadEndpoints, Endpoints, Family};
 pub use facts::{Binding, Facts, Plugged};
 pub use gateways::Outside;
 pub use ids::{

@@ -6,10 +6,11 @@
 //! coming in by the flow-based ports. The name of such a port follows from all that it is, so that one whose peer has
 //! another endpoint is another port.
 
+use super::tunnels::Datapath;
 use super::wish::Wish;
 use super::{is_owned, port};
 use crate::metrics::Metrics;
-use sextant_model::{Chassis, ChassisId, EncapKind, Facts};
+use sextant_model::{Chassis, ChassisId, EncapKind, Facts, Family};
 use sextant_ovsdb_client::{ColumnError, Replica, Row, Transaction, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -35,14 +36,20 @@ pub struct Watched {
 }
 
 impl Watched {
+    /// The type of its port's interface.
+    fn interface_type(&self, datapath: Datapath) -> &'static str {
+        datapath.interface_type(self.kind, Family::of(self.local))
+    }
+
     /// The name of its port, short enough for a network device.
-    fn name(&self) -> String {
+    fn name(&self, datapath: Datapath) -> String {
         let Self {
             peer,
-            kind,
             local,
             remote,
+            ..
         } = self;
+        let kind = self.interface_type(datapath);
         let all = format!("{kind} {local} {remote} {}", peer.as_str());
         let hash = xxh3_64(all.as_bytes());
         format!("bfd-{:011x}", hash >> 20)
@@ -73,7 +80,9 @@ pub(super) fn wanted(
     bridge: &Row,
     transaction: Transaction,
 ) -> Result<Transaction, ColumnError> {
-    let named = wish.watched.iter().map(|watched| (watched.name(), watched));
+    let datapath = Datapath::of(bridge)?;
+    let named = wish.watched.iter();
+    let named = named.map(|watched| (watched.name(datapath), watched));
     let mut missing: BTreeMap<String, &Watched> = named.collect();
     let mut unwanted = vec![];
     for port in bridge.uuids("ports")? {
@@ -88,7 +97,7 @@ pub(super) fn wanted(
     Ok(missing
         .iter()
         .fold(transaction, |transaction, (name, watched)| {
-            add(uuid, name, watched, transaction)
+            add(uuid, name, watched, datapath, transaction)
         }))
 }
 
@@ -97,12 +106,18 @@ pub(super) fn is_of_bfd(row: &Row) -> bool {
     is_owned(row) && matches!(row.map_entry("external_ids", PEER), Ok(Some(_)))
 }
 
-fn add(bridge: Uuid, name: &str, watched: &Watched, transaction: Transaction) -> Transaction {
+fn add(
+    bridge: Uuid,
+    name: &str,
+    watched: &Watched,
+    datapath: Datapath,
+    transaction: Transaction,
+) -> Transaction {
     let (local, remote) = (watched.local.to_string(), watched.remote.to_string());
     let options = [("local_ip", local.as_str()), ("remote_ip", remote.as_str())];
     let bfd = [("enable", "true"), ("min_tx", PACE), ("min_rx", PACE)];
     let interface = Row::new()
-        .with("type", watched.kind.as_str())
+        .with("type", watched.interface_type(datapath))
         .with("options", Value::map(options))
         .with("bfd", Value::map(bfd));
     let mark = (PEER, watched.peer.as_str());
@@ -233,7 +248,7 @@ mod tests {
             let facts = cloud(&[("h1", endpoint, kind), (peer, "2001:db8::2", kind)]);
             of(&facts, "h1")
         })
-        .map(|watched| watched.name())
+        .map(|watched| watched.name(Datapath::Userspace))
         .collect();
         assert_eq!(names.len(), 4);
         assert!(names.iter().all(|name| name.len() == 15), "{names:?}");

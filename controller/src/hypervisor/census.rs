@@ -11,12 +11,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// The columns of a bridge that say more than which ports it has.
-const OF_THE_BRIDGE: [&str; 6] = [
+const OF_THE_BRIDGE: [&str; 7] = [
     "name",
     "controller",
     "fail_mode",
     "protocols",
     "datapath_id",
+    "datapath_type",
     "external_ids",
 ];
 

@@ -13,6 +13,7 @@ mod place;
 mod port;
 mod provision;
 mod session;
+mod tunnels;
 mod turn;
 mod wish;
 
@@ -49,13 +50,21 @@ const MONITORED: &[(&str, &[&str])] = &[
             "fail_mode",
             "protocols",
             "datapath_id",
+            "datapath_type",
             "external_ids",
         ],
     ),
     ("Port", &["name", "interfaces", "external_ids"]),
     (
         "Interface",
-        &["name", "type", "ofport", "bfd_status", "external_ids"],
+        &[
+            "name",
+            "type",
+            "options",
+            "ofport",
+            "bfd_status",
+            "external_ids",
+        ],
     ),
     ("Controller", &["target", "connection_mode", "max_backoff"]),
     ("Manager", &["target", "max_backoff"]),

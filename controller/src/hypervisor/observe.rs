@@ -3,9 +3,10 @@
 //! A guest's interface is known by the convention that every VIF driver follows: `external_ids:iface-id` is the port.
 
 use super::bfd::is_of_bfd;
+use super::tunnels::transport;
 use super::{PHYSICAL_NETWORK, integration_bridge};
 use sextant_model::{
-    BadEndpoints, Chassis, ChassisId, Encap, EncapKind, Endpoints, PortId, UnknownEncap,
+    BadEndpoints, Chassis, ChassisId, Encap, EncapKind, Endpoints, PortId, Transport, UnknownEncap,
 };
 use sextant_ovsdb_client::{ColumnError, Replica, Row};
 use std::collections::BTreeMap;
@@ -175,7 +176,7 @@ fn interfaces<'a>(replica: &'a Replica, bridge: &Row) -> Result<Vec<&'a Row>, Co
 /// Tunnel and patch ports that Sextant made, and guests' interfaces.
 #[derive(Default)]
 struct Sorted {
-    tunnel_ports: BTreeMap<EncapKind, u16>,
+    tunnel_ports: BTreeMap<Transport, u16>,
     patch_ports: BTreeMap<String, u16>,
     guests: BTreeMap<PortId, Option<u16>>,
 }
@@ -188,9 +189,9 @@ fn sort(interfaces: &[&Row]) -> Result<Sorted, ColumnError> {
         }
         if super::is_owned(interface) {
             let ofport = ofport(interface)?;
-            let kind: Option<EncapKind> = interface.string("type")?.parse().ok();
+            let transport = transport(interface)?;
             let physical = interface.map_entry("external_ids", PHYSICAL_NETWORK)?;
-            sorted.tunnel_ports.extend(kind.zip(ofport));
+            sorted.tunnel_ports.extend(transport.zip(ofport));
             sorted
                 .patch_ports
                 .extend(physical.map(str::to_owned).zip(ofport));

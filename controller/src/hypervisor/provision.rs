@@ -5,8 +5,9 @@
 
 use super::bfd;
 use super::wish::Wish;
-use super::{DATABASE, INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, patches, port};
-use sextant_model::EncapKind;
+use super::{
+    DATABASE, INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, patches, port, tunnels,
+};
 use sextant_ovsdb_client::{ColumnError, Condition, Mutation, Replica, Row, Transaction, Value};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
@@ -28,7 +29,7 @@ pub fn wanted(replica: &Replica, wish: &Wish) -> Result<Option<Transaction>, Col
         None => transaction = create_bridge(replica, wish, transaction)?,
         Some((uuid, bridge)) => {
             transaction = control_bridge(replica, wish, uuid, bridge, transaction)?;
-            transaction = tunnel_ports(replica, wish, uuid, bridge, transaction)?;
+            transaction = tunnels::wanted(replica, wish, uuid, bridge, transaction)?;
             transaction = bfd::wanted(replica, wish, uuid, bridge, transaction)?;
             transaction = patches::wanted(replica, wish, uuid, bridge, transaction)?;
         }
@@ -53,10 +54,8 @@ pub fn release(replica: &Replica) -> Result<Option<Transaction>, ColumnError> {
             [Mutation::delete("bridges", Value::set([uuid]))],
         )
     } else {
-        let ports = owned_ports(replica, bridge)?
-            .into_iter()
-            .map(|(port, _)| port);
-        let transaction = port::remove(uuid, ports.collect(), transaction);
+        let ports = owned_ports(replica, bridge)?;
+        let transaction = port::remove(uuid, ports, transaction);
         release_controller(replica, uuid, bridge, transaction)?
     };
     Ok(commented(transaction, "sextant: release"))
@@ -192,60 +191,18 @@ fn release_controller(
     ))
 }
 
-/// The ports that Sextant made on the integration bridge, with the protocol of those that are tunnel ports.
-fn owned_ports(
-    replica: &Replica,
-    bridge: &Row,
-) -> Result<Vec<(Uuid, Option<EncapKind>)>, ColumnError> {
+/// The ports that Sextant made on the integration bridge, but the bridge's own.
+fn owned_ports(replica: &Replica, bridge: &Row) -> Result<Vec<Uuid>, ColumnError> {
     let mut found = vec![];
     for uuid in bridge.uuids("ports")? {
         let Some(port) = replica.row("Port", uuid).filter(|port| is_owned(port)) else {
             continue;
         };
-        if port.string("name")? == INTEGRATION_BRIDGE {
-            continue;
+        if port.string("name")? != INTEGRATION_BRIDGE {
+            found.push(uuid);
         }
-        let interface = port
-            .uuids("interfaces")?
-            .first()
-            .and_then(|interface| replica.row("Interface", *interface));
-        let kind = interface.and_then(|interface| interface.string("type").ok()?.parse().ok());
-        found.push((uuid, kind));
     }
     Ok(found)
-}
-
-fn tunnel_ports(
-    replica: &Replica,
-    wish: &Wish,
-    uuid: Uuid,
-    bridge: &Row,
-    mut transaction: Transaction,
-) -> Result<Transaction, ColumnError> {
-    let mut present = owned_ports(replica, bridge)?;
-    present.retain(|(port, _)| !patches::is_patch(replica, *port));
-    present.retain(|(port, _)| !replica.row("Port", *port).is_some_and(bfd::is_of_bfd));
-    let unwanted = present
-        .iter()
-        .filter(|(_, kind)| kind.is_none_or(|kind| !wish.tunnels.contains(&kind)));
-    transaction = port::remove(uuid, unwanted.map(|(port, _)| *port).collect(), transaction);
-    let missing = wish
-        .tunnels
-        .iter()
-        .filter(|kind| !present.iter().any(|(_, present)| present == &Some(**kind)));
-    Ok(missing.fold(transaction, |transaction, kind| {
-        add_tunnel_port(uuid, *kind, transaction)
-    }))
-}
-
-/// A flow-based tunnel port: endpoints and key are fields of the packet (ovs-vswitchd.conf.db(5), Tunnel Options).
-fn add_tunnel_port(bridge: Uuid, kind: EncapKind, transaction: Transaction) -> Transaction {
-    let options = Value::map([("remote_ip", "flow"), ("local_ip", "flow"), ("key", "flow")]);
-    let interface = Row::new()
-        .with("type", kind.as_str())
-        .with("options", options);
-    let name = format!("sextant-{kind}");
-    port::add(bridge, &name, interface, None, transaction)
 }
 
 /// A database that lost Sextant looks for it every second, not ever less often.

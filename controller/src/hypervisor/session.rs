@@ -319,6 +319,7 @@ impl Session {
             system_id: chassis.id.to_string(),
             controller: self.controller.clone(),
             manager_suffix: format!(":{}", self.context.ovsdb_port),
+            endpoints: chassis.encap.endpoints,
             tunnels: self.tunnels(chassis),
             watched: match self.context.bfd {
                 true => bfd::watched(&self.context.snapshots.latest().facts, chassis),

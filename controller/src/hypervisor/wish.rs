@@ -1,7 +1,7 @@
 //! What Sextant wants of a hypervisor.
 
 use super::bfd::Watched;
-use sextant_model::EncapKind;
+use sextant_model::{EncapKind, Endpoints};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a hypervisor should have.
@@ -13,6 +13,8 @@ pub struct Wish {
     pub controller: String,
     /// The end of the target of the manager that Sextant is, as `:PORT`.
     pub manager_suffix: String,
+    /// Its own tunnel endpoints: it should have tunnel ports of their families.
+    pub endpoints: Endpoints,
     /// The protocols for which it should have tunnel ports.
     pub tunnels: BTreeSet<EncapKind>,
     /// The peers with which it should speak BFD.

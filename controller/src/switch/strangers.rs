@@ -6,8 +6,7 @@
 use crate::metrics::Metrics;
 use rust_openflow::multipart::{FlowStats, FlowStatsRequest};
 use rust_openflow::{Message, MultipartBody, MultipartRequest};
-use sextant_flows::pipeline::Stage;
-use sextant_flows::{Cookie, View};
+use sextant_flows::{InstalledFlow, View};
 use sextant_model::ChassisId;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,9 +24,9 @@ pub(super) struct Strangers {
     chassis: ChassisId,
     due: Instant,
     /// The requests of the last round, each about one flow.
-    asked: BTreeMap<u32, Cookie>,
+    asked: BTreeMap<u32, InstalledFlow>,
     /// Packets that each flow had counted when it was read last.
-    counted: BTreeMap<Cookie, u64>,
+    counted: BTreeMap<InstalledFlow, u64>,
 }
 
 impl Strangers {
@@ -62,7 +61,7 @@ impl Strangers {
         self.due = now + INTERVAL;
         let flows = view.unknown_endpoints();
         self.counted.retain(|cookie, _| flows.contains(cookie));
-        let asked = |flow: Cookie| Some((send(&request(flow))?, flow));
+        let asked = |flow: InstalledFlow| Some((send(&request(flow))?, flow));
         self.asked = flows.into_iter().filter_map(asked).collect();
     }
 
@@ -77,15 +76,16 @@ impl Strangers {
         let Some(asked) = self.asked.remove(&xid) else {
             return;
         };
-        let counted = |flow: &&FlowStats| flow.cookie == asked.0 && flow.packets != NOT_COUNTED;
+        let counted =
+            |flow: &&FlowStats| flow.cookie == asked.cookie && flow.packets != NOT_COUNTED;
         if let Some(flow) = flows.iter().find(counted) {
             self.count(asked, flow.packets);
         }
     }
 
     /// A counter that is lower than it was belongs to a flow that was made anew.
-    fn count(&mut self, cookie: Cookie, packets: u64) {
-        let before = self.counted.insert(cookie, packets).unwrap_or(0);
+    fn count(&mut self, flow: InstalledFlow, packets: u64) {
+        let before = self.counted.insert(flow, packets).unwrap_or(0);
         let more = packets.checked_sub(before).unwrap_or(packets);
         self.metrics
             .tunnel_unknown_endpoint_packets
@@ -104,11 +104,11 @@ impl Drop for Strangers {
     }
 }
 
-fn request(flow: Cookie) -> Message {
+fn request(flow: InstalledFlow) -> Message {
     Message::MultipartRequest(MultipartRequest::Flow(FlowStatsRequest {
-        cookie: flow.0,
+        cookie: flow.cookie,
         cookie_mask: u64::MAX,
-        ..FlowStatsRequest::table(Stage::Classify.table())
+        ..FlowStatsRequest::table(flow.table)
     }))
 }
 
@@ -116,20 +116,25 @@ fn request(flow: Cookie) -> Message {
 mod tests {
     use super::*;
     use rust_openflow::MultipartReply;
-    use sextant_model::{Chassis, Encap, EncapKind, Facts, Intent};
+    use sextant_model::{Chassis, Encap, EncapKind, Facts, Family, Intent, Transport};
 
     fn facts(chassis: &ChassisId) -> Facts {
         let mut facts = Facts::default();
         facts.put_chassis(Chassis {
             id: chassis.clone(),
             encap: Encap {
-                endpoints: "2001:db8::1".parse().unwrap(),
+                endpoints: "2001:db8::1,192.0.2.1".parse().unwrap(),
                 kind: EncapKind::Vxlan,
             },
             bridge_mappings: BTreeMap::new(),
             gateway_priority: 0,
             datapath_id: None,
-            tunnel_ports: [(EncapKind::Vxlan, 1), (EncapKind::Gre, 2)].into(),
+            tunnel_ports: [(Family::Ipv6, 1), (Family::Ipv4, 2)]
+                .map(|(family, port)| {
+                    let kind = EncapKind::Vxlan;
+                    (Transport { kind, family }, port)
+                })
+                .into(),
             patch_ports: BTreeMap::new(),
             observed: true,
         });
@@ -173,7 +178,7 @@ mod tests {
             asked.push(request.cookie);
             u32::try_from(asked.len()).ok()
         });
-        assert_eq!(asked.len(), 2, "a flow for each tunnel port");
+        assert_eq!(asked.len(), 2, "a flow for each family");
         for (number, cookie) in asked.into_iter().enumerate() {
             let xid = u32::try_from(number + 1).unwrap();
             strangers.take(xid, &answer(number, cookie));

@@ -3,10 +3,13 @@
 //! One flow an address says whose it is; what all answers have in common is done in two more steps, because Open
 //! vSwitch lets the options of an advertisement be set only once the packet is one. A duplicate address probe, from
 //! `::`, is answered to all nodes with Solicited clear (RFC 4861 §7.2.4, RFC 4862 §5.4.3).
+//!
+//! The flags and the option's type are moved from registers. Open vSwitch refuses to set them by a value where the datapath
+//! cannot (no kernel's can), and does not ask that of a move: it rewrites the packet itself then, on every datapath.
 
 use super::{icmpv6, icmpv6_type, valid_nd};
 use crate::flow::Flow;
-use crate::pipeline::{ADVERTISED_FLAGS, NETWORK, Stage, mac_register, restore_tag};
+use crate::pipeline::{ADVERTISED_FLAGS, MAC, NETWORK, Stage, mac_register, restore_tag};
 use rust_openflow::{Action, Field, Match, Subfield, ports};
 use sextant_model::{MacAddr, Network, Port};
 use std::net::Ipv6Addr;
@@ -17,7 +20,7 @@ const OVERRIDE_FLAG: u32 = 0x2000_0000;
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_NODES_MAC: MacAddr = MacAddr([0x33, 0x33, 0, 0, 0, 1]);
 /// Target link-layer address option (RFC 4861 §4.6.1).
-const TARGET_LINK_LAYER_ADDRESS: u8 = 2;
+const TARGET_LINK_LAYER_ADDRESS: u64 = 2;
 
 /// Whose an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,11 +105,20 @@ pub(crate) fn base() -> Vec<Flow> {
         Action::resubmit(Stage::AdvertiseOptions.table()),
     ];
     let then = |first: Vec<Action>| [first.as_slice(), &become_advertisement].concat();
+    // The MAC has left its register by then.
+    let option_type = Subfield::new(MAC, 0, 8);
     vec![
         Flow::new(Stage::Advertise, 200, probe).apply(then(to_all)),
         Flow::new(Stage::Advertise, 100, solicitation).apply(then(to_asker)),
         Flow::new(Stage::AdvertiseOptions, 100, advertisement()).apply(vec![
-            Action::set(Field::ND_OPTIONS_TYPE, TARGET_LINK_LAYER_ADDRESS),
+            Action::Load {
+                value: TARGET_LINK_LAYER_ADDRESS,
+                dst: option_type,
+            },
+            Action::Move {
+                src: option_type,
+                dst: Subfield::whole(Field::ND_OPTIONS_TYPE),
+            },
             Action::copy(ADVERTISED_FLAGS, Field::ND_RESERVED),
             Action::copy(Field::ETH_SRC, Field::ND_TLL),
             restore_tag(),

@@ -15,7 +15,7 @@ fn every_stage_and_register_is_in_the_generated_page() {
 }
 
 #[test]
-fn each_other_hypervisor_is_one_flow_a_tunnel_port() {
+fn each_other_hypervisor_is_one_flow_an_endpoint() {
     let mut cloud = Cloud::with_hypervisors(1);
     assert_snapshot!(show::change(&mut cloud, "h1", |cloud| {
         cloud.hypervisor(

@@ -3,8 +3,9 @@
 use crate::support::frames::{self, ALL_NODES, address};
 use crate::support::{Cloud, Fabric, show};
 use insta::assert_snapshot;
-use sextant_flows::View;
+use rust_openflow::Field;
 use sextant_flows::pipeline::Stage;
+use sextant_flows::{InstalledFlow, View};
 use sextant_model::{ChassisId, EncapKind};
 
 /// A guest on each of four: h1 and h2 have both families, h3 IPv6 alone, h4 IPv4 alone.
@@ -73,9 +74,12 @@ fn frames_are_taken_from_either_endpoint_of_a_hypervisor_and_from_no_other() {
         let journey = fabric.receive("h1", &frame, known.parse().unwrap(), 1);
         assert_eq!(journey.reached(), ["a1"]);
     }
-    for unknown in ["2001:db8:77::9", "192.0.2.9"] {
+    for (unknown, dropped) in [
+        ("2001:db8:77::9", "forbidden in tunnel IPv6"),
+        ("192.0.2.9", "forbidden in tunnel IPv4"),
+    ] {
         let journey = fabric.receive("h1", &frame, unknown.parse().unwrap(), 1);
-        assert_eq!(journey.drops, ["forbidden in classify"]);
+        assert_eq!(journey.drops, [dropped]);
     }
 }
 
@@ -91,15 +95,35 @@ fn what_comes_from_no_known_endpoint_is_dropped_by_flows_that_can_be_found() {
     let flows = show::flows_of(&cloud, "h1");
     let mut found: Vec<_> = flows
         .iter()
-        .filter(|(_, flow)| flow.stage == Stage::Classify && flow.priority == 10)
-        .map(|(cookie, flow)| {
-            assert!(flow.instructions.is_empty());
-            cookie
+        .filter(|(_, flow)| [Stage::TunnelIpv6, Stage::TunnelIpv4].contains(&flow.stage))
+        .filter(|(_, flow)| flow.instructions.is_empty())
+        .map(|(cookie, flow)| InstalledFlow {
+            table: flow.stage.table(),
+            cookie: cookie.0,
         })
         .collect();
     let mut named = view.unknown_endpoints();
     found.sort_unstable();
     named.sort_unstable();
     assert_eq!(found, named);
-    assert_eq!(found.len(), EncapKind::ALL.len());
+    assert_eq!(found.len(), 2, "one a family");
+}
+
+#[test]
+fn no_table_looks_at_endpoints_of_both_families() {
+    let flows = show::flows_of(&mixed(), "h1");
+    let looks_at = |table: u8, fields: &[Field]| {
+        let here = flows.iter().map(|(_, flow)| flow);
+        let mut here = here.filter(|flow| flow.stage.table() == table);
+        here.any(|flow| {
+            fields
+                .iter()
+                .any(|field| flow.matches.get(*field).is_some())
+        })
+    };
+    for table in 0..=u8::MAX {
+        let ipv6 = looks_at(table, &[Field::TUN_IPV6_SRC, Field::TUN_IPV6_DST]);
+        let ipv4 = looks_at(table, &[Field::TUN_SRC, Field::TUN_DST]);
+        assert!(!(ipv6 && ipv4), "table {table}");
+    }
 }

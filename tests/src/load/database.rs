@@ -14,7 +14,7 @@ use crate::process::Process;
 
 const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
 const STARTING: Duration = Duration::from_secs(20);
-const TUNNEL: &str = "sextant-vxlan";
+const TUNNEL: &str = "sextant-vxlan6";
 /// Of the tunnel port; guests' are below.
 const TUNNEL_OFPORT: u16 = 65000;
 

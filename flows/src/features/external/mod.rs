@@ -178,7 +178,7 @@ fn through(tunnel: &Tunnel) -> Vec<Action> {
         src: Subfield::whole(ARRIVED),
         dst: Subfield::new(Field::TUN_ID, 0, 32),
     };
-    [vec![key], tunnel::send(tunnel)].concat()
+    [key].into_iter().chain(tunnel::send(tunnel)).collect()
 }
 
 fn of_family(family: Ethertype) -> Match {

@@ -3,11 +3,11 @@
 use ipnet::IpNet;
 use sextant_model::{
     AddressPair, Change, Chassis, ChassisId, Direction, Encap, EncapKind, Endpoints, Ethertype,
-    ExternalGateway, ExternalSettings, Facts, FixedIp, HostRoute, Intent, Ipv6Mode, Key, MacAddr,
-    Meta, Network, NetworkId, NetworkKey, NetworkType, Object, Outside, Plugged, Port, PortId,
-    PrefixSource, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, RemoteEnd, Router, RouterId,
-    RouterKey, RuleProtocol, SecurityGroup, SecurityGroupId, SecurityGroupRule,
-    SecurityGroupRuleId, ServerIdentity, Settings, Subnet, SubnetId,
+    ExternalGateway, ExternalSettings, Facts, Family, FixedIp, HostRoute, Intent, Ipv6Mode, Key,
+    MacAddr, Meta, Network, NetworkId, NetworkKey, NetworkType, Object, Outside, Plugged, Port,
+    PortId, PrefixSource, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, RemoteEnd, Router,
+    RouterId, RouterKey, RuleProtocol, SecurityGroup, SecurityGroupId, SecurityGroupRule,
+    SecurityGroupRuleId, ServerIdentity, Settings, Subnet, SubnetId, Transport,
 };
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -90,12 +90,22 @@ pub(crate) fn service(
 /// The OpenFlow number of a hypervisor's first patch port.
 pub(crate) const PATCH_PORT: u16 = 5;
 
-/// The OpenFlow number of the tunnel port of a protocol, on every hypervisor.
-pub(crate) fn tunnel_port(kind: EncapKind) -> u16 {
-    match kind {
+/// Every protocol over every family.
+pub(crate) fn transports() -> impl Iterator<Item = Transport> {
+    let over = |family| EncapKind::ALL.map(|kind| Transport { kind, family });
+    [Family::Ipv6, Family::Ipv4].into_iter().flat_map(over)
+}
+
+/// The OpenFlow number of the tunnel port of a protocol and family, on every hypervisor.
+pub(crate) fn tunnel_port(transport: Transport) -> u16 {
+    let kind = match transport.kind {
         EncapKind::Vxlan => 1,
         EncapKind::Gre => 2,
         EncapKind::Geneve => 3,
+    };
+    match transport.family {
+        Family::Ipv6 => kind,
+        Family::Ipv4 => 60_000 + kind,
     }
 }
 
@@ -174,14 +184,17 @@ impl Cloud {
 
     /// The same, at one address or two.
     pub(crate) fn hypervisor_at(&mut self, name: &str, endpoints: Endpoints, kind: EncapKind) {
-        let ports = EncapKind::ALL.map(|kind| (kind, tunnel_port(kind)));
+        let own = [Family::Ipv6, Family::Ipv4].map(|family| endpoints.of(family).map(|_| family));
+        let ports = transports()
+            .filter(|transport| own.contains(&Some(transport.family)))
+            .map(|transport| (transport, tunnel_port(transport)));
         self.facts.put_chassis(Chassis {
             id: ChassisId::new(name),
             encap: Encap { endpoints, kind },
             bridge_mappings: BTreeMap::new(),
             gateway_priority: 0,
             datapath_id: None,
-            tunnel_ports: ports.into(),
+            tunnel_ports: ports.collect(),
             patch_ports: BTreeMap::new(),
             observed: true,
         });

@@ -5,7 +5,7 @@ use super::show::{flows_of, stage_name};
 use rust_openflow::Field;
 use sextant_flows::Flows;
 use sextant_flows::trace::{Connections, Drop, Output, Packet, Trace, Tracer};
-use sextant_model::{Chassis, ChassisId, EncapKind, IcmpError, Punt};
+use sextant_model::{Chassis, ChassisId, EncapKind, Family, IcmpError, Punt, Transport};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -146,14 +146,7 @@ impl<'a> Fabric<'a> {
         key: u32,
     ) -> Journey {
         let mut journey = Journey::default();
-        let frame = frame
-            .clone()
-            .with(Field::TUN_ID, key)
-            .with(Field::IN_PORT, tunnel_port(EncapKind::Vxlan));
-        let frame = match from {
-            IpAddr::V6(from) => frame.ipv6(Field::TUN_IPV6_SRC, from),
-            IpAddr::V4(from) => frame.with(Field::TUN_SRC, from.to_bits()),
-        };
+        let frame = from_underlay(frame.clone(), EncapKind::Vxlan, from, key.into());
         self.arrive(&ChassisId::new(hypervisor), frame, &mut journey);
         journey
     }
@@ -193,8 +186,9 @@ impl<'a> Fabric<'a> {
     fn leave(&self, chassis: &ChassisId, output: Output, journey: &mut Journey) {
         let own = &self.cloud.facts.chassis()[chassis];
         let port = u16::try_from(output.port).unwrap();
-        if let Some((kind, _)) = own.tunnel_ports.iter().find(|(_, tunnel)| **tunnel == port) {
-            return self.cross(chassis, *kind, &output.packet, journey);
+        let mut tunnels = own.tunnel_ports.iter();
+        if let Some((transport, _)) = tunnels.find(|(_, tunnel)| **tunnel == port) {
+            return self.cross(chassis, *transport, &output.packet, journey);
         }
         if let Some((physical, _)) = own.patch_ports.iter().find(|(_, patch)| **patch == port) {
             let frame = output.packet.on_the_wire();
@@ -226,9 +220,16 @@ impl<'a> Fabric<'a> {
     }
 
     /// A frame leaves by a tunnel port; whoever has the endpoint receives it.
-    fn cross(&self, from: &ChassisId, kind: EncapKind, packet: &Packet, journey: &mut Journey) {
+    fn cross(
+        &self,
+        from: &ChassisId,
+        transport: Transport,
+        packet: &Packet,
+        journey: &mut Journey,
+    ) {
         let sender = &self.cloud.facts.chassis()[from].encap.endpoints;
-        let (source, destination) = ends(packet);
+        let destination = destination(packet);
+        assert_eq!(Family::of(destination), transport.family);
         let mut all = self.cloud.facts.chassis().values();
         let has = |chassis: &&Arc<Chassis>| {
             let mut addresses = chassis.encap.endpoints.addresses();
@@ -236,38 +237,41 @@ impl<'a> Fabric<'a> {
         };
         let to = all.find(has).unwrap();
         let (own, peer) = sender.towards(to.encap.endpoints).unwrap();
-        assert_eq!(source, own, "a frame leaves from our own endpoint");
         assert_eq!(destination, peer, "of the family that the two use");
-        assert_eq!(to.encap.kind, kind, "it is sent what it wants to be sent");
+        assert_eq!(
+            to.encap.kind, transport.kind,
+            "it is sent what it wants to be sent"
+        );
         let key = packet.get(Field::TUN_ID);
         let (from, to) = (from.as_str().to_owned(), &to.id);
         journey.tunnels.push((from, to.as_str().to_owned(), key));
-        let frame = packet
-            .clone()
-            .on_the_wire()
-            .with(Field::TUN_ID, key)
-            .with(Field::IN_PORT, tunnel_port(kind));
-        let frame = match source {
-            IpAddr::V6(source) => frame.ipv6(Field::TUN_IPV6_SRC, source),
-            IpAddr::V4(source) => frame.with(Field::TUN_SRC, source.to_bits()),
-        };
+        let frame = from_underlay(packet.clone().on_the_wire(), transport.kind, own, key);
         self.arrive(to, frame, journey);
     }
 }
 
-/// Source and destination of a frame in the underlay: of one family, and nothing of the other.
-fn ends(packet: &Packet) -> (IpAddr, IpAddr) {
-    let [ipv6, ipv4_bits] = [
-        [Field::TUN_IPV6_SRC, Field::TUN_IPV6_DST],
-        [Field::TUN_SRC, Field::TUN_DST],
-    ]
-    .map(|ends| ends.map(|end| packet.get(end)));
-    let ends = match (ipv6, ipv4_bits) {
-        (ends, [0, 0]) => ends.map(|end| Ipv6Addr::from_bits(end).into()),
-        ([0, 0], ends) => ends.map(ipv4),
+/// A frame of this key as it comes by the tunnel port of a protocol from an endpoint.
+fn from_underlay(frame: Packet, kind: EncapKind, from: IpAddr, key: u128) -> Packet {
+    let family = Family::of(from);
+    let frame = frame
+        .with(Field::TUN_ID, key)
+        .with(Field::IN_PORT, tunnel_port(Transport { kind, family }));
+    match from {
+        IpAddr::V6(from) => frame.ipv6(Field::TUN_IPV6_SRC, from),
+        IpAddr::V4(from) => frame.with(Field::TUN_SRC, from.to_bits()),
+    }
+}
+
+/// Where a frame goes in the underlay: of one family, and nothing of the other. Its source is the port's.
+fn destination(packet: &Packet) -> IpAddr {
+    let [ipv6, ipv4_bits] = [Field::TUN_IPV6_DST, Field::TUN_DST].map(|end| packet.get(end));
+    assert_eq!(packet.get(Field::TUN_IPV6_SRC), 0);
+    assert_eq!(packet.get(Field::TUN_SRC), 0);
+    match (ipv6, ipv4_bits) {
+        (end, 0) => Ipv6Addr::from_bits(end).into(),
+        (0, end) => ipv4(end),
         mixed => panic!("{mixed:x?}: of both families"),
-    };
-    ends.into()
+    }
 }
 
 fn ipv4(bits: u128) -> IpAddr {

@@ -32,14 +32,15 @@ fn run(world: &mut World, narrator: &mut Narrator) -> Outcome {
 }
 
 fn check(host: &Hypervisor) -> Outcome {
+    let endpoint = host.endpoint().to_string();
     for (table, record, column, wanted) in [
         ("bridge", "br-int", "fail_mode", "secure"),
         ("bridge", "br-int", "protocols", "[OpenFlow13]"),
         ("bridge", "br-int", "datapath_type", "netdev"),
-        ("interface", "sextant-vxlan", "type", "vxlan"),
-        ("interface", "sextant-vxlan", "options:remote_ip", "flow"),
-        ("interface", "sextant-vxlan", "options:local_ip", "flow"),
-        ("interface", "sextant-vxlan", "options:key", "flow"),
+        ("interface", "sextant-vxlan6", "type", "vxlan"),
+        ("interface", "sextant-vxlan6", "options:remote_ip", "flow"),
+        ("interface", "sextant-vxlan6", "options:local_ip", &endpoint),
+        ("interface", "sextant-vxlan6", "options:key", "flow"),
     ] {
         let found = host
             .vsctl(&["get", table, record, column])?

@@ -1,0 +1,174 @@
+//! Tunnel ports on `br-int`: one for each protocol that some hypervisor wants to be sent and each family in which this one
+//! has an endpoint (ovs-vswitchd.conf.db(5), Tunnel Options).
+//!
+//! A port has our endpoint; theirs and the key are fields of the packet. Open vSwitch gives a packet to the port that has
+//! the endpoint it was sent to, so that ports of both families stand side by side.
+
+use super::wish::Wish;
+use super::{INTEGRATION_BRIDGE, bfd, is_owned, patches, port};
+use sextant_model::{EncapKind, Family, Transport};
+use sextant_ovsdb_client::{ColumnError, Condition, Replica, Row, Transaction, Value};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use uuid::Uuid;
+
+/// What makes the packets of a bridge's ports: each wants GRE over IPv6 said in its own way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Datapath {
+    /// `ovs-vswitchd` itself. It knows GRE by the protocol alone, so that `gre` and `ip6gre` would take each other's packets.
+    Userspace,
+    /// The kernel, whose device for `gre` drops what comes over IPv6.
+    Kernel,
+}
+
+impl Datapath {
+    /// That of a bridge (`datapath_type`; ovs-vswitchd.conf.db(5)).
+    pub(super) fn of(bridge: &Row) -> Result<Self, ColumnError> {
+        Ok(match bridge.string("datapath_type")? {
+            "netdev" => Self::Userspace,
+            _ => Self::Kernel,
+        })
+    }
+
+    /// The type of the interface that carries this.
+    pub(super) fn interface_type(self, kind: EncapKind, family: Family) -> &'static str {
+        match (self, kind, family) {
+            (Self::Kernel, EncapKind::Gre, Family::Ipv6) => "ip6gre",
+            (Self::Kernel | Self::Userspace, _, _) => kind.as_str(),
+        }
+    }
+}
+
+/// What an interface carries, if it is a tunnel port that was made here.
+pub(super) fn transport(interface: &Row) -> Result<Option<Transport>, ColumnError> {
+    let kind: Option<EncapKind> = match interface.string("type")? {
+        "ip6gre" => Some(EncapKind::Gre),
+        other => other.parse().ok(),
+    };
+    let local: Option<IpAddr> = interface
+        .map_entry("options", "local_ip")?
+        .and_then(|local| local.parse().ok());
+    Ok(kind.zip(local).map(|(kind, local)| Transport {
+        kind,
+        family: Family::of(local),
+    }))
+}
+
+/// A tunnel port, as it is to be or as it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct TunnelPort {
+    kind: String,
+    local: String,
+}
+
+struct Present {
+    port: Uuid,
+    interface: Uuid,
+    is: TunnelPort,
+}
+
+/// Makes the ports that are missing, removes those that are not wanted, and gives the others our endpoint.
+///
+/// A port of another type goes first, and is made anew in the next step: two must not have the same name.
+pub(super) fn wanted(
+    replica: &Replica,
+    wish: &Wish,
+    uuid: Uuid,
+    bridge: &Row,
+    mut transaction: Transaction,
+) -> Result<Transaction, ColumnError> {
+    let mut missing = ports(wish, Datapath::of(bridge)?);
+    let mut unwanted = vec![];
+    for (name, present) in present(replica, bridge)? {
+        match missing.remove(&name) {
+            Some(wanted) if wanted.kind != present.is.kind => unwanted.push(present.port),
+            Some(wanted) if wanted != present.is => {
+                transaction = transaction.update(
+                    "Interface",
+                    [Condition::uuid(present.interface)],
+                    Row::new().with("options", options(&wanted)),
+                );
+            }
+            Some(_) => {}
+            None => unwanted.push(present.port),
+        }
+    }
+    transaction = port::remove(uuid, unwanted, transaction);
+    Ok(missing
+        .iter()
+        .fold(transaction, |transaction, (name, wanted)| {
+            let interface = Row::new()
+                .with("type", wanted.kind.as_str())
+                .with("options", options(wanted));
+            port::add(uuid, name, interface, None, transaction)
+        }))
+}
+
+fn ports(wish: &Wish, datapath: Datapath) -> BTreeMap<String, TunnelPort> {
+    let families = [Family::Ipv6, Family::Ipv4];
+    let endpoints = families.map(|family| Some((family, wish.endpoints.of(family)?)));
+    let endpoints = endpoints.iter().flatten();
+    endpoints
+        .flat_map(|(family, local)| {
+            wish.tunnels.iter().map(|kind| {
+                let port = TunnelPort {
+                    kind: datapath.interface_type(*kind, *family).to_owned(),
+                    local: local.to_string(),
+                };
+                (name(*kind, *family), port)
+            })
+        })
+        .collect()
+}
+
+fn name(kind: EncapKind, family: Family) -> String {
+    let digit = match family {
+        Family::Ipv6 => 6,
+        Family::Ipv4 => 4,
+    };
+    format!("sextant-{kind}{digit}")
+}
+
+fn options(port: &TunnelPort) -> Value {
+    Value::map([
+        ("remote_ip", "flow"),
+        ("local_ip", port.local.as_str()),
+        ("key", "flow"),
+    ])
+}
+
+/// The tunnel ports that Sextant made on the bridge, by name.
+fn present(replica: &Replica, bridge: &Row) -> Result<Vec<(String, Present)>, ColumnError> {
+    let mut found = vec![];
+    for uuid in bridge.uuids("ports")? {
+        let Some(row) = replica.row("Port", uuid).filter(|row| is_owned(row)) else {
+            continue;
+        };
+        let name = row.string("name")?;
+        if name == INTEGRATION_BRIDGE || patches::is_patch(replica, uuid) || bfd::is_of_bfd(row) {
+            continue;
+        }
+        let interfaces = row.uuids("interfaces")?;
+        let interface = interfaces.first().copied().unwrap_or_default();
+        let is = tunnel_port(replica.row("Interface", interface))?;
+        let present = Present {
+            port: uuid,
+            interface,
+            is,
+        };
+        found.push((name.to_owned(), present));
+    }
+    Ok(found)
+}
+
+fn tunnel_port(interface: Option<&Row>) -> Result<TunnelPort, ColumnError> {
+    let kind = interface.map(|row| row.string("type")).transpose()?;
+    let local = interface
+        .map(|row| row.map_entry("options", "local_ip"))
+        .transpose()?
+        .flatten();
+    Ok(TunnelPort {
+        kind: kind.unwrap_or_default().to_owned(),
+        local: local.unwrap_or_default().to_owned(),
+    })
+}
