@@ -401,7 +401,7 @@ pub(super) fn wait_tunnel_port(host: &Hypervisor, kind: &str) -> Result<(), LabE
         "--timeout=30",
         "wait-until",
         "interface",
-        &format!("sextant-{kind}"),
+        &format!("sextant-{kind}6"),
         "ofport>0",
     ])
     .map(drop)
