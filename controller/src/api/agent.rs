@@ -111,10 +111,9 @@ fn find(facts: &Facts, caller: &Caller, id: &str) -> Result<Arc<Chassis>, ApiErr
 
 impl Api {
     fn agent(&self, facts: &Facts, chassis: &Chassis) -> Map<String, Value> {
-        let unreached: Vec<&str> = facts
-            .without_tunnel(chassis)
-            .map(ChassisId::as_str)
-            .collect();
+        let apart = facts.without_tunnel(chassis);
+        let unreached = apart.chain(facts.unheard(&chassis.id));
+        let unreached: Vec<&str> = unreached.map(ChassisId::as_str).collect();
         super::fields(json!({
             "id": agent_id(chassis).to_string(),
             "agent_type": "Open vSwitch agent",
