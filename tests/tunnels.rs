@@ -52,6 +52,7 @@ impl Mix {
         let options = LabOptions {
             hypervisors: 3,
             underlay: Underlay::DualStack,
+            ..LabOptions::default()
         };
         let mut world = World::start_in(options, config)?;
         for (host, (families, kind)) in world.lab.hypervisors().iter().zip(joining) {
@@ -254,12 +255,13 @@ fn an_endpoint_that_changes_while_guests_talk_is_followed() -> Result<(), Failur
 /// Another IPv6 address for the first hypervisor.
 const MOVED: &str = "2001:db8:77:1::99";
 
-/// Gives `br-phy` that address instead of the one that it has. The userspace switch sends from the device's address of the
-/// route, whatever the tunnel's is, so it must have no other.
+/// Gives the endpoint's device that address instead of the one that it has. The userspace switch sends from the device's
+/// address of the route, whatever the tunnel's is, so it must have no other.
 fn readdress(host: &Hypervisor) -> Result<(), Failure> {
     let (new, old) = (format!("{MOVED}/64"), format!("{}/64", host.endpoint()));
-    host.run(&["ip", "addr", "add", &new, "dev", "br-phy", "nodad"])?;
-    host.run(&["ip", "addr", "del", &old, "dev", "br-phy"])?;
+    let device = host.endpoint_device();
+    host.run(&["ip", "addr", "add", &new, "dev", device, "nodad"])?;
+    host.run(&["ip", "addr", "del", &old, "dev", device])?;
     Ok(())
 }
 
