@@ -179,6 +179,36 @@ fn tcp_fills_packets_of_the_networks_mtu_across_every_pair() -> Result<(), Failu
     Ok(())
 }
 
+#[test]
+fn no_packet_of_a_steady_flow_goes_up() -> Result<(), Failure> {
+    let mix = Mix::usual()?;
+    let all_nodes = "ff02::1".parse().expect("an address");
+    for (from, to) in mix.pairs() {
+        for target in [mix.guest(to).address(), all_nodes] {
+            let what = format!("100 pings from g{from} to {target} on {to}, and no miss");
+            // Something else may have its first packet meanwhile: that is no miss of these.
+            wait_for(&what, SOON, || {
+                let misses = || -> Result<[u64; 2], String> {
+                    let of = |number| mix.host(number).datapath_misses();
+                    let both = [of(from), of(to)].map(|one| one.map_err(|error| error.to_string()));
+                    let [one, other] = both;
+                    Ok([one?, other?])
+                };
+                let before = misses()?;
+                let sender = &mix.guest(from).guest;
+                let sent = sender.ping(target, 100, Duration::from_millis(5));
+                sent.map_err(|error| error.to_string())?;
+                let after = misses()?;
+                match before == after {
+                    true => Ok(()),
+                    false => Err(format!("{before:?}, then {after:?}")),
+                }
+            })?;
+        }
+    }
+    Ok(())
+}
+
 /// Sends 16 MiB over TCP. Where packets of full size are lost, no more is sent than fits the sender's buffer. The client ends
 /// when it has sent all, so that some of it may still be under way then.
 fn transfer(from: &Plugged, to: &Plugged) -> Result<(), Failure> {
