@@ -116,6 +116,8 @@ metrics! {
     flow_operations: IntCounterVec = "sextant_flow_operations_total" ["operation", "outcome"],
     /// Flows that a switch should have, by hypervisor.
     flows_wanted: IntGaugeVec = "sextant_flows_wanted" ["chassis"],
+    /// Flows that a switch should have and has refused, so that they are left out, by hypervisor and what the switch lacks (nd_ext, ct, ct_nat, check_pkt_larger, meters, message_length, other, …).
+    flows_refused: IntGaugeVec = "sextant_flows_refused" ["chassis", "missing"],
     /// Time from sending a difference of flows to the switch's confirmation, in seconds.
     reconcile_seconds: Histogram = "sextant_reconcile_duration_seconds" [],
     /// Time to compute a difference of flows, in seconds.

@@ -16,6 +16,7 @@ use sextant_model::{
     SecurityGroupId,
 };
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 /// What flows are computed of.
@@ -37,6 +38,24 @@ pub(crate) enum Object {
     Policy(BTreeSet<SecurityGroupId>),
     /// An address of a port that is under security groups.
     Member(MemberAddress),
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Base => f.write_str("every hypervisor"),
+            Self::Peer(chassis) => write!(f, "the tunnel to {chassis}"),
+            Self::Network(id) => write!(f, "network {id}"),
+            Self::Port(id) => write!(f, "port {id}"),
+            Self::Router(id) => write!(f, "router {id}"),
+            Self::SharedMac(network, mac) => write!(f, "MAC {mac} of network {network}"),
+            Self::Policy(groups) => {
+                let groups: Vec<String> = groups.iter().map(ToString::to_string).collect();
+                write!(f, "ports under security groups {}", groups.join("+"))
+            }
+            Self::Member(_) => f.write_str("members of security groups"),
+        }
+    }
 }
 
 /// Every object that has flows on a hypervisor.

@@ -32,6 +32,7 @@ mod rbac;
 mod router;
 mod security_group;
 mod settings;
+mod shortfall;
 mod subnet;
 mod subnet_pool;
 
@@ -70,6 +71,7 @@ pub use security_group::{
     RuleProtocol, SecurityGroup, SecurityGroupRule,
 };
 pub use settings::{ExternalSettings, Publish, RaSettings, Settings, UnknownPublish};
+pub use shortfall::{Capability, Refusal, Shortfall};
 pub use subnet::{
     AllocationPool, HostRoute, Ipv6Mode, PROVISIONAL_PREFIX, PrefixSource, Subnet, UnknownMode,
 };

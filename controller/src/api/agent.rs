@@ -115,6 +115,12 @@ impl Api {
             .without_tunnel(chassis)
             .map(ChassisId::as_str)
             .collect();
+        let shortfall = facts.shortfall(&chassis.id).cloned().unwrap_or_default();
+        let missing: Vec<&str> = shortfall
+            .missing()
+            .keys()
+            .map(|missing| missing.as_str())
+            .collect();
         super::fields(json!({
             "id": agent_id(chassis).to_string(),
             "agent_type": "Open vSwitch agent",
@@ -135,6 +141,9 @@ impl Api {
                 "tunneling_ips": chassis.encap.endpoints.addresses().collect::<Vec<_>>(),
                 "no_tunnel_to": unreached,
                 "bridge_mappings": chassis.bridge_mappings,
+                "missing": missing,
+                "refused_flows": shortfall.flows.len(),
+                "ports_down": shortfall.ports.len(),
             },
         }))
     }

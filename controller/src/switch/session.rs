@@ -11,8 +11,9 @@ use super::delegations::{self, Delegations};
 use super::gathering::Gathering;
 use super::inventory::{Inventory, requests};
 use super::line::Line;
-use super::programming::{Change, Refused, add_meters, correct_meters};
+use super::programming::{Change, Refused, correct_meters};
 use super::punts::Punts;
+use super::shortcomings::{self, Shortcomings};
 use super::strangers::Strangers;
 use super::uplinks::{self, Uplinks};
 use crate::admission::Pass;
@@ -25,7 +26,7 @@ use rust_openflow::connection::ConnectionError;
 use rust_openflow::{ErrorMessage, Message};
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Difference, Flows, View, reconcile};
-use sextant_model::ChassisId;
+use sextant_model::{ChassisId, PortId};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,6 +108,7 @@ async fn run(
     let _ = metrics
         .flows_wanted
         .remove_label_values(&[chassis.as_str()]);
+    shortcomings::hide(&chassis, &metrics);
     uplinks::hide(&chassis, &context);
     delegations::hide(&chassis, &context.metrics);
     ended
@@ -125,6 +127,7 @@ struct Session {
     uplinks: Uplinks,
     delegations: Delegations,
     strangers: Strangers,
+    shortcomings: Shortcomings,
     change: Option<Change>,
     bundles: u32,
     resync: Option<Instant>,
@@ -139,6 +142,7 @@ impl Session {
         let punts = Punts::new(context.metrics.clone());
         let gathering = Gathering::new(context.pauses.clone());
         let strangers = Strangers::new(context.metrics.clone(), chassis.clone(), Instant::now());
+        let shortcomings = Shortcomings::new(snapshot.facts.shortfall(&chassis));
         let (change, bundles, resync, patience) = (None, 0, None, RESYNC.0);
         Self {
             line,
@@ -152,6 +156,7 @@ impl Session {
             uplinks: Uplinks::default(),
             delegations: Delegations::default(),
             strangers,
+            shortcomings,
             change,
             bundles,
             resync,
@@ -242,7 +247,7 @@ impl Session {
             return Ok(());
         }
         if let Message::Error(error) = message {
-            self.line.refused(error);
+            self.take_error(xid, error);
         }
         self.strangers.take(xid, message);
         if let Some(change) = &mut self.change {
@@ -253,6 +258,20 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// What is said of flows and of meters that they pass is told with them.
+    fn take_error(&mut self, xid: u32, error: &ErrorMessage) {
+        let change = self.change.as_ref();
+        let meter = change.and_then(|change| change.meter(xid));
+        if let Some(meter) = meter {
+            self.flows.refuse_meter(meter, error.code);
+        }
+        if meter.is_some() || change.is_some_and(|change| change.has(xid)) {
+            self.line.count_refused();
+        } else {
+            self.line.refused(error);
+        }
     }
 
     /// Goes on with the change under way.
@@ -277,9 +296,10 @@ impl Session {
         let due = self.delegations.due(now.into_std(), &self.context.metrics);
         self.line.post(due);
         self.delegations.tell(&self.chassis, &self.context).await?;
+        let Snapshot { intent, facts, .. } = &*self.snapshot;
         let view = View {
-            intent: &self.snapshot.intent,
-            facts: &self.snapshot.facts,
+            intent,
+            facts,
             chassis: &self.chassis,
         };
         let connection = &mut self.line.connection;
@@ -307,12 +327,41 @@ impl Session {
                 .metrics
                 .compute_seconds
                 .observe(started.elapsed().as_secs_f64());
-            self.program(&difference);
+            self.program(difference);
             let clocks = (now.into_std(), clock::now());
             self.delegations.compare(&self.snapshot, clocks);
         }
         self.drive();
-        Ok(())
+        self.tell_shortcomings().await
+    }
+
+    /// Tells what the switch does not take, once it has answered.
+    async fn tell_shortcomings(&mut self) -> Result<(), SessionError> {
+        if self.change.is_some() || !self.shortcomings.is_due() {
+            return Ok(());
+        }
+        let found = self.flows.shortfall(&self.view());
+        let metrics = &self.context.metrics;
+        let told = self
+            .shortcomings
+            .tell(&self.chassis, &self.flows, found, metrics);
+        let Some(shortfall) = told else {
+            return Ok(());
+        };
+        let event = Event::FellShort(self.chassis.clone(), shortfall);
+        self.context
+            .events
+            .send(event)
+            .await
+            .map_err(|_| Stopping.into())
+    }
+
+    fn view(&self) -> View<'_> {
+        View {
+            intent: &self.snapshot.intent,
+            facts: &self.snapshot.facts,
+            chassis: &self.chassis,
+        }
     }
 
     /// A session that speaks for another hypervisor than it began with would program the wrong flows.
@@ -344,7 +393,7 @@ impl Session {
         Ok(inventory)
     }
 
-    /// The next message that answers one of these requests; others are taken in.
+    /// The next message that answers one of these requests; others are taken in. The last may be refused.
     async fn answer_to(&mut self, asked: &[Option<u32>]) -> Result<Message, SessionError> {
         let deadline = Instant::now() + self.context.patience;
         loop {
@@ -355,8 +404,10 @@ impl Session {
             let (xid, message) =
                 received.map_err(|_| self.unanswered("what flows and meters it has"))??;
             if asked.contains(&Some(xid)) {
-                if let Message::Error(error) = message {
-                    return Err(SessionError::Unreadable(error));
+                if let Message::Error(error) = &message
+                    && asked.last() != Some(&Some(xid))
+                {
+                    return Err(SessionError::Unreadable(error.clone()));
                 }
                 return Ok(message);
             }
@@ -371,7 +422,8 @@ impl Session {
         let inventory = self.inventory().await?;
         self.snapshot = self.context.snapshots.latest();
         let started = Instant::now();
-        self.flows = Flows::compute(&self.snapshot.intent, &self.snapshot.facts, &self.chassis);
+        let Snapshot { intent, facts, .. } = &*self.snapshot;
+        self.flows.recompute(intent, facts, &self.chassis);
         self.context
             .metrics
             .compute_seconds
@@ -387,12 +439,12 @@ impl Session {
         let settings = &self.snapshot.intent.settings;
         let corrections = correct_meters(inventory.meters.values(), settings);
         self.line.post(corrections);
-        self.program(&difference);
+        self.program(difference);
         Ok(())
     }
 
     /// Sends a difference to the switch; ports that are there turn active once it is confirmed.
-    fn program(&mut self, difference: &Difference) {
+    fn program(&mut self, difference: Difference) {
         let settings = self.snapshot.intent.settings.clone();
         let metrics = &self.context.metrics;
         let chassis = self.chassis.as_str();
@@ -413,14 +465,24 @@ impl Session {
             self.delegations.update(&uplinks, &self.snapshot, now);
             self.uplinks.update(uplinks, &self.chassis, facts, now);
         }
-        if difference.is_empty() && facts.unconfirmed_on(&self.chassis).next().is_none() {
+        self.shortcomings.may_differ(&self.flows);
+        if difference.is_empty() && self.confirmable(&self.snapshot).next().is_none() {
             return;
         }
-        self.line
-            .post(add_meters(difference.added_meters(), &settings));
         self.bundles = self.bundles.wrapping_add(1);
-        self.change = Some(Change::new(self.bundles, difference, self.snapshot.clone()));
+        let mut change = Change::new(self.bundles, difference, self.snapshot.clone());
+        change.send_meters(&mut self.line.connection);
+        self.change = Some(change);
         self.drive();
+    }
+
+    /// The ports that turn active once their flows are confirmed: those that do without none of theirs.
+    fn confirmable(&self, snapshot: &Snapshot) -> impl Iterator<Item = PortId> {
+        let unconfirmed = snapshot.facts.unconfirmed_on(&self.chassis);
+        unconfirmed.filter(|port| {
+            let port = snapshot.intent.ports.get(port);
+            port.is_some_and(|port| !self.flows.lacks(port))
+        })
     }
 
     async fn confirmed(&mut self) -> Result<(), SessionError> {
@@ -428,6 +490,7 @@ impl Session {
             return Ok(());
         };
         self.patience = RESYNC.0;
+        self.shortcomings.confirmed();
         self.uplinks.announce(Instant::now().into_std());
         self.count(&change, "confirmed");
         self.context
@@ -436,8 +499,8 @@ impl Session {
             .observe(change.sent.elapsed().as_secs_f64());
         self.line.post(change.last_messages());
         let facts = &change.snapshot.facts;
-        let ports: Vec<_> = facts
-            .unconfirmed_on(&self.chassis)
+        let ports: Vec<_> = self
+            .confirmable(&change.snapshot)
             .filter_map(|port| Some((port, facts.binding(port)?.clone())))
             .collect();
         if ports.is_empty() {
@@ -451,24 +514,37 @@ impl Session {
             .map_err(|_| Stopping.into())
     }
 
+    /// What the switch refused goes again at once without the flows at fault; where none is, the switch is read and
+    /// reconciled again later.
     fn refused(&mut self, error: &Refused) {
-        tracing::warn!(chassis = %self.chassis, %error, again_in = ?self.patience, "switch refused a change of its flows");
-        if let Some(change) = self.change.take() {
-            self.count(&change, "refused");
+        let Some(mut change) = self.change.take() else {
+            return;
+        };
+        let at_fault = change.at_fault(error);
+        self.flows.refuse(&at_fault);
+        self.shortcomings.may_differ(&self.flows);
+        self.count_flows("add", "refused", at_fault.len());
+        self.bundles = self.bundles.wrapping_add(1);
+        if change.go_without(self.bundles, &at_fault) && !at_fault.is_empty() {
+            self.change = Some(change);
+            return;
         }
+        self.count(&change, "refused");
+        self.shortcomings.give_up(&self.chassis, error, self.patience);
         self.resync = Some(Instant::now() + self.patience);
         self.patience = (self.patience * 2).min(RESYNC.1);
     }
 
     fn count(&self, change: &Change, outcome: &str) {
-        let count = |operation: &str, flows: usize| {
-            self.context
-                .metrics
-                .flow_operations
-                .with_label_values(&[operation, outcome])
-                .inc_by(u64::try_from(flows).unwrap_or(u64::MAX));
-        };
-        count("add", change.additions);
-        count("delete", change.deletions);
+        self.count_flows("add", outcome, change.additions());
+        self.count_flows("delete", outcome, change.deletions());
+    }
+
+    fn count_flows(&self, operation: &str, outcome: &str, flows: usize) {
+        self.context
+            .metrics
+            .flow_operations
+            .with_label_values(&[operation, outcome])
+            .inc_by(u64::try_from(flows).unwrap_or(u64::MAX));
     }
 }

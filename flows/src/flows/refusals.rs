@@ -1,0 +1,172 @@
+//! What a switch does not take is left out of what it is given, and its objects are known.
+//!
+//! A flow that was refused is refused again: the same cookie is the same flow. So it is remembered for as long as the
+//! switch stays connected, and no difference has it. Where a meter is missing that may pass, since meters can run out:
+//! the flows that pass it, and the meter, are tried again once they went and came.
+
+use super::Flows;
+use crate::capability::missing;
+use crate::contribution::Object;
+use crate::flow::{Cookie, Packed};
+use crate::view::View;
+use rust_openflow::ErrorCode;
+use sextant_model::{Capability, Port, PortId, Refusal, Shortfall};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// More refused flows than these are not remembered but where they are wanted.
+const REMEMBERED: usize = 1 << 16;
+
+/// What a switch has refused.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Refused {
+    flows: BTreeMap<Cookie, Refusal>,
+    meters: BTreeMap<u32, ErrorCode>,
+    /// The objects that want such flows.
+    objects: BTreeSet<Object>,
+}
+
+impl Refused {
+    pub(super) fn has(&self, cookie: Cookie) -> bool {
+        self.flows.contains_key(&cookie)
+    }
+
+    pub(super) fn has_meter(&self, meter: u32) -> bool {
+        self.meters.contains_key(&meter)
+    }
+
+    /// A flow that no message can hold is refused before it is sent.
+    pub(super) fn measure(&mut self, cookie: Cookie, flow: &Packed) {
+        if matches!(flow, Packed::TooLong(_)) {
+            let refusal = Refusal {
+                missing: Capability::MessageLength,
+                error: "it is longer than an OpenFlow message".to_owned(),
+            };
+            self.flows.insert(cookie, refusal);
+        }
+    }
+
+    /// The same before anybody wants anything.
+    pub(super) fn of_nobody(self) -> Self {
+        Self {
+            objects: BTreeSet::new(),
+            ..self
+        }
+    }
+
+    /// An object wants just these flows.
+    pub(super) fn wants(&mut self, object: &Object, cookies: &[Cookie]) {
+        if self.flows.is_empty() {
+            return;
+        }
+        if cookies.iter().any(|cookie| self.has(*cookie)) {
+            self.objects.insert(object.clone());
+        } else {
+            self.objects.remove(object);
+        }
+    }
+
+    /// Nobody wants a flow any more.
+    pub(super) fn unwanted(&mut self, cookie: Cookie) {
+        let refusal = self.flows.get(&cookie);
+        if refusal.is_some_and(|refusal| refusal.missing == Capability::Meters) {
+            self.flows.remove(&cookie);
+        }
+    }
+
+    /// No flow passes a meter any more.
+    pub(super) fn unwanted_meter(&mut self, meter: u32) {
+        self.meters.remove(&meter);
+    }
+}
+
+impl Flows {
+    /// The switch has refused these flows: from now on they are left out.
+    pub fn refuse(&mut self, refused: &BTreeMap<Cookie, ErrorCode>) {
+        for (cookie, error) in refused {
+            let Some(flow) = self.get(*cookie) else {
+                continue;
+            };
+            let missing = missing(&flow, *error);
+            let error = self.in_words(missing, *error);
+            let refusal = Refusal { missing, error };
+            self.refused.flows.insert(*cookie, refusal);
+        }
+        self.forget_unwanted();
+        let wants = |cookies: &[Cookie]| cookies.iter().any(|cookie| refused.contains_key(cookie));
+        let groups = self.groups.iter();
+        let objects = groups.filter(|(_, group)| wants(&group.cookies));
+        let objects: Vec<Object> = objects.map(|(object, _)| object.clone()).collect();
+        self.refused.objects.extend(objects);
+    }
+
+    /// The switch has refused a meter. It refuses the flows that pass it, too.
+    pub fn refuse_meter(&mut self, meter: u32, error: ErrorCode) {
+        if self.meters.contains_key(&meter) {
+            self.refused.meters.insert(meter, error);
+        }
+    }
+
+    /// Which flows are wanted and left out, and which ports of a hypervisor do without.
+    pub fn shortfall(&self, view: &View<'_>) -> Shortfall {
+        let flows = self.refused.flows.iter();
+        let wanted = flows.filter(|(cookie, _)| self.wanted.contains_key(cookie));
+        Shortfall {
+            flows: wanted
+                .map(|(cookie, refusal)| (cookie.0, refusal.clone()))
+                .collect(),
+            ports: self.ports_without(view),
+        }
+    }
+
+    /// Whether any flow that is wanted is left out.
+    pub fn is_short(&self) -> bool {
+        !self.refused.objects.is_empty()
+    }
+
+    /// Whether a port here does without a flow of its own or of its security groups. What it has in common with others is
+    /// not counted: of that, they all miss the same.
+    pub fn lacks(&self, port: &Port) -> bool {
+        let objects = &self.refused.objects;
+        let own = || objects.contains(&Object::Port(port.id));
+        let policy = || objects.contains(&Object::Policy(port.security_groups.clone()));
+        !objects.is_empty() && (own() || policy())
+    }
+
+    fn ports_without(&self, view: &View<'_>) -> BTreeSet<PortId> {
+        if self.refused.objects.is_empty() {
+            return BTreeSet::new();
+        }
+        let networks = view.facts.networks_on(view.chassis);
+        let ports = networks.flat_map(|network| view.facts.local_ports(network, view.chassis));
+        let known = ports.filter_map(|port| view.intent.ports.get(&port));
+        known
+            .filter(|port| self.lacks(port))
+            .map(|port| port.id)
+            .collect()
+    }
+
+    /// Who wants a flow, in words.
+    pub fn wanted_by(&self, cookie: Cookie) -> Vec<String> {
+        let groups = self.groups.iter();
+        let wanting = groups.filter(|(_, group)| group.cookies.contains(&cookie));
+        wanting.map(|(object, _)| object.to_string()).collect()
+    }
+
+    /// What the switch said, and if a meter is missing, what it said of the meter.
+    fn in_words(&self, missing: Capability, error: ErrorCode) -> String {
+        let meter = self.refused.meters.values().next_back();
+        match meter.filter(|_| missing == Capability::Meters) {
+            Some(meter) => format!("{error}, its meter was refused: {meter}"),
+            None => error.to_string(),
+        }
+    }
+
+    fn forget_unwanted(&mut self) {
+        if self.refused.flows.len() > REMEMBERED {
+            let wanted = &self.wanted;
+            self.refused
+                .flows
+                .retain(|cookie, _| wanted.contains_key(cookie));
+        }
+    }
+}
