@@ -530,7 +530,8 @@ impl Session {
             return;
         }
         self.count(&change, "refused");
-        self.shortcomings.give_up(&self.chassis, error, self.patience);
+        self.shortcomings
+            .give_up(&self.chassis, error, self.patience);
         self.resync = Some(Instant::now() + self.patience);
         self.patience = (self.patience * 2).min(RESYNC.1);
     }
