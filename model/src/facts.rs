@@ -6,8 +6,8 @@ mod tests;
 
 use crate::gateways::Gateways;
 use crate::{
-    Chassis, ChassisId, Delegation, Encap, EncapKind, Endpoints, Intent, Network, NetworkId,
-    PortId, SecurityGroupId, Settings, Shortfall, SubnetId,
+    Answering, Chassis, ChassisId, Delegation, Encap, EncapKind, Endpoints, Intent, Network,
+    NetworkId, PortId, SecurityGroupId, Settings, Shortfall, SubnetId,
 };
 use imbl::{OrdMap, OrdSet};
 use std::collections::BTreeSet;
@@ -221,6 +221,12 @@ impl Facts {
     /// What a hypervisor's switch did not take of its flows when it was last asked; none: it took them all.
     pub fn shortfall(&self, chassis: &ChassisId) -> Option<&Arc<Shortfall>> {
         self.shortfalls.get(chassis)
+    }
+
+    /// How Neighbor Solicitations are answered on a hypervisor.
+    pub fn answering(&self, chassis: &ChassisId) -> Answering {
+        let shortfall = self.shortfalls.get(chassis);
+        shortfall.map_or(Answering::ByFlow, |shortfall| shortfall.answering)
     }
 
     /// A hypervisor's switch does not take these flows. Its ports that do without some of their own are not active, until

@@ -97,6 +97,16 @@ pub struct Refusal {
     pub error: String,
 }
 
+/// How Neighbor Solicitations for addresses whose MACs are known are answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Answering {
+    /// By the switch.
+    #[default]
+    ByFlow,
+    /// By the controller: the switch does not take the flows that would.
+    ByPunt,
+}
+
 /// The flows that a hypervisor's switch should have and does not take. The default: it takes them all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shortfall {
@@ -104,6 +114,8 @@ pub struct Shortfall {
     pub flows: BTreeMap<u64, Refusal>,
     /// The ports here that do without a flow of their own or of their security groups.
     pub ports: BTreeSet<PortId>,
+    /// How solicitations are answered without those flows.
+    pub answering: Answering,
 }
 
 impl Shortfall {

@@ -523,7 +523,7 @@ impl Session {
         let at_fault = change.at_fault(error);
         self.flows.refuse(&at_fault);
         self.shortcomings.may_differ(&self.flows);
-        self.count_flows("add", "refused", at_fault.len());
+        self.count_flows("add", "left_out", at_fault.len());
         self.bundles = self.bundles.wrapping_add(1);
         if change.go_without(self.bundles, &at_fault) && !at_fault.is_empty() {
             self.change = Some(change);

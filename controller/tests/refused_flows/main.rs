@@ -17,7 +17,6 @@ use kinds::kinds;
 use log::Log;
 use picky::{Picky, Taste};
 use rust_openflow::{ErrorCode, FlowMod};
-use serde_json::json;
 use std::collections::BTreeSet;
 use world::{World, until};
 

@@ -14,7 +14,7 @@ use sextant_controller::state::{self, Event, Events, Owner};
 use sextant_controller::store::{Embedded, Store};
 use sextant_controller::switch::{self, Context, Turn};
 use sextant_flows::Flows;
-use sextant_model::{Chassis, ChassisId, Encap, EncapKind, Plugged, Settings};
+use sextant_model::{Chassis, ChassisId, Encap, EncapKind, Family, Plugged, Settings, Transport};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -68,7 +68,7 @@ impl World {
             limits: Limits::of_process(),
         };
         tokio::spawn(switch::listen(listener, context));
-        let mut world = Self {
+        let world = Self {
             api: service(Api::new(store, snapshots.clone(), metrics.clone())),
             address,
             events,
@@ -87,15 +87,17 @@ impl World {
     }
 
     async fn hypervisor(&self, name: &str, datapath: u64, endpoints: &str) {
-        let tunnel_ports = [(EncapKind::Vxlan, 1000), (EncapKind::Gre, 1001)];
+        let kind = EncapKind::Vxlan;
+        let tunnel_ports = [(Family::Ipv6, 1000), (Family::Ipv4, 1001)]
+            .map(|(family, ofport)| (Transport { kind, family }, ofport));
         let chassis = Chassis {
             id: ChassisId::new(name),
             encap: Encap {
                 endpoints: endpoints.parse().unwrap(),
-                kind: EncapKind::Vxlan,
+                kind,
             },
             bridge_mappings: [("physnet1".to_owned(), "br-ex".to_owned())].into(),
-            gateway_priority: u32::from(name == "h1"),
+            gateway_priority: u16::from(name == "h1"),
             datapath_id: Some(datapath),
             tunnel_ports: tunnel_ports.into(),
             patch_ports: [("physnet1".to_owned(), 1002)].into(),

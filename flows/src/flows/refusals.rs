@@ -7,10 +7,11 @@
 use super::Flows;
 use crate::capability::missing;
 use crate::contribution::Object;
-use crate::flow::{Cookie, Packed};
+use crate::features::neighbor;
+use crate::flow::{Cookie, Flow, Packed};
 use crate::view::View;
 use rust_openflow::ErrorCode;
-use sextant_model::{Capability, Port, PortId, Refusal, Shortfall};
+use sextant_model::{Answering, Capability, Port, PortId, Refusal, Shortfall};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// More refused flows than these are not remembered but where they are wanted.
@@ -115,6 +116,18 @@ impl Flows {
                 .map(|(cookie, refusal)| (cookie.0, refusal.clone()))
                 .collect(),
             ports: self.ports_without(view),
+            answering: self.answering(),
+        }
+    }
+
+    /// Without one of the flows that all answers have in common, no flow answers.
+    fn answering(&self) -> Answering {
+        let refused = &self.refused;
+        let missing = |flow: &Flow| refused.has(flow.cookie());
+        if !refused.flows.is_empty() && neighbor::base().iter().any(missing) {
+            Answering::ByPunt
+        } else {
+            Answering::ByFlow
         }
     }
 
