@@ -240,7 +240,7 @@ impl Facts {
                 self.unconfirmed.insert((chassis.clone(), *port));
             }
         }
-        if shortfall.is_none() {
+        if shortfall.is_none() || !self.chassis.contains_key(chassis) {
             self.shortfalls.remove(chassis);
         } else {
             self.shortfalls.insert(chassis.clone(), shortfall);

@@ -16,7 +16,9 @@ mod world;
 use kinds::kinds;
 use log::Log;
 use picky::{Picky, Taste};
-use rust_openflow::{ErrorCode, FlowMod};
+use rust_openflow::{ErrorCode, FlowMod, Instruction};
+use serde_json::json;
+use sextant_flows::pipeline::Stage;
 use std::collections::BTreeSet;
 use world::{World, until};
 
@@ -55,6 +57,7 @@ async fn whatever_a_switch_does_not_know_all_else_goes_in() {
     drop(everything);
 
     let all = flow_mods(&world);
+    assert!(all.len() > 200, "{} flows are no test", all.len());
     let every: BTreeSet<String> = all.iter().flat_map(kinds).collect();
     for some in [
         "action CheckPktLarger",
@@ -75,32 +78,25 @@ async fn whatever_a_switch_does_not_know_all_else_goes_in() {
             kinds(flow).contains(&refuses).then(|| unknown(&refuses))
         });
         let switch = Picky::connect(world.address, taste).await;
-        let (bad, good): (Vec<_>, Vec<_>) =
-            all.iter().partition(|flow| kinds(flow).contains(&kind));
-        let good: Vec<u64> = good.iter().map(|flow| flow.cookie).collect();
-        until(&format!("all but {kind}"), async || {
-            switch.cookies() == good && world.agent().await["refused_flows"] == bad.len()
-        })
-        .await;
+        let bad = all_but(&world, &kind, &switch).await;
         let asked = switch.kept.lock().unwrap().asked.clone();
         assert!(
             bad.iter().all(|flow| asked[&flow.cookie] == 1),
             "{kind} is asked for once"
         );
 
-        let agent = world.agent().await;
         let (active, refused) = (world.active().await, world.refused());
+        let agent = world.agent().await;
         assert_eq!(refused.values().sum::<u64>(), bad.len() as u64, "{kind}");
-        let missing: Vec<&String> = refused.keys().collect();
-        let mut shown: Vec<String> = serde_json::from_value(agent["missing"].clone()).unwrap();
-        shown.sort();
-        assert_eq!(shown.iter().collect::<Vec<_>>(), missing, "{kind}");
+        let missing: BTreeSet<String> = refused.into_keys().collect();
+        let shown: BTreeSet<String> = serde_json::from_value(agent["missing"].clone()).unwrap();
+        assert_eq!(shown, missing, "{kind}");
         assert_eq!(
             agent["ports_down"],
             world.ports.len() - active.len(),
             "{kind}"
         );
-        let touched = bad.iter().any(|flow| is_of_guest(flow));
+        let touched = bad.iter().any(is_of_guest);
         assert!(
             !touched || active.len() < world.ports.len(),
             "{kind} is needed by guests"
@@ -115,7 +111,7 @@ async fn whatever_a_switch_does_not_know_all_else_goes_in() {
         drop(switch);
         let better = Picky::connect(world.address, Taste::of_everything()).await;
         until("it is asked again once it connects anew", async || {
-            better.cookies().len() == all.len() && world.active().await == all_active
+            better.cookies().len() == flow_mods(&world).len() && world.active().await == all_active
         })
         .await;
         until("nothing is missing any more", async || {
@@ -123,6 +119,122 @@ async fn whatever_a_switch_does_not_know_all_else_goes_in() {
         })
         .await;
     }
+}
+
+/// Waits until a switch has all flows but those of a kind, and returns these.
+async fn all_but(world: &World, kind: &str, switch: &Picky) -> Vec<FlowMod> {
+    let apart = || {
+        let all = flow_mods(world).into_iter();
+        all.partition::<Vec<_>, _>(|flow| kinds(flow).contains(kind))
+    };
+    until(&format!("all but {kind}"), async || {
+        let (bad, good) = apart();
+        let cookies = good.iter().map(|flow| flow.cookie);
+        switch.cookies().into_iter().eq(cookies)
+            && world.agent().await["refused_flows"] == bad.len()
+    })
+    .await;
+    apart().0
+}
+
+/// A flow that only the commit finds wrong is named then, one a bundle.
+#[tokio::test]
+async fn what_is_refused_at_the_commit_is_left_out_as_well() {
+    let mut world = World::start("late").await;
+    world.furnish().await;
+    let kind = "action CheckPktLarger";
+    let mut taste =
+        Taste::without(move |flow: &FlowMod| kinds(flow).contains(kind).then(|| unknown(kind)));
+    taste.late = true;
+    let switch = Picky::connect(world.address, taste).await;
+    let bad = all_but(&world, kind, &switch).await;
+    assert!(bad.len() > 1, "one is no test");
+    let all: Vec<&str> = world.ports.keys().copied().collect();
+    until("no port waits for that", async || {
+        world.active().await == all
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_meters_it_is_their_want_that_is_told() {
+    let (log, _guard) = Log::begin();
+    let mut world = World::start("meters").await;
+    world.furnish().await;
+    let meter = |instruction: &Instruction| matches!(instruction, Instruction::Meter(_));
+    let metered = move |flow: &FlowMod| flow.instructions.iter().any(meter);
+    let mut taste = Taste::without(move |flow: &FlowMod| {
+        metered(flow).then_some(ErrorCode::Standard { kind: 12, code: 2 })
+    });
+    taste.meters = Some(ErrorCode::Standard { kind: 12, code: 10 });
+    let switch = Picky::connect(world.address, taste).await;
+    let bad = all_but(&world, "instruction Meter", &switch).await;
+    let missing = [("meters".to_owned(), bad.len() as u64)].into();
+    assert_eq!(world.refused(), missing);
+    let lines = log.lines_with(TOLD);
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    let whole = [
+        "OFPMMFC_INVALID_METER",
+        "OFPMMFC_OUT_OF_METERS",
+        "table=",
+        "meter:",
+    ];
+    assert!(
+        whole.iter().all(|part| lines[0].contains(part)),
+        "{lines:#?}"
+    );
+    assert_eq!(log.lines_with("switch refused a message").len(), 0);
+}
+
+#[tokio::test]
+async fn a_port_that_served_and_is_refused_its_new_flows_goes_down_until_they_change() {
+    let mut world = World::start("later").await;
+    world.furnish().await;
+    let is_forbidden =
+        |flow: &FlowMod| flow.matches.value(rust_openflow::Field::CT_TP_DST) == Some(999);
+    let taste = Taste::without(move |flow: &FlowMod| {
+        is_forbidden(flow).then(|| unknown("match ct_tp_dst"))
+    });
+    let _switch = Picky::connect(world.address, taste).await;
+    let all: Vec<&str> = world.ports.keys().copied().collect();
+    until("all are active", async || world.active().await == all).await;
+    let rule = json!({"security_group_id": world.group, "direction": "ingress", "ethertype": "IPv6",
+        "protocol": "tcp", "port_range_min": 999, "port_range_max": 999});
+    let rule = world.make("security_group_rule", rule).await;
+    until("it is down", async || world.active().await == ["blue1"]).await;
+    assert_eq!(world.agent().await["ports_down"], 1);
+    world
+        .ask(
+            "DELETE",
+            &format!("security-group-rules/{rule}"),
+            json!(null),
+        )
+        .await;
+    until("it is served again", async || world.active().await == all).await;
+}
+
+/// A table that is full is no fault of a flow: nothing is left out, and it is tried again later, which is said once.
+#[tokio::test]
+async fn where_there_is_no_room_nothing_is_left_out() {
+    let (log, _guard) = Log::begin();
+    let mut world = World::start("full").await;
+    world.furnish().await;
+    let full = ErrorCode::Standard { kind: 5, code: 1 };
+    let switch = Picky::connect(world.address, Taste::without(move |_| Some(full))).await;
+    until("three attempts", async || {
+        let asked = switch.kept.lock().unwrap().asked.values().copied().max();
+        asked.unwrap_or(0) >= 3
+    })
+    .await;
+    assert_eq!(world.agent().await["refused_flows"], 0);
+    let lines = log.lines_with("switch refused a change of its flows");
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    assert!(lines[0].contains("OFPFMFC_TABLE_FULL"), "{lines:#?}");
+}
+
+fn advertises(flows: &[FlowMod]) -> bool {
+    let tables = [Stage::Advertise, Stage::AdvertiseOptions].map(Stage::table);
+    flows.iter().any(|flow| tables.contains(&flow.table))
 }
 
 /// Whether a flow is about what one guest of h1 sends.

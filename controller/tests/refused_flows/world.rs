@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -32,6 +33,8 @@ pub(crate) struct World {
     snapshots: Snapshots,
     /// The ports on h1, by name.
     pub(crate) ports: BTreeMap<&'static str, String>,
+    /// The security group of red's guests.
+    pub(crate) group: String,
     folder: PathBuf,
 }
 
@@ -75,6 +78,7 @@ impl World {
             metrics,
             snapshots,
             ports: BTreeMap::new(),
+            group: String::new(),
             folder,
         };
         world
@@ -138,6 +142,7 @@ impl World {
             )
             .await;
         let group = self.make("security_group", json!({"name": "web"})).await;
+        self.group = group.clone();
         for rule in [
             json!({"direction": "ingress", "ethertype": "IPv6", "protocol": "tcp",
                 "port_range_min": 80, "port_range_max": 81}),
@@ -274,7 +279,8 @@ impl World {
 pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let waiting = async {
         while !holds().await {
-            tokio::task::yield_now().await;
+            // Whoever only yields keeps the others from working.
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
     timeout(SOON, waiting)

@@ -66,10 +66,11 @@ impl Refused {
         }
     }
 
-    /// Nobody wants a flow any more.
+    /// Nobody wants a flow any more. Where it costs nothing to find out again, or may be another time, it is forgotten.
     pub(super) fn unwanted(&mut self, cookie: Cookie) {
+        let passes = [Capability::Meters, Capability::MessageLength];
         let refusal = self.flows.get(&cookie);
-        if refusal.is_some_and(|refusal| refusal.missing == Capability::Meters) {
+        if refusal.is_some_and(|refusal| passes.contains(&refusal.missing)) {
             self.flows.remove(&cookie);
         }
     }
