@@ -7,26 +7,38 @@ SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo -E)
 AS_ROOT := --config 'target."cfg(all())".runner=["sudo","-E"]'
 RUNNER := $(if $(SUDO),$(AS_ROOT))
 
-export KEEP
+# `make demo DATAPATH=system` is on the kernel's datapath, where this machine has it.
+DATAPATH ?= userspace
+# What `make test` tells on the kernel's datapath: SLAAC and stateful DHCPv6, VXLAN and GRE over IPv6, DAD, a controller
+# that is killed.
+KERNEL_SLICE := ^(end_to_end::(p02|p03|p05|p07)|tunnels::gre6)
 
-.PHONY: help setup demo test check bench fuzz reference clean-labs
+export KEEP SUITE TESTS ACCEL COMMAND VERBOSE LIMIT SECONDS_EACH
+
+.PHONY: help setup demo test test-kernel check bench fuzz reference clean-labs
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-setup: ## install what is missing: Debian's packages, the openstack command, cargo-nextest
-	@scripts/setup packages venv nextest
+setup: ## install what is missing: Debian's packages, the openstack command, cargo-nextest, qemu
+	@scripts/setup packages venv nextest vm
 
-demo: ## the quickstart: a cloud in network namespaces (KEEP=1 leaves it running)
+demo: ## the quickstart: a cloud in network namespaces (KEEP=1 leaves it running, DATAPATH=system is the kernel's)
 	@scripts/setup packages
 	$(CARGO) build --release --locked -p sextant -p sextant-examples
-	@$(SUDO) env SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/demo
+	@$(SUDO) env SEXTANT_BIN=$(TARGET)/release/sextant SEXTANT_LAB_DATAPATH=$(DATAPATH) $(TARGET)/release/demo
 
-test: ## every test, those on real Open vSwitch and with the real openstack command included
-	@scripts/setup packages venv nextest
+test: ## every test, those on real Open vSwitch (some on a kernel's, in a VM) and with the real openstack command included
+	@scripts/setup packages venv nextest vm
 	$(CARGO) build --locked -p sextant
 	SEXTANT_BIN=$(TARGET)/debug/sextant $(CARGO) nextest run --locked --workspace $(RUNNER)
 	$(CARGO) test --locked --workspace --doc
+	@TESTS='$(KERNEL_SLICE)' SEXTANT_BIN=$(TARGET)/debug/sextant tests/kernel-vm/run
+
+test-kernel: ## the lab's stories on a kernel's datapath, in a VM (TESTS=regex, SUITE=trixie)
+	@scripts/setup packages venv nextest vm
+	$(CARGO) build --locked -p sextant
+	@SEXTANT_BIN=$(TARGET)/debug/sextant tests/kernel-vm/run
 
 check: ## format, lints, dependencies, documentation
 	@scripts/setup deny

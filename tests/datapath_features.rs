@@ -62,7 +62,7 @@ const FEATURES: &[Feature] = &[
     harmless("lb_output_action", "false"),
     harmless("ct_zero_snat", "false"),
     harmless("add_mpls", "false"),
-    harmless("max_vlan_headers", "1"),
+    harmless("max_vlan_headers", "0"),
     harmless("max_mpls_depth", "0"),
     harmless("ct_label", "false"),
     harmless("ct_orig_tuple6", "false"),
@@ -229,9 +229,10 @@ fn restore(world: &World, feature: &Feature) -> Result<(), Failure> {
     for host in world.lab.hypervisors() {
         let full = match feature.name {
             "sample_nesting" => "10",
-            "max_hash_alg" => "0",
-            "max_vlan_headers" => "2",
+            "max_hash_alg" | "max_vlan_headers" => "1",
             "max_mpls_depth" => "3",
+            // Labs begin without.
+            "nd_ext" => "false",
             _ => "true",
         };
         // What the datapath never had cannot be given back.

@@ -23,7 +23,7 @@ fn make_bridge(hypervisor: &Hypervisor) -> Result<(), LabError> {
         "set",
         "bridge",
         "br-int",
-        "datapath_type=netdev",
+        &hypervisor.datapath().setting(),
         "fail_mode=secure",
         "protocols=OpenFlow13",
     ])?;
@@ -115,7 +115,10 @@ fn a_hypervisor_joins_with_the_operators_lines() -> Outcome {
         "\"2001:db8:77:1::2\""
     );
     assert_eq!(get("sextant-encap-type")?.stdout.trim(), "vxlan");
-    assert_eq!(get("sextant-bridge-datapath-type")?.stdout.trim(), "netdev");
+    assert_eq!(
+        get("sextant-bridge-datapath-type")?.stdout.trim(),
+        h1.datapath().bridge_type()
+    );
     assert_eq!(
         h1.vsctl(&["get-manager"])?.stdout.trim(),
         "tcp:[fd00:c::1]:6640"

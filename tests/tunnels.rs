@@ -52,6 +52,7 @@ impl Mix {
         let options = LabOptions {
             hypervisors: 3,
             underlay: Underlay::DualStack,
+            ..LabOptions::default()
         };
         let mut world = World::start_in(options, config)?;
         for (host, (families, kind)) in world.lab.hypervisors().iter().zip(joining) {
@@ -254,12 +255,13 @@ fn an_endpoint_that_changes_while_guests_talk_is_followed() -> Result<(), Failur
 /// Another IPv6 address for the first hypervisor.
 const MOVED: &str = "2001:db8:77:1::99";
 
-/// Gives `br-phy` that address instead of the one that it has. The userspace switch sends from the device's address of the
-/// route, whatever the tunnel's is, so it must have no other.
+/// Gives the endpoint's device that address instead of the one that it has. The userspace switch sends from the device's
+/// address of the route, whatever the tunnel's is, so it must have no other.
 fn readdress(host: &Hypervisor) -> Result<(), Failure> {
     let (new, old) = (format!("{MOVED}/64"), format!("{}/64", host.endpoint()));
-    host.run(&["ip", "addr", "add", &new, "dev", "br-phy", "nodad"])?;
-    host.run(&["ip", "addr", "del", &old, "dev", "br-phy"])?;
+    let device = host.endpoint_device();
+    host.run(&["ip", "addr", "add", &new, "dev", device, "nodad"])?;
+    host.run(&["ip", "addr", "del", &old, "dev", device])?;
     Ok(())
 }
 
@@ -336,7 +338,7 @@ fn unreached(mix: &Mix) -> Result<Vec<String>, Failure> {
 
 #[test]
 fn hypervisors_watch_each_other_where_that_is_asked_for() -> Result<(), Failure> {
-    let mix = Mix::start_configured(
+    let mut mix = Mix::start_configured(
         "[tunnel]\nbfd = true\n",
         [
             (Families::Both, "vxlan"),
@@ -344,32 +346,55 @@ fn hypervisors_watch_each_other_where_that_is_asked_for() -> Result<(), Failure>
             (Families::Ipv4, "geneve"),
         ],
     )?;
-    let state = |from: usize, to: usize| {
-        let series = format!("sextant_tunnel_bfd_state{{chassis=\"h{from}\",peer=\"h{to}\"}}");
-        mix.metric(&series)
-    };
-    let wait_state = |from: usize, to: usize, wanted: u64| {
-        wait_for(
-            &format!("BFD of h{from} with h{to}"),
-            SOON,
-            || match state(from, to) {
-                Ok(state) if state == wanted => Ok(()),
-                other => Err(format!("{other:?}")),
-            },
-        )
-    };
     for (from, to) in [(1, 2), (2, 1), (1, 3), (3, 1)] {
-        wait_state(from, to, 3)?;
+        wait_state(&mix, (from, to), 3)?;
         mix.reaches(from, to)?;
     }
-    assert!(state(2, 3).is_err(), "they have no tunnel");
+    assert!(state(&mix, (2, 3)).is_err(), "they have no tunnel");
+    assert_eq!(mix.metric("sextant_tunnels_missing"), Ok(1), "h2 and h3");
     let lost = format!("{}/128", mix.host(2).endpoint());
     let router = mix.world.lab.router();
     router.ip(&["route", "add", "blackhole", &lost])?;
-    wait_state(2, 1, 1)?;
-    assert_eq!(state(1, 3), Ok(3), "another way");
+    wait_state(&mix, (2, 1), 1)?;
+    assert_eq!(state(&mix, (1, 3)), Ok(3), "another way");
+    wait_missing(&mix, 2)?;
+    let complaint = mix
+        .world
+        .controller
+        .wait_line("the complaint", SOON, |line| {
+            line.contains("no BFD packet comes back")
+                .then(|| line.to_owned())
+        })?;
+    assert!(complaint.contains("WARN"), "{complaint}");
+    let host = unreached(&mix)?;
+    assert_eq!(host[1], "h2: [\"h3\",\"h1\"]", "{host:?}");
     router.ip(&["route", "del", "blackhole", &lost])?;
-    wait_state(2, 1, 3)?;
-    wait_state(1, 2, 3)?;
+    wait_state(&mix, (2, 1), 3)?;
+    wait_state(&mix, (1, 2), 3)?;
+    wait_missing(&mix, 1)
+}
+
+/// What BFD of one hypervisor says of another.
+fn state(mix: &Mix, (from, to): (usize, usize)) -> Result<u64, String> {
+    let series = format!("sextant_tunnel_bfd_state{{chassis=\"h{from}\",peer=\"h{to}\"}}");
+    mix.metric(&series)
+}
+
+fn wait_state(mix: &Mix, pair: (usize, usize), wanted: u64) -> Result<(), Failure> {
+    let what = format!("BFD of h{} with h{}", pair.0, pair.1);
+    wait_for(&what, SOON, || match state(mix, pair) {
+        Ok(state) if state == wanted => Ok(()),
+        other => Err(format!("{other:?}")),
+    })?;
+    Ok(())
+}
+
+fn wait_missing(mix: &Mix, count: u64) -> Result<(), Failure> {
+    wait_for("the missing tunnels to be counted", SOON, || {
+        match mix.metric("sextant_tunnels_missing") {
+            Ok(missing) if missing == count => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })?;
     Ok(())
 }

@@ -1,13 +1,16 @@
 //! Which hypervisors are gone: their switches have had no OpenFlow session for a while.
 //!
-//! Others then get the gateways of their routers. What is asked of time is asked once for each loss of a session: nothing
+//! Others then get the gateways of their routers. One that its peers go on hearing by BFD is not gone: it has lost only
+//! Sextant, its flows forward, and a second gateway would speak beside it.
+//!
+//! What is asked of time is asked once for each loss of a session: nothing
 //! is polled, and of a snapshot only whether hypervisors, or those that count as gone, are others than before.
 
 use crate::seat::Seats;
 use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
 use imbl::{OrdMap, OrdSet};
-use sextant_model::{Chassis, ChassisId, Facts};
+use sextant_model::{Chassis, ChassisId, Facts, TunnelState, TunnelWatch, TunnelWatches};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,21 +66,38 @@ async fn wait(
     }
 }
 
-/// Hypervisors, and those of them that count as gone, in the latest snapshot that differs in that.
+/// Hypervisors, those of them that count as gone, and what they hear of each other, in the latest snapshot that differs in
+/// that.
 struct Known {
     chassis: OrdMap<ChassisId, Arc<Chassis>>,
     gone: OrdSet<ChassisId>,
+    watches: OrdMap<ChassisId, Arc<TunnelWatches>>,
 }
 
 impl Known {
     fn of(facts: &Facts) -> Self {
-        let (chassis, gone) = (facts.chassis().clone(), facts.gone().clone());
-        Self { chassis, gone }
+        Self {
+            chassis: facts.chassis().clone(),
+            gone: facts.gone().clone(),
+            watches: facts.tunnel_watches().clone(),
+        }
     }
 
-    /// Takes in a snapshot. Returns whether it may differ, at the cost of comparing two pointers.
+    /// What those that are present hear of a hypervisor.
+    fn heard<'a>(
+        &'a self,
+        id: &'a ChassisId,
+        is_present: impl Fn(&ChassisId) -> bool + 'a,
+    ) -> impl Iterator<Item = (&'a ChassisId, TunnelWatch)> {
+        let present = self.watches.iter().filter(move |(by, _)| is_present(by));
+        present.filter_map(move |(by, watches)| Some((by, *watches.get(id)?)))
+    }
+
+    /// Takes in a snapshot. Returns whether it may differ, at the cost of comparing three pointers.
     fn update(&mut self, facts: &Facts) -> bool {
-        let same = self.chassis.ptr_eq(facts.chassis()) && self.gone.ptr_eq(facts.gone());
+        let same = self.chassis.ptr_eq(facts.chassis())
+            && self.gone.ptr_eq(facts.gone())
+            && self.watches.ptr_eq(facts.tunnel_watches());
         if !same {
             *self = Self::of(facts);
         }
@@ -85,9 +105,71 @@ impl Known {
     }
 }
 
+/// A hypervisor without a session.
+struct Absence {
+    /// When it has been so for too long.
+    deadline: Instant,
+    heard: Heard,
+}
+
+/// What its peers have heard of one by BFD since it has no session.
+enum Heard {
+    /// Nobody has said.
+    Nothing,
+    /// These have heard it all the time, in the sessions that had been up and down so often.
+    By(BTreeMap<ChassisId, u64>),
+    /// It was silent for some, or began anew: its flows may be gone.
+    Silence,
+}
+
+impl Absence {
+    fn new(deadline: Instant) -> Self {
+        let heard = Heard::Nothing;
+        Self { deadline, heard }
+    }
+
+    /// Takes in what those that are present hear.
+    fn hear<'a>(&mut self, watches: impl Iterator<Item = (&'a ChassisId, TunnelWatch)>) {
+        let watches: Vec<_> = watches
+            .filter(|(_, watch)| watch.state != TunnelState::Awaited)
+            .collect();
+        let all_up = watches
+            .iter()
+            .all(|(_, watch)| watch.state == TunnelState::Up);
+        let now = || {
+            watches
+                .iter()
+                .map(|(by, watch)| ((*by).clone(), watch.flaps))
+        };
+        self.heard = match &self.heard {
+            Heard::Silence => Heard::Silence,
+            Heard::Nothing if watches.is_empty() => Heard::Nothing,
+            Heard::Nothing if all_up => Heard::By(now().collect()),
+            Heard::By(before) if all_up => {
+                let same = |(by, flaps): &(ChassisId, u64)| before.get(by) == Some(flaps);
+                let anew = now().any(|(by, flaps)| {
+                    let before = before.get(&by);
+                    before.is_some_and(|before| *before != flaps)
+                });
+                let still: BTreeMap<_, _> = now().filter(same).collect();
+                match anew || still.is_empty() {
+                    true => Heard::Silence,
+                    false => Heard::By(still),
+                }
+            }
+            Heard::Nothing | Heard::By(_) => Heard::Silence,
+        };
+    }
+
+    /// Whether it is gone.
+    fn is_over(&self, now: Instant) -> bool {
+        self.deadline <= now && !matches!(self.heard, Heard::By(_))
+    }
+}
+
 /// The hypervisors without a session, and when each has been so for too long.
 struct Absences {
-    deadlines: BTreeMap<ChassisId, Instant>,
+    absent: BTreeMap<ChassisId, Absence>,
     /// The hypervisors that are gone and have a session again, and when they count as back: by then their switches have
     /// flows, and one that comes and goes does not take its gateways along each time.
     returns: BTreeMap<ChassisId, Instant>,
@@ -101,7 +183,7 @@ struct Absences {
 impl Absences {
     fn new(start: Instant, gone_after: Duration) -> Self {
         Self {
-            deadlines: BTreeMap::new(),
+            absent: BTreeMap::new(),
             returns: BTreeMap::new(),
             seen: BTreeSet::new(),
             gone_after,
@@ -117,14 +199,14 @@ impl Absences {
         now: Instant,
     ) -> Vec<(ChassisId, bool)> {
         let is_known = |id: &ChassisId| known.chassis.contains_key(id);
-        self.deadlines.retain(|id, _| is_known(id));
+        self.absent.retain(|id, _| is_known(id));
         self.returns
             .retain(|id, _| known.gone.contains(id) && is_present(id));
         self.seen.retain(is_known);
         let mut news = Vec::new();
         for id in known.chassis.keys() {
             let gone = if is_present(id) {
-                self.deadlines.remove(id);
+                self.absent.remove(id);
                 self.seen.insert(id.clone());
                 known.gone.contains(id) && !self.is_back(id, now)
             } else {
@@ -133,7 +215,10 @@ impl Absences {
                     true => soonest,
                     false => soonest.max(self.earliest),
                 };
-                *self.deadlines.entry(id.clone()).or_insert(deadline) <= now
+                let absence = self.absent.entry(id.clone());
+                let absence = absence.or_insert_with(|| Absence::new(deadline));
+                absence.hear(known.heard(id, &is_present));
+                known.gone.contains(id) || absence.is_over(now)
             };
             if gone != known.gone.contains(id) {
                 news.push((id.clone(), gone));
@@ -150,11 +235,8 @@ impl Absences {
 
     /// When the next one will have been absent, or back, for long enough.
     fn next(&self, now: Instant) -> Option<Instant> {
-        let deadlines = self
-            .deadlines
-            .values()
-            .chain(self.returns.values())
-            .copied();
+        let absent = self.absent.values().map(|absence| absence.deadline);
+        let deadlines = absent.chain(self.returns.values().copied());
         deadlines.filter(|deadline| *deadline > now).min()
     }
 }
@@ -299,5 +381,52 @@ mod tests {
             facts.mark_gone(&Intent::default(), &late, true);
         });
         assert_eq!(story.news().await, ("h1".to_owned(), false, 21));
+    }
+
+    fn hears(story: &mut Story, by: &str, heard: &str, state: TunnelState, flaps: u64) {
+        let watches = [(ChassisId::new(heard), TunnelWatch { state, flaps })];
+        let by = ChassisId::new(by);
+        story.change(|facts| facts.watch_tunnels(&by, watches.into()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_heard_by_its_peers_is_not_gone_until_they_hear_nothing() {
+        let mut story = Story::of(&["h1", "h2"]);
+        let (_h1, h2) = (story.seat("h1"), story.seat("h2"));
+        hears(&mut story, "h1", "h2", TunnelState::Up, 1);
+        pass(20).await;
+        drop(h2);
+        pass(40).await;
+        assert!(story.told.try_recv().is_err(), "its peer hears it");
+        hears(&mut story, "h1", "h2", TunnelState::Down, 2);
+        assert_eq!(story.news().await, ("h2".to_owned(), true, 60));
+        hears(&mut story, "h1", "h2", TunnelState::Up, 3);
+        pass(40).await;
+        assert!(story.told.try_recv().is_err(), "others have its gateways");
+        let _h2 = story.seat("h2");
+        assert_eq!(story.news().await, ("h2".to_owned(), false, 105));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_switch_that_began_anew_meanwhile_has_lost_its_flows() {
+        let mut story = Story::of(&["h1", "h2"]);
+        let (_h1, h2) = (story.seat("h1"), story.seat("h2"));
+        hears(&mut story, "h1", "h2", TunnelState::Up, 1);
+        pass(20).await;
+        drop(h2);
+        pass(10).await;
+        hears(&mut story, "h1", "h2", TunnelState::Up, 3);
+        assert_eq!(story.news().await, ("h2".to_owned(), true, 30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_those_hear_who_are_not_connected_themselves_is_old() {
+        let mut story = Story::of(&["h1", "h2"]);
+        let (h1, h2) = (story.seat("h1"), story.seat("h2"));
+        hears(&mut story, "h1", "h2", TunnelState::Up, 1);
+        pass(20).await;
+        drop((h1, h2));
+        let gone = [story.news().await, story.news().await];
+        assert_eq!(gone.map(|(_, gone, at)| (gone, at)), [(true, 25); 2]);
     }
 }

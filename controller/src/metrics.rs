@@ -84,7 +84,7 @@ metrics! {
     connections_refused: IntCounterVec = "sextant_connections_refused_total" ["listener", "reason"],
     /// What went wrong between Sextant and switches, by kind: a switch sent what is no OpenFlow (malformed), it refused a message (refused), a message is too long for OpenFlow (unsent).
     openflow_errors: IntCounterVec = "sextant_openflow_errors_total" ["kind"],
-    /// Pairs of hypervisors that have no tunnel between them, since their endpoints have no family of addresses in common.
+    /// Pairs of hypervisors between which no tunnel carries anything: their endpoints have no family of addresses in common, or one hears nothing of the other by BFD (with `bfd = true` in `[tunnel]`).
     tunnels_missing: IntGauge = "sextant_tunnels_missing" [],
     /// Packets that came through tunnels from endpoints that no hypervisor has, and were dropped, by hypervisor; read every 10 seconds.
     tunnel_unknown_endpoint_packets: IntCounterVec = "sextant_tunnel_unknown_endpoint_packets_total" ["chassis"],

@@ -8,6 +8,7 @@ mod elsewhere;
 mod gateways;
 #[cfg(test)]
 mod tests;
+mod tunnels;
 
 use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
@@ -15,7 +16,7 @@ use crate::store::{Committed, Watch, WatchEnded};
 use elsewhere::Elsewhere;
 use sextant_model::{
     Binding, Change, Chassis, ChassisId, Delegation, Facts, Key, NetworkId, Object, Outside,
-    Plugged, PortId, Settings, Shortfall, SubnetId,
+    Plugged, PortId, Settings, Shortfall, SubnetId, TunnelWatches,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub enum Event {
     HypervisorLeft(ChassisId),
     /// A hypervisor has not been heard of for so long that others take its gateways; or is back.
     Gone(ChassisId, bool),
+    /// A hypervisor hears this of its peers by BFD; empty: nothing is known of that any more.
+    TunnelsHeard(ChassisId, TunnelWatches),
     /// A hypervisor has learned this of the outside of an external network; none: nothing any more.
     Outside(ChassisId, NetworkId, Option<Outside>),
     /// A server has delegated this prefix to a subnet, or extended it; none: the subnet has none any more.
@@ -217,6 +220,7 @@ impl Owner {
             Event::HypervisorChanged(chassis) => self.chassis(chassis),
             Event::HypervisorLeft(chassis) => self.left(&chassis),
             Event::Gone(chassis, gone) => self.gone(&chassis, gone),
+            Event::TunnelsHeard(chassis, watches) => self.tunnels_heard(&chassis, watches),
             Event::Outside(chassis, network, outside) => self.learned(&chassis, network, outside),
             Event::Plugged(port, plugged) => self.plugged(port, plugged),
             Event::Unplugged(port, chassis) => self.unplugged(port, &chassis),
@@ -267,6 +271,7 @@ impl Owner {
             .filter(|(_, plugged)| plugged.chassis == *id);
         let gone: Vec<PortId> = here.map(|(port, _)| *port).collect();
         self.elsewhere.retain(id, |_| false);
+        self.snapshot.facts.watch_tunnels(id, TunnelWatches::new());
         gone.into_iter().for_each(|port| self.unplugged(port, id));
         self.remove(id);
         self.forget(id);
@@ -293,7 +298,7 @@ impl Owner {
         }
         let endpoints = before.as_ref().map(|before| before.encap.endpoints);
         if endpoints != Some(chassis.encap.endpoints) {
-            tell_whom_it_does_not_reach(&self.snapshot.facts, &chassis);
+            tunnels::tell_whom_it_does_not_reach(&self.snapshot.facts, &chassis);
         }
         let id = chassis.id.clone();
         self.snapshot.facts.put_chassis(chassis);
@@ -368,22 +373,6 @@ impl Owner {
     fn remember(&self, change: Change) {
         let _ = self.observed.send(vec![change]);
     }
-}
-
-/// Between a hypervisor that has other endpoints than before and these, nothing passes.
-fn tell_whom_it_does_not_reach(facts: &Facts, chassis: &Chassis) {
-    const NAMED: usize = 5;
-    let mut unreached = facts.without_tunnel(chassis).peekable();
-    if unreached.peek().is_none() {
-        return;
-    }
-    let named: Vec<&str> = unreached
-        .by_ref()
-        .take(NAMED)
-        .map(ChassisId::as_str)
-        .collect();
-    let more = unreached.count();
-    tracing::warn!(chassis = %chassis.id, endpoint = %chassis.encap.endpoints, from = named.join(","), more, "no tunnel: no family of addresses in common");
 }
 
 /// Whether a hypervisor's contents were read and it has not left.

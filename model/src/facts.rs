@@ -3,6 +3,9 @@
 mod external;
 #[cfg(test)]
 mod tests;
+mod tunnels;
+
+pub use tunnels::{TunnelState, TunnelWatch, TunnelWatches};
 
 use crate::gateways::Gateways;
 use crate::{
@@ -13,6 +16,7 @@ use imbl::{OrdMap, OrdSet};
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
+use tunnels::Tunnels;
 
 /// An interface that carries a port's id, as observed on a hypervisor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +55,9 @@ pub struct Facts {
     overhead: Option<u16>,
     gateways: Gateways,
     delegations: OrdMap<SubnetId, Arc<Delegation>>,
-    missing_tunnels: usize,
+    tunnels: Tunnels,
+    /// Pairs of hypervisors that have no family of addresses in common.
+    without_family: usize,
     shortfalls: OrdMap<ChassisId, Arc<Shortfall>>,
 }
 
@@ -102,34 +108,7 @@ impl Facts {
             .values()
             .map(|chassis| chassis.encap.overhead())
             .max();
-        let (mut ipv6, mut ipv4) = (0, 0);
-        for chassis in self.chassis.values() {
-            match chassis.encap.endpoints {
-                Endpoints::Ipv6(_) => ipv6 += 1,
-                Endpoints::Ipv4(_) => ipv4 += 1,
-                Endpoints::Both(..) => {}
-            }
-        }
-        self.missing_tunnels = ipv6 * ipv4;
-    }
-
-    /// How many pairs of hypervisors have no tunnel between them, for want of a family of addresses that both have.
-    pub fn missing_tunnels(&self) -> usize {
-        self.missing_tunnels
-    }
-
-    /// The other hypervisors to which one has no tunnel, for that reason, by id.
-    pub fn without_tunnel<'a>(
-        &'a self,
-        chassis: &'a Chassis,
-    ) -> impl Iterator<Item = &'a ChassisId> + 'a {
-        let own = chassis.encap.endpoints;
-        let reached_by_all = matches!(own, Endpoints::Both(..));
-        let others = self.chassis.values().filter(move |_| !reached_by_all);
-        others
-            .filter(move |other| other.id != chassis.id)
-            .filter(move |other| own.towards(other.encap.endpoints).is_none())
-            .map(|other| &other.id)
+        self.pair_families();
     }
 
     /// An interface with this port's id appeared or changed. The latest to appear is where the port is.

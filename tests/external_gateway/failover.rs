@@ -65,6 +65,65 @@ fn moves(site: &mut Site) -> Outcome {
     announced(capture, &gateway)
 }
 
+const WATCHED: &str = "[tunnel]\nbfd = true\n[gateway]\ngone_after = 1\n[external.physnet1]\nipv6_gateway = \"fe80::1\"\n";
+
+#[test]
+fn a_gateway_stays_where_peers_hear_its_hypervisor_and_moves_when_its_switch_ends() -> Outcome {
+    Site::tell(WATCHED, stays)
+}
+
+fn stays(site: &mut Site) -> Outcome {
+    let edge = site.upstream.router("edge", None)?;
+    edge.address("fe80::1/64")?;
+    edge.far(FAR.into())?;
+    let external = site.external(None)?;
+    let gateway = site.gateway(&external)?;
+    edge.route(PREFIX, Some(gateway.link_local().into()))?;
+    let inside = site.segment(&gateway, &[PREFIX])?;
+    let [guest] = site.guests(&inside, [("away", 3)])?;
+    reaches(guest.guest.namespace(), FAR)?;
+    site.wait_heard(&gateway.port.mac, 1)?;
+    for peer in [2, 3] {
+        let series = format!("sextant_tunnel_bfd_state{{chassis=\"h{peer}\",peer=\"h1\"}} 3");
+        site.world.wait_metric(&series)?;
+    }
+
+    let capture = edge.capture(UNSOLICITED)?;
+    let mut pings = [
+        guest.guest.spawn_ping(FAR, QUICK)?,
+        edge.namespace().spawn_ping(guest.address(), QUICK)?,
+    ];
+    answered(&mut pings, 100)?;
+    let management = site.world.lab.control();
+    management.ip(&["link", "set", "dev", "mgmt1", "down"])?;
+    site.world.wait_metric("sextant_switches_connected 2")?;
+    // Longer than `gone_after`, and than it takes others to count it as gone.
+    answered(&mut pings, 600)?;
+    for (way, ping) in ["outwards", "inwards"].iter().zip(pings) {
+        let report = ping.stop()?;
+        ensure(report.lost.is_empty(), || format!("{way}: {report}"))?;
+    }
+    ensure(capture.stop()?.fields("", &["eth.src"])?.is_empty(), || {
+        "another has announced the gateway".to_owned()
+    })?;
+
+    let mut pings = [
+        guest.guest.spawn_ping(FAR, QUICK)?,
+        edge.namespace().spawn_ping(guest.address(), QUICK)?,
+    ];
+    answered(&mut pings, 100)?;
+    site.world.lab.hypervisor(1).kill_vswitchd();
+    site.wait_heard(&gateway.port.mac, 2)?;
+    answered(&mut pings, 200)?;
+    for (way, ping) in ["outwards", "inwards"].iter().zip(pings) {
+        println!(
+            "the switch of a gateway that only its peers heard was killed, {way}: {}",
+            figures(ping)?
+        );
+    }
+    Ok(())
+}
+
 fn answered(pings: &mut [BackgroundPing; 2], count: u32) -> Outcome {
     for ping in pings {
         ping.wait_answers(count, SOON)?;

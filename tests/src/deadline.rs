@@ -51,7 +51,8 @@ impl Deadline {
     }
 }
 
-/// Asks again and again until there is an answer: only for what gives no event to wait for.
+/// Asks again and again until there is an answer: only for what gives no event to wait for. The longer there is none, the
+/// longer the pauses, since to ask often means to start a program.
 ///
 /// `ask` returns `Ok` with the answer, or `Err` with what it saw instead, which ends up in the
 /// error's text.
@@ -63,8 +64,10 @@ pub fn wait_for<T>(
     timeout: Duration,
     mut ask: impl FnMut() -> Result<T, String>,
 ) -> Result<T, LabError> {
-    const INTERVAL: Duration = Duration::from_millis(20);
+    const SHORTEST: Duration = Duration::from_millis(20);
+    const LONGEST: Duration = Duration::from_millis(200);
     let deadline = Deadline::after(timeout);
+    let mut pause = SHORTEST;
     loop {
         let seen = match ask() {
             Ok(answer) => return Ok(answer),
@@ -73,7 +76,8 @@ pub fn wait_for<T>(
         if deadline.left().is_zero() {
             return Err(deadline.missed(what, seen));
         }
-        std::thread::sleep(INTERVAL.min(deadline.left()));
+        std::thread::sleep(pause.min(deadline.left()));
+        pause = LONGEST.min(pause * 3 / 2);
     }
 }
 

@@ -20,6 +20,15 @@ pub enum LabError {
     /// Programs that the lab runs are not installed.
     #[error("missing tools: {}", MissingTool::list(.0))]
     MissingTools(Vec<MissingTool>),
+    /// The kernel has no Open vSwitch.
+    #[error(
+        "this machine has no datapath of Open vSwitch in its kernel (module openvswitch): {said}; \
+         without SEXTANT_LAB_DATAPATH=system labs run on the userspace datapath, and `make test-kernel` brings a kernel in a VM"
+    )]
+    NoKernelDatapath {
+        /// What was said when it was asked for.
+        said: String,
+    },
     /// A command ended with a failure.
     #[error("`{line}` ended with {status}: {stderr}")]
     Command {

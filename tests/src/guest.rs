@@ -82,8 +82,7 @@ impl Guest {
         let mac = &self.spec.mac;
         self.namespace
             .ip(&["link", "set", "dev", DEVICE, "address", mac])?;
-        // A userspace switch does not complete the checksums that a veth leaves open.
-        self.run(&["ethtool", "-K", DEVICE, "tx", "off"]).map(drop)
+        host.datapath().close_checksums(&self.namespace, DEVICE)
     }
 
     fn add_port(&self, host: &Hypervisor) -> Result<(), LabError> {

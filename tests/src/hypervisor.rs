@@ -2,12 +2,14 @@
 //!
 //! Userspace tunnels leave through a bridge that holds the physical port, so the endpoint's
 //! address is on the internal port of `br-phy` and the underlay's veth is that bridge's port.
+//! The kernel's leave through the namespace's own IP stack, so the address is on the veth.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use crate::capture::Capture;
 use crate::command::Output;
+use crate::datapath::Datapath;
 use crate::error::LabError;
 use crate::flow::InstalledFlow;
 use crate::guest::{Guest, GuestSpec};
@@ -21,27 +23,33 @@ use crate::topology;
 pub struct Hypervisor {
     number: u16,
     underlay: Underlay,
+    datapath: Datapath,
     namespace: Namespace,
     ovs: OpenVSwitch,
 }
 
 impl Hypervisor {
-    /// Starts the daemons in a namespace that is linked already, and makes `br-phy`.
+    /// Starts the daemons in a namespace that is linked already, and makes `br-phy` where tunnels need it.
     pub(crate) fn start(
         number: u16,
         namespace: Namespace,
         home: &Path,
         records: &Path,
         underlay: Underlay,
+        datapath: Datapath,
     ) -> Result<Self, LabError> {
         let ovs = OpenVSwitch::start(&namespace, &home.join(format!("h{number}")), records)?;
         let hypervisor = Self {
             number,
             underlay,
+            datapath,
             namespace,
             ovs,
         };
-        hypervisor.make_underlay_bridge()?;
+        if datapath == Datapath::Userspace {
+            hypervisor.make_underlay_bridge()?;
+        }
+        hypervisor.address_endpoint()?;
         Ok(hypervisor)
     }
 
@@ -53,14 +61,51 @@ impl Hypervisor {
             "set",
             "bridge",
             "br-phy",
-            "datapath_type=netdev",
+            &self.datapath.setting(),
             "fail_mode=standalone",
             "--",
             "add-port",
             "br-phy",
             UNDERLAY_DEVICE,
         ])?;
-        topology::address_endpoint(&self.namespace, self.number, self.underlay)
+        self.lack_what_kernels_lack()
+    }
+
+    /// No kernel sets the fields of IPv6 neighbour discovery's extensions, so nothing may lean on a userspace switch that
+    /// does. All bridges of the datapath share what it supports.
+    fn lack_what_kernels_lack(&self) -> Result<(), LabError> {
+        self.appctl(&["dpif/set-dp-features", "br-phy", "nd_ext", "false"])
+            .map(drop)
+    }
+
+    fn address_endpoint(&self) -> Result<(), LabError> {
+        topology::address_endpoint(
+            &self.namespace,
+            self.endpoint_device(),
+            self.number,
+            self.underlay,
+        )
+    }
+
+    /// The device that has the addresses of its tunnel endpoint.
+    #[must_use]
+    pub fn endpoint_device(&self) -> &'static str {
+        match self.datapath {
+            Datapath::Userspace => "br-phy",
+            Datapath::System => UNDERLAY_DEVICE,
+        }
+    }
+
+    /// The bridge that is there before it joins, if its datapath needs one.
+    #[must_use]
+    pub fn underlay_bridge(&self) -> Option<&'static str> {
+        (self.datapath == Datapath::Userspace).then_some("br-phy")
+    }
+
+    /// Its switch's datapath.
+    #[must_use]
+    pub fn datapath(&self) -> Datapath {
+        self.datapath
     }
 
     /// Its number, from 1.
@@ -142,7 +187,10 @@ impl Hypervisor {
             &format!("external_ids:system-id={}", self.name()),
             &format!("external_ids:sextant-encap-ip=\"{endpoints}\""),
             &format!("external_ids:sextant-encap-type={encap_type}"),
-            "external_ids:sextant-bridge-datapath-type=netdev",
+            &format!(
+                "external_ids:sextant-bridge-datapath-type={}",
+                self.datapath.bridge_type()
+            ),
         ])?;
         self.vsctl(&["set-manager", &format!("tcp:[{controller}]:6640")])?;
         Ok(())
@@ -219,7 +267,7 @@ impl Hypervisor {
         self.ovs.kill_switch();
     }
 
-    /// Starts ovs-vswitchd again, waits until it has its bridges back, and configures `br-phy`.
+    /// Starts ovs-vswitchd again, waits until it has its bridges back, and configures the endpoint.
     /// Whatever is due to `br-int` is left to the controller.
     ///
     /// # Errors
@@ -231,8 +279,12 @@ impl Hypervisor {
             "external_ids:lab-start={}",
             self.ovs.switch_pid().unwrap_or(0)
         );
-        self.vsctl(&["set", "bridge", "br-phy", &mark])?;
-        topology::address_endpoint(&self.namespace, self.number, self.underlay)
+        let Some(bridge) = self.underlay_bridge() else {
+            return self.vsctl(&["set", "open_vswitch", ".", &mark]).map(drop);
+        };
+        self.vsctl(&["set", "bridge", bridge, &mark])?;
+        self.lack_what_kernels_lack()?;
+        self.address_endpoint()
     }
 
     /// The process id of ovs-vswitchd while it runs.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::api::Api;
 use crate::command::Output;
 use crate::controller::{Controller, ControllerOptions};
+use crate::datapath::Datapath;
 use crate::deadline::wait_for;
 use crate::error::LabError;
 use crate::hypervisor::Hypervisor;
@@ -31,6 +32,8 @@ pub struct LabOptions {
     pub hypervisors: u16,
     /// Protocols of the underlay.
     pub underlay: Underlay,
+    /// Its switches' datapath; none: the one that the environment names ([`Datapath::of_environment`]).
+    pub datapath: Option<Datapath>,
 }
 
 impl Default for LabOptions {
@@ -38,6 +41,7 @@ impl Default for LabOptions {
         Self {
             hypervisors: 2,
             underlay: Underlay::Ipv6,
+            datapath: None,
         }
     }
 }
@@ -51,6 +55,7 @@ pub struct Lab {
     router: Namespace,
     hypervisors: Vec<Hypervisor>,
     api: Api,
+    datapath: Datapath,
     // The last field: everything above has let go of its processes when this removes the rest.
     remains: Remains,
 }
@@ -64,6 +69,8 @@ impl Lab {
     pub fn start(options: LabOptions) -> Result<Self, LabError> {
         require_root()?;
         Tools::check(Tools::BASE)?;
+        let datapath = options.datapath.map_or_else(Datapath::of_environment, Ok)?;
+        datapath.require()?;
         leftovers::remove_orphans()?;
         let name = leftovers::name(SERIAL.fetch_add(1, Ordering::Relaxed));
         leftovers::claim(&name)?;
@@ -73,7 +80,7 @@ impl Lab {
         };
         let control = topology::control(&name)?;
         let router = topology::router(&name)?;
-        let hypervisors = start_hypervisors(&name, &control, &router, options)?;
+        let hypervisors = start_hypervisors(&name, &control, &router, options, datapath)?;
         Ok(Self {
             home: leftovers::home(&name),
             api: Api::connect(&control)?,
@@ -81,6 +88,7 @@ impl Lab {
             control,
             router,
             hypervisors,
+            datapath,
             remains,
         })
     }
@@ -128,6 +136,12 @@ impl Lab {
     #[must_use]
     pub fn hypervisors(&self) -> &[Hypervisor] {
         &self.hypervisors
+    }
+
+    /// Its switches' datapath.
+    #[must_use]
+    pub fn datapath(&self) -> Datapath {
+        self.datapath
     }
 
     /// The controller's namespace.
@@ -259,12 +273,14 @@ fn start_hypervisors(
     control: &Namespace,
     router: &Namespace,
     options: LabOptions,
+    datapath: Datapath,
 ) -> Result<Vec<Hypervisor>, LabError> {
     thread::scope(|scope| {
         let starting: Vec<_> = (1..=options.hypervisors)
             .map(|number| {
-                scope
-                    .spawn(move || start_hypervisor(lab, number, control, router, options.underlay))
+                scope.spawn(move || {
+                    start_hypervisor(lab, number, control, router, options.underlay, datapath)
+                })
             })
             .collect();
         // Every thread is joined before the first error is returned.
@@ -286,10 +302,12 @@ fn start_hypervisor(
     control: &Namespace,
     router: &Namespace,
     underlay: Underlay,
+    datapath: Datapath,
 ) -> Result<Hypervisor, LabError> {
     let namespace = topology::hypervisor(control, router, lab, number, underlay)?;
     let home = leftovers::home(lab);
-    Hypervisor::start(number, namespace, &home, &leftovers::records(lab), underlay)
+    let records = leftovers::records(lab);
+    Hypervisor::start(number, namespace, &home, &records, underlay, datapath)
 }
 
 /// Removes what is left of a lab; a failing test's logs are shown first.

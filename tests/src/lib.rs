@@ -12,6 +12,8 @@
 //!                          2001:db8:77:1::/64   └───┘   2001:db8:77:2::/64
 //! ```
 //!
+//! So it is on the userspace datapath. On the kernel's there is no `br-phy`: the endpoint is the underlay interface.
+//!
 //! A lab starts in a second or two, several run side by side, and all of it goes when the
 //! [`Lab`] is dropped. Waiting is for events (lines of logs, the kernel's notifications, file
 //! changes), never for time to pass.
@@ -22,6 +24,7 @@ mod cloud;
 mod command;
 mod controller;
 mod dashboard;
+mod datapath;
 mod deadline;
 mod dhcp;
 mod error;
@@ -55,6 +58,7 @@ pub use cloud::{Network, Port, PortSpec, Router, Subnet, SubnetSpec};
 pub use command::Output;
 pub use controller::{Controller, ControllerOptions};
 pub use dashboard::{Dashboard, PanelQuery, grafana};
+pub use datapath::Datapath;
 pub use deadline::wait_for;
 pub use dhcp::ipv4::Dhcpv4Lease;
 pub use dhcp::networkd::Networkd;

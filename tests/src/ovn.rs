@@ -89,7 +89,10 @@ impl Ovn {
             &format!("external_ids:ovn-remote=\"{}\"", self.remote("sb")),
             &format!("external_ids:ovn-encap-ip=\"{}\"", host.endpoint()),
             "external_ids:ovn-encap-type=geneve",
-            "external_ids:ovn-bridge-datapath-type=netdev",
+            &format!(
+                "external_ids:ovn-bridge-datapath-type={}",
+                host.datapath().bridge_type()
+            ),
         ])?;
         let database = host.database();
         let words = ["ovn-controller", &database, "--no-chdir"];

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub const CONTROLLER: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xc, 0, 0, 0, 0, 0, 1);
 /// The largest frame payload on every underlay link, in bytes.
 pub const UNDERLAY_MTU: u32 = 1500;
-/// The name of a hypervisor's underlay interface, a port of `br-phy`.
+/// The name of a hypervisor's underlay interface; on the userspace datapath a port of `br-phy`.
 pub const UNDERLAY_DEVICE: &str = "underlay";
 
 /// Internet protocols of the underlay.

@@ -100,18 +100,20 @@ fn link_underlay(
     host.ip_batch(&format!("link set dev {UNDERLAY_DEVICE} up"))
 }
 
-/// Gives `br-phy` the endpoint addresses and the default routes, also when its device comes
+/// Gives a device the endpoint addresses and the default routes, also when its device comes
 /// back, or is still there, after a restart of ovs-vswitchd.
 pub(crate) fn address_endpoint(
     host: &Namespace,
+    device: &str,
     number: u16,
     underlay: Underlay,
 ) -> Result<(), LabError> {
-    host.sysctl(&[("ipv6/conf/br-phy/disable_ipv6", "0")])?;
+    let ipv6 = format!("ipv6/conf/{device}/disable_ipv6");
+    host.sysctl(&[(&ipv6, "0")])?;
     let mut lines = String::new();
-    add_addresses(&mut lines, "br-phy", number, End::Hypervisor, underlay);
+    add_addresses(&mut lines, device, number, End::Hypervisor, underlay);
     for (gateway, _) in plan::underlay(number, End::Router, underlay) {
-        let _ = writeln!(lines, "route replace default via {gateway} dev br-phy");
+        let _ = writeln!(lines, "route replace default via {gateway} dev {device}");
     }
     host.ip_batch(&lines)
 }

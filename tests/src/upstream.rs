@@ -1,8 +1,7 @@
 //! A physical network: a switch that hypervisors attach to with a bridge `br-ex` of their own, and an ordinary Linux
 //! router on it, untagged and in VLANs.
 //!
-//! The switch is Open vSwitch's userspace one, so that VLANs need nothing of the kernel: hypervisors are on trunks, the
-//! router has an access port a VLAN.
+//! The switch is an Open vSwitch with the lab's datapath: hypervisors are on trunks, the router has an access port a VLAN.
 
 mod delegating;
 mod router;
@@ -14,6 +13,7 @@ use std::fmt::Write;
 use std::net::Ipv6Addr;
 
 use crate::capture::Capture;
+use crate::datapath::Datapath;
 use crate::error::LabError;
 use crate::hypervisor::Hypervisor;
 use crate::lab::Lab;
@@ -49,6 +49,7 @@ pub struct Advertised {
 #[derive(Debug)]
 pub struct Upstream {
     name: String,
+    datapath: Datapath,
     ovs: OpenVSwitch,
     namespace: Namespace,
 }
@@ -71,12 +72,13 @@ impl Upstream {
             "set",
             "bridge",
             SWITCH,
-            "datapath_type=netdev",
+            &lab.datapath().setting(),
             "fail_mode=standalone",
         ])?;
         let name = physical_network.to_owned();
         Ok(Self {
             name,
+            datapath: lab.datapath(),
             ovs,
             namespace,
         })
@@ -103,7 +105,7 @@ impl Upstream {
             "set",
             "bridge",
             "br-ex",
-            "datapath_type=netdev",
+            &host.datapath().setting(),
             "--",
             "add-port",
             "br-ex",
@@ -209,9 +211,7 @@ impl Upstream {
              link set dev {port} up\n\
              link set dev {device} up"
         ))?;
-        // Whatever the router itself sends must have its checksums before it meets the userspace switch.
-        self.namespace
-            .run(&["ethtool", "-K", &device, "tx", "off"])?;
+        self.datapath.close_checksums(&self.namespace, &device)?;
         self.add_port(&port, vlan)?;
         Ok(device)
     }

@@ -13,7 +13,7 @@ use axum::extract::{Extension, Path, State};
 use axum::http::{StatusCode, Uri};
 use axum::routing::get;
 use serde_json::{Map, Value, json};
-use sextant_model::{Chassis, ChassisId, Facts};
+use sextant_model::{Capability, Chassis, ChassisId, Facts};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -111,16 +111,12 @@ fn find(facts: &Facts, caller: &Caller, id: &str) -> Result<Arc<Chassis>, ApiErr
 
 impl Api {
     fn agent(&self, facts: &Facts, chassis: &Chassis) -> Map<String, Value> {
-        let unreached: Vec<&str> = facts
-            .without_tunnel(chassis)
-            .map(ChassisId::as_str)
-            .collect();
+        let apart = facts.without_tunnel(chassis);
+        let unreached = apart.chain(facts.unheard(&chassis.id));
+        let unreached: Vec<&str> = unreached.map(ChassisId::as_str).collect();
         let shortfall = facts.shortfall(&chassis.id).cloned().unwrap_or_default();
-        let missing: Vec<&str> = shortfall
-            .missing()
-            .keys()
-            .map(|missing| missing.as_str())
-            .collect();
+        let missing = shortfall.missing().into_keys();
+        let missing: Vec<&str> = missing.map(Capability::as_str).collect();
         super::fields(json!({
             "id": agent_id(chassis).to_string(),
             "agent_type": "Open vSwitch agent",

@@ -6,13 +6,16 @@
 //! coming in by the flow-based ports. The name of such a port follows from all that it is, so that one whose peer has
 //! another endpoint is another port.
 
+mod states;
+
+pub(super) use states::States;
+
 use super::tunnels::Datapath;
 use super::wish::Wish;
 use super::{is_owned, port};
-use crate::metrics::Metrics;
 use sextant_model::{Chassis, ChassisId, EncapKind, Facts, Family};
 use sextant_ovsdb_client::{ColumnError, Replica, Row, Transaction, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
@@ -124,73 +127,11 @@ fn add(
     port::add(bridge, name, interface, Some(mark), transaction)
 }
 
-/// The state of a session, as RFC 5880 §4.1 numbers them.
-fn state(status: Option<&str>) -> i64 {
-    match status {
-        Some("up") => 3,
-        Some("init") => 2,
-        Some("down") => 1,
-        Some(_) | None => 0,
-    }
-}
-
-/// The states of a hypervisor's sessions, in the metrics for as long as the value lives.
-#[derive(Debug)]
-pub(super) struct States {
-    metrics: Metrics,
-    chassis: ChassisId,
-    peers: BTreeSet<String>,
-}
-
-impl States {
-    pub(super) fn new(metrics: Metrics, chassis: ChassisId) -> Self {
-        let peers = BTreeSet::new();
-        Self {
-            metrics,
-            chassis,
-            peers,
-        }
-    }
-
-    /// Shows what the database says.
-    pub(super) fn show(&mut self, replica: &Replica) -> Result<(), ColumnError> {
-        let mut shown = BTreeSet::new();
-        for (_, interface) in replica.rows("Interface") {
-            if !is_of_bfd(interface) {
-                continue;
-            }
-            if let Some(peer) = interface.map_entry("external_ids", PEER)? {
-                let state = state(interface.map_entry("bfd_status", "state")?);
-                self.metrics
-                    .tunnel_bfd_state
-                    .with_label_values(&[self.chassis.as_str(), peer])
-                    .set(state);
-                shown.insert(peer.to_owned());
-            }
-        }
-        let before = std::mem::replace(&mut self.peers, shown);
-        before
-            .difference(&self.peers)
-            .for_each(|peer| self.hide(peer));
-        Ok(())
-    }
-
-    fn hide(&self, peer: &str) {
-        let labels = [self.chassis.as_str(), peer];
-        let _ = self.metrics.tunnel_bfd_state.remove_label_values(&labels);
-    }
-}
-
-impl Drop for States {
-    fn drop(&mut self) {
-        self.peers.iter().for_each(|peer| self.hide(peer));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use sextant_model::Encap;
+    use std::collections::BTreeSet;
 
     fn cloud(hypervisors: &[(&str, &str, EncapKind)]) -> Facts {
         let mut facts = Facts::default();

@@ -17,7 +17,7 @@ use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
 use crate::stream::{Incoming, Listener, Stream};
 use imbl::OrdMap;
-use sextant_model::{Chassis, ChassisId, EncapKind, Facts, Plugged, PortId};
+use sextant_model::{Chassis, ChassisId, EncapKind, Facts, Plugged, PortId, TunnelWatches};
 use sextant_ovsdb_client::{
     ColumnError, Connection, Options, Replica, RequestId, Transaction, TransactionError,
 };
@@ -114,33 +114,9 @@ async fn run(
     let mut connection = Connection::new(stream, Options::default());
     monitor(&mut connection);
     let mut session = Session::new(connection, peer.ip(), context, controller);
-    loop {
-        let retry = session.turn.deadline();
-        tokio::select! {
-            event = session.connection.next_event() => session.take(event?),
-            changed = snapshots.changed() => {
-                if !session.others_changed(&changed?.facts) {
-                    continue;
-                }
-                session.touched = None;
-            }
-            () = session.place.changes(&session.context.seats, session.address) => {
-                session.place.vacate().map_err(|_| SessionError::Superseded)?;
-                session.touched = None;
-            }
-            () = pass.shown_out() => return Err(SessionError::ShownOut),
-            () = tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {
-                session.turn.due(Instant::now());
-                session.touched = None;
-            }
-        }
-        if session.synced {
-            session.step().await?;
-        }
-        if matches!(session.place, Place::Seated(_)) {
-            pass.identified();
-        }
-    }
+    let ended = session.run(&mut snapshots, pass).await;
+    session.end().await;
+    ended
 }
 
 struct Session {
@@ -162,6 +138,8 @@ struct Session {
     connected: Option<Counted>,
     /// What its BFD sessions say, while it is asked.
     states: Option<States>,
+    /// What the owner was told last of that.
+    watches: TunnelWatches,
     turn: Turn<RequestId>,
     /// What was last complained of, so that it is said once.
     complaint: Option<String>,
@@ -187,8 +165,59 @@ impl Session {
             touched: None,
             connected: None,
             states: None,
+            watches: TunnelWatches::new(),
             turn: Turn::default(),
             complaint: None,
+        }
+    }
+
+    /// Serves the hypervisor until its session ends.
+    async fn run(
+        &mut self,
+        snapshots: &mut Snapshots,
+        pass: &mut Pass,
+    ) -> Result<std::convert::Infallible, SessionError> {
+        loop {
+            let retry = self.deadline();
+            tokio::select! {
+                event = self.connection.next_event() => self.take(event?),
+                changed = snapshots.changed() => {
+                    if !self.others_changed(&changed?.facts) {
+                        continue;
+                    }
+                    self.touched = None;
+                }
+                () = self.place.changes(&self.context.seats, self.address) => {
+                    self.place.vacate().map_err(|_| SessionError::Superseded)?;
+                    self.touched = None;
+                }
+                () = pass.shown_out() => return Err(SessionError::ShownOut),
+                () = tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {
+                    self.turn.due(Instant::now());
+                    self.touched = None;
+                }
+            }
+            if self.synced {
+                self.step().await?;
+            }
+            if matches!(self.place, Place::Seated(_)) {
+                pass.identified();
+            }
+        }
+    }
+
+    /// When something is to be looked at again.
+    fn deadline(&self) -> Option<Instant> {
+        let awaited = self.states.as_ref().and_then(States::deadline);
+        self.turn.deadline().into_iter().chain(awaited).min()
+    }
+
+    /// What was heard of its peers is not known any more. Nobody listens only when the process is stopping.
+    async fn end(&mut self) {
+        let told = self.seen.as_ref().filter(|_| !self.watches.is_empty());
+        if let Some(chassis) = told.map(|seen| seen.chassis.id.clone()) {
+            self.states = None;
+            let _ = self.tell_of_tunnels(&chassis).await;
         }
     }
 
@@ -260,8 +289,10 @@ impl Session {
                     let gauge = &self.context.metrics.hypervisors_connected;
                     self.connected.get_or_insert_with(|| Counted::new(gauge));
                     self.provision(&observation.chassis);
-                    self.show_states(&observation.chassis);
+                    self.read_states(&observation.chassis);
+                    let id = observation.chassis.id.clone();
                     self.tell(observation).await?;
+                    self.tell_of_tunnels(&id).await?;
                     self.begin_census();
                 }
             }
@@ -299,19 +330,28 @@ impl Session {
         Ok(matches!(self.place, Place::Seated(_)))
     }
 
-    /// Shows what BFD says of the ways to its peers.
-    fn show_states(&mut self, chassis: &Chassis) {
+    /// Reads what BFD says of the ways to its peers.
+    fn read_states(&mut self, chassis: &Chassis) {
         if !self.context.bfd {
             return;
         }
         let new = || States::new(self.context.metrics.clone(), chassis.id.clone());
-        let shown = self
-            .states
-            .get_or_insert_with(new)
-            .show(self.connection.replica());
-        if let Err(error) = shown {
+        let states = self.states.get_or_insert_with(new);
+        if let Err(error) = states.read(self.connection.replica(), Instant::now()) {
             self.complain(&error.to_string());
         }
+    }
+
+    /// Tells the owner what is heard of its peers, if that is not what it was told last.
+    async fn tell_of_tunnels(&mut self, chassis: &ChassisId) -> Result<(), Stopping> {
+        let watches = self.states.as_ref().map(States::watches);
+        let watches = watches.unwrap_or_default();
+        if watches == self.watches {
+            return Ok(());
+        }
+        self.watches = watches.clone();
+        self.send(Event::TunnelsHeard(chassis.clone(), watches))
+            .await
     }
 
     fn provision(&mut self, chassis: &Chassis) {

@@ -136,7 +136,8 @@ fn trivial_bench(
     asker: Asker,
     course: Course,
 ) -> Result<Bench<'_>, LabError> {
-    let kind = ["datapath_type=netdev", "fail_mode=secure"];
+    let datapath = host.datapath().setting();
+    let kind = [datapath.as_str(), "fail_mode=secure"];
     let bridge = ["add-br", "br-int", "--", "set", "bridge", "br-int"];
     host.vsctl(&[&bridge[..], &kind[..]].concat())?;
     let controller = format!("tcp:[{}]:{TRIVIAL_PORT}", place.address());

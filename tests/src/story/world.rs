@@ -132,6 +132,21 @@ pub struct World {
 }
 
 impl World {
+    /// Waits until the controller's metrics have this line.
+    ///
+    /// # Errors
+    /// That takes too long.
+    pub fn wait_metric(&self, line: &str) -> Result<(), Failure> {
+        wait_for(&format!("the metric {line}"), SOON, || {
+            let page = self.lab.metrics().map_err(|error| error.to_string())?;
+            match page.lines().any(|found| found == line) {
+                true => Ok(()),
+                false => Err(page),
+            }
+        })?;
+        Ok(())
+    }
+
     /// A lab with a controller that was told nothing but where to listen.
     ///
     /// # Errors
@@ -401,7 +416,7 @@ pub(super) fn wait_tunnel_port(host: &Hypervisor, kind: &str) -> Result<(), LabE
         "--timeout=30",
         "wait-until",
         "interface",
-        &format!("sextant-{kind}"),
+        &format!("sextant-{kind}6"),
         "ofport>0",
     ])
     .map(drop)

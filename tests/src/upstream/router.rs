@@ -38,8 +38,7 @@ impl OutsideRouter {
             namespace.name()
         ))?;
         namespace.ip(&["link", "set", "dev", DEVICE, "up"])?;
-        // What it sends must have its checksums before it meets the userspace switch.
-        namespace.run(&["ethtool", "-K", DEVICE, "tx", "off"])?;
+        upstream.datapath.close_checksums(&namespace, DEVICE)?;
         upstream.add_port(&port, vlan)?;
         Ok(Self { namespace })
     }

@@ -36,7 +36,12 @@ fn check(host: &Hypervisor) -> Outcome {
     for (table, record, column, wanted) in [
         ("bridge", "br-int", "fail_mode", "secure"),
         ("bridge", "br-int", "protocols", "[OpenFlow13]"),
-        ("bridge", "br-int", "datapath_type", "netdev"),
+        (
+            "bridge",
+            "br-int",
+            "datapath_type",
+            host.datapath().bridge_type(),
+        ),
         ("interface", "sextant-vxlan6", "type", "vxlan"),
         ("interface", "sextant-vxlan6", "options:remote_ip", "flow"),
         ("interface", "sextant-vxlan6", "options:local_ip", &endpoint),

@@ -235,10 +235,10 @@ fn change_encapsulation(lab: &Lab, kind: &str, narrator: &mut Narrator) -> Outco
             }
         })?;
         let ofport = host
-            .vsctl(&["get", "interface", &format!("sextant-{kind}"), "ofport"])?
+            .vsctl(&["get", "interface", &format!("sextant-{kind}6"), "ofport"])?
             .stdout;
         let output = format!("output:{}", ofport.trim());
-        let named = format!("output:\"sextant-{kind}\"");
+        let named = format!("output:\"sextant-{kind}6\"");
         wait_for("flows into the new tunnel", SOON, || {
             let flows = host
                 .dump_flows("br-int")

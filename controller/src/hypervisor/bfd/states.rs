@@ -1,0 +1,174 @@
+//! What a hypervisor's BFD sessions say, as its database shows it.
+
+use super::{PEER, is_of_bfd};
+use crate::metrics::Metrics;
+use sextant_model::{ChassisId, TunnelState, TunnelWatch, TunnelWatches};
+use sextant_ovsdb_client::{ColumnError, Replica, Row};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// How long a session may take to come up before it counts as down: both ends make their ports first.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The states of a hypervisor's sessions, in the metrics for as long as the value lives.
+#[derive(Debug)]
+pub(in crate::hypervisor) struct States {
+    metrics: Metrics,
+    chassis: ChassisId,
+    sessions: BTreeMap<ChassisId, Session>,
+}
+
+/// A session with one peer.
+#[derive(Clone, Copy, Debug)]
+struct Session {
+    interface: Uuid,
+    begun: Instant,
+    /// It has been up since.
+    came_up: bool,
+    watch: TunnelWatch,
+}
+
+impl States {
+    pub(in crate::hypervisor) fn new(metrics: Metrics, chassis: ChassisId) -> Self {
+        let sessions = BTreeMap::new();
+        Self {
+            metrics,
+            chassis,
+            sessions,
+        }
+    }
+
+    /// Takes in what the database says, and shows it.
+    ///
+    /// # Errors
+    /// The schema is not Open vSwitch's.
+    pub(in crate::hypervisor) fn read(
+        &mut self,
+        replica: &Replica,
+        now: Instant,
+    ) -> Result<(), ColumnError> {
+        let mut gone = std::mem::take(&mut self.sessions);
+        for (uuid, interface) in replica.rows("Interface") {
+            let Some(peer) = peer(interface)? else {
+                continue;
+            };
+            let known = gone.remove(&peer).filter(|known| known.interface == uuid);
+            let status = Status::of(interface)?;
+            self.metrics
+                .tunnel_bfd_state
+                .with_label_values(&[self.chassis.as_str(), peer.as_str()])
+                .set(status.state);
+            self.sessions
+                .insert(peer, Session::next(known, uuid, &status, now));
+        }
+        gone.keys().for_each(|peer| self.hide(peer));
+        Ok(())
+    }
+
+    /// What is heard of each peer.
+    pub(in crate::hypervisor) fn watches(&self) -> TunnelWatches {
+        let watch = |(peer, session): (&ChassisId, &Session)| (peer.clone(), session.watch);
+        self.sessions.iter().map(watch).collect()
+    }
+
+    /// When one that has not come up yet counts as down.
+    pub(in crate::hypervisor) fn deadline(&self) -> Option<Instant> {
+        let awaited = |session: &&Session| session.watch.state == TunnelState::Awaited;
+        let awaited = self.sessions.values().filter(awaited);
+        awaited.map(|session| session.begun + PATIENCE).min()
+    }
+
+    fn hide(&self, peer: &ChassisId) {
+        let labels = [self.chassis.as_str(), peer.as_str()];
+        let _ = self.metrics.tunnel_bfd_state.remove_label_values(&labels);
+    }
+}
+
+impl Drop for States {
+    fn drop(&mut self) {
+        self.sessions.keys().for_each(|peer| self.hide(peer));
+    }
+}
+
+impl Session {
+    /// A session that was known so, if it was, and now has this status.
+    fn next(known: Option<Self>, interface: Uuid, status: &Status, now: Instant) -> Self {
+        let begun = known.map_or(now, |known| known.begun);
+        let came_up = status.is_up() || known.is_some_and(|known| known.came_up);
+        let state = match (status.is_up(), came_up || now >= begun + PATIENCE) {
+            (true, _) => TunnelState::Up,
+            (false, true) => TunnelState::Down,
+            (false, false) => TunnelState::Awaited,
+        };
+        let flaps = status.flaps;
+        Self {
+            interface,
+            begun,
+            came_up,
+            watch: TunnelWatch { state, flaps },
+        }
+    }
+}
+
+/// What the column `bfd_status` says (ovs-vswitchd.conf.db(5)).
+struct Status {
+    /// As RFC 5880 §4.1 numbers the states.
+    state: i64,
+    flaps: u64,
+}
+
+impl Status {
+    fn of(interface: &Row) -> Result<Self, ColumnError> {
+        let state = match interface.map_entry("bfd_status", "state")? {
+            Some("up") => 3,
+            Some("init") => 2,
+            Some("down") => 1,
+            Some(_) | None => 0,
+        };
+        let flaps = interface.map_entry("bfd_status", "flap_count")?;
+        let flaps = flaps.and_then(|flaps| flaps.parse().ok()).unwrap_or(0);
+        Ok(Self { state, flaps })
+    }
+
+    fn is_up(&self) -> bool {
+        self.state == 3
+    }
+}
+
+/// The peer of an interface that was made for BFD.
+fn peer(interface: &Row) -> Result<Option<ChassisId>, ColumnError> {
+    if !is_of_bfd(interface) {
+        return Ok(None);
+    }
+    let peer = interface.map_entry("external_ids", PEER)?;
+    Ok(peer.map(ChassisId::new))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(state: i64, flaps: u64) -> Status {
+        Status { state, flaps }
+    }
+
+    #[test]
+    fn a_session_has_time_to_come_up_once_and_none_after_that() {
+        let (interface, begun) = (Uuid::from_u128(1), Instant::now());
+        let mut session = None;
+        let mut at = |seconds: u64, state: i64| {
+            let now = begun + Duration::from_secs(seconds);
+            let next = Session::next(session, interface, &status(state, 0), now);
+            session = Some(next);
+            next.watch.state
+        };
+        assert_eq!(at(0, 0), TunnelState::Awaited);
+        assert_eq!(at(9, 1), TunnelState::Awaited);
+        assert_eq!(at(10, 2), TunnelState::Down);
+        assert_eq!(at(11, 3), TunnelState::Up);
+        assert_eq!(at(12, 1), TunnelState::Down);
+        assert_eq!(at(13, 3), TunnelState::Up);
+    }
+}

@@ -1,0 +1,52 @@
+//! Which hypervisors do not reach each other.
+
+use super::{Owner, is_observed};
+use sextant_model::{Chassis, ChassisId, Facts, TunnelState, TunnelWatches};
+
+/// How many are named in one line.
+const NAMED: usize = 5;
+
+impl Owner {
+    /// A hypervisor hears this of its peers by BFD.
+    pub(super) fn tunnels_heard(&mut self, id: &ChassisId, watches: TunnelWatches) {
+        let facts = &mut self.snapshot.facts;
+        if !is_observed(facts, id) {
+            return;
+        }
+        let before = facts.tunnel_watches().get(id);
+        let was = |peer, state| {
+            let watch = before.and_then(|before| before.get(peer));
+            watch.is_some_and(|watch| watch.state == state)
+        };
+        let is = |state| {
+            let of_state = watches
+                .iter()
+                .filter(move |(_, watch)| watch.state == state);
+            of_state.map(|(peer, _)| peer)
+        };
+        let (down, up) = (TunnelState::Down, TunnelState::Up);
+        let (silent, more) = named(is(down).filter(|peer| !was(peer, down)));
+        if !silent.is_empty() {
+            tracing::warn!(chassis = %id, from = silent, more, "tunnel carries nothing: no BFD packet comes back");
+        }
+        let (heard, more) = named(is(up).filter(|peer| was(peer, down)));
+        if !heard.is_empty() {
+            tracing::info!(chassis = %id, from = heard, more, "tunnel carries packets again");
+        }
+        facts.watch_tunnels(id, watches);
+    }
+}
+
+/// Between a hypervisor that has other endpoints than before and these, nothing passes.
+pub(super) fn tell_whom_it_does_not_reach(facts: &Facts, chassis: &Chassis) {
+    let (unreached, more) = named(facts.without_tunnel(chassis));
+    if !unreached.is_empty() {
+        tracing::warn!(chassis = %chassis.id, endpoint = %chassis.encap.endpoints, from = unreached, more, "no tunnel: no family of addresses in common");
+    }
+}
+
+/// The first few of them, and how many more there are.
+fn named<'a>(mut peers: impl Iterator<Item = &'a ChassisId>) -> (String, usize) {
+    let first: Vec<&str> = peers.by_ref().take(NAMED).map(ChassisId::as_str).collect();
+    (first.join(","), peers.count())
+}

@@ -1,0 +1,178 @@
+//! The part of facts that tunnels between hypervisors have: which pairs have none, and what BFD says of the others.
+
+use super::Facts;
+use crate::{Chassis, ChassisId, Endpoints};
+use imbl::{OrdMap, OrdSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a hypervisor hears of another by BFD through their tunnel (RFC 5880).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TunnelState {
+    /// The session is up: packets pass both ways.
+    Up,
+    /// It has not come up yet, and there is still time.
+    Awaited,
+    /// No packet comes back.
+    Down,
+}
+
+/// One BFD session, as one end sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TunnelWatch {
+    /// What is heard.
+    pub state: TunnelState,
+    /// How often it came up or went down (`bfd_status:flap_count`): one that differs tells of a session that ended meanwhile.
+    pub flaps: u64,
+}
+
+/// What one hypervisor hears of its peers.
+pub type TunnelWatches = BTreeMap<ChassisId, TunnelWatch>;
+
+/// What hypervisors hear of each other. A part of [`Facts`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Tunnels {
+    watches: OrdMap<ChassisId, Arc<TunnelWatches>>,
+    /// Who hears nothing of whom.
+    down: OrdSet<(ChassisId, ChassisId)>,
+}
+
+impl Facts {
+    /// What each hypervisor hears of its peers by BFD; nothing where that is not asked for.
+    pub fn tunnel_watches(&self) -> &OrdMap<ChassisId, Arc<TunnelWatches>> {
+        &self.tunnels.watches
+    }
+
+    /// A hypervisor hears this of its peers; empty: nothing is known of that any more.
+    pub fn watch_tunnels(&mut self, chassis: &ChassisId, watches: TunnelWatches) {
+        let before = match watches.is_empty() {
+            true => self.tunnels.watches.remove(chassis),
+            false => {
+                let watches = Arc::new(watches.clone());
+                self.tunnels.watches.insert(chassis.clone(), watches)
+            }
+        };
+        let pair = |peer: &ChassisId| (chassis.clone(), peer.clone());
+        for peer in before.iter().flat_map(|before| before.keys()) {
+            self.tunnels.down.remove(&pair(peer));
+        }
+        let silent = watches
+            .iter()
+            .filter(|(_, watch)| watch.state == TunnelState::Down);
+        self.tunnels.down.extend(silent.map(|(peer, _)| pair(peer)));
+    }
+
+    /// How many pairs of hypervisors have no tunnel that carries anything: for want of a family of addresses that both have,
+    /// or since one hears nothing of the other by BFD. Of hypervisors that are gone nothing is expected.
+    pub fn missing_tunnels(&self) -> usize {
+        let here = |id: &ChassisId| self.chassis.contains_key(id) && !self.gone().contains(id);
+        let mut down = 0;
+        for (one, other) in &self.tunnels.down {
+            let twice = one > other && self.tunnels.down.contains(&(other.clone(), one.clone()));
+            if here(one) && here(other) && !twice {
+                down += 1;
+            }
+        }
+        self.without_family + down
+    }
+
+    /// The other hypervisors to which one has no tunnel, since no family of addresses is common to both, by id.
+    pub fn without_tunnel<'a>(
+        &'a self,
+        chassis: &'a Chassis,
+    ) -> impl Iterator<Item = &'a ChassisId> + 'a {
+        let own = chassis.encap.endpoints;
+        let reached_by_all = matches!(own, Endpoints::Both(..));
+        let others = self.chassis.values().filter(move |_| !reached_by_all);
+        others
+            .filter(move |other| other.id != chassis.id)
+            .filter(move |other| own.towards(other.encap.endpoints).is_none())
+            .map(|other| &other.id)
+    }
+
+    /// The other hypervisors of which one hears nothing by BFD, by id.
+    pub fn unheard<'a>(&'a self, chassis: &'a ChassisId) -> impl Iterator<Item = &'a ChassisId> {
+        let watches = self.tunnels.watches.get(chassis);
+        let watches = watches.into_iter().flat_map(|watches| watches.iter());
+        watches
+            .filter(|(_, watch)| watch.state == TunnelState::Down)
+            .map(|(peer, _)| peer)
+    }
+
+    /// Counts the pairs that have no family of addresses in common.
+    pub(super) fn pair_families(&mut self) {
+        let (mut ipv6, mut ipv4) = (0, 0);
+        for chassis in self.chassis.values() {
+            match chassis.encap.endpoints {
+                Endpoints::Ipv6(_) => ipv6 += 1,
+                Endpoints::Ipv4(_) => ipv4 += 1,
+                Endpoints::Both(..) => {}
+            }
+        }
+        self.without_family = ipv6 * ipv4;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Encap, EncapKind, Intent};
+
+    fn facts(names: &[&str]) -> Facts {
+        let mut facts = Facts::default();
+        for name in names {
+            facts.put_chassis(Chassis {
+                id: ChassisId::new(name),
+                encap: Encap {
+                    endpoints: "2001:db8::1".parse().unwrap(),
+                    kind: EncapKind::Vxlan,
+                },
+                bridge_mappings: BTreeMap::new(),
+                gateway_priority: 0,
+                datapath_id: None,
+                tunnel_ports: BTreeMap::new(),
+                patch_ports: BTreeMap::new(),
+                observed: true,
+            });
+        }
+        facts
+    }
+
+    fn hear(facts: &mut Facts, chassis: &str, peers: &[(&str, TunnelState)]) {
+        let watch = |(peer, state): &(&str, TunnelState)| {
+            let watch = TunnelWatch {
+                state: *state,
+                flaps: 1,
+            };
+            (ChassisId::new(peer), watch)
+        };
+        let watches = peers.iter().map(watch).collect();
+        facts.watch_tunnels(&ChassisId::new(chassis), watches);
+    }
+
+    #[test]
+    fn a_pair_of_which_either_hears_nothing_is_one_that_misses_its_tunnel() {
+        use TunnelState::{Awaited, Down, Up};
+        let mut facts = facts(&["h1", "h2", "h3"]);
+        hear(&mut facts, "h1", &[("h2", Down), ("h3", Awaited)]);
+        assert_eq!(facts.missing_tunnels(), 1);
+        hear(&mut facts, "h2", &[("h1", Down), ("h3", Up)]);
+        assert_eq!(facts.missing_tunnels(), 1, "the same pair");
+        hear(&mut facts, "h3", &[("h1", Down), ("h2", Down)]);
+        assert_eq!(facts.missing_tunnels(), 3);
+        let unheard = |facts: &Facts, id: &str| {
+            let id = ChassisId::new(id);
+            facts
+                .unheard(&id)
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(unheard(&facts, "h3"), ["h1", "h2"]);
+        facts.mark_gone(&Intent::default(), &ChassisId::new("h3"), true);
+        assert_eq!(facts.missing_tunnels(), 1, "h3 is gone");
+        hear(&mut facts, "h1", &[("h2", Up)]);
+        hear(&mut facts, "h2", &[]);
+        assert_eq!(facts.missing_tunnels(), 0);
+        assert!(unheard(&facts, "h1").is_empty());
+    }
+}
