@@ -1,11 +1,12 @@
 //! What a switch that refuses a flow lacks.
 //!
 //! Over OpenFlow it says no more than a type and a code. The type tells whether to look at what the flow matches or at
-//! what it does; there, what few datapaths can do is suspected first.
+//! what it does; what else it took and refused tells what of that it lacks.
 
-use crate::flow::Flow;
+use crate::flow::{Cookie, Flow};
 use rust_openflow::{Action, Ct, ErrorCode, ErrorType, Field, Instruction, Zone};
 use sextant_model::Capability;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// `NXBAC_CT_DATAPATH_SUPPORT`: an action of connection tracking that the datapath does not have.
 const CT_ACTION: ErrorCode = nicira(42);
@@ -57,22 +58,14 @@ fn is_about_bundles(error: ErrorCode) -> bool {
     name.starts_with("OFPBFC_") && !of_one.contains(&name)
 }
 
-/// What a switch lacks that refuses this flow with this error.
-pub(crate) fn missing(flow: &Flow, error: ErrorCode) -> Capability {
-    let by_action = || strangest(actions(flow).flat_map(needed_by));
-    let by_match = || {
-        strangest(
-            flow.matches
-                .fields()
-                .filter_map(|entry| matching(entry.field)),
-        )
-    };
-    let found = match error.error_type() {
-        ErrorType::MeterModFailed => Some(Capability::Meters),
-        ErrorType::BadMatch => by_match(),
-        ErrorType::BadAction => by_action(),
-        _ if error == CT_MATCH => by_match(),
-        _ if error == CT_ACTION => by_action(),
+/// What a flow needs, of which a switch that refuses it with this error lacks something.
+pub(crate) fn suspects(flow: &Flow, error: ErrorCode) -> BTreeSet<Capability> {
+    match error.error_type() {
+        ErrorType::MeterModFailed => [Capability::Meters].into(),
+        ErrorType::BadMatch => by_match(flow).collect(),
+        ErrorType::BadAction => by_action(flow).collect(),
+        _ if error == CT_MATCH => by_match(flow).collect(),
+        _ if error == CT_ACTION => by_action(flow).collect(),
         ErrorType::HelloFailed
         | ErrorType::BadRequest
         | ErrorType::BadInstruction
@@ -85,14 +78,67 @@ pub(crate) fn missing(flow: &Flow, error: ErrorCode) -> Capability {
         | ErrorType::RoleRequestFailed
         | ErrorType::TableFeaturesFailed
         | ErrorType::Experimenter
-        | ErrorType::Other(_) => by_action().or_else(by_match).or_else(|| metered(flow)),
-    };
-    found.unwrap_or(Capability::Other)
+        | ErrorType::Other(_) => needs(flow).collect(),
+    }
 }
 
-/// The one that fewest datapaths have, if any: the order of [`Capability`] is for people.
-fn strangest(needed: impl Iterator<Item = Capability>) -> Option<Capability> {
-    let rank = |capability: &Capability| match capability {
+/// Everything that a flow needs.
+pub(crate) fn needs(flow: &Flow) -> impl Iterator<Item = Capability> {
+    let metered = flow.instructions.iter();
+    let metered = metered.filter(|instruction| matches!(instruction, Instruction::Meter(_)));
+    by_action(flow)
+        .chain(by_match(flow))
+        .chain(metered.map(|_| Capability::Meters))
+}
+
+fn by_action(flow: &Flow) -> impl Iterator<Item = Capability> {
+    actions(flow).flat_map(needed_by)
+}
+
+fn by_match(flow: &Flow) -> impl Iterator<Item = Capability> {
+    let fields = flow.matches.fields();
+    fields.filter_map(|entry| matching(entry.field))
+}
+
+/// What is missing for each of these flows, so that as few things as possible are missing in all. What other flows need
+/// that the switch took (`proven`) it has.
+pub(crate) fn explain(
+    refused: &BTreeMap<Cookie, BTreeSet<Capability>>,
+    proven: &BTreeSet<Capability>,
+) -> BTreeMap<Cookie, Capability> {
+    let mut found = BTreeMap::new();
+    let mut open: BTreeMap<Cookie, BTreeSet<Capability>> = BTreeMap::new();
+    for (cookie, suspects) in refused {
+        let left: BTreeSet<Capability> = suspects - proven;
+        if left.is_empty() {
+            let strangest = suspects.iter().copied().min_by_key(rank);
+            found.insert(*cookie, strangest.unwrap_or(Capability::Other));
+        } else {
+            open.insert(*cookie, left);
+        }
+    }
+    while let Some(best) = commonest(&open) {
+        let explained = open.extract_if(.., |_, suspects| suspects.contains(&best));
+        found.extend(explained.map(|(cookie, _)| (cookie, best)));
+    }
+    found
+}
+
+/// What most of the flows need; of several, what most datapaths have, since the others rest on it.
+fn commonest(flows: &BTreeMap<Cookie, BTreeSet<Capability>>) -> Option<Capability> {
+    let mut counts: BTreeMap<Capability, usize> = BTreeMap::new();
+    for capability in flows.values().flatten() {
+        *counts.entry(*capability).or_default() += 1;
+    }
+    let most = counts
+        .into_iter()
+        .max_by_key(|(capability, count)| (*count, rank(capability)));
+    most.map(|(capability, _)| capability)
+}
+
+/// The lower, the fewer datapaths have it: the order of [`Capability`] is for people.
+fn rank(capability: &Capability) -> u8 {
+    match capability {
         Capability::NdExtensions => 0,
         Capability::CtOriginalTuple => 1,
         Capability::CheckPktLarger => 2,
@@ -109,8 +155,7 @@ fn strangest(needed: impl Iterator<Item = Capability>) -> Option<Capability> {
         Capability::DecTtl => 13,
         Capability::Vlan => 14,
         Capability::MessageLength | Capability::Other => 15,
-    };
-    needed.min_by_key(rank)
+    }
 }
 
 fn actions(flow: &Flow) -> impl Iterator<Item = &Action> {
@@ -126,12 +171,6 @@ fn actions(flow: &Flow) -> impl Iterator<Item = &Action> {
             | Instruction::Raw(_) => None,
         });
     lists.flatten()
-}
-
-fn metered(flow: &Flow) -> Option<Capability> {
-    let passes = |instruction: &Instruction| matches!(instruction, Instruction::Meter(_));
-    let metered = flow.instructions.iter().any(passes);
-    metered.then_some(Capability::Meters)
 }
 
 fn needed_by(action: &Action) -> Vec<Capability> {
@@ -234,4 +273,39 @@ fn matching(field: Field) -> Option<Capability> {
     ];
     let row = FIELDS.iter().find(|(fields, _)| fields.contains(&field));
     row.map(|(_, capability)| *capability)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Capability::{Ct, CtMark, CtNat, CtZone, DecTtl, Multipath};
+
+    fn missing(refused: &[&[Capability]], proven: &[Capability]) -> Vec<Capability> {
+        let refused = refused
+            .iter()
+            .map(|suspects| suspects.iter().copied().collect());
+        let refused = (1..).map(Cookie).zip(refused).collect();
+        let proven = proven.iter().copied().collect();
+        explain(&refused, &proven).into_values().collect()
+    }
+
+    #[test]
+    fn as_little_as_possible_is_missing() {
+        let tracking: [&[Capability]; 4] = [
+            &[Ct],
+            &[Ct, CtZone],
+            &[Ct, CtZone, CtMark],
+            &[Ct, CtZone, CtNat],
+        ];
+        assert_eq!(missing(&tracking, &[]), [Ct; 4]);
+        assert_eq!(missing(&tracking[1..], &[Ct, CtMark]), [CtZone; 3]);
+        assert_eq!(missing(&tracking[2..], &[Ct, CtZone]), [CtMark, CtNat]);
+        assert_eq!(missing(&[&[DecTtl, Multipath]], &[DecTtl]), [Multipath]);
+    }
+
+    #[test]
+    fn what_cannot_be_explained_is_what_few_have_or_something_else() {
+        assert_eq!(missing(&[&[Ct, CtNat]], &[Ct, CtNat]), [CtNat]);
+        assert_eq!(missing(&[&[]], &[]), [Capability::Other]);
+    }
 }

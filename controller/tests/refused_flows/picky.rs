@@ -9,9 +9,11 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::task::JoinHandle;
 
+type Judgement = Box<dyn Fn(&FlowMod) -> Option<ErrorCode> + Send>;
+
 /// What a switch says of a flow or of a meter that it does not take.
 pub(crate) struct Taste {
-    pub(crate) flow: Box<dyn Fn(&FlowMod) -> Option<ErrorCode> + Send>,
+    pub(crate) flow: Judgement,
     pub(crate) meters: Option<ErrorCode>,
     /// Says so when it commits, one flow a bundle, as Open vSwitch does with some.
     pub(crate) late: bool,

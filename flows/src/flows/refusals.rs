@@ -5,7 +5,7 @@
 //! the flows that pass it, and the meter, are tried again once they went and came.
 
 use super::Flows;
-use crate::capability::missing;
+use crate::capability::{explain, needs, suspects};
 use crate::contribution::Object;
 use crate::features::neighbor;
 use crate::flow::{Cookie, Flow, Packed};
@@ -84,14 +84,15 @@ impl Refused {
 impl Flows {
     /// The switch has refused these flows: from now on they are left out.
     pub fn refuse(&mut self, refused: &BTreeMap<Cookie, ErrorCode>) {
-        for (cookie, error) in refused {
-            let Some(flow) = self.get(*cookie) else {
-                continue;
-            };
-            let missing = missing(&flow, *error);
-            let error = self.in_words(missing, *error);
+        let suspected = |(cookie, error): (&Cookie, &ErrorCode)| {
+            Some((*cookie, suspects(&self.get(*cookie)?, *error)))
+        };
+        let suspected: BTreeMap<_, _> = refused.iter().filter_map(suspected).collect();
+        let proven = self.proven(&suspected);
+        for (cookie, missing) in explain(&suspected, &proven) {
+            let error = self.in_words(missing, refused[&cookie]);
             let refusal = Refusal { missing, error };
-            self.refused.flows.insert(*cookie, refusal);
+            self.refused.flows.insert(cookie, refusal);
         }
         self.forget_unwanted();
         let wants = |cookies: &[Cookie]| cookies.iter().any(|cookie| refused.contains_key(cookie));
@@ -99,6 +100,22 @@ impl Flows {
         let objects = groups.filter(|(_, group)| wants(&group.cookies));
         let objects: Vec<Object> = objects.map(|(object, _)| object.clone()).collect();
         self.refused.objects.extend(objects);
+    }
+
+    /// What of all that is suspected is needed by flows that are not refused.
+    fn proven(&self, suspected: &BTreeMap<Cookie, BTreeSet<Capability>>) -> BTreeSet<Capability> {
+        let all: BTreeSet<Capability> = suspected.values().flatten().copied().collect();
+        let mut proven = BTreeSet::new();
+        for (cookie, wanted) in &self.wanted {
+            if proven.len() == all.len() {
+                break;
+            }
+            if !suspected.contains_key(cookie) && !self.refused.has(*cookie) {
+                let flow = self.unpacked(*cookie, wanted);
+                proven.extend(needs(&flow).filter(|capability| all.contains(capability)));
+            }
+        }
+        proven
     }
 
     /// The switch has refused a meter. It refuses the flows that pass it, too.
