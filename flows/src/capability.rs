@@ -118,8 +118,11 @@ pub(crate) fn explain(
         }
     }
     while let Some(best) = commonest(&open) {
-        let explained = open.extract_if(.., |_, suspects| suspects.contains(&best));
-        found.extend(explained.map(|(cookie, _)| (cookie, best)));
+        open.retain(|cookie, suspects| {
+            let explained = suspects.contains(&best);
+            found.extend(explained.then_some((*cookie, best)));
+            !explained
+        });
     }
     found
 }

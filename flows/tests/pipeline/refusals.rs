@@ -255,6 +255,9 @@ fn where_no_flow_can_make_an_advertisement_solicitations_go_up() {
         cloud.facts.fall_short(&h1(), Arc::new(found));
     });
     assert!(!difference.is_empty());
+    let mut full = flows.clone();
+    full.recompute(&cloud.intent, &cloud.facts, &h1());
+    assert_eq!(flows, full);
     let (a1, a3, router) = (
         cloud.get_port("a1"),
         cloud.get_port("a3"),
