@@ -44,8 +44,8 @@ const TRACKED: &[&str] = &[
     "path MTU",
 ];
 
-/// Every name that Open vSwitch 3.1 shows (`DPIF_SUPPORT_FIELDS`, `ODP_SUPPORT_FIELDS`), but for `tnl_push_pop` and `recirc`,
-/// which no datapath lacks that has tunnels or connection tracking.
+/// Every name that Open vSwitch 3.1 shows (`DPIF_SUPPORT_FIELDS`, `ODP_SUPPORT_FIELDS`), but for `tnl_push_pop`: that is how
+/// the userspace datapath has tunnels at all.
 const FEATURES: &[Feature] = &[
     Feature {
         name: "ct_orig_tuple,ct_orig_tuple6",
@@ -77,6 +77,7 @@ const FEATURES: &[Feature] = &[
         missing: &["ct"],
         fails: TRACKED,
     },
+    harmless("recirc", "false"),
     harmless("nd_ext", "false"),
     harmless("masked_set_action", "false"),
     harmless("ufid", "false"),

@@ -112,7 +112,7 @@ metrics! {
     delegation_clients: IntGaugeVec = "sextant_delegation_clients" ["chassis", "state"],
     /// Time from taking a packet-in off the wire to queueing the answers to it and to those that came with it, in seconds.
     punt_seconds: Histogram = "sextant_punt_duration_seconds" [],
-    /// Flows sent to switches, by operation (add, delete) and outcome (confirmed; refused: with all of a change; left_out: alone, all others were confirmed).
+    /// Flows sent to switches, by operation (add, delete) and outcome (confirmed, refused, left_out): refused with all of a change, or left out of it alone.
     flow_operations: IntCounterVec = "sextant_flow_operations_total" ["operation", "outcome"],
     /// Flows that a switch should have, by hypervisor.
     flows_wanted: IntGaugeVec = "sextant_flows_wanted" ["chassis"],

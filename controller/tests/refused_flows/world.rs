@@ -280,7 +280,7 @@ pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl 
     let waiting = async {
         while !holds().await {
             // Whoever only yields keeps the others from working.
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     timeout(SOON, waiting)

@@ -46,12 +46,12 @@ impl Refused {
         }
     }
 
-    /// The same before anybody wants anything.
-    pub(super) fn of_nobody(self) -> Self {
-        Self {
-            objects: BTreeSet::new(),
-            ..self
-        }
+    /// The same before anybody wants anything. What is too long is measured again.
+    pub(super) fn of_nobody(mut self) -> Self {
+        let said = |refusal: &Refusal| refusal.missing != Capability::MessageLength;
+        self.flows.retain(|_, refusal| said(refusal));
+        self.objects.clear();
+        self
     }
 
     /// An object wants just these flows.
