@@ -11,7 +11,7 @@ RUNNER := $(if $(SUDO),$(AS_ROOT))
 DATAPATH ?= userspace
 # What `make test` tells on the kernel's datapath: SLAAC and stateful DHCPv6, VXLAN and GRE over IPv6, DAD, a controller
 # that is killed.
-KERNEL_SLICE := ^(end_to_end::(p02|p03|p05|p07)|tunnels::gre6)
+KERNEL_SLICE := ^(end_to_end::(router_sol|dhcpv6_clients|guests_reach|neighbors_are|a_killed_controller)|tunnels::each_pair)
 
 export KEEP SUITE TESTS ACCEL COMMAND VERBOSE LIMIT SECONDS_EACH
 

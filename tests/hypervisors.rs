@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sextant_lab::story::{Failure, Plugged, World};
-use sextant_lab::{Hypervisor, wait_for};
+use sextant_lab::{Hypervisor, LabOptions, Underlay, wait_for};
 
 const SOON: Duration = Duration::from_secs(30);
 const INTERVAL: Duration = Duration::from_millis(50);
@@ -142,6 +142,49 @@ fn a_bridge_that_exists_keeps_what_is_not_sextants() -> Result<(), Failure> {
         }
     });
     assert_eq!(asked(host, &["get-controller", "br-int"]), "");
+    Ok(())
+}
+
+/// What Sextant asks for is told by the database alone: this machine may have no kernel's datapath.
+#[test]
+fn gre_over_ipv6_has_the_type_that_the_bridges_datapath_knows() -> Result<(), Failure> {
+    let world = World::start_in(
+        LabOptions {
+            hypervisors: 2,
+            underlay: Underlay::DualStack,
+            ..LabOptions::default()
+        },
+        "",
+    )?;
+    for (host, datapath, type_over_ipv6) in [
+        (world.lab.hypervisor(1), "system", "ip6gre"),
+        (world.lab.hypervisor(2), "netdev", "gre"),
+    ] {
+        let (ipv6, ipv4) = (host.endpoint(), host.endpoint_v4().expect("both families"));
+        host.vsctl(&["--no-wait", "set-manager", "tcp:[fd00:c::1]:6640"])?;
+        host.vsctl(&[
+            "--no-wait",
+            "set",
+            "open_vswitch",
+            ".",
+            &format!("external_ids:system-id={}", host.name()),
+            &format!("external_ids:sextant-encap-ip=\"{ipv6},{ipv4}\""),
+            "external_ids:sextant-encap-type=gre",
+            &format!("external_ids:sextant-bridge-datapath-type={datapath}"),
+        ])?;
+        for (name, kind, local) in [
+            ("sextant-gre6", type_over_ipv6, ipv6.to_string()),
+            ("sextant-gre4", "gre", ipv4.to_string()),
+        ] {
+            wait_until(name, || {
+                let get = ["--no-wait", "--if-exists", "get", "interface", name];
+                match asked(host, &[&get[..], &["type", "options:local_ip"]].concat()) {
+                    found if found == format!("{kind}\n\"{local}\"") => Ok(()),
+                    found => Err(found),
+                }
+            });
+        }
+    }
     Ok(())
 }
 

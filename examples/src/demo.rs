@@ -8,8 +8,8 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use sextant_lab::Lab;
 use sextant_lab::story::{Failure, Narrator, POINTS, Point, World};
+use sextant_lab::{Datapath, Lab};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -47,6 +47,7 @@ fn tell(points: &[Point], keep: bool) -> Result<bool, Failure> {
         began.elapsed().as_secs_f64()
     );
     println!("sextant was told nothing but where to listen.");
+    println!("Datapath of the switches: {}.", named(world.lab.datapath()));
     let mut narrator = Narrator::new(|line| println!("{line}"));
     for point in points {
         if narrator.tell(*point, &mut world).is_err() {
@@ -63,6 +64,13 @@ fn tell(points: &[Point], keep: bool) -> Result<bool, Failure> {
         lab.keep(Some(controller))?;
     }
     Ok(held)
+}
+
+fn named(datapath: Datapath) -> &'static str {
+    match datapath {
+        Datapath::Userspace => "userspace",
+        Datapath::System => "the kernel's",
+    }
 }
 
 /// The table at the end. Returns whether every point held.

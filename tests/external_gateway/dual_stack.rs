@@ -62,7 +62,7 @@ fn translates(site: &mut Site) -> Outcome {
     let inside = site.segment(&gateway, &INSIDE)?;
     let guests = site.guests(&inside, [("near", 1), ("away", 3)])?;
     let translated = ipv4(&gateway.port);
-    for guest in &guests {
+    for (guest, host) in guests.iter().zip([1, 3]) {
         configure_ipv4(guest)?;
         ipv6_as_it_is(&edge, guest)?;
         ipv4_from(&edge, guest, translated)?;
@@ -71,6 +71,10 @@ fn translates(site: &mut Site) -> Outcome {
             let (client, server) = (guest.guest.namespace(), edge.namespace());
             connects(client, server, far, &[])?;
             connects(client, server, far, &["--reverse"])?;
+        }
+        for host in [1, host] {
+            let flows = site.world.lab.hypervisor(host).fast_tcp_flows()?;
+            ensure(!flows.is_empty(), || format!("no TCP on h{host}"))?;
         }
     }
     reaches(edge.namespace(), ipv6(&gateway.port))?;

@@ -124,6 +124,58 @@ fn stays(site: &mut Site) -> Outcome {
     Ok(())
 }
 
+#[test]
+fn a_hypervisor_whose_daemons_are_dead_does_not_disturb_the_one_that_took_over() -> Outcome {
+    Site::tell(CONFIG, dead_daemons)
+}
+
+/// A kernel's datapath forwards on when ovs-vswitchd is dead, so that guests there go on sending outside from the gateway's
+/// MAC. Nobody can end that but ovs-vswitchd. Those elsewhere must not suffer from it.
+fn dead_daemons(site: &mut Site) -> Outcome {
+    let edge = site.upstream.router("edge", None)?;
+    edge.address("fe80::1/64")?;
+    edge.far(FAR.into())?;
+    let external = site.external(None)?;
+    let gateway = site.gateway(&external)?;
+    edge.route(PREFIX, Some(gateway.link_local().into()))?;
+    let inside = site.segment(&gateway, &[PREFIX])?;
+    let [there, away] = site.guests(&inside, [("there", 1), ("away", 3)])?;
+    reaches(there.guest.namespace(), FAR)?;
+    reaches(away.guest.namespace(), FAR)?;
+    site.wait_heard(&gateway.port.mac, 1)?;
+
+    let mut of_the_dead = there.guest.spawn_ping(FAR, QUICK)?;
+    of_the_dead.wait_answers(100, SOON)?;
+    let mut pings = [
+        away.guest.spawn_ping(FAR, QUICK)?,
+        edge.namespace().spawn_ping(away.address(), QUICK)?,
+    ];
+    answered(&mut pings, 100)?;
+    let capture = edge.capture(UNSOLICITED)?;
+    let host = site.world.lab.hypervisor(1);
+    host.kill_vswitchd();
+    host.kill_ovsdb_server();
+    announced(capture, &gateway)?;
+    answered(&mut pings, 300)?;
+    for (way, ping) in ["outwards", "inwards"].iter().zip(pings) {
+        println!("a guest elsewhere, {way}: {}", figures(ping)?);
+    }
+    let mut pings = [
+        away.guest.spawn_ping(FAR, QUICK)?,
+        edge.namespace().spawn_ping(away.address(), QUICK)?,
+    ];
+    answered(&mut pings, 600)?;
+    for (way, ping) in ["outwards", "inwards"].iter().zip(pings) {
+        println!("a guest elsewhere after that, {way}: {}", figures(ping)?);
+    }
+    println!("a guest of the dead: {}", figures(of_the_dead)?);
+    host.start_ovsdb_server()?;
+    host.start_vswitchd()?;
+    site.wait_heard(&gateway.port.mac, 1)?;
+    reaches(there.guest.namespace(), FAR)?;
+    reaches(away.guest.namespace(), FAR)
+}
+
 fn answered(pings: &mut [BackgroundPing; 2], count: u32) -> Outcome {
     for ping in pings {
         ping.wait_answers(count, SOON)?;

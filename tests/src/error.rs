@@ -22,8 +22,8 @@ pub enum LabError {
     MissingTools(Vec<MissingTool>),
     /// The kernel has no Open vSwitch.
     #[error(
-        "this machine has no datapath of Open vSwitch in its kernel (module openvswitch): {said}; \
-         without SEXTANT_LAB_DATAPATH=system labs run on the userspace datapath, and `make test-kernel` brings a kernel in a VM"
+        "this machine's kernel has no Open vSwitch (module openvswitch): {said}; the userspace datapath needs none \
+         (no SEXTANT_LAB_DATAPATH=system, no DATAPATH=system), and `make test-kernel` brings a kernel in a VM"
     )]
     NoKernelDatapath {
         /// What was said when it was asked for.

@@ -244,6 +244,34 @@ impl Hypervisor {
             .collect()
     }
 
+    /// The datapath's flows for TCP: for a while after it passed, one a line as `ovs-appctl dpctl/dump-flows` prints them.
+    ///
+    /// # Errors
+    /// [`LabError::Command`]; [`LabError::Unexpected`] if ovs-vswitchd has to touch each packet of one.
+    pub fn fast_tcp_flows(&self) -> Result<Vec<String>, LabError> {
+        let text = self.appctl(&["dpctl/dump-flows"])?.stdout;
+        let tcp = text.lines().filter(|line| line.contains("proto=6"));
+        let flows: Vec<String> = tcp.map(str::to_owned).collect();
+        match flows.iter().find(|flow| flow.contains("slow_path(")) {
+            Some(slow) => Err(LabError::unexpected(
+                "a flow that the datapath carries out",
+                slow,
+            )),
+            None => Ok(flows),
+        }
+    }
+
+    /// How many packets the datapath had no flow for (`ovs-appctl dpctl/show`).
+    ///
+    /// # Errors
+    /// [`LabError::Command`]; [`LabError::Unexpected`] without that figure.
+    pub fn datapath_misses(&self) -> Result<u64, LabError> {
+        let text = self.appctl(&["dpctl/show"])?.stdout;
+        let missed = text.split_once("missed:").map(|(_, rest)| rest);
+        let missed = missed.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+        missed.ok_or_else(|| LabError::unexpected("how many packets were missed", text))
+    }
+
     /// Waits until a bridge's controller is connected.
     ///
     /// # Errors

@@ -75,7 +75,8 @@ pub(super) fn watched(facts: &Facts, own: &Chassis) -> Vec<Watched> {
     peers.filter_map(|peer| watched(peer)).collect()
 }
 
-/// Makes the ports that are missing and removes those that are not wanted.
+/// Removes the ports that are not wanted, and in the next step makes those that are missing: Open vSwitch before 3.1.5 does
+/// not add a port whose twin of another name goes in the same transaction (a peer that calls itself otherwise).
 pub(super) fn wanted(
     replica: &Replica,
     wish: &Wish,
@@ -96,7 +97,9 @@ pub(super) fn wanted(
             unwanted.push(port);
         }
     }
-    let transaction = port::remove(uuid, unwanted, transaction);
+    if !unwanted.is_empty() {
+        return Ok(port::remove(uuid, unwanted, transaction));
+    }
     Ok(missing
         .iter()
         .fold(transaction, |transaction, (name, watched)| {
