@@ -112,10 +112,12 @@ metrics! {
     delegation_clients: IntGaugeVec = "sextant_delegation_clients" ["chassis", "state"],
     /// Time from taking a packet-in off the wire to queueing the answers to it and to those that came with it, in seconds.
     punt_seconds: Histogram = "sextant_punt_duration_seconds" [],
-    /// Flows sent to switches, by operation (add, delete) and outcome (confirmed, refused).
+    /// Flows sent to switches, by operation (add, delete) and outcome (confirmed, refused, left_out): refused with all of a change, or left out of it alone.
     flow_operations: IntCounterVec = "sextant_flow_operations_total" ["operation", "outcome"],
     /// Flows that a switch should have, by hypervisor.
     flows_wanted: IntGaugeVec = "sextant_flows_wanted" ["chassis"],
+    /// Flows that a switch should have and has refused, so that they are left out, by hypervisor and what the switch lacks (nd_ext, ct, ct_nat, check_pkt_larger, meters, message_length, other, …).
+    flows_refused: IntGaugeVec = "sextant_flows_refused" ["chassis", "missing"],
     /// Time from sending a difference of flows to the switch's confirmation, in seconds.
     reconcile_seconds: Histogram = "sextant_reconcile_duration_seconds" [],
     /// Time to compute a difference of flows, in seconds.
@@ -175,6 +177,7 @@ impl Metrics {
                 &["heard"],
                 &["unresolved"],
                 &["delegation"],
+                &["neighbor_solicitation"],
             ],
         );
         zero(
@@ -232,6 +235,7 @@ impl Metrics {
                 &[&[operation, "confirmed"], &[operation, "refused"]],
             );
         }
+        zero(&self.flow_operations, &[&["add", "left_out"]]);
         for listener in ["openflow", "ovsdb"] {
             zero(
                 &self.connections_refused,

@@ -16,7 +16,7 @@ use crate::store::{Committed, Watch, WatchEnded};
 use elsewhere::Elsewhere;
 use sextant_model::{
     Binding, Change, Chassis, ChassisId, Delegation, Facts, Key, NetworkId, Object, Outside,
-    Plugged, PortId, Settings, SubnetId, TunnelWatches,
+    Plugged, PortId, Settings, Shortfall, SubnetId, TunnelWatches,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,6 +52,8 @@ pub enum Event {
     Undelegated(SubnetId, Arc<Delegation>),
     /// A switch has confirmed the flows of these ports, for the interfaces that they had then.
     Confirmed(Vec<(PortId, Binding)>),
+    /// A hypervisor's switch takes all its flows but these.
+    FellShort(ChassisId, Arc<Shortfall>),
 }
 
 /// How many events may wait for the owner before their senders do.
@@ -227,6 +229,9 @@ impl Owner {
             Event::Confirmed(ports) => ports
                 .into_iter()
                 .for_each(|(port, binding)| self.confirmed(port, &binding)),
+            Event::FellShort(chassis, shortfall) => {
+                self.snapshot.facts.fall_short(&chassis, shortfall);
+            }
         }
     }
 

@@ -7,9 +7,12 @@
 
 #[path = "switch/mod.rs"]
 mod fake;
+#[path = "switch/log.rs"]
+mod log;
 
 use bytes::Bytes;
 use fake::{DATAPATH, SOON, Switch, features};
+use log::Log;
 use rust_openflow::{ErrorCode, ErrorMessage, Message};
 use sextant_controller::admission::Limits;
 use sextant_controller::metrics::Metrics;
@@ -24,7 +27,7 @@ use sextant_model::{
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -239,40 +242,6 @@ async fn a_switch_whose_hypervisor_has_another_name_is_hung_up_on() {
     renamed.facts.put_chassis(chassis("h2"));
     rig.publish.send_replace(Arc::new(renamed));
     switch.serve(|_| None).await;
-}
-
-/// What is logged on this thread, while the guard lives.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn lines_with(&self, what: &str) -> Vec<String> {
-        let text = self.0.lock().unwrap().clone();
-        let text = String::from_utf8(text).unwrap();
-        let lines = text.lines().filter(|line| line.contains(what));
-        lines.map(str::to_owned).collect()
-    }
-}
-
-impl std::io::Write for Log {
-    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(text);
-        Ok(text.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }
 
 #[tokio::test]

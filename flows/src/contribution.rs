@@ -16,6 +16,7 @@ use sextant_model::{
     SecurityGroupId,
 };
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 /// What flows are computed of.
@@ -37,6 +38,24 @@ pub(crate) enum Object {
     Policy(BTreeSet<SecurityGroupId>),
     /// An address of a port that is under security groups.
     Member(MemberAddress),
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Base => f.write_str("every hypervisor"),
+            Self::Peer(chassis) => write!(f, "the tunnel to {chassis}"),
+            Self::Network(id) => write!(f, "network {id}"),
+            Self::Port(id) => write!(f, "port {id}"),
+            Self::Router(id) => write!(f, "router {id}"),
+            Self::SharedMac(network, mac) => write!(f, "MAC {mac} of network {network}"),
+            Self::Policy(groups) => {
+                let groups: Vec<String> = groups.iter().map(ToString::to_string).collect();
+                write!(f, "ports under security groups {}", groups.join("+"))
+            }
+            Self::Member(_) => f.write_str("members of security groups"),
+        }
+    }
 }
 
 /// Every object that has flows on a hypervisor.
@@ -206,7 +225,7 @@ fn of_port(view: &View<'_>, port: &Port) -> Contribution {
 fn of_gateway_port(view: &View<'_>, port: &Port) -> Contribution {
     let mut flows = external::port(view, port);
     if let (Some(network), Some(_)) = (local(view, port.network_id), view.gateway_by(port)) {
-        flows.extend(answers(network, Presence::Local, port, Owner::Router));
+        flows.extend(answers(view, network, Presence::Local, port, Owner::Router));
     }
     Contribution {
         flows,
@@ -215,10 +234,16 @@ fn of_gateway_port(view: &View<'_>, port: &Port) -> Contribution {
 }
 
 /// Who is on a network that is only routed to asks nothing here.
-fn answers(network: &Network, presence: Presence, port: &Port, owner: Owner) -> Vec<Flow> {
+fn answers(
+    view: &View<'_>,
+    network: &Network,
+    presence: Presence,
+    port: &Port,
+    owner: Owner,
+) -> Vec<Flow> {
     match presence {
         Presence::Local => [
-            neighbor::known(network, port, owner),
+            neighbor::known(view, network, port, owner),
             arp::known(Stage::Neighbor, network, port),
         ]
         .concat(),
@@ -234,7 +259,7 @@ fn of_router_port(
     port: &Port,
 ) -> Contribution {
     let mut flows = routing::interface(network, router, port);
-    flows.extend(answers(network, presence, port, Owner::Router));
+    flows.extend(answers(view, network, presence, port, Owner::Router));
     if presence == Presence::Local {
         flows.extend(icmp_error::interface(network, router, port));
     }
@@ -256,7 +281,7 @@ fn of_guest_port(
     presence: Presence,
     port: &Port,
 ) -> Contribution {
-    let mut flows = answers(network, presence, port, Owner::Guest);
+    let mut flows = answers(view, network, presence, port, Owner::Guest);
     flows.extend(external::published(view, port));
     flows.extend(routing::next_hop(network, port));
     flows.extend(switching::unicast(view, network, port));
@@ -264,6 +289,7 @@ fn of_guest_port(
     if let Some(ofport) = ofport {
         flows.push(guest::classify(network, ofport));
         flows.push(icmp_error::guest(ofport));
+        flows.extend(neighbor::asked_from(view, ofport, ofport.into()));
         flows.extend(guard::port(port, ofport));
         flows.extend(punt::port(view, network, port, ofport));
         flows.extend(neighbor::own(port, ofport));

@@ -29,7 +29,7 @@ pub(crate) fn touched(old: &View<'_>, new: &View<'_>) -> BTreeSet<Object> {
     touched.objects
 }
 
-/// What every flow may depend on: the configuration, the server's identity, the hypervisor itself.
+/// What every flow may depend on: the configuration, the server's identity, the hypervisor itself and what its switch can.
 fn everything_differs(old: &View<'_>, new: &View<'_>) -> bool {
     let local = |view: &View<'_>| {
         let own = view.own()?;
@@ -38,6 +38,7 @@ fn everything_differs(old: &View<'_>, new: &View<'_>) -> bool {
     old.intent.settings != new.intent.settings
         || old.intent.server_identity != new.intent.server_identity
         || local(old) != local(new)
+        || old.answering() != new.answering()
 }
 
 /// Whether a router differs in nothing but its routes and what people call it.

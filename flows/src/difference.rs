@@ -83,6 +83,20 @@ impl Difference {
             .collect()
     }
 
+    /// The flows that these of [`Difference::flow_mods`] add, each with what is said of it. Deletions are passed over.
+    pub fn added_by<T: Copy>(&self, places: &BTreeMap<usize, T>) -> BTreeMap<Cookie, T> {
+        let numbered = (self.delete.len()..).zip(self.add.keys());
+        let said = numbered.filter_map(|(place, cookie)| Some((*cookie, *places.get(&place)?)));
+        said.collect()
+    }
+
+    /// Does not add these flows.
+    pub fn leave_out<'a>(&mut self, cookies: impl IntoIterator<Item = &'a Cookie>) {
+        for cookie in cookies {
+            self.add.remove(cookie);
+        }
+    }
+
     /// What an object advertises has changed.
     pub(crate) fn touch_links(&mut self) {
         self.links = true;
@@ -131,7 +145,7 @@ pub fn reconcile(
     flows: &BTreeSet<InstalledFlow>,
     meters: &BTreeSet<u32>,
 ) -> Difference {
-    let wanted_meters = wanted.meters();
+    let wanted_meters = wanted.installable_meters();
     let mut difference = Difference {
         add: BTreeMap::new(),
         delete: flows.clone(),
@@ -140,7 +154,7 @@ pub fn reconcile(
         links: true,
         uplinks: true,
     };
-    for (cookie, wanted) in wanted.wanted() {
+    for (cookie, wanted) in wanted.installable() {
         difference.want(cookie, wanted.stage, &wanted.flow);
     }
     difference

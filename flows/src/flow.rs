@@ -2,12 +2,17 @@
 
 use crate::pipeline::Stage;
 use bytes::{Bytes, BytesMut};
-use rust_openflow::{Action, FlowMod, Instruction, Match, Message, PacketInReason, WHOLE_PACKET};
+use rust_openflow::{
+    Action, BUNDLE_ADD_OVERHEAD, FlowMod, Instruction, Match, Message, PacketInReason, WHOLE_PACKET,
+};
 use sextant_model::Punt;
 use std::fmt;
 use std::hash::Hasher;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
+
+/// How long a flow's message may be, in octets: a bundle can still hold it.
+const LONGEST: usize = u16::MAX as usize - BUNDLE_ADD_OVERHEAD;
 
 /// The hash of a flow's table, priority, match and instructions. Never 0 or all ones, which Open vSwitch and
 /// controllers give a meaning of their own.
@@ -117,13 +122,13 @@ impl Flow {
     pub(crate) fn pack(&self) -> (Cookie, Packed) {
         let mut content = BytesMut::with_capacity(256);
         let message = Message::FlowMod(self.to_flow_mod(0));
-        let (hash, packed) = match message.encode(0, &mut content) {
-            Ok(()) => (xxh3_64(&content), Packed::Message(content[..].into())),
+        let encoded = message.encode(0, &mut content).is_ok();
+        let (hash, packed) = if encoded && content.len() <= LONGEST {
+            (xxh3_64(&content), Packed::Message(content[..].into()))
+        } else {
             // No switch will ever have it, but it is still not any other flow.
-            Err(_) => {
-                let hash = xxh3_64(format!("{self:?}").as_bytes());
-                (hash, Packed::TooLong(Arc::new(self.clone())))
-            }
+            let hash = xxh3_64(format!("{self:?}").as_bytes());
+            (hash, Packed::TooLong(Arc::new(self.clone())))
         };
         (Cookie(hash.clamp(1, u64::MAX - 1)), packed)
     }

@@ -1,5 +1,7 @@
 //! The flows that one hypervisor should have, object by object.
 
+mod refusals;
+
 use crate::contribution::{Object, all_objects, contribution};
 use crate::dependencies::touched;
 use crate::difference::Difference;
@@ -8,6 +10,7 @@ use crate::link::Link;
 use crate::pipeline::Stage;
 use crate::uplink::Uplink;
 use crate::view::View;
+use refusals::Refused;
 use sextant_model::{ChassisId, Facts, Intent, NetworkId, PortId, Punt};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -40,21 +43,32 @@ pub struct Flows {
     punts: HashMap<Cookie, Punt, BuildHasherDefault<CookieHasher>>,
     /// The meters that flows pass, and how many objects want each.
     meters: BTreeMap<u32, u32>,
+    /// What is left out of differences: the switch does not take it.
+    refused: Refused,
 }
 
 impl Flows {
     /// All flows of a hypervisor.
     pub fn compute(intent: &Intent, facts: &Facts, chassis: &ChassisId) -> Self {
+        let mut flows = Self::default();
+        flows.recompute(intent, facts, chassis);
+        flows
+    }
+
+    /// All flows of a hypervisor; what its switch has refused before stays refused.
+    pub fn recompute(&mut self, intent: &Intent, facts: &Facts, chassis: &ChassisId) {
         let view = View {
             intent,
             facts,
             chassis,
         };
-        let mut flows = Self::default();
+        *self = Self {
+            refused: std::mem::take(&mut self.refused).of_nobody(),
+            ..Self::default()
+        };
         for object in all_objects(&view) {
-            flows.replace(&view, object, &mut Difference::default());
+            self.replace(&view, object, &mut Difference::default());
         }
-        flows
     }
 
     /// Brings flows computed of `old` in line with `new`, and returns what that changes. Costs as much as the objects
@@ -88,11 +102,25 @@ impl Flows {
         wanted.flow.unpack(wanted.stage, self.punts.get(&cookie))
     }
 
-    pub(crate) fn wanted(&self) -> impl Iterator<Item = (Cookie, &Wanted)> {
+    fn wanted(&self) -> impl Iterator<Item = (Cookie, &Wanted)> {
         let groups = self.groups.values();
         let cookies: BTreeSet<Cookie> = groups.flat_map(|group| &group.cookies).copied().collect();
         let wanted = |cookie| Some((cookie, self.wanted.get(&cookie)?));
         cookies.into_iter().filter_map(wanted)
+    }
+
+    /// Those that the switch has not refused.
+    pub(crate) fn installable(&self) -> impl Iterator<Item = (Cookie, &Wanted)> {
+        self.wanted()
+            .filter(|(cookie, _)| !self.refused.has(*cookie))
+    }
+
+    /// The meters that the switch has not refused.
+    pub(crate) fn installable_meters(&self) -> BTreeSet<u32> {
+        let meters = self.meters.keys().copied();
+        meters
+            .filter(|meter| !self.refused.has_meter(*meter))
+            .collect()
     }
 
     /// How many flows there are.
@@ -165,6 +193,7 @@ impl Flows {
         for meter in &group.meters {
             self.want_meter(*meter, difference);
         }
+        self.refused.wants(&object, &group.cookies);
         let link = group.link.clone();
         let uplink = group.uplink.clone();
         let empty = group == Group::default();
@@ -191,7 +220,7 @@ impl Flows {
     fn want_meter(&mut self, meter: u32, difference: &mut Difference) {
         let by = self.meters.entry(meter).or_default();
         *by += 1;
-        if *by == 1 {
+        if *by == 1 && !self.refused.has_meter(meter) {
             difference.want_meter(meter);
         }
     }
@@ -204,6 +233,7 @@ impl Flows {
         if *by == 0 {
             self.meters.remove(&meter);
             difference.unwant_meter(meter);
+            self.refused.unwanted_meter(meter);
         }
     }
 
@@ -215,7 +245,10 @@ impl Flows {
         match self.wanted.entry(cookie) {
             Entry::Occupied(mut wanted) => wanted.get_mut().by += 1,
             Entry::Vacant(vacant) => {
-                difference.want(cookie, flow.stage, &packed);
+                self.refused.measure(cookie, &packed);
+                if !self.refused.has(cookie) {
+                    difference.want(cookie, flow.stage, &packed);
+                }
                 vacant.insert(Wanted {
                     stage: flow.stage,
                     flow: packed,
@@ -235,6 +268,7 @@ impl Flows {
             difference.unwant(cookie, wanted.stage);
             self.wanted.remove(&cookie);
             self.punts.remove(&cookie);
+            self.refused.unwanted(cookie);
         }
     }
 }

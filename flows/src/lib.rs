@@ -9,6 +9,7 @@
 //! packet through flows without a switch.
 
 mod advertisement;
+mod capability;
 mod contribution;
 mod dependencies;
 mod dhcpv4;
@@ -24,6 +25,7 @@ pub mod trace;
 mod uplink;
 mod view;
 
+pub use capability::is_about_the_flow;
 pub use difference::{Difference, InstalledFlow, reconcile};
 pub use flow::{Cookie, Flow};
 pub use flows::Flows;

@@ -5,8 +5,8 @@ use crate::features::tunnel;
 use crate::flow::Flow;
 use ipnet::IpNet;
 use sextant_model::{
-    Binding, Chassis, ChassisId, Facts, Family, Intent, Network, NetworkId, Port, Router,
-    SecurityGroupId, Subnet, Transport,
+    Answering, Binding, Chassis, ChassisId, Facts, Family, Intent, Network, NetworkId, Port,
+    Router, SecurityGroupId, Subnet, Transport,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -98,6 +98,11 @@ impl<'a> View<'a> {
     fn routers_of(&self, network: NetworkId) -> impl Iterator<Item = &'a Arc<Router>> {
         let ports = self.intent.router_ports_of(network);
         ports.filter_map(|port| self.router(port))
+    }
+
+    /// How Neighbor Solicitations are answered here.
+    pub fn answering(&self) -> Answering {
+        self.facts.answering(self.chassis)
     }
 
     /// Whether ports under a security group are plugged in here.

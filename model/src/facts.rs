@@ -9,8 +9,8 @@ pub use tunnels::{TunnelState, TunnelWatch, TunnelWatches};
 
 use crate::gateways::Gateways;
 use crate::{
-    Chassis, ChassisId, Delegation, Encap, EncapKind, Endpoints, Intent, Network, NetworkId,
-    PortId, SecurityGroupId, Settings, SubnetId,
+    Answering, Chassis, ChassisId, Delegation, Encap, EncapKind, Endpoints, Intent, Network,
+    NetworkId, PortId, SecurityGroupId, Settings, Shortfall, SubnetId,
 };
 use imbl::{OrdMap, OrdSet};
 use std::collections::BTreeSet;
@@ -58,6 +58,7 @@ pub struct Facts {
     tunnels: Tunnels,
     /// Pairs of hypervisors that have no family of addresses in common.
     without_family: usize,
+    shortfalls: OrdMap<ChassisId, Arc<Shortfall>>,
 }
 
 impl Facts {
@@ -97,6 +98,7 @@ impl Facts {
     /// Forgets a hypervisor. Ports plugged in there stay so until that is said of them.
     pub fn remove_chassis(&mut self, id: &ChassisId) {
         self.chassis.remove(id);
+        self.shortfalls.remove(id);
         self.measure_tunnels();
     }
 
@@ -192,6 +194,35 @@ impl Facts {
         {
             self.unconfirmed.remove(&(chassis.clone(), port));
             self.active.insert(port);
+        }
+    }
+
+    /// What a hypervisor's switch did not take of its flows when it was last asked; none: it took them all.
+    pub fn shortfall(&self, chassis: &ChassisId) -> Option<&Arc<Shortfall>> {
+        self.shortfalls.get(chassis)
+    }
+
+    /// How Neighbor Solicitations are answered on a hypervisor.
+    pub fn answering(&self, chassis: &ChassisId) -> Answering {
+        let shortfall = self.shortfalls.get(chassis);
+        shortfall.map_or(Answering::ByFlow, |shortfall| shortfall.answering)
+    }
+
+    /// A hypervisor's switch does not take these flows. Its ports that do without some of their own are not active, until
+    /// they are confirmed.
+    pub fn fall_short(&mut self, chassis: &ChassisId, shortfall: Arc<Shortfall>) {
+        for port in &shortfall.ports {
+            let binding = self.bindings.get(port);
+            if binding.is_some_and(|binding| binding.chassis == *chassis)
+                && self.active.remove(port).is_some()
+            {
+                self.unconfirmed.insert((chassis.clone(), *port));
+            }
+        }
+        if shortfall.is_none() || !self.chassis.contains_key(chassis) {
+            self.shortfalls.remove(chassis);
+        } else {
+            self.shortfalls.insert(chassis.clone(), shortfall);
         }
     }
 

@@ -32,6 +32,7 @@ mod rbac;
 mod router;
 mod security_group;
 mod settings;
+mod shortfall;
 mod subnet;
 mod subnet_pool;
 
@@ -60,7 +61,8 @@ pub use port::{
 };
 pub use punt::{
     AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, Dhcpv6Options,
-    Dhcpv6Service, IcmpError, LeasedAddress, Pref64, PrefixEnds, Problem, Punt, RouterPreference,
+    Dhcpv6Service, IcmpError, KnownNeighbor, LeasedAddress, Pref64, PrefixEnds, Problem, Punt,
+    RouterPreference,
 };
 pub use quota::{Counted, DefaultQuotas, ProjectQuota};
 pub use rbac::{EVERY_PROJECT, RbacAction, RbacObject, RbacPolicy};
@@ -70,6 +72,7 @@ pub use security_group::{
     RuleProtocol, SecurityGroup, SecurityGroupRule,
 };
 pub use settings::{ExternalSettings, Publish, RaSettings, Settings, UnknownPublish};
+pub use shortfall::{Answering, Capability, Refusal, Shortfall};
 pub use subnet::{
     AllocationPool, HostRoute, Ipv6Mode, PROVISIONAL_PREFIX, PrefixSource, Subnet, UnknownMode,
 };

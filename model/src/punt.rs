@@ -242,6 +242,19 @@ pub struct IcmpError {
     pub vlan_tci: u16,
 }
 
+/// Whose MAC is asked for, and what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownNeighbor {
+    /// The address.
+    pub address: Ipv6Addr,
+    /// Its MAC.
+    pub mac: MacAddr,
+    /// Whether it is a router's.
+    pub router: bool,
+    /// The tag that what is sent there gets, as `vlan_tci` has it (ovs-fields(7)); 0 for none.
+    pub vlan_tci: u16,
+}
+
 /// Why a packet comes up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Punt {
@@ -264,6 +277,8 @@ pub enum Punt {
     Unresolved(NetworkId),
     /// A DHCPv6 message for a router, on an external network.
     Delegation(NetworkId),
+    /// A Neighbor Solicitation for an address whose MAC is known, where the switch has no flow that can answer it.
+    NeighborSolicitation(KnownNeighbor),
 }
 
 impl Punt {
@@ -295,6 +310,7 @@ impl Punt {
     pub fn vlan_tci(&self) -> u16 {
         match self {
             Self::IcmpError(error) => error.vlan_tci,
+            Self::NeighborSolicitation(known) => known.vlan_tci,
             Self::RouterSolicitation { .. }
             | Self::Dhcpv6(_)
             | Self::Dhcpv4(_)
@@ -314,6 +330,7 @@ impl Punt {
             Self::Heard(_) => "heard",
             Self::Unresolved(_) => "unresolved",
             Self::Delegation(_) => "delegation",
+            Self::NeighborSolicitation(_) => "neighbor_solicitation",
         }
     }
 }

@@ -14,29 +14,42 @@
 //! // For each message that comes: `bundle.on_message(xid, &message)`, and again `poll_message` until it has no more.
 //! ```
 
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 
 use crate::bundle_wire::{
     BUNDLE_ATOMIC, BUNDLE_ORDERED, BundleAdd, BundleControl, BundleControlType,
 };
-use crate::failure::ErrorMessage;
+use crate::failure::{ErrorCode, ErrorMessage};
 use crate::flow_mod::FlowMod;
 use crate::message::Message;
+
+/// How much longer a message is inside a [`BundleAdd`] than by itself, in octets.
+pub const BUNDLE_ADD_OVERHEAD: usize = 24;
 
 /// Why nothing of a bundle was done.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BundleError {
-    /// The switch refused one of the flow-mods.
-    #[error("flow-mod {index} of the bundle was refused: {error}")]
-    FlowMod {
-        /// Its place in the list that [`Bundle::new`] was given.
-        index: usize,
-        /// What the switch said.
-        error: ErrorMessage,
-    },
-    /// The switch refused to open, close or commit the bundle.
+    /// The switch refused these of the flow-mods, by their places in the list that [`Bundle::new`] was given. There may be
+    /// more that it would refuse: Open vSwitch ends a commit with the first that fails.
+    #[error("flow-mods of the bundle were refused: {}", listed(.0))]
+    FlowMods(BTreeMap<usize, ErrorCode>),
+    /// The switch refused to open or close the bundle, or to commit it for a reason that is none of the flow-mods.
     #[error("the bundle was refused: {0}")]
     Control(ErrorMessage),
+}
+
+fn listed(refused: &BTreeMap<usize, ErrorCode>) -> String {
+    const MOST: usize = 5;
+    let named = refused.iter().take(MOST);
+    let named: Vec<String> = named
+        .map(|(index, code)| format!("{index}: {code}"))
+        .collect();
+    match refused.len().saturating_sub(MOST) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
 }
 
 /// A bundle on its way. See the [module](self) for how it is driven.
@@ -46,7 +59,8 @@ pub struct Bundle {
     flow_mods: Vec<Option<FlowMod>>,
     first_xid: u32,
     step: Step,
-    failure: Option<BundleError>,
+    refused: BTreeMap<usize, ErrorCode>,
+    failure: Option<ErrorMessage>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +88,7 @@ impl Bundle {
             flow_mods,
             first_xid: 0,
             step: Step::New,
+            refused: BTreeMap::new(),
             failure: None,
         }
     }
@@ -106,7 +121,7 @@ impl Bundle {
             Step::Sending(position) => Some(self.next_add(position - 1)),
             Step::Closed => {
                 self.step = Step::Ending;
-                let commit = self.failure.is_none();
+                let commit = self.failure.is_none() && self.refused.is_empty();
                 let kind = if commit {
                     BundleControlType::CommitRequest
                 } else {
@@ -152,11 +167,16 @@ impl Bundle {
         self.flow_mods.len() as u32 + 2
     }
 
+    /// Whether a message with this xid is one of the bundle's, or answers it.
+    pub fn has(&self, xid: u32) -> bool {
+        self.is_started() && xid.wrapping_sub(self.first_xid) <= self.last_offset()
+    }
+
     /// Takes a message that came from the switch. Returns the outcome when it is known: after the commit was answered, or
     /// the discard. Messages that are no answer to the bundle change nothing.
     ///
     /// # Errors
-    /// The first refusal; none of the bundle's changes was made then.
+    /// What was refused; none of the bundle's changes was made then.
     pub fn on_message(&mut self, xid: u32, message: &Message) -> Option<Result<(), BundleError>> {
         let offset = xid.wrapping_sub(self.first_xid);
         if matches!(self.step, Step::New | Step::Done) || offset > self.last_offset() {
@@ -172,15 +192,11 @@ impl Bundle {
 
     fn refused(&mut self, offset: u32, error: &ErrorMessage) {
         let place = offset.wrapping_sub(1) as usize;
-        let refusal = if place < self.flow_mods.len() {
-            BundleError::FlowMod {
-                index: place,
-                error: error.clone(),
-            }
-        } else {
-            BundleError::Control(error.clone())
-        };
-        self.failure.get_or_insert(refusal);
+        if place < self.flow_mods.len() {
+            self.refused.entry(place).or_insert(error.code);
+        } else if self.step != Step::Ending || self.refused.is_empty() {
+            self.failure.get_or_insert_with(|| error.clone());
+        }
     }
 
     /// What an answer to the message at `offset` means.
@@ -190,9 +206,17 @@ impl Bundle {
             self.step = Step::Closed;
         } else if self.step == Step::Ending && offset == last {
             self.step = Step::Done;
-            return Some(self.failure.take().map_or(Ok(()), Err));
+            return Some(self.outcome());
         }
         None
+    }
+
+    fn outcome(&mut self) -> Result<(), BundleError> {
+        match self.failure.take() {
+            Some(failure) => Err(BundleError::Control(failure)),
+            None if self.refused.is_empty() => Ok(()),
+            None => Err(BundleError::FlowMods(std::mem::take(&mut self.refused))),
+        }
     }
 }
 
@@ -201,7 +225,6 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::failure::ErrorCode;
     use crate::matches::Match;
 
     fn bundle(count: u16) -> Bundle {
@@ -274,7 +297,8 @@ mod tests {
     fn a_refused_flow_mod_discards_the_rest() {
         let mut bundle = bundle(3);
         sent(&mut bundle);
-        assert_eq!(bundle.on_message(102, &refusal()), None);
+        assert_eq!(bundle.on_message(101, &refusal()), None);
+        assert_eq!(bundle.on_message(103, &refusal()), None);
         assert_eq!(
             bundle.on_message(104, &reply(BundleControlType::CloseReply)),
             None
@@ -283,8 +307,20 @@ mod tests {
         let outcome = bundle.on_message(105, &reply(BundleControlType::DiscardReply));
         assert_eq!(
             outcome.unwrap().unwrap_err().to_string(),
-            "flow-mod 1 of the bundle was refused: OFPBMC_BAD_PREREQ"
+            "flow-mods of the bundle were refused: 0: OFPBMC_BAD_PREREQ, 2: OFPBMC_BAD_PREREQ"
         );
+    }
+
+    #[test]
+    fn a_bundle_that_is_not_opened_is_not_its_flow_mods_fault() {
+        let mut bundle = bundle(1);
+        sent(&mut bundle);
+        for xid in 100..=102 {
+            assert_eq!(bundle.on_message(xid, &refusal()), None);
+        }
+        assert_eq!(sent(&mut bundle), ["103 DiscardRequest"]);
+        let outcome = bundle.on_message(103, &refusal());
+        assert!(matches!(outcome, Some(Err(BundleError::Control(_)))));
     }
 
     #[test]
@@ -295,20 +331,38 @@ mod tests {
         sent(&mut bundle);
         assert_eq!(bundle.on_message(101, &refusal()), None);
         let outcome = bundle.on_message(103, &refusal()).unwrap();
-        assert!(matches!(
-            outcome,
-            Err(BundleError::FlowMod { index: 0, .. })
-        ));
+        let refused = [(0, ErrorCode::BAD_PREREQUISITE)].into();
+        assert_eq!(outcome, Err(BundleError::FlowMods(refused)));
     }
 
     #[test]
     fn messages_of_others_are_left_alone() {
         let mut bundle = bundle(1);
         sent(&mut bundle);
+        assert_eq!(
+            [99, 100, 103, 104].map(|xid| bundle.has(xid)),
+            [false, true, true, false]
+        );
         assert_eq!(bundle.on_message(99, &refusal()), None);
         assert_eq!(bundle.on_message(104, &refusal()), None);
         assert_eq!(bundle.on_message(102, &Message::BarrierReply), None);
         assert!(bundle.poll_message().is_none());
+    }
+
+    #[test]
+    fn a_message_is_longer_in_a_bundle() {
+        let mut bundle = bundle(1);
+        bundle.poll_message();
+        let (_, add) = bundle.poll_message().unwrap();
+        let Message::BundleAdd(BundleAdd { message, .. }) = &add else {
+            panic!("{add:?}")
+        };
+        let length = |message: &Message| {
+            let mut octets = bytes::BytesMut::new();
+            message.encode(0, &mut octets).unwrap();
+            octets.len()
+        };
+        assert_eq!(length(&add) - length(message), BUNDLE_ADD_OVERHEAD);
     }
 
     #[test]

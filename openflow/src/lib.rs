@@ -55,7 +55,7 @@ pub use actions::{
     Action, Bundle as BundleAction, Ct, HashFields, LEARN_DELETE_LEARNED, LEARN_SEND_FLOW_REMOVED,
     Learn, LearnSpec, LearnTarget, Multipath, Nat, NatKind, NatRange, WHOLE_PACKET, Zone,
 };
-pub use bundle::{Bundle, BundleError};
+pub use bundle::{BUNDLE_ADD_OVERHEAD, Bundle, BundleError};
 pub use bundle_wire::{BUNDLE_ATOMIC, BUNDLE_ORDERED, BundleAdd, BundleControl, BundleControlType};
 pub use connection::Connection;
 pub use error::{DecodeError, EncodeError, Reason};

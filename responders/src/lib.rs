@@ -49,6 +49,9 @@ pub fn respond(punt: &Punt, frame: &[u8]) -> Answer {
         Punt::IcmpError(error) => icmp_error::answer(error, frame),
         Punt::Heard(network) => outside::heard(*network, frame),
         Punt::Unresolved(network) => outside::sought(*network, frame),
+        Punt::NeighborSolicitation(known) => with(Ipv6Packet::parse(frame), |packet| {
+            neighbor::answer(known, packet)
+        }),
         Punt::Delegation(network) => outside::delegated(*network, frame),
     }
 }

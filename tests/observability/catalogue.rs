@@ -156,7 +156,7 @@ mod tests {
             ),
             (
                 "sextant_flow_operations_total{outcome=\"rejected\"}",
-                "outcome is one of confirmed, refused, not rejected",
+                "outcome is one of confirmed, refused, left_out, not rejected",
             ),
         ] {
             let error = check(wrong).unwrap_err();

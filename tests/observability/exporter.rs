@@ -40,6 +40,10 @@ fn touch(metrics: &Metrics) {
     metrics.ports_bound.set(7);
     metrics.ports_active.set(6);
     metrics.flows_wanted.with_label_values(&["h1"]).set(120);
+    metrics
+        .flows_refused
+        .with_label_values(&["h1", "ct"])
+        .set(3);
     metrics.tunnels_missing.set(1);
     metrics
         .tunnel_bfd_state

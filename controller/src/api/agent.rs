@@ -13,7 +13,7 @@ use axum::extract::{Extension, Path, State};
 use axum::http::{StatusCode, Uri};
 use axum::routing::get;
 use serde_json::{Map, Value, json};
-use sextant_model::{Chassis, ChassisId, Facts};
+use sextant_model::{Capability, Chassis, ChassisId, Facts};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -114,6 +114,9 @@ impl Api {
         let apart = facts.without_tunnel(chassis);
         let unreached = apart.chain(facts.unheard(&chassis.id));
         let unreached: Vec<&str> = unreached.map(ChassisId::as_str).collect();
+        let shortfall = facts.shortfall(&chassis.id).cloned().unwrap_or_default();
+        let missing = shortfall.missing().into_keys();
+        let missing: Vec<&str> = missing.map(Capability::as_str).collect();
         super::fields(json!({
             "id": agent_id(chassis).to_string(),
             "agent_type": "Open vSwitch agent",
@@ -134,6 +137,9 @@ impl Api {
                 "tunneling_ips": chassis.encap.endpoints.addresses().collect::<Vec<_>>(),
                 "no_tunnel_to": unreached,
                 "bridge_mappings": chassis.bridge_mappings,
+                "missing": missing,
+                "refused_flows": shortfall.flows.len(),
+                "ports_down": shortfall.ports.len(),
             },
         }))
     }

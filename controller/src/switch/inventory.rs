@@ -16,7 +16,7 @@ pub(super) struct Inventory {
     meters_read: bool,
 }
 
-/// The requests whose replies [`Inventory::take`] reads.
+/// The requests whose replies [`Inventory::take`] reads; that for meters is the last.
 pub(super) fn requests() -> [Message; 2] {
     [
         Message::MultipartRequest(MultipartRequest::Flow(FlowStatsRequest::all())),
@@ -30,8 +30,9 @@ impl Inventory {
         self.flows_read && self.meters_read
     }
 
-    /// Reads a message if it is part of a reply.
+    /// Reads a message if it is part of a reply. A switch that is asked for its meters and refuses has none.
     pub(super) fn take(&mut self, message: &Message) {
+        self.meters_read |= matches!(message, Message::Error(_));
         let Message::MultipartReply(reply) = message else {
             return;
         };

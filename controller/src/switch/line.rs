@@ -61,6 +61,11 @@ impl Line {
         self.complain("refused", error, "switch refused a message");
     }
 
+    /// The switch refused a message of which more is said elsewhere.
+    pub(super) fn count_refused(&self) {
+        self.count("refused");
+    }
+
     /// Queues messages. One that is too long for OpenFlow cannot be sent by anyone.
     pub(super) fn post(&mut self, messages: impl IntoIterator<Item = Message>) {
         for message in messages {
@@ -71,14 +76,16 @@ impl Line {
     }
 
     fn complain(&mut self, kind: &str, error: &dyn std::fmt::Display, what: &str) {
-        self.metrics
-            .openflow_errors
-            .with_label_values(&[kind])
-            .inc();
+        self.count(kind);
         if let Some(unsaid) = self.throttle.admit(Instant::now()) {
             let (peer, chassis) = (self.peer, self.chassis.as_ref().map(ChassisId::as_str));
             tracing::warn!(%peer, chassis, %error, unsaid, "{what}");
         }
+    }
+
+    fn count(&self, kind: &str) {
+        let errors = &self.metrics.openflow_errors;
+        errors.with_label_values(&[kind]).inc();
     }
 }
 

@@ -9,6 +9,7 @@ mod line;
 mod programming;
 mod punts;
 mod session;
+mod shortcomings;
 mod strangers;
 mod uplinks;
 

@@ -1,16 +1,18 @@
 //! One change of a switch's flows: an atomic bundle and a barrier.
 //!
+//! Where the switch refuses flows, the bundle goes again without them. Each round leaves out at least one, so it ends.
+//!
 //! Meters cannot be in a bundle: those that new flows pass are added before it, those that no flow passes any more are
 //! deleted after it (deleting one deletes its flows).
 
 use crate::snapshot::Snapshot;
 use rust_openflow::multipart::MeterConfig;
 use rust_openflow::{
-    Bundle, BundleError, Connection, EncodeError, Message, MeterCommand, MeterMod,
+    Bundle, BundleError, Connection, EncodeError, ErrorCode, Message, MeterCommand, MeterMod,
 };
-use sextant_flows::Difference;
+use sextant_flows::{Cookie, Difference, is_about_the_flow};
 use sextant_model::Settings;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -18,6 +20,8 @@ use tokio::time::Instant;
 
 /// What a slow switch takes for one flow of a bundle.
 const TIME_FOR_A_FLOW: Duration = Duration::from_millis(1);
+/// How often a change goes again without what was refused. Open vSwitch names nearly all in the first round.
+const MOST_ROUNDS: u32 = 64;
 
 /// Messages that make meters which a switch has what they should be.
 pub(super) fn correct_meters<'a>(
@@ -36,16 +40,6 @@ pub(super) fn correct_meters<'a>(
     wrong.map(modify).map(Message::MeterMod).collect()
 }
 
-/// Messages that add meters.
-pub(super) fn add_meters(meters: &BTreeSet<u32>, settings: &Settings) -> Vec<Message> {
-    let usual = usual_meter(settings);
-    let add = |meter: &u32| MeterMod {
-        meter: *meter,
-        ..usual.clone()
-    };
-    meters.iter().map(add).map(Message::MeterMod).collect()
-}
-
 /// Messages that delete meters.
 fn delete_meters(meters: &BTreeSet<u32>) -> Vec<Message> {
     let delete = |meter: &u32| Message::MeterMod(MeterMod::delete(*meter));
@@ -61,16 +55,16 @@ fn usual_meter(settings: &Settings) -> MeterMod {
 #[derive(Debug)]
 pub(super) struct Change {
     step: Step,
+    difference: Difference,
+    /// The meters that it adds, by the transaction ids of the messages that do.
+    meters: BTreeMap<u32, u32>,
+    rounds: u32,
     /// What the switch has once it is confirmed.
     pub(super) snapshot: Arc<Snapshot>,
     /// When it was sent.
     pub(super) sent: Instant,
-    /// The meters that no flow passes any more once it is confirmed.
-    unwanted_meters: BTreeSet<u32>,
-    /// How many flows it adds.
-    pub(super) additions: usize,
-    /// How many flows it deletes.
-    pub(super) deletions: usize,
+    /// When it was last sent again without what was refused.
+    sent_again: Instant,
 }
 
 #[derive(Debug)]
@@ -98,21 +92,72 @@ pub(super) enum Refused {
 
 impl Change {
     /// A difference to be sent; call [`Change::drive`] for it to begin.
-    pub(super) fn new(id: u32, difference: &Difference, snapshot: Arc<Snapshot>) -> Self {
-        let step = if difference.changes_flows() {
-            Step::Bundle(Bundle::new(id, difference.flow_mods()))
-        } else {
-            Step::Committed
-        };
-        let (additions, deletions) = (difference.additions(), difference.deletions());
+    pub(super) fn new(id: u32, difference: Difference, snapshot: Arc<Snapshot>) -> Self {
+        let now = Instant::now();
         Self {
-            step,
-            unwanted_meters: difference.deleted_meters().clone(),
+            step: begin(id, &difference),
+            difference,
+            meters: BTreeMap::new(),
+            rounds: 0,
             snapshot,
-            sent: Instant::now(),
-            additions,
-            deletions,
+            sent: now,
+            sent_again: now,
         }
+    }
+
+    /// Adds the meters that its flows pass. They go before the bundle, so what the switch says of them comes before, too.
+    pub(super) fn send_meters<S>(&mut self, connection: &mut Connection<S>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let usual = usual_meter(&self.snapshot.intent.settings);
+        for meter in self.difference.added_meters() {
+            let add = Message::MeterMod(MeterMod {
+                meter: *meter,
+                ..usual.clone()
+            });
+            let sent = connection.send(&add);
+            self.meters.extend(sent.map(|xid| (xid, *meter)));
+        }
+    }
+
+    /// The meter that a message with this transaction id adds.
+    pub(super) fn meter(&self, xid: u32) -> Option<u32> {
+        self.meters.get(&xid).copied()
+    }
+
+    /// Whether a message is one of its bundle's, or answers it.
+    pub(super) fn has(&self, xid: u32) -> bool {
+        matches!(&self.step, Step::Bundle(bundle) if bundle.has(xid))
+    }
+
+    /// The flows for which the switch refused it; none if it is not for these, or if it has gone often enough.
+    pub(super) fn at_fault(&self, refused: &Refused) -> BTreeMap<Cookie, ErrorCode> {
+        let Refused::Bundle(BundleError::FlowMods(places)) = refused else {
+            return BTreeMap::new();
+        };
+        let mut at_fault = self.difference.added_by(places);
+        at_fault.retain(|_, error| is_about_the_flow(*error));
+        at_fault
+    }
+
+    /// Goes again without these flows. Says whether it may: it has gone often enough else.
+    pub(super) fn go_without(&mut self, id: u32, flows: &BTreeMap<Cookie, ErrorCode>) -> bool {
+        self.difference.leave_out(flows.keys());
+        self.step = begin(id, &self.difference);
+        self.sent_again = Instant::now();
+        self.rounds += 1;
+        self.rounds < MOST_ROUNDS
+    }
+
+    /// How many flows it adds.
+    pub(super) fn additions(&self) -> usize {
+        self.difference.additions()
+    }
+
+    /// How many flows it deletes.
+    pub(super) fn deletions(&self) -> usize {
+        self.difference.deletions()
     }
 
     /// Takes in a message.
@@ -157,17 +202,25 @@ impl Change {
 
     /// When the switch should have confirmed it: one that answers pings, but not this, is not left alone with it for ever.
     pub(super) fn deadline(&self, patience: Duration) -> Instant {
-        let flows = u32::try_from(self.additions + self.deletions).unwrap_or(u32::MAX);
-        self.sent + patience + TIME_FOR_A_FLOW * flows
+        let flows = u32::try_from(self.additions() + self.deletions()).unwrap_or(u32::MAX);
+        self.sent_again + patience + TIME_FOR_A_FLOW * flows
     }
 
     /// Messages that delete the meters that no flow passes any more, to be sent once it is confirmed.
     pub(super) fn last_messages(&self) -> Vec<Message> {
-        delete_meters(&self.unwanted_meters)
+        delete_meters(self.difference.deleted_meters())
     }
 
     /// Whether the switch has confirmed it.
     pub(super) fn is_done(&self) -> bool {
         matches!(self.step, Step::Done)
+    }
+}
+
+fn begin(id: u32, difference: &Difference) -> Step {
+    if difference.changes_flows() {
+        Step::Bundle(Bundle::new(id, difference.flow_mods()))
+    } else {
+        Step::Committed
     }
 }

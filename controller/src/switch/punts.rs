@@ -137,6 +137,10 @@ impl Punts {
                     .with_label_values(&[outcome.message, outcome.verdict.as_str()])
                     .inc();
             }
+            Punt::NeighborSolicitation(_) => {
+                let packets = &self.metrics.packet_ins;
+                packets.with_label_values(&[punt.kind()]).inc();
+            }
             Punt::Heard(_) | Punt::Unresolved(_) => {
                 self.count_outside(punt, &self.metrics.outside_packets, outcome);
             }

@@ -4,6 +4,8 @@
 //! Packets are answered at once, from what the flow that sent them up carries. Flows are changed one bundle at a time:
 //! while one is under way, further snapshots wait, and then their differences go together.
 
+mod changes;
+
 use super::Context;
 use super::advertising::Advertising;
 use super::arrival::{Arrived, arrive};
@@ -11,20 +13,20 @@ use super::delegations::{self, Delegations};
 use super::gathering::Gathering;
 use super::inventory::{Inventory, requests};
 use super::line::Line;
-use super::programming::{Change, Refused, add_meters, correct_meters};
+use super::programming::{Change, correct_meters};
 use super::punts::Punts;
+use super::shortcomings::{self, Shortcomings};
 use super::strangers::Strangers;
 use super::uplinks::{self, Uplinks};
 use crate::admission::Pass;
 use crate::clock;
 use crate::metrics::Counted;
 use crate::snapshot::{Snapshot, Stopping};
-use crate::state::Event;
 use crate::stream::Incoming;
 use rust_openflow::connection::ConnectionError;
 use rust_openflow::{ErrorMessage, Message};
 use sextant_flows::pipeline::SWITCH_CONFIG;
-use sextant_flows::{Difference, Flows, View, reconcile};
+use sextant_flows::{Flows, View, reconcile};
 use sextant_model::ChassisId;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -107,6 +109,7 @@ async fn run(
     let _ = metrics
         .flows_wanted
         .remove_label_values(&[chassis.as_str()]);
+    shortcomings::hide(&chassis, &metrics);
     uplinks::hide(&chassis, &context);
     delegations::hide(&chassis, &context.metrics);
     ended
@@ -125,6 +128,7 @@ struct Session {
     uplinks: Uplinks,
     delegations: Delegations,
     strangers: Strangers,
+    shortcomings: Shortcomings,
     change: Option<Change>,
     bundles: u32,
     resync: Option<Instant>,
@@ -139,6 +143,7 @@ impl Session {
         let punts = Punts::new(context.metrics.clone());
         let gathering = Gathering::new(context.pauses.clone());
         let strangers = Strangers::new(context.metrics.clone(), chassis.clone(), Instant::now());
+        let shortcomings = Shortcomings::new(snapshot.facts.shortfall(&chassis));
         let (change, bundles, resync, patience) = (None, 0, None, RESYNC.0);
         Self {
             line,
@@ -152,6 +157,7 @@ impl Session {
             uplinks: Uplinks::default(),
             delegations: Delegations::default(),
             strangers,
+            shortcomings,
             change,
             bundles,
             resync,
@@ -242,7 +248,7 @@ impl Session {
             return Ok(());
         }
         if let Message::Error(error) = message {
-            self.line.refused(error);
+            self.take_error(xid, error);
         }
         self.strangers.take(xid, message);
         if let Some(change) = &mut self.change {
@@ -277,9 +283,10 @@ impl Session {
         let due = self.delegations.due(now.into_std(), &self.context.metrics);
         self.line.post(due);
         self.delegations.tell(&self.chassis, &self.context).await?;
+        let Snapshot { intent, facts, .. } = &*self.snapshot;
         let view = View {
-            intent: &self.snapshot.intent,
-            facts: &self.snapshot.facts,
+            intent,
+            facts,
             chassis: &self.chassis,
         };
         let connection = &mut self.line.connection;
@@ -307,12 +314,12 @@ impl Session {
                 .metrics
                 .compute_seconds
                 .observe(started.elapsed().as_secs_f64());
-            self.program(&difference);
+            self.program(difference);
             let clocks = (now.into_std(), clock::now());
             self.delegations.compare(&self.snapshot, clocks);
         }
         self.drive();
-        Ok(())
+        self.tell_shortcomings().await
     }
 
     /// A session that speaks for another hypervisor than it began with would program the wrong flows.
@@ -344,7 +351,7 @@ impl Session {
         Ok(inventory)
     }
 
-    /// The next message that answers one of these requests; others are taken in.
+    /// The next message that answers one of these requests; others are taken in. The last may be refused.
     async fn answer_to(&mut self, asked: &[Option<u32>]) -> Result<Message, SessionError> {
         let deadline = Instant::now() + self.context.patience;
         loop {
@@ -355,8 +362,10 @@ impl Session {
             let (xid, message) =
                 received.map_err(|_| self.unanswered("what flows and meters it has"))??;
             if asked.contains(&Some(xid)) {
-                if let Message::Error(error) = message {
-                    return Err(SessionError::Unreadable(error));
+                if let Message::Error(error) = &message
+                    && asked.last() != Some(&Some(xid))
+                {
+                    return Err(SessionError::Unreadable(error.clone()));
                 }
                 return Ok(message);
             }
@@ -371,7 +380,8 @@ impl Session {
         let inventory = self.inventory().await?;
         self.snapshot = self.context.snapshots.latest();
         let started = Instant::now();
-        self.flows = Flows::compute(&self.snapshot.intent, &self.snapshot.facts, &self.chassis);
+        let Snapshot { intent, facts, .. } = &*self.snapshot;
+        self.flows.recompute(intent, facts, &self.chassis);
         self.context
             .metrics
             .compute_seconds
@@ -387,88 +397,7 @@ impl Session {
         let settings = &self.snapshot.intent.settings;
         let corrections = correct_meters(inventory.meters.values(), settings);
         self.line.post(corrections);
-        self.program(&difference);
+        self.program(difference);
         Ok(())
-    }
-
-    /// Sends a difference to the switch; ports that are there turn active once it is confirmed.
-    fn program(&mut self, difference: &Difference) {
-        let settings = self.snapshot.intent.settings.clone();
-        let metrics = &self.context.metrics;
-        let chassis = self.chassis.as_str();
-        metrics
-            .flows_wanted
-            .with_label_values(&[chassis])
-            .set(i64::try_from(self.flows.len()).unwrap_or(i64::MAX));
-        if difference.touches_links() {
-            let now = Instant::now().into_std();
-            let links = self.flows.links();
-            let last_words = self.advertising.update(links, settings.ra, now, metrics);
-            self.line.post(last_words);
-        }
-        let facts = &self.snapshot.facts;
-        if difference.touches_uplinks() {
-            let now = Instant::now().into_std();
-            let uplinks = self.flows.uplinks();
-            self.delegations.update(&uplinks, &self.snapshot, now);
-            self.uplinks.update(uplinks, &self.chassis, facts, now);
-        }
-        if difference.is_empty() && facts.unconfirmed_on(&self.chassis).next().is_none() {
-            return;
-        }
-        self.line
-            .post(add_meters(difference.added_meters(), &settings));
-        self.bundles = self.bundles.wrapping_add(1);
-        self.change = Some(Change::new(self.bundles, difference, self.snapshot.clone()));
-        self.drive();
-    }
-
-    async fn confirmed(&mut self) -> Result<(), SessionError> {
-        let Some(change) = self.change.take() else {
-            return Ok(());
-        };
-        self.patience = RESYNC.0;
-        self.uplinks.announce(Instant::now().into_std());
-        self.count(&change, "confirmed");
-        self.context
-            .metrics
-            .reconcile_seconds
-            .observe(change.sent.elapsed().as_secs_f64());
-        self.line.post(change.last_messages());
-        let facts = &change.snapshot.facts;
-        let ports: Vec<_> = facts
-            .unconfirmed_on(&self.chassis)
-            .filter_map(|port| Some((port, facts.binding(port)?.clone())))
-            .collect();
-        if ports.is_empty() {
-            return Ok(());
-        }
-        let event = Event::Confirmed(ports);
-        self.context
-            .events
-            .send(event)
-            .await
-            .map_err(|_| Stopping.into())
-    }
-
-    fn refused(&mut self, error: &Refused) {
-        tracing::warn!(chassis = %self.chassis, %error, again_in = ?self.patience, "switch refused a change of its flows");
-        if let Some(change) = self.change.take() {
-            self.count(&change, "refused");
-        }
-        self.resync = Some(Instant::now() + self.patience);
-        self.patience = (self.patience * 2).min(RESYNC.1);
-    }
-
-    fn count(&self, change: &Change, outcome: &str) {
-        let count = |operation: &str, flows: usize| {
-            self.context
-                .metrics
-                .flow_operations
-                .with_label_values(&[operation, outcome])
-                .inc_by(u64::try_from(flows).unwrap_or(u64::MAX));
-        };
-        count("add", change.additions);
-        count("delete", change.deletions);
     }
 }

@@ -5,13 +5,15 @@
 //! `::`, is answered to all nodes with Solicited clear (RFC 4861 §7.2.4, RFC 4862 §5.4.3).
 //!
 //! The flags and the option's type are moved from registers. Open vSwitch refuses to set them by a value where the datapath
-//! cannot (no kernel's can), and does not ask that of a move: it rewrites the packet itself then, on every datapath.
+//! cannot (no kernel's can), and does not ask that of a move: it rewrites the packet itself then, on every datapath. A switch
+//! that refuses the move as well ([`Answering::ByPunt`]) sends solicitations up, past the asking port's meter.
 
 use super::{icmpv6, icmpv6_type, valid_nd};
 use crate::flow::Flow;
 use crate::pipeline::{ADVERTISED_FLAGS, MAC, NETWORK, Stage, mac_register, restore_tag};
+use crate::view::View;
 use rust_openflow::{Action, Field, Match, Subfield, ports};
-use sextant_model::{MacAddr, Network, Port};
+use sextant_model::{Answering, KnownNeighbor, MacAddr, Network, Port, Punt};
 use std::net::Ipv6Addr;
 
 const ROUTER_FLAG: u32 = 0x8000_0000;
@@ -31,35 +33,69 @@ pub(crate) enum Owner {
     Guest,
 }
 
-/// Who asks for the address of a port on its network is told its MAC.
-pub(crate) fn known(network: &Network, port: &Port, owner: Owner) -> Vec<Flow> {
-    let mac = port.mac_address;
-    let answered = |address| answer(Stage::Neighbor, network, address, mac, owner);
-    addresses(port).map(answered).collect()
+/// An address, and what who asks for it is told.
+pub(crate) struct Known<'a> {
+    pub(crate) network: &'a Network,
+    pub(crate) address: Ipv6Addr,
+    pub(crate) mac: MacAddr,
+    pub(crate) owner: Owner,
+    /// The tag of what is sent to who asks, as `vlan_tci` has it; 0 for none.
+    pub(crate) vlan_tci: u16,
 }
 
-/// Who asks for this address on a network is told this MAC.
-pub(crate) fn answer(
-    stage: Stage,
-    network: &Network,
-    address: Ipv6Addr,
-    mac: MacAddr,
-    owner: Owner,
-) -> Flow {
-    let flags = match owner {
-        Owner::Router => ROUTER_FLAG,
-        Owner::Guest => 0,
+/// Who asks for the address of a port on its network is told its MAC.
+pub(crate) fn known(view: &View<'_>, network: &Network, port: &Port, owner: Owner) -> Vec<Flow> {
+    let known = |address| Known {
+        network,
+        address,
+        mac: port.mac_address,
+        owner,
+        vlan_tci: 0,
     };
+    let known = addresses(port).map(known);
+    known
+        .flat_map(|known| answer(view, Stage::Neighbor, &known))
+        .collect()
+}
+
+/// Who asks for this address on a network is told this MAC: by flows, or where the switch does not take these, by the
+/// controller.
+pub(crate) fn answer(view: &View<'_>, stage: Stage, known: &Known<'_>) -> Vec<Flow> {
     let asks = valid_nd(icmpv6::NEIGHBOR_SOLICITATION)
-        .with(NETWORK, network.key.0)
-        .ipv6(Field::ND_TARGET, address);
-    let mac = Action::Load {
-        value: mac.to_u64(),
-        dst: mac_register(),
-    };
-    Flow::new(stage, 100, asks)
-        .apply(vec![mac, Action::set(ADVERTISED_FLAGS, flags)])
-        .goto(Stage::Advertise)
+        .with(NETWORK, known.network.key.0)
+        .ipv6(Field::ND_TARGET, known.address);
+    let router = known.owner == Owner::Router;
+    match view.answering() {
+        Answering::ByFlow => {
+            let mac = Action::Load {
+                value: known.mac.to_u64(),
+                dst: mac_register(),
+            };
+            let flags = Action::set(ADVERTISED_FLAGS, if router { ROUTER_FLAG } else { 0 });
+            let flow = Flow::new(stage, 100, asks).apply(vec![mac, flags]);
+            vec![flow.goto(Stage::Advertise)]
+        }
+        Answering::ByPunt => {
+            let punt = Punt::NeighborSolicitation(KnownNeighbor {
+                address: known.address,
+                mac: known.mac,
+                router,
+                vlan_tci: known.vlan_tci,
+            });
+            vec![
+                Flow::new(stage, 100, asks.clone()).goto(Stage::Advertise),
+                Flow::new(Stage::AdvertiseOptions, 200, asks).punt(punt),
+            ]
+        }
+    }
+}
+
+/// What is asked from here passes a meter on its way to the controller, where it is answered there.
+pub(crate) fn asked_from(view: &View<'_>, ofport: u16, meter: u32) -> Option<Flow> {
+    let asks = icmpv6_type(icmpv6::NEIGHBOR_SOLICITATION).with(Field::IN_PORT, ofport);
+    let flow = Flow::new(Stage::Advertise, 300, asks);
+    let flow = flow.goto(Stage::AdvertiseOptions).meter(meter);
+    (view.answering() == Answering::ByPunt).then_some(flow)
 }
 
 /// Nobody is answered for an address of its own: that is how it finds no duplicate.

@@ -17,6 +17,7 @@ mod property;
 mod provider;
 mod punts;
 mod reconciling;
+mod refusals;
 mod routing;
 mod security;
 mod switching;

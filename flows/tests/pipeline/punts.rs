@@ -41,7 +41,8 @@ fn heard(cloud: &Cloud) -> Vec<Arc<Advertisement>> {
         | Punt::IcmpError(_)
         | Punt::Heard(_)
         | Punt::Unresolved(_)
-        | Punt::Delegation(_) => None,
+        | Punt::Delegation(_)
+        | Punt::NeighborSolicitation(_) => None,
     });
     found.unwrap_or_default()
 }
@@ -54,7 +55,8 @@ fn told(cloud: &Cloud) -> Option<Arc<Dhcpv6Service>> {
         | Punt::IcmpError(_)
         | Punt::Heard(_)
         | Punt::Unresolved(_)
-        | Punt::Delegation(_) => None,
+        | Punt::Delegation(_)
+        | Punt::NeighborSolicitation(_) => None,
     })
 }
 

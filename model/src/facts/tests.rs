@@ -20,6 +20,22 @@ fn at(chassis: &str) -> Plugged {
     }
 }
 
+fn hypervisor(id: &str, endpoints: &str, kind: EncapKind) -> Chassis {
+    Chassis {
+        id: ChassisId::new(id),
+        encap: Encap {
+            endpoints: endpoints.parse().unwrap(),
+            kind,
+        },
+        bridge_mappings: BTreeMap::new(),
+        gateway_priority: 0,
+        datapath_id: None,
+        tunnel_ports: BTreeMap::new(),
+        patch_ports: BTreeMap::new(),
+        observed: true,
+    }
+}
+
 #[test]
 fn a_port_is_bound_once_it_exists_and_is_plugged_in_whichever_comes_first() {
     let (mut intent, mut facts) = (Intent::default(), Facts::default());
@@ -148,19 +164,7 @@ fn the_worst_encapsulation_decides_the_mtu() {
         ("h2", "2001:db8::2", EncapKind::Gre, 1438),
         ("h3", "192.0.2.3,2001:db8::3", EncapKind::Geneve, 1430),
     ] {
-        facts.put_chassis(Chassis {
-            id: ChassisId::new(id),
-            encap: Encap {
-                endpoints: ip.parse().unwrap(),
-                kind,
-            },
-            bridge_mappings: BTreeMap::new(),
-            gateway_priority: 0,
-            datapath_id: None,
-            tunnel_ports: BTreeMap::new(),
-            patch_ports: BTreeMap::new(),
-            observed: true,
-        });
+        facts.put_chassis(hypervisor(id, ip, kind));
         assert_eq!(facts.network_mtu(&network, &settings), mtu);
     }
     assert_eq!(facts.missing_tunnels(), 1);
@@ -173,4 +177,36 @@ fn the_worst_encapsulation_decides_the_mtu() {
         apart.join(",")
     };
     assert_eq!([apart("h1"), apart("h2"), apart("h3")], ["h2", "h1", ""]);
+}
+
+#[test]
+fn a_port_that_does_without_flows_of_its_own_is_active_no_more_until_it_is_confirmed() {
+    let (mut intent, mut facts) = (Intent::default(), Facts::default());
+    let (here, elsewhere) = (port(1, 7), port(2, 7));
+    let (h1, h2) = (ChassisId::new("h1"), ChassisId::new("h2"));
+    for (port, chassis) in [(&here, "h1"), (&elsewhere, "h2")] {
+        intent.apply(&Change::Put(Object::Port(Arc::new(port.clone()))));
+        facts.put_chassis(hypervisor(chassis, "2001:db8::1", EncapKind::Vxlan));
+        facts.plug(&intent, port.id, at(chassis));
+        facts.confirm(port.id, &ChassisId::new(chassis));
+    }
+    let shortfall = Arc::new(Shortfall {
+        ports: [here.id, elsewhere.id].into(),
+        ..Shortfall::default()
+    });
+    facts.fall_short(&h1, shortfall.clone());
+    assert_eq!(facts.active().iter().collect::<Vec<_>>(), [&elsewhere.id]);
+    assert_eq!(facts.unconfirmed_on(&h1).collect::<Vec<_>>(), [here.id]);
+    assert_eq!(facts.unconfirmed_on(&h2).count(), 0, "it is not there");
+    assert_eq!(facts.shortfall(&h1), Some(&shortfall));
+
+    facts.fall_short(&h1, Arc::default());
+    facts.confirm(here.id, &h1);
+    assert_eq!((facts.active().len(), facts.shortfall(&h1)), (2, None));
+
+    facts.fall_short(&h2, shortfall.clone());
+    facts.remove_chassis(&h2);
+    assert_eq!(facts.shortfall(&h2), None);
+    facts.fall_short(&h2, shortfall);
+    assert_eq!(facts.shortfall(&h2), None, "who has left is not remembered");
 }

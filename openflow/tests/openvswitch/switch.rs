@@ -223,7 +223,7 @@ async fn a_bundle_is_taken_whole_or_not_at_all() {
         .unwrap_err();
     assert_eq!(
         refused.to_string(),
-        "flow-mod 1 of the bundle was refused: OFPBMC_BAD_PREREQ"
+        "flow-mods of the bundle were refused: 1: OFPBMC_BAD_PREREQ"
     );
     assert_eq!(flows(&mut connection).await.len(), 500);
     let deletions = (1..=400)

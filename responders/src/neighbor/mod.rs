@@ -2,7 +2,7 @@
 //!
 //! [`NeighborCache`] is Neighbor Unreachability Detection (RFC 4861 §7.2, §7.3 and appendix C) for the next hops of one
 //! gateway port, IPv6 by Neighbor Discovery and IPv4 by ARP (RFC 826). [`Heard`] is what a frame says of a neighbor,
-//! [`solicit()`] asks for one, [`announce()`] says that an address is here now.
+//! [`solicit()`] asks for one, [`announce()`] says that an address is here now. `answer` is for those who ask us.
 //!
 //! The packets to the next hops flow through switches and are not seen here. So there is no upper layer to confirm that
 //! a next hop answers, and no packet to wait for: every next hop that is wanted counts as in use. That is why the state
@@ -11,6 +11,7 @@
 //! is not wanted is none.
 
 mod announce;
+mod answer;
 mod arp;
 mod cache;
 mod heard;
@@ -20,6 +21,7 @@ mod target;
 mod timing;
 
 pub use announce::{announce, gratuitous_arp, unsolicited_advertisement};
+pub(crate) use answer::answer;
 pub use cache::{Due, NeighborCache};
 pub use heard::{Claim, Heard};
 pub use solicit::{Solicited, solicit};

@@ -29,31 +29,49 @@ pub(crate) fn port(view: &View<'_>, port: &Port) -> Vec<Flow> {
     };
     if view.leaves_here(&gateway) {
         let mac = own_mac(view.chassis, port);
-        return vec![answered(gateway.network, mac.link_local(), mac)];
+        return answered(view, gateway.network, mac.link_local(), mac);
     }
     let bridged = provider::outside(view, gateway.network).is_some();
     if bridged && view.has_gateway(gateway.router) {
-        return at_gateway(&gateway);
+        return at_gateway(view, &gateway);
     }
     vec![]
 }
 
-fn answered(network: &Network, address: Ipv6Addr, mac: MacAddr) -> Flow {
-    neighbor::answer(Stage::Outside, network, address, mac, Owner::Router)
+fn answered(view: &View<'_>, network: &Network, address: Ipv6Addr, mac: MacAddr) -> Vec<Flow> {
+    answered_for(view, network, address, mac, Owner::Router)
 }
 
-fn proxied(network: &Network, address: Ipv6Addr, mac: MacAddr) -> Flow {
-    neighbor::answer(Stage::Outside, network, address, mac, Owner::Guest)
+fn proxied(view: &View<'_>, network: &Network, address: Ipv6Addr, mac: MacAddr) -> Vec<Flow> {
+    answered_for(view, network, address, mac, Owner::Guest)
+}
+
+fn answered_for(
+    view: &View<'_>,
+    network: &Network,
+    address: Ipv6Addr,
+    mac: MacAddr,
+    owner: Owner,
+) -> Vec<Flow> {
+    let known = neighbor::Known {
+        network,
+        address,
+        mac,
+        owner,
+        vlan_tci: provider::outside(view, network).map_or(0, |outside| outside.tci),
+    };
+    neighbor::answer(view, Stage::Outside, &known)
 }
 
 /// The way in, and who asks for the router.
-fn at_gateway(gateway: &Gateway<'_>) -> Vec<Flow> {
+fn at_gateway(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
     let (network, port) = (gateway.network, gateway.port);
     let for_router = Match::new()
         .with(NETWORK, network.key.0)
         .mac(Field::ETH_DST, port.mac_address.0);
     let arrives = Flow::new(Stage::Outside, 50, for_router).goto(Stage::Router);
-    let asked = neighbor::addresses(port).map(|own| answered(network, own, port.mac_address));
+    let asked =
+        neighbor::addresses(port).flat_map(|own| answered(view, network, own, port.mac_address));
     let mut flows: Vec<Flow> = [arrives].into_iter().chain(asked).collect();
     flows.extend(arp::known(Stage::Outside, network, port));
     flows.extend(enter(gateway));
@@ -96,6 +114,11 @@ pub(crate) fn link(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<F
     let mut flows = heard(network, uplink);
     flows.extend(delegations(network, uplink));
     flows.push(icmp_error::guest(uplink.port));
+    flows.extend(neighbor::asked_from(
+        view,
+        uplink.port,
+        uplink.other_meter(),
+    ));
     flows.extend(neighbors(view, network, uplink));
     flows
 }
@@ -234,7 +257,8 @@ pub(crate) fn published(view: &View<'_>, port: &Port) -> Vec<Flow> {
     let by = |gateway: Gateway<'_>| {
         let mac = gateway.port.mac_address;
         let addresses = port.ipv6_addresses();
-        let proxied = addresses.map(|(_, address)| proxied(gateway.network, address, mac));
+        let proxied =
+            addresses.flat_map(|(_, address)| proxied(view, gateway.network, address, mac));
         proxied.collect::<Vec<_>>()
     };
     publishers.flat_map(by).collect()

@@ -1,0 +1,161 @@
+//! What a session does with changes of flows: sends one at a time, and takes its outcome.
+
+use super::{RESYNC, Session, SessionError};
+use crate::snapshot::{Snapshot, Stopping};
+use crate::state::Event;
+use crate::switch::programming::{Change, Refused};
+use rust_openflow::ErrorMessage;
+use sextant_flows::{Difference, View};
+use sextant_model::PortId;
+use tokio::time::Instant;
+
+impl Session {
+    /// What is said of flows and of meters that they pass is told with them.
+    pub(super) fn take_error(&mut self, xid: u32, error: &ErrorMessage) {
+        let change = self.change.as_ref();
+        let meter = change.and_then(|change| change.meter(xid));
+        if let Some(meter) = meter {
+            self.flows.refuse_meter(meter, error.code);
+        }
+        if meter.is_some() || change.is_some_and(|change| change.has(xid)) {
+            self.line.count_refused();
+        } else {
+            self.line.refused(error);
+        }
+    }
+
+    /// Tells what the switch does not take, once it has answered.
+    pub(super) async fn tell_shortcomings(&mut self) -> Result<(), SessionError> {
+        if self.change.is_some() || !self.shortcomings.is_due() {
+            return Ok(());
+        }
+        let found = self.flows.shortfall(&self.view());
+        let metrics = &self.context.metrics;
+        let told = self
+            .shortcomings
+            .tell(&self.chassis, &self.flows, found, metrics);
+        let Some(shortfall) = told else {
+            return Ok(());
+        };
+        let event = Event::FellShort(self.chassis.clone(), shortfall);
+        self.context
+            .events
+            .send(event)
+            .await
+            .map_err(|_| Stopping.into())
+    }
+
+    fn view(&self) -> View<'_> {
+        View {
+            intent: &self.snapshot.intent,
+            facts: &self.snapshot.facts,
+            chassis: &self.chassis,
+        }
+    }
+
+    /// Sends a difference to the switch; ports that are there turn active once it is confirmed.
+    pub(super) fn program(&mut self, difference: Difference) {
+        let settings = self.snapshot.intent.settings.clone();
+        let metrics = &self.context.metrics;
+        let chassis = self.chassis.as_str();
+        metrics
+            .flows_wanted
+            .with_label_values(&[chassis])
+            .set(i64::try_from(self.flows.len()).unwrap_or(i64::MAX));
+        if difference.touches_links() {
+            let now = Instant::now().into_std();
+            let links = self.flows.links();
+            let last_words = self.advertising.update(links, settings.ra, now, metrics);
+            self.line.post(last_words);
+        }
+        let facts = &self.snapshot.facts;
+        if difference.touches_uplinks() {
+            let now = Instant::now().into_std();
+            let uplinks = self.flows.uplinks();
+            self.delegations.update(&uplinks, &self.snapshot, now);
+            self.uplinks.update(uplinks, &self.chassis, facts, now);
+        }
+        self.shortcomings.may_differ(&self.flows);
+        if difference.is_empty() && self.confirmable(&self.snapshot).next().is_none() {
+            return;
+        }
+        self.bundles = self.bundles.wrapping_add(1);
+        let mut change = Change::new(self.bundles, difference, self.snapshot.clone());
+        change.send_meters(&mut self.line.connection);
+        self.change = Some(change);
+        self.drive();
+    }
+
+    /// The ports that turn active once their flows are confirmed: those that do without none of theirs.
+    fn confirmable(&self, snapshot: &Snapshot) -> impl Iterator<Item = PortId> {
+        let unconfirmed = snapshot.facts.unconfirmed_on(&self.chassis);
+        unconfirmed.filter(|port| {
+            let port = snapshot.intent.ports.get(port);
+            port.is_some_and(|port| !self.flows.lacks(port))
+        })
+    }
+
+    pub(super) async fn confirmed(&mut self) -> Result<(), SessionError> {
+        let Some(change) = self.change.take() else {
+            return Ok(());
+        };
+        self.patience = RESYNC.0;
+        self.shortcomings.confirmed();
+        self.uplinks.announce(Instant::now().into_std());
+        self.count(&change, "confirmed");
+        self.context
+            .metrics
+            .reconcile_seconds
+            .observe(change.sent.elapsed().as_secs_f64());
+        self.line.post(change.last_messages());
+        let facts = &change.snapshot.facts;
+        let ports: Vec<_> = self
+            .confirmable(&change.snapshot)
+            .filter_map(|port| Some((port, facts.binding(port)?.clone())))
+            .collect();
+        if ports.is_empty() {
+            return Ok(());
+        }
+        let event = Event::Confirmed(ports);
+        self.context
+            .events
+            .send(event)
+            .await
+            .map_err(|_| Stopping.into())
+    }
+
+    /// What the switch refused goes again at once without the flows at fault; where none is, the switch is read and
+    /// reconciled again later.
+    pub(super) fn refused(&mut self, error: &Refused) {
+        let Some(mut change) = self.change.take() else {
+            return;
+        };
+        let at_fault = change.at_fault(error);
+        self.flows.refuse(&at_fault);
+        self.shortcomings.may_differ(&self.flows);
+        self.count_flows("add", "left_out", at_fault.len());
+        self.bundles = self.bundles.wrapping_add(1);
+        if change.go_without(self.bundles, &at_fault) && !at_fault.is_empty() {
+            self.change = Some(change);
+            return;
+        }
+        self.count(&change, "refused");
+        self.shortcomings
+            .give_up(&self.chassis, error, self.patience);
+        self.resync = Some(Instant::now() + self.patience);
+        self.patience = (self.patience * 2).min(RESYNC.1);
+    }
+
+    fn count(&self, change: &Change, outcome: &str) {
+        self.count_flows("add", outcome, change.additions());
+        self.count_flows("delete", outcome, change.deletions());
+    }
+
+    fn count_flows(&self, operation: &str, outcome: &str, flows: usize) {
+        self.context
+            .metrics
+            .flow_operations
+            .with_label_values(&[operation, outcome])
+            .inc_by(u64::try_from(flows).unwrap_or(u64::MAX));
+    }
+}
