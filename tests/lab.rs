@@ -215,7 +215,7 @@ fn a_killed_vswitchd_comes_back_and_the_loss_is_counted() -> Outcome {
     let h1 = lab.hypervisor(1);
     make_bridge(h1)?;
     let (a, b) = (guest(h1, 1)?, guest(h1, 2)?);
-    a.wait_link_local(SOON)?;
+    let source = a.wait_link_local(SOON)?;
     let target = b.wait_link_local(SOON)?;
 
     let flows = h1.flows("br-int")?;
@@ -231,7 +231,7 @@ fn a_killed_vswitchd_comes_back_and_the_loss_is_counted() -> Outcome {
     assert!(h1.vswitchd_pid().is_some() && h1.vswitchd_pid() != first);
     assert_eq!(h1.dump_flows("br-int")?, Vec::<String>::new());
     // The kernel's datapath forwards on while ovs-vswitchd is dead; without flows nothing passes either.
-    let dropped = a.ping(target, 1, Duration::from_millis(20))?;
+    let dropped = b.ping(source, 1, Duration::from_millis(20))?;
     assert_eq!(dropped.received, 0, "{dropped}");
     h1.ofctl(&["add-flow", "br-int", "priority=0,actions=NORMAL"])?;
     ping.wait_answers(20, SOON)?;

@@ -51,19 +51,23 @@ impl Datapath {
         format!("datapath_type={}", self.bridge_type())
     }
 
-    /// Makes what a device sends fit for its switch: the userspace one does not complete the checksums that a veth leaves
-    /// open. The kernel's does, as for every guest.
-    pub(crate) fn close_checksums(
+    /// Makes a veth into a switch more like a wire: `device` is the end with an IP stack, `port` the switch's.
+    ///
+    /// The userspace switch does not complete the checksums that a veth leaves open, so the device has to. The kernel's does,
+    /// and takes from the device what a virtual machine gives it; but what arrives there in one piece is cut on the way
+    /// out, so that who captures packets sees their real sizes.
+    pub(crate) fn wire(
         self,
-        namespace: &Namespace,
-        device: &str,
+        device: (&Namespace, &str),
+        port: (&Namespace, &str),
     ) -> Result<(), LabError> {
-        match self {
-            Self::Userspace => namespace
-                .run(&["ethtool", "-K", device, "tx", "off"])
-                .map(drop),
-            Self::System => Ok(()),
-        }
+        let (namespace, end) = match self {
+            Self::Userspace => device,
+            Self::System => port,
+        };
+        namespace
+            .run(&["ethtool", "-K", end, "tx", "off"])
+            .map(drop)
     }
 
     /// Checks that this machine has it. The kernel's module is loaded if it is not.

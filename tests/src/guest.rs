@@ -82,7 +82,8 @@ impl Guest {
         let mac = &self.spec.mac;
         self.namespace
             .ip(&["link", "set", "dev", DEVICE, "address", mac])?;
-        host.datapath().close_checksums(&self.namespace, DEVICE)
+        host.datapath()
+            .wire((&self.namespace, DEVICE), (host.namespace(), &self.tap))
     }
 
     fn add_port(&self, host: &Hypervisor) -> Result<(), LabError> {

@@ -211,7 +211,8 @@ impl Upstream {
              link set dev {port} up\n\
              link set dev {device} up"
         ))?;
-        self.datapath.close_checksums(&self.namespace, &device)?;
+        self.datapath
+            .wire((&self.namespace, &device), (&self.namespace, &port))?;
         self.add_port(&port, vlan)?;
         Ok(device)
     }

@@ -38,7 +38,10 @@ impl OutsideRouter {
             namespace.name()
         ))?;
         namespace.ip(&["link", "set", "dev", DEVICE, "up"])?;
-        upstream.datapath.close_checksums(&namespace, DEVICE)?;
+        let switch = &upstream.namespace;
+        upstream
+            .datapath
+            .wire((&namespace, DEVICE), (switch, &port))?;
         upstream.add_port(&port, vlan)?;
         Ok(Self { namespace })
     }
