@@ -45,6 +45,13 @@ fn cloud(vlan: Option<u32>) -> Cloud {
     cloud
 }
 
+/// The same, where the gateway's next hop is known.
+pub(crate) fn beside_a_gateway() -> Cloud {
+    let mut cloud = cloud(None);
+    heard(&mut cloud, "h2");
+    cloud
+}
+
 /// The upstream router was heard and is known.
 fn heard(cloud: &mut Cloud, hypervisor: &str) {
     let upstream = UPSTREAM.link_local();

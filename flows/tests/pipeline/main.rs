@@ -11,6 +11,7 @@ mod extra_routes;
 mod guard;
 mod icmp_error;
 mod ipv4;
+mod meters;
 mod moves;
 mod neighbor;
 mod property;
