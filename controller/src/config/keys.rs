@@ -89,7 +89,7 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
             (
                 "bfd",
                 "false",
-                "Whether hypervisors watch each other with BFD (RFC 5880), each with every other; its state is in the metrics.",
+                "Whether hypervisors watch each other with BFD (RFC 5880), each with every other. Tunnels that carry nothing are told of, and a hypervisor that only lost Sextant keeps its gateways.",
             ),
         ],
     ),
