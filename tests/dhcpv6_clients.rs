@@ -54,6 +54,7 @@ fn dhclient_confirms_what_it_remembers_and_releases() -> Outcome {
     let plugged = &guests.stateful1;
     let (mut client, lease) = plugged.guest.dhclient(SOON)?;
     leased(plugged, &lease)?;
+    client.wait_written(plugged.address(), SOON)?;
     // Killed, it has no time to release.
     client.process().kill();
     let mut again = None;

@@ -17,6 +17,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::deadline::wait_for;
 use crate::error::LabError;
 use crate::guest::{DEVICE, Guest};
 use crate::process::Process;
@@ -72,6 +73,19 @@ impl DhcpClient {
     /// The running client and its log.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
+    }
+
+    /// Waits until dhclient has written a lease of this address down: it calls its script before.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] with what is written there.
+    pub fn wait_written(&self, address: Ipv6Addr, timeout: Duration) -> Result<(), LabError> {
+        let file = self.folder.join("leases");
+        wait_for("dhclient to write its lease", timeout, || {
+            let text = fs::read_to_string(&file).map_err(|error| error.to_string())?;
+            let written = text.contains(&format!("iaaddr {address} "));
+            written.then_some(()).ok_or(text)
+        })
     }
 
     /// Ends the client with SIGTERM, on which dibbler and dhcp6c release their lease.

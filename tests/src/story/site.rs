@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 /// 200 packets a second.
 pub const QUICK: Duration = Duration::from_millis(5);
 /// Between requests of which none may be lost: after the last one, ping waits for this long.
-const UNHURRIED: Duration = Duration::from_millis(50);
+const UNHURRIED: Duration = Duration::from_millis(100);
 const PHYSICAL: &str = "physnet1";
 /// What of `external_ids:sextant-gateway-priority` the hypervisors have, in order; the third has no bridge.
 const PRIORITIES: [&str; 3] = ["30", "20", "10"];
