@@ -4,8 +4,8 @@ use std::net::Ipv6Addr;
 use std::time::Instant;
 
 use sextant_lab::story::site::{Gateway, QUICK, Site, reaches};
-use sextant_lab::story::{Outcome, SOON, ensure};
-use sextant_lab::{BackgroundPing, Capture};
+use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
+use sextant_lab::{BackgroundPing, Capture, OutsideRouter};
 
 const FAR: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xfa, 0, 0, 0, 0, 1);
 const PREFIX: &str = "2001:db8:a::/64";
@@ -13,12 +13,11 @@ const CONFIG: &str = "[gateway]\ngone_after = 1\n[external.physnet1]\nipv6_gatew
 /// Neighbor Advertisements that nobody solicited.
 const UNSOLICITED: &str = "icmp6 and ip6[40] == 136 and ip6[44] & 0x40 == 0";
 
-#[test]
-fn a_gateway_moves_from_a_hypervisor_that_is_gone_and_back() -> Outcome {
-    Site::tell(CONFIG, moves)
-}
-
-fn moves(site: &mut Site) -> Outcome {
+/// A router outside, a gateway that the first hypervisor has, and guests behind it who reach outside and are reached.
+fn first_on_h1<const N: usize>(
+    site: &mut Site,
+    guests: [(&str, usize); N],
+) -> Result<(OutsideRouter, Gateway, [Plugged; N]), Failure> {
     let edge = site.upstream.router("edge", None)?;
     edge.address("fe80::1/64")?;
     edge.far(FAR.into())?;
@@ -26,16 +25,25 @@ fn moves(site: &mut Site) -> Outcome {
     let gateway = site.gateway(&external)?;
     edge.route(PREFIX, Some(gateway.link_local().into()))?;
     let inside = site.segment(&gateway, &[PREFIX])?;
-    let [guest] = site.guests(&inside, [("away", 3)])?;
-    reaches(guest.guest.namespace(), FAR)?;
-    reaches(edge.namespace(), guest.address())?;
+    let guests = site.guests(&inside, guests)?;
+    for plugged in &guests {
+        reaches(plugged.guest.namespace(), FAR)?;
+        reaches(edge.namespace(), plugged.address())?;
+    }
     site.wait_heard(&gateway.port.mac, 1)?;
+    Ok((edge, gateway, guests))
+}
+
+#[test]
+fn a_gateway_moves_from_a_hypervisor_that_is_gone_and_back() -> Outcome {
+    Site::tell(CONFIG, moves)
+}
+
+fn moves(site: &mut Site) -> Outcome {
+    let (edge, gateway, [guest]) = first_on_h1(site, [("away", 3)])?;
 
     let host = site.world.lab.hypervisor(1);
-    let outwards = guest.guest.spawn_ping(FAR, QUICK)?;
-    let inwards = edge.namespace().spawn_ping(guest.address(), QUICK)?;
-    let mut pings = [outwards, inwards];
-    answered(&mut pings, 100)?;
+    let mut pings = both_ways(&edge, &guest)?;
 
     let capture = edge.capture(UNSOLICITED)?;
     host.kill_vswitchd();
@@ -52,11 +60,7 @@ fn moves(site: &mut Site) -> Outcome {
         println!("  {way}: {}", figures(ping)?);
     }
 
-    let pings = &mut [
-        guest.guest.spawn_ping(FAR, QUICK)?,
-        edge.namespace().spawn_ping(guest.address(), QUICK)?,
-    ];
-    answered(pings, 100)?;
+    let pings = &mut both_ways(&edge, &guest)?;
     let capture = edge.capture(UNSOLICITED)?;
     host.start_ovsdb_server()?;
     host.start_vswitchd()?;
@@ -73,27 +77,14 @@ fn a_gateway_stays_where_peers_hear_its_hypervisor_and_moves_when_its_switch_end
 }
 
 fn stays(site: &mut Site) -> Outcome {
-    let edge = site.upstream.router("edge", None)?;
-    edge.address("fe80::1/64")?;
-    edge.far(FAR.into())?;
-    let external = site.external(None)?;
-    let gateway = site.gateway(&external)?;
-    edge.route(PREFIX, Some(gateway.link_local().into()))?;
-    let inside = site.segment(&gateway, &[PREFIX])?;
-    let [guest] = site.guests(&inside, [("away", 3)])?;
-    reaches(guest.guest.namespace(), FAR)?;
-    site.wait_heard(&gateway.port.mac, 1)?;
+    let (edge, gateway, [guest]) = first_on_h1(site, [("away", 3)])?;
     for peer in [2, 3] {
         let series = format!("sextant_tunnel_bfd_state{{chassis=\"h{peer}\",peer=\"h1\"}} 3");
         site.world.wait_metric(&series)?;
     }
 
     let capture = edge.capture(UNSOLICITED)?;
-    let mut pings = [
-        guest.guest.spawn_ping(FAR, QUICK)?,
-        edge.namespace().spawn_ping(guest.address(), QUICK)?,
-    ];
-    answered(&mut pings, 100)?;
+    let mut pings = both_ways(&edge, &guest)?;
     let management = site.world.lab.control();
     management.ip(&["link", "set", "dev", "mgmt1", "down"])?;
     site.world.wait_metric("sextant_switches_connected 2")?;
@@ -107,11 +98,7 @@ fn stays(site: &mut Site) -> Outcome {
         "another has announced the gateway".to_owned()
     })?;
 
-    let mut pings = [
-        guest.guest.spawn_ping(FAR, QUICK)?,
-        edge.namespace().spawn_ping(guest.address(), QUICK)?,
-    ];
-    answered(&mut pings, 100)?;
+    let mut pings = both_ways(&edge, &guest)?;
     site.world.lab.hypervisor(1).kill_vswitchd();
     site.wait_heard(&gateway.port.mac, 2)?;
     answered(&mut pings, 200)?;
@@ -132,25 +119,11 @@ fn a_hypervisor_whose_daemons_are_dead_does_not_disturb_the_one_that_took_over()
 /// A kernel's datapath forwards on when ovs-vswitchd is dead, so that guests there go on sending outside from the gateway's
 /// MAC. Nobody can end that but ovs-vswitchd. Those elsewhere must not suffer from it.
 fn dead_daemons(site: &mut Site) -> Outcome {
-    let edge = site.upstream.router("edge", None)?;
-    edge.address("fe80::1/64")?;
-    edge.far(FAR.into())?;
-    let external = site.external(None)?;
-    let gateway = site.gateway(&external)?;
-    edge.route(PREFIX, Some(gateway.link_local().into()))?;
-    let inside = site.segment(&gateway, &[PREFIX])?;
-    let [there, away] = site.guests(&inside, [("there", 1), ("away", 3)])?;
-    reaches(there.guest.namespace(), FAR)?;
-    reaches(away.guest.namespace(), FAR)?;
-    site.wait_heard(&gateway.port.mac, 1)?;
+    let (edge, gateway, [there, away]) = first_on_h1(site, [("there", 1), ("away", 3)])?;
 
     let mut of_the_dead = there.guest.spawn_ping(FAR, QUICK)?;
     of_the_dead.wait_answers(100, SOON)?;
-    let mut pings = [
-        away.guest.spawn_ping(FAR, QUICK)?,
-        edge.namespace().spawn_ping(away.address(), QUICK)?,
-    ];
-    answered(&mut pings, 100)?;
+    let mut pings = both_ways(&edge, &away)?;
     let capture = edge.capture(UNSOLICITED)?;
     let host = site.world.lab.hypervisor(1);
     host.kill_vswitchd();
@@ -160,10 +133,7 @@ fn dead_daemons(site: &mut Site) -> Outcome {
     for (way, ping) in ["outwards", "inwards"].iter().zip(pings) {
         println!("a guest elsewhere, {way}: {}", figures(ping)?);
     }
-    let mut pings = [
-        away.guest.spawn_ping(FAR, QUICK)?,
-        edge.namespace().spawn_ping(away.address(), QUICK)?,
-    ];
+    let mut pings = both_ways(&edge, &away)?;
     answered(&mut pings, 600)?;
     for (way, ping) in ["outwards", "inwards"].iter().zip(pings) {
         println!("a guest elsewhere after that, {way}: {}", figures(ping)?);
@@ -176,6 +146,16 @@ fn dead_daemons(site: &mut Site) -> Outcome {
     reaches(away.guest.namespace(), FAR)
 }
 
+/// Pings outwards and inwards, of which each has had 100 answers.
+fn both_ways(edge: &OutsideRouter, guest: &Plugged) -> Result<[BackgroundPing; 2], Failure> {
+    let mut pings = [
+        guest.guest.spawn_ping(FAR, QUICK)?,
+        edge.namespace().spawn_ping(guest.address(), QUICK)?,
+    ];
+    answered(&mut pings, 100)?;
+    Ok(pings)
+}
+
 fn answered(pings: &mut [BackgroundPing; 2], count: u32) -> Outcome {
     for ping in pings {
         ping.wait_answers(count, SOON)?;
@@ -183,7 +163,7 @@ fn answered(pings: &mut [BackgroundPing; 2], count: u32) -> Outcome {
     Ok(())
 }
 
-fn figures(ping: BackgroundPing) -> Result<String, sextant_lab::story::Failure> {
+fn figures(ping: BackgroundPing) -> Result<String, Failure> {
     let report = ping.stop()?;
     Ok(format!(
         "{} of {} requests lost, at 200 a second",
