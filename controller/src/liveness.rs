@@ -109,11 +109,11 @@ impl Known {
 struct Absence {
     /// When it has been so for too long.
     deadline: Instant,
-    heard: Heard,
+    heard: HeardByPeers,
 }
 
 /// What its peers have heard of one by BFD since it has no session.
-enum Heard {
+enum HeardByPeers {
     /// Nobody has said.
     Nothing,
     /// These have heard it all the time, in the sessions that had been up and down so often.
@@ -124,7 +124,7 @@ enum Heard {
 
 impl Absence {
     fn new(deadline: Instant) -> Self {
-        let heard = Heard::Nothing;
+        let heard = HeardByPeers::Nothing;
         Self { deadline, heard }
     }
 
@@ -142,10 +142,10 @@ impl Absence {
                 .map(|(by, watch)| ((*by).clone(), watch.flaps))
         };
         self.heard = match &self.heard {
-            Heard::Silence => Heard::Silence,
-            Heard::Nothing if watches.is_empty() => Heard::Nothing,
-            Heard::Nothing if all_up => Heard::By(now().collect()),
-            Heard::By(before) if all_up => {
+            HeardByPeers::Silence => HeardByPeers::Silence,
+            HeardByPeers::Nothing if watches.is_empty() => HeardByPeers::Nothing,
+            HeardByPeers::Nothing if all_up => HeardByPeers::By(now().collect()),
+            HeardByPeers::By(before) if all_up => {
                 let same = |(by, flaps): &(ChassisId, u64)| before.get(by) == Some(flaps);
                 let anew = now().any(|(by, flaps)| {
                     let before = before.get(&by);
@@ -153,17 +153,17 @@ impl Absence {
                 });
                 let still: BTreeMap<_, _> = now().filter(same).collect();
                 match anew || still.is_empty() {
-                    true => Heard::Silence,
-                    false => Heard::By(still),
+                    true => HeardByPeers::Silence,
+                    false => HeardByPeers::By(still),
                 }
             }
-            Heard::Nothing | Heard::By(_) => Heard::Silence,
+            HeardByPeers::Nothing | HeardByPeers::By(_) => HeardByPeers::Silence,
         };
     }
 
     /// Whether it is gone.
     fn is_over(&self, now: Instant) -> bool {
-        self.deadline <= now && !matches!(self.heard, Heard::By(_))
+        self.deadline <= now && !matches!(self.heard, HeardByPeers::By(_))
     }
 }
 

@@ -17,12 +17,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(in crate::hypervisor) struct States {
     metrics: Metrics,
     chassis: ChassisId,
-    sessions: BTreeMap<ChassisId, Session>,
+    sessions: BTreeMap<ChassisId, BfdSession>,
 }
 
 /// A session with one peer.
 #[derive(Clone, Copy, Debug)]
-struct Session {
+struct BfdSession {
     interface: Uuid,
     begun: Instant,
     /// It has been up since.
@@ -55,13 +55,13 @@ impl States {
                 continue;
             };
             let known = gone.remove(&peer).filter(|known| known.interface == uuid);
-            let status = Status::of(interface)?;
+            let status = BfdStatus::of(interface)?;
             self.metrics
                 .tunnel_bfd_state
                 .with_label_values(&[self.chassis.as_str(), peer.as_str()])
                 .set(status.state);
             self.sessions
-                .insert(peer, Session::next(known, uuid, &status, now));
+                .insert(peer, BfdSession::next(known, uuid, &status, now));
         }
         gone.keys().for_each(|peer| self.hide(peer));
         Ok(())
@@ -69,13 +69,13 @@ impl States {
 
     /// What is heard of each peer.
     pub(in crate::hypervisor) fn watches(&self) -> TunnelWatches {
-        let watch = |(peer, session): (&ChassisId, &Session)| (peer.clone(), session.watch);
+        let watch = |(peer, session): (&ChassisId, &BfdSession)| (peer.clone(), session.watch);
         self.sessions.iter().map(watch).collect()
     }
 
     /// When one that has not come up yet counts as down.
     pub(in crate::hypervisor) fn deadline(&self) -> Option<Instant> {
-        let awaited = |session: &&Session| session.watch.state == TunnelState::Awaited;
+        let awaited = |session: &&BfdSession| session.watch.state == TunnelState::Awaited;
         let awaited = self.sessions.values().filter(awaited);
         awaited.map(|session| session.begun + PATIENCE).min()
     }
@@ -92,9 +92,9 @@ impl Drop for States {
     }
 }
 
-impl Session {
+impl BfdSession {
     /// A session that was known so, if it was, and now has this status.
-    fn next(known: Option<Self>, interface: Uuid, status: &Status, now: Instant) -> Self {
+    fn next(known: Option<Self>, interface: Uuid, status: &BfdStatus, now: Instant) -> Self {
         let begun = known.map_or(now, |known| known.begun);
         let came_up = status.is_up() || known.is_some_and(|known| known.came_up);
         let state = match (status.is_up(), came_up || now >= begun + PATIENCE) {
@@ -113,13 +113,13 @@ impl Session {
 }
 
 /// What the column `bfd_status` says (ovs-vswitchd.conf.db(5)).
-struct Status {
+struct BfdStatus {
     /// As RFC 5880 §4.1 numbers the states.
     state: i64,
     flaps: u64,
 }
 
-impl Status {
+impl BfdStatus {
     fn of(interface: &Row) -> Result<Self, ColumnError> {
         let state = match interface.map_entry("bfd_status", "state")? {
             Some("up") => 3,
@@ -150,8 +150,8 @@ fn peer(interface: &Row) -> Result<Option<ChassisId>, ColumnError> {
 mod tests {
     use super::*;
 
-    fn status(state: i64, flaps: u64) -> Status {
-        Status { state, flaps }
+    fn status(state: i64, flaps: u64) -> BfdStatus {
+        BfdStatus { state, flaps }
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
         let mut session = None;
         let mut at = |seconds: u64, state: i64| {
             let now = begun + Duration::from_secs(seconds);
-            let next = Session::next(session, interface, &status(state, 0), now);
+            let next = BfdSession::next(session, interface, &status(state, 0), now);
             session = Some(next);
             next.watch.state
         };
