@@ -234,7 +234,7 @@ fn translate(world: &mut World) -> Result<(), Failure> {
             "set",
             "bridge",
             "br-ex",
-            "datapath_type=netdev",
+            &host.datapath().setting(),
         ])?;
         host.vsctl(&[
             "set",
