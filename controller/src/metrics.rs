@@ -106,6 +106,8 @@ metrics! {
     outside_packets: IntCounterVec = "sextant_outside_packets_total" ["type", "outcome"],
     /// Next hops on external networks, by hypervisor and state (reachable, stale, probe, incomplete, unreachable).
     next_hops: IntGaugeVec = "sextant_next_hops" ["chassis", "state"],
+    /// Addresses of guests that are not published outside where guests are (nd-proxy), by the hypervisor with their router's gateway and reason (not_given_out, of_external_network, held_by_others).
+    unpublished_addresses: IntGaugeVec = "sextant_unpublished_addresses" ["chassis", "reason"],
     /// DHCPv6 messages by which prefixes are delegated to routers' subnets, by type and outcome (sent; of those that servers sent: noted, ignored, malformed).
     delegation_messages: IntCounterVec = "sextant_delegation_messages_total" ["type", "outcome"],
     /// Subnets whose prefixes are asked for, by the hypervisor that asks and its DHCPv6 client's state (soliciting, requesting, bound, renewing, rebinding, releasing).

@@ -11,6 +11,7 @@ use crate::link::Link;
 use crate::pipeline::Stage;
 use crate::uplink::{Uplink, uplink};
 use crate::view::{Presence, View};
+use crate::withheld::Withheld;
 use sextant_model::{
     ChassisId, MacAddr, MemberAddress, Network, NetworkId, Port, PortId, Router, RouterId,
     SecurityGroupId,
@@ -123,6 +124,7 @@ pub(crate) struct Contribution {
     pub(crate) link: Option<Link>,
     pub(crate) uplink: Option<Uplink>,
 }
+    pub(crate) withheld: Vec<Withheld>,
 
 /// What an object contributes as things are; nothing if it is not there or has no part here.
 pub(crate) fn contribution(view: &View<'_>, object: &Object) -> Contribution {
@@ -282,7 +284,8 @@ fn of_guest_port(
     port: &Port,
 ) -> Contribution {
     let mut flows = answers(view, network, presence, port, Owner::Guest);
-    flows.extend(external::published(view, port));
+    let (published, withheld) = external::published(view, port);
+    flows.extend(published);
     flows.extend(routing::next_hop(network, port));
     flows.extend(switching::unicast(view, network, port));
     let ofport = view.local_ofport(port);
@@ -302,3 +305,4 @@ fn of_guest_port(
         ..Contribution::default()
     }
 }
+        withheld,

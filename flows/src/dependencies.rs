@@ -5,6 +5,7 @@
 
 mod changes;
 mod external;
+mod publishing;
 mod security;
 
 use crate::contribution::{Object, of_one_port, secured};
@@ -78,6 +79,7 @@ impl<'a> Touched<'a> {
         self.bindings(changes);
         self.peers(changes);
         self.external(changes);
+        self.publishing(changes);
         self.security(changes);
     }
 

@@ -10,10 +10,11 @@ use crate::link::Link;
 use crate::pipeline::Stage;
 use crate::uplink::Uplink;
 use crate::view::View;
+use crate::withheld::Withheld;
 use refusals::Refused;
 use sextant_model::{ChassisId, Facts, Intent, NetworkId, PortId, Punt};
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
 use std::hash::BuildHasherDefault;
 
 /// What one object contributes.
@@ -24,6 +25,7 @@ struct Group {
     link: Option<Link>,
     uplink: Option<Uplink>,
 }
+    withheld: Vec<Withheld>,
 
 /// A flow and how many objects want it.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +46,8 @@ pub struct Flows {
     /// The meters that flows pass, and how many objects want each.
     meters: BTreeMap<u32, u32>,
     /// What is left out of differences: the switch does not take it.
+    /// What is not published outside, and how many addresses each is about.
+    withheld: BTreeMap<Withheld, u32>,
     refused: Refused,
 }
 
@@ -186,6 +190,12 @@ impl Flows {
             meters: computed.meters,
             link: computed.link,
             uplink: computed.uplink,
+    /// What is not published outside though guests are published there by routers with their gateway here, and how many
+    /// addresses each is about.
+    pub fn withheld(&self) -> &BTreeMap<Withheld, u32> {
+        &self.withheld
+    }
+
         };
         for flow in computed.flows {
             group.cookies.push(self.want(&flow, difference));
@@ -194,7 +204,9 @@ impl Flows {
             self.want_meter(*meter, difference);
         }
         self.refused.wants(&object, &group.cookies);
+            withheld: computed.withheld,
         let link = group.link.clone();
+        group.withheld.iter().for_each(|of| self.withhold(*of));
         let uplink = group.uplink.clone();
         let empty = group == Group::default();
         let old = if empty {
@@ -224,6 +236,20 @@ impl Flows {
             difference.want_meter(meter);
         }
     }
+        old.withheld.iter().for_each(|of| self.release(*of));
+    }
+
+    fn withhold(&mut self, withheld: Withheld) {
+        *self.withheld.entry(withheld).or_default() += 1;
+    }
+
+    fn release(&mut self, withheld: Withheld) {
+        if let btree_map::Entry::Occupied(mut addresses) = self.withheld.entry(withheld) {
+            *addresses.get_mut() -= 1;
+            if *addresses.get() == 0 {
+                addresses.remove();
+            }
+        }
 
     fn unwant_meter(&mut self, meter: u32, difference: &mut Difference) {
         let Some(by) = self.meters.get_mut(&meter) else {

@@ -24,6 +24,7 @@ pub mod pipeline;
 pub mod trace;
 mod uplink;
 mod view;
+mod withheld;
 
 pub use capability::is_about_the_flow;
 pub use difference::{Difference, InstalledFlow, reconcile};
@@ -32,3 +33,4 @@ pub use flows::Flows;
 pub use link::Link;
 pub use uplink::{Speaker, Uplink};
 pub use view::View;
+pub use withheld::{Reason, Withheld};

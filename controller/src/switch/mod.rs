@@ -12,6 +12,7 @@ mod session;
 mod shortcomings;
 mod strangers;
 mod uplinks;
+mod unpublished;
 
 pub use gathering::Turn;
 pub use punts::Punts;

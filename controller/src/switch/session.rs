@@ -18,6 +18,7 @@ use super::punts::Punts;
 use super::shortcomings::{self, Shortcomings};
 use super::strangers::Strangers;
 use super::uplinks::{self, Uplinks};
+use super::unpublished::{self, Unpublished};
 use crate::admission::Pass;
 use crate::clock;
 use crate::metrics::Counted;
@@ -112,6 +113,7 @@ async fn run(
     shortcomings::hide(&chassis, &metrics);
     uplinks::hide(&chassis, &context);
     delegations::hide(&chassis, &context.metrics);
+    unpublished::hide(&chassis, &metrics);
     ended
 }
 
@@ -131,6 +133,7 @@ struct Session {
     shortcomings: Shortcomings,
     change: Option<Change>,
     bundles: u32,
+    unpublished: Unpublished,
     resync: Option<Instant>,
     patience: Duration,
 }
@@ -161,6 +164,7 @@ impl Session {
             change,
             bundles,
             resync,
+            unpublished: Unpublished::default(),
             patience,
         }
     }

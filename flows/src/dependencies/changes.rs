@@ -9,7 +9,7 @@ use imbl::ordmap::DiffItem;
 use sextant_model::{
     Binding, Chassis, ChassisId, Delegation, Network, NetworkId, Outside, Port, PortId, Router,
     RouterId, SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, Subnet,
-    SubnetId,
+    SubnetId, SubnetPool, SubnetPoolId,
 };
 use std::sync::Arc;
 
@@ -31,6 +31,7 @@ impl<'a, K, V> Changed<'a, K, V> {
 pub(super) struct Changes<'a> {
     pub(super) networks: Vec<Changed<'a, NetworkId, Arc<Network>>>,
     pub(super) subnets: Vec<Changed<'a, SubnetId, Arc<Subnet>>>,
+    pub(super) pools: Vec<Changed<'a, SubnetPoolId, Arc<SubnetPool>>>,
     pub(super) ports: Vec<Changed<'a, PortId, Arc<Port>>>,
     pub(super) routers: Vec<Changed<'a, RouterId, Arc<Router>>>,
     pub(super) groups: Vec<Changed<'a, SecurityGroupId, Arc<SecurityGroup>>>,
@@ -47,6 +48,7 @@ impl<'a> Changes<'a> {
         Self {
             networks: changed(&old.intent.networks, &new.intent.networks),
             subnets: changed(&old.intent.subnets, &new.intent.subnets),
+            pools: changed(&old.intent.subnet_pools, &new.intent.subnet_pools),
             ports: changed(&old.intent.ports, &new.intent.ports),
             routers: changed(&old.intent.routers, &new.intent.routers),
             groups: changed(&old.intent.security_groups, &new.intent.security_groups),

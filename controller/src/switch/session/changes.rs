@@ -76,6 +76,8 @@ impl Session {
             self.uplinks.update(uplinks, &self.chassis, facts, now);
         }
         self.shortcomings.may_differ(&self.flows);
+        let withheld = self.flows.withheld();
+        self.unpublished.update(withheld, &self.chassis, metrics);
         if difference.is_empty() && self.confirmable(&self.snapshot).next().is_none() {
             return;
         }

@@ -15,7 +15,7 @@ use crate::uplink::{Speaker, Uplink};
 use crate::view::View;
 use ipnet::IpNet;
 use rust_openflow::{Action, Field, Match};
-use sextant_model::{Ethertype, MacAddr, Network, Port, Publish, Punt};
+use sextant_model::{Ethertype, MacAddr, Network, Port, Punt};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -42,7 +42,12 @@ fn answered(view: &View<'_>, network: &Network, address: Ipv6Addr, mac: MacAddr)
     answered_for(view, network, address, mac, Owner::Router)
 }
 
-fn proxied(view: &View<'_>, network: &Network, address: Ipv6Addr, mac: MacAddr) -> Vec<Flow> {
+pub(super) fn proxied(
+    view: &View<'_>,
+    network: &Network,
+    address: Ipv6Addr,
+    mac: MacAddr,
+) -> Vec<Flow> {
     answered_for(view, network, address, mac, Owner::Guest)
 }
 
@@ -243,23 +248,4 @@ fn to_prefix(network: &Network, prefix: IpNet) -> Match {
         in_register(prefix.network()),
         mask,
     )
-}
-
-/// A guest whom the outside believes to be its neighbour: a router with its gateway here answers for it (RFC 4389
-/// §4.1.3.1). Of several routers to one external network, the first does.
-pub(crate) fn published(view: &View<'_>, port: &Port) -> Vec<Flow> {
-    let mut seen = BTreeSet::new();
-    let gateways = view.gateways_beyond(port.network_id);
-    let publishers = gateways
-        .filter(|gateway| view.external(gateway.network).publish == Publish::NdProxy)
-        .filter(|gateway| seen.insert(gateway.network.id))
-        .filter(|gateway| view.has_gateway(gateway.router));
-    let by = |gateway: Gateway<'_>| {
-        let mac = gateway.port.mac_address;
-        let addresses = port.ipv6_addresses();
-        let proxied =
-            addresses.flat_map(|(_, address)| proxied(view, gateway.network, address, mac));
-        proxied.collect::<Vec<_>>()
-    };
-    publishers.flat_map(by).collect()
 }
