@@ -180,7 +180,7 @@ impl Punts {
                 Learned::Released { port, address } => {
                     tracing::info!(%port, %address, "a guest gave up its address");
                 }
-                Learned::Router(..)
+                Learned::Router { .. }
                 | Learned::Neighbor(..)
                 | Learned::Sought(..)
                 | Learned::Delegation(..) => {}

@@ -17,9 +17,9 @@ use super::programming::{Change, correct_meters};
 use super::punts::Punts;
 use super::shortcomings::{self, Shortcomings};
 use super::strangers::Strangers;
-use super::uplinks::{self, Uplinks};
 use super::unpublished::{self, Unpublished};
 use crate::admission::Pass;
+use super::uplinks::{self, Uplinks};
 use crate::clock;
 use crate::metrics::Counted;
 use crate::snapshot::{Snapshot, Stopping};
@@ -112,9 +112,9 @@ async fn run(
         .remove_label_values(&[chassis.as_str()]);
     shortcomings::hide(&chassis, &metrics);
     uplinks::hide(&chassis, &context);
-    delegations::hide(&chassis, &context.metrics);
     unpublished::hide(&chassis, &metrics);
     ended
+    delegations::hide(&chassis, &context.metrics);
 }
 
 struct Session {
@@ -247,7 +247,7 @@ impl Session {
             let answers = self.punts.answer(&self.flows, packet);
             self.line.post(answers);
             let learned = self.punts.take_learned();
-            self.uplinks.learn(&learned);
+            self.uplinks.learn(&learned, &self.context.metrics);
             self.delegations.learn(&learned);
             return Ok(());
         }
