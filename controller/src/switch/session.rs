@@ -18,8 +18,8 @@ use super::punts::Punts;
 use super::shortcomings::{self, Shortcomings};
 use super::strangers::Strangers;
 use super::unpublished::{self, Unpublished};
-use crate::admission::Pass;
 use super::uplinks::{self, Uplinks};
+use crate::admission::Pass;
 use crate::clock;
 use crate::metrics::Counted;
 use crate::snapshot::{Snapshot, Stopping};
@@ -113,8 +113,8 @@ async fn run(
     shortcomings::hide(&chassis, &metrics);
     uplinks::hide(&chassis, &context);
     unpublished::hide(&chassis, &metrics);
-    ended
     delegations::hide(&chassis, &context.metrics);
+    ended
 }
 
 struct Session {
@@ -131,9 +131,9 @@ struct Session {
     delegations: Delegations,
     strangers: Strangers,
     shortcomings: Shortcomings,
+    unpublished: Unpublished,
     change: Option<Change>,
     bundles: u32,
-    unpublished: Unpublished,
     resync: Option<Instant>,
     patience: Duration,
 }
@@ -161,10 +161,10 @@ impl Session {
             delegations: Delegations::default(),
             strangers,
             shortcomings,
+            unpublished: Unpublished::default(),
             change,
             bundles,
             resync,
-            unpublished: Unpublished::default(),
             patience,
         }
     }
