@@ -7,7 +7,7 @@ use crate::features::{
     security, switching, tunnel,
 };
 use crate::flow::Flow;
-use crate::link::Link;
+use crate::link::{Interface, Link};
 use crate::pipeline::Stage;
 use crate::uplink::{Uplink, uplink};
 use crate::view::{Presence, View};
@@ -122,9 +122,10 @@ pub(crate) struct Contribution {
     /// The meters that its flows pass.
     pub(crate) meters: Vec<u32>,
     pub(crate) link: Option<Link>,
+    pub(crate) interface: Option<Interface>,
     pub(crate) uplink: Option<Uplink>,
-}
     pub(crate) withheld: Vec<Withheld>,
+}
 
 /// What an object contributes as things are; nothing if it is not there or has no part here.
 pub(crate) fn contribution(view: &View<'_>, object: &Object) -> Contribution {
@@ -270,9 +271,15 @@ fn of_router_port(
         network: network.key,
         advertisement,
     });
+    let interface = (presence == Presence::Local).then(|| Interface {
+        network: network.key,
+        mac: port.mac_address,
+        addresses: port.addresses().map(|(_, address)| address).collect(),
+    });
     Contribution {
         flows,
         link,
+        interface,
         ..Contribution::default()
     }
 }
@@ -302,7 +309,7 @@ fn of_guest_port(
     Contribution {
         flows,
         meters: ofport.map(u32::from).into_iter().collect(),
+        withheld,
         ..Contribution::default()
     }
 }
-        withheld,

@@ -6,7 +6,7 @@ use crate::contribution::{Object, all_objects, contribution};
 use crate::dependencies::touched;
 use crate::difference::Difference;
 use crate::flow::{Cookie, CookieHasher, Flow, Packed};
-use crate::link::Link;
+use crate::link::{Interface, Link};
 use crate::pipeline::Stage;
 use crate::uplink::Uplink;
 use crate::view::View;
@@ -23,9 +23,10 @@ struct Group {
     cookies: Vec<Cookie>,
     meters: Vec<u32>,
     link: Option<Link>,
+    interface: Option<Interface>,
     uplink: Option<Uplink>,
-}
     withheld: Vec<Withheld>,
+}
 
 /// A flow and how many objects want it.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,9 +46,9 @@ pub struct Flows {
     punts: HashMap<Cookie, Punt, BuildHasherDefault<CookieHasher>>,
     /// The meters that flows pass, and how many objects want each.
     meters: BTreeMap<u32, u32>,
-    /// What is left out of differences: the switch does not take it.
     /// What is not published outside, and how many addresses each is about.
     withheld: BTreeMap<Withheld, u32>,
+    /// What is left out of differences: the switch does not take it.
     refused: Refused,
 }
 
@@ -168,6 +169,12 @@ impl Flows {
         self.groups.iter().filter_map(link).collect()
     }
 
+    /// The routers' ports on networks with guests here.
+    pub fn interfaces(&self) -> impl Iterator<Item = &Interface> {
+        let groups = self.groups.values();
+        groups.filter_map(|group| group.interface.as_ref())
+    }
+
     /// The external networks that routers use by a bridge of this hypervisor.
     pub fn uplinks(&self) -> BTreeMap<NetworkId, Uplink> {
         let uplink = |(object, group): (&Object, &Group)| match object {
@@ -183,20 +190,23 @@ impl Flows {
         self.groups.iter().filter_map(uplink).collect()
     }
 
-    fn replace(&mut self, view: &View<'_>, object: Object, difference: &mut Difference) {
-        let computed = contribution(view, &object);
-        let mut group = Group {
-            cookies: vec![],
-            meters: computed.meters,
-            link: computed.link,
-            uplink: computed.uplink,
     /// What is not published outside though guests are published there by routers with their gateway here, and how many
     /// addresses each is about.
     pub fn withheld(&self) -> &BTreeMap<Withheld, u32> {
         &self.withheld
     }
 
+    fn replace(&mut self, view: &View<'_>, object: Object, difference: &mut Difference) {
+        let computed = contribution(view, &object);
+        let mut group = Group {
+            cookies: vec![],
+            meters: computed.meters,
+            link: computed.link,
+            interface: computed.interface,
+            uplink: computed.uplink,
+            withheld: computed.withheld,
         };
+        group.withheld.iter().for_each(|of| self.withhold(*of));
         for flow in computed.flows {
             group.cookies.push(self.want(&flow, difference));
         }
@@ -204,9 +214,8 @@ impl Flows {
             self.want_meter(*meter, difference);
         }
         self.refused.wants(&object, &group.cookies);
-            withheld: computed.withheld,
         let link = group.link.clone();
-        group.withheld.iter().for_each(|of| self.withhold(*of));
+        let interface = group.interface.clone();
         let uplink = group.uplink.clone();
         let empty = group == Group::default();
         let old = if empty {
@@ -215,7 +224,7 @@ impl Flows {
             self.groups.insert(object, group)
         };
         let old = old.unwrap_or_default();
-        if old.link != link {
+        if old.link != link || old.interface != interface {
             difference.touch_links();
         }
         if old.uplink != uplink {
@@ -227,15 +236,6 @@ impl Flows {
         for cookie in old.cookies {
             self.unwant(cookie, difference);
         }
-    }
-
-    fn want_meter(&mut self, meter: u32, difference: &mut Difference) {
-        let by = self.meters.entry(meter).or_default();
-        *by += 1;
-        if *by == 1 && !self.refused.has_meter(meter) {
-            difference.want_meter(meter);
-        }
-    }
         old.withheld.iter().for_each(|of| self.release(*of));
     }
 
@@ -250,6 +250,15 @@ impl Flows {
                 addresses.remove();
             }
         }
+    }
+
+    fn want_meter(&mut self, meter: u32, difference: &mut Difference) {
+        let by = self.meters.entry(meter).or_default();
+        *by += 1;
+        if *by == 1 && !self.refused.has_meter(meter) {
+            difference.want_meter(meter);
+        }
+    }
 
     fn unwant_meter(&mut self, meter: u32, difference: &mut Difference) {
         let Some(by) = self.meters.get_mut(&meter) else {

@@ -30,7 +30,7 @@ pub use capability::is_about_the_flow;
 pub use difference::{Difference, InstalledFlow, reconcile};
 pub use flow::{Cookie, Flow};
 pub use flows::Flows;
-pub use link::Link;
+pub use link::{Interface, Link};
 pub use uplink::{Speaker, Uplink};
 pub use view::View;
 pub use withheld::{Reason, Withheld};

@@ -1,6 +1,7 @@
 //! Switches: one OpenFlow session each, in one task that programs flows and answers punted packets.
 
 mod advertising;
+mod announcing;
 mod arrival;
 mod delegations;
 mod gathering;
@@ -11,8 +12,8 @@ mod punts;
 mod session;
 mod shortcomings;
 mod strangers;
-mod uplinks;
 mod unpublished;
+mod uplinks;
 
 pub use gathering::Turn;
 pub use punts::Punts;

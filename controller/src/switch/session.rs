@@ -8,6 +8,7 @@ mod changes;
 
 use super::Context;
 use super::advertising::Advertising;
+use super::announcing::Announcing;
 use super::arrival::{Arrived, arrive};
 use super::delegations::{self, Delegations};
 use super::gathering::Gathering;
@@ -125,6 +126,7 @@ struct Session {
     /// What [`Session::flows`] were computed of.
     snapshot: Arc<Snapshot>,
     advertising: Advertising,
+    announcing: Announcing,
     punts: Punts,
     gathering: Gathering,
     uplinks: Uplinks,
@@ -155,6 +157,7 @@ impl Session {
             flows,
             snapshot,
             advertising,
+            announcing: Announcing::default(),
             punts,
             gathering,
             uplinks: Uplinks::default(),
@@ -200,6 +203,7 @@ impl Session {
             .into_iter()
             .chain(self.resync)
             .chain(change)
+            .chain(self.announcing.deadline().map(Instant::from_std))
             .chain(self.uplinks.deadline().map(Instant::from_std))
             .chain(self.delegations.deadline().map(Instant::from_std))
             .fold(self.strangers.deadline(), Instant::min)
@@ -280,6 +284,8 @@ impl Session {
     async fn act(&mut self) -> Result<(), SessionError> {
         let now = Instant::now();
         let due = self.advertising.due(now.into_std(), &self.context.metrics);
+        self.line.post(due);
+        let due = self.announcing.due(now.into_std());
         self.line.post(due);
         let due = self.uplinks.due(now.into_std());
         self.line.post(due);

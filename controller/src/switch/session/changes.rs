@@ -67,6 +67,7 @@ impl Session {
             let links = self.flows.links();
             let last_words = self.advertising.update(links, settings.ra, now, metrics);
             self.line.post(last_words);
+            self.announcing.update(self.flows.interfaces());
         }
         let facts = &self.snapshot.facts;
         if difference.touches_uplinks() {
@@ -75,9 +76,9 @@ impl Session {
             self.delegations.update(&uplinks, &self.snapshot, now);
             self.uplinks.update(uplinks, &self.chassis, facts, now);
         }
-        self.shortcomings.may_differ(&self.flows);
         let withheld = self.flows.withheld();
         self.unpublished.update(withheld, &self.chassis, metrics);
+        self.shortcomings.may_differ(&self.flows);
         if difference.is_empty() && self.confirmable(&self.snapshot).next().is_none() {
             return;
         }
@@ -103,7 +104,9 @@ impl Session {
         };
         self.patience = RESYNC.0;
         self.shortcomings.confirmed();
-        self.uplinks.announce(Instant::now().into_std());
+        let now = Instant::now().into_std();
+        self.uplinks.announce(now);
+        self.announcing.begin(now);
         self.count(&change, "confirmed");
         self.context
             .metrics
