@@ -15,7 +15,7 @@ use crate::uplink::{Speaker, Uplink};
 use crate::view::View;
 use ipnet::IpNet;
 use rust_openflow::{Action, Field, Match};
-use sextant_model::{Ethertype, MacAddr, Network, Port, Punt};
+use sextant_model::{Ethertype, MacAddr, Network, Port, Punt, is_link_local};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -117,6 +117,7 @@ fn enter(gateway: &Gateway<'_>) -> Vec<Flow> {
 /// What an external network that routers use here adds, besides what any network does.
 pub(crate) fn link(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<Flow> {
     let mut flows = heard(network, uplink);
+    flows.extend(heard_of_known(view, network, uplink));
     flows.extend(delegations(network, uplink));
     flows.push(icmp_error::guest(uplink.port));
     flows.extend(neighbor::asked_from(
@@ -164,6 +165,40 @@ fn heard(network: &Network, uplink: &Uplink) -> Vec<Flow> {
         .chain(uplink.next_hops.iter().map(of_hop))
         .chain(macs.into_iter().flat_map(answers))
         .collect()
+}
+
+/// What next hops say from where they are known to be, which passes a meter of its own. All routers heard are among them.
+fn heard_of_known(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<Flow> {
+    let key = (view.chassis.clone(), network.id);
+    let known = view.facts.outside().get(&key);
+    let known = known.into_iter().flat_map(|known| &known.neighbors);
+    let is_hop = |address: &IpAddr| {
+        let routes = matches!(address, IpAddr::V6(router) if is_link_local(*router));
+        routes || uplink.next_hops.contains(address)
+    };
+    let said = |address: &IpAddr| match *address {
+        IpAddr::V6(address) => vec![
+            valid_nd(icmpv6::NEIGHBOR_ADVERTISEMENT).ipv6(Field::ND_TARGET, address),
+            valid_nd(icmpv6::ROUTER_ADVERTISEMENT).ipv6(Field::IPV6_SRC, address),
+        ],
+        IpAddr::V4(address) => vec![
+            Match::new()
+                .with(Field::ETH_TYPE, ethertype::ARP)
+                .with(Field::ARP_OP, ARP_REPLY)
+                .with(Field::ARP_SPA, address.to_bits()),
+        ],
+    };
+    let hops = known.filter(|(address, _)| is_hop(address));
+    let flow = |(address, mac): (&IpAddr, &MacAddr)| {
+        let from = |said: Match| {
+            let said = said.with(NETWORK, network.key.0).mac(Field::ETH_SRC, mac.0);
+            Flow::new(Stage::Outside, 310, said)
+                .copy_up(Punt::Heard(network.id), uplink.known_meter())
+                .goto(Stage::Switch)
+        };
+        said(address).into_iter().map(from).collect::<Vec<_>>()
+    };
+    hops.flat_map(flow).collect()
 }
 
 /// What DHCPv6 servers answer to routers that ask for prefixes (RFC 9915 §7.2).
