@@ -40,8 +40,9 @@ test-kernel: ## the lab's stories on a kernel's datapath, in a VM (TESTS=regex, 
 	$(CARGO) build --locked -p sextant
 	@SEXTANT_BIN=$(TARGET)/debug/sextant tests/kernel-vm/run
 
-check: ## format, lints, dependencies, documentation
+check: ## format, lints, dependencies, locks, documentation
 	@scripts/setup deny
+	@scripts/fuzz locked
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) deny --locked --workspace check bans licenses sources

@@ -80,7 +80,7 @@ metrics! {
     hypervisors_connected: IntGauge = "sextant_hypervisors_connected" [],
     /// Switches of known hypervisors whose OpenFlow session is up.
     switches_connected: IntGauge = "sextant_switches_connected" [],
-    /// Connections that were refused or ended to make room, by listener (openflow, ovsdb) and reason: all places are taken (full); too many have not said who they are, and the newest was refused (unidentified) or the oldest ended (stale).
+    /// Connections that were refused or ended to make room, by listener (openflow, ovsdb, api, metrics) and reason: all places are taken (full); too many have not said who they are, all told (unidentified) or from one address (origin), and the newest was refused or the oldest ended (stale); an idle client was ended for a newer one (idle); one address has too many requests under way (address).
     connections_refused: IntCounterVec = "sextant_connections_refused_total" ["listener", "reason"],
     /// What went wrong between Sextant and switches, by kind: a switch sent what is no OpenFlow (malformed), it refused a message (refused), a message is too long for OpenFlow (unsent).
     openflow_errors: IntCounterVec = "sextant_openflow_errors_total" ["kind"],
@@ -245,8 +245,13 @@ impl Metrics {
                     &[listener, "full"],
                     &[listener, "unidentified"],
                     &[listener, "stale"],
+                    &[listener, "origin"],
                 ],
             );
+        }
+        for listener in ["api", "metrics"] {
+            let reasons: &[&[&str]] = &[&[listener, "idle"], &[listener, "address"]];
+            zero(&self.connections_refused, reasons);
         }
         for state in ["waiting", "delegated"] {
             self.delegated_subnets.with_label_values(&[state]).set(0);

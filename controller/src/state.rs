@@ -54,6 +54,8 @@ pub enum Event {
     Confirmed(Vec<(PortId, Binding)>),
     /// A hypervisor's switch takes all its flows but these.
     FellShort(ChassisId, Arc<Shortfall>),
+    /// The configuration was read again, and says this.
+    Configured(Settings),
 }
 
 /// How many events may wait for the owner before their senders do.
@@ -232,6 +234,7 @@ impl Owner {
             Event::FellShort(chassis, shortfall) => {
                 self.snapshot.facts.fall_short(&chassis, shortfall);
             }
+            Event::Configured(settings) => self.snapshot.intent.settings = Arc::new(settings),
         }
     }
 

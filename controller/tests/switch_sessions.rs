@@ -48,6 +48,7 @@ struct Rig {
 const LIMITS: Limits = Limits {
     connections: 100,
     unidentified: 2,
+    of_an_origin: 3,
     time: SOON,
 };
 
