@@ -178,6 +178,10 @@ impl Metrics {
                 &["unresolved"],
                 &["delegation"],
                 &["neighbor_solicitation"],
+                &["bare_solicitation"],
+                &["announced"],
+                &["unheld"],
+                &["group_echo"],
             ],
         );
         zero(

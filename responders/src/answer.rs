@@ -3,7 +3,7 @@
 use crate::delegation;
 use crate::neighbor::Heard;
 use crate::ra::HeardAdvertisement;
-use sextant_model::{NetworkId, PortId};
+use sextant_model::{MacAddr, NetworkId, PortId};
 use std::net::IpAddr;
 
 /// What comes of a packet.
@@ -78,6 +78,15 @@ pub enum Learned {
         port: PortId,
         /// The address, one of the port's.
         address: IpAddr,
+    },
+    /// The guest has an address out of the pairs of its port.
+    Announced {
+        /// The guest's port.
+        port: PortId,
+        /// The address.
+        address: IpAddr,
+        /// Where it has it.
+        mac: MacAddr,
     },
     /// A router advertised itself on an external network.
     Router(NetworkId, HeardAdvertisement),

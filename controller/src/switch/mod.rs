@@ -1,13 +1,16 @@
 //! Switches: one OpenFlow session each, in one task that programs flows and answers punted packets.
 
 mod advertising;
+mod announcements;
 mod arrival;
 mod delegations;
 mod gathering;
 mod inventory;
 mod line;
+mod meters;
 mod programming;
 mod punts;
+mod registers;
 mod session;
 mod shortcomings;
 mod strangers;

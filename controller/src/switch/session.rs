@@ -8,12 +8,14 @@ mod changes;
 
 use super::Context;
 use super::advertising::Advertising;
+use super::announcements::Announcements;
 use super::arrival::{Arrived, arrive};
 use super::delegations::{self, Delegations};
 use super::gathering::Gathering;
 use super::inventory::{Inventory, requests};
 use super::line::Line;
-use super::programming::{Change, correct_meters};
+use super::meters::Meters;
+use super::programming::Change;
 use super::punts::Punts;
 use super::shortcomings::{self, Shortcomings};
 use super::strangers::Strangers;
@@ -123,6 +125,7 @@ struct Session {
     /// What [`Session::flows`] were computed of.
     snapshot: Arc<Snapshot>,
     advertising: Advertising,
+    announcements: Announcements,
     punts: Punts,
     gathering: Gathering,
     uplinks: Uplinks,
@@ -152,6 +155,7 @@ impl Session {
             flows,
             snapshot,
             advertising,
+            announcements: Announcements::default(),
             punts,
             gathering,
             uplinks: Uplinks::default(),
@@ -244,6 +248,7 @@ impl Session {
             self.line.post(answers);
             let learned = self.punts.take_learned();
             self.uplinks.learn(&learned);
+            self.announcements.learn(&learned);
             self.delegations.learn(&learned);
             return Ok(());
         }
@@ -283,6 +288,7 @@ impl Session {
         let due = self.delegations.due(now.into_std(), &self.context.metrics);
         self.line.post(due);
         self.delegations.tell(&self.chassis, &self.context).await?;
+        self.tell_announcements(now.into_std()).await?;
         let Snapshot { intent, facts, .. } = &*self.snapshot;
         let view = View {
             intent,
@@ -394,8 +400,8 @@ impl Session {
             difference.deletions(),
         );
         tracing::info!(chassis = %self.chassis, present, add, delete, "switch read and reconciled");
-        let settings = &self.snapshot.intent.settings;
-        let corrections = correct_meters(inventory.meters.values(), settings);
+        let meters = Meters::of(&self.snapshot, &self.chassis);
+        let corrections = meters.correct(inventory.meters.values());
         self.line.post(corrections);
         self.program(difference);
         Ok(())

@@ -92,7 +92,7 @@ impl Uplinks {
                 }
             }
             Learned::Delegation(..) => {}
-            Learned::Declined { .. } | Learned::Released { .. } => {}
+            Learned::Declined { .. } | Learned::Released { .. } | Learned::Announced { .. } => {}
         }
     }
 

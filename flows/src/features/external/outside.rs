@@ -5,7 +5,7 @@ use crate::exit::{Gateway, own_mac};
 use crate::features::neighbor::{self, Owner};
 use crate::features::routing::{self, in_register};
 use crate::features::{
-    arp, ethertype, icmp_error, icmpv6, ipv4, ipv6, protocol, provider, valid_nd,
+    arp, ethertype, held, icmp_error, icmpv6, ipv4, ipv6, protocol, provider, valid_nd,
 };
 use crate::flow::Flow;
 use crate::pipeline::{
@@ -58,6 +58,7 @@ fn answered_for(
         address,
         mac,
         owner,
+        anycast: false,
         vlan_tci: provider::outside(view, network).map_or(0, |outside| outside.tci),
     };
     neighbor::answer(view, Stage::Outside, &known)
@@ -114,7 +115,7 @@ pub(crate) fn link(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<F
     let mut flows = heard(network, uplink);
     flows.extend(delegations(network, uplink));
     flows.push(icmp_error::guest(uplink.port));
-    flows.extend(neighbor::asked_from(
+    flows.push(neighbor::asked_from(
         view,
         uplink.port,
         uplink.other_meter(),
@@ -230,10 +231,7 @@ fn to_neighbor(network: &Network, address: IpAddr) -> Match {
 
 /// Packets to a next hop within a prefix: an IPv4 one is the low 32 bits.
 fn to_prefix(network: &Network, prefix: IpNet) -> Match {
-    let mask = match prefix.netmask() {
-        IpAddr::V6(mask) => mask.to_bits(),
-        IpAddr::V4(mask) => u128::MAX << 32 | u128::from(mask.to_bits()),
-    };
+    let mask = held::mask(prefix);
     let family = match prefix {
         IpNet::V6(_) => Ethertype::Ipv6,
         IpNet::V4(_) => Ethertype::Ipv4,
@@ -256,9 +254,15 @@ pub(crate) fn published(view: &View<'_>, port: &Port) -> Vec<Flow> {
         .filter(|gateway| view.has_gateway(gateway.router));
     let by = |gateway: Gateway<'_>| {
         let mac = gateway.port.mac_address;
-        let addresses = port.ipv6_addresses();
-        let proxied =
-            addresses.flat_map(|(_, address)| proxied(view, gateway.network, address, mac));
+        let held = view.facts.held_by(port.id);
+        let held = held.filter_map(|(address, _)| match address {
+            IpAddr::V6(address) => Some(address),
+            IpAddr::V4(_) => None,
+        });
+        let fixed = port.ipv6_addresses().map(|(_, address)| address);
+        let addresses: BTreeSet<Ipv6Addr> = fixed.chain(held).collect();
+        let addresses = addresses.into_iter();
+        let proxied = addresses.flat_map(|address| proxied(view, gateway.network, address, mac));
         proxied.collect::<Vec<_>>()
     };
     publishers.flat_map(by).collect()
