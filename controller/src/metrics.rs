@@ -180,6 +180,10 @@ impl Metrics {
                 &["unresolved"],
                 &["delegation"],
                 &["neighbor_solicitation"],
+                &["bare_solicitation"],
+                &["announced"],
+                &["unheld"],
+                &["group_echo"],
             ],
         );
         zero(

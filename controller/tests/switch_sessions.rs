@@ -123,6 +123,7 @@ fn chassis(name: &str) -> Chassis {
         bridge_mappings: BTreeMap::new(),
         gateway_priority: 0,
         datapath_id: Some(DATAPATH),
+        reassembly: Default::default(),
         tunnel_ports: BTreeMap::new(),
         patch_ports: BTreeMap::new(),
         observed: true,

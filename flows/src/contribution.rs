@@ -3,8 +3,8 @@
 use crate::advertisement::advertisement;
 use crate::features::neighbor::Owner;
 use crate::features::{
-    self, arp, external, extra_routes, guard, guest, icmp_error, neighbor, provider, punt, routing,
-    security, switching, tunnel,
+    self, arp, external, extra_routes, guard, guest, held, icmp_error, martian, neighbor, provider,
+    punt, routing, security, switching, tunnel,
 };
 use crate::flow::Flow;
 use crate::link::{Interface, Link};
@@ -145,7 +145,7 @@ pub(crate) fn contribution(view: &View<'_>, object: &Object) -> Contribution {
         Object::Peer(peer) => flows(tunnel::classify(view, peer)),
         Object::Network(id) => of_network(view, *id),
         Object::SharedMac(id, mac) => flows(
-            local(view, *id)
+            present(view, *id)
                 .map_or_else(Vec::new, |network| switching::shared(view, network, *mac)),
         ),
         Object::Policy(groups) => flows(security::policy(view, groups)),
@@ -170,18 +170,26 @@ fn of_network(view: &View<'_>, id: NetworkId) -> Contribution {
     if is_local {
         flows.extend(switching::multicast(view, network));
     }
+    let mut meters = uplink.as_ref().map_or_else(Vec::new, Uplink::meters);
     if is_local || uplink.is_some() {
         flows.extend(provider::classify(view, network, uplink.is_some()));
+        meters.extend(provider::meter(view, network));
     }
     if let Some(uplink) = &uplink {
         flows.extend(external::link(view, network, uplink));
     }
     Contribution {
         flows,
-        meters: uplink.as_ref().map_or_else(Vec::new, Uplink::meters),
+        meters,
         uplink,
         ..Contribution::default()
     }
+}
+
+/// A network that has guests here, or that guests here reach through a router.
+fn present<'a>(view: &View<'a>, id: NetworkId) -> Option<&'a Network> {
+    let network = view.network(id)?;
+    view.presence(id).map(|_| &**network)
 }
 
 /// A network that has guests here.
@@ -261,10 +269,12 @@ fn of_router_port(
     router: &Router,
     port: &Port,
 ) -> Contribution {
-    let mut flows = routing::interface(network, router, port);
+    let mut flows = routing::interface(view, network, router, port);
     flows.extend(answers(view, network, presence, port, Owner::Router));
+    flows.push(held::asker(network, port));
     if presence == Presence::Local {
         flows.extend(icmp_error::interface(network, router, port));
+        flows.extend(neighbor::known_anycast(view, network, port));
     }
     let heard = advertisement(view, network, port).filter(|_| presence == Presence::Local);
     let link = heard.map(|advertisement| Link {
@@ -294,12 +304,14 @@ fn of_guest_port(
     let (published, withheld) = external::published(view, port);
     flows.extend(published);
     flows.extend(routing::next_hop(network, port));
+    flows.extend(held::next_hops(view, network, port));
     flows.extend(switching::unicast(view, network, port));
     let ofport = view.local_ofport(port);
     if let Some(ofport) = ofport {
-        flows.push(guest::classify(network, ofport));
+        flows.extend(guest::classify(network, ofport));
+        flows.extend(martian::fragments(Stage::Martians, ofport));
         flows.push(icmp_error::guest(ofport));
-        flows.extend(neighbor::asked_from(view, ofport, ofport.into()));
+        flows.push(neighbor::asked_from(view, ofport, ofport.into()));
         flows.extend(guard::port(port, ofport));
         flows.extend(punt::port(view, network, port, ofport));
         flows.extend(neighbor::own(port, ofport));
@@ -308,8 +320,13 @@ fn of_guest_port(
     }
     Contribution {
         flows,
-        meters: ofport.map(u32::from).into_iter().collect(),
+        meters: ofport.map_or_else(Vec::new, meters),
         withheld,
         ..Contribution::default()
     }
+}
+
+/// A port's meters: of what it sends up, and of its fragments.
+fn meters(ofport: u16) -> Vec<u32> {
+    vec![ofport.into(), martian::meter(ofport)]
 }

@@ -79,6 +79,15 @@ pub enum Learned {
         /// The address, one of the port's.
         address: IpAddr,
     },
+    /// The guest has an address out of the pairs of its port.
+    Announced {
+        /// The guest's port.
+        port: PortId,
+        /// The address.
+        address: IpAddr,
+        /// Where it has it.
+        mac: MacAddr,
+    },
     /// A router advertised itself on an external network.
     Router {
         /// The network.

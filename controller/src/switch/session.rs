@@ -12,9 +12,11 @@ use super::announcing::Announcing;
 use super::arrival::{Arrived, arrive};
 use super::delegations::{self, Delegations};
 use super::gathering::Gathering;
+use super::held::HeldAddresses;
 use super::inventory::{Inventory, requests};
 use super::line::Line;
-use super::programming::{Change, correct_meters};
+use super::meters::Meters;
+use super::programming::Change;
 use super::punts::Punts;
 use super::shortcomings::{self, Shortcomings};
 use super::strangers::Strangers;
@@ -127,6 +129,7 @@ struct Session {
     snapshot: Arc<Snapshot>,
     advertising: Advertising,
     announcing: Announcing,
+    held: HeldAddresses,
     punts: Punts,
     gathering: Gathering,
     uplinks: Uplinks,
@@ -158,6 +161,7 @@ impl Session {
             snapshot,
             advertising,
             announcing: Announcing::default(),
+            held: HeldAddresses::default(),
             punts,
             gathering,
             uplinks: Uplinks::default(),
@@ -252,6 +256,7 @@ impl Session {
             self.line.post(answers);
             let learned = self.punts.take_learned();
             self.uplinks.learn(&learned, &self.context.metrics);
+            self.held.learn(&learned);
             self.delegations.learn(&learned);
             return Ok(());
         }
@@ -293,6 +298,7 @@ impl Session {
         let due = self.delegations.due(now.into_std(), &self.context.metrics);
         self.line.post(due);
         self.delegations.tell(&self.chassis, &self.context).await?;
+        self.tell_held_addresses(now.into_std()).await?;
         let Snapshot { intent, facts, .. } = &*self.snapshot;
         let view = View {
             intent,
@@ -404,8 +410,8 @@ impl Session {
             difference.deletions(),
         );
         tracing::info!(chassis = %self.chassis, present, add, delete, "switch read and reconciled");
-        let settings = &self.snapshot.intent.settings;
-        let corrections = correct_meters(inventory.meters.values(), settings);
+        let meters = Meters::of(&self.snapshot, &self.chassis);
+        let corrections = meters.correct(inventory.meters.values());
         self.line.post(corrections);
         self.program(difference);
         Ok(())

@@ -186,6 +186,7 @@ mod tests {
             bridge_mappings: [("physnet1".to_owned(), "br-ex".to_owned())].into(),
             gateway_priority: 0,
             datapath_id: None,
+            reassembly: Default::default(),
             tunnel_ports: BTreeMap::new(),
             patch_ports: [("physnet1".to_owned(), 9)].into(),
             observed: true,

@@ -3,6 +3,7 @@
 use super::{RESYNC, Session, SessionError};
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
+use crate::switch::meters::Meters;
 use crate::switch::programming::{Change, Refused};
 use rust_openflow::ErrorMessage;
 use sextant_flows::{Difference, View};
@@ -45,6 +46,19 @@ impl Session {
             .map_err(|_| Stopping.into())
     }
 
+    /// Tells who has addresses out of the pairs of ports here.
+    pub(super) async fn tell_held_addresses(
+        &mut self,
+        now: std::time::Instant,
+    ) -> Result<(), SessionError> {
+        let latest = self.context.snapshots.latest();
+        for event in self.held.news(&self.chassis, &latest, now) {
+            let sent = self.context.events.send(event).await;
+            sent.map_err(|_| Stopping)?;
+        }
+        Ok(())
+    }
+
     fn view(&self) -> View<'_> {
         View {
             intent: &self.snapshot.intent,
@@ -84,7 +98,8 @@ impl Session {
         }
         self.bundles = self.bundles.wrapping_add(1);
         let mut change = Change::new(self.bundles, difference, self.snapshot.clone());
-        change.send_meters(&mut self.line.connection);
+        let meters = Meters::of(&self.snapshot, &self.chassis);
+        change.send_meters(&meters, &mut self.line.connection);
         self.change = Some(change);
         self.drive();
     }

@@ -101,7 +101,9 @@ impl Uplinks {
                 Ok(())
             }
             Learned::Delegation(..) => Ok(()),
-            Learned::Declined { .. } | Learned::Released { .. } => Ok(()),
+            Learned::Declined { .. } | Learned::Released { .. } | Learned::Announced { .. } => {
+                Ok(())
+            }
         }
     }
 

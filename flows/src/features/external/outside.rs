@@ -5,7 +5,7 @@ use crate::exit::{Gateway, own_mac};
 use crate::features::neighbor::{self, Owner};
 use crate::features::routing::{self, in_register};
 use crate::features::{
-    arp, ethertype, icmp_error, icmpv6, ipv4, ipv6, protocol, provider, valid_nd,
+    arp, ethertype, held, icmp_error, icmpv6, ipv4, ipv6, protocol, provider, valid_nd,
 };
 use crate::flow::Flow;
 use crate::pipeline::{
@@ -63,6 +63,7 @@ fn answered_for(
         address,
         mac,
         owner,
+        anycast: false,
         vlan_tci: provider::outside(view, network).map_or(0, |outside| outside.tci),
     };
     neighbor::answer(view, Stage::Outside, &known)
@@ -120,7 +121,7 @@ pub(crate) fn link(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<F
     flows.extend(heard_of_known(view, network, uplink));
     flows.extend(delegations(network, uplink));
     flows.push(icmp_error::guest(uplink.port));
-    flows.extend(neighbor::asked_from(
+    flows.push(neighbor::asked_from(
         view,
         uplink.port,
         uplink.other_meter(),
@@ -270,10 +271,7 @@ fn to_neighbor(network: &Network, address: IpAddr) -> Match {
 
 /// Packets to a next hop within a prefix: an IPv4 one is the low 32 bits.
 fn to_prefix(network: &Network, prefix: IpNet) -> Match {
-    let mask = match prefix.netmask() {
-        IpAddr::V6(mask) => mask.to_bits(),
-        IpAddr::V4(mask) => u128::MAX << 32 | u128::from(mask.to_bits()),
-    };
+    let mask = held::mask(prefix);
     let family = match prefix {
         IpNet::V6(_) => Ethertype::Ipv6,
         IpNet::V4(_) => Ethertype::Ipv4,

@@ -26,8 +26,7 @@ pub(crate) fn publishes(view: &View<'_>, external: &Network) -> bool {
 /// What routers with their gateway here answer for a guest outside, and which of its addresses they do not answer for.
 pub(crate) fn published(view: &View<'_>, port: &Port) -> (Vec<Flow>, Vec<Withheld>) {
     let (mut flows, mut withheld) = (vec![], vec![]);
-    let addresses = port.ipv6_addresses();
-    for (subnet, address) in addresses.filter_map(|(id, of)| Some((view.subnet(id)?, of))) {
+    for (subnet, address) in reached(view, port) {
         let publishers = publishers(view, subnet).into_values();
         for gateway in publishers.filter(|gateway| view.has_gateway(gateway.router)) {
             let (external, mac) = (gateway.network, gateway.port.mac_address);
@@ -42,6 +41,22 @@ pub(crate) fn published(view: &View<'_>, port: &Port) -> (Vec<Flow>, Vec<Withhel
         }
     }
     (flows, withheld)
+}
+
+/// The addresses of a port, its own and those that it has out of its pairs, each with the subnet that it is of.
+fn reached<'a>(view: &View<'a>, port: &'a Port) -> Vec<(&'a Subnet, Ipv6Addr)> {
+    let fixed = port.ipv6_addresses();
+    let fixed = fixed.filter_map(|(id, address)| Some((view.subnet(id)?, address)));
+    let held = view.facts.held_by(port.id);
+    let held = held.filter_map(|(address, _)| {
+        let IpAddr::V6(of_family) = address else {
+            return None;
+        };
+        let mut subnets = view.intent.subnets_of(port.network_id);
+        let subnet = subnets.find(|subnet| subnet.cidr.contains(&address))?;
+        Some((&**subnet, of_family))
+    });
+    fixed.chain(held).collect()
 }
 
 /// Which router answers for a subnet on each external network: of several the one with the subnet's gateway address, then one
@@ -82,8 +97,10 @@ fn reason(
         return Some(Reason::OfExternalNetwork);
     }
     let mut holders = view.intent.holders_of(address);
-    let is_rival =
-        |other: &Arc<Port>| other.id != port.id && claims(view, external, other, address);
+    // On one network there is no rival: what is out of a pair may be kept free by a port that has it and is not used.
+    let is_rival = |other: &Arc<Port>| {
+        other.network_id != port.network_id && claims(view, external, other, address)
+    };
     holders.any(is_rival).then_some(Reason::HeldByOthers)
 }
 

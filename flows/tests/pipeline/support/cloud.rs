@@ -199,6 +199,7 @@ impl Cloud {
             bridge_mappings: BTreeMap::new(),
             gateway_priority: 0,
             datapath_id: None,
+            reassembly: Default::default(),
             tunnel_ports: ports.collect(),
             patch_ports: BTreeMap::new(),
             observed: true,
