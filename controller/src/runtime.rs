@@ -117,6 +117,7 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
         seats: Seats::default(),
         pauses: switch::Turn::default(),
         neighbors: Neighbors::default(),
+        handover: switch::Handover::default(),
         limits,
         patience: switch::PATIENCE,
     };
