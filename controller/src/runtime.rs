@@ -124,6 +124,7 @@ async fn serve(config: &Config, again: Again) -> Result<(), RuntimeError> {
         seats: Seats::default(),
         pauses: switch::Turn::default(),
         neighbors: Neighbors::default(),
+        handover: switch::Handover::default(),
         limits,
         patience: switch::PATIENCE,
     };
