@@ -124,6 +124,7 @@ impl Intent {
             | Key::NetworkKey(_)
             | Key::RouterKey(_)
             | Key::DefaultSubnetPool(_)
+            | Key::DefaultNetwork
             | Key::DefaultSecurityGroup(_)
             | Key::CountOf(..)
             | Key::NearQuota(..)
@@ -286,6 +287,7 @@ impl Intent {
             | Key::Segment(..)
             | Key::RouterKey(_)
             | Key::DefaultSubnetPool(_)
+            | Key::DefaultNetwork
             | Key::DefaultSecurityGroup(_)
             | Key::CountOf(..)
             | Key::NearQuota(..)

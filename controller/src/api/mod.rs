@@ -14,6 +14,7 @@ mod commit;
 mod discovery;
 mod draft;
 mod error;
+mod gate;
 mod identity;
 mod ip_availability;
 mod ipam;
@@ -45,6 +46,7 @@ use attributes::Body;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use error::ApiError;
+use gate::Gate;
 pub use identity::{Identity, loopback};
 use serde_json::{Map, Value};
 use sextant_model::{
@@ -62,6 +64,7 @@ pub struct Api {
     snapshots: Snapshots,
     metrics: Metrics,
     turns: Arc<RwLock<()>>,
+    gate: Gate,
     hypervisors: Option<agent::Hypervisors>,
     identity: Arc<Identity>,
 }
@@ -75,6 +78,7 @@ impl Api {
             snapshots,
             metrics,
             turns: Arc::new(RwLock::with_max_readers((), commit::WRITERS_AT_ONCE as u32)),
+            gate: Gate::default(),
             hypervisors: None,
             identity: Arc::default(),
         }
