@@ -100,6 +100,8 @@ metrics! {
     dhcpv6_messages: IntCounterVec = "sextant_dhcpv6_messages_total" ["type", "outcome"],
     /// DHCPv4 messages of guests, by message type and outcome.
     dhcpv4_messages: IntCounterVec = "sextant_dhcpv4_messages_total" ["type", "outcome"],
+    /// Entries of ports' `extra_dhcp_opts` that are left out of DHCP answers because they cannot be sent, by IP version.
+    dhcp_options_left_out: IntGaugeVec = "sextant_dhcp_options_left_out" ["ip_version"],
     /// Packets of guests that routers did not take, by reason and whether an ICMP error was sent about it.
     icmp_errors: IntCounterVec = "sextant_icmp_errors_total" ["type", "outcome"],
     /// Packets of external networks that tell of next hops, or wait for one, by type and outcome.

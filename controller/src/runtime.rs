@@ -25,8 +25,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tasks::Tasks;
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 /// The file in the data folder that holds everything.
@@ -81,13 +83,25 @@ pub enum RuntimeError {
 /// # Errors
 /// [`RuntimeError`] says what failed.
 pub fn run(config: &Config, again: Again) -> Result<(), RuntimeError> {
-    tokio::runtime::Builder::new_multi_thread()
+    let main = Builder::new_multi_thread().enable_all().build()?;
+    // Whatever the API is asked to do, the threads that serve guests and switches have no part in it.
+    let api = Builder::new_multi_thread()
         .enable_all()
-        .build()?
-        .block_on(serve(config, again))
+        .thread_name("sextant-api")
+        .build()?;
+    let ended = main.block_on(serve(config, again, api.handle()));
+    api.shutdown_background();
+    ended
 }
 
-async fn serve(config: &Config, again: Again) -> Result<(), RuntimeError> {
+/// Has a task done by the threads of another runtime, until it or this future ends.
+async fn on(runtime: Handle, task: impl Future<Output = ()> + Send + 'static) {
+    let mut tasks = JoinSet::new();
+    tasks.spawn_on(task, &runtime);
+    tasks.join_next().await;
+}
+
+async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<(), RuntimeError> {
     let told_to_stop = signals()?;
     // From the beginning, or it would end the process.
     let hung_up = signal(SignalKind::hangup())?;
@@ -158,7 +172,7 @@ async fn serve(config: &Config, again: Again) -> Result<(), RuntimeError> {
     tasks
         .sessions
         .add("the reader of the configuration", reload.run(hung_up));
-    tasks.web.add("api_listen", api);
+    tasks.web.add("api_listen", on(api_threads.clone(), api));
     tasks.web.add("metrics_listen", scraped);
     let ovsdb = hypervisor::listen(ovsdb, hypervisors);
     tasks.sessions.add("ovsdb_listen", ovsdb);

@@ -4,6 +4,7 @@
 //! with hypervisors and switches. After each batch it publishes one snapshot. It routes, it does not work: an arm of the
 //! match is a call.
 
+mod dhcp_options;
 mod elsewhere;
 mod gateways;
 #[cfg(test)]
@@ -164,6 +165,7 @@ impl Owner {
             facts,
         } = &mut self.snapshot;
         for change in &committed.changes {
+            dhcp_options::count(intent, change, &self.metrics);
             intent.apply(change);
             if let Key::Port(port) = change.key() {
                 facts.rebind(intent, port);

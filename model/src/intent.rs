@@ -125,6 +125,7 @@ impl Intent {
             | Key::NetworkKey(_)
             | Key::RouterKey(_)
             | Key::DefaultSubnetPool(_)
+            | Key::DefaultNetwork
             | Key::DefaultSecurityGroup(_)
             | Key::CountOf(..)
             | Key::NearQuota(..)
@@ -290,6 +291,7 @@ impl Intent {
             | Key::Segment(..)
             | Key::RouterKey(_)
             | Key::DefaultSubnetPool(_)
+            | Key::DefaultNetwork
             | Key::DefaultSecurityGroup(_)
             | Key::CountOf(..)
             | Key::NearQuota(..)

@@ -1,8 +1,8 @@
 //! Ports.
 
 use crate::{
-    MacAddr, MemberAddress, Meta, NetworkId, PROVISIONAL_PREFIX, PortId, RouterId, SecurityGroupId,
-    SubnetId, is_link_local,
+    Dhcpv4Option, Dhcpv6Option, MacAddr, MemberAddress, Meta, NetworkId, PROVISIONAL_PREFIX,
+    PortId, RouterId, SecurityGroupId, SubnetId, is_link_local,
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,20 @@ pub struct DhcpOption {
     pub opt_value: String,
     /// 4 or 6.
     pub ip_version: u8,
+}
+
+impl DhcpOption {
+    /// Why it is left out of DHCP answers, if it is. Neutron takes any text for an option and leaves it to its DHCP server.
+    pub fn unsendable(&self) -> Option<String> {
+        match self.ip_version {
+            4 => Dhcpv4Option::parse(&self.opt_name, &self.opt_value)
+                .err()
+                .map(|error| error.to_string()),
+            _ => Dhcpv6Option::parse(&self.opt_name, &self.opt_value)
+                .err()
+                .map(|error| error.to_string()),
+        }
+    }
 }
 
 /// One attachment to a network.

@@ -15,6 +15,7 @@ mod commit;
 mod discovery;
 mod draft;
 mod error;
+mod gate;
 mod identity;
 mod ip_availability;
 mod ipam;
@@ -48,6 +49,7 @@ use audit::Audit;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use error::ApiError;
+use gate::Gate;
 pub use identity::{Identity, loopback};
 use serde_json::{Map, Value};
 use sextant_model::{
@@ -65,6 +67,7 @@ pub struct Api {
     snapshots: Snapshots,
     metrics: Metrics,
     turns: Arc<RwLock<()>>,
+    gate: Gate,
     hypervisors: Option<agent::Hypervisors>,
     identity: Arc<ArcSwap<Identity>>,
     audit: Arc<Audit>,
@@ -79,6 +82,7 @@ impl Api {
             snapshots,
             metrics,
             turns: Arc::new(RwLock::with_max_readers((), commit::WRITERS_AT_ONCE as u32)),
+            gate: Gate::default(),
             hypervisors: None,
             identity: Arc::default(),
             audit: Arc::default(),

@@ -1,4 +1,5 @@
 mod delegations;
+mod dhcp_options;
 mod gateways;
 
 use super::*;

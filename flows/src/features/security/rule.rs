@@ -14,7 +14,7 @@ use sextant_model::{Ethertype, SecurityGroupRule};
 pub(super) fn matches(rule: &SecurityGroupRule, stateful: bool) -> Vec<Match> {
     let view = if stateful { TRACKED } else { PACKET };
     let any = (view.base)(rule.ethertype);
-    let Some(protocol) = &rule.protocol else {
+    let Some(protocol) = rule.only_protocol() else {
         return vec![any];
     };
     let number = upper_layer(rule.ethertype, protocol.number);
