@@ -160,3 +160,36 @@ fn guests_are_told_where_their_gateways_are_now() -> Outcome {
     }
     Ok(())
 }
+
+/// RFC 4291 §2.6.1 and §2.8, RFC 4861 §7.2.4.
+#[test]
+fn routers_answer_for_their_groups_and_to_solicitations_without_options() -> Outcome {
+    let TwoNetworks {
+        world: _world,
+        red,
+        blue,
+        ..
+    } = start()?;
+    let anycast = |guest: &sextant_lab::story::DualStack| {
+        let prefix = guest.ipv6().to_bits() >> 64 << 64;
+        std::net::Ipv6Addr::from_bits(prefix).to_string()
+    };
+    for target in [anycast(&red), anycast(&blue)] {
+        let said = ping(&red.guest, &target)?;
+        ensure(said.contains("3 received"), || said)?;
+    }
+    let [router, _] = red.gateways();
+    for group in ["ff02::1%eth0", "ff02::2%eth0"] {
+        let words = format!("ping -n -c 2 -W 2 {group} || true");
+        let said = red.guest.run(&["sh", "-c", &words])?.stdout;
+        ensure(said.contains("bytes from fe80::"), || said)?;
+    }
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("routing/bare.py");
+    let mac = red.guest.mac();
+    let said = red
+        .guest
+        .run(&["/usr/bin/python3", &script.to_string_lossy(), mac, &router])?;
+    ensure(said.stdout.contains("answered with fa:16:3e:"), || {
+        said.stdout
+    })
+}

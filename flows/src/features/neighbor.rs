@@ -27,6 +27,9 @@ const ALL_NODES_MAC: MacAddr = MacAddr([0x33, 0x33, 0, 0, 0, 1]);
 const TARGET_LINK_LAYER_ADDRESS: u64 = 2;
 
 const KNOWN: u16 = 100;
+/// Below duplicate address probes, which have no option either: they are answered without the controller as well, and who
+/// finds a duplicate does not care for its MAC.
+const BARE: u16 = 190;
 /// Below: an address that is a port's own is nobody else's.
 const ANYCAST: u16 = 90;
 
@@ -155,7 +158,7 @@ pub(crate) fn asked_from(view: &View<'_>, ofport: u16, meter: u32) -> Flow {
             let bare = asks
                 .with(Field::ICMPV6_CODE, 0u8)
                 .mac(Field::ND_SLL, [0; 6]);
-            Flow::new(Stage::Advertise, 300, bare)
+            Flow::new(Stage::Advertise, BARE, bare)
                 .punt(Punt::BareSolicitation)
                 .meter(meter)
         }

@@ -67,7 +67,8 @@ impl Uplinks {
 
     /// Takes in what packets told. Of what is told of guests, nothing is kept.
     pub(super) fn learn(&mut self, learned: &[Learned], metrics: &Metrics) {
-        if learned.is_empty() {
+        let inside = |learned: &Learned| matches!(learned, Learned::Announced { .. });
+        if learned.iter().all(inside) {
             return;
         }
         let now = Instant::now();

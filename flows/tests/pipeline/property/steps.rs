@@ -37,6 +37,8 @@ pub(super) enum Step {
     GuestSecured(u8, bool),
     GuestPair(u8, u8),
     GuestRenamed(u8, u8),
+    /// The guest says that it has an address out of a pair.
+    Announce(u8, u8, u8),
     DeleteGuest(u8),
     /// The guest's groups: a bit each, and none is the open one.
     GuestGroups(u8, u8),
@@ -190,6 +192,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         2 => (g.clone(), up()).prop_map(|(g, on)| Step::GuestSecured(g, on)),
         3 => (g.clone(), 0..4u8).prop_map(|(g, pair)| Step::GuestPair(g, pair)),
         1 => (g.clone(), 0..4u8).prop_map(|(g, name)| Step::GuestRenamed(g, name)),
+        4 => (g.clone(), 0..4u8, 0..2u8).prop_map(|(g, pair, last)| Step::Announce(g, pair, last)),
         1 => g.clone().prop_map(Step::DeleteGuest),
         6 => (g.clone(), 0..(1u8 << GROUPS)).prop_map(|(g, groups)| Step::GuestGroups(g, groups)),
         2 => (0..GROUPS, prop::bool::weighted(0.8)).prop_map(|(n, stateful)| Step::Group(n, stateful)),
@@ -323,6 +326,7 @@ impl Step {
             | Self::GuestSecured(..)
             | Self::GuestPair(..)
             | Self::GuestRenamed(..)
+            | Self::Announce(..)
             | Self::DeleteGuest(_) => self.apply_to_guests(cloud),
             Self::Plug(g, h) => cloud.plug(&guest(g), &hypervisor(h)),
             Self::PlugUnnumbered(g, h) => cloud.plug_as(&guest(g), &hypervisor(h), None),
@@ -446,6 +450,27 @@ impl Step {
             Self::GuestPair(g, pair) if exists(cloud, g) => {
                 let mac = (pair % 2 == 1).then_some("00:00:5e:00:02:01");
                 cloud.allow(&guest(g), mac, &format!("2001:db8:f{pair}::/48"));
+            }
+            Self::Announce(g, pair, last) if exists(cloud, g) => {
+                let virtual_mac = "00:00:5e:00:02:01".parse().unwrap();
+                let own = cloud.get_port(&guest(g)).mac_address;
+                let mac = if pair % 2 == 1 { virtual_mac } else { own };
+                let address = Ipv6Addr::new(
+                    0x2001,
+                    0xdb8,
+                    0xf0 | u16::from(pair),
+                    0,
+                    0,
+                    0,
+                    0,
+                    last.into(),
+                );
+                let port = port_id(&guest(g));
+                let binding = cloud.facts.binding(port).cloned();
+                if let Some(binding) = binding {
+                    let announced = (port, address.into(), mac);
+                    cloud.facts.hold(&cloud.intent, &binding.chassis, announced);
+                }
             }
             Self::GuestRenamed(g, name) if exists(cloud, g) => {
                 cloud.change_port(&guest(g), |port| port.meta.name = format!("name {name}"));
