@@ -24,7 +24,7 @@ setup: ## install what is missing: Debian's packages, the openstack command, car
 	@scripts/setup packages venv nextest vm
 
 demo: ## the quickstart: a cloud in network namespaces (KEEP=1 leaves it running, DATAPATH=system is the kernel's)
-	@scripts/setup packages
+	@scripts/setup packages $(if $(filter-out 0,$(KEEP)),venv)
 	$(CARGO) build --release --locked -p sextant -p sextant-examples
 	@$(SUDO) env SEXTANT_BIN=$(TARGET)/release/sextant SEXTANT_LAB_DATAPATH=$(DATAPATH) $(TARGET)/release/demo
 
@@ -70,6 +70,6 @@ reference: ## write the generated references in docs
 		$(TARGET)/debug/sextant reference $$page > docs/$$page.md || exit 1; \
 	done
 
-clean-labs: ## remove labs that KEEP=1 left running
-	$(CARGO) build --locked -p sextant-lab --bin clean-labs
-	@$(SUDO) $(TARGET)/debug/clean-labs
+clean-labs: ## remove labs that KEEP=1 left running (NAME=lab: that one)
+	@[ -x $(TARGET)/release/demo ] || $(CARGO) build --release --locked -p sextant-examples
+	@$(SUDO) $(TARGET)/release/demo remove $(NAME)

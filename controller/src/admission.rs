@@ -96,12 +96,28 @@ impl Pass {
         }
     }
 
+    /// Says whether a line about a peer that has not said who it is may be logged.
+    pub fn words(&self) -> Words {
+        Words(self.throttle.clone())
+    }
+
     /// Whether the end of this connection is worth a line in the log; if so, how many were not.
     pub fn last_word(&self) -> Option<u64> {
         match self.shown_out {
             None => Some(0),
             Some(_) => admit(&self.throttle),
         }
+    }
+}
+
+/// The few lines about all those on a listener that have not said who they are.
+#[derive(Clone, Debug)]
+pub struct Words(Arc<Mutex<Throttle>>);
+
+impl Words {
+    /// Whether one more may be logged; if so, how many were not.
+    pub fn admit(&self) -> Option<u64> {
+        admit(&self.0)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Says something now and then, however often there is reason to: what others cause must not fill the log.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::time::{Duration, Instant};
 
 /// Lets so many through a stretch of time, and counts the others.
@@ -51,6 +53,40 @@ impl Throttle {
     }
 }
 
+/// A throttle for each of those who cause something, so that a loud one leaves the others their say.
+#[derive(Debug)]
+pub struct Throttles<K> {
+    burst: u32,
+    stretch: Duration,
+    by: HashMap<K, Throttle>,
+}
+
+/// How many are told apart. With more than these all begin anew, as each does with every stretch of time.
+const MOST: usize = 4096;
+
+impl<K: Clone + Eq + Hash> Throttles<K> {
+    /// Lets `burst` of each through each `stretch`.
+    pub fn new(burst: u32, stretch: Duration) -> Self {
+        Self {
+            burst,
+            stretch,
+            by: HashMap::new(),
+        }
+    }
+
+    /// Whether this may be said of somebody; if so, how many were not since the last that was.
+    pub fn admit(&mut self, who: &K, now: Instant) -> Option<u64> {
+        if let Some(throttle) = self.by.get_mut(who) {
+            return throttle.admit(now);
+        }
+        if self.by.len() >= MOST {
+            self.by.clear();
+        }
+        let throttle = Throttle::new(self.burst, self.stretch);
+        self.by.entry(who.clone()).or_insert(throttle).admit(now)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,5 +105,18 @@ mod tests {
         assert_eq!(said(minute), None);
         assert_eq!(throttle.take_unsaid(), 1);
         assert_eq!(throttle.take_unsaid(), 0);
+    }
+
+    #[test]
+    fn each_has_a_burst_of_its_own_and_there_is_an_end_to_them() {
+        let now = Instant::now();
+        let mut throttles = Throttles::new(2, Duration::from_secs(60));
+        let loud = (0..1000).filter(|_| throttles.admit(&0, now).is_some());
+        assert_eq!(loud.count(), 2);
+        assert_eq!(throttles.admit(&1, now), Some(0));
+        for who in 0..2 * MOST {
+            throttles.admit(&who, now);
+        }
+        assert!(throttles.by.len() <= MOST);
     }
 }

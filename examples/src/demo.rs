@@ -2,17 +2,24 @@
 //!
 //! `demo [--keep] [POINT …]` tells all points, or those given, and ends with a table; its exit status is 0 only if every
 //! one held. With `--keep`, or `KEEP=1` in the environment, the lab goes on running, and what to look at is printed.
+//! `demo remove [LAB …]` removes labs that were left so: those named, or all.
 
 #![allow(clippy::print_stdout, reason = "telling is what it is for")]
 
 use std::process::ExitCode;
 use std::time::Instant;
 
-use sextant_lab::story::{Failure, Narrator, POINTS, Point, World};
-use sextant_lab::{Datapath, Lab};
+use sextant_lab::Datapath;
+use sextant_lab::story::{Failure, Guests, Narrator, POINTS, Plugged, Point, World};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(("remove", names)) = words
+        .split_first()
+        .map(|(first, names)| (first.as_str(), names))
+    {
+        return remove(names);
+    }
     let asked = std::env::var("KEEP").is_ok_and(|keep| !["", "0"].contains(&keep.as_str()));
     let keep = asked || words.iter().any(|word| word == "--keep");
     let numbers: Vec<u8> = words.iter().filter_map(|word| word.parse().ok()).collect();
@@ -26,6 +33,30 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(failure) => {
             println!("\nThe lab could not be made: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn remove(names: &[String]) -> ExitCode {
+    match sextant_lab::remove_kept(names) {
+        Ok(removed) if removed.is_empty() => {
+            println!(
+                "No lab {}was left running.",
+                if names.is_empty() {
+                    ""
+                } else {
+                    "of that name "
+                }
+            );
+            ExitCode::from(u8::from(!names.is_empty()))
+        }
+        Ok(removed) => {
+            println!("Removed {}.", removed.join(", "));
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            println!("{error}");
             ExitCode::FAILURE
         }
     }
@@ -57,11 +88,8 @@ fn tell(points: &[Point], keep: bool) -> Result<bool, Failure> {
     }
     let held = summarize(&narrator, points);
     if keep {
-        look_around(&world.lab);
-        let World {
-            lab, controller, ..
-        } = world;
-        lab.keep(Some(controller))?;
+        look_around(&world);
+        world.keep()?;
     }
     Ok(held)
 }
@@ -102,23 +130,51 @@ fn summarize(narrator: &Narrator, points: &[Point]) -> bool {
     held == points.len()
 }
 
-/// What to try in a lab that goes on running.
-fn look_around(lab: &Lab) {
+/// The `openstack` command that `make setup` installs.
+const OPENSTACK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../.venv/bin/openstack");
+
+/// What to try in a lab that goes on running, as root.
+fn look_around(world: &World) {
+    let lab = &world.lab;
     let control = lab.control().name();
     let host = lab.hypervisor(1);
+    let client = std::fs::canonicalize(OPENSTACK).unwrap_or_else(|_| "openstack".into());
     println!(
         "\nThe lab goes on running as `{}`. Look around:",
         lab.name()
     );
-    println!("  API      ip netns exec {control} curl -s http://[::1]:9696/v2.0/ports");
+    println!("  API      ip netns exec {control} curl -s 'http://[::1]:9696/v2.0/ports'");
     println!(
-        "  CLI      ip netns exec {control} openstack --os-auth-type none --os-endpoint http://[::1]:9696 port list"
+        "  CLI      ip netns exec {control} {} --os-auth-type none --os-endpoint 'http://[::1]:9696' port list",
+        client.display()
     );
-    println!("  metrics  ip netns exec {control} curl -s http://[::1]:9697/metrics");
+    println!("  metrics  ip netns exec {control} curl -s 'http://[::1]:9697/metrics'");
+    if world.prometheus.is_some() {
+        println!("  alerts   ip netns exec {control} curl -s 'http://[::1]:9090/api/v1/rules'");
+    }
+    println!(
+        "  log      tail -f {}",
+        world.controller.log_path().display()
+    );
     println!(
         "  flows    OVS_RUNDIR={} ovs-ofctl -O OpenFlow13 dump-flows br-int",
         host.run_folder().display()
     );
     println!("  OVSDB    ovs-vsctl --db={} show", host.database());
-    println!("Remove it with `make clean-labs`.");
+    for (from, to) in world.plugged().map(pings).unwrap_or_default() {
+        println!(
+            "  guests   ip netns exec {} ping -c 3 {}",
+            from.guest.namespace().name(),
+            to.address()
+        );
+    }
+    println!("Remove it with `make clean-labs NAME={}`.", lab.name());
+}
+
+/// From whom to whom: on one network, and through the router.
+fn pings(guests: &Guests) -> Vec<(&Plugged, &Plugged)> {
+    vec![
+        (&guests.slaac1, &guests.slaac2),
+        (&guests.slaac2, &guests.stateful1),
+    ]
 }

@@ -3,16 +3,14 @@
 //! What is refused costs its caller nothing, so of that each caller gets so many lines and the rest is counted; a write that
 //! was made is always told.
 
-use crate::throttle::Throttle;
+use crate::throttle::Throttles;
 use axum::http::{HeaderMap, Method, StatusCode};
-use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Lines a minute about what one caller was refused.
 const REFUSALS: u32 = 100;
-/// Callers with a count of their own; others begin anew then, as each does with every minute.
-const CALLERS: usize = 4096;
+const MINUTE: Duration = Duration::from_secs(60);
 /// A path has the length that whoever calls likes.
 const LONGEST: usize = 256;
 
@@ -46,9 +44,16 @@ pub(super) struct Answered<'a> {
 }
 
 /// Writes the lines.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Audit {
-    refusals: Mutex<HashMap<Who, Throttle>>,
+    refusals: Mutex<Throttles<Who>>,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        let refusals = Mutex::new(Throttles::new(REFUSALS, MINUTE));
+        Self { refusals }
+    }
 }
 
 impl Audit {
@@ -84,14 +89,7 @@ impl Audit {
 
     fn admit(&self, who: &Who) -> Option<u64> {
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        if refusals.len() >= CALLERS && !refusals.contains_key(who) {
-            refusals.clear();
-        }
-        let minute = Duration::from_secs(60);
-        let throttle = refusals.entry(who.clone());
-        throttle
-            .or_insert_with(|| Throttle::new(REFUSALS, minute))
-            .admit(Instant::now())
+        refusals.admit(who, Instant::now())
     }
 }
 
@@ -117,10 +115,6 @@ mod tests {
         let said = (0..1000).filter(|_| audit.admit(&who("loud")).is_some());
         assert_eq!(said.count(), REFUSALS as usize);
         assert_eq!(audit.admit(&who("other")), Some(0));
-        for user in 0..2 * CALLERS {
-            audit.admit(&who(&user.to_string()));
-        }
-        assert!(audit.refusals.lock().unwrap().len() <= CALLERS);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::seat::Seats;
 use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
 use crate::stream::{Incoming, Listener, Stream};
+use crate::throttle::Throttle;
 use imbl::OrdMap;
 use sextant_model::{Chassis, ChassisId, EncapKind, Facts, Plugged, PortId, TunnelWatches};
 use sextant_ovsdb_client::{
@@ -143,6 +144,8 @@ struct Session {
     turn: Turn<RequestId>,
     /// What was last complained of, so that it is said once.
     complaint: Option<String>,
+    /// Its database can give reason for as many complaints as it likes.
+    complaints: Throttle,
 }
 
 impl Session {
@@ -168,6 +171,7 @@ impl Session {
             watches: TunnelWatches::new(),
             turn: Turn::default(),
             complaint: None,
+            complaints: Throttle::default(),
         }
     }
 
@@ -273,7 +277,9 @@ impl Session {
         let complaint: String = complaint.chars().take(LONGEST_COMPLAINT).collect();
         if self.complaint.as_ref() != Some(&complaint) {
             let chassis = self.seen.as_ref().map(|seen| seen.chassis.id.to_string());
-            tracing::warn!(chassis, address = %self.address, complaint, "hypervisor needs attention");
+            if let Some(unsaid) = self.complaints.admit(Instant::now().into_std()) {
+                tracing::warn!(chassis, address = %self.address, complaint, unsaid, "hypervisor needs attention");
+            }
             self.complaint = Some(complaint);
         }
     }

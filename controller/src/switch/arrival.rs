@@ -3,6 +3,7 @@
 use super::Context;
 use super::line::Line;
 use super::session::SessionError;
+use crate::admission::Words;
 use crate::seat::Seat;
 use crate::snapshot::Snapshot;
 use crate::stream::Incoming;
@@ -24,6 +25,7 @@ pub(super) struct Arrived {
 pub(super) async fn arrive(
     stream: Incoming,
     peer: SocketAddr,
+    words: &Words,
     context: &Context,
 ) -> Result<Arrived, SessionError> {
     let stream = stream.open().await.map_err(ConnectionError::from)?;
@@ -32,8 +34,8 @@ pub(super) async fn arrive(
     let mut line = Line::new(connection, peer, context.metrics.clone());
     let (chassis, snapshot) = identify(&mut line, datapath_id, context).await?;
     line.is_of(&chassis);
+    let seat = sit(&mut line, &chassis, peer, words, context).await?;
     tracing::info!(%peer, %chassis, datapath_id = format_args!("{datapath_id:016x}"), "switch connected");
-    let seat = sit(&mut line, &chassis, peer, context).await?;
     Ok(Arrived {
         line,
         chassis,
@@ -70,6 +72,7 @@ async fn sit(
     line: &mut Line,
     chassis: &ChassisId,
     peer: SocketAddr,
+    words: &Words,
     context: &Context,
 ) -> Result<Seat<ChassisId>, SessionError> {
     loop {
@@ -77,7 +80,9 @@ async fn sit(
             Ok(seat) => return Ok(seat),
             Err(taken) => taken,
         };
-        tracing::warn!(%peer, %chassis, "a second switch with the datapath id of this hypervisor waits: {taken}");
+        if let Some(unsaid) = words.admit() {
+            tracing::warn!(%peer, %chassis, unsaid, "a second switch with the datapath id of this hypervisor waits: {taken}");
+        }
         let vacancy = context.seats.vacancy(chassis, peer.ip());
         tokio::pin!(vacancy);
         loop {

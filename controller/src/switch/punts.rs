@@ -7,15 +7,16 @@ use super::registers::filled;
 use super::uplinks::tagged;
 use crate::clock;
 use crate::metrics::Metrics;
+use crate::throttle::Throttles;
 use bytes::Bytes;
 use prometheus::IntCounterVec;
 use prometheus::local::{LocalHistogram, LocalIntCounter};
 use rust_openflow::{Action, Message, NO_BUFFER, PacketIn, PacketOut, ports};
 use sextant_flows::pipeline::{NETWORK, ORIGIN, ORIGIN_GUEST, Stage};
 use sextant_flows::{Cookie, Flows};
-use sextant_model::Punt;
+use sextant_model::{PortId, Punt};
 use sextant_responders::{Answer, Learned, Outcome, Verdict, respond};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What one session counts of packets, and where it adds up.
 pub struct Punts {
@@ -29,7 +30,12 @@ pub struct Punts {
     /// Packets since [`Punts::add_up`].
     packets: u32,
     learned: Vec<Learned>,
+    /// Guests say as often as they like that they give up an address.
+    given_up: Throttles<PortId>,
 }
+
+/// Lines about addresses that one guest gives up, and the time for that many.
+const GIVEN_UP: (u32, Duration) = (5, Duration::from_secs(60));
 
 impl Punts {
     /// Nothing counted yet.
@@ -47,6 +53,7 @@ impl Punts {
             seconds: metrics.punt_seconds.local(),
             packets: 0,
             learned: vec![],
+            given_up: Throttles::new(GIVEN_UP.0, GIVEN_UP.1),
             metrics,
         }
     }
@@ -116,7 +123,7 @@ impl Punts {
         packets
     }
 
-    fn count(&self, punt: &Punt, answer: &Answer) {
+    fn count(&mut self, punt: &Punt, answer: &Answer) {
         let outcome = &answer.outcome;
         match punt {
             Punt::RouterSolicitation { .. } => {
@@ -177,20 +184,22 @@ impl Punts {
                 self.refused(punt, malformed.reason);
             }
         }
-        for learned in &answer.learned {
-            match learned {
-                Learned::Declined { port, address } => {
-                    tracing::warn!(%port, %address, "a guest found its address in use by another");
-                }
-                Learned::Released { port, address } => {
-                    tracing::info!(%port, %address, "a guest gave up its address");
-                }
-                Learned::Announced { .. }
-                | Learned::Router { .. }
-                | Learned::Neighbor(..)
-                | Learned::Sought(..)
-                | Learned::Delegation(..) => {}
-            }
+        answer.learned.iter().for_each(|learned| self.tell(learned));
+    }
+
+    /// Says which addresses guests give up, and why.
+    fn tell(&mut self, learned: &Learned) {
+        let (Learned::Declined { port, address } | Learned::Released { port, address }) = learned
+        else {
+            return;
+        };
+        let Some(unsaid) = self.given_up.admit(port, Instant::now()) else {
+            return;
+        };
+        if matches!(learned, Learned::Declined { .. }) {
+            tracing::warn!(%port, %address, unsaid, "a guest found its address in use by another");
+        } else {
+            tracing::info!(%port, %address, unsaid, "a guest gave up its address");
         }
     }
 
@@ -219,4 +228,19 @@ fn way(punt: &Punt, port: u32) -> Vec<Action> {
         Action::set(ORIGIN, ORIGIN_GUEST),
         Action::resubmit(Stage::Switch.table()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guest_that_gives_up_its_address_again_and_again_fills_no_log() {
+        let mut punts = Punts::new(Metrics::new().unwrap());
+        let (loud, other) = (PortId::MIN, PortId::MAX);
+        let mut said = |port| punts.given_up.admit(&port, Instant::now()).is_some();
+        let lines = (0..10_000).filter(|_| said(loud)).count();
+        assert_eq!(lines, GIVEN_UP.0 as usize);
+        assert!(said(other));
+    }
 }

@@ -92,8 +92,9 @@ async fn run(
     pass: &mut Pass,
     context: Context,
 ) -> Result<std::convert::Infallible, SessionError> {
+    let words = pass.words();
     let arrived = tokio::select! {
-        arrived = arrive(stream, peer, &context) => arrived?,
+        arrived = arrive(stream, peer, &words, &context) => arrived?,
         () = pass.shown_out() => return Err(SessionError::ShownOut),
     };
     pass.identified();

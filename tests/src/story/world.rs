@@ -8,7 +8,7 @@ use serde_json::json;
 use super::Failure;
 use crate::{
     Controller, ControllerOptions, DhcpClient, DhcpLease, Guest, Hypervisor, Lab, LabError,
-    LabOptions, Network, Port, PortSpec, Router, Subnet, SubnetSpec, wait_for,
+    LabOptions, Network, Port, PortSpec, Prometheus, Router, Subnet, SubnetSpec, wait_for,
 };
 
 /// How long anything that takes a moment may take on a busy machine.
@@ -125,6 +125,8 @@ pub struct World {
     guests: Option<Guests>,
     cloud: Option<Cloud>,
     joined: bool,
+    /// What scrapes the controller, once it was started.
+    pub prometheus: Option<Prometheus>,
     /// The controller.
     pub controller: Controller,
     /// The lab.
@@ -132,6 +134,28 @@ pub struct World {
 }
 
 impl World {
+    /// Leaves all of it running when this process ends.
+    ///
+    /// # Errors
+    /// As [`Lab::keep`].
+    pub fn keep(self) -> Result<(), LabError> {
+        let Self {
+            leases,
+            guests,
+            prometheus,
+            controller,
+            lab,
+            ..
+        } = self;
+        std::mem::forget((leases, guests, prometheus));
+        lab.keep(Some(controller))
+    }
+
+    /// The guests that were plugged in, if it came to that.
+    pub fn plugged(&self) -> Option<&Guests> {
+        self.guests.as_ref()
+    }
+
     /// Waits until the controller's metrics have this line.
     ///
     /// # Errors
@@ -190,6 +214,7 @@ impl World {
             guests: None,
             cloud: None,
             joined: false,
+            prometheus: None,
             controller,
             lab,
         }

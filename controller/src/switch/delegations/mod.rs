@@ -13,6 +13,7 @@ use crate::clock;
 use crate::metrics::Metrics;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
+use crate::throttle::Throttle;
 use bytes::Bytes;
 use rust_openflow::{Message, NO_BUFFER, PacketOut, ports};
 use sextant_flows::Uplink;
@@ -54,6 +55,8 @@ struct Asking {
     told: Option<Lease>,
     /// When it was told, by the clock that runs and by the one that people set.
     told_at: (Instant, i64),
+    /// Whoever is on the external network can answer as often as he likes.
+    throttle: Throttle,
 }
 
 impl Delegations {
@@ -107,6 +110,7 @@ impl Delegations {
             way,
             told: known.or(told.map(|told| lease(told, now))),
             told_at: (now, clock::now()),
+            throttle: Throttle::default(),
         };
         self.clients.insert(subnet, asking);
     }
@@ -305,15 +309,23 @@ impl Asking {
         by_clock.saturating_sub(passed).abs() > CLOCK_TOLERANCE
     }
 
-    fn log(&self, subnet: SubnetId, effect: Effect, heard: &Heard) {
+    fn log(&mut self, subnet: SubnetId, effect: Effect, heard: &Heard) {
         let lease = self.client.lease();
         let prefix = lease.map_or_else(String::new, |lease| lease.prefix.to_string());
+        let is_loud = matches!(effect, Effect::Granted | Effect::Lost | Effect::Refused(_));
+        let unsaid = match is_loud {
+            true => self.throttle.admit(Instant::now()),
+            false => Some(0),
+        };
+        let Some(unsaid) = unsaid else {
+            return;
+        };
         match effect {
-            Effect::Granted => tracing::info!(%subnet, prefix, "prefix delegated"),
+            Effect::Granted => tracing::info!(%subnet, prefix, unsaid, "prefix delegated"),
             Effect::Extended => tracing::debug!(%subnet, prefix, "prefix extended"),
-            Effect::Lost => tracing::warn!(%subnet, "the server takes back the prefix"),
+            Effect::Lost => tracing::warn!(%subnet, unsaid, "the server takes back the prefix"),
             Effect::Refused(reason) => {
-                tracing::warn!(%subnet, message = heard.message(), reason, "no prefix delegated");
+                tracing::warn!(%subnet, message = heard.message(), reason, unsaid, "no prefix delegated");
             }
             Effect::Taken | Effect::NotForUs => {}
         }

@@ -68,6 +68,7 @@ fn panels(world: &mut World, narrator: &mut Narrator) -> Outcome {
         "{} queries of the dashboard's panels: all have samples",
         queries.len()
     ));
+    world.prometheus = Some(prometheus);
     Ok(())
 }
 
