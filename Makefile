@@ -45,8 +45,9 @@ conformance: ## OpenStack's own API tests of Neutron (LIST=file of test ids)
 	$(CARGO) build --locked -p sextant
 	@VENV=$(TARGET)/tempest SEXTANT_BIN=$(TARGET)/debug/sextant tests/tempest/run
 
-check: ## format, lints, dependencies, documentation
+check: ## format, lints, dependencies, locks, documentation
 	@scripts/setup deny
+	@scripts/fuzz locked
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) deny --locked --workspace check bans licenses sources

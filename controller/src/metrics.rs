@@ -80,7 +80,7 @@ metrics! {
     hypervisors_connected: IntGauge = "sextant_hypervisors_connected" [],
     /// Switches of known hypervisors whose OpenFlow session is up.
     switches_connected: IntGauge = "sextant_switches_connected" [],
-    /// Connections that were refused or ended to make room, by listener (openflow, ovsdb) and reason: all places are taken (full); too many have not said who they are, and the newest was refused (unidentified) or the oldest ended (stale).
+    /// Connections that were refused or ended to make room, by listener (openflow, ovsdb, api, metrics) and reason: all places are taken (full); too many have not said who they are, all told (unidentified) or from one address (origin), and the newest was refused or the oldest ended (stale); an idle client was ended for a newer one (idle); one address has too many requests under way (address).
     connections_refused: IntCounterVec = "sextant_connections_refused_total" ["listener", "reason"],
     /// What went wrong between Sextant and switches, by kind: a switch sent what is no OpenFlow (malformed), it refused a message (refused), a message is too long for OpenFlow (unsent).
     openflow_errors: IntCounterVec = "sextant_openflow_errors_total" ["kind"],
@@ -108,6 +108,8 @@ metrics! {
     outside_packets: IntCounterVec = "sextant_outside_packets_total" ["type", "outcome"],
     /// Next hops on external networks, by hypervisor and state (reachable, stale, probe, incomplete, unreachable).
     next_hops: IntGaugeVec = "sextant_next_hops" ["chassis", "state"],
+    /// Addresses of guests that are not published outside where guests are (nd-proxy), by the hypervisor with their router's gateway and reason (not_given_out, of_external_network, held_by_others).
+    unpublished_addresses: IntGaugeVec = "sextant_unpublished_addresses" ["chassis", "reason"],
     /// DHCPv6 messages by which prefixes are delegated to routers' subnets, by type and outcome (sent; of those that servers sent: noted, ignored, malformed).
     delegation_messages: IntCounterVec = "sextant_delegation_messages_total" ["type", "outcome"],
     /// Subnets whose prefixes are asked for, by the hypervisor that asks and its DHCPv6 client's state (soliciting, requesting, bound, renewing, rebinding, releasing).
@@ -180,6 +182,10 @@ impl Metrics {
                 &["unresolved"],
                 &["delegation"],
                 &["neighbor_solicitation"],
+                &["bare_solicitation"],
+                &["announced"],
+                &["unheld"],
+                &["group_echo"],
             ],
         );
         zero(
@@ -245,8 +251,13 @@ impl Metrics {
                     &[listener, "full"],
                     &[listener, "unidentified"],
                     &[listener, "stale"],
+                    &[listener, "origin"],
                 ],
             );
+        }
+        for listener in ["api", "metrics"] {
+            let reasons: &[&[&str]] = &[&[listener, "idle"], &[listener, "address"]];
+            zero(&self.connections_refused, reasons);
         }
         for state in ["waiting", "delegated"] {
             self.delegated_subnets.with_label_values(&[state]).set(0);

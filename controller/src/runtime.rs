@@ -1,6 +1,10 @@
 //! Puts the parts together and runs them until the process is told to stop.
 
+mod again;
+mod data_dir;
 mod tasks;
+
+pub use again::Again;
 
 use crate::admission;
 use crate::config::Config;
@@ -12,8 +16,9 @@ use crate::snapshot::Snapshots;
 use crate::state::{self, Owner};
 use crate::store::{CommitError, Embedded, OpenError, Precondition, Store, WatchEnded};
 use crate::stream::Listener;
-use crate::tls::{Tls, TlsError};
+use crate::tls::TlsError;
 use crate::{api, delegation, hypervisor, liveness, memory, scrape, switch};
+use again::Reload;
 use sextant_model::{Change, Key, Object, ServerIdentity};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -77,14 +82,14 @@ pub enum RuntimeError {
 ///
 /// # Errors
 /// [`RuntimeError`] says what failed.
-pub fn run(config: &Config) -> Result<(), RuntimeError> {
+pub fn run(config: &Config, again: Again) -> Result<(), RuntimeError> {
     let main = Builder::new_multi_thread().enable_all().build()?;
     // Whatever the API is asked to do, the threads that serve guests and switches have no part in it.
     let api = Builder::new_multi_thread()
         .enable_all()
         .thread_name("sextant-api")
         .build()?;
-    let ended = main.block_on(serve(config, api.handle()));
+    let ended = main.block_on(serve(config, again, api.handle()));
     api.shutdown_background();
     ended
 }
@@ -96,8 +101,10 @@ async fn on(runtime: Handle, task: impl Future<Output = ()> + Send + 'static) {
     tasks.join_next().await;
 }
 
-async fn serve(config: &Config, api_threads: &Handle) -> Result<(), RuntimeError> {
+async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<(), RuntimeError> {
     let told_to_stop = signals()?;
+    // From the beginning, or it would end the process.
+    let hung_up = signal(SignalKind::hangup())?;
     let [api_listener, openflow, ovsdb, metrics_listener] = listeners(config).await?;
     let tls = config.tls.open()?;
     let hypervisor_tls = config.hypervisor_tls.open()?;
@@ -141,22 +148,29 @@ async fn serve(config: &Config, api_threads: &Handle) -> Result<(), RuntimeError
     let (stop, stopping) = watch::channel(());
     let mut tasks = Tasks::new(stop);
     let api = api::Api::new(store.clone(), snapshots.clone(), metrics.clone());
-    let delegation = delegation::run(api.clone(), snapshots, events.clone(), metrics);
-    let api = api.with_hypervisors(hypervisors.seats.clone(), events);
-    let api = api::service(api.with_identity(config.identity()));
+    let delegation = delegation::run(api.clone(), snapshots, events.clone(), metrics.clone());
+    let api = api.with_hypervisors(hypervisors.seats.clone(), events.clone());
+    let api = api.with_identity(config.identity());
+    let reload = Reload {
+        again,
+        config: config.clone(),
+        tls: tls.clone(),
+        hypervisor_tls: hypervisor_tls.clone(),
+        api: api.clone(),
+        events,
+    };
+    let api = api::service(api);
     let api_listener = Listener::new(api_listener, tls.clone());
     let metrics_listener = Listener::new(metrics_listener, tls.clone());
-    let api = serve_http(api_listener, api, &stopping);
-    let scraped = serve_http(metrics_listener, scraped, &stopping);
+    let api = serve_http("api", api_listener, api, &metrics, &stopping);
+    let scraped = serve_http("metrics", metrics_listener, scraped, &metrics, &stopping);
     let (ovsdb, openflow) = (
         Listener::new(ovsdb, hypervisor_tls.clone()),
         Listener::new(openflow, hypervisor_tls.clone()),
     );
-    let renewed: Vec<Tls> = [tls, hypervisor_tls].into_iter().flatten().collect();
-    if !renewed.is_empty() {
-        let reload = reload(renewed)?;
-        tasks.sessions.add("the reader of certificates", reload);
-    }
+    tasks
+        .sessions
+        .add("the reader of the configuration", reload.run(hung_up));
     tasks.web.add("api_listen", on(api_threads.clone(), api));
     tasks.web.add("metrics_listen", scraped);
     let ovsdb = hypervisor::listen(ovsdb, hypervisors);
@@ -193,30 +207,18 @@ fn signals() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Reads certificates again whenever SIGHUP comes, from the moment that this is called.
-fn reload(all: Vec<Tls>) -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
-    let mut hung_up = signal(SignalKind::hangup())?;
-    Ok(async move {
-        while hung_up.recv().await.is_some() {
-            for tls in &all {
-                match tls.reload() {
-                    Ok(()) => tracing::info!("certificates were read again"),
-                    Err(error) => tracing::warn!(%error, "certificates stay as they were"),
-                }
-            }
-        }
-    })
-}
-
 /// Serves until nobody holds the other end of `stopping`.
 fn serve_http(
+    name: &'static str,
     listener: Listener,
     service: axum::Router,
+    metrics: &Metrics,
     stopping: &watch::Receiver<()>,
 ) -> impl Future<Output = ()> + Send + 'static {
     let mut stopping = stopping.clone();
     let stopped = async move { while stopping.changed().await.is_ok() {} };
-    http::serve(listener, service, Limits::default(), stopped)
+    let metrics = metrics.clone();
+    http::serve(name, listener, service, Limits::default(), metrics, stopped)
 }
 
 async fn listeners(config: &Config) -> Result<[TcpListener; 4], RuntimeError> {
@@ -239,8 +241,7 @@ async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, R
 }
 
 fn open(config: &Config) -> Result<Arc<dyn Store>, RuntimeError> {
-    let path = config.data_dir.clone();
-    std::fs::create_dir_all(&path).map_err(|error| RuntimeError::DataDir { path, error })?;
+    data_dir::prepare(&config.data_dir, STORE)?;
     Ok(Arc::new(Embedded::open(&config.data_dir.join(STORE))?))
 }
 

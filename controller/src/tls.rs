@@ -92,10 +92,7 @@ impl TlsFiles {
             return Ok(None);
         }
         let config = ArcSwap::new(self.config()?);
-        Ok(Some(Tls(Arc::new(Shared {
-            files: self.clone(),
-            config,
-        }))))
+        Ok(Some(Tls(Arc::new(Shared { config }))))
     }
 
     fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
@@ -155,13 +152,12 @@ fn unusable(key: &'static str, path: &Path) -> impl Fn(pem::Error) -> TlsError {
 pub struct Tls(Arc<Shared>);
 
 struct Shared {
-    files: TlsFiles,
     config: ArcSwap<ServerConfig>,
 }
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Tls").field(&self.0.files).finish()
+        f.debug_tuple("Tls").finish_non_exhaustive()
     }
 }
 
@@ -176,12 +172,12 @@ impl Tls {
             .await
     }
 
-    /// Reads the files again, for the connections to come.
+    /// Reads files again, the same or others, for the connections to come.
     ///
     /// # Errors
     /// [`TlsError`] says which file is wrong; all stays as it was.
-    pub fn reload(&self) -> Result<(), TlsError> {
-        self.0.config.store(self.0.files.config()?);
+    pub fn reload(&self, files: &TlsFiles) -> Result<(), TlsError> {
+        self.0.config.store(files.config()?);
         Ok(())
     }
 }

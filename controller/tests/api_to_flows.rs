@@ -193,6 +193,7 @@ fn chassis() -> Chassis {
         bridge_mappings: BTreeMap::new(),
         gateway_priority: 0,
         datapath_id: Some(DATAPATH),
+        reassembly: Default::default(),
         tunnel_ports: BTreeMap::new(),
         patch_ports: BTreeMap::new(),
         observed: true,

@@ -48,6 +48,7 @@ struct Rig {
 const LIMITS: Limits = Limits {
     connections: 100,
     unidentified: 2,
+    of_an_origin: 3,
     time: SOON,
 };
 
@@ -122,6 +123,7 @@ fn chassis(name: &str) -> Chassis {
         bridge_mappings: BTreeMap::new(),
         gateway_priority: 0,
         datapath_id: Some(DATAPATH),
+        reassembly: Default::default(),
         tunnel_ports: BTreeMap::new(),
         patch_ports: BTreeMap::new(),
         observed: true,

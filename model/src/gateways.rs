@@ -252,6 +252,7 @@ mod tests {
             bridge_mappings: mapping.into_iter().collect(),
             gateway_priority,
             datapath_id: None,
+            reassembly: Default::default(),
             tunnel_ports: BTreeMap::new(),
             patch_ports: BTreeMap::new(),
             observed: false,

@@ -97,7 +97,6 @@ impl Api {
             }
             Err(error @ CommitError::Unavailable(_)) => {
                 count("unavailable");
-                tracing::error!(%error, "a write was lost");
                 Err(error.into())
             }
         }

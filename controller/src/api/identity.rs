@@ -5,6 +5,7 @@
 //! What stays open to all is the list of versions, as in Neutron.
 
 use super::Api;
+use super::audit::Who;
 use super::error::ApiError;
 use crate::http::Peer;
 use axum::Json;
@@ -176,14 +177,18 @@ pub(super) async fn identify(State(api): State<Api>, mut request: Request, next:
         tracing::debug!(name, "a request names its caller twice");
         return unauthorized();
     }
-    match api.identity.caller(peer, request.headers()) {
-        Some(caller) => {
-            request.extensions_mut().insert(caller);
-        }
-        None if is_public => {}
-        None => return unauthorized(),
-    }
-    next.run(request).await
+    let identity = api.identity.load_full();
+    let Some(caller) = identity.caller(peer, request.headers()) else {
+        return match is_public {
+            true => next.run(request).await,
+            false => unauthorized(),
+        };
+    };
+    let who = Who::named(request.headers());
+    request.extensions_mut().insert(caller);
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(who);
+    response
 }
 
 /// What proxies say of the caller. Twice, it may be by somebody else the first time, and by whom is not to be guessed.

@@ -9,6 +9,7 @@ mod address_scope;
 mod agent;
 mod answer;
 mod attributes;
+mod audit;
 mod availability_zone;
 mod commit;
 mod discovery;
@@ -42,7 +43,9 @@ use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::Events;
 use crate::store::Store;
+use arc_swap::ArcSwap;
 use attributes::Body;
+use audit::Audit;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use error::ApiError;
@@ -66,7 +69,8 @@ pub struct Api {
     turns: Arc<RwLock<()>>,
     gate: Gate,
     hypervisors: Option<agent::Hypervisors>,
-    identity: Arc<Identity>,
+    identity: Arc<ArcSwap<Identity>>,
+    audit: Arc<Audit>,
 }
 
 impl Api {
@@ -81,6 +85,7 @@ impl Api {
             gate: Gate::default(),
             hypervisors: None,
             identity: Arc::default(),
+            audit: Arc::default(),
         }
     }
 
@@ -98,9 +103,16 @@ impl Api {
     #[must_use]
     pub fn with_identity(self, identity: Identity) -> Self {
         Self {
-            identity: Arc::new(identity),
+            identity: Arc::new(ArcSwap::from_pointee(identity)),
             ..self
         }
+    }
+}
+
+impl Api {
+    /// Knows from here on who calls by this, also in services that were made before.
+    pub fn identify_by(&self, identity: Identity) {
+        self.identity.store(Arc::new(identity));
     }
 }
 

@@ -1,16 +1,21 @@
 //! Switches: one OpenFlow session each, in one task that programs flows and answers punted packets.
 
 mod advertising;
+mod announcing;
 mod arrival;
 mod delegations;
 mod gathering;
+mod held;
 mod inventory;
 mod line;
+mod meters;
 mod programming;
 mod punts;
+mod registers;
 mod session;
 mod shortcomings;
 mod strangers;
+mod unpublished;
 mod uplinks;
 
 pub use gathering::Turn;

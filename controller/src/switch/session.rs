@@ -8,15 +8,19 @@ mod changes;
 
 use super::Context;
 use super::advertising::Advertising;
+use super::announcing::Announcing;
 use super::arrival::{Arrived, arrive};
 use super::delegations::{self, Delegations};
 use super::gathering::Gathering;
+use super::held::HeldAddresses;
 use super::inventory::{Inventory, requests};
 use super::line::Line;
-use super::programming::{Change, correct_meters};
+use super::meters::Meters;
+use super::programming::Change;
 use super::punts::Punts;
 use super::shortcomings::{self, Shortcomings};
 use super::strangers::Strangers;
+use super::unpublished::{self, Unpublished};
 use super::uplinks::{self, Uplinks};
 use crate::admission::Pass;
 use crate::clock;
@@ -111,6 +115,7 @@ async fn run(
         .remove_label_values(&[chassis.as_str()]);
     shortcomings::hide(&chassis, &metrics);
     uplinks::hide(&chassis, &context);
+    unpublished::hide(&chassis, &metrics);
     delegations::hide(&chassis, &context.metrics);
     ended
 }
@@ -123,12 +128,15 @@ struct Session {
     /// What [`Session::flows`] were computed of.
     snapshot: Arc<Snapshot>,
     advertising: Advertising,
+    announcing: Announcing,
+    held: HeldAddresses,
     punts: Punts,
     gathering: Gathering,
     uplinks: Uplinks,
     delegations: Delegations,
     strangers: Strangers,
     shortcomings: Shortcomings,
+    unpublished: Unpublished,
     change: Option<Change>,
     bundles: u32,
     resync: Option<Instant>,
@@ -152,12 +160,15 @@ impl Session {
             flows,
             snapshot,
             advertising,
+            announcing: Announcing::default(),
+            held: HeldAddresses::default(),
             punts,
             gathering,
             uplinks: Uplinks::default(),
             delegations: Delegations::default(),
             strangers,
             shortcomings,
+            unpublished: Unpublished::default(),
             change,
             bundles,
             resync,
@@ -196,6 +207,7 @@ impl Session {
             .into_iter()
             .chain(self.resync)
             .chain(change)
+            .chain(self.announcing.deadline().map(Instant::from_std))
             .chain(self.uplinks.deadline().map(Instant::from_std))
             .chain(self.delegations.deadline().map(Instant::from_std))
             .fold(self.strangers.deadline(), Instant::min)
@@ -243,7 +255,8 @@ impl Session {
             let answers = self.punts.answer(&self.flows, packet);
             self.line.post(answers);
             let learned = self.punts.take_learned();
-            self.uplinks.learn(&learned);
+            self.uplinks.learn(&learned, &self.context.metrics);
+            self.held.learn(&learned);
             self.delegations.learn(&learned);
             return Ok(());
         }
@@ -277,12 +290,15 @@ impl Session {
         let now = Instant::now();
         let due = self.advertising.due(now.into_std(), &self.context.metrics);
         self.line.post(due);
+        let due = self.announcing.due(now.into_std());
+        self.line.post(due);
         let due = self.uplinks.due(now.into_std());
         self.line.post(due);
         self.uplinks.tell(&self.chassis, &self.context).await?;
         let due = self.delegations.due(now.into_std(), &self.context.metrics);
         self.line.post(due);
         self.delegations.tell(&self.chassis, &self.context).await?;
+        self.tell_held_addresses(now.into_std()).await?;
         let Snapshot { intent, facts, .. } = &*self.snapshot;
         let view = View {
             intent,
@@ -394,8 +410,8 @@ impl Session {
             difference.deletions(),
         );
         tracing::info!(chassis = %self.chassis, present, add, delete, "switch read and reconciled");
-        let settings = &self.snapshot.intent.settings;
-        let corrections = correct_meters(inventory.meters.values(), settings);
+        let meters = Meters::of(&self.snapshot, &self.chassis);
+        let corrections = meters.correct(inventory.meters.values());
         self.line.post(corrections);
         self.program(difference);
         Ok(())

@@ -103,6 +103,7 @@ impl World {
             bridge_mappings: [("physnet1".to_owned(), "br-ex".to_owned())].into(),
             gateway_priority: u16::from(name == "h1"),
             datapath_id: Some(datapath),
+            reassembly: Default::default(),
             tunnel_ports: tunnel_ports.into(),
             patch_ports: [("physnet1".to_owned(), 1002)].into(),
             observed: true,

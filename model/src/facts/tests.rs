@@ -30,6 +30,7 @@ fn hypervisor(id: &str, endpoints: &str, kind: EncapKind) -> Chassis {
         bridge_mappings: BTreeMap::new(),
         gateway_priority: 0,
         datapath_id: None,
+        reassembly: Default::default(),
         tunnel_ports: BTreeMap::new(),
         patch_ports: BTreeMap::new(),
         observed: true,

@@ -37,7 +37,8 @@ impl FrameBuilder {
         builder
     }
 
-    /// An ICMPv6 error of this type and code, with room for `body` octets after the checksum. Hop limit 64.
+    /// An ICMPv6 message of this type and code that may pass routers, with room for `body` octets after the checksum. Hop
+    /// limit 64.
     pub fn icmpv6_error(addresses: Addresses, kind: u8, code: u8, body: usize) -> Self {
         let mut builder = Self::new(addresses, ICMPV6, 64, 4 + body);
         builder.bytes.extend([kind, code, 0, 0]);

@@ -3,6 +3,7 @@
 use super::{RESYNC, Session, SessionError};
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
+use crate::switch::meters::Meters;
 use crate::switch::programming::{Change, Refused};
 use rust_openflow::ErrorMessage;
 use sextant_flows::{Difference, View};
@@ -45,6 +46,19 @@ impl Session {
             .map_err(|_| Stopping.into())
     }
 
+    /// Tells who has addresses out of the pairs of ports here.
+    pub(super) async fn tell_held_addresses(
+        &mut self,
+        now: std::time::Instant,
+    ) -> Result<(), SessionError> {
+        let latest = self.context.snapshots.latest();
+        for event in self.held.news(&self.chassis, &latest, now) {
+            let sent = self.context.events.send(event).await;
+            sent.map_err(|_| Stopping)?;
+        }
+        Ok(())
+    }
+
     fn view(&self) -> View<'_> {
         View {
             intent: &self.snapshot.intent,
@@ -67,6 +81,7 @@ impl Session {
             let links = self.flows.links();
             let last_words = self.advertising.update(links, settings.ra, now, metrics);
             self.line.post(last_words);
+            self.announcing.update(self.flows.interfaces());
         }
         let facts = &self.snapshot.facts;
         if difference.touches_uplinks() {
@@ -75,13 +90,16 @@ impl Session {
             self.delegations.update(&uplinks, &self.snapshot, now);
             self.uplinks.update(uplinks, &self.chassis, facts, now);
         }
+        let withheld = self.flows.withheld();
+        self.unpublished.update(withheld, &self.chassis, metrics);
         self.shortcomings.may_differ(&self.flows);
         if difference.is_empty() && self.confirmable(&self.snapshot).next().is_none() {
             return;
         }
         self.bundles = self.bundles.wrapping_add(1);
         let mut change = Change::new(self.bundles, difference, self.snapshot.clone());
-        change.send_meters(&mut self.line.connection);
+        let meters = Meters::of(&self.snapshot, &self.chassis);
+        change.send_meters(&meters, &mut self.line.connection);
         self.change = Some(change);
         self.drive();
     }
@@ -101,7 +119,9 @@ impl Session {
         };
         self.patience = RESYNC.0;
         self.shortcomings.confirmed();
-        self.uplinks.announce(Instant::now().into_std());
+        let now = Instant::now().into_std();
+        self.uplinks.announce(now);
+        self.announcing.begin(now);
         self.count(&change, "confirmed");
         self.context
             .metrics
