@@ -138,6 +138,7 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
         seats: Seats::default(),
         pauses: switch::Turn::default(),
         neighbors: Neighbors::default(),
+        handover: switch::Handover::default(),
         limits,
         patience: switch::PATIENCE,
     };

@@ -21,7 +21,7 @@ use sextant_controller::seat::Seats;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::state::{self, Event, Events, Owner};
 use sextant_controller::store::{Embedded, Store};
-use sextant_controller::switch::{self, Context, Turn};
+use sextant_controller::switch::{self, Context, Handover, Turn};
 use sextant_model::{Chassis, ChassisId, Encap, EncapKind, Plugged, PortId, Settings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -79,6 +79,7 @@ impl World {
             seats: Seats::default(),
             pauses: Turn::default(),
             neighbors: Neighbors::default(),
+            handover: Handover::default(),
             patience: SOON,
             limits: Limits::of_process(),
         };

@@ -20,7 +20,7 @@ use sextant_controller::neighbors::Neighbors;
 use sextant_controller::seat::Seats;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::state::{self, Event};
-use sextant_controller::switch::{self, Context, Turn};
+use sextant_controller::switch::{self, Context, Handover, Turn};
 use sextant_model::{
     Change, Chassis, ChassisId, Encap, EncapKind, MacAddr, Meta, Network, NetworkId, NetworkKey,
     NetworkType, Object, Plugged, Port, PortId,
@@ -68,6 +68,7 @@ impl Rig {
             seats: Seats::default(),
             pauses: Turn::default(),
             neighbors: Neighbors::default(),
+            handover: Handover::default(),
             limits,
             patience,
         };

@@ -50,6 +50,18 @@ struct Leaving {
 }
 
 impl Advertising {
+    /// Of a hypervisor whose guests were told this: what there is no more is withdrawn once it is known what there is.
+    pub(super) fn following(told: BTreeMap<PortId, Link>, now: Instant) -> Self {
+        let left = |(port, link): (PortId, Link)| {
+            let said = Farewell::none(&link.advertisement);
+            (port, Leaving::new(link.network, &said, now))
+        };
+        Self {
+            leaving: told.into_iter().map(left).collect(),
+            ..Self::default()
+        }
+    }
+
     /// Takes in which links there are. Returns the first of the last words of those that are gone.
     pub(super) fn update(
         &mut self,
@@ -83,12 +95,7 @@ impl Advertising {
             speakers.partition(|(port, _)| links.contains_key(port));
         self.speakers = stay;
         for (port, speaker) in gone {
-            let leaving = Leaving {
-                network: speaker.link.network,
-                last_word: speaker.current().last_word(clock::now()),
-                left: LAST_WORDS,
-                due: now,
-            };
+            let leaving = Leaving::new(speaker.link.network, &speaker.current(), now);
             self.leaving.insert(port, leaving);
         }
     }
@@ -169,6 +176,17 @@ fn others(
     others
         .filter(move |(port, other)| other.link.network == network && Some(**port) != but)
         .map(|(_, other)| &*other.link.advertisement)
+}
+
+impl Leaving {
+    fn new(network: NetworkKey, said: &Farewell, now: Instant) -> Self {
+        Self {
+            network,
+            last_word: said.last_word(clock::now()),
+            left: LAST_WORDS,
+            due: now,
+        }
+    }
 }
 
 impl Speaker {

@@ -18,7 +18,7 @@ use std::time::Instant;
 const MOST_REMEMBERED: usize = 1024;
 
 /// An address on a network.
-type Place = (NetworkKey, IpAddr);
+pub(super) type Place = (NetworkKey, IpAddr);
 
 /// Where routers' addresses are on the networks of one hypervisor.
 #[derive(Debug, Default)]
@@ -32,6 +32,19 @@ pub(super) struct Announcing {
 }
 
 impl Announcing {
+    /// Of a hypervisor whose guests were told that routers' addresses are here.
+    pub(super) fn following(told: BTreeMap<Place, MacAddr>) -> Self {
+        Self {
+            known: told,
+            ..Self::default()
+        }
+    }
+
+    /// Where routers' addresses are.
+    pub(super) fn known(&self) -> &BTreeMap<Place, MacAddr> {
+        &self.known
+    }
+
     /// Takes in which routers' ports there are.
     pub(super) fn update<'a>(&mut self, interfaces: impl Iterator<Item = &'a Interface>) {
         let places = interfaces.flat_map(|interface| {

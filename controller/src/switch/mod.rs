@@ -5,6 +5,7 @@ mod announcing;
 mod arrival;
 mod delegations;
 mod gathering;
+mod handover;
 mod held;
 mod inventory;
 mod line;
@@ -19,6 +20,7 @@ mod unpublished;
 mod uplinks;
 
 pub use gathering::Turn;
+pub use handover::Handover;
 pub use punts::Punts;
 
 use crate::admission::{self, Limits};
@@ -46,6 +48,8 @@ pub struct Context {
     pub pauses: Turn,
     /// What is known of neighbours outside.
     pub neighbors: Neighbors,
+    /// What guests were told before a switch lost its connection.
+    pub handover: Handover,
     /// How many switches may be connected.
     pub limits: Limits,
     /// How long a switch may take to say what it has, and to confirm a small change.

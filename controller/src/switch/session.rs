@@ -147,7 +147,10 @@ impl Session {
     /// A session that knows what the switch should have, and not yet what it has.
     fn new(line: Line, chassis: ChassisId, context: Context, snapshot: Arc<Snapshot>) -> Self {
         let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
-        let advertising = Advertising::default();
+        let told = context.handover.of(&chassis);
+        let now = std::time::Instant::now();
+        let advertising = Advertising::following(told.links, now);
+        let announcing = Announcing::following(told.places);
         let punts = Punts::new(context.metrics.clone());
         let gathering = Gathering::new(context.pauses.clone());
         let strangers = Strangers::new(context.metrics.clone(), chassis.clone(), Instant::now());
@@ -160,8 +163,8 @@ impl Session {
             flows,
             snapshot,
             advertising,
-            announcing: Announcing::default(),
             held: HeldAddresses::default(),
+            announcing,
             punts,
             gathering,
             uplinks: Uplinks::default(),

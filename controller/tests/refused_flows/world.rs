@@ -12,7 +12,7 @@ use sextant_controller::seat::Seats;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::state::{self, Event, Events, Owner};
 use sextant_controller::store::{Embedded, Store};
-use sextant_controller::switch::{self, Context, Turn};
+use sextant_controller::switch::{self, Context, Handover, Turn};
 use sextant_flows::Flows;
 use sextant_model::{Chassis, ChassisId, Encap, EncapKind, Family, Plugged, Settings, Transport};
 use std::collections::BTreeMap;
@@ -67,6 +67,7 @@ impl World {
             seats: Seats::default(),
             pauses: Turn::default(),
             neighbors: Neighbors::default(),
+            handover: Handover::default(),
             patience: SOON,
             limits: Limits::of_process(),
         };

@@ -343,3 +343,20 @@ fn a_prefix_that_another_router_advertises_stays_preferred() {
     let withdrawn = vec![(3, 14_400, 86_400), (2, 0, 7200)];
     assert!(said.contains(&(300, withdrawn)), "{said:?}");
 }
+
+/// While a switch is away, a router may lose a subnet, a DNS server, or go.
+#[test]
+fn what_went_while_the_switch_was_away_is_withdrawn_when_it_is_back() {
+    let (stays, goes) = (with_dns(1, &[1, 2], &[]), with_dns(2, &[3], &[]));
+    let told = BTreeMap::from([(PORT, stays.clone()), (OTHER, goes)]);
+    let mut story = Story::new();
+    story.advertising = Advertising::following(told.clone(), story.now);
+    assert_eq!(story.advertising.deadline(), None, "not before it is known");
+    let said = story.dns(&[(PORT, &with_dns(1, &[2], &[]))]);
+    assert_eq!(said, [stay_and_go(&[], &[3]), stay_and_go(&[2], &[1])]);
+
+    let mut story = Story::new();
+    story.advertising = Advertising::following([(PORT, stays.clone())].into(), story.now);
+    let said = story.dns(&[(PORT, &stays)]);
+    assert_eq!(said, [stay_and_go(&[1, 2], &[])], "nothing went");
+}

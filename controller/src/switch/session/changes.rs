@@ -3,6 +3,7 @@
 use super::{RESYNC, Session, SessionError};
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
+use crate::switch::handover::Told;
 use crate::switch::meters::Meters;
 use crate::switch::programming::{Change, Refused};
 use rust_openflow::ErrorMessage;
@@ -79,9 +80,14 @@ impl Session {
         if difference.touches_links() {
             let now = Instant::now().into_std();
             let links = self.flows.links();
+            self.announcing.update(self.flows.interfaces());
+            let told = Told {
+                links: links.clone(),
+                places: self.announcing.known().clone(),
+            };
+            self.context.handover.put(&self.chassis, told);
             let last_words = self.advertising.update(links, settings.ra, now, metrics);
             self.line.post(last_words);
-            self.announcing.update(self.flows.interfaces());
         }
         let facts = &self.snapshot.facts;
         if difference.touches_uplinks() {

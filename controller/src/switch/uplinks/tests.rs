@@ -70,6 +70,7 @@ fn answers(asked: &[Bytes], mac: MacAddr) -> Vec<Vec<u8>> {
         address: mac.link_local(),
         mac,
         router: true,
+        overrides: true,
         vlan_tci: 0,
     };
     let punt = Punt::NeighborSolicitation(known);

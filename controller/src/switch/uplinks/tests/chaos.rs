@@ -63,6 +63,7 @@ impl Forged {
                     address: mac(of).link_local(),
                     mac: mac(at),
                     router,
+                    overrides: true,
                     vlan_tci: 0,
                 };
                 respond(&Punt::NeighborSolicitation(known), &question)
