@@ -4,7 +4,7 @@
 //! served at once, and the next wait in the listener's queue. Told to stop, it takes no more connections, answers the
 //! requests that are under way, and ends.
 
-use crate::stream::Listener;
+use crate::stream::{Dialects, Listener, Plain};
 use crate::tls::Tls;
 use axum::Router;
 use hyper::Request;
@@ -61,7 +61,7 @@ pub async fn serve(
     limits: Limits,
     stopping: impl Future<Output = ()>,
 ) {
-    let Listener { tcp, tls } = listener.into();
+    let Listener { tcp, tls, dialects } = listener.into();
     let room = Arc::new(Semaphore::new(limits.connections));
     let underway = GracefulShutdown::new();
     let mut stopping = pin!(stopping);
@@ -75,11 +75,12 @@ pub async fn serve(
             limits,
             watcher: underway.watcher(),
             address,
+            dialects: dialects.clone(),
         };
         let tls = tls.clone();
         tokio::spawn(async move {
             match tls {
-                None => connection.serve(stream, false).await,
+                None => connection.serve_plain(stream).await,
                 Some(tls) => connection.serve_encrypted(stream, &tls).await,
             }
             drop(place);
@@ -97,14 +98,21 @@ struct Connection {
     limits: Limits,
     watcher: Watcher,
     address: SocketAddr,
+    dialects: Dialects,
 }
 
 impl Connection {
+    async fn serve_plain(self, stream: TcpStream) {
+        let stream = Plain::new(stream, self.address, self.dialects.clone());
+        self.serve(stream, false).await;
+    }
+
     async fn serve_encrypted(self, stream: TcpStream, tls: &Tls) {
         let address = self.address;
         match timeout(self.limits.head, tls.accept(stream)).await {
             Ok(Ok(stream)) => self.serve(stream, true).await,
             Ok(Err(error)) => {
+                let error = self.dialects.explain(error, address);
                 tracing::debug!(%address, %error, "a client does not speak TLS as it should")
             }
             Err(_) => tracing::debug!(%address, "a client took too long over its handshake"),

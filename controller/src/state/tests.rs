@@ -1,5 +1,6 @@
 mod delegations;
 mod gateways;
+mod hosts;
 
 use super::*;
 use sextant_model::{Encap, EncapKind, Intent, MacAddr, Meta, NetworkId, Port};

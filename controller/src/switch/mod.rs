@@ -12,11 +12,13 @@ mod session;
 mod shortcomings;
 mod strangers;
 mod uplinks;
+mod vigil;
 
 pub use gathering::Turn;
 pub use punts::Punts;
 
 use crate::admission::{self, Limits};
+use crate::config::NameRule;
 use crate::metrics::Metrics;
 use crate::neighbors::Neighbors;
 use crate::seat::Seats;
@@ -37,6 +39,10 @@ pub struct Context {
     pub metrics: Metrics,
     /// Who speaks for the switch of which hypervisor.
     pub seats: Seats<ChassisId>,
+    /// Who speaks for which hypervisor's database.
+    pub databases: Seats<ChassisId>,
+    /// Which names those with a certificate may have.
+    pub names: NameRule,
     /// Whose turn it is to let packets gather.
     pub pauses: Turn,
     /// What is known of neighbours outside.

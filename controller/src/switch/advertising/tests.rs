@@ -33,10 +33,10 @@ impl Story {
         self.now += STEP;
         let links = prefixes.map(|prefixes| (PORT, link(prefixes)));
         let settings = sextant_model::Settings::default().ra;
-        let links = links.into_iter().collect();
-        let last_words = self
-            .advertising
-            .update(links, settings, self.now, &self.metrics);
+        let links: BTreeMap<_, _> = links.into_iter().collect();
+        let advertising = &mut self.advertising;
+        let last_words = advertising.part_from(&links, self.now, &self.metrics);
+        advertising.update(links, settings, self.now);
         let due = self.advertising.due(self.now, &self.metrics);
         last_words.iter().chain(&due).map(read).collect()
     }
