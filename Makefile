@@ -13,9 +13,9 @@ DATAPATH ?= userspace
 # that is killed.
 KERNEL_SLICE := ^(end_to_end::(router_sol|dhcpv6_clients|guests_reach|neighbors_are|a_killed_controller)|tunnels::each_pair)
 
-export KEEP SUITE TESTS ACCEL COMMAND VERBOSE LIMIT SECONDS_EACH
+export KEEP SUITE TESTS ACCEL COMMAND VERBOSE LIMIT SECONDS_EACH LIST
 
-.PHONY: help setup demo test test-kernel check bench fuzz reference clean-labs
+.PHONY: help setup demo test test-kernel conformance check bench fuzz reference clean-labs
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -40,8 +40,14 @@ test-kernel: ## the lab's stories on a kernel's datapath, in a VM (TESTS=regex, 
 	$(CARGO) build --locked -p sextant
 	@SEXTANT_BIN=$(TARGET)/debug/sextant tests/kernel-vm/run
 
-check: ## format, lints, dependencies, documentation
+conformance: ## OpenStack's own API tests of Neutron (LIST=file of test ids)
+	@scripts/setup tempest
+	$(CARGO) build --locked -p sextant
+	@VENV=$(TARGET)/tempest SEXTANT_BIN=$(TARGET)/debug/sextant tests/tempest/run
+
+check: ## format, lints, dependencies, locks, documentation
 	@scripts/setup deny
+	@scripts/fuzz locked
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) deny --locked --workspace check bans licenses sources

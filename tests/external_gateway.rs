@@ -9,5 +9,7 @@ mod dual_stack;
 mod errors;
 #[path = "external_gateway/failover.rs"]
 mod failover;
+#[path = "external_gateway/forged.rs"]
+mod forged;
 #[path = "external_gateway/next_hops.rs"]
 mod next_hops;

@@ -33,8 +33,17 @@ const RIGHTFUL: &[&str] = &[
 /// together; that of Open vSwitch's userspace datapath does not, and so no rule lets them pass there.
 const PUT_TOGETHER: &str = "own address in fragments behind headers";
 
-/// What not even a guest without port security gets through: networks have no tags.
-const NEVER: &[&str] = &["ra in a vlan", "ra with a priority tag"];
+/// What not even a guest without port security gets through: networks have no tags, no packet comes from no address, and no
+/// Neighbor Discovery in fragments.
+const NEVER: &[&str] = &[
+    "dhcpv4 offer",
+    "na in two fragments",
+    "no address",
+    "ns in two fragments",
+    "ra behind two fragment headers",
+    "ra in a vlan",
+    "ra in two fragments",
+];
 
 #[test]
 fn a_guest_speaks_for_itself_alone() {

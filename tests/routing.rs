@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use sextant_lab::Guest;
-use sextant_lab::story::{Failure, Outcome, TwoNetworks, World, ensure};
+use sextant_lab::story::{Failure, Outcome, SOON, TwoNetworks, World, ensure};
 
 fn start() -> Result<TwoNetworks, Failure> {
     TwoNetworks::start(World::start()?, json!({}))
@@ -121,6 +121,41 @@ fn a_guest_that_routes_is_reached_by_a_route() -> Outcome {
     }
     for far in [far6, far4] {
         let said = ping(&red.guest, far)?;
+        ensure(said.contains("3 received"), || said)?;
+    }
+    Ok(())
+}
+
+/// Who has the gateway's address in its cache would send to the old MAC until that does not answer.
+#[test]
+fn guests_are_told_where_their_gateways_are_now() -> Outcome {
+    let TwoNetworks { world, red, .. } = start()?;
+    let [gateway6, gateway4] = red.gateways();
+    for gateway in [&gateway6, &gateway4] {
+        let said = ping(&red.guest, gateway)?;
+        ensure(said.contains("3 received"), || said)?;
+    }
+    let told = format!(
+        "(arp and arp[6:2] = 1 and src host {gateway4} and dst host {gateway4}) or \
+         (icmp6 and ip6[40] = 136 and src host {gateway6} and dst host ff02::1)"
+    );
+    let told = red.guest.capture(&told)?;
+    let macs = ["fa:16:3e:99:99:06", "fa:16:3e:99:99:04"];
+    for (port, mac) in red.router_ports.iter().zip(macs) {
+        let wanted = json!({"port": {"mac_address": mac}});
+        let path = format!("/v2.0/ports/{}", port.id);
+        let (status, body) = world.lab.api().put(&path, &wanted)?;
+        ensure(status == 200, || body.to_string())?;
+    }
+    told.wait_packets(6, SOON)?;
+    let known = red.guest.neighbors()?;
+    let gateway = known
+        .iter()
+        .find(|known| known.address.to_string() == gateway6);
+    let moved = gateway.is_some_and(|gateway| gateway.mac.as_deref() == Some(macs[0]));
+    ensure(moved, || format!("{gateway:?}"))?;
+    for gateway in [&gateway6, &gateway4] {
+        let said = ping(&red.guest, gateway)?;
         ensure(said.contains("3 received"), || said)?;
     }
     Ok(())

@@ -150,6 +150,7 @@ fn flows(guests: u16) -> Flows {
         bridge_mappings: BTreeMap::new(),
         gateway_priority: 0,
         datapath_id: Some(1),
+        reassembly: Default::default(),
         tunnel_ports: BTreeMap::from([(
             Transport {
                 kind: EncapKind::Vxlan,

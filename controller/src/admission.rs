@@ -2,15 +2,15 @@
 //!
 //! A connection costs a file and memory, and anybody who reaches the listener can open one. The files that hypervisors need
 //! are kept from those who never say who they are: when there are too many of these, a newcomer takes the place of the
-//! oldest, but only of one that had its time. Until then newcomers are refused and try again, so that a whole cloud that
-//! connects at once is served in turn.
+//! oldest of whoever has more of them than it has itself, else of the oldest of all, but only of one that had its time.
+//! Until then newcomers are refused and try again, so that a whole cloud that connects at once is served in turn.
 
 use crate::metrics::Metrics;
 use crate::stream::{Incoming, Listener};
 use crate::throttle::Throttle;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, pending};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -22,6 +22,8 @@ pub struct Limits {
     pub connections: usize,
     /// Those that have not said who they are.
     pub unidentified: usize,
+    /// Of these, those from one IPv4 address, or one /64 of IPv6.
+    pub of_an_origin: usize,
     /// How long one of these keeps its place from newcomers.
     pub time: Duration,
 }
@@ -32,12 +34,15 @@ const MOST: u64 = 16_384;
 const MOST_UNIDENTIFIED: usize = 512;
 
 impl Limits {
-    /// A quarter of the files that the process may open, which leaves half to requests and the store; ten seconds.
+    /// A quarter of the files that the process may open, which leaves half to requests and the store; three quarters of the
+    /// unidentified for one origin; ten seconds.
     pub fn of_files(files: u64) -> Self {
         let connections = usize::try_from((files / 4).clamp(16, MOST)).unwrap_or(usize::MAX);
+        let unidentified = (connections / 2).min(MOST_UNIDENTIFIED);
         Self {
             connections,
-            unidentified: (connections / 2).min(MOST_UNIDENTIFIED),
+            unidentified,
+            of_an_origin: unidentified - unidentified / 4,
             time: Duration::from_secs(10),
         }
     }
@@ -105,6 +110,21 @@ fn admit(throttle: &Mutex<Throttle>) -> Option<u64> {
     throttle.admit(Instant::now())
 }
 
+/// A connection whose peer has not said who it is.
+struct Waiting {
+    since: Instant,
+    origin: IpAddr,
+    notice: oneshot::Sender<()>,
+}
+
+/// What a peer is one of many of: whoever has an address of IPv6 has its /64.
+pub(crate) fn origin(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+    }
+}
+
 /// Admits the peers of one listener.
 struct Door {
     listener: &'static str,
@@ -112,7 +132,7 @@ struct Door {
     metrics: Metrics,
     room: Arc<Semaphore>,
     /// The unidentified in the order of their coming, and those that were.
-    waiting: VecDeque<(Instant, oneshot::Sender<()>)>,
+    waiting: VecDeque<Waiting>,
     throttle: Arc<Mutex<Throttle>>,
 }
 
@@ -135,7 +155,9 @@ pub async fn listen<F>(
                 }
             }
             Err(error) => {
-                tracing::warn!(listener = name, %error, "a connection could not be accepted");
+                if let Some(unsaid) = admit(&door.throttle) {
+                    tracing::warn!(listener = name, %error, unsaid, "a connection could not be accepted");
+                }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -156,8 +178,9 @@ impl Door {
 
     /// A pass, if there is room or it can be made.
     fn admit(&mut self, peer: SocketAddr, now: Instant) -> Option<Pass> {
-        self.waiting.retain(|(_, notice)| !notice.is_closed());
-        if self.waiting.len() >= self.limits.unidentified && !self.show_out(peer, now) {
+        self.waiting.retain(|waiting| !waiting.notice.is_closed());
+        let origin = origin(peer.ip());
+        if !self.has_room(origin, peer, now) {
             return None;
         }
         let Ok(place) = self.room.clone().try_acquire_owned() else {
@@ -168,10 +191,18 @@ impl Door {
                 most,
                 "too many connections: the newest was refused",
             );
+            // Its place is free once it has ended, and the newest tries again.
+            if let Some(crowd) = self.crowd(origin) {
+                self.show_out(crowd);
+            }
             return None;
         };
         let (notice, shown_out) = oneshot::channel();
-        self.waiting.push_back((now, notice));
+        self.waiting.push_back(Waiting {
+            since: now,
+            origin,
+            notice,
+        });
         Some(Pass {
             _place: place,
             shown_out: Some(shown_out),
@@ -179,30 +210,69 @@ impl Door {
         })
     }
 
-    /// Makes the oldest of the unidentified go, if it had its time.
-    fn show_out(&mut self, peer: SocketAddr, now: Instant) -> bool {
-        let most = self.limits.unidentified;
-        let (had_its_time, what) = match self.waiting.front() {
-            Some((since, _)) if now.saturating_duration_since(*since) < self.limits.time => (
-                false,
-                "too many connections of nobody known: the newest was refused",
-            ),
-            _ => (
-                true,
-                "too many connections of nobody known: the oldest was ended",
-            ),
+    /// Whether there is room among the unidentified, made at the cost of one of them if need be.
+    fn has_room(&mut self, origin: IpAddr, peer: SocketAddr, now: Instant) -> bool {
+        let limits = self.limits;
+        let of_it = |waiting: &&Waiting| waiting.origin == origin;
+        let (victim, reason) = if self.waiting.iter().filter(of_it).count() >= limits.of_an_origin {
+            let oldest = self
+                .waiting
+                .iter()
+                .position(|waiting| waiting.origin == origin);
+            (self.had_its_time(oldest, now), "origin")
+        } else if self.waiting.len() < limits.unidentified {
+            return true;
+        } else {
+            let crowd = self.crowd(origin);
+            let oldest = crowd.or_else(|| self.had_its_time(Some(0), now));
+            (oldest, "unidentified")
         };
-        if had_its_time && let Some((_, notice)) = self.waiting.pop_front() {
+        let most = limits.unidentified;
+        match victim {
+            Some(victim) => {
+                self.show_out(victim);
+                let what = "too many connections of nobody known: the oldest was ended";
+                self.refused("stale", peer, most, what);
+            }
+            None => {
+                let what = "too many connections of nobody known: the newest was refused";
+                self.refused(reason, peer, most, what);
+            }
+        }
+        victim.is_some()
+    }
+
+    fn had_its_time(&self, oldest: Option<usize>, now: Instant) -> Option<usize> {
+        oldest.filter(|place| {
+            let waiting = self.waiting.get(*place);
+            waiting.is_none_or(|waiting| {
+                now.saturating_duration_since(waiting.since) >= self.limits.time
+            })
+        })
+    }
+
+    /// The oldest of the origin with most, if that will still have as many as this one with one more.
+    fn crowd(&self, origin: IpAddr) -> Option<usize> {
+        let mut counts = BTreeMap::<IpAddr, usize>::new();
+        for waiting in &self.waiting {
+            *counts.entry(waiting.origin).or_default() += 1;
+        }
+        let own = counts.get(&origin).copied().unwrap_or_default();
+        let (crowd, most) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+        let oldest = || {
+            self.waiting
+                .iter()
+                .position(|waiting| waiting.origin == crowd)
+        };
+        (most > own + 1).then(oldest)?
+    }
+
+    /// Makes one of the unidentified go.
+    fn show_out(&mut self, place: usize) {
+        if let Some(Waiting { notice, .. }) = self.waiting.remove(place) {
             // One that has just ended or said who it is does not hear this.
             let _ = notice.send(());
         }
-        let reason = if had_its_time {
-            "stale"
-        } else {
-            "unidentified"
-        };
-        self.refused(reason, peer, most, what);
-        had_its_time
     }
 
     fn refused(&self, reason: &str, newest: SocketAddr, most: usize, what: &str) {
@@ -225,6 +295,7 @@ mod tests {
     const LIMITS: Limits = Limits {
         connections: 3,
         unidentified: 2,
+        of_an_origin: 2,
         time: Duration::from_secs(10),
     };
 
@@ -235,15 +306,23 @@ mod tests {
 
     impl Story {
         fn begin() -> Self {
+            Self::with(LIMITS)
+        }
+
+        fn with(limits: Limits) -> Self {
             let metrics = Metrics::new().unwrap();
             Self {
-                door: Door::new("openflow", LIMITS, metrics),
+                door: Door::new("openflow", limits, metrics),
                 begun: Instant::now(),
             }
         }
 
         fn arrives(&mut self, seconds: u64) -> Option<Pass> {
-            let peer = SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 7));
+            self.arrives_from("::1", seconds)
+        }
+
+        fn arrives_from(&mut self, address: &str, seconds: u64) -> Option<Pass> {
+            let peer = SocketAddr::new(address.parse().unwrap(), 7);
             let now = self.begun + Duration::from_secs(seconds);
             self.door.admit(peer, now)
         }
@@ -264,7 +343,7 @@ mod tests {
         let mut story = Story::begin();
         let (mut first, mut second) = (story.arrives(0).unwrap(), story.arrives(1).unwrap());
         assert!(story.arrives(9).is_none());
-        assert_eq!(story.refused("unidentified"), 1);
+        assert_eq!(story.refused("origin"), 1);
         assert!(!must_go(&mut first));
         let mut third = story.arrives(10).unwrap();
         assert_eq!(story.refused("stale"), 1);
@@ -280,7 +359,7 @@ mod tests {
         let (second, third) = (story.arrives(1).unwrap(), story.arrives(1).unwrap());
         assert!(story.arrives(2).is_none());
         drop(third);
-        assert_eq!(story.refused("unidentified"), 1);
+        assert_eq!(story.refused("origin"), 1);
         let mut others = [story.arrives(3).unwrap(), second];
         others.iter_mut().for_each(Pass::identified);
         assert!(story.arrives(4).is_none());
@@ -291,9 +370,30 @@ mod tests {
     }
 
     #[test]
+    fn who_crowds_the_door_makes_room_for_others_at_once() {
+        let mut story = Story::with(Limits {
+            connections: 9,
+            unidentified: 4,
+            of_an_origin: 3,
+            ..LIMITS
+        });
+        let mut crowd = ["2001:db8::1", "2001:db8::2", "2001:db8::3"]
+            .map(|address| story.arrives_from(address, 0).unwrap());
+        assert!(story.arrives_from("2001:db8::4", 1).is_none());
+        let mut other = story.arrives_from("192.0.2.1", 2).unwrap();
+        let mut third = story.arrives_from("192.0.2.2", 2).unwrap();
+        assert_eq!(crowd.each_mut().map(must_go), [true, false, false]);
+        assert!(story.arrives_from("2001:db8::5", 3).is_none());
+        assert!(!must_go(&mut other) && !must_go(&mut third));
+    }
+
+    #[test]
     fn limits_leave_files_to_others() {
         let few = Limits::of_files(1024);
-        assert_eq!((few.connections, few.unidentified), (256, 128));
+        assert_eq!(
+            (few.connections, few.unidentified, few.of_an_origin),
+            (256, 128, 96)
+        );
         let many = Limits::of_files(1 << 20);
         assert_eq!((many.connections, many.unidentified), (16_384, 512));
     }

@@ -25,6 +25,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run until SIGTERM or SIGINT. Logs one line, "ready", once everything listens.
+    ///
+    /// SIGHUP has configuration and certificates read again: what can change while it runs does, and the log names the keys
+    /// that wait for a restart.
     Serve(Serve),
     /// Say what is wrong with a configuration file, and where; exits with 2 if anything is.
     CheckConfig {
@@ -61,7 +64,7 @@ pub enum Page {
 }
 
 /// Options of `serve`. They override the environment, which overrides the file.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct Serve {
     /// Configuration file (TOML); every key has a default.
     #[arg(long, value_name = "FILE", env = "SEXTANT_CONFIG")]
@@ -69,6 +72,9 @@ pub struct Serve {
     /// Where data is kept.
     #[arg(long, value_name = "DIR", env = "SEXTANT_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
+    /// What is logged: off, error, warn, info, debug or trace; after commas also TARGET=LEVEL.
+    #[arg(long, value_name = "FILTER", env = "SEXTANT_LOG")]
+    pub log: Option<String>,
     /// Where the Neutron API listens.
     #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_API_LISTEN")]
     pub api_listen: Option<SocketAddr>,
@@ -100,6 +106,7 @@ impl Serve {
             .as_deref()
             .map_or_else(|| Ok(Config::default()), Config::read)?;
         override_with(&mut config.data_dir, self.data_dir.clone());
+        override_with(&mut config.log, self.log.clone());
         override_with(&mut config.api_listen, self.api_listen);
         override_with(&mut config.openflow_listen, self.openflow_listen);
         override_with(&mut config.ovsdb_listen, self.ovsdb_listen);

@@ -14,6 +14,7 @@ pub use keys::{KEYS, KeyReference};
 pub use quotas::Quotas;
 
 use crate::api;
+use crate::logging;
 use crate::tls::{TlsError, TlsFiles};
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -28,6 +29,8 @@ use std::path::{Path, PathBuf};
 pub struct Config {
     /// Where data is kept: `/var/lib/sextant` as root, else `./sextant-data`.
     pub data_dir: PathBuf,
+    /// What is logged, as [`logging::filter`] reads it.
+    pub log: String,
     /// Where the Neutron API listens.
     pub api_listen: SocketAddr,
     /// Where switches connect.
@@ -136,6 +139,14 @@ pub enum ConfigError {
         /// Which file, and why.
         error: TlsError,
     },
+    /// What is to be logged cannot be understood.
+    #[error("log = {value:?} (SEXTANT_LOG, --log): {error}")]
+    Log {
+        /// The filter.
+        value: String,
+        /// What is wrong with it.
+        error: logging::FilterError,
+    },
     /// A value does not make sense.
     #[error("{key} = {value}: {rule}")]
     Refused {
@@ -154,6 +165,7 @@ impl Default for Config {
         let settings = Settings::default();
         Self {
             data_dir: default_data_dir(),
+            log: logging::DEFAULT.to_owned(),
             api_listen: loopback(9696),
             openflow_listen: loopback(6653),
             ovsdb_listen: loopback(6640),
@@ -254,6 +266,10 @@ impl Config {
     /// # Errors
     /// [`ConfigError::Refused`] with the first that does not.
     pub fn check(&self) -> Result<(), ConfigError> {
+        if let Err(error) = logging::filter(&self.log) {
+            let value = self.log.clone();
+            return Err(ConfigError::Log { value, error });
+        }
         self.check_listeners()?;
         let hypervisor_tls = self.hypervisor_tls.files();
         for (section, files) in [("tls", &self.tls), ("hypervisor_tls", &hypervisor_tls)] {
@@ -420,6 +436,7 @@ mod tests {
         );
         let Config {
             data_dir: _,
+            log: _,
             api_listen: _,
             openflow_listen: _,
             ovsdb_listen: _,
@@ -496,6 +513,7 @@ mod tests {
         assert!(refusal("[tunnel]\nunderlay_mtu = 1000").starts_with("tunnel.underlay_mtu = 1000"));
         assert!(refusal("[gateway]\ngone_after = 0").starts_with("gateway.gone_after = 0"));
         assert!(refusal("[gateway]\ngone_after = 3601").ends_with("1 to 3600 seconds"));
+        assert!(refusal("log = 'verbose'").contains("log = \"verbose\""));
         assert!(refusal("[punt]\nrate = 0").starts_with("punt = 0"));
     }
 }

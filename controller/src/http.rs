@@ -1,12 +1,20 @@
 //! Serves HTTP so that no client can hold up the others, and stops without cutting anybody off.
 //!
-//! A client has a limited time to send a request's head, also on a connection that is kept open; so many connections are
-//! served at once, and the next wait in the listener's queue. Told to stop, it takes no more connections, answers the
-//! requests that are under way, and ends.
+//! A client has a limited time to send a request's head, also on a connection that is kept open, and again for its body; so
+//! many connections are served at once. One more takes the place of one on which nothing is being answered; while all are
+//! being answered, it waits in the listener's queue. Told to stop, it takes no more connections, answers the requests that
+//! are under way, and ends.
 
+mod body;
+mod places;
+
+use crate::metrics::Metrics;
 use crate::stream::{Dialects, Listener, Plain};
+use crate::throttle::Throttle;
 use crate::tls::Tls;
 use axum::Router;
+use axum::body::Body;
+use body::Received;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -14,13 +22,13 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
+use places::{Evicted, Place, Places, Seat};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 /// What clients may take.
@@ -28,17 +36,21 @@ use tokio::time::{sleep, timeout};
 pub struct Limits {
     /// Connections at once, at least 1.
     pub connections: usize,
-    /// How long a request's head may take, and the wait for it.
+    /// Connections at once from one IPv4 address, or one /64 of IPv6.
+    pub of_an_address: usize,
+    /// How long a request's head may take with the wait for it, and how long its body.
     pub head: Duration,
     /// How long requests under way may take after the end of the service was asked for.
     pub farewell: Duration,
 }
 
 impl Default for Limits {
-    /// 512 connections, which leaves most of the usual 1024 files to switches and hypervisors; 30 s for a head; 5 s to end.
+    /// 512 connections, which leaves half of the usual 1024 files to switches and hypervisors; half of those for one address,
+    /// which may be a proxy's; 30 s for a head; 5 s to end.
     fn default() -> Self {
         Self {
             connections: 512,
+            of_an_address: 256,
             head: Duration::from_secs(30),
             farewell: Duration::from_secs(5),
         }
@@ -54,20 +66,27 @@ pub struct Peer {
     pub encrypted: bool,
 }
 
-/// Serves until `stopping`, and then until the requests under way are answered.
+/// Serves until `stopping`, and then until the requests under way are answered. `name` is the listener's in metrics and logs.
 pub async fn serve(
+    name: &'static str,
     listener: impl Into<Listener>,
     service: Router,
     limits: Limits,
+    metrics: Metrics,
     stopping: impl Future<Output = ()>,
 ) {
     let Listener { tcp, tls, dialects } = listener.into();
-    let room = Arc::new(Semaphore::new(limits.connections));
+    let mut door = Door {
+        name,
+        places: Places::new(limits.connections, limits.of_an_address),
+        metrics,
+        throttle: Throttle::default(),
+    };
     let underway = GracefulShutdown::new();
     let mut stopping = pin!(stopping);
     loop {
         let (stream, address, place) = tokio::select! {
-            admitted = admit(&tcp, &room) => admitted,
+            admitted = door.admit(&tcp) => admitted,
             () = &mut stopping => break,
         };
         let connection = Connection {
@@ -77,18 +96,63 @@ pub async fn serve(
             address,
             dialects: dialects.clone(),
         };
-        let tls = tls.clone();
-        tokio::spawn(async move {
-            match tls {
-                None => connection.serve_plain(stream).await,
-                Some(tls) => connection.serve_encrypted(stream, &tls).await,
-            }
-            drop(place);
-        });
+        tokio::spawn(connection.run(stream, tls.clone(), place));
     }
     drop(tcp);
     if timeout(limits.farewell, underway.shutdown()).await.is_err() {
         tracing::warn!("requests that took too long were cut off");
+    }
+}
+
+/// Where clients come in.
+struct Door {
+    name: &'static str,
+    places: Arc<Places>,
+    metrics: Metrics,
+    throttle: Throttle,
+}
+
+impl Door {
+    /// The next connection that there is a place for.
+    async fn admit(&mut self, listener: &TcpListener) -> (TcpStream, SocketAddr, Place) {
+        loop {
+            let (stream, address) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    if let Some(unsaid) = self.throttle.admit(Instant::now()) {
+                        tracing::warn!(listener = self.name, %error, unsaid, "a client's connection could not be accepted");
+                    }
+                    sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            match self.places.admit(address.ip()).await {
+                Some((place, None)) => return (stream, address, place),
+                Some((place, Some(Evicted))) => {
+                    self.tell(
+                        "idle",
+                        address,
+                        "too many connections: an idle one was ended",
+                    );
+                    return (stream, address, place);
+                }
+                None => self.tell(
+                    "address",
+                    address,
+                    "too many requests under way from one address: a connection was refused",
+                ),
+            }
+        }
+    }
+
+    fn tell(&mut self, reason: &str, newest: SocketAddr, what: &str) {
+        self.metrics
+            .connections_refused
+            .with_label_values(&[self.name, reason])
+            .inc();
+        if let Some(unsaid) = self.throttle.admit(Instant::now()) {
+            tracing::warn!(listener = self.name, %newest, unsaid, "{what}");
+        }
     }
 }
 
@@ -102,15 +166,30 @@ struct Connection {
 }
 
 impl Connection {
-    async fn serve_plain(self, stream: TcpStream) {
-        let stream = Plain::new(stream, self.address, self.dialects.clone());
-        self.serve(stream, false).await;
+    /// Serves it until it ends, or its place is needed for another.
+    async fn run(self, stream: TcpStream, tls: Option<Tls>, mut place: Place) {
+        let seat = place.seat.clone();
+        let served = async {
+            match tls {
+                None => self.serve_plain(stream, seat).await,
+                Some(tls) => self.serve_encrypted(stream, &tls, seat).await,
+            }
+        };
+        tokio::select! {
+            () = served => {}
+            _ = &mut place.shown_out => {}
+        }
     }
 
-    async fn serve_encrypted(self, stream: TcpStream, tls: &Tls) {
+    async fn serve_plain(self, stream: TcpStream, seat: Seat) {
+        let stream = Plain::new(stream, self.address, self.dialects.clone());
+        self.serve(stream, false, seat).await;
+    }
+
+    async fn serve_encrypted(self, stream: TcpStream, tls: &Tls, seat: Seat) {
         let address = self.address;
         match timeout(self.limits.head, tls.accept(stream)).await {
-            Ok(Ok(stream)) => self.serve(stream, true).await,
+            Ok(Ok(stream)) => self.serve(stream, true, seat).await,
             Ok(Err(error)) => {
                 let error = self.dialects.explain(error, address);
                 tracing::debug!(%address, %error, "a client does not speak TLS as it should")
@@ -119,15 +198,28 @@ impl Connection {
         }
     }
 
-    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static, encrypted: bool) {
+    async fn serve(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        encrypted: bool,
+        seat: Seat,
+    ) {
         let peer = Peer {
             address: self.address,
             encrypted,
         };
+        let patience = self.limits.head;
         let service = TowerToHyperService::new(self.service);
-        let service = service_fn(move |mut request: Request<Incoming>| {
+        let service = service_fn(move |request: Request<Incoming>| {
+            let body = |body| Body::new(Received::new(body, patience, seat.clone()));
+            let mut request = request.map(body);
             request.extensions_mut().insert(peer);
-            service.call(request)
+            let (answer, seat) = (service.call(request), seat.clone());
+            async move {
+                let answer = answer.await;
+                seat.answered();
+                answer
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -135,24 +227,6 @@ impl Connection {
             .serve_connection(TokioIo::new(stream), service);
         if let Err(error) = self.watcher.watch(connection).await {
             tracing::debug!(%error, "a client's connection ended");
-        }
-    }
-}
-
-/// The next connection, once there is room for it.
-async fn admit(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
-    // Nobody closes the semaphore.
-    let place = room.clone().acquire_owned().await.ok();
-    loop {
-        match listener.accept().await {
-            Ok((stream, address)) => return (stream, address, place),
-            Err(error) => {
-                tracing::warn!(%error, "a client's connection could not be accepted");
-                sleep(Duration::from_millis(100)).await;
-            }
         }
     }
 }

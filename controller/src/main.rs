@@ -1,8 +1,10 @@
 //! The `sextant` command.
 
 use clap::Parser;
-use sextant_controller::cli::{Cli, Command};
-use sextant_controller::{config::Config, logging, reference, runtime};
+use sextant_controller::cli::{Cli, Command, Serve};
+use sextant_controller::logging::{self, Logs};
+use sextant_controller::runtime::Again;
+use sextant_controller::{config::Config, reference, runtime};
 use std::process::ExitCode;
 
 /// The configuration, or how the command was called, is wrong.
@@ -12,9 +14,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Command::Serve(options) => {
-            logging::start(cli.json);
+            let logs = logging::start(cli.json);
             match options.configuration() {
-                Ok(config) => serve(&config),
+                Ok(config) => serve(&config, logs, options),
                 Err(error) => fail(&error, USAGE),
             }
         }
@@ -49,8 +51,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(config: &Config) -> ExitCode {
-    match runtime::run(config) {
+fn serve(config: &Config, logs: Logs, options: Serve) -> ExitCode {
+    logs.set(&config.log);
+    match runtime::run(config, Again { options, logs }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }

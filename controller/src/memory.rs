@@ -2,7 +2,7 @@
 //!
 //! Until a hypervisor has connected again, what others send to it rests on what was last known of it.
 
-use crate::store::{CommitError, Store};
+use crate::store::Store;
 use sextant_model::Change;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,16 +16,15 @@ pub async fn keep(store: Arc<dyn Store>, mut observed: mpsc::UnboundedReceiver<V
     let mut waiting = Vec::new();
     while observed.recv_many(&mut waiting, usize::MAX).await > 0 {
         let changes: Vec<Change> = waiting.drain(..).flatten().collect();
+        let mut told = false;
         while let Err(error) = store.commit(changes.clone(), vec![]).await {
-            match error {
-                CommitError::Unavailable(reason) => {
-                    tracing::warn!(reason, "facts cannot be stored; trying again")
-                }
-                CommitError::Conflict(precondition) => {
-                    tracing::warn!(?precondition, "facts were refused")
-                }
+            if !std::mem::replace(&mut told, true) {
+                tracing::warn!(%error, "facts cannot be stored; trying again");
             }
             tokio::time::sleep(RETRY).await;
+        }
+        if told {
+            tracing::info!("facts are stored again");
         }
     }
 }

@@ -80,7 +80,7 @@ metrics! {
     hypervisors_connected: IntGauge = "sextant_hypervisors_connected" [],
     /// Switches of known hypervisors whose OpenFlow session is up.
     switches_connected: IntGauge = "sextant_switches_connected" [],
-    /// Connections that were refused or ended to make room, by listener (openflow, ovsdb) and reason: all places are taken (full); too many have not said who they are, and the newest was refused (unidentified) or the oldest ended (stale).
+    /// Connections that were refused or ended to make room, by listener (openflow, ovsdb, api, metrics) and reason: all places are taken (full); too many have not said who they are, all told (unidentified) or from one address (origin), and the newest was refused or the oldest ended (stale); an idle client was ended for a newer one (idle); one address has too many requests under way (address).
     connections_refused: IntCounterVec = "sextant_connections_refused_total" ["listener", "reason"],
     /// Until when certificates hold, in seconds since 1970, by whose: those in the files of the configuration (tls.certificate, hypervisor_tls.client_ca, …), the first that ends in each, and those of connected hypervisors, by name.
     certificate_not_after: IntGaugeVec = "sextant_certificate_not_after_seconds" ["whose"],
@@ -106,12 +106,16 @@ metrics! {
     dhcpv6_messages: IntCounterVec = "sextant_dhcpv6_messages_total" ["type", "outcome"],
     /// DHCPv4 messages of guests, by message type and outcome.
     dhcpv4_messages: IntCounterVec = "sextant_dhcpv4_messages_total" ["type", "outcome"],
+    /// Entries of ports' `extra_dhcp_opts` that are left out of DHCP answers because they cannot be sent, by IP version.
+    dhcp_options_left_out: IntGaugeVec = "sextant_dhcp_options_left_out" ["ip_version"],
     /// Packets of guests that routers did not take, by reason and whether an ICMP error was sent about it.
     icmp_errors: IntCounterVec = "sextant_icmp_errors_total" ["type", "outcome"],
     /// Packets of external networks that tell of next hops, or wait for one, by type and outcome.
     outside_packets: IntCounterVec = "sextant_outside_packets_total" ["type", "outcome"],
     /// Next hops on external networks, by hypervisor and state (reachable, stale, probe, incomplete, unreachable).
     next_hops: IntGaugeVec = "sextant_next_hops" ["chassis", "state"],
+    /// Addresses of guests that are not published outside where guests are (nd-proxy), by the hypervisor with their router's gateway and reason (not_given_out, of_external_network, held_by_others).
+    unpublished_addresses: IntGaugeVec = "sextant_unpublished_addresses" ["chassis", "reason"],
     /// DHCPv6 messages by which prefixes are delegated to routers' subnets, by type and outcome (sent; of those that servers sent: noted, ignored, malformed).
     delegation_messages: IntCounterVec = "sextant_delegation_messages_total" ["type", "outcome"],
     /// Subnets whose prefixes are asked for, by the hypervisor that asks and its DHCPv6 client's state (soliciting, requesting, bound, renewing, rebinding, releasing).
@@ -188,6 +192,10 @@ impl Metrics {
                 &["unresolved"],
                 &["delegation"],
                 &["neighbor_solicitation"],
+                &["bare_solicitation"],
+                &["announced"],
+                &["unheld"],
+                &["group_echo"],
             ],
         );
         zero(
@@ -253,6 +261,7 @@ impl Metrics {
                     &[listener, "full"],
                     &[listener, "unidentified"],
                     &[listener, "stale"],
+                    &[listener, "origin"],
                 ],
             );
         }
@@ -261,6 +270,10 @@ impl Metrics {
         }
         for kind in ["flow", "meter", "group", "switch", "bridge", "port"] {
             zero(&self.drift_mended, &[&[kind]]);
+        }
+        for listener in ["api", "metrics"] {
+            let reasons: &[&[&str]] = &[&[listener, "idle"], &[listener, "address"]];
+            zero(&self.connections_refused, reasons);
         }
         for state in ["waiting", "delegated"] {
             self.delegated_subnets.with_label_values(&[state]).set(0);

@@ -1,6 +1,10 @@
 //! Puts the parts together and runs them until the process is told to stop.
 
+mod again;
+mod data_dir;
 mod tasks;
+
+pub use again::Again;
 
 use crate::admission;
 use crate::config::Config;
@@ -14,14 +18,17 @@ use crate::store::{CommitError, Embedded, OpenError, Precondition, Store, WatchE
 use crate::stream::{Dialects, Listener, WhoIs};
 use crate::tls::{Expiries, Tls, TlsError};
 use crate::{api, delegation, hypervisor, liveness, memory, scrape, switch};
+use again::Reload;
 use sextant_model::{Change, Chassis, Key, Object, ServerIdentity};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tasks::Tasks;
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 /// The file in the data folder that holds everything.
@@ -75,15 +82,29 @@ pub enum RuntimeError {
 ///
 /// # Errors
 /// [`RuntimeError`] says what failed.
-pub fn run(config: &Config) -> Result<(), RuntimeError> {
-    tokio::runtime::Builder::new_multi_thread()
+pub fn run(config: &Config, again: Again) -> Result<(), RuntimeError> {
+    let main = Builder::new_multi_thread().enable_all().build()?;
+    // Whatever the API is asked to do, the threads that serve guests and switches have no part in it.
+    let api = Builder::new_multi_thread()
         .enable_all()
-        .build()?
-        .block_on(serve(config))
+        .thread_name("sextant-api")
+        .build()?;
+    let ended = main.block_on(serve(config, again, api.handle()));
+    api.shutdown_background();
+    ended
 }
 
-async fn serve(config: &Config) -> Result<(), RuntimeError> {
+/// Has a task done by the threads of another runtime, until it or this future ends.
+async fn on(runtime: Handle, task: impl Future<Output = ()> + Send + 'static) {
+    let mut tasks = JoinSet::new();
+    tasks.spawn_on(task, &runtime);
+    tasks.join_next().await;
+}
+
+async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<(), RuntimeError> {
     let told_to_stop = signals()?;
+    // From the beginning, or it would end the process.
+    let hung_up = signal(SignalKind::hangup())?;
     let [api_listener, openflow, ovsdb, metrics_listener] = listeners(config).await?;
     let tls = config.tls.open()?;
     let hypervisor_tls = config.hypervisor_tls.files().open()?;
@@ -121,6 +142,7 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
         names: config.hypervisor_tls.names,
         pauses: switch::Turn::default(),
         neighbors: Neighbors::default(),
+        handover: switch::Handover::default(),
         limits,
         patience: switch::PATIENCE,
     };
@@ -131,10 +153,19 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
     let (stop, stopping) = watch::channel(());
     let mut tasks = Tasks::new(stop);
     let api = api::Api::new(store.clone(), snapshots.clone(), metrics.clone());
-    let delegation = delegation::run(api.clone(), snapshots, events.clone(), metrics);
+    let delegation = delegation::run(api.clone(), snapshots, events.clone(), metrics.clone());
     let databases = hypervisors.seats.clone();
-    let api = api.with_hypervisors(databases, switches.seats.clone(), events);
-    let api = api::service(api.with_identity(config.identity()));
+    let api = api.with_hypervisors(databases, switches.seats.clone(), events.clone());
+    let api = api.with_identity(config.identity());
+    let reload = Reload {
+        again,
+        config: config.clone(),
+        tls: tls.clone(),
+        hypervisor_tls: hypervisor_tls.clone(),
+        api: api.clone(),
+        events,
+    };
+    let api = api::service(api);
     let who_is = who_is(&hypervisors);
     let listener = |name, tcp, tls: &Option<Tls>| {
         let dialects = Dialects::new(name, Some(who_is.clone()));
@@ -142,8 +173,8 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
     };
     let api_listener = listener("api", api_listener, &tls);
     let metrics_listener = listener("metrics", metrics_listener, &tls);
-    let api = serve_http(api_listener, api, &stopping);
-    let scraped = serve_http(metrics_listener, scraped, &stopping);
+    let api = serve_http("api", api_listener, api, &metrics, &stopping);
+    let scraped = serve_http("metrics", metrics_listener, scraped, &metrics, &stopping);
     let (ovsdb, openflow) = (
         listener("ovsdb", ovsdb, &hypervisor_tls),
         listener("openflow", openflow, &hypervisor_tls),
@@ -153,12 +184,10 @@ async fn serve(config: &Config) -> Result<(), RuntimeError> {
     let expiries = hypervisors.expiries.clone();
     let expiries = expiries.watch(own.into_iter().flatten().collect());
     tasks.sessions.add("the watch over certificates", expiries);
-    let renewed: Vec<Tls> = [tls, hypervisor_tls].into_iter().flatten().collect();
-    if !renewed.is_empty() {
-        let reload = reload(renewed)?;
-        tasks.sessions.add("the reader of certificates", reload);
-    }
-    tasks.web.add("api_listen", api);
+    tasks
+        .sessions
+        .add("the reader of the configuration", reload.run(hung_up));
+    tasks.web.add("api_listen", on(api_threads.clone(), api));
     tasks.web.add("metrics_listen", scraped);
     let ovsdb = hypervisor::listen(ovsdb, hypervisors);
     tasks.sessions.add("ovsdb_listen", ovsdb);
@@ -212,30 +241,18 @@ fn signals() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// Reads certificates again whenever SIGHUP comes, from the moment that this is called.
-fn reload(all: Vec<Tls>) -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
-    let mut hung_up = signal(SignalKind::hangup())?;
-    Ok(async move {
-        while hung_up.recv().await.is_some() {
-            for tls in &all {
-                match tls.reload() {
-                    Ok(()) => tracing::info!("certificates were read again"),
-                    Err(error) => tracing::warn!(%error, "certificates stay as they were"),
-                }
-            }
-        }
-    })
-}
-
 /// Serves until nobody holds the other end of `stopping`.
 fn serve_http(
+    name: &'static str,
     listener: Listener,
     service: axum::Router,
+    metrics: &Metrics,
     stopping: &watch::Receiver<()>,
 ) -> impl Future<Output = ()> + Send + 'static {
     let mut stopping = stopping.clone();
     let stopped = async move { while stopping.changed().await.is_ok() {} };
-    http::serve(listener, service, Limits::default(), stopped)
+    let metrics = metrics.clone();
+    http::serve(name, listener, service, Limits::default(), metrics, stopped)
 }
 
 async fn listeners(config: &Config) -> Result<[TcpListener; 4], RuntimeError> {
@@ -258,8 +275,7 @@ async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, R
 }
 
 fn open(config: &Config) -> Result<Arc<dyn Store>, RuntimeError> {
-    let path = config.data_dir.clone();
-    std::fs::create_dir_all(&path).map_err(|error| RuntimeError::DataDir { path, error })?;
+    data_dir::prepare(&config.data_dir, STORE)?;
     Ok(Arc::new(Embedded::open(&config.data_dir.join(STORE))?))
 }
 

@@ -4,6 +4,7 @@
 //! with hypervisors and switches. After each batch it publishes one snapshot. It routes, it does not work: an arm of the
 //! match is a call.
 
+mod dhcp_options;
 mod elsewhere;
 mod gateways;
 mod hosts;
@@ -17,10 +18,11 @@ use crate::store::{Committed, Watch, WatchEnded};
 use elsewhere::Elsewhere;
 use hosts::Hosts;
 use sextant_model::{
-    Binding, Change, Chassis, ChassisId, Delegation, Facts, Key, NetworkId, Object, Outside,
-    Plugged, PortId, RouterId, Settings, Shortfall, SubnetId, TunnelWatches,
+    Binding, Change, Chassis, ChassisId, Delegation, Facts, Key, MacAddr, NetworkId, Object,
+    Outside, Plugged, PortId, Reassembly, RouterId, Settings, Shortfall, SubnetId, TunnelWatches,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
@@ -50,6 +52,8 @@ pub enum Event {
     TunnelsHeard(ChassisId, TunnelWatches),
     /// A hypervisor has learned this of the outside of an external network; none: nothing any more.
     Outside(ChassisId, NetworkId, Option<Outside>),
+    /// A guest on a hypervisor said that it has an address out of the pairs of its port, at a MAC.
+    Announced(ChassisId, (PortId, IpAddr, MacAddr)),
     /// A server has delegated this prefix to a subnet, or extended it; none: the subnet has none any more.
     Delegated(SubnetId, Option<Arc<Delegation>>),
     /// Nobody asks for this delegation any more. It is forgotten, unless another has taken its place.
@@ -58,6 +62,8 @@ pub enum Event {
     Confirmed(Vec<(PortId, Binding)>),
     /// A hypervisor's switch takes all its flows but these.
     FellShort(ChassisId, Arc<Shortfall>),
+    /// The configuration was read again, and says this.
+    Configured(Settings),
 }
 
 /// How many events may wait for the owner before their senders do.
@@ -174,6 +180,7 @@ impl Owner {
             facts,
         } = &mut self.snapshot;
         for change in &committed.changes {
+            dhcp_options::count(intent, change, &self.metrics);
             intent.apply(change);
             if let Key::Port(port) = change.key() {
                 facts.rebind(intent, port);
@@ -239,6 +246,7 @@ impl Owner {
             Event::Gone(chassis, gone) => self.gone(&chassis, gone),
             Event::TunnelsHeard(chassis, watches) => self.tunnels_heard(&chassis, watches),
             Event::Outside(chassis, network, outside) => self.learned(&chassis, network, outside),
+            Event::Announced(chassis, announced) => self.announced(&chassis, announced),
             Event::Plugged(port, plugged) => self.plugged(port, plugged),
             Event::Unplugged(port, chassis) => self.unplugged(port, &chassis),
             Event::Delegated(subnet, delegation) => self.delegated(subnet, delegation),
@@ -249,6 +257,7 @@ impl Owner {
             Event::FellShort(chassis, shortfall) => {
                 self.snapshot.facts.fall_short(&chassis, shortfall);
             }
+            Event::Configured(settings) => self.snapshot.intent.settings = Arc::new(settings),
         }
     }
 
@@ -308,6 +317,7 @@ impl Owner {
         let stored = |chassis: &Chassis| Chassis {
             tunnel_ports: BTreeMap::new(),
             patch_ports: BTreeMap::new(),
+            reassembly: Reassembly::default(),
             observed: false,
             ..chassis.clone()
         };
@@ -371,6 +381,14 @@ impl Owner {
         self.snapshot
             .facts
             .unplug(&self.snapshot.intent, port, chassis);
+    }
+
+    fn announced(&mut self, chassis: &ChassisId, announced: (PortId, IpAddr, MacAddr)) {
+        let Snapshot { intent, facts, .. } = &mut self.snapshot;
+        if facts.hold(intent, chassis, announced) {
+            let (port, address, mac) = announced;
+            tracing::debug!(%port, %address, %mac, %chassis, "a port has an address out of its pairs");
+        }
     }
 
     fn delegated(&mut self, subnet: SubnetId, delegation: Option<Arc<Delegation>>) {

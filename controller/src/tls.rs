@@ -96,10 +96,7 @@ impl TlsFiles {
             return Ok(None);
         }
         let loaded = ArcSwap::from_pointee(self.load()?);
-        Ok(Some(Tls(Arc::new(Shared {
-            files: self.clone(),
-            loaded,
-        }))))
+        Ok(Some(Tls(Arc::new(Shared { loaded }))))
     }
 
     fn load(&self) -> Result<Loaded, TlsError> {
@@ -175,7 +172,6 @@ fn unusable(key: &'static str, path: &Path) -> impl Fn(pem::Error) -> TlsError {
 pub struct Tls(Arc<Shared>);
 
 struct Shared {
-    files: TlsFiles,
     loaded: ArcSwap<Loaded>,
 }
 
@@ -193,7 +189,7 @@ fn earliest(certificates: &[CertificateDer<'_>]) -> Option<i64> {
 
 impl fmt::Debug for Tls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Tls").field(&self.0.files).finish()
+        f.debug_tuple("Tls").finish_non_exhaustive()
     }
 }
 
@@ -208,12 +204,12 @@ impl Tls {
             .await
     }
 
-    /// Reads the files again, for the connections to come.
+    /// Reads files again, the same or others, for the connections to come.
     ///
     /// # Errors
     /// [`TlsError`] says which file is wrong; all stays as it was.
-    pub fn reload(&self) -> Result<(), TlsError> {
-        self.0.loaded.store(Arc::new(self.0.files.load()?));
+    pub fn reload(&self, files: &TlsFiles) -> Result<(), TlsError> {
+        self.0.loaded.store(Arc::new(files.load()?));
         Ok(())
     }
 

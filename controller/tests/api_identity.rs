@@ -70,6 +70,58 @@ async fn who_is_not_named_by_a_trusted_proxy_is_nobody() {
 }
 
 #[tokio::test]
+async fn who_is_named_twice_is_nobody() {
+    let cloud = cloud();
+    let repeated = [
+        ("x-project-id", B),
+        ("x-project-id", A),
+        ("x-roles", "reader"),
+        ("x-user-id", "somebody"),
+        ("x-identity-status", "Confirmed"),
+        ("x-is-admin-project", "True"),
+    ];
+    for (name, value) in repeated {
+        let mut user = cloud.user(A, "admin");
+        user.headers.push((name, value.to_owned()));
+        if name == "x-is-admin-project" {
+            user.headers.push((name, "False".to_owned()));
+        }
+        assert_eq!(user.get("networks").await.status, 401, "{name}");
+        let versions = user.request(Method::GET, "/", None).await;
+        assert!(versions.status.is_success());
+    }
+}
+
+#[tokio::test]
+async fn roles_are_read_whatever_stands_beside_them() {
+    let cloud = cloud();
+    network(&cloud.user(B, "member"), json!({})).await;
+    for admin in [
+        "admin",
+        "ADMIN",
+        " Admin ",
+        "reader,admin",
+        "x , aDmin,,",
+        ",admin",
+        "\u{e9}t\u{e9},admin",
+    ] {
+        let all = cloud.user(A, admin).ids("networks").await;
+        assert_eq!(all.len(), 1, "{admin}");
+    }
+    for nobody in [
+        "",
+        ",",
+        "administrator",
+        "admin member",
+        "'admin'",
+        "admin;reader",
+    ] {
+        let none = cloud.user(A, nobody).ids("networks").await;
+        assert!(none.is_empty(), "{nobody}");
+    }
+}
+
+#[tokio::test]
 async fn a_project_sees_its_own_the_shared_and_the_external() {
     let cloud = cloud();
     let (admin, a, b) = (
@@ -259,10 +311,6 @@ async fn on_a_network_of_others_a_port_is_as_the_network_gives_it() {
             port(json!({"port_security_enabled": false})),
             "(rule:create_port and rule:create_port:port_security_enabled)",
         ),
-        (
-            json!({"port": {"network_id": private["id"]}}),
-            "rule:create_port",
-        ),
     ];
     for (given, rules) in refused {
         let answer = b.post("ports", given.clone()).await;
@@ -275,8 +323,13 @@ async fn on_a_network_of_others_a_port_is_as_the_network_gives_it() {
     assert!(made["port"].get("binding:host_id").is_none(), "{made}");
     assert_eq!(made["port"]["binding:vnic_type"], "normal");
 
-    let nowhere = json!({"port": {"network_id": "00000000-0000-0000-0000-000000000000"}});
-    assert_eq!(missing(b.post("ports", nowhere).await).0, "NetworkNotFound");
+    for nowhere in [
+        &private["id"],
+        &json!("00000000-0000-0000-0000-000000000000"),
+    ] {
+        let nowhere = json!({"port": {"network_id": nowhere}});
+        assert_eq!(missing(b.post("ports", nowhere).await).0, "NetworkNotFound");
+    }
     // The owner of a network sees all ports of it; others do not see each other's.
     let path = format!("ports/{}", id(&made["port"]));
     assert_eq!(

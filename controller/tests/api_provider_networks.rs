@@ -21,6 +21,7 @@ async fn attached() -> Cloud {
         bridge_mappings: mappings.into(),
         gateway_priority: 0,
         datapath_id: None,
+        reassembly: Default::default(),
         tunnel_ports: BTreeMap::new(),
         patch_ports: BTreeMap::new(),
         observed: true,

@@ -22,7 +22,7 @@ use sextant_controller::seat::Seats;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::state::{self, Event, Events, Owner};
 use sextant_controller::store::{Embedded, Store};
-use sextant_controller::switch::{self, Context, Turn};
+use sextant_controller::switch::{self, Context, Handover, Turn};
 use sextant_model::{Chassis, ChassisId, Encap, EncapKind, Plugged, PortId, Settings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -82,6 +82,7 @@ impl World {
             names: NameRule::default(),
             pauses: Turn::default(),
             neighbors: Neighbors::default(),
+            handover: Handover::default(),
             patience: SOON,
             limits: Limits::of_process(),
         };
@@ -196,6 +197,7 @@ fn chassis() -> Chassis {
         bridge_mappings: BTreeMap::new(),
         gateway_priority: 0,
         datapath_id: Some(DATAPATH),
+        reassembly: Default::default(),
         tunnel_ports: BTreeMap::new(),
         patch_ports: BTreeMap::new(),
         observed: true,

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use axum::Router;
-use axum::routing::get;
+use axum::body::Bytes;
+use axum::routing::{get, post};
 use sextant_controller::http::{Limits, serve};
+use sextant_controller::metrics::Metrics;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,8 +41,10 @@ async fn service(limits: Limits) -> Service {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
     let stopping = async { drop(stopped.await) };
-    let router = Router::new().route("/slow", slow);
-    let task = tokio::spawn(serve(listener, router, limits, stopping));
+    let metrics = Metrics::new().unwrap();
+    let read = post(|body: Bytes| async move { format!("read it: {}", body.len()) });
+    let router = Router::new().route("/slow", slow).route("/read", read);
+    let task = tokio::spawn(serve("api", listener, router, limits, metrics, stopping));
     Service {
         address,
         asked,
@@ -77,20 +81,75 @@ async fn a_head_that_does_not_come_ends_the_connection() {
     }
 }
 
+/// What a client may send so as to have a connection and be owed nothing.
+const HALVES: [&[u8]; 3] = [
+    b"",
+    b"GET /slow HTTP/1.1\r\nHost:",
+    b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{",
+];
+
 #[tokio::test]
-async fn those_beyond_the_limit_wait_for_their_turn() {
+async fn those_who_never_finish_a_request_close_the_service_for_nobody() {
     let limits = Limits {
-        connections: 1,
-        head: Duration::from_millis(500),
+        connections: 8,
+        of_an_address: 6,
+        ..Limits::default()
+    };
+    for sends in HALVES {
+        let service = service(limits).await;
+        let mut halves = Vec::new();
+        for _ in 0..100 {
+            halves.push(connected(service.address, sends).await);
+        }
+        let whole = connected(service.address, REQUEST).await;
+        timeout(SOON, service.asked.notified()).await.unwrap();
+        for _ in 0..100 {
+            halves.push(connected(service.address, sends).await);
+        }
+        let oldest = rest(halves.remove(0));
+        assert_eq!(oldest.await, "");
+        service.answer.notify_one();
+        let text = rest_of_one(whole).await;
+        assert!(text.ends_with("done"), "{text}");
+    }
+}
+
+/// The answer to a request, on a connection that stays.
+async fn rest_of_one(mut stream: TcpStream) -> String {
+    let mut text = Vec::new();
+    while !text.ends_with(b"done") {
+        let read = timeout(SOON, stream.read_buf(&mut text)).await;
+        assert_ne!(read.unwrap().unwrap(), 0, "the connection is closed");
+    }
+    String::from_utf8(text).unwrap()
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_ends_the_connection() {
+    let limits = Limits {
+        head: Duration::from_millis(100),
         ..Limits::default()
     };
     let service = service(limits).await;
-    let silent = connected(service.address, b"").await;
-    let waiting = connected(service.address, REQUEST).await;
-    drop(rest(silent).await);
+    let text = rest(connected(service.address, HALVES[2]).await).await;
+    assert!(!text.contains("read it"), "{text}");
+}
+
+#[tokio::test]
+async fn those_beyond_the_limit_wait_while_all_are_being_answered() {
+    let limits = Limits {
+        connections: 1,
+        ..Limits::default()
+    };
+    let service = service(limits).await;
+    let first = connected(service.address, REQUEST).await;
+    timeout(SOON, service.asked.notified()).await.unwrap();
+    let second = connected(service.address, REQUEST).await;
+    service.answer.notify_one();
+    assert!(rest_of_one(first).await.ends_with("done"));
     timeout(SOON, service.asked.notified()).await.unwrap();
     service.answer.notify_one();
-    assert!(rest(waiting).await.ends_with("done"));
+    assert!(rest_of_one(second).await.ends_with("done"));
 }
 
 #[tokio::test]

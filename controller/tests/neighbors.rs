@@ -4,6 +4,7 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use sextant_controller::http::{Limits, Peer, serve};
+use sextant_controller::metrics::Metrics;
 use sextant_controller::neighbors::{Neighbor, Neighbors, service};
 use sextant_model::{ChassisId, MacAddr, NetworkId};
 use std::future::pending;
@@ -60,9 +61,11 @@ async fn served(neighbors: Neighbors) -> String {
     let listener = TcpListener::bind("[::1]:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(serve(
+        "metrics",
         listener,
         service(neighbors),
         Limits::default(),
+        Metrics::new().unwrap(),
         pending(),
     ));
     address
@@ -161,7 +164,14 @@ async fn what_goes_wrong_is_said() {
     let another = axum::Router::new();
     let listener = TcpListener::bind("[::1]:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    tokio::spawn(serve(listener, another, Limits::default(), pending()));
+    tokio::spawn(serve(
+        "metrics",
+        listener,
+        another,
+        Limits::default(),
+        Metrics::new().unwrap(),
+        pending(),
+    ));
     let said = sextant(&["flush"], &address).await;
     assert!(
         !said.success && said.err.contains("refuses: HTTP/1.0 404"),

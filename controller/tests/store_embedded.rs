@@ -319,3 +319,39 @@ fn killed_writer(store: &Path, round: u32) -> Vec<u32> {
     child.wait().unwrap();
     acknowledged
 }
+
+#[tokio::test]
+async fn no_damage_passes_for_another_cloud() {
+    let folder = Folder::new("damage");
+    let store = Embedded::open(&folder.store()).unwrap();
+    for batch in 0..40 {
+        let changes = (0..25).map(|n| put(batch * 25 + n)).collect();
+        store.commit(changes, vec![]).await.unwrap();
+    }
+    let whole = keys(&everything(&store).await);
+    drop(store);
+    let octets = std::fs::read(folder.store()).unwrap();
+    let damaged = folder.0.join("damaged");
+    let mut refused = 0;
+    let mut open = async |octets: &[u8]| {
+        std::fs::write(&damaged, octets).unwrap();
+        match Embedded::open(&damaged) {
+            Ok(store) => assert!(keys(&everything(&store).await) == whole),
+            Err(OpenError::Damaged(..)) => refused += 1,
+            Err(other) => panic!("{other}"),
+        }
+    };
+    let header = (0..320).step_by(5);
+    let pages = (320..octets.len()).step_by(octets.len() / 60);
+    for place in header.chain(pages) {
+        let mut octets = octets.clone();
+        octets[place] ^= 0x5a;
+        open(&octets).await;
+    }
+    for length in [0, 1, 9, 320, 4096, octets.len() / 2, octets.len() - 4096] {
+        open(&octets[..length]).await;
+    }
+    let zeros = vec![0; octets.len()];
+    open(&zeros).await;
+    assert!(refused > 20, "{refused} refused");
+}

@@ -21,7 +21,7 @@ use sextant_controller::neighbors::Neighbors;
 use sextant_controller::seat::Seats;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::state::{self, Event};
-use sextant_controller::switch::{self, Context, Turn};
+use sextant_controller::switch::{self, Context, Handover, Turn};
 use sextant_model::{
     Change, Chassis, ChassisId, Encap, EncapKind, FixedIp, Ipv6Mode, MacAddr, Meta, Network,
     NetworkId, NetworkKey, NetworkType, Object, Plugged, Port, PortId, PrefixSource,
@@ -50,6 +50,7 @@ struct Rig {
 const LIMITS: Limits = Limits {
     connections: 100,
     unidentified: 2,
+    of_an_origin: 3,
     time: SOON,
 };
 
@@ -71,6 +72,7 @@ impl Rig {
             names: NameRule::default(),
             pauses: Turn::default(),
             neighbors: Neighbors::default(),
+            handover: Handover::default(),
             limits,
             patience,
         };
@@ -126,6 +128,7 @@ fn chassis(name: &str) -> Chassis {
         bridge_mappings: BTreeMap::new(),
         gateway_priority: 0,
         datapath_id: Some(DATAPATH),
+        reassembly: Default::default(),
         tunnel_ports: BTreeMap::new(),
         patch_ports: BTreeMap::new(),
         observed: true,
@@ -139,8 +142,10 @@ fn network(n: u16) -> Network {
         admin_state_up: true,
         shared: false,
         external: false,
+        is_default: false,
         mtu: None,
         port_security_enabled: true,
+        dns_domain: String::new(),
         network_type: NetworkType::Vxlan,
         physical_network: None,
         segmentation_id: Some(u32::from(n) + 1),

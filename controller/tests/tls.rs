@@ -9,6 +9,7 @@ use rcgen::{
 };
 use sextant_controller::config::Config;
 use sextant_controller::http::{Limits, Peer, serve};
+use sextant_controller::metrics::Metrics;
 use sextant_controller::neighbors::{Neighbors, service};
 use sextant_controller::stream::Listener;
 use sextant_controller::tls::{Tls, TlsFiles};
@@ -96,9 +97,11 @@ async fn serving(tls: Tls, router: axum::Router) -> SocketAddr {
     let address = tcp.local_addr().unwrap();
     let listener = Listener::new(tcp, Some(tls));
     tokio::spawn(serve(
+        "api",
         listener,
         router,
         Limits::default(),
+        Metrics::new().unwrap(),
         std::future::pending(),
     ));
     address
@@ -181,16 +184,16 @@ async fn a_renewed_certificate_is_taken_up_and_a_broken_one_is_not() {
     let address = served(tls.clone()).await;
     files.sign("server", "other.example");
     curl(address, &files, false).await.unwrap();
-    tls.reload().unwrap();
+    tls.reload(&files.tls(false)).unwrap();
     let error = curl(address, &files, false).await.unwrap_err();
     assert!(
         error.contains("subject") || error.contains("host"),
         "{error}"
     );
     files.sign("server", "::1");
-    tls.reload().unwrap();
+    tls.reload(&files.tls(false)).unwrap();
     std::fs::write(files.path("server.key"), "nothing").unwrap();
-    tls.reload().unwrap_err();
+    tls.reload(&files.tls(false)).unwrap_err();
     assert_eq!(curl(address, &files, false).await.unwrap(), "::1 true");
 }
 

@@ -170,7 +170,7 @@ fn guest_name(view: &View<'_>, port: &Port) -> Option<DomainName> {
     }
 }
 
-/// The port's `extra_dhcp_opts` for IPv6. The API takes none that cannot be sent.
+/// The port's `extra_dhcp_opts` for IPv6, without those that cannot be sent.
 fn extra_options(port: &Port) -> Vec<Dhcpv6Option> {
     let given = port
         .extra_dhcp_opts

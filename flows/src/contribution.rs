@@ -3,14 +3,15 @@
 use crate::advertisement::advertisement;
 use crate::features::neighbor::Owner;
 use crate::features::{
-    self, arp, external, extra_routes, guard, guest, icmp_error, neighbor, provider, punt, routing,
-    security, switching, tunnel,
+    self, arp, external, extra_routes, guard, guest, held, icmp_error, martian, neighbor, provider,
+    punt, routing, security, switching, tunnel,
 };
 use crate::flow::Flow;
-use crate::link::Link;
+use crate::link::{Interface, Link};
 use crate::pipeline::Stage;
 use crate::uplink::{Uplink, uplink};
 use crate::view::{Presence, View};
+use crate::withheld::Withheld;
 use sextant_model::{
     ChassisId, MacAddr, MemberAddress, Network, NetworkId, Port, PortId, Router, RouterId,
     SecurityGroupId,
@@ -121,7 +122,9 @@ pub(crate) struct Contribution {
     /// The meters that its flows pass.
     pub(crate) meters: Vec<u32>,
     pub(crate) link: Option<Link>,
+    pub(crate) interface: Option<Interface>,
     pub(crate) uplink: Option<Uplink>,
+    pub(crate) withheld: Vec<Withheld>,
 }
 
 /// What an object contributes as things are; nothing if it is not there or has no part here.
@@ -142,7 +145,7 @@ pub(crate) fn contribution(view: &View<'_>, object: &Object) -> Contribution {
         Object::Peer(peer) => flows(tunnel::classify(view, peer)),
         Object::Network(id) => of_network(view, *id),
         Object::SharedMac(id, mac) => flows(
-            local(view, *id)
+            present(view, *id)
                 .map_or_else(Vec::new, |network| switching::shared(view, network, *mac)),
         ),
         Object::Policy(groups) => flows(security::policy(view, groups)),
@@ -167,18 +170,26 @@ fn of_network(view: &View<'_>, id: NetworkId) -> Contribution {
     if is_local {
         flows.extend(switching::multicast(view, network));
     }
+    let mut meters = uplink.as_ref().map_or_else(Vec::new, Uplink::meters);
     if is_local || uplink.is_some() {
         flows.extend(provider::classify(view, network, uplink.is_some()));
+        meters.extend(provider::meter(view, network));
     }
     if let Some(uplink) = &uplink {
         flows.extend(external::link(view, network, uplink));
     }
     Contribution {
         flows,
-        meters: uplink.as_ref().map_or_else(Vec::new, Uplink::meters),
+        meters,
         uplink,
         ..Contribution::default()
     }
+}
+
+/// A network that has guests here, or that guests here reach through a router.
+fn present<'a>(view: &View<'a>, id: NetworkId) -> Option<&'a Network> {
+    let network = view.network(id)?;
+    view.presence(id).map(|_| &**network)
 }
 
 /// A network that has guests here.
@@ -258,19 +269,27 @@ fn of_router_port(
     router: &Router,
     port: &Port,
 ) -> Contribution {
-    let mut flows = routing::interface(network, router, port);
+    let mut flows = routing::interface(view, network, router, port);
     flows.extend(answers(view, network, presence, port, Owner::Router));
+    flows.push(held::asker(network, port));
     if presence == Presence::Local {
         flows.extend(icmp_error::interface(network, router, port));
+        flows.extend(neighbor::known_anycast(view, network, port));
     }
     let heard = advertisement(view, network, port).filter(|_| presence == Presence::Local);
     let link = heard.map(|advertisement| Link {
         network: network.key,
         advertisement,
     });
+    let interface = (presence == Presence::Local).then(|| Interface {
+        network: network.key,
+        mac: port.mac_address,
+        addresses: port.addresses().map(|(_, address)| address).collect(),
+    });
     Contribution {
         flows,
         link,
+        interface,
         ..Contribution::default()
     }
 }
@@ -282,14 +301,17 @@ fn of_guest_port(
     port: &Port,
 ) -> Contribution {
     let mut flows = answers(view, network, presence, port, Owner::Guest);
-    flows.extend(external::published(view, port));
+    let (published, withheld) = external::published(view, port);
+    flows.extend(published);
     flows.extend(routing::next_hop(network, port));
+    flows.extend(held::next_hops(view, network, port));
     flows.extend(switching::unicast(view, network, port));
     let ofport = view.local_ofport(port);
     if let Some(ofport) = ofport {
-        flows.push(guest::classify(network, ofport));
+        flows.extend(guest::classify(network, ofport));
+        flows.extend(martian::fragments(Stage::Martians, ofport));
         flows.push(icmp_error::guest(ofport));
-        flows.extend(neighbor::asked_from(view, ofport, ofport.into()));
+        flows.push(neighbor::asked_from(view, ofport, ofport.into()));
         flows.extend(guard::port(port, ofport));
         flows.extend(punt::port(view, network, port, ofport));
         flows.extend(neighbor::own(port, ofport));
@@ -298,7 +320,13 @@ fn of_guest_port(
     }
     Contribution {
         flows,
-        meters: ofport.map(u32::from).into_iter().collect(),
+        meters: ofport.map_or_else(Vec::new, meters),
+        withheld,
         ..Contribution::default()
     }
+}
+
+/// A port's meters: of what it sends up, and of its fragments.
+fn meters(ofport: u16) -> Vec<u32> {
+    vec![ofport.into(), martian::meter(ofport)]
 }

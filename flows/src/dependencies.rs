@@ -5,6 +5,7 @@
 
 mod changes;
 mod external;
+mod publishing;
 mod security;
 
 use crate::contribution::{Object, of_one_port, secured};
@@ -76,8 +77,10 @@ impl<'a> Touched<'a> {
         self.ports(changes);
         self.routers(changes);
         self.bindings(changes);
+        self.holders(changes);
         self.peers(changes);
         self.external(changes);
+        self.publishing(changes);
         self.security(changes);
     }
 
@@ -235,6 +238,13 @@ impl<'a> Touched<'a> {
                 }
             }
         }
+    }
+
+    /// Who has, and had, an address out of the pairs of ports.
+    fn holders(&mut self, changes: &Changes<'_>) {
+        let holders = changes.holders.iter().flat_map(|holder| holder.sides());
+        self.objects
+            .extend(holders.map(|holder| Object::Port(holder.port)));
     }
 
     /// Whether a port is plugged in on this hypervisor, before or after.

@@ -96,7 +96,7 @@ fn ipv4(address: Option<IpAddr>) -> Option<Ipv4Addr> {
     }
 }
 
-/// The port's `extra_dhcp_opts` for IPv4. The API takes none that cannot be sent.
+/// The port's `extra_dhcp_opts` for IPv4, without those that cannot be sent.
 fn extra_options(port: &Port) -> Vec<Dhcpv4Option> {
     let given = port
         .extra_dhcp_opts

@@ -78,13 +78,17 @@ impl<'a> View<'a> {
             .collect()
     }
 
-    /// The ways out of the routers that a network is on.
-    pub(crate) fn gateways_beyond(&self, network: NetworkId) -> impl Iterator<Item = Gateway<'a>> {
+    /// The ways out of the routers that a network is on, each with the router's port there.
+    pub(crate) fn gateways_beyond(
+        &self,
+        network: NetworkId,
+    ) -> impl Iterator<Item = (&'a Arc<Port>, Gateway<'a>)> {
         let view = *self;
         let ports = self.intent.router_ports_of(network);
-        ports
-            .filter_map(move |port| view.router(port))
-            .filter_map(move |router| view.gateway(router))
+        ports.filter_map(move |port| {
+            let router = view.router(port)?;
+            Some((port, view.gateway(router)?))
+        })
     }
 
     /// Where packets of a family leave.

@@ -6,14 +6,15 @@ use crate::contribution::{Object, all_objects, contribution};
 use crate::dependencies::touched;
 use crate::difference::Difference;
 use crate::flow::{Cookie, CookieHasher, Flow, Packed};
-use crate::link::Link;
+use crate::link::{Interface, Link};
 use crate::pipeline::Stage;
 use crate::uplink::Uplink;
 use crate::view::View;
+use crate::withheld::Withheld;
 use refusals::Refused;
 use sextant_model::{ChassisId, Facts, Intent, NetworkId, PortId, Punt};
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
 use std::hash::BuildHasherDefault;
 
 /// What one object contributes.
@@ -22,7 +23,9 @@ struct Group {
     cookies: Vec<Cookie>,
     meters: Vec<u32>,
     link: Option<Link>,
+    interface: Option<Interface>,
     uplink: Option<Uplink>,
+    withheld: Vec<Withheld>,
 }
 
 /// A flow and how many objects want it.
@@ -43,6 +46,8 @@ pub struct Flows {
     punts: HashMap<Cookie, Punt, BuildHasherDefault<CookieHasher>>,
     /// The meters that flows pass, and how many objects want each.
     meters: BTreeMap<u32, u32>,
+    /// What is not published outside, and how many addresses each is about.
+    withheld: BTreeMap<Withheld, u32>,
     /// What is left out of differences: the switch does not take it.
     refused: Refused,
 }
@@ -164,6 +169,12 @@ impl Flows {
         self.groups.iter().filter_map(link).collect()
     }
 
+    /// The routers' ports on networks with guests here.
+    pub fn interfaces(&self) -> impl Iterator<Item = &Interface> {
+        let groups = self.groups.values();
+        groups.filter_map(|group| group.interface.as_ref())
+    }
+
     /// The external networks that routers use by a bridge of this hypervisor.
     pub fn uplinks(&self) -> BTreeMap<NetworkId, Uplink> {
         let uplink = |(object, group): (&Object, &Group)| match object {
@@ -179,14 +190,23 @@ impl Flows {
         self.groups.iter().filter_map(uplink).collect()
     }
 
+    /// What is not published outside though guests are published there by routers with their gateway here, and how many
+    /// addresses each is about.
+    pub fn withheld(&self) -> &BTreeMap<Withheld, u32> {
+        &self.withheld
+    }
+
     fn replace(&mut self, view: &View<'_>, object: Object, difference: &mut Difference) {
         let computed = contribution(view, &object);
         let mut group = Group {
             cookies: vec![],
             meters: computed.meters,
             link: computed.link,
+            interface: computed.interface,
             uplink: computed.uplink,
+            withheld: computed.withheld,
         };
+        group.withheld.iter().for_each(|of| self.withhold(*of));
         for flow in computed.flows {
             group.cookies.push(self.want(&flow, difference));
         }
@@ -195,6 +215,7 @@ impl Flows {
         }
         self.refused.wants(&object, &group.cookies);
         let link = group.link.clone();
+        let interface = group.interface.clone();
         let uplink = group.uplink.clone();
         let empty = group == Group::default();
         let old = if empty {
@@ -203,7 +224,7 @@ impl Flows {
             self.groups.insert(object, group)
         };
         let old = old.unwrap_or_default();
-        if old.link != link {
+        if old.link != link || old.interface != interface {
             difference.touch_links();
         }
         if old.uplink != uplink {
@@ -214,6 +235,20 @@ impl Flows {
         }
         for cookie in old.cookies {
             self.unwant(cookie, difference);
+        }
+        old.withheld.iter().for_each(|of| self.release(*of));
+    }
+
+    fn withhold(&mut self, withheld: Withheld) {
+        *self.withheld.entry(withheld).or_default() += 1;
+    }
+
+    fn release(&mut self, withheld: Withheld) {
+        if let btree_map::Entry::Occupied(mut addresses) = self.withheld.entry(withheld) {
+            *addresses.get_mut() -= 1;
+            if *addresses.get() == 0 {
+                addresses.remove();
+            }
         }
     }
 

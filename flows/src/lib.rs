@@ -24,11 +24,14 @@ pub mod pipeline;
 pub mod trace;
 mod uplink;
 mod view;
+mod withheld;
 
 pub use capability::is_about_the_flow;
 pub use difference::{Difference, InstalledFlow, reconcile};
+pub use features::martian::is_of_fragments;
 pub use flow::{Cookie, Flow};
 pub use flows::Flows;
-pub use link::Link;
+pub use link::{Interface, Link};
 pub use uplink::{Speaker, Uplink};
 pub use view::View;
+pub use withheld::{Reason, Withheld};

@@ -15,12 +15,16 @@ pub enum Stage {
     TunnelIpv6 = 2,
     /// Which hypervisor sent this through a tunnel over IPv4?
     TunnelIpv4 = 4,
+    /// May a guest send this at all?
+    Martians = 6,
     /// May this guest send this?
     Guard = 8,
     /// May this guest say this about neighbours?
     NeighborGuard = 12,
     /// Is it for the controller?
     Punt = 16,
+    /// May it come from outside at all?
+    Border = 18,
     /// Is it for a router's gateway?
     Outside = 20,
     /// Can a flow answer it?
@@ -111,6 +115,12 @@ pub const STAGES: &[StageSpec] = &[
         Miss::Drop,
     ),
     stage(
+        Stage::Martians,
+        "martians",
+        "Does a guest's packet come from an address that somebody may have? Fragments pass a meter of the port's.",
+        Miss::Goto(Stage::Guard),
+    ),
+    stage(
         Stage::Guard,
         "guard",
         "May this guest send this: MAC, IPv6, IPv4 and ARP source, router advertisements, DHCP server messages?",
@@ -127,6 +137,12 @@ pub const STAGES: &[StageSpec] = &[
         "punt",
         "Is it for the controller: Router Solicitation, DHCPv6, DHCPv4? Each guest's punts pass a meter of its own.",
         Miss::Goto(Stage::Neighbor),
+    ),
+    stage(
+        Stage::Border,
+        "border",
+        "The same of what comes from outside.",
+        Miss::Goto(Stage::Outside),
     ),
     stage(
         Stage::Outside,
@@ -342,7 +358,7 @@ pub const REGISTERS: &[RegisterSpec] = &[
     RegisterSpec {
         name: "problem",
         field: "reg13",
-        holds: "Why a router does not take it: 1 hop limit, 2 no route, 3 address unreachable, 4 too big, 5 its own address.",
+        holds: "Why a router does not take it: 1 hop limit, 2 no route, 3 address unreachable, 4 too big, 5 its own address, 6 an address that its holder is asked for.",
     },
     RegisterSpec {
         name: "policy",
@@ -361,6 +377,9 @@ pub const PROBLEM_UNREACHABLE: u32 = 3;
 pub const PROBLEM_TOO_BIG: u32 = 4;
 /// [`PROBLEM`]: it is for the router itself, which does not answer it.
 pub const PROBLEM_OWN_ADDRESS: u32 = 5;
+
+/// [`PROBLEM`]: nobody has said yet that it has the next hop's address, out of the pairs of ports.
+pub const PROBLEM_UNHELD: u32 = 6;
 
 /// [`ORIGIN`]: sent by the controller, to local ports only.
 pub const ORIGIN_CONTROLLER: u32 = 0;

@@ -24,6 +24,7 @@ pub struct Uplink {
 
 /// Meters of what is heard are above those of ports, whose OpenFlow port has 16 bits.
 const HEARD: u32 = 1 << 16;
+const KNOWN: u32 = 1 << 18;
 
 impl Uplink {
     /// What is heard passes a meter of its own: nobody who makes routers seek or complain, inside or far away, keeps them
@@ -32,13 +33,18 @@ impl Uplink {
         HEARD | self.other_meter()
     }
 
+    /// What next hops themselves say, which are known: who makes up others keeps nobody from hearing it.
+    pub(crate) fn known_meter(&self) -> u32 {
+        KNOWN | self.other_meter()
+    }
+
     /// Everything else that comes up by this way.
     pub(crate) fn other_meter(&self) -> u32 {
         self.port.into()
     }
 
     pub(crate) fn meters(&self) -> Vec<u32> {
-        vec![self.heard_meter(), self.other_meter()]
+        vec![self.known_meter(), self.heard_meter(), self.other_meter()]
     }
 }
 

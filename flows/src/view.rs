@@ -6,7 +6,7 @@ use crate::flow::Flow;
 use ipnet::IpNet;
 use sextant_model::{
     Answering, Binding, Chassis, ChassisId, Facts, Family, Intent, Network, NetworkId, Port,
-    Router, SecurityGroupId, Subnet, Transport,
+    Router, SecurityGroupId, Subnet, SubnetId, Transport,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -133,6 +133,11 @@ impl<'a> View<'a> {
             .networks
             .get(&id)
             .filter(|network| network.admin_state_up)
+    }
+
+    /// A subnet.
+    pub(crate) fn subnet(&self, id: SubnetId) -> Option<&'a Subnet> {
+        self.intent.subnets.get(&id).map(Arc::as_ref)
     }
 
     /// The router of a port that works: port and router exist and are up.

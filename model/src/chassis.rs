@@ -1,6 +1,6 @@
 //! Hypervisors and their tunnel endpoints.
 
-use crate::{ChassisId, Endpoints, Family};
+use crate::{ChassisId, Endpoints, Family, Reassembly};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -119,6 +119,9 @@ pub struct Chassis {
     /// OpenFlow port of the patch port to the bridge of each physical network. As `tunnel_ports`, of the chassis itself.
     #[serde(skip)]
     pub patch_ports: BTreeMap<String, u16>,
+    /// How its connection tracker puts fragments together. As `tunnel_ports`, of the chassis itself.
+    #[serde(skip)]
+    pub reassembly: Reassembly,
     /// Whether its contents were read over OVSDB since this process started, so that its flows can be trusted to be complete.
     #[serde(skip)]
     pub observed: bool,

@@ -158,7 +158,16 @@ const RESERVED: [u8; 20] = [
     1, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 61, 77, 80, 81, 82, 93, 94, 97, 118,
 ];
 
+/// What a port can ask not to be told, by an empty value: the router, and routes (neutron-lib's
+/// `VALID_BLANK_EXTRA_DHCP_OPTS`).
+const SUPPRESSIBLE: [Dhcpv4Place; 2] = [Dhcpv4Place::Option(3), Dhcpv4Place::Option(121)];
+
 impl Dhcpv4Option {
+    /// Whether it stands for leaving out what would be sent otherwise.
+    pub fn is_suppressing(&self) -> bool {
+        self.value.is_empty()
+    }
+
     /// Reads an entry of `extra_dhcp_opts`. A name can begin with tags ([`DhcpTag`]) and `option:`; lists are separated
     /// by commas. The value of an option that is not known by name is addresses, octets as `01:02:0a`, or else a text.
     ///
@@ -167,6 +176,10 @@ impl Dhcpv4Option {
     pub fn parse(name: &str, value: &str) -> Result<Self, InvalidDhcpv4Option> {
         let (tags, name) = DhcpTag::split(name)?;
         let (place, format) = find(name.strip_prefix("option:").unwrap_or(name))?;
+        if value.trim().is_empty() && SUPPRESSIBLE.contains(&place) {
+            let value = Vec::new();
+            return Ok(Self { tags, place, value });
+        }
         let value = read(format, value.trim())?;
         match value.len() {
             0 => Err(InvalidDhcpv4Option::Empty),

@@ -1,10 +1,12 @@
 //! What was observed.
 
 mod external;
+mod holders;
 #[cfg(test)]
 mod tests;
 mod tunnels;
 
+pub use holders::Holder;
 pub use tunnels::{TunnelState, TunnelWatch, TunnelWatches};
 
 use crate::gateways::Gateways;
@@ -12,6 +14,7 @@ use crate::{
     Answering, Chassis, ChassisId, Delegation, Encap, EncapKind, Endpoints, Intent, Network,
     NetworkId, PortId, SecurityGroupId, Settings, Shortfall, SubnetId,
 };
+use holders::Holders;
 use imbl::{OrdMap, OrdSet};
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
@@ -56,6 +59,7 @@ pub struct Facts {
     gateways: Gateways,
     delegations: OrdMap<SubnetId, Arc<Delegation>>,
     tunnels: Tunnels,
+    holders: Holders,
     /// Pairs of hypervisors that have no family of addresses in common.
     without_family: usize,
     shortfalls: OrdMap<ChassisId, Arc<Shortfall>>,
@@ -142,7 +146,7 @@ impl Facts {
             });
         self.regroup(intent, port, wanted.as_ref());
         if self.bindings.get(&port) == wanted.as_ref() {
-            return;
+            return self.let_go(intent, port);
         }
         self.active.remove(&port);
         if let Some(old) = self.bindings.remove(&port) {
@@ -161,6 +165,7 @@ impl Facts {
                 .insert((new.chassis.clone(), new.network, port));
             self.bindings.insert(port, new);
         }
+        self.let_go(intent, port);
     }
 
     /// Brings the index of ports by group in line: where a port is, and the groups that it is under.

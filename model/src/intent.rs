@@ -50,6 +50,7 @@ pub struct Intent {
     pub(crate) gateways_of: OrdSet<(RouterId, PortId)>,
     gateway_ports_of: OrdSet<(NetworkId, PortId)>,
     users_of: OrdSet<(NetworkId, MacAddr, PortId)>,
+    holders_of: OrdSet<(IpAddr, PortId)>,
     default_groups: OrdMap<String, SecurityGroupId>,
     rules_of: OrdSet<(SecurityGroupId, SecurityGroupRuleId)>,
     rules_about: OrdSet<(SecurityGroupId, SecurityGroupRuleId)>,
@@ -124,6 +125,7 @@ impl Intent {
             | Key::NetworkKey(_)
             | Key::RouterKey(_)
             | Key::DefaultSubnetPool(_)
+            | Key::DefaultNetwork
             | Key::DefaultSecurityGroup(_)
             | Key::CountOf(..)
             | Key::NearQuota(..)
@@ -200,6 +202,9 @@ impl Intent {
         }
         for mac in port.other_macs() {
             self.users_of.insert((port.network_id, mac, port.id));
+        }
+        for (_, address) in port.addresses() {
+            self.holders_of.insert((address, port.id));
         }
         self.ports.insert(port.id, port.clone());
     }
@@ -286,6 +291,7 @@ impl Intent {
             | Key::Segment(..)
             | Key::RouterKey(_)
             | Key::DefaultSubnetPool(_)
+            | Key::DefaultNetwork
             | Key::DefaultSecurityGroup(_)
             | Key::CountOf(..)
             | Key::NearQuota(..)
@@ -324,6 +330,9 @@ impl Intent {
         }
         for mac in port.other_macs() {
             self.users_of.remove(&(port.network_id, mac, port.id));
+        }
+        for (_, address) in port.addresses() {
+            self.holders_of.remove(&(address, port.id));
         }
     }
 
@@ -393,6 +402,14 @@ impl Intent {
         self.users_of
             .range(range)
             .filter_map(|(_, _, port)| self.ports.get(port))
+    }
+
+    /// The ports of whatever network that were given an address, by id.
+    pub fn holders_of(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Port>> {
+        let range = (address, PortId::MIN)..=(address, PortId::MAX);
+        self.holders_of
+            .range(range)
+            .filter_map(|(_, port)| self.ports.get(port))
     }
 
     /// The ports of a router, by id.

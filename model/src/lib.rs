@@ -29,6 +29,7 @@ mod port;
 mod punt;
 mod quota;
 mod rbac;
+mod reassembly;
 mod router;
 mod security_group;
 mod settings;
@@ -46,7 +47,7 @@ pub use dhcpv4_service::{ClasslessRoute, Dhcpv4Lease, Dhcpv4Service};
 pub use dhcpv6_option::{Dhcpv6Option, Dhcpv6Value, InvalidDhcpv6Option, TimeServer};
 pub use domain_name::{DomainName, InvalidDomainName};
 pub use endpoints::{BadEndpoints, Endpoints, Family};
-pub use facts::{Binding, Facts, Plugged, TunnelState, TunnelWatch, TunnelWatches};
+pub use facts::{Binding, Facts, Holder, Plugged, TunnelState, TunnelWatch, TunnelWatches};
 pub use gateways::Outside;
 pub use ids::{
     AddressScopeId, ChassisId, NetworkId, NetworkKey, PortId, RbacPolicyId, RouterId, RouterKey,
@@ -60,12 +61,13 @@ pub use port::{
     AddressPair, DhcpOption, FixedIp, Port, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, in_domain,
 };
 pub use punt::{
-    AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, Dhcpv6Options,
-    Dhcpv6Service, IcmpError, KnownNeighbor, LeasedAddress, Pref64, PrefixEnds, Problem, Punt,
-    RouterPreference,
+    AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, Asker, Dhcpv6Options,
+    Dhcpv6Service, GroupMember, IcmpError, KnownNeighbor, LeasedAddress, Pref64, PrefixEnds,
+    Problem, Punt, RouterPreference,
 };
 pub use quota::{Counted, DefaultQuotas, ProjectQuota};
 pub use rbac::{EVERY_PROJECT, RbacAction, RbacObject, RbacPolicy};
+pub use reassembly::Reassembly;
 pub use router::{ExternalGateway, Router};
 pub use security_group::{
     DEFAULT_SECURITY_GROUP, Direction, Ethertype, GroupNumber, MemberAddress, RemoteEnd,

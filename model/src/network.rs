@@ -42,10 +42,16 @@ pub struct Network {
     pub shared: bool,
     /// `router:external`.
     pub external: bool,
+    /// The external network that is taken where none is named; at most one is.
+    #[serde(default)]
+    pub is_default: bool,
     /// The MTU that was asked for, in octets; else it follows from the encapsulation ([`crate::Facts::network_mtu`]).
     pub mtu: Option<u16>,
     /// What new ports of the network have for `port_security_enabled`.
     pub port_security_enabled: bool,
+    /// The domain of its guests' names, for whoever fills a DNS from here; empty for none.
+    #[serde(default)]
+    pub dns_domain: String,
     /// How it travels.
     pub network_type: NetworkType,
     /// `provider:physical_network`.

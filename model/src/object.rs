@@ -93,6 +93,8 @@ pub enum Key {
     RouterKey(RouterKey),
     /// Claim: a subnet pool is the default of an IP version (4 or 6).
     DefaultSubnetPool(u8),
+    /// Claim: an external network is the default.
+    DefaultNetwork,
     /// Not a claim but a mark: whoever makes, changes or removes a port of the network writes it again, so that a writer
     /// whose decision rests on all of the network's ports can demand that none changed, and writers of different ports
     /// do not hinder each other.

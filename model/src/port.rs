@@ -1,8 +1,8 @@
 //! Ports.
 
 use crate::{
-    MacAddr, MemberAddress, Meta, NetworkId, PROVISIONAL_PREFIX, PortId, RouterId, SecurityGroupId,
-    SubnetId,
+    Dhcpv4Option, Dhcpv6Option, MacAddr, MemberAddress, Meta, NetworkId, PROVISIONAL_PREFIX,
+    PortId, RouterId, SecurityGroupId, SubnetId, is_link_local,
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,20 @@ pub struct DhcpOption {
     pub opt_value: String,
     /// 4 or 6.
     pub ip_version: u8,
+}
+
+impl DhcpOption {
+    /// Why it is left out of DHCP answers, if it is. Neutron takes any text for an option and leaves it to its DHCP server.
+    pub fn unsendable(&self) -> Option<String> {
+        match self.ip_version {
+            4 => Dhcpv4Option::parse(&self.opt_name, &self.opt_value)
+                .err()
+                .map(|error| error.to_string()),
+            _ => Dhcpv6Option::parse(&self.opt_name, &self.opt_value)
+                .err()
+                .map(|error| error.to_string()),
+        }
+    }
 }
 
 /// One attachment to a network.
@@ -176,6 +190,27 @@ impl Port {
                 IpAddr::V6(address) => Some((subnet, address)),
                 IpAddr::V4(_) => None,
             })
+    }
+
+    /// Whether it may send from an address, and this MAC, for no other reason than a pair.
+    pub fn is_paired(&self, address: IpNet, mac: MacAddr) -> bool {
+        let pair = |pair: &AddressPair| {
+            let of_mac = pair.mac_address.unwrap_or(self.mac_address) == mac;
+            of_mac && pair.ip_address.contains(&address)
+        };
+        let own = |(_, fixed)| mac == self.mac_address && IpNet::from(fixed) == address;
+        self.port_security_enabled
+            && self.allowed_address_pairs.iter().any(pair)
+            && !self.addresses().any(own)
+    }
+
+    /// Whether it may have an address out of its pairs at this MAC: one that is neither its own nor of a link or a group.
+    pub fn may_hold(&self, address: IpAddr, mac: MacAddr) -> bool {
+        let of_somebody = match address {
+            IpAddr::V6(address) => !address.is_unspecified() && !is_link_local(address),
+            IpAddr::V4(address) => !address.is_unspecified() && !address.is_broadcast(),
+        };
+        of_somebody && !address.is_multicast() && self.is_paired(address.into(), mac)
     }
 
     /// The addresses by which rules about its groups know it: its own and those that it may send from besides, as in

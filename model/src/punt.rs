@@ -2,7 +2,7 @@
 //!
 //! A punt is plain values, computed when the flow that raises it is computed: answering a packet looks nothing up.
 
-use crate::{Dhcpv4Service, Dhcpv6Option, DomainName, MacAddr, NetworkId, PortId};
+use crate::{Dhcpv4Service, Dhcpv6Option, DomainName, MacAddr, NetworkId, NetworkKey, PortId};
 use ipnet::Ipv6Net;
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
@@ -251,8 +251,32 @@ pub struct KnownNeighbor {
     pub mac: MacAddr,
     /// Whether it is a router's.
     pub router: bool,
+    /// Whether it is nobody else's: not an anycast address (RFC 4861 §7.2.4).
+    pub overrides: bool,
     /// The tag that what is sent there gets, as `vlan_tci` has it (ovs-fields(7)); 0 for none.
     pub vlan_tci: u16,
+}
+
+/// A router's port on a network, and whom it asks for there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// The network's number.
+    pub network: NetworkKey,
+    /// What the port sends from.
+    pub mac: MacAddr,
+    /// The addresses of the port.
+    pub addresses: Vec<IpAddr>,
+    /// Whose MAC is wanted; none until the packet has come up.
+    pub wanted: Option<IpAddr>,
+}
+
+/// A router's port as a member of the groups of all nodes and of all routers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupMember {
+    /// What it sends from.
+    pub mac: MacAddr,
+    /// Its address on the link.
+    pub address: Ipv6Addr,
 }
 
 /// Why a packet comes up.
@@ -279,6 +303,15 @@ pub enum Punt {
     Delegation(NetworkId),
     /// A Neighbor Solicitation for an address whose MAC is known, where the switch has no flow that can answer it.
     NeighborSolicitation(KnownNeighbor),
+    /// The same without an option, where no flow could add one to the answer; what is known of the neighbour comes with the
+    /// packet.
+    BareSolicitation,
+    /// A guest says that it has an address out of the pairs of its port.
+    Announced(PortId),
+    /// A packet for an address out of the pairs of ports, of which nobody has said that it has it.
+    Unheld(Asker),
+    /// An echo request to all nodes or all routers of a link.
+    GroupEcho(Vec<GroupMember>),
 }
 
 impl Punt {
@@ -316,7 +349,11 @@ impl Punt {
             | Self::Dhcpv4(_)
             | Self::Heard(_)
             | Self::Unresolved(_)
-            | Self::Delegation(_) => 0,
+            | Self::Delegation(_)
+            | Self::BareSolicitation
+            | Self::Announced(_)
+            | Self::Unheld(_)
+            | Self::GroupEcho(_) => 0,
         }
     }
 
@@ -331,6 +368,10 @@ impl Punt {
             Self::Unresolved(_) => "unresolved",
             Self::Delegation(_) => "delegation",
             Self::NeighborSolicitation(_) => "neighbor_solicitation",
+            Self::BareSolicitation => "bare_solicitation",
+            Self::Announced(_) => "announced",
+            Self::Unheld(_) => "unheld",
+            Self::GroupEcho(_) => "group_echo",
         }
     }
 }

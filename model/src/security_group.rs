@@ -112,6 +112,15 @@ pub struct RuleProtocol {
     pub number: u8,
 }
 
+impl SecurityGroupRule {
+    /// The protocol that it is restricted to. Number 0 restricts nothing: IPv4's own is none of any packet, and Neutron
+    /// calls it `ip` as well. By the name of IPv6's first extension header it means that.
+    pub fn only_protocol(&self) -> Option<&RuleProtocol> {
+        let protocol = self.protocol.as_ref()?;
+        Some(protocol).filter(|protocol| protocol.number != 0 || protocol.name == "hopopt")
+    }
+}
+
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RemoteEnd {

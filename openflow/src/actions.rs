@@ -15,7 +15,7 @@ use crate::subfield::Subfield;
 use crate::wire::Reader;
 
 mod conntrack;
-mod learn;
+pub(crate) mod learn;
 mod nicira;
 mod selection;
 mod standard;

@@ -68,7 +68,10 @@ impl Instruction {
             u16::from_be_bytes([a, b]),
             usize::from(u16::from_be_bytes([c, d])),
         );
-        if length < 8 || !length.is_multiple_of(8) {
+        if length < 8
+            || !length.is_multiple_of(8)
+            || fixed_length(kind).is_some_and(|fixed| fixed != length)
+        {
             return Err(reader.bad_length("instruction", length));
         }
         let mut part = reader.part(length)?;
@@ -89,6 +92,15 @@ impl Instruction {
             METER => Instruction::Meter(part.u32()?),
             _ => Instruction::Raw(whole.remainder()),
         })
+    }
+}
+
+/// The length of an instruction that has but one.
+fn fixed_length(kind: u16) -> Option<usize> {
+    match kind {
+        GOTO_TABLE | CLEAR_ACTIONS | METER => Some(8),
+        WRITE_METADATA => Some(24),
+        _ => None,
     }
 }
 

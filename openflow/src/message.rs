@@ -181,7 +181,7 @@ impl Message {
             return Err(message.error(Reason::Version(version)));
         }
         let found = Self::decode_body(kind, &mut part, depth)?;
-        if part.left() >= 8 {
+        if !part.is_empty() {
             return Err(message.bad_length("message", length));
         }
         Ok((xid, found))
@@ -367,7 +367,7 @@ impl Message {
             });
         };
         Ok(match known {
-            Kind::Hello => Message::Hello(Hello::decode(reader)?),
+            Kind::Hello => Message::Hello(Hello::decode(reader)),
             Kind::Error => Message::Error(ErrorMessage::decode(reader)?),
             Kind::EchoRequest => Message::EchoRequest(reader.remainder()),
             Kind::EchoReply => Message::EchoReply(reader.remainder()),

@@ -72,6 +72,8 @@ pub enum MultipartRequest {
     TableFeatures(Vec<TableFeatures>),
     /// The ports.
     PortDesc,
+    /// A part of a request that the next message goes on with (`OFPMPF_REQ_MORE`).
+    More(Box<MultipartRequest>),
     /// A request without a name here.
     Raw {
         /// `OFPMP_*`
@@ -147,13 +149,23 @@ impl MultipartRequest {
             MultipartRequest::MeterFeatures => METER_FEATURES,
             MultipartRequest::TableFeatures(_) => TABLE_FEATURES,
             MultipartRequest::PortDesc => PORT_DESC,
+            MultipartRequest::More(part) => part.kind(),
             MultipartRequest::Raw { kind, .. } => *kind,
         }
     }
 
     pub(crate) fn encode(&self, buffer: &mut BytesMut) {
-        put_header(buffer, self.kind(), false);
+        put_header(
+            buffer,
+            self.kind(),
+            matches!(self, MultipartRequest::More(_)),
+        );
+        self.encode_part(buffer);
+    }
+
+    fn encode_part(&self, buffer: &mut BytesMut) {
         match self {
+            MultipartRequest::More(part) => part.encode_part(buffer),
             MultipartRequest::Desc
             | MultipartRequest::Table
             | MultipartRequest::GroupDesc
@@ -178,7 +190,15 @@ impl MultipartRequest {
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let (kind, _) = read_header(reader)?;
+        let (kind, more) = read_header(reader)?;
+        let part = Self::decode_part(kind, reader)?;
+        Ok(match more {
+            true => MultipartRequest::More(Box::new(part)),
+            false => part,
+        })
+    }
+
+    fn decode_part(kind: u16, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(match kind {
             DESC => MultipartRequest::Desc,
             FLOW => MultipartRequest::Flow(FlowStatsRequest::decode(reader)?),

@@ -42,24 +42,26 @@ impl Hello {
         }
     }
 
-    /// Elements of other kinds are skipped, as the standard asks.
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    /// Elements of other kinds are skipped, as the standard asks. What is no list of elements says nothing, from there on, as
+    /// in Open vSwitch: whoever sent it speaks the version of its header.
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Self {
         let mut found = Hello::default();
-        while !reader.is_empty() {
-            let [a, b, c, d] = reader.peek()?;
-            let length = usize::from(u16::from_be_bytes([c, d]));
-            if length < 4 {
-                return Err(reader.bad_length("hello element", length));
+        while let Some((kind, mut element)) = element(reader) {
+            if kind == VERSION_BITMAP && found.versions.is_none() {
+                found.versions = element.u32().ok();
             }
-            let mut element = reader.part(length)?;
-            element.skip(4)?;
-            if u16::from_be_bytes([a, b]) == VERSION_BITMAP && found.versions.is_none() {
-                found.versions = Some(element.u32()?);
-            }
-            reader.skip_padding(length);
         }
-        Ok(found)
+        reader.remainder();
+        found
     }
+}
+
+/// The kind and the value of the next element, if it is one.
+fn element<'a>(reader: &mut Reader<'a>) -> Option<(u16, Reader<'a>)> {
+    let (kind, length) = (reader.u16().ok()?, usize::from(reader.u16().ok()?));
+    let value = reader.part(length.checked_sub(4)?).ok()?;
+    reader.skip_padding(length);
+    Some((kind, value))
 }
 
 /// What a switch is (`ofp_switch_features`).

@@ -11,6 +11,7 @@ mod groups;
 mod matches;
 mod messages;
 mod ports;
+mod raw;
 mod replies;
 mod values;
 

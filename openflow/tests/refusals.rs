@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
-use bytes::Bytes;
-use rust_openflow::Message;
+use bytes::{Bytes, BytesMut};
+use rust_openflow::{ErrorCode, Hello, Message, MultipartRequest};
 
 /// A frame: type, then the body in hexadecimal; spaces do not count.
 fn frame(kind: u8, body: &str) -> Bytes {
@@ -144,4 +144,102 @@ fn actions_inside_each_other_without_end_are_too_many() {
     );
     let error = Message::decode(&frame).unwrap_err();
     assert_eq!(error.to_error_code().to_string(), "OFPBAC_TOO_MANY");
+}
+
+/// A frame of OpenFlow 1.3 of this type and body.
+fn framed(kind: u8, body: &[u8]) -> Bytes {
+    let length = u16::try_from(8 + body.len()).unwrap().to_be_bytes();
+    [&[4, kind][..], &length, &[0, 0, 0, 1], body]
+        .concat()
+        .into()
+}
+
+#[test]
+fn a_hello_whose_body_is_no_list_of_elements_is_a_hello() {
+    let bodies: [&[u8]; 5] = [
+        &[0],
+        &[0, 1, 0, 3],
+        &[0, 1, 0, 0xff, 1, 2, 3, 4],
+        &[0, 1, 0, 4],
+        &[0xff; 33],
+    ];
+    for body in bodies {
+        let (_, message) = Message::decode(&framed(0, body)).unwrap();
+        assert_eq!(message, Message::Hello(Hello::default()), "{body:?}");
+    }
+    let (_, message) = Message::decode(&framed(0, &[0, 1, 0, 8, 0, 0, 0, 0x10, 9, 9])).unwrap();
+    assert_eq!(message, Message::Hello(Hello::openflow13()));
+}
+
+#[test]
+fn instructions_that_are_too_long_are_refused_as_such() {
+    let head = [[0; 40].as_slice(), &[0, 1, 0, 4, 0, 0, 0, 0]].concat();
+    let instructions: [&[u8]; 6] = [
+        &[0, 1, 0, 8, 3, 0, 0, 0],
+        &[0, 1, 0, 16, 3, 0, 0, 0],
+        &[0, 2, 0, 32, 0, 0, 0, 0],
+        &[0, 5, 0, 16, 0, 0, 0, 0],
+        &[0, 6, 0, 16, 0, 0, 0, 1],
+        &[0, 2, 0, 16, 0, 0, 0, 0],
+    ];
+    let refused = instructions.map(|instruction| {
+        let padding = usize::from(instruction[3]) - instruction.len();
+        let body = [&head, instruction, &vec![0; padding]].concat();
+        let decoded = Message::decode(&framed(14, &body));
+        decoded.err().map(|error| error.to_error_code())
+    });
+    assert_eq!(refused[0], None);
+    assert_eq!(refused[1..], [Some(ErrorCode::BAD_INSTRUCTION_LENGTH); 5]);
+}
+
+#[test]
+fn octets_behind_a_message_of_a_fixed_size_are_a_wrong_length() {
+    let fixed: [(u8, usize); 13] = [
+        (5, 0),
+        (6, 24),
+        (7, 0),
+        (8, 4),
+        (9, 4),
+        (12, 72),
+        (16, 32),
+        (17, 8),
+        (20, 0),
+        (21, 0),
+        (22, 8),
+        (26, 0),
+        (27, 24),
+    ];
+    for (kind, size) in fixed {
+        Message::decode(&framed(kind, &vec![0; size])).unwrap();
+        for more in 1..=8 {
+            let error = Message::decode(&framed(kind, &vec![0; size + more])).unwrap_err();
+            assert_eq!(
+                error.to_error_code(),
+                ErrorCode::BAD_LENGTH,
+                "{kind} {more}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_request_that_goes_on_says_so_again() {
+    for (kind, body) in [(0_u8, 0), (1, 40), (4, 8), (12, 0), (99, 5)] {
+        let body = [&[0, kind, 0, 1, 0, 0, 0, 0][..], &vec![0; body]].concat();
+        let body = if kind == 1 {
+            [&body[..40], &[0, 1, 0, 4, 0, 0, 0, 0]].concat()
+        } else {
+            body
+        };
+        let frame = framed(18, &body);
+        let (xid, message) = Message::decode(&frame).unwrap();
+        assert!(matches!(
+            &message,
+            Message::MultipartRequest(MultipartRequest::More(_))
+        ));
+        let mut again = BytesMut::new();
+        message.encode(xid, &mut again).unwrap();
+        assert_eq!(again, frame);
+        assert!(message.print(xid).to_string().contains("flags=[more]"));
+    }
 }

@@ -1,5 +1,6 @@
 //! JSON-RPC 1.0 as OVSDB speaks it (RFC 7047 §4): both sides may send requests, replies and notifications.
 
+use crate::value;
 use bytes::{BufMut, BytesMut};
 use serde_json::{Value as Json, json};
 use thiserror::Error;
@@ -76,7 +77,7 @@ impl Message {
             (None, Json::Null) => return Err(RpcError::UnknownKind),
             (_, error) => Err(error),
         };
-        match id.as_u64() {
+        match value::count(&id) {
             Some(id) => Ok(Self::Reply {
                 id: RequestId(id),
                 result,

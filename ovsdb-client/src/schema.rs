@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::value::{Atom, Real, Value, ValueError, excerpt};
+use crate::value::{Atom, Real, Value, ValueError, count, excerpt};
 
 /// The name of a table or column, shared by all that mention it.
 pub type Name = Arc<str>;
@@ -230,11 +230,11 @@ impl ColumnType {
 }
 
 fn shape(min: Option<&Json>, max: Option<&Json>) -> Result<Shape, SchemaError> {
-    let min = min.map_or(Some(1), Json::as_u64);
+    let min = min.map_or(Some(1), count);
     let max = match max {
         None => Some(1),
         Some(Json::String(text)) if text == "unlimited" => Some(u64::MAX),
-        Some(json) => json.as_u64(),
+        Some(json) => count(json),
     };
     match (min, max) {
         (Some(1), Some(1)) => Ok(Shape::One),

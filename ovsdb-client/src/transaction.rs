@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::row::Row;
 use crate::schema::Name;
-use crate::value::{Atom, Value, excerpt};
+use crate::value::{self, Atom, Value, excerpt};
 
 /// How a condition compares a column with its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -453,7 +453,7 @@ fn read_result(json: &Json) -> Result<OperationResult, TransactionError> {
             _ => None,
         }
     } else if let Some(count) = json.get("count") {
-        count.as_u64().map(OperationResult::Count)
+        value::count(count).map(OperationResult::Count)
     } else if let Some(rows) = json.get("rows") {
         read_rows(rows).map(OperationResult::Rows)
     } else {

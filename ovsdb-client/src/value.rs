@@ -130,6 +130,22 @@ pub(crate) fn excerpt(json: &Json) -> String {
     }
 }
 
+/// The integer that a number is, however it is written (RFC 7047 §3.1): `1e3` and `1000.0` are 1000.
+pub(crate) fn integer(json: &Json) -> Option<i64> {
+    /// The first integer that is too large; the smallest is exactly its negative.
+    const BEYOND: f64 = (1_u64 << 63) as f64;
+    json.as_i64().or_else(|| {
+        let number = json.as_f64()?;
+        let whole = number.fract() == 0.0 && (-BEYOND..BEYOND).contains(&number);
+        whole.then_some(number as i64)
+    })
+}
+
+/// The same, of a number that counts.
+pub(crate) fn count(json: &Json) -> Option<u64> {
+    json.as_u64().or_else(|| integer(json)?.try_into().ok())
+}
+
 impl Atom {
     /// Reads `<atom>`.
     ///
@@ -139,7 +155,7 @@ impl Atom {
         let atom = match json {
             Json::Bool(boolean) => Some(Self::Boolean(*boolean)),
             Json::String(text) => Some(Self::String(text.clone())),
-            Json::Number(number) => match number.as_i64() {
+            Json::Number(number) => match integer(json) {
                 Some(integer) => Some(Self::Integer(integer)),
                 None => number.as_f64().and_then(Real::new).map(Self::Real),
             },
@@ -352,6 +368,35 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_number_is_an_integer_however_it_is_written() {
+        for (text, expected) in [
+            ("1e3", 1000),
+            ("1000.0", 1000),
+            ("-0.0", 0),
+            ("12.5e1", 125),
+            ("-9.223372036854775808e18", i64::MIN),
+            ("9223372036854775807", i64::MAX),
+        ] {
+            let json = serde_json::from_str(text).unwrap();
+            assert_eq!(
+                Atom::from_json(&json),
+                Ok(Atom::Integer(expected)),
+                "{text}"
+            );
+        }
+        for text in ["1.5", "1e-3", "1e19", "9223372036854775808", "-1e300"] {
+            let json = serde_json::from_str(text).unwrap();
+            assert!(
+                matches!(Atom::from_json(&json), Ok(Atom::Real(_))),
+                "{text}"
+            );
+        }
+        assert_eq!(count(&json!(2.0)), Some(2));
+        assert_eq!(count(&json!(-2.0)), None);
+        assert_eq!(count(&json!(u64::MAX)), Some(u64::MAX));
+    }
+
+    #[test]
     fn zero_is_zero() {
         assert_eq!(Real::new(-0.0), Real::new(0.0));
         assert_eq!(Real::new(f64::NAN), None);
@@ -360,7 +405,9 @@ mod tests {
     fn atoms() -> impl Strategy<Value = Atom> {
         prop_oneof![
             any::<i64>().prop_map(Atom::from),
-            (-1e300..1e300).prop_map(|real| Atom::Real(Real::new(real).unwrap())),
+            (-1e300..1e300)
+                .prop_filter("no integer", |real: &f64| integer(&json!(real)).is_none())
+                .prop_map(|real| Atom::Real(Real::new(real).unwrap())),
             any::<bool>().prop_map(Atom::from),
             any::<String>().prop_map(Atom::from),
             any::<u128>().prop_map(|bits| Atom::Uuid(Uuid::from_u128(bits))),

@@ -3,7 +3,7 @@
 use crate::delegation;
 use crate::neighbor::Heard;
 use crate::ra::HeardAdvertisement;
-use sextant_model::{NetworkId, PortId};
+use sextant_model::{MacAddr, NetworkId, PortId};
 use std::net::IpAddr;
 
 /// What comes of a packet.
@@ -79,8 +79,24 @@ pub enum Learned {
         /// The address, one of the port's.
         address: IpAddr,
     },
+    /// The guest has an address out of the pairs of its port.
+    Announced {
+        /// The guest's port.
+        port: PortId,
+        /// The address.
+        address: IpAddr,
+        /// Where it has it.
+        mac: MacAddr,
+    },
     /// A router advertised itself on an external network.
-    Router(NetworkId, HeardAdvertisement),
+    Router {
+        /// The network.
+        network: NetworkId,
+        /// The MAC that its frame came from.
+        from: MacAddr,
+        /// What it said.
+        advertisement: HeardAdvertisement,
+    },
     /// Somebody on an external network told its MAC.
     Neighbor(NetworkId, Heard),
     /// There is a packet for somebody on an external network whose MAC is not known.

@@ -1,9 +1,10 @@
 //! The default routers heard on one link, and which of them to use (RFC 4861 §6.3.4 to §6.3.6, RFC 4191 §3).
 //!
 //! Sans-IO: the owner hands in what it hears, calls [`DefaultRouters::expire`] when [`DefaultRouters::next_event`] has
-//! come, and says what it knows of a router's reachability. A router known to be unreachable comes last, whatever its
-//! preference (RFC 4191 §3.2); among equals the one in use stays. The list is bounded: whoever floods the link with
-//! advertisements neither grows it nor drives out the router in use.
+//! come, and says what it knows of a router's reachability. One that answers comes before
+//! those that have yet to, and a router known to be unreachable comes last, whatever their preference (RFC 4191 §3.2);
+//! among equals the one in use stays. The list is bounded: whoever floods the link with advertisements neither grows it nor
+//! drives out the router in use, or others that answer.
 
 use crate::ra::HeardAdvertisement;
 use sextant_model::{MacAddr, RouterPreference};
@@ -35,9 +36,11 @@ pub struct DefaultRouter {
 pub enum Reachability {
     /// It was asked and did not answer.
     Unreachable,
-    /// It answers, or nothing is known against it.
+    /// Nothing is known: it has yet to answer.
     #[default]
     Presumed,
+    /// It was asked and answered.
+    Answers,
 }
 
 /// What came of an advertisement.
@@ -66,8 +69,18 @@ pub struct DefaultRouters {
 impl DefaultRouters {
     /// Takes note of an advertisement (RFC 4861 §6.3.4).
     pub fn heard(&mut self, now: Instant, advertisement: &HeardAdvertisement) -> Listing {
+        self.heard_of(now, advertisement, Reachability::default())
+    }
+
+    /// The same, of a router of which this is known if it is not listed yet.
+    pub fn heard_of(
+        &mut self,
+        now: Instant,
+        advertisement: &HeardAdvertisement,
+        known: Reachability,
+    ) -> Listing {
         self.drop_expired(now);
-        let listing = self.list(now, advertisement);
+        let listing = self.list(now, advertisement, known);
         self.choose();
         listing
     }
@@ -113,7 +126,12 @@ impl DefaultRouters {
         self.routers.iter()
     }
 
-    fn list(&mut self, now: Instant, advertisement: &HeardAdvertisement) -> Listing {
+    fn list(
+        &mut self,
+        now: Instant,
+        advertisement: &HeardAdvertisement,
+        known: Reachability,
+    ) -> Listing {
         let address = advertisement.source;
         if advertisement.lifetime.is_zero() {
             return match self.remove(address) {
@@ -133,7 +151,7 @@ impl DefaultRouters {
             *router = heard(router.reachability);
             return Listing::Refreshed;
         }
-        let new = heard(Reachability::default());
+        let new = heard(known);
         if self.routers.len() >= MAX_ROUTERS && !self.make_room(&new) {
             return Listing::Full;
         }

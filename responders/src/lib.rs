@@ -20,6 +20,7 @@ pub mod dhcpv4;
 pub mod dhcpv6;
 pub mod frame;
 pub mod icmp_error;
+mod inside;
 pub mod ndp;
 pub mod neighbor;
 mod outside;
@@ -53,6 +54,12 @@ pub fn respond(punt: &Punt, frame: &[u8]) -> Answer {
             neighbor::answer(known, packet)
         }),
         Punt::Delegation(network) => outside::delegated(*network, frame),
+        Punt::BareSolicitation => Answer::ignored("frame", "nothing is known of the neighbour"),
+        Punt::Announced(port) => inside::announced(*port, frame),
+        Punt::Unheld(asker) => inside::ask(asker),
+        Punt::GroupEcho(members) => with(Ipv6Packet::parse(frame), |packet| {
+            inside::group_echo(members, packet)
+        }),
     }
 }
 

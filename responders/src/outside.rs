@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, Learned, Outcome, Verdict};
 use crate::delegation;
-use crate::frame::{Ipv4Packet, Ipv6Packet, Refusal};
+use crate::frame::{Ipv4Packet, Ipv6Packet, Refusal, ethernet};
 use crate::neighbor::{Claim, Heard};
 use crate::ra::HeardAdvertisement;
 use sextant_model::NetworkId;
@@ -10,8 +10,9 @@ use std::net::IpAddr;
 
 /// A frame that tells of next hops: who has which MAC, and who routes.
 pub(crate) fn heard(network: NetworkId, frame: &[u8]) -> Answer {
-    let heard = match Heard::parse(frame) {
-        Ok(heard) => heard,
+    let told = ethernet(frame).and_then(|(_, from, _)| Ok((from, Heard::parse(frame)?)));
+    let (from, heard) = match told {
+        Ok(told) => told,
         Err(refusal) => return Answer::refused("frame", refusal.into()),
     };
     let router = HeardAdvertisement::parse(frame).ok();
@@ -22,7 +23,11 @@ pub(crate) fn heard(network: NetworkId, frame: &[u8]) -> Answer {
         (false, Claim::Mentioned { .. }) if heard.address.is_ipv4() => "arp_request",
         (false, Claim::Mentioned { .. }) => "neighbor_solicitation",
     };
-    let router = router.map(|advertisement| Learned::Router(network, advertisement));
+    let router = router.map(|advertisement| Learned::Router {
+        network,
+        from,
+        advertisement,
+    });
     let learned = router
         .into_iter()
         .chain([Learned::Neighbor(network, heard)])

@@ -54,8 +54,9 @@ proptest! {
             }
             neighborhood.hear(&frame);
             neighborhood.hear(&honest(frame));
-            let reachability = match wait % 2 {
+            let reachability = match wait % 3 {
                 0 => Reachability::Presumed,
+                1 => Reachability::Answers,
                 _ => Reachability::Unreachable,
             };
             neighborhood.mark(wait as usize % 16, reachability);

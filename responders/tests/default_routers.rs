@@ -11,7 +11,7 @@ mod guest;
 
 use guest::link::*;
 use sextant_model::RouterPreference::{self, High, Low, Medium};
-use sextant_responders::default_routers::Reachability::{Presumed, Unreachable};
+use sextant_responders::default_routers::Reachability::{Answers, Presumed, Unreachable};
 use sextant_responders::default_routers::{DefaultRouters, Listing, MAX_ROUTERS};
 use sextant_responders::ra::HeardAdvertisement;
 use sextant_responders::repetition::Repetition;
@@ -123,6 +123,31 @@ fn a_router_that_does_not_answer_comes_last() {
     );
     routers.mark(router_at(9), Unreachable);
     assert_eq!(routers.iter().count(), 3, "an unknown one is not noted");
+}
+
+/// However often, and with whatever preference.
+#[test]
+fn who_has_not_answered_displaces_nobody_who_does() {
+    let mut routers = routers(&[(1, Low), (2, Low)]);
+    routers.mark(router_at(1), Answers);
+    routers.mark(router_at(2), Answers);
+    for host in 10..2000 {
+        routers.heard(after(u64::from(host)), &heard(host, High, 9000));
+        assert_eq!(best(&routers), Some(1));
+    }
+    let listed =
+        |routers: &DefaultRouters, host| routers.iter().any(|of| of.address == router_at(host));
+    assert!(listed(&routers, 2), "nor from the list");
+    let third = heard(3, Low, 9000);
+    assert_eq!(routers.heard(after(2000), &third), Listing::Full);
+    let listing = routers.heard_of(after(2000), &third, Answers);
+    assert_eq!(listing, Listing::Added, "one that is known to answer");
+    assert!(listed(&routers, 2) && listed(&routers, 3));
+
+    routers.mark(router_at(10), Answers);
+    assert_eq!(best(&routers), Some(10), "once it answers, it is preferred");
+    routers.mark(router_at(10), Unreachable);
+    assert_eq!(best(&routers), Some(1));
 }
 
 #[test]

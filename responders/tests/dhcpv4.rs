@@ -472,7 +472,7 @@ fn a_malformed_option_is_named() {
     );
     assert_eq!(with(option::OVERLOAD, &[4]), "overload not from 1 to 3");
     assert_eq!(
-        with(option::MESSAGE_TYPE, &[1]),
+        with(option::MESSAGE_TYPE, &[3]),
         "option that may occur once occurs twice"
     );
     assert_eq!(
@@ -553,4 +553,32 @@ fn outcomes_carry_the_names_that_metrics_use() {
         );
     }
     assert_eq!(ask(service(), &Query::bare()).outcome.message, "dhcpv4");
+}
+
+#[test]
+fn an_option_in_several_instances_is_read_as_one() {
+    let id = [1, 0xfa, 0x16, 0x3e, 0, 0, 2];
+    let whole = Query::new(Discover).with(option::CLIENT_ID, &id);
+    let split = Query::new(Discover)
+        .with(option::CLIENT_ID, &id[..3])
+        .with(option::HOST_NAME, b"guest")
+        .with(option::CLIENT_ID, &id[3..]);
+    assert_eq!(answer(service(), &split), answer(service(), &whole));
+    let address = Query::to_server(Request)
+        .with(option::REQUESTED_ADDRESS, &[192, 0])
+        .with(option::REQUESTED_ADDRESS, &[2, 11]);
+    let asked = Query::to_server(Request).requesting(LEASED);
+    assert_eq!(answer(service(), &address), answer(service(), &asked));
+}
+
+#[test]
+fn an_option_that_says_the_same_twice_says_it_once() {
+    let once = Query::new(Discover).with(option::MAX_MESSAGE_SIZE, &[5, 0xdc]);
+    let twice = once.clone().with(option::MAX_MESSAGE_SIZE, &[5, 0xdc]);
+    assert_eq!(answer(service(), &twice), answer(service(), &once));
+    let unread = once
+        .clone()
+        .with(option::LEASE_TIME, &[0, 0, 0, 1])
+        .with(option::LEASE_TIME, &[0, 0, 0, 2]);
+    assert_eq!(answer(service(), &unread), answer(service(), &once));
 }

@@ -541,3 +541,39 @@ fn an_address_named_twice_is_reported_once() {
         .ia_na(8, &["2001:db8:1::cd"]);
     assert_eq!(ask(service(), &query).learned.len(), 1);
 }
+
+#[test]
+fn an_answer_longer_than_every_link_carries_comes_in_fragments() {
+    let long = Dhcpv6Service {
+        domains: (0..40)
+            .map(|n| format!("{}{n}.example.org", "d".repeat(50)))
+            .collect(),
+        ..service()
+    };
+    let query = Query::new(Solicit).ia_na(7, &[]).asking(&EVERYTHING);
+    let frames = ask(long, &query).frames;
+    assert_eq!(frames.len(), 3);
+    let mut payload = Vec::new();
+    for (number, frame) in frames.iter().enumerate() {
+        let (packet, more) = (&frame[14..], number < 2);
+        assert!(packet.len() <= 1280);
+        assert_eq!(
+            usize::from(packet[4]) << 8 | usize::from(packet[5]),
+            packet.len() - 40
+        );
+        assert_eq!((packet[6], packet[40]), (44, 17));
+        let field = u16::from_be_bytes([packet[42], packet[43]]);
+        assert_eq!(
+            (usize::from(field & !7), field & 7),
+            (payload.len(), u16::from(more))
+        );
+        assert_eq!(packet[44..48], frames[0][58..62]);
+        payload.extend_from_slice(&packet[48..]);
+    }
+    let mut whole = frames[0][..54].to_vec();
+    whole[20] = 17;
+    whole[18..20].copy_from_slice(&u16::try_from(payload.len()).unwrap().to_be_bytes());
+    whole.extend(payload);
+    let told = tell(&whole);
+    assert!(told.contains("39.example.org"), "{told}");
+}

@@ -121,21 +121,80 @@ fn a_mac_that_changed_without_a_word_is_followed_within_eight_seconds() {
 }
 
 #[test]
-fn a_mac_that_is_announced_is_taken_at_once_and_asked_within_a_second() {
+fn a_mac_that_is_announced_is_asked_for_at_once_and_taken_with_the_answer() {
     let mut cache = reachable();
-    let told = hear(
-        &mut cache,
-        after(100),
-        &advertised(ROUTER | OVERRIDE, Some(NEW)),
-    );
-    assert_eq!(told, Some(change(Some(NEW), State::Stale, Some(true))));
+    let announced = advertised(ROUTER | OVERRIDE, Some(NEW));
+    assert_eq!(hear(&mut cache, after(100), &announced), None);
+    assert_eq!(neighbor(&cache).mac(), Some(OLD), "nobody answered there");
     assert_eq!(
         asks(&mut cache, 1999),
-        (vec![(1000, NEW)], vec![]),
+        (vec![(1000, GROUP)], vec![]),
         "a second after the latest solicitation"
     );
-    assert_eq!(hear(&mut cache, after(1010), &answer(NEW)), None);
-    assert_eq!(neighbor(&cache).state(), State::Reachable);
+    let answered = hear(&mut cache, after(1010), &answer(NEW));
+    let moved = change(Some(NEW), State::Reachable, Some(true));
+    assert_eq!(answered, Some(moved));
+    let asked = vec![(6010, NEW)];
+    assert_eq!(asks(&mut cache, 6010), (asked, vec![]));
+}
+
+/// Whatever is forged, once a second: what answers stays where it answers.
+#[test]
+fn nobody_turns_away_what_goes_to_a_next_hop_that_answers() {
+    let elsewhere: [(&str, Vec<u8>); 8] = [
+        ("advertised", advertised(ROUTER | OVERRIDE, Some(NEW))),
+        ("an answer", answer(NEW)),
+        ("a polite answer", advertised(SOLICITED | ROUTER, Some(NEW))),
+        ("asking", asking(NEW)),
+        ("a router", router(NEXT_HOP, 0, 1800, &option(1, NEW))),
+        ("no router", advertised(OVERRIDE, None)),
+        ("no router there", advertised(OVERRIDE, Some(OLD))),
+        ("a host", solicits(OLD)),
+    ];
+    for (kind, forged) in elsewhere {
+        let mut cache = reachable();
+        for second in 1..60 {
+            let now = after(second * 1000 + 500);
+            assert_eq!(hear(&mut cache, now, &forged), None, "{kind}");
+            let due = cache.poll(now);
+            assert!(due.changes.is_empty(), "{kind}: {:?}", due.changes);
+            if !due.frames.is_empty() {
+                let answered = hear(&mut cache, now, &answer(OLD));
+                assert_eq!(answered, None, "{kind}");
+            }
+            let known = neighbor(&cache);
+            assert!(known.answers(), "{kind}");
+            assert_eq!(
+                (known.mac(), known.router()),
+                (Some(OLD), Some(true)),
+                "{kind}"
+            );
+        }
+    }
+}
+
+/// Nor does what is forged keep one that is dead.
+#[test]
+fn a_next_hop_that_is_dead_is_found_to_be_whoever_speaks_for_it() {
+    for forged in [asking(NEW), advertised(ROUTER | OVERRIDE, Some(NEW))] {
+        let mut cache = reachable();
+        let dead = (0..90).any(|tenth| {
+            let now = after(tenth * 100);
+            hear(&mut cache, now, &forged);
+            let due = cache.poll(now);
+            due.changes
+                .iter()
+                .any(|change| change.state == State::Unreachable)
+        });
+        assert!(dead);
+        assert!(!neighbor(&cache).answers());
+    }
+}
+
+/// The Router Solicitation of somebody who says that it has the next hop's address and this MAC.
+fn solicits(mac: MacAddr) -> Vec<u8> {
+    let body = [&[0; 4][..], &option(1, mac)].concat();
+    icmpv6(NEXT_HOP, address("ff02::2"), 133, &body)
 }
 
 #[test]
@@ -195,7 +254,8 @@ const STATES: [State; 5] = [
     State::Unreachable,
 ];
 
-/// RFC 4861 §7.2.5 and appendix C. Unreachable, which RFC 7048 adds, takes any MAC.
+/// RFC 4861 §7.2.5 and appendix C, but that one which answered has another MAC only once it answers there. Unreachable, which
+/// RFC 7048 adds, takes any MAC.
 #[test]
 fn advertisements_do_what_their_flags_say() {
     // Solicited and Override; then what follows without a MAC, with the known one, with another.
@@ -213,12 +273,12 @@ fn advertisements_do_what_their_flags_say() {
             ["incomplete?", "reachable", "reachable'"],
         ),
         ("reachable", 0, ["reachable", "reachable", "stale"]),
-        ("reachable", OVERRIDE, ["reachable", "reachable", "stale'"]),
+        ("reachable", OVERRIDE, ["reachable", "reachable", "stale"]),
         ("reachable", SOLICITED, ["reachable", "reachable", "stale"]),
         (
             "reachable",
             SOLICITED | OVERRIDE,
-            ["reachable", "reachable", "reachable'"],
+            ["reachable", "reachable", "stale"],
         ),
         ("stale", 0, ["stale", "stale", "stale"]),
         ("stale", OVERRIDE, ["stale", "stale", "stale'"]),
@@ -283,7 +343,11 @@ fn a_source_link_layer_address_makes_stale_what_it_changes() {
                 other => other.as_str(),
             };
             assert_eq!(outcome(in_state(state), &kind(OLD)), unchanged);
-            assert_eq!(outcome(in_state(state), &kind(NEW)), "stale'");
+            let changed = match state {
+                State::Reachable => "stale",
+                _ => "stale'",
+            };
+            assert_eq!(outcome(in_state(state), &kind(NEW)), changed);
         }
     }
 }
@@ -303,23 +367,17 @@ fn an_answer_to_another_gateway_port_confirms_nothing() {
 
 /// RFC 4861 §7.2.5: whoever was a router and says that it is none has to be told of.
 #[test]
-fn a_router_that_ceases_to_be_one_is_reported() {
-    let quits: [Vec<u8>; 2] = [
-        advertised(OVERRIDE, Some(OLD)),
-        icmpv6(
-            NEXT_HOP,
-            address("ff02::2"),
-            133,
-            &[&[0; 4][..], &option(1, OLD)].concat(),
-        ),
-    ];
+fn a_router_that_ceases_to_be_one_is_reported_once_it_says_so_itself() {
+    let quits: [Vec<u8>; 2] = [advertised(OVERRIDE, Some(OLD)), solicits(OLD)];
     for quit in quits {
         let mut cache = reachable();
         assert_eq!(neighbor(&cache).router(), Some(true));
-        let change_told = hear(&mut cache, after(10), &quit);
+        assert_eq!(hear(&mut cache, after(10), &quit), None);
+        assert_eq!(asks(&mut cache, 1000).0, [(1000, GROUP)]);
+        let answered = hear(&mut cache, after(1010), &advertised(SOLICITED, Some(OLD)));
         let ceased = change(Some(OLD), State::Reachable, Some(false));
-        assert_eq!(change_told, Some(ceased));
-        let back = hear(&mut cache, after(20), &router(NEXT_HOP, 0, 1800, &[]));
+        assert_eq!(answered, Some(ceased));
+        let back = hear(&mut cache, after(1020), &router(NEXT_HOP, 0, 1800, &[]));
         assert_eq!(back.unwrap().router, Some(true));
     }
 }

@@ -28,6 +28,7 @@ fn punt(router: bool) -> Punt {
         address: target(),
         mac: NEW,
         router,
+        overrides: true,
         vlan_tci: 0,
     })
 }

@@ -3,9 +3,10 @@
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Instant;
 
+use serde_json::{Value, json};
 use sextant_lab::story::site::{Gateway, QUICK, Site, does_not_reach, reaches};
 use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
-use sextant_lab::{FlowDump, OutsideRouter};
+use sextant_lab::{FlowDump, Network, OutsideRouter, SubnetSpec};
 
 /// The address behind each of two routers outside.
 const FAR: [Ipv6Addr; 2] = [
@@ -13,6 +14,7 @@ const FAR: [Ipv6Addr; 2] = [
     Ipv6Addr::new(0x2001, 0xdb8, 0xfa, 0, 0, 0, 0, 2),
 ];
 const PREFIX: &str = "2001:db8:a::/64";
+const CHOSEN: &str = "2001:db8:bad::/64";
 const CONFIGURED: &str = "[external.physnet1]\nipv6_gateway = \"fe80::1\"\n";
 const PROXY: &str = "[external.physnet1]\npublish = \"nd-proxy\"\n";
 const ADVERTISEMENTS: &str = "icmp6 and ip6[40] == 134";
@@ -147,8 +149,36 @@ fn routers_that_are_heard_are_ranked_and_guests_are_published() -> Outcome {
     Site::tell(PROXY, heard)
 }
 
+/// The same, where guests and the external network have their prefixes from one pool.
+fn of_one_pool(site: &Site) -> Result<(Network, Gateway, [Plugged; 2]), Failure> {
+    let api = site.world.lab.api();
+    let external = site.external(None)?;
+    let pool = json!({"subnetpool": {"name": "public", "prefixes": ["2001:db8::/32"], "default_prefixlen": 64}});
+    let (status, body) = api.post("/v2.0/subnetpools", &pool)?;
+    ensure(status == 201, || body.to_string())?;
+    let pool = &body["subnetpool"]["id"];
+    let from_pool = |network: &Network, cidr, mode, gateway: Value| {
+        let more = json!({"subnetpool_id": pool, "gateway_ip": gateway});
+        let more = more.as_object().cloned().unwrap_or_default();
+        let spec = SubnetSpec {
+            cidr,
+            mode,
+            more,
+            ..SubnetSpec::default()
+        };
+        api.create_subnet(network, &spec)
+    };
+    from_pool(&external, "2001:db8:e::/64", None, Value::Null)?;
+    let gateway = site.gateway(&external)?;
+    let inside = api.create_network("inside")?;
+    let subnet = from_pool(&inside, PREFIX, Some("slaac"), "2001:db8:a::1".into())?;
+    api.add_interface(&gateway.router, &subnet)?;
+    let guests = site.guests(&inside, [("near", 1), ("away", 3)])?;
+    Ok((external, gateway, guests))
+}
+
 fn heard(site: &mut Site) -> Outcome {
-    let (gateway, guests) = cloud(site)?;
+    let (external, gateway, guests) = of_one_pool(site)?;
     let one = outside(site, "one", FAR[0])?;
     let two = outside(site, "two", FAR[1])?;
     for router in [&one, &two] {
@@ -168,10 +198,24 @@ fn heard(site: &mut Site) -> Outcome {
     let _better = one.advertise("high")?;
     reaches(guests[1].guest.namespace(), FAR[0])?;
     on_link(&one, &guests)?;
+    what_a_tenant_chose_is_not_published(site, &external, &one)?;
     // It says no goodbye, and its lifetime goes on.
     one.namespace()
         .ip(&["link", "set", "dev", "eth0", "down"])?;
     reaches(guests[1].guest.namespace(), FAR[1])
+}
+
+/// The prefix of a link outside, on a network inside: its router answers for nobody there.
+fn what_a_tenant_chose_is_not_published(
+    site: &Site,
+    external: &Network,
+    router: &OutsideRouter,
+) -> Outcome {
+    let own = site.gateway(external)?;
+    let network = site.segment(&own, &[CHOSEN])?;
+    let [thief] = site.guests(&network, [("thief", 2)])?;
+    router.route(CHOSEN, None)?;
+    does_not_reach(router.namespace(), thief.address())
 }
 
 /// Who believes guests to be on the link is answered by their router.

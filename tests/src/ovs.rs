@@ -77,10 +77,17 @@ impl OpenVSwitch {
         Ok(())
     }
 
-    /// Starts ovs-vswitchd and waits until it has read its configuration's remote.
+    /// Starts ovs-vswitchd and waits until it has read its configuration's remote. As a distribution has it, a monitor
+    /// starts it again after a crash.
     pub(crate) fn start_switch(&self) -> Result<(), LabError> {
         let remote = format!("unix:{}", self.socket());
-        let mut words = vec!["ovs-vswitchd", remote.as_str(), "--pidfile", "--no-chdir"];
+        let mut words = vec![
+            "ovs-vswitchd",
+            remote.as_str(),
+            "--pidfile",
+            "--no-chdir",
+            "--monitor",
+        ];
         words.extend(LOGGING);
         let process = self.spawn(self.daemon(&words), "ovs-vswitchd")?;
         *lock(&self.switch) = Some(process);
@@ -97,7 +104,7 @@ impl OpenVSwitch {
         Ok(process)
     }
 
-    /// Kills ovs-vswitchd (SIGKILL) and reaps it.
+    /// Kills ovs-vswitchd and its monitor (SIGKILL) and reaps them.
     pub(crate) fn kill_switch(&self) {
         *lock(&self.switch) = None;
     }
@@ -109,7 +116,9 @@ impl OpenVSwitch {
 
     /// The process id of ovs-vswitchd while it runs.
     pub(crate) fn switch_pid(&self) -> Option<u32> {
-        lock(&self.switch).as_ref().map(Process::pid)
+        lock(&self.switch).as_ref()?;
+        let file = std::fs::read_to_string(self.folder.join("ovs-vswitchd.pid"));
+        file.ok()?.trim().parse().ok()
     }
 
     /// The log of one of the daemons.

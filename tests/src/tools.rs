@@ -21,6 +21,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("iperf3", "iperf3"),
     ("jq", "jq"),
     ("kea-dhcp6", "kea-dhcp6-server"),
+    ("keepalived", "keepalived"),
     ("mount", "mount"),
     ("ndisc6", "ndisc6"),
     ("ovn-controller", "ovn-host"),

@@ -39,7 +39,7 @@ impl Api {
     ) -> Result<(T, Written), ApiError> {
         for attempt in 0..ATTEMPTS {
             let _turn = self.turn(attempt).await;
-            let (result, draft) = self.plan(&plan)?;
+            let (result, draft) = self.gate.pass(|| self.plan(&plan)).await?;
             match self.commit(&draft).await? {
                 Some(revision) => {
                     let facts = self.snapshots.reaching(revision).await?.facts.clone();
@@ -97,7 +97,6 @@ impl Api {
             }
             Err(error @ CommitError::Unavailable(_)) => {
                 count("unavailable");
-                tracing::error!(%error, "a write was lost");
                 Err(error.into())
             }
         }

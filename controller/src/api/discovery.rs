@@ -1,5 +1,7 @@
 //! What the API says about itself: versions, resources, extensions. Only extensions that work are listed.
 
+mod missing;
+
 use super::error::ApiError;
 use super::request;
 use axum::Json;
@@ -70,6 +72,12 @@ const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
         "Neutron external network",
         "Adds external network attribute to network resource.",
         "2013-01-14T10:00:00-00:00",
+    ),
+    (
+        "ext-gw-mode",
+        "Neutron L3 Configurable external gateway mode",
+        "Extension of the router abstraction for specifying whether SNAT should occur on the external gateway",
+        "2013-03-28T10:00:00-00:00",
     ),
     (
         "extra_dhcp_opt",
@@ -276,6 +284,12 @@ const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
         "2019-11-26T09:00:00-00:00",
     ),
     (
+        "subnet-external-network",
+        "Subnet belongs to an external network",
+        "Informs if the subnet belongs to an external network",
+        "2024-02-05T18:00:00-00:00",
+    ),
+    (
         "subnet-service-types",
         "Subnet service types",
         "Provides ability to set the subnet service_types field",
@@ -348,7 +362,13 @@ pub(super) async fn not_found(uri: axum::http::Uri) -> Response {
         let body = json!({"code": 404, "title": "Not Found", "description": null});
         return (StatusCode::NOT_FOUND, Json(body)).into_response();
     }
-    ApiError::not_found("HTTPNotFound", "The resource could not be found.").into_response()
+    let message = match missing::extension(uri.path()) {
+        Some(alias) => format!(
+            "The resource could not be found: it needs the extension '{alias}', which Sextant does not have."
+        ),
+        None => "The resource could not be found.".to_owned(),
+    };
+    ApiError::not_found("HTTPNotFound", message).into_response()
 }
 
 /// Something is there, but it cannot be done to it.

@@ -167,6 +167,7 @@ fn exists(intent: &Intent, key: &Key) -> bool {
         | Key::Segment(..)
         | Key::RouterKey(_)
         | Key::DefaultSubnetPool(_)
+        | Key::DefaultNetwork
         | Key::DefaultSecurityGroup(_)
         | Key::CountOf(..)
         | Key::NearQuota(..)

@@ -5,6 +5,7 @@
 //! What stays open to all is the list of versions, as in Neutron.
 
 use super::Api;
+use super::audit::Who;
 use super::error::ApiError;
 use crate::http::Peer;
 use axum::Json;
@@ -59,6 +60,13 @@ impl Roles {
         self.0 & role.0 == role.0
     }
 
+    /// Those of a header. Its octets are characters of Latin-1, as for Neutron (PEP 3333): a name that is none of ours does
+    /// not take the others with it.
+    fn read(header: &HeaderValue) -> Self {
+        let names: String = header.as_bytes().iter().copied().map(char::from).collect();
+        Self::parse(&names)
+    }
+
     /// Those of a list of names, without regard to case; unknown ones grant nothing.
     fn parse(names: &str) -> Self {
         let known = |name: &str| {
@@ -109,7 +117,9 @@ impl Caller {
         let confirmed =
             text(headers, "x-identity-status").is_none_or(|status| status == "Confirmed");
         text(headers, "x-user-id").filter(|_| confirmed)?;
-        let mut roles = Roles::parse(text(headers, "x-roles").unwrap_or_default());
+        let mut roles = headers
+            .get("x-roles")
+            .map_or_else(Roles::default, Roles::read);
         // Where Keystone sets one project apart for administration, an admin of another is none of the cloud.
         let elsewhere = text(headers, "x-is-admin-project")
             .is_some_and(|word| word.eq_ignore_ascii_case("false"));
@@ -163,14 +173,48 @@ pub(super) async fn identify(State(api): State<Api>, mut request: Request, next:
             .or_insert(scheme);
     }
     let is_public = !request.uri().path().starts_with("/v2.0");
-    match api.identity.caller(peer, request.headers()) {
-        Some(caller) => {
-            request.extensions_mut().insert(caller);
-        }
-        None if is_public => {}
-        None => return unauthorized(),
+    if let Some(name) = repeated(request.headers()).filter(|_| !is_public) {
+        tracing::debug!(name, "a request names its caller twice");
+        return unauthorized();
     }
-    next.run(request).await
+    let identity = api.identity.load_full();
+    let Some(caller) = identity.caller(peer, request.headers()) else {
+        return match is_public {
+            true => next.run(request).await,
+            false => unauthorized(),
+        };
+    };
+    let who = Who::named(request.headers());
+    request.extensions_mut().insert(caller);
+    let mut response = next.run(request).await;
+    response.extensions_mut().insert(who);
+    response
+}
+
+/// What proxies say of the caller. Twice, it may be by somebody else the first time, and by whom is not to be guessed.
+const IDENTITY: [&str; 17] = [
+    "x-identity-status",
+    "x-user-id",
+    "x-user-name",
+    "x-user-domain-id",
+    "x-user-domain-name",
+    "x-project-id",
+    "x-project-name",
+    "x-project-domain-id",
+    "x-project-domain-name",
+    "x-domain-id",
+    "x-domain-name",
+    "x-tenant-id",
+    "x-tenant-name",
+    "x-roles",
+    "x-service-roles",
+    "x-is-admin-project",
+    "openstack-system-scope",
+];
+
+fn repeated(headers: &HeaderMap) -> Option<&'static str> {
+    let twice = |name: &&str| headers.get_all(*name).iter().nth(1).is_some();
+    IDENTITY.into_iter().find(twice)
 }
 
 /// As keystonemiddleware words it.

@@ -1,22 +1,24 @@
 //! What happens around every request.
 
 use super::Api;
+use super::audit::{Answered, Who};
 use super::discovery;
 use super::error::ApiError;
+use crate::metrics::Metrics;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::ACCEPT;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 
-/// Serves a request to its end even if the caller goes away, survives a defect in doing so, names the answer and counts
-/// it.
+/// Serves a request to its end even if the caller goes away, survives a defect in doing so, names the answer, counts it
+/// and tells of it.
 pub(super) async fn serve(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let method = label(request.method());
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let route = request
         .extensions()
         .get::<MatchedPath>()
@@ -29,20 +31,34 @@ pub(super) async fn serve(State(api): State<Api>, request: Request, next: Next) 
             .unwrap_or_else(|_| defect()),
         false => discovery::not_acceptable().into_response(),
     };
-    let status = response.status().as_str().to_owned();
-    api.metrics
-        .api_requests
-        .with_label_values(&[method, &route, &status])
-        .inc();
-    let seconds = started.elapsed().as_secs_f64();
-    api.metrics
-        .api_request_seconds
-        .with_label_values(&[method, &route])
-        .observe(seconds);
-    if let Ok(id) = HeaderValue::from_str(&format!("req-{}", Uuid::new_v4())) {
+    let took = started.elapsed();
+    count(&api.metrics, label(&method), &route, &response, took);
+    let request_id = format!("req-{}", Uuid::new_v4());
+    let who = response.extensions_mut().remove::<Who>();
+    let answered = Answered {
+        request_id: &request_id,
+        method: &method,
+        path: &path,
+        status: response.status(),
+        took,
+    };
+    api.audit.tell(&who.unwrap_or_default(), &answered);
+    if let Ok(id) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+fn count(metrics: &Metrics, method: &str, route: &str, response: &Response, took: Duration) {
+    let status = response.status().as_str().to_owned();
+    metrics
+        .api_requests
+        .with_label_values(&[method, route, &status])
+        .inc();
+    metrics
+        .api_request_seconds
+        .with_label_values(&[method, route])
+        .observe(took.as_secs_f64());
 }
 
 /// A method as a metric's label. Clients can make up methods, and each would be a series for ever.

@@ -9,11 +9,13 @@ mod address_scope;
 mod agent;
 mod answer;
 mod attributes;
+mod audit;
 mod availability_zone;
 mod commit;
 mod discovery;
 mod draft;
 mod error;
+mod gate;
 mod identity;
 mod ip_availability;
 mod ipam;
@@ -41,10 +43,13 @@ use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::Events;
 use crate::store::Store;
+use arc_swap::ArcSwap;
 use attributes::Body;
+use audit::Audit;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use error::ApiError;
+use gate::Gate;
 pub use identity::{Identity, loopback};
 use serde_json::{Map, Value};
 use sextant_model::{
@@ -62,8 +67,10 @@ pub struct Api {
     snapshots: Snapshots,
     metrics: Metrics,
     turns: Arc<RwLock<()>>,
+    gate: Gate,
     hypervisors: Option<agent::Hypervisors>,
-    identity: Arc<Identity>,
+    identity: Arc<ArcSwap<Identity>>,
+    audit: Arc<Audit>,
 }
 
 impl Api {
@@ -75,8 +82,10 @@ impl Api {
             snapshots,
             metrics,
             turns: Arc::new(RwLock::with_max_readers((), commit::WRITERS_AT_ONCE as u32)),
+            gate: Gate::default(),
             hypervisors: None,
             identity: Arc::default(),
+            audit: Arc::default(),
         }
     }
 
@@ -103,9 +112,16 @@ impl Api {
     #[must_use]
     pub fn with_identity(self, identity: Identity) -> Self {
         Self {
-            identity: Arc::new(identity),
+            identity: Arc::new(ArcSwap::from_pointee(identity)),
             ..self
         }
+    }
+}
+
+impl Api {
+    /// Knows from here on who calls by this, also in services that were made before.
+    pub fn identify_by(&self, identity: Identity) {
+        self.identity.store(Arc::new(identity));
     }
 }
 

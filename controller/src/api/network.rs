@@ -1,11 +1,13 @@
 //! Networks.
 
+mod default;
 mod segment;
 
 use super::attributes::{Attribute, Body, fixed, free, shown};
 use super::draft::Draft;
 use super::error::ApiError;
 use super::policy::Ties;
+use super::port::dns;
 use super::resource::{Resource, View};
 use super::shown::Shown;
 use super::{rbac, values};
@@ -27,6 +29,8 @@ impl Resource for Network {
         free("router:external"),
         free("mtu"),
         free("port_security_enabled"),
+        free("is_default"),
+        free("dns_domain"),
         fixed("provider:network_type"),
         fixed("provider:physical_network"),
         fixed("provider:segmentation_id"),
@@ -89,7 +93,12 @@ impl Resource for Network {
             "ipv6_address_scope": scope(view.intent, self.id, 6),
             "l2_adjacency": true,
             "qos_policy_id": null,
+            "dns_domain": self.dns_domain,
         }));
+        // Neutron knows no default but among external networks.
+        if self.external {
+            shown.put("is_default", self.is_default);
+        }
     }
 
     fn create(draft: &mut Draft, project: String, body: &Body) -> Result<NetworkId, ApiError> {
@@ -107,14 +116,17 @@ impl Resource for Network {
             admin_state_up: true,
             shared: false,
             external: false,
+            is_default: false,
             mtu: None,
             port_security_enabled: true,
+            dns_domain: String::new(),
             network_type: segment.kind(),
             physical_network: None,
             segmentation_id: None,
             key: NetworkKey(0),
         };
         network.change(body)?;
+        default::choose(draft, &mut network, false, body)?;
         segment.claim(draft, &mut network)?;
         refuse_large_mtu(&network, draft)?;
         let id = network.id;
@@ -127,6 +139,18 @@ impl Resource for Network {
         let mut network = self.clone();
         super::change_names(&mut network.meta, body)?;
         network.change(body)?;
+        default::choose(draft, &mut network, self.is_default, body)?;
+        if network.mtu != self.mtu {
+            let subnets = draft.intent.subnets_of(self.id);
+            let mut versions = subnets.map(|subnet| {
+                if subnet.cidr.network().is_ipv4() {
+                    4
+                } else {
+                    6
+                }
+            });
+            versions.try_for_each(|version| refuse_small_mtu(&network, version))?;
+        }
         refuse_large_mtu(&network, draft)?;
         draft.revise(&mut network.meta);
         store(draft, network)
@@ -156,6 +180,7 @@ impl Resource for Network {
             .into_iter()
             .chain(own)
             .chain(segment::claimed(self))
+            .chain(self.is_default.then_some(Key::DefaultNetwork))
             .for_each(|key| draft.delete(key));
         Ok(())
     }
@@ -191,8 +216,29 @@ impl Changeable for Network {
             // Zero asks for what the encapsulation leaves.
             self.mtu = u16::try_from(mtu).ok().filter(|mtu| *mtu > 0);
         }
+        if let Some(domain) = body.read("dns_domain", dns::domain)? {
+            self.dns_domain = domain;
+        }
         Ok(())
     }
+}
+
+/// What a network carries must fit: the least MTU of IPv6 (RFC 8200 §5) and of IPv4 (RFC 791 §3.2).
+pub(super) fn refuse_small_mtu(network: &Network, ip_version: u8) -> Result<(), ApiError> {
+    const OF_IPV6: u16 = 1280;
+    const OF_IPV4: u16 = 68;
+    let (id, mtu) = (network.id, network.mtu.unwrap_or(u16::MAX));
+    let least = match ip_version {
+        6 if mtu >= OF_IPV4 => OF_IPV6,
+        _ => OF_IPV4,
+    };
+    if mtu >= least {
+        return Ok(());
+    }
+    Err(ApiError::conflict(
+        "NetworkMTUSubnetConflict",
+        format!("MTU of {id} is not valid, subnet requires a minimum of {least}"),
+    ))
 }
 
 fn refuse_large_mtu(network: &Network, draft: &Draft) -> Result<(), ApiError> {

@@ -223,9 +223,25 @@ impl Caller {
             // That there is no such network is for the resource to say.
             return Ok(());
         }
-        self.may(Operation::Create, R::POLICY, &target, body.given())?;
+        self.may(Operation::Create, R::POLICY, &target, body.given())
+            .map_err(|forbidden| self.unseen_parent(&target).unwrap_or(forbidden))?;
         self.sees_references(R::POLICY, intent, body)?;
         R::permits(self, intent, body, None)
+    }
+
+    /// A network that the caller does not see is none, so nothing of it is forbidden.
+    fn unseen_parent(&self, target: &Target<'_>) -> Option<ApiError> {
+        let network = match target.object()? {
+            object @ RbacObject::Network(_) => object,
+            RbacObject::SecurityGroup(_)
+            | RbacObject::SubnetPool(_)
+            | RbacObject::AddressScope(_) => return None,
+        };
+        let owner = rbac::owner(target.intent, network)?;
+        let seen = self.is_of(owner)
+            || self.is_granted(target.intent, network, RbacAction::AccessAsShared)
+            || self.is_granted(target.intent, network, RbacAction::AccessAsExternal);
+        (!seen).then(|| rbac::missing(network))
     }
 
     /// Whether all that is asked of a resource may be changed.

@@ -3,7 +3,8 @@
 pub(super) mod addresses;
 mod binding;
 mod details;
-mod dns;
+mod dhcp_options;
+pub(super) mod dns;
 mod security;
 
 use super::attributes::{Attribute, Body, fixed, free, required, shown};
@@ -14,7 +15,7 @@ use super::policy::Ties;
 use super::query::Conditions;
 use super::resource::{Resource, View};
 use super::shown::Shown;
-use super::{quota, values};
+use super::{quota, router, values};
 use addresses::Wanted;
 use imbl::OrdMap;
 use rand::RngExt;
@@ -99,7 +100,7 @@ impl Resource for Port {
         )
     }
 
-    fn meets(&self, _: &str, values: &[String]) -> bool {
+    fn meets(&self, _: &str, values: &[String], _: View<'_>) -> bool {
         addresses::meet(&self.fixed_ips, values)
     }
 
@@ -199,13 +200,6 @@ impl Resource for Port {
         details::change(&mut port, body)?;
         details::refuse_pairs_without_security(&port)?;
         security::change(draft, &mut port, security::asked(body)?)?;
-        if self.is_of_router() && wanted.is_some() {
-            let message = format!(
-                "addresses of port {} are changed through its router",
-                self.id
-            );
-            return Err(ApiError::bad_request("port", message));
-        }
         if let Some(mac) = mac.filter(|mac| *mac != Some(self.mac_address)) {
             refuse_bound(self, draft, mac)?;
             draft.delete(Key::Mac(self.network_id, self.mac_address));
@@ -213,6 +207,7 @@ impl Resource for Port {
         }
         draft.revise(&mut port.meta);
         match wanted {
+            Some(wanted) if self.is_of_router() => router::readdress::port(draft, port, wanted),
             Some(wanted) => place(draft, port, wanted),
             None if port.mac_address != self.mac_address && self.router().is_none() => {
                 let wanted = Wanted::kept(&port, &draft.intent);

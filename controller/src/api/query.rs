@@ -9,7 +9,8 @@ use super::shown::{Shown, Wanted};
 use axum::extract::Query as Pairs;
 use axum::http::Uri;
 use imbl::OrdMap;
-use parse::{Direction, compare, conditions, is, order, tags_hold};
+pub(super) use parse::is;
+use parse::{Direction, compare, conditions, order, tags_hold};
 use serde_json::{Map, Value, json};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -171,7 +172,7 @@ impl Query {
         let mut items: Vec<(Attributes, Arc<R>)> = candidates
             .into_iter()
             .filter(|resource| self.conditions_hold(&**resource, view))
-            .map(|resource| (attributes(&*resource, view, &keys), resource))
+            .map(|resource| (attributes(&*resource, view.with_numbers(), &keys), resource))
             .collect();
         // Stable: what is the same by all keys stays in order of ids.
         items.sort_by(|(a, _), (b, _)| self.compare(a, b));
@@ -180,16 +181,16 @@ impl Query {
 
     fn conditions_hold<R: Resource>(&self, resource: &R, view: View<'_>) -> bool {
         view.caller.may_read(view.intent, resource)
-            && self.special_conditions_hold(resource)
+            && self.special_conditions_hold(resource, view)
             && (self.filters.is_empty() || self.filters_hold(resource, view))
     }
 
-    fn special_conditions_hold<R: Resource>(&self, resource: &R) -> bool {
+    fn special_conditions_hold<R: Resource>(&self, resource: &R, view: View<'_>) -> bool {
         self.conditions.iter().all(|(name, values)| {
             if TAG_FILTERS.contains(&name.as_str()) {
                 tags_hold(resource.meta(), name, values)
             } else if R::FILTERS.contains(&name.as_str()) {
-                resource.meets(name, values)
+                resource.meets(name, values, view)
             } else {
                 true
             }
@@ -243,29 +244,31 @@ impl Query {
 
     /// Links to the pages after and before, where Neutron gives them.
     pub(super) fn links<R: Resource>(&self, items: &[Arc<R>], link: &str) -> Vec<Value> {
-        let (Some(limit), Some(first), Some(last)) = (self.limit, items.first(), items.last())
-        else {
+        let Some(limit) = self.limit else {
             return Vec::new();
         };
         let short = items.len() < limit;
         let mut links = Vec::new();
         if !short || self.reverse {
-            links.push(json!({"rel": "next", "href": self.link(link, &**last, false)}));
+            let href = self.link(link, items.last(), false);
+            links.push(json!({"rel": "next", "href": href}));
         }
         if !short || !self.reverse {
-            links.push(json!({"rel": "previous", "href": self.link(link, &**first, true)}));
+            let href = self.link(link, items.first(), true);
+            links.push(json!({"rel": "previous", "href": href}));
         }
         links
     }
 
-    fn link<R: Resource>(&self, link: &str, item: &R, reverse: bool) -> String {
+    /// A link to what is beyond an item; beyond an empty page, which is past an end of the list, is that end.
+    fn link<R: Resource>(&self, link: &str, item: Option<&Arc<R>>, reverse: bool) -> String {
         let mut pairs: Vec<String> = self
             .given
             .iter()
             .filter(|(name, _)| name != "marker" && name != "page_reverse")
             .map(|(name, value)| format!("{}={}", escaped(name), escaped(value)))
             .collect();
-        pairs.push(format!("marker={}", item.id()));
+        pairs.extend(item.map(|item| format!("marker={}", item.id())));
         if reverse {
             pairs.push("page_reverse=True".to_owned());
         }

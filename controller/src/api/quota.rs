@@ -182,7 +182,10 @@ async fn update(
     if !caller.is_admin() {
         return Err(forbidden("rule:update_quota"));
     }
-    let asked = Asked::read(request::within(request::json(body).await?, "quota")?)?;
+    let asked = Asked::read(request::within(
+        request::json(&api, body, &project).await?,
+        "quota",
+    )?)?;
     let plan = |draft: &mut Draft| asked.store(draft, &project);
     let ((), written) = api.write(plan).await?;
     Ok(Json(json!({"quota": limits(&written.intent, &project)})))
@@ -200,7 +203,7 @@ async fn delete(
         if !draft.intent.quotas.contains_key(&project) {
             return Err(ApiError::not_found(
                 "TenantQuotaNotFound",
-                format!("Quota for tenant {project} could not be found."),
+                format!("Quota for project {project} could not be found."),
             ));
         }
         draft.delete(Key::Quota(project.clone()));

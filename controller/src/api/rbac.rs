@@ -10,6 +10,7 @@ use super::attributes::{Attribute, Body, required};
 use super::draft::Draft;
 use super::error::ApiError;
 use super::identity::Caller;
+use super::network;
 use super::python;
 use super::resource::{Resource, View};
 use super::shown::Shown;
@@ -110,7 +111,9 @@ impl Resource for RbacPolicy {
         let object = asked_object(body)?;
         let action = asked_action(body, object)?;
         let target = body.require("target_tenant", target)?;
-        make(draft, project, object, action, target)
+        let id = make(draft, project, object, action, target)?;
+        count(draft, object);
+        Ok(id)
     }
 
     fn update(&self, draft: &mut Draft, body: &Body) -> Result<(), ApiError> {
@@ -127,6 +130,7 @@ impl Resource for RbacPolicy {
         draft.revise(&mut policy.meta);
         draft.put(Object::RbacPolicy(Arc::new(policy)));
         settle(draft, self.object);
+        count(draft, self.object);
         Ok(())
     }
 
@@ -134,7 +138,18 @@ impl Resource for RbacPolicy {
         usage::refuse_removal(&draft.intent, self, None)?;
         draft.delete(Key::RbacPolicy(self.id));
         settle(draft, self.object);
+        count(draft, self.object);
         Ok(())
+    }
+}
+
+/// Counts a change of a network's policies as one of the network, as Neutron does of networks alone.
+fn count(draft: &mut Draft, object: RbacObject) {
+    let RbacObject::Network(id) = object else {
+        return;
+    };
+    if let Some(network) = draft.intent.networks.get(&id).cloned() {
+        network::revise(draft, &network);
     }
 }
 
@@ -145,6 +160,7 @@ fn make(
     action: RbacAction,
     target: String,
 ) -> Result<RbacPolicyId, ApiError> {
+    usage::refuse_without_scope(draft, object, &target)?;
     refuse_duplicate(&draft.intent, object, action, &target)?;
     let policy = RbacPolicy {
         id: RbacPolicyId(draft.uuid()),

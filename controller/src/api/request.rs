@@ -1,5 +1,8 @@
 //! What comes in with a request: body, caller, the address it was sent to.
 
+mod limits;
+
+use super::Api;
 use super::error::ApiError;
 use super::identity::{self, Caller, Roles};
 use super::values;
@@ -11,13 +14,20 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 /// The longest body, in octets: far above any bulk request of use.
-const LONGEST: usize = 8 << 20;
+const LONGEST: usize = 2 << 20;
+/// From here on reading a body is long work, in octets.
+const LONG: usize = 32 << 10;
 
 /// How long a body may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The body as JSON, empty if there is none.
-pub(super) async fn json(stream: Stream) -> Result<Map<String, Value>, ApiError> {
+/// The body as JSON, empty if there is none; no list in it is longer than any may be. `about` is what the request is about,
+/// an id or what is to be made.
+pub(super) async fn json(
+    api: &Api,
+    stream: Stream,
+    about: &str,
+) -> Result<Map<String, Value>, ApiError> {
     let read = timeout(PATIENCE, to_bytes(stream, LONGEST)).await;
     let octets = read.map_err(|_| too_slow())?.map_err(|_| {
         let message = format!("The body is longer than {LONGEST} octets, or was cut off.");
@@ -30,8 +40,15 @@ pub(super) async fn json(stream: Stream) -> Result<Map<String, Value>, ApiError>
     if octets.is_empty() {
         return Ok(Map::new());
     }
-    match serde_json::from_slice(&octets) {
-        Ok(Value::Object(fields)) => Ok(fields),
+    match octets.len() < LONG {
+        true => parsed(&octets, about),
+        false => api.gate.pass(|| parsed(&octets, about)).await,
+    }
+}
+
+fn parsed(octets: &[u8], about: &str) -> Result<Map<String, Value>, ApiError> {
+    match serde_json::from_slice(octets) {
+        Ok(Value::Object(fields)) => limits::check(&fields, about).map(|()| fields),
         Ok(_) | Err(_) => Err(ApiError::malformed("Body contains invalid data")),
     }
 }

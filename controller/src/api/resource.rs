@@ -32,6 +32,27 @@ pub(super) struct View<'a> {
     pub(super) facts: &'a Facts,
     /// For whom.
     pub(super) caller: &'a Caller,
+    /// How prefix lengths of subnet pools are shown.
+    pub(super) lengths: Lengths,
+}
+
+/// How Neutron shows prefix lengths of subnet pools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lengths {
+    /// As text, wherever a pool is shown as it is.
+    Text,
+    /// As numbers, in the answer to a change of the pool; and wherever pools are put in order.
+    Numbers,
+}
+
+impl View<'_> {
+    /// The same with prefix lengths as numbers.
+    pub(super) fn with_numbers(self) -> Self {
+        Self {
+            lengths: Lengths::Numbers,
+            ..self
+        }
+    }
 }
 
 impl Snapshot {
@@ -40,6 +61,7 @@ impl Snapshot {
             intent: &self.intent,
             facts: &self.facts,
             caller,
+            lengths: Lengths::Text,
         }
     }
 }
@@ -50,6 +72,7 @@ impl Written {
             intent: &self.intent,
             facts: &self.facts,
             caller,
+            lengths: Lengths::Text,
         }
     }
 }
@@ -129,8 +152,13 @@ pub(super) trait Resource: Sized + Send + Sync + 'static {
         Ok(())
     }
 
+    /// Whether this caller may remove it, where that is more than policy.
+    fn permits_removal(&self, _caller: &Caller, _intent: &Intent) -> Result<(), ApiError> {
+        Ok(())
+    }
+
     /// Whether it meets a condition that is none on an attribute's value.
-    fn meets(&self, _filter: &str, _values: &[String]) -> bool {
+    fn meets(&self, _filter: &str, _values: &[String], _view: View<'_>) -> bool {
         true
     }
 
@@ -208,17 +236,22 @@ async fn list<R: Resource>(
     let query = Query::of::<R>(query(&uri)?)?;
     complete::<R>(&api, &caller, &query).await?;
     let snapshot = api.snapshots.latest();
-    let view = snapshot.view(&caller);
     let link = format!("{}{}", request::origin(&headers), uri.path());
+    let answer = || listed::<R>(&query, snapshot.view(&caller), &link);
+    match R::table(&snapshot.intent).len() <= FEW {
+        true => answer(),
+        false => api.gate.pass(answer).await,
+    }
+}
+
+/// So many resources are looked through in no time.
+const FEW: usize = 256;
+
+fn listed<R: Resource>(query: &Query, view: View<'_>, link: &str) -> Result<Response, ApiError> {
     let page = query.page::<R>(view)?;
-    let links = query.links(&page, &link);
-    Ok(answer::many(
-        StatusCode::OK,
-        &page,
-        view,
-        query.fields(),
-        &links,
-    ))
+    let links = query.links(&page, link);
+    let (status, fields) = (StatusCode::OK, query.fields());
+    Ok(answer::many(status, &page, view, fields, &links))
 }
 
 /// Makes what the project that a list is about, or else the caller's, should find in it. What is another project's is
@@ -260,7 +293,8 @@ async fn create<R: Resource>(
     Extension(caller): Extension<Caller>,
     body: Stream,
 ) -> Result<Response, ApiError> {
-    let mut body = request::json(body).await?;
+    let about = format!("new {}", R::NAME);
+    let mut body = request::json(&api, body, &about).await?;
     match body.remove(R::COLLECTION) {
         Some(Value::Array(items)) => create_many::<R>(&api, &caller, items).await,
         Some(_) => Err(ApiError::malformed("Resources required")),
@@ -378,7 +412,7 @@ async fn update<R: Resource>(
     headers: HeaderMap,
     body: Stream,
 ) -> Result<Response, ApiError> {
-    let given = request::within(request::json(body).await?, R::NAME)?;
+    let given = request::within(request::json(&api, body, &id).await?, R::NAME)?;
     let body = Body::put::<R>(given)?;
     let expected = request::expected_revision(&headers)?;
     let plan = |draft: &mut Draft| {
@@ -389,7 +423,7 @@ async fn update<R: Resource>(
     };
     let ((), written) = api.write(plan).await?;
     let updated = R::get(&written.intent, &id)?;
-    let view = written.view(&caller);
+    let view = written.view(&caller).with_numbers();
     Ok(answer::one(StatusCode::OK, &*updated, view, Wanted::All))
 }
 
@@ -403,6 +437,7 @@ async fn delete<R: Resource>(
     let plan = |draft: &mut Draft| {
         let resource = caller.find::<R>(&draft.intent, &id)?;
         caller.may_delete(&draft.intent, &*resource)?;
+        resource.permits_removal(&caller, &draft.intent)?;
         expect(&*resource, expected)?;
         resource.delete(draft)?;
         if let Ties::Object(object) = resource.ties() {

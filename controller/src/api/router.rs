@@ -4,6 +4,7 @@ pub(super) mod attachment;
 mod extra_routes;
 pub(super) mod gateway;
 mod interface;
+pub(super) mod readdress;
 
 use super::attributes::{Attribute, Body, fixed, free, shown};
 use super::draft::Draft;

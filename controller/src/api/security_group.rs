@@ -12,6 +12,7 @@ pub(super) use provided::default_of;
 use super::attributes::{Attribute, Body, free, shown};
 use super::draft::Draft;
 use super::error::ApiError;
+use super::identity::Caller;
 use super::policy::Ties;
 use super::resource::{Plan, Resource, View};
 use super::shown::Shown;
@@ -128,14 +129,23 @@ impl Resource for SecurityGroup {
         Ok(())
     }
 
+    /// A default group is for admins to remove; its project gets another when it needs one.
+    fn permits_removal(&self, caller: &Caller, intent: &Intent) -> Result<(), ApiError> {
+        if caller.is_admin() || !is_default(self) {
+            return Ok(());
+        }
+        refuse_members(intent, self.id)?;
+        Err(ApiError::conflict(
+            "SecurityGroupCannotRemoveDefault",
+            "Insufficient rights for removing default security group.",
+        ))
+    }
+
     /// Removes it with its rules, and with those of others that have its ports at the other end.
     fn delete(&self, draft: &mut Draft) -> Result<(), ApiError> {
         refuse_used(draft, self.id)?;
         if is_default(self) {
-            return Err(ApiError::conflict(
-                "SecurityGroupCannotRemoveDefault",
-                "Insufficient rights for removing default security group.",
-            ));
+            draft.delete(Key::DefaultSecurityGroup(self.meta.project_id.clone()));
         }
         let about: Vec<_> = draft.intent.rules_about(self.id).cloned().collect();
         for rule in about
@@ -173,7 +183,11 @@ fn name(value: &Value) -> Result<String, Invalid> {
 /// No port may be under it, nor come under it until this is committed.
 fn refuse_used(draft: &mut Draft, group: SecurityGroupId) -> Result<(), ApiError> {
     draft.relies_on(Key::UsesOf(group));
-    if draft.intent.ports_under(group).next().is_none() {
+    refuse_members(&draft.intent, group)
+}
+
+fn refuse_members(intent: &Intent, group: SecurityGroupId) -> Result<(), ApiError> {
+    if intent.ports_under(group).next().is_none() {
         return Ok(());
     }
     Err(ApiError::conflict(

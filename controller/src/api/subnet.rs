@@ -6,12 +6,12 @@ mod prefix;
 mod renumber;
 mod rules;
 
-use super::attributes::{Attribute, Body, fixed, free, required};
+use super::attributes::{Attribute, Body, fixed, free, required, shown};
 use super::draft::Draft;
 use super::error::ApiError;
 use super::identity::Caller;
 use super::policy::Ties;
-use super::query::Conditions;
+use super::query::{Conditions, is};
 use super::resource::{Resource, View};
 use super::shown::Shown;
 use super::values::{self, Invalid};
@@ -21,7 +21,7 @@ pub(crate) use renumber::RenumberError;
 use serde_json::{Value, json};
 use sextant_model::{
     AllocationPool, HostRoute, Intent, Ipv6Mode, Key, Meta, Network, NetworkId, Object,
-    PrefixSource, RbacObject, Subnet, SubnetId,
+    PrefixSource, RbacAction, RbacObject, Subnet, SubnetId,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -45,7 +45,10 @@ impl Resource for Subnet {
         free("host_routes").no_filter(),
         free("service_types").no_filter(),
         fixed("segment_id"),
+        shown("router:external"),
+        shown("shared"),
     ];
+    const FILTERS: &'static [&'static str] = &["shared"];
     type Id = SubnetId;
 
     fn id(&self) -> SubnetId {
@@ -99,7 +102,17 @@ impl Resource for Subnet {
         }
     }
 
-    fn render(&self, _: View<'_>, shown: &mut Shown<'_>) {
+    /// Whether its network is shared with the caller, which nobody is shown of a subnet.
+    fn meets(&self, _: &str, values: &[String], view: View<'_>) -> bool {
+        let network = RbacObject::Network(self.network_id);
+        let shared = view
+            .caller
+            .is_granted(view.intent, network, RbacAction::AccessAsShared);
+        values.iter().any(|wanted| is(&shared.into(), wanted))
+    }
+
+    fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {
+        let network = view.intent.networks.get(&self.network_id);
         let pools = self
             .allocation_pools
             .iter()
@@ -118,6 +131,7 @@ impl Resource for Subnet {
             "host_routes": self.host_routes,
             "service_types": self.service_types,
             "segment_id": null,
+            "router:external": network.is_some_and(|network| network.external),
         }));
     }
 
@@ -136,6 +150,7 @@ impl Resource for Subnet {
         let subnet = asked.new_subnet(SubnetId(draft.uuid()), network_id, meta, body, &prefix)?;
         rules::check_new(&subnet, ip_version, asked.pools.is_some())?;
         let network = Network::get(&draft.intent, &network_id.to_string())?;
+        network::refuse_small_mtu(&network, ip_version)?;
         rules::refuse_overlap(&subnet, draft.intent.subnets_of(network_id))?;
 
         let id = subnet.id;
@@ -293,9 +308,12 @@ fn nameserver(value: &Value) -> Result<IpAddr, Invalid> {
 
 /// An owner of ports, or how those of many begin.
 fn service_type(value: &Value) -> Result<String, Invalid> {
-    const OWNERS: [&str; 3] = ["network:", "neutron:", "compute:"];
+    const OWNERS: [&str; 2] = ["network:", "neutron:"];
+    // Neutron takes each letter of this for the beginning of an owner, and so `test:anything`, which its users rely on.
+    const LETTERS: &str = "compute:";
     let text = values::text(values::LONG)(value)?;
-    if OWNERS.iter().any(|owner| text.starts_with(owner)) {
+    let known = OWNERS.iter().any(|owner| text.starts_with(owner));
+    if known || text.starts_with(|first| LETTERS.contains(first)) {
         return Ok(text);
     }
     Err(Invalid::Reason(format!(

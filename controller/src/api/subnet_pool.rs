@@ -8,8 +8,9 @@ pub(super) mod scope;
 use super::attributes::{Attribute, Body, fixed, free, required, shown};
 use super::draft::Draft;
 use super::error::ApiError;
+use super::identity::Caller;
 use super::policy::Ties;
-use super::resource::{Resource, View};
+use super::resource::{Lengths, Resource, View};
 use super::shown::Shown;
 use super::values::{self, Invalid};
 use super::{ipam, python, rbac};
@@ -68,15 +69,34 @@ impl Resource for SubnetPool {
         Ties::Object(RbacObject::SubnetPool(self.id))
     }
 
+    /// A pool in a scope of another project follows that project's plan, and does not change.
+    fn permits(
+        caller: &Caller,
+        intent: &Intent,
+        _: &Body,
+        was: Option<&Self>,
+    ) -> Result<(), ApiError> {
+        match was {
+            Some(pool) => scope::refuse_foreign(caller, intent, pool),
+            None => Ok(()),
+        }
+    }
+
     fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {
         let prefixes = self.prefixes.iter().map(ToString::to_string);
+        let length = |length: u8| -> Value {
+            match view.lengths {
+                Lengths::Text => length.to_string().into(),
+                Lengths::Numbers => length.into(),
+            }
+        };
         let object = RbacObject::SubnetPool(self.id);
         shown.all(json!({
             "prefixes": prefixes.collect::<Vec<_>>(),
             "ip_version": self.ip_version(),
-            "default_prefixlen": self.default_prefixlen,
-            "min_prefixlen": self.min_prefixlen,
-            "max_prefixlen": self.max_prefixlen,
+            "default_prefixlen": length(self.default_prefixlen),
+            "min_prefixlen": length(self.min_prefixlen),
+            "max_prefixlen": length(self.max_prefixlen),
             "default_quota": self.default_quota,
             "is_default": self.is_default,
             "shared": view.caller.is_granted(view.intent, object, RbacAction::AccessAsShared),
@@ -148,6 +168,9 @@ impl Resource for SubnetPool {
         Ok(())
     }
 }
+
+/// The most prefixes of a pool: requests add few at a time, but taking one out of a large one leaves many.
+const MOST_PREFIXES: usize = 1024;
 
 /// Lengths of prefixes that a request sets.
 struct Bounds {
@@ -260,11 +283,25 @@ fn aggregated(prefixes: &[IpNet]) -> Result<Vec<IpNet>, ApiError> {
             "Cannot mix IPv4 and IPv6 prefixes in a subnet pool.",
         ));
     }
-    Ok(IpNet::aggregate(&prefixes.to_vec()))
+    let few = IpNet::aggregate(&prefixes.to_vec());
+    match few.len() > MOST_PREFIXES {
+        true => Err(ApiError::bad(
+            "IllegalSubnetPoolPrefixUpdate",
+            format!("Illegal update to prefixes: a pool has at most {MOST_PREFIXES} of them."),
+        )),
+        false => Ok(few),
+    }
 }
 
 fn refuse_smaller(before: &SubnetPool, after: &SubnetPool) -> Result<(), ApiError> {
-    let kept = |prefix: &IpNet| after.prefixes.iter().any(|other| other.contains(prefix));
+    let kept = |prefix: &IpNet| {
+        // Sorted, and none within another: what contains a prefix is the last that begins no later.
+        let at = after
+            .prefixes
+            .partition_point(|other| other.network() <= prefix.network());
+        at.checked_sub(1)
+            .is_some_and(|at| after.prefixes[at].contains(prefix))
+    };
     if before.prefixes.iter().all(kept) {
         return Ok(());
     }

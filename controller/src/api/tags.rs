@@ -60,7 +60,7 @@ async fn replace<R: Resource>(
     Path(id): Path<String>,
     body: Stream,
 ) -> Result<Response, ApiError> {
-    let body = request::json(body).await?;
+    let body = request::json(&api, body, &id).await?;
     let Some(tags) = body.get("tags").filter(|tags| tags.is_array()) else {
         return Err(ApiError::malformed(
             "Invalid input for tags. Reason: 'tags' is not a list.",

@@ -14,6 +14,11 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
                 "/var/lib/sextant",
                 "Where data is kept. The default is for root; anybody else's is `./sextant-data`.",
             ),
+            (
+                "log",
+                "info",
+                "What is logged, on standard error: `off`, `error`, `warn`, `info`, `debug` or `trace`; after commas also `TARGET=LEVEL`, such as `info,sextant_controller::api=debug`. `SEXTANT_LOG` overrides it. SIGHUP has it read again.",
+            ),
             ("api_listen", "[::1]:9696", "Where the Neutron API listens."),
             ("openflow_listen", "[::1]:6653", "Where switches connect."),
             (
@@ -127,7 +132,7 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
             (
                 "publish",
                 "routes",
-                "How the outside reaches guests: `routes`, it has routes to the addresses of routers' gateways; `nd-proxy`, it takes guests for neighbours, and their router answers for them.",
+                "How the outside reaches guests: `routes`, it has routes to the addresses of routers' gateways; `nd-proxy`, it takes guests for neighbours, and their router answers for those whose prefix was delegated there or is from a subnet pool, or address scope, of the external network.",
             ),
             (
                 "distributed",

@@ -40,7 +40,7 @@ const DATABASE: &str = "Open_vSwitch";
 const MONITORED: &[(&str, &[&str])] = &[
     (
         "Open_vSwitch",
-        &["external_ids", "bridges", "manager_options"],
+        &["external_ids", "bridges", "manager_options", "ovs_version"],
     ),
     (
         "Bridge",

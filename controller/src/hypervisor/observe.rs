@@ -3,10 +3,11 @@
 //! A guest's interface is known by the convention that every VIF driver follows: `external_ids:iface-id` is the port.
 
 use super::bfd::is_of_bfd;
-use super::tunnels::transport;
+use super::tunnels::{Datapath, transport};
 use super::{PHYSICAL_NETWORK, integration_bridge};
 use sextant_model::{
-    BadEndpoints, Chassis, ChassisId, Encap, EncapKind, Endpoints, PortId, Transport, UnknownEncap,
+    BadEndpoints, Chassis, ChassisId, Encap, EncapKind, Endpoints, PortId, Reassembly, Transport,
+    UnknownEncap,
 };
 use sextant_ovsdb_client::{ColumnError, Replica, Row};
 use std::collections::BTreeMap;
@@ -106,6 +107,10 @@ pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
             .and_then(|text| u64::from_str_radix(text, 16).ok()),
         None => None,
     };
+    let reassembly = match bridge {
+        Some(bridge) => reassembly(root, bridge)?,
+        None => Reassembly::default(),
+    };
     let interfaces = bridge
         .map(|bridge| interfaces(replica, bridge))
         .transpose()?
@@ -123,12 +128,24 @@ pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
         datapath_id,
         tunnel_ports,
         patch_ports,
+        reassembly,
         observed: true,
     };
     Ok(Observation {
         chassis,
         interfaces: guests,
         hostname: ids.get("hostname").map(|name| (*name).to_owned()),
+    })
+}
+
+/// A database that does not say its version has one that may be any.
+fn reassembly(root: &Row, bridge: &Row) -> Result<Reassembly, ColumnError> {
+    Ok(match Datapath::of(bridge)? {
+        Datapath::Kernel => Reassembly::Kernel,
+        Datapath::Userspace => {
+            let version = root.optional_string("ovs_version").ok().flatten();
+            Reassembly::in_userspace(version.unwrap_or_default())
+        }
     })
 }
 

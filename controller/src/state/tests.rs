@@ -1,4 +1,5 @@
 mod delegations;
+mod dhcp_options;
 mod gateways;
 mod hosts;
 
@@ -46,6 +47,7 @@ fn chassis(name: &str) -> Chassis {
         bridge_mappings: BTreeMap::new(),
         gateway_priority: 0,
         datapath_id: None,
+        reassembly: Default::default(),
         tunnel_ports: BTreeMap::new(),
         patch_ports: BTreeMap::new(),
         observed: true,

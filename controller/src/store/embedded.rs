@@ -5,6 +5,7 @@
 //! many commits share one `fsync`. Everything stored is in memory as well, as structurally shared values, so that
 //! checking costs look-ups and a new watcher gets all there is without touching the disk.
 
+mod database;
 mod file;
 mod formats;
 mod watch;
@@ -58,7 +59,7 @@ impl Embedded {
     }
 }
 
-const CLOSED: &str = "its file can no longer be written";
+const CLOSED: &str = "its writer has ended";
 
 impl Store for Embedded {
     fn commit(

@@ -11,7 +11,7 @@ use rust_openflow::{Action, Message, NO_BUFFER, PacketOut, ports};
 use sextant_flows::Link;
 use sextant_flows::pipeline::{NETWORK, Stage};
 use sextant_model::{Advertisement, NetworkKey, PortId, RaSettings};
-use sextant_responders::ra::{self, Destination};
+use sextant_responders::ra::{Destination, Farewell};
 use sextant_responders::ra_schedule::{MIN_DELAY_BETWEEN_RAS, Schedule};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ pub(super) struct Advertising {
     speakers: BTreeMap<PortId, Speaker>,
     leaving: BTreeMap<PortId, Leaving>,
     /// The last words of those that are back, until the switch has their flows.
-    returning: BTreeMap<PortId, Advertisement>,
+    returning: BTreeMap<PortId, Farewell>,
     /// When the first of them speaks: asked with each message and each snapshot, however many routers there are.
     next: Option<Instant>,
 }
@@ -39,19 +39,31 @@ struct Speaker {
     link: Link,
     schedule: Schedule,
     /// What it says instead while something that went away is withdrawn, and how often yet.
-    withdrawing: Option<(Advertisement, u8)>,
+    withdrawing: Option<(Farewell, u8)>,
 }
 
 /// A router's port that went away, and has not said so often enough.
 #[derive(Debug)]
 struct Leaving {
     network: NetworkKey,
-    last_word: Advertisement,
+    last_word: Farewell,
     left: u8,
     due: Instant,
 }
 
 impl Advertising {
+    /// Of a hypervisor whose guests were told this: what there is no more is withdrawn once it is known what there is.
+    pub(super) fn following(told: BTreeMap<PortId, Link>, now: Instant) -> Self {
+        let left = |(port, link): (PortId, Link)| {
+            let said = Farewell::none(&link.advertisement);
+            (port, Leaving::new(link.network, &said, now))
+        };
+        Self {
+            leaving: told.into_iter().map(left).collect(),
+            ..Self::default()
+        }
+    }
+
     /// Takes in which links there are, once the switch has the flows that carry what they say.
     pub(super) fn update(
         &mut self,
@@ -87,12 +99,7 @@ impl Advertising {
             speakers.partition(|(port, _)| links.contains_key(port));
         self.speakers = stay;
         for (port, speaker) in gone {
-            let leaving = Leaving {
-                network: speaker.link.network,
-                last_word: ra::last_word(speaker.current(), clock::now()),
-                left: LAST_WORDS,
-                due: now,
-            };
+            let leaving = Leaving::new(speaker.link.network, &speaker.current(), now);
             self.leaving.insert(port, leaving);
         }
         self.returning.retain(|port, _| links.contains_key(port));
@@ -110,13 +117,16 @@ impl Advertising {
 
     fn last_words(&mut self, now: Instant, metrics: &Metrics) -> Vec<Message> {
         let mut messages = vec![];
+        let speakers = &self.speakers;
         self.leaving.retain(|_, leaving| {
             if leaving.due <= now {
                 metrics
                     .router_advertisements
                     .with_label_values(&["final"])
                     .inc();
-                messages.push(to_members(leaving.network, &leaving.last_word));
+                let others = others(speakers, leaving.network, None);
+                let said = leaving.last_word.sparing(others);
+                messages.push(say(leaving.network, &said));
                 leaving.left -= 1;
                 leaving.due = now + MIN_DELAY_BETWEEN_RAS;
             }
@@ -142,22 +152,55 @@ impl Advertising {
         if self.next.is_none_or(|next| next > now) {
             return vec![];
         }
-        let due = self
-            .speakers
-            .values_mut()
-            .filter(|speaker| speaker.schedule.deadline() <= now);
-        let send = |speaker: &mut Speaker| {
-            speaker.schedule.sent(now, rand::random());
+        let due = self.speakers.iter();
+        let due = due.filter(|(_, speaker)| speaker.schedule.deadline() <= now);
+        let due: Vec<PortId> = due.map(|(port, _)| *port).collect();
+        let mut messages: Vec<Message> = vec![];
+        for port in due {
             metrics
                 .router_advertisements
                 .with_label_values(&["periodic"])
                 .inc();
-            to_members(speaker.link.network, &speaker.say())
-        };
-        let mut messages: Vec<Message> = due.map(send).collect();
+            messages.extend(self.say(port, now));
+        }
         messages.extend(self.last_words(now, metrics));
         self.look_ahead();
         messages
+    }
+
+    fn say(&mut self, port: PortId, now: Instant) -> Option<Message> {
+        let speaker = self.speakers.get_mut(&port)?;
+        speaker.schedule.sent(now, rand::random());
+        let network = speaker.link.network;
+        let Some(farewell) = speaker.say() else {
+            let said = Farewell::none(&speaker.link.advertisement);
+            return Some(say(network, &said));
+        };
+        let said = farewell.sparing(others(&self.speakers, network, Some(port)));
+        Some(say(network, &said))
+    }
+}
+
+/// What routers' other ports on a network advertise.
+fn others(
+    speakers: &BTreeMap<PortId, Speaker>,
+    network: NetworkKey,
+    but: Option<PortId>,
+) -> impl Iterator<Item = &Advertisement> + Clone {
+    let others = speakers.iter();
+    others
+        .filter(move |(port, other)| other.link.network == network && Some(**port) != but)
+        .map(|(_, other)| &*other.link.advertisement)
+}
+
+impl Leaving {
+    fn new(network: NetworkKey, said: &Farewell, now: Instant) -> Self {
+        Self {
+            network,
+            last_word: said.last_word(clock::now()),
+            left: LAST_WORDS,
+            due: now,
+        }
     }
 }
 
@@ -180,41 +223,41 @@ impl Speaker {
         if self.link == link {
             return;
         }
-        let before = self.current().clone();
+        let before = self.current();
         self.link = link;
         self.withdraw(&before);
         self.schedule.changed(now, rand::random());
     }
 
     /// Has it withdraw what was said before and is not part of what it says.
-    fn withdraw(&mut self, before: &Advertisement) {
+    fn withdraw(&mut self, before: &Farewell) {
         let said = &*self.link.advertisement;
-        let all = ra::withdraw(before, said, clock::now());
-        self.withdrawing = (all != *said).then_some((all, WITHDRAWALS));
+        let all = before.to(said, clock::now());
+        self.withdrawing = all.is_beyond(said).then_some((all, WITHDRAWALS));
     }
 
     /// What it says, with what it withdraws.
-    fn current(&self) -> &Advertisement {
-        self.withdrawing
-            .as_ref()
-            .map_or(&*self.link.advertisement, |(all, _)| all)
+    fn current(&self) -> Farewell {
+        let withdrawing = self.withdrawing.as_ref().map(|(all, _)| all.clone());
+        withdrawing.unwrap_or_else(|| Farewell::none(&self.link.advertisement))
     }
 
-    fn say(&mut self) -> Advertisement {
-        match self.withdrawing.take() {
-            Some((all, left)) => {
-                self.withdrawing = (left > 1).then(|| (all.clone(), left - 1));
-                all
-            }
-            None => Advertisement::clone(&self.link.advertisement),
-        }
+    /// What it says instead, once more.
+    fn say(&mut self) -> Option<Farewell> {
+        let (all, left) = self.withdrawing.take()?;
+        self.withdrawing = (left > 1).then(|| (all.clone(), left - 1));
+        Some(all)
     }
 }
 
 /// Sends an advertisement to the guests of a network here.
-fn to_members(network: NetworkKey, advertisement: &Advertisement) -> Message {
-    let said = advertisement.at(clock::now());
-    let frame = ra::advertise(&said, Destination::AllNodes);
+fn say(network: NetworkKey, said: &Farewell) -> Message {
+    let frame = said.advertise(clock::now(), Destination::AllNodes);
+    to_members(network, Bytes::from(frame))
+}
+
+/// Sends a frame to the guests of a network here.
+pub(super) fn to_members(network: NetworkKey, frame: Bytes) -> Message {
     Message::PacketOut(PacketOut {
         buffer_id: NO_BUFFER,
         in_port: ports::CONTROLLER,
@@ -222,7 +265,7 @@ fn to_members(network: NetworkKey, advertisement: &Advertisement) -> Message {
             Action::set(NETWORK, network.0),
             Action::resubmit(Stage::Switch.table()),
         ],
-        data: Bytes::from(frame),
+        data: frame,
     })
 }
 

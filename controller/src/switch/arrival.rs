@@ -163,6 +163,7 @@ mod tests {
                 datapath_id: Some(*datapath_id),
                 tunnel_ports: BTreeMap::new(),
                 patch_ports: BTreeMap::new(),
+                reassembly: Default::default(),
                 observed: true,
             });
         }
@@ -180,6 +181,7 @@ mod tests {
             names,
             pauses: Turn::default(),
             neighbors: Neighbors::default(),
+            handover: Default::default(),
             limits: Limits::of_files(1024),
             patience: Duration::from_secs(1),
         }

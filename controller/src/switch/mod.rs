@@ -1,20 +1,27 @@
 //! Switches: one OpenFlow session each, in one task that programs flows and answers punted packets.
 
 mod advertising;
+mod announcing;
 mod arrival;
 mod delegations;
 mod gathering;
+mod handover;
+mod held;
 mod inventory;
 mod line;
+mod meters;
 mod programming;
 mod punts;
+mod registers;
 mod session;
 mod shortcomings;
 mod strangers;
+mod unpublished;
 mod uplinks;
 mod vigil;
 
 pub use gathering::Turn;
+pub use handover::Handover;
 pub use punts::Punts;
 
 use crate::admission::{self, Limits};
@@ -47,6 +54,8 @@ pub struct Context {
     pub pauses: Turn,
     /// What is known of neighbours outside.
     pub neighbors: Neighbors,
+    /// What guests were told before a switch lost its connection.
+    pub handover: Handover,
     /// How many switches may be connected.
     pub limits: Limits,
     /// How long a switch may take to say what it has, and to confirm a small change.

@@ -5,13 +5,10 @@
 //! Meters cannot be in a bundle: those that new flows pass are added before it, those that no flow passes any more are
 //! deleted after it (deleting one deletes its flows).
 
+use super::meters::Meters;
 use crate::snapshot::Snapshot;
-use rust_openflow::multipart::MeterConfig;
-use rust_openflow::{
-    Bundle, BundleError, Connection, EncodeError, ErrorCode, Message, MeterCommand, MeterMod,
-};
+use rust_openflow::{Bundle, BundleError, Connection, EncodeError, ErrorCode, Message, MeterMod};
 use sextant_flows::{Cookie, Difference, is_about_the_flow};
-use sextant_model::Settings;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,32 +20,10 @@ const TIME_FOR_A_FLOW: Duration = Duration::from_millis(1);
 /// How often a change goes again without what was refused. Open vSwitch names nearly all in the first round.
 const MOST_ROUNDS: u32 = 64;
 
-/// Messages that make meters which a switch has what they should be.
-pub(super) fn correct_meters<'a>(
-    present: impl IntoIterator<Item = &'a MeterConfig>,
-    settings: &Settings,
-) -> Vec<Message> {
-    let usual = usual_meter(settings);
-    let differs =
-        |present: &&MeterConfig| (present.flags, &present.bands) != (usual.flags, &usual.bands);
-    let modify = |present: &MeterConfig| MeterMod {
-        command: MeterCommand::Modify,
-        meter: present.meter,
-        ..usual.clone()
-    };
-    let wrong = present.into_iter().filter(differs);
-    wrong.map(modify).map(Message::MeterMod).collect()
-}
-
 /// Messages that delete meters.
 fn delete_meters(meters: &BTreeSet<u32>) -> Vec<Message> {
     let delete = |meter: &u32| Message::MeterMod(MeterMod::delete(*meter));
     meters.iter().map(delete).collect()
-}
-
-/// What a punt passes.
-fn usual_meter(settings: &Settings) -> MeterMod {
-    MeterMod::packet_rate(0, settings.punt_rate, settings.punt_burst)
 }
 
 /// A change that was sent and is not confirmed yet.
@@ -106,16 +81,12 @@ impl Change {
     }
 
     /// Adds the meters that its flows pass. They go before the bundle, so what the switch says of them comes before, too.
-    pub(super) fn send_meters<S>(&mut self, connection: &mut Connection<S>)
+    pub(super) fn send_meters<S>(&mut self, meters: &Meters, connection: &mut Connection<S>)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let usual = usual_meter(&self.snapshot.intent.settings);
         for meter in self.difference.added_meters() {
-            let add = Message::MeterMod(MeterMod {
-                meter: *meter,
-                ..usual.clone()
-            });
+            let add = Message::MeterMod(meters.add(*meter));
             let sent = connection.send(&add);
             self.meters.extend(sent.map(|xid| (xid, *meter)));
         }

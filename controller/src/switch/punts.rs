@@ -3,13 +3,15 @@
 //! Counters that all sessions share would wander from core to core with each packet, so a session counts for itself
 //! and adds up once a batch.
 
+use super::registers::filled;
 use super::uplinks::tagged;
 use crate::clock;
 use crate::metrics::Metrics;
 use bytes::Bytes;
 use prometheus::IntCounterVec;
 use prometheus::local::{LocalHistogram, LocalIntCounter};
-use rust_openflow::{Message, PacketIn, PacketOut};
+use rust_openflow::{Action, Message, NO_BUFFER, PacketIn, PacketOut, ports};
+use sextant_flows::pipeline::{NETWORK, ORIGIN, ORIGIN_GUEST, Stage};
 use sextant_flows::{Cookie, Flows};
 use sextant_model::Punt;
 use sextant_responders::{Answer, Learned, Outcome, Verdict, respond};
@@ -56,15 +58,13 @@ impl Punts {
         packet: &PacketIn,
     ) -> impl Iterator<Item = Message> + use<> {
         self.packets += 1;
-        let (port, vlan_tci, frames) = self.respond(flows, packet).unwrap_or_default();
+        let (actions, frames) = self.respond(flows, packet).unwrap_or_default();
         frames.into_iter().map(move |frame| {
-            let answer = PacketOut::to_port(port, Bytes::from(frame));
-            Message::PacketOut(match vlan_tci {
-                0 => answer,
-                vlan_tci => PacketOut {
-                    actions: tagged(vlan_tci, port),
-                    ..answer
-                },
+            Message::PacketOut(PacketOut {
+                buffer_id: NO_BUFFER,
+                in_port: ports::CONTROLLER,
+                actions: actions.clone(),
+                data: Bytes::from(frame),
             })
         })
     }
@@ -74,8 +74,8 @@ impl Punts {
         std::mem::take(&mut self.learned)
     }
 
-    /// The port that asked, the tag of what is sent there, and frames for it.
-    fn respond(&mut self, flows: &Flows, packet: &PacketIn) -> Option<(u32, u16, Vec<Vec<u8>>)> {
+    /// How frames get to whom they are for, and the frames.
+    fn respond(&mut self, flows: &Flows, packet: &PacketIn) -> Option<(Vec<Action>, Vec<Vec<u8>>)> {
         let asked = flows.punt(Cookie(packet.cookie)).zip(packet.in_port());
         let Some((punt, port)) = asked else {
             self.metrics
@@ -84,11 +84,12 @@ impl Punts {
                 .inc();
             return None;
         };
+        let punt = &*filled(punt, packet);
         let punt = &*punt.at(clock::now);
         let answer = respond(punt, &packet.data);
         self.count(punt, &answer);
         self.learned.extend(answer.learned);
-        Some((port, punt.vlan_tci(), answer.frames))
+        Some((way(punt, port), answer.frames))
     }
 
     /// Adds what was counted to the process's metrics. The first of these packets came off the wire when a batch was
@@ -137,7 +138,11 @@ impl Punts {
                     .with_label_values(&[outcome.message, outcome.verdict.as_str()])
                     .inc();
             }
-            Punt::NeighborSolicitation(_) => {
+            Punt::NeighborSolicitation(_)
+            | Punt::BareSolicitation
+            | Punt::Announced(_)
+            | Punt::Unheld(_)
+            | Punt::GroupEcho(_) => {
                 let packets = &self.metrics.packet_ins;
                 packets.with_label_values(&[punt.kind()]).inc();
             }
@@ -180,7 +185,8 @@ impl Punts {
                 Learned::Released { port, address } => {
                     tracing::info!(%port, %address, "a guest gave up its address");
                 }
-                Learned::Router(..)
+                Learned::Announced { .. }
+                | Learned::Router { .. }
                 | Learned::Neighbor(..)
                 | Learned::Sought(..)
                 | Learned::Delegation(..) => {}
@@ -201,4 +207,16 @@ impl Punts {
             .with_label_values(&[punt.kind(), reason])
             .inc();
     }
+}
+
+/// To the port that asked, with the tag that it wants; what asks a network goes to all of it.
+fn way(punt: &Punt, port: u32) -> Vec<Action> {
+    let Punt::Unheld(asker) = punt else {
+        return tagged(punt.vlan_tci(), port);
+    };
+    vec![
+        Action::set(NETWORK, asker.network.0),
+        Action::set(ORIGIN, ORIGIN_GUEST),
+        Action::resubmit(Stage::Switch.table()),
+    ]
 }

@@ -9,15 +9,19 @@ mod drift;
 
 use super::Context;
 use super::advertising::Advertising;
+use super::announcing::Announcing;
 use super::arrival::{Arrived, arrive};
 use super::delegations::{self, Delegations};
 use super::gathering::Gathering;
+use super::held::HeldAddresses;
 use super::inventory::{Inventory, requests};
 use super::line::Line;
-use super::programming::{Change, correct_meters};
+use super::meters::Meters;
+use super::programming::Change;
 use super::punts::Punts;
 use super::shortcomings::{self, Shortcomings};
 use super::strangers::Strangers;
+use super::unpublished::{self, Unpublished};
 use super::uplinks::{self, Uplinks};
 use super::vigil::Vigil;
 use crate::admission::Pass;
@@ -115,6 +119,7 @@ async fn run(
         .remove_label_values(&[chassis.as_str()]);
     shortcomings::hide(&chassis, &metrics);
     uplinks::hide(&chassis, &context);
+    unpublished::hide(&chassis, &metrics);
     delegations::hide(&chassis, &context.metrics);
     ended
 }
@@ -127,6 +132,8 @@ struct Session {
     /// What [`Session::flows`] were computed of.
     snapshot: Arc<Snapshot>,
     advertising: Advertising,
+    announcing: Announcing,
+    held: HeldAddresses,
     punts: Punts,
     gathering: Gathering,
     uplinks: Uplinks,
@@ -134,6 +141,7 @@ struct Session {
     strangers: Strangers,
     shortcomings: Shortcomings,
     vigil: Vigil,
+    unpublished: Unpublished,
     change: Option<Change>,
     bundles: u32,
     resync: Option<Instant>,
@@ -144,7 +152,10 @@ impl Session {
     /// A session that knows what the switch should have, and not yet what it has.
     fn new(line: Line, chassis: ChassisId, context: Context, snapshot: Arc<Snapshot>) -> Self {
         let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
-        let advertising = Advertising::default();
+        let told = context.handover.of(&chassis);
+        let now = std::time::Instant::now();
+        let advertising = Advertising::following(told.links, now);
+        let announcing = Announcing::following(told.places);
         let punts = Punts::new(context.metrics.clone());
         let gathering = Gathering::new(context.pauses.clone());
         let strangers = Strangers::new(context.metrics.clone(), chassis.clone(), Instant::now());
@@ -158,6 +169,8 @@ impl Session {
             flows,
             snapshot,
             advertising,
+            held: HeldAddresses::default(),
+            announcing,
             punts,
             gathering,
             uplinks: Uplinks::default(),
@@ -165,6 +178,7 @@ impl Session {
             strangers,
             shortcomings,
             vigil,
+            unpublished: Unpublished::default(),
             change,
             bundles,
             resync,
@@ -204,6 +218,7 @@ impl Session {
             .into_iter()
             .chain(self.resync)
             .chain(change)
+            .chain(self.announcing.deadline().map(Instant::from_std))
             .chain(self.uplinks.deadline().map(Instant::from_std))
             .chain(self.delegations.deadline().map(Instant::from_std))
             .chain([self.vigil.deadline(self.is_idle())])
@@ -252,7 +267,8 @@ impl Session {
             let answers = self.punts.answer(&self.flows, packet);
             self.line.post(answers);
             let learned = self.punts.take_learned();
-            self.uplinks.learn(&learned);
+            self.uplinks.learn(&learned, &self.context.metrics);
+            self.held.learn(&learned);
             self.delegations.learn(&learned);
             return Ok(());
         }
@@ -288,12 +304,15 @@ impl Session {
         let now = Instant::now();
         let due = self.advertising.due(now.into_std(), &self.context.metrics);
         self.line.post(due);
+        let due = self.announcing.due(now.into_std());
+        self.line.post(due);
         let due = self.uplinks.due(now.into_std());
         self.line.post(due);
         self.uplinks.tell(&self.chassis, &self.context).await?;
         let due = self.delegations.due(now.into_std(), &self.context.metrics);
         self.line.post(due);
         self.delegations.tell(&self.chassis, &self.context).await?;
+        self.tell_held_addresses(now.into_std()).await?;
         let Snapshot { intent, facts, .. } = &*self.snapshot;
         let view = View {
             intent,
@@ -411,8 +430,8 @@ impl Session {
             difference.deletions(),
         );
         tracing::info!(chassis = %self.chassis, present, add, delete, "switch read and reconciled");
-        let settings = &self.snapshot.intent.settings;
-        let corrections = correct_meters(inventory.meters.values(), settings);
+        let meters = Meters::of(&self.snapshot, &self.chassis);
+        let corrections = meters.correct(inventory.meters.values());
         self.line.post(corrections);
         self.program(difference);
         Ok(())

@@ -129,6 +129,7 @@ mod tests {
             bridge_mappings: BTreeMap::new(),
             gateway_priority: 0,
             datapath_id: None,
+            reassembly: Default::default(),
             tunnel_ports: [(Family::Ipv6, 1), (Family::Ipv4, 2)]
                 .map(|(family, port)| {
                     let kind = EncapKind::Vxlan;

@@ -4,7 +4,7 @@
 //! those of others. OpenFlow 1.3 has nothing like it for meters, groups and the treatment of fragments, so these few are asked
 //! for now and then. What looks wrong is only a suspicion: the session reads all back, and what differs is mended and counted.
 
-use super::programming::correct_meters;
+use super::meters::Meters;
 use crate::metrics::Metrics;
 use crate::throttle::Throttle;
 use rust_openflow::multipart::MeterConfig;
@@ -15,7 +15,7 @@ use rust_openflow::{
 };
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Flows, InstalledFlow};
-use sextant_model::{ChassisId, Settings};
+use sextant_model::ChassisId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -203,13 +203,13 @@ impl Vigil {
     }
 
     /// Whether the meters that were read are those that there should be; compared once.
-    pub(super) fn compare_meters(&mut self, flows: &Flows, settings: &Settings, now: Instant) {
+    pub(super) fn compare_meters(&mut self, flows: &Flows, wanted: &Meters, now: Instant) {
         if !std::mem::take(&mut self.meters_read) {
             return;
         }
         let numbers: BTreeSet<u32> = self.meters.keys().copied().collect();
         let as_wanted = numbers == flows.installable_meters()
-            && correct_meters(self.meters.values(), settings).is_empty();
+            && wanted.correct(self.meters.values()).is_empty();
         if !as_wanted {
             self.suspect(now);
         }

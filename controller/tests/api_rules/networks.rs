@@ -16,6 +16,7 @@ fn hypervisor(name: &str, ip: &str, kind: EncapKind) -> Chassis {
         bridge_mappings: BTreeMap::new(),
         gateway_priority: 0,
         datapath_id: None,
+        reassembly: Default::default(),
         tunnel_ports: BTreeMap::new(),
         patch_ports: BTreeMap::new(),
         observed: true,

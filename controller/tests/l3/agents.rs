@@ -99,6 +99,7 @@ impl Site {
             bridge_mappings: BTreeMap::new(),
             gateway_priority: 0,
             datapath_id: None,
+            reassembly: Default::default(),
             tunnel_ports: BTreeMap::new(),
             patch_ports: BTreeMap::new(),
             observed: true,

@@ -43,6 +43,7 @@ fn edge() -> Chassis {
         datapath_id: None,
         tunnel_ports: BTreeMap::new(),
         patch_ports: [("physnet1".to_owned(), 1)].into(),
+        reassembly: Default::default(),
         observed: true,
     }
 }

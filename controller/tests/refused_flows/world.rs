@@ -13,7 +13,7 @@ use sextant_controller::seat::Seats;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::state::{self, Event, Events, Owner};
 use sextant_controller::store::{Embedded, Store};
-use sextant_controller::switch::{self, Context, Turn};
+use sextant_controller::switch::{self, Context, Handover, Turn};
 use sextant_flows::Flows;
 use sextant_model::{Chassis, ChassisId, Encap, EncapKind, Family, Plugged, Settings, Transport};
 use std::collections::BTreeMap;
@@ -70,6 +70,7 @@ impl World {
             names: NameRule::default(),
             pauses: Turn::default(),
             neighbors: Neighbors::default(),
+            handover: Handover::default(),
             patience: SOON,
             limits: Limits::of_process(),
         };
@@ -106,6 +107,7 @@ impl World {
             bridge_mappings: [("physnet1".to_owned(), "br-ex".to_owned())].into(),
             gateway_priority: u16::from(name == "h1"),
             datapath_id: Some(datapath),
+            reassembly: Default::default(),
             tunnel_ports: tunnel_ports.into(),
             patch_ports: [("physnet1".to_owned(), 1002)].into(),
             observed: true,

@@ -51,8 +51,7 @@ pub(crate) fn labels(file: &str) -> impl Iterator<Item = &'static str> {
 
 /// Whether an attribute is compared nowhere.
 pub(crate) fn is_attribute(name: &str) -> bool {
-    ATTRIBUTES.iter().any(|(attribute, _)| *attribute == name)
-        || ["min_prefixlen", "max_prefixlen", "dns_assignment"].contains(&name)
+    ATTRIBUTES.iter().any(|(attribute, _)| *attribute == name) || ["dns_assignment"].contains(&name)
 }
 
 /// Whether an attribute is null in the one and empty in the other, and that is no difference.
@@ -67,8 +66,16 @@ const ATTRIBUTES: &[(&str, &str)] = &[
         "recorded without Neutron's DNS extension; so for `dns_assignment`",
     ),
     (
+        "dns_domain",
+        "of networks, recorded without Neutron's DNS extension",
+    ),
+    (
+        "router:external",
+        "of subnets, recorded before Neutron had the extension `subnet-external-network`",
+    ),
+    (
         "is_default",
-        "shown by Neutron for its automatically allocated topology, which Sextant does not have",
+        "Neutron shows it of any network that it has just made, Sextant of external ones",
     ),
     (
         "provider:segmentation_id",
@@ -81,10 +88,6 @@ const ATTRIBUTES: &[(&str, &str)] = &[
     (
         "ip_allocation",
         "Neutron remembers that a port was made with an empty list of addresses",
-    ),
-    (
-        "default_prefixlen",
-        "Neutron answers with a string or a number by request, Sextant with a number; so for the minimum and maximum",
     ),
     (
         "floatingip",

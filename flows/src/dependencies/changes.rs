@@ -7,10 +7,11 @@ use crate::view::View;
 use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
 use sextant_model::{
-    Binding, Chassis, ChassisId, Delegation, Network, NetworkId, Outside, Port, PortId, Router,
-    RouterId, SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, Subnet,
-    SubnetId,
+    Binding, Chassis, ChassisId, Delegation, Holder, Network, NetworkId, Outside, Port, PortId,
+    Router, RouterId, SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId,
+    Subnet, SubnetId, SubnetPool, SubnetPoolId,
 };
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// An entry of a map that differs: what it was and what it is.
@@ -31,6 +32,7 @@ impl<'a, K, V> Changed<'a, K, V> {
 pub(super) struct Changes<'a> {
     pub(super) networks: Vec<Changed<'a, NetworkId, Arc<Network>>>,
     pub(super) subnets: Vec<Changed<'a, SubnetId, Arc<Subnet>>>,
+    pub(super) pools: Vec<Changed<'a, SubnetPoolId, Arc<SubnetPool>>>,
     pub(super) ports: Vec<Changed<'a, PortId, Arc<Port>>>,
     pub(super) routers: Vec<Changed<'a, RouterId, Arc<Router>>>,
     pub(super) groups: Vec<Changed<'a, SecurityGroupId, Arc<SecurityGroup>>>,
@@ -39,6 +41,7 @@ pub(super) struct Changes<'a> {
     pub(super) chassis: Vec<Changed<'a, ChassisId, Arc<Chassis>>>,
     pub(super) gateways: Vec<Changed<'a, RouterId, (ChassisId, NetworkId)>>,
     pub(super) delegations: Vec<Changed<'a, SubnetId, Arc<Delegation>>>,
+    pub(super) holders: Vec<Changed<'a, (NetworkId, IpAddr), Holder>>,
     pub(super) outside: Vec<Changed<'a, (ChassisId, NetworkId), Arc<Outside>>>,
 }
 
@@ -47,6 +50,7 @@ impl<'a> Changes<'a> {
         Self {
             networks: changed(&old.intent.networks, &new.intent.networks),
             subnets: changed(&old.intent.subnets, &new.intent.subnets),
+            pools: changed(&old.intent.subnet_pools, &new.intent.subnet_pools),
             ports: changed(&old.intent.ports, &new.intent.ports),
             routers: changed(&old.intent.routers, &new.intent.routers),
             groups: changed(&old.intent.security_groups, &new.intent.security_groups),
@@ -58,6 +62,7 @@ impl<'a> Changes<'a> {
             chassis: changed(old.facts.chassis(), new.facts.chassis()),
             gateways: changed(old.facts.gateways(), new.facts.gateways()),
             delegations: changed(old.facts.delegations(), new.facts.delegations()),
+            holders: changed(old.facts.holders(), new.facts.holders()),
             outside: changed(old.facts.outside(), new.facts.outside()),
         }
     }

@@ -5,7 +5,7 @@ use super::changes::{Changed, Changes};
 use super::works_alike;
 use crate::contribution::Object;
 use crate::view::View;
-use sextant_model::{ChassisId, NetworkId, PrefixSource, Publish, Router, RouterId, Subnet};
+use sextant_model::{ChassisId, NetworkId, PrefixSource, Router, RouterId, Subnet};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -86,7 +86,7 @@ impl Touched<'_> {
     }
 
     /// The routers that have a network for their external one.
-    fn routers_by(&self, network: NetworkId) -> BTreeSet<RouterId> {
+    pub(super) fn routers_by(&self, network: NetworkId) -> BTreeSet<RouterId> {
         let of_view = |view: View<'_>| {
             let ports = view.intent.gateway_ports_of(network);
             ports
@@ -97,7 +97,7 @@ impl Touched<'_> {
     }
 
     /// All of a router's way out: its routes, its port, its external network, and the guests for whom it answers there.
-    fn way_out(&mut self, router: RouterId) {
+    pub(super) fn way_out(&mut self, router: RouterId) {
         self.objects.insert(Object::Router(router));
         for view in self.views() {
             let gateway = view.intent.gateway_of(router);
@@ -106,14 +106,7 @@ impl Touched<'_> {
             };
             self.objects.insert(Object::Port(port.id));
             self.objects.insert(Object::Network(port.network_id));
-            let network = view.intent.networks.get(&port.network_id);
-            let publishes = |publish: Publish| publish == Publish::NdProxy;
-            if network.is_some_and(|network| publishes(view.external(network).publish)) {
-                let interfaces = view.intent.interfaces_of(router);
-                let guests = interfaces.flat_map(|port| view.intent.ports_of(port.network_id));
-                self.objects
-                    .extend(guests.map(|guest| Object::Port(guest.id)));
-            }
+            self.published_by(&view, router, port.network_id);
         }
     }
 
@@ -160,8 +153,10 @@ mod tests {
             admin_state_up: true,
             shared: false,
             external: true,
+            is_default: false,
             mtu: None,
             port_security_enabled: true,
+            dns_domain: String::new(),
             network_type: NetworkType::Flat,
             physical_network: Some("physnet1".to_owned()),
             segmentation_id: None,
@@ -193,6 +188,7 @@ mod tests {
             bridge_mappings: [("physnet1".to_owned(), "br-ex".to_owned())].into(),
             gateway_priority: 0,
             datapath_id: None,
+            reassembly: Default::default(),
             tunnel_ports: BTreeMap::new(),
             patch_ports: [("physnet1".to_owned(), 9)].into(),
             observed: true,

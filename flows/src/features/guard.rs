@@ -3,14 +3,14 @@
 //! Port security as Neutron's Open vSwitch firewall has it; RA guard as RFC 6105 and RFC 7113, DHCPv6 shield as
 //! RFC 7610. Unlike the reference, what hosts send before they have an address (Router Solicitations, duplicate address
 //! probes, MLD reports from `::`) passes, as RFC 4861 and RFC 4862 want it. A port without port security may send
-//! anything.
+//! anything but what nobody may (`martian`).
 
-use super::{ethertype, icmpv6, icmpv6_type, ipv6, protocol};
+use super::{ethertype, icmpv4, icmpv6, icmpv6_type, ipv4, ipv6, protocol};
 use crate::flow::Flow;
 use crate::pipeline::Stage;
 use ipnet::IpNet;
 use rust_openflow::{Field, Match};
-use sextant_model::{AddressPair, MacAddr, Port};
+use sextant_model::{AddressPair, MacAddr, Port, Punt};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -19,23 +19,48 @@ const NEVER: u16 = 1000;
 const ALLOWED: u16 = 500;
 const OTHERWISE: u16 = 100;
 
+/// All systems on this link (RFC 1112).
+const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
+
 /// `nw_frag=first`: a fragment, and the first (ovs-fields(7)).
 const FIRST_FRAGMENT: (u8, u8) = (1, 3);
 
 /// What no guarded guest may send, whatever its addresses.
 pub(crate) fn base() -> Vec<Flow> {
-    let never = [
-        icmpv6_type(icmpv6::ROUTER_ADVERTISEMENT),
-        icmpv6_type(icmpv6::REDIRECT),
+    let to_clients = [
         to_dhcp_client(ethertype::IPV6, 546),
         to_dhcp_client(ethertype::IPV4, 68),
     ];
-    let never = never
-        .into_iter()
+    let never = of_routers()
+        .chain(to_clients)
         .chain(hidden_headers())
         .chain(fragmented_discovery())
         .map(|matches| Flow::new(Stage::Guard, NEVER, matches));
     never.chain(unproven_discovery()).collect()
+}
+
+/// What routers say, and whoever asks for listeners: RFC 4890 §4.3, RFC 4286 §5, RFC 3810 §6, RFC 3376 §6.6.2.
+///
+/// Open vSwitch matches no type of IGMP. A general query, which is what hosts are silenced by and queriers elected, is what
+/// goes to all hosts; no report does.
+fn of_routers() -> impl Iterator<Item = Match> {
+    let ipv6 = [
+        icmpv6::ROUTER_ADVERTISEMENT,
+        icmpv6::REDIRECT,
+        icmpv6::ROUTER_RENUMBERING,
+        icmpv6::MLD_QUERY,
+    ];
+    let ipv6 = ipv6.into_iter().chain(icmpv6::MULTICAST_ROUTERS);
+    let ipv4_type = |kind: u8| {
+        ipv4()
+            .with(Field::IP_PROTO, protocol::ICMP)
+            .with(Field::ICMPV4_TYPE, kind)
+    };
+    let routing = [icmpv4::REDIRECT, icmpv4::ROUTER_ADVERTISEMENT].map(ipv4_type);
+    let query = ipv4()
+        .with(Field::IP_PROTO, protocol::IGMP)
+        .with(Field::IPV4_DST, ALL_HOSTS.to_bits());
+    ipv6.map(icmpv6_type).chain(routing).chain([query])
 }
 
 /// What a DHCP client takes for a server's message: clients look at no source port (RFC 7610 §3).
@@ -120,9 +145,14 @@ pub(crate) fn port(port: &Port, ofport: u16) -> Vec<Flow> {
         flows.extend(own_link_layer_address(ofport, mac));
     }
     for (mac, source) in sources {
+        let announced = |flow: Flow| {
+            let paired = port.is_paired(source, mac);
+            let up = |flow: Flow| flow.copy_up(Punt::Announced(port.id), ofport.into());
+            if paired { up(flow) } else { flow }
+        };
         match source {
-            IpNet::V6(_) => flows.extend(from_ipv6(ofport, mac, source)),
-            IpNet::V4(_) => flows.extend(from_ipv4(ofport, mac, source)),
+            IpNet::V6(_) => flows.extend(from_ipv6(ofport, mac, source, announced)),
+            IpNet::V4(_) => flows.extend(from_ipv4(ofport, mac, source, announced)),
         }
     }
     flows
@@ -177,7 +207,13 @@ fn before_any_address(ofport: u16, mac: MacAddr) -> Vec<Flow> {
         .collect()
 }
 
-fn from_ipv6(ofport: u16, mac: MacAddr, source: IpNet) -> Vec<Flow> {
+/// What it says of an address out of its pairs, it may just have taken over: a copy goes up.
+fn from_ipv6(
+    ofport: u16,
+    mac: MacAddr,
+    source: IpNet,
+    announced: impl Fn(Flow) -> Flow,
+) -> Vec<Flow> {
     let packet = in_prefix(ipv6(), Field::IPV6_SRC, source);
     let target = in_prefix(
         discovery(icmpv6::NEIGHBOR_ADVERTISEMENT),
@@ -186,7 +222,7 @@ fn from_ipv6(ofport: u16, mac: MacAddr, source: IpNet) -> Vec<Flow> {
     );
     let advertised = |link_layer: [u8; 6]| {
         let matches = from(ofport, mac, target.clone()).mac(Field::ND_TLL, link_layer);
-        Flow::new(Stage::NeighborGuard, ALLOWED, matches).goto(Stage::Punt)
+        announced(Flow::new(Stage::NeighborGuard, ALLOWED, matches)).goto(Stage::Punt)
     };
     vec![
         Flow::new(Stage::Guard, ALLOWED, from(ofport, mac, packet)).goto(Stage::NeighborGuard),
@@ -205,16 +241,23 @@ fn own_link_layer_address(ofport: u16, mac: MacAddr) -> Vec<Flow> {
     vec![solicited(mac.0), solicited([0; 6])]
 }
 
-fn from_ipv4(ofport: u16, mac: MacAddr, source: IpNet) -> Vec<Flow> {
+fn from_ipv4(
+    ofport: u16,
+    mac: MacAddr,
+    source: IpNet,
+    announced: impl Fn(Flow) -> Flow,
+) -> Vec<Flow> {
     let packet = in_prefix(
         Match::new().with(Field::ETH_TYPE, ethertype::IPV4),
         Field::IPV4_SRC,
         source,
     );
-    let allowed = |matches| {
-        Flow::new(Stage::Guard, ALLOWED, from(ofport, mac, matches)).goto(Stage::NeighborGuard)
-    };
-    vec![allowed(packet), allowed(arp_from(mac, source))]
+    let allowed = |matches| Flow::new(Stage::Guard, ALLOWED, from(ofport, mac, matches));
+    let arp = announced(allowed(arp_from(mac, source)));
+    vec![allowed(packet), arp]
+        .into_iter()
+        .map(|flow| flow.goto(Stage::NeighborGuard))
+        .collect()
 }
 
 fn arp_from(mac: MacAddr, source: IpNet) -> Match {

@@ -5,7 +5,9 @@ pub(crate) mod external;
 pub(crate) mod extra_routes;
 pub(crate) mod guard;
 pub(crate) mod guest;
+pub(crate) mod held;
 pub(crate) mod icmp_error;
+pub(crate) mod martian;
 pub(crate) mod neighbor;
 pub(crate) mod provider;
 pub(crate) mod punt;
@@ -28,8 +30,12 @@ pub(crate) mod ethertype {
 /// IP protocol numbers that the pipeline knows.
 pub(crate) mod protocol {
     pub(crate) const ICMP: u8 = 1;
+    /// RFC 3376.
+    pub(crate) const IGMP: u8 = 2;
     pub(crate) const TCP: u8 = 6;
     pub(crate) const UDP: u8 = 17;
+    /// What Open vSwitch takes for the protocol of IPv6 fragments but the first (`parse_ipv6_ext_hdrs__` in its `lib/flow.c`).
+    pub(crate) const FRAGMENT: u8 = 44;
     pub(crate) const ICMPV6: u8 = 58;
     pub(crate) const SCTP: u8 = 132;
     /// RFC 5533.
@@ -52,13 +58,20 @@ pub(crate) mod icmpv6 {
     pub(crate) const NEIGHBOR_SOLICITATION: u8 = 135;
     pub(crate) const NEIGHBOR_ADVERTISEMENT: u8 = 136;
     pub(crate) const REDIRECT: u8 = 137;
+    /// RFC 2894.
+    pub(crate) const ROUTER_RENUMBERING: u8 = 138;
     pub(crate) const MLDV2_REPORT: u8 = 143;
+    /// Multicast routers' advertisement, solicitation and termination (RFC 4286 §7).
+    pub(crate) const MULTICAST_ROUTERS: [u8; 3] = [151, 152, 153];
 }
 
 /// ICMPv4 types that the pipeline knows (RFC 792).
 pub(crate) mod icmpv4 {
     pub(crate) const ECHO_REPLY: u8 = 0;
+    pub(crate) const REDIRECT: u8 = 5;
     pub(crate) const ECHO_REQUEST: u8 = 8;
+    /// RFC 1256.
+    pub(crate) const ROUTER_ADVERTISEMENT: u8 = 9;
 }
 
 /// Matches IPv4.
@@ -89,6 +102,7 @@ pub(crate) fn valid_nd(kind: u8) -> Match {
 pub(crate) fn base() -> Vec<Flow> {
     [
         misses(),
+        martian::base(),
         guard::base(),
         neighbor::base(),
         arp::base(),

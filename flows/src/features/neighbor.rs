@@ -12,8 +12,10 @@ use super::{icmpv6, icmpv6_type, valid_nd};
 use crate::flow::Flow;
 use crate::pipeline::{ADVERTISED_FLAGS, MAC, NETWORK, Stage, mac_register, restore_tag};
 use crate::view::View;
+use ipnet::IpNet;
 use rust_openflow::{Action, Field, Match, Subfield, ports};
 use sextant_model::{Answering, KnownNeighbor, MacAddr, Network, Port, Punt};
+use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 
 const ROUTER_FLAG: u32 = 0x8000_0000;
@@ -23,6 +25,10 @@ const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_NODES_MAC: MacAddr = MacAddr([0x33, 0x33, 0, 0, 0, 1]);
 /// Target link-layer address option (RFC 4861 §4.6.1).
 const TARGET_LINK_LAYER_ADDRESS: u64 = 2;
+
+const KNOWN: u16 = 100;
+/// Below: an address that is a port's own is nobody else's.
+const ANYCAST: u16 = 90;
 
 /// Whose an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +45,8 @@ pub(crate) struct Known<'a> {
     pub(crate) address: Ipv6Addr,
     pub(crate) mac: MacAddr,
     pub(crate) owner: Owner,
+    /// Whether others may have it as well.
+    pub(crate) anycast: bool,
     /// The tag of what is sent to who asks, as `vlan_tci` has it; 0 for none.
     pub(crate) vlan_tci: u16,
 }
@@ -50,12 +58,54 @@ pub(crate) fn known(view: &View<'_>, network: &Network, port: &Port, owner: Owne
         address,
         mac: port.mac_address,
         owner,
+        anycast: false,
         vlan_tci: 0,
     };
     let known = addresses(port).map(known);
     known
         .flat_map(|known| answer(view, Stage::Neighbor, &known))
         .collect()
+}
+
+/// Who asks for the anycast address of the routers of a subnet is told the MAC of the first of them.
+pub(crate) fn known_anycast(view: &View<'_>, network: &Network, port: &Port) -> Vec<Flow> {
+    let has = |other: &Port, address| anycast(view, other).any(|its| its == address);
+    let first = |address: &Ipv6Addr| {
+        let routers = view.intent.router_ports_of(network.id);
+        let mut routers = routers.filter(|other| view.router(other).is_some());
+        let first = routers.find(|other| has(other, *address));
+        first.is_some_and(|first| first.id == port.id)
+    };
+    let known = |address| Known {
+        network,
+        address,
+        mac: port.mac_address,
+        owner: Owner::Router,
+        anycast: true,
+        vlan_tci: 0,
+    };
+    anycast(view, port)
+        .filter(first)
+        .flat_map(|address| answer(view, Stage::Neighbor, &known(address)))
+        .collect()
+}
+
+/// The anycast addresses of the routers of a port's subnets (RFC 4291 §2.6.1); a link between two routers has none (RFC
+/// 6164 §5).
+pub(crate) fn anycast<'a>(
+    view: &View<'a>,
+    port: &'a Port,
+) -> impl Iterator<Item = Ipv6Addr> + use<'a> {
+    let prefixes: BTreeSet<IpNet> = view.prefixes(port).collect();
+    let of = |prefix: IpNet| match prefix {
+        IpNet::V6(prefix) => (prefix.prefix_len() < 127).then(|| prefix.network()),
+        IpNet::V4(_) => None,
+    };
+    let own = |address: &Ipv6Addr| port.ipv6_addresses().any(|(_, own)| own == *address);
+    prefixes
+        .into_iter()
+        .filter_map(of)
+        .filter(move |address| !own(address))
 }
 
 /// Who asks for this address on a network is told this MAC: by flows, or where the switch does not take these, by the
@@ -65,14 +115,16 @@ pub(crate) fn answer(view: &View<'_>, stage: Stage, known: &Known<'_>) -> Vec<Fl
         .with(NETWORK, known.network.key.0)
         .ipv6(Field::ND_TARGET, known.address);
     let router = known.owner == Owner::Router;
+    let priority = if known.anycast { ANYCAST } else { KNOWN };
     match view.answering() {
         Answering::ByFlow => {
             let mac = Action::Load {
                 value: known.mac.to_u64(),
                 dst: mac_register(),
             };
-            let flags = Action::set(ADVERTISED_FLAGS, if router { ROUTER_FLAG } else { 0 });
-            let flow = Flow::new(stage, 100, asks).apply(vec![mac, flags]);
+            let flags = if router { ROUTER_FLAG } else { 0 } | u32::from(known.anycast);
+            let flags = Action::set(ADVERTISED_FLAGS, flags);
+            let flow = Flow::new(stage, priority, asks).apply(vec![mac, flags]);
             vec![flow.goto(Stage::Advertise)]
         }
         Answering::ByPunt => {
@@ -80,22 +132,34 @@ pub(crate) fn answer(view: &View<'_>, stage: Stage, known: &Known<'_>) -> Vec<Fl
                 address: known.address,
                 mac: known.mac,
                 router,
+                overrides: !known.anycast,
                 vlan_tci: known.vlan_tci,
             });
             vec![
-                Flow::new(stage, 100, asks.clone()).goto(Stage::Advertise),
-                Flow::new(Stage::AdvertiseOptions, 200, asks).punt(punt),
+                Flow::new(stage, priority, asks.clone()).goto(Stage::Advertise),
+                Flow::new(Stage::AdvertiseOptions, 100 + priority, asks).punt(punt),
             ]
         }
     }
 }
 
-/// What is asked from here passes a meter on its way to the controller, where it is answered there.
-pub(crate) fn asked_from(view: &View<'_>, ofport: u16, meter: u32) -> Option<Flow> {
+/// What is asked from here passes a meter on its way to the controller, where it is answered there: everything, or what has
+/// no option, which would be the answer's as well (RFC 4861 §7.2.4) and which no action of Open vSwitch adds.
+pub(crate) fn asked_from(view: &View<'_>, ofport: u16, meter: u32) -> Flow {
     let asks = icmpv6_type(icmpv6::NEIGHBOR_SOLICITATION).with(Field::IN_PORT, ofport);
-    let flow = Flow::new(Stage::Advertise, 300, asks);
-    let flow = flow.goto(Stage::AdvertiseOptions).meter(meter);
-    (view.answering() == Answering::ByPunt).then_some(flow)
+    match view.answering() {
+        Answering::ByPunt => Flow::new(Stage::Advertise, 300, asks)
+            .goto(Stage::AdvertiseOptions)
+            .meter(meter),
+        Answering::ByFlow => {
+            let bare = asks
+                .with(Field::ICMPV6_CODE, 0u8)
+                .mac(Field::ND_SLL, [0; 6]);
+            Flow::new(Stage::Advertise, 300, bare)
+                .punt(Punt::BareSolicitation)
+                .meter(meter)
+        }
+    }
 }
 
 /// Nobody is answered for an address of its own: that is how it finds no duplicate.
@@ -126,11 +190,12 @@ pub(crate) fn base() -> Vec<Flow> {
         Action::set(Field::ETH_DST, ALL_NODES_MAC.to_u64()),
         Action::set(Field::IPV6_DST, ALL_NODES.to_bits()),
     ];
-    let to_asker = vec![
-        set_flags(SOLICITED_FLAG | OVERRIDE_FLAG),
+    let to_asker = [
         Action::copy(Field::ETH_SRC, Field::ETH_DST),
         Action::copy(Field::IPV6_SRC, Field::IPV6_DST),
     ];
+    let answers = |flags: Vec<Action>| [flags.as_slice(), &to_asker].concat();
+    let anycast = solicitation.clone().masked(ADVERTISED_FLAGS, 1u8, 1u8);
     let become_advertisement = [
         Action::Move {
             src: mac_register(),
@@ -145,7 +210,13 @@ pub(crate) fn base() -> Vec<Flow> {
     let option_type = Subfield::new(MAC, 0, 8);
     vec![
         Flow::new(Stage::Advertise, 200, probe).apply(then(to_all)),
-        Flow::new(Stage::Advertise, 100, solicitation).apply(then(to_asker)),
+        Flow::new(Stage::Advertise, 150, anycast).apply(then(answers(vec![
+            set_flags(SOLICITED_FLAG),
+            unmark_anycast(),
+        ]))),
+        Flow::new(Stage::Advertise, 100, solicitation).apply(then(answers(vec![set_flags(
+            SOLICITED_FLAG | OVERRIDE_FLAG,
+        )]))),
         Flow::new(Stage::AdvertiseOptions, 100, advertisement()).apply(vec![
             Action::Load {
                 value: TARGET_LINK_LAYER_ADDRESS,
@@ -161,6 +232,14 @@ pub(crate) fn base() -> Vec<Flow> {
             Action::output(ports::IN_PORT),
         ]),
     ]
+}
+
+/// What is left in the register is the reserved field.
+fn unmark_anycast() -> Action {
+    Action::Load {
+        value: 0,
+        dst: Subfield::new(ADVERTISED_FLAGS, 0, 1),
+    }
 }
 
 fn advertisement() -> Match {

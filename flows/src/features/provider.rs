@@ -3,6 +3,7 @@
 //! Frames of such a network pass no tunnel: outside, every hypervisor sees them. What comes from there is trusted as much
 //! as the operator's own switches are: an external router may advertise, an external server may answer DHCPv6.
 
+use super::martian;
 use crate::flow::Flow;
 use crate::pipeline::{NETWORK, ORIGIN, ORIGIN_GUEST, ORIGIN_PROVIDER, Stage, TAG};
 use crate::view::View;
@@ -10,9 +11,9 @@ use rust_openflow::{Action, Field, Match, Subfield};
 use sextant_model::{Network, NetworkType};
 
 /// The bit of `vlan_tci` that says that there is a tag (ovs-fields(7)).
-const TAGGED: u16 = 0x1000;
+pub(super) const TAGGED: u16 = 0x1000;
 /// Tag and VLAN, whatever the priority.
-const TAG_AND_VLAN: u16 = 0x1fff;
+pub(super) const TAG_AND_VLAN: u16 = 0x1fff;
 
 /// The way out of a network to what is outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,27 +45,37 @@ pub(crate) fn way_out(view: &View<'_>, network: &Network) -> Option<Flow> {
     Some(Flow::new(Stage::Switch, 5, of_guests).apply(out(outside).into()))
 }
 
-/// What comes from outside is on the network of its tag. Where routers use that, it may be for them.
-pub(crate) fn classify(view: &View<'_>, network: &Network, external: bool) -> Option<Flow> {
-    let outside = outside(view, network)?;
-    let arriving = Match::new().with(Field::IN_PORT, outside.port).masked(
-        Field::VLAN_TCI,
-        outside.tci,
-        TAG_AND_VLAN,
-    );
+/// What comes from outside is on the network of its tag; one that says nothing but a priority is none (IEEE 802.1Q §6.9).
+/// Where routers use the network, an answer has the tag again. Its fragments pass the meter of the way in.
+pub(crate) fn classify(view: &View<'_>, network: &Network, external: bool) -> Vec<Flow> {
+    let Some(outside) = outside(view, network) else {
+        return vec![];
+    };
     let mut noted = vec![
         tag(0),
         Action::set(NETWORK, network.key.0),
         Action::set(ORIGIN, ORIGIN_PROVIDER),
     ];
-    let next = if external {
+    if external {
         noted.push(Action::set(TAG, outside.tci));
-        Stage::Outside
-    } else {
-        Stage::Switch
+    }
+    let arriving = |tci: u16| {
+        let by_port = Match::new().with(Field::IN_PORT, outside.port);
+        let matches = by_port.masked(Field::VLAN_TCI, tci, TAG_AND_VLAN);
+        Flow::new(Stage::Classify, 100, matches)
+            .apply(noted.clone())
+            .goto(Stage::Border)
     };
-    let flow = Flow::new(Stage::Classify, 100, arriving);
-    Some(flow.apply(noted).goto(next))
+    let with_priority = (outside.tci == 0).then(|| arriving(TAGGED));
+    let mut flows = vec![arriving(outside.tci)];
+    flows.extend(with_priority);
+    flows.extend(martian::fragments(Stage::Border, outside.port));
+    flows
+}
+
+/// The meter of the way in of [`classify`].
+pub(crate) fn meter(view: &View<'_>, network: &Network) -> Option<u32> {
+    outside(view, network).map(|outside| martian::meter(outside.port))
 }
 
 /// Sends a frame outside. It has its tag from then on, so this comes last.
@@ -73,7 +84,7 @@ pub(crate) fn out(outside: Outside) -> [Action; 2] {
 }
 
 /// Pushes the tag, or takes it off (ovs-fields(7), `vlan_tci`).
-fn tag(tci: u16) -> Action {
+pub(super) fn tag(tci: u16) -> Action {
     Action::Load {
         value: tci.into(),
         dst: Subfield::whole(Field::VLAN_TCI),

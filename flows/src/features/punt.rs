@@ -1,17 +1,19 @@
 //! What a guest sends to the controller: Router Solicitations, DHCPv6 and DHCPv4.
 
-use super::{arp, icmpv6, ipv4, ipv6, protocol, valid_nd};
+use super::{arp, icmpv6, icmpv6_type, ipv4, ipv6, protocol, valid_nd};
 use crate::advertisement::{advertisement, dhcpv6_service};
 use crate::dhcpv4::{SERVER_WITHOUT_GATEWAY, dhcpv4_service};
 use crate::flow::Flow;
 use crate::pipeline::Stage;
 use crate::view::View;
-use rust_openflow::Field;
-use sextant_model::{Dhcpv4Service, Network, Port, Punt};
+use rust_openflow::{Field, Match};
+use sextant_model::{Dhcpv4Service, GroupMember, Network, Port, Punt};
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
 /// All_DHCP_Relay_Agents_and_Servers (RFC 9915 §7.1).
 const ALL_DHCP_SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
 
@@ -37,12 +39,24 @@ pub(crate) fn port(view: &View<'_>, network: &Network, port: &Port, ofport: u16)
             .with(Field::IN_PORT, ofport);
         Flow::new(Stage::Punt, 100, to_servers).punt(Punt::Dhcpv6(service))
     });
+    let members = group_members(view, network);
+    let to_routers = (!members.is_empty()).then(|| {
+        let matches = group_echo(ALL_ROUTERS).with(Field::IN_PORT, ofport);
+        Flow::new(Stage::Punt, 100, matches).punt(Punt::GroupEcho(members.clone()))
+    });
+    let to_nodes = (!members.is_empty()).then(|| {
+        let matches = group_echo(ALL_NODES).with(Field::IN_PORT, ofport);
+        Flow::new(Stage::Punt, 100, matches)
+            .copy_up(Punt::GroupEcho(members), ofport.into())
+            .goto(Stage::Neighbor)
+    });
     let dhcpv4 = dhcpv4_service(view, network, port);
     let resolved = dhcpv4.iter().flat_map(|service| server(service, ofport));
     let resolved: Vec<Flow> = resolved.collect();
     solicitation
         .into_iter()
         .chain(dhcpv6)
+        .chain(to_routers)
         .chain(
             dhcpv4
                 .into_iter()
@@ -50,7 +64,28 @@ pub(crate) fn port(view: &View<'_>, network: &Network, port: &Port, ofport: u16)
         )
         .map(|flow| flow.meter(u32::from(ofport)))
         .chain(resolved)
+        .chain(to_nodes)
         .collect()
+}
+
+/// The routers of a network.
+fn group_members(view: &View<'_>, network: &Network) -> Vec<GroupMember> {
+    let ports = view.intent.router_ports_of(network.id);
+    let working = ports.filter(|port| view.router(port).is_some());
+    working
+        .map(|port| GroupMember {
+            mac: port.mac_address,
+            address: port.mac_address.link_local(),
+        })
+        .collect()
+}
+
+/// An echo request to a group that routers are of (RFC 4291 §2.8).
+fn group_echo(group: Ipv6Addr) -> Match {
+    icmpv6_type(icmpv6::ECHO_REQUEST)
+        .with(Field::ICMPV6_CODE, 0u8)
+        .ipv6(Field::IPV6_DST, group)
+        .masked(Field::IP_FRAG, 0u8, 3u8)
 }
 
 /// A guest that renews finds the server's MAC, where its address is not a gateway's, which has a router to answer.

@@ -40,8 +40,17 @@ fn never_forwarded() -> impl Iterator<Item = Match> {
         to(link_local.into()),
         to(multicast.into()),
         ipv6().ipv6(Field::IPV6_SRC, Ipv6Addr::UNSPECIFIED),
+        dhcpv6_to_client(),
     ]
     .into_iter()
+}
+
+/// A DHCPv6 server, or the relay before it, is on the link of its client (RFC 9915 §18.3).
+fn dhcpv6_to_client() -> Match {
+    ipv6()
+        .with(Field::IP_PROTO, protocol::UDP)
+        .with(Field::UDP_SRC, 547u16)
+        .with(Field::UDP_DST, 546u16)
 }
 
 /// RFC 1812 §5.3.7 ("martian addresses"), §4.2.2.11 and §5.3.5; link-local addresses RFC 3927 §7.
@@ -60,20 +69,32 @@ fn never_forwarded_ipv4() -> impl Iterator<Item = Match> {
         .flat_map(|prefix| [from(prefix), to(prefix)])
 }
 
-/// What a router's port adds to its router: the way in and its addresses.
-pub(crate) fn interface(network: &Network, router: &Router, port: &Port) -> Vec<Flow> {
+/// What a router's port adds to its router: the way in, its addresses, and those that it has in common with other routers.
+pub(crate) fn interface(
+    view: &View<'_>,
+    network: &Network,
+    router: &Router,
+    port: &Port,
+) -> Vec<Flow> {
     let mut flows = vec![enter(network, router, port, ipv6())];
     if port.ipv4_addresses().next().is_some() {
         flows.push(enter(network, router, port, ipv4()));
     }
     flows.extend(own_addresses(router, port));
+    let anycast = neighbor::anycast(view, port);
+    flows.extend(anycast.flat_map(|address| answered(router, address.into())));
     flows
 }
 
 /// What is sent to a router's own addresses, by way of whichever of its networks.
 pub(crate) fn own_addresses(router: &Router, port: &Port) -> Vec<Flow> {
-    let of_address = |address| [echo_reply(router, address), own_address(router, address)];
-    addresses(port).flat_map(of_address).collect()
+    addresses(port)
+        .flat_map(|address| answered(router, address))
+        .collect()
+}
+
+fn answered(router: &Router, address: IpAddr) -> [Flow; 2] {
+    [echo_reply(router, address), own_address(router, address)]
 }
 
 /// The routes of a router to the prefixes of its networks.
@@ -288,21 +309,31 @@ fn own_address(router: &Router, address: IpAddr) -> Flow {
 
 /// Who has the address of a guest's port.
 pub(crate) fn next_hop(network: &Network, port: &Port) -> Vec<Flow> {
+    port.addresses()
+        .map(|(_, address)| reach(100, network, address, port.mac_address))
+        .collect()
+}
+
+/// An address of a network has this MAC.
+pub(super) fn reach(priority: u16, network: &Network, address: IpAddr, mac: MacAddr) -> Flow {
     let next = match network.network_type.is_tunnelled() {
         true => Stage::Switch,
         false => Stage::Translate,
     };
-    let reach = |address: IpAddr| {
-        let matches = Match::new()
-            .with(NETWORK, network.key.0)
-            .with(ADDRESS, in_register(address));
-        Flow::new(Stage::NextHop, 100, matches)
-            .apply(vec![Action::set(Field::ETH_DST, port.mac_address.to_u64())])
-            .goto(next)
-    };
-    port.addresses()
-        .map(|(_, address)| reach(address))
-        .collect()
+    let matches = Match::new()
+        .with(NETWORK, network.key.0)
+        .with(ADDRESS, in_register(address));
+    Flow::new(Stage::NextHop, priority, matches)
+        .apply(vec![Action::set(Field::ETH_DST, mac.to_u64())])
+        .goto(next)
+}
+
+/// The family of a prefix.
+pub(super) fn family(prefix: IpNet) -> Match {
+    match prefix {
+        IpNet::V6(_) => ipv6(),
+        IpNet::V4(_) => ipv4(),
+    }
 }
 
 /// An address as [`ADDRESS`] holds it.

@@ -170,6 +170,31 @@ fn without_dhcp_or_an_address_there_is_nobody_to_ask() {
     assert!(told(&bare).is_none() && discover(&bare).is_empty());
 }
 
+/// Defect 14 of `docs/peer-defects.md`: an option that cannot be sent turns DHCP off for its port, or for every port.
+#[test]
+fn what_cannot_be_sent_is_left_out_and_the_rest_is_answered() {
+    let mut cloud = cloud();
+    cloud.change_port("a1", |port| {
+        port.extra_dhcp_opts = [
+            ("server-ip-address", "123.123.123.456", 4),
+            ("tftp-server", "", 4),
+            ("no-such-option", "1", 4),
+            ("mtu", "1300", 4),
+            ("router", "", 4),
+        ]
+        .map(|(name, value, ip_version)| DhcpOption {
+            opt_name: name.to_owned(),
+            opt_value: value.to_owned(),
+            ip_version,
+        })
+        .to_vec();
+    });
+    let extra = &told(&cloud).unwrap().extra;
+    let places: Vec<Dhcpv4Place> = extra.iter().map(|option| option.place).collect();
+    assert_eq!(places, [26, 3].map(Dhcpv4Place::Option));
+    assert!(extra[1].is_suppressing(), "no router is told");
+}
+
 #[test]
 fn a_ports_options_for_ipv4_are_told() {
     let mut cloud = cloud();

@@ -2,13 +2,14 @@
 
 mod delegated;
 mod guarded;
+mod publishing;
 mod routes;
 
 use crate::support::frames::{self, address};
 use crate::support::{Cloud, Fabric};
 use rust_openflow::Field;
 use sextant_flows::trace::Packet;
-use sextant_model::{ExternalSettings, MacAddr, Outside, Port, Problem, Publish};
+use sextant_model::{ExternalSettings, MacAddr, Outside, Port, Problem};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// The upstream router.
@@ -193,21 +194,6 @@ fn the_outside_is_answered_for_the_gateway_by_its_hypervisor_alone() {
         );
         assert!(fabric.come_in("h1", "phys", &ask).is_lost());
     }
-    let guest = address(&cloud.get_port("a"));
-    let ask = solicitation(guest);
-    assert!(Fabric::new(&cloud).come_in("h2", "phys", &ask).is_lost());
-    let settings = ExternalSettings {
-        publish: Publish::NdProxy,
-        ..ExternalSettings::default()
-    };
-    cloud.external("phys", settings);
-    let journey = Fabric::new(&cloud).come_in("h2", "phys", &ask);
-    let (_, _, answer) = &journey.outside[0];
-    assert_eq!(
-        answer.get(Field::ND_TLL),
-        u128::from(gateway.mac_address.to_u64())
-    );
-    assert!(Fabric::new(&cloud).come_in("h1", "phys", &ask).is_lost());
 }
 
 fn solicitation(target: Ipv6Addr) -> Packet {

@@ -94,18 +94,47 @@ fn whether_somebody_is_still_there_is_answered_too() {
     assert_answered(&cloud, &question, &a2, SOLICITED | OVERRIDE);
 }
 
-/// Defect 2 of `docs/peer-defects.md`: an answer to `::` is heard by nobody, and the duplicate becomes valid.
+/// Defect 2 of `docs/peer-defects.md`: an answer to `::` is heard by nobody, and the duplicate becomes valid. The probe has no
+/// option that could become the answer's.
 #[test]
-fn a_probe_for_an_address_of_another_is_answered_to_all_nodes() {
+fn what_has_no_option_is_answered_by_the_controller() {
     let cloud = cloud();
     let (a1, a2, router) = (
         cloud.get_port("a1"),
         cloud.get_port("a2"),
         cloud.get_port("r1-red"),
     );
-    assert_answered(&cloud, &frames::probe(&a1, address(&a2)), &a2, OVERRIDE);
-    let probe = frames::probe(&a1, address(&router));
-    assert_answered(&cloud, &probe, &router, ROUTER | OVERRIDE);
+    let fabric = Fabric::new(&cloud);
+    for known in [&a2, &router] {
+        let bare = frames::solicit(&a1, address(known)).with(Field::ND_SLL, 0u8);
+        for question in [frames::probe(&a1, address(known)), bare] {
+            let journey = fabric.send("a1", &question);
+            assert_eq!(journey.punts, ["bare_solicitation"]);
+            assert!(journey.deliveries.is_empty());
+        }
+    }
+}
+
+#[test]
+fn the_anycast_address_of_a_subnets_routers_is_answered_without_override() {
+    let cloud = cloud();
+    let (a1, router) = (cloud.get_port("a1"), cloud.get_port("r1-red"));
+    let anycast: Ipv6Addr = "2001:db8:a::".parse().unwrap();
+    let fabric = Fabric::new(&cloud);
+    let journey = fabric.send("a1", &frames::solicit(&a1, anycast));
+    let answer = &journey.only().packet;
+    assert_eq!(answer.address(Field::IPV6_SRC), anycast);
+    assert_eq!(answer.get(Field::ND_RESERVED), ROUTER | SOLICITED);
+    let ping = frames::ping(&a1, anycast, router.mac_address);
+    let reply = fabric.send("a1", &ping);
+    assert_eq!(reply.only().port, "a1");
+    assert_eq!(reply.only().packet.get(Field::ICMPV6_TYPE), 129);
+    for (group, others) in [("ff02::1", vec!["a2"]), ("ff02::2", vec![])] {
+        let all = frames::ping(&a1, group.parse().unwrap(), router.mac_address);
+        let journey = fabric.send("a1", &all);
+        assert_eq!(journey.punts, ["group_echo"]);
+        assert_eq!(journey.reached(), others);
+    }
 }
 
 #[test]

@@ -42,7 +42,11 @@ fn heard(cloud: &Cloud) -> Vec<Arc<Advertisement>> {
         | Punt::Heard(_)
         | Punt::Unresolved(_)
         | Punt::Delegation(_)
-        | Punt::NeighborSolicitation(_) => None,
+        | Punt::NeighborSolicitation(_)
+        | Punt::BareSolicitation
+        | Punt::Announced(_)
+        | Punt::Unheld(_)
+        | Punt::GroupEcho(_) => None,
     });
     found.unwrap_or_default()
 }
@@ -56,7 +60,11 @@ fn told(cloud: &Cloud) -> Option<Arc<Dhcpv6Service>> {
         | Punt::Heard(_)
         | Punt::Unresolved(_)
         | Punt::Delegation(_)
-        | Punt::NeighborSolicitation(_) => None,
+        | Punt::NeighborSolicitation(_)
+        | Punt::BareSolicitation
+        | Punt::Announced(_)
+        | Punt::Unheld(_)
+        | Punt::GroupEcho(_) => None,
     })
 }
 
@@ -146,8 +154,8 @@ fn a_stateful_guest_is_leased_its_own_addresses() {
 fn without_dhcp_or_router_nobody_is_told_anything() {
     let mut without = cloud(Some(Ipv6Mode::Dhcpv6Stateful));
     without.change_subnet("red6", |subnet| subnet.enable_dhcp = false);
-    let is_error = |punt: &Punt| matches!(punt, Punt::IcmpError(_));
-    assert!(punts(&without).iter().all(is_error));
+    let tells = |punt: &Punt| matches!(punt, Punt::RouterSolicitation { .. } | Punt::Dhcpv6(_));
+    assert!(!punts(&without).iter().any(tells));
 
     let mut unrouted = cloud(Some(Ipv6Mode::Slaac));
     unrouted.delete_port("r1-red");
@@ -202,11 +210,9 @@ fn every_punt_passes_the_meter_of_its_port() {
         .filter(|(_, flow)| flow.punt.is_some() && flow.stage != Stage::Report)
         .map(|(_, flow)| flow.to_flow_mod(0).to_string())
         .collect();
-    assert_eq!(punts.len(), 2);
-    assert!(
-        punts.iter().all(|flow| flow.contains("meter:11,")),
-        "{punts:?}"
-    );
+    assert_eq!(punts.len(), 5);
+    let metered = |flow: &String| flow.contains("meter:11,") || flow.contains("meter_id=11");
+    assert!(punts.iter().all(metered), "{punts:?}");
 }
 
 #[test]
@@ -214,7 +220,8 @@ fn each_guests_punts_pass_its_own_meter() {
     let mut cloud = cloud(Some(Ipv6Mode::Slaac));
     cloud.guest("a2", "red", "h1");
     let meters: Vec<u32> = flows_of(&cloud, "h1").meters().into_iter().collect();
-    assert_eq!(meters, [11, 12]);
+    let of_fragments = |port: u32| 1 << 17 | port;
+    assert_eq!(meters, [11, 12, of_fragments(11), of_fragments(12)]);
 }
 
 #[test]

@@ -192,7 +192,9 @@ fn without_a_meter_its_flows_fall_out_and_may_come_back_with_it() {
     };
     refuse(&mut flows, NO_METER, passes);
     let difference = reconcile(&flows, &BTreeSet::new(), &BTreeSet::new());
-    assert_eq!(*difference.added_meters(), [12].into());
+    let of_fragments = |port: u32| 1 << 17 | port;
+    let others = [12, of_fragments(11), of_fragments(12)];
+    assert_eq!(*difference.added_meters(), others.into());
     let found = shortfall(&flows, &cloud);
     let why = Refusal {
         missing: Capability::Meters,
@@ -206,7 +208,7 @@ fn without_a_meter_its_flows_fall_out_and_may_come_back_with_it() {
     let back = update(&mut flows, &mut cloud, |cloud| {
         cloud.plug_as("a1", "h1", Some(11))
     });
-    assert_eq!(*back.added_meters(), [11].into());
+    assert_eq!(*back.added_meters(), [11, of_fragments(11)].into());
     assert_eq!(shortfall(&flows, &cloud), Shortfall::default());
 }
 
@@ -272,6 +274,7 @@ fn where_no_flow_can_make_an_advertisement_solicitations_go_up() {
             address: address(asked),
             mac: asked.mac_address,
             router: is_router,
+            overrides: true,
             vlan_tci: 0,
         });
         assert!(

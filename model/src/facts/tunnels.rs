@@ -130,6 +130,7 @@ mod tests {
                 bridge_mappings: BTreeMap::new(),
                 gateway_priority: 0,
                 datapath_id: None,
+                reassembly: Default::default(),
                 tunnel_ports: BTreeMap::new(),
                 patch_ports: BTreeMap::new(),
                 observed: true,

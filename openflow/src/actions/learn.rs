@@ -12,12 +12,12 @@ use crate::wire::{Reader, put_uint};
 pub const LEARN_SEND_FLOW_REMOVED: u16 = 1;
 /// The learned flows go when this one does.
 pub const LEARN_DELETE_LEARNED: u16 = 2;
-const WRITE_RESULT: u16 = 4;
+pub(crate) const WRITE_RESULT: u16 = 4;
 
-const FROM_IMMEDIATE: u16 = 1 << 13;
-const TO_LOAD: u16 = 1 << 11;
-const TO_OUTPUT: u16 = 2 << 11;
-const WIDTH: u16 = 0x7ff;
+pub(crate) const FROM_IMMEDIATE: u16 = 1 << 13;
+pub(crate) const TO_LOAD: u16 = 1 << 11;
+pub(crate) const TO_OUTPUT: u16 = 2 << 11;
+pub(crate) const WIDTH: u16 = 0x7ff;
 
 /// Adds or refreshes a flow made from the packet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -135,7 +135,7 @@ impl Learn {
         found.decode_specs(part)
     }
 
-    fn decode_fixed(part: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub(crate) fn decode_fixed(part: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (idle_timeout, hard_timeout, priority) = (part.u16()?, part.u16()?, part.u16()?);
         let (cookie, flags, table) = (part.u64()?, part.u16()?, part.u8()?);
         part.skip(1)?;
@@ -205,7 +205,7 @@ impl LearnSpec {
         }
     }
 
-    fn decode(header: u16, part: &mut Reader<'_>) -> Result<Option<Self>, DecodeError> {
+    pub(crate) fn decode(header: u16, part: &mut Reader<'_>) -> Result<Option<Self>, DecodeError> {
         let bits = header & WIDTH;
         if header & FROM_IMMEDIATE == 0 {
             let src = read_place(part, bits)?;
@@ -245,7 +245,7 @@ impl LearnTarget {
 }
 
 /// Immediate bits take a whole number of 16-bit words.
-fn immediate_bytes(bits: u16) -> usize {
+pub(crate) fn immediate_bytes(bits: u16) -> usize {
     2 * usize::from(bits).div_ceil(16)
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
 
+use super::raw;
 use super::values::{Dotted, Hex, Masked, Port};
 use crate::actions::{
     Action, Bundle, Ct, HashFields, LEARN_DELETE_LEARNED, LEARN_SEND_FLOW_REMOVED, Learn,
@@ -196,7 +197,10 @@ impl Display for Action {
             Action::StackPush(part) => write!(f, "push:{part}"),
             Action::StackPop(part) => write!(f, "pop:{part}"),
             Action::Exit => f.write_str("exit"),
-            Action::Raw(bytes) => write!(f, "raw:{}", Dotted(bytes)),
+            Action::Raw(bytes) => match raw::named(bytes) {
+                Some(text) => f.write_str(&text),
+                None => write!(f, "raw:{}", Dotted(bytes)),
+            },
         }
     }
 }

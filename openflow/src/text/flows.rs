@@ -94,12 +94,15 @@ fn body(f: &mut Formatter<'_>, matches: &str, instructions: Instructions<'_>) ->
     write!(f, "{matches}{space}actions={instructions}")
 }
 
-/// Seconds, with milliseconds or, where these are not exact, nanoseconds (`ofp_print_duration()`).
+/// Seconds, with milliseconds or, where these are not exact, as many digits as there are (`ofp_print_duration()`).
 pub(super) fn duration(seconds: u32, nanoseconds: u32) -> String {
     match (nanoseconds / 1_000_000, nanoseconds % 1_000_000) {
         (0, 0) => format!("{seconds}s"),
         (milliseconds, 0) => format!("{seconds}.{milliseconds:03}s"),
-        _ => format!("{seconds}.{nanoseconds:09}s"),
+        _ => {
+            let digits = format!("{nanoseconds:09}");
+            format!("{seconds}.{}s", digits.trim_end_matches('0'))
+        }
     }
 }
 

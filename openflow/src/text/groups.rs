@@ -12,8 +12,10 @@ use crate::ports;
 const CONTROLLER_METER: u32 = 0xffff_fffe;
 /// The meter of packets that the datapath gives up (`OFPM_SLOWPATH`).
 const SLOWPATH_METER: u32 = 0xffff_fffd;
-/// The weight that is not printed.
+/// The weight that is not printed where buckets share packets.
 const DEFAULT_WEIGHT: u16 = 1;
+/// The one that buckets have where it has no meaning.
+const NO_WEIGHT: u16 = 0;
 
 impl Display for GroupMod {
     /// The group as `ovs-ofctl add-group` takes it; other commands come first.
@@ -64,6 +66,10 @@ pub(super) fn meter(
     number(f, meter)?;
     let words = |f: &mut Formatter<'_>, text: String| f.write_str(&text.replace(',', " "));
     words(f, Flags(flags_set).to_string())?;
+    let known = meter_flags::KBPS | meter_flags::PKTPS | meter_flags::BURST | meter_flags::STATS;
+    if flags_set & !known != 0 {
+        write!(f, " flags:{:#x}", flags_set & !known)?;
+    }
     f.write_str(" bands=\n")?;
     for band in bands {
         words(f, Described(band, flags_set).to_string())?;
@@ -110,7 +116,11 @@ impl Display for GroupType {
 
 impl Bucket {
     fn describe(&self, f: &mut Formatter<'_>, kind: GroupType) -> fmt::Result {
-        if kind == GroupType::Select && self.weight != DEFAULT_WEIGHT {
+        let unsaid = match kind {
+            GroupType::Select => DEFAULT_WEIGHT,
+            GroupType::All | GroupType::Indirect | GroupType::FastFailover => NO_WEIGHT,
+        };
+        if self.weight != unsaid {
             write!(f, "weight:{},", self.weight)?;
         }
         if self.watch_port != ports::ANY {

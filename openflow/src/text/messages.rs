@@ -2,19 +2,19 @@
 //!
 //! Packets are printed as bytes, not taken apart; so are messages of experimenters without a name here.
 
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Display, Formatter, Write};
 
 use super::actions::{Actions, Instructions};
 use super::flows::{duration, flags};
 use super::matches::{DEFAULT_PRIORITY, describe};
 use super::ports::{Bits, port_lines};
-use super::values::{Dotted, Port};
+use super::values::{Dotted, Hex, Port};
 use super::{groups, replies};
 use crate::bundle_wire::{BUNDLE_ATOMIC, BUNDLE_ORDERED, BundleAdd, BundleControl};
 use crate::failure::{ErrorMessage, ErrorType};
 use crate::flow_mod::{ALL_TABLES, Command, FlowMod, FlowRemoved, NO_BUFFER, RemovedReason};
 use crate::groups::{GROUP_ANY, GroupCommand, GroupMod};
-use crate::message::Message;
+use crate::message::{HEADER, Message};
 use crate::meters::{MeterCommand, MeterMod};
 use crate::packet_in2::{PacketIn2, PacketInFormat};
 use crate::packets::{PacketIn, PacketOut};
@@ -138,7 +138,10 @@ impl Display for Body<'_> {
             } => f.write_str(" table_id: ALL_TABLES"),
             Message::TableMod { table, .. } => write!(f, " table_id={table}"),
             Message::MultipartRequest(request) => replies::request(f, request),
-            Message::MultipartReply(reply) => replies::reply(f, &reply.body),
+            Message::MultipartReply(reply) => {
+                f.write_str(if reply.more { replies::MORE } else { "" })?;
+                replies::reply(f, &reply.body)
+            }
             Message::QueueGetConfigRequest(port) => write!(f, " port={}", Port(*port)),
             Message::QueueGetConfigReply(config) => queues(f, config),
             Message::RoleRequest(role) | Message::RoleReply(role) => take_role(f, *role),
@@ -166,20 +169,33 @@ impl Display for Dump<'_> {
         for (number, line) in self.0.chunks(16).enumerate() {
             write!(f, "{:08x} ", 16 * number)?;
             for place in 0..16 {
-                let between = if place == 8 && line.len() > 8 {
+                let between = if place == 8 && line.len() >= 8 {
                     '-'
                 } else {
                     ' '
                 };
                 match line.get(place) {
                     Some(byte) => write!(f, "{between}{byte:02x}")?,
-                    None => f.write_str("   ")?,
+                    None => write!(f, "{between}  ")?,
                 }
             }
             let text: String = line.iter().map(|byte| printable(*byte)).collect();
             writeln!(f, " |{text:16}|")?;
         }
         Ok(())
+    }
+}
+
+/// Text as `ds_put_printable()` prints it: what is none, and what escapes it, in octal.
+struct Escaped<'a>(&'a [u8]);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| match byte {
+            b'\\' | b'"' => write!(f, "\\{byte:03o}"),
+            b' '..=b'~' => f.write_char(char::from(*byte)),
+            _ => write!(f, "\\{byte:03o}"),
+        })
     }
 }
 
@@ -201,7 +217,20 @@ fn versions(f: &mut Formatter<'_>, hello: &Hello) -> fmt::Result {
 fn refusal(f: &mut Formatter<'_>, error: &ErrorMessage) -> fmt::Result {
     writeln!(f, " {}", error.code)?;
     if error.code.error_type() == ErrorType::HelloFailed {
-        return String::from_utf8_lossy(&error.data).escape_debug().fmt(f);
+        return Escaped(&error.data).fmt(f);
+    }
+    let there = error.data.len();
+    let meant = error
+        .data
+        .get(2..4)
+        .map(|length| usize::from(length[0]) << 8 | usize::from(length[1]));
+    match meant {
+        _ if there == 0 => {}
+        Some(meant) if there >= HEADER && meant > there => {
+            writeln!(f, "(***truncated to {there} bytes from {meant}***)")?;
+        }
+        _ if there < HEADER => writeln!(f, "OpenFlow packet too short (only {there} bytes):")?,
+        _ => {}
     }
     match Message::decode(&error.data) {
         // An error about an error is not followed, for there may be no end of them.
@@ -232,10 +261,11 @@ fn switch(f: &mut Formatter<'_>, features: &Features) -> fmt::Result {
     if features.auxiliary_id != 0 {
         write!(f, ", auxiliary_id:{}", features.auxiliary_id)?;
     }
+    let known = CAPABILITIES.iter().fold(0, |all, (bit, _)| all | bit);
     write!(
         f,
         "\ncapabilities: {}",
-        Bits(features.capabilities, CAPABILITIES)
+        Bits(features.capabilities & known, CAPABILITIES)
     )
 }
 
@@ -260,11 +290,24 @@ fn packet_in(f: &mut Formatter<'_>, packet: &PacketIn) -> fmt::Result {
         packet.reason
     )?;
     write!(f, " data_len={}", packet.data.len())?;
+    let (whole, here) = (usize::from(packet.total_len), packet.data.len());
     match packet.buffer_id {
         NO_BUFFER => f.write_str(" (unbuffered)")?,
         buffer => write!(f, " buffer={buffer:#010x}")?,
     }
+    f.write_str(parts(packet.buffer_id == NO_BUFFER, whole, here))?;
     write!(f, "\n{}", Dump(&packet.data))
+}
+
+/// How a packet's length contradicts the octets that came of it.
+fn parts(unbuffered: bool, whole: usize, here: usize) -> &'static str {
+    if unbuffered && whole != here {
+        " (***total_len != data_len***)"
+    } else if !unbuffered && whole < here {
+        " (***total_len < data_len***)"
+    } else {
+        ""
+    }
 }
 
 fn packet_in2(f: &mut Formatter<'_>, packet: &PacketIn2) -> fmt::Result {
@@ -290,6 +333,7 @@ fn packet_in2(f: &mut Formatter<'_>, packet: &PacketIn2) -> fmt::Result {
         None => f.write_str(" (unbuffered)")?,
         Some(buffer) => write!(f, " buffer={buffer:#010x}")?,
     }
+    f.write_str(parts(packet.buffer_id.is_none(), whole, packet.data.len()))?;
     if !packet.userdata.is_empty() {
         write!(f, "\n userdata={}", Dotted(&packet.userdata))?;
     }
@@ -459,14 +503,7 @@ fn unasked(f: &mut Formatter<'_>, config: &AsyncConfig) -> fmt::Result {
         (
             "PACKET_IN",
             config.packet_in,
-            &[
-                "no_match",
-                "action",
-                "invalid_ttl",
-                "action_set",
-                "group",
-                "packet_out",
-            ],
+            &["no_match", "action", "invalid_ttl"],
         ),
         (
             "PORT_STATUS",
@@ -504,12 +541,11 @@ fn reasons(f: &mut Formatter<'_>, mask: u32, names: &[&str]) -> fmt::Result {
     if mask == 0 {
         return f.write_str(" (off)");
     }
-    (0..32)
-        .filter(|bit| mask & 1 << bit != 0)
-        .try_for_each(|bit| match names.get(bit) {
-            Some(name) => write!(f, " {name}"),
-            None => write!(f, " {bit}"),
-        })
+    let set = |bit: &usize| mask & 1 << bit != 0;
+    let named = names.iter().enumerate().filter(|(bit, _)| set(bit));
+    named
+        .map(|(_, name)| name)
+        .try_for_each(|name| write!(f, " {name}"))
 }
 
 const BUNDLE_FLAGS: &[(u32, &str)] = &[
@@ -528,15 +564,16 @@ fn bundle_control(f: &mut Formatter<'_>, control: BundleControl) -> fmt::Result 
     let flags = Bits(control.flags.into(), BUNDLE_FLAGS);
     write!(
         f,
-        "\n bundle_id={:#x} type={}_{side} flags={flags}",
-        control.bundle,
+        "\n bundle_id={} type={}_{side} flags={flags}",
+        Hex(control.bundle.into()),
         names[number / 2]
     )
 }
 
 fn bundle_add(f: &mut Formatter<'_>, add: &BundleAdd) -> fmt::Result {
     let flags = Bits(add.flags.into(), BUNDLE_FLAGS);
-    writeln!(f, "\n bundle_id={:#x} flags={flags}", add.bundle)?;
+    let bundle = Hex(add.bundle.into());
+    writeln!(f, "\n bundle_id={bundle} flags={flags}")?;
     add.message.print(add.xid).fmt(f)
 }
 

@@ -33,6 +33,9 @@ const NAMES: [&str; 14] = [
     "OFPST_PORT_DESC",
 ];
 
+/// Another part follows.
+pub(super) const MORE: &str = " flags=[more]";
+
 pub(super) fn name(kind: u16) -> String {
     NAMES
         .get(usize::from(kind))
@@ -66,6 +69,10 @@ pub(super) fn request(f: &mut Formatter<'_>, request: &MultipartRequest) -> fmt:
             write!(f, " meter={meter}")
         }
         MultipartRequest::TableFeatures(tables) => table_features(f, tables),
+        MultipartRequest::More(part) => {
+            f.write_str(MORE)?;
+            self::request(f, part)
+        }
         MultipartRequest::Raw { body, .. } => write!(f, " {} bytes", body.len()),
     }
 }

@@ -71,10 +71,10 @@ fn the_messages_are_of_every_type() {
             .map(|frame| u16::from_be_bytes([frame[8], frame[9]]))
             .collect()
     };
-    // Flows and table features are long: they come from ovs-vswitchd.
+    // Table features are long: they come from ovs-vswitchd.
     let but = |some: &[u16]| (0..14).filter(|part| !some.contains(part)).collect();
     assert_eq!(parts(18), but(&[]));
-    assert_eq!(parts(19), but(&[1, 12]));
+    assert_eq!(parts(19), but(&[12]));
 }
 
 #[test]

@@ -98,8 +98,8 @@ fn our_text_of_a_flow_is_that_of_ofp_print() {
             different.push(format!("{line}\n  ours   {ours}\n  theirs {theirs}"));
         }
     }
-    // sample, fin_timeout, encap, decap, dec_nsh_ttl, and tunnel metadata that is set.
-    assert_eq!(raw, 6);
+    // sample, fin_timeout, encap, decap, dec_nsh_ttl.
+    assert_eq!(raw, 5);
     assert!(
         different.is_empty(),
         "{} of {}:\n{}",

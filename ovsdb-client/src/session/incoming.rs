@@ -10,6 +10,7 @@ use crate::monitor::Method;
 use crate::replica::{Replica, RowChange};
 use crate::rpc::{self, Message, RequestId, RpcError};
 use crate::transaction::read_reply;
+use crate::value;
 
 impl Session {
     pub(super) fn handle_message(&mut self, message: Message) -> Result<(), SessionError> {
@@ -230,5 +231,5 @@ impl Session {
 
 /// The monitor that a notification is for.
 fn named(params: &Json) -> Option<SubscriptionId> {
-    params[0].as_u64().map(SubscriptionId)
+    value::count(&params[0]).map(SubscriptionId)
 }

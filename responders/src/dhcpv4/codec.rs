@@ -11,7 +11,8 @@
 //! ```
 //!
 //! Options are read in place, one after the other. Where option 52 says so, `file` and then `sname` hold more of them
-//! (RFC 2131 §4.1): three areas at most, each read once. An area ends after the first option that is malformed.
+//! (RFC 2131 §4.1): three areas at most, each read once. An area ends after the first option that is malformed. What came in
+//! several instances is still so here.
 
 use super::option;
 use crate::answer::Malformed;

@@ -192,6 +192,7 @@ fn extra_option(
     let anyway = matches!(code, option::MTU | option::BROADCAST_ADDRESS);
     let chosen = given(service, query, extra.place);
     if chosen.is_some_and(|chosen| std::ptr::eq(chosen, extra))
+        && !extra.is_suppressing()
         && (anyway || query.requested.contains(code))
     {
         options.put(code, &extra.value);

@@ -7,6 +7,7 @@
 
 pub mod codec;
 mod configuration;
+mod joined;
 pub mod option;
 mod query;
 mod reply;
@@ -15,6 +16,7 @@ mod server;
 use crate::answer::Answer;
 use crate::frame::{Ipv4Packet, Refusal, UdpDatagram};
 use codec::Message;
+use joined::Joined;
 use query::Query;
 use sextant_model::Dhcpv4Service;
 
@@ -36,8 +38,9 @@ pub(crate) fn answer(service: &Dhcpv4Service, packet: &Ipv4Packet<'_>) -> Answer
         Ok(message) => message,
         Err(malformed) => return Answer::malformed("dhcpv4", malformed),
     };
+    let joined = Joined::of(message.options);
     let query = admit(service, packet)
-        .and_then(|()| Query::parse(message))
+        .and_then(|()| Query::parse(message, &joined))
         .and_then(|query| of_port(service, query));
     match query {
         Ok(query) => server::serve(service, packet, &query),

@@ -1,6 +1,7 @@
 //! What a server accepts of a client's message (RFC 2131 §4.3).
 
 use super::codec::{BOOT_REQUEST, BROADCAST, Message, MessageType};
+use super::joined::{Joined, JoinedOption};
 use super::option::{self, DhcpOption, Fqdn};
 use crate::answer::Malformed;
 use crate::frame::Refusal;
@@ -92,11 +93,11 @@ impl<'a> Query<'a> {
             .map_or("dhcpv4", MessageType::name)
     }
 
-    /// Checks a message of an Ethernet client on this link.
+    /// Checks a message of an Ethernet client on this link, whose options are `joined`.
     ///
     /// # Errors
     /// Ignored where it is none, malformed where an option is.
-    pub(super) fn parse(message: Message<'a>) -> Result<Self, Refusal> {
+    pub(super) fn parse(message: Message<'a>, joined: &'a Joined<'a>) -> Result<Self, Refusal> {
         if message.op != BOOT_REQUEST {
             return Err(Refusal::Ignored("a message that servers send"));
         }
@@ -106,7 +107,7 @@ impl<'a> Query<'a> {
         if (message.hardware_type, message.hardware_len) != (ETHERNET, 6) {
             return Err(Refusal::Ignored("hardware address is not Ethernet"));
         }
-        let singles = Singles::collect(message)?;
+        let singles = Singles::collect(joined)?;
         let kind = singles
             .kind
             .ok_or(Refusal::Ignored("BOOTP without a message type"))?;
@@ -148,37 +149,29 @@ impl<'a> Query<'a> {
 }
 
 impl<'a> Singles<'a> {
-    fn collect(message: Message<'a>) -> Result<Self, Malformed> {
+    fn collect(joined: &'a Joined<'a>) -> Result<Self, Malformed> {
         let mut singles = Self::default();
-        for raw in message.options {
-            let raw = raw?;
-            if singles.repeats(DhcpOption::decode(raw)?) {
-                let offset = raw.offset;
-                let reason = "option that may occur once occurs twice";
-                return Err(Malformed { offset, reason });
+        for option in joined.iter() {
+            if let Some(read) = decode(option?)? {
+                singles.note(read);
             }
         }
         Ok(singles)
     }
 
-    /// Notes an option; whether it was noted before. Options that a server does not read may come as they like.
-    fn repeats(&mut self, option: DhcpOption<'a>) -> bool {
+    /// Notes an option. Those that a server does not read may come as they like.
+    fn note(&mut self, option: DhcpOption<'a>) {
         match option {
-            DhcpOption::MessageType(kind) => self.kind.replace(kind).is_some(),
-            DhcpOption::RequestedAddress(address) => {
-                self.requested_address.replace(address).is_some()
-            }
-            DhcpOption::ServerId(address) => self.server_id.replace(address).is_some(),
-            DhcpOption::ClientId(id) => self.client_id.replace(id).is_some(),
-            DhcpOption::ClientFqdn(fqdn) => self.fqdn.replace(fqdn).is_some(),
-            DhcpOption::RapidCommit => self.rapid_commit.replace(()).is_some(),
-            DhcpOption::MaxMessageSize(size) => self.max_size.replace(size).is_some(),
-            DhcpOption::ClientArchitectures(kinds) => self.architectures.replace(kinds).is_some(),
-            DhcpOption::UserClass(class) => self.user_class.replace(class).is_some(),
-            DhcpOption::ParameterRequest(codes) => {
-                self.requested.add(codes);
-                false
-            }
+            DhcpOption::MessageType(kind) => self.kind = Some(kind),
+            DhcpOption::RequestedAddress(address) => self.requested_address = Some(address),
+            DhcpOption::ServerId(address) => self.server_id = Some(address),
+            DhcpOption::ClientId(id) => self.client_id = Some(id),
+            DhcpOption::ClientFqdn(fqdn) => self.fqdn = Some(fqdn),
+            DhcpOption::RapidCommit => self.rapid_commit = Some(()),
+            DhcpOption::MaxMessageSize(size) => self.max_size = Some(size),
+            DhcpOption::ClientArchitectures(kinds) => self.architectures = Some(kinds),
+            DhcpOption::UserClass(class) => self.user_class = Some(class),
+            DhcpOption::ParameterRequest(codes) => self.requested.add(codes),
             DhcpOption::SubnetMask(_)
             | DhcpOption::Routers(_)
             | DhcpOption::DnsServers(_)
@@ -193,7 +186,45 @@ impl<'a> Singles<'a> {
             | DhcpOption::RebindingTime(_)
             | DhcpOption::BootFile(_)
             | DhcpOption::ClasslessRoutes(_)
-            | DhcpOption::Other { .. } => false,
+            | DhcpOption::Other { .. } => {}
         }
     }
+}
+
+/// What an option says; none if it is one that servers do not read and that came several times, differently.
+///
+/// One of a fixed length makes no sense joined: a client that says the same twice means it once.
+fn decode(option: JoinedOption<'_>) -> Result<Option<DhcpOption<'_>>, Malformed> {
+    let first = match (DhcpOption::decode(option.whole), option.first) {
+        (Ok(decoded), _) => return Ok(Some(decoded)),
+        (Err(malformed), None) => return Err(malformed),
+        (Err(_), Some(first)) => first,
+    };
+    let once = DhcpOption::decode(first)?;
+    if option.alike {
+        return Ok(Some(once));
+    }
+    if !is_read(first.code) {
+        return Ok(None);
+    }
+    let offset = first.offset;
+    let reason = "option that may occur once occurs twice";
+    Err(Malformed { offset, reason })
+}
+
+/// Whether servers read this option.
+fn is_read(code: u8) -> bool {
+    matches!(
+        code,
+        option::MESSAGE_TYPE
+            | option::REQUESTED_ADDRESS
+            | option::SERVER_ID
+            | option::CLIENT_ID
+            | option::CLIENT_FQDN
+            | option::RAPID_COMMIT
+            | option::MAX_MESSAGE_SIZE
+            | option::CLIENT_ARCHITECTURES
+            | option::USER_CLASS
+            | option::PARAMETER_REQUEST
+    )
 }

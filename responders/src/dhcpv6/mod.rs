@@ -70,11 +70,11 @@ fn respond(service: &Dhcpv6Service, packet: &Ipv6Packet<'_>, query: &Query<'_>) 
         Err(silence) => return Answer::ignored(message, silence),
     };
     let verdict = Verdict::Answered(reply.kind().name());
-    let Some(frame) = reply.finish() else {
+    let Some(frames) = reply.finish() else {
         return Answer::ignored(message, "the answer would exceed a packet");
     };
     Answer {
-        frames: vec![frame],
+        frames,
         outcome: Outcome { message, verdict },
         learned,
     }

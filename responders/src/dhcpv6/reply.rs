@@ -4,7 +4,7 @@ use super::codec::{MessageType, put_option};
 use super::option::{self, IaKind, Status};
 use super::query::Query;
 use super::{CLIENT_PORT, SERVER_PORT, configuration};
-use crate::frame::{Addresses, ETHERNET_LEN, FrameBuilder, IPV6_LEN, Ipv6Packet};
+use crate::frame::{Addresses, ETHERNET_LEN, FrameBuilder, IPV6_LEN, Ipv6Packet, fragments};
 use sextant_model::{Dhcpv6Service, LeasedAddress};
 use std::net::Ipv6Addr;
 
@@ -19,6 +19,7 @@ pub(super) struct Reply {
     kind: MessageType,
     /// T1 and T2, the same in every IA of an answer (RFC 9915 §18.3.2).
     renewal: (u32, u32),
+    transaction: [u8; 3],
     frame: FrameBuilder,
 }
 
@@ -47,6 +48,7 @@ impl Reply {
         Self {
             kind,
             renewal: renewal(&service.addresses),
+            transaction: query.transaction,
             frame,
         }
     }
@@ -56,9 +58,13 @@ impl Reply {
         self.kind
     }
 
-    /// The finished frame; none if it exceeds what a packet holds.
-    pub(super) fn finish(mut self) -> Option<Vec<u8>> {
-        (self.frame.bytes().len() <= MAX_FRAME).then(|| self.frame.finish())
+    /// The finished frames: one, or fragments of an answer that is longer than what every link carries. None if it exceeds
+    /// what a packet holds.
+    pub(super) fn finish(mut self) -> Option<Vec<Vec<u8>>> {
+        let [a, b, c] = self.transaction;
+        let identification = u32::from_be_bytes([self.kind as u8, a, b, c]);
+        (self.frame.bytes().len() <= MAX_FRAME)
+            .then(|| fragments(self.frame.finish(), identification))
     }
 
     /// The leases are the client's already.

@@ -1,7 +1,7 @@
 //! A frame written front to back into one buffer.
 
 use super::checksum::checksum;
-use super::{ETHERNET_LEN, ICMPV6, IPV6_LEN, UDP};
+use super::{ETHERNET_LEN, FRAGMENT, ICMPV6, IPV6_LEN, UDP};
 use sextant_model::MacAddr;
 use std::net::Ipv6Addr;
 
@@ -37,7 +37,8 @@ impl FrameBuilder {
         builder
     }
 
-    /// An ICMPv6 error of this type and code, with room for `body` octets after the checksum. Hop limit 64.
+    /// An ICMPv6 message of this type and code that may pass routers, with room for `body` octets after the checksum. Hop
+    /// limit 64.
     pub fn icmpv6_error(addresses: Addresses, kind: u8, code: u8, body: usize) -> Self {
         let mut builder = Self::new(addresses, ICMPV6, 64, 4 + body);
         builder.bytes.extend([kind, code, 0, 0]);
@@ -95,4 +96,34 @@ impl FrameBuilder {
     fn put(&mut self, at: usize, value: u16) {
         self.bytes[at..at + 2].copy_from_slice(&value.to_be_bytes());
     }
+}
+
+/// What every IPv6 link carries (RFC 8200 §5): packets up to this many octets.
+pub const LEAST_MTU: usize = 1280;
+
+/// The frame as it is, or, if a link need not carry its packet, as fragments (RFC 8200 §4.5) that every link carries.
+/// `identification` tells them from those of other packets between the same addresses.
+pub fn fragments(frame: Vec<u8>, identification: u32) -> Vec<Vec<u8>> {
+    const HEADER: usize = 8;
+    const ROOM: usize = (LEAST_MTU - IPV6_LEN - HEADER) / 8 * 8;
+    if frame.len() <= ETHERNET_LEN + LEAST_MTU {
+        return vec![frame];
+    }
+    let (head, payload) = frame.split_at(START);
+    let next_header = head[ETHERNET_LEN + 6];
+    let last = payload.len().div_ceil(ROOM) - 1;
+    let fragment = |(number, part): (usize, &[u8])| {
+        let mut bytes = Vec::with_capacity(START + HEADER + part.len());
+        bytes.extend_from_slice(head);
+        let length = u16::try_from(HEADER + part.len()).unwrap_or(u16::MAX);
+        bytes[ETHERNET_LEN + 4..ETHERNET_LEN + 6].copy_from_slice(&length.to_be_bytes());
+        bytes[ETHERNET_LEN + 6] = FRAGMENT;
+        let offset = u16::try_from(number * ROOM).unwrap_or(u16::MAX);
+        bytes.extend([next_header, 0]);
+        bytes.extend((offset | u16::from(number < last)).to_be_bytes());
+        bytes.extend(identification.to_be_bytes());
+        bytes.extend_from_slice(part);
+        bytes
+    };
+    payload.chunks(ROOM).enumerate().map(fragment).collect()
 }

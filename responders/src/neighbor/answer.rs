@@ -13,6 +13,14 @@ const ROUTER: u8 = 0x80;
 const SOLICITED: u8 = 0x40;
 const OVERRIDE: u8 = 0x20;
 
+/// Whose MAC a frame asks for, if it is a solicitation that may be answered.
+pub fn wanted(frame: &[u8]) -> Option<Ipv6Addr> {
+    let packet = Ipv6Packet::parse(frame).ok()?;
+    let message = Icmpv6Message::parse(&packet).ok()?;
+    let solicits = message.kind == NEIGHBOR_SOLICITATION;
+    solicits.then(|| target(&packet, &message).ok()).flatten()
+}
+
 /// Answers a solicitation for an address that is known.
 pub(crate) fn answer(known: &KnownNeighbor, packet: &Ipv6Packet<'_>) -> Answer {
     let message = match Icmpv6Message::parse(packet) {
@@ -68,6 +76,7 @@ fn target(packet: &Ipv6Packet<'_>, message: &Icmpv6Message<'_>) -> Result<Ipv6Ad
 fn advertise(known: &KnownNeighbor, packet: &Ipv6Packet<'_>) -> Vec<u8> {
     let router = if known.router { ROUTER } else { 0 };
     let probe = packet.source.is_unspecified();
+    let overrides = if known.overrides { OVERRIDE } else { 0 };
     let (destination, destination_mac, solicited) = if probe {
         (ALL_NODES, ndp::multicast_mac(ALL_NODES), 0)
     } else {
@@ -82,7 +91,7 @@ fn advertise(known: &KnownNeighbor, packet: &Ipv6Packet<'_>) -> Vec<u8> {
     let mut frame = FrameBuilder::icmpv6(addresses, NEIGHBOR_ADVERTISEMENT, 28);
     frame
         .bytes()
-        .extend([router | solicited | OVERRIDE, 0, 0, 0]);
+        .extend([router | solicited | overrides, 0, 0, 0]);
     frame.bytes().extend(known.address.octets());
     ndp::put_mac(frame.bytes(), ndp::TARGET_LINK_LAYER, known.mac);
     frame.finish()

@@ -1,4 +1,8 @@
 //! One next hop: the states of RFC 4861 appendix C, and RFC 7048's UNREACHABLE.
+//!
+//! RFC 4861 believes every claim. Here a next hop that answered is believed to be where it answered until something answers
+//! elsewhere: whoever claims that it moved, or routes no more, only has everyone asked for it. So one frame that is forged
+//! turns no traffic away, and one that is true costs an answer more.
 
 use super::{Claim, Heard, Solicited, Target, Timing, solicit};
 use sextant_model::MacAddr;
@@ -43,8 +47,8 @@ impl State {
     }
 }
 
-/// A next hop is to be treated in another way than before: its MAC changed, or whether it is unreachable, or whether it
-/// is a router.
+/// A next hop is to be treated in another way than before: its MAC changed, or whether it answers or is unreachable, or
+/// whether it is a router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The next hop.
@@ -65,6 +69,12 @@ pub struct Neighbor {
     mac: Option<MacAddr>,
     state: State,
     router: Option<bool>,
+    /// It answered at this MAC, and has not failed to since.
+    answers: bool,
+    /// Somebody says that it is elsewhere, or no router: everyone is to be asked.
+    contested: bool,
+    /// It was asked, and has not answered yet.
+    awaits: bool,
     /// How long a confirmation counts.
     reachable: Duration,
     /// Solicitations sent in this state.
@@ -89,6 +99,9 @@ impl Neighbor {
             mac: remembered,
             state: remembered.map_or(State::Incomplete, |_| State::Stale),
             router: None,
+            answers: false,
+            contested: false,
+            awaits: false,
             reachable,
             sent: 0,
             quiet_until: now,
@@ -122,6 +135,11 @@ impl Neighbor {
         self.router
     }
 
+    /// Whether it answered when it was asked last.
+    pub fn answers(&self) -> bool {
+        self.answers
+    }
+
     /// When it answered last.
     pub fn confirmed_at(&self) -> Option<Instant> {
         self.confirmed_at
@@ -148,9 +166,9 @@ impl Neighbor {
         (result, change)
     }
 
-    fn seen(&self) -> (Option<MacAddr>, bool, Option<bool>) {
+    fn seen(&self) -> (Option<MacAddr>, bool, bool, Option<bool>) {
         let unreachable = self.state == State::Unreachable;
-        (self.mac, unreachable, self.router)
+        (self.mac, self.answers, unreachable, self.router)
     }
 
     /// Forgets what was learned, and asks anew.
@@ -158,6 +176,8 @@ impl Neighbor {
         self.mac = None;
         self.router = None;
         self.confirmed_at = None;
+        self.answers = false;
+        self.contested = false;
         self.enter(State::Incomplete);
         self.hasten(now);
     }
@@ -169,15 +189,12 @@ impl Neighbor {
         }
         match self.state {
             State::Reachable | State::Stale => self.enter(State::Probe),
-            State::Incomplete if self.sent >= timing.multicast_solicitations => {
-                self.enter(State::Unreachable);
-            }
-            State::Probe if self.sent >= timing.unicast_solicitations => {
-                self.enter(State::Unreachable);
-            }
+            State::Incomplete if self.sent >= timing.multicast_solicitations => self.give_up(),
+            State::Probe if self.sent >= timing.unicast_solicitations => self.give_up(),
             State::Incomplete | State::Probe | State::Unreachable => {}
         }
         self.sent = self.sent.saturating_add(1);
+        self.awaits = true;
         self.quiet_until = now + timing.retransmission;
         self.due = match self.state {
             State::Unreachable => now + timing.backoff(self.sent),
@@ -188,7 +205,7 @@ impl Neighbor {
 
     fn whom(&self) -> Solicited {
         match (self.state, self.mac) {
-            (State::Probe, Some(mac)) => Solicited::Station(mac),
+            (State::Probe, Some(mac)) if !self.contested => Solicited::Station(mac),
             _ => Solicited::Anyone,
         }
     }
@@ -196,6 +213,7 @@ impl Neighbor {
     /// Takes note of what a frame said of this neighbor.
     pub(super) fn hear(&mut self, now: Instant, heard: &Heard) {
         match heard.claim {
+            Claim::Mentioned { router } if self.contradicts(heard.mac, router) => self.contest(now),
             Claim::Mentioned { router } => self.mentioned(now, heard.mac, router),
             Claim::Advertised {
                 solicited,
@@ -204,10 +222,28 @@ impl Neighbor {
             } => {
                 // What answers another gateway port confirms nothing to this one.
                 let confirms = solicited && heard.to == self.target.ends.source();
-                if self.accept(now, heard.mac, overrides) {
+                let is_answer = confirms && self.awaits;
+                if !is_answer && self.contradicts(heard.mac, router) {
+                    self.contest(now);
+                } else if self.accept(now, heard.mac, overrides) {
                     self.advertised(now, heard.mac, confirms, router);
                 }
             }
+        }
+    }
+
+    /// Whether this speaks against what a next hop answered.
+    fn contradicts(&self, mac: Option<MacAddr>, router: Option<bool>) -> bool {
+        let moved = mac.is_some() && mac != self.mac;
+        let ceased = router == Some(false) && self.router == Some(true);
+        self.answers && (moved || ceased)
+    }
+
+    /// Everyone is asked, and whoever answers is believed.
+    fn contest(&mut self, now: Instant) {
+        self.contested = true;
+        if self.state == State::Reachable {
+            self.doubt(now);
         }
     }
 
@@ -258,8 +294,17 @@ impl Neighbor {
 
     fn confirm(&mut self, now: Instant) {
         self.enter(State::Reachable);
+        self.answers = true;
+        self.contested = false;
+        self.awaits = false;
         self.confirmed_at = Some(now);
         self.due = (now + self.reachable).max(self.quiet_until);
+    }
+
+    fn give_up(&mut self) {
+        self.enter(State::Unreachable);
+        self.answers = false;
+        self.contested = false;
     }
 
     fn doubt(&mut self, now: Instant) {

@@ -1,6 +1,6 @@
 //! How an advertisement is written (RFC 4861 §4.2): fixed fields, then options in order of their importance.
 
-use super::{ALL_NODES, Destination, ROUTER_ADVERTISEMENT};
+use super::{ALL_NODES, Destination, GoneDns, ROUTER_ADVERTISEMENT};
 use crate::dhcpv6::domain;
 use crate::frame::{Addresses, ETHERNET_LEN, FrameBuilder};
 use crate::ndp;
@@ -19,6 +19,15 @@ const MAX_OPTION: usize = 255 * 8;
 /// It stays within the MTU that it advertises, or 1280 octets where it advertises none: options that do not fit are
 /// left out, the last first (prefixes, routes, DNS servers, search domains, PREF64, captive portal).
 pub fn advertise(advertisement: &Advertisement, to: Destination) -> Vec<u8> {
+    advertise_with(advertisement, &GoneDns::default(), to)
+}
+
+/// The same, with a last word on DNS servers and search domains that are gone.
+pub(super) fn advertise_with(
+    advertisement: &Advertisement,
+    gone: &GoneDns,
+    to: Destination,
+) -> Vec<u8> {
     let (destination_mac, destination) = match to {
         Destination::AllNodes => (ndp::multicast_mac(ALL_NODES), ALL_NODES),
         Destination::Unicast { mac, address } => (mac, address),
@@ -35,7 +44,7 @@ pub fn advertise(advertisement: &Advertisement, to: Destination) -> Vec<u8> {
         end: link_end(advertisement),
         bytes: frame.bytes(),
     };
-    options.put_all(advertisement);
+    options.put_all(advertisement, gone);
     frame.finish()
 }
 
@@ -83,7 +92,7 @@ struct OptionWriter<'a> {
 }
 
 impl OptionWriter<'_> {
-    fn put_all(&mut self, advertisement: &Advertisement) {
+    fn put_all(&mut self, advertisement: &Advertisement, gone: &GoneDns) {
         let options = &advertisement.options;
         self.option(ndp::SOURCE_LINK_LAYER, |out| {
             out.extend(advertisement.mac.0)
@@ -102,6 +111,8 @@ impl OptionWriter<'_> {
         }
         self.dns_servers(&advertisement.dns_servers, advertisement.dns_lifetime);
         self.search_domains(&options.search_domains, advertisement.dns_lifetime);
+        self.dns_servers(&gone.servers, 0);
+        self.search_domains(&gone.domains, 0);
         if let Some(pref64) = &options.pref64
             && let Some(code) = prefix_length_code(pref64)
         {

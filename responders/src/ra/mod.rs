@@ -11,7 +11,7 @@ mod withdraw;
 pub use encode::advertise;
 pub use heard::HeardAdvertisement;
 pub use solicit::solicit;
-pub use withdraw::{last_word, withdraw};
+pub use withdraw::{Farewell, GoneDns, last_word, withdraw};
 
 use crate::answer::{Answer, Malformed, Outcome, Verdict};
 use crate::frame::{Icmpv6Message, Ipv6Packet};

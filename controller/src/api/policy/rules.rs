@@ -91,8 +91,8 @@ const POLICIES: &[Policy] = &[
         update: ADMIN_OR_PARENT_MEMBER.or(Who::MEMBER),
         delete: ADMIN_OR_PARENT_MEMBER.or(Who::MEMBER),
         attributes: &[
+            // Neutron has a rule for `service_types`, too, but does not enforce it.
             admins("segment_id").with_default().read_by(ADMIN),
-            admins("service_types"),
         ],
         references: &[refers("subnetpool_id", |id| {
             RbacObject::SubnetPool(SubnetPoolId(id))

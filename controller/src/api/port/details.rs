@@ -4,12 +4,9 @@ use super::super::attributes::Body;
 use super::super::error::ApiError;
 use super::super::python;
 use super::super::values::{self, Invalid};
-use super::{binding, dns};
+use super::{binding, dhcp_options, dns};
 use serde_json::{Value, json};
-use sextant_model::{
-    AddressPair, DhcpOption, Dhcpv4Option, Dhcpv6Option, Port, ROUTER_GATEWAY_OWNER,
-    ROUTER_INTERFACE_OWNER,
-};
+use sextant_model::{AddressPair, Port, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER};
 
 /// Neutron's `max_allowed_address_pair`.
 const MOST_PAIRS: usize = 10;
@@ -42,11 +39,7 @@ pub(super) fn change(port: &mut Port, body: &Body) -> Result<(), ApiError> {
         refuse_pairs(&pairs, port)?;
         port.allowed_address_pairs = pairs;
     }
-    if let Some(options) = body.read("extra_dhcp_opts", |value| values::list(value, dhcp_option))? {
-        options
-            .into_iter()
-            .for_each(|option| option.merge(&mut port.extra_dhcp_opts));
-    }
+    dhcp_options::change(port, body)?;
     Ok(())
 }
 
@@ -139,69 +132,4 @@ pub(super) fn shown_pairs(port: &Port) -> Vec<Value> {
         json!({"mac_address": mac, "ip_address": ip})
     };
     port.allowed_address_pairs.iter().map(shown).collect()
-}
-
-/// A DHCP option as asked for; without a value it is to go.
-struct AskedOption {
-    name: String,
-    value: Option<String>,
-    ip_version: u8,
-}
-
-impl AskedOption {
-    fn merge(self, options: &mut Vec<DhcpOption>) {
-        options.retain(|option| {
-            (&option.opt_name, option.ip_version) != (&self.name, self.ip_version)
-        });
-        if let Some(opt_value) = self.value {
-            options.push(DhcpOption {
-                opt_name: self.name,
-                opt_value,
-                ip_version: self.ip_version,
-            });
-        }
-    }
-}
-
-fn dhcp_option(value: &Value) -> Result<AskedOption, Invalid> {
-    let option = values::object(
-        value,
-        &["opt_name", "opt_value", "ip_version"],
-        "extra dhcp option",
-    )?;
-    let name = values::text(64)(option.get("opt_name").unwrap_or(&Value::Null))?;
-    if name.trim().is_empty() {
-        return Err(Invalid::Reason(format!(
-            "'{name}' is not a valid option name"
-        )));
-    }
-    let asked = AskedOption {
-        name,
-        value: values::or_null(values::text(values::LONG))(
-            option.get("opt_value").unwrap_or(&Value::Null),
-        )?,
-        ip_version: option
-            .get("ip_version")
-            .map(values::ip_version)
-            .transpose()?
-            .unwrap_or(4),
-    };
-    refuse_unsendable(&asked)?;
-    Ok(asked)
-}
-
-/// An option that cannot be sent would be missing from every answer, or spoil it; Neutron takes it.
-fn refuse_unsendable(option: &AskedOption) -> Result<(), Invalid> {
-    let Some(value) = &option.value else {
-        return Ok(());
-    };
-    let invalid = |error: &dyn std::fmt::Display| Invalid::Reason(format!("{error}"));
-    match option.ip_version {
-        4 => Dhcpv4Option::parse(&option.name, value)
-            .map(drop)
-            .map_err(|error| invalid(&error)),
-        _ => Dhcpv6Option::parse(&option.name, value)
-            .map(drop)
-            .map_err(|error| invalid(&error)),
-    }
 }

@@ -26,6 +26,23 @@ pub(super) fn name(value: &Value) -> Result<String, Invalid> {
     )))
 }
 
+/// A domain, fully qualified, so with a dot at its end; null for none.
+pub(in super::super) fn domain(value: &Value) -> Result<String, Invalid> {
+    let domain = values::or_null(values::text(LONGEST))(value)?.unwrap_or_default();
+    let Some(labels) = domain.strip_suffix('.') else {
+        return match domain.is_empty() {
+            true => Ok(domain),
+            false => Err(Invalid::Reason(format!("'{domain}' is not a FQDN"))),
+        };
+    };
+    if labels.split('.').all(is_label) {
+        return Ok(domain);
+    }
+    Err(Invalid::Reason(format!(
+        "'{domain}' not a valid FQDN: labels have 1 to {LONGEST_LABEL} letters, digits and hyphens, no hyphen first or last"
+    )))
+}
+
 fn is_label(label: &str) -> bool {
     let known = |letter: u8| letter.is_ascii_alphanumeric() || letter == b'-';
     (1..=LONGEST_LABEL).contains(&label.len())

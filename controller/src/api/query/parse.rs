@@ -107,7 +107,7 @@ pub(super) fn limit(text: &str) -> Result<usize, ApiError> {
 }
 
 /// Whether a value is what a parameter's text says. A list is if one of its items is.
-pub(super) fn is(value: &Value, wanted: &str) -> bool {
+pub(in super::super) fn is(value: &Value, wanted: &str) -> bool {
     match value {
         Value::Null => wanted.is_empty(),
         Value::Bool(value) => matches!(

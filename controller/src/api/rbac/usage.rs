@@ -1,9 +1,10 @@
 //! Who depends on an access policy: it stays while somebody does.
 
+use super::super::draft::Draft;
 use super::super::error::ApiError;
 use super::parts;
 use sextant_model::{
-    EVERY_PROJECT, Intent, NetworkId, PrefixSource, RbacAction, RbacObject, RbacPolicy,
+    EVERY_PROJECT, Intent, Key, NetworkId, PrefixSource, RbacAction, RbacObject, RbacPolicy,
 };
 use std::collections::BTreeSet;
 
@@ -13,6 +14,10 @@ pub(super) fn refuse_removal(
     policy: &RbacPolicy,
     instead: Option<&str>,
 ) -> Result<(), ApiError> {
+    if is_default(intent, policy) && instead != Some(EVERY_PROJECT) {
+        let details = "Default external networks must be shared to everyone.";
+        return Err(in_use(policy, details));
+    }
     if dependants(intent, policy, instead).is_empty() {
         return Ok(());
     }
@@ -24,13 +29,52 @@ pub(super) fn refuse_removal(
         (RbacAction::AccessAsShared, RbacObject::Network(id)) => reconfigure(&id.to_string()),
         (RbacAction::AccessAsShared, _) => format!("project_id={}", policy.target),
     };
+    Err(in_use(policy, &details))
+}
+
+/// Whether a policy is what lets every project use the default external network.
+fn is_default(intent: &Intent, policy: &RbacPolicy) -> bool {
+    let RbacObject::Network(id) = policy.object else {
+        return false;
+    };
+    let network = intent.networks.get(&id);
+    policy.action == RbacAction::AccessAsExternal
+        && policy.target == EVERY_PROJECT
+        && network.is_some_and(|network| network.is_default)
+}
+
+fn in_use(policy: &RbacPolicy, details: &str) -> ApiError {
     let id = parts(policy.object).1;
-    Err(ApiError::conflict(
+    ApiError::conflict(
         "RbacPolicyInUse",
         format!(
             "RBAC policy on object {id} cannot be removed because other objects depend on it.\nDetails: {details}"
         ),
-    ))
+    )
+}
+
+/// Whoever may use a pool must be able to use the address scope that it is in, which somebody else may take away meanwhile.
+pub(super) fn refuse_without_scope(
+    draft: &mut Draft,
+    object: RbacObject,
+    target: &str,
+) -> Result<(), ApiError> {
+    let RbacObject::SubnetPool(id) = object else {
+        return Ok(());
+    };
+    let pool = draft.intent.subnet_pools.get(&id);
+    let Some(scope) = pool.and_then(|pool| pool.address_scope_id) else {
+        return Ok(());
+    };
+    draft.relies_on(Key::AddressScope(scope));
+    let mut policies = draft.intent.policies_for(RbacObject::AddressScope(scope));
+    if policies.any(|policy| policy.target == EVERY_PROJECT || policy.target == target) {
+        return Ok(());
+    }
+    Err(ApiError::invalid_input(format!(
+        "Failed to create RBAC policy on object {id} because target project doesn't have access to associated address \
+         scope"
+    )))
 }
 
 /// A network that is to be shared no longer.

@@ -3,7 +3,7 @@
 use super::super::error::ApiError;
 use super::super::ipam;
 use super::super::port::addresses;
-use sextant_model::{Intent, Port, Router, Subnet};
+use sextant_model::{Intent, Port, Router, Subnet, SubnetId};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -111,6 +111,31 @@ pub(super) fn refuse_overlap(
     Ok(())
 }
 
+/// Whether a subnet of which a port of the router has got an address can be among those around the router.
+pub(super) fn check_added(
+    intent: &Intent,
+    router: &Router,
+    port: &Port,
+    subnet: SubnetId,
+) -> Result<(), ApiError> {
+    let Some(subnet) = intent.subnets.get(&subnet) else {
+        return Ok(());
+    };
+    refuse_externally_advertised(subnet)?;
+    let mut others = intent
+        .interfaces_of(router.id)
+        .filter(|other| other.id != port.id);
+    if others.any(|other| {
+        other
+            .fixed_ips
+            .iter()
+            .any(|fixed| fixed.subnet_id == subnet.id)
+    }) {
+        return Err(attached(subnet));
+    }
+    refuse_prefix(intent, router, subnet)
+}
+
 /// Whether one of the subnets around a router can have the prefix that it has here, beside the others.
 pub(in super::super) fn refuse_prefix(
     intent: &Intent,
@@ -136,10 +161,7 @@ fn around(intent: &Intent, router: &Router) -> Vec<Arc<Subnet>> {
 
 fn refuse_pair(subnet: &Subnet, present: &Subnet) -> Result<(), ApiError> {
     if subnet.id == present.id {
-        return Err(refused(format!(
-            "Router already has a port on subnet {}",
-            subnet.id
-        )));
+        return Err(attached(subnet));
     }
     if subnet.is_provisional() {
         return Ok(());
@@ -151,6 +173,10 @@ fn refuse_pair(subnet: &Subnet, present: &Subnet) -> Result<(), ApiError> {
         )));
     }
     Ok(())
+}
+
+fn attached(subnet: &Subnet) -> ApiError {
+    refused(format!("Router already has a port on subnet {}", subnet.id))
 }
 
 pub(super) fn subnets_of(intent: &Intent, port: &Port) -> Vec<Arc<Subnet>> {

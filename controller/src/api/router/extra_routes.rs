@@ -34,7 +34,7 @@ async fn add(
     Path(id): Path<String>,
     body: Stream,
 ) -> Result<Response, ApiError> {
-    let added = named(body).await?;
+    let added = named(&api, body, &id).await?;
     let with = |routes: &mut Vec<HostRoute>| {
         let new = added.iter().filter(|route| !routes.contains(route));
         let new: Vec<HostRoute> = new.copied().collect();
@@ -49,14 +49,14 @@ async fn remove(
     Path(id): Path<String>,
     body: Stream,
 ) -> Result<Response, ApiError> {
-    let removed = named(body).await?;
+    let removed = named(&api, body, &id).await?;
     let without = |routes: &mut Vec<HostRoute>| routes.retain(|route| !removed.contains(route));
     change(&api, (&caller, "remove_extraroutes"), &id, without).await
 }
 
 /// The routes in `{"router": {"routes": […]}}`.
-async fn named(body: Stream) -> Result<Vec<HostRoute>, ApiError> {
-    let given = request::within(request::json(body).await?, Router::NAME)?;
+async fn named(api: &Api, body: Stream, id: &str) -> Result<Vec<HostRoute>, ApiError> {
+    let given = request::within(request::json(api, body, id).await?, Router::NAME)?;
     let routes = given.get("routes").unwrap_or(&Value::Null);
     host_routes(routes).map_err(|invalid| invalid.of("routes"))
 }

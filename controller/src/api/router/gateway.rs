@@ -138,6 +138,19 @@ fn refuse_upstream_addresses(
     }
 }
 
+/// The same for a gateway's port whose addresses are wanted through the port itself.
+pub(super) fn refuse_upstream(
+    intent: &Intent,
+    port: &Port,
+    wanted: &Wanted,
+) -> Result<(), ApiError> {
+    let network = Network::get(intent, &port.network_id.to_string())?;
+    match wanted {
+        Wanted::Listed(addresses) => refuse_upstream_addresses(intent, &network, addresses),
+        Wanted::OneOfEach(_) => Ok(()),
+    }
+}
+
 fn readdress(draft: &mut Draft, port: &Port, addresses: &[ListedIp]) -> Result<(), ApiError> {
     if addresses.is_empty() {
         return Ok(());

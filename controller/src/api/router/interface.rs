@@ -9,6 +9,7 @@ use super::super::draft::Draft;
 use super::super::error::ApiError;
 use super::super::identity::Caller;
 use super::super::port::{self, addresses};
+use super::super::python;
 use super::super::request;
 use super::super::resource::Resource;
 use super::super::values;
@@ -32,6 +33,9 @@ pub(super) fn routes() -> axum::Router<Api> {
         .route("/v2.0/routers/{id}/remove_router_interface", put(remove))
 }
 
+/// The name of what takes an interface away.
+const REMOVE: &str = "remove_router_interface";
+
 /// What a request names.
 struct Named {
     subnet: Option<SubnetId>,
@@ -42,10 +46,8 @@ impl Named {
     fn read(body: &Map<String, Value>) -> Result<Self, ApiError> {
         let id = |name: &str| {
             let given = body.get(name).filter(|value| !value.is_null());
-            given
-                .map(values::uuid)
-                .transpose()
-                .map_err(|invalid| invalid.of(name))
+            let valid = |value: &Value| values::uuid(value).map_err(|_| no_uuid(value));
+            given.map(valid).transpose()
         };
         let named = Self {
             subnet: id("subnet_id")?.map(SubnetId),
@@ -56,6 +58,10 @@ impl Named {
         }
         Ok(named)
     }
+}
+
+fn no_uuid(value: &Value) -> ApiError {
+    refused(format!("'{}' is not a valid UUID", python::text(value)))
 }
 
 impl Named {
@@ -70,7 +76,12 @@ impl Named {
         let router = caller.find::<Router>(intent, router)?;
         caller.may_act(intent, &*router, action)?;
         if let Some(id) = self.port {
-            caller.find::<Port>(intent, &id.to_string())?;
+            caller
+                .find::<Port>(intent, &id.to_string())
+                .map_err(|missing| match action {
+                    REMOVE => no_interface(&router, id),
+                    _ => missing,
+                })?;
         }
         if let Some(id) = self.subnet {
             let subnet = caller.find::<Subnet>(intent, &id.to_string())?;
@@ -104,7 +115,7 @@ async fn add(
     Path(id): Path<String>,
     body: Stream,
 ) -> Result<Json<Value>, ApiError> {
-    let named = Named::read(&request::json(body).await?)?;
+    let named = Named::read(&request::json(&api, body, &id).await?)?;
     let (answer, _) = api
         .write(|draft| {
             let router = named.permitted(&caller, &draft.intent, &id, "add_router_interface")?;
@@ -130,10 +141,10 @@ async fn remove(
     Path(id): Path<String>,
     body: Stream,
 ) -> Result<Json<Value>, ApiError> {
-    let named = Named::read(&request::json(body).await?)?;
+    let named = Named::read(&request::json(&api, body, &id).await?)?;
     let (answer, _) = api
         .write(|draft| {
-            let router = named.permitted(&caller, &draft.intent, &id, "remove_router_interface")?;
+            let router = named.permitted(&caller, &draft.intent, &id, REMOVE)?;
             let done = match (named.port, named.subnet) {
                 (Some(port), subnet) => remove_port(draft, &router, port, subnet)?,
                 (None, Some(subnet)) => remove_subnet(draft, &router, subnet)?,
@@ -258,22 +269,23 @@ fn not_attached(router: &Router, subnet: SubnetId) -> ApiError {
     )
 }
 
+fn no_interface(router: &Router, port: PortId) -> ApiError {
+    let router = router.id;
+    ApiError::not_found(
+        "RouterInterfaceNotFound",
+        format!("Router {router} does not have an interface with id {port}"),
+    )
+}
+
 fn remove_port(
     draft: &mut Draft,
     router: &Router,
     id: PortId,
     subnet: Option<SubnetId>,
 ) -> Result<Done, ApiError> {
-    let port = Port::get(&draft.intent, &id.to_string())?;
-    if port.router() != Some(router.id) {
-        return Err(ApiError::not_found(
-            "RouterInterfaceNotFound",
-            format!(
-                "Router {} does not have an interface with id {id}",
-                router.id
-            ),
-        ));
-    }
+    let port = Port::find(&draft.intent, &id.to_string());
+    let port = port.filter(|port| port.router() == Some(router.id));
+    let port = port.ok_or_else(|| no_interface(router, id))?;
     let subnets: Vec<SubnetId> = port.fixed_ips.iter().map(|fixed| fixed.subnet_id).collect();
     if let Some(subnet) = subnet.filter(|subnet| !subnets.contains(subnet)) {
         return Err(ApiError::bad(

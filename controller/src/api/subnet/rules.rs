@@ -26,9 +26,13 @@ pub(super) fn check_new(subnet: &Subnet, ip_version: u8, pools_given: bool) -> C
         "cidr",
         &subnet.cidr,
     )?;
+    if !subnet.is_provisional() {
+        check_cidr(subnet)?;
+    }
     if subnet.enable_dhcp {
         check_dhcp(subnet.cidr)?;
     }
+    refuse_all_addresses(subnet.cidr)?;
     check_values(subnet, "new subnet")?;
     check_modes(subnet)?;
     check_pools(subnet, pools_given)
@@ -77,6 +81,25 @@ pub(super) fn refuse_overlap<'a>(
     Ok(())
 }
 
+/// Such a prefix begins with the unspecified address, whatever its length.
+fn check_cidr(subnet: &Subnet) -> Check {
+    match subnet.cidr {
+        IpNet::V6(prefix) if prefix.network().is_unspecified() => {
+            Err(ApiError::invalid_input("IPv6 subnet '::' is not supported"))
+        }
+        IpNet::V4(_) | IpNet::V6(_) => Ok(()),
+    }
+}
+
+fn refuse_all_addresses(cidr: IpNet) -> Check {
+    match cidr.prefix_len() {
+        0 => Err(ApiError::invalid_input(
+            "0 is not allowed as CIDR prefix length",
+        )),
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn check_dhcp(cidr: IpNet) -> Check {
     let longest = if cidr.network().is_ipv4() { 30 } else { 126 };
     let fault = if cidr.prefix_len() > longest {
@@ -85,6 +108,8 @@ pub(super) fn check_dhcp(cidr: IpNet) -> Check {
         "Multicast IP subnet is not supported if enable_dhcp is True"
     } else if cidr.network().is_loopback() {
         "Loopback IP subnet is not supported if enable_dhcp is True"
+    } else if cidr.network().is_ipv4() && cidr.network().is_unspecified() {
+        "First IP '0.0.0.0' of network is not supported if enable_dhcp is True."
     } else {
         return Ok(());
     };
@@ -222,23 +247,24 @@ fn check_given_pools(subnet: &Subnet) -> Check {
             ));
         }
     }
-    for (n, pool) in pools.iter().enumerate() {
-        if let Some(other) = pools[n + 1..]
-            .iter()
-            .find(|other| ipam::overlap(pool, other))
-        {
-            return Err(ApiError::conflict(
-                "OverlappingAllocationPools",
-                format!(
-                    "Found overlapping allocation pools: {} {} for subnet {}.",
-                    range(pool),
-                    range(other),
-                    subnet.cidr
-                ),
-            ));
-        }
+    let mut sorted: Vec<&AllocationPool> = pools.iter().collect();
+    // Stable, and so of two that begin alike the first stays first. Of pools in order, some neighbours overlap if any do.
+    sorted.sort_by_key(|pool| pool.start);
+    match sorted
+        .windows(2)
+        .find(|pair| ipam::overlap(pair[0], pair[1]))
+    {
+        Some(pair) => Err(ApiError::conflict(
+            "OverlappingAllocationPools",
+            format!(
+                "Found overlapping allocation pools: {} {} for subnet {}.",
+                range(pair[0]),
+                range(pair[1]),
+                subnet.cidr
+            ),
+        )),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// As Neutron prints it: the start first.

@@ -28,7 +28,7 @@ async fn add(
     Path(id): Path<String>,
     body: Stream,
 ) -> Result<Json<Value>, ApiError> {
-    let added = named(body).await?;
+    let added = named(&api, body, &id).await?;
     let with = |_: &Draft, pool: &SubnetPool| {
         let all: Vec<IpNet> = pool.prefixes.iter().chain(&added).copied().collect();
         aggregated(&all)
@@ -42,7 +42,7 @@ async fn remove(
     Path(id): Path<String>,
     body: Stream,
 ) -> Result<Json<Value>, ApiError> {
-    let removed = named(body).await?;
+    let removed = named(&api, body, &id).await?;
     let without = |draft: &Draft, pool: &SubnetPool| {
         let is_removed =
             |prefix: IpNet| removed.iter().any(|other| share_addresses(*other, prefix));
@@ -76,8 +76,8 @@ fn remainder(prefix: IpNet, removed: &[IpNet]) -> Vec<IpNet> {
     halves.flat_map(|half| remainder(half, removed)).collect()
 }
 
-async fn named(body: Stream) -> Result<Vec<IpNet>, ApiError> {
-    let body = request::json(body).await?;
+async fn named(api: &Api, body: Stream, id: &str) -> Result<Vec<IpNet>, ApiError> {
+    let body = request::json(api, body, id).await?;
     let given = body.get("prefixes").filter(|given| given.is_array());
     let given = given.filter(|given| **given != json!([]));
     let given = given.ok_or_else(|| ApiError::malformed("Request body contains invalid data"))?;
@@ -96,6 +96,7 @@ async fn change(
         let mut pool = SubnetPool::clone(&*pool);
         let prefixes = change(draft, &pool)?;
         if prefixes != pool.prefixes {
+            scope::refuse_foreign(caller, &draft.intent, &pool)?;
             pool.prefixes = prefixes;
             scope::check(draft, &pool)?;
             draft.revise(&mut pool.meta);

@@ -3,10 +3,12 @@
 use super::super::address_scope::pools_of;
 use super::super::draft::Draft;
 use super::super::error::ApiError;
+use super::super::identity::Caller;
 use super::super::ipam::share_addresses;
 use super::super::resource::Resource;
 use super::subnets_of;
-use sextant_model::{AddressScope, Key, PrefixSource, SubnetPool};
+use ipnet::IpNet;
+use sextant_model::{AddressScope, Intent, Key, PrefixSource, SubnetPool};
 use std::sync::Arc;
 
 /// Checks the scope of a pool that is new or has changed, and that nobody changes the scope meanwhile.
@@ -27,6 +29,26 @@ pub(super) fn check(draft: &mut Draft, pool: &SubnetPool) -> Result<(), ApiError
     Ok(())
 }
 
+/// A pool in somebody else's scope can be changed by admins only.
+pub(super) fn refuse_foreign(
+    caller: &Caller,
+    intent: &Intent,
+    pool: &SubnetPool,
+) -> Result<(), ApiError> {
+    let scope = pool.address_scope_id;
+    let scope = scope.and_then(|id| intent.address_scopes.get(&id));
+    match scope.filter(|scope| !caller.is_admin() && !caller.is_of(&scope.meta.project_id)) {
+        None => Ok(()),
+        Some(scope) => Err(ApiError::bad(
+            "IllegalSubnetPoolUpdate",
+            format!(
+                "Illegal subnetpool update : subnetpool {} cannot be updated when associated with shared address scope {}.",
+                pool.id, scope.id
+            ),
+        )),
+    }
+}
+
 fn check_version(scope: &AddressScope, pool: &SubnetPool) -> Result<(), ApiError> {
     let wanted = scope.ip_version;
     if pool.ip_version() == wanted {
@@ -43,11 +65,10 @@ fn check_version(scope: &AddressScope, pool: &SubnetPool) -> Result<(), ApiError
 }
 
 fn overlap(a: &SubnetPool, b: &SubnetPool) -> bool {
-    a.prefixes.iter().any(|prefix| {
-        b.prefixes
-            .iter()
-            .any(|other| share_addresses(*prefix, *other))
-    })
+    let mut all: Vec<IpNet> = a.prefixes.iter().chain(&b.prefixes).copied().collect();
+    // A prefix comes right before those within it.
+    all.sort_unstable();
+    all.windows(2).any(|pair| share_addresses(pair[0], pair[1]))
 }
 
 /// A pool takes its subnets with it when its scope changes: none may be on a network with subnets that stay.

@@ -2,11 +2,12 @@
 //! file and the revision reached).
 
 use super::Revision;
+use super::database;
 use super::formats::{self, FORMAT, Newness, Rows};
 use imbl::OrdMap;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use sextant_model::{Change, Key, Object};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -46,16 +47,24 @@ pub(super) struct Contents {
     pub(super) objects: OrdMap<Key, (Revision, Object)>,
 }
 
-/// The open file.
+/// The file.
 #[derive(Debug)]
-pub(super) struct File(Database);
+pub(super) struct File {
+    path: PathBuf,
+    /// None from a write that failed to the next: redb writes nothing more once a write has failed.
+    database: Option<Database>,
+}
 
 impl File {
+    /// Opens what is there, or makes it if nothing is.
     pub(super) fn open(path: &Path) -> Result<(Self, Contents), OpenError> {
-        let database = Database::create(path).map_err(|error| refusal(path, error))?;
-        let file = Self(database);
+        let there = path.try_exists();
+        if !there.map_err(|error| OpenError::Io(path.to_owned(), error))? {
+            database::create(path, begin)?;
+        }
+        let database = database::open(path)?;
         let damaged = |error: redb::Error| OpenError::Damaged(path.to_owned(), error.to_string());
-        let found = file.format().map_err(damaged)?;
+        let found = format(&database).map_err(damaged)?;
         if found > FORMAT {
             return Err(OpenError::Newer {
                 path: path.to_owned(),
@@ -63,106 +72,149 @@ impl File {
             });
         }
         if found < FORMAT {
-            file.migrate(path, found)?;
+            migrate(&database, path, found)?;
         }
-        let contents = file.read(path)?;
+        let contents = read(&database, path)?;
+        let file = Self {
+            path: path.to_owned(),
+            database: Some(database),
+        };
         Ok((file, contents))
     }
 
-    /// Makes a file of an older format one of this version's, all at once.
-    fn migrate(&self, path: &Path, found: u64) -> Result<(), OpenError> {
-        let damaged = |why: String| OpenError::Damaged(path.to_owned(), why);
-        let (revision, old) = self.rows().map_err(|error| damaged(error.to_string()))?;
-        let rows = parse(&old).and_then(|rows| formats::migrate(rows, found, Newness::now()));
-        let mut new = encode_rows(rows.map_err(damaged)?);
-        let kept: BTreeSet<Vec<u8>> = new.iter().map(|(key, _)| key.clone()).collect();
-        let gone = old.into_iter().filter(|(key, _)| !kept.contains(key));
-        new.extend(gone.map(|(key, _)| (key, None)));
-        self.write_rows(&new, revision)
-            .map_err(|error| damaged(error.to_string()))?;
-        tracing::info!(file = %path.display(), from = found, to = FORMAT, "the store was brought to this version's format");
-        Ok(())
-    }
-
-    /// The format of the file; a new file gets this version's.
-    fn format(&self) -> Result<u64, redb::Error> {
-        let transaction = self.0.begin_write()?;
-        let found = transaction
-            .open_table(NUMBERS)?
-            .get(FORMAT_ROW)?
-            .map(|number| number.value());
-        if let Some(found) = found {
-            transaction.abort()?;
-            return Ok(found);
-        }
-        transaction.open_table(OBJECTS)?;
-        transaction
-            .open_table(NUMBERS)?
-            .insert(FORMAT_ROW, FORMAT)?;
-        transaction.commit()?;
-        Ok(FORMAT)
-    }
-
-    fn read(&self, path: &Path) -> Result<Contents, OpenError> {
-        let damaged = |why: String| OpenError::Damaged(path.to_owned(), why);
-        let (revision, rows) = self.rows().map_err(|error| damaged(error.to_string()))?;
-        let mut contents = Contents {
-            revision,
-            objects: OrdMap::new(),
-        };
-        for (key, value) in rows {
-            let key = serde_json::from_slice(&key).map_err(|error| damaged(error.to_string()))?;
-            let object =
-                serde_json::from_slice(&value).map_err(|error| damaged(error.to_string()))?;
-            contents.objects.insert(key, (revision, object));
-        }
-        Ok(contents)
-    }
-
-    fn rows(&self) -> Result<(Revision, Vec<Row>), redb::Error> {
-        let transaction = self.0.begin_read()?;
-        let numbers = transaction.open_table(NUMBERS)?;
-        let revision = numbers
-            .get(REVISION_ROW)?
-            .map_or(0, |number| number.value());
-        let mut rows = Vec::new();
-        for row in transaction.open_table(OBJECTS)?.iter()? {
-            let (key, value) = row?;
-            rows.push((key.value().to_vec(), value.value().to_vec()));
-        }
-        Ok((Revision(revision), rows))
-    }
-
-    /// Makes the changes and the revision that they lead to durable, all at once.
+    /// Makes the changes and the revision that they lead to durable, all at once. What is stored before is `contents`.
+    ///
+    /// # Errors
+    /// Why nothing was stored; what comes later may be.
     pub(super) fn write<'a>(
-        &self,
+        &mut self,
         changes: impl Iterator<Item = &'a Change>,
         revision: Revision,
+        contents: &Contents,
     ) -> Result<(), String> {
         let rows: Vec<_> = changes
             .map(encode)
             .collect::<Result<_, _>>()
             .map_err(|error| error.to_string())?;
-        self.write_rows(&rows, revision)
-            .map_err(|error| error.to_string())
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => self.reopen(contents)?,
+        };
+        write_rows(&database, &rows, revision).map_err(|error| error.to_string())?;
+        self.database = Some(database);
+        Ok(())
     }
 
-    fn write_rows(&self, rows: &[Written], revision: Revision) -> Result<(), redb::Error> {
-        let transaction = self.0.begin_write()?;
-        {
-            let mut objects = transaction.open_table(OBJECTS)?;
-            for (key, value) in rows {
-                match value {
-                    Some(value) => objects.insert(key.as_slice(), value.as_slice())?,
-                    None => objects.remove(key.as_slice())?,
-                };
-            }
-            let mut numbers = transaction.open_table(NUMBERS)?;
-            numbers.insert(REVISION_ROW, revision.0)?;
-            numbers.insert(FORMAT_ROW, FORMAT)?;
+    /// Opens the file again after a write that failed, and takes out what of that write may have reached it.
+    fn reopen(&self, contents: &Contents) -> Result<Database, String> {
+        let database = database::open(&self.path).map_err(|error| error.to_string())?;
+        let (revision, stored) = rows(&database).map_err(|error| error.to_string())?;
+        let mut rows = BTreeMap::new();
+        for (_, object) in contents.objects.values() {
+            let (key, value) =
+                encode(&Change::Put(object.clone())).map_err(|error| error.to_string())?;
+            rows.insert(key, value);
         }
-        Ok(transaction.commit()?)
+        for (key, value) in stored {
+            if rows.get(&key) == Some(&Some(value)) {
+                rows.remove(&key);
+            } else {
+                rows.entry(key).or_insert(None);
+            }
+        }
+        if !rows.is_empty() || revision != contents.revision {
+            let rows: Vec<Written> = rows.into_iter().collect();
+            write_rows(&database, &rows, contents.revision).map_err(|error| error.to_string())?;
+        }
+        Ok(database)
     }
+}
+
+/// Makes the tables of a new file.
+fn begin(database: &Database) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    transaction.open_table(OBJECTS)?;
+    transaction
+        .open_table(NUMBERS)?
+        .insert(FORMAT_ROW, FORMAT)?;
+    Ok(transaction.commit()?)
+}
+
+/// Makes a file of an older format one of this version's, all at once.
+fn migrate(database: &Database, path: &Path, found: u64) -> Result<(), OpenError> {
+    let damaged = |why: String| OpenError::Damaged(path.to_owned(), why);
+    let (revision, old) = rows(database).map_err(|error| damaged(error.to_string()))?;
+    let rows = parse(&old).and_then(|rows| formats::migrate(rows, found, Newness::now()));
+    let mut new = encode_rows(rows.map_err(damaged)?);
+    let kept: BTreeSet<Vec<u8>> = new.iter().map(|(key, _)| key.clone()).collect();
+    let gone = old.into_iter().filter(|(key, _)| !kept.contains(key));
+    new.extend(gone.map(|(key, _)| (key, None)));
+    write_rows(database, &new, revision)
+        .map_err(|error| OpenError::Io(path.to_owned(), io::Error::other(error)))?;
+    tracing::info!(file = %path.display(), from = found, to = FORMAT, "the store was brought to this version's format");
+    Ok(())
+}
+
+/// The format of the file. One without any is no store: a new one has had its own from the beginning.
+fn format(database: &Database) -> Result<u64, redb::Error> {
+    let transaction = database.begin_read()?;
+    let numbers = transaction.open_table(NUMBERS)?;
+    let found = numbers.get(FORMAT_ROW)?.map(|number| number.value());
+    found.ok_or_else(|| redb::Error::Corrupted("it names no format".to_owned()))
+}
+
+fn read(database: &Database, path: &Path) -> Result<Contents, OpenError> {
+    let damaged = |why: String| OpenError::Damaged(path.to_owned(), why);
+    let (revision, rows) = rows(database).map_err(|error| damaged(error.to_string()))?;
+    let mut contents = Contents {
+        revision,
+        objects: OrdMap::new(),
+    };
+    for (key, value) in rows {
+        let key: Key = serde_json::from_slice(&key).map_err(|error| damaged(error.to_string()))?;
+        let object: Object =
+            serde_json::from_slice(&value).map_err(|error| damaged(error.to_string()))?;
+        if object.key() != key {
+            return Err(damaged(format!("something else is stored under {key:?}")));
+        }
+        contents.objects.insert(key, (revision, object));
+    }
+    Ok(contents)
+}
+
+fn rows(database: &Database) -> Result<(Revision, Vec<Row>), redb::Error> {
+    let transaction = database.begin_read()?;
+    let numbers = transaction.open_table(NUMBERS)?;
+    let revision = numbers
+        .get(REVISION_ROW)?
+        .map_or(0, |number| number.value());
+    let mut rows = Vec::new();
+    for row in transaction.open_table(OBJECTS)?.iter()? {
+        let (key, value) = row?;
+        rows.push((key.value().to_vec(), value.value().to_vec()));
+    }
+    Ok((Revision(revision), rows))
+}
+
+fn write_rows(
+    database: &Database,
+    rows: &[Written],
+    revision: Revision,
+) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    {
+        let mut objects = transaction.open_table(OBJECTS)?;
+        for (key, value) in rows {
+            match value {
+                Some(value) => objects.insert(key.as_slice(), value.as_slice())?,
+                None => objects.remove(key.as_slice())?,
+            };
+        }
+        let mut numbers = transaction.open_table(NUMBERS)?;
+        numbers.insert(REVISION_ROW, revision.0)?;
+        numbers.insert(FORMAT_ROW, FORMAT)?;
+    }
+    Ok(transaction.commit()?)
 }
 
 type Row = (Vec<u8>, Vec<u8>);
@@ -193,19 +245,6 @@ fn encode(change: &Change) -> serde_json::Result<Written> {
     Ok((key, value))
 }
 
-fn refusal(path: &Path, error: redb::DatabaseError) -> OpenError {
-    if matches!(error, redb::DatabaseError::DatabaseAlreadyOpen) {
-        return OpenError::InUse(path.to_owned());
-    }
-    if let redb::DatabaseError::Storage(redb::StorageError::Io(source)) = error {
-        return match source.kind() == io::ErrorKind::InvalidData {
-            true => OpenError::Damaged(path.to_owned(), source.to_string()),
-            false => OpenError::Io(path.to_owned(), source),
-        };
-    }
-    OpenError::Damaged(path.to_owned(), error.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,7 +256,7 @@ mod tests {
         let path = folder.join("store");
         {
             let (file, _) = File::open(&path).unwrap();
-            let transaction = file.0.begin_write().unwrap();
+            let transaction = file.database.as_ref().unwrap().begin_write().unwrap();
             transaction
                 .open_table(NUMBERS)
                 .unwrap()

@@ -5,10 +5,14 @@ use super::watch::EmbeddedWatch;
 use crate::store::{CommitError, Committed, Precondition, Revision};
 use sextant_model::{Change, Key, Object};
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// How many commits share a transaction at most.
 const BATCH: usize = 512;
+
+/// How long a file that could not be written is left alone: to try again, all of it is read.
+const RETRY: Duration = Duration::from_secs(1);
 
 pub(super) enum Request {
     Commit(Commit),
@@ -27,8 +31,16 @@ struct Decided {
     outcome: Result<Committed, Precondition>,
 }
 
+/// Why the file could not be written, and since when that is known.
+struct Failure {
+    reason: String,
+    tried: Instant,
+}
+
 pub(super) struct Writer {
     file: File,
+    /// The last write failed.
+    failure: Option<Failure>,
     contents: Contents,
     watchers: Vec<mpsc::UnboundedSender<Committed>>,
 }
@@ -37,23 +49,21 @@ impl Writer {
     pub(super) fn new(file: File, contents: Contents) -> Self {
         Self {
             file,
+            failure: None,
             contents,
             watchers: Vec::new(),
         }
     }
 
-    /// Serves until nobody can ask any more or the file cannot be written.
+    /// Serves until nobody can ask any more.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Request>) {
         let mut requests = Vec::with_capacity(BATCH);
         while queue.blocking_recv_many(&mut requests, BATCH) > 0 {
-            if let Err(error) = self.serve(requests.drain(..)) {
-                tracing::error!(%error, "the store cannot be written; nothing more will be stored");
-                return;
-            }
+            self.serve(requests.drain(..));
         }
     }
 
-    fn serve(&mut self, requests: impl Iterator<Item = Request>) -> Result<(), String> {
+    fn serve(&mut self, requests: impl Iterator<Item = Request>) {
         let mut commits = Vec::new();
         let mut watches = Vec::new();
         for request in requests {
@@ -62,51 +72,63 @@ impl Writer {
                 Request::Watch(answer) => watches.push(answer),
             }
         }
-        let written = self.write(commits);
+        self.write(commits);
         watches.into_iter().for_each(|answer| self.watch(answer));
-        written
     }
 
     /// Writes those commits whose preconditions hold, together; then answers all.
-    fn write(&mut self, commits: Vec<Commit>) -> Result<(), String> {
+    fn write(&mut self, commits: Vec<Commit>) {
         let mut next = self.contents.clone();
         let decided: Vec<Decided> = commits
             .into_iter()
             .map(|commit| decide(&mut next, commit))
             .collect();
-        if let Err(error) = self.make_durable(&decided, next.revision) {
-            refuse(decided, &error);
-            return Err(error);
+        if let Err(reason) = self.make_durable(&decided, next.revision) {
+            return refuse(decided, &reason);
         }
         self.contents = next;
         decided
             .into_iter()
             .for_each(|decided| self.announce(decided));
-        Ok(())
     }
 
-    fn make_durable(&self, decided: &[Decided], revision: Revision) -> Result<(), String> {
+    fn make_durable(&mut self, decided: &[Decided], revision: Revision) -> Result<(), String> {
         if revision == self.contents.revision {
             return Ok(());
+        }
+        if let Some(failure) = &self.failure
+            && failure.tried.elapsed() < RETRY
+        {
+            return Err(failure.reason.clone());
         }
         let committed = decided
             .iter()
             .filter_map(|decided| decided.outcome.as_ref().ok());
         let changes = committed.flat_map(|committed| &committed.changes);
         let last: BTreeMap<Key, &Change> = changes.map(|change| (change.key(), change)).collect();
+        let contents = &self.contents;
         let changes = last
             .into_iter()
-            .filter(|(key, change)| !self.is_stored(key, change));
-        self.file.write(changes.map(|(_, change)| change), revision)
+            .filter(|(key, change)| !is_stored(contents, key, change));
+        let changes = changes.map(|(_, change)| change);
+        let written = self.file.write(changes, revision, contents);
+        self.tell(written.as_ref().err());
+        written
     }
 
-    /// Whether the file says already what a change does. A claim is nothing but its key; those that mark what others rest
-    /// on are put again and again.
-    fn is_stored(&self, key: &Key, change: &Change) -> bool {
-        match change {
-            Change::Put(Object::Claim(_)) => self.contents.objects.contains_key(key),
-            Change::Put(_) | Change::Delete(_) => false,
+    /// Says when the file can no longer be written, and when it can again.
+    fn tell(&mut self, error: Option<&String>) {
+        match (error, &self.failure) {
+            (Some(error), None) => {
+                tracing::error!(%error, "the store cannot be written: writes are refused until it can");
+            }
+            (None, Some(_)) => tracing::info!("the store can be written again"),
+            (Some(_), Some(_)) | (None, None) => {}
         }
+        self.failure = error.map(|reason| Failure {
+            reason: reason.clone(),
+            tried: Instant::now(),
+        });
     }
 
     fn announce(&mut self, decided: Decided) {
@@ -128,6 +150,15 @@ impl Writer {
         if answer.send(watch).is_ok() {
             self.watchers.push(watcher);
         }
+    }
+}
+
+/// Whether the file says already what a change does. A claim is nothing but its key; those that mark what others rest
+/// on are put again and again.
+fn is_stored(contents: &Contents, key: &Key, change: &Change) -> bool {
+    match change {
+        Change::Put(Object::Claim(_)) => contents.objects.contains_key(key),
+        Change::Put(_) | Change::Delete(_) => false,
     }
 }
 
@@ -215,7 +246,7 @@ mod tests {
         .into_iter()
         .unzip();
 
-        writer.serve(requests.into_iter()).unwrap();
+        writer.serve(requests.into_iter());
         let answers: Vec<Option<u64>> = answers
             .into_iter()
             .map(|mut answer| answer.try_recv().unwrap().ok().map(|revision| revision.0))
@@ -248,7 +279,7 @@ mod tests {
                     answer,
                 })
             });
-            writer.serve(commits).unwrap();
+            writer.serve(commits);
         };
         serve(vec![put(1), put(2), put(3), put(1)]);
         serve(vec![put(1), delete(2), put(2), put(3), delete(3)]);

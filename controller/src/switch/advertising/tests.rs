@@ -175,3 +175,190 @@ fn an_advertisement_does_not_grow_however_often_its_prefix_is_replaced() {
     let newest: Vec<_> = (75..=99).rev().map(|n| n.to_string()).collect();
     assert_eq!(told, newest, "the one that counts, and the last that went");
 }
+
+const OTHER: PortId = PortId(Uuid::from_u128(2));
+
+/// A link that advertises a prefix and these DNS servers and search domains.
+fn with_dns(n: u8, servers: &[u16], domains: &[&str]) -> Link {
+    let mut link = link(&[prefix(n)]);
+    let advertisement = Arc::make_mut(&mut link.advertisement);
+    advertisement.dns_servers = servers.iter().map(|server| dns(*server)).collect();
+    let domains = domains.iter().map(|domain| domain.parse().unwrap());
+    advertisement.options.search_domains = domains.collect();
+    link
+}
+
+fn dns(n: u16) -> std::net::Ipv6Addr {
+    std::net::Ipv6Addr::new(0x2001, 0xdb8, 0x53, 0, 0, 0, 0, n)
+}
+
+impl Story {
+    /// What is said of DNS at once when these are the links: the last octets of servers that stay and of those that go, and
+    /// whether search domains stay and go.
+    fn dns(&mut self, links: &[(PortId, &Link)]) -> Vec<Dns> {
+        self.now += STEP;
+        let links = links.iter().map(|(port, link)| (*port, Link::clone(link)));
+        let settings = sextant_model::Settings::default().ra;
+        let links: BTreeMap<_, _> = links.collect();
+        let advertising = &mut self.advertising;
+        let mut said = advertising.part_from(&links, self.now, &self.metrics);
+        advertising.update(links, settings, self.now);
+        said.extend(self.advertising.due(self.now, &self.metrics));
+        said.iter().map(read_dns).collect()
+    }
+
+    fn next_dns(&mut self) -> Option<Dns> {
+        self.now = self.advertising.deadline()?;
+        let due = self.advertising.due(self.now, &self.metrics);
+        due.first().map(read_dns)
+    }
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Dns {
+    stay: Vec<u8>,
+    go: Vec<u8>,
+    domains_stay: usize,
+    domains_go: usize,
+}
+
+fn read_dns(message: &Message) -> Dns {
+    let Message::PacketOut(out) = message else {
+        panic!("not a packet: {message:?}")
+    };
+    let packet = Ipv6Packet::parse(&out.data).unwrap();
+    let mut told = Dns::default();
+    let mut options = &packet.payload[16..];
+    while let [kind, units, ..] = options {
+        let (option, rest) = options.split_at(usize::from(*units) * 8);
+        let stays = option[4..8] != [0; 4];
+        let servers = option[8..].chunks_exact(16).map(|server| server[15]);
+        match (*kind, stays) {
+            (25, true) => told.stay.extend(servers),
+            (25, false) => told.go.extend(servers),
+            (31, true) => told.domains_stay += 1,
+            (31, false) => told.domains_go += 1,
+            _ => {}
+        }
+        options = rest;
+    }
+    told
+}
+
+fn stay_and_go(stay: &[u8], go: &[u8]) -> Dns {
+    Dns {
+        stay: stay.to_vec(),
+        go: go.to_vec(),
+        ..Dns::default()
+    }
+}
+
+/// RFC 8106 §5.1.
+#[test]
+fn dns_servers_that_go_are_advertised_with_lifetime_zero_three_times() {
+    let mut story = Story::new();
+    let first = story.dns(&[(PORT, &with_dns(1, &[1, 2], &[]))]);
+    assert_eq!(first, [stay_and_go(&[1, 2], &[])]);
+    let said = story.dns(&[(PORT, &with_dns(1, &[2, 3], &[]))]);
+    assert_eq!(said, [stay_and_go(&[2, 3], &[1])]);
+    for left in [vec![1], vec![1], vec![]] {
+        assert_eq!(story.next_dns(), Some(stay_and_go(&[2, 3], &left)));
+    }
+    story.dns(&[(PORT, &with_dns(1, &[], &[]))]);
+    assert_eq!(story.next_dns(), Some(stay_and_go(&[], &[2, 3])));
+    let back = story.dns(&[(PORT, &with_dns(1, &[3], &[]))]);
+    assert_eq!(back, [stay_and_go(&[3], &[2])]);
+}
+
+#[test]
+fn a_router_that_goes_takes_its_dns_servers_and_domains_with_it() {
+    let mut story = Story::new();
+    let said = story.dns(&[(PORT, &with_dns(1, &[1], &["example.org"]))]);
+    assert_eq!(said[0].domains_stay, 1);
+    let last = Dns {
+        go: vec![1],
+        domains_go: 1,
+        ..Dns::default()
+    };
+    assert_eq!(story.dns(&[]), [last]);
+    let back = story.dns(&[(PORT, &with_dns(1, &[2], &[]))]);
+    let (stay, go) = (vec![2], vec![1]);
+    let both = Dns {
+        stay,
+        go,
+        domains_go: 1,
+        ..Dns::default()
+    };
+    assert_eq!(back, [both]);
+}
+
+#[test]
+fn what_another_router_on_the_link_advertises_is_not_taken_along() {
+    let mut story = Story::new();
+    let leaving = with_dns(1, &[1, 2], &["example.org"]);
+    let staying = with_dns(1, &[2], &["example.org"]);
+    story.dns(&[(PORT, &leaving), (OTHER, &staying)]);
+    let said = story.dns(&[(OTHER, &staying)]);
+    assert_eq!(said[0], stay_and_go(&[], &[1]), "{said:?}");
+
+    let mut elsewhere = staying.clone();
+    elsewhere.network = NetworkKey(8);
+    let mut story = Story::new();
+    story.dns(&[(PORT, &leaving), (OTHER, &elsewhere)]);
+    let said = story.dns(&[(OTHER, &elsewhere)]);
+    assert_eq!(said[0].go, [1, 2], "another link");
+}
+
+#[test]
+fn a_prefix_that_another_router_advertises_stays_preferred() {
+    let mut story = Story::new();
+    let (both, other) = (link(&[prefix(1), prefix(2)]), link(&[prefix(1)]));
+    let update = |story: &mut Story, links: &[(PortId, &Link)]| {
+        story.now += STEP;
+        let links = links.iter().map(|(port, link)| (*port, Link::clone(link)));
+        let settings = sextant_model::Settings::default().ra;
+        let now = story.now;
+        let links: BTreeMap<_, _> = links.collect();
+        let advertising = &mut story.advertising;
+        let said = advertising.part_from(&links, now, &story.metrics);
+        advertising.update(links, settings, now);
+        let due = story.advertising.due(now, &story.metrics);
+        said.iter().chain(&due).map(read).collect::<Vec<_>>()
+    };
+    update(&mut story, &[(PORT, &both), (OTHER, &other)]);
+    let said = update(&mut story, &[(OTHER, &other)]);
+    assert_eq!(
+        said[0],
+        (0, vec![(2, 0, 7200)]),
+        "a router less, a prefix less"
+    );
+    let said = update(&mut story, &[]);
+    assert!(
+        said.contains(&(0, vec![(1, 0, 7200)])),
+        "the last one takes it: {said:?}"
+    );
+
+    let mut story = Story::new();
+    update(&mut story, &[(PORT, &both), (OTHER, &other)]);
+    let changed = link(&[prefix(3)]);
+    let said = update(&mut story, &[(PORT, &changed), (OTHER, &other)]);
+    let withdrawn = vec![(3, 14_400, 86_400), (2, 0, 7200)];
+    assert!(said.contains(&(300, withdrawn)), "{said:?}");
+}
+
+/// While a switch is away, a router may lose a subnet, a DNS server, or go.
+#[test]
+fn what_went_while_the_switch_was_away_is_withdrawn_when_it_is_back() {
+    let (stays, goes) = (with_dns(1, &[1, 2], &[]), with_dns(2, &[3], &[]));
+    let told = BTreeMap::from([(PORT, stays.clone()), (OTHER, goes)]);
+    let mut story = Story::new();
+    story.advertising = Advertising::following(told.clone(), story.now);
+    assert_eq!(story.advertising.deadline(), None, "not before it is known");
+    let said = story.dns(&[(PORT, &with_dns(1, &[2], &[]))]);
+    assert_eq!(said, [stay_and_go(&[], &[3]), stay_and_go(&[2], &[1])]);
+
+    let mut story = Story::new();
+    story.advertising = Advertising::following([(PORT, stays.clone())].into(), story.now);
+    let said = story.dns(&[(PORT, &stays)]);
+    assert_eq!(said, [stay_and_go(&[1, 2], &[])], "nothing went");
+}

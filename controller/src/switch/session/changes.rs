@@ -6,6 +6,8 @@
 use super::{RESYNC, Session, SessionError};
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
+use crate::switch::handover::Told;
+use crate::switch::meters::Meters;
 use crate::switch::programming::{Change, Refused};
 use rust_openflow::ErrorMessage;
 use sextant_flows::{Difference, View};
@@ -48,6 +50,19 @@ impl Session {
             .map_err(|_| Stopping.into())
     }
 
+    /// Tells who has addresses out of the pairs of ports here.
+    pub(super) async fn tell_held_addresses(
+        &mut self,
+        now: std::time::Instant,
+    ) -> Result<(), SessionError> {
+        let latest = self.context.snapshots.latest();
+        for event in self.held.news(&self.chassis, &latest, now) {
+            let sent = self.context.events.send(event).await;
+            sent.map_err(|_| Stopping)?;
+        }
+        Ok(())
+    }
+
     fn view(&self) -> View<'_> {
         View {
             intent: &self.snapshot.intent,
@@ -66,11 +81,18 @@ impl Session {
             .set(i64::try_from(self.flows.len()).unwrap_or(i64::MAX));
         if difference.touches_links() {
             let now = Instant::now().into_std();
-            let last_words = self
-                .advertising
-                .part_from(&self.flows.links(), now, metrics);
+            let links = self.flows.links();
+            self.announcing.update(self.flows.interfaces());
+            let told = Told {
+                links: links.clone(),
+                places: self.announcing.known().clone(),
+            };
+            self.context.handover.put(&self.chassis, told);
+            let last_words = self.advertising.part_from(&links, now, metrics);
             self.line.post(last_words);
         }
+        let withheld = self.flows.withheld();
+        self.unpublished.update(withheld, &self.chassis, metrics);
         self.shortcomings.may_differ(&self.flows);
         if difference.is_empty() && self.confirmable(&self.snapshot).next().is_none() {
             return self.speak(difference.touches_links(), difference.touches_uplinks());
@@ -78,7 +100,8 @@ impl Session {
         self.vigil.disturbed();
         self.bundles = self.bundles.wrapping_add(1);
         let mut change = Change::new(self.bundles, difference, self.snapshot.clone());
-        change.send_meters(&mut self.line.connection);
+        let meters = Meters::of(&self.snapshot, &self.chassis);
+        change.send_meters(&meters, &mut self.line.connection);
         self.change = Some(change);
         self.drive();
     }
@@ -114,7 +137,9 @@ impl Session {
         self.patience = RESYNC.0;
         self.shortcomings.confirmed();
         self.speak(change.touches_links(), change.touches_uplinks());
-        self.uplinks.announce(Instant::now().into_std());
+        let now = Instant::now().into_std();
+        self.uplinks.announce(now);
+        self.announcing.begin(now);
         self.count(&change, "confirmed");
         self.context
             .metrics

@@ -1,7 +1,7 @@
 //! What a session does when somebody else changed what its switch has: reads back, and mends the difference.
 
 use super::{Session, SessionError};
-use crate::switch::programming::correct_meters;
+use crate::switch::meters::Meters;
 use sextant_flows::reconcile;
 use tokio::time::Instant;
 
@@ -15,8 +15,8 @@ impl Session {
         if !idle {
             return Ok(());
         }
-        let settings = &self.snapshot.intent.settings;
-        self.vigil.compare_meters(&self.flows, settings, now);
+        let meters = Meters::of(&self.snapshot, &self.chassis);
+        self.vigil.compare_meters(&self.flows, &meters, now);
         match self.vigil.is_suspicious(now) {
             true => self.mend(now).await,
             false => Ok(()),
@@ -33,8 +33,8 @@ impl Session {
         let meters = inventory.meters.keys().copied().collect();
         let mut difference = reconcile(&self.flows, &present, &meters);
         difference.renew(renewed.intersection(&inventory.flows).copied());
-        let settings = &self.snapshot.intent.settings;
-        let corrections = correct_meters(inventory.meters.values(), settings);
+        let wanted = Meters::of(&self.snapshot, &self.chassis);
+        let corrections = wanted.correct(inventory.meters.values());
         let meters = difference.added_meters().len() + difference.deleted_meters().len();
         self.vigil
             .mends(difference.flows(), meters + corrections.len());

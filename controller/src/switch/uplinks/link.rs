@@ -1,13 +1,13 @@
 //! One external network on one hypervisor.
 
-use crate::neighbors::Neighbor;
+use crate::neighbors;
 use bytes::Bytes;
 use rust_openflow::{Action, Field, Message, NO_BUFFER, PacketOut, Subfield, ports};
 use sextant_flows::{Speaker, Uplink};
 use sextant_model::{MacAddr, Outside, PortId};
 use sextant_responders::default_routers::{DefaultRouters, Reachability};
 use sextant_responders::neighbor::{
-    Change, Ends, Heard, NeighborCache, State, Target, Timing, announce,
+    Change, Ends, Heard, Neighbor, NeighborCache, State, Target, Timing, announce,
 };
 use sextant_responders::ra::{self, HeardAdvertisement};
 use sextant_responders::repetition::Repetition;
@@ -27,6 +27,28 @@ const MOST_SOUGHT: usize = 256;
 /// changed, and facts stored, no more often.
 const IN_A_ROW: u32 = 16;
 const PACE: Duration = Duration::from_millis(250);
+
+/// Why what was heard is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Disbelief {
+    /// It says that somebody outside has the MAC of a router here.
+    OwnMac,
+    /// It says that somebody outside has an address of a router here.
+    OwnAddress,
+    /// It speaks for a router that answers, from another MAC.
+    OtherMac,
+}
+
+impl Disbelief {
+    /// The reason in metrics.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::OwnMac => "names our own MAC",
+            Self::OwnAddress => "names our own address",
+            Self::OtherMac => "from another MAC than its router's",
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Link {
@@ -98,18 +120,47 @@ impl Link {
         }
     }
 
-    pub(super) fn hear_router(&mut self, advertisement: &HeardAdvertisement, now: Instant) {
-        self.routers.heard(now, advertisement);
-        let is_before = |(router, _): &(Ipv6Addr, Instant)| *router == advertisement.source;
-        if self.routers.best().is_some() || self.before.as_ref().is_some_and(is_before) {
-            self.before = None;
+    /// # Errors
+    /// [`Disbelief`]: it is not what the router said that answers, or it would have us send to ourselves.
+    pub(super) fn hear_router(
+        &mut self,
+        from: MacAddr,
+        advertisement: &HeardAdvertisement,
+        now: Instant,
+    ) -> Result<(), Disbelief> {
+        let router = advertisement.source;
+        let mac = advertisement.mac.unwrap_or(from);
+        self.refuse_own(router.into(), [Some(mac), Some(from)])?;
+        let known = self.neighbors.get(router.into());
+        if known.is_some_and(|known| known.answers() && known.mac() != Some(mac)) {
+            return Err(Disbelief::OtherMac);
         }
+        let known = known.map_or(Reachability::default(), reachability);
+        self.routers.heard_of(now, advertisement, known);
+        self.before.take_if(|(before, _)| *before == router);
         self.want(now);
+        Ok(())
     }
 
-    pub(super) fn hear_neighbor(&mut self, heard: &Heard, now: Instant) {
+    /// # Errors
+    /// [`Disbelief`]: it would have us send to ourselves.
+    pub(super) fn hear_neighbor(&mut self, heard: &Heard, now: Instant) -> Result<(), Disbelief> {
+        self.refuse_own(heard.address, [heard.mac, None])?;
         let change = self.neighbors.heard(now, heard);
         self.changed(change, now);
+        Ok(())
+    }
+
+    fn refuse_own(&self, address: IpAddr, macs: [Option<MacAddr>; 2]) -> Result<(), Disbelief> {
+        let mut speakers = self.uplink.speakers.values();
+        let told = speakers.find_map(|own| {
+            if macs.contains(&Some(own.mac)) {
+                return Some(Disbelief::OwnMac);
+            }
+            let has = own.addresses.contains(&address);
+            has.then_some(Disbelief::OwnAddress)
+        });
+        told.map_or(Ok(()), Err)
     }
 
     /// There is a packet for a neighbour whose MAC no flow has.
@@ -180,11 +231,11 @@ impl Link {
         Some(self.told.insert(known).clone())
     }
 
-    pub(super) fn neighbors(&self) -> Vec<Neighbor> {
+    pub(super) fn neighbors(&self) -> Vec<neighbors::Neighbor> {
         let default = self.default_router().map(IpAddr::from);
         let known = self.neighbors.iter();
         known
-            .map(|neighbor| Neighbor {
+            .map(|neighbor| neighbors::Neighbor {
                 address: neighbor.address(),
                 mac: neighbor.mac(),
                 state: neighbor.state().as_str(),
@@ -199,16 +250,24 @@ impl Link {
         self.macs_before.len()
     }
 
-    fn default_router(&self) -> Option<Ipv6Addr> {
-        let heard = self.routers.best().map(|router| router.address);
-        heard
-            .or(self.before.map(|(router, _)| router))
-            .filter(|_| self.uplink.listens)
+    /// One that answers; else the one before, unless that is known not to; else whoever is heard.
+    pub(super) fn default_router(&self) -> Option<Ipv6Addr> {
+        let heard = self.routers.best();
+        let before = self.before.map(|(router, _)| router);
+        let is_lost = before.is_none_or(|before| {
+            let known = self.neighbors.get(before.into());
+            known.is_some_and(|known| known.state() == State::Unreachable)
+        });
+        let heard = heard.filter(|heard| is_lost || heard.reachability == Reachability::Answers);
+        let router = heard.map(|heard| heard.address).or(before);
+        router.filter(|_| self.uplink.listens)
     }
 
-    /// Asks for routers as long as there is none.
+    /// Asks for routers as long as none answers: whoever makes one up keeps nobody from asking for another.
     fn ask(&mut self, now: Instant) {
-        let asks = self.uplink.listens && self.routers.best().is_none();
+        let best = self.routers.best();
+        let answers = best.is_some_and(|best| best.reachability == Reachability::Answers);
+        let asks = self.uplink.listens && !answers;
         let asking = self.asking.filter(|_| asks);
         self.asking = asking.or_else(|| asks.then(|| Repetition::solicitation(now)));
     }
@@ -255,11 +314,12 @@ impl Link {
             let IpAddr::V6(router) = change.address else {
                 continue;
             };
-            let reachability = match unreachable {
-                true => Reachability::Unreachable,
-                false => Reachability::Presumed,
-            };
-            self.routers.mark(router, reachability);
+            let known = self.neighbors.get(change.address).map(reachability);
+            // What one that failed to answer says of itself is no answer.
+            if let Some(known) = known.filter(|known| *known != Reachability::Presumed) {
+                self.routers.mark(router, known);
+                differs |= known == Reachability::Answers;
+            }
             if change.router == Some(false) {
                 differs |= self.routers.remove(router);
             }
@@ -297,6 +357,17 @@ impl Link {
             actions: tagged(self.uplink.vlan_tci, self.uplink.port.into()),
             data: frame,
         })
+    }
+}
+
+/// How a neighbour counts as a router.
+fn reachability(neighbor: &Neighbor) -> Reachability {
+    match neighbor.state() {
+        State::Unreachable => Reachability::Unreachable,
+        _ if neighbor.answers() => Reachability::Answers,
+        State::Incomplete | State::Reachable | State::Stale | State::Probe => {
+            Reachability::Presumed
+        }
     }
 }
 

@@ -11,9 +11,10 @@ mod tests;
 pub(super) use link::tagged;
 
 use super::Context;
+use crate::metrics::Metrics;
 use crate::snapshot::Stopping;
 use crate::state::Event;
-use link::Link;
+use link::{Disbelief, Link};
 use rust_openflow::Message;
 use sextant_flows::Uplink;
 use sextant_model::{ChassisId, Facts, NetworkId, Outside};
@@ -65,34 +66,44 @@ impl Uplinks {
     }
 
     /// Takes in what packets told. Of what is told of guests, nothing is kept.
-    pub(super) fn learn(&mut self, learned: &[Learned]) {
+    pub(super) fn learn(&mut self, learned: &[Learned], metrics: &Metrics) {
         if learned.is_empty() {
             return;
         }
         let now = Instant::now();
-        learned.iter().for_each(|learned| self.take(learned, now));
+        for learned in learned {
+            if let Err(refused) = self.take(learned, now) {
+                let labels = ["heard", refused.as_str()];
+                metrics.packet_ins_refused.with_label_values(&labels).inc();
+            }
+        }
         self.touched = true;
     }
 
-    fn take(&mut self, learned: &Learned, now: Instant) {
+    fn take(&mut self, learned: &Learned, now: Instant) -> Result<(), Disbelief> {
         match learned {
-            Learned::Router(network, advertisement) => {
-                if let Some(link) = self.links.get_mut(network) {
-                    link.hear_router(advertisement, now);
-                }
-            }
-            Learned::Neighbor(network, heard) => {
-                if let Some(link) = self.links.get_mut(network) {
-                    link.hear_neighbor(heard, now);
-                }
-            }
+            Learned::Router {
+                network,
+                from,
+                advertisement,
+            } => match self.links.get_mut(network) {
+                Some(link) => link.hear_router(*from, advertisement, now),
+                None => Ok(()),
+            },
+            Learned::Neighbor(network, heard) => match self.links.get_mut(network) {
+                Some(link) => link.hear_neighbor(heard, now),
+                None => Ok(()),
+            },
             Learned::Sought(network, address) => {
                 if let Some(link) = self.links.get_mut(network) {
                     link.seek(*address, now);
                 }
+                Ok(())
             }
-            Learned::Delegation(..) => {}
-            Learned::Declined { .. } | Learned::Released { .. } => {}
+            Learned::Delegation(..) => Ok(()),
+            Learned::Declined { .. } | Learned::Released { .. } | Learned::Announced { .. } => {
+                Ok(())
+            }
         }
     }
 

@@ -1,10 +1,15 @@
+mod chaos;
+
 use super::*;
 use bytes::Bytes;
 use sextant_flows::Speaker;
-use sextant_model::{AdvertisedOptions, Advertisement, MacAddr, PortId, Punt, RouterPreference};
+use sextant_model::{
+    AdvertisedOptions, Advertisement, KnownNeighbor, MacAddr, PortId, Punt, RouterPreference,
+};
 use sextant_responders::ra::{Destination, advertise};
 use sextant_responders::{neighbor, respond};
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::LazyLock;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -39,11 +44,54 @@ fn started(facts: &Facts, now: Instant) -> Uplinks {
 }
 
 fn hears(uplinks: &mut Uplinks, frame: &[u8]) {
-    uplinks.learn(&respond(&Punt::Heard(NETWORK), frame).learned);
+    static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics::new().unwrap());
+    uplinks.learn(&respond(&Punt::Heard(NETWORK), frame).learned, &METRICS);
+}
+
+/// How much of what a frame told is counted as not believed.
+fn refused(uplinks: &mut Uplinks, frame: &[u8]) -> u64 {
+    let metrics = Metrics::new().unwrap();
+    uplinks.learn(&respond(&Punt::Heard(NETWORK), frame).learned, &metrics);
+    let reasons = [
+        "names our own MAC",
+        "names our own address",
+        "from another MAC than its router's",
+    ];
+    let refused = |reason| {
+        let labels = ["heard", reason];
+        metrics.packet_ins_refused.with_label_values(&labels).get()
+    };
+    reasons.into_iter().map(refused).sum()
+}
+
+/// What a router at this MAC answers if these frames ask for it.
+fn answers(asked: &[Bytes], mac: MacAddr) -> Vec<Vec<u8>> {
+    let known = KnownNeighbor {
+        address: mac.link_local(),
+        mac,
+        router: true,
+        overrides: true,
+        vlan_tci: 0,
+    };
+    let punt = Punt::NeighborSolicitation(known);
+    let answers = asked.iter().flat_map(|frame| respond(&punt, frame).frames);
+    answers.collect()
+}
+
+/// What is due is sent, and routers at these MACs answer.
+fn answered(uplinks: &mut Uplinks, now: Instant, macs: &[MacAddr]) {
+    let sent = frames(&uplinks.due(now));
+    for answer in macs.iter().flat_map(|mac| answers(&sent, *mac)) {
+        hears(uplinks, &answer);
+    }
 }
 
 fn advertisement(mac: MacAddr, lifetime: u16, preference: RouterPreference) -> Vec<u8> {
-    let advertisement = Advertisement {
+    advertise(&said(mac, lifetime, preference), Destination::AllNodes)
+}
+
+fn said(mac: MacAddr, lifetime: u16, preference: RouterPreference) -> Advertisement {
+    Advertisement {
         mac,
         source: mac.link_local(),
         hop_limit: 64,
@@ -58,8 +106,7 @@ fn advertisement(mac: MacAddr, lifetime: u16, preference: RouterPreference) -> V
             preference,
             ..AdvertisedOptions::default()
         },
-    };
-    advertise(&advertisement, Destination::AllNodes)
+    }
 }
 
 fn told(uplinks: &mut Uplinks) -> Option<Ipv6Addr> {
@@ -150,7 +197,123 @@ fn what_was_known_before_counts_until_a_router_is_heard() {
         &mut taken_over,
         &advertisement(SECOND, 1800, RouterPreference::Medium),
     );
+    taken_over.due(now);
+    let later = Instant::now();
+    assert!(taken_over.news(later).iter().all(|(_, known)| {
+        let known = known.as_ref().unwrap();
+        known.default_router == Some(FIRST.link_local())
+    }));
+    answered(&mut taken_over, now + Duration::from_secs(5), &[SECOND]);
     assert_eq!(told(&mut taken_over), Some(SECOND.link_local()));
+}
+
+#[test]
+fn a_router_that_has_not_answered_displaces_none_that_does_and_keeps_nobody_from_asking() {
+    let now = Instant::now();
+    let mut uplinks = started(&Facts::default(), now);
+    hears(
+        &mut uplinks,
+        &advertisement(SECOND, 1800, RouterPreference::High),
+    );
+    assert_eq!(
+        told(&mut uplinks),
+        Some(SECOND.link_local()),
+        "for want of another"
+    );
+    let asked = frames(&uplinks.due(now + Duration::from_secs(4)));
+    let solicitation = sextant_responders::ra::solicit(OWN, OWN.link_local());
+    assert!(asked.contains(&Bytes::from(solicitation)));
+    hears(
+        &mut uplinks,
+        &advertisement(FIRST, 1800, RouterPreference::Low),
+    );
+    answered(&mut uplinks, now + Duration::from_secs(5), &[FIRST]);
+    assert_eq!(told(&mut uplinks), Some(FIRST.link_local()));
+    for n in 0..100 {
+        let router = MacAddr([2, 0, 0, 0, 1, n]);
+        hears(
+            &mut uplinks,
+            &advertisement(router, 1800, RouterPreference::High),
+        );
+        answered(
+            &mut uplinks,
+            now + Duration::from_secs(6 + u64::from(n)),
+            &[FIRST],
+        );
+        assert_eq!(
+            uplinks.links[&NETWORK].default_router(),
+            Some(FIRST.link_local())
+        );
+    }
+    let router = MacAddr([2, 0, 0, 0, 1, 99]);
+    answered(
+        &mut uplinks,
+        now + Duration::from_secs(110),
+        &[FIRST, router],
+    );
+    assert_eq!(
+        uplinks.links[&NETWORK].default_router(),
+        Some(router.link_local()),
+        "it does answer"
+    );
+}
+
+#[test]
+fn nobody_outside_has_our_mac_or_our_address() {
+    let now = Instant::now();
+    let mut uplinks = started(&Facts::default(), now);
+    let own: Ipv6Addr = "2001:db8:e::5".parse().unwrap();
+    let mut from_us = advertisement(FIRST, 1800, RouterPreference::High);
+    from_us[6..12].copy_from_slice(&OWN.0);
+    for refused in [
+        advertisement(OWN, 1800, RouterPreference::High),
+        from_us,
+        neighbor::announce(OWN, FIRST.link_local().into()),
+        neighbor::announce(SECOND, OWN.link_local().into()),
+        neighbor::announce(SECOND, own.into()),
+    ] {
+        assert!(self::refused(&mut uplinks, &refused) > 0, "{refused:x?}");
+        assert_eq!(uplinks.links[&NETWORK].default_router(), None);
+    }
+    assert_eq!(
+        refused(
+            &mut uplinks,
+            &advertisement(FIRST, 1800, RouterPreference::High)
+        ),
+        0
+    );
+}
+
+#[test]
+fn another_says_goodbye_for_a_router_that_answers_and_is_not_believed() {
+    let now = Instant::now();
+    let mut uplinks = started(&Facts::default(), now);
+    hears(
+        &mut uplinks,
+        &advertisement(FIRST, 1800, RouterPreference::Medium),
+    );
+    answered(&mut uplinks, now + Duration::from_secs(1), &[FIRST]);
+    for lifetime in [0, 1] {
+        let forged = Advertisement {
+            mac: SECOND,
+            ..said(FIRST, lifetime, RouterPreference::Medium)
+        };
+        assert_eq!(
+            refused(&mut uplinks, &advertise(&forged, Destination::AllNodes)),
+            1
+        );
+        let best = uplinks.links[&NETWORK].default_router();
+        assert_eq!(best, Some(FIRST.link_local()));
+    }
+    hears(
+        &mut uplinks,
+        &advertisement(FIRST, 0, RouterPreference::Medium),
+    );
+    assert_eq!(
+        uplinks.links[&NETWORK].default_router(),
+        None,
+        "its own word"
+    );
 }
 
 #[test]
@@ -173,7 +336,7 @@ fn a_neighbour_for_whom_there_are_packets_is_resolved_and_so_are_only_so_many() 
     let seek: Vec<_> = (0..300)
         .map(|n| Learned::Sought(NETWORK, host(n)))
         .collect();
-    uplinks.learn(&seek);
+    uplinks.learn(&seek, &Metrics::new().unwrap());
     let later = Instant::now();
     assert_eq!(uplinks.due(later).len(), 256);
     let answer = neighbor::announce(FIRST, host(3));
@@ -199,6 +362,7 @@ fn routers_are_asked_for_again_once_the_last_has_gone() {
         &mut uplinks,
         &advertisement(FIRST, 30, RouterPreference::Medium),
     );
+    answered(&mut uplinks, now + Duration::from_secs(1), &[FIRST]);
     assert!(!asks(uplinks.due(now + Duration::from_secs(10))));
     assert!(asks(uplinks.due(now + Duration::from_secs(40))));
 }

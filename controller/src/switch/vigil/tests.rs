@@ -1,6 +1,7 @@
 use super::*;
 use rust_openflow::multipart::GroupDesc;
 use rust_openflow::{Match, PortDesc, flow_update_reply};
+use sextant_model::{Reassembly, Settings};
 
 /// A switch's session, as far as it keeps watch.
 struct Story {
@@ -123,9 +124,10 @@ fn meters_groups_and_fragments_are_looked_at_while_nothing_else_is_under_way() {
     assert_eq!(story.asks(false), 0);
     story.pass(SOON);
     assert_eq!(story.asks(true), 3);
-    let (settings, flows) = (Settings::default(), Flows::default());
+    let meters = Meters::new(&Settings::default(), Reassembly::Flawed);
+    let flows = Flows::default();
     assert_eq!(story.answer(3, MultipartBody::MeterConfig(vec![])), None);
-    story.vigil.compare_meters(&flows, &settings, story.now);
+    story.vigil.compare_meters(&flows, &meters, story.now);
     story.pass(GATHER);
     assert!(!story.vigil.is_suspicious(story.now), "none are wanted");
 
@@ -137,16 +139,16 @@ fn meters_groups_and_fragments_are_looked_at_while_nothing_else_is_under_way() {
         meter: 9,
         bands: vec![],
     };
-    let meters = || MultipartBody::MeterConfig(vec![meter.clone()]);
-    story.answer(3, meters());
-    story.vigil.compare_meters(&flows, &settings, story.now);
+    let read = || MultipartBody::MeterConfig(vec![meter.clone()]);
+    story.answer(3, read());
+    story.vigil.compare_meters(&flows, &meters, story.now);
     story.pass(GATHER);
     assert!(!story.vigil.is_suspicious(story.now), "it may be our own");
 
     story.pass(INTERVAL);
     assert_eq!(story.asks(true), 3);
-    story.answer(3, meters());
-    story.vigil.compare_meters(&flows, &settings, story.now);
+    story.answer(3, read());
+    story.vigil.compare_meters(&flows, &meters, story.now);
     story.pass(GATHER);
     assert!(story.vigil.is_suspicious(story.now));
 }

@@ -6,9 +6,11 @@
 //! own, and only what comes in passes the gateway.
 
 mod outside;
+mod publishing;
 mod translation;
 
-pub(crate) use outside::{link, port, published};
+pub(crate) use outside::{link, port};
+pub(crate) use publishing::{published, publishes};
 
 use super::routing::{self, Way, in_register, to};
 use super::{icmp_error, ipv4, ipv6, tunnel};

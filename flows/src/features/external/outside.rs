@@ -5,7 +5,7 @@ use crate::exit::{Gateway, own_mac};
 use crate::features::neighbor::{self, Owner};
 use crate::features::routing::{self, in_register};
 use crate::features::{
-    arp, ethertype, icmp_error, icmpv6, ipv4, ipv6, protocol, provider, valid_nd,
+    arp, ethertype, held, icmp_error, icmpv6, ipv4, ipv6, protocol, provider, valid_nd,
 };
 use crate::flow::Flow;
 use crate::pipeline::{
@@ -15,7 +15,7 @@ use crate::uplink::{Speaker, Uplink};
 use crate::view::View;
 use ipnet::IpNet;
 use rust_openflow::{Action, Field, Match};
-use sextant_model::{Ethertype, MacAddr, Network, Port, Publish, Punt};
+use sextant_model::{Ethertype, MacAddr, Network, Port, Punt, is_link_local};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -42,7 +42,12 @@ fn answered(view: &View<'_>, network: &Network, address: Ipv6Addr, mac: MacAddr)
     answered_for(view, network, address, mac, Owner::Router)
 }
 
-fn proxied(view: &View<'_>, network: &Network, address: Ipv6Addr, mac: MacAddr) -> Vec<Flow> {
+pub(super) fn proxied(
+    view: &View<'_>,
+    network: &Network,
+    address: Ipv6Addr,
+    mac: MacAddr,
+) -> Vec<Flow> {
     answered_for(view, network, address, mac, Owner::Guest)
 }
 
@@ -58,6 +63,7 @@ fn answered_for(
         address,
         mac,
         owner,
+        anycast: false,
         vlan_tci: provider::outside(view, network).map_or(0, |outside| outside.tci),
     };
     neighbor::answer(view, Stage::Outside, &known)
@@ -112,9 +118,10 @@ fn enter(gateway: &Gateway<'_>) -> Vec<Flow> {
 /// What an external network that routers use here adds, besides what any network does.
 pub(crate) fn link(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<Flow> {
     let mut flows = heard(network, uplink);
+    flows.extend(heard_of_known(view, network, uplink));
     flows.extend(delegations(network, uplink));
     flows.push(icmp_error::guest(uplink.port));
-    flows.extend(neighbor::asked_from(
+    flows.push(neighbor::asked_from(
         view,
         uplink.port,
         uplink.other_meter(),
@@ -159,6 +166,40 @@ fn heard(network: &Network, uplink: &Uplink) -> Vec<Flow> {
         .chain(uplink.next_hops.iter().map(of_hop))
         .chain(macs.into_iter().flat_map(answers))
         .collect()
+}
+
+/// What next hops say from where they are known to be, which passes a meter of its own. All routers heard are among them.
+fn heard_of_known(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<Flow> {
+    let key = (view.chassis.clone(), network.id);
+    let known = view.facts.outside().get(&key);
+    let known = known.into_iter().flat_map(|known| &known.neighbors);
+    let is_hop = |address: &IpAddr| {
+        let routes = matches!(address, IpAddr::V6(router) if is_link_local(*router));
+        routes || uplink.next_hops.contains(address)
+    };
+    let said = |address: &IpAddr| match *address {
+        IpAddr::V6(address) => vec![
+            valid_nd(icmpv6::NEIGHBOR_ADVERTISEMENT).ipv6(Field::ND_TARGET, address),
+            valid_nd(icmpv6::ROUTER_ADVERTISEMENT).ipv6(Field::IPV6_SRC, address),
+        ],
+        IpAddr::V4(address) => vec![
+            Match::new()
+                .with(Field::ETH_TYPE, ethertype::ARP)
+                .with(Field::ARP_OP, ARP_REPLY)
+                .with(Field::ARP_SPA, address.to_bits()),
+        ],
+    };
+    let hops = known.filter(|(address, _)| is_hop(address));
+    let flow = |(address, mac): (&IpAddr, &MacAddr)| {
+        let from = |said: Match| {
+            let said = said.with(NETWORK, network.key.0).mac(Field::ETH_SRC, mac.0);
+            Flow::new(Stage::Outside, 310, said)
+                .copy_up(Punt::Heard(network.id), uplink.known_meter())
+                .goto(Stage::Switch)
+        };
+        said(address).into_iter().map(from).collect::<Vec<_>>()
+    };
+    hops.flat_map(flow).collect()
 }
 
 /// What DHCPv6 servers answer to routers that ask for prefixes (RFC 9915 §7.2).
@@ -230,10 +271,7 @@ fn to_neighbor(network: &Network, address: IpAddr) -> Match {
 
 /// Packets to a next hop within a prefix: an IPv4 one is the low 32 bits.
 fn to_prefix(network: &Network, prefix: IpNet) -> Match {
-    let mask = match prefix.netmask() {
-        IpAddr::V6(mask) => mask.to_bits(),
-        IpAddr::V4(mask) => u128::MAX << 32 | u128::from(mask.to_bits()),
-    };
+    let mask = held::mask(prefix);
     let family = match prefix {
         IpNet::V6(_) => Ethertype::Ipv6,
         IpNet::V4(_) => Ethertype::Ipv4,
@@ -243,23 +281,4 @@ fn to_prefix(network: &Network, prefix: IpNet) -> Match {
         in_register(prefix.network()),
         mask,
     )
-}
-
-/// A guest whom the outside believes to be its neighbour: a router with its gateway here answers for it (RFC 4389
-/// §4.1.3.1). Of several routers to one external network, the first does.
-pub(crate) fn published(view: &View<'_>, port: &Port) -> Vec<Flow> {
-    let mut seen = BTreeSet::new();
-    let gateways = view.gateways_beyond(port.network_id);
-    let publishers = gateways
-        .filter(|gateway| view.external(gateway.network).publish == Publish::NdProxy)
-        .filter(|gateway| seen.insert(gateway.network.id))
-        .filter(|gateway| view.has_gateway(gateway.router));
-    let by = |gateway: Gateway<'_>| {
-        let mac = gateway.port.mac_address;
-        let addresses = port.ipv6_addresses();
-        let proxied =
-            addresses.flat_map(|(_, address)| proxied(view, gateway.network, address, mac));
-        proxied.collect::<Vec<_>>()
-    };
-    publishers.flat_map(by).collect()
 }

@@ -8,6 +8,10 @@ use super::super::{ethertype, icmpv6, icmpv6_type, protocol, valid_nd};
 use super::{EGRESS, INGRESS, Way, entry};
 use crate::flow::Flow;
 use rust_openflow::{Field, Match};
+use std::net::Ipv6Addr;
+
+/// Where a DHCPv6 server answers from (RFC 9915 §18.3): what comes from elsewhere has passed a router.
+const LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0);
 
 /// The ports of a DHCP client and its server.
 struct Dhcp {
@@ -31,16 +35,20 @@ const DHCP: [Dhcp; 2] = [
 
 pub(super) fn flows() -> Vec<Flow> {
     let to_servers = DHCP.map(|dhcp| datagram(dhcp.ethertype, dhcp.client, dhcp.server));
-    let to_clients = DHCP.map(|dhcp| datagram(dhcp.ethertype, dhcp.server, dhcp.client));
+    let [to_ipv4_clients, to_ipv6_clients] =
+        DHCP.map(|dhcp| datagram(dhcp.ethertype, dhcp.server, dhcp.client));
+    let on_link = to_ipv6_clients.clone();
+    let on_link = on_link.ipv6_prefix(Field::IPV6_SRC, LINK_LOCAL, 10);
     let passes = |way: &'static Way| {
         move |matches| Flow::new(way.entry, entry::ALWAYS, matches).goto(way.next)
     };
     let from_guests = on_the_link().chain(to_servers).map(passes(&EGRESS));
     let to_guests = on_the_link()
         .chain([valid_nd(icmpv6::ROUTER_ADVERTISEMENT)])
-        .chain(to_clients)
+        .chain([to_ipv4_clients, on_link])
         .map(passes(&INGRESS));
-    from_guests.chain(to_guests).collect()
+    let from_afar = Flow::new(INGRESS.entry, entry::NEVER, to_ipv6_clients);
+    from_guests.chain(to_guests).chain([from_afar]).collect()
 }
 
 /// What passes both ways.

@@ -54,7 +54,7 @@ fn withdrawn(way: &Way, of: Ethertype) -> Flow {
 }
 
 /// `nw_frag=later`: a fragment, and not the first (ovs-fields(7)).
-const LATER_FRAGMENT: u8 = 3;
+pub(super) const LATER_FRAGMENT: u8 = 3;
 
 /// Fragments after the first, where the datapath takes packets apart again once they were tracked (the userspace one; the
 /// kernel's leaves them whole). The rules may look at ports, and these have none: the first fragment decides. A commit

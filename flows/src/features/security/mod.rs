@@ -33,6 +33,8 @@ mod entry {
     pub(super) const UNFILTERED: u16 = 2000;
     /// What is allowed whatever the rules say.
     pub(super) const ALWAYS: u16 = 1000;
+    /// What is not, whatever the rules say.
+    pub(super) const NEVER: u16 = 900;
     /// What the rules are for.
     pub(super) const RULED: u16 = 100;
 }

@@ -5,7 +5,7 @@
 //! the first.
 
 use super::super::protocol;
-use super::connections::of_opener;
+use super::connections::{LATER_FRAGMENT, of_opener};
 use super::{family, range};
 use rust_openflow::{Field, Match};
 use sextant_model::{Ethertype, SecurityGroupRule};
@@ -14,13 +14,14 @@ use sextant_model::{Ethertype, SecurityGroupRule};
 pub(super) fn matches(rule: &SecurityGroupRule, stateful: bool) -> Vec<Match> {
     let view = if stateful { TRACKED } else { PACKET };
     let any = (view.base)(rule.ethertype);
-    let Some(protocol) = &rule.protocol else {
+    let Some(protocol) = rule.only_protocol() else {
         return vec![any];
     };
     let number = upper_layer(rule.ethertype, protocol.number);
     let of_protocol = any.with(view.protocol, number);
     let Some((first, last)) = range_of(rule) else {
-        return vec![of_protocol];
+        let rest = (!stateful).then(|| rest(rule.ethertype)).flatten();
+        return [of_protocol].into_iter().chain(rest).collect();
     };
     if is_icmp(rule.ethertype, number) {
         return typed(of_protocol, (view.icmp)(rule.ethertype), rule);
@@ -28,6 +29,15 @@ pub(super) fn matches(rule: &SecurityGroupRule, stateful: bool) -> Vec<Match> {
     let port = (view.port)(number).into_iter();
     port.flat_map(|field| in_range(&of_protocol, field, first, last))
         .collect()
+}
+
+/// Fragments after the first, which say no protocol in IPv6: without a first one that a rule allows they are nothing.
+fn rest(of: Ethertype) -> Option<Match> {
+    (of == Ethertype::Ipv6).then(|| {
+        family(of)
+            .with(Field::IP_PROTO, protocol::FRAGMENT)
+            .with(Field::IP_FRAG, LATER_FRAGMENT)
+    })
 }
 
 /// How rules look at packets: as they are, or at what is known of their connection.

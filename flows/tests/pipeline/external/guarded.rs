@@ -151,6 +151,46 @@ fn what_is_heard_passes_a_meter_that_nothing_else_takes_from() {
     assert_eq!(flows.meters(), &heard | &others);
 }
 
+/// Whoever floods the link with routers of their own making.
+#[test]
+fn what_a_known_next_hop_says_passes_a_meter_that_strangers_take_nothing_from() {
+    let cloud = dual(None);
+    let stranger = MacAddr([2, 0, 0, 0, 0, 0x66]);
+    let gateway = cloud.get_port("gw-r").mac_address;
+    let said = |mac: MacAddr, source: MacAddr, kind: u8, to: MacAddr| {
+        frames::ethernet(mac, to, 0x86dd)
+            .ipv6(Field::IPV6_SRC, source.link_local())
+            .with(Field::IP_PROTO, 58u8)
+            .with(Field::ICMPV6_TYPE, kind)
+            .with(Field::NW_TTL, 255u8)
+            .ipv6(Field::ND_TARGET, source.link_local())
+    };
+    let flows = flows_of(&cloud, "h2");
+    let meters = |packet: Packet| {
+        let port = cloud.facts.chassis()[&sextant_model::ChassisId::new("h2")].patch_ports["phys"];
+        let packet = packet.with(Field::IN_PORT, port);
+        let trace = Tracer::new(&flows).trace(packet).unwrap();
+        let flow = |cookie| flows.get(cookie).unwrap();
+        let punts = trace.punts.iter().map(|(cookie, _)| flow(*cookie));
+        let meters = punts.flat_map(|flow| {
+            flow.instructions
+                .iter()
+                .flat_map(meters_of)
+                .collect::<Vec<_>>()
+        });
+        meters.collect::<BTreeSet<u32>>()
+    };
+    for kind in [134, 136] {
+        for to in [gateway, frames::multicast_mac("ff02::1".parse().unwrap())] {
+            let known = meters(said(UPSTREAM, UPSTREAM, kind, to));
+            let forged = meters(said(stranger, UPSTREAM, kind, to));
+            let made_up = meters(said(stranger, stranger, kind, to));
+            assert_eq!(known.len(), 1, "{kind}");
+            assert!(known.is_disjoint(&forged) && known.is_disjoint(&made_up));
+        }
+    }
+}
+
 fn meters_of(instruction: &Instruction) -> Vec<u32> {
     if let Instruction::Meter(meter) = instruction {
         return vec![*meter];

@@ -6,7 +6,7 @@ use crate::support::show::flows_of;
 use bytes::BytesMut;
 use proptest::prelude::*;
 use rust_openflow::{Command, FlowMod, Instruction, Match, Message};
-use sextant_flows::{Difference, Flows, InstalledFlow, reconcile};
+use sextant_flows::{Difference, Flows, InstalledFlow, Interface, reconcile};
 use sextant_model::ChassisId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -85,11 +85,13 @@ impl Followed {
         let before = installed(&self.flows);
         let links = self.flows.links();
         let uplinks = self.flows.uplinks();
+        let interfaces: Vec<Interface> = self.flows.interfaces().cloned().collect();
         let (old, new) = ((&old.intent, &old.facts), (&new.intent, &new.facts));
         let difference = self.flows.update(&self.chassis, old, new);
         let wanted = Flows::compute(new.0, new.1, &self.chassis);
         assert_eq!(self.flows, wanted, "step by step, and at once");
         assert!(difference.touches_links() || links == wanted.links());
+        assert!(difference.touches_links() || interfaces.iter().eq(wanted.interfaces()));
         assert!(difference.touches_uplinks() || uplinks == wanted.uplinks());
         assert_eq!(self.flows.links(), wanted.links());
         assert_eq!(self.flows.meters(), wanted.meters());

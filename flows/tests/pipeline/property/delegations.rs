@@ -1,6 +1,6 @@
 //! Steps of a random cloud's delegated prefixes.
 
-use super::steps::{Step, subnet};
+use super::steps::{Step, network, subnet};
 use crate::support::Cloud;
 use crate::support::cloud::{id, network_id};
 use ipnet::Ipv6Net;
@@ -40,7 +40,7 @@ impl Step {
 
 fn delegation(prefix: Ipv6Net, valid_until: i64) -> Delegation {
     Delegation {
-        network: network_id("ext"),
+        network: network_id(&network(2)),
         prefix,
         server: vec![],
         renew_at: 0,

@@ -2,8 +2,10 @@
 
 use super::steps::{PHYSICAL, Step, hypervisor, joined, network, router, subnet};
 use crate::support::Cloud;
-use crate::support::cloud::{id, network_id, port_id};
-use sextant_model::{ExternalSettings, MacAddr, Outside, Publish, RouterId, SubnetId};
+use crate::support::cloud::{id, network_id, pool_id, port_id};
+use sextant_model::{
+    ExternalSettings, MacAddr, Outside, PrefixSource, Publish, RouterId, SubnetId,
+};
 use std::net::Ipv6Addr;
 
 const HEARD: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x51);
@@ -40,10 +42,25 @@ impl Step {
             Self::Learn(h, n, bits) => {
                 cloud.learn(&hypervisor(h), &network(n), known(bits));
             }
+            Self::SubnetFromPool(n, s, pool)
+                if cloud.intent.subnets.contains_key(&subnet_id(n, s)) =>
+            {
+                cloud.change_subnet(&subnet(n, s), |subnet| {
+                    subnet.prefix_source = PrefixSource::Pool(pool_id(&self::pool(pool)));
+                });
+            }
+            Self::PoolScope(pool, scope) => {
+                let scope = scope.map(|scope| format!("scope{scope}"));
+                cloud.pool(&self::pool(pool), scope.as_deref(), "operator");
+            }
             Self::External(bits) => cloud.external(PHYSICAL, usage(bits)),
             _ => {}
         }
     }
+}
+
+fn pool(n: u8) -> String {
+    format!("pool{n}")
 }
 
 fn known(bits: u8) -> Option<Outside> {

@@ -68,6 +68,10 @@ pub(super) enum Step {
     /// A prefix was delegated to a subnet: its own or another, until when.
     Delegated(u8, u8, bool, i64),
     NotDelegated(u8, u8),
+    /// An IPv6 subnet is from a pool.
+    SubnetFromPool(u8, u8, u8),
+    /// The address scope of a pool, if it has one.
+    PoolScope(u8, Option<u8>),
 }
 
 /// Of which families a hypervisor has an endpoint.
@@ -210,6 +214,8 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         2 => (0..NETWORKS, 0..2u8, up()).prop_map(|(n, s, on)| Step::SubnetDelegated(n, s, on)),
         2 => (0..NETWORKS, 0..2u8, up(), 0..3i64).prop_map(|(n, s, own, until)| Step::Delegated(n, s, own, until)),
         1 => (0..NETWORKS, 0..2u8).prop_map(|(n, s)| Step::NotDelegated(n, s)),
+        3 => (0..NETWORKS, 0..2u8, 0..2u8).prop_map(|(n, s, pool)| Step::SubnetFromPool(n, s, pool)),
+        2 => (0..2u8, prop::option::of(0..2u8)).prop_map(|(pool, scope)| Step::PoolScope(pool, scope)),
     ]
 }
 
@@ -277,6 +283,12 @@ pub(super) fn start() -> Cloud {
         Step::Learn(1, 2, 5),
         Step::SubnetDelegated(0, 0, true),
         Step::Delegated(0, 0, true, 1),
+        Step::PoolScope(0, Some(0)),
+        Step::PoolScope(1, Some(0)),
+        Step::Subnet(2, 0, None),
+        Step::SubnetFromPool(2, 0, 0),
+        Step::SubnetFromPool(1, 0, 1),
+        Step::External(2),
     ];
     steps.iter().for_each(|step| step.apply(&mut cloud));
     cloud
@@ -335,7 +347,9 @@ impl Step {
             | Self::SubnetGateway(..)
             | Self::Gone(..)
             | Self::Learn(..)
-            | Self::External(_) => self.apply_to_gateways(cloud),
+            | Self::External(_)
+            | Self::SubnetFromPool(..)
+            | Self::PoolScope(..) => self.apply_to_gateways(cloud),
             Self::SubnetDelegated(..) | Self::Delegated(..) | Self::NotDelegated(..) => {
                 self.apply_to_delegations(cloud);
             }

@@ -2,12 +2,13 @@
 
 use ipnet::IpNet;
 use sextant_model::{
-    AddressPair, Change, Chassis, ChassisId, Direction, Encap, EncapKind, Endpoints, Ethertype,
-    ExternalGateway, ExternalSettings, Facts, Family, FixedIp, HostRoute, Intent, Ipv6Mode, Key,
-    MacAddr, Meta, Network, NetworkId, NetworkKey, NetworkType, Object, Outside, Plugged, Port,
-    PortId, PrefixSource, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, RemoteEnd, Router,
-    RouterId, RouterKey, RuleProtocol, SecurityGroup, SecurityGroupId, SecurityGroupRule,
-    SecurityGroupRuleId, ServerIdentity, Settings, Subnet, SubnetId, Transport,
+    AddressPair, AddressScopeId, Change, Chassis, ChassisId, Direction, Encap, EncapKind,
+    Endpoints, Ethertype, ExternalGateway, ExternalSettings, Facts, Family, FixedIp, HostRoute,
+    Intent, Ipv6Mode, Key, MacAddr, Meta, Network, NetworkId, NetworkKey, NetworkType, Object,
+    Outside, Plugged, Port, PortId, PrefixSource, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER,
+    RemoteEnd, Router, RouterId, RouterKey, RuleProtocol, SecurityGroup, SecurityGroupId,
+    SecurityGroupRule, SecurityGroupRuleId, ServerIdentity, Settings, Subnet, SubnetId, SubnetPool,
+    SubnetPoolId, Transport,
 };
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -46,6 +47,10 @@ pub(crate) fn port_id(name: &str) -> PortId {
 
 pub(crate) fn group_id(name: &str) -> SecurityGroupId {
     SecurityGroupId(id(name))
+}
+
+pub(crate) fn pool_id(name: &str) -> SubnetPoolId {
+    SubnetPoolId(id(name))
 }
 
 pub(crate) fn rule_id(name: &str) -> SecurityGroupRuleId {
@@ -194,6 +199,7 @@ impl Cloud {
             bridge_mappings: BTreeMap::new(),
             gateway_priority: 0,
             datapath_id: None,
+            reassembly: Default::default(),
             tunnel_ports: ports.collect(),
             patch_ports: BTreeMap::new(),
             observed: true,
@@ -238,8 +244,10 @@ impl Cloud {
             admin_state_up: true,
             shared: false,
             external: false,
+            is_default: false,
             mtu: None,
             port_security_enabled: true,
+            dns_domain: String::new(),
             network_type: NetworkType::Vxlan,
             physical_network: None,
             segmentation_id: Some(self.made),
@@ -264,6 +272,31 @@ impl Cloud {
             prefix_source: PrefixSource::Given,
             service_types: Vec::new(),
         })));
+    }
+
+    /// A subnet pool of IPv6, in an address scope or in none, of a project.
+    pub(crate) fn pool(&mut self, name: &str, scope: Option<&str>, project: &str) {
+        self.put(Object::SubnetPool(Arc::new(SubnetPool {
+            id: pool_id(name),
+            meta: Meta {
+                project_id: project.to_owned(),
+                ..Meta::default()
+            },
+            prefixes: vec!["2001:db8::/32".parse().unwrap()],
+            default_prefixlen: 64,
+            min_prefixlen: 48,
+            max_prefixlen: 64,
+            default_quota: None,
+            shared: true,
+            is_default: false,
+            address_scope_id: scope.map(|scope| AddressScopeId(id(scope))),
+        })));
+    }
+
+    /// A subnet's prefix is from a pool.
+    pub(crate) fn take_from(&mut self, pool: &str, subnet: &str) {
+        let source = PrefixSource::Pool(pool_id(pool));
+        self.change_subnet(subnet, |subnet| subnet.prefix_source = source);
     }
 
     pub(crate) fn router(&mut self, name: &str) {

@@ -1,0 +1,131 @@
+//! Who changed what, and who was not let: a line in the log for each write and each refusal by policy.
+//!
+//! What is refused costs its caller nothing, so of that each caller gets so many lines and the rest is counted; a write that
+//! was made is always told.
+
+use crate::throttle::Throttle;
+use axum::http::{HeaderMap, Method, StatusCode};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Lines a minute about what one caller was refused.
+const REFUSALS: u32 = 100;
+/// Callers with a count of their own; others begin anew then, as each does with every minute.
+const CALLERS: usize = 4096;
+/// A path has the length that whoever calls likes.
+const LONGEST: usize = 256;
+
+/// Who called, as a proxy or the caller says; none of what nobody said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Who {
+    pub(super) user: Option<String>,
+    pub(super) project: Option<String>,
+}
+
+impl Who {
+    pub(super) fn named(headers: &HeaderMap) -> Self {
+        let text = |name| {
+            let value = headers.get(name)?.to_str().ok()?.trim();
+            Some(shortened(value).to_owned()).filter(|value| !value.is_empty())
+        };
+        Self {
+            user: text("x-user-id"),
+            project: text("x-project-id"),
+        }
+    }
+}
+
+/// What is known of a request once it is answered.
+pub(super) struct Answered<'a> {
+    pub(super) request_id: &'a str,
+    pub(super) method: &'a Method,
+    pub(super) path: &'a str,
+    pub(super) status: StatusCode,
+    pub(super) took: Duration,
+}
+
+/// Writes the lines.
+#[derive(Debug, Default)]
+pub(super) struct Audit {
+    refusals: Mutex<HashMap<Who, Throttle>>,
+}
+
+impl Audit {
+    /// Says what came of a request, if that is worth a line.
+    pub(super) fn tell(&self, who: &Who, answered: &Answered<'_>) {
+        let Answered {
+            request_id,
+            method,
+            path,
+            status,
+            took,
+        } = *answered;
+        let refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        if method.is_safe() && !refused {
+            return;
+        }
+        let unsaid = match status.is_client_error() {
+            true => self.admit(who),
+            false => Some(0),
+        };
+        let Some(unsaid) = unsaid else {
+            return;
+        };
+        let Who { user, project } = who;
+        let what = if refused { "request refused" } else { "write" };
+        let (path, ms) = (
+            shortened(path),
+            u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        );
+        let status = status.as_u16();
+        tracing::info!(request_id, user, project, %method, path, status, ms, unsaid, "{what}");
+    }
+
+    fn admit(&self, who: &Who) -> Option<u64> {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        if refusals.len() >= CALLERS && !refusals.contains_key(who) {
+            refusals.clear();
+        }
+        let minute = Duration::from_secs(60);
+        let throttle = refusals.entry(who.clone());
+        throttle
+            .or_insert_with(|| Throttle::new(REFUSALS, minute))
+            .admit(Instant::now())
+    }
+}
+
+/// As much of it as a line has room for.
+fn shortened(text: &str) -> &str {
+    let end = (0..=LONGEST.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or_default()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_caller_is_refused_fills_no_log() {
+        let audit = Audit::default();
+        let who = |user: &str| Who {
+            user: Some(user.to_owned()),
+            project: None,
+        };
+        let said = (0..1000).filter(|_| audit.admit(&who("loud")).is_some());
+        assert_eq!(said.count(), REFUSALS as usize);
+        assert_eq!(audit.admit(&who("other")), Some(0));
+        for user in 0..2 * CALLERS {
+            audit.admit(&who(&user.to_string()));
+        }
+        assert!(audit.refusals.lock().unwrap().len() <= CALLERS);
+    }
+
+    #[test]
+    fn a_long_path_is_shortened() {
+        assert_eq!(shortened("/v2.0"), "/v2.0");
+        assert_eq!(shortened(&"ü".repeat(1000)).len(), LONGEST);
+    }
+}

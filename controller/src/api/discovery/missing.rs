@@ -1,0 +1,97 @@
+//! Resources that Neutron has and Sextant has not: what is asked for there is not a mistake of the caller, and the answer
+//! says what is missing.
+
+/// Where they are under `/v2.0/`, and the alias of the extension that they belong to.
+const TOP: [(&str, &str); 36] = [
+    ("address-groups", "address-group"),
+    ("auto-allocated-topology", "auto-allocated-topology"),
+    ("bgp-peers", "bgp"),
+    ("bgp-speakers", "bgp"),
+    ("bgpvpn", "bgpvpn"),
+    (
+        "default-security-group-rules",
+        "security-groups-default-rules",
+    ),
+    ("dvr_mac_addresses", "dvr"),
+    ("endpoint-groups", "vpn-endpoint-groups"),
+    ("firewalls", "fwaas"),
+    ("flavors", "flavors"),
+    ("floatingip_pools", "floatingip-pools"),
+    ("floatingips", "floatingips"),
+    ("flow_classifiers", "sfc"),
+    ("fwaas", "fwaas_v2"),
+    ("gateway-devices", "l2-gateway"),
+    ("l2-gateway-connections", "l2-gateway-connection"),
+    ("l2-gateways", "l2-gateway"),
+    ("lbaas", "lbaasv2"),
+    ("local-ips", "local_ip"),
+    ("local_ips", "local_ip"),
+    ("log", "logging"),
+    ("metering", "metering"),
+    ("ndp_proxies", "l3-ndp-proxy"),
+    ("network-segment-ranges", "network-segment-range"),
+    ("network_segment_ranges", "network-segment-range"),
+    ("qos", "qos"),
+    ("segments", "segment"),
+    ("service-providers", "service-type"),
+    ("service-profiles", "flavors"),
+    ("service_profiles", "flavors"),
+    ("sfc", "sfc"),
+    ("taas", "taas"),
+    ("trunks", "trunk"),
+    ("vpn", "vpnaas"),
+    ("vpnservices", "vpnaas"),
+    ("evpn-instances", "evpn"),
+];
+
+/// What is below one object of a resource that there is.
+const NESTED: [(&str, &str, &str); 14] = [
+    ("agents", "dhcp-networks", "dhcp_agent_scheduler"),
+    ("agents", "l3-routers", "l3_agent_scheduler"),
+    ("agents", "loadbalancer-pools", "lbaas_agent_scheduler"),
+    ("networks", "dhcp-agents", "dhcp_agent_scheduler"),
+    (
+        "ports",
+        "add_allowed_addresses",
+        "allowed-address-pairs-atomic",
+    ),
+    ("ports", "bindings", "binding-extended"),
+    (
+        "ports",
+        "remove_allowed_addresses",
+        "allowed-address-pairs-atomic",
+    ),
+    (
+        "routers",
+        "add_external_gateways",
+        "external-gateway-multihoming",
+    ),
+    ("routers", "conntrack_helpers", "l3-conntrack-helper"),
+    ("routers", "l3-agents", "l3_agent_scheduler"),
+    (
+        "routers",
+        "remove_external_gateways",
+        "external-gateway-multihoming",
+    ),
+    (
+        "routers",
+        "update_external_gateways",
+        "external-gateway-multihoming",
+    ),
+    ("subnetpools", "onboard_network_subnets", "subnet_onboard"),
+    ("routers", "port_forwardings", "floating-ip-port-forwarding"),
+];
+
+/// The alias of the extension that a path needs, if it is known and not here.
+pub(super) fn extension(path: &str) -> Option<&'static str> {
+    let mut segments = path.strip_prefix("/v2.0/")?.split('/');
+    let first = segments.next()?;
+    let third = segments.nth(1);
+    let top = TOP.iter().find(|(known, _)| *known == first);
+    let nested = || {
+        let known =
+            |entry: &&(&str, &str, &'static str)| entry.0 == first && Some(entry.1) == third;
+        NESTED.iter().find(known).map(|entry| entry.2)
+    };
+    top.map(|(_, alias)| *alias).or_else(nested)
+}

@@ -1,0 +1,247 @@
+//! Who has one of the places that there are for clients' connections.
+//!
+//! A connection on which nothing is being answered costs its client nothing, whether it is kept open, has sent half a request
+//! or has yet to shake hands. So when all places are taken a newcomer gets one of those: the oldest of the address that has
+//! most. One address never has more than its limit.
+
+use crate::admission::origin;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Notify, oneshot};
+
+/// All places.
+#[derive(Debug)]
+pub(super) struct Places {
+    most: usize,
+    most_of_an_address: usize,
+    taken: Mutex<Taken>,
+    /// One may have become free, or idle.
+    moved: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    next: u64,
+    /// In the order of their coming.
+    by_number: BTreeMap<u64, Connected>,
+}
+
+#[derive(Debug)]
+struct Connected {
+    origin: IpAddr,
+    /// Orders those on which nothing is being answered by how long that has been so; none while something is.
+    idle: Option<u64>,
+    _show_out: oneshot::Sender<()>,
+}
+
+/// What became of a newcomer.
+#[derive(Debug)]
+pub(super) enum Admission {
+    /// It has a place, perhaps another's.
+    Admitted(Place, Option<Evicted>),
+    /// It has none: all of its address are being answered.
+    Refused,
+    /// All places are of clients that are being answered.
+    Full,
+}
+
+/// Somebody else's place was needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Evicted;
+
+impl Places {
+    pub(super) fn new(most: usize, most_of_an_address: usize) -> Arc<Self> {
+        Arc::new(Self {
+            most,
+            most_of_an_address,
+            taken: Mutex::default(),
+            moved: Notify::new(),
+        })
+    }
+
+    /// Waits for a place for a connection from this address; none if its address has too many.
+    pub(super) async fn admit(
+        self: &Arc<Self>,
+        address: IpAddr,
+    ) -> Option<(Place, Option<Evicted>)> {
+        loop {
+            let moved = self.moved.notified();
+            match self.try_admit(address) {
+                Admission::Admitted(place, evicted) => return Some((place, evicted)),
+                Admission::Refused => return None,
+                Admission::Full => moved.await,
+            }
+        }
+    }
+
+    fn try_admit(self: &Arc<Self>, address: IpAddr) -> Admission {
+        let origin = origin(address);
+        let mut taken = self.taken();
+        let of_its_own = taken.count(origin);
+        let mut evicted = None;
+        if of_its_own >= self.most_of_an_address {
+            if !taken.evict(|connected| connected.origin == origin) {
+                return Admission::Refused;
+            }
+            evicted = Some(Evicted);
+        } else if taken.by_number.len() >= self.most {
+            let Some(crowd) = taken.most_idle() else {
+                return Admission::Full;
+            };
+            taken.evict(|connected| connected.origin == crowd);
+            evicted = Some(Evicted);
+        }
+        Admission::Admitted(self.place(&mut taken, origin), evicted)
+    }
+
+    fn place(self: &Arc<Self>, taken: &mut Taken, origin: IpAddr) -> Place {
+        let (show_out, shown_out) = oneshot::channel();
+        let number = taken.number();
+        let connected = Connected {
+            origin,
+            idle: Some(number),
+            _show_out: show_out,
+        };
+        taken.by_number.insert(number, connected);
+        Place {
+            seat: Seat {
+                number,
+                places: self.clone(),
+            },
+            shown_out,
+        }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn count(&self, origin: IpAddr) -> usize {
+        let of_it = |connected: &&Connected| connected.origin == origin;
+        self.by_number.values().filter(of_it).count()
+    }
+
+    /// The address with the most connections on which nothing is being answered.
+    fn most_idle(&self) -> Option<IpAddr> {
+        let mut counts = BTreeMap::<IpAddr, usize>::new();
+        for connected in self.by_number.values() {
+            if connected.idle.is_some() {
+                *counts.entry(connected.origin).or_default() += 1;
+            }
+        }
+        let most = counts.into_iter().max_by_key(|(_, count)| *count);
+        most.map(|(origin, _)| origin)
+    }
+
+    /// Makes the one go that has been idle longest of those that are meant, if one is.
+    fn evict(&mut self, meant: impl Fn(&Connected) -> bool) -> bool {
+        let idle = self
+            .by_number
+            .iter()
+            .filter(|(_, connected)| meant(connected));
+        let idle = idle.filter_map(|(number, connected)| Some((connected.idle?, *number)));
+        let oldest = idle.min().map(|(_, number)| number);
+        oldest.is_some_and(|number| self.by_number.remove(&number).is_some())
+    }
+}
+
+/// A connection's place, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) seat: Seat,
+    /// Ends when the place is needed for another.
+    pub(super) shown_out: oneshot::Receiver<()>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let places = &self.seat.places;
+        places.taken().by_number.remove(&self.seat.number);
+        places.moved.notify_one();
+    }
+}
+
+/// Says what happens on a connection.
+#[derive(Clone, Debug)]
+pub(super) struct Seat {
+    number: u64,
+    places: Arc<Places>,
+}
+
+impl Seat {
+    /// A request is here, whole.
+    pub(super) fn asked(&self) {
+        if let Some(connected) = self.places.taken().by_number.get_mut(&self.number) {
+            connected.idle = None;
+        }
+    }
+
+    /// It is answered.
+    pub(super) fn answered(&self) {
+        let mut taken = self.places.taken();
+        let since = taken.number();
+        if let Some(connected) = taken.by_number.get_mut(&self.number) {
+            connected.idle = Some(since);
+        }
+        drop(taken);
+        self.places.moved.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrives(places: &Arc<Places>, address: &str) -> Option<Place> {
+        match places.try_admit(address.parse().unwrap()) {
+            Admission::Admitted(place, _) => Some(place),
+            Admission::Refused | Admission::Full => None,
+        }
+    }
+
+    fn must_go(place: &mut Place) -> bool {
+        place.shown_out.try_recv() == Err(oneshot::error::TryRecvError::Closed)
+    }
+
+    #[test]
+    fn the_oldest_idle_connection_of_the_address_with_most_makes_room() {
+        let places = Places::new(4, 3);
+        let mut lone = arrives(&places, "2001:db8:1::1").unwrap();
+        let mut crowd: Vec<Place> = ["2001:db8:2::1", "2001:db8:2::2", "2001:db8:2::3"]
+            .map(|address| arrives(&places, address).unwrap())
+            .into();
+        crowd[0].seat.asked();
+        let late = arrives(&places, "192.0.2.1").unwrap();
+        assert_eq!(
+            crowd.iter_mut().map(must_go).collect::<Vec<_>>(),
+            [false, true, false]
+        );
+        assert!(!must_go(&mut lone));
+        drop(late);
+        crowd[0].seat.answered();
+        let _another = arrives(&places, "2001:db8:2::4").unwrap();
+        let _more = arrives(&places, "2001:db8:2::5").unwrap();
+        assert!(must_go(&mut crowd[2]) && !must_go(&mut lone));
+    }
+
+    #[test]
+    fn who_is_being_answered_keeps_its_place() {
+        let places = Places::new(3, 2);
+        let mine = [(); 2].map(|()| arrives(&places, "192.0.2.1").unwrap());
+        mine.iter().for_each(|place| place.seat.asked());
+        assert!(arrives(&places, "::ffff:192.0.2.1").is_none());
+        let other = arrives(&places, "192.0.2.2").unwrap();
+        other.seat.asked();
+        assert!(arrives(&places, "192.0.2.3").is_none());
+        drop(mine);
+        assert!(arrives(&places, "192.0.2.3").is_some());
+    }
+}

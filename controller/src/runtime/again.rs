@@ -1,0 +1,157 @@
+//! Reads configuration and certificates again (SIGHUP), and says what of it waits for a restart.
+
+use crate::api::Api;
+use crate::cli::Serve;
+use crate::config::{Config, HypervisorTls};
+use crate::logging::Logs;
+use crate::state::{Event, Events};
+use crate::tls::{Tls, TlsFiles};
+use tokio::signal::unix::Signal;
+
+/// What the configuration is read again from, and what logs.
+pub struct Again {
+    /// How the process was called.
+    pub options: Serve,
+    /// What logs.
+    pub logs: Logs,
+}
+
+/// What runs by the configuration and can follow it.
+pub(super) struct Reload {
+    pub(super) again: Again,
+    /// What is in force.
+    pub(super) config: Config,
+    pub(super) tls: Option<Tls>,
+    pub(super) hypervisor_tls: Option<Tls>,
+    pub(super) api: Api,
+    pub(super) events: Events,
+}
+
+impl Reload {
+    /// Reads all again whenever the process is told to.
+    pub(super) async fn run(mut self, mut hung_up: Signal) {
+        while hung_up.recv().await.is_some() {
+            self.read_again().await;
+        }
+    }
+
+    async fn read_again(&mut self) {
+        match self.again.options.configuration() {
+            Ok(read) => self.follow(read).await,
+            Err(error) => tracing::warn!(%error, "the configuration stays as it was"),
+        }
+        // Certificates are renewed by others, who know nothing of a mistake in the configuration.
+        read_certificates(self.tls.as_ref(), &self.config.tls);
+        let hypervisors = self.config.hypervisor_tls.files();
+        read_certificates(self.hypervisor_tls.as_ref(), &hypervisors);
+    }
+
+    async fn follow(&mut self, read: Config) {
+        let before = self.config.clone();
+        follow(&mut self.config, &read);
+        self.again.logs.set(&self.config.log);
+        self.api.identify_by(self.config.identity());
+        if self.config.settings() != before.settings() {
+            // The owner of state ends with the process only.
+            let _ = self
+                .events
+                .send(Event::Configured(self.config.settings()))
+                .await;
+        }
+        let changed = differences(&before, &self.config).join(", ");
+        tracing::info!(changed, "the configuration was read again");
+        let waiting = differences(&self.config, &read);
+        if !waiting.is_empty() {
+            let keys = waiting.join(", ");
+            tracing::warn!(
+                keys,
+                "these keys of the configuration take effect with the next start"
+            );
+        }
+    }
+}
+
+fn read_certificates(tls: Option<&Tls>, files: &TlsFiles) {
+    match tls.map(|tls| tls.reload(files)) {
+        Some(Ok(())) => tracing::info!("certificates were read again"),
+        Some(Err(error)) => tracing::warn!(%error, "certificates stay as they were"),
+        None => {}
+    }
+}
+
+/// Takes over what can change while the process runs.
+fn follow(config: &mut Config, read: &Config) {
+    config.log = read.log.clone();
+    config.auth = read.auth;
+    config.trusted_proxies = read.trusted_proxies.clone();
+    config.allow_plaintext = read.allow_plaintext;
+    config.dns_domain = read.dns_domain.clone();
+    config.ipv6_pd_enabled = read.ipv6_pd_enabled;
+    config.address_existing_ports = read.address_existing_ports;
+    config.quotas = read.quotas;
+    // A listener has TLS for as long as it is there, or none.
+    if config.tls.is_on() && read.tls.is_on() {
+        config.tls = read.tls.clone();
+    }
+    let (old, new) = (&config.hypervisor_tls, &read.hypervisor_tls);
+    if old.files().is_on() && new.files().is_on() {
+        // Who a certificate makes its holder is asked when a hypervisor connects: it changes with a restart only.
+        config.hypervisor_tls = HypervisorTls {
+            names: old.names,
+            ..new.clone()
+        };
+    }
+}
+
+/// The keys and sections in which two differ.
+fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
+    let Config {
+        data_dir,
+        log,
+        api_listen,
+        openflow_listen,
+        ovsdb_listen,
+        metrics_listen,
+        auth,
+        trusted_proxies,
+        allow_plaintext,
+        dns_domain,
+        ipv6_pd_enabled,
+        address_existing_ports,
+        ra,
+        tunnel,
+        punt,
+        gateway,
+        external,
+        tls,
+        hypervisor_tls,
+        quotas,
+    } = one;
+    let keys = [
+        ("data_dir", *data_dir != other.data_dir),
+        ("log", *log != other.log),
+        ("api_listen", *api_listen != other.api_listen),
+        ("openflow_listen", *openflow_listen != other.openflow_listen),
+        ("ovsdb_listen", *ovsdb_listen != other.ovsdb_listen),
+        ("metrics_listen", *metrics_listen != other.metrics_listen),
+        ("auth", *auth != other.auth),
+        ("trusted_proxies", *trusted_proxies != other.trusted_proxies),
+        ("allow_plaintext", *allow_plaintext != other.allow_plaintext),
+        ("dns_domain", *dns_domain != other.dns_domain),
+        ("ipv6_pd_enabled", *ipv6_pd_enabled != other.ipv6_pd_enabled),
+        (
+            "address_existing_ports",
+            *address_existing_ports != other.address_existing_ports,
+        ),
+        ("ra", *ra != other.ra),
+        ("tunnel", *tunnel != other.tunnel),
+        ("punt", *punt != other.punt),
+        ("gateway", *gateway != other.gateway),
+        ("external", *external != other.external),
+        ("tls", *tls != other.tls),
+        ("hypervisor_tls", *hypervisor_tls != other.hypervisor_tls),
+        ("quotas", *quotas != other.quotas),
+    ];
+    let differing = keys.into_iter().filter(|(_, differs)| *differs);
+    differing.map(|(key, _)| key).collect()
+}

@@ -1,0 +1,41 @@
+//! Counts the `extra_dhcp_opts` of ports that DHCP answers leave out, because they cannot be sent.
+
+use crate::metrics::Metrics;
+use sextant_model::{Change, Intent, Key, Object, Port};
+
+/// The IP versions, as labels.
+const VERSIONS: [(u8, &str); 2] = [(4, "4"), (6, "6")];
+
+/// Counts what a change does, which has not been applied yet.
+pub(super) fn count(intent: &Intent, change: &Change, metrics: &Metrics) {
+    let Key::Port(id) = change.key() else {
+        return;
+    };
+    let before = intent.ports.get(&id).map(|port| unsendable(port));
+    let after = match change {
+        Change::Put(Object::Port(port)) => Some(unsendable(port)),
+        Change::Put(_) | Change::Delete(_) => None,
+    };
+    for (version, label) in VERSIONS {
+        let of_version = |options: &Option<Vec<u8>>| -> i64 {
+            let options = options.iter().flatten();
+            options.map(|option| i64::from(*option == version)).sum()
+        };
+        let difference = of_version(&after) - of_version(&before);
+        if difference != 0 {
+            let gauge = &metrics.dhcp_options_left_out;
+            gauge.with_label_values(&[label]).add(difference);
+        }
+    }
+}
+
+/// The IP versions of a port's options that cannot be sent.
+fn unsendable(port: &Port) -> Vec<u8> {
+    let options = port.extra_dhcp_opts.iter();
+    let lost = options.filter_map(|option| {
+        let error = option.unsendable()?;
+        tracing::debug!(port = %port.id, option = %option.opt_name, error, "an extra DHCP option is left out of answers");
+        Some(option.ip_version)
+    });
+    lost.collect()
+}

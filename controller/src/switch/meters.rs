@@ -1,0 +1,123 @@
+//! What meters let through: of what each guest sends up, and of what comes in in fragments.
+//!
+//! A datapath puts fragments together for at most 15 s, Open vSwitch's (`IPF_FRAG_LIST_TIMEOUT` in its `lib/ipf.c`), or 60 s,
+//! the kernel's (RFC 8200 §4.5). What passes a meter in that time is the burst and so many seconds of the rate.
+
+use crate::snapshot::Snapshot;
+use rust_openflow::multipart::MeterConfig;
+use rust_openflow::{Band, Message, MeterCommand, MeterMod, meter_flags};
+use sextant_flows::is_of_fragments;
+use sextant_model::{ChassisId, Reassembly, Settings};
+
+/// The meters of a hypervisor.
+#[derive(Clone, Debug)]
+pub(super) struct Meters {
+    punts: MeterMod,
+    fragments: MeterMod,
+}
+
+impl Meters {
+    /// As the configuration and the hypervisor's connection tracker have them.
+    pub(super) fn of(snapshot: &Snapshot, chassis: &ChassisId) -> Self {
+        let known = snapshot.facts.chassis().get(chassis);
+        let reassembly = known.map(|chassis| chassis.reassembly);
+        Self::new(&snapshot.intent.settings, reassembly.unwrap_or_default())
+    }
+
+    pub(super) fn new(settings: &Settings, reassembly: Reassembly) -> Self {
+        let (rate, burst) = limits(reassembly);
+        let fragments = MeterMod {
+            flags: meter_flags::KBPS | meter_flags::BURST | meter_flags::STATS,
+            bands: vec![Band::Drop { rate, burst }],
+            ..MeterMod::packet_rate(0, rate, burst)
+        };
+        Self {
+            punts: MeterMod::packet_rate(0, settings.punt_rate, settings.punt_burst),
+            fragments,
+        }
+    }
+
+    /// The message that makes a meter.
+    pub(super) fn add(&self, meter: u32) -> MeterMod {
+        let usual = if is_of_fragments(meter) {
+            &self.fragments
+        } else {
+            &self.punts
+        };
+        MeterMod {
+            meter,
+            ..usual.clone()
+        }
+    }
+
+    /// Messages that make meters which a switch has what they should be.
+    pub(super) fn correct<'a>(
+        &self,
+        present: impl IntoIterator<Item = &'a MeterConfig>,
+    ) -> Vec<Message> {
+        let correction = |present: &MeterConfig| {
+            let right = self.add(present.meter);
+            let differs = (present.flags, &present.bands) != (right.flags, &right.bands);
+            differs.then_some(Message::MeterMod(MeterMod {
+                command: MeterCommand::Modify,
+                ..right
+            }))
+        };
+        present.into_iter().filter_map(correction).collect()
+    }
+}
+
+/// Kilobits a second, and at once, of the fragments that come in by one port.
+fn limits(reassembly: Reassembly) -> (u32, u32) {
+    match reassembly {
+        // 1.8 MB a minute and 0.5 MB at once, of the 4 MB that the kernel has (net.netfilter.nf_conntrack_frag6_high_thresh).
+        Reassembly::Kernel => (240, 4000),
+        // Some 400 fragments of an ordinary link at a time, of the 1000 that ovs-vswitchd has.
+        Reassembly::Userspace => (240, 1000),
+        // 63,250 octets with their headers: in no 15 s do so many pass as end ovs-vswitchd, in however many fragments.
+        Reassembly::Flawed => (6, 416),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What passes in the time for which fragments are kept, in octets.
+    fn most(reassembly: Reassembly, seconds: u32) -> u32 {
+        let (rate, burst) = limits(reassembly);
+        (burst + rate * seconds) * 1000 / 8
+    }
+
+    #[test]
+    fn where_a_long_packet_ends_the_switch_none_gets_so_long() {
+        const FATAL: u32 = 65_529;
+        assert!(most(Reassembly::Flawed, 17) < FATAL);
+        let large_pings = 5 * (9008 + 7 * 62);
+        assert!(limits(Reassembly::Flawed).1 * 1000 / 8 > large_pings);
+    }
+
+    #[test]
+    fn one_port_does_not_take_all_that_there_is_for_fragments() {
+        let smallest = 1280;
+        assert!(most(Reassembly::Userspace, 15) / smallest < 500);
+        assert!(most(Reassembly::Kernel, 60) < 3 << 20);
+    }
+
+    #[test]
+    fn a_meter_that_is_another_is_corrected() {
+        let meters = Meters::new(&Settings::default(), Reassembly::Flawed);
+        let present = |meter: u32, like: u32| {
+            let MeterMod { flags, bands, .. } = meters.add(like);
+            MeterConfig {
+                flags,
+                meter,
+                bands,
+            }
+        };
+        let of_fragments = 1 << 17 | 11;
+        let right = [present(11, 11), present(of_fragments, of_fragments)];
+        assert!(meters.correct(&right).is_empty());
+        assert_eq!(meters.correct(&[present(of_fragments, 11)]).len(), 1);
+    }
+}

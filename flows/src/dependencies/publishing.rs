@@ -1,0 +1,86 @@
+//! What a change alters of what is published outside.
+
+use super::Touched;
+use super::changes::{Changed, Changes};
+use crate::contribution::Object;
+use crate::features::external;
+use crate::view::View;
+use sextant_model::{
+    Delegation, NetworkId, Port, Publish, RouterId, SubnetId, SubnetPool, SubnetPoolId,
+};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl Touched<'_> {
+    /// Ports and ways out are looked at as such. Beyond them, where a prefix is from decides, and who else has an address.
+    pub(super) fn publishing(&mut self, changes: &Changes<'_>) {
+        let mut used = self.new.intent.settings.external.values();
+        if !used.any(|settings| settings.publish == Publish::NdProxy) {
+            return;
+        }
+        let subnets = changes.subnets.iter().flat_map(|subnet| subnet.sides());
+        let mut networks: BTreeSet<NetworkId> = subnets.map(|subnet| subnet.network_id).collect();
+        for delegation in changes.delegations.iter().filter(delegated_elsewhere) {
+            let views = self.views();
+            let subnets = views.iter().filter_map(|view| view.subnet(delegation.key));
+            networks.extend(subnets.map(|subnet| subnet.network_id));
+        }
+        networks
+            .into_iter()
+            .for_each(|network| self.ways_out_of(network));
+        if changes.pools.iter().any(is_in_another_scope) {
+            let routers = self.publishers();
+            routers.into_iter().for_each(|router| self.way_out(router));
+        }
+        for port in changes.ports.iter().flat_map(|port| port.sides()) {
+            self.rivals(port);
+        }
+    }
+
+    /// The routers that answer for guests.
+    fn publishers(&self) -> BTreeSet<RouterId> {
+        let of_view = |view: View<'_>| {
+            let networks = view.intent.networks.values();
+            let publishing = networks.filter(|network| external::publishes(&view, network));
+            publishing.map(|network| network.id).collect::<Vec<_>>()
+        };
+        let networks = self.views().into_iter().flat_map(of_view);
+        networks
+            .flat_map(|network| self.routers_by(network))
+            .collect()
+    }
+
+    /// The guests for whom a router may answer on its external network.
+    pub(super) fn published_by(&mut self, view: &View<'_>, router: RouterId, network: NetworkId) {
+        let network = view.intent.networks.get(&network);
+        if !network.is_some_and(|network| external::publishes(view, network)) {
+            return;
+        }
+        let interfaces = view.intent.interfaces_of(router);
+        for guest in interfaces.flat_map(|port| view.intent.ports_of(port.network_id)) {
+            self.objects.insert(Object::Port(guest.id));
+            self.rivals(guest);
+        }
+    }
+
+    /// The ports that have an address of another.
+    fn rivals(&mut self, port: &Port) {
+        for view in self.views() {
+            let addresses = port.addresses().map(|(_, address)| address);
+            let rivals = addresses.flat_map(|address| view.intent.holders_of(address));
+            self.objects
+                .extend(rivals.map(|rival| Object::Port(rival.id)));
+        }
+    }
+}
+
+/// Whether more than the times of a delegation is another.
+fn delegated_elsewhere(delegation: &&Changed<'_, SubnetId, Arc<Delegation>>) -> bool {
+    let matters = |side: Option<&Arc<Delegation>>| side.map(|of| (of.network, of.prefix));
+    matters(delegation.old) != matters(delegation.new)
+}
+
+fn is_in_another_scope(pool: &Changed<'_, SubnetPoolId, Arc<SubnetPool>>) -> bool {
+    let scope = |side: Option<&Arc<SubnetPool>>| side.map(|pool| pool.address_scope_id);
+    scope(pool.old) != scope(pool.new)
+}

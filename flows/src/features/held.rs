@@ -1,0 +1,68 @@
+//! Addresses out of the `allowed_address_pairs` of ports, such as a virtual router's: who has one is whoever announced it last.
+//!
+//! On their own network guests find out among themselves. A router sends where it was announced, as to a fixed address. Where
+//! nobody has announced it, the first packet for it goes up instead, and whoever may have it is asked.
+
+use super::routing::in_register;
+use super::{neighbor, routing};
+use crate::flow::Flow;
+use crate::pipeline::{ADDRESS, NETWORK, PROBLEM, PROBLEM_UNHELD, Stage};
+use crate::view::View;
+use ipnet::IpNet;
+use rust_openflow::{Action, Field, Match};
+use sextant_model::{Asker, Network, Port, Punt};
+use std::net::IpAddr;
+
+/// Below fixed addresses: those are theirs whose port has them.
+const HELD: u16 = 95;
+/// Above what is asked for outside.
+const UNHELD: u16 = 70;
+
+/// Where routers send what is for such addresses.
+pub(crate) fn next_hops(view: &View<'_>, network: &Network, port: &Port) -> Vec<Flow> {
+    let held = view.facts.held_by(port.id);
+    let held = held.map(|(address, mac)| routing::reach(HELD, network, address, mac));
+    held.chain(asked_for(network, port)).collect()
+}
+
+/// What is for an address that nobody has announced is the controller's, as often as the sender's punts may be.
+fn asked_for<'a>(network: &Network, port: &'a Port) -> impl Iterator<Item = Flow> + use<'a> {
+    let key = network.key.0;
+    let pairs = port.allowed_address_pairs.iter();
+    let pairs = pairs.filter(|_| port.port_security_enabled);
+    pairs.map(move |pair| {
+        let prefix = pair.ip_address.trunc();
+        let matches = routing::family(prefix).with(NETWORK, key).masked(
+            ADDRESS,
+            in_register(prefix.network()),
+            mask(prefix),
+        );
+        Flow::new(Stage::NextHop, UNHELD, matches)
+            .apply(vec![Action::set(PROBLEM, PROBLEM_UNHELD)])
+            .goto(Stage::Refuse)
+    })
+}
+
+/// A prefix of what [`ADDRESS`] holds: an IPv4 address is the low 32 bits.
+pub(crate) fn mask(prefix: IpNet) -> u128 {
+    match prefix.netmask() {
+        IpAddr::V6(mask) => mask.to_bits(),
+        IpAddr::V4(mask) => u128::MAX << 32 | u128::from(mask.to_bits()),
+    }
+}
+
+/// A router's port asks on its network. By then the packet comes from its MAC.
+pub(crate) fn asker(network: &Network, port: &Port) -> Flow {
+    let ipv4 = port.ipv4_addresses().map(|(_, address)| address.into());
+    let ipv6 = neighbor::addresses(port).map(IpAddr::from);
+    let matches = Match::new()
+        .with(PROBLEM, PROBLEM_UNHELD)
+        .with(NETWORK, network.key.0)
+        .mac(Field::ETH_SRC, port.mac_address.0);
+    Flow::new(Stage::Report, 100, matches).punt(Punt::Unheld(Asker {
+        network: network.key,
+        mac: port.mac_address,
+        addresses: ipv6.chain(ipv4).collect(),
+        wanted: None,
+    }))
+}

@@ -1,0 +1,107 @@
+//! Who has the addresses that ports may use besides their own: whoever announced itself last.
+
+use super::Facts;
+use crate::{ChassisId, Intent, MacAddr, NetworkId, Port, PortId};
+use imbl::{OrdMap, OrdSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// So many addresses of this kind may one port have at a time: a pair may be a prefix.
+const MOST: usize = 256;
+
+const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+const LAST: IpAddr = IpAddr::V6(Ipv6Addr::from_bits(u128::MAX));
+
+/// Who has an address that is out of the `allowed_address_pairs` of ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The port.
+    pub port: PortId,
+    /// The MAC, the port's own or one of its pairs.
+    pub mac: MacAddr,
+}
+
+/// The holders, by network and address.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Holders {
+    all: OrdMap<(NetworkId, IpAddr), Holder>,
+    of_port: OrdSet<(PortId, IpAddr, NetworkId)>,
+}
+
+impl Holders {
+    fn of(&self, port: PortId) -> impl Iterator<Item = (IpAddr, NetworkId)> {
+        let first = (port, FIRST, NetworkId::MIN);
+        let last = (port, LAST, NetworkId::MAX);
+        let range = self.of_port.range(first..=last);
+        range.map(|(_, address, network)| (*address, *network))
+    }
+
+    fn put(&mut self, network: NetworkId, address: IpAddr, holder: Holder) {
+        self.remove(network, address);
+        self.of_port.insert((holder.port, address, network));
+        self.all.insert((network, address), holder);
+    }
+
+    fn remove(&mut self, network: NetworkId, address: IpAddr) {
+        if let Some(before) = self.all.remove(&(network, address)) {
+            self.of_port.remove(&(before.port, address, network));
+        }
+    }
+}
+
+impl Facts {
+    /// Who has which of the addresses that ports may use besides their own, by network and address.
+    pub fn holders(&self) -> &OrdMap<(NetworkId, IpAddr), Holder> {
+        &self.holders.all
+    }
+
+    /// What a port has of these addresses.
+    pub fn held_by(&self, port: PortId) -> impl Iterator<Item = (IpAddr, MacAddr)> {
+        let held = self.holders.of(port);
+        held.filter_map(|(address, network)| {
+            let holder = self.holders.all.get(&(network, address))?;
+            Some((address, holder.mac))
+        })
+    }
+
+    /// A guest said on a hypervisor that it has an address, at a MAC. It counts if its port is there and may use both, and
+    /// does not have too many. Returns whether that is news.
+    pub fn hold(
+        &mut self,
+        intent: &Intent,
+        chassis: &ChassisId,
+        (port, address, mac): (PortId, IpAddr, MacAddr),
+    ) -> bool {
+        let binding = self.bindings.get(&port);
+        let Some(binding) = binding.filter(|binding| binding.chassis == *chassis) else {
+            return false;
+        };
+        let network = binding.network;
+        let known = intent.ports.get(&port);
+        let holder = Holder { port, mac };
+        if !known.is_some_and(|port| port.may_hold(address, mac))
+            || self.holders.all.get(&(network, address)) == Some(&holder)
+            || self.holders.of(port).nth(MOST - 1).is_some()
+        {
+            return false;
+        }
+        self.holders.put(network, address, holder);
+        true
+    }
+
+    /// Takes from a port what it may not have any more, after the port or its place changed.
+    pub(super) fn let_go(&mut self, intent: &Intent, id: PortId) {
+        let port = intent.ports.get(&id);
+        let network = self.bindings.get(&id).map(|binding| binding.network);
+        let keeps = |address: IpAddr, of: NetworkId| {
+            let holder = self.holders.all.get(&(of, address));
+            let mac = holder.map(|holder| holder.mac);
+            let may = |port: &Port| mac.is_some_and(|mac| port.may_hold(address, mac));
+            network == Some(of) && port.is_some_and(|port| may(port))
+        };
+        let held = self.holders.of(id);
+        let gone: Vec<_> = held.filter(|(address, of)| !keeps(*address, *of)).collect();
+        for (address, of) in gone {
+            self.holders.remove(of, address);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Options that came in several instances, read as one (RFC 3396 §7): their values one behind the other, in the order of the
+//! areas (the options, then `file`, then `sname`).
+
+use super::codec::{Options, RawOption};
+use crate::answer::Malformed;
+use std::collections::BTreeMap;
+
+/// The instances of one option.
+#[derive(Debug)]
+struct Instances<'a> {
+    first: RawOption<'a>,
+    value: Vec<u8>,
+    /// Whether each says the same.
+    alike: bool,
+}
+
+/// The options of a message, each once.
+#[derive(Debug)]
+pub(super) struct Joined<'a> {
+    options: Options<'a>,
+    /// Those that came several times: few, and nearly always none.
+    several: BTreeMap<u8, Instances<'a>>,
+}
+
+/// An option, once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct JoinedOption<'a> {
+    /// All of it.
+    pub(super) whole: RawOption<'a>,
+    /// Its first instance, where it came several times.
+    pub(super) first: Option<RawOption<'a>>,
+    /// Whether all instances say the same, so that the first may be all that was meant.
+    pub(super) alike: bool,
+}
+
+impl<'a> Joined<'a> {
+    pub(super) fn of(options: Options<'a>) -> Self {
+        let (mut seen, mut several) = ([0_u64; 4], BTreeMap::new());
+        for raw in options.flatten() {
+            let (word, bit) = (usize::from(raw.code >> 6), 1 << (raw.code & 63));
+            if seen[word] & bit != 0 {
+                several.insert(raw.code, None);
+            }
+            seen[word] |= bit;
+        }
+        if !several.is_empty() {
+            options.flatten().for_each(|raw| join(&mut several, raw));
+        }
+        let several = several
+            .into_iter()
+            .filter_map(|(code, instances)| Some((code, instances?)))
+            .collect();
+        Self { options, several }
+    }
+
+    /// Each option, where its first instance is.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Result<JoinedOption<'_>, Malformed>> {
+        self.options.filter_map(|raw| match raw {
+            Ok(raw) => self.joined(raw).map(Ok),
+            Err(malformed) => Some(Err(malformed)),
+        })
+    }
+
+    fn joined<'b>(&'b self, raw: RawOption<'b>) -> Option<JoinedOption<'b>> {
+        let Some(instances) = self.several.get(&raw.code) else {
+            let (first, alike) = (None, true);
+            return Some(JoinedOption {
+                whole: raw,
+                first,
+                alike,
+            });
+        };
+        let value = instances.value.as_slice();
+        (raw.offset == instances.first.offset).then_some(JoinedOption {
+            whole: RawOption { value, ..raw },
+            first: Some(raw),
+            alike: instances.alike,
+        })
+    }
+}
+
+fn join<'a>(several: &mut BTreeMap<u8, Option<Instances<'a>>>, raw: RawOption<'a>) {
+    match several.get_mut(&raw.code) {
+        Some(Some(instances)) => {
+            instances.alike &= instances.first.value == raw.value;
+            instances.value.extend_from_slice(raw.value);
+        }
+        Some(none) => {
+            *none = Some(Instances {
+                first: raw,
+                value: raw.value.to_vec(),
+                alike: true,
+            });
+        }
+        None => {}
+    }
+}
