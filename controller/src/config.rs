@@ -456,7 +456,7 @@ mod tests {
             hypervisor_tls: _,
             quotas: _,
         } = config;
-        assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 37);
+        assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 38);
     }
 
     #[test]
