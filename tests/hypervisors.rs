@@ -1,6 +1,6 @@
 //! Hypervisors come, change, move their guests and leave: on real Open vSwitch.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sextant_lab::story::{Failure, Plugged, World};
 use sextant_lab::{Hypervisor, LabOptions, Underlay, wait_for};
@@ -142,6 +142,58 @@ fn a_bridge_that_exists_keeps_what_is_not_sextants() -> Result<(), Failure> {
         }
     });
     assert_eq!(asked(host, &["get-controller", "br-int"]), "");
+    Ok(())
+}
+
+/// What Sextant made goes, what others plugged in stays, and the guests are there as soon as the hypervisor is again.
+#[test]
+fn guests_of_one_that_leaves_keep_their_ports_and_are_back_with_it() -> Result<(), Failure> {
+    let mut world = world();
+    let (lab, _, guests) = world.addressed()?;
+    let host = lab.hypervisor(1);
+    reaches(&guests.slaac1, &guests.slaac1b).map_err(Failure::Observed)?;
+    let of_bridge = |what: &'static str| asked(host, &["get", "bridge", "br-int", what]);
+    let (bridge, datapath_id) = (of_bridge("_uuid"), of_bridge("datapath_id"));
+    let mut taps: Vec<&str> = [&guests.slaac1, &guests.slaac1b, &guests.stateful1]
+        .map(|guest| guest.guest.tap())
+        .into();
+    taps.sort_unstable();
+
+    leave(host);
+    wait_until("only guests' ports to be left", || {
+        match asked(host, &["list-ports", "br-int"]) {
+            ports if ports.lines().eq(taps.iter().copied()) => Ok(()),
+            ports => Err(ports),
+        }
+    });
+    wait_until("no flow to be left", || match host.dump_flows("br-int") {
+        Ok(flows) if flows.is_empty() => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    assert_eq!(asked(host, &["get-controller", "br-int"]), "");
+    assert_eq!(of_bridge("_uuid"), bridge);
+    assert!(reaches(&guests.slaac1, &guests.slaac1b).is_err());
+
+    let back = Instant::now();
+    host.move_endpoint(&host.endpoint().to_string())?;
+    wait_until("the guests to reach each other", || {
+        reaches(&guests.slaac1, &guests.slaac1b)
+    });
+    println!("a guest answers {:?} after the key is back", back.elapsed());
+    wait_until("those elsewhere to reach them", || {
+        reaches(&guests.slaac2, &guests.slaac1)
+    });
+    assert_eq!(of_bridge("datapath_id"), datapath_id);
+
+    // What others do not use is Sextant's again.
+    for tap in taps {
+        host.vsctl(&["del-port", "br-int", tap])?;
+    }
+    leave(host);
+    wait_until("br-int to go", || match asked(host, &["list-br"]) {
+        bridges if bridges == before_joining(host) => Ok(()),
+        bridges => Err(bridges),
+    });
     Ok(())
 }
 

@@ -3,11 +3,13 @@
 //! Every key has a default. Everything about the cloud goes through the API instead.
 
 mod external;
+mod hypervisors;
 mod keys;
 mod listeners;
 mod quotas;
 
 pub use external::{External, Gateway};
+pub use hypervisors::{HypervisorTls, NameRule};
 pub use keys::{KEYS, KeyReference};
 pub use quotas::Quotas;
 
@@ -63,7 +65,7 @@ pub struct Config {
     /// TLS of the API and of the metrics.
     pub tls: TlsFiles,
     /// TLS of switches and hypervisors' databases.
-    pub hypervisor_tls: TlsFiles,
+    pub hypervisor_tls: HypervisorTls,
     /// What projects may have for which no quota was set.
     pub quotas: Quotas,
 }
@@ -180,7 +182,7 @@ impl Default for Config {
             gateway: Gateway::default(),
             external: BTreeMap::new(),
             tls: TlsFiles::default(),
-            hypervisor_tls: TlsFiles::default(),
+            hypervisor_tls: HypervisorTls::default(),
             quotas: Quotas::default(),
         }
     }
@@ -269,11 +271,12 @@ impl Config {
             return Err(ConfigError::Log { value, error });
         }
         self.check_listeners()?;
-        for (section, files) in [("tls", &self.tls), ("hypervisor_tls", &self.hypervisor_tls)] {
+        let hypervisor_tls = self.hypervisor_tls.files();
+        for (section, files) in [("tls", &self.tls), ("hypervisor_tls", &hypervisor_tls)] {
             let opened = files.open();
             opened.map_err(|error| ConfigError::Tls { section, error })?;
         }
-        if self.hypervisor_tls.is_on() && !self.hypervisor_tls.asks_clients() {
+        if hypervisor_tls.is_on() && !hypervisor_tls.asks_clients() {
             return Err(ConfigError::Refused {
                 key: "hypervisor_tls.client_ca",
                 value: "\"\"".to_owned(),
@@ -453,7 +456,7 @@ mod tests {
             hypervisor_tls: _,
             quotas: _,
         } = config;
-        assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 37);
+        assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 38);
     }
 
     #[test]

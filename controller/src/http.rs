@@ -9,7 +9,7 @@ mod body;
 mod places;
 
 use crate::metrics::Metrics;
-use crate::stream::Listener;
+use crate::stream::{Dialects, Listener, Plain};
 use crate::throttle::Throttle;
 use crate::tls::Tls;
 use axum::Router;
@@ -75,7 +75,7 @@ pub async fn serve(
     metrics: Metrics,
     stopping: impl Future<Output = ()>,
 ) {
-    let Listener { tcp, tls } = listener.into();
+    let Listener { tcp, tls, dialects } = listener.into();
     let mut door = Door {
         name,
         places: Places::new(limits.connections, limits.of_an_address),
@@ -94,6 +94,7 @@ pub async fn serve(
             limits,
             watcher: underway.watcher(),
             address,
+            dialects: dialects.clone(),
         };
         tokio::spawn(connection.run(stream, tls.clone(), place));
     }
@@ -161,6 +162,7 @@ struct Connection {
     limits: Limits,
     watcher: Watcher,
     address: SocketAddr,
+    dialects: Dialects,
 }
 
 impl Connection {
@@ -169,7 +171,7 @@ impl Connection {
         let seat = place.seat.clone();
         let served = async {
             match tls {
-                None => self.serve(stream, false, seat).await,
+                None => self.serve_plain(stream, seat).await,
                 Some(tls) => self.serve_encrypted(stream, &tls, seat).await,
             }
         };
@@ -179,11 +181,17 @@ impl Connection {
         }
     }
 
+    async fn serve_plain(self, stream: TcpStream, seat: Seat) {
+        let stream = Plain::new(stream, self.address, self.dialects.clone());
+        self.serve(stream, false, seat).await;
+    }
+
     async fn serve_encrypted(self, stream: TcpStream, tls: &Tls, seat: Seat) {
         let address = self.address;
         match timeout(self.limits.head, tls.accept(stream)).await {
             Ok(Ok(stream)) => self.serve(stream, true, seat).await,
             Ok(Err(error)) => {
+                let error = self.dialects.explain(error, address);
                 tracing::debug!(%address, %error, "a client does not speak TLS as it should")
             }
             Err(_) => tracing::debug!(%address, "a client took too long over its handshake"),

@@ -82,10 +82,16 @@ metrics! {
     switches_connected: IntGauge = "sextant_switches_connected" [],
     /// Connections that were refused or ended to make room, by listener (openflow, ovsdb, api, metrics) and reason: all places are taken (full); too many have not said who they are, all told (unidentified) or from one address (origin), and the newest was refused or the oldest ended (stale); an idle client was ended for a newer one (idle); one address has too many requests under way (address).
     connections_refused: IntCounterVec = "sextant_connections_refused_total" ["listener", "reason"],
+    /// Until when certificates hold, in seconds since 1970, by whose: those in the files of the configuration (tls.certificate, hypervisor_tls.client_ca, …), the first that ends in each, and those of connected hypervisors, by name.
+    certificate_not_after: IntGaugeVec = "sextant_certificate_not_after_seconds" ["whose"],
     /// What went wrong between Sextant and switches, by kind: a switch sent what is no OpenFlow (malformed), it refused a message (refused), a message is too long for OpenFlow (unsent).
     openflow_errors: IntCounterVec = "sextant_openflow_errors_total" ["kind"],
     /// Pairs of hypervisors between which no tunnel carries anything: their endpoints have no family of addresses in common, or one hears nothing of the other by BFD (with `bfd = true` in `[tunnel]`).
     tunnels_missing: IntGauge = "sextant_tunnels_missing" [],
+    /// Hypervisors whose tunnel endpoint is in doubt, by reason: another one has it, too (shared); or it is an address at which no other can reach them, and they take no part (impossible).
+    doubtful_endpoints: IntGaugeVec = "sextant_tunnel_endpoints_doubtful" ["reason"],
+    /// Interfaces with the id of a port that is bound to another hypervisor by `binding:host_id`: they stay dead.
+    interfaces_elsewhere: IntGauge = "sextant_interfaces_elsewhere" [],
     /// Packets that came through tunnels from endpoints that no hypervisor has, and were dropped, by hypervisor; read every 10 seconds.
     tunnel_unknown_endpoint_packets: IntCounterVec = "sextant_tunnel_unknown_endpoint_packets_total" ["chassis"],
     /// BFD sessions of hypervisors with each other, by hypervisor and peer: 3 up, 2 init, 1 down, 0 administratively down or not begun; with `bfd = true` in `[tunnel]`.
@@ -122,6 +128,8 @@ metrics! {
     flows_wanted: IntGaugeVec = "sextant_flows_wanted" ["chassis"],
     /// Flows that a switch should have and has refused, so that they are left out, by hypervisor and what the switch lacks (nd_ext, ct, ct_nat, check_pkt_larger, meters, message_length, other, …).
     flows_refused: IntGaugeVec = "sextant_flows_refused" ["chassis", "missing"],
+    /// What others changed on hypervisors and was mended, by kind: flows, meters and groups of the switch (flow, meter, group), its treatment of fragments (switch), what `br-int` is set to and its controller (bridge), and ports that Sextant made, or that were made deaf or dumb (port).
+    drift_mended: IntCounterVec = "sextant_drift_mended_total" ["kind"],
     /// Time from sending a difference of flows to the switch's confirmation, in seconds.
     reconcile_seconds: Histogram = "sextant_reconcile_duration_seconds" [],
     /// Time to compute a difference of flows, in seconds.
@@ -136,6 +144,8 @@ metrics! {
     ports_active: IntGauge = "sextant_ports_active" [],
     /// Routers' external gateways, by the hypervisor that has them.
     gateways: IntGaugeVec = "sextant_gateways" ["chassis"],
+    /// Routers' external gateways that no hypervisor can have: none that is there has a bridge of their physical network.
+    gateways_nowhere: IntGauge = "sextant_gateways_nowhere" [],
     /// Routers' external gateways that moved from one hypervisor to another.
     gateway_moves: IntCounter = "sextant_gateway_moves_total" [],
     /// Subnets for whose prefixes a router asks, by state: a server has delegated one (delegated), or not yet (waiting).
@@ -254,6 +264,12 @@ impl Metrics {
                     &[listener, "origin"],
                 ],
             );
+        }
+        for reason in ["shared", "impossible"] {
+            self.doubtful_endpoints.with_label_values(&[reason]).set(0);
+        }
+        for kind in ["flow", "meter", "group", "switch", "bridge", "port"] {
+            zero(&self.drift_mended, &[&[kind]]);
         }
         for listener in ["api", "metrics"] {
             let reasons: &[&[&str]] = &[&[listener, "idle"], &[listener, "address"]];

@@ -15,11 +15,11 @@ use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::{self, Owner};
 use crate::store::{CommitError, Embedded, OpenError, Precondition, Store, WatchEnded};
-use crate::stream::Listener;
-use crate::tls::TlsError;
+use crate::stream::{Dialects, Listener, WhoIs};
+use crate::tls::{Expiries, Tls, TlsError};
 use crate::{api, delegation, hypervisor, liveness, memory, scrape, switch};
 use again::Reload;
-use sextant_model::{Change, Key, Object, ServerIdentity};
+use sextant_model::{Change, Chassis, Key, Object, ServerIdentity};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -107,7 +107,7 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
     let hung_up = signal(SignalKind::hangup())?;
     let [api_listener, openflow, ovsdb, metrics_listener] = listeners(config).await?;
     let tls = config.tls.open()?;
-    let hypervisor_tls = config.hypervisor_tls.open()?;
+    let hypervisor_tls = config.hypervisor_tls.files().open()?;
     let metrics = Metrics::new()?;
     let store = open(config)?;
     identify(store.as_ref()).await?;
@@ -130,12 +130,16 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
         ovsdb_port: ovsdb.local_addr()?.port(),
         encrypted: hypervisor_tls.is_some(),
         bfd: config.tunnel.bfd,
+        names: config.hypervisor_tls.names,
+        expiries: Expiries::new(metrics.clone()),
     };
     let switches = switch::Context {
         snapshots: snapshots.clone(),
         events: events.clone(),
         metrics: metrics.clone(),
         seats: Seats::default(),
+        databases: hypervisors.seats.clone(),
+        names: config.hypervisor_tls.names,
         pauses: switch::Turn::default(),
         neighbors: Neighbors::default(),
         handover: switch::Handover::default(),
@@ -150,7 +154,8 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
     let mut tasks = Tasks::new(stop);
     let api = api::Api::new(store.clone(), snapshots.clone(), metrics.clone());
     let delegation = delegation::run(api.clone(), snapshots, events.clone(), metrics.clone());
-    let api = api.with_hypervisors(hypervisors.seats.clone(), events.clone());
+    let databases = hypervisors.seats.clone();
+    let api = api.with_hypervisors(databases, switches.seats.clone(), events.clone());
     let api = api.with_identity(config.identity());
     let reload = Reload {
         again,
@@ -161,14 +166,24 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
         events,
     };
     let api = api::service(api);
-    let api_listener = Listener::new(api_listener, tls.clone());
-    let metrics_listener = Listener::new(metrics_listener, tls.clone());
+    let who_is = who_is(&hypervisors);
+    let listener = |name, tcp, tls: &Option<Tls>| {
+        let dialects = Dialects::new(name, Some(who_is.clone()));
+        Listener::new(tcp, tls.clone()).with_dialects(dialects)
+    };
+    let api_listener = listener("api", api_listener, &tls);
+    let metrics_listener = listener("metrics", metrics_listener, &tls);
     let api = serve_http("api", api_listener, api, &metrics, &stopping);
     let scraped = serve_http("metrics", metrics_listener, scraped, &metrics, &stopping);
     let (ovsdb, openflow) = (
-        Listener::new(ovsdb, hypervisor_tls.clone()),
-        Listener::new(openflow, hypervisor_tls.clone()),
+        listener("ovsdb", ovsdb, &hypervisor_tls),
+        listener("openflow", openflow, &hypervisor_tls),
     );
+    let own = [("tls", &tls), ("hypervisor_tls", &hypervisor_tls)];
+    let own = own.map(|(section, tls)| Some((section, tls.clone()?)));
+    let expiries = hypervisors.expiries.clone();
+    let expiries = expiries.watch(own.into_iter().flatten().collect());
+    tasks.sessions.add("the watch over certificates", expiries);
     tasks
         .sessions
         .add("the reader of the configuration", reload.run(hung_up));
@@ -194,6 +209,24 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
     }
     tracing::info!("stopping");
     tasks.finish(owner).await
+}
+
+/// Gives the name of the hypervisor that is known at an address: by its database's connections, or by its tunnel endpoint.
+fn who_is(hypervisors: &hypervisor::Context) -> WhoIs {
+    let (seats, snapshots) = (hypervisors.seats.clone(), hypervisors.snapshots.clone());
+    Arc::new(move |address| {
+        let by_endpoint = || {
+            let snapshot = snapshots.latest();
+            let mut all = snapshot.facts.chassis().values();
+            let has = |chassis: &&Arc<Chassis>| {
+                let mut addresses = chassis.encap.endpoints.addresses();
+                addresses.any(|endpoint| endpoint == address)
+            };
+            all.find(has).map(|chassis| chassis.id.clone())
+        };
+        let known = seats.at(address).or_else(by_endpoint);
+        known.map(|chassis| chassis.to_string())
+    })
 }
 
 /// Waits for SIGTERM or SIGINT, from the moment that this is called.

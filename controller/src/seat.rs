@@ -1,9 +1,11 @@
 //! One session a peer.
 //!
 //! A peer that lost its connection may be back before the old one is found dead: from the same address, the newer session
-//! has the seat. Two that claim one name from different addresses are two machines, of which one is misconfigured or
-//! lies: the first keeps its seat for as long as it lives, and the other waits.
+//! has the seat. Two that claim one name from different addresses, or with certificates of different names, are two machines,
+//! of which one is misconfigured or lies: the first keeps its seat for as long as it lives, and the other waits. Whoever
+//! had it first gets it back when it returns, though another has sat down meanwhile.
 
+use crate::tls::Names;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,16 +15,52 @@ use tokio::sync::watch;
 #[derive(Clone, Debug)]
 pub struct Seats<K>(Arc<watch::Sender<Plan<K>>>);
 
+/// Who claims a seat: from where, and by which certificate, if it has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimant {
+    address: IpAddr,
+    names: Option<Names>,
+}
+
+impl Claimant {
+    /// A peer at this address whose certificate, if it showed one, has these names.
+    pub fn new(address: IpAddr, names: Option<Names>) -> Self {
+        let address = address.to_canonical();
+        Self { address, names }
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// The names of its certificate.
+    pub fn names(&self) -> Option<&Names> {
+        self.names.as_ref()
+    }
+}
+
+impl From<IpAddr> for Claimant {
+    fn from(address: IpAddr) -> Self {
+        Self::new(address, None)
+    }
+}
+
+/// More seats than one process has hypervisors. Who has never been seen again gives its claim up beyond that.
+const MOST_OWNERS: usize = 32_768;
+
 #[derive(Debug)]
 struct Plan<K> {
     sessions: u64,
     holders: BTreeMap<K, Holder>,
+    /// Who had each seat first.
+    owners: BTreeMap<K, Claimant>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Holder {
     session: u64,
-    address: IpAddr,
+    peer: Claimant,
 }
 
 /// A seat, until this is dropped or a newer session of the same peer takes it.
@@ -44,21 +82,24 @@ pub struct Taken(pub IpAddr);
 
 impl<K> Default for Seats<K> {
     fn default() -> Self {
-        let (sessions, holders) = (0, BTreeMap::new());
-        Self(Arc::new(watch::Sender::new(Plan { sessions, holders })))
+        Self(Arc::new(watch::Sender::new(Plan {
+            sessions: 0,
+            holders: BTreeMap::new(),
+            owners: BTreeMap::new(),
+        })))
     }
 }
 
 impl<K: Ord + Clone> Seats<K> {
-    /// Takes a seat for a peer at this address.
+    /// Takes a seat for a peer.
     ///
     /// # Errors
-    /// [`Taken`] while a peer of another address has it.
-    pub fn take(&self, key: &K, address: IpAddr) -> Result<Seat<K>, Taken> {
-        let address = address.to_canonical();
-        let mut outcome = Err(Taken(address));
+    /// [`Taken`] while another peer has it, and did not have it before this one.
+    pub fn take(&self, key: &K, peer: impl Into<Claimant>) -> Result<Seat<K>, Taken> {
+        let peer = peer.into();
+        let mut outcome = Err(Taken(peer.address));
         self.0.send_if_modified(|plan| {
-            outcome = plan.seat(key, address);
+            outcome = plan.seat(key, &peer);
             outcome.is_ok()
         });
         outcome.map(|holder| Seat {
@@ -73,15 +114,40 @@ impl<K: Ord + Clone> Seats<K> {
         self.0.borrow().holders.contains_key(key)
     }
 
+    /// Who has the seat, or had it first.
+    pub fn known(&self, key: &K) -> Option<Claimant> {
+        let plan = self.0.borrow();
+        let holder = plan.holders.get(key).map(|holder| &holder.peer);
+        holder.or(plan.owners.get(key)).cloned()
+    }
+
+    /// Whose seat somebody at this address has, or had first.
+    pub fn at(&self, address: IpAddr) -> Option<K> {
+        let plan = self.0.borrow();
+        let holders = plan.holders.iter();
+        let holders = holders.map(|(key, holder)| (key, &holder.peer));
+        let mut all = holders.chain(&plan.owners);
+        let (key, _) = all.find(|(_, peer)| peer.address == address)?;
+        Some(key.clone())
+    }
+
+    /// Nobody has a claim to the seat any more for having had it before.
+    pub fn forget(&self, key: &K) {
+        self.0.send_if_modified(|plan| {
+            plan.owners.remove(key);
+            false
+        });
+    }
+
     /// What happens to seats from now on.
     pub fn changes(&self) -> Changes<K> {
         Changes(self.0.subscribe())
     }
 
-    /// Waits until a peer at this address can take the seat.
-    pub async fn vacancy(&self, key: &K, address: IpAddr) {
-        let address = address.to_canonical();
-        let free = |plan: &Plan<K>| plan.rival(key, address).is_none();
+    /// Waits until a peer can take the seat.
+    pub async fn vacancy(&self, key: &K, peer: impl Into<Claimant>) {
+        let peer = peer.into();
+        let free = |plan: &Plan<K>| plan.rival(key, &peer).is_none();
         // The sender lives as long as `self`.
         let _ = self.0.subscribe().wait_for(free).await;
     }
@@ -97,20 +163,33 @@ impl<K> Changes<K> {
 }
 
 impl<K: Ord + Clone> Plan<K> {
-    fn rival(&self, key: &K, address: IpAddr) -> Option<&Holder> {
+    fn rival(&self, key: &K, peer: &Claimant) -> Option<&Holder> {
+        if self.owners.get(key) == Some(peer) {
+            return None;
+        }
         let holder = self.holders.get(key);
-        holder.filter(|holder| holder.address != address)
+        holder.filter(|holder| holder.peer != *peer)
     }
 
-    fn seat(&mut self, key: &K, address: IpAddr) -> Result<Holder, Taken> {
-        if let Some(rival) = self.rival(key, address) {
-            return Err(Taken(rival.address));
+    fn seat(&mut self, key: &K, peer: &Claimant) -> Result<Holder, Taken> {
+        if let Some(rival) = self.rival(key, peer) {
+            return Err(Taken(rival.peer.address));
         }
         self.sessions += 1;
-        let session = self.sessions;
-        let holder = Holder { session, address };
-        self.holders.insert(key.clone(), holder);
+        let (session, peer) = (self.sessions, peer.clone());
+        self.own(key, &peer);
+        let holder = Holder { session, peer };
+        self.holders.insert(key.clone(), holder.clone());
         Ok(holder)
+    }
+
+    fn own(&mut self, key: &K, peer: &Claimant) {
+        if self.owners.len() >= MOST_OWNERS {
+            let holders = &self.holders;
+            self.owners.retain(|key, _| holders.contains_key(key));
+        }
+        let owner = self.owners.entry(key.clone());
+        owner.or_insert_with(|| peer.clone());
     }
 }
 
@@ -185,6 +264,35 @@ mod tests {
     }
 
     #[test]
+    fn who_had_it_first_gets_it_back_from_who_sat_down_meanwhile() {
+        let seats = Seats::default();
+        drop(seats.take(&"h1", address(1)).unwrap());
+        let intruder = seats.take(&"h1", address(2)).unwrap();
+        assert!(is_ready(pin!(seats.vacancy(&"h1", address(1)))));
+        let owner = seats.take(&"h1", address(1)).unwrap();
+        assert!(is_ready(pin!(intruder.lost())));
+        assert_eq!(
+            seats.take(&"h1", address(2)).unwrap_err(),
+            Taken(address(1))
+        );
+        drop((intruder, owner));
+        seats.forget(&"h1");
+        let _new = seats.take(&"h1", address(2)).unwrap();
+        seats.take(&"h1", address(1)).unwrap_err();
+    }
+
+    #[test]
+    fn one_address_with_another_certificate_is_another_peer() {
+        let seats = Seats::default();
+        let named = |name: &str| Claimant::new(address(1), Some(Names::of([name])));
+        let first = seats.take(&"h1", named("h1")).unwrap();
+        seats.take(&"h1", named("h2")).unwrap_err();
+        seats.take(&"h1", address(1)).unwrap_err();
+        seats.take(&"h1", named("h1")).unwrap();
+        assert!(is_ready(pin!(first.lost())));
+    }
+
+    #[test]
     fn another_peer_of_the_name_waits_for_the_first_to_go() {
         let seats = Seats::default();
         let first = seats.take(&"h1", address(1)).unwrap();
@@ -196,7 +304,7 @@ mod tests {
         let second = seats.take(&"h1", address(2)).unwrap();
         assert_eq!(second.key(), &"h1");
         assert_eq!(
-            seats.take(&"h1", address(1)).unwrap_err(),
+            seats.take(&"h1", address(3)).unwrap_err(),
             Taken(address(2))
         );
     }

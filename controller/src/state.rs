@@ -7,6 +7,7 @@
 mod dhcp_options;
 mod elsewhere;
 mod gateways;
+mod hosts;
 #[cfg(test)]
 mod tests;
 mod tunnels;
@@ -15,11 +16,12 @@ use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 use crate::store::{Committed, Watch, WatchEnded};
 use elsewhere::Elsewhere;
+use hosts::Hosts;
 use sextant_model::{
     Binding, Change, Chassis, ChassisId, Delegation, Facts, Key, MacAddr, NetworkId, Object,
-    Outside, Plugged, PortId, Reassembly, Settings, Shortfall, SubnetId, TunnelWatches,
+    Outside, Plugged, PortId, Reassembly, RouterId, Settings, Shortfall, SubnetId, TunnelWatches,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
@@ -34,6 +36,8 @@ pub enum Event {
         /// OpenFlow port, if it has one, of each interface with a port's id.
         interfaces: BTreeMap<PortId, Option<u16>>,
     },
+    /// The name of a hypervisor's machine, by which ports may be bound to it.
+    HostNamed(ChassisId, Option<String>),
     /// What is known of a hypervisor changed.
     HypervisorChanged(Chassis),
     /// An interface appeared, or its OpenFlow port changed.
@@ -77,6 +81,10 @@ pub fn events() -> (Events, mpsc::Receiver<Event>) {
 pub struct Owner {
     snapshot: Snapshot,
     elsewhere: Elsewhere,
+    hosts: Hosts,
+    /// Routers whose gateways may have moved since the last snapshot, and those whose gateway nobody can have.
+    to_review: BTreeSet<RouterId>,
+    nowhere: BTreeSet<RouterId>,
     publish: watch::Sender<Arc<Snapshot>>,
     observed: mpsc::UnboundedSender<Vec<Change>>,
     metrics: Metrics,
@@ -98,6 +106,9 @@ impl Owner {
         Self {
             snapshot,
             elsewhere: Elsewhere::default(),
+            hosts: Hosts::default(),
+            to_review: BTreeSet::new(),
+            nowhere: BTreeSet::new(),
             publish,
             observed,
             metrics,
@@ -143,7 +154,8 @@ impl Owner {
         }
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
+        self.review_gateways();
         let facts = &self.snapshot.facts;
         self.metrics
             .ports_bound
@@ -151,6 +163,9 @@ impl Owner {
         self.metrics
             .ports_active
             .set(i64::try_from(facts.active().len()).unwrap_or(i64::MAX));
+        self.metrics
+            .interfaces_elsewhere
+            .set(i64::try_from(self.hosts.dead()).unwrap_or(i64::MAX));
         gateways::count(&self.publish.borrow().facts, facts, &self.metrics);
         self.metrics
             .tunnels_missing
@@ -172,6 +187,7 @@ impl Owner {
             }
         }
         *revision = committed.revision;
+        self.bind_committed(&committed.changes);
         self.place_committed(&committed.changes);
         committed
             .changes
@@ -224,6 +240,7 @@ impl Owner {
                 chassis,
                 interfaces,
             } => self.read(chassis, interfaces),
+            Event::HostNamed(chassis, name) => self.host_named(&chassis, name),
             Event::HypervisorChanged(chassis) => self.chassis(chassis),
             Event::HypervisorLeft(chassis) => self.left(&chassis),
             Event::Gone(chassis, gone) => self.gone(&chassis, gone),
@@ -259,6 +276,7 @@ impl Owner {
         self.chassis(chassis);
         self.elsewhere
             .retain(&id, |port| interfaces.contains_key(port));
+        self.hosts.retain(&id, |port| interfaces.contains_key(port));
         gone.into_iter().for_each(|port| self.unplugged(port, &id));
         for (port, ofport) in interfaces {
             self.plugged(
@@ -280,6 +298,7 @@ impl Owner {
             .filter(|(_, plugged)| plugged.chassis == *id);
         let gone: Vec<PortId> = here.map(|(port, _)| *port).collect();
         self.elsewhere.retain(id, |_| false);
+        self.hosts.left(id);
         self.snapshot.facts.watch_tunnels(id, TunnelWatches::new());
         gone.into_iter().for_each(|port| self.unplugged(port, id));
         self.remove(id);
@@ -290,6 +309,7 @@ impl Owner {
     fn remove(&mut self, id: &ChassisId) {
         let before = self.snapshot.facts.chassis().get(id).cloned();
         self.snapshot.facts.remove_chassis(id);
+        self.count_shared_endpoints();
         self.place_after(id, before.as_deref());
     }
 
@@ -307,15 +327,23 @@ impl Owner {
             self.remember(Change::Put(Object::Chassis(Arc::new(chassis.clone()))));
         }
         let endpoints = before.as_ref().map(|before| before.encap.endpoints);
-        if endpoints != Some(chassis.encap.endpoints) {
+        let moved = endpoints != Some(chassis.encap.endpoints);
+        if moved {
             tunnels::tell_whom_it_does_not_reach(&self.snapshot.facts, &chassis);
+            tunnels::tell_who_has_its_endpoint(&self.snapshot.facts, &chassis);
         }
         let id = chassis.id.clone();
         self.snapshot.facts.put_chassis(chassis);
+        if moved {
+            self.count_shared_endpoints();
+        }
         self.place_after(&id, before.as_deref());
     }
 
     fn plugged(&mut self, port: PortId, plugged: Plugged) {
+        if !self.may_be_on(port, &plugged.chassis) {
+            return self.stays_dead(port, plugged);
+        }
         let facts = &self.snapshot.facts;
         let known = facts.plugged().get(&port);
         if known == Some(&plugged) || self.elsewhere.update(port, &plugged) {
@@ -336,13 +364,14 @@ impl Owner {
 
     fn unplugged(&mut self, port: PortId, chassis: &ChassisId) {
         let known = self.snapshot.facts.plugged().get(&port);
+        self.hosts.revived(port, chassis);
         if self.elsewhere.forget(port, chassis)
             || known.is_none_or(|plugged| plugged.chassis != *chassis)
         {
             return;
         }
         tracing::info!(%port, %chassis, "interface gone");
-        if let Some(other) = self.elsewhere.take(port) {
+        if let Some(other) = self.take_elsewhere(port) {
             self.snapshot
                 .facts
                 .unplug(&self.snapshot.intent, port, chassis);

@@ -1,6 +1,10 @@
 //! Where others connect, and what they connect by: TCP, or TLS over it.
 
-use crate::tls::Tls;
+mod dialect;
+
+pub use dialect::{Dialects, Misunderstood, WhoIs};
+
+use crate::tls::{Certificate, Tls};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -19,12 +23,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Listener {
     pub(crate) tcp: TcpListener,
     pub(crate) tls: Option<Tls>,
+    pub(crate) dialects: Dialects,
 }
 
 impl Listener {
     /// Who connects speaks TLS, if there is any.
     pub fn new(tcp: TcpListener, tls: Option<Tls>) -> Self {
-        Self { tcp, tls }
+        let dialects = Dialects::default();
+        Self { tcp, tls, dialects }
+    }
+
+    /// The same, but this says who speaks otherwise.
+    #[must_use]
+    pub fn with_dialects(self, dialects: Dialects) -> Self {
+        Self { dialects, ..self }
     }
 
     /// The next connection, before any handshake.
@@ -33,8 +45,14 @@ impl Listener {
     /// It could not be accepted; the next may be.
     pub async fn accept(&self) -> io::Result<(Incoming, SocketAddr)> {
         let (stream, peer) = self.tcp.accept().await?;
-        let tls = self.tls.clone();
-        Ok((Incoming { stream, tls }, peer))
+        let (tls, dialects) = (self.tls.clone(), self.dialects.clone());
+        let hearing = Hearing { peer, dialects };
+        let incoming = Incoming {
+            stream,
+            tls,
+            hearing,
+        };
+        Ok((incoming, peer))
     }
 }
 
@@ -49,6 +67,29 @@ impl From<TcpListener> for Listener {
 pub struct Incoming {
     stream: TcpStream,
     tls: Option<Tls>,
+    hearing: Hearing,
+}
+
+/// Who is heard, and what is made of it if it is noise.
+#[derive(Clone, Debug)]
+struct Hearing {
+    peer: SocketAddr,
+    dialects: Dialects,
+}
+
+/// A connection without TLS, of which the first octets are looked at.
+#[derive(Debug)]
+pub struct Plain<S> {
+    stream: S,
+    /// Until something was heard.
+    hearing: Option<Box<Hearing>>,
+}
+
+impl<S> Plain<S> {
+    pub(crate) fn new(stream: S, peer: SocketAddr, dialects: Dialects) -> Self {
+        let hearing = Some(Box::new(Hearing { peer, dialects }));
+        Self { stream, hearing }
+    }
 }
 
 impl Incoming {
@@ -67,9 +108,12 @@ impl Incoming {
     pub async fn open(self) -> io::Result<Stream> {
         self.stream.set_nodelay(true)?;
         let Some(tls) = self.tls else {
-            return Ok(Stream::Plain(self.stream));
+            let Hearing { peer, dialects } = self.hearing;
+            return Ok(Stream::Plain(Plain::new(self.stream, peer, dialects)));
         };
         let shaken = timeout(PATIENCE, tls.accept(self.stream)).await?;
+        let Hearing { peer, dialects } = self.hearing;
+        let shaken = shaken.map_err(|error| dialects.explain(error, peer));
         shaken.map(|stream| Stream::Encrypted(Box::new(stream)))
     }
 }
@@ -78,9 +122,59 @@ impl Incoming {
 #[derive(Debug)]
 pub enum Stream {
     /// TCP.
-    Plain(TcpStream),
+    Plain(Plain<TcpStream>),
     /// TLS.
     Encrypted(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// The certificate by which the other end is known.
+    pub fn certificate(&self) -> Option<Certificate> {
+        let Self::Encrypted(stream) = self else {
+            return None;
+        };
+        let (_, session) = stream.get_ref();
+        Certificate::read(session.peer_certificates()?.first()?)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Plain<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        let read = std::task::ready!(Pin::new(&mut this.stream).poll_read(context, buffer));
+        if let Some(Hearing { peer, dialects }) = this.hearing.as_deref() {
+            let heard = &buffer.filled()[before..];
+            let understood = dialects.hear(heard, *peer);
+            if !heard.is_empty() {
+                this.hearing = None;
+            }
+            understood?;
+        }
+        Poll::Ready(read)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Plain<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(context, octets)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+    }
 }
 
 impl AsyncRead for Stream {

@@ -2,9 +2,13 @@
 //!
 //! The files are read again on demand; connections that are there keep what they began with.
 
+mod certificate;
 mod client;
+mod expiry;
 
+pub use certificate::{Certificate, Names};
 pub use client::{Client, ClientFiles};
+pub use expiry::Expiries;
 
 use arc_swap::ArcSwap;
 use serde::Deserialize;
@@ -91,8 +95,24 @@ impl TlsFiles {
         if !self.is_on() {
             return Ok(None);
         }
-        let config = ArcSwap::new(self.config()?);
-        Ok(Some(Tls(Arc::new(Shared { config }))))
+        let loaded = ArcSwap::from_pointee(self.load()?);
+        Ok(Some(Tls(Arc::new(Shared { loaded }))))
+    }
+
+    fn load(&self) -> Result<Loaded, TlsError> {
+        let mut expiries = vec![("certificate", self.certificate.as_path())];
+        if self.asks_clients() {
+            expiries.push(("client_ca", self.client_ca.as_path()));
+        }
+        let ends = |(key, path): (&'static str, &Path)| {
+            let ends = certificates(key, path).map(|all| earliest(&all));
+            ends.map(|ends| ends.map(|ends| (key, ends))).transpose()
+        };
+        let expiries = expiries.into_iter().filter_map(ends);
+        Ok(Loaded {
+            expiries: expiries.collect::<Result<_, _>>()?,
+            config: self.config()?,
+        })
     }
 
     fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
@@ -152,7 +172,19 @@ fn unusable(key: &'static str, path: &Path) -> impl Fn(pem::Error) -> TlsError {
 pub struct Tls(Arc<Shared>);
 
 struct Shared {
-    config: ArcSwap<ServerConfig>,
+    loaded: ArcSwap<Loaded>,
+}
+
+struct Loaded {
+    config: Arc<ServerConfig>,
+    /// Of each file with certificates, its key and when the first of them ends, in seconds since 1970.
+    expiries: Vec<(&'static str, i64)>,
+}
+
+/// When the first of these certificates ends.
+fn earliest(certificates: &[CertificateDer<'_>]) -> Option<i64> {
+    let read = certificates.iter().filter_map(Certificate::read);
+    read.map(|certificate| certificate.not_after).min()
 }
 
 impl fmt::Debug for Tls {
@@ -167,7 +199,7 @@ impl Tls {
     /// # Errors
     /// The client goes away, does not speak TLS or has no certificate where one is asked for.
     pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
-        TlsAcceptor::from(self.0.config.load_full())
+        TlsAcceptor::from(self.0.loaded.load().config.clone())
             .accept(stream)
             .await
     }
@@ -177,7 +209,12 @@ impl Tls {
     /// # Errors
     /// [`TlsError`] says which file is wrong; all stays as it was.
     pub fn reload(&self, files: &TlsFiles) -> Result<(), TlsError> {
-        self.0.config.store(files.config()?);
+        self.0.loaded.store(Arc::new(files.load()?));
         Ok(())
+    }
+
+    /// Of each file with certificates that is in use, its key and when the first of them ends, in seconds since 1970.
+    pub fn expiries(&self) -> Vec<(&'static str, i64)> {
+        self.0.loaded.load().expiries.clone()
     }
 }

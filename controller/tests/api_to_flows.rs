@@ -15,6 +15,7 @@ use rust_openflow::{Command, Message};
 use serde_json::{Value, json};
 use sextant_controller::admission::Limits;
 use sextant_controller::api::{Api, service};
+use sextant_controller::config::NameRule;
 use sextant_controller::metrics::Metrics;
 use sextant_controller::neighbors::Neighbors;
 use sextant_controller::seat::Seats;
@@ -77,6 +78,8 @@ impl World {
             events: events.clone(),
             metrics: metrics.clone(),
             seats: Seats::default(),
+            databases: Seats::default(),
+            names: NameRule::default(),
             pauses: Turn::default(),
             neighbors: Neighbors::default(),
             handover: Handover::default(),

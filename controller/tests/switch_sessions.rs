@@ -15,6 +15,7 @@ use fake::{DATAPATH, SOON, Switch, features};
 use log::Log;
 use rust_openflow::{ErrorCode, ErrorMessage, Message};
 use sextant_controller::admission::Limits;
+use sextant_controller::config::NameRule;
 use sextant_controller::metrics::Metrics;
 use sextant_controller::neighbors::Neighbors;
 use sextant_controller::seat::Seats;
@@ -22,8 +23,9 @@ use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::state::{self, Event};
 use sextant_controller::switch::{self, Context, Handover, Turn};
 use sextant_model::{
-    Change, Chassis, ChassisId, Encap, EncapKind, MacAddr, Meta, Network, NetworkId, NetworkKey,
-    NetworkType, Object, Plugged, Port, PortId,
+    Change, Chassis, ChassisId, Encap, EncapKind, FixedIp, Ipv6Mode, MacAddr, Meta, Network,
+    NetworkId, NetworkKey, NetworkType, Object, Plugged, Port, PortId, PrefixSource,
+    ROUTER_INTERFACE_OWNER, Router, RouterId, RouterKey, Subnet, SubnetId,
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -66,6 +68,8 @@ impl Rig {
             events: events_in,
             metrics: metrics.clone(),
             seats: Seats::default(),
+            databases: Seats::default(),
+            names: NameRule::default(),
             pauses: Turn::default(),
             neighbors: Neighbors::default(),
             handover: Handover::default(),
@@ -160,6 +164,70 @@ fn port(n: u16) -> Port {
         network_id(n / TOGETHER),
         MacAddr([0xfa, 0x16, 0x3e, 0, high, low]),
     )
+}
+
+/// A router's port on the network of the first guests, which therefore are told of a router.
+fn routed() -> Snapshot {
+    let mut snapshot = known(1);
+    let (subnet, router) = (SubnetId(Uuid::from_u128(1)), RouterId(Uuid::from_u128(1)));
+    let mut interface = Port::new(
+        PortId(Uuid::from_u128(0xffff)),
+        network_id(0),
+        MacAddr([0xfa, 0x16, 0x3e, 1, 0, 1]),
+    );
+    interface.device_id = router.to_string();
+    interface.device_owner = ROUTER_INTERFACE_OWNER.to_owned();
+    interface.fixed_ips = vec![FixedIp {
+        subnet_id: subnet,
+        ip_address: "2001:db8:1::1".parse().unwrap(),
+    }];
+    for object in [
+        Object::Subnet(Arc::new(Subnet {
+            id: subnet,
+            network_id: network_id(0),
+            meta: Meta::default(),
+            cidr: "2001:db8:1::/64".parse().unwrap(),
+            gateway_ip: None,
+            allocation_pools: vec![],
+            enable_dhcp: true,
+            ipv6_ra_mode: Some(Ipv6Mode::Slaac),
+            ipv6_address_mode: Some(Ipv6Mode::Slaac),
+            dns_nameservers: vec![],
+            host_routes: vec![],
+            prefix_source: PrefixSource::Given,
+            service_types: vec![],
+        })),
+        Object::Router(Arc::new(Router {
+            id: router,
+            meta: Meta::default(),
+            admin_state_up: true,
+            key: RouterKey(1),
+            external_gateway: None,
+            routes: vec![],
+        })),
+        Object::Port(Arc::new(interface)),
+    ] {
+        snapshot.intent.apply(&Change::Put(object));
+    }
+    snapshot
+}
+
+#[tokio::test]
+async fn a_router_is_announced_only_once_the_switch_has_the_flows_that_carry_it() {
+    let rig = Rig::start(routed(), SOON).await;
+    let mut switch = Switch::connect(rig.address).await;
+    loop {
+        let (xid, message) = switch.next().await.expect("a barrier");
+        assert!(!matches!(message, Message::PacketOut(_)), "too early");
+        if message == Message::BarrierRequest {
+            switch.send(xid, &Message::BarrierReply).await;
+            break;
+        }
+        if let Some(reply) = fake::usual(&message) {
+            switch.send(xid, &reply).await;
+        }
+    }
+    while !matches!(switch.next().await, Some((_, Message::PacketOut(_)))) {}
 }
 
 fn is_inventory(message: &Message) -> bool {

@@ -444,3 +444,37 @@ async fn neighbors_are_asked_for_over_tls() {
         );
     }
 }
+
+/// The first octets of a hello: of OpenFlow 1.3, and of TLS 1.2.
+const HELLOS: [&[u8]; 2] = [
+    &[4, 0, 0, 8, 0, 0, 0, 1],
+    &[22, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3],
+];
+
+#[tokio::test]
+async fn who_speaks_otherwise_than_a_listener_is_told_apart_from_noise() {
+    use sextant_controller::stream::Misunderstood;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let files = Files::new();
+    let tls = files.tls(true).open().unwrap();
+    for (tls, hello, expected) in [
+        (tls, HELLOS[0], Some(Misunderstood::Plaintext)),
+        (None, HELLOS[1], Some(Misunderstood::Tls)),
+        (None, HELLOS[0], None),
+    ] {
+        let tcp = TcpListener::bind("[::1]:0").await.unwrap();
+        let address = tcp.local_addr().unwrap();
+        let listener = Listener::new(tcp, tls);
+        let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+        client.write_all(hello).await.unwrap();
+        let (incoming, _) = listener.accept().await.unwrap();
+        let heard = match incoming.open().await {
+            Ok(mut stream) => stream.read_u8().await.map(drop),
+            Err(error) => Err(error),
+        };
+        let found = heard
+            .err()
+            .and_then(|error| Misunderstood::at_the_root_of(&error));
+        assert_eq!(found, expected);
+    }
+}

@@ -57,6 +57,17 @@ impl Difference {
         !(self.add.is_empty() && self.delete.is_empty())
     }
 
+    /// How many flows are touched; one that goes and comes again counts once.
+    pub fn flows(&self) -> usize {
+        let comes_again = |flow: &&InstalledFlow| self.add.contains_key(&Cookie(flow.cookie));
+        self.add.len() + self.delete.len() - self.delete.iter().filter(comes_again).count()
+    }
+
+    /// Has these go, and come again where they are to be added: what the switch has by these cookies is not what it was given.
+    pub fn renew(&mut self, flows: impl IntoIterator<Item = InstalledFlow>) {
+        self.delete.extend(flows);
+    }
+
     /// How many flows are to be added.
     pub fn additions(&self) -> usize {
         self.add.len()

@@ -121,7 +121,7 @@ impl Flows {
     }
 
     /// The meters that the switch has not refused.
-    pub(crate) fn installable_meters(&self) -> BTreeSet<u32> {
+    pub fn installable_meters(&self) -> BTreeSet<u32> {
         let meters = self.meters.keys().copied();
         meters
             .filter(|meter| !self.refused.has_meter(*meter))

@@ -77,6 +77,22 @@ impl Endpoints {
         }
     }
 
+    /// The first that no other machine can send to as this one's, whatever the network: `::1`, link-local, multicast, ….
+    pub fn impossible(self) -> Option<IpAddr> {
+        self.addresses().find(|address| match address {
+            IpAddr::V6(ipv6) => {
+                ipv6.is_loopback()
+                    || ipv6.is_unspecified()
+                    || ipv6.is_multicast()
+                    || ipv6.is_unicast_link_local()
+            }
+            IpAddr::V4(ipv4) => {
+                let [first, ..] = ipv4.octets();
+                ipv4.is_loopback() || ipv4.is_link_local() || first == 0 || first >= 224
+            }
+        })
+    }
+
     /// The address of a family.
     pub fn of(self, family: Family) -> Option<IpAddr> {
         match family {
@@ -179,6 +195,23 @@ mod tests {
 
     fn endpoints(text: &str) -> Endpoints {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn nobody_else_can_send_to_some() {
+        for text in [
+            "::1",
+            "fe80::1",
+            "127.0.0.1",
+            "169.254.1.2",
+            "2001:db8::1,127.9.9.9",
+        ] {
+            // What is no machine's address at all is no endpoint.
+            let impossible = text.parse().map(Endpoints::impossible);
+            assert!(!matches!(impossible, Ok(None)), "{text}: {impossible:?}");
+        }
+        let endpoints: Endpoints = "2001:db8::1,192.0.2.1".parse().unwrap();
+        assert_eq!(endpoints.impossible(), None);
     }
 
     #[test]

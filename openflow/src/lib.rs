@@ -32,6 +32,7 @@ mod error;
 mod failure;
 mod fields;
 mod flow_mod;
+mod flow_monitor;
 mod framer;
 mod groups;
 mod instructions;
@@ -64,6 +65,7 @@ pub use fields::{Field, Format, NICIRA, ONF, OxmId, Prerequisite};
 pub use flow_mod::{
     ALL_TABLES, Command, FlowMod, FlowRemoved, NO_BUFFER, RemovedReason, flow_flags,
 };
+pub use flow_monitor::{FlowEvent, FlowUpdate, flow_update_reply, flow_updates, watch_flows};
 pub use framer::Framer;
 pub use groups::{Bucket, GROUP_ALL, GROUP_ANY, GroupCommand, GroupMod, GroupType};
 pub use instructions::Instruction;

@@ -12,8 +12,12 @@ const PORT_LENGTH: usize = 64;
 pub mod port_bits {
     /// Configuration: administratively down.
     pub const CONFIG_DOWN: u32 = 1 << 0;
+    /// Configuration: packets from it are dropped.
+    pub const CONFIG_NO_RECEIVE: u32 = 1 << 2;
     /// Configuration: packets to it are dropped.
     pub const CONFIG_NO_FORWARD: u32 = 1 << 5;
+    /// Configuration: nothing from it is sent up.
+    pub const CONFIG_NO_PACKET_IN: u32 = 1 << 6;
     /// State: no link.
     pub const STATE_LINK_DOWN: u32 = 1 << 0;
     /// State: blocked by a protocol such as spanning tree.

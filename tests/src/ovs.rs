@@ -63,6 +63,9 @@ impl OpenVSwitch {
             "ovsdb-server",
             remote.as_str(),
             "--remote=db:Open_vSwitch,Open_vSwitch,manager_options",
+            "--private-key=db:Open_vSwitch,SSL,private_key",
+            "--certificate=db:Open_vSwitch,SSL,certificate",
+            "--ca-cert=db:Open_vSwitch,SSL,ca_cert",
             "--pidfile",
             "--no-chdir",
         ];

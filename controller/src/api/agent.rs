@@ -1,19 +1,25 @@
 //! Agents: one row per hypervisor, so that an operator sees which have joined and answer. Only admins see any.
 //!
 //! One that is gone for good is forgotten by deleting its row: its ports are unbound, and nothing is sent to it any more.
+//!
+//! A router's agents are the hypervisors that have its gateway, or would if that one were gone, as with ML2/OVN. A network has
+//! none: DHCP is answered on each hypervisor.
 
 use super::Api;
 use super::error::ApiError;
 use super::identity::Caller;
+use super::policy;
 use super::query::rows::Wanted;
+use super::resource::Resource;
 use crate::seat::Seats;
+use crate::snapshot::Snapshot;
 use crate::state::{Event, Events};
 use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::http::{StatusCode, Uri};
 use axum::routing::get;
 use serde_json::{Map, Value, json};
-use sextant_model::{Capability, Chassis, ChassisId, Facts};
+use sextant_model::{Capability, Chassis, ChassisId, Facts, Network, Router};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -22,6 +28,7 @@ use uuid::Uuid;
 #[derive(Clone)]
 pub(super) struct Hypervisors {
     pub(super) seats: Seats<ChassisId>,
+    pub(super) switches: Seats<ChassisId>,
     pub(super) events: Events,
 }
 
@@ -41,6 +48,48 @@ pub(super) fn routes() -> axum::Router<Api> {
     axum::Router::new()
         .route("/v2.0/agents", get(list))
         .route("/v2.0/agents/{id}", get(show).delete(forget))
+        .route("/v2.0/routers/{id}/l3-agents", get(of_router))
+        .route("/v2.0/networks/{id}/dhcp-agents", get(of_network))
+}
+
+/// The hypervisors that have a router's gateway, or could.
+async fn of_router(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    must_be_admin(&caller, "get_l3-agents")?;
+    let snapshot = api.snapshots.latest();
+    let Snapshot { intent, facts, .. } = &*snapshot;
+    let router = <Router as Resource>::get(intent, &id)?;
+    let active = facts.gateways().get(&router.id).map(|(host, _)| host);
+    let agent = |(chassis, ha_state): (&Arc<Chassis>, &str)| {
+        let mut agent = api.agent(facts, chassis);
+        agent.insert("ha_state".to_owned(), ha_state.into());
+        agent
+    };
+    let physical = router.external_gateway.as_ref().and_then(|gateway| {
+        let network = intent.networks.get(&gateway.network_id)?;
+        network.physical_network.as_deref()
+    });
+    let can_have = facts.chassis().values().filter_map(|chassis| {
+        let has = active == Some(&chassis.id);
+        let can = physical.is_some_and(|physical| chassis.reaches(physical));
+        (has || can).then_some((chassis, if has { "active" } else { "standby" }))
+    });
+    Ok(Json(
+        json!({"agents": can_have.map(agent).collect::<Vec<_>>()}),
+    ))
+}
+
+async fn of_network(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    must_be_admin(&caller, "get_dhcp-agents")?;
+    <Network as Resource>::get(&api.snapshots.latest().intent, &id)?;
+    Ok(Json(json!({"agents": []})))
 }
 
 async fn list(
@@ -88,6 +137,7 @@ async fn forget(
         .seats
         .take(&chassis, NOBODY)
         .map_err(connected)?;
+    hypervisors.seats.forget(&chassis);
     let left = Event::HypervisorLeft(chassis.clone());
     hypervisors
         .events
@@ -99,6 +149,13 @@ async fn forget(
         snapshots.changed().await?;
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn must_be_admin(caller: &Caller, rule: &str) -> Result<(), ApiError> {
+    match caller.is_admin() {
+        true => Ok(()),
+        false => Err(policy::forbidden(rule)),
+    }
 }
 
 fn find(facts: &Facts, caller: &Caller, id: &str) -> Result<Arc<Chassis>, ApiError> {
@@ -144,9 +201,12 @@ impl Api {
         }))
     }
 
-    /// Whether a hypervisor is connected and was read.
+    /// Whether a hypervisor was read, and both its database and its switch are connected.
     pub(super) fn is_alive(&self, chassis: &Chassis) -> bool {
-        let connected = |hypervisors: &Hypervisors| hypervisors.seats.is_taken(&chassis.id);
+        let connected = |hypervisors: &Hypervisors| {
+            let both = [&hypervisors.seats, &hypervisors.switches];
+            both.iter().all(|seats| seats.is_taken(&chassis.id))
+        };
         chassis.observed && self.hypervisors.as_ref().is_none_or(connected)
     }
 }

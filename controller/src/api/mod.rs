@@ -91,8 +91,17 @@ impl Api {
 
     /// The same, but it knows which hypervisors are connected, and can have those that are not forgotten.
     #[must_use]
-    pub fn with_hypervisors(self, seats: Seats<ChassisId>, events: Events) -> Self {
-        let hypervisors = Some(agent::Hypervisors { seats, events });
+    pub fn with_hypervisors(
+        self,
+        seats: Seats<ChassisId>,
+        switches: Seats<ChassisId>,
+        events: Events,
+    ) -> Self {
+        let hypervisors = Some(agent::Hypervisors {
+            seats,
+            switches,
+            events,
+        });
         Self {
             hypervisors,
             ..self

@@ -171,6 +171,11 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
                 "",
                 "PEM file with the authorities of hypervisors' certificates, which they must have.",
             ),
+            (
+                "names",
+                "certificate",
+                "Which `system-id` a hypervisor may have: `certificate`, the common name or a DNS name of its certificate; `any`, any that no other has.",
+            ),
         ],
     ),
     (

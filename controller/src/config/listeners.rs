@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 impl Config {
     pub(super) fn check_listeners(&self) -> Result<(), ConfigError> {
-        let (tls, hypervisor_tls) = (self.tls.is_on(), self.hypervisor_tls.is_on());
+        let (tls, hypervisor_tls) = (self.tls.is_on(), self.hypervisor_tls.files().is_on());
         let listeners = [
             ("api_listen", self.api_listen, tls),
             ("openflow_listen", self.openflow_listen, hypervisor_tls),

@@ -24,6 +24,8 @@ use xxhash_rust::xxh3::xxh3_64;
 const PEER: &str = "sextant-bfd-peer";
 /// Milliseconds between control packets, each way; three that are missing are the end of the session.
 const PACE: &str = "1000";
+/// How BFD is spoken.
+const SPOKEN: [(&str, &str); 3] = [("enable", "true"), ("min_tx", PACE), ("min_rx", PACE)];
 
 /// A peer with which a hypervisor speaks BFD, and over what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +44,14 @@ impl Watched {
     /// The type of its port's interface.
     fn interface_type(&self, datapath: Datapath) -> &'static str {
         datapath.interface_type(self.kind, Family::of(self.local))
+    }
+
+    /// The options of its port's interface.
+    fn addresses(&self) -> [(&'static str, String); 2] {
+        [
+            ("local_ip", self.local.to_string()),
+            ("remote_ip", self.remote.to_string()),
+        ]
     }
 
     /// The name of its port, short enough for a network device.
@@ -93,7 +103,12 @@ pub(super) fn wanted(
         let Some(row) = replica.row("Port", port).filter(|row| is_of_bfd(row)) else {
             continue;
         };
-        if missing.remove(row.string("name")?).is_none() {
+        let watched = missing.remove(row.string("name")?);
+        let stays = match watched {
+            Some(watched) => is_intact(replica, row, watched, datapath)?,
+            None => false,
+        };
+        if !stays {
             unwanted.push(port);
         }
     }
@@ -112,6 +127,32 @@ pub(super) fn is_of_bfd(row: &Row) -> bool {
     is_owned(row) && matches!(row.map_entry("external_ids", PEER), Ok(Some(_)))
 }
 
+/// Whether a port's interface is what was made, but for what it may have besides.
+fn is_intact(
+    replica: &Replica,
+    port: &Row,
+    watched: &Watched,
+    datapath: Datapath,
+) -> Result<bool, ColumnError> {
+    let interfaces = port.uuids("interfaces")?;
+    let interface = interfaces.first().copied().unwrap_or_default();
+    let Some(interface) = replica.row("Interface", interface) else {
+        return Ok(false);
+    };
+    let (options, bfd) = (interface.map("options")?, interface.map("bfd")?);
+    let addresses = watched.addresses();
+    let addresses = addresses.iter().map(|(key, value)| (*key, value.as_str()));
+    Ok(
+        interface.string("type")? == watched.interface_type(datapath)
+            && addresses
+                .into_iter()
+                .all(|(key, value)| options.get(key) == Some(&value))
+            && SPOKEN
+                .iter()
+                .all(|(key, value)| bfd.get(key) == Some(value)),
+    )
+}
+
 fn add(
     bridge: Uuid,
     name: &str,
@@ -119,13 +160,12 @@ fn add(
     datapath: Datapath,
     transaction: Transaction,
 ) -> Transaction {
-    let (local, remote) = (watched.local.to_string(), watched.remote.to_string());
-    let options = [("local_ip", local.as_str()), ("remote_ip", remote.as_str())];
-    let bfd = [("enable", "true"), ("min_tx", PACE), ("min_rx", PACE)];
+    let addresses = watched.addresses();
+    let options = addresses.iter().map(|(key, value)| (*key, value.as_str()));
     let interface = Row::new()
         .with("type", watched.interface_type(datapath))
         .with("options", Value::map(options))
-        .with("bfd", Value::map(bfd));
+        .with("bfd", Value::map(SPOKEN));
     let mark = (PEER, watched.peer.as_str());
     port::add(bridge, name, interface, Some(mark), transaction)
 }

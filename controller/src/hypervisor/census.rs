@@ -11,13 +11,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// The columns of a bridge that say more than which ports it has.
-const OF_THE_BRIDGE: [&str; 7] = [
+const OF_THE_BRIDGE: [&str; 10] = [
     "name",
     "controller",
     "fail_mode",
     "protocols",
     "datapath_id",
     "datapath_type",
+    "other_config",
+    "stp_enable",
+    "rstp_enable",
     "external_ids",
 ];
 

@@ -6,6 +6,7 @@
 
 mod bfd;
 mod census;
+mod meddling;
 mod news;
 mod observe;
 mod patches;
@@ -51,6 +52,9 @@ const MONITORED: &[(&str, &[&str])] = &[
             "protocols",
             "datapath_id",
             "datapath_type",
+            "other_config",
+            "stp_enable",
+            "rstp_enable",
             "external_ids",
         ],
     ),
@@ -62,11 +66,15 @@ const MONITORED: &[(&str, &[&str])] = &[
             "type",
             "options",
             "ofport",
+            "bfd",
             "bfd_status",
             "external_ids",
         ],
     ),
-    ("Controller", &["target", "connection_mode", "max_backoff"]),
+    (
+        "Controller",
+        &["target", "connection_mode", "max_backoff", "external_ids"],
+    ),
     ("Manager", &["target", "max_backoff"]),
 ];
 

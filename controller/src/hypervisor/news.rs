@@ -6,13 +6,16 @@ use sextant_model::Plugged;
 
 /// What differs from what was told before of the same hypervisor.
 pub(super) fn news(before: Option<&Observation>, now: &Observation) -> Vec<Event> {
+    let id = &now.chassis.id;
+    let named = Event::HostNamed(id.clone(), now.hostname.clone());
     let Some(before) = before else {
-        return vec![Event::HypervisorRead {
+        let read = Event::HypervisorRead {
             chassis: now.chassis.clone(),
             interfaces: now.interfaces.clone(),
-        }];
+        };
+        return vec![named, read];
     };
-    let id = &now.chassis.id;
+    let renamed = (before.hostname != now.hostname).then_some(named);
     let changed = (before.chassis != now.chassis).then(|| now.chassis.clone());
     let gone = before
         .interfaces
@@ -26,9 +29,9 @@ pub(super) fn news(before: Option<&Observation>, now: &Observation) -> Vec<Event
         chassis: id.clone(),
         ofport: *ofport,
     };
-    changed
+    renamed
         .into_iter()
-        .map(Event::HypervisorChanged)
+        .chain(changed.map(Event::HypervisorChanged))
         .chain(gone.map(|port| Event::Unplugged(*port, id.clone())))
         .chain(new.map(|(port, ofport)| Event::Plugged(*port, plugged(ofport))))
         .collect()

@@ -11,6 +11,7 @@ use sextant_model::{
 };
 use sextant_ovsdb_client::{ColumnError, Replica, Row};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// The longest name, in octets: as long as a host's.
 const LONGEST_NAME: usize = 255;
@@ -22,6 +23,8 @@ pub struct Observation {
     pub chassis: Chassis,
     /// OpenFlow port, if it has one, of each interface of `br-int` that carries a port's id.
     pub interfaces: BTreeMap<PortId, Option<u16>>,
+    /// The machine's name, by which Nova may know it (`external_ids:hostname`, which Open vSwitch's start sets).
+    pub hostname: Option<String>,
 }
 
 /// Why a hypervisor takes no part in the cloud.
@@ -49,6 +52,9 @@ pub enum NotReady {
         /// Why that is wrong.
         error: BadEndpoints,
     },
+    /// Nobody can reach it there.
+    #[error("external_ids:sextant-encap-ip={0}: no other hypervisor can send there")]
+    ImpossibleEndpoint(IpAddr),
     /// Its tunnel protocol is unknown.
     #[error("external_ids:sextant-encap-type: {0}")]
     BadEncapsulation(#[from] UnknownEncap),
@@ -81,6 +87,9 @@ pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
         value: value.to_owned(),
         error,
     })?;
+    if let Some(impossible) = endpoints.impossible() {
+        return Err(NotReady::ImpossibleEndpoint(impossible));
+    }
     let kind: EncapKind = ids
         .get("sextant-encap-type")
         .unwrap_or(&EncapKind::Vxlan.as_str())
@@ -125,6 +134,7 @@ pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
     Ok(Observation {
         chassis,
         interfaces: guests,
+        hostname: ids.get("hostname").map(|name| (*name).to_owned()),
     })
 }
 

@@ -14,6 +14,8 @@ struct End {
     bridge: Uuid,
     port: Uuid,
     physical: String,
+    /// It leads to the other one.
+    intact: bool,
 }
 
 /// Makes the pairs that are missing and removes those that are not wanted.
@@ -28,7 +30,7 @@ pub(super) fn wanted(
     let present = ends(replica)?;
     let unwanted = present.iter().filter(|end| {
         let other = pairs.get(&end.physical);
-        other.is_none_or(|other| ![integration, *other].contains(&end.bridge))
+        !end.intact || other.is_none_or(|other| ![integration, *other].contains(&end.bridge))
     });
     let transaction = remove(unwanted, transaction);
     let is_there = |bridge: Uuid, physical: &str| {
@@ -97,16 +99,34 @@ fn ends(replica: &Replica) -> Result<Vec<End>, ColumnError> {
                 continue;
             };
             if let Some(physical) = physical(row)? {
+                let intact = is_intact(replica, row, physical)?;
                 let physical = physical.to_owned();
                 ends.push(End {
                     bridge,
                     port,
                     physical,
+                    intact,
                 });
             }
         }
     }
     Ok(ends)
+}
+
+/// Whether a port's interface is what was made, but for what it may have besides.
+fn is_intact(replica: &Replica, port: &Row, physical: &str) -> Result<bool, ColumnError> {
+    let [inner, outer] = names(physical);
+    let peer = match port.string("name")? == inner {
+        true => outer,
+        false => inner,
+    };
+    for interface in port.uuids("interfaces")? {
+        if let Some(interface) = replica.row("Interface", interface) {
+            let is_patch = interface.string("type")? == "patch";
+            return Ok(is_patch && interface.map_entry("options", "peer")? == Some(&peer));
+        }
+    }
+    Ok(false)
 }
 
 /// The physical network of a port that Sextant made for one.

@@ -1,8 +1,7 @@
 //! By what right a session speaks for a hypervisor.
 
-use crate::seat::{Seat, Seats};
+use crate::seat::{Claimant, Seat, Seats};
 use sextant_model::ChassisId;
-use std::net::IpAddr;
 
 /// The seat was lost to a newer session.
 pub(super) struct Lost;
@@ -20,10 +19,10 @@ pub(super) enum Place {
 
 impl Place {
     /// Waits until the seat is lost, or free.
-    pub(super) async fn changes(&self, seats: &Seats<ChassisId>, address: IpAddr) {
+    pub(super) async fn changes(&self, seats: &Seats<ChassisId>, peer: &Claimant) {
         match self {
             Self::Unknown => std::future::pending().await,
-            Self::Waiting(id) => seats.vacancy(id, address).await,
+            Self::Waiting(id) => seats.vacancy(id, peer.clone()).await,
             Self::Seated(seat) => seat.lost().await,
         }
     }

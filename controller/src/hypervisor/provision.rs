@@ -1,7 +1,9 @@
 //! Decides what to change on a hypervisor so that it takes part in the cloud.
 //!
 //! What Sextant makes is marked in `external_ids`, so that exactly that is undone when the hypervisor leaves. A bridge
-//! that exists is kept as it is, but for its controller, fail mode and protocols.
+//! that exists is kept as it is, but for its controller, fail mode and protocols. One that Sextant made stays, too, for as long
+//! as somebody else has ports there: they are guests', who may be back with the hypervisor. Without a controller Open vSwitch
+//! has dropped its flows, and in fail mode `secure` it forwards nothing.
 
 use super::bfd;
 use super::wish::Wish;
@@ -24,18 +26,47 @@ const CONNECTION_MODE: &str = "out-of-band";
 /// # Errors
 /// The schema is not Open vSwitch's.
 pub fn wanted(replica: &Replica, wish: &Wish) -> Result<Option<Transaction>, ColumnError> {
-    let mut transaction = Transaction::new(DATABASE);
-    match integration_bridge(replica) {
-        None => transaction = create_bridge(replica, wish, transaction)?,
-        Some((uuid, bridge)) => {
-            transaction = control_bridge(replica, wish, uuid, bridge, transaction)?;
-            transaction = tunnels::wanted(replica, wish, uuid, bridge, transaction)?;
-            transaction = bfd::wanted(replica, wish, uuid, bridge, transaction)?;
-            transaction = patches::wanted(replica, wish, uuid, bridge, transaction)?;
-        }
-    }
-    transaction = reconnect_quickly(replica, wish, transaction)?;
+    let transaction = bridge_wanted(replica, wish, Transaction::new(DATABASE))?;
+    let transaction = ports_wanted(replica, wish, transaction)?;
+    let transaction = reconnect_quickly(replica, wish, transaction)?;
     Ok(commented(transaction, "sextant: provision"))
+}
+
+/// Of what kinds the differences are between what is there and what should be, as the metric of drift names them.
+pub(super) fn differences(
+    replica: &Replica,
+    wish: &Wish,
+) -> Result<Vec<&'static str>, ColumnError> {
+    let bridge = bridge_wanted(replica, wish, Transaction::new(DATABASE))?;
+    let ports = ports_wanted(replica, wish, Transaction::new(DATABASE))?;
+    let kinds = [("bridge", bridge), ("port", ports)].into_iter();
+    let different = kinds.filter(|(_, transaction)| !transaction.is_empty());
+    Ok(different.map(|(kind, _)| kind).collect())
+}
+
+fn bridge_wanted(
+    replica: &Replica,
+    wish: &Wish,
+    transaction: Transaction,
+) -> Result<Transaction, ColumnError> {
+    match integration_bridge(replica) {
+        None => create_bridge(replica, wish, transaction),
+        Some((uuid, bridge)) => control_bridge(replica, wish, uuid, bridge, transaction),
+    }
+}
+
+/// On a bridge that is there.
+fn ports_wanted(
+    replica: &Replica,
+    wish: &Wish,
+    transaction: Transaction,
+) -> Result<Transaction, ColumnError> {
+    let Some((uuid, bridge)) = integration_bridge(replica) else {
+        return Ok(transaction);
+    };
+    let transaction = tunnels::wanted(replica, wish, uuid, bridge, transaction)?;
+    let transaction = bfd::wanted(replica, wish, uuid, bridge, transaction)?;
+    patches::wanted(replica, wish, uuid, bridge, transaction)
 }
 
 /// The next step to undo what Sextant made; none if nothing is left of it.
@@ -47,7 +78,7 @@ pub fn release(replica: &Replica) -> Result<Option<Transaction>, ColumnError> {
         return Ok(None);
     };
     let transaction = patches::release(replica, uuid, Transaction::new(DATABASE))?;
-    let transaction = if is_owned(bridge) {
+    let transaction = if is_owned(bridge) && !has_others_ports(replica, bridge)? {
         transaction.mutate(
             "Open_vSwitch",
             [],
@@ -74,12 +105,10 @@ fn create_bridge(
     wish: &Wish,
     transaction: Transaction,
 ) -> Result<Transaction, ColumnError> {
-    let Some((root, row)) = replica.rows("Open_vSwitch").next() else {
+    let Some((root, _)) = replica.rows("Open_vSwitch").next() else {
         return Ok(transaction);
     };
-    let datapath_type = row
-        .map_entry("external_ids", "sextant-bridge-datapath-type")?
-        .unwrap_or("");
+    let datapath_type = asked_datapath_type(replica)?.unwrap_or("");
     let interface = Row::new()
         .with("name", INTEGRATION_BRIDGE)
         .with("type", "internal")
@@ -88,11 +117,8 @@ fn create_bridge(
         .with("name", INTEGRATION_BRIDGE)
         .with("interfaces", Value::named_uuid("interface"))
         .with("external_ids", owned());
-    let datapath_id = format!("{:016x}", xxh3_64(wish.system_id.as_bytes()).max(1));
-    let other_config = Value::map([
-        ("datapath-id", datapath_id.as_str()),
-        ("disable-in-band", "true"),
-    ]);
+    let datapath_id = datapath_id(wish);
+    let other_config = Value::map(other_config(&datapath_id));
     let bridge = Row::new()
         .with("name", INTEGRATION_BRIDGE)
         .with("datapath_type", datapath_type)
@@ -130,6 +156,9 @@ fn control_bridge(
     mut transaction: Transaction,
 ) -> Result<Transaction, ColumnError> {
     let this = || [Condition::uuid(uuid)];
+    if is_owned(bridge) {
+        transaction = settle_own_bridge(replica, wish, uuid, bridge, transaction)?;
+    }
     if bridge.optional_string("fail_mode")? != Some(FAIL_MODE) {
         transaction = transaction.update("Bridge", this(), Row::new().with("fail_mode", FAIL_MODE));
     }
@@ -152,6 +181,59 @@ fn control_bridge(
     Ok(transaction)
 }
 
+/// A bridge that Sextant made has what it was made with.
+fn settle_own_bridge(
+    replica: &Replica,
+    wish: &Wish,
+    uuid: Uuid,
+    bridge: &Row,
+    mut transaction: Transaction,
+) -> Result<Transaction, ColumnError> {
+    let this = || [Condition::uuid(uuid)];
+    let datapath_id = datapath_id(wish);
+    let config = bridge.map("other_config")?;
+    for (key, value) in other_config(&datapath_id) {
+        if config.get(key) == Some(&value) {
+            continue;
+        }
+        let present = config.get(key).map(|present| [(key, *present)]);
+        let delete = present.map(|present| Mutation::delete("other_config", Value::map(present)));
+        let insert = Mutation::insert("other_config", Value::map([(key, value)]));
+        let mutations: Vec<Mutation> = delete.into_iter().chain([insert]).collect();
+        transaction = transaction.mutate("Bridge", this(), mutations);
+    }
+    for protocol in ["stp_enable", "rstp_enable"] {
+        if bridge.boolean(protocol)? {
+            let off = Row::new().with(protocol, false);
+            transaction = transaction.update("Bridge", this(), off);
+        }
+    }
+    let datapath_type = asked_datapath_type(replica)?;
+    if let Some(asked) = datapath_type
+        && bridge.string("datapath_type")? != asked
+    {
+        let asked = Row::new().with("datapath_type", asked);
+        transaction = transaction.update("Bridge", this(), asked);
+    }
+    Ok(transaction)
+}
+
+/// The type of datapath that the hypervisor's administrator asks for.
+fn asked_datapath_type(replica: &Replica) -> Result<Option<&str>, ColumnError> {
+    let Some((_, root)) = replica.rows("Open_vSwitch").next() else {
+        return Ok(None);
+    };
+    root.map_entry("external_ids", "sextant-bridge-datapath-type")
+}
+
+fn datapath_id(wish: &Wish) -> String {
+    format!("{:016x}", xxh3_64(wish.system_id.as_bytes()).max(1))
+}
+
+fn other_config(datapath_id: &str) -> [(&str, &str); 2] {
+    [("datapath-id", datapath_id), ("disable-in-band", "true")]
+}
+
 /// Whether the bridge has one controller and that is Sextant.
 fn is_controlled(replica: &Replica, wish: &Wish, bridge: &Row) -> Result<bool, ColumnError> {
     let controllers = bridge.uuids("controller")?;
@@ -163,7 +245,9 @@ fn is_controlled(replica: &Replica, wish: &Wish, bridge: &Row) -> Result<bool, C
         return Ok(false);
     };
     Ok(only.string("target")? == wish.controller
-        && only.optional_string("connection_mode")? == Some(CONNECTION_MODE))
+        && only.optional_string("connection_mode")? == Some(CONNECTION_MODE)
+        && only.optional_integer("max_backoff")? == Some(MAX_BACKOFF)
+        && is_owned(only))
 }
 
 fn release_controller(
@@ -172,14 +256,10 @@ fn release_controller(
     bridge: &Row,
     transaction: Transaction,
 ) -> Result<Transaction, ColumnError> {
-    let ours = |row: &Row| {
-        row.optional_string("connection_mode") == Ok(Some(CONNECTION_MODE))
-            && row.optional_integer("max_backoff") == Ok(Some(MAX_BACKOFF))
-    };
     let controllers = bridge.uuids("controller")?;
     let released: Vec<Uuid> = controllers
         .into_iter()
-        .filter(|uuid| replica.row("Controller", *uuid).is_some_and(ours))
+        .filter(|uuid| replica.row("Controller", *uuid).is_some_and(is_owned))
         .collect();
     if released.is_empty() {
         return Ok(transaction);
@@ -189,6 +269,12 @@ fn release_controller(
         [Condition::uuid(uuid)],
         [Mutation::delete("controller", Value::set(released))],
     ))
+}
+
+/// Whether somebody else has ports on the integration bridge.
+fn has_others_ports(replica: &Replica, bridge: &Row) -> Result<bool, ColumnError> {
+    let ours = |uuid: &Uuid| replica.row("Port", *uuid).is_some_and(is_owned);
+    Ok(!bridge.uuids("ports")?.iter().all(ours))
 }
 
 /// The ports that Sextant made on the integration bridge, but the bridge's own.

@@ -2,21 +2,24 @@
 
 use super::bfd::{self, States};
 use super::census::Census;
+use super::meddling::meddles;
+use super::monitor;
 use super::news::news;
 use super::observe::{NotReady, Observation, observe};
 use super::patches::missing_bridges;
 use super::place::Place;
-use super::provision::{release, wanted};
+use super::provision::{differences, release, wanted};
 use super::turn::Turn;
 use super::wish::Wish;
-use super::{is_owned, monitor};
 use crate::admission::{self, Limits, Pass};
+use crate::config::NameRule;
 use crate::metrics::{Counted, Metrics};
-use crate::seat::Seats;
+use crate::seat::{Claimant, Seats};
 use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
-use crate::stream::{Incoming, Listener, Stream};
+use crate::stream::{Incoming, Listener, Misunderstood, Stream};
 use crate::throttle::Throttle;
+use crate::tls::Expiries;
 use imbl::OrdMap;
 use sextant_model::{Chassis, ChassisId, EncapKind, Facts, Plugged, PortId, TunnelWatches};
 use sextant_ovsdb_client::{
@@ -51,6 +54,10 @@ pub struct Context {
     pub encrypted: bool,
     /// Hypervisors speak BFD with each other.
     pub bfd: bool,
+    /// Which names those with a certificate may have.
+    pub names: NameRule,
+    /// Until when their certificates hold.
+    pub expiries: Expiries,
 }
 
 /// Serves every hypervisor that connects. Does not return.
@@ -79,6 +86,8 @@ async fn serve(stream: Incoming, peer: SocketAddr, mut pass: Pass, context: Cont
         Err(error @ (SessionError::Stopping(_) | SessionError::Superseded)) => {
             tracing::info!(%peer, "hypervisor's session ends: {error}")
         }
+        // That was said.
+        Err(error) if Misunderstood::at_the_root_of(&error).is_some() => {}
         Err(error) => {
             if let Some(unsaid) = pass.last_word() {
                 tracing::warn!(%peer, %error, unsaid, "hypervisor's database disconnected");
@@ -112,9 +121,15 @@ async fn run(
         stream = stream.open() => stream.map_err(sextant_ovsdb_client::Error::from)?,
         () = pass.shown_out() => return Err(SessionError::ShownOut),
     };
+    let certificate = stream.certificate();
+    let not_after = certificate
+        .as_ref()
+        .map(|certificate| certificate.not_after);
+    let peer = Claimant::new(peer.ip(), certificate.map(|certificate| certificate.names));
     let mut connection = Connection::new(stream, Options::default());
     monitor(&mut connection);
-    let mut session = Session::new(connection, peer.ip(), context, controller);
+    let mut session = Session::new(connection, peer, context, controller);
+    session.not_after = not_after;
     let ended = session.run(&mut snapshots, pass).await;
     session.end().await;
     ended
@@ -122,7 +137,9 @@ async fn run(
 
 struct Session {
     connection: Connection<Stream>,
-    address: IpAddr,
+    peer: Claimant,
+    /// Until when its certificate holds, in seconds since 1970.
+    not_after: Option<i64>,
     context: Context,
     controller: String,
     synced: bool,
@@ -137,11 +154,17 @@ struct Session {
     touched: Option<BTreeSet<PortId>>,
     /// Counts it among those that take part.
     connected: Option<Counted>,
+    /// Counts it among those whose endpoint is none.
+    nowhere: Option<Counted>,
     /// What its BFD sessions say, while it is asked.
     states: Option<States>,
     /// What the owner was told last of that.
     watches: TunnelWatches,
     turn: Turn<RequestId>,
+    /// What was wanted of it last, and whether somebody changed something of that since.
+    wish: Option<Wish>,
+    meddled: bool,
+    throttle: Throttle,
     /// What was last complained of, so that it is said once.
     complaint: Option<String>,
     /// Its database can give reason for as many complaints as it likes.
@@ -151,13 +174,14 @@ struct Session {
 impl Session {
     fn new(
         connection: Connection<Stream>,
-        address: IpAddr,
+        peer: Claimant,
         context: Context,
         controller: String,
     ) -> Self {
         Self {
             connection,
-            address,
+            peer,
+            not_after: None,
             context,
             controller,
             synced: false,
@@ -167,9 +191,13 @@ impl Session {
             census: Census::default(),
             touched: None,
             connected: None,
+            nowhere: None,
             states: None,
             watches: TunnelWatches::new(),
             turn: Turn::default(),
+            wish: None,
+            meddled: false,
+            throttle: Throttle::default(),
             complaint: None,
             complaints: Throttle::default(),
         }
@@ -191,7 +219,7 @@ impl Session {
                     }
                     self.touched = None;
                 }
-                () = self.place.changes(&self.context.seats, self.address) => {
+                () = self.place.changes(&self.context.seats, &self.peer) => {
                     self.place.vacate().map_err(|_| SessionError::Superseded)?;
                     self.touched = None;
                 }
@@ -218,6 +246,9 @@ impl Session {
 
     /// What was heard of its peers is not known any more. Nobody listens only when the process is stopping.
     async fn end(&mut self) {
+        if let Place::Seated(seat) = &self.place {
+            self.context.expiries.forget(seat.key().as_str());
+        }
         let told = self.seen.as_ref().filter(|_| !self.watches.is_empty());
         if let Some(chassis) = told.map(|seen| seen.chassis.id.clone()) {
             self.states = None;
@@ -234,6 +265,7 @@ impl Session {
                 self.touched = None;
             }
             Event::Changed(changes) => {
+                self.meddled |= !self.turn.is_awaited() && meddles(&changes);
                 let more = self.census.follow(&changes);
                 let touched = self.touched.take().zip(more);
                 self.touched = touched.map(|(touched, more)| &touched | &more);
@@ -278,7 +310,7 @@ impl Session {
         if self.complaint.as_ref() != Some(&complaint) {
             let chassis = self.seen.as_ref().map(|seen| seen.chassis.id.to_string());
             if let Some(unsaid) = self.complaints.admit(Instant::now().into_std()) {
-                tracing::warn!(chassis, address = %self.address, complaint, unsaid, "hypervisor needs attention");
+                tracing::warn!(chassis, address = %self.peer.address(), complaint, unsaid, "hypervisor needs attention");
             }
             self.complaint = Some(complaint);
         }
@@ -289,7 +321,14 @@ impl Session {
             self.touched = Some(BTreeSet::new());
             return self.tell_of(touched).await;
         }
-        match observe(self.connection.replica()) {
+        let observed = observe(self.connection.replica());
+        let doubtful = &self.context.metrics.doubtful_endpoints;
+        let impossible = matches!(observed, Err(NotReady::ImpossibleEndpoint(_)));
+        self.nowhere = impossible.then(|| match self.nowhere.take() {
+            Some(counted) => counted,
+            None => Counted::new(&doubtful.with_label_values(&["impossible"])),
+        });
+        match observed {
             Ok(observation) => {
                 if self.sit(&observation.chassis.id).await? {
                     let gauge = &self.context.metrics.hypervisors_connected;
@@ -323,10 +362,17 @@ impl Session {
         if let Some(seen) = self.seen.take() {
             self.send(Event::HypervisorLeft(seen.chassis.id)).await?;
         }
-        match self.context.seats.take(id, self.address) {
+        if !self.context.names.allows(self.peer.names(), id.as_str()) {
+            self.refuse_name(id);
+            return Ok(false);
+        }
+        match self.context.seats.take(id, self.peer.clone()) {
             Ok(seat) => {
-                tracing::info!(address = %self.address, chassis = %id, "hypervisor connected");
+                tracing::info!(address = %self.peer.address(), chassis = %id, "hypervisor connected");
                 self.place = Place::Seated(seat);
+                if let Some(not_after) = self.not_after {
+                    self.context.expiries.note(id.as_str(), not_after);
+                }
             }
             Err(taken) => {
                 self.complain(&format!("external_ids:system-id={id}: {taken}"));
@@ -334,6 +380,16 @@ impl Session {
             }
         }
         Ok(matches!(self.place, Place::Seated(_)))
+    }
+
+    /// It has no right to this name, by its certificate.
+    fn refuse_name(&mut self, id: &ChassisId) {
+        self.place = Place::Unknown;
+        let names = self.peer.names().map(ToString::to_string);
+        let names = names.unwrap_or_default();
+        self.complain(&format!(
+            "external_ids:system-id={id}: its certificate is that of {names} ([hypervisor_tls] names = \"certificate\")"
+        ));
     }
 
     /// Reads what BFD says of the ways to its peers.
@@ -379,7 +435,36 @@ impl Session {
                 "external_ids:sextant-bridge-mappings: there is no bridge {missing}"
             ));
         }
-        self.change(|replica| wanted(replica, &wish));
+        if self.turn.is_ours(Instant::now()) {
+            self.tell_of_meddling(&wish);
+            self.change(|replica| wanted(replica, &wish));
+            self.wish = Some(wish);
+        }
+    }
+
+    /// What differs though nothing else is wanted than before, somebody else did.
+    fn tell_of_meddling(&mut self, wish: &Wish) {
+        let meddled = std::mem::take(&mut self.meddled);
+        if !meddled || self.wish.as_ref() != Some(wish) {
+            return;
+        }
+        let kinds = differences(self.connection.replica(), wish).unwrap_or_default();
+        let mended = &self.context.metrics.drift_mended;
+        kinds
+            .iter()
+            .for_each(|kind| mended.with_label_values(&[*kind]).inc());
+        if kinds.is_empty() {
+            return;
+        }
+        if let Some(unsaid) = self.throttle.admit(std::time::Instant::now()) {
+            let (chassis, what) = (&wish.system_id, kinds.join(", "));
+            tracing::warn!(
+                chassis,
+                what,
+                unsaid,
+                "somebody else changed what Sextant set on the hypervisor; it is mended"
+            );
+        }
     }
 
     /// Sends the next step, if there is one and it is time for it.
@@ -408,25 +493,14 @@ impl Session {
             .collect()
     }
 
-    /// Nobody asks it to take part (any more): what Sextant made there is undone.
+    /// Nobody asks it to take part (any more): what Sextant made there is undone, and then it has left.
     async fn leave(&mut self, chassis: ChassisId) -> Result<(), Stopping> {
-        let replica = self.connection.replica();
-        let owns = replica
-            .rows("Bridge")
-            .chain(replica.rows("Port"))
-            .any(|(_, row)| is_owned(row));
-        if owns {
+        if !matches!(release(self.connection.replica()), Ok(None)) {
             self.change(release);
+            return Ok(());
         }
-        if !owns
-            && self
-                .context
-                .snapshots
-                .latest()
-                .facts
-                .chassis()
-                .contains_key(&chassis)
-        {
+        let snapshot = self.context.snapshots.latest();
+        if snapshot.facts.chassis().contains_key(&chassis) {
             (self.seen, self.connected, self.states) = (None, None, None);
             return self.send(Event::HypervisorLeft(chassis)).await;
         }

@@ -58,7 +58,15 @@ pub(super) fn transport(interface: &Row) -> Result<Option<Transport>, ColumnErro
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct TunnelPort {
     kind: String,
-    local: String,
+    /// What else an administrator set there counts for nothing, and stays.
+    options: BTreeMap<String, String>,
+}
+
+impl TunnelPort {
+    fn has_options_of(&self, wanted: &Self) -> bool {
+        let mut wanted = wanted.options.iter();
+        wanted.all(|(key, value)| self.options.get(key) == Some(value))
+    }
 }
 
 struct Present {
@@ -82,11 +90,12 @@ pub(super) fn wanted(
     for (name, present) in present(replica, bridge)? {
         match missing.remove(&name) {
             Some(wanted) if wanted.kind != present.is.kind => unwanted.push(present.port),
-            Some(wanted) if wanted != present.is => {
+            Some(wanted) if !present.is.has_options_of(&wanted) => {
+                let options = present.is.options.into_iter().chain(wanted.options);
                 transaction = transaction.update(
                     "Interface",
                     [Condition::uuid(present.interface)],
-                    Row::new().with("options", options(&wanted)),
+                    Row::new().with("options", map(&options.collect())),
                 );
             }
             Some(_) => {}
@@ -99,7 +108,7 @@ pub(super) fn wanted(
         .fold(transaction, |transaction, (name, wanted)| {
             let interface = Row::new()
                 .with("type", wanted.kind.as_str())
-                .with("options", options(wanted));
+                .with("options", map(&wanted.options));
             port::add(uuid, name, interface, None, transaction)
         }))
 }
@@ -113,7 +122,7 @@ fn ports(wish: &Wish, datapath: Datapath) -> BTreeMap<String, TunnelPort> {
             wish.tunnels.iter().map(|kind| {
                 let port = TunnelPort {
                     kind: datapath.interface_type(*kind, *family).to_owned(),
-                    local: local.to_string(),
+                    options: options(*local),
                 };
                 (name(*kind, *family), port)
             })
@@ -129,12 +138,21 @@ fn name(kind: EncapKind, family: Family) -> String {
     format!("sextant-{kind}{digit}")
 }
 
-fn options(port: &TunnelPort) -> Value {
-    Value::map([
+fn options(local: IpAddr) -> BTreeMap<String, String> {
+    let local = local.to_string();
+    let options = [
         ("remote_ip", "flow"),
-        ("local_ip", port.local.as_str()),
+        ("local_ip", local.as_str()),
         ("key", "flow"),
-    ])
+    ];
+    options
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into()
+}
+
+fn map(options: &BTreeMap<String, String>) -> Value {
+    let pairs = options.iter();
+    Value::map(pairs.map(|(key, value)| (key.as_str(), value.as_str())))
 }
 
 /// The tunnel ports that Sextant made on the bridge, by name.
@@ -163,12 +181,12 @@ fn present(replica: &Replica, bridge: &Row) -> Result<Vec<(String, Present)>, Co
 
 fn tunnel_port(interface: Option<&Row>) -> Result<TunnelPort, ColumnError> {
     let kind = interface.map(|row| row.string("type")).transpose()?;
-    let local = interface
-        .map(|row| row.map_entry("options", "local_ip"))
-        .transpose()?
-        .flatten();
+    let options = interface.map(|row| row.map("options")).transpose()?;
+    let options = options.unwrap_or_default().into_iter();
     Ok(TunnelPort {
         kind: kind.unwrap_or_default().to_owned(),
-        local: local.unwrap_or_default().to_owned(),
+        options: options
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect(),
     })
 }

@@ -34,6 +34,11 @@ impl<Id: PartialEq> Turn<Id> {
         self.awaited.is_none() && self.after.is_none_or(|after| after <= now)
     }
 
+    /// Whether a reply is awaited: what changes may be our own doing.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.awaited.is_some()
+    }
+
     /// When a transaction may be sent that was refused.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.after

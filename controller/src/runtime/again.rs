@@ -2,7 +2,7 @@
 
 use crate::api::Api;
 use crate::cli::Serve;
-use crate::config::Config;
+use crate::config::{Config, HypervisorTls};
 use crate::logging::Logs;
 use crate::state::{Event, Events};
 use crate::tls::{Tls, TlsFiles};
@@ -42,7 +42,8 @@ impl Reload {
         }
         // Certificates are renewed by others, who know nothing of a mistake in the configuration.
         read_certificates(self.tls.as_ref(), &self.config.tls);
-        read_certificates(self.hypervisor_tls.as_ref(), &self.config.hypervisor_tls);
+        let hypervisors = self.config.hypervisor_tls.files();
+        read_certificates(self.hypervisor_tls.as_ref(), &hypervisors);
     }
 
     async fn follow(&mut self, read: Config) {
@@ -89,13 +90,16 @@ fn follow(config: &mut Config, read: &Config) {
     config.address_existing_ports = read.address_existing_ports;
     config.quotas = read.quotas;
     // A listener has TLS for as long as it is there, or none.
-    for (files, read) in [
-        (&mut config.tls, &read.tls),
-        (&mut config.hypervisor_tls, &read.hypervisor_tls),
-    ] {
-        if files.is_on() && read.is_on() {
-            *files = read.clone();
-        }
+    if config.tls.is_on() && read.tls.is_on() {
+        config.tls = read.tls.clone();
+    }
+    let (old, new) = (&config.hypervisor_tls, &read.hypervisor_tls);
+    if old.files().is_on() && new.files().is_on() {
+        // Who a certificate makes its holder is asked when a hypervisor connects: it changes with a restart only.
+        config.hypervisor_tls = HypervisorTls {
+            names: old.names,
+            ..new.clone()
+        };
     }
 }
 

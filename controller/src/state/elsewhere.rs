@@ -1,7 +1,8 @@
 //! Interfaces that carry a port's id on hypervisors where the port is not.
 //!
 //! During a live migration a port has an interface on two hypervisors. The latest to appear is where the port is; when
-//! that one goes, as in a migration that is given up, the port is where the other still is.
+//! that one goes, as in a migration that is given up, the port is where the other still is. A port that is bound to a host
+//! (`binding:host_id`) is nowhere else: its interfaces on other hypervisors are kept here, too, until it is bound there.
 
 use sextant_model::{ChassisId, Plugged, PortId};
 use std::collections::BTreeMap;
@@ -33,15 +34,28 @@ impl Elsewhere {
             .retain(|(port, here), _| here != chassis || stays(port));
     }
 
-    /// Another interface of a port that lost the one with effect.
-    pub(super) fn take(&mut self, port: PortId) -> Option<Plugged> {
+    /// Whether this interface is one of these.
+    pub(super) fn has(&self, port: PortId, chassis: &ChassisId) -> bool {
+        self.0.contains_key(&(port, chassis.clone()))
+    }
+
+    /// The ports with such interfaces on a hypervisor.
+    pub(super) fn on(&self, chassis: &ChassisId) -> Vec<PortId> {
+        let here = self.0.keys().filter(|(_, here)| here == chassis);
+        here.map(|(port, _)| *port).collect()
+    }
+
+    /// An interface of a port on a hypervisor where the port may be, and that is not without effect any more.
+    pub(super) fn take(
+        &mut self,
+        port: PortId,
+        may_be: impl Fn(&ChassisId) -> bool,
+    ) -> Option<Plugged> {
         let first = (port, ChassisId::new(""));
-        let (found, _) = self.0.range(first..).next()?;
-        let key = found.clone();
-        let ofport = (key.0 == port).then(|| self.0.remove(&key)).flatten()?;
-        Some(Plugged {
-            chassis: key.1,
-            ofport,
-        })
+        let of_port = self.0.range(first..).take_while(|((of, _), _)| *of == port);
+        let mut hosts = of_port.map(|((_, chassis), _)| chassis);
+        let chassis = hosts.find(|chassis| may_be(chassis))?.clone();
+        let ofport = self.0.remove(&(port, chassis.clone()))?;
+        Some(Plugged { chassis, ofport })
     }
 }

@@ -15,12 +15,43 @@ impl Owner {
             let key = change.key();
             if let Key::Router(router) = key {
                 facts.place_gateway(intent, router);
+                self.to_review.insert(router);
             } else if let Key::Network(network) = key {
                 let ports = intent.gateway_ports_of(network);
                 let routers = ports.filter_map(|port| port.gateway_of());
-                routers.for_each(|router| facts.place_gateway(intent, router));
+                for router in routers {
+                    facts.place_gateway(intent, router);
+                    self.to_review.insert(router);
+                }
             }
         }
+    }
+
+    /// Says whose gateway nobody can have, once.
+    pub(super) fn review_gateways(&mut self) {
+        let Snapshot { intent, facts, .. } = &self.snapshot;
+        let before = self.publish.borrow().clone();
+        if !before.facts.gateways().ptr_eq(facts.gateways()) {
+            let moved = before.facts.gateways().diff(facts.gateways());
+            self.to_review.extend(moved.map(moved_router));
+        }
+        for id in std::mem::take(&mut self.to_review) {
+            let gateway = intent.routers.get(&id);
+            let gateway = gateway.and_then(|router| router.external_gateway.as_ref());
+            let host = facts.gateways().get(&id);
+            let there = host.is_some_and(|(host, _)| !facts.gone().contains(host));
+            let nowhere = gateway.filter(|_| !there);
+            let Some(gateway) = nowhere else {
+                self.nowhere.remove(&id);
+                continue;
+            };
+            if self.nowhere.insert(id) {
+                let network = gateway.network_id;
+                tracing::warn!(router = %id, %network, "no hypervisor can have this router's gateway: none that is there has a bridge of its physical network (external_ids:sextant-bridge-mappings)");
+            }
+        }
+        let nowhere = i64::try_from(self.nowhere.len()).unwrap_or(i64::MAX);
+        self.metrics.gateways_nowhere.set(nowhere);
     }
 
     /// A hypervisor has changed, joined or left; this is what was known of it.
@@ -43,6 +74,8 @@ impl Owner {
             return;
         }
         let moved = before.diff(facts.gateways()).count();
+        let on_it = facts.gateways_on(id).map(|(_, router)| router);
+        self.to_review.extend(on_it);
         match gone {
             true => {
                 tracing::info!(chassis = %id, moved, "hypervisor is gone: others get its gateways")
@@ -83,6 +116,16 @@ impl Owner {
             self.snapshot.facts.learn_outside(id, network, None);
             self.remember(Change::Delete(Key::Outside(id.clone(), network)));
         }
+    }
+}
+
+fn moved_router(moved: DiffItem<'_, '_, RouterId, (ChassisId, NetworkId)>) -> RouterId {
+    match moved {
+        DiffItem::Add(router, _)
+        | DiffItem::Remove(router, _)
+        | DiffItem::Update {
+            old: (router, _), ..
+        } => *router,
     }
 }
 

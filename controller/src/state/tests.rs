@@ -1,6 +1,7 @@
 mod delegations;
 mod dhcp_options;
 mod gateways;
+mod hosts;
 
 use super::*;
 use sextant_model::{Encap, EncapKind, Intent, MacAddr, Meta, NetworkId, Port};

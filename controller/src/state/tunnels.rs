@@ -2,6 +2,8 @@
 
 use super::{Owner, is_observed};
 use sextant_model::{Chassis, ChassisId, Facts, TunnelState, TunnelWatches};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// How many are named in one line.
 const NAMED: usize = 5;
@@ -35,6 +37,21 @@ impl Owner {
         }
         facts.watch_tunnels(id, watches);
     }
+
+    /// How many hypervisors have an address that another has, too.
+    pub(super) fn count_shared_endpoints(&self) {
+        let mut holders: BTreeMap<IpAddr, Vec<&ChassisId>> = BTreeMap::new();
+        for chassis in self.snapshot.facts.chassis().values() {
+            for address in chassis.encap.endpoints.addresses() {
+                holders.entry(address).or_default().push(&chassis.id);
+            }
+        }
+        let shared = holders.into_values().filter(|holders| holders.len() > 1);
+        let sharing: BTreeSet<&ChassisId> = shared.flatten().collect();
+        let gauge = &self.metrics.doubtful_endpoints;
+        let count = i64::try_from(sharing.len()).unwrap_or(i64::MAX);
+        gauge.with_label_values(&["shared"]).set(count);
+    }
 }
 
 /// Between a hypervisor that has other endpoints than before and these, nothing passes.
@@ -42,6 +59,21 @@ pub(super) fn tell_whom_it_does_not_reach(facts: &Facts, chassis: &Chassis) {
     let (unreached, more) = named(facts.without_tunnel(chassis));
     if !unreached.is_empty() {
         tracing::warn!(chassis = %chassis.id, endpoint = %chassis.encap.endpoints, from = unreached, more, "no tunnel: no family of addresses in common");
+    }
+}
+
+/// Of two hypervisors with one address, one gets the other's frames.
+pub(super) fn tell_who_has_its_endpoint(facts: &Facts, chassis: &Chassis) {
+    let is_its = |address: IpAddr| {
+        let mut own = chassis.encap.endpoints.addresses();
+        own.any(|own| own == address)
+    };
+    let others = facts.chassis().values();
+    let sharing = others
+        .filter(|other| other.id != chassis.id && other.encap.endpoints.addresses().any(is_its));
+    let (with, more) = named(sharing.map(|other| &other.id));
+    if !with.is_empty() {
+        tracing::warn!(chassis = %chassis.id, endpoint = %chassis.encap.endpoints, with, more, "another hypervisor has this tunnel endpoint, too");
     }
 }
 

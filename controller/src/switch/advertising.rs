@@ -27,6 +27,8 @@ const LAST_WORDS: u8 = 3;
 pub(super) struct Advertising {
     speakers: BTreeMap<PortId, Speaker>,
     leaving: BTreeMap<PortId, Leaving>,
+    /// The last words of those that are back, until the switch has their flows.
+    returning: BTreeMap<PortId, Farewell>,
     /// When the first of them speaks: asked with each message and each snapshot, however many routers there are.
     next: Option<Instant>,
 }
@@ -62,34 +64,36 @@ impl Advertising {
         }
     }
 
-    /// Takes in which links there are. Returns the first of the last words of those that are gone.
+    /// Takes in which links there are, once the switch has the flows that carry what they say.
     pub(super) fn update(
         &mut self,
         links: BTreeMap<PortId, Link>,
         settings: RaSettings,
         now: Instant,
-        metrics: &Metrics,
-    ) -> Vec<Message> {
-        self.part_from(&links, now);
+    ) {
         for (port, link) in links {
             match self.speakers.get_mut(&port) {
                 Some(speaker) => speaker.change(link, now),
                 None => {
                     let mut speaker = Speaker::new(link, settings, now);
-                    if let Some(left) = self.leaving.remove(&port) {
-                        speaker.withdraw(&left.last_word);
+                    if let Some(last_word) = self.returning.remove(&port) {
+                        speaker.withdraw(&last_word);
                     }
                     self.speakers.insert(port, speaker);
                 }
             }
         }
-        let last_words = self.last_words(now, metrics);
         self.look_ahead();
-        last_words
     }
 
-    /// Has those leave that are not among the links.
-    fn part_from(&mut self, links: &BTreeMap<PortId, Link>, now: Instant) {
+    /// Has those leave that are not among the links, while the switch still has their flows. Returns the first of their last
+    /// words.
+    pub(super) fn part_from(
+        &mut self,
+        links: &BTreeMap<PortId, Link>,
+        now: Instant,
+        metrics: &Metrics,
+    ) -> Vec<Message> {
         let speakers = std::mem::take(&mut self.speakers).into_iter();
         let (stay, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
             speakers.partition(|(port, _)| links.contains_key(port));
@@ -98,6 +102,17 @@ impl Advertising {
             let leaving = Leaving::new(speaker.link.network, &speaker.current(), now);
             self.leaving.insert(port, leaving);
         }
+        self.returning.retain(|port, _| links.contains_key(port));
+        let leaving = std::mem::take(&mut self.leaving).into_iter();
+        let (back, leaving): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            leaving.partition(|(port, _)| links.contains_key(port));
+        self.leaving = leaving;
+        let back = back.into_iter();
+        self.returning
+            .extend(back.map(|(port, left)| (port, left.last_word)));
+        let last_words = self.last_words(now, metrics);
+        self.look_ahead();
+        last_words
     }
 
     fn last_words(&mut self, now: Instant, metrics: &Metrics) -> Vec<Message> {

@@ -4,12 +4,12 @@ use super::Context;
 use super::line::Line;
 use super::session::SessionError;
 use crate::admission::Words;
-use crate::seat::Seat;
+use crate::seat::{Claimant, Seat};
 use crate::snapshot::Snapshot;
 use crate::stream::Incoming;
 use rust_openflow::Connection;
 use rust_openflow::connection::{ConnectionError, Options};
-use sextant_model::ChassisId;
+use sextant_model::{ChassisId, Facts};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -29,12 +29,14 @@ pub(super) async fn arrive(
     context: &Context,
 ) -> Result<Arrived, SessionError> {
     let stream = stream.open().await.map_err(ConnectionError::from)?;
+    let names = stream.certificate().map(|certificate| certificate.names);
+    let claimant = Claimant::new(peer.ip(), names);
     let connection = Connection::handshake(stream, Options::default()).await?;
     let datapath_id = connection.features().datapath_id;
     let mut line = Line::new(connection, peer, context.metrics.clone());
-    let (chassis, snapshot) = identify(&mut line, datapath_id, context).await?;
+    let (chassis, snapshot) = identify(&mut line, datapath_id, &claimant, context).await?;
     line.is_of(&chassis);
-    let seat = sit(&mut line, &chassis, peer, words, context).await?;
+    let seat = sit(&mut line, &chassis, claimant, words, context).await?;
     tracing::info!(%peer, %chassis, datapath_id = format_args!("{datapath_id:016x}"), "switch connected");
     Ok(Arrived {
         line,
@@ -48,17 +50,22 @@ pub(super) async fn arrive(
 async fn identify(
     line: &mut Line,
     datapath_id: u64,
+    claimant: &Claimant,
     context: &Context,
 ) -> Result<(ChassisId, Arc<Snapshot>), SessionError> {
     let mut snapshots = context.snapshots.clone();
     let mut snapshot = snapshots.latest();
+    let mut told = false;
     loop {
-        let chassis = snapshot
-            .facts
-            .chassis_of_datapath(datapath_id)
-            .filter(|chassis| chassis.observed);
-        if let Some(chassis) = chassis {
-            return Ok((chassis.id.clone(), snapshot));
+        match owner(&snapshot.facts, datapath_id, claimant, context) {
+            DatapathOwner::Known(chassis) => return Ok((chassis, snapshot)),
+            DatapathOwner::Another(chassis) if !told => {
+                told = true;
+                let peer = claimant.address();
+                let certificate = claimant.names().map(ToString::to_string);
+                tracing::warn!(%peer, certificate, %chassis, datapath_id = format_args!("{datapath_id:016x}"), "a switch has the datapath id of this hypervisor, and neither its certificate nor its address: it waits");
+            }
+            DatapathOwner::Another(_) | DatapathOwner::Unknown => {}
         }
         tokio::select! {
             changed = snapshots.changed() => snapshot = changed?,
@@ -67,23 +74,60 @@ async fn identify(
     }
 }
 
+/// Whose a switch is.
+enum DatapathOwner {
+    /// No hypervisor shows its datapath id.
+    Unknown,
+    /// One does, which has nothing to do with it.
+    Another(ChassisId),
+    /// This one's.
+    Known(ChassisId),
+}
+
+/// A switch is of the hypervisor whose own database shows its datapath id: over the same certificate where there are any, and
+/// where several show one datapath id, from the same address.
+fn owner(facts: &Facts, datapath_id: u64, claimant: &Claimant, context: &Context) -> DatapathOwner {
+    let all = facts.chassis().values();
+    let shown: Vec<&ChassisId> = all
+        .filter(|chassis| chassis.observed && chassis.datapath_id == Some(datapath_id))
+        .map(|chassis| &chassis.id)
+        .collect();
+    let [first, rest @ ..] = &shown[..] else {
+        return DatapathOwner::Unknown;
+    };
+    let is_its = |chassis: &&&ChassisId| {
+        let database = context.databases.known(chassis);
+        let Some(names) = claimant.names() else {
+            let here = |database: Claimant| database.address() == claimant.address();
+            return rest.is_empty() || database.is_some_and(here);
+        };
+        let named = context.names.allows(Some(names), chassis.as_str());
+        named && database.is_none_or(|database| database.names() == Some(names))
+    };
+    match shown.iter().find(is_its) {
+        Some(chassis) => DatapathOwner::Known((**chassis).clone()),
+        None => DatapathOwner::Another((*first).clone()),
+    }
+}
+
 /// Waits until this session may speak for the hypervisor's switch: until no other is connected from elsewhere.
 async fn sit(
     line: &mut Line,
     chassis: &ChassisId,
-    peer: SocketAddr,
+    claimant: Claimant,
     words: &Words,
     context: &Context,
 ) -> Result<Seat<ChassisId>, SessionError> {
+    let peer = claimant.address();
     loop {
-        let taken = match context.seats.take(chassis, peer.ip()) {
+        let taken = match context.seats.take(chassis, claimant.clone()) {
             Ok(seat) => return Ok(seat),
             Err(taken) => taken,
         };
         if let Some(unsaid) = words.admit() {
             tracing::warn!(%peer, %chassis, unsaid, "a second switch with the datapath id of this hypervisor waits: {taken}");
         }
-        let vacancy = context.seats.vacancy(chassis, peer.ip());
+        let vacancy = context.seats.vacancy(chassis, claimant.clone());
         tokio::pin!(vacancy);
         loop {
             tokio::select! {
@@ -91,5 +135,107 @@ async fn sit(
                 received = line.next() => drop(received?),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admission::Limits;
+    use crate::config::NameRule;
+    use crate::metrics::Metrics;
+    use crate::neighbors::Neighbors;
+    use crate::seat::Seats;
+    use crate::snapshot::Snapshots;
+    use crate::switch::Turn;
+    use crate::tls::Names;
+    use sextant_model::{Chassis, Encap, EncapKind};
+    use std::collections::BTreeMap;
+    use std::net::{IpAddr, Ipv6Addr};
+    use std::time::Duration;
+
+    fn facts(all: &[(&str, u64)]) -> Facts {
+        let mut facts = Facts::default();
+        for (name, datapath_id) in all {
+            facts.put_chassis(Chassis {
+                id: ChassisId::new(name),
+                encap: Encap {
+                    endpoints: "2001:db8::1".parse().unwrap(),
+                    kind: EncapKind::Vxlan,
+                },
+                bridge_mappings: BTreeMap::new(),
+                gateway_priority: 0,
+                datapath_id: Some(*datapath_id),
+                tunnel_ports: BTreeMap::new(),
+                patch_ports: BTreeMap::new(),
+                reassembly: Default::default(),
+                observed: true,
+            });
+        }
+        facts
+    }
+
+    fn context(names: NameRule) -> Context {
+        let (_, snapshots) = Snapshots::new(Snapshot::default());
+        Context {
+            snapshots,
+            events: crate::state::events().0,
+            metrics: Metrics::new().unwrap(),
+            seats: Seats::default(),
+            databases: Seats::default(),
+            names,
+            pauses: Turn::default(),
+            neighbors: Neighbors::default(),
+            handover: Default::default(),
+            limits: Limits::of_files(1024),
+            patience: Duration::from_secs(1),
+        }
+    }
+
+    fn at(last: u16) -> IpAddr {
+        Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last).into()
+    }
+
+    fn named(last: u16, name: &str) -> Claimant {
+        Claimant::new(at(last), Some(Names::of([name])))
+    }
+
+    /// Whose the switch of datapath 7 is taken for.
+    fn taken_for(facts: &Facts, claimant: &Claimant, context: &Context) -> Option<String> {
+        match owner(facts, 7, claimant, context) {
+            DatapathOwner::Known(chassis) => Some(chassis.to_string()),
+            DatapathOwner::Another(_) | DatapathOwner::Unknown => None,
+        }
+    }
+
+    #[test]
+    fn a_certificate_of_another_name_opens_nobodys_datapath() {
+        let (facts, context) = (facts(&[("h1", 7)]), context(NameRule::Certificate));
+        let taken_for = |claimant| taken_for(&facts, &claimant, &context);
+        assert_eq!(taken_for(named(1, "h1")), Some("h1".to_owned()));
+        assert_eq!(taken_for(named(1, "h2")), None);
+        assert_eq!(taken_for(at(1).into()), Some("h1".to_owned()), "plaintext");
+    }
+
+    #[test]
+    fn where_any_name_goes_the_database_has_the_same_certificate() {
+        let (facts, context) = (facts(&[("h1", 7)]), context(NameRule::Any));
+        let _database = context.databases.take(&ChassisId::new("h1"), named(1, "a"));
+        let taken_for = |claimant| taken_for(&facts, &claimant, &context);
+        assert_eq!(taken_for(named(2, "a")), Some("h1".to_owned()));
+        assert_eq!(taken_for(named(1, "b")), None);
+    }
+
+    #[test]
+    fn of_two_that_show_one_datapath_id_each_has_its_own_switch() {
+        let facts = facts(&[("h1", 7), ("h2", 7), ("h3", 8)]);
+        let context = context(NameRule::Certificate);
+        for (name, address) in [("h1", at(1)), ("h2", at(2))] {
+            drop(context.databases.take(&ChassisId::new(name), address));
+        }
+        let taken_for = |claimant: Claimant| taken_for(&facts, &claimant, &context);
+        assert_eq!(taken_for(at(1).into()), Some("h1".to_owned()));
+        assert_eq!(taken_for(at(2).into()), Some("h2".to_owned()));
+        assert_eq!(taken_for(at(3).into()), None);
     }
 }

@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Inventory {
     /// Its flows.
     pub(super) flows: BTreeSet<InstalledFlow>,
+    /// Those that it has more than once: one is not Sextant's.
+    pub(super) doubled: BTreeSet<InstalledFlow>,
     /// Its meters, by number.
     pub(super) meters: BTreeMap<u32, MeterConfig>,
     flows_read: bool,
@@ -37,10 +39,13 @@ impl Inventory {
             return;
         };
         if let MultipartBody::Flow(flows) = &reply.body {
-            self.flows.extend(flows.iter().map(|flow| InstalledFlow {
-                table: flow.table,
-                cookie: flow.cookie,
-            }));
+            for flow in flows {
+                let (table, cookie) = (flow.table, flow.cookie);
+                let flow = InstalledFlow { table, cookie };
+                if !self.flows.insert(flow) {
+                    self.doubled.insert(flow);
+                }
+            }
             self.flows_read |= !reply.more;
         }
         if let MultipartBody::MeterConfig(meters) = &reply.body {

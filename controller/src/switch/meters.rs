@@ -24,7 +24,7 @@ impl Meters {
         Self::new(&snapshot.intent.settings, reassembly.unwrap_or_default())
     }
 
-    fn new(settings: &Settings, reassembly: Reassembly) -> Self {
+    pub(super) fn new(settings: &Settings, reassembly: Reassembly) -> Self {
         let (rate, burst) = limits(reassembly);
         let fragments = MeterMod {
             flags: meter_flags::KBPS | meter_flags::BURST | meter_flags::STATS,

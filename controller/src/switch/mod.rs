@@ -18,12 +18,14 @@ mod shortcomings;
 mod strangers;
 mod unpublished;
 mod uplinks;
+mod vigil;
 
 pub use gathering::Turn;
 pub use handover::Handover;
 pub use punts::Punts;
 
 use crate::admission::{self, Limits};
+use crate::config::NameRule;
 use crate::metrics::Metrics;
 use crate::neighbors::Neighbors;
 use crate::seat::Seats;
@@ -44,6 +46,10 @@ pub struct Context {
     pub metrics: Metrics,
     /// Who speaks for the switch of which hypervisor.
     pub seats: Seats<ChassisId>,
+    /// Who speaks for which hypervisor's database.
+    pub databases: Seats<ChassisId>,
+    /// Which names those with a certificate may have.
+    pub names: NameRule,
     /// Whose turn it is to let packets gather.
     pub pauses: Turn,
     /// What is known of neighbours outside.

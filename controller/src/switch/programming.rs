@@ -121,6 +121,16 @@ impl Change {
         self.rounds < MOST_ROUNDS
     }
 
+    /// Whether what links have to say may differ once it is confirmed.
+    pub(super) fn touches_links(&self) -> bool {
+        self.difference.touches_links()
+    }
+
+    /// Whether what uplinks have to say may differ once it is confirmed.
+    pub(super) fn touches_uplinks(&self) -> bool {
+        self.difference.touches_uplinks()
+    }
+
     /// How many flows it adds.
     pub(super) fn additions(&self) -> usize {
         self.difference.additions()

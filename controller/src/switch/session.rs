@@ -5,6 +5,7 @@
 //! while one is under way, further snapshots wait, and then their differences go together.
 
 mod changes;
+mod drift;
 
 use super::Context;
 use super::advertising::Advertising;
@@ -22,11 +23,12 @@ use super::shortcomings::{self, Shortcomings};
 use super::strangers::Strangers;
 use super::unpublished::{self, Unpublished};
 use super::uplinks::{self, Uplinks};
+use super::vigil::Vigil;
 use crate::admission::Pass;
 use crate::clock;
 use crate::metrics::Counted;
 use crate::snapshot::{Snapshot, Stopping};
-use crate::stream::Incoming;
+use crate::stream::{Incoming, Misunderstood};
 use rust_openflow::connection::ConnectionError;
 use rust_openflow::{ErrorMessage, Message};
 use sextant_flows::pipeline::SWITCH_CONFIG;
@@ -77,6 +79,8 @@ pub(super) async fn serve(stream: Incoming, peer: SocketAddr, mut pass: Pass, co
         Err(error @ (SessionError::Stopping(_) | SessionError::Superseded)) => {
             tracing::info!(%peer, "switch's session ends: {error}")
         }
+        // That was said.
+        Err(error) if Misunderstood::at_the_root_of(&error).is_some() => {}
         Err(error) => {
             if let Some(unsaid) = pass.last_word() {
                 tracing::warn!(%peer, %error, unsaid, "switch disconnected");
@@ -137,6 +141,7 @@ struct Session {
     delegations: Delegations,
     strangers: Strangers,
     shortcomings: Shortcomings,
+    vigil: Vigil,
     unpublished: Unpublished,
     change: Option<Change>,
     bundles: u32,
@@ -156,6 +161,7 @@ impl Session {
         let gathering = Gathering::new(context.pauses.clone());
         let strangers = Strangers::new(context.metrics.clone(), chassis.clone(), Instant::now());
         let shortcomings = Shortcomings::new(snapshot.facts.shortfall(&chassis));
+        let vigil = Vigil::new(context.metrics.clone(), chassis.clone(), Instant::now());
         let (change, bundles, resync, patience) = (None, 0, None, RESYNC.0);
         Self {
             line,
@@ -172,6 +178,7 @@ impl Session {
             delegations: Delegations::default(),
             strangers,
             shortcomings,
+            vigil,
             unpublished: Unpublished::default(),
             change,
             bundles,
@@ -181,7 +188,8 @@ impl Session {
     }
 
     async fn run(&mut self) -> Result<std::convert::Infallible, SessionError> {
-        self.line.post([Message::SetConfig(SWITCH_CONFIG)]);
+        self.line
+            .post([Message::SetConfig(SWITCH_CONFIG), Vigil::begin()]);
         self.reconcile().await?;
         let mut snapshots = self.context.snapshots.clone();
         let mut flushes = self.context.neighbors.flushes();
@@ -214,6 +222,7 @@ impl Session {
             .chain(self.announcing.deadline().map(Instant::from_std))
             .chain(self.uplinks.deadline().map(Instant::from_std))
             .chain(self.delegations.deadline().map(Instant::from_std))
+            .chain([self.vigil.deadline(self.is_idle())])
             .fold(self.strangers.deadline(), Instant::min)
     }
 
@@ -268,6 +277,8 @@ impl Session {
             self.take_error(xid, error);
         }
         self.strangers.take(xid, message);
+        let mend = self.vigil.take(xid, message, Instant::now());
+        self.line.post(mend);
         if let Some(change) = &mut self.change {
             match change.on_message(xid, message) {
                 Ok(()) if change.is_done() => return self.confirmed().await,
@@ -316,13 +327,14 @@ impl Session {
             self.resync = None;
             return self.reconcile().await;
         }
+        self.keep_vigil(now).await?;
         let overdue = |change: &Change| change.deadline(self.context.patience) <= now;
         if self.change.as_ref().is_some_and(overdue) {
             return Err(self.unanswered("a change of its flows"));
         }
         let latest = self.context.snapshots.latest();
         self.check_identity(&latest)?;
-        if self.change.is_none() && self.resync.is_none() && !Arc::ptr_eq(&latest, &self.snapshot) {
+        if self.is_idle() && !Arc::ptr_eq(&latest, &self.snapshot) {
             let before = std::mem::replace(&mut self.snapshot, latest);
             let started = Instant::now();
             let (old, new) = (
@@ -340,6 +352,11 @@ impl Session {
         }
         self.drive();
         self.tell_shortcomings().await
+    }
+
+    /// Whether the switch has, as far as is known, what was computed last: no change is under way or due again.
+    fn is_idle(&self) -> bool {
+        self.change.is_none() && self.resync.is_none()
     }
 
     /// A session that speaks for another hypervisor than it began with would program the wrong flows.

@@ -43,6 +43,11 @@ async fn a_port_shows_where_it_is_and_is_active_once_its_flows_are_confirmed() {
         .observe(move |facts, _| facts.confirm(port, &chassis))
         .await;
     assert_eq!(cloud.get(&path).await.ok()["port"]["status"], "ACTIVE");
+    for (up, status) in [(false, "DOWN"), (true, "ACTIVE")] {
+        let change = json!({"port": {"admin_state_up": up}});
+        let changed = cloud.put(&path, change).await.ok();
+        assert_eq!(changed["port"]["status"], status, "admin_state_up {up}");
+    }
     let mac = json!({"port": {"mac_address": "fa:16:3e:00:00:09"}});
     assert_eq!(cloud.put(&path, mac).await.error().1, "PortBound");
 }

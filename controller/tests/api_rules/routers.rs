@@ -36,7 +36,7 @@ async fn a_port_becomes_a_router_interface_and_is_that_only_through_the_router()
         )
         .await
         .ok();
-    assert_eq!(cloud.get(&path).await.ok()["port"]["status"], "DOWN");
+    assert_eq!(cloud.get(&path).await.ok()["port"]["status"], "ACTIVE");
 
     assert_eq!(
         cloud

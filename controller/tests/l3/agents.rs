@@ -23,6 +23,7 @@ struct Site {
     router: axum::Router,
     events: Events,
     seats: Seats<ChassisId>,
+    switches: Seats<ChassisId>,
     snapshots: Snapshots,
     folder: PathBuf,
 }
@@ -52,12 +53,13 @@ impl Site {
         owner.load(watch.as_mut()).await.unwrap();
         tokio::spawn(owner.run(watch, observed));
         tokio::spawn(memory::keep(store.clone(), remembered));
-        let seats = Seats::default();
+        let (seats, switches) = (Seats::default(), Seats::default());
         let api = Api::new(store, snapshots.clone(), metrics).with_identity(identity);
         Self {
-            router: service(api.with_hypervisors(seats.clone(), events.clone())),
+            router: service(api.with_hypervisors(seats.clone(), switches.clone(), events.clone())),
             events,
             seats,
+            switches,
             snapshots,
             folder,
         }
@@ -124,11 +126,12 @@ impl Site {
 async fn a_hypervisor_that_is_gone_is_shown_dead_and_can_be_forgotten() {
     let site = Site::new().await;
     let name = ChassisId::new("h1");
-    let seat = site
-        .seats
-        .take(&name, IpAddr::V6(Ipv6Addr::LOCALHOST))
-        .unwrap();
+    let here = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    let seat = site.seats.take(&name, here).unwrap();
     site.read("h1").await;
+    let dead = site.send("GET", "agents?host=h1&alive=false").await.1;
+    assert_eq!(dead["agents"][0]["host"], "h1", "its switch is missing");
+    let _switch = site.switches.take(&name, here).unwrap();
     let agents = site.send("GET", "agents?host=h1&alive=true").await.1;
     let agent = format!("agents/{}", agents["agents"][0]["id"].as_str().unwrap());
     let zones = site
@@ -180,4 +183,27 @@ async fn only_admins_see_agents_and_forget_them() {
     }
     assert_eq!(site.send("GET", &agent).await.0, StatusCode::OK);
     assert_eq!(site.send("DELETE", &agent).await.0, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn agents_of_routers_and_networks_are_for_admins_and_of_what_there_is() {
+    let trusted_proxies = loopback();
+    let site = Site::with("hosting", Identity::Headers { trusted_proxies }).await;
+    for (path, kind) in [
+        (
+            "routers/6d1d5f5e-0000-4000-8000-000000000001/l3-agents",
+            "RouterNotFound",
+        ),
+        ("routers/no-uuid/l3-agents", "RouterNotFound"),
+        (
+            "networks/6d1d5f5e-0000-4000-8000-000000000001/dhcp-agents",
+            "NetworkNotFound",
+        ),
+    ] {
+        let (status, refusal) = site.send("GET", path).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(refusal["NeutronError"]["type"], kind);
+        let (status, _) = site.send_as("member", "GET", path).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{path}");
+    }
 }

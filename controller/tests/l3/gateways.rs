@@ -1,6 +1,6 @@
 use super::*;
-use sextant_model::{DefaultQuotas, Settings};
-use std::collections::BTreeSet;
+use sextant_model::{Chassis, ChassisId, DefaultQuotas, Encap, EncapKind, Facts, Intent, Settings};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 async fn gateway_port(cloud: &Cloud, router: &Value) -> Option<Value> {
@@ -12,6 +12,42 @@ async fn gateway_port(cloud: &Cloud, router: &Value) -> Option<Value> {
     ports["ports"].as_array_mut().unwrap().pop()
 }
 
+/// An external network that hypervisors can reach.
+async fn physical(cloud: &Cloud) -> Value {
+    let flat = json!({
+        "router:external": true,
+        "provider:network_type": "flat",
+        "provider:physical_network": "physnet1",
+    });
+    // A physical network is known by who is attached to it.
+    cloud.observe(|facts, _| facts.put_chassis(edge())).await;
+    let network = network(cloud, flat).await;
+    let gone = |facts: &mut Facts, intent: &Intent| {
+        facts.remove_chassis(&edge().id);
+        facts.place_gateways(intent);
+    };
+    cloud.observe(gone).await;
+    network
+}
+
+/// A hypervisor with a bridge of every physical network that tests have.
+fn edge() -> Chassis {
+    Chassis {
+        id: ChassisId::new("edge"),
+        encap: Encap {
+            endpoints: "2001:db8::1".parse().unwrap(),
+            kind: EncapKind::Vxlan,
+        },
+        bridge_mappings: [("physnet1".to_owned(), "br-ex".to_owned())].into(),
+        gateway_priority: 0,
+        datapath_id: None,
+        tunnel_ports: BTreeMap::new(),
+        patch_ports: [("physnet1".to_owned(), 1)].into(),
+        reassembly: Default::default(),
+        observed: true,
+    }
+}
+
 fn through(network: &Value) -> Value {
     json!({"external_gateway_info": {"network_id": network["id"]}})
 }
@@ -19,7 +55,7 @@ fn through(network: &Value) -> Value {
 #[tokio::test]
 async fn a_gateway_is_a_port_without_a_project_that_lives_and_dies_with_the_routers_wish() {
     let cloud = Cloud::new();
-    let outside = external(&cloud).await;
+    let outside = physical(&cloud).await;
     subnet(&cloud, &outside, "2001:db8:e::/64", json!({})).await;
     subnet(&cloud, &outside, "198.51.100.0/24", json!({})).await;
     let mut wish = through(&outside);
@@ -37,9 +73,23 @@ async fn a_gateway_is_a_port_without_a_project_that_lives_and_dies_with_the_rout
             &port["port_security_enabled"],
             &port["status"]
         ],
-        [&json!(""), &json!(false), &json!("ACTIVE")]
+        [&json!(""), &json!(false), &json!("DOWN")],
+        "no hypervisor can have it"
     );
     let path = format!("ports/{}", id(&port));
+    let shown = async |gone: bool| {
+        cloud
+            .observe(move |facts, intent| {
+                facts.put_chassis(edge());
+                facts.place_gateways(intent);
+                facts.mark_gone(intent, &ChassisId::new("edge"), gone);
+            })
+            .await;
+        let shown = cloud.get(&path).await.ok()["port"].clone();
+        ["status", "binding:host_id", "binding:vif_type"].map(|name| shown[name].clone())
+    };
+    assert_eq!(shown(false).await, ["ACTIVE", "edge", "ovs"]);
+    assert_eq!(shown(true).await, ["DOWN", "edge", "ovs"]);
     assert_eq!(
         cloud.delete(&path).await.error(),
         (
@@ -273,4 +323,45 @@ async fn a_gateway_made_while_a_subnet_comes_has_an_address_of_it() {
         let info = &router["external_gateway_info"];
         assert_eq!(addresses(&info["external_fixed_ips"]).len(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_routers_agents_are_who_has_its_gateway_and_who_could() {
+    let cloud = Cloud::new();
+    let outside = physical(&cloud).await;
+    subnet(&cloud, &outside, "2001:db8:e::/64", json!({})).await;
+    let router = made(&cloud, "router", through(&outside)).await;
+    let (with, without) = (id(&router), made(&cloud, "router", json!({})).await);
+    cloud
+        .observe(|facts, intent| {
+            let named = |name| Chassis {
+                id: ChassisId::new(name),
+                ..edge()
+            };
+            let inner = Chassis {
+                bridge_mappings: BTreeMap::new(),
+                ..named("inner")
+            };
+            let all = [named("one"), named("two"), inner];
+            all.into_iter()
+                .for_each(|chassis| facts.put_chassis(chassis));
+            facts.place_gateways(intent);
+        })
+        .await;
+    let agents = async |router: &str| {
+        let agents = cloud.get(&format!("routers/{router}/l3-agents")).await.ok();
+        let agents = agents["agents"].as_array().unwrap().clone();
+        let said = agents.iter().map(|agent| {
+            let word = |name: &str| agent[name].as_str().unwrap().to_owned();
+            (word("ha_state"), word("host"))
+        });
+        said.collect::<BTreeSet<_>>()
+    };
+    let hosting = agents(with).await;
+    let states: Vec<&str> = hosting.iter().map(|(state, _)| state.as_str()).collect();
+    assert_eq!(states, ["active", "standby"], "{hosting:?}");
+    assert!(hosting.iter().all(|(_, host)| host != "inner"));
+    assert!(agents(id(&without)).await.is_empty());
+    let path = format!("networks/{}/dhcp-agents", id(&outside));
+    assert_eq!(cloud.get(&path).await.ok(), json!({"agents": []}));
 }

@@ -6,6 +6,7 @@ use axum::http::Request;
 use serde_json::{Value, json};
 use sextant_controller::admission::Limits;
 use sextant_controller::api::{Api, service};
+use sextant_controller::config::NameRule;
 use sextant_controller::metrics::Metrics;
 use sextant_controller::neighbors::Neighbors;
 use sextant_controller::seat::Seats;
@@ -65,6 +66,8 @@ impl World {
             events: events.clone(),
             metrics: metrics.clone(),
             seats: Seats::default(),
+            databases: Seats::default(),
+            names: NameRule::default(),
             pauses: Turn::default(),
             neighbors: Neighbors::default(),
             handover: Handover::default(),

@@ -6,26 +6,41 @@ use super::super::shown::Shown;
 use super::super::values::Invalid;
 use serde::Serialize;
 use serde_json::{Value, json};
-use sextant_model::Port;
+use sextant_model::{ChassisId, Port};
 
-/// `ACTIVE` once the switch has confirmed the port's flows; a router's port is everywhere, so it is when it is up.
+/// `ACTIVE` once the switch has confirmed the port's flows. A router's port on a network is everywhere, and there whether the
+/// router is up or not; its gateway is there while a hypervisor has it that is there itself. No port is that is administratively down.
 pub(super) fn status(port: &Port, view: View<'_>) -> &'static str {
-    let router = port.router().or(port.gateway_of());
-    let active = match router.map(|id| view.intent.routers.get(&id)) {
-        Some(router) => port.admin_state_up && router.is_some_and(|router| router.admin_state_up),
-        None => view.facts.active().contains(&port.id),
+    let present = if let Some(router) = port.gateway_of() {
+        let host = view.facts.gateways().get(&router);
+        host.is_some_and(|(host, _)| !view.facts.gone().contains(host))
+    } else if let Some(router) = port.router() {
+        view.intent.routers.contains_key(&router)
+    } else {
+        view.facts.active().contains(&port.id)
     };
-    if active { "ACTIVE" } else { "DOWN" }
+    match port.admin_state_up && present {
+        true => "ACTIVE",
+        false => "DOWN",
+    }
+}
+
+/// The hypervisor where a port is: where its interface is bound, or for a gateway's, the one that has the gateway.
+fn place<'a>(port: &Port, view: View<'a>) -> Option<&'a ChassisId> {
+    match port.gateway_of() {
+        Some(router) => view.facts.gateways().get(&router).map(|(host, _)| host),
+        None => view.facts.binding(port.id).map(|binding| &binding.chassis),
+    }
 }
 
 /// Shows the `binding:` attributes. A port is bound where its interface is; until then, where Nova says that it will be.
 pub(super) fn show(port: &Port, view: View<'_>, shown: &mut Shown<'_>) {
-    let binding = view.facts.binding(port.id);
-    let host = match binding {
-        Some(binding) if port.host_id.is_empty() => binding.chassis.as_str(),
+    let place = place(port, view);
+    let host = match place {
+        Some(place) if port.host_id.is_empty() => place.as_str(),
         _ => &port.host_id,
     };
-    let is_bound = binding.is_some() || !port.host_id.is_empty();
+    let is_bound = place.is_some() || !port.host_id.is_empty();
     let kind = if is_bound { "ovs" } else { "unbound" };
     shown.put("binding:vnic_type", &port.vnic_type);
     shown.put_with("binding:profile", || shown_profile(port));

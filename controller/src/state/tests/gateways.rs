@@ -92,11 +92,11 @@ impl Story {
     }
 
     /// The series of the gateways' metrics, after a batch.
-    fn counted(&self) -> Vec<String> {
+    fn counted(&mut self) -> Vec<String> {
         self.owner.publish();
         let text = self.owner.metrics.render().unwrap();
         text.lines()
-            .filter(|line| line.starts_with("sextant_gateway"))
+            .filter(|line| line.starts_with("sextant_gateway") && !line.contains("nowhere"))
             .map(str::to_owned)
             .collect()
     }
@@ -233,4 +233,26 @@ fn what_a_hypervisor_learned_goes_when_it_leaves() {
     assert_eq!(story.default_router("h1"), None);
     story.echo();
     assert_eq!((story.gateway(), story.default_router("h1")), (None, None));
+}
+
+#[test]
+fn a_gateway_that_nobody_can_have_is_counted_until_somebody_can() {
+    let mut story = outward();
+    let nowhere = |story: &mut Story| {
+        story.owner.publish();
+        story.owner.metrics.gateways_nowhere.get()
+    };
+    assert_eq!(nowhere(&mut story), 1);
+    story.observed([joined(chassis("h1"))]);
+    assert_eq!(nowhere(&mut story), 1, "it has no bridge");
+    story.observed([joined(mapped("h2", 0))]);
+    assert_eq!(nowhere(&mut story), 0);
+    story.observed([Event::Gone(ChassisId::new("h2"), true)]);
+    assert_eq!(nowhere(&mut story), 1);
+    story.observed([Event::Gone(ChassisId::new("h2"), false)]);
+    assert_eq!(nowhere(&mut story), 0);
+    story.observed([Event::HypervisorLeft(ChassisId::new("h2"))]);
+    assert_eq!(nowhere(&mut story), 1);
+    story.stored(Change::Put(router(false)));
+    assert_eq!(nowhere(&mut story), 0, "nobody asks for it");
 }

@@ -33,10 +33,10 @@ impl Story {
         self.now += STEP;
         let links = prefixes.map(|prefixes| (PORT, link(prefixes)));
         let settings = sextant_model::Settings::default().ra;
-        let links = links.into_iter().collect();
-        let last_words = self
-            .advertising
-            .update(links, settings, self.now, &self.metrics);
+        let links: BTreeMap<_, _> = links.into_iter().collect();
+        let advertising = &mut self.advertising;
+        let last_words = advertising.part_from(&links, self.now, &self.metrics);
+        advertising.update(links, settings, self.now);
         let due = self.advertising.due(self.now, &self.metrics);
         last_words.iter().chain(&due).map(read).collect()
     }
@@ -199,9 +199,10 @@ impl Story {
         self.now += STEP;
         let links = links.iter().map(|(port, link)| (*port, Link::clone(link)));
         let settings = sextant_model::Settings::default().ra;
-        let mut said = self
-            .advertising
-            .update(links.collect(), settings, self.now, &self.metrics);
+        let links: BTreeMap<_, _> = links.collect();
+        let advertising = &mut self.advertising;
+        let mut said = advertising.part_from(&links, self.now, &self.metrics);
+        advertising.update(links, settings, self.now);
         said.extend(self.advertising.due(self.now, &self.metrics));
         said.iter().map(read_dns).collect()
     }
@@ -317,9 +318,10 @@ fn a_prefix_that_another_router_advertises_stays_preferred() {
         let links = links.iter().map(|(port, link)| (*port, Link::clone(link)));
         let settings = sextant_model::Settings::default().ra;
         let now = story.now;
-        let said = story
-            .advertising
-            .update(links.collect(), settings, now, &story.metrics);
+        let links: BTreeMap<_, _> = links.collect();
+        let advertising = &mut story.advertising;
+        let said = advertising.part_from(&links, now, &story.metrics);
+        advertising.update(links, settings, now);
         let due = story.advertising.due(now, &story.metrics);
         said.iter().chain(&due).map(read).collect::<Vec<_>>()
     };

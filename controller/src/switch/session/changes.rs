@@ -1,4 +1,7 @@
 //! What a session does with changes of flows: sends one at a time, and takes its outcome.
+//!
+//! Who goes says so before its flows go. Whatever else is sent because something changed waits until the switch has confirmed
+//! the flows that carry it, and take up the answers: sent earlier it would be lost, and may not be said again for long.
 
 use super::{RESYNC, Session, SessionError};
 use crate::snapshot::{Snapshot, Stopping};
@@ -70,7 +73,6 @@ impl Session {
 
     /// Sends a difference to the switch; ports that are there turn active once it is confirmed.
     pub(super) fn program(&mut self, difference: Difference) {
-        let settings = self.snapshot.intent.settings.clone();
         let metrics = &self.context.metrics;
         let chassis = self.chassis.as_str();
         metrics
@@ -86,28 +88,37 @@ impl Session {
                 places: self.announcing.known().clone(),
             };
             self.context.handover.put(&self.chassis, told);
-            let last_words = self.advertising.update(links, settings.ra, now, metrics);
+            let last_words = self.advertising.part_from(&links, now, metrics);
             self.line.post(last_words);
-        }
-        let facts = &self.snapshot.facts;
-        if difference.touches_uplinks() {
-            let now = Instant::now().into_std();
-            let uplinks = self.flows.uplinks();
-            self.delegations.update(&uplinks, &self.snapshot, now);
-            self.uplinks.update(uplinks, &self.chassis, facts, now);
         }
         let withheld = self.flows.withheld();
         self.unpublished.update(withheld, &self.chassis, metrics);
         self.shortcomings.may_differ(&self.flows);
         if difference.is_empty() && self.confirmable(&self.snapshot).next().is_none() {
-            return;
+            return self.speak(difference.touches_links(), difference.touches_uplinks());
         }
+        self.vigil.disturbed();
         self.bundles = self.bundles.wrapping_add(1);
         let mut change = Change::new(self.bundles, difference, self.snapshot.clone());
         let meters = Meters::of(&self.snapshot, &self.chassis);
         change.send_meters(&meters, &mut self.line.connection);
         self.change = Some(change);
         self.drive();
+    }
+
+    /// The flows are there that carry what links and uplinks have to say, as far as these may have changed.
+    fn speak(&mut self, links: bool, uplinks: bool) {
+        let now = Instant::now().into_std();
+        let Snapshot { intent, facts, .. } = &*self.snapshot;
+        if links {
+            self.advertising
+                .update(self.flows.links(), intent.settings.ra, now);
+        }
+        if uplinks {
+            let uplinks = self.flows.uplinks();
+            self.delegations.update(&uplinks, &self.snapshot, now);
+            self.uplinks.update(uplinks, &self.chassis, facts, now);
+        }
     }
 
     /// The ports that turn active once their flows are confirmed: those that do without none of theirs.
@@ -125,6 +136,7 @@ impl Session {
         };
         self.patience = RESYNC.0;
         self.shortcomings.confirmed();
+        self.speak(change.touches_links(), change.touches_uplinks());
         let now = Instant::now().into_std();
         self.uplinks.announce(now);
         self.announcing.begin(now);

@@ -1,0 +1,138 @@
+//! Ports that are bound to a host (`binding:host_id`, which Nova sets) are on no other hypervisor.
+//!
+//! The host is named as the hypervisor is, by `system-id`, or as its machine (`external_ids:hostname`). An interface with the
+//! port's id elsewhere, of whoever reads ids or forgets to unplug, stays dead.
+
+use super::Owner;
+use sextant_model::{Change, ChassisId, Key, Plugged, PortId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the machines are called, and which interfaces stay dead.
+#[derive(Debug, Default)]
+pub(super) struct Hosts {
+    names: BTreeMap<ChassisId, String>,
+    dead: BTreeSet<(PortId, ChassisId)>,
+}
+
+impl Hosts {
+    /// How many interfaces stay dead.
+    pub(super) fn dead(&self) -> usize {
+        self.dead.len()
+    }
+
+    /// An interface is gone, or has effect.
+    pub(super) fn revived(&mut self, port: PortId, chassis: &ChassisId) {
+        self.dead.remove(&(port, chassis.clone()));
+    }
+
+    /// All interfaces of a hypervisor are gone but these.
+    pub(super) fn retain(&mut self, chassis: &ChassisId, stays: impl Fn(&PortId) -> bool) {
+        self.dead
+            .retain(|(port, here)| here != chassis || stays(port));
+    }
+
+    /// A hypervisor has left.
+    pub(super) fn left(&mut self, chassis: &ChassisId) {
+        self.names.remove(chassis);
+        self.retain(chassis, |_| false);
+    }
+}
+
+impl Owner {
+    /// Whether a port may be on this hypervisor. One that nobody asked for yet, or that is bound to no host, may be anywhere.
+    pub(super) fn may_be_on(&self, port: PortId, chassis: &ChassisId) -> bool {
+        let Some(port) = self.snapshot.intent.ports.get(&port) else {
+            return true;
+        };
+        let host = port.host_id.as_str();
+        let machine = self.hosts.names.get(chassis).map(String::as_str);
+        host.is_empty() || host == chassis.as_str() || machine == Some(host)
+    }
+
+    /// An interface of a port on a hypervisor where the port may not be.
+    pub(super) fn stays_dead(&mut self, port: PortId, plugged: Plugged) {
+        let chassis = plugged.chassis.clone();
+        let known = self.snapshot.facts.plugged().get(&port);
+        if known.is_some_and(|known| known.chassis == chassis) {
+            self.snapshot
+                .facts
+                .unplug(&self.snapshot.intent, port, &chassis);
+            self.remember(Change::Delete(Key::Location(port)));
+        }
+        self.elsewhere.keep(port, plugged);
+        if self.hosts.dead.insert((port, chassis.clone())) {
+            let bound = self.snapshot.intent.ports.get(&port);
+            let host = bound.map(|port| port.host_id.as_str());
+            tracing::warn!(%port, %chassis, host, "an interface stays dead: its port is bound to another host (binding:host_id)");
+        }
+    }
+
+    /// An interface without effect of a port, where the port may be.
+    pub(super) fn take_elsewhere(&mut self, port: PortId) -> Option<Plugged> {
+        let mut elsewhere = std::mem::take(&mut self.elsewhere);
+        let found = elsewhere.take(port, |chassis| self.may_be_on(port, chassis));
+        self.elsewhere = elsewhere;
+        if let Some(found) = &found {
+            self.hosts.revived(port, &found.chassis);
+        }
+        found
+    }
+
+    /// Ports have changed, and with them where they may be.
+    pub(super) fn bind_committed(&mut self, changes: &[Change]) {
+        for change in changes {
+            if let Key::Port(port) = change.key() {
+                self.bind(port);
+            }
+        }
+    }
+
+    /// A hypervisor's machine has this name.
+    pub(super) fn host_named(&mut self, chassis: &ChassisId, name: Option<String>) {
+        let before = self.hosts.names.get(chassis);
+        if before == name.as_ref() {
+            return;
+        }
+        match name {
+            Some(name) => drop(self.hosts.names.insert(chassis.clone(), name)),
+            None => drop(self.hosts.names.remove(chassis)),
+        }
+        let plugged = self.snapshot.facts.plugged().iter();
+        let here = plugged.filter(|(_, plugged)| plugged.chassis == *chassis);
+        let mut ports: Vec<PortId> = here.map(|(port, _)| *port).collect();
+        ports.extend(self.elsewhere.on(chassis));
+        ports.into_iter().for_each(|port| self.bind(port));
+    }
+
+    /// Brings where a port is in line with where it may be.
+    fn bind(&mut self, port: PortId) {
+        let known = self.snapshot.facts.plugged().get(&port).cloned();
+        let stays = known.filter(|known| self.may_be_on(port, &known.chassis));
+        let bound = self.snapshot.facts.plugged().get(&port).cloned();
+        if let Some(wrong) = bound.filter(|bound| Some(bound) != stays.as_ref()) {
+            self.stays_dead(port, wrong);
+        }
+        self.forget_dead(port);
+        if stays.is_none()
+            && let Some(other) = self.take_elsewhere(port)
+        {
+            self.plugged(port, other);
+        }
+    }
+
+    /// Interfaces without effect that may have it are not dead for being elsewhere.
+    fn forget_dead(&mut self, port: PortId) {
+        let first = (port, ChassisId::new(""));
+        let dead = self.hosts.dead.range(first..);
+        let of_port = dead.take_while(|(of, _)| *of == port);
+        let revived: Vec<ChassisId> = of_port
+            .filter(|(_, chassis)| {
+                self.may_be_on(port, chassis) || !self.elsewhere.has(port, chassis)
+            })
+            .map(|(_, chassis)| chassis.clone())
+            .collect();
+        for chassis in revived {
+            self.hosts.revived(port, &chassis);
+        }
+    }
+}

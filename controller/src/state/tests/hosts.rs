@@ -1,0 +1,91 @@
+use super::*;
+
+fn bound_to(host: &str) -> Change {
+    let mut port = port();
+    port.host_id = host.to_owned();
+    Change::Put(Object::Port(Arc::new(port)))
+}
+
+fn named(chassis: &str, machine: &str) -> Event {
+    Event::HostNamed(ChassisId::new(chassis), Some(machine.to_owned()))
+}
+
+impl Story {
+    fn dead(&self) -> usize {
+        self.owner.hosts.dead()
+    }
+}
+
+#[test]
+fn a_port_that_is_bound_to_a_host_is_nowhere_else() {
+    let mut story = story();
+    story.stored(bound_to("h1"));
+    story.observed([read("h1", Some(5)), read("h2", Some(7))]);
+    assert_eq!((story.place(), story.dead()), (Some(("h1", Some(5))), 1));
+    story.observed([plugged("h2", 8), unplugged("h1")]);
+    assert_eq!((story.place(), story.dead()), (None, 1));
+    story.observed([plugged("h1", 6)]);
+    assert_eq!(story.place(), Some(("h1", Some(6))));
+    story.observed([unplugged("h2")]);
+    assert_eq!(story.dead(), 0);
+}
+
+#[test]
+fn it_moves_when_it_is_bound_elsewhere_and_not_when_the_interface_appears() {
+    let mut story = story();
+    story.stored(bound_to("h1"));
+    story.observed([read("h1", Some(5)), read("h2", None), plugged("h2", 7)]);
+    assert_eq!(story.place(), Some(("h1", Some(5))));
+    story.stored(bound_to("h2"));
+    assert_eq!((story.place(), story.dead()), (Some(("h2", Some(7))), 1));
+    story.stored(bound_to(""));
+    assert_eq!((story.place(), story.dead()), (Some(("h2", Some(7))), 0));
+    story.observed([unplugged("h2")]);
+    assert_eq!(story.place(), Some(("h1", Some(5))));
+}
+
+#[test]
+fn an_interface_that_was_there_before_the_port_dies_when_it_turns_out_wrong() {
+    let mut story = story();
+    story.stored(Change::Delete(Key::Port(PORT)));
+    story.observed([read("h1", Some(5))]);
+    story.stored(bound_to("h3"));
+    assert_eq!((story.place(), story.dead()), (None, 1));
+    story.observed([read("h1", Some(5))]);
+    assert_eq!((story.place(), story.dead()), (None, 1));
+    story.observed([Event::HypervisorLeft(ChassisId::new("h1"))]);
+    assert_eq!(story.dead(), 0);
+}
+
+#[test]
+fn a_host_may_be_named_as_its_machine_is() {
+    let mut story = story();
+    story.stored(bound_to("one.example"));
+    story.observed([named("h1", "one.example"), read("h1", Some(5))]);
+    assert_eq!((story.place(), story.dead()), (Some(("h1", Some(5))), 0));
+    story.observed([named("h1", "another.example")]);
+    assert_eq!((story.place(), story.dead()), (None, 1));
+    story.observed([named("h1", "one.example")]);
+    assert_eq!((story.place(), story.dead()), (Some(("h1", Some(5))), 0));
+}
+
+#[test]
+fn endpoints_that_two_have_are_counted() {
+    let mut story = story();
+    let shared = |story: &Story| {
+        let gauge = &story.owner.metrics.doubtful_endpoints;
+        gauge.with_label_values(&["shared"]).get()
+    };
+    story.observed([read("h1", None)]);
+    assert_eq!(shared(&story), 0);
+    story.observed([read("h2", None)]);
+    assert_eq!(shared(&story), 2);
+    let mut moved = chassis("h2");
+    moved.encap.endpoints = "2001:db8::2".parse().unwrap();
+    story.observed([Event::HypervisorChanged(moved)]);
+    assert_eq!(shared(&story), 0);
+    story.observed([read("h3", None)]);
+    assert_eq!(shared(&story), 2);
+    story.observed([Event::HypervisorLeft(ChassisId::new("h3"))]);
+    assert_eq!(shared(&story), 0);
+}

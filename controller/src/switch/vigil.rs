@@ -1,0 +1,274 @@
+//! Notices what others change on a switch while its session lives (`ovs-ofctl`, another controller, a script).
+//!
+//! Of flows the switch tells by itself: a flow monitor costs nothing while nobody changes any, and tells our own changes from
+//! those of others. OpenFlow 1.3 has nothing like it for meters, groups and the treatment of fragments, so these few are asked
+//! for now and then. What looks wrong is only a suspicion: the session reads all back, and what differs is mended and counted.
+
+use super::meters::Meters;
+use crate::metrics::Metrics;
+use crate::throttle::Throttle;
+use rust_openflow::multipart::MeterConfig;
+use rust_openflow::{
+    FlowEvent, FlowUpdate, GROUP_ALL, GroupCommand, GroupMod, GroupType, METER_ALL, Message,
+    MultipartBody, MultipartReply, MultipartRequest, PortMod, PortReason, PortStatus, SwitchConfig,
+    flow_updates, port_bits, watch_flows,
+};
+use sextant_flows::pipeline::SWITCH_CONFIG;
+use sextant_flows::{Flows, InstalledFlow};
+use sextant_model::ChassisId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long meters, groups and the configuration are left alone, and how soon a look is tried again that came amiss.
+const INTERVAL: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(1);
+/// What is deleted comes as many messages: they are waited for before all is read back.
+const GATHER: Duration = Duration::from_millis(50);
+/// The shortest time between two readings, at first and for one who goes on changing things.
+const PACE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(8));
+/// Who has been quiet for so long is given the first pace again.
+const QUIET: Duration = Duration::from_secs(30);
+/// What only `ovs-ofctl mod-port` sets, and makes a port deaf or dumb.
+const PORT_FLAGS: u32 =
+    port_bits::CONFIG_NO_RECEIVE | port_bits::CONFIG_NO_FORWARD | port_bits::CONFIG_NO_PACKET_IN;
+/// `OFPC_FRAG_*` of a switch's configuration.
+const FRAGMENTS: u16 = 3;
+
+/// What is noticed of one switch.
+pub(super) struct Vigil {
+    metrics: Metrics,
+    chassis: ChassisId,
+    throttle: Throttle,
+    /// When to ask next.
+    due: Instant,
+    /// The requests of the last look.
+    asked: BTreeSet<u32>,
+    meters: BTreeMap<u32, MeterConfig>,
+    meters_read: bool,
+    /// Flows of which somebody else changed the actions.
+    tampered: BTreeSet<InstalledFlow>,
+    /// When all is to be read back.
+    suspicion: Option<Instant>,
+    /// When it was read back last, and the pace of that.
+    last: Option<Instant>,
+    pace: Duration,
+}
+
+impl Vigil {
+    pub(super) fn new(metrics: Metrics, chassis: ChassisId, now: Instant) -> Self {
+        Self {
+            metrics,
+            chassis,
+            throttle: Throttle::default(),
+            due: now + INTERVAL,
+            asked: BTreeSet::new(),
+            meters: BTreeMap::new(),
+            meters_read: false,
+            tampered: BTreeSet::new(),
+            suspicion: None,
+            last: None,
+            pace: PACE.0,
+        }
+    }
+
+    /// What has the switch tell from here on.
+    pub(super) fn begin() -> Message {
+        Message::MultipartRequest(watch_flows(0))
+    }
+
+    /// When there is something to do, while no change is under way (`idle`).
+    pub(super) fn deadline(&self, idle: bool) -> Instant {
+        let suspicion = self.suspicion.filter(|_| idle);
+        suspicion.map_or(self.due, |at| at.min(self.due))
+    }
+
+    /// Asks what the switch does not tell by itself, if it is time for it.
+    pub(super) fn ask(
+        &mut self,
+        now: Instant,
+        idle: bool,
+        mut send: impl FnMut(&Message) -> Option<u32>,
+    ) {
+        if now < self.due {
+            return;
+        }
+        if !idle {
+            self.due = now + SOON;
+            return;
+        }
+        self.due = now + INTERVAL;
+        (self.meters, self.meters_read) = (BTreeMap::new(), false);
+        let requests = [
+            Message::GetConfigRequest,
+            Message::MultipartRequest(MultipartRequest::GroupDesc),
+            Message::MultipartRequest(MultipartRequest::MeterConfig(METER_ALL)),
+        ];
+        self.asked = requests.iter().filter_map(&mut send).collect();
+    }
+
+    /// A change begins: what was asked before says nothing of what is after it.
+    pub(super) fn disturbed(&mut self) {
+        self.asked.clear();
+        self.meters_read = false;
+    }
+
+    /// Takes in a message; returns what mends at once what it tells of.
+    pub(super) fn take(&mut self, xid: u32, message: &Message, now: Instant) -> Option<Message> {
+        if let Message::MultipartReply(reply) = message {
+            return self.reply(xid, reply, now);
+        }
+        if let Message::PortStatus(status) = message {
+            return self.port(status);
+        }
+        if let Message::GetConfigReply(config) = message
+            && self.asked.remove(&xid)
+        {
+            return self.config(*config);
+        }
+        None
+    }
+
+    fn reply(&mut self, xid: u32, reply: &MultipartReply, now: Instant) -> Option<Message> {
+        if let Some(updates) = flow_updates(reply) {
+            // What cannot be read was still told for a reason.
+            match updates {
+                Ok(updates) => updates.iter().for_each(|update| self.flow(update, now)),
+                Err(_) => self.suspect(now),
+            }
+            return None;
+        }
+        if !self.asked.contains(&xid) {
+            return None;
+        }
+        if !reply.more {
+            self.asked.remove(&xid);
+        }
+        if let MultipartBody::MeterConfig(meters) = &reply.body {
+            let numbered = meters.iter().map(|meter| (meter.meter, meter.clone()));
+            self.meters.extend(numbered);
+            self.meters_read = !reply.more;
+        }
+        let MultipartBody::GroupDesc(groups) = &reply.body else {
+            return None;
+        };
+        if groups.is_empty() {
+            return None;
+        }
+        self.found("group", groups.len());
+        self.warn("groups", groups.len());
+        Some(Message::GroupMod(no_groups()))
+    }
+
+    fn flow(&mut self, update: &FlowUpdate, now: Instant) {
+        let FlowUpdate::Changed {
+            event,
+            table,
+            cookie,
+            ..
+        } = update
+        else {
+            return;
+        };
+        if *event == FlowEvent::Modified {
+            let (table, cookie) = (*table, *cookie);
+            self.tampered.insert(InstalledFlow { table, cookie });
+        }
+        self.suspect(now);
+    }
+
+    fn config(&mut self, config: SwitchConfig) -> Option<Message> {
+        if config.flags & FRAGMENTS == SWITCH_CONFIG.flags {
+            return None;
+        }
+        self.found("switch", 1);
+        self.warn("the treatment of fragments", 1);
+        Some(Message::SetConfig(SWITCH_CONFIG))
+    }
+
+    fn port(&mut self, status: &PortStatus) -> Option<Message> {
+        let port = &status.port;
+        if status.reason == PortReason::Delete || port.config & PORT_FLAGS == 0 {
+            return None;
+        }
+        self.found("port", 1);
+        self.warn("a port's configuration", 1);
+        Some(Message::PortMod(PortMod {
+            number: port.number,
+            address: port.address,
+            config: 0,
+            mask: PORT_FLAGS,
+            advertise: 0,
+        }))
+    }
+
+    /// Whether the meters that were read are those that there should be; compared once.
+    pub(super) fn compare_meters(&mut self, flows: &Flows, wanted: &Meters, now: Instant) {
+        if !std::mem::take(&mut self.meters_read) {
+            return;
+        }
+        let numbers: BTreeSet<u32> = self.meters.keys().copied().collect();
+        let as_wanted = numbers == flows.installable_meters()
+            && wanted.correct(self.meters.values()).is_empty();
+        if !as_wanted {
+            self.suspect(now);
+        }
+    }
+
+    fn suspect(&mut self, now: Instant) {
+        let earliest = self.last.map_or(now, |last| last + self.pace);
+        self.suspicion.get_or_insert(earliest.max(now + GATHER));
+    }
+
+    /// Whether all is to be read back at once.
+    pub(super) fn is_suspicious(&self, now: Instant) -> bool {
+        self.suspicion.is_some_and(|at| at <= now)
+    }
+
+    /// All is read back: the flows that were changed meanwhile. What is told from here on is another matter.
+    pub(super) fn reads(&mut self, now: Instant) -> BTreeSet<InstalledFlow> {
+        let quiet = self.last.is_none_or(|last| now - last >= QUIET);
+        self.pace = match quiet {
+            true => PACE.0,
+            false => (self.pace * 2).min(PACE.1),
+        };
+        (self.last, self.suspicion) = (Some(now), None);
+        std::mem::take(&mut self.tampered)
+    }
+
+    /// So many flows and meters were not as they should be.
+    pub(super) fn mends(&mut self, flows: usize, meters: usize) {
+        self.found("flow", flows);
+        self.found("meter", meters);
+        if flows > 0 {
+            self.warn("flows", flows);
+        } else if meters > 0 {
+            self.warn("meters", meters);
+        }
+    }
+
+    fn found(&self, kind: &str, count: usize) {
+        let mended = self.metrics.drift_mended.with_label_values(&[kind]);
+        mended.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+    }
+
+    fn warn(&mut self, what: &str, count: usize) {
+        if let Some(unsaid) = self.throttle.admit(std::time::Instant::now()) {
+            let chassis = &self.chassis;
+            tracing::warn!(%chassis, what, count, unsaid, "somebody else changed what the switch has; it is mended");
+        }
+    }
+}
+
+/// Nothing in the pipeline uses any.
+fn no_groups() -> GroupMod {
+    GroupMod {
+        command: GroupCommand::Delete,
+        kind: GroupType::All,
+        group: GROUP_ALL,
+        buckets: vec![],
+    }
+}
+
+#[cfg(test)]
+mod tests;

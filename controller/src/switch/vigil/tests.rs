@@ -1,0 +1,215 @@
+use super::*;
+use rust_openflow::multipart::GroupDesc;
+use rust_openflow::{Match, PortDesc, flow_update_reply};
+use sextant_model::{Reassembly, Settings};
+
+/// A switch's session, as far as it keeps watch.
+struct Story {
+    vigil: Vigil,
+    metrics: Metrics,
+    now: Instant,
+}
+
+impl Story {
+    fn new() -> Self {
+        let (metrics, now) = (Metrics::new().unwrap(), Instant::now());
+        let vigil = Vigil::new(metrics.clone(), ChassisId::new("h1"), now);
+        Self {
+            vigil,
+            metrics,
+            now,
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+    }
+
+    /// How many requests are sent by then.
+    fn asks(&mut self, idle: bool) -> usize {
+        let (mut sent, now) = (0, self.now);
+        self.vigil.ask(now, idle, |_| {
+            sent += 1;
+            Some(sent)
+        });
+        sent as usize
+    }
+
+    fn take(&mut self, xid: u32, message: Message) -> Option<Message> {
+        self.vigil.take(xid, &message, self.now)
+    }
+
+    fn answer(&mut self, xid: u32, body: MultipartBody) -> Option<Message> {
+        let more = false;
+        self.take(xid, Message::MultipartReply(MultipartReply { more, body }))
+    }
+
+    fn told(&mut self, updates: &[FlowUpdate]) {
+        let reply = Message::MultipartReply(flow_update_reply(updates));
+        assert_eq!(self.take(0, reply), None);
+    }
+
+    fn mended(&self, kind: &str) -> u64 {
+        self.metrics.drift_mended.with_label_values(&[kind]).get()
+    }
+}
+
+fn changed(event: FlowEvent, cookie: u64) -> FlowUpdate {
+    FlowUpdate::Changed {
+        event,
+        reason: 0,
+        priority: 1,
+        table: 3,
+        cookie,
+        matches: Match::new(),
+    }
+}
+
+#[test]
+fn what_we_do_ourselves_is_no_reason_to_read_anything_back() {
+    let mut story = Story::new();
+    story.told(&[FlowUpdate::Own { xid: 7 }]);
+    story.told(&[]);
+    story.pass(PACE.1);
+    assert!(!story.vigil.is_suspicious(story.now));
+}
+
+#[test]
+fn what_others_do_is_gathered_and_then_read_back_once() {
+    let mut story = Story::new();
+    story.told(&[changed(FlowEvent::Deleted, 1)]);
+    assert!(!story.vigil.is_suspicious(story.now), "more may come");
+    story.told(&[
+        changed(FlowEvent::Modified, 2),
+        changed(FlowEvent::Added, 3),
+    ]);
+    story.pass(GATHER);
+    assert!(story.vigil.is_suspicious(story.now));
+    let tampered = InstalledFlow {
+        table: 3,
+        cookie: 2,
+    };
+    assert_eq!(story.vigil.reads(story.now), [tampered].into());
+    assert!(!story.vigil.is_suspicious(story.now));
+}
+
+#[test]
+fn one_who_goes_on_is_mended_ever_less_often_but_in_time() {
+    let mut story = Story::new();
+    let mut waits = vec![];
+    for _ in 0..6 {
+        let begun = story.now;
+        story.told(&[changed(FlowEvent::Deleted, 1)]);
+        story.now = story.vigil.deadline(true);
+        while !story.vigil.is_suspicious(story.now) {
+            // It is time to ask for meters, too.
+            story.asks(true);
+            story.now = story.vigil.deadline(true);
+        }
+        story.vigil.reads(story.now);
+        waits.push((story.now - begun).as_secs());
+    }
+    assert_eq!(waits, [0, 1, 2, 4, 8, 8]);
+    story.pass(QUIET);
+    story.told(&[changed(FlowEvent::Deleted, 1)]);
+    story.pass(GATHER);
+    assert!(story.vigil.is_suspicious(story.now));
+}
+
+#[test]
+fn meters_groups_and_fragments_are_looked_at_while_nothing_else_is_under_way() {
+    let mut story = Story::new();
+    assert_eq!(story.asks(true), 0);
+    story.pass(INTERVAL);
+    assert_eq!(story.asks(false), 0);
+    story.pass(SOON);
+    assert_eq!(story.asks(true), 3);
+    let meters = Meters::new(&Settings::default(), Reassembly::Flawed);
+    let flows = Flows::default();
+    assert_eq!(story.answer(3, MultipartBody::MeterConfig(vec![])), None);
+    story.vigil.compare_meters(&flows, &meters, story.now);
+    story.pass(GATHER);
+    assert!(!story.vigil.is_suspicious(story.now), "none are wanted");
+
+    story.pass(INTERVAL);
+    assert_eq!(story.asks(true), 3);
+    story.vigil.disturbed();
+    let meter = MeterConfig {
+        flags: 0,
+        meter: 9,
+        bands: vec![],
+    };
+    let read = || MultipartBody::MeterConfig(vec![meter.clone()]);
+    story.answer(3, read());
+    story.vigil.compare_meters(&flows, &meters, story.now);
+    story.pass(GATHER);
+    assert!(!story.vigil.is_suspicious(story.now), "it may be our own");
+
+    story.pass(INTERVAL);
+    assert_eq!(story.asks(true), 3);
+    story.answer(3, read());
+    story.vigil.compare_meters(&flows, &meters, story.now);
+    story.pass(GATHER);
+    assert!(story.vigil.is_suspicious(story.now));
+}
+
+#[test]
+fn fragments_and_groups_are_mended_as_soon_as_they_are_seen() {
+    let mut story = Story::new();
+    story.pass(INTERVAL);
+    story.asks(true);
+    let as_wanted = Message::GetConfigReply(SWITCH_CONFIG);
+    assert_eq!(story.take(1, as_wanted), None);
+    story.pass(INTERVAL);
+    story.asks(true);
+    let dropped = SwitchConfig {
+        flags: 1,
+        ..SWITCH_CONFIG
+    };
+    let mend = story.take(1, Message::GetConfigReply(dropped));
+    assert_eq!(mend, Some(Message::SetConfig(SWITCH_CONFIG)));
+    assert_eq!(story.answer(2, MultipartBody::GroupDesc(vec![])), None);
+    story.pass(INTERVAL);
+    story.asks(true);
+    let group = GroupDesc {
+        kind: GroupType::All,
+        group: 1,
+        buckets: vec![],
+    };
+    let mend = story.answer(2, MultipartBody::GroupDesc(vec![group]));
+    assert_eq!(mend, Some(Message::GroupMod(no_groups())));
+    assert_eq!([story.mended("switch"), story.mended("group")], [1, 1]);
+}
+
+#[test]
+fn a_port_that_was_made_deaf_hears_again_and_one_without_link_is_left_alone() {
+    let mut story = Story::new();
+    let status = |reason, config| {
+        Message::PortStatus(PortStatus {
+            reason,
+            port: PortDesc {
+                number: 4,
+                address: [2, 0, 0, 0, 0, 4],
+                name: "tap".to_owned(),
+                config,
+                state: 0,
+                current: 0,
+                advertised: 0,
+                supported: 0,
+                peer: 0,
+                current_speed: 0,
+                max_speed: 0,
+            },
+        })
+    };
+    let down = status(PortReason::Modify, port_bits::CONFIG_DOWN);
+    assert_eq!(story.take(0, down), None);
+    let gone = status(PortReason::Delete, port_bits::CONFIG_NO_RECEIVE);
+    assert_eq!(story.take(0, gone), None);
+    let deaf = status(PortReason::Modify, port_bits::CONFIG_NO_RECEIVE);
+    let Some(Message::PortMod(mend)) = story.take(0, deaf) else {
+        panic!("a port-mod");
+    };
+    assert_eq!((mend.number, mend.config, mend.mask), (4, 0, PORT_FLAGS));
+    assert_eq!(story.mended("port"), 1);
+}

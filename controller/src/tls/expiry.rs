@@ -1,0 +1,129 @@
+//! Warns of certificates that end soon: our own, those of the authorities that we trust, and those of hypervisors.
+
+use super::Tls;
+use crate::clock::now;
+use crate::metrics::Metrics;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A certificate is near its end when it holds no longer than this, in seconds.
+const NEAR: i64 = 30 * DAY;
+const DAY: i64 = 24 * 3600;
+/// How often certificates are looked at: those that were read again are others.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// Until when certificates hold.
+#[derive(Clone, Debug)]
+pub struct Expiries {
+    metrics: Metrics,
+    known: Arc<Mutex<BTreeMap<String, KnownExpiry>>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct KnownExpiry {
+    /// Seconds since 1970.
+    not_after: i64,
+    said: Option<i64>,
+}
+
+impl Expiries {
+    /// None are known yet.
+    pub fn new(metrics: Metrics) -> Self {
+        Self {
+            metrics,
+            known: Arc::default(),
+        }
+    }
+
+    /// The certificate of this name, or of this hypervisor, holds so long, in seconds since 1970.
+    pub fn note(&self, whose: &str, not_after: i64) {
+        self.note_at(whose, not_after, now());
+    }
+
+    /// It is not in use any more.
+    pub fn forget(&self, whose: &str) {
+        if self.known().remove(whose).is_some() {
+            let gauge = &self.metrics.certificate_not_after;
+            // It was there.
+            let _ = gauge.remove_label_values(&[whose]);
+        }
+    }
+
+    /// Looks at our own from time to time, and at all whether they are near their end. Does not return.
+    pub async fn watch(self, own: Vec<(&'static str, Tls)>) {
+        loop {
+            for (section, tls) in &own {
+                for (key, not_after) in tls.expiries() {
+                    self.note(&format!("{section}.{key}"), not_after);
+                }
+            }
+            self.remind(now());
+            tokio::time::sleep(INTERVAL).await;
+        }
+    }
+
+    fn note_at(&self, whose: &str, not_after: i64, now: i64) {
+        let gauge = self
+            .metrics
+            .certificate_not_after
+            .with_label_values(&[whose]);
+        gauge.set(not_after);
+        let mut known = self.known();
+        let before = known
+            .get(whose)
+            .filter(|known| known.not_after == not_after);
+        let said = before.and_then(|known| known.said);
+        known.insert(whose.to_owned(), KnownExpiry { not_after, said });
+        drop(known);
+        self.remind(now);
+    }
+
+    /// Says of each that is near its end that it is, once a day. Returns of how many.
+    fn remind(&self, now: i64) -> usize {
+        let mut reminded = 0;
+        for (whose, known) in &mut *self.known() {
+            let left = known.not_after - now;
+            if left > NEAR || known.said.is_some_and(|said| now - said < DAY) {
+                continue;
+            }
+            known.said = Some(now);
+            reminded += 1;
+            let days = left.div_euclid(DAY);
+            tracing::warn!(
+                whose,
+                days,
+                "a certificate is near its end, or past it: replace it"
+            );
+        }
+        reminded
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<String, KnownExpiry>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_soon_is_told_once_a_day_until_it_is_another() {
+        let metrics = Metrics::new().unwrap();
+        let expiries = Expiries::new(metrics.clone());
+        expiries.note_at("h1", 100 * DAY, 0);
+        assert_eq!(expiries.remind(69 * DAY), 0);
+        assert_eq!(expiries.remind(70 * DAY), 1);
+        assert_eq!(expiries.remind(70 * DAY + 3600), 0);
+        assert_eq!(expiries.remind(71 * DAY), 1);
+        assert_eq!(expiries.remind(200 * DAY), 1, "past it");
+        expiries.note_at("h1", 400 * DAY, 200 * DAY);
+        assert_eq!(expiries.remind(201 * DAY), 0);
+        let shown = "sextant_certificate_not_after_seconds{whose=\"h1\"} 34560000\n";
+        assert!(metrics.render().unwrap().contains(shown));
+        expiries.forget("h1");
+        assert!(!metrics.render().unwrap().contains("whose=\"h1\""));
+        assert_eq!(expiries.remind(399 * DAY), 0);
+    }
+}
