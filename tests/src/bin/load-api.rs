@@ -3,7 +3,7 @@
 
 use clap::Parser;
 use sextant_lab::LabError;
-use sextant_lab::load::{Clients, Connecting, Fleet, Latencies};
+use sextant_lab::load::{Clients, Connecting, Fleet, Latencies, hostile};
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
@@ -41,6 +41,8 @@ enum Only {
     Lists,
     /// Ports are made, plugged in, and their flows confirmed.
     Flows,
+    /// Requests are made to cost much, and others wait.
+    Hostile,
     /// Ports are bound, and the controller's memory is looked at.
     Memory,
 }
@@ -69,6 +71,9 @@ fn run(options: &Options) -> Result<(), LabError> {
     }
     if wants(Only::Flows) {
         flows(options)?;
+    }
+    if wants(Only::Hostile) {
+        beside_hostile(options)?;
     }
     if wants(Only::Memory) {
         memory(options)?;
@@ -221,6 +226,31 @@ fn show(connecting: &Connecting, beside: &str) {
         milliseconds(connecting.spent) / f64::from(connecting.times.max(1)),
         None,
     );
+}
+
+fn beside_hostile(options: &Options) -> Result<(), LabError> {
+    let waited = hostile(options.clients, Duration::from_secs(options.seconds))?;
+    let beside = format!("beside {} hostile clients", options.clients);
+    let most = |latencies: &Latencies| milliseconds(latencies.percentile(0.99));
+    row(&format!("get, {beside}, p50 ms"), p50(&waited.client), None);
+    row(
+        &format!("get, {beside}, p99 ms"),
+        most(&waited.client),
+        Some(Target::Below(50.0)),
+    );
+    row(
+        &format!("router solicited, {beside}, p50 ms"),
+        p50(&waited.guests),
+        None,
+    );
+    row(
+        &format!("router solicited, {beside}, p99 ms"),
+        most(&waited.guests),
+        Some(Target::Below(5.0)),
+    );
+    let rate = waited.answered as f64 / options.seconds as f64;
+    row("hostile requests answered, a second", rate, None);
+    Ok(())
 }
 
 fn memory(options: &Options) -> Result<(), LabError> {

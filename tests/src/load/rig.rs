@@ -85,6 +85,11 @@ impl Rig {
         self.controller.usage()
     }
 
+    /// A client of the controller's API.
+    pub(super) fn api(&self) -> Result<Api, LabError> {
+        self.controller.api()
+    }
+
     /// Lets all guests ask.
     ///
     /// # Errors
