@@ -22,7 +22,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use places::{Evicted, Place, Places, Seat};
+use places::{ClientPlace, ClientPlaces, Evicted, Presence};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -76,9 +76,9 @@ pub async fn serve(
     stopping: impl Future<Output = ()>,
 ) {
     let Listener { tcp, tls, dialects } = listener.into();
-    let mut door = Door {
+    let mut door = Entrance {
         name,
-        places: Places::new(limits.connections, limits.of_an_address),
+        places: ClientPlaces::new(limits.connections, limits.of_an_address),
         metrics,
         throttle: Throttle::default(),
     };
@@ -105,16 +105,16 @@ pub async fn serve(
 }
 
 /// Where clients come in.
-struct Door {
+struct Entrance {
     name: &'static str,
-    places: Arc<Places>,
+    places: Arc<ClientPlaces>,
     metrics: Metrics,
     throttle: Throttle,
 }
 
-impl Door {
+impl Entrance {
     /// The next connection that there is a place for.
-    async fn admit(&mut self, listener: &TcpListener) -> (TcpStream, SocketAddr, Place) {
+    async fn admit(&mut self, listener: &TcpListener) -> (TcpStream, SocketAddr, ClientPlace) {
         loop {
             let (stream, address) = match listener.accept().await {
                 Ok(accepted) => accepted,
@@ -167,7 +167,7 @@ struct Connection {
 
 impl Connection {
     /// Serves it until it ends, or its place is needed for another.
-    async fn run(self, stream: TcpStream, tls: Option<Tls>, mut place: Place) {
+    async fn run(self, stream: TcpStream, tls: Option<Tls>, mut place: ClientPlace) {
         let seat = place.seat.clone();
         let served = async {
             match tls {
@@ -181,12 +181,12 @@ impl Connection {
         }
     }
 
-    async fn serve_plain(self, stream: TcpStream, seat: Seat) {
+    async fn serve_plain(self, stream: TcpStream, seat: Presence) {
         let stream = Plain::new(stream, self.address, self.dialects.clone());
         self.serve(stream, false, seat).await;
     }
 
-    async fn serve_encrypted(self, stream: TcpStream, tls: &Tls, seat: Seat) {
+    async fn serve_encrypted(self, stream: TcpStream, tls: &Tls, seat: Presence) {
         let address = self.address;
         match timeout(self.limits.head, tls.accept(stream)).await {
             Ok(Ok(stream)) => self.serve(stream, true, seat).await,
@@ -202,7 +202,7 @@ impl Connection {
         self,
         stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
         encrypted: bool,
-        seat: Seat,
+        seat: Presence,
     ) {
         let peer = Peer {
             address: self.address,

@@ -16,12 +16,12 @@ const LONGEST: usize = 256;
 
 /// Who called, as a proxy or the caller says; none of what nobody said.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Who {
+pub(super) struct CallerName {
     pub(super) user: Option<String>,
     pub(super) project: Option<String>,
 }
 
-impl Who {
+impl CallerName {
     pub(super) fn named(headers: &HeaderMap) -> Self {
         let text = |name| {
             let value = headers.get(name)?.to_str().ok()?.trim();
@@ -46,7 +46,7 @@ pub(super) struct Answered<'a> {
 /// Writes the lines.
 #[derive(Debug)]
 pub(super) struct Audit {
-    refusals: Mutex<Throttles<Who>>,
+    refusals: Mutex<Throttles<CallerName>>,
 }
 
 impl Default for Audit {
@@ -58,7 +58,7 @@ impl Default for Audit {
 
 impl Audit {
     /// Says what came of a request, if that is worth a line.
-    pub(super) fn tell(&self, who: &Who, answered: &Answered<'_>) {
+    pub(super) fn tell(&self, who: &CallerName, answered: &Answered<'_>) {
         let Answered {
             request_id,
             method,
@@ -77,7 +77,7 @@ impl Audit {
         let Some(unsaid) = unsaid else {
             return;
         };
-        let Who { user, project } = who;
+        let CallerName { user, project } = who;
         let what = if refused { "request refused" } else { "write" };
         let (path, ms) = (
             shortened(path),
@@ -87,7 +87,7 @@ impl Audit {
         tracing::info!(request_id, user, project, %method, path, status, ms, unsaid, "{what}");
     }
 
-    fn admit(&self, who: &Who) -> Option<u64> {
+    fn admit(&self, who: &CallerName) -> Option<u64> {
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         refusals.admit(who, Instant::now())
     }
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn what_one_caller_is_refused_fills_no_log() {
         let audit = Audit::default();
-        let who = |user: &str| Who {
+        let who = |user: &str| CallerName {
             user: Some(user.to_owned()),
             project: None,
         };

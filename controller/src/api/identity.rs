@@ -5,7 +5,7 @@
 //! What stays open to all is the list of versions, as in Neutron.
 
 use super::Api;
-use super::audit::Who;
+use super::audit::CallerName;
 use super::error::ApiError;
 use crate::http::Peer;
 use axum::Json;
@@ -184,7 +184,7 @@ pub(super) async fn identify(State(api): State<Api>, mut request: Request, next:
             false => unauthorized(),
         };
     };
-    let who = Who::named(request.headers());
+    let who = CallerName::named(request.headers());
     request.extensions_mut().insert(caller);
     let mut response = next.run(request).await;
     response.extensions_mut().insert(who);

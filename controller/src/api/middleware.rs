@@ -1,7 +1,7 @@
 //! What happens around every request.
 
 use super::Api;
-use super::audit::{Answered, Who};
+use super::audit::{Answered, CallerName};
 use super::discovery;
 use super::error::ApiError;
 use crate::metrics::Metrics;
@@ -34,7 +34,7 @@ pub(super) async fn serve(State(api): State<Api>, request: Request, next: Next) 
     let took = started.elapsed();
     count(&api.metrics, label(&method), &route, &response, took);
     let request_id = format!("req-{}", Uuid::new_v4());
-    let who = response.extensions_mut().remove::<Who>();
+    let who = response.extensions_mut().remove::<CallerName>();
     let answered = Answered {
         request_id: &request_id,
         method: &method,

@@ -1,6 +1,6 @@
 //! A request's body as it comes in, which takes a limited time.
 
-use super::places::Seat;
+use super::places::Presence;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -22,11 +22,11 @@ pub(super) enum BodyError {
 pub(super) struct Received {
     body: Incoming,
     deadline: Pin<Box<Sleep>>,
-    seat: Seat,
+    seat: Presence,
 }
 
 impl Received {
-    pub(super) fn new(body: Incoming, patience: Duration, seat: Seat) -> Self {
+    pub(super) fn new(body: Incoming, patience: Duration, seat: Presence) -> Self {
         if body.is_end_stream() {
             seat.asked();
         }

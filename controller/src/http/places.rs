@@ -12,16 +12,16 @@ use tokio::sync::{Notify, oneshot};
 
 /// All places.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct ClientPlaces {
     most: usize,
     most_of_an_address: usize,
-    taken: Mutex<Taken>,
+    taken: Mutex<TakenPlaces>,
     /// One may have become free, or idle.
     moved: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Taken {
+struct TakenPlaces {
     next: u64,
     /// In the order of their coming.
     by_number: BTreeMap<u64, Connected>,
@@ -39,7 +39,7 @@ struct Connected {
 #[derive(Debug)]
 pub(super) enum Admission {
     /// It has a place, perhaps another's.
-    Admitted(Place, Option<Evicted>),
+    Admitted(ClientPlace, Option<Evicted>),
     /// It has none: all of its address are being answered.
     Refused,
     /// All places are of clients that are being answered.
@@ -50,7 +50,7 @@ pub(super) enum Admission {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Evicted;
 
-impl Places {
+impl ClientPlaces {
     pub(super) fn new(most: usize, most_of_an_address: usize) -> Arc<Self> {
         Arc::new(Self {
             most,
@@ -64,7 +64,7 @@ impl Places {
     pub(super) async fn admit(
         self: &Arc<Self>,
         address: IpAddr,
-    ) -> Option<(Place, Option<Evicted>)> {
+    ) -> Option<(ClientPlace, Option<Evicted>)> {
         loop {
             let moved = self.moved.notified();
             match self.try_admit(address) {
@@ -95,7 +95,7 @@ impl Places {
         Admission::Admitted(self.place(&mut taken, origin), evicted)
     }
 
-    fn place(self: &Arc<Self>, taken: &mut Taken, origin: IpAddr) -> Place {
+    fn place(self: &Arc<Self>, taken: &mut TakenPlaces, origin: IpAddr) -> ClientPlace {
         let (show_out, shown_out) = oneshot::channel();
         let number = taken.number();
         let connected = Connected {
@@ -104,8 +104,8 @@ impl Places {
             _show_out: show_out,
         };
         taken.by_number.insert(number, connected);
-        Place {
-            seat: Seat {
+        ClientPlace {
+            seat: Presence {
                 number,
                 places: self.clone(),
             },
@@ -113,12 +113,12 @@ impl Places {
         }
     }
 
-    fn taken(&self) -> MutexGuard<'_, Taken> {
+    fn taken(&self) -> MutexGuard<'_, TakenPlaces> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Taken {
+impl TakenPlaces {
     fn number(&mut self) -> u64 {
         self.next += 1;
         self.next
@@ -155,13 +155,13 @@ impl Taken {
 
 /// A connection's place, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    pub(super) seat: Seat,
+pub(super) struct ClientPlace {
+    pub(super) seat: Presence,
     /// Ends when the place is needed for another.
     pub(super) shown_out: oneshot::Receiver<()>,
 }
 
-impl Drop for Place {
+impl Drop for ClientPlace {
     fn drop(&mut self) {
         let places = &self.seat.places;
         places.taken().by_number.remove(&self.seat.number);
@@ -171,12 +171,12 @@ impl Drop for Place {
 
 /// Says what happens on a connection.
 #[derive(Clone, Debug)]
-pub(super) struct Seat {
+pub(super) struct Presence {
     number: u64,
-    places: Arc<Places>,
+    places: Arc<ClientPlaces>,
 }
 
-impl Seat {
+impl Presence {
     /// A request is here, whole.
     pub(super) fn asked(&self) {
         if let Some(connected) = self.places.taken().by_number.get_mut(&self.number) {
@@ -200,22 +200,22 @@ impl Seat {
 mod tests {
     use super::*;
 
-    fn arrives(places: &Arc<Places>, address: &str) -> Option<Place> {
+    fn arrives(places: &Arc<ClientPlaces>, address: &str) -> Option<ClientPlace> {
         match places.try_admit(address.parse().unwrap()) {
             Admission::Admitted(place, _) => Some(place),
             Admission::Refused | Admission::Full => None,
         }
     }
 
-    fn must_go(place: &mut Place) -> bool {
+    fn must_go(place: &mut ClientPlace) -> bool {
         place.shown_out.try_recv() == Err(oneshot::error::TryRecvError::Closed)
     }
 
     #[test]
     fn the_oldest_idle_connection_of_the_address_with_most_makes_room() {
-        let places = Places::new(4, 3);
+        let places = ClientPlaces::new(4, 3);
         let mut lone = arrives(&places, "2001:db8:1::1").unwrap();
-        let mut crowd: Vec<Place> = ["2001:db8:2::1", "2001:db8:2::2", "2001:db8:2::3"]
+        let mut crowd: Vec<ClientPlace> = ["2001:db8:2::1", "2001:db8:2::2", "2001:db8:2::3"]
             .map(|address| arrives(&places, address).unwrap())
             .into();
         crowd[0].seat.asked();
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn who_is_being_answered_keeps_its_place() {
-        let places = Places::new(3, 2);
+        let places = ClientPlaces::new(3, 2);
         let mine = [(); 2].map(|()| arrives(&places, "192.0.2.1").unwrap());
         mine.iter().for_each(|place| place.seat.asked());
         assert!(arrives(&places, "::ffff:192.0.2.1").is_none());
