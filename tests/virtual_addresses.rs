@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 use serde_json::{Value, json};
 use sextant_lab::story::site::{Gateway, QUICK, Site, ipv4, reaches};
 use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
-use sextant_lab::{Namespace, Process, wait_for};
+use sextant_lab::{Namespace, Network, PortSpec, Process, wait_for};
 
 const VIP: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xa, 0, 0, 0, 0, 0x99);
 const VIP4: &str = "10.1.0.99";
@@ -53,6 +53,7 @@ fn story(site: &mut Site, mac: Mac) -> Outcome {
             .guest
             .run(&["ip", "addr", "add", &BEHIND.to_string(), "dev", "lo"])?;
     }
+    keep_free(site, &inside)?;
     next_hop(site, &gateway)?;
     let outside = site.upstream.router("edge", None)?;
     outside.address("fe80::1/64")?;
@@ -109,6 +110,18 @@ fn allow(site: &Site, plugged: &Plugged, mac: Mac) -> Outcome {
     }
     let port = json!({"port": {"allowed_address_pairs": pairs}});
     put(site, &format!("/v2.0/ports/{}", plugged.port.id), &port)
+}
+
+/// As load balancers do: a port has the address, and is never plugged in.
+fn keep_free(site: &Site, network: &Network) -> Outcome {
+    let addresses = json!([{"ip_address": VIP4}]);
+    let more = json!({"fixed_ips": addresses, "admin_state_up": false});
+    let spec = PortSpec {
+        name: "kept",
+        more: more.as_object().cloned().unwrap_or_default(),
+    };
+    site.world.lab.api().create_port(network, &spec)?;
+    Ok(())
 }
 
 fn next_hop(site: &Site, gateway: &Gateway) -> Outcome {

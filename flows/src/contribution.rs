@@ -300,10 +300,13 @@ fn of_guest_port(
     presence: Presence,
     port: &Port,
 ) -> Contribution {
-    let mut flows = answers(view, network, presence, port, Owner::Guest);
-    let (published, withheld) = external::published(view, port);
-    flows.extend(published);
-    flows.extend(routing::next_hop(network, port));
+    let (mut flows, withheld) = external::published(view, port);
+    // Nobody is at the address of a port that is not plugged in, unless another has it out of a pair, as with a virtual
+    // address that is kept free by a port of its own.
+    if view.facts.binding(port.id).is_some() {
+        flows.extend(answers(view, network, presence, port, Owner::Guest));
+        flows.extend(routing::next_hop(network, port));
+    }
     flows.extend(held::next_hops(view, network, port));
     flows.extend(switching::unicast(view, network, port));
     let ofport = view.local_ofport(port);

@@ -114,6 +114,42 @@ fn what_a_port_may_not_use_it_does_not_have() {
     assert_eq!(many.count(), 256, "and only so many of a prefix");
 }
 
+/// Load balancers keep their address free by a port that has it and is never plugged in.
+#[test]
+fn a_port_that_keeps_an_address_free_does_not_take_it() {
+    let mut cloud = cloud();
+    cloud.port("kept", "blue");
+    let vips = [VIP, VIP4].map(|vip| vip.parse().unwrap());
+    cloud.change_port("kept", |port| {
+        for (fixed, vip) in port.fixed_ips.iter_mut().zip(vips) {
+            fixed.ip_address = vip;
+        }
+    });
+    for packet in to_vip(&cloud) {
+        let journey = Fabric::new(&cloud).send("a", &packet);
+        assert_eq!(journey.punts, ["unheld"]);
+    }
+    let asks = frames::solicit(&cloud.get_port("right"), VIP.parse().unwrap());
+    let journey = Fabric::new(&cloud).send("right", &asks);
+    assert_eq!(journey.reached(), ["left"], "who has it answers for itself");
+    for vip in [VIP, VIP4] {
+        assert!(announce(&mut cloud, "left", "h2", vip));
+    }
+    for packet in to_vip(&cloud) {
+        let journey = Fabric::new(&cloud).send("a", &packet);
+        assert_eq!(journey.reached(), ["left"]);
+    }
+    cloud.plug("kept", "h1");
+    for packet in to_vip(&cloud) {
+        let journey = Fabric::new(&cloud).send("a", &packet);
+        assert_eq!(
+            journey.reached(),
+            ["kept"],
+            "it is plugged in: the address is its own"
+        );
+    }
+}
+
 #[test]
 fn a_virtual_mac_is_where_its_holder_is() {
     let mut cloud = cloud();
@@ -138,6 +174,11 @@ fn it_can_be_a_next_hop_and_is_published_outside() {
         ..ExternalSettings::default()
     };
     cloud.external("phys", proxy);
+    cloud.pool("pool", None, "operator");
+    cloud.subnet("ext6", "ext", "2001:db8:e::/64", None);
+    for subnet in ["ext6", "blue6"] {
+        cloud.take_from("pool", subnet);
+    }
     cloud.gateway("r", "ext");
     cloud.route("r", &[("2001:db8:ff::/48", VIP)]);
     announce(&mut cloud, "right", "h3", VIP);
