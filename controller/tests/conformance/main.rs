@@ -160,7 +160,7 @@ async fn what_neutron_has_and_sextant_has_not_is_named() {
             "binding-extended",
         ),
         (
-            "routers/00000000-0000-0000-0000-000000000001/l3-agents",
+            "agents/00000000-0000-0000-0000-000000000001/l3-routers",
             "l3_agent_scheduler",
         ),
     ] {

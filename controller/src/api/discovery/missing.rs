@@ -49,7 +49,6 @@ const NESTED: [(&str, &str, &str); 14] = [
     ("agents", "dhcp-networks", "dhcp_agent_scheduler"),
     ("agents", "l3-routers", "l3_agent_scheduler"),
     ("agents", "loadbalancer-pools", "lbaas_agent_scheduler"),
-    ("networks", "dhcp-agents", "dhcp_agent_scheduler"),
     (
         "ports",
         "add_allowed_addresses",
@@ -67,7 +66,6 @@ const NESTED: [(&str, &str, &str); 14] = [
         "external-gateway-multihoming",
     ),
     ("routers", "conntrack_helpers", "l3-conntrack-helper"),
-    ("routers", "l3-agents", "l3_agent_scheduler"),
     (
         "routers",
         "remove_external_gateways",
