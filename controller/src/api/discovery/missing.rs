@@ -45,7 +45,7 @@ const TOP: [(&str, &str); 36] = [
 ];
 
 /// What is below one object of a resource that there is.
-const NESTED: [(&str, &str, &str); 14] = [
+const NESTED: [(&str, &str, &str); 12] = [
     ("agents", "dhcp-networks", "dhcp_agent_scheduler"),
     ("agents", "l3-routers", "l3_agent_scheduler"),
     ("agents", "loadbalancer-pools", "lbaas_agent_scheduler"),
