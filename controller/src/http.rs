@@ -1,10 +1,11 @@
 //! Serves HTTP so that no client can hold up the others, and stops without cutting anybody off.
 //!
 //! A client has a limited time to send a request's head, also on a connection that is kept open, and again for its body; so
-//! many connections are served at once. One more takes the place of one on which nothing is being answered; while all are
-//! being answered, it waits in the listener's queue. Told to stop, it takes no more connections, answers the requests that
+//! many connections are served at once. One more takes the place of one on which nothing is being answered, or whose client
+//! takes nothing of its answer for as long; while all are being answered, it waits in the listener's queue. Told to stop, it takes no more connections, answers the requests that
 //! are under way, and ends.
 
+mod answer;
 mod body;
 mod places;
 
@@ -12,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::stream::{Dialects, Listener, Plain};
 use crate::throttle::Throttle;
 use crate::tls::Tls;
+use answer::{Answering, Outgoing};
 use axum::Router;
 use axum::body::Body;
 use body::Received;
@@ -209,6 +211,7 @@ impl Connection {
             encrypted,
         };
         let patience = self.limits.head;
+        let stream = Outgoing::new(stream, patience, seat.clone());
         let service = TowerToHyperService::new(self.service);
         let service = service_fn(move |request: Request<Incoming>| {
             let body = |body| Body::new(Received::new(body, patience, seat.clone()));
@@ -217,8 +220,7 @@ impl Connection {
             let (answer, seat) = (service.call(request), seat.clone());
             async move {
                 let answer = answer.await;
-                seat.answered();
-                answer
+                answer.map(|answer| Answering::with(answer, seat))
             }
         });
         let connection = http1::Builder::new()

@@ -4,9 +4,19 @@
 mod api;
 
 use api::{Answer, Cloud};
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::{Bytes, Frame};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
+use tower::ServiceExt;
 
 /// Does the same as so many clients at once.
 async fn at_once<F: Future<Output = Answer> + Send + 'static>(
@@ -345,4 +355,43 @@ async fn a_group_goes_with_the_rules_about_it_and_a_rule_is_made_once() {
             json!([])
         );
     }
+}
+
+/// A body that never comes. Says when it is waited for, and ends `_kept` when nobody has it any more.
+struct Awaited {
+    read: Arc<Notify>,
+    _kept: oneshot::Sender<()>,
+}
+
+impl hyper::body::Body for Awaited {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.read.notify_one();
+        Poll::Pending
+    }
+}
+
+#[tokio::test]
+async fn a_request_whose_caller_has_gone_is_served_no_further() {
+    /// Less than a body may take.
+    const SOON: Duration = Duration::from_secs(20);
+    let cloud = Cloud::new();
+    let (kept, dropped) = oneshot::channel();
+    let read = Arc::new(Notify::new());
+    let body = Body::new(Awaited {
+        read: read.clone(),
+        _kept: kept,
+    });
+    let request = Request::post("/v2.0/networks").body(body).unwrap();
+    tokio::select! {
+        _ = cloud.router().oneshot(request) => panic!("the body does not come"),
+        () = read.notified() => {}
+    }
+    let dropped = timeout(SOON, dropped).await.expect("it is still served");
+    assert!(dropped.is_err());
 }

@@ -17,6 +17,9 @@ use tokio::time::timeout;
 
 /// Far more than anything here takes, unless it never happens.
 const SOON: Duration = Duration::from_secs(20);
+/// Far more than sockets hold between two ends, in octets.
+const LONG: usize = 64 << 20;
+const LONG_REQUEST: &[u8] = b"GET /long HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
 const REQUEST: &[u8] = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n";
 
 struct Service {
@@ -43,7 +46,11 @@ async fn service(limits: Limits) -> Service {
     let stopping = async { drop(stopped.await) };
     let metrics = Metrics::new().unwrap();
     let read = post(|body: Bytes| async move { format!("read it: {}", body.len()) });
-    let router = Router::new().route("/slow", slow).route("/read", read);
+    let long = get(|| async { vec![b'x'; LONG] });
+    let router = Router::new()
+        .route("/slow", slow)
+        .route("/read", read)
+        .route("/long", long);
     let task = tokio::spawn(serve("api", listener, router, limits, metrics, stopping));
     Service {
         address,
@@ -177,4 +184,46 @@ async fn the_end_is_not_waited_for_for_ever() {
     timeout(SOON, service.asked.notified()).await.unwrap();
     service.stop.send(()).unwrap();
     timeout(SOON, service.task).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn who_still_reads_its_answer_keeps_its_place() {
+    let limits = Limits {
+        of_an_address: 1,
+        ..Limits::default()
+    };
+    let service = service(limits).await;
+    let mut reader = connected(service.address, LONG_REQUEST).await;
+    let read = timeout(SOON, reader.read_u8()).await;
+    assert_eq!(read.unwrap().unwrap(), b'H');
+    let refused = connected(service.address, b"").await;
+    assert_eq!(rest(refused).await, "");
+    let text = rest(reader).await;
+    let (_, body) = text.split_once("\r\n\r\n").unwrap();
+    assert_eq!(body.len(), LONG);
+}
+
+#[tokio::test]
+async fn who_reads_nothing_of_its_answer_loses_its_place() {
+    let limits = Limits {
+        of_an_address: 1,
+        head: Duration::from_millis(100),
+        ..Limits::default()
+    };
+    let service = service(limits).await;
+    let mut reader = connected(service.address, LONG_REQUEST).await;
+    let read = timeout(SOON, reader.read_u8()).await;
+    assert_eq!(read.unwrap().unwrap(), b'H');
+    // Refused ones are closed, so each waits for one answer or the other.
+    let admitted = async {
+        loop {
+            let newcomer = connected(service.address, REQUEST).await;
+            let mut nothing = [0];
+            tokio::select! {
+                _ = newcomer.peek(&mut nothing) => {}
+                () = service.asked.notified() => return,
+            }
+        }
+    };
+    timeout(SOON, admitted).await.unwrap();
 }

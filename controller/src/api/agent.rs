@@ -6,6 +6,7 @@
 //! none: DHCP is answered on each hypervisor.
 
 use super::Api;
+use super::abandon;
 use super::error::ApiError;
 use super::identity::Caller;
 use super::policy;
@@ -133,6 +134,7 @@ async fn forget(
             format!("Agent {id} is alive: hypervisor {chassis} is connected."),
         )
     };
+    let _changing = abandon::begin_change()?;
     let _seat = hypervisors
         .seats
         .take(&chassis, NOBODY)

@@ -5,6 +5,7 @@
 //! through as well. Correctness rests on the store's preconditions, never on that turn.
 
 use super::Api;
+use super::abandon;
 use super::draft::Draft;
 use super::error::ApiError;
 use crate::clock;
@@ -40,6 +41,8 @@ impl Api {
         for attempt in 0..ATTEMPTS {
             let _turn = self.turn(attempt).await;
             let (result, draft) = self.gate.pass(|| self.plan(&plan)).await?;
+            // Held like the turn, so that nobody can give that back early by going away.
+            let changing = abandon::begin_change()?;
             match self.commit(&draft).await? {
                 Some(revision) => {
                     let facts = self.snapshots.reaching(revision).await?.facts.clone();
@@ -52,6 +55,7 @@ impl Api {
                     ));
                 }
                 None => {
+                    drop(changing);
                     let newer = Revision(draft.base.revision.0 + 1);
                     self.snapshots.reaching(newer).await?;
                 }

@@ -1,8 +1,8 @@
 //! Where long work of the API is done: so much at once that a processor is left for whoever asks for little, and never
 //! where something else waits for the thread.
 //!
-//! Work is done in turns. Whoever has gone away by then is not among those that wait, so abandoned requests cost nothing
-//! more. What a request can ask for is bounded (`request/limits`), and so is a turn.
+//! Work is done in turns. Whoever has gone away by then is not among those that wait (`abandon`), so abandoned requests cost
+//! nothing more. What a request can ask for is bounded (`request/limits`), and so is a turn.
 
 use std::num::NonZero;
 use std::sync::Arc;

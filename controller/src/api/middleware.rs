@@ -1,6 +1,7 @@
 //! What happens around every request.
 
 use super::Api;
+use super::abandon;
 use super::audit::{Answered, CallerName};
 use super::discovery;
 use super::error::ApiError;
@@ -15,8 +16,8 @@ use uuid::Uuid;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 
-/// Serves a request to its end even if the caller goes away, survives a defect in doing so, names the answer, counts it
-/// and tells of it.
+/// Serves a request, as long as the caller is there, survives a defect in doing so, names the answer, counts it and tells of
+/// it.
 pub(super) async fn serve(State(api): State<Api>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let route = request
@@ -26,7 +27,7 @@ pub(super) async fn serve(State(api): State<Api>, request: Request, next: Next) 
         .to_owned();
     let started = Instant::now();
     let mut response = match accepts_json(&request) {
-        true => tokio::spawn(next.run(request))
+        true => abandon::served(next.run(request))
             .await
             .unwrap_or_else(|_| defect()),
         false => discovery::not_acceptable().into_response(),

@@ -5,6 +5,7 @@
 //! is a file that implements `resource::Resource`; what they share (attributes as data, lists, errors, tags) is beside
 //! them. Time, randomness and ids enter in `commit` and nowhere else.
 
+mod abandon;
 mod address_scope;
 mod agent;
 mod answer;

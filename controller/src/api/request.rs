@@ -9,6 +9,7 @@ use super::values;
 use axum::body::{Body as Stream, to_bytes};
 use axum::http::header::{HOST, IF_MATCH};
 use axum::http::{HeaderMap, StatusCode};
+pub(super) use limits::ENTRIES;
 use serde_json::{Map, Value};
 use std::time::Duration;
 use tokio::time::timeout;

@@ -32,6 +32,8 @@ struct Connected {
     origin: IpAddr,
     /// Orders those on which nothing is being answered by how long that has been so; none while something is.
     idle: Option<u64>,
+    /// All of the answer has been handed over to be sent.
+    handed_over: bool,
     _show_out: oneshot::Sender<()>,
 }
 
@@ -101,6 +103,7 @@ impl ClientPlaces {
         let connected = Connected {
             origin,
             idle: Some(number),
+            handed_over: false,
             _show_out: show_out,
         };
         taken.by_number.insert(number, connected);
@@ -179,20 +182,50 @@ pub(super) struct Presence {
 impl Presence {
     /// A request is here, whole.
     pub(super) fn asked(&self) {
-        if let Some(connected) = self.places.taken().by_number.get_mut(&self.number) {
+        self.update(|connected, _| {
             connected.idle = None;
-        }
+            connected.handed_over = false;
+        });
     }
 
-    /// It is answered.
-    pub(super) fn answered(&self) {
+    /// All of its answer has been handed over to be sent.
+    pub(super) fn handed_over(&self) {
+        self.update(|connected, _| connected.handed_over = true);
+    }
+
+    /// What was handed over has been sent: if that was all, the request is answered.
+    pub(super) fn flushed(&self) {
+        self.update(|connected, now| {
+            if connected.handed_over {
+                connected.handed_over = false;
+                connected.idle = Some(now);
+            }
+        });
+    }
+
+    /// The client has long taken nothing of its answer: it may go like those that ask for nothing.
+    pub(super) fn takes_nothing(&self) {
+        self.update(|connected, now| connected.idle = connected.idle.or(Some(now)));
+    }
+
+    /// The client takes of its answer again.
+    pub(super) fn takes(&self) {
+        self.update(|connected, _| connected.idle = None);
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Connected, u64)) {
         let mut taken = self.places.taken();
-        let since = taken.number();
-        if let Some(connected) = taken.by_number.get_mut(&self.number) {
-            connected.idle = Some(since);
-        }
+        let now = taken.number();
+        let Some(connected) = taken.by_number.get_mut(&self.number) else {
+            return;
+        };
+        let was_idle = connected.idle.is_some();
+        change(connected, now);
+        let is_idle = connected.idle.is_some();
         drop(taken);
-        self.places.moved.notify_one();
+        if is_idle && !was_idle {
+            self.places.moved.notify_one();
+        }
     }
 }
 
@@ -226,10 +259,25 @@ mod tests {
         );
         assert!(!must_go(&mut lone));
         drop(late);
-        crowd[0].seat.answered();
+        crowd[0].seat.flushed();
+        crowd[0].seat.handed_over();
+        crowd[0].seat.flushed();
         let _another = arrives(&places, "2001:db8:2::4").unwrap();
         let _more = arrives(&places, "2001:db8:2::5").unwrap();
         assert!(must_go(&mut crowd[2]) && !must_go(&mut lone));
+    }
+
+    #[test]
+    fn who_takes_nothing_of_its_answer_may_have_to_go() {
+        let places = ClientPlaces::new(1, 1);
+        let mut reader = arrives(&places, "192.0.2.1").unwrap();
+        reader.seat.asked();
+        reader.seat.takes_nothing();
+        reader.seat.takes();
+        reader.seat.flushed();
+        assert!(arrives(&places, "192.0.2.1").is_none());
+        reader.seat.takes_nothing();
+        assert!(arrives(&places, "192.0.2.1").is_some() && must_go(&mut reader));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Counts the `extra_dhcp_opts` of ports that DHCP answers leave out, because they cannot be sent.
 
 use crate::metrics::Metrics;
-use sextant_model::{Change, Intent, Key, Object, Port};
+use sextant_model::{Change, DhcpOption, Intent, Key, Object, Port};
+use std::sync::Arc;
 
 /// The IP versions, as labels.
 const VERSIONS: [(u8, &str); 2] = [(4, "4"), (6, "6")];
@@ -11,11 +12,16 @@ pub(super) fn count(intent: &Intent, change: &Change, metrics: &Metrics) {
     let Key::Port(id) = change.key() else {
         return;
     };
-    let before = intent.ports.get(&id).map(|port| unsendable(port));
+    let before = intent.ports.get(&id);
     let after = match change {
-        Change::Put(Object::Port(port)) => Some(unsendable(port)),
+        Change::Put(Object::Port(port)) => Some(port),
         Change::Put(_) | Change::Delete(_) => None,
     };
+    // Most changes of ports are about something else.
+    if options(before) == options(after) {
+        return;
+    }
+    let [before, after] = [before, after].map(|port| port.map(|port| unsendable(port)));
     for (version, label) in VERSIONS {
         let of_version = |options: &Option<Vec<u8>>| -> i64 {
             let options = options.iter().flatten();
@@ -27,6 +33,10 @@ pub(super) fn count(intent: &Intent, change: &Change, metrics: &Metrics) {
             gauge.with_label_values(&[label]).add(difference);
         }
     }
+}
+
+fn options(port: Option<&Arc<Port>>) -> Option<&[DhcpOption]> {
+    port.map(|port| port.extra_dhcp_opts.as_slice())
 }
 
 /// The IP versions of a port's options that cannot be sent.

@@ -72,3 +72,32 @@ async fn what_is_no_option_is_refused() {
         assert_eq!(cloud.post("ports", port).await.error().0, 400, "{wrong}");
     }
 }
+
+#[tokio::test]
+async fn many_requests_give_a_port_no_more_options_than_one_may() {
+    let cloud = Cloud::new();
+    let network = network(&cloud).await;
+    let named = |names: std::ops::Range<usize>| -> Value {
+        let options = names.map(|n| option(&format!("option-{n}"), "x", 6));
+        options.collect()
+    };
+    let port = json!({"port": {"network_id": network, "extra_dhcp_opts": named(0..64)}});
+    let port = cloud.post("ports", port).await.ok();
+    let at = format!("ports/{}", port["port"]["id"].as_str().unwrap());
+    let change = |options| json!({"port": {"extra_dhcp_opts": options}});
+
+    let (status, kind, message) = cloud.put(&at, change(named(63..65))).await.error();
+    assert_eq!((status, kind.as_str()), (400, "HTTPBadRequest"));
+    assert_eq!(
+        message,
+        "Invalid input for extra_dhcp_opts. Reason: 65 items are more than 64, the most that a port can have."
+    );
+    let kept = cloud.get(&at).await.ok();
+    assert_eq!(kept["port"]["extra_dhcp_opts"], named(0..64));
+
+    let exchange = json!([{"opt_name": "option-0", "opt_value": null, "ip_version": 6}, option("new", "x", 6)]);
+    let exchanged = cloud.put(&at, change(exchange)).await.ok();
+    let left = exchanged["port"]["extra_dhcp_opts"].as_array().unwrap();
+    assert_eq!(left.len(), 64);
+    assert!(left.contains(&option("new", "x", 6)));
+}

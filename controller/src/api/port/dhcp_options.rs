@@ -6,6 +6,7 @@
 use super::super::attributes::Body;
 use super::super::error::ApiError;
 use super::super::python;
+use super::super::request::ENTRIES;
 use super::super::values::{self, Invalid};
 use serde_json::Value;
 use sextant_model::{DhcpOption, Port};
@@ -22,13 +23,24 @@ struct AskedOption {
     ip_version: u8,
 }
 
-/// Takes over what a request says: options that it does not name stay.
+/// Takes over what a request says: options that it does not name stay, so the total is limited as well. A port that has more
+/// already can keep and replace them.
 pub(super) fn change(port: &mut Port, body: &Body) -> Result<(), ApiError> {
     let options = body.read("extra_dhcp_opts", |value| values::list(value, option))?;
+    let before = port.extra_dhcp_opts.len();
     for option in options.into_iter().flatten() {
         option.merge(&mut port.extra_dhcp_opts);
     }
-    Ok(())
+    let after = port.extra_dhcp_opts.len();
+    match after > ENTRIES.max(before) {
+        true => Err(too_many(after)),
+        false => Ok(()),
+    }
+}
+
+fn too_many(options: usize) -> ApiError {
+    let reason = format!("{options} items are more than {ENTRIES}, the most that a port can have");
+    Invalid::Reason(reason).of("extra_dhcp_opts")
 }
 
 impl AskedOption {

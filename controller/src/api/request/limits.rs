@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 /// Objects that one request makes.
 pub(super) const OBJECTS: usize = 1000;
 /// Entries of a list within an object that has no limit of its own.
-const ENTRIES: usize = 64;
+pub(in super::super) const ENTRIES: usize = 64;
 /// Attributes of an object, more than any has.
 const ATTRIBUTES: usize = 128;
 
