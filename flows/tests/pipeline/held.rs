@@ -197,6 +197,32 @@ fn it_can_be_a_next_hop_and_is_published_outside() {
     assert_eq!(answered.outside.len(), 1, "{answered:?}");
 }
 
+/// On an external network routers ask for whom they do not know by their gateway, pairs of ports there or not.
+#[test]
+fn a_pair_on_an_external_network_hides_nobody_outside() {
+    let mut cloud = cloud();
+    cloud.attach("h2", "phys");
+    cloud.provider_network("ext", "phys", None);
+    cloud.subnet("ext6", "ext", "2001:db8:e::/64", None);
+    cloud.subnet("ext4", "ext", "203.0.113.0/24", None);
+    cloud.gateway("r", "ext");
+    cloud.guest("x", "ext", "h2");
+    for prefix in ["2001:db8:e::/64", "203.0.113.0/24", "::/0"] {
+        cloud.allow("x", None, prefix);
+    }
+    for (guest, router) in [("a", "r-red"), ("left", "r-blue")] {
+        let (from, router) = (cloud.get_port(guest), cloud.get_port(router).mac_address);
+        let beside = [
+            frames::ping(&from, "2001:db8:e::77".parse().unwrap(), router),
+            frames::ping4(&from, "203.0.113.77".parse().unwrap(), router),
+        ];
+        for packet in beside {
+            let journey = Fabric::new(&cloud).send(guest, &packet);
+            assert_eq!(journey.punts, ["unresolved"], "{guest}: {journey:?}");
+        }
+    }
+}
+
 #[test]
 fn announcements_go_up_and_on_where_they_are_about_a_pair() {
     let cloud = cloud();
