@@ -111,7 +111,48 @@ fn what_a_port_may_not_use_it_does_not_have() {
         let address = format!("2001:db8:b::1:{n:x}");
         announce(&mut cloud, "left", "h2", &address)
     });
-    assert_eq!(many.count(), 256, "and only so many of a prefix");
+    assert_eq!(many.count(), 300, "each is news");
+    let of_left = |cloud: &Cloud| cloud.facts.held_by(port_id("left")).count();
+    assert_eq!(of_left(&cloud), 256, "and only so many of a prefix");
+}
+
+/// A host that takes an address anew for each connection has the newest ones.
+#[test]
+fn the_oldest_address_of_a_port_gives_way() {
+    let mut cloud = cloud();
+    let virtual_mac: MacAddr = "00:00:5e:00:02:33".parse().unwrap();
+    cloud.allow("left", None, "2001:db8:b::/64");
+    cloud.allow("left", Some("00:00:5e:00:02:33"), "2001:db8:b::/64");
+    let nth = |n: u32| format!("2001:db8:b::1:{n:x}");
+    // Against the order of the addresses.
+    for n in (1..=256).rev() {
+        announce(&mut cloud, "left", "h2", &nth(n));
+    }
+    assert!(announce_at(
+        &mut cloud,
+        "left",
+        "h2",
+        &nth(256),
+        virtual_mac
+    ));
+    let has = |cloud: &Cloud, n| {
+        let address: IpAddr = nth(n).parse().unwrap();
+        let mut held = cloud.facts.held_by(port_id("left"));
+        held.find(|(held, _)| *held == address).map(|(_, mac)| mac)
+    };
+    assert_eq!(
+        has(&cloud, 256),
+        Some(virtual_mac),
+        "it has that one already"
+    );
+    assert!(announce(&mut cloud, "left", "h2", &nth(999)));
+    assert!(has(&cloud, 999).is_some());
+    assert_eq!(
+        has(&cloud, 255),
+        None,
+        "the oldest, since 256 was said again"
+    );
+    assert!((1..255).all(|n| has(&cloud, n).is_some()));
 }
 
 /// Load balancers keep their address free by a port that has it and is never plugged in.
