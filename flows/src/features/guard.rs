@@ -22,6 +22,9 @@ const OTHERWISE: u16 = 100;
 /// All systems on this link (RFC 1112).
 const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
 
+/// All addresses but 224.0.0.0/4: those of which one of the first four bits differs from its.
+const NO_GROUP: [(u32, u32); 4] = [(0, 1 << 31), (0, 1 << 30), (0, 1 << 29), (1 << 28, 1 << 28)];
+
 /// `nw_frag=first`: a fragment, and the first (ovs-fields(7)).
 const FIRST_FRAGMENT: (u8, u8) = (1, 3);
 
@@ -40,9 +43,6 @@ pub(crate) fn base() -> Vec<Flow> {
 }
 
 /// What routers say, and whoever asks for listeners: RFC 4890 §4.3, RFC 4286 §5, RFC 3810 §6, RFC 3376 §6.6.2.
-///
-/// Open vSwitch matches no type of IGMP. A general query, which is what hosts are silenced by and queriers elected, is what
-/// goes to all hosts; no report does.
 fn of_routers() -> impl Iterator<Item = Match> {
     let ipv6 = [
         icmpv6::ROUTER_ADVERTISEMENT,
@@ -57,10 +57,18 @@ fn of_routers() -> impl Iterator<Item = Match> {
             .with(Field::ICMPV4_TYPE, kind)
     };
     let routing = [icmpv4::REDIRECT, icmpv4::ROUTER_ADVERTISEMENT].map(ipv4_type);
-    let query = ipv4()
-        .with(Field::IP_PROTO, protocol::IGMP)
-        .with(Field::IPV4_DST, ALL_HOSTS.to_bits());
-    ipv6.map(icmpv6_type).chain(routing).chain([query])
+    ipv6.map(icmpv6_type).chain(routing).chain(igmp_queries())
+}
+
+/// Open vSwitch matches no type of IGMP, so it is told by where it goes: what listeners say is for a group (RFC 3376 §4.2.14,
+/// RFC 2236 §9) and never for all hosts, while a query counts wherever it is sent (RFC 3376 §4.1.12).
+///
+/// A query to a group itself looks like a report of RFC 2236, and passes as one.
+fn igmp_queries() -> impl Iterator<Item = Match> {
+    let igmp = || ipv4().with(Field::IP_PROTO, protocol::IGMP);
+    let to_no_group = NO_GROUP.map(|(bit, mask)| igmp().masked(Field::IPV4_DST, bit, mask));
+    let to_all = igmp().with(Field::IPV4_DST, ALL_HOSTS.to_bits());
+    to_no_group.into_iter().chain([to_all])
 }
 
 /// What a DHCP client takes for a server's message: clients look at no source port (RFC 7610 §3).

@@ -15,8 +15,8 @@ use std::net::IpAddr;
 
 /// Below fixed addresses: those are theirs whose port has them.
 const HELD: u16 = 95;
-/// Above what is asked for outside.
-const UNHELD: u16 = 70;
+/// Below all that leaves by a gateway: on an external network whoever is looked for is asked for outside.
+const UNHELD: u16 = 40;
 
 /// Where routers send what is for such addresses.
 pub(crate) fn next_hops(view: &View<'_>, network: &Network, port: &Port) -> Vec<Flow> {

@@ -111,7 +111,48 @@ fn what_a_port_may_not_use_it_does_not_have() {
         let address = format!("2001:db8:b::1:{n:x}");
         announce(&mut cloud, "left", "h2", &address)
     });
-    assert_eq!(many.count(), 256, "and only so many of a prefix");
+    assert_eq!(many.count(), 300, "each is news");
+    let of_left = |cloud: &Cloud| cloud.facts.held_by(port_id("left")).count();
+    assert_eq!(of_left(&cloud), 256, "and only so many of a prefix");
+}
+
+/// A host that takes an address anew for each connection has the newest ones.
+#[test]
+fn the_oldest_address_of_a_port_gives_way() {
+    let mut cloud = cloud();
+    let virtual_mac: MacAddr = "00:00:5e:00:02:33".parse().unwrap();
+    cloud.allow("left", None, "2001:db8:b::/64");
+    cloud.allow("left", Some("00:00:5e:00:02:33"), "2001:db8:b::/64");
+    let nth = |n: u32| format!("2001:db8:b::1:{n:x}");
+    // Against the order of the addresses.
+    for n in (1..=256).rev() {
+        announce(&mut cloud, "left", "h2", &nth(n));
+    }
+    assert!(announce_at(
+        &mut cloud,
+        "left",
+        "h2",
+        &nth(256),
+        virtual_mac
+    ));
+    let has = |cloud: &Cloud, n| {
+        let address: IpAddr = nth(n).parse().unwrap();
+        let mut held = cloud.facts.held_by(port_id("left"));
+        held.find(|(held, _)| *held == address).map(|(_, mac)| mac)
+    };
+    assert_eq!(
+        has(&cloud, 256),
+        Some(virtual_mac),
+        "it has that one already"
+    );
+    assert!(announce(&mut cloud, "left", "h2", &nth(999)));
+    assert!(has(&cloud, 999).is_some());
+    assert_eq!(
+        has(&cloud, 255),
+        None,
+        "the oldest, since 256 was said again"
+    );
+    assert!((1..255).all(|n| has(&cloud, n).is_some()));
 }
 
 /// Load balancers keep their address free by a port that has it and is never plugged in.
@@ -195,6 +236,32 @@ fn it_can_be_a_next_hop_and_is_published_outside() {
     let asks = frames::solicit(&outside, VIP.parse().unwrap());
     let answered = Fabric::new(&cloud).come_in("h2", "phys", &asks);
     assert_eq!(answered.outside.len(), 1, "{answered:?}");
+}
+
+/// On an external network routers ask for whom they do not know by their gateway, pairs of ports there or not.
+#[test]
+fn a_pair_on_an_external_network_hides_nobody_outside() {
+    let mut cloud = cloud();
+    cloud.attach("h2", "phys");
+    cloud.provider_network("ext", "phys", None);
+    cloud.subnet("ext6", "ext", "2001:db8:e::/64", None);
+    cloud.subnet("ext4", "ext", "203.0.113.0/24", None);
+    cloud.gateway("r", "ext");
+    cloud.guest("x", "ext", "h2");
+    for prefix in ["2001:db8:e::/64", "203.0.113.0/24", "::/0"] {
+        cloud.allow("x", None, prefix);
+    }
+    for (guest, router) in [("a", "r-red"), ("left", "r-blue")] {
+        let (from, router) = (cloud.get_port(guest), cloud.get_port(router).mac_address);
+        let beside = [
+            frames::ping(&from, "2001:db8:e::77".parse().unwrap(), router),
+            frames::ping4(&from, "203.0.113.77".parse().unwrap(), router),
+        ];
+        for packet in beside {
+            let journey = Fabric::new(&cloud).send(guest, &packet);
+            assert_eq!(journey.punts, ["unresolved"], "{guest}: {journey:?}");
+        }
+    }
 }
 
 #[test]

@@ -132,16 +132,38 @@ fn a_guest_does_not_speak_as_routers_do_but_outside_may() {
         let said = ipv4_to_bob(&cloud, "192.0.2.1").with(Field::ICMPV4_TYPE, kind);
         assert!(!ways(&cloud, &said)[0], "{kind}");
     }
-    let igmp = |group: [u8; 4]| {
-        let [_, b, c, d] = group;
+}
+
+/// Whatever a query is sent to, hosts take it for one (RFC 3376 §4.1.12); what listeners say is for groups.
+#[test]
+fn a_guest_asks_for_no_listeners_of_ipv4() {
+    let cloud = cloud();
+    let igmp = || {
         ipv4_to_bob(&cloud, "192.0.2.1")
             .with(Field::IP_PROTO, 2u8)
             .with(Field::ICMPV4_TYPE, 0u8)
-            .mac(Field::ETH_DST, [0x01, 0, 0x5e, b, c, d])
-            .with(Field::IPV4_DST, Ipv4Addr::from(group).to_bits())
     };
-    assert_eq!(ways(&cloud, &igmp([224, 0, 0, 1])), [false, true]);
-    assert_eq!(ways(&cloud, &igmp([224, 0, 0, 22])), [true; 2]);
+    let to = |frame: Packet, to: [u8; 4]| frame.with(Field::IPV4_DST, Ipv4Addr::from(to).to_bits());
+    let to_group = |group: [u8; 4]| {
+        let [_, b, c, d] = group;
+        to(igmp(), group).mac(Field::ETH_DST, [0x01, 0, 0x5e, b, c, d])
+    };
+    assert_eq!(ways(&cloud, &igmp()), [false, true], "to bob himself");
+    for other in [
+        [10, 1, 0, 200],
+        [100, 64, 0, 1],
+        [192, 0, 2, 7],
+        [208, 0, 0, 1],
+        [223, 9, 9, 9],
+        [240, 0, 0, 1],
+        [255; 4],
+    ] {
+        assert_eq!(ways(&cloud, &to(igmp(), other)), [false, true], "{other:?}");
+    }
+    assert_eq!(ways(&cloud, &to_group([224, 0, 0, 1])), [false, true]);
+    for group in [[224, 0, 0, 2], [224, 0, 0, 22], [239, 1, 2, 3]] {
+        assert_eq!(ways(&cloud, &to_group(group)), [true; 2], "{group:?}");
+    }
 }
 
 #[test]

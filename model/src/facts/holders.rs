@@ -5,7 +5,7 @@ use crate::{ChassisId, Intent, MacAddr, NetworkId, Port, PortId};
 use imbl::{OrdMap, OrdSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// So many addresses of this kind may one port have at a time: a pair may be a prefix.
+/// So many addresses of this kind may one port have at a time: a pair may be a prefix. With one more the oldest goes.
 const MOST: usize = 256;
 
 const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -25,6 +25,22 @@ pub struct Holder {
 pub(super) struct Holders {
     all: OrdMap<(NetworkId, IpAddr), Holder>,
     of_port: OrdSet<(PortId, IpAddr, NetworkId)>,
+    /// In the order of their announcements.
+    ages: Ages,
+}
+
+/// When holders announced what they have: the greater the later.
+#[derive(Clone, Debug, Default)]
+struct Ages {
+    last: u64,
+    of: OrdMap<(NetworkId, IpAddr), u64>,
+}
+
+/// Who has what does not depend on when it was announced.
+impl PartialEq for Ages {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Holders {
@@ -39,9 +55,24 @@ impl Holders {
         self.remove(network, address);
         self.of_port.insert((holder.port, address, network));
         self.all.insert((network, address), holder);
+        self.ages.last += 1;
+        self.ages.of.insert((network, address), self.ages.last);
+    }
+
+    /// Takes the oldest from a port that has as many as it may.
+    fn make_room(&mut self, port: PortId) {
+        if self.of(port).count() < MOST {
+            return;
+        }
+        let age =
+            |(address, network): &(IpAddr, NetworkId)| self.ages.of.get(&(*network, *address));
+        if let Some((address, network)) = self.of(port).min_by_key(age) {
+            self.remove(network, address);
+        }
     }
 
     fn remove(&mut self, network: NetworkId, address: IpAddr) {
+        self.ages.of.remove(&(network, address));
         if let Some(before) = self.all.remove(&(network, address)) {
             self.of_port.remove(&(before.port, address, network));
         }
@@ -63,8 +94,8 @@ impl Facts {
         })
     }
 
-    /// A guest said on a hypervisor that it has an address, at a MAC. It counts if its port is there and may use both, and
-    /// does not have too many. Returns whether that is news.
+    /// A guest said on a hypervisor that it has an address, at a MAC. It counts if its port is there and may use both.
+    /// Returns whether that is news.
     pub fn hold(
         &mut self,
         intent: &Intent,
@@ -78,11 +109,12 @@ impl Facts {
         let network = binding.network;
         let known = intent.ports.get(&port);
         let holder = Holder { port, mac };
-        if !known.is_some_and(|port| port.may_hold(address, mac))
-            || self.holders.all.get(&(network, address)) == Some(&holder)
-            || self.holders.of(port).nth(MOST - 1).is_some()
-        {
+        let before = self.holders.all.get(&(network, address));
+        if !known.is_some_and(|port| port.may_hold(address, mac)) || before == Some(&holder) {
             return false;
+        }
+        if before.is_none_or(|before| before.port != port) {
+            self.holders.make_room(port);
         }
         self.holders.put(network, address, holder);
         true
