@@ -1,7 +1,7 @@
 //! One session a peer.
 //!
 //! A peer that lost its connection may be back before the old one is found dead: from the same address, the newer session
-//! has the seat. Two that claim one name from different addresses, or with certificates of different names, are two machines,
+//! has the seat. Two that claim one name from different addresses, or with certificates that share no name, are two machines,
 //! of which one is misconfigured or lies: the first keeps its seat for as long as it lives, and the other waits. Whoever
 //! had it first gets it back when it returns, though another has sat down meanwhile.
 
@@ -37,6 +37,16 @@ impl Claimant {
     /// The names of its certificate.
     pub fn names(&self) -> Option<&Names> {
         self.names.as_ref()
+    }
+
+    /// Whether both are one machine. Its certificate may have been renewed meanwhile.
+    pub fn is_same_machine(&self, other: &Self) -> bool {
+        let one_holder = match (&self.names, &other.names) {
+            (Some(own), Some(others)) => own.are_of_one_holder(others),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        one_holder && self.address == other.address
     }
 }
 
@@ -164,11 +174,12 @@ impl<K> Changes<K> {
 
 impl<K: Ord + Clone> Plan<K> {
     fn rival(&self, key: &K, peer: &Claimant) -> Option<&Holder> {
-        if self.owners.get(key) == Some(peer) {
+        let is_it = |other: &Claimant| other.is_same_machine(peer);
+        if self.owners.get(key).is_some_and(is_it) {
             return None;
         }
         let holder = self.holders.get(key);
-        holder.filter(|holder| holder.peer != *peer)
+        holder.filter(|holder| !is_it(&holder.peer))
     }
 
     fn seat(&mut self, key: &K, peer: &Claimant) -> Result<Holder, Taken> {
@@ -290,6 +301,20 @@ mod tests {
         seats.take(&"h1", address(1)).unwrap_err();
         seats.take(&"h1", named("h1")).unwrap();
         assert!(is_ready(pin!(first.lost())));
+    }
+
+    #[test]
+    fn who_renewed_its_certificate_is_the_same_peer() {
+        let seats = Seats::default();
+        let renewed = |id: &str| Claimant::new(address(1), Some(Names::of(["h1", id])));
+        let first = seats.take(&"h1", renewed("h1 id:1")).unwrap();
+        let second = seats.take(&"h1", renewed("h1 id:2")).unwrap();
+        assert!(is_ready(pin!(first.lost())));
+        drop((first, second));
+        let elsewhere = Claimant::new(address(2), Some(Names::of(["h1", "h1 id:3"])));
+        let intruder = seats.take(&"h1", elsewhere).unwrap();
+        let _back = seats.take(&"h1", renewed("h1 id:2")).unwrap();
+        assert!(is_ready(pin!(intruder.lost())));
     }
 
     #[test]

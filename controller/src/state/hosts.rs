@@ -3,7 +3,7 @@
 //! The host is named as the hypervisor is, by `system-id`, or as its machine (`external_ids:hostname`). An interface with the
 //! port's id elsewhere, of whoever reads ids or forgets to unplug, stays dead.
 
-use super::Owner;
+use super::{Owner, is_observed};
 use sextant_model::{Change, ChassisId, Key, Plugged, PortId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,13 +40,15 @@ impl Hosts {
 
 impl Owner {
     /// Whether a port may be on this hypervisor. One that nobody asked for yet, or that is bound to no host, may be anywhere.
+    /// Until a hypervisor is read, what its machine is called is not known, and where it has ports is what was stored.
     pub(super) fn may_be_on(&self, port: PortId, chassis: &ChassisId) -> bool {
         let Some(port) = self.snapshot.intent.ports.get(&port) else {
             return true;
         };
         let host = port.host_id.as_str();
         let machine = self.hosts.names.get(chassis).map(String::as_str);
-        host.is_empty() || host == chassis.as_str() || machine == Some(host)
+        let is_it = host == chassis.as_str() || machine == Some(host);
+        host.is_empty() || is_it || !is_observed(&self.snapshot.facts, chassis)
     }
 
     /// An interface of a port on a hypervisor where the port may not be.

@@ -4,6 +4,7 @@ use super::Context;
 use super::line::Line;
 use super::session::SessionError;
 use crate::admission::Words;
+use crate::config::NameRule;
 use crate::seat::{Claimant, Seat};
 use crate::snapshot::Snapshot;
 use crate::stream::Incoming;
@@ -84,8 +85,8 @@ enum DatapathOwner {
     Known(ChassisId),
 }
 
-/// A switch is of the hypervisor whose own database shows its datapath id: over the same certificate where there are any, and
-/// where several show one datapath id, from the same address.
+/// A switch is of the hypervisor whose own database shows its datapath id: over a certificate of the same holder where there
+/// are any, and where several show one datapath id, from the same address.
 fn owner(facts: &Facts, datapath_id: u64, claimant: &Claimant, context: &Context) -> DatapathOwner {
     let all = facts.chassis().values();
     let shown: Vec<&ChassisId> = all
@@ -102,7 +103,15 @@ fn owner(facts: &Facts, datapath_id: u64, claimant: &Claimant, context: &Context
             return rest.is_empty() || database.is_some_and(here);
         };
         let named = context.names.allows(Some(names), chassis.as_str());
-        named && database.is_none_or(|database| database.names() == Some(names))
+        let one_holder = |database: Claimant| match context.names {
+            NameRule::Certificate => {
+                let also = database.names();
+                also.is_some_and(|also| also.has(chassis.as_str()))
+            }
+            // Many may have been given one name, with ` id:` to tell them apart.
+            NameRule::Any => database.names() == Some(names) || database.is_same_machine(claimant),
+        };
+        named && database.is_none_or(one_holder)
     };
     match shown.iter().find(is_its) {
         Some(chassis) => DatapathOwner::Known((**chassis).clone()),
@@ -142,7 +151,6 @@ async fn sit(
 mod tests {
     use super::*;
     use crate::admission::Limits;
-    use crate::config::NameRule;
     use crate::metrics::Metrics;
     use crate::neighbors::Neighbors;
     use crate::seat::Seats;
@@ -224,6 +232,23 @@ mod tests {
         let taken_for = |claimant| taken_for(&facts, &claimant, &context);
         assert_eq!(taken_for(named(2, "a")), Some("h1".to_owned()));
         assert_eq!(taken_for(named(1, "b")), None);
+    }
+
+    #[test]
+    fn a_switch_and_its_database_may_have_certificates_of_which_one_is_renewed() {
+        let facts = facts(&[("h1", 7)]);
+        let of = |last: u16, names: [&str; 2]| Claimant::new(at(last), Some(Names::of(names)));
+        for rule in [NameRule::Certificate, NameRule::Any] {
+            let context = context(rule);
+            let database = of(1, ["h1", "h1 id:1"]);
+            let _database = context.databases.take(&ChassisId::new("h1"), database);
+            let taken_for = |claimant| taken_for(&facts, &claimant, &context);
+            let its = Some("h1".to_owned());
+            assert_eq!(taken_for(of(1, ["h1", "h1 id:2"])), its, "{rule:?}");
+            let elsewhere = taken_for(of(2, ["h1", "h1 id:3"]));
+            assert_eq!(elsewhere.is_some(), rule == NameRule::Certificate);
+            assert_eq!(taken_for(of(1, ["h2", "h2 id:2"])), None, "{rule:?}");
+        }
     }
 
     #[test]

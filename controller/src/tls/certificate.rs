@@ -24,6 +24,11 @@ impl Names {
     pub fn has(&self, name: &str) -> bool {
         self.0.contains(name)
     }
+
+    /// Whether these and those may be of one holder, who has renewed its certificate: `ovs-pki` gives each a name of its own, too.
+    pub fn are_of_one_holder(&self, others: &Self) -> bool {
+        self == others || !self.0.is_disjoint(&others.0)
+    }
 }
 
 impl fmt::Display for Names {
@@ -82,6 +87,16 @@ fn without_id(name: &str) -> Option<&str> {
 mod tests {
     use super::*;
     use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
+
+    #[test]
+    fn a_renewed_certificate_is_of_the_same_holder() {
+        let of = |names: [&str; 2]| Names::of(names);
+        let old = of(["h1", "h1 id:1"]);
+        assert!(old.are_of_one_holder(&of(["h1", "h1 id:2"])));
+        assert!(!old.are_of_one_holder(&of(["h2", "h2 id:1"])));
+        assert!(!old.are_of_one_holder(&Names::of([])));
+        assert!(Names::of([]).are_of_one_holder(&Names::of([])));
+    }
 
     #[test]
     fn a_holder_has_its_common_name_and_its_dns_names() {

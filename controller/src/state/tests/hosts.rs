@@ -70,6 +70,38 @@ fn a_host_may_be_named_as_its_machine_is() {
 }
 
 #[test]
+fn after_a_restart_a_port_stays_where_it_was_until_its_hypervisor_is_read() {
+    let mut story = story();
+    story.stored(bound_to("one.example"));
+    story.stored(Change::Put(Object::Chassis(Arc::new(Chassis {
+        observed: false,
+        ..chassis("h1")
+    }))));
+    story.stored(Change::Put(Object::Location(PORT, ChassisId::new("h1"))));
+    let mut renamed = port();
+    renamed.host_id = "one.example".to_owned();
+    renamed.meta.name = "renamed".to_owned();
+    story.stored(Change::Put(Object::Port(Arc::new(renamed))));
+    story.echo();
+    assert_eq!((story.place(), story.dead()), (Some(("h1", None)), 0));
+    story.observed([named("h1", "one.example"), read("h1", Some(5))]);
+    story.echo();
+    assert_eq!((story.place(), story.dead()), (Some(("h1", Some(5))), 0));
+}
+
+#[test]
+fn after_a_restart_a_port_that_was_bound_elsewhere_meanwhile_goes_there() {
+    let mut story = story();
+    story.stored(Change::Put(Object::Location(PORT, ChassisId::new("h1"))));
+    story.stored(bound_to("h2"));
+    story.observed([read("h2", Some(7))]);
+    assert_eq!(story.place(), Some(("h2", Some(7))));
+    story.observed([read("h1", Some(5))]);
+    story.echo();
+    assert_eq!((story.place(), story.dead()), (Some(("h2", Some(7))), 1));
+}
+
+#[test]
 fn endpoints_that_two_have_are_counted() {
     let mut story = story();
     let shared = |story: &Story| {
