@@ -12,6 +12,7 @@ use crate::clock;
 use crate::store::{CommitError, Revision};
 use sextant_model::{Facts, Intent};
 use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
+use tokio::task::{JoinError, spawn_blocking};
 
 /// How many write side by side: quotas rest on it.
 pub(super) const WRITERS_AT_ONCE: u64 = 128;
@@ -38,9 +39,39 @@ impl Api {
         &self,
         plan: impl Fn(&mut Draft) -> Result<T, ApiError>,
     ) -> Result<(T, Written), ApiError> {
+        let _place = self.writers.take().await;
+        let (api, plan) = (self, &plan);
+        let planned = move || api.gate.pass(move || api.plan(plan));
+        self.write_by(planned, TOGETHER).await
+    }
+
+    /// The same for what no request asks for. It waits behind no request, but for its turn alone if it keeps losing, and is
+    /// planned by a thread for which nothing waits.
+    pub(super) async fn write_apart<T: Send + 'static>(
+        &self,
+        plan: impl Fn(&mut Draft) -> Result<T, ApiError> + Clone + Send + 'static,
+    ) -> Result<(T, Written), ApiError> {
+        let planned = || {
+            let (api, plan) = (self.clone(), plan.clone());
+            let planned = spawn_blocking(move || api.plan(plan));
+            async move { planned.await.unwrap_or_else(|error| Err(ended(&error))) }
+        };
+        self.write_by(planned, 0).await
+    }
+
+    /// Writes what is planned. From attempt 0 up to `together`, and from [`TOGETHER`] on, it takes a turn.
+    async fn write_by<T, P: Future<Output = Result<(T, Draft), ApiError>>>(
+        &self,
+        planned: impl Fn() -> P,
+        together: usize,
+    ) -> Result<(T, Written), ApiError> {
         for attempt in 0..ATTEMPTS {
-            let _turn = self.turn(attempt).await;
-            let (result, draft) = self.gate.pass(|| self.plan(&plan)).await?;
+            let _turn = match attempt {
+                _ if attempt < together => Some(self.together().await),
+                _ if attempt < TOGETHER => None,
+                _ => Some(self.alone().await),
+            };
+            let (result, draft) = planned().await?;
             // Held like the turn, so that nobody can give that back early by going away.
             let changing = abandon::begin_change()?;
             match self.commit(&draft).await? {
@@ -106,15 +137,62 @@ impl Api {
         }
     }
 
-    async fn turn(&self, attempt: usize) -> Turn<'_> {
-        if attempt < TOGETHER {
-            Turn::Together {
-                _guard: self.turns.read().await,
-            }
-        } else {
-            Turn::Alone {
-                _guard: self.turns.write().await,
-            }
+    async fn together(&self) -> Turn<'_> {
+        Turn::Together {
+            _guard: self.turns.read().await,
         }
+    }
+
+    async fn alone(&self) -> Turn<'_> {
+        Turn::Alone {
+            _guard: self.turns.write().await,
+        }
+    }
+}
+
+fn ended(error: &JoinError) -> ApiError {
+    ApiError::unavailable(format!(
+        "what was to be written could not be planned: {error}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fair::FairPlaces;
+    use super::super::gate::Gate;
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::snapshot::{Snapshot, Snapshots};
+    use crate::store::{Boxed, Precondition, Store, Watch, WatchEnded};
+    use sextant_model::Change;
+    use std::sync::Arc;
+
+    struct NoStore;
+
+    impl Store for NoStore {
+        fn commit(
+            &self,
+            _: Vec<Change>,
+            _: Vec<Precondition>,
+        ) -> Boxed<'_, Result<Revision, CommitError>> {
+            Box::pin(async { Err(CommitError::Unavailable("there is none".to_owned())) })
+        }
+
+        fn watch(&self) -> Boxed<'_, Result<Box<dyn Watch>, WatchEnded>> {
+            Box::pin(async { Err(WatchEnded("there is none".to_owned())) })
+        }
+    }
+
+    #[tokio::test]
+    async fn what_no_request_asks_for_waits_behind_none() {
+        let (_publisher, snapshots) = Snapshots::new(Snapshot::default());
+        let api = Api {
+            writers: FairPlaces::new(0),
+            gate: Gate::of(0),
+            ..Api::new(Arc::new(NoStore), snapshots, Metrics::new().unwrap())
+        };
+        let _all_write = api.turns.write().await;
+        let (answer, _) = api.write_apart(|_| Ok(5)).await.ok().unwrap();
+        assert_eq!(answer, 5);
     }
 }

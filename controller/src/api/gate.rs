@@ -1,32 +1,36 @@
-//! Where long work of the API is done: so much at once that a processor is left for whoever asks for little, and never
-//! where something else waits for the thread.
+//! Where long work of the API is done: a little at once, so that whoever asks for little is served meanwhile, and never where
+//! something else waits for the thread.
 //!
-//! Work is done in turns. Whoever has gone away by then is not among those that wait (`abandon`), so abandoned requests cost
-//! nothing more. What a request can ask for is bounded (`request/limits`), and so is a turn.
+//! Work is done in turns that projects take fairly (`fair`). Lists and writes have turns of their own. Whoever has gone away
+//! by then is not among those that wait (`abandon`), so abandoned requests cost nothing more. What a request can ask for is
+//! bounded (`request/limits`), and so is a turn.
 
+use super::fair::FairPlaces;
 use std::num::NonZero;
-use std::sync::Arc;
 use std::thread::available_parallelism;
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::Semaphore;
 
-/// The turns of long work.
+/// The turns of long work of one kind.
 #[derive(Clone, Debug)]
-pub(super) struct Gate(Arc<Semaphore>);
+pub(super) struct Gate(FairPlaces);
 
 impl Default for Gate {
     /// Half of the processors.
     fn default() -> Self {
         let processors = available_parallelism().map_or(1, NonZero::get);
-        Self(Arc::new(Semaphore::new((processors / 2).max(1))))
+        Self::of((processors / 2).max(1))
     }
 }
 
 impl Gate {
+    /// So many turns at once.
+    pub(super) fn of(turns: usize) -> Self {
+        Self(FairPlaces::new(turns))
+    }
+
     /// Does long work when its turn has come.
     pub(super) async fn pass<T>(&self, work: impl FnOnce() -> T) -> T {
-        // Nobody closes the semaphore.
-        let _turn = self.0.acquire().await;
+        let _turn = self.0.take().await;
         aside(work)
     }
 }

@@ -7,6 +7,7 @@
 use super::Api;
 use super::audit::CallerName;
 use super::error::ApiError;
+use super::fair;
 use crate::http::Peer;
 use axum::Json;
 use axum::extract::{Request, State};
@@ -185,8 +186,9 @@ pub(super) async fn identify(State(api): State<Api>, mut request: Request, next:
         };
     };
     let who = CallerName::named(request.headers());
+    let project = caller.project.clone();
     request.extensions_mut().insert(caller);
-    let mut response = next.run(request).await;
+    let mut response = fair::made_for(project, next.run(request)).await;
     response.extensions_mut().insert(who);
     response
 }

@@ -16,6 +16,7 @@ mod commit;
 mod discovery;
 mod draft;
 mod error;
+mod fair;
 mod gate;
 mod identity;
 mod ip_availability;
@@ -50,6 +51,7 @@ use audit::Audit;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use error::ApiError;
+use fair::FairPlaces;
 use gate::Gate;
 pub use identity::{Identity, loopback};
 use serde_json::{Map, Value};
@@ -68,7 +70,9 @@ pub struct Api {
     snapshots: Snapshots,
     metrics: Metrics,
     turns: Arc<RwLock<()>>,
+    writers: FairPlaces,
     gate: Gate,
+    lists: Gate,
     hypervisors: Option<agent::Hypervisors>,
     identity: Arc<ArcSwap<Identity>>,
     audit: Arc<Audit>,
@@ -83,7 +87,9 @@ impl Api {
             snapshots,
             metrics,
             turns: Arc::new(RwLock::with_max_readers((), commit::WRITERS_AT_ONCE as u32)),
+            writers: FairPlaces::new(commit::WRITERS_AT_ONCE as usize),
             gate: Gate::default(),
+            lists: Gate::default(),
             hypervisors: None,
             identity: Arc::default(),
             audit: Arc::default(),

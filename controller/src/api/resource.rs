@@ -240,7 +240,7 @@ async fn list<R: Resource>(
     let answer = || listed::<R>(&query, snapshot.view(&caller), &link);
     match R::table(&snapshot.intent).len() <= FEW {
         true => answer(),
-        false => api.gate.pass(answer).await,
+        false => api.lists.pass(answer).await,
     }
 }
 

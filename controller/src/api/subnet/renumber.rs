@@ -54,8 +54,8 @@ impl Api {
         subnet: SubnetId,
         prefix: Ipv6Net,
     ) -> Result<Option<Ipv6Net>, RenumberError> {
-        let written = self.write(|draft| renumber(draft, subnet, prefix)).await;
-        let (before, _) = written?;
+        let plan = move |draft: &mut Draft| renumber(draft, subnet, prefix);
+        let (before, _) = self.write_apart(plan).await?;
         Ok(before)
     }
 }
