@@ -15,6 +15,7 @@ mod tunnels;
 use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 use crate::store::{Committed, Watch, WatchEnded};
+use crate::throttle::Throttles;
 use elsewhere::Elsewhere;
 use hosts::Hosts;
 use sextant_model::{
@@ -88,6 +89,8 @@ pub struct Owner {
     publish: watch::Sender<Arc<Snapshot>>,
     observed: mpsc::UnboundedSender<Vec<Change>>,
     metrics: Metrics,
+    /// What hypervisors give reason to say fills no log.
+    words: Throttles<ChassisId>,
 }
 
 impl Owner {
@@ -112,6 +115,7 @@ impl Owner {
             publish,
             observed,
             metrics,
+            words: Throttles::default(),
         }
     }
 
@@ -329,8 +333,8 @@ impl Owner {
         let endpoints = before.as_ref().map(|before| before.encap.endpoints);
         let moved = endpoints != Some(chassis.encap.endpoints);
         if moved {
-            tunnels::tell_whom_it_does_not_reach(&self.snapshot.facts, &chassis);
-            tunnels::tell_who_has_its_endpoint(&self.snapshot.facts, &chassis);
+            tunnels::tell_whom_it_does_not_reach(&self.snapshot.facts, &chassis, &mut self.words);
+            tunnels::tell_who_has_its_endpoint(&self.snapshot.facts, &chassis, &mut self.words);
         }
         let id = chassis.id.clone();
         self.snapshot.facts.put_chassis(chassis);

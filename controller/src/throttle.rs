@@ -64,6 +64,13 @@ pub struct Throttles<K> {
 /// How many are told apart. With more than these all begin anew, as each does with every stretch of time.
 const MOST: usize = 4096;
 
+impl<K: Clone + Eq + Hash> Default for Throttles<K> {
+    /// Five of each in a minute.
+    fn default() -> Self {
+        Self::new(5, Duration::from_secs(60))
+    }
+}
+
 impl<K: Clone + Eq + Hash> Throttles<K> {
     /// Lets `burst` of each through each `stretch`.
     pub fn new(burst: u32, stretch: Duration) -> Self {

@@ -1,6 +1,6 @@
 //! Who changed what, and who was not let: a line in the log for each write and each refusal by policy.
 //!
-//! What is refused costs its caller nothing, so of that each caller gets so many lines and the rest is counted; a write that
+//! What is refused or fails costs its caller nothing, so of that each caller gets so many lines and the rest is counted; a write that
 //! was made is always told.
 
 use crate::throttle::Throttles;
@@ -70,11 +70,7 @@ impl Audit {
         if method.is_safe() && !refused {
             return;
         }
-        let unsaid = match status.is_client_error() {
-            true => self.admit(who),
-            false => Some(0),
-        };
-        let Some(unsaid) = unsaid else {
+        let Some(unsaid) = self.admit(who, status) else {
             return;
         };
         let CallerName { user, project } = who;
@@ -87,7 +83,11 @@ impl Audit {
         tracing::info!(request_id, user, project, %method, path, status, ms, unsaid, "{what}");
     }
 
-    fn admit(&self, who: &CallerName) -> Option<u64> {
+    /// Whether this is told; if so, how many of the same caller were not.
+    fn admit(&self, who: &CallerName, status: StatusCode) -> Option<u64> {
+        if status.is_success() {
+            return Some(0);
+        }
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         refusals.admit(who, Instant::now())
     }
@@ -112,9 +112,12 @@ mod tests {
             user: Some(user.to_owned()),
             project: None,
         };
-        let said = (0..1000).filter(|_| audit.admit(&who("loud")).is_some());
+        let kinds = [StatusCode::FORBIDDEN, StatusCode::SERVICE_UNAVAILABLE];
+        let answers = kinds.into_iter().cycle().take(1000);
+        let said = answers.filter(|status| audit.admit(&who("loud"), *status).is_some());
         assert_eq!(said.count(), REFUSALS as usize);
-        assert_eq!(audit.admit(&who("other")), Some(0));
+        assert_eq!(audit.admit(&who("loud"), StatusCode::CREATED), Some(0));
+        assert_eq!(audit.admit(&who("other"), kinds[1]), Some(0));
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! One task a hypervisor: tells the owner what it observes, and makes the hypervisor what it should be.
 
-use super::bfd::{self, States};
+mod provisioning;
+
+use super::bfd::States;
 use super::census::Census;
 use super::meddling::meddles;
 use super::monitor;
 use super::news::news;
 use super::observe::{NotReady, Observation, observe};
-use super::patches::missing_bridges;
 use super::place::Place;
-use super::provision::{differences, release, wanted};
 use super::turn::Turn;
 use super::wish::Wish;
 use crate::admission::{self, Limits, Pass};
@@ -21,10 +21,8 @@ use crate::stream::{Incoming, Listener, Misunderstood, Stream};
 use crate::throttle::Throttle;
 use crate::tls::Expiries;
 use imbl::OrdMap;
-use sextant_model::{Chassis, ChassisId, EncapKind, Facts, Plugged, PortId, TunnelWatches};
-use sextant_ovsdb_client::{
-    ColumnError, Connection, Options, Replica, RequestId, Transaction, TransactionError,
-};
+use sextant_model::{Chassis, ChassisId, Facts, Plugged, PortId, TunnelWatches};
+use sextant_ovsdb_client::{Connection, Options, RequestId, TransactionError};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -414,97 +412,6 @@ impl Session {
         self.watches = watches.clone();
         self.send(Event::TunnelsHeard(chassis.clone(), watches))
             .await
-    }
-
-    fn provision(&mut self, chassis: &Chassis) {
-        let wish = Wish {
-            system_id: chassis.id.to_string(),
-            controller: self.controller.clone(),
-            manager_suffix: format!(":{}", self.context.ovsdb_port),
-            endpoints: chassis.encap.endpoints,
-            tunnels: self.tunnels(chassis),
-            watched: match self.context.bfd {
-                true => bfd::watched(&self.context.snapshots.latest().facts, chassis),
-                false => vec![],
-            },
-            bridge_mappings: chassis.bridge_mappings.clone(),
-        };
-        let missing = missing_bridges(self.connection.replica(), &wish.bridge_mappings).join(", ");
-        if !missing.is_empty() {
-            self.complain(&format!(
-                "external_ids:sextant-bridge-mappings: there is no bridge {missing}"
-            ));
-        }
-        if self.turn.is_ours(Instant::now()) {
-            self.tell_of_meddling(&wish);
-            self.change(|replica| wanted(replica, &wish));
-            self.wish = Some(wish);
-        }
-    }
-
-    /// What differs though nothing else is wanted than before, somebody else did.
-    fn tell_of_meddling(&mut self, wish: &Wish) {
-        let meddled = std::mem::take(&mut self.meddled);
-        if !meddled || self.wish.as_ref() != Some(wish) {
-            return;
-        }
-        let kinds = differences(self.connection.replica(), wish).unwrap_or_default();
-        let mended = &self.context.metrics.drift_mended;
-        kinds
-            .iter()
-            .for_each(|kind| mended.with_label_values(&[*kind]).inc());
-        if kinds.is_empty() {
-            return;
-        }
-        if let Some(unsaid) = self.throttle.admit(std::time::Instant::now()) {
-            let (chassis, what) = (&wish.system_id, kinds.join(", "));
-            tracing::warn!(
-                chassis,
-                what,
-                unsaid,
-                "somebody else changed what Sextant set on the hypervisor; it is mended"
-            );
-        }
-    }
-
-    /// Sends the next step, if there is one and it is time for it.
-    fn change(&mut self, next: impl FnOnce(&Replica) -> Result<Option<Transaction>, ColumnError>) {
-        if !self.turn.is_ours(Instant::now()) {
-            return;
-        }
-        match next(self.connection.replica()) {
-            Ok(Some(transaction)) => self.turn.sent(self.connection.transact(transaction)),
-            Ok(None) => {}
-            Err(error) => self.complain(&error.to_string()),
-        }
-    }
-
-    /// The protocols that this or any other hypervisor wants to be sent.
-    fn tunnels(&self, chassis: &Chassis) -> BTreeSet<EncapKind> {
-        let snapshot = self.context.snapshots.latest();
-        let others = snapshot
-            .facts
-            .chassis()
-            .values()
-            .filter(|other| other.id != chassis.id);
-        others
-            .map(|other| other.encap.kind)
-            .chain([chassis.encap.kind])
-            .collect()
-    }
-
-    /// Nobody asks it to take part (any more): what Sextant made there is undone, and then it has left.
-    async fn leave(&mut self, chassis: ChassisId) -> Result<(), Stopping> {
-        if !matches!(release(self.connection.replica()), Ok(None)) {
-            self.change(release);
-            return Ok(());
-        }
-        let snapshot = self.context.snapshots.latest();
-        if snapshot.facts.chassis().contains_key(&chassis) {
-            (self.seen, self.connected, self.states) = (None, None, None);
-            return self.send(Event::HypervisorLeft(chassis)).await;
-        }
-        Ok(())
     }
 
     /// Tells the owner what differs from what it was told last.

@@ -6,6 +6,7 @@
 use super::{Owner, is_observed};
 use sextant_model::{Change, ChassisId, Key, Plugged, PortId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
 
 /// What the machines are called, and which interfaces stay dead.
 #[derive(Debug, Default)]
@@ -62,10 +63,12 @@ impl Owner {
             self.remember(Change::Delete(Key::Location(port)));
         }
         self.elsewhere.keep(port, plugged);
-        if self.hosts.dead.insert((port, chassis.clone())) {
+        if self.hosts.dead.insert((port, chassis.clone()))
+            && let Some(unsaid) = self.words.admit(&chassis, Instant::now())
+        {
             let bound = self.snapshot.intent.ports.get(&port);
             let host = bound.map(|port| port.host_id.as_str());
-            tracing::warn!(%port, %chassis, host, "an interface stays dead: its port is bound to another host (binding:host_id)");
+            tracing::warn!(%port, %chassis, host, unsaid, "an interface stays dead: its port is bound to another host (binding:host_id)");
         }
     }
 

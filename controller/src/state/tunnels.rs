@@ -1,9 +1,11 @@
 //! Which hypervisors do not reach each other.
 
 use super::{Owner, is_observed};
+use crate::throttle::Throttles;
 use sextant_model::{Chassis, ChassisId, Facts, TunnelState, TunnelWatches};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Instant;
 
 /// How many are named in one line.
 const NAMED: usize = 5;
@@ -55,15 +57,25 @@ impl Owner {
 }
 
 /// Between a hypervisor that has other endpoints than before and these, nothing passes.
-pub(super) fn tell_whom_it_does_not_reach(facts: &Facts, chassis: &Chassis) {
+pub(super) fn tell_whom_it_does_not_reach(
+    facts: &Facts,
+    chassis: &Chassis,
+    words: &mut Throttles<ChassisId>,
+) {
     let (unreached, more) = named(facts.without_tunnel(chassis));
-    if !unreached.is_empty() {
-        tracing::warn!(chassis = %chassis.id, endpoint = %chassis.encap.endpoints, from = unreached, more, "no tunnel: no family of addresses in common");
+    if !unreached.is_empty()
+        && let Some(unsaid) = words.admit(&chassis.id, Instant::now())
+    {
+        tracing::warn!(chassis = %chassis.id, endpoint = %chassis.encap.endpoints, from = unreached, more, unsaid, "no tunnel: no family of addresses in common");
     }
 }
 
 /// Of two hypervisors with one address, one gets the other's frames.
-pub(super) fn tell_who_has_its_endpoint(facts: &Facts, chassis: &Chassis) {
+pub(super) fn tell_who_has_its_endpoint(
+    facts: &Facts,
+    chassis: &Chassis,
+    words: &mut Throttles<ChassisId>,
+) {
     let is_its = |address: IpAddr| {
         let mut own = chassis.encap.endpoints.addresses();
         own.any(|own| own == address)
@@ -72,8 +84,10 @@ pub(super) fn tell_who_has_its_endpoint(facts: &Facts, chassis: &Chassis) {
     let sharing = others
         .filter(|other| other.id != chassis.id && other.encap.endpoints.addresses().any(is_its));
     let (with, more) = named(sharing.map(|other| &other.id));
-    if !with.is_empty() {
-        tracing::warn!(chassis = %chassis.id, endpoint = %chassis.encap.endpoints, with, more, "another hypervisor has this tunnel endpoint, too");
+    if !with.is_empty()
+        && let Some(unsaid) = words.admit(&chassis.id, Instant::now())
+    {
+        tracing::warn!(chassis = %chassis.id, endpoint = %chassis.encap.endpoints, with, more, unsaid, "another hypervisor has this tunnel endpoint, too");
     }
 }
 

@@ -50,6 +50,23 @@ impl Meters {
         }
     }
 
+    /// Messages that make these meters, which a switch has as they were to be before, what they should be.
+    pub(super) fn follow(
+        &self,
+        before: &Self,
+        present: impl IntoIterator<Item = u32>,
+    ) -> Vec<Message> {
+        let present = present.into_iter().map(|meter| {
+            let MeterMod { flags, bands, .. } = before.add(meter);
+            MeterConfig {
+                flags,
+                meter,
+                bands,
+            }
+        });
+        self.correct(&present.collect::<Vec<_>>())
+    }
+
     /// Messages that make meters which a switch has what they should be.
     pub(super) fn correct<'a>(
         &self,
@@ -119,5 +136,19 @@ mod tests {
         let right = [present(11, 11), present(of_fragments, of_fragments)];
         assert!(meters.correct(&right).is_empty());
         assert_eq!(meters.correct(&[present(of_fragments, 11)]).len(), 1);
+    }
+
+    #[test]
+    fn what_the_connection_tracker_turns_out_to_be_changes_meters_of_fragments() {
+        let before = Meters::new(&Settings::default(), Reassembly::default());
+        let after = Meters::new(&Settings::default(), Reassembly::Flawed);
+        let of_fragments = 1 << 17 | 11;
+        let right = MeterMod {
+            command: MeterCommand::Modify,
+            ..after.add(of_fragments)
+        };
+        let followed = after.follow(&before, [11, of_fragments]);
+        assert_eq!(followed, [Message::MeterMod(right)]);
+        assert!(before.follow(&before, [11, of_fragments]).is_empty());
     }
 }

@@ -336,6 +336,7 @@ impl Session {
         self.check_identity(&latest)?;
         if self.is_idle() && !Arc::ptr_eq(&latest, &self.snapshot) {
             let before = std::mem::replace(&mut self.snapshot, latest);
+            self.follow_meters(&before);
             let started = Instant::now();
             let (old, new) = (
                 (&before.intent, &before.facts),

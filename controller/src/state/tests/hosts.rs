@@ -102,6 +102,35 @@ fn after_a_restart_a_port_that_was_bound_elsewhere_meanwhile_goes_there() {
 }
 
 #[test]
+fn an_interface_that_comes_and_goes_fills_no_log() {
+    let mut story = story();
+    story.stored(bound_to("h1"));
+    story.observed([read("h2", None)]);
+    for ofport in 0..10 {
+        story.observed([plugged("h2", ofport), unplugged("h2")]);
+    }
+    let mut may_say = |name| {
+        let words = &mut story.owner.words;
+        words.admit(&ChassisId::new(name), std::time::Instant::now())
+    };
+    assert_eq!((may_say("h2"), may_say("h3")), (None, Some(0)));
+}
+
+#[test]
+fn an_endpoint_that_is_taken_over_and_over_fills_no_log() {
+    let mut story = story();
+    story.observed([read("h1", None)]);
+    let mut moved = chassis("h2");
+    moved.encap.endpoints = "2001:db8::2".parse().unwrap();
+    for _ in 0..10 {
+        story.observed([Event::HypervisorChanged(moved.clone()), read("h2", None)]);
+    }
+    let now = std::time::Instant::now();
+    let words = &mut story.owner.words;
+    assert_eq!(words.admit(&ChassisId::new("h2"), now), None);
+}
+
+#[test]
 fn endpoints_that_two_have_are_counted() {
     let mut story = story();
     let shared = |story: &Story| {

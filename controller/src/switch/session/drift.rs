@@ -1,6 +1,7 @@
 //! What a session does when somebody else changed what its switch has: reads back, and mends the difference.
 
 use super::{Session, SessionError};
+use crate::snapshot::Snapshot;
 use crate::switch::meters::Meters;
 use sextant_flows::reconcile;
 use tokio::time::Instant;
@@ -20,6 +21,17 @@ impl Session {
         match self.vigil.is_suspicious(now) {
             true => self.mend(now).await,
             false => Ok(()),
+        }
+    }
+
+    /// What meters should be may differ from before, though the flows that pass them do not.
+    pub(super) fn follow_meters(&mut self, before: &Snapshot) {
+        let was = Meters::of(before, &self.chassis);
+        let wanted = Meters::of(&self.snapshot, &self.chassis);
+        let changes = wanted.follow(&was, self.flows.installable_meters());
+        if !changes.is_empty() {
+            self.vigil.disturbed();
+            self.line.post(changes);
         }
     }
 
