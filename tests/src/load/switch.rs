@@ -1,5 +1,5 @@
 //! A switch as the controller sees it: it has no flows at first, takes what it is given, and
-//! remembers which flow sends up what.
+//! remembers its meters, and which flow sends up what.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Write};
@@ -8,9 +8,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use rust_openflow::multipart::MeterConfig;
 use rust_openflow::{
     Action, BundleControl, BundleControlType, Command, ErrorCode, ErrorMessage, Features, Field,
-    FlowMod, Hello, Instruction, Message, MultipartBody, MultipartReply, MultipartRequest, ports,
+    FlowMod, Hello, Instruction, Message, MeterCommand, MeterMod, MultipartBody, MultipartReply,
+    MultipartRequest, ports,
 };
 
 use super::packets::Question;
@@ -19,6 +21,8 @@ use crate::error::LabError;
 const HEADER: usize = 8;
 /// Longer than any message, with room for many.
 const BUFFER: usize = 1 << 20;
+/// 24 octets each, of 65,535.
+const METERS_A_MESSAGE: usize = 1000;
 /// How long the controller may be silent while something is awaited.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -36,6 +40,7 @@ pub(super) struct Switch {
     pub(super) punts: BTreeMap<(Question, u32), u64>,
     /// The same the other way round: what one deletion costs must not grow with the ports.
     asked: HashMap<u64, (Question, u32)>,
+    meters: BTreeMap<u32, MeterConfig>,
     /// Whether everything that was sent is confirmed.
     settled: bool,
 }
@@ -57,6 +62,7 @@ impl Switch {
             outgoing: BytesMut::new(),
             punts: BTreeMap::new(),
             asked: HashMap::new(),
+            meters: BTreeMap::new(),
             settled: false,
         };
         switch.put(0, &Message::Hello(Hello::openflow13()))?;
@@ -161,7 +167,7 @@ impl Switch {
     /// Does what a message asks, and answers it.
     #[allow(
         clippy::wildcard_enum_match_arm,
-        reason = "a switch that keeps nothing but cookies needs to do little"
+        reason = "a switch that keeps nothing but cookies and meters needs to do little"
     )]
     pub(super) fn serve(&mut self, xid: u32, message: Message) -> Result<(), LabError> {
         let answer = match message {
@@ -172,7 +178,14 @@ impl Switch {
                 Message::BarrierReply
             }
             Message::BundleControl(control) => self.bundle(control),
+            Message::MultipartRequest(MultipartRequest::MeterConfig(_)) => {
+                return self.put_meters(xid);
+            }
             Message::MultipartRequest(request) => nothing_of(&request),
+            Message::MeterMod(meter) => {
+                self.keep(meter);
+                return Ok(());
+            }
             Message::BundleAdd(add) => {
                 if let Message::FlowMod(flow) = *add.message {
                     self.take(&flow);
@@ -183,6 +196,43 @@ impl Switch {
             _ => return Ok(()),
         };
         self.put(xid, &answer)
+    }
+
+    /// It says which meters it has, or the controller would mend it for ever.
+    fn put_meters(&mut self, xid: u32) -> Result<(), LabError> {
+        let meters: Vec<MeterConfig> = self.meters.values().cloned().collect();
+        let mut parts = meters.chunks(METERS_A_MESSAGE).peekable();
+        loop {
+            let part = parts.next().unwrap_or_default().to_vec();
+            let more = parts.peek().is_some();
+            let body = MultipartBody::MeterConfig(part);
+            self.put(xid, &Message::MultipartReply(MultipartReply { more, body }))?;
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    fn keep(&mut self, wanted: MeterMod) {
+        let MeterMod {
+            command,
+            flags,
+            meter,
+            bands,
+        } = wanted;
+        match command {
+            MeterCommand::Delete => {
+                self.meters.remove(&meter);
+            }
+            MeterCommand::Add | MeterCommand::Modify => {
+                let config = MeterConfig {
+                    flags,
+                    meter,
+                    bands,
+                };
+                self.meters.insert(meter, config);
+            }
+        }
     }
 
     fn features(&self) -> Message {
@@ -250,12 +300,10 @@ fn question(flow: &FlowMod) -> Option<Question> {
     }
 }
 
-/// There are no flows and no meters; other things are not known of.
+/// There were no flows before; other things are not known of.
 fn nothing_of(request: &MultipartRequest) -> Message {
     let body = if matches!(request, MultipartRequest::Flow(_)) {
         MultipartBody::Flow(vec![])
-    } else if matches!(request, MultipartRequest::MeterConfig(_)) {
-        MultipartBody::MeterConfig(vec![])
     } else {
         return Message::Error(ErrorMessage {
             code: ErrorCode::BAD_TYPE,
