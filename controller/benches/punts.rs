@@ -142,15 +142,7 @@ fn flows(guests: u16) -> Flows {
     objects.for_each(|object| intent.apply(&Change::Put(object)));
     let mut facts = Facts::default();
     facts.put_chassis(Chassis {
-        id: chassis.clone(),
-        encap: Encap {
-            endpoints: Endpoints::Ipv6(Ipv6Addr::LOCALHOST),
-            kind: EncapKind::Vxlan,
-        },
-        bridge_mappings: BTreeMap::new(),
-        gateway_priority: 0,
         datapath_id: Some(1),
-        reassembly: Default::default(),
         tunnel_ports: BTreeMap::from([(
             Transport {
                 kind: EncapKind::Vxlan,
@@ -158,8 +150,14 @@ fn flows(guests: u16) -> Flows {
             },
             65000,
         )]),
-        patch_ports: BTreeMap::new(),
         observed: true,
+        ..Chassis::new(
+            chassis.clone(),
+            Encap {
+                endpoints: Endpoints::Ipv6(Ipv6Addr::LOCALHOST),
+                kind: EncapKind::Vxlan,
+            },
+        )
     });
     for guest in 1..=guests {
         let plugged = Plugged {

@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 use crate::stream::{Dialects, Listener, Plain};
 use crate::throttle::Throttle;
 use crate::tls::Tls;
-use answer::{Answering, Outgoing};
+use answer::{AnswerUnderWay, Outgoing};
 use axum::Router;
 use axum::body::Body;
 use body::Received;
@@ -220,7 +220,7 @@ impl Connection {
             let (answer, seat) = (service.call(request), seat.clone());
             async move {
                 let answer = answer.await;
-                answer.map(|answer| Answering::with(answer, seat))
+                answer.map(|answer| AnswerUnderWay::with(answer, seat))
             }
         });
         let connection = http1::Builder::new()

@@ -307,15 +307,8 @@ mod tests {
     fn chassis(name: &str) -> Chassis {
         let (endpoints, kind) = (ADDRESS.into(), EncapKind::Vxlan);
         Chassis {
-            id: ChassisId::new(name),
-            encap: Encap { endpoints, kind },
-            bridge_mappings: BTreeMap::new(),
-            gateway_priority: 0,
-            datapath_id: None,
-            reassembly: Default::default(),
-            tunnel_ports: BTreeMap::new(),
-            patch_ports: BTreeMap::new(),
             observed: true,
+            ..Chassis::new(ChassisId::new(name), Encap { endpoints, kind })
         }
     }
 

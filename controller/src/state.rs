@@ -20,7 +20,7 @@ use elsewhere::Elsewhere;
 use hosts::Hosts;
 use sextant_model::{
     Binding, Change, Chassis, ChassisId, Delegation, Facts, Key, MacAddr, NetworkId, Object,
-    Outside, Plugged, PortId, Reassembly, RouterId, Settings, Shortfall, SubnetId, TunnelWatches,
+    Outside, Plugged, PortId, RouterId, Settings, Shortfall, SubnetId, TunnelWatches,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -206,12 +206,7 @@ impl Owner {
         match change {
             Change::Put(Object::Chassis(chassis)) if !is_observed(facts, &chassis.id) => {
                 let before = facts.chassis().get(&chassis.id).cloned();
-                facts.put_chassis(Chassis {
-                    observed: false,
-                    tunnel_ports: BTreeMap::new(),
-                    patch_ports: BTreeMap::new(),
-                    ..Chassis::clone(chassis)
-                });
+                facts.put_chassis(chassis.stored());
                 self.place_after(&chassis.id, before.as_deref());
             }
             Change::Delete(Key::Chassis(id)) if !is_observed(facts, id) => self.remove(id),
@@ -318,15 +313,8 @@ impl Owner {
     }
 
     fn chassis(&mut self, chassis: Chassis) {
-        let stored = |chassis: &Chassis| Chassis {
-            tunnel_ports: BTreeMap::new(),
-            patch_ports: BTreeMap::new(),
-            reassembly: Reassembly::default(),
-            observed: false,
-            ..chassis.clone()
-        };
         let before = self.snapshot.facts.chassis().get(&chassis.id).cloned();
-        if before.as_deref().map(stored) != Some(stored(&chassis)) {
+        if before.as_deref().map(Chassis::stored) != Some(chassis.stored()) {
             tracing::info!(chassis = %chassis.id, endpoint = %chassis.encap.endpoints, encapsulation = %chassis.encap.kind, "hypervisor joined or changed");
             self.remember(Change::Put(Object::Chassis(Arc::new(chassis.clone()))));
         }

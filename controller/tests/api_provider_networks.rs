@@ -6,25 +6,21 @@ mod api;
 use api::Cloud;
 use serde_json::{Value, json};
 use sextant_model::{Chassis, ChassisId, Encap, EncapKind};
-use std::collections::BTreeMap;
 
 /// A cloud with a hypervisor that is attached to `physnet1`.
 async fn attached() -> Cloud {
     let cloud = Cloud::new();
     let mappings = [("physnet1".to_owned(), "br-ex".to_owned())];
     let chassis = Chassis {
-        id: ChassisId::new("h1"),
-        encap: Encap {
-            endpoints: "2001:db8::1".parse().unwrap(),
-            kind: EncapKind::Vxlan,
-        },
         bridge_mappings: mappings.into(),
-        gateway_priority: 0,
-        datapath_id: None,
-        reassembly: Default::default(),
-        tunnel_ports: BTreeMap::new(),
-        patch_ports: BTreeMap::new(),
         observed: true,
+        ..Chassis::new(
+            ChassisId::new("h1"),
+            Encap {
+                endpoints: "2001:db8::1".parse().unwrap(),
+                kind: EncapKind::Vxlan,
+            },
+        )
     };
     cloud
         .observe(move |facts, _| facts.put_chassis(chassis))

@@ -189,18 +189,15 @@ impl Told {
 
 fn chassis() -> Chassis {
     Chassis {
-        id: ChassisId::new("h1"),
-        encap: Encap {
-            endpoints: "2001:db8::1".parse().unwrap(),
-            kind: EncapKind::Vxlan,
-        },
-        bridge_mappings: BTreeMap::new(),
-        gateway_priority: 0,
         datapath_id: Some(DATAPATH),
-        reassembly: Default::default(),
-        tunnel_ports: BTreeMap::new(),
-        patch_ports: BTreeMap::new(),
         observed: true,
+        ..Chassis::new(
+            ChassisId::new("h1"),
+            Encap {
+                endpoints: "2001:db8::1".parse().unwrap(),
+                kind: EncapKind::Vxlan,
+            },
+        )
     }
 }
 

@@ -27,7 +27,6 @@ use sextant_model::{
     NetworkId, NetworkKey, NetworkType, Object, Plugged, Port, PortId, PrefixSource,
     ROUTER_INTERFACE_OWNER, Router, RouterId, RouterKey, Subnet, SubnetId,
 };
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,18 +119,15 @@ fn known(guests: u16) -> Snapshot {
 
 fn chassis(name: &str) -> Chassis {
     Chassis {
-        id: ChassisId::new(name),
-        encap: Encap {
-            endpoints: "2001:db8::1".parse().unwrap(),
-            kind: EncapKind::Vxlan,
-        },
-        bridge_mappings: BTreeMap::new(),
-        gateway_priority: 0,
         datapath_id: Some(DATAPATH),
-        reassembly: Default::default(),
-        tunnel_ports: BTreeMap::new(),
-        patch_ports: BTreeMap::new(),
         observed: true,
+        ..Chassis::new(
+            ChassisId::new(name),
+            Encap {
+                endpoints: "2001:db8::1".parse().unwrap(),
+                kind: EncapKind::Vxlan,
+            },
+        )
     }
 }
 

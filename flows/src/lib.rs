@@ -34,4 +34,4 @@ pub use flows::Flows;
 pub use link::{Interface, Link};
 pub use uplink::{Speaker, Uplink};
 pub use view::View;
-pub use withheld::{Reason, Withheld};
+pub use withheld::{Withheld, WithheldReason};

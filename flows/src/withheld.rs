@@ -11,12 +11,12 @@ pub struct Withheld {
     /// The subnet.
     pub subnet: SubnetId,
     /// Why.
-    pub reason: Reason,
+    pub reason: WithheldReason,
 }
 
 /// Why an address is not published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
+pub enum WithheldReason {
     /// Its prefix is neither delegated there, nor from a pool of the external network, or of its pools' address scope.
     NotGivenOut,
     /// It is within a subnet of the external network: somebody outside may have it.
@@ -25,7 +25,7 @@ pub enum Reason {
     HeldByOthers,
 }
 
-impl Reason {
+impl WithheldReason {
     /// All of them.
     pub const ALL: [Self; 3] = [
         Self::NotGivenOut,
@@ -43,7 +43,7 @@ impl Reason {
     }
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for WithheldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotGivenOut => {

@@ -128,6 +128,31 @@ pub struct Chassis {
 }
 
 impl Chassis {
+    /// One of which nothing else is known yet.
+    pub fn new(id: ChassisId, encap: Encap) -> Self {
+        Self {
+            id,
+            encap,
+            bridge_mappings: BTreeMap::new(),
+            gateway_priority: 0,
+            datapath_id: None,
+            tunnel_ports: BTreeMap::new(),
+            patch_ports: BTreeMap::new(),
+            reassembly: Reassembly::default(),
+            observed: false,
+        }
+    }
+
+    /// What outlives the process: without what only its own database tells.
+    pub fn stored(&self) -> Self {
+        Self {
+            bridge_mappings: self.bridge_mappings.clone(),
+            gateway_priority: self.gateway_priority,
+            datapath_id: self.datapath_id,
+            ..Self::new(self.id.clone(), self.encap)
+        }
+    }
+
     /// Whether it has a way to a physical network: a bridge of it and, once that was observed, the patch port there.
     pub fn reaches(&self, physical_network: &str) -> bool {
         let patched = !self.observed || self.patch_ports.contains_key(physical_network);

@@ -6,7 +6,7 @@ mod holders;
 mod tests;
 mod tunnels;
 
-pub use holders::Holder;
+pub use holders::AddressHolder;
 pub use tunnels::{TunnelState, TunnelWatch, TunnelWatches};
 
 use crate::gateways::Gateways;

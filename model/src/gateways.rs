@@ -244,18 +244,15 @@ mod tests {
     fn chassis(id: &str, mapped: bool, gateway_priority: u16) -> Chassis {
         let mapping = mapped.then(|| ("physnet1".to_owned(), "br-ex".to_owned()));
         Chassis {
-            id: ChassisId::new(id),
-            encap: Encap {
-                endpoints: "2001:db8::1".parse().unwrap(),
-                kind: EncapKind::Vxlan,
-            },
             bridge_mappings: mapping.into_iter().collect(),
             gateway_priority,
-            datapath_id: None,
-            reassembly: Default::default(),
-            tunnel_ports: BTreeMap::new(),
-            patch_ports: BTreeMap::new(),
-            observed: false,
+            ..Chassis::new(
+                ChassisId::new(id),
+                Encap {
+                    endpoints: "2001:db8::1".parse().unwrap(),
+                    kind: EncapKind::Vxlan,
+                },
+            )
         }
     }
 

@@ -47,7 +47,7 @@ pub use dhcpv4_service::{ClasslessRoute, Dhcpv4Lease, Dhcpv4Service};
 pub use dhcpv6_option::{Dhcpv6Option, Dhcpv6Value, InvalidDhcpv6Option, TimeServer};
 pub use domain_name::{DomainName, InvalidDomainName};
 pub use endpoints::{BadEndpoints, Endpoints, Family};
-pub use facts::{Binding, Facts, Holder, Plugged, TunnelState, TunnelWatch, TunnelWatches};
+pub use facts::{AddressHolder, Binding, Facts, Plugged, TunnelState, TunnelWatch, TunnelWatches};
 pub use gateways::Outside;
 pub use ids::{
     AddressScopeId, ChassisId, NetworkId, NetworkKey, PortId, RbacPolicyId, RouterId, RouterKey,

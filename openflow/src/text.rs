@@ -10,6 +10,7 @@ mod flows;
 mod groups;
 mod matches;
 mod messages;
+mod packets;
 mod ports;
 mod raw;
 mod replies;

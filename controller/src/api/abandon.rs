@@ -10,10 +10,10 @@ tokio::task_local! {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Standing(Arc<Mutex<State>>);
+struct Standing(Arc<Mutex<StandingState>>);
 
 #[derive(Debug, Default)]
-struct State {
+struct StandingState {
     /// A change is under way.
     changing: bool,
     /// The caller has gone; this ends the work.
@@ -21,7 +21,7 @@ struct State {
 }
 
 impl Standing {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, StandingState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -41,7 +41,7 @@ pub(super) async fn served<T: Send + 'static>(
 ) -> Result<T, JoinError> {
     let standing = Standing::default();
     let task = tokio::spawn(STANDING.scope(standing.clone(), work));
-    let _present = Present {
+    let _present = PresentCaller {
         standing,
         work: task.abort_handle(),
     };
@@ -49,12 +49,12 @@ pub(super) async fn served<T: Send + 'static>(
 }
 
 /// The caller waits for the answer.
-struct Present {
+struct PresentCaller {
     standing: Standing,
     work: AbortHandle,
 }
 
-impl Drop for Present {
+impl Drop for PresentCaller {
     fn drop(&mut self) {
         let mut state = self.standing.state();
         if !state.changing {

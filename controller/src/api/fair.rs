@@ -16,17 +16,17 @@ pub(super) async fn made_for<T>(project: Option<String>, work: impl Future<Outpu
 
 /// So many places, and who waits for one.
 #[derive(Clone, Debug)]
-pub(super) struct FairPlaces(Arc<Mutex<Lines>>);
+pub(super) struct FairPlaces(Arc<Mutex<WaitingLines>>);
 
 #[derive(Debug)]
-struct Lines {
+struct WaitingLines {
     free: usize,
     /// Of those that wait, a line for each project, the one whose turn it is first.
-    waiting: VecDeque<Line>,
+    waiting: VecDeque<ProjectLine>,
 }
 
 #[derive(Debug)]
-struct Line {
+struct ProjectLine {
     project: Option<String>,
     waiting: VecDeque<oneshot::Sender<FairPlace>>,
 }
@@ -37,7 +37,7 @@ pub(super) struct FairPlace(FairPlaces);
 
 impl FairPlaces {
     pub(super) fn new(places: usize) -> Self {
-        Self(Arc::new(Mutex::new(Lines {
+        Self(Arc::new(Mutex::new(WaitingLines {
             free: places,
             waiting: VecDeque::new(),
         })))
@@ -56,12 +56,12 @@ impl FairPlaces {
         }
     }
 
-    fn lines(&self) -> MutexGuard<'_, Lines> {
+    fn lines(&self) -> MutexGuard<'_, WaitingLines> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Lines {
+impl WaitingLines {
     /// Takes a free place, or else returns where one will be given.
     fn ask(&mut self, project: &Option<String>) -> Option<oneshot::Receiver<FairPlace>> {
         if self.free > 0 {
@@ -75,7 +75,7 @@ impl Lines {
                 line.waiting.retain(|waiting| !waiting.is_closed());
                 line.waiting.push_back(give);
             }
-            None => self.waiting.push_back(Line {
+            None => self.waiting.push_back(ProjectLine {
                 project: project.clone(),
                 waiting: VecDeque::from([give]),
             }),

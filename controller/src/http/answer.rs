@@ -12,25 +12,25 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 /// An answer's body, which says when no more of it is to come.
-pub(super) struct Answering {
+pub(super) struct AnswerUnderWay {
     body: Body,
     seat: Presence,
 }
 
-impl Answering {
+impl AnswerUnderWay {
     /// The same answer.
     pub(super) fn with(answer: Response<Body>, seat: Presence) -> Response<Self> {
         answer.map(|body| Self { body, seat })
     }
 }
 
-impl Drop for Answering {
+impl Drop for AnswerUnderWay {
     fn drop(&mut self) {
         self.seat.handed_over();
     }
 }
 
-impl hyper::body::Body for Answering {
+impl hyper::body::Body for AnswerUnderWay {
     type Data = Bytes;
     type Error = Error;
 

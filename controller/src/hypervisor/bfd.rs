@@ -180,18 +180,14 @@ mod tests {
         let mut facts = Facts::default();
         for (id, endpoints, kind) in hypervisors {
             facts.put_chassis(Chassis {
-                id: ChassisId::new(id),
-                encap: Encap {
-                    endpoints: endpoints.parse().unwrap(),
-                    kind: *kind,
-                },
-                bridge_mappings: BTreeMap::new(),
-                gateway_priority: 0,
-                datapath_id: None,
-                reassembly: Default::default(),
-                tunnel_ports: BTreeMap::new(),
-                patch_ports: BTreeMap::new(),
                 observed: true,
+                ..Chassis::new(
+                    ChassisId::new(id),
+                    Encap {
+                        endpoints: endpoints.parse().unwrap(),
+                        kind: *kind,
+                    },
+                )
             });
         }
         facts

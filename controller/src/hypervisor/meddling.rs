@@ -3,35 +3,11 @@
 //! What differs from what is wanted is mended whoever caused it. But only where this is wanted since before, and somebody
 //! changed it meanwhile, is it worth a warning.
 
-use super::{INTEGRATION_BRIDGE, is_owned};
+use super::{INTEGRATION_BRIDGE, MONITORED, is_owned};
 use sextant_ovsdb_client::{Row, RowChange};
 
-/// Per table, the columns that Sextant writes.
-const WRITTEN: &[(&str, &[&str])] = &[
-    (
-        "Bridge",
-        &[
-            "name",
-            "controller",
-            "fail_mode",
-            "protocols",
-            "datapath_type",
-            "other_config",
-            "stp_enable",
-            "rstp_enable",
-            "external_ids",
-        ],
-    ),
-    ("Port", &["name", "interfaces", "external_ids"]),
-    (
-        "Interface",
-        &["name", "type", "options", "bfd", "external_ids"],
-    ),
-    (
-        "Controller",
-        &["target", "connection_mode", "max_backoff", "external_ids"],
-    ),
-];
+/// What Open vSwitch says of its own, and the ports that others add.
+const NOT_WRITTEN: &[&str] = &["ports", "datapath_id", "ofport", "bfd_status"];
 
 /// Whether any of these changes is to something that Sextant made, or to the integration bridge.
 pub(super) fn meddles(changes: &[RowChange]) -> bool {
@@ -42,10 +18,15 @@ fn is_meddling(change: &RowChange) -> bool {
     let Some(old) = &change.old else {
         return false;
     };
-    let columns = WRITTEN.iter().find(|(table, _)| *table == &*change.table);
-    let written =
-        columns.is_some_and(|(_, columns)| columns.iter().any(|column| change.touches(column)));
-    written && (is_owned(old) || is_integration_bridge(change, old))
+    (is_owned(old) || is_integration_bridge(change, old)) && touches_what_is_written(change)
+}
+
+fn touches_what_is_written(change: &RowChange) -> bool {
+    let monitored = MONITORED
+        .iter()
+        .filter(|(table, _)| *table == &*change.table);
+    let mut columns = monitored.flat_map(|(_, columns)| columns.iter());
+    columns.any(|column| !NOT_WRITTEN.contains(column) && change.touches(column))
 }
 
 fn is_integration_bridge(change: &RowChange, row: &Row) -> bool {

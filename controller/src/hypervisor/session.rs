@@ -162,7 +162,7 @@ struct Session {
     /// What was wanted of it last, and whether somebody changed something of that since.
     wish: Option<Wish>,
     meddled: bool,
-    throttle: Throttle,
+    drift_warnings: Throttle,
     /// What was last complained of, so that it is said once.
     complaint: Option<String>,
     /// Its database can give reason for as many complaints as it likes.
@@ -195,7 +195,7 @@ impl Session {
             turn: Turn::default(),
             wish: None,
             meddled: false,
-            throttle: Throttle::default(),
+            drift_warnings: Throttle::default(),
             complaint: None,
             complaints: Throttle::default(),
         }

@@ -39,18 +39,14 @@ fn port() -> Port {
 
 fn chassis(name: &str) -> Chassis {
     Chassis {
-        id: ChassisId::new(name),
-        encap: Encap {
-            endpoints: "2001:db8::1".parse().unwrap(),
-            kind: EncapKind::Vxlan,
-        },
-        bridge_mappings: BTreeMap::new(),
-        gateway_priority: 0,
-        datapath_id: None,
-        reassembly: Default::default(),
-        tunnel_ports: BTreeMap::new(),
-        patch_ports: BTreeMap::new(),
         observed: true,
+        ..Chassis::new(
+            ChassisId::new(name),
+            Encap {
+                endpoints: "2001:db8::1".parse().unwrap(),
+                kind: EncapKind::Vxlan,
+            },
+        )
     }
 }
 

@@ -18,22 +18,22 @@ use std::time::Instant;
 const MOST_REMEMBERED: usize = 1024;
 
 /// An address on a network.
-pub(super) type Place = (NetworkKey, IpAddr);
+pub(super) type AddressOfNetwork = (NetworkKey, IpAddr);
 
 /// Where routers' addresses are on the networks of one hypervisor.
 #[derive(Debug, Default)]
 pub(super) struct Announcing {
-    known: BTreeMap<Place, MacAddr>,
+    known: BTreeMap<AddressOfNetwork, MacAddr>,
     /// Those that went, the latest last.
-    gone: VecDeque<(Place, MacAddr)>,
+    gone: VecDeque<(AddressOfNetwork, MacAddr)>,
     /// What moved, and waits for its flows.
-    waiting: BTreeMap<Place, MacAddr>,
-    moved: BTreeMap<Place, (MacAddr, Repetition)>,
+    waiting: BTreeMap<AddressOfNetwork, MacAddr>,
+    moved: BTreeMap<AddressOfNetwork, (MacAddr, Repetition)>,
 }
 
 impl Announcing {
     /// Of a hypervisor whose guests were told that routers' addresses are here.
-    pub(super) fn following(told: BTreeMap<Place, MacAddr>) -> Self {
+    pub(super) fn following(told: BTreeMap<AddressOfNetwork, MacAddr>) -> Self {
         Self {
             known: told,
             ..Self::default()
@@ -41,7 +41,7 @@ impl Announcing {
     }
 
     /// Where routers' addresses are.
-    pub(super) fn known(&self) -> &BTreeMap<Place, MacAddr> {
+    pub(super) fn known(&self) -> &BTreeMap<AddressOfNetwork, MacAddr> {
         &self.known
     }
 
@@ -51,7 +51,7 @@ impl Announcing {
             let addresses = interface.addresses.iter();
             addresses.map(|address| ((interface.network, *address), interface.mac))
         });
-        let places: BTreeMap<Place, MacAddr> = places.collect();
+        let places: BTreeMap<AddressOfNetwork, MacAddr> = places.collect();
         if places == self.known {
             return;
         }
@@ -74,7 +74,7 @@ impl Announcing {
             .retain(|place, (mac, _)| known.get(place) == Some(mac));
     }
 
-    fn was_at(&self, place: Place) -> Option<MacAddr> {
+    fn was_at(&self, place: AddressOfNetwork) -> Option<MacAddr> {
         let known = self.known.get(&place).copied();
         known.or_else(|| {
             let mut gone = self.gone.iter();

@@ -158,7 +158,6 @@ mod tests {
     use crate::switch::Turn;
     use crate::tls::Names;
     use sextant_model::{Chassis, Encap, EncapKind};
-    use std::collections::BTreeMap;
     use std::net::{IpAddr, Ipv6Addr};
     use std::time::Duration;
 
@@ -166,18 +165,15 @@ mod tests {
         let mut facts = Facts::default();
         for (name, datapath_id) in all {
             facts.put_chassis(Chassis {
-                id: ChassisId::new(name),
-                encap: Encap {
-                    endpoints: "2001:db8::1".parse().unwrap(),
-                    kind: EncapKind::Vxlan,
-                },
-                bridge_mappings: BTreeMap::new(),
-                gateway_priority: 0,
                 datapath_id: Some(*datapath_id),
-                tunnel_ports: BTreeMap::new(),
-                patch_ports: BTreeMap::new(),
-                reassembly: Default::default(),
                 observed: true,
+                ..Chassis::new(
+                    ChassisId::new(name),
+                    Encap {
+                        endpoints: "2001:db8::1".parse().unwrap(),
+                        kind: EncapKind::Vxlan,
+                    },
+                )
             });
         }
         facts

@@ -1,7 +1,7 @@
 //! What a switch's session leaves to the one that follows: what routers have told the guests of the hypervisor. What changes
 //! while a switch is away is told when it is back.
 
-use super::announcing::Place;
+use super::announcing::AddressOfNetwork;
 use dashmap::DashMap;
 use sextant_flows::Link;
 use sextant_model::{ChassisId, MacAddr, PortId};
@@ -18,7 +18,7 @@ pub(super) struct Told {
     /// What routers' ports advertise.
     pub(super) links: BTreeMap<PortId, Link>,
     /// At which MAC routers' addresses are.
-    pub(super) places: BTreeMap<Place, MacAddr>,
+    pub(super) places: BTreeMap<AddressOfNetwork, MacAddr>,
 }
 
 impl Handover {

@@ -7,7 +7,7 @@
 use crate::snapshot::Snapshot;
 use crate::state::Event;
 use crate::throttle::Throttle;
-use sextant_model::{ChassisId, Holder, MacAddr, PortId};
+use sextant_model::{AddressHolder, ChassisId, MacAddr, PortId};
 use sextant_responders::Learned;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -95,7 +95,7 @@ fn is_known(
     let holder = facts.holders().get(&(binding.network, address));
     let known = intent.ports.get(&port);
     let may = known.is_some_and(|known| known.may_hold(address, mac));
-    may.then(|| holder == Some(&Holder { port, mac }))
+    may.then(|| holder == Some(&AddressHolder { port, mac }))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use sextant_flows::is_of_fragments;
 use sextant_model::{ChassisId, Reassembly, Settings};
 
 /// The meters of a hypervisor.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Meters {
     punts: MeterMod,
     fragments: MeterMod,
@@ -39,14 +39,9 @@ impl Meters {
 
     /// The message that makes a meter.
     pub(super) fn add(&self, meter: u32) -> MeterMod {
-        let usual = if is_of_fragments(meter) {
-            &self.fragments
-        } else {
-            &self.punts
-        };
         MeterMod {
             meter,
-            ..usual.clone()
+            ..self.usual(meter).clone()
         }
     }
 
@@ -56,15 +51,9 @@ impl Meters {
         before: &Self,
         present: impl IntoIterator<Item = u32>,
     ) -> Vec<Message> {
-        let present = present.into_iter().map(|meter| {
-            let MeterMod { flags, bands, .. } = before.add(meter);
-            MeterConfig {
-                flags,
-                meter,
-                bands,
-            }
-        });
-        self.correct(&present.collect::<Vec<_>>())
+        let present = present.into_iter();
+        let differ = present.filter(|meter| self.usual(*meter) != before.usual(*meter));
+        differ.map(|meter| self.modify(meter)).collect()
     }
 
     /// Messages that make meters which a switch has what they should be.
@@ -72,15 +61,27 @@ impl Meters {
         &self,
         present: impl IntoIterator<Item = &'a MeterConfig>,
     ) -> Vec<Message> {
-        let correction = |present: &MeterConfig| {
-            let right = self.add(present.meter);
-            let differs = (present.flags, &present.bands) != (right.flags, &right.bands);
-            differs.then_some(Message::MeterMod(MeterMod {
-                command: MeterCommand::Modify,
-                ..right
-            }))
-        };
-        present.into_iter().filter_map(correction).collect()
+        let present = present.into_iter();
+        let differ = present.filter(|present| {
+            let right = self.usual(present.meter);
+            (present.flags, &present.bands) != (right.flags, &right.bands)
+        });
+        differ.map(|present| self.modify(present.meter)).collect()
+    }
+
+    fn modify(&self, meter: u32) -> Message {
+        Message::MeterMod(MeterMod {
+            command: MeterCommand::Modify,
+            ..self.add(meter)
+        })
+    }
+
+    /// What a meter is like, whatever its number.
+    fn usual(&self, meter: u32) -> &MeterMod {
+        match is_of_fragments(meter) {
+            true => &self.fragments,
+            false => &self.punts,
+        }
     }
 }
 

@@ -66,11 +66,13 @@ impl Punts {
     ) -> impl Iterator<Item = Message> + use<> {
         self.packets += 1;
         let (actions, frames) = self.respond(flows, packet).unwrap_or_default();
-        frames.into_iter().map(move |frame| {
+        // Mostly there is one frame, which takes the actions as they are.
+        let actions = std::iter::repeat_n(actions, frames.len());
+        frames.into_iter().zip(actions).map(|(frame, actions)| {
             Message::PacketOut(PacketOut {
                 buffer_id: NO_BUFFER,
                 in_port: ports::CONTROLLER,
-                actions: actions.clone(),
+                actions,
                 data: Bytes::from(frame),
             })
         })

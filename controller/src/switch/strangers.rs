@@ -121,23 +121,20 @@ mod tests {
     fn facts(chassis: &ChassisId) -> Facts {
         let mut facts = Facts::default();
         facts.put_chassis(Chassis {
-            id: chassis.clone(),
-            encap: Encap {
-                endpoints: "2001:db8::1,192.0.2.1".parse().unwrap(),
-                kind: EncapKind::Vxlan,
-            },
-            bridge_mappings: BTreeMap::new(),
-            gateway_priority: 0,
-            datapath_id: None,
-            reassembly: Default::default(),
             tunnel_ports: [(Family::Ipv6, 1), (Family::Ipv4, 2)]
                 .map(|(family, port)| {
                     let kind = EncapKind::Vxlan;
                     (Transport { kind, family }, port)
                 })
                 .into(),
-            patch_ports: BTreeMap::new(),
             observed: true,
+            ..Chassis::new(
+                chassis.clone(),
+                Encap {
+                    endpoints: "2001:db8::1,192.0.2.1".parse().unwrap(),
+                    kind: EncapKind::Vxlan,
+                },
+            )
         });
         facts
     }

@@ -202,14 +202,20 @@ impl Vigil {
         }))
     }
 
-    /// Whether the meters that were read are those that there should be; compared once.
-    pub(super) fn compare_meters(&mut self, flows: &Flows, wanted: &Meters, now: Instant) {
+    /// Whether meters were read that were not compared yet.
+    pub(super) fn has_read_meters(&self) -> bool {
+        self.meters_read
+    }
+
+    /// Compares the meters that were read with those that there should be.
+    pub(super) fn compare_meters(&mut self, flows: &Flows, meters: &Meters, now: Instant) {
         if !std::mem::take(&mut self.meters_read) {
             return;
         }
-        let numbers: BTreeSet<u32> = self.meters.keys().copied().collect();
-        let as_wanted = numbers == flows.installable_meters()
-            && wanted.correct(self.meters.values()).is_empty();
+        let read = std::mem::take(&mut self.meters);
+        let numbers: BTreeSet<u32> = read.keys().copied().collect();
+        let as_wanted =
+            numbers == flows.installable_meters() && meters.correct(read.values()).is_empty();
         if !as_wanted {
             self.suspect(now);
         }

@@ -4,22 +4,17 @@ use crate::api::Cloud;
 use crate::{id, made};
 use serde_json::{Value, json};
 use sextant_model::{Chassis, ChassisId, Encap, EncapKind};
-use std::collections::BTreeMap;
 
 fn hypervisor(name: &str, ip: &str, kind: EncapKind) -> Chassis {
     Chassis {
-        id: ChassisId::new(name),
-        encap: Encap {
-            endpoints: ip.parse().unwrap(),
-            kind,
-        },
-        bridge_mappings: BTreeMap::new(),
-        gateway_priority: 0,
-        datapath_id: None,
-        reassembly: Default::default(),
-        tunnel_ports: BTreeMap::new(),
-        patch_ports: BTreeMap::new(),
         observed: true,
+        ..Chassis::new(
+            ChassisId::new(name),
+            Encap {
+                endpoints: ip.parse().unwrap(),
+                kind,
+            },
+        )
     }
 }
 

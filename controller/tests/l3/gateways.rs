@@ -33,18 +33,16 @@ async fn physical(cloud: &Cloud) -> Value {
 /// A hypervisor with a bridge of every physical network that tests have.
 fn edge() -> Chassis {
     Chassis {
-        id: ChassisId::new("edge"),
-        encap: Encap {
-            endpoints: "2001:db8::1".parse().unwrap(),
-            kind: EncapKind::Vxlan,
-        },
         bridge_mappings: [("physnet1".to_owned(), "br-ex".to_owned())].into(),
-        gateway_priority: 0,
-        datapath_id: None,
-        tunnel_ports: BTreeMap::new(),
         patch_ports: [("physnet1".to_owned(), 1)].into(),
-        reassembly: Default::default(),
         observed: true,
+        ..Chassis::new(
+            ChassisId::new("edge"),
+            Encap {
+                endpoints: "2001:db8::1".parse().unwrap(),
+                kind: EncapKind::Vxlan,
+            },
+        )
     }
 }
 

@@ -99,18 +99,19 @@ impl World {
         let tunnel_ports = [(Family::Ipv6, 1000), (Family::Ipv4, 1001)]
             .map(|(family, ofport)| (Transport { kind, family }, ofport));
         let chassis = Chassis {
-            id: ChassisId::new(name),
-            encap: Encap {
-                endpoints: endpoints.parse().unwrap(),
-                kind,
-            },
             bridge_mappings: [("physnet1".to_owned(), "br-ex".to_owned())].into(),
             gateway_priority: u16::from(name == "h1"),
             datapath_id: Some(datapath),
-            reassembly: Default::default(),
             tunnel_ports: tunnel_ports.into(),
             patch_ports: [("physnet1".to_owned(), 1002)].into(),
             observed: true,
+            ..Chassis::new(
+                ChassisId::new(name),
+                Encap {
+                    endpoints: endpoints.parse().unwrap(),
+                    kind,
+                },
+            )
         };
         let read = Event::HypervisorRead {
             chassis,

@@ -7,9 +7,9 @@ use crate::view::View;
 use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
 use sextant_model::{
-    Binding, Chassis, ChassisId, Delegation, Holder, Network, NetworkId, Outside, Port, PortId,
-    Router, RouterId, SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId,
-    Subnet, SubnetId, SubnetPool, SubnetPoolId,
+    AddressHolder, Binding, Chassis, ChassisId, Delegation, Network, NetworkId, Outside, Port,
+    PortId, Router, RouterId, SecurityGroup, SecurityGroupId, SecurityGroupRule,
+    SecurityGroupRuleId, Subnet, SubnetId, SubnetPool, SubnetPoolId,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub(super) struct Changes<'a> {
     pub(super) chassis: Vec<Changed<'a, ChassisId, Arc<Chassis>>>,
     pub(super) gateways: Vec<Changed<'a, RouterId, (ChassisId, NetworkId)>>,
     pub(super) delegations: Vec<Changed<'a, SubnetId, Arc<Delegation>>>,
-    pub(super) holders: Vec<Changed<'a, (NetworkId, IpAddr), Holder>>,
+    pub(super) holders: Vec<Changed<'a, (NetworkId, IpAddr), AddressHolder>>,
     pub(super) outside: Vec<Changed<'a, (ChassisId, NetworkId), Arc<Outside>>>,
 }
 

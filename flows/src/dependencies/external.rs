@@ -137,7 +137,6 @@ mod tests {
         Change, Chassis, Encap, EncapKind, ExternalGateway, Facts, Intent, MacAddr, Meta, Network,
         NetworkKey, NetworkType, Object as Stored, Outside, Router, RouterKey,
     };
-    use std::collections::BTreeMap;
     use std::net::Ipv6Addr;
     use std::sync::Arc;
     use uuid::Uuid;
@@ -180,18 +179,16 @@ mod tests {
     fn facts(intent: &Intent, chassis: &ChassisId, router: bool, mac: u8) -> Facts {
         let mut facts = Facts::default();
         facts.put_chassis(Chassis {
-            id: chassis.clone(),
-            encap: Encap {
-                endpoints: "2001:db8::1".parse().unwrap(),
-                kind: EncapKind::Vxlan,
-            },
             bridge_mappings: [("physnet1".to_owned(), "br-ex".to_owned())].into(),
-            gateway_priority: 0,
-            datapath_id: None,
-            reassembly: Default::default(),
-            tunnel_ports: BTreeMap::new(),
             patch_ports: [("physnet1".to_owned(), 9)].into(),
             observed: true,
+            ..Chassis::new(
+                chassis.clone(),
+                Encap {
+                    endpoints: "2001:db8::1".parse().unwrap(),
+                    kind: EncapKind::Vxlan,
+                },
+            )
         });
         facts.place_gateways(intent);
         let address = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);

@@ -13,7 +13,7 @@ const LAST: IpAddr = IpAddr::V6(Ipv6Addr::from_bits(u128::MAX));
 
 /// Who has an address that is out of the `allowed_address_pairs` of ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Holder {
+pub struct AddressHolder {
     /// The port.
     pub port: PortId,
     /// The MAC, the port's own or one of its pairs.
@@ -23,7 +23,7 @@ pub struct Holder {
 /// The holders, by network and address.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Holders {
-    all: OrdMap<(NetworkId, IpAddr), Holder>,
+    all: OrdMap<(NetworkId, IpAddr), AddressHolder>,
     of_port: OrdSet<(PortId, IpAddr, NetworkId)>,
     /// In the order of their announcements.
     ages: Ages,
@@ -51,7 +51,7 @@ impl Holders {
         range.map(|(_, address, network)| (*address, *network))
     }
 
-    fn put(&mut self, network: NetworkId, address: IpAddr, holder: Holder) {
+    fn put(&mut self, network: NetworkId, address: IpAddr, holder: AddressHolder) {
         self.remove(network, address);
         self.of_port.insert((holder.port, address, network));
         self.all.insert((network, address), holder);
@@ -81,7 +81,7 @@ impl Holders {
 
 impl Facts {
     /// Who has which of the addresses that ports may use besides their own, by network and address.
-    pub fn holders(&self) -> &OrdMap<(NetworkId, IpAddr), Holder> {
+    pub fn holders(&self) -> &OrdMap<(NetworkId, IpAddr), AddressHolder> {
         &self.holders.all
     }
 
@@ -108,7 +108,7 @@ impl Facts {
         };
         let network = binding.network;
         let known = intent.ports.get(&port);
-        let holder = Holder { port, mac };
+        let holder = AddressHolder { port, mac };
         let before = self.holders.all.get(&(network, address));
         if !known.is_some_and(|port| port.may_hold(address, mac)) || before == Some(&holder) {
             return false;

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::{Change, MacAddr, Meta, Object, Port};
-use std::collections::BTreeMap;
 use uuid::Uuid;
 
 fn port(id: u128, network: u128) -> Port {
@@ -22,18 +21,14 @@ fn at(chassis: &str) -> Plugged {
 
 fn hypervisor(id: &str, endpoints: &str, kind: EncapKind) -> Chassis {
     Chassis {
-        id: ChassisId::new(id),
-        encap: Encap {
-            endpoints: endpoints.parse().unwrap(),
-            kind,
-        },
-        bridge_mappings: BTreeMap::new(),
-        gateway_priority: 0,
-        datapath_id: None,
-        reassembly: Default::default(),
-        tunnel_ports: BTreeMap::new(),
-        patch_ports: BTreeMap::new(),
         observed: true,
+        ..Chassis::new(
+            ChassisId::new(id),
+            Encap {
+                endpoints: endpoints.parse().unwrap(),
+                kind,
+            },
+        )
     }
 }
 

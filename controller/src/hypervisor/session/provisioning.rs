@@ -53,7 +53,7 @@ impl Session {
         if kinds.is_empty() {
             return;
         }
-        if let Some(unsaid) = self.throttle.admit(std::time::Instant::now()) {
+        if let Some(unsaid) = self.drift_warnings.admit(std::time::Instant::now()) {
             let (chassis, what) = (&wish.system_id, kinds.join(", "));
             tracing::warn!(
                 chassis,

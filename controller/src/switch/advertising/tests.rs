@@ -30,15 +30,25 @@ impl Story {
 
     /// What is said at once when the link advertises these prefixes; none: when it is gone.
     fn change(&mut self, prefixes: Option<&[AdvertisedPrefix]>) -> Vec<Said> {
+        let changed = prefixes.map(link);
+        let links: Vec<_> = changed.iter().map(|link| (PORT, link)).collect();
+        self.said(&links)
+    }
+
+    fn said(&mut self, links: &[(PortId, &Link)]) -> Vec<Said> {
+        self.set(links).iter().map(read).collect()
+    }
+
+    /// What is sent at once when these are the links.
+    fn set(&mut self, links: &[(PortId, &Link)]) -> Vec<Message> {
         self.now += STEP;
-        let links = prefixes.map(|prefixes| (PORT, link(prefixes)));
-        let settings = sextant_model::Settings::default().ra;
-        let links: BTreeMap<_, _> = links.into_iter().collect();
+        let links = links.iter().map(|(port, link)| (*port, Link::clone(link)));
+        let links: BTreeMap<_, _> = links.collect();
         let advertising = &mut self.advertising;
-        let last_words = advertising.part_from(&links, self.now, &self.metrics);
-        advertising.update(links, settings, self.now);
-        let due = self.advertising.due(self.now, &self.metrics);
-        last_words.iter().chain(&due).map(read).collect()
+        let mut sent = advertising.part_from(&links, self.now, &self.metrics);
+        advertising.update(links, sextant_model::Settings::default().ra, self.now);
+        sent.extend(advertising.due(self.now, &self.metrics));
+        sent
     }
 
     /// What is said next, if anything is.
@@ -196,15 +206,7 @@ impl Story {
     /// What is said of DNS at once when these are the links: the last octets of servers that stay and of those that go, and
     /// whether search domains stay and go.
     fn dns(&mut self, links: &[(PortId, &Link)]) -> Vec<Dns> {
-        self.now += STEP;
-        let links = links.iter().map(|(port, link)| (*port, Link::clone(link)));
-        let settings = sextant_model::Settings::default().ra;
-        let links: BTreeMap<_, _> = links.collect();
-        let advertising = &mut self.advertising;
-        let mut said = advertising.part_from(&links, self.now, &self.metrics);
-        advertising.update(links, settings, self.now);
-        said.extend(self.advertising.due(self.now, &self.metrics));
-        said.iter().map(read_dns).collect()
+        self.set(links).iter().map(read_dns).collect()
     }
 
     fn next_dns(&mut self) -> Option<Dns> {
@@ -313,35 +315,23 @@ fn what_another_router_on_the_link_advertises_is_not_taken_along() {
 fn a_prefix_that_another_router_advertises_stays_preferred() {
     let mut story = Story::new();
     let (both, other) = (link(&[prefix(1), prefix(2)]), link(&[prefix(1)]));
-    let update = |story: &mut Story, links: &[(PortId, &Link)]| {
-        story.now += STEP;
-        let links = links.iter().map(|(port, link)| (*port, Link::clone(link)));
-        let settings = sextant_model::Settings::default().ra;
-        let now = story.now;
-        let links: BTreeMap<_, _> = links.collect();
-        let advertising = &mut story.advertising;
-        let said = advertising.part_from(&links, now, &story.metrics);
-        advertising.update(links, settings, now);
-        let due = story.advertising.due(now, &story.metrics);
-        said.iter().chain(&due).map(read).collect::<Vec<_>>()
-    };
-    update(&mut story, &[(PORT, &both), (OTHER, &other)]);
-    let said = update(&mut story, &[(OTHER, &other)]);
+    story.said(&[(PORT, &both), (OTHER, &other)]);
+    let said = story.said(&[(OTHER, &other)]);
     assert_eq!(
         said[0],
         (0, vec![(2, 0, 7200)]),
         "a router less, a prefix less"
     );
-    let said = update(&mut story, &[]);
+    let said = story.said(&[]);
     assert!(
         said.contains(&(0, vec![(1, 0, 7200)])),
         "the last one takes it: {said:?}"
     );
 
     let mut story = Story::new();
-    update(&mut story, &[(PORT, &both), (OTHER, &other)]);
+    story.said(&[(PORT, &both), (OTHER, &other)]);
     let changed = link(&[prefix(3)]);
-    let said = update(&mut story, &[(PORT, &changed), (OTHER, &other)]);
+    let said = story.said(&[(PORT, &changed), (OTHER, &other)]);
     let withdrawn = vec![(3, 14_400, 86_400), (2, 0, 7200)];
     assert!(said.contains(&(300, withdrawn)), "{said:?}");
 }

@@ -16,8 +16,10 @@ impl Session {
         if !idle {
             return Ok(());
         }
-        let meters = Meters::of(&self.snapshot, &self.chassis);
-        self.vigil.compare_meters(&self.flows, &meters, now);
+        if self.vigil.has_read_meters() {
+            let meters = Meters::of(&self.snapshot, &self.chassis);
+            self.vigil.compare_meters(&self.flows, &meters, now);
+        }
         match self.vigil.is_suspicious(now) {
             true => self.mend(now).await,
             false => Ok(()),
@@ -28,11 +30,12 @@ impl Session {
     pub(super) fn follow_meters(&mut self, before: &Snapshot) {
         let was = Meters::of(before, &self.chassis);
         let wanted = Meters::of(&self.snapshot, &self.chassis);
-        let changes = wanted.follow(&was, self.flows.installable_meters());
-        if !changes.is_empty() {
-            self.vigil.disturbed();
-            self.line.post(changes);
+        if wanted == was {
+            return;
         }
+        let changes = wanted.follow(&was, self.flows.installable_meters());
+        self.vigil.disturbed();
+        self.line.post(changes);
     }
 
     /// Compares with what was computed last: what came to be wanted since is no drift, and has its turn after this.

@@ -8,7 +8,7 @@ use super::outside::proxied;
 use crate::exit::Gateway;
 use crate::flow::Flow;
 use crate::view::View;
-use crate::withheld::{Reason, Withheld};
+use crate::withheld::{Withheld, WithheldReason};
 use ipnet::IpNet;
 use sextant_model::{
     Network, NetworkId, Port, PrefixSource, Publish, Subnet, SubnetPool, SubnetPoolId,
@@ -87,21 +87,23 @@ fn reason(
     port: &Port,
     subnet: &Subnet,
     address: Ipv6Addr,
-) -> Option<Reason> {
+) -> Option<WithheldReason> {
     let address = IpAddr::from(address);
     if !is_given_out(view, external, subnet) || !subnet.cidr.contains(&address) {
-        return Some(Reason::NotGivenOut);
+        return Some(WithheldReason::NotGivenOut);
     }
     let mut outside = view.intent.subnets_of(external.id);
     if outside.any(|outside| !outside.is_provisional() && outside.cidr.contains(&address)) {
-        return Some(Reason::OfExternalNetwork);
+        return Some(WithheldReason::OfExternalNetwork);
     }
     let mut holders = view.intent.holders_of(address);
     // On one network there is no rival: what is out of a pair may be kept free by a port that has it and is not used.
     let is_rival = |other: &Arc<Port>| {
         other.network_id != port.network_id && claims(view, external, other, address)
     };
-    holders.any(is_rival).then_some(Reason::HeldByOthers)
+    holders
+        .any(is_rival)
+        .then_some(WithheldReason::HeldByOthers)
 }
 
 /// Whether a port's address could be published, but for who else has it. Who takes what was not given out keeps nobody's

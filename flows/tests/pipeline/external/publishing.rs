@@ -7,7 +7,7 @@ use crate::support::show::flows_of;
 use crate::support::{Cloud, Fabric};
 use proptest::prelude::*;
 use rust_openflow::Field;
-use sextant_flows::{Flows, Reason};
+use sextant_flows::{Flows, WithheldReason};
 use sextant_model::{
     ChassisId, Delegation, ExternalSettings, HostRoute, PrefixSource, Publish, SubnetId,
 };
@@ -67,7 +67,7 @@ fn anybody(cloud: &Cloud, target: Ipv6Addr) -> Option<&'static str> {
 }
 
 /// Why what is not published is not, on whatever hypervisor, and how many addresses that is.
-fn reasons(cloud: &Cloud) -> Vec<(Reason, u32)> {
+fn reasons(cloud: &Cloud) -> Vec<(WithheldReason, u32)> {
     let on = |hypervisor| flows_of(cloud, hypervisor).withheld().clone();
     let all = ["h1", "h2", "h3"].into_iter().flat_map(on);
     all.map(|(withheld, addresses)| (withheld.reason, addresses))
@@ -90,7 +90,7 @@ fn who_is_asked_for_outside_is_answered_for_at_the_gateway_alone() {
 fn a_prefix_that_its_owner_chose_is_not_published() {
     let mut cloud = publishing();
     assert_eq!(anybody(&cloud, guest(&cloud)), None);
-    assert_eq!(reasons(&cloud), [(Reason::NotGivenOut, 3)]);
+    assert_eq!(reasons(&cloud), [(WithheldReason::NotGivenOut, 3)]);
 
     cloud.pool("other", None, "operator");
     cloud.take_from("other", "red6");
@@ -159,7 +159,7 @@ fn who_takes_anothers_address_neither_has_it_published_nor_keeps_it_from_being()
     let victim = guest(&cloud);
     tenant(&mut cloud, "2001:db8:a::/64", victim);
     assert_eq!(anybody(&cloud, victim), Some("r"));
-    assert_eq!(reasons(&cloud), [(Reason::NotGivenOut, 1)]);
+    assert_eq!(reasons(&cloud), [(WithheldReason::NotGivenOut, 1)]);
     cloud.allow("thief", None, &format!("{victim}/128"));
     assert_eq!(anybody(&cloud, victim), Some("r"));
     cloud.pool("mine", None, "tenant");
@@ -175,7 +175,7 @@ fn nobody_has_an_address_published_that_is_of_the_external_network() {
     assert_eq!(anybody(&cloud, upstream), None);
     cloud.take_from("pool", "own6");
     assert_eq!(anybody(&cloud, upstream), None, "and be it given out");
-    let of_external = (Reason::OfExternalNetwork, 1);
+    let of_external = (WithheldReason::OfExternalNetwork, 1);
     assert!(
         reasons(&cloud).contains(&of_external),
         "{:?}",
@@ -193,7 +193,10 @@ fn an_address_that_two_have_by_right_is_nobodys() {
     assert!(anybody(&cloud, address(&cloud.get_port("b"))).is_some());
     assert_eq!(
         reasons(&cloud),
-        [(Reason::HeldByOthers, 1), (Reason::HeldByOthers, 1)]
+        [
+            (WithheldReason::HeldByOthers, 1),
+            (WithheldReason::HeldByOthers, 1)
+        ]
     );
     cloud.delete_port("thief");
     assert_eq!(anybody(&cloud, shared), Some("r"));

@@ -10,7 +10,6 @@ use sextant_model::{
     SecurityGroupRule, SecurityGroupRuleId, ServerIdentity, Settings, Subnet, SubnetId, SubnetPool,
     SubnetPoolId, Transport,
 };
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -194,15 +193,9 @@ impl Cloud {
             .filter(|transport| own.contains(&Some(transport.family)))
             .map(|transport| (transport, tunnel_port(transport)));
         self.facts.put_chassis(Chassis {
-            id: ChassisId::new(name),
-            encap: Encap { endpoints, kind },
-            bridge_mappings: BTreeMap::new(),
-            gateway_priority: 0,
-            datapath_id: None,
-            reassembly: Default::default(),
             tunnel_ports: ports.collect(),
-            patch_ports: BTreeMap::new(),
             observed: true,
+            ..Chassis::new(ChassisId::new(name), Encap { endpoints, kind })
         });
         self.facts.place_gateways(&self.intent);
     }
