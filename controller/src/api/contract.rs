@@ -1,0 +1,23 @@
+//! What resources are: their attributes, how requests are read into types and shown, and what a write does to the cloud.
+//!
+//! Nothing here knows who may do it, or HTTP.
+
+pub(crate) mod address_scope;
+pub(crate) mod attributes;
+pub(crate) mod caller;
+pub(crate) mod draft;
+pub(crate) mod error;
+pub(crate) mod ipam;
+pub(crate) mod network;
+pub(crate) mod port;
+pub(crate) mod python;
+pub(crate) mod quota;
+pub(crate) mod rbac;
+pub(crate) mod resource;
+pub(crate) mod router;
+pub(crate) mod security_group;
+pub(crate) mod shown;
+pub(crate) mod subnet;
+pub(crate) mod subnet_pool;
+pub(crate) mod timestamp;
+pub(crate) mod values;
