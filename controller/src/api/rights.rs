@@ -8,168 +8,42 @@
 //! is not found either; what may be read, but not changed, is forbidden (403), with the rules in the message as Neutron
 //! names them. A refused creation is forbidden always.
 
-mod rules;
+mod exceptions;
+mod relations;
+mod table;
 
-use crate::api::contract::attributes::Body;
+use crate::api::contract::body::Body;
 use crate::api::contract::caller::{Caller, Roles};
 use crate::api::contract::error::ApiError;
 use crate::api::contract::rbac;
 use crate::api::contract::resource::Resource;
-use crate::api::contract::values;
 use axum::http::StatusCode;
-pub(crate) use rules::of;
+pub(crate) use exceptions::{ActionExceptions, Exceptions};
+use relations::Target;
 use serde_json::{Map, Value};
-use sextant_model::{EVERY_PROJECT, Intent, RbacAction, RbacObject};
+use sextant_model::{Intent, RbacAction, RbacObject};
+use std::fmt::Display;
 use std::sync::Arc;
-
-/// A set of relations between a caller and an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Who(u16);
-
-impl Who {
-    const ADMIN: Self = Self(1);
-    /// Another service of the cloud.
-    const SERVICE: Self = Self(1 << 1);
-    const MANAGER: Self = Self(1 << 2);
-    const MEMBER: Self = Self(1 << 3);
-    const READER: Self = Self(1 << 4);
-    /// Of the project that owns what the object belongs to.
-    const PARENT_MANAGER: Self = Self(1 << 5);
-    const PARENT_MEMBER: Self = Self(1 << 6);
-    const PARENT_READER: Self = Self(1 << 7);
-    /// The object, or its network, is shared with the caller.
-    const SHARED: Self = Self(1 << 8);
-    /// The object, or its network, is external for the caller.
-    const EXTERNAL: Self = Self(1 << 9);
-    /// Whoever gives a value that is no network service's.
-    const NO_NETWORK_DEVICE: Self = Self(1 << 10);
-    /// Whoever gives a value that is not for every project.
-    const ONE_PROJECT: Self = Self(1 << 11);
-    /// There is no rule.
-    const ANYONE: Self = Self(1 << 12);
-
-    const fn or(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    fn includes(self, relation: Self) -> bool {
-        self.0 & relation.0 != 0
-    }
-}
-
-/// The rules of a resource.
-#[derive(Debug)]
-pub(crate) struct Policy {
-    resource: &'static str,
-    create: Who,
-    read: Who,
-    update: Who,
-    delete: Who,
-    attributes: &'static [Protected],
-    references: &'static [Reference],
-}
-
-/// What is done with a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operation {
-    Create,
-    Update,
-    Delete,
-}
-
-/// The rules of an attribute, or of one that is within it.
-#[derive(Debug)]
-struct Protected {
-    name: &'static str,
-    within: Option<&'static str>,
-    /// It is no or empty unless given, and to say so when a resource is made asks for no permission.
-    has_default: bool,
-    create: Who,
-    read: Who,
-    update: Who,
-}
-
-/// An attribute that names another object, which the caller must see.
-#[derive(Debug)]
-struct Reference {
-    name: &'static str,
-    within: Option<&'static str>,
-    object: fn(uuid::Uuid) -> RbacObject,
-}
-
-/// On what access to an object rests besides the project that owns it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ties {
-    /// Nothing.
-    Nothing,
-    /// Access policies for it.
-    Object(RbacObject),
-    /// The network that it is on, or the security group that it is in.
-    Within(RbacObject),
-}
-
-/// What relations are about.
-struct Target<'a> {
-    owner: &'a str,
-    ties: Ties,
-    intent: &'a Intent,
-}
-
-impl Target<'_> {
-    fn parent(&self) -> Option<&str> {
-        match self.ties {
-            Ties::Within(object) => rbac::owner(self.intent, object),
-            Ties::Nothing | Ties::Object(_) => None,
-        }
-    }
-
-    /// What policies may be for.
-    fn object(&self) -> Option<RbacObject> {
-        match self.ties {
-            Ties::Nothing => None,
-            Ties::Object(object) | Ties::Within(object) => Some(object),
-        }
-    }
-}
+use table::{Operation, Rule, rule_of, rules_of};
 
 impl Caller {
-    fn holds(&self, who: Who, target: &Target<'_>, value: &Value) -> bool {
-        let role = |relation, role, project: Option<&str>| {
-            who.includes(relation)
-                && self.roles.has(role)
-                && project.is_some_and(|project| self.is_of(project))
-        };
-        let granted = |relation, action| {
-            who.includes(relation)
-                && target
-                    .object()
-                    .is_some_and(|object| self.is_granted(target.intent, object, action))
-        };
-        let text = value.as_str().unwrap_or_default();
-        let (owner, parent) = (Some(target.owner), || target.parent());
-        who.includes(Who::ANYONE)
-            || who.includes(Who::ADMIN) && self.is_admin()
-            || who.includes(Who::SERVICE) && self.roles.has(Roles::SERVICE)
-            || who.includes(Who::NO_NETWORK_DEVICE) && !text.starts_with("network:")
-            || who.includes(Who::ONE_PROJECT) && text != EVERY_PROJECT
-            || role(Who::READER, Roles::READER, owner)
-            || role(Who::MEMBER, Roles::MEMBER, owner)
-            || role(Who::MANAGER, Roles::MANAGER, owner)
-            || role(Who::PARENT_READER, Roles::READER, parent())
-            || role(Who::PARENT_MEMBER, Roles::MEMBER, parent())
-            || role(Who::PARENT_MANAGER, Roles::MANAGER, parent())
-            || granted(Who::SHARED, RbacAction::AccessAsShared)
-            || granted(Who::EXTERNAL, RbacAction::AccessAsExternal)
-    }
-
     /// Whether it is shown in lists.
     pub(crate) fn may_read<R: Resource>(&self, intent: &Intent, resource: &R) -> bool {
-        self.is_admin() || self.holds(R::POLICY.read, &target(intent, resource), &Value::Null)
+        let rule = const { rule_of(R::NAME, Operation::Get) };
+        self.is_admin()
+            || rule
+                .who
+                .allows(self, &target(intent, resource), &Value::Null)
     }
 
     /// The resource of this id, if the caller may read it.
-    pub(crate) fn find<R: Resource>(&self, intent: &Intent, id: &str) -> Result<Arc<R>, ApiError> {
-        let resource = R::get(intent, id)?;
+    pub(crate) fn find<R: Resource>(
+        &self,
+        intent: &Intent,
+        id: impl Display,
+    ) -> Result<Arc<R>, ApiError> {
+        let id = id.to_string();
+        let resource = R::get(intent, &id)?;
         if self.may_read(intent, &*resource) {
             return Ok(resource);
         }
@@ -184,23 +58,23 @@ impl Caller {
                 "The resource could not be found.",
             ))
         } else {
-            Err(R::missing(id))
+            Err(R::missing(&id))
         }
     }
 
     /// Whether this may be made for a project.
-    pub(crate) fn may_create<R: Resource>(
+    pub(crate) fn may_create<R: Exceptions>(
         &self,
         intent: &Intent,
         project: &str,
-        body: &Body,
+        body: &Body<R>,
     ) -> Result<(), ApiError> {
         if self.is_admin() {
-            return R::permits(self, intent, body, None);
+            return R::may_create(self, intent, &body.patch);
         }
         let target = Target {
             owner: project,
-            ties: R::ties_asked(body)?,
+            ties: R::ties_asked(&body.patch)?,
             intent,
         };
         if target
@@ -210,10 +84,10 @@ impl Caller {
             // That there is no such network is for the resource to say.
             return Ok(());
         }
-        self.may(Operation::Create, R::POLICY, &target, body.given())
+        self.may::<R>(Operation::Create, &target, &body.given)
             .map_err(|forbidden| self.unseen_parent(&target).unwrap_or(forbidden))?;
-        self.sees_references(R::POLICY, intent, body)?;
-        R::permits(self, intent, body, None)
+        self.sees_references(intent, body)?;
+        R::may_create(self, intent, &body.patch)
     }
 
     /// A network that the caller does not see is none, so nothing of it is forbidden.
@@ -232,40 +106,55 @@ impl Caller {
     }
 
     /// Whether all that is asked of a resource may be changed.
-    pub(crate) fn may_update<R: Resource>(
+    pub(crate) fn may_update<R: Exceptions>(
         &self,
         intent: &Intent,
         resource: &R,
-        body: &Body,
+        body: &Body<R>,
     ) -> Result<(), ApiError> {
         if !self.is_admin() {
-            let (policy, target) = (R::POLICY, target(intent, resource));
-            self.may(Operation::Update, policy, &target, body.given())?;
+            let target = target(intent, resource);
+            self.may::<R>(Operation::Update, &target, &body.given)?;
         }
-        self.sees_references(R::POLICY, intent, body)?;
-        R::permits(self, intent, body, Some(resource))
+        self.sees_references(intent, body)?;
+        resource.may_update(self, intent, &body.patch)
     }
 
     /// Whether it may be removed.
-    pub(crate) fn may_delete<R: Resource>(
+    pub(crate) fn may_delete<R: Exceptions>(
         &self,
         intent: &Intent,
         resource: &R,
     ) -> Result<(), ApiError> {
         let target = target(intent, resource);
-        self.may(Operation::Delete, R::POLICY, &target, &Map::new())
+        self.may::<R>(Operation::Delete, &target, &Map::new())?;
+        resource.may_delete(self, intent)
     }
 
-    /// Whether something may be done with it that whoever may change it may do, such as `add_router_interface`.
-    pub(crate) fn may_act<R: Resource>(
+    /// Whether an action may be done with it.
+    pub(crate) fn may_act<A: ActionExceptions>(
+        &self,
+        intent: &Intent,
+        with: &A::Of,
+        action: &A,
+    ) -> Result<(), ApiError> {
+        self.may_by(intent, with, A::NAME)?;
+        action.may_act(self, intent, with)
+    }
+
+    /// Whether the rule of this name allows it; one that is not there allows nothing.
+    pub(crate) fn may_by<R: Resource>(
         &self,
         intent: &Intent,
         resource: &R,
-        action: &str,
+        name: &str,
     ) -> Result<(), ApiError> {
-        match self.holds(R::POLICY.update, &target(intent, resource), &Value::Null) {
+        let rules = const { rules_of(R::NAME) };
+        let rule = rules.iter().find(|rule| rule.name == name);
+        let target = target(intent, resource);
+        match rule.is_some_and(|rule| rule.who.allows(self, &target, &Value::Null)) {
             true => Ok(()),
-            false => Err(forbidden(&format!("rule:{action}"))),
+            false => Err(forbidden(&format!("rule:{name}"))),
         }
     }
 
@@ -275,106 +164,69 @@ impl Caller {
             return Vec::new();
         }
         let target = target(intent, resource);
-        let may_not = |attribute: &&Protected| {
-            attribute.within.is_none() && !self.holds(attribute.read, &target, &Value::Null)
+        let may_not = |rule: &&Rule| {
+            rule.operation == Operation::Get && !rule.who.allows(self, &target, &Value::Null)
         };
-        let attributes = R::POLICY.attributes.iter().filter(may_not);
-        attributes.map(|attribute| attribute.name).collect()
+        let rules = const { rules_of(R::NAME) }.iter().filter(may_not);
+        rules.filter_map(|rule| rule.attribute).collect()
     }
 
     /// Whether an operation is allowed with all that is given; if not, says by which rules.
-    fn may(
+    fn may<R: Resource>(
         &self,
         operation: Operation,
-        policy: &Policy,
         target: &Target<'_>,
         given: &Map<String, Value>,
     ) -> Result<(), ApiError> {
-        let name = format!("rule:{}_{}", operation.as_str(), policy.resource);
-        let mut allowed = self.holds(operation.rule(policy), target, &Value::Null);
-        let mut rules = name.clone();
-        let asked = |attribute: &&Protected| attribute.asked(operation, given).is_some();
-        let asked: Vec<&Protected> = policy.attributes.iter().filter(asked).collect();
-        for attribute in &asked {
-            let value = attribute.asked(operation, given).unwrap_or(&Value::Null);
-            allowed &= self.holds(operation.rule_on(attribute), target, value);
-        }
-        for attribute in asked.iter().filter(|attribute| attribute.within.is_none()) {
-            let rule = format!("{name}:{}", attribute.name);
-            let inner = asked.iter().filter(|inner| inner.name == attribute.name);
-            let inner: Vec<String> = inner
-                .filter_map(|inner| Some(format!("{rule}:{}", inner.within?)))
-                .collect();
-            rules = match inner.is_empty() {
-                true => format!("({rules} and {rule})"),
-                false => format!("({rules} and ({rule} and ({})))", inner.join(" and ")),
-            };
-        }
-        match allowed {
+        let rules = const { rules_of(R::NAME) };
+        let of_resource = rules
+            .iter()
+            .filter(|rule| rule.operation == operation && rule.attribute.is_none());
+        let protected = rules
+            .iter()
+            .filter_map(|rule| Some((rule, rule.asked(operation, given)?)));
+        let asked: Vec<(&Rule, &Value)> = of_resource
+            .map(|rule| (rule, &Value::Null))
+            .chain(protected)
+            .collect();
+        let allows = |(rule, value): &(&Rule, &Value)| rule.who.allows(self, target, value);
+        match asked.iter().all(allows) {
             true => Ok(()),
-            false => Err(forbidden(&rules)),
+            false => Err(forbidden(&together(&asked))),
         }
     }
 
     /// Whether the caller may use all that a body names. What does not exist is for the resource to say.
-    fn sees_references(
+    fn sees_references<R: Resource>(
         &self,
-        policy: &Policy,
         intent: &Intent,
-        body: &Body,
+        body: &Body<R>,
     ) -> Result<(), ApiError> {
         if self.is_admin() || self.roles.has(Roles::SERVICE) {
             return Ok(());
         }
-        let named = policy
-            .references
-            .iter()
-            .flat_map(|reference| reference.named(body));
+        let references = R::attributes().filter_map(|attribute| attribute.refers_to);
+        let mut named = references.flat_map(|refers_to| refers_to(&body.patch));
         let usable = |object| {
             rbac::owner(intent, object).is_none_or(|owner| self.is_of(owner))
                 || self.is_granted(intent, object, RbacAction::AccessAsShared)
                 || self.is_granted(intent, object, RbacAction::AccessAsExternal)
         };
-        match named.into_iter().find(|object| !usable(*object)) {
+        match named.find(|object| !usable(*object)) {
             Some(object) => Err(rbac::missing(object)),
             None => Ok(()),
         }
     }
 }
 
-impl Operation {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Delete => "delete",
-        }
-    }
-
-    fn rule(self, policy: &Policy) -> Who {
-        match self {
-            Self::Create => policy.create,
-            Self::Update => policy.update,
-            Self::Delete => policy.delete,
-        }
-    }
-
-    fn rule_on(self, attribute: &Protected) -> Who {
-        match self {
-            Self::Create => attribute.create,
-            Self::Update => attribute.update,
-            Self::Delete => Who::ANYONE,
-        }
-    }
-}
-
-impl Protected {
-    /// What is given for it that asks for permission.
+impl Rule {
+    /// What is given that this rule protects.
     fn asked<'a>(&self, operation: Operation, given: &'a Map<String, Value>) -> Option<&'a Value> {
-        let value = given.get(self.name)?;
-        let goes_without_saying =
-            operation == Operation::Create && self.has_default && is_default(value);
-        if goes_without_saying || operation.rule_on(self) == Who::ANYONE {
+        if self.operation != operation {
+            return None;
+        }
+        let value = given.get(self.attribute?)?;
+        if operation == Operation::Create && self.has_default && is_default(value) {
             return None;
         }
         let Some(within) = self.within else {
@@ -387,29 +239,31 @@ impl Protected {
     }
 }
 
-impl Reference {
-    fn named(&self, body: &Body) -> Vec<RbacObject> {
-        let value = body.given().get(self.name);
-        let value = match self.within {
-            Some(within) => value.and_then(|value| value.get(within)),
-            None => value,
-        };
-        let ids: Vec<&Value> = match value {
-            Some(Value::Array(items)) => items.iter().collect(),
-            Some(value) => vec![value],
-            None => Vec::new(),
-        };
-        let parsed = ids.into_iter().filter_map(|id| values::uuid(id).ok());
-        parsed.map(self.object).collect()
-    }
-}
-
 fn target<'a, R: Resource>(intent: &'a Intent, resource: &'a R) -> Target<'a> {
     Target {
         owner: &resource.meta().project_id,
         ties: resource.ties(),
         intent,
     }
+}
+
+/// The names of rules that have to allow all together, as Neutron words them.
+fn together(asked: &[(&Rule, &Value)]) -> String {
+    let mut rules = String::new();
+    for (rule, _) in asked.iter().filter(|(rule, _)| rule.within.is_none()) {
+        let name = format!("rule:{}", rule.name);
+        let inner: Vec<String> = asked
+            .iter()
+            .filter(|(inner, _)| inner.within.is_some() && inner.attribute == rule.attribute)
+            .map(|(inner, _)| format!("rule:{}", inner.name))
+            .collect();
+        rules = match (rules.is_empty(), inner.is_empty()) {
+            (true, _) => name,
+            (false, true) => format!("({rules} and {name})"),
+            (false, false) => format!("({rules} and ({name} and ({})))", inner.join(" and ")),
+        };
+    }
+    rules
 }
 
 /// Whether a value is what an attribute has that is not given.

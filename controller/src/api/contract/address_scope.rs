@@ -3,89 +3,57 @@
 //! Whoever puts a pool in a scope, or makes one there larger, stores the scope again, so that of two pools that would
 //! overlap the second looks again.
 
-use crate::api::contract::attributes::{Attribute, Body, free, required};
+use crate::api::contract::attributes::{attributes, required, writable};
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::rbac;
-use crate::api::contract::resource::{Resource, View};
-use crate::api::contract::shown::Shown;
+use crate::api::contract::resource::Resource;
+use crate::api::contract::ties::Ties;
 use crate::api::contract::values;
-use crate::api::rights::Ties;
-use imbl::OrdMap;
+use crate::api::contract::view::View;
 use sextant_model::{
     AddressScope, AddressScopeId, Intent, Key, Meta, Object, RbacAction, RbacObject, SubnetPool,
 };
 use std::sync::Arc;
 
+#[rustfmt::skip]
+attributes! {
+    /// What a request says about an address scope.
+    AddressScopePatch of AddressScope:
+    required("ip_version") => required ip_version: u8 = values::ip_version, |scope| scope.ip_version;
+    writable("shared") => stored shared: bool = values::boolean, |scope, view| is_shared(scope, view);
+}
+
 impl Resource for AddressScope {
-    const NAME: &'static str = "address_scope";
-    const COLLECTION: &'static str = "address_scopes";
-    const PATH: &'static str = "address-scopes";
-    const ATTRIBUTES: &'static [Attribute] = &[required("ip_version"), free("shared")];
-    type Id = AddressScopeId;
-
-    fn id(&self) -> AddressScopeId {
-        self.id
-    }
-
-    fn meta(&self) -> &Meta {
-        &self.meta
-    }
-
-    fn put_with_meta(&self, draft: &mut Draft, meta: Meta) {
-        draft.put(Object::AddressScope(Arc::new(Self {
-            meta,
-            ..self.clone()
-        })));
-    }
-
-    fn missing(id: &str) -> ApiError {
-        ApiError::not_found(
-            "AddressScopeNotFound",
-            format!("Address scope {id} could not be found."),
-        )
-    }
-
-    fn table(intent: &Intent) -> &OrdMap<Self::Id, Arc<Self>> {
-        &intent.address_scopes
-    }
+    type Patch = AddressScopePatch;
 
     fn ties(&self) -> Ties {
         Ties::Object(RbacObject::AddressScope(self.id))
     }
 
-    fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {
-        let object = RbacObject::AddressScope(self.id);
-        shown.put("ip_version", self.ip_version);
-        shown.put_with("shared", || {
-            view.caller
-                .is_granted(view.intent, object, RbacAction::AccessAsShared)
-        });
-    }
-
-    fn create(draft: &mut Draft, project: String, body: &Body) -> Result<AddressScopeId, ApiError> {
-        let name = body
-            .read("name", values::text(values::LONG))?
-            .unwrap_or_default();
-        let description = body
-            .read("description", values::text(values::LONG))?
-            .unwrap_or_default();
+    fn create(
+        draft: &mut Draft,
+        meta: Meta,
+        patch: &AddressScopePatch,
+    ) -> Result<AddressScopeId, ApiError> {
         let scope = Self {
             id: AddressScopeId(draft.uuid()),
-            meta: draft.meta(name, description, project, 0),
-            ip_version: body.require("ip_version", values::ip_version)?,
-            shared: body.read("shared", values::boolean)?.unwrap_or(false),
+            meta,
+            ip_version: patch.ip_version()?,
+            shared: patch.shared.unwrap_or(false),
         };
         let id = scope.id;
         store(draft, scope)?;
         Ok(id)
     }
 
-    fn update(&self, draft: &mut Draft, body: &Body) -> Result<(), ApiError> {
-        let mut scope = self.clone();
-        crate::api::contract::attributes::change_names(&mut scope.meta, body)?;
-        scope.shared = body.read("shared", values::boolean)?.unwrap_or(self.shared);
-        if self.shared && !scope.shared {
+    fn update(
+        &self,
+        changed: Self,
+        draft: &mut Draft,
+        _: &AddressScopePatch,
+    ) -> Result<(), ApiError> {
+        if self.shared && !changed.shared {
             return Err(ApiError::bad(
                 "AddressScopeUpdateError",
                 format!(
@@ -94,8 +62,7 @@ impl Resource for AddressScope {
                 ),
             ));
         }
-        draft.revise(&mut scope.meta);
-        store(draft, scope)
+        store(draft, changed)
     }
 
     fn delete(&self, draft: &mut Draft) -> Result<(), ApiError> {
@@ -112,6 +79,13 @@ impl Resource for AddressScope {
         draft.delete(Key::AddressScope(self.id));
         Ok(())
     }
+}
+
+/// Whether the caller may use it by an access policy.
+fn is_shared(scope: &AddressScope, view: View<'_>) -> bool {
+    let object = RbacObject::AddressScope(scope.id);
+    view.caller
+        .is_granted(view.intent, object, RbacAction::AccessAsShared)
 }
 
 /// Stores it, shared with whom its attribute says.

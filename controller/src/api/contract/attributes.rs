@@ -1,182 +1,315 @@
-//! Attributes of resources as data, and request bodies read against them: what is unknown, what is missing, what may
-//! not be set or changed is decided here for all resources, in Neutron's order and words.
+//! Attributes of resources, a row each: what requests may do with it, how its JSON is read into a type, how it is shown,
+//! and how lists are filtered by it.
+//!
+//! Everything that the API does with an attribute follows from its row: the check of a request's body, the typed patch that
+//! the body is read into, the text of answers, filters and the order of lists. Who may do it follows from the attribute's name
+//! (`rights`).
 
-use crate::api::contract::error::ApiError;
-use crate::api::contract::resource::Resource;
+use crate::api::contract::kind::Kind;
+use crate::api::contract::shown::Slot;
+use crate::api::contract::timestamp;
 use crate::api::contract::values::{self, Invalid};
-use serde_json::{Map, Value};
-use sextant_model::Meta;
+use crate::api::contract::view::View;
+use serde_json::Value;
+use sextant_model::{Intent, Meta, RbacObject};
+use std::sync::Arc;
 
-/// One attribute of a resource.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Attribute {
+/// One attribute of a resource `R` whose requests are read into `P`.
+pub(crate) struct Attribute<R, P> {
     pub(crate) name: &'static str,
-    post: Post,
-    put: bool,
-    /// Lists may be filtered by it.
-    pub(crate) filter: bool,
+    pub(crate) on_create: OnCreate,
+    /// It may be changed.
+    pub(crate) on_update: bool,
+    pub(crate) filter: Filter<R>,
+    /// The resources that have this value, where an index knows them.
+    pub(crate) index: Option<Index<R>>,
+    /// The objects that a request names here, which its caller has to see.
+    pub(crate) refers_to: Option<fn(&P) -> Vec<RbacObject>>,
+    pub(crate) read: Option<Read<P>>,
+    pub(crate) show: Option<Show<R>>,
 }
 
+/// Whether a request that makes the resource may or must give an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Post {
+pub(crate) enum OnCreate {
     Required,
     Allowed,
     Refused,
+    /// Requests know no such attribute; it is in answers only.
+    Unknown,
 }
 
-const fn attribute(name: &'static str, post: Post, put: bool) -> Attribute {
-    Attribute {
-        name,
-        post,
-        put,
-        filter: true,
-    }
+/// How a list is filtered by an attribute.
+pub(crate) enum Filter<R> {
+    /// Not at all.
+    Never,
+    /// A resource matches if one of the values given is what the API shows.
+    Value,
+    /// In a way of its own.
+    Own(fn(&R, &[String], View<'_>) -> bool),
 }
+
+type Index<R> = fn(&Intent, &str) -> Vec<Arc<R>>;
+type Read<P> = fn(&mut P, &Value) -> Result<(), Invalid>;
+type Show<R> = fn(&R, View<'_>, Slot<'_, '_>);
 
 /// May be given when the resource is made, and changed.
-pub(crate) const fn free(name: &'static str) -> Attribute {
-    attribute(name, Post::Allowed, true)
+pub(crate) const fn writable<R, P>(name: &'static str) -> Attribute<R, P> {
+    attribute(name, OnCreate::Allowed, true)
 }
 
 /// May be given when the resource is made, not changed.
-pub(crate) const fn fixed(name: &'static str) -> Attribute {
-    attribute(name, Post::Allowed, false)
+pub(crate) const fn fixed<R, P>(name: &'static str) -> Attribute<R, P> {
+    attribute(name, OnCreate::Allowed, false)
 }
 
 /// Must be given when the resource is made, not changed.
-pub(crate) const fn required(name: &'static str) -> Attribute {
-    attribute(name, Post::Required, false)
+pub(crate) const fn required<R, P>(name: &'static str) -> Attribute<R, P> {
+    attribute(name, OnCreate::Required, false)
 }
 
-/// Is shown only.
-pub(crate) const fn shown(name: &'static str) -> Attribute {
-    attribute(name, Post::Refused, false)
+/// No request gives it.
+pub(crate) const fn read_only<R, P>(name: &'static str) -> Attribute<R, P> {
+    attribute(name, OnCreate::Refused, false)
 }
 
-impl Attribute {
+/// Is in answers, but requests and lists know no such attribute.
+pub(crate) const fn answer_only<R, P>(name: &'static str) -> Attribute<R, P> {
+    attribute(name, OnCreate::Unknown, false).no_filter()
+}
+
+const fn attribute<R, P>(
+    name: &'static str,
+    on_create: OnCreate,
+    on_update: bool,
+) -> Attribute<R, P> {
+    Attribute {
+        name,
+        on_create,
+        on_update,
+        filter: Filter::Value,
+        index: None,
+        refers_to: None,
+        read: None,
+        show: None,
+    }
+}
+
+impl<R, P> Attribute<R, P> {
+    /// Whether requests know it by this name.
+    pub(crate) fn is_known_as(&self, name: &str) -> bool {
+        self.name == name && self.on_create != OnCreate::Unknown
+    }
+
     /// The same, but it may be changed.
     pub(crate) const fn changeable(self) -> Self {
-        Self { put: true, ..self }
+        Self {
+            on_update: true,
+            ..self
+        }
     }
 
     /// The same, but lists cannot be filtered by it.
     pub(crate) const fn no_filter(self) -> Self {
         Self {
-            filter: false,
+            filter: Filter::Never,
+            ..self
+        }
+    }
+
+    /// The same, but this says whether a resource matches the values that a filter gives.
+    pub(crate) const fn filter(self, matches: fn(&R, &[String], View<'_>) -> bool) -> Self {
+        Self {
+            filter: Filter::Own(matches),
+            ..self
+        }
+    }
+
+    /// The same, but filters by it look through these resources only.
+    pub(crate) const fn index(self, index: Index<R>) -> Self {
+        Self {
+            index: Some(index),
+            ..self
+        }
+    }
+
+    /// The same, but it names these objects.
+    pub(crate) const fn refers_to(self, objects: fn(&P) -> Vec<RbacObject>) -> Self {
+        Self {
+            refers_to: Some(objects),
+            ..self
+        }
+    }
+
+    /// The same, and this is how it is read.
+    pub(crate) const fn read(self, read: Read<P>) -> Self {
+        Self {
+            read: Some(read),
+            ..self
+        }
+    }
+
+    /// The same, and this shows it, or leaves it out.
+    pub(crate) const fn show(self, show: Show<R>) -> Self {
+        Self {
+            show: Some(show),
             ..self
         }
     }
 }
 
-/// What every resource has, but for what it says that it is [without](Resource::WITHOUT).
-pub(crate) const STANDARD: &[Attribute] = &[
-    shown("id"),
-    free("name"),
-    free("description"),
-    fixed("project_id"),
-    fixed("tenant_id"),
-    shown("created_at"),
-    shown("updated_at"),
-    shown("revision_number"),
-    shown("tags").no_filter(),
-];
+/// What a request says about a resource `R`: a typed field for each attribute that is read.
+pub(crate) trait Patch<R: 'static>: Default + Send + Sync + 'static {
+    /// The attributes besides the standard ones, in the order in which they are read and shown.
+    const ATTRIBUTES: &'static [Attribute<R, Self>];
 
-/// The body of a request, known to have no attribute that it should not have.
-#[derive(Clone, Debug)]
-pub(crate) struct Body(Map<String, Value>);
+    fn meta(&self) -> &MetaPatch;
+    fn meta_mut(&mut self) -> &mut MetaPatch;
 
-impl Body {
-    /// The attributes of a resource to be made.
-    pub(crate) fn post<R: Resource>(given: Map<String, Value>) -> Result<Self, ApiError> {
-        refuse_unknown::<R>(&given)?;
-        for attribute in R::attributes() {
-            match (attribute.post, given.contains_key(attribute.name)) {
-                (Post::Required, false) => {
-                    return Err(ApiError::malformed(format!(
-                        "Failed to parse request. Required attribute '{}' not specified",
-                        attribute.name
-                    )));
-                }
-                (Post::Refused, true) => {
-                    return Err(ApiError::malformed(format!(
-                        "Attribute '{}' not allowed in POST",
-                        attribute.name
-                    )));
-                }
-                _ => {}
+    /// Takes over what is stored as it is given.
+    fn store(&self, resource: &mut R);
+}
+
+/// What a request says about standard attributes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MetaPatch {
+    pub(crate) name: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) project_id: Option<String>,
+    pub(crate) tenant_id: Option<String>,
+}
+
+impl MetaPatch {
+    /// Takes over name and description.
+    pub(crate) fn store(&self, meta: &mut Meta) {
+        if let Some(name) = &self.name {
+            meta.name.clone_from(name);
+        }
+        if let Some(description) = &self.description {
+            meta.description.clone_from(description);
+        }
+    }
+}
+
+/// Declares the attributes of a resource and the patch that its requests are read into.
+///
+/// A row begins with the name and what requests may do. `=> stored field: T = parse` reads a value that the model keeps in a
+/// field of this name, and shows it from there; `=> given field: T = parse` reads one that the resource's own code deals
+/// with; `=> required field: T = parse` does that with one that is always there when a resource is made. `|resource, view| expression` shows what the expression gives.
+macro_rules! attributes {
+    (
+        $(#[$doc:meta])*
+        $patch:ident of $resource:ident:
+        $(
+            $row:expr
+            $(=> $way:ident $field:ident : $type:ty = $parse:expr)?
+            $(, |$this:ident $(, $view:ident)?| $show:expr)?
+            ;
+        )*
+    ) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default)]
+        pub(crate) struct $patch {
+            meta: $crate::api::contract::attributes::MetaPatch,
+            $($( pub(crate) $field: Option<$type>, )?)*
+        }
+
+        impl $patch {
+            $($( attributes!(@required $way $field $type); )?)*
+        }
+
+        impl $crate::api::contract::attributes::Patch<$resource> for $patch {
+            const ATTRIBUTES: &'static [$crate::api::contract::attributes::Attribute<$resource, Self>] = &[
+                $( attributes!(@row $resource, $patch, $row; $($way $field $parse)?; $(|$this $(, $view)?| $show)?), )*
+            ];
+
+            fn meta(&self) -> &$crate::api::contract::attributes::MetaPatch {
+                &self.meta
+            }
+
+            fn meta_mut(&mut self) -> &mut $crate::api::contract::attributes::MetaPatch {
+                &mut self.meta
+            }
+
+            #[allow(unused_variables)]
+            fn store(&self, resource: &mut $resource) {
+                $($( attributes!(@store $way, self, resource, $field); )?)*
             }
         }
-        Ok(Self(given))
-    }
-
-    /// The attributes of a resource to be changed.
-    pub(crate) fn put<R: Resource>(given: Map<String, Value>) -> Result<Self, ApiError> {
-        refuse_unknown::<R>(&given)?;
-        let refused =
-            R::attributes().find(|attribute| !attribute.put && given.contains_key(attribute.name));
-        match refused {
-            Some(attribute) => Err(ApiError::malformed(format!(
-                "Cannot update read-only attribute {}",
-                attribute.name
-            ))),
-            None => Ok(Self(given)),
+    };
+    (@row $resource:ident, $patch:ident, $row:expr; ;) => { $row };
+    (@row $resource:ident, $patch:ident, $row:expr; ; |$this:ident| $show:expr) => {
+        $row.show(|$this: &$resource, _, slot| slot.put($show))
+    };
+    (@row $resource:ident, $patch:ident, $row:expr; ; |$this:ident, $view:ident| $show:expr) => {
+        $row.show(|$this: &$resource, $view, slot| slot.put($show))
+    };
+    (@row $resource:ident, $patch:ident, $row:expr; stored $field:ident $parse:expr;) => {
+        attributes!(@row $resource, $patch, $row; stored $field $parse; |resource| &resource.$field)
+    };
+    (@row $resource:ident, $patch:ident, $row:expr; $way:ident $field:ident $parse:expr; $($show:tt)*) => {
+        attributes!(@row $resource, $patch, $row.read(|patch: &mut $patch, value| {
+            patch.$field = Some(($parse)(value)?);
+            Ok(())
+        }); ; $($show)*)
+    };
+    (@required required $field:ident $type:ty) => {
+        /// What a request that makes the resource has to give.
+        pub(crate) fn $field(&self) -> Result<$type, $crate::api::contract::error::ApiError> {
+            let missing = || $crate::api::contract::error::ApiError::missing(stringify!($field));
+            self.$field.clone().ok_or_else(missing)
         }
-    }
-
-    /// The attributes that are given, as they are.
-    pub(crate) fn given(&self) -> &Map<String, Value> {
-        &self.0
-    }
-
-    /// An attribute, if it is given, as what `parse` makes of it.
-    pub(crate) fn read<T>(
-        &self,
-        name: &str,
-        parse: impl FnOnce(&Value) -> Result<T, Invalid>,
-    ) -> Result<Option<T>, ApiError> {
-        let Some(value) = self.0.get(name) else {
-            return Ok(None);
-        };
-        parse(value).map(Some).map_err(|invalid| invalid.of(name))
-    }
-
-    /// An attribute that [`Body::post`] has found to be there.
-    pub(crate) fn require<T>(
-        &self,
-        name: &str,
-        parse: impl FnOnce(&Value) -> Result<T, Invalid>,
-    ) -> Result<T, ApiError> {
-        let value = self.0.get(name).unwrap_or(&Value::Null);
-        parse(value).map_err(|invalid| invalid.of(name))
-    }
-}
-
-fn refuse_unknown<R: Resource>(given: &Map<String, Value>) -> Result<(), ApiError> {
-    let known = |name: &str| R::attributes().any(|attribute| attribute.name == name);
-    let unknown: Vec<&str> = given
-        .keys()
-        .map(String::as_str)
-        .filter(|name| !known(name))
-        .collect();
-    if unknown.is_empty() {
-        Ok(())
-    } else {
-        Err(ApiError::malformed(format!(
-            "Unrecognized attribute(s) '{}'",
-            unknown.join(", ")
-        )))
-    }
-}
-
-/// Takes over name and description.
-pub(crate) fn change_names(meta: &mut Meta, body: &Body) -> Result<(), ApiError> {
-    for (name, attribute) in [
-        ("name", &mut meta.name),
-        ("description", &mut meta.description),
-    ] {
-        if let Some(given) = body.read(name, values::text(values::LONG))? {
-            *attribute = given;
+    };
+    (@required $way:ident $field:ident $type:ty) => {};
+    (@store stored, $patch:expr, $resource:ident, $field:ident) => {
+        if let Some(given) = &$patch.$field {
+            $resource.$field.clone_from(given);
         }
-    }
-    Ok(())
+    };
+    (@store $way:ident, $patch:expr, $resource:ident, $field:ident) => {};
+}
+pub(crate) use attributes;
+
+/// What every resource has, but for what it says that it is [without](super::resource::Resource::WITHOUT).
+pub(crate) const fn standard<R: Kind, P: Patch<R>>() -> [Attribute<R, P>; 9] {
+    [
+        read_only("id")
+            .index(|intent, id| R::find(intent, id).into_iter().collect())
+            .show(|resource: &R, _, slot| slot.put(resource.id())),
+        fixed("project_id")
+            .read(|patch: &mut P, value| {
+                patch.meta_mut().project_id = values::or_null(values::text(values::LONG))(value)?;
+                Ok(())
+            })
+            .show(|resource: &R, _, slot| slot.put(&resource.meta().project_id)),
+        fixed("tenant_id")
+            .read(|patch: &mut P, value| {
+                patch.meta_mut().tenant_id = values::or_null(values::text(values::LONG))(value)?;
+                Ok(())
+            })
+            .show(|resource: &R, _, slot| slot.put(&resource.meta().project_id)),
+        writable("name")
+            .read(|patch: &mut P, value| {
+                patch.meta_mut().name = Some(values::text(values::LONG)(value)?);
+                Ok(())
+            })
+            .show(|resource: &R, _, slot| slot.put(&resource.meta().name)),
+        writable("description")
+            .read(|patch: &mut P, value| {
+                patch.meta_mut().description = Some(values::text(values::LONG)(value)?);
+                Ok(())
+            })
+            .show(|resource: &R, _, slot| slot.put(&resource.meta().description)),
+        read_only("created_at").show(|resource: &R, _, slot| {
+            slot.put(timestamp::rfc3339(resource.meta().created_at));
+        }),
+        read_only("updated_at").show(|resource: &R, _, slot| {
+            slot.put(timestamp::rfc3339(resource.meta().updated_at));
+        }),
+        read_only("revision_number")
+            .show(|resource: &R, _, slot| slot.put(resource.meta().revision_number)),
+        read_only("tags")
+            .no_filter()
+            .show(|resource: &R, _, slot| slot.put(&resource.meta().tags)),
+    ]
 }

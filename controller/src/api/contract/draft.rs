@@ -48,6 +48,9 @@ impl Draft {
 
     /// Makes or replaces an object.
     pub(crate) fn put(&mut self, object: Object) {
+        if let Object::Port(port) = &object {
+            self.touch_ports_of(port.network_id);
+        }
         self.relies_on(object.key());
         self.change(Change::Put(object));
     }

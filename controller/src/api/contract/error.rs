@@ -45,6 +45,13 @@ impl ApiError {
         Self::bad("HTTPBadRequest", message)
     }
 
+    /// The request lacks an attribute.
+    pub(crate) fn missing(attribute: &str) -> Self {
+        Self::malformed(format!(
+            "Failed to parse request. Required attribute '{attribute}' not specified"
+        ))
+    }
+
     /// The request's values do not go together.
     pub(crate) fn invalid_input(message: impl std::fmt::Display) -> Self {
         Self::bad(

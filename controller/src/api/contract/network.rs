@@ -3,117 +3,63 @@
 mod default;
 mod segment;
 
-use crate::api::contract::attributes::{Attribute, Body, fixed, free, shown};
+use crate::api::contract::attributes::{
+    Patch, answer_only, attributes, fixed, read_only, writable,
+};
+use crate::api::contract::dns;
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
-use crate::api::contract::port::dns;
 use crate::api::contract::rbac;
-use crate::api::contract::resource::{Resource, View};
-use crate::api::contract::shown::Shown;
-use crate::api::contract::values;
-use crate::api::rights::Ties;
-use imbl::OrdMap;
+use crate::api::contract::resource::Resource;
+use crate::api::contract::shown::Slot;
+use crate::api::contract::ties::Ties;
+use crate::api::contract::values::{self, Invalid};
+use crate::api::contract::view::View;
 use segment::{Segment, type_name};
-use serde_json::json;
+use serde_json::Value;
 use sextant_model::{
     AddressScopeId, Facts, Intent, Key, Meta, Network, NetworkId, NetworkKey, Object, Port,
-    PrefixSource, RbacAction, RbacObject,
+    PrefixSource, RbacAction, RbacObject, SubnetId,
 };
 use std::sync::Arc;
 
+#[rustfmt::skip]
+attributes! {
+    /// What a request says about a network.
+    NetworkPatch of Network:
+    writable("admin_state_up") => stored admin_state_up: bool = values::boolean;
+    writable("shared") => stored shared: bool = values::boolean, |network, view| is_shared(network, view);
+    writable("router:external") => stored external: bool = values::boolean;
+    writable("mtu") => stored mtu: Option<u16> = mtu, |network, view| view.facts.network_mtu(network, &view.intent.settings);
+    writable("port_security_enabled") => stored port_security_enabled: bool = values::boolean;
+    writable("is_default").show(show_default) => given is_default: bool = values::boolean;
+    writable("dns_domain") => stored dns_domain: String = dns::domain;
+    fixed("provider:network_type") => given network_type: Option<String> = values::or_null(values::text(32)), |network| type_name(network.network_type);
+    fixed("provider:physical_network") => given physical_network: Option<String> = values::or_null(values::text(64)), |network| &network.physical_network;
+    fixed("provider:segmentation_id") => given segmentation_id: Option<i64> = values::or_null(values::integer), |network| network.segmentation_id;
+    fixed("availability_zone_hints").no_filter() => given availability_zone_hints: () = values::nothing, |_network| NONE;
+    read_only("status"), |_network| "ACTIVE";
+    read_only("subnets").no_filter(), |network, view| subnets(network, view);
+    answer_only("availability_zones"), |_network| NONE;
+    answer_only("ipv4_address_scope"), |network, view| scope(view.intent, network.id, 4);
+    answer_only("ipv6_address_scope"), |network, view| scope(view.intent, network.id, 6);
+    answer_only("l2_adjacency"), |_network| true;
+    answer_only("qos_policy_id"), |_network| ();
+}
+
 impl Resource for Network {
-    const NAME: &'static str = "network";
-    const COLLECTION: &'static str = "networks";
-    const ATTRIBUTES: &'static [Attribute] = &[
-        free("admin_state_up"),
-        free("shared"),
-        free("router:external"),
-        free("mtu"),
-        free("port_security_enabled"),
-        free("is_default"),
-        free("dns_domain"),
-        fixed("provider:network_type"),
-        fixed("provider:physical_network"),
-        fixed("provider:segmentation_id"),
-        fixed("availability_zone_hints").no_filter(),
-        shown("status"),
-        shown("subnets").no_filter(),
-    ];
-    type Id = NetworkId;
-
-    fn id(&self) -> NetworkId {
-        self.id
-    }
-
-    fn meta(&self) -> &Meta {
-        &self.meta
-    }
-
-    fn put_with_meta(&self, draft: &mut Draft, meta: Meta) {
-        draft.put(Object::Network(Arc::new(Self {
-            meta,
-            ..self.clone()
-        })));
-    }
-
-    fn missing(id: &str) -> ApiError {
-        ApiError::not_found(
-            "NetworkNotFound",
-            format!("Network {id} could not be found."),
-        )
-    }
-
-    fn table(intent: &Intent) -> &OrdMap<Self::Id, Arc<Self>> {
-        &intent.networks
-    }
+    type Patch = NetworkPatch;
+    const FIRST_REVISION: u64 = 1;
 
     fn ties(&self) -> Ties {
         Ties::Object(RbacObject::Network(self.id))
     }
 
-    fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {
-        let object = RbacObject::Network(self.id);
-        let subnets = view
-            .intent
-            .subnets_of(self.id)
-            .map(|subnet| subnet.id.to_string());
-        shown.all(json!({
-            "admin_state_up": self.admin_state_up,
-            "status": "ACTIVE",
-            "subnets": subnets.collect::<Vec<_>>(),
-            "shared": view.caller.is_granted(view.intent, object, RbacAction::AccessAsShared),
-            "router:external": self.external,
-            "mtu": view.facts.network_mtu(self, &view.intent.settings),
-            "port_security_enabled": self.port_security_enabled,
-            "provider:network_type": type_name(self.network_type),
-            "provider:physical_network": self.physical_network,
-            "provider:segmentation_id": self.segmentation_id,
-            "availability_zone_hints": [],
-            "availability_zones": [],
-            "ipv4_address_scope": scope(view.intent, self.id, 4),
-            "ipv6_address_scope": scope(view.intent, self.id, 6),
-            "l2_adjacency": true,
-            "qos_policy_id": null,
-            "dns_domain": self.dns_domain,
-        }));
-        // Neutron knows no default but among external networks.
-        if self.external {
-            shown.put("is_default", self.is_default);
-        }
-    }
-
-    fn create(draft: &mut Draft, project: String, body: &Body) -> Result<NetworkId, ApiError> {
-        let name = body
-            .read("name", values::text(values::LONG))?
-            .unwrap_or_default();
-        let description = body
-            .read("description", values::text(values::LONG))?
-            .unwrap_or_default();
-        body.read("availability_zone_hints", values::nothing)?;
-        let segment = Segment::read(body, &draft.base.facts)?;
+    fn create(draft: &mut Draft, meta: Meta, patch: &NetworkPatch) -> Result<NetworkId, ApiError> {
+        let segment = Segment::asked(patch, &draft.base.facts)?;
         let mut network = Self {
             id: NetworkId(draft.uuid()),
-            meta: draft.meta(name, description, project, 1),
+            meta,
             admin_state_up: true,
             shared: false,
             external: false,
@@ -126,8 +72,8 @@ impl Resource for Network {
             segmentation_id: None,
             key: NetworkKey(0),
         };
-        network.change(body)?;
-        default::choose(draft, &mut network, false, body)?;
+        patch.store(&mut network);
+        default::choose(draft, &mut network, patch.is_default)?;
         segment.claim(draft, &mut network)?;
         refuse_large_mtu(&network, draft)?;
         let id = network.id;
@@ -136,25 +82,23 @@ impl Resource for Network {
         Ok(id)
     }
 
-    fn update(&self, draft: &mut Draft, body: &Body) -> Result<(), ApiError> {
-        let mut network = self.clone();
-        crate::api::contract::attributes::change_names(&mut network.meta, body)?;
-        network.change(body)?;
-        default::choose(draft, &mut network, self.is_default, body)?;
-        if network.mtu != self.mtu {
+    fn update(
+        &self,
+        mut changed: Self,
+        draft: &mut Draft,
+        patch: &NetworkPatch,
+    ) -> Result<(), ApiError> {
+        default::choose(draft, &mut changed, patch.is_default)?;
+        if changed.mtu != self.mtu {
             let subnets = draft.intent.subnets_of(self.id);
-            let mut versions = subnets.map(|subnet| {
-                if subnet.cidr.network().is_ipv4() {
-                    4
-                } else {
-                    6
-                }
+            let mut versions = subnets.map(|subnet| match subnet.cidr.network().is_ipv4() {
+                true => 4,
+                false => 6,
             });
-            versions.try_for_each(|version| refuse_small_mtu(&network, version))?;
+            versions.try_for_each(|version| refuse_small_mtu(&changed, version))?;
         }
-        refuse_large_mtu(&network, draft)?;
-        draft.revise(&mut network.meta);
-        store(draft, network)
+        refuse_large_mtu(&changed, draft)?;
+        store(draft, changed)
     }
 
     /// Removes it with its subnets, when no port is left.
@@ -187,6 +131,33 @@ impl Resource for Network {
     }
 }
 
+const NONE: [(); 0] = [];
+
+/// Zero asks for what the encapsulation leaves.
+fn mtu(value: &Value) -> Result<Option<u16>, Invalid> {
+    let mtu = values::between(0, i64::from(u16::MAX))(value)?;
+    Ok(u16::try_from(mtu).ok().filter(|mtu| *mtu > 0))
+}
+
+/// Whether the caller may use it by an access policy.
+fn is_shared(network: &Network, view: View<'_>) -> bool {
+    let object = RbacObject::Network(network.id);
+    view.caller
+        .is_granted(view.intent, object, RbacAction::AccessAsShared)
+}
+
+/// Neutron knows no default but among external networks.
+fn show_default(network: &Network, _: View<'_>, slot: Slot<'_, '_>) {
+    if network.external {
+        slot.put(network.is_default);
+    }
+}
+
+fn subnets(network: &Network, view: View<'_>) -> Vec<SubnetId> {
+    let subnets = view.intent.subnets_of(network.id);
+    subnets.map(|subnet| subnet.id).collect()
+}
+
 /// Stores a network that is new or has changed, with the access policies that its attributes stand for.
 fn store(draft: &mut Draft, network: Network) -> Result<(), ApiError> {
     let (id, shared, external) = (network.id, network.shared, network.external);
@@ -194,34 +165,6 @@ fn store(draft: &mut Draft, network: Network) -> Result<(), ApiError> {
     draft.put(Object::Network(Arc::new(network)));
     rbac::share(draft, RbacObject::Network(id), &project, shared)?;
     rbac::expose(draft, id, &project, external)
-}
-
-trait Changeable {
-    /// Takes over what may be set at any time.
-    fn change(&mut self, body: &Body) -> Result<(), ApiError>;
-}
-
-impl Changeable for Network {
-    fn change(&mut self, body: &Body) -> Result<(), ApiError> {
-        for (name, attribute) in [
-            ("admin_state_up", &mut self.admin_state_up),
-            ("shared", &mut self.shared),
-            ("router:external", &mut self.external),
-            ("port_security_enabled", &mut self.port_security_enabled),
-        ] {
-            if let Some(given) = body.read(name, values::boolean)? {
-                *attribute = given;
-            }
-        }
-        if let Some(mtu) = body.read("mtu", values::between(0, i64::from(u16::MAX)))? {
-            // Zero asks for what the encapsulation leaves.
-            self.mtu = u16::try_from(mtu).ok().filter(|mtu| *mtu > 0);
-        }
-        if let Some(domain) = body.read("dns_domain", dns::domain)? {
-            self.dns_domain = domain;
-        }
-        Ok(())
-    }
 }
 
 /// What a network carries must fit: the least MTU of IPv6 (RFC 8200 §5) and of IPv4 (RFC 791 §3.2).
@@ -281,13 +224,6 @@ pub(crate) fn scope(intent: &Intent, id: NetworkId, ip_version: u8) -> Option<Ad
     pools
         .find(|pool| pool.ip_version() == ip_version)?
         .address_scope_id
-}
-
-/// Stores a network again because something that belongs to it changed: whoever rests on it must look again.
-pub(crate) fn revise(draft: &mut Draft, network: &Network) {
-    let mut meta = network.meta.clone();
-    draft.revise(&mut meta);
-    network.put_with_meta(draft, meta);
 }
 
 /// The router ports on a network.

@@ -6,16 +6,13 @@
 
 mod usage;
 
-use crate::api::contract::attributes::{Attribute, Body, required};
-use crate::api::contract::caller::Caller;
+use crate::api::contract::attributes::{attributes, required};
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
-use crate::api::contract::network;
+use crate::api::contract::kind::Kind;
 use crate::api::contract::python;
-use crate::api::contract::resource::{Resource, View};
-use crate::api::contract::shown::Shown;
+use crate::api::contract::resource::Resource;
 use crate::api::contract::values::{self, Invalid};
-use imbl::OrdMap;
 use serde_json::Value;
 use sextant_model::{
     AddressScope, AddressScopeId, EVERY_PROJECT, Intent, Key, Meta, Network, NetworkId, Object,
@@ -25,10 +22,18 @@ use sextant_model::{
 use std::sync::Arc;
 use uuid::Uuid;
 
+#[rustfmt::skip]
+attributes! {
+    /// What a request says about an access policy.
+    RbacPolicyPatch of RbacPolicy:
+    required("object_type") => required object_type: fn(Uuid) -> RbacObject = object_type, |policy| parts(policy.object).0;
+    required("object_id") => required object_id: Uuid = values::uuid, |policy| parts(policy.object).1;
+    required("target_tenant").changeable() => required target_tenant: String = target, |policy| &policy.target;
+    required("action") => required action: String = values::text(values::LONG), |policy| action_name(policy.action);
+}
+
 impl Resource for RbacPolicy {
-    const NAME: &'static str = "rbac_policy";
-    const COLLECTION: &'static str = "rbac_policies";
-    const PATH: &'static str = "rbac-policies";
+    type Patch = RbacPolicyPatch;
     const WITHOUT: &'static [&'static str] = &[
         "name",
         "description",
@@ -37,98 +42,39 @@ impl Resource for RbacPolicy {
         "revision_number",
         "tags",
     ];
-    const ATTRIBUTES: &'static [Attribute] = &[
-        required("object_type"),
-        required("object_id"),
-        required("target_tenant").changeable(),
-        required("action"),
-    ];
-    type Id = RbacPolicyId;
 
-    fn id(&self) -> RbacPolicyId {
-        self.id
-    }
-
-    fn meta(&self) -> &Meta {
-        &self.meta
-    }
-
-    fn put_with_meta(&self, draft: &mut Draft, meta: Meta) {
-        draft.put(Object::RbacPolicy(Arc::new(Self {
-            meta,
-            ..self.clone()
-        })));
-    }
-
-    fn missing(id: &str) -> ApiError {
-        ApiError::not_found(
-            "RbacPolicyNotFound",
-            format!("RBAC policy of type unknown with ID {id} not found"),
-        )
-    }
-
-    fn table(intent: &Intent) -> &OrdMap<Self::Id, Arc<Self>> {
-        &intent.rbac_policies
-    }
-
-    fn render(&self, _: View<'_>, shown: &mut Shown<'_>) {
-        let (kind, id) = parts(self.object);
-        shown.put("object_type", kind);
-        shown.put("object_id", id);
-        shown.put("target_tenant", &self.target);
-        shown.put("action", action_name(self.action));
-    }
-
-    /// Others' objects are shared by admins only.
-    fn permits(
-        caller: &Caller,
-        intent: &Intent,
-        body: &Body,
-        was: Option<&Self>,
-    ) -> Result<(), ApiError> {
-        let object = match was {
-            Some(policy) => policy.object,
-            None => asked_object(body)?,
-        };
-        let Some(owner) = owner(intent, object) else {
-            return Err(missing(object));
-        };
-        if caller.is_admin() || caller.is_of(owner) {
-            return Ok(());
-        }
-        let what = match object {
-            RbacObject::Network(_) => "networks",
-            RbacObject::SecurityGroup(_)
-            | RbacObject::SubnetPool(_)
-            | RbacObject::AddressScope(_) => "objects",
-        };
-        Err(ApiError::invalid_input(format!(
-            "Only admins can manipulate policies on {what} they do not own"
-        )))
-    }
-
-    fn create(draft: &mut Draft, project: String, body: &Body) -> Result<RbacPolicyId, ApiError> {
-        let object = asked_object(body)?;
-        let action = asked_action(body, object)?;
-        let target = body.require("target_tenant", target)?;
-        let id = make(draft, project, object, action, target)?;
+    fn create(
+        draft: &mut Draft,
+        meta: Meta,
+        patch: &RbacPolicyPatch,
+    ) -> Result<RbacPolicyId, ApiError> {
+        let object = patch.object()?;
+        let action = action(&patch.action()?, object)?;
+        let id = make(
+            draft,
+            meta.project_id,
+            object,
+            action,
+            patch.target_tenant()?,
+        )?;
         count(draft, object);
         Ok(id)
     }
 
-    fn update(&self, draft: &mut Draft, body: &Body) -> Result<(), ApiError> {
-        let Some(target) = body.read("target_tenant", target)? else {
+    fn update(
+        &self,
+        mut changed: Self,
+        draft: &mut Draft,
+        patch: &RbacPolicyPatch,
+    ) -> Result<(), ApiError> {
+        let target = patch.target_tenant.as_ref();
+        let Some(target) = target.filter(|target| **target != self.target) else {
             return Ok(());
         };
-        if target == self.target {
-            return Ok(());
-        }
-        usage::refuse_removal(&draft.intent, self, Some(&target))?;
-        refuse_duplicate(&draft.intent, self.object, self.action, &target)?;
-        let mut policy = self.clone();
-        policy.target = target;
-        draft.revise(&mut policy.meta);
-        draft.put(Object::RbacPolicy(Arc::new(policy)));
+        usage::refuse_removal(&draft.intent, self, Some(target))?;
+        refuse_duplicate(&draft.intent, self.object, self.action, target)?;
+        changed.target.clone_from(target);
+        draft.put(Object::RbacPolicy(Arc::new(changed)));
         settle(draft, self.object);
         count(draft, self.object);
         Ok(())
@@ -149,7 +95,7 @@ fn count(draft: &mut Draft, object: RbacObject) {
         return;
     };
     if let Some(network) = draft.intent.networks.get(&id).cloned() {
-        network::revise(draft, &network);
+        network.store_revised(draft);
     }
 }
 
@@ -370,9 +316,12 @@ fn action_name(action: RbacAction) -> &'static str {
     }
 }
 
-fn asked_object(body: &Body) -> Result<RbacObject, ApiError> {
-    let kind: fn(Uuid) -> RbacObject = body.require("object_type", object_type)?;
-    body.require("object_id", values::uuid).map(kind)
+impl RbacPolicyPatch {
+    /// What a new policy is for.
+    pub(crate) fn object(&self) -> Result<RbacObject, ApiError> {
+        let of_type = self.object_type()?;
+        Ok(of_type(self.object_id()?))
+    }
 }
 
 fn object_type(value: &Value) -> Result<fn(Uuid) -> RbacObject, Invalid> {
@@ -389,10 +338,9 @@ fn object_type(value: &Value) -> Result<fn(Uuid) -> RbacObject, Invalid> {
 }
 
 /// Only networks can be external.
-fn asked_action(body: &Body, object: RbacObject) -> Result<RbacAction, ApiError> {
-    let name = body.require("action", values::text(values::LONG))?;
+fn action(name: &str, object: RbacObject) -> Result<RbacAction, ApiError> {
     let is_network = matches!(object, RbacObject::Network(_));
-    match name.as_str() {
+    match name {
         "access_as_shared" => Ok(RbacAction::AccessAsShared),
         "access_as_external" if is_network => Ok(RbacAction::AccessAsExternal),
         _ => {

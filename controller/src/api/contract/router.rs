@@ -1,111 +1,79 @@
 //! Routers.
 
 pub(crate) mod attachment;
-mod extra_routes;
+pub(crate) mod extra_routes;
 pub(crate) mod gateway;
-mod interface;
+pub(crate) mod interface;
 pub(crate) mod readdress;
 
-use crate::api::contract::attributes::{Attribute, Body, fixed, free, shown};
+use crate::api::contract::attributes::{
+    Patch, answer_only, attributes, fixed, read_only, writable,
+};
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
-use crate::api::contract::resource::{Resource, View};
-use crate::api::contract::shown::Shown;
-use crate::api::contract::subnet::host_routes;
+use crate::api::contract::host_routes::host_routes;
+use crate::api::contract::resource::Resource;
 use crate::api::contract::values;
-use imbl::OrdMap;
+use gateway::PatchedGateway;
 use rand::RngExt;
-use serde_json::json;
-use sextant_model::{Intent, Key, Meta, Object, Router, RouterId, RouterKey};
+use sextant_model::{HostRoute, Key, Meta, Object, RbacObject, Router, RouterId, RouterKey};
 use std::sync::Arc;
 
 /// The largest number of a router in the pipeline: 24 bits.
 const LAST_KEY: u32 = (1 << 24) - 1;
 
+#[rustfmt::skip]
+attributes! {
+    /// What a request says about a router.
+    RouterPatch of Router:
+    writable("admin_state_up") => stored admin_state_up: bool = values::boolean;
+    writable("external_gateway_info").no_filter().refers_to(named_network) => given gateway: PatchedGateway = gateway::patched, |router, view| gateway::shown(view.intent, router);
+    read_only("routes").changeable().no_filter() => stored routes: Vec<HostRoute> = host_routes;
+    fixed("availability_zone_hints").no_filter() => given availability_zone_hints: () = values::nothing, |_router| NONE;
+    read_only("status"), |_router| "ACTIVE";
+    answer_only("availability_zones"), |_router| NONE;
+    answer_only("distributed"), |_router| false;
+    answer_only("ha"), |_router| false;
+    answer_only("flavor_id"), |_router| ();
+}
+
+const NONE: [(); 0] = [];
+
 impl Resource for Router {
-    const NAME: &'static str = "router";
-    const COLLECTION: &'static str = "routers";
-    const ATTRIBUTES: &'static [Attribute] = &[
-        free("admin_state_up"),
-        free("external_gateway_info").no_filter(),
-        shown("routes").changeable().no_filter(),
-        fixed("availability_zone_hints").no_filter(),
-        shown("status"),
-    ];
-    type Id = RouterId;
+    type Patch = RouterPatch;
+    const FIRST_REVISION: u64 = 1;
 
-    fn id(&self) -> RouterId {
-        self.id
-    }
-
-    fn meta(&self) -> &Meta {
-        &self.meta
-    }
-
-    fn put_with_meta(&self, draft: &mut Draft, meta: Meta) {
-        draft.put(Object::Router(Arc::new(Self {
-            meta,
-            ..self.clone()
-        })));
-    }
-
-    fn missing(id: &str) -> ApiError {
-        ApiError::not_found("RouterNotFound", format!("Router {id} could not be found"))
-    }
-
-    fn table(intent: &Intent) -> &OrdMap<Self::Id, Arc<Self>> {
-        &intent.routers
-    }
-
-    fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {
-        shown.all(json!({
-            "admin_state_up": self.admin_state_up,
-            "status": "ACTIVE",
-            "external_gateway_info": gateway::shown(view.intent, self),
-            "routes": self.routes,
-            "availability_zones": [],
-            "availability_zone_hints": [],
-            "distributed": false,
-            "ha": false,
-            "flavor_id": null,
-        }));
-    }
-
-    fn create(draft: &mut Draft, project: String, body: &Body) -> Result<RouterId, ApiError> {
-        let name = body
-            .read("name", values::text(values::LONG))?
-            .unwrap_or_default();
-        let description = body
-            .read("description", values::text(values::LONG))?
-            .unwrap_or_default();
-        body.read("availability_zone_hints", values::nothing)?;
+    fn create(draft: &mut Draft, meta: Meta, patch: &RouterPatch) -> Result<RouterId, ApiError> {
         let mut router = Self {
             id: RouterId(draft.uuid()),
-            meta: draft.meta(name, description, project, 1),
-            admin_state_up: body
-                .read("admin_state_up", values::boolean)?
-                .unwrap_or(true),
+            meta,
+            admin_state_up: true,
             key: claim_key(draft)?,
             external_gateway: None,
             routes: Vec::new(),
         };
-        if let Some(asked) = gateway::read(body)? {
-            gateway::set(draft, &mut router, &asked)?;
+        patch.store(&mut router);
+        if let Some(gateway) = &patch.gateway {
+            gateway::set(draft, &mut router, gateway)?;
         }
         let id = router.id;
         draft.put(Object::Router(Arc::new(router)));
         Ok(id)
     }
 
-    fn update(&self, draft: &mut Draft, body: &Body) -> Result<(), ApiError> {
-        let mut router = self.clone();
-        crate::api::contract::attributes::change_names(&mut router.meta, body)?;
-        if let Some(up) = body.read("admin_state_up", values::boolean)? {
-            router.admin_state_up = up;
+    fn update(
+        &self,
+        mut changed: Self,
+        draft: &mut Draft,
+        patch: &RouterPatch,
+    ) -> Result<(), ApiError> {
+        if let Some(gateway) = &patch.gateway {
+            gateway::set(draft, &mut changed, gateway)?;
         }
-        router.change_ways(draft, body)?;
-        draft.revise(&mut router.meta);
-        draft.put(Object::Router(Arc::new(router)));
+        if patch.gateway.is_some() || patch.routes.is_some() {
+            extra_routes::check(&draft.intent, &changed)?;
+        }
+        draft.put(Object::Router(Arc::new(changed)));
         Ok(())
     }
 
@@ -129,32 +97,11 @@ impl Resource for Router {
     }
 }
 
-/// Where packets leave a router other than by its interfaces.
-trait Ways {
-    /// Takes over the gateway and the routes, which must fit each other.
-    fn change_ways(&mut self, draft: &mut Draft, body: &Body) -> Result<(), ApiError>;
-}
-
-impl Ways for Router {
-    fn change_ways(&mut self, draft: &mut Draft, body: &Body) -> Result<(), ApiError> {
-        let asked = gateway::read(body)?;
-        let routes = body.read("routes", host_routes)?;
-        if asked.is_none() && routes.is_none() {
-            return Ok(());
-        }
-        if let Some(asked) = asked {
-            gateway::set(draft, self, &asked)?;
-        }
-        if let Some(routes) = routes {
-            self.routes = routes;
-        }
-        extra_routes::check(&draft.intent, self)
+fn named_network(patch: &RouterPatch) -> Vec<RbacObject> {
+    match &patch.gateway {
+        Some(PatchedGateway::Set(gateway, _)) => vec![RbacObject::Network(gateway.network_id)],
+        Some(PatchedGateway::Cleared) | None => Vec::new(),
     }
-}
-
-/// What can be done to a router besides what can be done to every resource.
-pub(crate) fn routes() -> axum::Router<crate::api::Api> {
-    interface::routes().merge(extra_routes::routes())
 }
 
 fn claim_key(draft: &mut Draft) -> Result<RouterKey, ApiError> {

@@ -4,20 +4,18 @@
 //! of two who add the same rule the second sees the first. Whoever uses a group leaves a mark (`Key::UsesOf`), so that a
 //! group is only removed, or its tracking changed, while nobody comes to use it.
 
-mod provided;
-mod rule;
+pub(crate) mod provided;
+pub(crate) mod rule;
 
 pub(crate) use provided::default_of;
 
-use crate::api::contract::attributes::{Attribute, Body, free, shown};
-use crate::api::contract::caller::Caller;
+use crate::api::contract::attributes::{Patch, attributes, read_only, writable};
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
-use crate::api::contract::resource::{Plan, Resource, View};
-use crate::api::contract::shown::Shown;
+use crate::api::contract::resource::{Plan, Resource};
+use crate::api::contract::ties::Ties;
 use crate::api::contract::values::{self, Invalid};
-use crate::api::rights::Ties;
-use imbl::OrdMap;
+use crate::api::contract::view::View;
 use serde_json::Value;
 use sextant_model::{
     DEFAULT_SECURITY_GROUP, Intent, Key, Meta, Object, RbacAction, RbacObject, SecurityGroup,
@@ -25,42 +23,20 @@ use sextant_model::{
 };
 use std::sync::Arc;
 
+#[rustfmt::skip]
+attributes! {
+    /// What a request says about a security group.
+    SecurityGroupPatch of SecurityGroup:
+    writable("name").read(read_name), |group| &group.meta.name;
+    writable("stateful") => stored stateful: bool = values::boolean;
+    read_only("shared"), |group, view| is_shared(group, view);
+    read_only("security_group_rules").no_filter(), |group, view| rules(group, view);
+}
+
 impl Resource for SecurityGroup {
-    const NAME: &'static str = "security_group";
-    const COLLECTION: &'static str = "security_groups";
-    const PATH: &'static str = "security-groups";
-    const ATTRIBUTES: &'static [Attribute] = &[
-        free("stateful"),
-        shown("shared"),
-        shown("security_group_rules").no_filter(),
-    ];
-    type Id = SecurityGroupId;
-
-    fn id(&self) -> SecurityGroupId {
-        self.id
-    }
-
-    fn meta(&self) -> &Meta {
-        &self.meta
-    }
-
-    fn put_with_meta(&self, draft: &mut Draft, meta: Meta) {
-        draft.put(Object::SecurityGroup(Arc::new(Self {
-            meta,
-            ..self.clone()
-        })));
-    }
-
-    fn missing(id: &str) -> ApiError {
-        ApiError::not_found(
-            "SecurityGroupNotFound",
-            format!("Security group {id} does not exist"),
-        )
-    }
-
-    fn table(intent: &Intent) -> &OrdMap<Self::Id, Arc<Self>> {
-        &intent.security_groups
-    }
+    type Patch = SecurityGroupPatch;
+    const WITHOUT: &'static [&'static str] = &["name"];
+    const FIRST_REVISION: u64 = 1;
 
     fn before_list(intent: &Intent, project: &str) -> Option<Plan> {
         provided::missing_default(intent, project)
@@ -70,38 +46,16 @@ impl Resource for SecurityGroup {
         Ties::Object(RbacObject::SecurityGroup(self.id))
     }
 
-    fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {
-        let rules = view.intent.rules_of(self.id);
-        shown.put("stateful", self.stateful);
-        shown.put_with("shared", || {
-            let (object, shared) = (
-                RbacObject::SecurityGroup(self.id),
-                RbacAction::AccessAsShared,
-            );
-            view.caller.is_granted(view.intent, object, shared)
-        });
-        shown.put_with("security_group_rules", || {
-            rules
-                .map(|rule| rule::within_group(rule, view))
-                .collect::<Vec<_>>()
-        });
-    }
-
     fn create(
         draft: &mut Draft,
-        project: String,
-        body: &Body,
+        meta: Meta,
+        patch: &SecurityGroupPatch,
     ) -> Result<SecurityGroupId, ApiError> {
-        let name = body.read("name", name)?.unwrap_or_default();
-        let description = body
-            .read("description", values::text(values::LONG))?
-            .unwrap_or_default();
-        let stateful = body.read("stateful", values::boolean)?.unwrap_or(true);
-        default_of(draft, &project)?;
+        default_of(draft, &meta.project_id)?;
         let group = Self {
             id: SecurityGroupId(draft.uuid()),
-            meta: draft.meta(name, description, project, 1),
-            stateful,
+            meta,
+            stateful: patch.stateful.unwrap_or(true),
         };
         let id = group.id;
         let rules = group.egress_rules(draft.now, || draft.uuid());
@@ -109,36 +63,23 @@ impl Resource for SecurityGroup {
         Ok(id)
     }
 
-    fn update(&self, draft: &mut Draft, body: &Body) -> Result<(), ApiError> {
-        let mut group = self.clone();
-        if body.read("name", name)?.is_some() && is_default(self) {
+    fn update(
+        &self,
+        changed: Self,
+        draft: &mut Draft,
+        patch: &SecurityGroupPatch,
+    ) -> Result<(), ApiError> {
+        if patch.meta().name.is_some() && is_default(self) {
             return Err(ApiError::conflict(
                 "SecurityGroupCannotUpdateDefault",
                 "Updating default security group not allowed.",
             ));
         }
-        crate::api::contract::attributes::change_names(&mut group.meta, body)?;
-        group.stateful = body
-            .read("stateful", values::boolean)?
-            .unwrap_or(self.stateful);
-        if group.stateful != self.stateful {
+        if changed.stateful != self.stateful {
             refuse_used(draft, self.id)?;
         }
-        draft.revise(&mut group.meta);
-        draft.put(Object::SecurityGroup(Arc::new(group)));
+        draft.put(Object::SecurityGroup(Arc::new(changed)));
         Ok(())
-    }
-
-    /// A default group is for admins to remove; its project gets another when it needs one.
-    fn permits_removal(&self, caller: &Caller, intent: &Intent) -> Result<(), ApiError> {
-        if caller.is_admin() || !is_default(self) {
-            return Ok(());
-        }
-        refuse_members(intent, self.id)?;
-        Err(ApiError::conflict(
-            "SecurityGroupCannotRemoveDefault",
-            "Insufficient rights for removing default security group.",
-        ))
     }
 
     /// Removes it with its rules, and with those of others that have its ports at the other end.
@@ -163,13 +104,25 @@ impl Resource for SecurityGroup {
     }
 }
 
+/// Whether the caller may use it by an access policy.
+fn is_shared(group: &SecurityGroup, view: View<'_>) -> bool {
+    let object = RbacObject::SecurityGroup(group.id);
+    view.caller
+        .is_granted(view.intent, object, RbacAction::AccessAsShared)
+}
+
+fn rules(group: &SecurityGroup, view: View<'_>) -> Vec<Value> {
+    let rules = view.intent.rules_of(group.id);
+    rules.map(|rule| rule::within_group(rule, view)).collect()
+}
+
 /// Whether it is the one that its project has without asking.
-fn is_default(group: &SecurityGroup) -> bool {
+pub(crate) fn is_default(group: &SecurityGroup) -> bool {
     group.meta.name == DEFAULT_SECURITY_GROUP
 }
 
-/// A name that is not the default group's.
-fn name(value: &Value) -> Result<String, Invalid> {
+/// Reads a name, which cannot be the default group's.
+fn read_name(patch: &mut SecurityGroupPatch, value: &Value) -> Result<(), Invalid> {
     let name = values::text(values::LONG)(value)?;
     if name.to_lowercase() == DEFAULT_SECURITY_GROUP {
         return Err(Invalid::Own(ApiError::conflict(
@@ -177,7 +130,8 @@ fn name(value: &Value) -> Result<String, Invalid> {
             "Default security group already exists.",
         )));
     }
-    Ok(name)
+    patch.meta_mut().name = Some(name);
+    Ok(())
 }
 
 /// No port may be under it, nor come under it until this is committed.
@@ -186,7 +140,7 @@ fn refuse_used(draft: &mut Draft, group: SecurityGroupId) -> Result<(), ApiError
     refuse_members(&draft.intent, group)
 }
 
-fn refuse_members(intent: &Intent, group: SecurityGroupId) -> Result<(), ApiError> {
+pub(crate) fn refuse_members(intent: &Intent, group: SecurityGroupId) -> Result<(), ApiError> {
     if intent.ports_under(group).next().is_none() {
         return Ok(());
     }
@@ -194,11 +148,4 @@ fn refuse_members(intent: &Intent, group: SecurityGroupId) -> Result<(), ApiErro
         "SecurityGroupInUse",
         format!("Security Group {group} in use."),
     ))
-}
-
-/// Stores a group again because one of its rules comes, changes or goes.
-fn revise(draft: &mut Draft, group: &SecurityGroup) {
-    let mut meta = group.meta.clone();
-    draft.revise(&mut meta);
-    group.put_with_meta(draft, meta);
 }

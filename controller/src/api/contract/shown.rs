@@ -8,14 +8,20 @@ use serde_json::{Map, Value};
 
 /// Where a resource puts what the API shows of it.
 pub(crate) struct Shown<'a> {
-    wanted: Wanted<'a>,
+    wanted: Fields<'a>,
     hidden: Vec<&'static str>,
     sink: Sink<'a>,
 }
 
+/// The place of one attribute, which somebody asked for.
+pub(crate) struct Slot<'s, 'a> {
+    name: &'static str,
+    shown: &'s mut Shown<'a>,
+}
+
 /// The attributes that are asked for.
 #[derive(Clone, Copy)]
-pub(crate) enum Wanted<'a> {
+pub(crate) enum Fields<'a> {
     /// All of them.
     All,
     /// Those of these names.
@@ -31,7 +37,7 @@ enum Sink<'a> {
     Values(Map<String, Value>),
 }
 
-impl Wanted<'_> {
+impl Fields<'_> {
     fn has(self, name: &str) -> bool {
         match self {
             Self::All => true,
@@ -40,9 +46,9 @@ impl Wanted<'_> {
     }
 }
 
-impl Shown<'_> {
+impl<'a> Shown<'a> {
     /// Appends a JSON object of what `show` puts to `text`.
-    pub(crate) fn write(text: &mut Vec<u8>, wanted: Wanted<'_>, show: impl FnOnce(&mut Shown<'_>)) {
+    pub(crate) fn write(text: &mut Vec<u8>, wanted: Fields<'_>, show: impl FnOnce(&mut Shown<'_>)) {
         text.push(b'{');
         let sink = Sink::Json { text, empty: true };
         show(&mut Shown {
@@ -55,7 +61,7 @@ impl Shown<'_> {
 
     /// What `show` puts, as values.
     pub(crate) fn values(
-        wanted: Wanted<'_>,
+        wanted: Fields<'_>,
         show: impl FnOnce(&mut Shown<'_>),
     ) -> Map<String, Value> {
         let sink = Sink::Values(Map::new());
@@ -80,27 +86,23 @@ impl Shown<'_> {
         self.wanted.has(name) && !self.hidden.contains(&name)
     }
 
-    /// Shows an attribute. Its name is one of ours, and so needs no escapes.
-    pub(crate) fn put(&mut self, name: &str, value: impl Serialize) {
-        if self.has(name) {
-            self.sink.take(name, value);
-        }
+    /// Where an attribute is put; none if nobody asked for it.
+    pub(crate) fn slot<'s>(&'s mut self, name: &'static str) -> Option<Slot<'s, 'a>> {
+        self.has(name).then_some(Slot { name, shown: self })
     }
 
-    /// Shows an attribute that takes some work, which is spared when nobody asked for it.
-    pub(crate) fn put_with<T: Serialize>(&mut self, name: &str, value: impl FnOnce() -> T) {
-        if self.has(name) {
-            self.sink.take(name, value());
+    /// Shows what is no attribute of the resource.
+    pub(crate) fn put(&mut self, name: &'static str, value: impl Serialize) {
+        if let Some(slot) = self.slot(name) {
+            slot.put(value);
         }
     }
+}
 
-    /// Shows all fields of a JSON object.
-    pub(crate) fn all(&mut self, object: Value) {
-        if let Value::Object(fields) = object {
-            fields
-                .into_iter()
-                .for_each(|(name, value)| self.put(&name, value));
-        }
+impl Slot<'_, '_> {
+    /// Shows the attribute. Its name is one of ours, and so needs no escapes.
+    pub(crate) fn put(self, value: impl Serialize) {
+        self.shown.sink.take(self.name, value);
     }
 }
 
@@ -133,15 +135,15 @@ impl Sink<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn show(shown: &mut Shown<'_>) {
         shown.put("name", "a \"port\"");
-        shown.put_with("addresses", || ["2001:db8::1"]);
-        shown.all(json!({"mtu": 1450, "tags": []}));
+        shown.put("addresses", ["2001:db8::1"]);
+        shown.put("mtu", 1450);
+        shown.put("tags", [(); 0]);
     }
 
-    fn written(wanted: Wanted<'_>) -> String {
+    fn written(wanted: Fields<'_>) -> String {
         let mut text = Vec::new();
         Shown::write(&mut text, wanted, show);
         String::from_utf8(text).unwrap()
@@ -149,8 +151,8 @@ mod tests {
 
     #[test]
     fn text_and_values_say_the_same() {
-        let text = written(Wanted::All);
-        let values = Shown::values(Wanted::All, show);
+        let text = written(Fields::All);
+        let values = Shown::values(Fields::All, show);
         assert_eq!(
             values,
             serde_json::from_str::<Map<String, Value>>(&text).unwrap()
@@ -161,16 +163,16 @@ mod tests {
     #[test]
     fn what_nobody_asked_for_is_not_there() {
         let wanted = ["tags", "name", "status"].map(str::to_owned);
-        let text = written(Wanted::Named(&wanted));
+        let text = written(Fields::Named(&wanted));
         assert_eq!(text, r#"{"name":"a \"port\"","tags":[]}"#);
-        assert_eq!(written(Wanted::Named(&[])), "{}");
+        assert_eq!(written(Fields::Named(&[])), "{}");
     }
 
     #[test]
     fn what_has_no_form_in_json_leaves_no_trace() {
         let odd = std::collections::BTreeMap::from([([1], 2)]);
         let mut text = Vec::new();
-        Shown::write(&mut text, Wanted::All, |shown| {
+        Shown::write(&mut text, Fields::All, |shown| {
             shown.put("odd", &odd);
             shown.put("mtu", 1450);
         });

@@ -2,157 +2,96 @@
 //!
 //! Whoever takes a prefix stores the pool again, so that of two that would take the same the second looks again.
 
-mod prefix_ops;
+pub(crate) mod prefix_ops;
 pub(crate) mod scope;
 
-use crate::api::contract::attributes::{Attribute, Body, fixed, free, required, shown};
-use crate::api::contract::caller::Caller;
+use crate::api::contract::attributes::{Patch, attributes, fixed, read_only, required, writable};
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::ipam;
+use crate::api::contract::kind::Kind;
 use crate::api::contract::python;
 use crate::api::contract::rbac;
-use crate::api::contract::resource::{Lengths, Resource, View};
-use crate::api::contract::shown::Shown;
+use crate::api::contract::resource::Resource;
+use crate::api::contract::ties::Ties;
 use crate::api::contract::values::{self, Invalid};
-use crate::api::rights::Ties;
-use imbl::OrdMap;
+use crate::api::contract::view::{Lengths, View};
 use ipnet::IpNet;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sextant_model::{
     AddressScopeId, Intent, Key, Meta, Object, PrefixSource, RbacAction, RbacObject, Subnet,
     SubnetPool, SubnetPoolId,
 };
 use std::sync::Arc;
 
+#[rustfmt::skip]
+attributes! {
+    /// What a request says about a subnet pool.
+    SubnetPoolPatch of SubnetPool:
+    required("prefixes").changeable().no_filter() => required prefixes: Vec<IpNet> = prefixes, |pool| &pool.prefixes;
+    writable("min_prefixlen") => stored min_prefixlen: u8 = values::prefix_length, |pool, view| length(pool.min_prefixlen, view);
+    writable("max_prefixlen") => stored max_prefixlen: u8 = values::prefix_length, |pool, view| length(pool.max_prefixlen, view);
+    writable("default_prefixlen") => stored default_prefixlen: u8 = values::prefix_length, |pool, view| length(pool.default_prefixlen, view);
+    writable("default_quota") => stored default_quota: Option<u64> = values::or_null(default_quota);
+    writable("is_default") => given is_default: bool = values::boolean, |pool| pool.is_default;
+    fixed("shared") => stored shared: bool = values::boolean, |pool, view| is_shared(pool, view);
+    writable("address_scope_id").refers_to(named_scope) => given address_scope_id: Option<AddressScopeId> = values::or_null(values::id(AddressScopeId)), |pool| pool.address_scope_id;
+    read_only("ip_version"), |pool| pool.ip_version();
+}
+
 impl Resource for SubnetPool {
-    const NAME: &'static str = "subnetpool";
-    const COLLECTION: &'static str = "subnetpools";
-    const ATTRIBUTES: &'static [Attribute] = &[
-        required("prefixes").changeable().no_filter(),
-        free("default_prefixlen"),
-        free("min_prefixlen"),
-        free("max_prefixlen"),
-        free("default_quota"),
-        free("is_default"),
-        fixed("shared"),
-        free("address_scope_id"),
-        shown("ip_version"),
-    ];
-    type Id = SubnetPoolId;
-
-    fn id(&self) -> SubnetPoolId {
-        self.id
-    }
-
-    fn meta(&self) -> &Meta {
-        &self.meta
-    }
-
-    fn put_with_meta(&self, draft: &mut Draft, meta: Meta) {
-        draft.put(Object::SubnetPool(Arc::new(Self {
-            meta,
-            ..self.clone()
-        })));
-    }
-
-    fn missing(id: &str) -> ApiError {
-        ApiError::not_found(
-            "SubnetPoolNotFound",
-            format!("Subnet pool {id} could not be found."),
-        )
-    }
-
-    fn table(intent: &Intent) -> &OrdMap<Self::Id, Arc<Self>> {
-        &intent.subnet_pools
-    }
+    type Patch = SubnetPoolPatch;
 
     fn ties(&self) -> Ties {
         Ties::Object(RbacObject::SubnetPool(self.id))
     }
 
-    /// A pool in a scope of another project follows that project's plan, and does not change.
-    fn permits(
-        caller: &Caller,
-        intent: &Intent,
-        _: &Body,
-        was: Option<&Self>,
-    ) -> Result<(), ApiError> {
-        match was {
-            Some(pool) => scope::refuse_foreign(caller, intent, pool),
-            None => Ok(()),
-        }
-    }
-
-    fn render(&self, view: View<'_>, shown: &mut Shown<'_>) {
-        let prefixes = self.prefixes.iter().map(ToString::to_string);
-        let length = |length: u8| -> Value {
-            match view.lengths {
-                Lengths::Text => length.to_string().into(),
-                Lengths::Numbers => length.into(),
-            }
-        };
-        let object = RbacObject::SubnetPool(self.id);
-        shown.all(json!({
-            "prefixes": prefixes.collect::<Vec<_>>(),
-            "ip_version": self.ip_version(),
-            "default_prefixlen": length(self.default_prefixlen),
-            "min_prefixlen": length(self.min_prefixlen),
-            "max_prefixlen": length(self.max_prefixlen),
-            "default_quota": self.default_quota,
-            "is_default": self.is_default,
-            "shared": view.caller.is_granted(view.intent, object, RbacAction::AccessAsShared),
-            "address_scope_id": self.address_scope_id.map(|id| id.to_string()),
-        }));
-    }
-
-    fn create(draft: &mut Draft, project: String, body: &Body) -> Result<SubnetPoolId, ApiError> {
-        let name = body
-            .read("name", values::text(values::LONG))?
-            .unwrap_or_default();
-        let description = body
-            .read("description", values::text(values::LONG))?
-            .unwrap_or_default();
-        let prefixes = aggregated(&body.require("prefixes", prefixes)?)?;
+    fn create(
+        draft: &mut Draft,
+        meta: Meta,
+        patch: &SubnetPoolPatch,
+    ) -> Result<SubnetPoolId, ApiError> {
+        let prefixes = aggregated(&patch.prefixes()?)?;
         let ipv4 = prefixes
             .first()
             .is_some_and(|prefix| prefix.network().is_ipv4());
         // The bounds that Neutron gives to a pool that names none.
         let (min, max) = if ipv4 { (8, 32) } else { (64, 128) };
+        let project = meta.project_id.clone();
         let mut pool = Self {
             id: SubnetPoolId(draft.uuid()),
-            meta: draft.meta(name, description, project, 0),
+            meta,
             prefixes,
-            default_prefixlen: 0,
+            default_prefixlen: patch.min_prefixlen.unwrap_or(min),
             min_prefixlen: min,
             max_prefixlen: max,
             default_quota: None,
-            shared: body.read("shared", values::boolean)?.unwrap_or(false),
+            shared: false,
             is_default: false,
             address_scope_id: None,
         };
-        let bounds = Bounds::read(body)?;
-        pool.default_prefixlen = bounds.min.unwrap_or(min);
-        bounds.set(&mut pool)?;
-        change(&mut pool, draft, body)?;
+        patch.store(&mut pool);
+        check_bounds(&pool)?;
+        change(&mut pool, draft, patch)?;
         let (id, shared) = (pool.id, pool.shared);
-        let project = pool.meta.project_id.clone();
         draft.put(Object::SubnetPool(Arc::new(pool)));
         rbac::share(draft, RbacObject::SubnetPool(id), &project, shared)?;
         Ok(id)
     }
 
-    fn update(&self, draft: &mut Draft, body: &Body) -> Result<(), ApiError> {
-        let mut pool = self.clone();
-        crate::api::contract::attributes::change_names(&mut pool.meta, body)?;
-        if let Some(prefixes) = body.read("prefixes", prefixes)? {
-            pool.prefixes = aggregated(&prefixes)?;
-            refuse_smaller(self, &pool)?;
+    fn update(
+        &self,
+        mut changed: Self,
+        draft: &mut Draft,
+        patch: &SubnetPoolPatch,
+    ) -> Result<(), ApiError> {
+        if let Some(prefixes) = &patch.prefixes {
+            changed.prefixes = aggregated(prefixes)?;
+            refuse_smaller(self, &changed)?;
         }
-        Bounds::read(body)?.set(&mut pool)?;
-        change(&mut pool, draft, body)?;
-        draft.revise(&mut pool.meta);
-        draft.put(Object::SubnetPool(Arc::new(pool)));
+        check_bounds(&changed)?;
+        change(&mut changed, draft, patch)?;
+        draft.put(Object::SubnetPool(Arc::new(changed)));
         Ok(())
     }
 
@@ -174,41 +113,42 @@ impl Resource for SubnetPool {
 /// The most prefixes of a pool: requests add few at a time, but taking one out of a large one leaves many.
 const MOST_PREFIXES: usize = 1024;
 
-/// Lengths of prefixes that a request sets.
-struct Bounds {
-    min: Option<u8>,
-    max: Option<u8>,
-    default: Option<u8>,
+fn named_scope(patch: &SubnetPoolPatch) -> Vec<RbacObject> {
+    let scope = patch.address_scope_id.flatten();
+    scope.map(RbacObject::AddressScope).into_iter().collect()
 }
 
-impl Bounds {
-    fn read(body: &Body) -> Result<Self, ApiError> {
-        let length = |name| {
-            let length = body.read(name, values::between(0, 128))?;
-            Ok::<_, ApiError>(length.and_then(|length| u8::try_from(length).ok()))
-        };
-        Ok(Self {
-            min: length("min_prefixlen")?,
-            max: length("max_prefixlen")?,
-            default: length("default_prefixlen")?,
-        })
+/// As Neutron shows the length of a prefix.
+fn length(length: u8, view: View<'_>) -> Value {
+    match view.lengths {
+        Lengths::Text => length.to_string().into(),
+        Lengths::Numbers => length.into(),
     }
+}
 
-    fn set(&self, pool: &mut SubnetPool) -> Result<(), ApiError> {
-        pool.min_prefixlen = self.min.unwrap_or(pool.min_prefixlen);
-        pool.max_prefixlen = self.max.unwrap_or(pool.max_prefixlen);
-        pool.default_prefixlen = self.default.unwrap_or(pool.default_prefixlen);
-        let (min, max, default) = (
-            ("min_prefixlen", pool.min_prefixlen),
-            ("max_prefixlen", pool.max_prefixlen),
-            ("default_prefixlen", pool.default_prefixlen),
-        );
-        let longest = if pool.ip_version() == 4 { 32 } else { 128 };
-        in_order(min, max)?;
-        in_order(max, ("max_prefixlen", longest))?;
-        in_order(min, default).map_err(|_| bounds_error(default, min))?;
-        in_order(default, max)
-    }
+/// Whether the caller may use it by an access policy.
+fn is_shared(pool: &SubnetPool, view: View<'_>) -> bool {
+    let object = RbacObject::SubnetPool(pool.id);
+    view.caller
+        .is_granted(view.intent, object, RbacAction::AccessAsShared)
+}
+
+fn default_quota(value: &Value) -> Result<u64, Invalid> {
+    let quota = values::between(0, i64::MAX)(value)?;
+    Ok(quota.unsigned_abs())
+}
+
+fn check_bounds(pool: &SubnetPool) -> Result<(), ApiError> {
+    let (min, max, default) = (
+        ("min_prefixlen", pool.min_prefixlen),
+        ("max_prefixlen", pool.max_prefixlen),
+        ("default_prefixlen", pool.default_prefixlen),
+    );
+    let longest = if pool.ip_version() == 4 { 32 } else { 128 };
+    in_order(min, max)?;
+    in_order(max, ("max_prefixlen", longest))?;
+    in_order(min, default).map_err(|_| bounds_error(default, min))?;
+    in_order(default, max)
 }
 
 fn in_order(shorter: (&str, u8), longer: (&str, u8)) -> Result<(), ApiError> {
@@ -226,25 +166,20 @@ fn bounds_error((name, length): (&str, u8), (base, base_length): (&str, u8)) -> 
     )
 }
 
-/// Takes over what may be set at any time.
-fn change(pool: &mut SubnetPool, draft: &mut Draft, body: &Body) -> Result<(), ApiError> {
-    if let Some(scope) = body.read("address_scope_id", values::or_null(values::uuid))? {
-        let scope = scope.map(AddressScopeId);
+/// Takes over scope and default, on which more rests than the pool.
+fn change(
+    pool: &mut SubnetPool,
+    draft: &mut Draft,
+    patch: &SubnetPoolPatch,
+) -> Result<(), ApiError> {
+    if let Some(scope) = patch.address_scope_id {
         if scope != pool.address_scope_id {
             scope::refuse_parting(draft, pool)?;
         }
         pool.address_scope_id = scope;
     }
     scope::check(draft, pool)?;
-    if let Some(quota) = body.read(
-        "default_quota",
-        values::or_null(values::between(0, i64::MAX)),
-    )? {
-        pool.default_quota = quota.and_then(|quota| u64::try_from(quota).ok());
-    }
-    let is_default = body
-        .read("is_default", values::boolean)?
-        .unwrap_or(pool.is_default);
+    let is_default = patch.is_default.unwrap_or(pool.is_default);
     let default = Key::DefaultSubnetPool(pool.ip_version());
     match (pool.is_default, is_default) {
         (false, true) if !draft.claim(default.clone()) => {
@@ -260,11 +195,13 @@ fn change(pool: &mut SubnetPool, draft: &mut Draft, body: &Body) -> Result<(), A
 }
 
 fn prefixes(value: &Value) -> Result<Vec<IpNet>, Invalid> {
-    values::list(value, |prefix| {
-        let text = python::text(prefix);
-        values::prefix(&text)
-            .ok_or_else(|| Invalid::Reason(format!("'{text}' is not a valid IP subnet")))
-    })
+    values::list(prefix)(value)
+}
+
+fn prefix(value: &Value) -> Result<IpNet, Invalid> {
+    let text = python::text(value);
+    let invalid = || Invalid::Reason(format!("'{text}' is not a valid IP subnet"));
+    values::prefix(&text).ok_or_else(invalid)
 }
 
 /// The prefixes of a pool as few as possible, sorted.
@@ -320,11 +257,6 @@ fn subnets_of<'a>(intent: &'a Intent, pool: &SubnetPool) -> impl Iterator<Item =
         .subnets
         .values()
         .filter(move |subnet| subnet.prefix_source == source)
-}
-
-/// What can be done to a pool besides what can be done to every resource.
-pub(crate) fn routes() -> axum::Router<crate::api::Api> {
-    prefix_ops::routes()
 }
 
 /// Takes this prefix from the pool.
@@ -388,7 +320,7 @@ fn take(
             ));
         }
     }
-    pool.put_with_meta(draft, pool.meta.clone());
+    pool.store_again(draft);
     Ok(cidr)
 }
 

@@ -88,6 +88,12 @@ pub(crate) fn between(least: i64, most: i64) -> impl Fn(&Value) -> Parsed<i64> {
     }
 }
 
+/// The length of a prefix.
+pub(crate) fn prefix_length(value: &Value) -> Parsed<u8> {
+    let length = between(0, 128)(value)?;
+    Ok(u8::try_from(length).unwrap_or(u8::MAX))
+}
+
 /// One of some words.
 pub(crate) fn one_of<'a>(words: &'a [&'a str]) -> impl Fn(&Value) -> Parsed<String> + 'a {
     move |value| match value.as_str() {
@@ -115,6 +121,11 @@ pub(crate) fn mode(value: &Value) -> Parsed<Ipv6Mode> {
 /// A UUID.
 pub(crate) fn uuid(value: &Value) -> Parsed<Uuid> {
     parsed(value, "UUID")
+}
+
+/// The id of an object.
+pub(crate) fn id<T>(wrap: fn(Uuid) -> T) -> impl Fn(&Value) -> Parsed<T> {
+    move |value| uuid(value).map(wrap)
 }
 
 /// An address.
@@ -160,12 +171,10 @@ pub(crate) fn prefix(text: &str) -> Option<IpNet> {
 }
 
 /// A list; null is an empty one.
-pub(crate) fn list<T>(value: &Value, parse: impl Fn(&Value) -> Parsed<T>) -> Parsed<Vec<T>> {
-    if value.is_null() {
-        return Ok(Vec::new());
-    }
-    match value.as_array() {
-        Some(items) => items.iter().map(parse).collect(),
+pub(crate) fn list<T>(parse: impl Fn(&Value) -> Parsed<T>) -> impl Fn(&Value) -> Parsed<Vec<T>> {
+    move |value| match value.as_array() {
+        Some(items) => items.iter().map(&parse).collect(),
+        None if value.is_null() => Ok(Vec::new()),
         None => reason(format!("'{}' is not a list", python::text(value))),
     }
 }
@@ -182,6 +191,19 @@ pub(crate) fn object<'a>(
             "Invalid data format for {what}: '{}'",
             python::text(value)
         )),
+    }
+}
+
+/// The body within its envelope: `{"network": {…}}`.
+pub(crate) fn within(
+    mut body: Map<String, Value>,
+    envelope: &str,
+) -> Result<Map<String, Value>, ApiError> {
+    match body.remove(envelope) {
+        Some(Value::Object(fields)) => Ok(fields),
+        _ => Err(ApiError::malformed(format!(
+            "Unable to find '{envelope}' in request body"
+        ))),
     }
 }
 

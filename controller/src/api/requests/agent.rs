@@ -8,9 +8,9 @@
 use crate::api::Api;
 use crate::api::contract::caller::Caller;
 use crate::api::contract::error::ApiError;
-use crate::api::contract::resource::Resource;
+use crate::api::contract::kind::Kind;
 use crate::api::requests::abandon;
-use crate::api::requests::query::rows::{Wanted, fields};
+use crate::api::requests::query::rows::{RowQuery, fields};
 use crate::api::rights;
 use crate::seat::Seats;
 use crate::snapshot::Snapshot;
@@ -62,7 +62,7 @@ async fn of_router(
     must_be_admin(&caller, "get_l3-agents")?;
     let snapshot = api.snapshots.latest();
     let Snapshot { intent, facts, .. } = &*snapshot;
-    let router = <Router as Resource>::get(intent, &id)?;
+    let router = <Router as Kind>::get(intent, &id)?;
     let active = facts.gateways().get(&router.id).map(|(host, _)| host);
     let agent = |(chassis, ha_state): (&Arc<Chassis>, &str)| {
         let mut agent = api.agent(facts, chassis);
@@ -89,7 +89,7 @@ async fn of_network(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     must_be_admin(&caller, "get_dhcp-agents")?;
-    <Network as Resource>::get(&api.snapshots.latest().intent, &id)?;
+    <Network as Kind>::get(&api.snapshots.latest().intent, &id)?;
     Ok(Json(json!({"agents": []})))
 }
 
@@ -98,7 +98,7 @@ async fn list(
     Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> Result<Json<Value>, ApiError> {
-    let wanted = Wanted::of(&uri, &FILTERS)?;
+    let wanted = RowQuery::of(&uri, &FILTERS)?;
     let snapshot = api.snapshots.latest();
     let chassis = snapshot.facts.chassis().values();
     let visible = chassis.filter(|_| caller.is_admin());

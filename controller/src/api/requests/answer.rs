@@ -1,7 +1,8 @@
 //! Answers with resources, written straight into the text that is sent.
 
-use crate::api::contract::resource::{Resource, View, show_all};
-use crate::api::contract::shown::{Shown, Wanted};
+use crate::api::contract::resource::{Resource, show};
+use crate::api::contract::shown::{Fields, Shown};
+use crate::api::contract::view::View;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
@@ -16,7 +17,7 @@ pub(crate) fn one<R: Resource>(
     status: StatusCode,
     resource: &R,
     view: View<'_>,
-    wanted: Wanted<'_>,
+    wanted: Fields<'_>,
 ) -> Response {
     let mut text = Vec::with_capacity(USUAL_LENGTH);
     open(&mut text, R::NAME);
@@ -30,7 +31,7 @@ pub(crate) fn many<R: Resource>(
     status: StatusCode,
     resources: &[Arc<R>],
     view: View<'_>,
-    wanted: Wanted<'_>,
+    wanted: Fields<'_>,
     links: &[Value],
 ) -> Response {
     let mut text = Vec::with_capacity((resources.len() + 1) * USUAL_LENGTH);
@@ -57,8 +58,12 @@ fn open(text: &mut Vec<u8>, envelope: &str) {
     text.extend_from_slice(b"\":");
 }
 
-fn write<R: Resource>(text: &mut Vec<u8>, resource: &R, view: View<'_>, wanted: Wanted<'_>) {
-    Shown::write(text, wanted, |shown| show_all(resource, view, shown));
+fn write<R: Resource>(text: &mut Vec<u8>, resource: &R, view: View<'_>, wanted: Fields<'_>) {
+    let hidden = view.caller.hidden(view.intent, resource);
+    Shown::write(text, wanted, |shown| {
+        shown.hide(hidden);
+        show(resource, view, shown);
+    });
 }
 
 fn json(status: StatusCode, text: Vec<u8>) -> Response {

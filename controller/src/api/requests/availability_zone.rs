@@ -2,7 +2,7 @@
 
 use crate::api::Api;
 use crate::api::contract::error::ApiError;
-use crate::api::requests::query::rows::{Wanted, fields};
+use crate::api::requests::query::rows::{RowQuery, fields};
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
@@ -18,7 +18,7 @@ pub(crate) fn routes() -> axum::Router<Api> {
 
 /// The zone is there once a hypervisor is, for networks as for routers, and available while one is connected.
 async fn list(State(api): State<Api>, uri: Uri) -> Result<Json<Value>, ApiError> {
-    let wanted = Wanted::of(&uri, &["name", "resource", "state"])?;
+    let wanted = RowQuery::of(&uri, &["name", "resource", "state"])?;
     let snapshot = api.snapshots.latest();
     let hypervisors = snapshot.facts.chassis();
     let alive = hypervisors.values().any(|chassis| api.is_alive(chassis));

@@ -1,16 +1,14 @@
 //! What comes in with a request: body, caller, the address it was sent to.
 
-mod limits;
-
 use crate::api::Api;
+use crate::api::contract::attributes::MetaPatch;
 use crate::api::contract::caller::{Caller, Roles};
 use crate::api::contract::error::ApiError;
-use crate::api::contract::values;
+use crate::api::contract::limits;
 use crate::api::requests::identity;
 use axum::body::{Body as Stream, to_bytes};
 use axum::http::header::{HOST, IF_MATCH};
 use axum::http::{HeaderMap, StatusCode};
-pub(crate) use limits::ENTRIES;
 use serde_json::{Map, Value};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -60,33 +58,16 @@ fn too_slow() -> ApiError {
     ApiError::new(StatusCode::REQUEST_TIMEOUT, "HTTPRequestTimeout", message)
 }
 
-/// The body within its envelope: `{"network": {…}}`.
-pub(crate) fn within(
-    mut body: Map<String, Value>,
-    envelope: &str,
-) -> Result<Map<String, Value>, ApiError> {
-    match body.remove(envelope) {
-        Some(Value::Object(fields)) => Ok(fields),
-        _ => Err(ApiError::malformed(format!(
-            "Unable to find '{envelope}' in request body"
-        ))),
-    }
-}
-
 /// The project for which something is asked: as the body says, which for other projects only admins may, else the
 /// caller's.
-pub(crate) fn project(caller: &Caller, given: &Map<String, Value>) -> Result<String, ApiError> {
-    let named = |name: &str| {
-        let value = given.get(name).unwrap_or(&Value::Null);
-        values::or_null(values::text(values::LONG))(value).map_err(|invalid| invalid.of(name))
-    };
-    match (named("project_id")?, named("tenant_id")?) {
+pub(crate) fn project(caller: &Caller, patch: &MetaPatch) -> Result<String, ApiError> {
+    match (&patch.project_id, &patch.tenant_id) {
         (Some(project), Some(tenant)) if project != tenant => {
             let message = "'project_id' and 'tenant_id' do not match";
             Err(ApiError::malformed(message))
         }
-        (Some(project), _) | (None, Some(project)) => match may_name(caller, &project) {
-            true => Ok(project),
+        (Some(project), _) | (None, Some(project)) => match may_name(caller, project) {
+            true => Ok(project.clone()),
             false => Err(ApiError::malformed(
                 "Specifying 'project_id' or 'tenant_id' other than the authenticated project in request is not allowed for \
                  current user.",

@@ -4,8 +4,8 @@ use crate::api::Api;
 use crate::api::contract::caller::Caller;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::ipam;
-use crate::api::contract::resource::Resource;
-use crate::api::requests::query::rows::{Wanted, fields};
+use crate::api::contract::kind::Kind;
+use crate::api::requests::query::rows::{RowQuery, fields};
 use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::http::Uri;
@@ -65,7 +65,7 @@ async fn list(
     Extension(caller): Extension<Caller>,
     uri: Uri,
 ) -> Result<Json<Many>, ApiError> {
-    let wanted = Wanted::of(&uri, &FILTERS)?;
+    let wanted = RowQuery::of(&uri, &FILTERS)?;
     let versions = wanted.values("ip_version");
     let snapshot = api.snapshots.latest();
     let networks = snapshot.intent.networks.values();
@@ -80,7 +80,7 @@ async fn list(
 }
 
 /// A network has no IP version; those of its subnets were seen to before.
-fn holds(wanted: &Wanted, row: &Availability, versions: Option<&[String]>) -> bool {
+fn holds(wanted: &RowQuery, row: &Availability, versions: Option<&[String]>) -> bool {
     wanted.holds(&fields(json!({
         "network_id": row.network_id,
         "network_name": row.network_name,

@@ -3,17 +3,19 @@
 mod parse;
 pub(crate) mod rows;
 
+use crate::api::contract::attributes::Filter;
+use crate::api::contract::conditions::{Conditions, is};
 use crate::api::contract::error::ApiError;
-use crate::api::contract::resource::{Resource, View, show_all};
-use crate::api::contract::shown::{Shown, Wanted};
+use crate::api::contract::resource::{Resource, show};
+use crate::api::contract::shown::{Fields, Shown};
+use crate::api::contract::view::View;
 use axum::extract::Query as Pairs;
 use axum::http::Uri;
 use imbl::OrdMap;
-pub(crate) use parse::is;
-use parse::{Direction, compare, conditions, order, tags_hold};
+use parse::{Direction, compare, conditions, filter_of, order, tags_hold};
 use serde_json::{Map, Value, json};
+use sextant_model::Intent;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -21,9 +23,6 @@ const TAG_FILTERS: [&str; 4] = ["tags", "tags-any", "not-tags", "not-tags-any"];
 
 /// Some attributes of a resource.
 type Attributes = Map<String, Value>;
-
-/// By name, the values of which a resource must have one.
-pub(crate) type Conditions = BTreeMap<String, Vec<String>>;
 
 /// The parameters of a request, in order.
 pub(crate) fn query(uri: &Uri) -> Result<Vec<(String, String)>, ApiError> {
@@ -58,11 +57,12 @@ impl Query {
         };
         let last = |name: &str| all(name).pop();
         let conditions = conditions::<R>(&given)?;
-        let on_value = |name: &&String| {
-            !TAG_FILTERS.contains(&name.as_str()) && !R::FILTERS.contains(&name.as_str())
-        };
         Ok(Self {
-            filters: conditions.keys().filter(on_value).cloned().collect(),
+            filters: conditions
+                .keys()
+                .filter(|name| matches!(filter_of::<R>(name), Some(Filter::Value)))
+                .cloned()
+                .collect(),
             conditions,
             fields: all("fields"),
             order: order::<R>(&all("sort_key"), &all("sort_dir"))?,
@@ -85,10 +85,10 @@ impl Query {
     }
 
     /// Those fields of a resource that were asked for.
-    pub(crate) fn fields(&self) -> Wanted<'_> {
+    pub(crate) fn fields(&self) -> Fields<'_> {
         match &self.fields[..] {
-            [] => Wanted::All,
-            fields => Wanted::Named(fields),
+            [] => Fields::All,
+            fields => Fields::Named(fields),
         }
     }
 
@@ -97,7 +97,7 @@ impl Query {
         if self.order.is_empty() && self.conditions.is_empty() {
             return self.of_all(R::table(view.intent), view);
         }
-        let mut candidates = R::candidates(view.intent, &self.conditions);
+        let mut candidates = candidates::<R>(view.intent, &self.conditions);
         candidates.sort_by_key(|resource| resource.id());
         candidates.dedup_by_key(|resource| resource.id());
         if self.order.is_empty() {
@@ -189,8 +189,8 @@ impl Query {
         self.conditions.iter().all(|(name, values)| {
             if TAG_FILTERS.contains(&name.as_str()) {
                 tags_hold(resource.meta(), name, values)
-            } else if R::FILTERS.contains(&name.as_str()) {
-                resource.meets(name, values, view)
+            } else if let Some(Filter::Own(matches)) = filter_of::<R>(name) {
+                matches(resource, values, view)
             } else {
                 true
             }
@@ -276,9 +276,26 @@ impl Query {
     }
 }
 
+/// Those that can meet the conditions: all, or fewer where an attribute has an index.
+fn candidates<R: Resource>(intent: &Intent, conditions: &Conditions) -> Vec<Arc<R>> {
+    for attribute in R::attributes() {
+        if let Some(index) = attribute.index
+            && let Some(values) = conditions.get(attribute.name)
+        {
+            return values
+                .iter()
+                .flat_map(|value| index(intent, value))
+                .collect();
+        }
+    }
+    R::table(intent).values().cloned().collect()
+}
+
 fn attributes<R: Resource>(resource: &R, view: View<'_>, names: &[String]) -> Attributes {
-    Shown::values(Wanted::Named(names), |shown| {
-        show_all(resource, view, shown);
+    let hidden = view.caller.hidden(view.intent, resource);
+    Shown::values(Fields::Named(names), |shown| {
+        shown.hide(hidden);
+        show(resource, view, shown);
     })
 }
 

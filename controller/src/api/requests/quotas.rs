@@ -128,7 +128,7 @@ async fn update(
     if !caller.is_admin() {
         return Err(forbidden("rule:update_quota"));
     }
-    let asked = Asked::read(incoming::within(
+    let asked = Asked::read(values::within(
         incoming::json(&api, body, &project).await?,
         "quota",
     )?)?;

@@ -1,20 +1,24 @@
 //! Requests on resources of every kind.
 
 use crate::api::Api;
-use crate::api::contract::attributes::Body;
+use crate::api::contract::attributes::Patch;
+use crate::api::contract::body::Body;
 use crate::api::contract::caller::Caller;
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::quota;
 use crate::api::contract::rbac;
-use crate::api::contract::resource::{Lengths, Resource, View};
-use crate::api::contract::shown::Wanted;
+use crate::api::contract::resource::Resource;
+use crate::api::contract::shown::Fields;
+use crate::api::contract::ties::Ties;
+use crate::api::contract::values;
+use crate::api::contract::view::{Lengths, View};
 use crate::api::requests::answer;
 use crate::api::requests::commit::Written;
 use crate::api::requests::incoming;
 use crate::api::requests::query::{Query, query};
 use crate::api::requests::tags;
-use crate::api::rights::Ties;
+use crate::api::rights::Exceptions;
 use crate::snapshot::Snapshot;
 use axum::Router;
 use axum::body::Body as Stream;
@@ -48,7 +52,7 @@ impl Written {
 }
 
 /// The routes of a resource.
-pub(crate) fn routes<R: Resource>() -> Router<Api> {
+pub(crate) fn routes<R: Exceptions>() -> Router<Api> {
     let collection = format!("/v2.0/{}", R::PATH);
     let item = format!("{collection}/{{id}}");
     let routes = Router::new()
@@ -61,7 +65,7 @@ pub(crate) fn routes<R: Resource>() -> Router<Api> {
     }
 }
 
-async fn list<R: Resource>(
+async fn list<R: Exceptions>(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     headers: HeaderMap,
@@ -81,7 +85,7 @@ async fn list<R: Resource>(
 /// So many resources are looked through in no time.
 const FEW: usize = 256;
 
-fn listed<R: Resource>(query: &Query, view: View<'_>, link: &str) -> Result<Response, ApiError> {
+fn listed<R: Exceptions>(query: &Query, view: View<'_>, link: &str) -> Result<Response, ApiError> {
     let page = query.page::<R>(view)?;
     let links = query.links(&page, link);
     let (status, fields) = (StatusCode::OK, query.fields());
@@ -90,7 +94,11 @@ fn listed<R: Resource>(query: &Query, view: View<'_>, link: &str) -> Result<Resp
 
 /// Makes what the project that a list is about, or else the caller's, should find in it. What is another project's is
 /// for admins to make.
-async fn complete<R: Resource>(api: &Api, caller: &Caller, query: &Query) -> Result<(), ApiError> {
+async fn complete<R: Exceptions>(
+    api: &Api,
+    caller: &Caller,
+    query: &Query,
+) -> Result<(), ApiError> {
     let project = match query.project() {
         Some(project) => Some(project).filter(|name| caller.is_admin() || caller.is_of(name)),
         None => caller.project.as_deref(),
@@ -104,7 +112,7 @@ async fn complete<R: Resource>(api: &Api, caller: &Caller, query: &Query) -> Res
     }
 }
 
-async fn show<R: Resource>(
+async fn show<R: Exceptions>(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
@@ -122,7 +130,7 @@ async fn show<R: Resource>(
     ))
 }
 
-async fn create<R: Resource>(
+async fn create<R: Exceptions>(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     body: Stream,
@@ -133,30 +141,30 @@ async fn create<R: Resource>(
         Some(Value::Array(items)) => create_many::<R>(&api, &caller, items).await,
         Some(_) => Err(ApiError::malformed("Resources required")),
         None => {
-            let given = incoming::within(body, R::NAME)?;
+            let given = values::within(body, R::NAME)?;
             create_one::<R>(&api, &caller, given).await
         }
     }
 }
 
-async fn create_one<R: Resource>(
+async fn create_one<R: Exceptions>(
     api: &Api,
     caller: &Caller,
     given: Map<String, Value>,
 ) -> Result<Response, ApiError> {
-    let asked = [Asked::new::<R>(caller, given)?];
+    let asked = [CreateRequest::<R>::read(caller, given)?];
     let plan = |draft: &mut Draft| {
-        permit::<R>(draft, caller, &asked)?;
-        asked[0].create::<R>(draft)
+        permit(draft, caller, &asked)?;
+        asked[0].create(draft)
     };
     let (id, written) = api.write(plan).await?;
-    let made = R::get(&written.intent, &id.to_string())?;
+    let made = R::get(&written.intent, id)?;
     let view = written.view(caller);
-    Ok(answer::one(StatusCode::CREATED, &*made, view, Wanted::All))
+    Ok(answer::one(StatusCode::CREATED, &*made, view, Fields::All))
 }
 
 /// Makes all of them, or none.
-async fn create_many<R: Resource>(
+async fn create_many<R: Exceptions>(
     api: &Api,
     caller: &Caller,
     items: Vec<Value>,
@@ -166,29 +174,29 @@ async fn create_many<R: Resource>(
     }
     let asked = items
         .into_iter()
-        .map(|item| Asked::new::<R>(caller, unwrapped::<R>(item)?))
+        .map(|item| CreateRequest::<R>::read(caller, unwrapped::<R>(item)?))
         .collect::<Result<Vec<_>, _>>()?;
     let plan = |draft: &mut Draft| -> Result<Vec<R::Id>, ApiError> {
-        permit::<R>(draft, caller, &asked)?;
-        asked.iter().map(|asked| asked.create::<R>(draft)).collect()
+        permit(draft, caller, &asked)?;
+        asked.iter().map(|asked| asked.create(draft)).collect()
     };
     let (ids, written) = api.write(plan).await?;
     let made = ids
         .iter()
-        .map(|id| R::get(&written.intent, &id.to_string()))
+        .map(|id| R::get(&written.intent, id))
         .collect::<Result<Vec<_>, _>>()?;
     let (view, links) = (written.view(caller), &[]);
     Ok(answer::many(
         StatusCode::CREATED,
         &made,
         view,
-        Wanted::All,
+        Fields::All,
         links,
     ))
 }
 
 /// One of many may be in the envelope of a single one, or not.
-fn unwrapped<R: Resource>(item: Value) -> Result<Map<String, Value>, ApiError> {
+fn unwrapped<R: Exceptions>(item: Value) -> Result<Map<String, Value>, ApiError> {
     let Value::Object(fields) = item else {
         return Err(ApiError::malformed(format!(
             "Unable to find '{}' in request body",
@@ -196,39 +204,46 @@ fn unwrapped<R: Resource>(item: Value) -> Result<Map<String, Value>, ApiError> {
         )));
     };
     if fields.get(R::NAME).is_some_and(Value::is_object) {
-        return incoming::within(fields, R::NAME);
+        return values::within(fields, R::NAME);
     }
     Ok(fields)
 }
 
-/// A resource that is asked for.
-struct Asked {
+/// A resource that a request asks for.
+struct CreateRequest<R: Resource> {
     project: String,
-    body: Body,
+    body: Body<R>,
 }
 
-impl Asked {
-    fn new<R: Resource>(caller: &Caller, given: Map<String, Value>) -> Result<Self, ApiError> {
-        Ok(Self {
-            project: incoming::project(caller, &given)?,
-            body: Body::post::<R>(given)?,
-        })
+impl<R: Exceptions> CreateRequest<R> {
+    fn read(caller: &Caller, given: Map<String, Value>) -> Result<Self, ApiError> {
+        let body = Body::<R>::create(given)?;
+        let project = incoming::project(caller, body.patch.meta())?;
+        Ok(Self { project, body })
     }
 
-    fn create<R: Resource>(&self, draft: &mut Draft) -> Result<R::Id, ApiError> {
-        R::create(draft, self.project.clone(), &self.body)
+    fn create(&self, draft: &mut Draft) -> Result<R::Id, ApiError> {
+        let patch = &self.body.patch;
+        let meta = patch.meta();
+        let meta = draft.meta(
+            meta.name.clone().unwrap_or_default(),
+            meta.description.clone().unwrap_or_default(),
+            self.project.clone(),
+            R::FIRST_REVISION,
+        );
+        R::create(draft, meta, patch)
     }
 }
 
 /// Whether the caller may have all of these, and their projects as many.
-fn permit<R: Resource>(
+fn permit<R: Exceptions>(
     draft: &mut Draft,
     caller: &Caller,
-    asked: &[Asked],
+    asked: &[CreateRequest<R>],
 ) -> Result<(), ApiError> {
     let mut more: BTreeMap<&str, u64> = BTreeMap::new();
-    for Asked { project, body } in asked {
-        caller.may_create::<R>(&draft.intent, project, body)?;
+    for CreateRequest { project, body } in asked {
+        caller.may_create(&draft.intent, project, body)?;
         *more.entry(project).or_default() += 1;
     }
     if let Some(kind) = quota::counted(R::NAME) {
@@ -239,29 +254,37 @@ fn permit<R: Resource>(
     Ok(())
 }
 
-async fn update<R: Resource>(
+async fn update<R: Exceptions>(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Stream,
 ) -> Result<Response, ApiError> {
-    let given = incoming::within(incoming::json(&api, body, &id).await?, R::NAME)?;
-    let body = Body::put::<R>(given)?;
+    let given = values::within(incoming::json(&api, body, &id).await?, R::NAME)?;
+    let body = Body::<R>::update(given)?;
     let expected = incoming::expected_revision(&headers)?;
     let plan = |draft: &mut Draft| {
         let resource = caller.find::<R>(&draft.intent, &id)?;
         caller.may_update(&draft.intent, &*resource, &body)?;
         expect(&*resource, expected)?;
-        resource.update(draft, &body)
+        changed(&*resource, draft, &body)
     };
     let ((), written) = api.write(plan).await?;
     let updated = R::get(&written.intent, &id)?;
     let view = written.view(&caller).with_numbers();
-    Ok(answer::one(StatusCode::OK, &*updated, view, Wanted::All))
+    Ok(answer::one(StatusCode::OK, &*updated, view, Fields::All))
 }
 
-async fn delete<R: Resource>(
+fn changed<R: Resource>(resource: &R, draft: &mut Draft, body: &Body<R>) -> Result<(), ApiError> {
+    let mut changed = resource.clone();
+    body.patch.meta().store(changed.meta_mut());
+    body.patch.store(&mut changed);
+    draft.revise(changed.meta_mut());
+    resource.update(changed, draft, &body.patch)
+}
+
+async fn delete<R: Exceptions>(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
@@ -271,7 +294,6 @@ async fn delete<R: Resource>(
     let plan = |draft: &mut Draft| {
         let resource = caller.find::<R>(&draft.intent, &id)?;
         caller.may_delete(&draft.intent, &*resource)?;
-        resource.permits_removal(&caller, &draft.intent)?;
         expect(&*resource, expected)?;
         resource.delete(draft)?;
         if let Ties::Object(object) = resource.ties() {
@@ -284,7 +306,7 @@ async fn delete<R: Resource>(
 }
 
 /// Whether a resource has the revision that the caller expects.
-fn expect<R: Resource>(resource: &R, expected: Option<u64>) -> Result<(), ApiError> {
+fn expect<R: Exceptions>(resource: &R, expected: Option<u64>) -> Result<(), ApiError> {
     let current = resource.meta().revision_number;
     match expected {
         Some(expected) if expected != current => Err(ApiError::new(

@@ -1,8 +1,10 @@
 //! The API as a service: what it works with, and all its routes.
 
 use crate::api::contract::draft::WRITERS_AT_ONCE;
-use crate::api::contract::router;
-use crate::api::contract::subnet_pool;
+use crate::api::contract::router::extra_routes::{AddExtraRoutes, RemoveExtraRoutes};
+use crate::api::contract::router::interface::{AddRouterInterface, RemoveRouterInterface};
+use crate::api::contract::subnet_pool::prefix_ops::{AddPrefixes, RemovePrefixes};
+use crate::api::requests::actions;
 use crate::api::requests::agent;
 use crate::api::requests::audit::Audit;
 use crate::api::requests::availability_zone;
@@ -107,8 +109,12 @@ pub fn service(api: Api) -> Router {
         .merge(resources::routes::<SubnetPool>())
         .merge(resources::routes::<Port>())
         .merge(resources::routes::<sextant_model::Router>())
-        .merge(router::routes())
-        .merge(subnet_pool::routes())
+        .merge(actions::route::<AddRouterInterface>())
+        .merge(actions::route::<RemoveRouterInterface>())
+        .merge(actions::route::<AddExtraRoutes>())
+        .merge(actions::route::<RemoveExtraRoutes>())
+        .merge(actions::route::<AddPrefixes>())
+        .merge(actions::route::<RemovePrefixes>())
         .merge(resources::routes::<AddressScope>())
         .merge(resources::routes::<SecurityGroup>())
         .merge(resources::routes::<SecurityGroupRule>())

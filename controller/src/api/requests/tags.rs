@@ -119,18 +119,18 @@ async fn change<R: Resource>(
     let plan = |draft: &mut crate::api::contract::draft::Draft| {
         let resource = caller.find::<R>(&draft.intent, id)?;
         let action = format!("update_{}:tags", R::NAME);
-        caller.may_act(&draft.intent, &*resource, &action)?;
-        let mut meta = resource.meta().clone();
-        let tags = tags(&meta.tags)?;
+        caller.may_by(&draft.intent, &*resource, &action)?;
+        let before = &resource.meta().tags;
+        let tags = tags(before)?;
         if tags.len() > MOST {
             return Err(ApiError::malformed(format!(
                 "The number of tags exceed the per-resource limit of {MOST}"
             )));
         }
-        if tags != meta.tags {
-            meta.tags = tags;
-            draft.revise(&mut meta);
-            resource.put_with_meta(draft, meta);
+        if tags != *before {
+            let mut changed = R::clone(&resource);
+            changed.meta_mut().tags = tags;
+            changed.store_revised(draft);
         }
         Ok(())
     };
@@ -138,7 +138,7 @@ async fn change<R: Resource>(
 }
 
 fn parse(tags: &Value) -> Result<BTreeSet<String>, ApiError> {
-    let tags = values::list(tags, values::text(LONGEST)).map_err(|invalid| invalid.of("tags"))?;
+    let tags = values::list(values::text(LONGEST))(tags).map_err(|invalid| invalid.of("tags"))?;
     match tags.iter().find(|tag| tag.is_empty() || tag.contains(',')) {
         Some(tag) => Err(ApiError::malformed(format!(
             "Invalid input for tags. Reason: '{tag}' is not a valid tag."

@@ -1,19 +1,16 @@
 //! The default external network: of all external networks at most one, which a claim sees to.
 
-use crate::api::contract::attributes::Body;
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
-use crate::api::contract::values;
 use sextant_model::{Key, Network};
 
 /// Makes a network the default, or no longer, as a request says. One that is not external is never it, whatever is asked.
 pub(super) fn choose(
     draft: &mut Draft,
     network: &mut Network,
-    was: bool,
-    body: &Body,
+    asked: Option<bool>,
 ) -> Result<(), ApiError> {
-    let asked = body.read("is_default", values::boolean)?;
+    let was = network.is_default;
     network.is_default = network.external && asked.unwrap_or(was);
     match (was, network.is_default) {
         (false, true) if !draft.claim(Key::DefaultNetwork) => Err(exists(draft)),

@@ -3,10 +3,9 @@
 //! Every network has a number of its own in the pipeline. On a tunnelled one that is what the wire has, too; one of a
 //! physical network has a VLAN or no tag there, which it shares with no other network.
 
-use crate::api::contract::attributes::Body;
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
-use crate::api::contract::values;
+use crate::api::contract::network::NetworkPatch;
 use rand::RngExt;
 use sextant_model::{Facts, Key, Network, NetworkKey, NetworkType};
 
@@ -26,22 +25,19 @@ pub(super) enum Segment {
 }
 
 /// What was asked for.
-struct Asked {
+struct AskedSegment {
     physical: Option<String>,
     id: Option<i64>,
 }
 
 impl Segment {
-    pub(super) fn read(body: &Body, facts: &Facts) -> Result<Self, ApiError> {
-        let text = |name, longest| body.read(name, values::or_null(values::text(longest)));
-        let kind = text("provider:network_type", 32)?.flatten();
-        let asked = Asked {
-            physical: text("provider:physical_network", 64)?.flatten(),
-            id: body
-                .read("provider:segmentation_id", values::or_null(values::integer))?
-                .flatten(),
+    /// The one that a request asks for.
+    pub(super) fn asked(patch: &NetworkPatch, facts: &Facts) -> Result<Self, ApiError> {
+        let asked = AskedSegment {
+            physical: patch.physical_network.clone().flatten(),
+            id: patch.segmentation_id.flatten(),
         };
-        match kind.as_deref() {
+        match patch.network_type.as_ref().and_then(Option::as_deref) {
             None | Some("vxlan") => asked.tunnel(NetworkType::Vxlan),
             Some("gre") => asked.tunnel(NetworkType::Gre),
             Some("geneve") => asked.tunnel(NetworkType::Geneve),
@@ -86,7 +82,7 @@ impl Segment {
     }
 }
 
-impl Asked {
+impl AskedSegment {
     fn tunnel(self, kind: NetworkType) -> Result<Segment, ApiError> {
         if self.physical.is_some() {
             let name = type_name(kind).to_uppercase();

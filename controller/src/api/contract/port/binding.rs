@@ -1,9 +1,8 @@
 //! Where a port is and whether it works, as far as the API tells.
 
 use crate::api::contract::python;
-use crate::api::contract::resource::View;
-use crate::api::contract::shown::Shown;
 use crate::api::contract::values::Invalid;
+use crate::api::contract::view::View;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sextant_model::{ChassisId, Port};
@@ -33,43 +32,51 @@ fn place<'a>(port: &Port, view: View<'a>) -> Option<&'a ChassisId> {
     }
 }
 
-/// Shows the `binding:` attributes. A port is bound where its interface is; until then, where Nova says that it will be.
-pub(super) fn show(port: &Port, view: View<'_>, shown: &mut Shown<'_>) {
-    let place = place(port, view);
-    let host = match place {
+/// `binding:host_id`: where its interface is; until there is one, where Nova says that it will be.
+pub(super) fn host<'a>(port: &'a Port, view: View<'a>) -> &'a str {
+    match place(port, view) {
         Some(place) if port.host_id.is_empty() => place.as_str(),
         _ => &port.host_id,
-    };
-    let is_bound = place.is_some() || !port.host_id.is_empty();
-    let kind = if is_bound { "ovs" } else { "unbound" };
-    shown.put("binding:vnic_type", &port.vnic_type);
-    shown.put_with("binding:profile", || shown_profile(port));
-    shown.put("binding:host_id", host);
-    shown.put("binding:vif_type", kind);
-    match is_bound {
-        true => shown.put("binding:vif_details", OVS),
-        false => shown.put("binding:vif_details", Nothing {}),
     }
 }
 
-/// An object without fields.
-#[derive(Serialize)]
-struct Nothing {}
+fn is_bound(port: &Port, view: View<'_>) -> bool {
+    place(port, view).is_some() || !port.host_id.is_empty()
+}
 
-/// What Nova needs to know to plug an interface in.
-#[derive(Serialize)]
-struct VifDetails {
-    port_filter: bool,
-    connectivity: &'static str,
-    bridge_name: &'static str,
-    ovs_hybrid_plug: bool,
+pub(super) fn vif_type(port: &Port, view: View<'_>) -> &'static str {
+    match is_bound(port, view) {
+        true => "ovs",
+        false => "unbound",
+    }
+}
+
+/// What Nova needs to know to plug an interface in; nothing of a port that is bound nowhere.
+pub(super) fn vif_details(port: &Port, view: View<'_>) -> VifDetails {
+    match is_bound(port, view) {
+        true => OVS,
+        false => VifDetails::default(),
+    }
+}
+
+/// `binding:vif_details`: each field only where the port is bound.
+#[derive(Default, Serialize)]
+pub(super) struct VifDetails {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    port_filter: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connectivity: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bridge_name: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ovs_hybrid_plug: Option<bool>,
 }
 
 const OVS: VifDetails = VifDetails {
-    port_filter: true,
-    connectivity: "l2",
-    bridge_name: "br-int",
-    ovs_hybrid_plug: false,
+    port_filter: Some(true),
+    connectivity: Some("l2"),
+    bridge_name: Some("br-int"),
+    ovs_hybrid_plug: Some(false),
 };
 
 /// Anything at all in an object, which others keep with the port; null is an empty one.
@@ -87,6 +94,6 @@ pub(super) fn profile(value: &Value) -> Result<String, Invalid> {
     }
 }
 
-fn shown_profile(port: &Port) -> Value {
+pub(super) fn shown_profile(port: &Port) -> Value {
     serde_json::from_str(&port.binding_profile).unwrap_or_else(|_| json!({}))
 }

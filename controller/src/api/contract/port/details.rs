@@ -1,7 +1,6 @@
 //! Attributes of a port that concern nothing but the port.
 
-use super::{binding, dhcp_options, dns};
-use crate::api::contract::attributes::Body;
+use super::{PortPatch, dhcp_options};
 use crate::api::contract::error::ApiError;
 use crate::api::contract::python;
 use crate::api::contract::values::{self, Invalid};
@@ -11,46 +10,24 @@ use sextant_model::{AddressPair, Port, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OW
 /// Neutron's `max_allowed_address_pair`.
 const MOST_PAIRS: usize = 10;
 
-/// Takes over what a request says.
-pub(super) fn change(port: &mut Port, body: &Body) -> Result<(), ApiError> {
-    for (name, attribute) in [
-        ("admin_state_up", &mut port.admin_state_up),
-        ("port_security_enabled", &mut port.port_security_enabled),
-    ] {
-        if let Some(given) = body.read(name, values::boolean)? {
-            *attribute = given;
-        }
+/// Takes over what a request says, besides what is stored as it is given.
+pub(super) fn change(port: &mut Port, patch: &PortPatch) -> Result<(), ApiError> {
+    change_device(port, patch)?;
+    if let Some(pairs) = &patch.allowed_address_pairs {
+        refuse_pairs(pairs, port)?;
+        port.allowed_address_pairs.clone_from(pairs);
     }
-    change_device(port, body)?;
-    if let Some(host) = body.read("binding:host_id", values::text_or_null)? {
-        port.host_id = host;
-    }
-    if let Some(kind) = body.read("binding:vnic_type", values::one_of(&["normal"]))? {
-        port.vnic_type = kind;
-    }
-    if let Some(profile) = body.read("binding:profile", binding::profile)? {
-        port.binding_profile = profile;
-    }
-    if let Some(name) = body.read("dns_name", dns::name)? {
-        port.dns_name = name;
-    }
-    body.read("qos_policy_id", values::nothing)?;
-    if let Some(pairs) = body.read("allowed_address_pairs", |value| values::list(value, pair))? {
-        refuse_pairs(&pairs, port)?;
-        port.allowed_address_pairs = pairs;
-    }
-    dhcp_options::change(port, body)?;
-    Ok(())
+    dhcp_options::change(port, patch.extra_dhcp_opts.as_deref().unwrap_or_default())
 }
 
 /// The owner of a router's port is set through the router only.
-fn change_device(port: &mut Port, body: &Body) -> Result<(), ApiError> {
-    let device = body
-        .read("device_id", values::text_or_null)?
-        .unwrap_or_else(|| port.device_id.clone());
-    let owner = body
-        .read("device_owner", values::text_or_null)?
-        .unwrap_or_else(|| port.device_owner.clone());
+fn change_device(port: &mut Port, patch: &PortPatch) -> Result<(), ApiError> {
+    let device = patch.device_id.as_ref().unwrap_or(&port.device_id).clone();
+    let owner = patch
+        .device_owner
+        .as_ref()
+        .unwrap_or(&port.device_owner)
+        .clone();
     let of_routers = [ROUTER_INTERFACE_OWNER, ROUTER_GATEWAY_OWNER];
     let is_router = |owner: &str| of_routers.contains(&owner);
     let same = (&device, &owner) == (&port.device_id, &port.device_owner);
@@ -73,7 +50,7 @@ pub(super) fn refuse_pairs_without_security(port: &Port) -> Result<(), ApiError>
     ))
 }
 
-fn pair(value: &Value) -> Result<AddressPair, Invalid> {
+pub(super) fn pair(value: &Value) -> Result<AddressPair, Invalid> {
     let pair = values::object(
         value,
         &["mac_address", "ip_address"],

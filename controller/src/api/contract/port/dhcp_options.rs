@@ -3,11 +3,10 @@
 //! Whatever Neutron takes is taken, and shown as it was given. What no DHCP answer can carry is left out of answers, where
 //! flows are computed, and counted by the owner of state.
 
-use crate::api::contract::attributes::Body;
 use crate::api::contract::error::ApiError;
+use crate::api::contract::limits::ENTRIES;
 use crate::api::contract::python;
 use crate::api::contract::values::{self, Invalid};
-use crate::api::requests::incoming::ENTRIES;
 use serde_json::Value;
 use sextant_model::{DhcpOption, Port};
 
@@ -16,8 +15,9 @@ const LONGEST_NAME: usize = 64;
 /// What may be empty, which says that the option is not to be sent at all (neutron-lib's `VALID_BLANK_EXTRA_DHCP_OPTS`).
 const BLANK: [&str; 2] = ["router", "classless-static-route"];
 
-/// An option as asked for; without a value it is to go.
-struct AskedOption {
+/// What a request says about an option; without a value it is to go.
+#[derive(Clone, Debug)]
+pub(crate) struct PatchedOption {
     name: String,
     value: Option<String>,
     ip_version: u8,
@@ -25,11 +25,10 @@ struct AskedOption {
 
 /// Takes over what a request says: options that it does not name stay, so the total is limited as well. A port that has more
 /// already can keep and replace them.
-pub(super) fn change(port: &mut Port, body: &Body) -> Result<(), ApiError> {
-    let options = body.read("extra_dhcp_opts", |value| values::list(value, option))?;
+pub(super) fn change(port: &mut Port, options: &[PatchedOption]) -> Result<(), ApiError> {
     let before = port.extra_dhcp_opts.len();
-    for option in options.into_iter().flatten() {
-        option.merge(&mut port.extra_dhcp_opts);
+    for option in options {
+        option.clone().merge(&mut port.extra_dhcp_opts);
     }
     let after = port.extra_dhcp_opts.len();
     match after > ENTRIES.max(before) {
@@ -43,7 +42,7 @@ fn too_many(options: usize) -> ApiError {
     Invalid::Reason(reason).of("extra_dhcp_opts")
 }
 
-impl AskedOption {
+impl PatchedOption {
     fn merge(self, options: &mut Vec<DhcpOption>) {
         let same = |option: &DhcpOption| {
             (&option.opt_name, option.ip_version) == (&self.name, self.ip_version)
@@ -62,7 +61,7 @@ impl AskedOption {
     }
 }
 
-fn option(value: &Value) -> Result<AskedOption, Invalid> {
+pub(super) fn option(value: &Value) -> Result<PatchedOption, Invalid> {
     let fields = ["opt_name", "opt_value", "ip_version"];
     let option = values::object(value, &fields, "extra dhcp option")?;
     let field = |name: &str| {
@@ -82,7 +81,7 @@ fn option(value: &Value) -> Result<AskedOption, Invalid> {
         value.as_deref().map_or(Ok(()), refuse_blank)?;
     }
     let ip_version = option.get("ip_version").map(values::ip_version);
-    Ok(AskedOption {
+    Ok(PatchedOption {
         name,
         value,
         ip_version: ip_version.transpose()?.unwrap_or(4),

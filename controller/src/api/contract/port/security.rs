@@ -3,10 +3,9 @@
 //! A guest's port is under those asked for when it is made, or else under its project's default group. A port without port
 //! security is under none, nor is one of the network itself: a router's, a DHCP server's.
 
-use crate::api::contract::attributes::Body;
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
-use crate::api::contract::resource::Resource;
+use crate::api::contract::kind::Kind;
 use crate::api::contract::security_group;
 use crate::api::contract::values::{self, Invalid};
 use serde_json::Value;
@@ -15,15 +14,11 @@ use std::collections::BTreeSet;
 
 type Groups = BTreeSet<SecurityGroupId>;
 
-/// The groups that a request names, if it says anything about groups.
-pub(super) fn asked(body: &Body) -> Result<Option<Groups>, ApiError> {
-    body.read("security_groups", groups)
-}
-
-fn groups(value: &Value) -> Result<Groups, Invalid> {
+/// The groups that a request names, each once.
+pub(super) fn groups(value: &Value) -> Result<Groups, Invalid> {
     let mut groups = Groups::new();
-    for id in values::list(value, values::uuid)? {
-        if !groups.insert(SecurityGroupId(id)) {
+    for id in values::list(values::id(SecurityGroupId))(value)? {
+        if !groups.insert(id) {
             let reason = format!("Duplicate items in the list: '{id}'");
             return Err(Invalid::Reason(reason));
         }
@@ -35,7 +30,7 @@ fn groups(value: &Value) -> Result<Groups, Invalid> {
 pub(super) fn assign(
     draft: &mut Draft,
     port: &mut Port,
-    asked: Option<Groups>,
+    asked: Option<&Groups>,
 ) -> Result<(), ApiError> {
     let default = security_group::default_of(draft, &port.meta.project_id)?;
     if !port.port_security_enabled {
@@ -47,10 +42,11 @@ pub(super) fn assign(
     if port.is_of_network() {
         return Ok(());
     }
+    let groups = asked.cloned();
     put_under(
         draft,
         port,
-        asked.unwrap_or_else(|| Groups::from([default])),
+        groups.unwrap_or_else(|| Groups::from([default])),
     )
 }
 
@@ -58,16 +54,16 @@ pub(super) fn assign(
 pub(super) fn change(
     draft: &mut Draft,
     port: &mut Port,
-    asked: Option<Groups>,
+    asked: Option<&Groups>,
 ) -> Result<(), ApiError> {
     if !port.port_security_enabled {
-        refuse_without_security(port, asked.as_ref())?;
+        refuse_without_security(port, asked)?;
     }
     if !port.port_security_enabled || port.is_of_network() {
         port.security_groups.clear();
         return Ok(());
     }
-    asked.map_or(Ok(()), |groups| put_under(draft, port, groups))
+    asked.map_or(Ok(()), |groups| put_under(draft, port, groups.clone()))
 }
 
 fn refuse_without_security(port: &Port, asked: Option<&Groups>) -> Result<(), ApiError> {

@@ -2,7 +2,7 @@
 
 use crate::api::contract::error::ApiError;
 use crate::api::contract::ipam;
-use crate::api::contract::port::addresses;
+use crate::api::contract::placement::addresses;
 use sextant_model::{Intent, Port, Router, Subnet, SubnetId};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -186,6 +186,6 @@ pub(super) fn subnets_of(intent: &Intent, port: &Port) -> Vec<Arc<Subnet>> {
         .collect()
 }
 
-pub(super) fn refused(message: impl std::fmt::Display) -> ApiError {
+pub(crate) fn refused(message: impl std::fmt::Display) -> ApiError {
     ApiError::bad_request("router", message)
 }

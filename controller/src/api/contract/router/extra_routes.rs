@@ -1,22 +1,14 @@
 //! Routes of a router by way of its neighbours: `routes`, `add_extraroutes` and `remove_extraroutes`.
 
-use crate::api::Api;
-use crate::api::contract::caller::Caller;
+use crate::api::contract::action::{Action, Answer};
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
+use crate::api::contract::host_routes::host_routes;
+use crate::api::contract::kind::Kind;
 use crate::api::contract::python;
-use crate::api::contract::resource::Resource;
-use crate::api::contract::shown::Wanted;
-use crate::api::contract::subnet::host_routes;
-use crate::api::requests::answer;
-use crate::api::requests::incoming;
-use axum::body::Body as Stream;
-use axum::extract::{Extension, Path, State};
-use axum::http::StatusCode;
-use axum::response::Response;
-use axum::routing::put;
+use crate::api::contract::values;
 use ipnet::IpNet;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sextant_model::{HostRoute, Intent, Object, Port, Router, SubnetId};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,66 +16,59 @@ use std::sync::Arc;
 /// Neutron's `max_routes`.
 const MOST: usize = 30;
 
-pub(super) fn routes() -> axum::Router<Api> {
-    axum::Router::new()
-        .route("/v2.0/routers/{id}/add_extraroutes", put(add))
-        .route("/v2.0/routers/{id}/remove_extraroutes", put(remove))
-}
+/// `add_extraroutes`: these besides those that there are.
+pub(crate) struct AddExtraRoutes(Vec<HostRoute>);
 
-async fn add(
-    State(api): State<Api>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    body: Stream,
-) -> Result<Response, ApiError> {
-    let added = named(&api, body, &id).await?;
-    let with = |routes: &mut Vec<HostRoute>| {
-        let new = added.iter().filter(|route| !routes.contains(route));
-        let new: Vec<HostRoute> = new.copied().collect();
+/// `remove_extraroutes`: those that there are but for these.
+pub(crate) struct RemoveExtraRoutes(Vec<HostRoute>);
+
+impl Action for AddExtraRoutes {
+    type Of = Router;
+    const NAME: &'static str = "add_extraroutes";
+
+    fn read(body: Map<String, Value>) -> Result<Self, ApiError> {
+        named(body).map(Self)
+    }
+
+    fn act(&self, draft: &mut Draft, router: &Router) -> Result<Answer, ApiError> {
+        let mut routes = router.routes.clone();
+        let new = self.0.iter().filter(|route| !router.routes.contains(route));
         routes.extend(new);
-    };
-    change(&api, (&caller, "add_extraroutes"), &id, with).await
+        change(draft, router, routes)
+    }
 }
 
-async fn remove(
-    State(api): State<Api>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    body: Stream,
-) -> Result<Response, ApiError> {
-    let removed = named(&api, body, &id).await?;
-    let without = |routes: &mut Vec<HostRoute>| routes.retain(|route| !removed.contains(route));
-    change(&api, (&caller, "remove_extraroutes"), &id, without).await
+impl Action for RemoveExtraRoutes {
+    type Of = Router;
+    const NAME: &'static str = "remove_extraroutes";
+
+    fn read(body: Map<String, Value>) -> Result<Self, ApiError> {
+        named(body).map(Self)
+    }
+
+    fn act(&self, draft: &mut Draft, router: &Router) -> Result<Answer, ApiError> {
+        let mut routes = router.routes.clone();
+        routes.retain(|route| !self.0.contains(route));
+        change(draft, router, routes)
+    }
 }
 
 /// The routes in `{"router": {"routes": […]}}`.
-async fn named(api: &Api, body: Stream, id: &str) -> Result<Vec<HostRoute>, ApiError> {
-    let given = incoming::within(incoming::json(api, body, id).await?, Router::NAME)?;
+fn named(body: Map<String, Value>) -> Result<Vec<HostRoute>, ApiError> {
+    let given = values::within(body, Router::NAME)?;
     let routes = given.get("routes").unwrap_or(&Value::Null);
     host_routes(routes).map_err(|invalid| invalid.of("routes"))
 }
 
-/// Changes what there is, whatever that is by then.
-async fn change(
-    api: &Api,
-    (caller, action): (&Caller, &str),
-    id: &str,
-    change: impl Fn(&mut Vec<HostRoute>),
-) -> Result<Response, ApiError> {
-    let plan = |draft: &mut Draft| {
-        let router = caller.find::<Router>(&draft.intent, id)?;
-        caller.may_act(&draft.intent, &*router, action)?;
-        let mut router = Router::clone(&*router);
-        change(&mut router.routes);
-        check(&draft.intent, &router)?;
-        draft.revise(&mut router.meta);
-        draft.put(Object::Router(Arc::new(router)));
-        Ok(())
+fn change(draft: &mut Draft, router: &Router, routes: Vec<HostRoute>) -> Result<Answer, ApiError> {
+    let mut router = Router {
+        routes,
+        ..router.clone()
     };
-    let ((), written) = api.write(plan).await?;
-    let router = Router::get(&written.intent, id)?;
-    let view = written.view(caller);
-    Ok(answer::one(StatusCode::OK, &*router, view, Wanted::All))
+    check(&draft.intent, &router)?;
+    draft.revise(&mut router.meta);
+    draft.put(Object::Router(Arc::new(router)));
+    Ok(Answer::Resource)
 }
 
 /// Whether the router can have its routes: each next hop is a neighbour, and not the router itself.

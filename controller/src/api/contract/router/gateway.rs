@@ -4,13 +4,12 @@
 //! for, else one of each IP version, else those that it has by itself, as a guest would.
 
 use super::attachment::{refuse_overlap, refused};
-use crate::api::contract::attributes::Body;
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
-use crate::api::contract::port;
-use crate::api::contract::port::addresses::{ListedIp, Wanted, listed};
+use crate::api::contract::kind::Kind;
+use crate::api::contract::placement;
+use crate::api::contract::placement::addresses::{ListedIp, WantedAddresses, listed};
 use crate::api::contract::python;
-use crate::api::contract::resource::Resource;
 use crate::api::contract::values::{self, Invalid};
 use serde_json::{Map, Value, json};
 use sextant_model::{
@@ -18,25 +17,22 @@ use sextant_model::{
 };
 use std::sync::Arc;
 
-/// What a request asks for.
-pub(super) enum Asked {
-    /// No way out.
-    Nothing,
+/// What a request says about the gateway.
+#[derive(Clone, Debug)]
+pub(crate) enum PatchedGateway {
+    /// There is to be none.
+    Cleared,
     /// This one, with these addresses if there are any.
-    Gateway(ExternalGateway, Vec<ListedIp>),
-}
-
-/// What a request asks for, if it says anything.
-pub(super) fn read(body: &Body) -> Result<Option<Asked>, ApiError> {
-    body.read("external_gateway_info", asked)
+    Set(ExternalGateway, Vec<ListedIp>),
 }
 
 const FIELDS: [&str; 3] = ["network_id", "enable_snat", "external_fixed_ips"];
 
-fn asked(value: &Value) -> Result<Asked, Invalid> {
+/// Reads `external_gateway_info`.
+pub(super) fn patched(value: &Value) -> Result<PatchedGateway, Invalid> {
     let fields = match value {
-        Value::Null => return Ok(Asked::Nothing),
-        Value::Object(fields) if fields.is_empty() => return Ok(Asked::Nothing),
+        Value::Null => return Ok(PatchedGateway::Cleared),
+        Value::Object(fields) if fields.is_empty() => return Ok(PatchedGateway::Cleared),
         Value::Object(fields) => fields,
         Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
             let text = python::text(value);
@@ -46,14 +42,14 @@ fn asked(value: &Value) -> Result<Asked, Invalid> {
     refuse_other_fields(fields)?;
     let field = |name: &str| fields.get(name).unwrap_or(&Value::Null);
     let gateway = ExternalGateway {
-        network_id: NetworkId(values::uuid(field("network_id"))?),
+        network_id: values::id(NetworkId)(field("network_id"))?,
         enable_snat: fields
             .get("enable_snat")
             .map(values::boolean)
             .transpose()?
             .unwrap_or(true),
     };
-    Ok(Asked::Gateway(
+    Ok(PatchedGateway::Set(
         gateway,
         listed(field("external_fixed_ips"))?,
     ))
@@ -74,11 +70,17 @@ fn refuse_other_fields(fields: &Map<String, Value>) -> Result<(), Invalid> {
 }
 
 /// Sets, changes or clears the router's way out. The caller stores the router.
-pub(super) fn set(draft: &mut Draft, router: &mut Router, asked: &Asked) -> Result<(), ApiError> {
+pub(super) fn set(
+    draft: &mut Draft,
+    router: &mut Router,
+    asked: &PatchedGateway,
+) -> Result<(), ApiError> {
     let present = draft.intent.gateway_of(router.id).cloned();
-    let Asked::Gateway(gateway, addresses) = asked else {
+    let PatchedGateway::Set(gateway, addresses) = asked else {
         router.external_gateway = None;
-        present.iter().for_each(|port| port::remove(draft, port));
+        present
+            .iter()
+            .for_each(|port| placement::remove(draft, port));
         return Ok(());
     };
     let network = external_network(&draft.intent, gateway.network_id)?;
@@ -87,7 +89,9 @@ pub(super) fn set(draft: &mut Draft, router: &mut Router, asked: &Asked) -> Resu
     match present {
         Some(port) if port.network_id == network.id => readdress(draft, &port, addresses),
         present => {
-            present.iter().for_each(|port| port::remove(draft, port));
+            present
+                .iter()
+                .for_each(|port| placement::remove(draft, port));
             make(draft, router, &network, addresses)
         }
     }
@@ -96,7 +100,7 @@ pub(super) fn set(draft: &mut Draft, router: &mut Router, asked: &Asked) -> Resu
 /// Removes the port on the external network of a router that goes.
 pub(super) fn remove(draft: &mut Draft, router: &Router) {
     let port = draft.intent.gateway_of(router.id).cloned();
-    port.iter().for_each(|port| port::remove(draft, port));
+    port.iter().for_each(|port| placement::remove(draft, port));
 }
 
 /// Counts a change of the router of which a port is the gateway: its addresses are the router's as well.
@@ -105,14 +109,12 @@ pub(crate) fn revise(draft: &mut Draft, port: &Port) {
         .gateway_of()
         .and_then(|id| draft.intent.routers.get(&id).cloned());
     if let Some(router) = router {
-        let mut meta = router.meta.clone();
-        draft.revise(&mut meta);
-        router.put_with_meta(draft, meta);
+        router.store_revised(draft);
     }
 }
 
 fn external_network(intent: &Intent, id: NetworkId) -> Result<Arc<Network>, ApiError> {
-    let network = Network::get(intent, &id.to_string())?;
+    let network = Network::get(intent, id)?;
     if network.external {
         Ok(network)
     } else {
@@ -130,7 +132,7 @@ fn refuse_upstream_addresses(
         .subnets_of(network.id)
         .filter_map(|subnet| subnet.gateway_ip)
         .collect();
-    let mut wanted = addresses.iter().filter_map(ListedIp::address);
+    let mut wanted = addresses.iter().filter_map(|listed| listed.address);
     match wanted.find(|address| upstream.contains(address)) {
         Some(address) => Err(refused(format!(
             "External IP {address} is the same as the gateway IP"
@@ -143,12 +145,14 @@ fn refuse_upstream_addresses(
 pub(super) fn refuse_upstream(
     intent: &Intent,
     port: &Port,
-    wanted: &Wanted,
+    wanted: &WantedAddresses,
 ) -> Result<(), ApiError> {
-    let network = Network::get(intent, &port.network_id.to_string())?;
+    let network = Network::get(intent, port.network_id)?;
     match wanted {
-        Wanted::Listed(addresses) => refuse_upstream_addresses(intent, &network, addresses),
-        Wanted::OneOfEach(_) => Ok(()),
+        WantedAddresses::Listed(addresses) => {
+            refuse_upstream_addresses(intent, &network, addresses)
+        }
+        WantedAddresses::OneOfEach(_) => Ok(()),
     }
 }
 
@@ -158,7 +162,7 @@ fn readdress(draft: &mut Draft, port: &Port, addresses: &[ListedIp]) -> Result<(
     }
     let mut port = port.clone();
     draft.revise(&mut port.meta);
-    port::place(draft, port, Wanted::Listed(addresses.to_vec()))
+    placement::place(draft, port, WantedAddresses::Listed(addresses.to_vec()))
 }
 
 /// The port on the external network. It has no project: whoever owns the router does not own what is outside.
@@ -171,13 +175,13 @@ fn make(
     let subnets: Vec<Arc<Subnet>> = draft.intent.subnets_of(network.id).cloned().collect();
     refuse_overlap(&draft.intent, router, &subnets)?;
     let wanted = if addresses.is_empty() {
-        Wanted::anywhere(&draft.intent, network.id, ROUTER_GATEWAY_OWNER)?
+        WantedAddresses::anywhere(&draft.intent, network.id, ROUTER_GATEWAY_OWNER)?
     } else {
-        Wanted::Listed(addresses.to_vec())
+        WantedAddresses::Listed(addresses.to_vec())
     };
     let owned = (router.id, String::new());
-    let port = port::router_port(draft, network.id, owned, ROUTER_GATEWAY_OWNER)?;
-    port::place(draft, port, wanted)
+    let port = placement::router_port(draft, network.id, owned, ROUTER_GATEWAY_OWNER)?;
+    placement::place(draft, port, wanted)
 }
 
 /// The router's `external_gateway_info`.

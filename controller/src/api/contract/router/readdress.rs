@@ -7,14 +7,15 @@
 use super::{attachment, extra_routes, gateway};
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
-use crate::api::contract::port::addresses::Wanted;
-use crate::api::contract::port::place;
+use crate::api::contract::kind::Kind;
+use crate::api::contract::placement::addresses::WantedAddresses;
+use crate::api::contract::placement::place;
 use sextant_model::{FixedIp, Port, Router, RouterId, SubnetId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Gives a router's port the addresses that are wanted, and stores it.
-pub(crate) fn port(draft: &mut Draft, port: Port, wanted: Wanted) -> Result<(), ApiError> {
+pub(crate) fn port(draft: &mut Draft, port: Port, wanted: WantedAddresses) -> Result<(), ApiError> {
     let (id, before) = (port.id, port.fixed_ips.clone());
     let of_gateway = port.gateway_of();
     if of_gateway.is_some() {
@@ -61,7 +62,7 @@ fn of_interface(
     }
     extra_routes::check(&draft.intent, router)?;
     // Whoever attaches something to the router at the same time looks again.
-    super::Resource::put_with_meta(router, draft, router.meta.clone());
+    router.store_again(draft);
     Ok(())
 }
 

@@ -3,76 +3,46 @@
 mod checks;
 mod parse;
 
-use crate::api::contract::attributes::{Attribute, Body, fixed, required, shown};
+use crate::api::contract::attributes::{attributes, fixed, read_only, required};
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
-use crate::api::contract::resource::{Plan, Resource, View, show_all};
-use crate::api::contract::shown::{Shown, Wanted};
+use crate::api::contract::kind::Kind;
+use crate::api::contract::resource::{Plan, Resource, show};
+use crate::api::contract::security_group::provided;
+use crate::api::contract::shown::{Fields, Shown};
+use crate::api::contract::ties::Ties;
 use crate::api::contract::values;
-use crate::api::requests::query::Conditions;
-use crate::api::rights::Ties;
-use imbl::OrdMap;
-use serde_json::{Value, json};
+use crate::api::contract::view::View;
+use ipnet::IpNet;
+use serde_json::Value;
 use sextant_model::{
-    Ethertype, Intent, Key, Meta, Object, RbacObject, RemoteEnd, SecurityGroup, SecurityGroupId,
-    SecurityGroupRule, SecurityGroupRuleId,
+    Direction, Ethertype, Intent, Key, Meta, Object, RbacObject, RemoteEnd, RuleProtocol,
+    SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId,
 };
 use std::sync::Arc;
 
+#[rustfmt::skip]
+attributes! {
+    /// What a request says about a rule of a security group.
+    SecurityGroupRulePatch of SecurityGroupRule:
+    required("security_group_id").index(of_group) => required security_group_id: String = values::text(36), |rule| rule.security_group_id;
+    required("direction") => required direction: Direction = parse::direction, |rule| rule.direction;
+    fixed("ethertype") => given ethertype: Ethertype = parse::ethertype, |rule| rule.ethertype;
+    fixed("protocol") => given protocol: Option<RuleProtocol> = parse::protocol, |rule| rule.protocol.as_ref().map(|protocol| &protocol.name);
+    fixed("port_range_min") => given port_range_min: Option<u16> = values::or_null(parse::port), |rule| rule.port_range_min;
+    fixed("port_range_max") => given port_range_max: Option<u16> = values::or_null(parse::port), |rule| rule.port_range_max;
+    fixed("remote_ip_prefix") => given remote_ip_prefix: Option<IpNet> = parse::prefix, |rule| remote_prefix(rule);
+    fixed("remote_group_id").refers_to(named_group) => given remote_group_id: String = values::text_or_null, |rule| remote_group(rule);
+    fixed("remote_address_group_id") => given remote_address_group_id: () = values::nothing, |_rule| ();
+    read_only("normalized_cidr"), |rule| remote_prefix(rule).map(|prefix| prefix.trunc());
+}
+
 impl Resource for SecurityGroupRule {
-    const NAME: &'static str = "security_group_rule";
-    const COLLECTION: &'static str = "security_group_rules";
-    const PATH: &'static str = "security-group-rules";
-    const ATTRIBUTES: &'static [Attribute] = &[
-        required("security_group_id"),
-        required("direction"),
-        fixed("ethertype"),
-        fixed("protocol"),
-        fixed("port_range_min"),
-        fixed("port_range_max"),
-        fixed("remote_ip_prefix"),
-        fixed("remote_group_id"),
-        fixed("remote_address_group_id"),
-        shown("normalized_cidr"),
-    ];
+    type Patch = SecurityGroupRulePatch;
     const WITHOUT: &'static [&'static str] = &["name", "tags"];
-    type Id = SecurityGroupRuleId;
-
-    fn id(&self) -> SecurityGroupRuleId {
-        self.id
-    }
-
-    fn meta(&self) -> &Meta {
-        &self.meta
-    }
-
-    fn put_with_meta(&self, draft: &mut Draft, meta: Meta) {
-        draft.put(Object::SecurityGroupRule(Arc::new(Self {
-            meta,
-            ..self.clone()
-        })));
-    }
-
-    fn missing(id: &str) -> ApiError {
-        ApiError::not_found(
-            "SecurityGroupRuleNotFound",
-            format!("Security group rule {id} does not exist"),
-        )
-    }
-
-    fn table(intent: &Intent) -> &OrdMap<Self::Id, Arc<Self>> {
-        &intent.security_group_rules
-    }
-
-    fn indexed(intent: &Intent, conditions: &Conditions) -> Option<Vec<Arc<Self>>> {
-        let groups = conditions.get("security_group_id")?.iter();
-        let groups = groups.filter_map(|id| id.parse().ok());
-        let rules = groups.flat_map(|group| intent.rules_of(group).cloned());
-        Some(rules.collect())
-    }
 
     fn before_list(intent: &Intent, project: &str) -> Option<Plan> {
-        super::provided::missing_default(intent, project)
+        provided::missing_default(intent, project)
     }
 
     fn ties(&self) -> Ties {
@@ -80,51 +50,28 @@ impl Resource for SecurityGroupRule {
     }
 
     /// What names no group is for the resource to refuse.
-    fn ties_asked(body: &Body) -> Result<Ties, ApiError> {
-        let group = body.require("security_group_id", values::uuid);
+    fn ties_asked(patch: &SecurityGroupRulePatch) -> Result<Ties, ApiError> {
+        let group = patch.security_group_id()?.parse();
         let group = SecurityGroupId(group.unwrap_or_default());
         Ok(Ties::Within(RbacObject::SecurityGroup(group)))
     }
 
-    fn render(&self, _: View<'_>, shown: &mut Shown<'_>) {
-        let (prefix, group) = match self.remote {
-            RemoteEnd::Anybody => (None, None),
-            RemoteEnd::Prefix(prefix) => (Some(prefix), None),
-            RemoteEnd::Group(group) => (None, Some(group.to_string())),
-        };
-        shown.all(json!({
-            "security_group_id": self.security_group_id.to_string(),
-            "direction": self.direction,
-            "ethertype": self.ethertype,
-            "protocol": self.protocol.as_ref().map(|protocol| &protocol.name),
-            "port_range_min": self.port_range_min,
-            "port_range_max": self.port_range_max,
-            "remote_ip_prefix": prefix.map(|prefix| prefix.to_string()),
-            "normalized_cidr": prefix.map(|prefix| prefix.trunc().to_string()),
-            "remote_group_id": group,
-            "remote_address_group_id": null,
-        }));
-    }
-
     fn create(
         draft: &mut Draft,
-        project: String,
-        body: &Body,
+        meta: Meta,
+        patch: &SecurityGroupRulePatch,
     ) -> Result<SecurityGroupRuleId, ApiError> {
-        let description = body
-            .read("description", values::text(values::LONG))?
-            .unwrap_or_default();
-        let asked = parse::Asked::read(body)?;
+        let asked = parse::RuleRequest::of(patch);
         let remote = checks::consistent(&asked)?;
         if let Some(remote) = &asked.remote_group {
             draft.use_group(SecurityGroup::get(&draft.intent, remote)?.id);
         }
-        let group = SecurityGroup::get(&draft.intent, &asked.security_group)?;
+        let group = SecurityGroup::get(&draft.intent, patch.security_group_id()?)?;
         let rule = Self {
             id: SecurityGroupRuleId(draft.uuid()),
             security_group_id: group.id,
-            meta: draft.meta(String::new(), description, project, 0),
-            direction: asked.direction,
+            meta,
+            direction: patch.direction()?,
             ethertype: asked.ethertype,
             protocol: asked.protocol,
             port_range_min: asked.first,
@@ -134,15 +81,17 @@ impl Resource for SecurityGroupRule {
         checks::refuse_twin(&draft.intent, &rule)?;
         let id = rule.id;
         draft.put(Object::SecurityGroupRule(Arc::new(rule)));
-        super::revise(draft, &group);
+        group.store_revised(draft);
         Ok(id)
     }
 
-    fn update(&self, draft: &mut Draft, body: &Body) -> Result<(), ApiError> {
-        let mut rule = self.clone();
-        crate::api::contract::attributes::change_names(&mut rule.meta, body)?;
-        draft.revise(&mut rule.meta);
-        draft.put(Object::SecurityGroupRule(Arc::new(rule)));
+    fn update(
+        &self,
+        changed: Self,
+        draft: &mut Draft,
+        _: &SecurityGroupRulePatch,
+    ) -> Result<(), ApiError> {
+        draft.put(Object::SecurityGroupRule(Arc::new(changed)));
         revise_group(draft, self.security_group_id);
         Ok(())
     }
@@ -154,19 +103,46 @@ impl Resource for SecurityGroupRule {
     }
 }
 
+fn named_group(patch: &SecurityGroupRulePatch) -> Vec<RbacObject> {
+    let group = patch.remote_group_id.as_ref();
+    let group = group.and_then(|group| group.parse().ok());
+    group.map(RbacObject::SecurityGroup).into_iter().collect()
+}
+
+fn of_group(intent: &Intent, group: &str) -> Vec<Arc<SecurityGroupRule>> {
+    match group.parse() {
+        Ok(group) => intent.rules_of(group).cloned().collect(),
+        Err(_) => Vec::new(),
+    }
+}
+
+fn remote_prefix(rule: &SecurityGroupRule) -> Option<IpNet> {
+    match rule.remote {
+        RemoteEnd::Prefix(prefix) => Some(prefix),
+        RemoteEnd::Anybody | RemoteEnd::Group(_) => None,
+    }
+}
+
+fn remote_group(rule: &SecurityGroupRule) -> Option<SecurityGroupId> {
+    match rule.remote {
+        RemoteEnd::Group(group) => Some(group),
+        RemoteEnd::Anybody | RemoteEnd::Prefix(_) => None,
+    }
+}
+
 fn revise_group(draft: &mut Draft, group: SecurityGroupId) {
     if let Some(group) = draft.intent.security_groups.get(&group).cloned() {
-        super::revise(draft, &group);
+        group.store_revised(draft);
     }
 }
 
 /// A rule as it is shown within its group, where Neutron shows tags, though a rule cannot have any.
 pub(super) fn within_group(rule: &SecurityGroupRule, view: View<'_>) -> Value {
-    let show = |shown: &mut Shown<'_>| {
-        show_all(rule, view, shown);
+    let values = Shown::values(Fields::All, |shown| {
+        show(rule, view, shown);
         shown.put("tags", [(); 0]);
-    };
-    Shown::values(Wanted::All, show).into()
+    });
+    values.into()
 }
 
 /// A family in the API's words.

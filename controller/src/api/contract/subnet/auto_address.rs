@@ -4,7 +4,7 @@
 
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
-use crate::api::contract::port;
+use crate::api::contract::placement::{self, addresses};
 use crate::api::contract::router::gateway;
 use sextant_model::{FixedIp, Key, Port, Subnet};
 use std::sync::Arc;
@@ -16,17 +16,17 @@ pub(super) fn give(draft: &mut Draft, subnet: &Subnet) -> Result<(), ApiError> {
     }
     draft.relies_on(Key::PortsOf(subnet.network_id));
     for port in guest_ports(draft, subnet) {
-        if !port::addresses::is_for(subnet, &port.device_owner) {
+        if !addresses::is_for(subnet, &port.device_owner) {
             continue;
         }
-        let Some(fixed) = port::addresses::eui64(&port, subnet) else {
+        let Some(fixed) = addresses::eui64(&port, subnet) else {
             continue;
         };
-        port::addresses::claim(draft, fixed)?;
+        addresses::claim(draft, fixed)?;
         gateway::revise(draft, &port);
         let mut port = Port::clone(&port);
         port.fixed_ips.push(fixed);
-        port::store_changed(draft, port);
+        placement::store_changed(draft, port);
     }
     Ok(())
 }
@@ -43,9 +43,9 @@ pub(super) fn take_back(draft: &mut Draft, subnet: &Subnet) {
             continue;
         }
         gone.iter()
-            .for_each(|fixed| port::addresses::release(draft, *fixed));
+            .for_each(|fixed| addresses::release(draft, *fixed));
         gateway::revise(draft, &port);
-        port::store_changed(
+        placement::store_changed(
             draft,
             Port {
                 fixed_ips: kept,

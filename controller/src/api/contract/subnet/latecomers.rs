@@ -5,7 +5,7 @@
 //! (<https://bugs.launchpad.net/neutron/+bug/1719806>). When the subnet has no more free addresses the rest stay without.
 
 use crate::api::contract::draft::Draft;
-use crate::api::contract::port::{self, addresses};
+use crate::api::contract::placement::{self, addresses};
 use crate::api::contract::router::gateway;
 use sextant_model::{Intent, Key, Network, Port, Subnet};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) fn give(draft: &mut Draft, network: &Network, subnet: &Arc<Subnet>) {
         gateway::revise(draft, &port);
         let mut port = Port::clone(&port);
         port.fixed_ips.push(fixed);
-        port::store_changed(draft, port);
+        placement::store_changed(draft, port);
     }
 }
 

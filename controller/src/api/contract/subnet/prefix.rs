@@ -1,12 +1,11 @@
 //! Which prefix a new subnet has: the one that is named, or one of a pool.
 
-use crate::api::contract::attributes::Body;
-use crate::api::contract::caller::Caller;
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::ipam;
+use crate::api::contract::kind::Kind;
 use crate::api::contract::network;
-use crate::api::contract::resource::Resource;
+use crate::api::contract::subnet::SubnetPatch;
 use crate::api::contract::subnet_pool;
 use crate::api::contract::values::{self, Invalid};
 use ipnet::IpNet;
@@ -28,16 +27,9 @@ pub(super) struct Prefix {
     pub(super) gateway: IpAddr,
 }
 
-/// What a request says about the prefix.
-struct Asked {
-    cidr: Option<IpNet>,
-    prefixlen: Option<u8>,
-    pool: Option<Named>,
-    default_pool: bool,
-}
-
 /// What `subnetpool_id` can name.
-enum Named {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NamedPool {
     Pool(SubnetPoolId),
     Delegation,
 }
@@ -49,35 +41,17 @@ enum Source {
     Delegated,
 }
 
-impl Asked {
-    fn read(body: &Body) -> Result<Self, ApiError> {
-        let cidr = body.read("cidr", values::or_null(values::cidr))?.flatten();
-        let prefixlen = body
-            .read("prefixlen", values::or_null(values::between(0, 128)))?
-            .flatten();
-        let default_pool = body
-            .read("use_default_subnetpool", values::boolean)?
-            .unwrap_or(false);
-        let pool = body
-            .read("subnetpool_id", values::or_null(named))?
-            .flatten();
-        Ok(Self {
-            cidr,
-            prefixlen: prefixlen.and_then(|length| u8::try_from(length).ok()),
-            pool,
-            default_pool,
-        })
-    }
-
+impl SubnetPatch {
     fn source(&self, draft: &Draft, ip_version: u8) -> Result<Source, ApiError> {
-        match (&self.pool, self.default_pool) {
+        let from_default = self.use_default_subnetpool.unwrap_or(false);
+        match (self.subnetpool_id.flatten(), from_default) {
             (Some(_), true) => Err(refused(
                 "subnetpool_id and use_default_subnetpool cannot both be specified",
             )),
-            (Some(Named::Pool(id)), false) => {
-                SubnetPool::get(&draft.intent, &id.to_string()).map(Source::Pool)
+            (Some(NamedPool::Pool(id)), false) => {
+                SubnetPool::get(&draft.intent, id).map(Source::Pool)
             }
-            (Some(Named::Delegation), false) => Ok(self.delegated()),
+            (Some(NamedPool::Delegation), false) => Ok(self.delegated()),
             (None, false) => Ok(Source::Given),
             (None, true) if ip_version == 6 && draft.intent.settings.ipv6_pd_enabled => {
                 Ok(self.delegated())
@@ -90,73 +64,62 @@ impl Asked {
         }
     }
 
+    fn named_prefix(&self) -> Option<IpNet> {
+        self.cidr.flatten()
+    }
+
     /// A prefix cannot be both named and delegated: the one that is named counts, as with Neutron.
     fn delegated(&self) -> Source {
-        match self.cidr {
+        match self.named_prefix() {
             Some(_) => Source::Given,
             None => Source::Delegated,
         }
     }
 }
 
-fn default_pool(intent: &Intent, ip_version: u8) -> Option<&Arc<SubnetPool>> {
+/// The default pool of an IP version.
+pub(crate) fn default_pool(intent: &Intent, ip_version: u8) -> Option<&Arc<SubnetPool>> {
     let mut pools = intent.subnet_pools.values();
     pools.find(|pool| pool.is_default && pool.ip_version() == ip_version)
 }
 
-fn no_default(ip_version: u8) -> ApiError {
+/// There is no default pool, as far as the caller sees.
+pub(crate) fn no_default(ip_version: u8) -> ApiError {
     refused(format!("No default subnetpool found for IPv{ip_version}"))
-}
-
-/// A default pool that the caller does not see is none for them.
-pub(super) fn refuse_unseen_default(
-    caller: &Caller,
-    intent: &Intent,
-    body: &Body,
-) -> Result<(), ApiError> {
-    if caller.is_admin() || !Asked::read(body)?.default_pool {
-        return Ok(());
-    }
-    let ip_version = body.require("ip_version", values::ip_version)?;
-    match default_pool(intent, ip_version) {
-        Some(pool) if !caller.may_read(intent, &**pool) => Err(no_default(ip_version)),
-        Some(_) | None => Ok(()),
-    }
 }
 
 /// The prefix that a request asks for. One of a pool is the subnet's from then on.
 pub(super) fn take(
     draft: &mut Draft,
-    body: &Body,
-    network: NetworkId,
+    patch: &SubnetPatch,
     project: &str,
 ) -> Result<Prefix, ApiError> {
-    let ip_version = body.require("ip_version", values::ip_version)?;
-    let asked = Asked::read(body)?;
-    if asked.cidr.is_some() && asked.prefixlen.is_some() {
+    let ip_version = patch.ip_version()?;
+    let named = patch.named_prefix();
+    if named.is_some() && patch.prefixlen.flatten().is_some() {
         return Err(refused("cidr and prefixlen must not be supplied together"));
     }
-    let wanted = asked.source(draft, ip_version)?;
-    if asked.cidr.is_none() && !matches!(wanted, Source::Given) {
-        refuse_pools(body)?;
+    let wanted = patch.source(draft, ip_version)?;
+    if named.is_none() && !matches!(wanted, Source::Given) {
+        refuse_pools(patch)?;
     }
     let (cidr, source) = match &wanted {
         Source::Pool(pool) => {
-            let cidr = of_pool(draft, pool, ip_version, &asked, project)?;
+            let cidr = of_pool(draft, pool, ip_version, patch, project)?;
             (cidr, PrefixSource::Pool(pool.id))
         }
         Source::Delegated => {
-            check_delegation(body, ip_version)?;
+            check_delegation(patch, ip_version)?;
             (PROVISIONAL_PREFIX.into(), PrefixSource::Delegated)
         }
         Source::Given => {
             let missing = || refused("a subnetpool must be specified in the absence of a cidr");
-            (asked.cidr.ok_or_else(missing)?, PrefixSource::Given)
+            (named.ok_or_else(missing)?, PrefixSource::Given)
         }
     };
-    refuse_mixed_sources(draft, network, source, cidr)?;
+    refuse_mixed_sources(draft, patch.network_id()?, source, cidr)?;
     let gateway = match wanted {
-        Source::Pool(_) if asked.cidr.is_none() => ipam::first_host(cidr),
+        Source::Pool(_) if named.is_none() => ipam::first_host(cidr),
         Source::Pool(_) | Source::Given | Source::Delegated => ipam::default_gateway(cidr),
     };
     Ok(Prefix {
@@ -170,7 +133,7 @@ fn of_pool(
     draft: &mut Draft,
     pool: &SubnetPool,
     ip_version: u8,
-    asked: &Asked,
+    patch: &SubnetPatch,
     project: &str,
 ) -> Result<IpNet, ApiError> {
     let of = pool.ip_version();
@@ -178,27 +141,27 @@ fn of_pool(
         let message = format!("Cannot allocate IPv{ip_version} subnet from IPv{of} subnet pool");
         return Err(refused(message));
     }
-    match asked.cidr {
+    match patch.named_prefix() {
         Some(cidr) => subnet_pool::take_named(draft, pool, cidr, project),
         None => {
-            let length = asked.prefixlen.unwrap_or(pool.default_prefixlen);
+            let length = patch.prefixlen.flatten().unwrap_or(pool.default_prefixlen);
             subnet_pool::take_any(draft, pool, length, project)
         }
     }
 }
 
 /// A pool, or the word that stands for delegation.
-fn named(value: &Value) -> Result<Named, Invalid> {
+pub(super) fn named_pool(value: &Value) -> Result<NamedPool, Invalid> {
     match value.as_str() {
-        Some(DELEGATION) => Ok(Named::Delegation),
-        _ => values::uuid(value).map(SubnetPoolId).map(Named::Pool),
+        Some(DELEGATION) => Ok(NamedPool::Delegation),
+        _ => values::uuid(value).map(SubnetPoolId).map(NamedPool::Pool),
     }
 }
 
 /// Allocation pools are of a prefix that is known.
-fn refuse_pools(body: &Body) -> Result<(), ApiError> {
-    match body.read("allocation_pools", |value| Ok(!value.is_null()))? {
-        Some(true) => Err(refused(
+fn refuse_pools(patch: &SubnetPatch) -> Result<(), ApiError> {
+    match &patch.allocation_pools {
+        Some(Some(_)) => Err(refused(
             "allocation_pools allowed only for specific subnet requests.",
         )),
         _ => Ok(()),
@@ -206,14 +169,16 @@ fn refuse_pools(body: &Body) -> Result<(), ApiError> {
 }
 
 /// Hosts follow a prefix that changes when they form their addresses themselves.
-fn check_delegation(body: &Body, ip_version: u8) -> Result<(), ApiError> {
+fn check_delegation(patch: &SubnetPatch, ip_version: u8) -> Result<(), ApiError> {
     if ip_version != 6 {
         return Err(refused(
             "Prefix Delegation can only be used with IPv6 subnets.",
         ));
     }
-    for (attribute, name) in [("ipv6_ra_mode", "RA"), ("ipv6_address_mode", "Address")] {
-        let mode = body.read(attribute, values::mode)?;
+    for (mode, name) in [
+        (patch.ipv6_ra_mode, "RA"),
+        (patch.ipv6_address_mode, "Address"),
+    ] {
         if !mode.is_some_and(Ipv6Mode::is_auto_address) {
             return Err(refused(format!(
                 "IPv6 {name} Mode must be SLAAC or Stateless for Prefix Delegation."

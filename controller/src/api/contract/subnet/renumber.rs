@@ -11,8 +11,8 @@ use super::rules;
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::ipam;
-use crate::api::contract::port;
-use crate::api::contract::resource::Resource;
+use crate::api::contract::kind::Kind;
+use crate::api::contract::placement::{self, addresses};
 use crate::api::contract::router::{attachment, gateway};
 use ipnet::{IpNet, Ipv6Net};
 use sextant_model::{
@@ -96,10 +96,10 @@ fn routers_around(intent: &Intent, subnet: &Subnet) -> Vec<Arc<Router>> {
 }
 
 fn store_around(draft: &mut Draft, subnet: &Subnet) -> Result<(), ApiError> {
-    let network = Network::get(&draft.intent, &subnet.network_id.to_string())?;
-    network.put_with_meta(draft, network.meta.clone());
+    let network = Network::get(&draft.intent, subnet.network_id)?;
+    network.store_again(draft);
     for router in routers_around(&draft.intent, subnet) {
-        router.put_with_meta(draft, router.meta.clone());
+        router.store_again(draft);
     }
     Ok(())
 }
@@ -116,7 +116,7 @@ fn readdress(draft: &mut Draft, before: &Subnet, after: &Subnet) -> Result<(), A
     let places = places::in_prefix(&ports, before, after);
     for old in ports.iter().flat_map(|port| &port.fixed_ips) {
         if of_subnet(old) {
-            port::addresses::release(draft, *old);
+            addresses::release(draft, *old);
         }
     }
     for port in &ports {
@@ -129,10 +129,10 @@ fn readdress(draft: &mut Draft, before: &Subnet, after: &Subnet) -> Result<(), A
             if let Some(place) = places.get(&fixed.ip_address) {
                 fixed.ip_address = *place;
             }
-            port::addresses::claim(draft, *fixed)?;
+            addresses::claim(draft, *fixed)?;
         }
         gateway::revise(draft, port);
-        port::store_changed(draft, changed);
+        placement::store_changed(draft, changed);
     }
     Ok(())
 }

@@ -1,52 +1,65 @@
 //! `add_prefixes` and `remove_prefixes`: changes to the prefixes of a pool, whatever they are by then.
 
 use super::{aggregated, prefixes, scope, subnets_of};
-use crate::api::Api;
-use crate::api::contract::caller::Caller;
+use crate::api::contract::action::{Action, Answer};
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::ipam::share_addresses;
-use crate::api::requests::incoming;
-use axum::Json;
-use axum::body::Body as Stream;
-use axum::extract::{Extension, Path, State};
-use axum::routing::put;
 use ipnet::IpNet;
-use serde_json::{Value, json};
-use sextant_model::{Object, SubnetPool};
+use serde_json::{Map, Value, json};
+use sextant_model::{Intent, Object, SubnetPool};
 use std::sync::Arc;
 
-pub(crate) fn routes() -> axum::Router<Api> {
-    axum::Router::new()
-        .route("/v2.0/subnetpools/{id}/add_prefixes", put(add))
-        .route("/v2.0/subnetpools/{id}/remove_prefixes", put(remove))
+/// `add_prefixes`: these besides those that there are.
+pub(crate) struct AddPrefixes(Vec<IpNet>);
+
+/// `remove_prefixes`: those that there are but for these.
+pub(crate) struct RemovePrefixes(Vec<IpNet>);
+
+impl Action for AddPrefixes {
+    type Of = SubnetPool;
+    const NAME: &'static str = "add_prefixes";
+
+    fn read(body: Map<String, Value>) -> Result<Self, ApiError> {
+        named(&body).map(Self)
+    }
+
+    fn act(&self, draft: &mut Draft, pool: &SubnetPool) -> Result<Answer, ApiError> {
+        change(draft, pool, self.prefixes(pool)?)
+    }
 }
 
-async fn add(
-    State(api): State<Api>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    body: Stream,
-) -> Result<Json<Value>, ApiError> {
-    let added = named(&api, body, &id).await?;
-    let with = |_: &Draft, pool: &SubnetPool| {
-        let all: Vec<IpNet> = pool.prefixes.iter().chain(&added).copied().collect();
+impl Action for RemovePrefixes {
+    type Of = SubnetPool;
+    const NAME: &'static str = "remove_prefixes";
+
+    fn read(body: Map<String, Value>) -> Result<Self, ApiError> {
+        named(&body).map(Self)
+    }
+
+    fn act(&self, draft: &mut Draft, pool: &SubnetPool) -> Result<Answer, ApiError> {
+        let prefixes = self.prefixes(&draft.intent, pool)?;
+        change(draft, pool, prefixes)
+    }
+}
+
+impl AddPrefixes {
+    /// The prefixes that the pool will have.
+    pub(crate) fn prefixes(&self, pool: &SubnetPool) -> Result<Vec<IpNet>, ApiError> {
+        let all: Vec<IpNet> = pool.prefixes.iter().chain(&self.0).copied().collect();
         aggregated(&all)
-    };
-    change(&api, (&caller, "add_prefixes"), &id, with).await
+    }
 }
 
-async fn remove(
-    State(api): State<Api>,
-    Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
-    body: Stream,
-) -> Result<Json<Value>, ApiError> {
-    let removed = named(&api, body, &id).await?;
-    let without = |draft: &Draft, pool: &SubnetPool| {
-        let is_removed =
-            |prefix: IpNet| removed.iter().any(|other| share_addresses(*other, prefix));
-        if subnets_of(&draft.intent, pool).any(|subnet| is_removed(subnet.cidr)) {
+impl RemovePrefixes {
+    /// The prefixes that the pool will have.
+    pub(crate) fn prefixes(
+        &self,
+        intent: &Intent,
+        pool: &SubnetPool,
+    ) -> Result<Vec<IpNet>, ApiError> {
+        let is_removed = |prefix: IpNet| self.0.iter().any(|other| share_addresses(*other, prefix));
+        if subnets_of(intent, pool).any(|subnet| is_removed(subnet.cidr)) {
             return Err(ApiError::bad(
                 "IllegalSubnetPoolPrefixUpdate",
                 "Illegal update to prefixes: One or more the prefixes to be removed is in use by a subnet..",
@@ -55,10 +68,9 @@ async fn remove(
         let left = pool
             .prefixes
             .iter()
-            .flat_map(|prefix| remainder(*prefix, &removed));
+            .flat_map(|prefix| remainder(*prefix, &self.0));
         aggregated(&left.collect::<Vec<_>>())
-    };
-    change(&api, (&caller, "remove_prefixes"), &id, without).await
+    }
 }
 
 /// What is left of a prefix without others.
@@ -76,36 +88,24 @@ fn remainder(prefix: IpNet, removed: &[IpNet]) -> Vec<IpNet> {
     halves.flat_map(|half| remainder(half, removed)).collect()
 }
 
-async fn named(api: &Api, body: Stream, id: &str) -> Result<Vec<IpNet>, ApiError> {
-    let body = incoming::json(api, body, id).await?;
+fn named(body: &Map<String, Value>) -> Result<Vec<IpNet>, ApiError> {
     let given = body.get("prefixes").filter(|given| given.is_array());
     let given = given.filter(|given| **given != json!([]));
     let given = given.ok_or_else(|| ApiError::malformed("Request body contains invalid data"))?;
     prefixes(given).map_err(|invalid| invalid.of("prefixes"))
 }
 
-async fn change(
-    api: &Api,
-    (caller, action): (&Caller, &str),
-    id: &str,
-    change: impl Fn(&Draft, &SubnetPool) -> Result<Vec<IpNet>, ApiError>,
-) -> Result<Json<Value>, ApiError> {
-    let plan = |draft: &mut Draft| {
-        let pool = caller.find::<SubnetPool>(&draft.intent, id)?;
-        caller.may_act(&draft.intent, &*pool, action)?;
-        let mut pool = SubnetPool::clone(&*pool);
-        let prefixes = change(draft, &pool)?;
-        if prefixes != pool.prefixes {
-            scope::refuse_foreign(caller, &draft.intent, &pool)?;
-            pool.prefixes = prefixes;
-            scope::check(draft, &pool)?;
-            draft.revise(&mut pool.meta);
-            draft.put(Object::SubnetPool(Arc::new(pool.clone())));
-        }
-        Ok(json!({"prefixes": pool.prefixes}))
-    };
-    let (answer, _) = api.write(plan).await?;
-    Ok(Json(answer))
+fn change(draft: &mut Draft, pool: &SubnetPool, prefixes: Vec<IpNet>) -> Result<Answer, ApiError> {
+    if prefixes != pool.prefixes {
+        let mut pool = SubnetPool {
+            prefixes: prefixes.clone(),
+            ..pool.clone()
+        };
+        scope::check(draft, &pool)?;
+        draft.revise(&mut pool.meta);
+        draft.put(Object::SubnetPool(Arc::new(pool)));
+    }
+    Ok(Answer::Value(json!({"prefixes": prefixes})))
 }
 
 #[cfg(test)]

@@ -2,13 +2,12 @@
 
 use super::subnets_of;
 use crate::api::contract::address_scope::pools_of;
-use crate::api::contract::caller::Caller;
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::ipam::share_addresses;
-use crate::api::contract::resource::Resource;
+use crate::api::contract::kind::Kind;
 use ipnet::IpNet;
-use sextant_model::{AddressScope, Intent, Key, PrefixSource, SubnetPool};
+use sextant_model::{AddressScope, Key, PrefixSource, SubnetPool};
 use std::sync::Arc;
 
 /// Checks the scope of a pool that is new or has changed, and that nobody changes the scope meanwhile.
@@ -16,7 +15,7 @@ pub(super) fn check(draft: &mut Draft, pool: &SubnetPool) -> Result<(), ApiError
     let Some(id) = pool.address_scope_id else {
         return Ok(());
     };
-    let scope = AddressScope::get(&draft.intent, &id.to_string())?;
+    let scope = AddressScope::get(&draft.intent, id)?;
     check_version(&scope, pool)?;
     let clashes = |other: &Arc<SubnetPool>| other.id != pool.id && overlap(other, pool);
     if pools_of(&draft.intent, id).any(clashes) {
@@ -25,28 +24,8 @@ pub(super) fn check(draft: &mut Draft, pool: &SubnetPool) -> Result<(), ApiError
             "Failed to associate address scope: subnetpools within an address scope must have unique prefixes.",
         ));
     }
-    scope.put_with_meta(draft, scope.meta.clone());
+    scope.store_again(draft);
     Ok(())
-}
-
-/// A pool in somebody else's scope can be changed by admins only.
-pub(super) fn refuse_foreign(
-    caller: &Caller,
-    intent: &Intent,
-    pool: &SubnetPool,
-) -> Result<(), ApiError> {
-    let scope = pool.address_scope_id;
-    let scope = scope.and_then(|id| intent.address_scopes.get(&id));
-    match scope.filter(|scope| !caller.is_admin() && !caller.is_of(&scope.meta.project_id)) {
-        None => Ok(()),
-        Some(scope) => Err(ApiError::bad(
-            "IllegalSubnetPoolUpdate",
-            format!(
-                "Illegal subnetpool update : subnetpool {} cannot be updated when associated with shared address scope {}.",
-                pool.id, scope.id
-            ),
-        )),
-    }
 }
 
 fn check_version(scope: &AddressScope, pool: &SubnetPool) -> Result<(), ApiError> {

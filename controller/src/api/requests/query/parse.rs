@@ -1,6 +1,8 @@
 //! Parameters of lists: which are known, and when a value is what they say.
 
-use super::{Conditions, TAG_FILTERS};
+use super::TAG_FILTERS;
+use crate::api::contract::attributes::Filter;
+use crate::api::contract::conditions::Conditions;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::python;
 use crate::api::contract::resource::Resource;
@@ -27,9 +29,8 @@ pub(super) enum Direction {
 
 pub(super) fn conditions<R: Resource>(given: &[(String, String)]) -> Result<Conditions, ApiError> {
     let known = |name: &str| {
-        let attribute = R::attributes().find(|attribute| attribute.name == name);
-        attribute.is_some_and(|attribute| attribute.filter)
-            || R::FILTERS.contains(&name)
+        let filter = filter_of::<R>(name);
+        filter.is_some_and(|filter| !matches!(filter, Filter::Never))
             || R::has_tags() && TAG_FILTERS.contains(&name)
     };
     let mut conditions = Conditions::new();
@@ -56,11 +57,17 @@ pub(super) fn conditions<R: Resource>(given: &[(String, String)]) -> Result<Cond
     }
 }
 
+/// How lists are filtered by an attribute of this name, if there is one.
+pub(super) fn filter_of<R: Resource>(name: &str) -> Option<&'static Filter<R>> {
+    let attribute = R::attributes().find(|attribute| attribute.is_known_as(name));
+    attribute.map(|attribute| &attribute.filter)
+}
+
 pub(super) fn order<R: Resource>(
     keys: &[String],
     directions: &[String],
 ) -> Result<Vec<(String, Direction)>, ApiError> {
-    let known = |key: &&String| R::attributes().any(|attribute| attribute.name == **key);
+    let known = |key: &&String| R::attributes().any(|attribute| attribute.is_known_as(key));
     if let Some(unknown) = keys.iter().find(|key| !known(key)) {
         return Err(ApiError::malformed(format!(
             "{} is invalid attribute for sort_keys",
@@ -104,21 +111,6 @@ pub(super) fn limit(text: &str) -> Result<usize, ApiError> {
             format!("limit must be an integer 0 or greater and not '{text}'"),
         )
     })
-}
-
-/// Whether a value is what a parameter's text says. A list is if one of its items is.
-pub(crate) fn is(value: &Value, wanted: &str) -> bool {
-    match value {
-        Value::Null => wanted.is_empty(),
-        Value::Bool(value) => matches!(
-            (value, wanted.to_lowercase().as_str()),
-            (true, "true" | "1") | (false, "false" | "0")
-        ),
-        Value::Number(number) => number.to_string() == wanted,
-        Value::String(text) => text == wanted,
-        Value::Array(items) => items.iter().any(|item| is(item, wanted)),
-        Value::Object(_) => false,
-    }
 }
 
 pub(super) fn tags_hold(meta: &Meta, filter: &str, values: &[String]) -> bool {

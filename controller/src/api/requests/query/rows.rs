@@ -1,19 +1,20 @@
 //! Lists of what is not stored but follows from what is: filters and fields.
 
-use super::parse::{RESERVED, is};
-use super::{Attributes, Conditions, query};
+use super::parse::RESERVED;
+use super::{Attributes, query};
+use crate::api::contract::conditions::{Conditions, is};
 use crate::api::contract::error::ApiError;
 use crate::api::contract::python;
 use axum::http::Uri;
 use serde_json::{Map, Value};
 
 /// What is asked of such a list.
-pub(crate) struct Wanted {
+pub(crate) struct RowQuery {
     conditions: Conditions,
     fields: Vec<String>,
 }
 
-impl Wanted {
+impl RowQuery {
     /// The query of a list that can be filtered by these names.
     pub(crate) fn of(uri: &Uri, filters: &[&str]) -> Result<Self, ApiError> {
         let (mut conditions, mut fields) = (Conditions::new(), Vec::new());

@@ -1,11 +1,12 @@
 //! What of a rule must go together, in Neutron's order and words.
 
 use super::family;
-use super::parse::{Asked, ICMP, ICMPV6};
+use super::parse::{ICMP, ICMPV6, RuleRequest};
 use crate::api::contract::error::ApiError;
+use crate::api::contract::kind::Kind;
 use ipnet::IpNet;
 use sextant_model::{
-    Ethertype, Intent, RemoteEnd, RuleProtocol, SecurityGroupId, SecurityGroupRule,
+    Ethertype, Intent, RemoteEnd, RuleProtocol, SecurityGroup, SecurityGroupId, SecurityGroupRule,
 };
 use std::net::IpAddr;
 
@@ -16,7 +17,7 @@ const WITH_PORTS: [u8; 5] = [33, 132, 6, 17, 136];
 const OF_IPV6: [u8; 6] = [41, 43, 44, ICMPV6, 59, 60];
 
 /// Refuses what contradicts itself; who is at the other end.
-pub(super) fn consistent(asked: &Asked) -> Result<RemoteEnd, ApiError> {
+pub(super) fn consistent(asked: &RuleRequest) -> Result<RemoteEnd, ApiError> {
     if asked.first.is_some() || asked.last.is_some() {
         check_ports(asked)?;
     }
@@ -29,15 +30,13 @@ pub(super) fn consistent(asked: &Asked) -> Result<RemoteEnd, ApiError> {
         (Some(prefix), None) => Ok(RemoteEnd::Prefix(prefix)),
         (None, Some(group)) => match group.parse::<SecurityGroupId>() {
             Ok(group) => Ok(RemoteEnd::Group(group)),
-            Err(_) => Err(<sextant_model::SecurityGroup as super::Resource>::missing(
-                group,
-            )),
+            Err(_) => Err(SecurityGroup::missing(group)),
         },
         (None, None) => Ok(RemoteEnd::Anybody),
     }
 }
 
-fn check_ports(asked: &Asked) -> Result<(), ApiError> {
+fn check_ports(asked: &RuleRequest) -> Result<(), ApiError> {
     let Some(protocol) = &asked.protocol else {
         return Err(ApiError::bad(
             "SecurityGroupProtocolRequiredWithPorts",
@@ -56,7 +55,7 @@ fn check_ports(asked: &Asked) -> Result<(), ApiError> {
     }
 }
 
-fn check_range(asked: &Asked) -> Result<(), ApiError> {
+fn check_range(asked: &RuleRequest) -> Result<(), ApiError> {
     match (asked.first, asked.last) {
         (Some(0), _) | (_, Some(0)) => Err(ApiError::bad(
             "SecurityGroupInvalidPortValue",
@@ -70,7 +69,7 @@ fn check_range(asked: &Asked) -> Result<(), ApiError> {
     }
 }
 
-fn check_type_and_code(asked: &Asked) -> Result<(), ApiError> {
+fn check_type_and_code(asked: &RuleRequest) -> Result<(), ApiError> {
     for (field, attribute, value) in [
         ("type", "port_range_min", asked.first),
         ("code", "port_range_max", asked.last),
@@ -95,7 +94,7 @@ fn check_type_and_code(asked: &Asked) -> Result<(), ApiError> {
     }
 }
 
-fn check_families(asked: &Asked) -> Result<(), ApiError> {
+fn check_families(asked: &RuleRequest) -> Result<(), ApiError> {
     let ethertype = family(asked.ethertype);
     if let Some(prefix) = asked.prefix
         && Ethertype::of(prefix.addr()) != asked.ethertype

@@ -1,7 +1,6 @@
 //! A rule as it is asked for: values into types, one by one, with the errors of Neutron's converters.
 
-use super::family;
-use crate::api::contract::attributes::Body;
+use super::{SecurityGroupRulePatch, family};
 use crate::api::contract::error::ApiError;
 use crate::api::contract::python;
 use crate::api::contract::values::{self, Invalid};
@@ -45,10 +44,8 @@ pub(super) const ICMPV6: u8 = 58;
 /// The name that stands for every protocol.
 const ANY: &str = "any";
 
-/// What a request asks for.
-pub(super) struct Asked {
-    pub(super) security_group: String,
-    pub(super) direction: Direction,
+/// What a request asks for, in the terms of rules.
+pub(super) struct RuleRequest {
     pub(super) ethertype: Ethertype,
     pub(super) protocol: Option<RuleProtocol>,
     /// `port_range_min`.
@@ -59,34 +56,31 @@ pub(super) struct Asked {
     pub(super) remote_group: Option<String>,
 }
 
-impl Asked {
-    pub(super) fn read(body: &Body) -> Result<Self, ApiError> {
-        body.read("remote_address_group_id", values::nothing)?;
-        let ethertype = body.read("ethertype", ethertype)?;
-        let ethertype = ethertype.unwrap_or(Ethertype::Ipv4);
-        let protocol = body.read("protocol", protocol)?.flatten();
-        let port = |name| body.read(name, values::or_null(port)).map(Option::flatten);
-        let ports = (port("port_range_min")?, port("port_range_max")?);
+impl RuleRequest {
+    pub(super) fn of(patch: &SecurityGroupRulePatch) -> Self {
+        let ethertype = patch.ethertype.unwrap_or(Ethertype::Ipv4);
+        let protocol = patch.protocol.clone().flatten();
         // All ports are no restriction.
-        let (first, last) = match ports {
+        let (first, last) = match (
+            patch.port_range_min.flatten(),
+            patch.port_range_max.flatten(),
+        ) {
             (Some(1), Some(u16::MAX)) => (None, None),
             some => some,
         };
-        let remote_group = body.read("remote_group_id", values::text_or_null)?;
-        Ok(Self {
-            security_group: body.require("security_group_id", values::text(36))?,
-            direction: body.require("direction", direction)?,
+        let remote_group = patch.remote_group_id.clone();
+        Self {
             ethertype,
             protocol: protocol.map(|protocol| of_family(protocol, ethertype)),
             first,
             last,
-            prefix: body.read("remote_ip_prefix", prefix)?.flatten(),
+            prefix: patch.remote_ip_prefix.flatten(),
             remote_group: remote_group.filter(|group| !group.is_empty()),
-        })
+        }
     }
 }
 
-fn direction(value: &Value) -> Result<Direction, Invalid> {
+pub(super) fn direction(value: &Value) -> Result<Direction, Invalid> {
     let word = values::one_of(&["ingress", "egress"])(value)?;
     Ok(match word.as_str() {
         "ingress" => Direction::Ingress,
@@ -94,7 +88,7 @@ fn direction(value: &Value) -> Result<Direction, Invalid> {
     })
 }
 
-fn ethertype(value: &Value) -> Result<Ethertype, Invalid> {
+pub(super) fn ethertype(value: &Value) -> Result<Ethertype, Invalid> {
     let families = [Ethertype::Ipv4, Ethertype::Ipv6];
     let given = python::text(value);
     let known = families
@@ -112,7 +106,7 @@ fn ethertype(value: &Value) -> Result<Ethertype, Invalid> {
 }
 
 /// A name or a number; null and `any` are every protocol.
-fn protocol(value: &Value) -> Result<Option<RuleProtocol>, Invalid> {
+pub(super) fn protocol(value: &Value) -> Result<Option<RuleProtocol>, Invalid> {
     if value.is_null() || value == ANY {
         return Ok(None);
     }
@@ -153,7 +147,7 @@ fn of_family(protocol: RuleProtocol, ethertype: Ethertype) -> RuleProtocol {
     }
 }
 
-fn port(value: &Value) -> Result<u16, Invalid> {
+pub(super) fn port(value: &Value) -> Result<u16, Invalid> {
     let text = python::text(value);
     text.parse().map_err(|_| {
         own(
@@ -164,7 +158,7 @@ fn port(value: &Value) -> Result<u16, Invalid> {
 }
 
 /// A prefix with the bits beyond its length as they are given; nothing and the empty text are none.
-fn prefix(value: &Value) -> Result<Option<IpNet>, Invalid> {
+pub(super) fn prefix(value: &Value) -> Result<Option<IpNet>, Invalid> {
     let text = python::text(value);
     if value.is_null() || text.is_empty() {
         return Ok(None);

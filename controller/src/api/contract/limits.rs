@@ -6,7 +6,7 @@ use crate::api::contract::error::ApiError;
 use serde_json::{Map, Value};
 
 /// Objects that one request makes.
-pub(super) const OBJECTS: usize = 1000;
+const OBJECTS: usize = 1000;
 /// Entries of a list within an object that has no limit of its own.
 pub(crate) const ENTRIES: usize = 64;
 /// Attributes of an object, more than any has.
@@ -63,7 +63,7 @@ fn exceeds(about: &str, what: &str, most: usize) -> String {
 }
 
 /// Refuses a body with a list that is too long. `about` is the object that the request is about, for Neutron's errors.
-pub(super) fn check(body: &Map<String, Value>, about: &str) -> Result<(), ApiError> {
+pub(crate) fn check(body: &Map<String, Value>, about: &str) -> Result<(), ApiError> {
     few_attributes(body)?;
     for (name, value) in body {
         match objects(name, value) {

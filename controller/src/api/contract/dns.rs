@@ -12,7 +12,7 @@ const LONGEST: usize = 255;
 const LONGEST_LABEL: usize = 63;
 
 /// A host's name, in lower case, partly or, with a dot at its end, fully qualified (RFC 1123 §2.1); null for none.
-pub(super) fn name(value: &Value) -> Result<String, Invalid> {
+pub(crate) fn name(value: &Value) -> Result<String, Invalid> {
     let name = values::or_null(values::text(LONGEST))(value)?
         .unwrap_or_default()
         .to_lowercase();
@@ -52,7 +52,7 @@ fn is_label(label: &str) -> bool {
 }
 
 /// The name of each address: the guest's, or one that follows from the address.
-pub(super) fn assignment(port: &Port, domain: &str) -> Vec<Value> {
+pub(crate) fn assignment(port: &Port, domain: &str) -> Vec<Value> {
     let of = |address: IpAddr| {
         let made = || format!("host-{}", address.to_string().replace(['.', ':'], "-"));
         let hostname = match port.dns_name.as_str() {

@@ -4,11 +4,10 @@
 //! where they fit; the rest is claimed. Auto-address subnets of the network are always among the result, unless the port
 //! is a router's.
 
-use crate::api::contract::attributes::Body;
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::ipam;
-use crate::api::contract::resource::Resource;
+use crate::api::contract::kind::Kind;
 use crate::api::contract::values::{self, Invalid};
 use ipnet::IpNet;
 use serde_json::Value;
@@ -16,16 +15,9 @@ use sextant_model::{FixedIp, Intent, Key, NetworkId, Port, Subnet, SubnetId};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// An address that is asked for.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    subnet: Option<SubnetId>,
-    address: Option<IpAddr>,
-}
-
 /// What addresses a port shall have, besides those that it has by itself.
 #[derive(Clone, Debug)]
-pub(crate) enum Wanted {
+pub(crate) enum WantedAddresses {
     /// These.
     Listed(Vec<ListedIp>),
     /// One of each of these groups of subnets, wherever there is a free one.
@@ -34,22 +26,13 @@ pub(crate) enum Wanted {
 
 /// One entry of a list of addresses.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ListedIp(Asked);
-
-impl ListedIp {
+pub(crate) struct ListedIp {
+    subnet: Option<SubnetId>,
     /// The address, if one is named.
-    pub(crate) fn address(&self) -> Option<IpAddr> {
-        self.0.address
-    }
+    pub(crate) address: Option<IpAddr>,
 }
 
-impl Wanted {
-    /// What a request asks for; none if it says nothing.
-    pub(super) fn read(body: &Body) -> Result<Option<Self>, ApiError> {
-        let listed = body.read("fixed_ips", values::or_null(listed))?;
-        Ok(listed.flatten().map(Self::Listed))
-    }
-
+impl WantedAddresses {
     /// What a port of this owner gets for which nothing is asked: an IPv4 address and an IPv6 address of a pool, where
     /// there are such subnets.
     pub(crate) fn anywhere(
@@ -77,7 +60,7 @@ impl Wanted {
     }
 
     /// What a port has, but for the addresses that it has by itself.
-    pub(super) fn kept(port: &Port, intent: &Intent) -> Self {
+    pub(crate) fn kept(port: &Port, intent: &Intent) -> Self {
         let by_itself = |fixed: &FixedIp| {
             intent
                 .subnets
@@ -85,11 +68,11 @@ impl Wanted {
                 .is_some_and(|subnet| subnet.is_auto_address())
         };
         let kept = port.fixed_ips.iter().filter(|fixed| !by_itself(fixed));
-        let listed = kept.map(|fixed| Asked {
+        let listed = kept.map(|fixed| ListedIp {
             subnet: Some(fixed.subnet_id),
             address: Some(fixed.ip_address),
         });
-        Self::Listed(listed.map(ListedIp).collect())
+        Self::Listed(listed.collect())
     }
 }
 
@@ -117,17 +100,7 @@ pub(crate) fn is_for(subnet: &Subnet, owner: &str) -> bool {
 
 /// The entries of `fixed_ips`, or of a list of the same form.
 pub(crate) fn listed(value: &Value) -> Result<Vec<ListedIp>, Invalid> {
-    let listed = values::list(value, |entry| {
-        let entry = values::object(entry, &["subnet_id", "ip_address"], "fixed IP")?;
-        Ok(Asked {
-            subnet: entry
-                .get("subnet_id")
-                .map(values::uuid)
-                .transpose()?
-                .map(SubnetId),
-            address: entry.get("ip_address").map(values::address).transpose()?,
-        })
-    })?;
+    let listed = values::list(listed_ip)(value)?;
     let mut seen = std::collections::BTreeSet::new();
     match listed
         .iter()
@@ -135,15 +108,26 @@ pub(crate) fn listed(value: &Value) -> Result<Vec<ListedIp>, Invalid> {
         .find(|address| !seen.insert(*address))
     {
         Some(twice) => Err(Invalid::Reason(format!("Duplicate IP address '{twice}'"))),
-        None => Ok(listed.into_iter().map(ListedIp).collect()),
+        None => Ok(listed),
     }
+}
+
+fn listed_ip(entry: &Value) -> Result<ListedIp, Invalid> {
+    let entry = values::object(entry, &["subnet_id", "ip_address"], "fixed IP")?;
+    Ok(ListedIp {
+        subnet: entry
+            .get("subnet_id")
+            .map(values::id(SubnetId))
+            .transpose()?,
+        address: entry.get("ip_address").map(values::address).transpose()?,
+    })
 }
 
 /// The addresses that the port will have, claimed; those that it has and will not are released.
 pub(crate) fn settle(
     draft: &mut Draft,
     port: &Port,
-    wanted: Wanted,
+    wanted: WantedAddresses,
 ) -> Result<Vec<FixedIp>, ApiError> {
     let mut settled = Settlement {
         draft,
@@ -152,8 +136,8 @@ pub(crate) fn settle(
         has: Vec::new(),
     };
     match wanted {
-        Wanted::Listed(listed) => settled.listed(&listed)?,
-        Wanted::OneOfEach(groups) => {
+        WantedAddresses::Listed(listed) => settled.listed(&listed)?,
+        WantedAddresses::OneOfEach(groups) => {
             for group in &groups {
                 settled.one_of(group)?;
             }
@@ -206,7 +190,7 @@ struct Settlement<'a> {
 impl Settlement<'_> {
     fn listed(&mut self, listed: &[ListedIp]) -> Result<(), ApiError> {
         let mut anywhere = Vec::new();
-        for ListedIp(asked) in listed {
+        for asked in listed {
             let subnet = self.subnet_of(*asked)?;
             match asked.address {
                 Some(address) => self.explicit(&subnet, address)?,
@@ -329,7 +313,7 @@ impl Settlement<'_> {
             && (is_for(subnet, &self.port.device_owner) || self.port.fixed_ips.iter().any(has))
     }
 
-    fn subnet_of(&self, asked: Asked) -> Result<Arc<Subnet>, ApiError> {
+    fn subnet_of(&self, asked: ListedIp) -> Result<Arc<Subnet>, ApiError> {
         match (asked.subnet, asked.address) {
             (None, None) => Err(ApiError::invalid_input(
                 "IP allocation requires subnet_id or ip_address",
@@ -341,7 +325,7 @@ impl Settlement<'_> {
                 of.cloned().ok_or_else(|| not_of_network(address))
             }
             (Some(id), address) => {
-                let subnet = Subnet::get(&self.draft.intent, &id.to_string())?;
+                let subnet = Subnet::get(&self.draft.intent, id)?;
                 if !self.is_candidate(&subnet) {
                     return Err(of_another_network(id, self.port.network_id));
                 }
@@ -413,7 +397,7 @@ fn of_another_network(subnet: SubnetId, network: NetworkId) -> ApiError {
 
 /// Whether addresses meet the filters `subnet_id=…`, `ip_address=…` and `ip_address_substr=…`: one of the values of each
 /// that is given.
-pub(super) fn meet(fixed_ips: &[FixedIp], filters: &[String]) -> bool {
+pub(crate) fn meet(fixed_ips: &[FixedIp], filters: &[String]) -> bool {
     let matches = |fixed: &FixedIp, filter: &str| match filter.split_once('=') {
         Some(("subnet_id", id)) => id.parse() == Ok(fixed.subnet_id),
         Some(("ip_address", address)) => address.parse() == Ok(fixed.ip_address),
