@@ -11,6 +11,7 @@ mod contract;
 mod requests;
 mod rights;
 
+pub use requests::api::Api;
 pub use requests::identity::{Identity, loopback};
 pub(crate) use requests::renumber::RenumberError;
-pub use requests::service::{Api, service};
+pub use requests::service::service;

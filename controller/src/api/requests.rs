@@ -4,6 +4,7 @@ mod abandon;
 mod actions;
 mod agent;
 mod answer;
+pub(crate) mod api;
 mod audit;
 mod availability_zone;
 

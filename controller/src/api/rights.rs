@@ -17,6 +17,7 @@ use crate::api::contract::caller::{Caller, Roles};
 use crate::api::contract::error::ApiError;
 use crate::api::contract::rbac;
 use crate::api::contract::resource::Resource;
+use crate::api::contract::ties::Ties;
 use axum::http::StatusCode;
 pub(crate) use exceptions::{ActionExceptions, Exceptions};
 use relations::Target;
@@ -24,7 +25,7 @@ use serde_json::{Map, Value};
 use sextant_model::{Intent, RbacAction, RbacObject};
 use std::fmt::Display;
 use std::sync::Arc;
-use table::{Operation, Rule, rule_of, rules_of};
+use table::{Operation, Rule, rule_named, rule_of, rules_of};
 
 impl Caller {
     /// Whether it is shown in lists.
@@ -149,13 +150,27 @@ impl Caller {
         resource: &R,
         name: &str,
     ) -> Result<(), ApiError> {
-        let rules = const { rules_of(R::NAME) };
-        let rule = rules.iter().find(|rule| rule.name == name);
+        let rule = rule_named(name);
         let target = target(intent, resource);
         match rule.is_some_and(|rule| rule.who.allows(self, &target, &Value::Null)) {
             true => Ok(()),
             false => Err(forbidden(&format!("rule:{name}"))),
         }
+    }
+
+    /// Whether the rule of this name lets the caller do something for a project, or for all where none is named.
+    pub(crate) fn may_do(&self, name: &str, project: Option<&str>) -> bool {
+        let target = Target {
+            owner: project.unwrap_or_default(),
+            ties: Ties::Nothing,
+            intent: &Intent::default(),
+        };
+        rule_named(name).is_some_and(|rule| rule.who.allows(self, &target, &Value::Null))
+    }
+
+    /// Whether the caller may make something for a project.
+    pub(crate) fn may_make_for(&self, project: &str) -> bool {
+        self.is_admin() || self.roles.has(Roles::SERVICE) || self.is_of(project)
     }
 
     /// The attributes of a resource that the caller may not read.

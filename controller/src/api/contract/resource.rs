@@ -57,6 +57,9 @@ pub(crate) trait Resource: Kind {
     }
 }
 
+/// An attribute of a resource.
+pub(crate) type AttributeOf<R> = Attribute<R, <R as Resource>::Patch>;
+
 /// What a write does for a project.
 pub(crate) type Plan = fn(&mut Draft, &str) -> Result<(), ApiError>;
 

@@ -35,6 +35,8 @@ enum Sink<'a> {
         empty: bool,
     },
     Values(Map<String, Value>),
+    /// Of one attribute.
+    Value(Value),
 }
 
 impl Fields<'_> {
@@ -73,7 +75,24 @@ impl<'a> Shown<'a> {
         show(&mut shown);
         match shown.sink {
             Sink::Values(values) => values,
-            Sink::Json { .. } => Map::new(),
+            Sink::Json { .. } | Sink::Value(_) => Map::new(),
+        }
+    }
+
+    /// What `show` puts as the value of one attribute; null if it puts nothing.
+    pub(crate) fn value(show: impl FnOnce(Slot<'_, '_>)) -> Value {
+        let mut shown = Shown {
+            wanted: Fields::All,
+            hidden: Vec::new(),
+            sink: Sink::Value(Value::Null),
+        };
+        show(Slot {
+            name: "",
+            shown: &mut shown,
+        });
+        match shown.sink {
+            Sink::Value(value) => value,
+            Sink::Json { .. } | Sink::Values(_) => Value::Null,
         }
     }
 
@@ -123,6 +142,7 @@ impl Sink<'_> {
                     Err(_) => text.truncate(before),
                 }
             }
+            Self::Value(shown) => *shown = serde_json::to_value(value).unwrap_or_default(),
             Self::Values(values) => {
                 if let Ok(value) = serde_json::to_value(value) {
                     values.insert(name.to_owned(), value);

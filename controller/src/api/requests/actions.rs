@@ -1,6 +1,5 @@
 //! Requests for actions: `PUT /v2.0/routers/{id}/add_router_interface` and the like.
 
-use crate::api::Api;
 use crate::api::contract::action::Answer;
 use crate::api::contract::caller::Caller;
 use crate::api::contract::draft::Draft;
@@ -8,6 +7,7 @@ use crate::api::contract::error::ApiError;
 use crate::api::contract::kind::Kind;
 use crate::api::contract::shown::Fields;
 use crate::api::requests::answer;
+use crate::api::requests::api::Api;
 use crate::api::requests::incoming;
 use crate::api::rights::{ActionExceptions, Exceptions};
 use axum::body::Body as Stream;

@@ -5,16 +5,16 @@
 //! A router's agents are the hypervisors that have its gateway, or would if that one were gone, as with ML2/OVN. A network has
 //! none: DHCP is answered on each hypervisor.
 
-use crate::api::Api;
 use crate::api::contract::caller::Caller;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::kind::Kind;
 use crate::api::requests::abandon;
+use crate::api::requests::api::Api;
+use crate::api::requests::api::Hypervisors;
 use crate::api::requests::query::rows::{RowQuery, fields};
 use crate::api::rights;
-use crate::seat::Seats;
 use crate::snapshot::Snapshot;
-use crate::state::{Event, Events};
+use crate::state::Event;
 use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::http::{StatusCode, Uri};
@@ -24,14 +24,6 @@ use sextant_model::{Capability, Chassis, ChassisId, Facts, Network, Router};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use uuid::Uuid;
-
-/// Where the API learns which hypervisors are connected, and says that one is gone.
-#[derive(Clone)]
-pub(crate) struct Hypervisors {
-    pub(crate) seats: Seats<ChassisId>,
-    pub(crate) switches: Seats<ChassisId>,
-    pub(crate) events: Events,
-}
 
 const FILTERS: [&str; 9] = [
     "id",
@@ -59,7 +51,7 @@ async fn of_router(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    must_be_admin(&caller, "get_l3-agents")?;
+    refuse_others(&caller, "get_l3-agents")?;
     let snapshot = api.snapshots.latest();
     let Snapshot { intent, facts, .. } = &*snapshot;
     let router = <Router as Kind>::get(intent, &id)?;
@@ -88,7 +80,7 @@ async fn of_network(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    must_be_admin(&caller, "get_dhcp-agents")?;
+    refuse_others(&caller, "get_dhcp-agents")?;
     <Network as Kind>::get(&api.snapshots.latest().intent, &id)?;
     Ok(Json(json!({"agents": []})))
 }
@@ -101,7 +93,8 @@ async fn list(
     let wanted = RowQuery::of(&uri, &FILTERS)?;
     let snapshot = api.snapshots.latest();
     let chassis = snapshot.facts.chassis().values();
-    let visible = chassis.filter(|_| caller.is_admin());
+    let may_see = caller.may_do("get_agent", None);
+    let visible = chassis.filter(|_| may_see);
     let agents = wanted.select(visible.map(|chassis| api.agent(&snapshot.facts, chassis)));
     Ok(Json(json!({"agents": agents})))
 }
@@ -112,7 +105,7 @@ async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let snapshot = api.snapshots.latest();
-    let chassis = find(&snapshot.facts, &caller, &id)?;
+    let chassis = find(&snapshot.facts, (&caller, "get_agent"), &id)?;
     Ok(Json(json!({"agent": api.agent(&snapshot.facts, &chassis)})))
 }
 
@@ -123,9 +116,13 @@ async fn forget(
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     const NOBODY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-    let chassis = find(&api.snapshots.latest().facts, &caller, &id)?
-        .id
-        .clone();
+    let chassis = find(
+        &api.snapshots.latest().facts,
+        (&caller, "delete_agent"),
+        &id,
+    )?
+    .id
+    .clone();
     let stopping = || ApiError::unavailable("the process is stopping");
     let hypervisors = api.hypervisors.as_ref().ok_or_else(stopping)?;
     let connected = |_| {
@@ -153,16 +150,21 @@ async fn forget(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn must_be_admin(caller: &Caller, rule: &str) -> Result<(), ApiError> {
-    match caller.is_admin() {
+fn refuse_others(caller: &Caller, rule: &str) -> Result<(), ApiError> {
+    match caller.may_do(rule, None) {
         true => Ok(()),
         false => Err(rights::forbidden(rule)),
     }
 }
 
-fn find(facts: &Facts, caller: &Caller, id: &str) -> Result<Arc<Chassis>, ApiError> {
-    let mut all = facts.chassis().values().filter(|_| caller.is_admin());
+fn find(
+    facts: &Facts,
+    (caller, rule): (&Caller, &str),
+    id: &str,
+) -> Result<Arc<Chassis>, ApiError> {
+    let mut all = facts.chassis().values();
     let found = all.find(|chassis| agent_id(chassis).to_string() == id);
+    let found = found.filter(|_| caller.may_do(rule, None));
     found.cloned().ok_or_else(|| {
         ApiError::not_found("AgentNotFound", format!("Agent {id} could not be found."))
     })

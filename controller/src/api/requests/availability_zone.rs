@@ -1,7 +1,7 @@
 //! Availability zones: one, of all hypervisors, since each of them switches and routes for itself.
 
-use crate::api::Api;
 use crate::api::contract::error::ApiError;
+use crate::api::requests::api::Api;
 use crate::api::requests::query::rows::{RowQuery, fields};
 use axum::Json;
 use axum::extract::State;

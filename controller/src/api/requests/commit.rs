@@ -4,10 +4,10 @@
 //! its turn alone, so that a writer whose decision rests on much (a subnet of a network where ports come and go) gets
 //! through as well. Correctness rests on the store's preconditions, never on that turn.
 
-use crate::api::Api;
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::requests::abandon;
+use crate::api::requests::api::Api;
 use crate::clock;
 use crate::store::{CommitError, Revision};
 use sextant_model::{Facts, Intent};

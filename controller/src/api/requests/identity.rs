@@ -4,20 +4,11 @@
 //! `X-Roles`. Headers are believed only when they come from an address that is configured, since anyone can write them.
 //! What stays open to all is the list of versions, as in Neutron.
 
-use crate::api::Api;
 use crate::api::contract::caller::{Caller, Roles};
 use crate::api::contract::error::ApiError;
-use crate::api::requests::audit::CallerName;
-use crate::api::requests::fair;
 use crate::http::Peer;
-use axum::Json;
-use axum::extract::{Request, State};
-use axum::http::header::WWW_AUTHENTICATE;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
-use serde_json::json;
 use std::net::IpAddr;
 
 /// The project of a caller who names none, as Neutron without authentication has it.
@@ -37,7 +28,8 @@ pub enum Identity {
 }
 
 impl Identity {
-    fn caller(&self, peer: Option<Peer>, headers: &HeaderMap) -> Option<Caller> {
+    /// Who calls; none if nobody says so who is believed.
+    pub(crate) fn caller(&self, peer: Option<Peer>, headers: &HeaderMap) -> Option<Caller> {
         match self {
             Self::Everyone => Some(everyone(headers)),
             Self::Headers { trusted_proxies } => {
@@ -97,37 +89,6 @@ pub fn loopback() -> Vec<IpNet> {
     .collect()
 }
 
-/// Finds out who calls, for those that serve the request, or refuses it.
-pub(crate) async fn identify(State(api): State<Api>, mut request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<Peer>().copied();
-    if peer.is_some_and(|peer| peer.encrypted) {
-        // Unless a proxy in front says otherwise, the caller knows this service by the scheme that it used.
-        let scheme = HeaderValue::from_static("https");
-        request
-            .headers_mut()
-            .entry("x-forwarded-proto")
-            .or_insert(scheme);
-    }
-    let is_public = !request.uri().path().starts_with("/v2.0");
-    if let Some(name) = repeated(request.headers()).filter(|_| !is_public) {
-        tracing::debug!(name, "a request names its caller twice");
-        return unauthorized();
-    }
-    let identity = api.identity.load_full();
-    let Some(caller) = identity.caller(peer, request.headers()) else {
-        return match is_public {
-            true => next.run(request).await,
-            false => unauthorized(),
-        };
-    };
-    let who = CallerName::named(request.headers());
-    let project = caller.project.clone();
-    request.extensions_mut().insert(caller);
-    let mut response = fair::made_for(project, next.run(request)).await;
-    response.extensions_mut().insert(who);
-    response
-}
-
 /// What proxies say of the caller. Twice, it may be by somebody else the first time, and by whom is not to be guessed.
 const IDENTITY: [&str; 17] = [
     "x-identity-status",
@@ -149,19 +110,10 @@ const IDENTITY: [&str; 17] = [
     "openstack-system-scope",
 ];
 
-fn repeated(headers: &HeaderMap) -> Option<&'static str> {
+/// A name that says twice who calls.
+pub(crate) fn repeated(headers: &HeaderMap) -> Option<&'static str> {
     let twice = |name: &&str| headers.get_all(*name).iter().nth(1).is_some();
     IDENTITY.into_iter().find(twice)
-}
-
-/// As keystonemiddleware words it.
-fn unauthorized() -> Response {
-    let message = "The request you have made requires authentication.";
-    let body = json!({"error": {"code": 401, "title": "Unauthorized", "message": message}});
-    let mut response = (StatusCode::UNAUTHORIZED, Json(body)).into_response();
-    let scheme = HeaderValue::from_static("Keystone");
-    response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
-    response
 }
 
 /// The project that a caller names none for has to be named in the request.

@@ -1,10 +1,10 @@
 //! What comes in with a request: body, caller, the address it was sent to.
 
-use crate::api::Api;
 use crate::api::contract::attributes::MetaPatch;
-use crate::api::contract::caller::{Caller, Roles};
+use crate::api::contract::caller::Caller;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::limits;
+use crate::api::requests::api::Api;
 use crate::api::requests::identity;
 use axum::body::{Body as Stream, to_bytes};
 use axum::http::header::{HOST, IF_MATCH};
@@ -66,7 +66,7 @@ pub(crate) fn project(caller: &Caller, patch: &MetaPatch) -> Result<String, ApiE
             let message = "'project_id' and 'tenant_id' do not match";
             Err(ApiError::malformed(message))
         }
-        (Some(project), _) | (None, Some(project)) => match may_name(caller, project) {
+        (Some(project), _) | (None, Some(project)) => match caller.may_make_for(project) {
             true => Ok(project.clone()),
             false => Err(ApiError::malformed(
                 "Specifying 'project_id' or 'tenant_id' other than the authenticated project in request is not allowed for \
@@ -75,10 +75,6 @@ pub(crate) fn project(caller: &Caller, patch: &MetaPatch) -> Result<String, ApiE
         },
         (None, None) => caller.project.clone().ok_or_else(identity::project_needed),
     }
-}
-
-fn may_name(caller: &Caller, project: &str) -> bool {
-    caller.is_admin() || caller.roles.has(Roles::SERVICE) || caller.is_of(project)
 }
 
 /// `scheme://authority` by which the caller knows this service.

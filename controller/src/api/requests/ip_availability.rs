@@ -1,10 +1,10 @@
 //! How many addresses of networks are in use, of how many (`network-ip-availabilities`).
 
-use crate::api::Api;
 use crate::api::contract::caller::Caller;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::ipam;
 use crate::api::contract::kind::Kind;
+use crate::api::requests::api::Api;
 use crate::api::requests::query::rows::{RowQuery, fields};
 use axum::Json;
 use axum::extract::{Extension, Path, State};
@@ -69,8 +69,9 @@ async fn list(
     let versions = wanted.values("ip_version");
     let snapshot = api.snapshots.latest();
     let networks = snapshot.intent.networks.values();
+    let may_see = caller.may_do("get_network_ip_availability", None);
     let rows = networks
-        .filter(|_| caller.is_admin())
+        .filter(|_| may_see)
         .map(|network| availability(&snapshot.intent, network, versions))
         .filter(|row| versions.is_none() || !row.subnet_ip_availability.is_empty())
         .filter(|row| holds(&wanted, row, versions));
@@ -97,7 +98,7 @@ async fn show(
 ) -> Result<Json<One>, ApiError> {
     let snapshot = api.snapshots.latest();
     let network = Network::get(&snapshot.intent, &id)?;
-    if !caller.is_admin() {
+    if !caller.may_do("get_network_ip_availability", None) {
         return Err(Network::missing(&id));
     }
     Ok(Json(One {

@@ -1,16 +1,21 @@
 //! What happens around every request.
 
-use crate::api::Api;
 use crate::api::contract::error::ApiError;
 use crate::api::requests::abandon;
+use crate::api::requests::api::Api;
 use crate::api::requests::audit::{Answered, CallerName};
 use crate::api::requests::discovery;
+use crate::api::requests::fair;
+use crate::api::requests::identity;
+use crate::http::Peer;
 use crate::metrics::Metrics;
+use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::ACCEPT;
+use axum::http::header::{ACCEPT, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use serde_json::json;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -112,4 +117,45 @@ fn defect() -> Response {
         message,
     )
     .into_response()
+}
+
+/// Finds out who calls, for those that serve the request, or refuses it.
+pub(crate) async fn identify(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().copied();
+    if peer.is_some_and(|peer| peer.encrypted) {
+        // Unless a proxy in front says otherwise, the caller knows this service by the scheme that it used.
+        let scheme = HeaderValue::from_static("https");
+        request
+            .headers_mut()
+            .entry("x-forwarded-proto")
+            .or_insert(scheme);
+    }
+    let is_public = !request.uri().path().starts_with("/v2.0");
+    if let Some(name) = identity::repeated(request.headers()).filter(|_| !is_public) {
+        tracing::debug!(name, "a request names its caller twice");
+        return unauthorized();
+    }
+    let identity = api.identity.load_full();
+    let Some(caller) = identity.caller(peer, request.headers()) else {
+        return match is_public {
+            true => next.run(request).await,
+            false => unauthorized(),
+        };
+    };
+    let who = CallerName::named(request.headers());
+    let project = caller.project.clone();
+    request.extensions_mut().insert(caller);
+    let mut response = fair::made_for(project, next.run(request)).await;
+    response.extensions_mut().insert(who);
+    response
+}
+
+/// As keystonemiddleware words it.
+fn unauthorized() -> Response {
+    let message = "The request you have made requires authentication.";
+    let body = json!({"error": {"code": 401, "title": "Unauthorized", "message": message}});
+    let mut response = (StatusCode::UNAUTHORIZED, Json(body)).into_response();
+    let scheme = HeaderValue::from_static("Keystone");
+    response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+    response
 }

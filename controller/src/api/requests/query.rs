@@ -1,27 +1,25 @@
 //! Lists: filters, fields, order and pages.
 
+mod filters;
 mod parse;
 pub(crate) mod rows;
 
-use crate::api::contract::attributes::Filter;
-use crate::api::contract::conditions::{Conditions, is};
+use crate::api::contract::conditions::Conditions;
 use crate::api::contract::error::ApiError;
-use crate::api::contract::resource::{Resource, show};
+use crate::api::contract::resource::{AttributeOf, Resource};
 use crate::api::contract::shown::{Fields, Shown};
 use crate::api::contract::view::View;
 use axum::extract::Query as Pairs;
 use axum::http::Uri;
+use filters::Filters;
 use imbl::OrdMap;
-use parse::{Direction, compare, conditions, filter_of, order, tags_hold};
+use parse::{Direction, compare, conditions, order};
 use serde_json::{Map, Value, json};
-use sextant_model::Intent;
 use std::cmp::Ordering;
 use std::ops::Bound;
 use std::sync::Arc;
 
-const TAG_FILTERS: [&str; 4] = ["tags", "tags-any", "not-tags", "not-tags-any"];
-
-/// Some attributes of a resource.
+/// The fields of a row.
 type Attributes = Map<String, Value>;
 
 /// The parameters of a request, in order.
@@ -33,22 +31,19 @@ pub(crate) fn query(uri: &Uri) -> Result<Vec<(String, String)>, ApiError> {
 }
 
 /// What is asked of a list.
-#[derive(Debug)]
-pub(crate) struct Query {
+pub(crate) struct Query<R: Resource> {
     given: Vec<(String, String)>,
     conditions: Conditions,
-    /// The names of those conditions that are on attributes' values.
-    filters: Vec<String>,
     fields: Vec<String>,
-    order: Vec<(String, Direction)>,
+    order: Vec<(&'static AttributeOf<R>, Direction)>,
     limit: Option<usize>,
     marker: Option<String>,
     reverse: bool,
 }
 
-impl Query {
+impl<R: Resource> Query<R> {
     /// The query of a list of these resources.
-    pub(crate) fn of<R: Resource>(given: Vec<(String, String)>) -> Result<Self, ApiError> {
+    pub(crate) fn of(given: Vec<(String, String)>) -> Result<Self, ApiError> {
         let all = |name: &str| -> Vec<String> {
             let named = given
                 .iter()
@@ -58,11 +53,6 @@ impl Query {
         let last = |name: &str| all(name).pop();
         let conditions = conditions::<R>(&given)?;
         Ok(Self {
-            filters: conditions
-                .keys()
-                .filter(|name| matches!(filter_of::<R>(name), Some(Filter::Value)))
-                .cloned()
-                .collect(),
             conditions,
             fields: all("fields"),
             order: order::<R>(&all("sort_key"), &all("sort_dir"))?,
@@ -93,47 +83,43 @@ impl Query {
     }
 
     /// The page of the list that was asked for.
-    pub(crate) fn page<R: Resource>(&self, view: View<'_>) -> Result<Vec<Arc<R>>, ApiError> {
+    pub(crate) fn page(&self, view: View<'_>) -> Result<Vec<Arc<R>>, ApiError> {
         if self.order.is_empty() && self.conditions.is_empty() {
             return self.of_all(R::table(view.intent), view);
         }
-        let mut candidates = candidates::<R>(view.intent, &self.conditions);
-        candidates.sort_by_key(|resource| resource.id());
-        candidates.dedup_by_key(|resource| resource.id());
+        let filters = Filters::of(&self.conditions);
         if self.order.is_empty() {
-            self.in_order_of_ids(candidates, view)
+            self.in_order_of_ids(&filters, view)
         } else {
-            self.sorted(candidates, view)
+            self.sorted(&filters, view)
         }
     }
 
     /// Looks at nothing but the page.
-    fn of_all<R: Resource>(
-        &self,
-        all: &OrdMap<R::Id, Arc<R>>,
-        view: View<'_>,
-    ) -> Result<Vec<Arc<R>>, ApiError> {
+    fn of_all(&self, all: &OrdMap<R::Id, Arc<R>>, view: View<'_>) -> Result<Vec<Arc<R>>, ApiError> {
+        let filters = Filters::of(&self.conditions);
         let marker = match &self.marker {
             Some(marker) => Bound::Excluded(view.caller.find::<R>(view.intent, marker)?.id()),
             None => Bound::Unbounded,
         };
         if self.reverse {
             let before = all.range((Bound::Unbounded, marker)).rev();
-            let mut items = self.first(before.map(|(_, resource)| resource), view);
+            let mut items = self.first(before.map(|(_, resource)| resource), &filters, view);
             items.reverse();
             Ok(items)
         } else {
             let after = all.range((marker, Bound::Unbounded));
-            Ok(self.first(after.map(|(_, resource)| resource), view))
+            Ok(self.first(after.map(|(_, resource)| resource), &filters, view))
         }
     }
 
     /// Looks at no more candidates than the page takes.
-    fn in_order_of_ids<R: Resource>(
+    fn in_order_of_ids(
         &self,
-        candidates: Vec<Arc<R>>,
+        filters: &Filters<'_, R>,
         view: View<'_>,
     ) -> Result<Vec<Arc<R>>, ApiError> {
+        let candidates = filters.candidates(view.intent);
         let marker = match &self.marker {
             Some(marker) => Some(view.caller.find::<R>(view.intent, marker)?.id()),
             None => None,
@@ -142,85 +128,57 @@ impl Query {
         let up_to = |id| candidates.partition_point(|resource| resource.id() <= id);
         if self.reverse {
             let candidates = marker.map_or(&candidates[..], |marker| &candidates[..before(marker)]);
-            let mut items = self.first(candidates.iter().rev(), view);
+            let mut items = self.first(candidates.iter().rev(), filters, view);
             items.reverse();
             Ok(items)
         } else {
             let candidates = marker.map_or(&candidates[..], |marker| &candidates[up_to(marker)..]);
-            Ok(self.first(candidates.iter(), view))
+            Ok(self.first(candidates.iter(), filters, view))
         }
     }
 
-    fn first<'a, R: Resource>(
+    fn first<'a>(
         &self,
         candidates: impl Iterator<Item = &'a Arc<R>>,
+        filters: &Filters<'_, R>,
         view: View<'_>,
     ) -> Vec<Arc<R>> {
         candidates
-            .filter(|resource| self.conditions_hold(&***resource, view))
+            .filter(|resource| filters.hold(resource, view))
             .take(self.limit.unwrap_or(usize::MAX))
             .cloned()
             .collect()
     }
 
-    fn sorted<R: Resource>(
-        &self,
-        candidates: Vec<Arc<R>>,
-        view: View<'_>,
-    ) -> Result<Vec<Arc<R>>, ApiError> {
-        let keys: Vec<String> = self.order.iter().map(|(key, _)| key.clone()).collect();
-        let mut items: Vec<(Attributes, Arc<R>)> = candidates
-            .into_iter()
-            .filter(|resource| self.conditions_hold(&**resource, view))
-            .map(|resource| (attributes(&*resource, view.with_numbers(), &keys), resource))
+    fn sorted(&self, filters: &Filters<'_, R>, view: View<'_>) -> Result<Vec<Arc<R>>, ApiError> {
+        let candidates = filters.candidates(view.intent).into_iter();
+        let mut items: Vec<(Vec<Value>, Arc<R>)> = candidates
+            .filter(|resource| filters.hold(resource, view))
+            .map(|resource| (self.sort_keys(&resource, view.with_numbers()), resource))
             .collect();
         // Stable: what is the same by all keys stays in order of ids.
         items.sort_by(|(a, _), (b, _)| self.compare(a, b));
         self.cut(items.into_iter().map(|(_, resource)| resource).collect())
     }
 
-    fn conditions_hold<R: Resource>(&self, resource: &R, view: View<'_>) -> bool {
-        view.caller.may_read(view.intent, resource)
-            && self.special_conditions_hold(resource, view)
-            && (self.filters.is_empty() || self.filters_hold(resource, view))
+    fn sort_keys(&self, resource: &R, view: View<'_>) -> Vec<Value> {
+        let hidden = view.caller.hidden(view.intent, resource);
+        let keys = self.order.iter();
+        keys.map(|(attribute, _)| shown_value(attribute, resource, view, &hidden))
+            .collect()
     }
 
-    fn special_conditions_hold<R: Resource>(&self, resource: &R, view: View<'_>) -> bool {
-        self.conditions.iter().all(|(name, values)| {
-            if TAG_FILTERS.contains(&name.as_str()) {
-                tags_hold(resource.meta(), name, values)
-            } else if let Some(Filter::Own(matches)) = filter_of::<R>(name) {
-                matches(resource, values, view)
-            } else {
-                true
-            }
-        })
-    }
-
-    fn filters_hold<R: Resource>(&self, resource: &R, view: View<'_>) -> bool {
-        let attributes = attributes(resource, view, &self.filters);
-        self.filters.iter().all(|name| {
-            let value = attributes.get(name).unwrap_or(&Value::Null);
-            self.conditions[name].iter().any(|wanted| is(value, wanted))
-        })
-    }
-
-    fn compare(&self, a: &Attributes, b: &Attributes) -> Ordering {
-        for (key, direction) in &self.order {
-            let ordering = compare(a.get(key), b.get(key));
-            let ordering = match direction {
-                Direction::Ascending => ordering,
-                Direction::Descending => ordering.reverse(),
-            };
-            if ordering.is_ne() {
-                return ordering;
-            }
-        }
-        Ordering::Equal
+    fn compare(&self, a: &[Value], b: &[Value]) -> Ordering {
+        let pairs = a.iter().zip(b).zip(&self.order);
+        let orderings = pairs.map(|((a, b), (_, direction))| match direction {
+            Direction::Ascending => compare(a, b),
+            Direction::Descending => compare(a, b).reverse(),
+        });
+        orderings.fold(Ordering::Equal, Ordering::then)
     }
 
     /// The items after the marker, or before it, as many as the limit allows.
-    fn cut<R: Resource>(&self, mut items: Vec<Arc<R>>) -> Result<Vec<Arc<R>>, ApiError> {
+    fn cut(&self, mut items: Vec<Arc<R>>) -> Result<Vec<Arc<R>>, ApiError> {
         if let Some(marker) = &self.marker {
             let at = items
                 .iter()
@@ -243,7 +201,7 @@ impl Query {
     }
 
     /// Links to the pages after and before, where Neutron gives them.
-    pub(crate) fn links<R: Resource>(&self, items: &[Arc<R>], link: &str) -> Vec<Value> {
+    pub(crate) fn links(&self, items: &[Arc<R>], link: &str) -> Vec<Value> {
         let Some(limit) = self.limit else {
             return Vec::new();
         };
@@ -261,7 +219,7 @@ impl Query {
     }
 
     /// A link to what is beyond an item; beyond an empty page, which is past an end of the list, is that end.
-    fn link<R: Resource>(&self, link: &str, item: Option<&Arc<R>>, reverse: bool) -> String {
+    fn link(&self, link: &str, item: Option<&Arc<R>>, reverse: bool) -> String {
         let mut pairs: Vec<String> = self
             .given
             .iter()
@@ -276,27 +234,19 @@ impl Query {
     }
 }
 
-/// Those that can meet the conditions: all, or fewer where an attribute has an index.
-fn candidates<R: Resource>(intent: &Intent, conditions: &Conditions) -> Vec<Arc<R>> {
-    for attribute in R::attributes() {
-        if let Some(index) = attribute.index
-            && let Some(values) = conditions.get(attribute.name)
-        {
-            return values
-                .iter()
-                .flat_map(|value| index(intent, value))
-                .collect();
+/// What is shown of an attribute; null if that is nothing.
+fn shown_value<R: Resource>(
+    attribute: &AttributeOf<R>,
+    resource: &R,
+    view: View<'_>,
+    hidden: &[&str],
+) -> Value {
+    match attribute.show {
+        Some(show) if !hidden.contains(&attribute.name) => {
+            Shown::value(|slot| show(resource, view, slot))
         }
+        Some(_) | None => Value::Null,
     }
-    R::table(intent).values().cloned().collect()
-}
-
-fn attributes<R: Resource>(resource: &R, view: View<'_>, names: &[String]) -> Attributes {
-    let hidden = view.caller.hidden(view.intent, resource);
-    Shown::values(Fields::Named(names), |shown| {
-        shown.hide(hidden);
-        show(resource, view, shown);
-    })
 }
 
 /// Percent-encoding of all but unreserved characters (RFC 3986 §2.3).

@@ -1,11 +1,11 @@
 //! Requests on quotas: how many objects of a kind a project may have.
 
-use crate::api::Api;
 use crate::api::contract::caller::Caller;
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::quota::counted;
 use crate::api::contract::values;
+use crate::api::requests::api::Api;
 use crate::api::requests::incoming;
 use crate::api::rights::forbidden;
 use axum::body::Body as Stream;
@@ -36,7 +36,7 @@ async fn list(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Value>, ApiError> {
-    if !caller.is_admin() {
+    if !caller.may_do("get_quota", None) {
         return Err(forbidden("rule:get_quota"));
     }
     let snapshot = api.snapshots.latest();
@@ -94,7 +94,7 @@ async fn details(
     Extension(caller): Extension<Caller>,
     Path(project): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
-    if !caller.is_admin() && !caller.is_of(&project) {
+    if !caller.may_do("get_quota", Some(&project)) {
         let reason = "Only admin is authorized to access quotas for another project";
         return Err(ApiError::new(
             StatusCode::FORBIDDEN,
@@ -111,9 +111,9 @@ async fn details(
     Ok(Json(json!({"quota": quota})))
 }
 
-/// Whether the caller may see what a project may have: its own, or any as admin.
+/// Whether the caller may see what a project may have.
 fn may_read(caller: &Caller, project: &str) -> Result<(), ApiError> {
-    match caller.is_admin() || caller.is_of(project) {
+    match caller.may_do("get_quota", Some(project)) {
         true => Ok(()),
         false => Err(forbidden("rule:get_quota")),
     }
@@ -125,7 +125,7 @@ async fn update(
     Path(project): Path<String>,
     body: Stream,
 ) -> Result<Json<Value>, ApiError> {
-    if !caller.is_admin() {
+    if !caller.may_do("update_quota", Some(&project)) {
         return Err(forbidden("rule:update_quota"));
     }
     let asked = Asked::read(values::within(
@@ -142,7 +142,7 @@ async fn delete(
     Extension(caller): Extension<Caller>,
     Path(project): Path<String>,
 ) -> Result<StatusCode, ApiError> {
-    if !caller.is_admin() {
+    if !caller.may_do("delete_quota", Some(&project)) {
         return Err(forbidden("rule:delete_quota"));
     }
     let plan = |draft: &mut Draft| {

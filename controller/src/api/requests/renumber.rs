@@ -1,9 +1,9 @@
 //! Another prefix for a subnet whose prefix is delegated, which no request asks for.
 
-use crate::api::Api;
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::subnet::renumber::renumber;
+use crate::api::requests::api::Api;
 use ipnet::Ipv6Net;
 use sextant_model::SubnetId;
 

@@ -1,6 +1,5 @@
 //! Requests on resources of every kind.
 
-use crate::api::Api;
 use crate::api::contract::attributes::Patch;
 use crate::api::contract::body::Body;
 use crate::api::contract::caller::Caller;
@@ -14,6 +13,7 @@ use crate::api::contract::ties::Ties;
 use crate::api::contract::values;
 use crate::api::contract::view::{Lengths, View};
 use crate::api::requests::answer;
+use crate::api::requests::api::Api;
 use crate::api::requests::commit::Written;
 use crate::api::requests::incoming;
 use crate::api::requests::query::{Query, query};
@@ -71,11 +71,11 @@ async fn list<R: Exceptions>(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let query = Query::of::<R>(query(&uri)?)?;
-    complete::<R>(&api, &caller, &query).await?;
+    let query = Query::<R>::of(query(&uri)?)?;
+    complete(&api, &caller, &query).await?;
     let snapshot = api.snapshots.latest();
     let link = format!("{}{}", incoming::origin(&headers), uri.path());
-    let answer = || listed::<R>(&query, snapshot.view(&caller), &link);
+    let answer = || listed(&query, snapshot.view(&caller), &link);
     match R::table(&snapshot.intent).len() <= FEW {
         true => answer(),
         false => api.lists.pass(answer).await,
@@ -85,8 +85,12 @@ async fn list<R: Exceptions>(
 /// So many resources are looked through in no time.
 const FEW: usize = 256;
 
-fn listed<R: Exceptions>(query: &Query, view: View<'_>, link: &str) -> Result<Response, ApiError> {
-    let page = query.page::<R>(view)?;
+fn listed<R: Exceptions>(
+    query: &Query<R>,
+    view: View<'_>,
+    link: &str,
+) -> Result<Response, ApiError> {
+    let page = query.page(view)?;
     let links = query.links(&page, link);
     let (status, fields) = (StatusCode::OK, query.fields());
     Ok(answer::many(status, &page, view, fields, &links))
@@ -97,7 +101,7 @@ fn listed<R: Exceptions>(query: &Query, view: View<'_>, link: &str) -> Result<Re
 async fn complete<R: Exceptions>(
     api: &Api,
     caller: &Caller,
-    query: &Query,
+    query: &Query<R>,
 ) -> Result<(), ApiError> {
     let project = match query.project() {
         Some(project) => Some(project).filter(|name| caller.is_admin() || caller.is_of(name)),
@@ -118,7 +122,7 @@ async fn show<R: Exceptions>(
     Path(id): Path<String>,
     uri: Uri,
 ) -> Result<Response, ApiError> {
-    let query = Query::of::<R>(query(&uri)?)?;
+    let query = Query::<R>::of(query(&uri)?)?;
     let snapshot = api.snapshots.latest();
     let view = snapshot.view(&caller);
     let resource = caller.find::<R>(view.intent, &id)?;

@@ -1,10 +1,10 @@
 //! Tags of resources: `…/{id}/tags` and `…/{id}/tags/{tag}`.
 
-use crate::api::Api;
 use crate::api::contract::caller::Caller;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::resource::Resource;
 use crate::api::contract::values;
+use crate::api::requests::api::Api;
 use crate::api::requests::incoming;
 use axum::body::Body as Stream;
 use axum::extract::{Extension, Path, State};

@@ -15,12 +15,13 @@ type Holds = fn(&Caller, &Target<'_>, &Value) -> bool;
 
 /// The relations.
 #[rustfmt::skip]
-const RELATIONS: [(Who, Holds); 12] = [
+const RELATIONS: [(Who, Holds); 13] = [
     (ADMIN,             |caller, _, _| caller.is_admin()),
     (SERVICE,           |caller, _, _| caller.roles.has(Roles::SERVICE)),
     (READER,            |caller, target, _| caller.has_role_of(Roles::READER, Some(target.owner))),
     (MEMBER,            |caller, target, _| caller.has_role_of(Roles::MEMBER, Some(target.owner))),
     (MANAGER,           |caller, target, _| caller.has_role_of(Roles::MANAGER, Some(target.owner))),
+    (PROJECT,           |caller, target, _| caller.is_of(target.owner)),
     (PARENT_READER,     |caller, target, _| caller.has_role_of(Roles::READER, target.parent())),
     (PARENT_MEMBER,     |caller, target, _| caller.has_role_of(Roles::MEMBER, target.parent())),
     (PARENT_MANAGER,    |caller, target, _| caller.has_role_of(Roles::MANAGER, target.parent())),
@@ -37,6 +38,8 @@ pub(super) const SERVICE: Who = Who(1 << 1);
 pub(super) const READER: Who = Who(1 << 2);
 pub(super) const MEMBER: Who = Who(1 << 3);
 const MANAGER: Who = Who(1 << 4);
+/// Whatever role in the project that owns the object.
+pub(super) const PROJECT: Who = Who(1 << 12);
 /// These roles in the project that owns what the object belongs to: a port's network, a rule's group.
 pub(super) const PARENT_READER: Who = Who(1 << 5);
 pub(super) const PARENT_MEMBER: Who = Who(1 << 6);

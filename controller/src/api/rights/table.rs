@@ -4,7 +4,7 @@
 
 use super::relations::{
     ADMIN, EXTERNAL, MEMBER, NO_NETWORK_DEVICE, ONE_PROJECT, PARENT_MANAGER, PARENT_MEMBER,
-    PARENT_READER, READER, SERVICE, SHARED, Who,
+    PARENT_READER, PROJECT, READER, SERVICE, SHARED, Who,
 };
 
 /// One rule.
@@ -180,6 +180,20 @@ const RULES: &[(&str, &[Rule])] = &[
         rule("create_rbac_policy:target_tenant", ADMIN.or(ONE_PROJECT)),
         rule("update_rbac_policy:target_tenant", ADMIN.or(ONE_PROJECT)),
     ]),
+    ("quota", &[
+        rule("get_quota", ADMIN.or(PROJECT)),
+        rule("update_quota", ADMIN),
+        rule("delete_quota", ADMIN),
+    ]),
+    ("agent", &[
+        rule("get_agent", ADMIN),
+        rule("delete_agent", ADMIN),
+        rule("get_l3-agents", ADMIN),
+        rule("get_dhcp-agents", ADMIN),
+    ]),
+    ("network_ip_availability", &[
+        rule("get_network_ip_availability", ADMIN),
+    ]),
 ];
 
 /// A rule by its name: `create_port`, `create_port:mac_address`, `add_router_interface`.
@@ -242,6 +256,12 @@ const fn find(text: &str, wanted: u8) -> usize {
     at
 }
 
+/// The rule of this name, if there is one.
+pub(super) fn rule_named(name: &str) -> Option<&'static Rule> {
+    let mut rules = RULES.iter().flat_map(|(_, rules)| *rules);
+    rules.find(|rule| rule.name == name)
+}
+
 /// The rules of a resource. One that has none does not compile.
 pub(super) const fn rules_of(resource: &str) -> &'static [Rule] {
     let mut at = 0;
@@ -280,4 +300,66 @@ const fn is_same(one: &str, other: &str) -> bool {
         at += 1;
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::contract::resource::Resource;
+    use std::collections::BTreeSet;
+
+    /// What rules protect, but nobody has.
+    fn unknown<R: Resource>() -> Vec<&'static str> {
+        let has = |name: &str| R::attributes().any(|attribute| attribute.name == name);
+        let rules = rules_of(R::NAME).iter();
+        let unknown = rules.filter(|rule| rule.attribute.is_some_and(|name| !has(name)));
+        unknown.map(|rule| rule.name).collect()
+    }
+
+    #[test]
+    fn what_rules_protect_is_there() {
+        use sextant_model as model;
+        let unknown = [
+            unknown::<model::Network>(),
+            unknown::<model::Subnet>(),
+            unknown::<model::Port>(),
+            unknown::<model::Router>(),
+            unknown::<model::SubnetPool>(),
+            unknown::<model::AddressScope>(),
+            unknown::<model::SecurityGroup>(),
+            unknown::<model::SecurityGroupRule>(),
+            unknown::<model::RbacPolicy>(),
+        ];
+        assert_eq!(unknown.concat(), [""; 0]);
+    }
+
+    #[test]
+    fn a_name_says_what_its_rule_is_about() {
+        let names = |rule: Rule| (rule.operation, rule.attribute, rule.within);
+        assert_eq!(
+            names(rule("update_network:provider:network_type", ADMIN)),
+            (Operation::Update, Some("provider:network_type"), None)
+        );
+        assert_eq!(
+            names(within("create_port:fixed_ips:ip_address", ADMIN)),
+            (Operation::Create, Some("fixed_ips"), Some("ip_address"))
+        );
+        assert_eq!(
+            names(rule("add_router_interface", ADMIN)),
+            (Operation::Act, None, None)
+        );
+    }
+
+    #[test]
+    fn each_rule_is_there_once_and_has_the_name_of_its_resource() {
+        let mut seen = BTreeSet::new();
+        for (resource, rules) in RULES {
+            for rule in *rules {
+                assert!(seen.insert(rule.name), "{}", rule.name);
+                let of_resource = rule.name.contains(&format!("_{resource}"));
+                let act = rule.operation == Operation::Act || rule.name.ends_with("-agents");
+                assert!(of_resource || act, "{}", rule.name);
+            }
+        }
+    }
 }

@@ -34,14 +34,14 @@ fn place<'a>(port: &Port, view: View<'a>) -> Option<&'a ChassisId> {
 
 /// `binding:host_id`: where its interface is; until there is one, where Nova says that it will be.
 pub(super) fn host<'a>(port: &'a Port, view: View<'a>) -> &'a str {
-    match place(port, view) {
-        Some(place) if port.host_id.is_empty() => place.as_str(),
-        _ => &port.host_id,
+    match port.host_id.as_str() {
+        "" => place(port, view).map_or("", ChassisId::as_str),
+        named => named,
     }
 }
 
 fn is_bound(port: &Port, view: View<'_>) -> bool {
-    place(port, view).is_some() || !port.host_id.is_empty()
+    !port.host_id.is_empty() || place(port, view).is_some()
 }
 
 pub(super) fn vif_type(port: &Port, view: View<'_>) -> &'static str {

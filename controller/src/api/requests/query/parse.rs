@@ -1,14 +1,16 @@
 //! Parameters of lists: which are known, and when a value is what they say.
 
-use super::TAG_FILTERS;
 use crate::api::contract::attributes::Filter;
 use crate::api::contract::conditions::Conditions;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::python;
-use crate::api::contract::resource::Resource;
+use crate::api::contract::resource::{AttributeOf, Resource};
 use serde_json::Value;
 use sextant_model::Meta;
 use std::cmp::Ordering;
+
+/// Conditions on tags.
+pub(super) const TAG_FILTERS: [&str; 4] = ["tags", "tags-any", "not-tags", "not-tags-any"];
 
 /// Parameters that are no conditions.
 pub(super) const RESERVED: [&str; 6] = [
@@ -29,8 +31,8 @@ pub(super) enum Direction {
 
 pub(super) fn conditions<R: Resource>(given: &[(String, String)]) -> Result<Conditions, ApiError> {
     let known = |name: &str| {
-        let filter = filter_of::<R>(name);
-        filter.is_some_and(|filter| !matches!(filter, Filter::Never))
+        let attribute = attribute_of::<R>(name);
+        attribute.is_some_and(|attribute| !matches!(attribute.filter, Filter::Never))
             || R::has_tags() && TAG_FILTERS.contains(&name)
     };
     let mut conditions = Conditions::new();
@@ -57,22 +59,23 @@ pub(super) fn conditions<R: Resource>(given: &[(String, String)]) -> Result<Cond
     }
 }
 
-/// How lists are filtered by an attribute of this name, if there is one.
-pub(super) fn filter_of<R: Resource>(name: &str) -> Option<&'static Filter<R>> {
-    let attribute = R::attributes().find(|attribute| attribute.is_known_as(name));
-    attribute.map(|attribute| &attribute.filter)
+/// The attribute of this name, if requests know one.
+fn attribute_of<R: Resource>(name: &str) -> Option<&'static AttributeOf<R>> {
+    R::attributes().find(|attribute| attribute.is_known_as(name))
 }
 
+/// By which attributes a list is sorted, and how.
 pub(super) fn order<R: Resource>(
     keys: &[String],
     directions: &[String],
-) -> Result<Vec<(String, Direction)>, ApiError> {
-    let known = |key: &&String| R::attributes().any(|attribute| attribute.is_known_as(key));
-    if let Some(unknown) = keys.iter().find(|key| !known(key)) {
-        return Err(ApiError::malformed(format!(
-            "{} is invalid attribute for sort_keys",
-            python::names([unknown.as_str()])
-        )));
+) -> Result<Vec<(&'static AttributeOf<R>, Direction)>, ApiError> {
+    let mut attributes = Vec::new();
+    for key in keys {
+        let unknown = || {
+            let key = python::names([key.as_str()]);
+            ApiError::malformed(format!("{key} is invalid attribute for sort_keys"))
+        };
+        attributes.push(attribute_of::<R>(key).ok_or_else(unknown)?);
     }
     if !directions.is_empty() && directions.len() != keys.len() {
         return Err(ApiError::malformed(
@@ -84,8 +87,8 @@ pub(super) fn order<R: Resource>(
         .iter()
         .cloned()
         .chain(std::iter::repeat_with(ascending));
-    keys.iter()
-        .cloned()
+    attributes
+        .into_iter()
         .zip(directions)
         .map(|(key, word)| Ok((key, direction(&word)?)))
         .collect()
@@ -124,14 +127,12 @@ pub(super) fn tags_hold(meta: &Meta, filter: &str, values: &[String]) -> bool {
     }
 }
 
-pub(super) fn compare(a: Option<&Value>, b: Option<&Value>) -> Ordering {
+/// Null comes last.
+pub(super) fn compare(a: &Value, b: &Value) -> Ordering {
     match (a, b) {
-        (Some(Value::String(a)), Some(Value::String(b))) => a.cmp(b),
-        (Some(Value::Bool(a)), Some(Value::Bool(b))) => a.cmp(b),
-        (Some(Value::Number(a)), Some(Value::Number(b))) => a.as_i64().cmp(&b.as_i64()),
-        (a, b) => {
-            let is_null = |value: Option<&Value>| value.is_none_or(Value::is_null);
-            is_null(b).cmp(&is_null(a))
-        }
+        (Value::String(a), Value::String(b)) => a.cmp(b),
+        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
+        (Value::Number(a), Value::Number(b)) => a.as_i64().cmp(&b.as_i64()),
+        (a, b) => b.is_null().cmp(&a.is_null()),
     }
 }
