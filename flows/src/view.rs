@@ -6,7 +6,7 @@ use crate::flow::Flow;
 use ipnet::IpNet;
 use sextant_model::{
     Answering, Binding, Chassis, ChassisId, Facts, Family, Intent, Network, NetworkId, Port,
-    Router, SecurityGroupId, Subnet, SubnetId, Transport,
+    Reassembly, Router, SecurityGroupId, Subnet, SubnetId, Transport,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -103,6 +103,12 @@ impl<'a> View<'a> {
     /// How Neighbor Solicitations are answered here.
     pub fn answering(&self) -> Answering {
         self.facts.answering(self.chassis)
+    }
+
+    /// How fragments are put together here.
+    pub fn reassembly(&self) -> Reassembly {
+        self.own()
+            .map_or_else(Reassembly::default, |own| own.reassembly)
     }
 
     /// Whether ports under a security group are plugged in here.
