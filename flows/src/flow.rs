@@ -25,6 +25,29 @@ impl fmt::Debug for Cookie {
     }
 }
 
+/// The hash of what a flow does, without table, priority and match: these cannot be changed, they make it another flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Doing(u64);
+
+impl Doing {
+    /// Of these instructions, as a switch says that it has them. None if no message holds them.
+    pub fn of(instructions: &[Instruction]) -> Option<Self> {
+        let mut content = BytesMut::with_capacity(256);
+        let flow_mod = FlowMod::add(0, 0, Match::new(), instructions.to_vec());
+        let encoded = Message::FlowMod(flow_mod).encode(0, &mut content);
+        encoded.ok().and_then(|_| Self::of_message(&content))
+    }
+
+    /// Of a flow-mod (OpenFlow 1.3.5 §7.3.4.2): instructions are what follows the match, which is padded.
+    fn of_message(flow_mod: &[u8]) -> Option<Self> {
+        const MATCH: usize = 48;
+        let length = flow_mod.get(MATCH + 2..MATCH + 4)?;
+        let length = usize::from(u16::from_be_bytes(length.try_into().ok()?));
+        let instructions = flow_mod.get(MATCH + length.next_multiple_of(8)..)?;
+        Some(Self(xxh3_64(instructions)))
+    }
+}
+
 /// A cookie is a hash already.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CookieHasher(u64);
@@ -166,6 +189,14 @@ impl Packed {
         FlowMod {
             cookie: cookie.0,
             ..flow_mod.unwrap_or_else(|| FlowMod::add(0, 0, Match::new(), vec![]))
+        }
+    }
+
+    /// The hash of what it does.
+    pub(crate) fn doing(&self) -> Option<Doing> {
+        match self {
+            Self::Message(content) => Doing::of_message(content),
+            Self::TooLong(_) => None,
         }
     }
 

@@ -32,7 +32,7 @@ use crate::stream::{Incoming, Misunderstood};
 use rust_openflow::connection::ConnectionError;
 use rust_openflow::{ErrorMessage, Message};
 use sextant_flows::pipeline::SWITCH_CONFIG;
-use sextant_flows::{Flows, View, reconcile};
+use sextant_flows::{Flows, View};
 use sextant_model::ChassisId;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -188,8 +188,8 @@ impl Session {
     }
 
     async fn run(&mut self) -> Result<std::convert::Infallible, SessionError> {
-        self.line
-            .post([Message::SetConfig(SWITCH_CONFIG), Vigil::begin()]);
+        self.line.post([Message::SetConfig(SWITCH_CONFIG)]);
+        self.line.post(Vigil::begin());
         self.reconcile().await?;
         let mut snapshots = self.context.snapshots.clone();
         let mut flushes = self.context.neighbors.flushes();
@@ -424,8 +424,9 @@ impl Session {
             .metrics
             .compute_seconds
             .observe(started.elapsed().as_secs_f64());
-        let meters = inventory.meters.keys().copied().collect();
-        let difference = reconcile(&self.flows, &inventory.flows, &meters);
+        let changed = inventory.changed(&self.flows);
+        self.vigil.mends(changed.len(), 0);
+        let difference = self.difference_from(&inventory, &changed);
         let (present, add, delete) = (
             inventory.flows.len(),
             difference.additions(),

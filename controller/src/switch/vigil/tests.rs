@@ -1,6 +1,6 @@
 use super::*;
 use rust_openflow::multipart::GroupDesc;
-use rust_openflow::{Match, PortDesc, flow_update_reply};
+use rust_openflow::{Match, PortStatus, flow_update_reply};
 use sextant_model::{Reassembly, Settings};
 
 /// A switch's session, as far as it keeps watch.
@@ -36,7 +36,9 @@ impl Story {
     }
 
     fn take(&mut self, xid: u32, message: Message) -> Option<Message> {
-        self.vigil.take(xid, &message, self.now)
+        let mut mends = self.vigil.take(xid, &message, self.now);
+        assert!(mends.len() < 2);
+        mends.pop()
     }
 
     fn answer(&mut self, xid: u32, body: MultipartBody) -> Option<Message> {
@@ -181,26 +183,50 @@ fn fragments_and_groups_are_mended_as_soon_as_they_are_seen() {
     assert_eq!([story.mended("switch"), story.mended("group")], [1, 1]);
 }
 
+fn port(number: u32, config: u32) -> PortDesc {
+    PortDesc {
+        number,
+        address: [2, 0, 0, 0, 0, 4],
+        name: "tap".to_owned(),
+        config,
+        state: 0,
+        current: 0,
+        advertised: 0,
+        supported: 0,
+        peer: 0,
+        current_speed: 0,
+        max_speed: 0,
+    }
+}
+
+#[test]
+fn ports_that_were_made_deaf_before_the_session_hear_again() {
+    let mut story = Story::new();
+    let flags = [
+        0,
+        port_bits::CONFIG_NO_FORWARD,
+        port_bits::CONFIG_NO_RECEIVE,
+    ];
+    let ports = [1, 2, 3].into_iter().zip(flags);
+    let body = MultipartBody::PortDesc(ports.map(|(n, config)| port(n, config)).collect());
+    let reply = Message::MultipartReply(MultipartReply { more: false, body });
+    let mends = story.vigil.take(9, &reply, story.now);
+    let mended = |mend: &Message| {
+        let Message::PortMod(mend) = mend else {
+            panic!("{mend:?}");
+        };
+        mend.number
+    };
+    assert_eq!(mends.iter().map(mended).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(story.mended("port"), 2);
+}
+
 #[test]
 fn a_port_that_was_made_deaf_hears_again_and_one_without_link_is_left_alone() {
     let mut story = Story::new();
     let status = |reason, config| {
-        Message::PortStatus(PortStatus {
-            reason,
-            port: PortDesc {
-                number: 4,
-                address: [2, 0, 0, 0, 0, 4],
-                name: "tap".to_owned(),
-                config,
-                state: 0,
-                current: 0,
-                advertised: 0,
-                supported: 0,
-                peer: 0,
-                current_speed: 0,
-                max_speed: 0,
-            },
-        })
+        let port = port(4, config);
+        Message::PortStatus(PortStatus { reason, port })
     };
     let down = status(PortReason::Modify, port_bits::CONFIG_DOWN);
     assert_eq!(story.take(0, down), None);
