@@ -18,7 +18,7 @@ use crate::packet_in2::{PacketIn2, PacketInFormat};
 use crate::packets::{PacketIn, PacketOut};
 use crate::port::{PortMod, PortStatus};
 use crate::queues::QueueConfig;
-use crate::session::{
+use crate::setup::{
     AsyncConfig, Experimenter, Features, Hello, RoleMessage, SwitchConfig, VERSION,
 };
 use crate::wire::{Reader, set_length};

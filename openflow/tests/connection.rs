@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use rust_openflow::connection::{AskError, Connection, ConnectionError, Options};
 use rust_openflow::multipart::TableStats;
 use rust_openflow::{
-    Bundle, ErrorCode, ErrorMessage, Features, FlowMod, Framer, Hello, Match, Message,
-    MultipartBody, MultipartReply, MultipartRequest,
+    AnswerError, AskError, Bundle, Connection, ConnectionError, ErrorCode, ErrorMessage, Features,
+    FlowMod, Framer, Hello, Match, Message, MultipartBody, MultipartReply, MultipartRequest,
+    Options, SessionError,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
@@ -116,10 +116,10 @@ async fn a_switch_of_another_version_is_told_so() {
     assert!(
         matches!(
             error,
-            ConnectionError::Version {
+            ConnectionError::Session(SessionError::Version {
                 version: 6,
                 bitmap: Some(0x42)
-            }
+            })
         ),
         "{error}"
     );
@@ -137,7 +137,10 @@ async fn a_silent_switch_ends_the_handshake() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error, ConnectionError::HandshakeTimeout(_)),
+        matches!(
+            error,
+            ConnectionError::Session(SessionError::HandshakeTimeout(_))
+        ),
         "{error}"
     );
 }
@@ -163,7 +166,10 @@ async fn a_dead_switch_is_noticed_after_one_probe() {
     let (mut connection, mut peer) = connected(4096).await;
     let begun = tokio::time::Instant::now();
     let error = connection.recv().await.unwrap_err();
-    assert!(matches!(error, ConnectionError::Dead(_)), "{error}");
+    assert!(
+        matches!(error, ConnectionError::Session(SessionError::Dead(_))),
+        "{error}"
+    );
     assert!(error.is_fatal());
     assert_eq!(begun.elapsed().as_secs(), 10);
     assert!(matches!(peer.hear().await, (_, Message::EchoRequest(_))));
@@ -227,7 +233,10 @@ async fn a_switch_that_never_reads_is_given_up() {
     let (mut connection, _peer) = connected(64).await;
     (0..50).for_each(|_| assert!(connection.send(&Message::BarrierRequest).is_ok()));
     let error = connection.flush().await.unwrap_err();
-    assert!(matches!(error, ConnectionError::Stuck(_)), "{error}");
+    assert!(
+        matches!(error, ConnectionError::Session(SessionError::Stuck(_))),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -292,7 +301,10 @@ async fn the_end_of_the_stream_is_told_from_a_cut() {
     let (mut connection, mut peer) = connected(4096).await;
     peer.stream.write_all(&[4, 21, 0]).await.unwrap();
     drop(peer);
-    assert!(matches!(connection.recv().await, Err(ConnectionError::Cut)));
+    assert!(matches!(
+        connection.recv().await,
+        Err(ConnectionError::Session(SessionError::Cut))
+    ));
 }
 
 #[tokio::test(start_paused = true)]
@@ -323,7 +335,10 @@ async fn a_switch_that_says_much_but_not_what_it_is_is_hung_up_on() {
         error.map(drop).unwrap_err()
     };
     let (error, ()) = tokio::join!(handshake, switch);
-    assert!(matches!(error, ConnectionError::Flood), "{error}");
+    assert!(
+        matches!(error, ConnectionError::Session(SessionError::Flood)),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -341,7 +356,10 @@ async fn a_switch_that_asks_without_end_and_takes_no_answer_is_given_up() {
         while peer.stream.write_all(&frame).await.is_ok() {}
     });
     let error = connection.recv().await.unwrap_err();
-    assert!(matches!(error, ConnectionError::Stuck(_)), "{error}");
+    assert!(
+        matches!(error, ConnectionError::Session(SessionError::Stuck(_))),
+        "{error}"
+    );
     let queued = connection.queued_bytes();
     assert!(queued <= 2 * high_water + 1008, "{queued}");
     drop(connection);
@@ -414,7 +432,10 @@ async fn what_was_refused_before_a_barrier_is_received_behind_it() {
         connection.ask(&Message::GetAsyncRequest).await.unwrap_err()
     };
     let (error, ()) = tokio::join!(asking, switch);
-    assert!(matches!(error, AskError::Refused(_)), "{error}");
+    assert!(
+        matches!(error, AskError::Answer(AnswerError::Refused(_))),
+        "{error}"
+    );
     assert_eq!(
         connection.recv().await.unwrap(),
         Some((refused, refusal.clone()))

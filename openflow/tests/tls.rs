@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, Issuer, KeyPair};
-use rust_openflow::connection::{Connection, ConnectionError, Options};
-use rust_openflow::{Features, Framer, Hello, Message};
+use rust_openflow::{Connection, ConnectionError, Features, Framer, Hello, Message, Options};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};

@@ -20,7 +20,7 @@ use crate::meters::{MeterCommand, MeterMod};
 use crate::port::{PortMod, PortReason, PortStatus};
 use crate::ports;
 use crate::queues::{QueueConfig, QueueProperty};
-use crate::session::{AsyncConfig, Features, Hello, Role, RoleMessage, SwitchConfig};
+use crate::setup::{AsyncConfig, Features, Hello, Role, RoleMessage, SwitchConfig};
 
 /// A message and its xid, to be printed.
 #[derive(Clone, Copy, Debug)]

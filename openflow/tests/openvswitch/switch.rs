@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use crate::support::{Folder, attempt, corpus, hex, ofctl, run};
 use bytes::Bytes;
-use rust_openflow::connection::{Connection, Options};
 use rust_openflow::multipart::{FlowStats, FlowStatsRequest};
 use rust_openflow::{
-    Action, Bundle, BundleError, Field, FlowMod, Instruction, Match, Message, MeterMod,
-    MultipartBody, MultipartRequest, NO_BUFFER, PacketIn, PacketIn2, PacketInFormat,
+    Action, Bundle, BundleError, Connection, Field, FlowMod, Instruction, Match, Message, MeterMod,
+    MultipartBody, MultipartRequest, NO_BUFFER, Options, PacketIn, PacketIn2, PacketInFormat,
     PacketInReason, PacketOut, SwitchConfig, ports,
 };
 use tokio::net::UnixStream;
