@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::bundle::Bundle;
 use crate::error::{DecodeError, EncodeError};
 use crate::message::Message;
+use crate::numbers::Xid;
 use crate::session::{AnswerError, Event, Options, Session, SessionError};
 use crate::setup::Features;
 
@@ -30,10 +31,10 @@ pub enum ConnectionError {
     #[error(transparent)]
     Session(#[from] SessionError),
     /// One message does not follow the specification. It has been answered with an error; the next one can be received.
-    #[error("message {xid:#x}: {error}")]
+    #[error("message {xid}: {error}")]
     Malformed {
         /// The message's transaction id.
-        xid: u32,
+        xid: Xid,
         /// What is wrong.
         error: DecodeError,
     },
@@ -114,7 +115,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ///
     /// # Errors
     /// Any [`ConnectionError`]; after a [`ConnectionError::Malformed`] the next message can be received.
-    pub async fn recv(&mut self) -> Result<Option<(u32, Message)>, ConnectionError> {
+    pub async fn recv(&mut self) -> Result<Option<(Xid, Message)>, ConnectionError> {
         loop {
             if let Some(message) = self.try_recv_buffered()? {
                 return Ok(Some(message));
@@ -129,7 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ///
     /// # Errors
     /// As [`Connection::recv`].
-    pub fn try_recv_buffered(&mut self) -> Result<Option<(u32, Message)>, ConnectionError> {
+    pub fn try_recv_buffered(&mut self) -> Result<Option<(Xid, Message)>, ConnectionError> {
         while let Some(event) = self.session.poll_event()? {
             match event {
                 Event::Message { xid, message } => return Ok(Some((xid, message))),
@@ -175,7 +176,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ///
     /// # Errors
     /// [`EncodeError`] for a message that is too long; nothing is queued then.
-    pub fn send(&mut self, message: &Message) -> Result<u32, EncodeError> {
+    pub fn send(&mut self, message: &Message) -> Result<Xid, EncodeError> {
         self.session.send(message)
     }
 
@@ -183,12 +184,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     ///
     /// # Errors
     /// As [`Connection::send`].
-    pub fn send_with_xid(&mut self, xid: u32, message: &Message) -> Result<(), EncodeError> {
+    pub fn send_with_xid(
+        &mut self,
+        xid: impl Into<Xid>,
+        message: &Message,
+    ) -> Result<(), EncodeError> {
         self.session.send_with_xid(xid, message)
     }
 
     /// The first of `count` consecutive transaction ids that nothing else on this connection will use.
-    pub fn reserve_xids(&mut self, count: u32) -> u32 {
+    pub fn reserve_xids(&mut self, count: u32) -> Xid {
         self.session.reserve_xids(count)
     }
 

@@ -21,6 +21,7 @@ use crate::error::{DecodeError, EncodeError};
 use crate::failure::ErrorMessage;
 use crate::framer::Framer;
 use crate::message::Message;
+use crate::numbers::Xid;
 use crate::setup::{Features, Hello};
 
 mod handshake;
@@ -122,21 +123,21 @@ pub enum Event {
     /// The switch sent a message that answers no question.
     Message {
         /// The message's transaction id.
-        xid: u32,
+        xid: Xid,
         /// The message.
         message: Message,
     },
     /// The whole answer to a question has come.
     Answer {
         /// What [`Session::ask`] returned.
-        xid: u32,
+        xid: Xid,
         /// The answer, or why there is none.
         answer: Answer,
     },
     /// A message did not follow the specification. It has been answered with an error.
     Malformed {
         /// The message's transaction id.
-        xid: u32,
+        xid: Xid,
         /// What is wrong with it.
         error: DecodeError,
     },
@@ -155,9 +156,9 @@ pub struct Session {
     /// What came before an answer that was waited for.
     kept: VecDeque<Bytes>,
     kept_bytes: usize,
-    next_xid: u32,
+    next_xid: Xid,
     /// The parts that have come of each answer that is awaited.
-    questions: BTreeMap<u32, Vec<Message>>,
+    questions: BTreeMap<Xid, Vec<Message>>,
     /// Answers that came while another one was waited for.
     events: VecDeque<Event>,
     failure: Option<SessionError>,
@@ -178,7 +179,7 @@ impl Session {
             ended: false,
             kept: VecDeque::new(),
             kept_bytes: 0,
-            next_xid: 1,
+            next_xid: Xid(1),
             questions: BTreeMap::new(),
             events: VecDeque::new(),
             failure: None,
@@ -297,7 +298,7 @@ impl Session {
     ///
     /// # Errors
     /// [`EncodeError`] for a message that is too long; nothing is queued then.
-    pub fn send(&mut self, message: &Message) -> Result<u32, EncodeError> {
+    pub fn send(&mut self, message: &Message) -> Result<Xid, EncodeError> {
         let xid = self.reserve_xids(1);
         self.send_with_xid(xid, message)?;
         Ok(xid)
@@ -307,7 +308,11 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::send`].
-    pub fn send_with_xid(&mut self, xid: u32, message: &Message) -> Result<(), EncodeError> {
+    pub fn send_with_xid(
+        &mut self,
+        xid: impl Into<Xid>,
+        message: &Message,
+    ) -> Result<(), EncodeError> {
         message.encode(xid, &mut self.outgoing)
     }
 
@@ -317,16 +322,16 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::send`].
-    pub fn ask(&mut self, request: &Message) -> Result<u32, EncodeError> {
+    pub fn ask(&mut self, request: &Message) -> Result<Xid, EncodeError> {
         let xid = self.send(request)?;
         self.questions.insert(xid, Vec::new());
         Ok(xid)
     }
 
     /// The first of `count` consecutive transaction ids that nothing else in this session will use.
-    pub fn reserve_xids(&mut self, count: u32) -> u32 {
+    pub fn reserve_xids(&mut self, count: u32) -> Xid {
         let first = self.next_xid;
-        self.next_xid = first.wrapping_add(count);
+        self.next_xid = first.plus(count);
         first
     }
 
@@ -355,7 +360,7 @@ impl Session {
         self.queue_with_xid(xid, message);
     }
 
-    fn queue_with_xid(&mut self, xid: u32, message: &Message) {
+    fn queue_with_xid(&mut self, xid: Xid, message: &Message) {
         if let Err(error) = self.send_with_xid(xid, message) {
             tracing::warn!(%error, "answer dropped");
         }

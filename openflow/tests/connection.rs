@@ -9,7 +9,7 @@ use rust_openflow::multipart::TableStats;
 use rust_openflow::{
     AnswerError, AskError, Bundle, Connection, ConnectionError, ErrorCode, ErrorMessage, Features,
     FlowMod, Framer, Hello, Match, Message, MultipartBody, MultipartReply, MultipartRequest,
-    Options, SessionError,
+    Options, SessionError, TableId, Xid,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
@@ -28,13 +28,13 @@ struct Peer {
 }
 
 impl Peer {
-    async fn say(&mut self, xid: u32, message: &Message) {
+    async fn say(&mut self, xid: impl Into<Xid>, message: &Message) {
         let mut buffer = BytesMut::new();
         message.encode(xid, &mut buffer).unwrap();
         self.stream.write_all(&buffer).await.unwrap();
     }
 
-    async fn hear(&mut self) -> (u32, Message) {
+    async fn hear(&mut self) -> (Xid, Message) {
         loop {
             if let Some(frame) = Framer.next(&mut self.incoming).unwrap() {
                 return Message::decode(&frame).unwrap();
@@ -99,7 +99,7 @@ async fn what_comes_before_the_features_is_kept() {
     let (connection, ()) = tokio::join!(Connection::handshake(stream, Options::default()), switch);
     assert_eq!(
         connection.unwrap().recv().await.unwrap(),
-        Some((2, Message::BarrierReply))
+        Some((Xid(2), Message::BarrierReply))
     );
 }
 
@@ -152,12 +152,12 @@ async fn echoes_are_answered_and_hidden() {
     peer.say(78, &Message::BarrierReply).await;
     assert_eq!(
         connection.recv().await.unwrap(),
-        Some((78, Message::BarrierReply))
+        Some((Xid(78), Message::BarrierReply))
     );
     connection.flush().await.unwrap();
     assert_eq!(
         peer.hear().await,
-        (77, Message::EchoReply(Bytes::from_static(b"abc")))
+        (Xid(77), Message::EchoReply(Bytes::from_static(b"abc")))
     );
 }
 
@@ -187,14 +187,14 @@ async fn an_answered_probe_keeps_the_connection() {
         peer.say(5, &Message::BarrierReply).await;
     };
     let (received, ()) = tokio::join!(connection.recv(), switch);
-    assert_eq!(received.unwrap(), Some((5, Message::BarrierReply)));
+    assert_eq!(received.unwrap(), Some((Xid(5), Message::BarrierReply)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn receiving_writes_what_is_queued() {
     // Much more than the pipe holds, so that both directions must take turns.
     let (mut connection, mut peer) = connected(64).await;
-    let sent: Vec<u32> = (0..100)
+    let sent: Vec<Xid> = (0..100)
         .map(|_| connection.send(&Message::BarrierRequest).unwrap())
         .collect();
     assert_eq!(connection.queued_bytes(), 800);
@@ -205,7 +205,7 @@ async fn receiving_writes_what_is_queued() {
         peer.say(1, &Message::BarrierReply).await;
     };
     let (received, ()) = tokio::join!(connection.recv(), switch);
-    assert_eq!(received.unwrap(), Some((1, Message::BarrierReply)));
+    assert_eq!(received.unwrap(), Some((Xid(1), Message::BarrierReply)));
     assert_eq!(connection.queued_bytes(), 0);
 }
 
@@ -242,7 +242,7 @@ async fn a_switch_that_never_reads_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_receive_or_flush_loses_nothing() {
     let (mut connection, mut peer) = connected(64).await;
-    let sent: Vec<u32> = (0..40)
+    let sent: Vec<Xid> = (0..40)
         .map(|_| connection.send(&Message::BarrierRequest).unwrap())
         .collect();
     peer.stream.write_all(&[4, 21, 0, 8, 0]).await.unwrap();
@@ -264,7 +264,7 @@ async fn a_dropped_receive_or_flush_loses_nothing() {
         async { (connection.recv().await, connection.flush().await) },
         switch
     );
-    assert_eq!(received.0.unwrap(), Some((3, Message::BarrierReply)));
+    assert_eq!(received.0.unwrap(), Some((Xid(3), Message::BarrierReply)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -284,10 +284,10 @@ async fn a_malformed_message_is_answered_and_the_next_one_received() {
     );
     assert_eq!(
         connection.recv().await.unwrap(),
-        Some((4, Message::BarrierReply))
+        Some((Xid(4), Message::BarrierReply))
     );
     connection.flush().await.unwrap();
-    let (8, Message::Error(said)) = peer.hear().await else {
+    let (Xid(8), Message::Error(said)) = peer.hear().await else {
         panic!("no error")
     };
     assert_eq!(said.code, ErrorCode::BAD_LENGTH);
@@ -368,7 +368,7 @@ async fn a_switch_that_asks_without_end_and_takes_no_answer_is_given_up() {
 
 fn tables(more: bool, table: u8) -> Message {
     let counters = TableStats {
-        table,
+        table: TableId(table),
         active: 1,
         lookups: 2,
         matched: 3,
@@ -384,12 +384,12 @@ async fn the_answer_to_a_question_is_found_among_other_messages() {
     let switch = async {
         let (xid, asked) = peer.hear().await;
         assert_eq!(asked, question);
-        peer.say(xid + 1, &tables(false, 9)).await;
+        peer.say(xid.plus(1), &tables(false, 9)).await;
         peer.say(xid, &tables(true, 0)).await;
         peer.say(77, &echo("abc")).await;
         peer.say(0, &Message::BarrierReply).await;
         peer.say(xid, &tables(false, 1)).await;
-        assert_eq!(peer.hear().await.0, 77);
+        assert_eq!(peer.hear().await.0, Xid(77));
         xid
     };
     let asking = async {
@@ -401,11 +401,11 @@ async fn the_answer_to_a_question_is_found_among_other_messages() {
     assert_eq!(answer, [tables(true, 0), tables(false, 1)]);
     assert_eq!(
         connection.try_recv_buffered().unwrap(),
-        Some((xid + 1, tables(false, 9)))
+        Some((xid.plus(1), tables(false, 9)))
     );
     assert_eq!(
         connection.recv().await.unwrap(),
-        Some((0, Message::BarrierReply))
+        Some((Xid(0), Message::BarrierReply))
     );
 }
 

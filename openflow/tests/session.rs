@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use rust_openflow::multipart::TableStats;
 use rust_openflow::{
     AnswerError, ErrorCode, ErrorMessage, Event, Features, Framer, Hello, Message, MultipartBody,
-    MultipartReply, MultipartRequest, Options, Session, SessionError,
+    MultipartReply, MultipartRequest, Options, Session, SessionError, TableId, Xid,
 };
 
 const FEATURES: Features = Features {
@@ -56,13 +56,13 @@ impl Talk {
         talk
     }
 
-    fn say(&mut self, xid: u32, message: &Message) {
+    fn say(&mut self, xid: impl Into<Xid>, message: &Message) {
         let octets = encoded(xid, message);
         self.session.handle_input(&octets, self.now);
     }
 
     /// The next message that the session has sent.
-    fn hear(&mut self) -> Option<(u32, Message)> {
+    fn hear(&mut self) -> Option<(Xid, Message)> {
         self.accept(usize::MAX);
         let frame = Framer.next(&mut self.received).unwrap()?;
         Some(Message::decode(&frame).unwrap())
@@ -96,13 +96,14 @@ impl Talk {
     }
 }
 
-fn encoded(xid: u32, message: &Message) -> BytesMut {
+fn encoded(xid: impl Into<Xid>, message: &Message) -> BytesMut {
     let mut octets = BytesMut::new();
     message.encode(xid, &mut octets).unwrap();
     octets
 }
 
-fn message(xid: u32, message: Message) -> Option<Event> {
+fn message(xid: impl Into<Xid>, message: Message) -> Option<Event> {
+    let xid = xid.into();
     Some(Event::Message { xid, message })
 }
 
@@ -112,7 +113,7 @@ fn echo(text: &'static str) -> Bytes {
 
 fn tables(more: bool, table: u8) -> Message {
     let counters = TableStats {
-        table,
+        table: TableId(table),
         active: 1,
         lookups: 2,
         matched: 3,
@@ -152,7 +153,10 @@ fn an_echo_is_answered_even_in_a_handshake() {
     talk.say(5, &Message::EchoRequest(echo("abc")));
     assert_eq!(talk.event(), None);
     let sent: Vec<_> = std::iter::from_fn(|| talk.hear()).collect();
-    assert_eq!(sent.last(), Some(&(5, Message::EchoReply(echo("abc")))));
+    assert_eq!(
+        sent.last(),
+        Some(&(Xid(5), Message::EchoReply(echo("abc"))))
+    );
 }
 
 #[test]
@@ -288,7 +292,7 @@ fn who_takes_no_answers_is_asked_nothing_more() {
         high_water: 100,
         ..Options::default()
     });
-    for xid in 0..100 {
+    for xid in 0..100_u32 {
         talk.say(xid, &Message::EchoRequest(echo("12345678")));
     }
     assert_eq!(talk.event(), None);

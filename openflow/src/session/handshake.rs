@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::{Event, Session, SessionError};
 use crate::failure::{ErrorCode, ErrorMessage};
 use crate::message::Message;
+use crate::numbers::Xid;
 use crate::setup::{Features, Hello};
 
 /// How far a session has come.
@@ -15,7 +16,7 @@ pub(super) enum Phase {
     /// The peer's hello is awaited.
     Hello { limit: Instant },
     /// The switch's features are awaited.
-    Features { limit: Instant, asked: u32 },
+    Features { limit: Instant, asked: Xid },
     /// Messages come and go.
     Ready(Features),
 }

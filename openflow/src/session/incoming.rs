@@ -8,6 +8,7 @@ use super::{Event, Session, SessionError};
 use crate::error::DecodeError;
 use crate::failure::ErrorMessage;
 use crate::message::Message;
+use crate::numbers::Xid;
 
 /// `OFPT_ERROR`
 const ERROR: u8 = 1;
@@ -47,7 +48,7 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::poll_event`].
-    pub fn poll_answer(&mut self, asked: u32) -> Result<Option<Answer>, SessionError> {
+    pub fn poll_answer(&mut self, asked: Xid) -> Result<Option<Answer>, SessionError> {
         let answer = self.next_answer(asked);
         self.noting_failure(answer)
     }
@@ -75,7 +76,7 @@ impl Session {
         Ok(None)
     }
 
-    fn next_answer(&mut self, asked: u32) -> Result<Option<Answer>, SessionError> {
+    fn next_answer(&mut self, asked: Xid) -> Result<Option<Answer>, SessionError> {
         self.check()?;
         if let Some(answer) = self.take_answer(asked) {
             return Ok(Some(answer));
@@ -98,7 +99,7 @@ impl Session {
     }
 
     /// An answer that has come while another one was waited for.
-    fn take_answer(&mut self, asked: u32) -> Option<Answer> {
+    fn take_answer(&mut self, asked: Xid) -> Option<Answer> {
         let is_it = |event: &Event| matches!(event, Event::Answer { xid, .. } if *xid == asked);
         let place = self.events.iter().position(is_it)?;
         match self.events.remove(place)? {
@@ -165,7 +166,7 @@ impl Session {
     }
 
     /// Adds a part to the answer to a question.
-    fn gather(&mut self, xid: u32, message: Message) -> Option<Event> {
+    fn gather(&mut self, xid: Xid, message: Message) -> Option<Event> {
         let mut parts = self.questions.remove(&xid)?;
         if let Message::Error(error) = message {
             let answer = Err(AnswerError::Refused(error));
@@ -201,6 +202,6 @@ fn kind(frame: &Bytes) -> u8 {
     frame.get(1).copied().unwrap_or_default()
 }
 
-fn xid(frame: &Bytes) -> u32 {
-    frame.get(4..8).map_or(0, |mut xid| xid.get_u32())
+fn xid(frame: &Bytes) -> Xid {
+    Xid(frame.get(4..8).map_or(0, |mut xid| xid.get_u32()))
 }
