@@ -105,7 +105,7 @@ impl Flows {
 
     /// Whether a switch that has a flow under this cookie has it do something else. False where no such flow is wanted.
     pub fn does_otherwise(&self, flow: &InstalledFlow, doing: Doing) -> bool {
-        let wanted = self.wanted.get(&Cookie(flow.cookie));
+        let wanted = self.wanted.get(&flow.cookie);
         let wanted = wanted.and_then(|wanted| wanted.flow.doing());
         wanted.is_some_and(|wanted| wanted != doing)
     }

@@ -207,7 +207,7 @@ impl<'a> View<'a> {
         let flows = tunnel::unknown(self);
         let installed = |flow: &Flow| InstalledFlow {
             table: flow.stage.table(),
-            cookie: flow.cookie().0,
+            cookie: flow.cookie(),
         };
         flows.iter().map(installed).collect()
     }

@@ -29,8 +29,7 @@ use crate::clock;
 use crate::metrics::Counted;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::stream::{Incoming, Misunderstood};
-use rust_openflow::connection::ConnectionError;
-use rust_openflow::{ErrorMessage, Message};
+use rust_openflow::{ConnectionError, ErrorMessage, Message, Xid};
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Flows, View};
 use sextant_model::ChassisId;
@@ -237,7 +236,7 @@ impl Session {
     }
 
     /// Takes in a message and what has arrived behind it, up to a batch.
-    async fn take_batch(&mut self, xid: u32, message: &Message) -> Result<(), SessionError> {
+    async fn take_batch(&mut self, xid: Xid, message: &Message) -> Result<(), SessionError> {
         let begun = std::time::Instant::now();
         self.take(xid, message).await?;
         self.take_waiting().await?;
@@ -263,7 +262,7 @@ impl Session {
         Ok(())
     }
 
-    async fn take(&mut self, xid: u32, message: &Message) -> Result<(), SessionError> {
+    async fn take(&mut self, xid: Xid, message: &Message) -> Result<(), SessionError> {
         if let Message::PacketIn(packet) = message {
             let answers = self.punts.answer(&self.flows, packet);
             self.line.post(answers);
@@ -390,7 +389,7 @@ impl Session {
     }
 
     /// The next message that answers one of these requests; others are taken in. The last may be refused.
-    async fn answer_to(&mut self, asked: &[Option<u32>]) -> Result<Message, SessionError> {
+    async fn answer_to(&mut self, asked: &[Option<Xid>]) -> Result<Message, SessionError> {
         let deadline = Instant::now() + self.context.patience;
         loop {
             if self.line.connection.queued_bytes() >= HIGH_WATER {

@@ -11,7 +11,7 @@ use rust_openflow::multipart::MeterConfig;
 use rust_openflow::{
     FlowEvent, FlowUpdate, GROUP_ALL, GroupCommand, GroupMod, GroupType, METER_ALL, Message,
     MultipartBody, MultipartReply, MultipartRequest, PortDesc, PortMod, PortReason, SwitchConfig,
-    flow_updates, port_bits, watch_flows,
+    Xid, flow_updates, port_bits, watch_flows,
 };
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Flows, InstalledFlow};
@@ -43,7 +43,7 @@ pub(super) struct Vigil {
     /// When to ask next.
     due: Instant,
     /// The requests of the last look.
-    asked: BTreeSet<u32>,
+    asked: BTreeSet<Xid>,
     meters: BTreeMap<u32, MeterConfig>,
     meters_read: bool,
     /// Flows of which somebody else changed the actions.
@@ -88,7 +88,7 @@ impl Vigil {
         &mut self,
         now: Instant,
         idle: bool,
-        mut send: impl FnMut(&Message) -> Option<u32>,
+        mut send: impl FnMut(&Message) -> Option<Xid>,
     ) {
         if now < self.due {
             return;
@@ -114,7 +114,7 @@ impl Vigil {
     }
 
     /// Takes in a message; returns what mends at once what it tells of.
-    pub(super) fn take(&mut self, xid: u32, message: &Message, now: Instant) -> Vec<Message> {
+    pub(super) fn take(&mut self, xid: Xid, message: &Message, now: Instant) -> Vec<Message> {
         if let Message::MultipartReply(MultipartReply { body, .. }) = message
             && let MultipartBody::PortDesc(ports) = body
         {
@@ -123,7 +123,7 @@ impl Vigil {
         self.take_single(xid, message, now).into_iter().collect()
     }
 
-    fn take_single(&mut self, xid: u32, message: &Message, now: Instant) -> Option<Message> {
+    fn take_single(&mut self, xid: Xid, message: &Message, now: Instant) -> Option<Message> {
         if let Message::MultipartReply(reply) = message {
             return self.reply(xid, reply, now);
         }
@@ -139,7 +139,7 @@ impl Vigil {
         None
     }
 
-    fn reply(&mut self, xid: u32, reply: &MultipartReply, now: Instant) -> Option<Message> {
+    fn reply(&mut self, xid: Xid, reply: &MultipartReply, now: Instant) -> Option<Message> {
         if let Some(updates) = flow_updates(reply) {
             // What cannot be read was still told for a reason.
             match updates {

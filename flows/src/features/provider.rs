@@ -80,7 +80,7 @@ pub(crate) fn meter(view: &View<'_>, network: &Network) -> Option<u32> {
 
 /// Sends a frame outside. It has its tag from then on, so this comes last.
 pub(crate) fn out(outside: Outside) -> [Action; 2] {
-    [tag(outside.tci), Action::output(outside.port.into())]
+    [tag(outside.tci), Action::output(u32::from(outside.port))]
 }
 
 /// Pushes the tag, or takes it off (ovs-fields(7), `vlan_tci`).

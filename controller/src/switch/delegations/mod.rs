@@ -264,7 +264,7 @@ impl Way {
         Message::PacketOut(PacketOut {
             buffer_id: NO_BUFFER,
             in_port: ports::CONTROLLER,
-            actions: tagged(self.vlan_tci, self.port.into()),
+            actions: tagged(self.vlan_tci, u32::from(self.port)),
             data: Bytes::from(frame),
         })
     }

@@ -2,7 +2,7 @@
 
 use crate::neighbors;
 use bytes::Bytes;
-use rust_openflow::{Action, Field, Message, NO_BUFFER, PacketOut, Subfield, ports};
+use rust_openflow::{Action, Field, Message, NO_BUFFER, PacketOut, PortNo, Subfield, ports};
 use sextant_flows::{Speaker, Uplink};
 use sextant_model::{MacAddr, Outside, PortId};
 use sextant_responders::default_routers::{DefaultRouters, Reachability};
@@ -354,7 +354,7 @@ impl Link {
         Message::PacketOut(PacketOut {
             buffer_id: NO_BUFFER,
             in_port: ports::CONTROLLER,
-            actions: tagged(self.uplink.vlan_tci, self.uplink.port.into()),
+            actions: tagged(self.uplink.vlan_tci, u32::from(self.uplink.port)),
             data: frame,
         })
     }
@@ -372,7 +372,7 @@ fn reachability(neighbor: &Neighbor) -> Reachability {
 }
 
 /// Sends a frame out of a port with this `vlan_tci`; 0 for none.
-pub(in crate::switch) fn tagged(vlan_tci: u16, port: u32) -> Vec<Action> {
+pub(in crate::switch) fn tagged(vlan_tci: u16, port: impl Into<PortNo>) -> Vec<Action> {
     let tag = Action::Load {
         value: vlan_tci.into(),
         dst: Subfield::whole(Field::VLAN_TCI),
