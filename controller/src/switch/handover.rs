@@ -3,8 +3,7 @@
 
 use super::announcing::AddressOfNetwork;
 use dashmap::DashMap;
-use sextant_flows::Link;
-use sextant_model::{ChassisId, MacAddr, PortId};
+use sextant_model::{AdvertisedLink as Link, ChassisId, MacAddr, PortId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -3,8 +3,7 @@
 use crate::neighbors;
 use bytes::Bytes;
 use rust_openflow::{Action, Field, Message, NO_BUFFER, PacketOut, Subfield, ports};
-use sextant_flows::{Speaker, Uplink};
-use sextant_model::{MacAddr, Outside, PortId};
+use sextant_model::{MacAddr, Outside, PortId, Speaker, Uplink};
 use sextant_responders::default_routers::{DefaultRouters, Reachability};
 use sextant_responders::neighbor::{
     Change, Ends, Heard, Neighbor, NeighborCache, State, Target, Timing, announce,
