@@ -181,7 +181,7 @@ impl Delegations {
     /// When something is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.all()
-            .filter_map(|asking| asking.client.next_event())
+            .filter_map(|asking| asking.client.poll_timeout())
             .min()
     }
 
