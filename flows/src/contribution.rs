@@ -7,14 +7,14 @@ use crate::features::{
     provider, punt, routing, security, switching, tunnel,
 };
 use crate::flow::Flow;
-use crate::link::{Interface, Link};
+use crate::link::Interface;
 use crate::pipeline::Stage;
-use crate::uplink::{Uplink, uplink};
+use crate::uplink::{self, uplink};
 use crate::view::{Presence, View};
 use crate::withheld::Withheld;
 use sextant_model::{
-    ChassisId, MacAddr, MemberAddress, Network, NetworkId, Port, PortId, Router, RouterId,
-    SecurityGroupId,
+    AdvertisedLink, ChassisId, MacAddr, MemberAddress, Network, NetworkId, Port, PortId, Router,
+    RouterId, SecurityGroupId, Uplink,
 };
 use std::collections::BTreeSet;
 use std::fmt;
@@ -121,7 +121,7 @@ pub(crate) struct Contribution {
     pub(crate) flows: Vec<Flow>,
     /// The meters that its flows pass.
     pub(crate) meters: Vec<u32>,
-    pub(crate) link: Option<Link>,
+    pub(crate) link: Option<AdvertisedLink>,
     pub(crate) interface: Option<Interface>,
     pub(crate) uplink: Option<Uplink>,
     pub(crate) withheld: Vec<Withheld>,
@@ -170,7 +170,7 @@ fn of_network(view: &View<'_>, id: NetworkId) -> Contribution {
     if is_local {
         flows.extend(switching::multicast(view, network));
     }
-    let mut meters = uplink.as_ref().map_or_else(Vec::new, Uplink::meters);
+    let mut meters = uplink.as_ref().map_or_else(Vec::new, uplink::meters);
     if is_local || uplink.is_some() {
         flows.extend(provider::classify(view, network, uplink.is_some()));
         meters.extend(provider::meter(view, network));
@@ -278,7 +278,7 @@ fn of_router_port(
         flows.extend(neighbor::known_anycast(view, network, port));
     }
     let heard = advertisement(view, network, port).filter(|_| presence == Presence::Local);
-    let link = heard.map(|advertisement| Link {
+    let link = heard.map(|advertisement| AdvertisedLink {
         network: network.key,
         advertisement,
     });

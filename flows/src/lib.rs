@@ -31,7 +31,6 @@ pub use difference::{Difference, InstalledFlow, reconcile};
 pub use features::fragments::is_of_fragments;
 pub use flow::{Cookie, Doing, Flow};
 pub use flows::Flows;
-pub use link::{Interface, Link};
-pub use uplink::{Speaker, Uplink};
+pub use link::Interface;
 pub use view::View;
 pub use withheld::{Withheld, WithheldReason};

@@ -6,10 +6,9 @@
 
 mod changes;
 mod drift;
+mod host;
 
 use super::Context;
-use super::advertising::Advertising;
-use super::announcing::Announcing;
 use super::arrival::{Arrived, arrive};
 use super::delegations::{self, Delegations};
 use super::gathering::Gathering;
@@ -33,6 +32,7 @@ use rust_openflow::{ConnectionError, ErrorMessage, Message, Xid};
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Flows, View};
 use sextant_model::ChassisId;
+use sextant_responders::host::Host;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,8 +131,7 @@ struct Session {
     flows: Flows,
     /// What [`Session::flows`] were computed of.
     snapshot: Arc<Snapshot>,
-    advertising: Advertising,
-    announcing: Announcing,
+    host: Host,
     held: HeldAddresses,
     punts: Punts,
     gathering: Gathering,
@@ -152,10 +151,7 @@ impl Session {
     /// A session that knows what the switch should have, and not yet what it has.
     fn new(line: Line, chassis: ChassisId, context: Context, snapshot: Arc<Snapshot>) -> Self {
         let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
-        let told = context.handover.of(&chassis);
-        let now = std::time::Instant::now();
-        let advertising = Advertising::following(told.links, now);
-        let announcing = Announcing::following(told.places);
+        let host = Host::new(context.handover.of(&chassis), clock::time());
         let punts = Punts::new(context.metrics.clone());
         let gathering = Gathering::new(context.pauses.clone());
         let strangers = Strangers::new(context.metrics.clone(), chassis.clone(), Instant::now());
@@ -168,9 +164,8 @@ impl Session {
             context,
             flows,
             snapshot,
-            advertising,
+            host,
             held: HeldAddresses::default(),
-            announcing,
             punts,
             gathering,
             uplinks: Uplinks::default(),
@@ -209,16 +204,14 @@ impl Session {
     }
 
     fn deadline(&self) -> Instant {
-        let advertising = self.advertising.deadline().map(Instant::from_std);
+        let host = self.host.poll_timeout().map(Instant::from_std);
         let change = self
             .change
             .as_ref()
             .map(|change| change.deadline(self.context.patience));
-        advertising
-            .into_iter()
+        host.into_iter()
             .chain(self.resync)
             .chain(change)
-            .chain(self.announcing.deadline().map(Instant::from_std))
             .chain(self.uplinks.deadline().map(Instant::from_std))
             .chain(self.delegations.deadline().map(Instant::from_std))
             .chain([self.vigil.deadline(self.is_idle())])
@@ -302,10 +295,9 @@ impl Session {
     /// Does what time and snapshots ask for.
     async fn act(&mut self) -> Result<(), SessionError> {
         let now = Instant::now();
-        let due = self.advertising.due(now.into_std(), &self.context.metrics);
-        self.line.post(due);
-        let due = self.announcing.due(now.into_std());
-        self.line.post(due);
+        self.host
+            .handle_timeout(clock::time(), &mut rand::random::<u64>);
+        self.send_frames();
         let due = self.uplinks.due(now.into_std());
         self.line.post(due);
         self.uplinks.tell(&self.chassis, &self.context).await?;

@@ -11,11 +11,11 @@ use crate::flow::Flow;
 use crate::pipeline::{
     ADDRESS, NETWORK, ORIGIN, ORIGIN_GUEST, PROBLEM, PROBLEM_UNREACHABLE, Stage,
 };
-use crate::uplink::{Speaker, Uplink};
+use crate::uplink::{heard_meter, known_meter, other_meter};
 use crate::view::View;
 use ipnet::IpNet;
 use rust_openflow::{Action, Field, Match};
-use sextant_model::{Ethertype, MacAddr, Network, Port, Punt, is_link_local};
+use sextant_model::{Ethertype, MacAddr, Network, Port, Punt, Speaker, Uplink, is_link_local};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -129,11 +129,7 @@ pub(crate) fn link(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<F
     flows.extend(heard_of_known(view, network, uplink));
     flows.extend(delegations(network, uplink));
     flows.push(icmp_error::guest(uplink.port));
-    flows.push(neighbor::asked_from(
-        view,
-        uplink.port,
-        uplink.other_meter(),
-    ));
+    flows.push(neighbor::asked_from(view, uplink.port, other_meter(uplink)));
     flows.extend(neighbors(view, network, uplink));
     flows
 }
@@ -146,7 +142,7 @@ fn heard(network: &Network, uplink: &Uplink) -> Vec<Flow> {
             priority,
             matches.with(NETWORK, network.key.0),
         )
-        .copy_up(Punt::Heard(network.id), uplink.heard_meter())
+        .copy_up(Punt::Heard(network.id), heard_meter(uplink))
     };
     let to_all = |matches| up(200, matches).goto(Stage::Switch);
     // Below the answers: an ARP request of the next hop itself is answered, too.
@@ -202,7 +198,7 @@ fn heard_of_known(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<Fl
         let from = |said: Match| {
             let said = said.with(NETWORK, network.key.0).mac(Field::ETH_SRC, mac.0);
             Flow::new(Stage::Outside, 310, said)
-                .copy_up(Punt::Heard(network.id), uplink.known_meter())
+                .copy_up(Punt::Heard(network.id), known_meter(uplink))
                 .goto(Stage::Switch)
         };
         said(address).into_iter().map(from).collect::<Vec<_>>()
@@ -223,7 +219,7 @@ fn delegations(network: &Network, uplink: &Uplink) -> Vec<Flow> {
             .with(Field::UDP_DST, DHCPV6_CLIENT);
         Flow::new(Stage::Outside, 300, matches)
             .punt(Punt::Delegation(network.id))
-            .meter(uplink.heard_meter())
+            .meter(heard_meter(uplink))
     };
     asking.map(answer).collect()
 }
@@ -253,7 +249,7 @@ fn neighbors(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<Flow> {
     let unknown = on_link(view, network).into_iter().map(|prefix| {
         Flow::new(Stage::NextHop, 60, to_prefix(network, prefix))
             .punt(Punt::Unresolved(network.id))
-            .meter(uplink.other_meter())
+            .meter(other_meter(uplink))
     });
     known_neighbors
         .map(reach)
