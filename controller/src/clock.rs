@@ -1,5 +1,6 @@
-//! The time of day.
+//! The time.
 
+use sextant_responders::host::Time;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Seconds since 1970.
@@ -8,4 +9,12 @@ pub(crate) fn now() -> i64 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// The time by both clocks.
+pub(crate) fn time() -> Time {
+    Time {
+        instant: tokio::time::Instant::now().into_std(),
+        unix: now(),
+    }
 }

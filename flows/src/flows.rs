@@ -4,15 +4,14 @@ mod refusals;
 
 use crate::contribution::{Object, all_objects, contribution};
 use crate::dependencies::touched;
-use crate::difference::Difference;
-use crate::flow::{Cookie, CookieHasher, Flow, Packed};
-use crate::link::{Interface, Link};
+use crate::difference::{Difference, InstalledFlow};
+use crate::flow::{Cookie, CookieHasher, Doing, Flow, Packed};
+use crate::link::Interface;
 use crate::pipeline::Stage;
-use crate::uplink::Uplink;
 use crate::view::View;
 use crate::withheld::Withheld;
 use refusals::Refused;
-use sextant_model::{ChassisId, Facts, Intent, NetworkId, PortId, Punt};
+use sextant_model::{AdvertisedLink, ChassisId, Facts, Intent, NetworkId, PortId, Punt, Uplink};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
 use std::hash::BuildHasherDefault;
@@ -22,7 +21,7 @@ use std::hash::BuildHasherDefault;
 struct Group {
     cookies: Vec<Cookie>,
     meters: Vec<u32>,
-    link: Option<Link>,
+    link: Option<AdvertisedLink>,
     interface: Option<Interface>,
     uplink: Option<Uplink>,
     withheld: Vec<Withheld>,
@@ -103,6 +102,13 @@ impl Flows {
         self.wanted().map(unpacked)
     }
 
+    /// Whether a switch that has a flow under this cookie has it do something else. False where no such flow is wanted.
+    pub fn does_otherwise(&self, flow: &InstalledFlow, doing: Doing) -> bool {
+        let wanted = self.wanted.get(&flow.cookie);
+        let wanted = wanted.and_then(|wanted| wanted.flow.doing());
+        wanted.is_some_and(|wanted| wanted != doing)
+    }
+
     fn unpacked(&self, cookie: Cookie, wanted: &Wanted) -> Flow {
         wanted.flow.unpack(wanted.stage, self.punts.get(&cookie))
     }
@@ -155,7 +161,7 @@ impl Flows {
     }
 
     /// The routers' ports that advertise to guests here.
-    pub fn links(&self) -> BTreeMap<PortId, Link> {
+    pub fn links(&self) -> BTreeMap<PortId, AdvertisedLink> {
         let link = |(object, group): (&Object, &Group)| match object {
             Object::Port(port) => Some((*port, group.link.clone()?)),
             Object::Base

@@ -1,17 +1,7 @@
-//! What the controller does on networks of guests: whom routers advertise themselves to.
+//! Where routers' addresses are on the networks of guests.
 
-use sextant_model::{Advertisement, MacAddr, NetworkKey};
+use sextant_model::{MacAddr, NetworkKey};
 use std::net::IpAddr;
-use std::sync::Arc;
-
-/// A network with guests here on which a router advertises.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// The network's number.
-    pub network: NetworkKey,
-    /// What the router says.
-    pub advertisement: Arc<Advertisement>,
-}
 
 /// A router's port on a network with guests here.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,83 +3,37 @@
 use crate::exit::{Gateway, own_mac};
 use crate::features::provider;
 use crate::view::View;
-use sextant_model::{Ethertype, MacAddr, Network, PortId, SubnetId};
+use sextant_model::{Ethertype, Network, Speaker, Uplink};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-
-/// An external network that routers use by this hypervisor's bridge.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Uplink {
-    /// The patch port to the bridge of the physical network.
-    pub port: u16,
-    /// The tag of what is sent, as `vlan_tci` has it (ovs-fields(7)); 0 without one.
-    pub vlan_tci: u16,
-    /// Who speaks there, by the router's gateway port.
-    pub speakers: BTreeMap<PortId, Speaker>,
-    /// Next hops that do not depend on who is heard.
-    pub next_hops: BTreeSet<IpAddr>,
-    /// Whether a router's next hop is whoever advertises itself there.
-    pub listens: bool,
-}
 
 /// Meters of what is heard are above those of ports, whose OpenFlow port has 16 bits.
 const HEARD: u32 = 1 << 16;
 const KNOWN: u32 = 1 << 18;
 
-impl Uplink {
-    /// What is heard passes a meter of its own: nobody who makes routers seek or complain, inside or far away, keeps them
-    /// from hearing of their next hops.
-    pub(crate) fn heard_meter(&self) -> u32 {
-        HEARD | self.other_meter()
-    }
-
-    /// What next hops themselves say, which are known: who makes up others keeps nobody from hearing it.
-    pub(crate) fn known_meter(&self) -> u32 {
-        KNOWN | self.other_meter()
-    }
-
-    /// Everything else that comes up by this way.
-    pub(crate) fn other_meter(&self) -> u32 {
-        self.port.into()
-    }
-
-    pub(crate) fn meters(&self) -> Vec<u32> {
-        vec![self.known_meter(), self.heard_meter(), self.other_meter()]
-    }
+/// What is heard passes a meter of its own: nobody who makes routers seek or complain, inside or far away, keeps them
+/// from hearing of their next hops.
+pub(crate) fn heard_meter(uplink: &Uplink) -> u32 {
+    HEARD | other_meter(uplink)
 }
 
-/// A router on an external network.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Speaker {
-    /// What it sends from.
-    pub mac: MacAddr,
-    /// Its addresses, the link-local one first.
-    pub addresses: Vec<IpAddr>,
-    /// The subnets for which it asks for a prefix.
-    pub delegated: BTreeSet<SubnetId>,
+/// What next hops themselves say, which are known: who makes up others keeps nobody from hearing it.
+pub(crate) fn known_meter(uplink: &Uplink) -> u32 {
+    KNOWN | other_meter(uplink)
 }
 
-impl Speaker {
-    /// A router's gateway port; `own`: what the hypervisor is there for itself, with an address that is its own.
-    fn new(view: &View<'_>, gateway: &Gateway<'_>, own: bool) -> Self {
-        let port = gateway.port;
-        let mac = match own {
-            true => own_mac(view.chassis, port),
-            false => port.mac_address,
-        };
-        let global = port.addresses().map(|(_, address)| address);
-        let addresses = [IpAddr::from(mac.link_local())]
-            .into_iter()
-            .chain(global.filter(|_| !own))
-            .collect();
-        let delegated = view.intent.delegated_to(gateway.router);
-        let delegated = delegated.filter(|_| !own).map(|subnet| subnet.id).collect();
-        Self {
-            mac,
-            addresses,
-            delegated,
-        }
-    }
+/// Everything else that comes up by this way.
+pub(crate) fn other_meter(uplink: &Uplink) -> u32 {
+    uplink.port.into()
+}
+
+/// All of these.
+pub(crate) fn meters(uplink: &Uplink) -> Vec<u32> {
+    vec![
+        known_meter(uplink),
+        heard_meter(uplink),
+        other_meter(uplink),
+    ]
 }
 
 /// The uplink of an external network here, if routers use it.
@@ -97,7 +51,7 @@ pub(crate) fn uplink(view: &View<'_>, network: &Network) -> Option<Uplink> {
         if !own && !view.has_gateway(gateway.router) {
             continue;
         }
-        let speaker = Speaker::new(view, &gateway, own);
+        let speaker = speaker(view, &gateway, own);
         uplink.speakers.insert(gateway.port.id, speaker);
         let ipv6 = view.fixed_next_hop(&gateway, Ethertype::Ipv6);
         let ipv4 = view.fixed_next_hop(&gateway, Ethertype::Ipv4);
@@ -111,6 +65,27 @@ pub(crate) fn uplink(view: &View<'_>, network: &Network) -> Option<Uplink> {
             .extend(hops.filter(|hop| hop.is_ipv6() || !own));
     }
     (!uplink.speakers.is_empty()).then_some(uplink)
+}
+
+/// A router's gateway port; `own`: what the hypervisor is there for itself, with an address that is its own.
+fn speaker(view: &View<'_>, gateway: &Gateway<'_>, own: bool) -> Speaker {
+    let port = gateway.port;
+    let mac = match own {
+        true => own_mac(view.chassis, port),
+        false => port.mac_address,
+    };
+    let global = port.addresses().map(|(_, address)| address);
+    let addresses = [IpAddr::from(mac.link_local())]
+        .into_iter()
+        .chain(global.filter(|_| !own))
+        .collect();
+    let delegated = view.intent.delegated_to(gateway.router);
+    let delegated = delegated.filter(|_| !own).map(|subnet| subnet.id).collect();
+    Speaker {
+        mac,
+        addresses,
+        delegated,
+    }
 }
 
 /// The next hops of a router's own routes that are on its external network.

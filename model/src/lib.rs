@@ -22,6 +22,7 @@ mod facts;
 mod gateways;
 mod ids;
 mod intent;
+mod link;
 mod mac;
 mod network;
 mod object;
@@ -54,6 +55,7 @@ pub use ids::{
     SecurityGroupId, SecurityGroupRuleId, SubnetId, SubnetPoolId,
 };
 pub use intent::Intent;
+pub use link::{AdvertisedLink, Speaker, Uplink};
 pub use mac::{InvalidMac, MacAddr};
 pub use network::{Network, NetworkType};
 pub use object::{Change, Key, Meta, Object, ServerIdentity};

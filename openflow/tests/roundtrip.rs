@@ -7,10 +7,11 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use rust_openflow::{
-    Action, Band, Bucket, BundleAdd, Command, Ct, Entry, Field, FieldId, FieldMatch, FlowMod,
-    FlowRemoved, GroupCommand, GroupMod, GroupType, Instruction, Learn, LearnSpec, LearnTarget,
-    Match, Message, MeterCommand, MeterMod, MultipartBody, MultipartReply, Nat, NatKind, NatRange,
-    PacketIn, PacketIn2, PacketInReason, PacketOut, RemovedReason, Subfield, UnknownOxm, Zone,
+    Action, Band, Bucket, BundleAdd, Command, Cookie, Ct, Entry, Field, FieldId, FieldMatch,
+    FlowMod, FlowRemoved, GroupCommand, GroupMod, GroupType, Instruction, Learn, LearnSpec,
+    LearnTarget, Match, Message, MeterCommand, MeterMod, MultipartBody, MultipartReply, Nat,
+    NatKind, NatRange, PacketIn, PacketIn2, PacketInReason, PacketOut, PortNo, RemovedReason,
+    Subfield, TableId, UnknownOxm, Xid, Zone,
 };
 
 fn bytes(longest: usize) -> impl Strategy<Value = Bytes> {
@@ -134,8 +135,8 @@ fn learn() -> impl Strategy<Value = Learn> {
             idle_timeout,
             hard_timeout,
             priority,
-            cookie,
-            table,
+            cookie: Cookie(cookie),
+            table: TableId(table),
             limit,
             specs,
             ..Learn::default()
@@ -145,7 +146,10 @@ fn learn() -> impl Strategy<Value = Learn> {
 
 fn leaf() -> impl Strategy<Value = Action> {
     prop_oneof![
-        any::<(u32, u16)>().prop_map(|(port, max_len)| Action::Output { port, max_len }),
+        any::<(u32, u16)>().prop_map(|(port, max_len)| Action::Output {
+            port: PortNo(port),
+            max_len
+        }),
         (part(), any::<u16>()).prop_map(|(src, max_len)| Action::OutputReg { src, max_len }),
         term().prop_map(|term| Action::SetField {
             field: term.field,
@@ -159,7 +163,7 @@ fn leaf() -> impl Strategy<Value = Action> {
             }
         }),
         (any::<u64>(), part()).prop_map(|(value, dst)| Action::Load { value, dst }),
-        (option::of(0..0xfff0_u16), option::of(0..255_u8))
+        (option::of(0..0xfff0_u16), option::of(table()))
             .prop_map(|(in_port, table)| Action::Resubmit { in_port, table }),
         vec(any::<u16>(), 1..9).prop_map(Action::DecTtlIds),
         controller(),
@@ -223,7 +227,7 @@ fn action() -> impl Strategy<Value = Action> {
         let ct = (
             any::<(bool, bool, u16)>(),
             zone,
-            option::of(0..255_u8),
+            option::of(table()),
             option::of(nat()),
             vec(inner.clone(), 0..3),
         );
@@ -244,9 +248,13 @@ fn action() -> impl Strategy<Value = Action> {
     })
 }
 
+fn table() -> impl Strategy<Value = TableId> {
+    (0..255_u8).prop_map(TableId)
+}
+
 fn instruction() -> impl Strategy<Value = Instruction> {
     prop_oneof![
-        any::<u8>().prop_map(Instruction::GotoTable),
+        any::<u8>().prop_map(|table| Instruction::GotoTable(TableId(table))),
         any::<(u64, u64)>().prop_map(|(value, mask)| Instruction::WriteMetadata { value, mask }),
         vec(action(), 0..5).prop_map(Instruction::Apply),
         vec(action(), 0..3).prop_map(Instruction::Write),
@@ -276,7 +284,7 @@ fn flow_mod() -> impl Strategy<Value = FlowMod> {
                 instructions,
             )| {
                 FlowMod {
-                    cookie,
+                    cookie: Cookie(cookie),
                     cookie_mask,
                     command,
                     idle_timeout,
@@ -294,8 +302,8 @@ fn packet_in() -> impl Strategy<Value = PacketIn> {
             buffer_id,
             total_len,
             reason: PacketInReason::Action,
-            table,
-            cookie,
+            table: TableId(table),
+            cookie: Cookie(cookie),
             matches,
             data,
         },
@@ -313,8 +321,8 @@ fn packet_in2() -> impl Strategy<Value = PacketIn2> {
             data,
             full_length,
             buffer_id: full_length,
-            table,
-            cookie,
+            table: table.map(TableId),
+            cookie: cookie.map(Cookie),
             reason: None,
             metadata,
             userdata,
@@ -328,7 +336,7 @@ fn message() -> impl Strategy<Value = Message> {
     let packet_out = (any::<(u32, u32)>(), vec(action(), 0..5), bytes(100)).prop_map(
         |((buffer_id, in_port), actions, data)| PacketOut {
             buffer_id,
-            in_port,
+            in_port: PortNo(in_port),
             actions,
             data,
         },
@@ -351,10 +359,10 @@ fn message() -> impl Strategy<Value = Message> {
     let removed =
         (any::<(u64, u16, u8)>(), matches()).prop_map(|((cookie, priority, table), matches)| {
             FlowRemoved {
-                cookie,
+                cookie: Cookie(cookie),
                 priority,
                 reason: RemovedReason::IdleTimeout,
-                table,
+                table: TableId(table),
                 duration_sec: 1,
                 duration_nsec: 2,
                 idle_timeout: 3,
@@ -377,7 +385,7 @@ fn message() -> impl Strategy<Value = Message> {
             Message::BundleAdd(BundleAdd {
                 bundle,
                 flags,
-                xid,
+                xid: Xid(xid),
                 message: Box::new(Message::FlowMod(flow)),
             })
         }),
@@ -391,7 +399,7 @@ fn message() -> impl Strategy<Value = Message> {
     ]
 }
 
-fn encode(xid: u32, message: &Message) -> Bytes {
+fn encode(xid: impl Into<Xid>, message: &Message) -> Bytes {
     let mut buffer = BytesMut::new();
     message.encode(xid, &mut buffer).unwrap();
     buffer.freeze()
@@ -400,7 +408,7 @@ fn encode(xid: u32, message: &Message) -> Bytes {
 proptest! {
     #[test]
     fn what_is_encoded_is_decoded_as_it_was(xid: u32, message in message()) {
-        prop_assert_eq!(Message::decode(&encode(xid, &message)), Ok((xid, message)));
+        prop_assert_eq!(Message::decode(&encode(xid, &message)), Ok((Xid(xid), message)));
     }
 
     #[test]

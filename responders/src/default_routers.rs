@@ -1,6 +1,6 @@
 //! The default routers heard on one link, and which of them to use (RFC 4861 §6.3.4 to §6.3.6, RFC 4191 §3).
 //!
-//! Sans-IO: the owner hands in what it hears, calls [`DefaultRouters::expire`] when [`DefaultRouters::next_event`] has
+//! Sans-IO: the owner hands in what it hears, calls [`DefaultRouters::expire`] when [`DefaultRouters::poll_timeout`] has
 //! come, and says what it knows of a router's reachability. One that answers comes before
 //! those that have yet to, and a router known to be unreachable comes last, whatever their preference (RFC 4191 §3.2);
 //! among equals the one in use stays. The list is bounded: whoever floods the link with advertisements neither grows it nor
@@ -117,7 +117,7 @@ impl DefaultRouters {
     }
 
     /// When the next router expires.
-    pub fn next_event(&self) -> Option<Instant> {
+    pub fn poll_timeout(&self) -> Option<Instant> {
         self.routers.iter().map(|router| router.expires).min()
     }
 

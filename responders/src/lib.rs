@@ -19,6 +19,7 @@ pub mod delegation;
 pub mod dhcpv4;
 pub mod dhcpv6;
 pub mod frame;
+pub mod host;
 pub mod icmp_error;
 mod inside;
 pub mod ndp;

@@ -1,6 +1,6 @@
 //! When the unsolicited Router Advertisements of one link go out (RFC 4861 §6.2.4).
 //!
-//! Sans-IO: the owner waits until [`Schedule::deadline`], sends, and says so with [`Schedule::sent`]. After a start
+//! Sans-IO: the owner waits until [`Schedule::poll_timeout`], calls [`Schedule::handle_timeout`], and sends. After a start
 //! and after a change the next advertisements go out faster ("initial" ones), so that hosts learn soon; from then on
 //! each interval is random between the two configured bounds, so that routers do not fall into step.
 
@@ -46,12 +46,20 @@ impl Schedule {
     }
 
     /// When the next advertisement is due.
-    pub fn deadline(&self) -> Instant {
+    pub fn poll_timeout(&self) -> Instant {
         self.deadline
     }
 
-    /// One was sent to all nodes.
-    pub fn sent(&mut self, now: Instant, random: u32) {
+    /// Whether it is due.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.deadline <= now
+    }
+
+    /// The next advertisement is due, and is sent to all nodes. Does nothing before.
+    pub fn handle_timeout(&mut self, now: Instant, random: u32) {
+        if !self.is_due(now) {
+            return;
+        }
         self.initial = self.initial.saturating_sub(1);
         self.deadline = now + self.interval();
         self.last = Some(now);
@@ -60,7 +68,7 @@ impl Schedule {
 
     /// What is advertised changed: hosts are to learn as soon as at the start, but for the least distance between
     /// two advertisements.
-    pub fn changed(&mut self, now: Instant, random: u32) {
+    pub fn handle_change(&mut self, now: Instant, random: u32) {
         self.initial = MAX_INITIAL_ADVERTISEMENTS;
         self.deadline = self
             .last
@@ -96,7 +104,7 @@ mod tests {
     }
 
     fn after(schedule: &Schedule) -> Duration {
-        schedule.deadline() - *START
+        schedule.poll_timeout() - *START
     }
 
     #[test]
@@ -104,7 +112,7 @@ mod tests {
         let mut schedule = Schedule::new(seconds(30), seconds(100), *START, HIGH);
         let mut sent_at = vec![after(&schedule)];
         for random in [LOW, LOW, HIGH, HIGH] {
-            schedule.sent(schedule.deadline(), random);
+            schedule.handle_timeout(schedule.poll_timeout(), random);
             sent_at.push(after(&schedule));
         }
         assert_eq!(
@@ -117,15 +125,15 @@ mod tests {
     #[test]
     fn a_change_goes_out_at_once_but_three_seconds_after_the_latest() {
         let mut schedule = Schedule::new(seconds(30), seconds(100), *START, HIGH);
-        schedule.changed(*START, HIGH);
+        schedule.handle_change(*START, HIGH);
         assert_eq!(after(&schedule), seconds(0), "nothing was sent yet");
-        schedule.sent(*START, HIGH);
-        schedule.changed(*START + seconds(1), HIGH);
+        schedule.handle_timeout(*START, HIGH);
+        schedule.handle_change(*START + seconds(1), HIGH);
         assert_eq!(after(&schedule), seconds(3));
-        schedule.changed(*START + seconds(10), HIGH);
+        schedule.handle_change(*START + seconds(10), HIGH);
         assert_eq!(after(&schedule), seconds(10));
         for expected in [26, 42, 142] {
-            schedule.sent(schedule.deadline(), HIGH);
+            schedule.handle_timeout(schedule.poll_timeout(), HIGH);
             assert_eq!(after(&schedule), seconds(expected), "initial again");
         }
     }
@@ -135,7 +143,7 @@ mod tests {
         let interval = |min, max, random| {
             let mut schedule = Schedule::new(min, max, *START, random);
             schedule.initial = 0;
-            schedule.sent(*START, random);
+            schedule.handle_timeout(*START, random);
             after(&schedule)
         };
         assert_eq!(interval(seconds(0), seconds(0), LOW), seconds(3));
@@ -157,12 +165,12 @@ mod tests {
             for (change, random, wait) in events {
                 if change {
                     now += Duration::from_millis(wait);
-                    schedule.changed(now, random);
+                    schedule.handle_change(now, random);
                 } else {
-                    now = now.max(schedule.deadline());
+                    now = now.max(schedule.poll_timeout());
                     prop_assert!(last.is_none_or(|last| now - last >= MIN_DELAY_BETWEEN_RAS));
-                    schedule.sent(now, random);
-                    prop_assert!(schedule.deadline() - now <= seconds(1800));
+                    schedule.handle_timeout(now, random);
+                    prop_assert!(schedule.poll_timeout() - now <= seconds(1800));
                     last = Some(now);
                 }
             }

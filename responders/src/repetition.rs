@@ -1,6 +1,6 @@
 //! When a frame that nobody confirms is sent again: an announcement, a Router Solicitation.
 //!
-//! Sans-IO: the owner waits until [`Repetition::next_event`], and sends when [`Repetition::poll`] says so.
+//! Sans-IO: the owner waits until [`Repetition::poll_timeout`], and sends when [`Repetition::handle_timeout`] says so.
 
 use std::time::{Duration, Instant};
 
@@ -51,9 +51,9 @@ impl Repetition {
         }
     }
 
-    /// Whether to send.
-    pub fn poll(&mut self, now: Instant) -> bool {
-        if self.next_event().is_none_or(|due| now < due) {
+    /// Time has passed: whether to send.
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        if self.poll_timeout().is_none_or(|due| now < due) {
             return false;
         }
         self.due = now + self.interval;
@@ -67,7 +67,7 @@ impl Repetition {
     }
 
     /// When to send next; none if that was all.
-    pub fn next_event(&self) -> Option<Instant> {
+    pub fn poll_timeout(&self) -> Option<Instant> {
         match self.kind {
             Kind::Announcement { left: 0 } => None,
             Kind::Announcement { .. } | Kind::Solicitation => Some(self.due),

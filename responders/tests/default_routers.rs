@@ -51,23 +51,23 @@ fn best(routers: &DefaultRouters) -> Option<u16> {
 #[test]
 fn a_router_counts_for_its_lifetime() {
     let mut routers = DefaultRouters::default();
-    assert_eq!((best(&routers), routers.next_event()), (None, None));
+    assert_eq!((best(&routers), routers.poll_timeout()), (None, None));
     assert_eq!(
         routers.heard(after(0), &heard(1, Medium, 30)),
         Listing::Added
     );
     let known = *routers.best().unwrap();
     assert_eq!((known.mac, known.mtu), (Some(OLD), Some(1500)));
-    assert_eq!(routers.next_event(), Some(after(30_000)));
+    assert_eq!(routers.poll_timeout(), Some(after(30_000)));
     assert_eq!(
         routers.heard(after(20_000), &heard(1, Medium, 30)),
         Listing::Refreshed
     );
-    assert_eq!(routers.next_event(), Some(after(50_000)));
+    assert_eq!(routers.poll_timeout(), Some(after(50_000)));
     assert!(routers.expire(after(49_999)).is_empty());
     assert_eq!(best(&routers), Some(1));
     assert_eq!(routers.expire(after(50_000)), [router_at(1)]);
-    assert_eq!((best(&routers), routers.next_event()), (None, None));
+    assert_eq!((best(&routers), routers.poll_timeout()), (None, None));
 }
 
 #[test]
@@ -225,13 +225,13 @@ fn room_is_made_by_those_whose_time_is_over() {
 /// When it is sent, in seconds, as many times as this at most.
 fn sent(mut repetition: Repetition, times: usize) -> Vec<u64> {
     let mut sent = Vec::new();
-    while let Some(due) = repetition.next_event().filter(|_| sent.len() < times) {
+    while let Some(due) = repetition.poll_timeout().filter(|_| sent.len() < times) {
         let early: Instant = due - Duration::from_millis(1);
         assert!(
-            early < *START || !repetition.poll(early),
+            early < *START || !repetition.handle_timeout(early),
             "not before it is due"
         );
-        assert!(repetition.poll(due));
+        assert!(repetition.handle_timeout(due));
         sent.push((due - *START).as_secs());
     }
     sent

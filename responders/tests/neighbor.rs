@@ -46,7 +46,7 @@ fn neighbor(cache: &NeighborCache) -> &Neighbor {
 /// When, in milliseconds, and whom it asks for so long, each time that something is due; and what changes.
 fn asks(cache: &mut NeighborCache, until: u64) -> (Vec<(u64, MacAddr)>, Vec<Change>) {
     let (mut asked, mut changes) = (Vec::new(), Vec::new());
-    while let Some(now) = cache.next_event().filter(|now| *now <= after(until)) {
+    while let Some(now) = cache.poll_timeout().filter(|now| *now <= after(until)) {
         let due = cache.poll(now);
         let at = (now - *START).as_millis() as u64;
         asked.extend(due.frames.iter().map(|frame| (at, destination(frame))));
@@ -90,7 +90,7 @@ fn an_answer_resolves_and_is_confirmed_again_before_its_time_is_over() {
     assert_eq!(hear(&mut cache, after(5040), &answer(OLD)), None);
     assert_eq!(neighbor(&cache).state(), State::Reachable);
     assert_eq!(neighbor(&cache).confirmed_at(), Some(after(5040)));
-    assert_eq!(cache.next_event(), Some(after(10_040)));
+    assert_eq!(cache.poll_timeout(), Some(after(10_040)));
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn next_hops_are_asked_at_a_half_to_the_whole_of_reachable_time() {
         cache.want(after(0), target(), None, random);
         cache.poll(after(0));
         hear(&mut cache, after(0), &answer(OLD));
-        let next = cache.next_event().unwrap() - *START;
+        let next = cache.poll_timeout().unwrap() - *START;
         assert_eq!(next.as_millis(), at);
     }
 }
@@ -206,10 +206,10 @@ fn an_unreachable_next_hop_that_is_heard_is_asked_at_once() {
     ] {
         let mut cache = reachable();
         asks(&mut cache, 11_000);
-        assert_eq!(cache.next_event(), Some(after(20_000)));
+        assert_eq!(cache.poll_timeout(), Some(after(20_000)));
         assert_eq!(hear(&mut cache, after(13_000), &sign), None);
         assert_eq!(neighbor(&cache).state(), State::Unreachable);
-        assert_eq!(cache.next_event(), Some(after(13_000)));
+        assert_eq!(cache.poll_timeout(), Some(after(13_000)));
     }
 }
 
@@ -428,7 +428,7 @@ fn what_is_wanted_again_keeps_what_is_known_and_asks_from_elsewhere() {
     moved.source_mac = NEW;
     cache.want(after(10), moved, None, LONG);
     assert_eq!(neighbor(&cache).state(), State::Reachable);
-    assert_eq!(cache.next_event(), Some(after(5000)));
+    assert_eq!(cache.poll_timeout(), Some(after(5000)));
     let frame = cache.poll(after(5000)).frames.remove(0);
     assert_eq!(frame[6..12], NEW.0);
 }
@@ -438,7 +438,7 @@ fn what_is_not_wanted_is_not_kept() {
     let mut cache = reachable();
     assert!(cache.unwant(ip(NEXT_HOP)));
     assert!(!cache.unwant(ip(NEXT_HOP)));
-    assert_eq!(cache.next_event(), None);
+    assert_eq!(cache.poll_timeout(), None);
     for frame in everything() {
         assert_eq!(hear(&mut cache, after(10), &frame), None);
     }
@@ -480,9 +480,9 @@ fn both_families_are_kept_side_by_side() {
     cache.want(after(0), target4(), None, LONG);
     let known: Vec<IpAddr> = cache.iter().map(Neighbor::address).collect();
     assert_eq!(known, [ip(NEXT_HOP4), ip(NEXT_HOP)]);
-    assert_eq!(cache.next_event(), Some(after(0)), "the earlier of both");
+    assert_eq!(cache.poll_timeout(), Some(after(0)), "the earlier of both");
     assert_eq!(destination(&cache.poll(after(0)).frames[0]), EVERYBODY);
-    assert_eq!(cache.next_event(), Some(after(1000)));
+    assert_eq!(cache.poll_timeout(), Some(after(1000)));
     assert_eq!(neighbor(&cache).target().source_mac, ROUTER_MAC);
 }
 
@@ -504,7 +504,7 @@ fn a_timing_without_sense_is_moved_to_the_nearest_with_sense() {
     cache.want(after(30), target4(), Some(OLD), 0);
     cache.poll(after(30));
     hear(&mut cache, after(30), &arp(2, OLD, NEXT_HOP4, GATEWAY4));
-    assert_eq!(cache.next_event(), Some(after(40)), "not after 5 ms");
+    assert_eq!(cache.poll_timeout(), Some(after(40)), "not after 5 ms");
 
     let endless = Timing {
         reachable: Duration::MAX,

@@ -353,7 +353,7 @@ fn delegation_messages() -> Vec<Vec<u8>> {
     let mut asking = Asking::new();
     let mut frames = Vec::new();
     while frames.len() < 5 {
-        asking.now = asking.now.max(asking.client.next_event().unwrap());
+        asking.now = asking.now.max(asking.client.poll_timeout().unwrap());
         let Some(frame) = asking.client.poll(asking.now, MIDDLE).pop() else {
             continue;
         };

@@ -1,7 +1,5 @@
 //! Switches: one OpenFlow session each, in one task that programs flows and answers punted packets.
 
-mod advertising;
-mod announcing;
 mod arrival;
 mod delegations;
 mod gathering;

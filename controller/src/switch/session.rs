@@ -6,10 +6,9 @@
 
 mod changes;
 mod drift;
+mod host;
 
 use super::Context;
-use super::advertising::Advertising;
-use super::announcing::Announcing;
 use super::arrival::{Arrived, arrive};
 use super::delegations::{self, Delegations};
 use super::gathering::Gathering;
@@ -29,11 +28,11 @@ use crate::clock;
 use crate::metrics::Counted;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::stream::{Incoming, Misunderstood};
-use rust_openflow::connection::ConnectionError;
-use rust_openflow::{ErrorMessage, Message};
+use rust_openflow::{ConnectionError, ErrorMessage, Message, Xid};
 use sextant_flows::pipeline::SWITCH_CONFIG;
-use sextant_flows::{Flows, View, reconcile};
+use sextant_flows::{Flows, View};
 use sextant_model::ChassisId;
+use sextant_responders::host::Host;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,8 +131,7 @@ struct Session {
     flows: Flows,
     /// What [`Session::flows`] were computed of.
     snapshot: Arc<Snapshot>,
-    advertising: Advertising,
-    announcing: Announcing,
+    host: Host,
     held: HeldAddresses,
     punts: Punts,
     gathering: Gathering,
@@ -153,10 +151,7 @@ impl Session {
     /// A session that knows what the switch should have, and not yet what it has.
     fn new(line: Line, chassis: ChassisId, context: Context, snapshot: Arc<Snapshot>) -> Self {
         let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
-        let told = context.handover.of(&chassis);
-        let now = std::time::Instant::now();
-        let advertising = Advertising::following(told.links, now);
-        let announcing = Announcing::following(told.places);
+        let host = Host::new(context.handover.of(&chassis), clock::time());
         let punts = Punts::new(context.metrics.clone());
         let gathering = Gathering::new(context.pauses.clone());
         let strangers = Strangers::new(context.metrics.clone(), chassis.clone(), Instant::now());
@@ -169,9 +164,8 @@ impl Session {
             context,
             flows,
             snapshot,
-            advertising,
+            host,
             held: HeldAddresses::default(),
-            announcing,
             punts,
             gathering,
             uplinks: Uplinks::default(),
@@ -188,8 +182,8 @@ impl Session {
     }
 
     async fn run(&mut self) -> Result<std::convert::Infallible, SessionError> {
-        self.line
-            .post([Message::SetConfig(SWITCH_CONFIG), Vigil::begin()]);
+        self.line.post([Message::SetConfig(SWITCH_CONFIG)]);
+        self.line.post(Vigil::begin());
         self.reconcile().await?;
         let mut snapshots = self.context.snapshots.clone();
         let mut flushes = self.context.neighbors.flushes();
@@ -210,16 +204,14 @@ impl Session {
     }
 
     fn deadline(&self) -> Instant {
-        let advertising = self.advertising.deadline().map(Instant::from_std);
+        let host = self.host.poll_timeout().map(Instant::from_std);
         let change = self
             .change
             .as_ref()
             .map(|change| change.deadline(self.context.patience));
-        advertising
-            .into_iter()
+        host.into_iter()
             .chain(self.resync)
             .chain(change)
-            .chain(self.announcing.deadline().map(Instant::from_std))
             .chain(self.uplinks.deadline().map(Instant::from_std))
             .chain(self.delegations.deadline().map(Instant::from_std))
             .chain([self.vigil.deadline(self.is_idle())])
@@ -237,7 +229,7 @@ impl Session {
     }
 
     /// Takes in a message and what has arrived behind it, up to a batch.
-    async fn take_batch(&mut self, xid: u32, message: &Message) -> Result<(), SessionError> {
+    async fn take_batch(&mut self, xid: Xid, message: &Message) -> Result<(), SessionError> {
         let begun = std::time::Instant::now();
         self.take(xid, message).await?;
         self.take_waiting().await?;
@@ -263,7 +255,7 @@ impl Session {
         Ok(())
     }
 
-    async fn take(&mut self, xid: u32, message: &Message) -> Result<(), SessionError> {
+    async fn take(&mut self, xid: Xid, message: &Message) -> Result<(), SessionError> {
         if let Message::PacketIn(packet) = message {
             let answers = self.punts.answer(&self.flows, packet);
             self.line.post(answers);
@@ -303,10 +295,9 @@ impl Session {
     /// Does what time and snapshots ask for.
     async fn act(&mut self) -> Result<(), SessionError> {
         let now = Instant::now();
-        let due = self.advertising.due(now.into_std(), &self.context.metrics);
-        self.line.post(due);
-        let due = self.announcing.due(now.into_std());
-        self.line.post(due);
+        self.host
+            .handle_timeout(clock::time(), &mut rand::random::<u64>);
+        self.send_frames();
         let due = self.uplinks.due(now.into_std());
         self.line.post(due);
         self.uplinks.tell(&self.chassis, &self.context).await?;
@@ -390,7 +381,7 @@ impl Session {
     }
 
     /// The next message that answers one of these requests; others are taken in. The last may be refused.
-    async fn answer_to(&mut self, asked: &[Option<u32>]) -> Result<Message, SessionError> {
+    async fn answer_to(&mut self, asked: &[Option<Xid>]) -> Result<Message, SessionError> {
         let deadline = Instant::now() + self.context.patience;
         loop {
             if self.line.connection.queued_bytes() >= HIGH_WATER {
@@ -424,8 +415,9 @@ impl Session {
             .metrics
             .compute_seconds
             .observe(started.elapsed().as_secs_f64());
-        let meters = inventory.meters.keys().copied().collect();
-        let difference = reconcile(&self.flows, &inventory.flows, &meters);
+        let changed = inventory.changed(&self.flows);
+        self.vigil.mends(changed.len(), 0);
+        let difference = self.difference_from(&inventory, &changed);
         let (present, add, delete) = (
             inventory.flows.len(),
             difference.additions(),

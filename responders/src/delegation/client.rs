@@ -22,7 +22,7 @@ const ANY_PREFIX: (Ipv6Addr, u8) = (Ipv6Addr::UNSPECIFIED, 64);
 
 /// Asks for the prefix of one subnet, keeps it extended, and gives it back.
 ///
-/// Sans-IO: the owner hands in what it hears, and calls [`poll`](Self::poll) when [`next_event`](Self::next_event) has
+/// Sans-IO: the owner hands in what it hears, and calls [`poll`](Self::poll) when [`poll_timeout`](Self::poll_timeout) has
 /// come, to send the frames that are due from the gateway port. Random numbers are arguments: any `u64`, another each
 /// time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,9 +128,9 @@ impl Client {
     }
 
     /// When to poll; none if there is nothing to wait for: all is done, or the lease is for ever.
-    pub fn next_event(&self) -> Option<Instant> {
+    pub fn poll_timeout(&self) -> Option<Instant> {
         let lease = self.lease.as_ref();
-        let exchange = self.phase.exchange().and_then(Exchange::next_event);
+        let exchange = self.phase.exchange().and_then(Exchange::poll_timeout);
         let turn = lease.and_then(|lease| match self.phase {
             Phase::Bound => earlier(lease.renew_at, lease.rebind_at),
             Phase::Renewing(_) => lease.rebind_at,

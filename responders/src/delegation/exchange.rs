@@ -148,7 +148,7 @@ impl Exchange {
     }
 
     /// When there is something to do.
-    pub(super) fn next_event(&self) -> Option<Instant> {
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
         self.due
     }
 

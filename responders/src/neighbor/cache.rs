@@ -9,7 +9,7 @@ use std::time::Instant;
 /// The next hops of one gateway port, kept resolved as long as they are wanted.
 ///
 /// Sans-IO: the owner says which are wanted, hands in what it hears on the link, and calls [`poll`](Self::poll) when
-/// [`next_event`](Self::next_event) has come, to send the frames that are due from the gateway port. What to do
+/// [`poll_timeout`](Self::poll_timeout) has come, to send the frames that are due from the gateway port. What to do
 /// differently comes back as [`Change`]s. Nothing that is heard adds an entry: the cache is as large as what is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NeighborCache {
@@ -72,7 +72,7 @@ impl NeighborCache {
     }
 
     /// When something is due next.
-    pub fn next_event(&self) -> Option<Instant> {
+    pub fn poll_timeout(&self) -> Option<Instant> {
         self.neighbors.values().map(Neighbor::due).min()
     }
 

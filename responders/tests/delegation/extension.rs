@@ -68,7 +68,7 @@ fn at_t2_all_servers_are_asked_and_at_the_end_for_any_prefix() {
     let end = after(500) + Duration::from_secs(2000);
     while asking.client.state() == State::Rebinding {
         assert_eq!(asking.prefix(), Some(net(USUAL.0)));
-        asking.now = asking.client.next_event().unwrap();
+        asking.now = asking.client.poll_timeout().unwrap();
         asking.poll();
     }
     assert_eq!((asking.now, asking.prefix()), (end, None));
@@ -280,12 +280,12 @@ fn a_lease_known_from_before_is_confirmed_and_counts_meanwhile() {
             .zip([1000, 2000, 4000])
             .all(|(is, to_be)| is.abs_diff(to_be) < 3)
     );
-    asking.now = asking.client.next_event().unwrap();
+    asking.now = asking.client.poll_timeout().unwrap();
     assert_eq!(asking.now, after(500) + Duration::from_secs(10));
     assert_eq!(asking.poll(), None);
     assert_eq!(asking.client.state(), State::Bound);
     assert_eq!(asking.client.lease(), Some(&kept(4000)));
-    assert_eq!(asking.client.next_event(), kept(4000).renew_at);
+    assert_eq!(asking.client.poll_timeout(), kept(4000).renew_at);
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn a_lease_has_the_times_that_the_server_says() {
         [Some(500), Some(800), Some(1000), Some(2000)]
     );
     let renewal = asking.now + Duration::from_secs(500);
-    assert_eq!(asking.client.next_event(), Some(renewal));
+    assert_eq!(asking.client.poll_timeout(), Some(renewal));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_lease_for_ever_is_nothing_to_wait_for() {
     let given = ("2001:db8:1::/64", FOR_EVER, FOR_EVER);
     let (effect, mut asking) = granted((0, 0), &[given]);
     assert_eq!(effect, Effect::Granted);
-    assert_eq!(asking.client.next_event(), None);
+    assert_eq!(asking.client.poll_timeout(), None);
     assert!(!asking.client.is_done());
     assert_eq!(asking.after(1 << 40), None);
     assert_eq!(asking.prefix(), Some(net(given.0)));
@@ -216,8 +216,8 @@ fn time_may_end() {
     );
     now += Duration::from_secs(2);
     assert_eq!(client.poll(now, MIDDLE).len(), 1);
-    assert_eq!(client.next_event(), None);
+    assert_eq!(client.poll_timeout(), None);
     client.release(now, MIDDLE);
     assert_eq!(client.poll(now, MIDDLE).len(), 1);
-    assert_eq!(client.next_event(), None);
+    assert_eq!(client.poll_timeout(), None);
 }

@@ -143,7 +143,7 @@ fn play(known: Option<Lease>, steps: &[(Step, u64)]) {
     for (step, random) in steps {
         match step {
             Step::Pass(milliseconds) => now += Duration::from_millis(*milliseconds),
-            Step::Wait => now = client.next_event().map_or(now, |next| next.max(now)),
+            Step::Wait => now = client.poll_timeout().map_or(now, |next| next.max(now)),
             Step::Release => {
                 client.release(now, *random);
                 released = true;
@@ -225,7 +225,10 @@ impl Link<'_> {
 
     /// Time passes to the next event.
     fn go_on(&mut self) {
-        self.now = self.client.next_event().expect("there is something to do");
+        self.now = self
+            .client
+            .poll_timeout()
+            .expect("there is something to do");
         self.random = self
             .random
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -310,7 +313,7 @@ proptest! {
             if forgets && step == 10 {
                 link.servers.iter_mut().for_each(|server| server.bound = false);
             }
-            if link.client.next_event().is_none() {
+            if link.client.poll_timeout().is_none() {
                 break;
             }
             link.go_on();

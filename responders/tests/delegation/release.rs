@@ -21,10 +21,10 @@ fn a_release_is_sent_four_times() {
     let distances: Vec<_> = asking.sends(3).iter().map(|sent| sent.1 / 999).collect();
     assert_eq!(distances, [1, 2, 4]);
     assert!(!asking.client.is_done(), "the last one may be answered");
-    asking.now = asking.client.next_event().unwrap();
+    asking.now = asking.client.poll_timeout().unwrap();
     assert_eq!(asking.poll(), None);
     assert!(asking.client.is_done());
-    assert_eq!(asking.client.next_event(), None);
+    assert_eq!(asking.client.poll_timeout(), None);
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn any_answer_to_a_release_will_do() {
         let reply = Said::to(REPLY, &release).status(status);
         assert_eq!(asking.hear(&reply), Effect::Taken);
         assert!(asking.client.is_done());
-        assert_eq!((asking.poll(), asking.client.next_event()), (None, None));
+        assert_eq!((asking.poll(), asking.client.poll_timeout()), (None, None));
         assert_eq!(asking.hear(&reply), Effect::NotForUs);
     }
 }
@@ -66,7 +66,7 @@ fn who_has_nothing_gives_nothing_back() {
     assert!(asking.client.is_done());
     assert_eq!(asking.client.state(), State::Releasing);
     assert_eq!(
-        (asking.after(10_000), asking.client.next_event()),
+        (asking.after(10_000), asking.client.poll_timeout()),
         (None, None)
     );
 }

@@ -21,7 +21,7 @@ fn a_subnet_has_the_duid_that_neutron_gives_it() {
 fn the_first_solicit_is_delayed_by_up_to_a_second() {
     for (random, milliseconds) in [(0, 0), (MIDDLE, 500), (u64::MAX, 1000)] {
         let client = Client::new(subnet(), sender(), None, *START, random);
-        let delay = client.next_event().unwrap() - *START;
+        let delay = client.poll_timeout().unwrap() - *START;
         assert_eq!(delay.as_millis(), milliseconds);
         assert_eq!(client.state(), State::Soliciting);
     }
@@ -64,10 +64,10 @@ fn solicits_are_sent_at_doubled_distances_up_to_an_hour() {
 fn the_distances_vary_by_a_tenth() {
     let distances = |random| {
         let mut client = Client::new(subnet(), sender(), None, *START, MIDDLE);
-        let mut now = client.next_event().unwrap();
+        let mut now = client.poll_timeout().unwrap();
         [(); 3].map(|()| {
             assert_eq!(client.poll(now, random).len(), 1);
-            let next = client.next_event().unwrap();
+            let next = client.poll_timeout().unwrap();
             now = next;
             (next - *START).as_millis()
         })
@@ -77,7 +77,7 @@ fn the_distances_vary_by_a_tenth() {
     let first = Client::new(subnet(), sender(), None, *START, 0);
     let mut solicits = first;
     solicits.poll(*START, 0);
-    let wait = solicits.next_event().unwrap() - *START;
+    let wait = solicits.poll_timeout().unwrap() - *START;
     assert!(
         wait > Duration::from_secs(1),
         "the first is longer than IRT"
@@ -209,7 +209,7 @@ fn a_server_that_does_not_keep_its_word_is_asked_less_and_less_often() {
         let refusal = Said::to(REPLY, &request).refusing(6);
         assert_eq!(asking.hear(&refusal), Effect::Refused("NoPrefixAvail"));
         assert_eq!(asking.client.state(), State::Soliciting);
-        let pause = asking.client.next_event().unwrap() - asking.now;
+        let pause = asking.client.poll_timeout().unwrap() - asking.now;
         pause.as_secs_f64().round() as u64
     }
     let mut asking = Asking::new();
@@ -281,7 +281,7 @@ fn what_answers_another_is_not_ours() {
 fn frames_come_from_where_the_gateway_port_is() {
     let mut asking = Asking::new();
     let frame = |asking: &mut Asking| {
-        asking.now = asking.client.next_event().unwrap();
+        asking.now = asking.client.poll_timeout().unwrap();
         asking.client.poll(asking.now, MIDDLE).remove(0)
     };
     let before = frame(&mut asking);

@@ -251,7 +251,10 @@ impl Asking {
     /// Lets time pass until something is sent: what.
     pub fn next(&mut self) -> Asked {
         for _ in 0..10 {
-            let next = self.client.next_event().expect("there is something to do");
+            let next = self
+                .client
+                .poll_timeout()
+                .expect("there is something to do");
             self.now = self.now.max(next);
             if let Some(asked) = self.poll() {
                 return asked;
@@ -295,7 +298,7 @@ pub fn holds(client: &Client, now: Instant) {
     let lease = client.lease();
     let for_ever =
         lease.is_some_and(|lease| lease.renew_at.is_none() && lease.valid_until.is_none());
-    match client.next_event() {
+    match client.poll_timeout() {
         Some(next) => assert!(next > now, "polling makes progress"),
         None => assert!(client.is_done() || (client.state() == State::Bound && for_ever)),
     }

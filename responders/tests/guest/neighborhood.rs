@@ -40,13 +40,17 @@ impl Neighborhood {
         for frame in &due.frames {
             self.asks(frame);
         }
-        let next = self.cache.next_event().expect("next hops are wanted");
+        let next = self.cache.poll_timeout().expect("next hops are wanted");
         assert!(next > self.now, "polling makes progress");
         for change in due.changes {
             assert_eq!(change.state, State::Unreachable, "time brings nothing else");
         }
         self.routers.expire(self.now);
-        assert!(self.routers.next_event().is_none_or(|next| next > self.now));
+        assert!(
+            self.routers
+                .poll_timeout()
+                .is_none_or(|next| next > self.now)
+        );
     }
 
     /// A frame is a solicitation of a next hop, and its distance from the one before is kept.

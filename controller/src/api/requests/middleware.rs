@@ -30,29 +30,53 @@ pub(crate) async fn serve(State(api): State<Api>, request: Request, next: Next) 
         .get::<MatchedPath>()
         .map_or("unmatched", MatchedPath::as_str)
         .to_owned();
-    let started = Instant::now();
-    let mut response = match accepts_json(&request) {
-        true => abandon::served(next.run(request))
-            .await
-            .unwrap_or_else(|_| defect()),
-        false => discovery::not_acceptable().into_response(),
+    let account = Account {
+        api,
+        method,
+        path,
+        route,
+        started: Instant::now(),
     };
-    let took = started.elapsed();
-    count(&api.metrics, label(&method), &route, &response, took);
-    let request_id = format!("req-{}", Uuid::new_v4());
-    let who = response.extensions_mut().remove::<CallerName>();
-    let answered = Answered {
-        request_id: &request_id,
-        method: &method,
-        path: &path,
-        status: response.status(),
-        took,
-    };
-    api.audit.tell(&who.unwrap_or_default(), &answered);
-    if let Ok(id) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert(REQUEST_ID, id);
+    if !accepts_json(&request) {
+        return account.close(discovery::not_acceptable().into_response());
     }
-    response
+    // The account is closed within the task: a write is told of even if its caller has gone while it was made.
+    let closed = account.clone();
+    let served = abandon::served(async move { closed.close(next.run(request).await) });
+    served.await.unwrap_or_else(|_| account.close(defect()))
+}
+
+/// What is kept of a request until it is answered.
+#[derive(Clone)]
+struct Account {
+    api: Api,
+    method: Method,
+    path: String,
+    route: String,
+    started: Instant,
+}
+
+impl Account {
+    /// Names the answer, counts it and tells of it.
+    fn close(&self, mut response: Response) -> Response {
+        let took = self.started.elapsed();
+        let Self { api, method, .. } = self;
+        count(&api.metrics, label(method), &self.route, &response, took);
+        let request_id = format!("req-{}", Uuid::new_v4());
+        let who = response.extensions_mut().remove::<CallerName>();
+        let answered = Answered {
+            request_id: &request_id,
+            method,
+            path: &self.path,
+            status: response.status(),
+            took,
+        };
+        api.audit.tell(&who.unwrap_or_default(), &answered);
+        if let Ok(id) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        response
+    }
 }
 
 fn count(metrics: &Metrics, method: &str, route: &str, response: &Response, took: Duration) {

@@ -16,8 +16,7 @@ use crate::state::Event;
 use crate::throttle::Throttle;
 use bytes::Bytes;
 use rust_openflow::{Message, NO_BUFFER, PacketOut, ports};
-use sextant_flows::Uplink;
-use sextant_model::{ChassisId, Delegation, NetworkId, SubnetId};
+use sextant_model::{ChassisId, Delegation, NetworkId, Speaker, SubnetId, Uplink};
 use sextant_responders::Learned;
 use sextant_responders::delegation::{Client, Effect, Heard, Lease, Sender, State, duid, sent};
 use std::collections::BTreeMap;
@@ -182,7 +181,7 @@ impl Delegations {
     /// When something is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.all()
-            .filter_map(|asking| asking.client.next_event())
+            .filter_map(|asking| asking.client.poll_timeout())
             .min()
     }
 
@@ -241,7 +240,7 @@ fn wanted(uplinks: &BTreeMap<NetworkId, Uplink>) -> BTreeMap<SubnetId, Way> {
     let of_uplink = |(network, uplink): (&NetworkId, &Uplink)| {
         let network = *network;
         let (port, vlan_tci) = (uplink.port, uplink.vlan_tci);
-        let of_speaker = move |speaker: &sextant_flows::Speaker| {
+        let of_speaker = move |speaker: &Speaker| {
             let (mac, address) = (speaker.mac, speaker.mac.link_local());
             let sender = Sender { mac, address };
             let way = Way {
@@ -264,7 +263,7 @@ impl Way {
         Message::PacketOut(PacketOut {
             buffer_id: NO_BUFFER,
             in_port: ports::CONTROLLER,
-            actions: tagged(self.vlan_tci, self.port.into()),
+            actions: tagged(self.vlan_tci, u32::from(self.port)),
             data: Bytes::from(frame),
         })
     }

@@ -1,9 +1,8 @@
 use super::*;
-use sextant_flows::Speaker;
 use sextant_model::{
     Change, ExternalGateway, FixedIp, MacAddr, Meta, Network, NetworkKey, NetworkType, Object,
     Port, PortId, PrefixSource, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, Router, RouterId,
-    RouterKey, Subnet,
+    RouterKey, Speaker, Subnet,
 };
 use sextant_responders::dhcpv6::codec::put_option;
 use sextant_responders::dhcpv6::{CLIENT_PORT, SERVER_PORT};

@@ -3,20 +3,21 @@
 //! Who goes says so before its flows go. Whatever else is sent because something changed waits until the switch has confirmed
 //! the flows that carry it, and take up the answers: sent earlier it would be lost, and may not be said again for long.
 
+use super::host::router_ports;
 use super::{RESYNC, Session, SessionError};
+use crate::clock;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
-use crate::switch::handover::Told;
 use crate::switch::meters::Meters;
 use crate::switch::programming::{Change, Refused};
-use rust_openflow::ErrorMessage;
+use rust_openflow::{ErrorMessage, Xid};
 use sextant_flows::{Difference, View};
 use sextant_model::PortId;
 use tokio::time::Instant;
 
 impl Session {
     /// What is said of flows and of meters that they pass is told with them.
-    pub(super) fn take_error(&mut self, xid: u32, error: &ErrorMessage) {
+    pub(super) fn take_error(&mut self, xid: Xid, error: &ErrorMessage) {
         let change = self.change.as_ref();
         let meter = change.and_then(|change| change.meter(xid));
         if let Some(meter) = meter {
@@ -80,17 +81,12 @@ impl Session {
             .with_label_values(&[chassis])
             .set(i64::try_from(self.flows.len()).unwrap_or(i64::MAX));
         if difference.touches_links() {
-            let now = Instant::now().into_std();
-            let links = self.flows.links();
-            self.announcing.update(self.flows.interfaces());
-            let told = Told {
-                links: links.clone(),
-                places: self.announcing.known().clone(),
-            };
-            self.context.handover.put(&self.chassis, told);
-            let last_words = self.advertising.part_from(&links, now, metrics);
-            self.line.post(last_words);
+            let ports = router_ports(&self.flows);
+            self.host.handle_planned(&ports, clock::time());
+            self.context.handover.put(&self.chassis, ports);
+            self.send_frames();
         }
+        let metrics = &self.context.metrics;
         let withheld = self.flows.withheld();
         self.unpublished.update(withheld, &self.chassis, metrics);
         self.shortcomings.may_differ(&self.flows);
@@ -108,13 +104,14 @@ impl Session {
 
     /// The flows are there that carry what links and uplinks have to say, as far as these may have changed.
     fn speak(&mut self, links: bool, uplinks: bool) {
-        let now = Instant::now().into_std();
+        let (now, random) = (clock::time(), &mut rand::random::<u64>);
         let Snapshot { intent, facts, .. } = &*self.snapshot;
         if links {
-            self.advertising
-                .update(self.flows.links(), intent.settings.ra, now);
+            let (links, settings) = (self.flows.links(), intent.settings.ra);
+            self.host.handle_links(links, settings, now, random);
         }
         if uplinks {
+            let now = now.instant;
             let uplinks = self.flows.uplinks();
             self.delegations.update(&uplinks, &self.snapshot, now);
             self.uplinks.update(uplinks, &self.chassis, facts, now);
@@ -139,7 +136,7 @@ impl Session {
         self.speak(change.touches_links(), change.touches_uplinks());
         let now = Instant::now().into_std();
         self.uplinks.announce(now);
-        self.announcing.begin(now);
+        self.host.handle_confirmed(clock::time());
         self.count(&change, "confirmed");
         self.context
             .metrics

@@ -2,9 +2,8 @@
 
 use crate::neighbors;
 use bytes::Bytes;
-use rust_openflow::{Action, Field, Message, NO_BUFFER, PacketOut, Subfield, ports};
-use sextant_flows::{Speaker, Uplink};
-use sextant_model::{MacAddr, Outside, PortId};
+use rust_openflow::{Action, Field, Message, NO_BUFFER, PacketOut, PortNo, Subfield, ports};
+use sextant_model::{MacAddr, Outside, PortId, Speaker, Uplink};
 use sextant_responders::default_routers::{DefaultRouters, Reachability};
 use sextant_responders::neighbor::{
     Change, Ends, Heard, Neighbor, NeighborCache, State, Target, Timing, announce,
@@ -197,14 +196,14 @@ impl Link {
         let announcements = self.announcing.values();
         let before = self.before.map(|(_, until)| until);
         self.neighbors
-            .next_event()
+            .poll_timeout()
             .into_iter()
-            .chain(self.routers.next_event())
+            .chain(self.routers.poll_timeout())
             .chain(before)
             .chain(self.held)
             .chain(self.sought.values().copied())
-            .chain(self.asking.and_then(|asking| asking.next_event()))
-            .chain(announcements.filter_map(Repetition::next_event))
+            .chain(self.asking.and_then(|asking| asking.poll_timeout()))
+            .chain(announcements.filter_map(Repetition::poll_timeout))
             .min()
     }
 
@@ -334,14 +333,17 @@ impl Link {
         let mut frames = vec![];
         for (port, repetition) in &mut self.announcing {
             let speaker = self.uplink.speakers.get(port);
-            if let Some(speaker) = speaker.filter(|_| repetition.poll(now)) {
+            if let Some(speaker) = speaker.filter(|_| repetition.handle_timeout(now)) {
                 let addresses = speaker.addresses.iter();
                 frames.extend(addresses.map(|address| announce(speaker.mac, *address).into()));
             }
         }
         self.announcing
-            .retain(|_, repetition| repetition.next_event().is_some());
-        let asks = self.asking.as_mut().is_some_and(|asking| asking.poll(now));
+            .retain(|_, repetition| repetition.poll_timeout().is_some());
+        let asks = self
+            .asking
+            .as_mut()
+            .is_some_and(|asking| asking.handle_timeout(now));
         let speaker = self.uplink.speakers.values().next().filter(|_| asks);
         frames.extend(speaker.map(|speaker| {
             let source = speaker.mac.link_local();
@@ -354,7 +356,7 @@ impl Link {
         Message::PacketOut(PacketOut {
             buffer_id: NO_BUFFER,
             in_port: ports::CONTROLLER,
-            actions: tagged(self.uplink.vlan_tci, self.uplink.port.into()),
+            actions: tagged(self.uplink.vlan_tci, u32::from(self.uplink.port)),
             data: frame,
         })
     }
@@ -372,7 +374,7 @@ fn reachability(neighbor: &Neighbor) -> Reachability {
 }
 
 /// Sends a frame out of a port with this `vlan_tci`; 0 for none.
-pub(in crate::switch) fn tagged(vlan_tci: u16, port: u32) -> Vec<Action> {
+pub(in crate::switch) fn tagged(vlan_tci: u16, port: impl Into<PortNo>) -> Vec<Action> {
     let tag = Action::Load {
         value: vlan_tci.into(),
         dst: Subfield::whole(Field::VLAN_TCI),

@@ -2,9 +2,9 @@ mod chaos;
 
 use super::*;
 use bytes::Bytes;
-use sextant_flows::Speaker;
 use sextant_model::{
     AdvertisedOptions, Advertisement, KnownNeighbor, MacAddr, PortId, Punt, RouterPreference,
+    Speaker,
 };
 use sextant_responders::ra::{Destination, advertise};
 use sextant_responders::{neighbor, respond};

@@ -11,11 +11,11 @@ use crate::flow::Flow;
 use crate::pipeline::{
     ADDRESS, NETWORK, ORIGIN, ORIGIN_GUEST, PROBLEM, PROBLEM_UNREACHABLE, Stage,
 };
-use crate::uplink::{Speaker, Uplink};
+use crate::uplink::{heard_meter, known_meter, other_meter};
 use crate::view::View;
 use ipnet::IpNet;
 use rust_openflow::{Action, Field, Match};
-use sextant_model::{Ethertype, MacAddr, Network, Port, Punt, is_link_local};
+use sextant_model::{Ethertype, MacAddr, Network, Port, Punt, Speaker, Uplink, is_link_local};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -24,18 +24,14 @@ const DHCPV6_CLIENT: u16 = 546;
 
 /// What a router's gateway port adds where the external network is.
 pub(crate) fn port(view: &View<'_>, port: &Port) -> Vec<Flow> {
-    let Some(gateway) = view.gateway_by(port) else {
-        return vec![];
-    };
-    if view.leaves_here(&gateway) {
+    let by_own_mac = view
+        .gateway_by(port)
+        .filter(|gateway| view.leaves_here(gateway));
+    if let Some(gateway) = by_own_mac {
         let mac = own_mac(view.chassis, port);
         return answered(view, gateway.network, mac.link_local(), mac);
     }
-    let bridged = provider::outside(view, gateway.network).is_some();
-    if bridged && view.has_gateway(gateway.router) {
-        return at_gateway(view, &gateway);
-    }
-    vec![]
+    entered_by(view, port).map_or_else(Vec::new, |gateway| at_gateway(view, &gateway))
 }
 
 fn answered(view: &View<'_>, network: &Network, address: Ipv6Addr, mac: MacAddr) -> Vec<Flow> {
@@ -69,6 +65,18 @@ fn answered_for(
     neighbor::answer(view, Stage::Outside, &known)
 }
 
+/// The meter of what such a port's router translates here, where its zone needs one.
+pub(crate) fn meter(view: &View<'_>, port: &Port) -> Option<u32> {
+    translation::meter(view, &entered_by(view, port)?)
+}
+
+/// The gateway of a router's port that packets from outside enter by here.
+fn entered_by<'a>(view: &View<'a>, port: &'a Port) -> Option<Gateway<'a>> {
+    let gateway = view.gateway_by(port)?;
+    let bridged = provider::outside(view, gateway.network).is_some();
+    (bridged && !view.leaves_here(&gateway) && view.has_gateway(gateway.router)).then_some(gateway)
+}
+
 /// The way in, and who asks for the router.
 fn at_gateway(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
     let (network, port) = (gateway.network, gateway.port);
@@ -81,7 +89,7 @@ fn at_gateway(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
     let mut flows: Vec<Flow> = [arrives].into_iter().chain(asked).collect();
     flows.extend(arp::known(Stage::Outside, network, port));
     flows.extend(enter(gateway));
-    flows.extend(translation::leaving(gateway));
+    flows.extend(translation::leaving(view, gateway));
     flows
 }
 
@@ -121,11 +129,7 @@ pub(crate) fn link(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<F
     flows.extend(heard_of_known(view, network, uplink));
     flows.extend(delegations(network, uplink));
     flows.push(icmp_error::guest(uplink.port));
-    flows.push(neighbor::asked_from(
-        view,
-        uplink.port,
-        uplink.other_meter(),
-    ));
+    flows.push(neighbor::asked_from(view, uplink.port, other_meter(uplink)));
     flows.extend(neighbors(view, network, uplink));
     flows
 }
@@ -138,7 +142,7 @@ fn heard(network: &Network, uplink: &Uplink) -> Vec<Flow> {
             priority,
             matches.with(NETWORK, network.key.0),
         )
-        .copy_up(Punt::Heard(network.id), uplink.heard_meter())
+        .copy_up(Punt::Heard(network.id), heard_meter(uplink))
     };
     let to_all = |matches| up(200, matches).goto(Stage::Switch);
     // Below the answers: an ARP request of the next hop itself is answered, too.
@@ -194,7 +198,7 @@ fn heard_of_known(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<Fl
         let from = |said: Match| {
             let said = said.with(NETWORK, network.key.0).mac(Field::ETH_SRC, mac.0);
             Flow::new(Stage::Outside, 310, said)
-                .copy_up(Punt::Heard(network.id), uplink.known_meter())
+                .copy_up(Punt::Heard(network.id), known_meter(uplink))
                 .goto(Stage::Switch)
         };
         said(address).into_iter().map(from).collect::<Vec<_>>()
@@ -215,7 +219,7 @@ fn delegations(network: &Network, uplink: &Uplink) -> Vec<Flow> {
             .with(Field::UDP_DST, DHCPV6_CLIENT);
         Flow::new(Stage::Outside, 300, matches)
             .punt(Punt::Delegation(network.id))
-            .meter(uplink.heard_meter())
+            .meter(heard_meter(uplink))
     };
     asking.map(answer).collect()
 }
@@ -245,7 +249,7 @@ fn neighbors(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<Flow> {
     let unknown = on_link(view, network).into_iter().map(|prefix| {
         Flow::new(Stage::NextHop, 60, to_prefix(network, prefix))
             .punt(Punt::Unresolved(network.id))
-            .meter(uplink.other_meter())
+            .meter(other_meter(uplink))
     });
     known_neighbors
         .map(reach)

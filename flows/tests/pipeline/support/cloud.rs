@@ -6,9 +6,9 @@ use sextant_model::{
     Endpoints, Ethertype, ExternalGateway, ExternalSettings, Facts, Family, FixedIp, HostRoute,
     Intent, Ipv6Mode, Key, MacAddr, Meta, Network, NetworkId, NetworkKey, NetworkType, Object,
     Outside, Plugged, Port, PortId, PrefixSource, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER,
-    RemoteEnd, Router, RouterId, RouterKey, RuleProtocol, SecurityGroup, SecurityGroupId,
-    SecurityGroupRule, SecurityGroupRuleId, ServerIdentity, Settings, Subnet, SubnetId, SubnetPool,
-    SubnetPoolId, Transport,
+    Reassembly, RemoteEnd, Router, RouterId, RouterKey, RuleProtocol, SecurityGroup,
+    SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, ServerIdentity, Settings, Subnet,
+    SubnetId, SubnetPool, SubnetPoolId, Transport,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -198,6 +198,16 @@ impl Cloud {
             ..Chassis::new(ChassisId::new(name), Encap { endpoints, kind })
         });
         self.facts.place_gateways(&self.intent);
+    }
+
+    /// A hypervisor's Open vSwitch puts fragments together this way.
+    pub(crate) fn reassemble(&mut self, hypervisor: &str, reassembly: Reassembly) {
+        let known = &self.facts.chassis()[&ChassisId::new(hypervisor)];
+        let chassis = Chassis {
+            reassembly,
+            ..(**known).clone()
+        };
+        self.facts.put_chassis(chassis);
     }
 
     /// A hypervisor's `br-int` has a patch port to the bridge of a physical network.

@@ -1,18 +1,27 @@
-use super::*;
-use sextant_model::{AdvertisedOptions, AdvertisedPrefix, MacAddr, PrefixEnds};
-use sextant_responders::frame::Ipv6Packet;
-use std::sync::Arc;
-use uuid::Uuid;
+//! Unsolicited advertisements to guests.
 
-const PORT: PortId = PortId(Uuid::from_u128(1));
+use crate::clock::{Seeded, start};
+use sextant_model::{
+    AdvertisedLink, AdvertisedOptions, AdvertisedPrefix, Advertisement, MacAddr, NetworkKey,
+    PortId, PrefixEnds, Settings,
+};
+use sextant_responders::frame::Ipv6Packet;
+use sextant_responders::host::{Advertising, FrameKind, OutgoingFrame, Time};
+use sextant_responders::ra_schedule::MIN_DELAY_BETWEEN_RAS;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+const PORT: PortId = PortId::MIN;
 /// What passes before a change: longer than the least distance between two advertisements.
 const STEP: Duration = Duration::from_secs(20);
 
 /// A switch's session, as far as it advertises one link.
 struct Story {
     advertising: Advertising,
-    metrics: Metrics,
-    now: Instant,
+    random: Seeded,
+    now: Time,
+    final_words: u64,
 }
 
 /// Of one advertisement: the router's lifetime, and of each prefix the last group with its preferred and valid lifetimes. The
@@ -23,8 +32,9 @@ impl Story {
     fn new() -> Self {
         Self {
             advertising: Advertising::default(),
-            metrics: Metrics::new().unwrap(),
-            now: Instant::now(),
+            random: Seeded::new(1),
+            now: start(),
+            final_words: 0,
         }
     }
 
@@ -35,35 +45,42 @@ impl Story {
         self.said(&links)
     }
 
-    fn said(&mut self, links: &[(PortId, &Link)]) -> Vec<Said> {
+    fn said(&mut self, links: &[(PortId, &AdvertisedLink)]) -> Vec<Said> {
         self.set(links).iter().map(read).collect()
     }
 
     /// What is sent at once when these are the links.
-    fn set(&mut self, links: &[(PortId, &Link)]) -> Vec<Message> {
-        self.now += STEP;
-        let links = links.iter().map(|(port, link)| (*port, Link::clone(link)));
+    fn set(&mut self, links: &[(PortId, &AdvertisedLink)]) -> Vec<OutgoingFrame> {
+        self.now.instant += STEP;
+        let links = links
+            .iter()
+            .map(|(port, link)| (*port, AdvertisedLink::clone(link)));
         let links: BTreeMap<_, _> = links.collect();
-        let advertising = &mut self.advertising;
-        let mut sent = advertising.part_from(&links, self.now, &self.metrics);
-        advertising.update(links, sextant_model::Settings::default().ra, self.now);
-        sent.extend(advertising.due(self.now, &self.metrics));
-        sent
+        self.advertising.handle_planned(&links, self.now);
+        let settings = Settings::default().ra;
+        self.advertising
+            .handle_links(links, settings, self.now, &mut self.random.draw());
+        self.due()
+    }
+
+    fn due(&mut self) -> Vec<OutgoingFrame> {
+        self.advertising
+            .handle_timeout(self.now, &mut self.random.draw());
+        let frames = std::iter::from_fn(|| self.advertising.poll_frame());
+        let frames: Vec<OutgoingFrame> = frames.collect();
+        let last = |frame: &&OutgoingFrame| frame.kind == FrameKind::FinalAdvertisement;
+        self.final_words += frames.iter().filter(last).count() as u64;
+        frames
     }
 
     /// What is said next, if anything is.
     fn next(&mut self) -> Option<Said> {
-        self.now = self.advertising.deadline()?;
-        let due = self.advertising.due(self.now, &self.metrics);
-        let [message] = &due[..] else {
+        self.now.instant = self.advertising.poll_timeout()?;
+        let due = self.due();
+        let [frame] = &due[..] else {
             panic!("one at a time: {due:?}")
         };
-        Some(read(message))
-    }
-
-    fn final_words(&self) -> u64 {
-        let sent = &self.metrics.router_advertisements;
-        sent.with_label_values(&["final"]).get()
+        Some(read(frame))
     }
 }
 
@@ -79,9 +96,9 @@ fn prefix(n: u8) -> AdvertisedPrefix {
     }
 }
 
-fn link(prefixes: &[AdvertisedPrefix]) -> Link {
+fn link(prefixes: &[AdvertisedPrefix]) -> AdvertisedLink {
     let mac = MacAddr([0xfa, 0x16, 0x3e, 0, 0, 1]);
-    Link {
+    AdvertisedLink {
         network: NetworkKey(7),
         advertisement: Arc::new(Advertisement {
             mac,
@@ -99,11 +116,8 @@ fn link(prefixes: &[AdvertisedPrefix]) -> Link {
     }
 }
 
-fn read(message: &Message) -> Said {
-    let Message::PacketOut(out) = message else {
-        panic!("not a packet: {message:?}")
-    };
-    let packet = Ipv6Packet::parse(&out.data).unwrap();
+fn read(frame: &OutgoingFrame) -> Said {
+    let packet = Ipv6Packet::parse(&frame.octets).unwrap();
     let number = |octets: &[u8]| octets.iter().fold(0, |n, octet| n << 8 | u32::from(*octet));
     let lifetime = u16::from_be_bytes([packet.payload[6], packet.payload[7]]);
     let mut options = &packet.payload[16..];
@@ -129,7 +143,7 @@ fn a_prefix_that_is_replaced_is_withdrawn_at_once_and_twice_more() {
     said.extend([story.next(), story.next()].into_iter().flatten());
     assert_eq!(said, [both.clone(), both.clone(), both]);
     assert_eq!(story.next(), Some((300, vec![(2, 14_400, 86_400)])));
-    assert_eq!(story.final_words(), 0);
+    assert_eq!(story.final_words, 0);
 }
 
 #[test]
@@ -141,9 +155,9 @@ fn a_router_that_goes_away_says_so_three_times() {
     let begun = story.now;
     said.extend([story.next(), story.next()].into_iter().flatten());
     assert_eq!(said, [last.clone(), last.clone(), last]);
-    assert_eq!(story.now - begun, MIN_DELAY_BETWEEN_RAS * 2);
+    assert_eq!(story.now.instant - begun.instant, MIN_DELAY_BETWEEN_RAS * 2);
     assert_eq!(story.next(), None);
-    assert_eq!(story.final_words(), 3);
+    assert_eq!(story.final_words, 3);
 }
 
 #[test]
@@ -156,7 +170,7 @@ fn a_router_that_comes_back_with_another_prefix_goes_on_to_withdraw_the_first() 
     story.change(None);
     let again = (300, vec![(2, 14_400, 86_400), (1, 0, 7200)]);
     assert_eq!(story.change(Some(&[prefix(2)])), [again]);
-    assert_eq!(story.final_words(), 2);
+    assert_eq!(story.final_words, 2);
 }
 
 #[test]
@@ -186,10 +200,10 @@ fn an_advertisement_does_not_grow_however_often_its_prefix_is_replaced() {
     assert_eq!(told, newest, "the one that counts, and the last that went");
 }
 
-const OTHER: PortId = PortId(Uuid::from_u128(2));
+const OTHER: PortId = PortId::MAX;
 
 /// A link that advertises a prefix and these DNS servers and search domains.
-fn with_dns(n: u8, servers: &[u16], domains: &[&str]) -> Link {
+fn with_dns(n: u8, servers: &[u16], domains: &[&str]) -> AdvertisedLink {
     let mut link = link(&[prefix(n)]);
     let advertisement = Arc::make_mut(&mut link.advertisement);
     advertisement.dns_servers = servers.iter().map(|server| dns(*server)).collect();
@@ -205,14 +219,13 @@ fn dns(n: u16) -> std::net::Ipv6Addr {
 impl Story {
     /// What is said of DNS at once when these are the links: the last octets of servers that stay and of those that go, and
     /// whether search domains stay and go.
-    fn dns(&mut self, links: &[(PortId, &Link)]) -> Vec<Dns> {
+    fn dns(&mut self, links: &[(PortId, &AdvertisedLink)]) -> Vec<Dns> {
         self.set(links).iter().map(read_dns).collect()
     }
 
     fn next_dns(&mut self) -> Option<Dns> {
-        self.now = self.advertising.deadline()?;
-        let due = self.advertising.due(self.now, &self.metrics);
-        due.first().map(read_dns)
+        self.now.instant = self.advertising.poll_timeout()?;
+        self.due().first().map(read_dns)
     }
 }
 
@@ -224,11 +237,8 @@ struct Dns {
     domains_go: usize,
 }
 
-fn read_dns(message: &Message) -> Dns {
-    let Message::PacketOut(out) = message else {
-        panic!("not a packet: {message:?}")
-    };
-    let packet = Ipv6Packet::parse(&out.data).unwrap();
+fn read_dns(frame: &OutgoingFrame) -> Dns {
+    let packet = Ipv6Packet::parse(&frame.octets).unwrap();
     let mut told = Dns::default();
     let mut options = &packet.payload[16..];
     while let [kind, units, ..] = options {
@@ -342,13 +352,17 @@ fn what_went_while_the_switch_was_away_is_withdrawn_when_it_is_back() {
     let (stays, goes) = (with_dns(1, &[1, 2], &[]), with_dns(2, &[3], &[]));
     let told = BTreeMap::from([(PORT, stays.clone()), (OTHER, goes)]);
     let mut story = Story::new();
-    story.advertising = Advertising::following(told.clone(), story.now);
-    assert_eq!(story.advertising.deadline(), None, "not before it is known");
+    story.advertising = Advertising::new(told.clone(), story.now);
+    assert_eq!(
+        story.advertising.poll_timeout(),
+        None,
+        "not before it is known"
+    );
     let said = story.dns(&[(PORT, &with_dns(1, &[2], &[]))]);
     assert_eq!(said, [stay_and_go(&[], &[3]), stay_and_go(&[2], &[1])]);
 
     let mut story = Story::new();
-    story.advertising = Advertising::following([(PORT, stays.clone())].into(), story.now);
+    story.advertising = Advertising::new([(PORT, stays.clone())].into(), story.now);
     let said = story.dns(&[(PORT, &stays)]);
     assert_eq!(said, [stay_and_go(&[1, 2], &[])], "nothing went");
 }

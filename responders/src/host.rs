@@ -1,0 +1,87 @@
+//! What routers do on links of their own accord: they advertise themselves to guests, and are hosts of the networks outside.
+//!
+//! [`Host`] is all that of one hypervisor, without a socket, a clock or randomness. Its owner hands in what happens with
+//! `handle_*`, and takes out what follows: [`poll_frame`](Host::poll_frame) gives the frames to send,
+//! [`poll_timeout`](Host::poll_timeout) the time at which to call [`handle_timeout`](Host::handle_timeout). Its parts, and
+//! the smaller machines in these, have methods of the same names.
+
+mod advertising;
+mod announcing;
+mod output;
+mod time;
+
+pub use advertising::Advertising;
+pub use announcing::{AddressOnNetwork, Announcing};
+pub use output::{FrameKind, OutgoingFrame, Way};
+pub use time::Time;
+
+use sextant_model::{AdvertisedLink, MacAddr, PortId, RaSettings};
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// Routers' ports on networks with guests here: what guests have learned of them, or are about to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RouterPorts {
+    /// What they advertise.
+    pub links: BTreeMap<PortId, AdvertisedLink>,
+    /// At which MAC their addresses are.
+    pub places: BTreeMap<AddressOnNetwork, MacAddr>,
+}
+
+/// All protocols that run by themselves on one hypervisor.
+#[derive(Debug)]
+pub struct Host {
+    advertising: Advertising,
+    announcing: Announcing,
+}
+
+impl Host {
+    /// A hypervisor whose guests know these routers' ports from before.
+    pub fn new(known: RouterPorts, now: Time) -> Self {
+        Self {
+            advertising: Advertising::new(known.links, now),
+            announcing: Announcing::new(known.places),
+        }
+    }
+
+    /// Takes in which routers' ports there will be, before the switch loses the flows of those that go: these say so
+    /// while they can be heard.
+    pub fn handle_planned(&mut self, ports: &RouterPorts, now: Time) {
+        self.announcing.handle_planned(&ports.places);
+        self.advertising.handle_planned(&ports.links, now);
+    }
+
+    /// Takes in what routers advertise, once the switch has the flows that carry it.
+    pub fn handle_links(
+        &mut self,
+        links: BTreeMap<PortId, AdvertisedLink>,
+        settings: RaSettings,
+        now: Time,
+        random: &mut dyn FnMut() -> u64,
+    ) {
+        self.advertising.handle_links(links, settings, now, random);
+    }
+
+    /// The switch has the flows for all that was handed in: what waited for them is announced.
+    pub fn handle_confirmed(&mut self, now: Time) {
+        self.announcing.handle_confirmed(now.instant);
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Time, random: &mut dyn FnMut() -> u64) {
+        self.advertising.handle_timeout(now, random);
+        self.announcing.handle_timeout(now.instant);
+    }
+
+    /// The next frame to send.
+    pub fn poll_frame(&mut self) -> Option<OutgoingFrame> {
+        let advertised = self.advertising.poll_frame();
+        advertised.or_else(|| self.announcing.poll_frame())
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let advertising = self.advertising.poll_timeout().into_iter();
+        advertising.chain(self.announcing.poll_timeout()).min()
+    }
+}

@@ -1,0 +1,108 @@
+//! Tells guests where a router's address is that has moved to another MAC (RFC 4861 §7.2.6, RFC 5227 §3): they would send to
+//! the old one until they miss its answers.
+//!
+//! What is told was seen to move: a router that comes to a hypervisor, or a hypervisor that comes back, is no news to guests.
+
+use super::{FrameKind, OutgoingFrame, Way};
+use crate::neighbor::announce;
+use crate::repetition::Repetition;
+use sextant_model::{MacAddr, NetworkKey};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Instant;
+
+/// So many addresses are remembered that no router here has any more: guests may still send to where they were.
+const MOST_REMEMBERED: usize = 1024;
+
+/// An address on a network.
+pub type AddressOnNetwork = (NetworkKey, IpAddr);
+
+/// Where routers' addresses are on the networks of one hypervisor.
+#[derive(Debug, Default)]
+pub struct Announcing {
+    known: BTreeMap<AddressOnNetwork, MacAddr>,
+    /// Those that went, the latest last.
+    gone: VecDeque<(AddressOnNetwork, MacAddr)>,
+    /// What moved, and waits for its flows.
+    waiting: BTreeMap<AddressOnNetwork, MacAddr>,
+    moved: BTreeMap<AddressOnNetwork, (MacAddr, Repetition)>,
+    frames: VecDeque<OutgoingFrame>,
+}
+
+impl Announcing {
+    /// A hypervisor whose guests know routers' addresses to be here.
+    pub fn new(known: BTreeMap<AddressOnNetwork, MacAddr>) -> Self {
+        Self {
+            known,
+            ..Self::default()
+        }
+    }
+
+    /// Takes in where routers' addresses will be.
+    pub fn handle_planned(&mut self, places: &BTreeMap<AddressOnNetwork, MacAddr>) {
+        if *places == self.known {
+            return;
+        }
+        for (place, mac) in places {
+            if self.was_at(*place).is_some_and(|before| before != *mac) {
+                self.waiting.insert(*place, *mac);
+            }
+        }
+        let before = std::mem::replace(&mut self.known, places.clone());
+        let known = &self.known;
+        self.gone.retain(|(place, _)| !known.contains_key(place));
+        let left = before.into_iter();
+        let left = left.filter(|(place, _)| !known.contains_key(place));
+        self.gone.extend(left);
+        let too_many = self.gone.len().saturating_sub(MOST_REMEMBERED);
+        self.gone.drain(..too_many);
+        self.waiting
+            .retain(|place, mac| known.get(place) == Some(mac));
+        self.moved
+            .retain(|place, (mac, _)| known.get(place) == Some(mac));
+    }
+
+    fn was_at(&self, place: AddressOnNetwork) -> Option<MacAddr> {
+        let known = self.known.get(&place).copied();
+        known.or_else(|| {
+            let mut gone = self.gone.iter();
+            gone.find_map(|(before, mac)| (*before == place).then_some(*mac))
+        })
+    }
+
+    /// The switch has the flows: what moved is announced.
+    pub fn handle_confirmed(&mut self, now: Instant) {
+        for (place, mac) in std::mem::take(&mut self.waiting) {
+            self.moved
+                .insert(place, (mac, Repetition::announcement(now)));
+        }
+    }
+
+    /// Time has passed: announces what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for ((network, address), (mac, repetition)) in &mut self.moved {
+            if repetition.handle_timeout(now) {
+                self.frames.push_back(OutgoingFrame {
+                    way: Way::Guests(*network),
+                    kind: FrameKind::Announcement,
+                    octets: announce(*mac, *address),
+                });
+            }
+        }
+        self.moved
+            .retain(|_, (_, repetition)| repetition.poll_timeout().is_some());
+    }
+
+    /// The next announcement to send.
+    pub fn poll_frame(&mut self) -> Option<OutgoingFrame> {
+        self.frames.pop_front()
+    }
+
+    /// When the next announcement is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let moved = self.moved.values();
+        moved
+            .filter_map(|(_, repetition)| repetition.poll_timeout())
+            .min()
+    }
+}

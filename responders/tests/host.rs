@@ -1,0 +1,14 @@
+//! What routers do on links of their own accord, under a clock that the tests turn.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test may panic, and looks at one variant of many"
+)]
+
+#[path = "host/advertising.rs"]
+mod advertising;
+#[path = "host/announcing.rs"]
+mod announcing;
+#[path = "host/clock.rs"]
+mod clock;
