@@ -261,19 +261,13 @@ impl Cloud {
     /// A subnet of a network, with the same mode for advertisements and addresses.
     pub(crate) fn subnet(&mut self, name: &str, network: &str, cidr: &str, mode: Option<Ipv6Mode>) {
         self.put(Object::Subnet(Arc::new(Subnet {
-            id: SubnetId(id(name)),
-            network_id: network_id(network),
-            meta: Meta::default(),
-            cidr: cidr.parse().unwrap(),
-            gateway_ip: None,
-            allocation_pools: vec![],
-            enable_dhcp: true,
             ipv6_ra_mode: mode,
             ipv6_address_mode: mode,
-            dns_nameservers: vec![],
-            host_routes: vec![],
-            prefix_source: PrefixSource::Given,
-            service_types: Vec::new(),
+            ..Subnet::new(
+                SubnetId(id(name)),
+                network_id(network),
+                cidr.parse().unwrap(),
+            )
         })));
     }
 

@@ -98,26 +98,22 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use sextant_model::{
-        FixedIp, Ipv6Mode, MacAddr, Meta, NetworkId, PortId, PrefixSource, ROUTER_INTERFACE_OWNER,
+        FixedIp, Ipv6Mode, MacAddr, NetworkId, PortId, PrefixSource, ROUTER_INTERFACE_OWNER,
         SubnetId,
     };
     use uuid::Uuid;
 
     fn subnet(prefix: &str, gateway_ip: &str) -> Subnet {
         Subnet {
-            id: SubnetId(Uuid::nil()),
-            network_id: NetworkId(Uuid::nil()),
-            meta: Meta::default(),
-            cidr: prefix.parse().unwrap(),
             gateway_ip: Some(gateway_ip.parse().unwrap()),
-            allocation_pools: vec![],
-            enable_dhcp: true,
             ipv6_ra_mode: Some(Ipv6Mode::Slaac),
             ipv6_address_mode: Some(Ipv6Mode::Slaac),
-            dns_nameservers: vec![],
-            host_routes: vec![],
             prefix_source: PrefixSource::Delegated,
-            service_types: vec![],
+            ..Subnet::new(
+                SubnetId(Uuid::nil()),
+                NetworkId(Uuid::nil()),
+                prefix.parse().unwrap(),
+            )
         }
     }
 
