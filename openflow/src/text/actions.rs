@@ -264,7 +264,7 @@ fn resubmit(
     table: Option<TableId>,
     suffix: &str,
 ) -> fmt::Result {
-    let port = in_port.map(|port| PortNo::from_short(port));
+    let port = in_port.map(PortNo::from_short);
     match (port, table.filter(|table| *table != SAME_TABLE)) {
         (Some(port), None) => write!(f, "resubmit:{port}"),
         (None, None) => write!(f, "resubmit(,{suffix})"),
