@@ -148,8 +148,8 @@ fn all_are(kind: u8, sent: &[u8]) {
 }
 
 fn detach(snapshot: &mut Snapshot) {
-    let interface = sextant_model::Key::Port(INTERFACE);
-    snapshot.intent.apply(&Change::Delete(interface));
+    let interface = sextant_model::ObjectKey::Port(INTERFACE);
+    snapshot.intent.apply(&Change::delete(interface));
 }
 
 /// What goes on with a prefix that was known before and ends so many seconds from now.
