@@ -2,20 +2,25 @@
 //!
 //! [`Host`] is all that of one hypervisor, without a socket, a clock or randomness. Its owner hands in what happens with
 //! `handle_*`, and takes out what follows: [`poll_frame`](Host::poll_frame) gives the frames to send,
-//! [`poll_timeout`](Host::poll_timeout) the time at which to call [`handle_timeout`](Host::handle_timeout). Its parts, and
-//! the smaller machines in these, have methods of the same names.
+//! [`poll_event`](Host::poll_event) what the owner is to know, [`poll_timeout`](Host::poll_timeout) the time at which to call
+//! [`handle_timeout`](Host::handle_timeout). Its parts, and the smaller machines in these, have methods of the same names.
 
 mod advertising;
 mod announcing;
 mod output;
 mod time;
+mod uplinks;
 
 pub use advertising::Advertising;
 pub use announcing::{AddressOnNetwork, Announcing};
-pub use output::{FrameKind, OutgoingFrame, Way};
+pub use output::{FrameKind, HostEvent, OutgoingFrame, Way};
 pub use time::Time;
+pub use uplinks::{Disbelief, Uplinks};
 
-use sextant_model::{AdvertisedLink, MacAddr, PortId, RaSettings};
+use crate::Learned;
+use sextant_model::{
+    AdvertisedLink, ChassisId, Facts, MacAddr, NetworkId, PortId, RaSettings, Uplink,
+};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -33,14 +38,16 @@ pub struct RouterPorts {
 pub struct Host {
     advertising: Advertising,
     announcing: Announcing,
+    uplinks: Uplinks,
 }
 
 impl Host {
     /// A hypervisor whose guests know these routers' ports from before.
-    pub fn new(known: RouterPorts, now: Time) -> Self {
+    pub fn new(chassis: ChassisId, known: RouterPorts, now: Time) -> Self {
         Self {
             advertising: Advertising::new(known.links, now),
             announcing: Announcing::new(known.places),
+            uplinks: Uplinks::new(chassis),
         }
     }
 
@@ -62,26 +69,80 @@ impl Host {
         self.advertising.handle_links(links, settings, now, random);
     }
 
+    /// Takes in which external networks are reached from here, once the switch has the flows that bring up the answers.
+    pub fn handle_uplinks(
+        &mut self,
+        uplinks: BTreeMap<NetworkId, Uplink>,
+        facts: &Facts,
+        now: Time,
+        random: &mut dyn FnMut() -> u64,
+    ) {
+        self.uplinks
+            .handle_uplinks(uplinks, facts, now.instant, random);
+    }
+
     /// The switch has the flows for all that was handed in: what waited for them is announced.
     pub fn handle_confirmed(&mut self, now: Time) {
         self.announcing.handle_confirmed(now.instant);
+        self.uplinks.handle_confirmed(now.instant);
+    }
+
+    /// Takes in what a packet showed.
+    pub fn handle_learned(
+        &mut self,
+        learned: &Learned,
+        now: Time,
+        random: &mut dyn FnMut() -> u64,
+    ) {
+        self.uplinks.handle_learned(learned, now.instant, random);
+    }
+
+    /// Compares what was learned with what the owner knows: what that lacks comes out as events.
+    pub fn handle_facts(&mut self, facts: &Facts, now: Time) {
+        self.uplinks.handle_facts(facts, now.instant);
+    }
+
+    /// Forgets who has which MAC outside, and asks anew.
+    pub fn flush(&mut self, now: Time, random: &mut dyn FnMut() -> u64) {
+        self.uplinks.flush(now.instant, random);
     }
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Time, random: &mut dyn FnMut() -> u64) {
         self.advertising.handle_timeout(now, random);
         self.announcing.handle_timeout(now.instant);
+        self.uplinks.handle_timeout(now.instant, random);
     }
 
     /// The next frame to send.
     pub fn poll_frame(&mut self) -> Option<OutgoingFrame> {
         let advertised = self.advertising.poll_frame();
-        advertised.or_else(|| self.announcing.poll_frame())
+        advertised
+            .or_else(|| self.announcing.poll_frame())
+            .or_else(|| self.uplinks.poll_frame())
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<HostEvent> {
+        self.uplinks.poll_event()
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn poll_timeout(&self) -> Option<Instant> {
         let advertising = self.advertising.poll_timeout().into_iter();
-        advertising.chain(self.announcing.poll_timeout()).min()
+        advertising
+            .chain(self.announcing.poll_timeout())
+            .chain(self.uplinks.poll_timeout())
+            .min()
+    }
+
+    /// Whether something has happened since facts were compared that they may lack.
+    pub fn has_changed(&self) -> bool {
+        self.uplinks.has_changed()
+    }
+
+    /// What it does on external networks.
+    pub fn uplinks(&self) -> &Uplinks {
+        &self.uplinks
     }
 }

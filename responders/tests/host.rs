@@ -10,5 +10,9 @@
 mod advertising;
 #[path = "host/announcing.rs"]
 mod announcing;
+#[path = "host/chaos.rs"]
+mod chaos;
 #[path = "host/clock.rs"]
 mod clock;
+#[path = "host/uplinks.rs"]
+mod uplinks;

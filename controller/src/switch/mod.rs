@@ -8,6 +8,7 @@ mod held;
 mod inventory;
 mod line;
 mod meters;
+mod packet_out;
 mod programming;
 mod punts;
 mod registers;
@@ -15,7 +16,6 @@ mod session;
 mod shortcomings;
 mod strangers;
 mod unpublished;
-mod uplinks;
 mod vigil;
 
 pub use gathering::Turn;

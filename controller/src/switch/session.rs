@@ -21,7 +21,6 @@ use super::punts::Punts;
 use super::shortcomings::{self, Shortcomings};
 use super::strangers::Strangers;
 use super::unpublished::{self, Unpublished};
-use super::uplinks::{self, Uplinks};
 use super::vigil::Vigil;
 use crate::admission::Pass;
 use crate::clock;
@@ -119,7 +118,7 @@ async fn run(
         .flows_wanted
         .remove_label_values(&[chassis.as_str()]);
     shortcomings::hide(&chassis, &metrics);
-    uplinks::hide(&chassis, &context);
+    host::hide(&chassis, &context);
     unpublished::hide(&chassis, &metrics);
     delegations::hide(&chassis, &context.metrics);
     ended
@@ -133,10 +132,11 @@ struct Session {
     /// What [`Session::flows`] were computed of.
     snapshot: Arc<Snapshot>,
     host: Host,
+    /// What the host was last compared with.
+    compared: Arc<Snapshot>,
     held: HeldAddresses,
     punts: Punts,
     gathering: Gathering,
-    uplinks: Uplinks,
     delegations: Delegations,
     strangers: Strangers,
     shortcomings: Shortcomings,
@@ -152,7 +152,11 @@ impl Session {
     /// A session that knows what the switch should have, and not yet what it has.
     fn new(line: Line, chassis: ChassisId, context: Context, snapshot: Arc<Snapshot>) -> Self {
         let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
-        let host = Host::new(context.handover.of(&chassis), clock::time());
+        let host = Host::new(
+            chassis.clone(),
+            context.handover.of(&chassis),
+            clock::time(),
+        );
         let punts = Punts::new(context.metrics.clone());
         let gathering = Gathering::new(context.pauses.clone());
         let strangers = Strangers::new(context.metrics.clone(), chassis.clone(), Instant::now());
@@ -164,12 +168,12 @@ impl Session {
             chassis,
             context,
             flows,
+            compared: snapshot.clone(),
             snapshot,
             host,
             held: HeldAddresses::default(),
             punts,
             gathering,
-            uplinks: Uplinks::default(),
             delegations: Delegations::default(),
             strangers,
             shortcomings,
@@ -197,7 +201,9 @@ impl Session {
                     self.take_batch(xid, &message).await?;
                 }
                 changed = snapshots.changed() => drop(changed?),
-                Ok(()) = flushes.changed() => self.uplinks.flush(Instant::now().into_std()),
+                Ok(()) = flushes.changed() => {
+                    self.host.flush(clock::time(), &mut rand::random::<u64>);
+                }
                 () = tokio::time::sleep_until(deadline) => {}
             }
             self.act().await?;
@@ -213,7 +219,6 @@ impl Session {
         host.into_iter()
             .chain(self.resync)
             .chain(change)
-            .chain(self.uplinks.deadline().map(Instant::from_std))
             .chain(self.delegations.deadline().map(Instant::from_std))
             .chain([self.vigil.deadline(self.is_idle())])
             .fold(self.strangers.deadline(), Instant::min)
@@ -261,7 +266,7 @@ impl Session {
             let answers = self.punts.answer(&self.flows, packet);
             self.line.post(answers);
             let learned = self.punts.take_learned();
-            self.uplinks.learn(&learned, &self.context.metrics);
+            self.learn(&learned);
             self.held.learn(&learned);
             self.delegations.learn(&learned);
             return Ok(());
@@ -296,12 +301,10 @@ impl Session {
     /// Does what time and snapshots ask for.
     async fn act(&mut self) -> Result<(), SessionError> {
         let now = Instant::now();
-        self.host
-            .handle_timeout(clock::time(), &mut rand::random::<u64>);
+        let time = clock::time();
+        self.host.handle_timeout(time, &mut rand::random::<u64>);
         self.send_frames();
-        let due = self.uplinks.due(now.into_std());
-        self.line.post(due);
-        self.uplinks.tell(&self.chassis, &self.context).await?;
+        self.report(time).await?;
         let due = self.delegations.due(now.into_std(), &self.context.metrics);
         self.line.post(due);
         self.delegations.tell(&self.chassis, &self.context).await?;

@@ -1,6 +1,7 @@
 //! What comes out of a host.
 
-use sextant_model::NetworkKey;
+use super::Disbelief;
+use sextant_model::{NetworkId, NetworkKey, Outside};
 
 /// A frame to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,13 @@ pub struct OutgoingFrame {
 pub enum Way {
     /// To the guests of a network that are on this hypervisor.
     Guests(NetworkKey),
+    /// Out of an OpenFlow port, with this tag as `vlan_tci` has it (ovs-fields(7)); 0 without one.
+    Uplink {
+        /// The port.
+        port: u16,
+        /// The tag.
+        vlan_tci: u16,
+    },
 }
 
 /// What a frame is, for metrics.
@@ -29,4 +37,15 @@ pub enum FrameKind {
     FinalAdvertisement,
     /// An unsolicited Neighbor Advertisement, or a gratuitous ARP message.
     Announcement,
+    /// A question to routers or neighbours outside.
+    Solicitation,
+}
+
+/// What a host has learned, or found wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostEvent {
+    /// What is known of the outside of an external network; none: it is no uplink of the hypervisor.
+    Outside(NetworkId, Option<Outside>),
+    /// Something was heard outside that is not believed.
+    Disbelieved(Disbelief),
 }

@@ -8,14 +8,13 @@
 mod tests;
 
 use super::Context;
-use super::uplinks::tagged;
+use super::packet_out::{packet_out, tagged};
 use crate::clock;
 use crate::metrics::Metrics;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
 use crate::throttle::Throttle;
-use bytes::Bytes;
-use rust_openflow::{Message, NO_BUFFER, PacketOut, ports};
+use rust_openflow::Message;
 use sextant_model::{ChassisId, Delegation, NetworkId, Speaker, SubnetId, Uplink};
 use sextant_responders::Learned;
 use sextant_responders::delegation::{Client, Effect, Heard, Lease, Sender, State, duid, sent};
@@ -154,7 +153,9 @@ impl Delegations {
         let all = clients.chain(leaving.map(|(subnet, asking)| (&*subnet, asking)));
         for (subnet, asking) in all.filter(|(_, asking)| asking.hears(network, heard)) {
             self.touched = true;
-            let effect = asking.client.heard(heard, Instant::now(), rand::random());
+            let effect = asking
+                .client
+                .handle_message(heard, Instant::now(), rand::random());
             asking.log(*subnet, effect, heard);
         }
     }
@@ -168,7 +169,8 @@ impl Delegations {
         self.touched = true;
         let leaving = self.leaving.iter_mut().map(|(_, asking)| asking);
         for asking in self.clients.values_mut().chain(leaving) {
-            for frame in asking.client.poll(now, rand::random()) {
+            asking.client.handle_timeout(now, rand::random());
+            while let Some(frame) = asking.client.poll_frame() {
                 let labels = [sent(&frame), "sent"];
                 metrics.delegation_messages.with_label_values(&labels).inc();
                 messages.push(asking.way.out(frame));
@@ -260,12 +262,7 @@ fn wanted(uplinks: &BTreeMap<NetworkId, Uplink>) -> BTreeMap<SubnetId, Way> {
 
 impl Way {
     fn out(&self, frame: Vec<u8>) -> Message {
-        Message::PacketOut(PacketOut {
-            buffer_id: NO_BUFFER,
-            in_port: ports::CONTROLLER,
-            actions: tagged(self.vlan_tci, self.port.into()),
-            data: Bytes::from(frame),
-        })
+        packet_out(tagged(self.vlan_tci, self.port.into()), frame)
     }
 }
 

@@ -111,10 +111,10 @@ impl Session {
             self.host.handle_links(links, settings, now, random);
         }
         if uplinks {
-            let now = now.instant;
             let uplinks = self.flows.uplinks();
-            self.delegations.update(&uplinks, &self.snapshot, now);
-            self.uplinks.update(uplinks, &self.chassis, facts, now);
+            self.delegations
+                .update(&uplinks, &self.snapshot, now.instant);
+            self.host.handle_uplinks(uplinks, facts, now, random);
         }
     }
 
@@ -134,8 +134,6 @@ impl Session {
         self.patience = RESYNC.0;
         self.shortcomings.confirmed();
         self.speak(change.touches_links(), change.touches_uplinks());
-        let now = Instant::now().into_std();
-        self.uplinks.announce(now);
         self.host.handle_confirmed(clock::time());
         self.count(&change, "confirmed");
         self.context
