@@ -8,18 +8,20 @@
 mod advertising;
 mod announcing;
 mod output;
+mod prefix_clients;
 mod time;
 mod uplinks;
 
 pub use advertising::Advertising;
 pub use announcing::{AddressOnNetwork, Announcing};
 pub use output::{FrameKind, HostEvent, OutgoingFrame, Way};
+pub use prefix_clients::PrefixClients;
 pub use time::Time;
 pub use uplinks::{Disbelief, Uplinks};
 
 use crate::Learned;
 use sextant_model::{
-    AdvertisedLink, ChassisId, Facts, MacAddr, NetworkId, PortId, RaSettings, Uplink,
+    AdvertisedLink, ChassisId, Facts, Intent, MacAddr, NetworkId, PortId, RaSettings, Uplink,
 };
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -39,6 +41,7 @@ pub struct Host {
     advertising: Advertising,
     announcing: Announcing,
     uplinks: Uplinks,
+    prefix_clients: PrefixClients,
 }
 
 impl Host {
@@ -47,7 +50,8 @@ impl Host {
         Self {
             advertising: Advertising::new(known.links, now),
             announcing: Announcing::new(known.places),
-            uplinks: Uplinks::new(chassis),
+            uplinks: Uplinks::new(chassis.clone()),
+            prefix_clients: PrefixClients::new(chassis, now),
         }
     }
 
@@ -73,10 +77,13 @@ impl Host {
     pub fn handle_uplinks(
         &mut self,
         uplinks: BTreeMap<NetworkId, Uplink>,
-        facts: &Facts,
+        (intent, facts): (&Intent, &Facts),
         now: Time,
         random: &mut dyn FnMut() -> u64,
     ) {
+        let known = (intent, facts);
+        self.prefix_clients
+            .handle_uplinks(&uplinks, known, now.instant, random);
         self.uplinks
             .handle_uplinks(uplinks, facts, now.instant, random);
     }
@@ -95,11 +102,14 @@ impl Host {
         random: &mut dyn FnMut() -> u64,
     ) {
         self.uplinks.handle_learned(learned, now.instant, random);
+        self.prefix_clients
+            .handle_learned(learned, now.instant, random);
     }
 
     /// Compares what was learned with what the owner knows: what that lacks comes out as events.
-    pub fn handle_facts(&mut self, facts: &Facts, now: Time) {
+    pub fn handle_snapshot(&mut self, intent: &Intent, facts: &Facts, now: Time) {
         self.uplinks.handle_facts(facts, now.instant);
+        self.prefix_clients.handle_snapshot(intent, facts, now);
     }
 
     /// Forgets who has which MAC outside, and asks anew.
@@ -112,6 +122,7 @@ impl Host {
         self.advertising.handle_timeout(now, random);
         self.announcing.handle_timeout(now.instant);
         self.uplinks.handle_timeout(now.instant, random);
+        self.prefix_clients.handle_timeout(now.instant, random);
     }
 
     /// The next frame to send.
@@ -120,11 +131,13 @@ impl Host {
         advertised
             .or_else(|| self.announcing.poll_frame())
             .or_else(|| self.uplinks.poll_frame())
+            .or_else(|| self.prefix_clients.poll_frame())
     }
 
     /// The next event.
     pub fn poll_event(&mut self) -> Option<HostEvent> {
-        self.uplinks.poll_event()
+        let outside = self.uplinks.poll_event();
+        outside.or_else(|| self.prefix_clients.poll_event())
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
@@ -133,16 +146,22 @@ impl Host {
         advertising
             .chain(self.announcing.poll_timeout())
             .chain(self.uplinks.poll_timeout())
+            .chain(self.prefix_clients.poll_timeout())
             .min()
     }
 
     /// Whether something has happened since facts were compared that they may lack.
     pub fn has_changed(&self) -> bool {
-        self.uplinks.has_changed()
+        self.uplinks.has_changed() || self.prefix_clients.has_changed()
     }
 
     /// What it does on external networks.
     pub fn uplinks(&self) -> &Uplinks {
         &self.uplinks
+    }
+
+    /// What it asks for prefixes.
+    pub fn prefix_clients(&self) -> &PrefixClients {
+        &self.prefix_clients
     }
 }

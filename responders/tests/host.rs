@@ -14,5 +14,7 @@ mod announcing;
 mod chaos;
 #[path = "host/clock.rs"]
 mod clock;
+#[path = "host/prefix_clients.rs"]
+mod prefix_clients;
 #[path = "host/uplinks.rs"]
 mod uplinks;

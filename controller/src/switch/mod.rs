@@ -1,7 +1,6 @@
 //! Switches: one OpenFlow session each, in one task that programs flows and answers punted packets.
 
 mod arrival;
-mod delegations;
 mod gathering;
 mod handover;
 mod held;

@@ -10,7 +10,6 @@ mod host;
 
 use super::Context;
 use super::arrival::{Arrived, arrive};
-use super::delegations::{self, Delegations};
 use super::gathering::Gathering;
 use super::held::HeldAddresses;
 use super::inventory::{Inventory, requests};
@@ -27,11 +26,12 @@ use crate::clock;
 use crate::metrics::Counted;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::stream::{Incoming, Misunderstood};
+use crate::throttle::Throttles;
 use rust_openflow::connection::ConnectionError;
 use rust_openflow::{ErrorMessage, Message};
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Flows, View, reconcile};
-use sextant_model::ChassisId;
+use sextant_model::{ChassisId, SubnetId};
 use sextant_responders::host::Host;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -120,7 +120,6 @@ async fn run(
     shortcomings::hide(&chassis, &metrics);
     host::hide(&chassis, &context);
     unpublished::hide(&chassis, &metrics);
-    delegations::hide(&chassis, &context.metrics);
     ended
 }
 
@@ -137,7 +136,8 @@ struct Session {
     held: HeldAddresses,
     punts: Punts,
     gathering: Gathering,
-    delegations: Delegations,
+    /// Whoever is outside can answer as often as he likes.
+    answers: Throttles<SubnetId>,
     strangers: Strangers,
     shortcomings: Shortcomings,
     vigil: Vigil,
@@ -174,7 +174,7 @@ impl Session {
             held: HeldAddresses::default(),
             punts,
             gathering,
-            delegations: Delegations::default(),
+            answers: Throttles::default(),
             strangers,
             shortcomings,
             vigil,
@@ -219,7 +219,6 @@ impl Session {
         host.into_iter()
             .chain(self.resync)
             .chain(change)
-            .chain(self.delegations.deadline().map(Instant::from_std))
             .chain([self.vigil.deadline(self.is_idle())])
             .fold(self.strangers.deadline(), Instant::min)
     }
@@ -268,7 +267,6 @@ impl Session {
             let learned = self.punts.take_learned();
             self.learn(&learned);
             self.held.learn(&learned);
-            self.delegations.learn(&learned);
             return Ok(());
         }
         if let Message::Error(error) = message {
@@ -305,9 +303,6 @@ impl Session {
         self.host.handle_timeout(time, &mut rand::random::<u64>);
         self.send_frames();
         self.report(time).await?;
-        let due = self.delegations.due(now.into_std(), &self.context.metrics);
-        self.line.post(due);
-        self.delegations.tell(&self.chassis, &self.context).await?;
         self.tell_held_addresses(now.into_std()).await?;
         let Snapshot { intent, facts, .. } = &*self.snapshot;
         let view = View {
@@ -343,8 +338,6 @@ impl Session {
                 .compute_seconds
                 .observe(started.elapsed().as_secs_f64());
             self.program(difference);
-            let clocks = (now.into_std(), clock::now());
-            self.delegations.compare(&self.snapshot, clocks);
         }
         self.drive();
         self.tell_shortcomings().await

@@ -1,7 +1,10 @@
 //! What comes out of a host.
 
 use super::Disbelief;
-use sextant_model::{NetworkId, NetworkKey, Outside};
+use crate::delegation::Effect;
+use ipnet::Ipv6Net;
+use sextant_model::{Delegation, NetworkId, NetworkKey, Outside, SubnetId};
+use std::sync::Arc;
 
 /// A frame to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +42,8 @@ pub enum FrameKind {
     Announcement,
     /// A question to routers or neighbours outside.
     Solicitation,
+    /// A DHCPv6 client's message of this name.
+    Dhcpv6(&'static str),
 }
 
 /// What a host has learned, or found wrong.
@@ -48,4 +53,17 @@ pub enum HostEvent {
     Outside(NetworkId, Option<Outside>),
     /// Something was heard outside that is not believed.
     Disbelieved(Disbelief),
+    /// A server has delegated this prefix to a subnet, or extended it; none: the subnet has none any more.
+    Delegated(SubnetId, Option<Arc<Delegation>>),
+    /// A DHCPv6 server answered the client of a subnet.
+    ServerAnswered {
+        /// The subnet.
+        subnet: SubnetId,
+        /// What came of it.
+        effect: Effect,
+        /// The name of the message.
+        message: &'static str,
+        /// The prefix that the subnet has from then on.
+        prefix: Option<Ipv6Net>,
+    },
 }

@@ -105,16 +105,16 @@ impl Session {
     /// The flows are there that carry what links and uplinks have to say, as far as these may have changed.
     fn speak(&mut self, links: bool, uplinks: bool) {
         let (now, random) = (clock::time(), &mut rand::random::<u64>);
-        let Snapshot { intent, facts, .. } = &*self.snapshot;
         if links {
-            let (links, settings) = (self.flows.links(), intent.settings.ra);
+            let settings = self.snapshot.intent.settings.ra;
+            let links = self.flows.links();
             self.host.handle_links(links, settings, now, random);
         }
         if uplinks {
+            let latest = self.context.snapshots.latest();
+            let known = (&latest.intent, &latest.facts);
             let uplinks = self.flows.uplinks();
-            self.delegations
-                .update(&uplinks, &self.snapshot, now.instant);
-            self.host.handle_uplinks(uplinks, facts, now, random);
+            self.host.handle_uplinks(uplinks, known, now, random);
         }
     }
 

@@ -7,9 +7,11 @@ use crate::snapshot::Stopping;
 use crate::state::Event;
 use crate::switch::Context;
 use crate::switch::packet_out::{actions, packet_out};
+use ipnet::Ipv6Net;
 use sextant_flows::Flows;
-use sextant_model::ChassisId;
+use sextant_model::{ChassisId, SubnetId};
 use sextant_responders::Learned;
+use sextant_responders::delegation::{Effect, State as PrefixClientState};
 use sextant_responders::host::{FrameKind, HostEvent, RouterPorts, Time};
 use sextant_responders::neighbor::{Neighbor, State};
 use std::collections::BTreeMap;
@@ -27,13 +29,18 @@ impl Session {
     }
 
     fn count_frame(&self, kind: FrameKind) {
-        let advertisements = &self.context.metrics.router_advertisements;
+        let metrics = &self.context.metrics;
+        let advertisements = &metrics.router_advertisements;
         match kind {
             FrameKind::PeriodicAdvertisement => {
                 advertisements.with_label_values(&["periodic"]).inc()
             }
             FrameKind::FinalAdvertisement => advertisements.with_label_values(&["final"]).inc(),
             FrameKind::Announcement | FrameKind::Solicitation => {}
+            FrameKind::Dhcpv6(message) => {
+                let messages = &metrics.delegation_messages;
+                messages.with_label_values(&[message, "sent"]).inc();
+            }
         }
     }
 
@@ -55,10 +62,12 @@ impl Session {
         if !has_changed && Arc::ptr_eq(&latest, &self.compared) {
             return Ok(());
         }
-        self.host.handle_facts(&latest.facts, now);
+        self.host
+            .handle_snapshot(&latest.intent, &latest.facts, now);
         self.compared = latest;
         if has_changed {
             self.show_next_hops();
+            self.show_prefix_clients();
         }
         while let Some(event) = self.host.poll_event() {
             self.pass_on(event).await?;
@@ -77,9 +86,59 @@ impl Session {
                 refused.with_label_values(&labels).inc();
                 return Ok(());
             }
+            HostEvent::Delegated(subnet, delegation) => Event::Delegated(subnet, delegation),
+            HostEvent::ServerAnswered {
+                subnet,
+                effect,
+                message,
+                prefix,
+            } => {
+                self.log_answer(subnet, effect, message, prefix);
+                return Ok(());
+            }
         };
         let sent = self.context.events.send(event).await;
         sent.map_err(|_| Stopping)
+    }
+
+    fn log_answer(
+        &mut self,
+        subnet: SubnetId,
+        effect: Effect,
+        message: &str,
+        prefix: Option<Ipv6Net>,
+    ) {
+        let prefix = prefix.map_or_else(String::new, |prefix| prefix.to_string());
+        let is_loud = matches!(effect, Effect::Granted | Effect::Lost | Effect::Refused(_));
+        let unsaid = match is_loud {
+            true => self.answers.admit(&subnet, clock::time().instant),
+            false => Some(0),
+        };
+        let Some(unsaid) = unsaid else {
+            return;
+        };
+        match effect {
+            Effect::Granted => tracing::info!(%subnet, prefix, unsaid, "prefix delegated"),
+            Effect::Extended => tracing::debug!(%subnet, prefix, "prefix extended"),
+            Effect::Lost => tracing::warn!(%subnet, unsaid, "the server takes back the prefix"),
+            Effect::Refused(reason) => {
+                tracing::warn!(%subnet, message, reason, unsaid, "no prefix delegated");
+            }
+            Effect::Taken | Effect::NotForUs => {}
+        }
+    }
+
+    fn show_prefix_clients(&self) {
+        let states = PrefixClientState::ALL.map(|state| (state.as_str(), 0));
+        let mut states: BTreeMap<&str, i64> = states.into();
+        for state in self.host.prefix_clients().states() {
+            *states.entry(state.as_str()).or_default() += 1;
+        }
+        for (state, count) in states {
+            let labels = [self.chassis.as_str(), state];
+            let clients = &self.context.metrics.delegation_clients;
+            clients.with_label_values(&labels).set(count);
+        }
     }
 
     fn show_next_hops(&self) {
@@ -113,13 +172,18 @@ fn shown(neighbor: &Neighbor, default_router: Option<IpAddr>) -> neighbors::Neig
     }
 }
 
-/// A hypervisor whose session has ended has no next hops that could be looked at.
+/// A hypervisor whose session has ended has no next hops and clients that could be looked at.
 pub(super) fn hide(chassis: &ChassisId, context: &Context) {
     context.neighbors.remove(chassis);
     for state in State::ALL {
         let labels = [chassis.as_str(), state.as_str()];
         // There may have been none.
         let _ = context.metrics.next_hops.remove_label_values(&labels);
+    }
+    for state in PrefixClientState::ALL {
+        let labels = [chassis.as_str(), state.as_str()];
+        let clients = &context.metrics.delegation_clients;
+        let _ = clients.remove_label_values(&labels);
     }
 }
 
