@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 #[path = "architecture/edges.rs"]
 mod edges;
+#[path = "architecture/layers.rs"]
+mod layers;
 #[path = "architecture/purity.rs"]
 mod purity;
 #[path = "architecture/tokens.rs"]
@@ -64,6 +66,9 @@ const PURE: &[(&str, Option<&str>)] = &[
     ("responders", None),
 ];
 
+/// The layers of the API, each of which knows those before it only.
+const API: &[&str] = &["contract", "rights", "requests"];
+
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -107,6 +112,62 @@ fn pure_crates_touch_no_world() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_layers_of_the_api_know_those_before_them_only() {
+    let api = workspace().join("controller/src/api");
+    let imports = layers::imports(&api, &["crate", "api"]);
+    assert_eq!(imports.len(), API.len(), "{imports:?}");
+    let wrong = layers::upwards(&imports, API);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_imports_within_the_api_go_round_in_a_circle() {
+    let api = workspace().join("controller/src/api");
+    for layer in API {
+        let imports = layers::imports(&api.join(layer), &["crate", "api", layer]);
+        assert!(!imports.is_empty(), "no sources in {layer}");
+        let wrong = layers::circles(&imports);
+        assert!(wrong.is_empty(), "{layer}: {}", wrong.join("\n"));
+    }
+}
+
+#[test]
+fn imports_are_found_however_they_are_written() {
+    let source = "use crate::api::contract::draft::Draft;\nuse crate::api::{rights, requests::{query, tags}};\n\
+                  // crate::api::comment\nfn f() { crate::api::here::g() }\nuse crate::apis::other;";
+    let named = layers::named(source, &["crate", "api"]);
+    assert_eq!(
+        Vec::from_iter(named),
+        ["contract", "here", "requests", "rights"]
+    );
+}
+
+#[test]
+fn an_import_upwards_and_a_circle_are_caught() {
+    let imports = [
+        ("contract", vec!["rights"]),
+        ("requests", vec!["contract"]),
+        ("rights", vec!["contract"]),
+    ];
+    let named = |(module, names): (&str, Vec<&str>)| {
+        let names = names.into_iter().map(str::to_owned);
+        (module.to_owned(), names.collect())
+    };
+    let imports = imports.into_iter().map(named).collect();
+    assert_eq!(
+        layers::upwards(&imports, API),
+        ["contract may not use rights"]
+    );
+    assert_eq!(
+        layers::circles(&imports),
+        [
+            "contract is in a circle of imports",
+            "rights is in a circle of imports"
+        ]
+    );
 }
 
 fn package(name: &str, dependencies: &[&str]) -> Value {

@@ -156,6 +156,29 @@ fn meters_groups_fragments_and_ports_flags_are_mended() -> Result<(), Failure> {
     Ok(())
 }
 
+#[test]
+fn what_others_change_while_nobody_looks_is_mended_at_once() -> Result<(), Failure> {
+    let mut world = settled();
+    let before = flows(world.lab.hypervisor(1)).map_err(Failure::Observed)?;
+    world.controller.kill();
+    let host = world.lab.hypervisor(1);
+    host.ofctl(&["mod-flows", "br-int", "table=12,actions=drop"])?;
+    host.ofctl(&["mod-port", "br-int", "sextant-vxlan6", "no-forward"])?;
+    let changed = flows(host).map_err(Failure::Observed)?;
+    assert_ne!(changed, before);
+    world.controller.start_again()?;
+    is_mended(&world, "flow", (0, &before), flows);
+    is_mended(&world, "port", (0, &false), |host| {
+        let ports = host.ofctl(&["dump-ports-desc", "br-int"]);
+        let ports = ports.map_err(|error| error.to_string())?.stdout;
+        Ok(ports.contains("NO_FWD"))
+    });
+    world.controller.restart()?;
+    world.lab.wait_settled(SOON)?;
+    assert_eq!(all_mended(&world), [0; 6], "what came back is as it was");
+    Ok(())
+}
+
 /// What `ovs-vsctl` prints of what Sextant sets.
 fn settings(host: &Hypervisor) -> Result<String, String> {
     let read = |words: &[&str]| {

@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
+use serde_json::json;
 use sextant_lab::story::site::{Site, ipv4, ipv6};
-use sextant_lab::story::{Outcome, Plugged, ensure};
-use sextant_lab::{Namespace, Network, OutsideRouter, SubnetSpec};
+use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
+use sextant_lab::{Namespace, Network, OutsideRouter, PortSpec, SubnetSpec};
 
 const OUTSIDE: [&str; 2] = ["2001:db8:e::", "10.9.0."];
 const INSIDE: [&str; 2] = ["2001:db8:a::/64", "10.1.0.0/16"];
@@ -50,6 +51,8 @@ fn story(site: &mut Site) -> Outcome {
     }
     pings(near.guest.namespace(), &targets[0], "56")?;
     ensure(pids(site) == before, || "a switch has ended".to_owned())?;
+    two_senders(site, &inside, &away)?;
+    ensure(pids(site) == before, || "a switch has ended".to_owned())?;
     from_outside(site, &external)?;
     unfinished(site, &inside, &away)?;
     ensure(pids(site) == before, || "a switch has ended".to_owned())
@@ -59,6 +62,44 @@ fn story(site: &mut Site) -> Outcome {
 fn pids(site: &Site) -> Vec<Option<u32>> {
     let hosts = site.world.lab.hypervisors().iter();
     hosts.map(|host| host.vswitchd_pid()).collect()
+}
+
+/// Two guests that may send from anywhere bring a packet that is too long for the switch, half of it each.
+fn two_senders(site: &Site, inside: &Network, victim: &Plugged) -> Outcome {
+    let half = |name: &str, host: usize, first: &str, last: &str| -> Outcome {
+        let sender = unguarded(site, inside, name, host)?;
+        let source = "2001:db8:a::bad";
+        let own = sender.guest.mac();
+        let to = [victim.guest.mac(), &victim.address().to_string()];
+        script(&sender, "piece", &[own, source, to[0], to[1], first, last])
+    };
+    half("one", 1, "0", "27")?;
+    half("other", 2, "27", "54")?;
+    let asked = site.plug(inside, "bystander", 3)?;
+    site.world.wait_status(&asked.port, "ACTIVE")?;
+    asked.guest.wait_address(ipv6(&asked.port), SOON)?;
+    pings(asked.guest.namespace(), &victim.address().to_string(), "56")
+}
+
+/// A guest without port security.
+fn unguarded(site: &Site, network: &Network, name: &str, host: usize) -> Result<Plugged, Failure> {
+    let more = json!({"port_security_enabled": false, "security_groups": []});
+    let more = more.as_object().cloned().unwrap_or_default();
+    let lab = &site.world.lab;
+    let port = lab.api().create_port(network, &PortSpec { name, more })?;
+    let guest = lab.hypervisor(host).add_guest(&port.guest(name))?;
+    site.world.wait_status(&port, "ACTIVE")?;
+    Ok(Plugged { guest, port })
+}
+
+/// Has a guest run a script of this folder.
+fn script(from: &Plugged, name: &str, words: &[&str]) -> Outcome {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fragments");
+    let script = folder.join(format!("{name}.py"));
+    let script = script.to_string_lossy();
+    let words = [&["/usr/bin/python3", &script], words].concat();
+    from.guest.run(&words)?;
+    Ok(())
 }
 
 /// A guest on the physical network itself, and a machine outside.
@@ -106,17 +147,10 @@ fn give(edge: &OutsideRouter) -> Outcome {
 /// One guest sends more beginnings than a datapath has room for; its neighbour's packets still arrive.
 fn unfinished(site: &Site, inside: &Network, away: &Plugged) -> Outcome {
     let [near, beside] = site.guests(inside, [("greedy", 1), ("modest", 1)])?;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("fragments/unfinished.py");
     let to = away.address().to_string();
     let own = near.address().to_string();
-    near.guest.run(&[
-        "/usr/bin/python3",
-        &script.to_string_lossy(),
-        near.guest.mac(),
-        &own,
-        away.guest.mac(),
-        &to,
-    ])?;
+    let words = [near.guest.mac(), &own, away.guest.mac(), &to];
+    script(&near, "unfinished", &words)?;
     pings(beside.guest.namespace(), &to, "3000")
 }
 

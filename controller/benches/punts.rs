@@ -4,7 +4,7 @@
 
 use bytes::{Bytes, BytesMut};
 use divan::{Bencher, black_box};
-use rust_openflow::{Field, Match, Message, NO_BUFFER, PacketIn, PacketInReason};
+use rust_openflow::{Cookie, Field, Match, Message, NO_BUFFER, PacketIn, PacketInReason, TableId};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sextant_controller::metrics::Metrics;
@@ -89,8 +89,8 @@ fn packet_in(cookie: u64, frame: &[u8]) -> Bytes {
         buffer_id: NO_BUFFER,
         total_len: u16::try_from(frame.len()).unwrap(),
         reason: PacketInReason::Action,
-        table: 16,
-        cookie,
+        table: TableId(16),
+        cookie: Cookie(cookie),
         matches,
         data: Bytes::copy_from_slice(frame),
     };

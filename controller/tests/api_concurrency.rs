@@ -8,6 +8,11 @@ use axum::body::Body;
 use axum::http::Request;
 use hyper::body::{Bytes, Frame};
 use serde_json::{Value, json};
+use sextant_controller::api::Identity;
+use sextant_controller::store::{
+    Boxed, CommitError, Precondition, Revision, Store, Watch, WatchEnded,
+};
+use sextant_model::{Change, Settings};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -394,4 +399,62 @@ async fn a_request_whose_caller_has_gone_is_served_no_further() {
     }
     let dropped = timeout(SOON, dropped).await.expect("it is still served");
     assert!(dropped.is_err());
+}
+
+/// A store whose commits say when they begin and wait until they may end.
+struct Unhurried {
+    store: Arc<dyn Store>,
+    begun: Arc<Notify>,
+    may_end: Arc<Notify>,
+}
+
+impl Store for Unhurried {
+    fn commit(
+        &self,
+        changes: Vec<Change>,
+        preconditions: Vec<Precondition>,
+    ) -> Boxed<'_, Result<Revision, CommitError>> {
+        Box::pin(async move {
+            self.begun.notify_one();
+            self.may_end.notified().await;
+            self.store.commit(changes, preconditions).await
+        })
+    }
+
+    fn watch(&self) -> Boxed<'_, Result<Box<dyn Watch>, WatchEnded>> {
+        self.store.watch()
+    }
+}
+
+#[tokio::test]
+async fn a_write_whose_caller_has_gone_is_made_and_counted() {
+    let (begun, may_end) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let way = |store| -> Arc<dyn Store> {
+        Arc::new(Unhurried {
+            store,
+            begun: begun.clone(),
+            may_end: may_end.clone(),
+        })
+    };
+    let cloud = Cloud::writing_by(Settings::default(), Identity::Everyone, way);
+    let body = json!({"network": {"name": "n"}}).to_string();
+    let request = Request::post("/v2.0/networks")
+        .body(Body::from(body))
+        .unwrap();
+    tokio::select! {
+        _ = cloud.router().oneshot(request) => panic!("the commit does not end"),
+        () = begun.notified() => {}
+    }
+    may_end.notify_one();
+    let made = ["POST", "/v2.0/networks", "201"];
+    let counted = cloud.metrics.api_requests.with_label_values(&made);
+    let told = async {
+        while counted.get() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(Duration::from_secs(20), told)
+        .await
+        .expect("it is counted");
+    assert_eq!(cloud.get("networks").await.ok()["networks"][0]["name"], "n");
 }

@@ -24,8 +24,8 @@ use sextant_controller::state::{self, Event};
 use sextant_controller::switch::{self, Context, Handover, Turn};
 use sextant_model::{
     Change, Chassis, ChassisId, Encap, EncapKind, FixedIp, Ipv6Mode, MacAddr, Meta, Network,
-    NetworkId, NetworkKey, NetworkType, Object, Plugged, Port, PortId, PrefixSource,
-    ROUTER_INTERFACE_OWNER, Router, RouterId, RouterKey, Subnet, SubnetId,
+    NetworkId, NetworkKey, NetworkType, Object, Plugged, Port, PortId, ROUTER_INTERFACE_OWNER,
+    Router, RouterId, RouterKey, Subnet, SubnetId,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -179,19 +179,9 @@ fn routed() -> Snapshot {
     }];
     for object in [
         Object::Subnet(Arc::new(Subnet {
-            id: subnet,
-            network_id: network_id(0),
-            meta: Meta::default(),
-            cidr: "2001:db8:1::/64".parse().unwrap(),
-            gateway_ip: None,
-            allocation_pools: vec![],
-            enable_dhcp: true,
             ipv6_ra_mode: Some(Ipv6Mode::Slaac),
             ipv6_address_mode: Some(Ipv6Mode::Slaac),
-            dns_nameservers: vec![],
-            host_routes: vec![],
-            prefix_source: PrefixSource::Given,
-            service_types: vec![],
+            ..Subnet::new(subnet, network_id(0), "2001:db8:1::/64".parse().unwrap())
         })),
         Object::Router(Arc::new(Router {
             id: router,

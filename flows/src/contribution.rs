@@ -3,8 +3,8 @@
 use crate::advertisement::advertisement;
 use crate::features::neighbor::Owner;
 use crate::features::{
-    self, arp, external, extra_routes, guard, guest, held, icmp_error, martian, neighbor, provider,
-    punt, routing, security, switching, tunnel,
+    self, arp, external, extra_routes, fragments, guard, guest, held, icmp_error, neighbor,
+    provider, punt, routing, security, switching, tunnel,
 };
 use crate::flow::Flow;
 use crate::link::Interface;
@@ -240,6 +240,7 @@ fn of_gateway_port(view: &View<'_>, port: &Port) -> Contribution {
     }
     Contribution {
         flows,
+        meters: external::meter(view, port).into_iter().collect(),
         ..Contribution::default()
     }
 }
@@ -312,7 +313,7 @@ fn of_guest_port(
     let ofport = view.local_ofport(port);
     if let Some(ofport) = ofport {
         flows.extend(guest::classify(network, ofport));
-        flows.extend(martian::fragments(Stage::Martians, ofport));
+        flows.extend(fragments::arriving(Stage::Martians, ofport));
         flows.push(icmp_error::guest(ofport));
         flows.push(neighbor::asked_from(view, ofport, ofport.into()));
         flows.extend(guard::port(port, ofport));
@@ -323,13 +324,15 @@ fn of_guest_port(
     }
     Contribution {
         flows,
-        meters: ofport.map_or_else(Vec::new, meters),
+        meters: ofport.map_or_else(Vec::new, |ofport| meters(view, port, ofport)),
         withheld,
         ..Contribution::default()
     }
 }
 
-/// A port's meters: of what it sends up, and of its fragments.
-fn meters(ofport: u16) -> Vec<u32> {
-    vec![ofport.into(), martian::meter(ofport)]
+/// A port's meters: of what it sends up, of its fragments, and of those that it is sent.
+fn meters(view: &View<'_>, port: &Port, ofport: u16) -> Vec<u32> {
+    let sent = security::meter(view, port, ofport);
+    let of_port = [ofport.into(), fragments::meter(ofport)];
+    of_port.into_iter().chain(sent).collect()
 }

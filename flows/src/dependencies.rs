@@ -11,7 +11,9 @@ mod security;
 use crate::contribution::{Object, of_one_port, secured};
 use crate::view::{Presence, View};
 use changes::{Changed, Changes};
-use sextant_model::{Binding, ChassisId, Meta, Network, NetworkId, Port, PortId, Router, RouterId};
+use sextant_model::{
+    Binding, ChassisId, Meta, Network, NetworkId, Port, PortId, Reassembly, Router, RouterId,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -36,9 +38,11 @@ fn everything_differs(old: &View<'_>, new: &View<'_>) -> bool {
         let own = view.own()?;
         Some((own.encap, own.tunnel_ports.clone(), own.patch_ports.clone()))
     };
+    let by_zone = |view: &View<'_>| view.reassembly() == Reassembly::Flawed;
     old.intent.settings != new.intent.settings
         || old.intent.server_identity != new.intent.server_identity
         || local(old) != local(new)
+        || by_zone(old) != by_zone(new)
         || old.answering() != new.answering()
 }
 

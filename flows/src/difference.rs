@@ -3,7 +3,7 @@
 use crate::flow::{Cookie, Packed};
 use crate::flows::Flows;
 use crate::pipeline::Stage;
-use rust_openflow::FlowMod;
+use rust_openflow::{FlowMod, TableId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What to change on a switch, in one atomic bundle.
@@ -21,9 +21,9 @@ pub struct Difference {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InstalledFlow {
     /// Its table.
-    pub table: u8,
+    pub table: TableId,
     /// Its cookie.
-    pub cookie: u64,
+    pub cookie: Cookie,
 }
 
 impl Difference {
@@ -59,7 +59,7 @@ impl Difference {
 
     /// How many flows are touched; one that goes and comes again counts once.
     pub fn flows(&self) -> usize {
-        let comes_again = |flow: &&InstalledFlow| self.add.contains_key(&Cookie(flow.cookie));
+        let comes_again = |flow: &&InstalledFlow| self.add.contains_key(&flow.cookie);
         self.add.len() + self.delete.len() - self.delete.iter().filter(comes_again).count()
     }
 
@@ -146,7 +146,7 @@ impl Difference {
 fn installed(cookie: Cookie, stage: Stage) -> InstalledFlow {
     InstalledFlow {
         table: stage.table(),
-        cookie: cookie.0,
+        cookie,
     }
 }
 

@@ -2,11 +2,12 @@
 
 use crate::pipeline::Stage;
 use bytes::{Bytes, BytesMut};
+pub use rust_openflow::Cookie;
 use rust_openflow::{
-    Action, BUNDLE_ADD_OVERHEAD, FlowMod, Instruction, Match, Message, PacketInReason, WHOLE_PACKET,
+    Action, BUNDLE_ADD_OVERHEAD, FlowMod, Instruction, Match, Message, PacketInReason, TableId,
+    WHOLE_PACKET, Xid,
 };
 use sextant_model::Punt;
-use std::fmt;
 use std::hash::Hasher;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
@@ -14,14 +15,26 @@ use xxhash_rust::xxh3::xxh3_64;
 /// How long a flow's message may be, in octets: a bundle can still hold it.
 const LONGEST: usize = u16::MAX as usize - BUNDLE_ADD_OVERHEAD;
 
-/// The hash of a flow's table, priority, match and instructions. Never 0 or all ones, which Open vSwitch and
-/// controllers give a meaning of their own.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Cookie(pub u64);
+/// The hash of what a flow does, without table, priority and match: these cannot be changed, they make it another flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Doing(u64);
 
-impl fmt::Debug for Cookie {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#x}", self.0)
+impl Doing {
+    /// Of these instructions, as a switch says that it has them. None if no message holds them.
+    pub fn of(instructions: &[Instruction]) -> Option<Self> {
+        let mut content = BytesMut::with_capacity(256);
+        let flow_mod = FlowMod::add(0, 0, Match::new(), instructions.to_vec());
+        let encoded = Message::FlowMod(flow_mod).encode(0, &mut content);
+        encoded.ok().and_then(|_| Self::of_message(&content))
+    }
+
+    /// Of a flow-mod (OpenFlow 1.3.5 §7.3.4.2): instructions are what follows the match, which is padded.
+    fn of_message(flow_mod: &[u8]) -> Option<Self> {
+        const MATCH: usize = 48;
+        let length = flow_mod.get(MATCH + 2..MATCH + 4)?;
+        let length = usize::from(u16::from_be_bytes(length.try_into().ok()?));
+        let instructions = flow_mod.get(MATCH + length.next_multiple_of(8)..)?;
+        Some(Self(xxh3_64(instructions)))
     }
 }
 
@@ -113,7 +126,8 @@ impl Flow {
         }])
     }
 
-    /// The hash of its content.
+    /// The hash of its table, priority, match and instructions. Never 0 or all ones, which Open vSwitch and controllers give
+    /// a meaning of their own.
     pub fn cookie(&self) -> Cookie {
         self.pack().0
     }
@@ -122,7 +136,7 @@ impl Flow {
     pub(crate) fn pack(&self) -> (Cookie, Packed) {
         let mut content = BytesMut::with_capacity(256);
         let message = Message::FlowMod(self.to_flow_mod(0));
-        let encoded = message.encode(0, &mut content).is_ok();
+        let encoded = message.encode(Xid(0), &mut content).is_ok();
         let (hash, packed) = if encoded && content.len() <= LONGEST {
             (xxh3_64(&content), Packed::Message(content[..].into()))
         } else {
@@ -134,9 +148,9 @@ impl Flow {
     }
 
     /// The message that installs it under that cookie.
-    pub fn to_flow_mod(&self, cookie: u64) -> FlowMod {
+    pub fn to_flow_mod(&self, cookie: impl Into<Cookie>) -> FlowMod {
         FlowMod {
-            cookie,
+            cookie: cookie.into(),
             ..FlowMod::add(
                 self.stage.table(),
                 self.priority,
@@ -164,8 +178,16 @@ impl Packed {
             Self::TooLong(flow) => Some(flow.to_flow_mod(0)),
         };
         FlowMod {
-            cookie: cookie.0,
-            ..flow_mod.unwrap_or_else(|| FlowMod::add(0, 0, Match::new(), vec![]))
+            cookie,
+            ..flow_mod.unwrap_or_else(|| FlowMod::add(TableId(0), 0, Match::new(), vec![]))
+        }
+    }
+
+    /// The hash of what it does.
+    pub(crate) fn doing(&self) -> Option<Doing> {
+        match self {
+            Self::Message(content) => Doing::of_message(content),
+            Self::TooLong(_) => None,
         }
     }
 

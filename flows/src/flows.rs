@@ -4,8 +4,8 @@ mod refusals;
 
 use crate::contribution::{Object, all_objects, contribution};
 use crate::dependencies::touched;
-use crate::difference::Difference;
-use crate::flow::{Cookie, CookieHasher, Flow, Packed};
+use crate::difference::{Difference, InstalledFlow};
+use crate::flow::{Cookie, CookieHasher, Doing, Flow, Packed};
 use crate::link::Interface;
 use crate::pipeline::Stage;
 use crate::view::View;
@@ -100,6 +100,13 @@ impl Flows {
     pub fn iter(&self) -> impl Iterator<Item = (Cookie, Flow)> {
         let unpacked = |(cookie, wanted)| (cookie, self.unpacked(cookie, wanted));
         self.wanted().map(unpacked)
+    }
+
+    /// Whether a switch that has a flow under this cookie has it do something else. False where no such flow is wanted.
+    pub fn does_otherwise(&self, flow: &InstalledFlow, doing: Doing) -> bool {
+        let wanted = self.wanted.get(&flow.cookie);
+        let wanted = wanted.and_then(|wanted| wanted.flow.doing());
+        wanted.is_some_and(|wanted| wanted != doing)
     }
 
     fn unpacked(&self, cookie: Cookie, wanted: &Wanted) -> Flow {

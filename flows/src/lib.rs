@@ -28,8 +28,8 @@ mod withheld;
 
 pub use capability::is_about_the_flow;
 pub use difference::{Difference, InstalledFlow, reconcile};
-pub use features::martian::is_of_fragments;
-pub use flow::{Cookie, Flow};
+pub use features::fragments::is_of_fragments;
+pub use flow::{Cookie, Doing, Flow};
 pub use flows::Flows;
 pub use link::Interface;
 pub use view::View;

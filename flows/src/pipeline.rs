@@ -3,7 +3,7 @@
 //! A packet only moves down: from a stage to one with a higher table number. `docs/pipeline.md` is generated from this
 //! file.
 
-use rust_openflow::{Action, Field, Instruction, Subfield, SwitchConfig};
+use rust_openflow::{Action, Field, Instruction, Subfield, SwitchConfig, TableId};
 
 /// A stage of the pipeline: one OpenFlow table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -256,8 +256,8 @@ pub const STAGES: &[StageSpec] = &[
 
 impl Stage {
     /// The table's number.
-    pub const fn table(self) -> u8 {
-        self as u8
+    pub const fn table(self) -> TableId {
+        TableId(self as u8)
     }
 
     /// The instruction that takes a packet there.

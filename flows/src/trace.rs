@@ -17,7 +17,7 @@ pub use packet::Packet;
 
 use crate::flow::{Cookie, Flow};
 use crate::flows::Flows;
-use rust_openflow::{Action, Field, Instruction};
+use rust_openflow::{Action, Field, Instruction, TableId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use walk::Walk;
@@ -26,7 +26,7 @@ use walk::Walk;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Visit {
     /// In this table.
-    pub table: u8,
+    pub table: TableId,
     /// The flow that matched; none dropped the packet.
     pub flow: Option<Cookie>,
 }
@@ -46,7 +46,7 @@ pub enum Drop {
     /// No flow of this table matched.
     Missed {
         /// The table.
-        table: u8,
+        table: TableId,
     },
     /// This flow does nothing with it.
     ByFlow(Cookie),
@@ -91,13 +91,13 @@ pub enum TraceError {
 /// Flows, in the order in which a switch looks at them.
 #[derive(Debug)]
 pub struct Tracer {
-    tables: BTreeMap<u8, Vec<(Cookie, Flow)>>,
+    tables: BTreeMap<TableId, Vec<(Cookie, Flow)>>,
 }
 
 impl Tracer {
     /// Sorts the flows.
     pub fn new(flows: &Flows) -> Self {
-        let mut tables: BTreeMap<u8, Vec<(Cookie, Flow)>> = BTreeMap::new();
+        let mut tables: BTreeMap<TableId, Vec<(Cookie, Flow)>> = BTreeMap::new();
         for (cookie, flow) in flows.iter() {
             tables
                 .entry(flow.stage.table())
@@ -115,15 +115,19 @@ impl Tracer {
     /// # Errors
     /// [`TraceError`]: the flows cannot be followed.
     pub fn trace(&self, packet: Packet) -> Result<Trace, TraceError> {
-        self.trace_from(0, packet)
+        self.trace_from(TableId(0), packet)
     }
 
     /// What becomes of a packet that comes in at this table, as one that the controller sends there.
     ///
     /// # Errors
     /// [`TraceError`]: the flows cannot be followed.
-    pub fn trace_from(&self, table: u8, packet: Packet) -> Result<Trace, TraceError> {
-        self.walk(table, packet, &mut Connections::default())
+    pub fn trace_from(
+        &self,
+        table: impl Into<TableId>,
+        packet: Packet,
+    ) -> Result<Trace, TraceError> {
+        self.walk(table.into(), packet, &mut Connections::default())
     }
 
     /// What becomes of a packet that comes in at the first table of a switch that knows these connections, and will know
@@ -136,12 +140,12 @@ impl Tracer {
         packet: Packet,
         known: &mut Connections,
     ) -> Result<Trace, TraceError> {
-        self.walk(0, packet, known)
+        self.walk(TableId(0), packet, known)
     }
 
     fn walk(
         &self,
-        table: u8,
+        table: TableId,
         packet: Packet,
         known: &mut Connections,
     ) -> Result<Trace, TraceError> {
@@ -152,7 +156,7 @@ impl Tracer {
 
     /// The flow that wins. Clauses of a conjunctive match count only together (ovs-fields(7)): where all of one are
     /// satisfied, the packet has its `conj_id`, and is looked up once more.
-    fn lookup(&self, table: u8, packet: &Packet) -> Option<(Cookie, &Flow)> {
+    fn lookup(&self, table: TableId, packet: &Packet) -> Option<(Cookie, &Flow)> {
         let flows = self.tables.get(&table)?;
         let whole = |flow: &Flow| clauses(flow).next().is_none();
         let mut levels = flows.chunk_by(|(_, a), (_, b)| a.priority == b.priority);

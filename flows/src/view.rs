@@ -6,7 +6,7 @@ use crate::flow::Flow;
 use ipnet::IpNet;
 use sextant_model::{
     Answering, Binding, Chassis, ChassisId, Facts, Family, Intent, Network, NetworkId, Port,
-    Router, SecurityGroupId, Subnet, SubnetId, Transport,
+    Reassembly, Router, SecurityGroupId, Subnet, SubnetId, Transport,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -105,6 +105,12 @@ impl<'a> View<'a> {
         self.facts.answering(self.chassis)
     }
 
+    /// How fragments are put together here.
+    pub fn reassembly(&self) -> Reassembly {
+        self.own()
+            .map_or_else(Reassembly::default, |own| own.reassembly)
+    }
+
     /// Whether ports under a security group are plugged in here.
     pub fn has_ports_under(&self, group: SecurityGroupId) -> bool {
         let mut ports = self.facts.local_ports_under(group, self.chassis);
@@ -201,7 +207,7 @@ impl<'a> View<'a> {
         let flows = tunnel::unknown(self);
         let installed = |flow: &Flow| InstalledFlow {
             table: flow.stage.table(),
-            cookie: flow.cookie().0,
+            cookie: flow.cookie(),
         };
         flows.iter().map(installed).collect()
     }

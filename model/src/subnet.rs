@@ -124,6 +124,25 @@ pub struct Subnet {
 }
 
 impl Subnet {
+    /// A subnet with DHCP, but without a gateway, pools, modes, or anything that hosts are told besides.
+    pub fn new(id: SubnetId, network_id: NetworkId, cidr: IpNet) -> Self {
+        Self {
+            id,
+            network_id,
+            meta: Meta::default(),
+            cidr,
+            gateway_ip: None,
+            allocation_pools: vec![],
+            enable_dhcp: true,
+            ipv6_ra_mode: None,
+            ipv6_address_mode: None,
+            dns_nameservers: vec![],
+            host_routes: vec![],
+            prefix_source: PrefixSource::Given,
+            service_types: vec![],
+        }
+    }
+
     /// The prefix, if it is IPv6 and hosts can use it.
     pub fn ipv6_prefix(&self) -> Option<Ipv6Net> {
         match self.cidr {

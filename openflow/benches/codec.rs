@@ -3,8 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use divan::{Bencher, black_box};
 use rust_openflow::{
-    Action, Field, FlowMod, Instruction, Match, Message, NO_BUFFER, PacketIn, PacketInReason,
-    PacketOut,
+    Action, Cookie, Field, FlowMod, Instruction, Match, Message, NO_BUFFER, PacketIn,
+    PacketInReason, PacketOut, TableId, Xid,
 };
 
 fn main() {
@@ -13,7 +13,9 @@ fn main() {
 
 fn encode(message: &Message) -> Bytes {
     let mut buffer = BytesMut::new();
-    message.encode(1, &mut buffer).expect("a short message");
+    message
+        .encode(Xid(1), &mut buffer)
+        .expect("a short message");
     buffer.freeze()
 }
 
@@ -33,7 +35,10 @@ fn flow_mod() -> Message {
         0,
         100,
         matches,
-        vec![Instruction::Apply(actions), Instruction::GotoTable(3)],
+        vec![
+            Instruction::Apply(actions),
+            Instruction::GotoTable(TableId(3)),
+        ],
     ))
 }
 
@@ -48,8 +53,8 @@ fn packet_in() -> Message {
         buffer_id: NO_BUFFER,
         total_len: 70,
         reason: PacketInReason::Action,
-        table: 2,
-        cookie: 0x1234,
+        table: TableId(2),
+        cookie: Cookie(0x1234),
         matches,
         data: Bytes::from_static(&[0; 70]),
     })
@@ -61,7 +66,7 @@ fn flow_mod_encode(bencher: Bencher<'_, '_>) {
     let mut buffer = BytesMut::with_capacity(65536);
     bencher.bench_local(|| {
         buffer.clear();
-        black_box(&message).encode(1, &mut buffer)
+        black_box(&message).encode(Xid(1), &mut buffer)
     });
 }
 
@@ -84,6 +89,6 @@ fn packet_out_encode(bencher: Bencher<'_, '_>) {
     let mut buffer = BytesMut::with_capacity(65536);
     bencher.bench_local(|| {
         buffer.clear();
-        Message::PacketOut(PacketOut::to_port(7, data.clone())).encode(1, &mut buffer)
+        Message::PacketOut(PacketOut::to_port(7, data.clone())).encode(Xid(1), &mut buffer)
     });
 }

@@ -9,9 +9,8 @@
 
 use std::error::Error;
 
-use rust_openflow::connection::{Connection, Options};
 use rust_openflow::multipart::FlowStatsRequest;
-use rust_openflow::{Message, MultipartBody, MultipartRequest, ports};
+use rust_openflow::{Connection, Message, MultipartBody, MultipartRequest, Options, ports};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 

@@ -13,10 +13,10 @@
 
 use std::error::Error;
 
-use rust_openflow::connection::{Connection, Options};
 use rust_openflow::multipart::FlowStatsRequest;
 use rust_openflow::{
-    Action, Bundle, Field, FlowMod, Instruction, Match, Message, MultipartRequest,
+    Action, Bundle, Connection, Field, FlowMod, Instruction, Match, Message, MultipartRequest,
+    Options,
 };
 use tokio::net::{TcpListener, TcpStream};
 

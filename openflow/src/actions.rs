@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use crate::error::{DecodeError, Reason};
 use crate::failure::ErrorCode;
 use crate::fields::Field;
+use crate::numbers::{PortNo, TableId};
 use crate::oxm::FieldId;
 use crate::packets::PacketInReason;
 use crate::ports;
@@ -35,7 +36,7 @@ pub enum Action {
     /// Send out of a port.
     Output {
         /// The port, or a reserved one.
-        port: u32,
+        port: PortNo,
         /// Bytes to send up where the port is the controller; [`WHOLE_PACKET`] for all.
         max_len: u16,
     },
@@ -49,7 +50,7 @@ pub enum Action {
     /// Send the beginning of the packet out of a port.
     OutputTrunc {
         /// The port.
-        port: u32,
+        port: PortNo,
         /// Bytes to send.
         max_len: u32,
     },
@@ -105,14 +106,14 @@ pub enum Action {
         /// As if it had come from this port (16-bit numbers); `None` for the one it did.
         in_port: Option<u16>,
         /// In this table; `None` for the current one.
-        table: Option<u8>,
+        table: Option<TableId>,
     },
     /// Look up again with the original addresses and ports of the tracked connection.
     ResubmitCt {
         /// As in `Resubmit`.
         in_port: Option<u16>,
         /// As in `Resubmit`.
-        table: Option<u8>,
+        table: Option<TableId>,
     },
     /// One hop less; a packet that runs out goes to the controller.
     DecTtl,
@@ -176,7 +177,8 @@ pub enum Action {
 
 impl Action {
     /// Sends out of `port`; a packet that goes to the controller goes whole.
-    pub fn output(port: u32) -> Self {
+    pub fn output(port: impl Into<PortNo>) -> Self {
+        let port = port.into();
         Action::Output {
             port,
             max_len: if port == ports::CONTROLLER {
@@ -210,10 +212,10 @@ impl Action {
     }
 
     /// Looks up again in `table`, and comes back.
-    pub fn resubmit(table: u8) -> Self {
+    pub fn resubmit(table: impl Into<TableId>) -> Self {
         Action::Resubmit {
             in_port: None,
-            table: Some(table),
+            table: Some(table.into()),
         }
     }
 }

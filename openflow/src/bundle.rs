@@ -24,6 +24,7 @@ use crate::bundle_wire::{
 use crate::failure::{ErrorCode, ErrorMessage};
 use crate::flow_mod::FlowMod;
 use crate::message::Message;
+use crate::numbers::Xid;
 
 /// How much longer a message is inside a [`BundleAdd`] than by itself, in octets.
 pub const BUNDLE_ADD_OVERHEAD: usize = 24;
@@ -57,7 +58,7 @@ fn listed(refused: &BTreeMap<usize, ErrorCode>) -> String {
 pub struct Bundle {
     id: u32,
     flow_mods: Vec<Option<FlowMod>>,
-    first_xid: u32,
+    first_xid: Xid,
     step: Step,
     refused: BTreeMap<usize, ErrorCode>,
     failure: Option<ErrorMessage>,
@@ -86,7 +87,7 @@ impl Bundle {
         Bundle {
             id,
             flow_mods,
-            first_xid: 0,
+            first_xid: Xid(0),
             step: Step::New,
             refused: BTreeMap::new(),
             failure: None,
@@ -104,15 +105,15 @@ impl Bundle {
     }
 
     /// Gives the bundle its xids: [`Bundle::xids`] of them from `first_xid` on.
-    pub fn start(&mut self, first_xid: u32) {
+    pub fn start(&mut self, first_xid: impl Into<Xid>) {
         if self.step == Step::New {
-            self.first_xid = first_xid;
+            self.first_xid = first_xid.into();
             self.step = Step::Sending(0);
         }
     }
 
     /// The next message to send, with its xid; `None` until the switch has answered, or for good.
-    pub fn poll_message(&mut self) -> Option<(u32, Message)> {
+    pub fn poll_message(&mut self) -> Option<(Xid, Message)> {
         match self.step {
             Step::Sending(0) => {
                 self.step = Step::Sending(1);
@@ -133,13 +134,13 @@ impl Bundle {
         }
     }
 
-    fn next_add(&mut self, index: usize) -> (u32, Message) {
+    fn next_add(&mut self, index: usize) -> (Xid, Message) {
         let Some(flow_mod) = self.flow_mods.get_mut(index).and_then(Option::take) else {
             self.step = Step::Closing;
             return self.control(self.last_offset() - 1, BundleControlType::CloseRequest);
         };
         self.step = Step::Sending(index + 2);
-        let xid = self.first_xid.wrapping_add(index as u32 + 1);
+        let xid = self.first_xid.plus(index as u32 + 1);
         let message = Box::new(Message::FlowMod(flow_mod));
         (
             xid,
@@ -152,14 +153,14 @@ impl Bundle {
         )
     }
 
-    fn control(&self, offset: u32, kind: BundleControlType) -> (u32, Message) {
+    fn control(&self, offset: u32, kind: BundleControlType) -> (Xid, Message) {
         let flags = BUNDLE_ATOMIC | BUNDLE_ORDERED;
         let message = Message::BundleControl(BundleControl {
             bundle: self.id,
             kind,
             flags,
         });
-        (self.first_xid.wrapping_add(offset), message)
+        (self.first_xid.plus(offset), message)
     }
 
     /// Offset of the last xid: that of the commit or discard.
@@ -168,8 +169,8 @@ impl Bundle {
     }
 
     /// Whether a message with this xid is one of the bundle's, or answers it.
-    pub fn has(&self, xid: u32) -> bool {
-        self.is_started() && xid.wrapping_sub(self.first_xid) <= self.last_offset()
+    pub fn has(&self, xid: Xid) -> bool {
+        self.is_started() && xid.behind(self.first_xid) <= self.last_offset()
     }
 
     /// Takes a message that came from the switch. Returns the outcome when it is known: after the commit was answered, or
@@ -177,8 +178,8 @@ impl Bundle {
     ///
     /// # Errors
     /// What was refused; none of the bundle's changes was made then.
-    pub fn on_message(&mut self, xid: u32, message: &Message) -> Option<Result<(), BundleError>> {
-        let offset = xid.wrapping_sub(self.first_xid);
+    pub fn on_message(&mut self, xid: Xid, message: &Message) -> Option<Result<(), BundleError>> {
+        let offset = xid.behind(self.first_xid);
         if matches!(self.step, Step::New | Step::Done) || offset > self.last_offset() {
             return None;
         }
@@ -236,7 +237,7 @@ mod tests {
 
     fn sent(bundle: &mut Bundle) -> Vec<String> {
         std::iter::from_fn(|| bundle.poll_message())
-            .map(|(xid, message)| format!("{xid} {}", name(&message)))
+            .map(|(xid, message)| format!("{} {}", xid.0, name(&message)))
             .collect()
     }
 
@@ -244,7 +245,7 @@ mod tests {
         if let Message::BundleControl(control) = message {
             format!("{:?}", control.kind)
         } else if let Message::BundleAdd(add) = message {
-            format!("add xid {}", add.xid)
+            format!("add xid {}", add.xid.0)
         } else {
             format!("{message:?}")
         }
@@ -278,17 +279,17 @@ mod tests {
             ]
         );
         assert_eq!(
-            bundle.on_message(100, &reply(BundleControlType::OpenReply)),
+            bundle.on_message(Xid(100), &reply(BundleControlType::OpenReply)),
             None
         );
         assert!(sent(&mut bundle).is_empty());
         assert_eq!(
-            bundle.on_message(103, &reply(BundleControlType::CloseReply)),
+            bundle.on_message(Xid(103), &reply(BundleControlType::CloseReply)),
             None
         );
         assert_eq!(sent(&mut bundle), ["104 CommitRequest"]);
         assert_eq!(
-            bundle.on_message(104, &reply(BundleControlType::CommitReply)),
+            bundle.on_message(Xid(104), &reply(BundleControlType::CommitReply)),
             Some(Ok(()))
         );
     }
@@ -297,14 +298,14 @@ mod tests {
     fn a_refused_flow_mod_discards_the_rest() {
         let mut bundle = bundle(3);
         sent(&mut bundle);
-        assert_eq!(bundle.on_message(101, &refusal()), None);
-        assert_eq!(bundle.on_message(103, &refusal()), None);
+        assert_eq!(bundle.on_message(Xid(101), &refusal()), None);
+        assert_eq!(bundle.on_message(Xid(103), &refusal()), None);
         assert_eq!(
-            bundle.on_message(104, &reply(BundleControlType::CloseReply)),
+            bundle.on_message(Xid(104), &reply(BundleControlType::CloseReply)),
             None
         );
         assert_eq!(sent(&mut bundle), ["105 DiscardRequest"]);
-        let outcome = bundle.on_message(105, &reply(BundleControlType::DiscardReply));
+        let outcome = bundle.on_message(Xid(105), &reply(BundleControlType::DiscardReply));
         assert_eq!(
             outcome.unwrap().unwrap_err().to_string(),
             "flow-mods of the bundle were refused: 0: OFPBMC_BAD_PREREQ, 2: OFPBMC_BAD_PREREQ"
@@ -315,11 +316,11 @@ mod tests {
     fn a_bundle_that_is_not_opened_is_not_its_flow_mods_fault() {
         let mut bundle = bundle(1);
         sent(&mut bundle);
-        for xid in 100..=102 {
+        for xid in (100..=102).map(Xid) {
             assert_eq!(bundle.on_message(xid, &refusal()), None);
         }
         assert_eq!(sent(&mut bundle), ["103 DiscardRequest"]);
-        let outcome = bundle.on_message(103, &refusal());
+        let outcome = bundle.on_message(Xid(103), &refusal());
         assert!(matches!(outcome, Some(Err(BundleError::Control(_)))));
     }
 
@@ -327,10 +328,10 @@ mod tests {
     fn a_flow_mod_that_fails_at_commit_is_named() {
         let mut bundle = bundle(1);
         sent(&mut bundle);
-        bundle.on_message(102, &reply(BundleControlType::CloseReply));
+        bundle.on_message(Xid(102), &reply(BundleControlType::CloseReply));
         sent(&mut bundle);
-        assert_eq!(bundle.on_message(101, &refusal()), None);
-        let outcome = bundle.on_message(103, &refusal()).unwrap();
+        assert_eq!(bundle.on_message(Xid(101), &refusal()), None);
+        let outcome = bundle.on_message(Xid(103), &refusal()).unwrap();
         let refused = [(0, ErrorCode::BAD_PREREQUISITE)].into();
         assert_eq!(outcome, Err(BundleError::FlowMods(refused)));
     }
@@ -340,12 +341,12 @@ mod tests {
         let mut bundle = bundle(1);
         sent(&mut bundle);
         assert_eq!(
-            [99, 100, 103, 104].map(|xid| bundle.has(xid)),
+            [99, 100, 103, 104].map(|xid| bundle.has(Xid(xid))),
             [false, true, true, false]
         );
-        assert_eq!(bundle.on_message(99, &refusal()), None);
-        assert_eq!(bundle.on_message(104, &refusal()), None);
-        assert_eq!(bundle.on_message(102, &Message::BarrierReply), None);
+        assert_eq!(bundle.on_message(Xid(99), &refusal()), None);
+        assert_eq!(bundle.on_message(Xid(104), &refusal()), None);
+        assert_eq!(bundle.on_message(Xid(102), &Message::BarrierReply), None);
         assert!(bundle.poll_message().is_none());
     }
 
@@ -359,7 +360,7 @@ mod tests {
         };
         let length = |message: &Message| {
             let mut octets = bytes::BytesMut::new();
-            message.encode(0, &mut octets).unwrap();
+            message.encode(Xid(0), &mut octets).unwrap();
             octets.len()
         };
         assert_eq!(length(&add) - length(message), BUNDLE_ADD_OVERHEAD);
@@ -369,7 +370,7 @@ mod tests {
     fn an_empty_bundle_is_committed_too() {
         let mut bundle = bundle(0);
         assert_eq!(sent(&mut bundle), ["100 OpenRequest", "101 CloseRequest"]);
-        bundle.on_message(101, &reply(BundleControlType::CloseReply));
+        bundle.on_message(Xid(101), &reply(BundleControlType::CloseReply));
         assert_eq!(sent(&mut bundle), ["102 CommitRequest"]);
     }
 }

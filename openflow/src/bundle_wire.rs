@@ -5,6 +5,7 @@ use bytes::{BufMut, BytesMut};
 use crate::error::DecodeError;
 use crate::failure::ErrorCode;
 use crate::message::Message;
+use crate::numbers::Xid;
 use crate::wire::Reader;
 
 /// All changes or none.
@@ -89,7 +90,7 @@ pub struct BundleAdd {
     /// The flags that the bundle was opened with.
     pub flags: u16,
     /// The xid of the message inside, which Open vSwitch wants to be that of the message around it.
-    pub xid: u32,
+    pub xid: Xid,
     /// The message inside.
     pub message: Box<Message>,
 }

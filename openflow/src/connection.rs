@@ -1,121 +1,40 @@
-//! A session with a switch over any byte stream: TCP, TLS, a socket pair in a test.
+//! A [`Session`] on a byte stream of tokio: TCP, TLS, a socket pair in a test. The one file that knows sockets and the clock.
 //!
 //! One task owns a connection. It receives a message, drains what else has arrived with [`Connection::try_recv_buffered`],
 //! answers with [`Connection::send`] (which only fills a buffer), and lets the buffer go once for the whole batch with
 //! [`Connection::flush`], or leaves that to [`Connection::recv`], which writes while it waits.
-//!
-//! What a caller queues is for the caller to bound: it stops taking on work while [`Connection::queued_bytes`] is high. What
-//! the peer can cause by itself is bounded here: reading ahead, messages kept for later, and answers to its echoes, after
-//! which nothing more is received before some of them are taken. Frames share the receive buffer's memory, which lives as
-//! long as a packet cut from it.
 
-use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
 use crate::bundle::Bundle;
 use crate::error::{DecodeError, EncodeError};
-use crate::failure::ErrorMessage;
-use crate::framer::Framer;
 use crate::message::Message;
-use crate::session::Features;
-
-mod ask;
-mod handshake;
-
-pub use ask::AskError;
-
-/// Room that is made for reading when less than a fraction of it is left.
-const READ_CHUNK: usize = 64 * 1024;
-/// Bytes read ahead while flushing: the peer may have to write before it reads on.
-const READ_AHEAD: usize = 1024 * 1024;
-/// Bytes of messages kept for later: those that a switch sends before it says what it is, or before an answer.
-const MAX_KEPT: usize = 1024 * 1024;
-/// Times [`Options::high_water`] that are queued when nothing more is received.
-const CLOGGED: usize = 2;
-
-/// Times and limits of a connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// How long the whole handshake may take.
-    pub handshake: Duration,
-    /// Silence after which the peer is asked whether it is there.
-    pub idle: Duration,
-    /// How long it may take to answer, or to accept a single byte, before it is taken for dead.
-    pub dead: Duration,
-    /// [`Connection::drive`] stops adding to the write buffer at this many bytes; at twice as many, nothing more is received.
-    pub high_water: usize,
-}
-
-impl Default for Options {
-    /// Ten seconds for the handshake, a probe after five seconds of silence, dead five seconds later, 1 MiB of output.
-    fn default() -> Self {
-        let seconds = Duration::from_secs;
-        Options {
-            handshake: seconds(10),
-            idle: seconds(5),
-            dead: seconds(5),
-            high_water: 1024 * 1024,
-        }
-    }
-}
+use crate::numbers::Xid;
+use crate::session::{AnswerError, Event, Options, Session, SessionError};
+use crate::setup::Features;
 
 /// Why a connection cannot go on, or a message cannot be used.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ConnectionError {
     /// The network failed.
     #[error("connection lost: {0}")]
     Io(#[from] io::Error),
-    /// The peer ended the stream inside a message.
-    #[error("the switch closed the connection inside a message")]
-    Cut,
-    /// The peer ended the stream during the handshake.
-    #[error("the switch closed the connection before it said what it is")]
-    ClosedEarly,
-    /// The handshake took too long.
-    #[error("no handshake within {0:?}")]
-    HandshakeTimeout(Duration),
-    /// The peer does not speak OpenFlow 1.3.
-    #[error(
-        "the switch does not speak OpenFlow 1.3 (its hello is of version {version:#04x}, its bitmap {bitmap:?})"
-    )]
-    Version {
-        /// Version in the header of its hello.
-        version: u8,
-        /// Its version bitmap.
-        bitmap: Option<u32>,
-    },
-    /// The peer refused our hello or our request for its features.
-    #[error("the switch refused the handshake: {0}")]
-    Refused(ErrorMessage),
-    /// The first message was no hello.
-    #[error("the switch did not begin with a hello")]
-    NoHello,
-    /// Too much came before the answer to a request, the first of which is that for the switch's features.
-    #[error("the switch sent more than {MAX_KEPT} bytes before its answer")]
-    Flood,
-    /// Nothing was heard, not even an answer to an echo request.
-    #[error("the switch is dead: silent for {0:?}")]
-    Dead(Duration),
-    /// The peer does not read.
-    #[error("the switch is stuck: accepted nothing for {0:?}")]
-    Stuck(Duration),
-    /// The stream cannot be cut into messages.
-    #[error("framing lost: {0}")]
-    Framing(DecodeError),
+    /// The peer broke the protocol, or died.
+    #[error(transparent)]
+    Session(#[from] SessionError),
     /// One message does not follow the specification. It has been answered with an error; the next one can be received.
-    #[error("message {xid:#x}: {error}")]
+    #[error("message {xid}: {error}")]
     Malformed {
-        /// The message's xid.
-        xid: u32,
+        /// The message's transaction id.
+        xid: Xid,
         /// What is wrong.
         error: DecodeError,
     },
@@ -123,31 +42,36 @@ pub enum ConnectionError {
 
 impl ConnectionError {
     /// Whether the connection is of no more use.
+    #[must_use]
     pub fn is_fatal(&self) -> bool {
         !matches!(self, ConnectionError::Malformed { .. })
     }
 }
 
-/// An OpenFlow 1.3 session. See the [module](self) for how it is used.
+/// Why there is no answer.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum AskError {
+    /// The switch refused the request, or answered it with nonsense.
+    #[error(transparent)]
+    Answer(#[from] AnswerError),
+    /// The request cannot be sent.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The switch ended the connection.
+    #[error("the switch closed the connection before its answer")]
+    Closed,
+    /// The connection failed.
+    #[error(transparent)]
+    Connection(#[from] ConnectionError),
+}
+
+/// An OpenFlow 1.3 session on a stream. See the [module](self) for how it is used.
 #[derive(Debug)]
 pub struct Connection<S> {
     stream: S,
-    incoming: BytesMut,
-    outgoing: BytesMut,
-    /// The peer has ended its side.
-    ended: bool,
-    /// What came before an answer that was waited for.
-    kept: VecDeque<Bytes>,
-    kept_bytes: usize,
+    session: Session,
     features: Features,
-    next_xid: u32,
-    options: Options,
-    /// When the last byte came in.
-    heard: Instant,
-    /// When the peer last accepted a byte, or output began to wait.
-    accepted: Instant,
-    /// The echo request that is out, and since when.
-    probe: Option<Instant>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -156,65 +80,42 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// # Errors
     /// Any [`ConnectionError`]; the stream is closed then.
     pub async fn handshake(stream: S, options: Options) -> Result<Self, ConnectionError> {
-        let limit = Instant::now() + options.handshake;
-        let mut connection = Connection::new(stream, options);
-        let shaken = timeout_at(limit, connection.shake_hands()).await;
-        shaken.unwrap_or(Err(ConnectionError::HandshakeTimeout(options.handshake)))?;
+        let mut connection = Connection {
+            stream,
+            session: Session::new(options, now()),
+            features: Features::default(),
+        };
+        let ready = connection.next_event().await;
+        if ready.is_err() {
+            // The error that refuses a handshake goes to a peer that takes it at once.
+            poll_fn(|context| Poll::Ready(connection.poll_drain(context).is_ready())).await;
+        }
+        match ready? {
+            Some(Event::Ready(features)) => connection.features = features,
+            _ => return Err(SessionError::ClosedEarly.into()),
+        }
         Ok(connection)
     }
 
-    fn new(stream: S, options: Options) -> Self {
-        let now = Instant::now();
-        Connection {
-            stream,
-            incoming: BytesMut::with_capacity(READ_CHUNK),
-            outgoing: BytesMut::with_capacity(READ_CHUNK),
-            ended: false,
-            kept: VecDeque::new(),
-            kept_bytes: 0,
-            features: Features {
-                datapath_id: 0,
-                buffers: 0,
-                tables: 0,
-                auxiliary_id: 0,
-                capabilities: 0,
-            },
-            next_xid: 1,
-            options,
-            heard: now,
-            accepted: now,
-            probe: None,
-        }
-    }
-
-    /// Keeps a message for [`Connection::recv`].
-    fn keep(&mut self, frame: Bytes) -> Result<(), ConnectionError> {
-        self.kept_bytes += frame.len();
-        self.kept.push_back(frame);
-        if self.kept_bytes > MAX_KEPT {
-            return Err(ConnectionError::Flood);
-        }
-        Ok(())
-    }
-
     /// What the switch said of itself.
+    #[must_use]
     pub fn features(&self) -> &Features {
         &self.features
     }
 
     /// The stream underneath, to ask it for addresses.
+    #[must_use]
     pub fn stream(&self) -> &S {
         &self.stream
     }
 
-    /// The next message from the switch with its xid; `None` when the switch has ended the connection.
+    /// The next message from the switch with its transaction id; `None` when the switch has ended the connection.
     ///
-    /// Echo requests are answered and the connection's own echoes are hidden. While it waits, output is written and the
-    /// peer's life is watched. Cancel-safe: dropping the future loses nothing.
+    /// While it waits, output is written and the peer's life is watched. Cancel-safe: dropping the future loses nothing.
     ///
     /// # Errors
     /// Any [`ConnectionError`]; after a [`ConnectionError::Malformed`] the next message can be received.
-    pub async fn recv(&mut self) -> Result<Option<(u32, Message)>, ConnectionError> {
+    pub async fn recv(&mut self) -> Result<Option<(Xid, Message)>, ConnectionError> {
         loop {
             if let Some(message) = self.try_recv_buffered()? {
                 return Ok(Some(message));
@@ -225,178 +126,89 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// A message that has arrived already, without any IO; none while too much waits to be written.
+    /// A message that has arrived already, without any IO; `None` also while too much waits to be written.
     ///
     /// # Errors
     /// As [`Connection::recv`].
-    pub fn try_recv_buffered(&mut self) -> Result<Option<(u32, Message)>, ConnectionError> {
-        while !self.is_clogged()
-            && let Some(frame) = self.next_frame()?
-        {
-            if let Some(message) = self.open(&frame)? {
-                return Ok(Some(message));
+    pub fn try_recv_buffered(&mut self) -> Result<Option<(Xid, Message)>, ConnectionError> {
+        while let Some(event) = self.session.poll_event()? {
+            match event {
+                Event::Message { xid, message } => return Ok(Some((xid, message))),
+                Event::Malformed { xid, error } => {
+                    return Err(ConnectionError::Malformed { xid, error });
+                }
+                // The future that asked was dropped.
+                Event::Answer { .. } | Event::Ready(_) => {}
             }
         }
         Ok(None)
     }
 
-    /// Whether the peer takes its answers so slowly that it is given no more to answer.
-    fn is_clogged(&self) -> bool {
-        self.outgoing.len() >= self.options.high_water.saturating_mul(CLOGGED)
-    }
-
-    /// Waits for bytes to come in, or to go out where too many are queued; `false` at the end of the stream.
-    async fn wait_for_more(&mut self) -> Result<bool, ConnectionError> {
-        if self.is_clogged() {
-            self.flush().await?;
-        } else if !self.ended {
-            self.wait().await?;
-        } else if self.incoming.is_empty() {
-            return Ok(false);
-        } else {
-            return Err(ConnectionError::Cut);
-        }
-        Ok(true)
-    }
-
-    fn next_frame(&mut self) -> Result<Option<Bytes>, ConnectionError> {
-        if let Some(kept) = self.kept.pop_front() {
-            self.kept_bytes -= kept.len();
-            return Ok(Some(kept));
-        }
-        self.cut_frame()
-    }
-
-    fn cut_unclogged(&mut self) -> Result<Option<Bytes>, ConnectionError> {
-        if self.is_clogged() {
-            return Ok(None);
-        }
-        self.cut_frame()
-    }
-
-    fn cut_frame(&mut self) -> Result<Option<Bytes>, ConnectionError> {
-        Framer
-            .next(&mut self.incoming)
-            .map_err(ConnectionError::Framing)
-    }
-
-    /// Decodes a frame; echoes end here.
-    fn open(&mut self, frame: &Bytes) -> Result<Option<(u32, Message)>, ConnectionError> {
-        match Message::decode(frame) {
-            Ok((xid, Message::EchoRequest(data))) => {
-                self.queue_with_xid(xid, &Message::EchoReply(data));
-                Ok(None)
+    /// Sends a request and waits for the whole answer: one message, or all parts of a multipart reply.
+    ///
+    /// Only for messages that a switch answers; behind others, [`Connection::barrier`] tells when they are done. Messages
+    /// that are no part of the answer are kept, and received later. Dropping the future loses the answer and nothing else.
+    ///
+    /// # Errors
+    /// [`AskError::Answer`] with the switch's error; else the connection is of no more use.
+    pub async fn ask(&mut self, request: &Message) -> Result<Vec<Message>, AskError> {
+        let asked = self.session.ask(request)?;
+        loop {
+            let answer = self.session.poll_answer(asked);
+            if let Some(answer) = answer.map_err(ConnectionError::Session)? {
+                return Ok(answer?);
             }
-            Ok((_, Message::EchoReply(_))) => Ok(None),
-            Ok(found) => Ok(Some(found)),
-            Err(error) => Err(self.complain(frame, error)),
+            if !self.wait_for_more().await? {
+                return Err(AskError::Closed);
+            }
         }
     }
 
-    /// Answers a malformed message with an error, unless it is one itself.
-    fn complain(&mut self, frame: &Bytes, error: DecodeError) -> ConnectionError {
-        let xid = frame.get(4..8).map_or(0, |mut xid| xid.get_u32());
-        if frame.get(1) != Some(&1) {
-            let data = frame.slice(..frame.len().min(64));
-            self.queue_with_xid(
-                xid,
-                &Message::Error(ErrorMessage {
-                    code: error.to_error_code(),
-                    data,
-                }),
-            );
-        }
-        ConnectionError::Malformed { xid, error }
+    /// Waits until the switch has done all that was sent before. What it refused of that is received as errors.
+    ///
+    /// # Errors
+    /// As [`Connection::ask`].
+    pub async fn barrier(&mut self) -> Result<(), AskError> {
+        self.ask(&Message::BarrierRequest).await.map(drop)
     }
 
-    /// Waits for bytes, or for the time to do something about silence.
-    async fn wait(&mut self) -> Result<(), ConnectionError> {
-        let deadline = self.deadline();
-        match timeout_at(deadline, poll_fn(|context| self.poll_exchange(context))).await {
-            Ok(result) => result,
-            Err(_elapsed) => self.silence(),
-        }
-    }
-
-    fn deadline(&self) -> Instant {
-        let heard = self.probe.map_or(self.heard + self.options.idle, |since| {
-            since + self.options.dead
-        });
-        if self.outgoing.is_empty() {
-            heard
-        } else {
-            heard.min(self.accepted + self.stuck_after())
-        }
-    }
-
-    fn stuck_after(&self) -> Duration {
-        self.options.idle + self.options.dead
-    }
-
-    /// The deadline has passed: ask, or give up.
-    fn silence(&mut self) -> Result<(), ConnectionError> {
-        let now = Instant::now();
-        if !self.outgoing.is_empty() && now >= self.accepted + self.stuck_after() {
-            Err(ConnectionError::Stuck(now - self.accepted))
-        } else if self.probe.is_some() {
-            Err(ConnectionError::Dead(now - self.heard))
-        } else {
-            self.probe = Some(now);
-            self.queue(&Message::EchoRequest(Bytes::new()));
-            Ok(())
-        }
-    }
-
-    /// Queues a message under a new xid, which is returned. Does no IO.
+    /// Queues a message under a new transaction id; see [`Session::send`]. Does no IO.
     ///
     /// # Errors
     /// [`EncodeError`] for a message that is too long; nothing is queued then.
-    pub fn send(&mut self, message: &Message) -> Result<u32, EncodeError> {
-        let xid = self.reserve_xids(1);
-        self.send_with_xid(xid, message)?;
-        Ok(xid)
+    pub fn send(&mut self, message: &Message) -> Result<Xid, EncodeError> {
+        self.session.send(message)
     }
 
-    /// Queues a message under a given xid, as in the answer to a request.
+    /// Queues a message under a given transaction id, as in the answer to a request.
     ///
     /// # Errors
     /// As [`Connection::send`].
-    pub fn send_with_xid(&mut self, xid: u32, message: &Message) -> Result<(), EncodeError> {
-        if self.outgoing.is_empty() {
-            self.accepted = Instant::now();
-        }
-        message.encode(xid, &mut self.outgoing)
+    pub fn send_with_xid(
+        &mut self,
+        xid: impl Into<Xid>,
+        message: &Message,
+    ) -> Result<(), EncodeError> {
+        self.session.send_with_xid(xid, message)
     }
 
-    /// The first of `count` consecutive xids that nothing else on this connection will use.
-    pub fn reserve_xids(&mut self, count: u32) -> u32 {
-        let first = self.next_xid;
-        self.next_xid = first.wrapping_add(count);
-        first
+    /// The first of `count` consecutive transaction ids that nothing else on this connection will use.
+    pub fn reserve_xids(&mut self, count: u32) -> Xid {
+        self.session.reserve_xids(count)
     }
 
-    /// Queues what `bundle` has to send, up to the high-water mark. To be called at first, after each message that
-    /// [`Bundle::on_message`] took, and after each flush while it returns `false`.
+    /// Queues what `bundle` has to send; see [`Session::drive`]. To be called after each flush while it returns `false`.
     ///
     /// # Errors
     /// As [`Connection::send`]; the bundle is of no more use then.
     pub fn drive(&mut self, bundle: &mut Bundle) -> Result<bool, EncodeError> {
-        if !bundle.is_started() {
-            let first = self.reserve_xids(bundle.xids());
-            bundle.start(first);
-        }
-        while self.queued_bytes() < self.options.high_water {
-            let Some((xid, message)) = bundle.poll_message() else {
-                return Ok(true);
-            };
-            self.send_with_xid(xid, &message)?;
-        }
-        Ok(false)
+        self.session.drive(bundle)
     }
 
-    /// Bytes queued that the peer has not accepted.
+    /// Octets queued that the peer has not accepted.
+    #[must_use]
     pub fn queued_bytes(&self) -> usize {
-        self.outgoing.len()
+        self.session.queued_bytes()
     }
 
     /// Writes all that is queued. Cancel-safe: what was written stays written, the rest stays queued.
@@ -404,33 +216,66 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// What arrives meanwhile is read ahead up to a limit, because a switch may not read on before its answers are taken.
     ///
     /// # Errors
-    /// [`ConnectionError::Io`], or [`ConnectionError::Stuck`] when the peer accepts nothing for too long.
+    /// [`ConnectionError::Io`], or [`SessionError::Stuck`] when the peer accepts nothing for too long.
     pub async fn flush(&mut self) -> Result<(), ConnectionError> {
         loop {
-            let limit = self.accepted + self.stuck_after();
-            match timeout_at(limit, poll_fn(|context| self.poll_flush(context))).await {
-                Ok(result) => return result,
-                Err(_elapsed) if Instant::now() < self.accepted + self.stuck_after() => {}
-                Err(_elapsed) => return Err(ConnectionError::Stuck(self.stuck_after())),
+            let deadline = self.deadline();
+            let flushed = timeout_at(deadline, poll_fn(|context| self.poll_flush(context))).await;
+            if let Ok(result) = flushed {
+                return Ok(result?);
+            }
+            self.handle_timeout()?;
+        }
+    }
+
+    async fn next_event(&mut self) -> Result<Option<Event>, ConnectionError> {
+        loop {
+            if let Some(event) = self.session.poll_event()? {
+                return Ok(Some(event));
+            }
+            if !self.wait_for_more().await? {
+                return Ok(None);
             }
         }
     }
 
-    /// For the connection's own messages, which are short.
-    fn queue(&mut self, message: &Message) -> u32 {
-        let xid = self.reserve_xids(1);
-        self.queue_with_xid(xid, message);
-        xid
+    /// Waits for octets to come in, or to go out where too many are queued; `false` at the end of the stream.
+    async fn wait_for_more(&mut self) -> Result<bool, ConnectionError> {
+        if self.session.is_clogged() {
+            self.flush().await?;
+        } else if self.session.has_ended() {
+            return Ok(false);
+        } else {
+            self.exchange().await?;
+        }
+        Ok(true)
     }
 
-    fn queue_with_xid(&mut self, xid: u32, message: &Message) {
-        if let Err(error) = self.send_with_xid(xid, message) {
-            tracing::warn!(%error, "answer dropped");
+    /// Waits until the stream or the clock lets the session go on.
+    async fn exchange(&mut self) -> Result<(), ConnectionError> {
+        let deadline = self.deadline();
+        match timeout_at(deadline, poll_fn(|context| self.poll_exchange(context))).await {
+            Ok(result) => Ok(result?),
+            Err(_elapsed) => self.handle_timeout(),
         }
     }
 
-    /// Ready when bytes have come in or the peer has ended; writes on the way.
-    fn poll_exchange(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
+    fn deadline(&self) -> Instant {
+        self.session
+            .poll_timeout()
+            .map_or_else(Instant::now, Instant::from_std)
+    }
+
+    fn handle_timeout(&mut self) -> Result<(), ConnectionError> {
+        self.session.handle_timeout(now());
+        match self.session.failure() {
+            Some(failure) => Err(failure.clone().into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Ready when octets have come in or the peer has ended; writes on the way.
+    fn poll_exchange(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if let Poll::Ready(Err(error)) = self.poll_drain(context) {
             return Poll::Ready(Err(error));
         }
@@ -438,12 +283,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Ready when everything is written; reads ahead on the way.
-    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             if let Poll::Ready(result) = self.poll_drain(context) {
                 return Poll::Ready(result);
             }
-            if self.ended || self.incoming.len() >= READ_AHEAD {
+            if !self.session.wants_input() {
                 return Poll::Pending;
             }
             ready!(self.poll_fill(context))?;
@@ -451,32 +296,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Ready when everything is written.
-    fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
-        while !self.outgoing.is_empty() {
-            let written = ready!(Pin::new(&mut self.stream).poll_write(context, &self.outgoing))?;
+    fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while let Some(octets) = self.session.poll_transmit(now()) {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(context, octets))?;
             if written == 0 {
-                return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into()));
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
-            self.outgoing.advance(written);
-            self.accepted = Instant::now();
+            self.session.handle_transmitted(written, now());
         }
-        Pin::new(&mut self.stream)
-            .poll_flush(context)
-            .map_err(ConnectionError::Io)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
-    /// Ready when bytes have come in or the peer has ended.
-    fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ConnectionError>> {
-        if self.incoming.capacity() - self.incoming.len() < READ_CHUNK / 8 {
-            self.incoming.reserve(READ_CHUNK);
-        }
-        let read = ready!(pin!(self.stream.read_buf(&mut self.incoming)).poll(context))?;
-        if read == 0 {
-            self.ended = true;
+    /// Ready when octets have come in or the peer has ended.
+    fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let read = self.stream.read_buf(self.session.receive_buffer());
+        if ready!(pin!(read).poll(context))? == 0 {
+            self.session.handle_end();
         } else {
-            self.heard = Instant::now();
-            self.probe = None;
+            self.session.handle_received(now());
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// The time as tokio's clock has it, which tests can stop.
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
 }

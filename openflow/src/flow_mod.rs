@@ -7,13 +7,14 @@ use crate::failure::ErrorCode;
 use crate::groups::GROUP_ANY;
 use crate::instructions::{self, Instruction};
 use crate::matches::Match;
+use crate::numbers::{Cookie, PortNo, TableId};
 use crate::ports;
 use crate::wire::Reader;
 
 /// No packet is buffered at the switch; a packet-out brings its own.
 pub const NO_BUFFER: u32 = 0xffff_ffff;
 /// Every table, where a command allows that.
-pub const ALL_TABLES: u8 = 0xff;
+pub const ALL_TABLES: TableId = TableId(0xff);
 
 /// What to do with the flows that match (`OFPFC_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,11 +49,11 @@ pub mod flow_flags {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FlowMod {
     /// The flow's mark; with `cookie_mask`, which flows a change or deletion means.
-    pub cookie: u64,
+    pub cookie: Cookie,
     /// Bits of `cookie` that a flow must have to be changed or deleted; 0 asks for none.
     pub cookie_mask: u64,
     /// The table; [`ALL_TABLES`] only in deletions.
-    pub table: u8,
+    pub table: TableId,
     /// What to do.
     pub command: Command,
     /// Seconds without a packet after which the flow goes; 0 for never.
@@ -64,7 +65,7 @@ pub struct FlowMod {
     /// A packet buffered at the switch to send through, or [`NO_BUFFER`].
     pub buffer_id: u32,
     /// Deletions: only flows that output here; [`ports::ANY`] for all.
-    pub out_port: u32,
+    pub out_port: PortNo,
     /// Deletions: only flows that use this group; [`GROUP_ANY`] for all.
     pub out_group: u32,
     /// [`flow_flags`].
@@ -77,11 +78,16 @@ pub struct FlowMod {
 
 impl FlowMod {
     /// Adds a flow with cookie 0 that stays until it is deleted.
-    pub fn add(table: u8, priority: u16, matches: Match, instructions: Vec<Instruction>) -> Self {
+    pub fn add(
+        table: impl Into<TableId>,
+        priority: u16,
+        matches: Match,
+        instructions: Vec<Instruction>,
+    ) -> Self {
         FlowMod {
-            cookie: 0,
+            cookie: Cookie(0),
             cookie_mask: 0,
-            table,
+            table: table.into(),
             command: Command::Add,
             idle_timeout: 0,
             hard_timeout: 0,
@@ -96,9 +102,9 @@ impl FlowMod {
     }
 
     /// Deletes the flows of a table that have exactly this cookie. Open vSwitch finds them by an index of cookies.
-    pub fn delete_by_cookie(table: u8, cookie: u64) -> Self {
+    pub fn delete_by_cookie(table: impl Into<TableId>, cookie: impl Into<Cookie>) -> Self {
         FlowMod {
-            cookie,
+            cookie: cookie.into(),
             cookie_mask: u64::MAX,
             command: Command::Delete,
             ..FlowMod::add(table, 0, Match::new(), Vec::new())
@@ -115,22 +121,22 @@ impl FlowMod {
 
     /// The same change with another cookie.
     #[must_use]
-    pub fn with_cookie(mut self, cookie: u64) -> Self {
-        self.cookie = cookie;
+    pub fn with_cookie(mut self, cookie: impl Into<Cookie>) -> Self {
+        self.cookie = cookie.into();
         self
     }
 
     pub(crate) fn encode(&self, buffer: &mut BytesMut) {
         buffer.reserve(96 + 24 * self.matches.entries().len() + 64 * self.instructions.len());
-        buffer.put_u64(self.cookie);
+        buffer.put_u64(self.cookie.0);
         buffer.put_u64(self.cookie_mask);
-        buffer.put_u8(self.table);
+        buffer.put_u8(self.table.0);
         buffer.put_u8(self.command as u8);
         buffer.put_u16(self.idle_timeout);
         buffer.put_u16(self.hard_timeout);
         buffer.put_u16(self.priority);
         buffer.put_u32(self.buffer_id);
-        buffer.put_u32(self.out_port);
+        buffer.put_u32(self.out_port.0);
         buffer.put_u32(self.out_group);
         buffer.put_u16(self.flags);
         buffer.put_u16(0);
@@ -141,11 +147,11 @@ impl FlowMod {
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let (cookie, cookie_mask, table) = (reader.u64()?, reader.u64()?, reader.u8()?);
+        let (cookie, cookie_mask, table) = (reader.cookie()?, reader.u64()?, reader.table()?);
         let command = decode_command(reader)?;
         let (idle_timeout, hard_timeout, priority) = (reader.u16()?, reader.u16()?, reader.u16()?);
         let (buffer_id, out_port, out_group, flags) =
-            (reader.u32()?, reader.u32()?, reader.u32()?, reader.u16()?);
+            (reader.u32()?, reader.port()?, reader.u32()?, reader.u16()?);
         reader.skip(2)?;
         Ok(FlowMod {
             cookie,
@@ -200,13 +206,13 @@ pub enum RemovedReason {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowRemoved {
     /// The flow's mark.
-    pub cookie: u64,
+    pub cookie: Cookie,
     /// The flow's priority.
     pub priority: u16,
     /// Why it went.
     pub reason: RemovedReason,
     /// The table it was in.
-    pub table: u8,
+    pub table: TableId,
     /// Seconds that it lived.
     pub duration_sec: u32,
     /// And nanoseconds.
@@ -225,10 +231,10 @@ pub struct FlowRemoved {
 
 impl FlowRemoved {
     pub(crate) fn encode(&self, buffer: &mut BytesMut) {
-        buffer.put_u64(self.cookie);
+        buffer.put_u64(self.cookie.0);
         buffer.put_u16(self.priority);
         buffer.put_u8(self.reason.number());
-        buffer.put_u8(self.table);
+        buffer.put_u8(self.table.0);
         buffer.put_u32(self.duration_sec);
         buffer.put_u32(self.duration_nsec);
         buffer.put_u16(self.idle_timeout);
@@ -240,10 +246,10 @@ impl FlowRemoved {
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(FlowRemoved {
-            cookie: reader.u64()?,
+            cookie: reader.cookie()?,
             priority: reader.u16()?,
             reason: RemovedReason::from_number(reader.u8()?),
-            table: reader.u8()?,
+            table: reader.table()?,
             duration_sec: reader.u32()?,
             duration_nsec: reader.u32()?,
             idle_timeout: reader.u16()?,

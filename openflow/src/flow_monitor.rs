@@ -17,6 +17,7 @@ use crate::fields::ONF;
 use crate::flow_mod::ALL_TABLES;
 use crate::matches::Match;
 use crate::multipart::{MultipartBody, MultipartReply, MultipartRequest};
+use crate::numbers::{Cookie, TableId, Xid};
 use crate::ports;
 use crate::wire::{Reader, set_length};
 
@@ -53,16 +54,16 @@ pub enum FlowUpdate {
         /// Its priority.
         priority: u16,
         /// Its table.
-        table: u8,
+        table: TableId,
         /// Its mark.
-        cookie: u64,
+        cookie: Cookie,
         /// Which packets.
         matches: Match,
     },
     /// A message of this connection changed flows.
     Own {
         /// The message's xid.
-        xid: u32,
+        xid: Xid,
     },
 }
 
@@ -76,8 +77,8 @@ pub fn watch_flows(id: u32) -> MultipartRequest {
     body.put_u16(CHANGES);
     // Without the padding; a match of nothing is its own header.
     body.put_u16(4);
-    body.put_u32(ports::ANY);
-    body.put_u8(ALL_TABLES);
+    body.put_u32(ports::ANY.0);
+    body.put_u8(ALL_TABLES.0);
     body.put_bytes(0, 3);
     body.put_slice(&matches);
     MultipartRequest::Raw {
@@ -134,7 +135,7 @@ impl FlowUpdate {
             MODIFIED => FlowEvent::Modified,
             ABBREVIATED => {
                 reader.skip(2)?;
-                return Ok(Self::Own { xid: reader.u32()? });
+                return Ok(Self::Own { xid: reader.xid()? });
             }
             other => return Err(reader.bad_value("event of a flow update", other)),
         };
@@ -142,14 +143,14 @@ impl FlowUpdate {
         let (reason, priority) = (reader.u16()?, reader.u16()?);
         // Time-outs, and the length of the match.
         reader.skip(6)?;
-        let table = reader.u8()?;
+        let table = reader.table()?;
         reader.skip(1)?;
         Ok(Self::Changed {
             event,
             reason,
             priority,
             table,
-            cookie: reader.u64()?,
+            cookie: reader.cookie()?,
             matches: Match::decode(reader)?,
         })
     }
@@ -160,7 +161,7 @@ impl FlowUpdate {
         match self {
             Self::Own { xid } => {
                 buffer.put_u16(ABBREVIATED);
-                buffer.put_u32(*xid);
+                buffer.put_u32(xid.0);
             }
             Self::Changed {
                 event,
@@ -180,9 +181,9 @@ impl FlowUpdate {
                 buffer.put_u32(0);
                 let at = buffer.len();
                 buffer.put_u16(0);
-                buffer.put_u8(*table);
+                buffer.put_u8(table.0);
                 buffer.put_u8(0);
-                buffer.put_u64(*cookie);
+                buffer.put_u64(cookie.0);
                 let begin = buffer.len();
                 matches.encode(buffer);
                 // The second field of a match is its length without the padding.
@@ -238,13 +239,13 @@ mod tests {
             event,
             reason,
             priority: 7,
-            table: 3,
-            cookie,
+            table: TableId(3),
+            cookie: Cookie(cookie),
             matches: matches.clone(),
         };
         assert_eq!(told(CAME), changed(FlowEvent::Added, 0, 5));
         assert_eq!(told(WENT), changed(FlowEvent::Deleted, 2, 6));
-        assert_eq!(told(OWN), FlowUpdate::Own { xid: 1000 });
+        assert_eq!(told(OWN), FlowUpdate::Own { xid: Xid(1000) });
     }
 
     #[test]
@@ -256,7 +257,7 @@ mod tests {
                 body: Bytes::copy_from_slice(body),
             },
         };
-        let own = flow_update_reply(&[FlowUpdate::Own { xid: 1 }]);
+        let own = flow_update_reply(&[FlowUpdate::Own { xid: Xid(1) }]);
         let MultipartBody::Raw { body, .. } = own.body else {
             panic!("raw");
         };

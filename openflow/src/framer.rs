@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::error::{DecodeError, Reason};
 use crate::message::HEADER;
-use crate::session::VERSION;
+use crate::setup::VERSION;
 
 /// `OFPT_HELLO`, `OFPT_ERROR`: the two messages that may come in another version, before one is agreed.
 const ANY_VERSION: [u8; 2] = [0, 1];

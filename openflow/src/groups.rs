@@ -5,6 +5,7 @@ use bytes::{BufMut, BytesMut};
 use crate::actions::{self, Action};
 use crate::error::DecodeError;
 use crate::failure::ErrorCode;
+use crate::numbers::PortNo;
 use crate::ports;
 use crate::wire::{Reader, pad_to_8, set_length};
 
@@ -45,7 +46,7 @@ pub struct Bucket {
     /// Its share in a select group.
     pub weight: u16,
     /// The port that must be live, in a fast-failover group.
-    pub watch_port: u32,
+    pub watch_port: PortNo,
     /// The group that must be live.
     pub watch_group: u32,
     /// What it does.
@@ -67,7 +68,7 @@ impl Bucket {
         let start = buffer.len();
         buffer.put_u16(0);
         buffer.put_u16(self.weight);
-        buffer.put_u32(self.watch_port);
+        buffer.put_u32(self.watch_port.0);
         buffer.put_u32(self.watch_group);
         buffer.put_u32(0);
         actions::encode_list(buffer, &self.actions);
@@ -82,7 +83,7 @@ impl Bucket {
         }
         let mut part = reader.part(length)?;
         part.skip(2)?;
-        let (weight, watch_port, watch_group) = (part.u16()?, part.u32()?, part.u32()?);
+        let (weight, watch_port, watch_group) = (part.u16()?, part.port()?, part.u32()?);
         part.skip(4)?;
         Ok(Bucket {
             weight,

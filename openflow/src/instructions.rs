@@ -5,6 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::actions::{self, Action};
 use crate::error::DecodeError;
 use crate::failure::ErrorCode;
+use crate::numbers::TableId;
 use crate::wire::{Reader, set_length};
 
 const GOTO_TABLE: u16 = 1;
@@ -18,7 +19,7 @@ const METER: u16 = 6;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Instruction {
     /// Go on in a later table.
-    GotoTable(u8),
+    GotoTable(TableId),
     /// Set the bits of the metadata register that `mask` names.
     WriteMetadata {
         /// The bits wanted.
@@ -43,7 +44,7 @@ impl Instruction {
         match self {
             Instruction::GotoTable(table) => {
                 put_header(buffer, GOTO_TABLE, 8);
-                buffer.put_u32(u32::from(*table) << 24);
+                buffer.put_u32(u32::from(table.0) << 24);
             }
             Instruction::WriteMetadata { value, mask } => {
                 put_header(buffer, WRITE_METADATA, 24);
@@ -78,7 +79,7 @@ impl Instruction {
         let mut whole = part.clone();
         part.skip(4)?;
         Ok(match kind {
-            GOTO_TABLE => Instruction::GotoTable(part.u8()?),
+            GOTO_TABLE => Instruction::GotoTable(part.table()?),
             WRITE_METADATA => {
                 part.skip(4)?;
                 Instruction::WriteMetadata {

@@ -1,15 +1,16 @@
 //! OpenFlow 1.3 with the Nicira and ONF extensions of Open vSwitch.
 //!
-//! Three layers, each usable without the next:
+//! Four layers, each usable without the next:
 //!
 //! - **Codec** ([`Message`], [`Match`], [`Action`], [`Framer`]): bytes to typed values and back, without IO. What it does not
 //!   know survives as bytes; what is malformed is refused with its offset and a reason.
 //! - **Text** (`Display` of [`Match`], [`Action`], [`FlowMod`], [`multipart::FlowStats`]): the syntax of `ovs-ofctl`.
-//! - **Connection** ([`connection::Connection`], [`bundle::Bundle`]): a session with a switch over any byte stream.
+//! - **Session** ([`Session`], [`Bundle`]): a connection as a state machine, octets and time in, octets and events out.
+//! - **Connection** ([`Connection`], feature `tokio`): a session on any stream of tokio.
 //!
 //! ```
 //! use bytes::BytesMut;
-//! use rust_openflow::{Action, Field, FlowMod, Instruction, Match, Message};
+//! use rust_openflow::{Action, Field, FlowMod, Instruction, Match, Message, Xid};
 //!
 //! let solicitations = Match::new()
 //!     .with(Field::ETH_TYPE, 0x86dd_u16)
@@ -20,13 +21,14 @@
 //!
 //! let mut buffer = BytesMut::new();
 //! Message::FlowMod(flow.clone()).encode(1, &mut buffer)?;
-//! assert_eq!(Message::decode(&buffer.freeze())?, (1, Message::FlowMod(flow)));
+//! assert_eq!(Message::decode(&buffer.freeze())?, (Xid(1), Message::FlowMod(flow)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod actions;
 pub mod bundle;
 mod bundle_wire;
+#[cfg(feature = "tokio")]
 pub mod connection;
 mod error;
 mod failure;
@@ -40,6 +42,7 @@ mod matches;
 mod message;
 mod meters;
 pub mod multipart;
+mod numbers;
 mod oxm;
 mod packet_in2;
 mod packets;
@@ -47,7 +50,8 @@ mod port;
 pub mod ports;
 mod property;
 mod queues;
-mod session;
+pub mod session;
+mod setup;
 mod subfield;
 pub mod text;
 mod wire;
@@ -58,7 +62,8 @@ pub use actions::{
 };
 pub use bundle::{BUNDLE_ADD_OVERHEAD, Bundle, BundleError};
 pub use bundle_wire::{BUNDLE_ATOMIC, BUNDLE_ORDERED, BundleAdd, BundleControl, BundleControlType};
-pub use connection::Connection;
+#[cfg(feature = "tokio")]
+pub use connection::{AskError, Connection, ConnectionError};
 pub use error::{DecodeError, EncodeError, Reason};
 pub use failure::{ErrorCode, ErrorMessage, ErrorType};
 pub use fields::{Field, Format, NICIRA, ONF, OxmId, Prerequisite};
@@ -73,17 +78,19 @@ pub use matches::{Entry, FieldMatch, Match, MatchError};
 pub use message::Message;
 pub use meters::{Band, METER_ALL, MeterCommand, MeterMod, meter_flags};
 pub use multipart::{MultipartBody, MultipartReply, MultipartRequest};
+pub use numbers::{Cookie, PortNo, TableId, Xid};
 pub use oxm::{FieldId, UnknownOxm};
 pub use packet_in2::{PacketIn2, PacketInFormat};
 pub use packets::{PacketIn, PacketInReason, PacketOut};
 pub use port::{PortDesc, PortMod, PortReason, PortStatus, port_bits};
 pub use queues::{PacketQueue, QueueConfig, QueueProperty};
-pub use session::{
+pub use session::{Answer, AnswerError, Event, Options, Session, SessionError};
+pub use setup::{
     AsyncConfig, Experimenter, Features, Hello, Role, RoleMessage, SwitchConfig, VERSION,
 };
 pub use subfield::Subfield;
 
 /// The README's example, compiled.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

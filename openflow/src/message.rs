@@ -14,11 +14,12 @@ use crate::flow_mod::{FlowMod, FlowRemoved};
 use crate::groups::GroupMod;
 use crate::meters::MeterMod;
 use crate::multipart::{MultipartReply, MultipartRequest};
+use crate::numbers::{PortNo, TableId, Xid};
 use crate::packet_in2::{PacketIn2, PacketInFormat};
 use crate::packets::{PacketIn, PacketOut};
 use crate::port::{PortMod, PortStatus};
 use crate::queues::QueueConfig;
-use crate::session::{
+use crate::setup::{
     AsyncConfig, Experimenter, Features, Hello, RoleMessage, SwitchConfig, VERSION,
 };
 use crate::wire::{Reader, set_length};
@@ -74,7 +75,7 @@ pub enum Message {
     /// Change a table's configuration; the standard defines no bit of it.
     TableMod {
         /// The table, 0xff for all.
-        table: u8,
+        table: TableId,
         /// `OFPTC_*` bits.
         config: u32,
     },
@@ -87,7 +88,7 @@ pub enum Message {
     /// Finished.
     BarrierReply,
     /// Which queues has a port? Open vSwitch answers from what QoS configures.
-    QueueGetConfigRequest(u32),
+    QueueGetConfigRequest(PortNo),
     /// These.
     QueueGetConfigReply(QueueConfig),
     /// Take a role.
@@ -128,9 +129,9 @@ impl Message {
     /// # Errors
     /// [`EncodeError::TooLong`] for more than 65535 bytes; `buffer` is as before then.
     #[inline]
-    pub fn encode(&self, xid: u32, buffer: &mut BytesMut) -> Result<(), EncodeError> {
+    pub fn encode(&self, xid: impl Into<Xid>, buffer: &mut BytesMut) -> Result<(), EncodeError> {
         let start = buffer.len();
-        self.encode_unchecked(xid, buffer);
+        self.encode_unchecked(xid.into(), buffer);
         let length = buffer.len() - start;
         if length > usize::from(u16::MAX) {
             buffer.truncate(start);
@@ -141,9 +142,9 @@ impl Message {
 
     /// Writes a length that does not fit modulo 2^16.
     #[inline]
-    pub(crate) fn encode_unchecked(&self, xid: u32, buffer: &mut BytesMut) {
+    pub(crate) fn encode_unchecked(&self, xid: Xid, buffer: &mut BytesMut) {
         let start = buffer.len();
-        buffer.put_u64(u64::from(VERSION) << 56 | u64::from(self.kind()) << 48 | u64::from(xid));
+        buffer.put_u64(u64::from(VERSION) << 56 | u64::from(self.kind()) << 48 | u64::from(xid.0));
         self.encode_body(buffer);
         set_length(buffer, start, start + 2);
     }
@@ -153,7 +154,7 @@ impl Message {
     /// # Errors
     /// Where and why the message does not follow the specification.
     #[inline]
-    pub fn decode(frame: &Bytes) -> Result<(u32, Message), DecodeError> {
+    pub fn decode(frame: &Bytes) -> Result<(Xid, Message), DecodeError> {
         let mut reader = Reader::new(frame);
         let found = Self::decode_part(&mut reader, 0)?;
         if !reader.is_empty() {
@@ -166,7 +167,7 @@ impl Message {
     pub(crate) fn decode_part(
         reader: &mut Reader<'_>,
         depth: usize,
-    ) -> Result<(u32, Message), DecodeError> {
+    ) -> Result<(Xid, Message), DecodeError> {
         let [version, kind, high, low] = reader.peek()?;
         let length = usize::from(u16::from_be_bytes([high, low]));
         if length < HEADER {
@@ -175,7 +176,7 @@ impl Message {
         let mut part = reader.part(length)?;
         let message = part.clone();
         part.skip(4)?;
-        let xid = part.u32()?;
+        let xid = part.xid()?;
         // Hello and a refused hello come in the peer's own version (OpenFlow 1.3.5, 6.3.1).
         if version != VERSION && kind != Kind::Hello as u8 && kind != Kind::Error as u8 {
             return Err(message.error(Reason::Version(version)));
@@ -316,12 +317,12 @@ impl Message {
             Message::GroupMod(group) => group.encode(buffer),
             Message::PortMod(port) => port.encode(buffer),
             Message::TableMod { table, config } => {
-                buffer.put_u64(u64::from(*table) << 56 | u64::from(*config))
+                buffer.put_u64(u64::from(table.0) << 56 | u64::from(*config))
             }
             Message::MultipartRequest(request) => request.encode(buffer),
             Message::MultipartReply(reply) => reply.encode(buffer),
             Message::QueueGetConfigReply(config) => config.encode(buffer),
-            Message::QueueGetConfigRequest(port) => buffer.put_u64(u64::from(*port) << 32),
+            Message::QueueGetConfigRequest(port) => buffer.put_u64(u64::from(port.0) << 32),
             Message::RoleRequest(role) | Message::RoleReply(role) => role.encode(buffer),
             Message::GetAsyncReply(config) | Message::SetAsync(config) => config.encode(buffer),
             Message::MeterMod(meter) => meter.encode(buffer),
@@ -390,7 +391,7 @@ impl Message {
             Kind::BarrierRequest => Message::BarrierRequest,
             Kind::BarrierReply => Message::BarrierReply,
             Kind::QueueGetConfigRequest => {
-                let port = reader.u32()?;
+                let port = reader.port()?;
                 reader.skip(4)?;
                 Message::QueueGetConfigRequest(port)
             }
@@ -431,7 +432,7 @@ fn decode_experimenter(reader: &mut Reader<'_>, depth: usize) -> Result<Message,
 }
 
 fn decode_table_mod(reader: &mut Reader<'_>) -> Result<Message, DecodeError> {
-    let table = reader.u8()?;
+    let table = reader.table()?;
     reader.skip(3)?;
     Ok(Message::TableMod {
         table,

@@ -5,6 +5,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::error::DecodeError;
+use crate::numbers::PortNo;
 use crate::wire::Reader;
 
 mod flow;
@@ -48,11 +49,11 @@ pub enum MultipartRequest {
     /// Counters of the flow tables.
     Table,
     /// Counters of a port, or of all with `ports::ANY`.
-    PortStats(u32),
+    PortStats(PortNo),
     /// Counters of queues.
     Queue {
         /// The port, or `ports::ANY`.
-        port: u32,
+        port: PortNo,
         /// The queue, or 0xffffffff.
         queue: u32,
     },
@@ -175,12 +176,12 @@ impl MultipartRequest {
             MultipartRequest::Flow(request) | MultipartRequest::Aggregate(request) => {
                 request.encode(buffer)
             }
-            MultipartRequest::PortStats(number)
-            | MultipartRequest::Group(number)
+            MultipartRequest::PortStats(port) => buffer.put_u64(u64::from(port.0) << 32),
+            MultipartRequest::Group(number)
             | MultipartRequest::Meter(number)
             | MultipartRequest::MeterConfig(number) => buffer.put_u64(u64::from(*number) << 32),
             MultipartRequest::Queue { port, queue } => {
-                buffer.put_u64(u64::from(*port) << 32 | u64::from(*queue))
+                buffer.put_u64(u64::from(port.0) << 32 | u64::from(*queue))
             }
             MultipartRequest::TableFeatures(tables) => {
                 tables.iter().for_each(|table| table.encode(buffer))
@@ -204,9 +205,9 @@ impl MultipartRequest {
             FLOW => MultipartRequest::Flow(FlowStatsRequest::decode(reader)?),
             AGGREGATE => MultipartRequest::Aggregate(FlowStatsRequest::decode(reader)?),
             TABLE => MultipartRequest::Table,
-            PORT_STATS => MultipartRequest::PortStats(padded_number(reader)?),
+            PORT_STATS => MultipartRequest::PortStats(PortNo(padded_number(reader)?)),
             QUEUE => MultipartRequest::Queue {
-                port: reader.u32()?,
+                port: reader.port()?,
                 queue: reader.u32()?,
             },
             GROUP => MultipartRequest::Group(padded_number(reader)?),

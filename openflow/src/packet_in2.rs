@@ -5,6 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::error::DecodeError;
 use crate::matches::Match;
+use crate::numbers::{Cookie, TableId};
 use crate::packets::PacketInReason;
 use crate::property::{property, put_property};
 use crate::wire::{Reader, pad_to_8, set_length};
@@ -55,9 +56,9 @@ pub struct PacketIn2 {
     /// Where the switch keeps the whole packet.
     pub buffer_id: Option<u32>,
     /// The table that sent it.
-    pub table: Option<u8>,
+    pub table: Option<TableId>,
     /// The cookie of the flow that sent it.
-    pub cookie: Option<u64>,
+    pub cookie: Option<Cookie>,
     /// Why it came up.
     pub reason: Option<PacketInReason>,
     /// The packet's metadata: input port, registers, tunnel.
@@ -76,13 +77,13 @@ impl PacketIn2 {
         put_property(buffer, PACKET, &self.data);
         put_number(buffer, FULL_LENGTH, self.full_length.map(u32::to_be_bytes));
         put_number(buffer, BUFFER_ID, self.buffer_id.map(u32::to_be_bytes));
-        put_number(buffer, TABLE, self.table.map(u8::to_be_bytes));
+        put_number(buffer, TABLE, self.table.map(|table| [table.0]));
         if let Some(cookie) = self.cookie {
             // 64-bit numbers are aligned to 8 bytes.
             buffer.put_u16(COOKIE);
             buffer.put_u16(16);
             buffer.put_u32(0);
-            buffer.put_u64(cookie);
+            buffer.put_u64(cookie.0);
         }
         put_number(buffer, REASON, self.reason.map(|reason| [reason.number()]));
         self.put_metadata(buffer);
@@ -130,10 +131,10 @@ impl PacketIn2 {
             PACKET => self.data = value.remainder(),
             FULL_LENGTH => self.full_length = Some(value.u32()?),
             BUFFER_ID => self.buffer_id = Some(value.u32()?),
-            TABLE => self.table = Some(value.u8()?),
+            TABLE => self.table = Some(value.table()?),
             COOKIE => {
                 value.skip(4)?;
-                self.cookie = Some(value.u64()?);
+                self.cookie = Some(value.cookie()?);
             }
             REASON => self.reason = Some(PacketInReason::from_number(value.u8()?)),
             METADATA => self.metadata = Match::decode_entries(value)?,

@@ -9,6 +9,7 @@ use crate::error::DecodeError;
 use crate::fields::Field;
 use crate::flow_mod::NO_BUFFER;
 use crate::matches::Match;
+use crate::numbers::{Cookie, PortNo, TableId};
 use crate::wire::{Reader, set_length};
 
 /// Why a packet came up (`OFPR_*`).
@@ -54,9 +55,9 @@ pub struct PacketIn {
     /// Why it came up.
     pub reason: PacketInReason,
     /// The table that sent it.
-    pub table: u8,
+    pub table: TableId,
     /// The cookie of the flow that sent it.
-    pub cookie: u64,
+    pub cookie: Cookie,
     /// The packet's metadata: input port, registers, tunnel.
     pub matches: Match,
     /// The Ethernet frame.
@@ -65,16 +66,18 @@ pub struct PacketIn {
 
 impl PacketIn {
     /// The port that the packet came in by.
-    pub fn in_port(&self) -> Option<u32> {
-        self.matches.value(Field::IN_PORT).map(|port| port as u32)
+    pub fn in_port(&self) -> Option<PortNo> {
+        self.matches
+            .value(Field::IN_PORT)
+            .map(|port| PortNo(port as u32))
     }
 
     pub(crate) fn encode(&self, buffer: &mut BytesMut) {
         buffer.put_u32(self.buffer_id);
         buffer.put_u16(self.total_len);
         buffer.put_u8(self.reason.number());
-        buffer.put_u8(self.table);
-        buffer.put_u64(self.cookie);
+        buffer.put_u8(self.table.0);
+        buffer.put_u64(self.cookie.0);
         self.matches.encode(buffer);
         buffer.put_u16(0);
         buffer.put_slice(&self.data);
@@ -85,7 +88,7 @@ impl PacketIn {
         let buffer_id = reader.u32()?;
         let total_len = reader.u16()?;
         let reason = PacketInReason::from_number(reader.u8()?);
-        let (table, cookie) = (reader.u8()?, reader.u64()?);
+        let (table, cookie) = (reader.table()?, reader.cookie()?);
         let matches = Match::decode(reader)?;
         reader.skip(2)?;
         Ok(PacketIn {
@@ -106,7 +109,7 @@ pub struct PacketOut {
     /// A packet kept at the switch, or [`NO_BUFFER`] when `data` is the packet.
     pub buffer_id: u32,
     /// The port that the packet counts as coming from; `ports::CONTROLLER` for none.
-    pub in_port: u32,
+    pub in_port: PortNo,
     /// What to do with it.
     pub actions: Vec<Action>,
     /// The Ethernet frame.
@@ -115,7 +118,7 @@ pub struct PacketOut {
 
 impl PacketOut {
     /// Sends `data` out of one port.
-    pub fn to_port(port: u32, data: Bytes) -> Self {
+    pub fn to_port(port: impl Into<PortNo>, data: Bytes) -> Self {
         let actions = vec![Action::output(port)];
         PacketOut {
             buffer_id: NO_BUFFER,
@@ -129,7 +132,7 @@ impl PacketOut {
     pub(crate) fn encode(&self, buffer: &mut BytesMut) {
         buffer.reserve(16 + 32 * self.actions.len() + self.data.len());
         buffer.put_u32(self.buffer_id);
-        buffer.put_u32(self.in_port);
+        buffer.put_u32(self.in_port.0);
         let length_at = buffer.len();
         buffer.put_u64(0);
         let start = buffer.len();
@@ -139,7 +142,7 @@ impl PacketOut {
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let (buffer_id, in_port) = (reader.u32()?, reader.u32()?);
+        let (buffer_id, in_port) = (reader.u32()?, reader.port()?);
         let length = usize::from(reader.u16()?);
         reader.skip(6)?;
         let actions = actions::decode_list(&mut reader.part(length)?)?;

@@ -3,6 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::error::DecodeError;
+use crate::numbers::PortNo;
 use crate::wire::{Reader, put_text};
 
 /// Bytes of an `ofp_port`.
@@ -30,7 +31,7 @@ pub mod port_bits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortDesc {
     /// Port number.
-    pub number: u32,
+    pub number: PortNo,
     /// MAC address.
     pub address: [u8; 6],
     /// Interface name, at most 15 bytes.
@@ -55,7 +56,7 @@ pub struct PortDesc {
 
 impl PortDesc {
     pub(crate) fn encode(&self, buffer: &mut BytesMut) {
-        buffer.put_u32(self.number);
+        buffer.put_u32(self.number.0);
         buffer.put_bytes(0, 4);
         buffer.put_slice(&self.address);
         buffer.put_bytes(0, 2);
@@ -77,7 +78,7 @@ impl PortDesc {
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let mut part = reader.part(PORT_LENGTH)?;
-        let number = part.u32()?;
+        let number = part.port()?;
         part.skip(4)?;
         let address = part.array()?;
         part.skip(2)?;
@@ -147,7 +148,7 @@ impl PortStatus {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortMod {
     /// Port number.
-    pub number: u32,
+    pub number: PortNo,
     /// Its MAC address, which the switch compares.
     pub address: [u8; 6],
     /// `OFPPC_*` bits wanted.
@@ -160,7 +161,7 @@ pub struct PortMod {
 
 impl PortMod {
     pub(crate) fn encode(&self, buffer: &mut BytesMut) {
-        buffer.put_u32(self.number);
+        buffer.put_u32(self.number.0);
         buffer.put_bytes(0, 4);
         buffer.put_slice(&self.address);
         buffer.put_bytes(0, 2);
@@ -171,7 +172,7 @@ impl PortMod {
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let number = reader.u32()?;
+        let number = reader.port()?;
         reader.skip(4)?;
         let address = reader.array()?;
         reader.skip(2)?;

@@ -3,6 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::error::DecodeError;
+use crate::numbers::PortNo;
 use crate::wire::{Reader, set_length};
 
 const MIN_RATE: u16 = 1;
@@ -17,7 +18,7 @@ const RATE: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueConfig {
     /// The port that was asked about, or `ports::ANY`.
-    pub port: u32,
+    pub port: PortNo,
     /// Its queues.
     pub queues: Vec<PacketQueue>,
 }
@@ -28,7 +29,7 @@ pub struct PacketQueue {
     /// Its number.
     pub queue: u32,
     /// Its port.
-    pub port: u32,
+    pub port: PortNo,
     /// What it guarantees and allows.
     pub properties: Vec<QueueProperty>,
 }
@@ -46,12 +47,12 @@ pub enum QueueProperty {
 
 impl QueueConfig {
     pub(crate) fn encode(&self, buffer: &mut BytesMut) {
-        buffer.put_u64(u64::from(self.port) << 32);
+        buffer.put_u64(u64::from(self.port.0) << 32);
         self.queues.iter().for_each(|queue| queue.encode(buffer));
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let port = reader.u32()?;
+        let port = reader.port()?;
         reader.skip(4)?;
         let mut queues = Vec::new();
         while !reader.is_empty() {
@@ -65,7 +66,7 @@ impl PacketQueue {
     fn encode(&self, buffer: &mut BytesMut) {
         let start = buffer.len();
         buffer.put_u32(self.queue);
-        buffer.put_u32(self.port);
+        buffer.put_u32(self.port.0);
         let length_at = buffer.len();
         buffer.put_u64(0);
         self.properties
@@ -81,7 +82,7 @@ impl PacketQueue {
             return Err(reader.bad_length("queue", length));
         }
         let mut part = reader.part(length)?;
-        let (queue, port) = (part.u32()?, part.u32()?);
+        let (queue, port) = (part.u32()?, part.port()?);
         part.skip(8)?;
         let mut properties = Vec::new();
         while !part.is_empty() {

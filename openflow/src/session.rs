@@ -1,228 +1,389 @@
-//! Messages about the connection itself: hello, features, configuration, role, which messages come unasked.
+//! The controller's side of an OpenFlow connection as a state machine: octets in, octets and events out, time as an argument.
+//!
+//! Whoever owns the stream (a task, a thread, a test) goes round:
+//!
+//! 1. Write what [`Session::poll_transmit`] gives; say with [`Session::handle_transmitted`] how much of it the peer accepted.
+//! 2. Read, and hand that to [`Session::handle_input`]; the end of the stream to [`Session::handle_end`].
+//! 3. When [`Session::poll_timeout`] has passed, call [`Session::handle_timeout`].
+//! 4. Take events with [`Session::poll_event`] until there are no more, and queue messages with [`Session::send`].
+//!
+//! The caller bounds what it queues itself: it stops while [`Session::queued_bytes`] is high. The session bounds what the
+//! peer can cause: reading ahead, messages kept for later, parts of answers, and answers to its echoes.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
 
-use crate::error::DecodeError;
-use crate::failure::ErrorCode;
-use crate::wire::Reader;
+use bytes::{Buf, Bytes, BytesMut};
+use thiserror::Error;
 
-/// OpenFlow 1.3 on the wire.
-pub const VERSION: u8 = 4;
-/// `OFPHET_VERSIONBITMAP`
-const VERSION_BITMAP: u16 = 1;
+use crate::bundle::Bundle;
+use crate::error::{DecodeError, EncodeError};
+use crate::failure::ErrorMessage;
+use crate::framer::Framer;
+use crate::message::Message;
+use crate::numbers::Xid;
+use crate::setup::{Features, Hello};
 
-/// The first message of both sides (OpenFlow 1.3.5, 7.5.1).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hello {
-    /// Bit `n` says that wire version `n` is spoken, for versions below 32; `None` where the peer gave no bitmap.
-    pub versions: Option<u32>,
+mod handshake;
+mod incoming;
+mod liveness;
+
+pub use incoming::{Answer, AnswerError};
+
+use handshake::Phase;
+use incoming::AnswerParts;
+use liveness::{Liveness, Verdict};
+
+/// Room for reading, in octets; made anew when less than an eighth is left.
+const READ_CHUNK: usize = 64 * 1024;
+/// Octets of input after which [`Session::wants_input`] says no.
+const READ_AHEAD: usize = 1024 * 1024;
+/// Octets of messages kept for later: those that come before the switch's features, or before an answer.
+const MAX_KEPT: usize = 1024 * 1024;
+/// Times [`Options::high_water`] that are queued when no more messages are taken in.
+const CLOGGED: usize = 2;
+
+/// Times and limits of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How long the whole handshake may take.
+    pub handshake: Duration,
+    /// Silence after which the peer is asked whether it is there.
+    pub idle: Duration,
+    /// How long it may take to answer that before it counts as dead. A peer that accepts no octet for [`Options::idle`] and
+    /// this counts as stuck.
+    pub dead: Duration,
+    /// Octets that the answer to one question may have, in all its parts.
+    pub max_answer: usize,
+    /// [`Session::drive`] stops adding to the output at this many octets. At twice as many, no more messages are taken in.
+    pub high_water: usize,
 }
 
-impl Hello {
-    /// Speaks OpenFlow 1.3 and nothing else.
-    pub fn openflow13() -> Self {
-        Hello {
-            versions: Some(1 << VERSION),
+impl Default for Options {
+    /// Ten seconds for the handshake, a probe after five seconds of silence, dead five seconds later, 64 MiB an answer, 1 MiB
+    /// of output.
+    fn default() -> Self {
+        Options {
+            handshake: Duration::from_secs(10),
+            idle: Duration::from_secs(5),
+            dead: Duration::from_secs(5),
+            max_answer: 64 * 1024 * 1024,
+            high_water: 1024 * 1024,
         }
     }
-
-    /// Whether a peer that sent this, with this version in its header, and one that speaks 1.3 alone agree on 1.3
-    /// (OpenFlow 1.3.5, 6.3.1).
-    pub fn accepts_13(&self, header_version: u8) -> bool {
-        self.versions.map_or(header_version >= VERSION, |bitmap| {
-            bitmap & 1 << VERSION != 0
-        })
-    }
-
-    pub(crate) fn encode(&self, buffer: &mut BytesMut) {
-        if let Some(bitmap) = self.versions {
-            buffer.put_u16(VERSION_BITMAP);
-            buffer.put_u16(8);
-            buffer.put_u32(bitmap);
-        }
-    }
-
-    /// Elements of other kinds are skipped, as the standard asks. What is no list of elements says nothing, from there on, as
-    /// in Open vSwitch: whoever sent it speaks the version of its header.
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Self {
-        let mut found = Hello::default();
-        while let Some((kind, mut element)) = element(reader) {
-            if kind == VERSION_BITMAP && found.versions.is_none() {
-                found.versions = element.u32().ok();
-            }
-        }
-        reader.remainder();
-        found
-    }
 }
 
-/// The kind and the value of the next element, if it is one.
-fn element<'a>(reader: &mut Reader<'a>) -> Option<(u16, Reader<'a>)> {
-    let (kind, length) = (reader.u16().ok()?, usize::from(reader.u16().ok()?));
-    let value = reader.part(length.checked_sub(4)?).ok()?;
-    reader.skip_padding(length);
-    Some((kind, value))
+/// Why a session cannot go on: the switch's fault, or the network's.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SessionError {
+    /// The peer ended the stream inside a message.
+    #[error("the switch closed the connection inside a message")]
+    Cut,
+    /// The peer ended the stream during the handshake.
+    #[error("the switch closed the connection before it said what it is")]
+    ClosedEarly,
+    /// The handshake took too long.
+    #[error("no handshake within {0:?}")]
+    HandshakeTimeout(Duration),
+    /// The peer does not speak OpenFlow 1.3.
+    #[error(
+        "the switch does not speak OpenFlow 1.3 (its hello is of version {version:#04x}, its bitmap {bitmap:?})"
+    )]
+    Version {
+        /// Version in the header of its hello.
+        version: u8,
+        /// Its version bitmap.
+        bitmap: Option<u32>,
+    },
+    /// The peer refused our hello or our request for its features.
+    #[error("the switch refused the handshake: {0}")]
+    Refused(ErrorMessage),
+    /// The first message was no hello.
+    #[error("the switch did not begin with a hello")]
+    NoHello,
+    /// The peer's hello or features do not follow the specification.
+    #[error("the switch's handshake is malformed: {0}")]
+    Handshake(DecodeError),
+    /// Too much came before an answer; the first answer that is waited for is the switch's features.
+    #[error("the switch sent more than {MAX_KEPT} bytes before its answer")]
+    Flood,
+    /// Nothing was heard, not even an answer to an echo request.
+    #[error("the switch is dead: silent for {0:?}")]
+    Dead(Duration),
+    /// The peer does not read.
+    #[error("the switch is stuck: accepted nothing for {0:?}")]
+    Stuck(Duration),
+    /// The stream cannot be cut into messages.
+    #[error("framing lost: {0}")]
+    Framing(DecodeError),
 }
 
-/// What a switch is (`ofp_switch_features`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Features {
-    /// Identifies the bridge; the lower 48 bits are a MAC address.
-    pub datapath_id: u64,
-    /// Packets that it can keep for the controller; 0 for Open vSwitch.
-    pub buffers: u32,
-    /// Flow tables.
-    pub tables: u8,
-    /// 0 for the main connection.
-    pub auxiliary_id: u8,
-    /// `OFPC_*` bits.
-    pub capabilities: u32,
-}
-
-impl Features {
-    pub(crate) fn encode(self, buffer: &mut BytesMut) {
-        buffer.put_u64(self.datapath_id);
-        buffer.put_u32(self.buffers);
-        buffer.put_u8(self.tables);
-        buffer.put_u8(self.auxiliary_id);
-        buffer.put_u16(0);
-        buffer.put_u32(self.capabilities);
-        buffer.put_u32(0);
-    }
-
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let (datapath_id, buffers, tables, auxiliary_id) =
-            (reader.u64()?, reader.u32()?, reader.u8()?, reader.u8()?);
-        reader.skip(2)?;
-        let capabilities = reader.u32()?;
-        reader.skip(4)?;
-        Ok(Features {
-            datapath_id,
-            buffers,
-            tables,
-            auxiliary_id,
-            capabilities,
-        })
-    }
-}
-
-/// How a switch treats fragments and packets it sends up (`ofp_switch_config`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SwitchConfig {
-    /// `OFPC_FRAG_*`: 0 as any packet, 1 drop, 2 reassemble; 3, with ports and types of a first fragment matched as they are,
-    /// is Open vSwitch's (`nx-match`, ovs-ofctl(8)).
-    pub flags: u16,
-    /// Bytes of a packet that no action sent up.
-    pub miss_send_len: u16,
-}
-
-impl SwitchConfig {
-    pub(crate) fn encode(self, buffer: &mut BytesMut) {
-        buffer.put_u16(self.flags);
-        buffer.put_u16(self.miss_send_len);
-    }
-
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(SwitchConfig {
-            flags: reader.u16()?,
-            miss_send_len: reader.u16()?,
-        })
-    }
-}
-
-/// Which of several controllers may do what (OpenFlow 1.3.5, 6.3.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// As it is; asks only.
-    NoChange,
-    /// Everything, like the others of this role.
-    Equal,
-    /// Everything; at most one.
-    Primary,
-    /// Read only.
-    Secondary,
-}
-
-/// Asks for a role, or tells it (`ofp_role_request`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RoleMessage {
-    /// The role.
-    pub role: Role,
-    /// Counts elections of a primary; an older one is refused.
-    pub generation: u64,
-}
-
-impl RoleMessage {
-    pub(crate) fn encode(self, buffer: &mut BytesMut) {
-        buffer.put_u32(self.role as u32);
-        buffer.put_u32(0);
-        buffer.put_u64(self.generation);
-    }
-
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let role = match reader.clone().u32()? {
-            0 => Role::NoChange,
-            1 => Role::Equal,
-            2 => Role::Primary,
-            3 => Role::Secondary,
-            number => {
-                let error = reader.bad_value("role", number);
-                return Err(error.answered_with(ErrorCode::BAD_ROLE));
-            }
-        };
-        reader.skip(8)?;
-        Ok(RoleMessage {
-            role,
-            generation: reader.u64()?,
-        })
-    }
-}
-
-/// Which messages come unasked, for (primary or equal, secondary) connections; bit `n` is reason `n` (`ofp_async_config`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AsyncConfig {
-    /// Packet-ins.
-    pub packet_in: [u32; 2],
-    /// Port changes.
-    pub port_status: [u32; 2],
-    /// Flows that went.
-    pub flow_removed: [u32; 2],
-}
-
-impl AsyncConfig {
-    pub(crate) fn encode(self, buffer: &mut BytesMut) {
-        let masks = [self.packet_in, self.port_status, self.flow_removed];
-        masks
-            .into_iter()
-            .flatten()
-            .for_each(|mask| buffer.put_u32(mask));
-    }
-
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let mut pair = || Ok::<_, DecodeError>([reader.u32()?, reader.u32()?]);
-        Ok(AsyncConfig {
-            packet_in: pair()?,
-            port_status: pair()?,
-            flow_removed: pair()?,
-        })
-    }
-}
-
-/// A message of an experimenter that has no name here (`ofp_experimenter_header`).
+/// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Experimenter {
-    /// Whose.
-    pub experimenter: u32,
-    /// Which.
-    pub kind: u32,
-    /// All after that.
-    pub data: Bytes,
+#[non_exhaustive]
+pub enum Event {
+    /// Both sides agree on OpenFlow 1.3; this is what the switch is. The first event.
+    Ready(Features),
+    /// The switch sent a message that answers no question.
+    Message {
+        /// The message's transaction id.
+        xid: Xid,
+        /// The message.
+        message: Message,
+    },
+    /// The whole answer to a question has come.
+    Answer {
+        /// What [`Session::ask`] returned.
+        xid: Xid,
+        /// The answer, or why there is none.
+        answer: Answer,
+    },
+    /// A message did not follow the specification. It has been answered with an error.
+    Malformed {
+        /// The message's transaction id.
+        xid: Xid,
+        /// What is wrong with it.
+        error: DecodeError,
+    },
 }
 
-impl Experimenter {
-    pub(crate) fn encode(&self, buffer: &mut BytesMut) {
-        buffer.put_u32(self.experimenter);
-        buffer.put_u32(self.kind);
-        buffer.put_slice(&self.data);
+/// The state machine of a connection. See the [module](self) for how it is driven.
+#[derive(Debug)]
+pub struct Session {
+    options: Options,
+    phase: Phase,
+    liveness: Liveness,
+    incoming: BytesMut,
+    outgoing: BytesMut,
+    /// The peer has ended its side.
+    ended: bool,
+    /// What came before an answer that was waited for.
+    kept: VecDeque<Bytes>,
+    kept_bytes: usize,
+    next_xid: Xid,
+    /// What is asked, with what has come of each answer.
+    questions: BTreeMap<Xid, AnswerParts>,
+    /// Answers that came while another one was waited for.
+    events: VecDeque<Event>,
+    failure: Option<SessionError>,
+}
+
+impl Session {
+    /// A session on a stream that was just opened, by either side. Its hello is queued.
+    #[must_use]
+    pub fn new(options: Options, now: Instant) -> Self {
+        let mut session = Session {
+            options,
+            phase: Phase::Hello {
+                limit: now + options.handshake,
+            },
+            liveness: Liveness::new(options.idle, options.dead, now),
+            incoming: BytesMut::with_capacity(READ_CHUNK),
+            outgoing: BytesMut::with_capacity(READ_CHUNK),
+            ended: false,
+            kept: VecDeque::new(),
+            kept_bytes: 0,
+            next_xid: Xid(1),
+            questions: BTreeMap::new(),
+            events: VecDeque::new(),
+            failure: None,
+        };
+        session.queue(&Message::Hello(Hello::openflow13()));
+        session
+    }
+
+    /// Takes octets as they were received.
+    pub fn handle_input(&mut self, octets: &[u8], now: Instant) {
+        self.incoming.extend_from_slice(octets);
+        self.handle_received(now);
+    }
+
+    /// Room to read into, which saves the copy that [`Session::handle_input`] makes. Whoever has appended what was received
+    /// calls [`Session::handle_received`].
+    ///
+    /// Messages share the memory of this buffer, which lives as long as a packet cut from it.
+    pub fn receive_buffer(&mut self) -> &mut BytesMut {
+        if self.incoming.capacity() - self.incoming.len() < READ_CHUNK / 8 {
+            self.incoming.reserve(READ_CHUNK);
+        }
+        &mut self.incoming
+    }
+
+    /// Notes that octets were appended to [`Session::receive_buffer`].
+    pub fn handle_received(&mut self, now: Instant) {
+        self.liveness.heard(now);
+    }
+
+    /// Takes the end of the stream.
+    pub fn handle_end(&mut self) {
+        self.ended = true;
+    }
+
+    /// Whether the peer has ended its side.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether to read more while output waits. A switch may not read on before its answers are taken, so say no only when
+    /// much was read ahead.
+    #[must_use]
+    pub fn wants_input(&self) -> bool {
+        !self.ended && self.incoming.len() < READ_AHEAD
+    }
+
+    /// All octets that are to be sent to the peer, in order.
+    ///
+    /// After a failure, too: the last message says why.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<&[u8]> {
+        if self.outgoing.is_empty() {
+            return None;
+        }
+        self.liveness.offered(now);
+        Some(&self.outgoing)
+    }
+
+    /// Notes that the peer accepted this many of the octets of [`Session::poll_transmit`].
+    pub fn handle_transmitted(&mut self, octets: usize, now: Instant) {
+        self.outgoing.advance(octets.min(self.outgoing.len()));
+        self.liveness.accepted(now, !self.outgoing.is_empty());
+    }
+
+    /// Octets queued that the peer has not accepted.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.outgoing.len()
+    }
+
+    /// Whether the peer takes its answers so slowly that it is given no more to answer: [`Session::poll_event`] gives nothing
+    /// before some output is transmitted.
+    #[must_use]
+    pub fn is_clogged(&self) -> bool {
+        self.outgoing.len() >= self.options.high_water.saturating_mul(CLOGGED)
+    }
+
+    /// When to call [`Session::handle_timeout`].
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.failure.is_some() {
+            return None;
+        }
+        Some(self.phase.limit().unwrap_or(self.liveness.deadline()))
+    }
+
+    /// Probes a silent peer, or gives it up.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let failure = match self.phase.limit() {
+            Some(limit) if now < limit => return,
+            Some(_) => SessionError::HandshakeTimeout(self.options.handshake),
+            None => match self.liveness.judge(now) {
+                Verdict::Alive => return,
+                Verdict::Probe => return self.queue(&Message::EchoRequest(Bytes::new())),
+                Verdict::Dead(silence) => SessionError::Dead(silence),
+                Verdict::Stuck(waited) => SessionError::Stuck(waited),
+            },
+        };
+        self.failure.get_or_insert(failure);
+    }
+
+    /// What the switch is, once [`Event::Ready`] has said so.
+    #[must_use]
+    pub fn features(&self) -> Option<&Features> {
+        self.phase.features()
+    }
+
+    /// Why the session is of no more use.
+    #[must_use]
+    pub fn failure(&self) -> Option<&SessionError> {
+        self.failure.as_ref()
+    }
+
+    /// Queues a message under a new transaction id, which is returned.
+    ///
+    /// # Errors
+    /// [`EncodeError`] for a message that is too long; nothing is queued then.
+    pub fn send(&mut self, message: &Message) -> Result<Xid, EncodeError> {
+        let xid = self.reserve_xids(1);
+        self.send_with_xid(xid, message)?;
+        Ok(xid)
+    }
+
+    /// Queues a message under a given transaction id, as in the answer to a request.
+    ///
+    /// # Errors
+    /// As [`Session::send`].
+    pub fn send_with_xid(
+        &mut self,
+        xid: impl Into<Xid>,
+        message: &Message,
+    ) -> Result<(), EncodeError> {
+        message.encode(xid, &mut self.outgoing)
+    }
+
+    /// Queues a request whose whole answer (one message, or all parts of a multipart reply) comes as one [`Event::Answer`].
+    ///
+    /// Only for messages that a switch answers. To learn when it has done others, ask with [`Message::BarrierRequest`].
+    ///
+    /// # Errors
+    /// As [`Session::send`].
+    pub fn ask(&mut self, request: &Message) -> Result<Xid, EncodeError> {
+        let xid = self.send(request)?;
+        self.questions.insert(xid, AnswerParts::default());
+        Ok(xid)
+    }
+
+    /// The first of `count` consecutive transaction ids that nothing else in this session will use.
+    pub fn reserve_xids(&mut self, count: u32) -> Xid {
+        let first = self.next_xid;
+        self.next_xid = first.plus(count);
+        first
+    }
+
+    /// Queues what `bundle` has to send, up to the high-water mark; says whether that was all for the moment. To be called
+    /// at first, after each message that [`Bundle::on_message`] took, and while it says `false` after each transmission.
+    ///
+    /// # Errors
+    /// As [`Session::send`]; the bundle is of no more use then.
+    pub fn drive(&mut self, bundle: &mut Bundle) -> Result<bool, EncodeError> {
+        if !bundle.is_started() {
+            let first = self.reserve_xids(bundle.xids());
+            bundle.start(first);
+        }
+        while self.queued_bytes() < self.options.high_water {
+            let Some((xid, message)) = bundle.poll_message() else {
+                return Ok(true);
+            };
+            self.send_with_xid(xid, &message)?;
+        }
+        Ok(false)
+    }
+
+    /// Queues one of the session's own messages, which are short.
+    fn queue(&mut self, message: &Message) {
+        let xid = self.reserve_xids(1);
+        self.queue_with_xid(xid, message);
+    }
+
+    fn queue_with_xid(&mut self, xid: Xid, message: &Message) {
+        if let Err(error) = self.send_with_xid(xid, message) {
+            tracing::warn!(%error, "answer dropped");
+        }
+    }
+
+    fn cut_frame(&mut self) -> Result<Option<Bytes>, SessionError> {
+        Framer
+            .next(&mut self.incoming)
+            .map_err(SessionError::Framing)
+    }
+
+    /// Keeps a message until the one that is waited for has come.
+    fn keep(&mut self, frame: Bytes) -> Result<(), SessionError> {
+        self.kept_bytes += frame.len();
+        self.kept.push_back(frame);
+        if self.kept_bytes > MAX_KEPT {
+            return Err(SessionError::Flood);
+        }
+        Ok(())
     }
 }

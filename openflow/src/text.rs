@@ -17,4 +17,3 @@ mod replies;
 mod values;
 
 pub use messages::Printed;
-pub use values::Port;

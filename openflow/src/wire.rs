@@ -3,6 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::error::{DecodeError, Reason};
+use crate::numbers::{Cookie, PortNo, TableId, Xid};
 
 /// Reads a part of a frame from front to back; knows its place in the frame, for errors and for slicing without copying.
 #[derive(Clone, Debug)]
@@ -104,6 +105,26 @@ impl<'a> Reader<'a> {
     }
 
     /// A right-aligned big-endian number of `bytes` bytes, at most 16.
+    #[inline]
+    pub(crate) fn xid(&mut self) -> Result<Xid, DecodeError> {
+        self.u32().map(Xid)
+    }
+
+    #[inline]
+    pub(crate) fn port(&mut self) -> Result<PortNo, DecodeError> {
+        self.u32().map(PortNo)
+    }
+
+    #[inline]
+    pub(crate) fn table(&mut self) -> Result<TableId, DecodeError> {
+        self.u8().map(TableId)
+    }
+
+    #[inline]
+    pub(crate) fn cookie(&mut self) -> Result<Cookie, DecodeError> {
+        self.u64().map(Cookie)
+    }
+
     #[inline]
     pub(crate) fn uint(&mut self, bytes: usize) -> Result<u128, DecodeError> {
         Ok(match bytes {

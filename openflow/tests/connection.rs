@@ -2,15 +2,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "parts/tables.rs"]
+mod tables;
+
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use rust_openflow::connection::{AskError, Connection, ConnectionError, Options};
-use rust_openflow::multipart::TableStats;
 use rust_openflow::{
-    Bundle, ErrorCode, ErrorMessage, Features, FlowMod, Framer, Hello, Match, Message,
-    MultipartBody, MultipartReply, MultipartRequest,
+    AnswerError, AskError, Bundle, Connection, ConnectionError, ErrorCode, ErrorMessage, Features,
+    FlowMod, Framer, Hello, Match, Message, MultipartRequest, Options, SessionError, Xid,
 };
+use tables::tables;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 const FEATURES: Features = Features {
@@ -28,13 +30,13 @@ struct Peer {
 }
 
 impl Peer {
-    async fn say(&mut self, xid: u32, message: &Message) {
+    async fn say(&mut self, xid: impl Into<Xid>, message: &Message) {
         let mut buffer = BytesMut::new();
         message.encode(xid, &mut buffer).unwrap();
         self.stream.write_all(&buffer).await.unwrap();
     }
 
-    async fn hear(&mut self) -> (u32, Message) {
+    async fn hear(&mut self) -> (Xid, Message) {
         loop {
             if let Some(frame) = Framer.next(&mut self.incoming).unwrap() {
                 return Message::decode(&frame).unwrap();
@@ -99,7 +101,7 @@ async fn what_comes_before_the_features_is_kept() {
     let (connection, ()) = tokio::join!(Connection::handshake(stream, Options::default()), switch);
     assert_eq!(
         connection.unwrap().recv().await.unwrap(),
-        Some((2, Message::BarrierReply))
+        Some((Xid(2), Message::BarrierReply))
     );
 }
 
@@ -116,10 +118,10 @@ async fn a_switch_of_another_version_is_told_so() {
     assert!(
         matches!(
             error,
-            ConnectionError::Version {
+            ConnectionError::Session(SessionError::Version {
                 version: 6,
                 bitmap: Some(0x42)
-            }
+            })
         ),
         "{error}"
     );
@@ -137,7 +139,10 @@ async fn a_silent_switch_ends_the_handshake() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error, ConnectionError::HandshakeTimeout(_)),
+        matches!(
+            error,
+            ConnectionError::Session(SessionError::HandshakeTimeout(_))
+        ),
         "{error}"
     );
 }
@@ -149,12 +154,12 @@ async fn echoes_are_answered_and_hidden() {
     peer.say(78, &Message::BarrierReply).await;
     assert_eq!(
         connection.recv().await.unwrap(),
-        Some((78, Message::BarrierReply))
+        Some((Xid(78), Message::BarrierReply))
     );
     connection.flush().await.unwrap();
     assert_eq!(
         peer.hear().await,
-        (77, Message::EchoReply(Bytes::from_static(b"abc")))
+        (Xid(77), Message::EchoReply(Bytes::from_static(b"abc")))
     );
 }
 
@@ -163,7 +168,10 @@ async fn a_dead_switch_is_noticed_after_one_probe() {
     let (mut connection, mut peer) = connected(4096).await;
     let begun = tokio::time::Instant::now();
     let error = connection.recv().await.unwrap_err();
-    assert!(matches!(error, ConnectionError::Dead(_)), "{error}");
+    assert!(
+        matches!(error, ConnectionError::Session(SessionError::Dead(_))),
+        "{error}"
+    );
     assert!(error.is_fatal());
     assert_eq!(begun.elapsed().as_secs(), 10);
     assert!(matches!(peer.hear().await, (_, Message::EchoRequest(_))));
@@ -181,14 +189,14 @@ async fn an_answered_probe_keeps_the_connection() {
         peer.say(5, &Message::BarrierReply).await;
     };
     let (received, ()) = tokio::join!(connection.recv(), switch);
-    assert_eq!(received.unwrap(), Some((5, Message::BarrierReply)));
+    assert_eq!(received.unwrap(), Some((Xid(5), Message::BarrierReply)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn receiving_writes_what_is_queued() {
     // Much more than the pipe holds, so that both directions must take turns.
     let (mut connection, mut peer) = connected(64).await;
-    let sent: Vec<u32> = (0..100)
+    let sent: Vec<Xid> = (0..100)
         .map(|_| connection.send(&Message::BarrierRequest).unwrap())
         .collect();
     assert_eq!(connection.queued_bytes(), 800);
@@ -199,7 +207,7 @@ async fn receiving_writes_what_is_queued() {
         peer.say(1, &Message::BarrierReply).await;
     };
     let (received, ()) = tokio::join!(connection.recv(), switch);
-    assert_eq!(received.unwrap(), Some((1, Message::BarrierReply)));
+    assert_eq!(received.unwrap(), Some((Xid(1), Message::BarrierReply)));
     assert_eq!(connection.queued_bytes(), 0);
 }
 
@@ -227,13 +235,16 @@ async fn a_switch_that_never_reads_is_given_up() {
     let (mut connection, _peer) = connected(64).await;
     (0..50).for_each(|_| assert!(connection.send(&Message::BarrierRequest).is_ok()));
     let error = connection.flush().await.unwrap_err();
-    assert!(matches!(error, ConnectionError::Stuck(_)), "{error}");
+    assert!(
+        matches!(error, ConnectionError::Session(SessionError::Stuck(_))),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_dropped_receive_or_flush_loses_nothing() {
     let (mut connection, mut peer) = connected(64).await;
-    let sent: Vec<u32> = (0..40)
+    let sent: Vec<Xid> = (0..40)
         .map(|_| connection.send(&Message::BarrierRequest).unwrap())
         .collect();
     peer.stream.write_all(&[4, 21, 0, 8, 0]).await.unwrap();
@@ -255,7 +266,7 @@ async fn a_dropped_receive_or_flush_loses_nothing() {
         async { (connection.recv().await, connection.flush().await) },
         switch
     );
-    assert_eq!(received.0.unwrap(), Some((3, Message::BarrierReply)));
+    assert_eq!(received.0.unwrap(), Some((Xid(3), Message::BarrierReply)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -275,10 +286,10 @@ async fn a_malformed_message_is_answered_and_the_next_one_received() {
     );
     assert_eq!(
         connection.recv().await.unwrap(),
-        Some((4, Message::BarrierReply))
+        Some((Xid(4), Message::BarrierReply))
     );
     connection.flush().await.unwrap();
-    let (8, Message::Error(said)) = peer.hear().await else {
+    let (Xid(8), Message::Error(said)) = peer.hear().await else {
         panic!("no error")
     };
     assert_eq!(said.code, ErrorCode::BAD_LENGTH);
@@ -292,7 +303,10 @@ async fn the_end_of_the_stream_is_told_from_a_cut() {
     let (mut connection, mut peer) = connected(4096).await;
     peer.stream.write_all(&[4, 21, 0]).await.unwrap();
     drop(peer);
-    assert!(matches!(connection.recv().await, Err(ConnectionError::Cut)));
+    assert!(matches!(
+        connection.recv().await,
+        Err(ConnectionError::Session(SessionError::Cut))
+    ));
 }
 
 #[tokio::test(start_paused = true)]
@@ -323,7 +337,10 @@ async fn a_switch_that_says_much_but_not_what_it_is_is_hung_up_on() {
         error.map(drop).unwrap_err()
     };
     let (error, ()) = tokio::join!(handshake, switch);
-    assert!(matches!(error, ConnectionError::Flood), "{error}");
+    assert!(
+        matches!(error, ConnectionError::Session(SessionError::Flood)),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -341,22 +358,14 @@ async fn a_switch_that_asks_without_end_and_takes_no_answer_is_given_up() {
         while peer.stream.write_all(&frame).await.is_ok() {}
     });
     let error = connection.recv().await.unwrap_err();
-    assert!(matches!(error, ConnectionError::Stuck(_)), "{error}");
+    assert!(
+        matches!(error, ConnectionError::Session(SessionError::Stuck(_))),
+        "{error}"
+    );
     let queued = connection.queued_bytes();
     assert!(queued <= 2 * high_water + 1008, "{queued}");
     drop(connection);
     asking.await.unwrap();
-}
-
-fn tables(more: bool, table: u8) -> Message {
-    let counters = TableStats {
-        table,
-        active: 1,
-        lookups: 2,
-        matched: 3,
-    };
-    let body = MultipartBody::Table(vec![counters]);
-    Message::MultipartReply(MultipartReply { more, body })
 }
 
 #[tokio::test(start_paused = true)]
@@ -366,12 +375,12 @@ async fn the_answer_to_a_question_is_found_among_other_messages() {
     let switch = async {
         let (xid, asked) = peer.hear().await;
         assert_eq!(asked, question);
-        peer.say(xid + 1, &tables(false, 9)).await;
+        peer.say(xid.plus(1), &tables(false, 9)).await;
         peer.say(xid, &tables(true, 0)).await;
         peer.say(77, &echo("abc")).await;
         peer.say(0, &Message::BarrierReply).await;
         peer.say(xid, &tables(false, 1)).await;
-        assert_eq!(peer.hear().await.0, 77);
+        assert_eq!(peer.hear().await.0, Xid(77));
         xid
     };
     let asking = async {
@@ -383,11 +392,11 @@ async fn the_answer_to_a_question_is_found_among_other_messages() {
     assert_eq!(answer, [tables(true, 0), tables(false, 1)]);
     assert_eq!(
         connection.try_recv_buffered().unwrap(),
-        Some((xid + 1, tables(false, 9)))
+        Some((xid.plus(1), tables(false, 9)))
     );
     assert_eq!(
         connection.recv().await.unwrap(),
-        Some((0, Message::BarrierReply))
+        Some((Xid(0), Message::BarrierReply))
     );
 }
 
@@ -414,7 +423,10 @@ async fn what_was_refused_before_a_barrier_is_received_behind_it() {
         connection.ask(&Message::GetAsyncRequest).await.unwrap_err()
     };
     let (error, ()) = tokio::join!(asking, switch);
-    assert!(matches!(error, AskError::Refused(_)), "{error}");
+    assert!(
+        matches!(error, AskError::Answer(AnswerError::Refused(_))),
+        "{error}"
+    );
     assert_eq!(
         connection.recv().await.unwrap(),
         Some((refused, refusal.clone()))

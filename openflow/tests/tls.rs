@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, Issuer, KeyPair};
-use rust_openflow::connection::{Connection, ConnectionError, Options};
-use rust_openflow::{Features, Framer, Hello, Message};
+use rust_openflow::{Connection, ConnectionError, Features, Framer, Hello, Message, Options, Xid};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -106,7 +105,7 @@ async fn play_switch(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     }
 }
 
-async fn say(stream: &mut (impl AsyncWrite + Unpin), xid: u32, message: &Message) {
+async fn say(stream: &mut (impl AsyncWrite + Unpin), xid: impl Into<Xid>, message: &Message) {
     let mut buffer = BytesMut::new();
     message.encode(xid, &mut buffer).unwrap();
     // A controller that has gone is noticed by reading.

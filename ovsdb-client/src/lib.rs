@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod cluster;
+#[cfg(feature = "tokio")]
 pub mod connection;
 pub mod event;
 pub mod failover;
@@ -18,6 +19,7 @@ pub mod transaction;
 pub mod value;
 
 pub use cluster::Member;
+#[cfg(feature = "tokio")]
 pub use connection::{Connection, Error, accept, connect, reconnect, reconnect_with};
 pub use event::{Event, Refusal, SessionError};
 pub use failover::Failover;

@@ -21,19 +21,8 @@ const PREFIX: &str = "2001:db8:1::/64";
 
 fn subnet(cidr: &str) -> Object {
     Object::Subnet(Arc::new(Subnet {
-        id: SUBNET,
-        network_id: INSIDE,
-        meta: Meta::default(),
-        cidr: cidr.parse().unwrap(),
-        gateway_ip: None,
-        allocation_pools: vec![],
-        enable_dhcp: true,
-        ipv6_ra_mode: None,
-        ipv6_address_mode: None,
-        dns_nameservers: vec![],
-        host_routes: vec![],
         prefix_source: PrefixSource::Delegated,
-        service_types: vec![],
+        ..Subnet::new(SUBNET, INSIDE, cidr.parse().unwrap())
     }))
 }
 

@@ -2,14 +2,14 @@
 
 use rust_openflow::multipart::{FlowStatsRequest, MeterConfig};
 use rust_openflow::{METER_ALL, Message, MultipartBody, MultipartRequest};
-use sextant_flows::InstalledFlow;
+use sextant_flows::{Doing, Flows, InstalledFlow};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a switch has, as its replies tell it.
 #[derive(Debug, Default)]
 pub(super) struct Inventory {
-    /// Its flows.
-    pub(super) flows: BTreeSet<InstalledFlow>,
+    /// Its flows, and what each does.
+    pub(super) flows: BTreeMap<InstalledFlow, Option<Doing>>,
     /// Those that it has more than once: one is not Sextant's.
     pub(super) doubled: BTreeSet<InstalledFlow>,
     /// Its meters, by number.
@@ -27,6 +27,16 @@ pub(super) fn requests() -> [Message; 2] {
 }
 
 impl Inventory {
+    /// The flows that others have changed: those that do otherwise than is wanted, and those that it has twice.
+    pub(super) fn changed(&self, wanted: &Flows) -> BTreeSet<InstalledFlow> {
+        let otherwise = |(flow, doing): (&InstalledFlow, &Option<Doing>)| {
+            let changed = doing.is_none_or(|doing| wanted.does_otherwise(flow, doing));
+            changed.then_some(*flow)
+        };
+        let otherwise = self.flows.iter().filter_map(otherwise);
+        self.doubled.iter().copied().chain(otherwise).collect()
+    }
+
     /// Whether both replies have been read to their end.
     pub(super) fn is_complete(&self) -> bool {
         self.flows_read && self.meters_read
@@ -39,10 +49,11 @@ impl Inventory {
             return;
         };
         if let MultipartBody::Flow(flows) = &reply.body {
-            for flow in flows {
-                let (table, cookie) = (flow.table, flow.cookie);
+            for stats in flows {
+                let (table, cookie) = (stats.table, stats.cookie);
                 let flow = InstalledFlow { table, cookie };
-                if !self.flows.insert(flow) {
+                let doing = Doing::of(&stats.instructions);
+                if self.flows.insert(flow, doing).is_some() {
                     self.doubled.insert(flow);
                 }
             }

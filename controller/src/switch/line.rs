@@ -7,8 +7,7 @@ use super::session::SessionError;
 use crate::metrics::Metrics;
 use crate::stream::Stream;
 use crate::throttle::Throttle;
-use rust_openflow::connection::ConnectionError;
-use rust_openflow::{Connection, ErrorMessage, Message};
+use rust_openflow::{Connection, ConnectionError, ErrorMessage, Message, Xid};
 use sextant_model::ChassisId;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -39,7 +38,7 @@ impl Line {
 
     /// The next message that makes sense. What does not has been answered with an error by the connection, and is passed
     /// over.
-    pub(super) async fn next(&mut self) -> Result<(u32, Message), SessionError> {
+    pub(super) async fn next(&mut self) -> Result<(Xid, Message), SessionError> {
         loop {
             match self.connection.recv().await {
                 Ok(received) => return received.ok_or(SessionError::Closed),

@@ -85,7 +85,7 @@ impl Meters {
     }
 }
 
-/// Kilobits a second, and at once, of the fragments that come in by one port.
+/// Kilobits a second, and at once, of the fragments that come in by one port, or are put together in one zone.
 fn limits(reassembly: Reassembly) -> (u32, u32) {
     match reassembly {
         // 1.8 MB a minute and 0.5 MB at once, of the 4 MB that the kernel has (net.netfilter.nf_conntrack_frag6_high_thresh).

@@ -1,7 +1,7 @@
 //! Frames on their way to a switch.
 
 use bytes::Bytes;
-use rust_openflow::{Action, Field, Message, NO_BUFFER, PacketOut, Subfield, ports};
+use rust_openflow::{Action, Field, Message, NO_BUFFER, PacketOut, PortNo, Subfield, ports};
 use sextant_flows::pipeline::{NETWORK, Stage};
 use sextant_model::NetworkKey;
 use sextant_responders::host::Way;
@@ -20,7 +20,7 @@ pub(super) fn packet_out(actions: Vec<Action>, frame: Vec<u8>) -> Message {
 pub(super) fn actions(way: Way) -> Vec<Action> {
     match way {
         Way::Guests(network) => to_guests(network),
-        Way::Uplink { port, vlan_tci } => tagged(vlan_tci, port.into()),
+        Way::Uplink { port, vlan_tci } => tagged(vlan_tci, u32::from(port)),
     }
 }
 
@@ -33,7 +33,7 @@ fn to_guests(network: NetworkKey) -> Vec<Action> {
 }
 
 /// Out of a port with this `vlan_tci`; 0 for none.
-pub(super) fn tagged(vlan_tci: u16, port: u32) -> Vec<Action> {
+pub(super) fn tagged(vlan_tci: u16, port: impl Into<PortNo>) -> Vec<Action> {
     let tag = Action::Load {
         value: vlan_tci.into(),
         dst: Subfield::whole(Field::VLAN_TCI),

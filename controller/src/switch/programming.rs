@@ -7,7 +7,9 @@
 
 use super::meters::Meters;
 use crate::snapshot::Snapshot;
-use rust_openflow::{Bundle, BundleError, Connection, EncodeError, ErrorCode, Message, MeterMod};
+use rust_openflow::{
+    Bundle, BundleError, Connection, EncodeError, ErrorCode, Message, MeterMod, Xid,
+};
 use sextant_flows::{Cookie, Difference, is_about_the_flow};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,7 +34,7 @@ pub(super) struct Change {
     step: Step,
     difference: Difference,
     /// The meters that it adds, by the transaction ids of the messages that do.
-    meters: BTreeMap<u32, u32>,
+    meters: BTreeMap<Xid, u32>,
     rounds: u32,
     /// What the switch has once it is confirmed.
     pub(super) snapshot: Arc<Snapshot>,
@@ -49,7 +51,7 @@ enum Step {
     /// The barrier is to be sent.
     Committed,
     /// The barrier with this transaction id is under way.
-    Barrier(u32),
+    Barrier(Xid),
     /// The barrier was answered.
     Done,
 }
@@ -93,12 +95,12 @@ impl Change {
     }
 
     /// The meter that a message with this transaction id adds.
-    pub(super) fn meter(&self, xid: u32) -> Option<u32> {
+    pub(super) fn meter(&self, xid: Xid) -> Option<u32> {
         self.meters.get(&xid).copied()
     }
 
     /// Whether a message is one of its bundle's, or answers it.
-    pub(super) fn has(&self, xid: u32) -> bool {
+    pub(super) fn has(&self, xid: Xid) -> bool {
         matches!(&self.step, Step::Bundle(bundle) if bundle.has(xid))
     }
 
@@ -145,7 +147,7 @@ impl Change {
     ///
     /// # Errors
     /// The switch refused the change: nothing of it was done.
-    pub(super) fn on_message(&mut self, xid: u32, message: &Message) -> Result<(), Refused> {
+    pub(super) fn on_message(&mut self, xid: Xid, message: &Message) -> Result<(), Refused> {
         match &mut self.step {
             Step::Bundle(bundle) => match bundle.on_message(xid, message) {
                 Some(outcome) => outcome

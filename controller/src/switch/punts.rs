@@ -10,9 +10,9 @@ use crate::metrics::Metrics;
 use crate::throttle::Throttles;
 use prometheus::IntCounterVec;
 use prometheus::local::{LocalHistogram, LocalIntCounter};
-use rust_openflow::{Action, Message, PacketIn};
+use rust_openflow::{Action, Message, PacketIn, PortNo};
+use sextant_flows::Flows;
 use sextant_flows::pipeline::{NETWORK, ORIGIN, ORIGIN_GUEST, Stage};
-use sextant_flows::{Cookie, Flows};
 use sextant_model::{PortId, Punt};
 use sextant_responders::{Answer, Learned, Outcome, Verdict, respond};
 use std::time::{Duration, Instant};
@@ -80,7 +80,7 @@ impl Punts {
 
     /// How frames get to whom they are for, and the frames.
     fn respond(&mut self, flows: &Flows, packet: &PacketIn) -> Option<(Vec<Action>, Vec<Vec<u8>>)> {
-        let asked = flows.punt(Cookie(packet.cookie)).zip(packet.in_port());
+        let asked = flows.punt(packet.cookie).zip(packet.in_port());
         let Some((punt, port)) = asked else {
             self.metrics
                 .packet_ins_refused
@@ -216,7 +216,7 @@ impl Punts {
 }
 
 /// To the port that asked, with the tag that it wants; what asks a network goes to all of it.
-fn way(punt: &Punt, port: u32) -> Vec<Action> {
+fn way(punt: &Punt, port: PortNo) -> Vec<Action> {
     let Punt::Unheld(asker) = punt else {
         return tagged(punt.vlan_tci(), port);
     };

@@ -27,10 +27,9 @@ use crate::metrics::Counted;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::stream::{Incoming, Misunderstood};
 use crate::throttle::Throttles;
-use rust_openflow::connection::ConnectionError;
-use rust_openflow::{ErrorMessage, Message};
+use rust_openflow::{ConnectionError, ErrorMessage, Message, Xid};
 use sextant_flows::pipeline::SWITCH_CONFIG;
-use sextant_flows::{Flows, View, reconcile};
+use sextant_flows::{Flows, View};
 use sextant_model::{ChassisId, SubnetId};
 use sextant_responders::host::Host;
 use std::net::SocketAddr;
@@ -187,8 +186,8 @@ impl Session {
     }
 
     async fn run(&mut self) -> Result<std::convert::Infallible, SessionError> {
-        self.line
-            .post([Message::SetConfig(SWITCH_CONFIG), Vigil::begin()]);
+        self.line.post([Message::SetConfig(SWITCH_CONFIG)]);
+        self.line.post(Vigil::begin());
         self.reconcile().await?;
         let mut snapshots = self.context.snapshots.clone();
         let mut flushes = self.context.neighbors.flushes();
@@ -234,7 +233,7 @@ impl Session {
     }
 
     /// Takes in a message and what has arrived behind it, up to a batch.
-    async fn take_batch(&mut self, xid: u32, message: &Message) -> Result<(), SessionError> {
+    async fn take_batch(&mut self, xid: Xid, message: &Message) -> Result<(), SessionError> {
         let begun = std::time::Instant::now();
         self.take(xid, message).await?;
         self.take_waiting().await?;
@@ -260,7 +259,7 @@ impl Session {
         Ok(())
     }
 
-    async fn take(&mut self, xid: u32, message: &Message) -> Result<(), SessionError> {
+    async fn take(&mut self, xid: Xid, message: &Message) -> Result<(), SessionError> {
         if let Message::PacketIn(packet) = message {
             let answers = self.punts.answer(&self.flows, packet);
             self.line.post(answers);
@@ -378,7 +377,7 @@ impl Session {
     }
 
     /// The next message that answers one of these requests; others are taken in. The last may be refused.
-    async fn answer_to(&mut self, asked: &[Option<u32>]) -> Result<Message, SessionError> {
+    async fn answer_to(&mut self, asked: &[Option<Xid>]) -> Result<Message, SessionError> {
         let deadline = Instant::now() + self.context.patience;
         loop {
             if self.line.connection.queued_bytes() >= HIGH_WATER {
@@ -412,8 +411,9 @@ impl Session {
             .metrics
             .compute_seconds
             .observe(started.elapsed().as_secs_f64());
-        let meters = inventory.meters.keys().copied().collect();
-        let difference = reconcile(&self.flows, &inventory.flows, &meters);
+        let changed = inventory.changed(&self.flows);
+        self.vigil.mends(changed.len(), 0);
+        let difference = self.difference_from(&inventory, &changed);
         let (present, add, delete) = (
             inventory.flows.len(),
             difference.additions(),

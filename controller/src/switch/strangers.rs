@@ -5,7 +5,7 @@
 
 use crate::metrics::Metrics;
 use rust_openflow::multipart::{FlowStats, FlowStatsRequest};
-use rust_openflow::{Message, MultipartBody, MultipartRequest};
+use rust_openflow::{Message, MultipartBody, MultipartRequest, Xid};
 use sextant_flows::{InstalledFlow, View};
 use sextant_model::ChassisId;
 use std::collections::BTreeMap;
@@ -24,7 +24,7 @@ pub(super) struct Strangers {
     chassis: ChassisId,
     due: Instant,
     /// The requests of the last round, each about one flow.
-    asked: BTreeMap<u32, InstalledFlow>,
+    asked: BTreeMap<Xid, InstalledFlow>,
     /// Packets that each flow had counted when it was read last.
     counted: BTreeMap<InstalledFlow, u64>,
 }
@@ -53,7 +53,7 @@ impl Strangers {
         &mut self,
         now: Instant,
         view: &View<'_>,
-        mut send: impl FnMut(&Message) -> Option<u32>,
+        mut send: impl FnMut(&Message) -> Option<Xid>,
     ) {
         if now < self.due {
             return;
@@ -66,7 +66,7 @@ impl Strangers {
     }
 
     /// Reads a message if it answers a request.
-    pub(super) fn take(&mut self, xid: u32, message: &Message) {
+    pub(super) fn take(&mut self, xid: Xid, message: &Message) {
         let Message::MultipartReply(reply) = message else {
             return;
         };
@@ -115,7 +115,7 @@ fn request(flow: InstalledFlow) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rust_openflow::MultipartReply;
+    use rust_openflow::{Cookie, Match, MultipartReply, TableId};
     use sextant_model::{Chassis, Encap, EncapKind, Facts, Family, Intent, Transport};
 
     fn facts(chassis: &ChassisId) -> Facts {
@@ -139,9 +139,9 @@ mod tests {
         facts
     }
 
-    fn reply(cookie: u64, packets: u64) -> Message {
+    fn reply(cookie: Cookie, packets: u64) -> Message {
         let flow = FlowStats {
-            table: 0,
+            table: TableId(0),
             duration_sec: 0,
             duration_nsec: 0,
             priority: 10,
@@ -151,7 +151,7 @@ mod tests {
             cookie,
             packets,
             bytes: 0,
-            matches: rust_openflow::Match::new(),
+            matches: Match::new(),
             instructions: vec![],
         };
         Message::MultipartReply(MultipartReply {
@@ -161,7 +161,7 @@ mod tests {
     }
 
     /// One round: what is asked, and the switch's answers.
-    fn round(strangers: &mut Strangers, answer: impl Fn(usize, u64) -> Message) {
+    fn round(strangers: &mut Strangers, answer: impl Fn(usize, Cookie) -> Message) {
         let (facts, chassis) = (facts(&strangers.chassis), strangers.chassis.clone());
         let view = View {
             intent: &Intent::default(),
@@ -174,11 +174,11 @@ mod tests {
                 panic!("{request:?}");
             };
             asked.push(request.cookie);
-            u32::try_from(asked.len()).ok()
+            u32::try_from(asked.len()).ok().map(Xid)
         });
         assert_eq!(asked.len(), 2, "a flow for each family");
         for (number, cookie) in asked.into_iter().enumerate() {
-            let xid = u32::try_from(number + 1).unwrap();
+            let xid = Xid(u32::try_from(number + 1).unwrap());
             strangers.take(xid, &answer(number, cookie));
             strangers.take(xid, &reply(cookie, 1 << 40));
         }
@@ -202,7 +202,7 @@ mod tests {
             });
             assert_eq!(total(), expected, "{packets:?}");
         }
-        round(&mut strangers, |_, cookie| reply(cookie ^ 1, 99));
+        round(&mut strangers, |_, cookie| reply(Cookie(cookie.0 ^ 1), 99));
         assert_eq!(total(), 17, "another flow was not asked for");
         drop(strangers);
         assert!(!metrics.render().unwrap().contains("chassis=\"h1\""));

@@ -10,8 +10,8 @@ use crate::throttle::Throttle;
 use rust_openflow::multipart::MeterConfig;
 use rust_openflow::{
     FlowEvent, FlowUpdate, GROUP_ALL, GroupCommand, GroupMod, GroupType, METER_ALL, Message,
-    MultipartBody, MultipartReply, MultipartRequest, PortMod, PortReason, PortStatus, SwitchConfig,
-    flow_updates, port_bits, watch_flows,
+    MultipartBody, MultipartReply, MultipartRequest, PortDesc, PortMod, PortReason, SwitchConfig,
+    Xid, flow_updates, port_bits, watch_flows,
 };
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Flows, InstalledFlow};
@@ -43,7 +43,7 @@ pub(super) struct Vigil {
     /// When to ask next.
     due: Instant,
     /// The requests of the last look.
-    asked: BTreeSet<u32>,
+    asked: BTreeSet<Xid>,
     meters: BTreeMap<u32, MeterConfig>,
     meters_read: bool,
     /// Flows of which somebody else changed the actions.
@@ -72,9 +72,9 @@ impl Vigil {
         }
     }
 
-    /// What has the switch tell from here on.
-    pub(super) fn begin() -> Message {
-        Message::MultipartRequest(watch_flows(0))
+    /// What has the switch tell from here on, and of its ports how they are.
+    pub(super) fn begin() -> [Message; 2] {
+        [watch_flows(0), MultipartRequest::PortDesc].map(Message::MultipartRequest)
     }
 
     /// When there is something to do, while no change is under way (`idle`).
@@ -88,7 +88,7 @@ impl Vigil {
         &mut self,
         now: Instant,
         idle: bool,
-        mut send: impl FnMut(&Message) -> Option<u32>,
+        mut send: impl FnMut(&Message) -> Option<Xid>,
     ) {
         if now < self.due {
             return;
@@ -114,12 +114,22 @@ impl Vigil {
     }
 
     /// Takes in a message; returns what mends at once what it tells of.
-    pub(super) fn take(&mut self, xid: u32, message: &Message, now: Instant) -> Option<Message> {
+    pub(super) fn take(&mut self, xid: Xid, message: &Message, now: Instant) -> Vec<Message> {
+        if let Message::MultipartReply(MultipartReply { body, .. }) = message
+            && let MultipartBody::PortDesc(ports) = body
+        {
+            return ports.iter().filter_map(|port| self.port(port)).collect();
+        }
+        self.take_single(xid, message, now).into_iter().collect()
+    }
+
+    fn take_single(&mut self, xid: Xid, message: &Message, now: Instant) -> Option<Message> {
         if let Message::MultipartReply(reply) = message {
             return self.reply(xid, reply, now);
         }
         if let Message::PortStatus(status) = message {
-            return self.port(status);
+            let stays = status.reason != PortReason::Delete;
+            return stays.then(|| self.port(&status.port)).flatten();
         }
         if let Message::GetConfigReply(config) = message
             && self.asked.remove(&xid)
@@ -129,7 +139,7 @@ impl Vigil {
         None
     }
 
-    fn reply(&mut self, xid: u32, reply: &MultipartReply, now: Instant) -> Option<Message> {
+    fn reply(&mut self, xid: Xid, reply: &MultipartReply, now: Instant) -> Option<Message> {
         if let Some(updates) = flow_updates(reply) {
             // What cannot be read was still told for a reason.
             match updates {
@@ -186,9 +196,8 @@ impl Vigil {
         Some(Message::SetConfig(SWITCH_CONFIG))
     }
 
-    fn port(&mut self, status: &PortStatus) -> Option<Message> {
-        let port = &status.port;
-        if status.reason == PortReason::Delete || port.config & PORT_FLAGS == 0 {
+    fn port(&mut self, port: &PortDesc) -> Option<Message> {
+        if port.config & PORT_FLAGS == 0 {
             return None;
         }
         self.found("port", 1);

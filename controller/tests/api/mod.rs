@@ -89,6 +89,15 @@ impl Cloud {
     }
 
     fn build(settings: Settings, identity: Identity) -> Self {
+        Self::writing_by(settings, identity, |store| store)
+    }
+
+    /// What the API writes takes this way to the store.
+    pub fn writing_by(
+        settings: Settings,
+        identity: Identity,
+        way: impl FnOnce(Arc<dyn Store>) -> Arc<dyn Store>,
+    ) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!(
             "sextant-api-{}-{}",
@@ -106,7 +115,7 @@ impl Cloud {
         let (observations, observed) = mpsc::unbounded_channel();
         tokio::spawn(own(store.clone(), publisher, observed));
         let metrics = Metrics::new().unwrap();
-        let api = Api::new(store, snapshots.clone(), metrics.clone());
+        let api = Api::new(way(store), snapshots.clone(), metrics.clone());
         let router = service(api.clone().with_identity(identity));
         Self {
             router,

@@ -2,7 +2,8 @@
 
 use crate::fake::{Switch, usual};
 use rust_openflow::{
-    BundleControlType, Command, ErrorCode, ErrorMessage, FlowMod, Message, MeterCommand,
+    BundleControlType, Command, Cookie, ErrorCode, ErrorMessage, FlowMod, Message, MeterCommand,
+    Xid,
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -36,9 +37,9 @@ impl Taste {
 #[derive(Default)]
 pub(crate) struct Kept {
     /// Flows that were committed, by cookie.
-    pub(crate) flows: BTreeMap<u64, FlowMod>,
+    pub(crate) flows: BTreeMap<Cookie, FlowMod>,
     /// How often each flow was asked for.
-    pub(crate) asked: BTreeMap<u64, usize>,
+    pub(crate) asked: BTreeMap<Cookie, usize>,
     pub(crate) bundles: usize,
 }
 
@@ -62,13 +63,13 @@ impl Picky {
         Self { kept, task }
     }
 
-    pub(crate) fn cookies(&self) -> Vec<u64> {
+    pub(crate) fn cookies(&self) -> Vec<Cookie> {
         self.kept.lock().unwrap().flows.keys().copied().collect()
     }
 }
 
 async fn serve(mut switch: Switch, taste: Taste, kept: Arc<Mutex<Kept>>) {
-    let mut bundle: Vec<(u32, FlowMod)> = Vec::new();
+    let mut bundle: Vec<(Xid, FlowMod)> = Vec::new();
     while let Some((xid, message)) = switch.next().await {
         for (xid, answer) in answers(xid, &message, &taste, &kept, &mut bundle) {
             switch.send(xid, &answer).await;
@@ -77,12 +78,12 @@ async fn serve(mut switch: Switch, taste: Taste, kept: Arc<Mutex<Kept>>) {
 }
 
 fn answers(
-    xid: u32,
+    xid: Xid,
     message: &Message,
     taste: &Taste,
     kept: &Mutex<Kept>,
-    bundle: &mut Vec<(u32, FlowMod)>,
-) -> Vec<(u32, Message)> {
+    bundle: &mut Vec<(Xid, FlowMod)>,
+) -> Vec<(Xid, Message)> {
     match message {
         Message::BundleAdd(add) => {
             let Message::FlowMod(flow) = &*add.message else {
@@ -137,7 +138,7 @@ fn answers(
 }
 
 impl Kept {
-    fn commit(&mut self, kind: BundleControlType, flows: Vec<(u32, FlowMod)>) {
+    fn commit(&mut self, kind: BundleControlType, flows: Vec<(Xid, FlowMod)>) {
         self.bundles += usize::from(kind == BundleControlType::CommitRequest);
         for (_, flow) in flows {
             match flow.command {

@@ -10,7 +10,7 @@
 use bytes::BytesMut;
 use rust_openflow::{
     BundleControl, BundleControlType, Features, Framer, Hello, Message, MultipartBody,
-    MultipartReply, MultipartRequest,
+    MultipartReply, MultipartRequest, Xid,
 };
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -42,7 +42,7 @@ impl Switch {
         switch
     }
 
-    pub async fn send(&mut self, xid: u32, message: &Message) {
+    pub async fn send(&mut self, xid: impl Into<Xid>, message: &Message) {
         let mut frame = BytesMut::new();
         message.encode(xid, &mut frame).unwrap();
         self.send_octets(&frame).await;
@@ -55,7 +55,7 @@ impl Switch {
     }
 
     /// The next message; none once the controller has hung up.
-    pub async fn next(&mut self) -> Option<(u32, Message)> {
+    pub async fn next(&mut self) -> Option<(Xid, Message)> {
         loop {
             if let Some(frame) = Framer.next(&mut self.unread).unwrap() {
                 return Some(Message::decode(&frame).unwrap());
@@ -76,7 +76,7 @@ impl Switch {
         while let Some((xid, message)) = self.next().await {
             if let Message::BundleAdd(add) = &message {
                 let mut flow = BytesMut::new();
-                add.message.encode(0, &mut flow).unwrap();
+                add.message.encode(Xid(0), &mut flow).unwrap();
                 self.taken += flow.len();
             }
             if let Some(reply) = answer(&message).unwrap_or_else(|| usual(&message)) {

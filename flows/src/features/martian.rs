@@ -1,11 +1,8 @@
 //! What nobody may send, neither a guest, guarded or not, nor anybody outside: packets from addresses that are nobody's, and
-//! frames that stay between two switches. What is sent in fragments passes a meter, one for each port that it may come in by.
-//!
-//! The connection tracker puts fragments together and holds them until the last has come, so whoever sends the first ones
-//! only takes what is there for all. The meter is before everything that looks connections up. Neighbor Discovery in
-//! fragments ends here (RFC 6980 §5), so nothing behind the meter is rewritten by ovs-vswitchd itself.
+//! frames that stay between two switches. Neighbor Discovery in fragments ends here (RFC 6980 §5), so nothing that has passed
+//! a meter of [`fragments`](super::fragments) is rewritten by ovs-vswitchd itself.
 
-use super::{ethertype, icmpv6, icmpv6_type, ipv4, ipv6, protocol};
+use super::{ethertype, icmpv6, icmpv6_type, ipv4, protocol};
 use crate::flow::Flow;
 use crate::pipeline::Stage;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -17,32 +14,16 @@ const RESERVED: u16 = 300;
 const FRAGMENTED_DISCOVERY: u16 = 400;
 const BEFORE_ANY_ADDRESS: u16 = 300;
 const NOBODYS: u16 = 200;
-const FRAGMENT: u16 = 100;
 
 /// Addresses of bridges among themselves: 01:80:c2:00:00:00 to :0f (IEEE 802.1Q §8.6.3).
 const BRIDGES: (u64, u64) = (0x0180_c200_0000, 0xffff_ffff_fff0);
 
 /// `nw_frag=first`: a fragment, and the first (ovs-fields(7)).
 const FIRST_FRAGMENT: (u8, u8) = (1, 3);
-/// A fragment, whichever.
-const ANY_FRAGMENT: (u8, u8) = (1, 1);
 const NO_FRAGMENT: (u8, u8) = (0, 1);
 
-/// Meters of fragments are above those of what is heard, which are above those of ports.
-const FRAGMENTS: u32 = 1 << 17;
-
-/// Whether a meter is passed by fragments, and so counts what they carry.
-pub fn is_of_fragments(meter: u32) -> bool {
-    meter & FRAGMENTS != 0
-}
-
-/// The meter of the fragments that come in by a port.
-pub(crate) fn meter(ofport: u16) -> u32 {
-    FRAGMENTS | u32::from(ofport)
-}
-
 /// The stages where packets are looked at, of guests and from outside, and where those go on that pass.
-const WAYS: [(Stage, Stage); 2] = [
+pub(super) const WAYS: [(Stage, Stage); 2] = [
     (Stage::Martians, Stage::Guard),
     (Stage::Border, Stage::Outside),
 ];
@@ -60,22 +41,6 @@ pub(crate) fn base() -> Vec<Flow> {
         flows.extend(before_any_address().map(pass));
     }
     flows
-}
-
-/// The fragments that come in by a port pass its meter.
-pub(crate) fn fragments(stage: Stage, ofport: u16) -> Vec<Flow> {
-    let (value, mask) = ANY_FRAGMENT;
-    let ways = WAYS.into_iter().filter(|(here, _)| *here == stage);
-    let of_family = |next: Stage, family: Match| {
-        let matches = family
-            .with(Field::IN_PORT, ofport)
-            .masked(Field::IP_FRAG, value, mask);
-        Flow::new(stage, FRAGMENT, matches)
-            .goto(next)
-            .meter(meter(ofport))
-    };
-    ways.flat_map(|(_, next)| [of_family(next, ipv6()), of_family(next, ipv4())])
-        .collect()
 }
 
 fn fragmented_discovery() -> impl Iterator<Item = Match> {

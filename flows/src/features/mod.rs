@@ -3,6 +3,7 @@
 pub(crate) mod arp;
 pub(crate) mod external;
 pub(crate) mod extra_routes;
+pub(crate) mod fragments;
 pub(crate) mod guard;
 pub(crate) mod guest;
 pub(crate) mod held;

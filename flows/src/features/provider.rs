@@ -3,7 +3,7 @@
 //! Frames of such a network pass no tunnel: outside, every hypervisor sees them. What comes from there is trusted as much
 //! as the operator's own switches are: an external router may advertise, an external server may answer DHCPv6.
 
-use super::martian;
+use super::fragments;
 use crate::flow::Flow;
 use crate::pipeline::{NETWORK, ORIGIN, ORIGIN_GUEST, ORIGIN_PROVIDER, Stage, TAG};
 use crate::view::View;
@@ -69,18 +69,18 @@ pub(crate) fn classify(view: &View<'_>, network: &Network, external: bool) -> Ve
     let with_priority = (outside.tci == 0).then(|| arriving(TAGGED));
     let mut flows = vec![arriving(outside.tci)];
     flows.extend(with_priority);
-    flows.extend(martian::fragments(Stage::Border, outside.port));
+    flows.extend(fragments::arriving(Stage::Border, outside.port));
     flows
 }
 
 /// The meter of the way in of [`classify`].
 pub(crate) fn meter(view: &View<'_>, network: &Network) -> Option<u32> {
-    outside(view, network).map(|outside| martian::meter(outside.port))
+    outside(view, network).map(|outside| fragments::meter(outside.port))
 }
 
 /// Sends a frame outside. It has its tag from then on, so this comes last.
 pub(crate) fn out(outside: Outside) -> [Action; 2] {
-    [tag(outside.tci), Action::output(outside.port.into())]
+    [tag(outside.tci), Action::output(u32::from(outside.port))]
 }
 
 /// Pushes the tag, or takes it off (ovs-fields(7), `vlan_tci`).

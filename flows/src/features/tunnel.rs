@@ -114,5 +114,5 @@ pub(crate) fn send(tunnel: &Tunnel) -> [Action; 2] {
         IpAddr::V6(remote) => Action::set(Field::TUN_IPV6_DST, remote.to_bits()),
         IpAddr::V4(remote) => Action::set(Field::TUN_DST, remote.to_bits()),
     };
-    [destination, Action::output(tunnel.port.into())]
+    [destination, Action::output(u32::from(tunnel.port))]
 }

@@ -3,7 +3,7 @@
 use super::connections::{Connections, forget, mark_of};
 use super::{Drop, Output, Packet, Trace, TraceError, Tracer, Visit};
 use crate::flow::{Cookie, Flow};
-use rust_openflow::{Action, Ct, Field, HashFields, Instruction, Zone, ports};
+use rust_openflow::{Action, Ct, Field, HashFields, Instruction, PortNo, TableId, Zone, ports};
 use std::ops::ControlFlow;
 
 /// As many look-ups as Open vSwitch allows one packet (`MAX_RESUBMITS`).
@@ -31,7 +31,7 @@ impl<'t> Walk<'t> {
     }
 
     /// Looks up in a table, and goes on from there to the end.
-    pub(super) fn enter(&mut self, table: u8) -> Result<(), TraceError> {
+    pub(super) fn enter(&mut self, table: TableId) -> Result<(), TraceError> {
         let mut next = Some(table);
         while let Some(table) = next {
             if self.trace.visits.len() == MAX_LOOKUPS {
@@ -52,7 +52,7 @@ impl<'t> Walk<'t> {
     }
 
     /// Does what a flow says; returns the table where it goes on.
-    fn follow(&mut self, cookie: Cookie, flow: &Flow) -> Result<Option<u8>, TraceError> {
+    fn follow(&mut self, cookie: Cookie, flow: &Flow) -> Result<Option<TableId>, TraceError> {
         if flow.instructions.is_empty() {
             self.trace.drops.push(Drop::ByFlow(cookie));
         }
@@ -93,7 +93,7 @@ impl<'t> Walk<'t> {
             Action::Controller { .. } => self.output(cookie, ports::CONTROLLER),
             Action::OutputReg { src, .. } => {
                 let port = self.packet.bits(*src);
-                self.output(cookie, u32::try_from(port).unwrap_or(ports::ANY));
+                self.output(cookie, port_of(port));
             }
             Action::SetField { field, value, mask } => {
                 self.packet.set_masked(*field, *value, *mask)
@@ -144,11 +144,11 @@ impl<'t> Walk<'t> {
         Ok(())
     }
 
-    fn output(&mut self, cookie: Cookie, port: u32) {
+    fn output(&mut self, cookie: Cookie, port: PortNo) {
         let came_from = self.packet.get(Field::IN_PORT);
         match port {
             ports::CONTROLLER => self.trace.punts.push((cookie, self.packet.clone())),
-            ports::IN_PORT => self.leave(u32::try_from(came_from).unwrap_or(ports::ANY)),
+            ports::IN_PORT => self.leave(port_of(came_from)),
             port if u128::from(port) == came_from => {
                 self.trace.drops.push(Drop::Hairpin(cookie));
             }
@@ -156,9 +156,11 @@ impl<'t> Walk<'t> {
         }
     }
 
-    fn leave(&mut self, port: u32) {
-        let packet = self.packet.clone();
-        self.trace.outputs.push(Output { port, packet });
+    fn leave(&mut self, port: PortNo) {
+        self.trace.outputs.push(Output {
+            port: port.0,
+            packet: self.packet.clone(),
+        });
     }
 
     fn one_hop_less(&mut self, cookie: Cookie) -> Next {
@@ -170,4 +172,9 @@ impl<'t> Walk<'t> {
         self.packet.set(Field::NW_TTL, left - 1);
         Next::Continue(())
     }
+}
+
+/// The port that a field of any size holds.
+fn port_of(value: u128) -> PortNo {
+    u32::try_from(value).map_or(ports::ANY, PortNo)
 }

@@ -5,6 +5,8 @@ mod guarded;
 mod publishing;
 mod routes;
 
+pub(crate) use guarded::{meters_of, with_ipv4};
+
 use crate::support::frames::{self, address};
 use crate::support::{Cloud, Fabric};
 use rust_openflow::Field;

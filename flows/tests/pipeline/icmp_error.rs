@@ -4,7 +4,7 @@ use crate::support::frames::{self, address, ipv4_address};
 use crate::support::show::flows_of;
 use crate::support::{Cloud, Fabric, show};
 use insta::assert_snapshot;
-use rust_openflow::Field;
+use rust_openflow::{Field, TableId};
 use sextant_flows::trace::Packet;
 use sextant_model::Problem::{HopLimit, NoRoute, OwnAddress, Unreachable};
 use sextant_model::{IcmpError, Problem};
@@ -183,7 +183,9 @@ fn icmp_that_a_router_does_not_answer_it_discards() {
 #[test]
 fn a_guest_is_told_as_often_as_its_meter_allows() {
     let flows = flows_of(&cloud(), "h1");
-    let refusing = flows.iter().filter(|(_, flow)| flow.stage.table() == 50);
+    let refusing = flows
+        .iter()
+        .filter(|(_, flow)| flow.stage.table() == TableId(50));
     let told = refusing.filter(|(_, flow)| !flow.instructions.is_empty());
     let texts: Vec<_> = told
         .map(|(_, flow)| flow.to_flow_mod(0).to_string())

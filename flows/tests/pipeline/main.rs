@@ -8,6 +8,7 @@ mod base;
 mod dhcpv4;
 mod external;
 mod extra_routes;
+mod fragments;
 mod guard;
 mod held;
 mod icmp_error;

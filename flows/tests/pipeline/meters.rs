@@ -2,7 +2,7 @@
 
 use crate::external::beside_a_gateway;
 use crate::support::show;
-use rust_openflow::{Action, Field, Instruction};
+use rust_openflow::{Action, Field, Instruction, TableId};
 use sextant_flows::{Flow, is_of_fragments};
 use std::collections::BTreeSet;
 
@@ -120,9 +120,9 @@ fn is_nested(action: &Action) -> bool {
 }
 
 /// The tables where a packet may get from a flow.
-fn reachable(flows: &[Flow], from: &Flow) -> BTreeSet<u8> {
+fn reachable(flows: &[Flow], from: &Flow) -> BTreeSet<TableId> {
     let mut reached = BTreeSet::new();
-    let mut open: Vec<u8> = next(from).collect();
+    let mut open: Vec<TableId> = next(from).collect();
     while let Some(table) = open.pop() {
         if reached.insert(table) {
             let there = flows.iter().filter(|flow| flow.stage.table() == table);
@@ -132,7 +132,7 @@ fn reachable(flows: &[Flow], from: &Flow) -> BTreeSet<u8> {
     reached
 }
 
-fn next(flow: &Flow) -> impl Iterator<Item = u8> {
+fn next(flow: &Flow) -> impl Iterator<Item = TableId> {
     let instructions = flow.instructions.iter();
     let goto = instructions.filter_map(|instruction| {
         if let Instruction::GotoTable(table) = instruction {

@@ -2,7 +2,7 @@
 
 use crate::support::Cloud;
 use crate::support::show::flows_of;
-use rust_openflow::Command;
+use rust_openflow::{Command, Cookie, TableId};
 use sextant_flows::{Flows, InstalledFlow, reconcile};
 use sextant_model::Ipv6Mode;
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ fn cloud() -> Cloud {
 fn installed(flows: &Flows) -> BTreeSet<InstalledFlow> {
     let of = |(cookie, flow): (sextant_flows::Cookie, sextant_flows::Flow)| InstalledFlow {
         table: flow.stage.table(),
-        cookie: cookie.0,
+        cookie,
     };
     flows.iter().map(of).collect()
 }
@@ -64,8 +64,8 @@ fn a_flow_of_somebody_else_goes_first() {
     let flows = flows_of(&cloud(), "h1");
     let mut present = installed(&flows);
     let stranger = InstalledFlow {
-        table: 7,
-        cookie: 0,
+        table: TableId(7),
+        cookie: Cookie(0),
     };
     present.insert(stranger);
     let missing = present.pop_last().unwrap();
@@ -74,7 +74,7 @@ fn a_flow_of_somebody_else_goes_first() {
     assert_eq!(mods.len(), 2);
     assert_eq!(
         (mods[0].command, mods[0].table, mods[0].cookie),
-        (Command::Delete, 7, 0)
+        (Command::Delete, TableId(7), Cookie(0))
     );
     assert_eq!(mods[0].cookie_mask, u64::MAX);
     assert_eq!(

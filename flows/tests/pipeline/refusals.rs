@@ -70,7 +70,7 @@ fn update(flows: &mut Flows, cloud: &mut Cloud, change: impl FnOnce(&mut Cloud))
     flows.update(&h1(), old, new)
 }
 
-fn added(difference: &Difference) -> BTreeSet<u64> {
+fn added(difference: &Difference) -> BTreeSet<Cookie> {
     let mods = difference.flow_mods();
     let added = mods.iter().skip(difference.deletions());
     added.map(|flow| flow.cookie).collect()
@@ -95,7 +95,7 @@ fn a_refused_flow_is_neither_reconciled_nor_added_again() {
         .filter(|(cookie, _)| !refused.contains(cookie))
         .map(|(cookie, flow)| InstalledFlow {
             table: flow.stage.table(),
-            cookie: cookie.0,
+            cookie,
         })
         .collect();
     assert!(reconcile(&flows, &installed, &flows.meters()).is_empty());
@@ -106,11 +106,7 @@ fn a_refused_flow_is_neither_reconciled_nor_added_again() {
     let back = update(&mut flows, &mut cloud, |cloud| {
         cloud.plug_as("a1", "h1", Some(11))
     });
-    assert!(
-        refused
-            .iter()
-            .all(|cookie| !added(&back).contains(&cookie.0))
-    );
+    assert!(refused.iter().all(|cookie| !added(&back).contains(cookie)));
     assert_eq!(shortfall(&flows, &cloud).flows.len(), refused.len());
     // Elsewhere it has other flows, which are asked for.
     update(&mut flows, &mut cloud, |cloud| cloud.unplug("a1"));

@@ -2,7 +2,7 @@
 
 use crate::support::Cloud;
 use crate::support::show::flows_of;
-use rust_openflow::{Field, Subfield};
+use rust_openflow::{Field, Subfield, TableId};
 use sextant_flows::trace::{Drop, Packet, Tracer, Visit};
 
 #[test]
@@ -29,11 +29,11 @@ fn what_no_flow_matches_is_dropped_where_it_is() {
     assert_eq!(
         trace.visits,
         [Visit {
-            table: 0,
+            table: TableId(0),
             flow: None
         }]
     );
-    assert_eq!(trace.drops, [Drop::Missed { table: 0 }]);
+    assert_eq!(trace.drops, [Drop::Missed { table: TableId(0) }]);
     assert!(trace.outputs.is_empty());
 }
 

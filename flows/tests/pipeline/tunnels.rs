@@ -99,7 +99,7 @@ fn what_comes_from_no_known_endpoint_is_dropped_by_flows_that_can_be_found() {
         .filter(|(_, flow)| flow.instructions.is_empty())
         .map(|(cookie, flow)| InstalledFlow {
             table: flow.stage.table(),
-            cookie: cookie.0,
+            cookie,
         })
         .collect();
     let mut named = view.unknown_endpoints();
@@ -114,7 +114,7 @@ fn no_table_looks_at_endpoints_of_both_families() {
     let flows = show::flows_of(&mixed(), "h1");
     let looks_at = |table: u8, fields: &[Field]| {
         let here = flows.iter().map(|(_, flow)| flow);
-        let mut here = here.filter(|flow| flow.stage.table() == table);
+        let mut here = here.filter(|flow| flow.stage.table().0 == table);
         here.any(|flow| {
             fields
                 .iter()

@@ -6,12 +6,13 @@ use bytes::{BufMut, BytesMut};
 
 use super::{Action, decode_nested, encode_list};
 use crate::error::DecodeError;
+use crate::numbers::TableId;
 use crate::subfield::{Subfield, put_short_header, read_short_field};
 use crate::wire::Reader;
 
 const COMMIT: u16 = 1;
 const FORCE: u16 = 2;
-const NO_TABLE: u8 = 0xff;
+const NO_TABLE: TableId = TableId(0xff);
 
 /// Sends a packet through the connection tracker.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -23,7 +24,7 @@ pub struct Ct {
     /// The zone that the connection belongs to.
     pub zone: Zone,
     /// Where a copy of the packet goes on with its `ct_*` fields filled in.
-    pub table: Option<u8>,
+    pub table: Option<TableId>,
     /// The port of the protocol whose related connections are followed (21 for FTP), 0 for none.
     pub alg: u16,
     /// What is done within the tracker, with `commit`: set `ct_mark` or `ct_label`, and NAT, which comes first.
@@ -59,7 +60,7 @@ impl Ct {
                 buffer.put_u16(part.packed());
             }
         }
-        buffer.put_u8(self.table.unwrap_or(NO_TABLE));
+        buffer.put_u8(self.table.unwrap_or(NO_TABLE).0);
         buffer.put_bytes(0, 3);
         buffer.put_u16(self.alg);
         encode_list(buffer, &self.exec);
@@ -68,7 +69,7 @@ impl Ct {
     pub(super) fn decode(part: &mut Reader<'_>, depth: usize) -> Result<Option<Self>, DecodeError> {
         let flags = part.u16()?;
         let zone = decode_zone(part)?;
-        let table = part.u8()?;
+        let table = part.table()?;
         part.skip(3)?;
         let alg = part.u16()?;
         let exec = decode_nested(part, depth + 1)?;

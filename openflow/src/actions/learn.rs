@@ -4,6 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::error::DecodeError;
 use crate::fields::ones;
+use crate::numbers::{Cookie, TableId};
 use crate::oxm;
 use crate::subfield::{Subfield, put_short_header, read_field, read_short_field};
 use crate::wire::{Reader, put_uint};
@@ -29,11 +30,11 @@ pub struct Learn {
     /// Its priority.
     pub priority: u16,
     /// Its cookie.
-    pub cookie: u64,
+    pub cookie: Cookie,
     /// [`LEARN_SEND_FLOW_REMOVED`], [`LEARN_DELETE_LEARNED`].
     pub flags: u16,
     /// Its table.
-    pub table: u8,
+    pub table: TableId,
     /// Its idle timeout after TCP FIN or RST, 0 for no change.
     pub fin_idle_timeout: u16,
     /// Its hard timeout after TCP FIN or RST, 0 for no change.
@@ -86,7 +87,7 @@ impl Learn {
         [self.idle_timeout, self.hard_timeout, self.priority]
             .into_iter()
             .for_each(|number| buffer.put_u16(number));
-        buffer.put_u64(self.cookie);
+        buffer.put_u64(self.cookie.0);
         buffer.put_u16(
             self.flags
                 | if self.result.is_some() {
@@ -95,7 +96,7 @@ impl Learn {
                     0
                 },
         );
-        buffer.put_u8(self.table);
+        buffer.put_u8(self.table.0);
         buffer.put_u8(0);
         buffer.put_u16(self.fin_idle_timeout);
         buffer.put_u16(self.fin_hard_timeout);
@@ -137,7 +138,7 @@ impl Learn {
 
     pub(crate) fn decode_fixed(part: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (idle_timeout, hard_timeout, priority) = (part.u16()?, part.u16()?, part.u16()?);
-        let (cookie, flags, table) = (part.u64()?, part.u16()?, part.u8()?);
+        let (cookie, flags, table) = (part.cookie()?, part.u16()?, part.table()?);
         part.skip(1)?;
         let (fin_idle_timeout, fin_hard_timeout) = (part.u16()?, part.u16()?);
         Ok(Learn {

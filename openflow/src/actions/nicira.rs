@@ -9,9 +9,9 @@ use super::{Action, WHOLE_PACKET, conntrack, learn, selection};
 use crate::error::DecodeError;
 use crate::fields::{Field, NICIRA};
 use crate::matches::decode_value;
+use crate::numbers::{PortNo, TableId};
 use crate::oxm::{self, FieldId, Header};
 use crate::packets::PacketInReason;
-use crate::ports;
 use crate::property::{property, put_property, put_u16_property};
 use crate::subfield::{Subfield, put_short_header, read_field, read_short_field};
 use crate::wire::{Reader, pad_to_8, padding, put_uint, set_length};
@@ -49,7 +49,7 @@ const DELETE_FIELD: u16 = 50;
 /// `OFPP_IN_PORT` in 16 bits.
 const SAME_PORT: u16 = 0xfff8;
 /// The current table, in resubmit.
-const SAME_TABLE: u8 = 0xff;
+const SAME_TABLE: TableId = TableId(0xff);
 
 pub(super) fn encode(buffer: &mut BytesMut, action: &Action) {
     let start = buffer.len();
@@ -65,7 +65,7 @@ fn encode_body(buffer: &mut BytesMut, action: &Action) {
         Action::OutputReg { src, max_len } => output_reg(buffer, *src, *max_len),
         Action::OutputTrunc { port, max_len } => {
             buffer.put_u16(OUTPUT_TRUNC);
-            buffer.put_u16(ports::short(*port));
+            buffer.put_u16(port.to_short());
             buffer.put_u32(*max_len);
         }
         Action::Controller {
@@ -216,7 +216,7 @@ pub(super) fn decode(part: &mut Reader<'_>, depth: usize) -> Result<Option<Actio
         OUTPUT_REG => return decode_output_reg(part),
         OUTPUT_REG2 => return decode_output_reg2(part),
         OUTPUT_TRUNC => Action::OutputTrunc {
-            port: ports::long(part.u16()?),
+            port: PortNo::from_short(part.u16()?),
             max_len: part.u32()?,
         },
         kind @ (LEARN | LEARN2) => {
@@ -333,19 +333,19 @@ fn decode_output_reg2(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeErr
     }))
 }
 
-fn resubmit(buffer: &mut BytesMut, subtype: u16, in_port: Option<u16>, table: Option<u8>) {
+fn resubmit(buffer: &mut BytesMut, subtype: u16, in_port: Option<u16>, table: Option<TableId>) {
     let plain = table.is_none() && in_port.is_some() && subtype == RESUBMIT_TABLE;
     buffer.put_u16(if plain { RESUBMIT } else { subtype });
     buffer.put_u16(in_port.unwrap_or(SAME_PORT));
     buffer.put_u32(if plain {
         0
     } else {
-        u32::from(table.unwrap_or(SAME_TABLE)) << 24
+        u32::from(table.unwrap_or(SAME_TABLE).0) << 24
     });
 }
 
-fn decode_resubmit(part: &mut Reader<'_>) -> Result<(Option<u16>, Option<u8>), DecodeError> {
-    let (port, table) = (part.u16()?, part.u8()?);
+fn decode_resubmit(part: &mut Reader<'_>) -> Result<(Option<u16>, Option<TableId>), DecodeError> {
+    let (port, table) = (part.u16()?, part.table()?);
     let in_port = (port != SAME_PORT).then_some(port);
     // With a port and no table there is an older form, which this one is to be told apart from.
     let table = (table != SAME_TABLE || in_port.is_some()).then_some(table);

@@ -27,7 +27,7 @@ const EXPERIMENTER: u16 = 0xffff;
 pub(super) fn encode(buffer: &mut BytesMut, action: &Action) {
     match action {
         Action::Output { port, max_len } => {
-            put_short(buffer, OUTPUT, 16, *port);
+            put_short(buffer, OUTPUT, 16, port.0);
             buffer.put_u64(u64::from(*max_len) << 48);
         }
         Action::SetField { field, value, mask } if *mask == field.full_mask() => {
@@ -81,7 +81,7 @@ pub(super) fn decode(
     Ok(Some(match kind {
         OUTPUT => {
             let found = Action::Output {
-                port: part.u32()?,
+                port: part.port()?,
                 max_len: part.u16()?,
             };
             part.skip(6)?;

@@ -8,6 +8,7 @@ use crate::flow_mod::ALL_TABLES;
 use crate::groups::GROUP_ANY;
 use crate::instructions::{self, Instruction};
 use crate::matches::Match;
+use crate::numbers::{Cookie, PortNo, TableId};
 use crate::ports;
 use crate::wire::{Reader, set_length};
 
@@ -15,13 +16,13 @@ use crate::wire::{Reader, set_length};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowStatsRequest {
     /// The table, or [`ALL_TABLES`].
-    pub table: u8,
+    pub table: TableId,
     /// Only flows that output here; `ports::ANY` for all.
-    pub out_port: u32,
+    pub out_port: PortNo,
     /// Only flows that use this group; `GROUP_ANY` for all.
     pub out_group: u32,
     /// The mark wanted.
-    pub cookie: u64,
+    pub cookie: Cookie,
     /// Its bits that count; 0 for any cookie.
     pub cookie_mask: u64,
     /// Only flows whose match is at least this narrow.
@@ -35,36 +36,36 @@ impl FlowStatsRequest {
             table: ALL_TABLES,
             out_port: ports::ANY,
             out_group: GROUP_ANY,
-            cookie: 0,
+            cookie: Cookie(0),
             cookie_mask: 0,
             matches: Match::new(),
         }
     }
 
     /// All flows of one table.
-    pub fn table(table: u8) -> Self {
+    pub fn table(table: impl Into<TableId>) -> Self {
         FlowStatsRequest {
-            table,
+            table: table.into(),
             ..Self::all()
         }
     }
 
     pub(super) fn encode(&self, buffer: &mut BytesMut) {
-        buffer.put_u32(u32::from(self.table) << 24);
-        buffer.put_u32(self.out_port);
+        buffer.put_u32(u32::from(self.table.0) << 24);
+        buffer.put_u32(self.out_port.0);
         buffer.put_u32(self.out_group);
         buffer.put_u32(0);
-        buffer.put_u64(self.cookie);
+        buffer.put_u64(self.cookie.0);
         buffer.put_u64(self.cookie_mask);
         self.matches.encode(buffer);
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let table = reader.u8()?;
+        let table = reader.table()?;
         reader.skip(3)?;
-        let (out_port, out_group) = (reader.u32()?, reader.u32()?);
+        let (out_port, out_group) = (reader.port()?, reader.u32()?);
         reader.skip(4)?;
-        let (cookie, cookie_mask) = (reader.u64()?, reader.u64()?);
+        let (cookie, cookie_mask) = (reader.cookie()?, reader.u64()?);
         Ok(FlowStatsRequest {
             table,
             out_port,
@@ -80,7 +81,7 @@ impl FlowStatsRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlowStats {
     /// Its table.
-    pub table: u8,
+    pub table: TableId,
     /// Seconds that it has been there.
     pub duration_sec: u32,
     /// And nanoseconds.
@@ -94,7 +95,7 @@ pub struct FlowStats {
     /// [`crate::flow_flags`].
     pub flags: u16,
     /// Its mark.
-    pub cookie: u64,
+    pub cookie: Cookie,
     /// Packets that it matched; `u64::MAX` where they are not counted.
     pub packets: u64,
     /// Bytes of these.
@@ -109,7 +110,7 @@ impl FlowStats {
     pub(super) fn encode(&self, buffer: &mut BytesMut) {
         let start = buffer.len();
         buffer.put_u16(0);
-        buffer.put_u8(self.table);
+        buffer.put_u8(self.table.0);
         buffer.put_u8(0);
         buffer.put_u32(self.duration_sec);
         buffer.put_u32(self.duration_nsec);
@@ -123,7 +124,7 @@ impl FlowStats {
             .into_iter()
             .for_each(|number| buffer.put_u16(number));
         buffer.put_u32(0);
-        buffer.put_u64(self.cookie);
+        buffer.put_u64(self.cookie.0);
         buffer.put_u64(self.packets);
         buffer.put_u64(self.bytes);
         self.matches.encode(buffer);
@@ -135,7 +136,7 @@ impl FlowStats {
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let mut part = entry(reader, "flow statistics", 56)?;
-        let table = part.u8()?;
+        let table = part.table()?;
         part.skip(1)?;
         let (duration_sec, duration_nsec) = (part.u32()?, part.u32()?);
         let (priority, idle_timeout, hard_timeout, flags) =
@@ -149,7 +150,7 @@ impl FlowStats {
             idle_timeout,
             hard_timeout,
             flags,
-            cookie: part.u64()?,
+            cookie: part.cookie()?,
             packets: part.u64()?,
             bytes: part.u64()?,
             matches: Match::decode(&mut part)?,

@@ -3,6 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::error::DecodeError;
+use crate::numbers::PortNo;
 use crate::wire::{Reader, put_text};
 
 /// Who made the switch (`ofp_desc`).
@@ -44,7 +45,7 @@ impl Description {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PortStats {
     /// Port number.
-    pub number: u32,
+    pub number: PortNo,
     /// Packets received.
     pub rx_packets: u64,
     /// Packets sent.
@@ -77,7 +78,7 @@ pub struct PortStats {
 
 impl PortStats {
     pub(super) fn encode(&self, buffer: &mut BytesMut) {
-        buffer.put_u64(u64::from(self.number) << 32);
+        buffer.put_u64(u64::from(self.number.0) << 32);
         let counters = [
             self.rx_packets,
             self.tx_packets,
@@ -100,7 +101,7 @@ impl PortStats {
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let number = reader.u32()?;
+        let number = reader.port()?;
         reader.skip(4)?;
         Ok(PortStats {
             number,
@@ -126,7 +127,7 @@ impl PortStats {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueStats {
     /// Its port.
-    pub port: u32,
+    pub port: PortNo,
     /// Its number.
     pub queue: u32,
     /// Bytes sent.
@@ -143,7 +144,7 @@ pub struct QueueStats {
 
 impl QueueStats {
     pub(super) fn encode(&self, buffer: &mut BytesMut) {
-        buffer.put_u32(self.port);
+        buffer.put_u32(self.port.0);
         buffer.put_u32(self.queue);
         [self.tx_bytes, self.tx_packets, self.tx_errors]
             .into_iter()
@@ -154,7 +155,7 @@ impl QueueStats {
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(QueueStats {
-            port: reader.u32()?,
+            port: reader.port()?,
             queue: reader.u32()?,
             tx_bytes: reader.u64()?,
             tx_packets: reader.u64()?,

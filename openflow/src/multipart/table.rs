@@ -5,6 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::entry;
 use crate::error::DecodeError;
 use crate::failure::ErrorCode;
+use crate::numbers::TableId;
 use crate::oxm::FieldId;
 use crate::property::property;
 use crate::wire::{Reader, pad_to_8, put_text, set_length};
@@ -13,7 +14,7 @@ use crate::wire::{Reader, pad_to_8, put_text, set_length};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableStats {
     /// The table.
-    pub table: u8,
+    pub table: TableId,
     /// Flows in it.
     pub active: u32,
     /// Packets looked up.
@@ -24,14 +25,14 @@ pub struct TableStats {
 
 impl TableStats {
     pub(super) fn encode(&self, buffer: &mut BytesMut) {
-        buffer.put_u32(u32::from(self.table) << 24);
+        buffer.put_u32(u32::from(self.table.0) << 24);
         buffer.put_u32(self.active);
         buffer.put_u64(self.lookups);
         buffer.put_u64(self.matched);
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let table = reader.u8()?;
+        let table = reader.table()?;
         reader.skip(3)?;
         Ok(TableStats {
             table,
@@ -46,7 +47,7 @@ impl TableStats {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableFeatures {
     /// The table.
-    pub table: u8,
+    pub table: TableId,
     /// Its name, at most 31 bytes.
     pub name: String,
     /// Bits of metadata that it can match.
@@ -113,7 +114,7 @@ impl TableFeatures {
     pub(super) fn encode(&self, buffer: &mut BytesMut) {
         let start = buffer.len();
         buffer.put_u16(0);
-        buffer.put_u8(self.table);
+        buffer.put_u8(self.table.0);
         buffer.put_bytes(0, 5);
         put_text(buffer, &self.name, 32);
         buffer.put_u64(self.metadata_match);
@@ -133,7 +134,7 @@ impl TableFeatures {
 
     fn decode_entry(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let mut part = entry(reader, "table features", 64)?;
-        let table = part.u8()?;
+        let table = part.table()?;
         part.skip(5)?;
         Ok(TableFeatures {
             table,

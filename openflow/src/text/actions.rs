@@ -4,19 +4,20 @@ use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
 
 use super::raw;
-use super::values::{Dotted, Hex, Masked, Port};
+use super::values::{Dotted, Hex, Masked};
 use crate::actions::{
     Action, Bundle, Ct, HashFields, LEARN_DELETE_LEARNED, LEARN_SEND_FLOW_REMOVED, Learn,
     LearnSpec, LearnTarget, Multipath, Nat, NatKind, NatRange, WHOLE_PACKET, Zone,
 };
 use crate::instructions::Instruction;
+use crate::numbers::{PortNo, TableId};
 use crate::oxm::FieldId;
 use crate::packets::PacketInReason;
 use crate::ports;
 use crate::subfield::Subfield;
 
 /// The table that resubmit does not print.
-const SAME_TABLE: u8 = 0xff;
+const SAME_TABLE: TableId = TableId(0xff);
 /// The priority that is not printed.
 const DEFAULT_PRIORITY: u16 = 32768;
 
@@ -138,7 +139,7 @@ impl Display for Action {
             Action::Output { port, max_len } => output(f, *port, *max_len),
             Action::OutputReg { src, .. } => write!(f, "output:{src}"),
             Action::OutputTrunc { port, max_len } => {
-                write!(f, "output(port={},max_len={max_len})", Port(*port))
+                write!(f, "output(port={},max_len={max_len})", port)
             }
             Action::Controller {
                 max_len,
@@ -205,11 +206,11 @@ impl Display for Action {
     }
 }
 
-fn output(f: &mut Formatter<'_>, port: u32, max_len: u16) -> fmt::Result {
+fn output(f: &mut Formatter<'_>, port: PortNo, max_len: u16) -> fmt::Result {
     match port {
         ports::CONTROLLER => write!(f, "CONTROLLER:{max_len}"),
         port if port < ports::MAX => write!(f, "output:{port}"),
-        port => write!(f, "{}", Port(port)),
+        port => write!(f, "{}", port),
     }
 }
 
@@ -260,10 +261,10 @@ impl Display for PacketInReason {
 fn resubmit(
     f: &mut Formatter<'_>,
     in_port: Option<u16>,
-    table: Option<u8>,
+    table: Option<TableId>,
     suffix: &str,
 ) -> fmt::Result {
-    let port = in_port.map(|port| Port(ports::long(port)));
+    let port = in_port.map(PortNo::from_short);
     match (port, table.filter(|table| *table != SAME_TABLE)) {
         (Some(port), None) => write!(f, "resubmit:{port}"),
         (None, None) => write!(f, "resubmit(,{suffix})"),
@@ -381,8 +382,8 @@ impl Display for Learn {
             .into_iter()
             .filter(|(bit, _)| self.flags & bit != 0)
             .try_for_each(|(_, word)| f.write_str(word))?;
-        if self.cookie != 0 {
-            write!(f, ",cookie={:#x}", self.cookie)?;
+        if self.cookie.0 != 0 {
+            write!(f, ",cookie={}", self.cookie)?;
         }
         if self.limit != 0 {
             write!(f, ",limit={}", self.limit)?;
@@ -486,7 +487,7 @@ impl Display for Bundle {
             write!(f, "{dst},")?;
         }
         f.write_str("members:")?;
-        list(f, self.members.iter().map(|port| Port(ports::long(*port))))?;
+        list(f, self.members.iter().map(|port| PortNo::from_short(*port)))?;
         f.write_str(")")
     }
 }

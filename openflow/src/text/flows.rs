@@ -4,18 +4,18 @@ use std::fmt::{self, Display, Formatter};
 
 use super::actions::Instructions;
 use super::matches::describe;
-use super::values::Port;
 use crate::flow_mod::{Command, FlowMod, flow_flags};
 use crate::groups::GROUP_ANY;
 use crate::multipart::FlowStats;
+use crate::numbers::Cookie;
 use crate::ports;
 
 impl Display for FlowStats {
     /// As `ovs-ofctl --no-stats dump-flows`; with `{:#}`, as `ovs-ofctl dump-flows`.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let all = f.alternate();
-        if all || self.cookie != 0 {
-            write!(f, "cookie={:#x}, ", self.cookie)?;
+        if all || self.cookie.0 != 0 {
+            write!(f, "cookie={}, ", self.cookie)?;
         }
         if all {
             write!(
@@ -24,7 +24,7 @@ impl Display for FlowStats {
                 duration(self.duration_sec, self.duration_nsec)
             )?;
         }
-        if all || self.table != 0 {
+        if all || self.table.0 != 0 {
             write!(f, "table={}, ", self.table)?;
         }
         if all {
@@ -58,7 +58,7 @@ impl Display for FlowMod {
         }
         timeouts(f, self.idle_timeout, self.hard_timeout)?;
         if self.out_port != ports::ANY {
-            write!(f, "out_port={}, ", Port(self.out_port))?;
+            write!(f, "out_port={}, ", self.out_port)?;
         }
         if self.out_group != GROUP_ANY {
             write!(f, "out_group={}, ", self.out_group)?;
@@ -81,10 +81,10 @@ impl Display for FlowMod {
 impl FlowMod {
     fn fmt_cookie(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match (self.cookie, self.cookie_mask) {
-            (0, 0) => Ok(()),
-            (cookie, 0) => write!(f, "cookie={cookie:#x}, "),
-            (cookie, u64::MAX) => write!(f, "cookie={cookie:#x}/-1, "),
-            (cookie, mask) => write!(f, "cookie={cookie:#x}/{mask:#x}, "),
+            (Cookie(0), 0) => Ok(()),
+            (cookie, 0) => write!(f, "cookie={cookie}, "),
+            (cookie, u64::MAX) => write!(f, "cookie={cookie}/-1, "),
+            (cookie, mask) => write!(f, "cookie={cookie}/{mask:#x}, "),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use super::actions::Actions;
-use super::values::{Dotted, Port};
+use super::values::Dotted;
 use crate::groups::{Bucket, GROUP_ALL, GROUP_ANY, GroupCommand, GroupMod, GroupType};
 use crate::meters::{Band, METER_ALL, MeterCommand, MeterMod, meter_flags};
 use crate::ports;
@@ -124,7 +124,7 @@ impl Bucket {
             write!(f, "weight:{},", self.weight)?;
         }
         if self.watch_port != ports::ANY {
-            write!(f, "watch_port:{},", Port(self.watch_port))?;
+            write!(f, "watch_port:{},", self.watch_port)?;
         }
         if self.watch_group != GROUP_ANY {
             write!(f, "watch_group:{},", self.watch_group)?;

@@ -5,9 +5,10 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
-use super::values::{self, Hex, Masked, Port};
+use super::values::{self, Hex, Masked};
 use crate::fields::{Field, Format};
 use crate::matches::{Entry, FieldMatch, Match};
+use crate::numbers::PortNo;
 use crate::oxm::UnknownOxm;
 
 /// The priority that a flow has when none is given, which is not printed.
@@ -245,7 +246,7 @@ impl Terms<'_> {
     fn in_port(&mut self) {
         self.get(Field::IN_PORT_NXM, "in_port");
         if let Some(entry) = self.find(Field::IN_PORT) {
-            self.put("in_port", Port(entry.value as u32));
+            self.put("in_port", PortNo(entry.value as u32));
         }
     }
 

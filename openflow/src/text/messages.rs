@@ -9,7 +9,7 @@ use super::flows::{duration, flags};
 use super::matches::describe;
 use super::packets::{Dump, format_name, packet_in, packet_in2, packet_out};
 use super::ports::{Bits, port_lines};
-use super::values::{Dotted, Hex, Port};
+use super::values::{Dotted, Hex};
 use super::{groups, replies};
 use crate::bundle_wire::{BUNDLE_ATOMIC, BUNDLE_ORDERED, BundleAdd, BundleControl};
 use crate::failure::{ErrorMessage, ErrorType};
@@ -17,16 +17,17 @@ use crate::flow_mod::{ALL_TABLES, Command, FlowMod, FlowRemoved, NO_BUFFER, Remo
 use crate::groups::{GROUP_ANY, GroupCommand, GroupMod};
 use crate::message::{HEADER, Message};
 use crate::meters::{MeterCommand, MeterMod};
+use crate::numbers::{Cookie, Xid};
 use crate::port::{PortMod, PortReason, PortStatus};
 use crate::ports;
 use crate::queues::{QueueConfig, QueueProperty};
-use crate::session::{AsyncConfig, Features, Hello, Role, RoleMessage, SwitchConfig};
+use crate::setup::{AsyncConfig, Features, Hello, Role, RoleMessage, SwitchConfig};
 
 /// A message and its xid, to be printed.
 #[derive(Clone, Copy, Debug)]
 pub struct Printed<'a> {
     message: &'a Message,
-    xid: u32,
+    xid: Xid,
 }
 
 impl Message {
@@ -41,7 +42,8 @@ impl Message {
     ///     "OFPT_FLOW_MOD (OF1.3) (xid=0x2a): ADD table:3 priority=7 actions=drop"
     /// );
     /// ```
-    pub fn print(&self, xid: u32) -> Printed<'_> {
+    pub fn print(&self, xid: impl Into<Xid>) -> Printed<'_> {
+        let xid = xid.into();
         Printed { message: self, xid }
     }
 }
@@ -49,12 +51,7 @@ impl Message {
 impl Display for Printed<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (name, body) = (name(self.message), Body(self.message).to_string());
-        write!(
-            f,
-            "{name} (OF1.3) (xid={:#x}):{}",
-            self.xid,
-            body.trim_end()
-        )
+        write!(f, "{name} (OF1.3) (xid={}):{}", self.xid, body.trim_end())
     }
 }
 
@@ -141,7 +138,7 @@ impl Display for Body<'_> {
                 f.write_str(if reply.more { replies::MORE } else { "" })?;
                 replies::reply(f, &reply.body)
             }
-            Message::QueueGetConfigRequest(port) => write!(f, " port={}", Port(*port)),
+            Message::QueueGetConfigRequest(port) => write!(f, " port={}", port),
             Message::QueueGetConfigReply(config) => queues(f, config),
             Message::RoleRequest(role) | Message::RoleReply(role) => take_role(f, *role),
             Message::GetAsyncReply(config) | Message::SetAsync(config) => unasked(f, config),
@@ -258,8 +255,8 @@ fn removed(f: &mut Formatter<'_>, flow: &FlowRemoved) -> fmt::Result {
         describe(&flow.matches, flow.priority)
     )?;
     write!(f, " table_id={}", flow.table)?;
-    if flow.cookie != 0 {
-        write!(f, " cookie:{:#x}", flow.cookie)?;
+    if flow.cookie.0 != 0 {
+        write!(f, " cookie:{}", flow.cookie)?;
     }
     write!(
         f,
@@ -294,16 +291,16 @@ fn flow_mod(f: &mut Formatter<'_>, flow: &FlowMod) -> fmt::Result {
         Command::Delete => " DEL ",
         Command::DeleteStrict => " DEL_STRICT ",
     })?;
-    if flow.table != 0 {
+    if flow.table.0 != 0 {
         write!(f, "table:{} ", flow.table)?;
     }
     let matches = describe(&flow.matches, flow.priority);
     write!(f, "{matches}{}", if matches.is_empty() { "" } else { " " })?;
     match (flow.command, flow.cookie, flow.cookie_mask) {
-        (Command::Add, 0, _) => {}
-        (Command::Add, cookie, _) => write!(f, "cookie:{cookie:#x} ")?,
+        (Command::Add, Cookie(0), _) => {}
+        (Command::Add, cookie, _) => write!(f, "cookie:{cookie} ")?,
         (_, _, 0) => {}
-        (_, cookie, mask) => write!(f, "cookie:{cookie:#x}/{mask:#x} ")?,
+        (_, cookie, mask) => write!(f, "cookie:{cookie}/{mask:#x} ")?,
     }
     limits_of(f, flow)?;
     flags(f, flow.flags)?;
@@ -319,7 +316,7 @@ fn limits_of(f: &mut Formatter<'_>, flow: &FlowMod) -> fmt::Result {
         write!(f, "buf:{:#x} ", flow.buffer_id)?;
     }
     if flow.out_port != ports::ANY {
-        write!(f, "out_port:{} ", Port(flow.out_port))?;
+        write!(f, "out_port:{} ", flow.out_port)?;
     }
     if flow.out_group != GROUP_ANY {
         write!(f, "out_group:{} ", flow.out_group)?;
@@ -348,7 +345,7 @@ fn meter_mod(f: &mut Formatter<'_>, meter: &MeterMod) -> fmt::Result {
 }
 
 fn queues(f: &mut Formatter<'_>, config: &QueueConfig) -> fmt::Result {
-    write!(f, " port={}", Port(config.port))?;
+    write!(f, " port={}", config.port)?;
     for queue in &config.queues {
         write!(f, "\nqueue {}:", queue.queue)?;
         for property in &queue.properties {

@@ -4,17 +4,17 @@ use std::fmt::{self, Display, Formatter};
 
 use super::actions::Actions;
 use super::matches::{DEFAULT_PRIORITY, describe};
-use super::values::{Dotted, Port};
+use super::values::Dotted;
 use crate::flow_mod::NO_BUFFER;
 use crate::packet_in2::{PacketIn2, PacketInFormat};
 use crate::packets::{PacketIn, PacketOut};
 
 pub(super) fn packet_in(f: &mut Formatter<'_>, packet: &PacketIn) -> fmt::Result {
-    if packet.table != 0 {
+    if packet.table.0 != 0 {
         write!(f, " table_id={}", packet.table)?;
     }
-    if packet.cookie != u64::MAX {
-        write!(f, " cookie={:#x}", packet.cookie)?;
+    if packet.cookie.0 != u64::MAX {
+        write!(f, " cookie={}", packet.cookie)?;
     }
     write!(f, " total_len={} ", packet.total_len)?;
     write!(
@@ -45,11 +45,11 @@ fn parts(unbuffered: bool, whole: usize, here: usize) -> &'static str {
 }
 
 pub(super) fn packet_in2(f: &mut Formatter<'_>, packet: &PacketIn2) -> fmt::Result {
-    if let Some(table) = packet.table.filter(|table| *table != 0) {
+    if let Some(table) = packet.table.filter(|table| table.0 != 0) {
         write!(f, " table_id={table}")?;
     }
     if let Some(cookie) = packet.cookie {
-        write!(f, " cookie={cookie:#x}")?;
+        write!(f, " cookie={cookie}")?;
     }
     let whole = packet
         .full_length
@@ -79,7 +79,7 @@ pub(super) fn packet_in2(f: &mut Formatter<'_>, packet: &PacketIn2) -> fmt::Resu
 
 pub(super) fn packet_out(f: &mut Formatter<'_>, packet: &PacketOut) -> fmt::Result {
     let actions = Actions(&packet.actions);
-    write!(f, " in_port={} actions={actions}", Port(packet.in_port))?;
+    write!(f, " in_port={} actions={actions}", packet.in_port)?;
     match packet.buffer_id {
         NO_BUFFER => write!(f, " data_len={}\n{}", packet.data.len(), Dump(&packet.data)),
         buffer => write!(f, " buffer={buffer:#010x}"),

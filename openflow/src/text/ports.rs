@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::values::{Mac, Port};
+use super::values::Mac;
 use crate::port::{PortDesc, PortMod};
 
 /// The names of the bits that are set; those without a name together as a number.
@@ -57,12 +57,7 @@ fn mac(address: [u8; 6]) -> Mac {
 /// A port in several lines, the first of which begins with its number.
 pub(super) fn port_lines(f: &mut Formatter<'_>, port: &PortDesc) -> fmt::Result {
     let name: String = port.name.chars().filter(|c| !c.is_control()).collect();
-    write!(
-        f,
-        "{}({name}): addr:{}",
-        Port(port.number),
-        mac(port.address)
-    )?;
+    write!(f, "{}({name}): addr:{}", port.number, mac(port.address))?;
     write!(f, "\n     config:     {}", Bits(port.config, CONFIG))?;
     write!(f, "\n     state:      {}", Bits(port.state, STATE))?;
     let features = [
@@ -86,7 +81,7 @@ pub(super) fn change(port: &PortMod) -> String {
     };
     format!(
         "port: {}: addr:{}\n     config: {}\n     mask:   {}\n     advertise: {advertise}",
-        Port(port.number),
+        port.number,
         mac(port.address),
         Bits(port.config, CONFIG),
         Bits(port.mask, CONFIG),

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use super::flows::duration;
 use super::groups;
 use super::ports::{Bits, port_lines};
-use super::values::{Hex, Port};
+use super::values::Hex;
 use crate::flow_mod::ALL_TABLES;
 use crate::groups::{GROUP_ALL, GroupType};
 use crate::meters::METER_ALL;
@@ -49,9 +49,9 @@ pub(super) fn request(f: &mut Formatter<'_>, request: &MultipartRequest) -> fmt:
         | MultipartRequest::GroupFeatures
         | MultipartRequest::MeterFeatures => Ok(()),
         MultipartRequest::Flow(which) | MultipartRequest::Aggregate(which) => flows(f, which),
-        MultipartRequest::PortStats(port) => write!(f, " port_no={}", Port(*port)),
+        MultipartRequest::PortStats(port) => write!(f, " port_no={}", port),
         MultipartRequest::Queue { port, queue } => {
-            write!(f, " port={} queue=", Port(*port))?;
+            write!(f, " port={} queue=", port)?;
             match *queue {
                 u32::MAX => f.write_str("ALL"),
                 queue => write!(f, "{queue}"),
@@ -82,7 +82,7 @@ fn flows(f: &mut Formatter<'_>, which: &FlowStatsRequest) -> fmt::Result {
         write!(f, " table={}", which.table)?;
     }
     if which.out_port != ports::ANY {
-        write!(f, " out_port={}", Port(which.out_port))?;
+        write!(f, " out_port={}", which.out_port)?;
     }
     write!(f, " {}", which.matches)
 }
@@ -200,7 +200,7 @@ fn port_stats(f: &mut Formatter<'_>, port: &PortStats) -> fmt::Result {
         ("errs", port.tx_errors),
         ("coll", port.collisions),
     ];
-    let number = Port(port.number).to_string();
+    let number = port.number.to_string();
     write!(f, "\n  port {number:>2}: rx {}", counters(&received))?;
     write!(f, "\n           tx {}", counters(&sent))?;
     match lived(port.duration_sec, port.duration_nsec) {
@@ -230,7 +230,7 @@ fn queue_stats(f: &mut Formatter<'_>, queue: &QueueStats) -> fmt::Result {
     ];
     let lived = lived(queue.duration_sec, queue.duration_nsec);
     let lived = lived.unwrap_or_else(|| "?".to_owned());
-    let (port, number) = (Port(queue.port), queue.queue);
+    let (port, number) = (queue.port, queue.queue);
     write!(
         f,
         "\n  port {port} queue {number}: {}, duration={lived}",

@@ -4,43 +4,7 @@ use std::fmt::{self, Display, Formatter, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::fields::{Field, Format};
-use crate::ports;
-
-/// A port: its number, or the name of a reserved one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Port(pub u32);
-
-impl Port {
-    /// The name of a reserved port.
-    pub fn name(self) -> Option<&'static str> {
-        Some(match self.0 {
-            ports::IN_PORT => "IN_PORT",
-            ports::TABLE => "TABLE",
-            ports::NORMAL => "NORMAL",
-            ports::FLOOD => "FLOOD",
-            ports::ALL => "ALL",
-            ports::CONTROLLER => "CONTROLLER",
-            ports::LOCAL => "LOCAL",
-            ports::ANY => "ANY",
-            UNSET => "UNSET",
-            _ => return None,
-        })
-    }
-}
-
-/// `OFPP_UNSET` of OpenFlow 1.5: no output in the action set.
-const UNSET: u32 = 0xffff_fff7;
-
-impl Display for Port {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.name() {
-            Some(name) => f.write_str(name),
-            // Open vSwitch knows reserved ports by their numbers of OpenFlow 1.0 (`ofputil_port_from_ofp11()`).
-            None if self.0 >= ports::MAX => write!(f, "{}", self.0 & 0xffff),
-            None => write!(f, "{}", self.0),
-        }
-    }
-}
+use crate::numbers::PortNo;
 
 /// A number in hexadecimal; zero without the prefix, as C's `%#x`.
 pub(super) struct Hex(pub(super) u128);
@@ -122,12 +86,12 @@ impl Display for Masked {
 }
 
 /// A port number in a field of 16 or 32 bits.
-fn port(value: u128, full: u128) -> Port {
-    Port(if full == 0xffff {
-        ports::long(value as u16)
+fn port(value: u128, full: u128) -> PortNo {
+    if full == 0xffff {
+        PortNo::from_short(value as u16)
     } else {
-        value as u32
-    })
+        PortNo(value as u32)
+    }
 }
 
 fn with_mask(f: &mut Formatter<'_>, value: &dyn Display, mask: u128, exact: bool) -> fmt::Result {

@@ -1,7 +1,7 @@
 //! The properties, one function a fuzz target. A function that returns has found nothing wrong.
 
 use bytes::{Bytes, BytesMut};
-use rust_openflow::{DecodeError, Framer, Message, MultipartBody};
+use rust_openflow::{DecodeError, Framer, Message, MultipartBody, Xid};
 
 /// `OFPT_*` of the messages whose parts have a text of their own.
 const WITH_TEXT: [u8; 4] = [14, 15, 29, 19];
@@ -77,7 +77,7 @@ pub(crate) fn what_is_decoded_survives(input: &[u8]) {
     }
 }
 
-fn encode(xid: u32, message: &Message) -> Bytes {
+fn encode(xid: Xid, message: &Message) -> Bytes {
     let mut buffer = BytesMut::new();
     message.encode(xid, &mut buffer).unwrap();
     buffer.freeze()

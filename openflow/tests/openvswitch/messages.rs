@@ -7,7 +7,8 @@ use std::os::unix::net::UnixStream;
 use bytes::{Bytes, BytesMut};
 use rust_openflow::multipart::FlowStatsRequest;
 use rust_openflow::{
-    Framer, GROUP_ALL, Hello, METER_ALL, Message, MultipartRequest, Role, RoleMessage, ports,
+    Framer, GROUP_ALL, Hello, METER_ALL, Message, MultipartRequest, PortNo, Role, RoleMessage,
+    ports,
 };
 
 use crate::ofctl::{GROUPS, METERS, recorded, recorded_flows};
@@ -124,7 +125,7 @@ fn questions() -> Vec<Message> {
         Message::FeaturesRequest,
         Message::GetConfigRequest,
         Message::GetAsyncRequest,
-        Message::QueueGetConfigRequest(1),
+        Message::QueueGetConfigRequest(PortNo(1)),
         Message::RoleRequest(role),
         Message::BarrierRequest,
     ];

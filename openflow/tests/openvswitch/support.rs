@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::{Bytes, BytesMut};
-use rust_openflow::{Framer, Hello, Message};
+use rust_openflow::{Framer, Hello, Message, Xid};
 
 /// Runs a program of Open vSwitch and fails the test with its own words if it fails.
 pub(crate) fn run(command: &mut Command) -> Output {
@@ -138,7 +138,7 @@ fn reply(stream: &mut UnixStream, xid: u32, message: &Message) {
 }
 
 /// The bytes of a message.
-pub(crate) fn encode(xid: u32, message: &Message) -> Bytes {
+pub(crate) fn encode(xid: impl Into<Xid>, message: &Message) -> Bytes {
     let mut buffer = BytesMut::new();
     message.encode(xid, &mut buffer).unwrap();
     buffer.freeze()

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use crate::support::{Folder, attempt, corpus, hex, ofctl, run};
 use bytes::Bytes;
-use rust_openflow::connection::{Connection, Options};
 use rust_openflow::multipart::{FlowStats, FlowStatsRequest};
 use rust_openflow::{
-    Action, Bundle, BundleError, Field, FlowMod, Instruction, Match, Message, MeterMod,
-    MultipartBody, MultipartRequest, NO_BUFFER, PacketIn, PacketIn2, PacketInFormat,
-    PacketInReason, PacketOut, SwitchConfig, ports,
+    Action, Bundle, BundleError, Connection, Cookie, Field, FlowMod, Instruction, Match, Message,
+    MeterMod, MultipartBody, MultipartRequest, NO_BUFFER, Options, PacketIn, PacketIn2,
+    PacketInFormat, PacketInReason, PacketOut, SwitchConfig, TableId, Xid, ports,
 };
 use tokio::net::UnixStream;
 
@@ -340,14 +339,14 @@ async fn a_packet_goes_out_and_comes_up_with_its_cookie() {
     let packet = next_packet(&mut connection).await;
     assert_eq!(
         (packet.cookie, packet.table, packet.in_port()),
-        (0xfeed, 5, Some(ports::LOCAL))
+        (Cookie(0xfeed), TableId(5), Some(ports::LOCAL))
     );
     assert_eq!(packet.matches.value(Field::reg(3)), Some(77));
     assert_eq!(packet.data, frame);
 }
 
 /// The next message, which the switch must send soon: echoes would keep a connection for ever.
-async fn heard(connection: &mut Connection<UnixStream>) -> (u32, Message) {
+async fn heard(connection: &mut Connection<UnixStream>) -> (Xid, Message) {
     let received = tokio::time::timeout(Duration::from_secs(20), connection.recv()).await;
     received.expect("the switch says nothing").unwrap().unwrap()
 }
@@ -402,7 +401,7 @@ async fn a_packet_comes_up_with_its_userdata() {
     let packet = next_packet2(&mut connection).await;
     assert_eq!(
         (packet.userdata.as_ref(), packet.cookie, packet.table),
-        (&b"router"[..], Some(9), Some(5))
+        (&b"router"[..], Some(Cookie(9)), Some(TableId(5)))
     );
     assert_eq!(packet.metadata.value(Field::reg(1)), Some(5));
     assert_eq!(packet.data, solicitation());

@@ -76,19 +76,8 @@ fn network(id: NetworkId) -> Object {
 /// A router with its gateway outside and a subnet inside that waits for its prefix.
 pub(crate) fn intent() -> Intent {
     let subnet = Subnet {
-        id: SUBNET,
-        network_id: INSIDE,
-        meta: Meta::default(),
-        cidr: "::/64".parse().unwrap(),
-        gateway_ip: None,
-        allocation_pools: vec![],
-        enable_dhcp: true,
-        ipv6_ra_mode: None,
-        ipv6_address_mode: None,
-        dns_nameservers: vec![],
-        host_routes: vec![],
         prefix_source: PrefixSource::Delegated,
-        service_types: vec![],
+        ..Subnet::new(SUBNET, INSIDE, "::/64".parse().unwrap())
     };
     let mut intent = Intent::default();
     for object in [

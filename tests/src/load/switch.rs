@@ -10,9 +10,9 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use rust_openflow::multipart::MeterConfig;
 use rust_openflow::{
-    Action, BundleControl, BundleControlType, Command, ErrorCode, ErrorMessage, Features, Field,
-    FlowMod, Hello, Instruction, Message, MeterCommand, MeterMod, MultipartBody, MultipartReply,
-    MultipartRequest, ports,
+    Action, BundleControl, BundleControlType, Command, Cookie, ErrorCode, ErrorMessage, Features,
+    Field, FlowMod, Hello, Instruction, Message, MeterCommand, MeterMod, MultipartBody,
+    MultipartReply, MultipartRequest, Xid, ports,
 };
 
 use super::packets::Question;
@@ -37,9 +37,9 @@ pub(super) struct Switch {
     /// What waits to be written.
     pub(super) outgoing: BytesMut,
     /// Cookies of the flows that send up a question from a port.
-    pub(super) punts: BTreeMap<(Question, u32), u64>,
+    pub(super) punts: BTreeMap<(Question, u32), Cookie>,
     /// The same the other way round: what one deletion costs must not grow with the ports.
-    asked: HashMap<u64, (Question, u32)>,
+    asked: HashMap<Cookie, (Question, u32)>,
     meters: BTreeMap<u32, MeterConfig>,
     /// Whether everything that was sent is confirmed.
     settled: bool,
@@ -65,7 +65,7 @@ impl Switch {
             meters: BTreeMap::new(),
             settled: false,
         };
-        switch.put(0, &Message::Hello(Hello::openflow13()))?;
+        switch.put(Xid(0), &Message::Hello(Hello::openflow13()))?;
         switch.write()?;
         Ok(switch)
     }
@@ -153,12 +153,12 @@ impl Switch {
     }
 
     /// A message and its xid.
-    pub(super) fn decode(&self, frame: &Range<usize>) -> Result<(u32, Message), LabError> {
+    pub(super) fn decode(&self, frame: &Range<usize>) -> Result<(Xid, Message), LabError> {
         Message::decode(&Bytes::copy_from_slice(self.bytes(frame)))
             .map_err(|error| LabError::unexpected("an OpenFlow message", error))
     }
 
-    fn put(&mut self, xid: u32, message: &Message) -> Result<(), LabError> {
+    fn put(&mut self, xid: Xid, message: &Message) -> Result<(), LabError> {
         message
             .encode(xid, &mut self.outgoing)
             .map_err(|error| LabError::unexpected("a message's length", error))
@@ -169,7 +169,7 @@ impl Switch {
         clippy::wildcard_enum_match_arm,
         reason = "a switch that keeps nothing but cookies and meters needs to do little"
     )]
-    pub(super) fn serve(&mut self, xid: u32, message: Message) -> Result<(), LabError> {
+    pub(super) fn serve(&mut self, xid: Xid, message: Message) -> Result<(), LabError> {
         let answer = match message {
             Message::FeaturesRequest => self.features(),
             Message::EchoRequest(data) => Message::EchoReply(data),
@@ -199,7 +199,7 @@ impl Switch {
     }
 
     /// It says which meters it has, or the controller would mend it for ever.
-    fn put_meters(&mut self, xid: u32) -> Result<(), LabError> {
+    fn put_meters(&mut self, xid: Xid) -> Result<(), LabError> {
         let meters: Vec<MeterConfig> = self.meters.values().cloned().collect();
         let mut parts = meters.chunks(METERS_A_MESSAGE).peekable();
         loop {

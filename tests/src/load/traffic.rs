@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use rust_openflow::{
-    Action, Field, Match, Message, NO_BUFFER, PacketIn, PacketInReason, PacketOut,
+    Action, Cookie, Field, Match, Message, NO_BUFFER, PacketIn, PacketInReason, PacketOut, TableId,
+    Xid,
 };
 
 use super::latency::Latencies;
@@ -85,7 +86,7 @@ impl Ask {
         question: Question,
         guest: Guest,
         port: u32,
-        cookie: u64,
+        cookie: Cookie,
     ) -> Result<Self, LabError> {
         let data = Bytes::from(question.frame(&guest));
         // The fields that Open vSwitch tells of a packet in this pipeline.
@@ -97,14 +98,14 @@ impl Ask {
             buffer_id: NO_BUFFER,
             total_len: u16::try_from(data.len()).unwrap_or(u16::MAX),
             reason: PacketInReason::Action,
-            table: 16,
+            table: TableId(16),
             cookie,
             matches,
             data,
         });
         let mut request = BytesMut::new();
         packet
-            .encode(0, &mut request)
+            .encode(Xid(0), &mut request)
             .map_err(|error| LabError::unexpected("a message's length", error))?;
         Ok(Self {
             question,
@@ -118,7 +119,7 @@ impl Ask {
     /// Whether a packet-out is the right answer.
     fn check(&self, packet: &PacketOut) -> Result<(), LabError> {
         let to_port =
-            matches!(packet.actions[..], [Action::Output { port, .. }] if port == self.port);
+            matches!(packet.actions[..], [Action::Output { port, .. }] if port.0 == self.port);
         let checked = match to_port {
             true => self.question.check(&self.guest, &packet.data),
             false => Err("not to the port that asked"),

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use rust_openflow::{Framer, Hello, Message, PacketOut};
+use rust_openflow::{Framer, Hello, Message, PacketOut, Xid};
 
 use crate::deadline::Deadline;
 use crate::error::LabError;
@@ -34,8 +34,8 @@ pub(super) fn serve(
 fn answer(mut stream: TcpStream, frame: &Bytes) -> std::io::Result<()> {
     let (mut incoming, mut outgoing) = (BytesMut::new(), BytesMut::new());
     let mut buffer = vec![0; READ];
-    put(&mut outgoing, 0, &Message::Hello(Hello::openflow13()))?;
-    put(&mut outgoing, 1, &Message::FeaturesRequest)?;
+    put(&mut outgoing, Xid(0), &Message::Hello(Hello::openflow13()))?;
+    put(&mut outgoing, Xid(1), &Message::FeaturesRequest)?;
     loop {
         stream.write_all(&outgoing)?;
         outgoing.clear();
@@ -51,12 +51,12 @@ fn answer(mut stream: TcpStream, frame: &Bytes) -> std::io::Result<()> {
             } else if let Message::PacketIn(packet) = message {
                 let port = packet.in_port().unwrap_or_default();
                 let reply = PacketOut::to_port(port, frame.clone());
-                put(&mut outgoing, 0, &Message::PacketOut(reply))?;
+                put(&mut outgoing, Xid(0), &Message::PacketOut(reply))?;
             }
         }
     }
 }
 
-fn put(outgoing: &mut BytesMut, xid: u32, message: &Message) -> std::io::Result<()> {
+fn put(outgoing: &mut BytesMut, xid: Xid, message: &Message) -> std::io::Result<()> {
     message.encode(xid, outgoing).map_err(std::io::Error::other)
 }

@@ -10,14 +10,14 @@ use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
 use crate::switch::meters::Meters;
 use crate::switch::programming::{Change, Refused};
-use rust_openflow::ErrorMessage;
+use rust_openflow::{ErrorMessage, Xid};
 use sextant_flows::{Difference, View};
 use sextant_model::PortId;
 use tokio::time::Instant;
 
 impl Session {
     /// What is said of flows and of meters that they pass is told with them.
-    pub(super) fn take_error(&mut self, xid: u32, error: &ErrorMessage) {
+    pub(super) fn take_error(&mut self, xid: Xid, error: &ErrorMessage) {
         let change = self.change.as_ref();
         let meter = change.and_then(|change| change.meter(xid));
         if let Some(meter) = meter {

@@ -2,8 +2,10 @@
 
 use super::{Session, SessionError};
 use crate::snapshot::Snapshot;
+use crate::switch::inventory::Inventory;
 use crate::switch::meters::Meters;
-use sextant_flows::reconcile;
+use sextant_flows::{Difference, InstalledFlow, reconcile};
+use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 impl Session {
@@ -38,16 +40,25 @@ impl Session {
         self.line.post(changes);
     }
 
+    /// What makes of what the switch has what was computed last. What others have changed is deleted and added anew.
+    pub(super) fn difference_from(
+        &self,
+        inventory: &Inventory,
+        changed: &BTreeSet<InstalledFlow>,
+    ) -> Difference {
+        let all: BTreeSet<InstalledFlow> = inventory.flows.keys().copied().collect();
+        let meters = inventory.meters.keys().copied().collect();
+        let mut difference = reconcile(&self.flows, &(&all - changed), &meters);
+        difference.renew(changed.intersection(&all).copied());
+        difference
+    }
+
     /// Compares with what was computed last: what came to be wanted since is no drift, and has its turn after this.
     async fn mend(&mut self, now: Instant) -> Result<(), SessionError> {
         let tampered = self.vigil.reads(now);
-        let mut inventory = self.inventory().await?;
-        let doubled = std::mem::take(&mut inventory.doubled);
-        let renewed = &tampered | &doubled;
-        let present = &inventory.flows - &renewed;
-        let meters = inventory.meters.keys().copied().collect();
-        let mut difference = reconcile(&self.flows, &present, &meters);
-        difference.renew(renewed.intersection(&inventory.flows).copied());
+        let inventory = self.inventory().await?;
+        let changed = &tampered | &inventory.changed(&self.flows);
+        let difference = self.difference_from(&inventory, &changed);
         let wanted = Meters::of(&self.snapshot, &self.chassis);
         let corrections = wanted.correct(inventory.meters.values());
         let meters = difference.added_meters().len() + difference.deleted_meters().len();

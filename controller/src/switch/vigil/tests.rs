@@ -1,6 +1,6 @@
 use super::*;
 use rust_openflow::multipart::GroupDesc;
-use rust_openflow::{Match, PortDesc, flow_update_reply};
+use rust_openflow::{Cookie, Match, PortNo, PortStatus, TableId, flow_update_reply};
 use sextant_model::{Reassembly, Settings};
 
 /// A switch's session, as far as it keeps watch.
@@ -30,16 +30,18 @@ impl Story {
         let (mut sent, now) = (0, self.now);
         self.vigil.ask(now, idle, |_| {
             sent += 1;
-            Some(sent)
+            Some(Xid(sent))
         });
         sent as usize
     }
 
-    fn take(&mut self, xid: u32, message: Message) -> Option<Message> {
-        self.vigil.take(xid, &message, self.now)
+    fn take(&mut self, xid: impl Into<Xid>, message: Message) -> Option<Message> {
+        let mut mends = self.vigil.take(xid.into(), &message, self.now);
+        assert!(mends.len() < 2);
+        mends.pop()
     }
 
-    fn answer(&mut self, xid: u32, body: MultipartBody) -> Option<Message> {
+    fn answer(&mut self, xid: impl Into<Xid>, body: MultipartBody) -> Option<Message> {
         let more = false;
         self.take(xid, Message::MultipartReply(MultipartReply { more, body }))
     }
@@ -54,13 +56,13 @@ impl Story {
     }
 }
 
-fn changed(event: FlowEvent, cookie: u64) -> FlowUpdate {
+fn changed(event: FlowEvent, cookie: impl Into<Cookie>) -> FlowUpdate {
     FlowUpdate::Changed {
         event,
         reason: 0,
         priority: 1,
-        table: 3,
-        cookie,
+        table: TableId(3),
+        cookie: cookie.into(),
         matches: Match::new(),
     }
 }
@@ -68,7 +70,7 @@ fn changed(event: FlowEvent, cookie: u64) -> FlowUpdate {
 #[test]
 fn what_we_do_ourselves_is_no_reason_to_read_anything_back() {
     let mut story = Story::new();
-    story.told(&[FlowUpdate::Own { xid: 7 }]);
+    story.told(&[FlowUpdate::Own { xid: Xid(7) }]);
     story.told(&[]);
     story.pass(PACE.1);
     assert!(!story.vigil.is_suspicious(story.now));
@@ -86,8 +88,8 @@ fn what_others_do_is_gathered_and_then_read_back_once() {
     story.pass(GATHER);
     assert!(story.vigil.is_suspicious(story.now));
     let tampered = InstalledFlow {
-        table: 3,
-        cookie: 2,
+        table: TableId(3),
+        cookie: Cookie(2),
     };
     assert_eq!(story.vigil.reads(story.now), [tampered].into());
     assert!(!story.vigil.is_suspicious(story.now));
@@ -181,26 +183,50 @@ fn fragments_and_groups_are_mended_as_soon_as_they_are_seen() {
     assert_eq!([story.mended("switch"), story.mended("group")], [1, 1]);
 }
 
+fn port(number: u32, config: u32) -> PortDesc {
+    PortDesc {
+        number: PortNo(number),
+        address: [2, 0, 0, 0, 0, 4],
+        name: "tap".to_owned(),
+        config,
+        state: 0,
+        current: 0,
+        advertised: 0,
+        supported: 0,
+        peer: 0,
+        current_speed: 0,
+        max_speed: 0,
+    }
+}
+
+#[test]
+fn ports_that_were_made_deaf_before_the_session_hear_again() {
+    let mut story = Story::new();
+    let flags = [
+        0,
+        port_bits::CONFIG_NO_FORWARD,
+        port_bits::CONFIG_NO_RECEIVE,
+    ];
+    let ports = [1, 2, 3].into_iter().zip(flags);
+    let body = MultipartBody::PortDesc(ports.map(|(n, config)| port(n, config)).collect());
+    let reply = Message::MultipartReply(MultipartReply { more: false, body });
+    let mends = story.vigil.take(Xid(9), &reply, story.now);
+    let mended = |mend: &Message| {
+        let Message::PortMod(mend) = mend else {
+            panic!("{mend:?}");
+        };
+        mend.number.0
+    };
+    assert_eq!(mends.iter().map(mended).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(story.mended("port"), 2);
+}
+
 #[test]
 fn a_port_that_was_made_deaf_hears_again_and_one_without_link_is_left_alone() {
     let mut story = Story::new();
     let status = |reason, config| {
-        Message::PortStatus(PortStatus {
-            reason,
-            port: PortDesc {
-                number: 4,
-                address: [2, 0, 0, 0, 0, 4],
-                name: "tap".to_owned(),
-                config,
-                state: 0,
-                current: 0,
-                advertised: 0,
-                supported: 0,
-                peer: 0,
-                current_speed: 0,
-                max_speed: 0,
-            },
-        })
+        let port = port(4, config);
+        Message::PortStatus(PortStatus { reason, port })
     };
     let down = status(PortReason::Modify, port_bits::CONFIG_DOWN);
     assert_eq!(story.take(0, down), None);
@@ -210,6 +236,9 @@ fn a_port_that_was_made_deaf_hears_again_and_one_without_link_is_left_alone() {
     let Some(Message::PortMod(mend)) = story.take(0, deaf) else {
         panic!("a port-mod");
     };
-    assert_eq!((mend.number, mend.config, mend.mask), (4, 0, PORT_FLAGS));
+    assert_eq!(
+        (mend.number, mend.config, mend.mask),
+        (PortNo(4), 0, PORT_FLAGS)
+    );
     assert_eq!(story.mended("port"), 1);
 }

@@ -9,7 +9,7 @@ mod outside;
 mod publishing;
 mod translation;
 
-pub(crate) use outside::{link, port};
+pub(crate) use outside::{link, meter, port};
 pub(crate) use publishing::{published, publishes};
 
 use super::routing::{self, Way, in_register, to};

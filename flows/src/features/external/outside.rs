@@ -24,18 +24,14 @@ const DHCPV6_CLIENT: u16 = 546;
 
 /// What a router's gateway port adds where the external network is.
 pub(crate) fn port(view: &View<'_>, port: &Port) -> Vec<Flow> {
-    let Some(gateway) = view.gateway_by(port) else {
-        return vec![];
-    };
-    if view.leaves_here(&gateway) {
+    let by_own_mac = view
+        .gateway_by(port)
+        .filter(|gateway| view.leaves_here(gateway));
+    if let Some(gateway) = by_own_mac {
         let mac = own_mac(view.chassis, port);
         return answered(view, gateway.network, mac.link_local(), mac);
     }
-    let bridged = provider::outside(view, gateway.network).is_some();
-    if bridged && view.has_gateway(gateway.router) {
-        return at_gateway(view, &gateway);
-    }
-    vec![]
+    entered_by(view, port).map_or_else(Vec::new, |gateway| at_gateway(view, &gateway))
 }
 
 fn answered(view: &View<'_>, network: &Network, address: Ipv6Addr, mac: MacAddr) -> Vec<Flow> {
@@ -69,6 +65,18 @@ fn answered_for(
     neighbor::answer(view, Stage::Outside, &known)
 }
 
+/// The meter of what such a port's router translates here, where its zone needs one.
+pub(crate) fn meter(view: &View<'_>, port: &Port) -> Option<u32> {
+    translation::meter(view, &entered_by(view, port)?)
+}
+
+/// The gateway of a router's port that packets from outside enter by here.
+fn entered_by<'a>(view: &View<'a>, port: &'a Port) -> Option<Gateway<'a>> {
+    let gateway = view.gateway_by(port)?;
+    let bridged = provider::outside(view, gateway.network).is_some();
+    (bridged && !view.leaves_here(&gateway) && view.has_gateway(gateway.router)).then_some(gateway)
+}
+
 /// The way in, and who asks for the router.
 fn at_gateway(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
     let (network, port) = (gateway.network, gateway.port);
@@ -81,7 +89,7 @@ fn at_gateway(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
     let mut flows: Vec<Flow> = [arrives].into_iter().chain(asked).collect();
     flows.extend(arp::known(Stage::Outside, network, port));
     flows.extend(enter(gateway));
-    flows.extend(translation::leaving(gateway));
+    flows.extend(translation::leaving(view, gateway));
     flows
 }
 

@@ -4,7 +4,7 @@
 //! as the guest sent it.
 
 use crate::exit::Gateway;
-use crate::features::{ipv4, routing};
+use crate::features::{fragments, ipv4, routing};
 use crate::flow::Flow;
 use crate::pipeline::{
     ARRIVED, LONGER, NETWORK, NEXT_MTU, PROBLEM, PROBLEM_TOO_BIG, ROUTER, Stage,
@@ -37,7 +37,7 @@ pub(super) fn of(gateway: &Gateway<'_>) -> Option<Translation> {
 
 /// What a router sends outside. What came from there and goes back is none of its guests', and what the tracker can make
 /// nothing of has still the guest's address.
-pub(super) fn leaving(gateway: &Gateway<'_>) -> Vec<Flow> {
+pub(super) fn leaving(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
     let Some(translation) = of(gateway) else {
         return vec![];
     };
@@ -49,12 +49,21 @@ pub(super) fn leaving(gateway: &Gateway<'_>) -> Vec<Flow> {
     };
     let goes_back = leaving().with(ARRIVED, network);
     let invalid = leaving().masked(Field::CT_STATE, INVALID, INVALID);
-    vec![
+    let translated = Flow::new(Stage::Translate, 100, leaving())
+        .apply(vec![translation.outwards(Stage::Switch)]);
+    let translated = fragments::before_lookup(translated, meter(view, gateway));
+    [
         Flow::new(Stage::Translate, 200, goes_back).goto(Stage::Switch),
-        Flow::new(Stage::Translate, 100, leaving())
-            .apply(vec![translation.outwards(Stage::Switch)]),
         Flow::new(Stage::Switch, 200, invalid),
     ]
+    .into_iter()
+    .chain(translated)
+    .collect()
+}
+
+/// The meter of the fragments that are put together to leave. What comes from outside passes the meter by which it comes in.
+pub(super) fn meter(view: &View<'_>, gateway: &Gateway<'_>) -> Option<u32> {
+    of(gateway).and_then(|translation| fragments::meter_of_zone(view, translation.zone))
 }
 
 /// What is too long for a guest's network is told of before the guest's address is put back: who sent it knows only the

@@ -17,7 +17,7 @@ mod range;
 mod rule;
 
 pub(crate) use member::{flows as member, group_of, uses};
-pub(crate) use policy::{flows as policy, port};
+pub(crate) use policy::{flows as policy, meter, port};
 
 use super::ethertype;
 use crate::flow::Flow;

@@ -1,7 +1,8 @@
 //! The rules of the groups that ports are under, and the ports that are under them.
 
+use super::super::{fragments, routing};
 use super::member::{halves, in_prefix};
-use super::{FAMILIES, INGRESS, Kind, WAYS, Way, conjunction, entry, family, rule, rules};
+use super::{EGRESS, FAMILIES, INGRESS, Kind, WAYS, Way, conjunction, entry, family, rule, rules};
 use crate::flow::Flow;
 use crate::pipeline::POLICY;
 use crate::view::View;
@@ -45,12 +46,38 @@ pub(crate) fn port(view: &View<'_>, port: &Port, ofport: u16) -> Vec<Flow> {
         value: number(groups),
         dst: Subfield::whole(POLICY),
     };
-    let ways = WAYS.into_iter();
-    let mut flows: Vec<_> = ways
-        .flat_map(|way| held(way, ofport, &policy, stateful))
-        .collect();
-    flows.push(own(ofport));
+    let meter = meter(view, port, ofport);
+    let shares = !port.allowed_address_pairs.is_empty();
+    let sent = held(&EGRESS, ofport, &policy, stateful)
+        .flat_map(|flow| fragments::before_lookup(flow, meter.filter(|_| shares)));
+    let taken = held(&INGRESS, ofport, &policy, stateful)
+        .flat_map(|flow| fragments::before_lookup(flow, meter));
+    let mut flows: Vec<_> = sent.chain(taken).chain([own(ofport)]).collect();
+    if meter.is_some() && !shares {
+        flows.extend(forged_pieces(port, ofport));
+    }
     flows
+}
+
+/// Fragments for a guest that say that they are from it. They would be put together with those that it sends, which pass
+/// another meter. Others may send from an address out of its pairs; then what it sends passes the zone's meter, too.
+fn forged_pieces(port: &Port, ofport: u16) -> impl Iterator<Item = Flow> {
+    let own = port.addresses().map(|(_, address)| address);
+    let own = own.chain([port.mac_address.link_local().into()]);
+    own.map(move |own| {
+        let matches = fragments::only(routing::from(own.into()).with(INGRESS.port, ofport));
+        Flow::new(INGRESS.entry, entry::NEVER, matches)
+    })
+}
+
+/// The meter of the fragments that are put together for a port, where it needs one.
+pub(crate) fn meter(view: &View<'_>, port: &Port, ofport: u16) -> Option<u32> {
+    let held = port.port_security_enabled && keeps_state(view, port);
+    fragments::meter_of_zone(view, ofport).filter(|_| held)
+}
+
+fn keeps_state(view: &View<'_>, port: &Port) -> bool {
+    existing(view, &port.security_groups).any(|group| group.stateful)
 }
 
 /// Everything passes.

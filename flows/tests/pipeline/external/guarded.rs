@@ -191,7 +191,8 @@ fn what_a_known_next_hop_says_passes_a_meter_that_strangers_take_nothing_from() 
     }
 }
 
-fn meters_of(instruction: &Instruction) -> Vec<u32> {
+/// The meters that an instruction has packets pass.
+pub(crate) fn meters_of(instruction: &Instruction) -> Vec<u32> {
     if let Instruction::Meter(meter) = instruction {
         return vec![*meter];
     }
@@ -205,6 +206,11 @@ fn meters_of(instruction: &Instruction) -> Vec<u32> {
         *meter
     };
     actions.iter().filter_map(metered).collect()
+}
+
+/// With IPv4 outside, where the next hop is known.
+pub(crate) fn with_ipv4() -> Cloud {
+    dual(None)
 }
 
 /// Whether a packet of this guest was translated before it went up or out, by what the tracker shows of it.

@@ -1,11 +1,12 @@
 //! Flows computed step by step are those computed at once, and a switch takes them.
 
-use super::steps::{self, Step, hypervisor};
+use super::names::hypervisor;
+use super::steps::{self, Step};
 use crate::support::Cloud;
 use crate::support::show::flows_of;
 use bytes::BytesMut;
 use proptest::prelude::*;
-use rust_openflow::{Command, FlowMod, Instruction, Match, Message};
+use rust_openflow::{Command, FlowMod, Instruction, Match, Message, TableId, Xid};
 use sextant_flows::{Difference, Flows, InstalledFlow, Interface, reconcile};
 use sextant_model::ChassisId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A switch, as far as flows go.
 #[derive(Default)]
 struct Switch {
-    flows: BTreeMap<(u8, u16, Match), FlowMod>,
+    flows: BTreeMap<(TableId, u16, Match), FlowMod>,
     meters: BTreeSet<u32>,
 }
 
@@ -50,13 +51,13 @@ impl Switch {
 }
 
 fn same(flow: &FlowMod, deleted: &FlowMod) -> bool {
-    flow.table == deleted.table && flow.cookie & deleted.cookie_mask == deleted.cookie
+    flow.table == deleted.table && flow.cookie.0 & deleted.cookie_mask == deleted.cookie.0
 }
 
 fn installed(flows: &Flows) -> BTreeSet<InstalledFlow> {
     let of = |(cookie, flow): (sextant_flows::Cookie, sextant_flows::Flow)| InstalledFlow {
         table: flow.stage.table(),
-        cookie: cookie.0,
+        cookie,
     };
     flows.iter().map(of).collect()
 }
@@ -125,8 +126,8 @@ fn assert_well_formed(flows: &Flows) {
         }
         let message = Message::FlowMod(flow.to_flow_mod(cookie.0));
         let mut bytes = BytesMut::new();
-        message.encode(1, &mut bytes).unwrap();
-        assert_eq!(Message::decode(&bytes.freeze()).unwrap(), (1, message));
+        message.encode(Xid(1), &mut bytes).unwrap();
+        assert_eq!(Message::decode(&bytes.freeze()).unwrap(), (Xid(1), message));
     }
 }
 

@@ -1,11 +1,12 @@
 //! Random changes to a small cloud: a handful of names, so that changes meet.
 
+use super::names::*;
 use crate::support::Cloud;
 use crate::support::cloud::{id, network_id, port_id};
 use proptest::prelude::*;
 use sextant_model::{
-    ChassisId, EncapKind, Endpoints, Ipv6Mode, Key, NetworkType, Object, RouterId, ServerIdentity,
-    SubnetId,
+    ChassisId, EncapKind, Endpoints, Ipv6Mode, Key, NetworkType, Object, Reassembly, RouterId,
+    ServerIdentity, SubnetId,
 };
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -52,6 +53,8 @@ pub(super) enum Step {
     Unplug(u8),
     Join(u8, Families, EncapKind),
     Leave(u8),
+    /// Whether a long packet ends its switch.
+    Flawed(u8, bool),
     LifetimeOfRouters(u16),
     /// A router's external network.
     Gateway(u8, u8),
@@ -124,39 +127,6 @@ const IPV4_SUBNET: u8 = 2;
 /// The physical network.
 pub(super) const PHYSICAL: &str = "phys";
 
-pub(super) fn network(n: u8) -> String {
-    format!("n{n}")
-}
-
-pub(super) fn interface(router: u8, n: u8) -> String {
-    format!("i{router}-{n}")
-}
-
-pub(super) fn guest(n: u8) -> String {
-    format!("g{n}")
-}
-
-pub(super) fn hypervisor(n: u8) -> String {
-    format!("h{n}")
-}
-
-pub(super) fn group(n: u8) -> String {
-    format!("sg{n}")
-}
-
-pub(super) fn joined(cloud: &Cloud, h: u8) -> bool {
-    let id = ChassisId::new(&hypervisor(h));
-    cloud.facts.chassis().contains_key(&id)
-}
-
-pub(super) fn router(n: u8) -> String {
-    format!("r{n}")
-}
-
-pub(super) fn subnet(network: u8, n: u8) -> String {
-    format!("s{network}-{n}")
-}
-
 pub(super) fn step() -> impl Strategy<Value = Step> {
     let mode = || {
         prop_oneof![
@@ -204,7 +174,8 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => (g.clone(), h.clone()).prop_map(|(g, h)| Step::PlugUnnumbered(g, h)),
         2 => g.prop_map(Step::Unplug),
         4 => (h.clone(), families(), kind()).prop_map(|(h, families, kind)| Step::Join(h, families, kind)),
-        1 => h.prop_map(Step::Leave),
+        1 => h.clone().prop_map(Step::Leave),
+        2 => (h, up()).prop_map(|(h, flawed)| Step::Flawed(h, flawed)),
         1 => (100..103u16).prop_map(Step::LifetimeOfRouters),
         1 => (0..2u8).prop_map(Step::ServerIdentity),
         5 => (0..ROUTERS, 0..NETWORKS).prop_map(|(r, n)| Step::Gateway(r, n)),
@@ -335,7 +306,14 @@ impl Step {
                 cloud.hypervisor_at(&hypervisor(h), endpoints(h, families), kind);
             }
             Self::Attach(h) if joined(cloud, h) => cloud.attach(&hypervisor(h), PHYSICAL),
-            Self::Attach(_) => {}
+            Self::Flawed(h, flawed) if joined(cloud, h) => {
+                let reassembly = match flawed {
+                    true => Reassembly::Flawed,
+                    false => Reassembly::Userspace,
+                };
+                cloud.reassemble(&hypervisor(h), reassembly);
+            }
+            Self::Attach(_) | Self::Flawed(..) => {}
             Self::Leave(h) => cloud.facts.remove_chassis(&ChassisId::new(&hypervisor(h))),
             Self::LifetimeOfRouters(lifetime) => {
                 let mut settings = (*cloud.intent.settings).clone();

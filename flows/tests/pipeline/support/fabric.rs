@@ -251,7 +251,7 @@ impl<'a> Fabric<'a> {
 }
 
 /// A frame of this key as it comes by the tunnel port of a protocol from an endpoint.
-fn from_underlay(frame: Packet, kind: EncapKind, from: IpAddr, key: u128) -> Packet {
+pub(crate) fn from_underlay(frame: Packet, kind: EncapKind, from: IpAddr, key: u128) -> Packet {
     let family = Family::of(from);
     let frame = frame
         .with(Field::TUN_ID, key)

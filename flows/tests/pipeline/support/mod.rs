@@ -6,4 +6,4 @@ pub(crate) mod frames;
 pub(crate) mod show;
 
 pub(crate) use cloud::Cloud;
-pub(crate) use fabric::Fabric;
+pub(crate) use fabric::{Fabric, from_underlay};

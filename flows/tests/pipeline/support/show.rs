@@ -1,6 +1,7 @@
 //! Flows as sorted text, one a line.
 
 use super::cloud::Cloud;
+use rust_openflow::TableId;
 use sextant_flows::pipeline::{STAGES, Stage};
 use sextant_flows::{Flow, Flows};
 use sextant_model::ChassisId;
@@ -33,7 +34,7 @@ pub(crate) fn change(
     text(both.into_iter())
 }
 
-type Line = (u8, Reverse<u16>, String);
+type Line = (TableId, Reverse<u16>, String);
 
 fn lines(flows: &Flows) -> BTreeSet<Line> {
     let line = |flow: &Flow| {
@@ -56,7 +57,7 @@ fn text<'a>(lines: impl Iterator<Item = (char, &'a Line)>) -> String {
     text
 }
 
-pub(crate) fn stage_name(table: u8) -> &'static str {
+pub(crate) fn stage_name(table: TableId) -> &'static str {
     STAGES
         .iter()
         .find(|spec| spec.stage.table() == table)

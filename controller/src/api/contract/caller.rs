@@ -1,0 +1,85 @@
+//! Who calls, and with which roles.
+
+use sextant_model::{EVERY_PROJECT, Intent, RbacAction, RbacObject};
+
+/// Roles that Sextant knows, each with those that it implies (Keystone's defaults).
+const ROLES: &[(&str, Roles)] = &[
+    ("admin", Roles(0b1111)),
+    ("manager", Roles(0b0111)),
+    ("member", Roles(0b0011)),
+    ("reader", Roles(0b0001)),
+    ("service", Roles(0b1_0000)),
+];
+
+/// A set of roles.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Roles(u8);
+
+impl Roles {
+    pub(crate) const READER: Self = Self(0b0001);
+    pub(crate) const MEMBER: Self = Self(0b0010);
+    pub(crate) const MANAGER: Self = Self(0b0100);
+    pub(crate) const ADMIN: Self = Self(0b1000);
+    pub(crate) const SERVICE: Self = Self(0b1_0000);
+    pub(crate) const ALL: Self = Self(u8::MAX);
+    /// All that a project can give.
+    pub(crate) const OF_PROJECT: Self = Self(0b0111);
+
+    pub(crate) fn has(self, role: Self) -> bool {
+        self.0 & role.0 == role.0
+    }
+
+    pub(crate) fn without(self, role: Self) -> Self {
+        Self(self.0 & !role.0)
+    }
+
+    /// Those of a list of names, without regard to case; unknown ones grant nothing.
+    pub(crate) fn parse(names: &str) -> Self {
+        let known = |name: &str| {
+            let name = name.trim();
+            let found = ROLES
+                .iter()
+                .find(|(role, _)| name.eq_ignore_ascii_case(role));
+            found.map_or(0, |(_, roles)| roles.0)
+        };
+        Self(
+            names
+                .split(',')
+                .map(known)
+                .fold(0, |all, roles| all | roles),
+        )
+    }
+}
+
+/// Who calls, and may do what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Caller {
+    /// The project for which; none only when the proxy names none.
+    pub(crate) project: Option<String>,
+    pub(crate) roles: Roles,
+}
+
+impl Caller {
+    /// Whether nothing is refused.
+    pub(crate) fn is_admin(&self) -> bool {
+        self.roles.has(Roles::ADMIN)
+    }
+
+    /// Whether this is the caller's project.
+    pub(crate) fn is_of(&self, project: &str) -> bool {
+        self.project.as_deref() == Some(project)
+    }
+
+    /// Whether a policy lets this caller do this with an object.
+    pub(crate) fn is_granted(
+        &self,
+        intent: &Intent,
+        object: RbacObject,
+        action: RbacAction,
+    ) -> bool {
+        intent.policies_for(object).any(|policy| {
+            policy.action == action
+                && (policy.target == EVERY_PROJECT || self.is_of(&policy.target))
+        })
+    }
+}

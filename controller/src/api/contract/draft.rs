@@ -1,0 +1,184 @@
+//! A write in the making: what the cloud would be after it, the changes that lead there, and the preconditions on which
+//! they rest.
+//!
+//! A draft starts from a snapshot. Resources read from [`Draft::intent`] and write through the methods, which see to it
+//! that whatever was read and matters is a precondition: an object that is replaced or removed must not have changed
+//! since the snapshot, one that is made must not exist. Several objects can be made in one draft; each sees those before
+//! it. Planning is a pure function of snapshot, time and randomness, so that it can be repeated when somebody else was
+//! faster.
+
+use crate::snapshot::Snapshot;
+use crate::store::{Precondition, Revision};
+use rand::RngExt;
+use rand::rngs::StdRng;
+use sextant_model::{Change, Intent, Key, Meta, NetworkId, Object, SecurityGroupId};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// How many write side by side: quotas rest on it.
+pub(crate) const WRITERS_AT_ONCE: u64 = 128;
+
+pub(crate) struct Draft {
+    /// What would be.
+    pub(crate) intent: Intent,
+    /// What is.
+    pub(crate) base: Arc<Snapshot>,
+    /// Seconds since 1970.
+    pub(crate) now: i64,
+    /// Where randomness comes from.
+    pub(crate) dice: StdRng,
+    changes: Vec<Change>,
+    relied_on: BTreeSet<Key>,
+    marked: BTreeSet<Key>,
+}
+
+impl Draft {
+    pub(crate) fn new(base: Arc<Snapshot>, now: i64, dice: StdRng) -> Self {
+        Self {
+            intent: base.intent.clone(),
+            base,
+            now,
+            dice,
+            changes: Vec::new(),
+            relied_on: BTreeSet::new(),
+            marked: BTreeSet::new(),
+        }
+    }
+
+    /// Makes or replaces an object.
+    pub(crate) fn put(&mut self, object: Object) {
+        if let Object::Port(port) = &object {
+            self.touch_ports_of(port.network_id);
+        }
+        self.relies_on(object.key());
+        self.change(Change::Put(object));
+    }
+
+    /// Removes an object, or gives up a claim.
+    pub(crate) fn delete(&mut self, key: Key) {
+        self.relies_on(key.clone());
+        self.change(Change::Delete(key));
+    }
+
+    /// Takes what a key names, if nobody has it.
+    #[must_use]
+    pub(crate) fn claim(&mut self, key: Key) -> bool {
+        if self.intent.is_claimed(&key) {
+            return false;
+        }
+        self.put(Object::Claim(key));
+        true
+    }
+
+    /// Nobody may have changed, made or removed what this key names since the snapshot.
+    pub(crate) fn relies_on(&mut self, key: Key) {
+        self.relied_on.insert(key);
+    }
+
+    /// Ports of this network are made, changed or removed.
+    pub(crate) fn touch_ports_of(&mut self, network: NetworkId) {
+        self.mark(Key::PortsOf(network));
+    }
+
+    /// A port is put under this group, or a rule made about it; the group must stay.
+    pub(crate) fn use_group(&mut self, group: SecurityGroupId) {
+        self.relies_on(Key::SecurityGroup(group));
+        self.mark(Key::UsesOf(group));
+    }
+
+    /// Writes a mark, once.
+    pub(crate) fn mark(&mut self, key: Key) {
+        if self.marked.insert(key.clone()) {
+            self.change(Change::Put(Object::Claim(key)));
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        self.intent.apply(&change);
+        self.changes.push(change);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    pub(crate) fn changes(&self) -> Vec<Change> {
+        self.changes.clone()
+    }
+
+    pub(crate) fn preconditions(&self) -> Vec<Precondition> {
+        let (base, revision) = (&self.base.intent, self.base.revision);
+        self.relied_on
+            .iter()
+            .map(|key| precondition(base, revision, key))
+            .collect()
+    }
+
+    /// A new random id.
+    pub(crate) fn uuid(&mut self) -> Uuid {
+        uuid::Builder::from_random_bytes(self.dice.random()).into_uuid()
+    }
+
+    /// The standard attributes of a new object.
+    pub(crate) fn meta(
+        &self,
+        name: String,
+        description: String,
+        project_id: String,
+        revision_number: u64,
+    ) -> Meta {
+        Meta {
+            name,
+            description,
+            project_id,
+            created_at: self.now,
+            updated_at: self.now,
+            revision_number,
+            tags: BTreeSet::new(),
+        }
+    }
+
+    /// Counts a change of an object.
+    pub(crate) fn revise(&self, meta: &mut Meta) {
+        meta.revision_number += 1;
+        meta.updated_at = self.now;
+    }
+}
+
+fn precondition(base: &Intent, revision: Revision, key: &Key) -> Precondition {
+    if exists(base, key) {
+        Precondition::Unchanged(key.clone(), revision)
+    } else {
+        Precondition::Absent(key.clone())
+    }
+}
+
+fn exists(intent: &Intent, key: &Key) -> bool {
+    match key {
+        Key::Network(id) => intent.networks.contains_key(id),
+        Key::Subnet(id) => intent.subnets.contains_key(id),
+        Key::Port(id) => intent.ports.contains_key(id),
+        Key::Router(id) => intent.routers.contains_key(id),
+        Key::SubnetPool(id) => intent.subnet_pools.contains_key(id),
+        Key::AddressScope(id) => intent.address_scopes.contains_key(id),
+        Key::SecurityGroup(id) => intent.security_groups.contains_key(id),
+        Key::SecurityGroupRule(id) => intent.security_group_rules.contains_key(id),
+        Key::RbacPolicy(id) => intent.rbac_policies.contains_key(id),
+        Key::Quota(project) => intent.quotas.contains_key(project),
+        Key::ServerIdentity => intent.server_identity.is_some(),
+        Key::Address(..)
+        | Key::Mac(..)
+        | Key::NetworkKey(_)
+        | Key::Segment(..)
+        | Key::RouterKey(_)
+        | Key::DefaultSubnetPool(_)
+        | Key::DefaultNetwork
+        | Key::DefaultSecurityGroup(_)
+        | Key::CountOf(..)
+        | Key::NearQuota(..)
+        | Key::UsesOf(_)
+        | Key::PortsOf(_) => intent.is_claimed(key),
+        Key::Chassis(_) | Key::Location(_) | Key::Outside(..) | Key::Delegation(_) => false,
+    }
+}

@@ -1,0 +1,59 @@
+//! What all kinds of resources have in common as objects of the cloud's intent.
+
+use crate::api::contract::draft::Draft;
+use crate::api::contract::error::ApiError;
+use imbl::OrdMap;
+use serde::Serialize;
+use sextant_model::{Intent, Meta, Object};
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// A kind of resource: an object of the intent that the API knows by name and id.
+pub(crate) trait Kind: Clone + Send + Sync + 'static {
+    /// Its name in the API.
+    const NAME: &'static str;
+    /// The name of many.
+    const COLLECTION: &'static str;
+    /// Where many are, under `/v2.0/`.
+    const PATH: &'static str;
+    /// Its id.
+    type Id: Copy + Ord + Display + FromStr + Serialize + Send + Sync;
+
+    fn id(&self) -> Self::Id;
+    fn meta(&self) -> &Meta;
+    fn meta_mut(&mut self) -> &mut Meta;
+    /// All of them.
+    fn table(intent: &Intent) -> &OrdMap<Self::Id, Arc<Self>>;
+    /// The object that the store keeps.
+    fn into_object(self) -> Object;
+    /// 404: there is none of this id.
+    fn missing(id: &str) -> ApiError;
+
+    /// The one of this id, if there is one.
+    fn find(intent: &Intent, id: &str) -> Option<Arc<Self>> {
+        let id: Self::Id = id.parse().ok()?;
+        Self::table(intent).get(&id).cloned()
+    }
+
+    /// The one of this id.
+    ///
+    /// # Errors
+    /// The caller's fault: there is none.
+    fn get(intent: &Intent, id: impl Display) -> Result<Arc<Self>, ApiError> {
+        let id = id.to_string();
+        Self::find(intent, &id).ok_or_else(|| Self::missing(&id))
+    }
+
+    /// Stores it as it is, so that whoever rests on it looks again.
+    fn store_again(&self, draft: &mut Draft) {
+        draft.put(self.clone().into_object());
+    }
+
+    /// Stores it as it is, and counts that as a change of it.
+    fn store_revised(&self, draft: &mut Draft) {
+        let mut changed = self.clone();
+        draft.revise(changed.meta_mut());
+        draft.put(changed.into_object());
+    }
+}

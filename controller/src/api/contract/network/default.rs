@@ -1,0 +1,36 @@
+//! The default external network: of all external networks at most one, which a claim sees to.
+
+use crate::api::contract::draft::Draft;
+use crate::api::contract::error::ApiError;
+use sextant_model::{Key, Network};
+
+/// Makes a network the default, or no longer, as a request says. One that is not external is never it, whatever is asked.
+pub(super) fn choose(
+    draft: &mut Draft,
+    network: &mut Network,
+    asked: Option<bool>,
+) -> Result<(), ApiError> {
+    let was = network.is_default;
+    network.is_default = network.external && asked.unwrap_or(was);
+    match (was, network.is_default) {
+        (false, true) if !draft.claim(Key::DefaultNetwork) => Err(exists(draft)),
+        (true, false) => {
+            draft.delete(Key::DefaultNetwork);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn exists(draft: &Draft) -> ApiError {
+    let mut networks = draft.intent.networks.values();
+    let present = networks.find(|network| network.is_default);
+    let id = present.map(|network| network.id.to_string());
+    ApiError::conflict(
+        "DefaultExternalNetworkExists",
+        format!(
+            "A default external network already exists: {}.",
+            id.unwrap_or_default()
+        ),
+    )
+}

@@ -1,0 +1,75 @@
+//! What a kind of resource says about itself: its attributes, and what making, changing and removing one does to the cloud.
+
+use crate::api::contract::attributes::{Attribute, Patch, standard};
+use crate::api::contract::draft::Draft;
+use crate::api::contract::error::ApiError;
+use crate::api::contract::kind::Kind;
+use crate::api::contract::shown::Shown;
+use crate::api::contract::ties::Ties;
+use crate::api::contract::view::View;
+use sextant_model::{Intent, Meta};
+
+/// A kind of resource, which implements this in a file of its own.
+pub(crate) trait Resource: Kind {
+    /// What requests say about it, with its attributes.
+    type Patch: Patch<Self>;
+    /// The standard attributes that it does not have.
+    const WITHOUT: &'static [&'static str] = &[];
+    /// The revision number that it begins with, as in Neutron.
+    const FIRST_REVISION: u64 = 0;
+    #[doc(hidden)]
+    const STANDARD: &'static [Attribute<Self, Self::Patch>] = &standard::<Self, Self::Patch>();
+
+    /// Makes one. Meta has what the request says about standard attributes.
+    fn create(draft: &mut Draft, meta: Meta, patch: &Self::Patch) -> Result<Self::Id, ApiError>;
+
+    /// Changes it. What is stored as it is given is taken over already, and the change counted.
+    fn update(&self, changed: Self, draft: &mut Draft, patch: &Self::Patch)
+    -> Result<(), ApiError>;
+
+    fn delete(&self, draft: &mut Draft) -> Result<(), ApiError>;
+
+    /// What must be made before a list is shown to a project, because the project has it without asking for it.
+    fn before_list(_intent: &Intent, _project: &str) -> Option<Plan> {
+        None
+    }
+
+    /// All its attributes.
+    fn attributes() -> impl Iterator<Item = &'static Attribute<Self, Self::Patch>> {
+        let standard = Self::STANDARD
+            .iter()
+            .filter(|attribute| !Self::WITHOUT.contains(&attribute.name));
+        standard.chain(Self::Patch::ATTRIBUTES)
+    }
+
+    fn has_tags() -> bool {
+        !Self::WITHOUT.contains(&"tags")
+    }
+
+    /// On what access to it rests besides its project.
+    fn ties(&self) -> Ties {
+        Ties::Nothing
+    }
+
+    /// The same of one that a request asks for.
+    fn ties_asked(_patch: &Self::Patch) -> Result<Ties, ApiError> {
+        Ok(Ties::Nothing)
+    }
+}
+
+/// An attribute of a resource.
+pub(crate) type AttributeOf<R> = Attribute<R, <R as Resource>::Patch>;
+
+/// What a write does for a project.
+pub(crate) type Plan = fn(&mut Draft, &str) -> Result<(), ApiError>;
+
+/// Shows what the API shows of a resource.
+pub(crate) fn show<R: Resource>(resource: &R, view: View<'_>, shown: &mut Shown<'_>) {
+    for attribute in R::attributes() {
+        if let Some(show) = attribute.show
+            && let Some(slot) = shown.slot(attribute.name)
+        {
+            show(resource, view, slot);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Routes of a router by way of its neighbours: `routes`, `add_extraroutes` and `remove_extraroutes`.
+
+use crate::api::contract::action::{Action, Answer};
+use crate::api::contract::draft::Draft;
+use crate::api::contract::error::ApiError;
+use crate::api::contract::host_routes::host_routes;
+use crate::api::contract::kind::Kind;
+use crate::api::contract::python;
+use crate::api::contract::values;
+use ipnet::IpNet;
+use serde_json::{Map, Value, json};
+use sextant_model::{HostRoute, Intent, Object, Port, Router, SubnetId};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Neutron's `max_routes`.
+const MOST: usize = 30;
+
+/// `add_extraroutes`: these besides those that there are.
+pub(crate) struct AddExtraRoutes(Vec<HostRoute>);
+
+/// `remove_extraroutes`: those that there are but for these.
+pub(crate) struct RemoveExtraRoutes(Vec<HostRoute>);
+
+impl Action for AddExtraRoutes {
+    type Of = Router;
+    const NAME: &'static str = "add_extraroutes";
+
+    fn read(body: Map<String, Value>) -> Result<Self, ApiError> {
+        named(body).map(Self)
+    }
+
+    fn act(&self, draft: &mut Draft, router: &Router) -> Result<Answer, ApiError> {
+        let mut routes = router.routes.clone();
+        let new = self.0.iter().filter(|route| !router.routes.contains(route));
+        routes.extend(new);
+        change(draft, router, routes)
+    }
+}
+
+impl Action for RemoveExtraRoutes {
+    type Of = Router;
+    const NAME: &'static str = "remove_extraroutes";
+
+    fn read(body: Map<String, Value>) -> Result<Self, ApiError> {
+        named(body).map(Self)
+    }
+
+    fn act(&self, draft: &mut Draft, router: &Router) -> Result<Answer, ApiError> {
+        let mut routes = router.routes.clone();
+        routes.retain(|route| !self.0.contains(route));
+        change(draft, router, routes)
+    }
+}
+
+/// The routes in `{"router": {"routes": […]}}`.
+fn named(body: Map<String, Value>) -> Result<Vec<HostRoute>, ApiError> {
+    let given = values::within(body, Router::NAME)?;
+    let routes = given.get("routes").unwrap_or(&Value::Null);
+    host_routes(routes).map_err(|invalid| invalid.of("routes"))
+}
+
+fn change(draft: &mut Draft, router: &Router, routes: Vec<HostRoute>) -> Result<Answer, ApiError> {
+    let mut router = Router {
+        routes,
+        ..router.clone()
+    };
+    check(&draft.intent, &router)?;
+    draft.revise(&mut router.meta);
+    draft.put(Object::Router(Arc::new(router)));
+    Ok(Answer::Resource)
+}
+
+/// Whether the router can have its routes: each next hop is a neighbour, and not the router itself.
+pub(super) fn check(intent: &Intent, router: &Router) -> Result<(), ApiError> {
+    if router.routes.len() > MOST {
+        let id = router.id;
+        return Err(ApiError::bad(
+            "RoutesExhausted",
+            format!(
+                "Unable to complete operation for {id}. The number of routes exceeds the maximum {MOST}."
+            ),
+        ));
+    }
+    let around = Surroundings::of(intent, router);
+    let fault = |route: &HostRoute| around.fault(route);
+    match router.routes.iter().find_map(fault) {
+        Some(fault) => Err(invalid(&router.routes, fault)),
+        None => Ok(()),
+    }
+}
+
+/// A router's own addresses, and the prefixes that they are of.
+struct Surroundings {
+    prefixes: Vec<IpNet>,
+    own: Vec<IpAddr>,
+}
+
+impl Surroundings {
+    fn of(intent: &Intent, router: &Router) -> Self {
+        let ports: Vec<&Arc<Port>> = intent
+            .interfaces_of(router.id)
+            .chain(intent.gateway_of(router.id))
+            .collect();
+        let fixed = || ports.iter().flat_map(|port| &port.fixed_ips);
+        let prefix = |id| intent.subnets.get(id).map(|subnet| subnet.cidr);
+        Self {
+            prefixes: fixed()
+                .filter_map(|fixed| prefix(&fixed.subnet_id))
+                .collect(),
+            own: fixed().map(|fixed| fixed.ip_address).collect(),
+        }
+    }
+
+    fn fault(&self, route: &HostRoute) -> Option<&'static str> {
+        let connected = |prefix: &IpNet| prefix.contains(&route.nexthop);
+        if route.destination.network().is_ipv4() != route.nexthop.is_ipv4() {
+            Some("the nexthop is not of the IP version of the destination")
+        } else if !self.prefixes.iter().any(connected) {
+            Some("the nexthop is not connected with router")
+        } else if self.own.contains(&route.nexthop) {
+            Some("the nexthop is used by router")
+        } else {
+            None
+        }
+    }
+}
+
+fn invalid(routes: &[HostRoute], reason: &str) -> ApiError {
+    let routes = python::repr(&json!(routes));
+    ApiError::bad(
+        "InvalidRoutes",
+        format!("Invalid format for routes: {routes}, {reason}"),
+    )
+}
+
+/// A subnet stays with the router while a route's next hop is on it.
+pub(super) fn refuse_needed(
+    intent: &Intent,
+    router: &Router,
+    subnets: &[SubnetId],
+) -> Result<(), ApiError> {
+    let needed = |id: &&SubnetId| {
+        let subnet = intent.subnets.get(*id);
+        subnet.is_some_and(|subnet| {
+            let mut routes = router.routes.iter();
+            routes.any(|route| subnet.cidr.contains(&route.nexthop))
+        })
+    };
+    match subnets.iter().find(needed) {
+        Some(subnet) => Err(ApiError::conflict(
+            "RouterInterfaceInUseByRoute",
+            format!(
+                "Router interface for subnet {subnet} on router {} cannot be deleted, as it is required by one or more routes.",
+                router.id
+            ),
+        )),
+        None => Ok(()),
+    }
+}

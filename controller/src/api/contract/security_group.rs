@@ -1,0 +1,151 @@
+//! Security groups.
+//!
+//! A group and its rules are looked at together: whoever makes, changes or removes a rule stores the group again, so that
+//! of two who add the same rule the second sees the first. Whoever uses a group leaves a mark (`Key::UsesOf`), so that a
+//! group is only removed, or its tracking changed, while nobody comes to use it.
+
+pub(crate) mod provided;
+pub(crate) mod rule;
+
+pub(crate) use provided::default_of;
+
+use crate::api::contract::attributes::{Patch, attributes, read_only, writable};
+use crate::api::contract::draft::Draft;
+use crate::api::contract::error::ApiError;
+use crate::api::contract::resource::{Plan, Resource};
+use crate::api::contract::ties::Ties;
+use crate::api::contract::values::{self, Invalid};
+use crate::api::contract::view::View;
+use serde_json::Value;
+use sextant_model::{
+    DEFAULT_SECURITY_GROUP, Intent, Key, Meta, Object, RbacAction, RbacObject, SecurityGroup,
+    SecurityGroupId,
+};
+use std::sync::Arc;
+
+#[rustfmt::skip]
+attributes! {
+    /// What a request says about a security group.
+    SecurityGroupPatch of SecurityGroup:
+    writable("name").read(read_name), |group| &group.meta.name;
+    writable("stateful") => stored stateful: bool = values::boolean;
+    read_only("shared"), |group, view| is_shared(group, view);
+    read_only("security_group_rules").no_filter(), |group, view| rules(group, view);
+}
+
+impl Resource for SecurityGroup {
+    type Patch = SecurityGroupPatch;
+    const WITHOUT: &'static [&'static str] = &["name"];
+    const FIRST_REVISION: u64 = 1;
+
+    fn before_list(intent: &Intent, project: &str) -> Option<Plan> {
+        provided::missing_default(intent, project)
+    }
+
+    fn ties(&self) -> Ties {
+        Ties::Object(RbacObject::SecurityGroup(self.id))
+    }
+
+    fn create(
+        draft: &mut Draft,
+        meta: Meta,
+        patch: &SecurityGroupPatch,
+    ) -> Result<SecurityGroupId, ApiError> {
+        default_of(draft, &meta.project_id)?;
+        let group = Self {
+            id: SecurityGroupId(draft.uuid()),
+            meta,
+            stateful: patch.stateful.unwrap_or(true),
+        };
+        let id = group.id;
+        let rules = group.egress_rules(draft.now, || draft.uuid());
+        provided::put_with_rules(draft, group, rules)?;
+        Ok(id)
+    }
+
+    fn update(
+        &self,
+        changed: Self,
+        draft: &mut Draft,
+        patch: &SecurityGroupPatch,
+    ) -> Result<(), ApiError> {
+        if patch.meta().name.is_some() && is_default(self) {
+            return Err(ApiError::conflict(
+                "SecurityGroupCannotUpdateDefault",
+                "Updating default security group not allowed.",
+            ));
+        }
+        if changed.stateful != self.stateful {
+            refuse_used(draft, self.id)?;
+        }
+        draft.put(Object::SecurityGroup(Arc::new(changed)));
+        Ok(())
+    }
+
+    /// Removes it with its rules, and with those of others that have its ports at the other end.
+    fn delete(&self, draft: &mut Draft) -> Result<(), ApiError> {
+        refuse_used(draft, self.id)?;
+        if is_default(self) {
+            draft.delete(Key::DefaultSecurityGroup(self.meta.project_id.clone()));
+        }
+        let about: Vec<_> = draft.intent.rules_about(self.id).cloned().collect();
+        for rule in about
+            .iter()
+            .filter(|rule| rule.security_group_id != self.id)
+        {
+            rule.delete(draft)?;
+        }
+        let own = draft.intent.rules_of(self.id);
+        let own: Vec<Key> = own.map(|rule| Key::SecurityGroupRule(rule.id)).collect();
+        own.into_iter().for_each(|key| draft.delete(key));
+        draft.delete(Key::UsesOf(self.id));
+        draft.delete(Key::SecurityGroup(self.id));
+        Ok(())
+    }
+}
+
+/// Whether the caller may use it by an access policy.
+fn is_shared(group: &SecurityGroup, view: View<'_>) -> bool {
+    let object = RbacObject::SecurityGroup(group.id);
+    view.caller
+        .is_granted(view.intent, object, RbacAction::AccessAsShared)
+}
+
+fn rules(group: &SecurityGroup, view: View<'_>) -> Vec<Value> {
+    let rules = view.intent.rules_of(group.id);
+    rules.map(|rule| rule::within_group(rule, view)).collect()
+}
+
+/// Whether it is the one that its project has without asking.
+pub(crate) fn is_default(group: &SecurityGroup) -> bool {
+    group.meta.name == DEFAULT_SECURITY_GROUP
+}
+
+/// Reads a name, which cannot be the default group's.
+fn read_name(patch: &mut SecurityGroupPatch, value: &Value) -> Result<(), Invalid> {
+    let name = values::text(values::LONG)(value)?;
+    if name.to_lowercase() == DEFAULT_SECURITY_GROUP {
+        return Err(Invalid::Own(ApiError::conflict(
+            "SecurityGroupDefaultAlreadyExists",
+            "Default security group already exists.",
+        )));
+    }
+    patch.meta_mut().name = Some(name);
+    Ok(())
+}
+
+/// No port may be under it, nor come under it until this is committed.
+fn refuse_used(draft: &mut Draft, group: SecurityGroupId) -> Result<(), ApiError> {
+    draft.relies_on(Key::UsesOf(group));
+    refuse_members(&draft.intent, group)
+}
+
+pub(crate) fn refuse_members(intent: &Intent, group: SecurityGroupId) -> Result<(), ApiError> {
+    if intent.ports_under(group).next().is_none() {
+        return Ok(());
+    }
+    Err(ApiError::conflict(
+        "SecurityGroupInUse",
+        format!("Security Group {group} in use."),
+    ))
+}

@@ -1,0 +1,81 @@
+//! Whether a subnet pool can be in its address scope.
+
+use super::subnets_of;
+use crate::api::contract::address_scope::pools_of;
+use crate::api::contract::draft::Draft;
+use crate::api::contract::error::ApiError;
+use crate::api::contract::ipam::share_addresses;
+use crate::api::contract::kind::Kind;
+use ipnet::IpNet;
+use sextant_model::{AddressScope, Key, PrefixSource, SubnetPool};
+use std::sync::Arc;
+
+/// Checks the scope of a pool that is new or has changed, and that nobody changes the scope meanwhile.
+pub(super) fn check(draft: &mut Draft, pool: &SubnetPool) -> Result<(), ApiError> {
+    let Some(id) = pool.address_scope_id else {
+        return Ok(());
+    };
+    let scope = AddressScope::get(&draft.intent, id)?;
+    check_version(&scope, pool)?;
+    let clashes = |other: &Arc<SubnetPool>| other.id != pool.id && overlap(other, pool);
+    if pools_of(&draft.intent, id).any(clashes) {
+        return Err(ApiError::conflict(
+            "AddressScopePrefixConflict",
+            "Failed to associate address scope: subnetpools within an address scope must have unique prefixes.",
+        ));
+    }
+    scope.store_again(draft);
+    Ok(())
+}
+
+fn check_version(scope: &AddressScope, pool: &SubnetPool) -> Result<(), ApiError> {
+    let wanted = scope.ip_version;
+    if pool.ip_version() == wanted {
+        return Ok(());
+    }
+    Err(ApiError::bad(
+        "IllegalSubnetPoolIpVersionAssociationToAddressScope",
+        format!(
+            "Illegal subnetpool association: subnetpool {} cannot associate with address scope {} because subnetpool \
+             ip_version is not {wanted}.",
+            pool.id, scope.id
+        ),
+    ))
+}
+
+fn overlap(a: &SubnetPool, b: &SubnetPool) -> bool {
+    let mut all: Vec<IpNet> = a.prefixes.iter().chain(&b.prefixes).copied().collect();
+    // A prefix comes right before those within it.
+    all.sort_unstable();
+    all.windows(2).any(|pair| share_addresses(pair[0], pair[1]))
+}
+
+/// A pool takes its subnets with it when its scope changes: none may be on a network with subnets that stay.
+pub(super) fn refuse_parting(draft: &mut Draft, pool: &SubnetPool) -> Result<(), ApiError> {
+    let source = PrefixSource::Pool(pool.id);
+    let networks: Vec<Key> = subnets_of(&draft.intent, pool)
+        .map(|subnet| Key::Network(subnet.network_id))
+        .collect();
+    networks
+        .into_iter()
+        .for_each(|network| draft.relies_on(network));
+    let intent = &draft.intent;
+    let stays = |network| {
+        intent.subnets_of(network).any(|other| {
+            let ipv4 = other.cidr.network().is_ipv4();
+            other.prefix_source != source && ipv4 == (pool.ip_version() == 4)
+        })
+    };
+    if subnets_of(intent, pool).any(|subnet| stays(subnet.network_id)) {
+        return Err(mixed());
+    }
+    Ok(())
+}
+
+/// Subnets of a network would be in different scopes.
+pub(crate) fn mixed() -> ApiError {
+    ApiError::bad(
+        "NetworkAddressScopeAffinityError",
+        "Subnets of the same address family hosted on the same network must all participate in the same address scope.",
+    )
+}

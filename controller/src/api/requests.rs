@@ -1,0 +1,24 @@
+//! Requests and answers: HTTP, who calls, lists, and the commit of a write.
+
+mod abandon;
+mod actions;
+mod agent;
+mod answer;
+pub(crate) mod api;
+mod audit;
+mod availability_zone;
+
+mod commit;
+mod discovery;
+mod fair;
+mod gate;
+pub(crate) mod identity;
+mod incoming;
+mod ip_availability;
+mod middleware;
+mod query;
+mod quotas;
+pub(crate) mod renumber;
+mod resources;
+pub(crate) mod service;
+mod tags;

@@ -1,0 +1,230 @@
+//! Agents: one row per hypervisor, so that an operator sees which have joined and answer. Only admins see any.
+//!
+//! One that is gone for good is forgotten by deleting its row: its ports are unbound, and nothing is sent to it any more.
+//!
+//! A router's agents are the hypervisors that have its gateway, or would if that one were gone, as with ML2/OVN. A network has
+//! none: DHCP is answered on each hypervisor.
+
+use crate::api::contract::caller::Caller;
+use crate::api::contract::error::ApiError;
+use crate::api::contract::kind::Kind;
+use crate::api::requests::abandon;
+use crate::api::requests::api::Api;
+use crate::api::requests::api::Hypervisors;
+use crate::api::requests::query::rows::{RowQuery, fields};
+use crate::api::rights;
+use crate::snapshot::Snapshot;
+use crate::state::Event;
+use axum::Json;
+use axum::extract::{Extension, Path, State};
+use axum::http::{StatusCode, Uri};
+use axum::routing::get;
+use serde_json::{Map, Value, json};
+use sextant_model::{Capability, Chassis, ChassisId, Facts, Network, Router};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use uuid::Uuid;
+
+const FILTERS: [&str; 9] = [
+    "id",
+    "agent_type",
+    "alive",
+    "availability_zone",
+    "binary",
+    "host",
+    "topic",
+    "admin_state_up",
+    "description",
+];
+
+pub(crate) fn routes() -> axum::Router<Api> {
+    axum::Router::new()
+        .route("/v2.0/agents", get(list))
+        .route("/v2.0/agents/{id}", get(show).delete(forget))
+        .route("/v2.0/routers/{id}/l3-agents", get(of_router))
+        .route("/v2.0/networks/{id}/dhcp-agents", get(of_network))
+}
+
+/// The hypervisors that have a router's gateway, or could.
+async fn of_router(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    refuse_others(&caller, "get_l3-agents")?;
+    let snapshot = api.snapshots.latest();
+    let Snapshot { intent, facts, .. } = &*snapshot;
+    let router = <Router as Kind>::get(intent, &id)?;
+    let active = facts.gateways().get(&router.id).map(|(host, _)| host);
+    let agent = |(chassis, ha_state): (&Arc<Chassis>, &str)| {
+        let mut agent = api.agent(facts, chassis);
+        agent.insert("ha_state".to_owned(), ha_state.into());
+        agent
+    };
+    let physical = router.external_gateway.as_ref().and_then(|gateway| {
+        let network = intent.networks.get(&gateway.network_id)?;
+        network.physical_network.as_deref()
+    });
+    let can_have = facts.chassis().values().filter_map(|chassis| {
+        let has = active == Some(&chassis.id);
+        let can = physical.is_some_and(|physical| chassis.reaches(physical));
+        (has || can).then_some((chassis, if has { "active" } else { "standby" }))
+    });
+    Ok(Json(
+        json!({"agents": can_have.map(agent).collect::<Vec<_>>()}),
+    ))
+}
+
+async fn of_network(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    refuse_others(&caller, "get_dhcp-agents")?;
+    <Network as Kind>::get(&api.snapshots.latest().intent, &id)?;
+    Ok(Json(json!({"agents": []})))
+}
+
+async fn list(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+) -> Result<Json<Value>, ApiError> {
+    let wanted = RowQuery::of(&uri, &FILTERS)?;
+    let snapshot = api.snapshots.latest();
+    let chassis = snapshot.facts.chassis().values();
+    let may_see = caller.may_do("get_agent", None);
+    let visible = chassis.filter(|_| may_see);
+    let agents = wanted.select(visible.map(|chassis| api.agent(&snapshot.facts, chassis)));
+    Ok(Json(json!({"agents": agents})))
+}
+
+async fn show(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let snapshot = api.snapshots.latest();
+    let chassis = find(&snapshot.facts, (&caller, "get_agent"), &id)?;
+    Ok(Json(json!({"agent": api.agent(&snapshot.facts, &chassis)})))
+}
+
+/// Forgets a hypervisor that is not connected. While that happens it cannot connect.
+async fn forget(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    const NOBODY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    let chassis = find(
+        &api.snapshots.latest().facts,
+        (&caller, "delete_agent"),
+        &id,
+    )?
+    .id
+    .clone();
+    let stopping = || ApiError::unavailable("the process is stopping");
+    let hypervisors = api.hypervisors.as_ref().ok_or_else(stopping)?;
+    let connected = |_| {
+        ApiError::conflict(
+            "AgentInUse",
+            format!("Agent {id} is alive: hypervisor {chassis} is connected."),
+        )
+    };
+    let _changing = abandon::begin_change()?;
+    let _seat = hypervisors
+        .seats
+        .take(&chassis, NOBODY)
+        .map_err(connected)?;
+    hypervisors.seats.forget(&chassis);
+    let left = Event::HypervisorLeft(chassis.clone());
+    hypervisors
+        .events
+        .send(left)
+        .await
+        .map_err(|_| stopping())?;
+    let mut snapshots = api.snapshots.clone();
+    while snapshots.latest().facts.chassis().contains_key(&chassis) {
+        snapshots.changed().await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn refuse_others(caller: &Caller, rule: &str) -> Result<(), ApiError> {
+    match caller.may_do(rule, None) {
+        true => Ok(()),
+        false => Err(rights::forbidden(rule)),
+    }
+}
+
+fn find(
+    facts: &Facts,
+    (caller, rule): (&Caller, &str),
+    id: &str,
+) -> Result<Arc<Chassis>, ApiError> {
+    let mut all = facts.chassis().values();
+    let found = all.find(|chassis| agent_id(chassis).to_string() == id);
+    let found = found.filter(|_| caller.may_do(rule, None));
+    found.cloned().ok_or_else(|| {
+        ApiError::not_found("AgentNotFound", format!("Agent {id} could not be found."))
+    })
+}
+
+impl Api {
+    fn agent(&self, facts: &Facts, chassis: &Chassis) -> Map<String, Value> {
+        let apart = facts.without_tunnel(chassis);
+        let unreached = apart.chain(facts.unheard(&chassis.id));
+        let unreached: Vec<&str> = unreached.map(ChassisId::as_str).collect();
+        let shortfall = facts.shortfall(&chassis.id).cloned().unwrap_or_default();
+        let missing = shortfall.missing().into_keys();
+        let missing: Vec<&str> = missing.map(Capability::as_str).collect();
+        fields(json!({
+            "id": agent_id(chassis).to_string(),
+            "agent_type": "Open vSwitch agent",
+            "binary": "sextant",
+            "host": chassis.id.as_str(),
+            "topic": "N/A",
+            "alive": self.is_alive(chassis),
+            "admin_state_up": true,
+            "availability_zone": null,
+            "description": null,
+            "resources_synced": null,
+            "created_at": null,
+            "started_at": null,
+            "heartbeat_timestamp": null,
+            "configurations": {
+                "tunnel_types": [chassis.encap.kind.as_str()],
+                "tunneling_ip": chassis.encap.endpoints.first(),
+                "tunneling_ips": chassis.encap.endpoints.addresses().collect::<Vec<_>>(),
+                "no_tunnel_to": unreached,
+                "bridge_mappings": chassis.bridge_mappings,
+                "missing": missing,
+                "refused_flows": shortfall.flows.len(),
+                "ports_down": shortfall.ports.len(),
+            },
+        }))
+    }
+
+    /// Whether a hypervisor was read, and both its database and its switch are connected.
+    pub(crate) fn is_alive(&self, chassis: &Chassis) -> bool {
+        let connected = |hypervisors: &Hypervisors| {
+            let both = [&hypervisors.seats, &hypervisors.switches];
+            both.iter().all(|seats| seats.is_taken(&chassis.id))
+        };
+        chassis.observed && self.hypervisors.as_ref().is_none_or(connected)
+    }
+}
+
+/// The system-id if it is a UUID, as Open vSwitch makes it, else one that follows from it.
+fn agent_id(chassis: &Chassis) -> Uuid {
+    let name = chassis.id.as_str();
+    name.parse().unwrap_or_else(|_| {
+        let hash = name.bytes().fold(
+            0x6c62_272e_07bb_0142_62b8_2175_6295_c58d_u128,
+            |hash, byte| {
+                (hash ^ u128::from(byte)).wrapping_mul(0x0000_0000_0100_0000_0000_0000_0000_013b)
+            },
+        );
+        uuid::Builder::from_custom_bytes(hash.to_be_bytes()).into_uuid()
+    })
+}

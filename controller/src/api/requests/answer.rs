@@ -1,0 +1,72 @@
+//! Answers with resources, written straight into the text that is sent.
+
+use crate::api::contract::resource::{Resource, show};
+use crate::api::contract::shown::{Fields, Shown};
+use crate::api::contract::view::View;
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// About what a resource takes, so that the text of a list seldom moves while it grows.
+const USUAL_LENGTH: usize = 1200;
+
+/// One resource in its envelope.
+pub(crate) fn one<R: Resource>(
+    status: StatusCode,
+    resource: &R,
+    view: View<'_>,
+    wanted: Fields<'_>,
+) -> Response {
+    let mut text = Vec::with_capacity(USUAL_LENGTH);
+    open(&mut text, R::NAME);
+    write(&mut text, resource, view, wanted);
+    text.push(b'}');
+    json(status, text)
+}
+
+/// Many resources in their envelope, and the links to other pages beside them if there are any.
+pub(crate) fn many<R: Resource>(
+    status: StatusCode,
+    resources: &[Arc<R>],
+    view: View<'_>,
+    wanted: Fields<'_>,
+    links: &[Value],
+) -> Response {
+    let mut text = Vec::with_capacity((resources.len() + 1) * USUAL_LENGTH);
+    open(&mut text, R::COLLECTION);
+    text.push(b'[');
+    for (n, resource) in resources.iter().enumerate() {
+        if n > 0 {
+            text.push(b',');
+        }
+        write(&mut text, &**resource, view, wanted);
+    }
+    text.push(b']');
+    if !links.is_empty() {
+        text.extend_from_slice(format!(r#","{}_links":"#, R::COLLECTION).as_bytes());
+        text.extend_from_slice(Value::from(links).to_string().as_bytes());
+    }
+    text.push(b'}');
+    json(status, text)
+}
+
+fn open(text: &mut Vec<u8>, envelope: &str) {
+    text.extend_from_slice(b"{\"");
+    text.extend_from_slice(envelope.as_bytes());
+    text.extend_from_slice(b"\":");
+}
+
+fn write<R: Resource>(text: &mut Vec<u8>, resource: &R, view: View<'_>, wanted: Fields<'_>) {
+    let hidden = view.caller.hidden(view.intent, resource);
+    Shown::write(text, wanted, |shown| {
+        shown.hide(hidden);
+        show(resource, view, shown);
+    });
+}
+
+fn json(status: StatusCode, text: Vec<u8>) -> Response {
+    let kind = HeaderValue::from_static("application/json");
+    (status, [(CONTENT_TYPE, kind)], text).into_response()
+}

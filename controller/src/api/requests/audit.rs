@@ -1,0 +1,128 @@
+//! Who changed what, and who was not let: a line in the log for each write and each refusal by policy.
+//!
+//! What is refused or fails costs its caller nothing, so of that each caller gets so many lines and the rest is counted; a write that
+//! was made is always told.
+
+use crate::throttle::Throttles;
+use axum::http::{HeaderMap, Method, StatusCode};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Lines a minute about what one caller was refused.
+const REFUSALS: u32 = 100;
+const MINUTE: Duration = Duration::from_secs(60);
+/// A path has the length that whoever calls likes.
+const LONGEST: usize = 256;
+
+/// Who called, as a proxy or the caller says; none of what nobody said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct CallerName {
+    pub(crate) user: Option<String>,
+    pub(crate) project: Option<String>,
+}
+
+impl CallerName {
+    pub(crate) fn named(headers: &HeaderMap) -> Self {
+        let text = |name| {
+            let value = headers.get(name)?.to_str().ok()?.trim();
+            Some(shortened(value).to_owned()).filter(|value| !value.is_empty())
+        };
+        Self {
+            user: text("x-user-id"),
+            project: text("x-project-id"),
+        }
+    }
+}
+
+/// What is known of a request once it is answered.
+pub(crate) struct Answered<'a> {
+    pub(crate) request_id: &'a str,
+    pub(crate) method: &'a Method,
+    pub(crate) path: &'a str,
+    pub(crate) status: StatusCode,
+    pub(crate) took: Duration,
+}
+
+/// Writes the lines.
+#[derive(Debug)]
+pub(crate) struct Audit {
+    refusals: Mutex<Throttles<CallerName>>,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        let refusals = Mutex::new(Throttles::new(REFUSALS, MINUTE));
+        Self { refusals }
+    }
+}
+
+impl Audit {
+    /// Says what came of a request, if that is worth a line.
+    pub(crate) fn tell(&self, who: &CallerName, answered: &Answered<'_>) {
+        let Answered {
+            request_id,
+            method,
+            path,
+            status,
+            took,
+        } = *answered;
+        let refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        if method.is_safe() && !refused {
+            return;
+        }
+        let Some(unsaid) = self.admit(who, status) else {
+            return;
+        };
+        let CallerName { user, project } = who;
+        let what = if refused { "request refused" } else { "write" };
+        let (path, ms) = (
+            shortened(path),
+            u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        );
+        let status = status.as_u16();
+        tracing::info!(request_id, user, project, %method, path, status, ms, unsaid, "{what}");
+    }
+
+    /// Whether this is told; if so, how many of the same caller were not.
+    fn admit(&self, who: &CallerName, status: StatusCode) -> Option<u64> {
+        if status.is_success() {
+            return Some(0);
+        }
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.admit(who, Instant::now())
+    }
+}
+
+/// As much of it as a line has room for.
+fn shortened(text: &str) -> &str {
+    let end = (0..=LONGEST.min(text.len()))
+        .rev()
+        .find(|end| text.is_char_boundary(*end));
+    text.get(..end.unwrap_or_default()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_caller_is_refused_fills_no_log() {
+        let audit = Audit::default();
+        let who = |user: &str| CallerName {
+            user: Some(user.to_owned()),
+            project: None,
+        };
+        let kinds = [StatusCode::FORBIDDEN, StatusCode::SERVICE_UNAVAILABLE];
+        let answers = kinds.into_iter().cycle().take(1000);
+        let said = answers.filter(|status| audit.admit(&who("loud"), *status).is_some());
+        assert_eq!(said.count(), REFUSALS as usize);
+        assert_eq!(audit.admit(&who("loud"), StatusCode::CREATED), Some(0));
+        assert_eq!(audit.admit(&who("other"), kinds[1]), Some(0));
+    }
+
+    #[test]
+    fn a_long_path_is_shortened() {
+        assert_eq!(shortened("/v2.0"), "/v2.0");
+        assert_eq!(shortened(&"ü".repeat(1000)).len(), LONGEST);
+    }
+}

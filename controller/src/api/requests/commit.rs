@@ -1,0 +1,196 @@
+//! How every write of the API happens: plan on the latest snapshot, commit, and wait until everyone can read it.
+//!
+//! Writers are optimistic: when somebody else was faster they plan again on a newer snapshot. One that keeps losing takes
+//! its turn alone, so that a writer whose decision rests on much (a subnet of a network where ports come and go) gets
+//! through as well. Correctness rests on the store's preconditions, never on that turn.
+
+use crate::api::contract::draft::Draft;
+use crate::api::contract::error::ApiError;
+use crate::api::requests::abandon;
+use crate::api::requests::api::Api;
+use crate::clock;
+use crate::store::{CommitError, Revision};
+use sextant_model::{Facts, Intent};
+use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
+use tokio::task::{JoinError, spawn_blocking};
+
+/// How often a writer tries side by side with the others before it tries alone.
+const TOGETHER: usize = 6;
+/// How often it tries at all. Alone it can lose to other processes only.
+const ATTEMPTS: usize = 32;
+
+/// What the cloud is after a write.
+pub(crate) struct Written {
+    pub(crate) intent: Intent,
+    pub(crate) facts: Facts,
+}
+
+/// A writer's turn, held until its write can be read.
+enum Turn<'a> {
+    Together { _guard: RwLockReadGuard<'a, ()> },
+    Alone { _guard: RwLockWriteGuard<'a, ()> },
+}
+
+impl Api {
+    /// Commits what `plan` makes of the latest snapshot and returns its result with the cloud as it is then.
+    pub(crate) async fn write<T>(
+        &self,
+        plan: impl Fn(&mut Draft) -> Result<T, ApiError>,
+    ) -> Result<(T, Written), ApiError> {
+        let _place = self.writers.take().await;
+        let (api, plan) = (self, &plan);
+        let planned = move || api.gate.pass(move || api.plan(plan));
+        self.write_by(planned, TOGETHER).await
+    }
+
+    /// The same for what no request asks for. It waits behind no request, but for its turn alone if it keeps losing, and is
+    /// planned by a thread for which nothing waits.
+    pub(crate) async fn write_apart<T: Send + 'static>(
+        &self,
+        plan: impl Fn(&mut Draft) -> Result<T, ApiError> + Clone + Send + 'static,
+    ) -> Result<(T, Written), ApiError> {
+        let planned = || {
+            let (api, plan) = (self.clone(), plan.clone());
+            let planned = spawn_blocking(move || api.plan(plan));
+            async move { planned.await.unwrap_or_else(|error| Err(ended(&error))) }
+        };
+        self.write_by(planned, 0).await
+    }
+
+    /// Writes what is planned. From attempt 0 up to `together`, and from [`TOGETHER`] on, it takes a turn.
+    async fn write_by<T, P: Future<Output = Result<(T, Draft), ApiError>>>(
+        &self,
+        planned: impl Fn() -> P,
+        together: usize,
+    ) -> Result<(T, Written), ApiError> {
+        for attempt in 0..ATTEMPTS {
+            let _turn = match attempt {
+                _ if attempt < together => Some(self.together().await),
+                _ if attempt < TOGETHER => None,
+                _ => Some(self.alone().await),
+            };
+            let (result, draft) = planned().await?;
+            // Held like the turn, so that nobody can give that back early by going away.
+            let changing = abandon::begin_change()?;
+            match self.commit(&draft).await? {
+                Some(revision) => {
+                    let facts = self.snapshots.reaching(revision).await?.facts.clone();
+                    return Ok((
+                        result,
+                        Written {
+                            intent: draft.intent,
+                            facts,
+                        },
+                    ));
+                }
+                None => {
+                    drop(changing);
+                    let newer = Revision(draft.base.revision.0 + 1);
+                    self.snapshots.reaching(newer).await?;
+                }
+            }
+        }
+        Err(ApiError::unavailable(
+            "Others keep changing what this request rests on; try again.",
+        ))
+    }
+
+    fn plan<T>(
+        &self,
+        plan: impl Fn(&mut Draft) -> Result<T, ApiError>,
+    ) -> Result<(T, Draft), ApiError> {
+        let mut draft = Draft::new(self.snapshots.latest(), clock::now(), rand::make_rng());
+        let result = plan(&mut draft)?;
+        Ok((result, draft))
+    }
+
+    /// The revision of the commit; none if somebody else was faster.
+    async fn commit(&self, draft: &Draft) -> Result<Option<Revision>, ApiError> {
+        if draft.is_empty() {
+            return Ok(Some(draft.base.revision));
+        }
+        let count = |outcome| {
+            self.metrics
+                .store_commits
+                .with_label_values(&[outcome])
+                .inc()
+        };
+        match self
+            .store
+            .commit(draft.changes(), draft.preconditions())
+            .await
+        {
+            Ok(revision) => {
+                count("committed");
+                Ok(Some(revision))
+            }
+            Err(CommitError::Conflict(_)) => {
+                count("conflict");
+                Ok(None)
+            }
+            Err(error @ CommitError::Unavailable(_)) => {
+                count("unavailable");
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn together(&self) -> Turn<'_> {
+        Turn::Together {
+            _guard: self.turns.read().await,
+        }
+    }
+
+    async fn alone(&self) -> Turn<'_> {
+        Turn::Alone {
+            _guard: self.turns.write().await,
+        }
+    }
+}
+
+fn ended(error: &JoinError) -> ApiError {
+    ApiError::unavailable(format!(
+        "what was to be written could not be planned: {error}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::requests::fair::FairPlaces;
+    use crate::api::requests::gate::Gate;
+    use crate::metrics::Metrics;
+    use crate::snapshot::{Snapshot, Snapshots};
+    use crate::store::{Boxed, Precondition, Store, Watch, WatchEnded};
+    use sextant_model::Change;
+    use std::sync::Arc;
+
+    struct NoStore;
+
+    impl Store for NoStore {
+        fn commit(
+            &self,
+            _: Vec<Change>,
+            _: Vec<Precondition>,
+        ) -> Boxed<'_, Result<Revision, CommitError>> {
+            Box::pin(async { Err(CommitError::Unavailable("there is none".to_owned())) })
+        }
+
+        fn watch(&self) -> Boxed<'_, Result<Box<dyn Watch>, WatchEnded>> {
+            Box::pin(async { Err(WatchEnded("there is none".to_owned())) })
+        }
+    }
+
+    #[tokio::test]
+    async fn what_no_request_asks_for_waits_behind_none() {
+        let (_publisher, snapshots) = Snapshots::new(Snapshot::default());
+        let api = Api {
+            writers: FairPlaces::new(0),
+            gate: Gate::of(0),
+            ..Api::new(Arc::new(NoStore), snapshots, Metrics::new().unwrap())
+        };
+        let _all_write = api.turns.write().await;
+        let (answer, _) = api.write_apart(|_| Ok(5)).await.ok().unwrap();
+        assert_eq!(answer, 5);
+    }
+}

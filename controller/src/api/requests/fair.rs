@@ -1,0 +1,164 @@
+//! Places that projects take in turn: however many wait for one project, another waits for one of them only.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+tokio::task_local! {
+    /// For which the task's request is made.
+    static PROJECT: Option<String>;
+}
+
+/// Does the work of a request that is made for a project.
+pub(crate) async fn made_for<T>(project: Option<String>, work: impl Future<Output = T>) -> T {
+    PROJECT.scope(project, work).await
+}
+
+/// So many places, and who waits for one.
+#[derive(Clone, Debug)]
+pub(crate) struct FairPlaces(Arc<Mutex<WaitingLines>>);
+
+#[derive(Debug)]
+struct WaitingLines {
+    free: usize,
+    /// Of those that wait, a line for each project, the one whose turn it is first.
+    waiting: VecDeque<ProjectLine>,
+}
+
+#[derive(Debug)]
+struct ProjectLine {
+    project: Option<String>,
+    waiting: VecDeque<oneshot::Sender<FairPlace>>,
+}
+
+/// A place, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct FairPlace(FairPlaces);
+
+impl FairPlaces {
+    pub(crate) fn new(places: usize) -> Self {
+        Self(Arc::new(Mutex::new(WaitingLines {
+            free: places,
+            waiting: VecDeque::new(),
+        })))
+    }
+
+    /// A place, when it is the turn of the request's project. Who stops waiting is passed over.
+    pub(crate) async fn take(&self) -> FairPlace {
+        let project = PROJECT.try_with(Clone::clone).unwrap_or_default();
+        loop {
+            let Some(given) = self.lines().ask(&project) else {
+                return FairPlace(self.clone());
+            };
+            if let Ok(place) = given.await {
+                return place;
+            }
+        }
+    }
+
+    fn lines(&self) -> MutexGuard<'_, WaitingLines> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl WaitingLines {
+    /// Takes a free place, or else returns where one will be given.
+    fn ask(&mut self, project: &Option<String>) -> Option<oneshot::Receiver<FairPlace>> {
+        if self.free > 0 {
+            self.free -= 1;
+            return None;
+        }
+        let (give, given) = oneshot::channel();
+        let mut lines = self.waiting.iter_mut();
+        match lines.find(|line| line.project == *project) {
+            Some(line) => {
+                line.waiting.retain(|waiting| !waiting.is_closed());
+                line.waiting.push_back(give);
+            }
+            None => self.waiting.push_back(ProjectLine {
+                project: project.clone(),
+                waiting: VecDeque::from([give]),
+            }),
+        }
+        Some(given)
+    }
+
+    /// Who gets a place that is given back; if nobody waits it is free.
+    fn next(&mut self) -> Option<oneshot::Sender<FairPlace>> {
+        while let Some(mut line) = self.waiting.pop_front() {
+            let next = line.waiting.pop_front();
+            if !line.waiting.is_empty() {
+                self.waiting.push_back(line);
+            }
+            if let Some(next) = next.filter(|next| !next.is_closed()) {
+                return Some(next);
+            }
+        }
+        self.free += 1;
+        None
+    }
+}
+
+impl Drop for FairPlace {
+    fn drop(&mut self) {
+        let next = self.0.lines().next();
+        if let Some(next) = next {
+            // If nobody is there to take it, it is given back like any other.
+            drop(next.send(Self(self.0.clone())));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc;
+    use tokio::task::yield_now;
+
+    fn waiting(places: &FairPlaces) -> usize {
+        let lines = places.lines();
+        lines.waiting.iter().map(|line| line.waiting.len()).sum()
+    }
+
+    #[tokio::test]
+    async fn projects_take_turns_however_many_wait_for_one() {
+        let places = FairPlaces::new(1);
+        let held = places.take().await;
+        let (served, mut order) = mpsc::unbounded_channel();
+        for (n, project) in ["crowd", "crowd", "crowd", "lone"].into_iter().enumerate() {
+            let (places, served) = (places.clone(), served.clone());
+            let work = async move {
+                let _place = places.take().await;
+                served.send(project).unwrap();
+            };
+            tokio::spawn(made_for(Some(project.to_owned()), work));
+            yield_now().await;
+            assert_eq!(waiting(&held.0), n + 1);
+        }
+        drop(held);
+        let mut all = Vec::new();
+        order.recv_many(&mut all, 4).await;
+        while all.len() < 4 {
+            all.push(order.recv().await.unwrap());
+        }
+        assert_eq!(all, ["crowd", "lone", "crowd", "crowd"]);
+        assert_eq!(places.lines().free, 1);
+    }
+
+    #[tokio::test]
+    async fn who_stops_waiting_loses_no_place() {
+        let places = FairPlaces::new(1);
+        let held = places.take().await;
+        let impatient = tokio::spawn({
+            let places = places.clone();
+            async move { drop(places.take().await) }
+        });
+        while waiting(&places) == 0 {
+            yield_now().await;
+        }
+        impatient.abort();
+        assert!(impatient.await.is_err());
+        drop(held);
+        assert_eq!(places.lines().free, 1);
+    }
+}

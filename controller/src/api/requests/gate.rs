@@ -1,0 +1,44 @@
+//! Where long work of the API is done: a little at once, so that whoever asks for little is served meanwhile, and never where
+//! something else waits for the thread.
+//!
+//! Work is done in turns that projects take fairly (`fair`). Lists and writes have turns of their own. Whoever has gone away
+//! by then is not among those that wait (`abandon`), so abandoned requests cost nothing more. What a request can ask for is
+//! bounded (`request/limits`), and so is a turn.
+
+use crate::api::requests::fair::FairPlaces;
+use std::num::NonZero;
+use std::thread::available_parallelism;
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+/// The turns of long work of one kind.
+#[derive(Clone, Debug)]
+pub(crate) struct Gate(FairPlaces);
+
+impl Default for Gate {
+    /// Half of the processors.
+    fn default() -> Self {
+        let processors = available_parallelism().map_or(1, NonZero::get);
+        Self::of((processors / 2).max(1))
+    }
+}
+
+impl Gate {
+    /// So many turns at once.
+    pub(crate) fn of(turns: usize) -> Self {
+        Self(FairPlaces::new(turns))
+    }
+
+    /// Does long work when its turn has come.
+    pub(crate) async fn pass<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _turn = self.0.take().await;
+        aside(work)
+    }
+}
+
+/// Another thread takes over what waits for this one. A runtime with one thread only, as tests have it, has no other.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
+        true => tokio::task::block_in_place(work),
+        false => work(),
+    }
+}

@@ -1,0 +1,203 @@
+//! Who calls: everyone is admin, or a proxy in front has found out and says so in headers.
+//!
+//! A proxy that validates tokens (keystonemiddleware's `auth_token`, or any other) sets `X-Project-Id`, `X-User-Id`,
+//! `X-Roles`. Headers are believed only when they come from an address that is configured, since anyone can write them.
+//! What stays open to all is the list of versions, as in Neutron.
+
+use crate::api::contract::caller::{Caller, Roles};
+use crate::api::contract::error::ApiError;
+use crate::http::Peer;
+use axum::http::{HeaderMap, HeaderValue};
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// The project of a caller who names none, as Neutron without authentication has it.
+const NO_PROJECT: &str = "fake_project_id";
+
+/// How the API knows who calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// Everyone is admin, as with Neutron's `noauth`.
+    #[default]
+    Everyone,
+    /// Headers say it, if they come from one of these addresses.
+    Headers {
+        /// Where the proxies are that set the headers, and take them out of what comes from outside.
+        trusted_proxies: Vec<IpNet>,
+    },
+}
+
+impl Identity {
+    /// Who calls; none if nobody says so who is believed.
+    pub(crate) fn caller(&self, peer: Option<Peer>, headers: &HeaderMap) -> Option<Caller> {
+        match self {
+            Self::Everyone => Some(everyone(headers)),
+            Self::Headers { trusted_proxies } => {
+                let from = peer?.address.ip().to_canonical();
+                let trusted = |proxy: &IpNet| proxy.contains(&from);
+                trusted_proxies
+                    .iter()
+                    .any(trusted)
+                    .then(|| named(headers))?
+            }
+        }
+    }
+}
+
+/// Whoever calls where everyone is admin.
+fn everyone(headers: &HeaderMap) -> Caller {
+    let project = text(headers, "x-project-id").unwrap_or(NO_PROJECT);
+    Caller {
+        project: Some(project.to_owned()),
+        roles: Roles::ALL,
+    }
+}
+
+/// As the headers say that keystonemiddleware sets; none if they name nobody.
+fn named(headers: &HeaderMap) -> Option<Caller> {
+    let confirmed = text(headers, "x-identity-status").is_none_or(|status| status == "Confirmed");
+    text(headers, "x-user-id").filter(|_| confirmed)?;
+    let mut roles = headers.get("x-roles").map_or_else(Roles::default, roles_of);
+    // Where Keystone sets one project apart for administration, an admin of another is none of the cloud.
+    let elsewhere =
+        text(headers, "x-is-admin-project").is_some_and(|word| word.eq_ignore_ascii_case("false"));
+    if elsewhere {
+        roles = roles.without(Roles::ADMIN);
+    }
+    Some(Caller {
+        project: text(headers, "x-project-id").map(str::to_owned),
+        roles,
+    })
+}
+
+/// Those of a header. Its octets are characters of Latin-1, as for Neutron (PEP 3333): a name that is none of ours does not
+/// take the others with it.
+fn roles_of(header: &HeaderValue) -> Roles {
+    let names: String = header.as_bytes().iter().copied().map(char::from).collect();
+    Roles::parse(&names)
+}
+
+/// The addresses of a loopback interface.
+pub fn loopback() -> Vec<IpNet> {
+    let all_of = |ip: IpAddr, length| IpNet::new(ip, length).ok();
+    [
+        all_of([127, 0, 0, 0].into(), 8),
+        all_of(IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), 128),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// What proxies say of the caller. Twice, it may be by somebody else the first time, and by whom is not to be guessed.
+const IDENTITY: [&str; 17] = [
+    "x-identity-status",
+    "x-user-id",
+    "x-user-name",
+    "x-user-domain-id",
+    "x-user-domain-name",
+    "x-project-id",
+    "x-project-name",
+    "x-project-domain-id",
+    "x-project-domain-name",
+    "x-domain-id",
+    "x-domain-name",
+    "x-tenant-id",
+    "x-tenant-name",
+    "x-roles",
+    "x-service-roles",
+    "x-is-admin-project",
+    "openstack-system-scope",
+];
+
+/// A name that says twice who calls.
+pub(crate) fn repeated(headers: &HeaderMap) -> Option<&'static str> {
+    let twice = |name: &&str| headers.get_all(*name).iter().nth(1).is_some();
+    IDENTITY.into_iter().find(twice)
+}
+
+/// The project that a caller names none for has to be named in the request.
+pub(crate) fn project_needed() -> ApiError {
+    ApiError::malformed("Running without keystone AuthN requires that tenant_id is specified")
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let value = headers.get(name)?.to_str().ok()?.trim();
+    Some(value).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &'static str)| {
+            (
+                axum::http::HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        };
+        pairs.iter().map(pair).collect()
+    }
+
+    fn peer(address: &str) -> Option<Peer> {
+        let address = address.parse().unwrap();
+        Some(Peer {
+            address,
+            encrypted: false,
+        })
+    }
+
+    fn behind_proxy() -> Identity {
+        Identity::Headers {
+            trusted_proxies: loopback(),
+        }
+    }
+
+    #[test]
+    fn headers_are_believed_from_trusted_addresses_only() {
+        let given = headers(&[
+            ("x-user-id", "u"),
+            ("x-project-id", "p"),
+            ("x-roles", "Member, x"),
+        ]);
+        for trusted in ["[::1]:5", "127.3.2.1:5", "[::ffff:127.0.0.1]:5"] {
+            let caller = behind_proxy().caller(peer(trusted), &given).unwrap();
+            assert!(caller.is_of("p"), "{trusted}");
+            assert!(caller.roles.has(Roles::MEMBER) && caller.roles.has(Roles::READER));
+            assert!(!caller.roles.has(Roles::MANAGER) && !caller.is_admin());
+        }
+        assert_eq!(behind_proxy().caller(peer("192.0.2.1:5"), &given), None);
+        assert_eq!(behind_proxy().caller(None, &given), None);
+    }
+
+    #[test]
+    fn nobody_is_who_is_not_named_or_not_confirmed() {
+        let refused = [
+            headers(&[("x-project-id", "p"), ("x-roles", "admin")]),
+            headers(&[("x-user-id", "u"), ("x-identity-status", "Invalid")]),
+        ];
+        for headers in refused {
+            assert_eq!(behind_proxy().caller(peer("[::1]:5"), &headers), None);
+        }
+    }
+
+    #[test]
+    fn an_admin_of_a_project_set_apart_for_nothing_is_a_manager() {
+        let given = headers(&[
+            ("x-user-id", "u"),
+            ("x-roles", "admin"),
+            ("x-is-admin-project", "False"),
+        ]);
+        let caller = behind_proxy().caller(peer("[::1]:5"), &given).unwrap();
+        assert!(!caller.is_admin() && caller.roles.has(Roles::MANAGER));
+    }
+
+    #[test]
+    fn everyone_is_admin_of_the_project_that_they_name() {
+        let caller = Identity::Everyone.caller(None, &headers(&[("x-project-id", "p")]));
+        assert!(caller.unwrap().is_of("p"));
+        let caller = Identity::Everyone.caller(None, &headers(&[])).unwrap();
+        assert!(caller.is_of(NO_PROJECT) && caller.is_admin());
+    }
+}

@@ -1,0 +1,185 @@
+//! What happens around every request.
+
+use crate::api::contract::error::ApiError;
+use crate::api::requests::abandon;
+use crate::api::requests::api::Api;
+use crate::api::requests::audit::{Answered, CallerName};
+use crate::api::requests::discovery;
+use crate::api::requests::fair;
+use crate::api::requests::identity;
+use crate::http::Peer;
+use crate::metrics::Metrics;
+use axum::Json;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{ACCEPT, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+
+/// Serves a request, as long as the caller is there, survives a defect in doing so, names the answer, counts it and tells of
+/// it.
+pub(crate) async fn serve(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("unmatched", MatchedPath::as_str)
+        .to_owned();
+    let account = Account {
+        api,
+        method,
+        path,
+        route,
+        started: Instant::now(),
+    };
+    if !accepts_json(&request) {
+        return account.close(discovery::not_acceptable().into_response());
+    }
+    // The account is closed within the task: a write is told of even if its caller has gone while it was made.
+    let closed = account.clone();
+    let served = abandon::served(async move { closed.close(next.run(request).await) });
+    served.await.unwrap_or_else(|_| account.close(defect()))
+}
+
+/// What is kept of a request until it is answered.
+#[derive(Clone)]
+struct Account {
+    api: Api,
+    method: Method,
+    path: String,
+    route: String,
+    started: Instant,
+}
+
+impl Account {
+    /// Names the answer, counts it and tells of it.
+    fn close(&self, mut response: Response) -> Response {
+        let took = self.started.elapsed();
+        let Self { api, method, .. } = self;
+        count(&api.metrics, label(method), &self.route, &response, took);
+        let request_id = format!("req-{}", Uuid::new_v4());
+        let who = response.extensions_mut().remove::<CallerName>();
+        let answered = Answered {
+            request_id: &request_id,
+            method,
+            path: &self.path,
+            status: response.status(),
+            took,
+        };
+        api.audit.tell(&who.unwrap_or_default(), &answered);
+        if let Ok(id) = HeaderValue::from_str(&request_id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        response
+    }
+}
+
+fn count(metrics: &Metrics, method: &str, route: &str, response: &Response, took: Duration) {
+    let status = response.status().as_str().to_owned();
+    metrics
+        .api_requests
+        .with_label_values(&[method, route, &status])
+        .inc();
+    metrics
+        .api_request_seconds
+        .with_label_values(&[method, route])
+        .observe(took.as_secs_f64());
+}
+
+/// A method as a metric's label. Clients can make up methods, and each would be a series for ever.
+fn label(method: &Method) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    let known = KNOWN.into_iter().find(|known| method.as_str() == *known);
+    known.unwrap_or("other")
+}
+
+/// `/v2.0/networks.json` means `/v2.0/networks`.
+pub(crate) async fn strip_suffix(mut request: Request, next: Next) -> Response {
+    let stripped = request
+        .uri()
+        .path()
+        .strip_suffix(".json")
+        .and_then(|path| with_path(request.uri(), path));
+    if let Some(uri) = stripped {
+        *request.uri_mut() = uri;
+    }
+    next.run(request).await
+}
+
+fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
+    let path_and_query = match uri.query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
+    };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(path_and_query.parse().ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+fn accepts_json(request: &Request) -> bool {
+    let Some(accepted) = request.headers().get(ACCEPT) else {
+        return true;
+    };
+    let accepted = accepted.to_str().unwrap_or("*/*");
+    accepted.split(',').any(|kind| {
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        matches!(kind, "" | "*/*" | "application/*" | "application/json")
+    })
+}
+
+fn defect() -> Response {
+    tracing::error!("a request ran into a defect");
+    let message = "Request Failed: internal server error while processing your request.";
+    ApiError::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "HTTPInternalServerError",
+        message,
+    )
+    .into_response()
+}
+
+/// Finds out who calls, for those that serve the request, or refuses it.
+pub(crate) async fn identify(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().copied();
+    if peer.is_some_and(|peer| peer.encrypted) {
+        // Unless a proxy in front says otherwise, the caller knows this service by the scheme that it used.
+        let scheme = HeaderValue::from_static("https");
+        request
+            .headers_mut()
+            .entry("x-forwarded-proto")
+            .or_insert(scheme);
+    }
+    let is_public = !request.uri().path().starts_with("/v2.0");
+    if let Some(name) = identity::repeated(request.headers()).filter(|_| !is_public) {
+        tracing::debug!(name, "a request names its caller twice");
+        return unauthorized();
+    }
+    let identity = api.identity.load_full();
+    let Some(caller) = identity.caller(peer, request.headers()) else {
+        return match is_public {
+            true => next.run(request).await,
+            false => unauthorized(),
+        };
+    };
+    let who = CallerName::named(request.headers());
+    let project = caller.project.clone();
+    request.extensions_mut().insert(caller);
+    let mut response = fair::made_for(project, next.run(request)).await;
+    response.extensions_mut().insert(who);
+    response
+}
+
+/// As keystonemiddleware words it.
+fn unauthorized() -> Response {
+    let message = "The request you have made requires authentication.";
+    let body = json!({"error": {"code": 401, "title": "Unauthorized", "message": message}});
+    let mut response = (StatusCode::UNAUTHORIZED, Json(body)).into_response();
+    let scheme = HeaderValue::from_static("Keystone");
+    response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+    response
+}

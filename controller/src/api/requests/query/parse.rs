@@ -1,0 +1,138 @@
+//! Parameters of lists: which are known, and when a value is what they say.
+
+use crate::api::contract::attributes::Filter;
+use crate::api::contract::conditions::Conditions;
+use crate::api::contract::error::ApiError;
+use crate::api::contract::python;
+use crate::api::contract::resource::{AttributeOf, Resource};
+use serde_json::Value;
+use sextant_model::Meta;
+use std::cmp::Ordering;
+
+/// Conditions on tags.
+pub(super) const TAG_FILTERS: [&str; 4] = ["tags", "tags-any", "not-tags", "not-tags-any"];
+
+/// Parameters that are no conditions.
+pub(super) const RESERVED: [&str; 6] = [
+    "fields",
+    "limit",
+    "marker",
+    "page_reverse",
+    "sort_key",
+    "sort_dir",
+];
+
+/// How a list is sorted by an attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    Ascending,
+    Descending,
+}
+
+pub(super) fn conditions<R: Resource>(given: &[(String, String)]) -> Result<Conditions, ApiError> {
+    let known = |name: &str| {
+        let attribute = attribute_of::<R>(name);
+        attribute.is_some_and(|attribute| !matches!(attribute.filter, Filter::Never))
+            || R::has_tags() && TAG_FILTERS.contains(&name)
+    };
+    let mut conditions = Conditions::new();
+    let mut unknown = Vec::new();
+    for (name, value) in given
+        .iter()
+        .filter(|(name, _)| !RESERVED.contains(&name.as_str()))
+    {
+        if !known(name) && !unknown.contains(&name.as_str()) {
+            unknown.push(name.as_str());
+        }
+        conditions
+            .entry(name.clone())
+            .or_default()
+            .push(value.clone());
+    }
+    if unknown.is_empty() {
+        Ok(conditions)
+    } else {
+        let names = python::names(unknown);
+        Err(ApiError::malformed(format!(
+            "{names} is invalid attribute for filtering"
+        )))
+    }
+}
+
+/// The attribute of this name, if requests know one.
+fn attribute_of<R: Resource>(name: &str) -> Option<&'static AttributeOf<R>> {
+    R::attributes().find(|attribute| attribute.is_known_as(name))
+}
+
+/// By which attributes a list is sorted, and how.
+pub(super) fn order<R: Resource>(
+    keys: &[String],
+    directions: &[String],
+) -> Result<Vec<(&'static AttributeOf<R>, Direction)>, ApiError> {
+    let mut attributes = Vec::new();
+    for key in keys {
+        let unknown = || {
+            let key = python::names([key.as_str()]);
+            ApiError::malformed(format!("{key} is invalid attribute for sort_keys"))
+        };
+        attributes.push(attribute_of::<R>(key).ok_or_else(unknown)?);
+    }
+    if !directions.is_empty() && directions.len() != keys.len() {
+        return Err(ApiError::malformed(
+            "The number of sort_keys and sort_dirs must be same",
+        ));
+    }
+    let ascending = || "asc".to_owned();
+    let directions = directions
+        .iter()
+        .cloned()
+        .chain(std::iter::repeat_with(ascending));
+    attributes
+        .into_iter()
+        .zip(directions)
+        .map(|(key, word)| Ok((key, direction(&word)?)))
+        .collect()
+}
+
+pub(super) fn direction(word: &str) -> Result<Direction, ApiError> {
+    match word {
+        "asc" => Ok(Direction::Ascending),
+        "desc" => Ok(Direction::Descending),
+        _ => {
+            let words = python::names([word]);
+            Err(ApiError::malformed(format!(
+                "{words} is invalid value for sort_dirs, valid value is 'asc' and 'desc'"
+            )))
+        }
+    }
+}
+
+pub(super) fn limit(text: &str) -> Result<usize, ApiError> {
+    text.parse().map_err(|_| {
+        ApiError::bad_request(
+            "limit",
+            format!("limit must be an integer 0 or greater and not '{text}'"),
+        )
+    })
+}
+
+pub(super) fn tags_hold(meta: &Meta, filter: &str, values: &[String]) -> bool {
+    let has = |tag: &str| meta.tags.contains(tag);
+    let mut tags = values.iter().flat_map(|value| value.split(','));
+    match filter {
+        "tags" => tags.all(has),
+        "tags-any" => tags.any(has),
+        "not-tags" => !tags.all(has),
+        _ => !tags.any(has),
+    }
+}
+
+/// Null comes last.
+pub(super) fn compare(a: &Value, b: &Value) -> Ordering {
+    match (a, b) {
+        (Value::String(a), Value::String(b)) => a.cmp(b),
+        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
+        (Value::Number(a), Value::Number(b)) => a.as_i64().cmp(&b.as_i64()),
+        (a, b) => b.is_null().cmp(&a.is_null()),
+    }
+}

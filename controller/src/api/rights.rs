@@ -1,0 +1,302 @@
+//! Who may do what: Neutron's default policies (`neutron/conf/policies/`) as data, and what follows from them.
+//!
+//! A rule is a set of relations, any one of which allows: being admin, a role in the project that owns the object or that
+//! owns what it belongs to (a port's network, a rule's security group), that the object is shared with the caller. A
+//! resource has a rule for each operation and one for each protected attribute, on giving it and on reading it.
+//!
+//! What is out of a caller's scope does not exist for them (404 of the resource); what is within, but may not be read,
+//! is not found either; what may be read, but not changed, is forbidden (403), with the rules in the message as Neutron
+//! names them. A refused creation is forbidden always.
+
+mod exceptions;
+mod relations;
+mod table;
+
+use crate::api::contract::body::Body;
+use crate::api::contract::caller::{Caller, Roles};
+use crate::api::contract::error::ApiError;
+use crate::api::contract::rbac;
+use crate::api::contract::resource::Resource;
+use crate::api::contract::ties::Ties;
+use axum::http::StatusCode;
+pub(crate) use exceptions::{ActionExceptions, Exceptions};
+use relations::Target;
+use serde_json::{Map, Value};
+use sextant_model::{Intent, RbacAction, RbacObject};
+use std::fmt::Display;
+use std::sync::Arc;
+use table::{Operation, Rule, rule_named, rule_of, rules_of};
+
+impl Caller {
+    /// Whether it is shown in lists.
+    pub(crate) fn may_read<R: Resource>(&self, intent: &Intent, resource: &R) -> bool {
+        let rule = const { rule_of(R::NAME, Operation::Get) };
+        self.is_admin()
+            || rule
+                .who
+                .allows(self, &target(intent, resource), &Value::Null)
+    }
+
+    /// The resource of this id, if the caller may read it.
+    pub(crate) fn find<R: Resource>(
+        &self,
+        intent: &Intent,
+        id: impl Display,
+    ) -> Result<Arc<R>, ApiError> {
+        let id = id.to_string();
+        let resource = R::get(intent, &id)?;
+        if self.may_read(intent, &*resource) {
+            return Ok(resource);
+        }
+        // Whatever role the caller lacked, in another project it is not even looked for.
+        let in_scope = Self {
+            project: self.project.clone(),
+            roles: Roles::OF_PROJECT,
+        };
+        if in_scope.may_read(intent, &*resource) {
+            Err(ApiError::not_found(
+                "HTTPNotFound",
+                "The resource could not be found.",
+            ))
+        } else {
+            Err(R::missing(&id))
+        }
+    }
+
+    /// Whether this may be made for a project.
+    pub(crate) fn may_create<R: Exceptions>(
+        &self,
+        intent: &Intent,
+        project: &str,
+        body: &Body<R>,
+    ) -> Result<(), ApiError> {
+        if self.is_admin() {
+            return R::may_create(self, intent, &body.patch);
+        }
+        let target = Target {
+            owner: project,
+            ties: R::ties_asked(&body.patch)?,
+            intent,
+        };
+        if target
+            .object()
+            .is_some_and(|object| rbac::owner(intent, object).is_none())
+        {
+            // That there is no such network is for the resource to say.
+            return Ok(());
+        }
+        self.may::<R>(Operation::Create, &target, &body.given)
+            .map_err(|forbidden| self.unseen_parent(&target).unwrap_or(forbidden))?;
+        self.sees_references(intent, body)?;
+        R::may_create(self, intent, &body.patch)
+    }
+
+    /// A network that the caller does not see is none, so nothing of it is forbidden.
+    fn unseen_parent(&self, target: &Target<'_>) -> Option<ApiError> {
+        let network = match target.object()? {
+            object @ RbacObject::Network(_) => object,
+            RbacObject::SecurityGroup(_)
+            | RbacObject::SubnetPool(_)
+            | RbacObject::AddressScope(_) => return None,
+        };
+        let owner = rbac::owner(target.intent, network)?;
+        let seen = self.is_of(owner)
+            || self.is_granted(target.intent, network, RbacAction::AccessAsShared)
+            || self.is_granted(target.intent, network, RbacAction::AccessAsExternal);
+        (!seen).then(|| rbac::missing(network))
+    }
+
+    /// Whether all that is asked of a resource may be changed.
+    pub(crate) fn may_update<R: Exceptions>(
+        &self,
+        intent: &Intent,
+        resource: &R,
+        body: &Body<R>,
+    ) -> Result<(), ApiError> {
+        if !self.is_admin() {
+            let target = target(intent, resource);
+            self.may::<R>(Operation::Update, &target, &body.given)?;
+        }
+        self.sees_references(intent, body)?;
+        resource.may_update(self, intent, &body.patch)
+    }
+
+    /// Whether it may be removed.
+    pub(crate) fn may_delete<R: Exceptions>(
+        &self,
+        intent: &Intent,
+        resource: &R,
+    ) -> Result<(), ApiError> {
+        let target = target(intent, resource);
+        self.may::<R>(Operation::Delete, &target, &Map::new())?;
+        resource.may_delete(self, intent)
+    }
+
+    /// Whether an action may be done with it.
+    pub(crate) fn may_act<A: ActionExceptions>(
+        &self,
+        intent: &Intent,
+        with: &A::Of,
+        action: &A,
+    ) -> Result<(), ApiError> {
+        self.may_by(intent, with, A::NAME)?;
+        action.may_act(self, intent, with)
+    }
+
+    /// Whether the rule of this name allows it; one that is not there allows nothing.
+    pub(crate) fn may_by<R: Resource>(
+        &self,
+        intent: &Intent,
+        resource: &R,
+        name: &str,
+    ) -> Result<(), ApiError> {
+        let rule = rule_named(name);
+        let target = target(intent, resource);
+        match rule.is_some_and(|rule| rule.who.allows(self, &target, &Value::Null)) {
+            true => Ok(()),
+            false => Err(forbidden(&format!("rule:{name}"))),
+        }
+    }
+
+    /// Whether the rule of this name lets the caller do something for a project, or for all where none is named.
+    pub(crate) fn may_do(&self, name: &str, project: Option<&str>) -> bool {
+        let target = Target {
+            owner: project.unwrap_or_default(),
+            ties: Ties::Nothing,
+            intent: &Intent::default(),
+        };
+        rule_named(name).is_some_and(|rule| rule.who.allows(self, &target, &Value::Null))
+    }
+
+    /// Whether the caller may make something for a project.
+    pub(crate) fn may_make_for(&self, project: &str) -> bool {
+        self.is_admin() || self.roles.has(Roles::SERVICE) || self.is_of(project)
+    }
+
+    /// The attributes of a resource that the caller may not read.
+    pub(crate) fn hidden<R: Resource>(&self, intent: &Intent, resource: &R) -> Vec<&'static str> {
+        if self.is_admin() {
+            return Vec::new();
+        }
+        let target = target(intent, resource);
+        let may_not = |rule: &&Rule| {
+            rule.operation == Operation::Get && !rule.who.allows(self, &target, &Value::Null)
+        };
+        let rules = const { rules_of(R::NAME) }.iter().filter(may_not);
+        rules.filter_map(|rule| rule.attribute).collect()
+    }
+
+    /// Whether an operation is allowed with all that is given; if not, says by which rules.
+    fn may<R: Resource>(
+        &self,
+        operation: Operation,
+        target: &Target<'_>,
+        given: &Map<String, Value>,
+    ) -> Result<(), ApiError> {
+        let rules = const { rules_of(R::NAME) };
+        let of_resource = rules
+            .iter()
+            .filter(|rule| rule.operation == operation && rule.attribute.is_none());
+        let protected = rules
+            .iter()
+            .filter_map(|rule| Some((rule, rule.asked(operation, given)?)));
+        let asked: Vec<(&Rule, &Value)> = of_resource
+            .map(|rule| (rule, &Value::Null))
+            .chain(protected)
+            .collect();
+        let allows = |(rule, value): &(&Rule, &Value)| rule.who.allows(self, target, value);
+        match asked.iter().all(allows) {
+            true => Ok(()),
+            false => Err(forbidden(&together(&asked))),
+        }
+    }
+
+    /// Whether the caller may use all that a body names. What does not exist is for the resource to say.
+    fn sees_references<R: Resource>(
+        &self,
+        intent: &Intent,
+        body: &Body<R>,
+    ) -> Result<(), ApiError> {
+        if self.is_admin() || self.roles.has(Roles::SERVICE) {
+            return Ok(());
+        }
+        let references = R::attributes().filter_map(|attribute| attribute.refers_to);
+        let mut named = references.flat_map(|refers_to| refers_to(&body.patch));
+        let usable = |object| {
+            rbac::owner(intent, object).is_none_or(|owner| self.is_of(owner))
+                || self.is_granted(intent, object, RbacAction::AccessAsShared)
+                || self.is_granted(intent, object, RbacAction::AccessAsExternal)
+        };
+        match named.find(|object| !usable(*object)) {
+            Some(object) => Err(rbac::missing(object)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Rule {
+    /// What is given that this rule protects.
+    fn asked<'a>(&self, operation: Operation, given: &'a Map<String, Value>) -> Option<&'a Value> {
+        if self.operation != operation {
+            return None;
+        }
+        let value = given.get(self.attribute?)?;
+        if operation == Operation::Create && self.has_default && is_default(value) {
+            return None;
+        }
+        let Some(within) = self.within else {
+            return Some(value);
+        };
+        match value.as_array() {
+            Some(items) => items.iter().find_map(|item| item.get(within)),
+            None => value.get(within),
+        }
+    }
+}
+
+fn target<'a, R: Resource>(intent: &'a Intent, resource: &'a R) -> Target<'a> {
+    Target {
+        owner: &resource.meta().project_id,
+        ties: resource.ties(),
+        intent,
+    }
+}
+
+/// The names of rules that have to allow all together, as Neutron words them.
+fn together(asked: &[(&Rule, &Value)]) -> String {
+    let mut rules = String::new();
+    for (rule, _) in asked.iter().filter(|(rule, _)| rule.within.is_none()) {
+        let name = format!("rule:{}", rule.name);
+        let inner: Vec<String> = asked
+            .iter()
+            .filter(|(inner, _)| inner.within.is_some() && inner.attribute == rule.attribute)
+            .map(|(inner, _)| format!("rule:{}", inner.name))
+            .collect();
+        rules = match (rules.is_empty(), inner.is_empty()) {
+            (true, _) => name,
+            (false, true) => format!("({rules} and {name})"),
+            (false, false) => format!("({rules} and ({name} and ({})))", inner.join(" and ")),
+        };
+    }
+    rules
+}
+
+/// Whether a value is what an attribute has that is not given.
+fn is_default(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Bool(true) | Value::Number(_) => false,
+    }
+}
+
+/// 403, in the words of oslo.policy.
+pub(crate) fn forbidden(rules: &str) -> ApiError {
+    ApiError::new(
+        StatusCode::FORBIDDEN,
+        "PolicyNotAuthorized",
+        format!("{rules} is disallowed by policy"),
+    )
+}
