@@ -96,7 +96,9 @@ impl Loopback {
         command
             .arg("serve")
             .arg("--data-dir")
-            .arg(self.folder().join("data"));
+            .arg(self.folder().join("data"))
+            .arg("--control-socket")
+            .arg(self.folder().join("control"));
         let Addresses {
             api,
             openflow,

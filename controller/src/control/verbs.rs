@@ -1,0 +1,61 @@
+//! What can be asked. A verb is a file beside, which implements [`Verb`], and a row of the table below.
+
+pub mod neighbors;
+
+use super::client::{self, Ask};
+use super::protocol::AnswerLine;
+use super::{ClientError, Known, Verb, VerbError};
+use clap::Subcommand;
+use serde::{Deserialize, Serialize};
+
+macro_rules! verbs {
+    ($($(#[doc = $help:literal])* $name:ident($verb:ty);)*) => {
+        /// A request, as it passes over the socket.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum Request {
+            $($(#[doc = $help])* $name($verb),)*
+        }
+
+        /// The verbs as commands.
+        #[derive(Clone, Debug, Subcommand)]
+        pub enum Verbs {
+            $($(#[doc = $help])* $name(Ask<$verb>),)*
+        }
+
+        impl Request {
+            /// Computes the answer, a line a row.
+            pub(super) fn answer(
+                &self,
+                known: &Known,
+                take: &dyn Fn(Vec<u8>) -> Result<(), VerbError>,
+            ) -> Result<(), VerbError> {
+                match self {
+                    $(Self::$name(verb) => {
+                        verb.answer(known, &mut |row| take(AnswerLine::Row(row).encode()))
+                    })*
+                }
+            }
+        }
+
+        impl Verbs {
+            /// Asks a Sextant that runs, and prints what it answers.
+            ///
+            /// # Errors
+            /// [`ClientError`] says why there is no answer.
+            pub fn run(self, json: bool, print: &mut dyn FnMut(&str)) -> Result<(), ClientError> {
+                match self {
+                    $(Self::$name(Ask { verb, socket }) => {
+                        let request = Request::$name(verb.clone());
+                        client::run(&verb, &request, socket, json, print)
+                    })*
+                }
+            }
+        }
+    };
+}
+
+verbs! {
+    /// Show the neighbors of routers on external networks, as a running Sextant knows them.
+    Neighbors(neighbors::NeighborsVerb);
+}
