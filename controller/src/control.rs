@@ -19,6 +19,7 @@ pub use socket::{ControlSocket, SocketError};
 pub use verbs::{Request, Verbs};
 
 use crate::neighbors::Neighbors;
+use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,6 +37,10 @@ pub struct Known {
     pub snapshots: Snapshots,
     /// What sessions know of neighbours outside.
     pub neighbors: Neighbors,
+    /// Whose databases are connected.
+    pub databases: Seats<ChassisId>,
+    /// Whose switches are.
+    pub switches: Seats<ChassisId>,
 }
 
 /// Takes the rows of an answer, in order.

@@ -157,6 +157,8 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
     let known = Known {
         snapshots: snapshots.clone(),
         neighbors: switches.neighbors.clone(),
+        databases: hypervisors.seats.clone(),
+        switches: switches.seats.clone(),
     };
     let scraped = scrape::service(metrics.clone());
     let (stop, stopping) = watch::channel(());

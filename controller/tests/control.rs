@@ -3,6 +3,7 @@
 
 use sextant_controller::control::{self, ControlSocket, Known};
 use sextant_controller::neighbors::{Neighbor, Neighbors};
+use sextant_controller::seat::Seats;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_model::{ChassisId, MacAddr, NetworkId};
 use std::future::pending;
@@ -34,6 +35,8 @@ impl Door {
         let known = Known {
             snapshots,
             neighbors: neighbors.clone(),
+            databases: Seats::default(),
+            switches: Seats::default(),
         };
         let socket = ControlSocket::bind(&folder.join("control")).unwrap();
         tokio::spawn(control::serve(socket, known, pending()));
@@ -193,4 +196,23 @@ async fn clients_that_say_nothing_take_no_more_than_the_places() {
     while !said.success {
         said = door.ask(&["neighbors"]).await;
     }
+}
+
+#[tokio::test]
+async fn a_hypervisor_that_never_joined_is_named() {
+    let door = Door::open("stranger");
+    for arguments in [&["flows", "--chassis", "h9"], &["facts", "--chassis", "h9"]] {
+        let said = door.ask(arguments).await;
+        let expected = "sextant: there is no hypervisor h9: none has joined yet\n";
+        assert_eq!((said.success, said.err.as_str()), (false, expected));
+    }
+    let said = door.ask(&["flows", "--object", "port/7"]).await;
+    assert!(
+        !said.success && said.err.contains("names no object"),
+        "{}",
+        said.err
+    );
+    let said = door.ask(&["facts", "gateways"]).await;
+    let expected = "Routers' external gateways\nROUTER  NETWORK  HYPERVISOR\n";
+    assert_eq!(said.out, expected);
 }

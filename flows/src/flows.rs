@@ -150,6 +150,12 @@ impl Flows {
         Some(self.unpacked(cookie, wanted))
     }
 
+    /// Every object with the flows that it wants. Several may want the same flow.
+    pub fn by_object(&self) -> impl Iterator<Item = (&Object, &[Cookie])> {
+        let groups = self.groups.iter();
+        groups.map(|(object, group)| (object, group.cookies.as_slice()))
+    }
+
     /// Why the flow of a cookie sends packets up.
     pub fn punt(&self, cookie: Cookie) -> Option<&Punt> {
         self.punts.get(&cookie)

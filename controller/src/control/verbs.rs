@@ -1,5 +1,7 @@
 //! What can be asked. A verb is a file beside, which implements [`Verb`], and a row of the table below.
 
+pub mod facts;
+pub mod flows;
 pub mod neighbors;
 
 use super::client::{self, Ask};
@@ -7,6 +9,8 @@ use super::protocol::AnswerLine;
 use super::{ClientError, Known, Verb, VerbError};
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
+use sextant_model::ChassisId;
+use std::convert::Infallible;
 
 macro_rules! verbs {
     ($($(#[doc = $help:literal])* $name:ident($verb:ty);)*) => {
@@ -58,4 +62,14 @@ macro_rules! verbs {
 verbs! {
     /// Show the neighbors of routers on external networks, as a running Sextant knows them.
     Neighbors(neighbors::NeighborsVerb);
+    /// Show what is known of hypervisors, ports' places, gateways, tunnels and addresses, and what switches refuse.
+    Facts(facts::FactsVerb);
+    /// Show the flows that hypervisors should have, as ovs-ofctl writes them, and the object that wants each.
+    Flows(flows::FlowsVerb);
+}
+
+/// A hypervisor's name; which there are, the process knows.
+#[allow(clippy::unnecessary_wraps, reason = "clap wants a result")]
+fn chassis_id(text: &str) -> Result<ChassisId, Infallible> {
+    Ok(ChassisId::new(text))
 }
