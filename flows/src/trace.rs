@@ -11,9 +11,11 @@
 mod connections;
 mod packet;
 mod walk;
+mod way;
 
 pub use connections::Connections;
-pub use packet::Packet;
+pub use packet::{Packet, UnsettledField};
+pub use way::Way;
 
 use crate::flow::{Cookie, Flow};
 use crate::flows::Flows;
