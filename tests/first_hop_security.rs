@@ -45,6 +45,10 @@ const NEVER: &[&str] = &[
     "ra in two fragments",
 ];
 
+/// A fragment header on a whole packet (RFC 6946). The kernel's datapath shows it as a first fragment, so that it counts as
+/// Neighbor Discovery in fragments (RFC 6980 §5); that of Open vSwitch's userspace datapath shows it as no fragment.
+const ATOMIC: &str = "ra in an atomic fragment";
+
 #[test]
 fn a_guest_speaks_for_itself_alone() {
     let mut world = World::start().expect("the lab starts");
@@ -78,7 +82,9 @@ fn story(world: &mut World) -> Result<(), Failure> {
 
     unguard(lab, mallory, 1, 2)?;
     let sent = Sent::by(mallory, near, far, (router.0, &router.1))?;
-    let never = NEVER.iter().map(|&name| name.to_owned()).collect();
+    let atomic = (lab.datapath() == Datapath::System).then_some(ATOMIC);
+    let never = NEVER.iter().copied().chain(atomic);
+    let never: BTreeSet<String> = never.map(str::to_owned).collect();
     assert_eq!(
         &sent.all - &sent.arrived_near,
         never,

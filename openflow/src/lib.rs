@@ -10,7 +10,7 @@
 //!
 //! ```
 //! use bytes::BytesMut;
-//! use rust_openflow::{Action, Field, FlowMod, Instruction, Match, Message};
+//! use rust_openflow::{Action, Field, FlowMod, Instruction, Match, Message, Xid};
 //!
 //! let solicitations = Match::new()
 //!     .with(Field::ETH_TYPE, 0x86dd_u16)
@@ -21,7 +21,7 @@
 //!
 //! let mut buffer = BytesMut::new();
 //! Message::FlowMod(flow.clone()).encode(1, &mut buffer)?;
-//! assert_eq!(Message::decode(&buffer.freeze())?, (1, Message::FlowMod(flow)));
+//! assert_eq!(Message::decode(&buffer.freeze())?, (Xid(1), Message::FlowMod(flow)));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -8,7 +8,7 @@
 //! 4. Take events with [`Session::poll_event`] until there are no more, and queue messages with [`Session::send`].
 //!
 //! The caller bounds what it queues itself: it stops while [`Session::queued_bytes`] is high. The session bounds what the
-//! peer can cause: reading ahead, messages kept for later, and answers to its echoes.
+//! peer can cause: reading ahead, messages kept for later, parts of answers, and answers to its echoes.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -31,6 +31,7 @@ mod liveness;
 pub use incoming::{Answer, AnswerError};
 
 use handshake::Phase;
+use incoming::AnswerParts;
 use liveness::{Liveness, Verdict};
 
 /// Room for reading, in octets; made anew when less than an eighth is left.
@@ -52,17 +53,21 @@ pub struct Options {
     /// How long it may take to answer that before it counts as dead. A peer that accepts no octet for [`Options::idle`] and
     /// this counts as stuck.
     pub dead: Duration,
+    /// Octets that the answer to one question may have, in all its parts.
+    pub max_answer: usize,
     /// [`Session::drive`] stops adding to the output at this many octets. At twice as many, no more messages are taken in.
     pub high_water: usize,
 }
 
 impl Default for Options {
-    /// Ten seconds for the handshake, a probe after five seconds of silence, dead five seconds later, 1 MiB of output.
+    /// Ten seconds for the handshake, a probe after five seconds of silence, dead five seconds later, 64 MiB an answer, 1 MiB
+    /// of output.
     fn default() -> Self {
         Options {
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(5),
             dead: Duration::from_secs(5),
+            max_answer: 64 * 1024 * 1024,
             high_water: 1024 * 1024,
         }
     }
@@ -157,8 +162,8 @@ pub struct Session {
     kept: VecDeque<Bytes>,
     kept_bytes: usize,
     next_xid: Xid,
-    /// The parts that have come of each answer that is awaited.
-    questions: BTreeMap<Xid, Vec<Message>>,
+    /// What is asked, with what has come of each answer.
+    questions: BTreeMap<Xid, AnswerParts>,
     /// Answers that came while another one was waited for.
     events: VecDeque<Event>,
     failure: Option<SessionError>,
@@ -324,7 +329,7 @@ impl Session {
     /// As [`Session::send`].
     pub fn ask(&mut self, request: &Message) -> Result<Xid, EncodeError> {
         let xid = self.send(request)?;
-        self.questions.insert(xid, Vec::new());
+        self.questions.insert(xid, AnswerParts::default());
         Ok(xid)
     }
 

@@ -2,15 +2,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "parts/tables.rs"]
+mod tables;
+
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use rust_openflow::multipart::TableStats;
 use rust_openflow::{
     AnswerError, AskError, Bundle, Connection, ConnectionError, ErrorCode, ErrorMessage, Features,
-    FlowMod, Framer, Hello, Match, Message, MultipartBody, MultipartReply, MultipartRequest,
-    Options, SessionError, TableId, Xid,
+    FlowMod, Framer, Hello, Match, Message, MultipartRequest, Options, SessionError, Xid,
 };
+use tables::tables;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 const FEATURES: Features = Features {
@@ -364,17 +366,6 @@ async fn a_switch_that_asks_without_end_and_takes_no_answer_is_given_up() {
     assert!(queued <= 2 * high_water + 1008, "{queued}");
     drop(connection);
     asking.await.unwrap();
-}
-
-fn tables(more: bool, table: u8) -> Message {
-    let counters = TableStats {
-        table: TableId(table),
-        active: 1,
-        lookups: 2,
-        matched: 3,
-    };
-    let body = MultipartBody::Table(vec![counters]);
-    Message::MultipartReply(MultipartReply { more, body })
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,14 +2,18 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "parts/tables.rs"]
+mod tables;
+
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use rust_openflow::multipart::TableStats;
 use rust_openflow::{
-    AnswerError, ErrorCode, ErrorMessage, Event, Features, Framer, Hello, Message, MultipartBody,
-    MultipartReply, MultipartRequest, Options, Session, SessionError, TableId, Xid,
+    AnswerError, ErrorCode, ErrorMessage, Event, Features, Framer, Hello, Message,
+    MultipartRequest, Options, Session, SessionError, Xid,
 };
+
+use tables::tables;
 
 const FEATURES: Features = Features {
     datapath_id: 7,
@@ -109,17 +113,6 @@ fn message(xid: impl Into<Xid>, message: Message) -> Option<Event> {
 
 fn echo(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
-}
-
-fn tables(more: bool, table: u8) -> Message {
-    let counters = TableStats {
-        table: TableId(table),
-        active: 1,
-        lookups: 2,
-        matched: 3,
-    };
-    let body = MultipartBody::Table(vec![counters]);
-    Message::MultipartReply(MultipartReply { more, body })
 }
 
 const QUESTION: Message = Message::MultipartRequest(MultipartRequest::Table);
@@ -271,6 +264,20 @@ fn a_silent_switch_is_asked_and_then_given_up() {
 }
 
 #[test]
+fn a_silent_switch_is_dead_however_much_it_is_sent() {
+    let mut talk = Talk::ready();
+    let begun = talk.now;
+    while talk.session.failure().is_none() {
+        talk.now += SECOND;
+        talk.session.handle_timeout(talk.now);
+        talk.session.send(&Message::GetConfigRequest).unwrap();
+        while talk.hear().is_some() {}
+        assert!(talk.now - begun <= 11 * SECOND);
+    }
+    assert_eq!(talk.failure(), SessionError::Dead(10 * SECOND));
+}
+
+#[test]
 fn a_slow_reader_is_not_dead_but_one_that_stops_is_stuck() {
     let mut talk = Talk::ready();
     for _ in 0..4 {
@@ -320,4 +327,23 @@ fn the_end_of_a_stream_is_no_failure_between_messages() {
     let mut talk = Talk::new(Options::default());
     talk.session.handle_end();
     assert_eq!(talk.failure(), SessionError::ClosedEarly);
+}
+
+#[test]
+fn an_answer_without_end_is_given_up_and_what_follows_of_it_is_no_answer() {
+    let part = encoded(1, &tables(true, 0)).len();
+    let mut talk = Talk::ready_with(Options {
+        max_answer: 3 * part,
+        ..Options::default()
+    });
+    let xid = talk.session.ask(&QUESTION).unwrap();
+    for table in 0..3 {
+        talk.say(xid, &tables(true, table));
+        assert_eq!(talk.event(), None);
+    }
+    talk.say(xid, &tables(true, 3));
+    let answer = Err(AnswerError::TooLong(3 * part));
+    assert_eq!(talk.event(), Some(Event::Answer { xid, answer }));
+    talk.say(xid, &tables(false, 4));
+    assert_eq!(talk.event(), message(xid, tables(false, 4)));
 }

@@ -131,20 +131,28 @@ fn a_mac_that_is_announced_is_asked_for_at_once_and_taken_with_the_answer() {
         (vec![(1000, GROUP)], vec![]),
         "a second after the latest solicitation"
     );
-    let answered = hear(&mut cache, after(1010), &answer(NEW));
+    assert_eq!(hear(&mut cache, after(1010), &answer(NEW)), None);
     let moved = change(Some(NEW), State::Reachable, Some(true));
-    assert_eq!(answered, Some(moved));
-    let asked = vec![(6010, NEW)];
-    assert_eq!(asks(&mut cache, 6010), (asked, vec![]));
+    assert_eq!(
+        asks(&mut cache, 2000),
+        (vec![], vec![moved]),
+        "a second for the other to answer"
+    );
+    let asked = vec![(7000, NEW)];
+    assert_eq!(asks(&mut cache, 7000), (asked, vec![]));
 }
 
-/// Whatever is forged, once a second: what answers stays where it answers.
+/// Whatever is forged, before it is asked, while it is and after it answered: what answers stays where it answers.
 #[test]
 fn nobody_turns_away_what_goes_to_a_next_hop_that_answers() {
-    let elsewhere: [(&str, Vec<u8>); 8] = [
+    let elsewhere: [(&str, Vec<u8>); 9] = [
         ("advertised", advertised(ROUTER | OVERRIDE, Some(NEW))),
         ("an answer", answer(NEW)),
         ("a polite answer", advertised(SOLICITED | ROUTER, Some(NEW))),
+        (
+            "an answer of no router",
+            advertised(SOLICITED | OVERRIDE, Some(OLD)),
+        ),
         ("asking", asking(NEW)),
         ("a router", router(NEXT_HOP, 0, 1800, &option(1, NEW))),
         ("no router", advertised(OVERRIDE, None)),
@@ -153,14 +161,19 @@ fn nobody_turns_away_what_goes_to_a_next_hop_that_answers() {
     ];
     for (kind, forged) in elsewhere {
         let mut cache = reachable();
+        let forge = |cache: &mut NeighborCache, now| {
+            assert_eq!(hear(cache, now, &forged), None, "{kind}");
+        };
         for second in 1..60 {
             let now = after(second * 1000 + 500);
-            assert_eq!(hear(&mut cache, now, &forged), None, "{kind}");
+            forge(&mut cache, now);
             let due = cache.poll(now);
             assert!(due.changes.is_empty(), "{kind}: {:?}", due.changes);
             if !due.frames.is_empty() {
+                forge(&mut cache, now);
                 let answered = hear(&mut cache, now, &answer(OLD));
                 assert_eq!(answered, None, "{kind}");
+                forge(&mut cache, now);
             }
             let known = neighbor(&cache);
             assert!(known.answers(), "{kind}");
@@ -171,6 +184,18 @@ fn nobody_turns_away_what_goes_to_a_next_hop_that_answers() {
             );
         }
     }
+}
+
+/// What is heard while the next hop alone is asked has answered nobody, even if that one's answer is lost.
+#[test]
+fn an_answer_from_elsewhere_counts_once_everyone_was_asked() {
+    let mut cache = reachable();
+    assert_eq!(asks(&mut cache, 5000).0, [(5000, OLD)]);
+    assert_eq!(hear(&mut cache, after(5010), &answer(NEW)), None);
+    assert_eq!(asks(&mut cache, 6000), (vec![(6000, GROUP)], vec![]));
+    assert_eq!(hear(&mut cache, after(6010), &answer(NEW)), None);
+    assert_eq!(hear(&mut cache, after(6020), &answer(OLD)), None);
+    assert_eq!(asks(&mut cache, 11_020), (vec![(11_020, OLD)], vec![]));
 }
 
 /// Nor does what is forged keep one that is dead.
@@ -374,10 +399,11 @@ fn a_router_that_ceases_to_be_one_is_reported_once_it_says_so_itself() {
         assert_eq!(neighbor(&cache).router(), Some(true));
         assert_eq!(hear(&mut cache, after(10), &quit), None);
         assert_eq!(asks(&mut cache, 1000).0, [(1000, GROUP)]);
-        let answered = hear(&mut cache, after(1010), &advertised(SOLICITED, Some(OLD)));
+        let answer = advertised(SOLICITED, Some(OLD));
+        assert_eq!(hear(&mut cache, after(1010), &answer), None);
         let ceased = change(Some(OLD), State::Reachable, Some(false));
-        assert_eq!(answered, Some(ceased));
-        let back = hear(&mut cache, after(1020), &router(NEXT_HOP, 0, 1800, &[]));
+        assert_eq!(asks(&mut cache, 2000), (vec![], vec![ceased]));
+        let back = hear(&mut cache, after(2020), &router(NEXT_HOP, 0, 1800, &[]));
         assert_eq!(back.unwrap().router, Some(true));
     }
 }

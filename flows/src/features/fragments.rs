@@ -42,15 +42,16 @@ pub(crate) fn meter_of_zone(view: &View<'_>, zone: u16) -> Option<u32> {
 
 /// The fragments that come in by a port pass its meter.
 pub(crate) fn arriving(stage: Stage, ofport: u16) -> Vec<Flow> {
-    let of_family = |next: Stage, family: Match| {
-        let matches = only(family.with(Field::IN_PORT, ofport));
-        Flow::new(stage, FRAGMENT, matches)
-            .goto(next)
-            .meter(meter(ofport))
-    };
     let ways = martian::WAYS.into_iter().filter(|(here, _)| *here == stage);
-    ways.flat_map(|(_, next)| [of_family(next, ipv6()), of_family(next, ipv4())])
+    ways.flat_map(|way| [ipv6(), ipv4()].map(|family| metered(way, family, ofport)))
         .collect()
+}
+
+fn metered((stage, next): (Stage, Stage), family: Match, ofport: u16) -> Flow {
+    let matches = only(family.with(Field::IN_PORT, ofport));
+    Flow::new(stage, FRAGMENT, matches)
+        .goto(next)
+        .meter(meter(ofport))
 }
 
 /// A flow that looks connections up, and one above it by which fragments pass the zone's meter first.

@@ -30,6 +30,17 @@ pub enum AnswerError {
     /// A part of the answer does not follow the specification.
     #[error("the switch's answer is malformed: {0}")]
     Malformed(DecodeError),
+    /// The parts are longer together than [`Options::max_answer`](super::Options::max_answer). What is left of them comes as
+    /// messages that answer no question.
+    #[error("the switch's answer is longer than {0} octets")]
+    TooLong(usize),
+}
+
+/// What has come of an answer.
+#[derive(Debug, Default)]
+pub(super) struct AnswerParts {
+    messages: Vec<Message>,
+    octets: usize,
 }
 
 impl Session {
@@ -159,26 +170,33 @@ impl Session {
                 None
             }
             Ok((_, Message::EchoReply(_))) => None,
-            Ok((xid, message)) if self.questions.contains_key(&xid) => self.gather(xid, message),
+            Ok((xid, message)) if self.questions.contains_key(&xid) => {
+                self.gather(xid, message, frame.len())
+            }
             Ok((xid, message)) => Some(Event::Message { xid, message }),
             Err(error) => Some(self.complain(frame, error)),
         }
     }
 
     /// Adds a part to the answer to a question.
-    fn gather(&mut self, xid: Xid, message: Message) -> Option<Event> {
+    fn gather(&mut self, xid: Xid, message: Message, octets: usize) -> Option<Event> {
         let mut parts = self.questions.remove(&xid)?;
         if let Message::Error(error) = message {
             let answer = Err(AnswerError::Refused(error));
             return Some(Event::Answer { xid, answer });
         }
+        parts.octets += octets;
+        if parts.octets > self.options.max_answer {
+            let answer = Err(AnswerError::TooLong(self.options.max_answer));
+            return Some(Event::Answer { xid, answer });
+        }
         let more = matches!(&message, Message::MultipartReply(reply) if reply.more);
-        parts.push(message);
+        parts.messages.push(message);
         if more {
             self.questions.insert(xid, parts);
             return None;
         }
-        let answer = Ok(parts);
+        let answer = Ok(parts.messages);
         Some(Event::Answer { xid, answer })
     }
 

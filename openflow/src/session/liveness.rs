@@ -15,8 +15,16 @@ pub(super) struct Liveness {
     accepted: Instant,
     /// Output was offered that the peer has not accepted.
     waiting: bool,
-    /// Since when an echo request is out.
-    probe: Option<Instant>,
+    probe: Option<Probe>,
+}
+
+/// An echo request that is not answered yet.
+#[derive(Clone, Copy, Debug)]
+enum Probe {
+    /// It waits to be accepted, since then.
+    Queued(Instant),
+    /// The peer accepted it then. What is sent later gives the peer no more time.
+    Sent(Instant),
 }
 
 /// What to do about the peer.
@@ -60,13 +68,17 @@ impl Liveness {
     pub(super) fn accepted(&mut self, now: Instant, left: bool) {
         self.accepted = now;
         self.waiting = left;
+        if let Some(Probe::Queued(_)) = self.probe
+            && !left
+        {
+            self.probe = Some(Probe::Sent(now));
+        }
     }
 
     pub(super) fn deadline(&self) -> Instant {
         match self.probe {
             _ if self.waiting => self.accepted + self.idle + self.dead,
-            // The peer has its time from when the probe was accepted.
-            Some(since) => since.max(self.accepted) + self.dead,
+            Some(Probe::Queued(since) | Probe::Sent(since)) => since + self.dead,
             None => self.heard + self.idle,
         }
     }
@@ -79,7 +91,7 @@ impl Liveness {
         } else if self.probe.is_some() {
             Verdict::Dead(now - self.heard)
         } else {
-            self.probe = Some(now);
+            self.probe = Some(Probe::Queued(now));
             Verdict::Probe
         }
     }
@@ -126,6 +138,18 @@ mod tests {
         liveness.offered(start + 6 * SECOND);
         liveness.accepted(start + 8 * SECOND, false);
         assert_eq!(liveness.deadline(), start + 13 * SECOND);
+    }
+
+    #[test]
+    fn what_is_sent_after_a_probe_gives_no_more_time() {
+        let (mut liveness, start) = liveness();
+        assert_eq!(liveness.judge(start + 5 * SECOND), Verdict::Probe);
+        for second in 5..10 {
+            liveness.offered(start + second * SECOND);
+            liveness.accepted(start + second * SECOND, false);
+        }
+        let silent = Verdict::Dead(10 * SECOND);
+        assert_eq!(liveness.judge(start + 10 * SECOND), silent);
     }
 
     #[test]

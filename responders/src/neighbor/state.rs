@@ -1,8 +1,9 @@
 //! One next hop: the states of RFC 4861 appendix C, and RFC 7048's UNREACHABLE.
 //!
 //! RFC 4861 believes every claim. Here a next hop that answered is believed to be where it answered until something answers
-//! elsewhere: whoever claims that it moved, or routes no more, only has everyone asked for it. So one frame that is forged
-//! turns no traffic away, and one that is true costs an answer more.
+//! elsewhere: whoever claims that it moved, or routes no more, only has everyone asked for it. An answer from elsewhere counts
+//! once the one that is known has had RetransTimer to answer as well. So one frame that is forged turns no traffic away,
+//! whenever it comes, and one that is true costs a solicitation more.
 
 use super::{Claim, Heard, Solicited, Target, Timing, solicit};
 use sextant_model::MacAddr;
@@ -62,6 +63,13 @@ pub struct Change {
     pub router: Option<bool>,
 }
 
+/// What an answer says of a next hop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Answer {
+    mac: Option<MacAddr>,
+    router: Option<bool>,
+}
+
 /// A next hop that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Neighbor {
@@ -73,8 +81,10 @@ pub struct Neighbor {
     answers: bool,
     /// Somebody says that it is elsewhere, or no router: everyone is to be asked.
     contested: bool,
-    /// It was asked, and has not answered yet.
-    awaits: bool,
+    /// Who was asked and has not answered yet.
+    asked: Option<Solicited>,
+    /// An answer that contradicts the ones before.
+    rival: Option<Answer>,
     /// How long a confirmation counts.
     reachable: Duration,
     /// Solicitations sent in this state.
@@ -101,7 +111,8 @@ impl Neighbor {
             router: None,
             answers: false,
             contested: false,
-            awaits: false,
+            asked: None,
+            rival: None,
             reachable,
             sent: 0,
             quiet_until: now,
@@ -187,6 +198,11 @@ impl Neighbor {
         if now < self.due {
             return None;
         }
+        if let Some(rival) = self.rival.take() {
+            // Everyone was asked, and what answered before did not.
+            self.advertised(now, rival, true);
+            return None;
+        }
         match self.state {
             State::Reachable | State::Stale => self.enter(State::Probe),
             State::Incomplete if self.sent >= timing.multicast_solicitations => self.give_up(),
@@ -194,13 +210,14 @@ impl Neighbor {
             State::Incomplete | State::Probe | State::Unreachable => {}
         }
         self.sent = self.sent.saturating_add(1);
-        self.awaits = true;
+        let asked = self.whom();
+        self.asked = Some(asked);
         self.quiet_until = now + timing.retransmission;
         self.due = match self.state {
             State::Unreachable => now + timing.backoff(self.sent),
             State::Incomplete | State::Reachable | State::Stale | State::Probe => self.quiet_until,
         };
-        Some(solicit(&self.target, self.whom()))
+        Some(solicit(&self.target, asked))
     }
 
     fn whom(&self) -> Solicited {
@@ -222,11 +239,15 @@ impl Neighbor {
             } => {
                 // What answers another gateway port confirms nothing to this one.
                 let confirms = solicited && heard.to == self.target.ends.source();
-                let is_answer = confirms && self.awaits;
-                if !is_answer && self.contradicts(heard.mac, router) {
-                    self.contest(now);
-                } else if self.accept(now, heard.mac, overrides) {
-                    self.advertised(now, heard.mac, confirms, router);
+                let answer = Answer {
+                    mac: heard.mac,
+                    router,
+                };
+                let moves = answer.mac.is_some() && answer.mac != self.mac;
+                if self.contradicts(answer.mac, router) {
+                    self.dispute(now, answer, confirms && (overrides || !moves));
+                } else if self.accept(now, answer.mac, overrides) {
+                    self.advertised(now, answer, confirms);
                 }
             }
         }
@@ -239,7 +260,16 @@ impl Neighbor {
         self.answers && (moved || ceased)
     }
 
-    /// Everyone is asked, and whoever answers is believed.
+    /// Where one alone was asked, nobody else can have answered.
+    fn dispute(&mut self, now: Instant, answer: Answer, is_answer: bool) {
+        if is_answer && self.asked == Some(Solicited::Anyone) {
+            self.rival = Some(answer);
+        } else {
+            self.contest(now);
+        }
+    }
+
+    /// Everyone is asked.
     fn contest(&mut self, now: Instant) {
         self.contested = true;
         if self.state == State::Reachable {
@@ -262,16 +292,10 @@ impl Neighbor {
         }
     }
 
-    fn advertised(
-        &mut self,
-        now: Instant,
-        mac: Option<MacAddr>,
-        confirms: bool,
-        router: Option<bool>,
-    ) {
-        let differs = mac.is_some() && mac != self.mac;
-        self.mac = mac.or(self.mac);
-        self.router = router.or(self.router);
+    fn advertised(&mut self, now: Instant, answer: Answer, confirms: bool) {
+        let differs = answer.mac.is_some() && answer.mac != self.mac;
+        self.mac = answer.mac.or(self.mac);
+        self.router = answer.router.or(self.router);
         if confirms {
             self.confirm(now);
         } else if differs {
@@ -296,7 +320,7 @@ impl Neighbor {
         self.enter(State::Reachable);
         self.answers = true;
         self.contested = false;
-        self.awaits = false;
+        self.asked = None;
         self.confirmed_at = Some(now);
         self.due = (now + self.reachable).max(self.quiet_until);
     }
@@ -319,6 +343,7 @@ impl Neighbor {
 
     fn enter(&mut self, state: State) {
         self.state = state;
+        self.rival = None;
         self.sent = 0;
     }
 }

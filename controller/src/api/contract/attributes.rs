@@ -195,7 +195,8 @@ impl MetaPatch {
 ///
 /// A row begins with the name and what requests may do. `=> stored field: T = parse` reads a value that the model keeps in a
 /// field of this name, and shows it from there; `=> given field: T = parse` reads one that the resource's own code deals
-/// with; `=> required field: T = parse` does that with one that is always there when a resource is made. `|resource, view| expression` shows what the expression gives.
+/// with; `=> required field: T = parse` does that with one that is always there when a resource is made.
+/// `|resource, view| expression` shows what the expression gives.
 macro_rules! attributes {
     (
         $(#[$doc:meta])*

@@ -1,6 +1,7 @@
 //! Flows computed step by step are those computed at once, and a switch takes them.
 
-use super::steps::{self, Step, hypervisor};
+use super::names::hypervisor;
+use super::steps::{self, Step};
 use crate::support::Cloud;
 use crate::support::show::flows_of;
 use bytes::BytesMut;

@@ -1,6 +1,7 @@
 //! Steps of a random cloud's delegated prefixes.
 
-use super::steps::{Step, network, subnet};
+use super::names::{network, subnet};
+use super::steps::Step;
 use crate::support::Cloud;
 use crate::support::cloud::{id, network_id};
 use ipnet::Ipv6Net;

@@ -1,6 +1,7 @@
 //! Random changes to ways out of the cloud.
 
-use super::steps::{PHYSICAL, Step, hypervisor, joined, network, router, subnet};
+use super::names::{hypervisor, joined, network, router, subnet};
+use super::steps::{PHYSICAL, Step};
 use crate::support::Cloud;
 use crate::support::cloud::{id, network_id, pool_id, port_id};
 use sextant_model::{

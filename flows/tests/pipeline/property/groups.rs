@@ -1,6 +1,7 @@
 //! Steps of a random cloud's security groups.
 
-use super::steps::{GROUPS, Step, What, Whom, group, guest};
+use super::names::{group, guest};
+use super::steps::{GROUPS, Step, What, Whom};
 use crate::support::Cloud;
 use crate::support::cloud::{OPEN, anything, group_id, port_id, service};
 use sextant_model::{Direction, Ethertype, Key, RemoteEnd, SecurityGroupRule};

@@ -4,5 +4,6 @@ mod consistency;
 mod delegations;
 mod gateways;
 mod groups;
+mod names;
 mod reachability;
 mod steps;

@@ -1,6 +1,7 @@
 //! Who reaches whom in random clouds, traced through the flows of every hypervisor.
 
-use super::steps::{self, GUESTS, NETWORKS, PHYSICAL, ROUTERS, guest, interface};
+use super::names::{guest, interface};
+use super::steps::{self, GUESTS, NETWORKS, PHYSICAL, ROUTERS};
 use crate::support::cloud::port_id;
 use crate::support::frames::{self, ALL_NODES};
 use crate::support::{Cloud, Fabric};

@@ -1,5 +1,6 @@
 //! Random changes to a small cloud: a handful of names, so that changes meet.
 
+use super::names::*;
 use crate::support::Cloud;
 use crate::support::cloud::{id, network_id, port_id};
 use proptest::prelude::*;
@@ -125,39 +126,6 @@ const ROUTES: [(&str, &str); 8] = [
 const IPV4_SUBNET: u8 = 2;
 /// The physical network.
 pub(super) const PHYSICAL: &str = "phys";
-
-pub(super) fn network(n: u8) -> String {
-    format!("n{n}")
-}
-
-pub(super) fn interface(router: u8, n: u8) -> String {
-    format!("i{router}-{n}")
-}
-
-pub(super) fn guest(n: u8) -> String {
-    format!("g{n}")
-}
-
-pub(super) fn hypervisor(n: u8) -> String {
-    format!("h{n}")
-}
-
-pub(super) fn group(n: u8) -> String {
-    format!("sg{n}")
-}
-
-pub(super) fn joined(cloud: &Cloud, h: u8) -> bool {
-    let id = ChassisId::new(&hypervisor(h));
-    cloud.facts.chassis().contains_key(&id)
-}
-
-pub(super) fn router(n: u8) -> String {
-    format!("r{n}")
-}
-
-pub(super) fn subnet(network: u8, n: u8) -> String {
-    format!("s{network}-{n}")
-}
 
 pub(super) fn step() -> impl Strategy<Value = Step> {
     let mode = || {

@@ -1,14 +1,17 @@
 //! A cloud in few words. Everything has a name, and its id is made of it.
 
+// Benchmarks take this file in by its path as well.
+#[path = "cloud/outside.rs"]
+mod outside;
+
 use ipnet::IpNet;
 use sextant_model::{
     AddressPair, AddressScopeId, Change, Chassis, ChassisId, Direction, Encap, EncapKind,
-    Endpoints, Ethertype, ExternalGateway, ExternalSettings, Facts, Family, FixedIp, HostRoute,
-    Intent, Ipv6Mode, Key, MacAddr, Meta, Network, NetworkId, NetworkKey, NetworkType, Object,
-    Outside, Plugged, Port, PortId, PrefixSource, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER,
-    Reassembly, RemoteEnd, Router, RouterId, RouterKey, RuleProtocol, SecurityGroup,
-    SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, ServerIdentity, Settings, Subnet,
-    SubnetId, SubnetPool, SubnetPoolId, Transport,
+    Endpoints, Ethertype, Facts, Family, FixedIp, HostRoute, Intent, Ipv6Mode, Key, MacAddr, Meta,
+    Network, NetworkId, NetworkKey, NetworkType, Object, Plugged, Port, PortId, PrefixSource,
+    ROUTER_INTERFACE_OWNER, Reassembly, RemoteEnd, Router, RouterId, RouterKey, RuleProtocol,
+    SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, ServerIdentity,
+    Settings, Subnet, SubnetId, SubnetPool, SubnetPoolId, Transport,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -424,52 +427,6 @@ impl Cloud {
             self.facts.rebind(&self.intent, port);
         }
         self.facts.place_gateways(&self.intent);
-    }
-
-    /// A router gets an external network, and a port there with an address in each of its subnets.
-    pub(crate) fn gateway(&mut self, router: &str, network: &str) {
-        let name = format!("gw-{router}");
-        let mut port = self.new_port(&name, network);
-        port.device_id = id(router).to_string();
-        port.device_owner = ROUTER_GATEWAY_OWNER.to_owned();
-        let host = u128::from(self.made);
-        port.fixed_ips = self.addresses(network, |prefix| {
-            Ipv6Addr::from_bits(prefix.to_bits() | host)
-        });
-        self.put(Object::Port(Arc::new(port)));
-        self.change_router(router, |router| {
-            router.external_gateway = Some(ExternalGateway {
-                network_id: network_id(network),
-                enable_snat: true,
-            });
-        });
-    }
-
-    /// A router has no external network any more.
-    pub(crate) fn no_gateway(&mut self, router: &str) {
-        self.change_router(router, |router| router.external_gateway = None);
-        self.delete_port(&format!("gw-{router}"));
-    }
-
-    /// A hypervisor is gone, or back.
-    pub(crate) fn mark_gone(&mut self, hypervisor: &str, gone: bool) {
-        let chassis = ChassisId::new(hypervisor);
-        self.facts.mark_gone(&self.intent, &chassis, gone);
-    }
-
-    /// A hypervisor knows this of the outside of a network.
-    pub(crate) fn learn(&mut self, hypervisor: &str, network: &str, outside: Option<Outside>) {
-        let chassis = ChassisId::new(hypervisor);
-        let network = network_id(network);
-        self.facts
-            .learn_outside(&chassis, network, outside.map(Arc::new));
-    }
-
-    /// How external networks of a physical network are used.
-    pub(crate) fn external(&mut self, physical: &str, settings: ExternalSettings) {
-        let mut all = (*self.intent.settings).clone();
-        all.external.insert(physical.to_owned(), settings);
-        self.intent.settings = Arc::new(all);
     }
 
     fn new_port(&mut self, name: &str, network: &str) -> Port {
