@@ -1,6 +1,15 @@
 //! People ask a process that runs, with the real command, over a real socket.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "written for the tests of flows, which use all of it"
+)]
+#[path = "../../flows/tests/pipeline/support/cloud.rs"]
+mod cloud;
+
+use cloud::Cloud;
 use sextant_controller::control::{self, ControlSocket, Known};
 use sextant_controller::neighbors::{Neighbor, Neighbors};
 use sextant_controller::seat::Seats;
@@ -29,9 +38,13 @@ impl Drop for Door {
 
 impl Door {
     fn open(name: &str) -> Self {
+        Self::open_to(name, Snapshot::default())
+    }
+
+    fn open_to(name: &str, snapshot: Snapshot) -> Self {
         let folder = std::env::temp_dir().join(format!("sx-door-{name}-{}", std::process::id()));
         let neighbors = neighbors();
-        let (publish, snapshots) = Snapshots::new(Snapshot::default());
+        let (publish, snapshots) = Snapshots::new(snapshot);
         let known = Known {
             snapshots,
             neighbors: neighbors.clone(),
@@ -215,4 +228,184 @@ async fn a_hypervisor_that_never_joined_is_named() {
     let said = door.ask(&["facts", "gateways"]).await;
     let expected = "Routers' external gateways\nROUTER  NETWORK  HYPERVISOR\n";
     assert_eq!(said.out, expected);
+}
+
+/// `a1` on h1 and `a2` on h2, on one network; h1 has a bridge to `physnet`.
+fn two_guests() -> Snapshot {
+    let mut cloud = Cloud::with_hypervisors(2);
+    cloud.attach("h1", "physnet");
+    cloud.network("red");
+    cloud.subnet("red6", "red", "2001:db8:a::/64", None);
+    cloud.guest("a1", "red", "h1");
+    cloud.guest("a2", "red", "h2");
+    Snapshot {
+        intent: cloud.intent,
+        facts: cloud.facts,
+        ..Snapshot::default()
+    }
+}
+
+fn ping_from_a1_to_a2(snapshot: &Snapshot) -> [String; 2] {
+    let [a1, a2] = ["a1", "a2"].map(|name| &snapshot.intent.ports[&cloud::port_id(name)]);
+    let (_, address) = a2.addresses().next().unwrap();
+    let mac = a2.mac_address;
+    let packet = format!("icmp6,dl_dst={mac},ipv6_dst={address},icmp_type=128");
+    [format!("port/{}", a1.id), packet]
+}
+
+#[tokio::test]
+async fn a_packet_is_followed_from_guest_to_guest() {
+    let snapshot = two_guests();
+    let [from, packet] = ping_from_a1_to_a2(&snapshot);
+    let door = Door::open_to("trace", snapshot);
+    let said = door.ask(&["trace", &packet, "--from", &from]).await;
+    assert!(said.success, "{}", said.err);
+    let lines: Vec<&str> = said.out.lines().collect();
+    let starts = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
+    assert!(
+        lines[0].starts_with("# hypervisor h1: icmp6,in_port=11,"),
+        "{}",
+        said.out
+    );
+    assert!(lines[1].starts_with("  0 classify: "), "{}", said.out);
+    let port = cloud::port_id("a1");
+    assert!(
+        lines[1].ends_with(&format!("# port {port}")),
+        "{}",
+        said.out
+    );
+    assert_eq!(
+        starts("=> to hypervisor h2 at 2001:db8:77::2: "),
+        1,
+        "{}",
+        said.out
+    );
+    assert_eq!(starts("# hypervisor h2: icmp6,tun_id="), 1, "{}", said.out);
+    let end = format!("=> port {} gets it: icmp6,", cloud::port_id("a2"));
+    assert!(lines.last().unwrap().starts_with(&end), "{}", said.out);
+
+    let said = door
+        .ask(&["trace", "--json", &packet, "--from", &from])
+        .await;
+    let rows = said.out.lines();
+    let rows: Vec<serde_json::Value> = rows.map(|row| serde_json::from_str(row).unwrap()).collect();
+    assert_eq!(rows.len(), lines.len());
+    assert_eq!(rows[1]["step"], "looked_up");
+    assert_eq!(rows[1]["table"], 0);
+}
+
+#[tokio::test]
+async fn what_a_guest_may_not_send_is_dropped_by_name() {
+    let snapshot = two_guests();
+    let [from, packet] = ping_from_a1_to_a2(&snapshot);
+    let door = Door::open_to("forged", snapshot);
+    let forged = format!("{packet},dl_src=02:00:00:00:00:99");
+    let said = door.ask(&["trace", &forged, "--from", &from]).await;
+    let last = said.out.lines().last().unwrap_or_default();
+    assert_eq!(
+        last, "=> dropped in guard: no flow matches it",
+        "{}",
+        said.err
+    );
+}
+
+#[tokio::test]
+async fn a_packet_that_cannot_come_in_that_way_is_refused_in_words() {
+    let snapshot = two_guests();
+    let [from, packet] = ping_from_a1_to_a2(&snapshot);
+    let unplugged = "port/00000000-0000-0000-0000-000000000000";
+    let door = Door::open_to("nowhere", snapshot);
+    for (arguments, reason) in [
+        (vec![packet.as_str()], "say where the packet comes in"),
+        (vec!["icmp6,in_port=11"], "say with --chassis"),
+        (vec!["ipv7", "--from", &from], "'ipv7' is no field"),
+        (
+            vec!["ipv6,ipv6_dst=fe80::/10", "--from", &from],
+            "one value in each field",
+        ),
+        (
+            vec![&packet, "--from", unplugged],
+            "not plugged in anywhere",
+        ),
+        (
+            vec![&packet, "--from", &from, "--chassis", "h2"],
+            "plugged in on hypervisor h1",
+        ),
+        (vec![&packet, "--from", "guest/7"], "is no way in"),
+        (
+            vec![&packet, "--from", "tunnel/h9", "--chassis", "h1"],
+            "there is no hypervisor h9",
+        ),
+        (
+            vec![&packet, "--from", "tunnel/h1", "--chassis", "h1"],
+            "no tunnel to h1",
+        ),
+        (
+            vec![&packet, "--from", "physical/physnet", "--chassis", "h2"],
+            "no bridge to physical",
+        ),
+    ] {
+        let said = door.ask(&[vec!["trace"], arguments].concat()).await;
+        assert!(
+            !said.success && said.err.contains(reason),
+            "{reason}: {}{}",
+            said.out,
+            said.err
+        );
+    }
+    for way in ["tunnel/h2", "physical/physnet"] {
+        let said = door
+            .ask(&["trace", "ipv6", "--from", way, "--chassis", "h1"])
+            .await;
+        assert!(
+            said.success && said.out.contains("=> dropped in "),
+            "{way}: {}{}",
+            said.out,
+            said.err
+        );
+    }
+}
+
+#[tokio::test]
+async fn flows_of_one_object_are_shown() {
+    let door = Door::open_to("flows", two_guests());
+    let port = cloud::port_id("a1");
+    let object = format!("port/{port}");
+    let said = door
+        .ask(&["flows", "--chassis", "h1", "--object", &object])
+        .await;
+    assert!(
+        said.out.starts_with("# hypervisor h1, flows: "),
+        "{}",
+        said.err
+    );
+    let flows: Vec<&str> = said
+        .out
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .collect();
+    assert!(flows.len() > 5, "{}", said.out);
+    assert!(
+        flows
+            .iter()
+            .all(|line| line.contains(&format!("port {port}"))),
+        "{}",
+        said.out
+    );
+    let all = door.ask(&["flows", "--chassis", "h1"]).await;
+    assert!(all.out.lines().count() > said.out.lines().count());
+}
+
+#[tokio::test]
+async fn one_that_does_not_read_takes_no_place_for_long() {
+    let door = Door::open_to("deaf", two_guests());
+    let mut deaf = Vec::new();
+    for _ in 0..4 {
+        let mut stream = UnixStream::connect(door.path()).await.unwrap();
+        let request = b"{\"flows\":{}}\n";
+        stream.write_all(request).await.unwrap();
+        deaf.push(stream);
+    }
+    let said = door.ask(&["flows"]).await;
+    assert!(said.success, "{}", said.err);
 }

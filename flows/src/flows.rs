@@ -126,6 +126,12 @@ impl Flows {
             .filter(|(cookie, _)| !self.refused.has(*cookie))
     }
 
+    /// What the switch has once it is programmed: all flows but those that it has refused.
+    pub(crate) fn installed(&self) -> impl Iterator<Item = (Cookie, Flow)> {
+        self.installable()
+            .map(|(cookie, wanted)| (cookie, self.unpacked(cookie, wanted)))
+    }
+
     /// The meters that the switch has not refused.
     pub fn installable_meters(&self) -> BTreeSet<u32> {
         let meters = self.meters.keys().copied();

@@ -75,7 +75,7 @@ fn socket(given: Option<PathBuf>) -> PathBuf {
     })
 }
 
-/// Asks, and prints the answer: as JSON, an object a line as they come, or as people read it once it is complete.
+/// Asks, and prints the answer: as JSON, an object a line, or as people read it.
 ///
 /// # Errors
 /// [`ClientError`] says why there is no answer, or no complete one.
@@ -87,15 +87,13 @@ pub(super) fn run<V: Verb>(
     print: &mut dyn FnMut(&str),
 ) -> Result<(), ClientError> {
     let socket = socket(given);
-    let mut rows = Vec::new();
-    exchange(&socket, request, |row: V::Row| {
-        if json {
+    // Printing may wait for a pager, and Sextant gives up on who does not read: all is read before.
+    let rows: Vec<V::Row> = exchange(&socket, request)?;
+    if json {
+        for row in &rows {
             print(&format!("{}\n", serde_json::json!(row)));
-        } else {
-            rows.push(row);
         }
-    })?;
-    if !json {
+    } else {
         print(&verb.show(&rows));
     }
     Ok(())
@@ -104,8 +102,8 @@ pub(super) fn run<V: Verb>(
 fn exchange<R: serde::de::DeserializeOwned>(
     socket: &Path,
     request: &Request,
-    mut take: impl FnMut(R),
-) -> Result<(), ClientError> {
+) -> Result<Vec<R>, ClientError> {
+    let mut rows = Vec::new();
     let failed = |error| failure(socket, error);
     let mut stream = UnixStream::connect(socket).map_err(failed)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
@@ -115,8 +113,8 @@ fn exchange<R: serde::de::DeserializeOwned>(
         let line = line.map_err(failed)?;
         let unreadable = |error| ClientError::Unreadable(socket.to_owned(), error);
         match serde_json::from_str(&line).map_err(unreadable)? {
-            AnswerLine::Row(row) => take(row),
-            AnswerLine::End => return Ok(()),
+            AnswerLine::Row(row) => rows.push(row),
+            AnswerLine::End => return Ok(rows),
             AnswerLine::Refused(reason) => return Err(ClientError::Refused(reason)),
         }
     }

@@ -15,8 +15,12 @@ use tokio::time::{sleep, timeout};
 const CONNECTIONS: usize = 32;
 /// Answers that are computed at once: each may take a processor.
 const ANSWERS: usize = 2;
-/// How long a request may take to come in, and to be taken up.
+/// How long a request may take to come in.
 const REQUEST: Duration = Duration::from_secs(5);
+/// How long a request waits for its turn: longer than one who does not read keeps a place.
+const TURN: Duration = Duration::from_secs(15);
+/// How long a client may take to read on.
+const STALL: Duration = Duration::from_secs(5);
 /// How long an answer may take to be computed and taken.
 const ANSWER: Duration = Duration::from_secs(60);
 /// Rows that wait to be taken.
@@ -59,7 +63,7 @@ async fn converse(mut stream: UnixStream, known: Known, answers: &Semaphore) -> 
         Err(reason) => return refuse(&mut stream, reason).await,
     };
     tracing::debug!(user, ?request, "asked on the control socket");
-    let Ok(Ok(_answering)) = timeout(REQUEST, answers.acquire()).await else {
+    let Ok(Ok(_answering)) = timeout(TURN, answers.acquire()).await else {
         return refuse(
             &mut stream,
             "others are being answered: try again".to_owned(),
@@ -105,15 +109,15 @@ async fn answer(stream: &mut UnixStream, request: Request, known: Known) -> io::
         let _ = taken(last.encode());
     });
     while let Some(line) = rows.recv().await {
-        stream.write_all(&line).await?;
+        write(stream, &line).await?;
     }
     Ok(())
 }
 
 async fn refuse(stream: &mut UnixStream, reason: String) -> io::Result<()> {
-    let line = AnswerLine::<()>::Refused(reason).encode();
-    match timeout(REQUEST, stream.write_all(&line)).await {
-        Ok(written) => written,
-        Err(elapsed) => Err(elapsed.into()),
-    }
+    write(stream, &AnswerLine::<()>::Refused(reason).encode()).await
+}
+
+async fn write(stream: &mut UnixStream, line: &[u8]) -> io::Result<()> {
+    timeout(STALL, stream.write_all(line)).await?
 }

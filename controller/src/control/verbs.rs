@@ -3,6 +3,7 @@
 pub mod facts;
 pub mod flows;
 pub mod neighbors;
+pub mod trace;
 
 use super::client::{self, Ask};
 use super::protocol::AnswerLine;
@@ -66,6 +67,8 @@ verbs! {
     Facts(facts::FactsVerb);
     /// Show the flows that hypervisors should have, as ovs-ofctl writes them, and the object that wants each.
     Flows(flows::FlowsVerb);
+    /// Show which flows take a packet, table by table, and what becomes of it.
+    Trace(trace::TraceVerb);
 }
 
 /// A hypervisor's name; which there are, the process knows.

@@ -171,12 +171,19 @@ fn ones(bits: u16) -> u128 {
     u128::MAX.checked_shr(128 - u32::from(bits)).unwrap_or(0)
 }
 
-impl fmt::Debug for Packet {
+/// As `ovs-ofctl` writes a match.
+impl fmt::Display for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.0.iter().map(|(field, value)| (*field, *value));
         let fields = all.fold(Match::new(), |fields, (field, value)| {
             fields.with(field, value)
         });
         write!(f, "{fields}")
+    }
+}
+
+impl fmt::Debug for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }

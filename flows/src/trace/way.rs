@@ -73,7 +73,7 @@ impl Output {
 
 impl Packet {
     /// The endpoint that it is sent to through a tunnel.
-    fn remote(&self) -> Option<IpAddr> {
+    pub fn remote(&self) -> Option<IpAddr> {
         let ipv6 = self.get(Field::TUN_IPV6_DST);
         let ipv4 = u32::try_from(self.get(Field::TUN_DST)).ok();
         let ipv4 = ipv4.filter(|bits| *bits != 0);

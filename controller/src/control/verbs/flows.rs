@@ -11,7 +11,6 @@ use sextant_flows::{Flow, Flows, Object};
 use sextant_model::{ChassisId, NetworkId, PortId, RouterId, SecurityGroupId};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::str::FromStr;
 
 /// Options of `flows`.
@@ -34,7 +33,7 @@ pub struct FlowsVerb {
 
 /// Which objects are meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(rename_all = "snake_case")]
 pub enum ObjectFilter {
     /// A port, of a guest or of a router.
     Port(PortId),
@@ -224,18 +223,6 @@ impl ObjectFilter {
     }
 }
 
-impl fmt::Display for ObjectFilter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Port(id) => write!(f, "port/{id}"),
-            Self::Network(id) => write!(f, "network/{id}"),
-            Self::Router(id) => write!(f, "router/{id}"),
-            Self::SecurityGroup(id) => write!(f, "security-group/{id}"),
-            Self::Tunnel(id) => write!(f, "tunnel/{id}"),
-        }
-    }
-}
-
 impl FromStr for ObjectFilter {
     type Err = UnknownObject;
 
@@ -251,19 +238,5 @@ impl FromStr for ObjectFilter {
             _ => return Err(unknown()),
         };
         filter.map_err(|_| unknown())
-    }
-}
-
-impl TryFrom<String> for ObjectFilter {
-    type Error = UnknownObject;
-
-    fn try_from(text: String) -> Result<Self, UnknownObject> {
-        text.parse()
-    }
-}
-
-impl From<ObjectFilter> for String {
-    fn from(filter: ObjectFilter) -> Self {
-        filter.to_string()
     }
 }
