@@ -154,6 +154,12 @@ impl Controller {
         self.namespace.run(&[&[&*binary], words, &own].concat())
     }
 
+    /// Where it is asked: each controller of a lab has a socket of its own.
+    #[must_use]
+    pub fn control_socket(&self) -> &Path {
+        &self.socket
+    }
+
     /// Where it keeps its data.
     #[must_use]
     pub fn data_dir(&self) -> &Path {
