@@ -1,9 +1,9 @@
 //! The client: sends a verb, and prints what comes back.
 
 use super::protocol::AnswerLine;
-use super::verbs::Request;
 use super::{OWN_SOCKET, SOCKET, Verb};
 use clap::Args;
+use serde::Serialize;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -81,7 +81,7 @@ fn socket(given: Option<PathBuf>) -> PathBuf {
 /// [`ClientError`] says why there is no answer, or no complete one.
 pub(super) fn run<V: Verb>(
     verb: &V,
-    request: &Request,
+    request: &impl Serialize,
     given: Option<PathBuf>,
     json: bool,
     print: &mut dyn FnMut(&str),
@@ -101,7 +101,7 @@ pub(super) fn run<V: Verb>(
 
 fn exchange<R: serde::de::DeserializeOwned>(
     socket: &Path,
-    request: &Request,
+    request: &impl Serialize,
 ) -> Result<Vec<R>, ClientError> {
     let mut rows = Vec::new();
     let failed = |error| failure(socket, error);

@@ -182,7 +182,9 @@ impl Verb for FactsVerb {
     }
 
     fn show(&self, rows: &[FactRow]) -> String {
-        let tables = self.kinds().map(|kind| show::show_kind(kind, rows));
+        let of_one = self.chassis.is_some();
+        let tables = self.kinds();
+        let tables = tables.map(|kind| show::show_kind(kind, of_one, rows));
         tables.collect::<Vec<_>>().join("\n")
     }
 }

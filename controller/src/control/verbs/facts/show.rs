@@ -7,13 +7,17 @@
 use super::{FactKind, FactRow};
 use crate::control::table::{or_dash, table};
 
-/// A table of one kind, under its name.
-pub(super) fn show_kind(kind: FactKind, rows: &[FactRow]) -> String {
+/// A table of one kind, under its name. `of_one`: the facts of one hypervisor.
+pub(super) fn show_kind(kind: FactKind, of_one: bool, rows: &[FactRow]) -> String {
     let (title, table) = match kind {
         FactKind::Hypervisors => ("Hypervisors", show_hypervisors(rows)),
         FactKind::Bindings => ("Ports that are plugged in", show_bindings(rows)),
         FactKind::Gateways => ("Routers' external gateways", show_gateways(rows)),
-        FactKind::Tunnels => ("Tunnels", show_tunnels(rows)),
+        FactKind::Tunnels if of_one => ("Tunnels", show_tunnels(rows)),
+        FactKind::Tunnels => (
+            "Tunnels that carry nothing (all of a hypervisor: --chassis NAME)",
+            show_tunnels(rows),
+        ),
         FactKind::Holders => ("Holders of shared addresses", show_holders(rows)),
         FactKind::Delegations => ("Delegated prefixes", show_delegations(rows)),
         FactKind::Refused => ("Flows that switches refuse", show_refused(rows)),
