@@ -1,6 +1,6 @@
 //! The default routers heard on one link, and which of them to use (RFC 4861 §6.3.4 to §6.3.6, RFC 4191 §3).
 //!
-//! Sans-IO: the owner hands in what it hears, calls [`DefaultRouters::expire`] when [`DefaultRouters::poll_timeout`] has
+//! Sans-IO: the owner hands in what it hears, calls [`DefaultRouters::handle_timeout`] when [`DefaultRouters::poll_timeout`] has
 //! come, and says what it knows of a router's reachability. One that answers comes before
 //! those that have yet to, and a router known to be unreachable comes last, whatever their preference (RFC 4191 §3.2);
 //! among equals the one in use stays. The list is bounded: whoever floods the link with advertisements neither grows it nor
@@ -67,26 +67,21 @@ pub struct DefaultRouters {
 }
 
 impl DefaultRouters {
-    /// Takes note of an advertisement (RFC 4861 §6.3.4).
-    pub fn heard(&mut self, now: Instant, advertisement: &HeardAdvertisement) -> Listing {
-        self.heard_of(now, advertisement, Reachability::default())
-    }
-
-    /// The same, of a router of which this is known if it is not listed yet.
-    pub fn heard_of(
+    /// Takes note of an advertisement (RFC 4861 §6.3.4), and of what is `known` of its router if that is not listed yet.
+    pub fn handle_advertisement(
         &mut self,
-        now: Instant,
         advertisement: &HeardAdvertisement,
         known: Reachability,
+        now: Instant,
     ) -> Listing {
         self.drop_expired(now);
-        let listing = self.list(now, advertisement, known);
+        let listing = self.list(advertisement, known, now);
         self.choose();
         listing
     }
 
-    /// Removes the routers whose lifetime is over; returns their addresses.
-    pub fn expire(&mut self, now: Instant) -> Vec<Ipv6Addr> {
+    /// Time has passed: removes the routers whose lifetime is over; returns their addresses.
+    pub fn handle_timeout(&mut self, now: Instant) -> Vec<Ipv6Addr> {
         let expired = self.drop_expired(now);
         self.choose();
         expired
@@ -110,7 +105,7 @@ impl DefaultRouters {
         self.choose();
     }
 
-    /// The router to use. One whose lifetime is over counts until [`expire`](Self::expire) is called.
+    /// The router to use. One whose lifetime is over counts until [`handle_timeout`](Self::handle_timeout) is called.
     pub fn best(&self) -> Option<&DefaultRouter> {
         let best = self.best?;
         self.routers.iter().find(|router| router.address == best)
@@ -128,9 +123,9 @@ impl DefaultRouters {
 
     fn list(
         &mut self,
-        now: Instant,
         advertisement: &HeardAdvertisement,
         known: Reachability,
+        now: Instant,
     ) -> Listing {
         let address = advertisement.source;
         if advertisement.lifetime.is_zero() {

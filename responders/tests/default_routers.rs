@@ -34,11 +34,15 @@ fn heard(host: u16, preference: RouterPreference, lifetime: u64) -> HeardAdverti
     }
 }
 
+fn hear(routers: &mut DefaultRouters, now: Instant, advertisement: &HeardAdvertisement) -> Listing {
+    routers.handle_advertisement(advertisement, Presumed, now)
+}
+
 /// These routers heard at 0, in this order, for 1800 s.
 fn routers(all: &[(u16, RouterPreference)]) -> DefaultRouters {
     let mut routers = DefaultRouters::default();
     for (host, preference) in all {
-        let listing = routers.heard(after(0), &heard(*host, *preference, 1800));
+        let listing = hear(&mut routers, after(0), &heard(*host, *preference, 1800));
         assert_eq!(listing, Listing::Added);
     }
     routers
@@ -53,20 +57,20 @@ fn a_router_counts_for_its_lifetime() {
     let mut routers = DefaultRouters::default();
     assert_eq!((best(&routers), routers.poll_timeout()), (None, None));
     assert_eq!(
-        routers.heard(after(0), &heard(1, Medium, 30)),
+        hear(&mut routers, after(0), &heard(1, Medium, 30)),
         Listing::Added
     );
     let known = *routers.best().unwrap();
     assert_eq!((known.mac, known.mtu), (Some(OLD), Some(1500)));
     assert_eq!(routers.poll_timeout(), Some(after(30_000)));
     assert_eq!(
-        routers.heard(after(20_000), &heard(1, Medium, 30)),
+        hear(&mut routers, after(20_000), &heard(1, Medium, 30)),
         Listing::Refreshed
     );
     assert_eq!(routers.poll_timeout(), Some(after(50_000)));
-    assert!(routers.expire(after(49_999)).is_empty());
+    assert!(routers.handle_timeout(after(49_999)).is_empty());
     assert_eq!(best(&routers), Some(1));
-    assert_eq!(routers.expire(after(50_000)), [router_at(1)]);
+    assert_eq!(routers.handle_timeout(after(50_000)), [router_at(1)]);
     assert_eq!((best(&routers), routers.poll_timeout()), (None, None));
 }
 
@@ -74,12 +78,12 @@ fn a_router_counts_for_its_lifetime() {
 fn a_lifetime_of_zero_removes_a_router() {
     let mut routers = routers(&[(1, High), (2, Medium)]);
     assert_eq!(
-        routers.heard(after(1), &heard(1, Medium, 0)),
+        hear(&mut routers, after(1), &heard(1, Medium, 0)),
         Listing::Removed
     );
     assert_eq!(best(&routers), Some(2));
     assert_eq!(
-        routers.heard(after(1), &heard(1, Medium, 0)),
+        hear(&mut routers, after(1), &heard(1, Medium, 0)),
         Listing::NotDefault
     );
     assert!(routers.remove(router_at(2)));
@@ -91,11 +95,11 @@ fn a_lifetime_of_zero_removes_a_router() {
 fn the_most_preferred_is_used_and_among_equals_the_one_in_use() {
     let mut routers = routers(&[(1, Low), (2, Medium), (3, Medium)]);
     assert_eq!(best(&routers), Some(2));
-    routers.heard(after(1), &heard(4, High, 1800));
+    hear(&mut routers, after(1), &heard(4, High, 1800));
     assert_eq!(best(&routers), Some(4));
-    routers.heard(after(2), &heard(4, Medium, 1800));
+    hear(&mut routers, after(2), &heard(4, Medium, 1800));
     assert_eq!(best(&routers), Some(4), "an equal stays in use");
-    routers.heard(after(3), &heard(4, Low, 1800));
+    hear(&mut routers, after(3), &heard(4, Low, 1800));
     assert_eq!(best(&routers), Some(2), "the first heard of equals");
 }
 
@@ -105,7 +109,7 @@ fn a_router_that_does_not_answer_comes_last() {
     let mut routers = routers(&[(1, High), (2, Medium), (3, Medium)]);
     routers.mark(router_at(1), Unreachable);
     assert_eq!(best(&routers), Some(2));
-    routers.heard(after(1), &heard(1, High, 1800));
+    hear(&mut routers, after(1), &heard(1, High, 1800));
     assert_eq!(best(&routers), Some(2), "to be heard is not to hear");
     routers.mark(router_at(2), Unreachable);
     assert_eq!(best(&routers), Some(3));
@@ -132,15 +136,19 @@ fn who_has_not_answered_displaces_nobody_who_does() {
     routers.mark(router_at(1), Answers);
     routers.mark(router_at(2), Answers);
     for host in 10..2000 {
-        routers.heard(after(u64::from(host)), &heard(host, High, 9000));
+        hear(
+            &mut routers,
+            after(u64::from(host)),
+            &heard(host, High, 9000),
+        );
         assert_eq!(best(&routers), Some(1));
     }
     let listed =
         |routers: &DefaultRouters, host| routers.iter().any(|of| of.address == router_at(host));
     assert!(listed(&routers, 2), "nor from the list");
     let third = heard(3, Low, 9000);
-    assert_eq!(routers.heard(after(2000), &third), Listing::Full);
-    let listing = routers.heard_of(after(2000), &third, Answers);
+    assert_eq!(hear(&mut routers, after(2000), &third), Listing::Full);
+    let listing = routers.handle_advertisement(&third, Answers, after(2000));
     assert_eq!(listing, Listing::Added, "one that is known to answer");
     assert!(listed(&routers, 2) && listed(&routers, 3));
 
@@ -154,21 +162,21 @@ fn who_has_not_answered_displaces_nobody_who_does() {
 fn a_flood_neither_grows_the_list_nor_drives_out_the_router_in_use() {
     let mut routers = routers(&[(1, Medium)]);
     for host in 2..2000 {
-        routers.heard(after(0), &heard(host, Medium, 9000));
+        hear(&mut routers, after(0), &heard(host, Medium, 9000));
     }
     assert_eq!(routers.iter().count(), MAX_ROUTERS);
     assert_eq!(best(&routers), Some(1));
     assert_eq!(
-        routers.heard(after(0), &heard(3000, Low, 9000)),
+        hear(&mut routers, after(0), &heard(3000, Low, 9000)),
         Listing::Full
     );
     assert_eq!(
-        routers.heard(after(0), &heard(3000, Medium, 9000)),
+        hear(&mut routers, after(0), &heard(3000, Medium, 9000)),
         Listing::Full
     );
     routers.mark(router_at(5), Unreachable);
     assert_eq!(
-        routers.heard(after(0), &heard(3000, Medium, 9000)),
+        hear(&mut routers, after(0), &heard(3000, Medium, 9000)),
         Listing::Added,
         "in place of one that does not answer"
     );
@@ -178,11 +186,11 @@ fn a_flood_neither_grows_the_list_nor_drives_out_the_router_in_use() {
         .collect();
     assert!(!listed.contains(&5) && listed.contains(&3000), "{listed:?}");
     assert_eq!(
-        routers.heard(after(0), &heard(1, Medium, 9)),
+        hear(&mut routers, after(0), &heard(1, Medium, 9)),
         Listing::Refreshed
     );
     for host in 4000..5000 {
-        routers.heard(after(0), &heard(host, High, 9000));
+        hear(&mut routers, after(0), &heard(host, High, 9000));
     }
     let listed: Vec<u16> = routers
         .iter()
@@ -196,11 +204,11 @@ fn a_flood_neither_grows_the_list_nor_drives_out_the_router_in_use() {
 fn the_router_in_use_is_kept_even_when_a_better_one_takes_its_place() {
     let others: Vec<_> = (1..MAX_ROUTERS as u16).map(|host| (host, Medium)).collect();
     let mut routers = routers(&others);
-    routers.heard(after(0), &heard(50, High, 1800));
-    routers.heard(after(0), &heard(50, Medium, 1800));
+    hear(&mut routers, after(0), &heard(50, High, 1800));
+    hear(&mut routers, after(0), &heard(50, Medium, 1800));
     assert_eq!(best(&routers), Some(50));
     assert_eq!(
-        routers.heard(after(0), &heard(60, High, 1800)),
+        hear(&mut routers, after(0), &heard(60, High, 1800)),
         Listing::Added
     );
     assert_eq!(best(&routers), Some(60));
@@ -212,11 +220,14 @@ fn the_router_in_use_is_kept_even_when_a_better_one_takes_its_place() {
 fn room_is_made_by_those_whose_time_is_over() {
     let mut routers = DefaultRouters::default();
     for host in 0..MAX_ROUTERS as u16 {
-        routers.heard(after(0), &heard(host, High, 1));
+        hear(&mut routers, after(0), &heard(host, High, 1));
     }
-    assert_eq!(routers.heard(after(999), &heard(99, Low, 9)), Listing::Full);
     assert_eq!(
-        routers.heard(after(1000), &heard(99, Low, 9)),
+        hear(&mut routers, after(999), &heard(99, Low, 9)),
+        Listing::Full
+    );
+    assert_eq!(
+        hear(&mut routers, after(1000), &heard(99, Low, 9)),
         Listing::Added
     );
     assert_eq!(routers.iter().count(), 1);

@@ -10,5 +10,11 @@
 mod advertising;
 #[path = "host/announcing.rs"]
 mod announcing;
+#[path = "host/chaos.rs"]
+mod chaos;
 #[path = "host/clock.rs"]
 mod clock;
+#[path = "host/prefix_clients.rs"]
+mod prefix_clients;
+#[path = "host/uplinks.rs"]
+mod uplinks;

@@ -23,20 +23,23 @@ const LONG: u32 = u32::MAX;
 
 fn resolving() -> NeighborCache {
     let mut cache = NeighborCache::new(Timing::default());
-    cache.want(after(0), target(), None, LONG);
+    cache.want(target(), None, after(0), LONG);
     cache
 }
 
 /// The next hop has answered at 0.
 fn reachable() -> NeighborCache {
     let mut cache = resolving();
-    cache.poll(after(0));
+    due(&mut cache, after(0));
     hear(&mut cache, after(0), &answer(OLD));
     cache
 }
 
 fn hear(cache: &mut NeighborCache, now: Instant, frame: &[u8]) -> Option<Change> {
-    cache.heard(now, &Heard::parse(frame).unwrap())
+    cache.handle_message(&Heard::parse(frame).unwrap(), now);
+    let change = cache.poll_event();
+    assert_eq!(cache.poll_event(), None);
+    change
 }
 
 fn neighbor(cache: &NeighborCache) -> &Neighbor {
@@ -47,7 +50,7 @@ fn neighbor(cache: &NeighborCache) -> &Neighbor {
 fn asks(cache: &mut NeighborCache, until: u64) -> (Vec<(u64, MacAddr)>, Vec<Change>) {
     let (mut asked, mut changes) = (Vec::new(), Vec::new());
     while let Some(now) = cache.poll_timeout().filter(|now| *now <= after(until)) {
-        let due = cache.poll(now);
+        let due = due(cache, now);
         let at = (now - *START).as_millis() as u64;
         asked.extend(due.frames.iter().map(|frame| (at, destination(frame))));
         changes.extend(due.changes);
@@ -79,7 +82,7 @@ fn an_address_is_asked_for_three_times_then_ever_less_often() {
 #[test]
 fn an_answer_resolves_and_is_confirmed_again_before_its_time_is_over() {
     let mut cache = resolving();
-    cache.poll(after(0));
+    due(&mut cache, after(0));
     let learned = hear(&mut cache, after(20), &answer(OLD));
     assert_eq!(
         learned,
@@ -97,8 +100,8 @@ fn an_answer_resolves_and_is_confirmed_again_before_its_time_is_over() {
 fn next_hops_are_asked_at_a_half_to_the_whole_of_reachable_time() {
     for (random, at) in [(0, 2500), (u32::MAX / 2 + 1, 3750), (u32::MAX, 5000)] {
         let mut cache = NeighborCache::new(Timing::default());
-        cache.want(after(0), target(), None, random);
-        cache.poll(after(0));
+        cache.want(target(), None, after(0), random);
+        due(&mut cache, after(0));
         hear(&mut cache, after(0), &answer(OLD));
         let next = cache.poll_timeout().unwrap() - *START;
         assert_eq!(next.as_millis(), at);
@@ -167,7 +170,7 @@ fn nobody_turns_away_what_goes_to_a_next_hop_that_answers() {
         for second in 1..60 {
             let now = after(second * 1000 + 500);
             forge(&mut cache, now);
-            let due = cache.poll(now);
+            let due = due(&mut cache, now);
             assert!(due.changes.is_empty(), "{kind}: {:?}", due.changes);
             if !due.frames.is_empty() {
                 forge(&mut cache, now);
@@ -206,7 +209,7 @@ fn a_next_hop_that_is_dead_is_found_to_be_whoever_speaks_for_it() {
         let dead = (0..90).any(|tenth| {
             let now = after(tenth * 100);
             hear(&mut cache, now, &forged);
-            let due = cache.poll(now);
+            let due = due(&mut cache, now);
             due.changes
                 .iter()
                 .any(|change| change.state == State::Unreachable)
@@ -243,14 +246,14 @@ fn in_state(state: State) -> NeighborCache {
     let now = after(10_000);
     let mut cache = NeighborCache::new(Timing::default());
     let remembered = (state != State::Incomplete).then_some(OLD);
-    cache.want(now, target(), remembered, LONG);
+    cache.want(target(), remembered, now, LONG);
     let polls = match state {
         State::Incomplete | State::Reachable | State::Probe => 1,
         State::Stale => 0,
         State::Unreachable => 4,
     };
     for at in 0..polls {
-        cache.poll(now + Duration::from_secs(at));
+        due(&mut cache, now + Duration::from_secs(at));
     }
     if state == State::Reachable {
         hear(&mut cache, now, &advertised(SOLICITED, None));
@@ -385,7 +388,7 @@ fn an_answer_to_another_gateway_port_confirms_nothing() {
     assert_eq!(outcome(in_state(State::Incomplete), &overheard), "stale");
     let arp_overheard = arp(2, OLD, NEXT_HOP4, [203, 0, 113, 77].into());
     let mut cache = NeighborCache::new(Timing::default());
-    cache.want(after(0), target4(), None, LONG);
+    cache.want(target4(), None, after(0), LONG);
     let change = hear(&mut cache, after(0), &arp_overheard).unwrap();
     assert_eq!((change.mac, change.state), (Some(OLD), State::Stale));
 }
@@ -416,7 +419,7 @@ fn whatever_is_heard_solicitations_keep_their_distance() {
         let mac = if millisecond % 2 == 0 { OLD } else { NEW };
         let now = after(millisecond);
         hear(&mut cache, now, &advertised(OVERRIDE, Some(mac)));
-        if !cache.poll(now).frames.is_empty() {
+        if !due(&mut cache, now).frames.is_empty() {
             asked.push(millisecond);
         }
     }
@@ -429,7 +432,7 @@ fn whatever_is_heard_solicitations_keep_their_distance() {
 #[test]
 fn a_remembered_mac_is_used_and_asked_at_once() {
     let mut cache = NeighborCache::new(Timing::default());
-    cache.want(after(0), target(), Some(OLD), LONG);
+    cache.want(target(), Some(OLD), after(0), LONG);
     let known = (neighbor(&cache).mac(), neighbor(&cache).state());
     assert_eq!(known, (Some(OLD), State::Stale));
     assert_eq!(asks(&mut cache, 0).0, [(0, OLD)]);
@@ -438,13 +441,15 @@ fn a_remembered_mac_is_used_and_asked_at_once() {
 #[test]
 fn a_flush_forgets_and_asks_anew() {
     let mut cache = reachable();
+    cache.flush(after(2000));
     assert_eq!(
-        cache.flush(after(2000)),
-        [change(None, State::Incomplete, None)]
+        cache.poll_event(),
+        Some(change(None, State::Incomplete, None))
     );
     assert_eq!(neighbor(&cache).confirmed_at(), None);
     assert_eq!(asks(&mut cache, 2000).0, [(2000, GROUP)]);
-    assert!(cache.flush(after(2000)).is_empty(), "nothing known");
+    cache.flush(after(2000));
+    assert_eq!(cache.poll_event(), None, "nothing known");
 }
 
 #[test]
@@ -452,10 +457,10 @@ fn what_is_wanted_again_keeps_what_is_known_and_asks_from_elsewhere() {
     let mut cache = reachable();
     let mut moved = target();
     moved.source_mac = NEW;
-    cache.want(after(10), moved, None, LONG);
+    cache.want(moved, None, after(10), LONG);
     assert_eq!(neighbor(&cache).state(), State::Reachable);
     assert_eq!(cache.poll_timeout(), Some(after(5000)));
-    let frame = cache.poll(after(5000)).frames.remove(0);
+    let frame = due(&mut cache, after(5000)).frames.remove(0);
     assert_eq!(frame[6..12], NEW.0);
 }
 
@@ -474,8 +479,8 @@ fn what_is_not_wanted_is_not_kept() {
 #[test]
 fn arp_follows_ipv4_next_hops_in_the_same_way() {
     let mut cache = NeighborCache::new(Timing::default());
-    cache.want(after(0), target4(), None, LONG);
-    let request = cache.poll(after(0)).frames.remove(0);
+    cache.want(target4(), None, after(0), LONG);
+    let request = due(&mut cache, after(0)).frames.remove(0);
     assert_eq!(request[..6], EVERYBODY.0);
     let hop = |cache: &NeighborCache| {
         let neighbor = cache.get(ip(NEXT_HOP4)).unwrap();
@@ -503,11 +508,11 @@ fn arp_follows_ipv4_next_hops_in_the_same_way() {
 #[test]
 fn both_families_are_kept_side_by_side() {
     let mut cache = reachable();
-    cache.want(after(0), target4(), None, LONG);
+    cache.want(target4(), None, after(0), LONG);
     let known: Vec<IpAddr> = cache.iter().map(Neighbor::address).collect();
     assert_eq!(known, [ip(NEXT_HOP4), ip(NEXT_HOP)]);
     assert_eq!(cache.poll_timeout(), Some(after(0)), "the earlier of both");
-    assert_eq!(destination(&cache.poll(after(0)).frames[0]), EVERYBODY);
+    assert_eq!(destination(&due(&mut cache, after(0)).frames[0]), EVERYBODY);
     assert_eq!(cache.poll_timeout(), Some(after(1000)));
     assert_eq!(neighbor(&cache).target().source_mac, ROUTER_MAC);
 }
@@ -522,13 +527,13 @@ fn a_timing_without_sense_is_moved_to_the_nearest_with_sense() {
         patience: Duration::ZERO,
     };
     let mut cache = NeighborCache::new(nothing);
-    cache.want(after(0), target(), None, 0);
+    cache.want(target(), None, after(0), 0);
     let (asked, changes) = asks(&mut cache, 30);
     assert_eq!(asked, [0, 10, 20, 30].map(|at| (at, GROUP)));
     assert_eq!(changes.len(), 1);
 
-    cache.want(after(30), target4(), Some(OLD), 0);
-    cache.poll(after(30));
+    cache.want(target4(), Some(OLD), after(30), 0);
+    due(&mut cache, after(30));
     hear(&mut cache, after(30), &arp(2, OLD, NEXT_HOP4, GATEWAY4));
     assert_eq!(cache.poll_timeout(), Some(after(40)), "not after 5 ms");
 
@@ -540,7 +545,7 @@ fn a_timing_without_sense_is_moved_to_the_nearest_with_sense() {
         patience: Duration::MAX,
     };
     let mut cache = NeighborCache::new(endless);
-    cache.want(after(0), target(), Some(OLD), LONG);
+    cache.want(target(), Some(OLD), after(0), LONG);
     let day = 86_400_000;
     let asked = asks(&mut cache, 2 * day).0;
     assert_eq!(asked, [0, day, 2 * day].map(|at| (at, OLD)));

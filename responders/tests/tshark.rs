@@ -354,7 +354,8 @@ fn delegation_messages() -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
     while frames.len() < 5 {
         asking.now = asking.now.max(asking.client.poll_timeout().unwrap());
-        let Some(frame) = asking.client.poll(asking.now, MIDDLE).pop() else {
+        let Some(frame) = guest::delegation::polled(&mut asking.client, asking.now, MIDDLE).pop()
+        else {
             continue;
         };
         let asked = Asked::read(&frame);

@@ -1,13 +1,13 @@
 //! Switches: one OpenFlow session each, in one task that programs flows and answers punted packets.
 
 mod arrival;
-mod delegations;
 mod gathering;
 mod handover;
 mod held;
 mod inventory;
 mod line;
 mod meters;
+mod packet_out;
 mod programming;
 mod punts;
 mod registers;
@@ -15,7 +15,6 @@ mod session;
 mod shortcomings;
 mod strangers;
 mod unpublished;
-mod uplinks;
 mod vigil;
 
 pub use gathering::Turn;

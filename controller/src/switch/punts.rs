@@ -3,15 +3,14 @@
 //! Counters that all sessions share would wander from core to core with each packet, so a session counts for itself
 //! and adds up once a batch.
 
+use super::packet_out::{packet_out, tagged};
 use super::registers::filled;
-use super::uplinks::tagged;
 use crate::clock;
 use crate::metrics::Metrics;
 use crate::throttle::Throttles;
-use bytes::Bytes;
 use prometheus::IntCounterVec;
 use prometheus::local::{LocalHistogram, LocalIntCounter};
-use rust_openflow::{Action, Message, NO_BUFFER, PacketIn, PacketOut, PortNo, ports};
+use rust_openflow::{Action, Message, PacketIn, PortNo};
 use sextant_flows::Flows;
 use sextant_flows::pipeline::{NETWORK, ORIGIN, Stage, origin};
 use sextant_model::{PortId, Punt};
@@ -68,14 +67,10 @@ impl Punts {
         let (actions, frames) = self.respond(flows, packet).unwrap_or_default();
         // Mostly there is one frame, which takes the actions as they are.
         let actions = std::iter::repeat_n(actions, frames.len());
-        frames.into_iter().zip(actions).map(|(frame, actions)| {
-            Message::PacketOut(PacketOut {
-                buffer_id: NO_BUFFER,
-                in_port: ports::CONTROLLER,
-                actions,
-                data: Bytes::from(frame),
-            })
-        })
+        frames
+            .into_iter()
+            .zip(actions)
+            .map(|(frame, actions)| packet_out(actions, frame))
     }
 
     /// What the packets answered since the last call told of external networks.

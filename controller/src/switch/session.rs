@@ -10,7 +10,6 @@ mod host;
 
 use super::Context;
 use super::arrival::{Arrived, arrive};
-use super::delegations::{self, Delegations};
 use super::gathering::Gathering;
 use super::held::HeldAddresses;
 use super::inventory::{Inventory, requests};
@@ -21,17 +20,17 @@ use super::punts::Punts;
 use super::shortcomings::{self, Shortcomings};
 use super::strangers::Strangers;
 use super::unpublished::{self, Unpublished};
-use super::uplinks::{self, Uplinks};
 use super::vigil::Vigil;
 use crate::admission::Pass;
 use crate::clock;
 use crate::metrics::Counted;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::stream::{Incoming, Misunderstood};
+use crate::throttle::Throttles;
 use rust_openflow::{ConnectionError, ErrorMessage, Message, Xid};
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Flows, View};
-use sextant_model::ChassisId;
+use sextant_model::{ChassisId, SubnetId};
 use sextant_responders::host::Host;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -118,9 +117,8 @@ async fn run(
         .flows_wanted
         .remove_label_values(&[chassis.as_str()]);
     shortcomings::hide(&chassis, &metrics);
-    uplinks::hide(&chassis, &context);
+    host::hide(&chassis, &context);
     unpublished::hide(&chassis, &metrics);
-    delegations::hide(&chassis, &context.metrics);
     ended
 }
 
@@ -132,11 +130,13 @@ struct Session {
     /// What [`Session::flows`] were computed of.
     snapshot: Arc<Snapshot>,
     host: Host,
+    /// What the host was last compared with.
+    compared: Arc<Snapshot>,
     held: HeldAddresses,
     punts: Punts,
     gathering: Gathering,
-    uplinks: Uplinks,
-    delegations: Delegations,
+    /// Whoever is outside can answer as often as he likes.
+    answers: Throttles<SubnetId>,
     strangers: Strangers,
     shortcomings: Shortcomings,
     vigil: Vigil,
@@ -151,7 +151,11 @@ impl Session {
     /// A session that knows what the switch should have, and not yet what it has.
     fn new(line: Line, chassis: ChassisId, context: Context, snapshot: Arc<Snapshot>) -> Self {
         let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
-        let host = Host::new(context.handover.of(&chassis), clock::time());
+        let host = Host::new(
+            chassis.clone(),
+            context.handover.of(&chassis),
+            clock::time(),
+        );
         let punts = Punts::new(context.metrics.clone());
         let gathering = Gathering::new(context.pauses.clone());
         let strangers = Strangers::new(context.metrics.clone(), chassis.clone(), Instant::now());
@@ -163,13 +167,13 @@ impl Session {
             chassis,
             context,
             flows,
+            compared: snapshot.clone(),
             snapshot,
             host,
             held: HeldAddresses::default(),
             punts,
             gathering,
-            uplinks: Uplinks::default(),
-            delegations: Delegations::default(),
+            answers: Throttles::default(),
             strangers,
             shortcomings,
             vigil,
@@ -196,7 +200,9 @@ impl Session {
                     self.take_batch(xid, &message).await?;
                 }
                 changed = snapshots.changed() => drop(changed?),
-                Ok(()) = flushes.changed() => self.uplinks.flush(Instant::now().into_std()),
+                Ok(()) = flushes.changed() => {
+                    self.host.flush(clock::time(), &mut rand::random::<u64>);
+                }
                 () = tokio::time::sleep_until(deadline) => {}
             }
             self.act().await?;
@@ -212,8 +218,6 @@ impl Session {
         host.into_iter()
             .chain(self.resync)
             .chain(change)
-            .chain(self.uplinks.deadline().map(Instant::from_std))
-            .chain(self.delegations.deadline().map(Instant::from_std))
             .chain([self.vigil.deadline(self.is_idle())])
             .fold(self.strangers.deadline(), Instant::min)
     }
@@ -260,9 +264,8 @@ impl Session {
             let answers = self.punts.answer(&self.flows, packet);
             self.line.post(answers);
             let learned = self.punts.take_learned();
-            self.uplinks.learn(&learned, &self.context.metrics);
+            self.learn(&learned);
             self.held.learn(&learned);
-            self.delegations.learn(&learned);
             return Ok(());
         }
         if let Message::Error(error) = message {
@@ -295,15 +298,10 @@ impl Session {
     /// Does what time and snapshots ask for.
     async fn act(&mut self) -> Result<(), SessionError> {
         let now = Instant::now();
-        self.host
-            .handle_timeout(clock::time(), &mut rand::random::<u64>);
+        let time = clock::time();
+        self.host.handle_timeout(time, &mut rand::random::<u64>);
         self.send_frames();
-        let due = self.uplinks.due(now.into_std());
-        self.line.post(due);
-        self.uplinks.tell(&self.chassis, &self.context).await?;
-        let due = self.delegations.due(now.into_std(), &self.context.metrics);
-        self.line.post(due);
-        self.delegations.tell(&self.chassis, &self.context).await?;
+        self.report(time).await?;
         self.tell_held_addresses(now.into_std()).await?;
         let Snapshot { intent, facts, .. } = &*self.snapshot;
         let view = View {
@@ -339,8 +337,6 @@ impl Session {
                 .compute_seconds
                 .observe(started.elapsed().as_secs_f64());
             self.program(difference);
-            let clocks = (now.into_std(), clock::now());
-            self.delegations.compare(&self.snapshot, clocks);
         }
         self.drive();
         self.tell_shortcomings().await

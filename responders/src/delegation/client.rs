@@ -22,9 +22,9 @@ const ANY_PREFIX: (Ipv6Addr, u8) = (Ipv6Addr::UNSPECIFIED, 64);
 
 /// Asks for the prefix of one subnet, keeps it extended, and gives it back.
 ///
-/// Sans-IO: the owner hands in what it hears, and calls [`poll`](Self::poll) when [`poll_timeout`](Self::poll_timeout) has
-/// come, to send the frames that are due from the gateway port. Random numbers are arguments: any `u64`, another each
-/// time.
+/// Sans-IO: the owner hands in what it hears, and calls [`handle_timeout`](Self::handle_timeout) when
+/// [`poll_timeout`](Self::poll_timeout) has come, to send the frames that are due from the gateway port. Random numbers are
+/// arguments: any `u64`, another each time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     duid: Vec<u8>,
@@ -36,6 +36,7 @@ pub struct Client {
     /// How often servers refused what they had offered, since there was a lease.
     setbacks: u32,
     phase: Phase,
+    frame: Option<Vec<u8>>,
 }
 
 /// What a client is about, and how far.
@@ -97,6 +98,7 @@ impl Client {
             sol_max_rt: SOL_MAX_RT,
             setbacks: 0,
             phase,
+            frame: None,
         }
     }
 
@@ -127,7 +129,8 @@ impl Client {
         self.phase == Phase::Released
     }
 
-    /// When to poll; none if there is nothing to wait for: all is done, or the lease is for ever.
+    /// When to call [`handle_timeout`](Self::handle_timeout); none if there is nothing to wait for: all is done, or the lease is
+    /// for ever.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let lease = self.lease.as_ref();
         let exchange = self.phase.exchange().and_then(Exchange::poll_timeout);
@@ -144,9 +147,8 @@ impl Client {
         earlier(earlier(exchange, turn), end)
     }
 
-    /// The Ethernet frames that are due, to all servers of the link. Time may end the lease: see
-    /// [`lease`](Self::lease).
-    pub fn poll(&mut self, now: Instant, random: u64) -> Vec<Vec<u8>> {
+    /// Time has passed. It may end the lease: see [`lease`](Self::lease).
+    pub fn handle_timeout(&mut self, now: Instant, random: u64) {
         self.expire(now, random);
         while let Some(phase) = self.turn(now, random) {
             if matches!(phase, Phase::Soliciting(..)) {
@@ -154,7 +156,14 @@ impl Client {
             }
             self.phase = phase;
         }
-        self.send(now, random).into_iter().collect()
+        if let Some(frame) = self.send(now, random) {
+            self.frame = Some(frame);
+        }
+    }
+
+    /// The Ethernet frame to send, to all servers of the link.
+    pub fn poll_frame(&mut self) -> Option<Vec<u8>> {
+        self.frame.take()
     }
 
     /// Gives the prefix back. The lease counts no more.
@@ -178,8 +187,8 @@ impl Client {
         };
     }
 
-    /// Takes in a message of a server. What it makes the client send is due at once: poll after it.
-    pub fn heard(&mut self, message: &Heard, now: Instant, random: u64) -> Effect {
+    /// Takes in a message of a server. What it makes the client send is due at once.
+    pub fn handle_message(&mut self, message: &Heard, now: Instant, random: u64) -> Effect {
         let asked = self.phase.exchange().is_some_and(|exchange| {
             exchange.sent() > 0 && exchange.transaction() == message.transaction
         });

@@ -147,7 +147,7 @@ impl Effect {
 /// Octets of a UDP header (RFC 768).
 const UDP_HEADER: usize = 8;
 
-/// The name of the message in a frame of [`Client::poll`].
+/// The name of the message in a frame of [`Client::poll_frame`].
 pub fn sent(frame: &[u8]) -> &'static str {
     let kind = frame.get(ETHERNET_LEN + IPV6_LEN + UDP_HEADER);
     let kind = kind.and_then(|kind| MessageType::from_u8(*kind));

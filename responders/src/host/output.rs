@@ -1,6 +1,10 @@
 //! What comes out of a host.
 
-use sextant_model::NetworkKey;
+use super::Disbelief;
+use crate::delegation::Effect;
+use ipnet::Ipv6Net;
+use sextant_model::{Delegation, NetworkId, NetworkKey, Outside, SubnetId};
+use std::sync::Arc;
 
 /// A frame to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +22,13 @@ pub struct OutgoingFrame {
 pub enum Way {
     /// To the guests of a network that are on this hypervisor.
     Guests(NetworkKey),
+    /// Out of an OpenFlow port, with this tag as `vlan_tci` has it (ovs-fields(7)); 0 without one.
+    Uplink {
+        /// The port.
+        port: u16,
+        /// The tag.
+        vlan_tci: u16,
+    },
 }
 
 /// What a frame is, for metrics.
@@ -29,4 +40,30 @@ pub enum FrameKind {
     FinalAdvertisement,
     /// An unsolicited Neighbor Advertisement, or a gratuitous ARP message.
     Announcement,
+    /// A question to routers or neighbours outside.
+    Solicitation,
+    /// A DHCPv6 client's message of this name.
+    Dhcpv6(&'static str),
+}
+
+/// What a host has learned, or found wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostEvent {
+    /// What is known of the outside of an external network; none: it is no uplink of the hypervisor.
+    Outside(NetworkId, Option<Outside>),
+    /// Something was heard outside that is not believed.
+    Disbelieved(Disbelief),
+    /// A server has delegated this prefix to a subnet, or extended it; none: the subnet has none any more.
+    Delegated(SubnetId, Option<Arc<Delegation>>),
+    /// A DHCPv6 server answered the client of a subnet.
+    ServerAnswered {
+        /// The subnet.
+        subnet: SubnetId,
+        /// What came of it.
+        effect: Effect,
+        /// The name of the message.
+        message: &'static str,
+        /// The prefix that the subnet has from then on.
+        prefix: Option<Ipv6Net>,
+    },
 }

@@ -2,28 +2,22 @@
 
 use super::{Change, Heard, Neighbor, Target, Timing};
 use sextant_model::MacAddr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
 
 /// The next hops of one gateway port, kept resolved as long as they are wanted.
 ///
-/// Sans-IO: the owner says which are wanted, hands in what it hears on the link, and calls [`poll`](Self::poll) when
-/// [`poll_timeout`](Self::poll_timeout) has come, to send the frames that are due from the gateway port. What to do
-/// differently comes back as [`Change`]s. Nothing that is heard adds an entry: the cache is as large as what is wanted.
+/// Sans-IO: the owner says which are wanted and hands in what it hears on the link. When
+/// [`poll_timeout`](Self::poll_timeout) has come it calls [`handle_timeout`](Self::handle_timeout), and sends the frames that
+/// are due from the gateway port. What to do differently comes out as [`Change`]s. Nothing that is heard adds an entry: the
+/// cache is as large as what is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NeighborCache {
     timing: Timing,
     neighbors: BTreeMap<IpAddr, Neighbor>,
-}
-
-/// What is due.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Due {
-    /// Ethernet frames to send from the gateway port.
-    pub frames: Vec<Vec<u8>>,
-    /// What is to be treated in another way.
-    pub changes: Vec<Change>,
+    frames: VecDeque<Vec<u8>>,
+    changes: VecDeque<Change>,
 }
 
 impl NeighborCache {
@@ -31,7 +25,7 @@ impl NeighborCache {
     pub fn new(timing: Timing) -> Self {
         Self {
             timing: timing.bounded(),
-            neighbors: BTreeMap::new(),
+            ..Self::default()
         }
     }
 
@@ -40,7 +34,7 @@ impl NeighborCache {
     ///
     /// `remembered` is a MAC known from elsewhere, such as an earlier run or the other hypervisor's: it is used until it
     /// turns out wrong. `random` spreads the solicitations of several next hops; any `u32` will do.
-    pub fn want(&mut self, now: Instant, target: Target, remembered: Option<MacAddr>, random: u32) {
+    pub fn want(&mut self, target: Target, remembered: Option<MacAddr>, now: Instant, random: u32) {
         let reachable = self.timing.draw_reachable(random);
         self.neighbors
             .entry(target.ends.next_hop())
@@ -54,34 +48,44 @@ impl NeighborCache {
     }
 
     /// Takes note of what was heard. About an address that is not wanted, nothing is noted.
-    pub fn heard(&mut self, now: Instant, heard: &Heard) -> Option<Change> {
-        let neighbor = self.neighbors.get_mut(&heard.address)?;
-        let ((), change) = neighbor.observe(|neighbor| neighbor.hear(now, heard));
-        change
+    pub fn handle_message(&mut self, heard: &Heard, now: Instant) {
+        if let Some(neighbor) = self.neighbors.get_mut(&heard.address) {
+            let ((), change) = neighbor.observe(|neighbor| neighbor.hear(now, heard));
+            self.changes.extend(change);
+        }
     }
 
-    /// What is due: at most one frame a next hop.
-    pub fn poll(&mut self, now: Instant) -> Due {
-        let mut due = Due::default();
+    /// Time has passed: asks for each next hop that is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
         for neighbor in self.neighbors.values_mut() {
-            let (frame, change) = neighbor.observe(|neighbor| neighbor.poll(now, &self.timing));
-            due.frames.extend(frame);
-            due.changes.extend(change);
+            let (frame, change) =
+                neighbor.observe(|neighbor| neighbor.handle_timeout(now, &self.timing));
+            self.frames.extend(frame);
+            self.changes.extend(change);
         }
-        due
+    }
+
+    /// Forgets what was learned of every next hop, and asks anew.
+    pub fn flush(&mut self, now: Instant) {
+        for neighbor in self.neighbors.values_mut() {
+            let ((), change) = neighbor.observe(|neighbor| neighbor.forget(now));
+            self.changes.extend(change);
+        }
+    }
+
+    /// The next Ethernet frame to send from the gateway port.
+    pub fn poll_frame(&mut self) -> Option<Vec<u8>> {
+        self.frames.pop_front()
+    }
+
+    /// The next change.
+    pub fn poll_event(&mut self) -> Option<Change> {
+        self.changes.pop_front()
     }
 
     /// When something is due next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.neighbors.values().map(Neighbor::due).min()
-    }
-
-    /// Forgets what was learned of every next hop, and asks anew.
-    pub fn flush(&mut self, now: Instant) -> Vec<Change> {
-        self.neighbors
-            .values_mut()
-            .filter_map(|neighbor| neighbor.observe(|neighbor| neighbor.forget(now)).1)
-            .collect()
     }
 
     /// What is known of a next hop.

@@ -23,7 +23,7 @@ mod timing;
 pub use announce::{announce, gratuitous_arp, unsolicited_advertisement};
 pub(crate) use answer::answer;
 pub use answer::wanted;
-pub use cache::{Due, NeighborCache};
+pub use cache::NeighborCache;
 pub use heard::{Claim, Heard};
 pub use solicit::{Solicited, solicit};
 pub use state::{Change, Neighbor, State};

@@ -194,7 +194,7 @@ impl Neighbor {
     }
 
     /// The frame that is due, if one is (RFC 4861 §7.2.2, §7.3.3).
-    pub(super) fn poll(&mut self, now: Instant, timing: &Timing) -> Option<Vec<u8>> {
+    pub(super) fn handle_timeout(&mut self, now: Instant, timing: &Timing) -> Option<Vec<u8>> {
         if now < self.due {
             return None;
         }

@@ -304,6 +304,6 @@ fn a_lease_known_from_before_that_nobody_confirms_is_extended_as_it_is_time() {
 fn a_lease_that_has_ended_before_is_a_wish() {
     let mut client = Client::new(subnet(), sender(), Some(kept(5)), after(5000), MIDDLE);
     assert_eq!((client.state(), client.lease()), (State::Soliciting, None));
-    let solicit = Asked::read(&client.poll(after(6000), MIDDLE)[0]);
+    let solicit = Asked::read(&polled(&mut client, after(6000), MIDDLE)[0]);
     assert_eq!(solicit.prefix, Some(net(USUAL.0)));
 }

@@ -201,23 +201,26 @@ fn time_may_end() {
     let mut now = end_of_time() - Duration::from_secs(3);
     let mut client = Client::new(subnet(), sender(), None, now, u64::MAX);
     now += Duration::from_secs(1);
-    let solicit = Asked::read(&client.poll(now, MIDDLE)[0]);
+    let solicit = Asked::read(&polled(&mut client, now, MIDDLE)[0]);
     let offer = Said::to(ADVERTISE, &solicit)
         .giving(TIMES, &[USUAL])
         .with(option::PREFERENCE, &[255]);
-    client.heard(&offer.heard(), now, MIDDLE);
-    let request = Asked::read(&client.poll(now, MIDDLE)[0]);
+    client.handle_message(&offer.heard(), now, MIDDLE);
+    let request = Asked::read(&polled(&mut client, now, MIDDLE)[0]);
     let reply = Said::to(REPLY, &request).giving((1, 1), &[USUAL]);
-    assert_eq!(client.heard(&reply.heard(), now, MIDDLE), Effect::Granted);
+    assert_eq!(
+        client.handle_message(&reply.heard(), now, MIDDLE),
+        Effect::Granted
+    );
     assert_eq!(
         client.lease().unwrap().valid_until,
         None,
         "no clock reaches it"
     );
     now += Duration::from_secs(2);
-    assert_eq!(client.poll(now, MIDDLE).len(), 1);
+    assert_eq!(polled(&mut client, now, MIDDLE).len(), 1);
     assert_eq!(client.poll_timeout(), None);
     client.release(now, MIDDLE);
-    assert_eq!(client.poll(now, MIDDLE).len(), 1);
+    assert_eq!(polled(&mut client, now, MIDDLE).len(), 1);
     assert_eq!(client.poll_timeout(), None);
 }

@@ -151,13 +151,13 @@ fn play(known: Option<Lease>, steps: &[(Step, u64)]) {
             Step::Answer(answer) => {
                 if let Some(asked) = &asked {
                     let before = client.lease().cloned();
-                    let effect = client.heard(&answer.said(asked).heard(), now, *random);
+                    let effect = client.handle_message(&answer.said(asked).heard(), now, *random);
                     effect_is_true(before.as_ref(), effect, client.lease());
                 }
             }
         }
         let was_done = client.is_done();
-        let frames = client.poll(now, *random);
+        let frames = polled(&mut client, now, *random);
         assert!(frames.len() <= usize::from(!was_done));
         if let Some(frame) = frames.first() {
             let asks = Asked::read(frame);
@@ -166,7 +166,7 @@ fn play(known: Option<Lease>, steps: &[(Step, u64)]) {
         }
         assert_eq!(released, client.state() == State::Releasing);
         holds(&client, now);
-        assert!(client.poll(now, *random).is_empty(), "all was said");
+        assert!(polled(&mut client, now, *random).is_empty(), "all was said");
     }
 }
 
@@ -234,7 +234,7 @@ impl Link<'_> {
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(99);
         for _ in 0..4 {
-            let Some(frame) = self.client.poll(self.now, self.random).pop() else {
+            let Some(frame) = polled(&mut self.client, self.now, self.random).pop() else {
                 break;
             };
             let asked = Asked::read(&frame);
@@ -243,7 +243,8 @@ impl Link<'_> {
                     .answer(&asked)
                     .filter(|_| !self.is_lost());
                 if let Some(said) = answer {
-                    self.client.heard(&said.heard(), self.now, self.random);
+                    self.client
+                        .handle_message(&said.heard(), self.now, self.random);
                 }
             }
         }
@@ -320,7 +321,7 @@ proptest! {
             prop_assert_eq!(link.client.lease().map(|lease| lease.prefix), Some(prefix));
         }
         link.client.release(link.now, random);
-        let release = link.client.poll(link.now, random).pop().map(|frame| Asked::read(&frame));
+        let release = polled(&mut link.client, link.now, random).pop().map(|frame| Asked::read(&frame));
         prop_assert_eq!(release.unwrap().prefix, Some(prefix));
     }
 }

@@ -48,7 +48,7 @@ fn the_recorded_exchange_with_our_client_in_the_place_of_neutrons() {
     assert_eq!(theirs.client, duid(subnet()));
 
     let hear = |client: &mut Client, name, asked: &Asked, now| {
-        client.heard(&answer(name, asked), now, MIDDLE)
+        client.handle_message(&answer(name, asked), now, MIDDLE)
     };
     let effect = hear(&mut asking.client, "advertise", &solicit, asking.now);
     assert_eq!(effect, Effect::Taken);
@@ -84,7 +84,7 @@ fn as_recorded_the_servers_messages_are_of_another_transaction() {
     let heard = Heard::parse(&sample("advertise")).unwrap();
     assert_eq!(heard.client(), duid(subnet()));
     assert_eq!(
-        asking.client.heard(&heard, asking.now, MIDDLE),
+        asking.client.handle_message(&heard, asking.now, MIDDLE),
         Effect::NotForUs
     );
 }

@@ -66,7 +66,7 @@ fn the_distances_vary_by_a_tenth() {
         let mut client = Client::new(subnet(), sender(), None, *START, MIDDLE);
         let mut now = client.poll_timeout().unwrap();
         [(); 3].map(|()| {
-            assert_eq!(client.poll(now, random).len(), 1);
+            assert_eq!(polled(&mut client, now, random).len(), 1);
             let next = client.poll_timeout().unwrap();
             now = next;
             (next - *START).as_millis()
@@ -76,7 +76,7 @@ fn the_distances_vary_by_a_tenth() {
     assert_eq!((a - 500, b - a, c - b), (1000, 1900, 3610));
     let first = Client::new(subnet(), sender(), None, *START, 0);
     let mut solicits = first;
-    solicits.poll(*START, 0);
+    polled(&mut solicits, *START, 0);
     let wait = solicits.poll_timeout().unwrap() - *START;
     assert!(
         wait > Duration::from_secs(1),
@@ -191,12 +191,12 @@ fn a_request_is_sent_ten_times_then_servers_are_looked_for_again() {
 #[test]
 fn a_request_that_failed_is_another_exchange() {
     let mut client = Client::new(subnet(), sender(), None, *START, 1);
-    let first = Asked::read(&client.poll(after(1000), 2)[0]);
+    let first = Asked::read(&polled(&mut client, after(1000), 2)[0]);
     let offer = Said::to(ADVERTISE, &first)
         .giving(TIMES, &[USUAL])
         .with(option::PREFERENCE, &[255]);
-    client.heard(&offer.heard(), after(1000), 0x00ab_cdef);
-    let request = Asked::read(&client.poll(after(1000), 4)[0]);
+    client.handle_message(&offer.heard(), after(1000), 0x00ab_cdef);
+    let request = Asked::read(&polled(&mut client, after(1000), 4)[0]);
     assert_eq!(first.transaction, [0, 0, 1]);
     assert_eq!(request.transaction, [0xab, 0xcd, 0xef]);
 }
@@ -282,7 +282,7 @@ fn frames_come_from_where_the_gateway_port_is() {
     let mut asking = Asking::new();
     let frame = |asking: &mut Asking| {
         asking.now = asking.client.poll_timeout().unwrap();
-        asking.client.poll(asking.now, MIDDLE).remove(0)
+        polled(&mut asking.client, asking.now, MIDDLE).remove(0)
     };
     let before = frame(&mut asking);
     assert_eq!(before[6..12], sender().mac.0);

@@ -233,7 +233,7 @@ impl Asking {
 
     pub fn hear(&mut self, said: &Said) -> Effect {
         let heard = said.heard();
-        self.client.heard(&heard, self.now, MIDDLE)
+        self.client.handle_message(&heard, self.now, MIDDLE)
     }
 
     /// Polls at this many milliseconds from now: what is sent.
@@ -243,7 +243,7 @@ impl Asking {
     }
 
     pub fn poll(&mut self) -> Option<Asked> {
-        let frames = self.client.poll(self.now, MIDDLE);
+        let frames = polled(&mut self.client, self.now, MIDDLE);
         assert!(frames.len() <= 1);
         frames.first().map(|frame| Asked::read(frame))
     }
@@ -334,8 +334,14 @@ pub fn hears_anything(frame: &[u8]) {
         let Ok(heard) = Heard::parse(&honest(frame)) else {
             return;
         };
-        asking.client.heard(&heard, asking.now, MIDDLE);
+        asking.client.handle_message(&heard, asking.now, MIDDLE);
         asking.poll();
         holds(&asking.client, asking.now);
     }
+}
+
+/// What a client sends at a time.
+pub fn polled(client: &mut Client, now: Instant, random: u64) -> Vec<Vec<u8>> {
+    client.handle_timeout(now, random);
+    client.poll_frame().into_iter().collect()
 }

@@ -3,7 +3,7 @@
 use super::{ROUTER_MAC, address};
 use sextant_model::{MacAddr, solicited_node};
 use sextant_responders::frame::{Addresses, FrameBuilder};
-use sextant_responders::neighbor::{Ends, Target};
+use sextant_responders::neighbor::{Change, Ends, NeighborCache, Target};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -147,4 +147,19 @@ pub fn everything() -> Vec<Vec<u8>> {
 
 pub fn ip(address: impl Into<IpAddr>) -> IpAddr {
     address.into()
+}
+
+/// What a cache sends, and what changes.
+pub struct Due {
+    pub frames: Vec<Vec<u8>>,
+    pub changes: Vec<Change>,
+}
+
+/// What is due of it at a time.
+pub fn due(cache: &mut NeighborCache, now: Instant) -> Due {
+    cache.handle_timeout(now);
+    Due {
+        frames: std::iter::from_fn(|| cache.poll_frame()).collect(),
+        changes: std::iter::from_fn(|| cache.poll_event()).collect(),
+    }
 }

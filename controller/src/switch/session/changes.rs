@@ -105,16 +105,16 @@ impl Session {
     /// The flows are there that carry what links and uplinks have to say, as far as these may have changed.
     fn speak(&mut self, links: bool, uplinks: bool) {
         let (now, random) = (clock::time(), &mut rand::random::<u64>);
-        let Snapshot { intent, facts, .. } = &*self.snapshot;
         if links {
-            let (links, settings) = (self.flows.links(), intent.settings.ra);
+            let settings = self.snapshot.intent.settings.ra;
+            let links = self.flows.links();
             self.host.handle_links(links, settings, now, random);
         }
         if uplinks {
-            let now = now.instant;
+            let latest = self.context.snapshots.latest();
+            let known = (&latest.intent, &latest.facts);
             let uplinks = self.flows.uplinks();
-            self.delegations.update(&uplinks, &self.snapshot, now);
-            self.uplinks.update(uplinks, &self.chassis, facts, now);
+            self.host.handle_uplinks(uplinks, known, now, random);
         }
     }
 
@@ -134,8 +134,6 @@ impl Session {
         self.patience = RESYNC.0;
         self.shortcomings.confirmed();
         self.speak(change.touches_links(), change.touches_uplinks());
-        let now = Instant::now().into_std();
-        self.uplinks.announce(now);
         self.host.handle_confirmed(clock::time());
         self.count(&change, "confirmed");
         self.context

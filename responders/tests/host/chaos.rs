@@ -1,7 +1,13 @@
 //! A link where one router is honest, and somebody else says whatever comes to mind, at any time.
 
-use super::*;
+use crate::uplinks::{FIRST, NETWORK, OWN, Story, advertisement, answers, chassis, said};
 use proptest::prelude::*;
+use sextant_model::{Advertisement, KnownNeighbor, MacAddr, Outside, Punt, RouterPreference};
+use sextant_responders::ra::{Destination, advertise};
+use sextant_responders::{neighbor, respond};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
 
 const HONEST: MacAddr = FIRST;
 /// Who may be made up: few, so that claims meet, and the honest one and ourselves among them.
@@ -110,71 +116,54 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-struct Story {
-    uplinks: Uplinks,
-    facts: Facts,
-    now: Instant,
+/// The honest router is heard, and answers.
+fn begun() -> Story {
+    let mut story = Story::new();
+    story.hear(&advertisement(HONEST, 9000, RouterPreference::Low));
+    story.pass(0);
+    story
 }
 
 impl Story {
-    /// The honest router is heard, and answers.
-    fn new() -> Self {
-        let now = Instant::now();
-        let mut story = Self {
-            uplinks: started(&Facts::default(), now),
-            facts: Facts::default(),
-            now,
-        };
-        story.hears(&advertisement(HONEST, 9000, RouterPreference::Low));
-        story.pass(0);
-        story
-    }
-
-    fn hears(&mut self, frame: &[u8]) {
-        let learned = respond(&Punt::Heard(NETWORK), frame).learned;
-        for learned in &learned {
-            let _ = self.uplinks.take(learned, self.now);
-        }
-    }
-
     /// What is due is done as time passes; the honest router answers whoever asks for it.
     fn pass(&mut self, milliseconds: u64) {
         let until = self.now + Duration::from_millis(milliseconds);
         loop {
-            let sent = frames(&self.uplinks.due(self.now));
+            let sent = self.due();
             for answer in answers(&sent, HONEST) {
-                self.hears(&answer);
+                self.hear(&answer);
             }
-            let next = self.uplinks.deadline().filter(|next| *next <= until);
-            let Some(next) = next else { break };
+            let next = self.uplinks.poll_timeout();
+            let Some(next) = next.filter(|next| *next <= until) else {
+                break;
+            };
             self.now = self.now.max(next);
         }
         self.now = until;
     }
 
-    fn restart(&mut self) {
-        let link = &self.uplinks.links[&NETWORK];
+    /// Sextant begins anew with what the owner knows: all that was learned.
+    fn restart(mut self) -> Self {
+        let known = self.uplinks.neighbors().flat_map(|(_, known)| known);
         let known = Outside {
-            default_router: link.default_router(),
-            neighbors: link
-                .neighbors()
-                .into_iter()
-                .filter_map(|neighbor| Some((neighbor.address, neighbor.mac?)))
+            default_router: self.default_router(),
+            neighbors: known
+                .filter_map(|known| Some((known.address(), known.mac()?)))
                 .collect(),
         };
-        self.facts
-            .learn_outside(&chassis(), NETWORK, Some(Arc::new(known)));
-        self.uplinks = started(&self.facts, self.now);
-        self.pass(0);
+        let known = Some(Arc::new(known));
+        self.facts.learn_outside(&chassis(), NETWORK, known);
+        let mut story = Self::at(self.now, self.facts);
+        story.pass(0);
+        story
     }
 
     /// Whom packets are sent to, and where.
     fn next_hop(&self) -> (Option<Ipv6Addr>, Option<MacAddr>) {
-        let link = &self.uplinks.links[&NETWORK];
-        let router = link.default_router();
-        let known = link.neighbors().into_iter();
-        let mut known = known.filter(|known| Some(known.address) == router.map(IpAddr::from));
-        (router, known.next().and_then(|known| known.mac))
+        let router = self.default_router();
+        let known = self.uplinks.neighbors().flat_map(|(_, known)| known);
+        let mut known = known.filter(|known| Some(known.address()) == router.map(IpAddr::from));
+        (router, known.next().and_then(|known| known.mac()))
     }
 }
 
@@ -183,14 +172,14 @@ proptest! {
 
     #[test]
     fn what_goes_out_goes_to_the_router_that_answers(steps in prop::collection::vec(step(), 0..120)) {
-        let mut story = Story::new();
+        let mut story = begun();
         prop_assert_eq!(story.next_hop(), (Some(HONEST.link_local()), Some(HONEST)));
         for step in steps {
             match step {
-                Step::Forged(forged) => story.hears(&forged.frame()),
-                Step::Advertised => story.hears(&advertisement(HONEST, 9000, RouterPreference::Low)),
+                Step::Forged(forged) => story.hear(&forged.frame()),
+                Step::Advertised => story.hear(&advertisement(HONEST, 9000, RouterPreference::Low)),
                 Step::Passes(milliseconds) => story.pass(milliseconds),
-                Step::Restart => story.restart(),
+                Step::Restart => story = story.restart(),
             }
             let expected = (Some(HONEST.link_local()), Some(HONEST));
             prop_assert_eq!(story.next_hop(), expected, "after {:?}", step);

@@ -1,16 +1,12 @@
 //! One external network on one hypervisor.
 
-use crate::neighbors;
-use bytes::Bytes;
-use rust_openflow::{Action, Field, Message, NO_BUFFER, PacketOut, PortNo, Subfield, ports};
+use crate::default_routers::{DefaultRouters, Reachability};
+use crate::host::{FrameKind, OutgoingFrame, Way};
+use crate::neighbor::{Ends, Heard, Neighbor, NeighborCache, State, Target, Timing, announce};
+use crate::ra::{self, HeardAdvertisement};
+use crate::repetition::Repetition;
 use sextant_model::{MacAddr, Outside, PortId, Speaker, Uplink};
-use sextant_responders::default_routers::{DefaultRouters, Reachability};
-use sextant_responders::neighbor::{
-    Change, Ends, Heard, Neighbor, NeighborCache, State, Target, Timing, announce,
-};
-use sextant_responders::ra::{self, HeardAdvertisement};
-use sextant_responders::repetition::Repetition;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
@@ -22,14 +18,14 @@ const SOUGHT: Duration = Duration::from_secs(600);
 /// So many of these at most.
 const MOST_SOUGHT: usize = 256;
 
-/// What is told in a row at most, and after how long one thing more: who makes up routers or neighbours outside has flows
-/// changed, and facts stored, no more often.
+/// How many changes are reported in a row at most, and after how long one more: who makes up routers or neighbours outside
+/// has flows changed, and facts stored, no more often.
 const IN_A_ROW: u32 = 16;
 const PACE: Duration = Duration::from_millis(250);
 
 /// Why what was heard is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Disbelief {
+pub enum Disbelief {
     /// It says that somebody outside has the MAC of a router here.
     OwnMac,
     /// It says that somebody outside has an address of a router here.
@@ -40,7 +36,7 @@ pub(super) enum Disbelief {
 
 impl Disbelief {
     /// The reason in metrics.
-    pub(super) fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::OwnMac => "names our own MAC",
             Self::OwnAddress => "names our own address",
@@ -64,19 +60,18 @@ pub(super) struct Link {
     /// Speakers that are new, and wait for their flows.
     silent: BTreeSet<PortId>,
     announcing: BTreeMap<PortId, Repetition>,
-    /// What the owner of state knows.
-    told: Option<Outside>,
-    /// When it would know more had it been told at an even [`PACE`].
+    frames: VecDeque<(FrameKind, Vec<u8>)>,
+    /// When the last report would have been, had they come at an even [`PACE`].
     paced: Instant,
-    /// When it is to know what was held back.
+    /// When to report what was held back.
     held: Option<Instant>,
 }
 
 impl Link {
-    /// A link of which this was known; `told`: the owner of state knows it of this hypervisor.
-    pub(super) fn new(known: Option<Outside>, told: bool, now: Instant) -> Self {
-        let router = known.as_ref().and_then(|known| known.default_router);
-        let macs = known.as_ref().map(|known| known.neighbors.clone());
+    /// A link of which this was known before.
+    pub(super) fn new(known: Option<&Outside>, now: Instant) -> Self {
+        let router = known.and_then(|known| known.default_router);
+        let macs = known.map(|known| known.neighbors.clone());
         Self {
             uplink: Uplink {
                 port: 0,
@@ -93,13 +88,18 @@ impl Link {
             asking: None,
             silent: BTreeSet::new(),
             announcing: BTreeMap::new(),
-            told: known.filter(|_| told),
+            frames: VecDeque::new(),
             paced: now,
             held: None,
         }
     }
 
-    pub(super) fn update(&mut self, uplink: Uplink, now: Instant) {
+    pub(super) fn handle_uplink(
+        &mut self,
+        uplink: Uplink,
+        now: Instant,
+        random: &mut dyn FnMut() -> u64,
+    ) {
         for (port, speaker) in &uplink.speakers {
             if self.uplink.speakers.get(port) != Some(speaker) {
                 self.silent.insert(*port);
@@ -110,10 +110,10 @@ impl Link {
         self.silent.retain(|port| speakers.contains_key(port));
         self.announcing
             .retain(|port, _| speakers.contains_key(port));
-        self.want(now);
+        self.want(now, random);
     }
 
-    pub(super) fn announce(&mut self, now: Instant) {
+    pub(super) fn handle_confirmed(&mut self, now: Instant) {
         for port in std::mem::take(&mut self.silent) {
             self.announcing.insert(port, Repetition::announcement(now));
         }
@@ -121,11 +121,12 @@ impl Link {
 
     /// # Errors
     /// [`Disbelief`]: it is not what the router said that answers, or it would have us send to ourselves.
-    pub(super) fn hear_router(
+    pub(super) fn handle_advertisement(
         &mut self,
         from: MacAddr,
         advertisement: &HeardAdvertisement,
         now: Instant,
+        random: &mut dyn FnMut() -> u64,
     ) -> Result<(), Disbelief> {
         let router = advertisement.source;
         let mac = advertisement.mac.unwrap_or(from);
@@ -135,64 +136,83 @@ impl Link {
             return Err(Disbelief::OtherMac);
         }
         let known = known.map_or(Reachability::default(), reachability);
-        self.routers.heard_of(now, advertisement, known);
+        self.routers.handle_advertisement(advertisement, known, now);
         self.before.take_if(|(before, _)| *before == router);
-        self.want(now);
+        self.want(now, random);
         Ok(())
     }
 
     /// # Errors
     /// [`Disbelief`]: it would have us send to ourselves.
-    pub(super) fn hear_neighbor(&mut self, heard: &Heard, now: Instant) -> Result<(), Disbelief> {
+    pub(super) fn handle_neighbor(
+        &mut self,
+        heard: &Heard,
+        now: Instant,
+        random: &mut dyn FnMut() -> u64,
+    ) -> Result<(), Disbelief> {
         self.refuse_own(heard.address, [heard.mac, None])?;
-        let change = self.neighbors.heard(now, heard);
-        self.changed(change, now);
+        self.neighbors.handle_message(heard, now);
+        self.heed_changes(now, random);
         Ok(())
     }
 
     fn refuse_own(&self, address: IpAddr, macs: [Option<MacAddr>; 2]) -> Result<(), Disbelief> {
         let mut speakers = self.uplink.speakers.values();
-        let told = speakers.find_map(|own| {
+        let disbelief = speakers.find_map(|own| {
             if macs.contains(&Some(own.mac)) {
                 return Some(Disbelief::OwnMac);
             }
             let has = own.addresses.contains(&address);
             has.then_some(Disbelief::OwnAddress)
         });
-        told.map_or(Ok(()), Err)
+        disbelief.map_or(Ok(()), Err)
     }
 
     /// There is a packet for a neighbour whose MAC no flow has.
-    pub(super) fn seek(&mut self, address: IpAddr, now: Instant) {
+    pub(super) fn handle_sought(
+        &mut self,
+        address: IpAddr,
+        now: Instant,
+        random: &mut dyn FnMut() -> u64,
+    ) {
         if self.sought.len() < MOST_SOUGHT || self.sought.contains_key(&address) {
             self.sought.insert(address, now + SOUGHT);
-            self.want(now);
+            self.want(now, random);
         }
     }
 
-    pub(super) fn flush(&mut self, now: Instant) {
+    /// Forgets who has which MAC, and asks anew.
+    pub(super) fn flush(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
         self.macs_before.clear();
-        let changes = self.neighbors.flush(now);
-        self.changed(changes, now);
+        self.neighbors.flush(now);
+        self.heed_changes(now, random);
     }
 
-    pub(super) fn due(&mut self, now: Instant, messages: &mut Vec<Message>) {
+    pub(super) fn handle_timeout(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
         let passed = |until: &Instant| *until <= now;
-        let expired = !self.routers.expire(now).is_empty();
+        let expired = !self.routers.handle_timeout(now).is_empty();
         let forgotten = self.before.take_if(|(_, until)| passed(until)).is_some();
         let before = self.sought.len();
         self.sought.retain(|_, until| !passed(until));
         if expired || forgotten || self.sought.len() < before {
-            self.want(now);
+            self.want(now, random);
         }
-        let due = self.neighbors.poll(now);
-        self.changed(due.changes, now);
-        let frames = due.frames.into_iter().map(Bytes::from);
-        let frames: Vec<Bytes> = frames.chain(self.said(now)).collect();
-        messages.extend(frames.into_iter().map(|frame| self.out(frame)));
+        self.neighbors.handle_timeout(now);
+        self.heed_changes(now, random);
+        self.announce(now);
+        self.solicit(now);
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(super) fn poll_frame(&mut self) -> Option<OutgoingFrame> {
+        let question = self.neighbors.poll_frame();
+        let question = question.map(|octets| (FrameKind::Solicitation, octets));
+        let (kind, octets) = question.or_else(|| self.frames.pop_front())?;
+        let (port, vlan_tci) = (self.uplink.port, self.uplink.vlan_tci);
+        let way = Way::Uplink { port, vlan_tci };
+        Some(OutgoingFrame { way, kind, octets })
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let announcements = self.announcing.values();
         let before = self.before.map(|(_, until)| until);
         self.neighbors
@@ -207,18 +227,10 @@ impl Link {
             .min()
     }
 
-    /// What is known, if it is not what was told last, and may be told.
-    pub(super) fn news(&mut self, now: Instant) -> Option<Outside> {
-        let known = Outside {
-            default_router: self.default_router(),
-            neighbors: self
-                .neighbors
-                .iter()
-                .filter_map(|neighbor| Some((neighbor.address(), neighbor.mac()?)))
-                .collect(),
-        };
+    /// What is known, if that is not what the controller knows, and may be reported again.
+    pub(super) fn report(&mut self, known: Option<&Outside>, now: Instant) -> Option<Outside> {
         self.held = None;
-        if self.told.as_ref() == Some(&known) {
+        if known.is_some_and(|known| self.is_as(known)) {
             return None;
         }
         let paced = self.paced.max(now);
@@ -227,26 +239,25 @@ impl Link {
             return None;
         }
         self.paced = paced + PACE;
-        Some(self.told.insert(known).clone())
+        Some(Outside {
+            default_router: self.default_router(),
+            neighbors: self.resolved().collect(),
+        })
     }
 
-    pub(super) fn neighbors(&self) -> Vec<neighbors::Neighbor> {
-        let default = self.default_router().map(IpAddr::from);
+    fn is_as(&self, known: &Outside) -> bool {
+        let macs = known.neighbors.iter();
+        let macs = macs.map(|(address, mac)| (*address, *mac));
+        known.default_router == self.default_router() && self.resolved().eq(macs)
+    }
+
+    fn resolved(&self) -> impl Iterator<Item = (IpAddr, MacAddr)> {
         let known = self.neighbors.iter();
-        known
-            .map(|neighbor| neighbors::Neighbor {
-                address: neighbor.address(),
-                mac: neighbor.mac(),
-                state: neighbor.state().as_str(),
-                is_default_router: Some(neighbor.address()) == default,
-            })
-            .collect()
+        known.filter_map(|neighbor| Some((neighbor.address(), neighbor.mac()?)))
     }
 
-    /// MACs that are remembered of neighbours which nobody wants yet.
-    #[cfg(test)]
-    pub(super) fn remembered_macs(&self) -> usize {
-        self.macs_before.len()
+    pub(super) fn neighbors(&self) -> impl Iterator<Item = &Neighbor> {
+        self.neighbors.iter()
     }
 
     /// One that answers; else the one before, unless that is known not to; else whoever is heard.
@@ -272,7 +283,7 @@ impl Link {
     }
 
     /// Keeps just those resolved that packets are sent to, or may be; what is wanted of routers is that there is one.
-    fn want(&mut self, now: Instant) {
+    fn want(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
         self.ask(now);
         let heard = self.routers.iter().map(|router| router.address);
         let before = self.before.map(|(router, _)| router);
@@ -289,7 +300,8 @@ impl Link {
         for address in wanted {
             let remembered = self.macs_before.remove(&address);
             if let Some(target) = self.target(address) {
-                self.neighbors.want(now, target, remembered, rand::random());
+                let random = random() as u32;
+                self.neighbors.want(target, remembered, now, random);
             }
         }
     }
@@ -305,9 +317,10 @@ impl Link {
         self.uplink.speakers.values().find_map(of)
     }
 
-    fn changed(&mut self, changes: impl IntoIterator<Item = Change>, now: Instant) {
+    /// Has the routers follow what became of neighbours.
+    fn heed_changes(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
         let mut differs = false;
-        for change in changes {
+        while let Some(change) = self.neighbors.poll_event() {
             let unreachable = change.state == State::Unreachable;
             differs |= unreachable && self.sought.remove(&change.address).is_some();
             let IpAddr::V6(router) = change.address else {
@@ -324,41 +337,36 @@ impl Link {
             }
         }
         if differs {
-            self.want(now);
+            self.want(now, random);
         }
     }
 
-    /// Announcements and solicitations that are due.
-    fn said(&mut self, now: Instant) -> Vec<Bytes> {
-        let mut frames = vec![];
+    fn announce(&mut self, now: Instant) {
         for (port, repetition) in &mut self.announcing {
             let speaker = self.uplink.speakers.get(port);
-            if let Some(speaker) = speaker.filter(|_| repetition.handle_timeout(now)) {
+            if let Some(speaker) = speaker
+                && repetition.handle_timeout(now)
+            {
                 let addresses = speaker.addresses.iter();
-                frames.extend(addresses.map(|address| announce(speaker.mac, *address).into()));
+                let frames = addresses.map(|address| announce(speaker.mac, *address));
+                let kind = FrameKind::Announcement;
+                self.frames.extend(frames.map(|frame| (kind, frame)));
             }
         }
         self.announcing
             .retain(|_, repetition| repetition.poll_timeout().is_some());
-        let asks = self
-            .asking
-            .as_mut()
-            .is_some_and(|asking| asking.handle_timeout(now));
-        let speaker = self.uplink.speakers.values().next().filter(|_| asks);
-        frames.extend(speaker.map(|speaker| {
-            let source = speaker.mac.link_local();
-            Bytes::from(ra::solicit(speaker.mac, source))
-        }));
-        frames
     }
 
-    fn out(&self, frame: Bytes) -> Message {
-        Message::PacketOut(PacketOut {
-            buffer_id: NO_BUFFER,
-            in_port: ports::CONTROLLER,
-            actions: tagged(self.uplink.vlan_tci, u32::from(self.uplink.port)),
-            data: frame,
-        })
+    fn solicit(&mut self, now: Instant) {
+        let asks = self.asking.as_mut();
+        let asks = asks.is_some_and(|asking| asking.handle_timeout(now));
+        let speaker = self.uplink.speakers.values().next();
+        if let Some(speaker) = speaker
+            && asks
+        {
+            let frame = ra::solicit(speaker.mac, speaker.mac.link_local());
+            self.frames.push_back((FrameKind::Solicitation, frame));
+        }
     }
 }
 
@@ -371,14 +379,4 @@ fn reachability(neighbor: &Neighbor) -> Reachability {
             Reachability::Presumed
         }
     }
-}
-
-/// Sends a frame out of a port with this `vlan_tci`; 0 for none.
-pub(in crate::switch) fn tagged(vlan_tci: u16, port: impl Into<PortNo>) -> Vec<Action> {
-    let tag = Action::Load {
-        value: vlan_tci.into(),
-        dst: Subfield::whole(Field::VLAN_TCI),
-    };
-    let tag = (vlan_tci != 0).then_some(tag);
-    tag.into_iter().chain([Action::output(port)]).collect()
 }

@@ -1,0 +1,331 @@
+//! The DHCPv6 clients of a hypervisor, which have prefixes delegated to routers' subnets: one for each subnet whose router
+//! has its gateway there.
+//!
+//! The owner keeps what a server grants, so another hypervisor goes on with it when the gateway moves, and so does this one
+//! after a restart.
+
+use super::{HostEvent, OutgoingFrame, Time, Way};
+use crate::Learned;
+use crate::delegation::{Client, Effect, Heard, Lease, Sender, State, duid, sent};
+use crate::host::FrameKind;
+use sextant_model::{ChassisId, Delegation, Facts, Intent, NetworkId, Speaker, SubnetId, Uplink};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// By how many seconds two clocks may differ before one of them was set.
+const CLOCK_TOLERANCE: u64 = 30;
+
+/// The clients of one hypervisor.
+#[derive(Debug)]
+pub struct PrefixClients {
+    chassis: ChassisId,
+    clients: BTreeMap<SubnetId, PlacedClient>,
+    /// Those that give back prefixes which nobody wants any more from where they are.
+    leaving: Vec<(SubnetId, PlacedClient)>,
+    /// By this pair of clocks leases and what the owner keeps of them are the same.
+    base: Time,
+    /// Something has happened that facts may lack.
+    changed: bool,
+    frames: VecDeque<OutgoingFrame>,
+    events: VecDeque<HostEvent>,
+}
+
+/// A client, and where it is.
+#[derive(Debug)]
+struct PlacedClient {
+    client: Client,
+    duid: Vec<u8>,
+    place: Place,
+}
+
+/// Where a client's messages go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    network: NetworkId,
+    way: Way,
+    sender: Sender,
+}
+
+impl PrefixClients {
+    /// A hypervisor where no prefixes are asked for yet.
+    pub fn new(chassis: ChassisId, now: Time) -> Self {
+        Self {
+            chassis,
+            clients: BTreeMap::new(),
+            leaving: vec![],
+            base: now,
+            changed: false,
+            frames: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Takes in for which subnets prefixes are asked here, and where. One that nobody asks for any more on its network is
+    /// given back; one for which another hypervisor asks is left to it.
+    pub fn handle_uplinks(
+        &mut self,
+        uplinks: &BTreeMap<NetworkId, Uplink>,
+        (intent, facts): (&Intent, &Facts),
+        now: Instant,
+        random: &mut dyn FnMut() -> u64,
+    ) {
+        self.changed = true;
+        let places = places(uplinks);
+        self.part_from_others(&places, intent, now, random);
+        for (subnet, place) in places {
+            match self.clients.get_mut(&subnet) {
+                Some(client) => client.go_to(subnet, place, now, random()),
+                None => self.begin(subnet, place, facts, now, random()),
+            }
+        }
+        self.forget_released();
+    }
+
+    fn part_from_others(
+        &mut self,
+        places: &BTreeMap<SubnetId, Place>,
+        intent: &Intent,
+        now: Instant,
+        random: &mut dyn FnMut() -> u64,
+    ) {
+        let stays = |subnet: &SubnetId, client: &PlacedClient| {
+            let place = places.get(subnet);
+            place.is_some_and(|place| place.network == client.place.network)
+        };
+        let clients = std::mem::take(&mut self.clients).into_iter();
+        let (stay, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            clients.partition(|(subnet, client)| stays(subnet, client));
+        self.clients = stay;
+        for (subnet, mut gone) in gone {
+            if network_of(subnet, intent) != Some(gone.place.network) {
+                gone.client.release(now, random());
+                self.leaving.push((subnet, gone));
+            }
+        }
+    }
+
+    /// A client goes on with what is known of the subnet, unless that is from elsewhere, or is just being given back.
+    fn begin(&mut self, subnet: SubnetId, place: Place, facts: &Facts, now: Instant, random: u64) {
+        let before = self.leaving.len();
+        self.leaving.retain(|(leaving, client)| {
+            *leaving != subnet || client.place.network != place.network
+        });
+        let is_given_back = self.leaving.len() < before;
+        let known = facts.delegations().get(&subnet);
+        let known = known.filter(|known| known.network == place.network && !is_given_back);
+        let known = known.map(|known| lease(known, self.base));
+        let client = PlacedClient {
+            client: Client::new(subnet, place.sender, known, now, random),
+            duid: duid(subnet),
+            place,
+        };
+        self.clients.insert(subnet, client);
+    }
+
+    /// Takes in what a packet showed, if that is what a server said.
+    pub fn handle_learned(
+        &mut self,
+        learned: &Learned,
+        now: Instant,
+        random: &mut dyn FnMut() -> u64,
+    ) {
+        let Learned::Delegation(network, heard) = learned else {
+            return;
+        };
+        let leaving = self.leaving.iter_mut();
+        let leaving = leaving.map(|(subnet, client)| (&*subnet, client));
+        for (subnet, client) in self.clients.iter_mut().chain(leaving) {
+            if client.place.network != *network || client.duid != heard.client() {
+                continue;
+            }
+            self.changed = true;
+            let effect = client.client.handle_message(heard, now, random());
+            let event = client.event(*subnet, effect, heard);
+            self.events.push_back(event);
+        }
+        self.forget_released();
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
+        if self.poll_timeout().is_none_or(|due| now < due) {
+            return;
+        }
+        self.changed = true;
+        let leaving = self.leaving.iter_mut().map(|(_, client)| client);
+        for client in self.clients.values_mut().chain(leaving) {
+            client.client.handle_timeout(now, random());
+            self.frames.extend(client.poll_frame());
+        }
+        self.forget_released();
+    }
+
+    /// Compares the leases with the owner's facts: what these lack comes out as events. What is being given back and is
+    /// asked for again, by another hypervisor it may be, is given back no more.
+    pub fn handle_snapshot(&mut self, intent: &Intent, facts: &Facts, now: Time) {
+        self.changed = false;
+        if now.set_since(self.base) > CLOCK_TOLERANCE {
+            // By the other clock all leases end at other times.
+            self.base = now;
+        }
+        self.leaving
+            .retain(|(subnet, client)| network_of(*subnet, intent) != Some(client.place.network));
+        for (subnet, client) in &self.clients {
+            let known = facts.delegations().get(subnet).map(Arc::as_ref);
+            if !client.is_as(known, self.base)
+                && self.asks_for(*subnet, &client.place, intent, facts)
+            {
+                let delegation = client.delegation(self.base).map(Arc::new);
+                let event = HostEvent::Delegated(*subnet, delegation);
+                self.events.push_back(event);
+            }
+        }
+    }
+
+    /// Whether it is for this hypervisor to ask: two that report of one subnet would contradict each other without end.
+    fn asks_for(&self, subnet: SubnetId, place: &Place, intent: &Intent, facts: &Facts) -> bool {
+        let subnet = intent.subnets.get(&subnet);
+        let router = subnet.and_then(|subnet| intent.delegating_router(subnet));
+        let gateway = router.and_then(|router| facts.gateways().get(&router.id));
+        gateway
+            .is_some_and(|(chassis, network)| *chassis == self.chassis && *network == place.network)
+    }
+
+    /// Whether something has happened since facts were compared that they may lack.
+    pub fn has_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// The next frame to send.
+    pub fn poll_frame(&mut self) -> Option<OutgoingFrame> {
+        self.frames.pop_front()
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<HostEvent> {
+        self.events.pop_front()
+    }
+
+    /// When something is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.all()
+            .filter_map(|client| client.client.poll_timeout())
+            .min()
+    }
+
+    /// What each client is about.
+    pub fn states(&self) -> impl Iterator<Item = State> {
+        self.all().map(|client| client.client.state())
+    }
+
+    fn forget_released(&mut self) {
+        self.leaving.retain(|(_, client)| !client.client.is_done());
+    }
+
+    fn all(&self) -> impl Iterator<Item = &PlacedClient> {
+        let leaving = self.leaving.iter().map(|(_, client)| client);
+        self.clients.values().chain(leaving)
+    }
+}
+
+impl PlacedClient {
+    /// Another sender on the same network is another next hop for the server's route: it learns of it by Rebind.
+    fn go_to(&mut self, subnet: SubnetId, place: Place, now: Instant, random: u64) {
+        let before = std::mem::replace(&mut self.place, place);
+        if before.sender == place.sender {
+            return;
+        }
+        self.client.set_sender(place.sender);
+        if let Some(lease) = self.client.lease() {
+            let known = Some(lease.clone());
+            self.client = Client::new(subnet, place.sender, known, now, random);
+        }
+    }
+
+    /// Whether this is known of its lease. That is asked with each snapshot, so nothing is copied.
+    fn is_as(&self, known: Option<&Delegation>, base: Time) -> bool {
+        let (Some(lease), Some(known)) = (self.client.lease(), known) else {
+            return self.client.lease().is_none() && known.is_none();
+        };
+        known.network == self.place.network
+            && known.prefix == lease.prefix
+            && known.server == lease.server
+            && known.renew_at == base.unix_at(lease.renew_at)
+            && known.rebind_at == base.unix_at(lease.rebind_at)
+            && known.preferred_until == base.unix_at(lease.preferred_until)
+            && known.valid_until == base.unix_at(lease.valid_until)
+    }
+
+    /// Its lease as the owner keeps it: with times for all, by the clock that people set.
+    fn delegation(&self, base: Time) -> Option<Delegation> {
+        let lease = self.client.lease()?;
+        Some(Delegation {
+            network: self.place.network,
+            prefix: lease.prefix,
+            server: lease.server.clone(),
+            renew_at: base.unix_at(lease.renew_at),
+            rebind_at: base.unix_at(lease.rebind_at),
+            preferred_until: base.unix_at(lease.preferred_until),
+            valid_until: base.unix_at(lease.valid_until),
+        })
+    }
+
+    fn event(&self, subnet: SubnetId, effect: Effect, heard: &Heard) -> HostEvent {
+        HostEvent::ServerAnswered {
+            subnet,
+            effect,
+            message: heard.message(),
+            prefix: self.client.lease().map(|lease| lease.prefix),
+        }
+    }
+
+    fn poll_frame(&mut self) -> Option<OutgoingFrame> {
+        let octets = self.client.poll_frame()?;
+        Some(OutgoingFrame {
+            way: self.place.way,
+            kind: FrameKind::Dhcpv6(sent(&octets)),
+            octets,
+        })
+    }
+}
+
+/// The subnets that prefixes are asked for, and where.
+fn places(uplinks: &BTreeMap<NetworkId, Uplink>) -> BTreeMap<SubnetId, Place> {
+    let mut places = BTreeMap::new();
+    for (network, uplink) in uplinks {
+        for speaker in uplink.speakers.values() {
+            let place = place(*network, uplink, speaker);
+            places.extend(speaker.delegated.iter().map(|subnet| (*subnet, place)));
+        }
+    }
+    places
+}
+
+fn place(network: NetworkId, uplink: &Uplink, speaker: &Speaker) -> Place {
+    let (port, vlan_tci) = (uplink.port, uplink.vlan_tci);
+    let (mac, address) = (speaker.mac, speaker.mac.link_local());
+    Place {
+        network,
+        way: Way::Uplink { port, vlan_tci },
+        sender: Sender { mac, address },
+    }
+}
+
+/// The external network where the prefix of a subnet is asked for.
+fn network_of(subnet: SubnetId, intent: &Intent) -> Option<NetworkId> {
+    let subnet = intent.subnets.get(&subnet)?;
+    intent.delegating_network(subnet)
+}
+
+/// The lease that the owner keeps.
+fn lease(delegation: &Delegation, base: Time) -> Lease {
+    Lease {
+        prefix: delegation.prefix,
+        server: delegation.server.clone(),
+        renew_at: base.instant_at(delegation.renew_at),
+        rebind_at: base.instant_at(delegation.rebind_at),
+        preferred_until: base.instant_at(delegation.preferred_until),
+        valid_until: base.instant_at(delegation.valid_until),
+    }
+}

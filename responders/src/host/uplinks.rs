@@ -1,0 +1,204 @@
+//! The external networks of a hypervisor: it hears who routes there, keeps next hops resolved, and announces which addresses
+//! are here.
+//!
+//! What it learns comes out as events, and the owner's next facts have it. It is compared with these, so what they lack,
+//! for whatever reason, comes out again.
+
+mod link;
+
+pub use link::Disbelief;
+
+use super::{HostEvent, OutgoingFrame};
+use crate::Learned;
+use crate::neighbor::Neighbor;
+use link::Link;
+use sextant_model::{ChassisId, Facts, NetworkId, Outside, Uplink};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The external networks that routers use by a bridge of one hypervisor.
+#[derive(Debug)]
+pub struct Uplinks {
+    chassis: ChassisId,
+    /// None before it is known which there are.
+    links: Option<BTreeMap<NetworkId, Link>>,
+    /// Something has happened that facts may lack.
+    changed: bool,
+    events: VecDeque<HostEvent>,
+}
+
+impl Uplinks {
+    /// A hypervisor of which no uplinks are known yet.
+    pub fn new(chassis: ChassisId) -> Self {
+        Self {
+            chassis,
+            links: None,
+            changed: false,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Takes in which uplinks there are. What is known of a new one from before, or by another hypervisor, counts until it
+    /// turns out wrong.
+    pub fn handle_uplinks(
+        &mut self,
+        uplinks: BTreeMap<NetworkId, Uplink>,
+        facts: &Facts,
+        now: Instant,
+        random: &mut dyn FnMut() -> u64,
+    ) {
+        self.changed = true;
+        let links = self.links.get_or_insert_default();
+        links.retain(|network, _| uplinks.contains_key(network));
+        for (network, uplink) in uplinks {
+            links
+                .entry(network)
+                .or_insert_with(|| remembered(&self.chassis, network, facts, now))
+                .handle_uplink(uplink, now, random);
+        }
+    }
+
+    /// The switch has the flows for what the uplinks say: new speakers announce themselves.
+    pub fn handle_confirmed(&mut self, now: Instant) {
+        self.links_mut().for_each(|link| link.handle_confirmed(now));
+    }
+
+    /// Takes in what a packet showed. Of guests, nothing is kept.
+    pub fn handle_learned(
+        &mut self,
+        learned: &Learned,
+        now: Instant,
+        random: &mut dyn FnMut() -> u64,
+    ) {
+        let (Learned::Router { network, .. }
+        | Learned::Neighbor(network, _)
+        | Learned::Sought(network, _)) = learned
+        else {
+            return;
+        };
+        let links = self.links.as_mut();
+        let Some(link) = links.and_then(|links| links.get_mut(network)) else {
+            return;
+        };
+        self.changed = true;
+        if let Err(disbelief) = learn(link, learned, now, random) {
+            self.events.push_back(HostEvent::Disbelieved(disbelief));
+        }
+    }
+
+    /// Forgets who has which MAC, and asks anew.
+    pub fn flush(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
+        self.links_mut().for_each(|link| link.flush(now, random));
+        self.changed = true;
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
+        if self.poll_timeout().is_none_or(|due| now < due) {
+            return;
+        }
+        self.changed = true;
+        self.links_mut()
+            .for_each(|link| link.handle_timeout(now, random));
+    }
+
+    /// Compares what was learned with the owner's facts: what these lack comes out as events.
+    pub fn handle_facts(&mut self, facts: &Facts, now: Instant) {
+        self.changed = false;
+        let known = facts.chassis().get(&self.chassis);
+        // Before its database is read, nothing is kept of a hypervisor.
+        let is_kept = known.is_some_and(|known| known.observed);
+        let Some(links) = self.links.as_mut().filter(|_| is_kept) else {
+            return;
+        };
+        let of_it = (self.chassis.clone(), NetworkId::MIN)..=(self.chassis.clone(), NetworkId::MAX);
+        for ((_, network), _) in facts.outside().range(of_it) {
+            if !links.contains_key(network) {
+                self.events.push_back(HostEvent::Outside(*network, None));
+            }
+        }
+        for (network, link) in links {
+            let known = facts.outside().get(&(self.chassis.clone(), *network));
+            if let Some(outside) = link.report(known.map(Arc::as_ref), now) {
+                let event = HostEvent::Outside(*network, Some(outside));
+                self.events.push_back(event);
+            }
+        }
+    }
+
+    /// Whether something has happened since facts were compared that they may lack.
+    pub fn has_changed(&self) -> bool {
+        self.changed
+    }
+
+    /// The next frame to send.
+    pub fn poll_frame(&mut self) -> Option<OutgoingFrame> {
+        self.links_mut().find_map(Link::poll_frame)
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<HostEvent> {
+        self.events.pop_front()
+    }
+
+    /// When something is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let links = self.links.iter().flat_map(BTreeMap::values);
+        links.filter_map(Link::poll_timeout).min()
+    }
+
+    /// The next hops on each network.
+    pub fn neighbors(&self) -> impl Iterator<Item = (NetworkId, impl Iterator<Item = &Neighbor>)> {
+        let links = self.links.iter().flatten();
+        links.map(|(network, link)| (*network, link.neighbors()))
+    }
+
+    /// The router to which everything goes on a network that has no other route.
+    pub fn default_router(&self, network: NetworkId) -> Option<Ipv6Addr> {
+        self.links.as_ref()?.get(&network)?.default_router()
+    }
+
+    fn links_mut(&mut self) -> impl Iterator<Item = &mut Link> {
+        self.links.iter_mut().flat_map(BTreeMap::values_mut)
+    }
+}
+
+fn learn(
+    link: &mut Link,
+    learned: &Learned,
+    now: Instant,
+    random: &mut dyn FnMut() -> u64,
+) -> Result<(), Disbelief> {
+    match learned {
+        Learned::Router {
+            from,
+            advertisement,
+            ..
+        } => link.handle_advertisement(*from, advertisement, now, random),
+        Learned::Neighbor(_, heard) => link.handle_neighbor(heard, now, random),
+        Learned::Sought(_, address) => {
+            link.handle_sought(*address, now, random);
+            Ok(())
+        }
+        Learned::Delegation(..)
+        | Learned::Declined { .. }
+        | Learned::Released { .. }
+        | Learned::Announced { .. } => Ok(()),
+    }
+}
+
+/// A link with what this hypervisor knew of it last, or else another knows.
+fn remembered(chassis: &ChassisId, network: NetworkId, facts: &Facts, now: Instant) -> Link {
+    let own = facts.outside().get(&(chassis.clone(), network));
+    let others = || {
+        let all = facts.outside().iter();
+        let of_network = all.filter(|((_, of), _)| *of == network);
+        of_network
+            .map(|(_, outside)| outside)
+            .max_by_key(|outside| (outside.default_router, outside.neighbors.len()))
+    };
+    let known: Option<&Arc<Outside>> = own.or_else(others);
+    Link::new(known.map(Arc::as_ref), now)
+}
