@@ -19,7 +19,7 @@ use crate::stream::{Dialects, Listener, WhoIs};
 use crate::tls::{Expiries, Tls, TlsError};
 use crate::{api, delegation, hypervisor, liveness, memory, scrape, switch};
 use again::Reload;
-use sextant_model::{Change, Chassis, Key, Object, ServerIdentity};
+use sextant_model::{Change, Chassis, Object, ObjectKey, ServerIdentity};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -287,7 +287,7 @@ async fn identify(store: &dyn Store) -> Result<(), RuntimeError> {
     match store
         .commit(
             vec![identity],
-            vec![Precondition::Absent(Key::ServerIdentity)],
+            vec![Precondition::Absent(ObjectKey::ServerIdentity.into())],
         )
         .await
     {

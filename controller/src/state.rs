@@ -19,8 +19,8 @@ use crate::throttle::Throttles;
 use elsewhere::Elsewhere;
 use hosts::Hosts;
 use sextant_model::{
-    Binding, Change, Chassis, ChassisId, Delegation, Facts, Key, MacAddr, NetworkId, Object,
-    Outside, Plugged, PortId, RouterId, Settings, Shortfall, SubnetId, TunnelWatches,
+    Binding, Change, Chassis, ChassisId, Delegation, Fact, Facts, Key, MacAddr, NetworkId, Object,
+    ObjectKey, Outside, Plugged, PortId, RouterId, Settings, Shortfall, SubnetId, TunnelWatches,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -186,7 +186,7 @@ impl Owner {
         for change in &committed.changes {
             dhcp_options::count(intent, change, &self.metrics);
             intent.apply(change);
-            if let Key::Port(port) = change.key() {
+            if let Key::Object(ObjectKey::Port(port)) = change.key() {
                 facts.rebind(intent, port);
             }
         }
@@ -209,11 +209,13 @@ impl Owner {
                 facts.put_chassis(chassis.stored());
                 self.place_after(&chassis.id, before.as_deref());
             }
-            Change::Delete(Key::Chassis(id)) if !is_observed(facts, id) => self.remove(id),
+            Change::Delete(Key::Fact(Fact::Chassis(id))) if !is_observed(facts, id) => {
+                self.remove(id)
+            }
             Change::Put(Object::Outside(id, network, outside)) if !is_observed(facts, id) => {
                 facts.learn_outside(id, *network, Some(outside.clone()));
             }
-            Change::Delete(Key::Outside(id, network)) if !is_observed(facts, id) => {
+            Change::Delete(Key::Fact(Fact::Outside(id, network))) if !is_observed(facts, id) => {
                 facts.learn_outside(id, *network, None);
             }
             Change::Put(Object::Location(port, chassis)) if !is_observed(facts, chassis) => {
@@ -223,7 +225,7 @@ impl Owner {
                     facts.plug(intent, *port, Plugged { chassis, ofport });
                 }
             }
-            Change::Delete(Key::Location(port)) if !is_plugged(facts, port) => {
+            Change::Delete(Key::Fact(Fact::Location(port))) if !is_plugged(facts, port) => {
                 let known = facts.plugged().get(port);
                 if let Some(chassis) = known.map(|known| known.chassis.clone()) {
                     facts.unplug(intent, *port, &chassis);
@@ -302,7 +304,7 @@ impl Owner {
         gone.into_iter().for_each(|port| self.unplugged(port, id));
         self.remove(id);
         self.forget(id);
-        self.remember(Change::Delete(Key::Chassis(id.clone())));
+        self.remember(Change::delete(Fact::Chassis(id.clone())));
     }
 
     fn remove(&mut self, id: &ChassisId) {
@@ -369,7 +371,7 @@ impl Owner {
                 .unplug(&self.snapshot.intent, port, chassis);
             return self.plugged(port, other);
         }
-        self.remember(Change::Delete(Key::Location(port)));
+        self.remember(Change::delete(Fact::Location(port)));
         self.snapshot
             .facts
             .unplug(&self.snapshot.intent, port, chassis);
@@ -390,7 +392,7 @@ impl Owner {
         }
         self.remember(match &delegation {
             Some(delegation) => Change::Put(Object::Delegation(subnet, delegation.clone())),
-            None => Change::Delete(Key::Delegation(subnet)),
+            None => Change::delete(Fact::Delegation(subnet)),
         });
         self.snapshot.facts.delegate(subnet, delegation);
     }

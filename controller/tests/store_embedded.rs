@@ -9,8 +9,8 @@ use sextant_controller::store::{
     CommitError, Committed, Embedded, OpenError, Precondition, Revision, Store,
 };
 use sextant_model::{
-    Change, ChassisId, Delegation, Key, MacAddr, NetworkId, NetworkKey, Object, Outside, Settings,
-    SubnetId,
+    Change, ChassisId, Claim, Delegation, Key, MacAddr, NetworkId, NetworkKey, Object, Outside,
+    Settings, SubnetId,
 };
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
@@ -42,7 +42,7 @@ impl Drop for Folder {
 }
 
 fn number(n: u32) -> Key {
-    Key::NetworkKey(NetworkKey(n))
+    Key::Claim(Claim::NetworkKey(NetworkKey(n)))
 }
 
 fn put(n: u32) -> Change {

@@ -9,8 +9,8 @@
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use sextant_controller::store::{Embedded, FORMAT, Revision, Store};
 use sextant_model::{
-    Change, Counted, DEFAULT_SECURITY_GROUP, EVERY_PROJECT, Endpoints, Intent, Key, Object,
-    RbacAction, RbacObject,
+    Change, ChassisId, Claim, Counted, DEFAULT_SECURITY_GROUP, EVERY_PROJECT, Endpoints, Fact,
+    Intent, Key, Mark, Object, ObjectKey, RbacAction, RbacObject,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -150,7 +150,7 @@ async fn guests_ports_of_format_1_come_under_their_projects_default_group() {
     assert_eq!(group.meta.name, DEFAULT_SECURITY_GROUP);
     let project = group.meta.project_id.clone();
     assert_eq!(intent.default_group_of(&project), Some(*id));
-    assert!(intent.is_claimed(&Key::DefaultSecurityGroup(project.clone())));
+    assert!(intent.is_claimed(&Claim::DefaultSecurityGroup(project.clone())));
     assert_eq!(intent.rules_of(*id).count(), 4);
     assert_eq!(intent.count_of(&project, Counted::SecurityGroupRule), 4);
     for port in intent.ports.values() {
@@ -210,5 +210,25 @@ async fn what_was_brought_to_this_format_is_opened_again_and_written_to() {
         assert_eq!(stored.revision, expected);
         store.commit(vec![again], vec![]).await.unwrap();
         before = Some(stored.revision);
+    }
+}
+
+#[test]
+fn a_key_is_stored_without_its_kind() {
+    let keys: [(Key, &str); 4] = [
+        (ObjectKey::ServerIdentity.into(), r#""ServerIdentity""#),
+        (Claim::DefaultNetwork.into(), r#""DefaultNetwork""#),
+        (
+            Mark::CountOf("p".to_owned(), Counted::Port).into(),
+            r#"{"CountOf":["p","port"]}"#,
+        ),
+        (
+            Fact::Chassis(ChassisId::new("h1")).into(),
+            r#"{"Chassis":"h1"}"#,
+        ),
+    ];
+    for (key, text) in keys {
+        assert_eq!(serde_json::to_string(&key).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Key>(text).unwrap(), key);
     }
 }

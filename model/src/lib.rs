@@ -22,6 +22,7 @@ mod facts;
 mod gateways;
 mod ids;
 mod intent;
+mod key;
 mod link;
 mod mac;
 mod network;
@@ -55,10 +56,11 @@ pub use ids::{
     SecurityGroupId, SecurityGroupRuleId, SubnetId, SubnetPoolId,
 };
 pub use intent::Intent;
+pub use key::{Claim, Fact, Key, Mark, ObjectKey};
 pub use link::{AdvertisedLink, Speaker, Uplink};
 pub use mac::{InvalidMac, MacAddr};
 pub use network::{Network, NetworkType};
-pub use object::{Change, Key, Meta, Object, ServerIdentity};
+pub use object::{Change, Meta, Object, ServerIdentity};
 pub use port::{
     AddressPair, DhcpOption, FixedIp, Port, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, in_domain,
 };

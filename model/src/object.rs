@@ -1,14 +1,12 @@
 //! What the store holds, and changes to it.
 
 use crate::{
-    AddressScope, AddressScopeId, Chassis, ChassisId, Counted, Delegation, MacAddr, Network,
-    NetworkId, NetworkKey, Outside, Port, PortId, ProjectQuota, RbacPolicy, RbacPolicyId, Router,
-    RouterId, RouterKey, SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId,
-    Subnet, SubnetId, SubnetPool, SubnetPoolId,
+    AddressScope, Chassis, ChassisId, Counted, Delegation, Fact, Key, Network, NetworkId,
+    ObjectKey, Outside, Port, PortId, ProjectQuota, RbacPolicy, Router, SecurityGroup,
+    SecurityGroupRule, Subnet, SubnetId, SubnetPool,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -57,73 +55,6 @@ impl ServerIdentity {
         duid.extend_from_slice(self.uuid.as_bytes());
         duid.into()
     }
-}
-
-/// The name of something stored.
-///
-/// Besides objects there are claims: keys that exist so that two writers cannot both have what they name. A commit
-/// that makes one demands that it was absent.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Key {
-    /// A network.
-    Network(NetworkId),
-    /// A subnet.
-    Subnet(SubnetId),
-    /// A port.
-    Port(PortId),
-    /// A router.
-    Router(RouterId),
-    /// A pool of prefixes.
-    SubnetPool(SubnetPoolId),
-    /// A hypervisor, as last observed.
-    Chassis(ChassisId),
-    /// Where a port's interface was last observed.
-    Location(PortId),
-    /// The DHCPv6 server's identity.
-    ServerIdentity,
-    /// Claim: an address of a subnet is a port's.
-    Address(SubnetId, IpAddr),
-    /// Claim: a MAC on a network is a port's.
-    Mac(NetworkId, MacAddr),
-    /// Claim: a number is a network's.
-    NetworkKey(NetworkKey),
-    /// Claim: a segment of a physical network is a network's: a VLAN, or what is untagged.
-    Segment(String, Option<u16>),
-    /// Claim: a number is a router's.
-    RouterKey(RouterKey),
-    /// Claim: a subnet pool is the default of an IP version (4 or 6).
-    DefaultSubnetPool(u8),
-    /// Claim: an external network is the default.
-    DefaultNetwork,
-    /// Not a claim but a mark: whoever makes, changes or removes a port of the network writes it again, so that a writer
-    /// whose decision rests on all of the network's ports can demand that none changed, and writers of different ports
-    /// do not hinder each other.
-    PortsOf(NetworkId),
-    /// An address scope.
-    AddressScope(AddressScopeId),
-    /// A security group.
-    SecurityGroup(SecurityGroupId),
-    /// A rule of a security group.
-    SecurityGroupRule(SecurityGroupRuleId),
-    /// An access control policy.
-    RbacPolicy(RbacPolicyId),
-    /// What a project may have.
-    Quota(String),
-    /// Claim: a project has its default security group.
-    DefaultSecurityGroup(String),
-    /// A mark, as [`Key::PortsOf`]: whoever makes something counted of a project writes it again, so that a writer near
-    /// the project's quota can demand that the count is no higher than it was.
-    CountOf(String, Counted),
-    /// A mark: whoever makes something counted near the project's quota writes it again, so that a writer who believes to
-    /// be far from it can demand that nobody has come near.
-    NearQuota(String, Counted),
-    /// A mark, as [`Key::PortsOf`]: whoever puts a port under the security group, or makes a rule with it at the other
-    /// end, writes it again, so that a writer who rests on the group being unused can demand that it still is.
-    UsesOf(SecurityGroupId),
-    /// What a hypervisor last knew of an external network's outside.
-    Outside(ChassisId, NetworkId),
-    /// The prefix that was delegated to a subnet.
-    Delegation(SubnetId),
 }
 
 /// Something stored.
@@ -189,24 +120,27 @@ impl Object {
 
     /// The key under which it is stored.
     pub fn key(&self) -> Key {
-        match self {
-            Self::Network(network) => Key::Network(network.id),
-            Self::Subnet(subnet) => Key::Subnet(subnet.id),
-            Self::Port(port) => Key::Port(port.id),
-            Self::Router(router) => Key::Router(router.id),
-            Self::SubnetPool(pool) => Key::SubnetPool(pool.id),
-            Self::AddressScope(scope) => Key::AddressScope(scope.id),
-            Self::SecurityGroup(group) => Key::SecurityGroup(group.id),
-            Self::SecurityGroupRule(rule) => Key::SecurityGroupRule(rule.id),
-            Self::RbacPolicy(policy) => Key::RbacPolicy(policy.id),
-            Self::Quota(quota) => Key::Quota(quota.project_id.clone()),
-            Self::Chassis(chassis) => Key::Chassis(chassis.id.clone()),
-            Self::Location(port, _) => Key::Location(*port),
-            Self::ServerIdentity(_) => Key::ServerIdentity,
-            Self::Claim(key) => key.clone(),
-            Self::Outside(chassis, network, _) => Key::Outside(chassis.clone(), *network),
-            Self::Delegation(subnet, _) => Key::Delegation(*subnet),
-        }
+        let object = match self {
+            Self::Network(network) => ObjectKey::Network(network.id),
+            Self::Subnet(subnet) => ObjectKey::Subnet(subnet.id),
+            Self::Port(port) => ObjectKey::Port(port.id),
+            Self::Router(router) => ObjectKey::Router(router.id),
+            Self::SubnetPool(pool) => ObjectKey::SubnetPool(pool.id),
+            Self::AddressScope(scope) => ObjectKey::AddressScope(scope.id),
+            Self::SecurityGroup(group) => ObjectKey::SecurityGroup(group.id),
+            Self::SecurityGroupRule(rule) => ObjectKey::SecurityGroupRule(rule.id),
+            Self::RbacPolicy(policy) => ObjectKey::RbacPolicy(policy.id),
+            Self::Quota(quota) => ObjectKey::Quota(quota.project_id.clone()),
+            Self::ServerIdentity(_) => ObjectKey::ServerIdentity,
+            Self::Chassis(chassis) => return Fact::Chassis(chassis.id.clone()).into(),
+            Self::Location(port, _) => return Fact::Location(*port).into(),
+            Self::Outside(chassis, network, _) => {
+                return Fact::Outside(chassis.clone(), *network).into();
+            }
+            Self::Delegation(subnet, _) => return Fact::Delegation(*subnet).into(),
+            Self::Claim(key) => return key.clone(),
+        };
+        object.into()
     }
 }
 
@@ -220,6 +154,11 @@ pub enum Change {
 }
 
 impl Change {
+    /// Removes what has this key.
+    pub fn delete(key: impl Into<Key>) -> Self {
+        Self::Delete(key.into())
+    }
+
     /// The key that it changes.
     pub fn key(&self) -> Key {
         match self {

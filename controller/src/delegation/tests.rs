@@ -3,8 +3,8 @@ use crate::state;
 use crate::store::{Boxed, CommitError, Precondition, Revision, Store, Watch, WatchEnded};
 use sextant_model::{
     Change, Delegation, Facts, FixedIp, Intent, Key, MacAddr, Meta, Network, NetworkId, NetworkKey,
-    NetworkType, Object, Port, PortId, PrefixSource, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER,
-    Router, RouterId, RouterKey, Subnet,
+    NetworkType, Object, ObjectKey, Port, PortId, PrefixSource, ROUTER_GATEWAY_OWNER,
+    ROUTER_INTERFACE_OWNER, Router, RouterId, RouterKey, Subnet,
 };
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -130,9 +130,9 @@ fn a_subnet_has_its_prefix_until_the_delegation_ends() {
 #[test]
 fn without_a_router_that_asks_there_is_no_prefix_and_the_delegation_is_forgotten() {
     for gone in [
-        Key::Port(INTERFACE),
-        Key::Port(GATEWAY),
-        Key::Router(ROUTER),
+        Key::Object(ObjectKey::Port(INTERFACE)),
+        Key::Object(ObjectKey::Port(GATEWAY)),
+        Key::Object(ObjectKey::Router(ROUTER)),
     ] {
         let mut intent = intent(PREFIX);
         let before = intent.clone();
@@ -168,7 +168,7 @@ fn a_prefix_of_another_external_network_is_not_the_subnets() {
 #[test]
 fn the_delegation_of_a_subnet_that_is_gone_is_forgotten() {
     let mut intent = intent(PREFIX);
-    intent.apply(&Change::Delete(Key::Subnet(SUBNET)));
+    intent.apply(&Change::delete(ObjectKey::Subnet(SUBNET)));
     let expected = Plan {
         forget: forgotten(),
         ..Plan::default()

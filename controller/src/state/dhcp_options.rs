@@ -1,7 +1,7 @@
 //! Counts the `extra_dhcp_opts` of ports that DHCP answers leave out, because they cannot be sent.
 
 use crate::metrics::Metrics;
-use sextant_model::{Change, DhcpOption, Intent, Key, Object, Port};
+use sextant_model::{Change, DhcpOption, Intent, Key, Object, ObjectKey, Port};
 use std::sync::Arc;
 
 /// The IP versions, as labels.
@@ -9,7 +9,7 @@ const VERSIONS: [(u8, &str); 2] = [(4, "4"), (6, "6")];
 
 /// Counts what a change does, which has not been applied yet.
 pub(super) fn count(intent: &Intent, change: &Change, metrics: &Metrics) {
-    let Key::Port(id) = change.key() else {
+    let Key::Object(ObjectKey::Port(id)) = change.key() else {
         return;
     };
     let before = intent.ports.get(&id);

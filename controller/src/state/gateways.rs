@@ -4,7 +4,9 @@ use super::{Owner, is_observed};
 use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 use imbl::ordmap::DiffItem;
-use sextant_model::{Change, Chassis, ChassisId, Facts, Key, NetworkId, Object, Outside, RouterId};
+use sextant_model::{
+    Change, Chassis, ChassisId, Fact, Facts, Key, NetworkId, Object, ObjectKey, Outside, RouterId,
+};
 use std::sync::Arc;
 
 impl Owner {
@@ -13,10 +15,10 @@ impl Owner {
         let Snapshot { intent, facts, .. } = &mut self.snapshot;
         for change in changes {
             let key = change.key();
-            if let Key::Router(router) = key {
+            if let Key::Object(ObjectKey::Router(router)) = key {
                 facts.place_gateway(intent, router);
                 self.to_review.insert(router);
-            } else if let Key::Network(network) = key {
+            } else if let Key::Object(ObjectKey::Network(network)) = key {
                 let ports = intent.gateway_ports_of(network);
                 let routers = ports.filter_map(|port| port.gateway_of());
                 for router in routers {
@@ -98,7 +100,7 @@ impl Owner {
         facts.learn_outside(id, network, outside.clone());
         self.remember(match outside {
             Some(outside) => Change::Put(Object::Outside(id.clone(), network, outside)),
-            None => Change::Delete(Key::Outside(id.clone(), network)),
+            None => Change::delete(Fact::Outside(id.clone(), network)),
         });
     }
 
@@ -114,7 +116,7 @@ impl Owner {
             .collect();
         for network in networks {
             self.snapshot.facts.learn_outside(id, network, None);
-            self.remember(Change::Delete(Key::Outside(id.clone(), network)));
+            self.remember(Change::delete(Fact::Outside(id.clone(), network)));
         }
     }
 }

@@ -4,7 +4,7 @@
 //! port's id elsewhere, of whoever reads ids or forgets to unplug, stays dead.
 
 use super::{Owner, is_observed};
-use sextant_model::{Change, ChassisId, Key, Plugged, PortId};
+use sextant_model::{Change, ChassisId, Fact, Key, ObjectKey, Plugged, PortId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
@@ -60,7 +60,7 @@ impl Owner {
             self.snapshot
                 .facts
                 .unplug(&self.snapshot.intent, port, &chassis);
-            self.remember(Change::Delete(Key::Location(port)));
+            self.remember(Change::delete(Fact::Location(port)));
         }
         self.elsewhere.keep(port, plugged);
         if self.hosts.dead.insert((port, chassis.clone()))
@@ -86,7 +86,7 @@ impl Owner {
     /// Ports have changed, and with them where they may be.
     pub(super) fn bind_committed(&mut self, changes: &[Change]) {
         for change in changes {
-            if let Key::Port(port) = change.key() {
+            if let Key::Object(ObjectKey::Port(port)) = change.key() {
                 self.bind(port);
             }
         }

@@ -4,7 +4,7 @@ mod gateways;
 mod hosts;
 
 use super::*;
-use sextant_model::{Encap, EncapKind, Intent, MacAddr, Meta, NetworkId, Port};
+use sextant_model::{Encap, EncapKind, Fact, Intent, MacAddr, Meta, NetworkId, Port};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -170,7 +170,7 @@ fn facts_of_before_a_restart_hold_until_the_hypervisor_is_read() {
     story.observed([read("h1", Some(3))]);
     story.echo();
     assert_eq!(story.place(), Some(("h1", Some(3))));
-    story.stored(Change::Delete(Key::Location(PORT)));
+    story.stored(Change::delete(Fact::Location(PORT)));
     assert_eq!(story.place(), Some(("h1", Some(3))));
 }
 

@@ -27,7 +27,7 @@ pub(super) fn actions(way: Way) -> Vec<Action> {
 /// Through the table of multicast members: only to guests here.
 fn to_guests(network: NetworkKey) -> Vec<Action> {
     vec![
-        Action::set(NETWORK, network.0),
+        NETWORK.set(network.0),
         Action::resubmit(Stage::Switch.table()),
     ]
 }

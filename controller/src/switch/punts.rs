@@ -12,7 +12,7 @@ use prometheus::IntCounterVec;
 use prometheus::local::{LocalHistogram, LocalIntCounter};
 use rust_openflow::{Action, Message, PacketIn, PortNo};
 use sextant_flows::Flows;
-use sextant_flows::pipeline::{NETWORK, ORIGIN, ORIGIN_GUEST, Stage};
+use sextant_flows::pipeline::{NETWORK, ORIGIN, Stage, origin};
 use sextant_model::{PortId, Punt};
 use sextant_responders::{Answer, Learned, Outcome, Verdict, respond};
 use std::time::{Duration, Instant};
@@ -221,8 +221,8 @@ fn way(punt: &Punt, port: PortNo) -> Vec<Action> {
         return tagged(punt.vlan_tci(), port);
     };
     vec![
-        Action::set(NETWORK, asker.network.0),
-        Action::set(ORIGIN, ORIGIN_GUEST),
+        NETWORK.set(asker.network.0),
+        ORIGIN.set(origin::GUEST),
         Action::resubmit(Stage::Switch.table()),
     ]
 }

@@ -1,7 +1,7 @@
 //! What a packet brings along in registers when it comes up, and its flow does not say.
 
-use rust_openflow::{Field, PacketIn};
-use sextant_flows::pipeline::{ADDRESS, ADVERTISED_FLAGS, MAC, TAG};
+use rust_openflow::PacketIn;
+use sextant_flows::pipeline::{ADVERTISED_FLAGS, ANSWER_MAC, NEXT_HOP, TAG};
 use sextant_model::{Asker, KnownNeighbor, MacAddr, Punt};
 use sextant_responders::neighbor::wanted;
 use std::borrow::Cow;
@@ -34,36 +34,20 @@ pub(super) fn filled<'a>(punt: &'a Punt, packet: &PacketIn) -> Cow<'a, Punt> {
 }
 
 fn next_hop(packet: &PacketIn) -> IpAddr {
-    let address = Ipv6Addr::from_bits(register(packet, ADDRESS));
+    let address = Ipv6Addr::from_bits(NEXT_HOP.read(&packet.matches));
     address
         .to_ipv4_mapped()
         .map_or(address.into(), IpAddr::from)
 }
 
 fn known(packet: &PacketIn) -> Option<Punt> {
-    let [_, _, mac @ ..] = (register(packet, MAC) as u64).to_be_bytes();
-    let flags = register(packet, ADVERTISED_FLAGS);
+    let [_, _, mac @ ..] = (ANSWER_MAC.read(&packet.matches) as u64).to_be_bytes();
+    let flags = ADVERTISED_FLAGS.read(&packet.matches);
     Some(Punt::NeighborSolicitation(KnownNeighbor {
         address: wanted(&packet.data)?,
         mac: MacAddr(mac),
         router: flags & ROUTER != 0,
         overrides: flags & ANYCAST == 0,
-        vlan_tci: register(packet, TAG) as u16,
+        vlan_tci: TAG.read(&packet.matches) as u16,
     }))
-}
-
-/// The value of a register, however wide; a switch leaves out those that are 0 and tells wide ones as narrow ones.
-fn register(packet: &PacketIn, field: Field) -> u128 {
-    let value = |field| packet.matches.value(field).unwrap_or_default();
-    let wide = |first: u8, count: u8| {
-        let narrow = (first..first + count).map(Field::reg);
-        narrow.fold(0, |wide, field| wide << 32 | value(field))
-    };
-    let of_two = (0..8).find(|n| Field::xreg(*n) == field);
-    let of_four = (0..4).find(|n| Field::xxreg(*n) == field);
-    match (of_two, of_four) {
-        (Some(n), _) => wide(2 * n, 2),
-        (_, Some(n)) => wide(4 * n, 4),
-        (None, None) => value(field),
-    }
 }

@@ -17,7 +17,7 @@ use sextant_controller::metrics::Metrics;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::state::{Event, events};
 use sextant_controller::store::{Embedded, Store};
-use sextant_model::{Change, Facts, Intent, Key, PortId, Settings};
+use sextant_model::{Change, Facts, Intent, Key, ObjectKey, PortId, Settings};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -349,7 +349,7 @@ async fn own(
 
 fn apply(snapshot: &mut Snapshot, change: &Change) {
     snapshot.intent.apply(change);
-    if let Key::Port(id) = change.key() {
+    if let Key::Object(ObjectKey::Port(id)) = change.key() {
         snapshot.facts.rebind(&snapshot.intent, id);
     }
 }

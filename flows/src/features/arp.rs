@@ -6,8 +6,10 @@
 
 use super::ethertype;
 use crate::flow::Flow;
-use crate::pipeline::{NETWORK, Stage, ipv4_register, mac_register, restore_tag};
-use rust_openflow::{Action, Field, Match, Subfield, ports};
+use crate::pipeline::{
+    ANSWER_MAC, Holding, NETWORK, SWAPPED_IPV4, Stage, TAG, advertise, known, neighbor,
+};
+use rust_openflow::{Action, Field, Match, ports};
 use sextant_model::{MacAddr, Network, Port};
 use std::net::Ipv4Addr;
 
@@ -17,7 +19,7 @@ const REPLY: u16 = 2;
 /// Who asks for the address of a port on its network is told its MAC.
 pub(crate) fn known(stage: Stage, network: &Network, port: &Port) -> Vec<Flow> {
     let answered = |(_, address)| {
-        let asks = asking_for(address).with(NETWORK, network.key.0);
+        let asks = asking_for(address).holding(NETWORK, network.key.0);
         answer(stage, asks, port.mac_address)
     };
     port.ipv4_addresses().map(answered).collect()
@@ -27,7 +29,7 @@ pub(crate) fn known(stage: Stage, network: &Network, port: &Port) -> Vec<Flow> {
 pub(crate) fn own(port: &Port, ofport: u16) -> Vec<Flow> {
     let silence = |(_, address)| {
         let asks = asking_for(address).with(Field::IN_PORT, ofport);
-        Flow::new(Stage::Neighbor, 200, asks).goto(Stage::Egress)
+        Flow::new(Stage::Neighbor, neighbor::OWN, asks).goto(Stage::Egress)
     };
     port.ipv4_addresses().map(silence).collect()
 }
@@ -40,30 +42,24 @@ pub(crate) fn server(address: Ipv4Addr, mac: MacAddr, ofport: u16) -> Flow {
 
 /// What all answers have in common.
 pub(crate) fn base() -> Vec<Flow> {
-    let whole = Subfield::whole;
-    let moved = |src, dst| Action::Move { src, dst };
     let reply = vec![
         Action::set(Field::ARP_OP, REPLY),
         Action::copy(Field::ETH_SRC, Field::ETH_DST),
-        moved(mac_register(), whole(Field::ETH_SRC)),
+        ANSWER_MAC.copy_to(Field::ETH_SRC),
         Action::copy(Field::ARP_SHA, Field::ARP_THA),
-        moved(mac_register(), whole(Field::ARP_SHA)),
-        moved(whole(Field::ARP_SPA), ipv4_register()),
+        ANSWER_MAC.copy_to(Field::ARP_SHA),
+        SWAPPED_IPV4.copy_from(Field::ARP_SPA),
         Action::copy(Field::ARP_TPA, Field::ARP_SPA),
-        moved(ipv4_register(), whole(Field::ARP_TPA)),
-        restore_tag(),
+        SWAPPED_IPV4.copy_to(Field::ARP_TPA),
+        TAG.copy_to(Field::VLAN_TCI),
         Action::output(ports::IN_PORT),
     ];
-    vec![Flow::new(Stage::Advertise, 100, request()).apply(reply)]
+    vec![Flow::new(Stage::Advertise, advertise::ANSWER, request()).apply(reply)]
 }
 
 fn answer(stage: Stage, asks: Match, mac: MacAddr) -> Flow {
-    let answer = Action::Load {
-        value: mac.to_u64(),
-        dst: mac_register(),
-    };
-    Flow::new(stage, 100, asks)
-        .apply(vec![answer])
+    Flow::new(stage, known::KNOWN, asks)
+        .apply(vec![ANSWER_MAC.set(mac.to_u64())])
         .goto(Stage::Advertise)
 }
 

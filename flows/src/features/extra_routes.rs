@@ -6,10 +6,10 @@
 use super::external;
 use super::routing::{Way, in_register, priority, to};
 use crate::flow::Flow;
-use crate::pipeline::{ADDRESS, PATH, ROUTER, Stage};
+use crate::pipeline::{Holding, NEXT_HOP, PATH, ROUTER, Stage};
 use crate::view::View;
 use ipnet::IpNet;
-use rust_openflow::{Action, HashFields, Multipath, Subfield};
+use rust_openflow::{Action, HashFields, Multipath};
 use sextant_model::{HostRoute, Router};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -48,13 +48,13 @@ fn path(view: &View<'_>, router: &Router, destination: IpNet, hop: IpAddr) -> Op
         return external::way_to(view, &view.gateway(router)?, hop);
     };
     let mut way = Way::onto(view, router, network, port.mac_address);
-    way.actions.push(Action::set(ADDRESS, in_register(hop)));
+    way.actions.push(NEXT_HOP.set(in_register(hop)));
     Some(way)
 }
 
 fn route(router: &Router, destination: IpNet, mut paths: Vec<Way>) -> Vec<Flow> {
     let flow = |stage| {
-        let matches = to(destination).with(ROUTER, router.key.0);
+        let matches = to(destination).holding(ROUTER, router.key.0);
         Flow::new(stage, priority(destination), matches)
     };
     match paths.len() {
@@ -67,7 +67,7 @@ fn route(router: &Router, destination: IpNet, mut paths: Vec<Way>) -> Vec<Flow> 
             let choice = flow(Stage::Route).apply(vec![choose(several)]);
             let path = |(number, path): (u32, Way)| {
                 let mut taken = flow(Stage::Path).apply(path.actions).goto(path.next);
-                taken.matches = taken.matches.with(PATH, number);
+                taken.matches = taken.matches.holding(PATH, number);
                 taken
             };
             let paths = (0..).zip(paths).map(path);
@@ -86,6 +86,6 @@ fn choose(several: usize) -> Action {
         algorithm: HIGHEST_RANDOM_WEIGHT,
         max_link: u16::try_from(several - 1).unwrap_or(u16::MAX),
         argument: 0,
-        dst: Subfield::whole(PATH),
+        dst: PATH.bits(),
     })
 }

@@ -8,13 +8,10 @@
 
 use super::{ipv4, ipv6, martian};
 use crate::flow::Flow;
-use crate::pipeline::Stage;
+use crate::pipeline::{Stage, martians};
 use crate::view::View;
 use rust_openflow::{Field, Match};
 use sextant_model::Reassembly;
-
-/// Above what passes from those who are nobody; below what is dropped.
-const FRAGMENT: u16 = 100;
 
 /// `nw_frag=yes`: a fragment, whichever (ovs-fields(7)).
 const ANY_FRAGMENT: (u8, u8) = (1, 1);
@@ -49,7 +46,7 @@ pub(crate) fn arriving(stage: Stage, ofport: u16) -> Vec<Flow> {
 
 fn metered((stage, next): (Stage, Stage), family: Match, ofport: u16) -> Flow {
     let matches = only(family.with(Field::IN_PORT, ofport));
-    Flow::new(stage, FRAGMENT, matches)
+    Flow::new(stage, martians::FRAGMENT, matches)
         .goto(next)
         .meter(meter(ofport))
 }

@@ -7,17 +7,12 @@
 
 use super::{ethertype, icmpv4, icmpv6, icmpv6_type, ipv4, ipv6, protocol};
 use crate::flow::Flow;
-use crate::pipeline::Stage;
+use crate::pipeline::{Stage, guard, neighbor_guard};
 use ipnet::IpNet;
 use rust_openflow::{Field, Match};
 use sextant_model::{AddressPair, MacAddr, Port, Punt};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-const UNGUARDED: u16 = 2000;
-const NEVER: u16 = 1000;
-const ALLOWED: u16 = 500;
-const OTHERWISE: u16 = 100;
 
 /// All systems on this link (RFC 1112).
 const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
@@ -38,7 +33,7 @@ pub(crate) fn base() -> Vec<Flow> {
         .chain(to_clients)
         .chain(hidden_headers())
         .chain(fragmented_discovery())
-        .map(|matches| Flow::new(Stage::Guard, NEVER, matches));
+        .map(|matches| Flow::new(Stage::Guard, guard::NEVER, matches));
     never.chain(unproven_discovery()).collect()
 }
 
@@ -128,8 +123,12 @@ fn unproven_discovery() -> impl Iterator<Item = Flow> {
     kinds.into_iter().flat_map(|kind| {
         let unread = discovery(kind).ipv6(Field::ND_TARGET, Ipv6Addr::UNSPECIFIED);
         [
-            Flow::new(Stage::NeighborGuard, NEVER, unread),
-            Flow::new(Stage::NeighborGuard, OTHERWISE, icmpv6_type(kind)),
+            Flow::new(Stage::NeighborGuard, neighbor_guard::NEVER, unread),
+            Flow::new(
+                Stage::NeighborGuard,
+                neighbor_guard::OTHERWISE,
+                icmpv6_type(kind),
+            ),
         ]
     })
 }
@@ -143,7 +142,7 @@ fn discovery(kind: u8) -> Match {
 pub(crate) fn port(port: &Port, ofport: u16) -> Vec<Flow> {
     if !port.port_security_enabled {
         let anything = Match::new().with(Field::IN_PORT, ofport);
-        return vec![Flow::new(Stage::Guard, UNGUARDED, anything).goto(Stage::Punt)];
+        return vec![Flow::new(Stage::Guard, guard::UNGUARDED, anything).goto(Stage::Punt)];
     }
     let sources = sources(port);
     let macs: BTreeSet<MacAddr> = sources.iter().map(|(mac, _)| *mac).collect();
@@ -210,7 +209,8 @@ fn before_any_address(ofport: u16, mac: MacAddr) -> Vec<Flow> {
     let allowed = unspecified.into_iter().chain([discover, probe]);
     allowed
         .map(|matches| {
-            Flow::new(Stage::Guard, ALLOWED, from(ofport, mac, matches)).goto(Stage::NeighborGuard)
+            Flow::new(Stage::Guard, guard::ALLOWED, from(ofport, mac, matches))
+                .goto(Stage::NeighborGuard)
         })
         .collect()
 }
@@ -230,10 +230,16 @@ fn from_ipv6(
     );
     let advertised = |link_layer: [u8; 6]| {
         let matches = from(ofport, mac, target.clone()).mac(Field::ND_TLL, link_layer);
-        announced(Flow::new(Stage::NeighborGuard, ALLOWED, matches)).goto(Stage::Punt)
+        announced(Flow::new(
+            Stage::NeighborGuard,
+            neighbor_guard::ALLOWED,
+            matches,
+        ))
+        .goto(Stage::Punt)
     };
     vec![
-        Flow::new(Stage::Guard, ALLOWED, from(ofport, mac, packet)).goto(Stage::NeighborGuard),
+        Flow::new(Stage::Guard, guard::ALLOWED, from(ofport, mac, packet))
+            .goto(Stage::NeighborGuard),
         advertised(mac.0),
         advertised([0; 6]),
     ]
@@ -244,7 +250,7 @@ fn own_link_layer_address(ofport: u16, mac: MacAddr) -> Vec<Flow> {
     let solicited = |link_layer: [u8; 6]| {
         let matches = from(ofport, mac, discovery(icmpv6::NEIGHBOR_SOLICITATION))
             .mac(Field::ND_SLL, link_layer);
-        Flow::new(Stage::NeighborGuard, ALLOWED, matches).goto(Stage::Punt)
+        Flow::new(Stage::NeighborGuard, neighbor_guard::ALLOWED, matches).goto(Stage::Punt)
     };
     vec![solicited(mac.0), solicited([0; 6])]
 }
@@ -260,7 +266,7 @@ fn from_ipv4(
         Field::IPV4_SRC,
         source,
     );
-    let allowed = |matches| Flow::new(Stage::Guard, ALLOWED, from(ofport, mac, matches));
+    let allowed = |matches| Flow::new(Stage::Guard, guard::ALLOWED, from(ofport, mac, matches));
     let arp = announced(allowed(arp_from(mac, source)));
     vec![allowed(packet), arp]
         .into_iter()

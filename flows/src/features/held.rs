@@ -6,22 +6,17 @@
 use super::routing::in_register;
 use super::{neighbor, routing};
 use crate::flow::Flow;
-use crate::pipeline::{ADDRESS, NETWORK, PROBLEM, PROBLEM_UNHELD, Stage};
+use crate::pipeline::{Holding, NETWORK, NEXT_HOP, PROBLEM, Stage, next_hop, problem, report};
 use crate::view::View;
 use ipnet::IpNet;
-use rust_openflow::{Action, Field, Match};
+use rust_openflow::{Field, Match};
 use sextant_model::{Asker, Network, Port, Punt};
 use std::net::IpAddr;
-
-/// Below fixed addresses: those are theirs whose port has them.
-const HELD: u16 = 95;
-/// Below all that leaves by a gateway: on an external network whoever is looked for is asked for outside.
-const UNHELD: u16 = 40;
 
 /// Where routers send what is for such addresses.
 pub(crate) fn next_hops(view: &View<'_>, network: &Network, port: &Port) -> Vec<Flow> {
     let held = view.facts.held_by(port.id);
-    let held = held.map(|(address, mac)| routing::reach(HELD, network, address, mac));
+    let held = held.map(|(address, mac)| routing::reach(next_hop::HELD, network, address, mac));
     held.chain(asked_for(network, port)).collect()
 }
 
@@ -32,18 +27,18 @@ fn asked_for<'a>(network: &Network, port: &'a Port) -> impl Iterator<Item = Flow
     let pairs = pairs.filter(|_| port.port_security_enabled);
     pairs.map(move |pair| {
         let prefix = pair.ip_address.trunc();
-        let matches = routing::family(prefix).with(NETWORK, key).masked(
-            ADDRESS,
+        let matches = routing::family(prefix).holding(NETWORK, key).masked(
+            NEXT_HOP.field,
             in_register(prefix.network()),
             mask(prefix),
         );
-        Flow::new(Stage::NextHop, UNHELD, matches)
-            .apply(vec![Action::set(PROBLEM, PROBLEM_UNHELD)])
+        Flow::new(Stage::NextHop, next_hop::UNHELD, matches)
+            .apply(vec![PROBLEM.set(problem::UNHELD)])
             .goto(Stage::Refuse)
     })
 }
 
-/// A prefix of what [`ADDRESS`] holds: an IPv4 address is the low 32 bits.
+/// A prefix of what [`NEXT_HOP`] holds: an IPv4 address is the low 32 bits.
 pub(crate) fn mask(prefix: IpNet) -> u128 {
     match prefix.netmask() {
         IpAddr::V6(mask) => mask.to_bits(),
@@ -56,10 +51,10 @@ pub(crate) fn asker(network: &Network, port: &Port) -> Flow {
     let ipv4 = port.ipv4_addresses().map(|(_, address)| address.into());
     let ipv6 = neighbor::addresses(port).map(IpAddr::from);
     let matches = Match::new()
-        .with(PROBLEM, PROBLEM_UNHELD)
-        .with(NETWORK, network.key.0)
+        .holding(PROBLEM, problem::UNHELD)
+        .holding(NETWORK, network.key.0)
         .mac(Field::ETH_SRC, port.mac_address.0);
-    Flow::new(Stage::Report, 100, matches).punt(Punt::Unheld(Asker {
+    Flow::new(Stage::Report, report::PORT, matches).punt(Punt::Unheld(Asker {
         network: network.key,
         mac: port.mac_address,
         addresses: ipv6.chain(ipv4).collect(),

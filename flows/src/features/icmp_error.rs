@@ -12,23 +12,20 @@ use super::{ethertype, ipv4, ipv6, neighbor, protocol};
 use crate::exit::Gateway;
 use crate::flow::Flow;
 use crate::pipeline::{
-    ARRIVED, LONGER, NEXT_MTU, PROBLEM, PROBLEM_HOP_LIMIT, PROBLEM_NO_ROUTE, PROBLEM_OWN_ADDRESS,
-    PROBLEM_TOO_BIG, PROBLEM_UNREACHABLE, ROUTER, Stage, mac_register,
+    ARRIVED, Holding, LONGER, NEXT_MTU, PROBLEM, ROUTER, SENDER_MAC, Stage, fit, next_hop, problem,
+    refuse, report, route,
 };
 use crate::view::View;
-use rust_openflow::{Action, Field, Match, Subfield};
+use rust_openflow::{Action, Field, Match};
 use sextant_model::{IcmpError, MacAddr, Network, Port, Problem, Punt, Router};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// Below what routers answer and what they never forward, above every route.
-const HOP_LIMIT: u16 = 1700;
-
 const PROBLEMS: [(u32, Problem); 4] = [
-    (PROBLEM_HOP_LIMIT, Problem::HopLimit),
-    (PROBLEM_NO_ROUTE, Problem::NoRoute),
-    (PROBLEM_UNREACHABLE, Problem::Unreachable),
-    (PROBLEM_OWN_ADDRESS, Problem::OwnAddress),
+    (problem::HOP_LIMIT, Problem::HopLimit),
+    (problem::NO_ROUTE, Problem::NoRoute),
+    (problem::UNREACHABLE, Problem::Unreachable),
+    (problem::OWN_ADDRESS, Problem::OwnAddress),
 ];
 
 /// Where packets end.
@@ -39,7 +36,7 @@ pub(crate) fn base() -> Vec<Flow> {
 
 /// What is sent to a router's own address, and is nothing that it answers.
 pub(crate) fn own_address(priority: u16, matches: Match) -> Flow {
-    let noted = vec![why(PROBLEM_OWN_ADDRESS)];
+    let noted = vec![why(problem::OWN_ADDRESS)];
     end(Stage::Route, priority, matches, noted)
 }
 
@@ -51,8 +48,8 @@ fn silences() -> impl Iterator<Item = Flow> {
         .map(|(family, icmp)| {
             let unanswered = family
                 .with(Field::IP_PROTO, icmp)
-                .with(PROBLEM, PROBLEM_OWN_ADDRESS);
-            Flow::new(Stage::Refuse, 200, unanswered)
+                .holding(PROBLEM, problem::OWN_ADDRESS);
+            Flow::new(Stage::Refuse, refuse::SILENT, unanswered)
         })
 }
 
@@ -61,21 +58,26 @@ fn ends(family: Match) -> [Flow; 5] {
         let matches = family.clone().with(Field::NW_TTL, left);
         end(
             Stage::Route,
-            HOP_LIMIT,
+            route::HOP_LIMIT,
             matches,
-            vec![why(PROBLEM_HOP_LIMIT)],
+            vec![why(problem::HOP_LIMIT)],
         )
     };
-    let no_route = vec![why(PROBLEM_NO_ROUTE)];
-    let longer = family.clone().masked(LONGER, 1u8, 1u8);
-    let too_big = vec![from_its_sender(), why(PROBLEM_TOO_BIG)];
-    let unreachable = vec![from_its_sender(), why(PROBLEM_UNREACHABLE)];
+    let no_route = vec![why(problem::NO_ROUTE)];
+    let longer = family.clone().holding(LONGER, 1u8);
+    let too_big = vec![from_its_sender(), why(problem::TOO_BIG)];
+    let unreachable = vec![from_its_sender(), why(problem::UNREACHABLE)];
     [
         spent(0),
         spent(1),
-        end(Stage::Route, 0, family.clone(), no_route),
-        end(Stage::Fit, 100, longer, too_big),
-        end(Stage::NextHop, 0, family.clone(), unreachable),
+        end(Stage::Route, route::NO_ROUTE, family.clone(), no_route),
+        end(Stage::Fit, fit::LONGER, longer, too_big),
+        end(
+            Stage::NextHop,
+            next_hop::UNREACHABLE,
+            family.clone(),
+            unreachable,
+        ),
     ]
 }
 
@@ -86,21 +88,18 @@ fn end(stage: Stage, priority: u16, matches: Match, noted: Vec<Action>) -> Flow 
 }
 
 fn why(problem: u32) -> Action {
-    Action::set(PROBLEM, problem)
+    PROBLEM.set(problem)
 }
 
 /// Undoes what a route has made of the Ethernet source: the guest is told at its own address.
 pub(crate) fn from_its_sender() -> Action {
-    Action::Move {
-        src: mac_register(),
-        dst: Subfield::whole(Field::ETH_SRC),
-    }
+    SENDER_MAC.copy_to(Field::ETH_SRC)
 }
 
 /// A guest is told as often as the meter of its punts allows.
 pub(crate) fn guest(ofport: u16) -> Flow {
     let of_guest = Match::new().with(Field::IN_PORT, ofport);
-    Flow::new(Stage::Refuse, 100, of_guest)
+    Flow::new(Stage::Refuse, refuse::PORT, of_guest)
         .goto(Stage::Report)
         .meter(u32::from(ofport))
 }
@@ -157,7 +156,7 @@ impl<'a> Teller<'a> {
     /// Whatever the next network would have been.
     fn of_any_network(&self) -> Vec<Flow> {
         let told = PROBLEMS.iter().flat_map(|(number, problem)| {
-            self.report(*problem, Match::new().with(PROBLEM, *number))
+            self.report(*problem, Match::new().holding(PROBLEM, *number))
         });
         told.collect()
     }
@@ -171,8 +170,8 @@ impl<'a> Teller<'a> {
             .collect();
         let told = |mtu| {
             let onto = Match::new()
-                .with(PROBLEM, PROBLEM_TOO_BIG)
-                .with(NEXT_MTU, mtu);
+                .holding(PROBLEM, problem::TOO_BIG)
+                .holding(NEXT_MTU, mtu);
             self.report(Problem::TooBig { mtu }, onto)
         };
         mtus.into_iter().flat_map(told).collect()
@@ -184,10 +183,10 @@ impl<'a> Teller<'a> {
             let matches = matches
                 .clone()
                 .with(Field::ETH_TYPE, *ethertype)
-                .with(ROUTER, self.router.key.0)
-                .with(ARRIVED, self.network.key.0)
+                .holding(ROUTER, self.router.key.0)
+                .holding(ARRIVED, self.network.key.0)
                 .mac(Field::ETH_DST, self.mac.0);
-            Flow::new(Stage::Report, 100, matches).punt(Punt::IcmpError(IcmpError {
+            Flow::new(Stage::Report, report::PORT, matches).punt(Punt::IcmpError(IcmpError {
                 problem,
                 mac: self.mac,
                 source: *source,

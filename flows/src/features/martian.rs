@@ -4,16 +4,10 @@
 
 use super::{ethertype, icmpv6, icmpv6_type, ipv4, protocol};
 use crate::flow::Flow;
-use crate::pipeline::Stage;
+use crate::pipeline::{Stage, classify, martians};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rust_openflow::{Field, Match};
 use std::net::{Ipv4Addr, Ipv6Addr};
-
-/// Above whatever a port's frames are taken for.
-const RESERVED: u16 = 300;
-const FRAGMENTED_DISCOVERY: u16 = 400;
-const BEFORE_ANY_ADDRESS: u16 = 300;
-const NOBODYS: u16 = 200;
 
 /// Addresses of bridges among themselves: 01:80:c2:00:00:00 to :0f (IEEE 802.1Q §8.6.3).
 const BRIDGES: (u64, u64) = (0x0180_c200_0000, 0xffff_ffff_fff0);
@@ -32,12 +26,12 @@ pub(super) const WAYS: [(Stage, Stage); 2] = [
 pub(crate) fn base() -> Vec<Flow> {
     let (value, mask) = BRIDGES;
     let bridges = Match::new().masked(Field::ETH_DST, value, mask);
-    let mut flows = vec![Flow::new(Stage::Classify, RESERVED, bridges)];
+    let mut flows = vec![Flow::new(Stage::Classify, classify::RESERVED, bridges)];
     for (stage, next) in WAYS {
         let drop = |priority| move |matches| Flow::new(stage, priority, matches);
-        flows.extend(fragmented_discovery().map(drop(FRAGMENTED_DISCOVERY)));
-        flows.extend(nobodys().map(drop(NOBODYS)));
-        let pass = |matches| Flow::new(stage, BEFORE_ANY_ADDRESS, matches).goto(next);
+        flows.extend(fragmented_discovery().map(drop(martians::FRAGMENTED_DISCOVERY)));
+        flows.extend(nobodys().map(drop(martians::NOBODYS)));
+        let pass = |matches| Flow::new(stage, martians::BEFORE_ANY_ADDRESS, matches).goto(next);
         flows.extend(before_any_address().map(pass));
     }
     flows

@@ -18,7 +18,7 @@ pub(crate) mod switching;
 pub(crate) mod tunnel;
 
 use crate::flow::Flow;
-use crate::pipeline::{Miss, STAGES, StageSpec};
+use crate::pipeline::{Miss, STAGES, StageSpec, miss};
 use rust_openflow::{Field, Match};
 
 /// EtherTypes that the pipeline knows.
@@ -117,9 +117,9 @@ pub(crate) fn base() -> Vec<Flow> {
 
 /// What becomes of packets that nothing else matches, where they are not dropped.
 fn misses() -> Vec<Flow> {
-    let miss = |spec: &StageSpec| match spec.miss {
-        Miss::Goto(next) => Some(Flow::new(spec.stage, 0, Match::new()).goto(next)),
+    let onward = |spec: &StageSpec| match spec.miss {
+        Miss::Goto(next) => Some(Flow::new(spec.stage, miss::MISS, Match::new()).goto(next)),
         Miss::Drop => None,
     };
-    STAGES.iter().filter_map(miss).collect()
+    STAGES.iter().filter_map(onward).collect()
 }

@@ -10,7 +10,10 @@
 
 use super::{icmpv6, icmpv6_type, valid_nd};
 use crate::flow::Flow;
-use crate::pipeline::{ADVERTISED_FLAGS, MAC, NETWORK, Stage, mac_register, restore_tag};
+use crate::pipeline::{
+    ADVERTISED_FLAGS, ANSWER_MAC, Holding, NETWORK, OPTION_TYPE, Stage, TAG, advertise,
+    advertise_options, known, neighbor,
+};
 use crate::view::View;
 use ipnet::IpNet;
 use rust_openflow::{Action, Field, Match, Subfield, ports};
@@ -24,14 +27,7 @@ const OVERRIDE_FLAG: u32 = 0x2000_0000;
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_NODES_MAC: MacAddr = MacAddr([0x33, 0x33, 0, 0, 0, 1]);
 /// Target link-layer address option (RFC 4861 §4.6.1).
-const TARGET_LINK_LAYER_ADDRESS: u64 = 2;
-
-const KNOWN: u16 = 100;
-/// Below duplicate address probes, which have no option either: they are answered without the controller as well, and who
-/// finds a duplicate does not care for its MAC.
-const BARE: u16 = 190;
-/// Below: an address that is a port's own is nobody else's.
-const ANYCAST: u16 = 90;
+const TARGET_LINK_LAYER_ADDRESS: u8 = 2;
 
 /// Whose an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,18 +111,18 @@ pub(crate) fn anycast<'a>(
 /// controller.
 pub(crate) fn answer(view: &View<'_>, stage: Stage, known: &Known<'_>) -> Vec<Flow> {
     let asks = valid_nd(icmpv6::NEIGHBOR_SOLICITATION)
-        .with(NETWORK, known.network.key.0)
+        .holding(NETWORK, known.network.key.0)
         .ipv6(Field::ND_TARGET, known.address);
     let router = known.owner == Owner::Router;
-    let priority = if known.anycast { ANYCAST } else { KNOWN };
+    let (priority, by_controller) = match known.anycast {
+        false => (known::KNOWN, advertise_options::KNOWN_BY_CONTROLLER),
+        true => (known::ANYCAST, advertise_options::ANYCAST_BY_CONTROLLER),
+    };
     match view.answering() {
         Answering::ByFlow => {
-            let mac = Action::Load {
-                value: known.mac.to_u64(),
-                dst: mac_register(),
-            };
+            let mac = ANSWER_MAC.set(known.mac.to_u64());
             let flags = if router { ROUTER_FLAG } else { 0 } | u32::from(known.anycast);
-            let flags = Action::set(ADVERTISED_FLAGS, flags);
+            let flags = ADVERTISED_FLAGS.set(flags);
             let flow = Flow::new(stage, priority, asks).apply(vec![mac, flags]);
             vec![flow.goto(Stage::Advertise)]
         }
@@ -140,7 +136,7 @@ pub(crate) fn answer(view: &View<'_>, stage: Stage, known: &Known<'_>) -> Vec<Fl
             });
             vec![
                 Flow::new(stage, priority, asks.clone()).goto(Stage::Advertise),
-                Flow::new(Stage::AdvertiseOptions, 100 + priority, asks).punt(punt),
+                Flow::new(Stage::AdvertiseOptions, by_controller, asks).punt(punt),
             ]
         }
     }
@@ -151,14 +147,14 @@ pub(crate) fn answer(view: &View<'_>, stage: Stage, known: &Known<'_>) -> Vec<Fl
 pub(crate) fn asked_from(view: &View<'_>, ofport: u16, meter: u32) -> Flow {
     let asks = icmpv6_type(icmpv6::NEIGHBOR_SOLICITATION).with(Field::IN_PORT, ofport);
     match view.answering() {
-        Answering::ByPunt => Flow::new(Stage::Advertise, 300, asks)
+        Answering::ByPunt => Flow::new(Stage::Advertise, advertise::BY_CONTROLLER, asks)
             .goto(Stage::AdvertiseOptions)
             .meter(meter),
         Answering::ByFlow => {
             let bare = asks
                 .with(Field::ICMPV6_CODE, 0u8)
                 .mac(Field::ND_SLL, [0; 6]);
-            Flow::new(Stage::Advertise, BARE, bare)
+            Flow::new(Stage::Advertise, advertise::BARE, bare)
                 .punt(Punt::BareSolicitation)
                 .meter(meter)
         }
@@ -171,7 +167,7 @@ pub(crate) fn own(port: &Port, ofport: u16) -> Vec<Flow> {
         let asks = valid_nd(icmpv6::NEIGHBOR_SOLICITATION)
             .with(Field::IN_PORT, ofport)
             .ipv6(Field::ND_TARGET, address);
-        Flow::new(Stage::Neighbor, 200, asks).goto(Stage::Egress)
+        Flow::new(Stage::Neighbor, neighbor::OWN, asks).goto(Stage::Egress)
     };
     addresses(port).map(silence).collect()
 }
@@ -198,40 +194,36 @@ pub(crate) fn base() -> Vec<Flow> {
         Action::copy(Field::IPV6_SRC, Field::IPV6_DST),
     ];
     let answers = |flags: Vec<Action>| [flags.as_slice(), &to_asker].concat();
-    let anycast = solicitation.clone().masked(ADVERTISED_FLAGS, 1u8, 1u8);
+    let anycast = solicitation
+        .clone()
+        .masked(ADVERTISED_FLAGS.field, 1u8, 1u8);
     let become_advertisement = [
-        Action::Move {
-            src: mac_register(),
-            dst: Subfield::whole(Field::ETH_SRC),
-        },
+        ANSWER_MAC.copy_to(Field::ETH_SRC),
         Action::copy(Field::ND_TARGET, Field::IPV6_SRC),
         Action::set(Field::ICMPV6_TYPE, icmpv6::NEIGHBOR_ADVERTISEMENT),
         Action::resubmit(Stage::AdvertiseOptions.table()),
     ];
     let then = |first: Vec<Action>| [first.as_slice(), &become_advertisement].concat();
-    // The MAC has left its register by then.
-    let option_type = Subfield::new(MAC, 0, 8);
     vec![
-        Flow::new(Stage::Advertise, 200, probe).apply(then(to_all)),
-        Flow::new(Stage::Advertise, 150, anycast).apply(then(answers(vec![
+        Flow::new(Stage::Advertise, advertise::PROBE, probe).apply(then(to_all)),
+        Flow::new(Stage::Advertise, advertise::ANYCAST, anycast).apply(then(answers(vec![
             set_flags(SOLICITED_FLAG),
             unmark_anycast(),
         ]))),
-        Flow::new(Stage::Advertise, 100, solicitation).apply(then(answers(vec![set_flags(
-            SOLICITED_FLAG | OVERRIDE_FLAG,
-        )]))),
-        Flow::new(Stage::AdvertiseOptions, 100, advertisement()).apply(vec![
-            Action::Load {
-                value: TARGET_LINK_LAYER_ADDRESS,
-                dst: option_type,
-            },
-            Action::Move {
-                src: option_type,
-                dst: Subfield::whole(Field::ND_OPTIONS_TYPE),
-            },
-            Action::copy(ADVERTISED_FLAGS, Field::ND_RESERVED),
+        Flow::new(Stage::Advertise, advertise::ANSWER, solicitation).apply(then(answers(vec![
+            set_flags(SOLICITED_FLAG | OVERRIDE_FLAG),
+        ]))),
+        Flow::new(
+            Stage::AdvertiseOptions,
+            advertise_options::OPTIONS,
+            advertisement(),
+        )
+        .apply(vec![
+            OPTION_TYPE.set(TARGET_LINK_LAYER_ADDRESS),
+            OPTION_TYPE.copy_to(Field::ND_OPTIONS_TYPE),
+            ADVERTISED_FLAGS.copy_to(Field::ND_RESERVED),
             Action::copy(Field::ETH_SRC, Field::ND_TLL),
-            restore_tag(),
+            TAG.copy_to(Field::VLAN_TCI),
             Action::output(ports::IN_PORT),
         ]),
     ]
@@ -241,7 +233,7 @@ pub(crate) fn base() -> Vec<Flow> {
 fn unmark_anycast() -> Action {
     Action::Load {
         value: 0,
-        dst: Subfield::new(ADVERTISED_FLAGS, 0, 1),
+        dst: Subfield::new(ADVERTISED_FLAGS.field, 0, 1),
     }
 }
 
@@ -253,6 +245,6 @@ fn advertisement() -> Match {
 fn set_flags(flags: u32) -> Action {
     Action::Load {
         value: u64::from(flags >> 29),
-        dst: Subfield::new(ADVERTISED_FLAGS, 29, 2),
+        dst: Subfield::new(ADVERTISED_FLAGS.field, 29, 2),
     }
 }

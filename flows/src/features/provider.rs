@@ -5,7 +5,7 @@
 
 use super::fragments;
 use crate::flow::Flow;
-use crate::pipeline::{NETWORK, ORIGIN, ORIGIN_GUEST, ORIGIN_PROVIDER, Stage, TAG};
+use crate::pipeline::{Holding, NETWORK, ORIGIN, Stage, TAG, classify, origin, switch};
 use crate::view::View;
 use rust_openflow::{Action, Field, Match, Subfield};
 use sextant_model::{Network, NetworkType};
@@ -39,10 +39,10 @@ pub(crate) fn outside(view: &View<'_>, network: &Network) -> Option<Outside> {
 /// What guests here, and routers for them, send to a MAC that is no port's here goes outside.
 pub(crate) fn way_out(view: &View<'_>, network: &Network) -> Option<Flow> {
     let of_guests = Match::new()
-        .with(NETWORK, network.key.0)
-        .with(ORIGIN, ORIGIN_GUEST);
+        .holding(NETWORK, network.key.0)
+        .holding(ORIGIN, origin::GUEST);
     let outside = outside(view, network)?;
-    Some(Flow::new(Stage::Switch, 5, of_guests).apply(out(outside).into()))
+    Some(Flow::new(Stage::Switch, switch::OUTSIDE, of_guests).apply(out(outside).into()))
 }
 
 /// What comes from outside is on the network of its tag; one that says nothing but a priority is none (IEEE 802.1Q §6.9).
@@ -53,16 +53,16 @@ pub(crate) fn classify(view: &View<'_>, network: &Network, external: bool) -> Ve
     };
     let mut noted = vec![
         tag(0),
-        Action::set(NETWORK, network.key.0),
-        Action::set(ORIGIN, ORIGIN_PROVIDER),
+        NETWORK.set(network.key.0),
+        ORIGIN.set(origin::PROVIDER),
     ];
     if external {
-        noted.push(Action::set(TAG, outside.tci));
+        noted.push(TAG.set(outside.tci));
     }
     let arriving = |tci: u16| {
         let by_port = Match::new().with(Field::IN_PORT, outside.port);
         let matches = by_port.masked(Field::VLAN_TCI, tci, TAG_AND_VLAN);
-        Flow::new(Stage::Classify, 100, matches)
+        Flow::new(Stage::Classify, classify::PORT, matches)
             .apply(noted.clone())
             .goto(Stage::Border)
     };

@@ -4,7 +4,7 @@ use super::{arp, icmpv6, icmpv6_type, ipv4, ipv6, protocol, valid_nd};
 use crate::advertisement::{advertisement, dhcpv6_service};
 use crate::dhcpv4::{SERVER_WITHOUT_GATEWAY, dhcpv4_service};
 use crate::flow::Flow;
-use crate::pipeline::Stage;
+use crate::pipeline::{Stage, punt};
 use crate::view::View;
 use rust_openflow::{Field, Match};
 use sextant_model::{Dhcpv4Service, GroupMember, Network, Port, Punt};
@@ -26,7 +26,7 @@ pub(crate) fn port(view: &View<'_>, network: &Network, port: &Port, ofport: u16)
         .collect();
     let solicitation = (!advertisements.is_empty()).then(|| {
         let matches = valid_nd(icmpv6::ROUTER_SOLICITATION).with(Field::IN_PORT, ofport);
-        Flow::new(Stage::Punt, 100, matches).punt(Punt::RouterSolicitation {
+        Flow::new(Stage::Punt, punt::SERVED, matches).punt(Punt::RouterSolicitation {
             port: port.id,
             advertisements,
         })
@@ -37,16 +37,16 @@ pub(crate) fn port(view: &View<'_>, network: &Network, port: &Port, ofport: u16)
             .with(Field::UDP_DST, 547u16)
             .ipv6(Field::IPV6_DST, ALL_DHCP_SERVERS)
             .with(Field::IN_PORT, ofport);
-        Flow::new(Stage::Punt, 100, to_servers).punt(Punt::Dhcpv6(service))
+        Flow::new(Stage::Punt, punt::SERVED, to_servers).punt(Punt::Dhcpv6(service))
     });
     let members = group_members(view, network);
     let to_routers = (!members.is_empty()).then(|| {
         let matches = group_echo(ALL_ROUTERS).with(Field::IN_PORT, ofport);
-        Flow::new(Stage::Punt, 100, matches).punt(Punt::GroupEcho(members.clone()))
+        Flow::new(Stage::Punt, punt::SERVED, matches).punt(Punt::GroupEcho(members.clone()))
     });
     let to_nodes = (!members.is_empty()).then(|| {
         let matches = group_echo(ALL_NODES).with(Field::IN_PORT, ofport);
-        Flow::new(Stage::Punt, 100, matches)
+        Flow::new(Stage::Punt, punt::SERVED, matches)
             .copy_up(Punt::GroupEcho(members), ofport.into())
             .goto(Stage::Neighbor)
     });
@@ -106,7 +106,7 @@ fn to_dhcpv4(service: Arc<Dhcpv4Service>, ofport: u16) -> impl Iterator<Item = F
             .with(Field::UDP_DST, 67u16)
             .with(Field::IPV4_DST, server.to_bits())
             .with(Field::IN_PORT, ofport);
-        Flow::new(Stage::Punt, 100, matches).punt(Punt::Dhcpv4(service.clone()))
+        Flow::new(Stage::Punt, punt::SERVED, matches).punt(Punt::Dhcpv4(service.clone()))
     };
     servers.into_iter().chain([Ipv4Addr::BROADCAST]).map(to)
 }

@@ -4,8 +4,8 @@ use super::{icmp_error, neighbor};
 use super::{icmpv4, icmpv6, icmpv6_type, ipv4, ipv6, protocol};
 use crate::flow::Flow;
 use crate::pipeline::{
-    ADDRESS, ARRIVED, LONGER, NETWORK, NEXT_MTU, ROUTER, Stage, ipv4_register, mac_register,
-    mark_ipv4, restore_tag,
+    ARRIVED, Holding, LONGER, NETWORK, NEXT_HOP, NEXT_MTU, ROUTER, SENDER_MAC, Stage, TAG,
+    next_hop, route, router, routes,
 };
 use crate::view::View;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -14,11 +14,6 @@ use sextant_model::{MacAddr, Network, Port, Router};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-const ECHO: u16 = 2000;
-const OWN_ADDRESS: u16 = 1900;
-pub(super) const NEVER_FORWARDED: u16 = 1800;
-/// The priority of a route to `::/0`; a longer prefix has a higher one.
-const ROUTE: u16 = 100;
 /// Octets of an Ethernet header, which the length of a packet counts and an MTU does not.
 const ETHERNET_HEADER: u16 = 14;
 /// Hop limit of what a router itself sends.
@@ -28,7 +23,7 @@ const HOP_LIMIT: u8 = 64;
 pub(crate) fn base() -> Vec<Flow> {
     let never = never_forwarded().chain(never_forwarded_ipv4());
     never
-        .map(|matches| Flow::new(Stage::Route, NEVER_FORWARDED, matches))
+        .map(|matches| Flow::new(Stage::Route, route::NEVER_FORWARDED, matches))
         .collect()
 }
 
@@ -120,7 +115,7 @@ fn addresses(port: &Port) -> impl Iterator<Item = IpAddr> + '_ {
 }
 
 fn enter(network: &Network, router: &Router, port: &Port, family: Match) -> Flow {
-    Flow::new(Stage::Router, 100, to_port(network, port, family))
+    Flow::new(Stage::Router, router::PORT, to_port(network, port, family))
         .apply(entered(network, router))
         .goto(Stage::Route)
 }
@@ -128,26 +123,22 @@ fn enter(network: &Network, router: &Router, port: &Port, family: Match) -> Flow
 /// Packets of a network to a router's MAC there.
 pub(super) fn to_port(network: &Network, port: &Port, family: Match) -> Match {
     family
-        .with(NETWORK, network.key.0)
+        .holding(NETWORK, network.key.0)
         .mac(Field::ETH_DST, port.mac_address.0)
 }
 
 /// What is noted of a packet that a router got on a network.
 pub(super) fn entered(network: &Network, router: &Router) -> Vec<Action> {
-    let sender = Action::Move {
-        src: Subfield::whole(Field::ETH_SRC),
-        dst: mac_register(),
-    };
     vec![
-        Action::set(ROUTER, router.key.0),
-        Action::set(ARRIVED, network.key.0),
-        sender,
+        ROUTER.set(router.key.0),
+        ARRIVED.set(network.key.0),
+        SENDER_MAC.copy_from(Field::ETH_SRC),
     ]
 }
 
 /// Packets for a connected prefix go to their destination on its network.
 fn connected(router: &Router, way: &Way, prefix: IpNet) -> Flow {
-    let matches = to(prefix).with(ROUTER, router.key.0);
+    let matches = to(prefix).holding(ROUTER, router.key.0);
     Flow::new(Stage::Route, priority(prefix) + 1, matches)
         .apply([way.actions.clone(), to_itself(prefix)].concat())
         .goto(way.next)
@@ -156,18 +147,21 @@ fn connected(router: &Router, way: &Way, prefix: IpNet) -> Flow {
 /// The next hop is the destination.
 pub(super) fn to_itself(prefix: IpNet) -> Vec<Action> {
     match prefix {
-        IpNet::V6(_) => vec![Action::copy(Field::IPV6_DST, ADDRESS)],
+        IpNet::V6(_) => vec![NEXT_HOP.copy_from(Field::IPV6_DST)],
         IpNet::V4(_) => {
-            let dst = ipv4_register();
-            let src = Subfield::whole(Field::IPV4_DST);
-            vec![mark_ipv4(), Action::Move { src, dst }]
+            // What a flow loads is above the address that it copies: the register is 0 before.
+            let mapped = Action::Load {
+                value: 0xffff,
+                dst: Subfield::new(NEXT_HOP.field, 32, 16),
+            };
+            vec![mapped, NEXT_HOP.copy_from(Field::IPV4_DST)]
         }
     }
 }
 
 /// The priority of a route: a longer prefix has a higher one, and there is room for a connected prefix above it.
 pub(super) fn priority(prefix: IpNet) -> u16 {
-    ROUTE + 2 * u16::from(prefix.prefix_len())
+    routes::ROUTE + 2 * u16::from(prefix.prefix_len())
 }
 
 /// How a packet goes on to a network of its router.
@@ -184,7 +178,7 @@ impl Way {
         let routed = [
             Action::DecTtl,
             Action::set(Field::ETH_SRC, mac.to_u64()),
-            Action::set(NETWORK, network.key.0),
+            NETWORK.set(network.key.0),
         ];
         let fits = fitting(view, router, network);
         let next = after(&fits);
@@ -216,14 +210,14 @@ pub(super) fn fitting_onward(view: &View<'_>, router: &Router, external: &Networ
 }
 
 fn longer_than(mtu: u16) -> Vec<Action> {
-    vec![check(mtu), Action::set(NEXT_MTU, mtu)]
+    vec![check(mtu), NEXT_MTU.set(mtu)]
 }
 
 /// Notes whether a packet is longer than an MTU in octets.
 pub(super) fn check(mtu: u16) -> Action {
     Action::CheckPktLarger {
         length: mtu.saturating_add(ETHERNET_HEADER),
-        dst: Subfield::new(LONGER, 0, 1),
+        dst: LONGER.bits(),
     }
 }
 
@@ -240,8 +234,8 @@ fn directed_broadcast(router: &Router, prefix: IpNet) -> Option<Flow> {
     let IpNet::V4(prefix) = prefix else {
         return None;
     };
-    let all_hosts = to(IpNet::from(IpAddr::V4(prefix.broadcast()))).with(ROUTER, router.key.0);
-    (prefix.prefix_len() < 31).then(|| Flow::new(Stage::Route, NEVER_FORWARDED, all_hosts))
+    let all_hosts = to(IpNet::from(IpAddr::V4(prefix.broadcast()))).holding(ROUTER, router.key.0);
+    (prefix.prefix_len() < 31).then(|| Flow::new(Stage::Route, route::NEVER_FORWARDED, all_hosts))
 }
 
 /// The router's addresses answer ping (RFC 4443 §4.2, RFC 1812 §4.3.3.6).
@@ -251,25 +245,14 @@ fn echo_reply(router: &Router, address: IpAddr) -> Flow {
         IpAddr::V4(address) => echo_ipv4(address),
     };
     let request = request
-        .with(ROUTER, router.key.0)
+        .holding(ROUTER, router.key.0)
         .masked(Field::IP_FRAG, 0u8, 3u8);
-    let (eth_src, eth_dst) = (
-        Subfield::whole(Field::ETH_SRC),
-        Subfield::whole(Field::ETH_DST),
-    );
     let turned = [
-        Action::Move {
-            src: eth_dst,
-            dst: mac_register(),
-        },
-        Action::copy(Field::ETH_SRC, Field::ETH_DST),
-        Action::Move {
-            src: mac_register(),
-            dst: eth_src,
-        },
+        Action::copy(Field::ETH_DST, Field::ETH_SRC),
+        SENDER_MAC.copy_to(Field::ETH_DST),
     ];
-    let out = [restore_tag(), Action::output(ports::IN_PORT)];
-    Flow::new(Stage::Route, ECHO, request).apply([&turned[..], &reply, &out].concat())
+    let out = [TAG.copy_to(Field::VLAN_TCI), Action::output(ports::IN_PORT)];
+    Flow::new(Stage::Route, route::ECHO, request).apply([&turned[..], &reply, &out].concat())
 }
 
 /// A request to an address, and what makes it the reply.
@@ -303,14 +286,14 @@ fn echo_ipv4(address: Ipv4Addr) -> (Match, [Action; 4]) {
 
 /// Nothing else that is sent to the router itself goes anywhere, and most of it is told so.
 fn own_address(router: &Router, address: IpAddr) -> Flow {
-    let matches = to(address.into()).with(ROUTER, router.key.0);
-    icmp_error::own_address(OWN_ADDRESS, matches)
+    let matches = to(address.into()).holding(ROUTER, router.key.0);
+    icmp_error::own_address(route::OWN_ADDRESS, matches)
 }
 
 /// Who has the address of a guest's port.
 pub(crate) fn next_hop(network: &Network, port: &Port) -> Vec<Flow> {
     port.addresses()
-        .map(|(_, address)| reach(100, network, address, port.mac_address))
+        .map(|(_, address)| reach(next_hop::FIXED, network, address, port.mac_address))
         .collect()
 }
 
@@ -321,8 +304,8 @@ pub(super) fn reach(priority: u16, network: &Network, address: IpAddr, mac: MacA
         false => Stage::Translate,
     };
     let matches = Match::new()
-        .with(NETWORK, network.key.0)
-        .with(ADDRESS, in_register(address));
+        .holding(NETWORK, network.key.0)
+        .holding(NEXT_HOP, in_register(address));
     Flow::new(Stage::NextHop, priority, matches)
         .apply(vec![Action::set(Field::ETH_DST, mac.to_u64())])
         .goto(next)
@@ -336,7 +319,7 @@ pub(super) fn family(prefix: IpNet) -> Match {
     }
 }
 
-/// An address as [`ADDRESS`] holds it.
+/// An address as [`NEXT_HOP`] holds it.
 pub(super) fn in_register(address: IpAddr) -> u128 {
     match address {
         IpAddr::V6(address) => address.to_bits(),

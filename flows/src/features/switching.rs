@@ -5,9 +5,9 @@
 
 use super::{provider, tunnel};
 use crate::flow::Flow;
-use crate::pipeline::{NETWORK, ORIGIN, ORIGIN_GUEST, OUTPUT, Stage};
+use crate::pipeline::{Holding, NETWORK, ORIGIN, OUTPUT, Stage, deliver, origin, switch};
 use crate::view::View;
-use rust_openflow::{Action, Field, Match, Subfield};
+use rust_openflow::{Action, Field, Match};
 use sextant_model::{ChassisId, MacAddr, Network, Port};
 use std::collections::BTreeSet;
 
@@ -17,22 +17,22 @@ const GROUP: u64 = 0x0100_0000_0000;
 /// Out of the port that was chosen.
 pub(crate) fn base() -> Vec<Flow> {
     let out = Action::OutputReg {
-        src: Subfield::whole(OUTPUT),
+        src: OUTPUT.bits(),
         max_len: 0,
     };
-    vec![Flow::new(Stage::Deliver, 0, Match::new()).apply(vec![out])]
+    vec![Flow::new(Stage::Deliver, deliver::OUT, Match::new()).apply(vec![out])]
 }
 
 /// Frames for a guest's MAC.
 pub(crate) fn unicast(view: &View<'_>, network: &Network, port: &Port) -> Option<Flow> {
     let binding = view.binding(port)?;
     let to_port = Match::new()
-        .with(NETWORK, network.key.0)
+        .holding(NETWORK, network.key.0)
         .mac(Field::ETH_DST, port.mac_address.0);
     if binding.chassis == *view.chassis {
-        let out = vec![Action::set(OUTPUT, binding.ofport?)];
+        let out = vec![OUTPUT.set(binding.ofport?)];
         return Some(
-            Flow::new(Stage::Switch, 100, to_port)
+            Flow::new(Stage::Switch, switch::PORT, to_port)
                 .apply(out)
                 .goto(Stage::Ingress),
         );
@@ -42,8 +42,12 @@ pub(crate) fn unicast(view: &View<'_>, network: &Network, port: &Port) -> Option
     }
     let tunnel = view.tunnel_to(&binding.chassis)?;
     Some(
-        Flow::new(Stage::Switch, 100, to_port.with(ORIGIN, ORIGIN_GUEST))
-            .apply(tunnel::through(network, &[tunnel])),
+        Flow::new(
+            Stage::Switch,
+            switch::PORT,
+            to_port.holding(ORIGIN, origin::GUEST),
+        )
+        .apply(tunnel::through(network, &[tunnel])),
     )
 }
 
@@ -53,12 +57,16 @@ pub(crate) fn multicast(view: &View<'_>, network: &Network) -> Vec<Flow> {
     let here = local_members(view, network);
     let elsewhere = to_hypervisors(view, network, view.facts.chassis_with(network.id));
     let group = Match::new()
-        .with(NETWORK, network.key.0)
+        .holding(NETWORK, network.key.0)
         .masked(Field::ETH_DST, GROUP, GROUP);
     vec![
-        Flow::new(Stage::Switch, 20, group.clone().with(ORIGIN, ORIGIN_GUEST))
-            .apply([here.as_slice(), &elsewhere].concat()),
-        Flow::new(Stage::Switch, 10, group).apply(here),
+        Flow::new(
+            Stage::Switch,
+            switch::GROUP_FROM_GUESTS,
+            group.clone().holding(ORIGIN, origin::GUEST),
+        )
+        .apply([here.as_slice(), &elsewhere].concat()),
+        Flow::new(Stage::Switch, switch::GROUP, group).apply(here),
     ]
 }
 
@@ -75,17 +83,21 @@ pub(crate) fn shared(view: &View<'_>, network: &Network, mac: MacAddr) -> Vec<Fl
         .filter(|binding| binding.chassis == *view.chassis);
     let here: Vec<_> = here
         .filter_map(|binding| binding.ofport)
-        .flat_map(deliver)
+        .flat_map(deliver_to)
         .collect();
     let chassis: BTreeSet<_> = bindings.iter().map(|binding| &binding.chassis).collect();
     let elsewhere = to_hypervisors(view, network, chassis);
     let to_mac = Match::new()
-        .with(NETWORK, network.key.0)
+        .holding(NETWORK, network.key.0)
         .mac(Field::ETH_DST, mac.0);
     vec![
-        Flow::new(Stage::Switch, 60, to_mac.clone().with(ORIGIN, ORIGIN_GUEST))
-            .apply([here.as_slice(), &elsewhere].concat()),
-        Flow::new(Stage::Switch, 50, to_mac).apply(here),
+        Flow::new(
+            Stage::Switch,
+            switch::SHARED_FROM_GUESTS,
+            to_mac.clone().holding(ORIGIN, origin::GUEST),
+        )
+        .apply([here.as_slice(), &elsewhere].concat()),
+        Flow::new(Stage::Switch, switch::SHARED, to_mac).apply(here),
     ]
 }
 
@@ -112,14 +124,11 @@ fn local_members(view: &View<'_>, network: &Network) -> Vec<Action> {
     view.facts
         .local_ports(network.id, view.chassis)
         .filter_map(ofport)
-        .flat_map(deliver)
+        .flat_map(deliver_to)
         .collect()
 }
 
 /// Delivers to a port here what its rules allow; never to the one that sent the frame.
-fn deliver(ofport: u16) -> [Action; 2] {
-    [
-        Action::set(OUTPUT, ofport),
-        Action::resubmit(Stage::Ingress.table()),
-    ]
+fn deliver_to(ofport: u16) -> [Action; 2] {
+    [OUTPUT.set(ofport), Action::resubmit(Stage::Ingress.table())]
 }

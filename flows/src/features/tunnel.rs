@@ -11,9 +11,9 @@
 //! at the same moment: frames are taken from either.
 
 use crate::flow::Flow;
-use crate::pipeline::{NETWORK, ORIGIN, ORIGIN_TUNNEL, Stage};
+use crate::pipeline::{NETWORK, ORIGIN, Stage, classify, origin, tunnel};
 use crate::view::{Tunnel, View};
-use rust_openflow::{Action, Field, Match, Subfield};
+use rust_openflow::{Action, Field, Match};
 use sextant_model::{ChassisId, Family, Network};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -26,20 +26,12 @@ pub(crate) fn classify(view: &View<'_>, peer: &ChassisId) -> Vec<Flow> {
     if own.id == peer.id {
         return vec![];
     }
-    let key = Subfield {
-        field: Field::TUN_ID,
-        offset: 0,
-        bits: 32,
-    };
     let flow = |endpoint: IpAddr| {
         let stage = stage(Family::of(endpoint));
-        Flow::new(stage, 100, from_endpoint(endpoint))
+        Flow::new(stage, tunnel::ENDPOINT, from_endpoint(endpoint))
             .apply(vec![
-                Action::Move {
-                    src: key,
-                    dst: Subfield::whole(NETWORK),
-                },
-                Action::set(ORIGIN, ORIGIN_TUNNEL),
+                NETWORK.copy_from(Field::TUN_ID),
+                ORIGIN.set(origin::TUNNEL),
             ])
             .goto(Stage::Router)
     };
@@ -57,14 +49,14 @@ pub(crate) fn arrive(view: &View<'_>) -> Vec<Flow> {
     ports
         .map(|(transport, port)| {
             let by_port = Match::new().with(Field::IN_PORT, *port);
-            Flow::new(Stage::Classify, 100, by_port).goto(stage(transport.family))
+            Flow::new(Stage::Classify, classify::PORT, by_port).goto(stage(transport.family))
         })
         .collect()
 }
 
 /// Frames from any other endpoint are dropped. They have flows of their own, whose counters say how many there were.
 pub(crate) fn unknown(view: &View<'_>) -> Vec<Flow> {
-    let drop = |family| Flow::new(stage(family), 10, Match::new());
+    let drop = |family| Flow::new(stage(family), tunnel::UNKNOWN, Match::new());
     families(view).into_iter().map(drop).collect()
 }
 

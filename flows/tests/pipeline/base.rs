@@ -10,7 +10,7 @@ fn an_empty_cloud_has_the_flows_that_are_always_there() {
 }
 
 #[test]
-fn every_stage_and_register_is_in_the_generated_page() {
+fn every_stage_register_and_priority_is_in_the_generated_page() {
     assert_snapshot!(document::pipeline());
 }
 

@@ -8,7 +8,7 @@ use crate::prefix_clients::{INSIDE, MAC, OUTSIDE, intent, port, reaching, uplink
 use crate::uplinks::{FIRST, chassis};
 use proptest::prelude::*;
 use sextant_model::{
-    Change, Facts, FixedIp, Intent, Key, NetworkId, Object, PortId, PrefixSource, Punt,
+    Change, Facts, FixedIp, Intent, NetworkId, Object, ObjectKey, PortId, PrefixSource, Punt,
     ROUTER_INTERFACE_OWNER, Settings, Subnet, SubnetId, Uplink,
 };
 use sextant_responders::delegation::{State as ClientState, duid};
@@ -188,7 +188,8 @@ impl World {
     fn stop(&mut self) {
         self.open_books();
         for id in subnets() {
-            self.intent.apply(&Change::Delete(Key::Port(interface(id))));
+            self.intent
+                .apply(&Change::delete(ObjectKey::Port(interface(id))));
         }
         self.set(RouterPorts::default(), BTreeMap::new());
     }

@@ -4,9 +4,9 @@ use crate::clock::{Seeded, start};
 use crate::uplinks::chassis;
 use sextant_model::{
     Change, Chassis, ChassisId, Delegation, Encap, EncapKind, ExternalGateway, Facts, FixedIp,
-    Intent, Key, MacAddr, Meta, Network, NetworkId, NetworkKey, NetworkType, Object, Port, PortId,
-    PrefixSource, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, Router, RouterId, RouterKey,
-    Speaker, Subnet, SubnetId, Uplink,
+    Intent, MacAddr, Meta, Network, NetworkId, NetworkKey, NetworkType, Object, ObjectKey, Port,
+    PortId, PrefixSource, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, Router, RouterId,
+    RouterKey, Speaker, Subnet, SubnetId, Uplink,
 };
 use sextant_responders::Learned;
 use sextant_responders::delegation::{Heard, State, duid};
@@ -208,7 +208,8 @@ impl Story {
     }
 
     fn detach(&mut self) {
-        self.intent.apply(&Change::Delete(Key::Port(INTERFACE)));
+        self.intent
+            .apply(&Change::delete(ObjectKey::Port(INTERFACE)));
     }
 
     fn due(&mut self) -> Vec<Vec<u8>> {

@@ -12,7 +12,8 @@ use crate::api::contract::ties::Ties;
 use crate::api::contract::values;
 use crate::api::contract::view::View;
 use sextant_model::{
-    AddressScope, AddressScopeId, Intent, Key, Meta, Object, RbacAction, RbacObject, SubnetPool,
+    AddressScope, AddressScopeId, Intent, Meta, Object, ObjectKey, RbacAction, RbacObject,
+    SubnetPool,
 };
 use std::sync::Arc;
 
@@ -76,7 +77,7 @@ impl Resource for AddressScope {
                 ),
             ));
         }
-        draft.delete(Key::AddressScope(self.id));
+        draft.delete(ObjectKey::AddressScope(self.id));
         Ok(())
     }
 }

@@ -11,7 +11,9 @@ use crate::snapshot::Snapshot;
 use crate::store::{Precondition, Revision};
 use rand::RngExt;
 use rand::rngs::StdRng;
-use sextant_model::{Change, Intent, Key, Meta, NetworkId, Object, SecurityGroupId};
+use sextant_model::{
+    Change, Claim, Intent, Key, Mark, Meta, NetworkId, Object, ObjectKey, SecurityGroupId,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -30,7 +32,7 @@ pub(crate) struct Draft {
     pub(crate) dice: StdRng,
     changes: Vec<Change>,
     relied_on: BTreeSet<Key>,
-    marked: BTreeSet<Key>,
+    marked: BTreeSet<Mark>,
 }
 
 impl Draft {
@@ -56,41 +58,42 @@ impl Draft {
     }
 
     /// Removes an object, or gives up a claim.
-    pub(crate) fn delete(&mut self, key: Key) {
+    pub(crate) fn delete(&mut self, key: impl Into<Key>) {
+        let key = key.into();
         self.relies_on(key.clone());
         self.change(Change::Delete(key));
     }
 
-    /// Takes what a key names, if nobody has it.
+    /// Takes what only one may have, if nobody has it.
     #[must_use]
-    pub(crate) fn claim(&mut self, key: Key) -> bool {
-        if self.intent.is_claimed(&key) {
+    pub(crate) fn claim(&mut self, claim: Claim) -> bool {
+        if self.intent.is_claimed(&claim) {
             return false;
         }
-        self.put(Object::Claim(key));
+        self.put(Object::Claim(claim.into()));
         true
     }
 
     /// Nobody may have changed, made or removed what this key names since the snapshot.
-    pub(crate) fn relies_on(&mut self, key: Key) {
-        self.relied_on.insert(key);
+    pub(crate) fn relies_on(&mut self, key: impl Into<Key>) {
+        self.relied_on.insert(key.into());
     }
 
     /// Ports of this network are made, changed or removed.
     pub(crate) fn touch_ports_of(&mut self, network: NetworkId) {
-        self.mark(Key::PortsOf(network));
+        self.mark(Mark::PortsOf(network));
     }
 
     /// A port is put under this group, or a rule made about it; the group must stay.
     pub(crate) fn use_group(&mut self, group: SecurityGroupId) {
-        self.relies_on(Key::SecurityGroup(group));
-        self.mark(Key::UsesOf(group));
+        self.relies_on(ObjectKey::SecurityGroup(group));
+        self.mark(Mark::UsesOf(group));
     }
 
     /// Writes a mark, once.
-    pub(crate) fn mark(&mut self, key: Key) {
-        if self.marked.insert(key.clone()) {
-            self.change(Change::Put(Object::Claim(key)));
+    pub(crate) fn mark(&mut self, mark: Mark) {
+        if self.marked.insert(mark.clone()) {
+            self.change(Change::Put(Object::Claim(mark.into())));
         }
     }
 
@@ -147,38 +150,9 @@ impl Draft {
 }
 
 fn precondition(base: &Intent, revision: Revision, key: &Key) -> Precondition {
-    if exists(base, key) {
+    if base.has(key) {
         Precondition::Unchanged(key.clone(), revision)
     } else {
         Precondition::Absent(key.clone())
-    }
-}
-
-fn exists(intent: &Intent, key: &Key) -> bool {
-    match key {
-        Key::Network(id) => intent.networks.contains_key(id),
-        Key::Subnet(id) => intent.subnets.contains_key(id),
-        Key::Port(id) => intent.ports.contains_key(id),
-        Key::Router(id) => intent.routers.contains_key(id),
-        Key::SubnetPool(id) => intent.subnet_pools.contains_key(id),
-        Key::AddressScope(id) => intent.address_scopes.contains_key(id),
-        Key::SecurityGroup(id) => intent.security_groups.contains_key(id),
-        Key::SecurityGroupRule(id) => intent.security_group_rules.contains_key(id),
-        Key::RbacPolicy(id) => intent.rbac_policies.contains_key(id),
-        Key::Quota(project) => intent.quotas.contains_key(project),
-        Key::ServerIdentity => intent.server_identity.is_some(),
-        Key::Address(..)
-        | Key::Mac(..)
-        | Key::NetworkKey(_)
-        | Key::Segment(..)
-        | Key::RouterKey(_)
-        | Key::DefaultSubnetPool(_)
-        | Key::DefaultNetwork
-        | Key::DefaultSecurityGroup(_)
-        | Key::CountOf(..)
-        | Key::NearQuota(..)
-        | Key::UsesOf(_)
-        | Key::PortsOf(_) => intent.is_claimed(key),
-        Key::Chassis(_) | Key::Location(_) | Key::Outside(..) | Key::Delegation(_) => false,
     }
 }

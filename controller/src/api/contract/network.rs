@@ -18,8 +18,8 @@ use crate::api::contract::view::View;
 use segment::{Segment, type_name};
 use serde_json::Value;
 use sextant_model::{
-    AddressScopeId, Facts, Intent, Key, Meta, Network, NetworkId, NetworkKey, Object, Port,
-    PrefixSource, RbacAction, RbacObject, SubnetId,
+    AddressScopeId, Claim, Facts, Intent, Key, Mark, Meta, Network, NetworkId, NetworkKey, Object,
+    ObjectKey, Port, PrefixSource, RbacAction, RbacObject, SubnetId,
 };
 use std::sync::Arc;
 
@@ -114,18 +114,18 @@ impl Resource for Network {
         let subnets: Vec<Key> = draft
             .intent
             .subnets_of(self.id)
-            .map(|subnet| Key::Subnet(subnet.id))
+            .map(|subnet| Key::Object(ObjectKey::Subnet(subnet.id)))
             .collect();
         let own = [
-            Key::Network(self.id),
-            Key::NetworkKey(self.key),
-            Key::PortsOf(self.id),
+            Key::Object(ObjectKey::Network(self.id)),
+            Key::Claim(Claim::NetworkKey(self.key)),
+            Key::Mark(Mark::PortsOf(self.id)),
         ];
         subnets
             .into_iter()
             .chain(own)
             .chain(segment::claimed(self))
-            .chain(self.is_default.then_some(Key::DefaultNetwork))
+            .chain(self.is_default.then_some(Key::Claim(Claim::DefaultNetwork)))
             .for_each(|key| draft.delete(key));
         Ok(())
     }

@@ -7,7 +7,9 @@ use crate::api::contract::error::ApiError;
 use crate::api::contract::quota;
 use addresses::WantedAddresses;
 use rand::RngExt;
-use sextant_model::{Counted, Key, MacAddr, Meta, NetworkId, Object, Port, PortId, RouterId};
+use sextant_model::{
+    Claim, Counted, MacAddr, Meta, NetworkId, Object, ObjectKey, Port, PortId, RouterId,
+};
 use std::sync::Arc;
 
 /// The first three octets of the addresses that Neutron makes (`base_mac`).
@@ -28,7 +30,7 @@ pub(crate) fn place(
     mut port: Port,
     wanted: WantedAddresses,
 ) -> Result<(), ApiError> {
-    draft.relies_on(Key::Network(port.network_id));
+    draft.relies_on(ObjectKey::Network(port.network_id));
     port.fixed_ips = addresses::settle(draft, &port, wanted)?;
     store(draft, port);
     Ok(())
@@ -54,7 +56,7 @@ pub(crate) fn router_port(
     (router, project): (RouterId, String),
     owner: &str,
 ) -> Result<Port, ApiError> {
-    draft.relies_on(Key::Network(network));
+    draft.relies_on(ObjectKey::Network(network));
     if !project.is_empty() {
         quota::note(draft, &project, Counted::Port, 1);
     }
@@ -73,9 +75,9 @@ pub(crate) fn remove(draft: &mut Draft, port: &Port) {
     port.fixed_ips
         .iter()
         .for_each(|fixed| addresses::release(draft, *fixed));
-    draft.delete(Key::Mac(port.network_id, port.mac_address));
+    draft.delete(Claim::Mac(port.network_id, port.mac_address));
     draft.touch_ports_of(port.network_id);
-    draft.delete(Key::Port(port.id));
+    draft.delete(ObjectKey::Port(port.id));
 }
 
 /// Claims the MAC asked for, or one at random.
@@ -87,7 +89,7 @@ pub(crate) fn claim_mac(
     /// How often a random one is tried before the network is taken to be full.
     const TRIES: usize = 64;
     if let Some(mac) = asked {
-        return match draft.claim(Key::Mac(network, mac)) {
+        return match draft.claim(Claim::Mac(network, mac)) {
             true => Ok(mac),
             false => Err(ApiError::conflict(
                 "MacAddressInUse",
@@ -100,7 +102,7 @@ pub(crate) fn claim_mac(
     for _ in 0..TRIES {
         let [a, b, c]: [u8; 3] = draft.dice.random();
         let mac = MacAddr([OUI[0], OUI[1], OUI[2], a, b, c]);
-        if draft.claim(Key::Mac(network, mac)) {
+        if draft.claim(Claim::Mac(network, mac)) {
             return Ok(mac);
         }
     }

@@ -21,7 +21,7 @@ use crate::api::contract::values;
 use crate::api::contract::view::View;
 use dhcp_options::PatchedOption;
 use sextant_model::{
-    AddressPair, Intent, Key, MacAddr, Meta, Network, NetworkId, Port, PortId, RbacObject,
+    AddressPair, Claim, Intent, MacAddr, Meta, Network, NetworkId, Port, PortId, RbacObject,
     SecurityGroupId,
 };
 use std::collections::BTreeSet;
@@ -99,7 +99,7 @@ impl Resource for Port {
             .filter(|mac| *mac != Some(self.mac_address));
         if let Some(mac) = other_mac {
             refuse_bound(self, draft, mac)?;
-            draft.delete(Key::Mac(self.network_id, self.mac_address));
+            draft.delete(Claim::Mac(self.network_id, self.mac_address));
             port.mac_address = placement::claim_mac(draft, self.network_id, mac)?;
         }
         match patch.wanted_addresses() {

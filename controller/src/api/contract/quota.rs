@@ -1,8 +1,8 @@
 //! Quotas: how many objects of a kind a project may have.
 //!
 //! The limit is exact however many write at the same time, and only those near it are in each other's way. Whoever makes
-//! something counted writes the mark [`Key::CountOf`]. A writer *near* the limit demands that this mark has not changed
-//! since it counted, so its count is right; and it writes [`Key::NearQuota`]. A writer *far* from the limit demands that
+//! something counted writes the mark [`Mark::CountOf`]. A writer *near* the limit demands that this mark has not changed
+//! since it counted, so its count is right; and it writes [`Mark::NearQuota`]. A writer *far* from the limit demands that
 //! this second mark has not changed since it counted. So once a writer near the limit has committed, those that counted
 //! before and believed to be far count again. Before the first such commit, the writers that passed the border without
 //! knowing are at most as many as write at the same time ([`WRITERS_AT_ONCE`], which the turns in `commit` see to), one
@@ -12,7 +12,7 @@ use crate::api::contract::draft::Draft;
 use crate::api::contract::draft::WRITERS_AT_ONCE;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::python;
-use sextant_model::{Counted, Key};
+use sextant_model::{Counted, Mark, ObjectKey};
 
 /// Sees to it that a project gets so many more of a kind only if it may have them.
 pub(crate) fn reserve(
@@ -37,9 +37,9 @@ pub(crate) fn reserve(
 
 /// The same for what a project gets whether it may have it or not: others see that it came.
 pub(crate) fn note(draft: &mut Draft, project: &str, kind: Counted, more: u64) {
-    let count_of = Key::CountOf(project.to_owned(), kind);
-    let near_quota = Key::NearQuota(project.to_owned(), kind);
-    draft.relies_on(Key::Quota(project.to_owned()));
+    let count_of = Mark::CountOf(project.to_owned(), kind);
+    let near_quota = Mark::NearQuota(project.to_owned(), kind);
+    draft.relies_on(ObjectKey::Quota(project.to_owned()));
     draft.mark(count_of.clone());
     let Some(limit) = draft.intent.quota_of(project, kind) else {
         return;

@@ -15,9 +15,9 @@ use crate::api::contract::resource::Resource;
 use crate::api::contract::values::{self, Invalid};
 use serde_json::Value;
 use sextant_model::{
-    AddressScope, AddressScopeId, EVERY_PROJECT, Intent, Key, Meta, Network, NetworkId, Object,
-    RbacAction, RbacObject, RbacPolicy, RbacPolicyId, SecurityGroup, SecurityGroupId, SubnetPool,
-    SubnetPoolId,
+    AddressScope, AddressScopeId, EVERY_PROJECT, Intent, Mark, Meta, Network, NetworkId, Object,
+    ObjectKey, RbacAction, RbacObject, RbacPolicy, RbacPolicyId, SecurityGroup, SecurityGroupId,
+    SubnetPool, SubnetPoolId,
 };
 use std::sync::Arc;
 use uuid::Uuid;
@@ -82,7 +82,7 @@ impl Resource for RbacPolicy {
 
     fn delete(&self, draft: &mut Draft) -> Result<(), ApiError> {
         usage::refuse_removal(&draft.intent, self, None)?;
-        draft.delete(Key::RbacPolicy(self.id));
+        draft.delete(ObjectKey::RbacPolicy(self.id));
         settle(draft, self.object);
         count(draft, self.object);
         Ok(())
@@ -165,7 +165,7 @@ fn settle(draft: &mut Draft, object: RbacObject) {
                 .intent
                 .policies_for(object)
                 .any(|policy| policy.action == RbacAction::AccessAsExternal);
-            draft.relies_on(Key::PortsOf(id));
+            draft.relies_on(Mark::PortsOf(id));
             draft.put(Object::Network(Arc::new(Network {
                 shared: all,
                 external,
@@ -189,7 +189,7 @@ fn settle(draft: &mut Draft, object: RbacObject) {
             }
         }
         RbacObject::SecurityGroup(id) => {
-            draft.relies_on(Key::UsesOf(id));
+            draft.relies_on(Mark::UsesOf(id));
             if let Some(group) = draft.intent.security_groups.get(&id).cloned() {
                 draft.put(Object::SecurityGroup(group));
             }
@@ -218,7 +218,7 @@ pub(crate) fn share(
             if !usage::dependants(&draft.intent, &policy, None).is_empty() {
                 return Err(usage::multiple_tenants(&draft.intent, object));
             }
-            draft.delete(Key::RbacPolicy(policy.id));
+            draft.delete(ObjectKey::RbacPolicy(policy.id));
             settle(draft, object);
             Ok(())
         }
@@ -262,7 +262,7 @@ pub(crate) fn expose(
         ));
     }
     for policy in policies {
-        draft.delete(Key::RbacPolicy(policy.id));
+        draft.delete(ObjectKey::RbacPolicy(policy.id));
     }
     settle(draft, object);
     Ok(())
@@ -276,7 +276,7 @@ pub(crate) fn forget(draft: &mut Draft, object: RbacObject) {
         .map(|policy| policy.id)
         .collect();
     ids.into_iter()
-        .for_each(|id| draft.delete(Key::RbacPolicy(id)));
+        .for_each(|id| draft.delete(ObjectKey::RbacPolicy(id)));
 }
 
 /// The project that owns an object; none if there is no such object.

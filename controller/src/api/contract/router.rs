@@ -16,7 +16,9 @@ use crate::api::contract::resource::Resource;
 use crate::api::contract::values;
 use gateway::PatchedGateway;
 use rand::RngExt;
-use sextant_model::{HostRoute, Key, Meta, Object, RbacObject, Router, RouterId, RouterKey};
+use sextant_model::{
+    Claim, HostRoute, Meta, Object, ObjectKey, RbacObject, Router, RouterId, RouterKey,
+};
 use std::sync::Arc;
 
 /// The largest number of a router in the pipeline: 24 bits.
@@ -91,8 +93,8 @@ impl Resource for Router {
             ));
         }
         gateway::remove(draft, self);
-        draft.delete(Key::RouterKey(self.key));
-        draft.delete(Key::Router(self.id));
+        draft.delete(Claim::RouterKey(self.key));
+        draft.delete(ObjectKey::Router(self.id));
         Ok(())
     }
 }
@@ -107,7 +109,7 @@ fn named_network(patch: &RouterPatch) -> Vec<RbacObject> {
 fn claim_key(draft: &mut Draft) -> Result<RouterKey, ApiError> {
     let start = draft.dice.random_range(1..=LAST_KEY);
     for key in (start..=LAST_KEY).chain(1..start).map(RouterKey) {
-        if draft.claim(Key::RouterKey(key)) {
+        if draft.claim(Claim::RouterKey(key)) {
             return Ok(key);
         }
     }

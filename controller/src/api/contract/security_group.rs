@@ -1,7 +1,7 @@
 //! Security groups.
 //!
 //! A group and its rules are looked at together: whoever makes, changes or removes a rule stores the group again, so that
-//! of two who add the same rule the second sees the first. Whoever uses a group leaves a mark (`Key::UsesOf`), so that a
+//! of two who add the same rule the second sees the first. Whoever uses a group leaves a mark ([`Mark::UsesOf`]), so that a
 //! group is only removed, or its tracking changed, while nobody comes to use it.
 
 pub(crate) mod provided;
@@ -18,8 +18,8 @@ use crate::api::contract::values::{self, Invalid};
 use crate::api::contract::view::View;
 use serde_json::Value;
 use sextant_model::{
-    DEFAULT_SECURITY_GROUP, Intent, Key, Meta, Object, RbacAction, RbacObject, SecurityGroup,
-    SecurityGroupId,
+    Claim, DEFAULT_SECURITY_GROUP, Intent, Key, Mark, Meta, Object, ObjectKey, RbacAction,
+    RbacObject, SecurityGroup, SecurityGroupId,
 };
 use std::sync::Arc;
 
@@ -86,7 +86,7 @@ impl Resource for SecurityGroup {
     fn delete(&self, draft: &mut Draft) -> Result<(), ApiError> {
         refuse_used(draft, self.id)?;
         if is_default(self) {
-            draft.delete(Key::DefaultSecurityGroup(self.meta.project_id.clone()));
+            draft.delete(Claim::DefaultSecurityGroup(self.meta.project_id.clone()));
         }
         let about: Vec<_> = draft.intent.rules_about(self.id).cloned().collect();
         for rule in about
@@ -96,10 +96,12 @@ impl Resource for SecurityGroup {
             rule.delete(draft)?;
         }
         let own = draft.intent.rules_of(self.id);
-        let own: Vec<Key> = own.map(|rule| Key::SecurityGroupRule(rule.id)).collect();
+        let own: Vec<Key> = own
+            .map(|rule| Key::Object(ObjectKey::SecurityGroupRule(rule.id)))
+            .collect();
         own.into_iter().for_each(|key| draft.delete(key));
-        draft.delete(Key::UsesOf(self.id));
-        draft.delete(Key::SecurityGroup(self.id));
+        draft.delete(Mark::UsesOf(self.id));
+        draft.delete(ObjectKey::SecurityGroup(self.id));
         Ok(())
     }
 }
@@ -136,7 +138,7 @@ fn read_name(patch: &mut SecurityGroupPatch, value: &Value) -> Result<(), Invali
 
 /// No port may be under it, nor come under it until this is committed.
 fn refuse_used(draft: &mut Draft, group: SecurityGroupId) -> Result<(), ApiError> {
-    draft.relies_on(Key::UsesOf(group));
+    draft.relies_on(Mark::UsesOf(group));
     refuse_members(&draft.intent, group)
 }
 

@@ -23,7 +23,7 @@ use ipnet::IpNet;
 use prefix::NamedPool;
 use serde_json::Value;
 use sextant_model::{
-    AllocationPool, HostRoute, Intent, Ipv6Mode, Key, Meta, Network, NetworkId, Object,
+    AllocationPool, HostRoute, Intent, Ipv6Mode, Mark, Meta, Network, NetworkId, Object, ObjectKey,
     PrefixSource, RbacAction, RbacObject, Subnet, SubnetId,
 };
 use std::net::IpAddr;
@@ -92,7 +92,7 @@ impl Resource for Subnet {
         let pools_given = patch.allocation_pools.is_some();
         rules::check_changed(&changed, self, pools_given, &draft.intent)?;
         if changed.gateway_ip != self.gateway_ip {
-            draft.relies_on(Key::PortsOf(self.network_id));
+            draft.relies_on(Mark::PortsOf(self.network_id));
         }
         draft.put(Object::Subnet(Arc::new(changed)));
         Ok(())
@@ -112,9 +112,9 @@ impl Resource for Subnet {
         if draft.intent.claimed_addresses(self.id).next().is_some() {
             return Err(in_use(self.id));
         }
-        draft.relies_on(Key::PortsOf(self.network_id));
+        draft.relies_on(Mark::PortsOf(self.network_id));
         network.store_revised(draft);
-        draft.delete(Key::Subnet(self.id));
+        draft.delete(ObjectKey::Subnet(self.id));
         Ok(())
     }
 }

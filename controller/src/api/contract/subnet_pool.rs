@@ -19,8 +19,8 @@ use crate::api::contract::view::{Lengths, View};
 use ipnet::IpNet;
 use serde_json::Value;
 use sextant_model::{
-    AddressScopeId, Intent, Key, Meta, Object, PrefixSource, RbacAction, RbacObject, Subnet,
-    SubnetPool, SubnetPoolId,
+    AddressScopeId, Claim, Intent, Meta, Object, ObjectKey, PrefixSource, RbacAction, RbacObject,
+    Subnet, SubnetPool, SubnetPoolId,
 };
 use std::sync::Arc;
 
@@ -103,9 +103,9 @@ impl Resource for SubnetPool {
             ));
         }
         if self.is_default {
-            draft.delete(Key::DefaultSubnetPool(self.ip_version()));
+            draft.delete(Claim::DefaultSubnetPool(self.ip_version()));
         }
-        draft.delete(Key::SubnetPool(self.id));
+        draft.delete(ObjectKey::SubnetPool(self.id));
         Ok(())
     }
 }
@@ -180,7 +180,7 @@ fn change(
     }
     scope::check(draft, pool)?;
     let is_default = patch.is_default.unwrap_or(pool.is_default);
-    let default = Key::DefaultSubnetPool(pool.ip_version());
+    let default = Claim::DefaultSubnetPool(pool.ip_version());
     match (pool.is_default, is_default) {
         (false, true) if !draft.claim(default.clone()) => {
             return Err(ApiError::invalid_input(

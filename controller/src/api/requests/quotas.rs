@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Map, Value, json};
-use sextant_model::{Counted, Intent, Key, Object, ProjectQuota};
+use sextant_model::{Counted, Intent, Object, ObjectKey, ProjectQuota};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -152,7 +152,7 @@ async fn delete(
                 format!("Quota for project {project} could not be found."),
             ));
         }
-        draft.delete(Key::Quota(project.clone()));
+        draft.delete(ObjectKey::Quota(project.clone()));
         Ok(())
     };
     api.write(plan).await?;

@@ -35,7 +35,7 @@ fn a_delegation_is_a_fact_and_stored_when_it_changes_and_not_else() {
     for stored in [true, false] {
         story.observed([Event::Delegated(SUBNET, None)]);
         assert!(story.owner.snapshot.facts.delegations().is_empty());
-        let deleted = Change::Delete(Key::Delegation(SUBNET));
+        let deleted = Change::Delete(Key::Fact(Fact::Delegation(SUBNET)));
         assert_eq!(told(&mut story), Vec::from_iter(stored.then_some(deleted)));
     }
 }
@@ -49,7 +49,7 @@ fn what_comes_late_from_the_store_does_not_undo_what_was_learned_since() {
         Event::Delegated(SUBNET, delegation(20)),
     ]);
     story.stored(Change::Put(Object::Delegation(SUBNET, first)));
-    story.stored(Change::Delete(Key::Delegation(SUBNET)));
+    story.stored(Change::delete(Fact::Delegation(SUBNET)));
     let known = story.owner.snapshot.facts.delegations().get(&SUBNET);
     assert_eq!(known, delegation(20).as_ref());
 }

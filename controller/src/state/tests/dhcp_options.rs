@@ -35,6 +35,6 @@ fn what_cannot_be_sent_is_counted_as_long_as_a_port_has_it() {
     }
     story.stored(with(lost[2..].to_vec()));
     assert_eq!(counted(), [0, 1]);
-    story.stored(Change::Delete(Key::Port(PORT)));
+    story.stored(Change::delete(ObjectKey::Port(PORT)));
     assert_eq!(counted(), [0, 0]);
 }

@@ -1,6 +1,7 @@
 use super::*;
 use sextant_model::{
-    ExternalGateway, Network, NetworkKey, NetworkType, Router, RouterId, RouterKey,
+    ExternalGateway, Fact, Key, Network, NetworkKey, NetworkType, ObjectKey, Router, RouterId,
+    RouterKey,
 };
 
 const EXTERNAL: NetworkId = NetworkId(Uuid::from_u128(9));
@@ -177,7 +178,7 @@ fn gateways_are_counted_where_they_are_and_as_they_move() {
     assert_eq!(story.counted(), counted(1, &[("h1", 1), ("h2", 0)]));
     story.observed([Event::HypervisorLeft(ChassisId::new("h1"))]);
     assert_eq!(story.counted(), counted(2, &[("h2", 1)]));
-    story.stored(Change::Delete(Key::Router(ROUTER)));
+    story.stored(Change::delete(ObjectKey::Router(ROUTER)));
     assert_eq!(story.counted(), counted(2, &[("h2", 0)]));
 }
 
@@ -198,7 +199,7 @@ fn what_is_learned_of_the_outside_is_stored_once() {
     );
     story.observed([heard("h1", None), heard("h1", None)]);
     assert_eq!(story.default_router("h1"), None);
-    let nothing = Change::Delete(Key::Outside(ChassisId::new("h1"), EXTERNAL));
+    let nothing = Change::Delete(Key::Fact(Fact::Outside(ChassisId::new("h1"), EXTERNAL)));
     assert_eq!(story.has_told(), [nothing]);
 }
 
@@ -215,7 +216,7 @@ fn what_was_learned_before_a_restart_holds_until_the_hypervisor_says_otherwise()
     );
     story.observed([joined(mapped("h1", 0))]);
     assert_eq!(story.default_router("h1"), Some(LLA));
-    let late = Key::Outside(ChassisId::new("h1"), EXTERNAL);
+    let late = Key::Fact(Fact::Outside(ChassisId::new("h1"), EXTERNAL));
     story.stored(Change::Delete(late));
     assert_eq!(story.default_router("h1"), Some(LLA));
     story.observed([heard("h1", None)]);

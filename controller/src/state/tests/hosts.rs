@@ -47,7 +47,7 @@ fn it_moves_when_it_is_bound_elsewhere_and_not_when_the_interface_appears() {
 #[test]
 fn an_interface_that_was_there_before_the_port_dies_when_it_turns_out_wrong() {
     let mut story = story();
-    story.stored(Change::Delete(Key::Port(PORT)));
+    story.stored(Change::delete(ObjectKey::Port(PORT)));
     story.observed([read("h1", Some(5))]);
     story.stored(bound_to("h3"));
     assert_eq!((story.place(), story.dead()), (None, 1));

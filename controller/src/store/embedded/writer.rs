@@ -211,10 +211,10 @@ fn refuse(decided: Vec<Decided>, error: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sextant_model::NetworkKey;
+    use sextant_model::{Claim, NetworkKey};
 
     fn claim(n: u32) -> Key {
-        Key::NetworkKey(NetworkKey(n))
+        Key::Claim(Claim::NetworkKey(NetworkKey(n)))
     }
 
     fn request(

@@ -16,7 +16,9 @@ use super::routing::{self, Way, in_register, to};
 use super::{icmp_error, ipv4, ipv6, tunnel};
 use crate::exit::{Exit, Gateway};
 use crate::flow::Flow;
-use crate::pipeline::{ADDRESS, ARRIVED, NETWORK, ORIGIN, ORIGIN_GUEST, ROUTER, Stage};
+use crate::pipeline::{
+    ARRIVED, Holding, NETWORK, NEXT_HOP, ORIGIN, ROUTER, Stage, next_hop, origin, route,
+};
 use crate::view::{Tunnel, View};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rust_openflow::{Action, Field, Match, Subfield};
@@ -24,8 +26,6 @@ use sextant_model::{Ethertype, MacAddr, Publish, Router};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-/// Below every other route, one to everywhere by way of a guest too.
-const DEFAULT_ROUTE: u16 = 98;
 const FAMILIES: [Ethertype; 2] = [Ethertype::Ipv6, Ethertype::Ipv4];
 
 /// The routes of a router to its external network and by way of it, its addresses there, and what it tells outside of what it
@@ -64,9 +64,9 @@ fn from_inside(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
         .collect();
     let forged = |prefix| {
         let matches = routing::from(prefix)
-            .with(ROUTER, gateway.router.key.0)
-            .with(ARRIVED, gateway.network.key.0);
-        Flow::new(Stage::Route, routing::NEVER_FORWARDED, matches)
+            .holding(ROUTER, gateway.router.key.0)
+            .holding(ARRIVED, gateway.network.key.0);
+        Flow::new(Stage::Route, route::NEVER_FORWARDED, matches)
     };
     prefixes.into_iter().map(forged).collect()
 }
@@ -90,7 +90,7 @@ fn destinations(
         true => here.or_else(|| view.next_hop(gateway, on, family)),
         false => view.next_hop(gateway, on, family),
     };
-    let everywhere = hop.map(|hop| (everywhere(family), DEFAULT_ROUTE, Some(hop)));
+    let everywhere = hop.map(|hop| (everywhere(family), route::DEFAULT_ROUTE, Some(hop)));
     connected.chain(everywhere).collect()
 }
 
@@ -106,7 +106,7 @@ fn out(view: &View<'_>, gateway: &Gateway<'_>, family: Ethertype, mac: MacAddr) 
     let flow = |(prefix, priority, hop): (IpNet, u16, Option<IpAddr>)| {
         let next_hop = hop.map_or_else(|| routing::to_itself(prefix), by_way_of);
         let way = leaving(view, gateway, mac, next_hop);
-        let matches = to(prefix).with(ROUTER, gateway.router.key.0);
+        let matches = to(prefix).holding(ROUTER, gateway.router.key.0);
         let flow = Flow::new(Stage::Route, priority, matches);
         flow.apply(way.actions).goto(way.next)
     };
@@ -115,14 +115,14 @@ fn out(view: &View<'_>, gateway: &Gateway<'_>, family: Ethertype, mac: MacAddr) 
 }
 
 fn by_way_of(hop: IpAddr) -> Vec<Action> {
-    vec![Action::set(ADDRESS, in_register(hop))]
+    vec![NEXT_HOP.set(in_register(hop))]
 }
 
 /// Onto the external network, here.
 fn leaving(view: &View<'_>, gateway: &Gateway<'_>, mac: MacAddr, next_hop: Vec<Action>) -> Way {
     let mut way = Way::onto(view, gateway.router, gateway.network, mac);
     way.actions.extend(next_hop);
-    way.actions.push(Action::set(ORIGIN, ORIGIN_GUEST));
+    way.actions.push(ORIGIN.set(origin::GUEST));
     way
 }
 
@@ -130,7 +130,7 @@ fn leaving(view: &View<'_>, gateway: &Gateway<'_>, mac: MacAddr, next_hop: Vec<A
 fn handed_on(view: &View<'_>, gateway: &Gateway<'_>) -> Way {
     let fits = routing::fitting_onward(view, gateway.router, gateway.network);
     let next = routing::after(&fits);
-    let onto = Action::set(NETWORK, gateway.network.key.0);
+    let onto = NETWORK.set(gateway.network.key.0);
     let actions = [vec![onto], fits].concat();
     Way { actions, next }
 }
@@ -153,7 +153,7 @@ pub(super) fn way_to(view: &View<'_>, gateway: &Gateway<'_>, hop: IpAddr) -> Opt
 fn onward(view: &View<'_>, gateway: &Gateway<'_>, family: Ethertype, tunnel: &Tunnel) -> Vec<Flow> {
     let (router, network) = (gateway.router, gateway.network);
     let flow = |(prefix, priority, _)| {
-        let matches = to(prefix).with(ROUTER, router.key.0);
+        let matches = to(prefix).holding(ROUTER, router.key.0);
         let way = handed_on(view, gateway);
         Flow::new(Stage::Route, priority, matches)
             .apply(way.actions)
@@ -167,17 +167,17 @@ fn onward(view: &View<'_>, gateway: &Gateway<'_>, family: Ethertype, tunnel: &Tu
     // What came through a tunnel enters no other: two hypervisors that disagree about where the gateway is would send it to
     // and fro, its hop limit untouched.
     let leaving = of_family(family)
-        .with(NETWORK, network.key.0)
-        .with(ROUTER, router.key.0)
-        .with(ORIGIN, ORIGIN_GUEST);
-    let sent = Flow::new(Stage::NextHop, 50, leaving).apply(through(tunnel));
+        .holding(NETWORK, network.key.0)
+        .holding(ROUTER, router.key.0)
+        .holding(ORIGIN, origin::GUEST);
+    let sent = Flow::new(Stage::NextHop, next_hop::ONWARD, leaving).apply(through(tunnel));
     routes.into_iter().chain([sent]).collect()
 }
 
 /// On the network where the router got it.
 fn through(tunnel: &Tunnel) -> Vec<Action> {
     let key = Action::Move {
-        src: Subfield::whole(ARRIVED),
+        src: ARRIVED.bits(),
         dst: Subfield::new(Field::TUN_ID, 0, 32),
     };
     [key].into_iter().chain(tunnel::send(tunnel)).collect()

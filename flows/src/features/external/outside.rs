@@ -9,7 +9,7 @@ use crate::features::{
 };
 use crate::flow::Flow;
 use crate::pipeline::{
-    ADDRESS, NETWORK, ORIGIN, ORIGIN_GUEST, PROBLEM, PROBLEM_UNREACHABLE, Stage,
+    Holding, NETWORK, NEXT_HOP, ORIGIN, PROBLEM, Stage, next_hop, origin, outside, problem, router,
 };
 use crate::uplink::{heard_meter, known_meter, other_meter};
 use crate::view::View;
@@ -81,9 +81,9 @@ fn entered_by<'a>(view: &View<'a>, port: &'a Port) -> Option<Gateway<'a>> {
 fn at_gateway(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
     let (network, port) = (gateway.network, gateway.port);
     let for_router = Match::new()
-        .with(NETWORK, network.key.0)
+        .holding(NETWORK, network.key.0)
         .mac(Field::ETH_DST, port.mac_address.0);
-    let arrives = Flow::new(Stage::Outside, 50, for_router).goto(Stage::Router);
+    let arrives = Flow::new(Stage::Outside, outside::ROUTER, for_router).goto(Stage::Router);
     let asked =
         neighbor::addresses(port).flat_map(|own| answered(view, network, own, port.mac_address));
     let mut flows: Vec<Flow> = [arrives].into_iter().chain(asked).collect();
@@ -98,7 +98,7 @@ fn enter(gateway: &Gateway<'_>) -> Vec<Flow> {
     let (network, router, port) = (gateway.network, gateway.router, gateway.port);
     let noted = [
         routing::entered(network, router),
-        vec![Action::set(ORIGIN, ORIGIN_GUEST)],
+        vec![ORIGIN.set(origin::GUEST)],
     ]
     .concat();
     let entering = |priority, matches| {
@@ -106,7 +106,7 @@ fn enter(gateway: &Gateway<'_>) -> Vec<Flow> {
         Flow::new(Stage::Router, priority, matches)
     };
     let plain = |matches| {
-        entering(100, matches)
+        entering(router::PORT, matches)
             .apply(noted.clone())
             .goto(Stage::Route)
     };
@@ -117,7 +117,7 @@ fn enter(gateway: &Gateway<'_>) -> Vec<Flow> {
     let translated = translation::of(gateway).map(|translation| {
         let answers = ipv4().with(Field::IPV4_DST, translation.address.to_bits());
         let back = translation.inwards(Stage::Route);
-        entering(110, answers).apply([noted.as_slice(), &[back]].concat())
+        entering(router::TRANSLATED, answers).apply([noted.as_slice(), &[back]].concat())
     });
     flows.extend(translated);
     flows
@@ -140,13 +140,13 @@ fn heard(network: &Network, uplink: &Uplink) -> Vec<Flow> {
         Flow::new(
             Stage::Outside,
             priority,
-            matches.with(NETWORK, network.key.0),
+            matches.holding(NETWORK, network.key.0),
         )
         .copy_up(Punt::Heard(network.id), heard_meter(uplink))
     };
-    let to_all = |matches| up(200, matches).goto(Stage::Switch);
+    let to_all = |matches| up(outside::TO_ALL, matches).goto(Stage::Switch);
     // Below the answers: an ARP request of the next hop itself is answered, too.
-    let asks_or_tells = |matches| up(90, matches).goto(Stage::Switch);
+    let asks_or_tells = |matches| up(outside::ARP, matches).goto(Stage::Switch);
     let advertisement = || valid_nd(icmpv6::NEIGHBOR_ADVERTISEMENT);
     let arp = || Match::new().with(Field::ETH_TYPE, ethertype::ARP);
     let of_hop = |hop: &IpAddr| match hop {
@@ -155,7 +155,8 @@ fn heard(network: &Network, uplink: &Uplink) -> Vec<Flow> {
     };
     let answers = |mac: MacAddr| {
         let reply = arp().with(Field::ARP_OP, ARP_REPLY);
-        [advertisement(), reply].map(|answer| up(300, answer.mac(Field::ETH_DST, mac.0)))
+        [advertisement(), reply]
+            .map(|answer| up(outside::ANSWER, answer.mac(Field::ETH_DST, mac.0)))
     };
     let macs: BTreeSet<MacAddr> = uplink
         .speakers
@@ -196,8 +197,10 @@ fn heard_of_known(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<Fl
     let hops = known.filter(|(address, _)| is_hop(address));
     let flow = |(address, mac): (&IpAddr, &MacAddr)| {
         let from = |said: Match| {
-            let said = said.with(NETWORK, network.key.0).mac(Field::ETH_SRC, mac.0);
-            Flow::new(Stage::Outside, 310, said)
+            let said = said
+                .holding(NETWORK, network.key.0)
+                .mac(Field::ETH_SRC, mac.0);
+            Flow::new(Stage::Outside, outside::KNOWN_HOP, said)
                 .copy_up(Punt::Heard(network.id), known_meter(uplink))
                 .goto(Stage::Switch)
         };
@@ -212,12 +215,12 @@ fn delegations(network: &Network, uplink: &Uplink) -> Vec<Flow> {
     let asking = speakers.filter(|speaker| !speaker.delegated.is_empty());
     let answer = |speaker: &Speaker| {
         let matches = ipv6()
-            .with(NETWORK, network.key.0)
+            .holding(NETWORK, network.key.0)
             .mac(Field::ETH_DST, speaker.mac.0)
             .ipv6(Field::IPV6_DST, speaker.mac.link_local())
             .with(Field::IP_PROTO, protocol::UDP)
             .with(Field::UDP_DST, DHCPV6_CLIENT);
-        Flow::new(Stage::Outside, 300, matches)
+        Flow::new(Stage::Outside, outside::ANSWER, matches)
             .punt(Punt::Delegation(network.id))
             .meter(heard_meter(uplink))
     };
@@ -230,26 +233,34 @@ fn neighbors(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<Flow> {
     let known = view.facts.outside().get(&key);
     let known_neighbors = known.iter().flat_map(|known| &known.neighbors);
     let reach = |(address, mac): (&IpAddr, &MacAddr)| {
-        Flow::new(Stage::NextHop, 90, to_neighbor(network, *address))
-            .apply(vec![Action::set(Field::ETH_DST, mac.to_u64())])
-            .goto(Stage::Translate)
+        Flow::new(
+            Stage::NextHop,
+            next_hop::OUTSIDE,
+            to_neighbor(network, *address),
+        )
+        .apply(vec![Action::set(Field::ETH_DST, mac.to_u64())])
+        .goto(Stage::Translate)
     };
     let heard = known
         .and_then(|known| known.default_router)
         .map(IpAddr::from);
     let hops: BTreeSet<IpAddr> = uplink.next_hops.iter().copied().chain(heard).collect();
     let sought = |hop: IpAddr| {
-        Flow::new(Stage::NextHop, 80, to_neighbor(network, hop))
+        Flow::new(Stage::NextHop, next_hop::SOUGHT, to_neighbor(network, hop))
             .apply(vec![
                 icmp_error::from_its_sender(),
-                Action::set(PROBLEM, PROBLEM_UNREACHABLE),
+                PROBLEM.set(problem::UNREACHABLE),
             ])
             .goto(Stage::Refuse)
     };
     let unknown = on_link(view, network).into_iter().map(|prefix| {
-        Flow::new(Stage::NextHop, 60, to_prefix(network, prefix))
-            .punt(Punt::Unresolved(network.id))
-            .meter(other_meter(uplink))
+        Flow::new(
+            Stage::NextHop,
+            next_hop::UNRESOLVED,
+            to_prefix(network, prefix),
+        )
+        .punt(Punt::Unresolved(network.id))
+        .meter(other_meter(uplink))
     });
     known_neighbors
         .map(reach)
@@ -269,8 +280,8 @@ fn on_link(view: &View<'_>, network: &Network) -> BTreeSet<IpNet> {
 
 fn to_neighbor(network: &Network, address: IpAddr) -> Match {
     Match::new()
-        .with(NETWORK, network.key.0)
-        .with(ADDRESS, in_register(address))
+        .holding(NETWORK, network.key.0)
+        .holding(NEXT_HOP, in_register(address))
 }
 
 /// Packets to a next hop within a prefix: an IPv4 one is the low 32 bits.
@@ -280,8 +291,8 @@ fn to_prefix(network: &Network, prefix: IpNet) -> Match {
         IpNet::V6(_) => Ethertype::Ipv6,
         IpNet::V4(_) => Ethertype::Ipv4,
     };
-    of_family(family).with(NETWORK, network.key.0).masked(
-        ADDRESS,
+    of_family(family).holding(NETWORK, network.key.0).masked(
+        NEXT_HOP.field,
         in_register(prefix.network()),
         mask,
     )

@@ -7,7 +7,8 @@ use crate::exit::Gateway;
 use crate::features::{fragments, ipv4, routing};
 use crate::flow::Flow;
 use crate::pipeline::{
-    ARRIVED, LONGER, NETWORK, NEXT_MTU, PROBLEM, PROBLEM_TOO_BIG, ROUTER, Stage,
+    ARRIVED, Holding, LONGER, NETWORK, NEXT_MTU, PROBLEM, ROUTER, Stage, outside, problem, router,
+    switch, translate,
 };
 use crate::view::View;
 use rust_openflow::{Action, Ct, Field, Nat, NatKind, Zone};
@@ -44,17 +45,17 @@ pub(super) fn leaving(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
     let network = gateway.network.key.0;
     let leaving = || {
         ipv4()
-            .with(NETWORK, network)
-            .with(ROUTER, gateway.router.key.0)
+            .holding(NETWORK, network)
+            .holding(ROUTER, gateway.router.key.0)
     };
-    let goes_back = leaving().with(ARRIVED, network);
+    let goes_back = leaving().holding(ARRIVED, network);
     let invalid = leaving().masked(Field::CT_STATE, INVALID, INVALID);
-    let translated = Flow::new(Stage::Translate, 100, leaving())
+    let translated = Flow::new(Stage::Translate, translate::LEAVING, leaving())
         .apply(vec![translation.outwards(Stage::Switch)]);
     let translated = fragments::before_lookup(translated, meter(view, gateway));
     [
-        Flow::new(Stage::Translate, 200, goes_back).goto(Stage::Switch),
-        Flow::new(Stage::Switch, 200, invalid),
+        Flow::new(Stage::Translate, translate::BACK, goes_back).goto(Stage::Switch),
+        Flow::new(Stage::Switch, switch::INVALID, invalid),
     ]
     .into_iter()
     .chain(translated)
@@ -79,18 +80,19 @@ pub(super) fn too_big(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
         let family = ipv4().with(Field::IPV4_DST, translation.address.to_bits());
         routing::to_port(gateway.network, gateway.port, family)
     };
-    let looked_at = Flow::new(Stage::Outside, 60, arriving())
+    let looked_at = Flow::new(Stage::Outside, outside::TRANSLATED, arriving())
         .apply(vec![routing::check(mtu)])
         .goto(Stage::Router);
     let refused = [
         routing::entered(gateway.network, gateway.router),
-        vec![
-            Action::set(PROBLEM, PROBLEM_TOO_BIG),
-            Action::set(NEXT_MTU, mtu),
-        ],
+        vec![PROBLEM.set(problem::TOO_BIG), NEXT_MTU.set(mtu)],
     ]
     .concat();
-    let told = Flow::new(Stage::Router, 120, arriving().masked(LONGER, 1u8, 1u8));
+    let told = Flow::new(
+        Stage::Router,
+        router::TOO_BIG,
+        arriving().holding(LONGER, 1u8),
+    );
     vec![looked_at, told.apply(refused).goto(Stage::Refuse)]
 }
 

@@ -5,7 +5,7 @@
 
 use super::{Kind, Way, conjunction, family, rules};
 use crate::flow::Flow;
-use crate::pipeline::NETWORK;
+use crate::pipeline::{Holding, NETWORK};
 use crate::view::View;
 use ipnet::IpNet;
 use rust_openflow::{Action, Field, Match};
@@ -57,7 +57,7 @@ fn at(view: &View<'_>, way: &Way, address: &MemberAddress) -> Option<Match> {
             let network = view.network(*network)?;
             view.has_ports_on(network.id)
                 .then(|| family(Ethertype::Ipv6).ipv6(field, *address))?
-                .with(NETWORK, network.key.0)
+                .holding(NETWORK, network.key.0)
         }
     })
 }

@@ -21,46 +21,9 @@ pub(crate) use policy::{flows as policy, meter, port};
 
 use super::ethertype;
 use crate::flow::Flow;
-use crate::pipeline::{OUTPUT, Stage};
+use crate::pipeline::{OUTPUT, Stage, entry, rules};
 use rust_openflow::{Action, Ct, Field, Match, Subfield, Zone};
 use sextant_model::{Direction, Ethertype, GroupNumber};
-
-/// Priorities of the first stages.
-mod entry {
-    /// What a port sent and its network brings back.
-    pub(super) const OWN: u16 = 3000;
-    /// Ports without port security.
-    pub(super) const UNFILTERED: u16 = 2000;
-    /// What is allowed whatever the rules say.
-    pub(super) const ALWAYS: u16 = 1000;
-    /// What is not, whatever the rules say.
-    pub(super) const NEVER: u16 = 900;
-    /// What the rules are for.
-    pub(super) const RULED: u16 = 100;
-}
-
-/// Priorities of the second stages.
-mod rules {
-    /// What belongs to a connection of the other end's making.
-    pub(super) const ANSWERS: u16 = 500;
-    /// The rest of a fragmented packet, on a connection that was allowed before.
-    pub(super) const REST_KNOWN: u16 = 320;
-    /// What rules allow, on a connection that was allowed before.
-    pub(super) const KNOWN: u16 = 310;
-    /// What rules allow, otherwise.
-    pub(super) const ALLOWED: u16 = 300;
-    /// What rules of stateless groups allow: a stateful one that allows it too comes first, so that there will be answers.
-    pub(super) const STATELESS: u16 = 290;
-    /// The rest of a fragmented packet, otherwise.
-    pub(super) const REST: u16 = 280;
-    /// Halves of rules whose other end is a group; those of one rule have to share a priority (ovs-fields(7), conjunctive
-    /// matches).
-    pub(super) const STATEFUL_HALF: u16 = 210;
-    /// The same for stateless groups.
-    pub(super) const STATELESS_HALF: u16 = 200;
-    /// What no rule allows any more.
-    pub(super) const WITHDRAWN: u16 = 10;
-}
 
 /// What `ct_mark` says of a connection in the zone of a port.
 mod mark {
@@ -107,7 +70,7 @@ pub(crate) const INGRESS: Way = Way {
     entry: Stage::Ingress,
     rules: Stage::IngressRules,
     next: Stage::Deliver,
-    port: OUTPUT,
+    port: OUTPUT.field,
     own: mark::INGRESS,
     other: mark::EGRESS,
 };

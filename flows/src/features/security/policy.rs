@@ -4,10 +4,10 @@ use super::super::{fragments, routing};
 use super::member::{halves, in_prefix};
 use super::{EGRESS, FAMILIES, INGRESS, Kind, WAYS, Way, conjunction, entry, family, rule, rules};
 use crate::flow::Flow;
-use crate::pipeline::POLICY;
+use crate::pipeline::{Holding, POLICY};
 use crate::view::View;
 use ipnet::IpNet;
-use rust_openflow::{Action, Field, Match, Subfield};
+use rust_openflow::{Action, Field, Match};
 use sextant_model::{
     Ethertype, Port, RemoteEnd, SecurityGroup, SecurityGroupId, SecurityGroupRule,
 };
@@ -42,10 +42,7 @@ pub(crate) fn port(view: &View<'_>, port: &Port, ofport: u16) -> Vec<Flow> {
     let Some(stateful) = existing(view, groups).map(|group| group.stateful).max() else {
         return vec![];
     };
-    let policy = Action::Load {
-        value: number(groups),
-        dst: Subfield::whole(POLICY),
-    };
+    let policy = POLICY.set(number(groups));
     let meter = meter(view, port, ofport);
     let shares = !port.allowed_address_pairs.is_empty();
     let sent = held(&EGRESS, ofport, &policy, stateful)
@@ -159,7 +156,7 @@ impl Policy {
             stateful,
         };
         let packets = rule::matches(rule, stateful).into_iter();
-        let packets = packets.map(|matches| matches.with(POLICY, self.number));
+        let packets = packets.map(|matches| matches.holding(POLICY, self.number));
         match rule.remote {
             RemoteEnd::Anybody => self.allowed.extend(packets.map(|matches| (kind, matches))),
             RemoteEnd::Prefix(prefix) => {

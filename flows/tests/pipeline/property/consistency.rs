@@ -1,5 +1,6 @@
 //! Flows computed step by step are those computed at once, and a switch takes them.
 
+use super::declarations::assert_declared;
 use super::names::hypervisor;
 use super::steps::{self, Step};
 use crate::support::Cloud;
@@ -111,6 +112,7 @@ fn assert_well_formed(flows: &Flows) {
     for (cookie, flow) in flows.iter() {
         assert_eq!(flow.cookie(), cookie);
         flow.matches.check().unwrap();
+        assert_declared(&flow);
         let key = (flow.stage, flow.priority, flow.matches.clone());
         assert!(seen.insert(key), "two flows with one match: {flow:?}");
         let kinds: BTreeSet<_> = flow.instructions.iter().map(kind).collect();

@@ -4,7 +4,7 @@ use super::names::{group, guest};
 use super::steps::{GROUPS, Step, What, Whom};
 use crate::support::Cloud;
 use crate::support::cloud::{OPEN, anything, group_id, port_id, service};
-use sextant_model::{Direction, Ethertype, Key, RemoteEnd, SecurityGroupRule};
+use sextant_model::{Direction, Ethertype, Key, ObjectKey, RemoteEnd, SecurityGroupRule};
 
 impl Step {
     #[allow(
@@ -25,7 +25,9 @@ impl Step {
                 cloud.put_under(&guest(g), if bits == 0 { open } else { &named });
             }
             Self::Group(n, stateful) => cloud.put_group(&group(n), stateful),
-            Self::DeleteGroup(n) => cloud.delete(&Key::SecurityGroup(group_id(&group(n)))),
+            Self::DeleteGroup(n) => {
+                cloud.delete(&Key::Object(ObjectKey::SecurityGroup(group_id(&group(n)))))
+            }
             Self::Rule(n, r, egress, what, whom) => {
                 cloud.rule(&name(n, r), &group(n), rule(egress, what, whom));
             }

@@ -5,8 +5,8 @@ use crate::support::Cloud;
 use crate::support::cloud::{id, network_id, port_id};
 use proptest::prelude::*;
 use sextant_model::{
-    ChassisId, EncapKind, Endpoints, Ipv6Mode, Key, NetworkType, Object, Reassembly, RouterId,
-    ServerIdentity, SubnetId,
+    ChassisId, EncapKind, Endpoints, Ipv6Mode, Key, NetworkType, Object, ObjectKey, Reassembly,
+    RouterId, ServerIdentity, SubnetId,
 };
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -349,7 +349,9 @@ impl Step {
         let subnet_id = |n, s| SubnetId(id(&subnet(n, s)));
         match *self {
             Self::Network(n) if !exists(cloud, n) => cloud.network(&network(n)),
-            Self::DeleteNetwork(n) => cloud.delete(&Key::Network(network_id(&network(n)))),
+            Self::DeleteNetwork(n) => {
+                cloud.delete(&Key::Object(ObjectKey::Network(network_id(&network(n)))))
+            }
             Self::NetworkUp(n, up) if exists(cloud, n) => {
                 cloud.change_network(&network(n), |network| network.admin_state_up = up);
             }
@@ -376,7 +378,9 @@ impl Step {
             Self::SubnetDhcp(n, s, on) if cloud.intent.subnets.contains_key(&subnet_id(n, s)) => {
                 cloud.change_subnet(&subnet(n, s), |subnet| subnet.enable_dhcp = on);
             }
-            Self::DeleteSubnet(n, s) => cloud.delete(&Key::Subnet(subnet_id(n, s))),
+            Self::DeleteSubnet(n, s) => {
+                cloud.delete(&Key::Object(ObjectKey::Subnet(subnet_id(n, s))))
+            }
             _ => {}
         }
     }
@@ -400,7 +404,7 @@ impl Step {
                 let routes: Vec<_> = chosen.map(|n| ROUTES[n]).collect();
                 cloud.route(&router(r), &routes);
             }
-            Self::DeleteRouter(r) => cloud.delete(&Key::Router(router_id(r))),
+            Self::DeleteRouter(r) => cloud.delete(&Key::Object(ObjectKey::Router(router_id(r)))),
             Self::Interface(r, n) => cloud.interface(&interface(r, n), &router(r), &network(n)),
             Self::InterfaceUp(r, n, up) if exists(cloud, &interface(r, n)) => {
                 cloud.change_port(&interface(r, n), |port| port.admin_state_up = up);

@@ -8,10 +8,10 @@ use ipnet::IpNet;
 use sextant_model::{
     AddressPair, AddressScopeId, Change, Chassis, ChassisId, Direction, Encap, EncapKind,
     Endpoints, Ethertype, Facts, Family, FixedIp, HostRoute, Intent, Ipv6Mode, Key, MacAddr, Meta,
-    Network, NetworkId, NetworkKey, NetworkType, Object, Plugged, Port, PortId, PrefixSource,
-    ROUTER_INTERFACE_OWNER, Reassembly, RemoteEnd, Router, RouterId, RouterKey, RuleProtocol,
-    SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, ServerIdentity,
-    Settings, Subnet, SubnetId, SubnetPool, SubnetPoolId, Transport,
+    Network, NetworkId, NetworkKey, NetworkType, Object, ObjectKey, Plugged, Port, PortId,
+    PrefixSource, ROUTER_INTERFACE_OWNER, Reassembly, RemoteEnd, Router, RouterId, RouterKey,
+    RuleProtocol, SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId,
+    ServerIdentity, Settings, Subnet, SubnetId, SubnetPool, SubnetPoolId, Transport,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -165,7 +165,7 @@ impl Cloud {
     }
 
     pub(crate) fn delete_rule(&mut self, name: &str) {
-        self.delete(&Key::SecurityGroupRule(rule_id(name)));
+        self.delete(&Key::Object(ObjectKey::SecurityGroupRule(rule_id(name))));
     }
 
     /// Puts a port under just these groups.
@@ -409,7 +409,7 @@ impl Cloud {
     }
 
     pub(crate) fn delete_port(&mut self, name: &str) {
-        self.delete(&Key::Port(port_id(name)));
+        self.delete(&Key::Object(ObjectKey::Port(port_id(name))));
     }
 
     /// One change of the store.
@@ -423,7 +423,7 @@ impl Cloud {
 
     fn apply(&mut self, change: &Change) {
         self.intent.apply(change);
-        if let Key::Port(port) = change.key() {
+        if let Key::Object(ObjectKey::Port(port)) = change.key() {
             self.facts.rebind(&self.intent, port);
         }
         self.facts.place_gateways(&self.intent);

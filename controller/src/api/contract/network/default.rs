@@ -2,7 +2,7 @@
 
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
-use sextant_model::{Key, Network};
+use sextant_model::{Claim, Network};
 
 /// Makes a network the default, or no longer, as a request says. One that is not external is never it, whatever is asked.
 pub(super) fn choose(
@@ -13,9 +13,9 @@ pub(super) fn choose(
     let was = network.is_default;
     network.is_default = network.external && asked.unwrap_or(was);
     match (was, network.is_default) {
-        (false, true) if !draft.claim(Key::DefaultNetwork) => Err(exists(draft)),
+        (false, true) if !draft.claim(Claim::DefaultNetwork) => Err(exists(draft)),
         (true, false) => {
-            draft.delete(Key::DefaultNetwork);
+            draft.delete(Claim::DefaultNetwork);
             Ok(())
         }
         _ => Ok(()),

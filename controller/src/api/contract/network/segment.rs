@@ -7,7 +7,7 @@ use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::network::NetworkPatch;
 use rand::RngExt;
-use sextant_model::{Facts, Key, Network, NetworkKey, NetworkType};
+use sextant_model::{Claim, Facts, Key, Network, NetworkKey, NetworkType};
 
 /// The largest number of a network: 24 bits (RFC 7348 §5).
 const LAST_KEY: u32 = (1 << 24) - 1;
@@ -66,7 +66,7 @@ impl Segment {
             }
             Self::Flat(physical) => {
                 network.key = claim_key(draft, None)?;
-                if !draft.claim(Key::Segment(physical.clone(), None)) {
+                if !draft.claim(Claim::Segment(physical.clone(), None)) {
                     return Err(flat_in_use(&physical));
                 }
                 network.physical_network = Some(physical);
@@ -117,7 +117,7 @@ pub(super) fn claimed(network: &Network) -> Option<Key> {
     let vlan = network
         .segmentation_id
         .and_then(|id| u16::try_from(id).ok());
-    Some(Key::Segment(physical, vlan))
+    Some(Key::Claim(Claim::Segment(physical, vlan)))
 }
 
 pub(super) fn type_name(kind: NetworkType) -> &'static str {
@@ -156,7 +156,7 @@ fn within(id: i64, last: u32) -> Result<u32, ApiError> {
 /// The number asked for, or a free one at random.
 fn claim_key(draft: &mut Draft, id: Option<u32>) -> Result<NetworkKey, ApiError> {
     if let Some(id) = id {
-        return match draft.claim(Key::NetworkKey(NetworkKey(id))) {
+        return match draft.claim(Claim::NetworkKey(NetworkKey(id))) {
             true => Ok(NetworkKey(id)),
             false => Err(ApiError::conflict(
                 "TunnelIdInUse",
@@ -166,13 +166,13 @@ fn claim_key(draft: &mut Draft, id: Option<u32>) -> Result<NetworkKey, ApiError>
     }
     let start = draft.dice.random_range(1..=LAST_KEY);
     let mut numbers = (start..=LAST_KEY).chain(1..start).map(NetworkKey);
-    let free = numbers.find(|key| draft.claim(Key::NetworkKey(*key)));
+    let free = numbers.find(|key| draft.claim(Claim::NetworkKey(*key)));
     free.ok_or_else(none_left)
 }
 
 /// The VLAN asked for, or the first free one.
 fn claim_vlan(draft: &mut Draft, physical: &str, vlan: Option<u16>) -> Result<u16, ApiError> {
-    let mut claim = |vlan| draft.claim(Key::Segment(physical.to_owned(), Some(vlan)));
+    let mut claim = |vlan| draft.claim(Claim::Segment(physical.to_owned(), Some(vlan)));
     match vlan {
         Some(vlan) if claim(vlan) => Ok(vlan),
         Some(vlan) => Err(ApiError::conflict(

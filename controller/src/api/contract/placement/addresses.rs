@@ -11,7 +11,7 @@ use crate::api::contract::kind::Kind;
 use crate::api::contract::values::{self, Invalid};
 use ipnet::IpNet;
 use serde_json::Value;
-use sextant_model::{FixedIp, Intent, Key, NetworkId, Port, Subnet, SubnetId};
+use sextant_model::{Claim, FixedIp, Intent, NetworkId, ObjectKey, Port, Subnet, SubnetId};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -165,7 +165,7 @@ pub(crate) fn claim(draft: &mut Draft, fixed: FixedIp) -> Result<(), ApiError> {
         subnet_id,
         ip_address,
     } = fixed;
-    if draft.claim(Key::Address(subnet_id, ip_address)) {
+    if draft.claim(Claim::Address(subnet_id, ip_address)) {
         return Ok(());
     }
     Err(ApiError::conflict(
@@ -176,7 +176,7 @@ pub(crate) fn claim(draft: &mut Draft, fixed: FixedIp) -> Result<(), ApiError> {
 
 /// Gives an address back.
 pub(crate) fn release(draft: &mut Draft, fixed: FixedIp) {
-    draft.delete(Key::Address(fixed.subnet_id, fixed.ip_address));
+    draft.delete(Claim::Address(fixed.subnet_id, fixed.ip_address));
 }
 
 struct Settlement<'a> {
@@ -240,7 +240,7 @@ impl Settlement<'_> {
         if !ipam::is_usable(subnet.cidr, address, self.port.is_of_router()) {
             return Err(not_of_subnet(address));
         }
-        self.draft.relies_on(Key::Subnet(subnet.id));
+        self.draft.relies_on(ObjectKey::Subnet(subnet.id));
         claim(self.draft, fixed)?;
         self.has.push(fixed);
         Ok(())
@@ -249,9 +249,9 @@ impl Settlement<'_> {
     /// Any address of any of the subnets.
     fn one_of(&mut self, subnets: &[Arc<Subnet>]) -> Result<(), ApiError> {
         for subnet in subnets {
-            self.draft.relies_on(Key::Subnet(subnet.id));
+            self.draft.relies_on(ObjectKey::Subnet(subnet.id));
             let intent = self.draft.intent.clone();
-            let is_free = |address| !intent.is_claimed(&Key::Address(subnet.id, address));
+            let is_free = |address| !intent.is_claimed(&Claim::Address(subnet.id, address));
             let claimed = intent.claimed_addresses(subnet.id);
             if let Some(ip_address) = ipam::pick(
                 &subnet.allocation_pools,
@@ -291,7 +291,7 @@ impl Settlement<'_> {
                 continue;
             };
             if !self.keep(|had| *had == fixed) {
-                self.draft.relies_on(Key::Subnet(subnet.id));
+                self.draft.relies_on(ObjectKey::Subnet(subnet.id));
                 claim(self.draft, fixed)?;
                 self.has.push(fixed);
             }

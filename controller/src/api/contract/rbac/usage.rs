@@ -4,7 +4,7 @@ use super::parts;
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use sextant_model::{
-    EVERY_PROJECT, Intent, Key, NetworkId, PrefixSource, RbacAction, RbacObject, RbacPolicy,
+    EVERY_PROJECT, Intent, NetworkId, ObjectKey, PrefixSource, RbacAction, RbacObject, RbacPolicy,
 };
 use std::collections::BTreeSet;
 
@@ -66,7 +66,7 @@ pub(super) fn refuse_without_scope(
     let Some(scope) = pool.and_then(|pool| pool.address_scope_id) else {
         return Ok(());
     };
-    draft.relies_on(Key::AddressScope(scope));
+    draft.relies_on(ObjectKey::AddressScope(scope));
     let mut policies = draft.intent.policies_for(RbacObject::AddressScope(scope));
     if policies.any(|policy| policy.target == EVERY_PROJECT || policy.target == target) {
         return Ok(());

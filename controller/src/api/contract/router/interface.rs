@@ -15,7 +15,7 @@ use crate::api::contract::python;
 use crate::api::contract::values;
 use serde_json::{Map, Value, json};
 use sextant_model::{
-    FixedIp, Key, Network, Port, PortId, ROUTER_INTERFACE_OWNER, Router, Subnet, SubnetId,
+    FixedIp, Network, ObjectKey, Port, PortId, ROUTER_INTERFACE_OWNER, Router, Subnet, SubnetId,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -127,7 +127,7 @@ fn add_subnet(
         subnet_id: id,
         ip_address: gateway,
     };
-    draft.relies_on(Key::Subnet(id));
+    draft.relies_on(ObjectKey::Subnet(id));
     addresses::claim(draft, fixed)?;
     let mut port = port_for(draft, router, &subnet)?;
     port.fixed_ips.push(fixed);
@@ -162,7 +162,7 @@ fn add_port(draft: &mut Draft, router: &Router, id: PortId) -> Result<ChangedInt
     let subnets = subnets_of(&draft.intent, &port);
     check_port(&draft.intent, router, &port, &subnets)?;
     for subnet in &subnets {
-        draft.relies_on(Key::Subnet(subnet.id));
+        draft.relies_on(ObjectKey::Subnet(subnet.id));
     }
     put_router(draft, router, true);
     let changed = Port {

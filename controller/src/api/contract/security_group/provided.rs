@@ -5,7 +5,7 @@ use crate::api::contract::error::ApiError;
 use crate::api::contract::quota;
 use crate::api::contract::resource::Plan;
 use sextant_model::{
-    Counted, Intent, Key, Object, SecurityGroup, SecurityGroupId, SecurityGroupRule,
+    Claim, Counted, Intent, Object, SecurityGroup, SecurityGroupId, SecurityGroupRule,
 };
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(crate) fn default_of(draft: &mut Draft, project: &str) -> Result<SecurityGro
     if let Some(group) = draft.intent.default_group_of(project) {
         return Ok(group);
     }
-    if !draft.claim(Key::DefaultSecurityGroup(project.to_owned())) {
+    if !draft.claim(Claim::DefaultSecurityGroup(project.to_owned())) {
         let message = format!("The default security group of project {project} is being made.");
         return Err(ApiError::unavailable(message));
     }

@@ -16,7 +16,7 @@ use crate::api::contract::view::View;
 use ipnet::IpNet;
 use serde_json::Value;
 use sextant_model::{
-    Direction, Ethertype, Intent, Key, Meta, Object, RbacObject, RemoteEnd, RuleProtocol,
+    Direction, Ethertype, Intent, Meta, Object, ObjectKey, RbacObject, RemoteEnd, RuleProtocol,
     SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId,
 };
 use std::sync::Arc;
@@ -97,7 +97,7 @@ impl Resource for SecurityGroupRule {
     }
 
     fn delete(&self, draft: &mut Draft) -> Result<(), ApiError> {
-        draft.delete(Key::SecurityGroupRule(self.id));
+        draft.delete(ObjectKey::SecurityGroupRule(self.id));
         revise_group(draft, self.security_group_id);
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::placement::{self, addresses};
 use crate::api::contract::router::gateway;
-use sextant_model::{FixedIp, Key, Port, Subnet};
+use sextant_model::{FixedIp, Mark, Port, Subnet};
 use std::sync::Arc;
 
 /// Gives every port of the network its address on a new subnet.
@@ -14,7 +14,7 @@ pub(super) fn give(draft: &mut Draft, subnet: &Subnet) -> Result<(), ApiError> {
     if !subnet.is_auto_address() {
         return Ok(());
     }
-    draft.relies_on(Key::PortsOf(subnet.network_id));
+    draft.relies_on(Mark::PortsOf(subnet.network_id));
     for port in guest_ports(draft, subnet) {
         if !addresses::is_for(subnet, &port.device_owner) {
             continue;

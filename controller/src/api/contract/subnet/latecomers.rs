@@ -7,7 +7,7 @@
 use crate::api::contract::draft::Draft;
 use crate::api::contract::placement::{self, addresses};
 use crate::api::contract::router::gateway;
-use sextant_model::{Intent, Key, Network, Port, Subnet};
+use sextant_model::{Intent, Mark, Network, Port, Subnet};
 use std::sync::Arc;
 
 /// Gives the ports of the network an address on a new subnet, as far as there are any.
@@ -16,7 +16,7 @@ pub(super) fn give(draft: &mut Draft, network: &Network, subnet: &Arc<Subnet>) {
     if subnet.is_auto_address() || !(network.external || to_guests) {
         return;
     }
-    draft.relies_on(Key::PortsOf(network.id));
+    draft.relies_on(Mark::PortsOf(network.id));
     for port in waiting(&draft.intent, subnet, to_guests) {
         let Some(fixed) = addresses::any_of(draft, &port, subnet) else {
             return;

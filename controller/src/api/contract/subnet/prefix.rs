@@ -11,8 +11,8 @@ use crate::api::contract::values::{self, Invalid};
 use ipnet::IpNet;
 use serde_json::Value;
 use sextant_model::{
-    AddressScopeId, Intent, Ipv6Mode, Key, NetworkId, PROVISIONAL_PREFIX, PrefixSource, SubnetPool,
-    SubnetPoolId,
+    AddressScopeId, Intent, Ipv6Mode, Key, NetworkId, ObjectKey, PROVISIONAL_PREFIX, PrefixSource,
+    SubnetPool, SubnetPoolId,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -223,7 +223,7 @@ fn refuse_mixed_sources(
 /// The pools of a network's subnets must not change their scopes meanwhile.
 fn rely_on_pools(draft: &mut Draft, network: NetworkId) {
     let pool = |source| match source {
-        PrefixSource::Pool(id) => Some(Key::SubnetPool(id)),
+        PrefixSource::Pool(id) => Some(Key::Object(ObjectKey::SubnetPool(id))),
         PrefixSource::Given | PrefixSource::Delegated => None,
     };
     let subnets = draft.intent.subnets_of(network);

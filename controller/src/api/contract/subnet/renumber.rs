@@ -16,7 +16,7 @@ use crate::api::contract::placement::{self, addresses};
 use crate::api::contract::router::{attachment, gateway};
 use ipnet::{IpNet, Ipv6Net};
 use sextant_model::{
-    FixedIp, Intent, Key, Network, Object, Port, PrefixSource, Router, Subnet, SubnetId,
+    FixedIp, Intent, Mark, Network, Object, Port, PrefixSource, Router, Subnet, SubnetId,
 };
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -106,7 +106,7 @@ fn store_around(draft: &mut Draft, subnet: &Subnet) -> Result<(), ApiError> {
 
 /// Gives every port the addresses that take the place of those that it has of the subnet.
 fn readdress(draft: &mut Draft, before: &Subnet, after: &Subnet) -> Result<(), ApiError> {
-    draft.relies_on(Key::PortsOf(before.network_id));
+    draft.relies_on(Mark::PortsOf(before.network_id));
     let of_subnet = |fixed: &FixedIp| fixed.subnet_id == before.id;
     let ports = draft.intent.ports_of(before.network_id);
     let ports: Vec<Arc<Port>> = ports

@@ -7,7 +7,7 @@ use crate::api::contract::error::ApiError;
 use crate::api::contract::ipam::share_addresses;
 use crate::api::contract::kind::Kind;
 use ipnet::IpNet;
-use sextant_model::{AddressScope, Key, PrefixSource, SubnetPool};
+use sextant_model::{AddressScope, Key, ObjectKey, PrefixSource, SubnetPool};
 use std::sync::Arc;
 
 /// Checks the scope of a pool that is new or has changed, and that nobody changes the scope meanwhile.
@@ -54,7 +54,7 @@ fn overlap(a: &SubnetPool, b: &SubnetPool) -> bool {
 pub(super) fn refuse_parting(draft: &mut Draft, pool: &SubnetPool) -> Result<(), ApiError> {
     let source = PrefixSource::Pool(pool.id);
     let networks: Vec<Key> = subnets_of(&draft.intent, pool)
-        .map(|subnet| Key::Network(subnet.network_id))
+        .map(|subnet| Key::Object(ObjectKey::Network(subnet.network_id)))
         .collect();
     networks
         .into_iter()

@@ -5,7 +5,7 @@
 
 use super::Rows;
 use sextant_model::{
-    Key, Object, Port, RbacAction, RbacObject, RbacPolicy, RbacPolicyId, SecurityGroup,
+    Claim, Key, Object, Port, RbacAction, RbacObject, RbacPolicy, RbacPolicyId, SecurityGroup,
     SecurityGroupId,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,7 +118,7 @@ fn ungrouped(object: &Object) -> Option<&Port> {
 fn default_group(project: &str, newness: &Newness) -> (SecurityGroupId, Vec<Object>) {
     let (group, rules) = SecurityGroup::default_of(project, newness.now, newness.id);
     let id = group.id;
-    let claim = Object::Claim(Key::DefaultSecurityGroup(project.to_owned()));
+    let claim = Object::Claim(Key::Claim(Claim::DefaultSecurityGroup(project.to_owned())));
     let rules = rules.into_iter().map(Arc::new);
     let mut objects: Vec<Object> = rules.map(Object::SecurityGroupRule).collect();
     objects.extend([Object::SecurityGroup(Arc::new(group)), claim]);
