@@ -69,6 +69,9 @@ const PURE: &[(&str, Option<&str>)] = &[
 /// The layers of the API, each of which knows those before it only.
 const API: &[&str] = &["contract", "rights", "requests"];
 
+/// The sides of the controller: each faces other neighbours, and they meet in snapshots and events alone.
+const SIDES: &[&str] = &["api", "control", "hypervisor", "switch"];
+
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -115,6 +118,23 @@ fn pure_crates_touch_no_world() {
 }
 
 #[test]
+fn the_sides_of_the_controller_do_not_know_each_other() {
+    let imports = layers::imports(&workspace().join("controller/src"), &["crate"]);
+    for side in SIDES {
+        assert!(imports.contains_key(*side), "no sources in {side}");
+    }
+    let wrong = layers::between(&imports, SIDES);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_imports_within_the_controller_go_round_in_a_circle() {
+    let imports = layers::imports(&workspace().join("controller/src"), &["crate"]);
+    let wrong = layers::circles(&imports);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
 fn the_layers_of_the_api_know_those_before_them_only() {
     let api = workspace().join("controller/src/api");
     let imports = layers::imports(&api, &["crate", "api"]);
@@ -146,7 +166,7 @@ fn imports_are_found_however_they_are_written() {
 }
 
 #[test]
-fn an_import_upwards_and_a_circle_are_caught() {
+fn an_import_upwards_or_of_another_side_and_a_circle_are_caught() {
     let imports = [
         ("contract", vec!["rights"]),
         ("requests", vec!["contract"]),
@@ -160,6 +180,10 @@ fn an_import_upwards_and_a_circle_are_caught() {
     assert_eq!(
         layers::upwards(&imports, API),
         ["contract may not use rights"]
+    );
+    assert_eq!(
+        layers::between(&imports, &["requests", "contract"]),
+        ["requests may not use contract"]
     );
     assert_eq!(
         layers::circles(&imports),

@@ -1,10 +1,7 @@
 //! The command line.
 
-mod neighbors;
-
-pub use neighbors::{Neighbors, NeighborsAction, NeighborsError};
-
 use crate::config::{Auth, Config, ConfigError};
+use crate::control::Verbs;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -34,8 +31,9 @@ pub enum Command {
         /// The file.
         file: PathBuf,
     },
-    /// Show the neighbors of routers on external networks, as a running Sextant knows them.
-    Neighbors(Neighbors),
+    /// Ask a Sextant that runs.
+    #[command(flatten)]
+    Ask(Verbs),
     /// Print a generated reference page, as Markdown.
     Reference {
         /// Which one.
@@ -87,6 +85,9 @@ pub struct Serve {
     /// Where Prometheus scrapes.
     #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_METRICS_LISTEN")]
     pub metrics_listen: Option<SocketAddr>,
+    /// Where people on this machine ask (`sextant facts` and others): a socket, made for its owner and group.
+    #[arg(long, value_name = "SOCKET", env = "SEXTANT_CONTROL_SOCKET")]
+    pub control_socket: Option<PathBuf>,
     /// Who may use the API.
     #[arg(long, env = "SEXTANT_AUTH")]
     pub auth: Option<Auth>,
@@ -111,6 +112,7 @@ impl Serve {
         override_with(&mut config.openflow_listen, self.openflow_listen);
         override_with(&mut config.ovsdb_listen, self.ovsdb_listen);
         override_with(&mut config.metrics_listen, self.metrics_listen);
+        override_with(&mut config.control.socket, self.control_socket.clone());
         override_with(&mut config.auth, self.auth);
         config.allow_plaintext |= self.allow_plaintext;
         config.check()?;

@@ -2,12 +2,14 @@
 //!
 //! Every key has a default. Everything about the cloud goes through the API instead.
 
+mod control;
 mod external;
 mod hypervisors;
 mod keys;
 mod listeners;
 mod quotas;
 
+pub use control::Control;
 pub use external::{External, Gateway};
 pub use hypervisors::{HypervisorTls, NameRule};
 pub use keys::{KEYS, KeyReference};
@@ -56,6 +58,8 @@ pub struct Config {
     pub ra: Ra,
     /// The network that carries the tunnels.
     pub tunnel: Tunnel,
+    /// Where people on this machine ask.
+    pub control: Control,
     /// What guests may send to the controller.
     pub punt: PuntLimits,
     /// Where routers' gateways are.
@@ -178,6 +182,7 @@ impl Default for Config {
             address_existing_ports: settings.address_existing_ports,
             ra: Ra::default(),
             tunnel: Tunnel::default(),
+            control: Control::default(),
             punt: PuntLimits::default(),
             gateway: Gateway::default(),
             external: BTreeMap::new(),
@@ -236,13 +241,16 @@ impl Default for PuntLimits {
 
 /// Root's data belongs to the machine, anybody else's to the folder that they stand in.
 fn default_data_dir() -> PathBuf {
-    let root = std::fs::metadata("/proc/self")
-        .is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0);
-    if root {
+    if is_root() {
         "/var/lib/sextant".into()
     } else {
         "sextant-data".into()
     }
+}
+
+fn is_root() -> bool {
+    let own = std::fs::metadata("/proc/self");
+    own.is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
 }
 
 impl Config {
@@ -271,6 +279,7 @@ impl Config {
             return Err(ConfigError::Log { value, error });
         }
         self.check_listeners()?;
+        self.control.check()?;
         let hypervisor_tls = self.hypervisor_tls.files();
         for (section, files) in [("tls", &self.tls), ("hypervisor_tls", &hypervisor_tls)] {
             let opened = files.open();
@@ -427,10 +436,12 @@ mod tests {
         let external = config.external.remove("PHYSNET");
         assert_eq!(external, Some(External::default()));
         let data_dir = config.data_dir.clone();
+        let control = config.control.clone();
         assert_eq!(
             config,
             Config {
                 data_dir,
+                control,
                 ..Config::default()
             }
         );
@@ -448,6 +459,7 @@ mod tests {
             address_existing_ports: _,
             ra: _,
             tunnel: _,
+            control: _,
             punt: _,
             gateway: _,
             external: _,
@@ -456,7 +468,7 @@ mod tests {
             hypervisor_tls: _,
             quotas: _,
         } = config;
-        assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 38);
+        assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 39);
     }
 
     #[test]

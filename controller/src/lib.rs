@@ -10,6 +10,7 @@ pub mod api;
 pub mod cli;
 mod clock;
 pub mod config;
+pub mod control;
 pub mod delegation;
 pub mod http;
 pub mod hypervisor;

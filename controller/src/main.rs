@@ -29,11 +29,8 @@ fn main() -> ExitCode {
                 ExitCode::from(USAGE)
             }
         }
-        Command::Neighbors(options) => match options.run(cli.json) {
-            Ok(text) => {
-                say(&text);
-                ExitCode::SUCCESS
-            }
+        Command::Ask(verb) => match verb.run(cli.json, &mut say) {
+            Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&error),
         },
         Command::Reference { page } => {

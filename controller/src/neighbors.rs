@@ -1,13 +1,6 @@
 //! What is known of the neighbours on external networks, for people: which sessions say it, and how they are told to forget.
 
-mod client;
-mod service;
-
-pub use client::{ClientError, Server, ask};
-pub use service::service;
-
 use dashmap::DashMap;
-use serde::{Deserialize, Serialize};
 use sextant_model::{ChassisId, MacAddr, NetworkId};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,23 +17,6 @@ pub struct Neighbor {
     pub state: &'static str,
     /// Whether routers send what has no other route there, because it advertised itself.
     pub is_default_router: bool,
-}
-
-/// A neighbour as it is told over HTTP.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Told {
-    /// The hypervisor that knows it.
-    pub chassis: String,
-    /// The external network.
-    pub network_id: NetworkId,
-    /// [`Neighbor::address`].
-    pub address: IpAddr,
-    /// [`Neighbor::mac`].
-    pub mac: Option<MacAddr>,
-    /// [`Neighbor::state`].
-    pub state: String,
-    /// [`Neighbor::is_default_router`].
-    pub default_router: bool,
 }
 
 /// What every hypervisor knows.

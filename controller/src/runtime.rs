@@ -8,9 +8,10 @@ pub use again::Again;
 
 use crate::admission;
 use crate::config::Config;
+use crate::control::{self, ControlSocket, Known, SocketError};
 use crate::http::{self, Limits};
 use crate::metrics::Metrics;
-use crate::neighbors::{self, Neighbors};
+use crate::neighbors::Neighbors;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::{self, Owner};
@@ -58,6 +59,9 @@ pub enum RuntimeError {
         /// Why.
         error: std::io::Error,
     },
+    /// The control socket cannot be had.
+    #[error(transparent)]
+    Control(#[from] SocketError),
     /// TLS is not to be had.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -111,6 +115,8 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
     let metrics = Metrics::new()?;
     let store = open(config)?;
     identify(store.as_ref()).await?;
+    let control = config.control.socket();
+    let control = control.map(|path| ControlSocket::bind(path)).transpose()?;
 
     let (publish, snapshots) = Snapshots::new(crate::snapshot::Snapshot::default());
     let (events, observed) = state::events();
@@ -148,8 +154,13 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
     };
     let (seats, gone_after) = (switches.seats.clone(), config.gateway.gone_after());
     let liveness = liveness::watch(snapshots.clone(), seats, events.clone(), gone_after);
-    let scraped =
-        scrape::service(metrics.clone()).merge(neighbors::service(switches.neighbors.clone()));
+    let known = Known {
+        snapshots: snapshots.clone(),
+        neighbors: switches.neighbors.clone(),
+        databases: hypervisors.seats.clone(),
+        switches: switches.seats.clone(),
+    };
+    let scraped = scrape::service(metrics.clone());
     let (stop, stopping) = watch::channel(());
     let mut tasks = Tasks::new(stop);
     let api = api::Api::new(store.clone(), snapshots.clone(), metrics.clone());
@@ -189,6 +200,10 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
         .add("the reader of the configuration", reload.run(hung_up));
     tasks.web.add("api_listen", on(api_threads.clone(), api));
     tasks.web.add("metrics_listen", scraped);
+    if let Some(socket) = control {
+        let control = control::serve(socket, known, stopped(&stopping));
+        tasks.web.add("control.socket", control);
+    }
     let ovsdb = hypervisor::listen(ovsdb, hypervisors);
     tasks.sessions.add("ovsdb_listen", ovsdb);
     let openflow = switch::listen(openflow, switches);
@@ -249,10 +264,14 @@ fn serve_http(
     metrics: &Metrics,
     stopping: &watch::Receiver<()>,
 ) -> impl Future<Output = ()> + Send + 'static {
-    let mut stopping = stopping.clone();
-    let stopped = async move { while stopping.changed().await.is_ok() {} };
-    let metrics = metrics.clone();
+    let (metrics, stopped) = (metrics.clone(), stopped(stopping));
     http::serve(name, listener, service, Limits::default(), metrics, stopped)
+}
+
+/// Waits until nobody holds the other end.
+fn stopped(stopping: &watch::Receiver<()>) -> impl Future<Output = ()> + Send + 'static {
+    let mut stopping = stopping.clone();
+    async move { while stopping.changed().await.is_ok() {} }
 }
 
 async fn listeners(config: &Config) -> Result<[TcpListener; 4], RuntimeError> {

@@ -3,11 +3,9 @@
 //! The files are read again on demand; connections that are there keep what they began with.
 
 mod certificate;
-mod client;
 mod expiry;
 
 pub use certificate::{Certificate, Names};
-pub use client::{Client, ClientFiles};
 pub use expiry::Expiries;
 
 use arc_swap::ArcSwap;

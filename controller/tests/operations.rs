@@ -38,9 +38,10 @@ impl Folder {
             .map(|(name, port)| format!("{name}_listen = '[::1]:{port}'\n"));
         let data = self.data();
         let text = format!(
-            "{}data_dir = '{}'\n{more}",
+            "{}data_dir = '{}'\ncontrol.socket = '{}'\n{more}",
             listen.collect::<String>(),
-            data.display()
+            data.display(),
+            self.0.join("control").display()
         );
         std::fs::write(self.file(), text).unwrap();
     }

@@ -10,7 +10,6 @@ use rcgen::{
 use sextant_controller::config::Config;
 use sextant_controller::http::{Limits, Peer, serve};
 use sextant_controller::metrics::Metrics;
-use sextant_controller::neighbors::{Neighbors, service};
 use sextant_controller::stream::Listener;
 use sextant_controller::tls::{Tls, TlsFiles};
 use std::io::{BufRead, BufReader};
@@ -255,9 +254,10 @@ impl Controller {
             at("server.key")
         );
         let text = format!(
-            "{}data_dir = '{}'\n[tls]\n{tls}[hypervisor_tls]\n{tls}client_ca = '{}'\n",
+            "{}data_dir = '{}'\n[control]\nsocket = '{}'\n[tls]\n{tls}[hypervisor_tls]\n{tls}client_ca = '{}'\n",
             listen.collect::<String>(),
             at("data"),
+            at("control"),
             at("ca.pem")
         );
         let path = files.path("sextant.toml");
@@ -411,38 +411,6 @@ fn with_tls_the_api_may_be_on_the_network_if_not_everyone_is_admin() {
         refusal(&files, &format!("openflow_listen = '[::]:6653'\n{tls}"))
             .starts_with("openflow_listen")
     );
-}
-
-#[tokio::test]
-async fn neighbors_are_asked_for_over_tls() {
-    let files = Files::new();
-    let tls = files.tls(true).open().unwrap().unwrap();
-    let address = serving(tls, service(Neighbors::default())).await;
-    let ask = |options: &[(&str, &str)]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sextant"));
-        command.args(["neighbors", "--json", "--metrics", &address.to_string()]);
-        for (option, file) in options {
-            command.arg(option).arg(files.path(file));
-        }
-        run(command)
-    };
-    let ca = ("--ca", "ca.pem");
-    let pair = [
-        ("--certificate", "client.pem"),
-        ("--private-key", "client.key"),
-    ];
-    assert_eq!(ask(&[ca, pair[0], pair[1]]).await, Ok(String::new()));
-    for (options, complaint) in [
-        (&[ca][..], "ertificate"),
-        (&[], "speaks no HTTP"),
-        (&[("--ca", "server.key")], "no certificate in it"),
-    ] {
-        let said = ask(options).await.unwrap_err();
-        assert!(
-            said.starts_with("sextant: ") && said.contains(complaint),
-            "{said}"
-        );
-    }
 }
 
 /// The first octets of a hello: of OpenFlow 1.3, and of TLS 1.2.

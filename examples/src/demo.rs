@@ -160,6 +160,10 @@ fn look_around(world: &World) {
         "  flows    OVS_RUNDIR={} ovs-ofctl -O OpenFlow13 dump-flows br-int",
         host.run_folder().display()
     );
+    println!(
+        "  ask      sextant facts --socket {}",
+        world.controller.control_socket().display()
+    );
     println!("  OVSDB    ovs-vsctl --db={} show", host.database());
     for (from, to) in world.plugged().map(pings).unwrap_or_default() {
         println!(

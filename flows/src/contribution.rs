@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 /// What flows are computed of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Object {
+pub enum Object {
     /// The flows that are there whatever the cloud holds.
     Base,
     /// Another hypervisor.

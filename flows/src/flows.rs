@@ -126,6 +126,12 @@ impl Flows {
             .filter(|(cookie, _)| !self.refused.has(*cookie))
     }
 
+    /// What the switch has once it is programmed: all flows but those that it has refused.
+    pub(crate) fn installed(&self) -> impl Iterator<Item = (Cookie, Flow)> {
+        self.installable()
+            .map(|(cookie, wanted)| (cookie, self.unpacked(cookie, wanted)))
+    }
+
     /// The meters that the switch has not refused.
     pub fn installable_meters(&self) -> BTreeSet<u32> {
         let meters = self.meters.keys().copied();
@@ -148,6 +154,12 @@ impl Flows {
     pub fn get(&self, cookie: Cookie) -> Option<Flow> {
         let wanted = self.wanted.get(&cookie)?;
         Some(self.unpacked(cookie, wanted))
+    }
+
+    /// Every object with the flows that it wants. Several may want the same flow.
+    pub fn by_object(&self) -> impl Iterator<Item = (&Object, &[Cookie])> {
+        let groups = self.groups.iter();
+        groups.map(|(object, group)| (object, group.cookies.as_slice()))
     }
 
     /// Why the flow of a cookie sends packets up.

@@ -27,6 +27,7 @@ mod view;
 mod withheld;
 
 pub use capability::is_about_the_flow;
+pub use contribution::Object;
 pub use difference::{Difference, InstalledFlow, reconcile};
 pub use features::fragments::is_of_fragments;
 pub use flow::{Cookie, Doing, Flow};

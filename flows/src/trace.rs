@@ -11,9 +11,11 @@
 mod connections;
 mod packet;
 mod walk;
+mod way;
 
 pub use connections::Connections;
-pub use packet::Packet;
+pub use packet::{Packet, UnsettledField};
+pub use way::Way;
 
 use crate::flow::{Cookie, Flow};
 use crate::flows::Flows;
@@ -95,10 +97,10 @@ pub struct Tracer {
 }
 
 impl Tracer {
-    /// Sorts the flows.
+    /// Sorts the flows that the switch takes.
     pub fn new(flows: &Flows) -> Self {
         let mut tables: BTreeMap<TableId, Vec<(Cookie, Flow)>> = BTreeMap::new();
-        for (cookie, flow) in flows.iter() {
+        for (cookie, flow) in flows.installed() {
             tables
                 .entry(flow.stage.table())
                 .or_default()

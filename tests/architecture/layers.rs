@@ -87,6 +87,17 @@ pub(crate) fn upwards(imports: &Imports, order: &[&str]) -> Vec<String> {
     wrong
 }
 
+/// The imports of one of these modules by another of them.
+pub(crate) fn between(imports: &Imports, apart: &[&str]) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for module in apart {
+        let named = imports.get(*module).into_iter().flatten();
+        let others = named.filter(|name| apart.contains(&name.as_str()));
+        wrong.extend(others.map(|name| format!("{module} may not use {name}")));
+    }
+    wrong
+}
+
 /// The modules that import each other in a circle, directly or by way of others.
 pub(crate) fn circles(imports: &Imports) -> Vec<String> {
     let goes_round = |module: &&String| reachable(imports, module).contains(*module);

@@ -47,6 +47,7 @@ pub struct Controller {
     options: ControllerOptions,
     binary: PathBuf,
     data_dir: PathBuf,
+    socket: PathBuf,
     log: PathBuf,
     records: PathBuf,
     process: Option<Process>,
@@ -67,6 +68,7 @@ impl Controller {
                 .data_dir
                 .clone()
                 .unwrap_or_else(|| home.join("data")),
+            socket: home.join(format!("{name}.control")),
             log: home.join(format!("{name}.log")),
             records: leftovers::records(lab),
             options,
@@ -79,7 +81,9 @@ impl Controller {
     fn spawn(&mut self) -> Result<(), LabError> {
         let binary = self.binary.to_string_lossy();
         let data_dir = self.data_dir.to_string_lossy();
-        let words = [&[&*binary], LISTEN, &["--data-dir", &data_dir]].concat();
+        let socket = self.socket.to_string_lossy();
+        let own = ["--data-dir", &data_dir, "--control-socket", &socket];
+        let words = [&[&*binary], LISTEN, &own].concat();
         let mut command = self.namespace.command(&words);
         command.args(&self.options.args);
         command.envs(self.options.env.iter().map(|(name, value)| (name, value)));
@@ -139,13 +143,21 @@ impl Controller {
         self.process.as_ref().map(Process::pid)
     }
 
-    /// Runs the same program where the controller runs: `&["neighbors"]`.
+    /// Asks it with the same program: `&["neighbors"]`.
     ///
     /// # Errors
     /// [`LabError::Command`].
     pub fn ask(&self, words: &[&str]) -> Result<Output, LabError> {
         let binary = self.binary.to_string_lossy();
-        self.namespace.run(&[&[&*binary], words].concat())
+        let socket = self.socket.to_string_lossy();
+        let own = ["--socket", &socket];
+        self.namespace.run(&[&[&*binary], words, &own].concat())
+    }
+
+    /// Where it is asked: each controller of a lab has a socket of its own.
+    #[must_use]
+    pub fn control_socket(&self) -> &Path {
+        &self.socket
     }
 
     /// Where it keeps its data.

@@ -96,7 +96,9 @@ impl Loopback {
         command
             .arg("serve")
             .arg("--data-dir")
-            .arg(self.folder().join("data"));
+            .arg(self.folder().join("data"))
+            .arg("--control-socket")
+            .arg(self.control_socket());
         let Addresses {
             api,
             openflow,
@@ -134,6 +136,18 @@ impl Loopback {
     /// [`LabError::Io`] when the client's thread cannot start.
     pub fn api(&self) -> Result<Api, LabError> {
         Api::beside(self.addresses.api)
+    }
+
+    /// The program that it runs.
+    #[must_use]
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// Where it is asked.
+    #[must_use]
+    pub fn control_socket(&self) -> PathBuf {
+        self.folder().join("control")
     }
 
     /// A folder for what belongs to it.

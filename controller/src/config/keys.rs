@@ -99,6 +99,14 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
         ],
     ),
     (
+        "control",
+        &[(
+            "socket",
+            "/run/sextant/control",
+            "Where people on this machine ask Sextant (`sextant facts`, `flows`, `trace`, `neighbors`): a socket for its owner and the owner's group, who need root's or that group's rights to ask. Its folder is made if it is missing. The default is for root; anybody else's is `./sextant-data/control`. Empty: nobody can ask.",
+        )],
+    ),
+    (
         "punt",
         &[
             (

@@ -12,7 +12,34 @@ use std::net::Ipv6Addr;
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Packet(BTreeMap<Field, u128>, usize);
 
+/// A match leaves open what a packet has in this field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} has a mask: a packet has one value in each field")]
+pub struct UnsettledField(pub Field);
+
 impl Packet {
+    /// The packet that has what a match says, and 0 in all other fields.
+    ///
+    /// # Errors
+    /// [`UnsettledField`]: the match compares only some bits.
+    pub fn of(matches: &Match) -> Result<Self, UnsettledField> {
+        let mut packet = Self::default();
+        for field in matches.fields() {
+            if !field.is_exact() {
+                return Err(UnsettledField(field.field));
+            }
+            packet.set(field.field, field.value);
+        }
+        // A switch has the tag as one field, and the pipeline asks for that.
+        let (vid, pcp) = (packet.get(Field::VLAN_VID), packet.get(Field::VLAN_PCP));
+        if vid != 0 {
+            packet.set(Field::VLAN_TCI, pcp << 13 | vid);
+            packet.set(Field::VLAN_VID, 0);
+            packet.set(Field::VLAN_PCP, 0);
+        }
+        Ok(packet)
+    }
+
     /// A packet that came in by this OpenFlow port.
     pub fn new(in_port: u32) -> Self {
         Self::default().with(Field::IN_PORT, in_port)
@@ -144,12 +171,19 @@ fn ones(bits: u16) -> u128 {
     u128::MAX.checked_shr(128 - u32::from(bits)).unwrap_or(0)
 }
 
-impl fmt::Debug for Packet {
+/// As `ovs-ofctl` writes a match.
+impl fmt::Display for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = self.0.iter().map(|(field, value)| (*field, *value));
         let fields = all.fold(Match::new(), |fields, (field, value)| {
             fields.with(field, value)
         });
         write!(f, "{fields}")
+    }
+}
+
+impl fmt::Debug for Packet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }

@@ -3,7 +3,7 @@
 use crate::support::Cloud;
 use crate::support::show::flows_of;
 use rust_openflow::{Field, Subfield, TableId};
-use sextant_flows::trace::{Drop, Packet, Tracer, Visit};
+use sextant_flows::trace::{Drop, Packet, Tracer, UnsettledField, Visit};
 
 #[test]
 fn wide_registers_are_the_narrow_ones_side_by_side() {
@@ -41,4 +41,17 @@ fn what_no_flow_matches_is_dropped_where_it_is() {
 fn a_packet_shows_as_a_match() {
     let packet = Packet::new(3).with(Field::ETH_TYPE, 0x86ddu16);
     assert_eq!(format!("{packet:?}"), "ipv6,in_port=3");
+}
+
+#[test]
+fn a_match_makes_a_packet_if_it_leaves_nothing_open() {
+    let packet = |text: &str| Packet::of(&text.parse().unwrap());
+    assert_eq!(
+        format!("{:?}", packet("icmp6,in_port=3").unwrap()),
+        "icmp6,in_port=3"
+    );
+    let tagged = packet("ipv6,dl_vlan=7,dl_vlan_pcp=1").unwrap();
+    assert_eq!(tagged.get(Field::VLAN_TCI), 0x3007);
+    let open = packet("ipv6,ipv6_dst=2001:db8::/64").unwrap_err();
+    assert_eq!(open, UnsettledField(Field::IPV6_DST));
 }

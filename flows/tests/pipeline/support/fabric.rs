@@ -3,13 +3,12 @@
 use super::cloud::{Cloud, name_of, port_id, tunnel_port};
 use super::show::{flows_of, stage_name};
 use rust_openflow::Field;
-use sextant_flows::Flows;
-use sextant_flows::trace::{Connections, Drop, Output, Packet, Trace, Tracer};
-use sextant_model::{Chassis, ChassisId, EncapKind, Family, IcmpError, Punt, Transport};
+use sextant_flows::trace::{Connections, Drop, Output, Packet, Trace, Tracer, Way};
+use sextant_flows::{Flows, View};
+use sextant_model::{ChassisId, EncapKind, Family, IcmpError, Punt, Transport};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
 
 pub(crate) struct Fabric<'a> {
     cloud: &'a Cloud,
@@ -184,28 +183,32 @@ impl<'a> Fabric<'a> {
     }
 
     fn leave(&self, chassis: &ChassisId, output: Output, journey: &mut Journey) {
-        let own = &self.cloud.facts.chassis()[chassis];
-        let port = u16::try_from(output.port).unwrap();
-        let mut tunnels = own.tunnel_ports.iter();
-        if let Some((transport, _)) = tunnels.find(|(_, tunnel)| **tunnel == port) {
-            return self.cross(chassis, *transport, &output.packet, journey);
-        }
-        if let Some((physical, _)) = own.patch_ports.iter().find(|(_, patch)| **patch == port) {
-            let frame = output.packet.on_the_wire();
-            let place = (chassis.as_str().to_owned(), physical.clone(), frame.clone());
-            journey.outside.push(place);
-            return self.spread(chassis, physical, &frame, journey);
-        }
-        let here = |plugged: &sextant_model::Plugged| {
-            plugged.chassis == *chassis && plugged.ofport == Some(port)
+        let view = View {
+            intent: &self.cloud.intent,
+            facts: &self.cloud.facts,
+            chassis,
         };
-        let mut plugged = self.cloud.facts.plugged().iter();
-        let (port, _) = plugged.find(|(_, plugged)| here(plugged)).unwrap();
-        journey.deliveries.push(Delivery {
-            hypervisor: chassis.as_str().to_owned(),
-            port: name_of(port.0),
-            packet: output.packet.on_the_wire(),
-        });
+        match output.way(&view) {
+            Way::Tunnel(peer, packet) => {
+                self.expect_fitting(chassis, &peer, &output);
+                let key = packet.get(Field::TUN_ID);
+                let (from, to) = (chassis.as_str().to_owned(), peer.as_str().to_owned());
+                journey.tunnels.push((from, to, key));
+                self.arrive(&peer, packet, journey);
+            }
+            Way::Outside(physical) => {
+                let frame = output.packet.on_the_wire();
+                let place = (chassis.as_str().to_owned(), physical.clone(), frame.clone());
+                journey.outside.push(place);
+                self.spread(chassis, &physical, &frame, journey);
+            }
+            Way::Guest(port) => journey.deliveries.push(Delivery {
+                hypervisor: chassis.as_str().to_owned(),
+                port: name_of(port.0),
+                packet: output.packet.on_the_wire(),
+            }),
+            way @ (Way::Underlay(_) | Way::Unknown) => panic!("{way:?}: {output:?}"),
+        }
     }
 
     /// A frame leaves for a physical network; every other hypervisor that is attached to it sees it.
@@ -219,34 +222,22 @@ impl<'a> Fabric<'a> {
         }
     }
 
-    /// A frame leaves by a tunnel port; whoever has the endpoint receives it.
-    fn cross(
-        &self,
-        from: &ChassisId,
-        transport: Transport,
-        packet: &Packet,
-        journey: &mut Journey,
-    ) {
-        let sender = &self.cloud.facts.chassis()[from].encap.endpoints;
-        let destination = destination(packet);
+    /// A frame leaves by the tunnel port that the two use.
+    fn expect_fitting(&self, from: &ChassisId, to: &ChassisId, output: &Output) {
+        let all = self.cloud.facts.chassis();
+        let (own, peer) = (&all[from], &all[to]);
+        let (_, remote) = own.encap.endpoints.towards(peer.encap.endpoints).unwrap();
+        let destination = destination(&output.packet);
+        assert_eq!(destination, remote, "of the family that the two use");
+        let mut tunnels = own.tunnel_ports.iter();
+        let (transport, _) = tunnels
+            .find(|(_, port)| u32::from(**port) == output.port)
+            .unwrap();
         assert_eq!(Family::of(destination), transport.family);
-        let mut all = self.cloud.facts.chassis().values();
-        let has = |chassis: &&Arc<Chassis>| {
-            let mut addresses = chassis.encap.endpoints.addresses();
-            addresses.any(|address| address == destination)
-        };
-        let to = all.find(has).unwrap();
-        let (own, peer) = sender.towards(to.encap.endpoints).unwrap();
-        assert_eq!(destination, peer, "of the family that the two use");
         assert_eq!(
-            to.encap.kind, transport.kind,
+            peer.encap.kind, transport.kind,
             "it is sent what it wants to be sent"
         );
-        let key = packet.get(Field::TUN_ID);
-        let (from, to) = (from.as_str().to_owned(), &to.id);
-        journey.tunnels.push((from, to.as_str().to_owned(), key));
-        let frame = from_underlay(packet.clone().on_the_wire(), transport.kind, own, key);
-        self.arrive(to, frame, journey);
     }
 }
 

@@ -1,0 +1,44 @@
+//! The control socket.
+
+use super::{ConfigError, is_root};
+use crate::control::{LONGEST_PATH, OWN_SOCKET, SOCKET};
+use serde::Deserialize;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// `[control]`: where people on this machine ask.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Control {
+    /// The socket; empty for none.
+    pub socket: PathBuf,
+}
+
+impl Default for Control {
+    /// Root's is the machine's, anybody else's is below the folder that they stand in.
+    fn default() -> Self {
+        let socket = if is_root() { SOCKET } else { OWN_SOCKET };
+        Self {
+            socket: socket.into(),
+        }
+    }
+}
+
+impl Control {
+    /// Where to listen, if anywhere.
+    pub fn socket(&self) -> Option<&PathBuf> {
+        let is_there = !self.socket.as_os_str().is_empty();
+        is_there.then_some(&self.socket)
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if self.socket.as_os_str().as_bytes().len() <= LONGEST_PATH {
+            return Ok(());
+        }
+        Err(ConfigError::Refused {
+            key: "control.socket",
+            value: self.socket.display().to_string(),
+            rule: "the path of a socket has at most 103 octets",
+        })
+    }
+}

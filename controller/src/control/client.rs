@@ -1,0 +1,138 @@
+//! The client: sends a verb, and prints what comes back.
+
+use super::protocol::AnswerLine;
+use super::{OWN_SOCKET, SOCKET, Verb};
+use clap::Args;
+use serde::Serialize;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long the next row may take: longer than Sextant takes to give up by itself.
+const PATIENCE: Duration = Duration::from_secs(75);
+
+/// A verb and where to ask it.
+#[derive(Clone, Debug, Args)]
+pub struct Ask<V: Args> {
+    /// What to ask.
+    #[command(flatten)]
+    pub verb: V,
+    /// The control socket of the Sextant to ask: /run/sextant/control unless given.
+    #[arg(
+        long,
+        global = true,
+        value_name = "SOCKET",
+        env = "SEXTANT_CONTROL_SOCKET"
+    )]
+    pub socket: Option<PathBuf>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// There is no socket.
+    #[error(
+        "cannot ask Sextant at {0}: there is no such socket. Does it run on this machine, and is this its control.socket (--socket)?"
+    )]
+    Missing(PathBuf),
+    /// Nobody listens.
+    #[error("cannot ask Sextant at {0}: nobody listens there. It does not run any more")]
+    Deserted(PathBuf),
+    /// The socket is for others.
+    #[error(
+        "cannot ask Sextant at {0}: permission denied. Ask as root, as the user that Sextant runs as, or as one of its group"
+    )]
+    Forbidden(PathBuf),
+    /// The connection breaks.
+    #[error("cannot ask Sextant at {0}: {1}")]
+    System(PathBuf, io::Error),
+    /// The answer is not complete.
+    #[error(
+        "Sextant at {0} hung up before its answer was complete: too many ask at once, or it is stopping"
+    )]
+    CutOff(PathBuf),
+    /// The answer is not what this version knows.
+    #[error(
+        "Sextant at {0} answers in a way that is not understood; is it of another version? {1}"
+    )]
+    Unreadable(PathBuf, serde_json::Error),
+    /// Sextant says no.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// The socket to ask: the one that was given, else root's, else that of whoever runs a Sextant in this folder.
+fn socket(given: Option<PathBuf>) -> PathBuf {
+    given.unwrap_or_else(|| {
+        let own = Path::new(OWN_SOCKET);
+        let chosen = if !Path::new(SOCKET).exists() && own.exists() {
+            own
+        } else {
+            Path::new(SOCKET)
+        };
+        chosen.to_owned()
+    })
+}
+
+/// Asks, and prints the answer: as JSON, an object a line, or as people read it.
+///
+/// # Errors
+/// [`ClientError`] says why there is no answer, or no complete one.
+pub(super) fn run<V: Verb>(
+    verb: &V,
+    request: &impl Serialize,
+    given: Option<PathBuf>,
+    json: bool,
+    print: &mut dyn FnMut(&str),
+) -> Result<(), ClientError> {
+    let socket = socket(given);
+    // Printing may wait for a pager, and Sextant gives up on who does not read: all is read before.
+    let rows: Vec<V::Row> = exchange(&socket, request)?;
+    if json {
+        for row in &rows {
+            print(&format!("{}\n", serde_json::json!(row)));
+        }
+    } else {
+        print(&verb.show(&rows));
+    }
+    Ok(())
+}
+
+fn exchange<R: serde::de::DeserializeOwned>(
+    socket: &Path,
+    request: &impl Serialize,
+) -> Result<Vec<R>, ClientError> {
+    let mut rows = Vec::new();
+    let failed = |error| failure(socket, error);
+    let mut stream = UnixStream::connect(socket).map_err(failed)?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+    // One of too many is hung up on: what it says last is in the answer, if there is any.
+    let _ = stream.write_all(format!("{}\n", serde_json::json!(request)).as_bytes());
+    for line in BufReader::new(stream).lines() {
+        let line = line.map_err(failed)?;
+        let unreadable = |error| ClientError::Unreadable(socket.to_owned(), error);
+        match serde_json::from_str(&line).map_err(unreadable)? {
+            AnswerLine::Row(row) => rows.push(row),
+            AnswerLine::End => return Ok(rows),
+            AnswerLine::Refused(reason) => return Err(ClientError::Refused(reason)),
+        }
+    }
+    Err(ClientError::CutOff(socket.to_owned()))
+}
+
+fn failure(socket: &Path, error: io::Error) -> ClientError {
+    let path = socket.to_owned();
+    let kind = error.kind();
+    if kind == io::ErrorKind::NotFound {
+        ClientError::Missing(path)
+    } else if kind == io::ErrorKind::ConnectionRefused {
+        ClientError::Deserted(path)
+    } else if kind == io::ErrorKind::PermissionDenied {
+        ClientError::Forbidden(path)
+    } else if kind == io::ErrorKind::ConnectionReset {
+        ClientError::CutOff(path)
+    } else {
+        ClientError::System(path, error)
+    }
+}

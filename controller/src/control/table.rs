@@ -1,0 +1,45 @@
+//! Columns for people.
+
+/// A table with a head; every row has as many cells as that.
+pub(super) fn table<const N: usize>(
+    head: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let rows: Vec<[String; N]> = std::iter::once(head.map(str::to_owned))
+        .chain(rows)
+        .collect();
+    let mut widths = [0; N];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    rows.iter().map(|row| line(row, &widths)).collect()
+}
+
+fn line(cells: &[String], widths: &[usize]) -> String {
+    let padded: Vec<String> = cells
+        .iter()
+        .zip(widths)
+        .map(|(cell, width)| format!("{cell:width$}"))
+        .collect();
+    format!("{}\n", padded.join("  ").trim_end())
+}
+
+/// What is not known is a dash.
+pub(super) fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let rows = [("h1", Some(7)), ("compute-2", None)];
+        let rows = rows.map(|(name, port)| [name.to_owned(), or_dash(port)]);
+        let expected = "HYPERVISOR  PORT\nh1          7\ncompute-2   -\n";
+        assert_eq!(table(["HYPERVISOR", "PORT"], rows), expected);
+    }
+}

@@ -1,0 +1,195 @@
+//! Where a packet comes in, and as what.
+
+use super::super::flows::known_chassis;
+use super::view;
+use crate::control::VerbError;
+use crate::snapshot::Snapshot;
+use rust_openflow::{Field, Match};
+use serde::{Deserialize, Serialize};
+use sextant_flows::trace::{Output, Packet, Way};
+use sextant_model::{ChassisId, Port, PortId};
+use std::net::IpAddr;
+use std::str::FromStr;
+
+/// How a packet comes in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WayIn {
+    /// This guest's port sends it.
+    Port(PortId),
+    /// This hypervisor sends it, through a tunnel.
+    Tunnel(ChassisId),
+    /// It comes from this physical network.
+    Physical(String),
+}
+
+/// The text names no way in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is no way in: use port/UUID, tunnel/NAME or physical/NAME")]
+pub struct UnknownWayIn(String);
+
+impl FromStr for WayIn {
+    type Err = UnknownWayIn;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWayIn> {
+        let unknown = || UnknownWayIn(text.to_owned());
+        let (kind, id) = text.split_once('/').ok_or_else(unknown)?;
+        match kind {
+            "port" => id.parse().map(Self::Port).map_err(|_| unknown()),
+            "tunnel" => Ok(Self::Tunnel(ChassisId::new(id))),
+            "physical" => Ok(Self::Physical(id.to_owned())),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+/// A packet that comes to a hypervisor.
+pub(super) struct Arrival {
+    pub(super) chassis: ChassisId,
+    pub(super) packet: Packet,
+}
+
+/// What most systems begin with.
+const HOP_LIMIT: u128 = 64;
+
+impl Arrival {
+    /// Of a packet in words, and how it comes in.
+    ///
+    /// # Errors
+    /// It is no packet, or it cannot come in that way.
+    pub(super) fn new(
+        text: &str,
+        from: Option<&WayIn>,
+        chassis: Option<ChassisId>,
+        snapshot: &Snapshot,
+    ) -> Result<Self, VerbError> {
+        let mut packet = read(text)?;
+        match from {
+            Some(WayIn::Port(port)) => from_port(packet, *port, chassis, snapshot),
+            Some(WayIn::Tunnel(peer)) => from_tunnel(packet, peer, needed(chassis)?, snapshot),
+            Some(WayIn::Physical(name)) => {
+                let chassis = needed(chassis)?;
+                packet.set(Field::IN_PORT, patch_port(&chassis, name, snapshot)?.into());
+                Ok(Self { chassis, packet })
+            }
+            None if packet.get(Field::IN_PORT) == 0 => Err(VerbError::Unfit(
+                "say where the packet comes in: with --from, or with in_port in the packet"
+                    .to_owned(),
+            )),
+            None => Ok(Self {
+                chassis: needed(chassis)?,
+                packet,
+            }),
+        }
+    }
+}
+
+fn read(text: &str) -> Result<Packet, VerbError> {
+    let matches: Match = text.parse().map_err(unfit)?;
+    let mut packet = Packet::of(&matches).map_err(unfit)?;
+    if matches!(packet.get(Field::ETH_TYPE), 0x0800 | 0x86dd) {
+        fill(&mut packet, Field::NW_TTL, HOP_LIMIT);
+    }
+    Ok(packet)
+}
+
+fn unfit(error: impl ToString) -> VerbError {
+    VerbError::Unfit(format!("the packet: {}", error.to_string()))
+}
+
+fn needed(chassis: Option<ChassisId>) -> Result<ChassisId, VerbError> {
+    chassis.ok_or_else(|| {
+        VerbError::Unfit("say with --chassis to which hypervisor the packet comes".to_owned())
+    })
+}
+
+fn from_port(
+    mut packet: Packet,
+    id: PortId,
+    chassis: Option<ChassisId>,
+    snapshot: &Snapshot,
+) -> Result<Arrival, VerbError> {
+    let Some(plugged) = snapshot.facts.plugged().get(&id) else {
+        return Err(VerbError::Unfit(format!(
+            "port {id} is not plugged in anywhere"
+        )));
+    };
+    let place = &plugged.chassis;
+    if chassis.is_some_and(|asked| asked != *place) {
+        return Err(VerbError::Unfit(format!(
+            "port {id} is plugged in on hypervisor {place}"
+        )));
+    }
+    let Some(ofport) = plugged.ofport else {
+        return Err(VerbError::Unfit(format!(
+            "port {id} has no OpenFlow port on hypervisor {place} yet"
+        )));
+    };
+    packet.set(Field::IN_PORT, ofport.into());
+    if let Some(port) = snapshot.intent.ports.get(&id) {
+        fill_sources(&mut packet, port);
+    }
+    Ok(Arrival {
+        chassis: place.clone(),
+        packet,
+    })
+}
+
+/// Completes the packet with what the port may send from.
+fn fill_sources(packet: &mut Packet, port: &Port) {
+    let mac = port.mac_address.0;
+    let mac = mac
+        .iter()
+        .fold(0, |bits, octet| bits << 8 | u128::from(*octet));
+    fill(packet, Field::ETH_SRC, mac);
+    let is_ipv6 = packet.get(Field::ETH_TYPE) == 0x86dd;
+    let mut addresses = port.addresses().map(|(_, address)| address);
+    match addresses.find(|address| address.is_ipv6() == is_ipv6) {
+        Some(IpAddr::V6(address)) => fill(packet, Field::IPV6_SRC, address.to_bits()),
+        Some(IpAddr::V4(address)) if packet.get(Field::ETH_TYPE) == 0x0800 => {
+            fill(packet, Field::IPV4_SRC, address.to_bits().into());
+        }
+        Some(IpAddr::V4(_)) | None => {}
+    }
+}
+
+/// Gives a field a value if it has none.
+fn fill(packet: &mut Packet, field: Field, value: u128) {
+    if packet.get(field) == 0 {
+        packet.set(field, value);
+    }
+}
+
+fn from_tunnel(
+    mut packet: Packet,
+    peer: &ChassisId,
+    chassis: ChassisId,
+    snapshot: &Snapshot,
+) -> Result<Arrival, VerbError> {
+    known_chassis(snapshot, Some(peer))?;
+    let from = view(snapshot, peer);
+    let no_tunnel = || VerbError::Unfit(format!("{peer} has no tunnel to {chassis}"));
+    let tunnel = from.tunnel_to(&chassis).ok_or_else(no_tunnel)?;
+    match tunnel.remote {
+        IpAddr::V6(remote) => packet.set(Field::TUN_IPV6_DST, remote.to_bits()),
+        IpAddr::V4(remote) => packet.set(Field::TUN_DST, remote.to_bits().into()),
+    }
+    let output = Output {
+        port: tunnel.port.into(),
+        packet,
+    };
+    match output.way(&from) {
+        Way::Tunnel(chassis, packet) => Ok(Arrival { chassis, packet }),
+        Way::Guest(_) | Way::Underlay(_) | Way::Outside(_) | Way::Unknown => Err(no_tunnel()),
+    }
+}
+
+fn patch_port(chassis: &ChassisId, name: &str, snapshot: &Snapshot) -> Result<u16, VerbError> {
+    let own = snapshot.facts.chassis().get(chassis);
+    let port = own.and_then(|own| own.patch_ports.get(name));
+    port.copied().ok_or_else(|| {
+        VerbError::Unfit(format!(
+            "hypervisor {chassis} has no bridge to physical network {name}"
+        ))
+    })
+}

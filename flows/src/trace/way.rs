@@ -1,0 +1,83 @@
+//! Where a packet goes that leaves a switch: what its OpenFlow port stands for.
+
+use super::{Output, Packet};
+use crate::view::View;
+use rust_openflow::Field;
+use sextant_model::{Chassis, ChassisId, PortId, Transport};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+/// What a packet leaves to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// A guest here.
+    Guest(PortId),
+    /// Another hypervisor, where it comes in as this packet.
+    Tunnel(ChassisId, Packet),
+    /// An endpoint that no hypervisor has, or that does not expect what this one sends.
+    Underlay(Option<IpAddr>),
+    /// A physical network.
+    Outside(String),
+    /// A port of which nothing is known.
+    Unknown,
+}
+
+impl Output {
+    /// What it leaves to, from the hypervisor of the view.
+    pub fn way(&self, view: &View<'_>) -> Way {
+        let Some((own, port)) = view.own().zip(u16::try_from(self.port).ok()) else {
+            return Way::Unknown;
+        };
+        let mut tunnels = own.tunnel_ports.iter();
+        if let Some((transport, _)) = tunnels.find(|(_, tunnel)| **tunnel == port) {
+            return self.across(view, own, *transport);
+        }
+        let mut patches = own.patch_ports.iter();
+        if let Some((physical, _)) = patches.find(|(_, patch)| **patch == port) {
+            return Way::Outside(physical.clone());
+        }
+        let mut plugged = view.facts.plugged().iter();
+        let guest = plugged
+            .find(|(_, plugged)| plugged.chassis == *view.chassis && plugged.ofport == Some(port));
+        guest.map_or(Way::Unknown, |(id, _)| Way::Guest(*id))
+    }
+
+    fn across(&self, view: &View<'_>, own: &Chassis, transport: Transport) -> Way {
+        let remote = self.packet.remote();
+        let has = |chassis: &&Arc<Chassis>| {
+            let mut addresses = chassis.encap.endpoints.addresses();
+            addresses.any(|address| Some(address) == remote)
+        };
+        let peer = view.facts.chassis().values().find(has);
+        let arrival = peer.and_then(|peer| Some((peer, self.arrival(own, peer, transport)?)));
+        arrival.map_or(Way::Underlay(remote), |(peer, packet)| {
+            Way::Tunnel(peer.id.clone(), packet)
+        })
+    }
+
+    /// The packet as it comes in by the peer's tunnel port: of all that lies beside it, the key passes the underlay.
+    fn arrival(&self, own: &Chassis, peer: &Chassis, transport: Transport) -> Option<Packet> {
+        let (source, _) = own.encap.endpoints.towards(peer.encap.endpoints)?;
+        let in_port = *peer.tunnel_ports.get(&transport)?;
+        let key = self.packet.get(Field::TUN_ID);
+        let packet = self.packet.clone().on_the_wire();
+        let packet = packet
+            .with(Field::IN_PORT, in_port)
+            .with(Field::TUN_ID, key);
+        Some(match source {
+            IpAddr::V6(source) => packet.ipv6(Field::TUN_IPV6_SRC, source),
+            IpAddr::V4(source) => packet.with(Field::TUN_SRC, source.to_bits()),
+        })
+    }
+}
+
+impl Packet {
+    /// The endpoint that it is sent to through a tunnel.
+    pub fn remote(&self) -> Option<IpAddr> {
+        let ipv6 = self.get(Field::TUN_IPV6_DST);
+        let ipv4 = u32::try_from(self.get(Field::TUN_DST)).ok();
+        let ipv4 = ipv4.filter(|bits| *bits != 0);
+        let ipv6 = (ipv6 != 0).then(|| Ipv6Addr::from_bits(ipv6).into());
+        ipv6.or(ipv4.map(|bits| Ipv4Addr::from_bits(bits).into()))
+    }
+}
