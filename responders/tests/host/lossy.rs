@@ -11,9 +11,9 @@ use sextant_model::{
     Change, Facts, FixedIp, Intent, NetworkId, Object, ObjectKey, PortId, PrefixSource, Punt,
     ROUTER_INTERFACE_OWNER, Settings, Subnet, SubnetId, Uplink,
 };
-use sextant_responders::delegation::{State as ClientState, duid};
 use sextant_responders::host::{FrameKind, Host, HostEvent, OutgoingFrame, RouterPorts, Time, Way};
 use sextant_responders::neighbor::State;
+use sextant_responders::prefix_client::{State as ClientState, duid};
 use sextant_responders::ra_schedule::MIN_DELAY_BETWEEN_RAS;
 use sextant_responders::{Learned, respond};
 use std::collections::BTreeMap;

@@ -9,11 +9,11 @@ use sextant_model::{
     RouterKey, Speaker, Subnet, SubnetId, Uplink,
 };
 use sextant_responders::Learned;
-use sextant_responders::delegation::{Heard, State, duid};
 use sextant_responders::dhcpv6::codec::put_option;
 use sextant_responders::dhcpv6::{CLIENT_PORT, SERVER_PORT};
 use sextant_responders::frame::{Addresses, FrameBuilder};
 use sextant_responders::host::{HostEvent, PrefixClients, Time, Way};
+use sextant_responders::prefix_client::{Heard, State, duid};
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
