@@ -18,7 +18,7 @@ use crate::state::{self, Owner};
 use crate::store::{CommitError, Embedded, OpenError, Precondition, Store, WatchEnded};
 use crate::stream::{Dialects, Listener, WhoIs};
 use crate::tls::{Expiries, Tls, TlsError};
-use crate::{api, delegation, hypervisor, liveness, memory, scrape, switch};
+use crate::{api, hypervisor, liveness, memory, renumbering, scrape, switch};
 use again::Reload;
 use sextant_model::{Change, Chassis, Object, ObjectKey, ServerIdentity};
 use std::net::SocketAddr;
@@ -164,7 +164,7 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
     let (stop, stopping) = watch::channel(());
     let mut tasks = Tasks::new(stop);
     let api = api::Api::new(store.clone(), snapshots.clone(), metrics.clone());
-    let delegation = delegation::run(api.clone(), snapshots, events.clone(), metrics.clone());
+    let renumbering = renumbering::run(api.clone(), snapshots, events.clone(), metrics.clone());
     let databases = hypervisors.seats.clone();
     let api = api.with_hypervisors(databases, switches.seats.clone(), events.clone());
     let api = api.with_identity(config.identity());
@@ -211,7 +211,7 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
     tasks.sessions.add("the watch over hypervisors", liveness);
     tasks
         .sessions
-        .add("the keeper of delegated prefixes", delegation);
+        .add("the keeper of delegated prefixes", renumbering);
     let memory = memory::keep(store, remembered);
     tasks.memory.add("the keeper of facts", memory);
 

@@ -23,10 +23,11 @@ use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::state::{self, Event};
 use sextant_controller::switch::{self, Context, Handover, Turn};
 use sextant_model::{
-    Change, Chassis, ChassisId, Encap, EncapKind, FixedIp, Ipv6Mode, MacAddr, Meta, Network,
-    NetworkId, NetworkKey, NetworkType, Object, Plugged, Port, PortId, ROUTER_INTERFACE_OWNER,
-    Router, RouterId, RouterKey, Subnet, SubnetId,
+    Change, Chassis, ChassisId, Encap, EncapKind, ExternalGateway, FixedIp, Ipv6Mode, MacAddr,
+    Meta, Network, NetworkId, NetworkKey, NetworkType, Object, Plugged, Port, PortId, PrefixSource,
+    ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, Router, RouterId, RouterKey, Subnet, SubnetId,
 };
+use sextant_responders::neighbor::announce;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -214,6 +215,100 @@ async fn a_router_is_announced_only_once_the_switch_has_the_flows_that_carry_it(
         }
     }
     while !matches!(switch.next().await, Some((_, Message::PacketOut(_)))) {}
+}
+
+/// A router with its gateway on this hypervisor, and two subnets on the network of the first guests: for one of them it asks
+/// for a prefix.
+fn leading_outside() -> Snapshot {
+    let mut snapshot = routed();
+    let router = RouterId(Uuid::from_u128(1));
+    let mut gateway = Port::new(PortId(Uuid::from_u128(0xfffe)), network_id(9), GATEWAY_MAC);
+    gateway.device_id = router.to_string();
+    gateway.device_owner = ROUTER_GATEWAY_OWNER.to_owned();
+    let mut second = (*snapshot.intent.ports[&PortId(Uuid::from_u128(0xffff))]).clone();
+    second.id = PortId(Uuid::from_u128(0xfffd));
+    second.mac_address = MacAddr([0xfa, 0x16, 0x3e, 1, 0, 2]);
+    second.fixed_ips = vec![FixedIp {
+        subnet_id: SubnetId(Uuid::from_u128(2)),
+        ip_address: "2001:db8:2::1".parse().unwrap(),
+    }];
+    let router = Router {
+        external_gateway: Some(ExternalGateway {
+            network_id: network_id(9),
+            enable_snat: true,
+        }),
+        ..(*snapshot.intent.routers[&router]).clone()
+    };
+    for object in [
+        Object::Network(Arc::new(Network {
+            external: true,
+            network_type: NetworkType::Flat,
+            physical_network: Some("physnet1".to_owned()),
+            segmentation_id: None,
+            ..network(9)
+        })),
+        delegated(1),
+        Object::Subnet(Arc::new(subnet(2))),
+        Object::Port(Arc::new(second)),
+        Object::Router(Arc::new(router)),
+        Object::Port(Arc::new(gateway)),
+    ] {
+        snapshot.intent.apply(&Change::Put(object));
+    }
+    snapshot.facts.put_chassis(Chassis {
+        bridge_mappings: [("physnet1".to_owned(), "br-ex".to_owned())].into(),
+        patch_ports: [("physnet1".to_owned(), 5)].into(),
+        ..chassis("h1")
+    });
+    snapshot.facts.place_gateways(&snapshot.intent);
+    snapshot
+}
+
+const GATEWAY_MAC: MacAddr = MacAddr([0xfa, 0x16, 0x3e, 2, 0, 1]);
+
+fn subnet(n: u128) -> Subnet {
+    let cidr = format!("2001:db8:{n}::/64").parse().unwrap();
+    Subnet::new(SubnetId(Uuid::from_u128(n)), network_id(0), cidr)
+}
+
+fn delegated(n: u128) -> Object {
+    Object::Subnet(Arc::new(Subnet {
+        prefix_source: PrefixSource::Delegated,
+        ..subnet(n)
+    }))
+}
+
+/// No flow differs by for how many subnets a router asks for prefixes.
+#[tokio::test]
+async fn what_differs_outside_and_not_in_flows_waits_for_no_other_change() {
+    let rig = Rig::start(leading_outside(), SOON).await;
+    let mut switch = Switch::connect(rig.address).await;
+    announced(&mut switch).await;
+    let mut changed = leading_outside();
+    changed.intent.apply(&Change::Put(delegated(2)));
+    rig.publish.send_replace(Arc::new(changed));
+    // MAX_NEIGHBOR_ADVERTISEMENT of RFC 4861 §10: each time three, of which one was seen.
+    for _ in 0..3 {
+        let next = timeout(SOON, announced(&mut switch)).await;
+        let bundles = next.expect("it announces itself anew");
+        assert_eq!(bundles, 0, "no flow differs");
+    }
+}
+
+/// Waits until the gateway announces itself. Returns how many messages about bundles came before.
+async fn announced(switch: &mut Switch) -> usize {
+    let announcement = announce(GATEWAY_MAC, GATEWAY_MAC.link_local().into());
+    let mut bundles = 0;
+    loop {
+        let (xid, message) = switch.next().await.expect("an announcement");
+        if matches!(&message, Message::PacketOut(out) if out.data == announcement) {
+            return bundles;
+        }
+        bundles += usize::from(matches!(message, Message::BundleControl(_)));
+        if let Some(reply) = fake::usual(&message) {
+            switch.send(xid, &reply).await;
+        }
+    }
 }
 
 fn is_inventory(message: &Message) -> bool {

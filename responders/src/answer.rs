@@ -1,7 +1,7 @@
 //! What comes of a packet: frames to send, an outcome for metrics and logs, and facts for the owner of state.
 
-use crate::delegation;
 use crate::neighbor::Heard;
+use crate::prefix_client;
 use crate::ra::HeardAdvertisement;
 use sextant_model::{MacAddr, NetworkId, PortId};
 use std::net::IpAddr;
@@ -102,7 +102,7 @@ pub enum Learned {
     /// There is a packet for somebody on an external network whose MAC is not known.
     Sought(NetworkId, IpAddr),
     /// A DHCPv6 server on an external network answered a client that asks for a prefix.
-    Delegation(NetworkId, delegation::Heard),
+    Delegation(NetworkId, prefix_client::Heard),
 }
 
 impl Answer {

@@ -11,11 +11,10 @@
 //!
 //! Towards the networks outside, routers are themselves hosts of a link: [`default_routers::DefaultRouters`] ranks the
 //! routers heard there, [`neighbor::NeighborCache`] keeps next hops resolved, and [`repetition::Repetition`] says when
-//! to announce or to ask again. [`delegation::Client`] asks there for the prefixes of subnets.
+//! to announce or to ask again. [`prefix_client::Client`] asks there for the prefixes of subnets.
 
 mod answer;
 pub mod default_routers;
-pub mod delegation;
 pub mod dhcpv4;
 pub mod dhcpv6;
 pub mod frame;
@@ -25,6 +24,7 @@ mod inside;
 pub mod ndp;
 pub mod neighbor;
 mod outside;
+pub mod prefix_client;
 pub mod ra;
 pub mod ra_schedule;
 pub mod repetition;

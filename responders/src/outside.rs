@@ -1,9 +1,9 @@
 //! What packets of an external network tell.
 
 use crate::answer::{Answer, Learned, Outcome, Verdict};
-use crate::delegation;
 use crate::frame::{Ipv4Packet, Ipv6Packet, Refusal, ethernet};
 use crate::neighbor::{Claim, Heard};
+use crate::prefix_client;
 use crate::ra::HeardAdvertisement;
 use sextant_model::NetworkId;
 use std::net::IpAddr;
@@ -52,7 +52,7 @@ pub(crate) fn sought(network: NetworkId, frame: &[u8]) -> Answer {
 
 /// A DHCPv6 server's message to a client that asks for a prefix.
 pub(crate) fn delegated(network: NetworkId, frame: &[u8]) -> Answer {
-    match delegation::Heard::parse(frame) {
+    match prefix_client::Heard::parse(frame) {
         Ok(heard) => noted(heard.message(), vec![Learned::Delegation(network, heard)]),
         Err((message, refusal)) => Answer::refused(message, refusal.into()),
     }

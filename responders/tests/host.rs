@@ -6,6 +6,8 @@
     reason = "a test may panic, and looks at one variant of many"
 )]
 
+mod guest;
+
 #[path = "host/advertising.rs"]
 mod advertising;
 #[path = "host/announcing.rs"]
@@ -14,6 +16,10 @@ mod announcing;
 mod chaos;
 #[path = "host/clock.rs"]
 mod clock;
+#[path = "host/lossy.rs"]
+mod lossy;
+#[path = "host/outside.rs"]
+mod outside;
 #[path = "host/prefix_clients.rs"]
 mod prefix_clients;
 #[path = "host/uplinks.rs"]

@@ -13,7 +13,7 @@ mod punts;
 mod registers;
 mod session;
 mod shortcomings;
-mod strangers;
+mod unknown_endpoints;
 mod unpublished;
 mod vigil;
 

@@ -18,7 +18,7 @@ use super::meters::Meters;
 use super::programming::Change;
 use super::punts::Punts;
 use super::shortcomings::{self, Shortcomings};
-use super::strangers::Strangers;
+use super::unknown_endpoints::UnknownEndpoints;
 use super::unpublished::{self, Unpublished};
 use super::vigil::Vigil;
 use crate::admission::Pass;
@@ -137,7 +137,7 @@ struct Session {
     gathering: Gathering,
     /// Whoever is outside can answer as often as he likes.
     answers: Throttles<SubnetId>,
-    strangers: Strangers,
+    unknown_endpoints: UnknownEndpoints,
     shortcomings: Shortcomings,
     vigil: Vigil,
     unpublished: Unpublished,
@@ -158,7 +158,8 @@ impl Session {
         );
         let punts = Punts::new(context.metrics.clone());
         let gathering = Gathering::new(context.pauses.clone());
-        let strangers = Strangers::new(context.metrics.clone(), chassis.clone(), Instant::now());
+        let unknown_endpoints =
+            UnknownEndpoints::new(context.metrics.clone(), chassis.clone(), Instant::now());
         let shortcomings = Shortcomings::new(snapshot.facts.shortfall(&chassis));
         let vigil = Vigil::new(context.metrics.clone(), chassis.clone(), Instant::now());
         let (change, bundles, resync, patience) = (None, 0, None, RESYNC.0);
@@ -174,7 +175,7 @@ impl Session {
             punts,
             gathering,
             answers: Throttles::default(),
-            strangers,
+            unknown_endpoints,
             shortcomings,
             vigil,
             unpublished: Unpublished::default(),
@@ -219,7 +220,7 @@ impl Session {
             .chain(self.resync)
             .chain(change)
             .chain([self.vigil.deadline(self.is_idle())])
-            .fold(self.strangers.deadline(), Instant::min)
+            .fold(self.unknown_endpoints.deadline(), Instant::min)
     }
 
     /// Waits until less than [`HIGH_WATER`] is left to be written, and goes on with the change that stopped there.
@@ -271,7 +272,7 @@ impl Session {
         if let Message::Error(error) = message {
             self.take_error(xid, error);
         }
-        self.strangers.take(xid, message);
+        self.unknown_endpoints.take(xid, message);
         let mend = self.vigil.take(xid, message, Instant::now());
         self.line.post(mend);
         if let Some(change) = &mut self.change {
@@ -310,7 +311,7 @@ impl Session {
             chassis: &self.chassis,
         };
         let connection = &mut self.line.connection;
-        self.strangers
+        self.unknown_endpoints
             .ask(now, &view, |request| connection.send(request).ok());
         if self.resync.is_some_and(|at| at <= now) {
             self.resync = None;

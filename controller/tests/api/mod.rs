@@ -11,9 +11,9 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
 use serde_json::Value;
 use sextant_controller::api::{Api, Identity, loopback, service};
-use sextant_controller::delegation;
 use sextant_controller::http::Peer;
 use sextant_controller::metrics::Metrics;
+use sextant_controller::renumbering;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::state::{Event, events};
 use sextant_controller::store::{Embedded, Store};
@@ -156,7 +156,7 @@ impl Cloud {
             }
         });
         let (snapshots, metrics) = (self.snapshots.clone(), self.metrics.clone());
-        tokio::spawn(delegation::run(
+        tokio::spawn(renumbering::run(
             self.api.clone(),
             snapshots,
             events,

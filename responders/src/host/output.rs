@@ -1,7 +1,7 @@
 //! What comes out of a host.
 
 use super::Disbelief;
-use crate::delegation::Effect;
+use crate::prefix_client::Effect;
 use ipnet::Ipv6Net;
 use sextant_model::{Delegation, NetworkId, NetworkKey, Outside, SubnetId};
 use std::sync::Arc;

@@ -6,8 +6,8 @@
 
 use super::{HostEvent, OutgoingFrame, Time, Way};
 use crate::Learned;
-use crate::delegation::{Client, Effect, Heard, Lease, Sender, State, duid, sent};
 use crate::host::FrameKind;
+use crate::prefix_client::{Client, Effect, Heard, Lease, Sender, State, duid, sent};
 use sextant_model::{ChassisId, Delegation, Facts, Intent, NetworkId, Speaker, SubnetId, Uplink};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

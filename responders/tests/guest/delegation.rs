@@ -5,11 +5,11 @@ use super::property::honest;
 use super::{ROUTER_MAC, SERVER_DUID};
 use ipnet::Ipv6Net;
 use sextant_model::{MacAddr, SubnetId};
-use sextant_responders::delegation::{Client, Effect, Heard, IAID, Lease, Sender, State};
 use sextant_responders::dhcpv6::codec::{Message, MessageType, put_option};
 use sextant_responders::dhcpv6::option::{self, DhcpOption};
 use sextant_responders::dhcpv6::{ALL_SERVERS, CLIENT_PORT, SERVER_PORT};
 use sextant_responders::frame::{Addresses, FrameBuilder, Ipv6Packet, UdpDatagram};
+use sextant_responders::prefix_client::{Client, Effect, Heard, IAID, Lease, Sender, State};
 use std::time::{Duration, Instant};
 
 /// The random number that makes RAND zero, and a delay half of what it can be.

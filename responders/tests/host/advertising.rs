@@ -84,7 +84,7 @@ impl Story {
     }
 }
 
-fn prefix(n: u8) -> AdvertisedPrefix {
+pub(crate) fn prefix(n: u8) -> AdvertisedPrefix {
     AdvertisedPrefix {
         prefix: format!("2001:db8:0:{n}::/64").parse().unwrap(),
         on_link: true,
@@ -96,7 +96,7 @@ fn prefix(n: u8) -> AdvertisedPrefix {
     }
 }
 
-fn link(prefixes: &[AdvertisedPrefix]) -> AdvertisedLink {
+pub(crate) fn link(prefixes: &[AdvertisedPrefix]) -> AdvertisedLink {
     let mac = MacAddr([0xfa, 0x16, 0x3e, 0, 0, 1]);
     AdvertisedLink {
         network: NetworkKey(7),

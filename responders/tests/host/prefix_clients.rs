@@ -9,18 +9,18 @@ use sextant_model::{
     RouterKey, Speaker, Subnet, SubnetId, Uplink,
 };
 use sextant_responders::Learned;
-use sextant_responders::delegation::{Heard, State, duid};
 use sextant_responders::dhcpv6::codec::put_option;
 use sextant_responders::dhcpv6::{CLIENT_PORT, SERVER_PORT};
 use sextant_responders::frame::{Addresses, FrameBuilder};
 use sextant_responders::host::{HostEvent, PrefixClients, Time, Way};
+use sextant_responders::prefix_client::{Heard, State, duid};
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) const OUTSIDE: NetworkId = NetworkId::MAX;
-const INSIDE: NetworkId = NetworkId::MIN;
+pub(crate) const INSIDE: NetworkId = NetworkId::MIN;
 pub(crate) const SUBNET: SubnetId = SubnetId::MAX;
 const ROUTER: RouterId = RouterId::MAX;
 const INTERFACE: PortId = PortId::MIN;
@@ -38,7 +38,7 @@ fn elsewhere() -> NetworkId {
     "2a15d0e9-fccc-4143-a255-b0b35642843b".parse().unwrap()
 }
 
-fn port(id: PortId, network: NetworkId, owner: &str) -> Port {
+pub(crate) fn port(id: PortId, network: NetworkId, owner: &str) -> Port {
     let on_subnet = FixedIp {
         subnet_id: SUBNET,
         ip_address: Ipv6Addr::UNSPECIFIED.into(),
@@ -112,7 +112,7 @@ fn lead(intent: &mut Intent, network_id: NetworkId) {
 }
 
 /// A hypervisor that can have gateways.
-fn reaching(id: ChassisId) -> Chassis {
+pub(crate) fn reaching(id: ChassisId) -> Chassis {
     let encap = Encap {
         endpoints: "192.0.2.1".parse().unwrap(),
         kind: EncapKind::Vxlan,

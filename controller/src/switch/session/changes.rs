@@ -102,7 +102,8 @@ impl Session {
         self.drive();
     }
 
-    /// The flows are there that carry what links and uplinks have to say, as far as these may have changed.
+    /// The switch has the flows that carry what links and uplinks have to say, as far as these may have changed: the host may
+    /// speak.
     fn speak(&mut self, links: bool, uplinks: bool) {
         let (now, random) = (clock::time(), &mut rand::random::<u64>);
         if links {
@@ -116,6 +117,7 @@ impl Session {
             let uplinks = self.flows.uplinks();
             self.host.handle_uplinks(uplinks, known, now, random);
         }
+        self.host.handle_confirmed(now);
     }
 
     /// The ports that turn active once their flows are confirmed: those that do without none of theirs.
@@ -134,7 +136,6 @@ impl Session {
         self.patience = RESYNC.0;
         self.shortcomings.confirmed();
         self.speak(change.touches_links(), change.touches_uplinks());
-        self.host.handle_confirmed(clock::time());
         self.count(&change, "confirmed");
         self.context
             .metrics

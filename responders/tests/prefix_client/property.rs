@@ -6,9 +6,9 @@ use crate::guest::link::START;
 use crate::guest::property::honest;
 use ipnet::Ipv6Net;
 use proptest::prelude::*;
-use sextant_responders::delegation::{Client, Effect, Heard, Lease, State};
 use sextant_responders::dhcpv6::codec::MessageType;
 use sextant_responders::dhcpv6::option;
+use sextant_responders::prefix_client::{Client, Effect, Heard, Lease, State};
 use std::net::Ipv6Addr;
 use std::time::{Duration, Instant};
 

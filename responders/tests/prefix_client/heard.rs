@@ -4,10 +4,10 @@ use crate::guest::delegation::*;
 use crate::guest::property::honest;
 use crate::guest::{CLIENT_DUID, SERVER_DUID, TRANSACTION, address};
 use sextant_model::{NetworkId, Punt};
-use sextant_responders::delegation::Heard;
 use sextant_responders::dhcpv6::codec::MessageType;
 use sextant_responders::dhcpv6::option;
 use sextant_responders::frame::Refusal;
+use sextant_responders::prefix_client::Heard;
 use sextant_responders::{Learned, Verdict, respond};
 
 fn reply() -> Said {

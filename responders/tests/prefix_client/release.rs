@@ -2,8 +2,8 @@
 
 use crate::guest::SERVER_DUID;
 use crate::guest::delegation::*;
-use sextant_responders::delegation::{Effect, State};
 use sextant_responders::dhcpv6::codec::MessageType::{Release, Solicit};
+use sextant_responders::prefix_client::{Effect, State};
 
 #[test]
 fn a_release_is_sent_four_times() {

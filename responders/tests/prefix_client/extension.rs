@@ -3,9 +3,9 @@
 use crate::guest::SERVER_DUID;
 use crate::guest::delegation::*;
 use crate::guest::link::{START, after};
-use sextant_responders::delegation::{Client, Effect, Lease, State};
 use sextant_responders::dhcpv6::codec::MessageType::{Rebind, Renew, Request, Solicit};
 use sextant_responders::dhcpv6::option;
+use sextant_responders::prefix_client::{Client, Effect, Lease, State};
 use std::time::Duration;
 
 /// At T1: the Renew.

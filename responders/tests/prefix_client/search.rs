@@ -3,9 +3,9 @@
 use crate::guest::SERVER_DUID;
 use crate::guest::delegation::*;
 use crate::guest::link::{START, after};
-use sextant_responders::delegation::{Client, Effect, State, duid};
 use sextant_responders::dhcpv6::codec::MessageType::{Request, Solicit};
 use sextant_responders::dhcpv6::option;
+use sextant_responders::prefix_client::{Client, Effect, State, duid};
 use std::time::Duration;
 
 const ANOTHER: [u8; 10] = [0, 3, 0, 1, 2, 0, 0, 0, 0, 9];

@@ -3,8 +3,8 @@
 
 use crate::guest::delegation::*;
 use crate::guest::property::honest;
-use sextant_responders::delegation::{Client, Effect, Heard, duid};
 use sextant_responders::dhcpv6::option;
+use sextant_responders::prefix_client::{Client, Effect, Heard, duid};
 use std::time::Duration;
 
 fn sample(name: &str) -> Vec<u8> {

@@ -2,9 +2,9 @@
 
 use crate::guest::delegation::*;
 use crate::guest::{SERVER_DUID, link::START};
-use sextant_responders::delegation::{Client, Effect, State};
 use sextant_responders::dhcpv6::codec::put_option;
 use sextant_responders::dhcpv6::option;
+use sextant_responders::prefix_client::{Client, Effect, State};
 use std::time::{Duration, Instant};
 
 /// What comes of a Reply with this.

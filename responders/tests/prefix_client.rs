@@ -8,17 +8,17 @@
 
 mod guest;
 
-#[path = "delegation/extension.rs"]
+#[path = "prefix_client/extension.rs"]
 mod extension;
-#[path = "delegation/grants.rs"]
+#[path = "prefix_client/grants.rs"]
 mod grants;
-#[path = "delegation/heard.rs"]
+#[path = "prefix_client/heard.rs"]
 mod heard;
-#[path = "delegation/property.rs"]
+#[path = "prefix_client/property.rs"]
 mod property;
-#[path = "delegation/recorded.rs"]
+#[path = "prefix_client/recorded.rs"]
 mod recorded;
-#[path = "delegation/release.rs"]
+#[path = "prefix_client/release.rs"]
 mod release;
-#[path = "delegation/search.rs"]
+#[path = "prefix_client/search.rs"]
 mod search;

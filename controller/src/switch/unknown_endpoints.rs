@@ -19,7 +19,7 @@ const NOT_COUNTED: u64 = u64::MAX;
 
 /// What was counted of one switch.
 #[derive(Debug)]
-pub(super) struct Strangers {
+pub(super) struct UnknownEndpoints {
     metrics: Metrics,
     chassis: ChassisId,
     due: Instant,
@@ -29,7 +29,7 @@ pub(super) struct Strangers {
     counted: BTreeMap<InstalledFlow, u64>,
 }
 
-impl Strangers {
+impl UnknownEndpoints {
     pub(super) fn new(metrics: Metrics, chassis: ChassisId, now: Instant) -> Self {
         metrics
             .tunnel_unknown_endpoint_packets
@@ -95,7 +95,7 @@ impl Strangers {
 }
 
 /// A switch that is not connected is not counted: its flows go on counting by themselves.
-impl Drop for Strangers {
+impl Drop for UnknownEndpoints {
     fn drop(&mut self) {
         let _ = self
             .metrics
@@ -161,15 +161,18 @@ mod tests {
     }
 
     /// One round: what is asked, and the switch's answers.
-    fn round(strangers: &mut Strangers, answer: impl Fn(usize, Cookie) -> Message) {
-        let (facts, chassis) = (facts(&strangers.chassis), strangers.chassis.clone());
+    fn round(unknown_endpoints: &mut UnknownEndpoints, answer: impl Fn(usize, Cookie) -> Message) {
+        let (facts, chassis) = (
+            facts(&unknown_endpoints.chassis),
+            unknown_endpoints.chassis.clone(),
+        );
         let view = View {
             intent: &Intent::default(),
             facts: &facts,
             chassis: &chassis,
         };
         let mut asked = vec![];
-        strangers.ask(strangers.deadline(), &view, |request| {
+        unknown_endpoints.ask(unknown_endpoints.deadline(), &view, |request| {
             let Message::MultipartRequest(MultipartRequest::Flow(request)) = request else {
                 panic!("{request:?}");
             };
@@ -179,8 +182,8 @@ mod tests {
         assert_eq!(asked.len(), 2, "a flow for each family");
         for (number, cookie) in asked.into_iter().enumerate() {
             let xid = Xid(u32::try_from(number + 1).unwrap());
-            strangers.take(xid, &answer(number, cookie));
-            strangers.take(xid, &reply(cookie, 1 << 40));
+            unknown_endpoints.take(xid, &answer(number, cookie));
+            unknown_endpoints.take(xid, &reply(cookie, 1 << 40));
         }
     }
 
@@ -188,7 +191,7 @@ mod tests {
     fn what_flows_counted_since_they_were_read_is_added_once() {
         let metrics = Metrics::new().unwrap();
         let chassis = ChassisId::new("h1");
-        let mut strangers = Strangers::new(metrics.clone(), chassis, Instant::now());
+        let mut unknown_endpoints = UnknownEndpoints::new(metrics.clone(), chassis, Instant::now());
         let counter = &metrics.tunnel_unknown_endpoint_packets;
         let total = || counter.with_label_values(&["h1"]).get();
         for (packets, expected) in [
@@ -197,14 +200,16 @@ mod tests {
             ([2, 9], 16),
             ([NOT_COUNTED, 10], 17),
         ] {
-            round(&mut strangers, |number, cookie| {
+            round(&mut unknown_endpoints, |number, cookie| {
                 reply(cookie, packets[number])
             });
             assert_eq!(total(), expected, "{packets:?}");
         }
-        round(&mut strangers, |_, cookie| reply(Cookie(cookie.0 ^ 1), 99));
+        round(&mut unknown_endpoints, |_, cookie| {
+            reply(Cookie(cookie.0 ^ 1), 99)
+        });
         assert_eq!(total(), 17, "another flow was not asked for");
-        drop(strangers);
+        drop(unknown_endpoints);
         assert!(!metrics.render().unwrap().contains("chassis=\"h1\""));
     }
 }
