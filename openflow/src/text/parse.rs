@@ -228,7 +228,7 @@ fn flags(names: Names, text: &str, full: u128) -> Option<(u128, u128)> {
     if !text.starts_with(['+', '-']) {
         let all = number(text).or_else(|| {
             let bits: Option<Vec<u128>> = text.split('|').map(bit).collect();
-            Some(bits?.into_iter().sum())
+            Some(bits?.into_iter().fold(0, |all, bit| all | bit))
         });
         return Some((all?, full));
     }
@@ -291,6 +291,22 @@ mod tests {
             read.to_string(),
             "icmp6,dl_src=02:00:00:00:00:01,icmp_type=128"
         );
+    }
+
+    #[test]
+    fn a_flag_that_is_named_twice_is_one() {
+        let read: Match = "tcp,tcp_flags=syn|syn|ack".parse().unwrap();
+        assert_eq!(read.to_string(), "tcp,tcp_flags=syn|ack");
+    }
+
+    proptest::proptest! {
+        /// Words of matches in any order, cut and mixed with anything.
+        #[test]
+        fn any_text_is_read_or_refused(
+            text in "((ip|icmp6|tcp6|udp|arp|dl_vlan|nw_frag|ct_state|tcp_flags|ipv6_dst|nw_dst|dl_src|in_port|reg0|tun_flags)[=,/]([0-9a-fx:.+|/-]{0,9}|\\PC{0,4}),?){0,6}"
+        ) {
+            let _ = text.parse::<Match>();
+        }
     }
 
     #[test]
