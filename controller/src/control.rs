@@ -1,7 +1,7 @@
 //! The operator's door: a local socket on which people ask a Sextant that runs.
 //!
 //! A connection carries one request, which is a line of JSON, and its answer, which is a line a row and one that ends it
-//! ([`protocol`]). What can be asked is the table in [`verbs`]: a verb is a file there and a row. The same type is the
+//! (`protocol`). What can be asked is the table in [`verbs`]: a verb is a file there and a row. The same type is the
 //! verb's options on the command line, the request on the wire and what computes the answer; its rows are printed as a
 //! table, or as JSON. Verbs read snapshots in threads of their own, so that no session waits for them.
 

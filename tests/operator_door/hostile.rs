@@ -115,7 +115,7 @@ fn whoever_says_nothing_or_reads_nothing_keeps_nobody_waiting() -> Result<(), La
     let crowd: Vec<UnixStream> = (0..40).map(|_| connect(&controller)).collect();
     let said = sextant(&controller, &["facts"], &controller.control_socket());
     let error = String::from_utf8_lossy(&said.stderr).into_owned();
-    assert!(error.contains("too many ask at once"), "{error}");
+    assert!(error.contains("too many ask at once"), "{said:?}");
     controller.api()?.create_network("beside a crowd")?;
     drop(crowd);
     let start = Instant::now();

@@ -38,7 +38,7 @@ pub async fn serve(socket: ControlSocket, known: Known, stopping: impl Future<Ou
             accepted = socket.listener.accept() => accepted,
             () = &mut stopping => return,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((mut stream, _)) = accepted else {
             sleep(PAUSE).await;
             continue;
         };
@@ -48,33 +48,31 @@ pub async fn serve(socket: ControlSocket, known: Known, stopping: impl Future<Ou
         };
         let (known, answers) = (known.clone(), answers.clone());
         tokio::spawn(async move {
-            if let Err(error) = converse(stream, known, &answers).await {
+            if let Err(error) = converse(&mut stream, known, &answers).await {
                 tracing::debug!(%error, "a request on the control socket was not answered");
             }
+            // In this order: whoever is hung up on finds its place free.
             drop(place);
+            drop(stream);
         });
     }
 }
 
-async fn converse(mut stream: UnixStream, known: Known, answers: &Semaphore) -> io::Result<()> {
+async fn converse(stream: &mut UnixStream, known: Known, answers: &Semaphore) -> io::Result<()> {
     let user = stream.peer_cred().map(|peer| peer.uid()).ok();
-    let request = match read(&mut stream).await {
+    let request = match read(stream).await {
         Ok(request) => request,
-        Err(reason) => return refuse(&mut stream, reason).await,
+        Err(reason) => return refuse(stream, reason).await,
     };
     tracing::debug!(user, ?request, "asked on the control socket");
     let Ok(Ok(_answering)) = timeout(TURN, answers.acquire()).await else {
-        return refuse(
-            &mut stream,
-            "others are being answered: try again".to_owned(),
-        )
-        .await;
+        return refuse(stream, "others are being answered: try again".to_owned()).await;
     };
-    match timeout(ANSWER, answer(&mut stream, request, known)).await {
+    match timeout(ANSWER, answer(stream, request, known)).await {
         Ok(written) => written,
         Err(_) => {
             let reason = format!("the answer took more than {ANSWER:?}: ask for less");
-            refuse(&mut stream, reason).await
+            refuse(stream, reason).await
         }
     }
 }

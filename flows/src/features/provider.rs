@@ -73,7 +73,7 @@ pub(crate) fn classify(view: &View<'_>, network: &Network, external: bool) -> Ve
     flows
 }
 
-/// The meter of the way in of [`classify`].
+/// The meter of the way in of [`classify()`].
 pub(crate) fn meter(view: &View<'_>, network: &Network) -> Option<u32> {
     outside(view, network).map(|outside| fragments::meter(outside.port))
 }
