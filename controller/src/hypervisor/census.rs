@@ -169,5 +169,29 @@ impl Census {
     }
 }
 
+/// What of a hypervisor's database was not looked at since it changed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// All of it, and with it the census.
+    Everything,
+    /// The interfaces of these ports.
+    Guests(BTreeSet<PortId>),
+}
+
+impl Unread {
+    pub(super) fn nothing() -> Self {
+        Self::Guests(BTreeSet::new())
+    }
+
+    /// Takes in what [`Census::follow`] returned.
+    pub(super) fn add(&mut self, touched: Option<BTreeSet<PortId>>) {
+        match (&mut *self, touched) {
+            (Self::Guests(ports), Some(more)) => ports.extend(more),
+            (Self::Everything, _) => {}
+            (Self::Guests(_), None) => *self = Self::Everything,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

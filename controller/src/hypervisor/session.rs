@@ -3,7 +3,7 @@
 mod provisioning;
 
 use super::bfd::States;
-use super::census::Census;
+use super::census::{Census, Unread};
 use super::meddling::meddles;
 use super::monitor;
 use super::news::news;
@@ -148,8 +148,8 @@ struct Session {
     seen: Option<Observation>,
     /// The guests' interfaces, as they are since all was read.
     census: Census,
-    /// The ports whose interfaces changed since; none if all is to be read again.
-    touched: Option<BTreeSet<PortId>>,
+    /// What of the database was not looked at since it changed.
+    unread: Unread,
     /// Counts it among those that take part.
     connected: Option<Counted>,
     /// Counts it among those whose endpoint is none.
@@ -187,7 +187,7 @@ impl Session {
             hypervisors: OrdMap::new(),
             seen: None,
             census: Census::default(),
-            touched: None,
+            unread: Unread::Everything,
             connected: None,
             nowhere: None,
             states: None,
@@ -215,16 +215,16 @@ impl Session {
                     if !self.others_changed(&changed?.facts) {
                         continue;
                     }
-                    self.touched = None;
+                    self.unread = Unread::Everything;
                 }
                 () = self.place.changes(&self.context.seats, &self.peer) => {
                     self.place.vacate().map_err(|_| SessionError::Superseded)?;
-                    self.touched = None;
+                    self.unread = Unread::Everything;
                 }
                 () = pass.shown_out() => return Err(SessionError::ShownOut),
                 () = tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {
                     self.turn.due(Instant::now());
-                    self.touched = None;
+                    self.unread = Unread::Everything;
                 }
             }
             if self.synced {
@@ -257,16 +257,14 @@ impl Session {
     fn take(&mut self, event: sextant_ovsdb_client::Event) {
         use sextant_ovsdb_client::Event;
         match event {
-            Event::Synced => (self.synced, self.touched) = (true, None),
+            Event::Synced => (self.synced, self.unread) = (true, Unread::Everything),
             Event::Reply { id, result } => {
                 self.answered(id, result.err());
-                self.touched = None;
+                self.unread = Unread::Everything;
             }
             Event::Changed(changes) => {
                 self.meddled |= !self.turn.is_awaited() && meddles(&changes);
-                let more = self.census.follow(&changes);
-                let touched = self.touched.take().zip(more);
-                self.touched = touched.map(|(touched, more)| &touched | &more);
+                self.unread.add(self.census.follow(&changes));
             }
             Event::Answer { .. }
             | Event::Selected
@@ -315,9 +313,9 @@ impl Session {
     }
 
     async fn step(&mut self) -> Result<(), Stopping> {
-        if let Some(touched) = self.touched.take() {
-            self.touched = Some(BTreeSet::new());
-            return self.tell_of(touched).await;
+        if let Unread::Guests(ports) = &mut self.unread {
+            let ports = std::mem::take(ports);
+            return self.tell_of(ports).await;
         }
         let observed = observe(self.connection.replica());
         let doubtful = &self.context.metrics.doubtful_endpoints;
@@ -426,7 +424,7 @@ impl Session {
     /// From now on what changes of guests is looked at by itself.
     fn begin_census(&mut self) {
         match Census::read(self.connection.replica()) {
-            Ok(census) => (self.census, self.touched) = (census, Some(BTreeSet::new())),
+            Ok(census) => (self.census, self.unread) = (census, Unread::nothing()),
             Err(error) => self.complain(&error.to_string()),
         }
     }
