@@ -80,7 +80,7 @@ metrics! {
     hypervisors_connected: IntGauge = "sextant_hypervisors_connected" [],
     /// Switches of known hypervisors whose OpenFlow session is up.
     switches_connected: IntGauge = "sextant_switches_connected" [],
-    /// Connections that were refused or ended to make room, by listener (openflow, ovsdb, api, metrics) and reason: all places are taken (full); too many have not said who they are, all told (unidentified) or from one address (origin), and the newest was refused or the oldest ended (stale); an idle client was ended for a newer one (idle); one address has too many requests under way (address).
+    /// Connections that were refused or ended to make room, by listener (openflow, ovsdb, api, metrics) and reason. full: all places are taken. unidentified: too many have not said who they are, in all; origin: from one address; stale: the oldest of them was ended. idle: an idle client was ended for a newer one. address: one address has too many requests under way.
     connections_refused: IntCounterVec = "sextant_connections_refused_total" ["listener", "reason"],
     /// Until when certificates hold, in seconds since 1970, by whose: those in the files of the configuration (tls.certificate, hypervisor_tls.client_ca, …), the first that ends in each, and those of connected hypervisors, by name.
     certificate_not_after: IntGaugeVec = "sextant_certificate_not_after_seconds" ["whose"],
@@ -128,7 +128,7 @@ metrics! {
     flows_wanted: IntGaugeVec = "sextant_flows_wanted" ["chassis"],
     /// Flows that a switch should have and has refused, so that they are left out, by hypervisor and what the switch lacks (nd_ext, ct, ct_nat, check_pkt_larger, meters, message_length, other, …).
     flows_refused: IntGaugeVec = "sextant_flows_refused" ["chassis", "missing"],
-    /// What others changed on hypervisors and was mended, by kind: flows, meters and groups of the switch (flow, meter, group), its treatment of fragments (switch), what `br-int` is set to and its controller (bridge), and ports that Sextant made, or that were made deaf or dumb (port).
+    /// What others changed on hypervisors and was mended, by kind. flow, meter, group: those of the switch. switch: its treatment of fragments. bridge: what `br-int` is set to and its controller. port: ports that Sextant made, or that were made deaf or dumb.
     drift_mended: IntCounterVec = "sextant_drift_mended_total" ["kind"],
     /// Time from sending a difference of flows to the switch's confirmation, in seconds.
     reconcile_seconds: Histogram = "sextant_reconcile_duration_seconds" [],

@@ -140,7 +140,7 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
             (
                 "publish",
                 "routes",
-                "How the outside reaches guests: `routes`, it has routes to the addresses of routers' gateways; `nd-proxy`, it takes guests for neighbours, and their router answers for those whose prefix was delegated there or is from a subnet pool, or address scope, of the external network.",
+                "How the outside reaches guests. `routes`: it has routes to the addresses of routers' gateways. `nd-proxy`: it takes guests for neighbours. Then their router answers for those whose prefix was delegated there, or is from a subnet pool or address scope of the external network.",
             ),
             (
                 "distributed",
