@@ -11,7 +11,7 @@ use sextant_controller::metrics::Metrics;
 use sextant_controller::switch::Punts;
 use sextant_flows::Flows;
 use sextant_model::{
-    Change, Chassis, ChassisId, Encap, EncapKind, Endpoints, Facts, Family, Intent, MacAddr,
+    Change, Chassis, ChassisId, Encap, EncapKind, Endpoints, Facts, Intent, IpVersion, MacAddr,
     Object, Plugged, PortId, Punt, ServerIdentity, Settings, Transport,
 };
 use sextant_responders::dhcpv6::codec::put_option;
@@ -146,7 +146,7 @@ fn flows(guests: u16) -> Flows {
         tunnel_ports: BTreeMap::from([(
             Transport {
                 kind: EncapKind::Vxlan,
-                family: Family::Ipv6,
+                family: IpVersion::V6,
             },
             65000,
         )]),

@@ -4,7 +4,7 @@ use crate::view::View;
 use ipnet::Ipv6Net;
 use sextant_model::{
     AdvertisedOptions, AdvertisedPrefix, Advertisement, Dhcpv6Option, Dhcpv6Options, Dhcpv6Service,
-    DomainName, Ipv6Mode, LeasedAddress, MacAddr, Network, NetworkKey, Port, PrefixEnds,
+    DomainName, IpVersion, Ipv6Mode, LeasedAddress, MacAddr, Network, NetworkKey, Port, PrefixEnds,
     PrefixSource, Subnet, SubnetId,
 };
 use std::collections::BTreeSet;
@@ -175,7 +175,7 @@ fn extra_options(port: &Port) -> Vec<Dhcpv6Option> {
     let given = port
         .extra_dhcp_opts
         .iter()
-        .filter(|option| option.ip_version == 6);
+        .filter(|option| option.ip_version == IpVersion::V6);
     given
         .filter_map(|option| Dhcpv6Option::parse(&option.opt_name, &option.opt_value).ok())
         .collect()

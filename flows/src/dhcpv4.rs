@@ -4,7 +4,8 @@ use crate::advertisement::server_mac;
 use crate::view::View;
 use ipnet::{IpNet, Ipv4Net};
 use sextant_model::{
-    ClasslessRoute, Dhcpv4Lease, Dhcpv4Option, Dhcpv4Service, Network, Port, Subnet, SubnetId,
+    ClasslessRoute, Dhcpv4Lease, Dhcpv4Option, Dhcpv4Service, IpVersion, Network, Port, Subnet,
+    SubnetId,
 };
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -101,7 +102,7 @@ fn extra_options(port: &Port) -> Vec<Dhcpv4Option> {
     let given = port
         .extra_dhcp_opts
         .iter()
-        .filter(|option| option.ip_version == 4);
+        .filter(|option| option.ip_version == IpVersion::V4);
     given
         .filter_map(|option| Dhcpv4Option::parse(&option.opt_name, &option.opt_value).ok())
         .collect()

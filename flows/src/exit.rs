@@ -3,7 +3,7 @@
 use crate::features::provider::{Outside, outside};
 use crate::view::{Tunnel, View};
 use sextant_model::{
-    ChassisId, Ethertype, ExternalSettings, MacAddr, Network, NetworkId, Port, Router,
+    ChassisId, ExternalSettings, IpVersion, MacAddr, Network, NetworkId, Port, Router,
 };
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -92,7 +92,7 @@ impl<'a> View<'a> {
     }
 
     /// Where packets of a family leave.
-    pub(crate) fn exit(&self, gateway: &Gateway<'a>, family: Ethertype) -> Option<Exit> {
+    pub(crate) fn exit(&self, gateway: &Gateway<'a>, family: IpVersion) -> Option<Exit> {
         let (chassis, _) = self.facts.gateways().get(&gateway.router.id)?;
         let outside = outside(self, gateway.network);
         if chassis == self.chassis {
@@ -100,7 +100,7 @@ impl<'a> View<'a> {
             return outside.map(|outside| Exit::Here { outside, mac });
         }
         let own = outside
-            .filter(|_| family == Ethertype::Ipv6 && self.leaves_here(gateway))
+            .filter(|_| family == IpVersion::V6 && self.leaves_here(gateway))
             .filter(|_| self.next_hop(gateway, self.chassis, family).is_some());
         match own {
             Some(outside) => Some(Exit::Here {
@@ -132,13 +132,11 @@ impl<'a> View<'a> {
         &self,
         gateway: &Gateway<'a>,
         on: &ChassisId,
-        family: Ethertype,
+        family: IpVersion,
     ) -> Option<IpAddr> {
         self.fixed_next_hop(gateway, family).or_else(|| {
             let heard = self.heard(gateway.network, on);
-            heard
-                .filter(|_| family == Ethertype::Ipv6)
-                .map(IpAddr::from)
+            heard.filter(|_| family == IpVersion::V6).map(IpAddr::from)
         })
     }
 
@@ -146,19 +144,19 @@ impl<'a> View<'a> {
     pub(crate) fn fixed_next_hop(
         &self,
         gateway: &Gateway<'a>,
-        family: Ethertype,
+        family: IpVersion,
     ) -> Option<IpAddr> {
         let subnets = gateway.port.addresses();
         let mut subnets = subnets.filter_map(|(id, _)| self.intent.subnets.get(&id));
         let of_subnet = subnets.find_map(|subnet| {
             subnet
                 .gateway_ip
-                .filter(|hop| hop.is_ipv6() == (family == Ethertype::Ipv6))
+                .filter(|hop| hop.is_ipv6() == (family == IpVersion::V6))
         });
         of_subnet.or_else(|| {
             let configured = self.external(gateway.network).ipv6_gateway;
             configured
-                .filter(|_| family == Ethertype::Ipv6)
+                .filter(|_| family == IpVersion::V6)
                 .map(IpAddr::from)
         })
     }

@@ -3,7 +3,7 @@
 use crate::exit::{Gateway, own_mac};
 use crate::features::provider;
 use crate::view::View;
-use sextant_model::{Ethertype, Network, Speaker, Uplink};
+use sextant_model::{IpVersion, Network, Speaker, Uplink};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -53,8 +53,8 @@ pub(crate) fn uplink(view: &View<'_>, network: &Network) -> Option<Uplink> {
         }
         let speaker = speaker(view, &gateway, own);
         uplink.speakers.insert(gateway.port.id, speaker);
-        let ipv6 = view.fixed_next_hop(&gateway, Ethertype::Ipv6);
-        let ipv4 = view.fixed_next_hop(&gateway, Ethertype::Ipv4);
+        let ipv6 = view.fixed_next_hop(&gateway, IpVersion::V6);
+        let ipv4 = view.fixed_next_hop(&gateway, IpVersion::V4);
         uplink.listens |= ipv6.is_none();
         uplink
             .next_hops

@@ -5,7 +5,7 @@ use crate::features::tunnel;
 use crate::flow::Flow;
 use ipnet::IpNet;
 use sextant_model::{
-    Answering, Binding, Chassis, ChassisId, Facts, Family, Intent, Network, NetworkId, Port,
+    Answering, Binding, Chassis, ChassisId, Facts, Intent, IpVersion, Network, NetworkId, Port,
     Reassembly, Router, SecurityGroupId, Subnet, SubnetId, Transport,
 };
 use std::collections::BTreeMap;
@@ -219,7 +219,7 @@ impl<'a> View<'a> {
         let (_, remote) = own.encap.endpoints.towards(peer.encap.endpoints)?;
         let transport = Transport {
             kind: peer.encap.kind,
-            family: Family::of(remote),
+            family: IpVersion::of(remote),
         };
         let port = *own.tunnel_ports.get(&transport)?;
         (own.id != peer.id).then_some(Tunnel { remote, port })

@@ -1,6 +1,6 @@
 //! Address scopes: within one, no two subnet pools overlap.
 
-use crate::{AddressScopeId, Meta};
+use crate::{AddressScopeId, IpVersion, Meta};
 use serde::{Deserialize, Serialize};
 
 /// A scope of addresses that are unique within it.
@@ -11,7 +11,7 @@ pub struct AddressScope {
     /// Name, project, times, revision.
     pub meta: Meta,
     /// 4 or 6.
-    pub ip_version: u8,
+    pub ip_version: IpVersion,
     /// Visible to all projects.
     pub shared: bool,
 }

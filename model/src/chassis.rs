@@ -1,6 +1,6 @@
 //! Hypervisors and their tunnel endpoints.
 
-use crate::{ChassisId, Endpoints, Family, Reassembly};
+use crate::{ChassisId, Endpoints, IpVersion, Reassembly};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -52,7 +52,7 @@ pub struct Transport {
     /// The protocol.
     pub kind: EncapKind,
     /// The family of the underlay's addresses.
-    pub family: Family,
+    pub family: IpVersion,
 }
 
 impl fmt::Display for Transport {

@@ -1,5 +1,6 @@
 //! The addresses of a hypervisor's tunnel endpoint: one of each family, at most.
 
+use crate::IpVersion;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr};
@@ -16,34 +17,6 @@ pub enum Endpoints {
     Ipv4(Ipv4Addr),
     /// Either.
     Both(Ipv6Addr, Ipv4Addr),
-}
-
-/// A family of addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
-    /// IPv6.
-    Ipv6,
-    /// IPv4.
-    Ipv4,
-}
-
-impl Family {
-    /// The family of an address.
-    pub fn of(address: IpAddr) -> Self {
-        match address {
-            IpAddr::V6(_) => Self::Ipv6,
-            IpAddr::V4(_) => Self::Ipv4,
-        }
-    }
-}
-
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Ipv6 => "IPv6",
-            Self::Ipv4 => "IPv4",
-        })
-    }
 }
 
 /// The text is not a hypervisor's tunnel endpoint.
@@ -94,10 +67,10 @@ impl Endpoints {
     }
 
     /// The address of a family.
-    pub fn of(self, family: Family) -> Option<IpAddr> {
+    pub fn of(self, family: IpVersion) -> Option<IpAddr> {
         match family {
-            Family::Ipv6 => self.ipv6().map(IpAddr::from),
-            Family::Ipv4 => self.ipv4().map(IpAddr::from),
+            IpVersion::V6 => self.ipv6().map(IpAddr::from),
+            IpVersion::V4 => self.ipv4().map(IpAddr::from),
         }
     }
 

@@ -1,8 +1,9 @@
 //! Names of what is stored, in four kinds.
 
 use crate::{
-    AddressScopeId, ChassisId, Counted, MacAddr, NetworkId, NetworkKey, PortId, RbacPolicyId,
-    RouterId, RouterKey, SecurityGroupId, SecurityGroupRuleId, SubnetId, SubnetPoolId,
+    AddressScopeId, ChassisId, Counted, IpVersion, MacAddr, NetworkId, NetworkKey, PortId,
+    RbacPolicyId, RouterId, RouterKey, SecurityGroupId, SecurityGroupRuleId, SubnetId,
+    SubnetPoolId,
 };
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -62,8 +63,8 @@ pub enum Claim {
     Segment(String, Option<u16>),
     /// A number is a router's.
     RouterKey(RouterKey),
-    /// A subnet pool is the default of an IP version (4 or 6).
-    DefaultSubnetPool(u8),
+    /// A subnet pool is the default of an IP version.
+    DefaultSubnetPool(IpVersion),
     /// An external network is the default.
     DefaultNetwork,
     /// A project has its default security group.

@@ -22,6 +22,7 @@ mod facts;
 mod gateways;
 mod ids;
 mod intent;
+mod ip_version;
 mod key;
 mod link;
 mod mac;
@@ -48,7 +49,7 @@ pub use dhcpv4_option::{Dhcpv4Option, Dhcpv4Place, InvalidDhcpv4Option, put_rout
 pub use dhcpv4_service::{ClasslessRoute, Dhcpv4Lease, Dhcpv4Service};
 pub use dhcpv6_option::{Dhcpv6Option, Dhcpv6Value, InvalidDhcpv6Option, TimeServer};
 pub use domain_name::{DomainName, InvalidDomainName};
-pub use endpoints::{BadEndpoints, Endpoints, Family};
+pub use endpoints::{BadEndpoints, Endpoints};
 pub use facts::{AddressHolder, Binding, Facts, Plugged, TunnelState, TunnelWatch, TunnelWatches};
 pub use gateways::Outside;
 pub use ids::{
@@ -56,6 +57,7 @@ pub use ids::{
     SecurityGroupId, SecurityGroupRuleId, SubnetId, SubnetPoolId,
 };
 pub use intent::Intent;
+pub use ip_version::{IpVersion, UnknownIpVersion};
 pub use key::{Claim, Fact, Key, Mark, ObjectKey};
 pub use link::{AdvertisedLink, Speaker, Uplink};
 pub use mac::{InvalidMac, MacAddr};
@@ -74,8 +76,8 @@ pub use rbac::{EVERY_PROJECT, RbacAction, RbacObject, RbacPolicy};
 pub use reassembly::Reassembly;
 pub use router::{ExternalGateway, Router};
 pub use security_group::{
-    DEFAULT_SECURITY_GROUP, Direction, Ethertype, GroupNumber, MemberAddress, RemoteEnd,
-    RuleProtocol, SecurityGroup, SecurityGroupRule,
+    DEFAULT_SECURITY_GROUP, Direction, GroupNumber, MemberAddress, RemoteEnd, RuleProtocol,
+    SecurityGroup, SecurityGroupRule,
 };
 pub use settings::{ExternalSettings, Publish, RaSettings, Settings, UnknownPublish};
 pub use shortfall::{Answering, Capability, Refusal, Shortfall};

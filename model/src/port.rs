@@ -1,8 +1,8 @@
 //! Ports.
 
 use crate::{
-    Dhcpv4Option, Dhcpv6Option, MacAddr, MemberAddress, Meta, NetworkId, PROVISIONAL_PREFIX,
-    PortId, RouterId, SecurityGroupId, SubnetId, is_link_local,
+    Dhcpv4Option, Dhcpv6Option, IpVersion, MacAddr, MemberAddress, Meta, NetworkId,
+    PROVISIONAL_PREFIX, PortId, RouterId, SecurityGroupId, SubnetId, is_link_local,
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -40,18 +40,18 @@ pub struct DhcpOption {
     pub opt_name: String,
     /// Its value.
     pub opt_value: String,
-    /// 4 or 6.
-    pub ip_version: u8,
+    /// The DHCP that it is for.
+    pub ip_version: IpVersion,
 }
 
 impl DhcpOption {
     /// Why it is left out of DHCP answers, if it is. Neutron takes any text for an option and leaves it to its DHCP server.
     pub fn unsendable(&self) -> Option<String> {
         match self.ip_version {
-            4 => Dhcpv4Option::parse(&self.opt_name, &self.opt_value)
+            IpVersion::V4 => Dhcpv4Option::parse(&self.opt_name, &self.opt_value)
                 .err()
                 .map(|error| error.to_string()),
-            _ => Dhcpv6Option::parse(&self.opt_name, &self.opt_value)
+            IpVersion::V6 => Dhcpv6Option::parse(&self.opt_name, &self.opt_value)
                 .err()
                 .map(|error| error.to_string()),
         }

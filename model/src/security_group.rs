@@ -1,9 +1,9 @@
 //! Security groups and their rules: which connections a guest may make and take.
 
-use crate::{Meta, NetworkId, SecurityGroupId, SecurityGroupRuleId};
+use crate::{IpVersion, Meta, NetworkId, SecurityGroupId, SecurityGroupRuleId};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use uuid::Uuid;
 
 /// The name of the group that every project has.
@@ -68,7 +68,7 @@ impl SecurityGroup {
             port_range_max: None,
             remote,
         };
-        [Ethertype::Ipv4, Ethertype::Ipv6].map(rule).to_vec()
+        [IpVersion::V4, IpVersion::V6].map(rule).to_vec()
     }
 }
 
@@ -80,27 +80,6 @@ pub enum Direction {
     Ingress,
     /// From the guest to the network.
     Egress,
-}
-
-/// The address family of a rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Ethertype {
-    /// IPv4.
-    #[serde(rename = "IPv4")]
-    Ipv4,
-    /// IPv6.
-    #[serde(rename = "IPv6")]
-    Ipv6,
-}
-
-impl Ethertype {
-    /// The family of an address.
-    pub fn of(address: IpAddr) -> Self {
-        match address {
-            IpAddr::V4(_) => Self::Ipv4,
-            IpAddr::V6(_) => Self::Ipv6,
-        }
-    }
 }
 
 /// The IP protocol of a rule.
@@ -143,10 +122,10 @@ pub enum MemberAddress {
 
 impl MemberAddress {
     /// Its family.
-    pub fn ethertype(&self) -> Ethertype {
+    pub fn ethertype(&self) -> IpVersion {
         match self {
-            Self::Given(prefix) => Ethertype::of(prefix.addr()),
-            Self::OnLink(..) => Ethertype::Ipv6,
+            Self::Given(prefix) => IpVersion::of(prefix.addr()),
+            Self::OnLink(..) => IpVersion::V6,
         }
     }
 }
@@ -187,7 +166,8 @@ pub struct SecurityGroupRule {
     /// Which way it looks.
     pub direction: Direction,
     /// Of which address family.
-    pub ethertype: Ethertype,
+    #[serde(with = "crate::ip_version::as_ethertype")]
+    pub ethertype: IpVersion,
     /// Of which protocol; any if none.
     pub protocol: Option<RuleProtocol>,
     /// The first destination port, or the ICMP type.

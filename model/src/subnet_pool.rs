@@ -1,6 +1,6 @@
 //! Pools of prefixes from which subnets are taken.
 
-use crate::{AddressScopeId, Meta, SubnetPoolId};
+use crate::{AddressScopeId, IpVersion, Meta, SubnetPoolId};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -31,11 +31,9 @@ pub struct SubnetPool {
 }
 
 impl SubnetPool {
-    /// 4 or 6.
-    pub fn ip_version(&self) -> u8 {
-        match self.prefixes.first() {
-            Some(IpNet::V4(_)) => 4,
-            Some(IpNet::V6(_)) | None => 6,
-        }
+    /// That of its prefixes.
+    pub fn ip_version(&self) -> IpVersion {
+        let first = self.prefixes.first();
+        first.map_or(IpVersion::V6, |prefix| IpVersion::of_prefix(*prefix))
     }
 }

@@ -13,7 +13,7 @@ pub(super) use states::States;
 use super::tunnels::Datapath;
 use super::wish::Wish;
 use super::{is_owned, port};
-use sextant_model::{Chassis, ChassisId, EncapKind, Facts, Family};
+use sextant_model::{Chassis, ChassisId, EncapKind, Facts, IpVersion};
 use sextant_ovsdb_client::{ColumnError, Replica, Row, Transaction, Value};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -43,7 +43,7 @@ pub struct Watched {
 impl Watched {
     /// The type of its port's interface.
     fn interface_type(&self, datapath: Datapath) -> &'static str {
-        datapath.interface_type(self.kind, Family::of(self.local))
+        datapath.interface_type(self.kind, IpVersion::of(self.local))
     }
 
     /// The options of its port's interface.

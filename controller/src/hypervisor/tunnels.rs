@@ -6,7 +6,7 @@
 
 use super::wish::Wish;
 use super::{INTEGRATION_BRIDGE, bfd, is_owned, patches, port};
-use sextant_model::{EncapKind, Family, Transport};
+use sextant_model::{EncapKind, IpVersion, Transport};
 use sextant_ovsdb_client::{ColumnError, Condition, Replica, Row, Transaction, Value};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -31,9 +31,9 @@ impl Datapath {
     }
 
     /// The type of the interface that carries this.
-    pub(super) fn interface_type(self, kind: EncapKind, family: Family) -> &'static str {
+    pub(super) fn interface_type(self, kind: EncapKind, family: IpVersion) -> &'static str {
         match (self, kind, family) {
-            (Self::Kernel, EncapKind::Gre, Family::Ipv6) => "ip6gre",
+            (Self::Kernel, EncapKind::Gre, IpVersion::V6) => "ip6gre",
             (Self::Kernel | Self::Userspace, _, _) => kind.as_str(),
         }
     }
@@ -50,7 +50,7 @@ pub(super) fn transport(interface: &Row) -> Result<Option<Transport>, ColumnErro
         .and_then(|local| local.parse().ok());
     Ok(kind.zip(local).map(|(kind, local)| Transport {
         kind,
-        family: Family::of(local),
+        family: IpVersion::of(local),
     }))
 }
 
@@ -114,7 +114,7 @@ pub(super) fn wanted(
 }
 
 fn ports(wish: &Wish, datapath: Datapath) -> BTreeMap<String, TunnelPort> {
-    let families = [Family::Ipv6, Family::Ipv4];
+    let families = [IpVersion::V6, IpVersion::V4];
     let endpoints = families.map(|family| Some((family, wish.endpoints.of(family)?)));
     let endpoints = endpoints.iter().flatten();
     endpoints
@@ -130,10 +130,10 @@ fn ports(wish: &Wish, datapath: Datapath) -> BTreeMap<String, TunnelPort> {
         .collect()
 }
 
-fn name(kind: EncapKind, family: Family) -> String {
+fn name(kind: EncapKind, family: IpVersion) -> String {
     let digit = match family {
-        Family::Ipv6 => 6,
-        Family::Ipv4 => 4,
+        IpVersion::V6 => 6,
+        IpVersion::V4 => 4,
     };
     format!("sextant-{kind}{digit}")
 }

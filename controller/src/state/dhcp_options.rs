@@ -1,11 +1,11 @@
 //! Counts the `extra_dhcp_opts` of ports that DHCP answers leave out, because they cannot be sent.
 
 use crate::metrics::Metrics;
-use sextant_model::{Change, DhcpOption, Intent, Key, Object, ObjectKey, Port};
+use sextant_model::{Change, DhcpOption, Intent, IpVersion, Key, Object, ObjectKey, Port};
 use std::sync::Arc;
 
 /// The IP versions, as labels.
-const VERSIONS: [(u8, &str); 2] = [(4, "4"), (6, "6")];
+const VERSIONS: [(IpVersion, &str); 2] = [(IpVersion::V4, "4"), (IpVersion::V6, "6")];
 
 /// Counts what a change does, which has not been applied yet.
 pub(super) fn count(intent: &Intent, change: &Change, metrics: &Metrics) {
@@ -23,7 +23,7 @@ pub(super) fn count(intent: &Intent, change: &Change, metrics: &Metrics) {
     }
     let [before, after] = [before, after].map(|port| port.map(|port| unsendable(port)));
     for (version, label) in VERSIONS {
-        let of_version = |options: &Option<Vec<u8>>| -> i64 {
+        let of_version = |options: &Option<Vec<IpVersion>>| -> i64 {
             let options = options.iter().flatten();
             options.map(|option| i64::from(*option == version)).sum()
         };
@@ -40,7 +40,7 @@ fn options(port: Option<&Arc<Port>>) -> Option<&[DhcpOption]> {
 }
 
 /// The IP versions of a port's options that cannot be sent.
-fn unsendable(port: &Port) -> Vec<u8> {
+fn unsendable(port: &Port) -> Vec<IpVersion> {
     let options = port.extra_dhcp_opts.iter();
     let lost = options.filter_map(|option| {
         let error = option.unsendable()?;

@@ -116,12 +116,12 @@ fn request(flow: InstalledFlow) -> Message {
 mod tests {
     use super::*;
     use rust_openflow::{Cookie, Match, MultipartReply, TableId};
-    use sextant_model::{Chassis, Encap, EncapKind, Facts, Family, Intent, Transport};
+    use sextant_model::{Chassis, Encap, EncapKind, Facts, Intent, IpVersion, Transport};
 
     fn facts(chassis: &ChassisId) -> Facts {
         let mut facts = Facts::default();
         facts.put_chassis(Chassis {
-            tunnel_ports: [(Family::Ipv6, 1), (Family::Ipv4, 2)]
+            tunnel_ports: [(IpVersion::V6, 1), (IpVersion::V4, 2)]
                 .map(|(family, port)| {
                     let kind = EncapKind::Vxlan;
                     (Transport { kind, family }, port)

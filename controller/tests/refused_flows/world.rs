@@ -15,7 +15,9 @@ use sextant_controller::state::{self, Event, Events, Owner};
 use sextant_controller::store::{Embedded, Store};
 use sextant_controller::switch::{self, Context, Handover, Turn};
 use sextant_flows::Flows;
-use sextant_model::{Chassis, ChassisId, Encap, EncapKind, Family, Plugged, Settings, Transport};
+use sextant_model::{
+    Chassis, ChassisId, Encap, EncapKind, IpVersion, Plugged, Settings, Transport,
+};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -96,7 +98,7 @@ impl World {
 
     async fn hypervisor(&self, name: &str, datapath: u64, endpoints: &str) {
         let kind = EncapKind::Vxlan;
-        let tunnel_ports = [(Family::Ipv6, 1000), (Family::Ipv4, 1001)]
+        let tunnel_ports = [(IpVersion::V6, 1000), (IpVersion::V4, 1001)]
             .map(|(family, ofport)| (Transport { kind, family }, ofport));
         let chassis = Chassis {
             bridge_mappings: [("physnet1".to_owned(), "br-ex".to_owned())].into(),

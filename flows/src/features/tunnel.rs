@@ -14,7 +14,7 @@ use crate::flow::Flow;
 use crate::pipeline::{NETWORK, ORIGIN, Stage, classify, origin, tunnel};
 use crate::view::{Tunnel, View};
 use rust_openflow::{Action, Field, Match};
-use sextant_model::{ChassisId, Family, Network};
+use sextant_model::{ChassisId, IpVersion, Network};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -27,7 +27,7 @@ pub(crate) fn classify(view: &View<'_>, peer: &ChassisId) -> Vec<Flow> {
         return vec![];
     }
     let flow = |endpoint: IpAddr| {
-        let stage = stage(Family::of(endpoint));
+        let stage = stage(IpVersion::of(endpoint));
         Flow::new(stage, tunnel::ENDPOINT, from_endpoint(endpoint))
             .apply(vec![
                 NETWORK.copy_from(Field::TUN_ID),
@@ -38,7 +38,7 @@ pub(crate) fn classify(view: &View<'_>, peer: &ChassisId) -> Vec<Flow> {
     let families = families(view);
     let endpoints = peer.encap.endpoints.addresses();
     endpoints
-        .filter(|endpoint| families.contains(&Family::of(*endpoint)))
+        .filter(|endpoint| families.contains(&IpVersion::of(*endpoint)))
         .map(flow)
         .collect()
 }
@@ -61,17 +61,17 @@ pub(crate) fn unknown(view: &View<'_>) -> Vec<Flow> {
 }
 
 /// The families of our tunnel ports.
-fn families(view: &View<'_>) -> BTreeSet<Family> {
+fn families(view: &View<'_>) -> BTreeSet<IpVersion> {
     let own = view.own().into_iter();
     own.flat_map(|own| own.tunnel_ports.keys())
         .map(|transport| transport.family)
         .collect()
 }
 
-fn stage(family: Family) -> Stage {
+fn stage(family: IpVersion) -> Stage {
     match family {
-        Family::Ipv6 => Stage::TunnelIpv6,
-        Family::Ipv4 => Stage::TunnelIpv4,
+        IpVersion::V6 => Stage::TunnelIpv6,
+        IpVersion::V4 => Stage::TunnelIpv4,
     }
 }
 

@@ -7,8 +7,8 @@ use crate::support::{Cloud, Fabric};
 use rust_openflow::Field;
 use sextant_flows::trace::Packet;
 use sextant_model::{
-    DhcpOption, Dhcpv4Lease, Dhcpv4Place, Dhcpv4Service, FixedIp, HostRoute, MacAddr, Punt,
-    SubnetId,
+    DhcpOption, Dhcpv4Lease, Dhcpv4Place, Dhcpv4Service, FixedIp, HostRoute, IpVersion, MacAddr,
+    Punt, SubnetId,
 };
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -177,7 +177,7 @@ fn what_cannot_be_sent_is_left_out_and_the_rest_is_answered() {
     cloud.change_port("a1", |port| {
         port.extra_dhcp_opts = [
             ("server-ip-address", "123.123.123.456", 4),
-            ("tftp-server", "", 4),
+            ("tftp-server", "", 4u8),
             ("no-such-option", "1", 4),
             ("mtu", "1300", 4),
             ("router", "", 4),
@@ -185,7 +185,7 @@ fn what_cannot_be_sent_is_left_out_and_the_rest_is_answered() {
         .map(|(name, value, ip_version)| DhcpOption {
             opt_name: name.to_owned(),
             opt_value: value.to_owned(),
-            ip_version,
+            ip_version: IpVersion::try_from(ip_version).unwrap(),
         })
         .to_vec();
     });
@@ -199,11 +199,11 @@ fn what_cannot_be_sent_is_left_out_and_the_rest_is_answered() {
 fn a_ports_options_for_ipv4_are_told() {
     let mut cloud = cloud();
     cloud.change_port("a1", |port| {
-        port.extra_dhcp_opts = [("mtu", "1300", 4), ("dns-server", "2001:db8::1", 6)]
+        port.extra_dhcp_opts = [("mtu", "1300", 4u8), ("dns-server", "2001:db8::1", 6)]
             .map(|(name, value, ip_version)| DhcpOption {
                 opt_name: name.to_owned(),
                 opt_value: value.to_owned(),
-                ip_version,
+                ip_version: IpVersion::try_from(ip_version).unwrap(),
             })
             .to_vec();
     });

@@ -205,7 +205,7 @@ fn a_stateless_rule_without_ports_lets_all_fragments_pass() {
         cloud.put_group("plain", false);
         let mut rule = service(Direction::Ingress, protocol, None);
         cloud.rule("six", "plain", rule.clone());
-        rule.ethertype = sextant_model::Ethertype::Ipv4;
+        rule.ethertype = sextant_model::IpVersion::V4;
         cloud.rule("four", "plain", rule);
         cloud.put_under("bob", &["plain"]);
         let first = to_bob(&cloud)

@@ -8,7 +8,7 @@ use insta::assert_snapshot;
 use rust_openflow::Field;
 use sextant_flows::pipeline::Stage;
 use sextant_flows::trace::Packet;
-use sextant_model::{ChassisId, Direction, Ethertype, Port, RemoteEnd, SecurityGroupRule};
+use sextant_model::{ChassisId, Direction, IpVersion, Port, RemoteEnd, SecurityGroupRule};
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -260,7 +260,7 @@ fn each_kind_of_rule_is_a_few_flows() {
     let mut cloud = cloud();
     let ingress = Direction::Ingress;
     let of_ipv4 = |rule| SecurityGroupRule {
-        ethertype: Ethertype::Ipv4,
+        ethertype: IpVersion::V4,
         ..rule
     };
     let from = |prefix: &str, rule| SecurityGroupRule {

@@ -12,8 +12,8 @@ use crate::api::contract::ties::Ties;
 use crate::api::contract::values;
 use crate::api::contract::view::View;
 use sextant_model::{
-    AddressScope, AddressScopeId, Intent, Meta, Object, ObjectKey, RbacAction, RbacObject,
-    SubnetPool,
+    AddressScope, AddressScopeId, Intent, IpVersion, Meta, Object, ObjectKey, RbacAction,
+    RbacObject, SubnetPool,
 };
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use std::sync::Arc;
 attributes! {
     /// What a request says about an address scope.
     AddressScopePatch of AddressScope:
-    required("ip_version") => required ip_version: u8 = values::ip_version, |scope| scope.ip_version;
+    required("ip_version") => required ip_version: IpVersion = values::ip_version, |scope| scope.ip_version;
     writable("shared") => stored shared: bool = values::boolean, |scope, view| is_shared(scope, view);
 }
 

@@ -18,8 +18,8 @@ use crate::api::contract::view::View;
 use segment::{Segment, type_name};
 use serde_json::Value;
 use sextant_model::{
-    AddressScopeId, Claim, Facts, Intent, Key, Mark, Meta, Network, NetworkId, NetworkKey, Object,
-    ObjectKey, Port, PrefixSource, RbacAction, RbacObject, SubnetId,
+    AddressScopeId, Claim, Facts, Intent, IpVersion, Key, Mark, Meta, Network, NetworkId,
+    NetworkKey, Object, ObjectKey, Port, PrefixSource, RbacAction, RbacObject, SubnetId,
 };
 use std::sync::Arc;
 
@@ -41,8 +41,8 @@ attributes! {
     read_only("status"), |_network| "ACTIVE";
     read_only("subnets").no_filter(), |network, view| subnets(network, view);
     answer_only("availability_zones"), |_network| NONE;
-    answer_only("ipv4_address_scope"), |network, view| scope(view.intent, network.id, 4);
-    answer_only("ipv6_address_scope"), |network, view| scope(view.intent, network.id, 6);
+    answer_only("ipv4_address_scope"), |network, view| scope(view.intent, network.id, IpVersion::V4);
+    answer_only("ipv6_address_scope"), |network, view| scope(view.intent, network.id, IpVersion::V6);
     answer_only("l2_adjacency"), |_network| true;
     answer_only("qos_policy_id"), |_network| ();
 }
@@ -91,10 +91,7 @@ impl Resource for Network {
         default::choose(draft, &mut changed, patch.is_default)?;
         if changed.mtu != self.mtu {
             let subnets = draft.intent.subnets_of(self.id);
-            let mut versions = subnets.map(|subnet| match subnet.cidr.network().is_ipv4() {
-                true => 4,
-                false => 6,
-            });
+            let mut versions = subnets.map(|subnet| IpVersion::of_prefix(subnet.cidr));
             versions.try_for_each(|version| refuse_small_mtu(&changed, version))?;
         }
         refuse_large_mtu(&changed, draft)?;
@@ -168,13 +165,13 @@ fn store(draft: &mut Draft, network: Network) -> Result<(), ApiError> {
 }
 
 /// What a network carries must fit: the least MTU of IPv6 (RFC 8200 §5) and of IPv4 (RFC 791 §3.2).
-pub(crate) fn refuse_small_mtu(network: &Network, ip_version: u8) -> Result<(), ApiError> {
+pub(crate) fn refuse_small_mtu(network: &Network, ip_version: IpVersion) -> Result<(), ApiError> {
     const OF_IPV6: u16 = 1280;
     const OF_IPV4: u16 = 68;
     let (id, mtu) = (network.id, network.mtu.unwrap_or(u16::MAX));
     let least = match ip_version {
-        6 if mtu >= OF_IPV4 => OF_IPV6,
-        _ => OF_IPV4,
+        IpVersion::V6 if mtu >= OF_IPV4 => OF_IPV6,
+        IpVersion::V4 | IpVersion::V6 => OF_IPV4,
     };
     if mtu >= least {
         return Ok(());
@@ -214,7 +211,11 @@ fn in_use(id: NetworkId, ports: &[String]) -> ApiError {
 }
 
 /// The address scope of a network's subnets of one IP version, which all share it.
-pub(crate) fn scope(intent: &Intent, id: NetworkId, ip_version: u8) -> Option<AddressScopeId> {
+pub(crate) fn scope(
+    intent: &Intent,
+    id: NetworkId,
+    ip_version: IpVersion,
+) -> Option<AddressScopeId> {
     let mut pools = intent
         .subnets_of(id)
         .filter_map(|subnet| match subnet.prefix_source {

@@ -23,8 +23,8 @@ use ipnet::IpNet;
 use prefix::NamedPool;
 use serde_json::Value;
 use sextant_model::{
-    AllocationPool, HostRoute, Intent, Ipv6Mode, Mark, Meta, Network, NetworkId, Object, ObjectKey,
-    PrefixSource, RbacAction, RbacObject, Subnet, SubnetId,
+    AllocationPool, HostRoute, Intent, IpVersion, Ipv6Mode, Mark, Meta, Network, NetworkId, Object,
+    ObjectKey, PrefixSource, RbacAction, RbacObject, Subnet, SubnetId,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ use std::sync::Arc;
 attributes! {
     /// What a request says about a subnet.
     SubnetPatch of Subnet:
-    required("ip_version") => required ip_version: u8 = values::ip_version, |subnet| rules::ip_version(subnet);
+    required("ip_version") => required ip_version: IpVersion = values::ip_version, |subnet| rules::ip_version(subnet);
     required("network_id").index(on_network) => required network_id: NetworkId = values::id(NetworkId), |subnet| subnet.network_id;
     fixed("cidr") => given cidr: Option<IpNet> = values::or_null(values::cidr), |subnet| subnet.cidr;
     fixed("subnetpool_id").refers_to(named_pool) => given subnetpool_id: Option<NamedPool> = values::or_null(prefix::named_pool), |subnet| subnetpool_id(subnet.prefix_source);

@@ -19,8 +19,8 @@ use crate::api::contract::view::{Lengths, View};
 use ipnet::IpNet;
 use serde_json::Value;
 use sextant_model::{
-    AddressScopeId, Claim, Intent, Meta, Object, ObjectKey, PrefixSource, RbacAction, RbacObject,
-    Subnet, SubnetPool, SubnetPoolId,
+    AddressScopeId, Claim, Intent, IpVersion, Meta, Object, ObjectKey, PrefixSource, RbacAction,
+    RbacObject, Subnet, SubnetPool, SubnetPoolId,
 };
 use std::sync::Arc;
 
@@ -144,7 +144,10 @@ fn check_bounds(pool: &SubnetPool) -> Result<(), ApiError> {
         ("max_prefixlen", pool.max_prefixlen),
         ("default_prefixlen", pool.default_prefixlen),
     );
-    let longest = if pool.ip_version() == 4 { 32 } else { 128 };
+    let longest = match pool.ip_version() {
+        IpVersion::V4 => 32,
+        IpVersion::V6 => 128,
+    };
     in_order(min, max)?;
     in_order(max, ("max_prefixlen", longest))?;
     in_order(min, default).map_err(|_| bounds_error(default, min))?;

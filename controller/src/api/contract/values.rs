@@ -4,7 +4,7 @@ use crate::api::contract::error::ApiError;
 use crate::api::contract::python;
 use ipnet::IpNet;
 use serde_json::{Map, Value};
-use sextant_model::{Ipv6Mode, MacAddr};
+use sextant_model::{IpVersion, Ipv6Mode, MacAddr};
 use std::net::IpAddr;
 use std::str::FromStr;
 use uuid::Uuid;
@@ -103,12 +103,11 @@ pub(crate) fn one_of<'a>(words: &'a [&'a str]) -> impl Fn(&Value) -> Parsed<Stri
 }
 
 /// 4 or 6.
-pub(crate) fn ip_version(value: &Value) -> Parsed<u8> {
-    match integer(value)? {
-        4 => Ok(4),
-        6 => Ok(6),
-        other => reason(format!("{other} is not in valid_values")),
-    }
+pub(crate) fn ip_version(value: &Value) -> Parsed<IpVersion> {
+    let number = integer(value)?;
+    let known = u8::try_from(number).ok();
+    let known = known.and_then(|number| IpVersion::try_from(number).ok());
+    known.map_or_else(|| reason(format!("{number} is not in valid_values")), Ok)
 }
 
 /// A mode; null is none of the valid values, as in Neutron.

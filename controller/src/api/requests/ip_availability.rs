@@ -12,7 +12,7 @@ use axum::http::Uri;
 use axum::routing::get;
 use serde::Serialize;
 use serde_json::json;
-use sextant_model::{Intent, Network, Subnet};
+use sextant_model::{Intent, IpVersion, Network, Subnet};
 
 const FILTERS: [&str; 5] = [
     "network_id",
@@ -54,7 +54,7 @@ struct Availability {
 struct OfSubnet {
     subnet_id: String,
     subnet_name: String,
-    ip_version: u8,
+    ip_version: IpVersion,
     cidr: String,
     total_ips: u128,
     used_ips: u128,
@@ -108,7 +108,7 @@ async fn show(
 
 fn availability(intent: &Intent, network: &Network, versions: Option<&[String]>) -> Availability {
     let asked = |row: &OfSubnet| {
-        versions.is_none_or(|versions| versions.contains(&row.ip_version.to_string()))
+        versions.is_none_or(|versions| versions.contains(&row.ip_version.number().to_string()))
     };
     let subnets: Vec<OfSubnet> = intent
         .subnets_of(network.id)
@@ -139,11 +139,7 @@ fn of_subnet(intent: &Intent, subnet: &Subnet) -> OfSubnet {
     OfSubnet {
         subnet_id: subnet.id.to_string(),
         subnet_name: subnet.meta.name.clone(),
-        ip_version: if subnet.cidr.network().is_ipv4() {
-            4
-        } else {
-            6
-        },
+        ip_version: IpVersion::of_prefix(subnet.cidr),
         cidr: subnet.cidr.to_string(),
         total_ips,
         used_ips: intent.claimed_addresses(subnet.id).count() as u128,

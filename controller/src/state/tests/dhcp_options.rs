@@ -5,7 +5,7 @@ fn option(name: &str, value: &str, ip_version: u8) -> DhcpOption {
     DhcpOption {
         opt_name: name.to_owned(),
         opt_value: value.to_owned(),
-        ip_version,
+        ip_version: ip_version.try_into().unwrap(),
     }
 }
 

@@ -22,11 +22,11 @@ use crate::pipeline::{
 use crate::view::{Tunnel, View};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rust_openflow::{Action, Field, Match, Subfield};
-use sextant_model::{Ethertype, MacAddr, Publish, Router};
+use sextant_model::{IpVersion, MacAddr, Publish, Router};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-const FAMILIES: [Ethertype; 2] = [Ethertype::Ipv6, Ethertype::Ipv4];
+const FAMILIES: [IpVersion; 2] = [IpVersion::V6, IpVersion::V4];
 
 /// The routes of a router to its external network and by way of it, its addresses there, and what it tells outside of what it
 /// does not forward.
@@ -34,7 +34,7 @@ pub(crate) fn routes(view: &View<'_>, router: &Router) -> Vec<Flow> {
     let Some(gateway) = view.gateway(router) else {
         return vec![];
     };
-    let at_gateway = match view.exit(&gateway, Ethertype::Ipv6) {
+    let at_gateway = match view.exit(&gateway, IpVersion::V6) {
         Some(Exit::Here { outside, .. }) if view.has_gateway(router) => [
             icmp_error::at_gateway(view, &gateway, outside.tci),
             translation::too_big(view, &gateway),
@@ -75,9 +75,9 @@ fn from_inside(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
 fn destinations(
     view: &View<'_>,
     gateway: &Gateway<'_>,
-    family: Ethertype,
+    family: IpVersion,
 ) -> Vec<(IpNet, u16, Option<IpAddr>)> {
-    let of_family = |prefix: &IpNet| prefix.addr().is_ipv6() == (family == Ethertype::Ipv6);
+    let of_family = |prefix: &IpNet| prefix.addr().is_ipv6() == (family == IpVersion::V6);
     let connected = view
         .prefixes(gateway.port)
         .filter(of_family)
@@ -94,15 +94,15 @@ fn destinations(
     connected.chain(everywhere).collect()
 }
 
-fn everywhere(family: Ethertype) -> IpNet {
+fn everywhere(family: IpVersion) -> IpNet {
     match family {
-        Ethertype::Ipv6 => Ipv6Net::default().into(),
-        Ethertype::Ipv4 => Ipv4Net::default().into(),
+        IpVersion::V6 => Ipv6Net::default().into(),
+        IpVersion::V4 => Ipv4Net::default().into(),
     }
 }
 
 /// Out of this hypervisor's bridge.
-fn out(view: &View<'_>, gateway: &Gateway<'_>, family: Ethertype, mac: MacAddr) -> Vec<Flow> {
+fn out(view: &View<'_>, gateway: &Gateway<'_>, family: IpVersion, mac: MacAddr) -> Vec<Flow> {
     let flow = |(prefix, priority, hop): (IpNet, u16, Option<IpAddr>)| {
         let next_hop = hop.map_or_else(|| routing::to_itself(prefix), by_way_of);
         let way = leaving(view, gateway, mac, next_hop);
@@ -140,8 +140,8 @@ pub(super) fn way_to(view: &View<'_>, gateway: &Gateway<'_>, hop: IpAddr) -> Opt
     view.prefixes(gateway.port)
         .find(|prefix| prefix.contains(&hop))?;
     let family = match hop {
-        IpAddr::V6(_) => Ethertype::Ipv6,
-        IpAddr::V4(_) => Ethertype::Ipv4,
+        IpAddr::V6(_) => IpVersion::V6,
+        IpAddr::V4(_) => IpVersion::V4,
     };
     Some(match view.exit(gateway, family)? {
         Exit::Here { mac, .. } => leaving(view, gateway, mac, by_way_of(hop)),
@@ -150,7 +150,7 @@ pub(super) fn way_to(view: &View<'_>, gateway: &Gateway<'_>, hop: IpAddr) -> Opt
 }
 
 /// To the hypervisor with the gateway, as it came.
-fn onward(view: &View<'_>, gateway: &Gateway<'_>, family: Ethertype, tunnel: &Tunnel) -> Vec<Flow> {
+fn onward(view: &View<'_>, gateway: &Gateway<'_>, family: IpVersion, tunnel: &Tunnel) -> Vec<Flow> {
     let (router, network) = (gateway.router, gateway.network);
     let flow = |(prefix, priority, _)| {
         let matches = to(prefix).holding(ROUTER, router.key.0);
@@ -183,9 +183,9 @@ fn through(tunnel: &Tunnel) -> Vec<Action> {
     [key].into_iter().chain(tunnel::send(tunnel)).collect()
 }
 
-fn of_family(family: Ethertype) -> Match {
+fn of_family(family: IpVersion) -> Match {
     match family {
-        Ethertype::Ipv6 => ipv6(),
-        Ethertype::Ipv4 => ipv4(),
+        IpVersion::V6 => ipv6(),
+        IpVersion::V4 => ipv4(),
     }
 }

@@ -15,7 +15,7 @@ use crate::uplink::{heard_meter, known_meter, other_meter};
 use crate::view::View;
 use ipnet::IpNet;
 use rust_openflow::{Action, Field, Match};
-use sextant_model::{Ethertype, MacAddr, Network, Port, Punt, Speaker, Uplink, is_link_local};
+use sextant_model::{IpVersion, MacAddr, Network, Port, Punt, Speaker, Uplink, is_link_local};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -288,8 +288,8 @@ fn to_neighbor(network: &Network, address: IpAddr) -> Match {
 fn to_prefix(network: &Network, prefix: IpNet) -> Match {
     let mask = held::mask(prefix);
     let family = match prefix {
-        IpNet::V6(_) => Ethertype::Ipv6,
-        IpNet::V4(_) => Ethertype::Ipv4,
+        IpNet::V6(_) => IpVersion::V6,
+        IpNet::V4(_) => IpVersion::V4,
     };
     of_family(family).holding(NETWORK, network.key.0).masked(
         NEXT_HOP.field,

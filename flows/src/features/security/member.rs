@@ -9,7 +9,7 @@ use crate::pipeline::{Holding, NETWORK};
 use crate::view::View;
 use ipnet::IpNet;
 use rust_openflow::{Action, Field, Match};
-use sextant_model::{Direction, Ethertype, MemberAddress, RemoteEnd, SecurityGroupId};
+use sextant_model::{Direction, IpVersion, MemberAddress, RemoteEnd, SecurityGroupId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How rules of groups that have ports here look at the members of a group. Costs as much as there are rules about it.
@@ -56,7 +56,7 @@ fn at(view: &View<'_>, way: &Way, address: &MemberAddress) -> Option<Match> {
         MemberAddress::OnLink(network, address) => {
             let network = view.network(*network)?;
             view.has_ports_on(network.id)
-                .then(|| family(Ethertype::Ipv6).ipv6(field, *address))?
+                .then(|| family(IpVersion::V6).ipv6(field, *address))?
                 .holding(NETWORK, network.key.0)
         }
     })
@@ -85,7 +85,7 @@ pub(super) fn halves(
 
 /// Matches an address of a prefix, and its family.
 pub(super) fn in_prefix(field: Field, prefix: IpNet) -> Match {
-    let of = family(Ethertype::of(prefix.addr()));
+    let of = family(IpVersion::of(prefix.addr()));
     match prefix {
         IpNet::V6(prefix) => of.ipv6_prefix(field, prefix.network(), prefix.prefix_len()),
         IpNet::V4(prefix) => of.masked(

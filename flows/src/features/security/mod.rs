@@ -23,7 +23,7 @@ use super::ethertype;
 use crate::flow::Flow;
 use crate::pipeline::{OUTPUT, Stage, entry, rules};
 use rust_openflow::{Action, Ct, Field, Match, Subfield, Zone};
-use sextant_model::{Direction, Ethertype, GroupNumber};
+use sextant_model::{Direction, GroupNumber, IpVersion};
 
 /// What `ct_mark` says of a connection in the zone of a port.
 mod mark {
@@ -78,7 +78,7 @@ pub(crate) const INGRESS: Way = Way {
 const WAYS: [&Way; 2] = [&EGRESS, &INGRESS];
 
 /// Both address families.
-const FAMILIES: [Ethertype; 2] = [Ethertype::Ipv4, Ethertype::Ipv6];
+const FAMILIES: [IpVersion; 2] = [IpVersion::V4, IpVersion::V6];
 
 impl Way {
     /// The way that rules of a direction look.
@@ -90,12 +90,12 @@ impl Way {
     }
 
     /// The field with the other end's address.
-    fn remote(&self, family: Ethertype) -> Field {
+    fn remote(&self, family: IpVersion) -> Field {
         match (self.direction, family) {
-            (Direction::Ingress, Ethertype::Ipv4) => Field::IPV4_SRC,
-            (Direction::Ingress, Ethertype::Ipv6) => Field::IPV6_SRC,
-            (Direction::Egress, Ethertype::Ipv4) => Field::IPV4_DST,
-            (Direction::Egress, Ethertype::Ipv6) => Field::IPV6_DST,
+            (Direction::Ingress, IpVersion::V4) => Field::IPV4_SRC,
+            (Direction::Ingress, IpVersion::V6) => Field::IPV6_SRC,
+            (Direction::Egress, IpVersion::V4) => Field::IPV4_DST,
+            (Direction::Egress, IpVersion::V6) => Field::IPV6_DST,
         }
     }
 
@@ -132,15 +132,15 @@ impl Way {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Kind {
     direction: Direction,
-    family: Ethertype,
+    family: IpVersion,
     stateful: bool,
 }
 
 /// Matches an address family.
-fn family(family: Ethertype) -> Match {
+fn family(family: IpVersion) -> Match {
     let ethertype = match family {
-        Ethertype::Ipv4 => ethertype::IPV4,
-        Ethertype::Ipv6 => ethertype::IPV6,
+        IpVersion::V4 => ethertype::IPV4,
+        IpVersion::V6 => ethertype::IPV6,
     };
     Match::new().with(Field::ETH_TYPE, ethertype)
 }

@@ -9,7 +9,7 @@ use crate::view::View;
 use ipnet::IpNet;
 use rust_openflow::{Action, Field, Match};
 use sextant_model::{
-    Ethertype, Port, RemoteEnd, SecurityGroup, SecurityGroupId, SecurityGroupRule,
+    IpVersion, Port, RemoteEnd, SecurityGroup, SecurityGroupId, SecurityGroupRule,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -202,7 +202,7 @@ impl Kind {
     /// These packets, where the other end is of that prefix; none if it is of the other family.
     fn with(self, prefix: IpNet, matches: Match) -> Option<Match> {
         let field = Way::of(self.direction).remote(self.family);
-        let of_family = Ethertype::of(prefix.addr()) == self.family;
+        let of_family = IpVersion::of(prefix.addr()) == self.family;
         of_family.then(|| and(matches, &in_prefix(field, prefix)))
     }
 

@@ -8,7 +8,7 @@ use super::super::protocol;
 use super::connections::{LATER_FRAGMENT, of_opener};
 use super::{family, range};
 use rust_openflow::{Field, Match};
-use sextant_model::{Ethertype, SecurityGroupRule};
+use sextant_model::{IpVersion, SecurityGroupRule};
 
 /// What the packets that a rule allows look like. A rule that looks at ports which cannot be seen allows nothing.
 pub(super) fn matches(rule: &SecurityGroupRule, stateful: bool) -> Vec<Match> {
@@ -32,8 +32,8 @@ pub(super) fn matches(rule: &SecurityGroupRule, stateful: bool) -> Vec<Match> {
 }
 
 /// Fragments after the first, which say no protocol in IPv6: without a first one that a rule allows they are nothing.
-fn rest(of: Ethertype) -> Option<Match> {
-    (of == Ethertype::Ipv6).then(|| {
+fn rest(of: IpVersion) -> Option<Match> {
+    (of == IpVersion::V6).then(|| {
         family(of)
             .with(Field::IP_PROTO, protocol::FRAGMENT)
             .with(Field::IP_FRAG, LATER_FRAGMENT)
@@ -42,12 +42,12 @@ fn rest(of: Ethertype) -> Option<Match> {
 
 /// How rules look at packets: as they are, or at what is known of their connection.
 struct Fields {
-    base: fn(Ethertype) -> Match,
+    base: fn(IpVersion) -> Match,
     protocol: Field,
     /// The destination port of a protocol; none where it cannot be seen.
     port: fn(u8) -> Option<Field>,
     /// Type and code of ICMP.
-    icmp: fn(Ethertype) -> [Field; 2],
+    icmp: fn(IpVersion) -> [Field; 2],
 }
 
 const TRACKED: Fields = Fields {
@@ -62,8 +62,8 @@ const PACKET: Fields = Fields {
     protocol: Field::IP_PROTO,
     port,
     icmp: |family| match family {
-        Ethertype::Ipv4 => [Field::ICMPV4_TYPE, Field::ICMPV4_CODE],
-        Ethertype::Ipv6 => [Field::ICMPV6_TYPE, Field::ICMPV6_CODE],
+        IpVersion::V4 => [Field::ICMPV4_TYPE, Field::ICMPV4_CODE],
+        IpVersion::V6 => [Field::ICMPV6_TYPE, Field::ICMPV6_CODE],
     },
 };
 
@@ -78,9 +78,9 @@ fn port(protocol: u8) -> Option<Field> {
 }
 
 /// `icmp` in a rule of IPv6 means ICMPv6, as in Neutron.
-fn upper_layer(family: Ethertype, protocol: u8) -> u8 {
+fn upper_layer(family: IpVersion, protocol: u8) -> u8 {
     match (family, protocol) {
-        (Ethertype::Ipv6, protocol::ICMP) => protocol::ICMPV6,
+        (IpVersion::V6, protocol::ICMP) => protocol::ICMPV6,
         (_, protocol) => protocol,
     }
 }
@@ -90,10 +90,10 @@ fn range_of(rule: &SecurityGroupRule) -> Option<(u16, u16)> {
     Some((min.or(max)?, max.or(min)?))
 }
 
-fn is_icmp(family: Ethertype, protocol: u8) -> bool {
+fn is_icmp(family: IpVersion, protocol: u8) -> bool {
     match family {
-        Ethertype::Ipv4 => protocol == protocol::ICMP,
-        Ethertype::Ipv6 => protocol == protocol::ICMPV6,
+        IpVersion::V4 => protocol == protocol::ICMP,
+        IpVersion::V6 => protocol == protocol::ICMPV6,
     }
 }
 

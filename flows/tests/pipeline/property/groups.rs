@@ -4,7 +4,7 @@ use super::names::{group, guest};
 use super::steps::{GROUPS, Step, What, Whom};
 use crate::support::Cloud;
 use crate::support::cloud::{OPEN, anything, group_id, port_id, service};
-use sextant_model::{Direction, Ethertype, Key, ObjectKey, RemoteEnd, SecurityGroupRule};
+use sextant_model::{Direction, IpVersion, Key, ObjectKey, RemoteEnd, SecurityGroupRule};
 
 impl Step {
     #[allow(
@@ -44,11 +44,11 @@ fn rule(egress: bool, what: What, whom: Whom) -> SecurityGroupRule {
         Direction::Ingress
     };
     let (what, family) = match what {
-        What::Anything => (anything(direction), Ethertype::Ipv6),
-        What::Udp => (service(direction, 17, None), Ethertype::Ipv6),
-        What::Udp5000To5003 => (service(direction, 17, Some((5000, 5003))), Ethertype::Ipv6),
-        What::Udp5001 => (service(direction, 17, Some((5001, 5001))), Ethertype::Ipv6),
-        What::Ipv4 => (anything(direction), Ethertype::Ipv4),
+        What::Anything => (anything(direction), IpVersion::V6),
+        What::Udp => (service(direction, 17, None), IpVersion::V6),
+        What::Udp5000To5003 => (service(direction, 17, Some((5000, 5003))), IpVersion::V6),
+        What::Udp5001 => (service(direction, 17, Some((5001, 5001))), IpVersion::V6),
+        What::Ipv4 => (anything(direction), IpVersion::V4),
     };
     let remote = match whom {
         Whom::Anybody => RemoteEnd::Anybody,

@@ -8,7 +8,7 @@ use crate::support::{Cloud, Fabric};
 use proptest::prelude::*;
 use sextant_flows::trace::Packet;
 use sextant_model::{
-    Binding, Chassis, Direction, Ethertype, MacAddr, Port, RemoteEnd, SecurityGroupRule,
+    Binding, Chassis, Direction, IpVersion, MacAddr, Port, RemoteEnd, SecurityGroupRule,
 };
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -73,8 +73,8 @@ fn permits(
     (peer, address): (&Sender<'_>, IpAddr),
 ) -> bool {
     let family = match address {
-        IpAddr::V6(_) => Ethertype::Ipv6,
-        IpAddr::V4(_) => Ethertype::Ipv4,
+        IpAddr::V6(_) => IpVersion::V6,
+        IpAddr::V4(_) => IpVersion::V4,
     };
     let groups = || {
         let ids = port.security_groups.iter();

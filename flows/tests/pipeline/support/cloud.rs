@@ -7,11 +7,11 @@ mod outside;
 use ipnet::IpNet;
 use sextant_model::{
     AddressPair, AddressScopeId, Change, Chassis, ChassisId, Direction, Encap, EncapKind,
-    Endpoints, Ethertype, Facts, Family, FixedIp, HostRoute, Intent, Ipv6Mode, Key, MacAddr, Meta,
-    Network, NetworkId, NetworkKey, NetworkType, Object, ObjectKey, Plugged, Port, PortId,
-    PrefixSource, ROUTER_INTERFACE_OWNER, Reassembly, RemoteEnd, Router, RouterId, RouterKey,
-    RuleProtocol, SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId,
-    ServerIdentity, Settings, Subnet, SubnetId, SubnetPool, SubnetPoolId, Transport,
+    Endpoints, Facts, FixedIp, HostRoute, Intent, IpVersion, Ipv6Mode, Key, MacAddr, Meta, Network,
+    NetworkId, NetworkKey, NetworkType, Object, ObjectKey, Plugged, Port, PortId, PrefixSource,
+    ROUTER_INTERFACE_OWNER, Reassembly, RemoteEnd, Router, RouterId, RouterKey, RuleProtocol,
+    SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, ServerIdentity,
+    Settings, Subnet, SubnetId, SubnetPool, SubnetPoolId, Transport,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -69,7 +69,7 @@ pub(crate) fn anything(direction: Direction) -> SecurityGroupRule {
         security_group_id: group_id("group"),
         meta: Meta::default(),
         direction,
-        ethertype: Ethertype::Ipv6,
+        ethertype: IpVersion::V6,
         protocol: None,
         port_range_min: None,
         port_range_max: None,
@@ -100,7 +100,7 @@ pub(crate) const PATCH_PORT: u16 = 5;
 /// Every protocol over every family.
 pub(crate) fn transports() -> impl Iterator<Item = Transport> {
     let over = |family| EncapKind::ALL.map(|kind| Transport { kind, family });
-    [Family::Ipv6, Family::Ipv4].into_iter().flat_map(over)
+    [IpVersion::V6, IpVersion::V4].into_iter().flat_map(over)
 }
 
 /// The OpenFlow number of the tunnel port of a protocol and family, on every hypervisor.
@@ -111,8 +111,8 @@ pub(crate) fn tunnel_port(transport: Transport) -> u16 {
         EncapKind::Geneve => 3,
     };
     match transport.family {
-        Family::Ipv6 => kind,
-        Family::Ipv4 => 60_000 + kind,
+        IpVersion::V6 => kind,
+        IpVersion::V4 => 60_000 + kind,
     }
 }
 
@@ -128,10 +128,10 @@ impl Cloud {
         }));
         cloud.group(OPEN);
         for (rule, direction, ethertype) in [
-            ("open-in4", Direction::Ingress, Ethertype::Ipv4),
-            ("open-in6", Direction::Ingress, Ethertype::Ipv6),
-            ("open-out4", Direction::Egress, Ethertype::Ipv4),
-            ("open-out6", Direction::Egress, Ethertype::Ipv6),
+            ("open-in4", Direction::Ingress, IpVersion::V4),
+            ("open-in6", Direction::Ingress, IpVersion::V6),
+            ("open-out4", Direction::Egress, IpVersion::V4),
+            ("open-out6", Direction::Egress, IpVersion::V6),
         ] {
             let rule_of = SecurityGroupRule {
                 ethertype,
@@ -191,7 +191,7 @@ impl Cloud {
 
     /// The same, at one address or two.
     pub(crate) fn hypervisor_at(&mut self, name: &str, endpoints: Endpoints, kind: EncapKind) {
-        let own = [Family::Ipv6, Family::Ipv4].map(|family| endpoints.of(family).map(|_| family));
+        let own = [IpVersion::V6, IpVersion::V4].map(|family| endpoints.of(family).map(|_| family));
         let ports = transports()
             .filter(|transport| own.contains(&Some(transport.family)))
             .map(|transport| (transport, tunnel_port(transport)));

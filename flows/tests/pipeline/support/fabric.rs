@@ -5,7 +5,7 @@ use super::show::{flows_of, stage_name};
 use rust_openflow::Field;
 use sextant_flows::trace::{Connections, Drop, Output, Packet, Trace, Tracer, Way};
 use sextant_flows::{Flows, View};
-use sextant_model::{ChassisId, EncapKind, Family, IcmpError, Punt, Transport};
+use sextant_model::{ChassisId, EncapKind, IcmpError, IpVersion, Punt, Transport};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -233,7 +233,7 @@ impl<'a> Fabric<'a> {
         let (transport, _) = tunnels
             .find(|(_, port)| u32::from(**port) == output.port)
             .unwrap();
-        assert_eq!(Family::of(destination), transport.family);
+        assert_eq!(IpVersion::of(destination), transport.family);
         assert_eq!(
             peer.encap.kind, transport.kind,
             "it is sent what it wants to be sent"
@@ -243,7 +243,7 @@ impl<'a> Fabric<'a> {
 
 /// A frame of this key as it comes by the tunnel port of a protocol from an endpoint.
 pub(crate) fn from_underlay(frame: Packet, kind: EncapKind, from: IpAddr, key: u128) -> Packet {
-    let family = Family::of(from);
+    let family = IpVersion::of(from);
     let frame = frame
         .with(Field::TUN_ID, key)
         .with(Field::IN_PORT, tunnel_port(Transport { kind, family }));

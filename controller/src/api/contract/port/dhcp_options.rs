@@ -8,7 +8,7 @@ use crate::api::contract::limits::ENTRIES;
 use crate::api::contract::python;
 use crate::api::contract::values::{self, Invalid};
 use serde_json::Value;
-use sextant_model::{DhcpOption, Port};
+use sextant_model::{DhcpOption, IpVersion, Port};
 
 /// The longest name, in characters (neutron-lib's `DHCP_OPT_NAME_MAX_LEN`).
 const LONGEST_NAME: usize = 64;
@@ -20,7 +20,7 @@ const BLANK: [&str; 2] = ["router", "classless-static-route"];
 pub(crate) struct PatchedOption {
     name: String,
     value: Option<String>,
-    ip_version: u8,
+    ip_version: IpVersion,
 }
 
 /// Takes over what a request says: options that it does not name stay, so the total is limited as well. A port that has more
@@ -84,7 +84,7 @@ pub(super) fn option(value: &Value) -> Result<PatchedOption, Invalid> {
     Ok(PatchedOption {
         name,
         value,
-        ip_version: ip_version.transpose()?.unwrap_or(4),
+        ip_version: ip_version.transpose()?.unwrap_or(IpVersion::V4),
     })
 }
 

@@ -16,7 +16,7 @@ use crate::api::contract::view::View;
 use ipnet::IpNet;
 use serde_json::Value;
 use sextant_model::{
-    Direction, Ethertype, Intent, Meta, Object, ObjectKey, RbacObject, RemoteEnd, RuleProtocol,
+    Direction, Intent, IpVersion, Meta, Object, ObjectKey, RbacObject, RemoteEnd, RuleProtocol,
     SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId,
 };
 use std::sync::Arc;
@@ -27,7 +27,7 @@ attributes! {
     SecurityGroupRulePatch of SecurityGroupRule:
     required("security_group_id").index(of_group) => required security_group_id: String = values::text(36), |rule| rule.security_group_id;
     required("direction") => required direction: Direction = parse::direction, |rule| rule.direction;
-    fixed("ethertype") => given ethertype: Ethertype = parse::ethertype, |rule| rule.ethertype;
+    fixed("ethertype") => given ethertype: IpVersion = parse::ethertype, |rule| rule.ethertype;
     fixed("protocol") => given protocol: Option<RuleProtocol> = parse::protocol, |rule| rule.protocol.as_ref().map(|protocol| &protocol.name);
     fixed("port_range_min") => given port_range_min: Option<u16> = values::or_null(parse::port), |rule| rule.port_range_min;
     fixed("port_range_max") => given port_range_max: Option<u16> = values::or_null(parse::port), |rule| rule.port_range_max;
@@ -143,12 +143,4 @@ pub(super) fn within_group(rule: &SecurityGroupRule, view: View<'_>) -> Value {
         shown.put("tags", [(); 0]);
     });
     values.into()
-}
-
-/// A family in the API's words.
-fn family(ethertype: Ethertype) -> &'static str {
-    match ethertype {
-        Ethertype::Ipv4 => "IPv4",
-        Ethertype::Ipv6 => "IPv6",
-    }
 }

@@ -11,8 +11,8 @@ use crate::api::contract::values::{self, Invalid};
 use ipnet::IpNet;
 use serde_json::Value;
 use sextant_model::{
-    AddressScopeId, Intent, Ipv6Mode, Key, NetworkId, ObjectKey, PROVISIONAL_PREFIX, PrefixSource,
-    SubnetPool, SubnetPoolId,
+    AddressScopeId, Intent, IpVersion, Ipv6Mode, Key, NetworkId, ObjectKey, PROVISIONAL_PREFIX,
+    PrefixSource, SubnetPool, SubnetPoolId,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ enum Source {
 }
 
 impl SubnetPatch {
-    fn source(&self, draft: &Draft, ip_version: u8) -> Result<Source, ApiError> {
+    fn source(&self, draft: &Draft, ip_version: IpVersion) -> Result<Source, ApiError> {
         let from_default = self.use_default_subnetpool.unwrap_or(false);
         match (self.subnetpool_id.flatten(), from_default) {
             (Some(_), true) => Err(refused(
@@ -53,7 +53,9 @@ impl SubnetPatch {
             }
             (Some(NamedPool::Delegation), false) => Ok(self.delegated()),
             (None, false) => Ok(Source::Given),
-            (None, true) if ip_version == 6 && draft.intent.settings.ipv6_pd_enabled => {
+            (None, true)
+                if ip_version == IpVersion::V6 && draft.intent.settings.ipv6_pd_enabled =>
+            {
                 Ok(self.delegated())
             }
             (None, true) => {
@@ -78,14 +80,14 @@ impl SubnetPatch {
 }
 
 /// The default pool of an IP version.
-pub(crate) fn default_pool(intent: &Intent, ip_version: u8) -> Option<&Arc<SubnetPool>> {
+pub(crate) fn default_pool(intent: &Intent, ip_version: IpVersion) -> Option<&Arc<SubnetPool>> {
     let mut pools = intent.subnet_pools.values();
     pools.find(|pool| pool.is_default && pool.ip_version() == ip_version)
 }
 
 /// There is no default pool, as far as the caller sees.
-pub(crate) fn no_default(ip_version: u8) -> ApiError {
-    refused(format!("No default subnetpool found for IPv{ip_version}"))
+pub(crate) fn no_default(ip_version: IpVersion) -> ApiError {
+    refused(format!("No default subnetpool found for {ip_version}"))
 }
 
 /// The prefix that a request asks for. One of a pool is the subnet's from then on.
@@ -132,13 +134,13 @@ pub(super) fn take(
 fn of_pool(
     draft: &mut Draft,
     pool: &SubnetPool,
-    ip_version: u8,
+    ip_version: IpVersion,
     patch: &SubnetPatch,
     project: &str,
 ) -> Result<IpNet, ApiError> {
     let of = pool.ip_version();
     if of != ip_version {
-        let message = format!("Cannot allocate IPv{ip_version} subnet from IPv{of} subnet pool");
+        let message = format!("Cannot allocate {ip_version} subnet from {of} subnet pool");
         return Err(refused(message));
     }
     match patch.named_prefix() {
@@ -169,8 +171,8 @@ fn refuse_pools(patch: &SubnetPatch) -> Result<(), ApiError> {
 }
 
 /// Hosts follow a prefix that changes when they form their addresses themselves.
-fn check_delegation(patch: &SubnetPatch, ip_version: u8) -> Result<(), ApiError> {
-    if ip_version != 6 {
+fn check_delegation(patch: &SubnetPatch, ip_version: IpVersion) -> Result<(), ApiError> {
+    if ip_version != IpVersion::V6 {
         return Err(refused(
             "Prefix Delegation can only be used with IPv6 subnets.",
         ));
@@ -196,8 +198,8 @@ fn refuse_mixed_sources(
     source: PrefixSource,
     cidr: IpNet,
 ) -> Result<(), ApiError> {
-    let same_family = |other: IpNet| other.network().is_ipv4() == cidr.network().is_ipv4();
-    let ip_version = if cidr.network().is_ipv4() { 4 } else { 6 };
+    let ip_version = IpVersion::of_prefix(cidr);
+    let same_family = |other: IpNet| IpVersion::of_prefix(other) == ip_version;
     rely_on_pools(draft, network);
     if let Some(scope) = network::scope(&draft.intent, network, ip_version)
         && let Some(own) = scope_of(draft, source)

@@ -6,7 +6,7 @@ use crate::api::contract::network;
 use crate::api::contract::python;
 use ipnet::IpNet;
 use serde_json::{Value, json};
-use sextant_model::{AllocationPool, HostRoute, Intent, Subnet};
+use sextant_model::{AllocationPool, HostRoute, Intent, IpVersion, Subnet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ const MOST_ROUTES: usize = 20;
 
 type Check = Result<(), ApiError>;
 
-pub(super) fn ip_version(subnet: &Subnet) -> u8 {
-    version(subnet.cidr.network())
+pub(super) fn ip_version(subnet: &Subnet) -> IpVersion {
+    IpVersion::of_prefix(subnet.cidr)
 }
 
-pub(super) fn check_new(subnet: &Subnet, ip_version: u8, pools_given: bool) -> Check {
+pub(super) fn check_new(subnet: &Subnet, ip_version: IpVersion, pools_given: bool) -> Check {
     matches_version(
         ip_version,
-        version(subnet.cidr.network()),
+        IpVersion::of_prefix(subnet.cidr),
         "cidr",
         &subnet.cidr,
     )?;
@@ -121,13 +121,13 @@ pub(super) fn check_dhcp(cidr: IpNet) -> Check {
 fn check_values(subnet: &Subnet, name: &str) -> Check {
     let ip_version = ip_version(subnet);
     if let Some(gateway) = subnet.gateway_ip {
-        matches_version(ip_version, version(gateway), "gateway_ip", &gateway)?;
+        matches_version(ip_version, IpVersion::of(gateway), "gateway_ip", &gateway)?;
     }
     check_nameservers(&subnet.dns_nameservers, ip_version, name)?;
     check_routes(&subnet.host_routes, ip_version, name)
 }
 
-fn check_nameservers(servers: &[IpAddr], ip_version: u8, name: &str) -> Check {
+fn check_nameservers(servers: &[IpAddr], ip_version: IpVersion, name: &str) -> Check {
     if servers.len() > MOST_NAMESERVERS {
         return Err(ApiError::bad(
             "DNSNameServersExhausted",
@@ -135,11 +135,11 @@ fn check_nameservers(servers: &[IpAddr], ip_version: u8, name: &str) -> Check {
         ));
     }
     servers.iter().try_for_each(|server| {
-        matches_version(ip_version, version(*server), "dns_nameserver", server)
+        matches_version(ip_version, IpVersion::of(*server), "dns_nameserver", server)
     })
 }
 
-fn check_routes(routes: &[HostRoute], ip_version: u8, name: &str) -> Check {
+fn check_routes(routes: &[HostRoute], ip_version: IpVersion, name: &str) -> Check {
     if routes.len() > MOST_ROUTES {
         return Err(ApiError::bad(
             "HostRoutesExhausted",
@@ -149,13 +149,13 @@ fn check_routes(routes: &[HostRoute], ip_version: u8, name: &str) -> Check {
     routes.iter().try_for_each(|route| {
         matches_version(
             ip_version,
-            version(route.nexthop),
+            IpVersion::of(route.nexthop),
             "nexthop",
             &route.nexthop,
         )?;
         matches_version(
             ip_version,
-            version(route.destination.addr()),
+            IpVersion::of_prefix(route.destination),
             "destination",
             &route.destination,
         )
@@ -176,7 +176,7 @@ fn check_modes(subnet: &Subnet) -> Check {
         (true, _) => "ipv6_ra_mode",
         (false, true) => "ipv6_address_mode",
     };
-    if ip_version(subnet) == 4 {
+    if ip_version(subnet) == IpVersion::V4 {
         return Err(ApiError::invalid_input(format!(
             "{set} is not valid when ip_version is 4"
         )));
@@ -305,15 +305,17 @@ fn refuse_used_gateway(before: &Subnet, intent: &Intent) -> Check {
     }
 }
 
-fn version(address: IpAddr) -> u8 {
-    if address.is_ipv4() { 4 } else { 6 }
-}
-
-fn matches_version(wanted: u8, given: u8, name: &str, value: &impl std::fmt::Display) -> Check {
+fn matches_version(
+    wanted: IpVersion,
+    given: IpVersion,
+    name: &str,
+    value: &impl std::fmt::Display,
+) -> Check {
     if wanted == given {
         return Ok(());
     }
     Err(ApiError::invalid_input(format!(
-        "{name} '{value}' does not match the ip_version '{wanted}'"
+        "{name} '{value}' does not match the ip_version '{}'",
+        wanted.number()
     )))
 }

@@ -7,7 +7,7 @@ use crate::api::contract::error::ApiError;
 use crate::api::contract::ipam::share_addresses;
 use crate::api::contract::kind::Kind;
 use ipnet::IpNet;
-use sextant_model::{AddressScope, Key, ObjectKey, PrefixSource, SubnetPool};
+use sextant_model::{AddressScope, IpVersion, Key, ObjectKey, PrefixSource, SubnetPool};
 use std::sync::Arc;
 
 /// Checks the scope of a pool that is new or has changed, and that nobody changes the scope meanwhile.
@@ -29,8 +29,8 @@ pub(super) fn check(draft: &mut Draft, pool: &SubnetPool) -> Result<(), ApiError
 }
 
 fn check_version(scope: &AddressScope, pool: &SubnetPool) -> Result<(), ApiError> {
-    let wanted = scope.ip_version;
-    if pool.ip_version() == wanted {
+    let wanted = scope.ip_version.number();
+    if pool.ip_version() == scope.ip_version {
         return Ok(());
     }
     Err(ApiError::bad(
@@ -62,8 +62,8 @@ pub(super) fn refuse_parting(draft: &mut Draft, pool: &SubnetPool) -> Result<(),
     let intent = &draft.intent;
     let stays = |network| {
         intent.subnets_of(network).any(|other| {
-            let ipv4 = other.cidr.network().is_ipv4();
-            other.prefix_source != source && ipv4 == (pool.ip_version() == 4)
+            let ip_version = IpVersion::of_prefix(other.cidr);
+            other.prefix_source != source && ip_version == pool.ip_version()
         })
     };
     if subnets_of(intent, pool).any(|subnet| stays(subnet.network_id)) {

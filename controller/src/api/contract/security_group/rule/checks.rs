@@ -1,12 +1,11 @@
 //! What of a rule must go together, in Neutron's order and words.
 
-use super::family;
 use super::parse::{ICMP, ICMPV6, RuleRequest};
 use crate::api::contract::error::ApiError;
 use crate::api::contract::kind::Kind;
 use ipnet::IpNet;
 use sextant_model::{
-    Ethertype, Intent, RemoteEnd, RuleProtocol, SecurityGroup, SecurityGroupId, SecurityGroupRule,
+    Intent, IpVersion, RemoteEnd, RuleProtocol, SecurityGroup, SecurityGroupId, SecurityGroupRule,
 };
 use std::net::IpAddr;
 
@@ -95,9 +94,9 @@ fn check_type_and_code(asked: &RuleRequest) -> Result<(), ApiError> {
 }
 
 fn check_families(asked: &RuleRequest) -> Result<(), ApiError> {
-    let ethertype = family(asked.ethertype);
+    let ethertype = asked.ethertype;
     if let Some(prefix) = asked.prefix
-        && Ethertype::of(prefix.addr()) != asked.ethertype
+        && IpVersion::of(prefix.addr()) != asked.ethertype
     {
         return Err(ApiError::bad(
             "SecurityGroupRuleParameterConflict",
@@ -106,7 +105,7 @@ fn check_families(asked: &RuleRequest) -> Result<(), ApiError> {
     }
     match &asked.protocol {
         Some(RuleProtocol { name, number })
-            if asked.ethertype == Ethertype::Ipv4 && OF_IPV6.contains(number) =>
+            if asked.ethertype == IpVersion::V4 && OF_IPV6.contains(number) =>
         {
             Err(ApiError::bad(
                 "SecurityGroupEthertypeConflictWithProtocol",

@@ -1,12 +1,12 @@
 //! A rule as it is asked for: values into types, one by one, with the errors of Neutron's converters.
 
-use super::{SecurityGroupRulePatch, family};
+use super::SecurityGroupRulePatch;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::python;
 use crate::api::contract::values::{self, Invalid};
 use ipnet::IpNet;
 use serde_json::Value;
-use sextant_model::{Direction, Ethertype, RuleProtocol};
+use sextant_model::{Direction, IpVersion, RuleProtocol};
 use std::net::IpAddr;
 
 /// The protocols that have names, with IANA's numbers (neutron-lib's `IP_PROTOCOL_MAP`, in its order).
@@ -46,7 +46,7 @@ const ANY: &str = "any";
 
 /// What a request asks for, in the terms of rules.
 pub(super) struct RuleRequest {
-    pub(super) ethertype: Ethertype,
+    pub(super) ethertype: IpVersion,
     pub(super) protocol: Option<RuleProtocol>,
     /// `port_range_min`.
     pub(super) first: Option<u16>,
@@ -58,7 +58,7 @@ pub(super) struct RuleRequest {
 
 impl RuleRequest {
     pub(super) fn of(patch: &SecurityGroupRulePatch) -> Self {
-        let ethertype = patch.ethertype.unwrap_or(Ethertype::Ipv4);
+        let ethertype = patch.ethertype.unwrap_or(IpVersion::V4);
         let protocol = patch.protocol.clone().flatten();
         // All ports are no restriction.
         let (first, last) = match (
@@ -88,14 +88,13 @@ pub(super) fn direction(value: &Value) -> Result<Direction, Invalid> {
     })
 }
 
-pub(super) fn ethertype(value: &Value) -> Result<Ethertype, Invalid> {
-    let families = [Ethertype::Ipv4, Ethertype::Ipv6];
+pub(super) fn ethertype(value: &Value) -> Result<IpVersion, Invalid> {
     let given = python::text(value);
-    let known = families
+    let known = IpVersion::ALL
         .into_iter()
-        .find(|known| family(*known).eq_ignore_ascii_case(&given));
+        .find(|known| known.as_str().eq_ignore_ascii_case(&given));
     known.ok_or_else(|| {
-        let names = python::names(families.map(family));
+        let names = python::names(IpVersion::ALL.map(IpVersion::as_str));
         own(
             "SecurityGroupRuleInvalidEtherType",
             format!(
@@ -135,10 +134,10 @@ fn unknown_protocol(given: &str) -> Invalid {
 }
 
 /// ICMP over IPv6 is ICMPv6, by whatever name.
-fn of_family(protocol: RuleProtocol, ethertype: Ethertype) -> RuleProtocol {
+fn of_family(protocol: RuleProtocol, ethertype: IpVersion) -> RuleProtocol {
     let name = match (ethertype, protocol.name.as_str()) {
-        (Ethertype::Ipv6, "icmp" | "icmpv6") => "ipv6-icmp",
-        (Ethertype::Ipv6, "1") => "58",
+        (IpVersion::V6, "icmp" | "icmpv6") => "ipv6-icmp",
+        (IpVersion::V6, "1") => "58",
         _ => return protocol,
     };
     RuleProtocol {
