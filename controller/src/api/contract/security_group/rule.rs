@@ -27,7 +27,7 @@ attributes! {
     SecurityGroupRulePatch of SecurityGroupRule:
     required("security_group_id").index(of_group) => required security_group_id: String = values::text(36), |rule| rule.security_group_id;
     required("direction") => required direction: Direction = parse::direction, |rule| rule.direction;
-    fixed("ethertype") => given ethertype: IpVersion = parse::ethertype, |rule| rule.ethertype;
+    fixed("ethertype") => given ethertype: IpVersion = parse::ethertype, |rule| rule.ethertype.as_str();
     fixed("protocol") => given protocol: Option<RuleProtocol> = parse::protocol, |rule| rule.protocol.as_ref().map(|protocol| &protocol.name);
     fixed("port_range_min") => given port_range_min: Option<u16> = values::or_null(parse::port), |rule| rule.port_range_min;
     fixed("port_range_max") => given port_range_max: Option<u16> = values::or_null(parse::port), |rule| rule.port_range_max;
