@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 /// A version of the Internet Protocol. It is stored as its number, but where a rule has it as its ethertype
-/// ([`as_ethertype`]).
+/// (`as_ethertype`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 pub enum IpVersion {
