@@ -8,6 +8,8 @@ mod hypervisors;
 mod keys;
 mod listeners;
 mod quotas;
+#[cfg(test)]
+mod tests;
 
 pub use control::Control;
 pub use external::{External, Gateway};
@@ -393,139 +395,5 @@ impl Config {
                 .collect(),
             ..Settings::default()
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use sextant_model::Counted;
-
-    fn refusal(text: &str) -> String {
-        let config: Config = toml::from_str(text).unwrap();
-        config.check().unwrap_err().to_string()
-    }
-
-    #[test]
-    fn nothing_need_be_said() {
-        let config: Config = toml::from_str("").unwrap();
-        assert_eq!(config, Config::default());
-        config.check().unwrap();
-        assert_eq!(config.settings(), Settings::default());
-    }
-
-    #[test]
-    fn the_reference_names_every_key_and_its_default() {
-        let mut file = String::new();
-        for (section, keys) in KEYS {
-            if !section.is_empty() {
-                file += &format!("[{section}]\n");
-            }
-            for (key, default, _) in *keys {
-                let bare = default.parse::<i64>().is_ok()
-                    || default.parse::<bool>().is_ok()
-                    || default.starts_with("[\"");
-                file += &if bare {
-                    format!("{key} = {default}\n")
-                } else {
-                    format!("{key} = \"{default}\"\n")
-                };
-            }
-        }
-        let mut config: Config = toml::from_str(&file).unwrap();
-        let external = config.external.remove("PHYSNET");
-        assert_eq!(external, Some(External::default()));
-        let data_dir = config.data_dir.clone();
-        let control = config.control.clone();
-        assert_eq!(
-            config,
-            Config {
-                data_dir,
-                control,
-                ..Config::default()
-            }
-        );
-        let Config {
-            data_dir: _,
-            log: _,
-            api_listen: _,
-            openflow_listen: _,
-            ovsdb_listen: _,
-            metrics_listen: _,
-            auth: _,
-            allow_plaintext: _,
-            dns_domain: _,
-            ipv6_pd_enabled: _,
-            address_existing_ports: _,
-            ra: _,
-            tunnel: _,
-            control: _,
-            punt: _,
-            gateway: _,
-            external: _,
-            trusted_proxies: _,
-            tls: _,
-            hypervisor_tls: _,
-            quotas: _,
-        } = config;
-        assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 39);
-    }
-
-    #[test]
-    fn an_unknown_key_is_named_with_its_place() {
-        let error = toml::from_str::<Config>("dns_domain = 'a'\n[ra]\nmin_intervall = 3\n")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("line 3") && error.contains("min_intervall"),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn proxies_are_addresses_or_prefixes() {
-        let config: Config =
-            toml::from_str("trusted_proxies = ['2001:db8::1', '192.0.2.0/24']").unwrap();
-        let expected = ["2001:db8::1/128", "192.0.2.0/24"].map(|text| text.parse().unwrap());
-        assert_eq!(config.trusted_proxies, expected);
-        let error = toml::from_str::<Config>("trusted_proxies = ['proxy']").unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("\"proxy\" is neither an address nor a prefix")
-        );
-    }
-
-    #[test]
-    fn quotas_are_limits_or_none() {
-        let config: Config = toml::from_str("[quotas]\nquota_port = -1\nquota_router = 3").unwrap();
-        let quotas = config.settings().quotas;
-        let limits =
-            [Counted::Port, Counted::Router, Counted::Network].map(|kind| quotas.limit(kind));
-        assert_eq!(limits, [None, Some(3), Some(100)]);
-    }
-
-    #[test]
-    fn what_makes_no_sense_is_refused_by_name() {
-        assert!(
-            refusal("api_listen = '[::]:9696'")
-                .starts_with("api_listen = [::]:9696: not a loopback address")
-        );
-        assert!(
-            refusal("auth = 'headers'\ntrusted_proxies = []")
-                .starts_with("trusted_proxies = []: nobody could call")
-        );
-        assert!(
-            refusal("[tls]\nprivate_key = 'key.pem'")
-                .starts_with("tls.certificate and private_key")
-        );
-        assert!(refusal("[ra]\nmax_interval = 2").starts_with("ra.max_interval = 2"));
-        assert!(refusal("[ra]\nmin_interval = 90").starts_with("ra.min_interval = 90"));
-        assert!(refusal("[ra]\nlifetime = 50").starts_with("ra.lifetime = 50"));
-        assert!(refusal("[tunnel]\nunderlay_mtu = 1000").starts_with("tunnel.underlay_mtu = 1000"));
-        assert!(refusal("[gateway]\ngone_after = 0").starts_with("gateway.gone_after = 0"));
-        assert!(refusal("[gateway]\ngone_after = 3601").ends_with("1 to 3600 seconds"));
-        assert!(refusal("log = 'verbose'").contains("log = \"verbose\""));
-        assert!(refusal("[punt]\nrate = 0").starts_with("punt = 0"));
     }
 }
