@@ -24,6 +24,9 @@ use crate::setup::{
 };
 use crate::wire::{Reader, set_length};
 
+/// A message is no longer than a packet-in and a little.
+const _: () = assert!(size_of::<Message>() <= 96);
+
 /// Bytes of the header.
 pub(crate) const HEADER: usize = 8;
 /// Messages inside messages: a bundle holds flow-mods, never another bundle.
@@ -36,6 +39,8 @@ const ONF_BUNDLE_CONTROL: u32 = 2300;
 const ONF_BUNDLE_ADD: u32 = 2301;
 
 /// One OpenFlow message, without its xid.
+///
+/// What is large and rare is boxed: each packet that comes up is moved as a message, several times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// The first message of both sides.
@@ -110,10 +115,10 @@ pub enum Message {
     /// How packets are to come up.
     SetPacketInFormat(PacketInFormat),
     /// A packet for the controller, in Nicira's newer form.
-    PacketIn2(PacketIn2),
+    PacketIn2(Box<PacketIn2>),
     /// A packet that `controller(pause)` sent up goes on behind that action. It goes with the registers and metadata
     /// given here: Open vSwitch takes these fields from the message, the rest of the pipeline's state from the continuation.
-    Resume(PacketIn2),
+    Resume(Box<PacketIn2>),
     /// A message of a type without a name here.
     Unknown {
         /// The type in its header.
@@ -421,8 +426,8 @@ fn decode_experimenter(reader: &mut Reader<'_>, depth: usize) -> Result<Message,
         (NICIRA, NX_SET_PACKET_IN_FORMAT) => {
             Message::SetPacketInFormat(PacketInFormat::decode(reader)?)
         }
-        (NICIRA, NX_PACKET_IN2) => Message::PacketIn2(PacketIn2::decode(reader)?),
-        (NICIRA, NX_RESUME) => Message::Resume(PacketIn2::decode(reader)?),
+        (NICIRA, NX_PACKET_IN2) => Message::PacketIn2(Box::new(PacketIn2::decode(reader)?)),
+        (NICIRA, NX_RESUME) => Message::Resume(Box::new(PacketIn2::decode(reader)?)),
         _ => Message::Experimenter(Experimenter {
             experimenter,
             kind,

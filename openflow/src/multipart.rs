@@ -97,7 +97,7 @@ pub struct MultipartReply {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MultipartBody {
     /// Who made the switch.
-    Desc(Description),
+    Desc(Box<Description>),
     /// Flows.
     Flow(Vec<FlowStats>),
     /// Number and counters of flows.
@@ -279,7 +279,7 @@ impl MultipartReply {
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (kind, more) = read_header(reader)?;
         let body = match kind {
-            DESC => MultipartBody::Desc(Description::decode(reader)?),
+            DESC => MultipartBody::Desc(Box::new(Description::decode(reader)?)),
             FLOW => MultipartBody::Flow(list(reader, FlowStats::decode)?),
             AGGREGATE => MultipartBody::Aggregate(Aggregate::decode(reader)?),
             TABLE => MultipartBody::Table(list(reader, TableStats::decode)?),

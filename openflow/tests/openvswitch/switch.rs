@@ -470,7 +470,7 @@ async fn a_paused_packet_goes_on_where_it_stopped() {
     assert_eq!(packet.data, solicitation());
 }
 
-async fn next_packet2(connection: &mut Connection<UnixStream>) -> PacketIn2 {
+async fn next_packet2(connection: &mut Connection<UnixStream>) -> Box<PacketIn2> {
     let (_, message) = heard(connection).await;
     let Message::PacketIn2(packet) = message else {
         panic!("{message:?}")

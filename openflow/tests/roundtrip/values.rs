@@ -373,7 +373,7 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
     prop_oneof![
         flow_mod().prop_map(Message::FlowMod),
         packet_in().prop_map(Message::PacketIn),
-        packet_in2().prop_map(Message::PacketIn2),
+        packet_in2().prop_map(|packet| Message::PacketIn2(Box::new(packet))),
         packet_out.prop_map(Message::PacketOut),
         group.prop_map(Message::GroupMod),
         meter.prop_map(Message::MeterMod),
