@@ -19,7 +19,7 @@ pub enum IpVersion {
 /// There is no such version, or none that is spoken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no IP version {0}: use 4 or 6")]
-pub struct UnknownIpVersion(pub u64);
+pub struct UnknownIpVersion(pub u8);
 
 impl IpVersion {
     /// Both.
@@ -61,23 +61,15 @@ impl fmt::Display for IpVersion {
     }
 }
 
-impl TryFrom<u64> for IpVersion {
-    type Error = UnknownIpVersion;
-
-    fn try_from(number: u64) -> Result<Self, UnknownIpVersion> {
-        let named = |version: &Self| u64::from(version.number()) == number;
-        Self::ALL
-            .into_iter()
-            .find(named)
-            .ok_or(UnknownIpVersion(number))
-    }
-}
-
 impl TryFrom<u8> for IpVersion {
     type Error = UnknownIpVersion;
 
     fn try_from(number: u8) -> Result<Self, UnknownIpVersion> {
-        u64::from(number).try_into()
+        match number {
+            4 => Ok(Self::V4),
+            6 => Ok(Self::V6),
+            other => Err(UnknownIpVersion(other)),
+        }
     }
 }
 
@@ -103,9 +95,10 @@ pub(crate) mod as_ethertype {
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<IpVersion, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let named = |version: &IpVersion| version.as_str() == text;
-        let version = IpVersion::ALL.into_iter().find(named);
-        version.ok_or_else(|| D::Error::custom(format!("'{text}' is no ethertype")))
+        match String::deserialize(deserializer)?.as_str() {
+            "IPv4" => Ok(IpVersion::V4),
+            "IPv6" => Ok(IpVersion::V6),
+            other => Err(D::Error::custom(format!("'{other}' is no ethertype"))),
+        }
     }
 }

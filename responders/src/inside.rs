@@ -3,7 +3,7 @@
 
 use crate::answer::{Answer, Learned, Outcome, Verdict};
 use crate::frame::{Addresses, FrameBuilder, Icmpv6Message, Ipv6Packet, ethernet};
-use crate::neighbor::{Claim, Ends, Heard, Solicited, Target, solicit};
+use crate::neighbor::{Ends, Heard, HeardClaim, Solicited, Target, solicit};
 use sextant_model::{Asker, GroupMember, PortId};
 
 const ECHO_REQUEST: u8 = 128;
@@ -18,8 +18,8 @@ pub(crate) fn announced(port: PortId, frame: &[u8]) -> Answer {
     };
     let message = match heard.claim {
         _ if heard.address.is_ipv4() => "arp",
-        Claim::Advertised { .. } => "neighbor_advertisement",
-        Claim::Mentioned { .. } => return Answer::ignored("icmpv6", "it announces nothing"),
+        HeardClaim::Advertised { .. } => "neighbor_advertisement",
+        HeardClaim::Mentioned { .. } => return Answer::ignored("icmpv6", "it announces nothing"),
     };
     // An advertisement that says no MAC is about its sender's.
     let sender = ethernet(frame).ok().map(|(_, source, _)| source);

@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, Learned, Outcome, Verdict};
 use crate::frame::{Ipv4Packet, Ipv6Packet, Refusal, ethernet};
-use crate::neighbor::{Claim, Heard};
+use crate::neighbor::{Heard, HeardClaim};
 use crate::prefix_client;
 use crate::ra::HeardAdvertisement;
 use sextant_model::NetworkId;
@@ -18,10 +18,10 @@ pub(crate) fn heard(network: NetworkId, frame: &[u8]) -> Answer {
     let router = HeardAdvertisement::parse(frame).ok();
     let message = match (router.is_some(), heard.claim) {
         (true, _) => "router_advertisement",
-        (false, Claim::Advertised { .. }) if heard.address.is_ipv4() => "arp_reply",
-        (false, Claim::Advertised { .. }) => "neighbor_advertisement",
-        (false, Claim::Mentioned { .. }) if heard.address.is_ipv4() => "arp_request",
-        (false, Claim::Mentioned { .. }) => "neighbor_solicitation",
+        (false, HeardClaim::Advertised { .. }) if heard.address.is_ipv4() => "arp_reply",
+        (false, HeardClaim::Advertised { .. }) => "neighbor_advertisement",
+        (false, HeardClaim::Mentioned { .. }) if heard.address.is_ipv4() => "arp_request",
+        (false, HeardClaim::Mentioned { .. }) => "neighbor_solicitation",
     };
     let router = router.map(|advertisement| Learned::Router {
         network,

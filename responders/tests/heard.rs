@@ -12,7 +12,7 @@ use guest::link::*;
 use guest::{ROUTER_MAC, address, advertisement, talkative_advertisement, usual_solicitation};
 use sextant_model::{MacAddr, RouterPreference, solicited_node};
 use sextant_responders::frame::Refusal;
-use sextant_responders::neighbor::{self, Claim, Heard};
+use sextant_responders::neighbor::{self, Heard, HeardClaim};
 use sextant_responders::ra::{self, Destination, HeardAdvertisement};
 use std::net::Ipv6Addr;
 use std::time::Duration;
@@ -116,7 +116,7 @@ fn which_neighbor_advertisements_are_valid() {
             address: ip(NEXT_HOP),
             mac: Some(OLD),
             to: ip(gateway()),
-            claim: Claim::Advertised {
+            claim: HeardClaim::Advertised {
                 solicited: true,
                 overrides: true,
                 router: Some(false)
@@ -159,7 +159,7 @@ fn which_neighbor_solicitations_are_valid() {
     assert_eq!(refused(&of_group), "target is a group");
     let heard = Heard::parse(&ask(NEXT_HOP, group, &option(1, OLD))).unwrap();
     assert_eq!((heard.address, heard.mac), (ip(NEXT_HOP), Some(OLD)));
-    assert_eq!(heard.claim, Claim::Mentioned { router: None });
+    assert_eq!(heard.claim, HeardClaim::Mentioned { router: None });
 }
 
 #[test]
@@ -328,7 +328,7 @@ fn what_says_nothing_of_a_neighbor_is_ignored() {
 #[test]
 fn what_is_sent_is_heard_as_meant() {
     let announced = Heard::parse(&neighbor::announce(ROUTER_MAC, ip(gateway()))).unwrap();
-    let unsolicited = Claim::Advertised {
+    let unsolicited = HeardClaim::Advertised {
         solicited: false,
         overrides: true,
         router: Some(true),
@@ -344,7 +344,7 @@ fn what_is_sent_is_heard_as_meant() {
     assert_eq!(solicited.mac, Some(ROUTER_MAC));
     assert_eq!(
         solicited.claim,
-        Claim::Mentioned {
+        HeardClaim::Mentioned {
             router: Some(false)
         }
     );

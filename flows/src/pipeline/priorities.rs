@@ -182,8 +182,8 @@ priorities! {
     router [Router] {
         /// What is translated and too long for the network inside.
         TOO_BIG = 120;
-        /// What is translated; one above, its fragments, where they pass a meter.
-        TRANSLATED = 110 + 1;
+        /// What is translated.
+        TRANSLATED = 110;
         /// What is for a router's port.
         PORT = 100;
     }

@@ -113,6 +113,12 @@ impl Stage {
         Instruction::GotoTable(self.table())
     }
 
+    /// The stage that is this table.
+    pub fn of(table: TableId) -> Option<Self> {
+        let mut stages = STAGES.iter().map(|spec| spec.stage);
+        stages.find(|stage| stage.table() == table)
+    }
+
     /// The name that it has in the documentation.
     pub fn name(self) -> &'static str {
         let spec = STAGES.iter().find(|spec| spec.stage == self);

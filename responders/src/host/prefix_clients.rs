@@ -36,12 +36,12 @@ pub struct PrefixClients {
 struct PlacedClient {
     client: Client,
     duid: Vec<u8>,
-    place: Place,
+    place: ClientPlace,
 }
 
 /// Where a client's messages go out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
+struct ClientPlace {
     network: NetworkId,
     way: Way,
     sender: Sender,
@@ -84,7 +84,7 @@ impl PrefixClients {
 
     fn part_from_others(
         &mut self,
-        places: &BTreeMap<SubnetId, Place>,
+        places: &BTreeMap<SubnetId, ClientPlace>,
         intent: &Intent,
         now: Instant,
         random: &mut dyn FnMut() -> u64,
@@ -106,7 +106,14 @@ impl PrefixClients {
     }
 
     /// A client goes on with what is known of the subnet, unless that is from elsewhere, or is just being given back.
-    fn begin(&mut self, subnet: SubnetId, place: Place, facts: &Facts, now: Instant, random: u64) {
+    fn begin(
+        &mut self,
+        subnet: SubnetId,
+        place: ClientPlace,
+        facts: &Facts,
+        now: Instant,
+        random: u64,
+    ) {
         let before = self.leaving.len();
         self.leaving.retain(|(leaving, client)| {
             *leaving != subnet || client.place.network != place.network
@@ -184,7 +191,13 @@ impl PrefixClients {
     }
 
     /// Whether it is for this hypervisor to ask: two that report of one subnet would contradict each other without end.
-    fn asks_for(&self, subnet: SubnetId, place: &Place, intent: &Intent, facts: &Facts) -> bool {
+    fn asks_for(
+        &self,
+        subnet: SubnetId,
+        place: &ClientPlace,
+        intent: &Intent,
+        facts: &Facts,
+    ) -> bool {
         let subnet = intent.subnets.get(&subnet);
         let router = subnet.and_then(|subnet| intent.delegating_router(subnet));
         let gateway = router.and_then(|router| facts.gateways().get(&router.id));
@@ -231,7 +244,7 @@ impl PrefixClients {
 
 impl PlacedClient {
     /// Another sender on the same network is another next hop for the server's route: it learns of it by Rebind.
-    fn go_to(&mut self, subnet: SubnetId, place: Place, now: Instant, random: u64) {
+    fn go_to(&mut self, subnet: SubnetId, place: ClientPlace, now: Instant, random: u64) {
         let before = std::mem::replace(&mut self.place, place);
         if before.sender == place.sender {
             return;
@@ -291,7 +304,7 @@ impl PlacedClient {
 }
 
 /// The subnets that prefixes are asked for, and where.
-fn places(uplinks: &BTreeMap<NetworkId, Uplink>) -> BTreeMap<SubnetId, Place> {
+fn places(uplinks: &BTreeMap<NetworkId, Uplink>) -> BTreeMap<SubnetId, ClientPlace> {
     let mut places = BTreeMap::new();
     for (network, uplink) in uplinks {
         for speaker in uplink.speakers.values() {
@@ -302,10 +315,10 @@ fn places(uplinks: &BTreeMap<NetworkId, Uplink>) -> BTreeMap<SubnetId, Place> {
     places
 }
 
-fn place(network: NetworkId, uplink: &Uplink, speaker: &Speaker) -> Place {
+fn place(network: NetworkId, uplink: &Uplink, speaker: &Speaker) -> ClientPlace {
     let (port, vlan_tci) = (uplink.port, uplink.vlan_tci);
     let (mac, address) = (speaker.mac, speaker.mac.link_local());
-    Place {
+    ClientPlace {
         network,
         way: Way::Uplink { port, vlan_tci },
         sender: Sender { mac, address },

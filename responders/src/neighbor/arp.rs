@@ -1,6 +1,6 @@
 //! ARP over Ethernet (RFC 826): read and written.
 
-use super::{BROADCAST, Claim, Heard};
+use super::{BROADCAST, Heard, HeardClaim};
 use crate::frame::{ETHERNET_LEN, Refusal, broken};
 use crate::ndp::is_station;
 use sextant_model::MacAddr;
@@ -37,8 +37,8 @@ pub(super) fn read(frame: &[u8]) -> Result<Heard, Refusal> {
         return Err(broken(ETHERNET_LEN + 8, reason));
     }
     let claim = match message[6..8] {
-        [0, REQUEST] => Claim::Mentioned { router: None },
-        [0, REPLY] => Claim::Advertised {
+        [0, REQUEST] => HeardClaim::Mentioned { router: None },
+        [0, REPLY] => HeardClaim::Advertised {
             solicited: true,
             overrides: true,
             router: None,

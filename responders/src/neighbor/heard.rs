@@ -21,12 +21,12 @@ pub struct Heard {
     /// For whom the frame is: the IPv6 destination, or the target of an ARP message.
     pub to: IpAddr,
     /// In which way it was said.
-    pub claim: Claim,
+    pub claim: HeardClaim,
 }
 
 /// In which way a neighbor's MAC was said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
+pub enum HeardClaim {
     /// A Neighbor Advertisement, or an ARP reply, which counts as solicited and overriding.
     Advertised {
         /// S: it answers a solicitation, so that the neighbor is reachable.
@@ -83,7 +83,7 @@ fn advertisement(packet: &Ipv6Packet<'_>, message: &Icmpv6Message<'_>) -> Result
         address: address.into(),
         mac,
         to: packet.destination.into(),
-        claim: Claim::Advertised {
+        claim: HeardClaim::Advertised {
             solicited,
             overrides: flag(0x20),
             router: Some(flag(0x80)),
@@ -140,7 +140,7 @@ fn mentioned(packet: &Ipv6Packet<'_>, mac: Option<MacAddr>, router: Option<bool>
         address: packet.source.into(),
         mac,
         to: packet.destination.into(),
-        claim: Claim::Mentioned { router },
+        claim: HeardClaim::Mentioned { router },
     }
 }
 

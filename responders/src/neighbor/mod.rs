@@ -24,7 +24,7 @@ pub use announce::{announce, gratuitous_arp, unsolicited_advertisement};
 pub(crate) use answer::answer;
 pub use answer::wanted;
 pub use cache::NeighborCache;
-pub use heard::{Claim, Heard};
+pub use heard::{Heard, HeardClaim};
 pub use solicit::{Solicited, solicit};
 pub use state::{Change, Neighbor, State};
 pub use target::{Ends, Target};

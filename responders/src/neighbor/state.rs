@@ -5,7 +5,7 @@
 //! once the one that is known has had RetransTimer to answer as well. So one frame that is forged turns no traffic away,
 //! whenever it comes, and one that is true costs a solicitation more.
 
-use super::{Claim, Heard, Solicited, Target, Timing, solicit};
+use super::{Heard, HeardClaim, Solicited, Target, Timing, solicit};
 use sextant_model::MacAddr;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -63,9 +63,9 @@ pub struct Change {
     pub router: Option<bool>,
 }
 
-/// What an answer says of a next hop.
+/// Where a next hop is, and whether it routes, as somebody says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Answer {
+struct Whereabouts {
     mac: Option<MacAddr>,
     router: Option<bool>,
 }
@@ -84,7 +84,7 @@ pub struct Neighbor {
     /// Who was asked and has not answered yet.
     asked: Option<Solicited>,
     /// An answer that contradicts the ones before.
-    rival: Option<Answer>,
+    rival: Option<Whereabouts>,
     /// How long a confirmation counts.
     reachable: Duration,
     /// Solicitations sent in this state.
@@ -230,22 +230,24 @@ impl Neighbor {
     /// Takes note of what a frame said of this neighbor.
     pub(super) fn hear(&mut self, now: Instant, heard: &Heard) {
         match heard.claim {
-            Claim::Mentioned { router } if self.contradicts(heard.mac, router) => self.contest(now),
-            Claim::Mentioned { router } => self.mentioned(now, heard.mac, router),
-            Claim::Advertised {
+            HeardClaim::Mentioned { router } if self.contradicts(heard.mac, router) => {
+                self.contest(now)
+            }
+            HeardClaim::Mentioned { router } => self.mentioned(now, heard.mac, router),
+            HeardClaim::Advertised {
                 solicited,
                 overrides,
                 router,
             } => {
                 // What answers another gateway port confirms nothing to this one.
                 let confirms = solicited && heard.to == self.target.ends.source();
-                let answer = Answer {
+                let answer = Whereabouts {
                     mac: heard.mac,
                     router,
                 };
-                let moves = answer.mac.is_some() && answer.mac != self.mac;
                 if self.contradicts(answer.mac, router) {
-                    self.dispute(now, answer, confirms && (overrides || !moves));
+                    let counts = overrides || !self.is_elsewhere(answer.mac);
+                    self.dispute(now, answer, confirms && counts);
                 } else if self.accept(now, answer.mac, overrides) {
                     self.advertised(now, answer, confirms);
                 }
@@ -255,13 +257,17 @@ impl Neighbor {
 
     /// Whether this speaks against what a next hop answered.
     fn contradicts(&self, mac: Option<MacAddr>, router: Option<bool>) -> bool {
-        let moved = mac.is_some() && mac != self.mac;
         let ceased = router == Some(false) && self.router == Some(true);
-        self.answers && (moved || ceased)
+        self.answers && (self.is_elsewhere(mac) || ceased)
+    }
+
+    /// Whether this is another MAC than the one that is known, if any is.
+    fn is_elsewhere(&self, mac: Option<MacAddr>) -> bool {
+        mac.is_some() && mac != self.mac
     }
 
     /// Where one alone was asked, nobody else can have answered.
-    fn dispute(&mut self, now: Instant, answer: Answer, is_answer: bool) {
+    fn dispute(&mut self, now: Instant, answer: Whereabouts, is_answer: bool) {
         if is_answer && self.asked == Some(Solicited::Anyone) {
             self.rival = Some(answer);
         } else {
@@ -292,8 +298,8 @@ impl Neighbor {
         }
     }
 
-    fn advertised(&mut self, now: Instant, answer: Answer, confirms: bool) {
-        let differs = answer.mac.is_some() && answer.mac != self.mac;
+    fn advertised(&mut self, now: Instant, answer: Whereabouts, confirms: bool) {
+        let differs = self.is_elsewhere(answer.mac);
         self.mac = answer.mac.or(self.mac);
         self.router = answer.router.or(self.router);
         if confirms {
@@ -308,7 +314,7 @@ impl Neighbor {
     /// A source link-layer address (RFC 4861 §7.2.3, §6.2.6, §6.3.4), or what ARP merges (RFC 826).
     fn mentioned(&mut self, now: Instant, mac: Option<MacAddr>, router: Option<bool>) {
         self.router = router.or(self.router);
-        if mac.is_some() && mac != self.mac {
+        if self.is_elsewhere(mac) {
             self.mac = mac;
             self.doubt(now);
         } else if self.state == State::Unreachable {

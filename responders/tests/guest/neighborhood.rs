@@ -36,6 +36,7 @@ impl Neighborhood {
     /// Time passes, and what was due is done as late as that.
     pub fn pass(&mut self, time: Duration) {
         self.now += time;
+        let before = self.cache.clone();
         let due = due(&mut self.cache, self.now);
         for frame in &due.frames {
             self.asks(frame);
@@ -43,9 +44,16 @@ impl Neighborhood {
         let next = self.cache.poll_timeout().expect("next hops are wanted");
         assert!(next > self.now, "polling makes progress");
         for change in due.changes {
-            // Silence, or an answer that waited for the one that is known to answer as well.
-            let is_due = matches!(change.state, State::Unreachable | State::Reachable);
-            assert!(is_due, "{change:?}");
+            let known = before.get(change.address).unwrap();
+            let ceased = (known.router(), change.router) == (Some(true), Some(false));
+            match change.state {
+                State::Unreachable => {}
+                // An answer from elsewhere has waited for the one that is known to answer as well.
+                State::Reachable => {
+                    assert!(known.answers() && (change.mac != known.mac() || ceased));
+                }
+                _ => panic!("time brings nothing else: {change:?}"),
+            }
         }
         self.routers.handle_timeout(self.now);
         assert!(

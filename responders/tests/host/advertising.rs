@@ -17,7 +17,7 @@ const PORT: PortId = PortId::MIN;
 const STEP: Duration = Duration::from_secs(20);
 
 /// A switch's session, as far as it advertises one link.
-struct Story {
+struct AdvertisingStory {
     advertising: Advertising,
     random: Seeded,
     now: Time,
@@ -28,7 +28,7 @@ struct Story {
 /// latter is rounded up to minutes: the test takes a while.
 type Said = (u16, Vec<(u8, u32, u32)>);
 
-impl Story {
+impl AdvertisingStory {
     fn new() -> Self {
         Self {
             advertising: Advertising::default(),
@@ -135,7 +135,7 @@ fn read(frame: &OutgoingFrame) -> Said {
 
 #[test]
 fn a_prefix_that_is_replaced_is_withdrawn_at_once_and_twice_more() {
-    let mut story = Story::new();
+    let mut story = AdvertisingStory::new();
     let first = (300, vec![(1, 14_400, 86_400)]);
     assert_eq!(story.change(Some(&[prefix(1)])), [first]);
     let both = (300, vec![(2, 14_400, 86_400), (1, 0, 7200)]);
@@ -148,7 +148,7 @@ fn a_prefix_that_is_replaced_is_withdrawn_at_once_and_twice_more() {
 
 #[test]
 fn a_router_that_goes_away_says_so_three_times() {
-    let mut story = Story::new();
+    let mut story = AdvertisingStory::new();
     story.change(Some(&[prefix(1)]));
     let last = (0, vec![(1, 0, 7200)]);
     let mut said = story.change(None);
@@ -162,7 +162,7 @@ fn a_router_that_goes_away_says_so_three_times() {
 
 #[test]
 fn a_router_that_comes_back_with_another_prefix_goes_on_to_withdraw_the_first() {
-    let mut story = Story::new();
+    let mut story = AdvertisingStory::new();
     story.change(Some(&[prefix(1)]));
     story.change(None);
     let both = (300, vec![(2, 14_400, 86_400), (1, 0, 7200)]);
@@ -182,7 +182,7 @@ fn a_prefix_that_has_ended_is_advertised_as_such_before_it_is_withdrawn() {
         }),
         ..prefix(1)
     };
-    let mut story = Story::new();
+    let mut story = AdvertisingStory::new();
     story.change(Some(&[prefix(1)]));
     assert_eq!(story.change(Some(&[ended])), [(300, vec![(1, 0, 0)])]);
     let both = (300, vec![(2, 14_400, 86_400), (1, 0, 0)]);
@@ -191,7 +191,7 @@ fn a_prefix_that_has_ended_is_advertised_as_such_before_it_is_withdrawn() {
 
 #[test]
 fn an_advertisement_does_not_grow_however_often_its_prefix_is_replaced() {
-    let mut story = Story::new();
+    let mut story = AdvertisingStory::new();
     story.change(Some(&[prefix(0)]));
     let last = (1..=99).map(|n| story.change(Some(&[prefix(n)]))).last();
     let said = last.unwrap().pop().unwrap().1;
@@ -216,7 +216,7 @@ fn dns(n: u16) -> std::net::Ipv6Addr {
     std::net::Ipv6Addr::new(0x2001, 0xdb8, 0x53, 0, 0, 0, 0, n)
 }
 
-impl Story {
+impl AdvertisingStory {
     /// What is said of DNS at once when these are the links: the last octets of servers that stay and of those that go, and
     /// whether search domains stay and go.
     fn dns(&mut self, links: &[(PortId, &AdvertisedLink)]) -> Vec<Dns> {
@@ -268,7 +268,7 @@ fn stay_and_go(stay: &[u8], go: &[u8]) -> Dns {
 /// RFC 8106 §5.1.
 #[test]
 fn dns_servers_that_go_are_advertised_with_lifetime_zero_three_times() {
-    let mut story = Story::new();
+    let mut story = AdvertisingStory::new();
     let first = story.dns(&[(PORT, &with_dns(1, &[1, 2], &[]))]);
     assert_eq!(first, [stay_and_go(&[1, 2], &[])]);
     let said = story.dns(&[(PORT, &with_dns(1, &[2, 3], &[]))]);
@@ -284,7 +284,7 @@ fn dns_servers_that_go_are_advertised_with_lifetime_zero_three_times() {
 
 #[test]
 fn a_router_that_goes_takes_its_dns_servers_and_domains_with_it() {
-    let mut story = Story::new();
+    let mut story = AdvertisingStory::new();
     let said = story.dns(&[(PORT, &with_dns(1, &[1], &["example.org"]))]);
     assert_eq!(said[0].domains_stay, 1);
     let last = Dns {
@@ -306,7 +306,7 @@ fn a_router_that_goes_takes_its_dns_servers_and_domains_with_it() {
 
 #[test]
 fn what_another_router_on_the_link_advertises_is_not_taken_along() {
-    let mut story = Story::new();
+    let mut story = AdvertisingStory::new();
     let leaving = with_dns(1, &[1, 2], &["example.org"]);
     let staying = with_dns(1, &[2], &["example.org"]);
     story.dns(&[(PORT, &leaving), (OTHER, &staying)]);
@@ -315,7 +315,7 @@ fn what_another_router_on_the_link_advertises_is_not_taken_along() {
 
     let mut elsewhere = staying.clone();
     elsewhere.network = NetworkKey(8);
-    let mut story = Story::new();
+    let mut story = AdvertisingStory::new();
     story.dns(&[(PORT, &leaving), (OTHER, &elsewhere)]);
     let said = story.dns(&[(OTHER, &elsewhere)]);
     assert_eq!(said[0].go, [1, 2], "another link");
@@ -323,7 +323,7 @@ fn what_another_router_on_the_link_advertises_is_not_taken_along() {
 
 #[test]
 fn a_prefix_that_another_router_advertises_stays_preferred() {
-    let mut story = Story::new();
+    let mut story = AdvertisingStory::new();
     let (both, other) = (link(&[prefix(1), prefix(2)]), link(&[prefix(1)]));
     story.said(&[(PORT, &both), (OTHER, &other)]);
     let said = story.said(&[(OTHER, &other)]);
@@ -338,7 +338,7 @@ fn a_prefix_that_another_router_advertises_stays_preferred() {
         "the last one takes it: {said:?}"
     );
 
-    let mut story = Story::new();
+    let mut story = AdvertisingStory::new();
     story.said(&[(PORT, &both), (OTHER, &other)]);
     let changed = link(&[prefix(3)]);
     let said = story.said(&[(PORT, &changed), (OTHER, &other)]);
@@ -351,7 +351,7 @@ fn a_prefix_that_another_router_advertises_stays_preferred() {
 fn what_went_while_the_switch_was_away_is_withdrawn_when_it_is_back() {
     let (stays, goes) = (with_dns(1, &[1, 2], &[]), with_dns(2, &[3], &[]));
     let told = BTreeMap::from([(PORT, stays.clone()), (OTHER, goes)]);
-    let mut story = Story::new();
+    let mut story = AdvertisingStory::new();
     story.advertising = Advertising::new(told.clone(), story.now);
     assert_eq!(
         story.advertising.poll_timeout(),
@@ -361,7 +361,7 @@ fn what_went_while_the_switch_was_away_is_withdrawn_when_it_is_back() {
     let said = story.dns(&[(PORT, &with_dns(1, &[2], &[]))]);
     assert_eq!(said, [stay_and_go(&[], &[3]), stay_and_go(&[2], &[1])]);
 
-    let mut story = Story::new();
+    let mut story = AdvertisingStory::new();
     story.advertising = Advertising::new([(PORT, stays.clone())].into(), story.now);
     let said = story.dns(&[(PORT, &stays)]);
     assert_eq!(said, [stay_and_go(&[1, 2], &[])], "nothing went");

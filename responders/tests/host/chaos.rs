@@ -1,6 +1,6 @@
 //! A link where one router is honest, and somebody else says whatever comes to mind, at any time.
 
-use crate::uplinks::{FIRST, NETWORK, OWN, Story, advertisement, answers, chassis, said};
+use crate::uplinks::{FIRST, NETWORK, OWN, UplinkStory, advertisement, answers, chassis, said};
 use proptest::prelude::*;
 use sextant_model::{Advertisement, KnownNeighbor, MacAddr, Outside, Punt, RouterPreference};
 use sextant_responders::ra::{Destination, advertise};
@@ -117,14 +117,14 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// The honest router is heard, and answers.
-fn begun() -> Story {
-    let mut story = Story::new();
+fn begun() -> UplinkStory {
+    let mut story = UplinkStory::new();
     story.hear(&advertisement(HONEST, 9000, RouterPreference::Low));
     story.pass(0);
     story
 }
 
-impl Story {
+impl UplinkStory {
     /// What is due is done as time passes; the honest router answers whoever asks for it.
     fn pass(&mut self, milliseconds: u64) {
         let until = self.now + Duration::from_millis(milliseconds);

@@ -3,7 +3,9 @@
 
 use crate::advertising::{link, prefix};
 use crate::clock::{Seeded, start};
-use crate::outside::{NEXT_HOP, NEXT_HOP4, OWN4, Outside, TIMES, neighbor_asked_for, prefix_for};
+use crate::outside::{
+    NEXT_HOP, NEXT_HOP4, OWN4, OutsideWorld, TIMES, neighbor_asked_for, prefix_for,
+};
 use crate::prefix_clients::{INSIDE, MAC, OUTSIDE, intent, port, reaching, uplinks};
 use crate::uplinks::{FIRST, chassis};
 use proptest::prelude::*;
@@ -68,7 +70,7 @@ struct World {
     host: Host,
     intent: Intent,
     facts: Facts,
-    outside: Outside,
+    outside: OutsideWorld,
     flying: BTreeMap<(Instant, u64), Flying>,
     serial: u64,
     /// What was sent since the books were opened, and when.
@@ -145,7 +147,7 @@ impl World {
             host: Host::new(chassis(), RouterPorts::default(), now),
             intent,
             facts,
-            outside: Outside::new(),
+            outside: OutsideWorld::new(),
             flying: BTreeMap::new(),
             serial: 0,
             sent: vec![],

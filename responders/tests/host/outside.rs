@@ -23,14 +23,14 @@ pub(crate) const TIMES: (u32, u32) = (120, 200);
 const LIFETIMES: (u32, u32) = (400, 600);
 const NO_BINDING: u16 = 3;
 
-pub(crate) struct Outside {
+pub(crate) struct OutsideWorld {
     /// Which MAC each address has.
     pub(crate) stations: BTreeMap<IpAddr, MacAddr>,
     /// Which prefix the server has delegated to each DUID.
     pub(crate) bindings: BTreeMap<Vec<u8>, Ipv6Net>,
 }
 
-impl Outside {
+impl OutsideWorld {
     pub(crate) fn new() -> Self {
         let stations = [
             (FIRST.link_local().into(), FIRST),

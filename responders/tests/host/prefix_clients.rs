@@ -147,7 +147,7 @@ fn uplinks_of(network: NetworkId, mac: MacAddr) -> BTreeMap<NetworkId, Uplink> {
 }
 
 /// A hypervisor with the gateway of the router, and an owner of facts.
-struct Story {
+struct PrefixClientStory {
     clients: PrefixClients,
     intent: Intent,
     facts: Facts,
@@ -155,7 +155,7 @@ struct Story {
     random: Seeded,
 }
 
-impl Story {
+impl PrefixClientStory {
     /// Nothing is known of the subnet's prefix.
     fn new() -> Self {
         let (intent, now) = (intent(), start());
@@ -264,7 +264,7 @@ fn all_are(kind: u8, sent: &[u8]) {
 
 #[test]
 fn it_asks_where_the_gateway_is_until_nobody_wants_a_prefix_any_more() {
-    let mut story = Story::new();
+    let mut story = PrefixClientStory::new();
     let asked = story.sent_within(5);
     all_are(SOLICIT, &asked);
     assert!(asked.len() >= 2, "{asked:?}");
@@ -278,7 +278,7 @@ fn it_asks_where_the_gateway_is_until_nobody_wants_a_prefix_any_more() {
 
 #[test]
 fn a_prefix_known_from_before_is_rebound_and_given_back_once_nobody_wants_it() {
-    let mut story = Story::knowing(3600);
+    let mut story = PrefixClientStory::knowing(3600);
     all_are(REBIND, &story.sent_within(5));
     assert_eq!(story.reports(), []);
 
@@ -290,7 +290,7 @@ fn a_prefix_known_from_before_is_rebound_and_given_back_once_nobody_wants_it() {
 
 #[test]
 fn what_another_hypervisor_asks_for_is_left_to_it() {
-    let mut story = Story::knowing(3600);
+    let mut story = PrefixClientStory::knowing(3600);
     story.set(BTreeMap::new());
     assert_eq!(story.sent_within(600), [] as [u8; 0]);
 }
@@ -298,7 +298,7 @@ fn what_another_hypervisor_asks_for_is_left_to_it() {
 /// Its flows are changed later than what is known.
 #[test]
 fn what_another_hypervisor_has_learned_is_not_contradicted() {
-    let mut story = Story::knowing(3600);
+    let mut story = PrefixClientStory::knowing(3600);
     let mut other = reaching(ChassisId::new("h2"));
     other.gateway_priority = u16::MAX;
     story.facts.put_chassis(other);
@@ -310,7 +310,7 @@ fn what_another_hypervisor_has_learned_is_not_contradicted() {
 
 #[test]
 fn what_is_wanted_again_while_it_is_given_back_begins_anew() {
-    let mut story = Story::knowing(3600);
+    let mut story = PrefixClientStory::knowing(3600);
     let with = story.intent.clone();
     story.detach();
     story.set(BTreeMap::new());
@@ -322,14 +322,14 @@ fn what_is_wanted_again_while_it_is_given_back_begins_anew() {
 
 #[test]
 fn one_that_ended_meanwhile_is_taken_back_and_asked_for_anew() {
-    let mut story = Story::knowing(-10);
+    let mut story = PrefixClientStory::knowing(-10);
     all_are(SOLICIT, &story.sent_within(5));
     assert_eq!(story.reports(), [None]);
 }
 
 #[test]
 fn another_sender_tells_servers_of_itself_at_once() {
-    let mut story = Story::knowing(3600);
+    let mut story = PrefixClientStory::knowing(3600);
     // Nobody contradicts: it is bound.
     story.sent_within(30);
     assert_eq!(story.sent_within(60), [] as [u8; 0]);
@@ -342,7 +342,7 @@ fn another_sender_tells_servers_of_itself_at_once() {
 
 #[test]
 fn on_another_network_it_begins_anew_and_gives_back_what_it_had() {
-    let mut story = Story::knowing(3600);
+    let mut story = PrefixClientStory::knowing(3600);
     lead(&mut story.intent, elsewhere());
     story.facts.place_gateways(&story.intent);
     story.set(uplinks_of(elsewhere(), MAC));
@@ -357,7 +357,7 @@ fn on_another_network_it_begins_anew_and_gives_back_what_it_had() {
 
 #[test]
 fn what_is_given_back_is_left_to_another_hypervisor_that_asks_for_it() {
-    let mut story = Story::knowing(3600);
+    let mut story = PrefixClientStory::knowing(3600);
     let with = story.intent.clone();
     story.detach();
     story.set(BTreeMap::new());
@@ -389,7 +389,7 @@ fn reply_to(frame: &[u8], server: &[u8]) -> Heard {
 
 #[test]
 fn what_is_given_back_is_over_when_the_server_says_so() {
-    let mut story = Story::knowing(3600);
+    let mut story = PrefixClientStory::knowing(3600);
     story.detach();
     story.set(BTreeMap::new());
     let [release] = &story.due()[..] else {
@@ -406,7 +406,7 @@ fn what_is_given_back_is_over_when_the_server_says_so() {
 
 #[test]
 fn what_was_forgotten_meanwhile_is_reported_again() {
-    let mut story = Story::knowing(3600);
+    let mut story = PrefixClientStory::knowing(3600);
     assert_eq!(story.reports(), []);
     story.facts.delegate(SUBNET, None);
     let known = story.delegation(3600);
@@ -424,7 +424,7 @@ fn when_the_clock_was_set_it_is_reported_when_a_prefix_ends() {
         (7200, true),
         (-7200, true),
     ] {
-        let mut story = Story::knowing(3600);
+        let mut story = PrefixClientStory::knowing(3600);
         let ends = story.delegation(3600).valid_until;
         story.pass(100);
         story.now.unix += set_by;

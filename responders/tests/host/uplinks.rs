@@ -52,7 +52,7 @@ pub(crate) fn uplink() -> Uplink {
 }
 
 /// A hypervisor on an external network, and an owner of facts.
-pub(crate) struct Story {
+pub(crate) struct UplinkStory {
     pub(crate) uplinks: Uplinks,
     pub(crate) facts: Facts,
     pub(crate) now: Instant,
@@ -60,7 +60,7 @@ pub(crate) struct Story {
     random: Seeded,
 }
 
-impl Story {
+impl UplinkStory {
     pub(crate) fn new() -> Self {
         Self::with(observed())
     }
@@ -210,7 +210,7 @@ fn asks_for_routers(frames: &[OutgoingFrame]) -> bool {
 
 #[test]
 fn a_new_uplink_asks_for_routers_and_announces_itself_once_its_flows_are_there() {
-    let mut story = Story::new();
+    let mut story = UplinkStory::new();
     assert_eq!(octets(story.due()), [solicit(OWN, OWN.link_local())]);
     story.uplinks.handle_confirmed(story.now);
     let global: Ipv6Addr = "2001:db8:e::5".parse().unwrap();
@@ -221,7 +221,7 @@ fn a_new_uplink_asks_for_routers_and_announces_itself_once_its_flows_are_there()
 
 #[test]
 fn the_better_router_wins_until_it_goes() {
-    let mut story = Story::new();
+    let mut story = UplinkStory::new();
     story.hear(&advertisement(FIRST, 1800, RouterPreference::Low));
     assert_eq!(story.reported(), Some(FIRST.link_local()));
     story.hear(&advertisement(SECOND, 1800, RouterPreference::High));
@@ -237,12 +237,12 @@ fn the_better_router_wins_until_it_goes() {
 fn what_was_known_before_counts_until_a_router_is_heard() {
     let mut facts = observed();
     facts.learn_outside(&chassis(), NETWORK, Some(Arc::new(known())));
-    let mut own = Story::with(facts);
+    let mut own = UplinkStory::with(facts);
     assert_eq!(own.reports(), [], "a restart is no news");
 
     let mut facts = observed();
     facts.learn_outside(&ChassisId::new("h2"), NETWORK, Some(Arc::new(known())));
-    let mut taken_over = Story::with(facts);
+    let mut taken_over = UplinkStory::with(facts);
     assert_eq!(taken_over.reports(), [(NETWORK, Some(known()))]);
     taken_over.hear(&advertisement(SECOND, 1800, RouterPreference::Medium));
     taken_over.due();
@@ -256,7 +256,7 @@ fn what_was_known_before_counts_until_a_router_is_heard() {
 
 #[test]
 fn what_was_lost_on_its_way_to_the_owner_is_reported_again() {
-    let mut story = Story::with(Facts::default());
+    let mut story = UplinkStory::with(Facts::default());
     story.hear(&advertisement(FIRST, 1800, RouterPreference::Low));
     assert_eq!(story.reports(), [], "nothing would be kept");
     story.facts = observed();
@@ -267,7 +267,7 @@ fn what_was_lost_on_its_way_to_the_owner_is_reported_again() {
 
 #[test]
 fn a_router_that_has_not_answered_displaces_none_that_does_and_keeps_nobody_from_asking() {
-    let mut story = Story::new();
+    let mut story = UplinkStory::new();
     story.hear(&advertisement(SECOND, 1800, RouterPreference::High));
     let for_want_of_another = story.reported();
     assert_eq!(for_want_of_another, Some(SECOND.link_local()));
@@ -289,7 +289,7 @@ fn a_router_that_has_not_answered_displaces_none_that_does_and_keeps_nobody_from
 
 #[test]
 fn nobody_outside_has_our_mac_or_our_address() {
-    let mut story = Story::new();
+    let mut story = UplinkStory::new();
     let own: Ipv6Addr = "2001:db8:e::5".parse().unwrap();
     let mut from_us = advertisement(FIRST, 1800, RouterPreference::High);
     from_us[6..12].copy_from_slice(&OWN.0);
@@ -309,7 +309,7 @@ fn nobody_outside_has_our_mac_or_our_address() {
 
 #[test]
 fn another_says_goodbye_for_a_router_that_answers_and_is_not_believed() {
-    let mut story = Story::new();
+    let mut story = UplinkStory::new();
     story.hear(&advertisement(FIRST, 1800, RouterPreference::Medium));
     story.answer_at(1, &[FIRST]);
     for lifetime in [0, 1] {
@@ -329,7 +329,7 @@ fn another_says_goodbye_for_a_router_that_answers_and_is_not_believed() {
 fn a_network_that_is_left_is_reported_as_such() {
     let mut facts = observed();
     facts.learn_outside(&chassis(), NETWORK, Some(Arc::default()));
-    let mut story = Story::with(facts);
+    let mut story = UplinkStory::with(facts);
     story.set(BTreeMap::new());
     assert_eq!(story.reports(), [(NETWORK, None)]);
     assert_eq!(story.reports(), []);
@@ -347,7 +347,7 @@ fn before_it_is_known_which_uplinks_there_are_none_is_left() {
 
 #[test]
 fn a_neighbour_for_whom_there_are_packets_is_resolved_and_so_are_only_so_many() {
-    let mut story = Story::new();
+    let mut story = UplinkStory::new();
     story.due();
     let host = |n: u16| IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0xe, 0, 0, 0, 1, n));
     let seek: Vec<_> = (0..300)
@@ -364,7 +364,7 @@ fn a_neighbour_for_whom_there_are_packets_is_resolved_and_so_are_only_so_many() 
 
 #[test]
 fn routers_are_asked_for_again_once_the_last_has_gone() {
-    let mut story = Story::new();
+    let mut story = UplinkStory::new();
     assert!(asks_for_routers(&story.due()));
     story.hear(&advertisement(FIRST, 30, RouterPreference::Medium));
     story.answer_at(1, &[FIRST]);
@@ -374,7 +374,7 @@ fn routers_are_asked_for_again_once_the_last_has_gone() {
 
 #[test]
 fn of_routers_that_are_not_listed_nothing_is_kept() {
-    let mut story = Story::new();
+    let mut story = UplinkStory::new();
     for n in 0..200 {
         let router = MacAddr([2, 0, 0, 0, 1, n]);
         let lifetime = if n % 2 == 0 { 1800 } else { 0 };
@@ -390,7 +390,7 @@ fn of_routers_that_are_not_listed_nothing_is_kept() {
 
 #[test]
 fn who_makes_up_routers_is_reported_at_a_pace_and_the_last_of_them_in_the_end() {
-    let mut story = Story::new();
+    let mut story = UplinkStory::new();
     let reported = (0..200).filter(|n| {
         let lifetime = if n % 2 == 0 { 1800 } else { 0 };
         story.hear(&advertisement(SECOND, lifetime, RouterPreference::High));

@@ -6,7 +6,7 @@ use crate::snapshot::Snapshot;
 use clap::Args;
 use rust_openflow::{Cookie, TableId};
 use serde::{Deserialize, Serialize};
-use sextant_flows::pipeline::STAGES;
+use sextant_flows::pipeline::Stage;
 use sextant_flows::{Flow, Flows, Object};
 use sextant_model::{ChassisId, NetworkId, PortId, RouterId, SecurityGroupId};
 use std::cmp::Reverse;
@@ -85,7 +85,7 @@ impl Verb for FlowsVerb {
                 let names = wanted_by.get(&cookie).into_iter().flatten();
                 give(FlowRow {
                     table: flow.stage.table().0,
-                    stage: stage_name(flow.stage.table()).to_owned(),
+                    stage: flow.stage.name().to_owned(),
                     cookie: cookie.to_string(),
                     flow: flow.to_flow_mod(cookie).to_string(),
                     wanted_by: names.map(ToString::to_string).collect(),
@@ -189,8 +189,7 @@ pub(super) fn refusal(snapshot: &Snapshot, chassis: &ChassisId, cookie: Cookie) 
 
 /// What the pipeline calls a table.
 pub(super) fn stage_name(table: TableId) -> &'static str {
-    let spec = STAGES.iter().find(|spec| spec.stage.table() == table);
-    spec.map_or("", |spec| spec.name)
+    Stage::of(table).map_or("", Stage::name)
 }
 
 fn cookie(text: &str) -> Result<u64, String> {

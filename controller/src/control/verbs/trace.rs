@@ -253,7 +253,7 @@ fn dropped(flows: &Flows, drop: Drop) -> TraceRow {
 
 fn stage_of(flows: &Flows, cookie: Cookie) -> &'static str {
     let flow = flows.get(cookie);
-    flow.map_or("", |flow| stage_name(flow.stage.table()))
+    flow.map_or("", |flow| flow.stage.name())
 }
 
 fn view<'s>(snapshot: &'s Snapshot, chassis: &'s ChassisId) -> View<'s> {

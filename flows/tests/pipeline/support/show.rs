@@ -2,7 +2,7 @@
 
 use super::cloud::Cloud;
 use rust_openflow::TableId;
-use sextant_flows::pipeline::{STAGES, Stage};
+use sextant_flows::pipeline::Stage;
 use sextant_flows::{Flow, Flows};
 use sextant_model::ChassisId;
 use std::cmp::Reverse;
@@ -58,11 +58,7 @@ fn text<'a>(lines: impl Iterator<Item = (char, &'a Line)>) -> String {
 }
 
 pub(crate) fn stage_name(table: TableId) -> &'static str {
-    STAGES
-        .iter()
-        .find(|spec| spec.stage.table() == table)
-        .map(|spec| spec.name)
-        .unwrap()
+    Stage::of(table).unwrap().name()
 }
 
 /// The flows of one stage.

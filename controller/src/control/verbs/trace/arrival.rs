@@ -137,11 +137,7 @@ fn from_port(
 
 /// Completes the packet with what the port may send from.
 fn fill_sources(packet: &mut Packet, port: &Port) {
-    let mac = port.mac_address.0;
-    let mac = mac
-        .iter()
-        .fold(0, |bits, octet| bits << 8 | u128::from(*octet));
-    fill(packet, Field::ETH_SRC, mac);
+    fill(packet, Field::ETH_SRC, port.mac_address.to_u64().into());
     let is_ipv6 = packet.get(Field::ETH_TYPE) == 0x86dd;
     let mut addresses = port.addresses().map(|(_, address)| address);
     match addresses.find(|address| address.is_ipv6() == is_ipv6) {
