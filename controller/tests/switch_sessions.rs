@@ -24,7 +24,7 @@ use sextant_controller::state::{self, Event};
 use sextant_controller::switch::{self, Context, Handover, Turn};
 use sextant_model::{
     Change, Chassis, ChassisId, Encap, EncapKind, ExternalGateway, FixedIp, Ipv6Mode, MacAddr,
-    Meta, Network, NetworkId, NetworkKey, NetworkType, Object, Plugged, Port, PortId, PrefixSource,
+    Network, NetworkId, NetworkKey, NetworkType, Object, Plugged, Port, PortId, PrefixSource,
     ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, Router, RouterId, RouterKey, Subnet, SubnetId,
 };
 use sextant_responders::neighbor::announce;
@@ -134,19 +134,8 @@ fn chassis(name: &str) -> Chassis {
 
 fn network(n: u16) -> Network {
     Network {
-        id: network_id(n),
-        meta: Meta::default(),
-        admin_state_up: true,
-        shared: false,
-        external: false,
-        is_default: false,
-        mtu: None,
-        port_security_enabled: true,
-        dns_domain: String::new(),
-        network_type: NetworkType::Vxlan,
-        physical_network: None,
         segmentation_id: Some(u32::from(n) + 1),
-        key: NetworkKey(u32::from(n) + 1),
+        ..Network::new(network_id(n), NetworkKey(u32::from(n) + 1))
     }
 }
 
@@ -184,14 +173,7 @@ fn routed() -> Snapshot {
             ipv6_address_mode: Some(Ipv6Mode::Slaac),
             ..Subnet::new(subnet, network_id(0), "2001:db8:1::/64".parse().unwrap())
         })),
-        Object::Router(Arc::new(Router {
-            id: router,
-            meta: Meta::default(),
-            admin_state_up: true,
-            key: RouterKey(1),
-            external_gateway: None,
-            routes: vec![],
-        })),
+        Object::Router(Arc::new(Router::new(router, RouterKey(1)))),
         Object::Port(Arc::new(interface)),
     ] {
         snapshot.intent.apply(&Change::Put(object));

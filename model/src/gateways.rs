@@ -200,8 +200,8 @@ fn weight(router: RouterId, chassis: &ChassisId) -> u64 {
 mod tests {
     use super::*;
     use crate::{
-        Change, Encap, EncapKind, ExternalGateway, Facts, Meta, Network, NetworkKey, NetworkType,
-        Object, RouterKey,
+        Change, Encap, EncapKind, ExternalGateway, Facts, Network, NetworkKey, NetworkType, Object,
+        RouterKey,
     };
     use uuid::Uuid;
 
@@ -211,31 +211,19 @@ mod tests {
         let mut intent = Intent::default();
         let mut put = |object| intent.apply(&Change::Put(object));
         put(Object::Network(Arc::new(Network {
-            id: NETWORK,
-            meta: Meta::default(),
-            admin_state_up: true,
-            shared: false,
             external: true,
-            is_default: false,
-            mtu: None,
-            port_security_enabled: true,
-            dns_domain: String::new(),
             network_type: NetworkType::Flat,
             physical_network: Some("physnet1".to_owned()),
             segmentation_id: None,
-            key: NetworkKey(1),
+            ..Network::new(NETWORK, NetworkKey(1))
         })));
         for id in 0..routers {
             put(Object::Router(Arc::new(Router {
-                id: RouterId(Uuid::from_u128(id)),
-                meta: Meta::default(),
-                admin_state_up: true,
-                key: RouterKey(7),
                 external_gateway: Some(ExternalGateway {
                     network_id: NETWORK,
                     enable_snat: true,
                 }),
-                routes: vec![],
+                ..Router::new(RouterId(Uuid::from_u128(id)), RouterKey(7))
             })));
         }
         intent

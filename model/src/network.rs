@@ -61,3 +61,24 @@ pub struct Network {
     /// Its number on the wire and in the pipeline.
     pub key: NetworkKey,
 }
+
+impl Network {
+    /// One that is tunnelled and up, and has nothing else.
+    pub fn new(id: NetworkId, key: NetworkKey) -> Self {
+        Self {
+            id,
+            meta: Meta::default(),
+            admin_state_up: true,
+            shared: false,
+            external: false,
+            is_default: false,
+            mtu: None,
+            port_security_enabled: true,
+            dns_domain: String::new(),
+            network_type: NetworkType::Vxlan,
+            physical_network: None,
+            segmentation_id: Some(key.0),
+            key,
+        }
+    }
+}

@@ -30,3 +30,17 @@ pub struct Router {
     #[serde(default)]
     pub routes: Vec<HostRoute>,
 }
+
+impl Router {
+    /// One that is up, and has neither a gateway nor routes of its own.
+    pub fn new(id: RouterId, key: RouterKey) -> Self {
+        Self {
+            id,
+            meta: Meta::default(),
+            admin_state_up: true,
+            key,
+            external_gateway: None,
+            routes: vec![],
+        }
+    }
+}

@@ -2,9 +2,9 @@ use super::*;
 use crate::state;
 use crate::store::{Boxed, CommitError, Precondition, Revision, Store, Watch, WatchEnded};
 use sextant_model::{
-    Change, Delegation, Facts, FixedIp, Intent, Key, MacAddr, Meta, Network, NetworkId, NetworkKey,
-    NetworkType, Object, ObjectKey, Port, PortId, PrefixSource, ROUTER_GATEWAY_OWNER,
-    ROUTER_INTERFACE_OWNER, Router, RouterId, RouterKey, Subnet,
+    Change, Delegation, Facts, FixedIp, Intent, Key, MacAddr, Network, NetworkId, NetworkKey,
+    Object, ObjectKey, Port, PortId, PrefixSource, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER,
+    Router, RouterId, RouterKey, Subnet,
 };
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,33 +41,12 @@ fn port(id: PortId, network_id: NetworkId, owner: &str) -> Object {
 }
 
 fn network() -> Object {
-    Object::Network(Arc::new(Network {
-        id: INSIDE,
-        meta: Meta::default(),
-        admin_state_up: true,
-        shared: false,
-        external: false,
-        is_default: false,
-        mtu: None,
-        port_security_enabled: true,
-        dns_domain: String::new(),
-        network_type: NetworkType::Vxlan,
-        physical_network: None,
-        segmentation_id: Some(1),
-        key: NetworkKey(1),
-    }))
+    Object::Network(Arc::new(Network::new(INSIDE, NetworkKey(1))))
 }
 
 /// A subnet with this prefix, on a router with a way out.
 fn intent(cidr: &str) -> Intent {
-    let router = Object::Router(Arc::new(Router {
-        id: ROUTER,
-        meta: Meta::default(),
-        admin_state_up: true,
-        key: RouterKey(1),
-        external_gateway: None,
-        routes: vec![],
-    }));
+    let router = Object::Router(Arc::new(Router::new(ROUTER, RouterKey(1))));
     let mut intent = Intent::default();
     let objects = [
         network(),

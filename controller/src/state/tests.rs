@@ -4,7 +4,7 @@ mod gateways;
 mod hosts;
 
 use super::*;
-use sextant_model::{Encap, EncapKind, Fact, Intent, MacAddr, Meta, NetworkId, Port};
+use sextant_model::{Encap, EncapKind, Fact, Intent, MacAddr, NetworkId, Port};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 

@@ -134,7 +134,7 @@ impl Touched<'_> {
 mod tests {
     use super::*;
     use sextant_model::{
-        Change, Chassis, Encap, EncapKind, ExternalGateway, Facts, Intent, MacAddr, Meta, Network,
+        Change, Chassis, Encap, EncapKind, ExternalGateway, Facts, Intent, MacAddr, Network,
         NetworkKey, NetworkType, Object as Stored, Outside, Router, RouterKey,
     };
     use std::net::Ipv6Addr;
@@ -147,31 +147,19 @@ mod tests {
     fn intent() -> Intent {
         let mut intent = Intent::default();
         intent.apply(&Change::Put(Stored::Network(Arc::new(Network {
-            id: NETWORK,
-            meta: Meta::default(),
-            admin_state_up: true,
-            shared: false,
             external: true,
-            is_default: false,
-            mtu: None,
-            port_security_enabled: true,
-            dns_domain: String::new(),
             network_type: NetworkType::Flat,
             physical_network: Some("physnet1".to_owned()),
             segmentation_id: None,
-            key: NetworkKey(1),
+            ..Network::new(NETWORK, NetworkKey(1))
         }))));
         let external_gateway = Some(ExternalGateway {
             network_id: NETWORK,
             enable_snat: true,
         });
         intent.apply(&Change::Put(Stored::Router(Arc::new(Router {
-            id: ROUTER,
-            meta: Meta::default(),
-            admin_state_up: true,
-            key: RouterKey(7),
             external_gateway,
-            routes: vec![],
+            ..Router::new(ROUTER, RouterKey(7))
         }))));
         intent
     }

@@ -3,12 +3,10 @@
 //! On their own network guests find out among themselves. A router sends where it was announced, as to a fixed address. Where
 //! nobody has announced it, the first packet for it goes up instead, and whoever may have it is asked.
 
-use super::routing::in_register;
 use super::{neighbor, routing};
 use crate::flow::Flow;
-use crate::pipeline::{Holding, NETWORK, NEXT_HOP, PROBLEM, Stage, next_hop, problem, report};
+use crate::pipeline::{Holding, NETWORK, PROBLEM, Stage, next_hop, problem, report};
 use crate::view::View;
-use ipnet::IpNet;
 use rust_openflow::{Field, Match};
 use sextant_model::{Asker, Network, Port, Punt};
 use std::net::IpAddr;
@@ -21,29 +19,16 @@ pub(crate) fn next_hops(view: &View<'_>, network: &Network, port: &Port) -> Vec<
 }
 
 /// What is for an address that nobody has announced is the controller's, as often as the sender's punts may be.
-fn asked_for<'a>(network: &Network, port: &'a Port) -> impl Iterator<Item = Flow> + use<'a> {
-    let key = network.key.0;
+fn asked_for<'a>(network: &'a Network, port: &'a Port) -> impl Iterator<Item = Flow> + use<'a> {
     let pairs = port.allowed_address_pairs.iter();
     let pairs = pairs.filter(|_| port.port_security_enabled);
     pairs.map(move |pair| {
         let prefix = pair.ip_address.trunc();
-        let matches = routing::family(prefix).holding(NETWORK, key).masked(
-            NEXT_HOP.field,
-            in_register(prefix.network()),
-            mask(prefix),
-        );
+        let matches = routing::to_hop_within(network, prefix);
         Flow::new(Stage::NextHop, next_hop::UNHELD, matches)
             .apply(vec![PROBLEM.set(problem::UNHELD)])
             .goto(Stage::Refuse)
     })
-}
-
-/// A prefix of what [`NEXT_HOP`] holds: an IPv4 address is the low 32 bits.
-pub(crate) fn mask(prefix: IpNet) -> u128 {
-    match prefix.netmask() {
-        IpAddr::V6(mask) => mask.to_bits(),
-        IpAddr::V4(mask) => u128::MAX << 32 | u128::from(mask.to_bits()),
-    }
 }
 
 /// A router's port asks on its network. By then the packet comes from its MAC.

@@ -20,6 +20,7 @@ pub(crate) mod tunnel;
 use crate::flow::Flow;
 use crate::pipeline::{Miss, STAGES, StageSpec, miss};
 use rust_openflow::{Field, Match};
+use sextant_model::IpVersion;
 
 /// EtherTypes that the pipeline knows.
 pub(crate) mod ethertype {
@@ -83,6 +84,14 @@ pub(crate) fn ipv4() -> Match {
 /// Matches IPv6.
 pub(crate) fn ipv6() -> Match {
     Match::new().with(Field::ETH_TYPE, ethertype::IPV6)
+}
+
+/// Matches a version of IP.
+pub(crate) fn of_version(version: IpVersion) -> Match {
+    match version {
+        IpVersion::V4 => ipv4(),
+        IpVersion::V6 => ipv6(),
+    }
 }
 
 /// Matches an ICMPv6 type.

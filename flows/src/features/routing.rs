@@ -1,7 +1,7 @@
 //! Routes between the networks of a router, on the sender's own hypervisor (RFC 8200 §3, RFC 4291 §2.5.6; RFC 1812 §5).
 
 use super::{icmp_error, neighbor};
-use super::{icmpv4, icmpv6, icmpv6_type, ipv4, ipv6, protocol};
+use super::{icmpv4, icmpv6, icmpv6_type, ipv4, ipv6, of_version, protocol};
 use crate::flow::Flow;
 use crate::pipeline::{
     ARRIVED, Holding, LONGER, NETWORK, NEXT_HOP, NEXT_MTU, ROUTER, SENDER_MAC, Stage, TAG,
@@ -10,7 +10,7 @@ use crate::pipeline::{
 use crate::view::View;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rust_openflow::{Action, Field, Match, Subfield, ports};
-use sextant_model::{MacAddr, Network, Port, Router};
+use sextant_model::{IpVersion, MacAddr, Network, Port, Router};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -303,20 +303,27 @@ pub(super) fn reach(priority: u16, network: &Network, address: IpAddr, mac: MacA
         true => Stage::Switch,
         false => Stage::Translate,
     };
-    let matches = Match::new()
-        .holding(NETWORK, network.key.0)
-        .holding(NEXT_HOP, in_register(address));
-    Flow::new(Stage::NextHop, priority, matches)
+    Flow::new(Stage::NextHop, priority, to_hop(network, address))
         .apply(vec![Action::set(Field::ETH_DST, mac.to_u64())])
         .goto(next)
 }
 
-/// The family of a prefix.
-pub(super) fn family(prefix: IpNet) -> Match {
-    match prefix {
-        IpNet::V6(_) => ipv6(),
-        IpNet::V4(_) => ipv4(),
-    }
+/// Packets to this next hop on a network.
+pub(super) fn to_hop(network: &Network, address: IpAddr) -> Match {
+    Match::new()
+        .holding(NETWORK, network.key.0)
+        .holding(NEXT_HOP, in_register(address))
+}
+
+/// Packets to a next hop within a prefix: an IPv4 one is the low 32 bits.
+pub(super) fn to_hop_within(network: &Network, prefix: IpNet) -> Match {
+    let mask = match prefix.netmask() {
+        IpAddr::V6(mask) => mask.to_bits(),
+        IpAddr::V4(mask) => u128::MAX << 32 | u128::from(mask.to_bits()),
+    };
+    of_version(IpVersion::of_prefix(prefix))
+        .holding(NETWORK, network.key.0)
+        .masked(NEXT_HOP.field, in_register(prefix.network()), mask)
 }
 
 /// An address as [`NEXT_HOP`] holds it.

@@ -1,7 +1,7 @@
 //! What facts keep in line by themselves.
 
 use super::*;
-use crate::{Change, MacAddr, Meta, Object, Port};
+use crate::{Change, MacAddr, Object, Port};
 use uuid::Uuid;
 
 fn port(id: u128, network: u128) -> Port {
@@ -141,19 +141,9 @@ fn indexes_name_each_hypervisor_and_network_once() {
 fn the_worst_encapsulation_decides_the_mtu() {
     let mut facts = Facts::default();
     let network = crate::Network {
-        id: NetworkId(Uuid::nil()),
-        meta: Meta::default(),
-        admin_state_up: true,
-        shared: false,
-        external: false,
-        is_default: false,
-        mtu: None,
-        port_security_enabled: true,
-        dns_domain: String::new(),
         network_type: crate::NetworkType::Vxlan,
-        physical_network: None,
         segmentation_id: Some(1),
-        key: crate::NetworkKey(1),
+        ..crate::Network::new(NetworkId(Uuid::nil()), crate::NetworkKey(1))
     };
     let settings = Settings::default();
     assert_eq!(facts.network_mtu(&network, &settings), 1430);

@@ -4,9 +4,9 @@ use crate::clock::{Seeded, start};
 use crate::uplinks::chassis;
 use sextant_model::{
     Change, Chassis, ChassisId, Delegation, Encap, EncapKind, ExternalGateway, Facts, FixedIp,
-    Intent, MacAddr, Meta, Network, NetworkId, NetworkKey, NetworkType, Object, ObjectKey, Port,
-    PortId, PrefixSource, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, Router, RouterId,
-    RouterKey, Speaker, Subnet, SubnetId, Uplink,
+    Intent, MacAddr, Network, NetworkId, NetworkKey, NetworkType, Object, ObjectKey, Port, PortId,
+    PrefixSource, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, Router, RouterId, RouterKey,
+    Speaker, Subnet, SubnetId, Uplink,
 };
 use sextant_responders::Learned;
 use sextant_responders::dhcpv6::codec::put_option;
@@ -57,19 +57,11 @@ pub(crate) fn port(id: PortId, network: NetworkId, owner: &str) -> Port {
 
 fn network(id: NetworkId) -> Object {
     Object::Network(Arc::new(Network {
-        id,
-        meta: Meta::default(),
-        admin_state_up: true,
-        shared: false,
         external: id != INSIDE,
-        is_default: false,
-        mtu: None,
-        port_security_enabled: true,
-        dns_domain: String::new(),
         network_type: NetworkType::Flat,
         physical_network: Some("physnet1".to_owned()),
         segmentation_id: None,
-        key: NetworkKey(1),
+        ..Network::new(id, NetworkKey(1))
     }))
 }
 
@@ -96,15 +88,11 @@ pub(crate) fn intent() -> Intent {
 /// The router's gateway is on this network.
 fn lead(intent: &mut Intent, network_id: NetworkId) {
     let router = Router {
-        id: ROUTER,
-        meta: Meta::default(),
-        admin_state_up: true,
-        key: RouterKey(1),
         external_gateway: Some(ExternalGateway {
             network_id,
             enable_snat: true,
         }),
-        routes: vec![],
+        ..Router::new(ROUTER, RouterKey(1))
     };
     let gateway = port(GATEWAY, network_id, ROUTER_GATEWAY_OWNER);
     intent.apply(&Change::Put(Object::Router(Arc::new(router))));

@@ -12,19 +12,11 @@ const LLA: std::net::Ipv6Addr = std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0
 fn outward() -> Story {
     let mut story = story();
     story.stored(Change::Put(Object::Network(Arc::new(Network {
-        id: EXTERNAL,
-        meta: Meta::default(),
-        admin_state_up: true,
-        shared: false,
         external: true,
-        is_default: false,
-        mtu: None,
-        port_security_enabled: true,
-        dns_domain: String::new(),
         network_type: NetworkType::Flat,
         physical_network: Some("physnet1".to_owned()),
         segmentation_id: None,
-        key: NetworkKey(1),
+        ..Network::new(EXTERNAL, NetworkKey(1))
     }))));
     story.stored(Change::Put(router(true)));
     story
@@ -32,15 +24,11 @@ fn outward() -> Story {
 
 fn router(gateway: bool) -> Object {
     Object::Router(Arc::new(Router {
-        id: ROUTER,
-        meta: Meta::default(),
-        admin_state_up: true,
-        key: RouterKey(7),
         external_gateway: gateway.then_some(ExternalGateway {
             network_id: EXTERNAL,
             enable_snat: true,
         }),
-        routes: vec![],
+        ..Router::new(ROUTER, RouterKey(7))
     }))
 }
 

@@ -13,7 +13,7 @@ pub(crate) use outside::{link, meter, port};
 pub(crate) use publishing::{published, publishes};
 
 use super::routing::{self, Way, in_register, to};
-use super::{icmp_error, ipv4, ipv6, tunnel};
+use super::{icmp_error, of_version, tunnel};
 use crate::exit::{Exit, Gateway};
 use crate::flow::Flow;
 use crate::pipeline::{
@@ -21,12 +21,10 @@ use crate::pipeline::{
 };
 use crate::view::{Tunnel, View};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use rust_openflow::{Action, Field, Match, Subfield};
+use rust_openflow::{Action, Field, Subfield};
 use sextant_model::{IpVersion, MacAddr, Publish, Router};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-
-const FAMILIES: [IpVersion; 2] = [IpVersion::V6, IpVersion::V4];
 
 /// The routes of a router to its external network and by way of it, its addresses there, and what it tells outside of what it
 /// does not forward.
@@ -48,7 +46,7 @@ pub(crate) fn routes(view: &View<'_>, router: &Router) -> Vec<Flow> {
         Some(Exit::There(tunnel)) => onward(view, &gateway, family, &tunnel),
         None => vec![],
     };
-    let routes = FAMILIES.into_iter().flat_map(of_family);
+    let routes = IpVersion::ALL.into_iter().flat_map(of_family);
     let own = routing::own_addresses(router, gateway.port);
     routes.chain(at_gateway).chain(own).collect()
 }
@@ -77,10 +75,9 @@ fn destinations(
     gateway: &Gateway<'_>,
     family: IpVersion,
 ) -> Vec<(IpNet, u16, Option<IpAddr>)> {
-    let of_family = |prefix: &IpNet| prefix.addr().is_ipv6() == (family == IpVersion::V6);
     let connected = view
         .prefixes(gateway.port)
-        .filter(of_family)
+        .filter(|prefix| IpVersion::of_prefix(*prefix) == family)
         .map(|prefix| (prefix, routing::priority(prefix) + 1, None));
     let Some((on, _)) = view.facts.gateways().get(&gateway.router.id) else {
         return vec![];
@@ -166,7 +163,7 @@ fn onward(view: &View<'_>, gateway: &Gateway<'_>, family: IpVersion, tunnel: &Tu
     }
     // What came through a tunnel enters no other: two hypervisors that disagree about where the gateway is would send it to
     // and fro, its hop limit untouched.
-    let leaving = of_family(family)
+    let leaving = of_version(family)
         .holding(NETWORK, network.key.0)
         .holding(ROUTER, router.key.0)
         .holding(ORIGIN, origin::GUEST);
@@ -181,11 +178,4 @@ fn through(tunnel: &Tunnel) -> Vec<Action> {
         dst: Subfield::new(Field::TUN_ID, 0, 32),
     };
     [key].into_iter().chain(tunnel::send(tunnel)).collect()
-}
-
-fn of_family(family: IpVersion) -> Match {
-    match family {
-        IpVersion::V6 => ipv6(),
-        IpVersion::V4 => ipv4(),
-    }
 }

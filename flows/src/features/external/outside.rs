@@ -1,21 +1,21 @@
 //! What routers hear and say on external networks (RFC 4861 §6.3.4, §7.2).
 
-use super::{of_family, translation};
+use super::translation;
 use crate::exit::{Gateway, own_mac};
 use crate::features::neighbor::{self, Owner};
-use crate::features::routing::{self, in_register};
+use crate::features::routing;
 use crate::features::{
-    arp, ethertype, held, icmp_error, icmpv6, ipv4, ipv6, protocol, provider, valid_nd,
+    arp, ethertype, icmp_error, icmpv6, ipv4, ipv6, protocol, provider, valid_nd,
 };
 use crate::flow::Flow;
 use crate::pipeline::{
-    Holding, NETWORK, NEXT_HOP, ORIGIN, PROBLEM, Stage, next_hop, origin, outside, problem, router,
+    Holding, NETWORK, ORIGIN, PROBLEM, Stage, next_hop, origin, outside, problem, router,
 };
 use crate::uplink::{heard_meter, known_meter, other_meter};
 use crate::view::View;
 use ipnet::IpNet;
 use rust_openflow::{Action, Field, Match};
-use sextant_model::{IpVersion, MacAddr, Network, Port, Punt, Speaker, Uplink, is_link_local};
+use sextant_model::{MacAddr, Network, Port, Punt, Speaker, Uplink, is_link_local};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -236,7 +236,7 @@ fn neighbors(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<Flow> {
         Flow::new(
             Stage::NextHop,
             next_hop::OUTSIDE,
-            to_neighbor(network, *address),
+            routing::to_hop(network, *address),
         )
         .apply(vec![Action::set(Field::ETH_DST, mac.to_u64())])
         .goto(Stage::Translate)
@@ -246,18 +246,22 @@ fn neighbors(view: &View<'_>, network: &Network, uplink: &Uplink) -> Vec<Flow> {
         .map(IpAddr::from);
     let hops: BTreeSet<IpAddr> = uplink.next_hops.iter().copied().chain(heard).collect();
     let sought = |hop: IpAddr| {
-        Flow::new(Stage::NextHop, next_hop::SOUGHT, to_neighbor(network, hop))
-            .apply(vec![
-                icmp_error::from_its_sender(),
-                PROBLEM.set(problem::UNREACHABLE),
-            ])
-            .goto(Stage::Refuse)
+        Flow::new(
+            Stage::NextHop,
+            next_hop::SOUGHT,
+            routing::to_hop(network, hop),
+        )
+        .apply(vec![
+            icmp_error::from_its_sender(),
+            PROBLEM.set(problem::UNREACHABLE),
+        ])
+        .goto(Stage::Refuse)
     };
     let unknown = on_link(view, network).into_iter().map(|prefix| {
         Flow::new(
             Stage::NextHop,
             next_hop::UNRESOLVED,
-            to_prefix(network, prefix),
+            routing::to_hop_within(network, prefix),
         )
         .punt(Punt::Unresolved(network.id))
         .meter(other_meter(uplink))
@@ -276,24 +280,4 @@ fn on_link(view: &View<'_>, network: &Network) -> BTreeSet<IpNet> {
         .filter(|subnet| !subnet.is_provisional())
         .map(|subnet| subnet.cidr.trunc())
         .collect()
-}
-
-fn to_neighbor(network: &Network, address: IpAddr) -> Match {
-    Match::new()
-        .holding(NETWORK, network.key.0)
-        .holding(NEXT_HOP, in_register(address))
-}
-
-/// Packets to a next hop within a prefix: an IPv4 one is the low 32 bits.
-fn to_prefix(network: &Network, prefix: IpNet) -> Match {
-    let mask = held::mask(prefix);
-    let family = match prefix {
-        IpNet::V6(_) => IpVersion::V6,
-        IpNet::V4(_) => IpVersion::V4,
-    };
-    of_family(family).holding(NETWORK, network.key.0).masked(
-        NEXT_HOP.field,
-        in_register(prefix.network()),
-        mask,
-    )
 }

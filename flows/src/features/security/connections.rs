@@ -1,6 +1,7 @@
 //! What becomes of packets by what is known of their connection, whatever the rules are.
 
-use super::{FAMILIES, WAYS, Way, family, mark, rules};
+use super::super::of_version;
+use super::{WAYS, Way, mark, rules};
 use crate::flow::Flow;
 use rust_openflow::{Field, Match};
 use sextant_model::IpVersion;
@@ -21,11 +22,11 @@ pub(super) fn of_opener(of: IpVersion) -> Match {
 /// A valid packet with these bits set and those not.
 fn tracked(of: IpVersion, set: u32, clear: u32) -> Match {
     let set = set | state::TRACKED;
-    family(of).masked(Field::CT_STATE, set, set | clear | state::INVALID)
+    of_version(of).masked(Field::CT_STATE, set, set | clear | state::INVALID)
 }
 
 pub(super) fn flows() -> Vec<Flow> {
-    let both = |way| FAMILIES.into_iter().map(move |of| (way, of));
+    let both = |way| IpVersion::ALL.into_iter().map(move |of| (way, of));
     WAYS.into_iter()
         .flat_map(both)
         .flat_map(|(way, of)| {

@@ -3,7 +3,8 @@
 //! It is one half of a conjunctive match (ovs-fields(7)); the other, what the packet is, comes from the rules. So rules
 //! and members add up, and do not multiply.
 
-use super::{Kind, Way, conjunction, family, rules};
+use super::super::of_version;
+use super::{Kind, Way, conjunction, rules};
 use crate::flow::Flow;
 use crate::pipeline::{Holding, NETWORK};
 use crate::view::View;
@@ -56,7 +57,7 @@ fn at(view: &View<'_>, way: &Way, address: &MemberAddress) -> Option<Match> {
         MemberAddress::OnLink(network, address) => {
             let network = view.network(*network)?;
             view.has_ports_on(network.id)
-                .then(|| family(IpVersion::V6).ipv6(field, *address))?
+                .then(|| of_version(IpVersion::V6).ipv6(field, *address))?
                 .holding(NETWORK, network.key.0)
         }
     })
@@ -85,7 +86,7 @@ pub(super) fn halves(
 
 /// Matches an address of a prefix, and its family.
 pub(super) fn in_prefix(field: Field, prefix: IpNet) -> Match {
-    let of = family(IpVersion::of(prefix.addr()));
+    let of = of_version(IpVersion::of(prefix.addr()));
     match prefix {
         IpNet::V6(prefix) => of.ipv6_prefix(field, prefix.network(), prefix.prefix_len()),
         IpNet::V4(prefix) => of.masked(

@@ -19,10 +19,9 @@ mod rule;
 pub(crate) use member::{flows as member, group_of, uses};
 pub(crate) use policy::{flows as policy, meter, port};
 
-use super::ethertype;
 use crate::flow::Flow;
 use crate::pipeline::{OUTPUT, Stage, entry, rules};
-use rust_openflow::{Action, Ct, Field, Match, Subfield, Zone};
+use rust_openflow::{Action, Ct, Field, Subfield, Zone};
 use sextant_model::{Direction, GroupNumber, IpVersion};
 
 /// What `ct_mark` says of a connection in the zone of a port.
@@ -76,9 +75,6 @@ pub(crate) const INGRESS: Way = Way {
 };
 
 const WAYS: [&Way; 2] = [&EGRESS, &INGRESS];
-
-/// Both address families.
-const FAMILIES: [IpVersion; 2] = [IpVersion::V4, IpVersion::V6];
 
 impl Way {
     /// The way that rules of a direction look.
@@ -134,15 +130,6 @@ pub(crate) struct Kind {
     direction: Direction,
     family: IpVersion,
     stateful: bool,
-}
-
-/// Matches an address family.
-fn family(family: IpVersion) -> Match {
-    let ethertype = match family {
-        IpVersion::V4 => ethertype::IPV4,
-        IpVersion::V6 => ethertype::IPV6,
-    };
-    Match::new().with(Field::ETH_TYPE, ethertype)
 }
 
 /// What the clauses of rules about a group have in common: the group's number, and whether the rules are of stateful

@@ -1,8 +1,8 @@
 //! The rules of the groups that ports are under, and the ports that are under them.
 
-use super::super::{fragments, routing};
+use super::super::{fragments, of_version, routing};
 use super::member::{halves, in_prefix};
-use super::{EGRESS, FAMILIES, INGRESS, Kind, WAYS, Way, conjunction, entry, family, rule, rules};
+use super::{EGRESS, INGRESS, Kind, WAYS, Way, conjunction, entry, rule, rules};
 use crate::flow::Flow;
 use crate::pipeline::{Holding, POLICY};
 use crate::view::View;
@@ -100,8 +100,8 @@ fn held(
     stateful: bool,
 ) -> impl Iterator<Item = Flow> + use<> {
     let policy = policy.clone();
-    FAMILIES.into_iter().map(move |of| {
-        let matches = family(of).with(way.port, ofport);
+    IpVersion::ALL.into_iter().map(move |of| {
+        let matches = of_version(of).with(way.port, ofport);
         let flow = Flow::new(way.entry, entry::RULED, matches);
         if stateful {
             flow.apply(vec![policy.clone(), way.track()])
@@ -211,7 +211,7 @@ impl Kind {
         if self.stateful {
             super::connections::of_opener(self.family)
         } else {
-            family(self.family)
+            of_version(self.family)
         }
     }
 

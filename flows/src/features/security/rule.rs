@@ -4,9 +4,10 @@
 //! and extension headers. Rules of stateless groups see packets as they are: one that names ports matches no fragment but
 //! the first.
 
+use super::super::of_version;
 use super::super::protocol;
 use super::connections::{LATER_FRAGMENT, of_opener};
-use super::{family, range};
+use super::range;
 use rust_openflow::{Field, Match};
 use sextant_model::{IpVersion, SecurityGroupRule};
 
@@ -34,7 +35,7 @@ pub(super) fn matches(rule: &SecurityGroupRule, stateful: bool) -> Vec<Match> {
 /// Fragments after the first, which say no protocol in IPv6: without a first one that a rule allows they are nothing.
 fn rest(of: IpVersion) -> Option<Match> {
     (of == IpVersion::V6).then(|| {
-        family(of)
+        of_version(of)
             .with(Field::IP_PROTO, protocol::FRAGMENT)
             .with(Field::IP_FRAG, LATER_FRAGMENT)
     })
@@ -58,7 +59,7 @@ const TRACKED: Fields = Fields {
 };
 
 const PACKET: Fields = Fields {
-    base: family,
+    base: of_version,
     protocol: Field::IP_PROTO,
     port,
     icmp: |family| match family {

@@ -245,19 +245,8 @@ impl Cloud {
     pub(crate) fn network(&mut self, name: &str) {
         self.made += 1;
         self.put(Object::Network(Arc::new(Network {
-            id: network_id(name),
-            meta: Meta::default(),
-            admin_state_up: true,
-            shared: false,
-            external: false,
-            is_default: false,
-            mtu: None,
-            port_security_enabled: true,
-            dns_domain: String::new(),
-            network_type: NetworkType::Vxlan,
-            physical_network: None,
             segmentation_id: Some(self.made),
-            key: NetworkKey(self.made),
+            ..Network::new(network_id(name), NetworkKey(self.made))
         })));
     }
 
@@ -302,12 +291,8 @@ impl Cloud {
     pub(crate) fn router(&mut self, name: &str) {
         self.made += 1;
         self.put(Object::Router(Arc::new(Router {
-            id: RouterId(id(name)),
-            meta: Meta::default(),
-            admin_state_up: true,
-            key: RouterKey(self.made),
-            external_gateway: None,
             routes: Vec::new(),
+            ..Router::new(RouterId(id(name)), RouterKey(self.made))
         })));
     }
 
