@@ -1,10 +1,14 @@
 //! The hot path (packet-in, packet-out) and the bulk (flow-mods).
 
+use std::time::Instant;
+
 use bytes::{Bytes, BytesMut};
+use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
+use rust_openflow::session::{Event, Options, Session};
 use rust_openflow::{
-    Action, Cookie, Field, FlowMod, Instruction, Match, Message, NO_BUFFER, PacketIn,
-    PacketInReason, PacketOut, TableId, Xid,
+    Action, Cookie, Features, Field, FlowMod, Hello, Instruction, Match, Message, NO_BUFFER,
+    PacketIn, PacketInReason, PacketOut, TableId, Xid,
 };
 
 fn main() {
@@ -91,4 +95,45 @@ fn packet_out_encode(bencher: Bencher<'_, '_>) {
         buffer.clear();
         Message::PacketOut(PacketOut::to_port(7, data.clone())).encode(Xid(1), &mut buffer)
     });
+}
+
+/// As many as arrive at once on a busy switch.
+const BATCH: usize = 256;
+
+#[divan::bench(counters = [ItemsCount::new(BATCH)])]
+fn packet_ins_of_a_session(bencher: Bencher<'_, '_>) {
+    let octets = encode(&packet_in()).repeat(BATCH);
+    let now = some_time();
+    let mut session = ready(now);
+    bencher.bench_local(|| {
+        session.handle_input(&octets, now);
+        let mut packets = 0;
+        while let Ok(Some(event)) = session.poll_event() {
+            packets += usize::from(matches!(black_box(event), Event::Message { .. }));
+        }
+        assert_eq!(packets, BATCH);
+    });
+}
+
+/// A session whose handshake is over.
+fn ready(now: Instant) -> Session {
+    let mut session = Session::new(Options::default(), now);
+    session.handle_input(&encode(&Message::Hello(Hello::openflow13())), now);
+    assert_eq!(session.poll_event(), Ok(None));
+    let asked = session
+        .poll_transmit(now)
+        .map_or(&[][..], |octets| &octets[octets.len() - 4..]);
+    let xid = asked.try_into().map(u32::from_be_bytes).unwrap_or_default();
+    let mut features = BytesMut::new();
+    Message::FeaturesReply(Features::default())
+        .encode(Xid(xid), &mut features)
+        .expect("a short message");
+    session.handle_input(&features, now);
+    assert!(matches!(session.poll_event(), Ok(Some(Event::Ready(_)))));
+    session
+}
+
+#[expect(clippy::disallowed_methods, reason = "a session needs any time at all")]
+fn some_time() -> Instant {
+    Instant::now()
 }

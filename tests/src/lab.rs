@@ -1,6 +1,7 @@
 //! A whole lab: made by [`Lab::start`], and removed with everything in it when dropped, also
 //! when a test panics. What a process that was killed left behind is removed at the next start.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -94,16 +95,16 @@ impl Lab {
     }
 
     /// Starts a lab, runs a story in it and removes it. When the story fails, by an error or a
-    /// panic, the ends of all logs go to standard error first.
+    /// panic, its failure and the ends of all logs go to standard error first.
     ///
     /// # Errors
     /// Those of [`Lab::start`] and of the story.
-    pub fn tell<T, E: From<LabError>>(
+    pub fn tell<T, E: From<LabError> + fmt::Display>(
         options: LabOptions,
         story: impl FnOnce(&Self) -> Result<T, E>,
     ) -> Result<T, E> {
         let lab = Self::start(options)?;
-        story(&lab).inspect_err(|_| eprintln!("{}", lab.logs()))
+        story(&lab).inspect_err(|failure| eprintln!("{failure}\n{}", lab.logs()))
     }
 
     /// The lab's name, with which its namespaces begin.

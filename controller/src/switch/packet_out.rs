@@ -34,10 +34,13 @@ fn to_guests(network: NetworkKey) -> Vec<Action> {
 
 /// Out of a port with this `vlan_tci`; 0 for none.
 pub(super) fn tagged(vlan_tci: u16, port: impl Into<PortNo>) -> Vec<Action> {
+    let output = Action::output(port);
+    if vlan_tci == 0 {
+        return vec![output];
+    }
     let tag = Action::Load {
         value: vlan_tci.into(),
         dst: Subfield::whole(Field::VLAN_TCI),
     };
-    let tag = (vlan_tci != 0).then_some(tag);
-    tag.into_iter().chain([Action::output(port)]).collect()
+    vec![tag, output]
 }

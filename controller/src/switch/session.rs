@@ -27,7 +27,7 @@ use crate::metrics::Counted;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::stream::{Incoming, Misunderstood};
 use crate::throttle::Throttles;
-use rust_openflow::{ConnectionError, ErrorMessage, Message, Xid};
+use rust_openflow::{ConnectionError, ErrorMessage, Message, PacketIn, Xid};
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Flows, View};
 use sextant_model::{ChassisId, SubnetId};
@@ -252,6 +252,8 @@ impl Session {
                 break;
             }
             match self.line.connection.try_recv_buffered() {
+                // Most are packets, which need not wait.
+                Ok(Some((_, Message::PacketIn(packet)))) => self.answer(&packet),
                 Ok(Some((xid, message))) => self.take(xid, &message).await?,
                 Ok(None) => break,
                 Err(error) => self.line.survive(error)?,
@@ -262,11 +264,7 @@ impl Session {
 
     async fn take(&mut self, xid: Xid, message: &Message) -> Result<(), SessionError> {
         if let Message::PacketIn(packet) = message {
-            let answers = self.punts.answer(&self.flows, packet);
-            self.line.post(answers);
-            let learned = self.punts.take_learned();
-            self.learn(&learned);
-            self.held.learn(&learned);
+            self.answer(packet);
             return Ok(());
         }
         if let Message::Error(error) = message {
@@ -283,6 +281,16 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    fn answer(&mut self, packet: &PacketIn) {
+        let answers = self.punts.answer(&self.flows, packet);
+        self.line.post(answers);
+        let learned = self.punts.take_learned();
+        if !learned.is_empty() {
+            self.learn(&learned);
+            self.held.learn(&learned);
+        }
     }
 
     /// Goes on with the change under way.

@@ -41,9 +41,15 @@ async fn write_with_restarts(server: &mut Server) {
     write(&mut writer, [end()].into_iter()).await;
 }
 
-/// What ends the test, and comes to the follower after all else.
-pub(crate) fn end() -> Transaction {
-    Transaction::new("Zoo").insert("Animal", None, Row::new().with("name", "end"))
+/// The name of the row that comes to the follower after all else.
+pub(crate) const END: &str = "end";
+
+fn end() -> Transaction {
+    Transaction::new("Zoo").insert("Animal", None, Row::new().with("name", END))
+}
+
+pub(crate) fn ended(replica: &Replica) -> bool {
+    replica.find("Animal", "name", END).is_some()
 }
 
 /// Follows until the row that the writer puts last, through connections that it drops after some events each.
@@ -53,7 +59,6 @@ pub(crate) async fn follow_with_cuts(mut failover: Failover, options: Options) -
     for events in (0..50).cycle() {
         let mut reader = reconnect(&mut failover, options, replica).await;
         reader.monitor_request(zoo::request());
-        let ended = |replica: &Replica| replica.find("Animal", "name", "end").is_some();
         for _ in 0..events {
             if ended(reader.replica()) {
                 break;

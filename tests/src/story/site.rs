@@ -55,7 +55,7 @@ impl Site {
     /// Why it does not come true.
     pub fn tell(config: &str, story: impl FnOnce(&mut Self) -> Outcome) -> Outcome {
         let mut site = Self::start(config)?;
-        story(&mut site).inspect_err(|_| eprintln!("{}", site.world.lab.logs()))
+        story(&mut site).inspect_err(|failure| eprintln!("{failure}\n{}", site.world.lab.logs()))
     }
 
     fn start(config: &str) -> Result<Self, Failure> {

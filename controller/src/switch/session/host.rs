@@ -46,9 +46,6 @@ impl Session {
 
     /// Hands the host what packets showed. Mostly that is nothing.
     pub(super) fn learn(&mut self, learned: &[Learned]) {
-        if learned.is_empty() {
-            return;
-        }
         let (now, random) = (clock::time(), &mut rand::random::<u64>);
         for learned in learned {
             self.host.handle_learned(learned, now, random);
