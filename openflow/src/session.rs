@@ -36,6 +36,9 @@ use liveness::{Liveness, Verdict};
 
 /// Room for reading, in octets; made anew when less than an eighth is left.
 const READ_CHUNK: usize = 64 * 1024;
+/// Room for output that is kept while nothing is to be sent, in octets: a switch is given all its flows once, and answers
+/// mostly.
+const KEPT_OUTPUT: usize = 2 * READ_CHUNK;
 /// Octets of input after which [`Session::wants_input`] says no.
 const READ_AHEAD: usize = 1024 * 1024;
 /// Octets of messages kept for later: those that come before the switch's features, or before an answer.
@@ -60,15 +63,15 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// Ten seconds for the handshake, a probe after five seconds of silence, dead five seconds later, 64 MiB an answer, 1 MiB
-    /// of output.
+    /// Ten seconds for the handshake, a probe after five seconds of silence, dead five seconds later, 64 MiB an answer,
+    /// 256 KiB of output.
     fn default() -> Self {
         Options {
             handshake: Duration::from_secs(10),
             idle: Duration::from_secs(5),
             dead: Duration::from_secs(5),
             max_answer: 64 * 1024 * 1024,
-            high_water: 1024 * 1024,
+            high_water: 256 * 1024,
         }
     }
 }
@@ -247,6 +250,9 @@ impl Session {
     /// Notes that the peer accepted this many of the octets of [`Session::poll_transmit`].
     pub fn handle_transmitted(&mut self, octets: usize, now: Instant) {
         self.outgoing.advance(octets.min(self.outgoing.len()));
+        if self.outgoing.is_empty() && self.outgoing.try_reclaim(KEPT_OUTPUT + 1) {
+            self.outgoing = BytesMut::with_capacity(READ_CHUNK);
+        }
         self.liveness.accepted(now, !self.outgoing.is_empty());
     }
 

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::line::Line;
-use super::session::SessionError;
+use super::session::{HIGH_WATER, SessionError};
 use crate::admission::Words;
 use crate::config::NameRule;
 use crate::seat::{Claimant, Seat};
@@ -31,7 +31,11 @@ pub(super) async fn arrive(
     let stream = stream.open().await.map_err(ConnectionError::from)?;
     let names = stream.certificate().map(|certificate| certificate.names);
     let claimant = Claimant::new(peer.ip(), names);
-    let connection = Connection::handshake(stream, Options::default()).await?;
+    let options = Options {
+        high_water: HIGH_WATER,
+        ..Options::default()
+    };
+    let connection = Connection::handshake(stream, options).await?;
     let datapath_id = connection.features().datapath_id;
     let mut line = Line::new(connection, peer, context.metrics.clone());
     let (chassis, snapshot) = identify(&mut line, datapath_id, &claimant, context).await?;

@@ -38,7 +38,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// While this many octets wait to be written, nothing more is taken in; a bundle is sent in portions of it.
-const HIGH_WATER: usize = 1 << 20;
+pub(super) const HIGH_WATER: usize = 256 * 1024;
 /// How many packets are answered before anything else has its turn.
 const BATCH: usize = 256;
 /// How long after a refused change the switch is read and reconciled again, at first and at most.
