@@ -5,7 +5,7 @@ use super::schema::Schema;
 use super::switch::{Switch, Talk};
 use super::{Count, Counts, Order, Side};
 use bytes::BytesMut;
-use rust_openflow::{Framer, Message, Xid};
+use rust_openflow::{ALL_TABLES, Framer, Message, MultipartRequest, Xid};
 use serde_json::{Deserializer, Value as Json, json};
 use std::io;
 use std::net::SocketAddr;
@@ -303,7 +303,7 @@ impl Hypervisor {
                 return self.lost(Side::Switch);
             };
             let was_read = self.talk.is_read;
-            if !matches!(message, Message::EchoReply(_) | Message::EchoRequest(_)) {
+            if !is_routine(&message) {
                 self.counts.note_activity();
             }
             let changed = self.switch.serve(&mut self.talk, xid, message);
@@ -373,6 +373,20 @@ impl Hypervisor {
         let answer = json!({"id": request["id"], "result": result, "error": null});
         self.to_manager
             .extend_from_slice(answer.to_string().as_bytes());
+    }
+}
+
+/// What a controller says to a switch of which it wants nothing: probes, and a look at what it does not tell by itself.
+fn is_routine(message: &Message) -> bool {
+    match message {
+        Message::MultipartRequest(MultipartRequest::Flow(request)) => request.table != ALL_TABLES,
+        _ => matches!(
+            message,
+            Message::EchoReply(_)
+                | Message::EchoRequest(_)
+                | Message::GetConfigRequest
+                | Message::MultipartRequest(_)
+        ),
     }
 }
 

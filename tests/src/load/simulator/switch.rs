@@ -3,9 +3,9 @@
 use bytes::{Bytes, BytesMut};
 use rust_openflow::multipart::{FlowStats, MeterConfig};
 use rust_openflow::{
-    BundleControl, BundleControlType, Command, Cookie, ErrorCode, ErrorMessage, Features, FlowMod,
-    FlowUpdate, Hello, Message, MeterCommand, MeterMod, MultipartBody, MultipartReply,
-    MultipartRequest, SwitchConfig, TableId, Xid, flow_update_reply,
+    ALL_TABLES, BundleControl, BundleControlType, Command, Cookie, ErrorCode, ErrorMessage,
+    Features, FlowMod, FlowUpdate, Hello, Message, MeterCommand, MeterMod, MultipartBody,
+    MultipartReply, MultipartRequest, SwitchConfig, TableId, Xid, flow_update_reply,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -154,8 +154,9 @@ impl Switch {
     }
 
     fn tell(&self, talk: &mut Talk, xid: Xid, request: &MultipartRequest) {
-        if let MultipartRequest::Flow(_) = request {
-            self.tell_flows(talk, xid);
+        if let MultipartRequest::Flow(wanted) = request {
+            talk.is_read |= wanted.table == ALL_TABLES;
+            self.tell_flows(talk, xid, wanted.table);
         } else if let MultipartRequest::MeterConfig(_) = request {
             let meters: Vec<MeterConfig> = self.meters.values().cloned().collect();
             let full = meters.chunks(METERS_A_PART).map(<[_]>::to_vec);
@@ -177,10 +178,12 @@ impl Switch {
         }
     }
 
-    fn tell_flows(&self, talk: &mut Talk, xid: Xid) {
-        talk.is_read = true;
+    fn tell_flows(&self, talk: &mut Talk, xid: Xid, wanted: TableId) {
         let (mut parts, mut part, mut octets) = (vec![], vec![], 0);
-        for kept in self.flows.values() {
+        for ((table, _), kept) in &self.flows {
+            if wanted != ALL_TABLES && wanted != *table {
+                continue;
+            }
             let Ok((_, Message::FlowMod(flow))) = Message::decode(kept) else {
                 continue;
             };
