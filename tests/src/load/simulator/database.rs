@@ -4,10 +4,15 @@ use super::schema::Schema;
 use super::value::Value;
 use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) const NAME: &str = "Open_vSwitch";
 const BRIDGE: &str = "br-int";
+/// Silence after which Open vSwitch asks a controller or a manager whether it is there, where none is set
+/// (`inactivity_probe`, ovs-vswitchd.conf.db(5)).
+pub(super) const USUAL_PROBE: Duration = Duration::from_secs(5);
 
 type Row = BTreeMap<String, Value>;
 
@@ -216,6 +221,29 @@ impl Database {
             };
             self.set(&place, &json!({"ofport": ofport}), &none);
         }
+    }
+
+    /// What `ovs-vsctl set-manager` does.
+    pub(super) fn set_manager(&mut self, address: SocketAddr) {
+        let row = json!({"target": format!("tcp:[{}]:{}", address.ip(), address.port())});
+        let manager = json!(["named-uuid", "manager"]);
+        self.transact(&[
+            json!({"op": "insert", "table": "Manager", "uuid-name": "manager", "row": row}),
+            json!({"op": "update", "table": NAME, "where": [], "row": {"manager_options": manager}}),
+        ]);
+    }
+
+    /// The silence that is set in a table of one row.
+    pub(super) fn probe(&self, table: &str) -> Duration {
+        let set = self
+            .places(table)
+            .next()
+            .map(|place| &self.rows[place]["inactivity_probe"]);
+        match set {
+            Some(Value::Set(set)) => set.first().and_then(Json::as_u64),
+            Some(Value::Map(_)) | None => None,
+        }
+        .map_or(USUAL_PROBE, Duration::from_millis)
     }
 
     /// The datapath id of the integration bridge, once it has a controller.

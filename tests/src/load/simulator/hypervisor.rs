@@ -1,6 +1,6 @@
 //! One hypervisor that is played: its database's server and its switch, each with a connection to the controller.
 
-use super::database::{Database, Monitored, NAME};
+use super::database::{Database, Monitored, NAME, USUAL_PROBE};
 use super::schema::Schema;
 use super::switch::{Switch, Talk};
 use super::{Count, Counts, Order, Side};
@@ -16,9 +16,6 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep_until};
 
-/// Open vSwitch asks a controller and a manager whether it is there after five seconds of silence, and gives it up after
-/// five more (`inactivity_probe`, ovs-vswitchd.conf.db(5)).
-const PROBE: Duration = Duration::from_secs(5);
 /// It tries again at once after a connection that lasted for so long, and else after that time.
 const BACKOFF: Duration = Duration::from_secs(1);
 
@@ -38,6 +35,8 @@ struct Line {
     since: Instant,
     heard: Instant,
     is_probed: bool,
+    /// Silence after which the controller is asked whether it is there; after as long again it is given up.
+    probe: Duration,
     again: Instant,
 }
 
@@ -51,6 +50,7 @@ impl Line {
             since: now,
             heard: now,
             is_probed: false,
+            probe: USUAL_PROBE,
             again: now,
         }
     }
@@ -103,8 +103,8 @@ impl Line {
     fn deadline(&self) -> Instant {
         match self.stream {
             None => self.again,
-            Some(_) if self.is_probed => self.heard + 2 * PROBE,
-            Some(_) => self.heard + PROBE,
+            Some(_) if self.is_probed => self.heard + 2 * self.probe,
+            Some(_) => self.heard + self.probe,
         }
     }
 }
@@ -155,6 +155,8 @@ impl Hypervisor {
         loop {
             self.connect().await;
             self.send().await;
+            self.manager.probe = self.database.probe("Manager");
+            self.openflow.probe = self.database.probe("Controller");
             let mut deadline = self.manager.deadline();
             if self.database.controlled().is_some() {
                 deadline = deadline.min(self.openflow.deadline());
@@ -287,6 +289,7 @@ impl Hypervisor {
             Order::Connect(controller) => {
                 let now = Instant::now();
                 (self.controller, self.is_stopped) = (controller, false);
+                self.database.set_manager(controller.ovsdb);
                 (self.manager.again, self.openflow.again) = (now, now);
             }
         }
@@ -378,16 +381,16 @@ impl Hypervisor {
 
 /// What a controller says to a switch of which it wants nothing: probes, and a look at what it does not tell by itself.
 fn is_routine(message: &Message) -> bool {
-    match message {
-        Message::MultipartRequest(MultipartRequest::Flow(request)) => request.table != ALL_TABLES,
-        _ => matches!(
-            message,
-            Message::EchoReply(_)
-                | Message::EchoRequest(_)
-                | Message::GetConfigRequest
-                | Message::MultipartRequest(_)
-        ),
+    if let Message::MultipartRequest(MultipartRequest::Flow(request)) = message {
+        return request.table != ALL_TABLES;
     }
+    matches!(
+        message,
+        Message::EchoReply(_)
+            | Message::EchoRequest(_)
+            | Message::GetConfigRequest
+            | Message::MultipartRequest(_)
+    )
 }
 
 fn monitored(requests: &Json) -> Monitored {
