@@ -26,22 +26,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let remote = remote.as_deref().unwrap_or(DEFAULT_REMOTE).parse()?;
     let mut connection = connect(&remote, Options::default()).await?;
     let request = connection.transact(add_bridge(&name));
-    loop {
-        match connection.next_event().await? {
-            Event::Reply { id, result } if id == request => {
-                match result {
-                    Ok(_) => println!("{name} is made"),
-                    // Operation 0 is the wait.
-                    Err(TransactionError::Operation { index: 0, .. }) => {
-                        println!("{name} is there already");
-                    }
-                    Err(error) => return Err(error.into()),
-                }
-                return Ok(());
-            }
-            _ => {}
+    let result = loop {
+        if let Event::Reply { id, result } = connection.next_event().await?
+            && id == request
+        {
+            break result;
         }
+    };
+    match result {
+        Ok(_) => println!("{name} is made"),
+        // Operation 0 is the wait.
+        Err(TransactionError::Operation { index: 0, .. }) => println!("{name} is there already"),
+        Err(error) => return Err(error.into()),
     }
+    Ok(())
 }
 
 /// The rows refer to each other by the names that they have in this transaction only.
