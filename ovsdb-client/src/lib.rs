@@ -58,7 +58,7 @@ pub use transaction::{
     Comparison, Condition, Mutation, Mutator, OperationResult, Transaction, TransactionError,
     TransactionResult, Until,
 };
-pub use value::{Atom, Real, Value};
+pub use value::{Atom, AtomSet, Real, Value};
 
 /// The README's examples, compiled.
 #[cfg(all(doctest, feature = "tokio"))]

@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imbl::OrdSet;
-use imbl::ordset::DiffItem;
 use uuid::Uuid;
 
 use crate::monitor::{RowUpdate, Selection, Update, UpdateError};
 use crate::row::{ColumnError, Row, wrong};
 use crate::schema::{Name, TableSchema};
-use crate::value::{Atom, Value};
+use crate::value::{Atom, AtomSet, Moved, Value};
 
 /// Tables of rows by identity, and the transaction that they are as of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -57,14 +55,14 @@ impl RowChange {
     ) -> Result<(BTreeSet<Uuid>, BTreeSet<Uuid>), ColumnError> {
         let elements = |row: &Option<Row>| match row {
             Some(row) => row.elements(column),
-            None => Ok(OrdSet::new()),
+            None => Ok(AtomSet::new()),
         };
         let (old, new) = (elements(&self.old)?, elements(&self.new)?);
         let (mut gone, mut came) = (BTreeSet::new(), BTreeSet::new());
-        for item in old.diff(&new) {
-            let (atom, moved) = match item {
-                DiffItem::Remove(atom) => (atom, &mut gone),
-                DiffItem::Add(atom) => (atom, &mut came),
+        for element in old.moved(&new) {
+            let (atom, moved) = match element {
+                Moved::Gone(atom) => (atom, &mut gone),
+                Moved::Came(atom) => (atom, &mut came),
             };
             let Atom::Uuid(uuid) = atom else {
                 return Err(wrong(column, "uuids"));

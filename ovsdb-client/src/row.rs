@@ -6,13 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use imbl::OrdSet;
 use serde_json::{Map, Value as Json};
 use thiserror::Error;
 use uuid::Uuid;
 
 use crate::schema::Name;
-use crate::value::{Atom, Real, Value, ValueError};
+use crate::value::{Atom, AtomSet, Real, Value, ValueError};
 
 /// Columns by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -213,9 +212,9 @@ impl Row {
     }
 
     /// The elements of a column, one or many.
-    pub(crate) fn elements(&self, column: &str) -> Result<OrdSet<Atom>, ColumnError> {
+    pub(crate) fn elements(&self, column: &str) -> Result<AtomSet, ColumnError> {
         match self.value(column)? {
-            Value::Atom(atom) => Ok(OrdSet::unit(atom.clone())),
+            Value::Atom(atom) => Ok(AtomSet::from_iter([atom.clone()])),
             Value::Set(elements) => Ok(elements.clone()),
             Value::Map(_) => Err(wrong(column, "a set or a scalar")),
         }
@@ -242,7 +241,7 @@ impl Row {
     ) -> Result<Option<T>, ColumnError> {
         let optional = match self.value(column)? {
             Value::Atom(atom) => Some(atom),
-            Value::Set(elements) if elements.len() <= 1 => elements.get_min(),
+            Value::Set(elements) if elements.len() <= 1 => elements.first(),
             Value::Set(_) | Value::Map(_) => return Err(wrong(column, wanted)),
         };
         optional

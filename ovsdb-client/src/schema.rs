@@ -7,12 +7,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use imbl::OrdSet;
 use serde_json::{Map, Value as Json};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::value::{Atom, Real, Value, ValueError, count, excerpt};
+use crate::value::{Atom, AtomSet, Real, Value, ValueError, count, excerpt};
 
 /// The name of a table or column, shared by all that mention it.
 pub type Name = Arc<str>;
@@ -180,20 +179,20 @@ impl ColumnType {
                 pairs.collect::<Result<_, _>>().map(Value::Map)
             }
             (Value::Set(elements), None) => self.shape_elements(elements, json),
-            (Value::Atom(atom), None) => self.shape_elements(OrdSet::unit(atom), json),
+            (Value::Atom(atom), None) => self.shape_elements(AtomSet::from_iter([atom]), json),
             (Value::Map(_), None) => Err(wrong("a set or a scalar", json)),
             (Value::Atom(_) | Value::Set(_), Some(_)) => Err(wrong("a map", json)),
         }
     }
 
-    fn shape_elements(&self, elements: OrdSet<Atom>, json: &Json) -> Result<Value, ValueError> {
-        let elements: OrdSet<Atom> = elements
-            .into_iter()
+    fn shape_elements(&self, elements: AtomSet, json: &Json) -> Result<Value, ValueError> {
+        let elements: AtomSet = elements
+            .into_atoms()
             .map(|atom| self.key.check(atom))
             .collect::<Result<_, _>>()?;
         match (self.shape, elements.len()) {
             (Shape::One, 1) => elements
-                .into_iter()
+                .into_atoms()
                 .next()
                 .map(Value::Atom)
                 .ok_or_else(|| wrong("exactly one element", json)),
@@ -210,8 +209,8 @@ impl ColumnType {
     pub fn apply_difference(&self, value: &mut Value, difference: Value) {
         match (self.shape, value, difference) {
             (Shape::Many, Value::Set(elements), Value::Set(differing)) => {
-                for element in differing {
-                    if elements.remove(&element).is_none() {
+                for element in differing.into_atoms() {
+                    if !elements.remove(&element) {
                         elements.insert(element);
                     }
                 }
