@@ -10,11 +10,19 @@
 
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
+use std::collections::BTreeSet;
 use std::error::Error;
 
 use sextant_ovsdb_client::{
-    ColumnError, Event, Failover, Options, Replica, Row, RowChange, reconnect,
+    Event, Failover, MonitorRequest, Options, Replica, RowChange, Table, reconnect, tables,
 };
+use uuid::Uuid;
+
+tables! {
+    const WATCHED;
+    Bridge = "Bridge" { name: String, ports: BTreeSet<Uuid> }
+    Port = "Port" { name: String }
+}
 
 const DEFAULT_REMOTE: &str = "unix:/var/run/openvswitch/db.sock";
 
@@ -27,20 +35,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
     loop {
         let known = replica.is_synced();
         let mut connection = reconnect(&mut failover, Options::default(), replica).await;
-        connection.monitor(
-            "Open_vSwitch",
-            [("Bridge", vec!["name", "ports"]), ("Port", vec!["name"])],
-        );
+        connection.monitor_request(MonitorRequest::declared("Open_vSwitch", WATCHED));
         let reason = loop {
             match connection.next_event().await {
                 Ok(Event::Synced) => {
                     failover.succeeded();
                     // What differs from before came as changes; the first contents are no change.
                     if !known {
-                        print_all(connection.replica())?;
+                        print_all(connection.replica());
                     }
                 }
-                Ok(Event::Changed(changes)) => print_changes(&changes, connection.replica())?,
+                Ok(Event::Changed(changes)) => print_changes(&changes, connection.replica()),
                 Ok(_) => {}
                 Err(reason) => break reason,
             }
@@ -50,32 +55,26 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-fn print_all(replica: &Replica) -> Result<(), ColumnError> {
+fn print_all(replica: &Replica) {
     replica
-        .rows("Bridge")
-        .try_for_each(|(_, bridge)| print_bridge(bridge, replica))
+        .all()
+        .for_each(|(_, bridge)| print_bridge(bridge, replica));
 }
 
 /// A transaction's changes; the replica has them all.
-fn print_changes(changes: &[RowChange], replica: &Replica) -> Result<(), ColumnError> {
-    for change in changes.iter().filter(|change| &*change.table == "Bridge") {
+fn print_changes(changes: &[RowChange], replica: &Replica) {
+    let bridges = changes.iter();
+    for change in bridges.filter(|change| &*change.table == Bridge::NAME) {
         match (&change.old, &change.new) {
-            (_, Some(bridge)) => print_bridge(bridge, replica)?,
-            (Some(bridge), None) => println!("{} is gone", bridge.string("name")?),
+            (_, Some(bridge)) => print_bridge(Bridge::of(bridge), replica),
+            (Some(bridge), None) => println!("{} is gone", Bridge::of(bridge).name()),
             (None, None) => {}
         }
     }
-    Ok(())
 }
 
-fn print_bridge(bridge: &Row, replica: &Replica) -> Result<(), ColumnError> {
-    let ports = bridge.uuids("ports")?;
-    let ports = ports
-        .into_iter()
-        .filter_map(|uuid| replica.row("Port", uuid));
-    let names: Vec<&str> = ports
-        .map(|port| port.string("name"))
-        .collect::<Result<_, _>>()?;
-    println!("{}: {}", bridge.string("name")?, names.join(", "));
-    Ok(())
+fn print_bridge(bridge: Bridge<'_>, replica: &Replica) {
+    let ports = replica.get_all::<Port>(bridge.ports());
+    let names: Vec<&str> = ports.map(|(_, port)| port.name()).collect();
+    println!("{}: {}", bridge.name(), names.join(", "));
 }

@@ -3,6 +3,7 @@
 //! Three layers, each usable without the next:
 //!
 //! - **Data** ([`Value`], [`Row`], [`Transaction`], [`MonitorRequest`]): what a database holds, and what is asked of it.
+//!   [`tables!`] makes types of rows.
 //! - **Session** ([`Session`]): a connection as a state machine, octets and time in, octets and events out. It keeps a
 //!   [`Replica`] of what is monitored.
 //! - **Connection** ([`Connection`], feature `tokio`): a session on any stream of tokio.
@@ -39,6 +40,7 @@ pub mod row;
 pub mod rpc;
 pub mod schema;
 pub mod session;
+pub mod table;
 pub mod transaction;
 pub mod value;
 
@@ -54,6 +56,7 @@ pub use replica::{Replica, RowChange};
 pub use row::{ColumnError, Row};
 pub use rpc::RequestId;
 pub use session::{Options, Session};
+pub use table::{Table, TextMap};
 pub use transaction::{
     Comparison, Condition, Mutation, Mutator, OperationResult, Transaction, TransactionError,
     TransactionResult, Until,

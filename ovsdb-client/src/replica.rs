@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::monitor::{RowUpdate, Selection, Update, UpdateError};
 use crate::row::{ColumnError, Row, wrong};
 use crate::schema::{Name, TableSchema};
+use crate::table::Table;
 use crate::value::{Atom, AtomSet, Moved, Value};
 
 /// Tables of rows by identity, and the transaction that they are as of.
@@ -84,6 +85,26 @@ impl Replica {
     #[must_use]
     pub fn row(&self, table: &str, uuid: Uuid) -> Option<&Row> {
         self.tables.get(table)?.get(&uuid)
+    }
+
+    /// The rows of a declared table, in the order of their identities.
+    pub fn all<'a, T: Table<'a>>(&'a self) -> impl Iterator<Item = (Uuid, T)> {
+        self.rows(T::NAME).map(|(uuid, row)| (uuid, T::of(row)))
+    }
+
+    /// A row of a declared table.
+    #[must_use]
+    pub fn get<'a, T: Table<'a>>(&'a self, uuid: Uuid) -> Option<T> {
+        self.row(T::NAME, uuid).map(T::of)
+    }
+
+    /// Those of these rows that are there, such as the ones that a column refers to.
+    pub fn get_all<'a, T: Table<'a>>(
+        &'a self,
+        uuids: impl IntoIterator<Item = Uuid>,
+    ) -> impl Iterator<Item = (Uuid, T)> {
+        let rows = uuids.into_iter();
+        rows.filter_map(|uuid| Some((uuid, self.get(uuid)?)))
     }
 
     /// The first row whose column has this value.

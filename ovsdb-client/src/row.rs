@@ -11,6 +11,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::schema::Name;
+use crate::table::TextMap;
 use crate::value::{Atom, AtomSet, Real, Value, ValueError};
 
 /// Columns by name.
@@ -84,7 +85,7 @@ impl Row {
     /// # Errors
     /// [`ColumnError`].
     pub fn string(&self, column: &str) -> Result<&str, ColumnError> {
-        self.one(column, "one string", text)
+        self.one(column, "one string", Atom::text)
     }
 
     /// Optional text.
@@ -92,7 +93,7 @@ impl Row {
     /// # Errors
     /// [`ColumnError`].
     pub fn optional_string(&self, column: &str) -> Result<Option<&str>, ColumnError> {
-        self.optional(column, "at most one string", text)
+        self.optional(column, "at most one string", Atom::text)
     }
 
     /// A set of texts, in order.
@@ -100,7 +101,7 @@ impl Row {
     /// # Errors
     /// [`ColumnError`].
     pub fn strings(&self, column: &str) -> Result<BTreeSet<&str>, ColumnError> {
-        self.many(column, "strings", text)
+        self.many(column, "strings", Atom::text)
     }
 
     /// An integer.
@@ -182,10 +183,18 @@ impl Row {
     pub fn map(&self, column: &str) -> Result<BTreeMap<&str, &str>, ColumnError> {
         let wanted = "a map of strings";
         let pairs = self.pairs(column, wanted)?.iter();
-        let pairs = pairs.map(|(key, value)| Some((text(key)?, text(value)?)));
+        let pairs = pairs.map(|(key, value)| Some((key.text()?, value.text()?)));
         pairs
             .collect::<Option<_>>()
             .ok_or_else(|| wrong(column, wanted))
+    }
+
+    /// The same without a copy.
+    ///
+    /// # Errors
+    /// [`ColumnError`].
+    pub fn text_map(&self, column: &str) -> Result<TextMap<'_>, ColumnError> {
+        self.pairs(column, "a map of strings").map(TextMap)
     }
 
     /// What a map from text to text holds under `key`.
@@ -196,7 +205,7 @@ impl Row {
         let wanted = "a map of strings";
         let value = self.pairs(column, wanted)?.get(&Atom::from(key));
         value
-            .map(|value| text(value).ok_or_else(|| wrong(column, wanted)))
+            .map(|value| value.text().ok_or_else(|| wrong(column, wanted)))
             .transpose()
     }
 
@@ -297,14 +306,6 @@ pub(crate) fn wrong(column: &str, wanted: &'static str) -> ColumnError {
     ColumnError::WrongType {
         column: column.into(),
         wanted,
-    }
-}
-
-fn text(atom: &Atom) -> Option<&str> {
-    if let Atom::String(text) = atom {
-        Some(text)
-    } else {
-        None
     }
 }
 

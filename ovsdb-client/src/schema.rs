@@ -5,6 +5,7 @@
 //! bounds that only the server enforces (ranges, lengths, enumerations) are not kept.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
@@ -156,6 +157,17 @@ impl ColumnType {
         })
     }
 
+    /// Whether all that a column of this type may hold can be read as `wanted`: one as at most one, and any number as many.
+    #[must_use]
+    pub fn reads_as(&self, wanted: &Self) -> bool {
+        let fits = match wanted.shape {
+            Shape::One => self.shape == Shape::One,
+            Shape::Optional => self.shape != Shape::Many,
+            Shape::Many => true,
+        };
+        fits && (self.key, self.value) == (wanted.key, wanted.value)
+    }
+
     /// The value of a column that nothing was ever written to (RFC 7047 §5.2.1).
     #[must_use]
     pub fn default_value(&self) -> Value {
@@ -228,6 +240,18 @@ impl ColumnType {
     }
 }
 
+impl Display for ColumnType {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let key = self.key.name();
+        match (self.value, self.shape) {
+            (Some(value), _) => write!(f, "a map of {key} to {}", value.name()),
+            (None, Shape::One) => write!(f, "one {key}"),
+            (None, Shape::Optional) => write!(f, "at most one {key}"),
+            (None, Shape::Many) => write!(f, "a set of {key}"),
+        }
+    }
+}
+
 fn shape(min: Option<&Json>, max: Option<&Json>) -> Result<Shape, SchemaError> {
     let min = min.map_or(Some(1), count);
     let max = match max {
@@ -284,6 +308,17 @@ impl AtomType {
             | (Self::Uuid, atom @ Atom::Uuid(_)) => Ok(atom),
             (Self::Real, Atom::Integer(integer)) => Ok(Atom::Real(Real::from(integer))),
             (_, atom) => Err(wrong(self.description(), &atom.to_json())),
+        }
+    }
+
+    /// Its name in a schema.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Integer => "integer",
+            Self::Real => "real",
+            Self::Boolean => "boolean",
+            Self::String => "string",
+            Self::Uuid => "uuid",
         }
     }
 

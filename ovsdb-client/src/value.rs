@@ -150,6 +150,14 @@ pub(crate) fn count(json: &Json) -> Option<u64> {
 }
 
 impl Atom {
+    pub(crate) fn text(&self) -> Option<&str> {
+        if let Self::String(text) = self {
+            Some(text)
+        } else {
+            None
+        }
+    }
+
     /// Reads `<atom>`.
     ///
     /// # Errors
