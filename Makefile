@@ -15,7 +15,7 @@ KERNEL_SLICE := ^(end_to_end::(router_sol|dhcpv6_clients|guests_reach|neighbors_
 
 export KEEP SUITE TESTS ACCEL COMMAND VERBOSE LIMIT SECONDS_EACH LIST
 
-.PHONY: help setup demo test test-kernel conformance check bench fuzz reference clean-labs
+.PHONY: help setup demo test test-kernel conformance check msrv publish-dry-run bench fuzz reference clean-labs
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -52,6 +52,12 @@ check: ## format, lints, dependencies, locks, documentation
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) deny --locked --workspace check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+msrv: ## each library with the oldest Rust that it promises to work with, which rustup installs
+	@scripts/msrv
+
+publish-dry-run: ## all of `cargo publish` of the libraries but the upload; needs the network and a clean tree
+	$(CARGO) publish --dry-run --locked -p rust-openflow -p sextant-ovsdb-client
 
 bench: ## benchmarks, then load on the whole controller: over loopback, on its API, with 100 hypervisors, through Open vSwitch beside OVN
 	@scripts/setup packages ovn
