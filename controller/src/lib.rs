@@ -23,6 +23,7 @@ pub mod renumbering;
 pub mod runtime;
 pub mod scrape;
 pub mod seat;
+pub mod series;
 pub mod snapshot;
 pub mod state;
 pub mod store;

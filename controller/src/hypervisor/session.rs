@@ -19,7 +19,7 @@ use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
 use crate::stream::{Incoming, Listener, Misunderstood, Stream};
 use crate::throttle::Throttle;
-use crate::tls::Expiries;
+use crate::tls::{Expiries, NotedExpiry};
 use imbl::OrdMap;
 use sextant_model::{Chassis, ChassisId, Facts, Plugged, PortId, TunnelWatches};
 use sextant_ovsdb_client::{Connection, Options, RequestId, TransactionError};
@@ -142,6 +142,8 @@ struct Session {
     controller: String,
     synced: bool,
     place: Place,
+    /// Shows until when its certificate holds.
+    expiry: Option<NotedExpiry>,
     /// All hypervisors, as it last saw them.
     hypervisors: OrdMap<ChassisId, Arc<Chassis>>,
     /// What the owner was told last.
@@ -184,6 +186,7 @@ impl Session {
             controller,
             synced: false,
             place: Place::Unknown,
+            expiry: None,
             hypervisors: OrdMap::new(),
             seen: None,
             census: Census::default(),
@@ -242,16 +245,15 @@ impl Session {
         self.turn.deadline().into_iter().chain(awaited).min()
     }
 
-    /// What was heard of its peers is not known any more. Nobody listens only when the process is stopping.
+    /// What was heard of its peers is not known any more, unless a newer session hears it. Nobody listens only when the
+    /// process is stopping.
     async fn end(&mut self) {
-        if let Place::Seated(seat) = &self.place {
-            self.context.expiries.forget(seat.key().as_str());
-        }
-        let told = self.seen.as_ref().filter(|_| !self.watches.is_empty());
-        if let Some(chassis) = told.map(|seen| seen.chassis.id.clone()) {
-            self.states = None;
-            let _ = self.tell_of_tunnels(&chassis).await;
-        }
+        self.states = None;
+        let Place::Seated(seat) = &self.place else {
+            return;
+        };
+        let chassis = seat.key().clone();
+        let _ = self.tell_of_tunnels(&chassis).await;
     }
 
     fn take(&mut self, event: sextant_ovsdb_client::Event) {
@@ -330,7 +332,7 @@ impl Session {
                     let gauge = &self.context.metrics.hypervisors_connected;
                     self.connected.get_or_insert_with(|| Counted::new(gauge));
                     self.provision(&observation.chassis);
-                    self.read_states(&observation.chassis);
+                    self.read_states();
                     let id = observation.chassis.id.clone();
                     self.tell(observation).await?;
                     self.tell_of_tunnels(&id).await?;
@@ -354,7 +356,7 @@ impl Session {
             Place::Waiting(waiting) if waiting == id => return Ok(false),
             Place::Unknown | Place::Waiting(_) | Place::Seated(_) => {}
         }
-        (self.connected, self.states) = (None, None);
+        (self.connected, self.states, self.expiry) = (None, None, None);
         if let Some(seen) = self.seen.take() {
             self.send(Event::HypervisorLeft(seen.chassis.id)).await?;
         }
@@ -365,10 +367,10 @@ impl Session {
         match self.context.seats.take(id, self.peer.clone()) {
             Ok(seat) => {
                 tracing::info!(address = %self.peer.address(), chassis = %id, "hypervisor connected");
-                self.place = Place::Seated(seat);
-                if let Some(not_after) = self.not_after {
-                    self.context.expiries.note(id.as_str(), not_after);
-                }
+                self.place = Place::Seated(Arc::new(seat));
+                let expiries = &self.context.expiries;
+                let not_after = self.not_after;
+                self.expiry = not_after.map(|at| expiries.note_of(id.as_str(), at));
             }
             Err(taken) => {
                 self.complain(&format!("external_ids:system-id={id}: {taken}"));
@@ -389,11 +391,14 @@ impl Session {
     }
 
     /// Reads what BFD says of the ways to its peers.
-    fn read_states(&mut self, chassis: &Chassis) {
+    fn read_states(&mut self) {
+        let Place::Seated(seat) = &self.place else {
+            return;
+        };
         if !self.context.bfd {
             return;
         }
-        let new = || States::new(self.context.metrics.clone(), chassis.id.clone());
+        let new = || States::new(&self.context.metrics, seat);
         let states = self.states.get_or_insert_with(new);
         if let Err(error) = states.read(self.connection.replica(), Instant::now()) {
             self.complain(&error.to_string());

@@ -16,10 +16,10 @@ use std::sync::Arc;
 /// A switch that is known and may speak.
 pub(super) struct Arrived {
     pub(super) line: Line,
-    pub(super) chassis: ChassisId,
     /// What was known when it was.
     pub(super) snapshot: Arc<Snapshot>,
-    pub(super) seat: Seat<ChassisId>,
+    /// Its hypervisor's.
+    pub(super) seat: Arc<Seat<ChassisId>>,
 }
 
 pub(super) async fn arrive(
@@ -44,9 +44,8 @@ pub(super) async fn arrive(
     tracing::info!(%peer, %chassis, datapath_id = format_args!("{datapath_id:016x}"), "switch connected");
     Ok(Arrived {
         line,
-        chassis,
         snapshot,
-        seat,
+        seat: Arc::new(seat),
     })
 }
 

@@ -17,16 +17,19 @@ use super::line::Line;
 use super::meters::Meters;
 use super::programming::Change;
 use super::punts::Punts;
-use super::shortcomings::{self, Shortcomings};
+use super::shortcomings::Shortcomings;
 use super::unknown_endpoints::UnknownEndpoints;
-use super::unpublished::{self, Unpublished};
+use super::unpublished::Unpublished;
 use super::vigil::Vigil;
 use crate::admission::Pass;
 use crate::clock;
 use crate::metrics::Counted;
+use crate::seat::Seat;
+use crate::series::{GaugeSeries, Series};
 use crate::snapshot::{Snapshot, Stopping};
 use crate::stream::{Incoming, Misunderstood};
 use crate::throttle::Throttles;
+use host::Shown;
 use rust_openflow::{ConnectionError, ErrorMessage, Message, PacketIn, Xid};
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Flows, View};
@@ -102,24 +105,15 @@ async fn run(
     pass.identified();
     let Arrived {
         line,
-        chassis,
         snapshot,
         seat,
     } = arrived;
-    let metrics = context.metrics.clone();
-    let _connected = Counted::new(&metrics.switches_connected);
-    let mut session = Session::new(line, chassis.clone(), context.clone(), snapshot);
-    let ended = tokio::select! {
+    let _connected = Counted::new(&context.metrics.switches_connected);
+    let mut session = Session::new(line, &seat, context, snapshot);
+    tokio::select! {
         ended = session.run() => ended,
-        () = seat.lost() => return Err(SessionError::Superseded),
-    };
-    let _ = metrics
-        .flows_wanted
-        .remove_label_values(&[chassis.as_str()]);
-    shortcomings::hide(&chassis, &metrics);
-    host::hide(&chassis, &context);
-    unpublished::hide(&chassis, &metrics);
-    ended
+        () = seat.lost() => Err(SessionError::Superseded),
+    }
 }
 
 struct Session {
@@ -127,11 +121,13 @@ struct Session {
     chassis: ChassisId,
     context: Context,
     flows: Flows,
+    flows_wanted: GaugeSeries,
     /// What [`Session::flows`] were computed of.
     snapshot: Arc<Snapshot>,
     host: Host,
-    /// What the host was last compared with.
+    /// What was last compared with what the session has learned.
     compared: Arc<Snapshot>,
+    shown: Shown,
     held: HeldAddresses,
     punts: Punts,
     gathering: Gathering,
@@ -149,40 +145,43 @@ struct Session {
 
 impl Session {
     /// A session that knows what the switch should have, and not yet what it has.
-    fn new(line: Line, chassis: ChassisId, context: Context, snapshot: Arc<Snapshot>) -> Self {
-        let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
-        let host = Host::new(
-            chassis.clone(),
-            context.handover.of(&chassis),
-            clock::time(),
-        );
-        let punts = Punts::new(context.metrics.clone());
-        let gathering = Gathering::new(context.pauses.clone());
-        let unknown_endpoints =
-            UnknownEndpoints::new(context.metrics.clone(), chassis.clone(), Instant::now());
-        let shortcomings = Shortcomings::new(snapshot.facts.shortfall(&chassis));
-        let vigil = Vigil::new(context.metrics.clone(), chassis.clone(), Instant::now());
-        let (change, bundles, resync, patience) = (None, 0, None, RESYNC.0);
+    fn new(
+        line: Line,
+        seat: &Arc<Seat<ChassisId>>,
+        context: Context,
+        snapshot: Arc<Snapshot>,
+    ) -> Self {
+        let (chassis, metrics, now) = (seat.key().clone(), &context.metrics, clock::time());
+        let (refused, unpublished) = (&metrics.flows_refused, &metrics.unpublished_addresses);
+        let unknown_endpoints = &metrics.tunnel_unknown_endpoint_packets;
         Self {
             line,
+            flows: Flows::compute(&snapshot.intent, &snapshot.facts, &chassis),
+            flows_wanted: Series::new(&metrics.flows_wanted, seat),
+            host: Host::new(chassis.clone(), context.handover.of(&chassis), now),
+            compared: snapshot.clone(),
+            shown: Shown::new(&context, seat),
+            held: HeldAddresses::default(),
+            punts: Punts::new(metrics.clone()),
+            gathering: Gathering::new(context.pauses.clone()),
+            answers: Throttles::default(),
+            unknown_endpoints: UnknownEndpoints::new(
+                Series::new(unknown_endpoints, seat),
+                Instant::now(),
+            ),
+            shortcomings: Shortcomings::new(
+                snapshot.facts.shortfall(&chassis),
+                Series::new(refused, seat),
+            ),
+            vigil: Vigil::new(metrics.clone(), chassis.clone(), Instant::now()),
+            unpublished: Unpublished::new(Series::new(unpublished, seat)),
+            change: None,
+            bundles: 0,
+            resync: None,
+            patience: RESYNC.0,
             chassis,
             context,
-            flows,
-            compared: snapshot.clone(),
             snapshot,
-            host,
-            held: HeldAddresses::default(),
-            punts,
-            gathering,
-            answers: Throttles::default(),
-            unknown_endpoints,
-            shortcomings,
-            vigil,
-            unpublished: Unpublished::default(),
-            change,
-            bundles,
-            resync,
-            patience,
         }
     }
 
@@ -348,7 +347,11 @@ impl Session {
             self.program(difference);
         }
         self.drive();
-        self.tell_shortcomings().await
+        if self.find_shortcomings() {
+            let latest = self.context.snapshots.latest();
+            self.tell_shortcomings(&latest.facts).await?;
+        }
+        Ok(())
     }
 
     /// Whether the switch has, as far as is known, what was computed last: no change is under way or due again.

@@ -12,7 +12,7 @@ use crate::switch::meters::Meters;
 use crate::switch::programming::{Change, Refused};
 use rust_openflow::{ErrorMessage, Xid};
 use sextant_flows::{Difference, View};
-use sextant_model::PortId;
+use sextant_model::{Facts, PortId};
 use tokio::time::Instant;
 
 impl Session {
@@ -30,25 +30,24 @@ impl Session {
         }
     }
 
-    /// Tells what the switch does not take, once it has answered.
-    pub(super) async fn tell_shortcomings(&mut self) -> Result<(), SessionError> {
+    /// Finds out what the switch does not take, once it has answered. Returns whether that is other than before.
+    pub(super) fn find_shortcomings(&mut self) -> bool {
         if self.change.is_some() || !self.shortcomings.is_due() {
-            return Ok(());
+            return false;
         }
         let found = self.flows.shortfall(&self.view());
-        let metrics = &self.context.metrics;
-        let told = self
-            .shortcomings
-            .tell(&self.chassis, &self.flows, found, metrics);
-        let Some(shortfall) = told else {
+        self.shortcomings.update(&self.chassis, &self.flows, found)
+    }
+
+    /// Tells what the switch does not take, if that is not what is known of it.
+    pub(super) async fn tell_shortcomings(&mut self, facts: &Facts) -> Result<(), Stopping> {
+        let known = facts.shortfall(&self.chassis);
+        let Some(shortfall) = self.shortcomings.unknown_to(known) else {
             return Ok(());
         };
         let event = Event::FellShort(self.chassis.clone(), shortfall);
-        self.context
-            .events
-            .send(event)
-            .await
-            .map_err(|_| Stopping.into())
+        let sent = self.context.events.send(event).await;
+        sent.map_err(|_| Stopping)
     }
 
     /// Tells who has addresses out of the pairs of ports here.
@@ -74,21 +73,16 @@ impl Session {
 
     /// Sends a difference to the switch; ports that are there turn active once it is confirmed.
     pub(super) fn program(&mut self, difference: Difference) {
-        let metrics = &self.context.metrics;
-        let chassis = self.chassis.as_str();
-        metrics
-            .flows_wanted
-            .with_label_values(&[chassis])
-            .set(i64::try_from(self.flows.len()).unwrap_or(i64::MAX));
+        let wanted = i64::try_from(self.flows.len()).unwrap_or(i64::MAX);
+        self.flows_wanted.show(&()).set(wanted);
         if difference.touches_links() {
             let ports = router_ports(&self.flows);
             self.host.handle_planned(&ports, clock::time());
             self.context.handover.put(&self.chassis, ports);
             self.send_frames();
         }
-        let metrics = &self.context.metrics;
         let withheld = self.flows.withheld();
-        self.unpublished.update(withheld, &self.chassis, metrics);
+        self.unpublished.update(withheld, &self.chassis);
         self.shortcomings.may_differ(&self.flows);
         if difference.is_empty() && self.confirmable(&self.snapshot).next().is_none() {
             return self.speak(difference.touches_links(), difference.touches_uplinks());

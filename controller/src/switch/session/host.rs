@@ -2,7 +2,9 @@
 
 use super::Session;
 use crate::clock;
-use crate::neighbors;
+use crate::neighbors::{self, NeighborsOfOne};
+use crate::seat::Seat;
+use crate::series::GaugeSeries;
 use crate::snapshot::Stopping;
 use crate::state::Event;
 use crate::switch::Context;
@@ -11,10 +13,9 @@ use ipnet::Ipv6Net;
 use sextant_flows::Flows;
 use sextant_model::{ChassisId, SubnetId};
 use sextant_responders::Learned;
-use sextant_responders::host::{FrameKind, HostEvent, RouterPorts, Time};
+use sextant_responders::host::{FrameKind, Host, HostEvent, RouterPorts, Time};
 use sextant_responders::neighbor::{Neighbor, State};
 use sextant_responders::prefix_client::{Effect, State as PrefixClientState};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -52,7 +53,7 @@ impl Session {
         }
     }
 
-    /// Has the host compare what it learned with what is known, if either is new, and passes on what comes of it.
+    /// Compares what was learned with what is known, if either is new, and tells the owner what it lacks.
     pub(super) async fn report(&mut self, now: Time) -> Result<(), Stopping> {
         let latest = self.context.snapshots.latest();
         let has_changed = self.host.has_changed();
@@ -61,10 +62,10 @@ impl Session {
         }
         self.host
             .handle_snapshot(&latest.intent, &latest.facts, now);
+        self.tell_shortcomings(&latest.facts).await?;
         self.compared = latest;
         if has_changed {
-            self.show_next_hops();
-            self.show_prefix_clients();
+            self.shown.update(&self.host);
         }
         while let Some(event) = self.host.poll_event() {
             self.pass_on(event).await?;
@@ -124,40 +125,47 @@ impl Session {
             Effect::Taken | Effect::NotForUs => {}
         }
     }
+}
 
-    fn show_prefix_clients(&self) {
-        let states = PrefixClientState::ALL.map(|state| (state.as_str(), 0));
-        let mut states: BTreeMap<&str, i64> = states.into();
-        for state in self.host.prefix_clients().states() {
-            *states.entry(state.as_str()).or_default() += 1;
-        }
-        for (state, count) in states {
-            let labels = [self.chassis.as_str(), state];
-            let clients = &self.context.metrics.delegation_clients;
-            clients.with_label_values(&labels).set(count);
+/// What is shown of a host, for as long as the session lives.
+pub(super) struct Shown {
+    next_hops: GaugeSeries<State>,
+    prefix_clients: GaugeSeries<PrefixClientState>,
+    neighbors: NeighborsOfOne,
+}
+
+impl Shown {
+    pub(super) fn new(context: &Context, seat: &Arc<Seat<ChassisId>>) -> Self {
+        Self {
+            next_hops: GaugeSeries::new(&context.metrics.next_hops, seat),
+            prefix_clients: GaugeSeries::new(&context.metrics.delegation_clients, seat),
+            neighbors: NeighborsOfOne::new(&context.neighbors, seat),
         }
     }
 
-    fn show_next_hops(&self) {
-        let (chassis, context) = (&self.chassis, &self.context);
-        context.neighbors.remove(chassis);
-        let mut states: BTreeMap<&str, i64> = State::ALL.map(|state| (state.as_str(), 0)).into();
-        for (network, known) in self.host.uplinks().neighbors() {
-            let default = self.host.uplinks().default_router(network);
-            let known: Vec<_> = known
-                .map(|neighbor| shown(neighbor, default.map(IpAddr::from)))
-                .collect();
-            for neighbor in &known {
-                *states.entry(neighbor.state).or_default() += 1;
-            }
-            context.neighbors.set(chassis, network, known);
+    fn update(&mut self, host: &Host) {
+        let uplinks = host.uplinks();
+        let known = uplinks.neighbors().map(|(network, known)| {
+            let default = uplinks.default_router(network).map(IpAddr::from);
+            let known = known.map(|neighbor| shown(neighbor, default));
+            (network, known.collect())
+        });
+        self.neighbors.show(known);
+        for state in State::ALL {
+            let all = uplinks.neighbors().flat_map(|(_, known)| known);
+            let count = all.filter(|neighbor| neighbor.state() == state).count();
+            self.next_hops.show(&state).set(gauge(count));
         }
-        for (state, count) in states {
-            let labels = [chassis.as_str(), state];
-            let gauge = context.metrics.next_hops.with_label_values(&labels);
-            gauge.set(count);
+        for state in PrefixClientState::ALL {
+            let all = host.prefix_clients().states();
+            let count = all.filter(|of| *of == state).count();
+            self.prefix_clients.show(&state).set(gauge(count));
         }
     }
+}
+
+fn gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn shown(neighbor: &Neighbor, default_router: Option<IpAddr>) -> neighbors::Neighbor {
@@ -166,21 +174,6 @@ fn shown(neighbor: &Neighbor, default_router: Option<IpAddr>) -> neighbors::Neig
         mac: neighbor.mac(),
         state: neighbor.state().as_str(),
         is_default_router: Some(neighbor.address()) == default_router,
-    }
-}
-
-/// A hypervisor whose session has ended has no next hops and clients that could be looked at.
-pub(super) fn hide(chassis: &ChassisId, context: &Context) {
-    context.neighbors.remove(chassis);
-    for state in State::ALL {
-        let labels = [chassis.as_str(), state.as_str()];
-        // There may have been none.
-        let _ = context.metrics.next_hops.remove_label_values(&labels);
-    }
-    for state in PrefixClientState::ALL {
-        let labels = [chassis.as_str(), state.as_str()];
-        let clients = &context.metrics.delegation_clients;
-        let _ = clients.remove_label_values(&labels);
     }
 }
 
