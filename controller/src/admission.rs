@@ -7,7 +7,7 @@
 
 use crate::metrics::Metrics;
 use crate::stream::{Incoming, Listener};
-use crate::throttle::Throttle;
+use sextant_responders::throttle::Throttle;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, pending};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};

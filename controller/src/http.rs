@@ -11,7 +11,6 @@ mod places;
 
 use crate::metrics::Metrics;
 use crate::stream::{Dialects, Listener, Plain};
-use crate::throttle::Throttle;
 use crate::tls::Tls;
 use answer::{AnswerUnderWay, Outgoing};
 use axum::Router;
@@ -25,6 +24,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use places::{ClientPlace, ClientPlaces, Evicted, Presence};
+use sextant_responders::throttle::Throttle;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;

@@ -29,5 +29,4 @@ pub mod state;
 pub mod store;
 pub mod stream;
 pub mod switch;
-pub mod throttle;
 pub mod tls;

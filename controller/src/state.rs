@@ -15,13 +15,13 @@ mod tunnels;
 use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 use crate::store::{Committed, Watch, WatchEnded};
-use crate::throttle::Throttles;
 use elsewhere::Elsewhere;
 use hosts::Hosts;
 use sextant_model::{
     Binding, Change, Chassis, ChassisId, Delegation, Fact, Facts, Key, MacAddr, NetworkId, Object,
     ObjectKey, Outside, Plugged, PortId, RouterId, Settings, Shortfall, SubnetId, TunnelWatches,
 };
+use sextant_responders::throttle::Throttles;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -12,8 +12,12 @@
 //! Towards the networks outside, routers are themselves hosts of a link: [`default_routers::DefaultRouters`] ranks the
 //! routers heard there, [`neighbor::NeighborCache`] keeps next hops resolved, and [`repetition::Repetition`] says when
 //! to announce or to ask again. [`prefix_client::Client`] asks there for the prefixes of subnets.
+//!
+//! [`backoff::Backoff`] says how long to wait before something is tried again, [`throttle::Throttle`] whether something may
+//! happen once more: the controller uses both as well.
 
 mod answer;
+pub mod backoff;
 pub mod default_routers;
 pub mod dhcpv4;
 pub mod dhcpv6;
@@ -28,6 +32,7 @@ pub mod prefix_client;
 pub mod ra;
 pub mod ra_schedule;
 pub mod repetition;
+pub mod throttle;
 
 pub use answer::{Answer, Learned, Malformed, Outcome, Verdict};
 

@@ -1,8 +1,8 @@
 //! Which hypervisors do not reach each other.
 
 use super::{Owner, is_observed};
-use crate::throttle::Throttles;
 use sextant_model::{Chassis, ChassisId, Facts, TunnelState, TunnelWatches};
+use sextant_responders::throttle::Throttles;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Instant;

@@ -6,9 +6,9 @@
 
 use crate::snapshot::Snapshot;
 use crate::state::Event;
-use crate::throttle::Throttle;
 use sextant_model::{AddressHolder, ChassisId, MacAddr, PortId};
 use sextant_responders::Learned;
+use sextant_responders::throttle::Throttle;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};

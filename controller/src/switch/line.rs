@@ -6,9 +6,9 @@
 use super::session::SessionError;
 use crate::metrics::Metrics;
 use crate::stream::Stream;
-use crate::throttle::Throttle;
 use rust_openflow::{Connection, ConnectionError, ErrorMessage, Message, Xid};
 use sextant_model::ChassisId;
+use sextant_responders::throttle::Throttle;
 use std::net::SocketAddr;
 use std::time::Instant;
 

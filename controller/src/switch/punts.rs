@@ -7,13 +7,13 @@ use super::packet_out::{packet_out, tagged};
 use super::registers::filled;
 use crate::clock;
 use crate::metrics::Metrics;
-use crate::throttle::Throttles;
 use prometheus::IntCounterVec;
 use prometheus::local::{LocalHistogram, LocalIntCounter};
 use rust_openflow::{Action, Message, PacketIn, PortNo};
 use sextant_flows::Flows;
 use sextant_flows::pipeline::{NETWORK, ORIGIN, Stage, origin};
 use sextant_model::{PortId, Punt};
+use sextant_responders::throttle::Throttles;
 use sextant_responders::{Answer, Learned, Outcome, Verdict, respond};
 use std::time::{Duration, Instant};
 

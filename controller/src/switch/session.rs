@@ -28,13 +28,14 @@ use crate::seat::Seat;
 use crate::series::{GaugeSeries, Series};
 use crate::snapshot::{Snapshot, Stopping};
 use crate::stream::{Incoming, Misunderstood};
-use crate::throttle::Throttles;
 use host::Shown;
 use rust_openflow::{ConnectionError, ErrorMessage, Message, PacketIn, Xid};
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Flows, View};
 use sextant_model::{ChassisId, SubnetId};
+use sextant_responders::backoff::Backoff;
 use sextant_responders::host::Host;
+use sextant_responders::throttle::Throttles;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +46,7 @@ pub(super) const HIGH_WATER: usize = 256 * 1024;
 /// How many packets are answered before anything else has its turn.
 const BATCH: usize = 256;
 /// How long after a refused change the switch is read and reconciled again, at first and at most.
-const RESYNC: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+const RESYNC: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 
 /// More flows than any switch is given; each that is read back takes memory.
 const MOST_FLOWS: usize = 1 << 22;
@@ -140,7 +141,7 @@ struct Session {
     change: Option<Change>,
     bundles: u32,
     resync: Option<Instant>,
-    patience: Duration,
+    backoff: Backoff,
 }
 
 impl Session {
@@ -178,7 +179,7 @@ impl Session {
             change: None,
             bundles: 0,
             resync: None,
-            patience: RESYNC.0,
+            backoff: RESYNC,
             chassis,
             context,
             snapshot,

@@ -5,10 +5,10 @@
 
 use super::programming::Refused;
 use crate::series::GaugeSeries;
-use crate::throttle::Throttle;
 use rust_openflow::FlowMod;
 use sextant_flows::{Cookie, Flows};
 use sextant_model::{Capability, ChassisId, Refusal, Shortfall};
+use sextant_responders::throttle::Throttle;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

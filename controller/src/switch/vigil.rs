@@ -6,7 +6,6 @@
 
 use super::meters::Meters;
 use crate::metrics::Metrics;
-use crate::throttle::Throttle;
 use rust_openflow::multipart::MeterConfig;
 use rust_openflow::{
     FlowEvent, FlowUpdate, GROUP_ALL, GroupCommand, GroupMod, GroupType, METER_ALL, Message,
@@ -16,6 +15,8 @@ use rust_openflow::{
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Flows, InstalledFlow};
 use sextant_model::ChassisId;
+use sextant_responders::backoff::Backoff;
+use sextant_responders::throttle::Throttle;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -26,7 +27,7 @@ const SOON: Duration = Duration::from_secs(1);
 /// What is deleted comes as many messages: they are waited for before all is read back.
 const GATHER: Duration = Duration::from_millis(50);
 /// The shortest time between two readings, at first and for one who goes on changing things.
-const PACE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(8));
+const PACE: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(8));
 /// Who has been quiet for so long is given the first pace again.
 const QUIET: Duration = Duration::from_secs(30);
 /// What only `ovs-ofctl mod-port` sets, and makes a port deaf or dumb.
@@ -50,9 +51,10 @@ pub(super) struct Vigil {
     tampered: BTreeSet<InstalledFlow>,
     /// When all is to be read back.
     suspicion: Option<Instant>,
-    /// When it was read back last, and the pace of that.
+    /// When it was read back last, and when it may be again.
     last: Option<Instant>,
-    pace: Duration,
+    earliest: Instant,
+    pace: Backoff,
 }
 
 impl Vigil {
@@ -68,7 +70,8 @@ impl Vigil {
             tampered: BTreeSet::new(),
             suspicion: None,
             last: None,
-            pace: PACE.0,
+            earliest: now,
+            pace: PACE,
         }
     }
 
@@ -231,8 +234,8 @@ impl Vigil {
     }
 
     fn suspect(&mut self, now: Instant) {
-        let earliest = self.last.map_or(now, |last| last + self.pace);
-        self.suspicion.get_or_insert(earliest.max(now + GATHER));
+        let gathered = now + GATHER;
+        self.suspicion.get_or_insert(self.earliest.max(gathered));
     }
 
     /// Whether all is to be read back at once.
@@ -242,11 +245,10 @@ impl Vigil {
 
     /// All is read back: the flows that were changed meanwhile. What is told from here on is another matter.
     pub(super) fn reads(&mut self, now: Instant) -> BTreeSet<InstalledFlow> {
-        let quiet = self.last.is_none_or(|last| now - last >= QUIET);
-        self.pace = match quiet {
-            true => PACE.0,
-            false => (self.pace * 2).min(PACE.1),
-        };
+        if self.last.is_some_and(|last| now - last >= QUIET) {
+            self.pace.reset();
+        }
+        self.earliest = now + self.pace.wait();
         (self.last, self.suspicion) = (Some(now), None);
         std::mem::take(&mut self.tampered)
     }

@@ -4,7 +4,7 @@
 //! the flows that carry it, and take up the answers: sent earlier it would be lost, and may not be said again for long.
 
 use super::host::router_ports;
-use super::{RESYNC, Session, SessionError};
+use super::{Session, SessionError};
 use crate::clock;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
@@ -127,7 +127,7 @@ impl Session {
         let Some(change) = self.change.take() else {
             return Ok(());
         };
-        self.patience = RESYNC.0;
+        self.backoff.reset();
         self.shortcomings.confirmed();
         self.speak(change.touches_links(), change.touches_uplinks());
         self.count(&change, "confirmed");
@@ -168,10 +168,9 @@ impl Session {
             return;
         }
         self.count(&change, "refused");
-        self.shortcomings
-            .give_up(&self.chassis, error, self.patience);
-        self.resync = Some(Instant::now() + self.patience);
-        self.patience = (self.patience * 2).min(RESYNC.1);
+        let again_in = self.backoff.wait();
+        self.shortcomings.give_up(&self.chassis, error, again_in);
+        self.resync = Some(Instant::now() + again_in);
     }
 
     fn count(&self, change: &Change, outcome: &str) {
