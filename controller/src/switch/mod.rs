@@ -3,7 +3,6 @@
 mod arrival;
 mod gathering;
 mod handover;
-mod held;
 mod inventory;
 mod line;
 mod meters;

@@ -11,7 +11,6 @@ mod host;
 use super::Context;
 use super::arrival::{Arrived, arrive};
 use super::gathering::Gathering;
-use super::held::HeldAddresses;
 use super::inventory::{Inventory, requests};
 use super::line::Line;
 use super::meters::Meters;
@@ -129,7 +128,6 @@ struct Session {
     /// What was last compared with what the session has learned.
     compared: Arc<Snapshot>,
     shown: Shown,
-    held: HeldAddresses,
     punts: Punts,
     gathering: Gathering,
     /// Whoever is outside can answer as often as he likes.
@@ -162,7 +160,6 @@ impl Session {
             host: Host::new(chassis.clone(), context.handover.of(&chassis), now),
             compared: snapshot.clone(),
             shown: Shown::new(&context, seat),
-            held: HeldAddresses::default(),
             punts: Punts::new(metrics.clone()),
             gathering: Gathering::new(context.pauses.clone()),
             answers: Throttles::default(),
@@ -289,7 +286,6 @@ impl Session {
         let learned = self.punts.take_learned();
         if !learned.is_empty() {
             self.learn(&learned);
-            self.held.learn(&learned);
         }
     }
 
@@ -311,7 +307,6 @@ impl Session {
         self.host.handle_timeout(time, &mut rand::random::<u64>);
         self.send_frames();
         self.report(time).await?;
-        self.tell_held_addresses(now.into_std()).await?;
         let Snapshot { intent, facts, .. } = &*self.snapshot;
         let view = View {
             intent,

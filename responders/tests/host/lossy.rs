@@ -274,7 +274,9 @@ impl World {
                     self.facts.learn_outside(&chassis(), network, outside);
                 }
                 HostEvent::Delegated(subnet, known) => self.facts.delegate(subnet, known),
-                HostEvent::Disbelieved(_) | HostEvent::ServerAnswered { .. } => {}
+                HostEvent::Disbelieved(_)
+                | HostEvent::Announced(_)
+                | HostEvent::ServerAnswered { .. } => {}
             }
         }
     }

@@ -50,19 +50,6 @@ impl Session {
         sent.map_err(|_| Stopping)
     }
 
-    /// Tells who has addresses out of the pairs of ports here.
-    pub(super) async fn tell_held_addresses(
-        &mut self,
-        now: std::time::Instant,
-    ) -> Result<(), SessionError> {
-        let latest = self.context.snapshots.latest();
-        for event in self.held.news(&self.chassis, &latest, now) {
-            let sent = self.context.events.send(event).await;
-            sent.map_err(|_| Stopping)?;
-        }
-        Ok(())
-    }
-
     fn view(&self) -> View<'_> {
         View {
             intent: &self.snapshot.intent,

@@ -5,7 +5,7 @@ use crate::clock;
 use crate::neighbors::{self, NeighborsOfOne};
 use crate::seat::Seat;
 use crate::series::GaugeSeries;
-use crate::snapshot::Stopping;
+use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
 use crate::switch::Context;
 use crate::switch::packet_out::{actions, packet_out};
@@ -53,17 +53,17 @@ impl Session {
         }
     }
 
-    /// Compares what was learned with what is known, if either is new, and tells the owner what it lacks.
+    /// Compares what was learned with what is known, and tells the owner what it lacks.
     pub(super) async fn report(&mut self, now: Time) -> Result<(), Stopping> {
         let latest = self.context.snapshots.latest();
+        let Snapshot { intent, facts, .. } = &*latest;
+        self.host.handle_announced(intent, facts, now);
         let has_changed = self.host.has_changed();
-        if !has_changed && Arc::ptr_eq(&latest, &self.compared) {
-            return Ok(());
+        if has_changed || !Arc::ptr_eq(&latest, &self.compared) {
+            self.host.handle_snapshot(intent, facts, now);
+            self.tell_shortcomings(facts).await?;
+            self.compared = latest;
         }
-        self.host
-            .handle_snapshot(&latest.intent, &latest.facts, now);
-        self.tell_shortcomings(&latest.facts).await?;
-        self.compared = latest;
         if has_changed {
             self.shown.update(&self.host);
         }
@@ -85,6 +85,7 @@ impl Session {
                 return Ok(());
             }
             HostEvent::Delegated(subnet, delegation) => Event::Delegated(subnet, delegation),
+            HostEvent::Announced(announced) => Event::Announced(self.chassis.clone(), announced),
             HostEvent::ServerAnswered {
                 subnet,
                 effect,
