@@ -59,7 +59,7 @@ pub fn respond(punt: &Punt, frame: &[u8]) -> Answer {
         Punt::NeighborSolicitation(known) => with(Ipv6Packet::parse(frame), |packet| {
             neighbor::answer(known, packet)
         }),
-        Punt::Delegation(network) => outside::delegated(*network, frame),
+        Punt::PrefixClientMessage(network) => outside::prefix_client_message(*network, frame),
         Punt::BareSolicitation => Answer::ignored("frame", "nothing is known of the neighbour"),
         Punt::Announced(port) => inside::announced(*port, frame),
         Punt::Unheld(asker) => inside::ask(asker),

@@ -153,7 +153,7 @@ impl Punts {
             Punt::Heard(_) | Punt::Unresolved(_) => {
                 self.count_outside(punt, &self.metrics.outside_packets, outcome);
             }
-            Punt::Delegation(_) => {
+            Punt::PrefixClientMessage(_) => {
                 self.count_outside(punt, &self.metrics.delegation_messages, outcome);
             }
             Punt::IcmpError(_) => {

@@ -245,7 +245,7 @@ impl World {
             Flying::FromNeighbor(frame) => (Punt::Heard(OUTSIDE), frame),
             Flying::FromServer(frame) => {
                 self.answered += 1;
-                (Punt::Delegation(OUTSIDE), frame)
+                (Punt::PrefixClientMessage(OUTSIDE), frame)
             }
         };
         for learned in respond(&punt, &frame).learned {
