@@ -28,7 +28,7 @@ use tasks::Tasks;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -120,7 +120,7 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
 
     let (publish, snapshots) = Snapshots::new(crate::snapshot::Snapshot::default());
     let (events, observed) = state::events();
-    let (remember, remembered) = mpsc::unbounded_channel();
+    let (remember, remembered) = memory::facts();
     let mut owner = Owner::new(config.settings(), publish, remember, metrics.clone());
     let mut changes = store.watch().await?;
     owner.load(changes.as_mut()).await?;

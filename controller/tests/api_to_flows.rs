@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use sextant_controller::admission::Limits;
 use sextant_controller::api::{Api, service};
 use sextant_controller::config::NameRule;
+use sextant_controller::memory;
 use sextant_controller::metrics::Metrics;
 use sextant_controller::neighbors::Neighbors;
 use sextant_controller::seat::Seats;
@@ -28,7 +29,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tower::ServiceExt;
 
@@ -65,7 +65,7 @@ impl World {
         let metrics = Metrics::new().unwrap();
         let (publish, snapshots) = Snapshots::new(Snapshot::default());
         let (events, observed) = state::events();
-        let (remember, _) = mpsc::unbounded_channel();
+        let (remember, _) = memory::facts();
         let mut owner = Owner::new(Settings::default(), publish, remember, metrics.clone());
         let mut watch = store.watch().await.unwrap();
         owner.load(watch.as_mut()).await.unwrap();
