@@ -13,7 +13,7 @@ use super::turn::Turn;
 use super::wish::Wish;
 use crate::admission::{self, Limits, Pass};
 use crate::config::NameRule;
-use crate::metrics::{Counted, Metrics};
+use crate::metrics::{Counted, DoubtfulEndpoint, Metrics, TransactionOutcome};
 use crate::seat::{Claimant, Seats};
 use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
@@ -280,13 +280,13 @@ impl Session {
             return;
         }
         let outcome = match refusal {
-            None => "confirmed",
-            Some(_) => "refused",
+            None => TransactionOutcome::Confirmed,
+            Some(_) => TransactionOutcome::Refused,
         };
         self.context
             .metrics
             .ovsdb_transactions
-            .with_label_values(&[outcome])
+            .with_label_values(&[outcome.as_str()])
             .inc();
         if let Some(error) = refusal {
             self.complain(&format!(
@@ -324,7 +324,9 @@ impl Session {
         let impossible = matches!(observed, Err(NotReady::ImpossibleEndpoint(_)));
         self.nowhere = impossible.then(|| match self.nowhere.take() {
             Some(counted) => counted,
-            None => Counted::new(&doubtful.with_label_values(&["impossible"])),
+            None => {
+                Counted::new(&doubtful.with_label_values(&[DoubtfulEndpoint::Impossible.as_str()]))
+            }
         });
         match observed {
             Ok(observation) => {

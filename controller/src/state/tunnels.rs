@@ -1,6 +1,7 @@
 //! Which hypervisors do not reach each other.
 
 use super::{Owner, is_observed};
+use crate::metrics::DoubtfulEndpoint;
 use sextant_model::{Chassis, ChassisId, Facts, TunnelState, TunnelWatches};
 use sextant_responders::throttle::Throttles;
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +33,8 @@ impl Owner {
         let sharing: BTreeSet<&ChassisId> = shared.flatten().collect();
         let gauge = &self.metrics.doubtful_endpoints;
         let count = i64::try_from(sharing.len()).unwrap_or(i64::MAX);
-        gauge.with_label_values(&["shared"]).set(count);
+        let reason = DoubtfulEndpoint::Shared.as_str();
+        gauge.with_label_values(&[reason]).set(count);
     }
 }
 

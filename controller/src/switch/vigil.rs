@@ -5,7 +5,7 @@
 //! for now and then. What looks wrong is only a suspicion: the session reads all back, and what differs is mended and counted.
 
 use super::meters::Meters;
-use crate::metrics::Metrics;
+use crate::metrics::{Drift, Metrics};
 use rust_openflow::multipart::MeterConfig;
 use rust_openflow::{
     FlowEvent, FlowUpdate, GROUP_ALL, GroupCommand, GroupMod, GroupType, METER_ALL, Message,
@@ -168,7 +168,7 @@ impl Vigil {
         if groups.is_empty() {
             return None;
         }
-        self.found("group", groups.len());
+        self.found(Drift::Group, groups.len());
         self.warn("groups", groups.len());
         Some(Message::GroupMod(no_groups()))
     }
@@ -194,7 +194,7 @@ impl Vigil {
         if config.flags & FRAGMENTS == SWITCH_CONFIG.flags {
             return None;
         }
-        self.found("switch", 1);
+        self.found(Drift::Switch, 1);
         self.warn("the treatment of fragments", 1);
         Some(Message::SetConfig(SWITCH_CONFIG))
     }
@@ -203,7 +203,7 @@ impl Vigil {
         if port.config & PORT_FLAGS == 0 {
             return None;
         }
-        self.found("port", 1);
+        self.found(Drift::Port, 1);
         self.warn("a port's configuration", 1);
         Some(Message::PortMod(PortMod {
             number: port.number,
@@ -255,8 +255,8 @@ impl Vigil {
 
     /// So many flows and meters were not as they should be.
     pub(super) fn mends(&mut self, flows: usize, meters: usize) {
-        self.found("flow", flows);
-        self.found("meter", meters);
+        self.found(Drift::Flow, flows);
+        self.found(Drift::Meter, meters);
         if flows > 0 {
             self.warn("flows", flows);
         } else if meters > 0 {
@@ -264,8 +264,11 @@ impl Vigil {
         }
     }
 
-    fn found(&self, kind: &str, count: usize) {
-        let mended = self.metrics.drift_mended.with_label_values(&[kind]);
+    fn found(&self, kind: Drift, count: usize) {
+        let mended = self
+            .metrics
+            .drift_mended
+            .with_label_values(&[kind.as_str()]);
         mended.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
     }
 

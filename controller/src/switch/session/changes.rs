@@ -6,6 +6,7 @@
 use super::host::router_ports;
 use super::{Session, SessionError};
 use crate::clock;
+use crate::metrics::{FlowOperation, FlowOutcome};
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
 use crate::switch::meters::Meters;
@@ -117,7 +118,7 @@ impl Session {
         self.backoff.reset();
         self.shortcomings.confirmed();
         self.speak(change.touches_links(), change.touches_uplinks());
-        self.count(&change, "confirmed");
+        self.count(&change, FlowOutcome::Confirmed);
         self.context
             .metrics
             .reconcile_seconds
@@ -148,28 +149,28 @@ impl Session {
         let at_fault = change.at_fault(error);
         self.flows.refuse(&at_fault);
         self.shortcomings.may_differ(&self.flows);
-        self.count_flows("add", "left_out", at_fault.len());
+        self.count_flows(FlowOperation::Add, FlowOutcome::LeftOut, at_fault.len());
         self.bundles = self.bundles.wrapping_add(1);
         if change.go_without(self.bundles, &at_fault) && !at_fault.is_empty() {
             self.change = Some(change);
             return;
         }
-        self.count(&change, "refused");
+        self.count(&change, FlowOutcome::Refused);
         let again_in = self.backoff.wait();
         self.shortcomings.give_up(&self.chassis, error, again_in);
         self.resync = Some(Instant::now() + again_in);
     }
 
-    fn count(&self, change: &Change, outcome: &str) {
-        self.count_flows("add", outcome, change.additions());
-        self.count_flows("delete", outcome, change.deletions());
+    fn count(&self, change: &Change, outcome: FlowOutcome) {
+        self.count_flows(FlowOperation::Add, outcome, change.additions());
+        self.count_flows(FlowOperation::Delete, outcome, change.deletions());
     }
 
-    fn count_flows(&self, operation: &str, outcome: &str, flows: usize) {
+    fn count_flows(&self, operation: FlowOperation, outcome: FlowOutcome, flows: usize) {
         self.context
             .metrics
             .flow_operations
-            .with_label_values(&[operation, outcome])
+            .with_label_values(&[operation.as_str(), outcome.as_str()])
             .inc_by(u64::try_from(flows).unwrap_or(u64::MAX));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Session;
 use crate::clock;
+use crate::metrics::{AdvertisementCause, HEARD, SENT};
 use crate::neighbors::{self, NeighborsOfOne};
 use crate::seat::Seat;
 use crate::series::GaugeSeries;
@@ -31,18 +32,17 @@ impl Session {
 
     fn count_frame(&self, kind: FrameKind) {
         let metrics = &self.context.metrics;
-        let advertisements = &metrics.router_advertisements;
-        match kind {
-            FrameKind::PeriodicAdvertisement => {
-                advertisements.with_label_values(&["periodic"]).inc()
-            }
-            FrameKind::FinalAdvertisement => advertisements.with_label_values(&["final"]).inc(),
-            FrameKind::Announcement | FrameKind::Solicitation => {}
+        let cause = match kind {
+            FrameKind::PeriodicAdvertisement => AdvertisementCause::Periodic,
+            FrameKind::FinalAdvertisement => AdvertisementCause::Final,
+            FrameKind::Announcement | FrameKind::Solicitation => return,
             FrameKind::Dhcpv6(message) => {
                 let messages = &metrics.delegation_messages;
-                messages.with_label_values(&[message, "sent"]).inc();
+                return messages.with_label_values(&[message, SENT]).inc();
             }
-        }
+        };
+        let advertisements = &metrics.router_advertisements;
+        advertisements.with_label_values(&[cause.as_str()]).inc();
     }
 
     /// Hands the host what packets showed. Mostly that is nothing.
@@ -80,7 +80,7 @@ impl Session {
             }
             HostEvent::Disbelieved(disbelief) => {
                 let refused = &self.context.metrics.packet_ins_refused;
-                let labels = ["heard", disbelief.as_str()];
+                let labels = [HEARD, disbelief.as_str()];
                 refused.with_label_values(&labels).inc();
                 return Ok(());
             }
