@@ -252,8 +252,10 @@ impl Session {
         let Place::Seated(seat) = &self.place else {
             return;
         };
-        let chassis = seat.key().clone();
-        let _ = self.tell_of_tunnels(&chassis).await;
+        if !seat.is_lost() {
+            let chassis = seat.key().clone();
+            let _ = self.tell_of_tunnels(&chassis).await;
+        }
     }
 
     fn take(&mut self, event: sextant_ovsdb_client::Event) {
@@ -358,8 +360,10 @@ impl Session {
             Place::Waiting(waiting) if waiting == id => return Ok(false),
             Place::Unknown | Place::Waiting(_) | Place::Seated(_) => {}
         }
-        (self.connected, self.states, self.expiry) = (None, None, None);
-        if let Some(seen) = self.seen.take() {
+        let seen = self.seen.take();
+        self.forget();
+        self.expiry = None;
+        if let Some(seen) = seen {
             self.send(Event::HypervisorLeft(seen.chassis.id)).await?;
         }
         if !self.context.names.allows(self.peer.names(), id.as_str()) {
@@ -380,6 +384,13 @@ impl Session {
             }
         }
         Ok(matches!(self.place, Place::Seated(_)))
+    }
+
+    /// It takes no part, or under another name: the owner forgets all that it was told.
+    fn forget(&mut self) {
+        self.seen = None;
+        self.watches = TunnelWatches::new();
+        (self.connected, self.states) = (None, None);
     }
 
     /// It has no right to this name, by its certificate.

@@ -100,7 +100,7 @@ impl Session {
         }
         let snapshot = self.context.snapshots.latest();
         if snapshot.facts.chassis().contains_key(&chassis) {
-            (self.seen, self.connected, self.states) = (None, None, None);
+            self.forget();
             return self.send(Event::HypervisorLeft(chassis)).await;
         }
         Ok(())
