@@ -11,7 +11,6 @@ use crate::config::Config;
 use crate::control::{self, ControlSocket, Known, SocketError};
 use crate::http::{self, Limits};
 use crate::metrics::Metrics;
-use crate::neighbors::Neighbors;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::{self, Owner};
@@ -140,17 +139,10 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
         expiries: Expiries::new(metrics.clone()),
     };
     let switches = switch::Context {
-        snapshots: snapshots.clone(),
-        events: events.clone(),
-        metrics: metrics.clone(),
-        seats: Seats::default(),
         databases: hypervisors.seats.clone(),
         names: config.hypervisor_tls.names,
-        pauses: switch::Turn::default(),
-        neighbors: Neighbors::default(),
-        handover: switch::Handover::default(),
         limits,
-        patience: switch::PATIENCE,
+        ..switch::Context::new(snapshots.clone(), events.clone(), metrics.clone())
     };
     let (seats, gone_after) = (switches.seats.clone(), config.gateway.gone_after());
     let liveness = liveness::watch(snapshots.clone(), seats, events.clone(), gone_after);

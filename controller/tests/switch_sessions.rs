@@ -15,13 +15,10 @@ use fake::{DATAPATH, SOON, Switch, features};
 use log::Log;
 use rust_openflow::{ErrorCode, ErrorMessage, Message};
 use sextant_controller::admission::Limits;
-use sextant_controller::config::NameRule;
 use sextant_controller::metrics::Metrics;
-use sextant_controller::neighbors::Neighbors;
-use sextant_controller::seat::Seats;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::state::{self, Event};
-use sextant_controller::switch::{self, Context, Handover, Turn};
+use sextant_controller::switch::{self, Context};
 use sextant_model::{
     Change, Chassis, ChassisId, Encap, EncapKind, ExternalGateway, FixedIp, Ipv6Mode, MacAddr,
     Network, NetworkId, NetworkKey, NetworkType, Object, Plugged, Port, PortId, PrefixSource,
@@ -65,17 +62,9 @@ impl Rig {
         let (events_in, events) = state::events();
         let metrics = Metrics::new().unwrap();
         let context = Context {
-            snapshots,
-            events: events_in,
-            metrics: metrics.clone(),
-            seats: Seats::default(),
-            databases: Seats::default(),
-            names: NameRule::default(),
-            pauses: Turn::default(),
-            neighbors: Neighbors::default(),
-            handover: Handover::default(),
             limits,
             patience,
+            ..Context::new(snapshots, events_in, metrics.clone())
         };
         let listener = TcpListener::bind("[::1]:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -152,16 +152,11 @@ async fn sit(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admission::Limits;
     use crate::metrics::Metrics;
-    use crate::neighbors::Neighbors;
-    use crate::seat::Seats;
     use crate::snapshot::Snapshots;
-    use crate::switch::Turn;
     use crate::tls::Names;
     use sextant_model::{Chassis, Encap, EncapKind};
     use std::net::{IpAddr, Ipv6Addr};
-    use std::time::Duration;
 
     fn facts(all: &[(&str, u64)]) -> Facts {
         let mut facts = Facts::default();
@@ -183,18 +178,10 @@ mod tests {
 
     fn context(names: NameRule) -> Context {
         let (_, snapshots) = Snapshots::new(Snapshot::default());
+        let (events, _) = crate::state::events();
         Context {
-            snapshots,
-            events: crate::state::events().0,
-            metrics: Metrics::new().unwrap(),
-            seats: Seats::default(),
-            databases: Seats::default(),
             names,
-            pauses: Turn::default(),
-            neighbors: Neighbors::default(),
-            handover: Default::default(),
-            limits: Limits::of_files(1024),
-            patience: Duration::from_secs(1),
+            ..Context::new(snapshots, events, Metrics::new().unwrap())
         }
     }
 

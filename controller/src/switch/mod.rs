@@ -58,6 +58,25 @@ pub struct Context {
     pub patience: Duration,
 }
 
+impl Context {
+    /// What sessions need at least: alone with these, without certificates, within the limits of the process.
+    pub fn new(snapshots: Snapshots, events: Events, metrics: Metrics) -> Self {
+        Self {
+            snapshots,
+            events,
+            metrics,
+            seats: Seats::default(),
+            databases: Seats::default(),
+            names: NameRule::default(),
+            pauses: Turn::default(),
+            neighbors: Neighbors::default(),
+            handover: Handover::default(),
+            limits: Limits::of_process(),
+            patience: PATIENCE,
+        }
+    }
+}
+
 /// What [`Context::patience`] should be: a busy switch reads back hundreds of thousands of flows in less.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
