@@ -53,12 +53,13 @@ check: ## format, lints, dependencies, locks, documentation
 	$(CARGO) deny --locked --workspace check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
-bench: ## benchmarks, then load on the whole controller: over loopback, on its API, through Open vSwitch beside OVN
+bench: ## benchmarks, then load on the whole controller: over loopback, on its API, with 100 hypervisors, through Open vSwitch beside OVN
 	@scripts/setup packages ovn
 	$(CARGO) bench --locked --workspace --benches
 	$(CARGO) build --release --locked -p sextant -p sextant-lab
 	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load
 	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-api
+	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-fleet --hypervisors 10,100
 	@$(SUDO) env SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-ovs
 
 fuzz: ## every fuzz target for SECONDS_EACH seconds (60), and what each reached

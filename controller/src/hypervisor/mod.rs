@@ -73,9 +73,15 @@ const MONITORED: &[(&str, &[&str])] = &[
     ),
     (
         "Controller",
-        &["target", "connection_mode", "max_backoff", "external_ids"],
+        &[
+            "target",
+            "connection_mode",
+            "max_backoff",
+            "inactivity_probe",
+            "external_ids",
+        ],
     ),
-    ("Manager", &["target", "max_backoff"]),
+    ("Manager", &["target", "max_backoff", "inactivity_probe"]),
 ];
 
 fn monitor(connection: &mut Connection<Stream>) {

@@ -17,6 +17,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Milliseconds that a switch and a database wait at most before they connect again.
 const MAX_BACKOFF: i64 = 1000;
+/// Milliseconds of silence after which a switch or a database asks whether Sextant is there; after as long again it gives up.
+/// A process that has ended says so at once by TCP; this is for one whose machine is gone, and nothing hangs on it meanwhile:
+/// flows stay. Open vSwitch's own five seconds part hypervisors from a Sextant that is only busy with the others.
+const INACTIVITY_PROBE: i64 = 30_000;
 const PROTOCOL: &str = "OpenFlow13";
 const FAIL_MODE: &str = "secure";
 /// Not over the switch's own ports: that would add flows of its own.
@@ -29,7 +33,7 @@ const CONNECTION_MODE: &str = "out-of-band";
 pub fn wanted(replica: &Replica, wish: &Wish) -> Result<Option<Transaction>, ColumnError> {
     let transaction = bridge_wanted(replica, wish, Transaction::new(DATABASE))?;
     let transaction = ports_wanted(replica, wish, transaction)?;
-    let transaction = reconnect_quickly(replica, wish, transaction)?;
+    let transaction = keep_managers(replica, wish, transaction)?;
     Ok(commented(transaction, "sextant: provision"))
 }
 
@@ -143,6 +147,7 @@ fn controller(wish: &Wish) -> Row {
         .with("target", wish.controller.as_str())
         .with("connection_mode", CONNECTION_MODE)
         .with("max_backoff", MAX_BACKOFF)
+        .with("inactivity_probe", INACTIVITY_PROBE)
         .with("external_ids", owned())
 }
 
@@ -168,7 +173,12 @@ fn control_bridge(
             [Mutation::insert("protocols", Value::set([PROTOCOL]))],
         );
     }
-    if !is_controlled(replica, wish, bridge)? {
+    if let Some((uuid, controller)) = controller_of(replica, wish, bridge)? {
+        if controller.optional_integer("inactivity_probe")? != Some(INACTIVITY_PROBE) {
+            let probe = Row::new().with("inactivity_probe", INACTIVITY_PROBE);
+            transaction = transaction.update("Controller", [Condition::uuid(uuid)], probe);
+        }
+    } else {
         transaction = transaction.insert("Controller", Some("controller"), controller(wish));
         transaction = transaction.update(
             "Bridge",
@@ -232,20 +242,23 @@ fn other_config(datapath_id: &str) -> [(&str, &str); 2] {
     [("datapath-id", datapath_id), ("disable-in-band", "true")]
 }
 
-/// Whether the bridge has one controller and that is Sextant.
-fn is_controlled(replica: &Replica, wish: &Wish, bridge: &Row) -> Result<bool, ColumnError> {
+/// The bridge's only controller, if that is Sextant.
+fn controller_of<'a>(
+    replica: &'a Replica,
+    wish: &Wish,
+    bridge: &Row,
+) -> Result<Option<(Uuid, &'a Row)>, ColumnError> {
     let controllers = bridge.uuids("controller")?;
-    let Some(only) = controllers
-        .first()
-        .filter(|_| controllers.len() == 1)
-        .and_then(|uuid| replica.row("Controller", *uuid))
-    else {
-        return Ok(false);
+    let uuid = controllers.first().filter(|_| controllers.len() == 1);
+    let row = |uuid: &Uuid| Some((*uuid, replica.row("Controller", *uuid)?));
+    let Some((uuid, only)) = uuid.and_then(row) else {
+        return Ok(None);
     };
-    Ok(only.string("target")? == wish.controller
+    let is_ours = only.string("target")? == wish.controller
         && only.optional_string("connection_mode")? == Some(CONNECTION_MODE)
         && only.optional_integer("max_backoff")? == Some(MAX_BACKOFF)
-        && is_owned(only))
+        && is_owned(only);
+    Ok(is_ours.then_some((uuid, only)))
 }
 
 fn release_controller(
@@ -289,17 +302,25 @@ fn owned_ports(replica: &Replica, bridge: &Row) -> Result<Vec<Uuid>, ColumnError
     Ok(found)
 }
 
-/// A database that lost Sextant looks for it every second, not ever less often.
-fn reconnect_quickly(
+/// A database that lost Sextant looks for it every second, not ever less often, and does not give up one that is busy. What
+/// an administrator has set stays.
+fn keep_managers(
     replica: &Replica,
     wish: &Wish,
     mut transaction: Transaction,
 ) -> Result<Transaction, ColumnError> {
     for (uuid, manager) in replica.rows("Manager") {
-        let ours = manager.string("target")?.ends_with(&wish.manager_suffix);
-        if ours && manager.optional_integer("max_backoff")?.is_none() {
-            let backoff = Row::new().with("max_backoff", MAX_BACKOFF);
-            transaction = transaction.update("Manager", [Condition::uuid(uuid)], backoff);
+        if !manager.string("target")?.ends_with(&wish.manager_suffix) {
+            continue;
+        }
+        for (column, wanted) in [
+            ("max_backoff", MAX_BACKOFF),
+            ("inactivity_probe", INACTIVITY_PROBE),
+        ] {
+            if manager.optional_integer(column)?.is_none() {
+                let row = Row::new().with(column, wanted);
+                transaction = transaction.update("Manager", [Condition::uuid(uuid)], row);
+            }
         }
     }
     Ok(transaction)

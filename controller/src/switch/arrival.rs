@@ -90,11 +90,9 @@ enum DatapathOwner {
 /// A switch is of the hypervisor whose own database shows its datapath id: over a certificate of the same holder where there
 /// are any, and where several show one datapath id, from the same address.
 fn owner(facts: &Facts, datapath_id: u64, claimant: &Claimant, context: &Context) -> DatapathOwner {
-    let all = facts.chassis().values();
-    let shown: Vec<&ChassisId> = all
-        .filter(|chassis| chassis.observed && chassis.datapath_id == Some(datapath_id))
-        .map(|chassis| &chassis.id)
-        .collect();
+    let shown = facts.chassis_of_datapath(datapath_id);
+    let observed = shown.filter(|chassis| chassis.observed);
+    let shown: Vec<&ChassisId> = observed.map(|chassis| &chassis.id).collect();
     let [first, rest @ ..] = &shown[..] else {
         return DatapathOwner::Unknown;
     };

@@ -7,6 +7,7 @@ mod inventory;
 mod line;
 mod meters;
 mod packet_out;
+mod preparing;
 mod programming;
 mod punts;
 mod registers;
@@ -18,6 +19,7 @@ mod vigil;
 
 pub use gathering::Turn;
 pub use handover::Handover;
+pub use preparing::Preparing;
 pub use punts::Punts;
 
 use crate::admission::{self, Limits};
@@ -48,6 +50,8 @@ pub struct Context {
     pub names: NameRule,
     /// Whose turn it is to let packets gather.
     pub pauses: Turn,
+    /// Whose turn it is to have its flows computed.
+    pub preparing: Preparing,
     /// What is known of neighbours outside.
     pub neighbors: Neighbors,
     /// What guests were told before a switch lost its connection.
@@ -64,15 +68,16 @@ impl Context {
         Self {
             snapshots,
             events,
-            metrics,
             seats: Seats::default(),
             databases: Seats::default(),
             names: NameRule::default(),
             pauses: Turn::default(),
+            preparing: Preparing::new(metrics.clone()),
             neighbors: Neighbors::default(),
             handover: Handover::default(),
             limits: Limits::of_process(),
             patience: PATIENCE,
+            metrics,
         }
     }
 }

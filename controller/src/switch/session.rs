@@ -30,7 +30,7 @@ use crate::stream::{Incoming, Misunderstood};
 use host::Shown;
 use rust_openflow::{ConnectionError, ErrorMessage, Message, PacketIn, Xid};
 use sextant_flows::pipeline::SWITCH_CONFIG;
-use sextant_flows::{Flows, View};
+use sextant_flows::{Difference, Flows, View};
 use sextant_model::{ChassisId, SubnetId};
 use sextant_responders::backoff::Backoff;
 use sextant_responders::host::Host;
@@ -71,6 +71,8 @@ pub(super) enum SessionError {
     ShownOut,
     #[error("it has connected anew")]
     Superseded,
+    #[error("its flows could not be computed")]
+    Unprepared,
     #[error(transparent)]
     Stopping(#[from] Stopping),
 }
@@ -104,14 +106,19 @@ async fn run(
     };
     pass.identified();
     let Arrived {
-        line,
+        mut line,
         snapshot,
         seat,
     } = arrived;
     let _connected = Counted::new(&context.metrics.switches_connected);
-    let mut session = Session::new(line, &seat, context, snapshot);
+    let alive = async {
+        let preparing = &context.preparing;
+        let computed = preparing.compute(&mut line, seat.key(), &snapshot).await?;
+        let mut session = Session::new(line, &seat, context, snapshot, computed.flows);
+        session.run(computed.early).await
+    };
     tokio::select! {
-        ended = session.run() => ended,
+        ended = alive => ended,
         () = seat.lost() => Err(SessionError::Superseded),
     }
 }
@@ -149,13 +156,14 @@ impl Session {
         seat: &Arc<Seat<ChassisId>>,
         context: Context,
         snapshot: Arc<Snapshot>,
+        flows: Flows,
     ) -> Self {
         let (chassis, metrics, now) = (seat.key().clone(), &context.metrics, clock::time());
         let (refused, unpublished) = (&metrics.flows_refused, &metrics.unpublished_addresses);
         let unknown_endpoints = &metrics.tunnel_unknown_endpoint_packets;
         Self {
             line,
-            flows: Flows::compute(&snapshot.intent, &snapshot.facts, &chassis),
+            flows,
             flows_wanted: Series::new(&metrics.flows_wanted, seat),
             host: Host::new(chassis.clone(), context.handover.of(&chassis), now),
             compared: snapshot.clone(),
@@ -183,9 +191,15 @@ impl Session {
         }
     }
 
-    async fn run(&mut self) -> Result<std::convert::Infallible, SessionError> {
+    async fn run(
+        &mut self,
+        early: Vec<PacketIn>,
+    ) -> Result<std::convert::Infallible, SessionError> {
         self.line.post([Message::SetConfig(SWITCH_CONFIG)]);
         self.line.post(Vigil::begin());
+        let begun = std::time::Instant::now();
+        early.iter().for_each(|packet| self.answer(packet));
+        self.punts.add_up(begun);
         self.reconcile().await?;
         let mut snapshots = self.context.snapshots.clone();
         let mut flushes = self.context.neighbors.flushes();
@@ -329,17 +343,9 @@ impl Session {
         self.check_identity(&latest)?;
         if self.is_idle() && !Arc::ptr_eq(&latest, &self.snapshot) {
             let before = std::mem::replace(&mut self.snapshot, latest);
+            // Before flows pass new meters: only those that the switch has can be changed.
             self.follow_meters(&before);
-            let started = Instant::now();
-            let (old, new) = (
-                (&before.intent, &before.facts),
-                (&self.snapshot.intent, &self.snapshot.facts),
-            );
-            let difference = self.flows.update(&self.chassis, old, new);
-            self.context
-                .metrics
-                .compute_seconds
-                .observe(started.elapsed().as_secs_f64());
+            let difference = self.catch_up(&before);
             self.program(difference);
         }
         self.drive();
@@ -348,6 +354,21 @@ impl Session {
             self.tell_shortcomings(&latest.facts).await?;
         }
         Ok(())
+    }
+
+    /// Brings the flows, computed of an earlier snapshot, in line with this one; gives what that changes.
+    fn catch_up(&mut self, before: &Snapshot) -> Difference {
+        let started = Instant::now();
+        let (old, new) = (
+            (&before.intent, &before.facts),
+            (&self.snapshot.intent, &self.snapshot.facts),
+        );
+        let difference = self.flows.update(&self.chassis, old, new);
+        self.context
+            .metrics
+            .compute_seconds
+            .observe(started.elapsed().as_secs_f64());
+        difference
     }
 
     /// Whether the switch has, as far as is known, what was computed last: no change is under way or due again.
@@ -411,14 +432,10 @@ impl Session {
     /// Reads back what the switch has and makes it what it should be.
     async fn reconcile(&mut self) -> Result<(), SessionError> {
         let inventory = self.inventory().await?;
-        self.snapshot = self.context.snapshots.latest();
-        let started = Instant::now();
-        let Snapshot { intent, facts, .. } = &*self.snapshot;
-        self.flows.recompute(intent, facts, &self.chassis);
-        self.context
-            .metrics
-            .compute_seconds
-            .observe(started.elapsed().as_secs_f64());
+        let latest = self.context.snapshots.latest();
+        let before = std::mem::replace(&mut self.snapshot, latest);
+        // What changes is found by comparing with what the switch has.
+        drop(self.catch_up(&before));
         let changed = inventory.changed(&self.flows);
         self.vigil.mends(changed.len(), 0);
         let difference = self.difference_from(&inventory, &changed);

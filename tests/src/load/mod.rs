@@ -8,6 +8,8 @@
 //!
 //! [`Fleet`] stands for hypervisors as well, which do what they are told while the API is measured.
 //!
+//! [`Crowd`] has a thousand and more of them, played by a [`Simulator`].
+//!
 //! [`compare`] measures the same through a real Open vSwitch, beside OVN and the least that a
 //! controller can be. Where a controller runs makes much of the difference: Sextant and the least
 //! controller are measured on a host of their own and on the hypervisor, where ovn-controller is.
@@ -15,6 +17,7 @@
 mod asking;
 mod bench;
 mod clients;
+mod crowd;
 mod database;
 mod fleet;
 mod hostile;
@@ -23,6 +26,7 @@ mod packets;
 mod place;
 mod report;
 mod rig;
+mod simulator;
 mod switch;
 mod through_ovs;
 mod traffic;
@@ -33,6 +37,7 @@ mod usage;
 pub use asking::Asked;
 pub use bench::{Contender, Course, Spent};
 pub use clients::Clients;
+pub use crowd::{Crowd, Dimensions, Episode, Lives};
 pub use fleet::{Connecting, Fleet};
 pub use hostile::{Waited, hostile};
 pub use latency::Latencies;
@@ -40,6 +45,7 @@ pub use packets::Question;
 pub use place::{Both, Place};
 pub use report::Report;
 pub use rig::{Rig, Size};
+pub use simulator::{Count, Side, Simulator};
 pub use through_ovs::{Comparison, compare};
 pub use traffic::{Pace, Traffic};
 pub use usage::Usage;
