@@ -5,9 +5,9 @@
 //! oldest of whoever has more of them than it has itself, else of the oldest of all, but only of one that had its time.
 //! Until then newcomers are refused and try again, so that a whole cloud that connects at once is served in turn.
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, RefusedConnection};
 use crate::stream::{Incoming, Listener};
-use crate::throttle::Throttle;
+use sextant_responders::throttle::Throttle;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, pending};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -202,7 +202,7 @@ impl Door {
         let Ok(place) = self.room.clone().try_acquire_owned() else {
             let most = self.limits.connections;
             self.refused(
-                "full",
+                RefusedConnection::Full,
                 peer,
                 most,
                 "too many connections: the newest was refused",
@@ -235,20 +235,20 @@ impl Door {
                 .waiting
                 .iter()
                 .position(|waiting| waiting.origin == origin);
-            (self.had_its_time(oldest, now), "origin")
+            (self.had_its_time(oldest, now), RefusedConnection::Origin)
         } else if self.waiting.len() < limits.unidentified {
             return true;
         } else {
             let crowd = self.crowd(origin);
             let oldest = crowd.or_else(|| self.had_its_time(Some(0), now));
-            (oldest, "unidentified")
+            (oldest, RefusedConnection::Unidentified)
         };
         let most = limits.unidentified;
         match victim {
             Some(victim) => {
                 self.show_out(victim);
                 let what = "too many connections of nobody known: the oldest was ended";
-                self.refused("stale", peer, most, what);
+                self.refused(RefusedConnection::Stale, peer, most, what);
             }
             None => {
                 let what = "too many connections of nobody known: the newest was refused";
@@ -291,10 +291,10 @@ impl Door {
         }
     }
 
-    fn refused(&self, reason: &str, newest: SocketAddr, most: usize, what: &str) {
+    fn refused(&self, reason: RefusedConnection, newest: SocketAddr, most: usize, what: &str) {
         self.metrics
             .connections_refused
-            .with_label_values(&[self.listener, reason])
+            .with_label_values(&[self.listener, reason.as_str()])
             .inc();
         if let Some(unsaid) = admit(&self.throttle) {
             tracing::warn!(listener = self.listener, %newest, most, unsaid, "{what}");

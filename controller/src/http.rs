@@ -9,9 +9,8 @@ mod answer;
 mod body;
 mod places;
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, RefusedConnection};
 use crate::stream::{Dialects, Listener, Plain};
-use crate::throttle::Throttle;
 use crate::tls::Tls;
 use answer::{AnswerUnderWay, Outgoing};
 use axum::Router;
@@ -25,6 +24,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use places::{ClientPlace, ClientPlaces, Evicted, Presence};
+use sextant_responders::throttle::Throttle;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -132,14 +132,14 @@ impl Entrance {
                 Some((place, None)) => return (stream, address, place),
                 Some((place, Some(Evicted))) => {
                     self.tell(
-                        "idle",
+                        RefusedConnection::Idle,
                         address,
                         "too many connections: an idle one was ended",
                     );
                     return (stream, address, place);
                 }
                 None => self.tell(
-                    "address",
+                    RefusedConnection::Address,
                     address,
                     "too many requests under way from one address: a connection was refused",
                 ),
@@ -147,10 +147,10 @@ impl Entrance {
         }
     }
 
-    fn tell(&mut self, reason: &str, newest: SocketAddr, what: &str) {
+    fn tell(&mut self, reason: RefusedConnection, newest: SocketAddr, what: &str) {
         self.metrics
             .connections_refused
-            .with_label_values(&[self.name, reason])
+            .with_label_values(&[self.name, reason.as_str()])
             .inc();
         if let Some(unsaid) = self.throttle.admit(Instant::now()) {
             tracing::warn!(listener = self.name, %newest, unsaid, "{what}");

@@ -1,5 +1,12 @@
 //! Every metric that Sextant exports, declared once: the doc comment is the help text.
 
+mod labels;
+
+pub use labels::{
+    AdvertisementCause, CommitOutcome, DoubtfulEndpoint, Drift, FlowOperation, FlowOutcome, HEARD,
+    OpenFlowError, PrefixChange, PrefixState, RefusedConnection, SENT, TransactionOutcome,
+};
+
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
@@ -198,10 +205,9 @@ impl Metrics {
                 &["group_echo"],
             ],
         );
-        zero(
-            &self.router_advertisements,
-            &[&["solicited"], &["periodic"], &["final"]],
-        );
+        for cause in AdvertisementCause::ALL {
+            zero(&self.router_advertisements, &[&[cause.as_str()]]);
+        }
         for kind in [
             "solicit",
             "request",
@@ -242,55 +248,52 @@ impl Metrics {
             zero(&self.outside_packets, &[&[kind, "noted"]]);
         }
         for kind in ["solicit", "request", "renew", "rebind", "release"] {
-            zero(&self.delegation_messages, &[&[kind, "sent"]]);
+            zero(&self.delegation_messages, &[&[kind, SENT]]);
         }
         for kind in ["advertise", "reply"] {
             zero(&self.delegation_messages, &[&[kind, "noted"]]);
         }
-        for operation in ["add", "delete"] {
-            zero(
-                &self.flow_operations,
-                &[&[operation, "confirmed"], &[operation, "refused"]],
-            );
+        for operation in FlowOperation::ALL {
+            for outcome in [FlowOutcome::Confirmed, FlowOutcome::Refused] {
+                let labels = [operation.as_str(), outcome.as_str()];
+                zero(&self.flow_operations, &[&labels]);
+            }
         }
-        zero(&self.flow_operations, &[&["add", "left_out"]]);
-        for listener in ["openflow", "ovsdb"] {
-            zero(
-                &self.connections_refused,
-                &[
-                    &[listener, "full"],
-                    &[listener, "unidentified"],
-                    &[listener, "stale"],
-                    &[listener, "origin"],
-                ],
-            );
+        let left_out = [FlowOperation::Add.as_str(), FlowOutcome::LeftOut.as_str()];
+        zero(&self.flow_operations, &[&left_out]);
+        for (listeners, reasons) in [
+            (["openflow", "ovsdb"], RefusedConnection::OF_HYPERVISORS),
+            (["api", "metrics"], RefusedConnection::OF_CLIENTS),
+        ] {
+            for reason in reasons {
+                for listener in listeners {
+                    zero(&self.connections_refused, &[&[listener, reason.as_str()]]);
+                }
+            }
         }
-        for reason in ["shared", "impossible"] {
-            self.doubtful_endpoints.with_label_values(&[reason]).set(0);
+        for reason in DoubtfulEndpoint::ALL {
+            let gauge = &self.doubtful_endpoints;
+            gauge.with_label_values(&[reason.as_str()]).set(0);
         }
-        for kind in ["flow", "meter", "group", "switch", "bridge", "port"] {
-            zero(&self.drift_mended, &[&[kind]]);
+        for state in PrefixState::ALL {
+            let gauge = &self.delegated_subnets;
+            gauge.with_label_values(&[state.as_str()]).set(0);
         }
-        for listener in ["api", "metrics"] {
-            let reasons: &[&[&str]] = &[&[listener, "idle"], &[listener, "address"]];
-            zero(&self.connections_refused, reasons);
+        for kind in Drift::ALL {
+            zero(&self.drift_mended, &[&[kind.as_str()]]);
         }
-        for state in ["waiting", "delegated"] {
-            self.delegated_subnets.with_label_values(&[state]).set(0);
+        for change in PrefixChange::ALL {
+            zero(&self.delegation_changes, &[&[change.as_str()]]);
         }
-        zero(
-            &self.delegation_changes,
-            &[&["delegated"], &["renumbered"], &["reverted"], &["refused"]],
-        );
-        zero(
-            &self.openflow_errors,
-            &[&["malformed"], &["refused"], &["unsent"]],
-        );
-        zero(&self.ovsdb_transactions, &[&["confirmed"], &["refused"]]);
-        zero(
-            &self.store_commits,
-            &[&["committed"], &["conflict"], &["unavailable"]],
-        );
+        for kind in OpenFlowError::ALL {
+            zero(&self.openflow_errors, &[&[kind.as_str()]]);
+        }
+        for outcome in TransactionOutcome::ALL {
+            zero(&self.ovsdb_transactions, &[&[outcome.as_str()]]);
+        }
+        for outcome in CommitOutcome::ALL {
+            zero(&self.store_commits, &[&[outcome.as_str()]]);
+        }
     }
 
     /// The Prometheus text format of all metrics.

@@ -1,5 +1,6 @@
 //! What is known of the neighbours on external networks, for people: which sessions say it, and how they are told to forget.
 
+use crate::seat::Seat;
 use dashmap::DashMap;
 use sextant_model::{ChassisId, MacAddr, NetworkId};
 use std::net::IpAddr;
@@ -24,6 +25,39 @@ pub struct Neighbor {
 pub struct Neighbors {
     known: Arc<DashMap<(ChassisId, NetworkId), Vec<Neighbor>>>,
     flushes: Arc<watch::Sender<u64>>,
+}
+
+/// What one hypervisor knows, for as long as its session lives.
+#[derive(Debug)]
+pub struct NeighborsOfOne {
+    all: Neighbors,
+    seat: Arc<Seat<ChassisId>>,
+}
+
+impl NeighborsOfOne {
+    /// What the hypervisor that has this seat knows.
+    pub fn new(all: &Neighbors, seat: &Arc<Seat<ChassisId>>) -> Self {
+        let (all, seat) = (all.clone(), seat.clone());
+        Self { all, seat }
+    }
+
+    /// It knows this, and nothing else.
+    pub fn show(&self, known: impl IntoIterator<Item = (NetworkId, Vec<Neighbor>)>) {
+        let chassis = self.seat.key();
+        self.all.remove(chassis);
+        for (network, neighbors) in known {
+            self.all.set(chassis, network, neighbors);
+        }
+    }
+}
+
+impl Drop for NeighborsOfOne {
+    fn drop(&mut self) {
+        // A newer session says itself what it knows.
+        if !self.seat.is_lost() {
+            self.all.remove(self.seat.key());
+        }
+    }
 }
 
 impl Default for Neighbors {

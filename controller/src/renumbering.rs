@@ -10,7 +10,7 @@ mod tests;
 
 use crate::api::{Api, RenumberError};
 use crate::clock;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, PrefixChange, PrefixState};
 use crate::snapshot::{Snapshot, Snapshots, Stopping};
 use crate::state::{Event, Events};
 use ipnet::Ipv6Net;
@@ -111,10 +111,13 @@ impl Keeper {
     }
 
     fn count(&self, plan: &Plan) {
-        for (state, subnets) in [("delegated", plan.delegated), ("waiting", plan.waiting)] {
+        for (state, subnets) in [
+            (PrefixState::Delegated, plan.delegated),
+            (PrefixState::Waiting, plan.waiting),
+        ] {
             self.metrics
                 .delegated_subnets
-                .with_label_values(&[state])
+                .with_label_values(&[state.as_str()])
                 .set(i64::try_from(subnets).unwrap_or(i64::MAX));
         }
     }
@@ -126,7 +129,7 @@ impl Keeper {
             Err(RenumberError::Refused(reason)) => {
                 if self.refused.insert(subnet, prefix) != Some(prefix) {
                     tracing::warn!(%subnet, %prefix, reason, "delegated prefix cannot be the subnet's");
-                    self.changed("refused");
+                    self.changed(PrefixChange::Refused);
                 }
                 self.renumber(subnet, PROVISIONAL_PREFIX).await
             }
@@ -139,19 +142,19 @@ impl Keeper {
             return Ok(());
         };
         let change = match (before, prefix) {
-            (_, PROVISIONAL_PREFIX) => "reverted",
-            (PROVISIONAL_PREFIX, _) => "delegated",
-            (_, _) => "renumbered",
+            (_, PROVISIONAL_PREFIX) => PrefixChange::Reverted,
+            (PROVISIONAL_PREFIX, _) => PrefixChange::Delegated,
+            (_, _) => PrefixChange::Renumbered,
         };
-        tracing::info!(%subnet, %prefix, %before, change, "subnet has another prefix");
+        tracing::info!(%subnet, %prefix, %before, change = change.as_str(), "subnet has another prefix");
         self.changed(change);
         Ok(())
     }
 
-    fn changed(&self, change: &str) {
+    fn changed(&self, change: PrefixChange) {
         self.metrics
             .delegation_changes
-            .with_label_values(&[change])
+            .with_label_values(&[change.as_str()])
             .inc();
     }
 }

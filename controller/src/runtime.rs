@@ -11,7 +11,6 @@ use crate::config::Config;
 use crate::control::{self, ControlSocket, Known, SocketError};
 use crate::http::{self, Limits};
 use crate::metrics::Metrics;
-use crate::neighbors::Neighbors;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::{self, Owner};
@@ -28,7 +27,7 @@ use tasks::Tasks;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -120,7 +119,7 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
 
     let (publish, snapshots) = Snapshots::new(crate::snapshot::Snapshot::default());
     let (events, observed) = state::events();
-    let (remember, remembered) = mpsc::unbounded_channel();
+    let (remember, remembered) = memory::facts();
     let mut owner = Owner::new(config.settings(), publish, remember, metrics.clone());
     let mut changes = store.watch().await?;
     owner.load(changes.as_mut()).await?;
@@ -140,18 +139,10 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
         expiries: Expiries::new(metrics.clone()),
     };
     let switches = switch::Context {
-        snapshots: snapshots.clone(),
-        events: events.clone(),
-        metrics: metrics.clone(),
-        seats: Seats::default(),
         databases: hypervisors.seats.clone(),
         names: config.hypervisor_tls.names,
-        pauses: switch::Turn::default(),
-        preparing: switch::Preparing::new(metrics.clone()),
-        neighbors: Neighbors::default(),
-        handover: switch::Handover::default(),
         limits,
-        patience: switch::PATIENCE,
+        ..switch::Context::new(snapshots.clone(), events.clone(), metrics.clone())
     };
     let (seats, gone_after) = (switches.seats.clone(), config.gateway.gone_after());
     let liveness = liveness::watch(snapshots.clone(), seats, events.clone(), gone_after);

@@ -212,16 +212,25 @@ impl<K: Ord> Seat<K> {
 
     /// Waits until a newer session has taken the seat.
     pub async fn lost(&self) {
-        let lost = |plan: &Plan<K>| plan.holders.get(&self.key) != Some(&self.holder);
+        let lost = |plan: &Plan<K>| !self.is_held(plan);
         // The sender lives as long as `self`.
         let _ = self.seats.0.subscribe().wait_for(lost).await;
+    }
+
+    /// Whether a newer session has taken the seat.
+    pub fn is_lost(&self) -> bool {
+        !self.is_held(&self.seats.0.borrow())
+    }
+
+    fn is_held(&self, plan: &Plan<K>) -> bool {
+        plan.holders.get(&self.key) == Some(&self.holder)
     }
 }
 
 impl<K: Ord> Drop for Seat<K> {
     fn drop(&mut self) {
         self.seats.0.send_if_modified(|plan| {
-            let held = plan.holders.get(&self.key) == Some(&self.holder);
+            let held = self.is_held(plan);
             if held {
                 plan.holders.remove(&self.key);
             }

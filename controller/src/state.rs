@@ -12,16 +12,17 @@ mod hosts;
 mod tests;
 mod tunnels;
 
+use crate::memory;
 use crate::metrics::Metrics;
 use crate::snapshot::Snapshot;
 use crate::store::{Committed, Watch, WatchEnded};
-use crate::throttle::Throttles;
 use elsewhere::Elsewhere;
 use hosts::Hosts;
 use sextant_model::{
     Binding, Change, Chassis, ChassisId, Delegation, Fact, Facts, Key, MacAddr, NetworkId, Object,
     ObjectKey, Outside, Plugged, PortId, RouterId, Settings, Shortfall, SubnetId, TunnelWatches,
 };
+use sextant_responders::throttle::Throttles;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -87,7 +88,9 @@ pub struct Owner {
     to_review: BTreeSet<RouterId>,
     nowhere: BTreeSet<RouterId>,
     publish: watch::Sender<Arc<Snapshot>>,
-    observed: mpsc::UnboundedSender<Vec<Change>>,
+    /// Where facts go that must outlive a restart, and those that are not on their way yet.
+    memory: memory::Facts,
+    to_remember: Vec<Change>,
     metrics: Metrics,
     /// What hypervisors give reason to say fills no log.
     words: Throttles<ChassisId>,
@@ -95,11 +98,11 @@ pub struct Owner {
 
 impl Owner {
     /// An owner that begins with nothing but the configuration, publishes to `publish`, and hands what must outlive a
-    /// restart to `observed`.
+    /// restart to `memory`.
     pub fn new(
         settings: Settings,
         publish: watch::Sender<Arc<Snapshot>>,
-        observed: mpsc::UnboundedSender<Vec<Change>>,
+        memory: memory::Facts,
         metrics: Metrics,
     ) -> Self {
         let snapshot = Snapshot {
@@ -113,7 +116,8 @@ impl Owner {
             to_review: BTreeSet::new(),
             nowhere: BTreeSet::new(),
             publish,
-            observed,
+            memory,
+            to_remember: vec![],
             metrics,
             words: Throttles::default(),
         }
@@ -133,6 +137,7 @@ impl Owner {
             }
         }
         self.publish();
+        self.hand_over().await;
         Ok(())
     }
 
@@ -155,6 +160,7 @@ impl Owner {
                 },
             }
             self.publish();
+            self.hand_over().await;
         }
     }
 
@@ -410,9 +416,16 @@ impl Owner {
         }
     }
 
-    /// Whoever keeps facts has ended only when the process is stopping.
-    fn remember(&self, change: Change) {
-        let _ = self.observed.send(vec![change]);
+    fn remember(&mut self, change: Change) {
+        self.to_remember.push(change);
+    }
+
+    /// Hands over what must outlive a restart. Whoever keeps it has ended only when the process is stopping.
+    async fn hand_over(&mut self) {
+        if !self.to_remember.is_empty() {
+            let changes = std::mem::take(&mut self.to_remember);
+            let _ = self.memory.send(changes).await;
+        }
     }
 }
 

@@ -6,7 +6,7 @@ mod certificate;
 mod expiry;
 
 pub use certificate::{Certificate, Names};
-pub use expiry::Expiries;
+pub use expiry::{Expiries, NotedExpiry};
 
 use arc_swap::ArcSwap;
 use serde::Deserialize;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+use sextant_controller::memory;
 use sextant_controller::metrics::Metrics;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::state::Owner;
@@ -17,7 +18,6 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use tokio::sync::mpsc;
 
 /// A folder that is gone with its test.
 struct Folder(PathBuf);
@@ -268,7 +268,7 @@ async fn a_delegated_prefix_is_known_after_a_restart_until_it_is_no_more() {
 /// What the owner of the state knows once it has loaded a store.
 async fn loaded(store: &dyn Store) -> Arc<Snapshot> {
     let (publish, snapshots) = Snapshots::new(Snapshot::default());
-    let (remember, _) = mpsc::unbounded_channel();
+    let (remember, _) = memory::facts();
     let metrics = Metrics::new().unwrap();
     let mut owner = Owner::new(Settings::default(), publish, remember, metrics);
     let mut watch = store.watch().await.unwrap();

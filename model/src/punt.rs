@@ -300,7 +300,7 @@ pub enum Punt {
     /// A packet for a neighbour on an external network whose MAC is not known.
     Unresolved(NetworkId),
     /// A DHCPv6 message for a router, on an external network.
-    Delegation(NetworkId),
+    PrefixClientMessage(NetworkId),
     /// A Neighbor Solicitation for an address whose MAC is known, where the switch has no flow that can answer it.
     NeighborSolicitation(KnownNeighbor),
     /// The same without an option, where no flow could add one to the answer; what is known of the neighbour comes with the
@@ -349,7 +349,7 @@ impl Punt {
             | Self::Dhcpv4(_)
             | Self::Heard(_)
             | Self::Unresolved(_)
-            | Self::Delegation(_)
+            | Self::PrefixClientMessage(_)
             | Self::BareSolicitation
             | Self::Announced(_)
             | Self::Unheld(_)
@@ -366,7 +366,7 @@ impl Punt {
             Self::IcmpError(_) => "icmp_error",
             Self::Heard(_) => "heard",
             Self::Unresolved(_) => "unresolved",
-            Self::Delegation(_) => "delegation",
+            Self::PrefixClientMessage(_) => "delegation",
             Self::NeighborSolicitation(_) => "neighbor_solicitation",
             Self::BareSolicitation => "bare_solicitation",
             Self::Announced(_) => "announced",

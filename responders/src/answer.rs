@@ -102,7 +102,7 @@ pub enum Learned {
     /// There is a packet for somebody on an external network whose MAC is not known.
     Sought(NetworkId, IpAddr),
     /// A DHCPv6 server on an external network answered a client that asks for a prefix.
-    Delegation(NetworkId, prefix_client::Heard),
+    PrefixClientMessage(NetworkId, prefix_client::Heard),
 }
 
 impl Answer {

@@ -1,4 +1,5 @@
 //! What routers do on links of their own accord: they advertise themselves to guests, and are hosts of the networks outside.
+//! Beside them, who of the guests has which address out of the pairs of ports.
 //!
 //! [`Host`] is all that of one hypervisor, without a socket, a clock or randomness. Its owner hands in what happens with
 //! `handle_*`, and takes out what follows: [`poll_frame`](Host::poll_frame) gives the frames to send,
@@ -7,6 +8,7 @@
 
 mod advertising;
 mod announcing;
+mod held;
 mod output;
 mod prefix_clients;
 mod time;
@@ -14,6 +16,7 @@ mod uplinks;
 
 pub use advertising::Advertising;
 pub use announcing::{AddressOnNetwork, Announcing};
+pub use held::HeldAddresses;
 pub use output::{FrameKind, HostEvent, OutgoingFrame, Way};
 pub use prefix_clients::PrefixClients;
 pub use time::Time;
@@ -42,6 +45,7 @@ pub struct Host {
     announcing: Announcing,
     uplinks: Uplinks,
     prefix_clients: PrefixClients,
+    held: HeldAddresses,
 }
 
 impl Host {
@@ -51,7 +55,8 @@ impl Host {
             advertising: Advertising::new(known.links, now),
             announcing: Announcing::new(known.places),
             uplinks: Uplinks::new(chassis.clone()),
-            prefix_clients: PrefixClients::new(chassis, now),
+            prefix_clients: PrefixClients::new(chassis.clone(), now),
+            held: HeldAddresses::new(chassis),
         }
     }
 
@@ -104,12 +109,19 @@ impl Host {
         self.uplinks.handle_learned(learned, now.instant, random);
         self.prefix_clients
             .handle_learned(learned, now.instant, random);
+        self.held.handle_learned(learned);
     }
 
     /// Compares what was learned with what the owner knows: what that lacks comes out as events.
     pub fn handle_snapshot(&mut self, intent: &Intent, facts: &Facts, now: Time) {
         self.uplinks.handle_facts(facts, now.instant);
         self.prefix_clients.handle_snapshot(intent, facts, now);
+    }
+
+    /// Compares what guests have announced since the last call with what the owner knows. That costs nothing where they have
+    /// not, and little where they announce without end.
+    pub fn handle_announced(&mut self, intent: &Intent, facts: &Facts, now: Time) {
+        self.held.handle_snapshot(intent, facts, now.instant);
     }
 
     /// Forgets who has which MAC outside, and asks anew.
@@ -137,7 +149,9 @@ impl Host {
     /// The next event.
     pub fn poll_event(&mut self) -> Option<HostEvent> {
         let outside = self.uplinks.poll_event();
-        outside.or_else(|| self.prefix_clients.poll_event())
+        outside
+            .or_else(|| self.prefix_clients.poll_event())
+            .or_else(|| self.held.poll_event())
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).

@@ -12,8 +12,12 @@
 //! Towards the networks outside, routers are themselves hosts of a link: [`default_routers::DefaultRouters`] ranks the
 //! routers heard there, [`neighbor::NeighborCache`] keeps next hops resolved, and [`repetition::Repetition`] says when
 //! to announce or to ask again. [`prefix_client::Client`] asks there for the prefixes of subnets.
+//!
+//! [`backoff::Backoff`] says how long to wait before something is tried again, [`throttle::Throttle`] whether something may
+//! happen once more: the controller uses both as well.
 
 mod answer;
+pub mod backoff;
 pub mod default_routers;
 pub mod dhcpv4;
 pub mod dhcpv6;
@@ -28,6 +32,7 @@ pub mod prefix_client;
 pub mod ra;
 pub mod ra_schedule;
 pub mod repetition;
+pub mod throttle;
 
 pub use answer::{Answer, Learned, Malformed, Outcome, Verdict};
 
@@ -54,7 +59,7 @@ pub fn respond(punt: &Punt, frame: &[u8]) -> Answer {
         Punt::NeighborSolicitation(known) => with(Ipv6Packet::parse(frame), |packet| {
             neighbor::answer(known, packet)
         }),
-        Punt::Delegation(network) => outside::delegated(*network, frame),
+        Punt::PrefixClientMessage(network) => outside::prefix_client_message(*network, frame),
         Punt::BareSolicitation => Answer::ignored("frame", "nothing is known of the neighbour"),
         Punt::Announced(port) => inside::announced(*port, frame),
         Punt::Unheld(asker) => inside::ask(asker),

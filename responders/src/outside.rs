@@ -51,9 +51,12 @@ pub(crate) fn sought(network: NetworkId, frame: &[u8]) -> Answer {
 }
 
 /// A DHCPv6 server's message to a client that asks for a prefix.
-pub(crate) fn delegated(network: NetworkId, frame: &[u8]) -> Answer {
+pub(crate) fn prefix_client_message(network: NetworkId, frame: &[u8]) -> Answer {
     match prefix_client::Heard::parse(frame) {
-        Ok(heard) => noted(heard.message(), vec![Learned::Delegation(network, heard)]),
+        Ok(heard) => noted(
+            heard.message(),
+            vec![Learned::PrefixClientMessage(network, heard)],
+        ),
         Err((message, refusal)) => Answer::refused(message, refusal.into()),
     }
 }

@@ -73,7 +73,7 @@ impl Lease {
 }
 
 /// What a client is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// It looks for servers.
     Soliciting,

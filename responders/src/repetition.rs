@@ -2,6 +2,7 @@
 //!
 //! Sans-IO: the owner waits until [`Repetition::poll_timeout`], and sends when [`Repetition::handle_timeout`] says so.
 
+use crate::backoff::Backoff;
 use std::time::{Duration, Instant};
 
 /// RTR_SOLICITATION_INTERVAL (RFC 4861 §10), IRT of RFC 7559 §2.
@@ -17,7 +18,6 @@ const ANNOUNCEMENTS: u32 = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repetition {
     due: Instant,
-    interval: Duration,
     kind: Kind,
 }
 
@@ -26,7 +26,7 @@ enum Kind {
     /// As often as this, at equal distances.
     Announcement { left: u32 },
     /// For ever, at doubled distances.
-    Solicitation,
+    Solicitation(Backoff),
 }
 
 impl Repetition {
@@ -34,7 +34,6 @@ impl Repetition {
     pub fn announcement(now: Instant) -> Self {
         Self {
             due: now,
-            interval: ANNOUNCEMENT_INTERVAL,
             kind: Kind::Announcement {
                 left: ANNOUNCEMENTS,
             },
@@ -46,8 +45,10 @@ impl Repetition {
     pub fn solicitation(now: Instant) -> Self {
         Self {
             due: now,
-            interval: FIRST_SOLICITATION_INTERVAL,
-            kind: Kind::Solicitation,
+            kind: Kind::Solicitation(Backoff::new(
+                FIRST_SOLICITATION_INTERVAL,
+                LAST_SOLICITATION_INTERVAL,
+            )),
         }
     }
 
@@ -56,13 +57,14 @@ impl Repetition {
         if self.poll_timeout().is_none_or(|due| now < due) {
             return false;
         }
-        self.due = now + self.interval;
-        match &mut self.kind {
-            Kind::Announcement { left } => *left -= 1,
-            Kind::Solicitation => {
-                self.interval = (self.interval * 2).min(LAST_SOLICITATION_INTERVAL);
+        let interval = match &mut self.kind {
+            Kind::Announcement { left } => {
+                *left -= 1;
+                ANNOUNCEMENT_INTERVAL
             }
-        }
+            Kind::Solicitation(backoff) => backoff.wait(),
+        };
+        self.due = now + interval;
         true
     }
 
@@ -70,7 +72,7 @@ impl Repetition {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.kind {
             Kind::Announcement { left: 0 } => None,
-            Kind::Announcement { .. } | Kind::Solicitation => Some(self.due),
+            Kind::Announcement { .. } | Kind::Solicitation(_) => Some(self.due),
         }
     }
 }

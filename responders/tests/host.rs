@@ -16,6 +16,8 @@ mod announcing;
 mod chaos;
 #[path = "host/clock.rs"]
 mod clock;
+#[path = "host/held.rs"]
+mod held;
 #[path = "host/lossy.rs"]
 mod lossy;
 #[path = "host/outside.rs"]

@@ -2,6 +2,7 @@
 
 use crate::seat::{Claimant, Seat, Seats};
 use sextant_model::ChassisId;
+use std::sync::Arc;
 
 /// The seat was lost to a newer session.
 pub(super) struct Lost;
@@ -14,7 +15,7 @@ pub(super) enum Place {
     /// None: another one of that name is connected.
     Waiting(ChassisId),
     /// It has the seat.
-    Seated(Seat<ChassisId>),
+    Seated(Arc<Seat<ChassisId>>),
 }
 
 impl Place {

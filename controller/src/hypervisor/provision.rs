@@ -9,6 +9,7 @@ use super::bfd;
 use super::schema::{Bridge, Controller, DATABASE, Manager, OpenVswitch, Port};
 use super::wish::Wish;
 use super::{INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, patches, port, tunnels};
+use crate::metrics::Drift;
 use sextant_ovsdb_client::{Condition, Mutation, Replica, Row, Table, Transaction, Value};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
@@ -32,11 +33,11 @@ pub fn wanted(replica: &Replica, wish: &Wish) -> Option<Transaction> {
     commented(transaction, "sextant: provision")
 }
 
-/// Of what kinds the differences are between what is there and what should be, as the metric of drift names them.
-pub(super) fn differences(replica: &Replica, wish: &Wish) -> Vec<&'static str> {
+/// Of what kinds the differences are between what is there and what should be.
+pub(super) fn differences(replica: &Replica, wish: &Wish) -> Vec<Drift> {
     let bridge = bridge_wanted(replica, wish, Transaction::new(DATABASE));
     let ports = ports_wanted(replica, wish, Transaction::new(DATABASE));
-    let kinds = [("bridge", bridge), ("port", ports)].into_iter();
+    let kinds = [(Drift::Bridge, bridge), (Drift::Port, ports)].into_iter();
     let different = kinds.filter(|(_, transaction)| !transaction.is_empty());
     different.map(|(kind, _)| kind).collect()
 }

@@ -13,16 +13,16 @@ use super::turn::Turn;
 use super::wish::Wish;
 use crate::admission::{self, Limits, Pass};
 use crate::config::NameRule;
-use crate::metrics::{Counted, Metrics};
+use crate::metrics::{Counted, DoubtfulEndpoint, Metrics, TransactionOutcome};
 use crate::seat::{Claimant, Seats};
 use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
 use crate::stream::{Incoming, Listener, Misunderstood, Stream};
-use crate::throttle::Throttle;
-use crate::tls::Expiries;
+use crate::tls::{Expiries, NotedExpiry};
 use imbl::OrdMap;
 use sextant_model::{Chassis, ChassisId, Facts, Plugged, PortId, TunnelWatches};
 use sextant_ovsdb_client::{Connection, Options, RequestId, TransactionError};
+use sextant_responders::throttle::Throttle;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -142,6 +142,8 @@ struct Session {
     controller: String,
     synced: bool,
     place: Place,
+    /// Shows until when its certificate holds.
+    expiry: Option<NotedExpiry>,
     /// All hypervisors, as it last saw them.
     hypervisors: OrdMap<ChassisId, Arc<Chassis>>,
     /// What the owner was told last.
@@ -184,6 +186,7 @@ impl Session {
             controller,
             synced: false,
             place: Place::Unknown,
+            expiry: None,
             hypervisors: OrdMap::new(),
             seen: None,
             census: Census::default(),
@@ -242,14 +245,15 @@ impl Session {
         self.turn.deadline().into_iter().chain(awaited).min()
     }
 
-    /// What was heard of its peers is not known any more. Nobody listens only when the process is stopping.
+    /// What was heard of its peers is not known any more, unless a newer session hears it. Nobody listens only when the
+    /// process is stopping.
     async fn end(&mut self) {
-        if let Place::Seated(seat) = &self.place {
-            self.context.expiries.forget(seat.key().as_str());
-        }
-        let told = self.seen.as_ref().filter(|_| !self.watches.is_empty());
-        if let Some(chassis) = told.map(|seen| seen.chassis.id.clone()) {
-            self.states = None;
+        self.states = None;
+        let Place::Seated(seat) = &self.place else {
+            return;
+        };
+        if !seat.is_lost() {
+            let chassis = seat.key().clone();
             let _ = self.tell_of_tunnels(&chassis).await;
         }
     }
@@ -278,13 +282,13 @@ impl Session {
             return;
         }
         let outcome = match refusal {
-            None => "confirmed",
-            Some(_) => "refused",
+            None => TransactionOutcome::Confirmed,
+            Some(_) => TransactionOutcome::Refused,
         };
         self.context
             .metrics
             .ovsdb_transactions
-            .with_label_values(&[outcome])
+            .with_label_values(&[outcome.as_str()])
             .inc();
         if let Some(error) = refusal {
             self.complain(&format!(
@@ -322,7 +326,9 @@ impl Session {
         let impossible = matches!(observed, Err(NotReady::ImpossibleEndpoint(_)));
         self.nowhere = impossible.then(|| match self.nowhere.take() {
             Some(counted) => counted,
-            None => Counted::new(&doubtful.with_label_values(&["impossible"])),
+            None => {
+                Counted::new(&doubtful.with_label_values(&[DoubtfulEndpoint::Impossible.as_str()]))
+            }
         });
         match observed {
             Ok(observation) => {
@@ -330,7 +336,7 @@ impl Session {
                     let gauge = &self.context.metrics.hypervisors_connected;
                     self.connected.get_or_insert_with(|| Counted::new(gauge));
                     self.provision(&observation.chassis);
-                    self.read_states(&observation.chassis);
+                    self.read_states();
                     let id = observation.chassis.id.clone();
                     self.tell(observation).await?;
                     self.tell_of_tunnels(&id).await?;
@@ -354,8 +360,10 @@ impl Session {
             Place::Waiting(waiting) if waiting == id => return Ok(false),
             Place::Unknown | Place::Waiting(_) | Place::Seated(_) => {}
         }
-        (self.connected, self.states) = (None, None);
-        if let Some(seen) = self.seen.take() {
+        let seen = self.seen.take();
+        self.forget();
+        self.expiry = None;
+        if let Some(seen) = seen {
             self.send(Event::HypervisorLeft(seen.chassis.id)).await?;
         }
         if !self.context.names.allows(self.peer.names(), id.as_str()) {
@@ -365,10 +373,10 @@ impl Session {
         match self.context.seats.take(id, self.peer.clone()) {
             Ok(seat) => {
                 tracing::info!(address = %self.peer.address(), chassis = %id, "hypervisor connected");
-                self.place = Place::Seated(seat);
-                if let Some(not_after) = self.not_after {
-                    self.context.expiries.note(id.as_str(), not_after);
-                }
+                self.place = Place::Seated(Arc::new(seat));
+                let expiries = &self.context.expiries;
+                let not_after = self.not_after;
+                self.expiry = not_after.map(|at| expiries.note_of(id.as_str(), at));
             }
             Err(taken) => {
                 self.complain(&format!("external_ids:system-id={id}: {taken}"));
@@ -376,6 +384,13 @@ impl Session {
             }
         }
         Ok(matches!(self.place, Place::Seated(_)))
+    }
+
+    /// It takes no part, or under another name: the owner forgets all that it was told.
+    fn forget(&mut self) {
+        self.seen = None;
+        self.watches = TunnelWatches::new();
+        (self.connected, self.states) = (None, None);
     }
 
     /// It has no right to this name, by its certificate.
@@ -389,11 +404,14 @@ impl Session {
     }
 
     /// Reads what BFD says of the ways to its peers.
-    fn read_states(&mut self, chassis: &Chassis) {
+    fn read_states(&mut self) {
+        let Place::Seated(seat) = &self.place else {
+            return;
+        };
         if !self.context.bfd {
             return;
         }
-        let new = || States::new(self.context.metrics.clone(), chassis.id.clone());
+        let new = || States::new(&self.context.metrics, seat);
         let states = self.states.get_or_insert_with(new);
         states.read(self.connection.replica(), Instant::now());
     }

@@ -2,11 +2,12 @@
 //!
 //! What is refused is computed again from an unchanged database, and would be refused again.
 
+use sextant_responders::backoff::Backoff;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long after a refusal the next transaction waits, at first and at most.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 
 /// Whose turn it is: the hypervisor's to answer, or Sextant's to send.
 #[derive(Debug)]
@@ -15,7 +16,7 @@ pub(super) struct Turn<Id> {
     awaited: Option<Id>,
     /// When the next may be sent, after a refusal.
     after: Option<Instant>,
-    patience: Duration,
+    backoff: Backoff,
 }
 
 impl<Id> Default for Turn<Id> {
@@ -23,7 +24,7 @@ impl<Id> Default for Turn<Id> {
         Self {
             awaited: None,
             after: None,
-            patience: PATIENCE.0,
+            backoff: BACKOFF,
         }
     }
 }
@@ -56,10 +57,10 @@ impl<Id: PartialEq> Turn<Id> {
         }
         self.awaited = None;
         if confirmed {
-            (self.after, self.patience) = (None, PATIENCE.0);
+            self.after = None;
+            self.backoff.reset();
         } else {
-            self.after = Some(now + self.patience);
-            self.patience = (self.patience * 2).min(PATIENCE.1);
+            self.after = Some(now + self.backoff.wait());
         }
         true
     }

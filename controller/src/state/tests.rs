@@ -10,21 +10,19 @@ use uuid::Uuid;
 
 struct Story {
     owner: Owner,
-    remembered: mpsc::UnboundedReceiver<Vec<Change>>,
 }
 
 const PORT: PortId = PortId(Uuid::from_u128(1));
 
 fn story() -> Story {
     let (publish, _) = watch::channel(Arc::default());
-    let (observed, remembered) = mpsc::unbounded_channel();
     let owner = Owner::new(
         Settings::default(),
         publish,
-        observed,
+        memory::facts().0,
         Metrics::new().unwrap(),
     );
-    let mut story = Story { owner, remembered };
+    let mut story = Story { owner };
     story.stored(Change::Put(Object::Port(Arc::new(port()))));
     story
 }
@@ -91,7 +89,8 @@ impl Story {
 
     /// What the keeper of facts would have stored by this time comes back from the store.
     fn echo(&mut self) {
-        while let Ok(changes) = self.remembered.try_recv() {
+        while !self.owner.to_remember.is_empty() {
+            let changes = std::mem::take(&mut self.owner.to_remember);
             changes.into_iter().for_each(|change| self.stored(change));
         }
     }

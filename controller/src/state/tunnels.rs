@@ -1,8 +1,9 @@
 //! Which hypervisors do not reach each other.
 
 use super::{Owner, is_observed};
-use crate::throttle::Throttles;
+use crate::metrics::DoubtfulEndpoint;
 use sextant_model::{Chassis, ChassisId, Facts, TunnelState, TunnelWatches};
+use sextant_responders::throttle::Throttles;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Instant;
@@ -13,31 +14,11 @@ const NAMED: usize = 5;
 impl Owner {
     /// A hypervisor hears this of its peers by BFD.
     pub(super) fn tunnels_heard(&mut self, id: &ChassisId, watches: TunnelWatches) {
-        let facts = &mut self.snapshot.facts;
-        if !is_observed(facts, id) {
+        if !is_observed(&self.snapshot.facts, id) {
             return;
         }
-        let before = facts.tunnel_watches().get(id);
-        let was = |peer, state| {
-            let watch = before.and_then(|before| before.get(peer));
-            watch.is_some_and(|watch| watch.state == state)
-        };
-        let is = |state| {
-            let of_state = watches
-                .iter()
-                .filter(move |(_, watch)| watch.state == state);
-            of_state.map(|(peer, _)| peer)
-        };
-        let (down, up) = (TunnelState::Down, TunnelState::Up);
-        let (silent, more) = named(is(down).filter(|peer| !was(peer, down)));
-        if !silent.is_empty() {
-            tracing::warn!(chassis = %id, from = silent, more, "tunnel carries nothing: no BFD packet comes back");
-        }
-        let (heard, more) = named(is(up).filter(|peer| was(peer, down)));
-        if !heard.is_empty() {
-            tracing::info!(chassis = %id, from = heard, more, "tunnel carries packets again");
-        }
-        facts.watch_tunnels(id, watches);
+        tell_what_became_of_tunnels(&self.snapshot.facts, id, &watches, &mut self.words);
+        self.snapshot.facts.watch_tunnels(id, watches);
     }
 
     /// How many hypervisors have an address that another has, too.
@@ -52,7 +33,40 @@ impl Owner {
         let sharing: BTreeSet<&ChassisId> = shared.flatten().collect();
         let gauge = &self.metrics.doubtful_endpoints;
         let count = i64::try_from(sharing.len()).unwrap_or(i64::MAX);
-        gauge.with_label_values(&["shared"]).set(count);
+        let reason = DoubtfulEndpoint::Shared.as_str();
+        gauge.with_label_values(&[reason]).set(count);
+    }
+}
+
+/// Tunnels that have fallen silent, and those that carry packets again. A hypervisor can change its mind as often as it likes.
+fn tell_what_became_of_tunnels(
+    facts: &Facts,
+    id: &ChassisId,
+    watches: &TunnelWatches,
+    words: &mut Throttles<ChassisId>,
+) {
+    let before = facts.tunnel_watches().get(id);
+    let was_down = |peer: &ChassisId| {
+        let watch = before.and_then(|before| before.get(peer));
+        watch.is_some_and(|watch| watch.state == TunnelState::Down)
+    };
+    let are = |state| {
+        let of_state = watches
+            .iter()
+            .filter(move |(_, watch)| watch.state == state);
+        of_state.map(|(peer, _)| peer)
+    };
+    let (silent, more) = named(are(TunnelState::Down).filter(|peer| !was_down(peer)));
+    if !silent.is_empty()
+        && let Some(unsaid) = words.admit(id, Instant::now())
+    {
+        tracing::warn!(chassis = %id, from = silent, more, unsaid, "tunnel carries nothing: no BFD packet comes back");
+    }
+    let (heard, more) = named(are(TunnelState::Up).filter(|peer| was_down(peer)));
+    if !heard.is_empty()
+        && let Some(unsaid) = words.admit(id, Instant::now())
+    {
+        tracing::info!(chassis = %id, from = heard, more, unsaid, "tunnel carries packets again");
     }
 }
 

@@ -16,10 +16,10 @@ use std::sync::Arc;
 /// A switch that is known and may speak.
 pub(super) struct Arrived {
     pub(super) line: Line,
-    pub(super) chassis: ChassisId,
     /// What was known when it was.
     pub(super) snapshot: Arc<Snapshot>,
-    pub(super) seat: Seat<ChassisId>,
+    /// Its hypervisor's.
+    pub(super) seat: Arc<Seat<ChassisId>>,
 }
 
 pub(super) async fn arrive(
@@ -44,9 +44,8 @@ pub(super) async fn arrive(
     tracing::info!(%peer, %chassis, datapath_id = format_args!("{datapath_id:016x}"), "switch connected");
     Ok(Arrived {
         line,
-        chassis,
         snapshot,
-        seat,
+        seat: Arc::new(seat),
     })
 }
 
@@ -151,16 +150,11 @@ async fn sit(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admission::Limits;
     use crate::metrics::Metrics;
-    use crate::neighbors::Neighbors;
-    use crate::seat::Seats;
     use crate::snapshot::Snapshots;
-    use crate::switch::{Preparing, Turn};
     use crate::tls::Names;
     use sextant_model::{Chassis, Encap, EncapKind};
     use std::net::{IpAddr, Ipv6Addr};
-    use std::time::Duration;
 
     fn facts(all: &[(&str, u64)]) -> Facts {
         let mut facts = Facts::default();
@@ -182,20 +176,10 @@ mod tests {
 
     fn context(names: NameRule) -> Context {
         let (_, snapshots) = Snapshots::new(Snapshot::default());
-        let metrics = Metrics::new().unwrap();
+        let (events, _) = crate::state::events();
         Context {
-            snapshots,
-            events: crate::state::events().0,
-            metrics: metrics.clone(),
-            seats: Seats::default(),
-            databases: Seats::default(),
             names,
-            pauses: Turn::default(),
-            preparing: Preparing::new(metrics.clone()),
-            neighbors: Neighbors::default(),
-            handover: Default::default(),
-            limits: Limits::of_files(1024),
-            patience: Duration::from_secs(1),
+            ..Context::new(snapshots, events, Metrics::new().unwrap())
         }
     }
 

@@ -4,11 +4,11 @@
 //! session a few lines are logged.
 
 use super::session::SessionError;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, OpenFlowError};
 use crate::stream::Stream;
-use crate::throttle::Throttle;
 use rust_openflow::{Connection, ConnectionError, ErrorMessage, Message, Xid};
 use sextant_model::ChassisId;
+use sextant_responders::throttle::Throttle;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -51,30 +51,34 @@ impl Line {
         if error.is_fatal() {
             return Err(error.into());
         }
-        self.complain("malformed", &error, "switch sent what is no OpenFlow");
+        self.complain(
+            OpenFlowError::Malformed,
+            &error,
+            "switch sent what is no OpenFlow",
+        );
         Ok(())
     }
 
     /// The switch refused a message.
     pub(super) fn refused(&mut self, error: &ErrorMessage) {
-        self.complain("refused", error, "switch refused a message");
+        self.complain(OpenFlowError::Refused, error, "switch refused a message");
     }
 
     /// The switch refused a message of which more is said elsewhere.
     pub(super) fn count_refused(&self) {
-        self.count("refused");
+        self.count(OpenFlowError::Refused);
     }
 
     /// Queues messages. One that is too long for OpenFlow cannot be sent by anyone.
     pub(super) fn post(&mut self, messages: impl IntoIterator<Item = Message>) {
         for message in messages {
             if let Err(error) = self.connection.send(&message) {
-                self.complain("unsent", &error, "a message could not be sent");
+                self.complain(OpenFlowError::Unsent, &error, "a message could not be sent");
             }
         }
     }
 
-    fn complain(&mut self, kind: &str, error: &dyn std::fmt::Display, what: &str) {
+    fn complain(&mut self, kind: OpenFlowError, error: &dyn std::fmt::Display, what: &str) {
         self.count(kind);
         if let Some(unsaid) = self.throttle.admit(Instant::now()) {
             let (peer, chassis) = (self.peer, self.chassis.as_ref().map(ChassisId::as_str));
@@ -82,9 +86,9 @@ impl Line {
         }
     }
 
-    fn count(&self, kind: &str) {
+    fn count(&self, kind: OpenFlowError) {
         let errors = &self.metrics.openflow_errors;
-        errors.with_label_values(&[kind]).inc();
+        errors.with_label_values(&[kind.as_str()]).inc();
     }
 }
 

@@ -3,7 +3,6 @@
 mod arrival;
 mod gathering;
 mod handover;
-mod held;
 mod inventory;
 mod line;
 mod meters;
@@ -61,6 +60,26 @@ pub struct Context {
     pub limits: Limits,
     /// How long a switch may take to say what it has, and to confirm a small change.
     pub patience: Duration,
+}
+
+impl Context {
+    /// What sessions need at least: alone with these, without certificates, within the limits of the process.
+    pub fn new(snapshots: Snapshots, events: Events, metrics: Metrics) -> Self {
+        Self {
+            snapshots,
+            events,
+            seats: Seats::default(),
+            databases: Seats::default(),
+            names: NameRule::default(),
+            pauses: Turn::default(),
+            preparing: Preparing::new(metrics.clone()),
+            neighbors: Neighbors::default(),
+            handover: Handover::default(),
+            limits: Limits::of_process(),
+            patience: PATIENCE,
+            metrics,
+        }
+    }
 }
 
 /// What [`Context::patience`] should be: a busy switch reads back hundreds of thousands of flows in less.

@@ -6,14 +6,14 @@
 use super::packet_out::{packet_out, tagged};
 use super::registers::filled;
 use crate::clock;
-use crate::metrics::Metrics;
-use crate::throttle::Throttles;
+use crate::metrics::{AdvertisementCause, Metrics};
 use prometheus::IntCounterVec;
 use prometheus::local::{LocalHistogram, LocalIntCounter};
 use rust_openflow::{Action, Message, PacketIn, PortNo};
 use sextant_flows::Flows;
 use sextant_flows::pipeline::{NETWORK, ORIGIN, Stage, origin};
 use sextant_model::{PortId, Punt};
+use sextant_responders::throttle::Throttles;
 use sextant_responders::{Answer, Learned, Outcome, Verdict, respond};
 use std::time::{Duration, Instant};
 
@@ -33,6 +33,8 @@ pub struct Punts {
     given_up: Throttles<PortId>,
 }
 
+/// What a packet is counted as that no flow of ours sent up.
+const UNKNOWN: &str = "unknown";
 /// Lines about addresses that one guest gives up, and the time for that many.
 const GIVEN_UP: (u32, Duration) = (5, Duration::from_secs(60));
 
@@ -47,7 +49,7 @@ impl Punts {
             icmp_errors: packet_ins("icmp_error"),
             advertisements: metrics
                 .router_advertisements
-                .with_label_values(&["solicited"])
+                .with_label_values(&[AdvertisementCause::Solicited.as_str()])
                 .local(),
             seconds: metrics.punt_seconds.local(),
             packets: 0,
@@ -82,10 +84,7 @@ impl Punts {
     fn respond(&mut self, flows: &Flows, packet: &PacketIn) -> Option<(Vec<Action>, Vec<Vec<u8>>)> {
         let asked = flows.punt(packet.cookie).zip(packet.in_port());
         let Some((punt, port)) = asked else {
-            self.metrics
-                .packet_ins_refused
-                .with_label_values(&["unknown", "no punt has this cookie"])
-                .inc();
+            self.refused(UNKNOWN, "no punt has this cookie");
             return None;
         };
         let punt = &*filled(punt, packet);
@@ -153,7 +152,7 @@ impl Punts {
             Punt::Heard(_) | Punt::Unresolved(_) => {
                 self.count_outside(punt, &self.metrics.outside_packets, outcome);
             }
-            Punt::Delegation(_) => {
+            Punt::PrefixClientMessage(_) => {
                 self.count_outside(punt, &self.metrics.delegation_messages, outcome);
             }
             Punt::IcmpError(_) => {
@@ -174,11 +173,11 @@ impl Punts {
                     reason,
                     "no answer is due"
                 );
-                self.refused(punt, reason);
+                self.refused(punt.kind(), reason);
             }
             Verdict::Malformed(malformed) => {
                 tracing::debug!(punt = punt.kind(), message = outcome.message, %malformed, "malformed packet of a guest");
-                self.refused(punt, malformed.reason);
+                self.refused(punt.kind(), malformed.reason);
             }
         }
         answer.learned.iter().for_each(|learned| self.tell(learned));
@@ -207,10 +206,10 @@ impl Punts {
         told.with_label_values(&labels).inc();
     }
 
-    fn refused(&self, punt: &Punt, reason: &str) {
+    fn refused(&self, punt: &str, reason: &str) {
         self.metrics
             .packet_ins_refused
-            .with_label_values(&[punt.kind(), reason])
+            .with_label_values(&[punt, reason])
             .inc();
     }
 }

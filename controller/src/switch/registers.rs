@@ -26,7 +26,7 @@ pub(super) fn filled<'a>(punt: &'a Punt, packet: &PacketIn) -> Cow<'a, Punt> {
         | Punt::IcmpError(_)
         | Punt::Heard(_)
         | Punt::Unresolved(_)
-        | Punt::Delegation(_)
+        | Punt::PrefixClientMessage(_)
         | Punt::NeighborSolicitation(_)
         | Punt::Announced(_)
         | Punt::GroupEcho(_) => Cow::Borrowed(punt),

@@ -11,27 +11,30 @@ mod host;
 use super::Context;
 use super::arrival::{Arrived, arrive};
 use super::gathering::Gathering;
-use super::held::HeldAddresses;
 use super::inventory::{Inventory, requests};
 use super::line::Line;
 use super::meters::Meters;
 use super::programming::Change;
 use super::punts::Punts;
-use super::shortcomings::{self, Shortcomings};
+use super::shortcomings::Shortcomings;
 use super::unknown_endpoints::UnknownEndpoints;
-use super::unpublished::{self, Unpublished};
+use super::unpublished::Unpublished;
 use super::vigil::Vigil;
 use crate::admission::Pass;
 use crate::clock;
 use crate::metrics::Counted;
+use crate::seat::Seat;
+use crate::series::{GaugeSeries, Series};
 use crate::snapshot::{Snapshot, Stopping};
 use crate::stream::{Incoming, Misunderstood};
-use crate::throttle::Throttles;
+use host::Shown;
 use rust_openflow::{ConnectionError, ErrorMessage, Message, PacketIn, Xid};
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Difference, Flows, View};
 use sextant_model::{ChassisId, SubnetId};
+use sextant_responders::backoff::Backoff;
 use sextant_responders::host::Host;
+use sextant_responders::throttle::Throttles;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +45,7 @@ pub(super) const HIGH_WATER: usize = 256 * 1024;
 /// How many packets are answered before anything else has its turn.
 const BATCH: usize = 256;
 /// How long after a refused change the switch is read and reconciled again, at first and at most.
-const RESYNC: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+const RESYNC: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 
 /// More flows than any switch is given; each that is read back takes memory.
 const MOST_FLOWS: usize = 1 << 22;
@@ -104,37 +107,20 @@ async fn run(
     pass.identified();
     let Arrived {
         mut line,
-        chassis,
         snapshot,
         seat,
     } = arrived;
-    let metrics = context.metrics.clone();
-    let _connected = Counted::new(&metrics.switches_connected);
+    let _connected = Counted::new(&context.metrics.switches_connected);
     let alive = async {
-        let computed = context
-            .preparing
-            .compute(&mut line, &chassis, &snapshot)
-            .await?;
-        let mut session = Session::new(
-            line,
-            chassis.clone(),
-            context.clone(),
-            snapshot,
-            computed.flows,
-        );
+        let preparing = &context.preparing;
+        let computed = preparing.compute(&mut line, seat.key(), &snapshot).await?;
+        let mut session = Session::new(line, &seat, context, snapshot, computed.flows);
         session.run(computed.early).await
     };
-    let ended = tokio::select! {
+    tokio::select! {
         ended = alive => ended,
-        () = seat.lost() => return Err(SessionError::Superseded),
-    };
-    let _ = metrics
-        .flows_wanted
-        .remove_label_values(&[chassis.as_str()]);
-    shortcomings::hide(&chassis, &metrics);
-    host::hide(&chassis, &context);
-    unpublished::hide(&chassis, &metrics);
-    ended
+        () = seat.lost() => Err(SessionError::Superseded),
+    }
 }
 
 struct Session {
@@ -142,12 +128,13 @@ struct Session {
     chassis: ChassisId,
     context: Context,
     flows: Flows,
+    flows_wanted: GaugeSeries,
     /// What [`Session::flows`] were computed of.
     snapshot: Arc<Snapshot>,
     host: Host,
-    /// What the host was last compared with.
+    /// What was last compared with what the session has learned.
     compared: Arc<Snapshot>,
-    held: HeldAddresses,
+    shown: Shown,
     punts: Punts,
     gathering: Gathering,
     /// Whoever is outside can answer as often as he likes.
@@ -159,50 +146,48 @@ struct Session {
     change: Option<Change>,
     bundles: u32,
     resync: Option<Instant>,
-    patience: Duration,
+    backoff: Backoff,
 }
 
 impl Session {
     /// A session that knows what the switch should have, and not yet what it has.
     fn new(
         line: Line,
-        chassis: ChassisId,
+        seat: &Arc<Seat<ChassisId>>,
         context: Context,
         snapshot: Arc<Snapshot>,
         flows: Flows,
     ) -> Self {
-        let host = Host::new(
-            chassis.clone(),
-            context.handover.of(&chassis),
-            clock::time(),
-        );
-        let punts = Punts::new(context.metrics.clone());
-        let gathering = Gathering::new(context.pauses.clone());
-        let unknown_endpoints =
-            UnknownEndpoints::new(context.metrics.clone(), chassis.clone(), Instant::now());
-        let shortcomings = Shortcomings::new(snapshot.facts.shortfall(&chassis));
-        let vigil = Vigil::new(context.metrics.clone(), chassis.clone(), Instant::now());
-        let (change, bundles, resync, patience) = (None, 0, None, RESYNC.0);
+        let (chassis, metrics, now) = (seat.key().clone(), &context.metrics, clock::time());
+        let (refused, unpublished) = (&metrics.flows_refused, &metrics.unpublished_addresses);
+        let unknown_endpoints = &metrics.tunnel_unknown_endpoint_packets;
         Self {
             line,
+            flows,
+            flows_wanted: Series::new(&metrics.flows_wanted, seat),
+            host: Host::new(chassis.clone(), context.handover.of(&chassis), now),
+            compared: snapshot.clone(),
+            shown: Shown::new(&context, seat),
+            punts: Punts::new(metrics.clone()),
+            gathering: Gathering::new(context.pauses.clone()),
+            answers: Throttles::default(),
+            unknown_endpoints: UnknownEndpoints::new(
+                Series::new(unknown_endpoints, seat),
+                Instant::now(),
+            ),
+            shortcomings: Shortcomings::new(
+                snapshot.facts.shortfall(&chassis),
+                Series::new(refused, seat),
+            ),
+            vigil: Vigil::new(metrics.clone(), chassis.clone(), Instant::now()),
+            unpublished: Unpublished::new(Series::new(unpublished, seat)),
+            change: None,
+            bundles: 0,
+            resync: None,
+            backoff: RESYNC,
             chassis,
             context,
-            flows,
-            compared: snapshot.clone(),
             snapshot,
-            host,
-            held: HeldAddresses::default(),
-            punts,
-            gathering,
-            answers: Throttles::default(),
-            unknown_endpoints,
-            shortcomings,
-            vigil,
-            unpublished: Unpublished::default(),
-            change,
-            bundles,
-            resync,
-            patience,
         }
     }
 
@@ -315,7 +300,6 @@ impl Session {
         let learned = self.punts.take_learned();
         if !learned.is_empty() {
             self.learn(&learned);
-            self.held.learn(&learned);
         }
     }
 
@@ -337,7 +321,6 @@ impl Session {
         self.host.handle_timeout(time, &mut rand::random::<u64>);
         self.send_frames();
         self.report(time).await?;
-        self.tell_held_addresses(now.into_std()).await?;
         let Snapshot { intent, facts, .. } = &*self.snapshot;
         let view = View {
             intent,
@@ -366,7 +349,11 @@ impl Session {
             self.program(difference);
         }
         self.drive();
-        self.tell_shortcomings().await
+        if self.find_shortcomings() {
+            let latest = self.context.snapshots.latest();
+            self.tell_shortcomings(&latest.facts).await?;
+        }
+        Ok(())
     }
 
     /// Brings the flows, computed of an earlier snapshot, in line with this one; gives what that changes.

@@ -1,24 +1,25 @@
-//! Tells what a switch does not take of its flows: the log once, the metrics and the owner of state always.
+//! What a switch does not take of its flows. The log has it once, the metrics and the owner of state always.
 //!
-//! What was told is compared with what is, so that a flow which is refused again after a reconnect is no news, and a
-//! thousand flows that fall out for one reason make one line.
+//! A flow that is refused again after a reconnect is no news to the log, and a thousand flows that fall out for one reason
+//! make one line. What the owner knows is compared with what was found, so an event that was lost comes again.
 
 use super::programming::Refused;
-use crate::metrics::Metrics;
-use crate::throttle::Throttle;
+use crate::series::GaugeSeries;
 use rust_openflow::FlowMod;
 use sextant_flows::{Cookie, Flows};
 use sextant_model::{Capability, ChassisId, Refusal, Shortfall};
+use sextant_responders::throttle::Throttle;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A flow is told in so many characters: one that is too long for a message is too long for a log, too.
+/// A flow is logged in so many characters: one that is too long for a message is too long for a log, too.
 const LONGEST: usize = 1000;
 
-/// What a session has told of its switch.
+/// What a switch does not take, as far as its session has found out.
 pub(super) struct Shortcomings {
-    told: Arc<Shortfall>,
+    found: Arc<Shortfall>,
+    refused: GaugeSeries<Capability>,
     throttle: Throttle,
     due: bool,
     gave_up: Option<String>,
@@ -26,9 +27,10 @@ pub(super) struct Shortcomings {
 
 impl Shortcomings {
     /// A session begins with what is known from the one before.
-    pub(super) fn new(known: Option<&Arc<Shortfall>>) -> Self {
+    pub(super) fn new(known: Option<&Arc<Shortfall>>, refused: GaugeSeries<Capability>) -> Self {
         Self {
-            told: known.cloned().unwrap_or_default(),
+            found: known.cloned().unwrap_or_default(),
+            refused,
             throttle: Throttle::default(),
             due: true,
             gave_up: None,
@@ -37,7 +39,7 @@ impl Shortcomings {
 
     /// Flows have changed: what is missing may be other than it was.
     pub(super) fn may_differ(&mut self, flows: &Flows) {
-        self.due |= flows.is_short() || !self.told.is_none();
+        self.due |= flows.is_short() || !self.found.is_none();
     }
 
     /// The switch refused a change, and not for the sake of flows that can be left out: it is tried again, and that may go on.
@@ -57,32 +59,46 @@ impl Shortcomings {
         self.gave_up = None;
     }
 
-    /// Whether something is to be told, once the switch has answered.
+    /// Whether what is missing is to be found out, once the switch has answered.
     pub(super) fn is_due(&self) -> bool {
         self.due
     }
 
-    /// Tells; returns what the owner of state does not know yet.
-    pub(super) fn tell(
-        &mut self,
-        chassis: &ChassisId,
-        flows: &Flows,
-        found: Shortfall,
-        metrics: &Metrics,
-    ) -> Option<Arc<Shortfall>> {
+    /// Takes in what is missing: shows it, and logs what was not missing before. Returns whether anything differs.
+    pub(super) fn update(&mut self, chassis: &ChassisId, flows: &Flows, found: Shortfall) -> bool {
         self.due = false;
-        count(chassis, &found, metrics);
-        if found == *self.told {
-            return None;
+        self.count(&found);
+        if found == *self.found {
+            return false;
         }
-        for (refusal, cookies) in news(&self.told, &found) {
+        let before = std::mem::replace(&mut self.found, Arc::new(found));
+        let found = self.found.clone();
+        for (refusal, cookies) in news(&before, &found) {
             self.log(chassis, flows, refusal, &cookies, &found);
         }
         if found.is_none() {
             tracing::info!(%chassis, "switch takes all its flows");
         }
-        self.told = Arc::new(found);
-        Some(self.told.clone())
+        true
+    }
+
+    /// What is missing, if that is not what is known of the switch.
+    pub(super) fn unknown_to(&self, known: Option<&Arc<Shortfall>>) -> Option<Arc<Shortfall>> {
+        let is_known = known.map_or(self.found.is_none(), |known| *known == self.found);
+        (!is_known).then(|| self.found.clone())
+    }
+
+    fn count(&mut self, found: &Shortfall) {
+        let missing = found.missing();
+        for capability in Capability::ALL {
+            match missing.get(&capability) {
+                Some(flows) => {
+                    let flows = i64::try_from(*flows).unwrap_or(i64::MAX);
+                    self.refused.show(&capability).set(flows);
+                }
+                None => self.refused.hide(&capability),
+            }
+        }
     }
 
     fn log(
@@ -110,30 +126,11 @@ impl Shortcomings {
     }
 }
 
-/// The series of a hypervisor, once its session has ended.
-pub(super) fn hide(chassis: &ChassisId, metrics: &Metrics) {
-    count(chassis, &Shortfall::default(), metrics);
-}
-
-fn count(chassis: &ChassisId, found: &Shortfall, metrics: &Metrics) {
-    let missing = found.missing();
-    for capability in Capability::ALL {
-        let labels = [chassis.as_str(), capability.as_str()];
-        match missing.get(&capability) {
-            Some(flows) => metrics
-                .flows_refused
-                .with_label_values(&labels)
-                .set(i64::try_from(*flows).unwrap_or(i64::MAX)),
-            None => drop(metrics.flows_refused.remove_label_values(&labels)),
-        }
-    }
-}
-
-/// The flows that are left out and were not told with that reason, by reason.
-fn news<'a>(told: &Shortfall, found: &'a Shortfall) -> BTreeMap<&'a Refusal, Vec<Cookie>> {
+/// The flows that are left out and were not before for that reason, by reason.
+fn news<'a>(before: &Shortfall, found: &'a Shortfall) -> BTreeMap<&'a Refusal, Vec<Cookie>> {
     let mut news: BTreeMap<&Refusal, Vec<Cookie>> = BTreeMap::new();
     for (cookie, refusal) in &found.flows {
-        if told.flows.get(cookie) != Some(refusal) {
+        if before.flows.get(cookie) != Some(refusal) {
             news.entry(refusal).or_default().push(Cookie(*cookie));
         }
     }

@@ -3,11 +3,10 @@
 //! Flows of their own drop it. A switch is asked for their counters now and then, and what was added since goes to the metric.
 //! A restart of Sextant keeps the flows and their counters, so the metric goes on from where it was.
 
-use crate::metrics::Metrics;
+use crate::series::CounterSeries;
 use rust_openflow::multipart::{FlowStats, FlowStatsRequest};
 use rust_openflow::{Message, MultipartBody, MultipartRequest, Xid};
 use sextant_flows::{InstalledFlow, View};
-use sextant_model::ChassisId;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -20,8 +19,8 @@ const NOT_COUNTED: u64 = u64::MAX;
 /// What was counted of one switch.
 #[derive(Debug)]
 pub(super) struct UnknownEndpoints {
-    metrics: Metrics,
-    chassis: ChassisId,
+    /// A switch that is not connected is not counted: its flows go on counting by themselves.
+    total: CounterSeries,
     due: Instant,
     /// The requests of the last round, each about one flow.
     asked: BTreeMap<Xid, InstalledFlow>,
@@ -30,13 +29,10 @@ pub(super) struct UnknownEndpoints {
 }
 
 impl UnknownEndpoints {
-    pub(super) fn new(metrics: Metrics, chassis: ChassisId, now: Instant) -> Self {
-        metrics
-            .tunnel_unknown_endpoint_packets
-            .with_label_values(&[chassis.as_str()]);
+    pub(super) fn new(mut total: CounterSeries, now: Instant) -> Self {
+        total.show(&()).inc_by(0);
         Self {
-            metrics,
-            chassis,
+            total,
             due: now + INTERVAL,
             asked: BTreeMap::new(),
             counted: BTreeMap::new(),
@@ -87,20 +83,7 @@ impl UnknownEndpoints {
     fn count(&mut self, flow: InstalledFlow, packets: u64) {
         let before = self.counted.insert(flow, packets).unwrap_or(0);
         let more = packets.checked_sub(before).unwrap_or(packets);
-        self.metrics
-            .tunnel_unknown_endpoint_packets
-            .with_label_values(&[self.chassis.as_str()])
-            .inc_by(more);
-    }
-}
-
-/// A switch that is not connected is not counted: its flows go on counting by themselves.
-impl Drop for UnknownEndpoints {
-    fn drop(&mut self) {
-        let _ = self
-            .metrics
-            .tunnel_unknown_endpoint_packets
-            .remove_label_values(&[self.chassis.as_str()]);
+        self.total.show(&()).inc_by(more);
     }
 }
 
@@ -115,8 +98,12 @@ fn request(flow: InstalledFlow) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metrics;
+    use crate::seat::Seats;
     use rust_openflow::{Cookie, Match, MultipartReply, TableId};
-    use sextant_model::{Chassis, Encap, EncapKind, Facts, Intent, IpVersion, Transport};
+    use sextant_model::{
+        Chassis, ChassisId, Encap, EncapKind, Facts, Intent, IpVersion, Transport,
+    };
 
     fn facts(chassis: &ChassisId) -> Facts {
         let mut facts = Facts::default();
@@ -162,10 +149,8 @@ mod tests {
 
     /// One round: what is asked, and the switch's answers.
     fn round(unknown_endpoints: &mut UnknownEndpoints, answer: impl Fn(usize, Cookie) -> Message) {
-        let (facts, chassis) = (
-            facts(&unknown_endpoints.chassis),
-            unknown_endpoints.chassis.clone(),
-        );
+        let chassis = ChassisId::new("h1");
+        let facts = facts(&chassis);
         let view = View {
             intent: &Intent::default(),
             facts: &facts,
@@ -191,8 +176,11 @@ mod tests {
     fn what_flows_counted_since_they_were_read_is_added_once() {
         let metrics = Metrics::new().unwrap();
         let chassis = ChassisId::new("h1");
-        let mut unknown_endpoints = UnknownEndpoints::new(metrics.clone(), chassis, Instant::now());
+        let address: std::net::IpAddr = std::net::Ipv6Addr::LOCALHOST.into();
+        let seat = Seats::default().take(&chassis, address).unwrap();
         let counter = &metrics.tunnel_unknown_endpoint_packets;
+        let total = CounterSeries::new(counter, &std::sync::Arc::new(seat));
+        let mut unknown_endpoints = UnknownEndpoints::new(total, Instant::now());
         let total = || counter.with_label_values(&["h1"]).get();
         for (packets, expected) in [
             ([5, 7], 12),

@@ -5,8 +5,7 @@
 //! for now and then. What looks wrong is only a suspicion: the session reads all back, and what differs is mended and counted.
 
 use super::meters::Meters;
-use crate::metrics::Metrics;
-use crate::throttle::Throttle;
+use crate::metrics::{Drift, Metrics};
 use rust_openflow::multipart::MeterConfig;
 use rust_openflow::{
     FlowEvent, FlowUpdate, GROUP_ALL, GroupCommand, GroupMod, GroupType, METER_ALL, Message,
@@ -16,6 +15,8 @@ use rust_openflow::{
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Flows, InstalledFlow};
 use sextant_model::ChassisId;
+use sextant_responders::backoff::Backoff;
+use sextant_responders::throttle::Throttle;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -26,7 +27,7 @@ const SOON: Duration = Duration::from_secs(1);
 /// What is deleted comes as many messages: they are waited for before all is read back.
 const GATHER: Duration = Duration::from_millis(50);
 /// The shortest time between two readings, at first and for one who goes on changing things.
-const PACE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(8));
+const PACE: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(8));
 /// Who has been quiet for so long is given the first pace again.
 const QUIET: Duration = Duration::from_secs(30);
 /// What only `ovs-ofctl mod-port` sets, and makes a port deaf or dumb.
@@ -50,9 +51,10 @@ pub(super) struct Vigil {
     tampered: BTreeSet<InstalledFlow>,
     /// When all is to be read back.
     suspicion: Option<Instant>,
-    /// When it was read back last, and the pace of that.
+    /// When it was read back last, and when it may be again.
     last: Option<Instant>,
-    pace: Duration,
+    earliest: Instant,
+    pace: Backoff,
 }
 
 impl Vigil {
@@ -68,7 +70,8 @@ impl Vigil {
             tampered: BTreeSet::new(),
             suspicion: None,
             last: None,
-            pace: PACE.0,
+            earliest: now,
+            pace: PACE,
         }
     }
 
@@ -165,7 +168,7 @@ impl Vigil {
         if groups.is_empty() {
             return None;
         }
-        self.found("group", groups.len());
+        self.found(Drift::Group, groups.len());
         self.warn("groups", groups.len());
         Some(Message::GroupMod(no_groups()))
     }
@@ -191,7 +194,7 @@ impl Vigil {
         if config.flags & FRAGMENTS == SWITCH_CONFIG.flags {
             return None;
         }
-        self.found("switch", 1);
+        self.found(Drift::Switch, 1);
         self.warn("the treatment of fragments", 1);
         Some(Message::SetConfig(SWITCH_CONFIG))
     }
@@ -200,7 +203,7 @@ impl Vigil {
         if port.config & PORT_FLAGS == 0 {
             return None;
         }
-        self.found("port", 1);
+        self.found(Drift::Port, 1);
         self.warn("a port's configuration", 1);
         Some(Message::PortMod(PortMod {
             number: port.number,
@@ -231,8 +234,8 @@ impl Vigil {
     }
 
     fn suspect(&mut self, now: Instant) {
-        let earliest = self.last.map_or(now, |last| last + self.pace);
-        self.suspicion.get_or_insert(earliest.max(now + GATHER));
+        let gathered = now + GATHER;
+        self.suspicion.get_or_insert(self.earliest.max(gathered));
     }
 
     /// Whether all is to be read back at once.
@@ -242,19 +245,18 @@ impl Vigil {
 
     /// All is read back: the flows that were changed meanwhile. What is told from here on is another matter.
     pub(super) fn reads(&mut self, now: Instant) -> BTreeSet<InstalledFlow> {
-        let quiet = self.last.is_none_or(|last| now - last >= QUIET);
-        self.pace = match quiet {
-            true => PACE.0,
-            false => (self.pace * 2).min(PACE.1),
-        };
+        if self.last.is_some_and(|last| now - last >= QUIET) {
+            self.pace.reset();
+        }
+        self.earliest = now + self.pace.wait();
         (self.last, self.suspicion) = (Some(now), None);
         std::mem::take(&mut self.tampered)
     }
 
     /// So many flows and meters were not as they should be.
     pub(super) fn mends(&mut self, flows: usize, meters: usize) {
-        self.found("flow", flows);
-        self.found("meter", meters);
+        self.found(Drift::Flow, flows);
+        self.found(Drift::Meter, meters);
         if flows > 0 {
             self.warn("flows", flows);
         } else if meters > 0 {
@@ -262,8 +264,11 @@ impl Vigil {
         }
     }
 
-    fn found(&self, kind: &str, count: usize) {
-        let mended = self.metrics.drift_mended.with_label_values(&[kind]);
+    fn found(&self, kind: Drift, count: usize) {
+        let mended = self
+            .metrics
+            .drift_mended
+            .with_label_values(&[kind.as_str()]);
         mended.inc_by(u64::try_from(count).unwrap_or(u64::MAX));
     }
 

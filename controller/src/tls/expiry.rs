@@ -20,11 +20,35 @@ pub struct Expiries {
     known: Arc<Mutex<BTreeMap<String, KnownExpiry>>>,
 }
 
-#[derive(Clone, Copy, Debug)]
+/// That the certificate of a hypervisor was noted, for as long as its session lives.
+#[derive(Debug)]
+pub struct NotedExpiry {
+    expiries: Expiries,
+    whose: String,
+    noted: Arc<()>,
+}
+
+impl Drop for NotedExpiry {
+    fn drop(&mut self) {
+        let mut known = self.expiries.known();
+        let last = known.get(&self.whose).map(|known| &known.noted);
+        // A newer session may have noted another.
+        if last.is_some_and(|last| Arc::ptr_eq(last, &self.noted)) {
+            known.remove(&self.whose);
+            let gauge = &self.expiries.metrics.certificate_not_after;
+            // It was there.
+            let _ = gauge.remove_label_values(&[&self.whose]);
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
 struct KnownExpiry {
     /// Seconds since 1970.
     not_after: i64,
     said: Option<i64>,
+    /// By whom this was noted.
+    noted: Arc<()>,
 }
 
 impl Expiries {
@@ -36,17 +60,12 @@ impl Expiries {
         }
     }
 
-    /// The certificate of this name, or of this hypervisor, holds so long, in seconds since 1970.
-    pub fn note(&self, whose: &str, not_after: i64) {
-        self.note_at(whose, not_after, now());
-    }
-
-    /// It is not in use any more.
-    pub fn forget(&self, whose: &str) {
-        if self.known().remove(whose).is_some() {
-            let gauge = &self.metrics.certificate_not_after;
-            // It was there.
-            let _ = gauge.remove_label_values(&[whose]);
+    /// The certificate of this hypervisor holds so long. It is known until the value goes, or is noted anew.
+    pub fn note_of(&self, hypervisor: &str, not_after: i64) -> NotedExpiry {
+        NotedExpiry {
+            noted: self.note_at(hypervisor, not_after, now()),
+            expiries: self.clone(),
+            whose: hypervisor.to_owned(),
         }
     }
 
@@ -55,7 +74,7 @@ impl Expiries {
         loop {
             for (section, tls) in &own {
                 for (key, not_after) in tls.expiries() {
-                    self.note(&format!("{section}.{key}"), not_after);
+                    self.note_at(&format!("{section}.{key}"), not_after, now());
                 }
             }
             self.remind(now());
@@ -63,7 +82,8 @@ impl Expiries {
         }
     }
 
-    fn note_at(&self, whose: &str, not_after: i64, now: i64) {
+    /// The certificate of this name holds so long, in seconds since 1970. Returns by what that can be told from another time.
+    fn note_at(&self, whose: &str, not_after: i64, now: i64) -> Arc<()> {
         let gauge = self
             .metrics
             .certificate_not_after
@@ -74,9 +94,16 @@ impl Expiries {
             .get(whose)
             .filter(|known| known.not_after == not_after);
         let said = before.and_then(|known| known.said);
-        known.insert(whose.to_owned(), KnownExpiry { not_after, said });
+        let noted = Arc::new(());
+        let expiry = KnownExpiry {
+            not_after,
+            said,
+            noted: noted.clone(),
+        };
+        known.insert(whose.to_owned(), expiry);
         drop(known);
         self.remind(now);
+        noted
     }
 
     /// Says of each that is near its end that it is, once a day. Returns of how many.
@@ -122,7 +149,11 @@ mod tests {
         assert_eq!(expiries.remind(201 * DAY), 0);
         let shown = "sextant_certificate_not_after_seconds{whose=\"h1\"} 34560000\n";
         assert!(metrics.render().unwrap().contains(shown));
-        expiries.forget("h1");
+        let old = expiries.note_of("h1", 400 * DAY);
+        let new = expiries.note_of("h1", 400 * DAY);
+        drop(old);
+        assert!(metrics.render().unwrap().contains(shown));
+        drop(new);
         assert!(!metrics.render().unwrap().contains("whose=\"h1\""));
         assert_eq!(expiries.remind(399 * DAY), 0);
     }

@@ -16,7 +16,6 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::mpsc;
 use tower::ServiceExt;
 
 struct Site {
@@ -46,7 +45,7 @@ impl Site {
         let store: Arc<dyn Store> = Arc::new(Embedded::open(&folder.join("store")).unwrap());
         let (publish, snapshots) = Snapshots::new(Snapshot::default());
         let (events, observed) = events();
-        let (remember, remembered) = mpsc::unbounded_channel();
+        let (remember, remembered) = memory::facts();
         let metrics = Metrics::new().unwrap();
         let mut owner = Owner::new(Settings::default(), publish, remember, metrics.clone());
         let mut watch = store.watch().await.unwrap();

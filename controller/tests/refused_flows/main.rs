@@ -11,6 +11,8 @@ mod kinds;
 #[path = "../switch/log.rs"]
 mod log;
 mod picky;
+#[path = "../switch/served.rs"]
+mod served;
 mod world;
 
 use kinds::kinds;
@@ -48,7 +50,7 @@ async fn whatever_a_switch_does_not_know_all_else_goes_in() {
     let (log, _guard) = Log::begin();
     let mut world = World::start("each").await;
     world.furnish().await;
-    let everything = Picky::connect(world.address, Taste::of_everything()).await;
+    let everything = Picky::connect(world.served.address, Taste::of_everything()).await;
     let all_active: Vec<&str> = world.ports.keys().copied().collect();
     until("all ports are active", async || {
         world.active().await == all_active
@@ -77,7 +79,7 @@ async fn whatever_a_switch_does_not_know_all_else_goes_in() {
         let taste = Taste::without(move |flow: &FlowMod| {
             kinds(flow).contains(&refuses).then(|| unknown(&refuses))
         });
-        let switch = Picky::connect(world.address, taste).await;
+        let switch = Picky::connect(world.served.address, taste).await;
         let bad = all_but(&world, &kind, &switch).await;
         let asked = switch.kept.lock().unwrap().asked.clone();
         assert!(
@@ -112,7 +114,7 @@ async fn whatever_a_switch_does_not_know_all_else_goes_in() {
 
         // The same switch after an update knows it all.
         drop(switch);
-        let better = Picky::connect(world.address, Taste::of_everything()).await;
+        let better = Picky::connect(world.served.address, Taste::of_everything()).await;
         until("it is asked again once it connects anew", async || {
             better.cookies().len() == flow_mods(&world).len() && world.active().await == all_active
         })
@@ -149,7 +151,7 @@ async fn what_is_refused_at_the_commit_is_left_out_as_well() {
     let mut taste =
         Taste::without(move |flow: &FlowMod| kinds(flow).contains(kind).then(|| unknown(kind)));
     taste.late = true;
-    let switch = Picky::connect(world.address, taste).await;
+    let switch = Picky::connect(world.served.address, taste).await;
     let bad = all_but(&world, kind, &switch).await;
     assert!(bad.len() > 1, "one is no test");
     let all: Vec<&str> = world.ports.keys().copied().collect();
@@ -170,7 +172,7 @@ async fn without_meters_it_is_their_want_that_is_told() {
         metered(flow).then_some(ErrorCode::Standard { kind: 12, code: 2 })
     });
     taste.meters = Some(ErrorCode::Standard { kind: 12, code: 10 });
-    let switch = Picky::connect(world.address, taste).await;
+    let switch = Picky::connect(world.served.address, taste).await;
     let bad = all_but(&world, "instruction Meter", &switch).await;
     let missing = [("meters".to_owned(), bad.len() as u64)].into();
     assert_eq!(world.refused(), missing);
@@ -198,7 +200,7 @@ async fn a_port_that_served_and_is_refused_its_new_flows_goes_down_until_they_ch
     let taste = Taste::without(move |flow: &FlowMod| {
         is_forbidden(flow).then(|| unknown("match ct_tp_dst"))
     });
-    let _switch = Picky::connect(world.address, taste).await;
+    let _switch = Picky::connect(world.served.address, taste).await;
     let all: Vec<&str> = world.ports.keys().copied().collect();
     until("all are active", async || world.active().await == all).await;
     let rule = json!({"security_group_id": world.group, "direction": "ingress", "ethertype": "IPv6",
@@ -207,6 +209,7 @@ async fn a_port_that_served_and_is_refused_its_new_flows_goes_down_until_they_ch
     until("it is down", async || world.active().await == ["blue1"]).await;
     assert_eq!(world.agent().await["ports_down"], 1);
     world
+        .served
         .ask(
             "DELETE",
             &format!("security-group-rules/{rule}"),
@@ -223,7 +226,7 @@ async fn where_there_is_no_room_nothing_is_left_out() {
     let mut world = World::start("full").await;
     world.furnish().await;
     let full = ErrorCode::Standard { kind: 5, code: 1 };
-    let switch = Picky::connect(world.address, Taste::without(move |_| Some(full))).await;
+    let switch = Picky::connect(world.served.address, Taste::without(move |_| Some(full))).await;
     until("three attempts", async || {
         let asked = switch.kept.lock().unwrap().asked.values().copied().max();
         asked.unwrap_or(0) >= 3

@@ -1,92 +1,29 @@
 //! A controller without its listeners for people and hypervisors, and a cloud that makes it use all that it has.
 
 use crate::fake::{DATAPATH, SOON};
-use axum::body::{Body, to_bytes};
-use axum::http::Request;
+use crate::served::Served;
 use serde_json::{Value, json};
-use sextant_controller::admission::Limits;
-use sextant_controller::api::{Api, service};
-use sextant_controller::config::NameRule;
-use sextant_controller::metrics::Metrics;
-use sextant_controller::neighbors::Neighbors;
-use sextant_controller::seat::Seats;
-use sextant_controller::snapshot::{Snapshot, Snapshots};
-use sextant_controller::state::{self, Event, Events, Owner};
-use sextant_controller::store::{Embedded, Store};
-use sextant_controller::switch::{self, Context, Handover, Preparing, Turn};
+use sextant_controller::state::Event;
 use sextant_flows::Flows;
-use sextant_model::{
-    Chassis, ChassisId, Encap, EncapKind, IpVersion, Plugged, Settings, Transport,
-};
+use sextant_model::{Chassis, ChassisId, Encap, EncapKind, IpVersion, Plugged, Transport};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tower::ServiceExt;
 
 pub(crate) struct World {
-    api: axum::Router,
-    pub(crate) address: SocketAddr,
-    events: Events,
-    pub(crate) metrics: Metrics,
-    snapshots: Snapshots,
+    pub(crate) served: Served,
     /// The ports on h1, by name.
     pub(crate) ports: BTreeMap<&'static str, String>,
     /// The security group of red's guests.
     pub(crate) group: String,
-    folder: PathBuf,
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
 }
 
 impl World {
     pub(crate) async fn start(name: &str) -> Self {
-        let name = format!("sextant-refused-{name}-{}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        let store: Arc<dyn Store> = Arc::new(Embedded::open(&folder.join("store")).unwrap());
-        let metrics = Metrics::new().unwrap();
-        let (publish, snapshots) = Snapshots::new(Snapshot::default());
-        let (events, observed) = state::events();
-        let (remember, _) = mpsc::unbounded_channel();
-        let mut owner = Owner::new(Settings::default(), publish, remember, metrics.clone());
-        let mut watch = store.watch().await.unwrap();
-        owner.load(watch.as_mut()).await.unwrap();
-        tokio::spawn(owner.run(watch, observed));
-        let listener = TcpListener::bind("[::1]:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let context = Context {
-            snapshots: snapshots.clone(),
-            events: events.clone(),
-            metrics: metrics.clone(),
-            seats: Seats::default(),
-            databases: Seats::default(),
-            names: NameRule::default(),
-            pauses: Turn::default(),
-            preparing: Preparing::new(metrics.clone()),
-            neighbors: Neighbors::default(),
-            handover: Handover::default(),
-            patience: SOON,
-            limits: Limits::of_process(),
-        };
-        tokio::spawn(switch::listen(listener, context));
         let world = Self {
-            api: service(Api::new(store, snapshots.clone(), metrics.clone())),
-            address,
-            events,
-            metrics,
-            snapshots,
+            served: Served::start(name).await,
             ports: BTreeMap::new(),
             group: String::new(),
-            folder,
         };
         world
             .hypervisor("h1", DATAPATH, "2001:db8::1,192.0.2.1")
@@ -120,7 +57,7 @@ impl World {
             chassis,
             interfaces: BTreeMap::new(),
         };
-        self.events.send(read).await.unwrap();
+        self.served.events.send(read).await.unwrap();
     }
 
     /// Two networks of both families that a router joins, with a gateway and routes of several next hops; guests of both
@@ -179,7 +116,9 @@ impl World {
                 }
                 let subnet = self.make("subnet", subnet).await;
                 let path = format!("routers/{router}/add_router_interface");
-                self.ask("PUT", &path, json!({"subnet_id": subnet})).await;
+                self.served
+                    .ask("PUT", &path, json!({"subnet_id": subnet}))
+                    .await;
             }
             let guests: &[(&'static str, &str, u16, Value)] = if number == 1 {
                 &[
@@ -206,12 +145,13 @@ impl World {
         }
         let routes = ["2001:db8:1::5", "2001:db8:1::6"]
             .map(|nexthop| json!({"destination": "2001:db8:99::/64", "nexthop": nexthop}));
-        self.ask(
-            "PUT",
-            &format!("routers/{router}"),
-            json!({"router": {"routes": routes}}),
-        )
-        .await;
+        self.served
+            .ask(
+                "PUT",
+                &format!("routers/{router}"),
+                json!({"router": {"routes": routes}}),
+            )
+            .await;
     }
 
     pub(crate) async fn plug(&self, port: &str, host: &str, ofport: u16) {
@@ -220,39 +160,29 @@ impl World {
             ofport: Some(ofport),
         };
         let event = Event::Plugged(port.parse().unwrap(), plugged);
-        self.events.send(event).await.unwrap();
+        self.served.events.send(event).await.unwrap();
     }
 
     pub(crate) async fn make(&self, kind: &str, wanted: Value) -> String {
         let path = format!("{}s", kind.replace('_', "-"));
-        let made = self.ask("POST", &path, json!({ kind: wanted })).await;
+        let made = self
+            .served
+            .ask("POST", &path, json!({ kind: wanted }))
+            .await;
         made[kind]["id"]
             .as_str()
             .unwrap_or_else(|| panic!("{made}"))
             .to_owned()
     }
 
-    pub(crate) async fn ask(&self, method: &str, path: &str, body: Value) -> Value {
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("/v2.0/{path}"))
-            .body(Body::from(body.to_string()))
-            .unwrap();
-        let Ok(response) = self.api.clone().oneshot(request).await;
-        let octets = to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        let answer: Value = serde_json::from_slice(&octets).unwrap_or_default();
-        assert!(
-            answer.get("NeutronError").is_none(),
-            "{method} {path}: {answer}"
-        );
-        answer
-    }
-
     /// The ports on h1 that are active.
     pub(crate) async fn active(&self) -> Vec<&'static str> {
         let mut active = Vec::new();
         for (name, id) in &self.ports {
-            let shown = self.ask("GET", &format!("ports/{id}"), Value::Null).await;
+            let shown = self
+                .served
+                .ask("GET", &format!("ports/{id}"), Value::Null)
+                .await;
             if shown["port"]["status"] == "ACTIVE" {
                 active.push(*name);
             }
@@ -262,19 +192,19 @@ impl World {
 
     /// What is shown of the hypervisor h1.
     pub(crate) async fn agent(&self) -> Value {
-        let shown = self.ask("GET", "agents?host=h1", Value::Null).await;
+        let shown = self.served.ask("GET", "agents?host=h1", Value::Null).await;
         shown["agents"][0]["configurations"].clone()
     }
 
     /// All flows that h1 should have.
     pub(crate) fn wanted(&self) -> Flows {
-        let latest = self.snapshots.latest();
+        let latest = self.served.snapshots.latest();
         Flows::compute(&latest.intent, &latest.facts, &ChassisId::new("h1"))
     }
 
     /// Flows that are left out, as the metrics have it: by what is missing.
     pub(crate) fn refused(&self) -> BTreeMap<String, u64> {
-        let text = self.metrics.render().unwrap();
+        let text = self.served.metrics.render().unwrap();
         let lines = text.lines().filter_map(|line| {
             let rest = line.strip_prefix("sextant_flows_refused{chassis=\"h1\",missing=\"")?;
             let (missing, count) = rest.split_once("\"} ")?;

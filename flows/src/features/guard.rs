@@ -5,7 +5,7 @@
 //! probes, MLD reports from `::`) passes, as RFC 4861 and RFC 4862 want it. A port without port security may send
 //! anything but what nobody may (`martian`).
 
-use super::{ethertype, icmpv4, icmpv6, icmpv6_type, ipv4, ipv6, protocol};
+use super::{ethertype, icmpv4, icmpv6, icmpv6_type, in_prefix, ipv4, ipv6, protocol};
 use crate::flow::Flow;
 use crate::pipeline::{Stage, guard, neighbor_guard};
 use ipnet::IpNet;
@@ -279,19 +279,4 @@ fn arp_from(mac: MacAddr, source: IpNet) -> Match {
         .with(Field::ETH_TYPE, ethertype::ARP)
         .mac(Field::ARP_SHA, mac.0);
     in_prefix(arp, Field::ARP_SPA, source)
-}
-
-fn in_prefix(matches: Match, field: Field, prefix: IpNet) -> Match {
-    match prefix {
-        IpNet::V6(prefix) => matches.masked(
-            field,
-            prefix.network().to_bits(),
-            prefix.netmask().to_bits(),
-        ),
-        IpNet::V4(prefix) => matches.masked(
-            field,
-            prefix.network().to_bits(),
-            prefix.netmask().to_bits(),
-        ),
-    }
 }

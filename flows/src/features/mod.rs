@@ -19,6 +19,7 @@ pub(crate) mod tunnel;
 
 use crate::flow::Flow;
 use crate::pipeline::{Miss, STAGES, StageSpec, miss};
+use ipnet::IpNet;
 use rust_openflow::{Field, Match};
 use sextant_model::IpVersion;
 
@@ -84,6 +85,18 @@ pub(crate) fn ipv4() -> Match {
 /// Matches IPv6.
 pub(crate) fn ipv6() -> Match {
     Match::new().with(Field::ETH_TYPE, ethertype::IPV6)
+}
+
+/// And `field` has an address of a prefix.
+pub(crate) fn in_prefix(matches: Match, field: Field, prefix: IpNet) -> Match {
+    match prefix {
+        IpNet::V6(prefix) => matches.ipv6_prefix(field, prefix.network(), prefix.prefix_len()),
+        IpNet::V4(prefix) => matches.masked(
+            field,
+            prefix.network().to_bits(),
+            prefix.netmask().to_bits(),
+        ),
+    }
 }
 
 /// Matches a version of IP.

@@ -1,7 +1,7 @@
 //! Routes between the networks of a router, on the sender's own hypervisor (RFC 8200 §3, RFC 4291 §2.5.6; RFC 1812 §5).
 
 use super::{icmp_error, neighbor};
-use super::{icmpv4, icmpv6, icmpv6_type, ipv4, ipv6, of_version, protocol};
+use super::{icmpv4, icmpv6, icmpv6_type, in_prefix, ipv4, ipv6, of_version, protocol};
 use crate::flow::Flow;
 use crate::pipeline::{
     ARRIVED, Holding, LONGER, NETWORK, NEXT_HOP, NEXT_MTU, ROUTER, SENDER_MAC, Stage, TAG,
@@ -336,21 +336,16 @@ pub(super) fn in_register(address: IpAddr) -> u128 {
 
 /// Packets to a prefix.
 pub(super) fn to(prefix: IpNet) -> Match {
-    in_prefix(prefix, Field::IPV6_DST, Field::IPV4_DST)
+    match prefix {
+        IpNet::V6(_) => in_prefix(ipv6(), Field::IPV6_DST, prefix),
+        IpNet::V4(_) => in_prefix(ipv4(), Field::IPV4_DST, prefix),
+    }
 }
 
 /// Packets from a prefix.
 pub(super) fn from(prefix: IpNet) -> Match {
-    in_prefix(prefix, Field::IPV6_SRC, Field::IPV4_SRC)
-}
-
-fn in_prefix(prefix: IpNet, field: Field, field_ipv4: Field) -> Match {
     match prefix {
-        IpNet::V6(prefix) => ipv6().ipv6_prefix(field, prefix.network(), prefix.prefix_len()),
-        IpNet::V4(prefix) => ipv4().masked(
-            field_ipv4,
-            prefix.network().to_bits(),
-            prefix.netmask().to_bits(),
-        ),
+        IpNet::V6(_) => in_prefix(ipv6(), Field::IPV6_SRC, prefix),
+        IpNet::V4(_) => in_prefix(ipv4(), Field::IPV4_SRC, prefix),
     }
 }

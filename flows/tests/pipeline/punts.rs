@@ -41,7 +41,7 @@ fn heard(cloud: &Cloud) -> Vec<Arc<Advertisement>> {
         | Punt::IcmpError(_)
         | Punt::Heard(_)
         | Punt::Unresolved(_)
-        | Punt::Delegation(_)
+        | Punt::PrefixClientMessage(_)
         | Punt::NeighborSolicitation(_)
         | Punt::BareSolicitation
         | Punt::Announced(_)
@@ -59,7 +59,7 @@ fn told(cloud: &Cloud) -> Option<Arc<Dhcpv6Service>> {
         | Punt::IcmpError(_)
         | Punt::Heard(_)
         | Punt::Unresolved(_)
-        | Punt::Delegation(_)
+        | Punt::PrefixClientMessage(_)
         | Punt::NeighborSolicitation(_)
         | Punt::BareSolicitation
         | Punt::Announced(_)

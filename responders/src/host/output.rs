@@ -3,7 +3,8 @@
 use super::Disbelief;
 use crate::prefix_client::Effect;
 use ipnet::Ipv6Net;
-use sextant_model::{Delegation, NetworkId, NetworkKey, Outside, SubnetId};
+use sextant_model::{Delegation, MacAddr, NetworkId, NetworkKey, Outside, PortId, SubnetId};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A frame to be sent.
@@ -55,6 +56,8 @@ pub enum HostEvent {
     Disbelieved(Disbelief),
     /// A server has delegated this prefix to a subnet, or extended it; none: the subnet has none any more.
     Delegated(SubnetId, Option<Arc<Delegation>>),
+    /// A guest says that it has an address out of the pairs of its port, at a MAC.
+    Announced((PortId, IpAddr, MacAddr)),
     /// A DHCPv6 server answered the client of a subnet.
     ServerAnswered {
         /// The subnet.

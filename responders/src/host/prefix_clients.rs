@@ -137,7 +137,7 @@ impl PrefixClients {
         now: Instant,
         random: &mut dyn FnMut() -> u64,
     ) {
-        let Learned::Delegation(network, heard) = learned else {
+        let Learned::PrefixClientMessage(network, heard) = learned else {
             return;
         };
         let leaving = self.leaving.iter_mut();

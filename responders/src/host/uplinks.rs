@@ -182,7 +182,7 @@ fn learn(
             link.handle_sought(*address, now, random);
             Ok(())
         }
-        Learned::Delegation(..)
+        Learned::PrefixClientMessage(..)
         | Learned::Declined { .. }
         | Learned::Released { .. }
         | Learned::Announced { .. } => Ok(()),

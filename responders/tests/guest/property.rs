@@ -155,7 +155,7 @@ pub fn fuzz_respond(input: &[u8]) {
         _ => honest(frame.to_vec()),
     };
     if choice & 0x7f == DELEGATION {
-        answers_are_whole(&Punt::Delegation(NetworkId::MIN), &frame);
+        answers_are_whole(&Punt::PrefixClientMessage(NetworkId::MIN), &frame);
         return delegation::hears_anything(&frame);
     }
     let punts = punts();

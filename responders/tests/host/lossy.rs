@@ -245,7 +245,7 @@ impl World {
             Flying::FromNeighbor(frame) => (Punt::Heard(OUTSIDE), frame),
             Flying::FromServer(frame) => {
                 self.answered += 1;
-                (Punt::Delegation(OUTSIDE), frame)
+                (Punt::PrefixClientMessage(OUTSIDE), frame)
             }
         };
         for learned in respond(&punt, &frame).learned {
@@ -274,7 +274,9 @@ impl World {
                     self.facts.learn_outside(&chassis(), network, outside);
                 }
                 HostEvent::Delegated(subnet, known) => self.facts.delegate(subnet, known),
-                HostEvent::Disbelieved(_) | HostEvent::ServerAnswered { .. } => {}
+                HostEvent::Disbelieved(_)
+                | HostEvent::Announced(_)
+                | HostEvent::ServerAnswered { .. } => {}
             }
         }
     }

@@ -384,7 +384,7 @@ fn what_is_given_back_is_over_when_the_server_says_so() {
         panic!("one message")
     };
     let reply = reply_to(release, &story.delegation(0).server);
-    let reply = Learned::Delegation(OUTSIDE, reply);
+    let reply = Learned::PrefixClientMessage(OUTSIDE, reply);
     let now = story.now.instant;
     story
         .clients

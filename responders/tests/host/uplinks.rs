@@ -3,9 +3,9 @@
 use crate::clock::{Seeded, start};
 use sextant_model::{
     AdvertisedOptions, Advertisement, Chassis, ChassisId, Encap, EncapKind, Facts, KnownNeighbor,
-    MacAddr, NetworkId, Outside, PortId, Punt, RouterPreference, Speaker, Uplink,
+    MacAddr, NetworkId, Outside, PortId, Punt, RouterPreference, Speaker, SubnetId, Uplink,
 };
-use sextant_responders::host::{HostEvent, OutgoingFrame, Uplinks};
+use sextant_responders::host::{FrameKind, HostEvent, OutgoingFrame, Uplinks};
 use sextant_responders::ra::{Destination, advertise, solicit};
 use sextant_responders::{Learned, neighbor, respond};
 use std::collections::BTreeMap;
@@ -217,6 +217,29 @@ fn a_new_uplink_asks_for_routers_and_announces_itself_once_its_flows_are_there()
     let announced = [OWN.link_local(), global].map(|of| neighbor::announce(OWN, of.into()));
     assert_eq!(octets(story.due()), announced);
     assert!(story.due().is_empty());
+}
+
+#[test]
+fn a_router_that_asks_for_other_prefixes_is_not_announced_anew_and_one_with_another_address_is() {
+    let mut story = UplinkStory::new();
+    story.uplinks.handle_confirmed(story.now);
+    (0..10).for_each(|second| drop(story.due_at(second)));
+    let is_announced = |story: &mut UplinkStory, uplink: &Uplink| {
+        story.set([(NETWORK, uplink.clone())].into());
+        story.uplinks.handle_confirmed(story.now);
+        let sent = story.due();
+        let mut kinds = sent.iter().map(|frame| frame.kind);
+        kinds.any(|kind| kind == FrameKind::Announcement)
+    };
+    let mut uplink = uplink();
+    for speaker in uplink.speakers.values_mut() {
+        speaker.delegated.insert(SubnetId::MIN);
+    }
+    assert!(!is_announced(&mut story, &uplink));
+    for speaker in uplink.speakers.values_mut() {
+        speaker.addresses.push("2001:db8:e::6".parse().unwrap());
+    }
+    assert!(is_announced(&mut story, &uplink));
 }
 
 #[test]

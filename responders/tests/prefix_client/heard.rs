@@ -30,14 +30,17 @@ fn refused(said: &Said) -> (&'static str, &'static str) {
 
 #[test]
 fn a_servers_message_is_noted_with_the_client_that_it_is_for() {
-    let punt = Punt::Delegation(NetworkId::MIN);
+    let punt = Punt::PrefixClientMessage(NetworkId::MIN);
     let answer = respond(&punt, &reply().frame());
     assert_eq!(answer.frames, [[0_u8; 0]; 0]);
     assert_eq!(answer.outcome.message, "reply");
     assert_eq!(answer.outcome.verdict, Verdict::Noted);
     let heard = reply().heard();
     assert_eq!(heard.client(), CLIENT_DUID);
-    assert_eq!(answer.learned, [Learned::Delegation(NetworkId::MIN, heard)]);
+    assert_eq!(
+        answer.learned,
+        [Learned::PrefixClientMessage(NetworkId::MIN, heard)]
+    );
     assert_eq!((punt.kind(), punt.vlan_tci()), ("delegation", 0));
     let request = Said::bare(MessageType::Request, TRANSACTION);
     let answer = respond(&punt, &request.frame());

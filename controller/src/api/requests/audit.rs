@@ -3,8 +3,8 @@
 //! What is refused or fails costs its caller nothing, so of that each caller gets so many lines and the rest is counted; a write that
 //! was made is always told.
 
-use crate::throttle::Throttles;
 use axum::http::{HeaderMap, Method, StatusCode};
+use sextant_responders::throttle::Throttles;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const LONGEST: usize = 256;
 
 /// Who called, as a proxy or the caller says; none of what nobody said.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CallerName {
     pub(crate) user: Option<String>,
     pub(crate) project: Option<String>,

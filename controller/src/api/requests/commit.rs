@@ -9,6 +9,7 @@ use crate::api::contract::error::ApiError;
 use crate::api::requests::abandon;
 use crate::api::requests::api::Api;
 use crate::clock;
+use crate::metrics::CommitOutcome;
 use crate::store::{CommitError, Revision};
 use sextant_model::{Facts, Intent};
 use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
@@ -109,10 +110,10 @@ impl Api {
         if draft.is_empty() {
             return Ok(Some(draft.base.revision));
         }
-        let count = |outcome| {
+        let count = |outcome: CommitOutcome| {
             self.metrics
                 .store_commits
-                .with_label_values(&[outcome])
+                .with_label_values(&[outcome.as_str()])
                 .inc()
         };
         match self
@@ -121,15 +122,15 @@ impl Api {
             .await
         {
             Ok(revision) => {
-                count("committed");
+                count(CommitOutcome::Committed);
                 Ok(Some(revision))
             }
             Err(CommitError::Conflict(_)) => {
-                count("conflict");
+                count(CommitOutcome::Conflict);
                 Ok(None)
             }
             Err(error @ CommitError::Unavailable(_)) => {
-                count("unavailable");
+                count(CommitOutcome::Unavailable);
                 Err(error.into())
             }
         }

@@ -3,9 +3,12 @@
 use super::{PEER, is_of_bfd};
 use crate::hypervisor::schema::Interface;
 use crate::metrics::Metrics;
+use crate::seat::Seat;
+use crate::series::GaugeSeries;
 use sextant_model::{ChassisId, TunnelState, TunnelWatch, TunnelWatches};
 use sextant_ovsdb_client::{Replica, Table};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -13,11 +16,10 @@ use uuid::Uuid;
 /// How long a session may take to come up before it counts as down: both ends make their ports first.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The states of a hypervisor's sessions, in the metrics for as long as the value lives.
+/// The states of a hypervisor's sessions.
 #[derive(Debug)]
 pub(in crate::hypervisor) struct States {
-    metrics: Metrics,
-    chassis: ChassisId,
+    shown: GaugeSeries<ChassisId>,
     sessions: BTreeMap<ChassisId, BfdSession>,
 }
 
@@ -32,12 +34,10 @@ struct BfdSession {
 }
 
 impl States {
-    pub(in crate::hypervisor) fn new(metrics: Metrics, chassis: ChassisId) -> Self {
-        let sessions = BTreeMap::new();
+    pub(in crate::hypervisor) fn new(metrics: &Metrics, seat: &Arc<Seat<ChassisId>>) -> Self {
         Self {
-            metrics,
-            chassis,
-            sessions,
+            shown: GaugeSeries::new(&metrics.tunnel_bfd_state, seat),
+            sessions: BTreeMap::new(),
         }
     }
 
@@ -50,14 +50,11 @@ impl States {
             };
             let known = gone.remove(&peer).filter(|known| known.interface == uuid);
             let status = BfdStatus::of(interface);
-            self.metrics
-                .tunnel_bfd_state
-                .with_label_values(&[self.chassis.as_str(), peer.as_str()])
-                .set(status.state);
+            self.shown.show(&peer).set(status.state);
             self.sessions
                 .insert(peer, BfdSession::next(known, uuid, &status, now));
         }
-        gone.keys().for_each(|peer| self.hide(peer));
+        gone.keys().for_each(|peer| self.shown.hide(peer));
     }
 
     /// What is heard of each peer.
@@ -71,17 +68,6 @@ impl States {
         let awaited = |session: &&BfdSession| session.watch.state == TunnelState::Awaited;
         let awaited = self.sessions.values().filter(awaited);
         awaited.map(|session| session.begun + PATIENCE).min()
-    }
-
-    fn hide(&self, peer: &ChassisId) {
-        let labels = [self.chassis.as_str(), peer.as_str()];
-        let _ = self.metrics.tunnel_bfd_state.remove_label_values(&labels);
-    }
-}
-
-impl Drop for States {
-    fn drop(&mut self) {
-        self.sessions.keys().for_each(|peer| self.hide(peer));
     }
 }
 

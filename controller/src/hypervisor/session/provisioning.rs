@@ -5,6 +5,7 @@ use crate::hypervisor::bfd;
 use crate::hypervisor::patches::missing_bridges;
 use crate::hypervisor::provision::{differences, release, wanted};
 use crate::hypervisor::wish::Wish;
+use crate::metrics::Drift;
 use crate::snapshot::Stopping;
 use crate::state::Event;
 use sextant_model::{Chassis, ChassisId, EncapKind};
@@ -46,6 +47,7 @@ impl Session {
             return;
         }
         let kinds = differences(self.connection.replica(), wish);
+        let kinds: Vec<&str> = kinds.into_iter().map(Drift::as_str).collect();
         let mended = &self.context.metrics.drift_mended;
         kinds
             .iter()
@@ -96,7 +98,7 @@ impl Session {
         }
         let snapshot = self.context.snapshots.latest();
         if snapshot.facts.chassis().contains_key(&chassis) {
-            (self.seen, self.connected, self.states) = (None, None, None);
+            self.forget();
             return self.send(Event::HypervisorLeft(chassis)).await;
         }
         Ok(())

@@ -75,9 +75,7 @@ impl Story {
     }
 
     fn has_told(&mut self) -> Vec<Change> {
-        std::iter::from_fn(|| self.remembered.try_recv().ok())
-            .flatten()
-            .collect()
+        std::mem::take(&mut self.owner.to_remember)
     }
 
     /// The series of the gateways' metrics, after a batch.

@@ -1,4 +1,5 @@
 use super::*;
+use sextant_model::{TunnelState, TunnelWatch};
 
 fn bound_to(host: &str) -> Change {
     let mut port = port();
@@ -128,6 +129,24 @@ fn an_endpoint_that_is_taken_over_and_over_fills_no_log() {
     let now = std::time::Instant::now();
     let words = &mut story.owner.words;
     assert_eq!(words.admit(&ChassisId::new("h2"), now), None);
+}
+
+#[test]
+fn a_tunnel_that_falls_silent_over_and_over_fills_no_log() {
+    let mut story = story();
+    story.observed([read("h1", None), read("h2", None)]);
+    let heard = |state| {
+        let watch = TunnelWatch { state, flaps: 1 };
+        let watches = [(ChassisId::new("h1"), watch)];
+        Event::TunnelsHeard(ChassisId::new("h2"), watches.into())
+    };
+    for _ in 0..10 {
+        story.observed([heard(TunnelState::Down), heard(TunnelState::Up)]);
+    }
+    let now = std::time::Instant::now();
+    let words = &mut story.owner.words;
+    assert_eq!(words.admit(&ChassisId::new("h2"), now), None);
+    assert_eq!(words.admit(&ChassisId::new("h1"), now), Some(0));
 }
 
 #[test]

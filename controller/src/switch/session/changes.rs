@@ -4,15 +4,16 @@
 //! the flows that carry it, and take up the answers: sent earlier it would be lost, and may not be said again for long.
 
 use super::host::router_ports;
-use super::{RESYNC, Session, SessionError};
+use super::{Session, SessionError};
 use crate::clock;
+use crate::metrics::{FlowOperation, FlowOutcome};
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
 use crate::switch::meters::Meters;
 use crate::switch::programming::{Change, Refused};
 use rust_openflow::{ErrorMessage, Xid};
 use sextant_flows::{Difference, View};
-use sextant_model::PortId;
+use sextant_model::{Facts, PortId};
 use tokio::time::Instant;
 
 impl Session {
@@ -30,38 +31,24 @@ impl Session {
         }
     }
 
-    /// Tells what the switch does not take, once it has answered.
-    pub(super) async fn tell_shortcomings(&mut self) -> Result<(), SessionError> {
+    /// Finds out what the switch does not take, once it has answered. Returns whether that is other than before.
+    pub(super) fn find_shortcomings(&mut self) -> bool {
         if self.change.is_some() || !self.shortcomings.is_due() {
-            return Ok(());
+            return false;
         }
         let found = self.flows.shortfall(&self.view());
-        let metrics = &self.context.metrics;
-        let told = self
-            .shortcomings
-            .tell(&self.chassis, &self.flows, found, metrics);
-        let Some(shortfall) = told else {
+        self.shortcomings.update(&self.chassis, &self.flows, found)
+    }
+
+    /// Tells what the switch does not take, if that is not what is known of it.
+    pub(super) async fn tell_shortcomings(&mut self, facts: &Facts) -> Result<(), Stopping> {
+        let known = facts.shortfall(&self.chassis);
+        let Some(shortfall) = self.shortcomings.unknown_to(known) else {
             return Ok(());
         };
         let event = Event::FellShort(self.chassis.clone(), shortfall);
-        self.context
-            .events
-            .send(event)
-            .await
-            .map_err(|_| Stopping.into())
-    }
-
-    /// Tells who has addresses out of the pairs of ports here.
-    pub(super) async fn tell_held_addresses(
-        &mut self,
-        now: std::time::Instant,
-    ) -> Result<(), SessionError> {
-        let latest = self.context.snapshots.latest();
-        for event in self.held.news(&self.chassis, &latest, now) {
-            let sent = self.context.events.send(event).await;
-            sent.map_err(|_| Stopping)?;
-        }
-        Ok(())
+        let sent = self.context.events.send(event).await;
+        sent.map_err(|_| Stopping)
     }
 
     fn view(&self) -> View<'_> {
@@ -74,21 +61,16 @@ impl Session {
 
     /// Sends a difference to the switch; ports that are there turn active once it is confirmed.
     pub(super) fn program(&mut self, difference: Difference) {
-        let metrics = &self.context.metrics;
-        let chassis = self.chassis.as_str();
-        metrics
-            .flows_wanted
-            .with_label_values(&[chassis])
-            .set(i64::try_from(self.flows.len()).unwrap_or(i64::MAX));
+        let wanted = i64::try_from(self.flows.len()).unwrap_or(i64::MAX);
+        self.flows_wanted.show(&()).set(wanted);
         if difference.touches_links() {
             let ports = router_ports(&self.flows);
             self.host.handle_planned(&ports, clock::time());
             self.context.handover.put(&self.chassis, ports);
             self.send_frames();
         }
-        let metrics = &self.context.metrics;
         let withheld = self.flows.withheld();
-        self.unpublished.update(withheld, &self.chassis, metrics);
+        self.unpublished.update(withheld, &self.chassis);
         self.shortcomings.may_differ(&self.flows);
         if difference.is_empty() && self.confirmable(&self.snapshot).next().is_none() {
             return self.speak(difference.touches_links(), difference.touches_uplinks());
@@ -133,10 +115,10 @@ impl Session {
         let Some(change) = self.change.take() else {
             return Ok(());
         };
-        self.patience = RESYNC.0;
+        self.backoff.reset();
         self.shortcomings.confirmed();
         self.speak(change.touches_links(), change.touches_uplinks());
-        self.count(&change, "confirmed");
+        self.count(&change, FlowOutcome::Confirmed);
         self.context
             .metrics
             .reconcile_seconds
@@ -167,29 +149,28 @@ impl Session {
         let at_fault = change.at_fault(error);
         self.flows.refuse(&at_fault);
         self.shortcomings.may_differ(&self.flows);
-        self.count_flows("add", "left_out", at_fault.len());
+        self.count_flows(FlowOperation::Add, FlowOutcome::LeftOut, at_fault.len());
         self.bundles = self.bundles.wrapping_add(1);
         if change.go_without(self.bundles, &at_fault) && !at_fault.is_empty() {
             self.change = Some(change);
             return;
         }
-        self.count(&change, "refused");
-        self.shortcomings
-            .give_up(&self.chassis, error, self.patience);
-        self.resync = Some(Instant::now() + self.patience);
-        self.patience = (self.patience * 2).min(RESYNC.1);
+        self.count(&change, FlowOutcome::Refused);
+        let again_in = self.backoff.wait();
+        self.shortcomings.give_up(&self.chassis, error, again_in);
+        self.resync = Some(Instant::now() + again_in);
     }
 
-    fn count(&self, change: &Change, outcome: &str) {
-        self.count_flows("add", outcome, change.additions());
-        self.count_flows("delete", outcome, change.deletions());
+    fn count(&self, change: &Change, outcome: FlowOutcome) {
+        self.count_flows(FlowOperation::Add, outcome, change.additions());
+        self.count_flows(FlowOperation::Delete, outcome, change.deletions());
     }
 
-    fn count_flows(&self, operation: &str, outcome: &str, flows: usize) {
+    fn count_flows(&self, operation: FlowOperation, outcome: FlowOutcome, flows: usize) {
         self.context
             .metrics
             .flow_operations
-            .with_label_values(&[operation, outcome])
+            .with_label_values(&[operation.as_str(), outcome.as_str()])
             .inc_by(u64::try_from(flows).unwrap_or(u64::MAX));
     }
 }

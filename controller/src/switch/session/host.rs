@@ -2,8 +2,11 @@
 
 use super::Session;
 use crate::clock;
-use crate::neighbors;
-use crate::snapshot::Stopping;
+use crate::metrics::{AdvertisementCause, HEARD, SENT};
+use crate::neighbors::{self, NeighborsOfOne};
+use crate::seat::Seat;
+use crate::series::GaugeSeries;
+use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
 use crate::switch::Context;
 use crate::switch::packet_out::{actions, packet_out};
@@ -11,10 +14,9 @@ use ipnet::Ipv6Net;
 use sextant_flows::Flows;
 use sextant_model::{ChassisId, SubnetId};
 use sextant_responders::Learned;
-use sextant_responders::host::{FrameKind, HostEvent, RouterPorts, Time};
+use sextant_responders::host::{FrameKind, Host, HostEvent, RouterPorts, Time};
 use sextant_responders::neighbor::{Neighbor, State};
 use sextant_responders::prefix_client::{Effect, State as PrefixClientState};
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -30,18 +32,17 @@ impl Session {
 
     fn count_frame(&self, kind: FrameKind) {
         let metrics = &self.context.metrics;
-        let advertisements = &metrics.router_advertisements;
-        match kind {
-            FrameKind::PeriodicAdvertisement => {
-                advertisements.with_label_values(&["periodic"]).inc()
-            }
-            FrameKind::FinalAdvertisement => advertisements.with_label_values(&["final"]).inc(),
-            FrameKind::Announcement | FrameKind::Solicitation => {}
+        let cause = match kind {
+            FrameKind::PeriodicAdvertisement => AdvertisementCause::Periodic,
+            FrameKind::FinalAdvertisement => AdvertisementCause::Final,
+            FrameKind::Announcement | FrameKind::Solicitation => return,
             FrameKind::Dhcpv6(message) => {
                 let messages = &metrics.delegation_messages;
-                messages.with_label_values(&[message, "sent"]).inc();
+                return messages.with_label_values(&[message, SENT]).inc();
             }
-        }
+        };
+        let advertisements = &metrics.router_advertisements;
+        advertisements.with_label_values(&[cause.as_str()]).inc();
     }
 
     /// Hands the host what packets showed. Mostly that is nothing.
@@ -52,19 +53,19 @@ impl Session {
         }
     }
 
-    /// Has the host compare what it learned with what is known, if either is new, and passes on what comes of it.
+    /// Compares what was learned with what is known, and tells the owner what it lacks.
     pub(super) async fn report(&mut self, now: Time) -> Result<(), Stopping> {
         let latest = self.context.snapshots.latest();
+        let Snapshot { intent, facts, .. } = &*latest;
+        self.host.handle_announced(intent, facts, now);
         let has_changed = self.host.has_changed();
-        if !has_changed && Arc::ptr_eq(&latest, &self.compared) {
-            return Ok(());
+        if has_changed || !Arc::ptr_eq(&latest, &self.compared) {
+            self.host.handle_snapshot(intent, facts, now);
+            self.tell_shortcomings(facts).await?;
+            self.compared = latest;
         }
-        self.host
-            .handle_snapshot(&latest.intent, &latest.facts, now);
-        self.compared = latest;
         if has_changed {
-            self.show_next_hops();
-            self.show_prefix_clients();
+            self.shown.update(&self.host);
         }
         while let Some(event) = self.host.poll_event() {
             self.pass_on(event).await?;
@@ -79,11 +80,12 @@ impl Session {
             }
             HostEvent::Disbelieved(disbelief) => {
                 let refused = &self.context.metrics.packet_ins_refused;
-                let labels = ["heard", disbelief.as_str()];
+                let labels = [HEARD, disbelief.as_str()];
                 refused.with_label_values(&labels).inc();
                 return Ok(());
             }
             HostEvent::Delegated(subnet, delegation) => Event::Delegated(subnet, delegation),
+            HostEvent::Announced(announced) => Event::Announced(self.chassis.clone(), announced),
             HostEvent::ServerAnswered {
                 subnet,
                 effect,
@@ -124,40 +126,47 @@ impl Session {
             Effect::Taken | Effect::NotForUs => {}
         }
     }
+}
 
-    fn show_prefix_clients(&self) {
-        let states = PrefixClientState::ALL.map(|state| (state.as_str(), 0));
-        let mut states: BTreeMap<&str, i64> = states.into();
-        for state in self.host.prefix_clients().states() {
-            *states.entry(state.as_str()).or_default() += 1;
-        }
-        for (state, count) in states {
-            let labels = [self.chassis.as_str(), state];
-            let clients = &self.context.metrics.delegation_clients;
-            clients.with_label_values(&labels).set(count);
+/// What is shown of a host, for as long as the session lives.
+pub(super) struct Shown {
+    next_hops: GaugeSeries<State>,
+    prefix_clients: GaugeSeries<PrefixClientState>,
+    neighbors: NeighborsOfOne,
+}
+
+impl Shown {
+    pub(super) fn new(context: &Context, seat: &Arc<Seat<ChassisId>>) -> Self {
+        Self {
+            next_hops: GaugeSeries::new(&context.metrics.next_hops, seat),
+            prefix_clients: GaugeSeries::new(&context.metrics.delegation_clients, seat),
+            neighbors: NeighborsOfOne::new(&context.neighbors, seat),
         }
     }
 
-    fn show_next_hops(&self) {
-        let (chassis, context) = (&self.chassis, &self.context);
-        context.neighbors.remove(chassis);
-        let mut states: BTreeMap<&str, i64> = State::ALL.map(|state| (state.as_str(), 0)).into();
-        for (network, known) in self.host.uplinks().neighbors() {
-            let default = self.host.uplinks().default_router(network);
-            let known: Vec<_> = known
-                .map(|neighbor| shown(neighbor, default.map(IpAddr::from)))
-                .collect();
-            for neighbor in &known {
-                *states.entry(neighbor.state).or_default() += 1;
-            }
-            context.neighbors.set(chassis, network, known);
+    fn update(&mut self, host: &Host) {
+        let uplinks = host.uplinks();
+        let known = uplinks.neighbors().map(|(network, known)| {
+            let default = uplinks.default_router(network).map(IpAddr::from);
+            let known = known.map(|neighbor| shown(neighbor, default));
+            (network, known.collect())
+        });
+        self.neighbors.show(known);
+        for state in State::ALL {
+            let all = uplinks.neighbors().flat_map(|(_, known)| known);
+            let count = all.filter(|neighbor| neighbor.state() == state).count();
+            self.next_hops.show(&state).set(gauge(count));
         }
-        for (state, count) in states {
-            let labels = [chassis.as_str(), state];
-            let gauge = context.metrics.next_hops.with_label_values(&labels);
-            gauge.set(count);
+        for state in PrefixClientState::ALL {
+            let all = host.prefix_clients().states();
+            let count = all.filter(|of| *of == state).count();
+            self.prefix_clients.show(&state).set(gauge(count));
         }
     }
+}
+
+fn gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn shown(neighbor: &Neighbor, default_router: Option<IpAddr>) -> neighbors::Neighbor {
@@ -166,21 +175,6 @@ fn shown(neighbor: &Neighbor, default_router: Option<IpAddr>) -> neighbors::Neig
         mac: neighbor.mac(),
         state: neighbor.state().as_str(),
         is_default_router: Some(neighbor.address()) == default_router,
-    }
-}
-
-/// A hypervisor whose session has ended has no next hops and clients that could be looked at.
-pub(super) fn hide(chassis: &ChassisId, context: &Context) {
-    context.neighbors.remove(chassis);
-    for state in State::ALL {
-        let labels = [chassis.as_str(), state.as_str()];
-        // There may have been none.
-        let _ = context.metrics.next_hops.remove_label_values(&labels);
-    }
-    for state in PrefixClientState::ALL {
-        let labels = [chassis.as_str(), state.as_str()];
-        let clients = &context.metrics.delegation_clients;
-        let _ = clients.remove_label_values(&labels);
     }
 }
 

@@ -221,7 +221,7 @@ fn delegations(network: &Network, uplink: &Uplink) -> Vec<Flow> {
             .with(Field::IP_PROTO, protocol::UDP)
             .with(Field::UDP_DST, DHCPV6_CLIENT);
         Flow::new(Stage::Outside, outside::ANSWER, matches)
-            .punt(Punt::Delegation(network.id))
+            .punt(Punt::PrefixClientMessage(network.id))
             .meter(heard_meter(uplink))
     };
     asking.map(answer).collect()

@@ -3,7 +3,7 @@
 //! It is one half of a conjunctive match (ovs-fields(7)); the other, what the packet is, comes from the rules. So rules
 //! and members add up, and do not multiply.
 
-use super::super::of_version;
+use super::super::{in_prefix, of_version};
 use super::{Kind, Way, conjunction, rules};
 use crate::flow::Flow;
 use crate::pipeline::{Holding, NETWORK};
@@ -53,7 +53,7 @@ pub(crate) fn flows(view: &View<'_>, address: &MemberAddress) -> Vec<Flow> {
 fn at(view: &View<'_>, way: &Way, address: &MemberAddress) -> Option<Match> {
     let field = way.remote(address.ethertype());
     Some(match address {
-        MemberAddress::Given(prefix) => in_prefix(field, *prefix),
+        MemberAddress::Given(prefix) => of_prefix(field, *prefix),
         MemberAddress::OnLink(network, address) => {
             let network = view.network(*network)?;
             view.has_ports_on(network.id)
@@ -85,16 +85,9 @@ pub(super) fn halves(
 }
 
 /// Matches an address of a prefix, and its family.
-pub(super) fn in_prefix(field: Field, prefix: IpNet) -> Match {
-    let of = of_version(IpVersion::of(prefix.addr()));
-    match prefix {
-        IpNet::V6(prefix) => of.ipv6_prefix(field, prefix.network(), prefix.prefix_len()),
-        IpNet::V4(prefix) => of.masked(
-            field,
-            prefix.network().to_bits(),
-            prefix.netmask().to_bits(),
-        ),
-    }
+pub(super) fn of_prefix(field: Field, prefix: IpNet) -> Match {
+    let family = of_version(IpVersion::of(prefix.addr()));
+    in_prefix(family, field, prefix)
 }
 
 /// The group that a rule's other end is.

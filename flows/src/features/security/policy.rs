@@ -1,7 +1,7 @@
 //! The rules of the groups that ports are under, and the ports that are under them.
 
 use super::super::{fragments, of_version, routing};
-use super::member::{halves, in_prefix};
+use super::member::{halves, of_prefix};
 use super::{EGRESS, INGRESS, Kind, WAYS, Way, conjunction, entry, rule, rules};
 use crate::flow::Flow;
 use crate::pipeline::{Holding, POLICY};
@@ -203,7 +203,7 @@ impl Kind {
     fn with(self, prefix: IpNet, matches: Match) -> Option<Match> {
         let field = Way::of(self.direction).remote(self.family);
         let of_family = IpVersion::of(prefix.addr()) == self.family;
-        of_family.then(|| and(matches, &in_prefix(field, prefix)))
+        of_family.then(|| and(matches, &of_prefix(field, prefix)))
     }
 
     /// Any packet of its kind.

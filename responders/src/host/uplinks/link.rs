@@ -101,7 +101,12 @@ impl Link {
         random: &mut dyn FnMut() -> u64,
     ) {
         for (port, speaker) in &uplink.speakers {
-            if self.uplink.speakers.get(port) != Some(speaker) {
+            let before = self.uplink.speakers.get(port);
+            // For which subnets it asks is nothing that neighbours need to know.
+            let is_announced = before.is_some_and(|before| {
+                (before.mac, &before.addresses) == (speaker.mac, &speaker.addresses)
+            });
+            if !is_announced {
                 self.silent.insert(*port);
             }
         }

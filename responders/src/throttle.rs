@@ -1,7 +1,6 @@
-//! Says something now and then, however often there is reason to: what others cause must not fill the log.
+//! How often something may happen that others cause: a line in the log, a change of flows.
 
-use std::collections::HashMap;
-use std::hash::Hash;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Lets so many through a stretch of time, and counts the others.
@@ -33,7 +32,7 @@ impl Throttle {
         }
     }
 
-    /// Whether this may be said; if so, how many were not since the last that was.
+    /// Whether one more may pass; if so, how many did not since the last that did.
     pub fn admit(&mut self, now: Instant) -> Option<u64> {
         let over = |begun: Instant| now.saturating_duration_since(begun) >= self.stretch;
         if self.begun.is_none_or(over) {
@@ -58,30 +57,30 @@ impl Throttle {
 pub struct Throttles<K> {
     burst: u32,
     stretch: Duration,
-    by: HashMap<K, Throttle>,
+    by: BTreeMap<K, Throttle>,
 }
 
 /// How many are told apart. With more than these all begin anew, as each does with every stretch of time.
 const MOST: usize = 4096;
 
-impl<K: Clone + Eq + Hash> Default for Throttles<K> {
+impl<K: Clone + Ord> Default for Throttles<K> {
     /// Five of each in a minute.
     fn default() -> Self {
         Self::new(5, Duration::from_secs(60))
     }
 }
 
-impl<K: Clone + Eq + Hash> Throttles<K> {
+impl<K: Clone + Ord> Throttles<K> {
     /// Lets `burst` of each through each `stretch`.
     pub fn new(burst: u32, stretch: Duration) -> Self {
         Self {
             burst,
             stretch,
-            by: HashMap::new(),
+            by: BTreeMap::new(),
         }
     }
 
-    /// Whether this may be said of somebody; if so, how many were not since the last that was.
+    /// Whether one more of somebody's may pass; if so, how many of his did not since the last that did.
     pub fn admit(&mut self, who: &K, now: Instant) -> Option<u64> {
         if let Some(throttle) = self.by.get_mut(who) {
             return throttle.admit(now);
@@ -98,9 +97,14 @@ impl<K: Clone + Eq + Hash> Throttles<K> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::disallowed_methods, reason = "an instant has no other origin")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
     #[test]
     fn a_burst_passes_and_the_rest_is_counted() {
-        let (begun, minute) = (Instant::now(), Duration::from_secs(60));
+        let (begun, minute) = (now(), Duration::from_secs(60));
         let mut throttle = Throttle::new(2, minute);
         let mut said = |after: Duration| throttle.admit(begun + after);
         assert_eq!([said(Duration::ZERO), said(minute / 2)], [Some(0); 2]);
@@ -116,7 +120,7 @@ mod tests {
 
     #[test]
     fn each_has_a_burst_of_its_own_and_there_is_an_end_to_them() {
-        let now = Instant::now();
+        let now = now();
         let mut throttles = Throttles::new(2, Duration::from_secs(60));
         let loud = (0..1000).filter(|_| throttles.admit(&0, now).is_some());
         assert_eq!(loud.count(), 2);

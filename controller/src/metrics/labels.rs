@@ -1,0 +1,155 @@
+//! What the labels of metrics may say, each declared once. Names that protocols have for their own messages and reasons are
+//! theirs (`Punt::kind`, `Outcome`).
+
+macro_rules! labels {
+    ($($(#[doc = $help:literal])* $name:ident { $($(#[doc = $what:literal])* $variant:ident = $label:literal,)* })*) => {$(
+        $(#[doc = $help])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[doc = $what])* $variant,)*
+        }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The value of the label.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $label,)*
+                }
+            }
+        }
+    )*};
+}
+
+labels! {
+    /// Why a connection was refused, or ended to make room.
+    RefusedConnection {
+        /// All places are taken.
+        Full = "full",
+        /// Too many have not said who they are, in all.
+        Unidentified = "unidentified",
+        /// Too many from one address have not said who they are.
+        Origin = "origin",
+        /// The oldest of those who have not said who they are was ended.
+        Stale = "stale",
+        /// An idle client was ended for a newer one.
+        Idle = "idle",
+        /// One address has too many requests under way.
+        Address = "address",
+    }
+
+    /// What went wrong between Sextant and a switch.
+    OpenFlowError {
+        /// The switch sent what is no OpenFlow.
+        Malformed = "malformed",
+        /// The switch refused a message.
+        Refused = "refused",
+        /// A message is too long for OpenFlow.
+        Unsent = "unsent",
+    }
+
+    /// Why a tunnel endpoint is in doubt.
+    DoubtfulEndpoint {
+        /// Another hypervisor has it, too.
+        Shared = "shared",
+        /// No other hypervisor can reach it.
+        Impossible = "impossible",
+    }
+
+    /// What caused a Router Advertisement.
+    AdvertisementCause {
+        /// A Router Solicitation.
+        Solicited = "solicited",
+        /// Time, or a change.
+        Periodic = "periodic",
+        /// The router's port goes away.
+        Final = "final",
+    }
+
+    /// What is done with flows.
+    FlowOperation {
+        /// They are added.
+        Add = "add",
+        /// They are deleted.
+        Delete = "delete",
+    }
+
+    /// What became of flows that were sent.
+    FlowOutcome {
+        /// The switch has confirmed them.
+        Confirmed = "confirmed",
+        /// The switch has refused the change that they are part of.
+        Refused = "refused",
+        /// They were left out of a change.
+        LeftOut = "left_out",
+    }
+
+    /// What others changed on a hypervisor.
+    Drift {
+        /// A flow.
+        Flow = "flow",
+        /// A meter.
+        Meter = "meter",
+        /// A group.
+        Group = "group",
+        /// The switch's treatment of fragments.
+        Switch = "switch",
+        /// What `br-int` is set to, or its controller.
+        Bridge = "bridge",
+        /// A port.
+        Port = "port",
+    }
+
+    /// What became of a transaction with a hypervisor's database.
+    TransactionOutcome {
+        /// It was made.
+        Confirmed = "confirmed",
+        /// The database refused it.
+        Refused = "refused",
+    }
+
+    /// What became of a commit to the store.
+    CommitOutcome {
+        /// It was made.
+        Committed = "committed",
+        /// Somebody else was faster.
+        Conflict = "conflict",
+        /// The store is broken or unreachable.
+        Unavailable = "unavailable",
+    }
+
+    /// Whether a subnet has the prefix for which a router asks.
+    PrefixState {
+        /// Not yet.
+        Waiting = "waiting",
+        /// A server has delegated one.
+        Delegated = "delegated",
+    }
+
+    /// What became of a delegated prefix.
+    PrefixChange {
+        /// A subnet got its first.
+        Delegated = "delegated",
+        /// A subnet got another.
+        Renumbered = "renumbered",
+        /// A subnet has none any more.
+        Reverted = "reverted",
+        /// It overlaps another subnet's.
+        Refused = "refused",
+    }
+}
+
+impl RefusedConnection {
+    /// Those of the listeners of switches and databases.
+    pub const OF_HYPERVISORS: &[Self] =
+        &[Self::Full, Self::Unidentified, Self::Stale, Self::Origin];
+    /// Those of the listeners of HTTP.
+    pub const OF_CLIENTS: &[Self] = &[Self::Idle, Self::Address];
+}
+
+/// What became of a DHCPv6 message of a prefix client, beside what [`sextant_responders::Verdict`] says of those of servers.
+pub const SENT: &str = "sent";
+/// What is heard outside is counted as the packets that tell it are (`Punt::Heard`).
+pub const HEARD: &str = "heard";
