@@ -1,13 +1,12 @@
 //! Those who ask badly, and sockets that are not free. Needs neither root nor Open vSwitch.
 
+use sextant_lab::{LabError, Loopback};
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
-
-use sextant_lab::{LabError, Loopback};
 
 /// Longer than any answer of an idle process takes, shorter than it waits for a request.
 const AT_ONCE: Duration = Duration::from_secs(4);

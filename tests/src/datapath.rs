@@ -1,17 +1,16 @@
 //! Which of Open vSwitch's datapaths the switches of a lab have. Every hypervisor in the field runs the kernel's; a
 //! machine without its module has the userspace one, which needs nothing of the machine.
 
-use std::env;
-
 use crate::command;
 use crate::error::LabError;
 use crate::namespace::Namespace;
+use std::env;
 
 /// Says which datapath labs have that were not told: `userspace` or `system`.
 const VARIABLE: &str = "SEXTANT_LAB_DATAPATH";
 
 /// A datapath of Open vSwitch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Datapath {
     /// In ovs-vswitchd itself (`netdev`). It is told to lack what each kernel lacks.
     #[default]

@@ -9,6 +9,11 @@ pub(crate) mod ipv4;
 pub(crate) mod networkd;
 pub(crate) mod wide;
 
+use crate::deadline::wait_for;
+use crate::error::LabError;
+use crate::guest::{DEVICE, Guest};
+use crate::process::Process;
+use crate::tools::Tools;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
@@ -17,12 +22,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::deadline::wait_for;
-use crate::error::LabError;
-use crate::guest::{DEVICE, Guest};
-use crate::process::Process;
-use crate::tools::Tools;
-
 /// What the lab's scripts say when a client has what it asked for.
 const DONE: &str = "sextant-lab: lease ";
 const ENDING: Duration = Duration::from_secs(5);
@@ -30,7 +29,7 @@ const ENDING: Duration = Duration::from_secs(5);
 const LINK_LOCAL: Duration = Duration::from_secs(10);
 
 /// What a client got.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DhcpLease {
     /// Why the client ran its script: `BOUND6`, `RENEW6`, `INFORM6` …
     pub reason: String,
@@ -45,7 +44,7 @@ pub struct DhcpLease {
 }
 
 /// What a client is to ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     /// An address and options, by Solicit.
     Address,
@@ -54,7 +53,7 @@ pub(crate) enum Wanted {
 }
 
 /// What a client knows of earlier leases when it starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Memory {
     /// Nothing.
     Empty,

@@ -2,15 +2,13 @@
 //! line. inotify tells when there is more, so a wait costs nothing and misses nothing; and a
 //! file survives the lab's process, which a pipe would not.
 
+use crate::deadline::Deadline;
+use crate::error::LabError;
+use rustix::fs::inotify;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-
-use rustix::fs::inotify;
-
-use crate::deadline::Deadline;
-use crate::error::LabError;
 
 /// Follows one file from a position on.
 #[derive(Debug)]

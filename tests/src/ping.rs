@@ -1,14 +1,13 @@
 //! iputils' ping and what it says: which requests were answered, how fast, with which hop
 //! limit.
 
-use std::collections::BTreeSet;
-use std::net::Ipv6Addr;
-use std::time::Duration;
-
 use crate::error::LabError;
 use crate::guest::DEVICE;
 use crate::namespace::Namespace;
 use crate::process::Process;
+use std::collections::BTreeSet;
+use std::net::Ipv6Addr;
+use std::time::Duration;
 
 /// How long an answer may take before a request counts as lost.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -16,7 +15,7 @@ const ANSWER: Duration = Duration::from_secs(2);
 const UNDER_WAY: Duration = Duration::from_millis(100);
 
 /// The outcome of a ping.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PingReport {
     /// Requests sent.
     pub sent: u32,

@@ -3,20 +3,18 @@
 //! nothing else), leads a process group of its own, and is killed with that group when its
 //! value is dropped.
 
+use crate::command;
+use crate::deadline::Deadline;
+use crate::error::LabError;
+use crate::log::{self, Found, LogFollower};
+use crate::record::ProcessRecord;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
-
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
-
-use crate::command;
-use crate::deadline::Deadline;
-use crate::error::LabError;
-use crate::log::{self, Found, LogFollower};
-use crate::record::ProcessRecord;
 
 /// A running program whose output goes to a log file.
 #[derive(Debug)]

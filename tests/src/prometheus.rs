@@ -2,14 +2,6 @@
 //! configuration and the alert rules that operators get, only faster, so that a test can ask
 //! what an operator's dashboards and alerts would see.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use serde::Deserialize;
-use serde_json::{Value, json};
-
 use crate::api::Api;
 use crate::dashboard;
 use crate::deadline::wait_for;
@@ -17,6 +9,12 @@ use crate::error::LabError;
 use crate::lab::Lab;
 use crate::process::Process;
 use crate::tools::Tools;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const LISTEN: &str = "[::1]:9090";
 const STARTING: Duration = Duration::from_secs(20);
@@ -25,7 +23,7 @@ const SCRAPED: Duration = Duration::from_secs(10);
 const INTERVAL: &str = "1s";
 
 /// One element of an instant query's answer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// The labels, with the metric's name as `__name__` where the expression keeps it.
     pub labels: BTreeMap<String, String>,
@@ -34,7 +32,7 @@ pub struct Sample {
 }
 
 /// An alert rule as Prometheus loaded it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Rule {
     /// The alert's name.
     pub name: String,

@@ -2,16 +2,15 @@
 //! `ip netns exec` makes) puts a folder of the lab in place of `/run`. `/sys` is read-only there, or it would wait for
 //! udev to name its interface.
 
-use std::fs;
-use std::path::PathBuf;
-use std::time::Duration;
-
 use super::{ENDING, folder, write};
 use crate::deadline::wait_for;
 use crate::error::LabError;
 use crate::guest::{DEVICE, Guest};
 use crate::process::Process;
 use crate::tools::Tools;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// Where systemd keeps its daemons; in no user's `PATH`.
 const DAEMON: &str = "/lib/systemd/systemd-networkd";

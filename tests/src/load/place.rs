@@ -1,13 +1,12 @@
 //! Where a controller runs, seen from the switch.
 
-use std::net::Ipv6Addr;
-
 use crate::error::LabError;
 use crate::namespace::Namespace;
 use crate::{CONTROLLER, Hypervisor, Lab};
+use std::net::Ipv6Addr;
 
 /// Where a controller runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// On a host of its own: TCP over the management link, which is a veth pair and a bridge here.
     /// The kernel carries each packet through all of that while ovs-vswitchd is in `send`, as a
@@ -38,7 +37,7 @@ impl Place {
 }
 
 /// The same in both places.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Both<T> {
     /// In [`Place::Apart`].
     pub apart: T,

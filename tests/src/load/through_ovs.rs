@@ -11,10 +11,6 @@
 //! controller are measured in both [`Place`]s: together with the switch, which compares what
 //! controllers and pipelines cost, and apart from it, as Sextant is meant to be deployed.
 
-use std::time::Duration;
-
-use bytes::Bytes;
-
 use super::bench::{Bench, Contender, Course, stopped};
 use super::packets::{Guest as Asker, advertisement};
 use super::place::{Both, Place};
@@ -27,6 +23,8 @@ use crate::ovn::Ovn;
 use crate::process::Process;
 use crate::tools::Tools;
 use crate::{Controller, ControllerOptions, GuestSpec, Hypervisor, Lab, LabOptions};
+use bytes::Bytes;
+use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
 /// No guest is to be held back.
@@ -49,7 +47,7 @@ const SEXTANT_HOSTS: Both<usize> = Both {
 const OVN_HOST: usize = 5;
 
 /// Sextant beside others.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Comparison {
     /// Sextant.
     pub sextant: Both<Contender>,

@@ -1,12 +1,11 @@
 //! Tells what happens, in lines that a person can read along with.
 
+use super::{Failure, Outcome, Point, World};
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-use super::{Failure, Outcome, Point, World};
-
 /// A point that was told, for the table at the end.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Row {
     /// The point.
     pub point: Point,

@@ -1,9 +1,6 @@
 //! A cloud with an outside: three hypervisors, of which two have a bridge of the physical network, the first being preferred
 //! for gateways; and what a story about them asks the API for.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
-
 use super::world::SOON;
 use super::{Failure, Outcome, Plugged, World, ensure, link_local};
 use crate::{
@@ -11,6 +8,8 @@ use crate::{
     wait_for,
 };
 use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 /// 200 packets a second.
 pub const QUICK: Duration = Duration::from_millis(5);

@@ -1,15 +1,13 @@
 //! The cloud of the story: two hypervisors, three networks in the three IPv6 modes, one router, six guests.
 
-use std::net::{IpAddr, Ipv6Addr};
-use std::time::Duration;
-
-use serde_json::json;
-
 use super::Failure;
 use crate::{
     Controller, ControllerOptions, DhcpClient, DhcpLease, Guest, Hypervisor, Lab, LabError,
     LabOptions, Network, Port, PortSpec, Prometheus, Router, Subnet, SubnetSpec, wait_for,
 };
+use serde_json::json;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
 
 /// How long anything that takes a moment may take on a busy machine.
 pub const SOON: Duration = Duration::from_secs(30);

@@ -1,16 +1,14 @@
 //! `kea-dhcp6`. Where it keeps its files is told by its configuration and its environment.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
-use serde_json::json;
-
 use super::{DelegatedLease, PrefixPool, write, write_script};
 use crate::error::LabError;
 use crate::guest::DEVICE;
 use crate::namespace::Namespace;
 use crate::process::Process;
 use crate::tools::Tools;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::Path;
 
 /// What it says when it listens.
 pub(super) const BEGUN: &str = "DHCP6_STARTED";

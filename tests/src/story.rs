@@ -31,7 +31,7 @@ pub enum Failure {
 pub type Outcome = Result<(), Failure>;
 
 /// One point of the story.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Point {
     /// Its number.
     pub number: u8,
