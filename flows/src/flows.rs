@@ -39,15 +39,16 @@ pub(crate) struct Wanted {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Flows {
     groups: BTreeMap<Object, Group>,
-    /// There are many, and a change looks up many: in order they would be far apart in memory, look-up by look-up.
+    /// There are many flows, and a change looks up many. In a sorted map each look-up would touch many far places in
+    /// memory.
     wanted: HashMap<Cookie, Wanted, BuildHasherDefault<CookieHasher>>,
     /// Looked up with each packet that comes up.
     punts: HashMap<Cookie, Punt, BuildHasherDefault<CookieHasher>>,
     /// The meters that flows pass, and how many objects want each.
     meters: BTreeMap<u32, u32>,
-    /// What is not published outside, and how many addresses each is about.
+    /// What is not published outside, with the number of addresses each is about.
     withheld: BTreeMap<Withheld, u32>,
-    /// What is left out of differences: the switch does not take it.
+    /// What differences leave out, since the switch refused it.
     refused: Refused,
 }
 
@@ -59,7 +60,7 @@ impl Flows {
         flows
     }
 
-    /// All flows of a hypervisor; what its switch has refused before stays refused.
+    /// Computes all flows of a hypervisor anew. What its switch has refused stays refused.
     pub fn recompute(&mut self, intent: &Intent, facts: &Facts, chassis: &ChassisId) {
         let view = View {
             intent,
@@ -75,20 +76,19 @@ impl Flows {
         }
     }
 
-    /// Brings flows computed of `old` in line with `new`, and returns what that changes. Costs as much as the objects
-    /// that the change touches, however large the cloud.
+    /// Brings flows computed from `old` in line with `new`, and returns the changes. Costs as much as the objects that
+    /// changed, however large the cloud is.
     pub fn update(
         &mut self,
         chassis: &ChassisId,
         old: (&Intent, &Facts),
         new: (&Intent, &Facts),
     ) -> Difference {
-        let view = |(intent, facts)| View {
+        let [old, new] = [old, new].map(|(intent, facts)| View {
             intent,
             facts,
             chassis,
-        };
-        let (old, new) = (view(old), view(new));
+        });
         let mut difference = Difference::default();
         for object in touched(&old, &new) {
             self.replace(&new, object, &mut difference);
@@ -98,11 +98,12 @@ impl Flows {
 
     /// Every flow, by cookie.
     pub fn iter(&self) -> impl Iterator<Item = (Cookie, Flow)> {
-        let unpacked = |(cookie, wanted)| (cookie, self.unpacked(cookie, wanted));
-        self.wanted().map(unpacked)
+        self.wanted()
+            .map(|(cookie, wanted)| (cookie, self.unpacked(cookie, wanted)))
     }
 
-    /// Whether a switch that has a flow under this cookie has it do something else. False where no such flow is wanted.
+    /// Whether a switch has something else under a flow's cookie than what is wanted. False where no such flow is
+    /// wanted.
     pub fn does_otherwise(&self, flow: &InstalledFlow, doing: Doing) -> bool {
         let wanted = self.wanted.get(&flow.cookie);
         let wanted = wanted.and_then(|wanted| wanted.flow.doing());
@@ -116,17 +117,18 @@ impl Flows {
     fn wanted(&self) -> impl Iterator<Item = (Cookie, &Wanted)> {
         let groups = self.groups.values();
         let cookies: BTreeSet<Cookie> = groups.flat_map(|group| &group.cookies).copied().collect();
-        let wanted = |cookie| Some((cookie, self.wanted.get(&cookie)?));
-        cookies.into_iter().filter_map(wanted)
+        cookies
+            .into_iter()
+            .filter_map(|cookie| Some((cookie, self.wanted.get(&cookie)?)))
     }
 
-    /// Those that the switch has not refused.
+    /// The flows that the switch has not refused.
     pub(crate) fn installable(&self) -> impl Iterator<Item = (Cookie, &Wanted)> {
         self.wanted()
             .filter(|(cookie, _)| !self.refused.has(*cookie))
     }
 
-    /// What the switch has once it is programmed: all flows but those that it has refused.
+    /// What the switch has once it is programmed: all flows except those that it refused.
     pub(crate) fn installed(&self) -> impl Iterator<Item = (Cookie, Flow)> {
         self.installable()
             .map(|(cookie, wanted)| (cookie, self.unpacked(cookie, wanted)))
@@ -145,7 +147,7 @@ impl Flows {
         self.wanted.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no flows.
     pub fn is_empty(&self) -> bool {
         self.wanted.is_empty()
     }
@@ -156,7 +158,7 @@ impl Flows {
         Some(self.unpacked(cookie, wanted))
     }
 
-    /// Every object with the flows that it wants. Several may want the same flow.
+    /// Every object with the flows that it wants. Several objects may want the same flow.
     pub fn by_object(&self) -> impl Iterator<Item = (&Object, &[Cookie])> {
         let groups = self.groups.iter();
         groups.map(|(object, group)| (object, group.cookies.as_slice()))
@@ -174,17 +176,10 @@ impl Flows {
 
     /// The routers' ports that advertise to guests here.
     pub fn links(&self) -> BTreeMap<PortId, AdvertisedLink> {
-        let link = |(object, group): (&Object, &Group)| match object {
-            Object::Port(port) => Some((*port, group.link.clone()?)),
-            Object::Base
-            | Object::Peer(_)
-            | Object::Network(_)
-            | Object::SharedMac(..)
-            | Object::Router(_)
-            | Object::Policy(_)
-            | Object::Member(_) => None,
-        };
-        self.groups.iter().filter_map(link).collect()
+        let groups = self.groups.iter();
+        groups
+            .filter_map(|(object, group)| Some((object.port()?, group.link.clone()?)))
+            .collect()
     }
 
     /// The routers' ports on networks with guests here.
@@ -195,20 +190,13 @@ impl Flows {
 
     /// The external networks that routers use by a bridge of this hypervisor.
     pub fn uplinks(&self) -> BTreeMap<NetworkId, Uplink> {
-        let uplink = |(object, group): (&Object, &Group)| match object {
-            Object::Network(network) => Some((*network, group.uplink.clone()?)),
-            Object::Base
-            | Object::Peer(_)
-            | Object::Port(_)
-            | Object::SharedMac(..)
-            | Object::Router(_)
-            | Object::Policy(_)
-            | Object::Member(_) => None,
-        };
-        self.groups.iter().filter_map(uplink).collect()
+        let groups = self.groups.iter();
+        groups
+            .filter_map(|(object, group)| Some((object.network()?, group.uplink.clone()?)))
+            .collect()
     }
 
-    /// What is not published outside though guests are published there by routers with their gateway here, and how many
+    /// What is not published outside though routers with their gateway here publish guests there, with the number of
     /// addresses each is about.
     pub fn withheld(&self) -> &BTreeMap<Withheld, u32> {
         &self.withheld
@@ -224,6 +212,7 @@ impl Flows {
             uplink: computed.uplink,
             withheld: computed.withheld,
         };
+        // The new is wanted before the old is let go, here and below: what both contain never counts as gone.
         group.withheld.iter().for_each(|of| self.withhold(*of));
         for flow in computed.flows {
             group.cookies.push(self.want(&flow, difference));

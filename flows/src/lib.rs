@@ -1,11 +1,11 @@
 //! The pipeline: intent and facts in, OpenFlow flows out.
 //!
-//! [`Flows::compute`] is a union, over the objects present on one hypervisor, of pure functions of one object. The
-//! features are these functions, one file each; [`pipeline`] declares the tables and registers that they share.
-//! [`Flows::update`] recomputes just the objects that a change touches and says what that changes on the switch.
+//! [`Flows::compute`] is a union of pure functions of one object, over the objects present on one hypervisor. The
+//! features are these functions, one file each. [`pipeline`] declares the tables and registers that they share.
+//! [`Flows::update`] recomputes only the objects that a change touches, and returns what changes on the switch.
 //!
-//! A flow's cookie is a hash of its content ([`Flow::cookie`]), so reconciling a switch is a difference of two sets of
-//! cookies ([`reconcile`]), and a packet that comes up with a cookie finds its [`sextant_model::Punt`]. [`trace`] walks a
+//! A flow's cookie is a hash of its content ([`Flow::cookie`]). So reconciling a switch is a difference of two sets of
+//! cookies ([`reconcile`]). A packet that comes up with a cookie finds its [`sextant_model::Punt`]. [`trace`] walks a
 //! packet through flows without a switch.
 
 mod advertisement;

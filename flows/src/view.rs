@@ -1,4 +1,4 @@
-//! What one hypervisor sees of the cloud.
+//! The cloud as one hypervisor sees it.
 
 use crate::difference::InstalledFlow;
 use crate::features::tunnel;
@@ -8,13 +8,13 @@ use sextant_model::{
     Answering, Binding, Chassis, ChassisId, Facts, Intent, IpVersion, Network, NetworkId, Port,
     Reassembly, Router, SecurityGroupId, Subnet, SubnetId, Transport,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Intent and facts as one hypervisor sees them.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
-    /// What was asked for.
+    /// What users asked for.
     pub intent: &'a Intent,
     /// What was observed.
     pub facts: &'a Facts,
@@ -37,23 +37,26 @@ impl<'a> View<'a> {
         self.facts.chassis().get(self.chassis)
     }
 
-    /// The networks present here: those of guests here, and those that a router joins to them.
+    /// The networks present here: those with guests here, those that a router joins to them, and those of routers with
+    /// their gateway here.
     pub fn present(&self) -> BTreeMap<NetworkId, Presence> {
-        let mut present = BTreeMap::new();
-        let mut add = |network| {
-            present.extend(self.presence(network).map(|presence| (network, presence)));
-        };
+        let mut networks = BTreeSet::new();
+        // A network with guests brings those behind its routers, and the external networks where these leave.
         for network in self.facts.networks_on(self.chassis) {
-            add(network);
-            self.joined(network).for_each(&mut add);
-            self.outside_of(network).for_each(&mut add);
+            networks.insert(network);
+            networks.extend(self.joined(network));
+            networks.extend(self.outside_of(network));
         }
+        // A gateway brings all networks of its router: packets from outside may be for any of them.
         for (network, router) in self.facts.gateways_on(self.chassis) {
-            add(network);
+            networks.insert(network);
             let interfaces = self.intent.interfaces_of(router);
-            interfaces.for_each(|port| add(port.network_id));
+            networks.extend(interfaces.map(|port| port.network_id));
         }
-        present
+        networks
+            .into_iter()
+            .filter_map(|network| Some((network, self.presence(network)?)))
+            .collect()
     }
 
     /// Whether and why a network is present here. Costs as much as its routers have interfaces, however many networks
@@ -63,8 +66,9 @@ impl<'a> View<'a> {
         if self.has_ports_on(network) {
             return Some(Presence::Local);
         }
-        let reached = |near: NetworkId| self.network(near).is_some() && self.has_ports_on(near);
-        let routed = self.joined(network).any(reached)
+        let routed = self
+            .joined(network)
+            .any(|near| self.network(near).is_some() && self.has_ports_on(near))
             || self
                 .routers_of(network)
                 .any(|router| self.has_gateway(router))
@@ -94,7 +98,7 @@ impl<'a> View<'a> {
         gateways.map(|gateway| gateway.network_id)
     }
 
-    /// The working routers that a network is on.
+    /// The working routers on a network.
     fn routers_of(&self, network: NetworkId) -> impl Iterator<Item = &'a Arc<Router>> {
         let ports = self.intent.router_ports_of(network);
         ports.filter_map(|port| self.router(port))
@@ -125,7 +129,7 @@ impl<'a> View<'a> {
             .is_some()
     }
 
-    /// The networks that working interfaces of working routers join to a network.
+    /// The networks that working routers join to a network by working interfaces.
     fn joined(&self, network: NetworkId) -> impl Iterator<Item = NetworkId> {
         self.routers_of(network)
             .flat_map(|router| self.intent.interfaces_of(router.id))
@@ -133,7 +137,7 @@ impl<'a> View<'a> {
             .map(|port| port.network_id)
     }
 
-    /// A network that forwards: it exists and is up.
+    /// A network that exists and is up.
     pub fn network(&self, id: NetworkId) -> Option<&'a Arc<Network>> {
         self.intent
             .networks
@@ -146,7 +150,7 @@ impl<'a> View<'a> {
         self.intent.subnets.get(&id).map(Arc::as_ref)
     }
 
-    /// The router of a port that works: port and router exist and are up.
+    /// The router of a port, if both are up.
     pub fn router(&self, port: &Port) -> Option<&'a Arc<Router>> {
         let router = self.intent.routers.get(&port.router()?)?;
         (router.admin_state_up && port.admin_state_up).then_some(router)
@@ -164,13 +168,16 @@ impl<'a> View<'a> {
             .filter_map(move |port| Some((view.network(port.network_id)?, port)))
     }
 
-    /// The networks on which packets for a router arrive here: those of its interfaces and, where its gateway is here, the
+    /// The networks where packets for a router arrive here: those of its interfaces and, if its gateway is here, the
     /// external one.
     pub(crate) fn arriving(&self, router: &Router) -> Vec<&'a Arc<Network>> {
         let interfaces = self.interfaces(router).map(|(network, _)| network);
-        let external = router.external_gateway.filter(|_| self.has_gateway(router));
-        let external = external.and_then(|gateway| self.network(gateway.network_id));
-        interfaces.chain(external).collect()
+        let mut arriving: Vec<_> = interfaces.collect();
+        if self.has_gateway(router) {
+            let external = router.external_gateway;
+            arriving.extend(external.and_then(|gateway| self.network(gateway.network_id)));
+        }
+        arriving
     }
 
     /// The MTU of a network in octets.
@@ -178,21 +185,21 @@ impl<'a> View<'a> {
         self.facts.network_mtu(network, &self.intent.settings)
     }
 
-    /// The prefixes of a router's port: of its subnets that have one.
+    /// The prefixes of a router's port, of those subnets that have one.
     pub fn prefixes(&self, port: &'a Port) -> impl Iterator<Item = IpNet> + use<'a> {
         let subnets = &self.intent.subnets;
-        let usable = |subnet: &&Arc<Subnet>| !subnet.is_provisional();
         port.addresses()
             .filter_map(|(id, _)| subnets.get(&id))
-            .filter(usable)
+            .filter(|subnet| !subnet.is_provisional())
             .map(|subnet| subnet.cidr.trunc())
     }
 
-    /// Where a guest's port is, if it is up and plugged in.
+    /// Where a guest's port is plugged in, if the port is up.
     pub fn binding(&self, port: &Port) -> Option<&'a Binding> {
-        self.facts
-            .binding(port.id)
-            .filter(|_| port.admin_state_up && port.router().is_none())
+        if !port.admin_state_up || port.router().is_some() {
+            return None;
+        }
+        self.facts.binding(port.id)
     }
 
     /// The OpenFlow port of a guest here.
@@ -202,18 +209,14 @@ impl<'a> View<'a> {
             .ofport
     }
 
-    /// The flows that drop what comes through tunnels from endpoints that no hypervisor has.
+    /// The flows that drop tunnel packets from endpoints that no hypervisor has.
     pub fn unknown_endpoints(&self) -> Vec<InstalledFlow> {
         let flows = tunnel::unknown(self);
-        let installed = |flow: &Flow| InstalledFlow {
-            table: flow.stage.table(),
-            cookie: flow.cookie(),
-        };
-        flows.iter().map(installed).collect()
+        flows.iter().map(Flow::installed).collect()
     }
 
-    /// How frames get to another hypervisor from here: its endpoint, of the family that the two use, and our tunnel port of
-    /// that family and of the protocol that it wants to be sent. None if there is no such family or port.
+    /// How frames get from here to another hypervisor: to its endpoint of the IP version that both use, by our tunnel
+    /// port of that version and of the peer's protocol. `None` if there is no such endpoint or port.
     pub fn tunnel_to(&self, peer: &ChassisId) -> Option<Tunnel> {
         let (own, peer) = (self.own()?, self.facts.chassis().get(peer)?);
         let (_, remote) = own.encap.endpoints.towards(peer.encap.endpoints)?;

@@ -1,4 +1,4 @@
-//! What a change alters of what is published outside.
+//! What a change alters of the guests that routers answer for outside.
 
 use super::Touched;
 use super::changes::{Changed, Changes};
@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Touched<'_> {
-    /// Ports and ways out are looked at as such. Beyond them, where a prefix is from decides, and who else has an address.
+    /// Changes of ports and ways out are named elsewhere. This adds what depends on where a prefix comes from, and on
+    /// who else has an address.
     pub(super) fn publishing(&mut self, changes: &Changes<'_>) {
         let mut used = self.new.intent.settings.external.values();
         if !used.any(|settings| settings.publish == Publish::NdProxy) {
@@ -39,15 +40,13 @@ impl Touched<'_> {
 
     /// The routers that answer for guests.
     fn publishers(&self) -> BTreeSet<RouterId> {
-        let of_view = |view: View<'_>| {
+        let mut routers = BTreeSet::new();
+        for view in self.views() {
             let networks = view.intent.networks.values();
             let publishing = networks.filter(|network| external::publishes(&view, network));
-            publishing.map(|network| network.id).collect::<Vec<_>>()
-        };
-        let networks = self.views().into_iter().flat_map(of_view);
-        networks
-            .flat_map(|network| self.routers_by(network))
-            .collect()
+            routers.extend(publishing.flat_map(|network| self.routers_by(network.id)));
+        }
+        routers
     }
 
     /// The guests for whom a router may answer on its external network.
@@ -74,13 +73,14 @@ impl Touched<'_> {
     }
 }
 
-/// Whether more than the times of a delegation is another.
+/// Whether a delegation differs in more than its lifetimes.
 fn delegated_elsewhere(delegation: &&Changed<'_, SubnetId, Arc<Delegation>>) -> bool {
-    let matters = |side: Option<&Arc<Delegation>>| side.map(|of| (of.network, of.prefix));
-    matters(delegation.old) != matters(delegation.new)
+    let [old, new] = [delegation.old, delegation.new]
+        .map(|side| side.map(|delegation| (delegation.network, delegation.prefix)));
+    old != new
 }
 
 fn is_in_another_scope(pool: &Changed<'_, SubnetPoolId, Arc<SubnetPool>>) -> bool {
-    let scope = |side: Option<&Arc<SubnetPool>>| side.map(|pool| pool.address_scope_id);
-    scope(pool.old) != scope(pool.new)
+    let [old, new] = [pool.old, pool.new].map(|side| side.map(|pool| pool.address_scope_id));
+    old != new
 }
