@@ -1,4 +1,4 @@
-//! Rules about IPv6 addresses that the standard library does not have.
+//! Functions on IPv6 addresses that the standard library lacks.
 
 use std::net::Ipv6Addr;
 

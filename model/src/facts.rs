@@ -1,4 +1,4 @@
-//! What was observed.
+//! What was observed of hypervisors, interfaces and external networks.
 
 mod external;
 mod holders;
@@ -26,11 +26,11 @@ use tunnels::Tunnels;
 pub struct Plugged {
     /// The hypervisor.
     pub chassis: ChassisId,
-    /// Its OpenFlow port; none while the switch has not given it one, or where it is known from before a restart only.
+    /// Its OpenFlow port. `None` until the switch has given it one, or if it is only known from before a restart.
     pub ofport: Option<u16>,
 }
 
-/// A port that exists and is plugged in.
+/// An existing port that is plugged in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
     /// The port's network.
@@ -41,9 +41,9 @@ pub struct Binding {
     pub ofport: Option<u16>,
 }
 
-/// What was observed of hypervisors and interfaces: one immutable version of it.
+/// One immutable version of what was observed of hypervisors and interfaces.
 ///
-/// Bindings and their indexes follow from what is plugged in and from which ports exist; the methods keep them so.
+/// Bindings and indexes follow from the interfaces and from the ports that exist. The methods keep them so.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
     chassis: OrdMap<ChassisId, Arc<Chassis>>,
@@ -60,7 +60,7 @@ pub struct Facts {
     delegations: OrdMap<SubnetId, Arc<Delegation>>,
     tunnels: Tunnels,
     holders: Holders,
-    /// Pairs of hypervisors that have no family of addresses in common.
+    /// Number of pairs of hypervisors that share no IP version.
     without_family: usize,
     shortfalls: OrdMap<ChassisId, Arc<Shortfall>>,
 }
@@ -71,12 +71,12 @@ impl Facts {
         &self.chassis
     }
 
-    /// All interfaces that carry a port's id, whether or not there is such a port.
+    /// All interfaces that carry a port's id, even if no such port exists.
     pub fn plugged(&self) -> &OrdMap<PortId, Plugged> {
         &self.plugged
     }
 
-    /// All ports that exist and are plugged in.
+    /// All existing ports that are plugged in.
     pub fn bindings(&self) -> &OrdMap<PortId, Binding> {
         &self.bindings
     }
@@ -93,13 +93,13 @@ impl Facts {
             .find(|chassis| chassis.datapath_id == Some(datapath_id))
     }
 
-    /// Takes in what is known of a hypervisor.
+    /// Stores what is known of a hypervisor.
     pub fn put_chassis(&mut self, chassis: Chassis) {
         self.chassis.insert(chassis.id.clone(), Arc::new(chassis));
         self.measure_tunnels();
     }
 
-    /// Forgets a hypervisor. Ports plugged in there stay so until that is said of them.
+    /// Removes a hypervisor. Its ports stay plugged in until [`Facts::unplug`] is called for them.
     pub fn remove_chassis(&mut self, id: &ChassisId) {
         self.chassis.remove(id);
         self.shortfalls.remove(id);
@@ -115,13 +115,13 @@ impl Facts {
         self.pair_families();
     }
 
-    /// An interface with this port's id appeared or changed. The latest to appear is where the port is.
+    /// An interface with this port's id appeared or changed. A port is where its interface appeared last.
     pub fn plug(&mut self, intent: &Intent, port: PortId, plugged: Plugged) {
         self.plugged.insert(port, plugged);
         self.rebind(intent, port);
     }
 
-    /// The interface of a port is gone from a hypervisor; nothing changes if the port has since moved elsewhere.
+    /// The interface of a port is gone from a hypervisor. Nothing changes if the port has moved to another since.
     pub fn unplug(&mut self, intent: &Intent, port: PortId, chassis: &ChassisId) {
         if self
             .plugged
@@ -133,7 +133,7 @@ impl Facts {
         }
     }
 
-    /// Brings a port's binding in line with intent, after the port or its interface changed.
+    /// Updates a port's binding, after the port or its interface changed.
     pub fn rebind(&mut self, intent: &Intent, port: PortId) {
         let wanted = self
             .plugged
@@ -168,7 +168,7 @@ impl Facts {
         self.let_go(intent, port);
     }
 
-    /// Brings the index of ports by group in line: where a port is, and the groups that it is under.
+    /// Updates the index of ports by group: where the port is, and its groups.
     fn regroup(&mut self, intent: &Intent, id: PortId, binding: Option<&Binding>) {
         let wanted = binding
             .zip(intent.ports.get(&id))
@@ -190,7 +190,7 @@ impl Facts {
         }
     }
 
-    /// A switch has confirmed the flows of a port that is bound to it.
+    /// A switch has confirmed the flows of a port bound to it.
     pub fn confirm(&mut self, port: PortId, chassis: &ChassisId) {
         if self
             .bindings
@@ -202,7 +202,7 @@ impl Facts {
         }
     }
 
-    /// What a hypervisor's switch did not take of its flows when it was last asked; none: it took them all.
+    /// The flows that a hypervisor's switch refuses. `None` if it accepts all.
     pub fn shortfall(&self, chassis: &ChassisId) -> Option<&Arc<Shortfall>> {
         self.shortfalls.get(chassis)
     }
@@ -213,8 +213,8 @@ impl Facts {
         shortfall.map_or(Answering::ByFlow, |shortfall| shortfall.answering)
     }
 
-    /// A hypervisor's switch does not take these flows. Its ports that do without some of their own are not active, until
-    /// they are confirmed.
+    /// A hypervisor's switch refuses these flows. Ports that miss flows of their own are not active, until they are
+    /// confirmed.
     pub fn fall_short(&mut self, chassis: &ChassisId, shortfall: Arc<Shortfall>) {
         for port in &shortfall.ports {
             let binding = self.bindings.get(port);
@@ -242,7 +242,7 @@ impl Facts {
         self.bindings.get(&port)
     }
 
-    /// The ports of a network that are on a hypervisor, by id.
+    /// The ports of a network on a hypervisor, by id.
     pub fn local_ports(
         &self,
         network: NetworkId,
@@ -263,7 +263,7 @@ impl Facts {
         self.under.range(range).map(|(_, _, port)| *port)
     }
 
-    /// Every port on a hypervisor with each group that it is under, by group.
+    /// Every port on a hypervisor with each of its groups, by group.
     pub fn groups_on(
         &self,
         chassis: &ChassisId,
@@ -275,7 +275,7 @@ impl Facts {
             .map(|(_, group, port)| (*group, *port))
     }
 
-    /// The hypervisors that have ports of a network, by id. Costs one look-up a hypervisor, however many ports it has.
+    /// The hypervisors with ports of a network, by id. Costs one look-up a hypervisor, however many ports it has.
     pub fn chassis_with(&self, network: NetworkId) -> impl Iterator<Item = &ChassisId> {
         let mut next = self
             .members
@@ -291,7 +291,7 @@ impl Facts {
         })
     }
 
-    /// The networks that have ports on a hypervisor, by id. Costs one look-up a network.
+    /// The networks with ports on a hypervisor, by id. Costs one look-up a network.
     pub fn networks_on<'a>(
         &'a self,
         chassis: &'a ChassisId,
@@ -315,7 +315,7 @@ impl Facts {
         &self.delegations
     }
 
-    /// This prefix was delegated to a subnet; none: none any more.
+    /// A subnet was delegated this prefix. `None`: it has no delegated prefix any more.
     pub fn delegate(&mut self, subnet: SubnetId, delegation: Option<Arc<Delegation>>) {
         match delegation {
             Some(delegation) => drop(self.delegations.insert(subnet, delegation)),
@@ -323,8 +323,8 @@ impl Facts {
         }
     }
 
-    /// What the worst encapsulation of any hypervisor adds to an IP packet of a guest, in octets; before there is any
-    /// hypervisor, VXLAN over IPv6 is assumed.
+    /// The most octets that any hypervisor's encapsulation adds to a guest's IP packet. Without any hypervisor, VXLAN
+    /// over IPv6 is assumed.
     pub fn tunnel_overhead(&self) -> u16 {
         const ASSUMED: Encap = Encap {
             endpoints: Endpoints::Ipv6(Ipv6Addr::UNSPECIFIED),
@@ -333,8 +333,7 @@ impl Facts {
         self.overhead.unwrap_or(ASSUMED.overhead())
     }
 
-    /// The MTU of a network in octets: what was asked for, else what [`Facts::tunnel_overhead`] leaves of the
-    /// underlay's MTU.
+    /// The MTU of a network in octets: the one asked for, else the underlay's MTU less [`Facts::tunnel_overhead`].
     pub fn network_mtu(&self, network: &Network, settings: &Settings) -> u16 {
         match network.mtu {
             Some(mtu) => mtu,

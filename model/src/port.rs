@@ -18,18 +18,18 @@ pub const ROUTER_GATEWAY_OWNER: &str = "network:router_gateway";
 /// An address of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FixedIp {
-    /// The subnet that it is of.
+    /// The subnet of the address.
     pub subnet_id: SubnetId,
     /// The address.
     pub ip_address: IpAddr,
 }
 
-/// Something that a port may send from besides its own addresses (`allowed_address_pairs`).
+/// A source that a port may use besides its own addresses (`allowed_address_pairs`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressPair {
-    /// From this MAC; the port's own if none is given.
+    /// The MAC. `None`: the port's own.
     pub mac_address: Option<MacAddr>,
-    /// From addresses of this prefix.
+    /// The addresses.
     pub ip_address: IpNet,
 }
 
@@ -40,12 +40,13 @@ pub struct DhcpOption {
     pub opt_name: String,
     /// Its value.
     pub opt_value: String,
-    /// The DHCP that it is for.
+    /// The IP version of the DHCP that it is for.
     pub ip_version: IpVersion,
 }
 
 impl DhcpOption {
-    /// Why it is left out of DHCP answers, if it is. Neutron takes any text for an option and leaves it to its DHCP server.
+    /// Why DHCP answers leave it out, if they do. Neutron accepts any text for an option and leaves it to its DHCP
+    /// server.
     pub fn unsendable(&self) -> Option<String> {
         match self.ip_version {
             IpVersion::V4 => Dhcpv4Option::parse(&self.opt_name, &self.opt_value)
@@ -77,13 +78,13 @@ pub struct Port {
     pub device_id: String,
     /// What kind of user that is, by Neutron's convention.
     pub device_owner: String,
-    /// Whether the port is held to its own addresses.
+    /// Whether the port may send only from its own addresses and its pairs.
     pub port_security_enabled: bool,
-    /// What it may send from besides.
+    /// Sources that it may use besides its own addresses.
     pub allowed_address_pairs: Vec<AddressPair>,
     /// Options for its DHCP answers.
     pub extra_dhcp_opts: Vec<DhcpOption>,
-    /// `binding:host_id`, as Nova sets it; where the interface really appears decides.
+    /// `binding:host_id`, as Nova sets it. The port is where its interface really appears.
     pub host_id: String,
     /// `binding:vnic_type`.
     pub vnic_type: String,
@@ -93,13 +94,13 @@ pub struct Port {
     /// `dns_name`: the name of its guest.
     #[serde(default)]
     pub dns_name: String,
-    /// `binding:profile`: what others keep with the port, the text of a JSON object; empty for none.
+    /// `binding:profile`: data that others keep with the port, as the text of a JSON object. Empty: no data.
     #[serde(default)]
     pub binding_profile: String,
 }
 
 impl Port {
-    /// A port that nobody uses yet: up, under no group, and held to its own addresses, of which it has none.
+    /// A port that nobody uses yet: up, without groups, addresses and pairs, with port security.
     pub fn new(id: PortId, network_id: NetworkId, mac_address: MacAddr) -> Self {
         Self {
             id,
@@ -121,7 +122,7 @@ impl Port {
         }
     }
 
-    /// The router of which this port is an internal interface.
+    /// The router that has this port as an internal interface.
     pub fn router(&self) -> Option<RouterId> {
         if self.device_owner != ROUTER_INTERFACE_OWNER {
             return None;
@@ -129,7 +130,7 @@ impl Port {
         self.device_id.parse().ok()
     }
 
-    /// The router of which this port is the external gateway.
+    /// The router that has this port as its external gateway.
     pub fn gateway_of(&self) -> Option<RouterId> {
         if self.device_owner != ROUTER_GATEWAY_OWNER {
             return None;
@@ -137,12 +138,12 @@ impl Port {
         self.device_id.parse().ok()
     }
 
-    /// Whether it is a router's, internal or external, and so nobody plugs it in.
+    /// Whether it is a router's port, internal or external. Nobody plugs such a port in.
     pub fn is_of_router(&self) -> bool {
         [ROUTER_INTERFACE_OWNER, ROUTER_GATEWAY_OWNER].contains(&self.device_owner.as_str())
     }
 
-    /// Whether it is the network's own, a router's or a DHCP server's, and no guest's.
+    /// Whether it belongs to the network: a router's or a DHCP server's port, not a guest's.
     pub fn is_of_network(&self) -> bool {
         self.device_owner.starts_with("network:")
     }
@@ -153,7 +154,7 @@ impl Port {
         named.then(|| in_domain(&self.dns_name, domain))
     }
 
-    /// The MACs besides its own that it may use.
+    /// The MACs that it may use besides its own.
     pub fn other_macs(&self) -> BTreeSet<MacAddr> {
         let pairs = self.allowed_address_pairs.iter();
         pairs
@@ -162,7 +163,7 @@ impl Port {
             .collect()
     }
 
-    /// The addresses given to it, without the link-local one, and without those that wait for a prefix.
+    /// The addresses given to it. The link-local one and those that wait for a prefix are not among them.
     pub fn addresses(&self) -> impl Iterator<Item = (SubnetId, IpAddr)> + '_ {
         let waits = |address| match address {
             IpAddr::V6(address) => PROVISIONAL_PREFIX.contains(&address),
@@ -174,7 +175,7 @@ impl Port {
             .map(|fixed| (fixed.subnet_id, fixed.ip_address))
     }
 
-    /// The IPv4 ones of [`Port::addresses`].
+    /// The IPv4 addresses among [`Port::addresses`].
     pub fn ipv4_addresses(&self) -> impl Iterator<Item = (SubnetId, Ipv4Addr)> + '_ {
         self.addresses()
             .filter_map(|(subnet, address)| match address {
@@ -183,7 +184,7 @@ impl Port {
             })
     }
 
-    /// The IPv6 ones of [`Port::addresses`].
+    /// The IPv6 addresses among [`Port::addresses`].
     pub fn ipv6_addresses(&self) -> impl Iterator<Item = (SubnetId, Ipv6Addr)> + '_ {
         self.addresses()
             .filter_map(|(subnet, address)| match address {
@@ -192,7 +193,7 @@ impl Port {
             })
     }
 
-    /// Whether it may send from an address, and this MAC, for no other reason than a pair.
+    /// Whether it may send from an address with this MAC only because of a pair.
     pub fn is_paired(&self, address: IpNet, mac: MacAddr) -> bool {
         let pair = |pair: &AddressPair| {
             let of_mac = pair.mac_address.unwrap_or(self.mac_address) == mac;
@@ -204,7 +205,7 @@ impl Port {
             && !self.addresses().any(own)
     }
 
-    /// Whether it may have an address out of its pairs at this MAC: one that is neither its own nor of a link or a group.
+    /// Whether it may have an address from its pairs at this MAC. Its own, link-local and group addresses do not count.
     pub fn may_hold(&self, address: IpAddr, mac: MacAddr) -> bool {
         let of_somebody = match address {
             IpAddr::V6(address) => !address.is_unspecified() && !is_link_local(address),
@@ -213,8 +214,8 @@ impl Port {
         of_somebody && !address.is_multicast() && self.is_paired(address.into(), mac)
     }
 
-    /// The addresses by which rules about its groups know it: its own and those that it may send from besides, as in
-    /// Neutron, and its link-local one.
+    /// The addresses of the port as a member of its groups: its own, those of its pairs, as in Neutron, and its
+    /// link-local one.
     pub fn member_addresses(&self) -> BTreeSet<MemberAddress> {
         let fixed = self.addresses().map(|(_, address)| address.into());
         let pairs = self.allowed_address_pairs.iter();
@@ -228,7 +229,7 @@ impl Port {
     }
 }
 
-/// A host's name within a domain; a name that ends with a dot is full already.
+/// A host's name within a domain. A name that ends with a dot is already full.
 pub fn in_domain(name: &str, domain: &str) -> String {
     match domain.trim_end_matches('.') {
         "" => name.to_owned(),
