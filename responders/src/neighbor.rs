@@ -1,14 +1,13 @@
-//! Next hops on the networks outside: which MAC they have, and whether they answer.
+//! Next hops on external networks: their MACs, and whether they answer.
 //!
 //! [`NeighborCache`] is Neighbor Unreachability Detection (RFC 4861 §7.2, §7.3 and appendix C) for the next hops of one
-//! gateway port, IPv6 by Neighbor Discovery and IPv4 by ARP (RFC 826). [`Heard`] is what a frame says of a neighbor,
-//! [`solicit()`] asks for one, [`announce()`] says that an address is here now. `answer` is for those who ask us.
+//! gateway port. It asks by Neighbor Discovery for IPv6 and by ARP (RFC 826) for IPv4. [`Heard`] is what a frame shows of
+//! a neighbour. [`solicit()`] asks for one. [`announce()`] says that an address is here now. `answer` answers others.
 //!
-//! The packets to the next hops flow through switches and are not seen here. So there is no upper layer to confirm that
-//! a next hop answers, and no packet to wait for: every next hop that is wanted counts as in use. That is why the state
-//! DELAY is absent, which waits for such a confirmation, and why a next hop is asked again when its ReachableTime is
-//! over, and not when the next packet is for it. And nothing is sent to a next hop that no one wants, so an entry that
-//! is not wanted is none.
+//! The packets to next hops pass switches and are not seen here. So no upper layer confirms that a next hop answers,
+//! and no packet triggers a question: every next hop that is wanted counts as in use. So there is no state DELAY, which
+//! waits for such a confirmation. A next hop is asked again when its ReachableTime is over, not when the next packet is
+//! for it. Nothing is sent to a next hop that is not wanted, so it has no entry.
 
 mod announce;
 mod answer;

@@ -1,7 +1,7 @@
-//! What a server answers (RFC 9915 §18.3), for a port whose addresses are decided.
+//! Chooses a server's answer (RFC 9915 §18.3) for a port whose addresses are decided.
 //!
-//! Of the IA_NAs in a message one holds the port's addresses: the first that names one of them, else the first of
-//! all. The others get none. Lifetimes are the server's; what the client proposes is not looked at.
+//! One of the IA_NAs in a message gets the port's addresses: the first that names one of them, else the first. The
+//! others get none. The server sets the lifetimes and ignores the client's wishes.
 
 use super::codec::MessageType;
 use super::option::{Ia, IaKind, Status};
@@ -12,10 +12,10 @@ use crate::frame::Ipv6Packet;
 use sextant_model::{Dhcpv6Service, LeasedAddress, PortId};
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What was learned of a lease that a client gives up.
+/// The fact about an address that a client gives up.
 type Lesson = fn(PortId, IpAddr) -> Learned;
 
-/// The answer and what was learned.
+/// The answer and the facts.
 ///
 /// # Errors
 /// Why there is no answer.
@@ -49,7 +49,7 @@ pub(super) fn serve(
     }
 }
 
-/// One message and the service that answers it.
+/// A message and the service that answers it.
 struct Exchange<'a> {
     service: &'a Dhcpv6Service,
     packet: &'a Ipv6Packet<'a>,
@@ -57,7 +57,7 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// §18.3.1, §18.3.9. Without anything to commit, a Solicit with Rapid Commit is answered like any other.
+    /// §18.3.1, §18.3.9. Without a lease to commit, a Solicit with Rapid Commit is answered like any other.
     fn solicit(&self) -> Reply {
         let commit = self.query.rapid_commit && self.holder().is_some();
         let mut reply = if commit {
@@ -100,7 +100,7 @@ impl Exchange<'_> {
         Ok(reply)
     }
 
-    /// §18.3.4. The client is bound to this server, so what it has beyond the port's addresses is over.
+    /// §18.3.4. The client's leases are this server's, so those that the port does not have end.
     fn renew(&self) -> Reply {
         let mut reply = self.reply();
         let holder = self.holder();
@@ -122,7 +122,7 @@ impl Exchange<'_> {
         reply
     }
 
-    /// §18.3.5. The leases may be another server's: only those that cannot be right on this link are ended.
+    /// §18.3.5. The leases may be another server's: only those that are wrong on this link end.
     fn rebind(&self) -> Result<Reply, &'static str> {
         let mut reply = self.reply();
         let holder = self.holder();
@@ -158,7 +158,7 @@ impl Exchange<'_> {
         reply
     }
 
-    /// §18.3.7 and §18.3.8: Release and Decline are answered alike and mean different things.
+    /// §18.3.7 and §18.3.8: Release and Decline get the same answer, but are different facts.
     fn give_up(&self, lesson: Lesson) -> (Reply, Vec<Learned>) {
         let mut reply = self.reply();
         let mut learned = Vec::new();
@@ -207,7 +207,7 @@ impl Exchange<'_> {
         Reply::new(kind, self.service, self.packet, self.query)
     }
 
-    /// Which of the identity associations holds the port's addresses; none if there are no addresses, or no IA_NA.
+    /// The identity association that gets the port's addresses. `None` without addresses, or without an IA_NA.
     fn holder(&self) -> Option<usize> {
         if self.service.addresses.is_empty() {
             return None;

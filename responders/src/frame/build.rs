@@ -1,4 +1,4 @@
-//! A frame written front to back into one buffer.
+//! Writes a frame front to back into one buffer.
 
 use super::checksum::checksum;
 use super::{ETHERNET_LEN, FRAGMENT, ICMPV6, IPV6_LEN, UDP};
@@ -7,7 +7,7 @@ use std::net::Ipv6Addr;
 
 const START: usize = ETHERNET_LEN + IPV6_LEN;
 
-/// From whom to whom a frame goes.
+/// Sender and receiver of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Addresses {
     /// Ethernet source.
@@ -29,8 +29,8 @@ pub struct FrameBuilder {
 }
 
 impl FrameBuilder {
-    /// An ICMPv6 message of this type, code 0, with room for `body` octets after the checksum. Hop limit 255, as
-    /// Neighbor Discovery demands.
+    /// An ICMPv6 message of this type and code 0, with room for `body` octets after the checksum. Its hop limit is 255,
+    /// as Neighbor Discovery needs.
     pub fn icmpv6(addresses: Addresses, kind: u8, body: usize) -> Self {
         let mut builder = Self::new(addresses, ICMPV6, 255, 4 + body);
         builder.bytes.extend([kind, 0, 0, 0]);
@@ -69,8 +69,8 @@ impl FrameBuilder {
         &mut self.bytes
     }
 
-    /// The frame, with lengths and checksum filled in. Callers keep the body within what IPv6 carries: of a payload
-    /// of more than 65,535 octets the excess is cut off.
+    /// The frame, with lengths and checksum filled in. A payload of more than 65,535 octets is cut off; callers keep it
+    /// shorter.
     pub fn finish(mut self) -> Vec<u8> {
         let length = u16::try_from(self.bytes.len() - START).unwrap_or(u16::MAX);
         self.bytes.truncate(START + usize::from(length));
@@ -85,7 +85,7 @@ impl FrameBuilder {
             ..
         } = self.addresses;
         match checksum(source, destination, next_header, &self.bytes[START..]) {
-            // A UDP checksum of zero means none (RFC 768).
+            // A UDP checksum of zero means no checksum (RFC 768).
             0 if next_header == UDP => self.put(START + 6, u16::MAX),
             sum if next_header == UDP => self.put(START + 6, sum),
             sum => self.put(START + 2, sum),
@@ -98,11 +98,11 @@ impl FrameBuilder {
     }
 }
 
-/// What every IPv6 link carries (RFC 8200 §5): packets up to this many octets.
+/// Every IPv6 link carries packets of this many octets (RFC 8200 §5).
 pub const LEAST_MTU: usize = 1280;
 
-/// The frame as it is, or, if a link need not carry its packet, as fragments (RFC 8200 §4.5) that every link carries.
-/// `identification` tells them from those of other packets between the same addresses.
+/// The frame or, if some links do not carry its packet, fragments that all links carry (RFC 8200 §4.5).
+/// `identification` distinguishes them from fragments of other packets between the same addresses.
 pub fn fragments(frame: Vec<u8>, identification: u32) -> Vec<Vec<u8>> {
     const HEADER: usize = 8;
     const ROOM: usize = (LEAST_MTU - IPV6_LEN - HEADER) / 8 * 8;
