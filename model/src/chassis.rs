@@ -28,6 +28,7 @@ impl EncapKind {
     pub const ALL: [Self; 3] = [Self::Vxlan, Self::Gre, Self::Geneve];
 
     /// The name, also the Open vSwitch interface type (ovs-vswitchd.conf.db(5)).
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Vxlan => "vxlan",
@@ -91,6 +92,7 @@ pub struct Encap {
 impl Encap {
     /// Octets that the underlay adds to a guest's IP packet, at most. Peers use IPv6 if the hypervisor has an IPv6
     /// address.
+    #[must_use]
     pub fn overhead(self) -> u16 {
         let ip_header = match self.endpoints {
             Endpoints::Ipv6(_) | Endpoints::Both(..) => 40,
@@ -131,6 +133,7 @@ pub struct Chassis {
 
 impl Chassis {
     /// A hypervisor with nothing but these known.
+    #[must_use]
     pub fn new(id: ChassisId, encap: Encap) -> Self {
         Self {
             id,
@@ -146,6 +149,7 @@ impl Chassis {
     }
 
     /// What is stored across restarts: without what only its own database tells.
+    #[must_use]
     pub fn stored(&self) -> Self {
         Self {
             bridge_mappings: self.bridge_mappings.clone(),
@@ -157,6 +161,7 @@ impl Chassis {
 
     /// Whether it has a way to a physical network: a bridge of it and, once it was observed, the patch port to that
     /// bridge.
+    #[must_use]
     pub fn reaches(&self, physical_network: &str) -> bool {
         let patched = !self.observed || self.patch_ports.contains_key(physical_network);
         patched && self.bridge_mappings.contains_key(physical_network)

@@ -27,11 +27,13 @@ pub struct Delegation {
 
 impl Delegation {
     /// The subnet's prefix: the first /64 of the delegated one.
+    #[must_use]
     pub fn subnet_prefix(&self) -> Ipv6Net {
         Ipv6Net::new_assert(self.prefix.network(), 64)
     }
 
     /// Whether it is valid no more.
+    #[must_use]
     pub fn has_ended(&self, now: i64) -> bool {
         self.valid_until <= now
     }
@@ -40,6 +42,7 @@ impl Delegation {
 impl Intent {
     /// Whether another version of intent has the same routers ask for the prefixes of the same subnets. It compares a
     /// few pointers. It says no if anything else about these objects has changed.
+    #[must_use]
     pub fn delegates_as(&self, other: &Self) -> bool {
         self.subnets.ptr_eq(&other.subnets)
             && self.routers.ptr_eq(&other.routers)
@@ -55,6 +58,7 @@ impl Intent {
 
     /// The router that asks for a subnet's prefix. It is on the subnet and has a gateway. Of several, it is the one
     /// with the first id.
+    #[must_use]
     pub fn delegating_router(&self, subnet: &Subnet) -> Option<&Arc<Router>> {
         let on_subnet = self
             .router_ports_of(subnet.network_id)
@@ -67,6 +71,7 @@ impl Intent {
     }
 
     /// The external network where a subnet's prefix is asked for.
+    #[must_use]
     pub fn delegating_network(&self, subnet: &Subnet) -> Option<NetworkId> {
         let router = self.delegating_router(subnet)?;
         let gateway = self.gateway_of(router.id)?;
@@ -75,10 +80,6 @@ impl Intent {
 
     /// The subnets whose prefixes a router asks for, by id.
     pub fn delegated_to(&self, router: &Router) -> impl Iterator<Item = &Arc<Subnet>> {
-        let asks = |subnet: &&Arc<Subnet>| {
-            let asks = self.delegating_router(subnet);
-            asks.is_some_and(|asks| asks.id == router.id)
-        };
         let ids: std::collections::BTreeSet<SubnetId> = self
             .interfaces_of(router.id)
             .flat_map(|port| port.fixed_ips.iter().map(|ip| ip.subnet_id))
@@ -86,6 +87,9 @@ impl Intent {
             .collect();
         ids.into_iter()
             .filter_map(|id| self.subnets.get(&id))
-            .filter(asks)
+            .filter(|subnet| {
+                let asking = self.delegating_router(subnet);
+                asking.is_some_and(|asking| asking.id == router.id)
+            })
     }
 }

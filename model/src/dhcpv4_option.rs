@@ -5,6 +5,7 @@
 //! refuses options that cannot be sent.
 
 use crate::dhcp_tag::{DhcpTag, UnknownTag};
+use crate::mac::hexadecimal_octet;
 use crate::{DomainName, InvalidDomainName};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
@@ -165,6 +166,7 @@ const SUPPRESSIBLE: [Dhcpv4Place; 2] = [Dhcpv4Place::Option(3), Dhcpv4Place::Opt
 
 impl Dhcpv4Option {
     /// Whether it suppresses an option that the server would send otherwise.
+    #[must_use]
     pub fn is_suppressing(&self) -> bool {
         self.value.is_empty()
     }
@@ -299,12 +301,8 @@ pub fn put_route(out: &mut Vec<u8>, destination: Ipv4Net, next_hop: Ipv4Addr) {
 }
 
 fn octets(text: &str) -> Option<Vec<u8>> {
-    let octet = |pair: &str| {
-        let hexadecimal = pair.len() == 2 && pair.bytes().all(|digit| digit.is_ascii_hexdigit());
-        u8::from_str_radix(pair, 16).ok().filter(|_| hexadecimal)
-    };
     text.contains(':')
-        .then(|| text.split(':').map(octet).collect())?
+        .then(|| text.split(':').map(hexadecimal_octet).collect())?
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! parsed by its option's definition. So the API refuses a value that cannot be sent, and no answer is spoilt.
 
 use crate::dhcp_tag::{DhcpTag, UnknownTag};
+use crate::mac::hexadecimal_octet;
 use crate::{DomainName, InvalidDomainName};
 use std::net::Ipv6Addr;
 
@@ -212,12 +213,8 @@ fn seconds(text: &str, least: u32) -> Result<u32, InvalidDhcpv6Option> {
 }
 
 fn octets(text: &str) -> Result<Vec<u8>, InvalidDhcpv6Option> {
-    let octet = |pair: &str| {
-        let hexadecimal = pair.len() == 2 && pair.bytes().all(|digit| digit.is_ascii_hexdigit());
-        u8::from_str_radix(pair, 16).ok().filter(|_| hexadecimal)
-    };
     text.split(':')
-        .map(octet)
+        .map(hexadecimal_octet)
         .collect::<Option<_>>()
         .ok_or_else(|| InvalidDhcpv6Option::Octets(text.to_owned()))
 }

@@ -32,6 +32,7 @@ pub enum InvalidDomainName {
 
 impl DomainName {
     /// The name, without the final dot.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -35,6 +35,7 @@ pub enum BadEndpoints {
 
 impl Endpoints {
     /// The IPv6 address.
+    #[must_use]
     pub fn ipv6(self) -> Option<Ipv6Addr> {
         match self {
             Self::Ipv6(ipv6) | Self::Both(ipv6, _) => Some(ipv6),
@@ -43,6 +44,7 @@ impl Endpoints {
     }
 
     /// The IPv4 address.
+    #[must_use]
     pub fn ipv4(self) -> Option<Ipv4Addr> {
         match self {
             Self::Ipv4(ipv4) | Self::Both(_, ipv4) => Some(ipv4),
@@ -51,6 +53,7 @@ impl Endpoints {
     }
 
     /// The first address that other machines can never use to reach this one: `::1`, link-local, multicast and so on.
+    #[must_use]
     pub fn impossible(self) -> Option<IpAddr> {
         self.addresses().find(|address| match address {
             IpAddr::V6(ipv6) => {
@@ -81,6 +84,7 @@ impl Endpoints {
     }
 
     /// The preferred address: IPv6 if there is one.
+    #[must_use]
     pub fn first(self) -> IpAddr {
         match self {
             Self::Ipv6(ipv6) | Self::Both(ipv6, _) => ipv6.into(),
@@ -90,6 +94,7 @@ impl Endpoints {
 
     /// Our address and the peer's, for a tunnel between two hypervisors. IPv6 if both have it, else IPv4. `None` if
     /// they share no IP version.
+    #[must_use]
     pub fn towards(self, peer: Self) -> Option<(IpAddr, IpAddr)> {
         let ipv6 = self.ipv6().zip(peer.ipv6());
         let ipv4 = self.ipv4().zip(peer.ipv4());

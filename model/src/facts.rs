@@ -67,26 +67,31 @@ pub struct Facts {
 
 impl Facts {
     /// All hypervisors, by id.
+    #[must_use]
     pub fn chassis(&self) -> &OrdMap<ChassisId, Arc<Chassis>> {
         &self.chassis
     }
 
     /// All interfaces that carry a port's id, even if no such port exists.
+    #[must_use]
     pub fn plugged(&self) -> &OrdMap<PortId, Plugged> {
         &self.plugged
     }
 
     /// All existing ports that are plugged in.
+    #[must_use]
     pub fn bindings(&self) -> &OrdMap<PortId, Binding> {
         &self.bindings
     }
 
     /// Ports whose flows their switch has confirmed.
+    #[must_use]
     pub fn active(&self) -> &OrdSet<PortId> {
         &self.active
     }
 
     /// The hypervisor whose `br-int` has this datapath id.
+    #[must_use]
     pub fn chassis_of_datapath(&self, datapath_id: u64) -> Option<&Arc<Chassis>> {
         self.chassis
             .values()
@@ -144,10 +149,12 @@ impl Facts {
                 chassis: plugged.chassis.clone(),
                 ofport: plugged.ofport,
             });
+        // Groups and pairs may change while the binding stays.
         self.regroup(intent, port, wanted.as_ref());
         if self.bindings.get(&port) == wanted.as_ref() {
             return self.let_go(intent, port);
         }
+        // At another place, or by another OpenFlow port, it needs other flows, which are not confirmed yet.
         self.active.remove(&port);
         if let Some(old) = self.bindings.remove(&port) {
             self.unconfirmed.remove(&(old.chassis.clone(), port));
@@ -165,6 +172,7 @@ impl Facts {
                 .insert((new.chassis.clone(), new.network, port));
             self.bindings.insert(port, new);
         }
+        // Last: the addresses that it may keep depend on where it is.
         self.let_go(intent, port);
     }
 
@@ -203,11 +211,13 @@ impl Facts {
     }
 
     /// The flows that a hypervisor's switch refuses. `None` if it accepts all.
+    #[must_use]
     pub fn shortfall(&self, chassis: &ChassisId) -> Option<&Arc<Shortfall>> {
         self.shortfalls.get(chassis)
     }
 
     /// How Neighbor Solicitations are answered on a hypervisor.
+    #[must_use]
     pub fn answering(&self, chassis: &ChassisId) -> Answering {
         let shortfall = self.shortfalls.get(chassis);
         shortfall.map_or(Answering::ByFlow, |shortfall| shortfall.answering)
@@ -238,6 +248,7 @@ impl Facts {
     }
 
     /// Where a port is and where frames for it are sent.
+    #[must_use]
     pub fn binding(&self, port: PortId) -> Option<&Binding> {
         self.bindings.get(&port)
     }
@@ -283,6 +294,7 @@ impl Facts {
             .next();
         std::iter::from_fn(move || {
             let (_, chassis, _) = next.filter(|member| member.0 == network)?;
+            // Skip scan: one look-up jumps over all ports of this hypervisor to the next one.
             next = self
                 .members
                 .range((network, chassis.clone(), PortId::MAX)..)
@@ -302,6 +314,7 @@ impl Facts {
             .next();
         std::iter::from_fn(move || {
             let (_, network, _) = *next.as_ref().filter(|located| located.0 == *chassis)?;
+            // Skip scan: one look-up jumps over all ports of this network to the next one.
             next = self
                 .located
                 .range((chassis.clone(), *network, PortId::MAX)..)
@@ -311,6 +324,7 @@ impl Facts {
     }
 
     /// The prefixes that were delegated, by subnet.
+    #[must_use]
     pub fn delegations(&self) -> &OrdMap<SubnetId, Arc<Delegation>> {
         &self.delegations
     }
@@ -325,6 +339,7 @@ impl Facts {
 
     /// The most octets that any hypervisor's encapsulation adds to a guest's IP packet. Without any hypervisor, VXLAN
     /// over IPv6 is assumed.
+    #[must_use]
     pub fn tunnel_overhead(&self) -> u16 {
         const ASSUMED: Encap = Encap {
             endpoints: Endpoints::Ipv6(Ipv6Addr::UNSPECIFIED),
@@ -334,6 +349,7 @@ impl Facts {
     }
 
     /// The MTU of a network in octets: the one asked for, else the underlay's MTU less [`Facts::tunnel_overhead`].
+    #[must_use]
     pub fn network_mtu(&self, network: &Network, settings: &Settings) -> u16 {
         match network.mtu {
             Some(mtu) => mtu,

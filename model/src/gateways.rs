@@ -126,6 +126,7 @@ impl Gateways {
             let Some(changed) = changed.filter(|changed| changed.reaches(physical)) else {
                 continue;
             };
+            // The other hypervisors rank among each other as before, so only this one and the present holder compare.
             let holder = on.and_then(|on| chassis.get(on));
             if holder.is_none_or(|on| self.rank(changed, router) > self.rank(on, router)) {
                 self.put(router, Some((id.clone(), network)));
@@ -142,6 +143,7 @@ impl Gateways {
             self.on.remove(&(old, network, router));
         }
         if let Some((new, network)) = wanted {
+            // Neighbours of another network are of no use.
             let same = before.filter(|(_, of)| *of == network);
             if let Some((old, _)) = same {
                 self.hand_over(&old, &new, network);
@@ -152,8 +154,8 @@ impl Gateways {
     }
 
     /// Chooses the hypervisor for a router's gateway among those with a bridge of the physical network. It is not gone,
-    /// it has the highest priority and then the highest hash. So a hypervisor that comes or goes moves no gateways
-    /// between the others (RFC 2991's highest random weight).
+    /// it has the highest priority, and then the best hash. So a hypervisor that comes or goes moves no gateways between
+    /// the others (RFC 2991's highest random weight).
     fn best<'a>(
         &self,
         chassis: &'a OrdMap<ChassisId, Arc<Chassis>>,

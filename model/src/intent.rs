@@ -69,6 +69,7 @@ pub struct Intent {
 
 impl Intent {
     /// An empty cloud with this configuration.
+    #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self {
             settings: Arc::new(settings),
@@ -77,6 +78,7 @@ impl Intent {
     }
 
     /// Whether the object or claim of a key exists. Intent knows no facts.
+    #[must_use]
     pub fn has(&self, key: &Key) -> bool {
         match key {
             Key::Object(key) => self.has_object(key),
@@ -103,16 +105,19 @@ impl Intent {
     }
 
     /// Whether somebody has what this claim names.
+    #[must_use]
     pub fn is_claimed(&self, claim: &Claim) -> bool {
         self.claims.contains(claim)
     }
 
     /// How many objects of a kind a project has.
+    #[must_use]
     pub fn count_of(&self, project: &str, kind: Counted) -> u64 {
         self.counts.get(project, kind)
     }
 
     /// How many objects of a kind a project may have. `None`: no limit.
+    #[must_use]
     pub fn quota_of(&self, project: &str, kind: Counted) -> Option<u64> {
         let set = self.quotas.get(project);
         let set = set.and_then(|quota| quota.limits.get(&kind));
@@ -187,6 +192,7 @@ impl Intent {
     }
 
     /// The port of a router on its external network.
+    #[must_use]
     pub fn gateway_of(&self, router: RouterId) -> Option<&Arc<Port>> {
         let range = (router, PortId::MIN)..=(router, PortId::MAX);
         let mut ports = self.gateways_of.range(range);
@@ -194,6 +200,7 @@ impl Intent {
     }
 
     /// The security group that a project's ports get if they name none.
+    #[must_use]
     pub fn default_group_of(&self, project: &str) -> Option<SecurityGroupId> {
         self.default_groups.get(project).copied()
     }
@@ -238,6 +245,7 @@ impl Intent {
     }
 
     /// The number of a group in the pipeline.
+    #[must_use]
     pub fn group_number(&self, group: SecurityGroupId) -> Option<GroupNumber> {
         self.group_numbers.get(&group).copied()
     }

@@ -25,6 +25,7 @@ impl IpVersion {
     pub const ALL: [Self; 2] = [Self::V4, Self::V6];
 
     /// The version of an address.
+    #[must_use]
     pub fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(_) => Self::V4,
@@ -33,11 +34,13 @@ impl IpVersion {
     }
 
     /// The version of a prefix.
+    #[must_use]
     pub fn of_prefix(prefix: IpNet) -> Self {
         Self::of(prefix.addr())
     }
 
     /// 4 or 6.
+    #[must_use]
     pub fn number(self) -> u8 {
         match self {
             Self::V4 => 4,
@@ -46,6 +49,7 @@ impl IpVersion {
     }
 
     /// `IPv4` or `IPv6`, as a rule's ethertype in Neutron.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::V4 => "IPv4",

@@ -7,6 +7,8 @@
 //!
 //! Nothing here does IO, reads a clock or makes an id: those are arguments.
 
+#![warn(clippy::must_use_candidate)]
+
 mod address;
 mod address_scope;
 mod chassis;

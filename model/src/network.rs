@@ -21,6 +21,7 @@ pub enum NetworkType {
 
 impl NetworkType {
     /// Whether frames travel in tunnels between hypervisors.
+    #[must_use]
     pub fn is_tunnelled(self) -> bool {
         match self {
             Self::Vxlan | Self::Gre | Self::Geneve => true,
@@ -65,6 +66,7 @@ pub struct Network {
 
 impl Network {
     /// A tunnelled network that is up, with all else unset.
+    #[must_use]
     pub fn new(id: NetworkId, key: NetworkKey) -> Self {
         Self {
             id,

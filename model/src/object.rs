@@ -32,6 +32,7 @@ pub struct Meta {
 impl Meta {
     /// The metadata of a project's new object: without name or description, made at this time (seconds since 1970), of
     /// revision 0.
+    #[must_use]
     pub fn new(project: &str, now: i64) -> Self {
         Self {
             project_id: project.to_owned(),
@@ -51,6 +52,7 @@ pub struct ServerIdentity {
 
 impl ServerIdentity {
     /// The DUID-UUID: type 4, then the UUID (RFC 6355 §4).
+    #[must_use]
     pub fn duid(&self) -> Arc<[u8]> {
         let mut duid = vec![0, 4];
         duid.extend_from_slice(self.uuid.as_bytes());
@@ -97,6 +99,7 @@ pub enum Object {
 
 impl Object {
     /// The project that it counts for, and the kind that it counts as.
+    #[must_use]
     pub fn counted(&self) -> Option<(&str, Counted)> {
         let (meta, kind) = match self {
             Self::Network(network) => (&network.meta, Counted::Network),
@@ -120,6 +123,7 @@ impl Object {
     }
 
     /// The key under which it is stored.
+    #[must_use]
     pub fn key(&self) -> Key {
         let object = match self {
             Self::Network(network) => ObjectKey::Network(network.id),
@@ -161,6 +165,7 @@ impl Change {
     }
 
     /// The key that it changes.
+    #[must_use]
     pub fn key(&self) -> Key {
         match self {
             Self::Put(object) => object.key(),

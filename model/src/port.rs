@@ -47,6 +47,7 @@ pub struct DhcpOption {
 impl DhcpOption {
     /// Why DHCP answers leave it out, if they do. Neutron accepts any text for an option and leaves it to its DHCP
     /// server.
+    #[must_use]
     pub fn unsendable(&self) -> Option<String> {
         match self.ip_version {
             IpVersion::V4 => Dhcpv4Option::parse(&self.opt_name, &self.opt_value)
@@ -101,6 +102,7 @@ pub struct Port {
 
 impl Port {
     /// A port that nobody uses yet: up, without groups, addresses and pairs, with port security.
+    #[must_use]
     pub fn new(id: PortId, network_id: NetworkId, mac_address: MacAddr) -> Self {
         Self {
             id,
@@ -123,6 +125,7 @@ impl Port {
     }
 
     /// The router that has this port as an internal interface.
+    #[must_use]
     pub fn router(&self) -> Option<RouterId> {
         if self.device_owner != ROUTER_INTERFACE_OWNER {
             return None;
@@ -131,6 +134,7 @@ impl Port {
     }
 
     /// The router that has this port as its external gateway.
+    #[must_use]
     pub fn gateway_of(&self) -> Option<RouterId> {
         if self.device_owner != ROUTER_GATEWAY_OWNER {
             return None;
@@ -139,22 +143,26 @@ impl Port {
     }
 
     /// Whether it is a router's port, internal or external. Nobody plugs such a port in.
+    #[must_use]
     pub fn is_of_router(&self) -> bool {
         [ROUTER_INTERFACE_OWNER, ROUTER_GATEWAY_OWNER].contains(&self.device_owner.as_str())
     }
 
     /// Whether it belongs to the network: a router's or a DHCP server's port, not a guest's.
+    #[must_use]
     pub fn is_of_network(&self) -> bool {
         self.device_owner.starts_with("network:")
     }
 
     /// The full name of its guest, if it has a name.
+    #[must_use]
     pub fn full_name(&self, domain: &str) -> Option<String> {
         let named = !self.dns_name.is_empty();
         named.then(|| in_domain(&self.dns_name, domain))
     }
 
     /// The MACs that it may use besides its own.
+    #[must_use]
     pub fn other_macs(&self) -> BTreeSet<MacAddr> {
         let pairs = self.allowed_address_pairs.iter();
         pairs
@@ -165,13 +173,12 @@ impl Port {
 
     /// The addresses given to it. The link-local one and those that wait for a prefix are not among them.
     pub fn addresses(&self) -> impl Iterator<Item = (SubnetId, IpAddr)> + '_ {
-        let waits = |address| match address {
-            IpAddr::V6(address) => PROVISIONAL_PREFIX.contains(&address),
-            IpAddr::V4(_) => false,
-        };
         let given = self.fixed_ips.iter();
         given
-            .filter(move |fixed| !waits(fixed.ip_address))
+            .filter(|fixed| match fixed.ip_address {
+                IpAddr::V6(address) => !PROVISIONAL_PREFIX.contains(&address),
+                IpAddr::V4(_) => true,
+            })
             .map(|fixed| (fixed.subnet_id, fixed.ip_address))
     }
 
@@ -194,18 +201,20 @@ impl Port {
     }
 
     /// Whether it may send from an address with this MAC only because of a pair.
+    #[must_use]
     pub fn is_paired(&self, address: IpNet, mac: MacAddr) -> bool {
-        let pair = |pair: &AddressPair| {
+        let mut pairs = self.allowed_address_pairs.iter();
+        let is_allowed = pairs.any(|pair| {
             let of_mac = pair.mac_address.unwrap_or(self.mac_address) == mac;
             of_mac && pair.ip_address.contains(&address)
-        };
-        let own = |(_, fixed)| mac == self.mac_address && IpNet::from(fixed) == address;
-        self.port_security_enabled
-            && self.allowed_address_pairs.iter().any(pair)
-            && !self.addresses().any(own)
+        });
+        let mut own = self.addresses();
+        let is_own = mac == self.mac_address && own.any(|(_, own)| IpNet::from(own) == address);
+        self.port_security_enabled && is_allowed && !is_own
     }
 
     /// Whether it may have an address from its pairs at this MAC. Its own, link-local and group addresses do not count.
+    #[must_use]
     pub fn may_hold(&self, address: IpAddr, mac: MacAddr) -> bool {
         let of_somebody = match address {
             IpAddr::V6(address) => !address.is_unspecified() && !is_link_local(address),
@@ -230,6 +239,7 @@ impl Port {
 }
 
 /// A host's name within a domain. A name that ends with a dot is already full.
+#[must_use]
 pub fn in_domain(name: &str, domain: &str) -> String {
     match domain.trim_end_matches('.') {
         "" => name.to_owned(),

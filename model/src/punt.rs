@@ -137,6 +137,7 @@ pub struct Advertisement {
 impl Advertisement {
     /// The advertisement at a time, in seconds since 1970. The lifetimes of a prefix that ends are at most the time
     /// that is left (RFC 9096 §3.3).
+    #[must_use]
     pub fn at(&self, now: i64) -> Cow<'_, Self> {
         if !self.has_ends() {
             return Cow::Borrowed(self);
@@ -218,6 +219,7 @@ pub enum Problem {
 
 impl Problem {
     /// The name in metrics and logs: the name of its ICMP message (RFC 4443 §3), if there is only one.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::HopLimit => "time_exceeded",
@@ -341,6 +343,7 @@ impl Punt {
     }
 
     /// The `vlan_tci` of an answer (ovs-fields(7)); 0 without a tag.
+    #[must_use]
     pub fn vlan_tci(&self) -> u16 {
         match self {
             Self::IcmpError(error) => error.vlan_tci,
@@ -359,6 +362,7 @@ impl Punt {
     }
 
     /// The name in metrics and logs.
+    #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::RouterSolicitation { .. } => "router_solicitation",

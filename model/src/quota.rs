@@ -40,6 +40,7 @@ impl Counted {
     ];
 
     /// Its name in the API.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Network => "network",
@@ -82,6 +83,7 @@ impl DefaultQuotas {
     }
 
     /// The most of a kind. `None`: no limit.
+    #[must_use]
     pub fn limit(&self, kind: Counted) -> Option<u64> {
         self.0.get(&kind).copied().flatten()
     }

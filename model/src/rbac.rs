@@ -31,6 +31,7 @@ pub enum RbacAction {
 
 impl RbacPolicy {
     /// A policy of a project that allows every project this on an object, made at this time (seconds since 1970).
+    #[must_use]
     pub fn for_everyone(
         id: RbacPolicyId,
         object: RbacObject,

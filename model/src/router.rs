@@ -33,6 +33,7 @@ pub struct Router {
 
 impl Router {
     /// A router that is up, without a gateway and routes of its own.
+    #[must_use]
     pub fn new(id: RouterId, key: RouterKey) -> Self {
         Self {
             id,

@@ -57,7 +57,7 @@ impl SecurityGroup {
         now: i64,
         mut id: impl FnMut() -> Uuid,
     ) -> Vec<SecurityGroupRule> {
-        let rule = |ethertype| SecurityGroupRule {
+        let rules = IpVersion::ALL.map(|ethertype| SecurityGroupRule {
             id: SecurityGroupRuleId(id()),
             security_group_id: self.id,
             meta: Meta::new(&self.meta.project_id, now),
@@ -67,8 +67,8 @@ impl SecurityGroup {
             port_range_min: None,
             port_range_max: None,
             remote,
-        };
-        [IpVersion::V4, IpVersion::V6].map(rule).to_vec()
+        });
+        rules.into()
     }
 }
 
@@ -94,6 +94,7 @@ pub struct RuleProtocol {
 impl SecurityGroupRule {
     /// The protocol that it is limited to. Number 0 limits nothing: no IPv4 packet has it, and Neutron also calls it
     /// `ip`. By the name of IPv6's first extension header, it means that header.
+    #[must_use]
     pub fn only_protocol(&self) -> Option<&RuleProtocol> {
         let protocol = self.protocol.as_ref()?;
         Some(protocol).filter(|protocol| protocol.number != 0 || protocol.name == "hopopt")
@@ -122,6 +123,7 @@ pub enum MemberAddress {
 
 impl MemberAddress {
     /// Its IP version.
+    #[must_use]
     pub fn ethertype(&self) -> IpVersion {
         match self {
             Self::Given(prefix) => IpVersion::of(prefix.addr()),

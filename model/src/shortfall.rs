@@ -65,6 +65,7 @@ impl Capability {
     ];
 
     /// The name in metrics, logs and the API: Open vSwitch's name, if it has one.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NdExtensions => "nd_ext",
@@ -120,11 +121,13 @@ pub struct Shortfall {
 
 impl Shortfall {
     /// Whether the switch accepts all flows.
+    #[must_use]
     pub fn is_none(&self) -> bool {
         self.flows.is_empty() && self.ports.is_empty()
     }
 
     /// What the switch lacks, with the number of flows left out for each.
+    #[must_use]
     pub fn missing(&self) -> BTreeMap<Capability, usize> {
         let mut missing = BTreeMap::new();
         for refusal in self.flows.values() {

@@ -26,6 +26,7 @@ pub struct UnknownMode(pub String);
 
 impl Ipv6Mode {
     /// The name in the API.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Slaac => "slaac",
@@ -35,6 +36,7 @@ impl Ipv6Mode {
     }
 
     /// Whether hosts form their addresses themselves, from the prefix and their EUI-64.
+    #[must_use]
     pub fn is_auto_address(self) -> bool {
         self != Self::Dhcpv6Stateful
     }
@@ -125,6 +127,7 @@ pub struct Subnet {
 
 impl Subnet {
     /// A subnet with DHCP, without gateway, pools, modes or options.
+    #[must_use]
     pub fn new(id: SubnetId, network_id: NetworkId, cidr: IpNet) -> Self {
         Self {
             id,
@@ -144,14 +147,16 @@ impl Subnet {
     }
 
     /// The prefix, if it is IPv6 and hosts can use it.
+    #[must_use]
     pub fn ipv6_prefix(&self) -> Option<Ipv6Net> {
         match self.cidr {
-            IpNet::V6(prefix) => Some(prefix).filter(|_| !self.is_provisional()),
-            IpNet::V4(_) => None,
+            IpNet::V6(prefix) if !self.is_provisional() => Some(prefix),
+            IpNet::V6(_) | IpNet::V4(_) => None,
         }
     }
 
     /// Whether it still waits for its delegated prefix.
+    #[must_use]
     pub fn is_provisional(&self) -> bool {
         self.prefix_source == PrefixSource::Delegated && self.cidr == IpNet::V6(PROVISIONAL_PREFIX)
     }

@@ -32,6 +32,7 @@ pub struct SubnetPool {
 
 impl SubnetPool {
     /// The version of its prefixes.
+    #[must_use]
     pub fn ip_version(&self) -> IpVersion {
         let first = self.prefixes.first();
         first.map_or(IpVersion::V6, |prefix| IpVersion::of_prefix(*prefix))

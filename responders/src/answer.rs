@@ -42,6 +42,7 @@ pub enum Verdict {
 
 impl Verdict {
     /// The name in metrics: `answered`, `noted`, `ignored` or `malformed`.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Answered(_) => "answered",

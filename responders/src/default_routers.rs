@@ -106,12 +106,14 @@ impl DefaultRouters {
     }
 
     /// The router to use. A router counts until [`handle_timeout`](Self::handle_timeout) removes it.
+    #[must_use]
     pub fn best(&self) -> Option<&DefaultRouter> {
         let best = self.best?;
         self.routers.iter().find(|router| router.address == best)
     }
 
     /// When the next router expires.
+    #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.routers.iter().map(|router| router.expires).min()
     }

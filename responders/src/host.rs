@@ -47,6 +47,7 @@ pub struct Host {
 
 impl Host {
     /// A hypervisor whose guests already know these routers' ports.
+    #[must_use]
     pub fn new(chassis: ChassisId, known: RouterPorts, now: Time) -> Self {
         Self {
             advertising: Advertising::new(known.links, now),
@@ -142,6 +143,7 @@ impl Host {
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
+    #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let advertising = self.advertising.poll_timeout().into_iter();
         advertising
@@ -152,16 +154,19 @@ impl Host {
     }
 
     /// Whether something has happened since the last comparison that facts may lack.
+    #[must_use]
     pub fn has_changed(&self) -> bool {
         self.uplinks.has_changed() || self.prefix_clients.has_changed()
     }
 
     /// Its part on external networks.
+    #[must_use]
     pub fn uplinks(&self) -> &Uplinks {
         &self.uplinks
     }
 
     /// Its clients for delegated prefixes.
+    #[must_use]
     pub fn prefix_clients(&self) -> &PrefixClients {
         &self.prefix_clients
     }

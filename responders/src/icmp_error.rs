@@ -48,6 +48,7 @@ impl Complaint {
 }
 
 /// Answers a packet that a router does not take.
+#[must_use]
 pub fn answer(error: &IcmpError, frame: &[u8]) -> Answer {
     let made = match error.source {
         IpAddr::V6(source) => about(error, source, frame),

@@ -72,7 +72,7 @@ pub(crate) fn group_echo(members: &[GroupMember], packet: &Ipv6Packet<'_>) -> An
     if packet.source.is_multicast() || packet.source.is_unspecified() {
         return Answer::ignored(NAME, "from nobody who could be answered");
     }
-    let reply = |member: &GroupMember| {
+    let replies = members.iter().map(|member| {
         let addresses = Addresses {
             source_mac: member.mac,
             destination_mac: packet.source_mac,
@@ -82,8 +82,8 @@ pub(crate) fn group_echo(members: &[GroupMember], packet: &Ipv6Packet<'_>) -> An
         let mut frame = FrameBuilder::icmpv6_error(addresses, ECHO_REPLY, 0, request.body.len());
         frame.bytes().extend(request.body);
         frame.finish()
-    };
-    answered(NAME, "echo_reply", members.iter().map(reply).collect())
+    });
+    answered(NAME, "echo_reply", replies.collect())
 }
 
 fn answered(message: &'static str, with: &'static str, frames: Vec<Vec<u8>>) -> Answer {

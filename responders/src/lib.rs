@@ -13,6 +13,8 @@
 //! [`neighbor::NeighborCache`] keeps next hops resolved. [`repetition::Repetition`] says when to announce or ask again.
 //! [`prefix_client::Client`] asks for the prefixes of subnets.
 
+#![warn(clippy::must_use_candidate)]
+
 mod answer;
 pub mod default_routers;
 pub mod dhcpv4;
@@ -35,6 +37,7 @@ use frame::{Ipv4Packet, Ipv6Packet, Refusal};
 use sextant_model::Punt;
 
 /// Answers a packet: `frame` is the Ethernet frame of the packet-in, without a VLAN tag.
+#[must_use]
 pub fn respond(punt: &Punt, frame: &[u8]) -> Answer {
     match punt {
         Punt::RouterSolicitation { advertisements, .. } => {

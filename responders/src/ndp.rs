@@ -96,6 +96,7 @@ pub struct NdOptions<'a> {
 
 impl<'a> NdOptions<'a> {
     /// The options in `bytes`, which begin `offset` octets into the frame.
+    #[must_use]
     pub fn new(bytes: &'a [u8], offset: usize) -> Self {
         Self { bytes, offset }
     }

@@ -31,6 +31,7 @@ const ENTERPRISE: u32 = 8888;
 
 /// The DUID of a subnet's client: DUID-EN 8888 and the octets of the subnet's id. Neutron's client uses the same, so a
 /// server goes on with the prefixes of a cloud that moves from Neutron.
+#[must_use]
 pub fn duid(subnet: SubnetId) -> Vec<u8> {
     let mut duid = Vec::with_capacity(22);
     duid.extend(DUID_EN.to_be_bytes());
@@ -67,6 +68,7 @@ pub struct Lease {
 
 impl Lease {
     /// Whether it is valid no more.
+    #[must_use]
     pub fn has_ended(&self, now: Instant) -> bool {
         self.valid_until.is_some_and(|until| until <= now)
     }
@@ -101,6 +103,7 @@ impl State {
     ];
 
     /// The name in metrics and on the command line.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Soliciting => "soliciting",
@@ -132,6 +135,7 @@ pub enum Effect {
 
 impl Effect {
     /// The name in metrics.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Taken => "taken",

@@ -32,6 +32,7 @@ impl Schedule {
     ///
     /// Bounds that RFC 4861 §6.2.1 forbids are moved to the nearest allowed. The maximum is 4 to 1800 s, the minimum 3
     /// s to three quarters of the maximum.
+    #[must_use]
     pub fn new(min_interval: Duration, max_interval: Duration, now: Instant, random: u32) -> Self {
         let max_interval = max_interval.clamp(Duration::from_secs(4), Duration::from_secs(1800));
         let min_interval = min_interval.clamp(MIN_DELAY_BETWEEN_RAS, max_interval * 3 / 4);
@@ -46,11 +47,13 @@ impl Schedule {
     }
 
     /// When the next advertisement is due.
+    #[must_use]
     pub fn poll_timeout(&self) -> Instant {
         self.deadline
     }
 
     /// Whether it is due.
+    #[must_use]
     pub fn is_due(&self, now: Instant) -> bool {
         self.deadline <= now
     }

@@ -31,6 +31,7 @@ enum Kind {
 
 impl Repetition {
     /// An announcement ([`neighbor::announce`](crate::neighbor::announce())): three times, a second apart.
+    #[must_use]
     pub fn announcement(now: Instant) -> Self {
         Self {
             due: now,
@@ -43,6 +44,7 @@ impl Repetition {
 
     /// A Router Solicitation ([`ra::solicit`](crate::ra::solicit)). The waits are 4 s, then twice as long each time, up
     /// to an hour. The owner ends it when it hears a router (RFC 7559 §2).
+    #[must_use]
     pub fn solicitation(now: Instant) -> Self {
         Self {
             due: now,
@@ -67,6 +69,7 @@ impl Repetition {
     }
 
     /// When to send next. `None` if all were sent.
+    #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.kind {
             Kind::Announcement { left: 0 } => None,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 impl Facts {
     /// The hypervisor that has each router's external gateway, and the external network, by router.
+    #[must_use]
     pub fn gateways(&self) -> &OrdMap<RouterId, (ChassisId, NetworkId)> {
         self.gateways.placed()
     }
@@ -26,11 +27,13 @@ impl Facts {
     }
 
     /// Hypervisors that are silent for so long that others take their gateways.
+    #[must_use]
     pub fn gone(&self) -> &OrdSet<ChassisId> {
         self.gateways.gone()
     }
 
     /// What each hypervisor has learned on external networks.
+    #[must_use]
     pub fn outside(&self) -> &OrdMap<(ChassisId, NetworkId), Arc<Outside>> {
         self.gateways.outside()
     }

@@ -1,7 +1,7 @@
 //! Who has the addresses from address pairs: the port that announced one last.
 
 use super::Facts;
-use crate::{ChassisId, Intent, MacAddr, NetworkId, Port, PortId};
+use crate::{ChassisId, Intent, MacAddr, NetworkId, PortId};
 use imbl::{OrdMap, OrdSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -52,6 +52,7 @@ impl Holders {
     }
 
     fn put(&mut self, network: NetworkId, address: IpAddr, holder: AddressHolder) {
+        // The holder before has to lose the address in both maps.
         self.remove(network, address);
         self.of_port.insert((holder.port, address, network));
         self.all.insert((network, address), holder);
@@ -81,6 +82,7 @@ impl Holders {
 
 impl Facts {
     /// Who has which address from address pairs, by network and address.
+    #[must_use]
     pub fn holders(&self) -> &OrdMap<(NetworkId, IpAddr), AddressHolder> {
         &self.holders.all
     }
@@ -124,14 +126,16 @@ impl Facts {
     pub(super) fn let_go(&mut self, intent: &Intent, id: PortId) {
         let port = intent.ports.get(&id);
         let network = self.bindings.get(&id).map(|binding| binding.network);
-        let keeps = |address: IpAddr, of: NetworkId| {
-            let holder = self.holders.all.get(&(of, address));
-            let mac = holder.map(|holder| holder.mac);
-            let may = |port: &Port| mac.is_some_and(|mac| port.may_hold(address, mac));
-            network == Some(of) && port.is_some_and(|port| may(port))
-        };
         let held = self.holders.of(id);
-        let gone: Vec<_> = held.filter(|(address, of)| !keeps(*address, *of)).collect();
+        let gone: Vec<_> = held
+            .filter(|(address, of)| {
+                let holder = self.holders.all.get(&(*of, *address));
+                let may_hold = port
+                    .zip(holder)
+                    .is_some_and(|(port, holder)| port.may_hold(*address, holder.mac));
+                network != Some(*of) || !may_hold
+            })
+            .collect();
         for (address, of) in gone {
             self.holders.remove(of, address);
         }

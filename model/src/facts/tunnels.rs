@@ -40,6 +40,7 @@ pub(super) struct Tunnels {
 
 impl Facts {
     /// What each hypervisor hears from its peers by BFD. Empty where BFD is not configured.
+    #[must_use]
     pub fn tunnel_watches(&self) -> &OrdMap<ChassisId, Arc<TunnelWatches>> {
         &self.tunnels.watches
     }
@@ -65,6 +66,7 @@ impl Facts {
 
     /// How many pairs of hypervisors have no working tunnel. Either they share no IP version, or one hears nothing from
     /// the other by BFD. Hypervisors that are gone do not count.
+    #[must_use]
     pub fn missing_tunnels(&self) -> usize {
         let here = |id: &ChassisId| self.chassis.contains_key(id) && !self.gone().contains(id);
         let mut down = 0;

@@ -10,6 +10,7 @@ use std::sync::Arc;
 impl Intent {
     /// Applies one change of the store. Changes of facts have no effect.
     pub fn apply(&mut self, change: &Change) {
+        // Counted first, while the object as it was can still be looked at.
         self.recount(change);
         match change {
             Change::Put(object) => self.put(object),

@@ -66,11 +66,13 @@ impl MessageType {
     ];
 
     /// The type with this number, if there is one.
+    #[must_use]
     pub fn from_u8(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number).checked_sub(1)?).copied()
     }
 
     /// The name in metrics.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Discover => "discover",
@@ -211,6 +213,7 @@ pub enum Overload {
 
 impl Overload {
     /// The value of option 52.
+    #[must_use]
     pub fn from_u8(number: u8) -> Option<Self> {
         match number {
             1 => Some(Self::BootFile),
@@ -253,6 +256,7 @@ pub struct Options<'a> {
 
 impl<'a> Options<'a> {
     /// The octets of the current area that are still unread.
+    #[must_use]
     pub fn bytes(&self) -> &'a [u8] {
         self.area.bytes
     }

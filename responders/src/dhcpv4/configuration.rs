@@ -107,14 +107,16 @@ pub(super) struct Boot<'a> {
 /// option.
 pub(super) fn boot<'a>(service: &'a Dhcpv4Service, query: &Query<'_>) -> Boot<'a> {
     let server = given(service, query, Dhcpv4Place::NextServer);
-    let file = given(service, query, Dhcpv4Place::Option(option::BOOT_FILE));
+    let file = if query.requested.names(option::BOOT_FILE) {
+        None
+    } else {
+        given(service, query, Dhcpv4Place::Option(option::BOOT_FILE))
+    };
     Boot {
         server: server
             .and_then(|option| option.value.first_chunk::<4>())
             .map(|octets| Ipv4Addr::from(*octets)),
-        file: file
-            .filter(|_| !query.requested.names(option::BOOT_FILE))
-            .map(|option| option.value.as_slice()),
+        file: file.map(|option| option.value.as_slice()),
     }
 }
 
@@ -125,32 +127,42 @@ pub(super) fn put(
     query: &Query<'_>,
     lease: &Dhcpv4Lease,
 ) {
-    let ours = |code| given(service, query, Dhcpv4Place::Option(code)).is_none();
-    let wanted = |code| ours(code) && query.requested.contains(code);
     let address = lease.address;
     options.put(option::SUBNET_MASK, &address.netmask().octets());
-    if ours(option::BROADCAST_ADDRESS) {
+    if is_ours(service, query, option::BROADCAST_ADDRESS) {
         options.put(option::BROADCAST_ADDRESS, &address.broadcast().octets());
     }
-    if ours(option::MTU) {
+    if is_ours(service, query, option::MTU) {
         options.put(option::MTU, &service.mtu.to_be_bytes());
     }
-    // A client that understands these routes ignores option 3 (RFC 3442), so they come first.
+    // A client that understands these routes ignores the routers' option, in any order of the two (RFC 3442).
     for code in [option::CLASSLESS_ROUTES, option::CLASSLESS_ROUTES_MICROSOFT] {
-        if wanted(code) && !lease.routes.is_empty() {
+        if is_wanted(service, query, code) && !lease.routes.is_empty() {
             options.routes(code, &lease.routes);
         }
     }
-    if let Some(router) = lease.router.filter(|_| wanted(option::ROUTERS)) {
+    if let Some(router) = lease.router
+        && is_wanted(service, query, option::ROUTERS)
+    {
         options.put(option::ROUTERS, &router.octets());
     }
-    if wanted(option::DNS_SERVERS) && !lease.dns_servers.is_empty() {
+    if is_wanted(service, query, option::DNS_SERVERS) && !lease.dns_servers.is_empty() {
         options.addresses(option::DNS_SERVERS, &lease.dns_servers);
     }
-    names(options, service, query, lease, wanted);
+    names(options, service, query, lease);
     for extra in &service.extra {
         extra_option(options, service, query, extra);
     }
+}
+
+/// Whether the service decides on this option, since the port was not given one.
+fn is_ours(service: &Dhcpv4Service, query: &Query<'_>, code: u8) -> bool {
+    given(service, query, Dhcpv4Place::Option(code)).is_none()
+}
+
+/// Whether the client gets the service's value of this option.
+fn is_wanted(service: &Dhcpv4Service, query: &Query<'_>, code: u8) -> bool {
+    is_ours(service, query, code) && query.requested.contains(code)
 }
 
 fn names(
@@ -158,12 +170,9 @@ fn names(
     service: &Dhcpv4Service,
     query: &Query<'_>,
     lease: &Dhcpv4Lease,
-    wanted: impl Fn(u8) -> bool,
 ) {
-    if let Some(domain) = service
-        .domain
-        .as_ref()
-        .filter(|_| wanted(option::DOMAIN_NAME))
+    if let Some(domain) = &service.domain
+        && is_wanted(service, query, option::DOMAIN_NAME)
     {
         options.put(option::DOMAIN_NAME, domain.as_str().as_bytes());
     }
@@ -175,7 +184,7 @@ fn names(
             .and_then(|domain| host.within(domain));
         options.fqdn(full.as_ref().unwrap_or(host), asked);
     }
-    if wanted(option::HOST_NAME) {
+    if is_wanted(service, query, option::HOST_NAME) {
         options.put(option::HOST_NAME, host.as_str().as_bytes());
     }
 }
@@ -206,13 +215,10 @@ fn given<'a>(
     query: &Query<'_>,
     place: Dhcpv4Place,
 ) -> Option<&'a Dhcpv4Option> {
-    let meant = |option: &&Dhcpv4Option| {
-        option.place == place
-            && option
-                .tags
-                .iter()
-                .all(|tag| tag.holds(|client| query.is(client)))
-    };
-    let candidates = service.extra.iter().filter(meant);
+    let of_place = service.extra.iter().filter(|option| option.place == place);
+    let candidates = of_place.filter(|option| {
+        let mut tags = option.tags.iter();
+        tags.all(|tag| tag.holds(|client| query.is(client)))
+    });
     candidates.rev().max_by_key(|option| option.tags.len())
 }

@@ -18,13 +18,12 @@ const NTP_NAME: u16 = 3;
 /// Appends the options.
 pub(super) fn put(out: &mut Vec<u8>, service: &Dhcpv6Service, query: &Query<'_>) {
     let extra = &service.options.extra;
-    let wanted = |code| query.requested.contains(code) && given(extra, query, code).is_none();
-    if wanted(option::DNS_SERVERS) && !service.dns_servers.is_empty() {
+    if is_wanted(extra, query, option::DNS_SERVERS) && !service.dns_servers.is_empty() {
         put_option(out, option::DNS_SERVERS, |out| {
             put_addresses(out, &service.dns_servers)
         });
     }
-    if wanted(option::DOMAIN_LIST) && !service.domains.is_empty() {
+    if is_wanted(extra, query, option::DOMAIN_LIST) && !service.domains.is_empty() {
         put_option(out, option::DOMAIN_LIST, |out| {
             put_domains(out, &service.domains)
         });
@@ -45,16 +44,18 @@ pub(super) fn put(out: &mut Vec<u8>, service: &Dhcpv6Service, query: &Query<'_>)
     }
 }
 
+/// Whether the client gets the service's value of this option.
+fn is_wanted(extra: &[Dhcpv6Option], query: &Query<'_>, code: u16) -> bool {
+    query.requested.contains(code) && given(extra, query, code).is_none()
+}
+
 /// The port's option of a code. Of those for this client, the one with the most tags wins, then the first.
 fn given<'a>(extra: &'a [Dhcpv6Option], query: &Query<'_>, code: u16) -> Option<&'a Dhcpv6Option> {
-    let meant = |option: &&Dhcpv6Option| {
-        option.code == code
-            && option
-                .tags
-                .iter()
-                .all(|tag| tag.holds(|client| query.is(client)))
-    };
-    let candidates = extra.iter().filter(meant);
+    let of_code = extra.iter().filter(|option| option.code == code);
+    let candidates = of_code.filter(|option| {
+        let mut tags = option.tags.iter();
+        tags.all(|tag| tag.holds(|client| query.is(client)))
+    });
     candidates.rev().max_by_key(|option| option.tags.len())
 }
 

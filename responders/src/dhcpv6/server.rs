@@ -105,15 +105,14 @@ impl Exchange<'_> {
         let mut reply = self.reply();
         let holder = self.holder();
         for (index, ia) in self.query.ias().enumerate() {
-            let stale = || {
-                ia.addresses()
-                    .map(|ia| ia.address)
-                    .filter(|address| !self.is_leased(*address))
-            };
+            let addresses = ia.addresses().map(|ia| ia.address);
+            let mut stale = addresses
+                .filter(|address| !self.is_leased(*address))
+                .peekable();
             if Some(index) == holder {
-                reply.lease(ia.iaid, &self.service.addresses, stale());
-            } else if ia.kind == IaKind::NonTemporary && stale().next().is_some() {
-                reply.lease(ia.iaid, &[], stale());
+                reply.lease(ia.iaid, &self.service.addresses, stale);
+            } else if ia.kind == IaKind::NonTemporary && stale.peek().is_some() {
+                reply.lease(ia.iaid, &[], stale);
             } else {
                 reply.refuse(ia.kind, ia.iaid, unavailable(ia.kind));
             }
@@ -128,18 +127,17 @@ impl Exchange<'_> {
         let holder = self.holder();
         let mut known = false;
         for (index, ia) in self.non_temporary() {
-            let astray = || {
-                ia.addresses()
-                    .map(|ia| ia.address)
-                    .filter(|address| self.is_astray(*address))
-            };
+            let addresses = ia.addresses().map(|ia| ia.address);
+            let mut astray = addresses
+                .filter(|address| self.is_astray(*address))
+                .peekable();
             let leases: &[LeasedAddress] = if Some(index) == holder {
                 &self.service.addresses
             } else {
                 &[]
             };
-            if !leases.is_empty() || astray().next().is_some() {
-                reply.lease(ia.iaid, leases, astray());
+            if !leases.is_empty() || astray.peek().is_some() {
+                reply.lease(ia.iaid, leases, astray);
                 known = true;
             }
         }
@@ -184,12 +182,10 @@ impl Exchange<'_> {
     /// Answers every identity association of a client that asks for new leases.
     fn assign(&self, reply: &mut Reply) {
         let holder = self.holder();
-        let moved = |ia: &Ia<'_>| {
-            self.query.kind == MessageType::Request
-                && ia.addresses().any(|ia| self.is_astray(ia.address))
-        };
+        let is_request = self.query.kind == MessageType::Request;
         for (index, ia) in self.query.ias().enumerate() {
-            if ia.kind == IaKind::NonTemporary && moved(&ia) {
+            let has_moved = is_request && ia.addresses().any(|ia| self.is_astray(ia.address));
+            if ia.kind == IaKind::NonTemporary && has_moved {
                 reply.refuse(ia.kind, ia.iaid, Status::NotOnLink);
             } else if Some(index) == holder {
                 reply.lease(ia.iaid, &self.service.addresses, std::iter::empty());

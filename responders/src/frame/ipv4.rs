@@ -111,6 +111,7 @@ impl Ipv4FrameBuilder {
 
     /// A datagram with room for `body` octets of payload. Its time to live is 64. It is never fragmented, so it needs
     /// no identification (RFC 6864 §4.1).
+    #[must_use]
     pub fn udp(
         addresses: Ipv4Addresses,
         source_port: u16,
@@ -125,6 +126,7 @@ impl Ipv4FrameBuilder {
     }
 
     /// An ICMP error of this type and code that quotes this packet. The quotation fits a packet.
+    #[must_use]
     pub fn icmp_error(
         addresses: Ipv4Addresses,
         kind_and_code: [u8; 2],
@@ -149,6 +151,7 @@ impl Ipv4FrameBuilder {
     }
 
     /// The frame, with lengths and checksums filled in. A packet of more than 65,535 octets is cut off.
+    #[must_use]
     pub fn finish(mut self) -> Vec<u8> {
         let total = self.finish_header();
         self.put(START + 4, total - IPV4_LEN as u16);

@@ -87,9 +87,11 @@ impl<'a> UdpDatagram<'a> {
     }
 
     fn checked(datagram: &'a [u8], offset: usize, right: bool) -> Result<Self, Refusal> {
-        let Some((header, body)) = datagram.split_first_chunk::<8>().filter(|_| right) else {
-            return Err(wrong(offset + 6, "wrong UDP checksum"));
-        };
+        let wrong_checksum = wrong(offset + 6, "wrong UDP checksum");
+        if !right {
+            return Err(wrong_checksum);
+        }
+        let (header, body) = datagram.split_first_chunk::<8>().ok_or(wrong_checksum)?;
         Ok(Self {
             source_port: u16::from_be_bytes([header[0], header[1]]),
             destination_port: u16::from_be_bytes([header[2], header[3]]),

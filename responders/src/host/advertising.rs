@@ -50,6 +50,7 @@ struct Leaving {
 impl Advertising {
     /// The links of a hypervisor whose guests already know these. Those that are gone are withdrawn once the current
     /// links are known.
+    #[must_use]
     pub fn new(known: BTreeMap<PortId, AdvertisedLink>, now: Time) -> Self {
         let known = known.into_iter();
         let leaving = known.map(|(port, link)| {
@@ -73,6 +74,7 @@ impl Advertising {
             let leaving = Leaving::new(speaker.link.network, &speaker.current(), now);
             self.leaving.insert(port, leaving);
         }
+        // Ports that are back stop saying that they go. They speak again once the switch has their flows.
         self.returning.retain(|port, _| links.contains_key(port));
         let leaving = std::mem::take(&mut self.leaving).into_iter();
         let (back, leaving): (BTreeMap<_, _>, BTreeMap<_, _>) =
@@ -99,6 +101,7 @@ impl Advertising {
                 continue;
             }
             let mut speaker = Speaker::new(link, settings, now, random);
+            // What it advertised before it went, and does not advertise any more, stays withdrawn.
             if let Some(last_word) = self.returning.remove(&port) {
                 speaker.withdraw(&last_word, now);
             }
@@ -128,6 +131,7 @@ impl Advertising {
     }
 
     /// When the next advertisement is due.
+    #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.next
     }

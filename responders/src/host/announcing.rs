@@ -32,6 +32,7 @@ pub struct Announcing {
 
 impl Announcing {
     /// A hypervisor whose guests know these addresses.
+    #[must_use]
     pub fn new(known: BTreeMap<AddressOnNetwork, MacAddr>) -> Self {
         Self {
             known,
@@ -44,6 +45,7 @@ impl Announcing {
         if *places == self.known {
             return;
         }
+        // Before `known` is replaced: a move is a difference to where guests knew the address.
         for (place, mac) in places {
             if self.was_at(*place).is_some_and(|before| before != *mac) {
                 self.waiting.insert(*place, *mac);
@@ -57,6 +59,7 @@ impl Announcing {
         self.gone.extend(left);
         let too_many = self.gone.len().saturating_sub(MOST_REMEMBERED);
         self.gone.drain(..too_many);
+        // An address that moved once more is announced only at its latest MAC.
         self.waiting
             .retain(|place, mac| known.get(place) == Some(mac));
         self.moved
@@ -100,6 +103,7 @@ impl Announcing {
     }
 
     /// When the next announcement is due.
+    #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let moved = self.moved.values();
         moved

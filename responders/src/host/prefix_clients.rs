@@ -49,6 +49,7 @@ struct ClientPlace {
 
 impl PrefixClients {
     /// A hypervisor without clients yet.
+    #[must_use]
     pub fn new(chassis: ChassisId, now: Time) -> Self {
         Self {
             chassis,
@@ -72,6 +73,7 @@ impl PrefixClients {
     ) {
         self.changed = true;
         let places = places(uplinks);
+        // First the clients that go: one that is given back must not be taken for a lease to go on with.
         self.part_from_others(&places, intent, now, random);
         for (subnet, place) in places {
             match self.clients.get_mut(&subnet) {
@@ -89,15 +91,15 @@ impl PrefixClients {
         now: Instant,
         random: &mut dyn FnMut() -> u64,
     ) {
-        let stays = |subnet: &SubnetId, client: &PlacedClient| {
-            let place = places.get(subnet);
-            place.is_some_and(|place| place.network == client.place.network)
-        };
         let clients = std::mem::take(&mut self.clients).into_iter();
         let (stay, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            clients.partition(|(subnet, client)| stays(subnet, client));
+            clients.partition(|(subnet, client)| {
+                let place = places.get(subnet);
+                place.is_some_and(|place| place.network == client.place.network)
+            });
         self.clients = stay;
         for (subnet, mut gone) in gone {
+            // On the same network another hypervisor asks from now on, and takes the lease over.
             if network_of(subnet, intent) != Some(gone.place.network) {
                 gone.client.release(now, random());
                 self.leaving.push((subnet, gone));
@@ -206,6 +208,7 @@ impl PrefixClients {
     }
 
     /// Whether something has happened since the last comparison that facts may lack.
+    #[must_use]
     pub fn has_changed(&self) -> bool {
         self.changed
     }
@@ -221,6 +224,7 @@ impl PrefixClients {
     }
 
     /// When something is due.
+    #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.all()
             .filter_map(|client| client.client.poll_timeout())

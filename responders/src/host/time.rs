@@ -13,6 +13,7 @@ pub struct Time {
 
 impl Time {
     /// The instant of a time in seconds since 1970. `None` for [`i64::MAX`] and for times that no clock reaches: never.
+    #[must_use]
     pub fn instant_at(self, unix: i64) -> Option<Instant> {
         let seconds = unix.saturating_sub(self.unix);
         let distance = Duration::from_secs(seconds.unsigned_abs());
@@ -25,6 +26,7 @@ impl Time {
     }
 
     /// The time of an instant, in seconds since 1970.
+    #[must_use]
     pub fn unix_at(self, instant: Option<Instant>) -> i64 {
         let Some(instant) = instant else {
             return i64::MAX;
@@ -37,6 +39,7 @@ impl Time {
     }
 
     /// By how many seconds somebody has set the clock since then.
+    #[must_use]
     pub fn set_since(self, base: Self) -> u64 {
         self.unix.abs_diff(base.unix_at(Some(self.instant)))
     }

@@ -31,6 +31,7 @@ pub struct Uplinks {
 
 impl Uplinks {
     /// A hypervisor whose uplinks are not known yet.
+    #[must_use]
     pub fn new(chassis: ChassisId) -> Self {
         Self {
             chassis,
@@ -110,7 +111,10 @@ impl Uplinks {
         let known = facts.chassis().get(&self.chassis);
         // Facts keep nothing of a hypervisor whose database is not read yet.
         let is_kept = known.is_some_and(|known| known.observed);
-        let Some(links) = self.links.as_mut().filter(|_| is_kept) else {
+        if !is_kept {
+            return;
+        }
+        let Some(links) = &mut self.links else {
             return;
         };
         let of_it = (self.chassis.clone(), NetworkId::MIN)..=(self.chassis.clone(), NetworkId::MAX);
@@ -129,6 +133,7 @@ impl Uplinks {
     }
 
     /// Whether something has happened since the last comparison that facts may lack.
+    #[must_use]
     pub fn has_changed(&self) -> bool {
         self.changed
     }
@@ -156,6 +161,7 @@ impl Uplinks {
     }
 
     /// The default router of a network.
+    #[must_use]
     pub fn default_router(&self, network: NetworkId) -> Option<Ipv6Addr> {
         self.links.as_ref()?.get(&network)?.default_router()
     }
@@ -192,13 +198,15 @@ fn learn(
 /// A link with what this hypervisor, or else another one, knew of it.
 fn remembered(chassis: &ChassisId, network: NetworkId, facts: &Facts, now: Instant) -> Link {
     let own = facts.outside().get(&(chassis.clone(), network));
-    let others = || {
-        let all = facts.outside().iter();
-        let of_network = all.filter(|((_, of), _)| *of == network);
-        of_network
-            .map(|(_, outside)| outside)
-            .max_by_key(|outside| (outside.default_router, outside.neighbors.len()))
-    };
-    let known: Option<&Arc<Outside>> = own.or_else(others);
+    let known = own.or_else(|| known_by_most(network, facts));
     Link::new(known.map(Arc::as_ref), now)
+}
+
+/// What is known of a network on the hypervisor that knows most of it.
+fn known_by_most(network: NetworkId, facts: &Facts) -> Option<&Arc<Outside>> {
+    let all = facts.outside().iter();
+    let of_network = all.filter(|((_, of), _)| *of == network);
+    of_network
+        .map(|(_, outside)| outside)
+        .max_by_key(|outside| (outside.default_router, outside.neighbors.len()))
 }

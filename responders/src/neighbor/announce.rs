@@ -13,6 +13,7 @@ const FLAGS: u8 = 0x80 | 0x20;
 
 /// The Ethernet frame that announces this MAC for a router's address. Send it up to three times, a second apart
 /// (MAX_NEIGHBOR_ADVERTISEMENT, RFC 4861 §7.2.6).
+#[must_use]
 pub fn announce(mac: MacAddr, address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V6(address) => unsolicited_advertisement(mac, address),
@@ -22,6 +23,7 @@ pub fn announce(mac: MacAddr, address: IpAddr) -> Vec<u8> {
 
 /// An unsolicited Neighbor Advertisement of a router to all nodes (RFC 4861 §7.2.6). It comes from the address that it
 /// announces. Routers without an entry for the address make one (RFC 9131 §5).
+#[must_use]
 pub fn unsolicited_advertisement(mac: MacAddr, address: Ipv6Addr) -> Vec<u8> {
     let addresses = Addresses {
         source_mac: mac,
@@ -37,6 +39,7 @@ pub fn unsolicited_advertisement(mac: MacAddr, address: Ipv6Addr) -> Vec<u8> {
 }
 
 /// An ARP announcement: a broadcast request for the sender's own address (RFC 5227 §2.3, §3).
+#[must_use]
 pub fn gratuitous_arp(mac: MacAddr, address: Ipv4Addr) -> Vec<u8> {
     arp::request(mac, address, address, None)
 }

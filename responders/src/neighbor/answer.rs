@@ -14,6 +14,7 @@ const SOLICITED: u8 = 0x40;
 const OVERRIDE: u8 = 0x20;
 
 /// The address that a frame asks for, if it is a solicitation that may be answered.
+#[must_use]
 pub fn wanted(frame: &[u8]) -> Option<Ipv6Addr> {
     let packet = Ipv6Packet::parse(frame).ok()?;
     let message = Icmpv6Message::parse(&packet).ok()?;

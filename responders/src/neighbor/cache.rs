@@ -22,6 +22,7 @@ pub struct NeighborCache {
 
 impl NeighborCache {
     /// An empty cache. A timing out of bounds is moved to the nearest bound.
+    #[must_use]
     pub fn new(timing: Timing) -> Self {
         Self {
             timing: timing.bounded(),
@@ -89,6 +90,7 @@ impl NeighborCache {
     }
 
     /// What is known of a next hop.
+    #[must_use]
     pub fn get(&self, next_hop: IpAddr) -> Option<&Neighbor> {
         self.neighbors.get(&next_hop)
     }

@@ -37,6 +37,7 @@ impl State {
     ];
 
     /// The name in metrics and on the command line: that of `ip neighbor`, if it has one.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Incomplete => "incomplete",
@@ -121,36 +122,43 @@ impl Neighbor {
     }
 
     /// The next hop.
+    #[must_use]
     pub fn address(&self) -> IpAddr {
         self.target.ends.next_hop()
     }
 
     /// Who asks for it.
+    #[must_use]
     pub fn target(&self) -> &Target {
         &self.target
     }
 
     /// Its MAC, as far as known.
+    #[must_use]
     pub fn mac(&self) -> Option<MacAddr> {
         self.mac
     }
 
     /// What is known of it.
+    #[must_use]
     pub fn state(&self) -> State {
         self.state
     }
 
     /// Whether it is a router, where it said so.
+    #[must_use]
     pub fn router(&self) -> Option<bool> {
         self.router
     }
 
     /// Whether it answered when it was asked last.
+    #[must_use]
     pub fn answers(&self) -> bool {
         self.answers
     }
 
     /// When it answered last.
+    #[must_use]
     pub fn confirmed_at(&self) -> Option<Instant> {
         self.confirmed_at
     }

@@ -33,6 +33,7 @@ pub enum Ends {
 
 impl Ends {
     /// These two addresses. `None` if their IP versions differ.
+    #[must_use]
     pub fn new(source: IpAddr, next_hop: IpAddr) -> Option<Self> {
         match (source, next_hop) {
             (IpAddr::V6(source), IpAddr::V6(next_hop)) => Some(Self::V6 { source, next_hop }),
@@ -42,6 +43,7 @@ impl Ends {
     }
 
     /// The gateway port's address.
+    #[must_use]
     pub fn source(&self) -> IpAddr {
         match *self {
             Self::V6 { source, .. } => source.into(),
@@ -50,6 +52,7 @@ impl Ends {
     }
 
     /// The next hop.
+    #[must_use]
     pub fn next_hop(&self) -> IpAddr {
         match *self {
             Self::V6 { next_hop, .. } => next_hop.into(),

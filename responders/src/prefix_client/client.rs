@@ -74,6 +74,7 @@ impl Offer {
 impl Client {
     /// Starts with Solicit, after a random delay (SOL_MAX_DELAY). With a known lease it starts with Rebind, as after a
     /// change of the link (RFC 9915 §18.2.12). The lease counts meanwhile, and also if nobody answers.
+    #[must_use]
     pub fn new(
         subnet: SubnetId,
         sender: Sender,
@@ -108,11 +109,13 @@ impl Client {
     }
 
     /// Its lease.
+    #[must_use]
     pub fn lease(&self) -> Option<&Lease> {
         self.lease.as_ref()
     }
 
     /// Its state.
+    #[must_use]
     pub fn state(&self) -> State {
         match self.phase {
             Phase::Soliciting(..) => State::Soliciting,
@@ -125,6 +128,7 @@ impl Client {
     }
 
     /// Whether it gave its prefix back, and has nothing more to send.
+    #[must_use]
     pub fn is_done(&self) -> bool {
         self.phase == Phase::Released
     }
@@ -326,11 +330,12 @@ impl Client {
 
     /// The phase that the time leads to. `None` if the phase stays.
     fn turn(&self, now: Instant, random: u64) -> Option<Phase> {
-        let has_come = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let lease = self.lease.as_ref();
-        let renew = lease.is_some_and(|lease| has_come(lease.renew_at));
-        let rebind = lease.is_some_and(|lease| has_come(lease.rebind_at));
-        let extension = || Exchange::new(Retransmission::extend(), now, random);
+        let [renew, rebind] = [
+            lease.and_then(|lease| lease.renew_at),
+            lease.and_then(|lease| lease.rebind_at),
+        ]
+        .map(|at| at.is_some_and(|at| at <= now));
         match &self.phase {
             Phase::Soliciting(exchange, Some(best)) if exchange.is_due(now) => {
                 Some(requesting(best.clone(), now, random))
@@ -338,8 +343,10 @@ impl Client {
             Phase::Requesting(exchange, _) if exchange.has_failed(now) => {
                 Some(soliciting(self.sol_max_rt, now, random))
             }
-            Phase::Bound | Phase::Renewing(_) if rebind => Some(Phase::Rebinding(extension())),
-            Phase::Bound if renew => Some(Phase::Renewing(extension())),
+            Phase::Bound | Phase::Renewing(_) if rebind => {
+                Some(Phase::Rebinding(extending(now, random)))
+            }
+            Phase::Bound if renew => Some(Phase::Renewing(extending(now, random))),
             // Nobody said that the lease does not fit the link, so it stays (§18.2.12).
             Phase::Rebinding(exchange) if exchange.has_failed(now) => Some(Phase::Bound),
             Phase::Releasing(exchange, _) if exchange.has_failed(now) => Some(Phase::Released),
@@ -420,6 +427,10 @@ fn soliciting(longest: Duration, now: Instant, random: u64) -> Phase {
 fn requesting(offer: Offer, now: Instant, random: u64) -> Phase {
     let exchange = Exchange::new(Retransmission::request(), now, random);
     Phase::Requesting(exchange, offer)
+}
+
+fn extending(now: Instant, random: u64) -> Exchange {
+    Exchange::new(Retransmission::extend(), now, random)
 }
 
 fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {

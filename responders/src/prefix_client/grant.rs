@@ -31,17 +31,17 @@ impl Heard {
     /// Why there is none.
     pub(super) fn best(&self, wanted: Option<Ipv6Net>) -> Result<Prefix, &'static str> {
         let ours = self.usable()?;
-        let rank = |prefix: &Prefix| {
+        let useful = ours.prefixes.iter().filter(|prefix| prefix.check().is_ok());
+        // Of equals `max_by_key` returns the last, so the first has to come last.
+        let best = useful.rev().max_by_key(|prefix| {
             let is_wanted = wanted == Some(prefix.prefix);
             (
                 is_wanted && prefix.preferred > 0,
                 prefix.preferred,
                 is_wanted,
             )
-        };
-        let useful = ours.prefixes.iter().filter(|prefix| prefix.check().is_ok());
-        // Of equals `max_by_key` returns the last, so the first has to come last.
-        match useful.rev().max_by_key(|prefix| rank(prefix)) {
+        });
+        match best {
             Some(prefix) => Ok(*prefix),
             None => Err(ours.complaint()),
         }

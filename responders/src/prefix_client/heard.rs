@@ -74,11 +74,13 @@ impl Heard {
     }
 
     /// The DUID of the client that it is for.
+    #[must_use]
     pub fn client(&self) -> &[u8] {
         &self.client
     }
 
     /// The name in metrics: `advertise` or `reply`.
+    #[must_use]
     pub fn message(&self) -> &'static str {
         self.kind.name()
     }

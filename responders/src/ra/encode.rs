@@ -18,6 +18,7 @@ const MAX_OPTION: usize = 255 * 8;
 ///
 /// It stays within the MTU that it advertises, or within 1280 octets if it advertises no MTU. Options that do not fit
 /// are left out, the last first. Their order is prefixes, routes, DNS servers, search domains, PREF64, captive portal.
+#[must_use]
 pub fn advertise(advertisement: &Advertisement, to: Destination) -> Vec<u8> {
     advertise_with(advertisement, &GoneDns::default(), to)
 }

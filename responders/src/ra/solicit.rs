@@ -9,6 +9,7 @@ use std::net::Ipv6Addr;
 const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
 
 /// The Ethernet frame that asks all routers. It contains the sender's MAC, unless it comes from `::` (RFC 4861 §4.1).
+#[must_use]
 pub fn solicit(mac: MacAddr, source: Ipv6Addr) -> Vec<u8> {
     let addresses = Addresses {
         source_mac: mac,

@@ -39,6 +39,7 @@ pub struct Farewell {
 
 impl Farewell {
     /// The farewell of nothing.
+    #[must_use]
     pub fn none(said: &Advertisement) -> Self {
         Self {
             said: said.clone(),
@@ -47,6 +48,7 @@ impl Farewell {
     }
 
     /// The farewell after this one when `after` is advertised from `now` on, in seconds since 1970.
+    #[must_use]
     pub fn to(&self, after: &Advertisement, now: i64) -> Self {
         Self {
             said: withdraw(&self.said, after, now),
@@ -55,6 +57,7 @@ impl Farewell {
     }
 
     /// The last farewell of a router on a link that it leaves at `now`, in seconds since 1970.
+    #[must_use]
     pub fn last_word(&self, now: i64) -> Self {
         let mut said = last_word(&self.said, now);
         said.dns_servers.clear();
@@ -64,6 +67,7 @@ impl Farewell {
     }
 
     /// Whether it withdraws anything that this advertisement lacks.
+    #[must_use]
     pub fn is_beyond(&self, advertisement: &Advertisement) -> bool {
         self.said != *advertisement || self.dns != GoneDns::default()
     }
@@ -89,6 +93,7 @@ impl Farewell {
     }
 
     /// The Ethernet frame, as of [`advertise`](super::advertise).
+    #[must_use]
     pub fn advertise(&self, now: i64, to: Destination) -> Vec<u8> {
         encode::advertise_with(&self.said.at(now), &self.dns, to)
     }
@@ -116,6 +121,7 @@ fn latest<T: Clone + PartialEq>(said: &[T], gone: &[T], stay: &[T]) -> Vec<T> {
 /// A router's final advertisement on a link (RFC 4861 §6.2.5) that it leaves at `now`, in seconds since 1970. It is no
 /// default router any more, and its routes have ended. Its prefixes stay valid for a while but are not preferred (RFC
 /// 9096 §3.5).
+#[must_use]
 pub fn last_word(advertisement: &Advertisement, now: i64) -> Advertisement {
     let mut last = advertisement.clone();
     last.lifetime = 0;
@@ -131,6 +137,7 @@ pub fn last_word(advertisement: &Advertisement, now: i64) -> Advertisement {
 /// The advertisement that replaces `before` from `now` on, in seconds since 1970. It is `after`, with the end of
 /// prefixes and routes that `after` lacks. Of many prefixes it has those that went last. It is repeated for some time,
 /// since hosts may miss one.
+#[must_use]
 pub fn withdraw(before: &Advertisement, after: &Advertisement, now: i64) -> Advertisement {
     let mut all = after.clone();
     let keeps =

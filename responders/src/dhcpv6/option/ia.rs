@@ -35,6 +35,7 @@ pub struct Ia<'a> {
 
 impl<'a> Ia<'a> {
     /// The identity association in a well-formed option. `None` for other options.
+    #[must_use]
     pub fn of(option: RawOption<'a>) -> Option<Self> {
         Self::decode(kind(option.code)?, option).ok()
     }

@@ -15,6 +15,7 @@ impl Codes<'_> {
     }
 
     /// Whether a code is in it.
+    #[must_use]
     pub fn contains(&self, code: u16) -> bool {
         self.0.contains(&code.to_be_bytes())
     }

@@ -5,7 +5,7 @@ use crate::host::{FrameKind, OutgoingFrame, Way};
 use crate::neighbor::{Ends, Heard, Neighbor, NeighborCache, State, Target, Timing, announce};
 use crate::ra::{self, HeardAdvertisement};
 use crate::repetition::Repetition;
-use sextant_model::{MacAddr, Outside, PortId, Speaker, Uplink};
+use sextant_model::{MacAddr, Outside, PortId, Uplink};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
@@ -36,6 +36,7 @@ pub enum Disbelief {
 
 impl Disbelief {
     /// The reason in metrics.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OwnMac => "names our own MAC",
@@ -189,11 +190,10 @@ impl Link {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
-        let passed = |until: &Instant| *until <= now;
         let expired = !self.routers.handle_timeout(now).is_empty();
-        let forgotten = self.before.take_if(|(_, until)| passed(until)).is_some();
+        let forgotten = self.before.take_if(|(_, until)| *until <= now).is_some();
         let before = self.sought.len();
-        self.sought.retain(|_, until| !passed(until));
+        self.sought.retain(|_, until| *until > now);
         if expired || forgotten || self.sought.len() < before {
             self.want(now, random);
         }
@@ -263,6 +263,9 @@ impl Link {
     /// A router that answers comes first, then the one known from before unless it is unreachable, then any that is
     /// heard.
     pub(super) fn default_router(&self) -> Option<Ipv6Addr> {
+        if !self.uplink.listens {
+            return None;
+        }
         let heard = self.routers.best();
         let before = self.before.map(|(router, _)| router);
         let is_lost = before.is_none_or(|before| {
@@ -270,17 +273,18 @@ impl Link {
             known.is_some_and(|known| known.state() == State::Unreachable)
         });
         let heard = heard.filter(|heard| is_lost || heard.reachability == Reachability::Answers);
-        let router = heard.map(|heard| heard.address).or(before);
-        router.filter(|_| self.uplink.listens)
+        heard.map(|heard| heard.address).or(before)
     }
 
     /// Solicits routers while none answers. An invented router does not stop this, since it does not answer.
     fn ask(&mut self, now: Instant) {
         let best = self.routers.best();
         let answers = best.is_some_and(|best| best.reachability == Reachability::Answers);
-        let asks = self.uplink.listens && !answers;
-        let asking = self.asking.filter(|_| asks);
-        self.asking = asking.or_else(|| asks.then(|| Repetition::solicitation(now)));
+        if !self.uplink.listens || answers {
+            self.asking = None;
+        } else if self.asking.is_none() {
+            self.asking = Some(Repetition::solicitation(now));
+        }
     }
 
     /// Keeps only those next hops resolved that packets are sent to, or may be. Routers heard are among them.
@@ -288,12 +292,11 @@ impl Link {
         self.ask(now);
         let heard = self.routers.iter().map(|router| router.address);
         let before = self.before.map(|(router, _)| router);
-        let routers = heard.chain(before).filter(|_| self.uplink.listens);
-        let wanted: BTreeSet<IpAddr> = routers
-            .map(IpAddr::from)
-            .chain(self.uplink.next_hops.iter().copied())
-            .chain(self.sought.keys().copied())
-            .collect();
+        let fixed = self.uplink.next_hops.iter().copied();
+        let mut wanted: BTreeSet<IpAddr> = fixed.chain(self.sought.keys().copied()).collect();
+        if self.uplink.listens {
+            wanted.extend(heard.chain(before).map(IpAddr::from));
+        }
         let known: Vec<IpAddr> = self.neighbors.iter().map(|known| known.address()).collect();
         for unwanted in known.iter().filter(|known| !wanted.contains(known)) {
             self.neighbors.unwant(*unwanted);
@@ -309,13 +312,12 @@ impl Link {
 
     /// The addresses for resolving a neighbour: the neighbour's, and the speaker's that asks.
     fn target(&self, address: IpAddr) -> Option<Target> {
-        let of = |speaker: &Speaker| {
+        self.uplink.speakers.values().find_map(|speaker| {
             let mut sources = speaker.addresses.iter();
             let ends = sources.find_map(|source| Ends::new(*source, address))?;
             let source_mac = speaker.mac;
             Some(Target { ends, source_mac })
-        };
-        self.uplink.speakers.values().find_map(of)
+        })
     }
 
     /// Updates the routers with what became of their neighbours.
