@@ -1,6 +1,6 @@
-//! Keeps observed facts in the store, so that they outlive a restart.
+//! Stores observed facts, so that they survive a restart.
 //!
-//! Until a hypervisor has connected again, what others send to it rests on what was last known of it.
+//! Until a hypervisor connects again, others send to it by the facts that were stored about it.
 
 use crate::store::Store;
 use sextant_model::Change;
@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How long a store that is unavailable is left alone.
+/// How long to wait before an unavailable store is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Commits what it receives, in order, until all senders are gone. What waits is committed at once.
+/// Commits the changes that it receives, in order, until all senders are gone. All waiting changes are committed
+/// together.
 pub async fn keep(store: Arc<dyn Store>, mut observed: mpsc::UnboundedReceiver<Vec<Change>>) {
     let mut waiting = Vec::new();
     while observed.recv_many(&mut waiting, usize::MAX).await > 0 {
@@ -19,7 +20,7 @@ pub async fn keep(store: Arc<dyn Store>, mut observed: mpsc::UnboundedReceiver<V
         let mut told = false;
         while let Err(error) = store.commit(changes.clone(), vec![]).await {
             if !std::mem::replace(&mut told, true) {
-                tracing::warn!(%error, "facts cannot be stored; trying again");
+                tracing::warn!(%error, "facts cannot be stored. Trying again");
             }
             tokio::time::sleep(RETRY).await;
         }

@@ -1,10 +1,10 @@
-//! Says something now and then, however often there is reason to: what others cause must not fill the log.
+//! Limits log lines that others cause, so that they cannot fill the log.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-/// Lets so many through a stretch of time, and counts the others.
+/// Lets a number of lines pass in a period, and counts the others.
 #[derive(Debug)]
 pub struct Throttle {
     burst: u32,
@@ -15,14 +15,14 @@ pub struct Throttle {
 }
 
 impl Default for Throttle {
-    /// Five in a minute.
+    /// Five a minute.
     fn default() -> Self {
         Self::new(5, Duration::from_secs(60))
     }
 }
 
 impl Throttle {
-    /// Lets `burst` through each `stretch`, which begins with the first of them.
+    /// Lets `burst` lines pass in each `stretch`. A stretch begins with its first line.
     pub fn new(burst: u32, stretch: Duration) -> Self {
         Self {
             burst,
@@ -33,7 +33,7 @@ impl Throttle {
         }
     }
 
-    /// Whether this may be said; if so, how many were not since the last that was.
+    /// Whether a line may be logged. If so, how many were suppressed since the last one.
     pub fn admit(&mut self, now: Instant) -> Option<u64> {
         let over = |begun: Instant| now.saturating_duration_since(begun) >= self.stretch;
         if self.begun.is_none_or(over) {
@@ -47,13 +47,13 @@ impl Throttle {
         Some(self.take_unsaid())
     }
 
-    /// How many were not said since the last that was, for the last word.
+    /// How many lines were suppressed since the last one, for a final line.
     pub fn take_unsaid(&mut self) -> u64 {
         std::mem::take(&mut self.unsaid)
     }
 }
 
-/// A throttle for each of those who cause something, so that a loud one leaves the others their say.
+/// A throttle for each origin, so that a loud one does not silence others.
 #[derive(Debug)]
 pub struct Throttles<K> {
     burst: u32,
@@ -61,18 +61,18 @@ pub struct Throttles<K> {
     by: HashMap<K, Throttle>,
 }
 
-/// How many are told apart. With more than these all begin anew, as each does with every stretch of time.
+/// How many origins are kept apart.
 const MOST: usize = 4096;
 
 impl<K: Clone + Eq + Hash> Default for Throttles<K> {
-    /// Five of each in a minute.
+    /// Five a minute for each origin.
     fn default() -> Self {
         Self::new(5, Duration::from_secs(60))
     }
 }
 
 impl<K: Clone + Eq + Hash> Throttles<K> {
-    /// Lets `burst` of each through each `stretch`.
+    /// Lets `burst` lines of each origin pass in each `stretch`.
     pub fn new(burst: u32, stretch: Duration) -> Self {
         Self {
             burst,
@@ -81,7 +81,7 @@ impl<K: Clone + Eq + Hash> Throttles<K> {
         }
     }
 
-    /// Whether this may be said of somebody; if so, how many were not since the last that was.
+    /// Whether a line about this origin may be logged. If so, how many lines were suppressed since the last one.
     pub fn admit(&mut self, who: &K, now: Instant) -> Option<u64> {
         if let Some(throttle) = self.by.get_mut(who) {
             return throttle.admit(now);

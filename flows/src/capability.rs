@@ -26,6 +26,7 @@ const fn nicira(kind: u16) -> ErrorCode {
 
 /// Whether a switch refuses a flow for what the flow is. It does not where its table is full, or where the controller
 /// may not ask: then it would refuse any other flow as well.
+#[must_use]
 pub fn is_about_the_flow(error: ErrorCode) -> bool {
     match error.error_type() {
         ErrorType::BadAction

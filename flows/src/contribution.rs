@@ -1,7 +1,7 @@
 //! What each object contributes to a hypervisor's flows. It is a pure function of that object.
 
 use crate::advertisement::advertisement;
-use crate::features::neighbor::Owner;
+use crate::features::neighbor::AddressOwner;
 use crate::features::{
     self, arp, external, extra_routes, fragments, guard, guest, held, icmp_error, neighbor,
     provider, punt, routing, security, switching, tunnel,
@@ -21,7 +21,7 @@ use std::fmt;
 
 /// What flows are computed from, one object at a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Object {
+pub enum PipelineObject {
     /// The flows that every hypervisor has.
     Base,
     /// Another hypervisor.
@@ -40,7 +40,7 @@ pub enum Object {
     Member(MemberAddress),
 }
 
-impl Object {
+impl PipelineObject {
     pub(crate) fn port(&self) -> Option<PortId> {
         match self {
             Self::Port(port) => Some(*port),
@@ -68,7 +68,7 @@ impl Object {
     }
 }
 
-impl fmt::Display for Object {
+impl fmt::Display for PipelineObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Base => f.write_str("every hypervisor"),
@@ -87,31 +87,36 @@ impl fmt::Display for Object {
 }
 
 /// Every object that has flows on a hypervisor.
-pub(crate) fn all_objects(view: &View<'_>) -> BTreeSet<Object> {
+pub(crate) fn all_objects(view: &View<'_>) -> BTreeSet<PipelineObject> {
     let present = view.present();
-    let peers = view.facts.chassis().keys().cloned().map(Object::Peer);
+    let peers = view
+        .facts
+        .chassis()
+        .keys()
+        .cloned()
+        .map(PipelineObject::Peer);
     let ports = present
         .keys()
         .flat_map(|network| view.intent.ports_of(*network))
         .flat_map(|port| of_one_port(port));
-    [Object::Base]
+    [PipelineObject::Base]
         .into_iter()
         .chain(peers)
-        .chain(present.keys().copied().map(Object::Network))
+        .chain(present.keys().copied().map(PipelineObject::Network))
         .chain(ports)
         .chain(secured(view))
         .collect()
 }
 
 /// The sets of groups that ports here are under, and the members of groups that their rules are about.
-pub(crate) fn secured(view: &View<'_>) -> BTreeSet<Object> {
+pub(crate) fn secured(view: &View<'_>) -> BTreeSet<PipelineObject> {
     let mut objects = BTreeSet::new();
     let mut about = BTreeSet::new();
     let mut last = None;
     // Ports come sorted by group, so each group's rules are looked up once.
     for (group, port) in view.facts.groups_on(view.chassis) {
         let port = view.intent.ports.get(&port);
-        objects.extend(port.map(|port| Object::Policy(port.security_groups.clone())));
+        objects.extend(port.map(|port| PipelineObject::Policy(port.security_groups.clone())));
         if last.replace(group) != Some(group) {
             let rules = view.intent.rules_of(group);
             about.extend(rules.filter_map(|rule| security::group_of(rule.remote)));
@@ -125,22 +130,34 @@ pub(crate) fn secured(view: &View<'_>) -> BTreeSet<Object> {
 pub(crate) fn members<'a>(
     view: &View<'a>,
     group: SecurityGroupId,
-) -> impl Iterator<Item = Object> + use<'a> {
+) -> impl Iterator<Item = PipelineObject> + use<'a> {
     let ports = view.intent.ports_under(group);
-    ports.flat_map(|port| port.member_addresses().into_iter().map(Object::Member))
+    ports.flat_map(|port| {
+        port.member_addresses()
+            .into_iter()
+            .map(PipelineObject::Member)
+    })
 }
 
 /// The objects that a port is part of: itself, the MACs that it may use besides its own, its addresses as a member of
 /// groups, and its router.
-pub(crate) fn of_one_port(port: &Port) -> impl Iterator<Item = Object> + use<> {
+pub(crate) fn of_one_port(port: &Port) -> impl Iterator<Item = PipelineObject> + use<> {
     let network = port.network_id;
     let shared = port.other_macs().into_iter();
     let groups = port.security_groups.first();
-    let members = groups.map(|_| port.member_addresses().into_iter().map(Object::Member));
+    let members = groups.map(|_| {
+        port.member_addresses()
+            .into_iter()
+            .map(PipelineObject::Member)
+    });
     shared
-        .map(move |mac| Object::SharedMac(network, mac))
-        .chain([Object::Port(port.id)])
-        .chain(port.router().or(port.gateway_of()).map(Object::Router))
+        .map(move |mac| PipelineObject::SharedMac(network, mac))
+        .chain([PipelineObject::Port(port.id)])
+        .chain(
+            port.router()
+                .or(port.gateway_of())
+                .map(PipelineObject::Router),
+        )
         .chain(members.into_iter().flatten())
 }
 
@@ -166,24 +183,24 @@ impl From<Vec<Flow>> for Contribution {
 }
 
 /// What an object contributes at present. Nothing if it does not exist or has no part here.
-pub(crate) fn contribution(view: &View<'_>, object: &Object) -> Contribution {
+pub(crate) fn contribution(view: &View<'_>, object: &PipelineObject) -> Contribution {
     match object {
-        Object::Base => [
+        PipelineObject::Base => [
             features::base(),
             tunnel::arrive(view),
             tunnel::unknown(view),
         ]
         .concat()
         .into(),
-        Object::Peer(peer) => tunnel::classify(view, peer).into(),
-        Object::Network(id) => of_network(view, *id),
-        Object::SharedMac(id, mac) => present(view, *id)
+        PipelineObject::Peer(peer) => tunnel::classify(view, peer).into(),
+        PipelineObject::Network(id) => of_network(view, *id),
+        PipelineObject::SharedMac(id, mac) => present(view, *id)
             .map_or_else(Vec::new, |network| switching::shared(view, network, *mac))
             .into(),
-        Object::Policy(groups) => security::policy(view, groups).into(),
-        Object::Member(address) => security::member(view, address).into(),
-        Object::Router(id) => of_router(view, *id).into(),
-        Object::Port(id) => view
+        PipelineObject::Policy(groups) => security::policy(view, groups).into(),
+        PipelineObject::Member(address) => security::member(view, address).into(),
+        PipelineObject::Router(id) => of_router(view, *id).into(),
+        PipelineObject::Port(id) => view
             .intent
             .ports
             .get(id)
@@ -272,7 +289,13 @@ fn of_gateway_port(view: &View<'_>, port: &Port) -> Contribution {
     let mut flows = external::port(view, port);
     if let (Some(network), Some(_)) = (local(view, port.network_id), view.gateway_by(port)) {
         // Guests here may also be on the external network itself. They resolve the router's address like any other.
-        flows.extend(answers(view, network, Presence::Local, port, Owner::Router));
+        flows.extend(answers(
+            view,
+            network,
+            Presence::Local,
+            port,
+            AddressOwner::Router,
+        ));
     }
     Contribution {
         flows,
@@ -287,7 +310,7 @@ fn answers(
     network: &Network,
     presence: Presence,
     port: &Port,
-    owner: Owner,
+    owner: AddressOwner,
 ) -> Vec<Flow> {
     match presence {
         Presence::Local => [
@@ -307,7 +330,7 @@ fn of_router_port(
     port: &Port,
 ) -> Contribution {
     let mut flows = routing::interface(view, network, router, port);
-    flows.extend(answers(view, network, presence, port, Owner::Router));
+    flows.extend(answers(view, network, presence, port, AddressOwner::Router));
     flows.push(held::asker(network, port));
     if presence == Presence::Local {
         flows.extend(icmp_error::interface(network, router, port));
@@ -339,7 +362,7 @@ fn of_guest_port(
     // Nobody is at the address of a port that is not plugged in. The exception is a virtual address that a port of its
     // own keeps free: another port has it, from its address pairs.
     if view.facts.binding(port.id).is_some() {
-        flows.extend(answers(view, network, presence, port, Owner::Guest));
+        flows.extend(answers(view, network, presence, port, AddressOwner::Guest));
         flows.extend(routing::next_hop(network, port));
     }
     // Asked for even where nobody is plugged in: the address may be on any port whose pairs allow it.

@@ -8,7 +8,7 @@ mod external;
 mod publishing;
 mod security;
 
-use crate::contribution::{Object, of_one_port, secured};
+use crate::contribution::{PipelineObject, of_one_port, secured};
 use crate::view::{Presence, View};
 use changes::{Changed, Changes};
 use sextant_model::{
@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The objects whose flows may differ between two views of one hypervisor.
-pub(crate) fn touched(old: &View<'_>, new: &View<'_>) -> BTreeSet<Object> {
+pub(crate) fn touched(old: &View<'_>, new: &View<'_>) -> BTreeSet<PipelineObject> {
     let mut touched = Touched {
         old: *old,
         new: *new,
@@ -69,13 +69,13 @@ fn without_meta(network: &Arc<Network>) -> Network {
 struct Touched<'a> {
     old: View<'a>,
     new: View<'a>,
-    objects: BTreeSet<Object>,
+    objects: BTreeSet<PipelineObject>,
 }
 
 impl<'a> Touched<'a> {
     /// Each network is compared with an empty cloud, once as it was and once as it is, so that all its ports are named.
     fn everything(&mut self) {
-        self.objects.insert(Object::Base);
+        self.objects.insert(PipelineObject::Base);
         self.presence(&self.old.present(), &BTreeMap::new());
         self.presence(&BTreeMap::new(), &self.new.present());
         self.all_chassis();
@@ -117,7 +117,7 @@ impl<'a> Touched<'a> {
 
     /// All of a network: itself, and every port.
     fn whole_network(&mut self, network: NetworkId) {
-        self.objects.insert(Object::Network(network));
+        self.objects.insert(PipelineObject::Network(network));
         for view in self.views() {
             let ports = view.intent.ports_of(network);
             self.objects
@@ -133,7 +133,7 @@ impl<'a> Touched<'a> {
             let guests = view.facts.local_ports(network, view.chassis);
             self.objects
                 .extend(routers.flat_map(|port| of_one_port(port)));
-            self.objects.extend(guests.map(Object::Port));
+            self.objects.extend(guests.map(PipelineObject::Port));
         }
     }
 
@@ -206,7 +206,8 @@ impl<'a> Touched<'a> {
             for port in changed.sides() {
                 self.objects.extend(of_one_port(port));
                 if self.is_here(changed.key) {
-                    self.objects.insert(Object::Network(port.network_id));
+                    self.objects
+                        .insert(PipelineObject::Network(port.network_id));
                 }
                 if port.router().is_some() {
                     self.announced(port.network_id);
@@ -217,7 +218,7 @@ impl<'a> Touched<'a> {
 
     fn routers(&mut self, changes: &Changes<'_>) {
         for router in &changes.routers {
-            self.objects.insert(Object::Router(router.key));
+            self.objects.insert(PipelineObject::Router(router.key));
             if works_alike(router) {
                 continue;
             }
@@ -228,7 +229,7 @@ impl<'a> Touched<'a> {
                 .cloned()
                 .collect();
             for port in interfaces {
-                self.objects.insert(Object::Port(port.id));
+                self.objects.insert(PipelineObject::Port(port.id));
                 self.announced(port.network_id);
             }
         }
@@ -239,7 +240,8 @@ impl<'a> Touched<'a> {
             self.port(changed.key);
             for binding in changed.sides() {
                 if binding.chassis == *self.new.chassis || self.membership_differs(binding) {
-                    self.objects.insert(Object::Network(binding.network));
+                    self.objects
+                        .insert(PipelineObject::Network(binding.network));
                 }
             }
         }
@@ -249,7 +251,7 @@ impl<'a> Touched<'a> {
     fn holders(&mut self, changes: &Changes<'_>) {
         let holders = changes.holders.iter().flat_map(|holder| holder.sides());
         self.objects
-            .extend(holders.map(|holder| Object::Port(holder.port)));
+            .extend(holders.map(|holder| PipelineObject::Port(holder.port)));
     }
 
     /// Whether a port is plugged in on this hypervisor, before or after.
@@ -281,13 +283,13 @@ impl<'a> Touched<'a> {
     }
 
     fn peer(&mut self, peer: &ChassisId) {
-        self.objects.insert(Object::Peer(peer.clone()));
+        self.objects.insert(PipelineObject::Peer(peer.clone()));
         for view in self.views() {
             let routers = view.facts.gateways_on(peer);
             self.objects
-                .extend(routers.map(|(_, router)| Object::Router(router)));
+                .extend(routers.map(|(_, router)| PipelineObject::Router(router)));
             for network in view.facts.networks_on(peer) {
-                self.objects.insert(Object::Network(network));
+                self.objects.insert(PipelineObject::Network(network));
                 let ports = view.facts.local_ports(network, peer);
                 ports.for_each(|port| self.port(port));
             }
@@ -300,6 +302,7 @@ impl<'a> Touched<'a> {
             .iter()
             .flat_map(|view| view.facts.chassis().keys().cloned())
             .collect();
-        self.objects.extend(all.into_iter().map(Object::Peer));
+        self.objects
+            .extend(all.into_iter().map(PipelineObject::Peer));
     }
 }

@@ -28,36 +28,43 @@ pub struct InstalledFlow {
 
 impl Difference {
     /// The meters that are to be added, before the flows that pass them.
+    #[must_use]
     pub fn added_meters(&self) -> &BTreeSet<u32> {
         &self.add_meters
     }
 
     /// The meters that no flow passes any more once the flows are changed.
+    #[must_use]
     pub fn deleted_meters(&self) -> &BTreeSet<u32> {
         &self.delete_meters
     }
 
     /// Whether [`Flows::links`] may differ.
+    #[must_use]
     pub fn touches_links(&self) -> bool {
         self.links
     }
 
     /// Whether [`Flows::uplinks`] may differ.
+    #[must_use]
     pub fn touches_uplinks(&self) -> bool {
         self.uplinks
     }
 
     /// Whether no flow and no meter is to be changed.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.changes_flows() && self.add_meters.is_empty() && self.delete_meters.is_empty()
     }
 
     /// Whether flows are to be changed.
+    #[must_use]
     pub fn changes_flows(&self) -> bool {
         !(self.add.is_empty() && self.delete.is_empty())
     }
 
     /// How many flows are touched. A flow that is deleted and added again counts once.
+    #[must_use]
     pub fn flows(&self) -> usize {
         let deleted = self.delete.iter();
         let renewed = deleted.filter(|flow| self.add.contains_key(&flow.cookie));
@@ -71,17 +78,20 @@ impl Difference {
     }
 
     /// How many flows are to be added.
+    #[must_use]
     pub fn additions(&self) -> usize {
         self.add.len()
     }
 
     /// How many flows are to be deleted.
+    #[must_use]
     pub fn deletions(&self) -> usize {
         self.delete.len()
     }
 
     /// The messages: deletions first, then additions, since a renewed flow has the same cookie. In an atomic bundle no
     /// packet sees the state between.
+    #[must_use]
     pub fn flow_mods(&self) -> Vec<FlowMod> {
         let delete = self
             .delete
@@ -98,6 +108,7 @@ impl Difference {
 
     /// The flows that messages of [`Difference::flow_mods`] add, each with the value given for its message. Deletions
     /// are passed over.
+    #[must_use]
     pub fn added_by<T: Copy>(&self, places: &BTreeMap<usize, T>) -> BTreeMap<Cookie, T> {
         let numbered = (self.delete.len()..).zip(self.add.keys());
         let said = numbered.filter_map(|(place, cookie)| Some((*cookie, *places.get(&place)?)));
@@ -155,6 +166,7 @@ fn installed(cookie: Cookie, stage: Stage) -> InstalledFlow {
 }
 
 /// What to change on a switch that has these flows and meters, so that it has `wanted`.
+#[must_use]
 pub fn reconcile(
     wanted: &Flows,
     flows: &BTreeSet<InstalledFlow>,

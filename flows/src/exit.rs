@@ -1,6 +1,6 @@
 //! Where routers' packets leave the cloud, as one hypervisor sees it.
 
-use crate::features::provider::{Outside, outside};
+use crate::features::provider::{ProviderLink, outside};
 use crate::view::{Tunnel, View};
 use sextant_model::{
     ChassisId, ExternalSettings, IpVersion, MacAddr, Network, NetworkId, Port, Router,
@@ -22,7 +22,7 @@ pub(crate) struct Gateway<'a> {
 pub(crate) enum Exit {
     /// By this hypervisor's own bridge of the physical network.
     Here {
-        outside: Outside,
+        outside: ProviderLink,
         /// From this MAC.
         mac: MacAddr,
     },

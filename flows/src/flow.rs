@@ -75,6 +75,7 @@ pub struct Flow {
 
 impl Flow {
     /// A flow that drops, until actions are added.
+    #[must_use]
     pub fn new(stage: Stage, priority: u16, matches: Match) -> Self {
         Self {
             stage,
@@ -86,12 +87,14 @@ impl Flow {
     }
 
     /// Adds these actions. What is added next follows them.
+    #[must_use]
     pub fn apply(mut self, actions: Vec<Action>) -> Self {
         self.instructions.push(Instruction::Apply(actions));
         self
     }
 
     /// Goes on to that stage.
+    #[must_use]
     pub fn goto(mut self, next: Stage) -> Self {
         debug_assert!(
             next > self.stage,
@@ -103,12 +106,14 @@ impl Flow {
     }
 
     /// Passes that meter before anything else.
+    #[must_use]
     pub fn meter(mut self, meter: u32) -> Self {
         self.instructions.insert(0, Instruction::Meter(meter));
         self
     }
 
     /// Sends packets up to the controller for this reason.
+    #[must_use]
     pub fn punt(mut self, punt: Punt) -> Self {
         self.punt = Some(punt);
         self.apply(vec![Action::controller()])
@@ -116,6 +121,7 @@ impl Flow {
 
     /// Sends a copy up to the controller for this reason, as often as a meter allows. The packet goes on to what is
     /// added next.
+    #[must_use]
     pub fn copy_up(mut self, punt: Punt, meter: u32) -> Self {
         self.punt = Some(punt);
         self.apply(vec![Action::Controller {
@@ -130,6 +136,7 @@ impl Flow {
 
     /// The hash of its table, priority, match and instructions. It is never 0 or all ones: Open vSwitch and controllers
     /// give these a meaning of their own.
+    #[must_use]
     pub fn cookie(&self) -> Cookie {
         self.pack().0
     }

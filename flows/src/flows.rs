@@ -2,7 +2,7 @@
 
 mod refusals;
 
-use crate::contribution::{Object, all_objects, contribution};
+use crate::contribution::{PipelineObject, all_objects, contribution};
 use crate::dependencies::touched;
 use crate::difference::{Difference, InstalledFlow};
 use crate::flow::{Cookie, CookieHasher, Doing, Flow, Packed};
@@ -10,7 +10,7 @@ use crate::link::Interface;
 use crate::pipeline::Stage;
 use crate::view::View;
 use crate::withheld::Withheld;
-use refusals::Refused;
+use refusals::RefusedFlows;
 use sextant_model::{AdvertisedLink, ChassisId, Facts, Intent, NetworkId, PortId, Punt, Uplink};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
@@ -29,7 +29,7 @@ struct Group {
 
 /// A flow and how many objects want it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Wanted {
+pub(crate) struct WantedFlow {
     pub(crate) stage: Stage,
     pub(crate) flow: Packed,
     by: u32,
@@ -38,10 +38,10 @@ pub(crate) struct Wanted {
 /// The flows that one hypervisor should have.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Flows {
-    groups: BTreeMap<Object, Group>,
+    groups: BTreeMap<PipelineObject, Group>,
     /// There are many flows, and a change looks up many. In a sorted map each look-up would touch many far places in
     /// memory.
-    wanted: HashMap<Cookie, Wanted, BuildHasherDefault<CookieHasher>>,
+    wanted: HashMap<Cookie, WantedFlow, BuildHasherDefault<CookieHasher>>,
     /// Looked up with each packet that comes up.
     punts: HashMap<Cookie, Punt, BuildHasherDefault<CookieHasher>>,
     /// The meters that flows pass, and how many objects want each.
@@ -49,11 +49,12 @@ pub struct Flows {
     /// What is not published outside, with the number of addresses each is about.
     withheld: BTreeMap<Withheld, u32>,
     /// What differences leave out, since the switch refused it.
-    refused: Refused,
+    refused: RefusedFlows,
 }
 
 impl Flows {
     /// All flows of a hypervisor.
+    #[must_use]
     pub fn compute(intent: &Intent, facts: &Facts, chassis: &ChassisId) -> Self {
         let mut flows = Self::default();
         flows.recompute(intent, facts, chassis);
@@ -104,17 +105,18 @@ impl Flows {
 
     /// Whether a switch has something else under a flow's cookie than what is wanted. False where no such flow is
     /// wanted.
+    #[must_use]
     pub fn does_otherwise(&self, flow: &InstalledFlow, doing: Doing) -> bool {
         let wanted = self.wanted.get(&flow.cookie);
         let wanted = wanted.and_then(|wanted| wanted.flow.doing());
         wanted.is_some_and(|wanted| wanted != doing)
     }
 
-    fn unpacked(&self, cookie: Cookie, wanted: &Wanted) -> Flow {
+    fn unpacked(&self, cookie: Cookie, wanted: &WantedFlow) -> Flow {
         wanted.flow.unpack(wanted.stage, self.punts.get(&cookie))
     }
 
-    fn wanted(&self) -> impl Iterator<Item = (Cookie, &Wanted)> {
+    fn wanted(&self) -> impl Iterator<Item = (Cookie, &WantedFlow)> {
         let groups = self.groups.values();
         let cookies: BTreeSet<Cookie> = groups.flat_map(|group| &group.cookies).copied().collect();
         cookies
@@ -123,7 +125,7 @@ impl Flows {
     }
 
     /// The flows that the switch has not refused.
-    pub(crate) fn installable(&self) -> impl Iterator<Item = (Cookie, &Wanted)> {
+    pub(crate) fn installable(&self) -> impl Iterator<Item = (Cookie, &WantedFlow)> {
         self.wanted()
             .filter(|(cookie, _)| !self.refused.has(*cookie))
     }
@@ -135,6 +137,7 @@ impl Flows {
     }
 
     /// The meters that the switch has not refused.
+    #[must_use]
     pub fn installable_meters(&self) -> BTreeSet<u32> {
         let meters = self.meters.keys().copied();
         meters
@@ -143,38 +146,44 @@ impl Flows {
     }
 
     /// How many flows there are.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.wanted.len()
     }
 
     /// Whether there are no flows.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.wanted.is_empty()
     }
 
     /// The flow of a cookie.
+    #[must_use]
     pub fn get(&self, cookie: Cookie) -> Option<Flow> {
         let wanted = self.wanted.get(&cookie)?;
         Some(self.unpacked(cookie, wanted))
     }
 
     /// Every object with the flows that it wants. Several objects may want the same flow.
-    pub fn by_object(&self) -> impl Iterator<Item = (&Object, &[Cookie])> {
+    pub fn by_object(&self) -> impl Iterator<Item = (&PipelineObject, &[Cookie])> {
         let groups = self.groups.iter();
         groups.map(|(object, group)| (object, group.cookies.as_slice()))
     }
 
     /// Why the flow of a cookie sends packets up.
+    #[must_use]
     pub fn punt(&self, cookie: Cookie) -> Option<&Punt> {
         self.punts.get(&cookie)
     }
 
     /// The meters that flows pass, by number.
+    #[must_use]
     pub fn meters(&self) -> BTreeSet<u32> {
         self.meters.keys().copied().collect()
     }
 
     /// The routers' ports that advertise to guests here.
+    #[must_use]
     pub fn links(&self) -> BTreeMap<PortId, AdvertisedLink> {
         let groups = self.groups.iter();
         groups
@@ -189,6 +198,7 @@ impl Flows {
     }
 
     /// The external networks that routers use by a bridge of this hypervisor.
+    #[must_use]
     pub fn uplinks(&self) -> BTreeMap<NetworkId, Uplink> {
         let groups = self.groups.iter();
         groups
@@ -198,11 +208,12 @@ impl Flows {
 
     /// What is not published outside though routers with their gateway here publish guests there, with the number of
     /// addresses each is about.
+    #[must_use]
     pub fn withheld(&self) -> &BTreeMap<Withheld, u32> {
         &self.withheld
     }
 
-    fn replace(&mut self, view: &View<'_>, object: Object, difference: &mut Difference) {
+    fn replace(&mut self, view: &View<'_>, object: PipelineObject, difference: &mut Difference) {
         let computed = contribution(view, &object);
         let mut group = Group {
             cookies: vec![],
@@ -291,7 +302,7 @@ impl Flows {
                 if !self.refused.has(cookie) {
                     difference.want(cookie, flow.stage, &packed);
                 }
-                vacant.insert(Wanted {
+                vacant.insert(WantedFlow {
                     stage: flow.stage,
                     flow: packed,
                     by: 1,

@@ -8,6 +8,8 @@
 //! cookies ([`reconcile`]). A packet that comes up with a cookie finds its [`sextant_model::Punt`]. [`trace`] walks a
 //! packet through flows without a switch.
 
+#![warn(clippy::must_use_candidate)]
+
 mod advertisement;
 mod capability;
 mod contribution;
@@ -27,7 +29,7 @@ mod view;
 mod withheld;
 
 pub use capability::is_about_the_flow;
-pub use contribution::Object;
+pub use contribution::PipelineObject;
 pub use difference::{Difference, InstalledFlow, reconcile};
 pub use features::fragments::is_of_fragments;
 pub use flow::{Cookie, Doing, Flow};

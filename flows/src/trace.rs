@@ -15,7 +15,7 @@ mod way;
 
 pub use connections::Connections;
 pub use packet::{Packet, UnsettledField};
-pub use way::Way;
+pub use way::OutputTarget;
 
 use crate::flow::{Cookie, Flow};
 use crate::flows::Flows;
@@ -98,6 +98,7 @@ pub struct Tracer {
 
 impl Tracer {
     /// Sorts the flows that the switch takes.
+    #[must_use]
     pub fn new(flows: &Flows) -> Self {
         let mut tables: BTreeMap<TableId, Vec<(Cookie, Flow)>> = BTreeMap::new();
         for (cookie, flow) in flows.installed() {

@@ -33,12 +33,14 @@ pub enum Presence {
 
 impl<'a> View<'a> {
     /// The hypervisor itself, once it has been observed.
+    #[must_use]
     pub fn own(&self) -> Option<&'a Arc<Chassis>> {
         self.facts.chassis().get(self.chassis)
     }
 
     /// The networks present here: those with guests here, those that a router joins to them, and those of routers with
     /// their gateway here.
+    #[must_use]
     pub fn present(&self) -> BTreeMap<NetworkId, Presence> {
         let mut networks = BTreeSet::new();
         // A network with guests brings those behind its routers, and the external networks where these leave.
@@ -61,6 +63,7 @@ impl<'a> View<'a> {
 
     /// Whether and why a network is present here. Costs as much as its routers have interfaces, however many networks
     /// are here.
+    #[must_use]
     pub fn presence(&self, network: NetworkId) -> Option<Presence> {
         self.network(network)?;
         if self.has_ports_on(network) {
@@ -105,6 +108,7 @@ impl<'a> View<'a> {
     }
 
     /// How Neighbor Solicitations are answered here.
+    #[must_use]
     pub fn answering(&self) -> Answering {
         self.facts.answering(self.chassis)
     }
@@ -116,12 +120,14 @@ impl<'a> View<'a> {
     }
 
     /// Whether ports under a security group are plugged in here.
+    #[must_use]
     pub fn has_ports_under(&self, group: SecurityGroupId) -> bool {
         let mut ports = self.facts.local_ports_under(group, self.chassis);
         ports.next().is_some()
     }
 
     /// Whether guests of a network are here.
+    #[must_use]
     pub fn has_ports_on(&self, network: NetworkId) -> bool {
         self.facts
             .local_ports(network, self.chassis)
@@ -138,6 +144,7 @@ impl<'a> View<'a> {
     }
 
     /// A network that exists and is up.
+    #[must_use]
     pub fn network(&self, id: NetworkId) -> Option<&'a Arc<Network>> {
         self.intent
             .networks
@@ -151,6 +158,7 @@ impl<'a> View<'a> {
     }
 
     /// The router of a port, if both are up.
+    #[must_use]
     pub fn router(&self, port: &Port) -> Option<&'a Arc<Router>> {
         let router = self.intent.routers.get(&port.router()?)?;
         (router.admin_state_up && port.admin_state_up).then_some(router)
@@ -181,6 +189,7 @@ impl<'a> View<'a> {
     }
 
     /// The MTU of a network in octets.
+    #[must_use]
     pub fn mtu(&self, network: &Network) -> u16 {
         self.facts.network_mtu(network, &self.intent.settings)
     }
@@ -195,6 +204,7 @@ impl<'a> View<'a> {
     }
 
     /// Where a guest's port is plugged in, if the port is up.
+    #[must_use]
     pub fn binding(&self, port: &Port) -> Option<&'a Binding> {
         if !port.admin_state_up || port.router().is_some() {
             return None;
@@ -203,6 +213,7 @@ impl<'a> View<'a> {
     }
 
     /// The OpenFlow port of a guest here.
+    #[must_use]
     pub fn local_ofport(&self, port: &Port) -> Option<u16> {
         self.binding(port)
             .filter(|binding| binding.chassis == *self.chassis)?
@@ -217,6 +228,7 @@ impl<'a> View<'a> {
 
     /// How frames get from here to another hypervisor: to its endpoint of the IP version that both use, by our tunnel
     /// port of that version and of the peer's protocol. `None` if there is no such endpoint or port.
+    #[must_use]
     pub fn tunnel_to(&self, peer: &ChassisId) -> Option<Tunnel> {
         let (own, peer) = (self.own()?, self.facts.chassis().get(peer)?);
         let (_, remote) = own.encap.endpoints.towards(peer.encap.endpoints)?;

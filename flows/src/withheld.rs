@@ -34,6 +34,7 @@ impl WithheldReason {
     ];
 
     /// The name in metrics.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotGivenOut => "not_given_out",

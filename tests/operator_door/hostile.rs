@@ -176,7 +176,7 @@ fn a_socket_that_cannot_be_had_is_named_at_the_start() -> Result<(), LabError> {
     let file = controller.folder().join("file");
     std::fs::write(&file, "a letter").expect("a file");
     let log = refused(&controller, &file);
-    assert!(log.contains("and is no socket"), "{log}");
+    assert!(log.contains("and is not a socket"), "{log}");
     // Root may write everywhere: a folder below a file, or where the kernel has its own, is still none.
     for socket in [file.join("control"), "/proc/sextant/control".into()] {
         let log = refused(&controller, &socket);

@@ -3,7 +3,7 @@
 use super::Touched;
 use super::changes::{Changed, Changes};
 use super::works_alike;
-use crate::contribution::Object;
+use crate::contribution::PipelineObject;
 use sextant_model::{ChassisId, NetworkId, PrefixSource, Router, RouterId, Subnet};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -101,14 +101,15 @@ impl Touched<'_> {
     /// All that a router's way out consists of: its routes, its port, its external network, and the guests for whom it
     /// answers there.
     pub(super) fn way_out(&mut self, router: RouterId) {
-        self.objects.insert(Object::Router(router));
+        self.objects.insert(PipelineObject::Router(router));
         for view in self.views() {
             let gateway = view.intent.gateway_of(router);
             let Some(port) = gateway else {
                 continue;
             };
-            self.objects.insert(Object::Port(port.id));
-            self.objects.insert(Object::Network(port.network_id));
+            self.objects.insert(PipelineObject::Port(port.id));
+            self.objects
+                .insert(PipelineObject::Network(port.network_id));
             self.published_by(&view, router, port.network_id);
         }
     }
@@ -117,20 +118,22 @@ impl Touched<'_> {
     /// the routes of everybody who sends to the gateways there.
     fn outside(&mut self, chassis: &ChassisId, network: NetworkId, another_hop: bool) {
         if *chassis == *self.new.chassis {
-            self.objects.insert(Object::Network(network));
+            self.objects.insert(PipelineObject::Network(network));
         }
         if !another_hop {
             return;
         }
         for view in self.views() {
             let routers = view.facts.gateways_of(network, chassis);
-            self.objects.extend(routers.map(Object::Router));
+            self.objects.extend(routers.map(PipelineObject::Router));
             if chassis != view.chassis {
                 continue;
             }
             let network = view.intent.networks.get(&network);
             let near = network.map_or_else(Vec::new, |network| view.gateways_near(network));
-            let routers = near.iter().map(|gateway| Object::Router(gateway.router.id));
+            let routers = near
+                .iter()
+                .map(|gateway| PipelineObject::Router(gateway.router.id));
             self.objects.extend(routers);
         }
     }
@@ -152,7 +155,7 @@ mod tests {
     use crate::view::View;
     use sextant_model::{
         Change, Chassis, Encap, EncapKind, ExternalGateway, Facts, Intent, MacAddr, Network,
-        NetworkKey, NetworkType, Object as Stored, Outside, Router, RouterKey,
+        NetworkKey, NetworkType, Object, Outside, Router, RouterKey,
     };
     use std::net::Ipv6Addr;
     use std::sync::Arc;
@@ -163,7 +166,7 @@ mod tests {
 
     fn intent() -> Intent {
         let mut intent = Intent::default();
-        intent.apply(&Change::Put(Stored::Network(Arc::new(Network {
+        intent.apply(&Change::Put(Object::Network(Arc::new(Network {
             external: true,
             network_type: NetworkType::Flat,
             physical_network: Some("physnet1".to_owned()),
@@ -174,7 +177,7 @@ mod tests {
             network_id: NETWORK,
             enable_snat: true,
         });
-        intent.apply(&Change::Put(Stored::Router(Arc::new(Router {
+        intent.apply(&Change::Put(Object::Router(Arc::new(Router {
             external_gateway,
             ..Router::new(ROUTER, RouterKey(7))
         }))));
@@ -208,7 +211,10 @@ mod tests {
     #[test]
     fn whose_mac_is_another_is_no_matter_of_routers_but_whether_there_is_a_next_hop_is() {
         let (intent, chassis) = (intent(), ChassisId::new("h1"));
-        let (router, network) = (Object::Router(ROUTER), Object::Network(NETWORK));
+        let (router, network) = (
+            PipelineObject::Router(ROUTER),
+            PipelineObject::Network(NETWORK),
+        );
         for (router_before, mac_before, expected) in [
             (true, 1, vec![&network]),
             (false, 2, vec![&network, &router]),

@@ -2,7 +2,7 @@
 
 use super::Touched;
 use super::changes::{Changed, Changes};
-use crate::contribution::Object;
+use crate::contribution::PipelineObject;
 use crate::features::external;
 use crate::view::View;
 use sextant_model::{
@@ -57,7 +57,7 @@ impl Touched<'_> {
         }
         let interfaces = view.intent.interfaces_of(router);
         for guest in interfaces.flat_map(|port| view.intent.ports_of(port.network_id)) {
-            self.objects.insert(Object::Port(guest.id));
+            self.objects.insert(PipelineObject::Port(guest.id));
             self.rivals(guest);
         }
     }
@@ -68,7 +68,7 @@ impl Touched<'_> {
             let addresses = port.addresses().map(|(_, address)| address);
             let rivals = addresses.flat_map(|address| view.intent.holders_of(address));
             self.objects
-                .extend(rivals.map(|rival| Object::Port(rival.id)));
+                .extend(rivals.map(|rival| PipelineObject::Port(rival.id)));
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use super::Touched;
 use super::changes::Changes;
-use crate::contribution::{Object, members};
+use crate::contribution::{PipelineObject, members};
 use crate::features::security::{group_of, uses};
 use crate::view::View;
 use sextant_model::{Port, PortId, SecurityGroup, SecurityGroupId};
@@ -43,7 +43,7 @@ impl Touched<'_> {
         for view in self.views() {
             about.extend(remotes(&view, group));
             let local = view.facts.local_ports_under(group, view.chassis);
-            self.objects.extend(local.map(Object::Port));
+            self.objects.extend(local.map(PipelineObject::Port));
             for rule in view.intent.rules_about(group) {
                 self.policies_with(rule.security_group_id);
             }
@@ -94,8 +94,8 @@ fn stateful(group: &Arc<SecurityGroup>) -> bool {
     group.stateful
 }
 
-fn policy(port: &Port) -> Object {
-    Object::Policy(port.security_groups.clone())
+fn policy(port: &Port) -> PipelineObject {
+    PipelineObject::Policy(port.security_groups.clone())
 }
 
 /// The groups that the rules of a group are about.

@@ -11,7 +11,7 @@ mod translation;
 pub(crate) use outside::{link, meter, port};
 pub(crate) use publishing::{published, publishes};
 
-use super::routing::{self, Way, in_register, to};
+use super::routing::{self, Adjacency, in_register, to};
 use super::{icmp_error, of_version, tunnel};
 use crate::exit::{Exit, Gateway};
 use crate::flow::Flow;
@@ -120,8 +120,13 @@ fn by_way_of(hop: IpAddr) -> Vec<Action> {
 }
 
 /// Sends packets onto the external network from here.
-fn leaving(view: &View<'_>, gateway: &Gateway<'_>, mac: MacAddr, next_hop: Vec<Action>) -> Way {
-    let mut way = Way::onto(view, gateway.router, gateway.network, mac);
+fn leaving(
+    view: &View<'_>,
+    gateway: &Gateway<'_>,
+    mac: MacAddr,
+    next_hop: Vec<Action>,
+) -> Adjacency {
+    let mut way = Adjacency::onto(view, gateway.router, gateway.network, mac);
     way.actions.extend(next_hop);
     // What came through a tunnel to the gateway goes on as if a guest here had sent it, so that it may leave.
     way.actions.push(ORIGIN.set(origin::GUEST));
@@ -129,16 +134,16 @@ fn leaving(view: &View<'_>, gateway: &Gateway<'_>, mac: MacAddr, next_hop: Vec<A
 }
 
 /// Sends packets to the hypervisor with the gateway, which routes them.
-fn handed_on(view: &View<'_>, gateway: &Gateway<'_>) -> Way {
+fn handed_on(view: &View<'_>, gateway: &Gateway<'_>) -> Adjacency {
     let fits = routing::fitting_onward(view, gateway.router, gateway.network);
     let next = routing::after(&fits);
     let onto = NETWORK.set(gateway.network.key.0);
     let actions = [vec![onto], fits].concat();
-    Way { actions, next }
+    Adjacency { actions, next }
 }
 
 /// A router's way to a neighbour in a prefix of its external network.
-pub(super) fn way_to(view: &View<'_>, gateway: &Gateway<'_>, hop: IpAddr) -> Option<Way> {
+pub(super) fn way_to(view: &View<'_>, gateway: &Gateway<'_>, hop: IpAddr) -> Option<Adjacency> {
     view.prefixes(gateway.port)
         .find(|prefix| prefix.contains(&hop))?;
     let family = match hop {

@@ -4,7 +4,7 @@
 //! both directions, so that a connection keeps its path. A next hop that is on no network of the router is ignored.
 
 use super::external;
-use super::routing::{Way, in_register, priority, to};
+use super::routing::{Adjacency, in_register, priority, to};
 use crate::flow::Flow;
 use crate::pipeline::{Holding, NEXT_HOP, PATH, ROUTER, Stage};
 use crate::view::View;
@@ -38,7 +38,7 @@ pub(crate) fn of_router(view: &View<'_>, router: &Router) -> Vec<Flow> {
 }
 
 /// The way to a next hop of the destination's family. The router's inner networks come before its external one.
-fn path(view: &View<'_>, router: &Router, destination: IpNet, hop: IpAddr) -> Option<Way> {
+fn path(view: &View<'_>, router: &Router, destination: IpNet, hop: IpAddr) -> Option<Adjacency> {
     if destination.addr().is_ipv4() != hop.is_ipv4() {
         return None;
     }
@@ -48,12 +48,12 @@ fn path(view: &View<'_>, router: &Router, destination: IpNet, hop: IpAddr) -> Op
     let Some((network, port)) = inside else {
         return external::way_to(view, &view.gateway(router)?, hop);
     };
-    let mut way = Way::onto(view, router, network, port.mac_address);
+    let mut way = Adjacency::onto(view, router, network, port.mac_address);
     way.actions.push(NEXT_HOP.set(in_register(hop)));
     Some(way)
 }
 
-fn route(router: &Router, destination: IpNet, mut paths: Vec<Way>) -> Vec<Flow> {
+fn route(router: &Router, destination: IpNet, mut paths: Vec<Adjacency>) -> Vec<Flow> {
     let matches = to(destination).holding(ROUTER, router.key.0);
     let priority = priority(destination);
     match paths.len() {

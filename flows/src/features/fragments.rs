@@ -22,6 +22,7 @@ const FRAGMENTS: u32 = 1 << 17;
 const OF_ZONE: u32 = 1 << 19;
 
 /// Whether a meter counts fragments.
+#[must_use]
 pub fn is_of_fragments(meter: u32) -> bool {
     meter & FRAGMENTS != 0
 }

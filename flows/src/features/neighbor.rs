@@ -31,7 +31,7 @@ const TARGET_LINK_LAYER_ADDRESS: u8 = 2;
 
 /// Whose address it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Owner {
+pub(crate) enum AddressOwner {
     /// A router's.
     Router,
     /// A guest's.
@@ -39,11 +39,11 @@ pub(crate) enum Owner {
 }
 
 /// An address, and the answer to who asks for it.
-pub(crate) struct Known<'a> {
+pub(crate) struct KnownAddress<'a> {
     pub(crate) network: &'a Network,
     pub(crate) address: Ipv6Addr,
     pub(crate) mac: MacAddr,
-    pub(crate) owner: Owner,
+    pub(crate) owner: AddressOwner,
     /// Whether others may have the address, too.
     pub(crate) anycast: bool,
     /// The tag of the answer, as in `vlan_tci`; 0 for no tag.
@@ -51,8 +51,13 @@ pub(crate) struct Known<'a> {
 }
 
 /// Answers who asks for an address of a port on its network with the port's MAC.
-pub(crate) fn known(view: &View<'_>, network: &Network, port: &Port, owner: Owner) -> Vec<Flow> {
-    let known = addresses(port).map(|address| Known {
+pub(crate) fn known(
+    view: &View<'_>,
+    network: &Network,
+    port: &Port,
+    owner: AddressOwner,
+) -> Vec<Flow> {
+    let known = addresses(port).map(|address| KnownAddress {
         network,
         address,
         mac: port.mac_address,
@@ -69,11 +74,11 @@ pub(crate) fn known(view: &View<'_>, network: &Network, port: &Port, owner: Owne
 pub(crate) fn known_anycast(view: &View<'_>, network: &Network, port: &Port) -> Vec<Flow> {
     let known = anycast(view, port)
         .filter(|address| answers_anycast(view, network, port, *address))
-        .map(|address| Known {
+        .map(|address| KnownAddress {
             network,
             address,
             mac: port.mac_address,
-            owner: Owner::Router,
+            owner: AddressOwner::Router,
             anycast: true,
             vlan_tci: 0,
         });
@@ -110,11 +115,11 @@ pub(crate) fn anycast<'a>(
 
 /// Answers who asks for this address on a network with this MAC. Flows answer or, if the switch refuses these, the
 /// controller.
-pub(crate) fn answer(view: &View<'_>, stage: Stage, known: &Known<'_>) -> Vec<Flow> {
+pub(crate) fn answer(view: &View<'_>, stage: Stage, known: &KnownAddress<'_>) -> Vec<Flow> {
     let asks = valid_nd(icmpv6::NEIGHBOR_SOLICITATION)
         .holding(NETWORK, known.network.key.0)
         .ipv6(Field::ND_TARGET, known.address);
-    let router = known.owner == Owner::Router;
+    let router = known.owner == AddressOwner::Router;
     let (priority, by_controller) = match known.anycast {
         false => (known::KNOWN, advertise_options::KNOWN_BY_CONTROLLER),
         true => (known::ANYCAST, advertise_options::ANYCAST_BY_CONTROLLER),

@@ -17,7 +17,7 @@ pub(super) const TAG_AND_VLAN: u16 = 0x1fff;
 
 /// How a network gets outside from one hypervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Outside {
+pub(crate) struct ProviderLink {
     /// The patch port to the bridge of the physical network.
     pub(crate) port: u16,
     /// Its `vlan_tci` outside; 0 without a tag.
@@ -26,7 +26,7 @@ pub(crate) struct Outside {
 
 /// How a network gets outside from here. `None` if it is tunnelled, or if this hypervisor has no bridge of its physical
 /// network.
-pub(crate) fn outside(view: &View<'_>, network: &Network) -> Option<Outside> {
+pub(crate) fn outside(view: &View<'_>, network: &Network) -> Option<ProviderLink> {
     let tci = match network.network_type {
         NetworkType::Vxlan | NetworkType::Gre | NetworkType::Geneve => return None,
         NetworkType::Flat => 0,
@@ -34,7 +34,7 @@ pub(crate) fn outside(view: &View<'_>, network: &Network) -> Option<Outside> {
     };
     let patch_ports = &view.own()?.patch_ports;
     let port = *patch_ports.get(network.physical_network.as_ref()?)?;
-    Some(Outside { port, tci })
+    Some(ProviderLink { port, tci })
 }
 
 /// Sends outside what guests here, and routers for them, send to a MAC that no port here has.
@@ -84,7 +84,7 @@ pub(crate) fn meter(view: &View<'_>, network: &Network) -> Option<u32> {
 }
 
 /// Sends a frame outside. This action comes last, since the frame has its tag from then on.
-pub(crate) fn out(outside: Outside) -> [Action; 2] {
+pub(crate) fn out(outside: ProviderLink) -> [Action; 2] {
     [tag(outside.tci), Action::output(u32::from(outside.port))]
 }
 

@@ -100,7 +100,7 @@ pub(crate) fn connected_networks(view: &View<'_>, router: &Router) -> Vec<Flow> 
     let mut flows = vec![];
     for (network, port) in view.interfaces(router) {
         let prefixes: BTreeSet<IpNet> = view.prefixes(port).collect();
-        let way = Way::onto(view, router, network, port.mac_address);
+        let way = Adjacency::onto(view, router, network, port.mac_address);
         for prefix in prefixes {
             flows.push(connected(router, &way, prefix));
             flows.extend(directed_broadcast(router, prefix));
@@ -140,7 +140,7 @@ pub(super) fn entered(network: &Network, router: &Router) -> Vec<Action> {
 }
 
 /// Routes packets for a connected prefix to their destination on its network.
-fn connected(router: &Router, way: &Way, prefix: IpNet) -> Flow {
+fn connected(router: &Router, way: &Adjacency, prefix: IpNet) -> Flow {
     let matches = to(prefix).holding(ROUTER, router.key.0);
     Flow::new(Stage::Route, priority(prefix) + 1, matches)
         .apply([way.actions.clone(), to_itself(prefix)].concat())
@@ -168,14 +168,14 @@ pub(super) fn priority(prefix: IpNet) -> u16 {
 }
 
 /// How a packet leaves a router for one of its networks.
-pub(super) struct Way {
+pub(super) struct Adjacency {
     /// The actions on it.
     pub(super) actions: Vec<Action>,
     /// The stage where it goes on.
     pub(super) next: Stage,
 }
 
-impl Way {
+impl Adjacency {
     /// Leaves for a network, from the router's MAC there.
     pub(super) fn onto(view: &View<'_>, router: &Router, network: &Network, mac: MacAddr) -> Self {
         let routed = [

@@ -35,7 +35,7 @@ mod mark {
 }
 
 /// One direction through the rules of a port.
-pub(crate) struct Way {
+pub(crate) struct RulePath {
     /// From the guest or to it.
     direction: Direction,
     /// The stage where packets come in.
@@ -53,7 +53,7 @@ pub(crate) struct Way {
 }
 
 /// What guests send.
-pub(crate) const EGRESS: Way = Way {
+pub(crate) const EGRESS: RulePath = RulePath {
     direction: Direction::Egress,
     entry: Stage::Egress,
     rules: Stage::EgressRules,
@@ -64,7 +64,7 @@ pub(crate) const EGRESS: Way = Way {
 };
 
 /// What is sent to guests.
-pub(crate) const INGRESS: Way = Way {
+pub(crate) const INGRESS: RulePath = RulePath {
     direction: Direction::Ingress,
     entry: Stage::Ingress,
     rules: Stage::IngressRules,
@@ -74,9 +74,9 @@ pub(crate) const INGRESS: Way = Way {
     other: mark::EGRESS,
 };
 
-const WAYS: [&Way; 2] = [&EGRESS, &INGRESS];
+const WAYS: [&RulePath; 2] = [&EGRESS, &INGRESS];
 
-impl Way {
+impl RulePath {
     /// The way for rules of this direction.
     fn of(direction: Direction) -> &'static Self {
         match direction {
@@ -126,7 +126,7 @@ impl Way {
 
 /// What rules have in common that match the same fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Kind {
+pub(crate) struct RuleKind {
     direction: Direction,
     family: IpVersion,
     stateful: bool,

@@ -6,7 +6,7 @@
 
 use super::Flows;
 use crate::capability::{explain, needs, suspects};
-use crate::contribution::Object;
+use crate::contribution::PipelineObject;
 use crate::features::neighbor;
 use crate::flow::{Cookie, Packed};
 use crate::view::View;
@@ -19,14 +19,14 @@ const REMEMBERED: usize = 1 << 16;
 
 /// What a switch has refused.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Refused {
+pub(super) struct RefusedFlows {
     flows: BTreeMap<Cookie, Refusal>,
     meters: BTreeMap<u32, ErrorCode>,
     /// The objects that want such flows.
-    objects: BTreeSet<Object>,
+    objects: BTreeSet<PipelineObject>,
 }
 
-impl Refused {
+impl RefusedFlows {
     pub(super) fn has(&self, cookie: Cookie) -> bool {
         self.flows.contains_key(&cookie)
     }
@@ -55,7 +55,7 @@ impl Refused {
     }
 
     /// An object wants exactly these flows.
-    pub(super) fn wants(&mut self, object: &Object, cookies: &[Cookie]) {
+    pub(super) fn wants(&mut self, object: &PipelineObject, cookies: &[Cookie]) {
         if self.flows.is_empty() {
             return;
         }
@@ -103,7 +103,7 @@ impl Flows {
             let mut cookies = group.cookies.iter();
             cookies.any(|cookie| refused.contains_key(cookie))
         });
-        let objects: Vec<Object> = objects.map(|(object, _)| object.clone()).collect();
+        let objects: Vec<PipelineObject> = objects.map(|(object, _)| object.clone()).collect();
         self.refused.objects.extend(objects);
     }
 
@@ -131,6 +131,7 @@ impl Flows {
     }
 
     /// Which flows are wanted and left out, and which ports of a hypervisor miss some.
+    #[must_use]
     pub fn shortfall(&self, view: &View<'_>) -> Shortfall {
         let flows = self.refused.flows.iter();
         let wanted = flows.filter(|(cookie, _)| self.wanted.contains_key(cookie));
@@ -158,17 +159,19 @@ impl Flows {
     }
 
     /// Whether any wanted flow is left out.
+    #[must_use]
     pub fn is_short(&self) -> bool {
         !self.refused.objects.is_empty()
     }
 
     /// Whether a port here misses a flow of its own or of its security groups. Flows that all ports share are not
     /// counted: all miss them alike.
+    #[must_use]
     pub fn lacks(&self, port: &Port) -> bool {
         let objects = &self.refused.objects;
         !objects.is_empty()
-            && (objects.contains(&Object::Port(port.id))
-                || objects.contains(&Object::Policy(port.security_groups.clone())))
+            && (objects.contains(&PipelineObject::Port(port.id))
+                || objects.contains(&PipelineObject::Policy(port.security_groups.clone())))
     }
 
     fn ports_without(&self, view: &View<'_>) -> BTreeSet<PortId> {
@@ -185,6 +188,7 @@ impl Flows {
     }
 
     /// The objects that want a flow, in words.
+    #[must_use]
     pub fn wanted_by(&self, cookie: Cookie) -> Vec<String> {
         let groups = self.groups.iter();
         let wanting = groups.filter(|(_, group)| group.cookies.contains(&cookie));

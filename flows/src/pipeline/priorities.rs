@@ -18,11 +18,13 @@ pub struct PrioritySpec {
 
 impl PrioritySpec {
     /// Which flows have it.
+    #[must_use]
     pub fn holds(&self) -> &'static str {
         self.holds.trim()
     }
 
     /// Whether flows of that stage may have that priority by this row.
+    #[must_use]
     pub fn covers(&self, stage: Stage, priority: u16) -> bool {
         self.stages.contains(&stage) && (self.lowest..=self.highest).contains(&priority)
     }

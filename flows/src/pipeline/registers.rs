@@ -94,8 +94,8 @@ registers! {
     NEXT_HOP "next hop" = xxreg 2 [0; 128], Route..=Report;
     /// The key of the network where the packet came to a router.
     ARRIVED "arrived" = reg 12 [0; 32], Router..=Translate;
-    /// Why a router does not forward the packet. 1 hop limit, 2 no route, 3 address unreachable, 4 too big, 5 the
-    /// router's own address, 6 an address whose holder is being asked for.
+    /// Why a router does not forward the packet: 1 hop limit, 2 no route, 3 unreachable, 4 too big, 5 own address, 6 no
+    /// holder known.
     PROBLEM "problem" = reg 13 [0; 32], Router..=Report;
     /// The number of the set of security groups whose rules apply.
     POLICY "policy" = xreg 7 [0; 64], Egress..=IngressRules;
@@ -132,16 +132,19 @@ pub mod problem {
 
 impl Register {
     /// What it holds.
+    #[must_use]
     pub fn holds(&self) -> &'static str {
         self.holds.trim()
     }
 
     /// Its bits in the field.
+    #[must_use]
     pub fn bits(&self) -> Subfield {
         Subfield::new(self.field, self.offset, self.width)
     }
 
     /// Its text in the syntax of `ovs-ofctl` (ovs-actions(7), "Fields and Subfields").
+    #[must_use]
     pub fn subfield(&self) -> String {
         let (field, last) = (self.field.name(), self.offset + self.width - 1);
         match self.width {
@@ -164,6 +167,7 @@ impl Register {
     }
 
     /// Copies the lowest bits of a field into it.
+    #[must_use]
     pub fn copy_from(&self, field: Field) -> Action {
         Action::Move {
             src: Subfield::new(field, 0, field.bits().min(self.width)),
@@ -175,6 +179,7 @@ impl Register {
     }
 
     /// Copies it into a field that has as many bits.
+    #[must_use]
     pub fn copy_to(&self, field: Field) -> Action {
         Action::Move {
             src: self.bits(),
@@ -184,6 +189,7 @@ impl Register {
 
     /// Its value in a packet that came up. A switch leaves out registers that are 0, and reports wide ones as narrow
     /// ones.
+    #[must_use]
     pub fn read(&self, packet: &Match) -> u128 {
         let first = (ALL - (self.lowest - self.offset) - self.whole) / 32;
         let narrow = (first..first + self.whole / 32).map(|number| Field::reg(number as u8));

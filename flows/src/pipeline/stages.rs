@@ -108,22 +108,26 @@ stages! {
 
 impl Stage {
     /// The table's number.
+    #[must_use]
     pub const fn table(self) -> TableId {
         TableId(self as u8)
     }
 
     /// The instruction that takes a packet there.
+    #[must_use]
     pub fn goto(self) -> Instruction {
         Instruction::GotoTable(self.table())
     }
 
     /// The stage that is this table.
+    #[must_use]
     pub fn of(table: TableId) -> Option<Self> {
         let mut stages = STAGES.iter().map(|spec| spec.stage);
         stages.find(|stage| stage.table() == table)
     }
 
     /// The name that it has in the documentation.
+    #[must_use]
     pub fn name(self) -> &'static str {
         let spec = STAGES.iter().find(|spec| spec.stage == self);
         spec.map_or("", |spec| spec.name)
@@ -132,6 +136,7 @@ impl Stage {
 
 impl StageSpec {
     /// The question that the stage answers.
+    #[must_use]
     pub fn asks(&self) -> &'static str {
         self.asks.trim()
     }

@@ -41,6 +41,7 @@ impl Packet {
     }
 
     /// A packet that came in by this OpenFlow port.
+    #[must_use]
     pub fn new(in_port: u32) -> Self {
         Self::default().with(Field::IN_PORT, in_port)
     }
@@ -80,12 +81,14 @@ impl Packet {
     }
 
     /// The value of a field.
+    #[must_use]
     pub fn get(&self, field: Field) -> u128 {
         let narrow = registers(field).into_iter().flatten();
         narrow.fold(0, |value, register| value << 32 | self.stored(register)) | self.stored(field)
     }
 
     /// The address in a field.
+    #[must_use]
     pub fn address(&self, field: Field) -> Ipv6Addr {
         Ipv6Addr::from_bits(self.get(field))
     }

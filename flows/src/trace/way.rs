@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What an output port leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum OutputTarget {
     /// A guest here.
     Guest(PortId),
     /// Another hypervisor, where the packet comes in like this.
@@ -23,9 +23,10 @@ pub enum Way {
 
 impl Output {
     /// What it leads to, from the hypervisor of the view.
-    pub fn way(&self, view: &View<'_>) -> Way {
+    #[must_use]
+    pub fn way(&self, view: &View<'_>) -> OutputTarget {
         let Some((own, port)) = view.own().zip(u16::try_from(self.port).ok()) else {
-            return Way::Unknown;
+            return OutputTarget::Unknown;
         };
         let mut tunnels = own.tunnel_ports.iter();
         if let Some((transport, _)) = tunnels.find(|(_, tunnel)| **tunnel == port) {
@@ -33,15 +34,15 @@ impl Output {
         }
         let mut patches = own.patch_ports.iter();
         if let Some((physical, _)) = patches.find(|(_, patch)| **patch == port) {
-            return Way::Outside(physical.clone());
+            return OutputTarget::Outside(physical.clone());
         }
         let mut plugged = view.facts.plugged().iter();
         let guest = plugged
             .find(|(_, plugged)| plugged.chassis == *view.chassis && plugged.ofport == Some(port));
-        guest.map_or(Way::Unknown, |(id, _)| Way::Guest(*id))
+        guest.map_or(OutputTarget::Unknown, |(id, _)| OutputTarget::Guest(*id))
     }
 
-    fn across(&self, view: &View<'_>, own: &Chassis, transport: Transport) -> Way {
+    fn across(&self, view: &View<'_>, own: &Chassis, transport: Transport) -> OutputTarget {
         let remote = self.packet.remote();
         let mut chassis = view.facts.chassis().values();
         let peer = chassis.find(|chassis| {
@@ -49,8 +50,8 @@ impl Output {
             addresses.any(|address| Some(address) == remote)
         });
         let arrival = peer.and_then(|peer| Some((peer, self.arrival(own, peer, transport)?)));
-        arrival.map_or(Way::Underlay(remote), |(peer, packet)| {
-            Way::Tunnel(peer.id.clone(), packet)
+        arrival.map_or(OutputTarget::Underlay(remote), |(peer, packet)| {
+            OutputTarget::Tunnel(peer.id.clone(), packet)
         })
     }
 
@@ -72,6 +73,7 @@ impl Output {
 
 impl Packet {
     /// The endpoint that it is sent to through a tunnel.
+    #[must_use]
     pub fn remote(&self) -> Option<IpAddr> {
         let ipv6 = self.get(Field::TUN_IPV6_DST);
         let ipv4 = u32::try_from(self.get(Field::TUN_DST)).ok();

@@ -2,7 +2,7 @@
 
 use super::translation;
 use crate::exit::{Gateway, own_mac};
-use crate::features::neighbor::{self, Owner};
+use crate::features::neighbor::{self, AddressOwner};
 use crate::features::routing;
 use crate::features::{
     arp, ethertype, icmp_error, icmpv6, ipv4, ipv6, protocol, provider, valid_nd,
@@ -35,7 +35,7 @@ pub(crate) fn port(view: &View<'_>, port: &Port) -> Vec<Flow> {
 }
 
 fn answered(view: &View<'_>, network: &Network, address: Ipv6Addr, mac: MacAddr) -> Vec<Flow> {
-    answered_for(view, network, address, mac, Owner::Router)
+    answered_for(view, network, address, mac, AddressOwner::Router)
 }
 
 pub(super) fn proxied(
@@ -44,7 +44,7 @@ pub(super) fn proxied(
     address: Ipv6Addr,
     mac: MacAddr,
 ) -> Vec<Flow> {
-    answered_for(view, network, address, mac, Owner::Guest)
+    answered_for(view, network, address, mac, AddressOwner::Guest)
 }
 
 fn answered_for(
@@ -52,9 +52,9 @@ fn answered_for(
     network: &Network,
     address: Ipv6Addr,
     mac: MacAddr,
-    owner: Owner,
+    owner: AddressOwner,
 ) -> Vec<Flow> {
-    let known = neighbor::Known {
+    let known = neighbor::KnownAddress {
         network,
         address,
         mac,

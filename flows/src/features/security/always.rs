@@ -6,7 +6,7 @@
 //! router forwarded it (RFC 4861 §7.1). So do multicast listeners' messages, with theirs (RFC 3810 §5).
 
 use super::super::{ethertype, icmpv6, icmpv6_type, protocol, valid_nd};
-use super::{EGRESS, INGRESS, Way, entry};
+use super::{EGRESS, INGRESS, RulePath, entry};
 use crate::flow::Flow;
 use rust_openflow::{Field, Match};
 use std::net::Ipv6Addr;
@@ -52,7 +52,7 @@ pub(super) fn flows() -> Vec<Flow> {
     from_guests.chain(to_guests).chain([from_afar]).collect()
 }
 
-fn pass(way: &Way, matches: Match) -> Flow {
+fn pass(way: &RulePath, matches: Match) -> Flow {
     Flow::new(way.entry, entry::ALWAYS, matches).goto(way.next)
 }
 

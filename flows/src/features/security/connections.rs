@@ -1,7 +1,7 @@
 //! What happens to packets because of their connection, whatever the rules are.
 
 use super::super::of_version;
-use super::{WAYS, Way, mark, rules};
+use super::{RulePath, WAYS, mark, rules};
 use crate::flow::Flow;
 use rust_openflow::{Field, Match};
 use sextant_model::IpVersion;
@@ -37,19 +37,19 @@ pub(super) fn flows() -> Vec<Flow> {
 }
 
 /// Passes answers on a connection that was opened, and is allowed, in the other direction.
-fn answers(way: &Way, of: IpVersion) -> Flow {
+fn answers(way: &RulePath, of: IpVersion) -> Flow {
     let matches = tracked(of, state::REPLY, 0).with(Field::CT_MARK, way.other);
     Flow::new(way.rules, rules::ANSWERS, matches).goto(way.next)
 }
 
 /// Passes ICMP errors about a connection that is allowed.
-fn errors(way: &Way, of: IpVersion) -> Flow {
+fn errors(way: &RulePath, of: IpVersion) -> Flow {
     let matches = tracked(of, state::RELATED, 0).masked(Field::CT_MARK, 0u32, mark::WITHDRAWN);
     Flow::new(way.rules, rules::ANSWERS, matches).goto(way.next)
 }
 
 /// Marks a connection of this direction that no rule allows any more, so that answers do not pass either.
-fn withdrawn(way: &Way, of: IpVersion) -> Flow {
+fn withdrawn(way: &RulePath, of: IpVersion) -> Flow {
     let matches = of_opener(of).with(Field::CT_MARK, way.own);
     Flow::new(way.rules, rules::WITHDRAWN, matches).apply(vec![way.remember(mark::WITHDRAWN)])
 }
@@ -60,7 +60,7 @@ pub(super) const LATER_FRAGMENT: u8 = 3;
 /// Passes fragments after the first. The userspace datapath takes a packet apart again after tracking; the kernel's
 /// leaves it whole. Rules may match ports, which only the first fragment has, so the first fragment decides. A commit
 /// waits for all fragments of a packet: if the first one was not allowed, the others wait in vain.
-fn rest(way: &Way, of: IpVersion) -> [Flow; 2] {
+fn rest(way: &RulePath, of: IpVersion) -> [Flow; 2] {
     let later = of_opener(of).with(Field::IP_FRAG, LATER_FRAGMENT);
     let known = later.clone().with(Field::CT_MARK, way.own);
     [

@@ -4,7 +4,7 @@
 //! rules and members add up, and do not multiply.
 
 use super::super::of_version;
-use super::{Kind, Way, conjunction, rules};
+use super::{RuleKind, RulePath, conjunction, rules};
 use crate::flow::Flow;
 use crate::pipeline::{Holding, NETWORK};
 use crate::view::View;
@@ -14,10 +14,10 @@ use sextant_model::{Direction, IpVersion, MemberAddress, RemoteEnd, SecurityGrou
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How rules of groups with ports here match members of a group. Costs as much as there are rules about the group.
-pub(crate) fn uses(view: &View<'_>, group: SecurityGroupId) -> BTreeSet<Kind> {
+pub(crate) fn uses(view: &View<'_>, group: SecurityGroupId) -> BTreeSet<RuleKind> {
     let rules = view.intent.rules_about(group).filter_map(|rule| {
         let owner = view.intent.security_groups.get(&rule.security_group_id)?;
-        view.has_ports_under(owner.id).then_some(Kind {
+        view.has_ports_under(owner.id).then_some(RuleKind {
             direction: rule.direction,
             family: rule.ethertype,
             stateful: owner.stateful,
@@ -44,7 +44,7 @@ pub(crate) fn flows(view: &View<'_>, address: &MemberAddress) -> Vec<Flow> {
     let flows = clauses
         .into_iter()
         .filter_map(|((direction, stateful), ids)| {
-            let way = Way::of(direction);
+            let way = RulePath::of(direction);
             let matches = at(view, way, address)?;
             Some(halves(way, stateful, matches, 0, ids.into_iter()))
         });
@@ -52,7 +52,7 @@ pub(crate) fn flows(view: &View<'_>, address: &MemberAddress) -> Vec<Flow> {
 }
 
 /// Matches the address at the other end.
-fn at(view: &View<'_>, way: &Way, address: &MemberAddress) -> Option<Match> {
+fn at(view: &View<'_>, way: &RulePath, address: &MemberAddress) -> Option<Match> {
     let field = way.remote(address.ethertype());
     Some(match address {
         MemberAddress::Given(prefix) => in_prefix(field, *prefix),
@@ -68,7 +68,7 @@ fn at(view: &View<'_>, way: &Way, address: &MemberAddress) -> Option<Match> {
 
 /// Flows of one conjunction half: clause `clause` of each of these conjunctions.
 pub(super) fn halves(
-    way: &Way,
+    way: &RulePath,
     stateful: bool,
     matches: Match,
     clause: u8,

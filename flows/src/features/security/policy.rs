@@ -2,7 +2,7 @@
 
 use super::super::{fragments, of_version, routing};
 use super::member::{halves, in_prefix};
-use super::{EGRESS, INGRESS, Kind, WAYS, Way, conjunction, entry, rule, rules};
+use super::{EGRESS, INGRESS, RuleKind, RulePath, WAYS, conjunction, entry, rule, rules};
 use crate::flow::Flow;
 use crate::pipeline::{Holding, POLICY};
 use crate::view::View;
@@ -83,7 +83,7 @@ fn keeps_state(view: &View<'_>, port: &Port) -> bool {
 }
 
 /// Passes everything.
-fn unfiltered(way: &Way, ofport: u16) -> Flow {
+fn unfiltered(way: &RulePath, ofport: u16) -> Flow {
     let matches = Match::new().with(way.port, ofport);
     Flow::new(way.entry, entry::UNFILTERED, matches).goto(way.next)
 }
@@ -99,7 +99,7 @@ fn own(ofport: u16) -> Flow {
 /// Sends IP to the rules; nothing else passes. If no group is stateful, what the tracker knows from the sender's side
 /// is cleared.
 fn held(
-    way: &'static Way,
+    way: &'static RulePath,
     ofport: u16,
     policy: &Action,
     stateful: bool,
@@ -149,14 +149,14 @@ fn is_here(view: &View<'_>, groups: &Groups) -> bool {
 struct Policy {
     number: u64,
     /// Packets that are allowed.
-    allowed: BTreeSet<(Kind, Match)>,
+    allowed: BTreeSet<(RuleKind, Match)>,
     /// Packets that are allowed with the members of groups, with the ids of their conjunctions.
-    halves: BTreeMap<(Kind, Match), BTreeSet<u32>>,
+    halves: BTreeMap<(RuleKind, Match), BTreeSet<u32>>,
 }
 
 impl Policy {
     fn add(&mut self, view: &View<'_>, rule: &SecurityGroupRule, stateful: bool) {
-        let kind = Kind {
+        let kind = RuleKind {
             direction: rule.direction,
             family: rule.ethertype,
             stateful,
@@ -187,7 +187,7 @@ impl Policy {
         let mut flows: Vec<_> = allowed
             .flat_map(|(kind, matches)| kind.allow(&matches))
             .collect();
-        let conjunctions: BTreeSet<(Kind, u32)> = self
+        let conjunctions: BTreeSet<(RuleKind, u32)> = self
             .halves
             .iter()
             .flat_map(|((kind, _), ids)| ids.iter().map(|id| (*kind, *id)))
@@ -196,17 +196,17 @@ impl Policy {
             flows.extend(kind.allow(&kind.opener().with(Field::CONJ_ID, id)));
         }
         for ((kind, matches), ids) in self.halves {
-            let way = Way::of(kind.direction);
+            let way = RulePath::of(kind.direction);
             flows.push(halves(way, kind.stateful, matches, 1, ids.into_iter()));
         }
         flows
     }
 }
 
-impl Kind {
+impl RuleKind {
     /// Matches these packets with the other end in that prefix. `None` if the prefix is of the other family.
     fn with(self, prefix: IpNet, matches: Match) -> Option<Match> {
-        let field = Way::of(self.direction).remote(self.family);
+        let field = RulePath::of(self.direction).remote(self.family);
         let of_family = IpVersion::of(prefix.addr()) == self.family;
         of_family.then(|| and(matches, &in_prefix(field, prefix)))
     }
@@ -222,7 +222,7 @@ impl Kind {
 
     /// Lets these packets pass. A connection is committed once.
     fn allow(self, matches: &Match) -> Vec<Flow> {
-        let way = Way::of(self.direction);
+        let way = RulePath::of(self.direction);
         if !self.stateful {
             let stateless = Flow::new(way.rules, rules::STATELESS, matches.clone());
             return vec![stateless.goto(way.next)];

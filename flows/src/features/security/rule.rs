@@ -42,7 +42,7 @@ fn rest(of: IpVersion) -> Option<Match> {
 }
 
 /// The fields that rules match: of packets as they are, or of their connections.
-struct Fields {
+struct RuleFields {
     base: fn(IpVersion) -> Match,
     protocol: Field,
     /// The destination port of a protocol. `None` where it cannot be matched.
@@ -51,14 +51,14 @@ struct Fields {
     icmp: fn(IpVersion) -> [Field; 2],
 }
 
-const TRACKED: Fields = Fields {
+const TRACKED: RuleFields = RuleFields {
     base: of_opener,
     protocol: Field::CT_NW_PROTO,
     port: |protocol| port(protocol).and(Some(Field::CT_TP_DST)),
     icmp: |_| [Field::CT_TP_SRC, Field::CT_TP_DST],
 };
 
-const PACKET: Fields = Fields {
+const PACKET: RuleFields = RuleFields {
     base: of_version,
     protocol: Field::IP_PROTO,
     port,
