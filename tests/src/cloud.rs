@@ -19,8 +19,8 @@ pub struct Network {
 /// What a subnet is created with; the API's defaults for the rest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SubnetSpec<'a> {
-    /// The prefix, such as `2001:db8:1::/64`; its family gives `ip_version`. Empty leaves both out, for `more` to say
-    /// whence the prefix comes.
+    /// The prefix, such as `2001:db8:1::/64`; its family gives `ip_version`. Empty leaves both out: `more` says where
+    /// the prefix comes from.
     pub cidr: &'a str,
     /// `ipv6_ra_mode` and `ipv6_address_mode` both; none leaves them out.
     pub mode: Option<&'a str>,

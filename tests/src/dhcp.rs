@@ -1,8 +1,8 @@
 //! Real DHCPv6 and DHCPv4 clients in a guest, with every file they write in the lab's folder.
 //!
-//! All run a script of the lab instead of their distribution's: it writes the variables that
-//! the client gives it (one file an event) and then one line to the client's log, which is what
-//! the lab waits for. The machine's own resolv.conf, leases and DUIDs stay untouched.
+//! All run a script of the lab instead of their distribution's. It writes the client's variables, one file for each
+//! event. Then it writes one line to the client's log, which the lab waits for. The machine's own resolv.conf, leases
+//! and DUIDs stay untouched.
 
 pub(crate) mod dibbler;
 pub(crate) mod ipv4;

@@ -1,5 +1,5 @@
-//! What can go wrong in a lab, worded for the person who reads a failed test: every error
-//! carries what was attempted (a command line, a file, a request) and what came back.
+//! Errors of a lab, for the person who reads a failed test. Every error contains what was attempted (a command line, a
+//! file, a request) and the result.
 
 use crate::tools::MissingTool;
 use std::io;

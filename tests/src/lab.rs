@@ -32,7 +32,7 @@ pub struct LabOptions {
     pub hypervisors: u16,
     /// Protocols of the underlay.
     pub underlay: Underlay,
-    /// Its switches' datapath; none: the one that the environment names ([`Datapath::of_environment`]).
+    /// Its switches' datapath. `None`: the one in the environment ([`Datapath::of_environment`]).
     pub datapath: Option<Datapath>,
 }
 
@@ -209,8 +209,8 @@ impl Lab {
         self.api.text(&url)
     }
 
-    /// Waits until all switches are connected and every bound port is active: the barrier after the
-    /// reconciliation of its switch was answered, so whatever is to be changed has been sent.
+    /// Waits until all switches are connected and every bound port is active. Each switch then has answered the barrier
+    /// after its reconciliation, so all changes have been sent.
     ///
     /// # Errors
     /// [`LabError::Timeout`] with the metrics.

@@ -1,8 +1,8 @@
 //! Removing a lab: its processes, namespaces and folder. The same steps serve a lab that ends
 //! and, at the start of the next one, a lab whose process died without cleaning up.
 //!
-//! What belongs to a lab is found by names that begin with `sx<pid>x<n>`, where the process id
-//! is its owner's, and by the records in its folder; a lab whose owner lives is left alone.
+//! Names of a lab's things begin with `sx<pid>x<n>`, where the process id is its owner's. Those names and the records
+//! in its folder say what belongs to it. A lab whose owner lives is left alone.
 
 use crate::deadline::Deadline;
 use crate::error::LabError;

@@ -1,16 +1,15 @@
 //! Load on the controller: many guests' questions at once, and what it costs to answer them.
 //!
-//! [`Rig`] starts a controller and stands for `N` hypervisors around it over loopback. Each has a
-//! real ovsdb-server, whose rows the rig fills as ovs-vswitchd would, and a switch that is played
-//! here: it takes flows, remembers the cookies of those that send packets up, and sends
-//! packet-ins under them. Answers are checked byte for byte: the first to each guest is read and
-//! verified, all others must equal it.
+//! [`Rig`] starts a controller and simulates `N` hypervisors around it over loopback. Each has a real ovsdb-server,
+//! whose rows the rig fills like ovs-vswitchd. Its switch is simulated here. It takes flows, remembers the cookies of
+//! those that send packets up, and sends packet-ins with them. Answers are checked byte for byte: the first to each
+//! guest is read and verified, all others must equal it.
 //!
-//! [`Fleet`] stands for hypervisors as well, which do what they are told while the API is measured.
+//! [`Fleet`] simulates hypervisors as well. They follow their Sextant while the API is measured.
 //!
-//! [`compare`] measures the same through a real Open vSwitch, beside OVN and the least that a
-//! controller can be. Where a controller runs makes much of the difference: Sextant and the least
-//! controller are measured on a host of their own and on the hypervisor, where ovn-controller is.
+//! [`compare`] measures the same through a real Open vSwitch, beside OVN and the least possible controller. The
+//! controller's place makes much of the difference. So Sextant and the least controller are measured on a host of their
+//! own and on the hypervisor, where ovn-controller is.
 
 mod asking;
 mod bench;
@@ -37,7 +36,7 @@ pub use fleet::{Connecting, Fleet};
 pub use hostile::{Waited, hostile};
 pub use latency::Latencies;
 pub use packets::Question;
-pub use place::{Both, Place};
+pub use place::{Both, ControllerPlace};
 pub use report::Report;
 pub use rig::{Rig, Size};
 pub use through_ovs::{Comparison, compare};

@@ -125,8 +125,8 @@ impl BackgroundPing {
     }
 }
 
-/// The interval, or what `SEXTANT_LAB_PING_INTERVAL` says in milliseconds if that is longer. ping does not sleep between
-/// requests that are 10 ms apart or less, which is costly on an emulated processor.
+/// The interval, or that of `SEXTANT_LAB_PING_INTERVAL` in milliseconds if it is longer. ping does not sleep between
+/// requests at most 10 ms apart, which is costly on an emulated processor.
 fn paced(interval: Duration) -> Duration {
     let least = std::env::var("SEXTANT_LAB_PING_INTERVAL").ok();
     let least = least.and_then(|least| least.parse().ok());
@@ -184,8 +184,8 @@ fn parse(text: &str, interval: Duration) -> Option<PingReport> {
     })
 }
 
-/// Removes from `lost` the requests that were sent so late that their answer may not have come
-/// before the end; all of them together when only those lack an answer, else none.
+/// Removes from `lost` the requests sent so late that their answer may have missed the end. It removes all of them if
+/// only these lack an answer, else none.
 fn take_under_way(lost: &mut Vec<u32>, sent: u32, interval: Duration) -> u32 {
     let trailing = lost
         .iter()

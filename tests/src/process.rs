@@ -1,7 +1,6 @@
-//! Long-running programs of a lab. Each has its output in a file, is recorded by process id and
-//! start time in the lab's folder (so that a later lab can end what a dead one left, and
-//! nothing else), leads a process group of its own, and is killed with that group when its
-//! value is dropped.
+//! Long-running programs of a lab. Each has its output in a file, and leads a process group that is killed when its
+//! value is dropped. The lab's folder records its process id and start time. So a later lab can end what a dead one
+//! left, and nothing else.
 
 use crate::command;
 use crate::deadline::Deadline;

@@ -1,6 +1,5 @@
-//! The real Prometheus beside the controller: it runs in the `ctl` namespace with the scrape
-//! configuration and the alert rules that operators get, only faster, so that a test can ask
-//! what an operator's dashboards and alerts would see.
+//! The real Prometheus beside the controller. It runs in the `ctl` namespace with the operators' scrape configuration
+//! and alert rules, only faster. So a test can ask what an operator's dashboards and alerts would show.
 
 use crate::api::Api;
 use crate::dashboard;
@@ -118,8 +117,8 @@ impl Prometheus {
         }
     }
 
-    /// Waits until an expression has samples, at least one of which is a number: rates need
-    /// two scrapes, and quantiles an observation between them.
+    /// Waits until an expression has samples, and at least one is a number. Rates need two scrapes, and quantiles an
+    /// observation between them.
     ///
     /// # Errors
     /// [`LabError::Timeout`] with what the expression last gave.

@@ -1,5 +1,5 @@
-//! systemd-networkd, without systemd as process 1: its paths are compiled in, so a mount namespace of its own (which
-//! `ip netns exec` makes) puts a folder of the lab in place of `/run`. `/sys` is read-only there, or it would wait for
+//! systemd-networkd, without systemd as process 1. Its paths are compiled in. So a mount namespace of its own, which
+//! `ip netns exec` makes, replaces `/run` by a folder of the lab. `/sys` is read-only there, else it would wait for
 //! udev to name its interface.
 
 use super::{ENDING, folder, write};
@@ -28,8 +28,8 @@ impl Networkd {
         &mut self.process
     }
 
-    /// Waits until what it says of its link has these values: `DNS`, `DOMAINS` … as in its state file, where a value stands
-    /// once for each way by which it was learned.
+    /// Waits until its state file has these values for its link: `DNS`, `DOMAINS` and so on. The file has a value once
+    /// for each source that it was learned from.
     ///
     /// # Errors
     /// [`LabError::Timeout`] with what it says instead.

@@ -141,8 +141,8 @@ impl Fleet {
         })
     }
 
-    /// Makes so many ports on the network of this number, from 0, each when the one before is gone:
-    /// plugs it in on one hypervisor after the other and waits until it is `ACTIVE`.
+    /// Makes this many ports on the network of this number, one after the other. Each is plugged in on the next
+    /// hypervisor, and made after the one before is gone. Waits until each is `ACTIVE`.
     ///
     /// # Errors
     /// What failed on the way.

@@ -4,7 +4,7 @@ use super::{Failure, Outcome, Point, World};
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-/// A point that was told, for the table at the end.
+/// A point that was reported, for the table at the end.
 #[derive(Clone, Debug)]
 pub struct Row {
     /// The point.
@@ -17,7 +17,7 @@ pub struct Row {
     pub gist: String,
 }
 
-/// Where the story is told.
+/// Where reports go.
 pub struct Narrator {
     say: Box<dyn FnMut(&str)>,
     gist: String,
@@ -60,7 +60,7 @@ impl Narrator {
         (self.say)(&line);
     }
 
-    /// Tells one point. Returns whether it holds; a failure is told, and remembered.
+    /// Returns whether it holds. A failure is reported and remembered.
     ///
     /// # Errors
     /// Why the point does not hold.
@@ -83,7 +83,7 @@ impl Narrator {
         outcome
     }
 
-    /// What was told.
+    /// The reported points.
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }

@@ -1,5 +1,5 @@
-//! A router on a physical network, in a namespace of its own: an ordinary Linux with static routes, that advertises itself
-//! where it is told to.
+//! A router on a physical network, in a namespace of its own: an ordinary Linux with static routes. It advertises
+//! itself where it is configured to.
 
 use super::{FORWARDS, Upstream};
 use crate::capture::Capture;
@@ -73,7 +73,7 @@ impl OutsideRouter {
         self.namespace.ip(&words).map(drop)
     }
 
-    /// Routes a prefix by way of a neighbour; none: it is on the link.
+    /// Routes a prefix by way of a neighbour. `None`: the prefix is on the link.
     ///
     /// # Errors
     /// [`LabError::Command`].

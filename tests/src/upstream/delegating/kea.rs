@@ -1,4 +1,4 @@
-//! `kea-dhcp6`. Where it keeps its files is told by its configuration and its environment.
+//! `kea-dhcp6`. Its configuration and its environment say where it keeps its files.
 
 use super::{DelegatedLease, PrefixPool, write, write_script};
 use crate::error::LabError;
