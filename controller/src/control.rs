@@ -52,7 +52,7 @@ pub trait Verb {
     /// Computes the answer.
     ///
     /// # Errors
-    /// [`VerbError`]: there is none, or nobody takes it.
+    /// [`VerbError`]: there is no answer, or the client has left.
     fn answer(&self, known: &Known, give: Give<'_, Self::Row>) -> Result<(), VerbError>;
 
     /// The answer as text for people.

@@ -26,8 +26,7 @@ pub enum FilterError {
 /// What is logged: a level for all, or for a part of the program (`TARGET=LEVEL`), separated by commas.
 ///
 /// # Errors
-/// [`FilterError`] names the part that is wrong. A word that is no level is one, rather than the name of a part that nobody
-/// wrote.
+/// [`FilterError`] names the wrong part. An unknown word is wrong, since it would name a target that does not exist.
 pub fn filter(text: &str) -> Result<EnvFilter, FilterError> {
     if text.trim().is_empty() {
         return Err(FilterError::Empty);

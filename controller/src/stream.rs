@@ -104,7 +104,7 @@ impl Incoming {
     /// The connection after its handshake. Small messages are sent at once.
     ///
     /// # Errors
-    /// The other end is gone, or does not speak TLS as it should.
+    /// The other end is gone, or its TLS handshake failed.
     pub async fn open(self) -> io::Result<Stream> {
         self.stream.set_nodelay(true)?;
         let Some(tls) = self.tls else {

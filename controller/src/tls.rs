@@ -50,7 +50,7 @@ pub enum TlsError {
         error: pem::Error,
     },
     /// A file is empty.
-    #[error("{key} = {path}: the file contains no certificate")]
+    #[error("{key} = {path}: no certificate in this file")]
     Empty {
         /// The configuration's key.
         key: &'static str,
@@ -195,7 +195,7 @@ impl Tls {
     /// Does the handshake with a client.
     ///
     /// # Errors
-    /// The client goes away, does not speak TLS or has no certificate where one is asked for.
+    /// The client goes away, does not speak TLS, or lacks a certificate that it needs.
     pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         TlsAcceptor::from(self.0.loaded.load().config.clone())
             .accept(stream)

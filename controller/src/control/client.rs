@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long the client waits for the next row: longer than Sextant waits for the client.
+/// How long the client waits for the next row: longer than Sextant takes to give up itself.
 const PATIENCE: Duration = Duration::from_secs(75);
 
 /// A verb, and the socket to ask.

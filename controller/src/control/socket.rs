@@ -42,7 +42,7 @@ impl ControlSocket {
     /// Makes the socket, and its folder if that is missing. A dead process's socket is replaced.
     ///
     /// # Errors
-    /// [`SocketError`] says why there is none.
+    /// [`SocketError`] says why there is no socket.
     pub fn bind(path: &Path) -> Result<Self, SocketError> {
         let failed = |error| SocketError::System(path.to_owned(), error);
         if let Some(folder) = path.parent() {

@@ -7,11 +7,12 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
 const OWNER_ONLY: u32 = 0o700;
-/// The permissions of group and others, who must have none.
+/// The permissions of group and others.
 const OTHERS: u32 = 0o077;
+/// The folder is shared on purpose, as `/tmp` is.
 const STICKY: u32 = 0o1000;
 
-/// Makes sure that it exists and is private.
+/// Makes it if it is missing, and private if only we use it. Otherwise a warning is logged.
 pub(super) fn prepare(path: &Path, store: &str) -> Result<(), RuntimeError> {
     make(path, store).map_err(|error| RuntimeError::DataDir {
         path: path.to_owned(),

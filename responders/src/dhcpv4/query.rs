@@ -96,7 +96,7 @@ impl<'a> Query<'a> {
     /// Checks a message of an Ethernet client on this link, with its options `joined`.
     ///
     /// # Errors
-    /// Ignored where it is none, malformed where an option is.
+    /// Ignored: it is no such message. Malformed: an option is.
     pub(super) fn parse(message: Message<'a>, joined: &'a Joined<'a>) -> Result<Self, Refusal> {
         if message.op != BOOT_REQUEST {
             return Err(Refusal::Ignored("a message that servers send"));

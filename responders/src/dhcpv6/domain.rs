@@ -33,7 +33,7 @@ fn put_labels(out: &mut Vec<u8>, name: &str) {
 /// Reads a name from the front. Returns its text without the final dot, and the rest.
 ///
 /// # Errors
-/// Why it is none; a compression pointer is an error too.
+/// Why it is not a name. A compression pointer is an error, too.
 pub fn take(bytes: &[u8]) -> Result<(String, &[u8]), &'static str> {
     let mut name = String::new();
     let mut rest = bytes;

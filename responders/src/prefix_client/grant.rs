@@ -28,7 +28,7 @@ impl Heard {
     /// equals, the wanted one, or else the first.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Why no prefix is useful.
     pub(super) fn best(&self, wanted: Option<Ipv6Net>) -> Result<Prefix, &'static str> {
         let ours = self.usable()?;
         let useful = ours.prefixes.iter().filter(|prefix| prefix.check().is_ok());

@@ -39,7 +39,7 @@ pub(crate) trait Kind: Clone + Send + Sync + 'static {
     /// The one of this id.
     ///
     /// # Errors
-    /// The caller's fault: there is none.
+    /// The caller's fault: there is no such object.
     fn get(intent: &Intent, id: impl Display) -> Result<Arc<Self>, ApiError> {
         let id = id.to_string();
         Self::find(intent, &id).ok_or_else(|| Self::missing(&id))

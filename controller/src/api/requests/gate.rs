@@ -1,9 +1,9 @@
 //! Limits long work of the API, so that short requests are served meanwhile, and moves it to threads that nothing else
 //! waits for.
 //!
-//! Work is done in turns that projects take fairly (`fair`). Lists and writes have turns of their own. Whoever has gone away
-//! by then is not among those that wait (`abandon`), so abandoned requests cost nothing more. What a request can ask for is
-//! bounded (`request/limits`), and so is a turn.
+//! Work is done in turns that projects take fairly (`fair`). Lists and writes have separate turns. A caller that has left
+//! does not wait any more (`abandon`), so abandoned requests cost nothing further. What one request can ask for is bounded
+//! (`contract/limits`), and so is a turn.
 
 use crate::api::requests::fair::FairPlaces;
 use std::num::NonZero;

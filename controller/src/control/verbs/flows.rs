@@ -160,7 +160,7 @@ pub(super) fn owners(flows: &Flows) -> Owners<'_> {
 /// The hypervisors that are asked about: the named one, else all.
 ///
 /// # Errors
-/// There is none of that name.
+/// No hypervisor has that name.
 pub(super) fn known_chassis(
     snapshot: &Snapshot,
     named: Option<&ChassisId>,

@@ -395,8 +395,8 @@ fn of_another_network(subnet: SubnetId, network: NetworkId) -> ApiError {
     ))
 }
 
-/// Whether addresses meet the filters `subnet_id=…`, `ip_address=…` and `ip_address_substr=…`: one of the values of each
-/// that is given.
+/// Whether addresses meet the filters `subnet_id=…`, `ip_address=…` and `ip_address_substr=…`. Of each filter that is
+/// given, one value has to fit.
 pub(crate) fn meet(fixed_ips: &[FixedIp], filters: &[String]) -> bool {
     let matches = |fixed: &FixedIp, filter: &str| match filter.split_once('=') {
         Some(("subnet_id", id)) => id.parse() == Ok(fixed.subnet_id),
