@@ -3,10 +3,9 @@
 //!
 //! The tables below are the rules; everything else reads manifests and sources.
 
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-use serde_json::{Value, json};
 
 #[path = "architecture/edges.rs"]
 mod edges;

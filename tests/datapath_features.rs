@@ -2,14 +2,13 @@
 //! from Open vSwitch in turn (`ovs-appctl dpif/set-dp-features`), and the hypervisors are programmed anew. Then all works,
 //! or what is missing is told (metric, agent, a line of the log) and all that does not need it works.
 
+use serde_json::{Value, json};
+use sextant_lab::story::{Failure, Plugged, World, ensure};
+use sextant_lab::{Guest, Hypervisor, Lab, LabError, PortSpec, SubnetSpec, wait_for};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::Ipv6Addr;
 use std::time::Duration;
-
-use serde_json::{Value, json};
-use sextant_lab::story::{Failure, Plugged, World, ensure};
-use sextant_lab::{Guest, Hypervisor, Lab, LabError, PortSpec, SubnetSpec, wait_for};
 
 const SOON: Duration = Duration::from_secs(30);
 const INTERVAL: Duration = Duration::from_millis(50);

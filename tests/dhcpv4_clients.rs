@@ -1,13 +1,12 @@
 //! Independent DHCPv4 clients against Sextant, on real Open vSwitch.
 
-use std::net::Ipv4Addr;
-use std::time::Duration;
-
 use serde_json::json;
 use sextant_lab::story::{Outcome, World, ensure};
 use sextant_lab::{
     DhcpLease, Dhcpv4Lease, Guest, LabError, Network, Port, PortSpec, SubnetSpec, wait_for,
 };
+use std::net::Ipv4Addr;
+use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);

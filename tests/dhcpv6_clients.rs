@@ -2,11 +2,10 @@
 //!
 //! busybox's udhcpc6 is missing: Debian 12's busybox is built without it (`busybox --list`).
 
-use std::net::Ipv6Addr;
-use std::time::Duration;
-
 use sextant_lab::story::{DNS, Failure, Outcome, Plugged, World, ensure};
 use sextant_lab::{DhcpClient, DhcpLease, Guest, LabError};
+use std::net::Ipv6Addr;
+use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
 const ENDING: Duration = Duration::from_secs(10);

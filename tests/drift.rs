@@ -1,9 +1,8 @@
 //! What others change on a hypervisor is noticed and mended while the controller is connected: on real Open vSwitch.
 
-use std::time::Duration;
-
 use sextant_lab::story::{Failure, World};
 use sextant_lab::{Hypervisor, wait_for};
+use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
 

@@ -4,13 +4,12 @@
 //! The same frames are sent once more with port security off: then they do arrive, and so each of them is one that would.
 //! The neighbours have none either way, so that no security group of theirs stops what the guards let through.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::time::Duration;
-
 use serde_json::json;
 use sextant_lab::story::{Failure, Plugged, World};
 use sextant_lab::{Capture, Datapath, Guest, Lab, LabError, wait_for};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
 const END: &[u8] = b"guest.py END";

@@ -1,12 +1,11 @@
 //! Fragments on real Open vSwitch: what is put together passes, and nobody's fragments end a switch or take the room of
 //! others.
 
-use std::path::Path;
-
 use serde_json::json;
 use sextant_lab::story::site::{Site, ipv4, ipv6};
 use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
 use sextant_lab::{Namespace, Network, OutsideRouter, PortSpec, SubnetSpec};
+use std::path::Path;
 
 const OUTSIDE: [&str; 2] = ["2001:db8:e::", "10.9.0."];
 const INSIDE: [&str; 2] = ["2001:db8:a::/64", "10.1.0.0/16"];

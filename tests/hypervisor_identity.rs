@@ -1,11 +1,10 @@
 //! Who a hypervisor is, by its certificate: on real Open vSwitch, with certificates that `ovs-pki` made.
 
+use sextant_lab::story::{Failure, World};
+use sextant_lab::{Hypervisor, LabOptions, wait_for};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
-
-use sextant_lab::story::{Failure, World};
-use sextant_lab::{Hypervisor, LabOptions, wait_for};
 
 const SOON: Duration = Duration::from_secs(30);
 

@@ -1,9 +1,8 @@
 //! Hypervisors come, change, move their guests and leave: on real Open vSwitch.
 
-use std::time::{Duration, Instant};
-
 use sextant_lab::story::{Failure, Plugged, World};
 use sextant_lab::{Hypervisor, LabOptions, Underlay, wait_for};
+use std::time::{Duration, Instant};
 
 const SOON: Duration = Duration::from_secs(30);
 const INTERVAL: Duration = Duration::from_millis(50);

@@ -7,17 +7,16 @@ mod comings;
 #[path = "kill_9/writer.rs"]
 mod writer;
 
-use std::collections::BTreeMap;
-use std::error::Error;
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
-
 use comings::Comings;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use sextant_lab::{Api, LabError, Loopback, Network, Subnet, SubnetSpec};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 use writer::Writer;
 
 type Outcome = Result<(), Box<dyn Error>>;

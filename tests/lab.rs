@@ -1,5 +1,6 @@
 //! The lab's own promises, held without a controller: a bridge made by hand stands in for it.
 
+use sextant_lab::{Guest, GuestSpec, Hypervisor, Lab, LabError, LabOptions, Underlay};
 use std::error::Error;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -7,8 +8,6 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-use sextant_lab::{Guest, GuestSpec, Hypervisor, Lab, LabError, LabOptions, Underlay};
 
 const SOON: Duration = Duration::from_secs(10);
 

@@ -1,14 +1,6 @@
 //! What operators get to see Sextant with: the dashboard, the alert rules, their provisioning
 //! and their guide name only what exists, and the real Prometheus understands them.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
-
 use serde_json::Value;
 use sextant_controller::config::Config;
 use sextant_controller::metrics::Metrics;
@@ -16,6 +8,13 @@ use sextant_lab::{
     Controller, ControllerOptions, Dashboard, Lab, LabError, LabOptions, Prometheus, Tools,
     grafana, wait_for,
 };
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 #[path = "observability/catalogue.rs"]
 mod catalogue;

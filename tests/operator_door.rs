@@ -3,13 +3,12 @@
 #[path = "operator_door/hostile.rs"]
 mod hostile;
 
-use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
-
 use serde_json::Value;
 use sextant_lab::story::{Failure, Guests, Plugged, World};
 use sextant_lab::{Hypervisor, LabError, wait_for};
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
 

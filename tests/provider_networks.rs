@@ -1,14 +1,13 @@
 //! Guests on networks of a physical one, whose router is an ordinary Linux outside the cloud.
 
-use std::net::Ipv6Addr;
-use std::time::Duration;
-
 use serde_json::json;
 use sextant_lab::story::{Failure, World};
 use sextant_lab::{
     Advertised, Guest, Hypervisor, LabError, Network, Port, PortSpec, SubnetSpec, Upstream,
     wait_for,
 };
+use std::net::Ipv6Addr;
+use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
 const INTERVAL: Duration = Duration::from_millis(50);

@@ -1,12 +1,11 @@
 //! What routers tell guests of packets that they do not take, as ordinary Linux puts it to use: traceroute, tracepath, path
 //! MTU discovery. Packet by packet, tshark says what is on the wire.
 
-use std::path::Path;
-use std::time::Duration;
-
 use serde_json::json;
 use sextant_lab::story::{DualStack, Failure, Outcome, TwoNetworks, World, ensure};
 use sextant_lab::{Guest, Hypervisor, Packets, Tools, wait_for};
+use std::path::Path;
+use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
 /// What blue takes; red takes what the underlay leaves of its own, 1430 octets.

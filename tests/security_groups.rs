@@ -1,11 +1,10 @@
 //! Security groups on real Open vSwitch: who reaches whom, and what becomes of connections when rules change.
 
-use std::path::Path;
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use sextant_lab::story::{Failure, Plugged, World};
 use sextant_lab::{Lab, LabError, Process, wait_for};
+use std::path::Path;
+use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
 const INTERVAL: Duration = Duration::from_millis(50);

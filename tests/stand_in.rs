@@ -1,15 +1,14 @@
 //! How the lab runs a controller and speaks to it, held with a stand-in: this test binary,
 //! started again behind a script, which listens where Sextant does and gives fixed answers.
 
+use serde_json::json;
+use sextant_lab::{Controller, ControllerOptions, Lab, LabError, LabOptions, PortSpec, SubnetSpec};
 use std::error::Error;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
-
-use serde_json::json;
-use sextant_lab::{Controller, ControllerOptions, Lab, LabError, LabOptions, PortSpec, SubnetSpec};
 
 type Outcome = Result<(), Box<dyn Error>>;
 

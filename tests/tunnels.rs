@@ -8,11 +8,10 @@
 //!                       h3 (VXLAN, IPv4 alone)
 //! ```
 
-use std::time::Duration;
-
 use serde_json::Value;
 use sextant_lab::story::{Failure, Plugged, World};
 use sextant_lab::{Hypervisor, LabOptions, Underlay, wait_for};
+use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
 const INTERVAL: Duration = Duration::from_millis(50);

@@ -1,12 +1,11 @@
 //! Addresses that ports may use besides their own, held by keepalived (VRRPv3): reached through routers, from other
 //! hypervisors and from outside, as a next hop, and followed to whoever takes over.
 
-use std::net::Ipv6Addr;
-
 use serde_json::{Value, json};
 use sextant_lab::story::site::{Gateway, QUICK, Site, ipv4, reaches};
 use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
 use sextant_lab::{Namespace, Network, PortSpec, Process, wait_for};
+use std::net::Ipv6Addr;
 
 const VIP: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xa, 0, 0, 0, 0, 0x99);
 const VIP4: &str = "10.1.0.99";

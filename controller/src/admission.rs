@@ -1,9 +1,8 @@
-//! Who may connect: so many peers at once, and among them few that have not said who they are.
+//! Limits on connections: how many there may be, and how few of them may be unidentified.
 //!
-//! A connection costs a file and memory, and anybody who reaches the listener can open one. The files that hypervisors need
-//! are kept from those who never say who they are: when there are too many of these, a newcomer takes the place of the
-//! oldest of whoever has more of them than it has itself, else of the oldest of all, but only of one that had its time.
-//! Until then newcomers are refused and try again, so that a whole cloud that connects at once is served in turn.
+//! Clients that never identify themselves must not take the files that hypervisors need. If there are too many of
+//! these, a newcomer replaces the oldest client of an origin that has more of them than the newcomer's. Without such an
+//! origin it replaces the oldest of all, but only one that has had its time.
 
 use crate::metrics::{Metrics, RefusedConnection};
 use crate::stream::{Incoming, Listener};
@@ -18,24 +17,24 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 /// How many may be connected to one listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// All of them.
+    /// All connections.
     pub connections: usize,
-    /// Those that have not said who they are.
+    /// Connections whose peers have not identified themselves.
     pub unidentified: usize,
-    /// Of these, those from one IPv4 address, or one /64 of IPv6.
+    /// Unidentified connections from one IPv4 address, or one /64 of IPv6.
     pub of_an_origin: usize,
-    /// How long one of these keeps its place from newcomers.
+    /// How long an unidentified connection keeps its place from newcomers.
     pub time: Duration,
 }
 
-/// Connections whatever the files: more hypervisors than one process programs.
+/// The most connections, however many files there are: more hypervisors than one process programs.
 const MOST: u64 = 16_384;
-/// Each may hold back a few MiB of what it sent and was sent.
+/// The most unidentified connections. Each may occupy a few MiB of what was sent in either direction.
 const MOST_UNIDENTIFIED: usize = 512;
 
 impl Limits {
-    /// A quarter of the files that the process may open, which leaves half to requests and the store; three quarters of the
-    /// unidentified for one origin; ten seconds.
+    /// The limits for this many files. Connections get a quarter of them, which leaves half to requests and the store.
+    /// One origin gets three quarters of the unidentified places. A place is kept for ten seconds.
     pub fn of_files(files: u64) -> Self {
         let connections = usize::try_from((files / 4).clamp(16, MOST)).unwrap_or(usize::MAX);
         let unidentified = (connections / 2).min(MOST_UNIDENTIFIED);
@@ -47,7 +46,7 @@ impl Limits {
         }
     }
 
-    /// What fits this process, which may open as many files as the system lets it from here on.
+    /// The limits for this process, after raising its limit of open files.
     pub fn of_process() -> Self {
         Self::of_files(raise_files())
     }
@@ -68,40 +67,40 @@ fn raise_files() -> u64 {
     files.unwrap_or(u64::MAX)
 }
 
-/// A connection's leave to be there, until this is dropped.
+/// A connection's permission to exist, until this is dropped.
 #[derive(Debug)]
 pub struct Pass {
     _place: OwnedSemaphorePermit,
-    /// Says when it must go; none once the peer has said who it is.
+    /// Signals that it must go. `None` once the peer has identified itself.
     shown_out: Option<oneshot::Receiver<()>>,
     throttle: Arc<Mutex<Throttle>>,
 }
 
 impl Pass {
-    /// The peer has said who it is.
+    /// The peer has identified itself.
     pub fn identified(&mut self) {
         self.shown_out = None;
     }
 
-    /// Waits until the connection must make room for another. Never for a peer that has said who it is.
+    /// Waits until the connection has to make room for another. Never ends for a peer that has identified itself.
     pub async fn shown_out(&mut self) {
         let told = match &mut self.shown_out {
             Some(notice) => notice.await.is_ok(),
             None => false,
         };
         if !told {
-            // Nobody is left who could tell.
+            // The door is gone, so nobody can signal any more.
             self.shown_out = None;
             pending().await
         }
     }
 
-    /// Says whether a line about a peer that has not said who it is may be logged.
+    /// Limits log lines about unidentified peers.
     pub fn words(&self) -> Words {
         Words(self.throttle.clone())
     }
 
-    /// Whether the end of this connection is worth a line in the log; if so, how many were not.
+    /// Whether to log the end of this connection. If so, how many lines were suppressed before.
     pub fn last_word(&self) -> Option<u64> {
         match self.shown_out {
             None => Some(0),
@@ -110,12 +109,12 @@ impl Pass {
     }
 }
 
-/// The few lines about all those on a listener that have not said who they are.
+/// The limit on log lines about all unidentified peers of a listener.
 #[derive(Clone, Debug)]
 pub struct Words(Arc<Mutex<Throttle>>);
 
 impl Words {
-    /// Whether one more may be logged; if so, how many were not.
+    /// Whether to log one more line. If so, how many were suppressed before.
     pub fn admit(&self) -> Option<u64> {
         admit(&self.0)
     }
@@ -126,14 +125,14 @@ fn admit(throttle: &Mutex<Throttle>) -> Option<u64> {
     throttle.admit(Instant::now())
 }
 
-/// A connection whose peer has not said who it is.
+/// An unidentified connection.
 struct Waiting {
     since: Instant,
     origin: IpAddr,
     notice: oneshot::Sender<()>,
 }
 
-/// What a peer is one of many of: whoever has an address of IPv6 has its /64.
+/// The origin of a peer, for limits: in IPv6 the /64, since one host has all of it.
 pub(crate) fn origin(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -147,7 +146,7 @@ struct Door {
     limits: Limits,
     metrics: Metrics,
     room: Arc<Semaphore>,
-    /// The unidentified in the order of their coming, and those that were.
+    /// The unidentified connections by age, with some that have identified themselves since.
     waiting: VecDeque<Waiting>,
     throttle: Arc<Mutex<Throttle>>,
 }
@@ -192,7 +191,7 @@ impl Door {
         }
     }
 
-    /// A pass, if there is room or it can be made.
+    /// A pass, if there is room or room can be made.
     fn admit(&mut self, peer: SocketAddr, now: Instant) -> Option<Pass> {
         self.waiting.retain(|waiting| !waiting.notice.is_closed());
         let origin = origin(peer.ip());
@@ -207,7 +206,7 @@ impl Door {
                 most,
                 "too many connections: the newest was refused",
             );
-            // Its place is free once it has ended, and the newest tries again.
+            // The place becomes free when that connection has ended. Meanwhile the newest is refused, and tries again.
             if let Some(crowd) = self.crowd(origin) {
                 self.show_out(crowd);
             }
@@ -226,7 +225,7 @@ impl Door {
         })
     }
 
-    /// Whether there is room among the unidentified, made at the cost of one of them if need be.
+    /// Whether there is room among the unidentified. If need be, one of them makes room.
     fn has_room(&mut self, origin: IpAddr, peer: SocketAddr, now: Instant) -> bool {
         let limits = self.limits;
         let of_it = |waiting: &&Waiting| waiting.origin == origin;
@@ -267,7 +266,7 @@ impl Door {
         })
     }
 
-    /// The oldest of the origin with most, if that will still have as many as this one with one more.
+    /// The oldest of the origin with the most, if that origin keeps at least as many as this one gets.
     fn crowd(&self, origin: IpAddr) -> Option<usize> {
         let mut counts = BTreeMap::<IpAddr, usize>::new();
         for waiting in &self.waiting {
@@ -283,10 +282,10 @@ impl Door {
         (most > own + 1).then(oldest)?
     }
 
-    /// Makes one of the unidentified go.
+    /// Ends one of the unidentified.
     fn show_out(&mut self, place: usize) {
         if let Some(Waiting { notice, .. }) = self.waiting.remove(place) {
-            // One that has just ended or said who it is does not hear this.
+            // A connection that has just ended or identified itself does not hear this.
             let _ = notice.send(());
         }
     }

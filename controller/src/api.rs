@@ -1,11 +1,10 @@
 //! The Neutron v2.0 REST API: how intent comes in and is read.
 //!
-//! Three layers, each of which knows only those before it: the `contract` says what resources are, `rights` say who may do
-//! what with them, `requests` speak HTTP.
+//! Three layers, and each knows only those before it. The `contract` says what resources are, `rights` say who may do
+//! what, `requests` speak HTTP.
 //!
-//! Reads answer from the latest snapshot. A write is planned on it as a pure function (`contract::draft`), committed to the
-//! store with what it rests on as preconditions (`requests::commit`), and answered once the snapshot has reached it. Time,
-//! randomness and ids enter in `commit` and nowhere else.
+//! A write is planned on a snapshot as a pure function (`contract::draft`). It is committed to the store, with what it
+//! rests on as preconditions (`requests::commit`). It is answered once the snapshot has reached it.
 
 mod contract;
 mod requests;

@@ -21,22 +21,22 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run until SIGTERM or SIGINT. Logs one line, "ready", once everything listens.
+    /// Run until SIGTERM or SIGINT. Logs "ready" once everything listens.
     ///
     /// SIGHUP has configuration and certificates read again: what can change while it runs does, and the log names the keys
     /// that wait for a restart.
     Serve(Serve),
-    /// Say what is wrong with a configuration file, and where; exits with 2 if anything is.
+    /// Check a configuration file, and say where it is wrong. Exits with 2 if it is.
     CheckConfig {
         /// The file.
         file: PathBuf,
     },
-    /// Ask a Sextant that runs.
+    /// Ask a running Sextant.
     #[command(flatten)]
     Ask(Verbs),
     /// Print a generated reference page, as Markdown.
     Reference {
-        /// Which one.
+        /// The page.
         page: Page,
     },
     /// Print a shell's completion script.
@@ -61,37 +61,38 @@ pub enum Page {
     Cli,
 }
 
-/// Options of `serve`. They override the environment, which overrides the file.
+/// Options of `serve`. They override the environment, and the environment overrides the file.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Serve {
-    /// Configuration file (TOML); every key has a default.
+    /// Configuration file (TOML). Every key has a default.
     #[arg(long, value_name = "FILE", env = "SEXTANT_CONFIG")]
     pub config: Option<PathBuf>,
-    /// Where data is kept.
+    /// The folder for all data.
     #[arg(long, value_name = "DIR", env = "SEXTANT_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
-    /// What is logged: off, error, warn, info, debug or trace; after commas also TARGET=LEVEL.
+    /// Log level: off, error, warn, info, debug or trace. After commas also TARGET=LEVEL.
     #[arg(long, value_name = "FILTER", env = "SEXTANT_LOG")]
     pub log: Option<String>,
-    /// Where the Neutron API listens.
+    /// Address of the Neutron API.
     #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_API_LISTEN")]
     pub api_listen: Option<SocketAddr>,
-    /// Where switches connect.
+    /// Address for switches (OpenFlow).
     #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_OPENFLOW_LISTEN")]
     pub openflow_listen: Option<SocketAddr>,
-    /// Where hypervisors' databases connect.
+    /// Address for hypervisors' databases (OVSDB).
     #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_OVSDB_LISTEN")]
     pub ovsdb_listen: Option<SocketAddr>,
-    /// Where Prometheus scrapes.
+    /// Address for Prometheus.
     #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_METRICS_LISTEN")]
     pub metrics_listen: Option<SocketAddr>,
-    /// Where people on this machine ask (`sextant facts` and others): a socket, made for its owner and group.
+    /// Control socket for `sextant facts` and the like. Its owner and group may use it.
     #[arg(long, value_name = "SOCKET", env = "SEXTANT_CONTROL_SOCKET")]
     pub control_socket: Option<PathBuf>,
     /// Who may use the API.
     #[arg(long, env = "SEXTANT_AUTH")]
     pub auth: Option<Auth>,
-    /// Let listeners be on addresses other than loopback without TLS, and everyone be admin there without `--auth headers`.
+    /// Allow listeners without TLS on addresses other than loopback, and without `--auth headers` let everyone there be
+    /// admin.
     #[arg(long, env = "SEXTANT_ALLOW_PLAINTEXT")]
     pub allow_plaintext: bool,
 }
@@ -126,7 +127,7 @@ fn override_with<T>(value: &mut T, with: Option<T>) {
     }
 }
 
-/// The command line as clap has it, for completions, man page and reference.
+/// The command line for clap, for completions, man page and reference.
 pub fn command() -> clap::Command {
     Cli::command()
 }

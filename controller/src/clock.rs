@@ -11,7 +11,7 @@ pub(crate) fn now() -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// The time by both clocks.
+/// The time on both clocks.
 pub(crate) fn time() -> Time {
     Time {
         instant: tokio::time::Instant::now().into_std(),

@@ -31,26 +31,26 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Where data is kept: `/var/lib/sextant` as root, else `./sextant-data`.
+    /// The folder for all data: `/var/lib/sextant` for root, else `./sextant-data`.
     pub data_dir: PathBuf,
-    /// What is logged, as [`logging::filter`] reads it.
+    /// What is logged, in the syntax of [`logging::filter`].
     pub log: String,
-    /// Where the Neutron API listens.
+    /// Address of the Neutron API.
     pub api_listen: SocketAddr,
-    /// Where switches connect.
+    /// Address for switches.
     pub openflow_listen: SocketAddr,
-    /// Where hypervisors' ovsdb-servers connect.
+    /// Address for hypervisors' ovsdb-servers.
     pub ovsdb_listen: SocketAddr,
-    /// Where Prometheus scrapes, at `/metrics`.
+    /// Address for Prometheus, which reads `/metrics`.
     pub metrics_listen: SocketAddr,
     /// Who may use the API.
     pub auth: Auth,
-    /// Where the proxies are whose headers say who calls, with [`Auth::Headers`].
+    /// The networks of the proxies whose headers name the caller, with [`Auth::Headers`].
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
-    /// Lets listeners be on addresses other than loopback without TLS.
+    /// Allows listeners without TLS on addresses other than loopback.
     pub allow_plaintext: bool,
-    /// The domain that DHCP tells guests to search; empty for none.
+    /// The search domain that DHCP hands out. Empty: none.
     pub dns_domain: String,
     /// Whether IPv6 subnets that ask for the default pool get a delegated prefix.
     pub ipv6_pd_enabled: bool,
@@ -60,7 +60,7 @@ pub struct Config {
     pub ra: Ra,
     /// The network that carries the tunnels.
     pub tunnel: Tunnel,
-    /// Where people on this machine ask.
+    /// The control socket.
     pub control: Control,
     /// What guests may send to the controller.
     pub punt: PuntLimits,
@@ -72,7 +72,7 @@ pub struct Config {
     pub tls: TlsFiles,
     /// TLS of switches and hypervisors' databases.
     pub hypervisor_tls: HypervisorTls,
-    /// What projects may have for which no quota was set.
+    /// The quotas of projects that set none of their own.
     pub quotas: Quotas,
 }
 
@@ -82,7 +82,7 @@ pub struct Config {
 pub enum Auth {
     /// Everyone is admin, as with Neutron's `noauth`.
     None,
-    /// A trusted proxy says who calls.
+    /// A trusted proxy names the caller.
     Headers,
 }
 
@@ -129,7 +129,7 @@ pub enum ConfigError {
         /// Why.
         error: std::io::Error,
     },
-    /// The file is not TOML, or has a key or a value that it should not have.
+    /// The file is not TOML, or has an invalid key or value.
     #[error("{path}: {error}")]
     Malformed {
         /// The file.
@@ -137,7 +137,7 @@ pub enum ConfigError {
         /// Where and why.
         error: Box<toml::de::Error>,
     },
-    /// TLS is not to be had.
+    /// TLS cannot be used.
     #[error("{section}.{error}")]
     Tls {
         /// The section.
@@ -145,7 +145,7 @@ pub enum ConfigError {
         /// Which file, and why.
         error: TlsError,
     },
-    /// What is to be logged cannot be understood.
+    /// The log filter is invalid.
     #[error("log = {value:?} (SEXTANT_LOG, --log): {error}")]
     Log {
         /// The filter.
@@ -153,14 +153,14 @@ pub enum ConfigError {
         /// What is wrong with it.
         error: logging::FilterError,
     },
-    /// A value does not make sense.
+    /// A value is out of bounds.
     #[error("{key} = {value}: {rule}")]
     Refused {
         /// The key.
         key: &'static str,
         /// Its value.
         value: String,
-        /// What would.
+        /// The bounds.
         rule: &'static str,
     },
 }
@@ -195,7 +195,7 @@ impl Default for Config {
     }
 }
 
-/// Prefixes, where an address stands for the prefix of itself.
+/// Prefixes. A single address is a prefix of itself.
 fn networks<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<IpNet>, D::Error> {
     let texts = Vec::<String>::deserialize(from)?;
     let network = |text: &String| {
@@ -241,7 +241,7 @@ impl Default for PuntLimits {
     }
 }
 
-/// Root's data belongs to the machine, anybody else's to the folder that they stand in.
+/// Root's data is in a system folder, other users' in their current folder.
 fn default_data_dir() -> PathBuf {
     if is_root() {
         "/var/lib/sextant".into()
@@ -271,7 +271,7 @@ impl Config {
         })
     }
 
-    /// Whether all values make sense together.
+    /// Checks that all values fit together.
     ///
     /// # Errors
     /// [`ConfigError::Refused`] with the first that does not.
@@ -358,7 +358,7 @@ impl Config {
         Ok(())
     }
 
-    /// How the API knows who calls.
+    /// How the API identifies callers.
     pub fn identity(&self) -> api::Identity {
         match self.auth {
             Auth::None => api::Identity::Everyone,
@@ -368,7 +368,7 @@ impl Config {
         }
     }
 
-    /// What the cloud's behaviour depends on.
+    /// The settings that the cloud depends on.
     pub fn settings(&self) -> Settings {
         let Ra {
             min_interval,

@@ -1,9 +1,7 @@
-//! The operator's door: a local socket on which people ask a Sextant that runs.
+//! The operator's door: a local socket where people ask a running Sextant.
 //!
-//! A connection carries one request, which is a line of JSON, and its answer, which is a line a row and one that ends it
-//! (`protocol`). What can be asked is the table in [`verbs`]: a verb is a file there and a row. The same type is the
-//! verb's options on the command line, the request on the wire and what computes the answer; its rows are printed as a
-//! table, or as JSON. Verbs read snapshots in threads of their own, so that no session waits for them.
+//! One type is the verb's options on the command line, the request on the socket, and the code that computes the
+//! answer. Its rows are printed as a table or as JSON.
 
 pub mod client;
 mod protocol;
@@ -25,28 +23,28 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sextant_model::ChassisId;
 
-/// Where root's Sextant listens.
+/// The control socket of root's Sextant.
 pub const SOCKET: &str = "/run/sextant/control";
-/// Where anybody else's does, unless it is configured: below the folder with the data.
+/// The default control socket of other users' Sextants: below their data folder.
 pub const OWN_SOCKET: &str = "sextant-data/control";
 
-/// What verbs read.
+/// The data that verbs read.
 #[derive(Clone, Debug)]
 pub struct Known {
     /// Intent and facts.
     pub snapshots: Snapshots,
-    /// What sessions know of neighbours outside.
+    /// What sessions know of neighbours on external networks.
     pub neighbors: Neighbors,
-    /// Whose databases are connected.
+    /// The hypervisors whose databases are connected.
     pub databases: Seats<ChassisId>,
-    /// Whose switches are.
+    /// The hypervisors whose switches are connected.
     pub switches: Seats<ChassisId>,
 }
 
 /// Takes the rows of an answer, in order.
 pub type Give<'a, R> = &'a mut dyn FnMut(R) -> Result<(), VerbError>;
 
-/// What can be asked.
+/// A verb: something that can be asked.
 pub trait Verb {
     /// A row of the answer.
     type Row: Serialize + DeserializeOwned;
@@ -54,10 +52,10 @@ pub trait Verb {
     /// Computes the answer.
     ///
     /// # Errors
-    /// [`VerbError`]: there is none, or nobody takes it.
+    /// [`VerbError`]: there is no answer, or the client has left.
     fn answer(&self, known: &Known, give: Give<'_, Self::Row>) -> Result<(), VerbError>;
 
-    /// The answer for people.
+    /// The answer as text for people.
     fn show(&self, rows: &[Self::Row]) -> String;
 }
 
@@ -69,18 +67,18 @@ pub enum VerbError {
     NoSuchChassis {
         /// The name.
         id: ChassisId,
-        /// The names that there are.
+        /// The names that exist.
         known: Vec<ChassisId>,
     },
-    /// The request does not fit this cloud.
+    /// The request makes no sense for this cloud.
     #[error("{0}")]
     Unfit(String),
-    /// Whoever asked has gone.
+    /// The client has left.
     #[error("nobody waits for the answer")]
     Abandoned,
 }
 
-/// So many names help to find a mistake in one.
+/// How many names an error lists, to help find a mistake.
 const SHOWN: usize = 20;
 
 fn of_those(known: &[ChassisId]) -> String {

@@ -1,9 +1,8 @@
-//! Serves HTTP so that no client can hold up the others, and stops without cutting anybody off.
+//! Serves HTTP so that no client can block others, and stops without cutting anybody off.
 //!
-//! A client has a limited time to send a request's head, also on a connection that is kept open, and again for its body; so
-//! many connections are served at once. One more takes the place of one on which nothing is being answered, or whose client
-//! takes nothing of its answer for as long; while all are being answered, it waits in the listener's queue. Told to stop, it takes no more connections, answers the requests that
-//! are under way, and ends.
+//! A client has a limited time to send a request's head, also on a connection that is kept open, and again for its
+//! body. The number of connections is limited. One more replaces a connection without a request, or one whose client
+//! has not read its answer for as long. If all have requests, it waits in the listener's queue.
 
 mod answer;
 mod body;
@@ -33,22 +32,22 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
-/// What clients may take.
+/// Limits on clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at once, at least 1.
+    /// The most connections at once, at least 1.
     pub connections: usize,
-    /// Connections at once from one IPv4 address, or one /64 of IPv6.
+    /// The most connections at once from one IPv4 address, or one /64 of IPv6.
     pub of_an_address: usize,
-    /// How long a request's head may take with the wait for it, and how long its body.
+    /// How long waiting for a request's head may take, and how long its body.
     pub head: Duration,
-    /// How long requests under way may take after the end of the service was asked for.
+    /// How long present requests may take once the service is to end.
     pub farewell: Duration,
 }
 
 impl Default for Limits {
-    /// 512 connections, which leaves half of the usual 1024 files to switches and hypervisors; half of those for one address,
-    /// which may be a proxy's; 30 s for a head; 5 s to end.
+    /// The default limits. 512 connections leave half of the usual 1024 files to switches and hypervisors. One address
+    /// may have half of these, since it may be a proxy's. A head may take 30 s, and ending 5 s.
     fn default() -> Self {
         Self {
             connections: 512,
@@ -59,16 +58,16 @@ impl Default for Limits {
     }
 }
 
-/// Whom a request comes from, among its extensions.
+/// The sender of a request, among its extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Peer {
     /// The other end of the connection.
     pub address: SocketAddr,
-    /// The connection is TLS.
+    /// Whether the connection is TLS.
     pub encrypted: bool,
 }
 
-/// Serves until `stopping`, and then until the requests under way are answered. `name` is the listener's in metrics and logs.
+/// Serves until `stopping`, and then until present requests are answered. `name` is the listener's in metrics and logs.
 pub async fn serve(
     name: &'static str,
     listener: impl Into<Listener>,
@@ -106,7 +105,7 @@ pub async fn serve(
     }
 }
 
-/// Where clients come in.
+/// Accepts clients.
 struct Entrance {
     name: &'static str,
     places: Arc<ClientPlaces>,
@@ -115,7 +114,7 @@ struct Entrance {
 }
 
 impl Entrance {
-    /// The next connection that there is a place for.
+    /// The next connection that has a place.
     async fn admit(&mut self, listener: &TcpListener) -> (TcpStream, SocketAddr, ClientPlace) {
         loop {
             let (stream, address) = match listener.accept().await {
@@ -168,7 +167,7 @@ struct Connection {
 }
 
 impl Connection {
-    /// Serves it until it ends, or its place is needed for another.
+    /// Serves it until it ends, or until its place is needed.
     async fn run(self, stream: TcpStream, tls: Option<Tls>, mut place: ClientPlace) {
         let seat = place.seat.clone();
         let served = async {
@@ -194,9 +193,9 @@ impl Connection {
             Ok(Ok(stream)) => self.serve(stream, true, seat).await,
             Ok(Err(error)) => {
                 let error = self.dialects.explain(error, address);
-                tracing::debug!(%address, %error, "a client does not speak TLS as it should")
+                tracing::debug!(%address, %error, "a client's TLS handshake failed")
             }
-            Err(_) => tracing::debug!(%address, "a client took too long over its handshake"),
+            Err(_) => tracing::debug!(%address, "a client's TLS handshake took too long"),
         }
     }
 

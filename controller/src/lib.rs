@@ -1,9 +1,9 @@
-//! Everything of Sextant that touches the world: configuration, REST API, store, switch and hypervisor sessions,
+//! All of Sextant that touches the world: configuration, REST API, store, sessions with switches and hypervisors,
 //! reconciliation, metrics.
 //!
-//! Data flows in two ways, as `ARCHITECTURE.md` draws them: intent enters through the [`store`]'s watch, facts through
-//! the hypervisors' OVSDB sessions; one task owns both and publishes a [`snapshot`]; each switch's session computes from
-//! it which flows should be there, and answers punted packets by itself.
+//! Data flows as `ARCHITECTURE.md` draws it. Intent enters through the [`store`]'s watch, facts through the
+//! hypervisors' OVSDB sessions. One task owns both and publishes a [`snapshot`]. Each switch's session computes its
+//! flows from the snapshot, and answers punted packets by itself.
 
 pub mod admission;
 pub mod api;

@@ -1,10 +1,10 @@
-//! Which hypervisors are gone: their switches have had no OpenFlow session for a while.
+//! Finds hypervisors that are gone: their switches have had no OpenFlow session for some time.
 //!
-//! Others then get the gateways of their routers. One that its peers go on hearing by BFD is not gone: it has lost only
-//! Sextant, its flows forward, and a second gateway would speak beside it.
+//! Others then get their routers' gateways. A hypervisor that its peers still hear by BFD is not gone. It has only lost
+//! Sextant, its flows still forward, and a second gateway would conflict with it.
 //!
-//! What is asked of time is asked once for each loss of a session: nothing
-//! is polled, and of a snapshot only whether hypervisors, or those that count as gone, are others than before.
+//! The clock is asked once for each session that is lost, and nothing is polled. Of a snapshot only one question is
+//! asked: whether the hypervisors, or those that count as gone, have changed.
 
 use crate::seat::Seats;
 use crate::snapshot::{Snapshots, Stopping};
@@ -16,11 +16,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long switches have to connect after Sextant started, at least.
+/// The least time that switches have to connect after Sextant's start.
 const ARRIVAL: Duration = Duration::from_secs(15);
 
-/// Tells the owner of the state which hypervisors are gone, and which are back: those whose switch has no seat for so long.
-/// Ends with the owner.
+/// Reports hypervisors that are gone, and those that are back, to the owner of the state. A hypervisor is gone if its
+/// switch has had no seat for this long. Ends with the owner.
 pub async fn watch(
     mut snapshots: Snapshots,
     seats: Seats<ChassisId>,
@@ -28,8 +28,9 @@ pub async fn watch(
     gone_after: Duration,
 ) {
     let mut absences = Absences::new(Instant::now(), gone_after);
+    // Subscribed before the first look at seats, so that no change is missed.
     let mut seated = seats.changes();
-    let mut known = Known::of(&snapshots.latest().facts);
+    let mut known = KnownHypervisors::of(&snapshots.latest().facts);
     loop {
         let now = Instant::now();
         for (chassis, gone) in absences.news(&known, |id| seats.is_taken(id), now) {
@@ -46,10 +47,10 @@ pub async fn watch(
     }
 }
 
-/// Waits until there may be news.
+/// Waits until something may have changed.
 async fn wait(
     snapshots: &mut Snapshots,
-    known: &mut Known,
+    known: &mut KnownHypervisors,
     seated: &mut crate::seat::Changes<ChassisId>,
     deadline: Option<Instant>,
 ) -> Result<(), Stopping> {
@@ -66,15 +67,15 @@ async fn wait(
     }
 }
 
-/// Hypervisors, those of them that count as gone, and what they hear of each other, in the latest snapshot that differs in
-/// that.
-struct Known {
+/// Hypervisors, those that count as gone, and what they hear from each other: the latest snapshot in which that
+/// differs.
+struct KnownHypervisors {
     chassis: OrdMap<ChassisId, Arc<Chassis>>,
     gone: OrdSet<ChassisId>,
     watches: OrdMap<ChassisId, Arc<TunnelWatches>>,
 }
 
-impl Known {
+impl KnownHypervisors {
     fn of(facts: &Facts) -> Self {
         Self {
             chassis: facts.chassis().clone(),
@@ -83,7 +84,7 @@ impl Known {
         }
     }
 
-    /// What those that are present hear of a hypervisor.
+    /// What the present hypervisors hear from one.
     fn heard<'a>(
         &'a self,
         id: &'a ChassisId,
@@ -93,7 +94,7 @@ impl Known {
         present.filter_map(move |(by, watches)| Some((by, *watches.get(id)?)))
     }
 
-    /// Takes in a snapshot. Returns whether it may differ, at the cost of comparing three pointers.
+    /// Takes a snapshot. Returns whether it may differ, by comparing three pointers.
     fn update(&mut self, facts: &Facts) -> bool {
         let same = self.chassis.ptr_eq(facts.chassis())
             && self.gone.ptr_eq(facts.gone())
@@ -107,18 +108,18 @@ impl Known {
 
 /// A hypervisor without a session.
 struct Absence {
-    /// When it has been so for too long.
+    /// When it will have been without a session for too long.
     deadline: Instant,
     heard: HeardByPeers,
 }
 
-/// What its peers have heard of one by BFD since it has no session.
+/// What its peers have heard from a hypervisor by BFD since it lost its session.
 enum HeardByPeers {
-    /// Nobody has said.
+    /// No peer has reported yet.
     Nothing,
-    /// These have heard it all the time, in the sessions that had been up and down so often.
+    /// These peers have heard it all the time. Their sessions had gone up and down this often.
     By(BTreeMap<ChassisId, u64>),
-    /// It was silent for some, or began anew: its flows may be gone.
+    /// It was silent for some peer, or a session began anew: its flows may be gone.
     Silence,
 }
 
@@ -128,7 +129,7 @@ impl Absence {
         Self { deadline, heard }
     }
 
-    /// Takes in what those that are present hear.
+    /// Takes what the present hypervisors hear.
     fn hear<'a>(&mut self, watches: impl Iterator<Item = (&'a ChassisId, TunnelWatch)>) {
         let watches: Vec<_> = watches
             .filter(|(_, watch)| watch.state != TunnelState::Awaited)
@@ -161,22 +162,22 @@ impl Absence {
         };
     }
 
-    /// Whether it is gone.
+    /// Whether it counts as gone.
     fn is_over(&self, now: Instant) -> bool {
         self.deadline <= now && !matches!(self.heard, HeardByPeers::By(_))
     }
 }
 
-/// The hypervisors without a session, and when each has been so for too long.
+/// The hypervisors without a session, with the time when each counts as gone.
 struct Absences {
     absent: BTreeMap<ChassisId, Absence>,
-    /// The hypervisors that are gone and have a session again, and when they count as back: by then their switches have
-    /// flows, and one that comes and goes does not take its gateways along each time.
+    /// The hypervisors that are gone and have a session again, with the time when they count as back. By then their
+    /// switches have flows. A hypervisor that comes and goes does not take its gateways along each time.
     returns: BTreeMap<ChassisId, Instant>,
-    /// Those that have had a session since the start.
+    /// Hypervisors that have had a session since the start.
     seen: BTreeSet<ChassisId>,
     gone_after: Duration,
-    /// Before this nobody is gone that has not been seen.
+    /// Before this time no hypervisor counts as gone that has not been seen.
     earliest: Instant,
 }
 
@@ -191,15 +192,16 @@ impl Absences {
         }
     }
 
-    /// The hypervisors that are gone and do not count as that, and the other way round.
+    /// Hypervisors that newly count as gone, and those that newly count as back.
     fn news(
         &mut self,
-        known: &Known,
+        known: &KnownHypervisors,
         is_present: impl Fn(&ChassisId) -> bool,
         now: Instant,
     ) -> Vec<(ChassisId, bool)> {
         let is_known = |id: &ChassisId| known.chassis.contains_key(id);
         self.absent.retain(|id, _| is_known(id));
+        // A hypervisor that goes again before it counts as back starts anew.
         self.returns
             .retain(|id, _| known.gone.contains(id) && is_present(id));
         self.seen.retain(is_known);
@@ -210,6 +212,7 @@ impl Absences {
                 self.seen.insert(id.clone());
                 known.gone.contains(id) && !self.is_back(id, now)
             } else {
+                // A hypervisor that is only known from the store has time to connect after a start.
                 let soonest = now + self.gone_after;
                 let deadline = match self.seen.contains(id) {
                     true => soonest,
@@ -227,13 +230,13 @@ impl Absences {
         news
     }
 
-    /// Whether one that was gone has had a session for as long as it takes to be gone.
+    /// Whether a hypervisor that was gone has had a session for as long as it takes to be gone.
     fn is_back(&mut self, id: &ChassisId, now: Instant) -> bool {
         let soonest = now + self.gone_after;
         *self.returns.entry(id.clone()).or_insert(soonest) <= now
     }
 
-    /// When the next one will have been absent, or back, for long enough.
+    /// When the next hypervisor will count as gone or back.
     fn next(&self, now: Instant) -> Option<Instant> {
         let absent = self.absent.values().map(|absence| absence.deadline);
         let deadlines = absent.chain(self.returns.values().copied());
@@ -252,7 +255,7 @@ mod tests {
     const ADDRESS: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
     const GONE_AFTER: Duration = Duration::from_secs(5);
 
-    /// The watch over these hypervisors, and what it is told and tells.
+    /// The watch over these hypervisors, with its inputs and events.
     struct Story {
         begun: Instant,
         snapshot: Snapshot,
@@ -287,10 +290,10 @@ mod tests {
             self.publish.send_replace(Arc::new(self.snapshot.clone()));
         }
 
-        /// The next that is told, and after how many seconds since the beginning; the owner takes it in.
+        /// The next event, and how many seconds after the beginning it came. The owner applies it.
         async fn news(&mut self) -> (String, bool, u64) {
             let Some(Event::Gone(id, gone)) = self.told.recv().await else {
-                panic!("something else was told");
+                panic!("another event came");
             };
             let name = id.to_string();
             self.change(|facts| {

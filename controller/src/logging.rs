@@ -1,20 +1,22 @@
-//! Logs, on standard error.
+//! Logs on standard error.
 
 use std::sync::Arc;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 use tracing_subscriber::fmt;
 
-/// What is logged unless the configuration says otherwise.
+/// The default filter.
 pub const DEFAULT: &str = "info";
 
 /// What is wrong with a filter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FilterError {
-    /// There is nothing in it.
-    #[error("it names no level: off, error, warn, info, debug or trace")]
+    /// The filter is empty.
+    #[error("it has no level. Levels are off, error, warn, info, debug and trace")]
     Empty,
-    /// A part of it is no level, and names no part of the program that would have one.
-    #[error("{0:?} is no level: off, error, warn, info, debug or trace, or TARGET=LEVEL")]
+    /// A part of it is neither a level nor a target of this program.
+    #[error(
+        "{0:?} is not a level. Levels are off, error, warn, info, debug and trace, alone or as TARGET=LEVEL"
+    )]
     Level(String),
     /// A part of it cannot be read.
     #[error("{0:?}: {1}")]
@@ -24,8 +26,7 @@ pub enum FilterError {
 /// What is logged: a level for all, or for a part of the program (`TARGET=LEVEL`), separated by commas.
 ///
 /// # Errors
-/// [`FilterError`] names the part that is wrong. A word that is no level is one, rather than the name of a part that nobody
-/// wrote.
+/// [`FilterError`] names the wrong part. An unknown word is wrong, since it would name a target that does not exist.
 pub fn filter(text: &str) -> Result<EnvFilter, FilterError> {
     if text.trim().is_empty() {
         return Err(FilterError::Empty);

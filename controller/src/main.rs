@@ -7,7 +7,7 @@ use sextant_controller::runtime::Again;
 use sextant_controller::{config::Config, reference, runtime};
 use std::process::ExitCode;
 
-/// The configuration, or how the command was called, is wrong.
+/// The exit status if the configuration or the command line is wrong.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -61,14 +61,14 @@ fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Says on standard error, for people, what did not work.
+/// Reports an error to people, on standard error.
 fn complain(error: &dyn std::error::Error) -> ExitCode {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "sextant: {error}");
     ExitCode::FAILURE
 }
 
-/// Prints to standard output; whoever closes it early has seen enough.
+/// Prints to standard output. A reader who closes it early has seen enough.
 fn say(text: &str) {
     use std::io::Write;
     let _ = std::io::stdout().write_all(text.as_bytes());

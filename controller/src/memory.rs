@@ -1,10 +1,10 @@
-//! Keeps observed facts in the store, so that they outlive a restart.
+//! Stores observed facts, so that they survive a restart.
 //!
-//! Until a hypervisor has connected again, what others send to it rests on what was last known of it.
+//! Until a hypervisor connects again, others send to it by the facts that were stored about it.
 //!
-//! Facts are taken in while others are being stored, also while the store is unavailable, and of each only the latest waits.
-//! So the owner of state, who sends them and waits where the queue is full, never waits for the store: there is an end to the
-//! memory that they take, and no circle of those who wait.
+//! Facts are received while others are being stored, also while the store is unavailable. Of each fact only the latest waits.
+//! So the owner of state, who sends facts and waits while the queue is full, never waits for the store: waiting facts take
+//! bounded memory, and nobody waits in a circle.
 
 use crate::store::Store;
 use sextant_model::{Change, Key};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How long a store that is unavailable is left alone.
+/// How long to wait before an unavailable store is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 /// How many batches of facts may be on their way.
 const QUEUE: usize = 64;

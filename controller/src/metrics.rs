@@ -87,25 +87,25 @@ metrics! {
     hypervisors_connected: IntGauge = "sextant_hypervisors_connected" [],
     /// Switches of known hypervisors whose OpenFlow session is up.
     switches_connected: IntGauge = "sextant_switches_connected" [],
-    /// Connections that were refused or ended to make room, by listener (openflow, ovsdb, api, metrics) and reason. full: all places are taken. unidentified: too many have not said who they are, in all; origin: from one address; stale: the oldest of them was ended. idle: an idle client was ended for a newer one. address: one address has too many requests under way.
+    /// Connections that were refused or ended to make room, by listener (openflow, ovsdb, api, metrics) and reason. full: all places are taken. unidentified: too many clients have not identified themselves. origin: too many such clients are from one address. stale: the oldest such client was ended. idle: an idle client was ended for a newer one. address: one address has too many requests under way.
     connections_refused: IntCounterVec = "sextant_connections_refused_total" ["listener", "reason"],
-    /// Until when certificates hold, in seconds since 1970, by whose: those in the files of the configuration (tls.certificate, hypervisor_tls.client_ca, …), the first that ends in each, and those of connected hypervisors, by name.
+    /// When certificates expire, in seconds since 1970, by owner. Owners are files of the configuration (tls.certificate, hypervisor_tls.client_ca, …), each with its first to expire, and connected hypervisors, by name.
     certificate_not_after: IntGaugeVec = "sextant_certificate_not_after_seconds" ["whose"],
-    /// What went wrong between Sextant and switches, by kind: a switch sent what is no OpenFlow (malformed), it refused a message (refused), a message is too long for OpenFlow (unsent).
+    /// What went wrong between Sextant and switches, by kind. malformed: a switch sent something that is not OpenFlow. refused: it refused a message. unsent: a message is too long for OpenFlow.
     openflow_errors: IntCounterVec = "sextant_openflow_errors_total" ["kind"],
-    /// Pairs of hypervisors between which no tunnel carries anything: their endpoints have no family of addresses in common, or one hears nothing of the other by BFD (with `bfd = true` in `[tunnel]`).
+    /// Pairs of hypervisors without a working tunnel. Either their endpoints share no IP version, or one hears nothing from the other by BFD (with `bfd = true` in `[tunnel]`).
     tunnels_missing: IntGauge = "sextant_tunnels_missing" [],
-    /// Hypervisors whose tunnel endpoint is in doubt, by reason: another one has it, too (shared); or it is an address at which no other can reach them, and they take no part (impossible).
+    /// Hypervisors with a doubtful tunnel endpoint, by reason. shared: another one has it, too. impossible: no other can reach it, so the hypervisor does not take part.
     doubtful_endpoints: IntGaugeVec = "sextant_tunnel_endpoints_doubtful" ["reason"],
-    /// Interfaces with the id of a port that is bound to another hypervisor by `binding:host_id`: they stay dead.
+    /// Interfaces with the id of a port that `binding:host_id` binds to another hypervisor. They get no flows.
     interfaces_elsewhere: IntGauge = "sextant_interfaces_elsewhere" [],
-    /// Packets that came through tunnels from endpoints that no hypervisor has, and were dropped, by hypervisor; read every 10 seconds.
+    /// Packets that came through tunnels from unknown endpoints and were dropped, by hypervisor. Read every 10 seconds.
     tunnel_unknown_endpoint_packets: IntCounterVec = "sextant_tunnel_unknown_endpoint_packets_total" ["chassis"],
-    /// BFD sessions of hypervisors with each other, by hypervisor and peer: 3 up, 2 init, 1 down, 0 administratively down or not begun; with `bfd = true` in `[tunnel]`.
+    /// BFD sessions between hypervisors, by hypervisor and peer: 3 up, 2 init, 1 down, 0 administratively down or not started. Needs `bfd = true` in `[tunnel]`.
     tunnel_bfd_state: IntGaugeVec = "sextant_tunnel_bfd_state" ["chassis", "peer"],
-    /// Packets that switches sent up, by the reason why.
+    /// Packets that switches sent up, by the reason.
     packet_ins: IntCounterVec = "sextant_packet_ins_total" ["punt"],
-    /// Packets that switches sent up and no answer was due or possible, by the reason why not.
+    /// Packets that switches sent up and that got no answer, by the reason.
     packet_ins_refused: IntCounterVec = "sextant_packet_ins_refused_total" ["punt", "reason"],
     /// Router Advertisements sent, by what caused them (solicited, periodic, final).
     router_advertisements: IntCounterVec = "sextant_router_advertisements_total" ["cause"],
@@ -115,27 +115,27 @@ metrics! {
     dhcpv4_messages: IntCounterVec = "sextant_dhcpv4_messages_total" ["type", "outcome"],
     /// Entries of ports' `extra_dhcp_opts` that are left out of DHCP answers because they cannot be sent, by IP version.
     dhcp_options_left_out: IntGaugeVec = "sextant_dhcp_options_left_out" ["ip_version"],
-    /// Packets of guests that routers did not take, by reason and whether an ICMP error was sent about it.
+    /// Packets of guests that routers did not forward or take, by reason and whether an ICMP error was sent.
     icmp_errors: IntCounterVec = "sextant_icmp_errors_total" ["type", "outcome"],
-    /// Packets of external networks that tell of next hops, or wait for one, by type and outcome.
+    /// Packets of external networks that show next hops, or wait for one, by type and outcome.
     outside_packets: IntCounterVec = "sextant_outside_packets_total" ["type", "outcome"],
     /// Next hops on external networks, by hypervisor and state (reachable, stale, probe, incomplete, unreachable).
     next_hops: IntGaugeVec = "sextant_next_hops" ["chassis", "state"],
-    /// Addresses of guests that are not published outside where guests are (nd-proxy), by the hypervisor with their router's gateway and reason (not_given_out, of_external_network, held_by_others).
+    /// Addresses of guests that are not published on external networks that publish guests (nd-proxy), by the hypervisor with their router's gateway and reason (not_given_out, of_external_network, held_by_others).
     unpublished_addresses: IntGaugeVec = "sextant_unpublished_addresses" ["chassis", "reason"],
-    /// DHCPv6 messages by which prefixes are delegated to routers' subnets, by type and outcome (sent; of those that servers sent: noted, ignored, malformed).
+    /// DHCPv6 messages that delegate prefixes to routers' subnets, by type and outcome (sent; from servers: noted, ignored, malformed).
     delegation_messages: IntCounterVec = "sextant_delegation_messages_total" ["type", "outcome"],
     /// Subnets whose prefixes are asked for, by the hypervisor that asks and its DHCPv6 client's state (soliciting, requesting, bound, renewing, rebinding, releasing).
     delegation_clients: IntGaugeVec = "sextant_delegation_clients" ["chassis", "state"],
-    /// Time from taking a packet-in off the wire to queueing the answers to it and to those that came with it, in seconds.
+    /// Time from reading a packet-in to queueing its answers and those of packets read with it, in seconds.
     punt_seconds: Histogram = "sextant_punt_duration_seconds" [],
-    /// Flows sent to switches, by operation (add, delete) and outcome (confirmed, refused, left_out): refused with all of a change, or left out of it alone.
+    /// Flows sent to switches, by operation (add, delete) and outcome (confirmed, refused, left_out). refused: with the whole change. left_out: only this flow.
     flow_operations: IntCounterVec = "sextant_flow_operations_total" ["operation", "outcome"],
     /// Flows that a switch should have, by hypervisor.
     flows_wanted: IntGaugeVec = "sextant_flows_wanted" ["chassis"],
-    /// Flows that a switch should have and has refused, so that they are left out, by hypervisor and what the switch lacks (nd_ext, ct, ct_nat, check_pkt_larger, meters, message_length, other, …).
+    /// Flows that a switch should have but refused, by hypervisor and what the switch lacks (nd_ext, ct, ct_nat, check_pkt_larger, meters, message_length, other, …).
     flows_refused: IntGaugeVec = "sextant_flows_refused" ["chassis", "missing"],
-    /// What others changed on hypervisors and was mended, by kind. flow, meter, group: those of the switch. switch: its treatment of fragments. bridge: what `br-int` is set to and its controller. port: ports that Sextant made, or that were made deaf or dumb.
+    /// Changes by others on hypervisors that Sextant reverted, by kind. flow, meter, group: on the switch. switch: how it treats fragments. bridge: settings and controller of `br-int`. port: ports that Sextant made, or that were set to send or receive nothing.
     drift_mended: IntCounterVec = "sextant_drift_mended_total" ["kind"],
     /// Time from sending a difference of flows to the switch's confirmation, in seconds.
     reconcile_seconds: Histogram = "sextant_reconcile_duration_seconds" [],
@@ -149,24 +149,24 @@ metrics! {
     ports_bound: IntGauge = "sextant_ports_bound" [],
     /// Bound ports whose flows are confirmed by their switch.
     ports_active: IntGauge = "sextant_ports_active" [],
-    /// Routers' external gateways, by the hypervisor that has them.
+    /// Routers' external gateways, by hypervisor.
     gateways: IntGaugeVec = "sextant_gateways" ["chassis"],
-    /// Routers' external gateways that no hypervisor can have: none that is there has a bridge of their physical network.
+    /// Routers' external gateways that no hypervisor can have: none that is connected has a bridge of their physical network.
     gateways_nowhere: IntGauge = "sextant_gateways_nowhere" [],
     /// Routers' external gateways that moved from one hypervisor to another.
     gateway_moves: IntCounter = "sextant_gateway_moves_total" [],
-    /// Subnets for whose prefixes a router asks, by state: a server has delegated one (delegated), or not yet (waiting).
+    /// Subnets that a router asks prefixes for, by state: a server has delegated one (delegated), or not yet (waiting).
     delegated_subnets: IntGaugeVec = "sextant_delegated_subnets" ["state"],
-    /// What became of delegated prefixes, by change: a subnet got its first (delegated), or another (renumbered), or has none any more (reverted); or the prefix overlaps another subnet's, and was not taken (refused).
+    /// Changes of delegated prefixes, by kind. delegated: a subnet got its first. renumbered: it got another. reverted: it has none any more. refused: the prefix overlaps another subnet's.
     delegation_changes: IntCounterVec = "sextant_delegation_changes_total" ["change"],
 }
 
-/// One of what a gauge counts, for as long as it lives.
+/// Counts one item in a gauge while this exists.
 #[derive(Debug)]
 pub struct Counted(IntGauge);
 
 impl Counted {
-    /// One more.
+    /// Adds one.
     pub fn new(gauge: &IntGauge) -> Self {
         gauge.inc();
         Self(gauge.clone())
@@ -180,8 +180,7 @@ impl Drop for Counted {
 }
 
 impl Metrics {
-    /// Makes the series that are always meaningful exist from the start: a rate of something that has not happened yet
-    /// is 0, not unknown.
+    /// Creates the series that always have a meaning at the start, so that their rate is 0 and not unknown.
     fn begin_at_zero(&self) {
         let zero = |counters: &IntCounterVec, labels: &[&[&str]]| {
             labels
@@ -316,7 +315,12 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         metrics.packet_ins.with_label_values(&["dhcpv6"]).inc();
         let text = metrics.render().unwrap();
-        assert!(text.contains("# HELP sextant_packet_ins_total Packets that switches sent up, by the reason why.\n"), "{text}");
+        assert!(
+            text.contains(
+                "# HELP sextant_packet_ins_total Packets that switches sent up, by the reason.\n"
+            ),
+            "{text}"
+        );
         assert!(
             text.contains("sextant_packet_ins_total{punt=\"dhcpv6\"} 1\n"),
             "{text}"

@@ -1,4 +1,4 @@
-//! What is known of the neighbours on external networks, for people: which sessions say it, and how they are told to forget.
+//! The neighbours on external networks, for people: which sessions know them, and how these are asked to forget.
 
 use crate::seat::Seat;
 use dashmap::DashMap;
@@ -16,11 +16,11 @@ pub struct Neighbor {
     pub mac: Option<MacAddr>,
     /// Its state by Neighbor Unreachability Detection (RFC 4861 §7.3.2), in words: `reachable`, `stale`, `probe`, ….
     pub state: &'static str,
-    /// Whether routers send what has no other route there, because it advertised itself.
+    /// Whether it is the default router, because it advertised itself.
     pub is_default_router: bool,
 }
 
-/// What every hypervisor knows.
+/// The neighbours that every hypervisor knows.
 #[derive(Clone, Debug)]
 pub struct Neighbors {
     known: Arc<DashMap<(ChassisId, NetworkId), Vec<Neighbor>>>,
@@ -70,7 +70,7 @@ impl Default for Neighbors {
 }
 
 impl Neighbors {
-    /// A hypervisor knows this of a network; nothing, and it is none of its business.
+    /// A hypervisor knows these neighbours on a network. Empty: the network does not concern it.
     pub fn set(&self, chassis: &ChassisId, network: NetworkId, neighbors: Vec<Neighbor>) {
         let key = (chassis.clone(), network);
         if neighbors.is_empty() {
@@ -95,12 +95,12 @@ impl Neighbors {
         all
     }
 
-    /// Every hypervisor forgets what it learned, and asks anew.
+    /// Has every hypervisor forget what it learned, and ask again.
     pub fn flush(&self) {
         self.flushes.send_modify(|flushes| *flushes += 1);
     }
 
-    /// Wakes with each [`Neighbors::flush`].
+    /// Changes with each [`Neighbors::flush`].
     pub fn flushes(&self) -> watch::Receiver<u64> {
         self.flushes.subscribe()
     }

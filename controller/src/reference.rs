@@ -1,4 +1,4 @@
-//! Generated reference pages: what can drift from the code is written by it.
+//! Reference pages that are generated from the code, so that they cannot drift from it.
 
 use crate::cli::{self, Page};
 use crate::config::ConfigError;
@@ -30,7 +30,7 @@ pub fn man() -> String {
     String::from_utf8_lossy(&page).into_owned()
 }
 
-/// What `check-config` says.
+/// The output of `check-config`.
 pub fn verdict(file: &Path, error: Option<&ConfigError>, json: bool) -> String {
     match (error, json) {
         (None, false) => format!("{}: ok\n", file.display()),
@@ -63,7 +63,7 @@ fn metrics() -> String {
     page
 }
 
-/// The keys of the configuration file, with their documentation as the source has it.
+/// The keys of the configuration file, with their descriptions in the source.
 fn configuration() -> String {
     let mut page = String::from(
         "# Configuration\n\nGenerated from `controller/src/config.rs` by `sextant reference configuration`; do not edit.\n\n\

@@ -1,8 +1,8 @@
 //! Keeps subnets at the prefixes that are delegated to them.
 //!
-//! A subnet has its delegated prefix while a router asks for it and until the delegation ends; before and after it has a
-//! provisional one. What is asked for is intent, what is delegated a fact: this task watches both, and writes through the
-//! API's machinery what follows. It looks when one of them differs and when a delegation ends, at no other time.
+//! A subnet has its delegated prefix while a router asks for it and until the delegation ends. Before and after, it has
+//! a provisional prefix. Intent says what is asked for, facts what is delegated. This task watches both, and writes the
+//! result through the API's machinery. It acts only when one of them differs, or when a delegation ends.
 
 mod plan;
 #[cfg(test)]
@@ -14,20 +14,20 @@ use crate::metrics::{Metrics, PrefixChange, PrefixState};
 use crate::snapshot::{Snapshot, Snapshots, Stopping};
 use crate::state::{Event, Events};
 use ipnet::Ipv6Net;
-use plan::Plan;
+use plan::RenumberingPlan;
 use sextant_model::{PROVISIONAL_PREFIX, SubnetId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
-/// How long after a write that was lost the next is tried.
+/// How long to wait after a failed write.
 const RETRY: Duration = Duration::from_secs(5);
-/// How long the end of a delegation is waited for at once: clocks are set.
+/// The longest single wait for the end of a delegation, since clocks may be set meanwhile.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Brings subnets to their prefixes, and has delegations forgotten that nobody asks for, until the owner of the state ends.
-/// Intent and facts must have been loaded, or subnets lose prefixes that are theirs.
+/// Renumbers subnets, and has delegations forgotten that no router asks for, until the owner of the state ends. Intent
+/// and facts must be loaded before, else subnets lose valid prefixes.
 pub async fn run(api: Api, mut snapshots: Snapshots, events: Events, metrics: Metrics) {
     let mut keeper = Keeper {
         api,
@@ -41,7 +41,7 @@ pub async fn run(api: Api, mut snapshots: Snapshots, events: Events, metrics: Me
     {}
 }
 
-/// Waits until there may be something to do, and takes the latest snapshot.
+/// Waits until something may have to be done, and takes the latest snapshot.
 async fn wait(
     snapshots: &mut Snapshots,
     known: &mut Arc<Snapshot>,
@@ -67,7 +67,7 @@ async fn wait(
     }
 }
 
-/// Whether nothing follows from one snapshot that does not from the other, at the cost of comparing pointers.
+/// Whether two snapshots lead to the same result, by comparing pointers.
 fn is_alike(known: &Snapshot, latest: &Snapshot) -> bool {
     let delegations = latest.facts.delegations();
     known.intent.delegates_as(&latest.intent) && known.facts.delegations().ptr_eq(delegations)
@@ -77,18 +77,18 @@ struct Keeper {
     api: Api,
     events: Events,
     metrics: Metrics,
-    /// The prefixes that were delegated to subnets and cannot be theirs; each was told of once.
+    /// The prefixes that were delegated to subnets that cannot have them. Each was logged once.
     refused: BTreeMap<SubnetId, Ipv6Net>,
 }
 
 impl Keeper {
-    /// Does what follows from a snapshot. Returns when to look again, whatever happens.
+    /// Acts on a snapshot. Returns the latest time for the next look.
     async fn keep(&mut self, snapshot: &Snapshot) -> Result<Option<Instant>, Stopping> {
         let now = clock::now();
-        let plan = Plan::of(&snapshot.intent, &snapshot.facts, now);
+        let plan = RenumberingPlan::of(&snapshot.intent, &snapshot.facts, now);
         self.count(&plan);
         for (subnet, delegation) in plan.forget {
-            tracing::info!(%subnet, "nobody asks for the subnet's delegated prefix any more");
+            tracing::info!(%subnet, "no router asks for the subnet's delegated prefix any more");
             let forget = Event::Undelegated(subnet, delegation);
             self.events.send(forget).await.map_err(|_| Stopping)?;
         }
@@ -97,7 +97,7 @@ impl Keeper {
         let mut lost = false;
         for (subnet, prefix) in plan.renumber {
             if let Err(error) = self.bring(subnet, prefix).await {
-                tracing::warn!(%subnet, %prefix, %error, again_in = ?RETRY, "subnet keeps its prefix for now");
+                tracing::warn!(%subnet, %prefix, %error, again_in = ?RETRY, "the subnet keeps its old prefix until the next try");
                 lost = true;
             }
         }
@@ -110,7 +110,7 @@ impl Keeper {
             .map(|wait| Instant::now() + wait))
     }
 
-    fn count(&self, plan: &Plan) {
+    fn count(&self, plan: &RenumberingPlan) {
         for (state, subnets) in [
             (PrefixState::Delegated, plan.delegated),
             (PrefixState::Waiting, plan.waiting),
@@ -122,13 +122,12 @@ impl Keeper {
         }
     }
 
-    /// Brings a subnet to a prefix. Where that cannot be its prefix it is to have none: the one that it has is not its any
-    /// more.
+    /// If the subnet cannot have this prefix, it gets no prefix: its old one is not delegated any more.
     async fn bring(&mut self, subnet: SubnetId, prefix: Ipv6Net) -> Result<(), RenumberError> {
         match self.renumber(subnet, prefix).await {
             Err(RenumberError::Refused(reason)) => {
                 if self.refused.insert(subnet, prefix) != Some(prefix) {
-                    tracing::warn!(%subnet, %prefix, reason, "delegated prefix cannot be the subnet's");
+                    tracing::warn!(%subnet, %prefix, reason, "the subnet cannot have the delegated prefix");
                     self.changed(PrefixChange::Refused);
                 }
                 self.renumber(subnet, PROVISIONAL_PREFIX).await
@@ -146,7 +145,7 @@ impl Keeper {
             (PROVISIONAL_PREFIX, _) => PrefixChange::Delegated,
             (_, _) => PrefixChange::Renumbered,
         };
-        tracing::info!(%subnet, %prefix, %before, change = change.as_str(), "subnet has another prefix");
+        tracing::info!(%subnet, %prefix, %before, change = change.as_str(), "the subnet's prefix changed");
         self.changed(change);
         Ok(())
     }
@@ -159,7 +158,7 @@ impl Keeper {
     }
 }
 
-/// How long until then, but no longer than is waited at once.
+/// The time until then, limited to the longest single wait.
 fn until(end: i64, now: i64) -> Duration {
     let seconds = u64::try_from(end.saturating_sub(now)).unwrap_or(0);
     Duration::from_secs(seconds).min(LONGEST_WAIT)

@@ -1,4 +1,4 @@
-//! Puts the parts together and runs them until the process is told to stop.
+//! Starts all parts and runs them until the process gets a signal to stop.
 
 mod again;
 mod data_dir;
@@ -31,7 +31,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-/// The file in the data folder that holds everything.
+/// The store's file in the data folder.
 const STORE: &str = "sextant.redb";
 
 /// Why the process cannot run.
@@ -48,7 +48,7 @@ pub enum RuntimeError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
-    /// A listener cannot be had.
+    /// A listener cannot be opened.
     #[error("{key} {address}: {error}")]
     Listen {
         /// The configuration's key.
@@ -58,10 +58,10 @@ pub enum RuntimeError {
         /// Why.
         error: std::io::Error,
     },
-    /// The control socket cannot be had.
+    /// The control socket cannot be opened.
     #[error(transparent)]
     Control(#[from] SocketError),
-    /// TLS is not to be had.
+    /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// The operating system refused something.
@@ -73,7 +73,7 @@ pub enum RuntimeError {
     /// The store ended while in use.
     #[error(transparent)]
     Watch(#[from] WatchEnded),
-    /// A part that runs for ever has ended: there is a defect.
+    /// A task that never ends has ended, which is a defect.
     #[error("{0} has ended")]
     Ended(String),
     /// The store refused its first commit.
@@ -81,13 +81,13 @@ pub enum RuntimeError {
     Commit(#[from] CommitError),
 }
 
-/// Runs until SIGTERM or SIGINT, or until something that it cannot do without fails.
+/// Runs until SIGTERM or SIGINT, or until an essential part fails.
 ///
 /// # Errors
 /// [`RuntimeError`] says what failed.
 pub fn run(config: &Config, again: Again) -> Result<(), RuntimeError> {
     let main = Builder::new_multi_thread().enable_all().build()?;
-    // Whatever the API is asked to do, the threads that serve guests and switches have no part in it.
+    // The API has threads of its own, so that its load never delays the threads that serve guests and switches.
     let api = Builder::new_multi_thread()
         .enable_all()
         .thread_name("sextant-api")
@@ -97,7 +97,7 @@ pub fn run(config: &Config, again: Again) -> Result<(), RuntimeError> {
     ended
 }
 
-/// Has a task done by the threads of another runtime, until it or this future ends.
+/// Runs a task on another runtime, until it or this future ends.
 async fn on(runtime: Handle, task: impl Future<Output = ()> + Send + 'static) {
     let mut tasks = JoinSet::new();
     tasks.spawn_on(task, &runtime);
@@ -106,7 +106,7 @@ async fn on(runtime: Handle, task: impl Future<Output = ()> + Send + 'static) {
 
 async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<(), RuntimeError> {
     let told_to_stop = signals()?;
-    // From the beginning, or it would end the process.
+    // Registered first: without a handler, SIGHUP would end the process.
     let hung_up = signal(SignalKind::hangup())?;
     let [api_listener, openflow, ovsdb, metrics_listener] = listeners(config).await?;
     let tls = config.tls.open()?;
@@ -218,7 +218,7 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
     tasks.finish(owner).await
 }
 
-/// Gives the name of the hypervisor that is known at an address: by its database's connections, or by its tunnel endpoint.
+/// Finds the hypervisor at an address, by its database's connections or by its tunnel endpoint.
 fn who_is(hypervisors: &hypervisor::Context) -> WhoIs {
     let (seats, snapshots) = (hypervisors.seats.clone(), hypervisors.snapshots.clone());
     Arc::new(move |address| {
@@ -236,7 +236,7 @@ fn who_is(hypervisors: &hypervisor::Context) -> WhoIs {
     })
 }
 
-/// Waits for SIGTERM or SIGINT, from the moment that this is called.
+/// Waits for SIGTERM or SIGINT, which count from the time of this call.
 fn signals() -> std::io::Result<impl Future<Output = ()>> {
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
@@ -290,7 +290,7 @@ fn open(config: &Config) -> Result<Arc<dyn Store>, RuntimeError> {
     Ok(Arc::new(Embedded::open(&config.data_dir.join(STORE))?))
 }
 
-/// Sees to it that the DHCPv6 server has an identity, the same for ever (RFC 9915 §11).
+/// Makes the DHCPv6 server's identity if there is none. It never changes (RFC 9915 §11).
 async fn identify(store: &dyn Store) -> Result<(), RuntimeError> {
     let identity = Change::Put(Object::ServerIdentity(ServerIdentity {
         uuid: Uuid::new_v4(),

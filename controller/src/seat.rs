@@ -1,9 +1,7 @@
-//! One session a peer.
+//! One session for each peer.
 //!
-//! A peer that lost its connection may be back before the old one is found dead: from the same address, the newer session
-//! has the seat. Two that claim one name from different addresses, or with certificates that share no name, are two machines,
-//! of which one is misconfigured or lies: the first keeps its seat for as long as it lives, and the other waits. Whoever
-//! had it first gets it back when it returns, though another has sat down meanwhile.
+//! Two sessions with one name may come from different addresses, or have certificates that share no name. Then they are
+//! two machines, and one is misconfigured or lies. The first keeps its seat while it lives, and the other waits.
 
 use crate::tls::Names;
 use std::collections::BTreeMap;
@@ -13,9 +11,9 @@ use tokio::sync::watch;
 
 /// Who has which seat.
 #[derive(Clone, Debug)]
-pub struct Seats<K>(Arc<watch::Sender<Plan<K>>>);
+pub struct Seats<K>(Arc<watch::Sender<Seating<K>>>);
 
-/// Who claims a seat: from where, and by which certificate, if it has one.
+/// Who claims a seat: the address, and the certificate if there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claimant {
     address: IpAddr,
@@ -23,7 +21,7 @@ pub struct Claimant {
 }
 
 impl Claimant {
-    /// A peer at this address whose certificate, if it showed one, has these names.
+    /// A peer at this address. `None`: it showed no certificate.
     pub fn new(address: IpAddr, names: Option<Names>) -> Self {
         let address = address.to_canonical();
         Self { address, names }
@@ -39,7 +37,7 @@ impl Claimant {
         self.names.as_ref()
     }
 
-    /// Whether both are one machine. Its certificate may have been renewed meanwhile.
+    /// Whether both are the same machine. Its certificate may have been renewed in between.
     pub fn is_same_machine(&self, other: &Self) -> bool {
         let one_holder = match (&self.names, &other.names) {
             (Some(own), Some(others)) => own.are_of_one_holder(others),
@@ -56,14 +54,14 @@ impl From<IpAddr> for Claimant {
     }
 }
 
-/// More seats than one process has hypervisors. Who has never been seen again gives its claim up beyond that.
+/// More seats than one process has hypervisors. Beyond this number, peers without a session lose their claims.
 const MOST_OWNERS: usize = 32_768;
 
 #[derive(Debug)]
-struct Plan<K> {
+struct Seating<K> {
     sessions: u64,
     holders: BTreeMap<K, Holder>,
-    /// Who had each seat first.
+    /// The first claimant of each seat.
     owners: BTreeMap<K, Claimant>,
 }
 
@@ -81,18 +79,18 @@ pub struct Seat<K: Ord> {
     holder: Holder,
 }
 
-/// Waits for seats to be taken and left.
+/// Waits for changes of seats.
 #[derive(Debug)]
-pub struct Changes<K>(watch::Receiver<Plan<K>>);
+pub struct Changes<K>(watch::Receiver<Seating<K>>);
 
 /// Another peer has the seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("one of this name is connected from {0}")]
+#[error("another one with this name is connected from {0}")]
 pub struct Taken(pub IpAddr);
 
 impl<K> Default for Seats<K> {
     fn default() -> Self {
-        Self(Arc::new(watch::Sender::new(Plan {
+        Self(Arc::new(watch::Sender::new(Seating {
             sessions: 0,
             holders: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -108,6 +106,7 @@ impl<K: Ord + Clone> Seats<K> {
     pub fn take(&self, key: &K, peer: impl Into<Claimant>) -> Result<Seat<K>, Taken> {
         let peer = peer.into();
         let mut outcome = Err(Taken(peer.address));
+        // A claim that fails wakes nobody.
         self.0.send_if_modified(|plan| {
             outcome = plan.seat(key, &peer);
             outcome.is_ok()
@@ -124,14 +123,14 @@ impl<K: Ord + Clone> Seats<K> {
         self.0.borrow().holders.contains_key(key)
     }
 
-    /// Who has the seat, or had it first.
+    /// The peer that has the seat, or had it first.
     pub fn known(&self, key: &K) -> Option<Claimant> {
         let plan = self.0.borrow();
         let holder = plan.holders.get(key).map(|holder| &holder.peer);
         holder.or(plan.owners.get(key)).cloned()
     }
 
-    /// Whose seat somebody at this address has, or had first.
+    /// The seat that a peer at this address has, or had first.
     pub fn at(&self, address: IpAddr) -> Option<K> {
         let plan = self.0.borrow();
         let holders = plan.holders.iter();
@@ -141,8 +140,9 @@ impl<K: Ord + Clone> Seats<K> {
         Some(key.clone())
     }
 
-    /// Nobody has a claim to the seat any more for having had it before.
+    /// Ends all claims to the seat from having had it before.
     pub fn forget(&self, key: &K) {
+        // No waiter can take a seat because of this, so none is woken.
         self.0.send_if_modified(|plan| {
             plan.owners.remove(key);
             false
@@ -157,14 +157,14 @@ impl<K: Ord + Clone> Seats<K> {
     /// Waits until a peer can take the seat.
     pub async fn vacancy(&self, key: &K, peer: impl Into<Claimant>) {
         let peer = peer.into();
-        let free = |plan: &Plan<K>| plan.rival(key, &peer).is_none();
+        let free = |plan: &Seating<K>| plan.rival(key, &peer).is_none();
         // The sender lives as long as `self`.
         let _ = self.0.subscribe().wait_for(free).await;
     }
 }
 
 impl<K> Changes<K> {
-    /// Waits until any seat has been taken or left since this was last called; for ever once there are no seats. Cancel-safe.
+    /// Waits until any seat was taken or left since the last call. Waits forever once there are no seats. Cancel-safe.
     pub async fn next(&mut self) {
         if self.0.changed().await.is_err() {
             std::future::pending().await
@@ -172,9 +172,10 @@ impl<K> Changes<K> {
     }
 }
 
-impl<K: Ord + Clone> Plan<K> {
+impl<K: Ord + Clone> Seating<K> {
     fn rival(&self, key: &K, peer: &Claimant) -> Option<&Holder> {
         let is_it = |other: &Claimant| other.is_same_machine(peer);
+        // The first owner may always come back, even if another machine took the seat meanwhile.
         if self.owners.get(key).is_some_and(is_it) {
             return None;
         }
@@ -186,6 +187,7 @@ impl<K: Ord + Clone> Plan<K> {
         if let Some(rival) = self.rival(key, peer) {
             return Err(Taken(rival.peer.address));
         }
+        // An older session of this machine sees by the number that it has lost the seat.
         self.sessions += 1;
         let (session, peer) = (self.sessions, peer.clone());
         self.own(key, &peer);
@@ -205,14 +207,14 @@ impl<K: Ord + Clone> Plan<K> {
 }
 
 impl<K: Ord> Seat<K> {
-    /// Whose it is.
+    /// The key of the seat.
     pub fn key(&self) -> &K {
         &self.key
     }
 
     /// Waits until a newer session has taken the seat.
     pub async fn lost(&self) {
-        let lost = |plan: &Plan<K>| !self.is_held(plan);
+        let lost = |plan: &Seating<K>| !self.is_held(plan);
         // The sender lives as long as `self`.
         let _ = self.seats.0.subscribe().wait_for(lost).await;
     }
@@ -222,7 +224,7 @@ impl<K: Ord> Seat<K> {
         !self.is_held(&self.seats.0.borrow())
     }
 
-    fn is_held(&self, plan: &Plan<K>) -> bool {
+    fn is_held(&self, plan: &Seating<K>) -> bool {
         plan.holders.get(&self.key) == Some(&self.holder)
     }
 }

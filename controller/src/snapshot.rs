@@ -1,4 +1,5 @@
-//! Snapshots of all that is known: immutable, structurally shared, published by the one task that owns the state.
+//! Snapshots of all that is known. They are immutable and structurally shared. The one task that owns the state
+//! publishes them.
 
 use crate::store::Revision;
 use sextant_model::{Facts, Intent};
@@ -16,7 +17,7 @@ pub struct Snapshot {
     pub facts: Facts,
 }
 
-/// Where snapshots are read.
+/// Reads snapshots.
 #[derive(Clone, Debug)]
 pub struct Snapshots(watch::Receiver<Arc<Snapshot>>);
 
@@ -26,7 +27,7 @@ pub struct Snapshots(watch::Receiver<Arc<Snapshot>>);
 pub struct Stopping;
 
 impl Snapshots {
-    /// Snapshots, and where their owner publishes them.
+    /// A reader of snapshots, and the sender for their owner.
     pub fn new(first: Snapshot) -> (watch::Sender<Arc<Snapshot>>, Self) {
         let (sender, receiver) = watch::channel(Arc::new(first));
         (sender, Self(receiver))
@@ -46,7 +47,7 @@ impl Snapshots {
         Ok(self.0.borrow_and_update().clone())
     }
 
-    /// Waits until the store's `revision` has been reached, so that a writer reads what it wrote.
+    /// Waits until a snapshot has reached the store's `revision`, so that a writer can read its write.
     ///
     /// # Errors
     /// [`Stopping`] when it will not be reached.

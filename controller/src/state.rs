@@ -1,8 +1,8 @@
 //! The one owner of all state.
 //!
-//! A single task holds intent and facts. Intent comes from the store's watch; facts come as [`Event`]s from the sessions
-//! with hypervisors and switches. After each batch it publishes one snapshot. It routes, it does not work: an arm of the
-//! match is a call.
+//! A single task owns intent and facts. Intent comes from the store's watch, facts come as [`Event`]s from the sessions
+//! with hypervisors and switches. After each batch it publishes one snapshot. It only routes: an arm of the match is a
+//! call.
 
 mod dhcp_options;
 mod elsewhere;
@@ -28,17 +28,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
-/// Something observed.
+/// An observation.
 #[derive(Debug)]
 pub enum Event {
-    /// A hypervisor's contents were read, whole: where its ports are, and that no others are there.
+    /// A hypervisor's database was read completely: these are its ports, and there are no others.
     HypervisorRead {
         /// The hypervisor.
         chassis: Chassis,
-        /// OpenFlow port, if it has one, of each interface with a port's id.
+        /// The interfaces with a port's id, each with its OpenFlow port if it has one.
         interfaces: BTreeMap<PortId, Option<u16>>,
     },
-    /// The name of a hypervisor's machine, by which ports may be bound to it.
+    /// The host name of a hypervisor's machine. Ports may be bound to it.
     HostNamed(ChassisId, Option<String>),
     /// What is known of a hypervisor changed.
     HypervisorChanged(Chassis),
@@ -46,29 +46,29 @@ pub enum Event {
     Plugged(PortId, Plugged),
     /// An interface is gone.
     Unplugged(PortId, ChassisId),
-    /// A hypervisor takes no part in the cloud any more.
+    /// A hypervisor does not take part in the cloud any more.
     HypervisorLeft(ChassisId),
-    /// A hypervisor has not been heard of for so long that others take its gateways; or is back.
+    /// A hypervisor is silent for so long that others take its gateways (true), or is back (false).
     Gone(ChassisId, bool),
-    /// A hypervisor hears this of its peers by BFD; empty: nothing is known of that any more.
+    /// A hypervisor hears this from its peers by BFD. Empty: nothing is known any more.
     TunnelsHeard(ChassisId, TunnelWatches),
-    /// A hypervisor has learned this of the outside of an external network; none: nothing any more.
+    /// A hypervisor has learned this on an external network. `None`: it knows nothing there any more.
     Outside(ChassisId, NetworkId, Option<Outside>),
-    /// A guest on a hypervisor said that it has an address out of the pairs of its port, at a MAC.
+    /// A guest on a hypervisor announced an address from its port's pairs, at a MAC.
     Announced(ChassisId, (PortId, IpAddr, MacAddr)),
-    /// A server has delegated this prefix to a subnet, or extended it; none: the subnet has none any more.
+    /// A server delegated this prefix to a subnet, or extended it. `None`: the subnet has no delegated prefix any more.
     Delegated(SubnetId, Option<Arc<Delegation>>),
-    /// Nobody asks for this delegation any more. It is forgotten, unless another has taken its place.
+    /// No router asks for this delegation any more. It is forgotten, unless another has replaced it.
     Undelegated(SubnetId, Arc<Delegation>),
     /// A switch has confirmed the flows of these ports, for the interfaces that they had then.
     Confirmed(Vec<(PortId, Binding)>),
-    /// A hypervisor's switch takes all its flows but these.
+    /// A hypervisor's switch accepts all its flows except these.
     FellShort(ChassisId, Arc<Shortfall>),
-    /// The configuration was read again, and says this.
+    /// The configuration was read again.
     Configured(Settings),
 }
 
-/// How many events may wait for the owner before their senders do.
+/// How many events may wait for the owner before senders wait.
 const QUEUE: usize = 1024;
 
 /// Where events are sent.
@@ -84,7 +84,7 @@ pub struct Owner {
     snapshot: Snapshot,
     elsewhere: Elsewhere,
     hosts: Hosts,
-    /// Routers whose gateways may have moved since the last snapshot, and those whose gateway nobody can have.
+    /// Routers whose gateways may have moved since the last snapshot, and routers whose gateway no hypervisor can have.
     to_review: BTreeSet<RouterId>,
     nowhere: BTreeSet<RouterId>,
     publish: watch::Sender<Arc<Snapshot>>,
@@ -92,13 +92,12 @@ pub struct Owner {
     memory: memory::Facts,
     to_remember: Vec<Change>,
     metrics: Metrics,
-    /// What hypervisors give reason to say fills no log.
+    /// Limits log lines that hypervisors cause.
     words: Throttles<ChassisId>,
 }
 
 impl Owner {
-    /// An owner that begins with nothing but the configuration, publishes to `publish`, and hands what must outlive a
-    /// restart to `memory`.
+    /// An owner that knows only the configuration. It publishes to `publish`, and sends facts to store to `memory`.
     pub fn new(
         settings: Settings,
         publish: watch::Sender<Arc<Snapshot>>,
@@ -123,7 +122,7 @@ impl Owner {
         }
     }
 
-    /// Takes in everything that is stored, before anyone is served.
+    /// Applies everything that is stored, before anyone is served.
     ///
     /// # Errors
     /// The store's watch has ended.
@@ -131,7 +130,7 @@ impl Owner {
         let committed = watch.next().await?;
         self.committed(&committed);
         for change in committed.changes {
-            // Later they are but echoes.
+            // Delegations reach us first as events. The store only repeats them, except at start-up.
             if let Change::Put(Object::Delegation(subnet, delegation)) = change {
                 self.snapshot.facts.delegate(subnet, Some(delegation));
             }
@@ -152,6 +151,7 @@ impl Owner {
     ) -> Result<(), WatchEnded> {
         let mut batch = Vec::new();
         loop {
+            // All events that wait are taken together, so that a burst leads to one snapshot.
             tokio::select! {
                 committed = watch.next() => self.committed(&committed?),
                 count = events.recv_many(&mut batch, QUEUE) => match count {
@@ -165,6 +165,7 @@ impl Owner {
     }
 
     fn publish(&mut self) {
+        // It compares with the latest snapshot, so it comes before the new one is published.
         self.review_gateways();
         let facts = &self.snapshot.facts;
         self.metrics
@@ -190,6 +191,7 @@ impl Owner {
             facts,
         } = &mut self.snapshot;
         for change in &committed.changes {
+            // Counted before it is applied, while the port as it was can still be looked at.
             dhcp_options::count(intent, change, &self.metrics);
             intent.apply(change);
             if let Key::Object(ObjectKey::Port(port)) = change.key() {
@@ -205,8 +207,8 @@ impl Owner {
             .for_each(|change| self.remembered(change));
     }
 
-    /// Facts from the store hold until the hypervisor itself has been read, and again when it has left: what is stored
-    /// of it comes late.
+    /// Stored facts count until the hypervisor itself has been read, and again after it has left. The store repeats
+    /// facts late, so later repetitions are skipped.
     fn remembered(&mut self, change: &Change) {
         let Snapshot { intent, facts, .. } = &mut self.snapshot;
         match change {
@@ -227,6 +229,7 @@ impl Owner {
             Change::Put(Object::Location(port, chassis)) if !is_observed(facts, chassis) => {
                 if !is_plugged(facts, port) {
                     let chassis = chassis.clone();
+                    // The OpenFlow port may have another number since it was stored.
                     let ofport = None;
                     facts.plug(intent, *port, Plugged { chassis, ofport });
                 }
@@ -281,6 +284,7 @@ impl Owner {
             .filter(|port| !interfaces.contains_key(port))
             .collect();
         self.chassis(chassis);
+        // Before ports are unplugged: none may fall back to an interface here that is gone as well.
         self.elsewhere
             .retain(&id, |port| interfaces.contains_key(port));
         self.hosts.retain(&id, |port| interfaces.contains_key(port));
@@ -304,6 +308,7 @@ impl Owner {
             .iter()
             .filter(|(_, plugged)| plugged.chassis == *id);
         let gone: Vec<PortId> = here.map(|(port, _)| *port).collect();
+        // Before ports are unplugged: none may fall back to another interface on this hypervisor.
         self.elsewhere.retain(id, |_| false);
         self.hosts.left(id);
         self.snapshot.facts.watch_tunnels(id, TunnelWatches::new());
@@ -387,7 +392,7 @@ impl Owner {
         let Snapshot { intent, facts, .. } = &mut self.snapshot;
         if facts.hold(intent, chassis, announced) {
             let (port, address, mac) = announced;
-            tracing::debug!(%port, %address, %mac, %chassis, "a port has an address out of its pairs");
+            tracing::debug!(%port, %address, %mac, %chassis, "a port announced an address from its pairs");
         }
     }
 
@@ -420,7 +425,7 @@ impl Owner {
         self.to_remember.push(change);
     }
 
-    /// Hands over what must outlive a restart. Whoever keeps it has ended only when the process is stopping.
+    /// Sends on the facts to store. Their keeper ends only when the process stops.
     async fn hand_over(&mut self) {
         if !self.to_remember.is_empty() {
             let changes = std::mem::take(&mut self.to_remember);
@@ -429,13 +434,13 @@ impl Owner {
     }
 }
 
-/// Whether a hypervisor's contents were read and it has not left.
+/// Whether a hypervisor was read and has not left.
 fn is_observed(facts: &Facts, id: &ChassisId) -> bool {
     let known = facts.chassis().get(id);
     known.is_some_and(|chassis| chassis.observed)
 }
 
-/// Whether a port is plugged in where that was observed.
+/// Whether a port is plugged in on a hypervisor that was read.
 fn is_plugged(facts: &Facts, port: &PortId) -> bool {
     let known = facts.plugged().get(port);
     known.is_some_and(|plugged| is_observed(facts, &plugged.chassis))

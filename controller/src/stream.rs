@@ -1,4 +1,4 @@
-//! Where others connect, and what they connect by: TCP, or TLS over it.
+//! Listeners and their connections: TCP, or TLS over it.
 
 mod dialect;
 
@@ -18,7 +18,7 @@ use tokio_rustls::server::TlsStream;
 /// How long a handshake may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Where others connect.
+/// A listener.
 #[derive(Debug)]
 pub struct Listener {
     pub(crate) tcp: TcpListener,
@@ -27,13 +27,13 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Who connects speaks TLS, if there is any.
+    /// A listener that uses TLS if there is any.
     pub fn new(tcp: TcpListener, tls: Option<Tls>) -> Self {
         let dialects = Dialects::default();
         Self { tcp, tls, dialects }
     }
 
-    /// The same, but this says who speaks otherwise.
+    /// The same, reporting peers that speak the other protocol.
     #[must_use]
     pub fn with_dialects(self, dialects: Dialects) -> Self {
         Self { dialects, ..self }
@@ -70,18 +70,18 @@ pub struct Incoming {
     hearing: Hearing,
 }
 
-/// Who is heard, and what is made of it if it is noise.
+/// Who sent the first octets, and what checks them.
 #[derive(Clone, Debug)]
 struct Hearing {
     peer: SocketAddr,
     dialects: Dialects,
 }
 
-/// A connection without TLS, of which the first octets are looked at.
+/// A connection without TLS whose first octets are checked.
 #[derive(Debug)]
 pub struct Plain<S> {
     stream: S,
-    /// Until something was heard.
+    /// `None` once the first octets were checked.
     hearing: Option<Box<Hearing>>,
 }
 
@@ -93,7 +93,7 @@ impl<S> Plain<S> {
 }
 
 impl Incoming {
-    /// The address that was connected to.
+    /// The address that the peer connected to.
     ///
     /// # Errors
     /// The connection is gone.
@@ -101,10 +101,10 @@ impl Incoming {
         self.stream.local_addr()
     }
 
-    /// What to speak over, once hands were shaken; small messages are sent at once.
+    /// The connection after its handshake. Small messages are sent at once.
     ///
     /// # Errors
-    /// The other end is gone, or does not speak TLS as it should.
+    /// The other end is gone, or its TLS handshake failed.
     pub async fn open(self) -> io::Result<Stream> {
         self.stream.set_nodelay(true)?;
         let Some(tls) = self.tls else {
@@ -118,7 +118,7 @@ impl Incoming {
     }
 }
 
-/// What is spoken over.
+/// A connection.
 #[derive(Debug)]
 pub enum Stream {
     /// TCP.
@@ -128,7 +128,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// The certificate by which the other end is known.
+    /// The certificate of the other end.
     pub fn certificate(&self) -> Option<Certificate> {
         let Self::Encrypted(stream) = self else {
             return None;

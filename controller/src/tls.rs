@@ -1,6 +1,6 @@
-//! TLS of listeners: certificate, private key and, to admit only clients that have a certificate, their authority.
+//! TLS of listeners: certificate, private key and, if clients need a certificate, their authorities.
 //!
-//! The files are read again on demand; connections that are there keep what they began with.
+//! The files can be read again. Present connections keep what they started with.
 
 mod certificate;
 mod expiry;
@@ -28,18 +28,18 @@ use tokio_rustls::server::TlsStream;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsFiles {
-    /// The certificate that clients see, with those between it and its authority; empty for no TLS.
+    /// The certificate that clients see, with those between it and its authority. Empty: no TLS.
     pub certificate: PathBuf,
     /// Its private key.
     pub private_key: PathBuf,
-    /// The authorities of clients' certificates; empty to ask clients for none.
+    /// The authorities of clients' certificates. Empty: clients need no certificate.
     pub client_ca: PathBuf,
 }
 
 /// What is wrong with the files.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file is missing, not readable, or no PEM of the kind it should be.
+    /// A file is missing, unreadable, or not PEM of the right kind.
     #[error("{key} = {path}: {error}")]
     File {
         /// The configuration's key.
@@ -49,24 +49,24 @@ pub enum TlsError {
         /// Why.
         error: pem::Error,
     },
-    /// A file has nothing in it.
-    #[error("{key} = {path}: no certificate in it")]
+    /// A file is empty.
+    #[error("{key} = {path}: no certificate in this file")]
     Empty {
         /// The configuration's key.
         key: &'static str,
         /// The file.
         path: PathBuf,
     },
-    /// One is there without the other.
-    #[error("certificate and private_key: one is of no use without the other")]
+    /// One of the two is missing.
+    #[error("certificate and private_key: configure both or neither")]
     Half,
-    /// Certificate and key do not belong together, or are of no use.
+    /// Certificate and key do not match, or are not usable.
     #[error("certificate = {0}: {1}")]
     Pair(PathBuf, rustls::Error),
-    /// The authorities are of no use.
+    /// The authorities are not usable.
     #[error("client_ca = {0}: {1}")]
     Authority(PathBuf, VerifierBuilderError),
-    /// An authority is of no use.
+    /// An authority is not usable.
     #[error("client_ca = {0}: {1}")]
     Root(PathBuf, rustls::Error),
 }
@@ -82,7 +82,7 @@ impl TlsFiles {
         self.is_on() && !self.client_ca.as_os_str().is_empty()
     }
 
-    /// What the files say; none if they are not to be used.
+    /// Reads the files. `None` if TLS is not configured.
     ///
     /// # Errors
     /// [`TlsError`] says which file is wrong.
@@ -175,11 +175,11 @@ struct Shared {
 
 struct Loaded {
     config: Arc<ServerConfig>,
-    /// Of each file with certificates, its key and when the first of them ends, in seconds since 1970.
+    /// The files with certificates by their keys, with the first expiry in each, in seconds since 1970.
     expiries: Vec<(&'static str, i64)>,
 }
 
-/// When the first of these certificates ends.
+/// The first expiry among these certificates.
 fn earliest(certificates: &[CertificateDer<'_>]) -> Option<i64> {
     let read = certificates.iter().filter_map(Certificate::read);
     read.map(|certificate| certificate.not_after).min()
@@ -192,17 +192,17 @@ impl fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// Shakes hands with a client.
+    /// Does the handshake with a client.
     ///
     /// # Errors
-    /// The client goes away, does not speak TLS or has no certificate where one is asked for.
+    /// The client goes away, does not speak TLS, or lacks a certificate that it needs.
     pub async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
         TlsAcceptor::from(self.0.loaded.load().config.clone())
             .accept(stream)
             .await
     }
 
-    /// Reads files again, the same or others, for the connections to come.
+    /// Reads files again, the same or others, for later connections.
     ///
     /// # Errors
     /// [`TlsError`] says which file is wrong; all stays as it was.
@@ -211,7 +211,7 @@ impl Tls {
         Ok(())
     }
 
-    /// Of each file with certificates that is in use, its key and when the first of them ends, in seconds since 1970.
+    /// The files with certificates in use by their keys, with the first expiry in each, in seconds since 1970.
     pub fn expiries(&self) -> Vec<(&'static str, i64)> {
         self.0.loaded.load().expiries.clone()
     }

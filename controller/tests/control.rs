@@ -221,7 +221,7 @@ async fn a_hypervisor_that_never_joined_is_named() {
     }
     let said = door.ask(&["flows", "--object", "port/7"]).await;
     assert!(
-        !said.success && said.err.contains("names no object"),
+        !said.success && said.err.contains("is not an object"),
         "{}",
         said.err
     );
@@ -331,7 +331,10 @@ async fn a_packet_that_cannot_come_in_that_way_is_refused_in_words() {
             vec![&packet, "--from", &from, "--chassis", "h2"],
             "plugged in on hypervisor h1",
         ),
-        (vec![&packet, "--from", "guest/7"], "is no way in"),
+        (
+            vec![&packet, "--from", "guest/7"],
+            "is not where a packet can come in",
+        ),
         (
             vec![&packet, "--from", "tunnel/h9", "--chassis", "h1"],
             "there is no hypervisor h9",

@@ -177,7 +177,7 @@ fn a_level_that_is_none_is_refused() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.contains("SEXTANT_LOG") && said.contains("\"inof\" is no level"),
+        said.contains("SEXTANT_LOG") && said.contains("\"inof\" is not a level"),
         "{said}"
     );
 }
@@ -263,7 +263,7 @@ fn a_full_disk_refuses_writes_and_nothing_else_until_there_is_room() {
     assert_eq!(refused.0, 503, "{refused:?}");
     let why = refused.1["NeutronError"]["message"].as_str().unwrap();
     assert!(why.contains("No space left on device"), "{why}");
-    controller.says("the store cannot be written: writes are refused until it can");
+    controller.says("the store cannot be written. Writes are refused until it can");
     let listed = |controller: &Controller| {
         let (status, answer) = controller.ask("GET", "networks", &[], &Value::Null);
         assert_eq!(status, 200);

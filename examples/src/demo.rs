@@ -6,11 +6,10 @@
 
 #![allow(clippy::print_stdout, reason = "telling is what it is for")]
 
-use std::process::ExitCode;
-use std::time::Instant;
-
 use sextant_lab::Datapath;
 use sextant_lab::story::{Failure, Guests, Narrator, POINTS, Plugged, Point, World};
+use std::process::ExitCode;
+use std::time::Instant;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

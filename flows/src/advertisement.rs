@@ -1,4 +1,4 @@
-//! What routers and the DHCPv6 server say to the guests of a network, as the subnets' modes have it.
+//! What routers and the DHCPv6 server announce to the guests of a network, as the modes of its subnets ask for.
 
 use crate::view::View;
 use ipnet::Ipv6Net;
@@ -18,7 +18,7 @@ const HOP_LIMIT: u8 = 64;
 /// The smallest MTU of an IPv6 link (RFC 8200 §5).
 const MINIMUM_MTU: u16 = 1280;
 
-/// What a router's port advertises on its network; none if nobody asked it to advertise.
+/// What a router's port advertises on its network. `None` if no subnet there asks for advertisements.
 pub(crate) fn advertisement(
     view: &View<'_>,
     network: &Network,
@@ -30,14 +30,15 @@ pub(crate) fn advertisement(
         return None;
     }
     let settings = &view.intent.settings;
-    let any = |wanted: &[Ipv6Mode]| subnets.iter().any(|(_, mode, _)| wanted.contains(mode));
+    let modes: BTreeSet<Ipv6Mode> = subnets.iter().map(|(_, mode, _)| *mode).collect();
+    let stateful = modes.contains(&Ipv6Mode::Dhcpv6Stateful);
     let mtu = view.facts.network_mtu(network, settings);
     Some(Arc::new(Advertisement {
         mac: port.mac_address,
         source: port.mac_address.link_local(),
         hop_limit: HOP_LIMIT,
-        managed: any(&[Ipv6Mode::Dhcpv6Stateful]),
-        other: any(&[Ipv6Mode::Dhcpv6Stateful, Ipv6Mode::Dhcpv6Stateless]),
+        managed: stateful,
+        other: stateful || modes.contains(&Ipv6Mode::Dhcpv6Stateless),
         lifetime: settings.ra.lifetime,
         mtu: (mtu >= MINIMUM_MTU).then_some(mtu),
         prefixes: subnets
@@ -53,12 +54,11 @@ pub(crate) fn advertisement(
 /// The subnets of a router's port that Sextant advertises, with their mode.
 fn advertised_subnets<'a>(view: &View<'a>, port: &Port) -> Vec<(&'a Subnet, Ipv6Mode, Ipv6Net)> {
     let ids: BTreeSet<SubnetId> = port.ipv6_addresses().map(|(subnet, _)| subnet).collect();
-    let advertised = |id| {
-        let subnet: &Subnet = view.intent.subnets.get(&id)?;
-        let mode = subnet.ipv6_ra_mode.filter(|_| subnet.enable_dhcp)?;
-        Some((subnet, mode, subnet.ipv6_prefix()?))
-    };
-    ids.into_iter().filter_map(advertised).collect()
+    let subnets = ids.into_iter().filter_map(|id| view.subnet(id));
+    subnets
+        .filter(|subnet| subnet.enable_dhcp)
+        .filter_map(|subnet| Some((subnet, subnet.ipv6_ra_mode?, subnet.ipv6_prefix()?)))
+        .collect()
 }
 
 fn advertised_prefix(
@@ -80,7 +80,8 @@ fn advertised_prefix(
     }
 }
 
-/// When a subnet's delegated prefix ends. One that is delegated no more has ended, even while the subnet still has it.
+/// When a subnet's delegated prefix ends. A prefix that is delegated no more has ended, even while the subnet still has
+/// it.
 fn delegation_ends(view: &View<'_>, subnet: SubnetId, prefix: Ipv6Net) -> PrefixEnds {
     const LONG_AGO: PrefixEnds = PrefixEnds {
         preferred_until: i64::MIN,
@@ -94,7 +95,7 @@ fn delegation_ends(view: &View<'_>, subnet: SubnetId, prefix: Ipv6Net) -> Prefix
     })
 }
 
-/// What DHCPv6 tells the guest of a port; none if the network has no subnet that Sextant serves.
+/// What DHCPv6 hands out to the guest of a port. `None` if Sextant serves no subnet of the network.
 pub(crate) fn dhcpv6_service(
     view: &View<'_>,
     network: &Network,
@@ -135,7 +136,7 @@ pub(crate) fn dhcpv6_service(
     }))
 }
 
-/// What Sextant's DHCPv6 does for hosts of a subnet.
+/// How Sextant's DHCPv6 serves hosts of a subnet. `None` where routers alone configure them, or nobody does.
 fn served_mode(subnet: &Subnet) -> Option<Ipv6Mode> {
     subnet
         .ipv6_address_mode
@@ -144,19 +145,21 @@ fn served_mode(subnet: &Subnet) -> Option<Ipv6Mode> {
 
 fn leased_addresses(view: &View<'_>, port: &Port) -> Vec<LeasedAddress> {
     let lifetime = view.intent.settings.lease_lifetime;
-    let handed_out = |(subnet, address)| {
-        let mode = served_mode(view.intent.subnets.get(&subnet)?)?;
-        (mode == Ipv6Mode::Dhcpv6Stateful).then_some(LeasedAddress {
+    let leased = port.ipv6_addresses().filter(|(subnet, _)| {
+        let mode = view.subnet(*subnet).and_then(served_mode);
+        mode == Some(Ipv6Mode::Dhcpv6Stateful)
+    });
+    leased
+        .map(|(_, address)| LeasedAddress {
             address,
             preferred: lifetime,
             valid: lifetime,
         })
-    };
-    port.ipv6_addresses().filter_map(handed_out).collect()
+        .collect()
 }
 
-/// The guest's name within `dns_domain`: its own (`dns_name`), else the one that the reference makes of its first IPv6
-/// address, `host-2001-db8--5`.
+/// The guest's name within `dns_domain`: the port's `dns_name`, else the one that Neutron makes of its first IPv6
+/// address (`host-2001-db8--5`).
 fn guest_name(view: &View<'_>, port: &Port) -> Option<DomainName> {
     let domain = &view.intent.settings.dns_domain;
     if let Some(name) = port.full_name(domain) {
@@ -170,7 +173,7 @@ fn guest_name(view: &View<'_>, port: &Port) -> Option<DomainName> {
     }
 }
 
-/// The port's `extra_dhcp_opts` for IPv6, without those that cannot be sent.
+/// The port's `extra_dhcp_opts` for IPv6. Those that cannot be sent are left out.
 fn extra_options(port: &Port) -> Vec<Dhcpv6Option> {
     let given = port
         .extra_dhcp_opts
@@ -181,7 +184,7 @@ fn extra_options(port: &Port) -> Vec<Dhcpv6Option> {
         .collect()
 }
 
-/// The MAC of a network's DHCP server, of either family: locally administered, the same on every hypervisor.
+/// The MAC of a network's DHCP server for IPv4 and IPv6. It is locally administered, and the same on every hypervisor.
 pub(crate) fn server_mac(network: NetworkKey) -> MacAddr {
     let [a, b, c, d] = network.0.to_be_bytes();
     MacAddr([0x0a, 0x5e, a, b, c, d])

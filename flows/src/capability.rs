@@ -1,7 +1,7 @@
-//! What a switch that refuses a flow lacks.
+//! Finds out which capability a switch lacks that refuses a flow.
 //!
-//! Over OpenFlow it says no more than a type and a code. The type tells whether to look at what the flow matches or at
-//! what it does; what else it took and refused tells what of that it lacks.
+//! OpenFlow's error says only a type and a code. The type says whether to look at the match or at the actions of the
+//! flow. What else the switch took and refused says which capability is missing.
 
 use crate::flow::{Cookie, Flow};
 use rust_openflow::{Action, Ct, ErrorCode, ErrorType, Field, Instruction, Zone};
@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// `NXBAC_CT_DATAPATH_SUPPORT`: an action of connection tracking that the datapath does not have.
 const CT_ACTION: ErrorCode = nicira(42);
-/// `NXBMC_CT_DATAPATH_SUPPORT`: the same of a match.
+/// `NXBMC_CT_DATAPATH_SUPPORT`: a match on connection tracking that the datapath does not have.
 const CT_MATCH: ErrorCode = nicira(43);
 /// `OFPFMFC_TABLE_FULL`
 const TABLE_FULL: ErrorCode = ErrorCode::Standard { kind: 5, code: 1 };
@@ -24,8 +24,9 @@ const fn nicira(kind: u16) -> ErrorCode {
     }
 }
 
-/// Whether it is for what a flow is that a switch refuses it. It is not where there is no room, or where the controller may
-/// not ask: then any other flow would be refused as well.
+/// Whether a switch refuses a flow for what the flow is. It does not where its table is full, or where the controller
+/// may not ask: then it would refuse any other flow as well.
+#[must_use]
 pub fn is_about_the_flow(error: ErrorCode) -> bool {
     match error.error_type() {
         ErrorType::BadAction
@@ -47,7 +48,7 @@ pub fn is_about_the_flow(error: ErrorCode) -> bool {
     }
 }
 
-/// `OFPBFC_…`, but for those that are about one message (`MSG_BAD_LEN`, `MSG_UNSUP`, `MSG_FAILED`).
+/// Errors about a whole bundle. `MSG_BAD_LEN`, `MSG_UNSUP` and `MSG_FAILED` are about one message in it.
 fn is_about_bundles(error: ErrorCode) -> bool {
     let name = error.name().unwrap_or_default();
     let of_one = [
@@ -58,7 +59,7 @@ fn is_about_bundles(error: ErrorCode) -> bool {
     name.starts_with("OFPBFC_") && !of_one.contains(&name)
 }
 
-/// What a flow needs, of which a switch that refuses it with this error lacks something.
+/// What a flow needs, as far as this error may be about it. The switch lacks at least one of these.
 pub(crate) fn suspects(flow: &Flow, error: ErrorCode) -> BTreeSet<Capability> {
     match error.error_type() {
         ErrorType::MeterModFailed => [Capability::Meters].into(),
@@ -100,8 +101,8 @@ fn by_match(flow: &Flow) -> impl Iterator<Item = Capability> {
     fields.filter_map(|entry| matching(entry.field))
 }
 
-/// What is missing for each of these flows, so that as few things as possible are missing in all. What other flows need
-/// that the switch took (`proven`) it has.
+/// Which capability each of these flows lacks, so that the switch lacks as few as possible. Capabilities that other,
+/// accepted flows need (`proven`) are not missing.
 pub(crate) fn explain(
     refused: &BTreeMap<Cookie, BTreeSet<Capability>>,
     proven: &BTreeSet<Capability>,
@@ -111,12 +112,14 @@ pub(crate) fn explain(
     for (cookie, suspects) in refused {
         let left: BTreeSet<Capability> = suspects - proven;
         if left.is_empty() {
+            // The switch proved everything, and still refused: the rarest capability is the likeliest reason.
             let strangest = suspects.iter().copied().min_by_key(rank);
             found.insert(*cookie, strangest.unwrap_or(Capability::Other));
         } else {
             open.insert(*cookie, left);
         }
     }
+    // Greedy: what explains most refusals is taken as missing first, and the flows that it explains are done.
     while let Some(best) = commonest(&open) {
         open.retain(|cookie, suspects| {
             let explained = suspects.contains(&best);
@@ -127,7 +130,8 @@ pub(crate) fn explain(
     found
 }
 
-/// What most of the flows need; of several, what most datapaths have, since the others rest on it.
+/// The capability that most of these flows need. Between equals, the one that most datapaths have, since the rarer ones
+/// rest on it.
 fn commonest(flows: &BTreeMap<Cookie, BTreeSet<Capability>>) -> Option<Capability> {
     let mut counts: BTreeMap<Capability, usize> = BTreeMap::new();
     for capability in flows.values().flatten() {
@@ -139,7 +143,7 @@ fn commonest(flows: &BTreeMap<Cookie, BTreeSet<Capability>>) -> Option<Capabilit
     most.map(|(capability, _)| capability)
 }
 
-/// The lower, the fewer datapaths have it: the order of [`Capability`] is for people.
+/// How many datapaths have a capability: the lower, the fewer. The order of [`Capability`] itself is for people.
 fn rank(capability: &Capability) -> u8 {
     match capability {
         Capability::NdExtensions => 0,
@@ -227,7 +231,7 @@ fn tracking(ct: &Ct) -> Vec<Capability> {
         .collect()
 }
 
-/// What it takes to set a field.
+/// What a datapath needs to set a field.
 fn setting(field: Field) -> Option<Capability> {
     if field == Field::ICMPV6_TYPE || field == Field::ICMPV6_CODE {
         return Some(Capability::NeighborDiscovery);
@@ -235,7 +239,7 @@ fn setting(field: Field) -> Option<Capability> {
     matching(field)
 }
 
-/// What it takes to match a field.
+/// What a datapath needs to match a field.
 fn matching(field: Field) -> Option<Capability> {
     const FIELDS: [(&[Field], Capability); 9] = [
         (

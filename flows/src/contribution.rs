@@ -1,7 +1,7 @@
-//! What each object contributes to a hypervisor's flows: a pure function of one object.
+//! What each object contributes to a hypervisor's flows. It is a pure function of that object.
 
 use crate::advertisement::advertisement;
-use crate::features::neighbor::Owner;
+use crate::features::neighbor::AddressOwner;
 use crate::features::{
     self, arp, external, extra_routes, fragments, guard, guest, held, icmp_error, neighbor,
     provider, punt, routing, security, switching, tunnel,
@@ -18,12 +18,11 @@ use sextant_model::{
 };
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
 
-/// What flows are computed of.
+/// What flows are computed from, one object at a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Object {
-    /// The flows that are there whatever the cloud holds.
+pub enum PipelineObject {
+    /// The flows that every hypervisor has.
     Base,
     /// Another hypervisor.
     Peer(ChassisId),
@@ -31,17 +30,45 @@ pub enum Object {
     Network(NetworkId),
     /// A port, of a guest or of a router.
     Port(PortId),
-    /// A router: its routes, and what they take.
+    /// A router and its routes.
     Router(RouterId),
     /// A MAC that ports of a network may use besides their own.
     SharedMac(NetworkId, MacAddr),
     /// A set of security groups that ports here are under.
     Policy(BTreeSet<SecurityGroupId>),
-    /// An address of a port that is under security groups.
+    /// An address of a port as a member of its security groups.
     Member(MemberAddress),
 }
 
-impl fmt::Display for Object {
+impl PipelineObject {
+    pub(crate) fn port(&self) -> Option<PortId> {
+        match self {
+            Self::Port(port) => Some(*port),
+            Self::Base
+            | Self::Peer(_)
+            | Self::Network(_)
+            | Self::SharedMac(..)
+            | Self::Router(_)
+            | Self::Policy(_)
+            | Self::Member(_) => None,
+        }
+    }
+
+    pub(crate) fn network(&self) -> Option<NetworkId> {
+        match self {
+            Self::Network(network) => Some(*network),
+            Self::Base
+            | Self::Peer(_)
+            | Self::Port(_)
+            | Self::SharedMac(..)
+            | Self::Router(_)
+            | Self::Policy(_)
+            | Self::Member(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for PipelineObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Base => f.write_str("every hypervisor"),
@@ -60,30 +87,36 @@ impl fmt::Display for Object {
 }
 
 /// Every object that has flows on a hypervisor.
-pub(crate) fn all_objects(view: &View<'_>) -> BTreeSet<Object> {
+pub(crate) fn all_objects(view: &View<'_>) -> BTreeSet<PipelineObject> {
     let present = view.present();
-    let peers = view.facts.chassis().keys().cloned().map(Object::Peer);
+    let peers = view
+        .facts
+        .chassis()
+        .keys()
+        .cloned()
+        .map(PipelineObject::Peer);
     let ports = present
         .keys()
         .flat_map(|network| view.intent.ports_of(*network))
         .flat_map(|port| of_one_port(port));
-    [Object::Base]
+    [PipelineObject::Base]
         .into_iter()
         .chain(peers)
-        .chain(present.keys().copied().map(Object::Network))
+        .chain(present.keys().copied().map(PipelineObject::Network))
         .chain(ports)
         .chain(secured(view))
         .collect()
 }
 
 /// The sets of groups that ports here are under, and the members of groups that their rules are about.
-pub(crate) fn secured(view: &View<'_>) -> BTreeSet<Object> {
+pub(crate) fn secured(view: &View<'_>) -> BTreeSet<PipelineObject> {
     let mut objects = BTreeSet::new();
     let mut about = BTreeSet::new();
     let mut last = None;
+    // Ports come sorted by group, so each group's rules are looked up once.
     for (group, port) in view.facts.groups_on(view.chassis) {
         let port = view.intent.ports.get(&port);
-        objects.extend(port.map(|port| Object::Policy(port.security_groups.clone())));
+        objects.extend(port.map(|port| PipelineObject::Policy(port.security_groups.clone())));
         if last.replace(group) != Some(group) {
             let rules = view.intent.rules_of(group);
             about.extend(rules.filter_map(|rule| security::group_of(rule.remote)));
@@ -97,25 +130,38 @@ pub(crate) fn secured(view: &View<'_>) -> BTreeSet<Object> {
 pub(crate) fn members<'a>(
     view: &View<'a>,
     group: SecurityGroupId,
-) -> impl Iterator<Item = Object> + use<'a> {
+) -> impl Iterator<Item = PipelineObject> + use<'a> {
     let ports = view.intent.ports_under(group);
-    ports.flat_map(|port| port.member_addresses().into_iter().map(Object::Member))
+    ports.flat_map(|port| {
+        port.member_addresses()
+            .into_iter()
+            .map(PipelineObject::Member)
+    })
 }
 
-/// A port, the MACs that it may use besides its own, what it is known by as a member of its groups, and its router.
-pub(crate) fn of_one_port(port: &Port) -> impl Iterator<Item = Object> + use<> {
+/// The objects that a port is part of: itself, the MACs that it may use besides its own, its addresses as a member of
+/// groups, and its router.
+pub(crate) fn of_one_port(port: &Port) -> impl Iterator<Item = PipelineObject> + use<> {
     let network = port.network_id;
     let shared = port.other_macs().into_iter();
     let groups = port.security_groups.first();
-    let members = groups.map(|_| port.member_addresses().into_iter().map(Object::Member));
+    let members = groups.map(|_| {
+        port.member_addresses()
+            .into_iter()
+            .map(PipelineObject::Member)
+    });
     shared
-        .map(move |mac| Object::SharedMac(network, mac))
-        .chain([Object::Port(port.id)])
-        .chain(port.router().or(port.gateway_of()).map(Object::Router))
+        .map(move |mac| PipelineObject::SharedMac(network, mac))
+        .chain([PipelineObject::Port(port.id)])
+        .chain(
+            port.router()
+                .or(port.gateway_of())
+                .map(PipelineObject::Router),
+        )
         .chain(members.into_iter().flatten())
 }
 
-/// What one object contributes, before cookies are given.
+/// What one object contributes.
 #[derive(Default)]
 pub(crate) struct Contribution {
     pub(crate) flows: Vec<Flow>,
@@ -127,31 +173,34 @@ pub(crate) struct Contribution {
     pub(crate) withheld: Vec<Withheld>,
 }
 
-/// What an object contributes as things are; nothing if it is not there or has no part here.
-pub(crate) fn contribution(view: &View<'_>, object: &Object) -> Contribution {
-    let flows = |flows| Contribution {
-        flows,
-        ..Contribution::default()
-    };
+impl From<Vec<Flow>> for Contribution {
+    fn from(flows: Vec<Flow>) -> Self {
+        Self {
+            flows,
+            ..Self::default()
+        }
+    }
+}
+
+/// What an object contributes at present. Nothing if it does not exist or has no part here.
+pub(crate) fn contribution(view: &View<'_>, object: &PipelineObject) -> Contribution {
     match object {
-        Object::Base => flows(
-            [
-                features::base(),
-                tunnel::arrive(view),
-                tunnel::unknown(view),
-            ]
-            .concat(),
-        ),
-        Object::Peer(peer) => flows(tunnel::classify(view, peer)),
-        Object::Network(id) => of_network(view, *id),
-        Object::SharedMac(id, mac) => flows(
-            present(view, *id)
-                .map_or_else(Vec::new, |network| switching::shared(view, network, *mac)),
-        ),
-        Object::Policy(groups) => flows(security::policy(view, groups)),
-        Object::Member(address) => flows(security::member(view, address)),
-        Object::Router(id) => flows(of_router(view, *id)),
-        Object::Port(id) => view
+        PipelineObject::Base => [
+            features::base(),
+            tunnel::arrive(view),
+            tunnel::unknown(view),
+        ]
+        .concat()
+        .into(),
+        PipelineObject::Peer(peer) => tunnel::classify(view, peer).into(),
+        PipelineObject::Network(id) => of_network(view, *id),
+        PipelineObject::SharedMac(id, mac) => present(view, *id)
+            .map_or_else(Vec::new, |network| switching::shared(view, network, *mac))
+            .into(),
+        PipelineObject::Policy(groups) => security::policy(view, groups).into(),
+        PipelineObject::Member(address) => security::member(view, address).into(),
+        PipelineObject::Router(id) => of_router(view, *id).into(),
+        PipelineObject::Port(id) => view
             .intent
             .ports
             .get(id)
@@ -171,6 +220,7 @@ fn of_network(view: &View<'_>, id: NetworkId) -> Contribution {
         flows.extend(switching::multicast(view, network));
     }
     let mut meters = uplink.as_ref().map_or_else(Vec::new, uplink::meters);
+    // Where routers use the network here, its frames come in by the patch port even without a guest of the network.
     if is_local || uplink.is_some() {
         flows.extend(provider::classify(view, network, uplink.is_some()));
         meters.extend(provider::meter(view, network));
@@ -198,12 +248,13 @@ fn local<'a>(view: &View<'a>, id: NetworkId) -> Option<&'a Network> {
     (view.presence(id) == Some(Presence::Local)).then_some(network)
 }
 
-/// A router that is up, and on whose networks there are guests here, or whose gateway is here.
+/// The flows of a router that is up, and that has guests or its gateway here.
 fn of_router(view: &View<'_>, id: RouterId) -> Vec<Flow> {
     let router = view.intent.routers.get(&id);
-    let router = router.filter(|router| router.admin_state_up);
-    let present = |router: &&Arc<Router>| view.has_guests_of(router) || view.has_gateway(router);
-    router.filter(present).map_or_else(Vec::new, |router| {
+    let router = router
+        .filter(|router| router.admin_state_up)
+        .filter(|router| view.has_guests_of(router) || view.has_gateway(router));
+    router.map_or_else(Vec::new, |router| {
         [
             routing::connected_networks(view, router),
             extra_routes::of_router(view, router),
@@ -228,6 +279,7 @@ fn of_port(view: &View<'_>, port: &Port) -> Contribution {
         return of_router_port(view, network, presence, router, port);
     }
     if view.binding(port).is_none() {
+        // A port that is down or not plugged in anywhere has no flows.
         return Contribution::default();
     }
     of_guest_port(view, network, presence, port)
@@ -236,7 +288,14 @@ fn of_port(view: &View<'_>, port: &Port) -> Contribution {
 fn of_gateway_port(view: &View<'_>, port: &Port) -> Contribution {
     let mut flows = external::port(view, port);
     if let (Some(network), Some(_)) = (local(view, port.network_id), view.gateway_by(port)) {
-        flows.extend(answers(view, network, Presence::Local, port, Owner::Router));
+        // Guests here may also be on the external network itself. They resolve the router's address like any other.
+        flows.extend(answers(
+            view,
+            network,
+            Presence::Local,
+            port,
+            AddressOwner::Router,
+        ));
     }
     Contribution {
         flows,
@@ -245,13 +304,13 @@ fn of_gateway_port(view: &View<'_>, port: &Port) -> Contribution {
     }
 }
 
-/// Who is on a network that is only routed to asks nothing here.
+/// Guests of a network that is only routed to are elsewhere, so nobody asks for addresses of it here.
 fn answers(
     view: &View<'_>,
     network: &Network,
     presence: Presence,
     port: &Port,
-    owner: Owner,
+    owner: AddressOwner,
 ) -> Vec<Flow> {
     match presence {
         Presence::Local => [
@@ -271,28 +330,26 @@ fn of_router_port(
     port: &Port,
 ) -> Contribution {
     let mut flows = routing::interface(view, network, router, port);
-    flows.extend(answers(view, network, presence, port, Owner::Router));
+    flows.extend(answers(view, network, presence, port, AddressOwner::Router));
     flows.push(held::asker(network, port));
     if presence == Presence::Local {
         flows.extend(icmp_error::interface(network, router, port));
         flows.extend(neighbor::known_anycast(view, network, port));
     }
-    let heard = advertisement(view, network, port).filter(|_| presence == Presence::Local);
-    let link = heard.map(|advertisement| AdvertisedLink {
-        network: network.key,
-        advertisement,
-    });
-    let interface = (presence == Presence::Local).then(|| Interface {
-        network: network.key,
-        mac: port.mac_address,
-        addresses: port.addresses().map(|(_, address)| address).collect(),
-    });
-    Contribution {
-        flows,
-        link,
-        interface,
-        ..Contribution::default()
+    let mut contribution = Contribution::from(flows);
+    if presence == Presence::Local {
+        let advertisement = advertisement(view, network, port);
+        contribution.link = advertisement.map(|advertisement| AdvertisedLink {
+            network: network.key,
+            advertisement,
+        });
+        contribution.interface = Some(Interface {
+            network: network.key,
+            mac: port.mac_address,
+            addresses: port.addresses().map(|(_, address)| address).collect(),
+        });
     }
+    contribution
 }
 
 fn of_guest_port(
@@ -302,12 +359,13 @@ fn of_guest_port(
     port: &Port,
 ) -> Contribution {
     let (mut flows, withheld) = external::published(view, port);
-    // Nobody is at the address of a port that is not plugged in, unless another has it out of a pair, as with a virtual
-    // address that is kept free by a port of its own.
+    // Nobody is at the address of a port that is not plugged in. The exception is a virtual address that a port of its
+    // own keeps free: another port has it, from its address pairs.
     if view.facts.binding(port.id).is_some() {
-        flows.extend(answers(view, network, presence, port, Owner::Guest));
+        flows.extend(answers(view, network, presence, port, AddressOwner::Guest));
         flows.extend(routing::next_hop(network, port));
     }
+    // Asked for even where nobody is plugged in: the address may be on any port whose pairs allow it.
     flows.extend(held::next_hops(view, network, port));
     flows.extend(switching::unicast(view, network, port));
     let ofport = view.local_ofport(port);
@@ -330,7 +388,7 @@ fn of_guest_port(
     }
 }
 
-/// A port's meters: of what it sends up, of its fragments, and of those that it is sent.
+/// A port's meters: for its punts, for fragments that it sends, and for fragments that it is sent.
 fn meters(view: &View<'_>, port: &Port, ofport: u16) -> Vec<u32> {
     let sent = security::meter(view, port, ofport);
     let of_port = [ofport.into(), fragments::meter(ofport)];

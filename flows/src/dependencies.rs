@@ -1,14 +1,14 @@
-//! Which objects' flows a change may alter.
+//! Finds the objects whose flows a change may alter.
 //!
-//! Two snapshots share what did not change, so finding what did costs as much as the change. Naming an object too many
-//! costs time; one too few leaves a wrong flow behind, which the property `incremental == full` looks for.
+//! Two snapshots share what did not change, so finding the change costs as much as the change. An object too many costs
+//! time. An object too few leaves a wrong flow behind; the property `incremental == full` looks for that.
 
 mod changes;
 mod external;
 mod publishing;
 mod security;
 
-use crate::contribution::{Object, of_one_port, secured};
+use crate::contribution::{PipelineObject, of_one_port, secured};
 use crate::view::{Presence, View};
 use changes::{Changed, Changes};
 use sextant_model::{
@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The objects whose flows may differ between two views of one hypervisor.
-pub(crate) fn touched(old: &View<'_>, new: &View<'_>) -> BTreeSet<Object> {
+pub(crate) fn touched(old: &View<'_>, new: &View<'_>) -> BTreeSet<PipelineObject> {
     let mut touched = Touched {
         old: *old,
         new: *new,
@@ -32,36 +32,50 @@ pub(crate) fn touched(old: &View<'_>, new: &View<'_>) -> BTreeSet<Object> {
     touched.objects
 }
 
-/// What every flow may depend on: the configuration, the server's identity, the hypervisor itself and what its switch can.
+/// Everything that any flow may depend on: the configuration, the server's identity, the hypervisor itself and what its
+/// switch can do.
 fn everything_differs(old: &View<'_>, new: &View<'_>) -> bool {
-    let local = |view: &View<'_>| {
+    let [old_ports, new_ports] = [old, new].map(|view| {
         let own = view.own()?;
-        Some((own.encap, own.tunnel_ports.clone(), own.patch_ports.clone()))
-    };
-    let by_zone = |view: &View<'_>| view.reassembly() == Reassembly::Flawed;
+        Some((own.encap, &own.tunnel_ports, &own.patch_ports))
+    });
     old.intent.settings != new.intent.settings
         || old.intent.server_identity != new.intent.server_identity
-        || local(old) != local(new)
-        || by_zone(old) != by_zone(new)
+        || old_ports != new_ports
+        || has_flawed_reassembly(old) != has_flawed_reassembly(new)
         || old.answering() != new.answering()
 }
 
-/// Whether a router differs in nothing but its routes and what people call it.
+fn has_flawed_reassembly(view: &View<'_>) -> bool {
+    view.reassembly() == Reassembly::Flawed
+}
+
+/// Whether a router differs at most in its routes and in what people call it.
 fn works_alike(router: &Changed<'_, RouterId, Arc<Router>>) -> bool {
-    let works = |router: &Router| (router.key, router.admin_state_up, router.external_gateway);
-    let sides = router.old.zip(router.new);
-    sides.is_some_and(|(old, new)| works(old) == works(new))
+    let [old, new] = [router.old, router.new].map(|side| {
+        side.map(|router| (router.key, router.admin_state_up, router.external_gateway))
+    });
+    old.is_some() && old == new
+}
+
+/// What flows may depend on: all but the names that people give.
+fn without_meta(network: &Arc<Network>) -> Network {
+    Network {
+        meta: Meta::default(),
+        ..Network::clone(network)
+    }
 }
 
 struct Touched<'a> {
     old: View<'a>,
     new: View<'a>,
-    objects: BTreeSet<Object>,
+    objects: BTreeSet<PipelineObject>,
 }
 
 impl<'a> Touched<'a> {
+    /// Each network is compared with an empty cloud, once as it was and once as it is, so that all its ports are named.
     fn everything(&mut self) {
-        self.objects.insert(Object::Base);
+        self.objects.insert(PipelineObject::Base);
         self.presence(&self.old.present(), &BTreeMap::new());
         self.presence(&BTreeMap::new(), &self.new.present());
         self.all_chassis();
@@ -103,7 +117,7 @@ impl<'a> Touched<'a> {
 
     /// All of a network: itself, and every port.
     fn whole_network(&mut self, network: NetworkId) {
-        self.objects.insert(Object::Network(network));
+        self.objects.insert(PipelineObject::Network(network));
         for view in self.views() {
             let ports = view.intent.ports_of(network);
             self.objects
@@ -111,19 +125,16 @@ impl<'a> Touched<'a> {
         }
     }
 
-    /// What guests of a network here are told: their punts, and what routers advertise. With it, where routers send what
-    /// is for its subnets.
-    fn told(&mut self, network: NetworkId) {
-        let of_view = |view: &View<'_>| {
+    /// What guests of a network here hear from their routers and servers: the answers to their punts, and
+    /// advertisements. The routes to the network's subnets change with it.
+    fn announced(&mut self, network: NetworkId) {
+        for view in self.views() {
             let routers = view.intent.router_ports_of(network);
             let guests = view.facts.local_ports(network, view.chassis);
-            routers
-                .flat_map(|port| of_one_port(port))
-                .chain(guests.map(Object::Port))
-                .collect::<Vec<_>>()
-        };
-        let objects: Vec<_> = self.views().iter().flat_map(of_view).collect();
-        self.objects.extend(objects);
+            self.objects
+                .extend(routers.flat_map(|port| of_one_port(port)));
+            self.objects.extend(guests.map(PipelineObject::Port));
+        }
     }
 
     fn presence(
@@ -139,7 +150,7 @@ impl<'a> Touched<'a> {
         }
     }
 
-    /// Whether the networks present here may be others: their guests came or went, or routers join them differently.
+    /// Whether other networks may be present here: their guests came or went, or routers join them differently.
     fn presence_may_differ(&self, changes: &Changes<'_>) -> bool {
         let mut ports = changes.ports.iter().flat_map(|port| port.sides());
         let mut here = changes
@@ -154,31 +165,21 @@ impl<'a> Touched<'a> {
             || here.any(|binding| self.membership_differs(binding))
     }
 
-    /// What tunnels leave of the underlay's MTU is told on every network. One that asks for an MTU itself has changed
-    /// as a network.
+    /// Every network's MTU depends on what tunnels take from the underlay's. A network with an MTU of its own is
+    /// compared as a network.
     fn mtu(&mut self) {
         if self.old.facts.tunnel_overhead() != self.new.facts.tunnel_overhead() {
             let present = self.new.present();
-            present.into_keys().for_each(|network| self.told(network));
+            present
+                .into_keys()
+                .for_each(|network| self.announced(network));
         }
     }
 
     fn networks(&mut self, changes: &Changes<'_>) {
-        let same = |old: &Network, new: &Network| {
-            Network {
-                meta: Meta::default(),
-                ..old.clone()
-            } == Network {
-                meta: Meta::default(),
-                ..new.clone()
-            }
-        };
         for network in &changes.networks {
-            if !network
-                .old
-                .zip(network.new)
-                .is_some_and(|(old, new)| same(old, new))
-            {
+            let [old, new] = [network.old, network.new].map(|side| side.map(without_meta));
+            if old != new {
                 self.whole_network(network.key);
             }
         }
@@ -186,15 +187,15 @@ impl<'a> Touched<'a> {
 
     fn subnets(&mut self, changes: &Changes<'_>) {
         let subnets = changes.subnets.iter().flat_map(|subnet| subnet.sides());
-        subnets.for_each(|subnet| self.told(subnet.network_id));
+        subnets.for_each(|subnet| self.announced(subnet.network_id));
     }
 
-    /// How long a delegated prefix lasts is told.
+    /// A delegated prefix is advertised with the time that is left of it.
     fn delegations(&mut self, changes: &Changes<'_>) {
         for delegation in &changes.delegations {
             for view in self.views() {
                 if let Some(subnet) = view.intent.subnets.get(&delegation.key) {
-                    self.told(subnet.network_id);
+                    self.announced(subnet.network_id);
                 }
             }
         }
@@ -205,10 +206,11 @@ impl<'a> Touched<'a> {
             for port in changed.sides() {
                 self.objects.extend(of_one_port(port));
                 if self.is_here(changed.key) {
-                    self.objects.insert(Object::Network(port.network_id));
+                    self.objects
+                        .insert(PipelineObject::Network(port.network_id));
                 }
                 if port.router().is_some() {
-                    self.told(port.network_id);
+                    self.announced(port.network_id);
                 }
             }
         }
@@ -216,7 +218,7 @@ impl<'a> Touched<'a> {
 
     fn routers(&mut self, changes: &Changes<'_>) {
         for router in &changes.routers {
-            self.objects.insert(Object::Router(router.key));
+            self.objects.insert(PipelineObject::Router(router.key));
             if works_alike(router) {
                 continue;
             }
@@ -227,8 +229,8 @@ impl<'a> Touched<'a> {
                 .cloned()
                 .collect();
             for port in interfaces {
-                self.objects.insert(Object::Port(port.id));
-                self.told(port.network_id);
+                self.objects.insert(PipelineObject::Port(port.id));
+                self.announced(port.network_id);
             }
         }
     }
@@ -238,38 +240,39 @@ impl<'a> Touched<'a> {
             self.port(changed.key);
             for binding in changed.sides() {
                 if binding.chassis == *self.new.chassis || self.membership_differs(binding) {
-                    self.objects.insert(Object::Network(binding.network));
+                    self.objects
+                        .insert(PipelineObject::Network(binding.network));
                 }
             }
         }
     }
 
-    /// Who has, and had, an address out of the pairs of ports.
+    /// The ports that have, or had, an address from their address pairs.
     fn holders(&mut self, changes: &Changes<'_>) {
         let holders = changes.holders.iter().flat_map(|holder| holder.sides());
         self.objects
-            .extend(holders.map(|holder| Object::Port(holder.port)));
+            .extend(holders.map(|holder| PipelineObject::Port(holder.port)));
     }
 
     /// Whether a port is plugged in on this hypervisor, before or after.
     fn is_here(&self, port: PortId) -> bool {
-        let here = |view: &View<'_>| {
+        self.views().iter().any(|view| {
             let binding = view.facts.binding(port);
             binding.is_some_and(|binding| binding.chassis == *view.chassis)
-        };
-        self.views().iter().any(here)
+        })
     }
 
-    /// Whether another hypervisor joined a network or left it with this binding.
+    /// Whether a hypervisor got its first port on a network with this binding, or lost its last. Then multicast goes to
+    /// others.
     fn membership_differs(&self, binding: &Binding) -> bool {
-        let member = |view: &View<'_>| {
+        let [old, new] = self.views().map(|view| {
             let mut ports = view.facts.local_ports(binding.network, &binding.chassis);
             ports.next().is_some()
-        };
-        member(&self.old) != member(&self.new)
+        });
+        old != new
     }
 
-    /// Another hypervisor's endpoint: what comes from there and what goes there.
+    /// Another hypervisor's endpoint changes what comes from there and what goes there.
     fn peers(&mut self, changes: &Changes<'_>) {
         for peer in &changes.chassis {
             let [old, new] = [peer.old, peer.new].map(|side| side.map(|chassis| chassis.encap));
@@ -280,13 +283,13 @@ impl<'a> Touched<'a> {
     }
 
     fn peer(&mut self, peer: &ChassisId) {
-        self.objects.insert(Object::Peer(peer.clone()));
+        self.objects.insert(PipelineObject::Peer(peer.clone()));
         for view in self.views() {
             let routers = view.facts.gateways_on(peer);
             self.objects
-                .extend(routers.map(|(_, router)| Object::Router(router)));
+                .extend(routers.map(|(_, router)| PipelineObject::Router(router)));
             for network in view.facts.networks_on(peer) {
-                self.objects.insert(Object::Network(network));
+                self.objects.insert(PipelineObject::Network(network));
                 let ports = view.facts.local_ports(network, peer);
                 ports.for_each(|port| self.port(port));
             }
@@ -299,6 +302,7 @@ impl<'a> Touched<'a> {
             .iter()
             .flat_map(|view| view.facts.chassis().keys().cloned())
             .collect();
-        self.objects.extend(all.into_iter().map(Object::Peer));
+        self.objects
+            .extend(all.into_iter().map(PipelineObject::Peer));
     }
 }

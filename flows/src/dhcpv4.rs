@@ -1,19 +1,20 @@
-//! What the DHCPv4 server says to the guest of a port, as its subnets have it.
+//! What the DHCPv4 server hands out to the guest of a port, as its subnets say.
 
 use crate::advertisement::server_mac;
 use crate::view::View;
 use ipnet::{IpNet, Ipv4Net};
 use sextant_model::{
-    ClasslessRoute, Dhcpv4Lease, Dhcpv4Option, Dhcpv4Service, IpVersion, Network, Port, Subnet,
-    SubnetId,
+    ClasslessRoute, Dhcpv4Lease, Dhcpv4Option, Dhcpv4Service, HostRoute, IpVersion, Network, Port,
+    Subnet, SubnetId,
 };
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-/// The server's address on a subnet without gateway. RFC 3927 §2.1 keeps 169.254.0.0/24 from hosts, so it is nobody's.
+/// The server's address on a subnet without a gateway. Hosts never take an address of 169.254.0.0/24 (RFC 3927 §2.1),
+/// so it is free.
 pub(crate) const SERVER_WITHOUT_GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 67);
 
-/// What DHCPv4 tells the guest of a port; none if it has no address that Sextant hands out.
+/// What DHCPv4 hands out to the guest of a port. `None` if Sextant serves none of its addresses.
 pub(crate) fn dhcpv4_service(
     view: &View<'_>,
     network: &Network,
@@ -57,17 +58,16 @@ fn lease(view: &View<'_>, subnet: SubnetId, address: Ipv4Addr) -> Option<Dhcpv4L
     })
 }
 
-/// The subnet's `host_routes`, and the default route by its gateway unless they have another.
+/// The subnet's `host_routes`, and a default route by its gateway unless they contain one.
 fn routes(subnet: &Subnet, gateway: Option<Ipv4Addr>) -> Vec<ClasslessRoute> {
-    let route = |route: &sextant_model::HostRoute| match (route.destination, route.nexthop) {
-        (IpNet::V4(destination), IpAddr::V4(next_hop)) => Some(ClasslessRoute {
-            destination,
-            next_hop,
-        }),
-        _ => None,
-    };
-    let mut routes: Vec<_> = subnet.host_routes.iter().filter_map(route).collect();
-    if let Some(next_hop) = gateway.filter(|_| !routes.iter().any(is_default)) {
+    let mut routes: Vec<_> = subnet
+        .host_routes
+        .iter()
+        .filter_map(classless_route)
+        .collect();
+    if let Some(next_hop) = gateway
+        && !routes.iter().any(is_default)
+    {
         let destination = Ipv4Net::default();
         routes.push(ClasslessRoute {
             destination,
@@ -77,11 +77,21 @@ fn routes(subnet: &Subnet, gateway: Option<Ipv4Addr>) -> Vec<ClasslessRoute> {
     routes
 }
 
+fn classless_route(route: &HostRoute) -> Option<ClasslessRoute> {
+    match (route.destination, route.nexthop) {
+        (IpNet::V4(destination), IpAddr::V4(next_hop)) => Some(ClasslessRoute {
+            destination,
+            next_hop,
+        }),
+        _ => None,
+    }
+}
+
 fn is_default(route: &ClasslessRoute) -> bool {
     route.destination.prefix_len() == 0
 }
 
-/// The IPv4 DNS servers of a subnet. 0.0.0.0 is how Neutron's users say "none".
+/// The IPv4 DNS servers of a subnet. Neutron's users write 0.0.0.0 for "no DNS server".
 fn dns_servers(subnet: &Subnet) -> Vec<Ipv4Addr> {
     let servers = subnet.dns_nameservers.iter();
     servers
@@ -97,7 +107,7 @@ fn ipv4(address: Option<IpAddr>) -> Option<Ipv4Addr> {
     }
 }
 
-/// The port's `extra_dhcp_opts` for IPv4, without those that cannot be sent.
+/// The port's `extra_dhcp_opts` for IPv4. Those that cannot be sent are left out.
 fn extra_options(port: &Port) -> Vec<Dhcpv4Option> {
     let given = port
         .extra_dhcp_opts

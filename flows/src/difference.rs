@@ -55,58 +55,70 @@ impl ExactSizeIterator for FlowMods {}
 
 impl Difference {
     /// The meters that are to be added, before the flows that pass them.
+    #[must_use]
     pub fn added_meters(&self) -> &BTreeSet<u32> {
         &self.add_meters
     }
 
     /// The meters that no flow passes any more once the flows are changed.
+    #[must_use]
     pub fn deleted_meters(&self) -> &BTreeSet<u32> {
         &self.delete_meters
     }
 
     /// Whether [`Flows::links`] may differ.
+    #[must_use]
     pub fn touches_links(&self) -> bool {
         self.links
     }
 
     /// Whether [`Flows::uplinks`] may differ.
+    #[must_use]
     pub fn touches_uplinks(&self) -> bool {
         self.uplinks
     }
 
     /// Whether no flow and no meter is to be changed.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         !self.changes_flows() && self.add_meters.is_empty() && self.delete_meters.is_empty()
     }
 
     /// Whether flows are to be changed.
+    #[must_use]
     pub fn changes_flows(&self) -> bool {
         !(self.add.is_empty() && self.delete.is_empty())
     }
 
-    /// How many flows are touched; one that goes and comes again counts once.
+    /// How many flows are touched. A flow that is deleted and added again counts once.
+    #[must_use]
     pub fn flows(&self) -> usize {
-        let comes_again = |flow: &&InstalledFlow| self.add.contains_key(&flow.cookie);
-        self.add.len() + self.delete.len() - self.delete.iter().filter(comes_again).count()
+        let deleted = self.delete.iter();
+        let renewed = deleted.filter(|flow| self.add.contains_key(&flow.cookie));
+        self.add.len() + self.delete.len() - renewed.count()
     }
 
-    /// Has these go, and come again where they are to be added: what the switch has by these cookies is not what it was given.
+    /// Deletes these flows, and adds them again where they are wanted: the switch has something else under their
+    /// cookies.
     pub fn renew(&mut self, flows: impl IntoIterator<Item = InstalledFlow>) {
         self.delete.extend(flows);
     }
 
     /// How many flows are to be added.
+    #[must_use]
     pub fn additions(&self) -> usize {
         self.add.len()
     }
 
     /// How many flows are to be deleted.
+    #[must_use]
     pub fn deletions(&self) -> usize {
         self.delete.len()
     }
 
-    /// The messages: first what is not wanted goes, then what is missing comes. In an atomic bundle no packet sees the
-    /// state between.
+    /// The messages: deletions first, then additions, since a renewed flow has the same cookie. In an atomic bundle no
+    /// packet sees the state between.
+    #[must_use]
     pub fn flow_mods(&self) -> FlowMods {
         let add: Vec<_> = self
             .add
@@ -120,21 +132,23 @@ impl Difference {
         }
     }
 
-    /// The flows that these of [`Difference::flow_mods`] add, each with what is said of it. Deletions are passed over.
+    /// The flows that messages of [`Difference::flow_mods`] add, each with the value given for its message. Deletions
+    /// are passed over.
+    #[must_use]
     pub fn added_by<T: Copy>(&self, places: &BTreeMap<usize, T>) -> BTreeMap<Cookie, T> {
         let numbered = (self.delete.len()..).zip(self.add.keys());
         let said = numbered.filter_map(|(place, cookie)| Some((*cookie, *places.get(&place)?)));
         said.collect()
     }
 
-    /// Does not add these flows.
+    /// Leaves these flows out of the additions.
     pub fn leave_out<'a>(&mut self, cookies: impl IntoIterator<Item = &'a Cookie>) {
         for cookie in cookies {
             self.add.remove(cookie);
         }
     }
 
-    /// What an object advertises has changed.
+    /// An object advertises something else.
     pub(crate) fn touch_links(&mut self) {
         self.links = true;
     }
@@ -151,11 +165,12 @@ impl Difference {
         }
     }
 
-    /// Who speaks on external networks has changed.
+    /// Other routers speak on external networks, or they speak otherwise.
     pub(crate) fn touch_uplinks(&mut self) {
         self.uplinks = true;
     }
 
+    // A flow that goes and comes within one update stays: then there is nothing to send.
     pub(crate) fn want(&mut self, cookie: Cookie, stage: Stage, flow: &Packed) {
         if !self.delete.remove(&installed(cookie, stage)) {
             self.add.insert(cookie, flow.clone());
@@ -176,7 +191,8 @@ fn installed(cookie: Cookie, stage: Stage) -> InstalledFlow {
     }
 }
 
-/// What to change on a switch that has these flows and meters so that it has `wanted`.
+/// What to change on a switch that has these flows and meters, so that it has `wanted`.
+#[must_use]
 pub fn reconcile(
     wanted: &Flows,
     flows: &BTreeSet<InstalledFlow>,

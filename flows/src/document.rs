@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use std::fmt::Write;
 
 /// The pipeline as a Markdown page.
+#[must_use]
 pub fn pipeline() -> String {
     let mut page = String::from(
         "# The pipeline of br-int\n\n\

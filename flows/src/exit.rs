@@ -1,6 +1,6 @@
-//! How routers get out of the cloud, as one hypervisor sees it.
+//! Where routers' packets leave the cloud, as one hypervisor sees it.
 
-use crate::features::provider::{Outside, outside};
+use crate::features::provider::{ProviderLink, outside};
 use crate::view::{Tunnel, View};
 use sextant_model::{
     ChassisId, ExternalSettings, IpVersion, MacAddr, Network, NetworkId, Port, Router,
@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// A router's way out that works: its external network and its port there.
+/// A router's way out that works: its external network, and its port there.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gateway<'a> {
     pub(crate) router: &'a Router,
@@ -22,7 +22,7 @@ pub(crate) struct Gateway<'a> {
 pub(crate) enum Exit {
     /// By this hypervisor's own bridge of the physical network.
     Here {
-        outside: Outside,
+        outside: ProviderLink,
         /// From this MAC.
         mac: MacAddr,
     },
@@ -31,7 +31,7 @@ pub(crate) enum Exit {
 }
 
 impl<'a> View<'a> {
-    /// The way out of a router, if it has one that works: by a network that is none of its inside.
+    /// The way out of a router, if it has one that works. Its external network may not be one of its inner networks.
     pub(crate) fn gateway(&self, router: &'a Router) -> Option<Gateway<'a>> {
         let network = self.network(router.external_gateway?.network_id)?;
         let port = self.intent.gateway_of(router.id)?;
@@ -64,8 +64,8 @@ impl<'a> View<'a> {
         networks.any(|(network, _)| self.has_ports_on(network.id))
     }
 
-    /// The ways out by an external network that may have a part here: those that are here and, where IPv6 leaves by any
-    /// hypervisor, all.
+    /// The ways out by an external network that may concern this hypervisor. Where IPv6 leaves by any hypervisor, these
+    /// are all, else those whose gateway is here.
     pub(crate) fn gateways_near(&self, network: &Network) -> Vec<Gateway<'a>> {
         if self.external(network).distributed {
             let ports = self.intent.gateway_ports_of(network.id);
@@ -91,7 +91,7 @@ impl<'a> View<'a> {
         })
     }
 
-    /// Where packets of a family leave.
+    /// Where packets of a family leave. `None` if this hypervisor can neither send them itself nor reach the gateway's.
     pub(crate) fn exit(&self, gateway: &Gateway<'a>, family: IpVersion) -> Option<Exit> {
         let (chassis, _) = self.facts.gateways().get(&gateway.router.id)?;
         let outside = outside(self, gateway.network);
@@ -99,19 +99,21 @@ impl<'a> View<'a> {
             let mac = gateway.port.mac_address;
             return outside.map(|outside| Exit::Here { outside, mac });
         }
-        let own = outside
-            .filter(|_| family == IpVersion::V6 && self.leaves_here(gateway))
-            .filter(|_| self.next_hop(gateway, self.chassis, family).is_some());
-        match own {
-            Some(outside) => Some(Exit::Here {
+        // Until this hypervisor knows a next hop itself, packets keep going through the gateway.
+        let sends = family == IpVersion::V6
+            && self.leaves_here(gateway)
+            && self.next_hop(gateway, self.chassis, family).is_some();
+        match outside {
+            Some(outside) if sends => Some(Exit::Here {
                 outside,
                 mac: own_mac(self.chassis, gateway.port),
             }),
-            None => self.tunnel_to(chassis).map(Exit::There),
+            Some(_) | None => self.tunnel_to(chassis).map(Exit::There),
         }
     }
 
-    /// Whether IPv6 of guests here leaves here though the gateway is elsewhere, once there is a next hop.
+    /// Whether IPv6 of guests here is to leave here though the gateway is elsewhere. It does so once a next hop is
+    /// known.
     pub(crate) fn leaves_here(&self, gateway: &Gateway<'a>) -> bool {
         !self.has_gateway(gateway.router)
             && self.external(gateway.network).distributed
@@ -119,28 +121,29 @@ impl<'a> View<'a> {
             && self.has_guests_of(gateway.router)
     }
 
-    /// What the configuration says of an external network.
+    /// What the configuration file says of an external network.
     pub(crate) fn external(&self, network: &Network) -> ExternalSettings {
         let physical = network.physical_network.as_ref();
         let settings = physical.and_then(|name| self.intent.settings.external.get(name));
         settings.cloned().unwrap_or_default()
     }
 
-    /// The next hop of a default route: the gateway of a subnet, else the one of the configuration, else one that was heard
-    /// on that hypervisor.
+    /// The next hop of the default route: the gateway of a subnet, else the configured one, else a router that was
+    /// heard on that hypervisor.
     pub(crate) fn next_hop(
         &self,
         gateway: &Gateway<'a>,
         on: &ChassisId,
         family: IpVersion,
     ) -> Option<IpAddr> {
-        self.fixed_next_hop(gateway, family).or_else(|| {
-            let heard = self.heard(gateway.network, on);
-            heard.filter(|_| family == IpVersion::V6).map(IpAddr::from)
-        })
+        self.fixed_next_hop(gateway, family)
+            .or_else(|| match family {
+                IpVersion::V6 => self.heard(gateway.network, on).map(IpAddr::from),
+                IpVersion::V4 => None,
+            })
     }
 
-    /// The next hop that does not depend on who is heard.
+    /// The next hop that does not depend on the routers heard.
     pub(crate) fn fixed_next_hop(
         &self,
         gateway: &Gateway<'a>,
@@ -153,11 +156,12 @@ impl<'a> View<'a> {
                 .gateway_ip
                 .filter(|hop| hop.is_ipv6() == (family == IpVersion::V6))
         });
-        of_subnet.or_else(|| {
-            let configured = self.external(gateway.network).ipv6_gateway;
-            configured
-                .filter(|_| family == IpVersion::V6)
-                .map(IpAddr::from)
+        of_subnet.or_else(|| match family {
+            IpVersion::V6 => {
+                let configured = self.external(gateway.network).ipv6_gateway;
+                configured.map(IpAddr::from)
+            }
+            IpVersion::V4 => None,
         })
     }
 
@@ -167,8 +171,8 @@ impl<'a> View<'a> {
     }
 }
 
-/// The MAC from which a hypervisor sends by itself for a router whose gateway is elsewhere: locally administered, and its
-/// own, so that no switch outside sees one MAC in two places.
+/// The MAC from which a hypervisor itself sends for a router whose gateway is elsewhere. It is locally administered.
+/// Each hypervisor has another, so that no switch outside sees one MAC in two places.
 pub(crate) fn own_mac(chassis: &ChassisId, gateway: &Port) -> MacAddr {
     let name = [chassis.as_str().as_bytes(), &gateway.mac_address.0].concat();
     let [a, b, c, d, e, f, ..] = xxh3_64(&name).to_be_bytes();

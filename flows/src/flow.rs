@@ -1,5 +1,6 @@
-//! One flow, and the hash of its content that is its cookie.
+//! A flow, and its cookie, which is the hash of its content.
 
+use crate::difference::InstalledFlow;
 use crate::pipeline::Stage;
 use bytes::{Bytes, BytesMut};
 pub use rust_openflow::Cookie;
@@ -12,15 +13,15 @@ use std::hash::Hasher;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// How long a flow's message may be, in octets: a bundle can still hold it.
+/// How long a flow's message may be, in octets, so that a bundle can contain it.
 const LONGEST: usize = u16::MAX as usize - BUNDLE_ADD_OVERHEAD;
 
-/// The hash of what a flow does, without table, priority and match: these cannot be changed, they make it another flow.
+/// The hash of what a flow does. Table, priority and match are not in it: another one of these makes another flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Doing(u64);
 
 impl Doing {
-    /// Of these instructions, as a switch says that it has them. None if no message holds them.
+    /// Of these instructions, as a switch reports them. `None` if no message can contain them.
     pub fn of(instructions: &[Instruction]) -> Option<Self> {
         let mut content = BytesMut::with_capacity(256);
         let flow_mod = FlowMod::add(0, 0, Match::new(), instructions.to_vec());
@@ -28,7 +29,7 @@ impl Doing {
         encoded.ok().and_then(|_| Self::of_message(&content))
     }
 
-    /// Of a flow-mod (OpenFlow 1.3.5 §7.3.4.2): instructions are what follows the match, which is padded.
+    /// Of a flow-mod (OpenFlow 1.3.5 §7.3.4.2). The instructions follow the match, which is padded.
     fn of_message(flow_mod: &[u8]) -> Option<Self> {
         const MATCH: usize = 48;
         let length = flow_mod.get(MATCH + 2..MATCH + 4)?;
@@ -38,7 +39,7 @@ impl Doing {
     }
 }
 
-/// A cookie is a hash already.
+/// Uses a cookie as its own hash, since it is one.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct CookieHasher(u64);
 
@@ -59,20 +60,22 @@ impl Hasher for CookieHasher {
 /// One flow.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Flow {
-    /// Where it is.
+    /// Its table.
     pub stage: Stage,
-    /// Which flow of a stage wins.
+    /// Among flows of a stage that match a packet, the one of the highest priority wins.
     pub priority: u16,
-    /// Which packets.
+    /// The packets that it applies to.
     pub matches: Match,
-    /// What becomes of them.
+    /// What it does with them.
     pub instructions: Vec<Instruction>,
-    /// If it sends packets up: why, and how to answer. Not part of what the switch has, so not of the cookie.
+    /// Why it sends packets up, if it does, and how to answer. The switch does not know this, so it is not part of the
+    /// cookie.
     pub punt: Option<Punt>,
 }
 
 impl Flow {
-    /// A flow that drops, until told otherwise.
+    /// A flow that drops, until actions are added.
+    #[must_use]
     pub fn new(stage: Stage, priority: u16, matches: Match) -> Self {
         Self {
             stage,
@@ -83,13 +86,15 @@ impl Flow {
         }
     }
 
-    /// Does this, then goes on to what is added next.
+    /// Adds these actions. What is added next follows them.
+    #[must_use]
     pub fn apply(mut self, actions: Vec<Action>) -> Self {
         self.instructions.push(Instruction::Apply(actions));
         self
     }
 
-    /// Then goes on to that stage.
+    /// Goes on to that stage.
+    #[must_use]
     pub fn goto(mut self, next: Stage) -> Self {
         debug_assert!(
             next > self.stage,
@@ -100,20 +105,23 @@ impl Flow {
         self
     }
 
-    /// First passes that meter.
+    /// Passes that meter before anything else.
+    #[must_use]
     pub fn meter(mut self, meter: u32) -> Self {
         self.instructions.insert(0, Instruction::Meter(meter));
         self
     }
 
-    /// Goes up to the controller, for this reason.
+    /// Sends packets up to the controller for this reason.
+    #[must_use]
     pub fn punt(mut self, punt: Punt) -> Self {
         self.punt = Some(punt);
         self.apply(vec![Action::controller()])
     }
 
-    /// A copy goes up to the controller, for this reason, as often as a meter allows; the packet goes on to what is added
-    /// next.
+    /// Sends a copy up to the controller for this reason, as often as a meter allows. The packet goes on to what is
+    /// added next.
+    #[must_use]
     pub fn copy_up(mut self, punt: Punt, meter: u32) -> Self {
         self.punt = Some(punt);
         self.apply(vec![Action::Controller {
@@ -126,13 +134,22 @@ impl Flow {
         }])
     }
 
-    /// The hash of its table, priority, match and instructions. Never 0 or all ones, which Open vSwitch and controllers give
-    /// a meaning of their own.
+    /// The hash of its table, priority, match and instructions. It is never 0 or all ones: Open vSwitch and controllers
+    /// give these a meaning of their own.
+    #[must_use]
     pub fn cookie(&self) -> Cookie {
         self.pack().0
     }
 
-    /// Its content in little room, and the hash of it.
+    /// The flow as a switch reports it.
+    pub(crate) fn installed(&self) -> InstalledFlow {
+        InstalledFlow {
+            table: self.stage.table(),
+            cookie: self.cookie(),
+        }
+    }
+
+    /// Its content in little memory, and the hash of it.
     pub(crate) fn pack(&self) -> (Cookie, Packed) {
         let mut content = BytesMut::with_capacity(256);
         let message = Message::FlowMod(self.to_flow_mod(0));
@@ -140,7 +157,7 @@ impl Flow {
         let (hash, packed) = if encoded && content.len() <= LONGEST {
             (xxh3_64(&content), Packed::Message(content[..].into()))
         } else {
-            // No switch will ever have it, but it is still not any other flow.
+            // No switch will ever have this flow, but its cookie must still differ from every other flow's.
             let hash = xxh3_64(format!("{self:?}").as_bytes());
             (hash, Packed::TooLong(Arc::new(self.clone())))
         };
@@ -161,7 +178,7 @@ impl Flow {
     }
 }
 
-/// A flow without its punt, as it is kept: a [`Flow`] takes some five times the room, and a cloud has many.
+/// A flow without its punt, as it is stored. A [`Flow`] takes about five times the memory, and a cloud has many.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Packed {
     /// The message that installs it, under cookie 0.
@@ -191,7 +208,7 @@ impl Packed {
         }
     }
 
-    /// The flow, sending packets up for this reason if it does.
+    /// The flow, with the reason for which it sends packets up.
     pub(crate) fn unpack(&self, stage: Stage, punt: Option<&Punt>) -> Flow {
         let flow_mod = self.to_flow_mod(Cookie(0));
         Flow {
@@ -204,7 +221,7 @@ impl Packed {
     }
 }
 
-/// What was encoded can be decoded (a property of `rust-openflow`).
+/// Whatever was encoded can be decoded (a property of `rust-openflow`).
 fn decoded(content: &[u8]) -> Option<FlowMod> {
     match Message::decode(&Bytes::copy_from_slice(content)) {
         Ok((_, Message::FlowMod(flow_mod))) => Some(flow_mod),

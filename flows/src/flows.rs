@@ -2,7 +2,7 @@
 
 mod refusals;
 
-use crate::contribution::{Object, all_objects, contribution};
+use crate::contribution::{PipelineObject, all_objects, contribution};
 use crate::dependencies::touched;
 use crate::difference::{Difference, InstalledFlow};
 use crate::flow::{Cookie, CookieHasher, Doing, Flow, Packed};
@@ -10,7 +10,7 @@ use crate::link::Interface;
 use crate::pipeline::Stage;
 use crate::view::View;
 use crate::withheld::Withheld;
-use refusals::Refused;
+use refusals::RefusedFlows;
 use sextant_model::{AdvertisedLink, ChassisId, Facts, Intent, NetworkId, PortId, Punt, Uplink};
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
@@ -36,7 +36,7 @@ struct More {
 
 /// A flow and how many objects want it.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Wanted {
+pub(crate) struct WantedFlow {
     pub(crate) stage: Stage,
     pub(crate) flow: Packed,
     by: u32,
@@ -45,28 +45,30 @@ pub(crate) struct Wanted {
 /// The flows that one hypervisor should have.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Flows {
-    groups: BTreeMap<Object, Group>,
-    /// There are many, and a change looks up many: in order they would be far apart in memory, look-up by look-up.
-    wanted: HashMap<Cookie, Wanted, BuildHasherDefault<CookieHasher>>,
+    groups: BTreeMap<PipelineObject, Group>,
+    /// There are many flows, and a change looks up many. In a sorted map each look-up would touch many far places in
+    /// memory.
+    wanted: HashMap<Cookie, WantedFlow, BuildHasherDefault<CookieHasher>>,
     /// Looked up with each packet that comes up.
     punts: HashMap<Cookie, Punt, BuildHasherDefault<CookieHasher>>,
     /// The meters that flows pass, and how many objects want each.
     meters: BTreeMap<u32, u32>,
-    /// What is not published outside, and how many addresses each is about.
+    /// What is not published outside, with the number of addresses each is about.
     withheld: BTreeMap<Withheld, u32>,
-    /// What is left out of differences: the switch does not take it.
-    refused: Refused,
+    /// What differences leave out, since the switch refused it.
+    refused: RefusedFlows,
 }
 
 impl Flows {
     /// All flows of a hypervisor.
+    #[must_use]
     pub fn compute(intent: &Intent, facts: &Facts, chassis: &ChassisId) -> Self {
         let mut flows = Self::default();
         flows.recompute(intent, facts, chassis);
         flows
     }
 
-    /// All flows of a hypervisor; what its switch has refused before stays refused.
+    /// Computes all flows of a hypervisor anew. What its switch has refused stays refused.
     pub fn recompute(&mut self, intent: &Intent, facts: &Facts, chassis: &ChassisId) {
         let view = View {
             intent,
@@ -82,20 +84,19 @@ impl Flows {
         }
     }
 
-    /// Brings flows computed of `old` in line with `new`, and returns what that changes. Costs as much as the objects
-    /// that the change touches, however large the cloud.
+    /// Brings flows computed from `old` in line with `new`, and returns the changes. Costs as much as the objects that
+    /// changed, however large the cloud is.
     pub fn update(
         &mut self,
         chassis: &ChassisId,
         old: (&Intent, &Facts),
         new: (&Intent, &Facts),
     ) -> Difference {
-        let view = |(intent, facts)| View {
+        let [old, new] = [old, new].map(|(intent, facts)| View {
             intent,
             facts,
             chassis,
-        };
-        let (old, new) = (view(old), view(new));
+        });
         let mut difference = Difference::default();
         for object in touched(&old, &new) {
             self.replace(&new, object, &mut difference);
@@ -105,41 +106,45 @@ impl Flows {
 
     /// Every flow, by cookie.
     pub fn iter(&self) -> impl Iterator<Item = (Cookie, Flow)> {
-        let unpacked = |(cookie, wanted)| (cookie, self.unpacked(cookie, wanted));
-        self.wanted().map(unpacked)
+        self.wanted()
+            .map(|(cookie, wanted)| (cookie, self.unpacked(cookie, wanted)))
     }
 
-    /// Whether a switch that has a flow under this cookie has it do something else. False where no such flow is wanted.
+    /// Whether a switch has something else under a flow's cookie than what is wanted. False where no such flow is
+    /// wanted.
+    #[must_use]
     pub fn does_otherwise(&self, flow: &InstalledFlow, doing: Doing) -> bool {
         let wanted = self.wanted.get(&flow.cookie);
         let wanted = wanted.and_then(|wanted| wanted.flow.doing());
         wanted.is_some_and(|wanted| wanted != doing)
     }
 
-    fn unpacked(&self, cookie: Cookie, wanted: &Wanted) -> Flow {
+    fn unpacked(&self, cookie: Cookie, wanted: &WantedFlow) -> Flow {
         wanted.flow.unpack(wanted.stage, self.punts.get(&cookie))
     }
 
-    fn wanted(&self) -> impl Iterator<Item = (Cookie, &Wanted)> {
+    fn wanted(&self) -> impl Iterator<Item = (Cookie, &WantedFlow)> {
         let groups = self.groups.values();
         let cookies: BTreeSet<Cookie> = groups.flat_map(|group| &group.cookies).copied().collect();
-        let wanted = |cookie| Some((cookie, self.wanted.get(&cookie)?));
-        cookies.into_iter().filter_map(wanted)
+        cookies
+            .into_iter()
+            .filter_map(|cookie| Some((cookie, self.wanted.get(&cookie)?)))
     }
 
-    /// Those that the switch has not refused.
-    pub(crate) fn installable(&self) -> impl Iterator<Item = (Cookie, &Wanted)> {
+    /// The flows that the switch has not refused.
+    pub(crate) fn installable(&self) -> impl Iterator<Item = (Cookie, &WantedFlow)> {
         self.wanted()
             .filter(|(cookie, _)| !self.refused.has(*cookie))
     }
 
-    /// What the switch has once it is programmed: all flows but those that it has refused.
+    /// What the switch has once it is programmed: all flows except those that it refused.
     pub(crate) fn installed(&self) -> impl Iterator<Item = (Cookie, Flow)> {
         self.installable()
             .map(|(cookie, wanted)| (cookie, self.unpacked(cookie, wanted)))
     }
 
     /// The meters that the switch has not refused.
+    #[must_use]
     pub fn installable_meters(&self) -> BTreeSet<u32> {
         let meters = self.meters.keys().copied();
         meters
@@ -148,50 +153,51 @@ impl Flows {
     }
 
     /// How many flows there are.
+    #[must_use]
     pub fn len(&self) -> usize {
         self.wanted.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no flows.
+    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.wanted.is_empty()
     }
 
     /// The flow of a cookie.
+    #[must_use]
     pub fn get(&self, cookie: Cookie) -> Option<Flow> {
         let wanted = self.wanted.get(&cookie)?;
         Some(self.unpacked(cookie, wanted))
     }
 
-    /// Every object with the flows that it wants. Several may want the same flow.
-    pub fn by_object(&self) -> impl Iterator<Item = (&Object, &[Cookie])> {
+    /// Every object with the flows that it wants. Several objects may want the same flow.
+    pub fn by_object(&self) -> impl Iterator<Item = (&PipelineObject, &[Cookie])> {
         let groups = self.groups.iter();
         groups.map(|(object, group)| (object, &*group.cookies))
     }
 
     /// Why the flow of a cookie sends packets up.
+    #[must_use]
     pub fn punt(&self, cookie: Cookie) -> Option<&Punt> {
         self.punts.get(&cookie)
     }
 
     /// The meters that flows pass, by number.
+    #[must_use]
     pub fn meters(&self) -> BTreeSet<u32> {
         self.meters.keys().copied().collect()
     }
 
     /// The routers' ports that advertise to guests here.
+    #[must_use]
     pub fn links(&self) -> BTreeMap<PortId, AdvertisedLink> {
-        let link = |(object, group): (&Object, &Group)| match object {
-            Object::Port(port) => Some((*port, group.more.as_ref()?.link.clone()?)),
-            Object::Base
-            | Object::Peer(_)
-            | Object::Network(_)
-            | Object::SharedMac(..)
-            | Object::Router(_)
-            | Object::Policy(_)
-            | Object::Member(_) => None,
-        };
-        self.groups.iter().filter_map(link).collect()
+        let groups = self.groups.iter();
+        groups
+            .filter_map(|(object, group)| {
+                Some((object.port()?, group.more.as_ref()?.link.clone()?))
+            })
+            .collect()
     }
 
     /// The routers' ports on networks with guests here.
@@ -201,27 +207,24 @@ impl Flows {
     }
 
     /// The external networks that routers use by a bridge of this hypervisor.
+    #[must_use]
     pub fn uplinks(&self) -> BTreeMap<NetworkId, Uplink> {
-        let uplink = |(object, group): (&Object, &Group)| match object {
-            Object::Network(network) => Some((*network, group.more.as_ref()?.uplink.clone()?)),
-            Object::Base
-            | Object::Peer(_)
-            | Object::Port(_)
-            | Object::SharedMac(..)
-            | Object::Router(_)
-            | Object::Policy(_)
-            | Object::Member(_) => None,
-        };
-        self.groups.iter().filter_map(uplink).collect()
+        let groups = self.groups.iter();
+        groups
+            .filter_map(|(object, group)| {
+                Some((object.network()?, group.more.as_ref()?.uplink.clone()?))
+            })
+            .collect()
     }
 
-    /// What is not published outside though guests are published there by routers with their gateway here, and how many
+    /// What is not published outside though routers with their gateway here publish guests there, with the number of
     /// addresses each is about.
+    #[must_use]
     pub fn withheld(&self) -> &BTreeMap<Withheld, u32> {
         &self.withheld
     }
 
-    fn replace(&mut self, view: &View<'_>, object: Object, difference: &mut Difference) {
+    fn replace(&mut self, view: &View<'_>, object: PipelineObject, difference: &mut Difference) {
         let computed = contribution(view, &object);
         let more = More {
             meters: computed.meters,
@@ -230,7 +233,7 @@ impl Flows {
             uplink: computed.uplink,
             withheld: computed.withheld,
         };
-        // What stays is wanted once more before it is given up once, so it neither goes nor comes.
+        // The new is wanted before the old is let go, here and below: what both contain never counts as gone.
         self.want_more(&more, difference);
         let flows = computed.flows.iter();
         let cookies: Box<[Cookie]> = flows.map(|flow| self.want(flow, difference)).collect();
@@ -312,7 +315,7 @@ impl Flows {
                 if !self.refused.has(cookie) {
                     difference.want(cookie, flow.stage, &packed);
                 }
-                vacant.insert(Wanted {
+                vacant.insert(WantedFlow {
                     stage: flow.stage,
                     flow: packed,
                     by: 1,

@@ -1,12 +1,14 @@
 //! The pipeline: intent and facts in, OpenFlow flows out.
 //!
-//! [`Flows::compute`] is a union, over the objects present on one hypervisor, of pure functions of one object. The
-//! features are these functions, one file each; [`pipeline`] declares the tables and registers that they share.
-//! [`Flows::update`] recomputes just the objects that a change touches and says what that changes on the switch.
+//! [`Flows::compute`] is a union of pure functions of one object, over the objects present on one hypervisor. The
+//! features are these functions, one file each. [`pipeline`] declares the tables and registers that they share.
+//! [`Flows::update`] recomputes only the objects that a change touches, and returns what changes on the switch.
 //!
-//! A flow's cookie is a hash of its content ([`Flow::cookie`]), so reconciling a switch is a difference of two sets of
-//! cookies ([`reconcile`]), and a packet that comes up with a cookie finds its [`sextant_model::Punt`]. [`trace`] walks a
+//! A flow's cookie is a hash of its content ([`Flow::cookie`]). So reconciling a switch is a difference of two sets of
+//! cookies ([`reconcile`]). A packet that comes up with a cookie finds its [`sextant_model::Punt`]. [`trace`] walks a
 //! packet through flows without a switch.
+
+#![warn(clippy::must_use_candidate)]
 
 mod advertisement;
 mod capability;
@@ -27,7 +29,7 @@ mod view;
 mod withheld;
 
 pub use capability::is_about_the_flow;
-pub use contribution::Object;
+pub use contribution::PipelineObject;
 pub use difference::{Difference, InstalledFlow, reconcile};
 pub use features::fragments::is_of_fragments;
 pub use flow::{Cookie, Doing, Flow};

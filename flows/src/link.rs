@@ -1,4 +1,4 @@
-//! Where routers' addresses are on the networks of guests.
+//! Routers' addresses on the networks of guests.
 
 use sextant_model::{MacAddr, NetworkKey};
 use std::net::IpAddr;

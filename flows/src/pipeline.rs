@@ -23,10 +23,11 @@ pub use stages::{Miss, STAGES, Stage, StageSpec};
 
 use rust_openflow::SwitchConfig;
 
-/// How a switch has to treat packets for the pipeline to see what it asks for.
+/// How a switch has to treat fragments for the pipeline to see what it matches.
 ///
-/// `OFPC_FRAG_NX_MATCH` (ovs-ofctl(8), `set-frags`): the first fragment of a packet shows its ports or its ICMP type. By
-/// default Open vSwitch has them 0 on every fragment, and a Router Advertisement in two pieces would look like any packet.
+/// `OFPC_FRAG_NX_MATCH` (ovs-ofctl(8), `set-frags`): the first fragment of a packet shows its ports or its ICMP type.
+/// By default Open vSwitch shows 0 on every fragment, and a Router Advertisement in two fragments would look like any
+/// packet.
 pub const SWITCH_CONFIG: SwitchConfig = SwitchConfig {
     flags: 3,
     miss_send_len: 128,

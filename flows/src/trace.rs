@@ -1,12 +1,12 @@
-//! Walks a packet through computed flows, as Open vSwitch would: for tests, and to explain to an operator.
+//! Walks a packet through computed flows as Open vSwitch does: for tests, and to explain to an operator.
 //!
-//! A [`Packet`] is the fields that flows match on; [`Tracer::trace`] says which flows it met, where it left and as what.
-//! What our flows use is followed, with Open vSwitch's rules: what a resubmitted table changes stays changed, a packet
-//! does not leave by the port that it came from unless told so (`in_port`), and a hop limit that runs out ends it.
-//! Meters let everything pass.
+//! A [`Packet`] is the fields that flows match. [`Tracer::trace`] returns the flows that it met, where it left, and how
+//! it looked then. All that our flows use is followed, by Open vSwitch's rules. What a resubmitted table changes stays
+//! changed. A packet does not leave by the port where it came in, except through `in_port`. A hop limit that runs out
+//! ends it. Meters let everything pass.
 //!
-//! To the connection tracker every connection is new, unless the trace is given the [`Connections`] that an earlier one
-//! has left.
+//! To the connection tracker every connection is new, unless the trace gets the [`Connections`] that an earlier one
+//! left.
 
 mod connections;
 mod packet;
@@ -15,7 +15,7 @@ mod way;
 
 pub use connections::Connections;
 pub use packet::{Packet, UnsettledField};
-pub use way::Way;
+pub use way::OutputTarget;
 
 use crate::flow::{Cookie, Flow};
 use crate::flows::Flows;
@@ -29,7 +29,7 @@ use walk::Walk;
 pub struct Visit {
     /// In this table.
     pub table: TableId,
-    /// The flow that matched; none dropped the packet.
+    /// The flow that matched. `None` if the packet was dropped.
     pub flow: Option<Cookie>,
 }
 
@@ -42,7 +42,7 @@ pub struct Output {
     pub packet: Packet,
 }
 
-/// Why a packet, or a copy of it, went no further.
+/// Why a packet, or a copy of it, ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drop {
     /// No flow of this table matched.
@@ -50,15 +50,15 @@ pub enum Drop {
         /// The table.
         table: TableId,
     },
-    /// This flow does nothing with it.
+    /// This flow does nothing with the packet.
     ByFlow(Cookie),
-    /// This flow would have forwarded it, and its hop limit did not allow that.
+    /// This flow would have forwarded the packet, but its hop limit was spent.
     HopLimit(Cookie),
-    /// This flow would have sent it where it came from.
+    /// This flow would have sent the packet back where it came from.
     Hairpin(Cookie),
 }
 
-/// What became of a packet.
+/// What happened to a packet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trace {
     /// Every look-up, in order.
@@ -67,15 +67,15 @@ pub struct Trace {
     pub outputs: Vec<Output>,
     /// The flows that sent it up to the controller, and the packet then.
     pub punts: Vec<(Cookie, Packet)>,
-    /// Where it ended otherwise.
+    /// Where it ended without leaving.
     pub drops: Vec<Drop>,
 }
 
-/// A packet met a flow that cannot be followed.
+/// A packet met a flow that the tracer does not follow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TraceError {
     /// The flow does something that no flow of this crate does.
-    #[error("flow {flow:?} has an action that is not followed: {action}")]
+    #[error("flow {flow:?} has an action that the trace does not follow: {action}")]
     Action {
         /// The flow.
         flow: Cookie,
@@ -83,14 +83,14 @@ pub enum TraceError {
         action: Box<Action>,
     },
     /// The flow has an instruction that no flow of this crate has.
-    #[error("flow {0:?} has an instruction that is not followed")]
+    #[error("flow {0:?} has an instruction that the trace does not follow")]
     Instruction(Cookie),
     /// Flows send the packet round and round.
     #[error("more than {0} look-ups")]
     Endless(usize),
 }
 
-/// Flows, in the order in which a switch looks at them.
+/// Flows in the order in which a switch looks them up.
 #[derive(Debug)]
 pub struct Tracer {
     tables: BTreeMap<TableId, Vec<(Cookie, Flow)>>,
@@ -98,6 +98,7 @@ pub struct Tracer {
 
 impl Tracer {
     /// Sorts the flows that the switch takes.
+    #[must_use]
     pub fn new(flows: &Flows) -> Self {
         let mut tables: BTreeMap<TableId, Vec<(Cookie, Flow)>> = BTreeMap::new();
         for (cookie, flow) in flows.installed() {
@@ -112,7 +113,7 @@ impl Tracer {
         Self { tables }
     }
 
-    /// What becomes of a packet that comes in at the first table.
+    /// What happens to a packet that comes in at the first table.
     ///
     /// # Errors
     /// [`TraceError`]: the flows cannot be followed.
@@ -120,7 +121,7 @@ impl Tracer {
         self.trace_from(TableId(0), packet)
     }
 
-    /// What becomes of a packet that comes in at this table, as one that the controller sends there.
+    /// What happens to a packet that comes in at this table, like one that the controller sends there.
     ///
     /// # Errors
     /// [`TraceError`]: the flows cannot be followed.
@@ -132,8 +133,7 @@ impl Tracer {
         self.walk(table.into(), packet, &mut Connections::default())
     }
 
-    /// What becomes of a packet that comes in at the first table of a switch that knows these connections, and will know
-    /// those that the packet opens.
+    /// What happens to a packet on a switch that knows these connections. Connections that the packet opens are added.
     ///
     /// # Errors
     /// [`TraceError`]: the flows cannot be followed.
@@ -156,30 +156,34 @@ impl Tracer {
         Ok(walk.trace)
     }
 
-    /// The flow that wins. Clauses of a conjunctive match count only together (ovs-fields(7)): where all of one are
-    /// satisfied, the packet has its `conj_id`, and is looked up once more.
+    /// The flow that wins. Clauses of a conjunctive match count only together (ovs-fields(7)). If all clauses of one
+    /// match, the packet has its `conj_id`, and is looked up once more.
     fn lookup(&self, table: TableId, packet: &Packet) -> Option<(Cookie, &Flow)> {
         let flows = self.tables.get(&table)?;
-        let whole = |flow: &Flow| clauses(flow).next().is_none();
         let mut levels = flows.chunk_by(|(_, a), (_, b)| a.priority == b.priority);
         let (cookie, flow) = levels.find_map(|level| {
-            let matching = || {
-                level
+            first_whole(level, packet).or_else(|| {
+                let matching = level
                     .iter()
-                    .filter(|(_, flow)| packet.satisfies(&flow.matches))
-            };
-            matching().find(|(_, flow)| whole(flow)).or_else(|| {
-                let satisfied = conjunction(matching().map(|(_, flow)| flow))?;
+                    .filter(|(_, flow)| packet.satisfies(&flow.matches));
+                let satisfied = conjunction(matching.map(|(_, flow)| flow))?;
                 let packet = packet.clone().with(Field::CONJ_ID, satisfied);
-                let mut flows = flows.iter().filter(|(_, flow)| whole(flow));
-                flows.find(|(_, flow)| packet.satisfies(&flow.matches))
+                first_whole(flows, &packet)
             })
         })?;
         Some((*cookie, flow))
     }
 }
 
-/// The clauses that a flow satisfies: conjunction, which of its clauses, and of how many.
+/// The first of these flows that matches a packet by itself, not as a clause.
+fn first_whole<'f>(flows: &'f [(Cookie, Flow)], packet: &Packet) -> Option<&'f (Cookie, Flow)> {
+    let mut whole = flows
+        .iter()
+        .filter(|(_, flow)| clauses(flow).next().is_none());
+    whole.find(|(_, flow)| packet.satisfies(&flow.matches))
+}
+
+/// The clauses that a flow contains: conjunction, number of the clause, how many clauses there are.
 fn clauses(flow: &Flow) -> impl Iterator<Item = (u32, u8, u8)> {
     let actions = flow.instructions.iter().filter_map(|instruction| {
         if let Instruction::Apply(actions) = instruction {
@@ -202,7 +206,7 @@ fn clauses(flow: &Flow) -> impl Iterator<Item = (u32, u8, u8)> {
     })
 }
 
-/// A conjunction of which these flows satisfy every clause.
+/// A conjunction all of whose clauses are among these flows.
 fn conjunction<'f>(flows: impl Iterator<Item = &'f Flow>) -> Option<u32> {
     let mut satisfied: BTreeMap<(u32, u8), BTreeSet<u8>> = BTreeMap::new();
     for (id, clause, of) in flows.flat_map(clauses) {

@@ -1,4 +1,4 @@
-//! What the controller does on external networks: who speaks there for which router, and to whom.
+//! The uplinks of external networks: who speaks there for which router, and to whom.
 
 use crate::exit::{Gateway, own_mac};
 use crate::features::provider;
@@ -7,27 +7,28 @@ use sextant_model::{IpVersion, Network, Speaker, Uplink};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// Meters of what is heard are above those of ports, whose OpenFlow port has 16 bits.
+/// Meter numbers of packets heard outside are above those of ports, whose OpenFlow port has 16 bits.
 const HEARD: u32 = 1 << 16;
 const KNOWN: u32 = 1 << 18;
 
-/// What is heard passes a meter of its own: nobody who makes routers seek or complain, inside or far away, keeps them
-/// from hearing of their next hops.
+/// What is heard passes a meter of its own. So nobody, inside or far away, who makes routers look for addresses or send
+/// errors can keep them from hearing their next hops.
 pub(crate) fn heard_meter(uplink: &Uplink) -> u32 {
     HEARD | other_meter(uplink)
 }
 
-/// What next hops themselves say, which are known: who makes up others keeps nobody from hearing it.
+/// What known next hops send passes one more meter. So whoever invents next hops cannot keep routers from hearing the
+/// real ones.
 pub(crate) fn known_meter(uplink: &Uplink) -> u32 {
     KNOWN | other_meter(uplink)
 }
 
-/// Everything else that comes up by this way.
+/// Everything else that comes up from this port.
 pub(crate) fn other_meter(uplink: &Uplink) -> u32 {
     uplink.port.into()
 }
 
-/// All of these.
+/// The meters of an uplink.
 pub(crate) fn meters(uplink: &Uplink) -> Vec<u32> {
     vec![
         known_meter(uplink),
@@ -56,10 +57,9 @@ pub(crate) fn uplink(view: &View<'_>, network: &Network) -> Option<Uplink> {
         let ipv6 = view.fixed_next_hop(&gateway, IpVersion::V6);
         let ipv4 = view.fixed_next_hop(&gateway, IpVersion::V4);
         uplink.listens |= ipv6.is_none();
-        uplink
-            .next_hops
-            .extend(ipv6.into_iter().chain(ipv4.filter(|_| !own)));
-        let hops = routers_outside(view, &gateway);
+        let hops = ipv6.into_iter().chain(ipv4);
+        let hops = hops.chain(routers_outside(view, &gateway));
+        // Only IPv6 leaves by a hypervisor other than the gateway's.
         uplink
             .next_hops
             .extend(hops.filter(|hop| hop.is_ipv6() || !own));
@@ -67,28 +67,31 @@ pub(crate) fn uplink(view: &View<'_>, network: &Network) -> Option<Uplink> {
     (!uplink.speakers.is_empty()).then_some(uplink)
 }
 
-/// A router's gateway port; `own`: what the hypervisor is there for itself, with an address that is its own.
+/// A router's gateway port. With `own`, the hypervisor speaks there for itself, from an address of its own.
 fn speaker(view: &View<'_>, gateway: &Gateway<'_>, own: bool) -> Speaker {
     let port = gateway.port;
-    let mac = match own {
-        true => own_mac(view.chassis, port),
-        false => port.mac_address,
-    };
+    if own {
+        let mac = own_mac(view.chassis, port);
+        return Speaker {
+            mac,
+            addresses: [IpAddr::from(mac.link_local())].into(),
+            delegated: BTreeSet::new(),
+        };
+    }
+    let mac = port.mac_address;
     let global = port.addresses().map(|(_, address)| address);
-    let addresses = [IpAddr::from(mac.link_local())]
-        .into_iter()
-        .chain(global.filter(|_| !own))
-        .collect();
     let delegated = view.intent.delegated_to(gateway.router);
-    let delegated = delegated.filter(|_| !own).map(|subnet| subnet.id).collect();
     Speaker {
         mac,
-        addresses,
-        delegated,
+        addresses: [IpAddr::from(mac.link_local())]
+            .into_iter()
+            .chain(global)
+            .collect(),
+        delegated: delegated.map(|subnet| subnet.id).collect(),
     }
 }
 
-/// The next hops of a router's own routes that are on its external network.
+/// The next hops of a router's own routes in prefixes of its external network.
 fn routers_outside(view: &View<'_>, gateway: &Gateway<'_>) -> impl Iterator<Item = IpAddr> {
     let prefixes: Vec<_> = view.prefixes(gateway.port).collect();
     let hops = gateway.router.routes.iter().map(|route| route.nexthop);

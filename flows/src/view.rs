@@ -1,4 +1,4 @@
-//! What one hypervisor sees of the cloud.
+//! The cloud as one hypervisor sees it.
 
 use crate::difference::InstalledFlow;
 use crate::features::tunnel;
@@ -8,13 +8,13 @@ use sextant_model::{
     Answering, Binding, Chassis, ChassisId, Facts, Intent, IpVersion, Network, NetworkId, Port,
     Reassembly, Router, SecurityGroupId, Subnet, SubnetId, Transport,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Intent and facts as one hypervisor sees them.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
-    /// What was asked for.
+    /// What users asked for.
     pub intent: &'a Intent,
     /// What was observed.
     pub facts: &'a Facts,
@@ -33,38 +33,45 @@ pub enum Presence {
 
 impl<'a> View<'a> {
     /// The hypervisor itself, once it has been observed.
+    #[must_use]
     pub fn own(&self) -> Option<&'a Arc<Chassis>> {
         self.facts.chassis().get(self.chassis)
     }
 
-    /// The networks present here: those of guests here, and those that a router joins to them.
+    /// The networks present here: those with guests here, those that a router joins to them, and those of routers with
+    /// their gateway here.
+    #[must_use]
     pub fn present(&self) -> BTreeMap<NetworkId, Presence> {
-        let mut present = BTreeMap::new();
-        let mut add = |network| {
-            present.extend(self.presence(network).map(|presence| (network, presence)));
-        };
+        let mut networks = BTreeSet::new();
+        // A network with guests brings those behind its routers, and the external networks where these leave.
         for network in self.facts.networks_on(self.chassis) {
-            add(network);
-            self.joined(network).for_each(&mut add);
-            self.outside_of(network).for_each(&mut add);
+            networks.insert(network);
+            networks.extend(self.joined(network));
+            networks.extend(self.outside_of(network));
         }
+        // A gateway brings all networks of its router: packets from outside may be for any of them.
         for (network, router) in self.facts.gateways_on(self.chassis) {
-            add(network);
+            networks.insert(network);
             let interfaces = self.intent.interfaces_of(router);
-            interfaces.for_each(|port| add(port.network_id));
+            networks.extend(interfaces.map(|port| port.network_id));
         }
-        present
+        networks
+            .into_iter()
+            .filter_map(|network| Some((network, self.presence(network)?)))
+            .collect()
     }
 
     /// Whether and why a network is present here. Costs as much as its routers have interfaces, however many networks
     /// are here.
+    #[must_use]
     pub fn presence(&self, network: NetworkId) -> Option<Presence> {
         self.network(network)?;
         if self.has_ports_on(network) {
             return Some(Presence::Local);
         }
-        let reached = |near: NetworkId| self.network(near).is_some() && self.has_ports_on(near);
-        let routed = self.joined(network).any(reached)
+        let routed = self
+            .joined(network)
+            .any(|near| self.network(near).is_some() && self.has_ports_on(near))
             || self
                 .routers_of(network)
                 .any(|router| self.has_gateway(router))
@@ -94,13 +101,14 @@ impl<'a> View<'a> {
         gateways.map(|gateway| gateway.network_id)
     }
 
-    /// The working routers that a network is on.
+    /// The working routers on a network.
     fn routers_of(&self, network: NetworkId) -> impl Iterator<Item = &'a Arc<Router>> {
         let ports = self.intent.router_ports_of(network);
         ports.filter_map(|port| self.router(port))
     }
 
     /// How Neighbor Solicitations are answered here.
+    #[must_use]
     pub fn answering(&self) -> Answering {
         self.facts.answering(self.chassis)
     }
@@ -112,12 +120,14 @@ impl<'a> View<'a> {
     }
 
     /// Whether ports under a security group are plugged in here.
+    #[must_use]
     pub fn has_ports_under(&self, group: SecurityGroupId) -> bool {
         let mut ports = self.facts.local_ports_under(group, self.chassis);
         ports.next().is_some()
     }
 
     /// Whether guests of a network are here.
+    #[must_use]
     pub fn has_ports_on(&self, network: NetworkId) -> bool {
         self.facts
             .local_ports(network, self.chassis)
@@ -125,7 +135,7 @@ impl<'a> View<'a> {
             .is_some()
     }
 
-    /// The networks that working interfaces of working routers join to a network.
+    /// The networks that working routers join to a network by working interfaces.
     fn joined(&self, network: NetworkId) -> impl Iterator<Item = NetworkId> {
         self.routers_of(network)
             .flat_map(|router| self.intent.interfaces_of(router.id))
@@ -133,7 +143,8 @@ impl<'a> View<'a> {
             .map(|port| port.network_id)
     }
 
-    /// A network that forwards: it exists and is up.
+    /// A network that exists and is up.
+    #[must_use]
     pub fn network(&self, id: NetworkId) -> Option<&'a Arc<Network>> {
         self.intent
             .networks
@@ -146,7 +157,8 @@ impl<'a> View<'a> {
         self.intent.subnets.get(&id).map(Arc::as_ref)
     }
 
-    /// The router of a port that works: port and router exist and are up.
+    /// The router of a port, if both are up.
+    #[must_use]
     pub fn router(&self, port: &Port) -> Option<&'a Arc<Router>> {
         let router = self.intent.routers.get(&port.router()?)?;
         (router.admin_state_up && port.admin_state_up).then_some(router)
@@ -164,56 +176,59 @@ impl<'a> View<'a> {
             .filter_map(move |port| Some((view.network(port.network_id)?, port)))
     }
 
-    /// The networks on which packets for a router arrive here: those of its interfaces and, where its gateway is here, the
+    /// The networks where packets for a router arrive here: those of its interfaces and, if its gateway is here, the
     /// external one.
     pub(crate) fn arriving(&self, router: &Router) -> Vec<&'a Arc<Network>> {
         let interfaces = self.interfaces(router).map(|(network, _)| network);
-        let external = router.external_gateway.filter(|_| self.has_gateway(router));
-        let external = external.and_then(|gateway| self.network(gateway.network_id));
-        interfaces.chain(external).collect()
+        let mut arriving: Vec<_> = interfaces.collect();
+        if self.has_gateway(router) {
+            let external = router.external_gateway;
+            arriving.extend(external.and_then(|gateway| self.network(gateway.network_id)));
+        }
+        arriving
     }
 
     /// The MTU of a network in octets.
+    #[must_use]
     pub fn mtu(&self, network: &Network) -> u16 {
         self.facts.network_mtu(network, &self.intent.settings)
     }
 
-    /// The prefixes of a router's port: of its subnets that have one.
+    /// The prefixes of a router's port, of those subnets that have one.
     pub fn prefixes(&self, port: &'a Port) -> impl Iterator<Item = IpNet> + use<'a> {
         let subnets = &self.intent.subnets;
-        let usable = |subnet: &&Arc<Subnet>| !subnet.is_provisional();
         port.addresses()
             .filter_map(|(id, _)| subnets.get(&id))
-            .filter(usable)
+            .filter(|subnet| !subnet.is_provisional())
             .map(|subnet| subnet.cidr.trunc())
     }
 
-    /// Where a guest's port is, if it is up and plugged in.
+    /// Where a guest's port is plugged in, if the port is up.
+    #[must_use]
     pub fn binding(&self, port: &Port) -> Option<&'a Binding> {
-        self.facts
-            .binding(port.id)
-            .filter(|_| port.admin_state_up && port.router().is_none())
+        if !port.admin_state_up || port.router().is_some() {
+            return None;
+        }
+        self.facts.binding(port.id)
     }
 
     /// The OpenFlow port of a guest here.
+    #[must_use]
     pub fn local_ofport(&self, port: &Port) -> Option<u16> {
         self.binding(port)
             .filter(|binding| binding.chassis == *self.chassis)?
             .ofport
     }
 
-    /// The flows that drop what comes through tunnels from endpoints that no hypervisor has.
+    /// The flows that drop tunnel packets from endpoints that no hypervisor has.
     pub fn unknown_endpoints(&self) -> Vec<InstalledFlow> {
         let flows = tunnel::unknown(self);
-        let installed = |flow: &Flow| InstalledFlow {
-            table: flow.stage.table(),
-            cookie: flow.cookie(),
-        };
-        flows.iter().map(installed).collect()
+        flows.iter().map(Flow::installed).collect()
     }
 
-    /// How frames get to another hypervisor from here: its endpoint, of the family that the two use, and our tunnel port of
-    /// that family and of the protocol that it wants to be sent. None if there is no such family or port.
+    /// How frames get from here to another hypervisor: to its endpoint of the IP version that both use, by our tunnel
+    /// port of that version and of the peer's protocol. `None` if there is no such endpoint or port.
+    #[must_use]
     pub fn tunnel_to(&self, peer: &ChassisId) -> Option<Tunnel> {
         let (own, peer) = (self.own()?, self.facts.chassis().get(peer)?);
         let (_, remote) = own.encap.endpoints.towards(peer.encap.endpoints)?;

@@ -3,7 +3,7 @@
 use sextant_model::{NetworkId, SubnetId};
 use std::fmt;
 
-/// Addresses of a subnet that are not published on an external network, though guests are published there.
+/// Addresses of a subnet that are not published on an external network where guests are published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Withheld {
     /// The external network.
@@ -17,11 +17,11 @@ pub struct Withheld {
 /// Why an address is not published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WithheldReason {
-    /// Its prefix is neither delegated there, nor from a pool of the external network, or of its pools' address scope.
+    /// The prefix is neither delegated there nor from a pool of the external network or of its address scope.
     NotGivenOut,
-    /// It is within a subnet of the external network: somebody outside may have it.
+    /// The address is in a subnet of the external network: somebody outside may have it.
     OfExternalNetwork,
-    /// Another port that would be published there has it, too.
+    /// Another port that would be published there has the address, too.
     HeldByOthers,
 }
 
@@ -34,6 +34,7 @@ impl WithheldReason {
     ];
 
     /// The name in metrics.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotGivenOut => "not_given_out",

@@ -1,13 +1,15 @@
-//! Rules about IPv6 addresses that the standard library does not have.
+//! Functions on IPv6 addresses that the standard library lacks.
 
 use std::net::Ipv6Addr;
 
 /// `fe80::/10` (RFC 4291 §2.5.6).
+#[must_use]
 pub fn is_link_local(address: Ipv6Addr) -> bool {
     address.segments()[0] & 0xffc0 == 0xfe80
 }
 
 /// The solicited-node multicast address (RFC 4291 §2.7.1).
+#[must_use]
 pub fn solicited_node(address: Ipv6Addr) -> Ipv6Addr {
     let [.., a, b, c] = address.octets();
     Ipv6Addr::new(

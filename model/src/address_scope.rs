@@ -1,9 +1,9 @@
-//! Address scopes: within one, no two subnet pools overlap.
+//! Address scopes. Subnet pools of one scope never overlap.
 
 use crate::{AddressScopeId, IpVersion, Meta};
 use serde::{Deserialize, Serialize};
 
-/// A scope of addresses that are unique within it.
+/// A scope in which addresses are unique.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressScope {
     /// Its id.

@@ -28,6 +28,7 @@ impl EncapKind {
     pub const ALL: [Self; 3] = [Self::Vxlan, Self::Gre, Self::Geneve];
 
     /// The name, also the Open vSwitch interface type (ovs-vswitchd.conf.db(5)).
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Vxlan => "vxlan",
@@ -46,12 +47,12 @@ impl EncapKind {
     }
 }
 
-/// A tunnel protocol over a family of addresses: what one tunnel port carries.
+/// A tunnel protocol over an IP version. Each has a tunnel port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Transport {
     /// The protocol.
     pub kind: EncapKind,
-    /// The family of the underlay's addresses.
+    /// The IP version of the underlay.
     pub family: IpVersion,
 }
 
@@ -78,18 +79,20 @@ impl FromStr for EncapKind {
     }
 }
 
-/// Where and how a hypervisor receives tunnelled frames.
+/// The addresses where a hypervisor receives tunnelled frames, and the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Encap {
     /// Its addresses.
     #[serde(rename = "ip")]
     pub endpoints: Endpoints,
-    /// The protocol that it wants to be sent.
+    /// The protocol that peers have to use.
     pub kind: EncapKind,
 }
 
 impl Encap {
-    /// Octets that the underlay adds to an IP packet of a guest, at most: one that has an IPv6 address is sent to there.
+    /// Octets that the underlay adds to a guest's IP packet, at most. Peers use IPv6 if the hypervisor has an IPv6
+    /// address.
+    #[must_use]
     pub fn overhead(self) -> u16 {
         let ip_header = match self.endpoints {
             Endpoints::Ipv6(_) | Endpoints::Both(..) => 40,
@@ -108,27 +111,29 @@ pub struct Chassis {
     pub encap: Encap,
     /// Physical network to bridge (`external_ids:sextant-bridge-mappings`).
     pub bridge_mappings: BTreeMap<String, String>,
-    /// Routers' external gateways go to the hypervisors of the highest (`external_ids:sextant-gateway-priority`, default 0).
+    /// The hypervisors of the highest priority get the routers' external gateways
+    /// (`external_ids:sextant-gateway-priority`, default 0).
     #[serde(default)]
     pub gateway_priority: u16,
     /// The datapath id of its `br-int`, once there is one.
     pub datapath_id: Option<u64>,
-    /// OpenFlow port of the tunnel port of each protocol and family. Of the chassis itself; elsewhere it means nothing.
+    /// OpenFlow port of each tunnel port. Numbers of the hypervisor's own switch: they mean nothing on others.
     #[serde(skip)]
     pub tunnel_ports: BTreeMap<Transport, u16>,
-    /// OpenFlow port of the patch port to the bridge of each physical network. As `tunnel_ports`, of the chassis itself.
+    /// OpenFlow port of the patch port to the bridge of each physical network, on the hypervisor's own switch.
     #[serde(skip)]
     pub patch_ports: BTreeMap<String, u16>,
-    /// How its connection tracker puts fragments together. As `tunnel_ports`, of the chassis itself.
+    /// How the hypervisor's own connection tracker puts fragments together.
     #[serde(skip)]
     pub reassembly: Reassembly,
-    /// Whether its contents were read over OVSDB since this process started, so that its flows can be trusted to be complete.
+    /// Whether this process has read its contents over OVSDB. Only then its flows are known to be complete.
     #[serde(skip)]
     pub observed: bool,
 }
 
 impl Chassis {
-    /// One of which nothing else is known yet.
+    /// A hypervisor with nothing but these known.
+    #[must_use]
     pub fn new(id: ChassisId, encap: Encap) -> Self {
         Self {
             id,
@@ -143,7 +148,8 @@ impl Chassis {
         }
     }
 
-    /// What outlives the process: without what only its own database tells.
+    /// What is stored across restarts: without what only its own database tells.
+    #[must_use]
     pub fn stored(&self) -> Self {
         Self {
             bridge_mappings: self.bridge_mappings.clone(),
@@ -153,7 +159,9 @@ impl Chassis {
         }
     }
 
-    /// Whether it has a way to a physical network: a bridge of it and, once that was observed, the patch port there.
+    /// Whether it has a way to a physical network: a bridge of it and, once it was observed, the patch port to that
+    /// bridge.
+    #[must_use]
     pub fn reaches(&self, physical_network: &str) -> bool {
         let patched = !self.observed || self.patch_ports.contains_key(physical_network);
         patched && self.bridge_mappings.contains_key(physical_network)

@@ -3,7 +3,7 @@
 use crate::Counted;
 use imbl::OrdMap;
 
-/// Counts of objects by project and kind. What there is none of is not in it.
+/// Counts of objects by project and kind. Zero is not stored.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Counts(OrdMap<(String, Counted), u64>);
 

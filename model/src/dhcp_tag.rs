@@ -1,37 +1,38 @@
-//! What a client must be for an option of its port to be meant for it: the `tag:` prefixes of an option's name.
+//! The `tag:` prefixes of an option's name: which clients the option of a port is for.
 //!
-//! Users of the reference write `tag:!ipxe,bootfile-name` beside `tag:ipxe,bootfile-name`, and dnsmasq's configuration
-//! says which client has which tag. Here the tags are fixed: `ipxe` (or `ipxe6`) is a client whose user class is iPXE,
-//! `arch-N` one of processor architecture N, as IANA numbers them (RFC 4578 §2.1, RFC 5970 §3.3): `arch-0` is a BIOS,
-//! `arch-7` 64-bit UEFI, `arch-11` 64-bit ARM UEFI, `arch-16` 64-bit UEFI that boots over HTTP. `!` turns a tag round.
+//! Neutron's users write `tag:!ipxe,bootfile-name` beside `tag:ipxe,bootfile-name`, and dnsmasq's configuration says
+//! which client has which tag. Here the tags are fixed. `ipxe` (or `ipxe6`) is a client whose user class is iPXE.
+//! `arch-N` is a client of processor architecture N, as IANA numbers them (RFC 4578 §2.1, RFC 5970 §3.3). `arch-0` is a
+//! BIOS, `arch-7` 64-bit UEFI, `arch-11` 64-bit ARM UEFI, `arch-16` 64-bit UEFI that boots over HTTP. `!` negates a
+//! tag.
 
 use std::fmt;
 
-/// What a client can be.
+/// A property of a client that a tag may name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientTrait {
     /// iPXE, by its user class.
     Ipxe,
-    /// Of this processor architecture.
+    /// A processor architecture.
     Architecture(u16),
 }
 
 /// One condition on a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DhcpTag {
-    /// It must be this.
+    /// The client must have this property.
     Is(ClientTrait),
-    /// It must not be this.
+    /// The client must not have this property.
     IsNot(ClientTrait),
 }
 
-/// No tag that is known here.
+/// The text is not a known tag.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("'{0}' is no tag: they are ipxe and arch-N, N from 0 to 65535, with or without ! before")]
 pub struct UnknownTag(pub String);
 
 impl DhcpTag {
-    /// Takes the `tag:T,` prefixes off an option's name.
+    /// Splits the `tag:T,` prefixes from an option's name.
     ///
     /// # Errors
     /// One of them is not known.
@@ -53,7 +54,7 @@ impl DhcpTag {
         .ok_or_else(unknown)
     }
 
-    /// Whether the condition holds for a client, given what it is.
+    /// Whether the condition holds for a client with these properties.
     pub fn holds(self, is: impl Fn(ClientTrait) -> bool) -> bool {
         match self {
             Self::Is(wanted) => is(wanted),

@@ -1,9 +1,11 @@
-//! DHCPv4 options that a user gives a port: `extra_dhcp_opts` with `ip_version` 4, as values that can be sent.
+//! DHCPv4 options that a user gives a port: entries of `extra_dhcp_opts` with `ip_version` 4, as values that can be
+//! sent.
 //!
-//! As for [`crate::Dhcpv6Option`], the names are dnsmasq's (`dnsmasq --help dhcp`), a number does as well, and what
-//! cannot be sent is refused where it is asked for.
+//! As for [`crate::Dhcpv6Option`], the names are dnsmasq's (`dnsmasq --help dhcp`), and numbers work as well. The API
+//! refuses options that cannot be sent.
 
 use crate::dhcp_tag::{DhcpTag, UnknownTag};
+use crate::mac::hexadecimal_octet;
 use crate::{DomainName, InvalidDomainName};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
@@ -11,9 +13,9 @@ use std::net::Ipv4Addr;
 /// An option and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dhcpv4Option {
-    /// For which clients it is meant; for all if there is none.
+    /// The clients that it is for. Without tags it is for all.
     pub tags: Vec<DhcpTag>,
-    /// Where it goes.
+    /// Where it goes in the message.
     pub place: Dhcpv4Place,
     /// The value in wire format.
     pub value: Vec<u8>,
@@ -31,16 +33,16 @@ pub enum Dhcpv4Place {
 /// The option cannot be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDhcpv4Option {
-    /// No such name, and no number from 1 to 254.
+    /// The name is not known, and is not a number from 1 to 254.
     #[error("'{0}' is neither the name nor the number of a DHCPv4 option")]
     UnknownName(String),
-    /// No such tag.
+    /// A tag is not known.
     #[error(transparent)]
     Tag(#[from] UnknownTag),
     /// The server alone decides on it.
     #[error("DHCPv4 option {0} is the server's own")]
     Reserved(u8),
-    /// Nothing is there.
+    /// The value is empty.
     #[error("the value is empty")]
     Empty,
     /// An address was expected.
@@ -58,12 +60,12 @@ pub enum InvalidDhcpv4Option {
     /// A number was expected.
     #[error("'{0}' is not a number from {1} to {2}")]
     Number(String, u32, u32),
-    /// More than an option's length can say.
+    /// The value is longer than an option can be.
     #[error("the value is longer than {MAX_VALUE} octets")]
     Long,
 }
 
-/// Octets of an option's value: what the length octet can say.
+/// The most octets of a value, since its length is one octet.
 const MAX_VALUE: usize = 255;
 
 /// How an option's value is read.
@@ -89,7 +91,7 @@ enum Format {
     Long { least: u32 },
     /// Destination and next hop by turns (RFC 3442).
     Routes,
-    /// As dnsmasq guesses it: addresses, octets, or else a text.
+    /// As dnsmasq guesses: addresses, octets, or else text.
     Guess,
 }
 
@@ -150,20 +152,21 @@ const KNOWN: [(&str, u8, Format); 51] = [
     ("classless-static-route", 121, Format::Routes),
 ];
 
-/// Known by number only.
+/// Options that have a format but no name.
 const NUMBERED: [(u8, Format); 2] = [(150, Format::Addresses), (249, Format::Routes)];
 
-/// What a server writes itself, or what only clients and relay agents send (RFC 2132, RFC 3046, RFC 4039, RFC 4702).
+/// Options that the server writes itself, or that only clients and relay agents send (RFC 2132, RFC 3046, RFC 4039, RFC
+/// 4702).
 const RESERVED: [u8; 20] = [
     1, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 61, 77, 80, 81, 82, 93, 94, 97, 118,
 ];
 
-/// What a port can ask not to be told, by an empty value: the router, and routes (neutron-lib's
-/// `VALID_BLANK_EXTRA_DHCP_OPTS`).
+/// Options that an empty value suppresses: the router, and routes (neutron-lib's `VALID_BLANK_EXTRA_DHCP_OPTS`).
 const SUPPRESSIBLE: [Dhcpv4Place; 2] = [Dhcpv4Place::Option(3), Dhcpv4Place::Option(121)];
 
 impl Dhcpv4Option {
-    /// Whether it stands for leaving out what would be sent otherwise.
+    /// Whether it suppresses an option that the server would send otherwise.
+    #[must_use]
     pub fn is_suppressing(&self) -> bool {
         self.value.is_empty()
     }
@@ -289,7 +292,7 @@ fn routes(value: &str) -> Result<Vec<u8>, InvalidDhcpv4Option> {
     Ok(wire)
 }
 
-/// A route as RFC 3442 has it: no more of the destination than its length needs.
+/// A route in the format of RFC 3442: only as many octets of the destination as its length needs.
 pub fn put_route(out: &mut Vec<u8>, destination: Ipv4Net, next_hop: Ipv4Addr) {
     let significant = usize::from(destination.prefix_len()).div_ceil(8);
     out.push(destination.prefix_len());
@@ -298,12 +301,8 @@ pub fn put_route(out: &mut Vec<u8>, destination: Ipv4Net, next_hop: Ipv4Addr) {
 }
 
 fn octets(text: &str) -> Option<Vec<u8>> {
-    let octet = |pair: &str| {
-        let hexadecimal = pair.len() == 2 && pair.bytes().all(|digit| digit.is_ascii_hexdigit());
-        u8::from_str_radix(pair, 16).ok().filter(|_| hexadecimal)
-    };
     text.contains(':')
-        .then(|| text.split(':').map(octet).collect())?
+        .then(|| text.split(':').map(hexadecimal_octet).collect())?
 }
 
 #[cfg(test)]

@@ -1,19 +1,19 @@
-//! What DHCPv4 tells the guest of one port (RFC 2131).
+//! What DHCPv4 answers the guest of one port (RFC 2131).
 
 use crate::{Dhcpv4Option, DomainName, MacAddr, PortId};
 use ipnet::Ipv4Net;
 use std::net::Ipv4Addr;
 
-/// A route that a guest is told of (RFC 3442).
+/// A classless route for a guest (RFC 3442).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClasslessRoute {
-    /// Where to.
+    /// The destination.
     pub destination: Ipv4Net,
-    /// By which neighbour.
+    /// The neighbour to send to.
     pub next_hop: Ipv4Addr,
 }
 
-/// An address that DHCPv4 hands to a guest, and what goes with its subnet.
+/// An address that DHCPv4 leases to a guest, with the options of its subnet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dhcpv4Lease {
     /// The address, with its subnet's prefix length.
@@ -30,23 +30,23 @@ pub struct Dhcpv4Lease {
     pub host_name: DomainName,
 }
 
-/// What DHCPv4 tells the guest of one port.
+/// What DHCPv4 answers the guest of one port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dhcpv4Service {
     /// The port.
     pub port: PortId,
-    /// The guest's Ethernet address: no other client of the port is served.
+    /// The guest's Ethernet address. Other clients on the port get no answer.
     pub mac: MacAddr,
     /// The server's Ethernet address.
     pub server_mac: MacAddr,
-    /// The port's addresses on subnets where Sextant hands them out; one at least.
+    /// The port's addresses on subnets that Sextant serves. There is at least one.
     pub leases: Vec<Dhcpv4Lease>,
-    /// For how long an address is leased, in seconds.
+    /// How long an address is leased, in seconds.
     pub lifetime: u32,
     /// MTU of the network in octets.
     pub mtu: u16,
-    /// The domain that guests search.
+    /// The guests' search domain.
     pub domain: Option<DomainName>,
-    /// Options given to the port. One of them wins over what the service tells by itself.
+    /// Options given to the port. They override options of the service.
     pub extra: Vec<Dhcpv4Option>,
 }

@@ -1,17 +1,18 @@
-//! DHCPv6 options that a user gives a port: `extra_dhcp_opts` with `ip_version` 6, as values that can be sent.
+//! DHCPv6 options that a user gives a port: entries of `extra_dhcp_opts` with `ip_version` 6, as values that can be
+//! sent.
 //!
-//! The names are those that users of the reference know, which are dnsmasq's (`dnsmasq --help dhcp6`); a number
-//! does as well. A value is read as its option's definition says, so that what cannot be sent is refused where it is
-//! asked for, instead of spoiling every answer.
+//! The names are dnsmasq's (`dnsmasq --help dhcp6`), which Neutron's users know, and numbers work as well. A value is
+//! parsed by its option's definition. So the API refuses a value that cannot be sent, and no answer is spoilt.
 
 use crate::dhcp_tag::{DhcpTag, UnknownTag};
+use crate::mac::hexadecimal_octet;
 use crate::{DomainName, InvalidDomainName};
 use std::net::Ipv6Addr;
 
 /// An option and its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dhcpv6Option {
-    /// For which clients it is meant; for all if there is none.
+    /// The clients that it is for. Without tags it is for all.
     pub tags: Vec<DhcpTag>,
     /// The option's code.
     pub code: u16,
@@ -34,7 +35,7 @@ pub enum Dhcpv6Value {
     Texts(Vec<String>),
     /// A duration in seconds.
     Seconds(u32),
-    /// Octets of an option that is not known here.
+    /// The octets of an option without a known format.
     Octets(Vec<u8>),
 }
 
@@ -52,16 +53,16 @@ pub enum TimeServer {
 /// The option cannot be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDhcpv6Option {
-    /// No such name, and no number from 1 to 65535.
+    /// The name is not known, and is not a number from 1 to 65535.
     #[error("'{0}' is neither the name nor the number of a DHCPv6 option")]
     UnknownName(String),
-    /// No such tag.
+    /// A tag is not known.
     #[error(transparent)]
     Tag(#[from] UnknownTag),
     /// The server alone decides on it.
     #[error("DHCPv6 option {0} is the server's own")]
     Reserved(u16),
-    /// Nothing is there.
+    /// The value is empty.
     #[error("the value is empty")]
     Empty,
     /// An address was expected.
@@ -76,12 +77,12 @@ pub enum InvalidDhcpv6Option {
     /// Pairs of hexadecimal digits were expected.
     #[error("'{0}' is not a sequence of colon-separated pairs of hexadecimal digits")]
     Octets(String),
-    /// More than an option's length can say.
+    /// The value is longer than an option can be.
     #[error("the value is longer than {MAX_TEXT} octets")]
     Long,
 }
 
-/// Octets of a value as text. What it is on the wire is within four times of it, far below an option's limit.
+/// The most octets of a value as text. On the wire it is at most four times as long, far below an option's limit.
 const MAX_TEXT: usize = 1024;
 
 /// How an option's value is read.
@@ -122,7 +123,7 @@ const KNOWN: [(&str, u16, Format); 17] = [
     ("inf-max-rt", 83, Format::Seconds { least: 60 }),
 ];
 
-/// What a server writes itself, or what only clients and relay agents send (RFC 9915 §21, RFC 4704).
+/// Options that the server writes itself, or that only clients and relay agents send (RFC 9915 §21, RFC 4704).
 const RESERVED: [u16; 24] = [
     1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15, 16, 18, 19, 20, 25, 26, 37, 38, 39, 61,
 ];
@@ -212,12 +213,8 @@ fn seconds(text: &str, least: u32) -> Result<u32, InvalidDhcpv6Option> {
 }
 
 fn octets(text: &str) -> Result<Vec<u8>, InvalidDhcpv6Option> {
-    let octet = |pair: &str| {
-        let hexadecimal = pair.len() == 2 && pair.bytes().all(|digit| digit.is_ascii_hexdigit());
-        u8::from_str_radix(pair, 16).ok().filter(|_| hexadecimal)
-    };
     text.split(':')
-        .map(octet)
+        .map(hexadecimal_octet)
         .collect::<Option<_>>()
         .ok_or_else(|| InvalidDhcpv6Option::Octets(text.to_owned()))
 }

@@ -3,20 +3,20 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Octets of a label (RFC 1035 §2.3.4).
+/// The most octets of a label (RFC 1035 §2.3.4).
 const MAX_LABEL: usize = 63;
-/// Octets of a name on the wire, with its lengths and the root (RFC 1035 §2.3.4).
+/// The most octets of a name on the wire, with its lengths and the root (RFC 1035 §2.3.4).
 const MAX_NAME: usize = 255;
 
-/// A domain name whose labels have a wire format (RFC 1035 §3.1): letters, digits, hyphens and underscores. Kept
-/// without the final dot.
+/// A domain name whose labels have a wire format (RFC 1035 §3.1). Labels have letters, digits, hyphens and underscores.
+/// It is stored without the final dot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DomainName(String);
 
-/// The text is no domain name that can be sent.
+/// The text is not a domain name that can be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidDomainName {
-    /// Two dots in a row, or nothing at all.
+    /// Two dots in a row, or no text.
     #[error("a label of the domain name is empty")]
     EmptyLabel,
     /// More than 63 octets.
@@ -25,31 +25,32 @@ pub enum InvalidDomainName {
     /// More than 255 octets on the wire.
     #[error("the domain name is longer than 255 octets")]
     LongName,
-    /// Something else than letters, digits, hyphens and underscores.
+    /// A character other than letters, digits, hyphens and underscores.
     #[error("the domain name has a character that is neither letter, digit, hyphen nor underscore")]
     Character,
 }
 
 impl DomainName {
     /// The name, without the final dot.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name within a domain, `host` within `example.org` as `host.example.org`; none if that is too long.
+    /// The name within a domain: `host` within `example.org` is `host.example.org`. `None` if that is too long.
     #[must_use]
     pub fn within(&self, domain: &Self) -> Option<Self> {
         format!("{self}.{domain}").parse().ok()
     }
 
-    /// Whether a text is a name that can be sent; a final dot is allowed.
+    /// Checks that a text is a name that can be sent. A final dot is allowed.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn check(text: &str) -> Result<(), InvalidDomainName> {
         let name = text.strip_suffix('.').unwrap_or(text);
         name.split('.').try_for_each(check_label)?;
-        // Each label's length octet stands where its dot was; the first one's and the root's are extra.
+        // Each label's length octet replaces a dot. The first label's and the root's are extra.
         if name.len() + 2 > MAX_NAME {
             return Err(InvalidDomainName::LongName);
         }

@@ -1,4 +1,4 @@
-//! The addresses of a hypervisor's tunnel endpoint: one of each family, at most.
+//! The addresses of a hypervisor's tunnel endpoint: at most one of each IP version.
 
 use crate::IpVersion;
 use serde::{Deserialize, Serialize};
@@ -6,35 +6,36 @@ use std::fmt;
 use std::net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-/// Where a hypervisor receives tunnelled frames (`external_ids:sextant-encap-ip`): at an address of IPv6, of IPv4, or at
-/// one of each. Its text is the addresses, separated by commas.
+/// Where a hypervisor receives tunnelled frames (`external_ids:sextant-encap-ip`): at an IPv6 address, an IPv4 address,
+/// or one of each. Its text is the addresses, separated by commas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Endpoints {
-    /// IPv6 alone.
+    /// IPv6 only.
     Ipv6(Ipv6Addr),
-    /// IPv4 alone.
+    /// IPv4 only.
     Ipv4(Ipv4Addr),
-    /// Either.
+    /// One of each.
     Both(Ipv6Addr, Ipv4Addr),
 }
 
 /// The text is not a hypervisor's tunnel endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadEndpoints {
-    /// This is no address.
+    /// This text is not an address.
     #[error("'{0}': {1}")]
     NoAddress(String, AddrParseError),
-    /// Nothing can be sent to this one.
+    /// No machine can have this address.
     #[error("{0}: it is not the address of one machine")]
     NoMachine(IpAddr),
-    /// There are several of one family.
+    /// There are several addresses of one IP version.
     #[error("it has more than one address of a family")]
     Several,
 }
 
 impl Endpoints {
     /// The IPv6 address.
+    #[must_use]
     pub fn ipv6(self) -> Option<Ipv6Addr> {
         match self {
             Self::Ipv6(ipv6) | Self::Both(ipv6, _) => Some(ipv6),
@@ -43,6 +44,7 @@ impl Endpoints {
     }
 
     /// The IPv4 address.
+    #[must_use]
     pub fn ipv4(self) -> Option<Ipv4Addr> {
         match self {
             Self::Ipv4(ipv4) | Self::Both(_, ipv4) => Some(ipv4),
@@ -50,7 +52,8 @@ impl Endpoints {
         }
     }
 
-    /// The first that no other machine can send to as this one's, whatever the network: `::1`, link-local, multicast, ….
+    /// The first address that other machines can never use to reach this one: `::1`, link-local, multicast and so on.
+    #[must_use]
     pub fn impossible(self) -> Option<IpAddr> {
         self.addresses().find(|address| match address {
             IpAddr::V6(ipv6) => {
@@ -66,7 +69,7 @@ impl Endpoints {
         })
     }
 
-    /// The address of a family.
+    /// The address of an IP version.
     pub fn of(self, family: IpVersion) -> Option<IpAddr> {
         match family {
             IpVersion::V6 => self.ipv6().map(IpAddr::from),
@@ -80,7 +83,8 @@ impl Endpoints {
         ipv6.into_iter().chain(self.ipv4().map(IpAddr::from))
     }
 
-    /// The one that comes first: IPv6 if there is one.
+    /// The preferred address: IPv6 if there is one.
+    #[must_use]
     pub fn first(self) -> IpAddr {
         match self {
             Self::Ipv6(ipv6) | Self::Both(ipv6, _) => ipv6.into(),
@@ -88,8 +92,9 @@ impl Endpoints {
         }
     }
 
-    /// Our address and theirs, by which two hypervisors reach each other: IPv6 where both have it, else IPv4. None if
-    /// there is no family that both have.
+    /// Our address and the peer's, for a tunnel between two hypervisors. IPv6 if both have it, else IPv4. `None` if
+    /// they share no IP version.
+    #[must_use]
     pub fn towards(self, peer: Self) -> Option<(IpAddr, IpAddr)> {
         let ipv6 = self.ipv6().zip(peer.ipv6());
         let ipv4 = self.ipv4().zip(peer.ipv4());
@@ -135,7 +140,7 @@ impl FromStr for Endpoints {
     }
 }
 
-/// An IPv4-mapped address (RFC 4291 §2.5.5.2) is the IPv4 one, as Open vSwitch takes it.
+/// Parses an address. An IPv4-mapped one (RFC 4291 §2.5.5.2) becomes IPv4, as in Open vSwitch.
 fn address(text: &str) -> Result<IpAddr, BadEndpoints> {
     let parsed: Result<IpAddr, _> = text.parse();
     let address = parsed

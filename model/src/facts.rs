@@ -1,4 +1,4 @@
-//! What was observed.
+//! What was observed of hypervisors, interfaces and external networks.
 
 mod external;
 mod holders;
@@ -26,11 +26,11 @@ use tunnels::Tunnels;
 pub struct Plugged {
     /// The hypervisor.
     pub chassis: ChassisId,
-    /// Its OpenFlow port; none while the switch has not given it one, or where it is known from before a restart only.
+    /// Its OpenFlow port. `None` until the switch has given it one, or if it is only known from before a restart.
     pub ofport: Option<u16>,
 }
 
-/// A port that exists and is plugged in.
+/// An existing port that is plugged in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
     /// The port's network.
@@ -41,9 +41,9 @@ pub struct Binding {
     pub ofport: Option<u16>,
 }
 
-/// What was observed of hypervisors and interfaces: one immutable version of it.
+/// One immutable version of what was observed of hypervisors and interfaces.
 ///
-/// Bindings and their indexes follow from what is plugged in and from which ports exist; the methods keep them so.
+/// Bindings and indexes follow from the interfaces and from the ports that exist. The methods keep them so.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
     chassis: OrdMap<ChassisId, Arc<Chassis>>,
@@ -62,33 +62,37 @@ pub struct Facts {
     delegations: OrdMap<SubnetId, Arc<Delegation>>,
     tunnels: Tunnels,
     holders: Holders,
-    /// Pairs of hypervisors that have no family of addresses in common.
+    /// Number of pairs of hypervisors that share no IP version.
     without_family: usize,
     shortfalls: OrdMap<ChassisId, Arc<Shortfall>>,
 }
 
 impl Facts {
     /// All hypervisors, by id.
+    #[must_use]
     pub fn chassis(&self) -> &OrdMap<ChassisId, Arc<Chassis>> {
         &self.chassis
     }
 
-    /// All interfaces that carry a port's id, whether or not there is such a port.
+    /// All interfaces that carry a port's id, even if no such port exists.
+    #[must_use]
     pub fn plugged(&self) -> &OrdMap<PortId, Plugged> {
         &self.plugged
     }
 
-    /// All ports that exist and are plugged in.
+    /// All existing ports that are plugged in.
+    #[must_use]
     pub fn bindings(&self) -> &OrdMap<PortId, Binding> {
         &self.bindings
     }
 
     /// Ports whose flows their switch has confirmed.
+    #[must_use]
     pub fn active(&self) -> &OrdSet<PortId> {
         &self.active
     }
 
-    /// The hypervisors whose `br-int` has this datapath id, as their databases show it. Each switch that connects asks.
+    /// The hypervisors whose `br-int` has this datapath id, as their databases show it.
     pub fn chassis_of_datapath(&self, datapath_id: u64) -> impl Iterator<Item = &Arc<Chassis>> {
         let first = (datapath_id, ChassisId::new(""));
         let shown = self.datapaths.range(first..);
@@ -96,7 +100,7 @@ impl Facts {
         shown.filter_map(|(_, id)| self.chassis.get(id))
     }
 
-    /// Takes in what is known of a hypervisor.
+    /// Stores what is known of a hypervisor.
     pub fn put_chassis(&mut self, chassis: Chassis) {
         self.forget_datapath(&chassis.id);
         if let Some(datapath_id) = chassis.datapath_id {
@@ -113,7 +117,7 @@ impl Facts {
         }
     }
 
-    /// Forgets a hypervisor. Ports plugged in there stay so until that is said of them.
+    /// Removes a hypervisor. Its ports stay plugged in until [`Facts::unplug`] is called for them.
     pub fn remove_chassis(&mut self, id: &ChassisId) {
         self.forget_datapath(id);
         self.chassis.remove(id);
@@ -130,13 +134,13 @@ impl Facts {
         self.pair_families();
     }
 
-    /// An interface with this port's id appeared or changed. The latest to appear is where the port is.
+    /// An interface with this port's id appeared or changed. A port is where its interface appeared last.
     pub fn plug(&mut self, intent: &Intent, port: PortId, plugged: Plugged) {
         self.plugged.insert(port, plugged);
         self.rebind(intent, port);
     }
 
-    /// The interface of a port is gone from a hypervisor; nothing changes if the port has since moved elsewhere.
+    /// The interface of a port is gone from a hypervisor. Nothing changes if the port has moved to another since.
     pub fn unplug(&mut self, intent: &Intent, port: PortId, chassis: &ChassisId) {
         if self
             .plugged
@@ -148,7 +152,7 @@ impl Facts {
         }
     }
 
-    /// Brings a port's binding in line with intent, after the port or its interface changed.
+    /// Updates a port's binding, after the port or its interface changed.
     pub fn rebind(&mut self, intent: &Intent, port: PortId) {
         let wanted = self
             .plugged
@@ -159,10 +163,12 @@ impl Facts {
                 chassis: plugged.chassis.clone(),
                 ofport: plugged.ofport,
             });
+        // Groups and pairs may change while the binding stays.
         self.regroup(intent, port, wanted.as_ref());
         if self.bindings.get(&port) == wanted.as_ref() {
             return self.let_go(intent, port);
         }
+        // At another place, or by another OpenFlow port, it needs other flows, which are not confirmed yet.
         self.active.remove(&port);
         if let Some(old) = self.bindings.remove(&port) {
             self.unconfirmed.remove(&(old.chassis.clone(), port));
@@ -180,10 +186,11 @@ impl Facts {
                 .insert((new.chassis.clone(), new.network, port));
             self.bindings.insert(port, new);
         }
+        // Last: the addresses that it may keep depend on where it is.
         self.let_go(intent, port);
     }
 
-    /// Brings the index of ports by group in line: where a port is, and the groups that it is under.
+    /// Updates the index of ports by group: where the port is, and its groups.
     fn regroup(&mut self, intent: &Intent, id: PortId, binding: Option<&Binding>) {
         let wanted = binding
             .zip(intent.ports.get(&id))
@@ -205,7 +212,7 @@ impl Facts {
         }
     }
 
-    /// A switch has confirmed the flows of a port that is bound to it.
+    /// A switch has confirmed the flows of a port bound to it.
     pub fn confirm(&mut self, port: PortId, chassis: &ChassisId) {
         if self
             .bindings
@@ -217,19 +224,21 @@ impl Facts {
         }
     }
 
-    /// What a hypervisor's switch did not take of its flows when it was last asked; none: it took them all.
+    /// The flows that a hypervisor's switch refuses. `None` if it accepts all.
+    #[must_use]
     pub fn shortfall(&self, chassis: &ChassisId) -> Option<&Arc<Shortfall>> {
         self.shortfalls.get(chassis)
     }
 
     /// How Neighbor Solicitations are answered on a hypervisor.
+    #[must_use]
     pub fn answering(&self, chassis: &ChassisId) -> Answering {
         let shortfall = self.shortfalls.get(chassis);
         shortfall.map_or(Answering::ByFlow, |shortfall| shortfall.answering)
     }
 
-    /// A hypervisor's switch does not take these flows. Its ports that do without some of their own are not active, until
-    /// they are confirmed.
+    /// A hypervisor's switch refuses these flows. Ports that miss flows of their own are not active, until they are
+    /// confirmed.
     pub fn fall_short(&mut self, chassis: &ChassisId, shortfall: Arc<Shortfall>) {
         for port in &shortfall.ports {
             let binding = self.bindings.get(port);
@@ -253,11 +262,12 @@ impl Facts {
     }
 
     /// Where a port is and where frames for it are sent.
+    #[must_use]
     pub fn binding(&self, port: PortId) -> Option<&Binding> {
         self.bindings.get(&port)
     }
 
-    /// The ports of a network that are on a hypervisor, by id.
+    /// The ports of a network on a hypervisor, by id.
     pub fn local_ports(
         &self,
         network: NetworkId,
@@ -278,7 +288,7 @@ impl Facts {
         self.under.range(range).map(|(_, _, port)| *port)
     }
 
-    /// Every port on a hypervisor with each group that it is under, by group.
+    /// Every port on a hypervisor with each of its groups, by group.
     pub fn groups_on(
         &self,
         chassis: &ChassisId,
@@ -290,7 +300,7 @@ impl Facts {
             .map(|(_, group, port)| (*group, *port))
     }
 
-    /// The hypervisors that have ports of a network, by id. Costs one look-up a hypervisor, however many ports it has.
+    /// The hypervisors with ports of a network, by id. Costs one look-up a hypervisor, however many ports it has.
     pub fn chassis_with(&self, network: NetworkId) -> impl Iterator<Item = &ChassisId> {
         let mut next = self
             .members
@@ -298,6 +308,7 @@ impl Facts {
             .next();
         std::iter::from_fn(move || {
             let (_, chassis, _) = next.filter(|member| member.0 == network)?;
+            // Skip scan: one look-up jumps over all ports of this hypervisor to the next one.
             next = self
                 .members
                 .range((network, chassis.clone(), PortId::MAX)..)
@@ -306,7 +317,7 @@ impl Facts {
         })
     }
 
-    /// The networks that have ports on a hypervisor, by id. Costs one look-up a network.
+    /// The networks with ports on a hypervisor, by id. Costs one look-up a network.
     pub fn networks_on<'a>(
         &'a self,
         chassis: &'a ChassisId,
@@ -317,6 +328,7 @@ impl Facts {
             .next();
         std::iter::from_fn(move || {
             let (_, network, _) = *next.as_ref().filter(|located| located.0 == *chassis)?;
+            // Skip scan: one look-up jumps over all ports of this network to the next one.
             next = self
                 .located
                 .range((chassis.clone(), *network, PortId::MAX)..)
@@ -326,11 +338,12 @@ impl Facts {
     }
 
     /// The prefixes that were delegated, by subnet.
+    #[must_use]
     pub fn delegations(&self) -> &OrdMap<SubnetId, Arc<Delegation>> {
         &self.delegations
     }
 
-    /// This prefix was delegated to a subnet; none: none any more.
+    /// A subnet was delegated this prefix. `None`: it has no delegated prefix any more.
     pub fn delegate(&mut self, subnet: SubnetId, delegation: Option<Arc<Delegation>>) {
         match delegation {
             Some(delegation) => drop(self.delegations.insert(subnet, delegation)),
@@ -338,8 +351,9 @@ impl Facts {
         }
     }
 
-    /// What the worst encapsulation of any hypervisor adds to an IP packet of a guest, in octets; before there is any
-    /// hypervisor, VXLAN over IPv6 is assumed.
+    /// The most octets that any hypervisor's encapsulation adds to a guest's IP packet. Without any hypervisor, VXLAN
+    /// over IPv6 is assumed.
+    #[must_use]
     pub fn tunnel_overhead(&self) -> u16 {
         const ASSUMED: Encap = Encap {
             endpoints: Endpoints::Ipv6(Ipv6Addr::UNSPECIFIED),
@@ -348,8 +362,8 @@ impl Facts {
         self.overhead.unwrap_or(ASSUMED.overhead())
     }
 
-    /// The MTU of a network in octets: what was asked for, else what [`Facts::tunnel_overhead`] leaves of the
-    /// underlay's MTU.
+    /// The MTU of a network in octets: the one asked for, else the underlay's MTU less [`Facts::tunnel_overhead`].
+    #[must_use]
     pub fn network_mtu(&self, network: &Network, settings: &Settings) -> u16 {
         match network.mtu {
             Some(mtu) => mtu,

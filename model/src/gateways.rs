@@ -1,4 +1,4 @@
-//! On which hypervisor each router has its external gateway, and what is known there of the outside.
+//! Which hypervisor has each router's external gateway, and what it knows of the external network.
 
 use crate::{Chassis, ChassisId, Intent, MacAddr, NetworkId, Router, RouterId};
 use imbl::{OrdMap, OrdSet};
@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-/// What a hypervisor has learned of an external network.
+/// What a hypervisor has learned on an external network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outside {
-    /// The best router of those that advertise themselves there: its link-local address.
+    /// The link-local address of the best router that advertises there.
     pub default_router: Option<Ipv6Addr>,
-    /// Who has which MAC.
+    /// The MACs of neighbours there.
     pub neighbors: BTreeMap<IpAddr, MacAddr>,
 }
 
@@ -59,7 +59,7 @@ impl Gateways {
         self.on.range(range).map(|(_, _, router)| *router)
     }
 
-    /// A hypervisor is gone, or back. Returns whether that is news.
+    /// A hypervisor is gone, or back. Returns whether this changes anything.
     pub(crate) fn mark(&mut self, chassis: &ChassisId, gone: bool) -> bool {
         match gone {
             true => self.gone.insert(chassis.clone()).is_none(),
@@ -67,7 +67,7 @@ impl Gateways {
         }
     }
 
-    /// What a hypervisor has learned of a network's outside; none: nothing any more.
+    /// A hypervisor has learned this on an external network. `None`: it knows nothing there any more.
     pub(crate) fn learn(
         &mut self,
         chassis: &ChassisId,
@@ -81,8 +81,8 @@ impl Gateways {
         }
     }
 
-    /// What one hypervisor knew of a network's outside counts on the other until that has learned better: a next hop is not
-    /// missing while a gateway moves.
+    /// What the old hypervisor knew of an external network counts for the new one until that one has learned more. So
+    /// no next hop is missing while a gateway moves.
     fn hand_over(&mut self, old: &ChassisId, new: &ChassisId, network: NetworkId) {
         let known = self.outside.get(&(old.clone(), network)).cloned();
         if let Some(known) = known {
@@ -91,7 +91,7 @@ impl Gateways {
         }
     }
 
-    /// Puts a router's gateway where it should be.
+    /// Moves a router's gateway where it belongs.
     pub(crate) fn place(
         &mut self,
         intent: &Intent,
@@ -105,8 +105,8 @@ impl Gateways {
         self.put(router, wanted);
     }
 
-    /// Puts routers' gateways where they should be, after nothing changed but this one hypervisor: it changed, joined, left,
-    /// is gone or back. Costs a look at each router, and one at all hypervisors for those whose gateway was there.
+    /// Moves routers' gateways where they belong, after only this hypervisor changed: it changed, joined, left, is gone
+    /// or back. Costs a look at each router, and a look at all hypervisors for each router whose gateway was there.
     pub(crate) fn reconsider(
         &mut self,
         intent: &Intent,
@@ -126,6 +126,7 @@ impl Gateways {
             let Some(changed) = changed.filter(|changed| changed.reaches(physical)) else {
                 continue;
             };
+            // The other hypervisors rank among each other as before, so only this one and the present holder compare.
             let holder = on.and_then(|on| chassis.get(on));
             if holder.is_none_or(|on| self.rank(changed, router) > self.rank(on, router)) {
                 self.put(router, Some((id.clone(), network)));
@@ -142,6 +143,7 @@ impl Gateways {
             self.on.remove(&(old, network, router));
         }
         if let Some((new, network)) = wanted {
+            // Neighbours of another network are of no use.
             let same = before.filter(|(_, of)| *of == network);
             if let Some((old, _)) = same {
                 self.hand_over(&old, &new, network);
@@ -151,9 +153,9 @@ impl Gateways {
         }
     }
 
-    /// The hypervisor for a router's gateway, of those with a bridge of the physical network: one that is not gone, of the
-    /// highest priority, and of those the one with the highest hash, so that one that comes or goes moves no gateways
-    /// between the others (RFC 2991's highest random weight).
+    /// Chooses the hypervisor for a router's gateway among those with a bridge of the physical network. It is not gone,
+    /// it has the highest priority, and then the best hash. So a hypervisor that comes or goes moves no gateways between
+    /// the others (RFC 2991's highest random weight).
     fn best<'a>(
         &self,
         chassis: &'a OrdMap<ChassisId, Arc<Chassis>>,
@@ -167,7 +169,7 @@ impl Gateways {
         best.map(|chassis| &chassis.id)
     }
 
-    /// How much a hypervisor is to be preferred for a router's gateway.
+    /// How much a router's gateway prefers a hypervisor.
     fn rank(&self, chassis: &Chassis, router: RouterId) -> (bool, u16, Reverse<u64>) {
         let here = !self.gone.contains(&chassis.id);
         let weight = Reverse(weight(router, &chassis.id));
@@ -175,7 +177,7 @@ impl Gateways {
     }
 }
 
-/// A router's external network, if it has one, and that's physical network.
+/// A router's external network, if it has one, and the physical network of that.
 fn external_network(intent: &Intent, id: RouterId) -> Option<(NetworkId, &str)> {
     let router: &Arc<Router> = intent.routers.get(&id)?;
     let network = router.external_gateway?.network_id;
@@ -183,7 +185,7 @@ fn external_network(intent: &Intent, id: RouterId) -> Option<(NetworkId, &str)> 
     Some((network, physical))
 }
 
-/// FNV-1a of both ids, mixed once more: the same in every process and for ever.
+/// FNV-1a of both ids, mixed once more. It is the same in every process and version, so restarts move no gateways.
 fn weight(router: RouterId, chassis: &ChassisId) -> u64 {
     let octets = router
         .0

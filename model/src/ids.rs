@@ -92,11 +92,13 @@ pub struct ChassisId(Arc<str>);
 
 impl ChassisId {
     /// The chassis of this `system-id`.
+    #[must_use]
     pub fn new(system_id: &str) -> Self {
         Self(system_id.into())
     }
 
     /// The `system-id`.
+    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -16,9 +16,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-/// What was asked for, by the API and by the configuration: one immutable version of it.
+/// One immutable version of what was asked for, by the API and the configuration.
 ///
-/// The indexes follow from the objects; [`Intent::apply`] is the only way to change either.
+/// The indexes follow from the objects. Only [`Intent::apply`] changes either.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Intent {
     /// Networks.
@@ -68,7 +68,8 @@ pub struct Intent {
 }
 
 impl Intent {
-    /// Nothing asked for but the configuration.
+    /// An empty cloud with this configuration.
+    #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self {
             settings: Arc::new(settings),
@@ -76,7 +77,8 @@ impl Intent {
         }
     }
 
-    /// Whether there is what a key names. Facts are none of intent's business.
+    /// Whether the object or claim of a key exists. Intent knows no facts.
+    #[must_use]
     pub fn has(&self, key: &Key) -> bool {
         match key {
             Key::Object(key) => self.has_object(key),
@@ -102,17 +104,20 @@ impl Intent {
         }
     }
 
-    /// Whether somebody has what this names.
+    /// Whether somebody has what this claim names.
+    #[must_use]
     pub fn is_claimed(&self, claim: &Claim) -> bool {
         self.claims.contains(claim)
     }
 
     /// How many objects of a kind a project has.
+    #[must_use]
     pub fn count_of(&self, project: &str, kind: Counted) -> u64 {
         self.counts.get(project, kind)
     }
 
-    /// How many objects of a kind a project may have; none: as many as it likes.
+    /// How many objects of a kind a project may have. `None`: no limit.
+    #[must_use]
     pub fn quota_of(&self, project: &str, kind: Counted) -> Option<u64> {
         let set = self.quotas.get(project);
         let set = set.and_then(|quota| quota.limits.get(&kind));
@@ -120,7 +125,7 @@ impl Intent {
             .unwrap_or_else(|| self.settings.quotas.limit(kind))
     }
 
-    /// The addresses of a subnet that are some port's, in order.
+    /// The addresses of a subnet that ports have, in order.
     pub fn claimed_addresses(&self, subnet: SubnetId) -> impl Iterator<Item = IpAddr> + '_ {
         let first = Claim::Address(subnet, IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let last = Claim::Address(subnet, IpAddr::V6(Ipv6Addr::from_bits(u128::MAX)));
@@ -155,14 +160,14 @@ impl Intent {
             .filter_map(|(_, port)| self.ports.get(port))
     }
 
-    /// The ports by which routers have a network for their external one, by id.
+    /// The routers' gateway ports on an external network, by id.
     pub fn gateway_ports_of(&self, network: NetworkId) -> impl Iterator<Item = &Arc<Port>> {
         self.gateway_ports_of
             .range(ports_in(network))
             .filter_map(|(_, port)| self.ports.get(port))
     }
 
-    /// The ports of a network that may use a MAC which is not their own, by id.
+    /// The ports of a network that may use this MAC besides their own, by id.
     pub fn users_of(&self, network: NetworkId, mac: MacAddr) -> impl Iterator<Item = &Arc<Port>> {
         let range = (network, mac, PortId::MIN)..=(network, mac, PortId::MAX);
         self.users_of
@@ -170,7 +175,7 @@ impl Intent {
             .filter_map(|(_, _, port)| self.ports.get(port))
     }
 
-    /// The ports of whatever network that were given an address, by id.
+    /// The ports of any network that were given an address, by id.
     pub fn holders_of(&self, address: IpAddr) -> impl Iterator<Item = &Arc<Port>> {
         let range = (address, PortId::MIN)..=(address, PortId::MAX);
         self.holders_of
@@ -187,13 +192,15 @@ impl Intent {
     }
 
     /// The port of a router on its external network.
+    #[must_use]
     pub fn gateway_of(&self, router: RouterId) -> Option<&Arc<Port>> {
         let range = (router, PortId::MIN)..=(router, PortId::MAX);
         let mut ports = self.gateways_of.range(range);
         ports.find_map(|(_, port)| self.ports.get(port))
     }
 
-    /// The security group that a project's ports are put under when nothing else is said.
+    /// The security group that a project's ports get if they name none.
+    #[must_use]
     pub fn default_group_of(&self, project: &str) -> Option<SecurityGroupId> {
         self.default_groups.get(project).copied()
     }
@@ -208,7 +215,7 @@ impl Intent {
             .filter_map(|(_, rule)| self.security_group_rules.get(rule))
     }
 
-    /// The rules, of whatever group, at whose other end are the ports of this group, by id.
+    /// The rules of any group whose other end is this group, by id.
     pub fn rules_about(
         &self,
         group: SecurityGroupId,
@@ -226,7 +233,7 @@ impl Intent {
             .filter_map(|(_, port)| self.ports.get(port))
     }
 
-    /// The groups that have a port with this address, by id; one that has several is named as often.
+    /// The groups with a port of this address, by id. A group with several such ports is repeated.
     pub fn groups_at(
         &self,
         address: &MemberAddress,
@@ -238,6 +245,7 @@ impl Intent {
     }
 
     /// The number of a group in the pipeline.
+    #[must_use]
     pub fn group_number(&self, group: SecurityGroupId) -> Option<GroupNumber> {
         self.group_numbers.get(&group).copied()
     }
@@ -251,7 +259,7 @@ impl Intent {
     }
 }
 
-/// What a port adds to the members of its groups. One under no group costs nothing.
+/// What a port adds to the members of its groups. A port without groups costs nothing.
 fn memberships(
     port: &Port,
 ) -> impl Iterator<Item = (MemberAddress, SecurityGroupId, PortId)> + use<'_> {

@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
 
-/// A version of the Internet Protocol. It is stored as its number, but where a rule has it as its ethertype
-/// (`as_ethertype`).
+/// A version of the Internet Protocol. It is stored as its number. A rule stores it as its ethertype (`as_ethertype`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 pub enum IpVersion {
@@ -16,7 +15,7 @@ pub enum IpVersion {
     V6,
 }
 
-/// There is no such version, or none that is spoken.
+/// There is no such version, or Sextant does not know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no IP version {0}: use 4 or 6")]
 pub struct UnknownIpVersion(pub u8);
@@ -25,7 +24,8 @@ impl IpVersion {
     /// Both.
     pub const ALL: [Self; 2] = [Self::V4, Self::V6];
 
-    /// That of an address.
+    /// The version of an address.
+    #[must_use]
     pub fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(_) => Self::V4,
@@ -33,12 +33,14 @@ impl IpVersion {
         }
     }
 
-    /// That of a prefix.
+    /// The version of a prefix.
+    #[must_use]
     pub fn of_prefix(prefix: IpNet) -> Self {
         Self::of(prefix.addr())
     }
 
     /// 4 or 6.
+    #[must_use]
     pub fn number(self) -> u8 {
         match self {
             Self::V4 => 4,
@@ -46,7 +48,8 @@ impl IpVersion {
         }
     }
 
-    /// `IPv4` or `IPv6`, as Neutron has a rule's ethertype.
+    /// `IPv4` or `IPv6`, as a rule's ethertype in Neutron.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::V4 => "IPv4",

@@ -1,4 +1,4 @@
-//! Names of what is stored, in four kinds.
+//! Names of stored things, in four kinds.
 
 use crate::{
     AddressScopeId, ChassisId, Counted, IpVersion, MacAddr, NetworkId, NetworkKey, PortId,
@@ -8,17 +8,17 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
-/// The name of something stored. Names of different kinds differ in their text too, so that it does without the kind.
+/// The name of a stored thing. The texts of different kinds differ, so a text names one thing without its kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Key {
-    /// Something that was asked for.
+    /// An object that was asked for.
     Object(ObjectKey),
-    /// Something that only one may have.
+    /// A claim: only one may have it.
     Claim(Claim),
-    /// Something that writers agree on.
+    /// A mark that writers agree on.
     Mark(Mark),
-    /// Something that was observed.
+    /// A fact that was observed.
     Fact(Fact),
 }
 
@@ -43,25 +43,25 @@ pub enum ObjectKey {
     SecurityGroupRule(SecurityGroupRuleId),
     /// An access control policy.
     RbacPolicy(RbacPolicyId),
-    /// What a project may have.
+    /// A project's quotas.
     Quota(String),
     /// The DHCPv6 server's identity.
     ServerIdentity,
 }
 
-/// Names what only one may have. It is stored so that two writers cannot both have it: a commit that makes one demands that
-/// it was absent.
+/// Names what only one may have. It is stored so that two writers cannot both get it: a commit that makes one requires
+/// that it was absent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Claim {
-    /// An address of a subnet is a port's.
+    /// A port has this address of a subnet.
     Address(SubnetId, IpAddr),
-    /// A MAC on a network is a port's.
+    /// A port has this MAC on a network.
     Mac(NetworkId, MacAddr),
-    /// A number is a network's.
+    /// A network has this number.
     NetworkKey(NetworkKey),
-    /// A segment of a physical network is a network's: a VLAN, or what is untagged.
+    /// A network has this segment of a physical network: a VLAN, or the untagged one.
     Segment(String, Option<u16>),
-    /// A number is a router's.
+    /// A router has this number.
     RouterKey(RouterKey),
     /// A subnet pool is the default of an IP version.
     DefaultSubnetPool(IpVersion),
@@ -71,19 +71,18 @@ pub enum Claim {
     DefaultSecurityGroup(String),
 }
 
-/// Names what writers agree on. Whoever does what it stands for writes it again, so that a writer who rests on nobody having
-/// done so can demand that it did not change. Those who do it do not hinder each other.
+/// Names what writers agree on. A writer who does what a mark stands for writes the mark. Another, who relies on nobody
+/// doing it, requires that the mark did not change. Writers of the same mark do not hinder each other.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Mark {
     /// A port of the network is made, changed or removed.
     PortsOf(NetworkId),
-    /// A port is put under the security group, or a rule is made with it at the other end.
+    /// A port is put under the security group, or a rule names it as the other end.
     UsesOf(SecurityGroupId),
-    /// Something counted of a project is made. A writer near the project's quota demands that the count is no higher than
-    /// it was.
+    /// A counted object is made. A writer near the project's quota requires that the count did not grow.
     CountOf(String, Counted),
-    /// Something counted is made near the project's quota. A writer who believes to be far from it demands that nobody has
-    /// come near.
+    /// A counted object is made near the project's quota. A writer who believes to be far from the quota requires that
+    /// nobody came near it.
     NearQuota(String, Counted),
 }
 
@@ -94,9 +93,9 @@ pub enum Fact {
     Chassis(ChassisId),
     /// Where a port's interface was last observed.
     Location(PortId),
-    /// What a hypervisor last knew of an external network's outside.
+    /// What a hypervisor last knew of an external network.
     Outside(ChassisId, NetworkId),
-    /// The prefix that was delegated to a subnet.
+    /// The prefix delegated to a subnet.
     Delegation(SubnetId),
 }
 

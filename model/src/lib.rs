@@ -1,11 +1,13 @@
 //! The nouns of Sextant.
 //!
-//! [`Intent`] is what was asked for (through the API and the configuration), [`Facts`] what was observed (over
-//! OVSDB and OpenFlow). Both are structurally shared maps of immutable values: a clone costs nothing and two
-//! versions are compared in the size of their difference. [`Punt`] is the reason why a packet comes up from a
-//! switch, together with everything needed to answer it.
+//! [`Intent`] is what was asked for, through the API and the configuration. [`Facts`] is what was observed, over OVSDB
+//! and OpenFlow. Both are structurally shared maps of immutable values: a clone costs nothing, and comparing two
+//! versions costs as much as their difference. [`Punt`] is the reason why a packet comes up from a switch, with
+//! everything needed to answer it.
 //!
 //! Nothing here does IO, reads a clock or makes an id: those are arguments.
+
+#![warn(clippy::must_use_candidate)]
 
 mod address;
 mod address_scope;

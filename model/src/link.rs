@@ -1,4 +1,4 @@
-//! Where Sextant speaks for routers on one hypervisor: to guests of a network, and on external networks.
+//! The links where Sextant speaks for routers on one hypervisor: networks of guests, and external networks.
 
 use crate::{Advertisement, MacAddr, NetworkKey, PortId, SubnetId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub struct AdvertisedLink {
     /// The network's number.
     pub network: NetworkKey,
-    /// What the router says.
+    /// What the router advertises.
     pub advertisement: Arc<Advertisement>,
 }
 
@@ -19,20 +19,20 @@ pub struct AdvertisedLink {
 pub struct Uplink {
     /// The patch port to the bridge of the physical network.
     pub port: u16,
-    /// The tag of what is sent, as `vlan_tci` has it (ovs-fields(7)); 0 without one.
+    /// The `vlan_tci` of packets that are sent there (ovs-fields(7)); 0 without a tag.
     pub vlan_tci: u16,
-    /// Who speaks there, by the router's gateway port.
+    /// The routers that speak there, by their gateway ports.
     pub speakers: BTreeMap<PortId, Speaker>,
-    /// Next hops that do not depend on who is heard.
+    /// Next hops that do not depend on the routers heard.
     pub next_hops: BTreeSet<IpAddr>,
-    /// Whether a router's next hop is whoever advertises itself there.
+    /// Whether some router takes a router that advertises there as its next hop.
     pub listens: bool,
 }
 
 /// A router on an external network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Speaker {
-    /// What it sends from.
+    /// The MAC that it sends from.
     pub mac: MacAddr,
     /// Its addresses, the link-local one first.
     pub addresses: Vec<IpAddr>,

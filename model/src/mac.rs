@@ -16,12 +16,14 @@ pub struct InvalidMac(pub String);
 
 impl MacAddr {
     /// The modified EUI-64 interface identifier (RFC 4291 appendix A).
+    #[must_use]
     pub fn interface_id(self) -> [u8; 8] {
         let [a, b, c, d, e, f] = self.0;
         [a ^ 2, b, c, 0xff, 0xfe, d, e, f]
     }
 
     /// The address that SLAAC gives to this interface under the /64 of `prefix` (RFC 4862 §5.5.3).
+    #[must_use]
     pub fn eui64(self, prefix: Ipv6Addr) -> Ipv6Addr {
         let mut octets = prefix.octets();
         octets[8..].copy_from_slice(&self.interface_id());
@@ -29,16 +31,19 @@ impl MacAddr {
     }
 
     /// The link-local address of this interface (RFC 4862 §5.3).
+    #[must_use]
     pub fn link_local(self) -> Ipv6Addr {
         self.eui64(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0))
     }
 
     /// The group bit: not the address of one interface.
+    #[must_use]
     pub fn is_multicast(self) -> bool {
         self.0[0] & 1 == 1
     }
 
     /// The address as a number, first octet most significant, as OpenFlow matches on it.
+    #[must_use]
     pub fn to_u64(self) -> u64 {
         self.0.iter().fold(0, |n, octet| n << 8 | u64::from(*octet))
     }
@@ -71,11 +76,10 @@ impl FromStr for MacAddr {
         let mut octets = [0; 6];
         let mut parts = text.split(':');
         for octet in &mut octets {
-            let part = parts
+            *octet = parts
                 .next()
-                .filter(|part| is_hex_pair(part))
+                .and_then(hexadecimal_octet)
                 .ok_or_else(invalid)?;
-            *octet = u8::from_str_radix(part, 16).map_err(|_| invalid())?;
         }
         if parts.next().is_some() {
             Err(invalid())
@@ -85,8 +89,13 @@ impl FromStr for MacAddr {
     }
 }
 
-fn is_hex_pair(part: &str) -> bool {
-    part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_hexdigit())
+/// An octet as two hexadecimal digits. `from_str_radix` alone would accept one digit, or a sign.
+pub(crate) fn hexadecimal_octet(pair: &str) -> Option<u8> {
+    let is_pair = pair.len() == 2 && pair.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if !is_pair {
+        return None;
+    }
+    u8::from_str_radix(pair, 16).ok()
 }
 
 impl Serialize for MacAddr {

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NetworkType {
-    /// In VXLAN, GRE or Geneve, as the hypervisors are configured; the API calls it `vxlan` or `geneve` or `gre`.
+    /// In VXLAN, GRE or Geneve, as each hypervisor is configured. The API may call it any of these.
     Vxlan,
-    /// As `Vxlan`; the operator asked for this name.
+    /// Like `Vxlan`: the operator asked for this name.
     Gre,
-    /// As `Vxlan`; the operator asked for this name.
+    /// Like `Vxlan`: the operator asked for this name.
     Geneve,
     /// Untagged on a provider network.
     Flat,
@@ -21,6 +21,7 @@ pub enum NetworkType {
 
 impl NetworkType {
     /// Whether frames travel in tunnels between hypervisors.
+    #[must_use]
     pub fn is_tunnelled(self) -> bool {
         match self {
             Self::Vxlan | Self::Gre | Self::Geneve => true,
@@ -42,28 +43,30 @@ pub struct Network {
     pub shared: bool,
     /// `router:external`.
     pub external: bool,
-    /// The external network that is taken where none is named; at most one is.
+    /// Whether it is the default external network. There is at most one.
     #[serde(default)]
     pub is_default: bool,
-    /// The MTU that was asked for, in octets; else it follows from the encapsulation ([`crate::Facts::network_mtu`]).
+    /// The MTU that was asked for, in octets. Without it, the MTU follows from the encapsulation
+    /// ([`crate::Facts::network_mtu`]).
     pub mtu: Option<u16>,
-    /// What new ports of the network have for `port_security_enabled`.
+    /// The default of `port_security_enabled` for new ports of the network.
     pub port_security_enabled: bool,
-    /// The domain of its guests' names, for whoever fills a DNS from here; empty for none.
+    /// The domain of its guests' names, for services that fill a DNS from here. Empty: no domain.
     #[serde(default)]
     pub dns_domain: String,
     /// How it travels.
     pub network_type: NetworkType,
     /// `provider:physical_network`.
     pub physical_network: Option<String>,
-    /// `provider:segmentation_id`; none on a flat network.
+    /// `provider:segmentation_id`. `None` on a flat network.
     pub segmentation_id: Option<u32>,
     /// Its number on the wire and in the pipeline.
     pub key: NetworkKey,
 }
 
 impl Network {
-    /// One that is tunnelled and up, and has nothing else.
+    /// A tunnelled network that is up, with all else unset.
+    #[must_use]
     pub fn new(id: NetworkId, key: NetworkKey) -> Self {
         Self {
             id,

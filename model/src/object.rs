@@ -1,4 +1,4 @@
-//! What the store holds, and changes to it.
+//! What the store contains, and changes to it.
 
 use crate::{
     AddressScope, Chassis, ChassisId, Counted, Delegation, Fact, Key, Network, NetworkId,
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// What every object of the API has.
+/// What all objects of the API have.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
     /// Name, need not be unique.
@@ -30,7 +30,9 @@ pub struct Meta {
 }
 
 impl Meta {
-    /// That of a project's object without name or description, made at this time (seconds since 1970), of revision 0.
+    /// The metadata of a project's new object: without name or description, made at this time (seconds since 1970), of
+    /// revision 0.
+    #[must_use]
     pub fn new(project: &str, now: i64) -> Self {
         Self {
             project_id: project.to_owned(),
@@ -41,7 +43,7 @@ impl Meta {
     }
 }
 
-/// Who this cloud's DHCPv6 server is; made once.
+/// The identity of this cloud's DHCPv6 server. It is made once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerIdentity {
     /// The UUID of its DUID-UUID (RFC 6355).
@@ -50,6 +52,7 @@ pub struct ServerIdentity {
 
 impl ServerIdentity {
     /// The DUID-UUID: type 4, then the UUID (RFC 6355 §4).
+    #[must_use]
     pub fn duid(&self) -> Arc<[u8]> {
         let mut duid = vec![0, 4];
         duid.extend_from_slice(self.uuid.as_bytes());
@@ -57,7 +60,7 @@ impl ServerIdentity {
     }
 }
 
-/// Something stored.
+/// A stored thing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Object {
     /// A network.
@@ -78,7 +81,7 @@ pub enum Object {
     SecurityGroupRule(Arc<SecurityGroupRule>),
     /// An access control policy.
     RbacPolicy(Arc<RbacPolicy>),
-    /// What a project may have.
+    /// A project's quotas.
     Quota(Arc<ProjectQuota>),
     /// A hypervisor.
     Chassis(Arc<Chassis>),
@@ -86,16 +89,17 @@ pub enum Object {
     Location(PortId, ChassisId),
     /// The DHCPv6 server's identity.
     ServerIdentity(ServerIdentity),
-    /// A claim or a mark (its key says all).
+    /// A claim or a mark. Its key says everything.
     Claim(Key),
-    /// What a hypervisor knows of an external network's outside.
+    /// What a hypervisor knows of an external network.
     Outside(ChassisId, NetworkId, Arc<Outside>),
     /// The prefix that was delegated to a subnet.
     Delegation(SubnetId, Arc<Delegation>),
 }
 
 impl Object {
-    /// The project that it counts for, and as what.
+    /// The project that it counts for, and the kind that it counts as.
+    #[must_use]
     pub fn counted(&self) -> Option<(&str, Counted)> {
         let (meta, kind) = match self {
             Self::Network(network) => (&network.meta, Counted::Network),
@@ -119,6 +123,7 @@ impl Object {
     }
 
     /// The key under which it is stored.
+    #[must_use]
     pub fn key(&self) -> Key {
         let object = match self {
             Self::Network(network) => ObjectKey::Network(network.id),
@@ -154,12 +159,13 @@ pub enum Change {
 }
 
 impl Change {
-    /// Removes what has this key.
+    /// Removes the thing of this key.
     pub fn delete(key: impl Into<Key>) -> Self {
         Self::Delete(key.into())
     }
 
     /// The key that it changes.
+    #[must_use]
     pub fn key(&self) -> Key {
         match self {
             Self::Put(object) => object.key(),

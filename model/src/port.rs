@@ -18,18 +18,18 @@ pub const ROUTER_GATEWAY_OWNER: &str = "network:router_gateway";
 /// An address of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FixedIp {
-    /// The subnet that it is of.
+    /// The subnet of the address.
     pub subnet_id: SubnetId,
     /// The address.
     pub ip_address: IpAddr,
 }
 
-/// Something that a port may send from besides its own addresses (`allowed_address_pairs`).
+/// A source that a port may use besides its own addresses (`allowed_address_pairs`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressPair {
-    /// From this MAC; the port's own if none is given.
+    /// The MAC. `None`: the port's own.
     pub mac_address: Option<MacAddr>,
-    /// From addresses of this prefix.
+    /// The addresses.
     pub ip_address: IpNet,
 }
 
@@ -40,12 +40,14 @@ pub struct DhcpOption {
     pub opt_name: String,
     /// Its value.
     pub opt_value: String,
-    /// The DHCP that it is for.
+    /// The IP version of the DHCP that it is for.
     pub ip_version: IpVersion,
 }
 
 impl DhcpOption {
-    /// Why it is left out of DHCP answers, if it is. Neutron takes any text for an option and leaves it to its DHCP server.
+    /// Why DHCP answers leave it out, if they do. Neutron accepts any text for an option and leaves it to its DHCP
+    /// server.
+    #[must_use]
     pub fn unsendable(&self) -> Option<String> {
         match self.ip_version {
             IpVersion::V4 => Dhcpv4Option::parse(&self.opt_name, &self.opt_value)
@@ -77,13 +79,13 @@ pub struct Port {
     pub device_id: String,
     /// What kind of user that is, by Neutron's convention.
     pub device_owner: String,
-    /// Whether the port is held to its own addresses.
+    /// Whether the port may send only from its own addresses and its pairs.
     pub port_security_enabled: bool,
-    /// What it may send from besides.
+    /// Sources that it may use besides its own addresses.
     pub allowed_address_pairs: Vec<AddressPair>,
     /// Options for its DHCP answers.
     pub extra_dhcp_opts: Vec<DhcpOption>,
-    /// `binding:host_id`, as Nova sets it; where the interface really appears decides.
+    /// `binding:host_id`, as Nova sets it. The port is where its interface really appears.
     pub host_id: String,
     /// `binding:vnic_type`.
     pub vnic_type: String,
@@ -93,13 +95,14 @@ pub struct Port {
     /// `dns_name`: the name of its guest.
     #[serde(default)]
     pub dns_name: String,
-    /// `binding:profile`: what others keep with the port, the text of a JSON object; empty for none.
+    /// `binding:profile`: data that others keep with the port, as the text of a JSON object. Empty: no data.
     #[serde(default)]
     pub binding_profile: String,
 }
 
 impl Port {
-    /// A port that nobody uses yet: up, under no group, and held to its own addresses, of which it has none.
+    /// A port that nobody uses yet: up, without groups, addresses and pairs, with port security.
+    #[must_use]
     pub fn new(id: PortId, network_id: NetworkId, mac_address: MacAddr) -> Self {
         Self {
             id,
@@ -121,7 +124,8 @@ impl Port {
         }
     }
 
-    /// The router of which this port is an internal interface.
+    /// The router that has this port as an internal interface.
+    #[must_use]
     pub fn router(&self) -> Option<RouterId> {
         if self.device_owner != ROUTER_INTERFACE_OWNER {
             return None;
@@ -129,7 +133,8 @@ impl Port {
         self.device_id.parse().ok()
     }
 
-    /// The router of which this port is the external gateway.
+    /// The router that has this port as its external gateway.
+    #[must_use]
     pub fn gateway_of(&self) -> Option<RouterId> {
         if self.device_owner != ROUTER_GATEWAY_OWNER {
             return None;
@@ -137,23 +142,27 @@ impl Port {
         self.device_id.parse().ok()
     }
 
-    /// Whether it is a router's, internal or external, and so nobody plugs it in.
+    /// Whether it is a router's port, internal or external. Nobody plugs such a port in.
+    #[must_use]
     pub fn is_of_router(&self) -> bool {
         [ROUTER_INTERFACE_OWNER, ROUTER_GATEWAY_OWNER].contains(&self.device_owner.as_str())
     }
 
-    /// Whether it is the network's own, a router's or a DHCP server's, and no guest's.
+    /// Whether it belongs to the network: a router's or a DHCP server's port, not a guest's.
+    #[must_use]
     pub fn is_of_network(&self) -> bool {
         self.device_owner.starts_with("network:")
     }
 
     /// The full name of its guest, if it has a name.
+    #[must_use]
     pub fn full_name(&self, domain: &str) -> Option<String> {
         let named = !self.dns_name.is_empty();
         named.then(|| in_domain(&self.dns_name, domain))
     }
 
-    /// The MACs besides its own that it may use.
+    /// The MACs that it may use besides its own.
+    #[must_use]
     pub fn other_macs(&self) -> BTreeSet<MacAddr> {
         let pairs = self.allowed_address_pairs.iter();
         pairs
@@ -162,19 +171,18 @@ impl Port {
             .collect()
     }
 
-    /// The addresses given to it, without the link-local one, and without those that wait for a prefix.
+    /// The addresses given to it. The link-local one and those that wait for a prefix are not among them.
     pub fn addresses(&self) -> impl Iterator<Item = (SubnetId, IpAddr)> + '_ {
-        let waits = |address| match address {
-            IpAddr::V6(address) => PROVISIONAL_PREFIX.contains(&address),
-            IpAddr::V4(_) => false,
-        };
         let given = self.fixed_ips.iter();
         given
-            .filter(move |fixed| !waits(fixed.ip_address))
+            .filter(|fixed| match fixed.ip_address {
+                IpAddr::V6(address) => !PROVISIONAL_PREFIX.contains(&address),
+                IpAddr::V4(_) => true,
+            })
             .map(|fixed| (fixed.subnet_id, fixed.ip_address))
     }
 
-    /// The IPv4 ones of [`Port::addresses`].
+    /// The IPv4 addresses among [`Port::addresses`].
     pub fn ipv4_addresses(&self) -> impl Iterator<Item = (SubnetId, Ipv4Addr)> + '_ {
         self.addresses()
             .filter_map(|(subnet, address)| match address {
@@ -183,7 +191,7 @@ impl Port {
             })
     }
 
-    /// The IPv6 ones of [`Port::addresses`].
+    /// The IPv6 addresses among [`Port::addresses`].
     pub fn ipv6_addresses(&self) -> impl Iterator<Item = (SubnetId, Ipv6Addr)> + '_ {
         self.addresses()
             .filter_map(|(subnet, address)| match address {
@@ -192,19 +200,21 @@ impl Port {
             })
     }
 
-    /// Whether it may send from an address, and this MAC, for no other reason than a pair.
+    /// Whether it may send from an address with this MAC only because of a pair.
+    #[must_use]
     pub fn is_paired(&self, address: IpNet, mac: MacAddr) -> bool {
-        let pair = |pair: &AddressPair| {
+        let mut pairs = self.allowed_address_pairs.iter();
+        let is_allowed = pairs.any(|pair| {
             let of_mac = pair.mac_address.unwrap_or(self.mac_address) == mac;
             of_mac && pair.ip_address.contains(&address)
-        };
-        let own = |(_, fixed)| mac == self.mac_address && IpNet::from(fixed) == address;
-        self.port_security_enabled
-            && self.allowed_address_pairs.iter().any(pair)
-            && !self.addresses().any(own)
+        });
+        let mut own = self.addresses();
+        let is_own = mac == self.mac_address && own.any(|(_, own)| IpNet::from(own) == address);
+        self.port_security_enabled && is_allowed && !is_own
     }
 
-    /// Whether it may have an address out of its pairs at this MAC: one that is neither its own nor of a link or a group.
+    /// Whether it may have an address from its pairs at this MAC. Its own, link-local and group addresses do not count.
+    #[must_use]
     pub fn may_hold(&self, address: IpAddr, mac: MacAddr) -> bool {
         let of_somebody = match address {
             IpAddr::V6(address) => !address.is_unspecified() && !is_link_local(address),
@@ -213,8 +223,8 @@ impl Port {
         of_somebody && !address.is_multicast() && self.is_paired(address.into(), mac)
     }
 
-    /// The addresses by which rules about its groups know it: its own and those that it may send from besides, as in
-    /// Neutron, and its link-local one.
+    /// The addresses of the port as a member of its groups: its own, those of its pairs, as in Neutron, and its
+    /// link-local one.
     pub fn member_addresses(&self) -> BTreeSet<MemberAddress> {
         let fixed = self.addresses().map(|(_, address)| address.into());
         let pairs = self.allowed_address_pairs.iter();
@@ -228,7 +238,8 @@ impl Port {
     }
 }
 
-/// A host's name within a domain; a name that ends with a dot is full already.
+/// A host's name within a domain. A name that ends with a dot is already full.
+#[must_use]
 pub fn in_domain(name: &str, domain: &str) -> String {
     match domain.trim_end_matches('.') {
         "" => name.to_owned(),

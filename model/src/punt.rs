@@ -1,6 +1,7 @@
 //! Why a packet comes up from a switch, with everything needed to answer it.
 //!
-//! A punt is plain values, computed when the flow that raises it is computed: answering a packet looks nothing up.
+//! A punt consists of plain values. They are computed with the flow that sends the packet up, so answering a packet
+//! looks nothing up.
 
 use crate::{Dhcpv4Service, Dhcpv6Option, DomainName, MacAddr, NetworkId, NetworkKey, PortId};
 use ipnet::Ipv6Net;
@@ -21,23 +22,23 @@ pub struct AdvertisedPrefix {
     pub valid: u32,
     /// Preferred lifetime in seconds.
     pub preferred: u32,
-    /// P: hosts had better ask DHCPv6 for a prefix of their own (RFC 9762).
+    /// P: hosts should ask DHCPv6 for a prefix of their own (RFC 9762).
     pub delegation_preferred: bool,
-    /// When it ends, if it does: the lifetimes are never longer than what is left.
+    /// When it ends, if it does. The lifetimes are never longer than the time that is left.
     pub ends: Option<PrefixEnds>,
 }
 
-/// When a prefix ends, in seconds since 1970; [`i64::MAX`] is never.
+/// When a prefix ends, in seconds since 1970; [`i64::MAX`] means never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PrefixEnds {
-    /// Until when hosts had better use its addresses.
+    /// Until when hosts prefer addresses of it.
     pub preferred_until: i64,
     /// Until when they are valid.
     pub valid_until: i64,
 }
 
 impl AdvertisedPrefix {
-    /// As it is advertised at a time, in seconds since 1970.
+    /// The prefix as it is advertised at a time, in seconds since 1970.
     fn at(self, now: i64) -> Self {
         let Some(ends) = self.ends else {
             return self;
@@ -58,21 +59,21 @@ fn left(until: i64, now: i64) -> u32 {
 /// How much a router or a route is preferred over others (RFC 4191 §2.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RouterPreference {
-    /// Over the others.
+    /// Preferred over other routers.
     High,
-    /// As the others.
+    /// Like other routers.
     #[default]
     Medium,
-    /// Where there is no other.
+    /// Only if there is no other router.
     Low,
 }
 
 /// A route information option (RFC 4191 §2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdvertisedRoute {
-    /// Where to.
+    /// The destination.
     pub prefix: Ipv6Net,
-    /// Over other routers' routes to there.
+    /// Compared to other routers' routes to the same destination.
     pub preference: RouterPreference,
     /// Lifetime in seconds.
     pub lifetime: u32,
@@ -81,20 +82,20 @@ pub struct AdvertisedRoute {
 /// A PREF64 option (RFC 8781 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pref64 {
-    /// The NAT64 prefix, of 96, 64, 56, 48, 40 or 32 bits; another is not advertised.
+    /// The NAT64 prefix, of 96, 64, 56, 48, 40 or 32 bits. A prefix of another length is not advertised.
     pub prefix: Ipv6Net,
     /// Lifetime in seconds, at most 65528.
     pub lifetime: u16,
 }
 
-/// What an advertisement can say besides. The default says nothing.
+/// Further options of an advertisement. The default contains none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AdvertisedOptions {
     /// Default router preference (RFC 4191 §2.2).
     pub preference: RouterPreference,
-    /// Reachable time in milliseconds; 0: hosts decide.
+    /// Reachable time in milliseconds. 0: hosts decide.
     pub reachable_time: u32,
-    /// Retransmission timer in milliseconds; 0: hosts decide.
+    /// Retransmission timer in milliseconds. 0: hosts decide.
     pub retransmission_timer: u32,
     /// Domains that hosts search (RFC 8106 §5.2).
     pub search_domains: Vec<DomainName>,
@@ -106,7 +107,7 @@ pub struct AdvertisedOptions {
     pub captive_portal: Option<String>,
 }
 
-/// What a router says of itself and of a link (RFC 4861 §4.2).
+/// What a router advertises about itself and a link (RFC 4861 §4.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advertisement {
     /// The router port's MAC: Ethernet source and source link-layer address option.
@@ -119,7 +120,7 @@ pub struct Advertisement {
     pub managed: bool,
     /// O: other configuration from DHCPv6.
     pub other: bool,
-    /// Router lifetime in seconds, at most 9000; 0: not a default router.
+    /// Router lifetime in seconds, at most 9000. 0: not a default router.
     pub lifetime: u16,
     /// MTU of the link in octets.
     pub mtu: Option<u16>,
@@ -129,13 +130,14 @@ pub struct Advertisement {
     pub dns_servers: Vec<Ipv6Addr>,
     /// Lifetime of the DNS servers and the search domains in seconds.
     pub dns_lifetime: u32,
-    /// What there is besides.
+    /// Further options.
     pub options: AdvertisedOptions,
 }
 
 impl Advertisement {
-    /// What is said at a time, in seconds since 1970: of a prefix that ends no longer lifetimes than what is left
-    /// (RFC 9096 §3.3).
+    /// The advertisement at a time, in seconds since 1970. The lifetimes of a prefix that ends are at most the time
+    /// that is left (RFC 9096 §3.3).
+    #[must_use]
     pub fn at(&self, now: i64) -> Cow<'_, Self> {
         if !self.has_ends() {
             return Cow::Borrowed(self);
@@ -163,7 +165,7 @@ pub struct LeasedAddress {
     pub valid: u32,
 }
 
-/// What DHCPv6 tells the guest of one port (RFC 9915).
+/// What DHCPv6 answers the guest of one port (RFC 9915).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dhcpv6Service {
     /// The port.
@@ -172,9 +174,9 @@ pub struct Dhcpv6Service {
     pub server_mac: MacAddr,
     /// The server's link-local address: the source of answers.
     pub server_address: Ipv6Addr,
-    /// The server's DUID, the same for ever and on every hypervisor.
+    /// The server's DUID. It never changes, and is the same on every hypervisor.
     pub server_duid: Arc<[u8]>,
-    /// Addresses of the port on subnets where Sextant hands them out.
+    /// Addresses of the port on subnets that Sextant serves.
     pub addresses: Vec<LeasedAddress>,
     /// Prefixes on the link, for Confirm (RFC 9915 §18.3.3).
     pub on_link: Vec<Ipv6Net>,
@@ -182,41 +184,42 @@ pub struct Dhcpv6Service {
     pub dns_servers: Vec<Ipv6Addr>,
     /// Domain search list (RFC 3646).
     pub domains: Vec<String>,
-    /// What there is besides.
+    /// Further options.
     pub options: Dhcpv6Options,
 }
 
-/// What DHCPv6 can tell besides. The default tells nothing.
+/// Further options of DHCPv6. The default contains none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dhcpv6Options {
-    /// Over other servers; at 255 a client asks no further (RFC 9915 §21.8).
+    /// Preference over other servers. With 255 a client asks no others (RFC 9915 §21.8).
     pub preference: u8,
     /// The guest's own name (RFC 4704).
     pub fqdn: Option<DomainName>,
-    /// Options given to the port. One of them wins over what the service tells by itself.
+    /// Options given to the port. They override options of the service.
     pub extra: Vec<Dhcpv6Option>,
 }
 
-/// Why a router does not take a packet, to forward it or for itself.
+/// Why a router does not forward or take a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Problem {
-    /// Its hop limit, or time to live, ends at the router.
+    /// Its hop limit or time to live ends at the router.
     HopLimit,
     /// The router has no route to its destination.
     NoRoute,
     /// Nobody on the network of its next hop has the next hop's address.
     Unreachable,
-    /// It is longer than the next network takes.
+    /// It is longer than the next network's MTU.
     TooBig {
         /// The MTU of that network in octets.
         mtu: u16,
     },
-    /// It is for the router itself, which has no use for it. What exactly is wrong is for whoever opens it to find.
+    /// It is for the router itself, which does not use it. Whoever decodes the packet finds out why.
     OwnAddress,
 }
 
 impl Problem {
-    /// The name in metrics and logs: what the message about it is called (RFC 4443 §3), where there is only one.
+    /// The name in metrics and logs: the name of its ICMP message (RFC 4443 §3), if there is only one.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::HopLimit => "time_exceeded",
@@ -228,21 +231,21 @@ impl Problem {
     }
 }
 
-/// What a router says of packets of one network that it does not take.
+/// The ICMP error of a router about packets from one network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IcmpError {
-    /// Why not.
+    /// The reason.
     pub problem: Problem,
     /// The MAC of the router's port on that network: the Ethernet source.
     pub mac: MacAddr,
-    /// The router's address there, and so the family of the packets it is about. What is said of a packet for one of the
-    /// router's own addresses comes from that address (RFC 4443 §2.2(a)).
+    /// The router's address there, which also says the IP version of the packets. An error about a packet for one of
+    /// the router's own addresses comes from that address (RFC 4443 §2.2(a)).
     pub source: IpAddr,
-    /// The tag that what is sent there gets, as `vlan_tci` has it (ovs-fields(7)); 0 for none.
+    /// The `vlan_tci` of the error (ovs-fields(7)); 0 without a tag.
     pub vlan_tci: u16,
 }
 
-/// Whose MAC is asked for, and what it is.
+/// A neighbour that a guest asks for, and its MAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KnownNeighbor {
     /// The address.
@@ -251,29 +254,29 @@ pub struct KnownNeighbor {
     pub mac: MacAddr,
     /// Whether it is a router's.
     pub router: bool,
-    /// Whether it is nobody else's: not an anycast address (RFC 4861 §7.2.4).
+    /// Whether nobody else has the address: it is not an anycast address (RFC 4861 §7.2.4).
     pub overrides: bool,
-    /// The tag that what is sent there gets, as `vlan_tci` has it (ovs-fields(7)); 0 for none.
+    /// The `vlan_tci` of the answer (ovs-fields(7)); 0 without a tag.
     pub vlan_tci: u16,
 }
 
-/// A router's port on a network, and whom it asks for there.
+/// A router's port on a network, and the address that it asks for there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asker {
     /// The network's number.
     pub network: NetworkKey,
-    /// What the port sends from.
+    /// The MAC that the port sends from.
     pub mac: MacAddr,
     /// The addresses of the port.
     pub addresses: Vec<IpAddr>,
-    /// Whose MAC is wanted; none until the packet has come up.
+    /// The address that it asks for. `None` until the packet has come up.
     pub wanted: Option<IpAddr>,
 }
 
-/// A router's port as a member of the groups of all nodes and of all routers.
+/// A router's port as a member of the all-nodes and all-routers groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupMember {
-    /// What it sends from.
+    /// The MAC that it sends from.
     pub mac: MacAddr,
     /// Its address on the link.
     pub address: Ipv6Addr,
@@ -293,7 +296,7 @@ pub enum Punt {
     Dhcpv6(Arc<Dhcpv6Service>),
     /// A DHCPv4 message of a guest.
     Dhcpv4(Arc<Dhcpv4Service>),
-    /// A packet of a guest that its router does not take.
+    /// A packet of a guest that its router does not forward or take.
     IcmpError(IcmpError),
     /// A Router Advertisement, a Neighbor Advertisement or an ARP packet from outside, on an external network.
     Heard(NetworkId),
@@ -303,20 +306,20 @@ pub enum Punt {
     PrefixClientMessage(NetworkId),
     /// A Neighbor Solicitation for an address whose MAC is known, where the switch has no flow that can answer it.
     NeighborSolicitation(KnownNeighbor),
-    /// The same without an option, where no flow could add one to the answer; what is known of the neighbour comes with the
-    /// packet.
+    /// A Neighbor Solicitation without a source link-layer option, to which no flow can add the option that the answer
+    /// needs. The packet's registers contain what is known of the neighbour.
     BareSolicitation,
-    /// A guest says that it has an address out of the pairs of its port.
+    /// A guest says that it has an address from its port's pairs.
     Announced(PortId),
-    /// A packet for an address out of the pairs of ports, of which nobody has said that it has it.
+    /// A packet for an address from address pairs that no port has announced.
     Unheld(Asker),
     /// An echo request to all nodes or all routers of a link.
     GroupEcho(Vec<GroupMember>),
 }
 
 impl Punt {
-    /// The same with what is to be said at a time, in seconds since 1970. Only where something ends is the clock looked at:
-    /// that takes a tenth of what an answer does.
+    /// The punt at a time, in seconds since 1970. The clock is read only if something ends, since reading it takes a
+    /// tenth of an answer's time.
     pub fn at(&self, clock: impl FnOnce() -> i64) -> Cow<'_, Self> {
         let Self::RouterSolicitation {
             port,
@@ -339,7 +342,8 @@ impl Punt {
         })
     }
 
-    /// The tag of an answer, as `vlan_tci` has it (ovs-fields(7)); 0 for none.
+    /// The `vlan_tci` of an answer (ovs-fields(7)); 0 without a tag.
+    #[must_use]
     pub fn vlan_tci(&self) -> u16 {
         match self {
             Self::IcmpError(error) => error.vlan_tci,
@@ -358,6 +362,7 @@ impl Punt {
     }
 
     /// The name in metrics and logs.
+    #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::RouterSolicitation { .. } => "router_solicitation",

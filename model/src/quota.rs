@@ -40,6 +40,7 @@ impl Counted {
     ];
 
     /// Its name in the API.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Network => "network",
@@ -54,12 +55,12 @@ impl Counted {
     }
 }
 
-/// What projects may have for which nothing was set: of each kind the most, or none for as many as they like.
+/// The quotas of projects that set none of their own: of each kind the most, or `None` for no limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DefaultQuotas(BTreeMap<Counted, Option<u64>>);
 
 impl Default for DefaultQuotas {
-    /// Neutron's (`neutron/conf/quota.py`).
+    /// Neutron's defaults (`neutron/conf/quota.py`).
     fn default() -> Self {
         Self::new(|kind| match kind {
             Counted::Network | Counted::Subnet | Counted::SecurityGroupRule => Some(100),
@@ -71,7 +72,7 @@ impl Default for DefaultQuotas {
 }
 
 impl DefaultQuotas {
-    /// Those that the function says.
+    /// The limits that this function returns.
     pub fn new(limit: impl Fn(Counted) -> Option<u64>) -> Self {
         Self(
             Counted::ALL
@@ -81,17 +82,18 @@ impl DefaultQuotas {
         )
     }
 
-    /// The most of a kind; none: as many as they like.
+    /// The most of a kind. `None`: no limit.
+    #[must_use]
     pub fn limit(&self, kind: Counted) -> Option<u64> {
         self.0.get(&kind).copied().flatten()
     }
 }
 
-/// What was set for one project. What is not set has the default.
+/// The quotas of one project. Kinds that are not set have the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProjectQuota {
     /// The project.
     pub project_id: String,
-    /// The most that it may have; none: as many as it likes (-1 in the API).
+    /// The most of each kind. `None`: no limit (-1 in the API).
     pub limits: BTreeMap<Counted, Option<u64>>,
 }

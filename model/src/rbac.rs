@@ -19,7 +19,7 @@ pub enum RbacObject {
     AddressScope(AddressScopeId),
 }
 
-/// What they may do with it.
+/// What a policy allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RbacAction {
@@ -30,7 +30,8 @@ pub enum RbacAction {
 }
 
 impl RbacPolicy {
-    /// That a project lets every other do this with an object, made at this time (seconds since 1970).
+    /// A policy of a project that allows every project this on an object, made at this time (seconds since 1970).
+    #[must_use]
     pub fn for_everyone(
         id: RbacPolicyId,
         object: RbacObject,
@@ -53,12 +54,12 @@ impl RbacPolicy {
 pub struct RbacPolicy {
     /// Its id.
     pub id: RbacPolicyId,
-    /// The project that gives the permission, times, revision. A policy has no name.
+    /// The project that allows it, times, revision. A policy has no name.
     pub meta: Meta,
-    /// For what.
+    /// The object.
     pub object: RbacObject,
-    /// To do what.
+    /// What is allowed.
     pub action: RbacAction,
-    /// To whom: a project, or [`EVERY_PROJECT`].
+    /// Who it is allowed to: a project, or [`EVERY_PROJECT`].
     pub target: String,
 }

@@ -1,18 +1,19 @@
 //! How a hypervisor's connection tracker puts fragments together.
 
-/// How the connection tracker of a datapath puts fragments together, and how many it takes.
+/// How the connection tracker of a datapath puts fragments together, and how many it keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reassembly {
-    /// The kernel's: within the memory that it has for fragments.
+    /// The kernel's: as many as fit into its memory for fragments.
     #[default]
     Kernel,
     /// That of `ovs-vswitchd`: 1000 fragments at a time.
     Userspace,
-    /// The same, of a version that ends where a packet grows too long (mended by "ipf: Fix the over-sized reassembly.").
+    /// That of a version of `ovs-vswitchd` that ends when a packet grows too long (mended by "ipf: Fix the over-sized
+    /// reassembly.").
     Flawed,
 }
 
-/// The first release of each branch of Open vSwitch that has the mend; all from the last on have it.
+/// The first release of each branch of Open vSwitch that is mended. All later branches are.
 const MENDED: [[u16; 3]; 7] = [
     [2, 17, 12],
     [3, 0, 8],
@@ -24,7 +25,8 @@ const MENDED: [[u16; 3]; 7] = [
 ];
 
 impl Reassembly {
-    /// That of `ovs-vswitchd` of a version (`ovs_version`; ovs-vswitchd.conf.db(5)). One that cannot be read may be any.
+    /// The reassembly of this version of `ovs-vswitchd` (`ovs_version`; ovs-vswitchd.conf.db(5)). A version that cannot
+    /// be parsed may be any.
     pub fn in_userspace(version: &str) -> Self {
         if read(version).is_some_and(is_mended) {
             Self::Userspace
@@ -40,7 +42,7 @@ fn is_mended(version: [u16; 3]) -> bool {
     of_branch.map_or(version >= newest, |mended| version >= *mended)
 }
 
-/// `3.1.0`, also with more behind it.
+/// Parses `3.1.0`, also with text after it.
 fn read(version: &str) -> Option<[u16; 3]> {
     let mut numbers = version.split('.').map(|part| {
         let digits = part.find(|c: char| !c.is_ascii_digit());

@@ -3,7 +3,7 @@
 use crate::{HostRoute, Meta, NetworkId, RouterId, RouterKey};
 use serde::{Deserialize, Serialize};
 
-/// How a router gets out of the cloud. Its port there is a [`crate::Port`] (see [`crate::Intent::gateway_of`]).
+/// How a router's packets leave the cloud. Its port there is a [`crate::Port`] (see [`crate::Intent::gateway_of`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExternalGateway {
     /// The external network.
@@ -23,16 +23,17 @@ pub struct Router {
     pub admin_state_up: bool,
     /// Its number in the pipeline.
     pub key: RouterKey,
-    /// Its way out.
+    /// Its way out of the cloud.
     #[serde(default)]
     pub external_gateway: Option<ExternalGateway>,
-    /// Routes by way of neighbours; several of one destination share its traffic.
+    /// Routes by way of neighbours. Several with one destination share its traffic.
     #[serde(default)]
     pub routes: Vec<HostRoute>,
 }
 
 impl Router {
-    /// One that is up, and has neither a gateway nor routes of its own.
+    /// A router that is up, without a gateway and routes of its own.
+    #[must_use]
     pub fn new(id: RouterId, key: RouterKey) -> Self {
         Self {
             id,

@@ -1,4 +1,4 @@
-//! Security groups and their rules: which connections a guest may make and take.
+//! Security groups and their rules: which connections a guest may open and accept.
 
 use crate::{IpVersion, Meta, NetworkId, SecurityGroupId, SecurityGroupRuleId};
 use ipnet::IpNet;
@@ -9,19 +9,19 @@ use uuid::Uuid;
 /// The name of the group that every project has.
 pub const DEFAULT_SECURITY_GROUP: &str = "default";
 
-/// A set of rules that ports are put under. What no rule of any of a port's groups allows is dropped.
+/// A set of rules for the ports under it. What no rule of a port's groups allows is dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecurityGroup {
     /// Its id.
     pub id: SecurityGroupId,
     /// Name, project, times, revision.
     pub meta: Meta,
-    /// Whether answers to what is allowed are allowed by themselves (connection tracking).
+    /// Whether answers to allowed packets pass without a rule (connection tracking).
     pub stateful: bool,
 }
 
 impl SecurityGroup {
-    /// The default group of a project, with its rules: guests may send, and take what comes from each other. `now` is in
+    /// The default group of a project, with its rules: guests may send, and may receive from each other. `now` is in
     /// seconds since 1970, and `id` makes ids.
     pub fn default_of(
         project: &str,
@@ -44,12 +44,12 @@ impl SecurityGroup {
         (group, rules)
     }
 
-    /// The rules that every group begins with: guests may send. `now` is in seconds since 1970, and `id` makes ids.
+    /// The rules that every new group has: guests may send. `now` is in seconds since 1970, and `id` makes ids.
     pub fn egress_rules(&self, now: i64, id: impl FnMut() -> Uuid) -> Vec<SecurityGroupRule> {
         self.rules(Direction::Egress, RemoteEnd::Anybody, now, id)
     }
 
-    /// A rule of each address family.
+    /// A rule for each IP version.
     fn rules(
         &self,
         direction: Direction,
@@ -57,7 +57,7 @@ impl SecurityGroup {
         now: i64,
         mut id: impl FnMut() -> Uuid,
     ) -> Vec<SecurityGroupRule> {
-        let rule = |ethertype| SecurityGroupRule {
+        let rules = IpVersion::ALL.map(|ethertype| SecurityGroupRule {
             id: SecurityGroupRuleId(id()),
             security_group_id: self.id,
             meta: Meta::new(&self.meta.project_id, now),
@@ -67,12 +67,12 @@ impl SecurityGroup {
             port_range_min: None,
             port_range_max: None,
             remote,
-        };
-        [IpVersion::V4, IpVersion::V6].map(rule).to_vec()
+        });
+        rules.into()
     }
 }
 
-/// Which way a rule looks, from the guest.
+/// The direction of a rule, as the guest sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
@@ -85,15 +85,16 @@ pub enum Direction {
 /// The IP protocol of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleProtocol {
-    /// As it was asked for: a name (`tcp`, `ipv6-icmp`) or a number.
+    /// The text of the request: a name (`tcp`, `ipv6-icmp`) or a number.
     pub name: String,
-    /// IANA's number; the next header behind all extension headers in IPv6.
+    /// IANA's number. In IPv6, the next header after all extension headers.
     pub number: u8,
 }
 
 impl SecurityGroupRule {
-    /// The protocol that it is restricted to. Number 0 restricts nothing: IPv4's own is none of any packet, and Neutron
-    /// calls it `ip` as well. By the name of IPv6's first extension header it means that.
+    /// The protocol that it is limited to. Number 0 limits nothing: no IPv4 packet has it, and Neutron also calls it
+    /// `ip`. By the name of IPv6's first extension header, it means that header.
+    #[must_use]
     pub fn only_protocol(&self) -> Option<&RuleProtocol> {
         let protocol = self.protocol.as_ref()?;
         Some(protocol).filter(|protocol| protocol.number != 0 || protocol.name == "hopopt")
@@ -103,25 +104,26 @@ impl SecurityGroupRule {
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RemoteEnd {
-    /// Anybody of the rule's address family.
+    /// Anybody, in the rule's IP version.
     Anybody,
-    /// Whoever has an address of this prefix. It is as it was asked for: bits beyond its length may be set.
+    /// Addresses in this prefix. It is stored as in the request, so bits after its length may be set.
     Prefix(IpNet),
-    /// The ports of a group, with their addresses of the rule's family.
+    /// The ports of a group, with their addresses of the rule's IP version.
     Group(SecurityGroupId),
 }
 
-/// An address by which rules about a group know one of its ports.
+/// An address of a port as a member of its groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MemberAddress {
-    /// One that was given to the port, or that it may send from besides.
+    /// An address of the port or of its pairs.
     Given(IpNet),
-    /// Its link-local address, which says who somebody is on its own network only.
+    /// Its link-local address, which identifies the port only on its own network.
     OnLink(NetworkId, Ipv6Addr),
 }
 
 impl MemberAddress {
-    /// Its family.
+    /// Its IP version.
+    #[must_use]
     pub fn ethertype(&self) -> IpVersion {
         match self {
             Self::Given(prefix) => IpVersion::of(prefix.addr()),
@@ -132,15 +134,15 @@ impl MemberAddress {
 
 /// The number of a security group in the pipeline: 31 bits, never 0, unique among the groups of one [`crate::Intent`].
 ///
-/// It follows from the group's id, but where two ids yield the same number it also depends on which came first, so it is
-/// not to be stored or sent.
+/// It follows from the group's id. If two ids yield the same number, it also depends on which came first. So it must
+/// not be stored or sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct GroupNumber(pub u32);
 
 impl GroupNumber {
     const LARGEST: u32 = u32::MAX >> 1;
 
-    /// The number that a group gets if nobody has it.
+    /// The number that a group gets if it is free.
     pub(crate) fn of(group: SecurityGroupId) -> Self {
         let (high, low) = group.0.as_u64_pair();
         let folded = high ^ low ^ (high ^ low) >> 32;
@@ -148,13 +150,13 @@ impl GroupNumber {
         Self(u32::try_from(bits).unwrap_or_default().max(1))
     }
 
-    /// The one to try next.
+    /// The next number to try.
     pub(crate) fn next(self) -> Self {
         Self(self.0 % Self::LARGEST + 1)
     }
 }
 
-/// One thing that is allowed.
+/// A rule: what it allows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecurityGroupRule {
     /// Its id.
@@ -163,12 +165,12 @@ pub struct SecurityGroupRule {
     pub security_group_id: SecurityGroupId,
     /// Description, project, times, revision. A rule has no name.
     pub meta: Meta,
-    /// Which way it looks.
+    /// The direction.
     pub direction: Direction,
-    /// Of which address family.
+    /// The IP version.
     #[serde(with = "crate::ip_version::as_ethertype")]
     pub ethertype: IpVersion,
-    /// Of which protocol; any if none.
+    /// The protocol. `None`: any.
     pub protocol: Option<RuleProtocol>,
     /// The first destination port, or the ICMP type.
     pub port_range_min: Option<u16>,

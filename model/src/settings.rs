@@ -1,17 +1,17 @@
-//! What the process's configuration says about the cloud's behaviour.
+//! What the configuration says about how the cloud works.
 
 use crate::DefaultQuotas;
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-/// How the outside learns where guests are (`[external.PHYSNET] publish`).
+/// How hosts outside learn where guests are (`[external.PHYSNET] publish`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Publish {
-    /// It has routes to the addresses of routers' gateways.
+    /// Routers outside have routes by the routers' gateway addresses.
     #[default]
     Routes,
-    /// It believes guests to be its neighbours: a router answers for them (RFC 4389).
+    /// Hosts outside take guests for neighbours: a router answers for them (RFC 4389).
     NdProxy,
 }
 
@@ -35,11 +35,11 @@ impl FromStr for Publish {
 /// How routers use the external networks of a physical network (`[external.PHYSNET]`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExternalSettings {
-    /// The link-local address of the next hop, where no subnet has one; it wins over routers that are heard.
+    /// The link-local address of the next hop, if no subnet has one. It comes before routers that are heard.
     pub ipv6_gateway: Option<Ipv6Addr>,
-    /// How the outside learns where guests are.
+    /// How hosts outside learn where guests are.
     pub publish: Publish,
-    /// Whether IPv6 leaves by the guest's own hypervisor, where that has a bridge of the physical network.
+    /// Whether IPv6 leaves by the guest's own hypervisor, if that has a bridge of the physical network.
     pub distributed: bool,
 }
 
@@ -54,7 +54,7 @@ pub struct RaSettings {
     pub lifetime: u16,
 }
 
-/// What the configuration says about the cloud's behaviour.
+/// What the configuration says about how the cloud works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// The domain that guests search (`dns_domain`).
@@ -63,24 +63,24 @@ pub struct Settings {
     pub ra: RaSettings,
     /// Whether IPv6 subnets of the default pool have delegated prefixes (`ipv6_pd_enabled`).
     pub ipv6_pd_enabled: bool,
-    /// Whether a new subnet gives ports that are there an address also where Neutron does not: unless hosts form their own.
+    /// Whether a new IPv4 or stateful IPv6 subnet gives existing ports an address. A SLAAC subnet always does.
     pub address_existing_ports: bool,
     /// MTU of the network that carries the tunnels, in octets.
     pub underlay_mtu: u16,
     /// Valid and preferred lifetime of addresses leased by DHCPv6, in seconds.
     pub lease_lifetime: u32,
-    /// Packets that a guest may send up, per second.
+    /// Packets that a guest may send to the controller, per second.
     pub punt_rate: u32,
-    /// Packets that a guest may send up at once before [`Settings::punt_rate`] holds.
+    /// Packets that a guest may send to the controller at once, before [`Settings::punt_rate`] applies.
     pub punt_burst: u32,
-    /// What projects may have for which no quota was set.
+    /// The quotas of projects that set none of their own.
     pub quotas: DefaultQuotas,
-    /// How external networks are used, by physical network; one that is not named is used as the default says.
+    /// How external networks are used, by physical network. One that is not named gets the defaults.
     pub external: BTreeMap<String, ExternalSettings>,
 }
 
 impl Default for Settings {
-    /// As the reference implementation configures its agents.
+    /// The defaults of Neutron's agents.
     fn default() -> Self {
         Self {
             dns_domain: "openstacklocal".to_owned(),

@@ -1,9 +1,9 @@
-//! What a hypervisor's switch does not take of its flows, and which of its ports do without.
+//! Flows that a hypervisor's switch refuses, and ports that miss them.
 
 use crate::PortId;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a switch or its datapath needs to be able to do for a flow.
+/// What a switch or its datapath has to be able to do for a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Capability {
     /// Setting the reserved field and the option types of Neighbor Discovery messages.
@@ -16,29 +16,29 @@ pub enum Capability {
     CtZone,
     /// Marks and labels of tracked connections.
     CtMark,
-    /// Matching what a tracked connection began with.
+    /// Matching the addresses and ports of a tracked connection's first packet.
     CtOriginalTuple,
     /// Address translation by connection tracking.
     CtNat,
-    /// Asking for the length of a packet.
+    /// Checking the length of a packet.
     CheckPktLarger,
     /// Meters.
     Meters,
-    /// Doing something to a copy of a packet.
+    /// Actions on a copy of a packet.
     Clone,
     /// Reading and setting the endpoints and the key of a tunnel.
     TunnelFields,
-    /// Matching on more than one set of values in a flow (ovs-fields(7), conjunctive match).
+    /// Conjunctive matches (ovs-fields(7)): matching several sets of values in one flow.
     Conjunction,
-    /// Choosing by a hash of a packet's fields.
+    /// Choosing a link by a hash of a packet's fields.
     Multipath,
-    /// Counting hops.
+    /// Decrementing the hop limit.
     DecTtl,
     /// VLAN tags.
     Vlan,
-    /// A message as long as the flow is.
+    /// A message as long as the flow.
     MessageLength,
-    /// Something else: the flow says what.
+    /// Something else: see the flow.
     Other,
 }
 
@@ -64,7 +64,8 @@ impl Capability {
         Self::Other,
     ];
 
-    /// The name in metrics, logs and the API, as Open vSwitch calls it where it has a name there.
+    /// The name in metrics, logs and the API: Open vSwitch's name, if it has one.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NdExtensions => "nd_ext",
@@ -91,40 +92,42 @@ impl Capability {
 /// Why a flow is left out.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Refusal {
-    /// What the switch lacks, as far as the flow and the error tell.
+    /// What the switch lacks, as far as flow and error show.
     pub missing: Capability,
-    /// What it said.
+    /// The switch's error.
     pub error: String,
 }
 
-/// How Neighbor Solicitations for addresses whose MACs are known are answered.
+/// Who answers Neighbor Solicitations for known addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Answering {
-    /// By the switch.
+    /// The switch.
     #[default]
     ByFlow,
-    /// By the controller: the switch does not take the flows that would.
+    /// The controller: the switch refuses the flows that would.
     ByPunt,
 }
 
-/// The flows that a hypervisor's switch should have and does not take. The default: it takes them all.
+/// The flows that a hypervisor's switch should have and refuses. The default: it refuses none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shortfall {
-    /// Those flows, by cookie.
+    /// The refused flows, by cookie.
     pub flows: BTreeMap<u64, Refusal>,
-    /// The ports here that do without a flow of their own or of their security groups.
+    /// The ports here that miss a flow of their own or of their security groups.
     pub ports: BTreeSet<PortId>,
-    /// How solicitations are answered without those flows.
+    /// Who answers solicitations without these flows.
     pub answering: Answering,
 }
 
 impl Shortfall {
-    /// Whether the switch takes all flows.
+    /// Whether the switch accepts all flows.
+    #[must_use]
     pub fn is_none(&self) -> bool {
         self.flows.is_empty() && self.ports.is_empty()
     }
 
-    /// What the switch lacks, and how many flows are left out for it.
+    /// What the switch lacks, with the number of flows left out for each.
+    #[must_use]
     pub fn missing(&self) -> BTreeMap<Capability, usize> {
         let mut missing = BTreeMap::new();
         for refusal in self.flows.values() {

@@ -19,13 +19,14 @@ pub enum Ipv6Mode {
     Dhcpv6Stateless,
 }
 
-/// The text is none of the three modes.
+/// The text is not one of the three modes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is not in valid_values")]
 pub struct UnknownMode(pub String);
 
 impl Ipv6Mode {
     /// The name in the API.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Slaac => "slaac",
@@ -35,6 +36,7 @@ impl Ipv6Mode {
     }
 
     /// Whether hosts form their addresses themselves, from the prefix and their EUI-64.
+    #[must_use]
     pub fn is_auto_address(self) -> bool {
         self != Self::Dhcpv6Stateful
     }
@@ -57,7 +59,7 @@ impl FromStr for Ipv6Mode {
     }
 }
 
-/// An inclusive range of addresses from which ports are given theirs.
+/// An inclusive range of addresses for ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllocationPool {
     /// The first address.
@@ -66,28 +68,28 @@ pub struct AllocationPool {
     pub end: IpAddr,
 }
 
-/// A route that hosts of the subnet are told of.
+/// A route for hosts of the subnet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostRoute {
-    /// Where to.
+    /// The destination.
     pub destination: IpNet,
-    /// By which neighbour.
+    /// The neighbour to send to.
     pub nexthop: IpAddr,
 }
 
-/// Where a subnet has its prefix from.
+/// Where a subnet's prefix comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PrefixSource {
-    /// From whoever made the subnet.
+    /// From the request that made the subnet.
     #[default]
     Given,
     /// From a pool.
     Pool(SubnetPoolId),
-    /// Delegated by DHCPv6; `::/64` until it is.
+    /// Delegated by DHCPv6; `::/64` until then.
     Delegated,
 }
 
-/// What a subnet has for a prefix while none is delegated to it. Any number of subnets can have it, and no host uses it.
+/// The prefix of a subnet until one is delegated to it. Any number of subnets may have it, and no host uses it.
 pub const PROVISIONAL_PREFIX: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 64);
 
 /// One prefix of a network.
@@ -99,15 +101,15 @@ pub struct Subnet {
     pub network_id: NetworkId,
     /// Name, project, times, revision.
     pub meta: Meta,
-    /// The prefix. Its address family is the subnet's `ip_version`.
+    /// The prefix. Its IP version is the subnet's `ip_version`.
     pub cidr: IpNet,
-    /// The address that routers of the subnet have.
+    /// The address of the subnet's router.
     pub gateway_ip: Option<IpAddr>,
-    /// Where addresses are taken from.
+    /// Where ports' addresses come from.
     pub allocation_pools: Vec<AllocationPool>,
-    /// Whether Sextant tells hosts anything about this subnet.
+    /// Whether Sextant configures hosts of this subnet.
     pub enable_dhcp: bool,
-    /// Who advertises: Sextant if set, else an external router or nobody.
+    /// The mode that Sextant advertises. `None`: an external router advertises, or nobody.
     pub ipv6_ra_mode: Option<Ipv6Mode>,
     /// Where guests' addresses come from.
     pub ipv6_address_mode: Option<Ipv6Mode>,
@@ -115,16 +117,17 @@ pub struct Subnet {
     pub dns_nameservers: Vec<IpAddr>,
     /// Routes for hosts.
     pub host_routes: Vec<HostRoute>,
-    /// Where the prefix is from.
+    /// Where the prefix comes from.
     #[serde(default)]
     pub prefix_source: PrefixSource,
-    /// The `device_owner`s of the ports that can have addresses of it; empty if all can.
+    /// The `device_owner`s of ports that may have addresses of it. Empty: all.
     #[serde(default)]
     pub service_types: Vec<String>,
 }
 
 impl Subnet {
-    /// A subnet with DHCP, but without a gateway, pools, modes, or anything that hosts are told besides.
+    /// A subnet with DHCP, without gateway, pools, modes or options.
+    #[must_use]
     pub fn new(id: SubnetId, network_id: NetworkId, cidr: IpNet) -> Self {
         Self {
             id,
@@ -144,20 +147,22 @@ impl Subnet {
     }
 
     /// The prefix, if it is IPv6 and hosts can use it.
+    #[must_use]
     pub fn ipv6_prefix(&self) -> Option<Ipv6Net> {
         match self.cidr {
-            IpNet::V6(prefix) => Some(prefix).filter(|_| !self.is_provisional()),
-            IpNet::V4(_) => None,
+            IpNet::V6(prefix) if !self.is_provisional() => Some(prefix),
+            IpNet::V6(_) | IpNet::V4(_) => None,
         }
     }
 
-    /// Whether its prefix is still to be delegated.
+    /// Whether it still waits for its delegated prefix.
+    #[must_use]
     pub fn is_provisional(&self) -> bool {
         self.prefix_source == PrefixSource::Delegated && self.cidr == IpNet::V6(PROVISIONAL_PREFIX)
     }
 
-    /// Whether ports get their EUI-64 address: either mode has hosts form their own
-    /// (Neutron's `is_auto_address_subnet`).
+    /// Whether ports get their EUI-64 address: in either mode hosts form their own (Neutron's
+    /// `is_auto_address_subnet`).
     pub fn is_auto_address(&self) -> bool {
         [self.ipv6_ra_mode, self.ipv6_address_mode]
             .into_iter()

@@ -7,10 +7,9 @@
 
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
-use std::error::Error;
-
 use rust_openflow::multipart::FlowStatsRequest;
 use rust_openflow::{Connection, Message, MultipartBody, MultipartRequest, Options, ports};
+use std::error::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 

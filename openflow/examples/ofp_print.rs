@@ -12,10 +12,9 @@
 
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
-use std::error::Error;
-
 use bytes::BytesMut;
 use rust_openflow::{Framer, Message};
+use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

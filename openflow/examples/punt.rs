@@ -11,13 +11,12 @@
 
 #![allow(clippy::print_stdout, reason = "printing is what it is for")]
 
-use std::error::Error;
-
 use rust_openflow::multipart::FlowStatsRequest;
 use rust_openflow::{
     Action, Bundle, Connection, Field, FlowMod, Instruction, Match, Message, MultipartRequest,
     Options,
 };
+use std::error::Error;
 use tokio::net::{TcpListener, TcpStream};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;

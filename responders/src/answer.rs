@@ -1,4 +1,4 @@
-//! What comes of a packet: frames to send, an outcome for metrics and logs, and facts for the owner of state.
+//! The result of a packet: frames to send, an outcome for metrics and logs, and facts for the owner of state.
 
 use crate::neighbor::Heard;
 use crate::prefix_client;
@@ -6,42 +6,43 @@ use crate::ra::HeardAdvertisement;
 use sextant_model::{MacAddr, NetworkId, PortId};
 use std::net::IpAddr;
 
-/// What comes of a packet.
+/// The result of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// Complete Ethernet frames, to be sent to the port that asked.
     pub frames: Vec<Vec<u8>>,
-    /// What happened, for metrics and logs.
+    /// What was done, for metrics and logs.
     pub outcome: Outcome,
-    /// What the packet told.
+    /// Facts that the packet showed.
     pub learned: Vec<Learned>,
 }
 
-/// What happened to a packet.
+/// What was done with a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// The kind of message, as metrics name it: `router_solicitation`, `solicit`, …; `frame`, `icmpv6` or `udp` where
-    /// the packet was given up before its message was reached.
+    /// The kind of message, as metrics name it: `router_solicitation`, `solicit` and so on. It is `frame`, `icmpv6` or
+    /// `udp` if the packet was given up before its message was read.
     pub message: &'static str,
-    /// What was done about it.
+    /// What was done with it.
     pub verdict: Verdict,
 }
 
-/// What was done about a message.
+/// What was done with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Answered with the message named here: `router_advertisement`, `advertise`, `reply`, `offer`, `ack`, `nak`.
     Answered(&'static str),
-    /// Taken note of: the message wants no answer.
+    /// Noted: the message needs no answer.
     Noted,
-    /// Well formed, and the protocol says to be silent; why.
+    /// Well formed, but the protocol asks for silence. The text says why.
     Ignored(&'static str),
-    /// Not what the protocol allows.
+    /// The protocol does not allow it.
     Malformed(Malformed),
 }
 
 impl Verdict {
     /// The name in metrics: `answered`, `noted`, `ignored` or `malformed`.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Answered(_) => "answered",
@@ -52,17 +53,17 @@ impl Verdict {
     }
 }
 
-/// Bytes that are not what their format says: the sender's fault.
+/// Bytes that violate their format. The sender is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason} at octet {offset}")]
 pub struct Malformed {
-    /// Octets from the start of what was parsed: the frame's, where it is a frame.
+    /// Octets from the start of what was parsed, which is the frame if there is one.
     pub offset: usize,
     /// What is wrong there.
     pub reason: &'static str,
 }
 
-/// A fact that a packet told.
+/// A fact that a packet showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Learned {
     /// The guest found its address in use by another (DHCPv6 Decline, RFC 9915 §18.3.8; DHCPDECLINE, RFC 2131 §4.3.3).
@@ -72,20 +73,20 @@ pub enum Learned {
         /// The address, one of the port's.
         address: IpAddr,
     },
-    /// The guest uses its address no more (DHCPv6 Release, RFC 9915 §18.3.7; DHCPRELEASE, RFC 2131 §4.3.4).
+    /// The guest stops using its address (DHCPv6 Release, RFC 9915 §18.3.7; DHCPRELEASE, RFC 2131 §4.3.4).
     Released {
         /// The guest's port.
         port: PortId,
         /// The address, one of the port's.
         address: IpAddr,
     },
-    /// The guest has an address out of the pairs of its port.
+    /// The guest has an address from its port's pairs.
     Announced {
         /// The guest's port.
         port: PortId,
         /// The address.
         address: IpAddr,
-        /// Where it has it.
+        /// The MAC of the address.
         mac: MacAddr,
     },
     /// A router advertised itself on an external network.
@@ -94,19 +95,19 @@ pub enum Learned {
         network: NetworkId,
         /// The MAC that its frame came from.
         from: MacAddr,
-        /// What it said.
+        /// The advertisement.
         advertisement: HeardAdvertisement,
     },
-    /// Somebody on an external network told its MAC.
+    /// A neighbour on an external network showed its MAC.
     Neighbor(NetworkId, Heard),
-    /// There is a packet for somebody on an external network whose MAC is not known.
+    /// A packet waits for a neighbour on an external network whose MAC is not known.
     Sought(NetworkId, IpAddr),
     /// A DHCPv6 server on an external network answered a client that asks for a prefix.
     PrefixClientMessage(NetworkId, prefix_client::Heard),
 }
 
 impl Answer {
-    /// Nothing to send, nothing learned.
+    /// No frame, no fact.
     pub(crate) fn refused(message: &'static str, verdict: Verdict) -> Self {
         Self {
             frames: Vec::new(),
@@ -115,7 +116,7 @@ impl Answer {
         }
     }
 
-    /// Silence, as the protocol has it.
+    /// Silence, as the protocol asks for.
     pub(crate) fn ignored(message: &'static str, reason: &'static str) -> Self {
         Self::refused(message, Verdict::Ignored(reason))
     }

@@ -1,17 +1,17 @@
 //! The default routers heard on one link, and which of them to use (RFC 4861 §6.3.4 to §6.3.6, RFC 4191 §3).
 //!
-//! Sans-IO: the owner hands in what it hears, calls [`DefaultRouters::handle_timeout`] when [`DefaultRouters::poll_timeout`] has
-//! come, and says what it knows of a router's reachability. One that answers comes before
-//! those that have yet to, and a router known to be unreachable comes last, whatever their preference (RFC 4191 §3.2);
-//! among equals the one in use stays. The list is bounded: whoever floods the link with advertisements neither grows it nor
-//! drives out the router in use, or others that answer.
+//! Sans-IO: the owner hands in what it hears, and what it knows of a router's reachability. It calls
+//! [`DefaultRouters::handle_timeout`] at [`DefaultRouters::poll_timeout`]. Routers that answer come first, those not
+//! asked yet second, unreachable ones last, whatever their preference (RFC 4191 §3.2). Among equals the one in use
+//! stays. The list is bounded: a flood of advertisements neither grows it nor drives out the router in use, or others
+//! that answer.
 
 use crate::ra::HeardAdvertisement;
 use sextant_model::{MacAddr, RouterPreference};
 use std::net::Ipv6Addr;
 use std::time::Instant;
 
-/// Routers kept of one link. RFC 4861 §6.3.4 asks for two at least.
+/// How many routers of a link are kept. RFC 4861 §6.3.4 asks for at least two.
 pub const MAX_ROUTERS: usize = 16;
 
 /// A router of a link.
@@ -36,25 +36,25 @@ pub struct DefaultRouter {
 pub enum Reachability {
     /// It was asked and did not answer.
     Unreachable,
-    /// Nothing is known: it has yet to answer.
+    /// It was not asked yet.
     #[default]
     Presumed,
     /// It was asked and answered.
     Answers,
 }
 
-/// What came of an advertisement.
+/// What an advertisement changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listing {
     /// A new router.
     Added,
-    /// A router that was listed: what it said is noted.
+    /// A listed router: its new values are noted.
     Refreshed,
-    /// A router that was listed is a default router no more.
+    /// A listed router that is a default router no more.
     Removed,
-    /// A router that does not want to be one, and was none.
+    /// An unlisted router that does not want to be a default router.
     NotDefault,
-    /// A new router, and no room for it.
+    /// A new router for which there is no room.
     Full,
 }
 
@@ -67,7 +67,7 @@ pub struct DefaultRouters {
 }
 
 impl DefaultRouters {
-    /// Takes note of an advertisement (RFC 4861 §6.3.4), and of what is `known` of its router if that is not listed yet.
+    /// Takes an advertisement (RFC 4861 §6.3.4). `known` is the reachability of a router that is not listed yet.
     pub fn handle_advertisement(
         &mut self,
         advertisement: &HeardAdvertisement,
@@ -80,15 +80,15 @@ impl DefaultRouters {
         listing
     }
 
-    /// Time has passed: removes the routers whose lifetime is over; returns their addresses.
+    /// Removes the routers whose lifetime is over, and returns their addresses.
     pub fn handle_timeout(&mut self, now: Instant) -> Vec<Ipv6Addr> {
         let expired = self.drop_expired(now);
         self.choose();
         expired
     }
 
-    /// Removes a router that showed that it is none, by a Neighbor Advertisement without Router flag
-    /// (RFC 4861 §7.2.5). Returns whether it was listed.
+    /// Removes a router that sent a Neighbor Advertisement without Router flag (RFC 4861 §7.2.5). Returns whether it
+    /// was listed.
     pub fn remove(&mut self, address: Ipv6Addr) -> bool {
         let before = self.routers.len();
         self.routers.retain(|router| router.address != address);
@@ -96,8 +96,8 @@ impl DefaultRouters {
         self.routers.len() < before
     }
 
-    /// Takes note of what Neighbor Unreachability Detection found about a router. It holds until it is told otherwise,
-    /// or the router leaves the list: that a router is heard does not show that it hears (RFC 4861 §7.3.1).
+    /// Notes what Neighbor Unreachability Detection found about a router. It holds until the next call, or until the
+    /// router leaves the list. An advertisement does not prove that the router hears us (RFC 4861 §7.3.1).
     pub fn mark(&mut self, address: Ipv6Addr, reachability: Reachability) {
         if let Some(router) = self.find(address) {
             router.reachability = reachability;
@@ -105,13 +105,15 @@ impl DefaultRouters {
         self.choose();
     }
 
-    /// The router to use. One whose lifetime is over counts until [`handle_timeout`](Self::handle_timeout) is called.
+    /// The router to use. A router counts until [`handle_timeout`](Self::handle_timeout) removes it.
+    #[must_use]
     pub fn best(&self) -> Option<&DefaultRouter> {
         let best = self.best?;
         self.routers.iter().find(|router| router.address == best)
     }
 
     /// When the next router expires.
+    #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.routers.iter().map(|router| router.expires).min()
     }
@@ -154,7 +156,7 @@ impl DefaultRouters {
         Listing::Added
     }
 
-    /// Drops the worst router but the one in use, the latest of equals, if it is worse than the new one.
+    /// Drops the worst router except the one in use, if it is worse than the new one. Of equals the latest goes.
     fn make_room(&mut self, new: &DefaultRouter) -> bool {
         let in_use = self.best;
         let spare = |(_, router): &(usize, &DefaultRouter)| Some(router.address) != in_use;
@@ -191,7 +193,7 @@ impl DefaultRouters {
     }
 }
 
-/// Higher is better.
+/// The rank of a router. Higher is better.
 fn rank(router: &DefaultRouter) -> (Reachability, u8) {
     let preference = match router.preference {
         RouterPreference::High => 2,

@@ -1,10 +1,11 @@
-//! What routers do on links of their own accord: they advertise themselves to guests, and are hosts of the networks outside.
-//! Beside them, who of the guests has which address out of the pairs of ports.
+//! What routers do on links of their own accord: they advertise to guests, and act as hosts on external networks. Beside
+//! them, which guest holds an address out of the allowed address pairs of ports.
 //!
-//! [`Host`] is all that of one hypervisor, without a socket, a clock or randomness. Its owner hands in what happens with
-//! `handle_*`, and takes out what follows: [`poll_frame`](Host::poll_frame) gives the frames to send,
-//! [`poll_event`](Host::poll_event) what the owner is to know, [`poll_timeout`](Host::poll_timeout) the time at which to call
-//! [`handle_timeout`](Host::handle_timeout). Its parts, and the smaller machines in these, have methods of the same names.
+//! [`Host`] does all that for one hypervisor, without a socket, a clock or randomness. Its owner hands in what happens
+//! with `handle_*`, and takes the results. [`poll_frame`](Host::poll_frame) gives the frames to send,
+//! [`poll_event`](Host::poll_event) the events for the owner. [`poll_timeout`](Host::poll_timeout) gives the time at
+//! which to call [`handle_timeout`](Host::handle_timeout). Its parts, and the smaller machines in them, have methods of
+//! the same names.
 
 mod advertising;
 mod announcing;
@@ -29,12 +30,12 @@ use sextant_model::{
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// Routers' ports on networks with guests here: what guests have learned of them, or are about to.
+/// Routers' ports on networks with guests here, as guests know them or are about to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouterPorts {
     /// What they advertise.
     pub links: BTreeMap<PortId, AdvertisedLink>,
-    /// At which MAC their addresses are.
+    /// The MACs of their addresses.
     pub places: BTreeMap<AddressOnNetwork, MacAddr>,
 }
 
@@ -49,7 +50,8 @@ pub struct Host {
 }
 
 impl Host {
-    /// A hypervisor whose guests know these routers' ports from before.
+    /// A hypervisor whose guests already know these routers' ports.
+    #[must_use]
     pub fn new(chassis: ChassisId, known: RouterPorts, now: Time) -> Self {
         Self {
             advertising: Advertising::new(known.links, now),
@@ -60,14 +62,14 @@ impl Host {
         }
     }
 
-    /// Takes in which routers' ports there will be, before the switch loses the flows of those that go: these say so
-    /// while they can be heard.
+    /// Takes the routers' ports that will be here. Call it before the switch loses the flows of those that go, so that
+    /// guests can hear their farewell.
     pub fn handle_planned(&mut self, ports: &RouterPorts, now: Time) {
         self.announcing.handle_planned(&ports.places);
         self.advertising.handle_planned(&ports.links, now);
     }
 
-    /// Takes in what routers advertise, once the switch has the flows that carry it.
+    /// Takes what routers advertise. Call it once the switch has the flows that carry it.
     pub fn handle_links(
         &mut self,
         links: BTreeMap<PortId, AdvertisedLink>,
@@ -78,7 +80,7 @@ impl Host {
         self.advertising.handle_links(links, settings, now, random);
     }
 
-    /// Takes in which external networks are reached from here, once the switch has the flows that bring up the answers.
+    /// Takes the external networks reached from here. Call it once the switch has the flows that bring the answers up.
     pub fn handle_uplinks(
         &mut self,
         uplinks: BTreeMap<NetworkId, Uplink>,
@@ -93,13 +95,13 @@ impl Host {
             .handle_uplinks(uplinks, facts, now.instant, random);
     }
 
-    /// The switch has the flows for all that was handed in: what waited for them is announced.
+    /// The switch has the flows for everything that was handed in. Announcements that waited for this go out.
     pub fn handle_confirmed(&mut self, now: Time) {
         self.announcing.handle_confirmed(now.instant);
         self.uplinks.handle_confirmed(now.instant);
     }
 
-    /// Takes in what a packet showed.
+    /// Takes a fact that a packet showed.
     pub fn handle_learned(
         &mut self,
         learned: &Learned,
@@ -112,7 +114,7 @@ impl Host {
         self.held.handle_learned(learned);
     }
 
-    /// Compares what was learned with what the owner knows: what that lacks comes out as events.
+    /// Compares what was learned with the owner's facts. What these lack comes out as events.
     pub fn handle_snapshot(&mut self, intent: &Intent, facts: &Facts, now: Time) {
         self.uplinks.handle_facts(facts, now.instant);
         self.prefix_clients.handle_snapshot(intent, facts, now);
@@ -124,7 +126,7 @@ impl Host {
         self.held.handle_snapshot(intent, facts, now.instant);
     }
 
-    /// Forgets who has which MAC outside, and asks anew.
+    /// Forgets the MACs of neighbours outside, and asks again.
     pub fn flush(&mut self, now: Time, random: &mut dyn FnMut() -> u64) {
         self.uplinks.flush(now.instant, random);
     }
@@ -155,6 +157,7 @@ impl Host {
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
+    #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let advertising = self.advertising.poll_timeout().into_iter();
         advertising
@@ -164,17 +167,20 @@ impl Host {
             .min()
     }
 
-    /// Whether something has happened since facts were compared that they may lack.
+    /// Whether something has happened since the last comparison that facts may lack.
+    #[must_use]
     pub fn has_changed(&self) -> bool {
         self.uplinks.has_changed() || self.prefix_clients.has_changed()
     }
 
-    /// What it does on external networks.
+    /// Its part on external networks.
+    #[must_use]
     pub fn uplinks(&self) -> &Uplinks {
         &self.uplinks
     }
 
-    /// What it asks for prefixes.
+    /// Its clients for delegated prefixes.
+    #[must_use]
     pub fn prefix_clients(&self) -> &PrefixClients {
         &self.prefix_clients
     }

@@ -1,5 +1,5 @@
-//! What packets of guests' networks tell of addresses out of the pairs of ports, and what routers answer there as members of
-//! groups.
+//! What packets of guests' networks show about addresses from address pairs, and what routers answer as members of
+//! multicast groups.
 
 use crate::answer::{Answer, Learned, Outcome, Verdict};
 use crate::frame::{Addresses, FrameBuilder, Icmpv6Message, Ipv6Packet, ethernet};
@@ -10,7 +10,7 @@ const ECHO_REQUEST: u8 = 128;
 const ECHO_REPLY: u8 = 129;
 const NAME: &str = "echo_request";
 
-/// A guest says that it has an address: in a Neighbor Advertisement, or as the sender of any ARP message.
+/// A guest says that it has an address, in a Neighbor Advertisement or as the sender of an ARP message.
 pub(crate) fn announced(port: PortId, frame: &[u8]) -> Answer {
     let heard = match Heard::parse(frame) {
         Ok(heard) => heard,
@@ -21,7 +21,7 @@ pub(crate) fn announced(port: PortId, frame: &[u8]) -> Answer {
         HeardClaim::Advertised { .. } => "neighbor_advertisement",
         HeardClaim::Mentioned { .. } => return Answer::ignored("icmpv6", "it announces nothing"),
     };
-    // An advertisement that says no MAC is about its sender's.
+    // An advertisement without a MAC means the MAC of its sender.
     let sender = ethernet(frame).ok().map(|(_, source, _)| source);
     let Some(mac) = heard.mac.or(sender) else {
         return Answer::ignored(message, "it says no MAC");
@@ -40,7 +40,7 @@ pub(crate) fn announced(port: PortId, frame: &[u8]) -> Answer {
     }
 }
 
-/// The frame that asks a network who has an address.
+/// The frame that asks on a network who has an address.
 pub(crate) fn ask(asker: &Asker) -> Answer {
     let Some(wanted) = asker.wanted else {
         return Answer::ignored("packet", "it does not say for whom it is");
@@ -60,7 +60,7 @@ pub(crate) fn ask(asker: &Asker) -> Answer {
     )
 }
 
-/// What routers answer to an echo request to one of their groups: each from its own address (RFC 4443 §4.2).
+/// The routers' answers to an echo request to one of their groups, each from its own address (RFC 4443 §4.2).
 pub(crate) fn group_echo(members: &[GroupMember], packet: &Ipv6Packet<'_>) -> Answer {
     let request = match Icmpv6Message::parse(packet) {
         Ok(request) => request,
@@ -72,7 +72,7 @@ pub(crate) fn group_echo(members: &[GroupMember], packet: &Ipv6Packet<'_>) -> An
     if packet.source.is_multicast() || packet.source.is_unspecified() {
         return Answer::ignored(NAME, "from nobody who could be answered");
     }
-    let reply = |member: &GroupMember| {
+    let replies = members.iter().map(|member| {
         let addresses = Addresses {
             source_mac: member.mac,
             destination_mac: packet.source_mac,
@@ -82,8 +82,8 @@ pub(crate) fn group_echo(members: &[GroupMember], packet: &Ipv6Packet<'_>) -> An
         let mut frame = FrameBuilder::icmpv6_error(addresses, ECHO_REPLY, 0, request.body.len());
         frame.bytes().extend(request.body);
         frame.finish()
-    };
-    answered(NAME, "echo_reply", members.iter().map(reply).collect())
+    });
+    answered(NAME, "echo_reply", replies.collect())
 }
 
 fn answered(message: &'static str, with: &'static str, frames: Vec<Vec<u8>>) -> Answer {

@@ -1,20 +1,22 @@
-//! What Sextant answers itself: Router Solicitations, DHCPv6 and DHCPv4 messages of guests, and packets of theirs that
-//! routers do not take.
+//! What Sextant itself answers: Router Solicitations, DHCPv6 and DHCPv4 messages of guests, and packets that their
+//! routers do not forward or take.
 //!
-//! [`respond`] takes the reason why a packet came up from a switch, with the values to answer it ([`Punt`]), and the
-//! packet's Ethernet frame; it gives back complete Ethernet frames for the port that asked, what happened, and what
-//! was learned. It looks nothing up and keeps nothing: the same arguments give the same answer. The bytes come from
-//! guests and are trusted in nothing; whatever they are, the worst outcome is [`Verdict::Malformed`].
+//! [`respond`] takes a [`Punt`], which is the reason why a packet came up with the values to answer it, and the
+//! packet's Ethernet frame. It returns complete Ethernet frames for the port that asked, the outcome, and facts. It
+//! looks nothing up and keeps nothing: the same arguments give the same answer. Guests send the bytes, so nothing in
+//! them is trusted. The worst outcome is [`Verdict::Malformed`].
 //!
 //! Unsolicited advertisements have no packet to answer: [`ra::advertise`] makes them, [`ra_schedule::Schedule`] says
 //! when.
 //!
-//! Towards the networks outside, routers are themselves hosts of a link: [`default_routers::DefaultRouters`] ranks the
-//! routers heard there, [`neighbor::NeighborCache`] keeps next hops resolved, and [`repetition::Repetition`] says when
-//! to announce or to ask again. [`prefix_client::Client`] asks there for the prefixes of subnets.
+//! On external networks routers are hosts of a link. [`default_routers::DefaultRouters`] ranks the routers heard there.
+//! [`neighbor::NeighborCache`] keeps next hops resolved. [`repetition::Repetition`] says when to announce or ask again.
+//! [`prefix_client::Client`] asks for the prefixes of subnets.
 //!
 //! [`backoff::Backoff`] says how long to wait before something is tried again, [`throttle::Throttle`] whether something may
-//! happen once more: the controller uses both as well.
+//! happen once more. The controller uses both as well.
+
+#![warn(clippy::must_use_candidate)]
 
 mod answer;
 pub mod backoff;
@@ -40,6 +42,7 @@ use frame::{Ipv4Packet, Ipv6Packet, Refusal};
 use sextant_model::Punt;
 
 /// Answers a packet: `frame` is the Ethernet frame of the packet-in, without a VLAN tag.
+#[must_use]
 pub fn respond(punt: &Punt, frame: &[u8]) -> Answer {
     match punt {
         Punt::RouterSolicitation { advertisements, .. } => {

@@ -1,13 +1,13 @@
-//! What the messages of Neighbor Discovery have in common (RFC 4861): their validity, and their options (§4.6).
+//! What the messages of Neighbor Discovery share (RFC 4861): their validity checks, and their options (§4.6).
 
 use crate::answer::Malformed;
 use crate::frame::{ETHERNET_LEN, Icmpv6Message, Ipv6Packet};
 use sextant_model::MacAddr;
 use std::net::Ipv6Addr;
 
-/// Offsets in the frame, for what is said of a malformed one.
+/// Offsets in the frame, to report where a message is malformed.
 const HOP_LIMIT_AT: usize = ETHERNET_LEN + 7;
-/// The IPv6 source, likewise.
+/// The offset of the IPv6 source.
 pub(crate) const SOURCE_AT: usize = ETHERNET_LEN + 8;
 
 /// Source link-layer address (RFC 4861 §4.6.1).
@@ -29,8 +29,8 @@ pub const CAPTIVE_PORTAL: u8 = 37;
 /// NAT64 prefix (RFC 8781 §4).
 pub const PREF64: u8 = 38;
 
-/// The fixed fields behind the checksum, and the options, of a message that is what RFC 4861 (§6.1, §7.1) demands of all
-/// of them: hop limit 255, code 0, whole. Its checksum was right, or there would be no message.
+/// The fixed fields after the checksum, and the options, of a valid message. RFC 4861 (§6.1, §7.1) requires hop limit
+/// 255, code 0 and complete fields. The checksum was checked before.
 pub(crate) fn validate<'a, const FIELDS: usize>(
     packet: &Ipv6Packet<'a>,
     message: &Icmpv6Message<'a>,
@@ -76,7 +76,7 @@ pub(crate) fn put_mac(out: &mut Vec<u8>, kind: u8, mac: MacAddr) {
     out.extend(mac.0);
 }
 
-/// The address of one interface, to which frames can be sent.
+/// Whether this is the address of one interface, to which frames can be sent.
 pub(crate) fn is_station(mac: MacAddr) -> bool {
     !mac.is_multicast() && mac.0 != [0; 6]
 }
@@ -87,7 +87,7 @@ pub(crate) fn multicast_mac(group: Ipv6Addr) -> MacAddr {
     MacAddr([0x33, 0x33, a, b, c, d])
 }
 
-/// The options of a message, in their order. Ends after the first that is malformed.
+/// The options of a message, in order. They end after the first malformed one.
 #[derive(Clone, Debug)]
 pub struct NdOptions<'a> {
     bytes: &'a [u8],
@@ -96,6 +96,7 @@ pub struct NdOptions<'a> {
 
 impl<'a> NdOptions<'a> {
     /// The options in `bytes`, which begin `offset` octets into the frame.
+    #[must_use]
     pub fn new(bytes: &'a [u8], offset: usize) -> Self {
         Self { bytes, offset }
     }

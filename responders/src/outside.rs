@@ -1,4 +1,4 @@
-//! What packets of an external network tell.
+//! What packets of an external network show.
 
 use crate::answer::{Answer, Learned, Outcome, Verdict};
 use crate::frame::{Ipv4Packet, Ipv6Packet, Refusal, ethernet};
@@ -8,7 +8,7 @@ use crate::ra::HeardAdvertisement;
 use sextant_model::NetworkId;
 use std::net::IpAddr;
 
-/// A frame that tells of next hops: who has which MAC, and who routes.
+/// A frame that shows a neighbour's MAC, or a router.
 pub(crate) fn heard(network: NetworkId, frame: &[u8]) -> Answer {
     let told = ethernet(frame).and_then(|(_, from, _)| Ok((from, Heard::parse(frame)?)));
     let (from, heard) = match told {
@@ -35,7 +35,7 @@ pub(crate) fn heard(network: NetworkId, frame: &[u8]) -> Answer {
     noted(message, learned)
 }
 
-/// A packet for somebody whose MAC is to be found out.
+/// A packet for a neighbour whose MAC is to be found.
 pub(crate) fn sought(network: NetworkId, frame: &[u8]) -> Answer {
     let destination = match Ipv6Packet::parse(frame) {
         Ok(packet) => Ok(IpAddr::from(packet.destination)),

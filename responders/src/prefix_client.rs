@@ -1,9 +1,9 @@
 //! DHCPv6 prefix delegation (RFC 9915 §6.3, §18.2): the client that asks for the prefix of one subnet.
 //!
-//! A router asks on the link outside, from its gateway port, once for each of its subnets whose prefix is delegated: each
-//! has its own DUID, so that a server tells them apart. [`Client`] is the state machine; it is sans-IO. `exchange` says
-//! when a message is sent again (§15), `message` how it is written, [`Heard`] is what a server's message says, and
-//! `grant` what of that is of use.
+//! A router asks on the external network, from its gateway port, once for each of its delegated subnets. Each subnet
+//! has its own DUID, so that a server tells them apart. [`Client`] is the sans-IO state machine. `exchange` says when
+//! to send a message again (§15), and `message` writes it. [`Heard`] is what a server's message says, and `grant` the
+//! useful part of it.
 
 mod client;
 mod exchange;
@@ -29,8 +29,9 @@ const DUID_EN: u16 = 2;
 /// The enterprise under which Neutron's client numbers subnets.
 const ENTERPRISE: u32 = 8888;
 
-/// The DUID of a subnet's client: DUID-EN 8888 and the octets of the subnet's id. It is the one that Neutron has its
-/// client use, so that a server goes on with the prefixes of a cloud that comes from there.
+/// The DUID of a subnet's client: DUID-EN 8888 and the octets of the subnet's id. Neutron's client uses the same, so a
+/// server goes on with the prefixes of a cloud that moves from Neutron.
+#[must_use]
 pub fn duid(subnet: SubnetId) -> Vec<u8> {
     let mut duid = Vec::with_capacity(22);
     duid.extend(DUID_EN.to_be_bytes());
@@ -39,7 +40,7 @@ pub fn duid(subnet: SubnetId) -> Vec<u8> {
     duid
 }
 
-/// Who sends: the router's gateway port.
+/// The sender: the router's gateway port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sender {
     /// Its MAC.
@@ -48,44 +49,45 @@ pub struct Sender {
     pub address: Ipv6Addr,
 }
 
-/// A prefix that a server has delegated. Of times, none is never.
+/// A prefix that a server has delegated. Times that are `None` never come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// The prefix, of at most 64 bits.
     pub prefix: Ipv6Net,
     /// The DUID of the server.
     pub server: Vec<u8>,
-    /// T1: when that server is asked to extend it.
+    /// T1: when to ask that server to extend it.
     pub renew_at: Option<Instant>,
-    /// T2: when any server is.
+    /// T2: when to ask any server to extend it.
     pub rebind_at: Option<Instant>,
-    /// Until when its addresses had better be used.
+    /// Until when its addresses are preferred.
     pub preferred_until: Option<Instant>,
-    /// Until when it counts.
+    /// Until when it is valid.
     pub valid_until: Option<Instant>,
 }
 
 impl Lease {
-    /// Whether it counts no more.
+    /// Whether it is valid no more.
+    #[must_use]
     pub fn has_ended(&self, now: Instant) -> bool {
         self.valid_until.is_some_and(|until| until <= now)
     }
 }
 
-/// What a client is about.
+/// The state of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// It looks for servers.
     Soliciting,
-    /// It asks one server for what it offered, or for what it knows nothing of any more.
+    /// It requests what a server offered, or what a server has lost track of.
     Requesting,
-    /// It has a prefix, and nothing to do.
+    /// It has a prefix, and waits.
     Bound,
     /// It asks its server to extend the prefix.
     Renewing,
     /// It asks all servers to extend the prefix.
     Rebinding,
-    /// It gives the prefix back, or has.
+    /// It gives the prefix back, or has done so.
     Releasing,
 }
 
@@ -101,6 +103,7 @@ impl State {
     ];
 
     /// The name in metrics and on the command line.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Soliciting => "soliciting",
@@ -116,22 +119,23 @@ impl State {
 /// What a server's message changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It was for this client, and the lease is as before.
+    /// It was for this client. The lease stays as it was.
     Taken,
-    /// There is a lease where there was none, or one of another prefix.
+    /// There is a lease for the first time, or one of another prefix.
     Granted,
-    /// The lease is of the same prefix, with other times.
+    /// The lease has the same prefix, and other times.
     Extended,
     /// The prefix is gone, and the client looks for another.
     Lost,
-    /// It was for this client and of no use; why. The lease is as before.
+    /// It was for this client, but useless. The text says why. The lease stays as it was.
     Refused(&'static str),
-    /// It is of another client, or answers nothing that this one asks.
+    /// It is for another client, or answers no question of this one.
     NotForUs,
 }
 
 impl Effect {
     /// The name in metrics.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Taken => "taken",

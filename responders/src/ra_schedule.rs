@@ -1,8 +1,8 @@
 //! When the unsolicited Router Advertisements of one link go out (RFC 4861 §6.2.4).
 //!
-//! Sans-IO: the owner waits until [`Schedule::poll_timeout`], calls [`Schedule::handle_timeout`], and sends. After a start
-//! and after a change the next advertisements go out faster ("initial" ones), so that hosts learn soon; from then on
-//! each interval is random between the two configured bounds, so that routers do not fall into step.
+//! Sans-IO: at [`Schedule::poll_timeout`] the owner calls [`Schedule::handle_timeout`], and sends. After a start or a
+//! change the next advertisements ("initial" ones) go out faster, so that hosts learn soon. From then on each interval
+//! is random between the two configured bounds, so that routers do not synchronize.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub const MAX_INITIAL_INTERVAL: Duration = Duration::from_secs(16);
 /// MAX_INITIAL_RTR_ADVERTISEMENTS (RFC 4861 §10).
 pub const MAX_INITIAL_ADVERTISEMENTS: u8 = 3;
-/// MIN_DELAY_BETWEEN_RAS: between two advertisements to all nodes (RFC 4861 §10).
+/// MIN_DELAY_BETWEEN_RAS: the least time between two advertisements to all nodes (RFC 4861 §10).
 pub const MIN_DELAY_BETWEEN_RAS: Duration = Duration::from_secs(3);
 
 /// The timing of one link's unsolicited advertisements. Random numbers come with each event; any `u32` will do.
@@ -23,15 +23,16 @@ pub struct Schedule {
     /// When the latest was sent to all nodes.
     last: Option<Instant>,
     deadline: Instant,
-    /// Decides the interval after the next advertisement.
+    /// Determines the interval after the next advertisement.
     random: u32,
 }
 
 impl Schedule {
-    /// A link that begins to advertise: the first one is due at once.
+    /// A link that begins to advertise. Its first advertisement is due at once.
     ///
-    /// Bounds that RFC 4861 §6.2.1 forbids are moved to the nearest that it allows: the maximum is 4 to 1800 s, the
-    /// minimum 3 s to three quarters of the maximum.
+    /// Bounds that RFC 4861 §6.2.1 forbids are moved to the nearest allowed. The maximum is 4 to 1800 s, the minimum 3
+    /// s to three quarters of the maximum.
+    #[must_use]
     pub fn new(min_interval: Duration, max_interval: Duration, now: Instant, random: u32) -> Self {
         let max_interval = max_interval.clamp(Duration::from_secs(4), Duration::from_secs(1800));
         let min_interval = min_interval.clamp(MIN_DELAY_BETWEEN_RAS, max_interval * 3 / 4);
@@ -46,16 +47,18 @@ impl Schedule {
     }
 
     /// When the next advertisement is due.
+    #[must_use]
     pub fn poll_timeout(&self) -> Instant {
         self.deadline
     }
 
     /// Whether it is due.
+    #[must_use]
     pub fn is_due(&self, now: Instant) -> bool {
         self.deadline <= now
     }
 
-    /// The next advertisement is due, and is sent to all nodes. Does nothing before.
+    /// Notes that the due advertisement is sent to all nodes. Does nothing before it is due.
     pub fn handle_timeout(&mut self, now: Instant, random: u32) {
         if !self.is_due(now) {
             return;
@@ -66,8 +69,8 @@ impl Schedule {
         self.random = random;
     }
 
-    /// What is advertised changed: hosts are to learn as soon as at the start, but for the least distance between
-    /// two advertisements.
+    /// The advertisement changed. Hosts learn as soon as at the start, but the least distance between two
+    /// advertisements holds.
     pub fn handle_change(&mut self, now: Instant, random: u32) {
         self.initial = MAX_INITIAL_ADVERTISEMENTS;
         self.deadline = self

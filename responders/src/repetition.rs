@@ -14,7 +14,7 @@ const ANNOUNCEMENT_INTERVAL: Duration = Duration::from_secs(1);
 /// MAX_NEIGHBOR_ADVERTISEMENT (RFC 4861 §10).
 const ANNOUNCEMENTS: u32 = 3;
 
-/// When a frame is sent again. It is due at once at first.
+/// When a frame is sent again. At first it is due at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repetition {
     due: Instant,
@@ -23,14 +23,15 @@ pub struct Repetition {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// As often as this, at equal distances.
+    /// This many times, at equal distances.
     Announcement { left: u32 },
-    /// For ever, at doubled distances.
+    /// Without end, at doubled distances.
     Solicitation(Backoff),
 }
 
 impl Repetition {
     /// An announcement ([`neighbor::announce`](crate::neighbor::announce())): three times, a second apart.
+    #[must_use]
     pub fn announcement(now: Instant) -> Self {
         Self {
             due: now,
@@ -40,8 +41,9 @@ impl Repetition {
         }
     }
 
-    /// A Router Solicitation ([`ra::solicit`](crate::ra::solicit)): after 4 s, then at twice the distance each time, up
-    /// to an hour, until the owner has heard a router and ends it (RFC 7559 §2).
+    /// A Router Solicitation ([`ra::solicit`](crate::ra::solicit)). The waits are 4 s, then twice as long each time, up
+    /// to an hour. The owner ends it when it hears a router (RFC 7559 §2).
+    #[must_use]
     pub fn solicitation(now: Instant) -> Self {
         Self {
             due: now,
@@ -52,7 +54,7 @@ impl Repetition {
         }
     }
 
-    /// Time has passed: whether to send.
+    /// Whether to send now.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
         if self.poll_timeout().is_none_or(|due| now < due) {
             return false;
@@ -68,7 +70,8 @@ impl Repetition {
         true
     }
 
-    /// When to send next; none if that was all.
+    /// When to send next. `None` if all were sent.
+    #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.kind {
             Kind::Announcement { left: 0 } => None,

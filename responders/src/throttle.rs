@@ -1,9 +1,9 @@
-//! How often something may happen that others cause: a line in the log, a change of flows.
+//! Limits what others cause, such as log lines and changes of flows.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Lets so many through a stretch of time, and counts the others.
+/// Lets a number of lines pass in a period, and counts the others.
 #[derive(Debug)]
 pub struct Throttle {
     burst: u32,
@@ -14,14 +14,14 @@ pub struct Throttle {
 }
 
 impl Default for Throttle {
-    /// Five in a minute.
+    /// Five a minute.
     fn default() -> Self {
         Self::new(5, Duration::from_secs(60))
     }
 }
 
 impl Throttle {
-    /// Lets `burst` through each `stretch`, which begins with the first of them.
+    /// Lets `burst` lines pass in each `stretch`. A stretch begins with its first line.
     pub fn new(burst: u32, stretch: Duration) -> Self {
         Self {
             burst,
@@ -32,7 +32,7 @@ impl Throttle {
         }
     }
 
-    /// Whether one more may pass; if so, how many did not since the last that did.
+    /// Whether one more may pass. If so, how many were held back since the last one.
     pub fn admit(&mut self, now: Instant) -> Option<u64> {
         let over = |begun: Instant| now.saturating_duration_since(begun) >= self.stretch;
         if self.begun.is_none_or(over) {
@@ -46,13 +46,13 @@ impl Throttle {
         Some(self.take_unsaid())
     }
 
-    /// How many were not said since the last that was, for the last word.
+    /// How many lines were suppressed since the last one, for a final line.
     pub fn take_unsaid(&mut self) -> u64 {
         std::mem::take(&mut self.unsaid)
     }
 }
 
-/// A throttle for each of those who cause something, so that a loud one leaves the others their say.
+/// A throttle for each origin, so that a loud one does not silence others.
 #[derive(Debug)]
 pub struct Throttles<K> {
     burst: u32,
@@ -60,18 +60,18 @@ pub struct Throttles<K> {
     by: BTreeMap<K, Throttle>,
 }
 
-/// How many are told apart. With more than these all begin anew, as each does with every stretch of time.
+/// How many origins are kept apart.
 const MOST: usize = 4096;
 
 impl<K: Clone + Ord> Default for Throttles<K> {
-    /// Five of each in a minute.
+    /// Five a minute for each origin.
     fn default() -> Self {
         Self::new(5, Duration::from_secs(60))
     }
 }
 
 impl<K: Clone + Ord> Throttles<K> {
-    /// Lets `burst` of each through each `stretch`.
+    /// Lets `burst` of each origin pass in each `stretch`.
     pub fn new(burst: u32, stretch: Duration) -> Self {
         Self {
             burst,
@@ -80,7 +80,7 @@ impl<K: Clone + Ord> Throttles<K> {
         }
     }
 
-    /// Whether one more of somebody's may pass; if so, how many of his did not since the last that did.
+    /// Whether one more of this origin may pass. If so, how many were held back since the last one.
     pub fn admit(&mut self, who: &K, now: Instant) -> Option<u64> {
         if let Some(throttle) = self.by.get_mut(who) {
             return throttle.admit(now);

@@ -1,8 +1,7 @@
 //! Dependencies between members of the workspace, from `cargo metadata`.
 
-use std::collections::BTreeSet;
-
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// One line for each dependency between members that the table does not allow, and for each
 /// member that it does not have.

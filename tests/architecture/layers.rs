@@ -1,10 +1,9 @@
 //! The modules of a folder as layers: which of them imports which, and whether imports go round in a circle.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-
 use crate::purity::sources;
 use crate::tokens::tokens;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 /// Who imports whom: for each module the modules of the same folder that it names.
 pub(crate) type Imports = BTreeMap<String, BTreeSet<String>>;

@@ -1,9 +1,8 @@
 //! What a pure crate's source may not mention, found in its tokens: comments, strings and code
 //! for tests do not count.
 
-use std::path::{Path, PathBuf};
-
 use crate::tokens::{Token, tokens};
+use std::path::{Path, PathBuf};
 
 /// Paths that reach the world, each as it is named in the message.
 const FORBIDDEN: &[&str] = &[

@@ -1,11 +1,10 @@
 //! IPv6 leaves by the guest's own hypervisor, where the operator lets it: from a MAC that no other sends from.
 
-use std::collections::BTreeSet;
-use std::net::Ipv6Addr;
-
 use sextant_lab::story::site::{Site, reaches};
 use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
 use sextant_lab::{Capture, OutsideRouter};
+use std::collections::BTreeSet;
+use std::net::Ipv6Addr;
 
 const FAR: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xfa, 0, 0, 0, 0, 1);
 const PREFIX: &str = "2001:db8:a::/64";

@@ -1,11 +1,10 @@
 //! Subnets of both families outside, in a VLAN: their gateways are the next hops, and IPv4 alone is translated.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
 use serde_json::json;
 use sextant_lab::story::site::{Gateway, Site, connects, does_not_reach, ipv4, ipv6, reaches};
 use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
 use sextant_lab::{Capture, Namespace, Network, OutsideRouter, SubnetSpec};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const VLAN: u16 = 100;
 const FAR6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xfa, 0, 0, 0, 0, 1);

@@ -1,10 +1,9 @@
 //! Packet by packet: hop limits, and what a router says of what it does not forward, to both sides.
 
-use std::net::Ipv6Addr;
-
 use sextant_lab::story::site::{Gateway, QUICK, Site, reaches};
 use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
 use sextant_lab::{Capture, OutsideRouter, Packets};
+use std::net::Ipv6Addr;
 
 const FAR: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xfa, 0, 0, 0, 0, 1);
 const PREFIX: &str = "2001:db8:a::/64";

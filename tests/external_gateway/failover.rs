@@ -1,11 +1,10 @@
 //! The hypervisor with the gateway goes, and comes back, under traffic both ways.
 
-use std::net::Ipv6Addr;
-use std::time::Instant;
-
 use sextant_lab::story::site::{Gateway, QUICK, Site, reaches};
 use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
 use sextant_lab::{BackgroundPing, Capture, OutsideRouter};
+use std::net::Ipv6Addr;
+use std::time::Instant;
 
 const FAR: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xfa, 0, 0, 0, 0, 1);
 const PREFIX: &str = "2001:db8:a::/64";

@@ -1,12 +1,11 @@
 //! Somebody outside speaks for routers that there are, and for some that there are not.
 
-use std::net::Ipv6Addr;
-use std::path::Path;
-use std::time::Duration;
-
 use sextant_lab::story::site::{QUICK, Site, reaches};
 use sextant_lab::story::{Outcome, SOON, ensure, link_local};
 use sextant_lab::wait_for;
+use std::net::Ipv6Addr;
+use std::path::Path;
+use std::time::Duration;
 
 const FAR: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xfa, 0, 0, 0, 0, 1);
 const PREFIX: &str = "2001:db8:a::/64";

@@ -1,12 +1,11 @@
 //! Without a subnet outside: the next hop of the configuration, else one that is heard.
 
-use std::net::{IpAddr, Ipv6Addr};
-use std::time::Instant;
-
 use serde_json::{Value, json};
 use sextant_lab::story::site::{Gateway, QUICK, Site, does_not_reach, reaches};
 use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
 use sextant_lab::{FlowDump, Network, OutsideRouter, SubnetSpec};
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Instant;
 
 /// The address behind each of two routers outside.
 const FAR: [Ipv6Addr; 2] = [

@@ -1,12 +1,11 @@
 //! A client that writes ports of its own, and knows what of them was acknowledged.
 
-use std::collections::BTreeMap;
-use std::sync::mpsc::Sender;
-
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use sextant_lab::{Api, Network, Subnet};
+use std::collections::BTreeMap;
+use std::sync::mpsc::Sender;
 
 /// How many ports it keeps before it begins to delete.
 const MOST: usize = 60;
@@ -29,7 +28,7 @@ pub(crate) struct Writer {
 }
 
 /// Something that changes several rows of the store at once.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 enum Write {
     /// Makes ports of these names, with what they claim.
     Make(Vec<String>),

@@ -1,10 +1,8 @@
 //! Holds an expression against the metrics that Sextant exports.
 
-use std::collections::BTreeSet;
-
-use sextant_controller::metrics::Metrics;
-
 use crate::promql::{self, Matcher, Selector};
+use sextant_controller::metrics::Metrics;
+use std::collections::BTreeSet;
 
 /// What Prometheus itself adds to each sample that it scrapes.
 const SCRAPED: &[&str] = &["instance", "job"];

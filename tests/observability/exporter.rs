@@ -1,10 +1,9 @@
 //! A stand-in for Sextant that only exports: every metric moves with each scrape, so that every
 //! rate and quantile has an answer.
 
+use sextant_controller::metrics::Metrics;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-
-use sextant_controller::metrics::Metrics;
 
 /// Answers every request on the metrics address of a lab's controller. Does not return.
 pub(crate) fn serve(metrics: &Metrics) -> io::Result<()> {

@@ -2,14 +2,14 @@
 //! of the grammar than where labels may stand.
 
 /// A metric's name and what its braces ask of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Selector {
     pub(crate) metric: String,
     pub(crate) matchers: Vec<Matcher>,
 }
 
 /// `label op "value"`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Matcher {
     pub(crate) label: String,
     pub(crate) operator: String,
@@ -18,13 +18,13 @@ pub(crate) struct Matcher {
 
 /// `by (…)`, `without (…)`, `on (…)` and the like, with the selectors whose labels it means:
 /// those of the argument that follows, else all of the expression.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Grouping {
     pub(crate) labels: Vec<String>,
     pub(crate) of: Vec<Selector>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Token {
     Word(String),
     Text(String),

@@ -1,13 +1,11 @@
 //! The files below `grafana/prometheus/`, as far as tests read them.
 
-use std::fs;
-use std::path::Path;
-
+use crate::Outcome;
 use serde::Deserialize;
 use serde_json::Value;
 use sextant_lab::grafana;
-
-use crate::Outcome;
+use std::fs;
+use std::path::Path;
 
 /// An alert rule.
 #[derive(Debug, Deserialize)]

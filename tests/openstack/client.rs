@@ -1,12 +1,11 @@
 //! The unmodified `openstack` client, driven by a runner that pays its start once.
 
+use serde_json::Value;
+use sextant_lab::Loopback;
 use std::error::Error;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-
-use serde_json::Value;
-use sextant_lab::Loopback;
 
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 

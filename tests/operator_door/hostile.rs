@@ -1,13 +1,12 @@
 //! Those who ask badly, and sockets that are not free. Needs neither root nor Open vSwitch.
 
+use sextant_lab::{LabError, Loopback};
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
-
-use sextant_lab::{LabError, Loopback};
 
 /// Longer than any answer of an idle process takes, shorter than it waits for a request.
 const AT_ONCE: Duration = Duration::from_secs(4);
@@ -177,7 +176,7 @@ fn a_socket_that_cannot_be_had_is_named_at_the_start() -> Result<(), LabError> {
     let file = controller.folder().join("file");
     std::fs::write(&file, "a letter").expect("a file");
     let log = refused(&controller, &file);
-    assert!(log.contains("and is no socket"), "{log}");
+    assert!(log.contains("and is not a socket"), "{log}");
     // Root may write everywhere: a folder below a file, or where the kernel has its own, is still none.
     for socket in [file.join("control"), "/proc/sextant/control".into()] {
         let log = refused(&controller, &socket);

@@ -1,13 +1,12 @@
 //! Another gateway asks: on another external network with another server, or of another router on the same.
 
+use crate::servers::routed;
+use crate::stage::{self, CONFIG, POOL, Stage, addressed, configured, delegated, not_preferred};
+use crate::wire::{self, RELEASE};
 use serde_json::json;
 use sextant_lab::story::site::Site;
 use sextant_lab::story::{Outcome, SOON, ensure};
 use sextant_lab::{DelegatingServer, PortSpec, PrefixPool};
-
-use crate::servers::routed;
-use crate::stage::{self, CONFIG, POOL, Stage, addressed, configured, delegated, not_preferred};
-use crate::wire::{self, RELEASE};
 
 const VLAN: Option<u16> = Some(200);
 const OTHER: PrefixPool<'_> = PrefixPool {

@@ -1,13 +1,11 @@
 //! The user's workflow of Neutron's guide, word for word, typed into the unmodified `openstack` command.
 
-use std::path::Path;
-
+use crate::stage::{CONFIG, POOL, Prefix, Stage};
 use serde_json::Value;
 use sextant_lab::story::site::Site;
 use sextant_lab::story::{Failure, Outcome, SOON, ensure};
 use sextant_lab::{DelegatingServer, wait_for};
-
-use crate::stage::{CONFIG, POOL, Prefix, Stage};
+use std::path::Path;
 
 /// The API of the lab's controller.
 const ENDPOINT: &str = "http://[::1]:9696";

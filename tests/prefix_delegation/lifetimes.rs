@@ -1,14 +1,13 @@
 //! A delegation in time: renewed as long as the server is there, ended when it is not, replaced when it has other prefixes.
 
-use sextant_lab::story::site::{QUICK, Site, reaches};
-use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
-use sextant_lab::{Capture, DelegatingServer, LabError, Lifetimes, PrefixPool};
-
 use crate::stage::{
     CONFIG, FAR, POOL, Prefix, Segment, Stage, addressed, configured, counted, delegated,
     not_preferred, reverted, shows,
 };
 use crate::wire::{self, REBIND, RENEW, REQUEST, SOLICIT};
+use sextant_lab::story::site::{QUICK, Site, reaches};
+use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
+use sextant_lab::{Capture, DelegatingServer, LabError, Lifetimes, PrefixPool};
 
 pub(crate) const SHORT: PrefixPool<'_> = PrefixPool {
     lifetimes: Lifetimes {

@@ -1,14 +1,12 @@
 //! Many subnets of one router at once.
 
-use std::collections::BTreeSet;
-
+use crate::stage::{self, CONFIG, POOL, Stage, delegated, measured, reverted};
+use crate::wire;
 use serde_json::json;
 use sextant_lab::DelegatingServer;
 use sextant_lab::story::site::Site;
 use sextant_lab::story::{Failure, Outcome, SOON, ensure};
-
-use crate::stage::{self, CONFIG, POOL, Stage, delegated, measured, reverted};
-use crate::wire;
+use std::collections::BTreeSet;
 
 const SUBNETS: u64 = 60;
 

@@ -1,15 +1,13 @@
 //! The lab's servers by themselves, with the client that Neutron runs.
 
-use std::net::IpAddr;
-use std::time::Duration;
-
+use crate::stage::Start;
+use crate::wire::{self, RELEASE, RENEW};
 use sextant_lab::story::{Outcome, SOON, ensure, link_local};
 use sextant_lab::{
     DelegatingServer, Lab, LabOptions, Lifetimes, OutsideRouter, PrefixPool, Upstream, wait_for,
 };
-
-use crate::stage::Start;
-use crate::wire::{self, RELEASE, RENEW};
+use std::net::IpAddr;
+use std::time::Duration;
 
 const SUBNET: &str = "1319510d-c92c-4532-bf5d-8bcf3da761a1";
 const POOL: PrefixPool<'_> = PrefixPool {

@@ -1,16 +1,15 @@
 //! What goes wrong: a server that has no prefix left, a prefix that overlaps another, a controller that is away for longer than
 //! a lease lasts.
 
-use serde_json::json;
-use sextant_lab::story::site::Site;
-use sextant_lab::story::{Failure, Outcome, SOON, ensure};
-use sextant_lab::{DelegatingServer, PrefixPool, Subnet, SubnetSpec};
-
 use crate::lifetimes::SHORT;
 use crate::stage::{
     self, CONFIG, Segment, Stage, addressed, configured, counted, delegated, measured, reverted,
 };
 use crate::wire::{self, SOLICIT};
+use serde_json::json;
+use sextant_lab::story::site::Site;
+use sextant_lab::story::{Failure, Outcome, SOON, ensure};
+use sextant_lab::{DelegatingServer, PrefixPool, Subnet, SubnetSpec};
 
 /// Each is for one subnet alone.
 const ONE: PrefixPool<'_> = PrefixPool {

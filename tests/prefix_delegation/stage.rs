@@ -1,9 +1,7 @@
 //! What the stories begin with: a router with a gateway, an ordinary router outside that will have a server, and subnets that
 //! want their prefixes from it.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
-
+use crate::servers::routed;
 use serde_json::{Value, json};
 use sextant_lab::story::site::{Gateway, Site, connects, reaches};
 use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure, eui64};
@@ -11,8 +9,8 @@ use sextant_lab::{
     DelegatingServer, LabError, Lifetimes, Network, OutsideRouter, PrefixPool, Subnet, SubnetSpec,
     wait_for,
 };
-
-use crate::servers::routed;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// A host outside.
 pub(crate) const FAR: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xfa, 0, 0, 0, 0, 1);
@@ -125,7 +123,7 @@ pub(crate) struct Segment {
 }
 
 /// A prefix of 64 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Prefix(pub(crate) Ipv6Addr);
 
 impl Prefix {

@@ -1,11 +1,10 @@
 //! What a delegation survives: a controller that is killed, and a hypervisor with the gateway that goes and comes back.
 
+use crate::stage::{CONFIG, FAR, POOL, Segment, Stage, counted, shows};
+use crate::wire::{self, REBIND, RENEW, REQUEST, SOLICIT};
 use sextant_lab::story::site::{QUICK, Site, reaches};
 use sextant_lab::story::{Outcome, Plugged, SOON, ensure};
 use sextant_lab::{Capture, DelegatingServer, FlowDump, Lifetimes, PrefixPool};
-
-use crate::stage::{CONFIG, FAR, POOL, Segment, Stage, counted, shows};
-use crate::wire::{self, REBIND, RENEW, REQUEST, SOLICIT};
 
 /// Renewed soon, but no story here is so long that the prefix would end; and of more bits than a subnet takes.
 const SOON_RENEWED: PrefixPool<'_> = PrefixPool {

@@ -10,7 +10,7 @@ pub(crate) const REBIND: u8 = 6;
 pub(crate) const RELEASE: u8 = 8;
 
 /// A message of a client, as tshark reads it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Message {
     /// In seconds since 1970.
     pub(crate) at: f64,

@@ -1,17 +1,16 @@
 //! The user's workflow in the guide of Neutron, and back: from a subnet without a prefix to guests that are reached from
 //! outside, and to a subnet without one again.
 
-use serde_json::json;
-use sextant_lab::story::site::{Site, reaches};
-use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
-use sextant_lab::{Capture, DelegatingServer, Subnet};
-
 use crate::servers::routed;
 use crate::stage::{
     self, CONFIG, POOL, Prefix, Segment, Stage, addressed, configured, delegated, not_preferred,
     reverted, shows,
 };
 use crate::wire::{self, RELEASE, REQUEST, SOLICIT};
+use serde_json::json;
+use sextant_lab::story::site::{Site, reaches};
+use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
+use sextant_lab::{Capture, DelegatingServer, Subnet};
 
 /// What a server remembers.
 #[derive(Clone, Copy, PartialEq)]

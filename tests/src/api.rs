@@ -1,23 +1,21 @@
 //! HTTP from the test's process into the `ctl` namespace: a thread that has entered the
 //! namespace sends the requests, one after the other, and hands the answers back.
 
+use crate::error::LabError;
+use crate::namespace::Namespace;
+use crate::plan::CONTROLLER;
+use serde_json::Value;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
-
-use serde_json::Value;
 use ureq::Agent;
 use ureq::http::Request;
-
-use crate::error::LabError;
-use crate::namespace::Namespace;
-use crate::plan::CONTROLLER;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An answer of the API.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// Status code.
     pub status: u16,

@@ -1,14 +1,6 @@
 //! Packets on a wire: tcpdump writes them to a file, tshark reads them. A capture has started
 //! when [`Capture::start`] returns, and a wait for packets ends when they are in the file.
 
-use std::fs;
-use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
-
-use serde_json::Value;
-
 use crate::command;
 use crate::deadline::Deadline;
 use crate::error::LabError;
@@ -17,6 +9,12 @@ use crate::log;
 use crate::namespace::Namespace;
 use crate::process::Process;
 use crate::tools::Tools;
+use serde_json::Value;
+use std::fs;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 static SERIAL: AtomicU32 = AtomicU32::new(0);
 const STARTING: Duration = Duration::from_secs(10);
@@ -124,7 +122,7 @@ impl Capture {
 }
 
 /// Captured packets, in a file that lives as long as the lab.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Packets {
     file: PathBuf,
     count: usize,

@@ -1,16 +1,14 @@
 //! The cloud's objects in as few words as a test wants to spend on them: created through the
 //! API, returned with the ids and addresses that the API gave.
 
-use std::net::IpAddr;
-
-use serde_json::{Map, Value, json};
-
 use crate::api::Api;
 use crate::error::LabError;
 use crate::guest::GuestSpec;
+use serde_json::{Map, Value, json};
+use std::net::IpAddr;
 
 /// A network.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Network {
     /// Its id.
     pub id: String,
@@ -19,10 +17,10 @@ pub struct Network {
 }
 
 /// What a subnet is created with; the API's defaults for the rest.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SubnetSpec<'a> {
-    /// The prefix, such as `2001:db8:1::/64`; its family gives `ip_version`. Empty leaves both out, for `more` to say
-    /// whence the prefix comes.
+    /// The prefix, such as `2001:db8:1::/64`; its family gives `ip_version`. Empty leaves both out: `more` says where
+    /// the prefix comes from.
     pub cidr: &'a str,
     /// `ipv6_ra_mode` and `ipv6_address_mode` both; none leaves them out.
     pub mode: Option<&'a str>,
@@ -45,7 +43,7 @@ impl<'a> SubnetSpec<'a> {
 }
 
 /// A subnet.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Subnet {
     /// Its id.
     pub id: String,
@@ -70,7 +68,7 @@ impl Subnet {
 }
 
 /// What a port is created with; the API's defaults for the rest.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PortSpec<'a> {
     /// Its name.
     pub name: &'a str,
@@ -79,7 +77,7 @@ pub struct PortSpec<'a> {
 }
 
 /// A port.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Port {
     /// Its id.
     pub id: String,
@@ -122,7 +120,7 @@ impl Port {
 }
 
 /// A router.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Router {
     /// Its id.
     pub id: String,

@@ -1,15 +1,14 @@
 //! Short commands: run to their end, with an error that shows the command line when they fail.
 
+use crate::error::LabError;
+use crate::tools;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::error::LabError;
-use crate::tools;
-
 /// What a command that succeeded printed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
     /// Standard output.
     pub stdout: String,

@@ -1,16 +1,15 @@
 //! The controller as a process: the built `sextant` binary, run in the `ctl` namespace with
 //! nothing but listen addresses.
 
-use std::env;
-use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
-use std::time::Duration;
-
 use crate::command::Output;
 use crate::error::LabError;
 use crate::leftovers;
 use crate::namespace::Namespace;
 use crate::process::Process;
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
 
 pub(crate) const READY: Duration = Duration::from_secs(20);
 const STOPPING: Duration = Duration::from_secs(10);
@@ -28,7 +27,7 @@ const LISTEN: &[&str] = &[
 ];
 
 /// How to run the controller.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ControllerOptions {
     /// The binary; none takes `SEXTANT_BIN`, else the workspace's newest build.
     pub binary: Option<PathBuf>,

@@ -1,12 +1,10 @@
 //! The committed dashboards, read for what they ask: each panel's expressions, with Grafana's
 //! variables filled in as a browser that shows all instances would.
 
+use crate::error::LabError;
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-use serde_json::Value;
-
-use crate::error::LabError;
 
 /// A file below the project's `grafana/` folder.
 #[must_use]
@@ -17,13 +15,13 @@ pub fn grafana(path: &str) -> PathBuf {
 }
 
 /// A Grafana dashboard.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Dashboard {
     json: Value,
 }
 
 /// What one target of a panel asks Prometheus.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PanelQuery {
     /// The panel's title.
     pub panel: String,

@@ -1,19 +1,18 @@
 //! Which of Open vSwitch's datapaths the switches of a lab have. Every hypervisor in the field runs the kernel's; a
 //! machine without its module has the userspace one, which needs nothing of the machine.
 
-use std::env;
-
 use crate::command;
 use crate::error::LabError;
 use crate::namespace::Namespace;
+use std::env;
 
-/// Says which datapath labs have that were not told: `userspace` or `system`.
+/// The environment variable with the default datapath of labs: `userspace` or `system`.
 const VARIABLE: &str = "SEXTANT_LAB_DATAPATH";
 
 /// A datapath of Open vSwitch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Datapath {
-    /// In ovs-vswitchd itself (`netdev`). It is told to lack what each kernel lacks.
+    /// In ovs-vswitchd itself (`netdev`). It is configured to lack what each kernel lacks.
     #[default]
     Userspace,
     /// In the kernel (`system`): tunnels go through the IP stack of the hypervisor's namespace.
@@ -53,9 +52,9 @@ impl Datapath {
 
     /// Makes a veth into a switch more like a wire: `device` is the end with an IP stack, `port` the switch's.
     ///
-    /// The userspace switch does not complete the checksums that a veth leaves open, so the device has to. The kernel's does,
-    /// and takes from the device what a virtual machine gives it; but what arrives there in one piece is cut on the way
-    /// out, so that who captures packets sees their real sizes.
+    /// The userspace switch does not complete the checksums that a veth leaves open, so the device has to. The kernel's
+    /// does, and takes large packets from the device, as from a virtual machine. They are cut on the way out, so that
+    /// captures show their real sizes.
     pub(crate) fn wire(
         self,
         device: (&Namespace, &str),

@@ -1,13 +1,11 @@
 //! Deadlines: a wait is given as a duration once, and every step of it asks what is left.
 
+use crate::error::LabError;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-
-use crate::error::LabError;
-
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
     given: Duration,
     end: Instant,

@@ -1,14 +1,19 @@
 //! Real DHCPv6 and DHCPv4 clients in a guest, with every file they write in the lab's folder.
 //!
-//! All run a script of the lab instead of their distribution's: it writes the variables that
-//! the client gives it (one file an event) and then one line to the client's log, which is what
-//! the lab waits for. The machine's own resolv.conf, leases and DUIDs stay untouched.
+//! All run a script of the lab instead of their distribution's. It writes the client's variables, one file for each
+//! event. Then it writes one line to the client's log, which the lab waits for. The machine's own resolv.conf, leases
+//! and DUIDs stay untouched.
 
 pub(crate) mod dibbler;
 pub(crate) mod ipv4;
 pub(crate) mod networkd;
 pub(crate) mod wide;
 
+use crate::deadline::wait_for;
+use crate::error::LabError;
+use crate::guest::{DEVICE, Guest};
+use crate::process::Process;
+use crate::tools::Tools;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
@@ -17,12 +22,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::deadline::wait_for;
-use crate::error::LabError;
-use crate::guest::{DEVICE, Guest};
-use crate::process::Process;
-use crate::tools::Tools;
-
 /// What the lab's scripts say when a client has what it asked for.
 const DONE: &str = "sextant-lab: lease ";
 const ENDING: Duration = Duration::from_secs(5);
@@ -30,7 +29,7 @@ const ENDING: Duration = Duration::from_secs(5);
 const LINK_LOCAL: Duration = Duration::from_secs(10);
 
 /// What a client got.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DhcpLease {
     /// Why the client ran its script: `BOUND6`, `RENEW6`, `INFORM6` …
     pub reason: String,
@@ -45,7 +44,7 @@ pub struct DhcpLease {
 }
 
 /// What a client is to ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     /// An address and options, by Solicit.
     Address,
@@ -54,7 +53,7 @@ pub(crate) enum Wanted {
 }
 
 /// What a client knows of earlier leases when it starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Memory {
     /// Nothing.
     Empty,

@@ -1,11 +1,10 @@
-//! What can go wrong in a lab, worded for the person who reads a failed test: every error
-//! carries what was attempted (a command line, a file, a request) and what came back.
+//! Errors of a lab, for the person who reads a failed test. Every error contains what was attempted (a command line, a
+//! file, a request) and the result.
 
+use crate::tools::MissingTool;
 use std::io;
 use std::process::ExitStatus;
 use std::time::Duration;
-
-use crate::tools::MissingTool;
 
 /// Why a lab could not do what a test asked.
 #[derive(Debug, thiserror::Error)]

@@ -1,11 +1,10 @@
 //! A flow as the switch has it: what it is, apart from how long and how often it was used.
 
+use crate::error::LabError;
 use std::time::Duration;
 
-use crate::error::LabError;
-
 /// One line of `ovs-ofctl dump-flows`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstalledFlow {
     /// Its cookie.
     pub cookie: u64,

@@ -1,13 +1,12 @@
 //! All flows of some hypervisors at one moment, to tell what became of them by another.
 
+use crate::error::LabError;
+use crate::hypervisor::Hypervisor;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::error::LabError;
-use crate::hypervisor::Hypervisor;
-
 /// A flow without what changes by itself.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KnownFlow {
     /// The hypervisor's name.
     pub host: String,
@@ -16,7 +15,7 @@ pub struct KnownFlow {
 }
 
 /// Every flow with its age, and when that was read.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct FlowDump {
     begun: Instant,
     ended: Instant,

@@ -1,10 +1,6 @@
 //! A guest: a namespace whose `eth0` is plugged into a hypervisor's `br-int` as a VIF driver
 //! would do it. Its IPv6 is the ordinary Linux stack with nothing configured by hand.
 
-use std::net::Ipv6Addr;
-use std::path::PathBuf;
-use std::time::Duration;
-
 use crate::capture::Capture;
 use crate::command::Output;
 use crate::dhcp::networkd::{self, Networkd};
@@ -17,6 +13,9 @@ use crate::namespace::Namespace;
 use crate::netlink::NetworkChanges;
 use crate::ping::{BackgroundPing, PingReport};
 use crate::process::Process;
+use std::net::Ipv6Addr;
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// The name of every guest's interface.
 pub(crate) const DEVICE: &str = "eth0";
@@ -32,7 +31,7 @@ const HOST: &[(&str, &str)] = &[
 ];
 
 /// What a guest is plugged in as.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GuestSpec {
     /// Its name, part of its namespace's.
     pub name: String,

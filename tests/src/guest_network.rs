@@ -1,16 +1,14 @@
 //! A namespace's IPv6 state as `ip -j` prints it, parsed into plain values.
 
+use crate::error::LabError;
+use crate::namespace::Namespace;
+use serde::Deserialize;
+use serde_json::Value;
 use std::fmt;
 use std::net::Ipv6Addr;
 
-use serde::Deserialize;
-use serde_json::Value;
-
-use crate::error::LabError;
-use crate::namespace::Namespace;
-
 /// An address of an interface.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Address {
     /// The address.
     #[serde(rename = "local")]
@@ -63,7 +61,7 @@ impl fmt::Display for Address {
 }
 
 /// A default route.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Route {
     /// The next hop, a router's link-local address when learned from an advertisement.
     pub gateway: Option<Ipv6Addr>,
@@ -90,7 +88,7 @@ impl fmt::Display for Route {
 }
 
 /// An entry of the neighbor cache.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Neighbor {
     /// The neighbor's address.
     #[serde(rename = "dst")]

@@ -4,9 +4,6 @@
 //! address is on the internal port of `br-phy` and the underlay's veth is that bridge's port.
 //! The kernel's leave through the namespace's own IP stack, so the address is on the veth.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::{Path, PathBuf};
-
 use crate::capture::Capture;
 use crate::command::Output;
 use crate::datapath::Datapath;
@@ -17,6 +14,8 @@ use crate::namespace::Namespace;
 use crate::ovs::OpenVSwitch;
 use crate::plan::{self, CONTROLLER, End, UNDERLAY_DEVICE, Underlay};
 use crate::topology;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::{Path, PathBuf};
 
 /// One hypervisor of a lab.
 #[derive(Debug)]

@@ -1,12 +1,6 @@
 //! A whole lab: made by [`Lab::start`], and removed with everything in it when dropped, also
 //! when a test panics. What a process that was killed left behind is removed at the next start.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
-use std::time::Duration;
-
 use crate::api::Api;
 use crate::command::Output;
 use crate::controller::{Controller, ControllerOptions};
@@ -21,19 +15,24 @@ use crate::plan::{CONTROLLER, Underlay};
 use crate::process::Process;
 use crate::tools::Tools;
 use crate::topology;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::Duration;
 
 static SERIAL: AtomicU32 = AtomicU32::new(0);
 /// How much of each log a failed test shows.
 const LINES_OF_LOG: usize = 120;
 
 /// What a lab is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LabOptions {
     /// How many hypervisors, numbered from 1.
     pub hypervisors: u16,
     /// Protocols of the underlay.
     pub underlay: Underlay,
-    /// Its switches' datapath; none: the one that the environment names ([`Datapath::of_environment`]).
+    /// Its switches' datapath. `None`: the one in the environment ([`Datapath::of_environment`]).
     pub datapath: Option<Datapath>,
 }
 
@@ -210,8 +209,8 @@ impl Lab {
         self.api.text(&url)
     }
 
-    /// Waits until all switches are connected and every bound port is active: the barrier after the
-    /// reconciliation of its switch was answered, so whatever is to be changed has been sent.
+    /// Waits until all switches are connected and every bound port is active. Each switch then has answered the barrier
+    /// after its reconciliation, so all changes have been sent.
     ///
     /// # Errors
     /// [`LabError::Timeout`] with the metrics.

@@ -1,20 +1,18 @@
 //! Removing a lab: its processes, namespaces and folder. The same steps serve a lab that ends
 //! and, at the start of the next one, a lab whose process died without cleaning up.
 //!
-//! What belongs to a lab is found by names that begin with `sx<pid>x<n>`, where the process id
-//! is its owner's, and by the records in its folder; a lab whose owner lives is left alone.
-
-use std::fs::{self, File};
-use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+//! Names of a lab's things begin with `sx<pid>x<n>`, where the process id is its owner's. Those names and the records
+//! in its folder say what belongs to it. A lab whose owner lives is left alone.
 
 use crate::deadline::Deadline;
 use crate::error::LabError;
 use crate::namespace::Namespace;
 use crate::record::{self, Identity};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::fs::{self, File};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where labs keep their files: short, since the path of a unix socket may have 108 bytes.
 const ROOT: &str = "/run/sextant-lab";
@@ -153,7 +151,7 @@ fn owner_pid(lab: &str) -> Option<u32> {
     pid.parse().ok()
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
     Alive,
     Dead,

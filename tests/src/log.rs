@@ -1,16 +1,13 @@
-//! The log of a running program: a file that the program writes and the lab follows line by
-//! line. inotify tells when there is more, so a wait costs nothing and misses nothing; and a
-//! file survives the lab's process, which a pipe would not.
+//! The log of a running program: a file that the program writes and the lab follows line by line. inotify signals new
+//! lines, so waiting costs nothing and misses nothing. Unlike a pipe, a file survives the lab's process.
 
+use crate::deadline::Deadline;
+use crate::error::LabError;
+use rustix::fs::inotify;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-
-use rustix::fs::inotify;
-
-use crate::deadline::Deadline;
-use crate::error::LabError;
 
 /// Follows one file from a position on.
 #[derive(Debug)]
@@ -38,8 +35,8 @@ impl LogFollower {
         })
     }
 
-    /// The next whole line for which `pick` has an answer, waiting for it as long as `ended`
-    /// (a descriptor that turns readable when the writer is gone) and the deadline allow.
+    /// The next complete line for which `pick` has an answer. It waits until `ended` (a descriptor that becomes
+    /// readable when the writer is gone) or the deadline.
     pub(crate) fn find<T>(
         &mut self,
         ended: &OwnedFd,

@@ -1,20 +1,19 @@
 //! A controller on loopback, with no lab around it: what needs no hypervisor, or plays one, needs
 //! neither root nor Open vSwitch.
 
-use std::net::{Ipv6Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
-
 use crate::api::Api;
 use crate::command;
 use crate::controller::{READY, find_binary, says_ready};
 use crate::error::LabError;
 use crate::load::Usage;
 use crate::process::Process;
+use std::net::{Ipv6Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 
 /// Where a controller listens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Addresses {
     /// The API.
     pub api: SocketAddr,

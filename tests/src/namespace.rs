@@ -1,5 +1,12 @@
 //! Network namespaces by name, as `ip netns` makes them.
 
+use crate::command::{self, Output};
+use crate::error::LabError;
+use crate::leftovers;
+use crate::ping::{self, BackgroundPing, PingReport};
+use crate::process::Process;
+use crate::record::MARKER;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::{self, File};
 use std::net::Ipv6Addr;
 use std::os::fd::AsFd;
@@ -9,20 +16,11 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-
-use crate::command::{self, Output};
-use crate::error::LabError;
-use crate::leftovers;
-use crate::ping::{self, BackgroundPing, PingReport};
-use crate::process::Process;
-use crate::record::MARKER;
-
 /// Where `ip netns` keeps the names.
 const FOLDER: &str = "/run/netns";
 
 /// One network namespace of a lab.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namespace {
     lab: String,
     name: String,

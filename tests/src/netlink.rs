@@ -2,15 +2,13 @@
 //! events that `ip monitor` prints. The socket is subscribed before the state is first looked
 //! at, so that no change falls between the look and the wait.
 
-use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
-
-use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
-
 use crate::deadline::Deadline;
 use crate::error::LabError;
 use crate::namespace::Namespace;
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 /// rtnetlink(7) multicast groups: links, neighbors, IPv6 addresses, IPv6 routes.
 const GROUPS: u32 = 0x1 | 0x4 | 0x100 | 0x400;

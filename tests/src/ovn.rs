@@ -1,10 +1,6 @@
 //! OVN, which Sextant is measured beside: its two databases and ovn-northd where the controller
 //! runs, ovn-controller on a hypervisor, and every file in a folder of the lab's.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
-
 use crate::command::{self, Output};
 use crate::error::LabError;
 use crate::hypervisor::Hypervisor;
@@ -13,6 +9,9 @@ use crate::leftovers;
 use crate::namespace::Namespace;
 use crate::process::Process;
 use crate::tools::Tools;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 const STARTING: Duration = Duration::from_secs(20);
 /// Logs go to the console only, which is the file that the lab follows.

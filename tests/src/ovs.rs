@@ -1,15 +1,14 @@
 //! One hypervisor's own Open vSwitch: ovsdb-server and ovs-vswitchd with every file in a folder
 //! of its own, so that any number of them run side by side on one machine.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
 use crate::command::{self, Output};
 use crate::error::LabError;
 use crate::namespace::Namespace;
 use crate::process::Process;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
 const STARTING: Duration = Duration::from_secs(20);

@@ -1,14 +1,13 @@
 //! iputils' ping and what it says: which requests were answered, how fast, with which hop
 //! limit.
 
-use std::collections::BTreeSet;
-use std::net::Ipv6Addr;
-use std::time::Duration;
-
 use crate::error::LabError;
 use crate::guest::DEVICE;
 use crate::namespace::Namespace;
 use crate::process::Process;
+use std::collections::BTreeSet;
+use std::net::Ipv6Addr;
+use std::time::Duration;
 
 /// How long an answer may take before a request counts as lost.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -16,7 +15,7 @@ const ANSWER: Duration = Duration::from_secs(2);
 const UNDER_WAY: Duration = Duration::from_millis(100);
 
 /// The outcome of a ping.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PingReport {
     /// Requests sent.
     pub sent: u32,
@@ -126,8 +125,8 @@ impl BackgroundPing {
     }
 }
 
-/// The interval, or what `SEXTANT_LAB_PING_INTERVAL` says in milliseconds if that is longer. ping does not sleep between
-/// requests that are 10 ms apart or less, which is costly on an emulated processor.
+/// The interval, or that of `SEXTANT_LAB_PING_INTERVAL` in milliseconds if it is longer. ping does not sleep between
+/// requests at most 10 ms apart, which is costly on an emulated processor.
 fn paced(interval: Duration) -> Duration {
     let least = std::env::var("SEXTANT_LAB_PING_INTERVAL").ok();
     let least = least.and_then(|least| least.parse().ok());
@@ -185,8 +184,8 @@ fn parse(text: &str, interval: Duration) -> Option<PingReport> {
     })
 }
 
-/// Removes from `lost` the requests that were sent so late that their answer may not have come
-/// before the end; all of them together when only those lack an answer, else none.
+/// Removes from `lost` the requests sent so late that their answer may have missed the end. It removes all of them if
+/// only these lack an answer, else none.
 fn take_under_way(lost: &mut Vec<u32>, sent: u32, interval: Duration) -> u32 {
     let trailing = lost
         .iter()

@@ -12,7 +12,7 @@ pub const UNDERLAY_MTU: u32 = 1500;
 pub const UNDERLAY_DEVICE: &str = "underlay";
 
 /// Internet protocols of the underlay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Underlay {
     /// IPv6 alone.
     #[default]
@@ -22,7 +22,7 @@ pub enum Underlay {
 }
 
 /// Which end of a hypervisor's underlay link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Router,
     Hypervisor,

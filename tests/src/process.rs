@@ -1,22 +1,19 @@
-//! Long-running programs of a lab. Each has its output in a file, is recorded by process id and
-//! start time in the lab's folder (so that a later lab can end what a dead one left, and
-//! nothing else), leads a process group of its own, and is killed with that group when its
-//! value is dropped.
-
-use std::fs::{self, File};
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
-
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+//! Long-running programs of a lab. Each has its output in a file, and leads a process group that is killed when its
+//! value is dropped. The lab's folder records its process id and start time. So a later lab can end what a dead one
+//! left, and nothing else.
 
 use crate::command;
 use crate::deadline::Deadline;
 use crate::error::LabError;
 use crate::log::{self, Found, LogFollower};
 use crate::record::ProcessRecord;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+use std::fs::{self, File};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 /// A running program whose output goes to a log file.
 #[derive(Debug)]

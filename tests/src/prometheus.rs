@@ -1,14 +1,5 @@
-//! The real Prometheus beside the controller: it runs in the `ctl` namespace with the scrape
-//! configuration and the alert rules that operators get, only faster, so that a test can ask
-//! what an operator's dashboards and alerts would see.
-
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use serde::Deserialize;
-use serde_json::{Value, json};
+//! The real Prometheus beside the controller. It runs in the `ctl` namespace with the operators' scrape configuration
+//! and alert rules, only faster. So a test can ask what an operator's dashboards and alerts would show.
 
 use crate::api::Api;
 use crate::dashboard;
@@ -17,6 +8,12 @@ use crate::error::LabError;
 use crate::lab::Lab;
 use crate::process::Process;
 use crate::tools::Tools;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const LISTEN: &str = "[::1]:9090";
 const STARTING: Duration = Duration::from_secs(20);
@@ -25,7 +22,7 @@ const SCRAPED: Duration = Duration::from_secs(10);
 const INTERVAL: &str = "1s";
 
 /// One element of an instant query's answer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// The labels, with the metric's name as `__name__` where the expression keeps it.
     pub labels: BTreeMap<String, String>,
@@ -34,7 +31,7 @@ pub struct Sample {
 }
 
 /// An alert rule as Prometheus loaded it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Rule {
     /// The alert's name.
     pub name: String,
@@ -120,8 +117,8 @@ impl Prometheus {
         }
     }
 
-    /// Waits until an expression has samples, at least one of which is a number: rates need
-    /// two scrapes, and quantiles an observation between them.
+    /// Waits until an expression has samples, and at least one is a number. Rates need two scrapes, and quantiles an
+    /// observation between them.
     ///
     /// # Errors
     /// [`LabError::Timeout`] with what the expression last gave.

@@ -1,12 +1,11 @@
 //! Who owns a lab and which processes are its own. A process id alone can come to mean another
 //! process, so it is always written down, and compared, together with the process's start time.
 
+use crate::error::LabError;
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-use crate::error::LabError;
 
 /// Environment variable that every process of a lab carries, and its children inherit.
 pub(crate) const MARKER: &str = "SEXTANT_LAB";
@@ -32,7 +31,7 @@ impl ProcessRecord {
 }
 
 /// A process, beyond doubt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) pid: u32,
     /// Clock ticks after boot, as in `/proc/PID/stat`.

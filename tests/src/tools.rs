@@ -1,11 +1,10 @@
 //! The programs a lab runs, and the Debian package that each comes from. They are looked up
 //! before anything is made, so that a machine that lacks one says so in one line.
 
+use crate::error::LabError;
 use std::env;
 use std::fmt;
 use std::path::{Path, PathBuf};
-
-use crate::error::LabError;
 
 /// Program and Debian package.
 const PACKAGES: &[(&str, &str)] = &[
@@ -50,7 +49,7 @@ const PACKAGES: &[(&str, &str)] = &[
 const SYSTEM_FOLDERS: &[&str] = &["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"];
 
 /// A program that is not installed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingTool {
     /// The program's name.
     pub program: String,

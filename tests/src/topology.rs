@@ -5,12 +5,11 @@
 //! guests keep it. Management is apart from the underlay: the OVSDB session of a hypervisor
 //! whose ovs-vswitchd was killed stays up.
 
-use std::fmt::Write;
-use std::net::IpAddr;
-
 use crate::error::LabError;
 use crate::namespace::Namespace;
 use crate::plan::{self, CONTROLLER, End, UNDERLAY_DEVICE, UNDERLAY_MTU, Underlay};
+use std::fmt::Write;
+use std::net::IpAddr;
 
 /// No autoconfiguration and no DAD: the lab sets its own addresses.
 const STATIC: &[(&str, &str)] = &[

@@ -9,9 +9,6 @@ mod router;
 pub use delegating::{DelegatedLease, DelegatingServer, Lifetimes, PrefixPool};
 pub use router::{Advertiser, OutsideRouter};
 
-use std::fmt::Write;
-use std::net::Ipv6Addr;
-
 use crate::capture::Capture;
 use crate::datapath::Datapath;
 use crate::error::LabError;
@@ -22,6 +19,8 @@ use crate::namespace::Namespace;
 use crate::ovs::OpenVSwitch;
 use crate::process::Process;
 use crate::tools::Tools;
+use std::fmt::Write;
+use std::net::Ipv6Addr;
 
 /// The switch.
 const SWITCH: &str = "lan";
@@ -37,7 +36,7 @@ const FORWARDS: &[(&str, &str)] = &[
 ];
 
 /// A prefix that the router advertises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Advertised {
     /// In this VLAN; untagged if none.
     pub vlan: Option<u16>,

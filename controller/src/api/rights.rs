@@ -1,12 +1,12 @@
-//! Who may do what: Neutron's default policies (`neutron/conf/policies/`) as data, and what follows from them.
+//! Who may do what: Neutron's default policies (`neutron/conf/policies/`) as data, and the checks on them.
 //!
-//! A rule is a set of relations, any one of which allows: being admin, a role in the project that owns the object or that
-//! owns what it belongs to (a port's network, a rule's security group), that the object is shared with the caller. A
-//! resource has a rule for each operation and one for each protected attribute, on giving it and on reading it.
+//! A rule is a set of relations, and any one of them allows. One relation is to be admin. Another is a role in the project
+//! that owns the object or its parent (a port's network, a rule's security group). A third is that the object is shared
+//! with the caller.
 //!
-//! What is out of a caller's scope does not exist for them (404 of the resource); what is within, but may not be read,
-//! is not found either; what may be read, but not changed, is forbidden (403), with the rules in the message as Neutron
-//! names them. A refused creation is forbidden always.
+//! An object outside of a caller's scope does not exist for the caller (404 of the resource). An object inside of it
+//! that may not be read is not found either. An object that may be read but not changed is forbidden (403), and the
+//! message has the rules by Neutron's names.
 
 mod exceptions;
 mod relations;
@@ -28,7 +28,7 @@ use std::sync::Arc;
 use table::{Operation, Rule, rule_named, rule_of, rules_of};
 
 impl Caller {
-    /// Whether it is shown in lists.
+    /// Whether the caller may see it in lists.
     pub(crate) fn may_read<R: Resource>(&self, intent: &Intent, resource: &R) -> bool {
         let rule = const { rule_of(R::NAME, Operation::Get) };
         self.is_admin()
@@ -48,7 +48,7 @@ impl Caller {
         if self.may_read(intent, &*resource) {
             return Ok(resource);
         }
-        // Whatever role the caller lacked, in another project it is not even looked for.
+        // An object of another project is not found, whatever role the caller lacks.
         let in_scope = Self {
             project: self.project.clone(),
             roles: Roles::OF_PROJECT,
@@ -82,7 +82,7 @@ impl Caller {
             .object()
             .is_some_and(|object| rbac::owner(intent, object).is_none())
         {
-            // That there is no such network is for the resource to say.
+            // The resource itself reports a network that does not exist.
             return Ok(());
         }
         self.may::<R>(Operation::Create, &target, &body.given)
@@ -91,7 +91,7 @@ impl Caller {
         R::may_create(self, intent, &body.patch)
     }
 
-    /// A network that the caller does not see is none, so nothing of it is forbidden.
+    /// A network that the caller does not see does not exist for them. So the answer is "not found", not "forbidden".
     fn unseen_parent(&self, target: &Target<'_>) -> Option<ApiError> {
         let network = match target.object()? {
             object @ RbacObject::Network(_) => object,
@@ -106,7 +106,7 @@ impl Caller {
         (!seen).then(|| rbac::missing(network))
     }
 
-    /// Whether all that is asked of a resource may be changed.
+    /// Whether all requested changes are allowed.
     pub(crate) fn may_update<R: Exceptions>(
         &self,
         intent: &Intent,
@@ -143,7 +143,7 @@ impl Caller {
         action.may_act(self, intent, with)
     }
 
-    /// Whether the rule of this name allows it; one that is not there allows nothing.
+    /// Whether the rule of this name allows it. A missing rule allows nothing.
     pub(crate) fn may_by<R: Resource>(
         &self,
         intent: &Intent,
@@ -158,7 +158,7 @@ impl Caller {
         }
     }
 
-    /// Whether the rule of this name lets the caller do something for a project, or for all where none is named.
+    /// Whether the rule of this name lets the caller act for a project, or for all if none is named.
     pub(crate) fn may_do(&self, name: &str, project: Option<&str>) -> bool {
         let target = Target {
             owner: project.unwrap_or_default(),
@@ -186,7 +186,7 @@ impl Caller {
         rules.filter_map(|rule| rule.attribute).collect()
     }
 
-    /// Whether an operation is allowed with all that is given; if not, says by which rules.
+    /// Whether an operation is allowed with all its attributes. If not, returns the rules that forbid it.
     fn may<R: Resource>(
         &self,
         operation: Operation,
@@ -211,7 +211,7 @@ impl Caller {
         }
     }
 
-    /// Whether the caller may use all that a body names. What does not exist is for the resource to say.
+    /// Whether the caller may use all objects that a body names. The resource itself reports those that do not exist.
     fn sees_references<R: Resource>(
         &self,
         intent: &Intent,
@@ -235,7 +235,7 @@ impl Caller {
 }
 
 impl Rule {
-    /// What is given that this rule protects.
+    /// The given values that this rule protects.
     fn asked<'a>(&self, operation: Operation, given: &'a Map<String, Value>) -> Option<&'a Value> {
         if self.operation != operation {
             return None;
@@ -262,7 +262,7 @@ fn target<'a, R: Resource>(intent: &'a Intent, resource: &'a R) -> Target<'a> {
     }
 }
 
-/// The names of rules that have to allow all together, as Neutron words them.
+/// The names of rules that all have to allow, in Neutron's words.
 fn together(asked: &[(&Rule, &Value)]) -> String {
     let mut rules = String::new();
     for (rule, _) in asked.iter().filter(|(rule, _)| rule.within.is_none()) {
@@ -281,7 +281,7 @@ fn together(asked: &[(&Rule, &Value)]) -> String {
     rules
 }
 
-/// Whether a value is what an attribute has that is not given.
+/// Whether a value is the attribute's default.
 fn is_default(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,

@@ -6,16 +6,16 @@ use serde::Deserialize;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// `[control]`: where people on this machine ask.
+/// `[control]`: the control socket.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Control {
-    /// The socket; empty for none.
+    /// The socket. Empty: none.
     pub socket: PathBuf,
 }
 
 impl Default for Control {
-    /// Root's is the machine's, anybody else's is below the folder that they stand in.
+    /// Root's socket is in a system folder, other users' below their current folder.
     fn default() -> Self {
         let socket = if is_root() { SOCKET } else { OWN_SOCKET };
         Self {
@@ -25,7 +25,7 @@ impl Default for Control {
 }
 
 impl Control {
-    /// Where to listen, if anywhere.
+    /// The socket to listen on, if any.
     pub fn socket(&self) -> Option<&PathBuf> {
         let is_there = !self.socket.as_os_str().is_empty();
         is_there.then_some(&self.socket)

@@ -10,13 +10,13 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct External {
-    /// The link-local address of the next hop, where no subnet has one; it wins over routers that are heard.
+    /// The link-local address of the next hop, if no subnet has one. It comes before routers that are heard.
     #[serde(deserialize_with = "link_local")]
     pub ipv6_gateway: Option<Ipv6Addr>,
-    /// How the outside learns where guests are.
+    /// How hosts outside learn where guests are.
     #[serde(deserialize_with = "publish")]
     pub publish: Publish,
-    /// Whether IPv6 leaves by the guest's own hypervisor, where that has a bridge of the physical network.
+    /// Whether IPv6 leaves by the guest's own hypervisor, if that has a bridge of the physical network.
     pub distributed: bool,
 }
 
@@ -30,7 +30,7 @@ impl External {
     }
 }
 
-/// `[gateway]`: where routers' gateways are.
+/// `[gateway]`: when routers' gateways move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Gateway {
@@ -45,7 +45,7 @@ impl Default for Gateway {
 }
 
 impl Gateway {
-    /// [`Gateway::gone_after`] as the time that it is.
+    /// [`Gateway::gone_after`] as a duration.
     pub fn gone_after(self) -> Duration {
         Duration::from_secs(self.gone_after)
     }
@@ -55,7 +55,7 @@ impl Gateway {
     }
 }
 
-/// A link-local address; an empty text stands for none.
+/// A link-local address. The empty text is none.
 fn link_local<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Ipv6Addr>, D::Error> {
     let text = String::deserialize(from)?;
     if text.is_empty() {

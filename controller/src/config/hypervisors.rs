@@ -1,10 +1,10 @@
-//! `[hypervisor_tls]`: TLS of switches and hypervisors' databases, and who a certificate makes them.
+//! `[hypervisor_tls]`: TLS of switches and hypervisors' databases, and which names a certificate allows.
 
 use crate::tls::{Names, TlsFiles};
 use serde::Deserialize;
 use std::path::PathBuf;
 
-/// `[hypervisor_tls]`: PEM files, and what certificates have to do with names.
+/// `[hypervisor_tls]`: PEM files, and the rule about names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HypervisorTls {
@@ -14,18 +14,18 @@ pub struct HypervisorTls {
     pub private_key: PathBuf,
     /// As [`TlsFiles::client_ca`].
     pub client_ca: PathBuf,
-    /// Which names a hypervisor may call itself by.
+    /// Which names a hypervisor may use.
     pub names: NameRule,
 }
 
-/// Which names a hypervisor may call itself by, where it shows a certificate.
+/// Which names a hypervisor with a certificate may use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum NameRule {
     /// Those in its certificate.
     #[default]
     Certificate,
-    /// Any that no other has.
+    /// Any name that no other hypervisor has.
     Any,
 }
 
@@ -41,7 +41,7 @@ impl HypervisorTls {
 }
 
 impl NameRule {
-    /// Whether the holder of a certificate with these names, if it showed one, may go by this one.
+    /// Whether the holder of a certificate with these names may use this one. `None`: it showed no certificate.
     pub fn allows(self, names: Option<&Names>, name: &str) -> bool {
         match self {
             Self::Certificate => names.is_none_or(|names| names.has(name)),

@@ -3,8 +3,8 @@
 /// A key, its default and its meaning.
 pub type KeyReference = (&'static str, &'static str, &'static str);
 
-/// The sections of the file, and of each key its default and meaning, for the reference in `docs/`; a test keeps them
-/// in step with [`super::Config`].
+/// The sections of the file, with default and meaning of each key, for the reference in `docs/`. A test compares them
+/// with [`super::Config`].
 pub const KEYS: &[(&str, &[KeyReference])] = &[
     (
         "",
@@ -94,7 +94,7 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
             (
                 "bfd",
                 "false",
-                "Whether hypervisors watch each other with BFD (RFC 5880), each with every other. Tunnels that carry nothing are told of, and a hypervisor that only lost Sextant keeps its gateways.",
+                "Whether hypervisors watch each other with BFD (RFC 5880), each with every other. Metrics and logs then report tunnels that carry nothing, and a hypervisor that only lost Sextant keeps its gateways.",
             ),
         ],
     ),

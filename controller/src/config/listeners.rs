@@ -1,4 +1,4 @@
-//! Which addresses may be listened on.
+//! Which addresses listeners may have.
 
 use super::{Auth, Config, ConfigError};
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ impl Config {
         let exposed = |address: SocketAddr| !self.allow_plaintext && !address.ip().is_loopback();
         for (key, address, encrypted) in listeners {
             if !encrypted && exposed(address) {
-                let rule = "not a loopback address: anyone on the network could read and change everything; give it TLS ([tls] for the API and the metrics, [hypervisor_tls] for the others) or allow it with allow_plaintext = true (--allow-plaintext)";
+                let rule = "not a loopback address, so anyone on the network could read and change everything. Configure TLS ([tls] for the API and the metrics, [hypervisor_tls] for the others), or allow plaintext with allow_plaintext = true (--allow-plaintext)";
                 return Err(ConfigError::Refused {
                     key,
                     value: address.to_string(),

@@ -3,11 +3,11 @@
 use serde::Deserialize;
 use sextant_model::{Counted, DefaultQuotas, Settings};
 
-/// `[quotas]`, as Neutron names them; below 0 stands for no limit.
+/// `[quotas]`, with Neutron's names. A value below 0 means no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Quotas {
-    /// Of what has none of its own below: subnet pools.
+    /// The default of kinds without a key of their own: subnet pools.
     pub default_quota: i64,
     /// Networks.
     pub quota_network: i64,

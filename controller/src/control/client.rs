@@ -1,4 +1,4 @@
-//! The client: sends a verb, and prints what comes back.
+//! The client: sends a verb, and prints the answer.
 
 use super::protocol::AnswerLine;
 use super::{OWN_SOCKET, SOCKET, Verb};
@@ -9,16 +9,16 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long the next row may take: longer than Sextant takes to give up by itself.
+/// How long the client waits for the next row: longer than Sextant takes to give up itself.
 const PATIENCE: Duration = Duration::from_secs(75);
 
-/// A verb and where to ask it.
+/// A verb, and the socket to ask.
 #[derive(Clone, Debug, Args)]
 pub struct Ask<V: Args> {
     /// What to ask.
     #[command(flatten)]
     pub verb: V,
-    /// The control socket of the Sextant to ask: /run/sextant/control unless given.
+    /// The control socket to ask: /run/sextant/control unless given.
     #[arg(
         long,
         global = true,
@@ -31,20 +31,20 @@ pub struct Ask<V: Args> {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// There is no socket.
+    /// The socket does not exist.
     #[error(
         "cannot ask Sextant at {0}: there is no such socket. Does it run on this machine, and is this its control.socket (--socket)?"
     )]
     Missing(PathBuf),
-    /// Nobody listens.
-    #[error("cannot ask Sextant at {0}: nobody listens there. It does not run any more")]
+    /// Nobody listens on the socket.
+    #[error("cannot ask Sextant at {0}: nobody listens there. Sextant has stopped")]
     Deserted(PathBuf),
-    /// The socket is for others.
+    /// The user may not use the socket.
     #[error(
         "cannot ask Sextant at {0}: permission denied. Ask as root, as the user that Sextant runs as, or as one of its group"
     )]
     Forbidden(PathBuf),
-    /// The connection breaks.
+    /// The connection failed.
     #[error("cannot ask Sextant at {0}: {1}")]
     System(PathBuf, io::Error),
     /// The answer is not complete.
@@ -52,17 +52,17 @@ pub enum ClientError {
         "Sextant at {0} hung up before its answer was complete: too many ask at once, or it is stopping"
     )]
     CutOff(PathBuf),
-    /// The answer is not what this version knows.
+    /// This version does not understand the answer.
     #[error(
-        "Sextant at {0} answers in a way that is not understood; is it of another version? {1}"
+        "Sextant at {0} gave an answer that this command does not understand. Is it another version? {1}"
     )]
     Unreadable(PathBuf, serde_json::Error),
-    /// Sextant says no.
+    /// Sextant refused.
     #[error("{0}")]
     Refused(String),
 }
 
-/// The socket to ask: the one that was given, else root's, else that of whoever runs a Sextant in this folder.
+/// The socket to ask: the given one, else root's, else that of a Sextant started in this folder.
 fn socket(given: Option<PathBuf>) -> PathBuf {
     given.unwrap_or_else(|| {
         let own = Path::new(OWN_SOCKET);
@@ -75,7 +75,7 @@ fn socket(given: Option<PathBuf>) -> PathBuf {
     })
 }
 
-/// Asks, and prints the answer: as JSON, an object a line, or as people read it.
+/// Asks, and prints the answer: as JSON, one object a line, or as text for people.
 ///
 /// # Errors
 /// [`ClientError`] says why there is no answer, or no complete one.
@@ -87,7 +87,7 @@ pub(super) fn run<V: Verb>(
     print: &mut dyn FnMut(&str),
 ) -> Result<(), ClientError> {
     let socket = socket(given);
-    // Printing may wait for a pager, and Sextant gives up on who does not read: all is read before.
+    // Everything is read first: printing may wait for a pager, and Sextant drops clients that do not read.
     let rows: Vec<V::Row> = exchange(&socket, request)?;
     if json {
         for row in &rows {
@@ -107,7 +107,7 @@ fn exchange<R: serde::de::DeserializeOwned>(
     let failed = |error| failure(socket, error);
     let mut stream = UnixStream::connect(socket).map_err(failed)?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
-    // One of too many is hung up on: what it says last is in the answer, if there is any.
+    // Sextant may hang up at once if there are too many clients. Its last words, if any, are in the answer.
     let _ = stream.write_all(format!("{}\n", serde_json::json!(request)).as_bytes());
     for line in BufReader::new(stream).lines() {
         let line = line.map_err(failed)?;

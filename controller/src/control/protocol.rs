@@ -1,11 +1,11 @@
-//! What passes over the socket: a line of JSON each.
+//! The protocol on the socket: one line of JSON for each message.
 //!
 //! The request is a [`super::Request`], as in `{"flows":{"chassis":"h1"}}`. The answer is rows, `{"row":{…}}`, and then
 //! `"end"` or `{"refused":"why"}`. An answer without one of these two was cut off.
 
 use serde::{Deserialize, Serialize};
 
-/// The longest request in octets, with the end of its line.
+/// The longest request in octets, with its newline.
 pub(super) const LONGEST_REQUEST: usize = 64 << 10;
 
 /// A line of an answer.
@@ -16,7 +16,7 @@ pub(super) enum AnswerLine<R> {
     Row(R),
     /// It is complete.
     End,
-    /// There is no more, for this reason.
+    /// The answer ends early, for this reason.
     Refused(String),
 }
 

@@ -1,4 +1,5 @@
-//! Answers on the socket. Whoever asks badly, slowly or too much harms others who ask, and nobody else.
+//! Answers on the socket. A client that sends nonsense, is slow or asks too much can only delay other clients of the
+//! socket.
 
 use super::protocol::{AnswerLine, LONGEST_REQUEST};
 use super::verbs::Request;
@@ -11,21 +12,21 @@ use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 
-/// Connections at once.
+/// The most connections at once.
 const CONNECTIONS: usize = 32;
-/// Answers that are computed at once: each may take a processor.
+/// The most answers computed at once: each may use a processor.
 const ANSWERS: usize = 2;
-/// How long a request may take to come in.
+/// How long a request may take to arrive.
 const REQUEST: Duration = Duration::from_secs(5);
-/// How long a request waits for its turn: longer than one who does not read keeps a place.
+/// How long a request waits for its turn: longer than a client that does not read can keep one.
 const TURN: Duration = Duration::from_secs(15);
-/// How long a client may take to read on.
+/// How long a client may pause before it reads on.
 const STALL: Duration = Duration::from_secs(5);
-/// How long an answer may take to be computed and taken.
+/// How long computing and sending an answer may take.
 const ANSWER: Duration = Duration::from_secs(60);
-/// Rows that wait to be taken.
+/// How many rows may wait to be sent.
 const ROWS: usize = 256;
-/// How long to wait where no connection can be taken, for want of files.
+/// How long to wait after a connection could not be accepted, such as for want of files.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stopping`.
@@ -42,7 +43,7 @@ pub async fn serve(socket: ControlSocket, known: Known, stopping: impl Future<Ou
             sleep(PAUSE).await;
             continue;
         };
-        // One too many is hung up on: a queue of them would only hide who takes all the places.
+        // One too many is hung up on. A queue would only hide who takes all the places.
         let Ok(place) = connections.clone().try_acquire_owned() else {
             continue;
         };
@@ -51,7 +52,7 @@ pub async fn serve(socket: ControlSocket, known: Known, stopping: impl Future<Ou
             if let Err(error) = converse(&mut stream, known, &answers).await {
                 tracing::debug!(%error, "a request on the control socket was not answered");
             }
-            // In this order: whoever is hung up on finds its place free.
+            // The place is freed before the connection is closed, so that a client that was hung up on finds it free.
             drop(place);
             drop(stream);
         });
@@ -64,9 +65,13 @@ async fn converse(stream: &mut UnixStream, known: Known, answers: &Semaphore) ->
         Ok(request) => request,
         Err(reason) => return refuse(stream, reason).await,
     };
-    tracing::debug!(user, ?request, "asked on the control socket");
+    tracing::debug!(user, ?request, "a request came on the control socket");
     let Ok(Ok(_answering)) = timeout(TURN, answers.acquire()).await else {
-        return refuse(stream, "others are being answered: try again".to_owned()).await;
+        return refuse(
+            stream,
+            "too many requests are being answered: try again".to_owned(),
+        )
+        .await;
     };
     match timeout(ANSWER, answer(stream, request, known)).await {
         Ok(written) => written,
@@ -77,7 +82,7 @@ async fn converse(stream: &mut UnixStream, known: Known, answers: &Semaphore) ->
     }
 }
 
-/// The request, or why it is none.
+/// Reads the request, or says why it is invalid.
 async fn read(stream: &mut UnixStream) -> Result<Request, String> {
     let mut line = Vec::new();
     let mut limited = BufReader::new(stream.take(LONGEST_REQUEST as u64));
@@ -94,8 +99,8 @@ async fn read(stream: &mut UnixStream) -> Result<Request, String> {
     }
 }
 
-/// Computes the answer in a thread that may block, row by row as they are taken. It stops with the first row that nobody
-/// takes.
+/// Computes the answer in a thread that may block, row by row as they are read. It stops at the first row that nobody
+/// reads.
 async fn answer(stream: &mut UnixStream, request: Request, known: Known) -> io::Result<()> {
     let (give, mut rows) = mpsc::channel::<Vec<u8>>(ROWS);
     tokio::task::spawn_blocking(move || {

@@ -1,7 +1,7 @@
-//! The socket's place in the file system. Who may write to it may ask: its owner, and the owner's group.
+//! The socket's file. Its owner and the owner's group may write to it, and so ask.
 //!
-//! A process that was killed leaves its socket behind. So that none takes the socket of another that lives, each holds a
-//! lock on a file beside it, which ends with the process.
+//! A killed process leaves its socket behind. So that no Sextant takes the socket of another that runs, each locks a
+//! file beside it. The lock ends with the process.
 
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io;
@@ -12,37 +12,37 @@ use tokio::net::UnixListener;
 
 const MODE: u32 = 0o660;
 const FOLDER_MODE: u32 = 0o750;
-/// What `sun_path` holds (unix(7)), in octets, without the `.new` that a socket begins with.
+/// The longest path in octets: the room in `sun_path` (unix(7)), less the `.new` of a socket in the making.
 pub(crate) const LONGEST_PATH: usize = 107 - ".new".len();
 
-/// The socket, which is gone once this is dropped.
+/// The socket. Its file is removed when this is dropped.
 #[derive(Debug)]
 pub struct ControlSocket {
     pub(super) listener: UnixListener,
     path: PathBuf,
-    /// Held as long as the socket is there.
+    /// The lock, which is held while the socket exists.
     _lock: File,
 }
 
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    /// Another Sextant lives there.
+    /// Another Sextant listens there.
     #[error("control.socket {0}: another process listens there; give each a socket of its own")]
     InUse(PathBuf),
-    /// Something else has the name.
-    #[error("control.socket {0}: this is there, and is no socket")]
+    /// Something else has this name.
+    #[error("control.socket {0}: this file exists and is not a socket")]
     NotASocket(PathBuf),
-    /// The operating system refuses.
+    /// The operating system refused.
     #[error("control.socket {0}: {1}")]
     System(PathBuf, io::Error),
 }
 
 impl ControlSocket {
-    /// Makes the socket, and its folder if it is missing. What a process that has ended left there is replaced.
+    /// Makes the socket, and its folder if that is missing. A dead process's socket is replaced.
     ///
     /// # Errors
-    /// [`SocketError`] says why there is none.
+    /// [`SocketError`] says why there is no socket.
     pub fn bind(path: &Path) -> Result<Self, SocketError> {
         let failed = |error| SocketError::System(path.to_owned(), error);
         if let Some(folder) = path.parent() {
@@ -66,7 +66,7 @@ impl ControlSocket {
 
 impl Drop for ControlSocket {
     fn drop(&mut self) {
-        // Whoever comes next replaces what cannot be removed.
+        // If it cannot be removed, the next process replaces it.
         let _ = fs::remove_file(&self.path);
     }
 }
@@ -79,7 +79,7 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     builder.recursive(true).mode(FOLDER_MODE).create(folder)
 }
 
-/// The lock keeps Sextants apart; this, anything else.
+/// The lock excludes other Sextants. This check excludes other programs.
 fn make_sure_it_is_free(path: &Path) -> Result<(), SocketError> {
     match fs::symlink_metadata(path) {
         Ok(found) if !found.file_type().is_socket() => {
@@ -90,7 +90,7 @@ fn make_sure_it_is_free(path: &Path) -> Result<(), SocketError> {
     }
 }
 
-/// The socket gets its name last: at no time can anybody else write to what has that name.
+/// The socket gets its name last, after its permissions. So nobody else can ever write to a file of that name.
 fn listen(path: &Path) -> io::Result<UnixListener> {
     let young = with_suffix(path, ".new");
     let _ = fs::remove_file(&young);

@@ -1,6 +1,6 @@
-//! Columns for people.
+//! Tables of text for people.
 
-/// A table with a head; every row has as many cells as that.
+/// A table with a head. Every row has as many cells as the head.
 pub(super) fn table<const N: usize>(
     head: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
@@ -26,7 +26,7 @@ fn line(cells: &[String], widths: &[usize]) -> String {
     format!("{}\n", padded.join("  ").trim_end())
 }
 
-/// What is not known is a dash.
+/// A dash stands for what is not known.
 pub(super) fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }

@@ -1,4 +1,4 @@
-//! What can be asked. A verb is a file beside, which implements [`Verb`], and a row of the table below.
+//! The verbs. Each is a file that implements [`Verb`], and a row of the table below.
 
 pub mod facts;
 pub mod flows;
@@ -29,7 +29,7 @@ macro_rules! verbs {
         }
 
         impl Request {
-            /// Computes the answer, a line a row.
+            /// Computes the answer, one line a row.
             pub(super) fn answer(
                 &self,
                 known: &Known,
@@ -44,7 +44,7 @@ macro_rules! verbs {
         }
 
         impl Verbs {
-            /// Asks a Sextant that runs, and prints what it answers.
+            /// Asks a running Sextant, and prints its answer.
             ///
             /// # Errors
             /// [`ClientError`] says why there is no answer.
@@ -63,15 +63,16 @@ macro_rules! verbs {
 verbs! {
     /// Show the neighbors of routers on external networks, as a running Sextant knows them.
     Neighbors(neighbors::NeighborsVerb);
-    /// Show what is known of hypervisors, ports' places, gateways, tunnels and addresses, and what switches refuse.
+    /// Show what is known of hypervisors, ports' places, gateways, tunnels and addresses, and which flows switches
+    /// refuse.
     Facts(facts::FactsVerb);
     /// Show the flows that hypervisors should have, as ovs-ofctl writes them, and the object that wants each.
     Flows(flows::FlowsVerb);
-    /// Show which flows take a packet, table by table, and what becomes of it.
+    /// Show which flows a packet meets, table by table, and where it goes.
     Trace(trace::TraceVerb);
 }
 
-/// A hypervisor's name; which there are, the process knows.
+/// Parses a hypervisor's name. Only the running process knows which names exist.
 #[allow(clippy::unnecessary_wraps, reason = "clap wants a result")]
 fn chassis_id(text: &str) -> Result<ChassisId, Infallible> {
     Ok(ChassisId::new(text))

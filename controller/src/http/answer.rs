@@ -1,4 +1,4 @@
-//! Says when an answer has been sent: not once there is one, but once the client has been given all of it.
+//! Reports when an answer has been sent: not when it exists, but when the client has taken all of it.
 
 use super::places::Presence;
 use axum::body::{Body, Bytes};
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// An answer's body, which says when no more of it is to come.
+/// An answer's body that reports its end.
 pub(super) struct AnswerUnderWay {
     body: Body,
     seat: Presence,
@@ -50,12 +50,12 @@ impl hyper::body::Body for AnswerUnderWay {
     }
 }
 
-/// A client's stream, which says when all that was written has been sent, and when the client takes none of it.
+/// A client's stream that reports when everything written has been sent, and when the client reads nothing.
 pub(super) struct Outgoing<S> {
     stream: S,
     seat: Presence,
     patience: Duration,
-    /// Since the client took something last.
+    /// When the client last read something.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
@@ -69,7 +69,7 @@ impl<S> Outgoing<S> {
         }
     }
 
-    /// Passes on what became of an attempt to send.
+    /// Reports the result of an attempt to send.
     fn told<T>(&mut self, sent: Poll<T>, context: &mut Context<'_>) -> Poll<T> {
         if sent.is_ready() {
             if self.waiting.take().is_some() {

@@ -1,4 +1,4 @@
-//! A request's body as it comes in, which takes a limited time.
+//! A request's body, which has a limited time to arrive.
 
 use super::places::Presence;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Sleep, sleep};
 
-/// Why no more of a body is read.
+/// Why a body ends early.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError {
     /// The client took too long.
@@ -18,7 +18,7 @@ pub(super) enum BodyError {
     Broken(#[from] hyper::Error),
 }
 
-/// A body that says when all of it is here.
+/// A body that reports when it is complete.
 pub(super) struct Received {
     body: Incoming,
     deadline: Pin<Box<Sleep>>,

@@ -1,8 +1,8 @@
-//! Who has one of the places that there are for clients' connections.
+//! The places for clients' connections, and who has them.
 //!
-//! A connection on which nothing is being answered costs its client nothing, whether it is kept open, has sent half a request
-//! or has yet to shake hands. So when all places are taken a newcomer gets one of those: the oldest of the address that has
-//! most. One address never has more than its limit.
+//! A connection without a request costs its client nothing: it is kept open, has sent half a request, or has not shaken
+//! hands yet. So if all places are taken, a newcomer replaces one of those. It is the oldest of the address with the
+//! most of them. One address never has more places than its limit.
 
 use crate::admission::origin;
 use std::collections::BTreeMap;
@@ -16,39 +16,39 @@ pub(super) struct ClientPlaces {
     most: usize,
     most_of_an_address: usize,
     taken: Mutex<TakenPlaces>,
-    /// One may have become free, or idle.
+    /// Signals that a place may have become free or idle.
     moved: Notify,
 }
 
 #[derive(Debug, Default)]
 struct TakenPlaces {
     next: u64,
-    /// In the order of their coming.
+    /// The connections in order of arrival.
     by_number: BTreeMap<u64, Connected>,
 }
 
 #[derive(Debug)]
 struct Connected {
     origin: IpAddr,
-    /// Orders those on which nothing is being answered by how long that has been so; none while something is.
+    /// The order of idle connections, by how long they have been idle. `None` while there is a request.
     idle: Option<u64>,
-    /// All of the answer has been handed over to be sent.
+    /// Whether the whole answer has been handed over to be sent.
     handed_over: bool,
     _show_out: oneshot::Sender<()>,
 }
 
-/// What became of a newcomer.
+/// The result for a newcomer.
 #[derive(Debug)]
 pub(super) enum Admission {
-    /// It has a place, perhaps another's.
+    /// It has a place, perhaps that of another.
     Admitted(ClientPlace, Option<Evicted>),
-    /// It has none: all of its address are being answered.
+    /// There is no such connection: all of its address have requests.
     Refused,
-    /// All places are of clients that are being answered.
+    /// All places have requests.
     Full,
 }
 
-/// Somebody else's place was needed.
+/// The place is needed for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Evicted;
 
@@ -62,7 +62,7 @@ impl ClientPlaces {
         })
     }
 
-    /// Waits for a place for a connection from this address; none if its address has too many.
+    /// Waits for a place for a connection from this address. `None` if its address has too many.
     pub(super) async fn admit(
         self: &Arc<Self>,
         address: IpAddr,
@@ -132,7 +132,7 @@ impl TakenPlaces {
         self.by_number.values().filter(of_it).count()
     }
 
-    /// The address with the most connections on which nothing is being answered.
+    /// The address with the most idle connections.
     fn most_idle(&self) -> Option<IpAddr> {
         let mut counts = BTreeMap::<IpAddr, usize>::new();
         for connected in self.by_number.values() {
@@ -144,7 +144,7 @@ impl TakenPlaces {
         most.map(|(origin, _)| origin)
     }
 
-    /// Makes the one go that has been idle longest of those that are meant, if one is.
+    /// Ends the longest idle connection among those that `meant` accepts, if there is one.
     fn evict(&mut self, meant: impl Fn(&Connected) -> bool) -> bool {
         let idle = self
             .by_number
@@ -160,7 +160,7 @@ impl TakenPlaces {
 #[derive(Debug)]
 pub(super) struct ClientPlace {
     pub(super) seat: Presence,
-    /// Ends when the place is needed for another.
+    /// Signals that the place is needed for another.
     pub(super) shown_out: oneshot::Receiver<()>,
 }
 
@@ -172,7 +172,7 @@ impl Drop for ClientPlace {
     }
 }
 
-/// Says what happens on a connection.
+/// Reports what happens on a connection.
 #[derive(Clone, Debug)]
 pub(super) struct Presence {
     number: u64,
@@ -180,7 +180,7 @@ pub(super) struct Presence {
 }
 
 impl Presence {
-    /// A request is here, whole.
+    /// A complete request has arrived.
     pub(super) fn asked(&self) {
         self.update(|connected, _| {
             connected.idle = None;
@@ -188,12 +188,12 @@ impl Presence {
         });
     }
 
-    /// All of its answer has been handed over to be sent.
+    /// The whole answer has been handed over to be sent.
     pub(super) fn handed_over(&self) {
         self.update(|connected, _| connected.handed_over = true);
     }
 
-    /// What was handed over has been sent: if that was all, the request is answered.
+    /// What was handed over has been sent. If that was everything, the request is answered.
     pub(super) fn flushed(&self) {
         self.update(|connected, now| {
             if connected.handed_over {
@@ -203,12 +203,12 @@ impl Presence {
         });
     }
 
-    /// The client has long taken nothing of its answer: it may go like those that ask for nothing.
+    /// The client has read nothing for long: its connection may be ended like an idle one.
     pub(super) fn takes_nothing(&self) {
         self.update(|connected, now| connected.idle = connected.idle.or(Some(now)));
     }
 
-    /// The client takes of its answer again.
+    /// The client reads again.
     pub(super) fn takes(&self) {
         self.update(|connected, _| connected.idle = None);
     }

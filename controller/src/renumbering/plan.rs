@@ -1,27 +1,27 @@
-//! Which prefix each subnet with a delegated one is to have.
+//! Plans which prefix each delegated subnet is to have.
 
 use ipnet::{IpNet, Ipv6Net};
 use sextant_model::{Delegation, Facts, Intent, PROVISIONAL_PREFIX, Subnet, SubnetId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What is to be done at one time, and what is the case then.
+/// What has to be done at a time, and the state at that time.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Plan {
-    /// The subnets that have another prefix than they should, with the one that they should have.
+pub(super) struct RenumberingPlan {
+    /// Subnets with a wrong prefix, each with the right one.
     pub(super) renumber: BTreeMap<SubnetId, Ipv6Net>,
-    /// The delegations that no router asks for any more, where they are from.
+    /// Delegations that no router asks for on their network any more.
     pub(super) forget: Vec<(SubnetId, Arc<Delegation>)>,
     /// When the next delegation ends, in seconds since 1970.
     pub(super) next_end: Option<i64>,
-    /// How many subnets a router asks for to which a prefix is delegated.
+    /// How many subnets with a router that asks have a delegated prefix.
     pub(super) delegated: usize,
-    /// How many to which none is.
+    /// How many such subnets wait for one.
     pub(super) waiting: usize,
 }
 
-impl Plan {
-    /// What follows from intent and facts at a time, in seconds since 1970.
+impl RenumberingPlan {
+    /// The plan for intent and facts at a time, in seconds since 1970.
     pub(super) fn of(intent: &Intent, facts: &Facts, now: i64) -> Self {
         let delegations = facts.delegations();
         let mut plan = Self::default();

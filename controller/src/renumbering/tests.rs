@@ -93,9 +93,9 @@ fn a_subnet_has_its_prefix_until_the_delegation_ends() {
         (PREFIX, 100, Some("::/64")),
         ("::/64", 100, None),
     ] {
-        let plan = Plan::of(&intent(cidr), &facts(100), now);
+        let plan = RenumberingPlan::of(&intent(cidr), &facts(100), now);
         let lasts = now < 100;
-        let expected = Plan {
+        let expected = RenumberingPlan {
             renumber: wanted.map(wanting).unwrap_or_default(),
             forget: vec![],
             next_end: lasts.then_some(100),
@@ -118,12 +118,16 @@ fn without_a_router_that_asks_there_is_no_prefix_and_the_delegation_is_forgotten
         assert!(before.delegates_as(&intent));
         intent.apply(&Change::Delete(gone.clone()));
         assert!(!before.delegates_as(&intent), "{gone:?}");
-        let expected = Plan {
+        let expected = RenumberingPlan {
             renumber: wanting("::/64"),
             forget: forgotten(),
-            ..Plan::default()
+            ..RenumberingPlan::default()
         };
-        assert_eq!(Plan::of(&intent, &facts(100), 1), expected, "{gone:?}");
+        assert_eq!(
+            RenumberingPlan::of(&intent, &facts(100), 1),
+            expected,
+            "{gone:?}"
+        );
     }
 }
 
@@ -135,24 +139,24 @@ fn a_prefix_of_another_external_network_is_not_the_subnets() {
     let gateway = port(GATEWAY, ELSEWHERE, ROUTER_GATEWAY_OWNER);
     intent.apply(&Change::Put(gateway));
     assert!(!before.delegates_as(&intent));
-    let expected = Plan {
+    let expected = RenumberingPlan {
         renumber: wanting("::/64"),
         forget: forgotten(),
         waiting: 1,
-        ..Plan::default()
+        ..RenumberingPlan::default()
     };
-    assert_eq!(Plan::of(&intent, &facts(100), 1), expected);
+    assert_eq!(RenumberingPlan::of(&intent, &facts(100), 1), expected);
 }
 
 #[test]
 fn the_delegation_of_a_subnet_that_is_gone_is_forgotten() {
     let mut intent = intent(PREFIX);
     intent.apply(&Change::delete(ObjectKey::Subnet(SUBNET)));
-    let expected = Plan {
+    let expected = RenumberingPlan {
         forget: forgotten(),
-        ..Plan::default()
+        ..RenumberingPlan::default()
     };
-    assert_eq!(Plan::of(&intent, &facts(100), 1), expected);
+    assert_eq!(RenumberingPlan::of(&intent, &facts(100), 1), expected);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Reads configuration and certificates again (SIGHUP), and says what of it waits for a restart.
+//! Reads configuration and certificates again after SIGHUP, and logs which changes wait for a restart.
 
 use crate::api::Api;
 use crate::cli::Serve;
@@ -8,18 +8,18 @@ use crate::state::{Event, Events};
 use crate::tls::{Tls, TlsFiles};
 use tokio::signal::unix::Signal;
 
-/// What the configuration is read again from, and what logs.
+/// The source of the configuration, and the logs that follow it.
 pub struct Again {
-    /// How the process was called.
+    /// The options of the process.
     pub options: Serve,
-    /// What logs.
+    /// The logs.
     pub logs: Logs,
 }
 
 /// What runs by the configuration and can follow it.
 pub(super) struct Reload {
     pub(super) again: Again,
-    /// What is in force.
+    /// The configuration in force.
     pub(super) config: Config,
     pub(super) tls: Option<Tls>,
     pub(super) hypervisor_tls: Option<Tls>,
@@ -28,7 +28,7 @@ pub(super) struct Reload {
 }
 
 impl Reload {
-    /// Reads all again whenever the process is told to.
+    /// Reads all files again with each signal to do so.
     pub(super) async fn run(mut self, mut hung_up: Signal) {
         while hung_up.recv().await.is_some() {
             self.read_again().await;
@@ -40,7 +40,7 @@ impl Reload {
             Ok(read) => self.follow(read).await,
             Err(error) => tracing::warn!(%error, "the configuration stays as it was"),
         }
-        // Certificates are renewed by others, who know nothing of a mistake in the configuration.
+        // Certificates are read even if the configuration is wrong: whoever renews them does not know of that.
         read_certificates(self.tls.as_ref(), &self.config.tls);
         let hypervisors = self.config.hypervisor_tls.files();
         read_certificates(self.hypervisor_tls.as_ref(), &hypervisors);
@@ -52,7 +52,7 @@ impl Reload {
         self.again.logs.set(&self.config.log);
         self.api.identify_by(self.config.identity());
         if self.config.settings() != before.settings() {
-            // The owner of state ends with the process only.
+            // The owner of state ends only with the process.
             let _ = self
                 .events
                 .send(Event::Configured(self.config.settings()))
@@ -79,7 +79,7 @@ fn read_certificates(tls: Option<&Tls>, files: &TlsFiles) {
     }
 }
 
-/// Takes over what can change while the process runs.
+/// Takes over the keys that can change while the process runs.
 fn follow(config: &mut Config, read: &Config) {
     config.log = read.log.clone();
     config.auth = read.auth;
@@ -89,13 +89,13 @@ fn follow(config: &mut Config, read: &Config) {
     config.ipv6_pd_enabled = read.ipv6_pd_enabled;
     config.address_existing_ports = read.address_existing_ports;
     config.quotas = read.quotas;
-    // A listener has TLS for as long as it is there, or none.
+    // A listener with TLS keeps it until a restart, and one without gets none.
     if config.tls.is_on() && read.tls.is_on() {
         config.tls = read.tls.clone();
     }
     let (old, new) = (&config.hypervisor_tls, &read.hypervisor_tls);
     if old.files().is_on() && new.files().is_on() {
-        // Who a certificate makes its holder is asked when a hypervisor connects: it changes with a restart only.
+        // The rule about names needs a restart, since sessions checked it when they connected.
         config.hypervisor_tls = HypervisorTls {
             names: old.names,
             ..new.clone()
@@ -103,7 +103,7 @@ fn follow(config: &mut Config, read: &Config) {
     }
 }
 
-/// The keys and sections in which two differ.
+/// The keys and sections that differ.
 fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
     let Config {
         data_dir,

@@ -1,4 +1,4 @@
-//! The folder with all data, which is its owner's to read: whoever reads it knows every tenant's network.
+//! The data folder. Only its owner may read it, since it shows every tenant's network.
 
 use super::RuntimeError;
 use std::fs::{self, DirBuilder, Metadata, Permissions};
@@ -7,11 +7,12 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
 const OWNER_ONLY: u32 = 0o700;
-/// Others may write, or the folder is shared on purpose (as `/tmp` is).
+/// The permissions of group and others.
 const OTHERS: u32 = 0o077;
+/// The folder is shared on purpose, as `/tmp` is.
 const STICKY: u32 = 0o1000;
 
-/// Sees to it that it is there.
+/// Makes it if it is missing, and private if only we use it. Otherwise a warning is logged.
 pub(super) fn prepare(path: &Path, store: &str) -> Result<(), RuntimeError> {
     make(path, store).map_err(|error| RuntimeError::DataDir {
         path: path.to_owned(),
@@ -31,11 +32,11 @@ fn make(path: &Path, store: &str) -> io::Result<()> {
     if mode & STICKY == 0 && holds_only(path, store)? {
         return fs::set_permissions(path, Permissions::from_mode(OWNER_ONLY));
     }
-    tracing::warn!(data_dir = %path.display(), mode = format_args!("{:o}", mode & 0o7777), "others may look into the folder with the data: give it one of its own");
+    tracing::warn!(data_dir = %path.display(), mode = format_args!("{:o}", mode & 0o7777), "other users can read the data folder: use a folder that only Sextant's user can read");
     Ok(())
 }
 
-/// Whether nothing but what we made is in a folder, so that nobody else relies on it.
+/// Whether a folder contains only what we made, so that nobody else relies on its permissions.
 fn holds_only(path: &Path, store: &str) -> io::Result<bool> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;

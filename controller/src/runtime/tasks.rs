@@ -1,7 +1,6 @@
-//! The tasks without which the process is of no use, and how they end.
+//! The essential tasks, and how they end.
 //!
-//! While the process runs none of them ends: one that does, or panics, takes the process with it rather than leave it half
-//! alive.
+//! None of them ends while the process runs. If one ends or panics, the whole process ends, rather than run half alive.
 
 use super::RuntimeError;
 use crate::store::WatchEnded;
@@ -10,22 +9,22 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-/// How long the latest facts may take to be stored when the process stops.
+/// How long storing the latest facts may take when the process stops.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// All of them.
+/// All tasks.
 pub(super) struct Tasks {
-    /// What speaks with hypervisors and switches.
+    /// Tasks that talk to hypervisors and switches.
     pub(super) sessions: Parts,
-    /// What answers requests, until it is told to stop.
+    /// The tasks that answer requests, until the process stops.
     pub(super) web: Parts,
-    /// What stores facts, until nobody tells it any more.
+    /// The task that stores facts, until all its senders are gone.
     pub(super) memory: Parts,
     stop: watch::Sender<()>,
 }
 
 impl Tasks {
-    /// None yet. Those in [`Tasks::web`] stop when `stop` is dropped.
+    /// No tasks yet. Those in [`Tasks::web`] stop when `stop` is dropped.
     pub(super) fn new(stop: watch::Sender<()>) -> Self {
         let (sessions, web, memory) = (Parts::default(), Parts::default(), Parts::default());
         Self {
@@ -36,7 +35,7 @@ impl Tasks {
         }
     }
 
-    /// Waits for the first to end, or to panic.
+    /// Waits for the first task to end or panic.
     pub(super) async fn ended(&mut self) -> RuntimeError {
         tokio::select! {
             ended = self.sessions.ended() => ended,
@@ -45,8 +44,8 @@ impl Tasks {
         }
     }
 
-    /// Ends the web's, while the owner of state is there to let writes under way be answered; then the owner, and with it
-    /// the keeper of facts.
+    /// Ends the web tasks first, while the owner of state still answers present writes. Then it ends the owner, and
+    /// with it the keeper of facts.
     ///
     /// # Errors
     /// The owner ended first: the store failed.

@@ -1,13 +1,13 @@
-//! Counts the `extra_dhcp_opts` of ports that DHCP answers leave out, because they cannot be sent.
+//! Counts the `extra_dhcp_opts` that DHCP answers leave out because they cannot be sent.
 
 use crate::metrics::Metrics;
 use sextant_model::{Change, DhcpOption, Intent, IpVersion, Key, Object, ObjectKey, Port};
 use std::sync::Arc;
 
-/// The IP versions, as labels.
+/// The IP versions as labels.
 const VERSIONS: [(IpVersion, &str); 2] = [(IpVersion::V4, "4"), (IpVersion::V6, "6")];
 
-/// Counts what a change does, which has not been applied yet.
+/// Counts the effect of a change that is not applied yet.
 pub(super) fn count(intent: &Intent, change: &Change, metrics: &Metrics) {
     let Key::Object(ObjectKey::Port(id)) = change.key() else {
         return;
@@ -17,7 +17,7 @@ pub(super) fn count(intent: &Intent, change: &Change, metrics: &Metrics) {
         Change::Put(Object::Port(port)) => Some(port),
         Change::Put(_) | Change::Delete(_) => None,
     };
-    // Most changes of ports are about something else.
+    // Most changes of ports are not about options.
     if options(before) == options(after) {
         return;
     }
@@ -44,7 +44,7 @@ fn unsendable(port: &Port) -> Vec<IpVersion> {
     let options = port.extra_dhcp_opts.iter();
     let lost = options.filter_map(|option| {
         let error = option.unsendable()?;
-        tracing::debug!(port = %port.id, option = %option.opt_name, error, "an extra DHCP option is left out of answers");
+        tracing::debug!(port = %port.id, option = %option.opt_name, error, "DHCP answers leave out an entry of extra_dhcp_opts");
         Some(option.ip_version)
     });
     lost.collect()

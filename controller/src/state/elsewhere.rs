@@ -1,34 +1,35 @@
-//! Interfaces that carry a port's id on hypervisors where the port is not.
+//! Interfaces with a port's id on hypervisors where the port is not.
 //!
-//! During a live migration a port has an interface on two hypervisors. The latest to appear is where the port is; when
-//! that one goes, as in a migration that is given up, the port is where the other still is. A port that is bound to a host
-//! (`binding:host_id`) is nowhere else: its interfaces on other hypervisors are kept here, too, until it is bound there.
+//! During a live migration a port has an interface on two hypervisors. The port is where its interface appeared last.
+//! If that interface goes, as in an aborted migration, the port is back at the other one. A port that is bound to a
+//! host (`binding:host_id`) is nowhere else. Its interfaces on other hypervisors are remembered here as well, until it
+//! is bound there.
 
 use sextant_model::{ChassisId, Plugged, PortId};
 use std::collections::BTreeMap;
 
-/// Interfaces without effect, for as long as another one of their port has it.
+/// Interfaces that have no effect while another one of their port has it.
 #[derive(Debug, Default)]
 pub(super) struct Elsewhere(BTreeMap<(PortId, ChassisId), Option<u16>>);
 
 impl Elsewhere {
-    /// An interface has lost effect to another one.
+    /// An interface lost its effect to another one.
     pub(super) fn keep(&mut self, port: PortId, plugged: Plugged) {
         self.0.insert((port, plugged.chassis), plugged.ofport);
     }
 
-    /// Takes in what is known of an interface, if it is one of these.
+    /// Updates an interface if it is one of these.
     pub(super) fn update(&mut self, port: PortId, plugged: &Plugged) -> bool {
         let known = self.0.get_mut(&(port, plugged.chassis.clone()));
         known.map(|ofport| *ofport = plugged.ofport).is_some()
     }
 
-    /// An interface is gone; whether it was one of these.
+    /// An interface is gone. Returns whether it was one of these.
     pub(super) fn forget(&mut self, port: PortId, chassis: &ChassisId) -> bool {
         self.0.remove(&(port, chassis.clone())).is_some()
     }
 
-    /// All interfaces of a hypervisor are gone but these.
+    /// All interfaces of a hypervisor except these are gone.
     pub(super) fn retain(&mut self, chassis: &ChassisId, stays: impl Fn(&PortId) -> bool) {
         self.0
             .retain(|(port, here), _| here != chassis || stays(port));
@@ -45,7 +46,7 @@ impl Elsewhere {
         here.map(|(port, _)| *port).collect()
     }
 
-    /// An interface of a port on a hypervisor where the port may be, and that is not without effect any more.
+    /// Takes out an interface of a port, on a hypervisor where the port may be.
     pub(super) fn take(
         &mut self,
         port: PortId,

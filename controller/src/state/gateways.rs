@@ -1,4 +1,4 @@
-//! Where routers' gateways are, and what hypervisors learn of external networks.
+//! Routers' gateways, and what hypervisors learn on external networks.
 
 use super::{Owner, is_observed};
 use crate::metrics::Metrics;
@@ -10,7 +10,7 @@ use sextant_model::{
 use std::sync::Arc;
 
 impl Owner {
-    /// Routers and external networks have changed: their gateways are where they should be.
+    /// Routers and external networks have changed: their gateways move where they belong.
     pub(super) fn place_committed(&mut self, changes: &[Change]) {
         let Snapshot { intent, facts, .. } = &mut self.snapshot;
         for change in changes {
@@ -29,7 +29,7 @@ impl Owner {
         }
     }
 
-    /// Says whose gateway nobody can have, once.
+    /// Logs once each router whose gateway no hypervisor can have.
     pub(super) fn review_gateways(&mut self) {
         let Snapshot { intent, facts, .. } = &self.snapshot;
         let before = self.publish.borrow().clone();
@@ -42,21 +42,22 @@ impl Owner {
             let gateway = gateway.and_then(|router| router.external_gateway.as_ref());
             let host = facts.gateways().get(&id);
             let there = host.is_some_and(|(host, _)| !facts.gone().contains(host));
-            let nowhere = gateway.filter(|_| !there);
-            let Some(gateway) = nowhere else {
+            let Some(gateway) = gateway else {
                 self.nowhere.remove(&id);
                 continue;
             };
-            if self.nowhere.insert(id) {
+            if there {
+                self.nowhere.remove(&id);
+            } else if self.nowhere.insert(id) {
                 let network = gateway.network_id;
-                tracing::warn!(router = %id, %network, "no hypervisor can have this router's gateway: none that is there has a bridge of its physical network (external_ids:sextant-bridge-mappings)");
+                tracing::warn!(router = %id, %network, "no hypervisor can have this router's gateway: none that is connected has a bridge of its physical network (external_ids:sextant-bridge-mappings)");
             }
         }
         let nowhere = i64::try_from(self.nowhere.len()).unwrap_or(i64::MAX);
         self.metrics.gateways_nowhere.set(nowhere);
     }
 
-    /// A hypervisor has changed, joined or left; this is what was known of it.
+    /// A hypervisor has changed, joined or left. `before` is what was known of it.
     pub(super) fn place_after(&mut self, id: &ChassisId, before: Option<&Chassis>) {
         let Snapshot { intent, facts, .. } = &mut self.snapshot;
         let after = facts.chassis().get(id).map(Arc::as_ref);
@@ -65,7 +66,7 @@ impl Owner {
         }
     }
 
-    /// A hypervisor has not been heard of for long, or is back. One that has left is nobody's concern.
+    /// A hypervisor is silent for long, or is back. One that has left is ignored.
     pub(super) fn gone(&mut self, id: &ChassisId, gone: bool) {
         let Snapshot { intent, facts, .. } = &mut self.snapshot;
         if gone && !facts.chassis().contains_key(id) {
@@ -80,10 +81,10 @@ impl Owner {
         self.to_review.extend(on_it);
         match gone {
             true => {
-                tracing::info!(chassis = %id, moved, "hypervisor is gone: others get its gateways")
+                tracing::info!(chassis = %id, moved, "the hypervisor is gone: others get its gateways")
             }
             false => {
-                tracing::info!(chassis = %id, moved, "hypervisor is back, and its gateways with it")
+                tracing::info!(chassis = %id, moved, "the hypervisor is back and gets gateways again")
             }
         }
     }
@@ -104,7 +105,7 @@ impl Owner {
         });
     }
 
-    /// A hypervisor has left, and what it learned goes with it.
+    /// A hypervisor has left, and what it learned is forgotten.
     pub(super) fn forget(&mut self, id: &ChassisId) {
         let Snapshot { intent, facts, .. } = &mut self.snapshot;
         facts.mark_gone(intent, id, false);
@@ -131,7 +132,7 @@ fn moved_router(moved: DiffItem<'_, '_, RouterId, (ChassisId, NetworkId)>) -> Ro
     }
 }
 
-/// What decides whether, and with which rank, a hypervisor can have gateways.
+/// What decides whether a hypervisor can have gateways, and with which rank.
 fn candidacy(chassis: Option<&Chassis>) -> Option<(Vec<&str>, u16)> {
     let chassis = chassis?;
     let mapped = chassis.bridge_mappings.keys().map(String::as_str);
@@ -139,7 +140,7 @@ fn candidacy(chassis: Option<&Chassis>) -> Option<(Vec<&str>, u16)> {
     Some((reached.collect(), chassis.gateway_priority))
 }
 
-/// Counts the gateways on each hypervisor, also where there are none, and those that moved.
+/// Counts the gateways on each hypervisor, zero included, and those that moved.
 pub(super) fn count(before: &Facts, after: &Facts, metrics: &Metrics) {
     if !before.gateways().ptr_eq(after.gateways()) {
         for difference in before.gateways().diff(after.gateways()) {
@@ -160,7 +161,7 @@ pub(super) fn count(before: &Facts, after: &Facts, metrics: &Metrics) {
     }
 }
 
-/// A router's gateway is on another hypervisor than it was, or on one at last, or on none any more.
+/// Counts a gateway that moved to another hypervisor, got its first, or lost its last.
 fn count_moved(difference: DiffItem<'_, '_, RouterId, (ChassisId, NetworkId)>, metrics: &Metrics) {
     let gauge = |id: &ChassisId| metrics.gateways.with_label_values(&[id.as_str()]);
     match difference {

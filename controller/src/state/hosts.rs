@@ -1,14 +1,14 @@
 //! Ports that are bound to a host (`binding:host_id`, which Nova sets) are on no other hypervisor.
 //!
-//! The host is named as the hypervisor is, by `system-id`, or as its machine (`external_ids:hostname`). An interface with the
-//! port's id elsewhere, of whoever reads ids or forgets to unplug, stays dead.
+//! The host is named by the hypervisor's `system-id`, or by its machine's name (`external_ids:hostname`). An interface
+//! with the port's id elsewhere stays dead: somebody may have read the id, or forgotten to unplug.
 
 use super::{Owner, is_observed};
 use sextant_model::{Change, ChassisId, Fact, Key, ObjectKey, Plugged, PortId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-/// What the machines are called, and which interfaces stay dead.
+/// The machines' names, and the interfaces that stay dead.
 #[derive(Debug, Default)]
 pub(super) struct Hosts {
     names: BTreeMap<ChassisId, String>,
@@ -21,12 +21,12 @@ impl Hosts {
         self.dead.len()
     }
 
-    /// An interface is gone, or has effect.
+    /// An interface is gone, or has effect from now on.
     pub(super) fn revived(&mut self, port: PortId, chassis: &ChassisId) {
         self.dead.remove(&(port, chassis.clone()));
     }
 
-    /// All interfaces of a hypervisor are gone but these.
+    /// All interfaces of a hypervisor except these are gone.
     pub(super) fn retain(&mut self, chassis: &ChassisId, stays: impl Fn(&PortId) -> bool) {
         self.dead
             .retain(|(port, here)| here != chassis || stays(port));
@@ -40,8 +40,8 @@ impl Hosts {
 }
 
 impl Owner {
-    /// Whether a port may be on this hypervisor. One that nobody asked for yet, or that is bound to no host, may be anywhere.
-    /// Until a hypervisor is read, what its machine is called is not known, and where it has ports is what was stored.
+    /// Whether a port may be on this hypervisor. A port that does not exist yet, or is bound to no host, may be
+    /// anywhere. Until a hypervisor is read, its machine's name is not known, so the stored places count.
     pub(super) fn may_be_on(&self, port: PortId, chassis: &ChassisId) -> bool {
         let Some(port) = self.snapshot.intent.ports.get(&port) else {
             return true;
@@ -72,7 +72,7 @@ impl Owner {
         }
     }
 
-    /// An interface without effect of a port, where the port may be.
+    /// Takes out an interface without effect of a port, where the port may be.
     pub(super) fn take_elsewhere(&mut self, port: PortId) -> Option<Plugged> {
         let mut elsewhere = std::mem::take(&mut self.elsewhere);
         let found = elsewhere.take(port, |chassis| self.may_be_on(port, chassis));
@@ -83,7 +83,7 @@ impl Owner {
         found
     }
 
-    /// Ports have changed, and with them where they may be.
+    /// Ports have changed, and with them the hypervisors where they may be.
     pub(super) fn bind_committed(&mut self, changes: &[Change]) {
         for change in changes {
             if let Key::Object(ObjectKey::Port(port)) = change.key() {
@@ -109,7 +109,7 @@ impl Owner {
         ports.into_iter().for_each(|port| self.bind(port));
     }
 
-    /// Brings where a port is in line with where it may be.
+    /// Moves a port where it may be.
     fn bind(&mut self, port: PortId) {
         let known = self.snapshot.facts.plugged().get(&port).cloned();
         let stays = known.filter(|known| self.may_be_on(port, &known.chassis));
@@ -125,7 +125,7 @@ impl Owner {
         }
     }
 
-    /// Interfaces without effect that may have it are not dead for being elsewhere.
+    /// Interfaces without effect that may have the port are not dead for being elsewhere.
     fn forget_dead(&mut self, port: PortId) {
         let first = (port, ChassisId::new(""));
         let dead = self.hosts.dead.range(first..);

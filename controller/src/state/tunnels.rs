@@ -1,4 +1,4 @@
-//! Which hypervisors do not reach each other.
+//! Finds hypervisors that do not reach each other.
 
 use super::{Owner, is_observed};
 use crate::metrics::DoubtfulEndpoint;
@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Instant;
 
-/// How many are named in one line.
+/// How many hypervisors a log line names.
 const NAMED: usize = 5;
 
 impl Owner {
-    /// A hypervisor hears this of its peers by BFD.
+    /// A hypervisor hears this from its peers by BFD.
     pub(super) fn tunnels_heard(&mut self, id: &ChassisId, watches: TunnelWatches) {
         if !is_observed(&self.snapshot.facts, id) {
             return;
@@ -21,7 +21,7 @@ impl Owner {
         self.snapshot.facts.watch_tunnels(id, watches);
     }
 
-    /// How many hypervisors have an address that another has, too.
+    /// Counts hypervisors that share an address with another.
     pub(super) fn count_shared_endpoints(&self) {
         let mut holders: BTreeMap<IpAddr, Vec<&ChassisId>> = BTreeMap::new();
         for chassis in self.snapshot.facts.chassis().values() {
@@ -70,7 +70,7 @@ fn tell_what_became_of_tunnels(
     }
 }
 
-/// Between a hypervisor that has other endpoints than before and these, nothing passes.
+/// Warns if a hypervisor with new endpoints shares no IP version with others.
 pub(super) fn tell_whom_it_does_not_reach(
     facts: &Facts,
     chassis: &Chassis,
@@ -80,11 +80,11 @@ pub(super) fn tell_whom_it_does_not_reach(
     if !unreached.is_empty()
         && let Some(unsaid) = words.admit(&chassis.id, Instant::now())
     {
-        tracing::warn!(chassis = %chassis.id, endpoint = %chassis.encap.endpoints, from = unreached, more, unsaid, "no tunnel: no family of addresses in common");
+        tracing::warn!(chassis = %chassis.id, endpoint = %chassis.encap.endpoints, from = unreached, more, unsaid, "no tunnel: the endpoints share no IP version");
     }
 }
 
-/// Of two hypervisors with one address, one gets the other's frames.
+/// Warns if two hypervisors share an address: one gets the other's frames.
 pub(super) fn tell_who_has_its_endpoint(
     facts: &Facts,
     chassis: &Chassis,
@@ -101,11 +101,11 @@ pub(super) fn tell_who_has_its_endpoint(
     if !with.is_empty()
         && let Some(unsaid) = words.admit(&chassis.id, Instant::now())
     {
-        tracing::warn!(chassis = %chassis.id, endpoint = %chassis.encap.endpoints, with, more, unsaid, "another hypervisor has this tunnel endpoint, too");
+        tracing::warn!(chassis = %chassis.id, endpoint = %chassis.encap.endpoints, with, more, unsaid, "another hypervisor has the same tunnel endpoint");
     }
 }
 
-/// The first few of them, and how many more there are.
+/// The first few of them, and the number of the others.
 fn named<'a>(mut peers: impl Iterator<Item = &'a ChassisId>) -> (String, usize) {
     let first: Vec<&str> = peers.by_ref().take(NAMED).map(ChassisId::as_str).collect();
     (first.join(","), peers.count())

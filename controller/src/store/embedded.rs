@@ -1,9 +1,8 @@
 //! The embedded store: one file, one writer.
 //!
-//! A thread owns the database. Commits wait for it in a bounded queue; it takes all that wait, checks the preconditions
-//! of each against what the ones before it lead to, and writes the good ones in a single durable transaction: under load
-//! many commits share one `fsync`. Everything stored is in memory as well, as structurally shared values, so that
-//! checking costs look-ups and a new watcher gets all there is without touching the disk.
+//! Commits wait for the writer in a bounded queue. It takes all that wait, and checks each one's preconditions against
+//! the result of those before it. It writes the good ones in one durable transaction, so under load many commits share
+//! one `fsync`.
 
 mod database;
 mod file;
@@ -20,22 +19,22 @@ use sextant_model::Change;
 use std::path::Path;
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
-use writer::{Request, Writer};
+use writer::{StoreRequest, Writer};
 
-/// How many requests wait for the writer before those who make them wait themselves.
+/// How many requests may wait for the writer before their senders wait.
 const QUEUE: usize = 1024;
 
 /// A store in one file of this machine.
 ///
-/// Dropping it waits until what was asked before is written and the file is closed.
+/// Dropping it waits until everything requested before is written, and the file is closed.
 #[derive(Debug)]
 pub struct Embedded {
-    requests: Option<mpsc::Sender<Request>>,
+    requests: Option<mpsc::Sender<StoreRequest>>,
     writer: Option<JoinHandle<()>>,
 }
 
 impl Embedded {
-    /// Opens the store in this file, making it if there is none. Reads everything, so it takes a moment.
+    /// Opens the store in this file. Makes the file if it does not exist. Reads everything, so it takes a moment.
     ///
     /// # Errors
     /// See [`OpenError`].
@@ -52,7 +51,7 @@ impl Embedded {
         })
     }
 
-    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Option<T> {
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> StoreRequest) -> Option<T> {
         let (answer, answered) = oneshot::channel();
         self.requests.as_ref()?.send(request(answer)).await.ok()?;
         answered.await.ok()
@@ -69,7 +68,7 @@ impl Store for Embedded {
     ) -> Boxed<'_, Result<Revision, CommitError>> {
         Box::pin(async move {
             self.ask(|answer| {
-                Request::Commit(writer::Commit {
+                StoreRequest::Commit(writer::Commit {
                     changes,
                     preconditions,
                     answer,
@@ -82,7 +81,7 @@ impl Store for Embedded {
 
     fn watch(&self) -> Boxed<'_, Result<Box<dyn Watch>, WatchEnded>> {
         Box::pin(async move {
-            match self.ask(Request::Watch).await {
+            match self.ask(StoreRequest::Watch).await {
                 Some(watch) => Ok(Box::new(watch) as Box<dyn Watch>),
                 None => Err(WatchEnded(CLOSED.to_owned())),
             }

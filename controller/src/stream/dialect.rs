@@ -1,5 +1,5 @@
-//! Says who speaks TLS to a listener that does not, or the other way round: to each the other's octets are noise, and an error
-//! about them helps nobody.
+//! Reports peers that speak TLS to a listener without TLS, or the other way round. To each side the other's octets are
+//! noise, and an error about noise helps nobody.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -10,16 +10,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio_rustls::rustls::{self, InvalidMessage};
 
-/// The first octet of a TLS connection: a record with a handshake message (RFC 8446 §5.1). No OpenFlow, JSON or HTTP begins so.
+/// The first octet of a TLS connection: a handshake record (RFC 8446 §5.1). OpenFlow, JSON and HTTP never begin like
+/// this.
 const TLS_HANDSHAKE: u8 = 22;
-/// How long nothing is said again of an address, and of how many at most.
+/// How long an address is not reported again, and for how many addresses this is remembered.
 const SILENCE: Duration = Duration::from_secs(3600);
 const MOST: usize = 4096;
 
-/// The two sides do not speak the same.
+/// The two sides speak different protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Misunderstood {
-    /// TLS is offered, and the peer does not use it.
+    /// The listener uses TLS, the peer does not.
     #[error("the peer speaks plaintext, and this listener TLS")]
     Plaintext,
     /// The peer begins with a TLS handshake.
@@ -28,7 +29,7 @@ pub enum Misunderstood {
 }
 
 impl Misunderstood {
-    /// What is at the bottom of an error, if it is this.
+    /// Finds this cause in an error's chain.
     pub fn at_the_root_of(error: &(dyn Error + 'static)) -> Option<Self> {
         let mut next = Some(error);
         while let Some(error) = next {
@@ -60,10 +61,10 @@ impl From<Misunderstood> for io::Error {
     }
 }
 
-/// Gives the name of whoever is known at an address.
+/// Finds the name of the hypervisor at an address.
 pub type WhoIs = Arc<dyn Fn(IpAddr) -> Option<String> + Send + Sync>;
 
-/// What one listener says of those who speak otherwise: once an hour of each address.
+/// Reports for one listener: once an hour for each address.
 #[derive(Clone, Default)]
 pub struct Dialects {
     listener: &'static str,
@@ -78,7 +79,7 @@ impl fmt::Debug for Dialects {
 }
 
 impl Dialects {
-    /// Those of a listener of this name, with names for those who connect.
+    /// The reports of the listener with this name. `who_is` names hypervisors.
     pub fn new(listener: &'static str, who_is: Option<WhoIs>) -> Self {
         Self {
             listener,
@@ -87,7 +88,7 @@ impl Dialects {
         }
     }
 
-    /// Looks at the first octets that a peer sent to a listener without TLS.
+    /// Checks the first octets that a peer sent to a listener without TLS.
     ///
     /// # Errors
     /// They are the beginning of TLS.
@@ -99,7 +100,7 @@ impl Dialects {
         Err(Misunderstood::Tls.into())
     }
 
-    /// Why a handshake failed: for the reason that there was none, or as `error` says.
+    /// Why a handshake failed: because the peer did none, or for the reason in `error`.
     pub(crate) fn explain(&self, error: io::Error, peer: SocketAddr) -> io::Error {
         let cause = error.get_ref();
         let cause = cause.and_then(|cause| cause.downcast_ref::<rustls::Error>());

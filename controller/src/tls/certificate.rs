@@ -1,4 +1,4 @@
-//! What a certificate says of its holder: its names, and until when it holds.
+//! The names in a certificate, and its expiry.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-/// What `ovs-pki` puts between a name and what makes it unique.
+/// The separator that `ovs-pki` puts between a name and its unique part.
 const OVS_PKI_ID: &str = " id:";
 
 /// The names of a certificate's holder: its common name and its DNS names (RFC 5280 §4.1.2.6, §4.2.1.6).
@@ -14,18 +14,19 @@ const OVS_PKI_ID: &str = " id:";
 pub struct Names(Arc<BTreeSet<String>>);
 
 impl Names {
-    /// These.
+    /// These names.
     pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let names = names.into_iter().map(str::to_owned);
         Self(Arc::new(names.collect()))
     }
 
-    /// Whether this is one of them.
+    /// Whether this is one of the names.
     pub fn has(&self, name: &str) -> bool {
         self.0.contains(name)
     }
 
-    /// Whether these and those may be of one holder, who has renewed its certificate: `ovs-pki` gives each a name of its own, too.
+    /// Whether both sets of names may be one holder's, who has renewed its certificate. `ovs-pki` gives each
+    /// certificate a name of its own, too.
     pub fn are_of_one_holder(&self, others: &Self) -> bool {
         self == others || !self.0.is_disjoint(&others.0)
     }
@@ -41,17 +42,17 @@ impl fmt::Display for Names {
     }
 }
 
-/// What matters of a certificate.
+/// The relevant parts of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
-    /// Whose it is.
+    /// The holder's names.
     pub names: Names,
-    /// Until when it holds, in seconds since 1970.
+    /// Its expiry, in seconds since 1970.
     pub not_after: i64,
 }
 
 impl Certificate {
-    /// Reads one; none if it is no certificate.
+    /// Reads a certificate. `None` if it is not one.
     pub fn read(der: &CertificateDer<'_>) -> Option<Self> {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let common = certificate.subject().iter_common_name();

@@ -1,4 +1,4 @@
-//! Warns of certificates that end soon: our own, those of the authorities that we trust, and those of hypervisors.
+//! Warns of certificates that expire soon: our own, those of trusted authorities, and those of hypervisors.
 
 use super::Tls;
 use crate::clock::now;
@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A certificate is near its end when it holds no longer than this, in seconds.
+/// A certificate is near its end if it is valid for at most this time, in seconds.
 const NEAR: i64 = 30 * DAY;
 const DAY: i64 = 24 * 3600;
-/// How often certificates are looked at: those that were read again are others.
+/// How often certificates are checked, since files may have been read again.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Until when certificates hold.
+/// When certificates expire.
 #[derive(Clone, Debug)]
 pub struct Expiries {
     metrics: Metrics,
@@ -52,7 +52,7 @@ struct KnownExpiry {
 }
 
 impl Expiries {
-    /// None are known yet.
+    /// No certificates known yet.
     pub fn new(metrics: Metrics) -> Self {
         Self {
             metrics,
@@ -60,7 +60,8 @@ impl Expiries {
         }
     }
 
-    /// The certificate of this hypervisor holds so long. It is known until the value goes, or is noted anew.
+    /// The certificate of this hypervisor expires then, in seconds since 1970. It is known until the value is dropped, or is
+    /// noted anew.
     pub fn note_of(&self, hypervisor: &str, not_after: i64) -> NotedExpiry {
         NotedExpiry {
             noted: self.note_at(hypervisor, not_after, now()),
@@ -69,7 +70,7 @@ impl Expiries {
         }
     }
 
-    /// Looks at our own from time to time, and at all whether they are near their end. Does not return.
+    /// Checks our own certificates from time to time, and warns of all that expire soon. Does not return.
     pub async fn watch(self, own: Vec<(&'static str, Tls)>) {
         loop {
             for (section, tls) in &own {
@@ -106,7 +107,7 @@ impl Expiries {
         noted
     }
 
-    /// Says of each that is near its end that it is, once a day. Returns of how many.
+    /// Warns once a day of each that expires soon. Returns their number.
     fn remind(&self, now: i64) -> usize {
         let mut reminded = 0;
         for (whose, known) in &mut *self.known() {
@@ -120,7 +121,7 @@ impl Expiries {
             tracing::warn!(
                 whose,
                 days,
-                "a certificate is near its end, or past it: replace it"
+                "a certificate expires soon or has expired: replace it"
             );
         }
         reminded

@@ -1,7 +1,7 @@
-//! What differs between two snapshots, found once.
+//! Compares two snapshots, once for all features.
 //!
-//! Snapshots share what did not change, so this costs as much as the change and, for each map in which something did, a
-//! walk down from its root.
+//! Snapshots share what did not change. So this costs as much as the change, and one walk from the root for each map
+//! that differs.
 
 use crate::view::View;
 use imbl::OrdMap;
@@ -14,21 +14,36 @@ use sextant_model::{
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// An entry of a map that differs: what it was and what it is.
+/// An entry of a map that differs, before and after.
 pub(super) struct Changed<'a, K, V> {
     pub(super) key: K,
     pub(super) old: Option<&'a V>,
     pub(super) new: Option<&'a V>,
 }
 
+impl<'a, K: Clone, V> Changed<'a, K, V> {
+    fn of(item: DiffItem<'a, 'a, K, V>) -> Self {
+        let (key, old, new) = match item {
+            DiffItem::Add(key, new) => (key, None, Some(new)),
+            DiffItem::Remove(key, old) => (key, Some(old), None),
+            DiffItem::Update {
+                old: (key, old),
+                new: (_, new),
+            } => (key, Some(old), Some(new)),
+        };
+        let key = key.clone();
+        Self { key, old, new }
+    }
+}
+
 impl<'a, K, V> Changed<'a, K, V> {
-    /// What there is of it: before, after, or both.
+    /// Its values: before, after, or both.
     pub(super) fn sides(&self) -> impl Iterator<Item = &'a V> + use<'a, K, V> {
         [self.old, self.new].into_iter().flatten()
     }
 }
 
-/// Everything that differs and that flows are made of.
+/// Every difference that flows may depend on.
 pub(super) struct Changes<'a> {
     pub(super) networks: Vec<Changed<'a, NetworkId, Arc<Network>>>,
     pub(super) subnets: Vec<Changed<'a, SubnetId, Arc<Subnet>>>,
@@ -72,17 +87,5 @@ fn changed<'a, K: Ord + Clone, V: PartialEq>(
     old: &'a OrdMap<K, V>,
     new: &'a OrdMap<K, V>,
 ) -> Vec<Changed<'a, K, V>> {
-    let changed = |item| {
-        let (key, old, new): (&K, _, _) = match item {
-            DiffItem::Add(key, new) => (key, None, Some(new)),
-            DiffItem::Remove(key, old) => (key, Some(old), None),
-            DiffItem::Update {
-                old: (key, old),
-                new: (_, new),
-            } => (key, Some(old), Some(new)),
-        };
-        let key = key.clone();
-        Changed { key, old, new }
-    };
-    old.diff(new).map(changed).collect()
+    old.diff(new).map(Changed::of).collect()
 }

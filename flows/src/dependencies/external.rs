@@ -1,10 +1,9 @@
-//! What changes of gateways, and of what is known of the outside, alter.
+//! What changes of gateways, and of what is known of external networks, alter.
 
 use super::Touched;
 use super::changes::{Changed, Changes};
 use super::works_alike;
-use crate::contribution::Object;
-use crate::view::View;
+use crate::contribution::PipelineObject;
 use sextant_model::{ChassisId, NetworkId, PrefixSource, Router, RouterId, Subnet};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,14 +11,14 @@ use std::sync::Arc;
 impl Touched<'_> {
     pub(super) fn external(&mut self, changes: &Changes<'_>) {
         let mut routers = BTreeSet::new();
+        // A router loses or gets its way out with its gateway port, and its prefixes with its other ports.
         for port in changes.ports.iter().flat_map(|port| port.sides()) {
             routers.extend(port.gateway_of().or(port.router()));
         }
-        let differ = |router: &&Changed<'_, RouterId, Arc<Router>>| {
-            let routes = |side: Option<&Arc<Router>>| side.map(|router| router.routes.clone());
-            !works_alike(router) || routes(router.old) != routes(router.new)
-        };
-        let differ = changes.routers.iter().filter(differ);
+        let differ = changes
+            .routers
+            .iter()
+            .filter(|router| routes_differ(router));
         routers.extend(differ.map(|router| router.key));
         routers.extend(changes.gateways.iter().map(|gateway| gateway.key));
         let networks = changes.networks.iter().map(|network| network.key);
@@ -28,14 +27,15 @@ impl Touched<'_> {
             routers.extend(self.routers_by(network));
         }
         for subnet in &changes.subnets {
-            let is_delegated = |side: Option<&Arc<Subnet>>| {
-                side.is_some_and(|subnet| subnet.prefix_source == PrefixSource::Delegated)
-            };
-            if is_delegated(subnet.old) != is_delegated(subnet.new) {
+            let [old, new] = [subnet.old, subnet.new]
+                .map(|side| side.is_some_and(|subnet| is_delegated(subnet)));
+            if old != new {
                 let networks = subnet.sides().map(|subnet| subnet.network_id);
                 routers.extend(networks.flat_map(|network| self.routers_on(network)));
             }
         }
+        // Last, since it looks at all routers that were found: their neighbours on a delegated subnet may take over from
+        // them.
         let beside = self.delegates_beside(&routers);
         routers.extend(beside);
         routers.into_iter().for_each(|router| self.way_out(router));
@@ -53,7 +53,7 @@ impl Touched<'_> {
         placed.any(|(chassis, _)| chassis == self.new.chassis)
     }
 
-    /// The routers with a network on them may leave by this hypervisor, or do so no more.
+    /// The routers on a network, which may begin or cease to leave by this hypervisor.
     pub(super) fn ways_out_of(&mut self, network: NetworkId) {
         let routers = self.routers_on(network);
         routers.into_iter().for_each(|router| self.way_out(router));
@@ -61,81 +61,101 @@ impl Touched<'_> {
 
     /// The routers with a network on them.
     fn routers_on(&self, network: NetworkId) -> BTreeSet<RouterId> {
-        let of_view = |view: View<'_>| {
+        let mut routers = BTreeSet::new();
+        for view in self.views() {
             let ports = view.intent.router_ports_of(network);
-            ports.filter_map(|port| port.router()).collect::<Vec<_>>()
-        };
-        self.views().into_iter().flat_map(of_view).collect()
+            routers.extend(ports.filter_map(|port| port.router()));
+        }
+        routers
     }
 
-    /// Of several routers on a subnet whose prefix is delegated one asks for it: another may have to, when one comes or goes.
+    /// The routers that share a delegated subnet with these. Only one of them asks for the prefix; when one comes or
+    /// goes, another may have to.
     fn delegates_beside(&self, routers: &BTreeSet<RouterId>) -> BTreeSet<RouterId> {
         let mut beside = BTreeSet::new();
         for view in self.views() {
-            let of_router = |router: &RouterId| view.intent.interfaces_of(*router);
-            let interfaces = routers.iter().flat_map(of_router);
+            let interfaces = routers
+                .iter()
+                .flat_map(|router| view.intent.interfaces_of(*router));
             let networks: BTreeSet<NetworkId> = interfaces.map(|port| port.network_id).collect();
-            let delegated = |network: &NetworkId| {
-                let mut subnets = view.intent.subnets_of(*network);
-                subnets.any(|subnet| subnet.prefix_source == PrefixSource::Delegated)
-            };
-            let networks = networks.into_iter().filter(delegated);
-            beside.extend(networks.flat_map(|network| self.routers_on(network)));
+            for network in networks {
+                let mut subnets = view.intent.subnets_of(network);
+                if subnets.any(|subnet| is_delegated(subnet)) {
+                    beside.extend(self.routers_on(network));
+                }
+            }
         }
         beside
     }
 
-    /// The routers that have a network for their external one.
+    /// The routers whose external network this is.
     pub(super) fn routers_by(&self, network: NetworkId) -> BTreeSet<RouterId> {
-        let of_view = |view: View<'_>| {
+        let mut routers = BTreeSet::new();
+        for view in self.views() {
             let ports = view.intent.gateway_ports_of(network);
-            ports
-                .filter_map(|port| port.gateway_of())
-                .collect::<Vec<_>>()
-        };
-        self.views().into_iter().flat_map(of_view).collect()
+            routers.extend(ports.filter_map(|port| port.gateway_of()));
+        }
+        routers
     }
 
-    /// All of a router's way out: its routes, its port, its external network, and the guests for whom it answers there.
+    /// All that a router's way out consists of: its routes, its port, its external network, and the guests for whom it
+    /// answers there.
     pub(super) fn way_out(&mut self, router: RouterId) {
-        self.objects.insert(Object::Router(router));
+        self.objects.insert(PipelineObject::Router(router));
         for view in self.views() {
             let gateway = view.intent.gateway_of(router);
             let Some(port) = gateway else {
                 continue;
             };
-            self.objects.insert(Object::Port(port.id));
-            self.objects.insert(Object::Network(port.network_id));
+            self.objects.insert(PipelineObject::Port(port.id));
+            self.objects
+                .insert(PipelineObject::Network(port.network_id));
             self.published_by(&view, router, port.network_id);
         }
     }
 
-    /// What a hypervisor knows of an external network: who is there, for its own flows; if the next hop that was heard is
-    /// another, the flows of everybody who sends to the gateways there.
+    /// What a hypervisor learned of an external network alters its own flows there. Another default router also alters
+    /// the routes of everybody who sends to the gateways there.
     fn outside(&mut self, chassis: &ChassisId, network: NetworkId, another_hop: bool) {
         if *chassis == *self.new.chassis {
-            self.objects.insert(Object::Network(network));
+            self.objects.insert(PipelineObject::Network(network));
         }
-        for view in self.views().into_iter().filter(|_| another_hop) {
+        if !another_hop {
+            return;
+        }
+        for view in self.views() {
             let routers = view.facts.gateways_of(network, chassis);
-            self.objects.extend(routers.map(Object::Router));
+            self.objects.extend(routers.map(PipelineObject::Router));
             if chassis != view.chassis {
                 continue;
             }
             let network = view.intent.networks.get(&network);
             let near = network.map_or_else(Vec::new, |network| view.gateways_near(network));
-            let routers = near.iter().map(|gateway| Object::Router(gateway.router.id));
+            let routers = near
+                .iter()
+                .map(|gateway| PipelineObject::Router(gateway.router.id));
             self.objects.extend(routers);
         }
     }
 }
 
+/// Whether a router works differently or has other routes.
+fn routes_differ(router: &Changed<'_, RouterId, Arc<Router>>) -> bool {
+    let [old, new] = [router.old, router.new].map(|side| side.map(|router| &router.routes));
+    !works_alike(router) || old != new
+}
+
+fn is_delegated(subnet: &Subnet) -> bool {
+    subnet.prefix_source == PrefixSource::Delegated
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::View;
     use sextant_model::{
         Change, Chassis, Encap, EncapKind, ExternalGateway, Facts, Intent, MacAddr, Network,
-        NetworkKey, NetworkType, Object as Stored, Outside, Router, RouterKey,
+        NetworkKey, NetworkType, Object, Outside, Router, RouterKey,
     };
     use std::net::Ipv6Addr;
     use std::sync::Arc;
@@ -146,7 +166,7 @@ mod tests {
 
     fn intent() -> Intent {
         let mut intent = Intent::default();
-        intent.apply(&Change::Put(Stored::Network(Arc::new(Network {
+        intent.apply(&Change::Put(Object::Network(Arc::new(Network {
             external: true,
             network_type: NetworkType::Flat,
             physical_network: Some("physnet1".to_owned()),
@@ -157,7 +177,7 @@ mod tests {
             network_id: NETWORK,
             enable_snat: true,
         });
-        intent.apply(&Change::Put(Stored::Router(Arc::new(Router {
+        intent.apply(&Change::Put(Object::Router(Arc::new(Router {
             external_gateway,
             ..Router::new(ROUTER, RouterKey(7))
         }))));
@@ -191,7 +211,10 @@ mod tests {
     #[test]
     fn whose_mac_is_another_is_no_matter_of_routers_but_whether_there_is_a_next_hop_is() {
         let (intent, chassis) = (intent(), ChassisId::new("h1"));
-        let (router, network) = (Object::Router(ROUTER), Object::Network(NETWORK));
+        let (router, network) = (
+            PipelineObject::Router(ROUTER),
+            PipelineObject::Network(NETWORK),
+        );
         for (router_before, mac_before, expected) in [
             (true, 1, vec![&network]),
             (false, 2, vec![&network, &router]),

@@ -1,8 +1,8 @@
-//! What a change alters of what is published outside.
+//! What a change alters of the guests that routers answer for outside.
 
 use super::Touched;
 use super::changes::{Changed, Changes};
-use crate::contribution::Object;
+use crate::contribution::PipelineObject;
 use crate::features::external;
 use crate::view::View;
 use sextant_model::{
@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 impl Touched<'_> {
-    /// Ports and ways out are looked at as such. Beyond them, where a prefix is from decides, and who else has an address.
+    /// Changes of ports and ways out are named elsewhere. This adds what depends on where a prefix comes from, and on
+    /// who else has an address.
     pub(super) fn publishing(&mut self, changes: &Changes<'_>) {
         let mut used = self.new.intent.settings.external.values();
         if !used.any(|settings| settings.publish == Publish::NdProxy) {
@@ -39,15 +40,13 @@ impl Touched<'_> {
 
     /// The routers that answer for guests.
     fn publishers(&self) -> BTreeSet<RouterId> {
-        let of_view = |view: View<'_>| {
+        let mut routers = BTreeSet::new();
+        for view in self.views() {
             let networks = view.intent.networks.values();
             let publishing = networks.filter(|network| external::publishes(&view, network));
-            publishing.map(|network| network.id).collect::<Vec<_>>()
-        };
-        let networks = self.views().into_iter().flat_map(of_view);
-        networks
-            .flat_map(|network| self.routers_by(network))
-            .collect()
+            routers.extend(publishing.flat_map(|network| self.routers_by(network.id)));
+        }
+        routers
     }
 
     /// The guests for whom a router may answer on its external network.
@@ -58,7 +57,7 @@ impl Touched<'_> {
         }
         let interfaces = view.intent.interfaces_of(router);
         for guest in interfaces.flat_map(|port| view.intent.ports_of(port.network_id)) {
-            self.objects.insert(Object::Port(guest.id));
+            self.objects.insert(PipelineObject::Port(guest.id));
             self.rivals(guest);
         }
     }
@@ -69,18 +68,19 @@ impl Touched<'_> {
             let addresses = port.addresses().map(|(_, address)| address);
             let rivals = addresses.flat_map(|address| view.intent.holders_of(address));
             self.objects
-                .extend(rivals.map(|rival| Object::Port(rival.id)));
+                .extend(rivals.map(|rival| PipelineObject::Port(rival.id)));
         }
     }
 }
 
-/// Whether more than the times of a delegation is another.
+/// Whether a delegation differs in more than its lifetimes.
 fn delegated_elsewhere(delegation: &&Changed<'_, SubnetId, Arc<Delegation>>) -> bool {
-    let matters = |side: Option<&Arc<Delegation>>| side.map(|of| (of.network, of.prefix));
-    matters(delegation.old) != matters(delegation.new)
+    let [old, new] = [delegation.old, delegation.new]
+        .map(|side| side.map(|delegation| (delegation.network, delegation.prefix)));
+    old != new
 }
 
 fn is_in_another_scope(pool: &Changed<'_, SubnetPoolId, Arc<SubnetPool>>) -> bool {
-    let scope = |side: Option<&Arc<SubnetPool>>| side.map(|pool| pool.address_scope_id);
-    scope(pool.old) != scope(pool.new)
+    let [old, new] = [pool.old, pool.new].map(|side| side.map(|pool| pool.address_scope_id));
+    old != new
 }

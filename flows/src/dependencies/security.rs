@@ -1,18 +1,18 @@
-//! What changes of groups, rules and ports under them touch.
+//! What changes of security groups, of their rules and of ports in them alter.
 //!
-//! A rule concerns the policies here that it belongs to. Members are touched one by one, as their ports are; all members
-//! of a group only where rules here begin or cease to be about it.
+//! A rule alters the policies here that contain it. Members are named one by one, as their ports change. All members of
+//! a group are named only where rules here begin or cease to be about the group.
 
 use super::Touched;
 use super::changes::Changes;
-use crate::contribution::{Object, members};
+use crate::contribution::{PipelineObject, members};
 use crate::features::security::{group_of, uses};
 use crate::view::View;
 use sextant_model::{Port, PortId, SecurityGroup, SecurityGroupId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Groups that rules here may have begun or ceased to be about.
+/// Groups that rules here may have begun or ceased to name.
 type About = BTreeSet<SecurityGroupId>;
 
 impl Touched<'_> {
@@ -32,17 +32,18 @@ impl Touched<'_> {
         for port in ports.chain(moved) {
             self.under_rules(port, &mut about);
         }
+        // Members last: every group that any of the above begins or ceases to name is known only here.
         about.into_iter().for_each(|group| self.all_members(group));
     }
 
-    /// A group that is made, deleted or made stateful: what its rules and rules about it allow.
+    /// A group that was made, deleted or made stateful alters what its rules and the rules about it allow.
     fn group(&mut self, group: SecurityGroupId, about: &mut About) {
         about.insert(group);
         self.policies_with(group);
         for view in self.views() {
             about.extend(remotes(&view, group));
             let local = view.facts.local_ports_under(group, view.chassis);
-            self.objects.extend(local.map(Object::Port));
+            self.objects.extend(local.map(PipelineObject::Port));
             for rule in view.intent.rules_about(group) {
                 self.policies_with(rule.security_group_id);
             }
@@ -58,7 +59,7 @@ impl Touched<'_> {
         }
     }
 
-    /// A port that changed, came or went: here, its policy may be wanted newly or not any more.
+    /// A port here that changed, came or went. Its policy may be needed from this change on, or may be needed no more.
     fn under_rules(&mut self, port: PortId, about: &mut About) {
         if !self.is_here(port) {
             return;
@@ -76,10 +77,12 @@ impl Touched<'_> {
         }
     }
 
-    /// The members of a group that rules here look at otherwise, or that has its number newly or not any more.
+    /// Names all members of a group if rules here look at them differently, or if the group's number came or went.
     fn all_members(&mut self, group: SecurityGroupId) {
-        let looked_at = |view: &View<'_>| (view.intent.group_number(group), uses(view, group));
-        if looked_at(&self.old) != looked_at(&self.new) {
+        let [old, new] = self
+            .views()
+            .map(|view| (view.intent.group_number(group), uses(&view, group)));
+        if old != new {
             for view in self.views() {
                 self.objects.extend(members(&view, group));
             }
@@ -91,8 +94,8 @@ fn stateful(group: &Arc<SecurityGroup>) -> bool {
     group.stateful
 }
 
-fn policy(port: &Port) -> Object {
-    Object::Policy(port.security_groups.clone())
+fn policy(port: &Port) -> PipelineObject {
+    PipelineObject::Policy(port.security_groups.clone())
 }
 
 /// The groups that the rules of a group are about.

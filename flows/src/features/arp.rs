@@ -1,8 +1,8 @@
-//! Answers ARP requests for IPv4 addresses of routers and guests, in flows (RFC 826).
+//! Answers ARP requests for IPv4 addresses of routers and guests in flows (RFC 826).
 //!
-//! One flow an address says whose it is; one flow turns any of these requests into its reply. An address probe, from
-//! 0.0.0.0, is answered like any other request: whoever sees the address it was about to take as the sender's of any
-//! packet has found a conflict (RFC 5227 §2.1.1).
+//! One flow an address sets the MAC of its owner. One more flow turns any such request into its reply. An address
+//! probe, from 0.0.0.0, is answered like any other request: the prober sees a reply from the address and has found a
+//! conflict (RFC 5227 §2.1.1).
 
 use super::ethertype;
 use crate::flow::Flow;
@@ -16,32 +16,33 @@ use std::net::Ipv4Addr;
 const REQUEST: u16 = 1;
 const REPLY: u16 = 2;
 
-/// Who asks for the address of a port on its network is told its MAC.
+/// Answers requests on a network for a port's addresses with the port's MAC.
 pub(crate) fn known(stage: Stage, network: &Network, port: &Port) -> Vec<Flow> {
-    let answered = |(_, address)| {
+    let answers = port.ipv4_addresses().map(|(_, address)| {
         let asks = asking_for(address).holding(NETWORK, network.key.0);
         answer(stage, asks, port.mac_address)
-    };
-    port.ipv4_addresses().map(answered).collect()
+    });
+    answers.collect()
 }
 
-/// Nobody is answered for an address of its own: that is how it finds no duplicate.
+/// Does not answer a guest that asks for an address of its own: so it finds no duplicate.
 pub(crate) fn own(port: &Port, ofport: u16) -> Vec<Flow> {
-    let silence = |(_, address)| {
+    let silent = port.ipv4_addresses().map(|(_, address)| {
         let asks = asking_for(address).with(Field::IN_PORT, ofport);
         Flow::new(Stage::Neighbor, neighbor::OWN, asks).goto(Stage::Egress)
-    };
-    port.ipv4_addresses().map(silence).collect()
+    });
+    silent.collect()
 }
 
-/// A guest that asks for an address that is a server's, and no port's, is told this MAC.
+/// Answers a guest that asks for a server's address, which no port has, with this MAC.
 pub(crate) fn server(address: Ipv4Addr, mac: MacAddr, ofport: u16) -> Flow {
     let asks = asking_for(address).with(Field::IN_PORT, ofport);
     answer(Stage::Neighbor, asks, mac)
 }
 
-/// What all answers have in common.
+/// The flow that all answers share.
 pub(crate) fn base() -> Vec<Flow> {
+    // Sources become destinations before they are overwritten. The two ARP addresses need a register to be swapped.
     let reply = vec![
         Action::set(Field::ARP_OP, REPLY),
         Action::copy(Field::ETH_SRC, Field::ETH_DST),

@@ -1,10 +1,10 @@
 //! Routes of a router by way of neighbours (`routes` in the API): guests that route, appliances, or routers outside.
 //!
-//! Several next hops of one destination share its traffic (RFC 2992): a hash of addresses and ports, the same both ways,
-//! chooses, so that a connection keeps its path. A next hop on no network of the router is none.
+//! Next hops of one destination share its traffic (RFC 2992). A hash of addresses and ports chooses one, the same in
+//! both directions, so that a connection keeps its path. A next hop that is on no network of the router is ignored.
 
 use super::external;
-use super::routing::{Way, in_register, priority, to};
+use super::routing::{Adjacency, in_register, priority, to};
 use crate::flow::Flow;
 use crate::pipeline::{Holding, NEXT_HOP, PATH, ROUTER, Stage};
 use crate::view::View;
@@ -14,7 +14,7 @@ use sextant_model::{HostRoute, Router};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// `NX_MP_ALG_HRW`: a next hop that comes or goes moves no connection between the others.
+/// `NX_MP_ALG_HRW`: when a next hop comes or goes, connections by the others keep theirs.
 const HIGHEST_RANDOM_WEIGHT: u16 = 2;
 
 /// The routes of a router.
@@ -28,16 +28,17 @@ pub(crate) fn of_router(view: &View<'_>, router: &Router) -> Vec<Flow> {
         let hops = routes.entry(destination.trunc()).or_default();
         hops.insert(*nexthop);
     }
-    let flows = |(destination, hops): (IpNet, BTreeSet<IpAddr>)| {
+    let mut flows = vec![];
+    for (destination, hops) in routes {
         let hops = hops.into_iter();
         let paths = hops.filter_map(|hop| path(view, router, destination, hop));
-        route(router, destination, paths.collect())
-    };
-    routes.into_iter().flat_map(flows).collect()
+        flows.extend(route(router, destination, paths.collect()));
+    }
+    flows
 }
 
-/// The way to a next hop of the destination's family on one of the router's networks, its external one last.
-fn path(view: &View<'_>, router: &Router, destination: IpNet, hop: IpAddr) -> Option<Way> {
+/// The way to a next hop of the destination's family. The router's inner networks come before its external one.
+fn path(view: &View<'_>, router: &Router, destination: IpNet, hop: IpAddr) -> Option<Adjacency> {
     if destination.addr().is_ipv4() != hop.is_ipv4() {
         return None;
     }
@@ -47,34 +48,32 @@ fn path(view: &View<'_>, router: &Router, destination: IpNet, hop: IpAddr) -> Op
     let Some((network, port)) = inside else {
         return external::way_to(view, &view.gateway(router)?, hop);
     };
-    let mut way = Way::onto(view, router, network, port.mac_address);
+    let mut way = Adjacency::onto(view, router, network, port.mac_address);
     way.actions.push(NEXT_HOP.set(in_register(hop)));
     Some(way)
 }
 
-fn route(router: &Router, destination: IpNet, mut paths: Vec<Way>) -> Vec<Flow> {
-    let flow = |stage| {
-        let matches = to(destination).holding(ROUTER, router.key.0);
-        Flow::new(stage, priority(destination), matches)
-    };
+fn route(router: &Router, destination: IpNet, mut paths: Vec<Adjacency>) -> Vec<Flow> {
+    let matches = to(destination).holding(ROUTER, router.key.0);
+    let priority = priority(destination);
     match paths.len() {
         0 => vec![],
         1 => {
             let only = paths.remove(0);
-            vec![flow(Stage::Route).apply(only.actions).goto(only.next)]
+            let route = Flow::new(Stage::Route, priority, matches);
+            vec![route.apply(only.actions).goto(only.next)]
         }
         several => {
-            let choice = flow(Stage::Route).apply(vec![choose(several)]);
-            let path = |(number, path): (u32, Way)| {
-                let mut taken = flow(Stage::Path).apply(path.actions).goto(path.next);
-                taken.matches = taken.matches.holding(PATH, number);
-                taken
-            };
-            let paths = (0..).zip(paths).map(path);
-            [choice.goto(Stage::Path)]
-                .into_iter()
-                .chain(paths)
-                .collect()
+            let choice = Flow::new(Stage::Route, priority, matches.clone())
+                .apply(vec![choose(several)])
+                .goto(Stage::Path);
+            let paths = (0u32..).zip(paths).map(|(number, path)| {
+                let chosen = matches.clone().holding(PATH, number);
+                Flow::new(Stage::Path, priority, chosen)
+                    .apply(path.actions)
+                    .goto(path.next)
+            });
+            [choice].into_iter().chain(paths).collect()
         }
     }
 }

@@ -1,29 +1,29 @@
-//! Holds guests to their own addresses, and keeps them from playing router or DHCP server.
+//! Holds guests to their own addresses, and keeps them from acting as router or DHCP server.
 //!
-//! Port security as Neutron's Open vSwitch firewall has it; RA guard as RFC 6105 and RFC 7113, DHCPv6 shield as
-//! RFC 7610. Unlike the reference, what hosts send before they have an address (Router Solicitations, duplicate address
-//! probes, MLD reports from `::`) passes, as RFC 4861 and RFC 4862 want it. A port without port security may send
-//! anything but what nobody may (`martian`).
+//! Port security is that of Neutron's Open vSwitch firewall, RA guard that of RFC 6105 and RFC 7113, DHCPv6 shield that
+//! of RFC 7610. Unlike in Neutron, packets that hosts send before they have an address pass, as RFC 4861 and RFC 4862
+//! ask for. Those are Router Solicitations, duplicate address probes, and MLD reports from `::`. A port without port
+//! security may send anything but what nobody may (`martian`).
 
 use super::{ethertype, icmpv4, icmpv6, icmpv6_type, in_prefix, ipv4, ipv6, protocol};
 use crate::flow::Flow;
 use crate::pipeline::{Stage, guard, neighbor_guard};
 use ipnet::IpNet;
 use rust_openflow::{Field, Match};
-use sextant_model::{AddressPair, MacAddr, Port, Punt};
+use sextant_model::{MacAddr, Port, Punt};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// All systems on this link (RFC 1112).
 const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
 
-/// All addresses but 224.0.0.0/4: those of which one of the first four bits differs from its.
+/// All addresses but 224.0.0.0/4: at least one of their first four bits differs.
 const NO_GROUP: [(u32, u32); 4] = [(0, 1 << 31), (0, 1 << 30), (0, 1 << 29), (1 << 28, 1 << 28)];
 
-/// `nw_frag=first`: a fragment, and the first (ovs-fields(7)).
+/// `nw_frag=first`: the first fragment (ovs-fields(7)).
 const FIRST_FRAGMENT: (u8, u8) = (1, 3);
 
-/// What no guarded guest may send, whatever its addresses.
+/// What no guarded guest may send, whatever its addresses are.
 pub(crate) fn base() -> Vec<Flow> {
     let to_clients = [
         to_dhcp_client(ethertype::IPV6, 546),
@@ -37,7 +37,7 @@ pub(crate) fn base() -> Vec<Flow> {
     never.chain(unproven_discovery()).collect()
 }
 
-/// What routers say, and whoever asks for listeners: RFC 4890 §4.3, RFC 4286 §5, RFC 3810 §6, RFC 3376 §6.6.2.
+/// What only routers send, and queries for listeners: RFC 4890 §4.3, RFC 4286 §5, RFC 3810 §6, RFC 3376 §6.6.2.
 fn of_routers() -> impl Iterator<Item = Match> {
     let ipv6 = [
         icmpv6::ROUTER_ADVERTISEMENT,
@@ -46,27 +46,26 @@ fn of_routers() -> impl Iterator<Item = Match> {
         icmpv6::MLD_QUERY,
     ];
     let ipv6 = ipv6.into_iter().chain(icmpv6::MULTICAST_ROUTERS);
-    let ipv4_type = |kind: u8| {
+    let routing = [icmpv4::REDIRECT, icmpv4::ROUTER_ADVERTISEMENT].map(|kind| {
         ipv4()
             .with(Field::IP_PROTO, protocol::ICMP)
             .with(Field::ICMPV4_TYPE, kind)
-    };
-    let routing = [icmpv4::REDIRECT, icmpv4::ROUTER_ADVERTISEMENT].map(ipv4_type);
+    });
     ipv6.map(icmpv6_type).chain(routing).chain(igmp_queries())
 }
 
-/// Open vSwitch matches no type of IGMP, so it is told by where it goes: what listeners say is for a group (RFC 3376 §4.2.14,
-/// RFC 2236 §9) and never for all hosts, while a query counts wherever it is sent (RFC 3376 §4.1.12).
+/// Open vSwitch matches no type of IGMP, so the destination decides. A listener's report goes to a group (RFC 3376
+/// §4.2.14, RFC 2236 §9) and never to all hosts. A query counts at any destination (RFC 3376 §4.1.12).
 ///
-/// A query to a group itself looks like a report of RFC 2236, and passes as one.
+/// A query to one group looks like a report of RFC 2236, and passes as one.
 fn igmp_queries() -> impl Iterator<Item = Match> {
-    let igmp = || ipv4().with(Field::IP_PROTO, protocol::IGMP);
-    let to_no_group = NO_GROUP.map(|(bit, mask)| igmp().masked(Field::IPV4_DST, bit, mask));
-    let to_all = igmp().with(Field::IPV4_DST, ALL_HOSTS.to_bits());
+    let igmp = ipv4().with(Field::IP_PROTO, protocol::IGMP);
+    let to_all = igmp.clone().with(Field::IPV4_DST, ALL_HOSTS.to_bits());
+    let to_no_group = NO_GROUP.map(|(bit, mask)| igmp.clone().masked(Field::IPV4_DST, bit, mask));
     to_no_group.into_iter().chain([to_all])
 }
 
-/// What a DHCP client takes for a server's message: clients look at no source port (RFC 7610 §3).
+/// What a DHCP client takes for a server's message. Clients do not look at the source port (RFC 7610 §3).
 fn to_dhcp_client(ethertype: u16, port: u16) -> Match {
     Match::new()
         .with(Field::ETH_TYPE, ethertype)
@@ -74,13 +73,12 @@ fn to_dhcp_client(ethertype: u16, port: u16) -> Match {
         .with(Field::UDP_DST, port)
 }
 
-/// Packets whose upper-layer header cannot be seen here, but may be by who receives them (RFC 7112 §5, RFC 7113 §3).
+/// Packets whose upper-layer header cannot be seen here, while their receiver may see it (RFC 7112 §5, RFC 7113 §3).
 ///
 /// Open vSwitch follows hop-by-hop and destination options, routing, authentication and fragment headers to the upper
-/// layer. Where the first of them is cut short there is no protocol; where they are whole but what follows is not in
-/// the first fragment, its fields are 0. What other extension headers lead to is not known.
+/// layer. If the first of these is cut short, the protocol is 0. If they are whole but the upper layer is not in the
+/// first fragment, its fields are 0. Open vSwitch does not follow other extension headers.
 fn hidden_headers() -> impl Iterator<Item = Match> {
-    let of = |protocol: u8| ipv6().with(Field::IP_PROTO, protocol);
     let unknown = [
         protocol::SHIM6,
         protocol::EXPERIMENT_1,
@@ -88,13 +86,17 @@ fn hidden_headers() -> impl Iterator<Item = Match> {
     ];
     let cut_short = [
         icmpv6_type(0),
-        of(protocol::UDP).with(Field::UDP_DST, 0u16),
-        of(protocol::TCP).with(Field::TCP_DST, 0u16),
+        of_protocol(protocol::UDP).with(Field::UDP_DST, 0u16),
+        of_protocol(protocol::TCP).with(Field::TCP_DST, 0u16),
     ];
-    [of(0)]
+    [of_protocol(0)]
         .into_iter()
-        .chain(unknown.map(of))
+        .chain(unknown.map(of_protocol))
         .chain(cut_short.map(in_first_fragment))
+}
+
+fn of_protocol(protocol: u8) -> Match {
+    ipv6().with(Field::IP_PROTO, protocol)
 }
 
 fn in_first_fragment(matches: Match) -> Match {
@@ -113,8 +115,8 @@ fn fragmented_discovery() -> impl Iterator<Item = Match> {
     .map(|kind| in_first_fragment(icmpv6_type(kind)))
 }
 
-/// What is said about neighbours passes only where a port's own flow allows it, and never if Open vSwitch could not read
-/// it: then there is no target (`parse_icmpv6` in its `lib/flow.c`).
+/// Neighbor Solicitations and Advertisements pass only by a port's own flow. Those that Open vSwitch could not read
+/// never pass: their target is 0 (`parse_icmpv6` in its `lib/flow.c`).
 fn unproven_discovery() -> impl Iterator<Item = Flow> {
     let kinds = [
         icmpv6::NEIGHBOR_SOLICITATION,
@@ -133,7 +135,7 @@ fn unproven_discovery() -> impl Iterator<Item = Flow> {
     })
 }
 
-/// A message whose target and link-layer option can be matched on.
+/// A message whose target and link-layer option can be matched.
 fn discovery(kind: u8) -> Match {
     icmpv6_type(kind).with(Field::ICMPV6_CODE, 0u8)
 }
@@ -152,36 +154,37 @@ pub(crate) fn port(port: &Port, ofport: u16) -> Vec<Flow> {
         flows.extend(own_link_layer_address(ofport, mac));
     }
     for (mac, source) in sources {
-        let announced = |flow: Flow| {
-            let paired = port.is_paired(source, mac);
-            let up = |flow: Flow| flow.copy_up(Punt::Announced(port.id), ofport.into());
-            if paired { up(flow) } else { flow }
-        };
         match source {
-            IpNet::V6(_) => flows.extend(from_ipv6(ofport, mac, source, announced)),
-            IpNet::V4(_) => flows.extend(from_ipv4(ofport, mac, source, announced)),
+            IpNet::V6(_) => flows.extend(from_ipv6(port, ofport, mac, source)),
+            IpNet::V4(_) => flows.extend(from_ipv4(port, ofport, mac, source)),
         }
     }
     flows
 }
 
+/// A copy goes up of what a port says of an address from its pairs: it may have taken the address over. Nobody takes over
+/// the port's own addresses.
+fn announcing(flow: Flow, port: &Port, ofport: u16, mac: MacAddr, source: IpNet) -> Flow {
+    if port.is_paired(source, mac) {
+        flow.copy_up(Punt::Announced(port.id), ofport.into())
+    } else {
+        flow
+    }
+}
+
 /// Every MAC and prefix that the port may send from.
 fn sources(port: &Port) -> BTreeSet<(MacAddr, IpNet)> {
     let own = port.mac_address;
-    let pair = |pair: &AddressPair| (pair.mac_address.unwrap_or(own), pair.ip_address.trunc());
     let fixed = port
         .addresses()
         .map(|(_, address)| (own, IpNet::from(address)));
-    let named: BTreeSet<_> = fixed
-        .chain(port.allowed_address_pairs.iter().map(pair))
-        .collect();
-    let link_local =
-        |(mac, _): &(MacAddr, IpNet)| (*mac, IpNet::from(IpAddr::from(mac.link_local())));
-    let own_link_local = (own, IpNet::from(IpAddr::from(own.link_local())));
-    named
+    let pairs = port
+        .allowed_address_pairs
         .iter()
-        .map(link_local)
-        .chain([own_link_local])
+        .map(|pair| (pair.mac_address.unwrap_or(own), pair.ip_address.trunc()));
+    let named: BTreeSet<_> = fixed.chain(pairs).collect();
+    let macs = named.iter().map(|(mac, _)| *mac).chain([own]);
+    macs.map(|mac| (mac, IpNet::from(IpAddr::from(mac.link_local()))))
         .chain(named.iter().copied())
         .collect()
 }
@@ -215,63 +218,38 @@ fn before_any_address(ofport: u16, mac: MacAddr) -> Vec<Flow> {
         .collect()
 }
 
-/// What it says of an address out of its pairs, it may just have taken over: a copy goes up.
-fn from_ipv6(
-    ofport: u16,
-    mac: MacAddr,
-    source: IpNet,
-    announced: impl Fn(Flow) -> Flow,
-) -> Vec<Flow> {
-    let packet = in_prefix(ipv6(), Field::IPV6_SRC, source);
-    let target = in_prefix(
-        discovery(icmpv6::NEIGHBOR_ADVERTISEMENT),
-        Field::ND_TARGET,
-        source,
-    );
-    let advertised = |link_layer: [u8; 6]| {
-        let matches = from(ofport, mac, target.clone()).mac(Field::ND_TLL, link_layer);
-        announced(Flow::new(
-            Stage::NeighborGuard,
-            neighbor_guard::ALLOWED,
-            matches,
-        ))
-        .goto(Stage::Punt)
-    };
-    vec![
-        Flow::new(Stage::Guard, guard::ALLOWED, from(ofport, mac, packet))
-            .goto(Stage::NeighborGuard),
-        advertised(mac.0),
-        advertised([0; 6]),
-    ]
+/// Packets from IPv6 addresses, and advertisements of them with the sender's own MAC or none.
+fn from_ipv6(port: &Port, ofport: u16, mac: MacAddr, source: IpNet) -> Vec<Flow> {
+    let packets = in_prefix(ipv6(), Field::IPV6_SRC, source);
+    let packets = Flow::new(Stage::Guard, guard::ALLOWED, from(ofport, mac, packets))
+        .goto(Stage::NeighborGuard);
+    let advertisement = discovery(icmpv6::NEIGHBOR_ADVERTISEMENT);
+    let advertised = in_prefix(advertisement, Field::ND_TARGET, source);
+    let advertisements = [mac.0, [0; 6]].map(|link_layer| {
+        let matches = from(ofport, mac, advertised.clone()).mac(Field::ND_TLL, link_layer);
+        let allowed = Flow::new(Stage::NeighborGuard, neighbor_guard::ALLOWED, matches);
+        announcing(allowed, port, ofport, mac, source).goto(Stage::Punt)
+    });
+    [packets].into_iter().chain(advertisements).collect()
 }
 
-/// A solicitation names the sender's own MAC or none.
+/// A solicitation names the sender's own MAC, or no MAC.
 fn own_link_layer_address(ofport: u16, mac: MacAddr) -> Vec<Flow> {
-    let solicited = |link_layer: [u8; 6]| {
-        let matches = from(ofport, mac, discovery(icmpv6::NEIGHBOR_SOLICITATION))
-            .mac(Field::ND_SLL, link_layer);
+    let solicitation = from(ofport, mac, discovery(icmpv6::NEIGHBOR_SOLICITATION));
+    let allowed = [mac.0, [0; 6]].map(|link_layer| {
+        let matches = solicitation.clone().mac(Field::ND_SLL, link_layer);
         Flow::new(Stage::NeighborGuard, neighbor_guard::ALLOWED, matches).goto(Stage::Punt)
-    };
-    vec![solicited(mac.0), solicited([0; 6])]
+    });
+    allowed.into()
 }
 
-fn from_ipv4(
-    ofport: u16,
-    mac: MacAddr,
-    source: IpNet,
-    announced: impl Fn(Flow) -> Flow,
-) -> Vec<Flow> {
-    let packet = in_prefix(
-        Match::new().with(Field::ETH_TYPE, ethertype::IPV4),
-        Field::IPV4_SRC,
-        source,
-    );
-    let allowed = |matches| Flow::new(Stage::Guard, guard::ALLOWED, from(ofport, mac, matches));
-    let arp = announced(allowed(arp_from(mac, source)));
-    vec![allowed(packet), arp]
-        .into_iter()
+fn from_ipv4(port: &Port, ofport: u16, mac: MacAddr, source: IpNet) -> Vec<Flow> {
+    let packets = in_prefix(ipv4(), Field::IPV4_SRC, source);
+    let [packets, arp] = [packets, arp_from(mac, source)]
+        .map(|matches| Flow::new(Stage::Guard, guard::ALLOWED, from(ofport, mac, matches)));
+    [packets, announcing(arp, port, ofport, mac, source)]
         .map(|flow| flow.goto(Stage::NeighborGuard))
-        .collect()
+        .into()
 }
 
 fn arp_from(mac: MacAddr, source: IpNet) -> Match {

@@ -1,7 +1,9 @@
-//! Addresses out of the `allowed_address_pairs` of ports, such as a virtual router's: who has one is whoever announced it last.
+//! Addresses from the `allowed_address_pairs` of ports, such as a virtual router's. The port that announced one last
+//! has it.
 //!
-//! On their own network guests find out among themselves. A router sends where it was announced, as to a fixed address. Where
-//! nobody has announced it, the first packet for it goes up instead, and whoever may have it is asked.
+//! On their own network guests resolve such an address themselves. A router sends packets to the port that announced
+//! it, as to a fixed address. Until a port has announced it, the first packet for it goes up instead, and the
+//! controller asks for it on the network.
 
 use super::{neighbor, routing};
 use crate::flow::Flow;
@@ -11,18 +13,22 @@ use rust_openflow::{Field, Match};
 use sextant_model::{Asker, Network, Port, Punt};
 use std::net::IpAddr;
 
-/// Where routers send what is for such addresses.
+/// Where routers send packets for such addresses.
 pub(crate) fn next_hops(view: &View<'_>, network: &Network, port: &Port) -> Vec<Flow> {
     let held = view.facts.held_by(port.id);
     let held = held.map(|(address, mac)| routing::reach(next_hop::HELD, network, address, mac));
     held.chain(asked_for(network, port)).collect()
 }
 
-/// What is for an address that nobody has announced is the controller's, as often as the sender's punts may be.
+/// Packets for an address that no port has announced go to the controller, as often as the meter of their sender's
+/// punts allows.
 fn asked_for<'a>(network: &'a Network, port: &'a Port) -> impl Iterator<Item = Flow> + use<'a> {
-    let pairs = port.allowed_address_pairs.iter();
-    let pairs = pairs.filter(|_| port.port_security_enabled);
-    pairs.map(move |pair| {
+    // Without port security a port may have any address, so there are no pairs to ask for.
+    let pairs = match port.port_security_enabled {
+        true => port.allowed_address_pairs.as_slice(),
+        false => &[],
+    };
+    pairs.iter().map(move |pair| {
         let prefix = pair.ip_address.trunc();
         let matches = routing::to_hop_within(network, prefix);
         Flow::new(Stage::NextHop, next_hop::UNHELD, matches)
@@ -31,7 +37,7 @@ fn asked_for<'a>(network: &'a Network, port: &'a Port) -> impl Iterator<Item = F
     })
 }
 
-/// A router's port asks on its network. By then the packet comes from its MAC.
+/// A router's port asks on its network. At this stage the packet has the port's MAC as its source.
 pub(crate) fn asker(network: &Network, port: &Port) -> Flow {
     let ipv4 = port.ipv4_addresses().map(|(_, address)| address.into());
     let ipv6 = neighbor::addresses(port).map(IpAddr::from);

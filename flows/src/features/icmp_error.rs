@@ -1,12 +1,12 @@
-//! What routers say of packets that they do not take (RFC 4443 §3; RFC 792, RFC 1812 §5.2.7).
+//! What routers answer to packets that they do not forward or take (RFC 4443 §3; RFC 792, RFC 1812 §5.2.7).
 //!
-//! Where a packet ends is the same for all routers, so that is a handful of flows; they note why. Then its guest's meter
-//! lets so many such packets through and no more (RFC 4443 §2.4(f)), and a flow of the router's port on the network where
-//! the packet came in sends it up with the address to answer from.
+//! Packets end in the same few flows for all routers. Each flow notes the reason. Then the guest's meter limits how
+//! many such packets go on (RFC 4443 §2.4(f)). A flow of the router's port on the network where the packet came in
+//! sends it up, with the address to answer from.
 //!
-//! Open vSwitch shows flows the header behind the extension headers (`parse_ipv6_ext_hdrs__` in its `lib/flow.c`), so
-//! these are looked at only in what comes up: what is for the router itself. In what is forwarded nobody looks at them, as
-//! RFC 8200 §4 and §4.3 have it for a router that is not told to.
+//! Open vSwitch shows flows the header behind the extension headers (`parse_ipv6_ext_hdrs__` in its `lib/flow.c`). So
+//! extension headers are looked at only in what comes up, which is for the router itself. In forwarded packets no
+//! router needs to look at them (RFC 8200 §4, §4.3).
 
 use super::{ethertype, ipv4, ipv6, neighbor, protocol};
 use crate::exit::Gateway;
@@ -28,20 +28,20 @@ const PROBLEMS: [(u32, Problem); 4] = [
     (problem::OWN_ADDRESS, Problem::OwnAddress),
 ];
 
-/// Where packets end.
+/// The flows where packets end.
 pub(crate) fn base() -> Vec<Flow> {
     let ends = [ipv6(), ipv4()].into_iter().flat_map(ends);
     ends.chain(silences()).collect()
 }
 
-/// What is sent to a router's own address, and is nothing that it answers.
+/// Ends packets to a router's own address that it does not answer.
 pub(crate) fn own_address(priority: u16, matches: Match) -> Flow {
     let noted = vec![why(problem::OWN_ADDRESS)];
     end(Stage::Route, priority, matches, noted)
 }
 
-/// ICMP for a router itself that it does not answer is discarded without a word (RFC 4443 §2.4(b), RFC 1122 §3.2.2), and
-/// takes nothing of what its guest may be told.
+/// A router discards ICMP to itself that it does not answer, without an error (RFC 4443 §2.4(b), RFC 1122 §3.2.2). Such
+/// packets do not pass the guest's meter, so they take nothing from its errors.
 fn silences() -> impl Iterator<Item = Flow> {
     [(ipv6(), protocol::ICMPV6), (ipv4(), protocol::ICMP)]
         .into_iter()
@@ -54,22 +54,13 @@ fn silences() -> impl Iterator<Item = Flow> {
 }
 
 fn ends(family: Match) -> [Flow; 5] {
-    let spent = |left: u8| {
-        let matches = family.clone().with(Field::NW_TTL, left);
-        end(
-            Stage::Route,
-            route::HOP_LIMIT,
-            matches,
-            vec![why(problem::HOP_LIMIT)],
-        )
-    };
     let no_route = vec![why(problem::NO_ROUTE)];
     let longer = family.clone().holding(LONGER, 1u8);
     let too_big = vec![from_its_sender(), why(problem::TOO_BIG)];
     let unreachable = vec![from_its_sender(), why(problem::UNREACHABLE)];
     [
-        spent(0),
-        spent(1),
+        hop_limit_ends(&family, 0),
+        hop_limit_ends(&family, 1),
         end(Stage::Route, route::NO_ROUTE, family.clone(), no_route),
         end(Stage::Fit, fit::LONGER, longer, too_big),
         end(
@@ -79,6 +70,12 @@ fn ends(family: Match) -> [Flow; 5] {
             unreachable,
         ),
     ]
+}
+
+fn hop_limit_ends(family: &Match, left: u8) -> Flow {
+    let matches = family.clone().with(Field::NW_TTL, left);
+    let noted = vec![why(problem::HOP_LIMIT)];
+    end(Stage::Route, route::HOP_LIMIT, matches, noted)
 }
 
 fn end(stage: Stage, priority: u16, matches: Match, noted: Vec<Action>) -> Flow {
@@ -91,12 +88,12 @@ fn why(problem: u32) -> Action {
     PROBLEM.set(problem)
 }
 
-/// Undoes what a route has made of the Ethernet source: the guest is told at its own address.
+/// Restores the sender's MAC, which a route has replaced, so that the error goes to the guest.
 pub(crate) fn from_its_sender() -> Action {
     SENDER_MAC.copy_to(Field::ETH_SRC)
 }
 
-/// A guest is told as often as the meter of its punts allows.
+/// Errors to a guest pass the meter of its punts.
 pub(crate) fn guest(ofport: u16) -> Flow {
     let of_guest = Match::new().with(Field::IN_PORT, ofport);
     Flow::new(Stage::Refuse, refuse::PORT, of_guest)
@@ -104,12 +101,12 @@ pub(crate) fn guest(ofport: u16) -> Flow {
         .meter(u32::from(ofport))
 }
 
-/// What a router's port tells the guests of its network.
+/// The errors of a router's port to guests of its network.
 pub(crate) fn interface(network: &Network, router: &Router, port: &Port) -> Vec<Flow> {
     Teller::new(network, router, port).of_any_network()
 }
 
-/// What a router's ports tell of packets that the next network does not take (RFC 4443 §3.2, RFC 1191 §4).
+/// The errors of a router's ports about packets that are too long for the next network (RFC 4443 §3.2, RFC 1191 §4).
 pub(crate) fn too_big(view: &View<'_>, router: &Router) -> Vec<Flow> {
     let tellers = view.interfaces(router);
     tellers
@@ -117,8 +114,8 @@ pub(crate) fn too_big(view: &View<'_>, router: &Router) -> Vec<Flow> {
         .collect()
 }
 
-/// What a router's gateway here tells outside. Where it has no address there but a link-local one, it speaks from one that
-/// it has inside (RFC 4443 §2.2).
+/// The errors of a router's gateway here to senders outside. If it has only a link-local address there, it answers from
+/// an address that it has inside (RFC 4443 §2.2).
 pub(crate) fn at_gateway(view: &View<'_>, gateway: &Gateway<'_>, vlan_tci: u16) -> Vec<Flow> {
     let mut teller = Teller::new(gateway.network, gateway.router, gateway.port);
     teller.vlan_tci = vlan_tci;
@@ -132,12 +129,12 @@ pub(crate) fn at_gateway(view: &View<'_>, gateway: &Gateway<'_>, vlan_tci: u16) 
     [teller.of_any_network(), teller.too_big(view)].concat()
 }
 
-/// A router's port that tells who sent to it what became of that.
+/// A router's port that sends errors about packets that came in by it.
 struct Teller<'a> {
     network: &'a Network,
     router: &'a Router,
     mac: MacAddr,
-    /// The address that it speaks from, by family.
+    /// The address that it answers from, by EtherType.
     sources: BTreeMap<u16, IpAddr>,
     vlan_tci: u16,
 }
@@ -153,12 +150,12 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// Whatever the next network would have been.
+    /// Errors that do not depend on the next network.
     fn of_any_network(&self) -> Vec<Flow> {
-        let told = PROBLEMS.iter().flat_map(|(number, problem)| {
+        let reports = PROBLEMS.iter().flat_map(|(number, problem)| {
             self.report(*problem, Match::new().holding(PROBLEM, *number))
         });
-        told.collect()
+        reports.collect()
     }
 
     fn too_big(&self, view: &View<'_>) -> Vec<Flow> {
@@ -168,18 +165,18 @@ impl<'a> Teller<'a> {
             .chain(gateway)
             .map(|network| view.mtu(network))
             .collect();
-        let told = |mtu| {
+        let reports = mtus.into_iter().flat_map(|mtu| {
             let onto = Match::new()
                 .holding(PROBLEM, problem::TOO_BIG)
                 .holding(NEXT_MTU, mtu);
             self.report(Problem::TooBig { mtu }, onto)
-        };
-        mtus.into_iter().flat_map(told).collect()
+        });
+        reports.collect()
     }
 
-    /// In each family.
+    /// One flow for each family in which the port has an address.
     fn report(&self, problem: Problem, matches: Match) -> Vec<Flow> {
-        let told = |(ethertype, source): (&u16, &IpAddr)| {
+        let reports = self.sources.iter().map(|(ethertype, source)| {
             let matches = matches
                 .clone()
                 .with(Field::ETH_TYPE, *ethertype)
@@ -192,12 +189,12 @@ impl<'a> Teller<'a> {
                 source: *source,
                 vlan_tci: self.vlan_tci,
             }))
-        };
-        self.sources.iter().map(told).collect()
+        });
+        reports.collect()
     }
 }
 
-/// The address of each family that a router's port speaks from: a global one if it has any (RFC 4443 §2.2).
+/// The address of each family that a router's port answers from: a global one if it has any (RFC 4443 §2.2).
 fn sources(port: &Port) -> impl Iterator<Item = (u16, IpAddr)> {
     let first_ipv6 = port.ipv6_addresses().map(|(_, address)| address).next();
     let link_local = neighbor::addresses(port).next();

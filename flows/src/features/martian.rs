@@ -1,6 +1,6 @@
-//! What nobody may send, neither a guest, guarded or not, nor anybody outside: packets from addresses that are nobody's, and
-//! frames that stay between two switches. Neighbor Discovery in fragments ends here (RFC 6980 §5), so nothing that has passed
-//! a meter of [`fragments`](super::fragments) is rewritten by ovs-vswitchd itself.
+//! What nobody may send, neither guests, guarded or not, nor hosts outside: packets from addresses that nobody has, and
+//! frames that stay between two switches. Neighbor Discovery in fragments ends here (RFC 6980 §5), so ovs-vswitchd
+//! rewrites nothing that has passed a meter of [`fragments`](super::fragments).
 
 use super::{ethertype, icmpv6, icmpv6_type, ipv4, protocol};
 use crate::flow::Flow;
@@ -12,27 +12,31 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 /// Addresses of bridges among themselves: 01:80:c2:00:00:00 to :0f (IEEE 802.1Q §8.6.3).
 const BRIDGES: (u64, u64) = (0x0180_c200_0000, 0xffff_ffff_fff0);
 
-/// `nw_frag=first`: a fragment, and the first (ovs-fields(7)).
+/// `nw_frag=first`: the first fragment (ovs-fields(7)).
 const FIRST_FRAGMENT: (u8, u8) = (1, 3);
 const NO_FRAGMENT: (u8, u8) = (0, 1);
 
-/// The stages where packets are looked at, of guests and from outside, and where those go on that pass.
+/// The stages that check sources, of guests and of hosts outside, each with the next stage.
 pub(super) const WAYS: [(Stage, Stage); 2] = [
     (Stage::Martians, Stage::Guard),
     (Stage::Border, Stage::Outside),
 ];
 
-/// What is the same whoever sends it.
+/// The flows that are the same for every sender.
 pub(crate) fn base() -> Vec<Flow> {
     let (value, mask) = BRIDGES;
     let bridges = Match::new().masked(Field::ETH_DST, value, mask);
     let mut flows = vec![Flow::new(Stage::Classify, classify::RESERVED, bridges)];
     for (stage, next) in WAYS {
-        let drop = |priority| move |matches| Flow::new(stage, priority, matches);
-        flows.extend(fragmented_discovery().map(drop(martians::FRAGMENTED_DISCOVERY)));
-        flows.extend(nobodys().map(drop(martians::NOBODYS)));
-        let pass = |matches| Flow::new(stage, martians::BEFORE_ANY_ADDRESS, matches).goto(next);
-        flows.extend(before_any_address().map(pass));
+        for matches in fragmented_discovery() {
+            flows.push(Flow::new(stage, martians::FRAGMENTED_DISCOVERY, matches));
+        }
+        for matches in nobodys() {
+            flows.push(Flow::new(stage, martians::NOBODYS, matches));
+        }
+        for matches in before_any_address() {
+            flows.push(Flow::new(stage, martians::BEFORE_ANY_ADDRESS, matches).goto(next));
+        }
     }
     flows
 }
@@ -53,19 +57,23 @@ fn fragmented_discovery() -> impl Iterator<Item = Match> {
 /// Sources that no packet on a link has (RFC 4291 §2.5.2, §2.5.3, §2.7, RFC 4942 §2.2; RFC 6890 §2.2.2, RFC 1122
 /// §3.2.1.3).
 fn nobodys() -> impl Iterator<Item = Match> {
-    let six = |address: Ipv6Addr, length| IpNet::V6(Ipv6Net::new_assert(address, length));
-    let four = |first: u8, length| IpNet::V4(Ipv4Net::new_assert([first, 0, 0, 0].into(), length));
     let ipv6 = [
-        six(Ipv6Addr::UNSPECIFIED, 128),
-        six(Ipv6Addr::LOCALHOST, 128),
-        six(Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8),
-        six(Ipv4Addr::UNSPECIFIED.to_ipv6_mapped(), 96),
-    ];
-    // Multicast, and what is reserved above it.
-    let ipv4 = [four(0, 8), four(127, 8), four(224, 3)];
-    let arp = [four(127, 8), four(224, 3)].into_iter().map(of_arp);
+        (Ipv6Addr::UNSPECIFIED, 128),
+        (Ipv6Addr::LOCALHOST, 128),
+        (Ipv6Addr::new(0xff00, 0, 0, 0, 0, 0, 0, 0), 8),
+        (Ipv4Addr::UNSPECIFIED.to_ipv6_mapped(), 96),
+    ]
+    .map(|(address, length)| Ipv6Net::new_assert(address, length).into());
+    // 224/3 is multicast and the reserved addresses above it.
+    let ipv4 = [in_ipv4(0, 8), in_ipv4(127, 8), in_ipv4(224, 3)];
+    // ARP from 0.0.0.0 passes: it is how hosts probe an address (RFC 5227).
+    let arp = [in_ipv4(127, 8), in_ipv4(224, 3)].into_iter().map(of_arp);
     let sources = ipv6.into_iter().chain(ipv4);
     sources.map(super::routing::from).chain(arp)
+}
+
+fn in_ipv4(first: u8, length: u8) -> IpNet {
+    Ipv4Net::new_assert([first, 0, 0, 0].into(), length).into()
 }
 
 fn of_arp(sender: IpNet) -> Match {
@@ -80,8 +88,8 @@ fn of_arp(sender: IpNet) -> Match {
     }
 }
 
-/// What hosts send before they have an address: duplicate address probes and Router Solicitations (RFC 4861), multicast
-/// listeners' messages (RFC 3590), DHCPv4 (RFC 2131), and IGMP (RFC 3376 §4.2.13).
+/// What hosts send before they have an address: duplicate address probes and Router Solicitations (RFC 4861), messages
+/// of multicast listeners (RFC 3590), DHCPv4 (RFC 2131), and IGMP (RFC 3376 §4.2.13).
 fn before_any_address() -> impl Iterator<Item = Match> {
     let (value, mask) = NO_FRAGMENT;
     let ipv6 = [
@@ -93,12 +101,13 @@ fn before_any_address() -> impl Iterator<Item = Match> {
         icmpv6::MLDV2_REPORT,
     ];
     let ipv6 = ipv6.map(|kind| icmpv6_type(kind).ipv6(Field::IPV6_SRC, Ipv6Addr::UNSPECIFIED));
-    let from_none = || ipv4().with(Field::IPV4_SRC, Ipv4Addr::UNSPECIFIED.to_bits());
-    let dhcp = from_none()
+    let from_none = ipv4().with(Field::IPV4_SRC, Ipv4Addr::UNSPECIFIED.to_bits());
+    let dhcp = from_none
+        .clone()
         .with(Field::IP_PROTO, protocol::UDP)
         .with(Field::UDP_SRC, 68u16)
         .with(Field::UDP_DST, 67u16);
-    let igmp = from_none().with(Field::IP_PROTO, protocol::IGMP);
+    let igmp = from_none.with(Field::IP_PROTO, protocol::IGMP);
     let all = ipv6.into_iter().chain([dhcp, igmp]);
     all.map(move |matches| matches.masked(Field::IP_FRAG, value, mask))
 }

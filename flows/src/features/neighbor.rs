@@ -1,12 +1,12 @@
 //! Answers Neighbor Solicitations for addresses of routers and guests, in flows (RFC 4861 §7.2.4).
 //!
-//! One flow an address says whose it is; what all answers have in common is done in two more steps, because Open
-//! vSwitch lets the options of an advertisement be set only once the packet is one. A duplicate address probe, from
-//! `::`, is answered to all nodes with Solicited clear (RFC 4861 §7.2.4, RFC 4862 §5.4.3).
+//! One flow an address says whose it is. Two more steps make any answer. Open vSwitch lets the options of an
+//! advertisement be set only once the packet is an advertisement. A duplicate address probe, from `::`, is answered to
+//! all nodes with Solicited clear (RFC 4861 §7.2.4, RFC 4862 §5.4.3).
 //!
-//! The flags and the option's type are moved from registers. Open vSwitch refuses to set them by a value where the datapath
-//! cannot (no kernel's can), and does not ask that of a move: it rewrites the packet itself then, on every datapath. A switch
-//! that refuses the move as well ([`Answering::ByPunt`]) sends solicitations up, past the asking port's meter.
+//! The flags and the option's type are moved from registers. Open vSwitch refuses to set them to a value where the
+//! datapath cannot, as no kernel's can. A move it accepts, and rewrites the packet itself, on every datapath. If a
+//! switch refuses the move too ([`Answering::ByPunt`]), solicitations go up, through the asking port's meter.
 
 use super::{icmpv6, icmpv6_type, valid_nd};
 use crate::flow::Flow;
@@ -29,91 +29,97 @@ const ALL_NODES_MAC: MacAddr = MacAddr([0x33, 0x33, 0, 0, 0, 1]);
 /// Target link-layer address option (RFC 4861 §4.6.1).
 const TARGET_LINK_LAYER_ADDRESS: u8 = 2;
 
-/// Whose an address is.
+/// Whose address it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Owner {
+pub(crate) enum AddressOwner {
     /// A router's.
     Router,
     /// A guest's.
     Guest,
 }
 
-/// An address, and what who asks for it is told.
-pub(crate) struct Known<'a> {
+/// An address, and the answer to who asks for it.
+pub(crate) struct KnownAddress<'a> {
     pub(crate) network: &'a Network,
     pub(crate) address: Ipv6Addr,
     pub(crate) mac: MacAddr,
-    pub(crate) owner: Owner,
-    /// Whether others may have it as well.
+    pub(crate) owner: AddressOwner,
+    /// Whether others may have the address, too.
     pub(crate) anycast: bool,
-    /// The tag of what is sent to who asks, as `vlan_tci` has it; 0 for none.
+    /// The tag of the answer, as in `vlan_tci`; 0 for no tag.
     pub(crate) vlan_tci: u16,
 }
 
-/// Who asks for the address of a port on its network is told its MAC.
-pub(crate) fn known(view: &View<'_>, network: &Network, port: &Port, owner: Owner) -> Vec<Flow> {
-    let known = |address| Known {
+/// Answers who asks for an address of a port on its network with the port's MAC.
+pub(crate) fn known(
+    view: &View<'_>,
+    network: &Network,
+    port: &Port,
+    owner: AddressOwner,
+) -> Vec<Flow> {
+    let known = addresses(port).map(|address| KnownAddress {
         network,
         address,
         mac: port.mac_address,
         owner,
         anycast: false,
         vlan_tci: 0,
-    };
-    let known = addresses(port).map(known);
+    });
     known
         .flat_map(|known| answer(view, Stage::Neighbor, &known))
         .collect()
 }
 
-/// Who asks for the anycast address of the routers of a subnet is told the MAC of the first of them.
+/// Answers who asks for the anycast address of a subnet's routers with the MAC of the first router there.
 pub(crate) fn known_anycast(view: &View<'_>, network: &Network, port: &Port) -> Vec<Flow> {
-    let has = |other: &Port, address| anycast(view, other).any(|its| its == address);
-    let first = |address: &Ipv6Addr| {
-        let routers = view.intent.router_ports_of(network.id);
-        let mut routers = routers.filter(|other| view.router(other).is_some());
-        let first = routers.find(|other| has(other, *address));
-        first.is_some_and(|first| first.id == port.id)
-    };
-    let known = |address| Known {
-        network,
-        address,
-        mac: port.mac_address,
-        owner: Owner::Router,
-        anycast: true,
-        vlan_tci: 0,
-    };
-    anycast(view, port)
-        .filter(first)
-        .flat_map(|address| answer(view, Stage::Neighbor, &known(address)))
+    let known = anycast(view, port)
+        .filter(|address| answers_anycast(view, network, port, *address))
+        .map(|address| KnownAddress {
+            network,
+            address,
+            mac: port.mac_address,
+            owner: AddressOwner::Router,
+            anycast: true,
+            vlan_tci: 0,
+        });
+    known
+        .flat_map(|known| answer(view, Stage::Neighbor, &known))
         .collect()
 }
 
-/// The anycast addresses of the routers of a port's subnets (RFC 4291 §2.6.1); a link between two routers has none (RFC
+/// Whether a router's port is the first of those on its network that have an anycast address.
+fn answers_anycast(view: &View<'_>, network: &Network, port: &Port, address: Ipv6Addr) -> bool {
+    let routers = view.intent.router_ports_of(network.id);
+    let mut routers = routers.filter(|other| view.router(other).is_some());
+    let first = routers.find(|other| anycast(view, other).any(|its| its == address));
+    first.is_some_and(|first| first.id == port.id)
+}
+
+/// The anycast addresses of the routers of a port's subnets (RFC 4291 §2.6.1). A link between two routers has none (RFC
 /// 6164 §5).
 pub(crate) fn anycast<'a>(
     view: &View<'a>,
     port: &'a Port,
 ) -> impl Iterator<Item = Ipv6Addr> + use<'a> {
     let prefixes: BTreeSet<IpNet> = view.prefixes(port).collect();
-    let of = |prefix: IpNet| match prefix {
-        IpNet::V6(prefix) => (prefix.prefix_len() < 127).then(|| prefix.network()),
-        IpNet::V4(_) => None,
-    };
+    // Where a router has the first address of a prefix as its own, it is no anycast address.
     let own = |address: &Ipv6Addr| port.ipv6_addresses().any(|(_, own)| own == *address);
     prefixes
         .into_iter()
-        .filter_map(of)
+        .filter_map(|prefix| match prefix {
+            IpNet::V6(prefix) => (prefix.prefix_len() < 127).then(|| prefix.network()),
+            IpNet::V4(_) => None,
+        })
         .filter(move |address| !own(address))
 }
 
-/// Who asks for this address on a network is told this MAC: by flows, or where the switch does not take these, by the
+/// Answers who asks for this address on a network with this MAC. Flows answer or, if the switch refuses these, the
 /// controller.
-pub(crate) fn answer(view: &View<'_>, stage: Stage, known: &Known<'_>) -> Vec<Flow> {
+pub(crate) fn answer(view: &View<'_>, stage: Stage, known: &KnownAddress<'_>) -> Vec<Flow> {
     let asks = valid_nd(icmpv6::NEIGHBOR_SOLICITATION)
         .holding(NETWORK, known.network.key.0)
         .ipv6(Field::ND_TARGET, known.address);
-    let router = known.owner == Owner::Router;
+    let router = known.owner == AddressOwner::Router;
     let (priority, by_controller) = match known.anycast {
         false => (known::KNOWN, advertise_options::KNOWN_BY_CONTROLLER),
         true => (known::ANYCAST, advertise_options::ANYCAST_BY_CONTROLLER),
@@ -142,8 +148,8 @@ pub(crate) fn answer(view: &View<'_>, stage: Stage, known: &Known<'_>) -> Vec<Fl
     }
 }
 
-/// What is asked from here passes a meter on its way to the controller, where it is answered there: everything, or what has
-/// no option, which would be the answer's as well (RFC 4861 §7.2.4) and which no action of Open vSwitch adds.
+/// Sends solicitations from a port that the controller answers through a meter. These are all, or those without a source
+/// link-layer option: the answer needs an option (RFC 4861 §7.2.4), and no action of Open vSwitch adds one.
 pub(crate) fn asked_from(view: &View<'_>, ofport: u16, meter: u32) -> Flow {
     let asks = icmpv6_type(icmpv6::NEIGHBOR_SOLICITATION).with(Field::IN_PORT, ofport);
     match view.answering() {
@@ -161,31 +167,30 @@ pub(crate) fn asked_from(view: &View<'_>, ofport: u16, meter: u32) -> Flow {
     }
 }
 
-/// Nobody is answered for an address of its own: that is how it finds no duplicate.
+/// Does not answer a guest that asks for an address of its own: so it finds no duplicate.
 pub(crate) fn own(port: &Port, ofport: u16) -> Vec<Flow> {
-    let silence = |address| {
+    let silent = addresses(port).map(|address| {
         let asks = valid_nd(icmpv6::NEIGHBOR_SOLICITATION)
             .with(Field::IN_PORT, ofport)
             .ipv6(Field::ND_TARGET, address);
         Flow::new(Stage::Neighbor, neighbor::OWN, asks).goto(Stage::Egress)
-    };
-    addresses(port).map(silence).collect()
+    });
+    silent.collect()
 }
 
-/// A port's IPv6 addresses, with the link-local one.
+/// A port's IPv6 addresses, its link-local one first.
 pub(crate) fn addresses(port: &Port) -> impl Iterator<Item = Ipv6Addr> + '_ {
     std::iter::once(port.mac_address.link_local())
         .chain(port.ipv6_addresses().map(|(_, address)| address))
 }
 
-/// What all answers have in common.
+/// The flows that all answers share.
 pub(crate) fn base() -> Vec<Flow> {
     let solicitation = icmpv6_type(icmpv6::NEIGHBOR_SOLICITATION);
     let probe = solicitation
         .clone()
         .ipv6(Field::IPV6_SRC, Ipv6Addr::UNSPECIFIED);
-    let to_all = vec![
-        set_flags(OVERRIDE_FLAG),
+    let to_all = [
         Action::set(Field::ETH_DST, ALL_NODES_MAC.to_u64()),
         Action::set(Field::IPV6_DST, ALL_NODES.to_bits()),
     ];
@@ -193,26 +198,18 @@ pub(crate) fn base() -> Vec<Flow> {
         Action::copy(Field::ETH_SRC, Field::ETH_DST),
         Action::copy(Field::IPV6_SRC, Field::IPV6_DST),
     ];
-    let answers = |flags: Vec<Action>| [flags.as_slice(), &to_asker].concat();
+    let solicited_anycast = [set_flags(SOLICITED_FLAG), unmark_anycast()];
+    let solicited = [set_flags(SOLICITED_FLAG | OVERRIDE_FLAG)];
     let anycast = solicitation
         .clone()
         .masked(ADVERTISED_FLAGS.field, 1u8, 1u8);
-    let become_advertisement = [
-        ANSWER_MAC.copy_to(Field::ETH_SRC),
-        Action::copy(Field::ND_TARGET, Field::IPV6_SRC),
-        Action::set(Field::ICMPV6_TYPE, icmpv6::NEIGHBOR_ADVERTISEMENT),
-        Action::resubmit(Stage::AdvertiseOptions.table()),
-    ];
-    let then = |first: Vec<Action>| [first.as_slice(), &become_advertisement].concat();
     vec![
-        Flow::new(Stage::Advertise, advertise::PROBE, probe).apply(then(to_all)),
-        Flow::new(Stage::Advertise, advertise::ANYCAST, anycast).apply(then(answers(vec![
-            set_flags(SOLICITED_FLAG),
-            unmark_anycast(),
-        ]))),
-        Flow::new(Stage::Advertise, advertise::ANSWER, solicitation).apply(then(answers(vec![
-            set_flags(SOLICITED_FLAG | OVERRIDE_FLAG),
-        ]))),
+        Flow::new(Stage::Advertise, advertise::PROBE, probe)
+            .apply(advertise(&[set_flags(OVERRIDE_FLAG)], &to_all)),
+        Flow::new(Stage::Advertise, advertise::ANYCAST, anycast)
+            .apply(advertise(&solicited_anycast, &to_asker)),
+        Flow::new(Stage::Advertise, advertise::ANSWER, solicitation)
+            .apply(advertise(&solicited, &to_asker)),
         Flow::new(
             Stage::AdvertiseOptions,
             advertise_options::OPTIONS,
@@ -229,7 +226,19 @@ pub(crate) fn base() -> Vec<Flow> {
     ]
 }
 
-/// What is left in the register is the reserved field.
+/// Makes a solicitation an advertisement with these flags and this destination.
+fn advertise(flags: &[Action], destination: &[Action]) -> Vec<Action> {
+    // The type comes last: from then on the packet is an advertisement, and the next stage can set its options.
+    let become_advertisement = [
+        ANSWER_MAC.copy_to(Field::ETH_SRC),
+        Action::copy(Field::ND_TARGET, Field::IPV6_SRC),
+        Action::set(Field::ICMPV6_TYPE, icmpv6::NEIGHBOR_ADVERTISEMENT),
+        Action::resubmit(Stage::AdvertiseOptions.table()),
+    ];
+    [flags, destination, &become_advertisement].concat()
+}
+
+/// Clears the mark: the register is copied to the reserved field, whose lowest bit has to be 0.
 fn unmark_anycast() -> Action {
     Action::Load {
         value: 0,
@@ -241,7 +250,7 @@ fn advertisement() -> Match {
     icmpv6_type(icmpv6::NEIGHBOR_ADVERTISEMENT).with(Field::ICMPV6_CODE, 0u8)
 }
 
-/// Sets the Solicited and Override flags; the Router flag stays as the address's owner has it.
+/// Sets the Solicited and Override flags. The Router flag stays as set for the address's owner.
 fn set_flags(flags: u32) -> Action {
     Action::Load {
         value: u64::from(flags >> 29),

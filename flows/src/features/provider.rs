@@ -1,7 +1,7 @@
-//! Networks that are outside as well: untagged or in a VLAN of a physical network, by way of the patch port to its bridge.
+//! Provider networks: they are untagged or in a VLAN of a physical network, behind the patch port to its bridge.
 //!
-//! Frames of such a network pass no tunnel: outside, every hypervisor sees them. What comes from there is trusted as much
-//! as the operator's own switches are: an external router may advertise, an external server may answer DHCPv6.
+//! Frames of such a network pass no tunnel, since every hypervisor sees them outside. What comes from there is trusted
+//! like the operator's own switches: an external router may advertise, an external server may answer DHCPv6.
 
 use super::fragments;
 use crate::flow::Flow;
@@ -12,20 +12,21 @@ use sextant_model::{Network, NetworkType};
 
 /// The bit of `vlan_tci` that says that there is a tag (ovs-fields(7)).
 pub(super) const TAGGED: u16 = 0x1000;
-/// Tag and VLAN, whatever the priority.
+/// Tag and VLAN, at any priority.
 pub(super) const TAG_AND_VLAN: u16 = 0x1fff;
 
-/// The way out of a network to what is outside.
+/// How a network gets outside from one hypervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Outside {
+pub(crate) struct ProviderLink {
     /// The patch port to the bridge of the physical network.
     pub(crate) port: u16,
-    /// `vlan_tci` outside; 0 without a tag.
+    /// Its `vlan_tci` outside; 0 without a tag.
     pub(crate) tci: u16,
 }
 
-/// How a network gets out here; none if it is a tunnelled one, or this hypervisor has no bridge of its physical network.
-pub(crate) fn outside(view: &View<'_>, network: &Network) -> Option<Outside> {
+/// How a network gets outside from here. `None` if it is tunnelled, or if this hypervisor has no bridge of its physical
+/// network.
+pub(crate) fn outside(view: &View<'_>, network: &Network) -> Option<ProviderLink> {
     let tci = match network.network_type {
         NetworkType::Vxlan | NetworkType::Gre | NetworkType::Geneve => return None,
         NetworkType::Flat => 0,
@@ -33,10 +34,10 @@ pub(crate) fn outside(view: &View<'_>, network: &Network) -> Option<Outside> {
     };
     let patch_ports = &view.own()?.patch_ports;
     let port = *patch_ports.get(network.physical_network.as_ref()?)?;
-    Some(Outside { port, tci })
+    Some(ProviderLink { port, tci })
 }
 
-/// What guests here, and routers for them, send to a MAC that is no port's here goes outside.
+/// Sends outside what guests here, and routers for them, send to a MAC that no port here has.
 pub(crate) fn way_out(view: &View<'_>, network: &Network) -> Option<Flow> {
     let of_guests = Match::new()
         .holding(NETWORK, network.key.0)
@@ -45,8 +46,8 @@ pub(crate) fn way_out(view: &View<'_>, network: &Network) -> Option<Flow> {
     Some(Flow::new(Stage::Switch, switch::OUTSIDE, of_guests).apply(out(outside).into()))
 }
 
-/// What comes from outside is on the network of its tag; one that says nothing but a priority is none (IEEE 802.1Q §6.9).
-/// Where routers use the network, an answer has the tag again. Its fragments pass the meter of the way in.
+/// Packets from outside are on the network of their tag. A tag with only a priority counts as no tag (IEEE 802.1Q
+/// §6.9). Where routers use the network, the tag is kept for their answers. Fragments pass the meter of the patch port.
 pub(crate) fn classify(view: &View<'_>, network: &Network, external: bool) -> Vec<Flow> {
     let Some(outside) = outside(view, network) else {
         return vec![];
@@ -59,31 +60,35 @@ pub(crate) fn classify(view: &View<'_>, network: &Network, external: bool) -> Ve
     if external {
         noted.push(TAG.set(outside.tci));
     }
-    let arriving = |tci: u16| {
-        let by_port = Match::new().with(Field::IN_PORT, outside.port);
-        let matches = by_port.masked(Field::VLAN_TCI, tci, TAG_AND_VLAN);
-        Flow::new(Stage::Classify, classify::PORT, matches)
-            .apply(noted.clone())
-            .goto(Stage::Border)
-    };
-    let with_priority = (outside.tci == 0).then(|| arriving(TAGGED));
-    let mut flows = vec![arriving(outside.tci)];
-    flows.extend(with_priority);
+    let mut tags = vec![outside.tci];
+    if outside.tci == 0 {
+        tags.push(TAGGED);
+    }
+    let mut flows: Vec<_> = tags
+        .into_iter()
+        .map(|tci| {
+            let by_port = Match::new().with(Field::IN_PORT, outside.port);
+            let matches = by_port.masked(Field::VLAN_TCI, tci, TAG_AND_VLAN);
+            Flow::new(Stage::Classify, classify::PORT, matches)
+                .apply(noted.clone())
+                .goto(Stage::Border)
+        })
+        .collect();
     flows.extend(fragments::arriving(Stage::Border, outside.port));
     flows
 }
 
-/// The meter of the way in of [`classify()`].
+/// The meter of the fragments that [`classify()`] lets in.
 pub(crate) fn meter(view: &View<'_>, network: &Network) -> Option<u32> {
     outside(view, network).map(|outside| fragments::meter(outside.port))
 }
 
-/// Sends a frame outside. It has its tag from then on, so this comes last.
-pub(crate) fn out(outside: Outside) -> [Action; 2] {
+/// Sends a frame outside. This action comes last, since the frame has its tag from then on.
+pub(crate) fn out(outside: ProviderLink) -> [Action; 2] {
     [tag(outside.tci), Action::output(u32::from(outside.port))]
 }
 
-/// Pushes the tag, or takes it off (ovs-fields(7), `vlan_tci`).
+/// Pushes the tag, or removes it (ovs-fields(7), `vlan_tci`).
 pub(super) fn tag(tci: u16) -> Action {
     Action::Load {
         value: tci.into(),

@@ -1,4 +1,4 @@
-//! What a guest sends to the controller: Router Solicitations, DHCPv6 and DHCPv4.
+//! What guests send to the controller: Router Solicitations, DHCPv6 and DHCPv4.
 
 use super::{arp, icmpv6, icmpv6_type, ipv4, ipv6, protocol, valid_nd};
 use crate::advertisement::{advertisement, dhcpv6_service};
@@ -17,7 +17,7 @@ const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
 /// All_DHCP_Relay_Agents_and_Servers (RFC 9915 §7.1).
 const ALL_DHCP_SERVERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 1, 2);
 
-/// The punts of a guest's port. Each passes the meter whose number is the OpenFlow port's.
+/// The punts of a guest's port. Each passes the meter with the number of the OpenFlow port.
 pub(crate) fn port(view: &View<'_>, network: &Network, port: &Port, ofport: u16) -> Vec<Flow> {
     let advertisements: Vec<_> = view
         .intent
@@ -47,6 +47,7 @@ pub(crate) fn port(view: &View<'_>, network: &Network, port: &Port, ofport: u16)
     let to_nodes = (!members.is_empty()).then(|| {
         let matches = group_echo(ALL_NODES).with(Field::IN_PORT, ofport);
         Flow::new(Stage::Punt, punt::SERVED, matches)
+            // A copy only: guests of the network answer an echo request to all nodes, too.
             .copy_up(Punt::GroupEcho(members), ofport.into())
             .goto(Stage::Neighbor)
     });
@@ -80,7 +81,7 @@ fn group_members(view: &View<'_>, network: &Network) -> Vec<GroupMember> {
         .collect()
 }
 
-/// An echo request to a group that routers are of (RFC 4291 §2.8).
+/// An echo request to a multicast group that routers are in (RFC 4291 §2.8).
 fn group_echo(group: Ipv6Addr) -> Match {
     icmpv6_type(icmpv6::ECHO_REQUEST)
         .with(Field::ICMPV6_CODE, 0u8)
@@ -88,7 +89,8 @@ fn group_echo(group: Ipv6Addr) -> Match {
         .masked(Field::IP_FRAG, 0u8, 3u8)
 }
 
-/// A guest that renews finds the server's MAC, where its address is not a gateway's, which has a router to answer.
+/// Answers the ARP request of a guest that renews its lease. Where the server has a gateway's address, the router
+/// answers.
 fn server(service: &Dhcpv4Service, ofport: u16) -> Option<Flow> {
     let mut servers = service.leases.iter().map(|lease| lease.server);
     servers
@@ -96,17 +98,17 @@ fn server(service: &Dhcpv4Service, ofport: u16) -> Option<Flow> {
         .then(|| arp::server(SERVER_WITHOUT_GATEWAY, service.server_mac, ofport))
 }
 
-/// What a client sends to all servers, and to its own when it renews (RFC 2131 §4.1). What is for another server is left
-/// to it.
+/// What a client sends to all servers and, when it renews, to its own (RFC 2131 §4.1). Packets for another server pass
+/// on to it.
 fn to_dhcpv4(service: Arc<Dhcpv4Service>, ofport: u16) -> impl Iterator<Item = Flow> {
     let servers: BTreeSet<Ipv4Addr> = service.leases.iter().map(|lease| lease.server).collect();
-    let to = move |server: Ipv4Addr| {
+    let servers = servers.into_iter().chain([Ipv4Addr::BROADCAST]);
+    servers.map(move |server| {
         let matches = ipv4()
             .with(Field::IP_PROTO, protocol::UDP)
             .with(Field::UDP_DST, 67u16)
             .with(Field::IPV4_DST, server.to_bits())
             .with(Field::IN_PORT, ofport);
         Flow::new(Stage::Punt, punt::SERVED, matches).punt(Punt::Dhcpv4(service.clone()))
-    };
-    servers.into_iter().chain([Ipv4Addr::BROADCAST]).map(to)
+    })
 }

@@ -1,4 +1,4 @@
-//! Routes between the networks of a router, on the sender's own hypervisor (RFC 8200 §3, RFC 4291 §2.5.6; RFC 1812 §5).
+//! Routes between the networks of a router, on the sender's hypervisor (RFC 8200 §3, RFC 4291 §2.5.6; RFC 1812 §5).
 
 use super::{icmp_error, neighbor};
 use super::{icmpv4, icmpv6, icmpv6_type, in_prefix, ipv4, ipv6, of_version, protocol};
@@ -14,12 +14,12 @@ use sextant_model::{IpVersion, MacAddr, Network, Port, Router};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Octets of an Ethernet header, which the length of a packet counts and an MTU does not.
+/// Octets of an Ethernet header. A packet's length in Open vSwitch includes them, an MTU does not.
 const ETHERNET_HEADER: u16 = 14;
 /// Hop limit of what a router itself sends.
 const HOP_LIMIT: u8 = 64;
 
-/// What no router forwards: anything whose source or destination has link scope, or is no source at all.
+/// What no router forwards: packets with a source or destination of link scope, or without a source.
 pub(crate) fn base() -> Vec<Flow> {
     let never = never_forwarded().chain(never_forwarded_ipv4());
     never
@@ -40,7 +40,7 @@ fn never_forwarded() -> impl Iterator<Item = Match> {
     .into_iter()
 }
 
-/// A DHCPv6 server, or the relay before it, is on the link of its client (RFC 9915 §18.3).
+/// A DHCPv6 server, or its relay, is on the client's link (RFC 9915 §18.3), so its answers pass no router.
 fn dhcpv6_to_client() -> Match {
     ipv6()
         .with(Field::IP_PROTO, protocol::UDP)
@@ -50,7 +50,6 @@ fn dhcpv6_to_client() -> Match {
 
 /// RFC 1812 §5.3.7 ("martian addresses"), §4.2.2.11 and §5.3.5; link-local addresses RFC 3927 §7.
 fn never_forwarded_ipv4() -> impl Iterator<Item = Match> {
-    let net = |octets: [u8; 4], length| IpNet::V4(Ipv4Net::new_assert(octets.into(), length));
     let either = [
         net([0, 0, 0, 0], 8),
         net([127, 0, 0, 0], 8),
@@ -64,7 +63,11 @@ fn never_forwarded_ipv4() -> impl Iterator<Item = Match> {
         .flat_map(|prefix| [from(prefix), to(prefix)])
 }
 
-/// What a router's port adds to its router: the way in, its addresses, and those that it has in common with other routers.
+fn net(octets: [u8; 4], length: u8) -> IpNet {
+    Ipv4Net::new_assert(octets.into(), length).into()
+}
+
+/// What a router's port contributes: the way into the router, the router's addresses there, and its anycast addresses.
 pub(crate) fn interface(
     view: &View<'_>,
     network: &Network,
@@ -81,7 +84,7 @@ pub(crate) fn interface(
     flows
 }
 
-/// What is sent to a router's own addresses, by way of whichever of its networks.
+/// Answers to packets for a router's own addresses, on any of its networks.
 pub(crate) fn own_addresses(router: &Router, port: &Port) -> Vec<Flow> {
     addresses(port)
         .flat_map(|address| answered(router, address))
@@ -92,12 +95,12 @@ fn answered(router: &Router, address: IpAddr) -> [Flow; 2] {
     [echo_reply(router, address), own_address(router, address)]
 }
 
-/// The routes of a router to the prefixes of its networks.
+/// The routes of a router to the prefixes of its own networks.
 pub(crate) fn connected_networks(view: &View<'_>, router: &Router) -> Vec<Flow> {
     let mut flows = vec![];
     for (network, port) in view.interfaces(router) {
         let prefixes: BTreeSet<IpNet> = view.prefixes(port).collect();
-        let way = Way::onto(view, router, network, port.mac_address);
+        let way = Adjacency::onto(view, router, network, port.mac_address);
         for prefix in prefixes {
             flows.push(connected(router, &way, prefix));
             flows.extend(directed_broadcast(router, prefix));
@@ -120,14 +123,14 @@ fn enter(network: &Network, router: &Router, port: &Port, family: Match) -> Flow
         .goto(Stage::Route)
 }
 
-/// Packets of a network to a router's MAC there.
+/// Matches packets of a network to a router's MAC there.
 pub(super) fn to_port(network: &Network, port: &Port, family: Match) -> Match {
     family
         .holding(NETWORK, network.key.0)
         .mac(Field::ETH_DST, port.mac_address.0)
 }
 
-/// What is noted of a packet that a router got on a network.
+/// Notes of a packet that came to a router on a network.
 pub(super) fn entered(network: &Network, router: &Router) -> Vec<Action> {
     vec![
         ROUTER.set(router.key.0),
@@ -136,20 +139,20 @@ pub(super) fn entered(network: &Network, router: &Router) -> Vec<Action> {
     ]
 }
 
-/// Packets for a connected prefix go to their destination on its network.
-fn connected(router: &Router, way: &Way, prefix: IpNet) -> Flow {
+/// Routes packets for a connected prefix to their destination on its network.
+fn connected(router: &Router, way: &Adjacency, prefix: IpNet) -> Flow {
     let matches = to(prefix).holding(ROUTER, router.key.0);
     Flow::new(Stage::Route, priority(prefix) + 1, matches)
         .apply([way.actions.clone(), to_itself(prefix)].concat())
         .goto(way.next)
 }
 
-/// The next hop is the destination.
+/// The next hop is the packet's destination.
 pub(super) fn to_itself(prefix: IpNet) -> Vec<Action> {
     match prefix {
         IpNet::V6(_) => vec![NEXT_HOP.copy_from(Field::IPV6_DST)],
         IpNet::V4(_) => {
-            // What a flow loads is above the address that it copies: the register is 0 before.
+            // The register is 0 before. Its upper bits get the prefix of mapped addresses, its lower ones the address.
             let mapped = Action::Load {
                 value: 0xffff,
                 dst: Subfield::new(NEXT_HOP.field, 32, 16),
@@ -159,21 +162,21 @@ pub(super) fn to_itself(prefix: IpNet) -> Vec<Action> {
     }
 }
 
-/// The priority of a route: a longer prefix has a higher one, and there is room for a connected prefix above it.
+/// The priority of a route. A longer prefix has a higher one. There is room for a connected prefix just above it.
 pub(super) fn priority(prefix: IpNet) -> u16 {
     routes::ROUTE + 2 * u16::from(prefix.prefix_len())
 }
 
-/// How a packet goes on to a network of its router.
-pub(super) struct Way {
-    /// What is done to it.
+/// How a packet leaves a router for one of its networks.
+pub(super) struct Adjacency {
+    /// The actions on it.
     pub(super) actions: Vec<Action>,
-    /// Where it goes on.
+    /// The stage where it goes on.
     pub(super) next: Stage,
 }
 
-impl Way {
-    /// From a router's MAC there.
+impl Adjacency {
+    /// Leaves for a network, from the router's MAC there.
     pub(super) fn onto(view: &View<'_>, router: &Router, network: &Network, mac: MacAddr) -> Self {
         let routed = [
             Action::DecTtl,
@@ -187,8 +190,8 @@ impl Way {
     }
 }
 
-/// Finds out what is too long for a network: where a tunnel would have to carry it, and where others of the router take
-/// longer packets.
+/// Checks whether a packet is too long for a network. That is needed where a tunnel has to carry it, and where another
+/// network of the router has a larger MTU.
 pub(super) fn fitting(view: &View<'_>, router: &Router, network: &Network) -> Vec<Action> {
     let mtu = view.mtu(network);
     let arriving = view.arriving(router);
@@ -199,8 +202,8 @@ pub(super) fn fitting(view: &View<'_>, router: &Router, network: &Network) -> Ve
     longer_than(mtu)
 }
 
-/// Finds out what is too long for the tunnel to the gateway of a router, or for the external network: a guest may send
-/// longer packets than its network takes.
+/// Checks whether a packet is too long for the tunnel to the router's gateway, or for the external network. A guest may
+/// send packets longer than its network's MTU.
 pub(super) fn fitting_onward(view: &View<'_>, router: &Router, external: &Network) -> Vec<Action> {
     let inside = view.interfaces(router).map(|(network, _)| network);
     let tunnelled = inside.filter(|network| network.network_type.is_tunnelled());
@@ -221,7 +224,7 @@ pub(super) fn check(mtu: u16) -> Action {
     }
 }
 
-/// Where a packet goes on whose length was looked at, or was not.
+/// The stage where a packet goes on, with its length checked or not.
 pub(super) fn after(fits: &[Action]) -> Stage {
     match fits {
         [_, ..] => Stage::Fit,
@@ -229,7 +232,7 @@ pub(super) fn after(fits: &[Action]) -> Stage {
     }
 }
 
-/// Nobody sends to all hosts of a network from outside it (RFC 2644).
+/// Drops packets to all hosts of a network from outside it (RFC 2644).
 fn directed_broadcast(router: &Router, prefix: IpNet) -> Option<Flow> {
     let IpNet::V4(prefix) = prefix else {
         return None;
@@ -238,12 +241,13 @@ fn directed_broadcast(router: &Router, prefix: IpNet) -> Option<Flow> {
     (prefix.prefix_len() < 31).then(|| Flow::new(Stage::Route, route::NEVER_FORWARDED, all_hosts))
 }
 
-/// The router's addresses answer ping (RFC 4443 §4.2, RFC 1812 §4.3.3.6).
+/// Answers ping to a router's address (RFC 4443 §4.2, RFC 1812 §4.3.3.6).
 fn echo_reply(router: &Router, address: IpAddr) -> Flow {
     let (request, reply) = match address {
         IpAddr::V6(address) => echo(address),
         IpAddr::V4(address) => echo_ipv4(address),
     };
+    // Only whole packets: turning one fragment around would answer a request that was never put together.
     let request = request
         .holding(ROUTER, router.key.0)
         .masked(Field::IP_FRAG, 0u8, 3u8);
@@ -255,7 +259,7 @@ fn echo_reply(router: &Router, address: IpAddr) -> Flow {
     Flow::new(Stage::Route, route::ECHO, request).apply([&turned[..], &reply, &out].concat())
 }
 
-/// A request to an address, and what makes it the reply.
+/// An echo request to an address, and the actions that make it the reply.
 fn echo(address: Ipv6Addr) -> (Match, [Action; 4]) {
     let request = icmpv6_type(icmpv6::ECHO_REQUEST)
         .with(Field::ICMPV6_CODE, 0u8)
@@ -284,21 +288,22 @@ fn echo_ipv4(address: Ipv4Addr) -> (Match, [Action; 4]) {
     (request, reply)
 }
 
-/// Nothing else that is sent to the router itself goes anywhere, and most of it is told so.
+/// Ends all other packets to a router itself. Their senders get an error, except for ICMP.
 fn own_address(router: &Router, address: IpAddr) -> Flow {
     let matches = to(address.into()).holding(ROUTER, router.key.0);
     icmp_error::own_address(route::OWN_ADDRESS, matches)
 }
 
-/// Who has the address of a guest's port.
+/// The MACs of a guest port's addresses.
 pub(crate) fn next_hop(network: &Network, port: &Port) -> Vec<Flow> {
     port.addresses()
         .map(|(_, address)| reach(next_hop::FIXED, network, address, port.mac_address))
         .collect()
 }
 
-/// An address of a network has this MAC.
+/// Sends packets for an address of a network to this MAC.
 pub(super) fn reach(priority: u16, network: &Network, address: IpAddr, mac: MacAddr) -> Flow {
+    // A tunnelled network has no bridge outside, so nothing on it is translated.
     let next = match network.network_type.is_tunnelled() {
         true => Stage::Switch,
         false => Stage::Translate,
@@ -308,14 +313,14 @@ pub(super) fn reach(priority: u16, network: &Network, address: IpAddr, mac: MacA
         .goto(next)
 }
 
-/// Packets to this next hop on a network.
+/// Matches packets with this next hop on a network.
 pub(super) fn to_hop(network: &Network, address: IpAddr) -> Match {
     Match::new()
         .holding(NETWORK, network.key.0)
         .holding(NEXT_HOP, in_register(address))
 }
 
-/// Packets to a next hop within a prefix: an IPv4 one is the low 32 bits.
+/// Matches packets with a next hop in a prefix. An IPv4 address is in the low 32 bits.
 pub(super) fn to_hop_within(network: &Network, prefix: IpNet) -> Match {
     let mask = match prefix.netmask() {
         IpAddr::V6(mask) => mask.to_bits(),
@@ -326,7 +331,7 @@ pub(super) fn to_hop_within(network: &Network, prefix: IpNet) -> Match {
         .masked(NEXT_HOP.field, in_register(prefix.network()), mask)
 }
 
-/// An address as [`NEXT_HOP`] holds it.
+/// An address as [`NEXT_HOP`] contains it.
 pub(super) fn in_register(address: IpAddr) -> u128 {
     match address {
         IpAddr::V6(address) => address.to_bits(),
@@ -334,7 +339,7 @@ pub(super) fn in_register(address: IpAddr) -> u128 {
     }
 }
 
-/// Packets to a prefix.
+/// Matches packets to a prefix.
 pub(super) fn to(prefix: IpNet) -> Match {
     match prefix {
         IpNet::V6(_) => in_prefix(ipv6(), Field::IPV6_DST, prefix),
@@ -342,7 +347,7 @@ pub(super) fn to(prefix: IpNet) -> Match {
     }
 }
 
-/// Packets from a prefix.
+/// Matches packets from a prefix.
 pub(super) fn from(prefix: IpNet) -> Match {
     match prefix {
         IpNet::V6(_) => in_prefix(ipv6(), Field::IPV6_SRC, prefix),

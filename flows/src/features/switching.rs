@@ -1,7 +1,7 @@
 //! Switches frames within a network: to a local port, or through a tunnel to the port's hypervisor.
 //!
-//! Every MAC of a guest is known from the API, so nothing is learned and nothing unknown is flooded to guests. Frames that
-//! came through a tunnel, from outside or from the controller go to local ports only.
+//! The API tells the MAC of every guest, so nothing is learned, and unknown unicast is not flooded to guests. Frames
+//! from a tunnel, from outside or from the controller go to local ports only.
 
 use super::{provider, tunnel};
 use crate::flow::Flow;
@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 /// The group bit of an Ethernet address.
 const GROUP: u64 = 0x0100_0000_0000;
 
-/// Out of the port that was chosen.
+/// Sends a packet out of the port in the output register.
 pub(crate) fn base() -> Vec<Flow> {
     let out = Action::OutputReg {
         src: OUTPUT.bits(),
@@ -23,7 +23,7 @@ pub(crate) fn base() -> Vec<Flow> {
     vec![Flow::new(Stage::Deliver, deliver::OUT, Match::new()).apply(vec![out])]
 }
 
-/// Frames for a guest's MAC.
+/// Sends frames for a guest's MAC to its port or its hypervisor.
 pub(crate) fn unicast(view: &View<'_>, network: &Network, port: &Port) -> Option<Flow> {
     let binding = view.binding(port)?;
     let to_port = Match::new()
@@ -37,6 +37,7 @@ pub(crate) fn unicast(view: &View<'_>, network: &Network, port: &Port) -> Option
                 .goto(Stage::Ingress),
         );
     }
+    // On a provider network the guest is reached outside, by the flow for any other MAC.
     if !network.network_type.is_tunnelled() {
         return None;
     }
@@ -51,7 +52,7 @@ pub(crate) fn unicast(view: &View<'_>, network: &Network, port: &Port) -> Option
     )
 }
 
-/// Multicast frames of a network: to its members here, and from guests also to each hypervisor that has members, or
+/// Multicast frames of a network go to its members here. From guests they also go to each hypervisor with members, or
 /// outside.
 pub(crate) fn multicast(view: &View<'_>, network: &Network) -> Vec<Flow> {
     let here = local_members(view, network);
@@ -70,8 +71,8 @@ pub(crate) fn multicast(view: &View<'_>, network: &Network) -> Vec<Flow> {
     ]
 }
 
-/// Frames for a MAC that ports may use besides their own (a virtual router's, say): to all of them, since which of them
-/// has it at the time is theirs to settle. A port whose own it is comes first.
+/// Frames for a MAC that several ports may use besides their own, such as a virtual router's, go to all of these ports.
+/// They settle among themselves which one uses it. A port whose own MAC it is comes first.
 pub(crate) fn shared(view: &View<'_>, network: &Network, mac: MacAddr) -> Vec<Flow> {
     let users = view.intent.users_of(network.id, mac);
     let bindings: Vec<_> = users.filter_map(|port| view.binding(port)).collect();
@@ -101,7 +102,8 @@ pub(crate) fn shared(view: &View<'_>, network: &Network, mac: MacAddr) -> Vec<Fl
     ]
 }
 
-/// Sends one copy to each other hypervisor of these; on a provider network, one outside, where all of them hear it.
+/// Sends one copy to each of these other hypervisors. On a provider network one copy goes outside, where all of them
+/// get it.
 fn to_hypervisors<'a>(
     view: &View<'_>,
     network: &Network,
@@ -118,17 +120,16 @@ fn to_hypervisors<'a>(
     tunnel::through(network, &tunnels)
 }
 
-/// Delivers to each member here.
+/// Delivers a copy to each member here.
 fn local_members(view: &View<'_>, network: &Network) -> Vec<Action> {
-    let ofport = |port| view.local_ofport(view.intent.ports.get(&port)?);
     view.facts
         .local_ports(network.id, view.chassis)
-        .filter_map(ofport)
+        .filter_map(|port| view.local_ofport(view.intent.ports.get(&port)?))
         .flat_map(deliver_to)
         .collect()
 }
 
-/// Delivers to a port here what its rules allow; never to the one that sent the frame.
+/// Delivers what its rules allow to a port here. A resubmit never delivers to the port that sent the frame.
 fn deliver_to(ofport: u16) -> [Action; 2] {
     [OUTPUT.set(ofport), Action::resubmit(Stage::Ingress.table())]
 }

@@ -1,14 +1,15 @@
-//! Classifies what comes through tunnels, and sends frames through them.
+//! Recognizes what comes through tunnels, and sends frames through them.
 //!
-//! A tunnel port is of one protocol and one family of addresses. Ours is the port's own endpoint, theirs and the key are
-//! fields of the packet. Who may send is decided by the source endpoint; the key is the network's, set by the sending
-//! hypervisor that has checked the guest. What is for a router is on its way out, by the router's gateway here.
+//! A tunnel port is of one protocol and one IP version. The port's own endpoint is ours; the peer's endpoint and the
+//! key are fields of the packet. The source endpoint decides who may send. The key is the network's: the sending
+//! hypervisor has checked the guest and set it. What is for a router's MAC is leaving the cloud by that router's
+//! gateway here.
 //!
-//! Each family has a port and a table of its own. A kernel's datapath takes no flow that looks at endpoints of both
-//! families, and where one table has both, so does each flow: every packet would go up to ovs-vswitchd.
+//! Each IP version has a port and a table of its own. A kernel's datapath takes no flow that matches endpoints of both
+//! versions. If one table had both, every flow would match both, and every packet would go up to ovs-vswitchd.
 //!
-//! A hypervisor may have an endpoint of each family. Which of them a pair uses is for both to see in the same way, but not
-//! at the same moment: frames are taken from either.
+//! A hypervisor may have an endpoint of each version. Both sides of a pair choose the version by the same rule, but not
+//! at the same moment. So frames are accepted from either endpoint.
 
 use crate::flow::Flow;
 use crate::pipeline::{NETWORK, ORIGIN, Stage, classify, origin, tunnel};
@@ -26,24 +27,25 @@ pub(crate) fn classify(view: &View<'_>, peer: &ChassisId) -> Vec<Flow> {
     if own.id == peer.id {
         return vec![];
     }
-    let flow = |endpoint: IpAddr| {
-        let stage = stage(IpVersion::of(endpoint));
-        Flow::new(stage, tunnel::ENDPOINT, from_endpoint(endpoint))
-            .apply(vec![
-                NETWORK.copy_from(Field::TUN_ID),
-                ORIGIN.set(origin::TUNNEL),
-            ])
-            .goto(Stage::Router)
-    };
     let families = families(view);
     let endpoints = peer.encap.endpoints.addresses();
     endpoints
         .filter(|endpoint| families.contains(&IpVersion::of(*endpoint)))
-        .map(flow)
+        .map(accept)
         .collect()
 }
 
-/// What comes by a tunnel port is looked up among the endpoints of its family.
+fn accept(endpoint: IpAddr) -> Flow {
+    let stage = stage(IpVersion::of(endpoint));
+    Flow::new(stage, tunnel::ENDPOINT, from_endpoint(endpoint))
+        .apply(vec![
+            NETWORK.copy_from(Field::TUN_ID),
+            ORIGIN.set(origin::TUNNEL),
+        ])
+        .goto(Stage::Router)
+}
+
+/// Packets from a tunnel port are looked up among the endpoints of its IP version.
 pub(crate) fn arrive(view: &View<'_>) -> Vec<Flow> {
     let ports = view.own().into_iter().flat_map(|own| &own.tunnel_ports);
     ports
@@ -54,13 +56,15 @@ pub(crate) fn arrive(view: &View<'_>) -> Vec<Flow> {
         .collect()
 }
 
-/// Frames from any other endpoint are dropped. They have flows of their own, whose counters say how many there were.
+/// Drops frames from all other endpoints. They have flows of their own, whose counters say how many there were.
 pub(crate) fn unknown(view: &View<'_>) -> Vec<Flow> {
-    let drop = |family| Flow::new(stage(family), tunnel::UNKNOWN, Match::new());
-    families(view).into_iter().map(drop).collect()
+    let families = families(view).into_iter();
+    families
+        .map(|family| Flow::new(stage(family), tunnel::UNKNOWN, Match::new()))
+        .collect()
 }
 
-/// The families of our tunnel ports.
+/// The IP versions of our tunnel ports.
 fn families(view: &View<'_>) -> BTreeSet<IpVersion> {
     let own = view.own().into_iter();
     own.flat_map(|own| own.tunnel_ports.keys())
@@ -84,7 +88,8 @@ fn from_endpoint(endpoint: IpAddr) -> Match {
 
 /// Makes the packet a frame of the network, and sends a copy through each tunnel, those over IPv6 first.
 ///
-/// A packet that has destinations of both families is not sent as it should be, so that of IPv6 is taken off it in between.
+/// Open vSwitch does not send a packet correctly that has destinations of both versions. So the IPv6 one is cleared in
+/// between.
 pub(crate) fn through(network: &Network, tunnels: &[Tunnel]) -> Vec<Action> {
     let (ipv6, ipv4): (Vec<&Tunnel>, _) =
         tunnels.iter().partition(|tunnel| tunnel.remote.is_ipv6());
@@ -92,15 +97,14 @@ pub(crate) fn through(network: &Network, tunnels: &[Tunnel]) -> Vec<Action> {
     let key = tunnels.first().map(|_| key);
     let mixed = !ipv6.is_empty() && !ipv4.is_empty();
     let cleared = mixed.then(|| Action::set(Field::TUN_IPV6_DST, 0u128));
-    let send = |tunnel: &&Tunnel| send(tunnel);
     key.into_iter()
-        .chain(ipv6.iter().flat_map(send))
+        .chain(ipv6.into_iter().flat_map(send))
         .chain(cleared)
-        .chain(ipv4.iter().flat_map(send))
+        .chain(ipv4.into_iter().flat_map(send))
         .collect()
 }
 
-/// Sends a packet whose key is set through a tunnel. The port gives it our endpoint.
+/// Sends a packet with its key set through a tunnel. The tunnel port adds our endpoint.
 pub(crate) fn send(tunnel: &Tunnel) -> [Action; 2] {
     let destination = match tunnel.remote {
         IpAddr::V6(remote) => Action::set(Field::TUN_IPV6_DST, remote.to_bits()),

@@ -1,32 +1,32 @@
-//! What a switch does not take is left out of what it is given, and its objects are known.
+//! Leaves out of differences what a switch refuses, and knows which objects miss it.
 //!
-//! A flow that was refused is refused again: the same cookie is the same flow. So it is remembered for as long as the
-//! switch stays connected, and no difference has it. Where a meter is missing that may pass, since meters can run out:
-//! the flows that pass it, and the meter, are tried again once they went and came.
+//! A switch that refused a flow refuses it again, since the same cookie is the same flow. So the flow is remembered
+//! while the switch stays connected, and no difference contains it. A missing meter may pass, since meters can run out.
+//! The meter and its flows are tried again once they were unwanted and are wanted again.
 
 use super::Flows;
 use crate::capability::{explain, needs, suspects};
-use crate::contribution::Object;
+use crate::contribution::PipelineObject;
 use crate::features::neighbor;
-use crate::flow::{Cookie, Flow, Packed};
+use crate::flow::{Cookie, Packed};
 use crate::view::View;
 use rust_openflow::ErrorCode;
 use sextant_model::{Answering, Capability, Port, PortId, Refusal, Shortfall};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// More refused flows than these are not remembered but where they are wanted.
+/// Beyond this many refused flows, only those that are wanted are remembered.
 const REMEMBERED: usize = 1 << 16;
 
 /// What a switch has refused.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Refused {
+pub(super) struct RefusedFlows {
     flows: BTreeMap<Cookie, Refusal>,
     meters: BTreeMap<u32, ErrorCode>,
     /// The objects that want such flows.
-    objects: BTreeSet<Object>,
+    objects: BTreeSet<PipelineObject>,
 }
 
-impl Refused {
+impl RefusedFlows {
     pub(super) fn has(&self, cookie: Cookie) -> bool {
         self.flows.contains_key(&cookie)
     }
@@ -35,7 +35,7 @@ impl Refused {
         self.meters.contains_key(&meter)
     }
 
-    /// A flow that no message can hold is refused before it is sent.
+    /// Refuses a flow that no message can contain, before it is sent.
     pub(super) fn measure(&mut self, cookie: Cookie, flow: &Packed) {
         if matches!(flow, Packed::TooLong(_)) {
             let refusal = Refusal {
@@ -46,16 +46,16 @@ impl Refused {
         }
     }
 
-    /// The same before anybody wants anything. What is too long is measured again.
+    /// The same refusals, before any object wants anything. Flows that are too long are measured again.
     pub(super) fn of_nobody(mut self) -> Self {
-        let said = |refusal: &Refusal| refusal.missing != Capability::MessageLength;
-        self.flows.retain(|_, refusal| said(refusal));
+        self.flows
+            .retain(|_, refusal| refusal.missing != Capability::MessageLength);
         self.objects.clear();
         self
     }
 
-    /// An object wants just these flows.
-    pub(super) fn wants(&mut self, object: &Object, cookies: &[Cookie]) {
+    /// An object wants exactly these flows.
+    pub(super) fn wants(&mut self, object: &PipelineObject, cookies: &[Cookie]) {
         if self.flows.is_empty() {
             return;
         }
@@ -66,7 +66,8 @@ impl Refused {
         }
     }
 
-    /// Nobody wants a flow any more. Where it costs nothing to find out again, or may be another time, it is forgotten.
+    /// No object wants a flow any more. It is forgotten if it costs nothing to find out again, or if it may be accepted
+    /// another time.
     pub(super) fn unwanted(&mut self, cookie: Cookie) {
         let passes = [Capability::Meters, Capability::MessageLength];
         let refusal = self.flows.get(&cookie);
@@ -82,27 +83,31 @@ impl Refused {
 }
 
 impl Flows {
-    /// The switch has refused these flows: from now on they are left out.
+    /// The switch has refused these flows: they are left out from now on.
     pub fn refuse(&mut self, refused: &BTreeMap<Cookie, ErrorCode>) {
-        let suspected = |(cookie, error): (&Cookie, &ErrorCode)| {
-            Some((*cookie, suspects(&self.get(*cookie)?, *error)))
-        };
-        let suspected: BTreeMap<_, _> = refused.iter().filter_map(suspected).collect();
+        let suspected: BTreeMap<_, _> = refused
+            .iter()
+            .filter_map(|(cookie, error)| Some((*cookie, suspects(&self.get(*cookie)?, *error))))
+            .collect();
+        // A flow that was refused, before or just now, proves nothing.
         let proven = self.proven(&suspected);
         for (cookie, missing) in explain(&suspected, &proven) {
             let error = self.in_words(missing, refused[&cookie]);
             let refusal = Refusal { missing, error };
             self.refused.flows.insert(cookie, refusal);
         }
+
         self.forget_unwanted();
-        let wants = |cookies: &[Cookie]| cookies.iter().any(|cookie| refused.contains_key(cookie));
         let groups = self.groups.iter();
-        let objects = groups.filter(|(_, group)| wants(&group.cookies));
-        let objects: Vec<Object> = objects.map(|(object, _)| object.clone()).collect();
+        let objects = groups.filter(|(_, group)| {
+            let mut cookies = group.cookies.iter();
+            cookies.any(|cookie| refused.contains_key(cookie))
+        });
+        let objects: Vec<PipelineObject> = objects.map(|(object, _)| object.clone()).collect();
         self.refused.objects.extend(objects);
     }
 
-    /// What of all that is suspected is needed by flows that are not refused.
+    /// Which of the suspected capabilities the switch has, as flows need them that it did not refuse.
     fn proven(&self, suspected: &BTreeMap<Cookie, BTreeSet<Capability>>) -> BTreeSet<Capability> {
         let all: BTreeSet<Capability> = suspected.values().flatten().copied().collect();
         let mut proven = BTreeSet::new();
@@ -125,7 +130,8 @@ impl Flows {
         }
     }
 
-    /// Which flows are wanted and left out, and which ports of a hypervisor do without.
+    /// Which flows are wanted and left out, and which ports of a hypervisor miss some.
+    #[must_use]
     pub fn shortfall(&self, view: &View<'_>) -> Shortfall {
         let flows = self.refused.flows.iter();
         let wanted = flows.filter(|(cookie, _)| self.wanted.contains_key(cookie));
@@ -138,29 +144,34 @@ impl Flows {
         }
     }
 
-    /// Without one of the flows that all answers have in common, no flow answers.
+    /// If the switch refused a flow that all answers share, no flow answers.
     fn answering(&self) -> Answering {
         let refused = &self.refused;
-        let missing = |flow: &Flow| refused.has(flow.cookie());
-        if !refused.flows.is_empty() && neighbor::base().iter().any(missing) {
+        if !refused.flows.is_empty()
+            && neighbor::base()
+                .iter()
+                .any(|flow| refused.has(flow.cookie()))
+        {
             Answering::ByPunt
         } else {
             Answering::ByFlow
         }
     }
 
-    /// Whether any flow that is wanted is left out.
+    /// Whether any wanted flow is left out.
+    #[must_use]
     pub fn is_short(&self) -> bool {
         !self.refused.objects.is_empty()
     }
 
-    /// Whether a port here does without a flow of its own or of its security groups. What it has in common with others is
-    /// not counted: of that, they all miss the same.
+    /// Whether a port here misses a flow of its own or of its security groups. Flows that all ports share are not
+    /// counted: all miss them alike.
+    #[must_use]
     pub fn lacks(&self, port: &Port) -> bool {
         let objects = &self.refused.objects;
-        let own = || objects.contains(&Object::Port(port.id));
-        let policy = || objects.contains(&Object::Policy(port.security_groups.clone()));
-        !objects.is_empty() && (own() || policy())
+        !objects.is_empty()
+            && (objects.contains(&PipelineObject::Port(port.id))
+                || objects.contains(&PipelineObject::Policy(port.security_groups.clone())))
     }
 
     fn ports_without(&self, view: &View<'_>) -> BTreeSet<PortId> {
@@ -176,19 +187,21 @@ impl Flows {
             .collect()
     }
 
-    /// Who wants a flow, in words.
+    /// The objects that want a flow, in words.
+    #[must_use]
     pub fn wanted_by(&self, cookie: Cookie) -> Vec<String> {
         let groups = self.groups.iter();
         let wanting = groups.filter(|(_, group)| group.cookies.contains(&cookie));
         wanting.map(|(object, _)| object.to_string()).collect()
     }
 
-    /// What the switch said, and if a meter is missing, what it said of the meter.
+    /// The switch's error and, if a meter is missing, its error about the meter.
     fn in_words(&self, missing: Capability, error: ErrorCode) -> String {
-        let meter = self.refused.meters.values().next_back();
-        match meter.filter(|_| missing == Capability::Meters) {
-            Some(meter) => format!("{error}, its meter was refused: {meter}"),
-            None => error.to_string(),
+        match self.refused.meters.values().next_back() {
+            Some(meter) if missing == Capability::Meters => {
+                format!("{error}, its meter was refused: {meter}")
+            }
+            Some(_) | None => error.to_string(),
         }
     }
 

@@ -1,34 +1,36 @@
-//! The priorities: one row each, by stage. Of the flows of a stage that match a packet the highest wins.
+//! The priorities: one row each, by stage. Among the flows of a stage that match a packet, the highest priority wins.
 
 use super::Stage;
 
-/// How a priority is described.
+/// A priority and its description.
 #[derive(Clone, Copy, Debug)]
 pub struct PrioritySpec {
     /// The stages that have it.
     pub stages: &'static [Stage],
     /// Its name.
     pub name: &'static str,
-    /// The lowest that such a flow has.
+    /// The lowest priority of such a flow.
     pub lowest: u16,
-    /// The highest that such a flow has.
+    /// The highest priority of such a flow.
     pub highest: u16,
     holds: &'static str,
 }
 
 impl PrioritySpec {
     /// Which flows have it.
+    #[must_use]
     pub fn holds(&self) -> &'static str {
         self.holds.trim()
     }
 
-    /// Whether flows of that stage have that priority by it.
+    /// Whether flows of that stage may have that priority by this row.
+    #[must_use]
     pub fn covers(&self, stage: Stage, priority: u16) -> bool {
         self.stages.contains(&stage) && (self.lowest..=self.highest).contains(&priority)
     }
 }
 
-/// A row: which flows; constant, priority, and how many above it belong to it.
+/// A row: which flows; constant, priority, and how many priorities above it belong to it.
 macro_rules! priorities {
     ($($module:ident [$($stage:ident),+] {
         $($(#[doc = $holds:literal])+ $name:ident = $priority:literal $(+ $above:literal)?;)+
@@ -56,19 +58,19 @@ macro_rules! priorities {
 
 priorities! {
     miss [Martians, NeighborGuard, Punt, Border, Outside, Neighbor, Router, Fit, Translate] {
-        /// What nothing else matches goes on.
+        /// What no other flow matches goes on.
         MISS = 0;
     }
     classify [Classify] {
-        /// Frames that bridges keep among themselves, whatever port they come from.
+        /// Frames that bridges keep among themselves, from any port.
         RESERVED = 300;
-        /// What comes by a port.
+        /// What comes in by a port.
         PORT = 100;
     }
     tunnel [TunnelIpv6, TunnelIpv4] {
         /// From a hypervisor's endpoint.
         ENDPOINT = 100;
-        /// From any other endpoint: its counters say how much there was.
+        /// From any other endpoint: its counters say how many there were.
         UNKNOWN = 10;
     }
     martians [Martians, Border] {
@@ -82,7 +84,7 @@ priorities! {
         FRAGMENT = 100;
     }
     guard [Guard] {
-        /// Anything, from a port without port security.
+        /// Anything from a port without port security.
         UNGUARDED = 2000;
         /// What no guarded guest may send, whatever its addresses.
         NEVER = 1000;
@@ -92,9 +94,9 @@ priorities! {
     neighbor_guard [NeighborGuard] {
         /// Neighbor Discovery that Open vSwitch could not read.
         NEVER = 1000;
-        /// About an address of the port.
+        /// Neighbor Discovery about an address of the port.
         ALLOWED = 500;
-        /// About any other.
+        /// Neighbor Discovery about any other address.
         OTHERWISE = 100;
     }
     punt [Punt] {
@@ -102,103 +104,103 @@ priorities! {
         SERVED = 100;
     }
     outside [Outside] {
-        /// Next hops, from where they are known to be: they have a meter of their own.
+        /// Packets of next hops from a known MAC: they have a meter of their own.
         KNOWN_HOP = 310;
         /// Answers to a router.
         ANSWER = 300;
-        /// What tells all of a next hop.
+        /// Packets that tell all hosts of a next hop.
         TO_ALL = 200;
-        /// ARP of next hops. Below the answers: a request of the next hop itself is answered, too.
+        /// ARP of next hops. Below the answers, since a request that a next hop itself sends is answered, too.
         ARP = 90;
-        /// What is translated, to look at its length first.
+        /// Packets to translate, whose length is checked first.
         TRANSLATED = 60;
-        /// What is for a router.
+        /// Packets for a router.
         ROUTER = 50;
     }
     known [Neighbor, Outside] {
-        /// Who asks for the address of a port.
+        /// Solicitations and requests for an address of a port.
         KNOWN = 100;
-        /// Who asks for an anycast address: one that is a port's own is nobody else's.
+        /// Solicitations for an anycast address. An address that a port has comes first.
         ANYCAST = 90;
     }
     neighbor [Neighbor] {
-        /// Who asks for an address of its own.
+        /// Solicitations and requests of a guest for an address of its own.
         OWN = 200;
     }
     advertise [Advertise] {
-        /// Everything that is asked from a port, where the switch cannot answer.
+        /// All solicitations from a port, where the switch cannot answer.
         BY_CONTROLLER = 300;
-        /// Duplicate address probes. They have no option, and whoever finds a duplicate does not care for its MAC.
+        /// Duplicate address probes. They have no option, and a prober that finds a duplicate does not need its MAC.
         PROBE = 200;
-        /// What is asked without an option, which no flow can add to the answer.
+        /// Solicitations without an option, which no flow can add to the answer.
         BARE = 190;
-        /// Who asks for an anycast address.
+        /// Solicitations for an anycast address.
         ANYCAST = 150;
-        /// Who asks for another.
+        /// All other solicitations, and ARP requests.
         ANSWER = 100;
     }
     advertise_options [AdvertiseOptions] {
-        /// Who asks for the address of a port, where the switch cannot answer.
+        /// Solicitations for an address of a port, where the switch cannot answer.
         KNOWN_BY_CONTROLLER = 200;
-        /// Who asks for an anycast address, where the switch cannot answer.
+        /// Solicitations for an anycast address, where the switch cannot answer.
         ANYCAST_BY_CONTROLLER = 190;
-        /// What has become an advertisement.
+        /// Packets that have become an advertisement.
         OPTIONS = 100;
     }
     entry [Egress, Ingress] {
-        /// What a port sent and its network brings back.
+        /// Packets that a port sent and that come back to it.
         OWN = 3000;
         /// Ports without port security.
         UNFILTERED = 2000;
-        /// What is allowed whatever the rules say.
+        /// Allowed whatever the rules are.
         ALWAYS = 1000;
-        /// What is not, whatever the rules say.
+        /// Forbidden whatever the rules are.
         NEVER = 900;
-        /// What the rules are for; one above, its fragments, where they pass a meter.
+        /// Subject to the rules. One above are its fragments, where they pass a meter.
         RULED = 100 + 1;
     }
     rules [EgressRules, IngressRules] {
-        /// What belongs to a connection of the other end's making.
+        /// Packets of a connection that the other end opened.
         ANSWERS = 500;
-        /// The rest of a fragmented packet, on a connection that was allowed before.
+        /// Later fragments, on a connection that was allowed before.
         REST_KNOWN = 320;
-        /// What rules allow, on a connection that was allowed before.
+        /// Allowed by rules, on a connection that was allowed before.
         KNOWN = 310;
-        /// What rules allow, otherwise.
+        /// Allowed by rules, otherwise.
         ALLOWED = 300;
-        /// What rules of stateless groups allow: a stateful one that allows it too comes first, so that there will be
-        /// answers.
+        /// Allowed by rules of stateless groups. A stateful rule that allows the same comes first, so that answers
+        /// pass.
         STATELESS = 290;
-        /// The rest of a fragmented packet, otherwise.
+        /// Later fragments, otherwise.
         REST = 280;
-        /// Halves of rules whose other end is a group; those of one rule have to share a priority (ovs-fields(7),
+        /// Halves of rules whose other end is a group. The halves of one rule need the same priority (ovs-fields(7),
         /// conjunctive matches).
         STATEFUL_HALF = 210;
-        /// The same for stateless groups.
+        /// Halves of rules of stateless groups.
         STATELESS_HALF = 200;
-        /// What no rule allows any more.
+        /// Allowed by no rule any more.
         WITHDRAWN = 10;
     }
     router [Router] {
-        /// What is translated and too long for the network inside.
+        /// To translate, and too long for the network inside.
         TOO_BIG = 120;
-        /// What is translated.
+        /// To translate.
         TRANSLATED = 110;
-        /// What is for a router's port.
+        /// For a router's port.
         PORT = 100;
     }
     route [Route] {
         /// Echo requests to a router.
         ECHO = 2000;
-        /// What else is for a router itself.
+        /// Everything else for a router itself.
         OWN_ADDRESS = 1900;
         /// What no router forwards.
         NEVER_FORWARDED = 1800;
-        /// What has no hop left. Below what routers answer and what they never forward, above every route.
+        /// Packets whose hop limit ends here. Below what routers answer and what they never forward, above every route.
         HOP_LIMIT = 1700;
-        /// To everywhere by a gateway. Below every other route, one to everywhere by way of a guest too.
+        /// The default route by a gateway. Below every other route, even one to everywhere by way of a guest.
         DEFAULT_ROUTE = 98;
-        /// What no route is for.
+        /// Packets without a route.
         NO_ROUTE = 0;
     }
     routes [Route, Path] {
@@ -206,13 +208,13 @@ priorities! {
         ROUTE = 100 + 257;
     }
     fit [Fit] {
-        /// What does not fit.
+        /// Packets that are too long.
         LONGER = 100;
     }
     next_hop [NextHop] {
         /// Fixed addresses of ports.
         FIXED = 100;
-        /// Addresses that somebody announced. Below fixed ones: those are theirs whose port has them.
+        /// Addresses that a port announced. Below fixed addresses, which belong to their port.
         HELD = 95;
         /// Neighbours outside whose MAC is known.
         OUTSIDE = 90;
@@ -220,32 +222,32 @@ priorities! {
         SOUGHT = 80;
         /// Neighbours outside that nobody has asked for yet.
         UNRESOLVED = 60;
-        /// What another hypervisor sends outside.
+        /// Packets that another hypervisor sends outside.
         ONWARD = 50;
-        /// Addresses that nobody has announced. Below all that leaves by a gateway: on an external network whoever is looked
-        /// for is asked for outside.
+        /// Addresses that no port has announced. Below all that leaves by a gateway: on an external network the
+        /// controller asks outside.
         UNHELD = 40;
         /// Addresses that nobody has.
         UNREACHABLE = 0;
     }
     refuse [Refuse] {
-        /// ICMP for a router itself, which is discarded without a word.
+        /// ICMP for a router itself, which is discarded without an error.
         SILENT = 200;
-        /// What comes by a port.
+        /// Packets that came in by a port.
         PORT = 100;
     }
     report [Report] {
-        /// By the port of a router that speaks.
+        /// Errors by a router's port.
         PORT = 100;
     }
     translate [Translate] {
-        /// What came from outside and goes back.
+        /// Packets that came from outside and go back.
         BACK = 200;
-        /// What leaves; one above, its fragments, where they pass a meter.
+        /// Packets that leave. One above are their fragments, where they pass a meter.
         LEAVING = 100 + 1;
     }
     switch [Switch] {
-        /// What the connection tracker makes nothing of, and would leave with a guest's address.
+        /// Packets that the connection tracker cannot place: they would leave with a guest's address.
         INVALID = 200;
         /// The MAC of a port.
         PORT = 100;
@@ -257,11 +259,11 @@ priorities! {
         GROUP_FROM_GUESTS = 20;
         /// A group, otherwise.
         GROUP = 10;
-        /// Any other MAC, on a network that is outside as well.
+        /// Any other MAC, on a provider network.
         OUTSIDE = 5;
     }
     deliver [Deliver] {
-        /// Whatever has come so far.
+        /// Every packet that comes this far.
         OUT = 0;
     }
 }

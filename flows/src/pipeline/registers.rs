@@ -1,12 +1,12 @@
-//! The registers: one row each, with the bits that it has and the stages between which it means something.
+//! The registers: one row each, with its bits and the stages between which they have a meaning.
 //!
-//! Two registers may have bits in common where one is read for the last time before the other is set. That is checked when
-//! this is compiled; that flows set and read registers only where they mean something is checked by a test.
+//! Two registers may share bits if one is read for the last time before the other is set. The compiler checks that. A
+//! test checks that flows set and read registers only between their stages.
 
 use super::Stage;
 use rust_openflow::{Action, Field, Match, Subfield};
 
-/// Some bits of Open vSwitch's registers, which mean one thing from a stage to another.
+/// Some bits of Open vSwitch's registers. They have one meaning between two stages.
 #[derive(Clone, Copy, Debug)]
 pub struct Register {
     /// Its name in the documentation.
@@ -22,13 +22,13 @@ pub struct Register {
     /// The last stage whose flows read it.
     pub to: Stage,
     holds: &'static str,
-    /// How wide the field is.
+    /// The width of the field in bits.
     whole: u16,
-    /// Its lowest bit among those of all registers, where `reg0` is the highest (ovs-fields(7), "Registers").
+    /// Its lowest bit among the bits of all registers. `reg0` is the highest (ovs-fields(7), "Registers").
     lowest: u16,
 }
 
-/// The bits of all registers.
+/// The number of bits of all registers.
 const ALL: u16 = 512;
 
 /// A row: what it holds; constant, name; field, lowest bit, number of bits; first and last stage.
@@ -53,7 +53,7 @@ macro_rules! registers {
     };
 }
 
-/// How many bits the fields have.
+/// The widths of the fields in bits.
 #[allow(non_upper_case_globals, reason = "they are named as the fields are")]
 mod width {
     pub(super) const reg: u16 = 32;
@@ -64,57 +64,57 @@ mod width {
 registers! {
     /// The key of the network that the packet is on.
     NETWORK "network" = reg 0 [0; 32], Classify..=IngressRules;
-    /// Where the packet came from: 0 the controller, 1 a guest of this hypervisor or a router's gateway here, 2 a tunnel, 3 a
-    /// provider network.
+    /// Where the packet came from: 0 the controller, 1 a guest of this hypervisor or a router's gateway here, 2 a
+    /// tunnel, 3 a provider network.
     ORIGIN "origin" = reg 1 [0; 32], Classify..=Switch;
     /// The key of the router that the packet is for.
     ROUTER "router" = reg 2 [0; 32], Router..=Switch;
-    /// The OpenFlow port to send the packet out of.
+    /// The OpenFlow port that the packet leaves by.
     OUTPUT "output" = reg 3 [0; 32], Switch..=Deliver;
-    /// R, S and O flags of a neighbour advertisement in the making, as in its reserved field. The lowest bit marks an anycast
-    /// address.
+    /// The flags of a neighbour advertisement in the making (R, S, O), as in its reserved field. The lowest bit marks
+    /// an anycast address.
     ADVERTISED_FLAGS "advertised flags" = reg 4 [0; 32], Outside..=AdvertiseOptions;
     /// The MTU of the network that a packet is routed to, in octets.
     NEXT_MTU "next MTU" = reg 4 [0; 32], Router..=Report;
-    /// The tag that a packet from outside had, as `vlan_tci`: an answer has it again.
+    /// The tag of a packet from outside, as in `vlan_tci`. An answer gets it again.
     TAG "tag" = reg 5 [0; 16], Classify..=Route;
-    /// Which of several next hops, from 0: chosen by a hash of addresses and ports.
+    /// The number of the chosen next hop, from 0. A hash of addresses and ports chooses it.
     PATH "path" = reg 5 [0; 32], Route..=Path;
-    /// The MAC that an answer tells.
+    /// The MAC that an answer contains.
     ANSWER_MAC "answer's MAC" = xreg 3 [0; 48], Outside..=Advertise;
-    /// The type of an advertisement's option, on its way into the packet.
+    /// The type of an advertisement's option, before it is copied into the packet.
     OPTION_TYPE "option type" = xreg 3 [0; 8], AdvertiseOptions..=AdvertiseOptions;
-    /// The MAC of whoever sent what is routed.
+    /// The MAC of the sender of a routed packet.
     SENDER_MAC "sender's MAC" = xreg 3 [0; 48], Router..=NextHop;
-    /// 1 if the packet is longer than the next network takes.
+    /// 1 if the packet is longer than the next network's MTU.
     LONGER "longer" = reg 6 [31; 1], Outside..=Fit;
-    /// An IPv4 address that is kept while two are swapped.
+    /// An IPv4 address while two addresses are swapped.
     SWAPPED_IPV4 "swapped address" = xxreg 2 [0; 32], Advertise..=Advertise;
-    /// The next hop's address, an IPv4 one as `::ffff:a.b.c.d` (RFC 4291 §2.5.5.2).
+    /// The next hop's address. An IPv4 address is `::ffff:a.b.c.d` (RFC 4291 §2.5.5.2).
     NEXT_HOP "next hop" = xxreg 2 [0; 128], Route..=Report;
-    /// The key of the network on which a router got the packet.
+    /// The key of the network where the packet came to a router.
     ARRIVED "arrived" = reg 12 [0; 32], Router..=Translate;
-    /// Why a router does not take the packet: 1 hop limit, 2 no route, 3 address unreachable, 4 too big, 5 its own address, 6
-    /// an address that its holder is asked for.
+    /// Why a router does not forward the packet: 1 hop limit, 2 no route, 3 unreachable, 4 too big, 5 own address, 6 no
+    /// holder known.
     PROBLEM "problem" = reg 13 [0; 32], Router..=Report;
-    /// Stands for the set of security groups whose rules count.
+    /// The number of the set of security groups whose rules apply.
     POLICY "policy" = xreg 7 [0; 64], Egress..=IngressRules;
 }
 
-/// What [`ORIGIN`] holds.
+/// The values of [`ORIGIN`].
 pub mod origin {
-    /// Sent by the controller: goes to local ports only.
+    /// Sent by the controller. It goes to local ports only.
     pub const CONTROLLER: u32 = 0;
-    /// Sent by a guest of this hypervisor, or routed from or to outside by a gateway here: may go to other hypervisors and
-    /// outside.
+    /// Sent by a guest of this hypervisor, or routed from or to outside by a gateway here. It may go to other
+    /// hypervisors and outside.
     pub const GUEST: u32 = 1;
-    /// Came through a tunnel: goes to local ports only.
+    /// Came through a tunnel. It goes to local ports only.
     pub const TUNNEL: u32 = 2;
-    /// Came from a provider network: goes to local ports only.
+    /// Came from a provider network. It goes to local ports only.
     pub const PROVIDER: u32 = 3;
 }
 
-/// What [`PROBLEM`] holds.
+/// The values of [`PROBLEM`].
 pub mod problem {
     /// The hop limit ends at the router.
     pub const HOP_LIMIT: u32 = 1;
@@ -122,26 +122,29 @@ pub mod problem {
     pub const NO_ROUTE: u32 = 2;
     /// Nobody has the next hop's address.
     pub const UNREACHABLE: u32 = 3;
-    /// It is longer than the next network takes.
+    /// The packet is longer than the next network's MTU.
     pub const TOO_BIG: u32 = 4;
-    /// It is for the router itself, which does not answer it.
+    /// The packet is for the router itself, which does not answer it.
     pub const OWN_ADDRESS: u32 = 5;
-    /// Nobody has said yet that it has the next hop's address, out of the pairs of ports.
+    /// The next hop's address is from address pairs, and no port has announced it yet.
     pub const UNHELD: u32 = 6;
 }
 
 impl Register {
     /// What it holds.
+    #[must_use]
     pub fn holds(&self) -> &'static str {
         self.holds.trim()
     }
 
-    /// Its bits of the field.
+    /// Its bits in the field.
+    #[must_use]
     pub fn bits(&self) -> Subfield {
         Subfield::new(self.field, self.offset, self.width)
     }
 
-    /// Its text as `ovs-ofctl` has it (ovs-actions(7), "Fields and Subfields").
+    /// Its text in the syntax of `ovs-ofctl` (ovs-actions(7), "Fields and Subfields").
+    #[must_use]
     pub fn subfield(&self) -> String {
         let (field, last) = (self.field.name(), self.offset + self.width - 1);
         match self.width {
@@ -163,7 +166,8 @@ impl Register {
         }
     }
 
-    /// Copies a field into it, or its lowest bits.
+    /// Copies the lowest bits of a field into it.
+    #[must_use]
     pub fn copy_from(&self, field: Field) -> Action {
         Action::Move {
             src: Subfield::new(field, 0, field.bits().min(self.width)),
@@ -175,6 +179,7 @@ impl Register {
     }
 
     /// Copies it into a field that has as many bits.
+    #[must_use]
     pub fn copy_to(&self, field: Field) -> Action {
         Action::Move {
             src: self.bits(),
@@ -182,25 +187,28 @@ impl Register {
         }
     }
 
-    /// What a packet that came up had in it. A switch leaves out registers that are 0, and tells wide ones as narrow ones.
+    /// Its value in a packet that came up. A switch leaves out registers that are 0, and reports wide ones as narrow
+    /// ones.
+    #[must_use]
     pub fn read(&self, packet: &Match) -> u128 {
         let first = (ALL - (self.lowest - self.offset) - self.whole) / 32;
         let narrow = (first..first + self.whole / 32).map(|number| Field::reg(number as u8));
-        let value = |field| packet.value(field).unwrap_or_default();
-        let whole = narrow.fold(0, |wide, field| wide << 32 | value(field));
+        let whole = narrow.fold(0, |wide, field| {
+            wide << 32 | packet.value(field).unwrap_or_default()
+        });
         let whole = packet.value(self.field).unwrap_or(whole);
         (whole & self.mask()) >> self.offset
     }
 
-    /// Its bits in its field.
+    /// The mask of its bits in its field.
     fn mask(&self) -> u128 {
         u128::MAX >> (128 - self.width) << self.offset
     }
 }
 
-/// Matches that look at registers.
+/// Matches on registers.
 pub trait Holding {
-    /// Only packets that have this value in that register.
+    /// Only packets with this value in that register.
     fn holding(self, register: Register, value: impl Into<u128>) -> Self;
 }
 
@@ -214,9 +222,10 @@ impl Holding for Match {
     }
 }
 
-/// Whether no two registers have a bit in common while both mean something.
+/// Whether no two registers share a bit while both have a meaning.
 ///
-/// In the stage where one is read for the last time another may be set: a flow reads what it needs before it sets anything.
+/// In the stage where one register is read for the last time, another may be set: a flow reads what it matches before
+/// it sets anything.
 const fn live_apart(registers: &[Register]) -> bool {
     let mut one = 0;
     while one < registers.len() {

@@ -2,7 +2,7 @@
 
 use rust_openflow::{Instruction, TableId};
 
-/// What becomes of a packet that no flow of a stage matches.
+/// What happens to a packet that no flow of a stage matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Miss {
     /// It is dropped.
@@ -11,20 +11,20 @@ pub enum Miss {
     Goto(Stage),
 }
 
-/// How a stage is described.
+/// A stage and its description.
 #[derive(Clone, Copy, Debug)]
 pub struct StageSpec {
     /// The stage.
     pub stage: Stage,
     /// Its name.
     pub name: &'static str,
-    /// What it is for: its documentation, as it is written.
+    /// What it is for: its documentation, as written below.
     asks: &'static str,
-    /// What becomes of a packet that no flow matches.
+    /// What happens to a packet that no flow matches.
     pub miss: Miss,
 }
 
-/// A row: what it is for; variant, table, name; what becomes of what no flow matches.
+/// A row: what it is for; variant, table, name; what happens to a packet that no flow matches.
 macro_rules! stages {
     ($($(#[doc = $asks:literal])+ $stage:ident = $table:literal, $name:literal, else $miss:expr;)+) => {
         /// A stage of the pipeline: one OpenFlow table.
@@ -34,7 +34,7 @@ macro_rules! stages {
             $($(#[doc = $asks])+ $stage = $table,)+
         }
 
-        /// All stages, in the order in which a packet passes them.
+        /// All stages, in the order in which packets pass them.
         pub const STAGES: &[StageSpec] = &[$(StageSpec {
             stage: Stage::$stage,
             name: $name,
@@ -45,81 +45,89 @@ macro_rules! stages {
 }
 
 stages! {
-    /// Where from: a guest's port, a tunnel or a provider network? Sets the network and origin registers.
+    /// Did it come from a guest's port, a tunnel or a provider network? Sets the network and origin registers.
     Classify = 0, "classify", else Miss::Drop;
-    /// Does it come from the IPv6 endpoint of a hypervisor? Sets the network and origin registers.
+    /// Did it come from the IPv6 endpoint of a hypervisor? Sets the network and origin registers.
     TunnelIpv6 = 2, "tunnel IPv6", else Miss::Drop;
-    /// The same, over IPv4: one table with endpoints of both families would send each packet up on a kernel's datapath.
+    /// Did it come from the IPv4 endpoint of a hypervisor? A table of its own: with endpoints of both versions in one
+    /// table, a kernel's datapath would send up each packet.
     TunnelIpv4 = 4, "tunnel IPv4", else Miss::Drop;
-    /// Does a guest's packet come from an address that somebody may have? Fragments pass a meter of the port's.
+    /// Is the source of a guest's packet an address that somebody may have? Fragments pass a meter of the port.
     Martians = 6, "martians", else Miss::Goto(Stage::Guard);
-    /// May this guest send this: MAC, IPv6, IPv4 and ARP source, router advertisements, DHCP server messages?
+    /// May this guest send this? Checks MAC, IPv6, IPv4 and ARP source, router advertisements and DHCP server messages.
     Guard = 8, "guard", else Miss::Drop;
-    /// May this guest say this about neighbours: targets and link-layer options of its solicitations and advertisements?
+    /// May this guest send this Neighbor Discovery message? Checks targets and link-layer options.
     NeighborGuard = 12, "neighbor guard", else Miss::Goto(Stage::Punt);
-    /// Is it for the controller: Router Solicitation, DHCPv6, DHCPv4? Each guest's punts pass a meter of its own.
+    /// Is it for the controller: Router Solicitation, DHCPv6 or DHCPv4? Each guest's punts pass a meter of its own.
     Punt = 16, "punt", else Miss::Goto(Stage::Neighbor);
-    /// The same as martians, of what comes from outside.
+    /// The checks of stage martians, for packets from outside.
     Border = 18, "border", else Miss::Goto(Stage::Outside);
-    /// What came from an external network: is it for a router's gateway here, does it ask for one, does it tell of next
-    /// hops?
+    /// Is this packet from an external network for a router's gateway here? Does it ask for one, or tell of next hops?
     Outside = 20, "outside", else Miss::Goto(Stage::Switch);
-    /// Can a flow answer it: a Neighbor Solicitation or an ARP request for an address of a router or of a guest?
+    /// Can a flow answer it? It can if this is a Neighbor Solicitation or ARP request for an address of a router or
+    /// guest.
     Neighbor = 24, "neighbor", else Miss::Goto(Stage::Egress);
-    /// Turns the solicitation into an advertisement: addresses and flags, of an answer or to a duplicate address probe.
+    /// Turns a solicitation into an advertisement: addresses and flags, for an answer or for a duplicate address probe.
     /// Turns an ARP request into its reply.
     Advertise = 26, "advertise", else Miss::Drop;
-    /// Turns the solicitation into an advertisement: fields that exist only once it is one.
+    /// Turns a solicitation into an advertisement: the fields that only an advertisement has.
     AdvertiseOptions = 28, "advertise options", else Miss::Drop;
-    /// Is what this guest sends under rules, and whose? Looks its connection up.
+    /// Which rules apply to what this guest sends? Looks its connection up.
     Egress = 32, "egress", else Miss::Drop;
-    /// Does a rule of the guest's security groups let it send this, or does it answer a connection that it may take?
+    /// Does a rule of the guest's security groups allow it to send this, or is it an answer on a connection that the
+    /// guest may accept?
     EgressRules = 36, "egress rules", else Miss::Drop;
     /// Is it for a router of this network? Sets the router register.
     Router = 40, "router", else Miss::Goto(Stage::Switch);
-    /// What does the router do with it: echo reply, or longest prefix, hop limit, next hop?
+    /// What does the router do with it: answer an echo request, or find the longest prefix, the hop limit and the next
+    /// hop?
     Route = 44, "route", else Miss::Drop;
-    /// Which of the next hops that share the traffic of a route?
+    /// Which of the next hops that share a route's traffic?
     Path = 46, "path", else Miss::Drop;
-    /// Does it fit the next network?
+    /// Is it short enough for the next network?
     Fit = 47, "fit", else Miss::Goto(Stage::NextHop);
-    /// Which MAC has the next hop?
+    /// Which MAC does the next hop have?
     NextHop = 48, "next hop", else Miss::Drop;
-    /// Which guest's packet does a router not take? What it may be told passes the meter of its punts.
+    /// Which guest's packet does a router not forward? Errors to the guest pass the meter of its punts.
     Refuse = 50, "refuse", else Miss::Drop;
-    /// Which router's address on the network where the packet came in tells the guest, and what? To the controller.
+    /// From which address does the router report the error, and which error? Sends the packet to the controller.
     Report = 52, "report", else Miss::Drop;
     /// Is it IPv4 that a router's gateway here sends outside from its own address?
     Translate = 54, "translate", else Miss::Goto(Stage::Switch);
-    /// Where is this MAC: a local port, a tunnel to its hypervisor, or the provider network? Multicast goes to the members
-    /// of the network.
+    /// Where is this MAC: on a local port, through a tunnel to its hypervisor, or on the provider network? Multicast
+    /// goes to the members of the network.
     Switch = 56, "switch", else Miss::Drop;
-    /// Is what is sent to this guest under rules, and whose? Looks its connection up.
+    /// Which rules apply to what is sent to this guest? Looks its connection up.
     Ingress = 60, "ingress", else Miss::Drop;
-    /// Does a rule of the guest's security groups let it have this, or is it an answer on a connection that it may make?
+    /// Does a rule of the guest's security groups allow it to get this, or is it an answer on a connection that the
+    /// guest may open?
     IngressRules = 64, "ingress rules", else Miss::Drop;
-    /// Out of the port in the output register.
+    /// Sends it out of the port in the output register.
     Deliver = 72, "deliver", else Miss::Drop;
 }
 
 impl Stage {
     /// The table's number.
+    #[must_use]
     pub const fn table(self) -> TableId {
         TableId(self as u8)
     }
 
     /// The instruction that takes a packet there.
+    #[must_use]
     pub fn goto(self) -> Instruction {
         Instruction::GotoTable(self.table())
     }
 
     /// The stage that is this table.
+    #[must_use]
     pub fn of(table: TableId) -> Option<Self> {
         let mut stages = STAGES.iter().map(|spec| spec.stage);
         stages.find(|stage| stage.table() == table)
     }
 
     /// The name that it has in the documentation.
+    #[must_use]
     pub fn name(self) -> &'static str {
         let spec = STAGES.iter().find(|spec| spec.stage == self);
         spec.map_or("", |spec| spec.name)
@@ -128,12 +136,13 @@ impl Stage {
 
 impl StageSpec {
     /// The question that the stage answers.
+    #[must_use]
     pub fn asks(&self) -> &'static str {
         self.asks.trim()
     }
 }
 
-/// A packet only moves down.
+/// Whether packets only move to higher tables.
 const fn moves_down(stages: &[StageSpec]) -> bool {
     let mut at = 0;
     while at < stages.len() {

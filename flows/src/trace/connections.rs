@@ -1,14 +1,14 @@
-//! What a connection tracker remembers, as far as flows ask it.
+//! What a connection tracker knows, as far as flows match it.
 
 use super::Packet;
 use rust_openflow::{Action, Field};
 use std::collections::BTreeMap;
 
-/// The connections that a switch knows, by zone. A trace adds those that flows commit, so that an answer, or the next
-/// packet, can be traced with what is known then.
+/// The connections that a switch knows, by zone. A trace adds those that flows commit. So an answer, or the next
+/// packet, can be traced with them.
 ///
-/// As Open vSwitch has it: a connection is new until it was answered, ICMP that is no echo belongs to none, and a packet
-/// that is no IP is not looked up.
+/// By Open vSwitch's rules, a connection is new until it is answered. ICMP other than echo belongs to no connection. A
+/// packet that is not IP is not looked up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Connections(BTreeMap<(u16, Ends), Connection>);
 
@@ -18,7 +18,7 @@ struct Connection {
     answered: bool,
 }
 
-/// What names a connection, from its opener's side.
+/// The ends of a connection, seen from its opener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Ends {
     ethertype: u128,
@@ -36,7 +36,7 @@ const TRACKED: u128 = 0x20;
 const IPV4: u128 = 0x0800;
 const IPV6: u128 = 0x86dd;
 
-/// The fields in which what is known of a connection is shown.
+/// The fields that show what is known of a connection.
 const SHOWN: [Field; 11] = [
     Field::CT_STATE,
     Field::CT_ZONE,
@@ -52,7 +52,7 @@ const SHOWN: [Field; 11] = [
 ];
 
 impl Connections {
-    /// Looks up the connection of a packet, and writes what is known of it beside the packet.
+    /// Looks up the connection of a packet, and sets the packet's connection fields.
     pub(super) fn track(&mut self, zone: u16, packet: &mut Packet) {
         forget(packet);
         if ![IPV4, IPV6].contains(&packet.get(Field::ETH_TYPE)) {
@@ -95,7 +95,7 @@ impl Connections {
     }
 }
 
-/// Takes away what is known of the packet's connection.
+/// Clears the connection fields of a packet.
 pub(super) fn forget(packet: &mut Packet) {
     SHOWN.iter().for_each(|field| packet.set(*field, 0));
 }
@@ -122,7 +122,7 @@ fn show(packet: &mut Packet, state: u128, mark: u128, opener: Ends) {
 const ECHO: [(u128, u128); 2] = [(8, 0), (128, 129)];
 
 impl Ends {
-    /// The ends of a packet's connection; ICMP that is no echo has none.
+    /// The ends of a packet's connection. ICMP other than echo has none.
     fn of(packet: &Packet) -> Option<Self> {
         let ethertype = packet.get(Field::ETH_TYPE);
         let (source, destination) = match ethertype {
@@ -145,19 +145,11 @@ impl Ends {
         })
     }
 
-    /// Seen from the other side.
+    /// The same connection seen from the other side.
     fn turned(self) -> Self {
-        let kind = |kind| {
-            let pair = |(a, b): &(u128, u128)| match kind {
-                kind if kind == *a => Some(*b),
-                kind if kind == *b => Some(*a),
-                _ => None,
-            };
-            ECHO.iter().find_map(pair).unwrap_or(kind)
-        };
         let (source, destination) = match self.protocol {
             1 | 58 => (
-                (self.destination.0, kind(self.source.1)),
+                (self.destination.0, turned_type(self.source.1)),
                 (self.source.0, self.destination.1),
             ),
             _ => (self.destination, self.source),
@@ -169,11 +161,21 @@ impl Ends {
         }
     }
 
-    /// Whether it cannot be the first packet of a connection.
+    /// Whether it can only be an answer, never the first packet of a connection.
     fn is_answer(self) -> bool {
         let icmp = [1, 58].contains(&self.protocol);
         icmp && ECHO.iter().any(|(_, reply)| *reply == self.source.1)
     }
+}
+
+/// The answer's type for that of a request, and the other way round.
+fn turned_type(kind: u128) -> u128 {
+    let turned = ECHO.iter().find_map(|(request, reply)| match kind {
+        kind if kind == *request => Some(*reply),
+        kind if kind == *reply => Some(*request),
+        _ => None,
+    });
+    turned.unwrap_or(kind)
 }
 
 /// Type and code of an echo request or its answer.
@@ -190,7 +192,7 @@ fn echo(packet: &Packet, protocol: u128) -> Option<(u128, u128)> {
     (kind == known.0 || kind == known.1).then_some((kind, code))
 }
 
-/// The mark that a commit gives.
+/// The mark that a commit sets.
 pub(super) fn mark_of(exec: &[Action]) -> Option<u128> {
     exec.iter().rev().find_map(|action| {
         if let Action::SetField { field, value, .. } = action

@@ -5,16 +5,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv6Addr;
 
-/// The fields of a packet and the registers beside it. A field that was not set is 0, as a switch has it.
+/// The fields of a packet, and the registers beside it. A field that was not set is 0, as in a switch.
 ///
-/// The wider registers are the narrow ones side by side (ovs-fields(7)): `xreg0` is `reg0` and `reg1`, `xxreg0` is `reg0`
-/// to `reg3`, the first the most significant. Beside the fields is the packet's length, 0 unless it is told.
+/// Wide registers consist of narrow ones side by side (ovs-fields(7)). `xreg0` is `reg0` and `reg1`, `xxreg0` is `reg0`
+/// to `reg3`, the first the most significant. The second value is the packet's length in octets, 0 unless it was set.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Packet(BTreeMap<Field, u128>, usize);
 
-/// A match leaves open what a packet has in this field.
+/// A match does not say the whole value of this field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} has a mask: a packet has one value in each field")]
+#[error("{0} has a mask, but a packet has one value in each field")]
 pub struct UnsettledField(pub Field);
 
 impl Packet {
@@ -30,7 +30,7 @@ impl Packet {
             }
             packet.set(field.field, field.value);
         }
-        // A switch has the tag as one field, and the pipeline asks for that.
+        // A switch shows the tag as one field, and the pipeline matches that field.
         let (vid, pcp) = (packet.get(Field::VLAN_VID), packet.get(Field::VLAN_PCP));
         if vid != 0 {
             packet.set(Field::VLAN_TCI, pcp << 13 | vid);
@@ -41,18 +41,19 @@ impl Packet {
     }
 
     /// A packet that came in by this OpenFlow port.
+    #[must_use]
     pub fn new(in_port: u32) -> Self {
         Self::default().with(Field::IN_PORT, in_port)
     }
 
-    /// The same, with this value of a field.
+    /// The same packet with this value in a field.
     #[must_use]
     pub fn with(mut self, field: Field, value: impl Into<u128>) -> Self {
         self.set(field, value.into());
         self
     }
 
-    /// The same, with this MAC in a field.
+    /// The same packet with this MAC in a field.
     #[must_use]
     pub fn mac(self, field: Field, mac: [u8; 6]) -> Self {
         let value = mac
@@ -61,13 +62,13 @@ impl Packet {
         self.with(field, value)
     }
 
-    /// The same, with this address in a field.
+    /// The same packet with this address in a field.
     #[must_use]
     pub fn ipv6(self, field: Field, address: Ipv6Addr) -> Self {
         self.with(field, address.to_bits())
     }
 
-    /// The same, so many octets long with its Ethernet header.
+    /// The same packet with this length in octets, with its Ethernet header.
     #[must_use]
     pub fn long(mut self, octets: usize) -> Self {
         self.1 = octets;
@@ -80,12 +81,14 @@ impl Packet {
     }
 
     /// The value of a field.
+    #[must_use]
     pub fn get(&self, field: Field) -> u128 {
         let narrow = registers(field).into_iter().flatten();
         narrow.fold(0, |value, register| value << 32 | self.stored(register)) | self.stored(field)
     }
 
     /// The address in a field.
+    #[must_use]
     pub fn address(&self, field: Field) -> Ipv6Addr {
         Ipv6Addr::from_bits(self.get(field))
     }
@@ -101,7 +104,7 @@ impl Packet {
         }
     }
 
-    /// The same packet without what lies beside it: as it comes out on the other end of a wire.
+    /// The same packet without its registers and metadata: as it comes out at the other end of a wire.
     #[must_use]
     pub fn on_the_wire(mut self) -> Self {
         self.0.retain(|field, _| (Field::ETH_SRC..).contains(field));
@@ -127,8 +130,8 @@ impl Packet {
         self.set(field, self.get(field) & !mask | value & mask);
     }
 
-    /// A hash of addresses and ports, the same both ways. Not Open vSwitch's own: which of several links a packet takes
-    /// differs, that all of a connection take one does not.
+    /// A hash of addresses and ports, the same in both directions. It is not Open vSwitch's own, so it may choose
+    /// another link. As in Open vSwitch, all packets of a connection get the same one.
     pub(crate) fn hash(&self) -> u128 {
         const ENDS: [Field; 10] = [
             Field::IPV4_SRC,
@@ -158,13 +161,12 @@ impl Packet {
     }
 }
 
-/// The narrow registers of which a wide one consists.
+/// The narrow registers that make up a wide one.
 fn registers(field: Field) -> Option<Vec<Field>> {
-    let range = |first: u8, count: u8| (first..first + count).map(Field::reg).collect();
     let wide = (0..8).find(|n| Field::xreg(*n) == field);
     let widest = (0..4).find(|n| Field::xxreg(*n) == field);
-    wide.map(|n| range(2 * n, 2))
-        .or(widest.map(|n| range(4 * n, 4)))
+    let (first, count) = wide.map(|n| (2 * n, 2)).or(widest.map(|n| (4 * n, 4)))?;
+    Some((first..first + count).map(Field::reg).collect())
 }
 
 fn ones(bits: u16) -> u128 {

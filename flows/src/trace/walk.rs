@@ -6,10 +6,10 @@ use crate::flow::{Cookie, Flow};
 use rust_openflow::{Action, Ct, Field, HashFields, Instruction, PortNo, TableId, Zone, ports};
 use std::ops::ControlFlow;
 
-/// As many look-ups as Open vSwitch allows one packet (`MAX_RESUBMITS`).
+/// How many look-ups Open vSwitch allows one packet (`MAX_RESUBMITS`).
 const MAX_LOOKUPS: usize = 4096;
 
-/// Whether the actions and instructions that follow are still done.
+/// Whether the following actions and instructions are still executed.
 type Next = ControlFlow<()>;
 
 /// A packet under way and what is known of it so far.
@@ -51,7 +51,7 @@ impl<'t> Walk<'t> {
         Ok(())
     }
 
-    /// Does what a flow says; returns the table where it goes on.
+    /// Executes a flow. Returns the table where the packet goes on.
     fn follow(&mut self, cookie: Cookie, flow: &Flow) -> Result<Option<TableId>, TraceError> {
         if flow.instructions.is_empty() {
             self.trace.drops.push(Drop::ByFlow(cookie));
@@ -125,7 +125,7 @@ impl<'t> Walk<'t> {
         Ok(Next::Continue(()))
     }
 
-    /// A copy goes on with what is known of its connection; the packet itself stays as it was.
+    /// A copy goes on with the connection's fields set. The packet itself stays unchanged.
     fn through_the_tracker(&mut self, ct: &Ct) -> Result<(), TraceError> {
         let zone = match ct.zone {
             Zone::Value(zone) => zone,
@@ -174,7 +174,7 @@ impl<'t> Walk<'t> {
     }
 }
 
-/// The port that a field of any size holds.
+/// The port number in a field of any size.
 fn port_of(value: u128) -> PortNo {
     u32::try_from(value).map_or(ports::ANY, PortNo)
 }

@@ -1,32 +1,32 @@
-//! Where a packet goes that leaves a switch: what its OpenFlow port stands for.
+//! What a packet's output port leads to.
 
 use super::{Output, Packet};
 use crate::view::View;
 use rust_openflow::Field;
 use sextant_model::{Chassis, ChassisId, PortId, Transport};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
 
-/// What a packet leaves to.
+/// What an output port leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum OutputTarget {
     /// A guest here.
     Guest(PortId),
-    /// Another hypervisor, where it comes in as this packet.
+    /// Another hypervisor, where the packet comes in like this.
     Tunnel(ChassisId, Packet),
-    /// An endpoint that no hypervisor has, or that does not expect what this one sends.
+    /// An endpoint that no hypervisor has, or one that does not accept what this hypervisor sends.
     Underlay(Option<IpAddr>),
     /// A physical network.
     Outside(String),
-    /// A port of which nothing is known.
+    /// A port of unknown use.
     Unknown,
 }
 
 impl Output {
-    /// What it leaves to, from the hypervisor of the view.
-    pub fn way(&self, view: &View<'_>) -> Way {
+    /// What it leads to, from the hypervisor of the view.
+    #[must_use]
+    pub fn way(&self, view: &View<'_>) -> OutputTarget {
         let Some((own, port)) = view.own().zip(u16::try_from(self.port).ok()) else {
-            return Way::Unknown;
+            return OutputTarget::Unknown;
         };
         let mut tunnels = own.tunnel_ports.iter();
         if let Some((transport, _)) = tunnels.find(|(_, tunnel)| **tunnel == port) {
@@ -34,28 +34,28 @@ impl Output {
         }
         let mut patches = own.patch_ports.iter();
         if let Some((physical, _)) = patches.find(|(_, patch)| **patch == port) {
-            return Way::Outside(physical.clone());
+            return OutputTarget::Outside(physical.clone());
         }
         let mut plugged = view.facts.plugged().iter();
         let guest = plugged
             .find(|(_, plugged)| plugged.chassis == *view.chassis && plugged.ofport == Some(port));
-        guest.map_or(Way::Unknown, |(id, _)| Way::Guest(*id))
+        guest.map_or(OutputTarget::Unknown, |(id, _)| OutputTarget::Guest(*id))
     }
 
-    fn across(&self, view: &View<'_>, own: &Chassis, transport: Transport) -> Way {
+    fn across(&self, view: &View<'_>, own: &Chassis, transport: Transport) -> OutputTarget {
         let remote = self.packet.remote();
-        let has = |chassis: &&Arc<Chassis>| {
+        let mut chassis = view.facts.chassis().values();
+        let peer = chassis.find(|chassis| {
             let mut addresses = chassis.encap.endpoints.addresses();
             addresses.any(|address| Some(address) == remote)
-        };
-        let peer = view.facts.chassis().values().find(has);
+        });
         let arrival = peer.and_then(|peer| Some((peer, self.arrival(own, peer, transport)?)));
-        arrival.map_or(Way::Underlay(remote), |(peer, packet)| {
-            Way::Tunnel(peer.id.clone(), packet)
+        arrival.map_or(OutputTarget::Underlay(remote), |(peer, packet)| {
+            OutputTarget::Tunnel(peer.id.clone(), packet)
         })
     }
 
-    /// The packet as it comes in by the peer's tunnel port: of all that lies beside it, the key passes the underlay.
+    /// The packet as it comes in by the peer's tunnel port. Of its metadata only the key passes the underlay.
     fn arrival(&self, own: &Chassis, peer: &Chassis, transport: Transport) -> Option<Packet> {
         let (source, _) = own.encap.endpoints.towards(peer.encap.endpoints)?;
         let in_port = *peer.tunnel_ports.get(&transport)?;
@@ -73,6 +73,7 @@ impl Output {
 
 impl Packet {
     /// The endpoint that it is sent to through a tunnel.
+    #[must_use]
     pub fn remote(&self) -> Option<IpAddr> {
         let ipv6 = self.get(Field::TUN_IPV6_DST);
         let ipv4 = u32::try_from(self.get(Field::TUN_DST)).ok();

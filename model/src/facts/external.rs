@@ -1,4 +1,4 @@
-//! The part of facts that gateways and the outside have.
+//! Facts about gateways and external networks.
 
 use super::Facts;
 use crate::{ChassisId, Intent, NetworkId, Outside, RouterId};
@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 impl Facts {
     /// The hypervisor that has each router's external gateway, and the external network, by router.
+    #[must_use]
     pub fn gateways(&self) -> &OrdMap<RouterId, (ChassisId, NetworkId)> {
         self.gateways.placed()
     }
@@ -25,34 +26,36 @@ impl Facts {
         self.gateways.of(network, chassis)
     }
 
-    /// Hypervisors that have not been heard of for so long that others take their gateways.
+    /// Hypervisors that are silent for so long that others take their gateways.
+    #[must_use]
     pub fn gone(&self) -> &OrdSet<ChassisId> {
         self.gateways.gone()
     }
 
-    /// What each hypervisor has learned of the outside of external networks.
+    /// What each hypervisor has learned on external networks.
+    #[must_use]
     pub fn outside(&self) -> &OrdMap<(ChassisId, NetworkId), Arc<Outside>> {
         self.gateways.outside()
     }
 
-    /// Puts a router's external gateway where it should be, after the router changed.
+    /// Moves a router's external gateway where it belongs, after the router changed.
     pub fn place_gateway(&mut self, intent: &Intent, router: RouterId) {
         self.gateways.place(intent, &self.chassis, router);
     }
 
-    /// Puts every router's external gateway where it should be, after hypervisors or external networks changed.
+    /// Moves every router's external gateway where it belongs, after hypervisors or external networks changed.
     pub fn place_gateways(&mut self, intent: &Intent) {
         for router in intent.routers.keys() {
             self.place_gateway(intent, *router);
         }
     }
 
-    /// Puts every router's external gateway where it should be, after nothing but this one hypervisor changed, joined or left.
+    /// Moves every router's external gateway where it belongs, after only this hypervisor changed, joined or left.
     pub fn place_gateways_after(&mut self, intent: &Intent, chassis: &ChassisId) {
         self.gateways.reconsider(intent, &self.chassis, chassis);
     }
 
-    /// A hypervisor is gone, or back; gateways move. Returns whether that is news.
+    /// A hypervisor is gone, or back, and gateways move. Returns whether this changes anything.
     pub fn mark_gone(&mut self, intent: &Intent, chassis: &ChassisId, gone: bool) -> bool {
         let news = self.gateways.mark(chassis, gone);
         if news {
@@ -61,7 +64,7 @@ impl Facts {
         news
     }
 
-    /// A hypervisor has learned this of the outside of an external network; none: nothing any more.
+    /// A hypervisor has learned this on an external network. `None`: it knows nothing there any more.
     pub fn learn_outside(
         &mut self,
         chassis: &ChassisId,

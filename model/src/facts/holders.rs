@@ -1,22 +1,22 @@
-//! Who has the addresses that ports may use besides their own: whoever announced itself last.
+//! Who has the addresses from address pairs: the port that announced one last.
 
 use super::Facts;
-use crate::{ChassisId, Intent, MacAddr, NetworkId, Port, PortId};
+use crate::{ChassisId, Intent, MacAddr, NetworkId, PortId};
 use imbl::{OrdMap, OrdSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// So many addresses of this kind may one port have at a time: a pair may be a prefix. With one more the oldest goes.
+/// How many such addresses one port may have at a time, since a pair may be a prefix. One more replaces the oldest.
 const MOST: usize = 256;
 
 const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 const LAST: IpAddr = IpAddr::V6(Ipv6Addr::from_bits(u128::MAX));
 
-/// Who has an address that is out of the `allowed_address_pairs` of ports.
+/// Who has an address from the `allowed_address_pairs` of ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AddressHolder {
     /// The port.
     pub port: PortId,
-    /// The MAC, the port's own or one of its pairs.
+    /// The MAC: the port's own, or one from its pairs.
     pub mac: MacAddr,
 }
 
@@ -25,18 +25,18 @@ pub struct AddressHolder {
 pub(super) struct Holders {
     all: OrdMap<(NetworkId, IpAddr), AddressHolder>,
     of_port: OrdSet<(PortId, IpAddr, NetworkId)>,
-    /// In the order of their announcements.
+    /// The order of their announcements.
     ages: Ages,
 }
 
-/// When holders announced what they have: the greater the later.
+/// When holders announced their addresses. A greater number is later.
 #[derive(Clone, Debug, Default)]
 struct Ages {
     last: u64,
     of: OrdMap<(NetworkId, IpAddr), u64>,
 }
 
-/// Who has what does not depend on when it was announced.
+/// When an address was announced does not matter for who has it.
 impl PartialEq for Ages {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -52,6 +52,7 @@ impl Holders {
     }
 
     fn put(&mut self, network: NetworkId, address: IpAddr, holder: AddressHolder) {
+        // The holder before has to lose the address in both maps.
         self.remove(network, address);
         self.of_port.insert((holder.port, address, network));
         self.all.insert((network, address), holder);
@@ -59,7 +60,7 @@ impl Holders {
         self.ages.of.insert((network, address), self.ages.last);
     }
 
-    /// Takes the oldest from a port that has as many as it may.
+    /// Removes a port's oldest address if the port has as many as it may.
     fn make_room(&mut self, port: PortId) {
         if self.of(port).count() < MOST {
             return;
@@ -80,12 +81,13 @@ impl Holders {
 }
 
 impl Facts {
-    /// Who has which of the addresses that ports may use besides their own, by network and address.
+    /// Who has which address from address pairs, by network and address.
+    #[must_use]
     pub fn holders(&self) -> &OrdMap<(NetworkId, IpAddr), AddressHolder> {
         &self.holders.all
     }
 
-    /// What a port has of these addresses.
+    /// The addresses from its pairs that a port has.
     pub fn held_by(&self, port: PortId) -> impl Iterator<Item = (IpAddr, MacAddr)> {
         let held = self.holders.of(port);
         held.filter_map(|(address, network)| {
@@ -94,8 +96,8 @@ impl Facts {
         })
     }
 
-    /// A guest said on a hypervisor that it has an address, at a MAC. It counts if its port is there and may use both.
-    /// Returns whether that is news.
+    /// A guest on a hypervisor said that it has an address at a MAC. It counts if its port is there and may use both.
+    /// Returns whether this changes anything.
     pub fn hold(
         &mut self,
         intent: &Intent,
@@ -120,18 +122,20 @@ impl Facts {
         true
     }
 
-    /// Takes from a port what it may not have any more, after the port or its place changed.
+    /// Removes addresses that a port may not have any more, after the port or its place changed.
     pub(super) fn let_go(&mut self, intent: &Intent, id: PortId) {
         let port = intent.ports.get(&id);
         let network = self.bindings.get(&id).map(|binding| binding.network);
-        let keeps = |address: IpAddr, of: NetworkId| {
-            let holder = self.holders.all.get(&(of, address));
-            let mac = holder.map(|holder| holder.mac);
-            let may = |port: &Port| mac.is_some_and(|mac| port.may_hold(address, mac));
-            network == Some(of) && port.is_some_and(|port| may(port))
-        };
         let held = self.holders.of(id);
-        let gone: Vec<_> = held.filter(|(address, of)| !keeps(*address, *of)).collect();
+        let gone: Vec<_> = held
+            .filter(|(address, of)| {
+                let holder = self.holders.all.get(&(*of, *address));
+                let may_hold = port
+                    .zip(holder)
+                    .is_some_and(|(port, holder)| port.may_hold(*address, holder.mac));
+                network != Some(*of) || !may_hold
+            })
+            .collect();
         for (address, of) in gone {
             self.holders.remove(of, address);
         }

@@ -1,4 +1,4 @@
-//! The part of facts that tunnels between hypervisors have: which pairs have none, and what BFD says of the others.
+//! Facts about tunnels between hypervisors: which pairs have none, and what BFD says about the others.
 
 use super::Facts;
 use crate::{Chassis, ChassisId, Endpoints};
@@ -6,12 +6,12 @@ use imbl::{OrdMap, OrdSet};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What a hypervisor hears of another by BFD through their tunnel (RFC 5880).
+/// What a hypervisor hears from another by BFD through their tunnel (RFC 5880).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TunnelState {
     /// The session is up: packets pass both ways.
     Up,
-    /// It has not come up yet, and there is still time.
+    /// The session has not come up yet, and still has time.
     Awaited,
     /// No packet comes back.
     Down,
@@ -22,28 +22,30 @@ pub enum TunnelState {
 pub struct TunnelWatch {
     /// What is heard.
     pub state: TunnelState,
-    /// How often it came up or went down (`bfd_status:flap_count`): one that differs tells of a session that ended meanwhile.
+    /// How often it came up or went down (`bfd_status:flap_count`). Another number means that a session ended
+    /// meanwhile.
     pub flaps: u64,
 }
 
-/// What one hypervisor hears of its peers.
+/// What one hypervisor hears from its peers.
 pub type TunnelWatches = BTreeMap<ChassisId, TunnelWatch>;
 
-/// What hypervisors hear of each other. A part of [`Facts`].
+/// What hypervisors hear from each other. A part of [`Facts`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Tunnels {
     watches: OrdMap<ChassisId, Arc<TunnelWatches>>,
-    /// Who hears nothing of whom.
+    /// Pairs in which the first hears nothing from the second.
     down: OrdSet<(ChassisId, ChassisId)>,
 }
 
 impl Facts {
-    /// What each hypervisor hears of its peers by BFD; nothing where that is not asked for.
+    /// What each hypervisor hears from its peers by BFD. Empty where BFD is not configured.
+    #[must_use]
     pub fn tunnel_watches(&self) -> &OrdMap<ChassisId, Arc<TunnelWatches>> {
         &self.tunnels.watches
     }
 
-    /// A hypervisor hears this of its peers; empty: nothing is known of that any more.
+    /// A hypervisor hears this from its peers. Empty: nothing is known any more.
     pub fn watch_tunnels(&mut self, chassis: &ChassisId, watches: TunnelWatches) {
         let before = match watches.is_empty() {
             true => self.tunnels.watches.remove(chassis),
@@ -62,8 +64,9 @@ impl Facts {
         self.tunnels.down.extend(silent.map(|(peer, _)| pair(peer)));
     }
 
-    /// How many pairs of hypervisors have no tunnel that carries anything: for want of a family of addresses that both have,
-    /// or since one hears nothing of the other by BFD. Of hypervisors that are gone nothing is expected.
+    /// How many pairs of hypervisors have no working tunnel. Either they share no IP version, or one hears nothing from
+    /// the other by BFD. Hypervisors that are gone do not count.
+    #[must_use]
     pub fn missing_tunnels(&self) -> usize {
         let here = |id: &ChassisId| self.chassis.contains_key(id) && !self.gone().contains(id);
         let mut down = 0;
@@ -76,7 +79,7 @@ impl Facts {
         self.without_family + down
     }
 
-    /// The other hypervisors to which one has no tunnel, since no family of addresses is common to both, by id.
+    /// The hypervisors to which this one has no tunnel, since they share no IP version, by id.
     pub fn without_tunnel<'a>(
         &'a self,
         chassis: &'a Chassis,
@@ -90,7 +93,7 @@ impl Facts {
             .map(|other| &other.id)
     }
 
-    /// The other hypervisors of which one hears nothing by BFD, by id.
+    /// The hypervisors from which this one hears nothing by BFD, by id.
     pub fn unheard<'a>(&'a self, chassis: &'a ChassisId) -> impl Iterator<Item = &'a ChassisId> {
         let watches = self.tunnels.watches.get(chassis);
         let watches = watches.into_iter().flat_map(|watches| watches.iter());
@@ -99,7 +102,7 @@ impl Facts {
             .map(|(peer, _)| peer)
     }
 
-    /// Counts the pairs that have no family of addresses in common.
+    /// Counts the pairs that share no IP version.
     pub(super) fn pair_families(&mut self) {
         let (mut ipv6, mut ipv4) = (0, 0);
         for chassis in self.chassis.values() {

@@ -1,4 +1,4 @@
-//! Takes in changes of the store, and keeps the indexes.
+//! Applies changes of the store, and keeps the indexes.
 
 use super::{Intent, memberships};
 use crate::{
@@ -8,8 +8,9 @@ use crate::{
 use std::sync::Arc;
 
 impl Intent {
-    /// Takes in one change of the store. Changes of what is observed are none of intent's business.
+    /// Applies one change of the store. Changes of facts have no effect.
     pub fn apply(&mut self, change: &Change) {
+        // Counted first, while the object as it was can still be looked at.
         self.recount(change);
         match change {
             Change::Put(object) => self.put(object),
@@ -17,7 +18,7 @@ impl Intent {
         }
     }
 
-    /// What comes to a project or leaves it is counted; what only changes is not.
+    /// Counts what comes to a project or leaves it. An object that only changes is not counted again.
     fn recount(&mut self, change: &Change) {
         let before = self.counted_object(&change.key());
         let was = before.as_ref().and_then(Object::counted);
@@ -36,7 +37,7 @@ impl Intent {
         }
     }
 
-    /// The object under a key, of those that are counted.
+    /// The object under a key, if objects of its kind are counted.
     fn counted_object(&self, key: &Key) -> Option<Object> {
         let Key::Object(key) = key else {
             return None;
@@ -130,7 +131,7 @@ impl Intent {
         self.ports.insert(port.id, port.clone());
     }
 
-    /// A group keeps its number for as long as it exists.
+    /// Gives a group a number, which it keeps for as long as it exists.
     fn number_group(&mut self, group: SecurityGroupId) {
         if self.group_numbers.contains_key(&group) {
             return;

@@ -10,9 +10,9 @@
 //! |   99  |  130  |   83  |   99  |   options …                   |
 //! ```
 //!
-//! Options are read in place, one after the other. Where option 52 says so, `file` and then `sname` hold more of them
-//! (RFC 2131 §4.1): three areas at most, each read once. An area ends after the first option that is malformed. What came in
-//! several instances is still so here.
+//! Options are read in place, in order. Option 52 may say that `file` and then `sname` contain more options (RFC 2131
+//! §4.1). So there are at most three areas, each read once. An area ends after its first malformed option. Several
+//! instances of an option are not joined here.
 
 use super::option;
 use crate::answer::Malformed;
@@ -22,9 +22,9 @@ use std::net::Ipv4Addr;
 pub const FIELDS_LEN: usize = 236;
 /// What tells options from BOOTP's vendor information (RFC 2132 §2).
 pub const MAGIC_COOKIE: [u8; 4] = [99, 130, 83, 99];
-/// `op` of what clients send.
+/// `op` of messages from clients.
 pub const BOOT_REQUEST: u8 = 1;
-/// `op` of what servers send.
+/// `op` of messages from servers.
 pub const BOOT_REPLY: u8 = 2;
 /// The flag of a client that cannot yet receive unicast (RFC 2131 §2).
 pub const BROADCAST: u16 = 0x8000;
@@ -39,7 +39,7 @@ pub enum MessageType {
     Discover = 1,
     /// A server offers.
     Offer = 2,
-    /// A client asks for what was offered, or whether what it has is still right.
+    /// A client asks for the offered address, or whether its address is still right.
     Request = 3,
     /// A client found its address in use by another.
     Decline = 4,
@@ -49,7 +49,7 @@ pub enum MessageType {
     Nak = 6,
     /// A client gives up its lease.
     Release = 7,
-    /// A client asks for configuration alone.
+    /// A client asks for configuration only.
     Inform = 8,
 }
 
@@ -66,11 +66,13 @@ impl MessageType {
     ];
 
     /// The type with this number, if there is one.
+    #[must_use]
     pub fn from_u8(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number).checked_sub(1)?).copied()
     }
 
     /// The name in metrics.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Discover => "discover",
@@ -92,13 +94,13 @@ pub struct Message<'a> {
     pub op: u8,
     /// Hardware type; 1 is Ethernet.
     pub hardware_type: u8,
-    /// Octets of the hardware address that count.
+    /// Octets of the hardware address that are used.
     pub hardware_len: u8,
     /// Relay agents passed.
     pub hops: u8,
     /// Chosen by the client, repeated in the answer.
     pub transaction: [u8; 4],
-    /// For how long the client has tried.
+    /// For how long the client has been trying, in seconds.
     pub seconds: u16,
     /// [`BROADCAST`], or nothing.
     pub flags: u16,
@@ -106,7 +108,7 @@ pub struct Message<'a> {
     pub client: Ipv4Addr,
     /// `yiaddr`: the address that the client is given.
     pub yours: Ipv4Addr,
-    /// `siaddr`: whom to boot from.
+    /// `siaddr`: the server to boot from.
     pub next_server: Ipv4Addr,
     /// `giaddr`: the relay agent.
     pub relay: Ipv4Addr,
@@ -121,7 +123,7 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Opens the message in `bytes`, which begin `offset` octets into what offsets are counted from.
+    /// Reads the message in `bytes`, which begins `offset` octets after the point that offsets count from.
     ///
     /// # Errors
     /// It is shorter than its fields, or BOOTP without the magic cookie.
@@ -189,13 +191,13 @@ impl<'a> Message<'a> {
     }
 }
 
-/// The `N` octets at a place within the fields. Every place is a constant of the format, and within them.
+/// `N` octets at a place in the fields. All callers pass constants of the format that are inside.
 fn array<const N: usize>(fields: &[u8; FIELDS_LEN], at: usize) -> &[u8; N] {
     const { assert!(N <= 128) };
     fields[at..].first_chunk().unwrap_or(&[0; N])
 }
 
-/// Which of the fields hold options too (RFC 2132 §9.3).
+/// Which BOOTP fields contain options (RFC 2132 §9.3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overload {
     /// None.
@@ -210,7 +212,8 @@ pub enum Overload {
 }
 
 impl Overload {
-    /// As option 52 has it.
+    /// The value of option 52.
+    #[must_use]
     pub fn from_u8(number: u8) -> Option<Self> {
         match number {
             1 => Some(Self::BootFile),
@@ -247,12 +250,13 @@ pub struct Options<'a> {
     server_name: Area<'a>,
     /// The areas still to be read.
     left: Overload,
-    /// Whether option 52 was met: it counts once, and only in the first area.
+    /// Whether option 52 was read: it counts once, and only in the first area.
     told: bool,
 }
 
 impl<'a> Options<'a> {
-    /// The octets of the area being read that were not yet read.
+    /// The octets of the current area that are still unread.
+    #[must_use]
     pub fn bytes(&self) -> &'a [u8] {
         self.area.bytes
     }
@@ -269,7 +273,7 @@ impl<'a> Options<'a> {
         Some(())
     }
 
-    /// Takes note of option 52.
+    /// Notes option 52.
     fn overload(&mut self, raw: RawOption<'a>) {
         if !std::mem::replace(&mut self.told, true) {
             let number = raw.value.first().copied().unwrap_or_default();
@@ -335,15 +339,15 @@ impl<'a> Area<'a> {
     }
 }
 
-/// The value that follows a code, and what follows the value.
+/// The value after a code, and the rest after the value.
 fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), &'static str> {
     let (&length, rest) = bytes.split_first().ok_or("option without length")?;
     rest.split_at_checked(usize::from(length))
         .ok_or("option past the end of what contains it")
 }
 
-/// Appends an option whose value `write` appends; one of more than 255 octets as several that are to be read as one
-/// (RFC 3396 §5).
+/// Appends an option whose value `write` appends. A value of more than 255 octets becomes several instances, to be
+/// joined by the reader (RFC 3396 §5).
 pub fn put_option(out: &mut Vec<u8>, code: u8, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.extend([code, 0]);

@@ -1,8 +1,8 @@
-//! Options beside the lease: what a service tells a client that asks for it.
+//! Options besides the lease: the service's configuration for a client.
 //!
-//! A client gets what its parameter request names, or everything if it has none; the subnet mask, the broadcast address
-//! and the MTU it gets anyway, as the reference has it. An option given to the port wins over what the service tells by
-//! itself. What does not fit the longest message that the client takes is left out, the last first.
+//! A client gets the options in its parameter request list, or all options without such a list. It always gets the
+//! subnet mask, the broadcast address and the MTU, as from Neutron. An option given to the port overrides the
+//! service's. Options that do not fit the client's longest message are left out, the last first.
 
 use super::codec::put_option;
 use super::option::{self, Fqdn};
@@ -16,15 +16,15 @@ use std::net::Ipv4Addr;
 /// RCODE1 and RCODE2 of a server (RFC 4702 §2.2).
 const NO_CODE: u8 = 255;
 
-/// Appends options as long as they fit.
+/// Appends options while they fit.
 pub(super) struct OptionWriter<'a> {
     out: &'a mut Vec<u8>,
-    /// Where options end at the latest: there is room for the end option behind.
+    /// Where the last option has to end. Room for the end option is kept after it.
     end: usize,
 }
 
 impl<'a> OptionWriter<'a> {
-    /// Options of a message that ends by `end` octets of `out`.
+    /// Writes options that have to end before `end` octets of `out`.
     pub(super) fn new(out: &'a mut Vec<u8>, end: usize) -> Self {
         let end = end.saturating_sub(1);
         Self { out, end }
@@ -43,14 +43,14 @@ impl<'a> OptionWriter<'a> {
         }
     }
 
-    /// The client's identifier, as it came (RFC 6842 §3).
+    /// Echoes the client's identifier unchanged (RFC 6842 §3).
     pub(super) fn client_id(&mut self, query: &Query<'_>) {
         if let Some(id) = query.client_id {
             self.put(option::CLIENT_ID, id);
         }
     }
 
-    /// For how long, and when to come back: half and seven eighths of it (RFC 2131 §4.4.5).
+    /// The lease time, T1 and T2: half and seven eighths of it (RFC 2131 §4.4.5).
     pub(super) fn times(&mut self, lifetime: u32) {
         self.put(option::LEASE_TIME, &lifetime.to_be_bytes());
         if lifetime != u32::MAX {
@@ -76,8 +76,8 @@ impl<'a> OptionWriter<'a> {
         });
     }
 
-    /// The guest's name as the server has it. The server updates no DNS for its clients, and says so; where the client
-    /// wanted that, it says that it overrode it (RFC 4702 §4). The name is in the form that the client chose.
+    /// The guest's name as the server knows it, in the client's format. The server updates no DNS for its clients, and
+    /// says so. If the client asked for an update, the answer has the override flag (RFC 4702 §4).
     fn fqdn(&mut self, name: &DomainName, asked: Fqdn<'_>) {
         let encoded = asked.flags & Fqdn::ENCODED;
         let overridden = match asked.flags & Fqdn::SERVER_UPDATES {
@@ -94,7 +94,7 @@ impl<'a> OptionWriter<'a> {
     }
 }
 
-/// What to boot, in the fields of BOOTP.
+/// What to boot, in BOOTP's fields.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Boot<'a> {
     /// `siaddr`.
@@ -103,17 +103,20 @@ pub(super) struct Boot<'a> {
     pub(super) file: Option<&'a [u8]>,
 }
 
-/// What a client finds in the fields: the server always, the file unless it asks for the option instead.
+/// BOOTP's fields for a client. The server is always in them, the file only if the client does not ask for it as an
+/// option.
 pub(super) fn boot<'a>(service: &'a Dhcpv4Service, query: &Query<'_>) -> Boot<'a> {
     let server = given(service, query, Dhcpv4Place::NextServer);
-    let file = given(service, query, Dhcpv4Place::Option(option::BOOT_FILE));
+    let file = if query.requested.names(option::BOOT_FILE) {
+        None
+    } else {
+        given(service, query, Dhcpv4Place::Option(option::BOOT_FILE))
+    };
     Boot {
         server: server
             .and_then(|option| option.value.first_chunk::<4>())
             .map(|octets| Ipv4Addr::from(*octets)),
-        file: file
-            .filter(|_| !query.requested.names(option::BOOT_FILE))
-            .map(|option| option.value.as_slice()),
+        file: file.map(|option| option.value.as_slice()),
     }
 }
 
@@ -124,32 +127,42 @@ pub(super) fn put(
     query: &Query<'_>,
     lease: &Dhcpv4Lease,
 ) {
-    let ours = |code| given(service, query, Dhcpv4Place::Option(code)).is_none();
-    let wanted = |code| ours(code) && query.requested.contains(code);
     let address = lease.address;
     options.put(option::SUBNET_MASK, &address.netmask().octets());
-    if ours(option::BROADCAST_ADDRESS) {
+    if is_ours(service, query, option::BROADCAST_ADDRESS) {
         options.put(option::BROADCAST_ADDRESS, &address.broadcast().octets());
     }
-    if ours(option::MTU) {
+    if is_ours(service, query, option::MTU) {
         options.put(option::MTU, &service.mtu.to_be_bytes());
     }
-    // A client that understands it goes by this alone, wherever it stands (RFC 3442).
+    // A client that understands these routes ignores the routers' option, in any order of the two (RFC 3442).
     for code in [option::CLASSLESS_ROUTES, option::CLASSLESS_ROUTES_MICROSOFT] {
-        if wanted(code) && !lease.routes.is_empty() {
+        if is_wanted(service, query, code) && !lease.routes.is_empty() {
             options.routes(code, &lease.routes);
         }
     }
-    if let Some(router) = lease.router.filter(|_| wanted(option::ROUTERS)) {
+    if let Some(router) = lease.router
+        && is_wanted(service, query, option::ROUTERS)
+    {
         options.put(option::ROUTERS, &router.octets());
     }
-    if wanted(option::DNS_SERVERS) && !lease.dns_servers.is_empty() {
+    if is_wanted(service, query, option::DNS_SERVERS) && !lease.dns_servers.is_empty() {
         options.addresses(option::DNS_SERVERS, &lease.dns_servers);
     }
-    names(options, service, query, lease, wanted);
+    names(options, service, query, lease);
     for extra in &service.extra {
         extra_option(options, service, query, extra);
     }
+}
+
+/// Whether the service decides on this option, since the port was not given one.
+fn is_ours(service: &Dhcpv4Service, query: &Query<'_>, code: u8) -> bool {
+    given(service, query, Dhcpv4Place::Option(code)).is_none()
+}
+
+/// Whether the client gets the service's value of this option.
+fn is_wanted(service: &Dhcpv4Service, query: &Query<'_>, code: u8) -> bool {
+    is_ours(service, query, code) && query.requested.contains(code)
 }
 
 fn names(
@@ -157,12 +170,9 @@ fn names(
     service: &Dhcpv4Service,
     query: &Query<'_>,
     lease: &Dhcpv4Lease,
-    wanted: impl Fn(u8) -> bool,
 ) {
-    if let Some(domain) = service
-        .domain
-        .as_ref()
-        .filter(|_| wanted(option::DOMAIN_NAME))
+    if let Some(domain) = &service.domain
+        && is_wanted(service, query, option::DOMAIN_NAME)
     {
         options.put(option::DOMAIN_NAME, domain.as_str().as_bytes());
     }
@@ -174,12 +184,12 @@ fn names(
             .and_then(|domain| host.within(domain));
         options.fqdn(full.as_ref().unwrap_or(host), asked);
     }
-    if wanted(option::HOST_NAME) {
+    if is_wanted(service, query, option::HOST_NAME) {
         options.put(option::HOST_NAME, host.as_str().as_bytes());
     }
 }
 
-/// An option of the port, if it is meant for this client and asked for.
+/// An option of the port, if it is for this client and was requested.
 fn extra_option(
     options: &mut OptionWriter<'_>,
     service: &Dhcpv4Service,
@@ -199,20 +209,16 @@ fn extra_option(
     }
 }
 
-/// What the port was given for a place: of what is meant for this client, that which has the most tags; the first of
-/// several alike.
+/// The port's option for a place. Of those for this client, the one with the most tags wins, then the first.
 fn given<'a>(
     service: &'a Dhcpv4Service,
     query: &Query<'_>,
     place: Dhcpv4Place,
 ) -> Option<&'a Dhcpv4Option> {
-    let meant = |option: &&Dhcpv4Option| {
-        option.place == place
-            && option
-                .tags
-                .iter()
-                .all(|tag| tag.holds(|client| query.is(client)))
-    };
-    let candidates = service.extra.iter().filter(meant);
+    let of_place = service.extra.iter().filter(|option| option.place == place);
+    let candidates = of_place.filter(|option| {
+        let mut tags = option.tags.iter();
+        tags.all(|tag| tag.holds(|client| query.is(client)))
+    });
     candidates.rev().max_by_key(|option| option.tags.len())
 }

@@ -1,5 +1,5 @@
-//! Options that came in several instances, read as one (RFC 3396 §7): their values one behind the other, in the order of the
-//! areas (the options, then `file`, then `sname`).
+//! Joins options that come in several instances (RFC 3396 §7): their values in the order of the areas, which are the
+//! options, then `file`, then `sname`.
 
 use super::codec::{Options, RawOption};
 use crate::answer::Malformed;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 struct Instances<'a> {
     first: RawOption<'a>,
     value: Vec<u8>,
-    /// Whether each says the same.
+    /// Whether all instances have the same value.
     alike: bool,
 }
 
@@ -18,18 +18,18 @@ struct Instances<'a> {
 #[derive(Debug)]
 pub(super) struct Joined<'a> {
     options: Options<'a>,
-    /// Those that came several times: few, and nearly always none.
+    /// Options with several instances. There are few, and nearly always none.
     several: BTreeMap<u8, Instances<'a>>,
 }
 
-/// An option, once.
+/// An option, joined.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct JoinedOption<'a> {
-    /// All of it.
+    /// The joined value.
     pub(super) whole: RawOption<'a>,
-    /// Its first instance, where it came several times.
+    /// Its first instance, if it has several.
     pub(super) first: Option<RawOption<'a>>,
-    /// Whether all instances say the same, so that the first may be all that was meant.
+    /// Whether all instances have the same value. Then the client may have meant the first only.
     pub(super) alike: bool,
 }
 
@@ -53,7 +53,7 @@ impl<'a> Joined<'a> {
         Self { options, several }
     }
 
-    /// Each option, where its first instance is.
+    /// Each option, at the place of its first instance.
     pub(super) fn iter(&self) -> impl Iterator<Item = Result<JoinedOption<'_>, Malformed>> {
         self.options.filter_map(|raw| match raw {
             Ok(raw) => self.joined(raw).map(Ok),

@@ -1,7 +1,7 @@
-//! The options (RFC 2132 and the RFCs named): their codes, and their values as types that cannot be wrong.
+//! The options (RFC 2132 and the RFCs named): their codes, and their values as types that cannot be invalid.
 //!
-//! [`DhcpOption::decode`] borrows from the message. Texts may be empty, as clients send them although §3 says otherwise.
-//! What is not known here survives as [`DhcpOption::Other`].
+//! [`DhcpOption::decode`] borrows from the message. Texts may be empty: §3 forbids it, but clients send them. Unknown
+//! options survive as [`DhcpOption::Other`].
 
 use super::codec::{MessageType, Overload, RawOption, put_option};
 use crate::answer::Malformed;
@@ -35,7 +35,7 @@ pub const MESSAGE_TYPE: u8 = 53;
 pub const SERVER_ID: u8 = 54;
 /// The options that the client asks for (§9.8).
 pub const PARAMETER_REQUEST: u8 = 55;
-/// Why not, for a person (§9.9).
+/// Why a request was refused, for a person (§9.9).
 pub const MESSAGE: u8 = 56;
 /// Octets of the longest message that the client takes (§9.10).
 pub const MAX_MESSAGE_SIZE: u8 = 57;
@@ -91,7 +91,7 @@ pub enum DhcpOption<'a> {
     ServerId(Ipv4Addr),
     /// The options that the client asks for.
     ParameterRequest(&'a [u8]),
-    /// Why not, for a person.
+    /// Why a request was refused, for a person.
     Message(&'a [u8]),
     /// Octets of the longest message that the client takes.
     MaxMessageSize(u16),
@@ -111,9 +111,9 @@ pub enum DhcpOption<'a> {
     ClientFqdn(Fqdn<'a>),
     /// The client's processor architectures.
     ClientArchitectures(&'a [[u8; 2]]),
-    /// Routes; each is whole.
+    /// Classless routes, each complete.
     ClasslessRoutes(&'a [u8]),
-    /// Anything else.
+    /// Any other option.
     Other {
         /// Its code.
         code: u8,
@@ -138,9 +138,9 @@ impl Addresses<'_> {
 pub struct Fqdn<'a> {
     /// N, E, O and S, from the fourth lowest bit to the lowest.
     pub flags: u8,
-    /// RCODE1 and RCODE2, which say nothing.
+    /// RCODE1 and RCODE2. They have no meaning.
     pub codes: [u8; 2],
-    /// The name as it came.
+    /// The name as received.
     pub name: &'a [u8],
 }
 
@@ -254,7 +254,7 @@ fn seconds(option: RawOption<'_>) -> Result<u32, Malformed> {
     fixed(option).map(u32::from_be_bytes)
 }
 
-/// One octet at least.
+/// A value of at least one octet.
 fn something(option: RawOption<'_>) -> Result<&[u8], Malformed> {
     match option.value {
         [] => Err(wrong(option, "option without value")),
@@ -262,7 +262,7 @@ fn something(option: RawOption<'_>) -> Result<&[u8], Malformed> {
     }
 }
 
-/// A value that is items of this many octets.
+/// A value that consists of items of this many octets.
 fn list<const N: usize>(option: RawOption<'_>) -> Result<&[[u8; N]], Malformed> {
     match something(option)?.as_chunks() {
         (items, []) => Ok(items),

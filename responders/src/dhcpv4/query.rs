@@ -1,4 +1,4 @@
-//! What a server accepts of a client's message (RFC 2131 §4.3).
+//! Checks a client's message (RFC 2131 §4.3).
 
 use super::codec::{BOOT_REQUEST, BROADCAST, Message, MessageType};
 use super::joined::{Joined, JoinedOption};
@@ -10,12 +10,12 @@ use std::net::Ipv4Addr;
 
 /// ARP's number for Ethernet.
 const ETHERNET: u8 = 1;
-/// Every client takes as much (RFC 2132 §9.10).
+/// Every client accepts messages of this length (RFC 2132 §9.10).
 const LEAST_MESSAGE: u16 = 576;
-/// The user class by which iPXE tells itself.
+/// iPXE's user class.
 const IPXE: &[u8] = b"iPXE";
 
-/// A client's message that the server is to answer. Every option in it is well formed.
+/// A client's message to answer. Every option in it is well formed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Query<'a> {
     /// Its type, one that clients send.
@@ -24,13 +24,13 @@ pub(super) struct Query<'a> {
     pub(super) message: Message<'a>,
     /// The client's Ethernet address.
     pub(super) mac: MacAddr,
-    /// The address that it would like.
+    /// The address that the client asks for.
     pub(super) requested_address: Option<Ipv4Addr>,
-    /// The server that it speaks to.
+    /// The server that the client talks to.
     pub(super) server_id: Option<Ipv4Addr>,
-    /// To be repeated (RFC 6842).
+    /// The client's identifier, to be echoed (RFC 6842).
     pub(super) client_id: Option<&'a [u8]>,
-    /// What the client says of its name.
+    /// The client's name.
     pub(super) fqdn: Option<Fqdn<'a>>,
     /// Whether a Discover may be answered with an Ack.
     pub(super) rapid_commit: bool,
@@ -42,8 +42,8 @@ pub(super) struct Query<'a> {
     user_class: &'a [u8],
 }
 
-/// The codes of a parameter request, however many options it came in (RFC 3396). A client that requests nothing is
-/// told everything.
+/// The codes of a parameter request list, from all its instances (RFC 3396). A client without such a list gets all
+/// options.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Requested(Option<[u64; 4]>);
 
@@ -55,19 +55,19 @@ impl Requested {
         }
     }
 
-    /// Whether the client is to be told.
+    /// Whether the client gets this option.
     pub(super) fn contains(&self, code: u8) -> bool {
         self.0
             .is_none_or(|bits| bits[usize::from(code >> 6)] >> (code & 63) & 1 == 1)
     }
 
-    /// Whether the client asked for it by its code.
+    /// Whether the client asked for this option by its code.
     pub(super) fn names(&self, code: u8) -> bool {
         self.0.is_some() && self.contains(code)
     }
 }
 
-/// Options that occur once at most, as they were met.
+/// The options that may occur once, as they are read.
 #[derive(Default)]
 struct Singles<'a> {
     kind: Option<MessageType>,
@@ -83,7 +83,7 @@ struct Singles<'a> {
 }
 
 impl<'a> Query<'a> {
-    /// The name of a message for metrics, as far as it can be told.
+    /// The name of a message for metrics, even if the message is invalid.
     pub(super) fn name(message: &Message<'_>) -> &'static str {
         message
             .options
@@ -93,10 +93,10 @@ impl<'a> Query<'a> {
             .map_or("dhcpv4", MessageType::name)
     }
 
-    /// Checks a message of an Ethernet client on this link, whose options are `joined`.
+    /// Checks a message of an Ethernet client on this link, with its options `joined`.
     ///
     /// # Errors
-    /// Ignored where it is none, malformed where an option is.
+    /// Ignored: it is no such message. Malformed: an option is.
     pub(super) fn parse(message: Message<'a>, joined: &'a Joined<'a>) -> Result<Self, Refusal> {
         if message.op != BOOT_REQUEST {
             return Err(Refusal::Ignored("a message that servers send"));
@@ -133,8 +133,8 @@ impl<'a> Query<'a> {
         self.message.flags & BROADCAST != 0
     }
 
-    /// Whether the client is this. Its user class is iPXE's either as such, or with its length before it as RFC 3004
-    /// has it.
+    /// Whether the client has this property. The user class of iPXE comes with its length before it, as in RFC 3004, or
+    /// without.
     pub(super) fn is(&self, client: ClientTrait) -> bool {
         match client {
             ClientTrait::Ipxe => {
@@ -159,7 +159,7 @@ impl<'a> Singles<'a> {
         Ok(singles)
     }
 
-    /// Notes an option. Those that a server does not read may come as they like.
+    /// Notes an option. Options that servers do not read may have any form.
     fn note(&mut self, option: DhcpOption<'a>) {
         match option {
             DhcpOption::MessageType(kind) => self.kind = Some(kind),
@@ -191,7 +191,7 @@ impl<'a> Singles<'a> {
     }
 }
 
-/// What an option says; none if it is one that servers do not read and that came several times, differently.
+/// Decodes an option. `None` for options that servers do not read and that have several, different instances.
 ///
 /// One of a fixed length makes no sense joined: a client that says the same twice means it once.
 fn decode(option: JoinedOption<'_>) -> Result<Option<DhcpOption<'_>>, Malformed> {

@@ -1,4 +1,4 @@
-//! How an Offer, an Ack or a Nak is written: straight into its frame (RFC 2131 §4.1, §4.3, table 3).
+//! Writes an Offer, an Ack or a Nak directly into its frame (RFC 2131 §4.1, §4.3, table 3).
 
 use super::codec::{BOOT_REPLY, Message, MessageType};
 use super::configuration::{self, OptionWriter};
@@ -9,24 +9,24 @@ use crate::frame::{ETHERNET_LEN, Ipv4Addresses, Ipv4FrameBuilder};
 use sextant_model::{Dhcpv4Lease, Dhcpv4Service, MacAddr};
 use std::net::Ipv4Addr;
 
-/// Octets of a usual answer, so that its buffer seldom grows.
+/// The octets of a usual answer, so that its buffer seldom grows.
 const USUAL_LEN: usize = 400;
-/// A BOOTP message has no fewer octets, and some clients insist (RFC 1542 §2.1).
+/// The least octets of a BOOTP message. Some clients insist on it (RFC 1542 §2.1).
 const LEAST_LEN: usize = 300;
 const BROADCAST_MAC: MacAddr = MacAddr([0xff; 6]);
-/// Why a request is refused.
+/// The reason for a Nak.
 const NOT_YOURS: &[u8] = b"not an address of this port";
 
 /// An answer under construction.
 pub(super) struct Reply {
     kind: MessageType,
     frame: Ipv4FrameBuilder,
-    /// Where in the frame the last octet may be.
+    /// Where the frame has to end.
     end: usize,
 }
 
 impl Reply {
-    /// An address for a client, and what goes with it.
+    /// An address for a client, with its configuration.
     pub(super) fn grant(
         kind: MessageType,
         service: &Dhcpv4Service,
@@ -52,7 +52,7 @@ impl Reply {
         reply
     }
 
-    /// Options alone, for the client of this address.
+    /// Configuration only, for the client with this address.
     pub(super) fn inform(
         service: &Dhcpv4Service,
         query: &Query<'_>,
@@ -69,7 +69,7 @@ impl Reply {
         reply
     }
 
-    /// A refusal. The client may have no address that is right here, so it is told as one of all (§4.3.2).
+    /// A refusal. The client may have no valid address here, so the Nak is broadcast (§4.3.2).
     pub(super) fn nak(service: &Dhcpv4Service, query: &Query<'_>, server: Ipv4Addr) -> Self {
         let to = (BROADCAST_MAC, Ipv4Addr::BROADCAST);
         let mut reply = Self::new(MessageType::Nak, service, query, server, to);
@@ -102,7 +102,7 @@ impl Reply {
         }
     }
 
-    /// The fields of BOOTP. A Nak repeats the client's address no more than an Offer does (table 3).
+    /// BOOTP's fields. Neither a Nak nor an Offer repeats the client's address (table 3).
     fn fields(&mut self, query: &Query<'_>, yours: Ipv4Addr, boot: configuration::Boot<'_>) {
         let client = if self.kind == MessageType::Ack {
             query.message.client
@@ -110,7 +110,7 @@ impl Reply {
             Ipv4Addr::UNSPECIFIED
         };
         let mut boot_file = [0; 128];
-        // A zero octet is to follow.
+        // The name needs a zero octet after it.
         if let Some(name) = boot.file.filter(|name| name.len() < boot_file.len()) {
             boot_file[..name.len()].copy_from_slice(name);
         }
@@ -135,7 +135,7 @@ impl Reply {
         options
     }
 
-    /// What it is.
+    /// The type of the message.
     pub(super) fn kind(&self) -> MessageType {
         self.kind
     }
@@ -150,8 +150,8 @@ impl Reply {
     }
 }
 
-/// Where a client receives (§4.1): at the address that it has; else where everybody does, if it says that it must; else
-/// at the address that it is given.
+/// Where a client receives (§4.1). First its own address, then broadcast if the client asks for it, else the address
+/// that it is given.
 fn recipient(query: &Query<'_>, yours: Ipv4Addr) -> (MacAddr, Ipv4Addr) {
     let client = query.message.client;
     if !client.is_unspecified() {

@@ -1,7 +1,7 @@
-//! What a server answers (RFC 2131 §4.3), for a port whose addresses are decided.
+//! Chooses a server's answer (RFC 2131 §4.3) for a port whose addresses are decided.
 //!
-//! A client has one address at a time: the one of the port's that it names, else the first. Lifetimes are the
-//! server's; what the client proposes is not looked at.
+//! A client has one address at a time: the port's address that it names, else the first. The server sets the lifetimes
+//! and ignores the client's wishes.
 
 use super::codec::MessageType;
 use super::query::Query;
@@ -34,12 +34,12 @@ pub(super) fn serve(service: &Dhcpv4Service, packet: &Ipv4Packet<'_>, query: &Qu
     }
 }
 
-/// One message and the service that answers it.
+/// A message and the service that answers it.
 struct Exchange<'a> {
     service: &'a Dhcpv4Service,
     packet: &'a Ipv4Packet<'a>,
     query: &'a Query<'a>,
-    /// What a client gets that names nothing else.
+    /// The lease of a client that names no address.
     first: &'a Dhcpv4Lease,
 }
 
@@ -57,7 +57,7 @@ impl Exchange<'_> {
         self.grant(kind, lease)
     }
 
-    /// §4.3.2: the client chose among offers, or asks whether the address that it remembers or uses is still right.
+    /// §4.3.2. The client chose an offer, or asks whether the address that it remembers or uses is still right.
     fn request(&self) -> Answer {
         let address = match (self.query.server_id, self.query.requested_address) {
             (Some(server), _) if !self.is_server(server) => {
@@ -115,7 +115,7 @@ impl Exchange<'_> {
         }
     }
 
-    /// §4.3.5: options alone, by unicast to an address that the client has from elsewhere.
+    /// §4.3.5: configuration only, by unicast to an address that the client has from elsewhere.
     fn inform(&self) -> Answer {
         let claimed = [self.query.message.client, self.packet.source];
         let Some(client) = claimed

@@ -59,11 +59,13 @@ impl MessageType {
     ];
 
     /// The type with this number, if it is one between client and server.
+    #[must_use]
     pub fn from_u8(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number).checked_sub(1)?).copied()
     }
 
     /// The name in metrics.
+    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Solicit => "solicit",
@@ -141,11 +143,13 @@ pub struct Options<'a> {
 
 impl<'a> Options<'a> {
     /// The options in `bytes`, which begin `offset` octets into what offsets are counted from.
+    #[must_use]
     pub fn new(bytes: &'a [u8], offset: usize) -> Self {
         Self { bytes, offset }
     }
 
     /// The octets of those that were not yet read.
+    #[must_use]
     pub fn bytes(&self) -> &'a [u8] {
         self.bytes
     }

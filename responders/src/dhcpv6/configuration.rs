@@ -1,8 +1,7 @@
-//! Options beside leases: what a service tells a client that asks for it.
+//! Options besides leases: the service's configuration for a client.
 //!
-//! A client gets what its Option Request names and nothing more (RFC 9915 §18.3, §21.7); its own name it also gets
-//! when it sends one. An option given to the port wins over what the service tells by itself, and one that is meant for
-//! clients like this one over one that is meant for all.
+//! A client gets only what its Option Request names (RFC 9915 §18.3, §21.7), and its name if it sends one. An option
+//! given to the port overrides the service's. An option for clients like this one overrides one for all clients.
 
 use super::codec::{MessageType, put_option};
 use super::domain;
@@ -16,16 +15,15 @@ const NTP_ADDRESS: u16 = 1;
 const NTP_MULTICAST: u16 = 2;
 const NTP_NAME: u16 = 3;
 
-/// Appends them.
+/// Appends the options.
 pub(super) fn put(out: &mut Vec<u8>, service: &Dhcpv6Service, query: &Query<'_>) {
     let extra = &service.options.extra;
-    let wanted = |code| query.requested.contains(code) && given(extra, query, code).is_none();
-    if wanted(option::DNS_SERVERS) && !service.dns_servers.is_empty() {
+    if is_wanted(extra, query, option::DNS_SERVERS) && !service.dns_servers.is_empty() {
         put_option(out, option::DNS_SERVERS, |out| {
             put_addresses(out, &service.dns_servers)
         });
     }
-    if wanted(option::DOMAIN_LIST) && !service.domains.is_empty() {
+    if is_wanted(extra, query, option::DOMAIN_LIST) && !service.domains.is_empty() {
         put_option(out, option::DOMAIN_LIST, |out| {
             put_domains(out, &service.domains)
         });
@@ -46,17 +44,18 @@ pub(super) fn put(out: &mut Vec<u8>, service: &Dhcpv6Service, query: &Query<'_>)
     }
 }
 
-/// What the port was given of a code: of what is meant for this client, that which has the most tags; the first of
-/// several alike.
+/// Whether the client gets the service's value of this option.
+fn is_wanted(extra: &[Dhcpv6Option], query: &Query<'_>, code: u16) -> bool {
+    query.requested.contains(code) && given(extra, query, code).is_none()
+}
+
+/// The port's option of a code. Of those for this client, the one with the most tags wins, then the first.
 fn given<'a>(extra: &'a [Dhcpv6Option], query: &Query<'_>, code: u16) -> Option<&'a Dhcpv6Option> {
-    let meant = |option: &&Dhcpv6Option| {
-        option.code == code
-            && option
-                .tags
-                .iter()
-                .all(|tag| tag.holds(|client| query.is(client)))
-    };
-    let candidates = extra.iter().filter(meant);
+    let of_code = extra.iter().filter(|option| option.code == code);
+    let candidates = of_code.filter(|option| {
+        let mut tags = option.tags.iter();
+        tags.all(|tag| tag.holds(|client| query.is(client)))
+    });
     candidates.rev().max_by_key(|option| option.tags.len())
 }
 
@@ -65,15 +64,15 @@ fn may_carry(kind: MessageType, code: u16) -> bool {
     code != option::INFORMATION_REFRESH_TIME || kind == MessageType::InformationRequest
 }
 
-/// Names that have no wire format are left out: the API does not take them.
+/// Names without a wire format are left out. The API does not accept such names.
 fn put_domains(out: &mut Vec<u8>, domains: &[String]) {
     for name in domains {
         let _unsendable = domain::put_text(out, name);
     }
 }
 
-/// The guest's name as the server has it. The server updates no DNS for its clients, and says so; where the client
-/// wanted that, it says that it overrode it (RFC 4704 §6).
+/// The guest's name as the server knows it. The server updates no DNS for its clients, and says so. If the client asked
+/// for an update, the answer has the override flag (RFC 4704 §6).
 fn put_fqdn(out: &mut Vec<u8>, name: &DomainName, asked: Option<Fqdn<'_>>) {
     let overridden = asked.is_some_and(|asked| asked.flags & Fqdn::SERVER_UPDATES != 0);
     let flags = Fqdn::NO_UPDATES | if overridden { Fqdn::OVERRIDDEN } else { 0 };
@@ -117,7 +116,7 @@ fn put_time_server(out: &mut Vec<u8>, server: &TimeServer) {
     }
 }
 
-/// A text with its length before it; one too long for that is left out.
+/// A text after its length. A text too long for the length field is left out.
 fn put_text(out: &mut Vec<u8>, text: &str) {
     if let Ok(length) = u16::try_from(text.len()) {
         out.extend(length.to_be_bytes());

@@ -1,10 +1,10 @@
-//! Domain names as DHCPv6 carries them: RFC 1035 §3.1 labels, never compressed (RFC 9915 §10).
+//! Domain names in DHCPv6: labels of RFC 1035 §3.1, never compressed (RFC 9915 §10).
 
 use sextant_model::{DomainName, InvalidDomainName};
 
-/// Octets of a label (RFC 1035 §2.3.4).
+/// The most octets of a label (RFC 1035 §2.3.4).
 const MAX_LABEL: usize = 63;
-/// Octets of a name, with its lengths and the root (RFC 1035 §2.3.4).
+/// The most octets of a name, with its lengths and the root (RFC 1035 §2.3.4).
 const MAX_NAME: usize = 255;
 
 /// Appends a text as a name in wire format.
@@ -30,10 +30,10 @@ fn put_labels(out: &mut Vec<u8>, name: &str) {
     out.push(0);
 }
 
-/// Takes one name off the front: its text without the final dot, and what follows it.
+/// Reads a name from the front. Returns its text without the final dot, and the rest.
 ///
 /// # Errors
-/// Why it is none; a compression pointer is an error too.
+/// Why it is not a name. A compression pointer is an error, too.
 pub fn take(bytes: &[u8]) -> Result<(String, &[u8]), &'static str> {
     let mut name = String::new();
     let mut rest = bytes;

@@ -1,5 +1,4 @@
-//! What a server accepts of a client's message (RFC 9915 §16): which identifiers each type must, may and must not
-//! have.
+//! Checks a client's message (RFC 9915 §16): which identifiers each type must, may and must not have.
 
 use super::codec::{Message, MessageType, Options};
 use super::option::{Codes, DhcpOption, Fqdn, Ia};
@@ -7,30 +6,30 @@ use crate::answer::Malformed;
 use crate::frame::Refusal;
 use sextant_model::ClientTrait;
 
-/// The user class by which iPXE tells itself, with its length (RFC 9915 §21.15).
+/// iPXE's user class, after its length (RFC 9915 §21.15).
 const IPXE: &[u8] = b"\0\x04iPXE";
 
-/// A client's message that the server is to answer. Every option in it is well formed.
+/// A client's message to answer. Every option in it is well formed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Query<'a> {
     /// Its type, one that clients send.
     pub(super) kind: MessageType,
-    /// To be repeated.
+    /// The transaction id, to be echoed.
     pub(super) transaction: [u8; 3],
-    /// To be repeated. Only an Information-request can come without.
+    /// The client's DUID, to be echoed. Only an Information-request may lack it.
     pub(super) client_id: Option<&'a [u8]>,
     /// Whether a Solicit may be answered with a Reply.
     pub(super) rapid_commit: bool,
     /// The options asked for.
     pub(super) requested: Codes<'a>,
-    /// What the client says of its name.
+    /// The client's name.
     pub(super) fqdn: Option<Fqdn<'a>>,
     architectures: Codes<'a>,
     user_class: &'a [u8],
     options: Options<'a>,
 }
 
-/// Options that occur once at most, as they were met.
+/// The options that may occur once, as they are read.
 #[derive(Default)]
 struct Singles<'a> {
     client_id: Option<&'a [u8]>,
@@ -72,7 +71,7 @@ impl<'a> Query<'a> {
         self.options.flatten().filter_map(Ia::of)
     }
 
-    /// Whether the client is this.
+    /// Whether the client has this property.
     pub(super) fn is(&self, client: ClientTrait) -> bool {
         match client {
             ClientTrait::Ipxe => self.user_class == IPXE,
@@ -95,7 +94,7 @@ impl<'a> Singles<'a> {
         Ok(singles)
     }
 
-    /// Notes an option; whether it was noted before. Options that a server does not read may come as they like.
+    /// Notes an option. Returns whether it was noted before. Options that servers do not read may have any form.
     fn repeats(&mut self, option: DhcpOption<'a>) -> bool {
         match option {
             DhcpOption::ClientId(duid) => self.client_id.replace(duid).is_some(),

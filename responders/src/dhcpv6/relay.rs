@@ -1,18 +1,18 @@
-//! Relay agents' messages (RFC 9915 §9): what wraps a client's message on its way to a server, and the answer back.
+//! Messages of relay agents (RFC 9915 §9): they wrap a client's message to a server, and the answer back.
 //!
 //! ```text
 //! |    msg-type   |   hop-count   |  link-address (16 octets)  |  peer-address (16 octets)  |  options …
 //! ```
 //!
-//! A guest is no relay agent, so a server on a port refuses them; the codec is for servers and relay agents that are
-//! reached by a network.
+//! A guest is no relay agent, so the server of a port refuses them. The codec is for servers and relay agents that are
+//! reached over a network.
 
 use super::codec::{Options, RELAY_FORWARD, RELAY_REPLY, put_option};
 use super::option::RELAY_MESSAGE;
 use crate::answer::Malformed;
 use std::net::Ipv6Addr;
 
-/// HOP_COUNT_LIMIT (RFC 9915 §7.6): a message that came through as many relay agents is discarded.
+/// HOP_COUNT_LIMIT (RFC 9915 §7.6): a message that passed this many relay agents is discarded.
 pub const HOP_COUNT_LIMIT: u8 = 8;
 const HEADER_LEN: usize = 34;
 
@@ -31,11 +31,11 @@ pub enum RelayKind {
 pub struct RelayMessage<'a> {
     /// The direction.
     pub kind: RelayKind,
-    /// Relay agents between the client and the one that wrote this.
+    /// The number of relay agents between the client and this one.
     pub hop_count: u8,
     /// An address of the link of the client, or zero.
     pub link_address: Ipv6Addr,
-    /// Who sent what is relayed: the client or another relay agent.
+    /// The sender of the relayed message: the client, or another relay agent.
     pub peer_address: Ipv6Addr,
     /// Its options, the relayed message among them.
     pub options: Options<'a>,
@@ -68,7 +68,7 @@ impl<'a> RelayMessage<'a> {
         })
     }
 
-    /// The relayed message and where it begins; none if there is none, or more than one.
+    /// The relayed message and its offset. `None` if there is none, or more than one.
     ///
     /// # Errors
     /// An option is malformed.
@@ -91,9 +91,9 @@ impl<'a> RelayMessage<'a> {
         out.extend_from_slice(self.options.bytes());
     }
 
-    /// Appends the Relay-reply that takes a message back the way this Relay-forward came: its addresses and hop count,
-    /// and every option that a relay agent wants back, which are those that `echoed` accepts by their code (Interface-Id,
-    /// RFC 9915 §19.3).
+    /// Appends the Relay-reply that takes a message back to this Relay-forward's sender. It has the same addresses and
+    /// hop count. It also has every option that a relay agent needs back: those whose code `echoed` accepts
+    /// (Interface-Id, RFC 9915 §19.3).
     ///
     /// # Errors
     /// An option of this message is malformed; then what was appended is incomplete.

@@ -1,4 +1,4 @@
-//! How an Advertise or a Reply is written: straight into its frame.
+//! Writes an Advertise or a Reply directly into its frame.
 
 use super::codec::{MessageType, put_option};
 use super::option::{self, IaKind, Status};
@@ -8,10 +8,10 @@ use crate::frame::{Addresses, ETHERNET_LEN, FrameBuilder, IPV6_LEN, Ipv6Packet, 
 use sextant_model::{Dhcpv6Service, LeasedAddress};
 use std::net::Ipv6Addr;
 
-/// Octets of a usual answer, so that its buffer seldom grows.
+/// The octets of a usual answer, so that its buffer seldom grows.
 const USUAL_LEN: usize = 320;
 
-/// Octets of a frame with as much payload as an IPv6 header can count.
+/// The octets of a frame with the longest payload of an IPv6 header.
 const MAX_FRAME: usize = ETHERNET_LEN + IPV6_LEN + u16::MAX as usize;
 
 /// An answer under construction.
@@ -53,13 +53,13 @@ impl Reply {
         }
     }
 
-    /// What it is.
+    /// The type of the message.
     pub(super) fn kind(&self) -> MessageType {
         self.kind
     }
 
-    /// The finished frames: one, or fragments of an answer that is longer than what every link carries. None if it exceeds
-    /// what a packet holds.
+    /// The finished frames. There is one, or an answer too long for some links becomes fragments. `None` if it exceeds
+    /// a packet.
     pub(super) fn finish(mut self) -> Option<Vec<Vec<u8>>> {
         let [a, b, c] = self.transaction;
         let identification = u32::from_be_bytes([self.kind as u8, a, b, c]);
@@ -67,24 +67,24 @@ impl Reply {
             .then(|| fragments(self.frame.finish(), identification))
     }
 
-    /// The leases are the client's already.
+    /// Rapid Commit: the client has the leases already.
     pub(super) fn rapid_commit(&mut self) {
         put(self.frame.bytes(), option::RAPID_COMMIT, &[]);
     }
 
-    /// How the whole message fared.
+    /// The status of the whole message.
     pub(super) fn status(&mut self, status: Status) {
         put_status(self.frame.bytes(), status);
     }
 
-    /// An identity association that gets nothing, and why.
+    /// An identity association that gets nothing, with the status.
     pub(super) fn refuse(&mut self, kind: IaKind, iaid: u32, status: Status) {
         put_ia(self.frame.bytes(), kind, iaid, (0, 0), |out| {
             put_status(out, status);
         });
     }
 
-    /// An identity association that gets `leases` and loses the addresses of `stale`.
+    /// An identity association that gets `leases` and loses the addresses in `stale`.
     pub(super) fn lease(
         &mut self,
         iaid: u32,
@@ -116,14 +116,14 @@ impl Reply {
         );
     }
 
-    /// How much this server wants the client; 0 is what a client takes it for without being told.
+    /// The server's preference. 0 is the default, so it is left out.
     pub(super) fn preference(&mut self, preference: u8) {
         if preference > 0 {
             put(self.frame.bytes(), option::PREFERENCE, &[preference]);
         }
     }
 
-    /// What else the service has of what the client asked for (RFC 9915 §18.3).
+    /// The configuration that the client asked for (RFC 9915 §18.3).
     pub(super) fn configuration(&mut self, service: &Dhcpv6Service, query: &Query<'_>) {
         configuration::put(self.frame.bytes(), service, query);
     }

@@ -1,7 +1,7 @@
-//! What a server answers (RFC 9915 §18.3), for a port whose addresses are decided.
+//! Chooses a server's answer (RFC 9915 §18.3) for a port whose addresses are decided.
 //!
-//! Of the IA_NAs in a message one holds the port's addresses: the first that names one of them, else the first of
-//! all. The others get none. Lifetimes are the server's; what the client proposes is not looked at.
+//! One of the IA_NAs in a message gets the port's addresses: the first that names one of them, else the first. The
+//! others get none. The server sets the lifetimes and ignores the client's wishes.
 
 use super::codec::MessageType;
 use super::option::{Ia, IaKind, Status};
@@ -12,10 +12,10 @@ use crate::frame::Ipv6Packet;
 use sextant_model::{Dhcpv6Service, LeasedAddress, PortId};
 use std::net::{IpAddr, Ipv6Addr};
 
-/// What was learned of a lease that a client gives up.
+/// The fact about an address that a client gives up.
 type Lesson = fn(PortId, IpAddr) -> Learned;
 
-/// The answer and what was learned.
+/// The answer and the facts.
 ///
 /// # Errors
 /// Why there is no answer.
@@ -49,7 +49,7 @@ pub(super) fn serve(
     }
 }
 
-/// One message and the service that answers it.
+/// A message and the service that answers it.
 struct Exchange<'a> {
     service: &'a Dhcpv6Service,
     packet: &'a Ipv6Packet<'a>,
@@ -57,7 +57,7 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// §18.3.1, §18.3.9. Without anything to commit, a Solicit with Rapid Commit is answered like any other.
+    /// §18.3.1, §18.3.9. Without a lease to commit, a Solicit with Rapid Commit is answered like any other.
     fn solicit(&self) -> Reply {
         let commit = self.query.rapid_commit && self.holder().is_some();
         let mut reply = if commit {
@@ -100,20 +100,19 @@ impl Exchange<'_> {
         Ok(reply)
     }
 
-    /// §18.3.4. The client is bound to this server, so what it has beyond the port's addresses is over.
+    /// §18.3.4. The client's leases are this server's, so those that the port does not have end.
     fn renew(&self) -> Reply {
         let mut reply = self.reply();
         let holder = self.holder();
         for (index, ia) in self.query.ias().enumerate() {
-            let stale = || {
-                ia.addresses()
-                    .map(|ia| ia.address)
-                    .filter(|address| !self.is_leased(*address))
-            };
+            let addresses = ia.addresses().map(|ia| ia.address);
+            let mut stale = addresses
+                .filter(|address| !self.is_leased(*address))
+                .peekable();
             if Some(index) == holder {
-                reply.lease(ia.iaid, &self.service.addresses, stale());
-            } else if ia.kind == IaKind::NonTemporary && stale().next().is_some() {
-                reply.lease(ia.iaid, &[], stale());
+                reply.lease(ia.iaid, &self.service.addresses, stale);
+            } else if ia.kind == IaKind::NonTemporary && stale.peek().is_some() {
+                reply.lease(ia.iaid, &[], stale);
             } else {
                 reply.refuse(ia.kind, ia.iaid, unavailable(ia.kind));
             }
@@ -122,24 +121,23 @@ impl Exchange<'_> {
         reply
     }
 
-    /// §18.3.5. The leases may be another server's: only those that cannot be right on this link are ended.
+    /// §18.3.5. The leases may be another server's: only those that are wrong on this link end.
     fn rebind(&self) -> Result<Reply, &'static str> {
         let mut reply = self.reply();
         let holder = self.holder();
         let mut known = false;
         for (index, ia) in self.non_temporary() {
-            let astray = || {
-                ia.addresses()
-                    .map(|ia| ia.address)
-                    .filter(|address| self.is_astray(*address))
-            };
+            let addresses = ia.addresses().map(|ia| ia.address);
+            let mut astray = addresses
+                .filter(|address| self.is_astray(*address))
+                .peekable();
             let leases: &[LeasedAddress] = if Some(index) == holder {
                 &self.service.addresses
             } else {
                 &[]
             };
-            if !leases.is_empty() || astray().next().is_some() {
-                reply.lease(ia.iaid, leases, astray());
+            if !leases.is_empty() || astray.peek().is_some() {
+                reply.lease(ia.iaid, leases, astray);
                 known = true;
             }
         }
@@ -158,7 +156,7 @@ impl Exchange<'_> {
         reply
     }
 
-    /// §18.3.7 and §18.3.8: Release and Decline are answered alike and mean different things.
+    /// §18.3.7 and §18.3.8: Release and Decline get the same answer, but are different facts.
     fn give_up(&self, lesson: Lesson) -> (Reply, Vec<Learned>) {
         let mut reply = self.reply();
         let mut learned = Vec::new();
@@ -184,12 +182,10 @@ impl Exchange<'_> {
     /// Answers every identity association of a client that asks for new leases.
     fn assign(&self, reply: &mut Reply) {
         let holder = self.holder();
-        let moved = |ia: &Ia<'_>| {
-            self.query.kind == MessageType::Request
-                && ia.addresses().any(|ia| self.is_astray(ia.address))
-        };
+        let is_request = self.query.kind == MessageType::Request;
         for (index, ia) in self.query.ias().enumerate() {
-            if ia.kind == IaKind::NonTemporary && moved(&ia) {
+            let has_moved = is_request && ia.addresses().any(|ia| self.is_astray(ia.address));
+            if ia.kind == IaKind::NonTemporary && has_moved {
                 reply.refuse(ia.kind, ia.iaid, Status::NotOnLink);
             } else if Some(index) == holder {
                 reply.lease(ia.iaid, &self.service.addresses, std::iter::empty());
@@ -207,7 +203,7 @@ impl Exchange<'_> {
         Reply::new(kind, self.service, self.packet, self.query)
     }
 
-    /// Which of the identity associations holds the port's addresses; none if there are no addresses, or no IA_NA.
+    /// The identity association that gets the port's addresses. `None` without addresses, or without an IA_NA.
     fn holder(&self) -> Option<usize> {
         if self.service.addresses.is_empty() {
             return None;

@@ -1,4 +1,4 @@
-//! A frame written front to back into one buffer.
+//! Writes a frame front to back into one buffer.
 
 use super::checksum::checksum;
 use super::{ETHERNET_LEN, FRAGMENT, ICMPV6, IPV6_LEN, UDP};
@@ -7,7 +7,7 @@ use std::net::Ipv6Addr;
 
 const START: usize = ETHERNET_LEN + IPV6_LEN;
 
-/// From whom to whom a frame goes.
+/// Sender and receiver of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Addresses {
     /// Ethernet source.
@@ -29,8 +29,9 @@ pub struct FrameBuilder {
 }
 
 impl FrameBuilder {
-    /// An ICMPv6 message of this type, code 0, with room for `body` octets after the checksum. Hop limit 255, as
-    /// Neighbor Discovery demands.
+    /// An ICMPv6 message of this type and code 0, with room for `body` octets after the checksum. Its hop limit is 255,
+    /// as Neighbor Discovery needs.
+    #[must_use]
     pub fn icmpv6(addresses: Addresses, kind: u8, body: usize) -> Self {
         let mut builder = Self::new(addresses, ICMPV6, 255, 4 + body);
         builder.bytes.extend([kind, 0, 0, 0]);
@@ -39,6 +40,7 @@ impl FrameBuilder {
 
     /// An ICMPv6 message of this type and code that may pass routers, with room for `body` octets after the checksum. Hop
     /// limit 64.
+    #[must_use]
     pub fn icmpv6_error(addresses: Addresses, kind: u8, code: u8, body: usize) -> Self {
         let mut builder = Self::new(addresses, ICMPV6, 64, 4 + body);
         builder.bytes.extend([kind, code, 0, 0]);
@@ -46,6 +48,7 @@ impl FrameBuilder {
     }
 
     /// A UDP datagram with room for `body` octets of payload. Hop limit 64.
+    #[must_use]
     pub fn udp(addresses: Addresses, source_port: u16, destination_port: u16, body: usize) -> Self {
         let mut builder = Self::new(addresses, UDP, 64, 8 + body);
         builder.bytes.extend(source_port.to_be_bytes());
@@ -69,8 +72,9 @@ impl FrameBuilder {
         &mut self.bytes
     }
 
-    /// The frame, with lengths and checksum filled in. Callers keep the body within what IPv6 carries: of a payload
-    /// of more than 65,535 octets the excess is cut off.
+    /// The frame, with lengths and checksum filled in. A payload of more than 65,535 octets is cut off; callers keep it
+    /// shorter.
+    #[must_use]
     pub fn finish(mut self) -> Vec<u8> {
         let length = u16::try_from(self.bytes.len() - START).unwrap_or(u16::MAX);
         self.bytes.truncate(START + usize::from(length));
@@ -85,7 +89,7 @@ impl FrameBuilder {
             ..
         } = self.addresses;
         match checksum(source, destination, next_header, &self.bytes[START..]) {
-            // A UDP checksum of zero means none (RFC 768).
+            // A UDP checksum of zero means no checksum (RFC 768).
             0 if next_header == UDP => self.put(START + 6, u16::MAX),
             sum if next_header == UDP => self.put(START + 6, sum),
             sum => self.put(START + 2, sum),
@@ -98,11 +102,12 @@ impl FrameBuilder {
     }
 }
 
-/// What every IPv6 link carries (RFC 8200 §5): packets up to this many octets.
+/// Every IPv6 link carries packets of this many octets (RFC 8200 §5).
 pub const LEAST_MTU: usize = 1280;
 
-/// The frame as it is, or, if a link need not carry its packet, as fragments (RFC 8200 §4.5) that every link carries.
-/// `identification` tells them from those of other packets between the same addresses.
+/// The frame or, if some links do not carry its packet, fragments that all links carry (RFC 8200 §4.5).
+/// `identification` distinguishes them from fragments of other packets between the same addresses.
+#[must_use]
 pub fn fragments(frame: Vec<u8>, identification: u32) -> Vec<Vec<u8>> {
     const HEADER: usize = 8;
     const ROOM: usize = (LEAST_MTU - IPV6_LEN - HEADER) / 8 * 8;
@@ -112,7 +117,8 @@ pub fn fragments(frame: Vec<u8>, identification: u32) -> Vec<Vec<u8>> {
     let (head, payload) = frame.split_at(START);
     let next_header = head[ETHERNET_LEN + 6];
     let last = payload.len().div_ceil(ROOM) - 1;
-    let fragment = |(number, part): (usize, &[u8])| {
+    let parts = payload.chunks(ROOM).enumerate();
+    let fragments = parts.map(|(number, part)| {
         let mut bytes = Vec::with_capacity(START + HEADER + part.len());
         bytes.extend_from_slice(head);
         let length = u16::try_from(HEADER + part.len()).unwrap_or(u16::MAX);
@@ -124,6 +130,6 @@ pub fn fragments(frame: Vec<u8>, identification: u32) -> Vec<Vec<u8>> {
         bytes.extend(identification.to_be_bytes());
         bytes.extend_from_slice(part);
         bytes
-    };
-    payload.chunks(ROOM).enumerate().map(fragment).collect()
+    });
+    fragments.collect()
 }

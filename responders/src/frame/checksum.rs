@@ -3,8 +3,8 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// The checksum field's value that completes an upper-layer packet, whose own checksum field is zero; over a packet
-/// whose field is filled in, 0 says that it is right.
+/// The value of the checksum field of an upper-layer packet whose checksum field is zero. For a packet with its
+/// checksum filled in, 0 means that it is right.
 pub(super) fn checksum(
     source: Ipv6Addr,
     destination: Ipv6Addr,
@@ -34,12 +34,12 @@ pub(super) fn checksum_ipv4(
     !fold(sum)
 }
 
-/// The same of an IPv4 header alone (RFC 791 §3.1).
+/// The checksum of an IPv4 header (RFC 791 §3.1).
 pub(super) fn header_checksum(header: &[u8]) -> u16 {
     !fold(sum(header))
 }
 
-/// The sum of 32-bit words: congruent to that of 16-bit words modulo 2^16 - 1 (RFC 1071 §2), in half the steps.
+/// The sum of 32-bit words. Modulo 2^16 - 1 it equals the sum of 16-bit words (RFC 1071 §2), in half the steps.
 fn sum(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<4>();
     let mut last = [0; 4];

@@ -1,4 +1,4 @@
-//! IPv4 in Ethernet frames (RFC 791): as far as the upper-layer header, and a UDP datagram to send.
+//! IPv4 in Ethernet frames (RFC 791): reading up to the upper-layer header, and writing a UDP datagram.
 
 use super::checksum::{checksum_ipv4, header_checksum};
 use super::parse::{broken, ethernet};
@@ -9,14 +9,14 @@ use std::net::Ipv4Addr;
 const ETHERTYPE_IPV4: u16 = 0x0800;
 /// Octets of a header without options.
 pub(crate) const IPV4_LEN: usize = 20;
-/// More fragments, and the offset of this one.
+/// The flag "more fragments", and the fragment offset.
 const FRAGMENT: u16 = 0x3fff;
 const DONT_FRAGMENT: u16 = 0x4000;
 /// Internetwork control (RFC 1812 §4.3.2.5).
 const PRECEDENCE: u8 = 0xc0;
 const START: usize = ETHERNET_LEN + IPV4_LEN;
 
-/// An IPv4 packet in an Ethernet frame, opened as far as its upper-layer header.
+/// An IPv4 packet in an Ethernet frame, read up to its upper-layer header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ipv4Packet<'a> {
     /// Ethernet source.
@@ -29,7 +29,7 @@ pub struct Ipv4Packet<'a> {
     pub destination: Ipv4Addr,
     /// Protocol of the upper layer.
     pub protocol: u8,
-    /// Where in the frame the upper-layer header begins.
+    /// The offset of the upper-layer header in the frame.
     pub offset: usize,
     /// The upper-layer header and all that follows, without Ethernet padding.
     pub payload: &'a [u8],
@@ -66,7 +66,7 @@ impl<'a> Ipv4Packet<'a> {
     }
 }
 
-/// The fixed part of the header that a packet begins with, and the whole of it with its options.
+/// The fixed header of a packet, and the whole header with its options.
 pub(super) fn header(packet: &[u8]) -> Result<(&[u8; IPV4_LEN], &[u8]), Refusal> {
     let short = || broken(ETHERNET_LEN, "frame shorter than its IPv4 header");
     let fixed = packet.first_chunk::<IPV4_LEN>().ok_or_else(short)?;
@@ -84,7 +84,7 @@ pub(super) fn header(packet: &[u8]) -> Result<(&[u8; IPV4_LEN], &[u8]), Refusal>
     Ok((fixed, header))
 }
 
-/// From whom to whom a frame goes.
+/// Sender and receiver of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ipv4Addresses {
     /// Ethernet source.
@@ -109,8 +109,9 @@ impl Ipv4FrameBuilder {
     /// Octets before the payload.
     pub const HEADERS: usize = START + 8;
 
-    /// A datagram with room for `body` octets of payload. Time to live 64; a packet of its own, so that it needs no
-    /// identification (RFC 6864 §4.1).
+    /// A datagram with room for `body` octets of payload. Its time to live is 64. It is never fragmented, so it needs
+    /// no identification (RFC 6864 §4.1).
+    #[must_use]
     pub fn udp(
         addresses: Ipv4Addresses,
         source_port: u16,
@@ -124,7 +125,8 @@ impl Ipv4FrameBuilder {
         Self { addresses, bytes }
     }
 
-    /// An ICMP error of this type and code about the packet quoted, whole. The quotation fits a packet.
+    /// An ICMP error of this type and code that quotes this packet. The quotation fits a packet.
+    #[must_use]
     pub fn icmp_error(
         addresses: Ipv4Addresses,
         kind_and_code: [u8; 2],
@@ -148,7 +150,8 @@ impl Ipv4FrameBuilder {
         &mut self.bytes
     }
 
-    /// The frame, with lengths and checksums filled in. Of a packet of more than 65,535 octets the excess is cut off.
+    /// The frame, with lengths and checksums filled in. A packet of more than 65,535 octets is cut off.
+    #[must_use]
     pub fn finish(mut self) -> Vec<u8> {
         let total = self.finish_header();
         self.put(START + 4, total - IPV4_LEN as u16);
@@ -157,7 +160,7 @@ impl Ipv4FrameBuilder {
             destination,
             ..
         } = self.addresses;
-        // A UDP checksum of zero means none (RFC 768).
+        // A UDP checksum of zero means no checksum (RFC 768).
         let sum = match checksum_ipv4(source, destination, UDP, &self.bytes[START..]) {
             0 => u16::MAX,
             sum => sum,
@@ -166,7 +169,7 @@ impl Ipv4FrameBuilder {
         self.bytes
     }
 
-    /// Fills in the header's length and checksum; returns the length.
+    /// Fills in the header's length and checksum. Returns the length.
     fn finish_header(&mut self) -> u16 {
         let total = u16::try_from(self.bytes.len() - ETHERNET_LEN).unwrap_or(u16::MAX);
         self.bytes.truncate(ETHERNET_LEN + usize::from(total));

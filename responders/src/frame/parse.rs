@@ -1,4 +1,4 @@
-//! From an Ethernet frame to its upper-layer header, past IPv6 extension headers.
+//! Reads an Ethernet frame up to its upper-layer header, past IPv6 extension headers.
 
 use super::{ETHERNET_LEN, IPV6_LEN};
 use crate::answer::{Malformed, Verdict};
@@ -12,15 +12,15 @@ pub(crate) const FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
 pub(crate) const DESTINATION_OPTIONS: u8 = 60;
 const MOBILITY: u8 = 135;
-/// No honest packet has more; a chain of empty headers is work for nothing.
+/// No honest packet has more. A long chain of empty headers would only cost time.
 pub(crate) const MAX_EXTENSION_HEADERS: usize = 8;
 
-/// Why a frame yields no packet.
+/// Why a frame gives no packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Something else, or nothing that can be answered alone; what.
+    /// Another kind of packet, or one that cannot be answered by itself. The text says what.
     Ignored(&'static str),
-    /// Broken.
+    /// It violates its format.
     Malformed(Malformed),
 }
 
@@ -39,7 +39,7 @@ impl From<Refusal> for Verdict {
     }
 }
 
-/// An IPv6 packet in an Ethernet frame, opened as far as its upper-layer header.
+/// An IPv6 packet in an Ethernet frame, read up to its upper-layer header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ipv6Packet<'a> {
     /// Ethernet source.
@@ -54,7 +54,7 @@ pub struct Ipv6Packet<'a> {
     pub hop_limit: u8,
     /// Protocol of the upper layer.
     pub next_header: u8,
-    /// Where in the frame the upper-layer header begins.
+    /// The offset of the upper-layer header in the frame.
     pub offset: usize,
     /// The upper-layer header and all that follows, without Ethernet padding.
     pub payload: &'a [u8],
@@ -98,7 +98,7 @@ pub(crate) fn ethernet(frame: &[u8]) -> Result<(MacAddr, MacAddr, u16), Refusal>
     Ok((destination, source, u16::from_be_bytes([high, low])))
 }
 
-/// The header behind the Ethernet header.
+/// The header after the Ethernet header.
 pub(super) fn ipv6(frame: &[u8]) -> Result<&[u8; IPV6_LEN], Refusal> {
     let header: &[u8; IPV6_LEN] = frame[ETHERNET_LEN..]
         .first_chunk()
@@ -109,7 +109,7 @@ pub(super) fn ipv6(frame: &[u8]) -> Result<&[u8; IPV6_LEN], Refusal> {
     Ok(header)
 }
 
-/// The frame as far as its packet goes.
+/// The frame up to the end of its packet.
 pub(super) fn bounded(frame: &[u8], payload_length: u16) -> Result<&[u8], Refusal> {
     frame
         .get(..ETHERNET_LEN + IPV6_LEN + usize::from(payload_length))
@@ -122,7 +122,7 @@ pub(super) fn address(header: &[u8; IPV6_LEN], at: usize) -> Ipv6Addr {
     octets.into()
 }
 
-/// The upper-layer protocol and where it begins (RFC 8200 §4).
+/// The upper-layer protocol and its offset (RFC 8200 §4).
 fn skip_extensions(frame: &[u8], mut next_header: u8) -> Result<(u8, usize), Refusal> {
     let mut offset = ETHERNET_LEN + IPV6_LEN;
     for _ in 0..=MAX_EXTENSION_HEADERS {
@@ -136,7 +136,7 @@ fn skip_extensions(frame: &[u8], mut next_header: u8) -> Result<(u8, usize), Ref
             .get(offset..)
             .and_then(<[u8]>::first_chunk)
             .ok_or_else(|| broken(offset, "extension header cut short"))?;
-        // An authentication header counts 4-octet words, less 2; the others 8-octet words, less 1.
+        // An authentication header counts words of 4 octets, less 2. The others count words of 8 octets, less 1.
         let units = usize::from(length) + if unit == 4 { 2 } else { 1 };
         let end = offset + units * unit;
         if end > frame.len() {

@@ -1,4 +1,4 @@
-//! Packets as errors quote them: opened as far as it takes to tell whether an error may be sent about them.
+//! Packets that errors quote. They are read until it is clear whether an error about them is allowed.
 
 use super::ipv4::header;
 use super::parse::{MAX_EXTENSION_HEADERS, address, bounded, broken, ethernet, ipv6};
@@ -8,14 +8,14 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
-/// The first ICMPv6 type that is no error (RFC 4443 §2.1).
+/// The first ICMPv6 type that is not an error (RFC 4443 §2.1).
 const INFORMATIONAL: u8 = 128;
 /// RFC 4861 §4.5.
 const REDIRECT: u8 = 137;
 /// Destination unreachable, source quench, redirect, time exceeded, parameter problem (RFC 1122 §3.2.2).
 const IPV4_ERRORS: [u8; 5] = [3, 4, 5, 11, 12];
 
-/// An IPv6 packet about which an error may be sent, as far as it tells by itself.
+/// An IPv6 packet about which an error is allowed, as far as the packet itself shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quotable<'a> {
     /// Ethernet source.
@@ -52,7 +52,7 @@ impl<'a> Quotable<'a> {
     }
 }
 
-/// Whether a packet is an ICMPv6 error or a redirect. What extension headers hide is none.
+/// Whether a packet is an ICMPv6 error or a redirect. An error behind too many extension headers counts as none.
 fn is_error(packet: &[u8], mut next_header: u8) -> Result<bool, Refusal> {
     let mut offset = IPV6_LEN;
     for _ in 0..=MAX_EXTENSION_HEADERS {
@@ -74,7 +74,7 @@ fn is_error(packet: &[u8], mut next_header: u8) -> Result<bool, Refusal> {
     Err(Refusal::Ignored("too many extension headers"))
 }
 
-/// An IPv4 packet about which an error may be sent, as far as it tells by itself.
+/// An IPv4 packet about which an error is allowed, as far as the packet itself shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuotableIpv4<'a> {
     /// Ethernet source.

@@ -1,4 +1,4 @@
-//! The two upper layers that are answered: ICMPv6 and UDP, checked against their checksum.
+//! The upper layers that are answered, ICMPv6 and UDP, checked against their checksum.
 
 use super::checksum::{checksum, checksum_ipv4};
 use super::{ICMPV6, Ipv4Packet, Ipv6Packet, Refusal, UDP};
@@ -11,14 +11,14 @@ pub struct Icmpv6Message<'a> {
     pub kind: u8,
     /// Code.
     pub code: u8,
-    /// What follows the checksum.
+    /// The message after the checksum.
     pub body: &'a [u8],
-    /// Where in the frame the body begins.
+    /// The offset of the body in the frame.
     pub offset: usize,
 }
 
 impl<'a> Icmpv6Message<'a> {
-    /// Opens the message of a packet.
+    /// Reads the ICMPv6 message of a packet.
     ///
     /// # Errors
     /// Ignored: not ICMPv6. Malformed: cut short, or wrong checksum.
@@ -51,12 +51,12 @@ pub struct UdpDatagram<'a> {
     pub destination_port: u16,
     /// The payload.
     pub body: &'a [u8],
-    /// Where in the frame the payload begins.
+    /// The offset of the payload in the frame.
     pub offset: usize,
 }
 
 impl<'a> UdpDatagram<'a> {
-    /// Opens the datagram of an IPv6 packet.
+    /// Reads the datagram of an IPv6 packet.
     ///
     /// # Errors
     /// Ignored: not UDP. Malformed: cut short, wrong length, absent or wrong checksum.
@@ -72,7 +72,7 @@ impl<'a> UdpDatagram<'a> {
         Self::checked(datagram, packet.offset, right)
     }
 
-    /// Opens the datagram of an IPv4 packet, which may have no checksum.
+    /// Reads the datagram of an IPv4 packet, which may lack a checksum.
     ///
     /// # Errors
     /// Ignored: not UDP. Malformed: cut short, wrong length or checksum.
@@ -87,9 +87,11 @@ impl<'a> UdpDatagram<'a> {
     }
 
     fn checked(datagram: &'a [u8], offset: usize, right: bool) -> Result<Self, Refusal> {
-        let Some((header, body)) = datagram.split_first_chunk::<8>().filter(|_| right) else {
-            return Err(wrong(offset + 6, "wrong UDP checksum"));
-        };
+        let wrong_checksum = wrong(offset + 6, "wrong UDP checksum");
+        if !right {
+            return Err(wrong_checksum);
+        }
+        let (header, body) = datagram.split_first_chunk::<8>().ok_or(wrong_checksum)?;
         Ok(Self {
             source_port: u16::from_be_bytes([header[0], header[1]]),
             destination_port: u16::from_be_bytes([header[2], header[3]]),
@@ -99,7 +101,7 @@ impl<'a> UdpDatagram<'a> {
     }
 }
 
-/// The datagram that a packet's payload begins with, 8 octets at least, and its checksum.
+/// The datagram at the start of a payload, with at least 8 octets, and its checksum.
 fn open(payload: &[u8], offset: usize) -> Result<(&[u8], u16), Refusal> {
     let Some((header, _)) = payload.split_first_chunk::<8>() else {
         return Err(wrong(offset, "UDP header cut short"));

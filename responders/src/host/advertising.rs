@@ -1,7 +1,7 @@
 //! Unsolicited Router Advertisements to the guests of one hypervisor (RFC 4861 §6.2.4, §6.2.5).
 //!
-//! Each router's port has a schedule of its own on each hypervisor. What it sends goes only to guests there. A router's port
-//! that goes away says so, and withdraws what it no longer says.
+//! Each router's port has a schedule of its own on each hypervisor. Its advertisements go only to guests there. A
+//! router's port that goes away sends final advertisements. A port that stops advertising something withdraws it.
 
 use super::{FrameKind, OutgoingFrame, Time, Way};
 use crate::ra::{Destination, Farewell};
@@ -10,20 +10,21 @@ use sextant_model::{AdvertisedLink, Advertisement, NetworkKey, PortId, RaSetting
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// How often a prefix that went away is deprecated: hosts may miss an advertisement (RFC 9096 §3.5, and
+/// How often a withdrawn prefix is advertised as deprecated, since hosts may miss an advertisement (RFC 9096 §3.5, and
 /// MAX_INITIAL_RTR_ADVERTISEMENTS of RFC 4861 §10).
 const WITHDRAWALS: u8 = 3;
-/// How often a router's port says that it goes away (MAX_FINAL_RTR_ADVERTISEMENTS of RFC 4861 §10).
+/// How often a port that goes sends a final advertisement (MAX_FINAL_RTR_ADVERTISEMENTS of RFC 4861 §10).
 const LAST_WORDS: u8 = 3;
 
-/// The links of one hypervisor and when each is advertised next.
+/// The links of one hypervisor, each with the time of its next advertisement.
 #[derive(Debug, Default)]
 pub struct Advertising {
     speakers: BTreeMap<PortId, Speaker>,
     leaving: BTreeMap<PortId, Leaving>,
-    /// The last words of those that are back, until the switch has their flows.
+    /// The farewells of ports that are back, until the switch has their flows.
     returning: BTreeMap<PortId, Farewell>,
-    /// When the first of them speaks: asked with each message and each snapshot, however many routers there are.
+    /// When the first of them advertises. It is stored, since each message and snapshot asks for it, however many
+    /// routers there are.
     next: Option<Instant>,
     frames: VecDeque<OutgoingFrame>,
 }
@@ -33,11 +34,11 @@ pub struct Advertising {
 struct Speaker {
     link: AdvertisedLink,
     schedule: Schedule,
-    /// What it says instead while something that went away is withdrawn, and how often yet.
+    /// Its advertisements while something is withdrawn, and how many of them are left.
     withdrawing: Option<(Farewell, u8)>,
 }
 
-/// A router's port that went away, and has not said so often enough.
+/// A router's port that went away and still has final advertisements to send.
 #[derive(Debug)]
 struct Leaving {
     network: NetworkKey,
@@ -47,8 +48,9 @@ struct Leaving {
 }
 
 impl Advertising {
-    /// The links of a hypervisor whose guests know these from before. Those that are gone are withdrawn once it is known
-    /// which there are.
+    /// The links of a hypervisor whose guests already know these. Those that are gone are withdrawn once the current
+    /// links are known.
+    #[must_use]
     pub fn new(known: BTreeMap<PortId, AdvertisedLink>, now: Time) -> Self {
         let known = known.into_iter();
         let leaving = known.map(|(port, link)| {
@@ -61,8 +63,8 @@ impl Advertising {
         }
     }
 
-    /// Takes in which links there will be, while the switch still has the flows of all. Those that are not among them say
-    /// at once that they go.
+    /// Takes the links that will be here, while the switch still has the flows of all. Ports that are not among them
+    /// send final advertisements at once.
     pub fn handle_planned(&mut self, links: &BTreeMap<PortId, AdvertisedLink>, now: Time) {
         let speakers = std::mem::take(&mut self.speakers).into_iter();
         let (stay, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
@@ -72,6 +74,7 @@ impl Advertising {
             let leaving = Leaving::new(speaker.link.network, &speaker.current(), now);
             self.leaving.insert(port, leaving);
         }
+        // Ports that are back stop saying that they go. They speak again once the switch has their flows.
         self.returning.retain(|port, _| links.contains_key(port));
         let leaving = std::mem::take(&mut self.leaving).into_iter();
         let (back, leaving): (BTreeMap<_, _>, BTreeMap<_, _>) =
@@ -84,7 +87,7 @@ impl Advertising {
         self.look_ahead();
     }
 
-    /// Takes in which links there are, once the switch has the flows that carry what they say.
+    /// Takes the links that are here, once the switch has the flows that carry their advertisements.
     pub fn handle_links(
         &mut self,
         links: BTreeMap<PortId, AdvertisedLink>,
@@ -98,6 +101,7 @@ impl Advertising {
                 continue;
             }
             let mut speaker = Speaker::new(link, settings, now, random);
+            // What it advertised before it went, and does not advertise any more, stays withdrawn.
             if let Some(last_word) = self.returning.remove(&port) {
                 speaker.withdraw(&last_word, now);
             }
@@ -106,7 +110,7 @@ impl Advertising {
         self.look_ahead();
     }
 
-    /// Time has passed: advertises what is due.
+    /// Sends the advertisements that are due.
     pub fn handle_timeout(&mut self, now: Time, random: &mut dyn FnMut() -> u64) {
         if self.next.is_none_or(|next| next > now.instant) {
             return;
@@ -127,6 +131,7 @@ impl Advertising {
     }
 
     /// When the next advertisement is due.
+    #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.next
     }
@@ -168,7 +173,7 @@ impl Advertising {
     }
 }
 
-/// What routers' other ports on a network advertise.
+/// What other routers' ports on a network advertise.
 fn others(
     speakers: &BTreeMap<PortId, Speaker>,
     network: NetworkKey,
@@ -207,7 +212,7 @@ impl Speaker {
         }
     }
 
-    /// What it has to say changed: it says so soon, and withdraws what it no longer says.
+    /// Its advertisement changed. It is sent soon, and what it lacks is withdrawn.
     fn change(&mut self, link: AdvertisedLink, now: Time, random: &mut dyn FnMut() -> u64) {
         if self.link == link {
             return;
@@ -218,20 +223,20 @@ impl Speaker {
         self.schedule.handle_change(now.instant, random() as u32);
     }
 
-    /// Has it withdraw what was said before and is not part of what it says.
+    /// Withdraws what was advertised before and is not advertised any more.
     fn withdraw(&mut self, before: &Farewell, now: Time) {
         let said = &*self.link.advertisement;
         let all = before.to(said, now.unix);
         self.withdrawing = all.is_beyond(said).then_some((all, WITHDRAWALS));
     }
 
-    /// What it says, with what it withdraws.
+    /// Its advertisement, with what it withdraws.
     fn current(&self) -> Farewell {
         let withdrawing = self.withdrawing.as_ref().map(|(all, _)| all.clone());
         withdrawing.unwrap_or_else(|| Farewell::none(&self.link.advertisement))
     }
 
-    /// What it says instead, once more.
+    /// Its next withdrawing advertisement.
     fn take_withdrawal(&mut self) -> Option<Farewell> {
         let (all, left) = self.withdrawing.take()?;
         self.withdrawing = (left > 1).then(|| (all.clone(), left - 1));

@@ -1,7 +1,8 @@
-//! Tells guests where a router's address is that has moved to another MAC (RFC 4861 §7.2.6, RFC 5227 §3): they would send to
-//! the old one until they miss its answers.
+//! Announces to guests that a router's address moved to another MAC (RFC 4861 §7.2.6, RFC 5227 §3). Otherwise they
+//! would send to the old MAC until its answers are missing.
 //!
-//! What is told was seen to move: a router that comes to a hypervisor, or a hypervisor that comes back, is no news to guests.
+//! Only a move that was seen is announced. A router that comes to a hypervisor, or a hypervisor that comes back,
+//! changes nothing for guests.
 
 use super::{FrameKind, OutgoingFrame, Way};
 use crate::neighbor::announce;
@@ -11,26 +12,27 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
 
-/// So many addresses are remembered that no router here has any more: guests may still send to where they were.
+/// How many addresses are remembered that no router here has any more. Guests may still send to their old MACs.
 const MOST_REMEMBERED: usize = 1024;
 
 /// An address on a network.
 pub type AddressOnNetwork = (NetworkKey, IpAddr);
 
-/// Where routers' addresses are on the networks of one hypervisor.
+/// The MACs of routers' addresses on the networks of one hypervisor.
 #[derive(Debug, Default)]
 pub struct Announcing {
     known: BTreeMap<AddressOnNetwork, MacAddr>,
-    /// Those that went, the latest last.
+    /// Addresses that went, the latest last.
     gone: VecDeque<(AddressOnNetwork, MacAddr)>,
-    /// What moved, and waits for its flows.
+    /// Addresses that moved and wait for their flows.
     waiting: BTreeMap<AddressOnNetwork, MacAddr>,
     moved: BTreeMap<AddressOnNetwork, (MacAddr, Repetition)>,
     frames: VecDeque<OutgoingFrame>,
 }
 
 impl Announcing {
-    /// A hypervisor whose guests know routers' addresses to be here.
+    /// A hypervisor whose guests know these addresses.
+    #[must_use]
     pub fn new(known: BTreeMap<AddressOnNetwork, MacAddr>) -> Self {
         Self {
             known,
@@ -38,11 +40,12 @@ impl Announcing {
         }
     }
 
-    /// Takes in where routers' addresses will be.
+    /// Takes the addresses that routers will have.
     pub fn handle_planned(&mut self, places: &BTreeMap<AddressOnNetwork, MacAddr>) {
         if *places == self.known {
             return;
         }
+        // Before `known` is replaced: a move is a difference to where guests knew the address.
         for (place, mac) in places {
             if self.was_at(*place).is_some_and(|before| before != *mac) {
                 self.waiting.insert(*place, *mac);
@@ -56,6 +59,7 @@ impl Announcing {
         self.gone.extend(left);
         let too_many = self.gone.len().saturating_sub(MOST_REMEMBERED);
         self.gone.drain(..too_many);
+        // An address that moved once more is announced only at its latest MAC.
         self.waiting
             .retain(|place, mac| known.get(place) == Some(mac));
         self.moved
@@ -70,7 +74,7 @@ impl Announcing {
         })
     }
 
-    /// The switch has the flows: what moved is announced.
+    /// The switch has the flows: moves are announced.
     pub fn handle_confirmed(&mut self, now: Instant) {
         for (place, mac) in std::mem::take(&mut self.waiting) {
             self.moved
@@ -78,7 +82,7 @@ impl Announcing {
         }
     }
 
-    /// Time has passed: announces what is due.
+    /// Sends the announcements that are due.
     pub fn handle_timeout(&mut self, now: Instant) {
         for ((network, address), (mac, repetition)) in &mut self.moved {
             if repetition.handle_timeout(now) {
@@ -99,6 +103,7 @@ impl Announcing {
     }
 
     /// When the next announcement is due.
+    #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let moved = self.moved.values();
         moved

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// A frame to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutgoingFrame {
-    /// Where it goes.
+    /// Where it is sent.
     pub way: Way,
     /// What it is.
     pub kind: FrameKind,
@@ -18,12 +18,12 @@ pub struct OutgoingFrame {
     pub octets: Vec<u8>,
 }
 
-/// Where a frame goes.
+/// Where a frame is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// To the guests of a network that are on this hypervisor.
     Guests(NetworkKey),
-    /// Out of an OpenFlow port, with this tag as `vlan_tci` has it (ovs-fields(7)); 0 without one.
+    /// Out of an OpenFlow port with this `vlan_tci` (ovs-fields(7)); 0 without a tag.
     Uplink {
         /// The port.
         port: u16,
@@ -35,26 +35,26 @@ pub enum Way {
 /// What a frame is, for metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameKind {
-    /// A Router Advertisement that nobody asked for.
+    /// An unsolicited Router Advertisement.
     PeriodicAdvertisement,
-    /// One of the last Router Advertisements of a port that goes (RFC 4861 §6.2.5).
+    /// A final Router Advertisement of a port that goes (RFC 4861 §6.2.5).
     FinalAdvertisement,
     /// An unsolicited Neighbor Advertisement, or a gratuitous ARP message.
     Announcement,
-    /// A question to routers or neighbours outside.
+    /// A solicitation to routers or neighbours outside.
     Solicitation,
     /// A DHCPv6 client's message of this name.
     Dhcpv6(&'static str),
 }
 
-/// What a host has learned, or found wrong.
+/// What a host learned, or found wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostEvent {
-    /// What is known of the outside of an external network; none: it is no uplink of the hypervisor.
+    /// What is known of an external network. `None`: the hypervisor has no uplink to it.
     Outside(NetworkId, Option<Outside>),
-    /// Something was heard outside that is not believed.
+    /// Something heard outside is not believed.
     Disbelieved(Disbelief),
-    /// A server has delegated this prefix to a subnet, or extended it; none: the subnet has none any more.
+    /// A server delegated this prefix to a subnet, or extended it. `None`: the subnet has no delegated prefix any more.
     Delegated(SubnetId, Option<Arc<Delegation>>),
     /// A guest says that it has an address out of the pairs of its port, at a MAC.
     Announced((PortId, IpAddr, MacAddr)),
@@ -62,11 +62,11 @@ pub enum HostEvent {
     ServerAnswered {
         /// The subnet.
         subnet: SubnetId,
-        /// What came of it.
+        /// What the answer changed.
         effect: Effect,
         /// The name of the message.
         message: &'static str,
-        /// The prefix that the subnet has from then on.
+        /// The subnet's prefix from then on.
         prefix: Option<Ipv6Net>,
     },
 }

@@ -1,8 +1,8 @@
-//! The DHCPv6 clients of a hypervisor, which have prefixes delegated to routers' subnets: one for each subnet whose router
-//! has its gateway there.
+//! The DHCPv6 clients of a hypervisor, which get prefixes delegated to routers' subnets. There is one for each such
+//! subnet whose router has its gateway there.
 //!
-//! The owner keeps what a server grants, so another hypervisor goes on with it when the gateway moves, and so does this one
-//! after a restart.
+//! The owner stores what a server grants. So another hypervisor goes on with it when the gateway moves, and this one
+//! goes on after a restart.
 
 use super::{HostEvent, OutgoingFrame, Time, Way};
 use crate::Learned;
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// By how many seconds two clocks may differ before one of them was set.
+/// How many seconds two clocks may drift before one counts as having been set.
 const CLOCK_TOLERANCE: u64 = 30;
 
 /// The clients of one hypervisor.
@@ -21,17 +21,17 @@ const CLOCK_TOLERANCE: u64 = 30;
 pub struct PrefixClients {
     chassis: ChassisId,
     clients: BTreeMap<SubnetId, PlacedClient>,
-    /// Those that give back prefixes which nobody wants any more from where they are.
+    /// Clients that give back prefixes that are not wanted there any more.
     leaving: Vec<(SubnetId, PlacedClient)>,
-    /// By this pair of clocks leases and what the owner keeps of them are the same.
+    /// The pair of clock readings that converts leases to the owner's times.
     base: Time,
-    /// Something has happened that facts may lack.
+    /// Whether something has happened that facts may lack.
     changed: bool,
     frames: VecDeque<OutgoingFrame>,
     events: VecDeque<HostEvent>,
 }
 
-/// A client, and where it is.
+/// A client and its place.
 #[derive(Debug)]
 struct PlacedClient {
     client: Client,
@@ -39,7 +39,7 @@ struct PlacedClient {
     place: ClientPlace,
 }
 
-/// Where a client's messages go out.
+/// Where a client sends from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct ClientPlace {
     network: NetworkId,
@@ -48,7 +48,8 @@ struct ClientPlace {
 }
 
 impl PrefixClients {
-    /// A hypervisor where no prefixes are asked for yet.
+    /// A hypervisor without clients yet.
+    #[must_use]
     pub fn new(chassis: ChassisId, now: Time) -> Self {
         Self {
             chassis,
@@ -61,8 +62,8 @@ impl PrefixClients {
         }
     }
 
-    /// Takes in for which subnets prefixes are asked here, and where. One that nobody asks for any more on its network is
-    /// given back; one for which another hypervisor asks is left to it.
+    /// Takes the subnets that ask for prefixes here, with their places. A prefix that nobody on its network wants any
+    /// more is given back. A prefix that another hypervisor asks for is left to it.
     pub fn handle_uplinks(
         &mut self,
         uplinks: &BTreeMap<NetworkId, Uplink>,
@@ -72,6 +73,7 @@ impl PrefixClients {
     ) {
         self.changed = true;
         let places = places(uplinks);
+        // First the clients that go: one that is given back must not be taken for a lease to go on with.
         self.part_from_others(&places, intent, now, random);
         for (subnet, place) in places {
             match self.clients.get_mut(&subnet) {
@@ -89,15 +91,15 @@ impl PrefixClients {
         now: Instant,
         random: &mut dyn FnMut() -> u64,
     ) {
-        let stays = |subnet: &SubnetId, client: &PlacedClient| {
-            let place = places.get(subnet);
-            place.is_some_and(|place| place.network == client.place.network)
-        };
         let clients = std::mem::take(&mut self.clients).into_iter();
         let (stay, gone): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            clients.partition(|(subnet, client)| stays(subnet, client));
+            clients.partition(|(subnet, client)| {
+                let place = places.get(subnet);
+                place.is_some_and(|place| place.network == client.place.network)
+            });
         self.clients = stay;
         for (subnet, mut gone) in gone {
+            // On the same network another hypervisor asks from now on, and takes the lease over.
             if network_of(subnet, intent) != Some(gone.place.network) {
                 gone.client.release(now, random());
                 self.leaving.push((subnet, gone));
@@ -105,7 +107,7 @@ impl PrefixClients {
         }
     }
 
-    /// A client goes on with what is known of the subnet, unless that is from elsewhere, or is just being given back.
+    /// A client goes on with the stored lease, unless that is from another network or is just being given back.
     fn begin(
         &mut self,
         subnet: SubnetId,
@@ -130,7 +132,7 @@ impl PrefixClients {
         self.clients.insert(subnet, client);
     }
 
-    /// Takes in what a packet showed, if that is what a server said.
+    /// Takes a fact that a packet showed, if a DHCPv6 server sent the packet.
     pub fn handle_learned(
         &mut self,
         learned: &Learned,
@@ -154,7 +156,7 @@ impl PrefixClients {
         self.forget_released();
     }
 
-    /// Time has passed.
+    /// Sends what is due, and ends leases.
     pub fn handle_timeout(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
         if self.poll_timeout().is_none_or(|due| now < due) {
             return;
@@ -168,12 +170,12 @@ impl PrefixClients {
         self.forget_released();
     }
 
-    /// Compares the leases with the owner's facts: what these lack comes out as events. What is being given back and is
-    /// asked for again, by another hypervisor it may be, is given back no more.
+    /// Compares the leases with the owner's facts. What these lack comes out as events. A prefix that is being given
+    /// back may be asked for again, here or by another hypervisor. Then giving it back stops.
     pub fn handle_snapshot(&mut self, intent: &Intent, facts: &Facts, now: Time) {
         self.changed = false;
         if now.set_since(self.base) > CLOCK_TOLERANCE {
-            // By the other clock all leases end at other times.
+            // The clock was set, so all leases end at other times of day.
             self.base = now;
         }
         self.leaving
@@ -190,7 +192,7 @@ impl PrefixClients {
         }
     }
 
-    /// Whether it is for this hypervisor to ask: two that report of one subnet would contradict each other without end.
+    /// Whether this hypervisor is the one to ask. Two that report about one subnet would contradict each other forever.
     fn asks_for(
         &self,
         subnet: SubnetId,
@@ -205,7 +207,8 @@ impl PrefixClients {
             .is_some_and(|(chassis, network)| *chassis == self.chassis && *network == place.network)
     }
 
-    /// Whether something has happened since facts were compared that they may lack.
+    /// Whether something has happened since the last comparison that facts may lack.
+    #[must_use]
     pub fn has_changed(&self) -> bool {
         self.changed
     }
@@ -221,13 +224,14 @@ impl PrefixClients {
     }
 
     /// When something is due.
+    #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.all()
             .filter_map(|client| client.client.poll_timeout())
             .min()
     }
 
-    /// What each client is about.
+    /// The state of each client.
     pub fn states(&self) -> impl Iterator<Item = State> {
         self.all().map(|client| client.client.state())
     }
@@ -243,7 +247,8 @@ impl PrefixClients {
 }
 
 impl PlacedClient {
-    /// Another sender on the same network is another next hop for the server's route: it learns of it by Rebind.
+    /// Another sender on the same network is another next hop for the server's route. The server learns of it by
+    /// Rebind.
     fn go_to(&mut self, subnet: SubnetId, place: ClientPlace, now: Instant, random: u64) {
         let before = std::mem::replace(&mut self.place, place);
         if before.sender == place.sender {
@@ -256,7 +261,7 @@ impl PlacedClient {
         }
     }
 
-    /// Whether this is known of its lease. That is asked with each snapshot, so nothing is copied.
+    /// Whether the stored delegation equals its lease. Every snapshot asks this, so nothing is copied.
     fn is_as(&self, known: Option<&Delegation>, base: Time) -> bool {
         let (Some(lease), Some(known)) = (self.client.lease(), known) else {
             return self.client.lease().is_none() && known.is_none();
@@ -270,7 +275,7 @@ impl PlacedClient {
             && known.valid_until == base.unix_at(lease.valid_until)
     }
 
-    /// Its lease as the owner keeps it: with times for all, by the clock that people set.
+    /// Its lease as the owner stores it, in seconds since 1970.
     fn delegation(&self, base: Time) -> Option<Delegation> {
         let lease = self.client.lease()?;
         Some(Delegation {
@@ -303,7 +308,7 @@ impl PlacedClient {
     }
 }
 
-/// The subnets that prefixes are asked for, and where.
+/// The subnets that ask for prefixes, with their places.
 fn places(uplinks: &BTreeMap<NetworkId, Uplink>) -> BTreeMap<SubnetId, ClientPlace> {
     let mut places = BTreeMap::new();
     for (network, uplink) in uplinks {
@@ -331,7 +336,7 @@ fn network_of(subnet: SubnetId, intent: &Intent) -> Option<NetworkId> {
     intent.delegating_network(subnet)
 }
 
-/// The lease that the owner keeps.
+/// The stored delegation as a lease.
 fn lease(delegation: &Delegation, base: Time) -> Lease {
     Lease {
         prefix: delegation.prefix,

@@ -2,29 +2,31 @@
 
 use std::time::{Duration, Instant};
 
-/// A time by both clocks. It is also a base by which a time of one is a time of the other, until somebody sets the second.
+/// A moment on both clocks. Such a pair converts times of one clock to the other, until somebody sets the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Time {
-    /// By the clock that only runs.
+    /// On the clock that is never set.
     pub instant: Instant,
-    /// By the clock that people set, in seconds since 1970.
+    /// On the clock that people set, in seconds since 1970.
     pub unix: i64,
 }
 
 impl Time {
-    /// The instant of a time in seconds since 1970; none for [`i64::MAX`], and for what no clock reaches: never.
+    /// The instant of a time in seconds since 1970. `None` for [`i64::MAX`] and for times that no clock reaches: never.
+    #[must_use]
     pub fn instant_at(self, unix: i64) -> Option<Instant> {
         let seconds = unix.saturating_sub(self.unix);
         let distance = Duration::from_secs(seconds.unsigned_abs());
         match (unix, seconds) {
             (i64::MAX, _) => None,
             (_, 0..) => self.instant.checked_add(distance),
-            // What is before all that the clock knows has passed, too.
+            // A time before the clock's first has passed, too.
             _ => Some(self.instant.checked_sub(distance).unwrap_or(self.instant)),
         }
     }
 
-    /// The same back: the time of an instant in seconds since 1970.
+    /// The time of an instant, in seconds since 1970.
+    #[must_use]
     pub fn unix_at(self, instant: Option<Instant>) -> i64 {
         let Some(instant) = instant else {
             return i64::MAX;
@@ -37,6 +39,7 @@ impl Time {
     }
 
     /// By how many seconds somebody has set the clock since then.
+    #[must_use]
     pub fn set_since(self, base: Self) -> u64 {
         self.unix.abs_diff(base.unix_at(Some(self.instant)))
     }

@@ -1,8 +1,8 @@
-//! The external networks of a hypervisor: it hears who routes there, keeps next hops resolved, and announces which addresses
-//! are here.
+//! The external networks of a hypervisor. It hears which routers are there, keeps next hops resolved, and announces the
+//! addresses that are here.
 //!
-//! What it learns comes out as events, and the owner's next facts have it. It is compared with these, so what they lack,
-//! for whatever reason, comes out again.
+//! What it learns comes out as events, and is in the owner's next facts. It compares itself with these. What they lack,
+//! for any reason, comes out again.
 
 mod link;
 
@@ -22,15 +22,16 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct Uplinks {
     chassis: ChassisId,
-    /// None before it is known which there are.
+    /// `None` until the current uplinks are known.
     links: Option<BTreeMap<NetworkId, Link>>,
-    /// Something has happened that facts may lack.
+    /// Whether something has happened that facts may lack.
     changed: bool,
     events: VecDeque<HostEvent>,
 }
 
 impl Uplinks {
-    /// A hypervisor of which no uplinks are known yet.
+    /// A hypervisor whose uplinks are not known yet.
+    #[must_use]
     pub fn new(chassis: ChassisId) -> Self {
         Self {
             chassis,
@@ -40,8 +41,8 @@ impl Uplinks {
         }
     }
 
-    /// Takes in which uplinks there are. What is known of a new one from before, or by another hypervisor, counts until it
-    /// turns out wrong.
+    /// Takes the current uplinks. A new one starts with what this or another hypervisor knew of it, until that proves
+    /// wrong.
     pub fn handle_uplinks(
         &mut self,
         uplinks: BTreeMap<NetworkId, Uplink>,
@@ -60,12 +61,12 @@ impl Uplinks {
         }
     }
 
-    /// The switch has the flows for what the uplinks say: new speakers announce themselves.
+    /// The switch has the flows for the uplinks: new speakers announce themselves.
     pub fn handle_confirmed(&mut self, now: Instant) {
         self.links_mut().for_each(|link| link.handle_confirmed(now));
     }
 
-    /// Takes in what a packet showed. Of guests, nothing is kept.
+    /// Takes a fact that a packet showed. Facts about guests are ignored.
     pub fn handle_learned(
         &mut self,
         learned: &Learned,
@@ -88,7 +89,7 @@ impl Uplinks {
         }
     }
 
-    /// Forgets who has which MAC, and asks anew.
+    /// Forgets the MACs of neighbours, and asks again.
     pub fn flush(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
         self.links_mut().for_each(|link| link.flush(now, random));
         self.changed = true;
@@ -104,13 +105,16 @@ impl Uplinks {
             .for_each(|link| link.handle_timeout(now, random));
     }
 
-    /// Compares what was learned with the owner's facts: what these lack comes out as events.
+    /// Compares what was learned with the owner's facts. What these lack comes out as events.
     pub fn handle_facts(&mut self, facts: &Facts, now: Instant) {
         self.changed = false;
         let known = facts.chassis().get(&self.chassis);
-        // Before its database is read, nothing is kept of a hypervisor.
+        // Facts keep nothing of a hypervisor whose database is not read yet.
         let is_kept = known.is_some_and(|known| known.observed);
-        let Some(links) = self.links.as_mut().filter(|_| is_kept) else {
+        if !is_kept {
+            return;
+        }
+        let Some(links) = &mut self.links else {
             return;
         };
         let of_it = (self.chassis.clone(), NetworkId::MIN)..=(self.chassis.clone(), NetworkId::MAX);
@@ -128,7 +132,8 @@ impl Uplinks {
         }
     }
 
-    /// Whether something has happened since facts were compared that they may lack.
+    /// Whether something has happened since the last comparison that facts may lack.
+    #[must_use]
     pub fn has_changed(&self) -> bool {
         self.changed
     }
@@ -155,7 +160,8 @@ impl Uplinks {
         links.map(|(network, link)| (*network, link.neighbors()))
     }
 
-    /// The router to which everything goes on a network that has no other route.
+    /// The default router of a network.
+    #[must_use]
     pub fn default_router(&self, network: NetworkId) -> Option<Ipv6Addr> {
         self.links.as_ref()?.get(&network)?.default_router()
     }
@@ -189,16 +195,18 @@ fn learn(
     }
 }
 
-/// A link with what this hypervisor knew of it last, or else another knows.
+/// A link with what this hypervisor, or else another one, knew of it.
 fn remembered(chassis: &ChassisId, network: NetworkId, facts: &Facts, now: Instant) -> Link {
     let own = facts.outside().get(&(chassis.clone(), network));
-    let others = || {
-        let all = facts.outside().iter();
-        let of_network = all.filter(|((_, of), _)| *of == network);
-        of_network
-            .map(|(_, outside)| outside)
-            .max_by_key(|outside| (outside.default_router, outside.neighbors.len()))
-    };
-    let known: Option<&Arc<Outside>> = own.or_else(others);
+    let known = own.or_else(|| known_by_most(network, facts));
     Link::new(known.map(Arc::as_ref), now)
+}
+
+/// What is known of a network on the hypervisor that knows most of it.
+fn known_by_most(network: NetworkId, facts: &Facts) -> Option<&Arc<Outside>> {
+    let all = facts.outside().iter();
+    let of_network = all.filter(|((_, of), _)| *of == network);
+    of_network
+        .map(|(_, outside)| outside)
+        .max_by_key(|outside| (outside.default_router, outside.neighbors.len()))
 }

@@ -1,8 +1,8 @@
-//! What is wrong with a packet that is for a router itself and that no flow answers.
+//! Finds the error for a packet to a router itself that no flow answers.
 //!
-//! A router listens on no port and speaks no protocol but ICMP, whose messages the pipeline answers or discards. An IPv6
-//! packet has extension headers before that, and its destination looks at each in turn (RFC 8200 §4): what it cannot make
-//! out first is what the sender is told of.
+//! A router listens on no port and speaks no protocol but ICMP, whose messages the pipeline answers or discards. An
+//! IPv6 packet may have extension headers before that. Its destination looks at each in turn (RFC 8200 §4). The first
+//! that it does not know is what the error is about.
 
 use super::Complaint;
 use crate::frame::{
@@ -13,16 +13,16 @@ use std::ops::ControlFlow;
 
 /// RFC 8200 §4.7.
 const NOTHING: u8 = 59;
-/// Where the fixed header says what follows it.
+/// The offset of the next header's number in the fixed header.
 const NEXT_HEADER: usize = 6;
 /// RFC 8200 §4.2.
 const PAD1: u8 = 0;
 const PADN: u8 = 1;
 
-/// Goes on behind a header, or ends with a complaint about it.
+/// Goes on after a header, or ends with an error about it.
 type Step = ControlFlow<Complaint, usize>;
 
-/// What the sender of an IPv6 packet is told.
+/// The error for an IPv6 packet.
 ///
 /// # Errors
 /// Ignored: the protocol says to be silent. Malformed: cut short or inconsistent.
@@ -47,7 +47,7 @@ pub(super) fn complaint(packet: &[u8]) -> Result<Complaint, Refusal> {
     Err(Refusal::Ignored("too many extension headers"))
 }
 
-/// What the sender of an IPv4 packet of this protocol is told (RFC 1122 §3.2.2.1).
+/// The error for an IPv4 packet of this protocol (RFC 1122 §3.2.2.1).
 ///
 /// # Errors
 /// Ignored: the protocol says to be silent.
@@ -59,7 +59,7 @@ pub(super) fn complaint_ipv4(protocol: u8) -> Result<Complaint, Refusal> {
     }
 }
 
-/// Nobody listens (RFC 4443 §3.1, RFC 1122 §3.2.2.1).
+/// No port listens (RFC 4443 §3.1, RFC 1122 §3.2.2.1).
 fn port_unreachable(kind: u8, code: u8) -> Complaint {
     Complaint::new("port_unreachable", kind, code)
 }
@@ -70,7 +70,7 @@ fn parameter_problem(name: &'static str, code: u8, pointer: usize) -> Complaint 
     Complaint::new(name, 4, code).with(pointer)
 }
 
-/// A header of options. None but padding is known; each says itself what is to be done then (RFC 8200 §4.2).
+/// A header of options. Only padding is known. Each unknown option says itself what to do (RFC 8200 §4.2).
 fn options(packet: &[u8], offset: usize) -> Result<Step, Refusal> {
     let end = end_of(packet, offset)?;
     let mut at = offset + 2;
@@ -95,7 +95,7 @@ fn options(packet: &[u8], offset: usize) -> Result<Step, Refusal> {
     Ok(Step::Continue(end))
 }
 
-/// No type of route is known. One that has been followed to its end does not matter (RFC 8200 §4.4, RFC 5095 §3).
+/// A routing header. No type is known, but one without segments left is skipped (RFC 8200 §4.4, RFC 5095 §3).
 fn routing(packet: &[u8], offset: usize) -> Result<Step, Refusal> {
     let (kind, segments_left) = (offset + 2, octet(packet, offset + 3)?);
     if segments_left != 0 {

@@ -1,5 +1,5 @@
-//! What a gateway port says when an address comes to it, so that the neighbors outside and the switches between send to
-//! where it is: unsolicited, to all, replacing what they knew.
+//! Announces an address that came to a gateway port, so that neighbours and switches outside send to it. The
+//! announcement is unsolicited, goes to all, and replaces what they knew.
 
 use super::{NEIGHBOR_ADVERTISEMENT, arp};
 use crate::frame::{Addresses, FrameBuilder};
@@ -11,8 +11,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// Router and Override.
 const FLAGS: u8 = 0x80 | 0x20;
 
-/// The Ethernet frame that says that a router's address has this MAC. To be sent up to three times, a second apart
+/// The Ethernet frame that announces this MAC for a router's address. Send it up to three times, a second apart
 /// (MAX_NEIGHBOR_ADVERTISEMENT, RFC 4861 §7.2.6).
+#[must_use]
 pub fn announce(mac: MacAddr, address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V6(address) => unsolicited_advertisement(mac, address),
@@ -21,7 +22,8 @@ pub fn announce(mac: MacAddr, address: IpAddr) -> Vec<u8> {
 }
 
 /// An unsolicited Neighbor Advertisement of a router to all nodes (RFC 4861 §7.2.6). It comes from the address that it
-/// is about; routers that have no entry for it make one (RFC 9131 §5).
+/// announces. Routers without an entry for the address make one (RFC 9131 §5).
+#[must_use]
 pub fn unsolicited_advertisement(mac: MacAddr, address: Ipv6Addr) -> Vec<u8> {
     let addresses = Addresses {
         source_mac: mac,
@@ -37,6 +39,7 @@ pub fn unsolicited_advertisement(mac: MacAddr, address: Ipv6Addr) -> Vec<u8> {
 }
 
 /// An ARP announcement: a broadcast request for the sender's own address (RFC 5227 §2.3, §3).
+#[must_use]
 pub fn gratuitous_arp(mac: MacAddr, address: Ipv4Addr) -> Vec<u8> {
     arp::request(mac, address, address, None)
 }

@@ -13,7 +13,8 @@ const ROUTER: u8 = 0x80;
 const SOLICITED: u8 = 0x40;
 const OVERRIDE: u8 = 0x20;
 
-/// Whose MAC a frame asks for, if it is a solicitation that may be answered.
+/// The address that a frame asks for, if it is a solicitation that may be answered.
+#[must_use]
 pub fn wanted(frame: &[u8]) -> Option<Ipv6Addr> {
     let packet = Ipv6Packet::parse(frame).ok()?;
     let message = Icmpv6Message::parse(&packet).ok()?;
@@ -21,7 +22,7 @@ pub fn wanted(frame: &[u8]) -> Option<Ipv6Addr> {
     solicits.then(|| target(&packet, &message).ok()).flatten()
 }
 
-/// Answers a solicitation for an address that is known.
+/// Answers a solicitation for a known address.
 pub(crate) fn answer(known: &KnownNeighbor, packet: &Ipv6Packet<'_>) -> Answer {
     let message = match Icmpv6Message::parse(packet) {
         Ok(message) => message,
@@ -47,7 +48,7 @@ pub(crate) fn answer(known: &KnownNeighbor, packet: &Ipv6Packet<'_>) -> Answer {
     }
 }
 
-/// What is asked for, of a message that passes the validity checks of RFC 4861 §7.1.1.
+/// The target of a message that passes the validity checks of RFC 4861 §7.1.1.
 fn target(packet: &Ipv6Packet<'_>, message: &Icmpv6Message<'_>) -> Result<Ipv6Addr, Malformed> {
     let broken = |offset, reason| Err(Malformed { offset, reason });
     let (fields, mut options) = ndp::validate::<20>(packet, message)?;

@@ -1,4 +1,4 @@
-//! ARP over Ethernet (RFC 826): read and written.
+//! ARP over Ethernet (RFC 826): reading and writing.
 
 use super::{BROADCAST, Heard, HeardClaim};
 use crate::frame::{ETHERNET_LEN, Refusal, broken};
@@ -14,7 +14,7 @@ const REPLY: u8 = 2;
 /// Octets of a message.
 const LEN: usize = 28;
 
-/// What an ARP message says of its sender.
+/// What an ARP message shows of its sender.
 ///
 /// # Errors
 /// Ignored: not of Ethernet and IPv4, neither request nor reply, a sender without an address (RFC 5227 §1.1). Malformed:
@@ -53,7 +53,7 @@ pub(super) fn read(frame: &[u8]) -> Result<Heard, Refusal> {
     })
 }
 
-/// Who has `target`? `source` asks, at `source_mac`; all are asked, or `asked` alone.
+/// Asks for `target` from `source` at `source_mac`. The request goes to all, or only to `asked`.
 pub(super) fn request(
     source_mac: MacAddr,
     source: Ipv4Addr,

@@ -8,10 +8,10 @@ use std::time::Instant;
 
 /// The next hops of one gateway port, kept resolved as long as they are wanted.
 ///
-/// Sans-IO: the owner says which are wanted and hands in what it hears on the link. When
-/// [`poll_timeout`](Self::poll_timeout) has come it calls [`handle_timeout`](Self::handle_timeout), and sends the frames that
-/// are due from the gateway port. What to do differently comes out as [`Change`]s. Nothing that is heard adds an entry: the
-/// cache is as large as what is wanted.
+/// Sans-IO: the owner says which next hops are wanted, and hands in what it hears on the link. At
+/// [`poll_timeout`](Self::poll_timeout) it calls [`handle_timeout`](Self::handle_timeout), and sends the frames that
+/// are due from the gateway port. Changes for the owner come out as [`Change`]s. Nothing heard adds an entry: the cache
+/// is as large as what is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NeighborCache {
     timing: Timing,
@@ -21,7 +21,8 @@ pub struct NeighborCache {
 }
 
 impl NeighborCache {
-    /// Nothing wanted yet. A timing that makes no sense is moved to the nearest that does.
+    /// An empty cache. A timing out of bounds is moved to the nearest bound.
+    #[must_use]
     pub fn new(timing: Timing) -> Self {
         Self {
             timing: timing.bounded(),
@@ -29,11 +30,11 @@ impl NeighborCache {
         }
     }
 
-    /// Resolves a next hop from now on; its first solicitation is due at once. One that is wanted already keeps what is
-    /// known, and is asked from the source given.
+    /// Resolves a next hop from now on. Its first solicitation is due at once. A next hop that is already wanted keeps
+    /// what is known, and is asked from the new source.
     ///
-    /// `remembered` is a MAC known from elsewhere, such as an earlier run or the other hypervisor's: it is used until it
-    /// turns out wrong. `random` spreads the solicitations of several next hops; any `u32` will do.
+    /// `remembered` is a MAC known from elsewhere, such as an earlier run or another hypervisor. It is used until it
+    /// proves wrong. `random` spreads the solicitations of several next hops; any `u32` will do.
     pub fn want(&mut self, target: Target, remembered: Option<MacAddr>, now: Instant, random: u32) {
         let reachable = self.timing.draw_reachable(random);
         self.neighbors
@@ -47,7 +48,7 @@ impl NeighborCache {
         self.neighbors.remove(&next_hop).is_some()
     }
 
-    /// Takes note of what was heard. About an address that is not wanted, nothing is noted.
+    /// Takes what was heard. Addresses that are not wanted are ignored.
     pub fn handle_message(&mut self, heard: &Heard, now: Instant) {
         if let Some(neighbor) = self.neighbors.get_mut(&heard.address) {
             let ((), change) = neighbor.observe(|neighbor| neighbor.hear(now, heard));
@@ -65,7 +66,7 @@ impl NeighborCache {
         }
     }
 
-    /// Forgets what was learned of every next hop, and asks anew.
+    /// Forgets what was learned of every next hop, and asks again.
     pub fn flush(&mut self, now: Instant) {
         for neighbor in self.neighbors.values_mut() {
             let ((), change) = neighbor.observe(|neighbor| neighbor.forget(now));
@@ -89,6 +90,7 @@ impl NeighborCache {
     }
 
     /// What is known of a next hop.
+    #[must_use]
     pub fn get(&self, next_hop: IpAddr) -> Option<&Neighbor> {
         self.neighbors.get(&next_hop)
     }

@@ -1,4 +1,4 @@
-//! What a frame says of a neighbor: which message says it, and whether it may (RFC 4861 §7.1).
+//! What a frame shows of a neighbour, if the message is valid (RFC 4861 §7.1).
 
 use super::{NEIGHBOR_ADVERTISEMENT, NEIGHBOR_SOLICITATION, arp};
 use crate::answer::Malformed;
@@ -8,43 +8,44 @@ use crate::ra::{HeardAdvertisement, ROUTER_ADVERTISEMENT, ROUTER_SOLICITATION};
 use sextant_model::MacAddr;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Where in the frame the IPv6 destination is.
+/// The offset of the IPv6 destination in the frame.
 const DESTINATION_AT: usize = ETHERNET_LEN + 24;
 
-/// What a frame says of a neighbor.
+/// What a frame shows of a neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
     /// The neighbor.
     pub address: IpAddr,
-    /// Its MAC, where the frame says it.
+    /// Its MAC, if the frame contains it.
     pub mac: Option<MacAddr>,
-    /// For whom the frame is: the IPv6 destination, or the target of an ARP message.
+    /// The receiver: the IPv6 destination, or the target of an ARP message.
     pub to: IpAddr,
-    /// In which way it was said.
+    /// The kind of claim.
     pub claim: HeardClaim,
 }
 
-/// In which way a neighbor's MAC was said.
+/// The kind of claim about a neighbour's MAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeardClaim {
-    /// A Neighbor Advertisement, or an ARP reply, which counts as solicited and overriding.
+    /// A Neighbor Advertisement, or an ARP reply. A reply counts as solicited and overriding.
     Advertised {
         /// S: it answers a solicitation, so that the neighbor is reachable.
         solicited: bool,
-        /// O: its MAC replaces another that is known.
+        /// O: its MAC replaces a known one.
         overrides: bool,
-        /// R: the neighbor is a router. ARP does not say.
+        /// R: the neighbour is a router. ARP does not show this.
         router: Option<bool>,
     },
     /// The sender of a Router or Neighbor Solicitation, of a Router Advertisement or of an ARP request.
     Mentioned {
-        /// Whether the sender is a router, where the message shows it.
+        /// Whether the sender is a router, if the message shows it.
         router: Option<bool>,
     },
 }
 
 impl Heard {
-    /// Reads an Ethernet frame without a VLAN tag. One frame can be told to the caches of all gateway ports of a link.
+    /// Reads an Ethernet frame without a VLAN tag. One frame may be handed to the caches of all gateway ports of a
+    /// link.
     ///
     /// # Errors
     /// Ignored: neither Neighbor Discovery nor ARP, or it says nothing of a neighbor. Malformed: what RFC 4861 (§6.1,
@@ -107,7 +108,7 @@ fn neighbor_solicitation(
     of_sender(packet, mac, None)
 }
 
-/// RFC 4861 §6.1.1, §6.2.6: who solicits routers is none.
+/// RFC 4861 §6.1.1, §6.2.6: a sender of Router Solicitations is not a router.
 fn router_solicitation(
     packet: &Ipv6Packet<'_>,
     message: &Icmpv6Message<'_>,
@@ -117,7 +118,7 @@ fn router_solicitation(
     of_sender(packet, mac, Some(false))
 }
 
-/// A solicitation says something only of a sender that has an address and says its MAC.
+/// A solicitation shows its sender only if it contains the sender's address and MAC.
 fn of_sender(
     packet: &Ipv6Packet<'_>,
     mac: Option<MacAddr>,
@@ -154,7 +155,7 @@ fn target(fields: &[u8; 20], message: &Icmpv6Message<'_>) -> Result<Ipv6Addr, Ma
     }
 }
 
-/// The MAC in the last option of this kind. All are read, as one that is broken makes the message invalid.
+/// The MAC in the last option of this kind. All options are read, since a malformed one makes the message invalid.
 fn link_layer(mut options: NdOptions<'_>, kind: u8) -> Result<Option<MacAddr>, Malformed> {
     let mut mac = None;
     loop {

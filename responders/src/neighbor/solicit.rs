@@ -15,6 +15,7 @@ pub enum Solicited {
 }
 
 /// The Ethernet frame that asks for a next hop.
+#[must_use]
 pub fn solicit(target: &Target, asked: Solicited) -> Vec<u8> {
     let (source, next_hop) = match target.ends {
         Ends::V6 { source, next_hop } => (source, next_hop),

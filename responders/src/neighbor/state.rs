@@ -1,27 +1,27 @@
 //! One next hop: the states of RFC 4861 appendix C, and RFC 7048's UNREACHABLE.
 //!
-//! RFC 4861 believes every claim. Here a next hop that answered is believed to be where it answered until something answers
-//! elsewhere: whoever claims that it moved, or routes no more, only has everyone asked for it. An answer from elsewhere counts
-//! once the one that is known has had RetransTimer to answer as well. So one frame that is forged turns no traffic away,
-//! whenever it comes, and one that is true costs a solicitation more.
+//! RFC 4861 believes every claim. Here a next hop that answered is believed until something answers elsewhere. A claim
+//! that it moved, or is no router any more, only makes the cache ask everyone. An answer from elsewhere counts once the
+//! known MAC has had RetransTimer to answer as well. So a forged frame redirects no traffic, whenever it comes. A true
+//! one costs one more solicitation.
 
 use super::{Heard, HeardClaim, Solicited, Target, Timing, solicit};
 use sextant_model::MacAddr;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// What is known of a next hop.
+/// The state of a next hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
     /// It is being asked for; its MAC is unknown.
     Incomplete,
-    /// It answered within ReachableTime.
+    /// It answered less than ReachableTime ago.
     Reachable,
     /// Its MAC was heard, but not from an answer. It is about to be asked.
     Stale,
     /// It is being asked whether it is still there.
     Probe,
-    /// It does not answer. Its MAC, if it had one, is kept, as there may be no better way (RFC 7048 §3), and everyone is
+    /// It does not answer. Its MAC, if known, is kept, since there may be no better way (RFC 7048 §3). Everyone is
     /// asked for it, less and less often.
     Unreachable,
 }
@@ -36,7 +36,8 @@ impl State {
         Self::Unreachable,
     ];
 
-    /// The name in metrics and on the command line, as `ip neighbor` has it where it has one.
+    /// The name in metrics and on the command line: that of `ip neighbor`, if it has one.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Incomplete => "incomplete",
@@ -48,48 +49,47 @@ impl State {
     }
 }
 
-/// A next hop is to be treated in another way than before: its MAC changed, or whether it answers or is unreachable, or
-/// whether it is a router.
+/// A next hop changed: its MAC, whether it answers or is unreachable, or whether it is a router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The next hop.
     pub address: IpAddr,
     /// Its MAC, as far as known.
     pub mac: Option<MacAddr>,
-    /// What is known of it.
+    /// Its state.
     pub state: State,
-    /// Whether it is a router, where it said so. One that ceases to be must no longer be a default router
-    /// (RFC 4861 §7.2.5).
+    /// Whether it is a router, if it said so. One that is no router any more must not be a default router (RFC 4861
+    /// §7.2.5).
     pub router: Option<bool>,
 }
 
-/// Where a next hop is, and whether it routes, as somebody says.
+/// A claim about where a next hop is, and whether it routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Whereabouts {
     mac: Option<MacAddr>,
     router: Option<bool>,
 }
 
-/// A next hop that is wanted.
+/// A wanted next hop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Neighbor {
     target: Target,
     mac: Option<MacAddr>,
     state: State,
     router: Option<bool>,
-    /// It answered at this MAC, and has not failed to since.
+    /// Whether it answered at this MAC, and has answered ever since.
     answers: bool,
-    /// Somebody says that it is elsewhere, or no router: everyone is to be asked.
+    /// Whether somebody claims that it is elsewhere or no router, so that everyone is to be asked.
     contested: bool,
     /// Who was asked and has not answered yet.
     asked: Option<Solicited>,
-    /// An answer that contradicts the ones before.
+    /// An answer that contradicts earlier ones.
     rival: Option<Whereabouts>,
     /// How long a confirmation counts.
     reachable: Duration,
     /// Solicitations sent in this state.
     sent: u32,
-    /// Not to be asked again before: solicitations keep their distance, whatever is heard meanwhile (RFC 4861 §7.2.2).
+    /// When it may be asked again. Solicitations keep their distance, whatever is heard in between (RFC 4861 §7.2.2).
     quiet_until: Instant,
     confirmed_at: Option<Instant>,
     /// When to ask next.
@@ -97,7 +97,7 @@ pub struct Neighbor {
 }
 
 impl Neighbor {
-    /// A next hop to be asked for at once. A MAC that is remembered is as good as one that was mentioned.
+    /// A next hop to ask for at once. A remembered MAC counts like one that was heard without an answer.
     pub(super) fn new(
         now: Instant,
         target: Target,
@@ -122,36 +122,43 @@ impl Neighbor {
     }
 
     /// The next hop.
+    #[must_use]
     pub fn address(&self) -> IpAddr {
         self.target.ends.next_hop()
     }
 
     /// Who asks for it.
+    #[must_use]
     pub fn target(&self) -> &Target {
         &self.target
     }
 
     /// Its MAC, as far as known.
+    #[must_use]
     pub fn mac(&self) -> Option<MacAddr> {
         self.mac
     }
 
     /// What is known of it.
+    #[must_use]
     pub fn state(&self) -> State {
         self.state
     }
 
     /// Whether it is a router, where it said so.
+    #[must_use]
     pub fn router(&self) -> Option<bool> {
         self.router
     }
 
     /// Whether it answered when it was asked last.
+    #[must_use]
     pub fn answers(&self) -> bool {
         self.answers
     }
 
     /// When it answered last.
+    #[must_use]
     pub fn confirmed_at(&self) -> Option<Instant> {
         self.confirmed_at
     }
@@ -164,7 +171,7 @@ impl Neighbor {
         self.target = target;
     }
 
-    /// Does `event`; returns what it changed.
+    /// Runs `event`. Returns what it changed.
     pub(super) fn observe<T>(&mut self, event: impl FnOnce(&mut Self) -> T) -> (T, Option<Change>) {
         let before = self.seen();
         let result = event(self);
@@ -182,7 +189,7 @@ impl Neighbor {
         (self.mac, self.answers, unreachable, self.router)
     }
 
-    /// Forgets what was learned, and asks anew.
+    /// Forgets what was learned, and asks again.
     pub(super) fn forget(&mut self, now: Instant) {
         self.mac = None;
         self.router = None;
@@ -199,7 +206,7 @@ impl Neighbor {
             return None;
         }
         if let Some(rival) = self.rival.take() {
-            // Everyone was asked, and what answered before did not.
+            // Everyone was asked, and the one that answered before did not.
             self.advertised(now, rival, true);
             return None;
         }
@@ -227,7 +234,7 @@ impl Neighbor {
         }
     }
 
-    /// Takes note of what a frame said of this neighbor.
+    /// Takes what a frame shows of this neighbour.
     pub(super) fn hear(&mut self, now: Instant, heard: &Heard) {
         match heard.claim {
             HeardClaim::Mentioned { router } if self.contradicts(heard.mac, router) => {
@@ -239,7 +246,7 @@ impl Neighbor {
                 overrides,
                 router,
             } => {
-                // What answers another gateway port confirms nothing to this one.
+                // An answer to another gateway port confirms nothing to this one.
                 let confirms = solicited && heard.to == self.target.ends.source();
                 let answer = Whereabouts {
                     mac: heard.mac,
@@ -255,18 +262,18 @@ impl Neighbor {
         }
     }
 
-    /// Whether this speaks against what a next hop answered.
+    /// Whether this contradicts a next hop's answer.
     fn contradicts(&self, mac: Option<MacAddr>, router: Option<bool>) -> bool {
         let ceased = router == Some(false) && self.router == Some(true);
         self.answers && (self.is_elsewhere(mac) || ceased)
     }
 
-    /// Whether this is another MAC than the one that is known, if any is.
+    /// Whether this MAC differs from the known one.
     fn is_elsewhere(&self, mac: Option<MacAddr>) -> bool {
         mac.is_some() && mac != self.mac
     }
 
-    /// Where one alone was asked, nobody else can have answered.
+    /// If only one station was asked, nobody else can have answered.
     fn dispute(&mut self, now: Instant, answer: Whereabouts, is_answer: bool) {
         if is_answer && self.asked == Some(Solicited::Anyone) {
             self.rival = Some(answer);
@@ -275,7 +282,7 @@ impl Neighbor {
         }
     }
 
-    /// Everyone is asked.
+    /// Has everyone asked.
     fn contest(&mut self, now: Instant) {
         self.contested = true;
         if self.state == State::Reachable {
@@ -283,8 +290,8 @@ impl Neighbor {
         }
     }
 
-    /// Whether the rest of an advertisement counts (RFC 4861 §7.2.5). One that does not override only casts doubt on
-    /// another MAC that is known, unless nobody answers there: RFC 4861 would have forgotten it by then.
+    /// Whether the rest of an advertisement counts (RFC 4861 §7.2.5). Without Override it only casts doubt on another
+    /// known MAC, unless nobody answers there. RFC 4861 would have dropped that MAC by then.
     fn accept(&mut self, now: Instant, mac: Option<MacAddr>, overrides: bool) -> bool {
         match (self.mac, mac) {
             (None, None) => false,
@@ -311,7 +318,7 @@ impl Neighbor {
         }
     }
 
-    /// A source link-layer address (RFC 4861 §7.2.3, §6.2.6, §6.3.4), or what ARP merges (RFC 826).
+    /// Takes a source link-layer address (RFC 4861 §7.2.3, §6.2.6, §6.3.4), or the sender of an ARP request (RFC 826).
     fn mentioned(&mut self, now: Instant, mac: Option<MacAddr>, router: Option<bool>) {
         self.router = router.or(self.router);
         if self.is_elsewhere(mac) {
@@ -342,7 +349,7 @@ impl Neighbor {
         self.hasten(now);
     }
 
-    /// Asks as soon as may be. Whoever is heard may be about to answer.
+    /// Asks as soon as allowed. A neighbour that was just heard may be about to answer.
     fn hasten(&mut self, now: Instant) {
         self.due = now.max(self.quiet_until);
     }

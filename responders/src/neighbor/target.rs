@@ -1,4 +1,4 @@
-//! Whom to ask for, and who asks.
+//! The address to resolve, and the port that asks.
 
 use sextant_model::MacAddr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -12,7 +12,7 @@ pub struct Target {
     pub source_mac: MacAddr,
 }
 
-/// A gateway port's address and the next hop's, of one family.
+/// The addresses of a gateway port and of a next hop, of one IP version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ends {
     /// Asked for by Neighbor Discovery.
@@ -32,7 +32,8 @@ pub enum Ends {
 }
 
 impl Ends {
-    /// These two; none if they are of different families.
+    /// These two addresses. `None` if their IP versions differ.
+    #[must_use]
     pub fn new(source: IpAddr, next_hop: IpAddr) -> Option<Self> {
         match (source, next_hop) {
             (IpAddr::V6(source), IpAddr::V6(next_hop)) => Some(Self::V6 { source, next_hop }),
@@ -42,6 +43,7 @@ impl Ends {
     }
 
     /// The gateway port's address.
+    #[must_use]
     pub fn source(&self) -> IpAddr {
         match *self {
             Self::V6 { source, .. } => source.into(),
@@ -50,6 +52,7 @@ impl Ends {
     }
 
     /// The next hop.
+    #[must_use]
     pub fn next_hop(&self) -> IpAddr {
         match *self {
             Self::V6 { next_hop, .. } => next_hop.into(),

@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-/// How often next hops are asked. The default is RFC 4861's (§10), but for [`reachable`](Self::reachable).
+/// How often next hops are asked. The defaults are RFC 4861's (§10), except for [`reachable`](Self::reachable).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// The longest that a confirmation counts (ReachableTime): a next hop that answered is asked again after a half to the
-    /// whole of it, as drawn for each. 5 s, not RFC 4861's 15 to 45 s, so that a next hop whose MAC changed without a
-    /// word is followed within `reachable` + `unicast_solicitations` × `retransmission`, 8 s.
+    /// The longest time that a confirmation counts (ReachableTime). A next hop that answered is asked again after half
+    /// to all of it, drawn at random. The default is 5 s, not RFC 4861's 15 to 45 s. So a next hop whose MAC changed
+    /// silently is followed within `reachable` + `unicast_solicitations` × `retransmission`, 8 s.
     pub reachable: Duration,
-    /// Between two solicitations (RETRANS_TIMER), 1 s.
+    /// The time between two solicitations (RETRANS_TIMER), 1 s.
     pub retransmission: Duration,
     /// Solicitations to the group of an address whose MAC is unknown, before it counts as unreachable
     /// (MAX_MULTICAST_SOLICIT), 3.
     pub multicast_solicitations: u32,
     /// Solicitations to a MAC that does not answer, before its address counts as unreachable (MAX_UNICAST_SOLICIT), 3.
     pub unicast_solicitations: u32,
-    /// The longest between two solicitations to a next hop that is unreachable. Each waits three times as long as the one
-    /// before (BACKOFF_MULTIPLE, RFC 7048 §3), and no longer than this. 10 s, not RFC 7048's 60 s: a way out of the
-    /// cloud that is back is worth a frame in ten seconds.
+    /// The longest time between two solicitations to an unreachable next hop. Each wait is three times the one before
+    /// (BACKOFF_MULTIPLE, RFC 7048 §3), up to this. The default is 10 s, not RFC 7048's 60 s: a way out of the cloud
+    /// that is back is worth a frame in ten seconds.
     pub patience: Duration,
 }
 
@@ -40,8 +40,7 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 const BACKOFF_MULTIPLE: u32 = 3;
 
 impl Timing {
-    /// The nearest timing that makes sense: 10 ms to a day between solicitations, nothing shorter than that, one
-    /// solicitation at least.
+    /// The nearest timing in bounds: 10 ms to a day between solicitations, no shorter times, at least one solicitation.
     pub(super) fn bounded(self) -> Self {
         let retransmission = self.retransmission.clamp(SHORTEST, LONGEST);
         Self {
@@ -53,13 +52,13 @@ impl Timing {
         }
     }
 
-    /// A half to the whole of ReachableTime; any `u32` will do.
+    /// Half to all of ReachableTime; any `u32` will do.
     pub(super) fn draw_reachable(&self, random: u32) -> Duration {
         let share = f64::from(random) / f64::from(u32::MAX);
         self.reachable.mul_f64(0.5 + share / 2.0)
     }
 
-    /// How long to wait after the `sent`th solicitation to a next hop that is unreachable.
+    /// The wait after the `sent`th solicitation to an unreachable next hop.
     pub(super) fn backoff(&self, sent: u32) -> Duration {
         let multiple = BACKOFF_MULTIPLE.saturating_pow(sent);
         self.retransmission

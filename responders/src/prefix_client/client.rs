@@ -11,35 +11,35 @@ use sextant_model::SubnetId;
 use std::net::Ipv6Addr;
 use std::time::{Duration, Instant};
 
-/// SOL_MAX_RT (RFC 9915 §7.6), until a server says otherwise.
+/// SOL_MAX_RT (RFC 9915 §7.6), until a server sets it.
 const SOL_MAX_RT: Duration = Duration::from_secs(3600);
-/// What a server may say of it, in seconds (RFC 9915 §21.24).
+/// The range in which a server may set it, in seconds (RFC 9915 §21.24).
 const SOL_MAX_RT_RANGE: std::ops::RangeInclusive<u32> = 60..=86_400;
 /// The preference that ends the search at once (RFC 9915 §18.2.9).
 const HIGHEST_PREFERENCE: u8 = u8::MAX;
-/// What is wished for where no prefix is known: the length that a subnet needs.
+/// The wish if no prefix is known: the length that a subnet needs.
 const ANY_PREFIX: (Ipv6Addr, u8) = (Ipv6Addr::UNSPECIFIED, 64);
 
-/// Asks for the prefix of one subnet, keeps it extended, and gives it back.
+/// Asks for the prefix of one subnet, extends it, and gives it back.
 ///
-/// Sans-IO: the owner hands in what it hears, and calls [`handle_timeout`](Self::handle_timeout) when
-/// [`poll_timeout`](Self::poll_timeout) has come, to send the frames that are due from the gateway port. Random numbers are
-/// arguments: any `u64`, another each time.
+/// Sans-IO: the owner hands in what it hears. At [`poll_timeout`](Self::poll_timeout) it calls
+/// [`handle_timeout`](Self::handle_timeout), and sends the frames that are due from the gateway port. Random numbers
+/// are arguments: any `u64`, a new one each time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
     duid: Vec<u8>,
     sender: Sender,
     lease: Option<Lease>,
-    /// The prefix it had last.
+    /// Its last prefix.
     known: Option<Ipv6Net>,
     sol_max_rt: Duration,
-    /// How often servers refused what they had offered, since there was a lease.
+    /// How often servers refused what they had offered, since the last lease.
     setbacks: u32,
     phase: Phase,
     frame: Option<Vec<u8>>,
 }
 
-/// What a client is about, and how far.
+/// The client's state, with its progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Phase {
     Soliciting(Exchange, Option<Offer>),
@@ -51,12 +51,12 @@ enum Phase {
     Released,
 }
 
-/// A prefix of a server.
+/// A server's offer of a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Offer {
     server: Vec<u8>,
     prefix: Ipv6Net,
-    /// How good it is: the server's preference, whether it is the prefix known, and for how long it is preferred.
+    /// How good it is: the server's preference, whether it is the known prefix, and how long it is preferred.
     rank: (u8, bool, u32),
 }
 
@@ -72,8 +72,9 @@ impl Offer {
 }
 
 impl Client {
-    /// Begins with Solicit, after a random delay (SOL_MAX_DELAY), or, with a lease known from before, with Rebind of it,
-    /// as after a change of the link (RFC 9915 §18.2.12). The lease counts meanwhile, and if nobody answers.
+    /// Starts with Solicit, after a random delay (SOL_MAX_DELAY). With a known lease it starts with Rebind, as after a
+    /// change of the link (RFC 9915 §18.2.12). The lease counts meanwhile, and also if nobody answers.
+    #[must_use]
     pub fn new(
         subnet: SubnetId,
         sender: Sender,
@@ -102,17 +103,19 @@ impl Client {
         }
     }
 
-    /// From now on it sends from here.
+    /// Sends from here from now on.
     pub fn set_sender(&mut self, sender: Sender) {
         self.sender = sender;
     }
 
-    /// What it has.
+    /// Its lease.
+    #[must_use]
     pub fn lease(&self) -> Option<&Lease> {
         self.lease.as_ref()
     }
 
-    /// What it is about.
+    /// Its state.
+    #[must_use]
     pub fn state(&self) -> State {
         match self.phase {
             Phase::Soliciting(..) => State::Soliciting,
@@ -125,12 +128,13 @@ impl Client {
     }
 
     /// Whether it gave its prefix back, and has nothing more to send.
+    #[must_use]
     pub fn is_done(&self) -> bool {
         self.phase == Phase::Released
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout); none if there is nothing to wait for: all is done, or the lease is
-    /// for ever.
+    /// When to call [`handle_timeout`](Self::handle_timeout). `None` if it waits for nothing: it is done, or its lease
+    /// never ends.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let lease = self.lease.as_ref();
         let exchange = self.phase.exchange().and_then(Exchange::poll_timeout);
@@ -147,7 +151,7 @@ impl Client {
         earlier(earlier(exchange, turn), end)
     }
 
-    /// Time has passed. It may end the lease: see [`lease`](Self::lease).
+    /// Sends what is due. The lease may end with it: see [`lease`](Self::lease).
     pub fn handle_timeout(&mut self, now: Instant, random: u64) {
         self.expire(now, random);
         while let Some(phase) = self.turn(now, random) {
@@ -166,13 +170,13 @@ impl Client {
         self.frame.take()
     }
 
-    /// Gives the prefix back. The lease counts no more.
+    /// Gives the prefix back. The lease ends at once.
     pub fn release(&mut self, now: Instant, random: u64) {
         let lease = self.lease.take();
         let held = match (&self.phase, lease) {
             (Phase::Releasing(..) | Phase::Released, _) => return,
             (_, Some(lease)) => Some(Offer::of(&lease.server, lease.prefix)),
-            // The server may have granted it already.
+            // The server may have granted the prefix already, so it is given back, too.
             (Phase::Requesting(exchange, offer), None) if exchange.sent() > 0 => {
                 Some(offer.clone())
             }
@@ -187,7 +191,7 @@ impl Client {
         };
     }
 
-    /// Takes in a message of a server. What it makes the client send is due at once.
+    /// Takes a server's message. What the client sends because of it is due at once.
     pub fn handle_message(&mut self, message: &Heard, now: Instant, random: u64) -> Effect {
         let asked = self.phase.exchange().is_some_and(|exchange| {
             exchange.sent() > 0 && exchange.transaction() == message.transaction
@@ -241,7 +245,7 @@ impl Client {
         self.learn(message);
         match message.best(Some(wanted)) {
             Ok(granted) => self.bind(message.lease(granted, now)),
-            // The server is asked again, as often as without an answer.
+            // The same server is asked again, as often as if it had not answered.
             Err(reason) if message.failure() == Some(grant::UNSPECIFIED_FAILURE) => {
                 Effect::Refused(reason)
             }
@@ -260,7 +264,7 @@ impl Client {
         }
     }
 
-    /// A Reply to a Renew or a Rebind (§18.2.10.1). What it does not mention stays as it is.
+    /// A Reply to a Renew or a Rebind (§18.2.10.1). What it does not mention does not change.
     fn extended(&mut self, message: &Heard, now: Instant, random: u64) -> Effect {
         self.learn(message);
         let Some(lease) = &self.lease else {
@@ -297,7 +301,7 @@ impl Client {
         effect
     }
 
-    /// SOL_MAX_RT counts even in a message that is of no other use (§18.2.9).
+    /// SOL_MAX_RT counts even in a message that is otherwise useless (§18.2.9).
     fn learn(&mut self, message: &Heard) {
         let said = message.sol_max_rt;
         let Some(seconds) = said.filter(|seconds| SOL_MAX_RT_RANGE.contains(seconds)) else {
@@ -318,19 +322,20 @@ impl Client {
             return;
         }
         self.lease = None;
-        // Where a server is being asked for it anew, that goes on.
+        // If a server is already being asked for it again, that goes on.
         if !matches!(self.phase, Phase::Requesting(..)) {
             self.phase = soliciting(self.sol_max_rt, now, random);
         }
     }
 
-    /// What time turns the phase into; none if it stays.
+    /// The phase that the time leads to. `None` if the phase stays.
     fn turn(&self, now: Instant, random: u64) -> Option<Phase> {
-        let has_come = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let lease = self.lease.as_ref();
-        let renew = lease.is_some_and(|lease| has_come(lease.renew_at));
-        let rebind = lease.is_some_and(|lease| has_come(lease.rebind_at));
-        let extension = || Exchange::new(Retransmission::extend(), now, random);
+        let [renew, rebind] = [
+            lease.and_then(|lease| lease.renew_at),
+            lease.and_then(|lease| lease.rebind_at),
+        ]
+        .map(|at| at.is_some_and(|at| at <= now));
         match &self.phase {
             Phase::Soliciting(exchange, Some(best)) if exchange.is_due(now) => {
                 Some(requesting(best.clone(), now, random))
@@ -338,9 +343,11 @@ impl Client {
             Phase::Requesting(exchange, _) if exchange.has_failed(now) => {
                 Some(soliciting(self.sol_max_rt, now, random))
             }
-            Phase::Bound | Phase::Renewing(_) if rebind => Some(Phase::Rebinding(extension())),
-            Phase::Bound if renew => Some(Phase::Renewing(extension())),
-            // Nobody said that the lease does not fit: it goes on (§18.2.12).
+            Phase::Bound | Phase::Renewing(_) if rebind => {
+                Some(Phase::Rebinding(extending(now, random)))
+            }
+            Phase::Bound if renew => Some(Phase::Renewing(extending(now, random))),
+            // Nobody said that the lease does not fit the link, so it stays (§18.2.12).
             Phase::Rebinding(exchange) if exchange.has_failed(now) => Some(Phase::Bound),
             Phase::Releasing(exchange, _) if exchange.has_failed(now) => Some(Phase::Released),
             Phase::Soliciting(..)
@@ -420,6 +427,10 @@ fn soliciting(longest: Duration, now: Instant, random: u64) -> Phase {
 fn requesting(offer: Offer, now: Instant, random: u64) -> Phase {
     let exchange = Exchange::new(Retransmission::request(), now, random);
     Phase::Requesting(exchange, offer)
+}
+
+fn extending(now: Instant, random: u64) -> Exchange {
+    Exchange::new(Retransmission::extend(), now, random)
 }
 
 fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {

@@ -1,22 +1,22 @@
-//! When a message is sent, and sent again until it is answered (RFC 9915 §15, with the constants of §7.6).
+//! When a message is sent, and sent again until an answer comes (RFC 9915 §15, with the constants of §7.6).
 
 use std::time::{Duration, Instant};
 
 /// SOL_MAX_DELAY and CNF_MAX_DELAY.
 const MAX_DELAY: Duration = Duration::from_secs(1);
 
-/// How often a message is sent again. Zero is without limit, as in the RFC.
+/// How often a message is sent again. Zero means no limit, as in the RFC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Retransmission {
-    /// IRT: between the first and the second.
+    /// IRT: the time between the first and the second.
     initial: Duration,
-    /// MRT: the longest between two.
+    /// MRT: the longest time between two.
     longest: Duration,
-    /// MRC: how often at most.
+    /// MRC: how many at most.
     most: u32,
     /// MRD: for how long at most.
     duration: Duration,
-    /// Whether the first waiting time is longer than IRT, never shorter: all offers are awaited (§18.2.1).
+    /// Whether the first wait is longer than IRT, never shorter, so that all offers can come (§18.2.1).
     collects: bool,
 }
 
@@ -42,7 +42,7 @@ impl Retransmission {
         Self::new(10, Duration::from_secs(600))
     }
 
-    /// Rebind of a lease that may not fit the link any more: as Confirm (§18.2.12).
+    /// Rebind of a lease that may not fit the link any more, timed like Confirm (§18.2.12).
     pub(super) fn confirm() -> Self {
         Self {
             duration: Duration::from_secs(10),
@@ -68,7 +68,7 @@ impl Retransmission {
         }
     }
 
-    /// RT after the first, or after one that was awaited for `last`.
+    /// RT after the first message, or after a wait of `last`.
     fn wait(&self, last: Option<Duration>, random: u64) -> Duration {
         let wait = match last {
             Some(last) => last.mul_f64(2.0 + spread(random)),
@@ -91,17 +91,17 @@ impl Retransmission {
 pub(super) struct Exchange {
     timing: Retransmission,
     transaction: [u8; 3],
-    /// When to send next, or to give up; none is never.
+    /// When to send next or to give up. `None`: never.
     due: Option<Instant>,
     /// When it was sent first.
     began: Option<Instant>,
-    /// How long the last one is awaited.
+    /// The current wait.
     wait: Option<Duration>,
     sent: u32,
 }
 
 impl Exchange {
-    /// Begins at once.
+    /// Starts at once.
     pub(super) fn new(timing: Retransmission, now: Instant, random: u64) -> Self {
         let [.., a, b, c] = random.to_be_bytes();
         Self {
@@ -114,7 +114,7 @@ impl Exchange {
         }
     }
 
-    /// Begins after a random part of a second, so that not all clients send at once when they all begin.
+    /// Starts after a random part of a second, so that clients that start together do not all send at once.
     pub(super) fn delayed(timing: Retransmission, now: Instant, random: u64) -> Self {
         Self {
             due: now.checked_add(MAX_DELAY.mul_f64(share(random))),
@@ -122,7 +122,7 @@ impl Exchange {
         }
     }
 
-    /// Begins as late as after so many messages without an answer.
+    /// Starts as late as after this many unanswered messages.
     pub(super) fn after(
         unanswered: u32,
         timing: Retransmission,
@@ -137,7 +137,7 @@ impl Exchange {
         }
     }
 
-    /// The number that answers repeat.
+    /// The transaction id, which answers repeat.
     pub(super) fn transaction(&self) -> [u8; 3] {
         self.transaction
     }
@@ -157,13 +157,13 @@ impl Exchange {
         self.due.is_some_and(|due| due <= now)
     }
 
-    /// Whether it was sent as often, or for as long, as it may be, and not answered.
+    /// Whether its retransmissions are used up without an answer.
     pub(super) fn has_failed(&self, now: Instant) -> bool {
         let often = self.timing.most > 0 && self.sent >= self.timing.most && self.is_due(now);
         often || self.end().is_some_and(|end| end <= now)
     }
 
-    /// Notes that it is sent, if it is due: for how long it has been tried, in hundredths of a second (§21.9).
+    /// Notes that it is sent, if it is due. Returns for how long it has been tried, in hundredths of a second (§21.9).
     pub(super) fn send(&mut self, now: Instant, random: u64) -> Option<u16> {
         if !self.is_due(now) {
             return None;
@@ -178,7 +178,7 @@ impl Exchange {
         Some(u16::try_from(elapsed).unwrap_or(u16::MAX))
     }
 
-    /// From the next wait on, this is the longest.
+    /// Sets the longest wait, from the next one on.
     pub(super) fn set_longest(&mut self, longest: Duration) {
         self.timing.longest = longest;
     }
@@ -189,7 +189,7 @@ impl Exchange {
     }
 }
 
-/// A part of the whole, evenly spread. The lowest bits make transaction ids.
+/// An evenly spread fraction. The lowest bits are left to transaction ids.
 fn share(random: u64) -> f64 {
     (random >> 24) as f64 / (u64::MAX >> 24) as f64
 }

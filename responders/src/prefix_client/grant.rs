@@ -1,4 +1,4 @@
-//! What of a server's answer is of use to a subnet, and the lease that comes of it.
+//! The useful part of a server's answer, and the lease from it.
 
 use super::Lease;
 use super::heard::{Association, Heard, Prefix};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// Infinity (RFC 9915 §7.7).
 const FOR_EVER: u32 = u32::MAX;
-/// Bits of a subnet's prefix.
+/// The length of a subnet's prefix in bits.
 const SUBNET_LEN: u8 = 64;
 
 const SUCCESS: u16 = 0;
@@ -16,7 +16,7 @@ pub(super) const UNSPECIFIED_FAILURE: u16 = 1;
 pub(super) const NO_BINDING: u16 = 3;
 
 impl Heard {
-    /// What went wrong, as the server says: of the whole, or of what is ours.
+    /// The error status of a server's answer: of the whole message, or of our association.
     pub(super) fn failure(&self) -> Option<u16> {
         let ours = self.association.as_ref().map(|ours| ours.status);
         let statuses = [Some(self.status), ours];
@@ -24,30 +24,30 @@ impl Heard {
         statuses.find(|status| *status != SUCCESS)
     }
 
-    /// Of the prefixes that are of use, the `wanted` one if it is preferred, else the one that is preferred longest; of
-    /// several alike, the wanted one or the first.
+    /// The best of the useful prefixes: the `wanted` one if it is preferred, else the one that is preferred longest. Of
+    /// equals, the wanted one, or else the first.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Why no prefix is useful.
     pub(super) fn best(&self, wanted: Option<Ipv6Net>) -> Result<Prefix, &'static str> {
         let ours = self.usable()?;
-        let rank = |prefix: &Prefix| {
+        let useful = ours.prefixes.iter().filter(|prefix| prefix.check().is_ok());
+        // Of equals `max_by_key` returns the last, so the first has to come last.
+        let best = useful.rev().max_by_key(|prefix| {
             let is_wanted = wanted == Some(prefix.prefix);
             (
                 is_wanted && prefix.preferred > 0,
                 prefix.preferred,
                 is_wanted,
             )
-        };
-        let useful = ours.prefixes.iter().filter(|prefix| prefix.check().is_ok());
-        // The last of several alike is the greatest.
-        match useful.rev().max_by_key(|prefix| rank(prefix)) {
+        });
+        match best {
             Some(prefix) => Ok(*prefix),
             None => Err(ours.complaint()),
         }
     }
 
-    /// Whether the server takes this prefix back.
+    /// Whether the server withdraws this prefix.
     pub(super) fn withdraws(&self, prefix: Ipv6Net) -> bool {
         let of_it = |said: &&Prefix| said.prefix == prefix;
         let said = self
@@ -57,7 +57,7 @@ impl Heard {
         said.is_some_and(|said| said.valid == 0 && said.preferred == 0)
     }
 
-    /// Whether it says anything that counts of this prefix.
+    /// Whether it says anything valid about this prefix.
     pub(super) fn mentions(&self, prefix: Ipv6Net) -> bool {
         let of_it = |said: &Prefix| said.prefix == prefix && said.check().is_ok();
         self.withdraws(prefix)
@@ -83,7 +83,7 @@ impl Heard {
         }
     }
 
-    /// Our identity association, if it is one that clients heed.
+    /// Our identity association, if clients have to accept it.
     fn usable(&self) -> Result<&Association, &'static str> {
         if let Some(status) = self.failure() {
             return Err(status_name(status));
@@ -98,7 +98,7 @@ impl Heard {
 }
 
 impl Association {
-    /// Why none of its prefixes is of use.
+    /// Why none of its prefixes is useful.
     fn complaint(&self) -> &'static str {
         let mut complaints = self.prefixes.iter().map(Prefix::check);
         complaints
@@ -108,7 +108,7 @@ impl Association {
 }
 
 impl Prefix {
-    /// Whether it is of use to a subnet.
+    /// Checks that it is useful to a subnet.
     ///
     /// # Errors
     /// Why not.
@@ -132,16 +132,17 @@ impl Prefix {
     }
 }
 
-/// T1 and T2; one that the server leaves to the client (0) is half, or four fifths, of the preferred lifetime
-/// (RFC 9915 §21.21), and of the valid one where the prefix is not preferred. A second at least, so that a prefix about
-/// to end is no reason to ask without pause.
+/// T1 and T2. If the server leaves one to the client (0), it is half, or four fifths, of the preferred lifetime (RFC
+/// 9915 §21.21). If the prefix is not preferred, the valid lifetime counts. Both are at least a second, so that a
+/// prefix that is about to end does not cause a flood.
 fn renewal((t1, t2): (u32, u32), granted: Prefix) -> (u32, u32) {
     let lifetime = match granted.preferred {
         0 => granted.valid,
         preferred => preferred,
     };
     let t2_or = |t2: u32| if t2 == 0 { FOR_EVER } else { t2 };
-    // A time at which there is nothing left to extend is none. That no other server is to be asked is for a server to say.
+    // A time at or after the end is none, since nothing is left to extend. Only the server may say that no other server
+    // is to be asked.
     let in_time = |time: u32| if time < granted.valid { time } else { 0 };
     let t1 = match granted.valid {
         FOR_EVER => t1,
@@ -173,7 +174,7 @@ fn tenths(lifetime: u32, tenths: u64) -> u32 {
     u32::try_from(share).unwrap_or(FOR_EVER).max(1)
 }
 
-/// The instant so many seconds from now; none for infinity, and for what no clock reaches.
+/// The instant so many seconds from now. `None` for infinity and for times that no clock reaches.
 fn after(now: Instant, seconds: u32) -> Option<Instant> {
     match seconds {
         FOR_EVER => None,

@@ -1,4 +1,4 @@
-//! What a server's message says, as far as prefix delegation needs it (RFC 9915 §16.3, §16.10).
+//! What a server's message says, as far as prefix delegation needs (RFC 9915 §16.3, §16.10).
 
 use super::IAID;
 use crate::answer::Malformed;
@@ -17,34 +17,34 @@ pub struct Heard {
     client: Vec<u8>,
     pub(super) server: Vec<u8>,
     pub(super) preference: u8,
-    /// How the whole message fared; 0 is well.
+    /// The status of the whole message; 0 is success.
     pub(super) status: u16,
     pub(super) sol_max_rt: Option<u32>,
-    /// The identity association that is ours.
+    /// Our identity association.
     pub(super) association: Option<Association>,
 }
 
-/// What an identity association says. Times are in seconds.
+/// An identity association. Times are in seconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Association {
     pub(super) t1: u32,
     pub(super) t2: u32,
-    /// How it fared; 0 is well.
+    /// Its status; 0 is success.
     pub(super) status: u16,
     pub(super) prefixes: Vec<Prefix>,
 }
 
-/// What is said of a prefix. Times are in seconds.
+/// A prefix in it. Times are in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Prefix {
     pub(super) prefix: Ipv6Net,
     pub(super) preferred: u32,
     pub(super) valid: u32,
-    /// How it fared; 0 is well.
+    /// Its status; 0 is success.
     pub(super) status: u16,
 }
 
-/// Options that occur once at most, as they were met.
+/// The options that may occur once, as they are read.
 #[derive(Default)]
 struct Singles<'a> {
     client: Option<&'a [u8]>,
@@ -74,11 +74,13 @@ impl Heard {
     }
 
     /// The DUID of the client that it is for.
+    #[must_use]
     pub fn client(&self) -> &[u8] {
         &self.client
     }
 
     /// The name in metrics: `advertise` or `reply`.
+    #[must_use]
     pub fn message(&self) -> &'static str {
         self.kind.name()
     }
@@ -107,7 +109,7 @@ fn admit(packet: &Ipv6Packet<'_>, kind: MessageType) -> Result<(), Refusal> {
     }
     match kind {
         MessageType::Advertise | MessageType::Reply => Ok(()),
-        // §16.11: the client never said that it would heed one.
+        // §16.11: the client never agreed to accept one.
         MessageType::Reconfigure => Err(Refusal::Ignored("reconfigure that was not agreed to")),
         MessageType::Solicit
         | MessageType::Request
@@ -134,7 +136,7 @@ impl<'a> Singles<'a> {
         Ok(singles)
     }
 
-    /// Notes an option; whether it was noted before. Identity associations of others may be there.
+    /// Notes an option. Returns whether it was noted before. Other clients' associations are skipped.
     #[expect(clippy::wildcard_enum_match_arm, reason = "few options are read")]
     fn repeats(&mut self, option: DhcpOption<'a>) -> bool {
         match option {
@@ -149,7 +151,7 @@ impl<'a> Singles<'a> {
     }
 }
 
-/// What a client does not read may be as it likes.
+/// Options that clients do not read may have any form.
 fn is_read(code: u16) -> bool {
     matches!(
         code,
@@ -184,7 +186,7 @@ impl Prefix {
     }
 }
 
-/// The status among options; none is 0, well.
+/// The status in options. Without one it is 0, success.
 fn status(options: Options<'_>) -> u16 {
     let mut decoded = options
         .flatten()

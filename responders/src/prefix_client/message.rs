@@ -1,4 +1,4 @@
-//! How a client's message is written (RFC 9915 §18.2.1 to §18.2.7): straight into its frame.
+//! Writes a client's message (RFC 9915 §18.2.1 to §18.2.7) directly into its frame.
 
 use super::{IAID, Sender};
 use crate::dhcpv6::codec::{MessageType, put_option};
@@ -7,23 +7,23 @@ use crate::frame::{Addresses, FrameBuilder};
 use crate::ndp::multicast_mac;
 use ipnet::Ipv6Net;
 
-/// Octets of a usual message, so that its buffer seldom grows.
+/// The octets of a usual message, so that its buffer seldom grows.
 const USUAL_LEN: usize = 140;
 
-/// What a client says.
+/// A client's message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Message<'a> {
-    /// What it is.
+    /// Its type.
     pub(super) kind: MessageType,
-    /// To be repeated in the answer.
+    /// The transaction id, which the answer repeats.
     pub(super) transaction: [u8; 3],
     /// The client's DUID.
     pub(super) client: &'a [u8],
-    /// The DUID of the server that it is for; none: any.
+    /// The DUID of the server that it is for. `None`: for any.
     pub(super) server: Option<&'a [u8]>,
     /// For how long it has been tried, in hundredths of a second.
     pub(super) elapsed: u16,
-    /// The prefix that it is about. Unspecified, it wishes for the length (§18.2.4).
+    /// The prefix that it is about. The unspecified prefix asks for a length (§18.2.4).
     pub(super) prefix: Ipv6Net,
 }
 
@@ -59,7 +59,7 @@ impl Message<'_> {
         put_option(out, option::IA_PD, |out| self.put_association(out));
     }
 
-    /// Times are the server's to set: a client sends zeros (§21.21, §21.22).
+    /// The server sets the times: a client sends zeros (§21.21, §21.22).
     fn put_association(&self, out: &mut Vec<u8>) {
         out.extend(IAID.to_be_bytes());
         out.extend([0; 8]);

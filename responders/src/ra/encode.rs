@@ -1,4 +1,4 @@
-//! How an advertisement is written (RFC 4861 §4.2): fixed fields, then options in order of their importance.
+//! Writes an advertisement (RFC 4861 §4.2): fixed fields, then options in order of importance.
 
 use super::{ALL_NODES, Destination, GoneDns, ROUTER_ADVERTISEMENT};
 use crate::dhcpv6::domain;
@@ -9,20 +9,21 @@ use sextant_model::{
 };
 use std::net::Ipv6Addr;
 
-/// AdvDefaultLifetime goes no higher, in seconds (RFC 4861 §6.2.1).
+/// The highest AdvDefaultLifetime in seconds (RFC 4861 §6.2.1).
 const MAX_LIFETIME: u16 = 9000;
-/// Octets of an option whose length field is full.
+/// The most octets of an option, by its length field.
 const MAX_OPTION: usize = 255 * 8;
 
 /// The Ethernet frame that carries an advertisement.
 ///
-/// It stays within the MTU that it advertises, or 1280 octets where it advertises none: options that do not fit are
-/// left out, the last first (prefixes, routes, DNS servers, search domains, PREF64, captive portal).
+/// It stays within the MTU that it advertises, or within 1280 octets if it advertises no MTU. Options that do not fit
+/// are left out, the last first. Their order is prefixes, routes, DNS servers, search domains, PREF64, captive portal.
+#[must_use]
 pub fn advertise(advertisement: &Advertisement, to: Destination) -> Vec<u8> {
     advertise_with(advertisement, &GoneDns::default(), to)
 }
 
-/// The same, with a last word on DNS servers and search domains that are gone.
+/// The same, with lifetime 0 for DNS servers and search domains that are gone.
 pub(super) fn advertise_with(
     advertisement: &Advertisement,
     gone: &GoneDns,
@@ -48,21 +49,21 @@ pub(super) fn advertise_with(
     frame.finish()
 }
 
-/// Octets after the checksum, without the rarer options.
+/// The octets after the checksum, without the rarer options.
 fn usual_len(advertisement: &Advertisement) -> usize {
     12 + 8 + 8 + advertisement.prefixes.len() * 32 + 8 + advertisement.dns_servers.len() * 16
 }
 
-/// Where the frame ends that fills the link. No link has a lower MTU than 1280 octets (RFC 8200 §5).
+/// Where a frame ends that fills the link. No link has an MTU below 1280 octets (RFC 8200 §5).
 fn link_end(advertisement: &Advertisement) -> usize {
     ETHERNET_LEN + usize::from(advertisement.mtu.unwrap_or(0).max(1280))
 }
 
-/// What follows the checksum: hop limit to retransmission timer.
+/// The fields after the checksum: hop limit to retransmission timer.
 fn put_header(bytes: &mut Vec<u8>, advertisement: &Advertisement) {
     let lifetime = advertisement.lifetime.min(MAX_LIFETIME);
     let preference = match lifetime {
-        // RFC 4191 §2.2: a router that is no default router has none.
+        // RFC 4191 §2.2: without a lifetime there is no preference.
         0 => RouterPreference::Medium,
         _ => advertisement.options.preference,
     };
@@ -75,7 +76,7 @@ fn put_header(bytes: &mut Vec<u8>, advertisement: &Advertisement) {
     bytes.extend(advertisement.options.retransmission_timer.to_be_bytes());
 }
 
-/// Prf in its place, the fourth and fifth bits of an octet (RFC 4191 §2.1).
+/// Prf at its place, the fourth and fifth bits of an octet (RFC 4191 §2.1).
 fn preference_bits(preference: RouterPreference) -> u8 {
     let bits = match preference {
         RouterPreference::High => 0b01,
@@ -85,7 +86,7 @@ fn preference_bits(preference: RouterPreference) -> u8 {
     bits << 3
 }
 
-/// Appends options that end by `end`.
+/// Appends options that have to end before `end`.
 struct OptionWriter<'a> {
     bytes: &'a mut Vec<u8>,
     end: usize,
@@ -125,7 +126,7 @@ impl OptionWriter<'_> {
         }
     }
 
-    /// An option whose content `write` appends, filled up with zeros to whole units of 8 octets; none if it does not
+    /// An option whose content `write` appends, padded with zeros to units of 8 octets. It is left out if it does not
     /// fit.
     fn option(&mut self, kind: u8, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
@@ -139,7 +140,7 @@ impl OptionWriter<'_> {
         }
     }
 
-    /// As many as fit, in as many options as they need (RFC 8106 §5.1).
+    /// As many servers as fit, in as many options as they need (RFC 8106 §5.1).
     fn dns_servers(&mut self, mut servers: &[Ipv6Addr], lifetime: u32) {
         while !servers.is_empty() {
             let fit = self.room().saturating_sub(8) / 16;
@@ -158,7 +159,7 @@ impl OptionWriter<'_> {
         }
     }
 
-    /// The first that fit in one option (RFC 8106 §5.2).
+    /// The first domains that fit into one option (RFC 8106 §5.2).
     fn search_domains(&mut self, domains: &[DomainName], lifetime: u32) {
         let mut room = (self.room() & !7).saturating_sub(8);
         let fits = |name: &&DomainName| {
@@ -179,7 +180,7 @@ impl OptionWriter<'_> {
         });
     }
 
-    /// Octets that an option can have.
+    /// The octets that an option may have.
     fn room(&self) -> usize {
         self.end.saturating_sub(self.bytes.len()).min(MAX_OPTION)
     }
@@ -196,7 +197,7 @@ fn put_prefix(out: &mut Vec<u8>, prefix: &AdvertisedPrefix) {
     out.extend(prefix.prefix.network().octets());
 }
 
-/// No more of the prefix than its length needs, in steps of 8 octets (RFC 4191 §2.3).
+/// Only as much of the prefix as its length needs, in steps of 8 octets (RFC 4191 §2.3).
 fn put_route(out: &mut Vec<u8>, route: &AdvertisedRoute) {
     let length = route.prefix.prefix_len();
     out.extend([length, preference_bits(route.preference)]);
@@ -205,7 +206,7 @@ fn put_route(out: &mut Vec<u8>, route: &AdvertisedRoute) {
     out.extend_from_slice(&route.prefix.network().octets()[..octets]);
 }
 
-/// PLC (RFC 8781 §4); none for a length that no NAT64 prefix has (RFC 6052 §2.2).
+/// PLC (RFC 8781 §4). `None` for a length that no NAT64 prefix has (RFC 6052 §2.2).
 fn prefix_length_code(pref64: &Pref64) -> Option<u16> {
     [96, 64, 56, 48, 40, 32]
         .iter()
@@ -214,7 +215,7 @@ fn prefix_length_code(pref64: &Pref64) -> Option<u16> {
         .map(|(_, code)| code)
 }
 
-/// The lifetime counts units of 8 seconds, rounded up.
+/// The lifetime is in units of 8 seconds, rounded up.
 fn put_pref64(out: &mut Vec<u8>, pref64: &Pref64, code: u16) {
     const MAX_SCALED: u16 = 0x1fff;
     let scaled = pref64.lifetime.div_ceil(8).min(MAX_SCALED);

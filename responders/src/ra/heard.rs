@@ -1,4 +1,4 @@
-//! What another router advertises, as far as a router that sends packets to it cares (RFC 4861 §6.1.2, §6.3.4).
+//! What another router advertises, as far as a router that sends packets to it needs (RFC 4861 §6.1.2, §6.3.4).
 
 use super::ROUTER_ADVERTISEMENT;
 use crate::answer::Malformed;
@@ -16,17 +16,17 @@ const MINIMUM_MTU: u32 = 1280;
 pub struct HeardAdvertisement {
     /// The router's link-local address.
     pub source: Ipv6Addr,
-    /// For how long it is a default router, in whole seconds; zero: it is none.
+    /// For how long it is a default router, in whole seconds. Zero: it is not a default router.
     pub lifetime: Duration,
     /// Its preference among default routers (RFC 4191 §2.2).
     pub preference: RouterPreference,
-    /// Its MAC, where it says so.
+    /// Its MAC, if the advertisement contains it.
     pub mac: Option<MacAddr>,
-    /// MTU of the link in octets, where it says one that a link can have.
+    /// MTU of the link in octets, if it advertises a valid one.
     pub mtu: Option<u32>,
-    /// For how long its neighbors are reachable once confirmed, where it says so.
+    /// For how long neighbours are reachable after a confirmation, if it advertises that.
     pub reachable_time: Option<Duration>,
-    /// The time between Neighbor Solicitations, where it says so.
+    /// The time between Neighbor Solicitations, if it advertises that.
     pub retransmission_timer: Option<Duration>,
 }
 
@@ -100,7 +100,7 @@ impl HeardAdvertisement {
     }
 }
 
-/// RFC 4191 §2.2: the reserved value is read as medium, as the whole is where the lifetime is zero.
+/// RFC 4191 §2.2: the reserved value counts as medium. So does any value if the lifetime is zero.
 fn preference(flags: u8) -> RouterPreference {
     match flags >> 3 & 0b11 {
         0b01 => RouterPreference::High,
@@ -109,7 +109,7 @@ fn preference(flags: u8) -> RouterPreference {
     }
 }
 
-/// Zero: unspecified by this router.
+/// Zero: not specified by this router.
 fn milliseconds(field: [u8; 4]) -> Option<Duration> {
     let milliseconds = u32::from_be_bytes(field);
     (milliseconds > 0).then(|| Duration::from_millis(milliseconds.into()))

@@ -1,4 +1,4 @@
-//! The Router Solicitation with which a gateway port learns of the routers of its link at once (RFC 4861 §6.3.7).
+//! The Router Solicitation that a gateway port sends to learn the routers of its link at once (RFC 4861 §6.3.7).
 
 use super::ROUTER_SOLICITATION;
 use crate::frame::{Addresses, FrameBuilder};
@@ -8,8 +8,8 @@ use std::net::Ipv6Addr;
 
 const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
 
-/// The Ethernet frame that asks all routers. It says the MAC it comes from, unless it comes from `::`
-/// (RFC 4861 §4.1).
+/// The Ethernet frame that asks all routers. It contains the sender's MAC, unless it comes from `::` (RFC 4861 §4.1).
+#[must_use]
 pub fn solicit(mac: MacAddr, source: Ipv6Addr) -> Vec<u8> {
     let addresses = Addresses {
         source_mac: mac,

@@ -1,4 +1,5 @@
-//! What is said when something is advertised no more, so that hosts stop using what leads nowhere.
+//! The advertisements that follow when something is not advertised any more, so that hosts stop using what leads
+//! nowhere.
 
 use super::{Destination, encode};
 use sextant_model::{
@@ -6,18 +7,19 @@ use sextant_model::{
 };
 use std::net::Ipv6Addr;
 
-/// Hosts keep an address for two hours at least, whatever an advertisement says (RFC 4862 §5.5.3), so a prefix that
-/// is gone is not called valid for longer, counted from when it went (RFC 7084 L-13, as of RFC 9096 §3.5).
+/// The valid lifetime of a prefix that is gone, in seconds from when it went. Hosts keep an address for at least two
+/// hours, whatever an advertisement says (RFC 4862 §5.5.3). So it is not advertised as valid for longer (RFC 7084 L-13,
+/// as of RFC 9096 §3.5).
 const GONE_VALID: u32 = 7200;
 
-/// How many prefixes that are gone are told of at most: with them an advertisement fits the least MTU of IPv6, however
-/// often a server outside delegates another.
+/// How many prefixes that are gone are advertised at most. With these an advertisement fits the least MTU of IPv6,
+/// however often a server outside delegates another prefix.
 const MOST_GONE: usize = 24;
 
-/// Likewise for DNS servers, and for search domains.
+/// How many DNS servers, and search domains, that are gone are advertised at most.
 const MOST_DNS_GONE: usize = 8;
 
-/// DNS servers and search domains that hosts are to use no more: advertised with a lifetime of 0 (RFC 8106 §5.1, §5.2).
+/// DNS servers and search domains that hosts have to drop: advertised with lifetime 0 (RFC 8106 §5.1, §5.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GoneDns {
     /// The servers.
@@ -26,17 +28,18 @@ pub struct GoneDns {
     pub domains: Vec<DomainName>,
 }
 
-/// What a router says while something that it advertised goes. To be said for some time, as hosts may miss it.
+/// A router's advertisement while something is withdrawn. It is repeated for some time, since hosts may miss one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Farewell {
-    /// The advertisement, in which prefixes and routes that are gone are over.
+    /// The advertisement, in which prefixes and routes that are gone have ended.
     pub said: Advertisement,
     /// What else is gone.
     pub dns: GoneDns,
 }
 
 impl Farewell {
-    /// Of nothing.
+    /// The farewell of nothing.
+    #[must_use]
     pub fn none(said: &Advertisement) -> Self {
         Self {
             said: said.clone(),
@@ -44,7 +47,8 @@ impl Farewell {
         }
     }
 
-    /// What follows when this is advertised from `now` on, in seconds since 1970.
+    /// The farewell after this one when `after` is advertised from `now` on, in seconds since 1970.
+    #[must_use]
     pub fn to(&self, after: &Advertisement, now: i64) -> Self {
         Self {
             said: withdraw(&self.said, after, now),
@@ -52,7 +56,8 @@ impl Farewell {
         }
     }
 
-    /// The last that a router says on a link that it leaves `now`, in seconds since 1970.
+    /// The last farewell of a router on a link that it leaves at `now`, in seconds since 1970.
+    #[must_use]
     pub fn last_word(&self, now: i64) -> Self {
         let mut said = last_word(&self.said, now);
         said.dns_servers.clear();
@@ -61,13 +66,14 @@ impl Farewell {
         Self { said, dns }
     }
 
-    /// Whether something is said beyond this.
+    /// Whether it withdraws anything that this advertisement lacks.
+    #[must_use]
     pub fn is_beyond(&self, advertisement: &Advertisement) -> bool {
         self.said != *advertisement || self.dns != GoneDns::default()
     }
 
-    /// The same without what others on the link advertise: it is gone from here, and hosts still have it from them. Routes
-    /// are each router's own.
+    /// The same without what others on the link still advertise: hosts keep it from them. Routes are each router's own,
+    /// so they stay withdrawn.
     pub fn sparing<'a>(&self, others: impl Iterator<Item = &'a Advertisement> + Clone) -> Self {
         let mut spared = self.clone();
         let advertise = |prefix: &AdvertisedPrefix| {
@@ -86,7 +92,8 @@ impl Farewell {
         spared
     }
 
-    /// The Ethernet frame that says it, as [`advertise`](super::advertise) does.
+    /// The Ethernet frame, as of [`advertise`](super::advertise).
+    #[must_use]
     pub fn advertise(&self, now: i64, to: Destination) -> Vec<u8> {
         encode::advertise_with(&self.said.at(now), &self.dns, to)
     }
@@ -100,7 +107,7 @@ impl Farewell {
     }
 }
 
-/// Of what was said and what was gone before, what is not among those that stay: the last that went, each once.
+/// What was advertised or gone before and does not stay. The last that went are kept, each once.
 fn latest<T: Clone + PartialEq>(said: &[T], gone: &[T], stay: &[T]) -> Vec<T> {
     let mut all: Vec<T> = vec![];
     for one in said.iter().chain(gone) {
@@ -111,8 +118,10 @@ fn latest<T: Clone + PartialEq>(said: &[T], gone: &[T], stay: &[T]) -> Vec<T> {
     all
 }
 
-/// A router's final advertisement on a link (RFC 4861 §6.2.5) that it leaves `now`, in seconds since 1970: a default
-/// router no more, its routes over, its prefixes valid for a while but not preferred (RFC 9096 §3.5).
+/// A router's final advertisement on a link (RFC 4861 §6.2.5) that it leaves at `now`, in seconds since 1970. It is no
+/// default router any more, and its routes have ended. Its prefixes stay valid for a while but are not preferred (RFC
+/// 9096 §3.5).
+#[must_use]
 pub fn last_word(advertisement: &Advertisement, now: i64) -> Advertisement {
     let mut last = advertisement.clone();
     last.lifetime = 0;
@@ -125,8 +134,10 @@ pub fn last_word(advertisement: &Advertisement, now: i64) -> Advertisement {
     last
 }
 
-/// The advertisement that replaces `before` from `now` on, in seconds since 1970: `after`, and a last word on the prefixes
-/// and routes that it lacks; of many prefixes, on those that went last. To be sent for some time, as hosts may miss one.
+/// The advertisement that replaces `before` from `now` on, in seconds since 1970. It is `after`, with the end of
+/// prefixes and routes that `after` lacks. Of many prefixes it has those that went last. It is repeated for some time,
+/// since hosts may miss one.
+#[must_use]
 pub fn withdraw(before: &Advertisement, after: &Advertisement, now: i64) -> Advertisement {
     let mut all = after.clone();
     let keeps =
@@ -151,7 +162,7 @@ pub fn withdraw(before: &Advertisement, after: &Advertisement, now: i64) -> Adve
     all
 }
 
-/// One that is deprecated already ends no later.
+/// A prefix that is already deprecated does not end later than before.
 fn deprecate(prefix: &mut AdvertisedPrefix, now: i64) {
     prefix.preferred = 0;
     prefix.valid = prefix.valid.min(GONE_VALID);

@@ -33,7 +33,7 @@ struct Options {
     only: Option<Only>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Only {
     /// Ports are made.
     Writes,

@@ -35,7 +35,7 @@ struct Options {
     rate: Option<u32>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, Debug, ValueEnum)]
 enum Ask {
     /// Router Solicitations.
     Rs,

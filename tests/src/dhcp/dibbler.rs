@@ -1,12 +1,8 @@
-//! dibbler-client. All its paths are compiled in, so a mount namespace of its own (which
-//! `ip netns exec` makes) puts folders of the lab in the place of `/etc`, which it writes
-//! resolv.conf to, `/var/lib/dibbler` and `/var/log/dibbler`.
+//! dibbler-client. All its paths are compiled in. So a mount namespace of its own, which `ip netns exec` makes,
+//! replaces three folders by folders of the lab. They are `/etc`, where it writes resolv.conf, `/var/lib/dibbler` and
+//! `/var/log/dibbler`.
 //!
-//! It says Release (RFC 9915 §18.2.7) when it is ended with SIGTERM.
-
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+//! It sends Release (RFC 9915 §18.2.7) when it gets SIGTERM.
 
 use super::{DhcpClient, DhcpLease, Wanted, first_lease, folder, write, write_script};
 use crate::error::LabError;
@@ -14,6 +10,9 @@ use crate::guest::{DEVICE, Guest};
 use crate::leftovers;
 use crate::namespace::Namespace;
 use crate::tools::Tools;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Runs it until it has what is wanted.
 pub(crate) fn run(
@@ -39,8 +38,8 @@ pub(crate) fn run(
     )
 }
 
-/// Runs it until it has a prefix, with the settings that Neutron gives it for a subnet: a DUID of the enterprise 8888 and
-/// the subnet's id, and the IAID 1.
+/// Runs it until it has a prefix, with Neutron's settings for a subnet. The DUID has enterprise 8888 and the subnet's
+/// id, and the IAID is 1.
 pub(crate) fn run_for_prefix(
     router: &Namespace,
     subnet_id: &str,

@@ -1,10 +1,5 @@
 //! DHCPv4 clients: dhclient, dhcpcd and busybox's udhcpc, and what they got.
 
-use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
-use std::path::Path;
-use std::time::Duration;
-
 use super::{
     DhcpClient, DhcpLease, dhclient_files, first_lease, folder, private_mounts, write, write_script,
 };
@@ -12,9 +7,13 @@ use crate::error::LabError;
 use crate::guest::{DEVICE, Guest};
 use crate::process::Process;
 use crate::tools::Tools;
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::time::Duration;
 
 /// What a DHCPv4 client got.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dhcpv4Lease {
     /// The address.
     pub address: Ipv4Addr,

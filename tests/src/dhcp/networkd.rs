@@ -1,10 +1,6 @@
-//! systemd-networkd, without systemd as process 1: its paths are compiled in, so a mount namespace of its own (which
-//! `ip netns exec` makes) puts a folder of the lab in place of `/run`. `/sys` is read-only there, or it would wait for
+//! systemd-networkd, without systemd as process 1. Its paths are compiled in. So a mount namespace of its own, which
+//! `ip netns exec` makes, replaces `/run` by a folder of the lab. `/sys` is read-only there, else it would wait for
 //! udev to name its interface.
-
-use std::fs;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use super::{ENDING, folder, write};
 use crate::deadline::wait_for;
@@ -12,6 +8,9 @@ use crate::error::LabError;
 use crate::guest::{DEVICE, Guest};
 use crate::process::Process;
 use crate::tools::Tools;
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// Where systemd keeps its daemons; in no user's `PATH`.
 const DAEMON: &str = "/lib/systemd/systemd-networkd";
@@ -29,8 +28,8 @@ impl Networkd {
         &mut self.process
     }
 
-    /// Waits until what it says of its link has these values: `DNS`, `DOMAINS` … as in its state file, where a value stands
-    /// once for each way by which it was learned.
+    /// Waits until its state file has these values for its link: `DNS`, `DOMAINS` and so on. The file has a value once
+    /// for each source that it was learned from.
     ///
     /// # Errors
     /// [`LabError::Timeout`] with what it says instead.

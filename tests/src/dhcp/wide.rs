@@ -3,14 +3,13 @@
 //!
 //! It says Release (RFC 9915 §18.2.7) when it is ended with SIGTERM.
 
-use std::fs;
-use std::path::Path;
-use std::time::Duration;
-
 use super::{DhcpClient, DhcpLease, Wanted, first_lease, folder, write, write_script};
 use crate::error::LabError;
 use crate::guest::{DEVICE, Guest};
 use crate::tools::Tools;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
 
 /// Runs it until it has what is wanted.
 pub(crate) fn run(

@@ -1,13 +1,11 @@
 //! A guest that asks for routers as fast as it is answered, from within its namespace.
 
+use super::packets::Guest as Asker;
+use crate::guest::DEVICE;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io::{ErrorKind, Read};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::time::{Duration, Instant};
-
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-
-use super::packets::Guest as Asker;
-use crate::guest::DEVICE;
 
 /// How long the first answer may take.
 const SOON: Duration = Duration::from_secs(30);
@@ -17,7 +15,7 @@ const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
 const ADVERTISEMENT: u8 = 134;
 
 /// What came of asking.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Asked {
     /// Advertisements received.
     pub answered: u64,

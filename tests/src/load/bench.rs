@@ -1,18 +1,17 @@
 //! One controller on trial: the hypervisor that it serves, the guest that asks, what both spend.
 
-use std::time::Duration;
-
 use super::asking::{Asked, ask};
 use super::packets::{Guest as Asker, Question};
 use super::usage::Usage;
 use crate::error::LabError;
 use crate::guest::DEVICE;
 use crate::{Guest, GuestSpec, Hypervisor};
+use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
 
 /// How to measure.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Course {
     /// How long each is measured.
     pub time: Duration,
@@ -25,7 +24,7 @@ pub struct Course {
 }
 
 /// A controller, and how it did.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Contender {
     /// Flow tables that a solicitation is looked up in before it goes up.
     pub lookups: usize,
@@ -36,7 +35,7 @@ pub struct Contender {
 }
 
 /// Processor time.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Spent {
     /// Of ovs-vswitchd.
     pub switch: Duration,

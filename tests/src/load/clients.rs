@@ -1,18 +1,16 @@
 //! Clients of the API of a controller that has nothing else to do: what a write and a list take.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use std::thread;
-use std::time::{Duration, Instant};
-
-use serde_json::{Value, json};
-
 use super::latency::Latencies;
 use super::usage::Usage;
 use crate::api::Api;
 use crate::cloud::{Network, SubnetSpec};
 use crate::error::LabError;
 use crate::loopback::Loopback;
+use serde_json::{Value, json};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// How many ports one request makes where that is not measured.
 const BULK: usize = 100;

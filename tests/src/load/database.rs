@@ -1,16 +1,14 @@
 //! A hypervisor's OVSDB without its switch: a real ovsdb-server, whose rows are filled as
 //! ovs-vswitchd would fill them.
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use serde_json::{Value, json};
-
 use super::transact::transact;
 use crate::command::{self, Output};
 use crate::error::LabError;
 use crate::process::Process;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const SCHEMA: &str = "/usr/share/openvswitch/vswitch.ovsschema";
 const STARTING: Duration = Duration::from_secs(20);

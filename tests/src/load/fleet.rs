@@ -1,11 +1,6 @@
 //! Hypervisors that stand by: each has a real ovsdb-server and a switch that takes what it is
 //! given, in a thread of its own, while something else is measured.
 
-use std::net::Shutdown;
-use std::net::TcpStream;
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
-
 use super::clients::create;
 use super::database::Database;
 use super::latency::Latencies;
@@ -16,6 +11,10 @@ use crate::cloud::{Network, SubnetSpec};
 use crate::deadline::wait_for;
 use crate::error::LabError;
 use crate::loopback::Loopback;
+use std::net::Shutdown;
+use std::net::TcpStream;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 /// How many interfaces are plugged in with one transaction.
 const CHUNK: usize = 250;
@@ -142,8 +141,8 @@ impl Fleet {
         })
     }
 
-    /// Makes so many ports on the network of this number, from 0, each when the one before is gone:
-    /// plugs it in on one hypervisor after the other and waits until it is `ACTIVE`.
+    /// Makes this many ports on the network of this number, one after the other. Each is plugged in on the next
+    /// hypervisor, and made after the one before is gone. Waits until each is `ACTIVE`.
     ///
     /// # Errors
     /// What failed on the way.

@@ -1,20 +1,18 @@
 //! Requests that are made to cost much, and what others meanwhile wait: another client of the API, and a guest.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
-
-use serde_json::{Value, json};
-
 use super::latency::Latencies;
 use super::packets::Question;
 use super::rig::{Rig, Size};
 use super::traffic::{Pace, Traffic};
 use crate::api::Api;
 use crate::error::LabError;
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// What others have waited.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Waited {
     /// A client that asks for one network, again and again.
     pub client: Latencies,

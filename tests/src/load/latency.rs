@@ -7,7 +7,7 @@ use std::time::Duration;
 const PRECISION: u32 = 6;
 
 /// How long answers took.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Latencies {
     buckets: Vec<u64>,
     count: u64,

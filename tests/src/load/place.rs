@@ -1,14 +1,13 @@
 //! Where a controller runs, seen from the switch.
 
-use std::net::Ipv6Addr;
-
 use crate::error::LabError;
 use crate::namespace::Namespace;
 use crate::{CONTROLLER, Hypervisor, Lab};
+use std::net::Ipv6Addr;
 
 /// Where a controller runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ControllerPlace {
     /// On a host of its own: TCP over the management link, which is a veth pair and a bridge here.
     /// The kernel carries each packet through all of that while ovs-vswitchd is in `send`, as a
     /// network card would not.
@@ -17,7 +16,7 @@ pub enum Place {
     Together,
 }
 
-impl Place {
+impl ControllerPlace {
     pub(super) const ALL: [Self; 2] = [Self::Apart, Self::Together];
 
     /// Where the switch of a hypervisor finds the controller.
@@ -38,28 +37,28 @@ impl Place {
 }
 
 /// The same in both places.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Both<T> {
-    /// In [`Place::Apart`].
+    /// In [`ControllerPlace::Apart`].
     pub apart: T,
-    /// In [`Place::Together`].
+    /// In [`ControllerPlace::Together`].
     pub together: T,
 }
 
 impl<T> Both<T> {
     pub(super) fn try_of(
-        mut make: impl FnMut(Place) -> Result<T, LabError>,
+        mut make: impl FnMut(ControllerPlace) -> Result<T, LabError>,
     ) -> Result<Self, LabError> {
         Ok(Self {
-            apart: make(Place::Apart)?,
-            together: make(Place::Together)?,
+            apart: make(ControllerPlace::Apart)?,
+            together: make(ControllerPlace::Together)?,
         })
     }
 
-    pub(super) fn at(&self, place: Place) -> &T {
+    pub(super) fn at(&self, place: ControllerPlace) -> &T {
         match place {
-            Place::Apart => &self.apart,
-            Place::Together => &self.together,
+            ControllerPlace::Apart => &self.apart,
+            ControllerPlace::Together => &self.together,
         }
     }
 

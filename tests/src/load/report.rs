@@ -1,14 +1,13 @@
 //! What a run of traffic has shown, as a row of a table.
 
-use std::fmt;
-use std::time::Duration;
-
 use super::packets::Question;
 use super::traffic::{Pace, Tally, Traffic};
 use super::usage::Usage;
+use std::fmt;
+use std::time::Duration;
 
 /// What a run has shown.
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 pub struct Report {
     /// What was asked, how fast.
     pub traffic: Traffic,

@@ -1,10 +1,5 @@
 //! A controller and hypervisors around it, on loopback.
 
-use std::net::IpAddr;
-use std::sync::Barrier;
-use std::thread;
-use std::time::Instant;
-
 use super::database::Database;
 use super::packets::Guest;
 use super::report::Report;
@@ -16,11 +11,15 @@ use crate::cloud::{Network, PortSpec, SubnetSpec};
 use crate::error::LabError;
 use crate::loopback::Loopback;
 use crate::tools::Tools;
+use std::net::IpAddr;
+use std::sync::Barrier;
+use std::thread;
+use std::time::Instant;
 
 const DNS: &str = "2001:db8:53::1";
 
 /// How large a rig is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size {
     /// Hypervisors.
     pub switches: u16,

@@ -1,12 +1,8 @@
 //! A switch as the controller sees it: it has no flows at first, takes what it is given, and
 //! remembers its meters, and which flow sends up what.
 
-use std::collections::{BTreeMap, HashMap};
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::ops::Range;
-use std::time::Duration;
-
+use super::packets::Question;
+use crate::error::LabError;
 use bytes::{Bytes, BytesMut};
 use rust_openflow::multipart::MeterConfig;
 use rust_openflow::{
@@ -14,9 +10,11 @@ use rust_openflow::{
     Field, FlowMod, Hello, Instruction, Message, MeterCommand, MeterMod, MultipartBody,
     MultipartReply, MultipartRequest, Xid, ports,
 };
-
-use super::packets::Question;
-use crate::error::LabError;
+use std::collections::{BTreeMap, HashMap};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
+use std::time::Duration;
 
 const HEADER: usize = 8;
 /// Longer than any message, with room for many.

@@ -1,23 +1,18 @@
 //! Router Solicitations through a real Open vSwitch: a guest asks, its answers come back to it.
 //!
-//! The switch spends many times on a packet what a controller does, so what counts is how close
-//! Sextant, with its pipeline before the punt, comes to a controller that does nothing with
-//! one flow, and how far it leaves OVN behind. Each has a hypervisor and a guest of its own, of
-//! the same kind; they are measured in turns, so that whatever else the machine does meets all.
+//! The switch spends many times more on a packet than a controller. So two things count. How close does Sextant, with
+//! its pipeline before the punt, come to a controller that does nothing and has one flow? How far behind is OVN? Each
+//! has a hypervisor and a guest of its own, of the same kind. They are measured in turns, so that other load on the
+//! machine affects all.
 //!
-//! Much of what the switch spends is the way to the controller: every packet that goes up is a
-//! `send` of its own, in which the kernel does all that lies between it and the other socket.
-//! ovn-controller sits on the hypervisor, and the way to it is short. So Sextant and the least
-//! controller are measured in both [`Place`]s: together with the switch, which compares what
-//! controllers and pipelines cost, and apart from it, as Sextant is meant to be deployed.
-
-use std::time::Duration;
-
-use bytes::Bytes;
+//! Much of the switch's time goes into the way to the controller. Every packet that goes up is a `send` of its own, in
+//! which the kernel does all the work up to the other socket. ovn-controller is on the hypervisor, so its way is short.
+//! So Sextant and the least controller are measured in both [`ControllerPlace`]s. Together with the switch, the costs of
+//! controllers and pipelines compare. Apart from it is how Sextant is meant to be deployed.
 
 use super::bench::{Bench, Contender, Course, stopped};
 use super::packets::{Guest as Asker, advertisement};
-use super::place::{Both, Place};
+use super::place::{Both, ControllerPlace};
 use super::rig::asker;
 use super::trivial;
 use crate::api::Api;
@@ -27,6 +22,8 @@ use crate::ovn::Ovn;
 use crate::process::Process;
 use crate::tools::Tools;
 use crate::{Controller, ControllerOptions, GuestSpec, Hypervisor, Lab, LabOptions};
+use bytes::Bytes;
+use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
 /// No guest is to be held back.
@@ -49,7 +46,7 @@ const SEXTANT_HOSTS: Both<usize> = Both {
 const OVN_HOST: usize = 5;
 
 /// Sextant beside others.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Comparison {
     /// Sextant.
     pub sextant: Both<Contender>,
@@ -97,7 +94,7 @@ fn beside_trivial(
     let host = |place| lab.hypervisor(*TRIVIAL_HOSTS.at(place));
     std::thread::scope(|scope| {
         let frame = &frame;
-        let serving = Place::ALL.map(|place| {
+        let serving = ControllerPlace::ALL.map(|place| {
             let listen = (place.address(), TRIVIAL_PORT).into();
             let serve = move || trivial::serve(listen, SOON, frame);
             scope.spawn(move || place.namespace(lab, host(place)).enter(serve)?)
@@ -116,7 +113,7 @@ fn beside_trivial(
             })
         });
         // Without its controller the switch hangs up, and the thread ends.
-        for place in Place::ALL {
+        for place in ControllerPlace::ALL {
             host(place).vsctl(&["--if-exists", "del-br", "br-int"])?;
         }
         let served = serving.map(|thread| {
@@ -132,7 +129,7 @@ fn beside_trivial(
 
 fn trivial_bench(
     host: &Hypervisor,
-    place: Place,
+    place: ControllerPlace,
     asker: Asker,
     course: Course,
 ) -> Result<Bench<'_>, LabError> {
@@ -161,7 +158,7 @@ fn spec(name: &str, asker: &Asker) -> GuestSpec {
 fn sextant<'a>(
     lab: &'a Lab,
     controller: &Controller,
-    place: Place,
+    place: ControllerPlace,
     course: Course,
 ) -> Result<Bench<'a>, LabError> {
     let host = lab.hypervisor(*SEXTANT_HOSTS.at(place));
@@ -174,7 +171,7 @@ fn sextant<'a>(
     Bench::new(host, &guest, asker, course, Some(pid))
 }
 
-fn start(lab: &Lab, place: Place) -> Result<Controller, LabError> {
+fn start(lab: &Lab, place: ControllerPlace) -> Result<Controller, LabError> {
     let file = lab.home().join("load.toml");
     std::fs::write(&file, CONFIGURATION)
         .map_err(LabError::io(format!("write {}", file.display())))?;
@@ -183,8 +180,10 @@ fn start(lab: &Lab, place: Place) -> Result<Controller, LabError> {
         ..ControllerOptions::default()
     };
     match place {
-        Place::Apart => lab.start_controller(options),
-        Place::Together => lab.start_controller_on(lab.hypervisor(SEXTANT_HOSTS.together), options),
+        ControllerPlace::Apart => lab.start_controller(options),
+        ControllerPlace::Together => {
+            lab.start_controller_on(lab.hypervisor(SEXTANT_HOSTS.together), options)
+        }
     }
 }
 

@@ -2,21 +2,19 @@
 //!
 //! Answers on one connection come in the order of the questions, which tells them apart.
 
-use std::collections::VecDeque;
-use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
-
-use bytes::{Bytes, BytesMut};
-use rust_openflow::{
-    Action, Cookie, Field, Match, Message, NO_BUFFER, PacketIn, PacketInReason, PacketOut, TableId,
-    Xid,
-};
-
 use super::latency::Latencies;
 use super::packets::{Guest, Question};
 use super::switch::{PATIENCE, Switch};
 use crate::deadline::Deadline;
 use crate::error::LabError;
+use bytes::{Bytes, BytesMut};
+use rust_openflow::{
+    Action, Cookie, Field, Match, Message, NO_BUFFER, PacketIn, PacketInReason, PacketOut, TableId,
+    Xid,
+};
+use std::collections::VecDeque;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
 
 /// Bytes of a header: version, type, length, xid.
 const HEADER: usize = 8;
@@ -25,7 +23,7 @@ const PACKET_OUT: u8 = 13;
 const TICK: Duration = Duration::from_micros(500);
 
 /// How fast to ask.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Pace {
     /// As fast as answers come, with at most this many questions unanswered on each switch.
     Window(usize),
@@ -35,7 +33,7 @@ pub enum Pace {
 }
 
 /// What to ask, how fast and for how long.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Traffic {
     /// What to ask.
     pub question: Question,
@@ -48,7 +46,7 @@ pub struct Traffic {
 }
 
 /// What became of the questions of one switch, or of several.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     /// Questions sent.
     pub(super) asked: u64,

@@ -1,14 +1,12 @@
 //! One transaction with an ovsdb-server (RFC 7047 §4.1.3), on a connection of its own: what
 //! ovs-vsctl does, without starting a program and reading all tables first.
 
+use crate::error::LabError;
+use serde_json::{Deserializer, Value, json};
 use std::io::{BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
-
-use serde_json::{Deserializer, Value, json};
-
-use crate::error::LabError;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -1,16 +1,14 @@
 //! The least that a controller can be: one that sends the same frame back to the port of every
 //! packet that comes up, without a look at it. What it reaches is what the switch can do.
 
+use crate::deadline::Deadline;
+use crate::error::LabError;
+use bytes::{Bytes, BytesMut};
+use rust_openflow::{Framer, Hello, Message, PacketOut, Xid};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::time::Duration;
-
-use bytes::{Bytes, BytesMut};
-use rust_openflow::{Framer, Hello, Message, PacketOut, Xid};
-
-use crate::deadline::Deadline;
-use crate::error::LabError;
 
 const READ: usize = 1 << 16;
 

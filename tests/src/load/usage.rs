@@ -1,13 +1,12 @@
 //! What a process has used: processor time from `/proc/PID/stat`, memory from
 //! `/proc/PID/status` (proc(5)).
 
+use crate::error::LabError;
 use std::fs;
 use std::time::Duration;
 
-use crate::error::LabError;
-
 /// Processor time and memory of a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// Time in the process itself, in steps of a clock tick (10 ms).
     pub user: Duration,

@@ -1,12 +1,11 @@
 //! Tells what happens, in lines that a person can read along with.
 
+use super::{Failure, Outcome, Point, World};
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-use super::{Failure, Outcome, Point, World};
-
-/// A point that was told, for the table at the end.
-#[derive(Debug, Clone)]
+/// A point that was reported, for the table at the end.
+#[derive(Clone, Debug)]
 pub struct Row {
     /// The point.
     pub point: Point,
@@ -18,7 +17,7 @@ pub struct Row {
     pub gist: String,
 }
 
-/// Where the story is told.
+/// Where reports go.
 pub struct Narrator {
     say: Box<dyn FnMut(&str)>,
     gist: String,
@@ -61,7 +60,7 @@ impl Narrator {
         (self.say)(&line);
     }
 
-    /// Tells one point. Returns whether it holds; a failure is told, and remembered.
+    /// Returns whether it holds. A failure is reported and remembered.
     ///
     /// # Errors
     /// Why the point does not hold.
@@ -84,7 +83,7 @@ impl Narrator {
         outcome
     }
 
-    /// What was told.
+    /// The reported points.
     pub fn rows(&self) -> &[Row] {
         &self.rows
     }

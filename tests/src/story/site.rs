@@ -1,8 +1,5 @@
-//! A cloud with an outside: three hypervisors, of which two have a bridge of the physical network, the first being preferred
-//! for gateways; and what a story about them asks the API for.
-
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::Duration;
+//! A cloud with an external network, and the API requests of tests about it. Of its three hypervisors two have a bridge
+//! of the physical network, and the first is preferred for gateways.
 
 use super::world::SOON;
 use super::{Failure, Outcome, Plugged, World, ensure, link_local};
@@ -11,10 +8,12 @@ use crate::{
     wait_for,
 };
 use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 /// 200 packets a second.
 pub const QUICK: Duration = Duration::from_millis(5);
-/// Between requests of which none may be lost: after the last one, ping waits for this long.
+/// How long ping waits after the last request, where no answer may be lost.
 const UNHURRIED: Duration = Duration::from_millis(100);
 const PHYSICAL: &str = "physnet1";
 /// What of `external_ids:sextant-gateway-priority` the hypervisors have, in order; the third has no bridge.

@@ -1,12 +1,10 @@
 //! What tests of routing begin with: two dual-stack networks on one router, and a guest of each on a hypervisor of its own.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-use serde_json::Value;
-
 use super::world::SOON;
 use super::{Failure, Outcome, World};
 use crate::{Guest, Network, Port, PortSpec, Router, Subnet, SubnetSpec};
+use serde_json::Value;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Two networks and what joins them.
 #[derive(Debug)]

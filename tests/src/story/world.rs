@@ -1,20 +1,18 @@
 //! The cloud of the story: two hypervisors, three networks in the three IPv6 modes, one router, six guests.
 
-use std::net::{IpAddr, Ipv6Addr};
-use std::time::Duration;
-
-use serde_json::json;
-
 use super::Failure;
 use crate::{
     Controller, ControllerOptions, DhcpClient, DhcpLease, Guest, Hypervisor, Lab, LabError,
     LabOptions, Network, Port, PortSpec, Prometheus, Router, Subnet, SubnetSpec, wait_for,
 };
+use serde_json::json;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
 
 /// How long anything that takes a moment may take on a busy machine.
 pub const SOON: Duration = Duration::from_secs(30);
 
-/// The DNS server that guests are told of.
+/// The DNS server that guests get.
 pub const DNS: &str = "2001:db8:53::53";
 
 /// A network with its one subnet and its router's port.
@@ -171,7 +169,7 @@ impl World {
         Ok(())
     }
 
-    /// A lab with a controller that was told nothing but where to listen.
+    /// A lab whose controller is configured only with its listeners.
     ///
     /// # Errors
     /// The lab or the controller did not start.

@@ -6,24 +6,23 @@
 mod dibbler;
 mod kea;
 
-use std::fs;
-use std::net::Ipv6Addr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
 use super::OutsideRouter;
 use crate::deadline::wait_for;
 use crate::error::LabError;
 use crate::leftovers;
 use crate::namespace::Namespace;
 use crate::process::Process;
+use std::fs;
+use std::net::Ipv6Addr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const STARTING: Duration = Duration::from_secs(20);
 const STOPPING: Duration = Duration::from_secs(10);
 
 /// What a server delegates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PrefixPool<'a> {
     /// All of them, such as `2001:db8:2222::/48`.
     pub prefix: &'a str,
@@ -34,7 +33,7 @@ pub struct PrefixPool<'a> {
 }
 
 /// Times of a lease, in seconds from when it was given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lifetimes {
     /// T1: when the client is to renew.
     pub renew: u32,
@@ -47,7 +46,7 @@ pub struct Lifetimes {
 }
 
 /// A lease as the server wrote it down.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DelegatedLease {
     /// The client's DUID, its octets in hexadecimal with colons between.
     pub duid: String,
@@ -59,7 +58,7 @@ pub struct DelegatedLease {
     pub length: u8,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Program {
     Kea,
     Dibbler,

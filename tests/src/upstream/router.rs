@@ -1,9 +1,7 @@
-//! A router on a physical network, in a namespace of its own: an ordinary Linux with static routes, that advertises itself
-//! where it is told to.
+//! A router on a physical network, in a namespace of its own: an ordinary Linux with static routes. It advertises
+//! itself where it is configured to.
 
-use std::net::IpAddr;
-use std::time::Duration;
-
+use super::{FORWARDS, Upstream};
 use crate::capture::Capture;
 use crate::dhcp::{DhcpClient, DhcpLease, dibbler};
 use crate::error::LabError;
@@ -11,8 +9,8 @@ use crate::guest::DEVICE;
 use crate::leftovers;
 use crate::namespace::Namespace;
 use crate::process::Process;
-
-use super::{FORWARDS, Upstream};
+use std::net::IpAddr;
+use std::time::Duration;
 
 /// How long radvd may take to say goodbye.
 const STOPPING: Duration = Duration::from_secs(10);
@@ -75,7 +73,7 @@ impl OutsideRouter {
         self.namespace.ip(&words).map(drop)
     }
 
-    /// Routes a prefix by way of a neighbour; none: it is on the link.
+    /// Routes a prefix by way of a neighbour. `None`: the prefix is on the link.
     ///
     /// # Errors
     /// [`LabError::Command`].

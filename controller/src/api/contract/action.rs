@@ -1,18 +1,18 @@
-//! Actions: what can be done with a resource besides what can be done with every one.
+//! Actions: what can be done with some resources besides reading, making, changing and removing them.
 
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::resource::Resource;
 use serde_json::{Map, Value};
 
-/// One action, asked for by `PUT /v2.0/routers/{id}/add_router_interface` and the like.
+/// An action, requested by `PUT /v2.0/routers/{id}/add_router_interface` and the like.
 pub(crate) trait Action: Sized + Send + Sync + 'static {
-    /// With what it is done.
+    /// The resource that it is done to.
     type Of: Resource;
     /// Its name in paths and in rules.
     const NAME: &'static str;
 
-    /// What a request's body asks for.
+    /// Reads a request's body.
     ///
     /// # Errors
     /// The caller's fault: the body has not the form that it should.
@@ -22,11 +22,11 @@ pub(crate) trait Action: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// It cannot be done while the cloud is as it is.
-    fn act(&self, draft: &mut Draft, with: &Self::Of) -> Result<Answer, ApiError>;
+    fn act(&self, draft: &mut Draft, with: &Self::Of) -> Result<ActionAnswer, ApiError>;
 }
 
-/// What the caller is answered.
-pub(crate) enum Answer {
+/// The answer to the caller.
+pub(crate) enum ActionAnswer {
     /// This.
     Value(Value),
     /// The resource as it is after the action.

@@ -1,7 +1,7 @@
 //! Address scopes: subnet pools of one scope do not overlap, so that their subnets can be routed to each other.
 //!
-//! Whoever puts a pool in a scope, or makes one there larger, stores the scope again, so that of two pools that would
-//! overlap the second looks again.
+//! A writer that puts a pool into a scope, or enlarges one there, stores the scope again. So of two pools that would
+//! overlap, the second is checked again.
 
 use crate::api::contract::attributes::{attributes, required, writable};
 use crate::api::contract::draft::Draft;
@@ -10,7 +10,7 @@ use crate::api::contract::rbac;
 use crate::api::contract::resource::Resource;
 use crate::api::contract::ties::Ties;
 use crate::api::contract::values;
-use crate::api::contract::view::View;
+use crate::api::contract::view::ResourceView;
 use sextant_model::{
     AddressScope, AddressScopeId, Intent, IpVersion, Meta, Object, ObjectKey, RbacAction,
     RbacObject, SubnetPool,
@@ -83,7 +83,7 @@ impl Resource for AddressScope {
 }
 
 /// Whether the caller may use it by an access policy.
-fn is_shared(scope: &AddressScope, view: View<'_>) -> bool {
+fn is_shared(scope: &AddressScope, view: ResourceView<'_>) -> bool {
     let object = RbacObject::AddressScope(scope.id);
     view.caller
         .is_granted(view.intent, object, RbacAction::AccessAsShared)

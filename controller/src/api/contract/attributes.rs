@@ -1,15 +1,14 @@
-//! Attributes of resources, a row each: what requests may do with it, how its JSON is read into a type, how it is shown,
+//! Attributes of resources, one row each. A row says what requests may do, how JSON becomes a type, how it is shown,
 //! and how lists are filtered by it.
 //!
-//! Everything that the API does with an attribute follows from its row: the check of a request's body, the typed patch that
-//! the body is read into, the text of answers, filters and the order of lists. Who may do it follows from the attribute's name
-//! (`rights`).
+//! All that the API does with an attribute follows from its row. That is the check of a request's body, the typed patch
+//! that the body becomes, the text of answers, filters, and the order of lists.
 
 use crate::api::contract::kind::Kind;
 use crate::api::contract::shown::Slot;
 use crate::api::contract::timestamp;
 use crate::api::contract::values::{self, Invalid};
-use crate::api::contract::view::View;
+use crate::api::contract::view::ResourceView;
 use serde_json::Value;
 use sextant_model::{Intent, Meta, RbacObject};
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use std::sync::Arc;
 pub(crate) struct Attribute<R, P> {
     pub(crate) name: &'static str,
     pub(crate) on_create: OnCreate,
-    /// It may be changed.
+    /// It may be changed later.
     pub(crate) on_update: bool,
     pub(crate) filter: Filter<R>,
     /// The resources that have this value, where an index knows them.
@@ -35,7 +34,7 @@ pub(crate) enum OnCreate {
     Required,
     Allowed,
     Refused,
-    /// Requests know no such attribute; it is in answers only.
+    /// Requests do not know the attribute; only answers contain it.
     Unknown,
 }
 
@@ -45,13 +44,13 @@ pub(crate) enum Filter<R> {
     Never,
     /// A resource matches if one of the values given is what the API shows.
     Value,
-    /// In a way of its own.
-    Own(fn(&R, &[String], View<'_>) -> bool),
+    /// By a function of its own.
+    Own(fn(&R, &[String], ResourceView<'_>) -> bool),
 }
 
 type Index<R> = fn(&Intent, &str) -> Vec<Arc<R>>;
 type Read<P> = fn(&mut P, &Value) -> Result<(), Invalid>;
-type Show<R> = fn(&R, View<'_>, Slot<'_, '_>);
+type Show<R> = fn(&R, ResourceView<'_>, Slot<'_, '_>);
 
 /// May be given when the resource is made, and changed.
 pub(crate) const fn writable<R, P>(name: &'static str) -> Attribute<R, P> {
@@ -73,7 +72,7 @@ pub(crate) const fn read_only<R, P>(name: &'static str) -> Attribute<R, P> {
     attribute(name, OnCreate::Refused, false)
 }
 
-/// Is in answers, but requests and lists know no such attribute.
+/// In answers only: requests and lists do not know it.
 pub(crate) const fn answer_only<R, P>(name: &'static str) -> Attribute<R, P> {
     attribute(name, OnCreate::Unknown, false).no_filter()
 }
@@ -118,7 +117,7 @@ impl<R, P> Attribute<R, P> {
     }
 
     /// The same, but this says whether a resource matches the values that a filter gives.
-    pub(crate) const fn filter(self, matches: fn(&R, &[String], View<'_>) -> bool) -> Self {
+    pub(crate) const fn filter(self, matches: fn(&R, &[String], ResourceView<'_>) -> bool) -> Self {
         Self {
             filter: Filter::Own(matches),
             ..self
@@ -166,7 +165,7 @@ pub(crate) trait Patch<R: 'static>: Default + Send + Sync + 'static {
     fn meta(&self) -> &MetaPatch;
     fn meta_mut(&mut self) -> &mut MetaPatch;
 
-    /// Takes over what is stored as it is given.
+    /// Stores the values that need no further code.
     fn store(&self, resource: &mut R);
 }
 
@@ -180,7 +179,7 @@ pub(crate) struct MetaPatch {
 }
 
 impl MetaPatch {
-    /// Takes over name and description.
+    /// Stores name and description.
     pub(crate) fn store(&self, meta: &mut Meta) {
         if let Some(name) = &self.name {
             meta.name.clone_from(name);
@@ -193,10 +192,10 @@ impl MetaPatch {
 
 /// Declares the attributes of a resource and the patch that its requests are read into.
 ///
-/// A row begins with the name and what requests may do. `=> stored field: T = parse` reads a value that the model keeps in a
-/// field of this name, and shows it from there; `=> given field: T = parse` reads one that the resource's own code deals
-/// with; `=> required field: T = parse` does that with one that is always there when a resource is made.
-/// `|resource, view| expression` shows what the expression gives.
+/// A row begins with the name and what requests may do. `=> stored field: T = parse` reads a value into the model's field
+/// of this name, and shows it from there. `=> given field: T = parse` reads a value for the resource's own code.
+/// `=> required field: T = parse` does the same, with a value that every request to make the resource contains.
+/// `|resource, view| expression` shows the value of the expression.
 macro_rules! attributes {
     (
         $(#[$doc:meta])*
@@ -255,7 +254,7 @@ macro_rules! attributes {
         }); ; $($show)*)
     };
     (@required required $field:ident $type:ty) => {
-        /// What a request that makes the resource has to give.
+        /// The value, which a request to make the resource has to contain.
         pub(crate) fn $field(&self) -> Result<$type, $crate::api::contract::error::ApiError> {
             let missing = || $crate::api::contract::error::ApiError::missing(stringify!($field));
             self.$field.clone().ok_or_else(missing)
@@ -271,7 +270,7 @@ macro_rules! attributes {
 }
 pub(crate) use attributes;
 
-/// What every resource has, but for what it says that it is [without](super::resource::Resource::WITHOUT).
+/// The attributes of every resource, except those that it goes [without](super::resource::Resource::WITHOUT).
 pub(crate) const fn standard<R: Kind, P: Patch<R>>() -> [Attribute<R, P>; 9] {
     [
         read_only("id")

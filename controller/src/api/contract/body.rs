@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 
 /// What a request says about a resource.
 pub(crate) struct Body<R: Resource> {
-    /// In types.
+    /// The request as types.
     pub(crate) patch: R::Patch,
-    /// As it came: rights look at what is given.
+    /// The request as received: rights look at the attributes given.
     pub(crate) given: Map<String, Value>,
 }
 

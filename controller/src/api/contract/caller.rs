@@ -22,7 +22,7 @@ impl Roles {
     pub(crate) const ADMIN: Self = Self(0b1000);
     pub(crate) const SERVICE: Self = Self(0b1_0000);
     pub(crate) const ALL: Self = Self(u8::MAX);
-    /// All that a project can give.
+    /// All roles that a project can give.
     pub(crate) const OF_PROJECT: Self = Self(0b0111);
 
     pub(crate) fn has(self, role: Self) -> bool {
@@ -33,7 +33,7 @@ impl Roles {
         Self(self.0 & !role.0)
     }
 
-    /// Those of a list of names, without regard to case; unknown ones grant nothing.
+    /// The roles in a list of names, in any case. Unknown names grant nothing.
     pub(crate) fn parse(names: &str) -> Self {
         let known = |name: &str| {
             let name = name.trim();
@@ -54,13 +54,13 @@ impl Roles {
 /// Who calls, and may do what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Caller {
-    /// The project for which; none only when the proxy names none.
+    /// The project. `None` only if the proxy names none.
     pub(crate) project: Option<String>,
     pub(crate) roles: Roles,
 }
 
 impl Caller {
-    /// Whether nothing is refused.
+    /// Whether the caller may do everything.
     pub(crate) fn is_admin(&self) -> bool {
         self.roles.has(Roles::ADMIN)
     }

@@ -3,10 +3,10 @@
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// By name, the values of which a resource must have one.
+/// By name, the values that a resource may have.
 pub(crate) type Conditions = BTreeMap<String, Vec<String>>;
 
-/// Whether a value is what a parameter's text says. A list is if one of its items is.
+/// Whether a value equals a parameter's text. For a list, whether one of its items does.
 pub(crate) fn is(value: &Value, wanted: &str) -> bool {
     match value {
         Value::Null => wanted.is_empty(),

@@ -1,10 +1,9 @@
-//! A write in the making: what the cloud would be after it, the changes that lead there, and the preconditions on which
-//! they rest.
+//! A write in the making: the cloud after it, the changes that lead there, and their preconditions.
 //!
-//! A draft starts from a snapshot. Resources read from [`Draft::intent`] and write through the methods, which see to it
-//! that whatever was read and matters is a precondition: an object that is replaced or removed must not have changed
-//! since the snapshot, one that is made must not exist. Several objects can be made in one draft; each sees those before
-//! it. Planning is a pure function of snapshot, time and randomness, so that it can be repeated when somebody else was
+//! A draft starts from a snapshot. Resources read from [`Draft::intent`] and write through the methods. The methods make
+//! everything that was read and matters a precondition. An object that is replaced or removed must not have changed since
+//! the snapshot. An object that is made must not exist. Several objects can be made in one draft, and each sees those
+//! before it. Planning is a pure function of snapshot, time and randomness, so it can be repeated if another writer was
 //! faster.
 
 use crate::snapshot::Snapshot;
@@ -18,17 +17,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// How many write side by side: quotas rest on it.
+/// How many writers may work at once. Quotas rely on it.
 pub(crate) const WRITERS_AT_ONCE: u64 = 128;
 
 pub(crate) struct Draft {
-    /// What would be.
+    /// The cloud after the write.
     pub(crate) intent: Intent,
-    /// What is.
+    /// The snapshot that it starts from.
     pub(crate) base: Arc<Snapshot>,
     /// Seconds since 1970.
     pub(crate) now: i64,
-    /// Where randomness comes from.
+    /// The source of randomness.
     pub(crate) dice: StdRng,
     changes: Vec<Change>,
     relied_on: BTreeSet<Key>,
@@ -64,7 +63,7 @@ impl Draft {
         self.change(Change::Delete(key));
     }
 
-    /// Takes what only one may have, if nobody has it.
+    /// Takes a claim, if nobody has it.
     #[must_use]
     pub(crate) fn claim(&mut self, claim: Claim) -> bool {
         if self.intent.is_claimed(&claim) {
@@ -74,17 +73,17 @@ impl Draft {
         true
     }
 
-    /// Nobody may have changed, made or removed what this key names since the snapshot.
+    /// Requires that nobody has changed, made or removed the thing of this key since the snapshot.
     pub(crate) fn relies_on(&mut self, key: impl Into<Key>) {
         self.relied_on.insert(key.into());
     }
 
-    /// Ports of this network are made, changed or removed.
+    /// Notes that ports of this network are made, changed or removed.
     pub(crate) fn touch_ports_of(&mut self, network: NetworkId) {
         self.mark(Mark::PortsOf(network));
     }
 
-    /// A port is put under this group, or a rule made about it; the group must stay.
+    /// Notes that a port is put under this group, or a rule names it. Requires that the group stays.
     pub(crate) fn use_group(&mut self, group: SecurityGroupId) {
         self.relies_on(ObjectKey::SecurityGroup(group));
         self.mark(Mark::UsesOf(group));

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// Why a request was refused: the caller's fault, but for status 500 and above.
+/// Why a request was refused. The caller is at fault, except for status 500 and above.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
@@ -40,7 +40,7 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, kind, message)
     }
 
-    /// The request does not have the form that it should.
+    /// The request has the wrong form.
     pub(crate) fn malformed(message: impl Into<String>) -> Self {
         Self::bad("HTTPBadRequest", message)
     }
@@ -52,7 +52,7 @@ impl ApiError {
         ))
     }
 
-    /// The request's values do not go together.
+    /// The request's values contradict each other.
     pub(crate) fn invalid_input(message: impl std::fmt::Display) -> Self {
         Self::bad(
             "InvalidInput",
@@ -60,7 +60,7 @@ impl ApiError {
         )
     }
 
-    /// The request cannot be met for this kind of resource.
+    /// This kind of resource cannot do what is requested.
     pub(crate) fn bad_request(resource: &str, message: impl std::fmt::Display) -> Self {
         Self::bad("BadRequest", format!("Bad {resource} request: {message}."))
     }

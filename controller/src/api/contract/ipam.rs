@@ -6,12 +6,12 @@ use rand::rngs::StdRng;
 use sextant_model::AllocationPool;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Addresses are taken at random from so many at the beginning of the pools, while there are free ones among them: few
-/// enough to read well, many enough that writers at the same time rarely take the same.
+/// Addresses are drawn at random from this many at the start of the pools, while some of them are free. That is few
+/// enough to read well, and enough that simultaneous writers rarely take the same.
 const WINDOW: u128 = 1 << 16;
 
-/// The gateway of a subnet for which none was named: of IPv4 the first host, of IPv6 the subnet-router anycast address
-/// (RFC 4291 §2.6.1), which every router of the subnet answers to.
+/// The gateway of a subnet that names none. In IPv4 it is the first host. In IPv6 it is the subnet-router anycast
+/// address (RFC 4291 §2.6.1), which every router of the subnet answers for.
 pub(crate) fn default_gateway(cidr: IpNet) -> IpAddr {
     match cidr {
         IpNet::V4(prefix) if prefix.prefix_len() < 31 => at(cidr, first(cidr) + 1),
@@ -29,8 +29,8 @@ pub(crate) fn share_addresses(a: IpNet, b: IpNet) -> bool {
     a.contains(&b) || b.contains(&a)
 }
 
-/// The first prefix of this length that is within one of `prefixes` and shares nothing with those taken, which share
-/// nothing with each other.
+/// The first prefix of this length in `prefixes` that overlaps none of `taken`. Those in `taken` do not overlap each
+/// other.
 pub(crate) fn first_free_prefix(
     prefixes: &[IpNet],
     mut taken: Vec<IpNet>,
@@ -59,7 +59,7 @@ fn first_free_within(prefix: IpNet, taken: &[IpNet], length: u8) -> Option<IpNet
     Some(candidate)
 }
 
-/// All addresses that hosts can have, but for the gateway.
+/// All addresses that hosts can have, except the gateway.
 pub(crate) fn default_pools(cidr: IpNet, gateway: Option<IpAddr>) -> Vec<AllocationPool> {
     let Some((start, end)) = hosts(cidr) else {
         return Vec::new();
@@ -106,7 +106,7 @@ pub(crate) fn is_in(pool: &AllocationPool, address: IpAddr) -> bool {
     (pool.start..=pool.end).contains(&address)
 }
 
-/// A free address of the pools. `claimed` are those that are not free, in order.
+/// A free address of the pools. `claimed` are the taken ones, in order.
 pub(crate) fn pick(
     pools: &[AllocationPool],
     dice: &mut StdRng,
@@ -167,8 +167,7 @@ pub(crate) fn size_of(cidr: IpNet) -> u128 {
     })
 }
 
-/// The first and the last address that hosts can have. The network address is not one of them, nor is the broadcast
-/// address of IPv4.
+/// The first and the last address that hosts can have. The network address and IPv4's broadcast address are left out.
 fn hosts(cidr: IpNet) -> Option<(u128, u128)> {
     let (start, end) = match cidr {
         IpNet::V4(prefix) if prefix.prefix_len() >= 31 => (first(cidr), number(cidr.broadcast())),

@@ -1,4 +1,4 @@
-//! What all kinds of resources have in common as objects of the cloud's intent.
+//! What all kinds of resources share as objects of the intent.
 
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
@@ -13,9 +13,9 @@ use std::sync::Arc;
 pub(crate) trait Kind: Clone + Send + Sync + 'static {
     /// Its name in the API.
     const NAME: &'static str;
-    /// The name of many.
+    /// Its plural in the API.
     const COLLECTION: &'static str;
-    /// Where many are, under `/v2.0/`.
+    /// The path of its collection, under `/v2.0/`.
     const PATH: &'static str;
     /// Its id.
     type Id: Copy + Ord + Display + FromStr + Serialize + Send + Sync;
@@ -23,11 +23,11 @@ pub(crate) trait Kind: Clone + Send + Sync + 'static {
     fn id(&self) -> Self::Id;
     fn meta(&self) -> &Meta;
     fn meta_mut(&mut self) -> &mut Meta;
-    /// All of them.
+    /// All objects of the kind.
     fn table(intent: &Intent) -> &OrdMap<Self::Id, Arc<Self>>;
     /// The object that the store keeps.
     fn into_object(self) -> Object;
-    /// 404: there is none of this id.
+    /// The error 404 for an id that does not exist.
     fn missing(id: &str) -> ApiError;
 
     /// The one of this id, if there is one.
@@ -39,18 +39,18 @@ pub(crate) trait Kind: Clone + Send + Sync + 'static {
     /// The one of this id.
     ///
     /// # Errors
-    /// The caller's fault: there is none.
+    /// The caller's fault: there is no such object.
     fn get(intent: &Intent, id: impl Display) -> Result<Arc<Self>, ApiError> {
         let id = id.to_string();
         Self::find(intent, &id).ok_or_else(|| Self::missing(&id))
     }
 
-    /// Stores it as it is, so that whoever rests on it looks again.
+    /// Stores the object unchanged, so that writers who rely on it check again.
     fn store_again(&self, draft: &mut Draft) {
         draft.put(self.clone().into_object());
     }
 
-    /// Stores it as it is, and counts that as a change of it.
+    /// Stores the object and counts a change of it.
     fn store_revised(&self, draft: &mut Draft) {
         let mut changed = self.clone();
         draft.revise(changed.meta_mut());

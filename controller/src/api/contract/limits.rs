@@ -1,6 +1,6 @@
-//! How long lists in requests may be. It is looked at before anything else, so that no request makes more work than this.
+//! How long lists in requests may be. This is checked before anything else, so that no request causes more work.
 //!
-//! Where Neutron has a limit it is Neutron's, with Neutron's error; elsewhere it is far above what is of use.
+//! Where Neutron has a limit, it is Neutron's, with Neutron's error. Elsewhere the limit is far above any useful list.
 
 use crate::api::contract::error::ApiError;
 use serde_json::{Map, Value};
@@ -77,10 +77,13 @@ pub(crate) fn check(body: &Map<String, Value>, about: &str) -> Result<(), ApiErr
     Ok(())
 }
 
-/// What makes many has them in a list beside nothing else. Attributes without an envelope, as of `add_prefixes`, are of texts.
+/// The objects of a request that makes many: a list and nothing beside it. Without an envelope, as in `add_prefixes`,
+/// lists are attributes.
 fn objects<'a>(name: &str, value: &'a Value) -> Option<&'a Vec<Value>> {
-    let is_attribute = LIMITS.iter().any(|limit| limit.list == name);
-    let items = value.as_array().filter(|_| !is_attribute)?;
+    if LIMITS.iter().any(|limit| limit.list == name) {
+        return None;
+    }
+    let items = value.as_array()?;
     items.iter().any(Value::is_object).then_some(items)
 }
 

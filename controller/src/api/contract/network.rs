@@ -14,7 +14,7 @@ use crate::api::contract::resource::Resource;
 use crate::api::contract::shown::Slot;
 use crate::api::contract::ties::Ties;
 use crate::api::contract::values::{self, Invalid};
-use crate::api::contract::view::View;
+use crate::api::contract::view::ResourceView;
 use segment::{Segment, type_name};
 use serde_json::Value;
 use sextant_model::{
@@ -130,27 +130,27 @@ impl Resource for Network {
 
 const NONE: [(); 0] = [];
 
-/// Zero asks for what the encapsulation leaves.
+/// Zero asks for the MTU that the encapsulation leaves.
 fn mtu(value: &Value) -> Result<Option<u16>, Invalid> {
     let mtu = values::between(0, i64::from(u16::MAX))(value)?;
     Ok(u16::try_from(mtu).ok().filter(|mtu| *mtu > 0))
 }
 
 /// Whether the caller may use it by an access policy.
-fn is_shared(network: &Network, view: View<'_>) -> bool {
+fn is_shared(network: &Network, view: ResourceView<'_>) -> bool {
     let object = RbacObject::Network(network.id);
     view.caller
         .is_granted(view.intent, object, RbacAction::AccessAsShared)
 }
 
-/// Neutron knows no default but among external networks.
-fn show_default(network: &Network, _: View<'_>, slot: Slot<'_, '_>) {
+/// In Neutron only external networks may be the default.
+fn show_default(network: &Network, _: ResourceView<'_>, slot: Slot<'_, '_>) {
     if network.external {
         slot.put(network.is_default);
     }
 }
 
-fn subnets(network: &Network, view: View<'_>) -> Vec<SubnetId> {
+fn subnets(network: &Network, view: ResourceView<'_>) -> Vec<SubnetId> {
     let subnets = view.intent.subnets_of(network.id);
     subnets.map(|subnet| subnet.id).collect()
 }
@@ -164,7 +164,7 @@ fn store(draft: &mut Draft, network: Network) -> Result<(), ApiError> {
     rbac::expose(draft, id, &project, external)
 }
 
-/// What a network carries must fit: the least MTU of IPv6 (RFC 8200 §5) and of IPv4 (RFC 791 §3.2).
+/// Refuses an MTU below the least of a subnet's IP version: RFC 8200 §5 for IPv6, RFC 791 §3.2 for IPv4.
 pub(crate) fn refuse_small_mtu(network: &Network, ip_version: IpVersion) -> Result<(), ApiError> {
     const OF_IPV6: u16 = 1280;
     const OF_IPV4: u16 = 68;

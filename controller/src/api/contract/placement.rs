@@ -1,4 +1,4 @@
-//! Ports in their places: addresses and MACs claimed, stored and removed, whoever asks for it.
+//! Ports with their addresses and MACs: claiming, storing and removing them.
 
 pub(crate) mod addresses;
 
@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// The first three octets of the addresses that Neutron makes (`base_mac`).
 const OUI: [u8; 3] = [0xfa, 0x16, 0x3e];
 
-/// A port of which nothing is said.
+/// A port with nothing requested.
 pub(crate) fn blank(id: PortId, network_id: NetworkId, meta: Meta) -> Port {
     let unassigned = MacAddr([0; 6]);
     Port {
@@ -80,13 +80,13 @@ pub(crate) fn remove(draft: &mut Draft, port: &Port) {
     draft.delete(ObjectKey::Port(port.id));
 }
 
-/// Claims the MAC asked for, or one at random.
+/// Claims the requested MAC, or one at random.
 pub(crate) fn claim_mac(
     draft: &mut Draft,
     network: NetworkId,
     asked: Option<MacAddr>,
 ) -> Result<MacAddr, ApiError> {
-    /// How often a random one is tried before the network is taken to be full.
+    /// How many random MACs are tried before the network counts as full.
     const TRIES: usize = 64;
     if let Some(mac) = asked {
         return match draft.claim(Claim::Mac(network, mac)) {

@@ -18,7 +18,7 @@ use crate::api::contract::resource::Resource;
 use crate::api::contract::router;
 use crate::api::contract::ties::Ties;
 use crate::api::contract::values;
-use crate::api::contract::view::View;
+use crate::api::contract::view::ResourceView;
 use dhcp_options::PatchedOption;
 use sextant_model::{
     AddressPair, Claim, Intent, MacAddr, Meta, Network, NetworkId, Port, PortId, RbacObject,
@@ -157,11 +157,11 @@ fn under_group(intent: &Intent, group: &str) -> Vec<Arc<Port>> {
     }
 }
 
-fn has_addresses(port: &Port, filters: &[String], _: View<'_>) -> bool {
+fn has_addresses(port: &Port, filters: &[String], _: ResourceView<'_>) -> bool {
     addresses::meet(&port.fixed_ips, filters)
 }
 
-/// The interface of a bound port has its MAC; it cannot change under it.
+/// Refuses another MAC for a bound port, since its interface has the old one.
 fn refuse_bound(port: &Port, draft: &Draft, mac: Option<MacAddr>) -> Result<(), ApiError> {
     if draft.base.facts.binding(port.id).is_none() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Values as Python prints them, since Neutron's messages quote what they complain about that way.
+//! Values as Python prints them, since Neutron's messages quote values that way.
 
 use serde_json::Value;
 

@@ -1,12 +1,12 @@
 //! Quotas: how many objects of a kind a project may have.
 //!
-//! The limit is exact however many write at the same time, and only those near it are in each other's way. Whoever makes
-//! something counted writes the mark [`Mark::CountOf`]. A writer *near* the limit demands that this mark has not changed
-//! since it counted, so its count is right; and it writes [`Mark::NearQuota`]. A writer *far* from the limit demands that
-//! this second mark has not changed since it counted. So once a writer near the limit has committed, those that counted
-//! before and believed to be far count again. Before the first such commit, the writers that passed the border without
-//! knowing are at most as many as write at the same time ([`WRITERS_AT_ONCE`], which the turns in `commit` see to), one
-//! object each; near is who has less than this left. The bound is one process's.
+//! The limit is exact however many writers there are, and only those near it hinder each other. Whoever makes a counted
+//! object writes the mark [`Mark::CountOf`]. A writer *near* the limit requires that this mark has not changed since it
+//! counted, so its count is right, and it writes [`Mark::NearQuota`]. A writer *far* from the limit requires that this
+//! second mark has not changed since it counted. So once a writer near the limit has committed, those that counted before
+//! and believed to be far count again. Before the first such commit, some writers may have come near without knowing. They
+//! are at most [`WRITERS_AT_ONCE`], one object each; the turns in `commit` see to that. So a writer is near if less than
+//! this number is left. The bound holds for one process.
 
 use crate::api::contract::draft::Draft;
 use crate::api::contract::draft::WRITERS_AT_ONCE;
@@ -14,7 +14,7 @@ use crate::api::contract::error::ApiError;
 use crate::api::contract::python;
 use sextant_model::{Counted, Mark, ObjectKey};
 
-/// Sees to it that a project gets so many more of a kind only if it may have them.
+/// Lets a project have this many more of a kind, if its quota allows that.
 pub(crate) fn reserve(
     draft: &mut Draft,
     project: &str,
@@ -35,7 +35,7 @@ pub(crate) fn reserve(
     }
 }
 
-/// The same for what a project gets whether it may have it or not: others see that it came.
+/// Counts what a project gets whatever its quota is, so that other writers see it.
 pub(crate) fn note(draft: &mut Draft, project: &str, kind: Counted, more: u64) {
     let count_of = Mark::CountOf(project.to_owned(), kind);
     let near_quota = Mark::NearQuota(project.to_owned(), kind);

@@ -1,8 +1,8 @@
 //! Access policies: a project lets others use what it owns.
 //!
-//! `shared` and `router:external` of an object are short for policies: setting one makes the policy for every project,
-//! and they are true as long as there is such a policy. Every change of an object's policies stores the object again, so
-//! that of two that are made at the same time the second looks again.
+//! `shared` and `router:external` of an object stand for policies. Setting one makes the policy for every project, and
+//! it is true while such a policy exists. Every change of an object's policies stores the object again. So of two
+//! simultaneous changes the second is checked again.
 
 mod usage;
 
@@ -89,7 +89,7 @@ impl Resource for RbacPolicy {
     }
 }
 
-/// Counts a change of a network's policies as one of the network, as Neutron does of networks alone.
+/// Counts a change of a network's policies as a change of the network, as Neutron does. It does so only for networks.
 fn count(draft: &mut Draft, object: RbacObject) {
     let RbacObject::Network(id) = object else {
         return;
@@ -146,8 +146,8 @@ fn find<'a>(
     policies.find(|policy| policy.action == action && policy.target == target)
 }
 
-/// Stores an object again, with the attributes that follow from its policies; and demands that no port of a network or
-/// under a group has come meanwhile that depends on what is taken away.
+/// Stores an object with the attributes that follow from its policies. It requires that no port that depends on the
+/// lost access has come meanwhile, on the network or under the group.
 fn settle(draft: &mut Draft, object: RbacObject) {
     let all = find(
         &draft.intent,
@@ -197,7 +197,7 @@ fn settle(draft: &mut Draft, object: RbacObject) {
     }
 }
 
-/// Shares an object with every project, or no longer, as its attribute `shared` says.
+/// Shares an object with every project, or stops sharing it, as its attribute `shared` says.
 pub(crate) fn share(
     draft: &mut Draft,
     object: RbacObject,
@@ -279,7 +279,7 @@ pub(crate) fn forget(draft: &mut Draft, object: RbacObject) {
         .for_each(|id| draft.delete(ObjectKey::RbacPolicy(id)));
 }
 
-/// The project that owns an object; none if there is no such object.
+/// The project that owns an object. `None` if the object does not exist.
 pub(crate) fn owner(intent: &Intent, object: RbacObject) -> Option<&str> {
     let meta = match object {
         RbacObject::Network(id) => &intent.networks.get(&id)?.meta,
@@ -290,7 +290,7 @@ pub(crate) fn owner(intent: &Intent, object: RbacObject) -> Option<&str> {
     Some(&meta.project_id)
 }
 
-/// That there is no such object.
+/// The error that the object does not exist.
 pub(crate) fn missing(object: RbacObject) -> ApiError {
     match object {
         RbacObject::Network(id) => Network::missing(&id.to_string()),
@@ -357,7 +357,7 @@ fn action(name: &str, object: RbacObject) -> Result<RbacAction, ApiError> {
     }
 }
 
-/// A project, of whatever form its id is, or every one.
+/// A project's id of any form, or every project.
 fn target(value: &Value) -> Result<String, Invalid> {
     let target = values::text(values::LONG)(value)?;
     match target.trim().is_empty() {

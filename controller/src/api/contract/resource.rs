@@ -1,4 +1,4 @@
-//! What a kind of resource says about itself: its attributes, and what making, changing and removing one does to the cloud.
+//! The contract of a kind of resource: its attributes, and what making, changing and removing one does to the cloud.
 
 use crate::api::contract::attributes::{Attribute, Patch, standard};
 use crate::api::contract::draft::Draft;
@@ -6,10 +6,10 @@ use crate::api::contract::error::ApiError;
 use crate::api::contract::kind::Kind;
 use crate::api::contract::shown::Shown;
 use crate::api::contract::ties::Ties;
-use crate::api::contract::view::View;
+use crate::api::contract::view::ResourceView;
 use sextant_model::{Intent, Meta};
 
-/// A kind of resource, which implements this in a file of its own.
+/// A kind of resource. Each is implemented in a file of its own.
 pub(crate) trait Resource: Kind {
     /// What requests say about it, with its attributes.
     type Patch: Patch<Self>;
@@ -20,17 +20,17 @@ pub(crate) trait Resource: Kind {
     #[doc(hidden)]
     const STANDARD: &'static [Attribute<Self, Self::Patch>] = &standard::<Self, Self::Patch>();
 
-    /// Makes one. Meta has what the request says about standard attributes.
+    /// Makes one. `meta` has the request's standard attributes.
     fn create(draft: &mut Draft, meta: Meta, patch: &Self::Patch) -> Result<Self::Id, ApiError>;
 
-    /// Changes it. What is stored as it is given is taken over already, and the change counted.
+    /// Changes it. `changed` already has the values that need no further code, and its change is counted.
     fn update(&self, changed: Self, draft: &mut Draft, patch: &Self::Patch)
     -> Result<(), ApiError>;
 
     fn delete(&self, draft: &mut Draft) -> Result<(), ApiError>;
 
-    /// What must be made before a list is shown to a project, because the project has it without asking for it.
-    fn before_list(_intent: &Intent, _project: &str) -> Option<Plan> {
+    /// Makes what a project has without asking, before a list is shown to it.
+    fn before_list(_intent: &Intent, _project: &str) -> Option<WritePlan> {
         None
     }
 
@@ -46,12 +46,12 @@ pub(crate) trait Resource: Kind {
         !Self::WITHOUT.contains(&"tags")
     }
 
-    /// On what access to it rests besides its project.
+    /// What access to it depends on, besides its project.
     fn ties(&self) -> Ties {
         Ties::Nothing
     }
 
-    /// The same of one that a request asks for.
+    /// The same for a resource that a request asks for.
     fn ties_asked(_patch: &Self::Patch) -> Result<Ties, ApiError> {
         Ok(Ties::Nothing)
     }
@@ -61,10 +61,10 @@ pub(crate) trait Resource: Kind {
 pub(crate) type AttributeOf<R> = Attribute<R, <R as Resource>::Patch>;
 
 /// What a write does for a project.
-pub(crate) type Plan = fn(&mut Draft, &str) -> Result<(), ApiError>;
+pub(crate) type WritePlan = fn(&mut Draft, &str) -> Result<(), ApiError>;
 
 /// Shows what the API shows of a resource.
-pub(crate) fn show<R: Resource>(resource: &R, view: View<'_>, shown: &mut Shown<'_>) {
+pub(crate) fn show<R: Resource>(resource: &R, view: ResourceView<'_>, shown: &mut Shown<'_>) {
     for attribute in R::attributes() {
         if let Some(show) = attribute.show
             && let Some(slot) = shown.slot(attribute.name)

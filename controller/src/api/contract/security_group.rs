@@ -1,8 +1,7 @@
 //! Security groups.
 //!
-//! A group and its rules are looked at together: whoever makes, changes or removes a rule stores the group again, so that
-//! of two who add the same rule the second sees the first. Whoever uses a group leaves a mark ([`Mark::UsesOf`]), so that a
-//! group is only removed, or its tracking changed, while nobody comes to use it.
+//! A group and its rules change together: whoever makes, changes or removes a rule stores the group again. So of two
+//! writers who add the same rule, the second sees the first one's.
 
 pub(crate) mod provided;
 pub(crate) mod rule;
@@ -12,10 +11,10 @@ pub(crate) use provided::default_of;
 use crate::api::contract::attributes::{Patch, attributes, read_only, writable};
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
-use crate::api::contract::resource::{Plan, Resource};
+use crate::api::contract::resource::{Resource, WritePlan};
 use crate::api::contract::ties::Ties;
 use crate::api::contract::values::{self, Invalid};
-use crate::api::contract::view::View;
+use crate::api::contract::view::ResourceView;
 use serde_json::Value;
 use sextant_model::{
     Claim, DEFAULT_SECURITY_GROUP, Intent, Key, Mark, Meta, Object, ObjectKey, RbacAction,
@@ -38,7 +37,7 @@ impl Resource for SecurityGroup {
     const WITHOUT: &'static [&'static str] = &["name"];
     const FIRST_REVISION: u64 = 1;
 
-    fn before_list(intent: &Intent, project: &str) -> Option<Plan> {
+    fn before_list(intent: &Intent, project: &str) -> Option<WritePlan> {
         provided::missing_default(intent, project)
     }
 
@@ -82,7 +81,7 @@ impl Resource for SecurityGroup {
         Ok(())
     }
 
-    /// Removes it with its rules, and with those of others that have its ports at the other end.
+    /// Removes it with its rules, and with rules of other groups that name it.
     fn delete(&self, draft: &mut Draft) -> Result<(), ApiError> {
         refuse_used(draft, self.id)?;
         if is_default(self) {
@@ -107,18 +106,18 @@ impl Resource for SecurityGroup {
 }
 
 /// Whether the caller may use it by an access policy.
-fn is_shared(group: &SecurityGroup, view: View<'_>) -> bool {
+fn is_shared(group: &SecurityGroup, view: ResourceView<'_>) -> bool {
     let object = RbacObject::SecurityGroup(group.id);
     view.caller
         .is_granted(view.intent, object, RbacAction::AccessAsShared)
 }
 
-fn rules(group: &SecurityGroup, view: View<'_>) -> Vec<Value> {
+fn rules(group: &SecurityGroup, view: ResourceView<'_>) -> Vec<Value> {
     let rules = view.intent.rules_of(group.id);
     rules.map(|rule| rule::within_group(rule, view)).collect()
 }
 
-/// Whether it is the one that its project has without asking.
+/// Whether it is its project's default group.
 pub(crate) fn is_default(group: &SecurityGroup) -> bool {
     group.meta.name == DEFAULT_SECURITY_GROUP
 }
@@ -136,7 +135,7 @@ fn read_name(patch: &mut SecurityGroupPatch, value: &Value) -> Result<(), Invali
     Ok(())
 }
 
-/// No port may be under it, nor come under it until this is committed.
+/// Requires that no port is under the group, and that none is put under it before this is committed.
 fn refuse_used(draft: &mut Draft, group: SecurityGroupId) -> Result<(), ApiError> {
     draft.relies_on(Mark::UsesOf(group));
     refuse_members(&draft.intent, group)

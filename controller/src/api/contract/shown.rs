@@ -1,19 +1,19 @@
 //! What the API shows of a resource, attribute by attribute.
 //!
-//! A resource puts its attributes one after the other and does not know what becomes of them: text of an answer, written
-//! straight into its buffer, or values that a filter or an order looks at. What nobody asked for is passed over.
+//! A resource names its attributes one after the other. It does not know where they go: into the text of an answer,
+//! directly into its buffer, or as values for a filter or an order.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// Where a resource puts what the API shows of it.
+/// The place where a resource puts its attributes.
 pub(crate) struct Shown<'a> {
     wanted: Fields<'a>,
     hidden: Vec<&'static str>,
     sink: Sink<'a>,
 }
 
-/// The place of one attribute, which somebody asked for.
+/// The place of one attribute that was asked for.
 pub(crate) struct Slot<'s, 'a> {
     name: &'static str,
     shown: &'s mut Shown<'a>,
@@ -49,7 +49,7 @@ impl Fields<'_> {
 }
 
 impl<'a> Shown<'a> {
-    /// Appends a JSON object of what `show` puts to `text`.
+    /// Appends the attributes that `show` puts to `text`, as a JSON object.
     pub(crate) fn write(text: &mut Vec<u8>, wanted: Fields<'_>, show: impl FnOnce(&mut Shown<'_>)) {
         text.push(b'{');
         let sink = Sink::Json { text, empty: true };
@@ -61,7 +61,7 @@ impl<'a> Shown<'a> {
         text.push(b'}');
     }
 
-    /// What `show` puts, as values.
+    /// The attributes that `show` puts, as values.
     pub(crate) fn values(
         wanted: Fields<'_>,
         show: impl FnOnce(&mut Shown<'_>),
@@ -79,7 +79,7 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// What `show` puts as the value of one attribute; null if it puts nothing.
+    /// The value of one attribute. Null if `show` does not put it.
     pub(crate) fn value(show: impl FnOnce(Slot<'_, '_>)) -> Value {
         let mut shown = Shown {
             wanted: Fields::All,
@@ -96,7 +96,7 @@ impl<'a> Shown<'a> {
         }
     }
 
-    /// Leaves these attributes out, whoever asks for them.
+    /// Leaves these attributes out for everybody.
     pub(crate) fn hide(&mut self, names: Vec<&'static str>) {
         self.hidden = names;
     }
@@ -105,12 +105,12 @@ impl<'a> Shown<'a> {
         self.wanted.has(name) && !self.hidden.contains(&name)
     }
 
-    /// Where an attribute is put; none if nobody asked for it.
+    /// The place of an attribute. `None` if nobody asked for it.
     pub(crate) fn slot<'s>(&'s mut self, name: &'static str) -> Option<Slot<'s, 'a>> {
         self.has(name).then_some(Slot { name, shown: self })
     }
 
-    /// Shows what is no attribute of the resource.
+    /// Shows something that is no attribute of the resource.
     pub(crate) fn put(&mut self, name: &'static str, value: impl Serialize) {
         if let Some(slot) = self.slot(name) {
             slot.put(value);
@@ -119,14 +119,14 @@ impl<'a> Shown<'a> {
 }
 
 impl Slot<'_, '_> {
-    /// Shows the attribute. Its name is one of ours, and so needs no escapes.
+    /// Shows the attribute. Its name is one of ours, so it needs no escapes.
     pub(crate) fn put(self, value: impl Serialize) {
         self.shown.sink.take(self.name, value);
     }
 }
 
 impl Sink<'_> {
-    /// An attribute whose value has no form in JSON is left out; there are none such.
+    /// Leaves out a value that has no form in JSON. No attribute has such values.
     fn take(&mut self, name: &str, value: impl Serialize) {
         match self {
             Self::Json { text, empty } => {

@@ -18,7 +18,7 @@ use crate::api::contract::python;
 use crate::api::contract::resource::Resource;
 use crate::api::contract::ties::Ties;
 use crate::api::contract::values::{self, Invalid};
-use crate::api::contract::view::View;
+use crate::api::contract::view::ResourceView;
 use ipnet::IpNet;
 use prefix::NamedPool;
 use serde_json::Value;
@@ -98,7 +98,7 @@ impl Resource for Subnet {
         Ok(())
     }
 
-    /// Removes it when no port has an address of it but those that were given by themselves, which go with it.
+    /// Removes it, if ports have only addresses of it that they got by themselves. These are removed with it.
     fn delete(&self, draft: &mut Draft) -> Result<(), ApiError> {
         let network = Network::get(&draft.intent, self.network_id)?;
         let routed = network::router_ports(&draft.intent, self.network_id).any(|port| {
@@ -142,7 +142,7 @@ impl SubnetPatch {
         subnet
     }
 
-    /// Null asks for no pools.
+    /// Null removes all pools.
     fn change_pools(&self, subnet: &mut Subnet) {
         if let Some(pools) = &self.allocation_pools {
             subnet.allocation_pools = pools.clone().unwrap_or_default();
@@ -164,13 +164,13 @@ fn on_network(intent: &Intent, network: &str) -> Vec<Arc<Subnet>> {
     }
 }
 
-fn is_external(subnet: &Subnet, view: View<'_>) -> bool {
+fn is_external(subnet: &Subnet, view: ResourceView<'_>) -> bool {
     let network = view.intent.networks.get(&subnet.network_id);
     network.is_some_and(|network| network.external)
 }
 
-/// Whether its network is shared with the caller, which nobody is shown of a subnet.
-fn is_shared_with_caller(subnet: &Subnet, values: &[String], view: View<'_>) -> bool {
+/// Whether its network is shared with the caller. Subnets do not show this.
+fn is_shared_with_caller(subnet: &Subnet, values: &[String], view: ResourceView<'_>) -> bool {
     let network = RbacObject::Network(subnet.network_id);
     let shared = view
         .caller
@@ -214,10 +214,10 @@ fn nameserver(value: &Value) -> Result<IpAddr, Invalid> {
     })
 }
 
-/// An owner of ports, or how those of many begin.
+/// An owner of ports, or the beginning of several owners' names.
 fn service_type(value: &Value) -> Result<String, Invalid> {
     const OWNERS: [&str; 2] = ["network:", "neutron:"];
-    // Neutron takes each letter of this for the beginning of an owner, and so `test:anything`, which its users rely on.
+    // Neutron accepts each letter of this as the beginning of an owner, and so `test:anything`. Its users rely on that.
     const LETTERS: &str = "compute:";
     let text = values::text(values::LONG)(value)?;
     let known = OWNERS.iter().any(|owner| text.starts_with(owner));

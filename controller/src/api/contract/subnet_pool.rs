@@ -1,6 +1,7 @@
 //! Subnet pools, and taking prefixes from them.
 //!
-//! Whoever takes a prefix stores the pool again, so that of two that would take the same the second looks again.
+//! A writer that takes a prefix stores the pool again. So of two that would take the same prefix, the second chooses
+//! again.
 
 pub(crate) mod prefix_ops;
 pub(crate) mod scope;
@@ -15,7 +16,7 @@ use crate::api::contract::rbac;
 use crate::api::contract::resource::Resource;
 use crate::api::contract::ties::Ties;
 use crate::api::contract::values::{self, Invalid};
-use crate::api::contract::view::{Lengths, View};
+use crate::api::contract::view::{Lengths, ResourceView};
 use ipnet::IpNet;
 use serde_json::Value;
 use sextant_model::{
@@ -55,7 +56,7 @@ impl Resource for SubnetPool {
         let ipv4 = prefixes
             .first()
             .is_some_and(|prefix| prefix.network().is_ipv4());
-        // The bounds that Neutron gives to a pool that names none.
+        // Neutron's bounds for a pool that names none.
         let (min, max) = if ipv4 { (8, 32) } else { (64, 128) };
         let project = meta.project_id.clone();
         let mut pool = Self {
@@ -110,7 +111,7 @@ impl Resource for SubnetPool {
     }
 }
 
-/// The most prefixes of a pool: requests add few at a time, but taking one out of a large one leaves many.
+/// The most prefixes of a pool. Requests add few at a time, but removing one from a large prefix leaves many.
 const MOST_PREFIXES: usize = 1024;
 
 fn named_scope(patch: &SubnetPoolPatch) -> Vec<RbacObject> {
@@ -119,7 +120,7 @@ fn named_scope(patch: &SubnetPoolPatch) -> Vec<RbacObject> {
 }
 
 /// As Neutron shows the length of a prefix.
-fn length(length: u8, view: View<'_>) -> Value {
+fn length(length: u8, view: ResourceView<'_>) -> Value {
     match view.lengths {
         Lengths::Text => length.to_string().into(),
         Lengths::Numbers => length.into(),
@@ -127,7 +128,7 @@ fn length(length: u8, view: View<'_>) -> Value {
 }
 
 /// Whether the caller may use it by an access policy.
-fn is_shared(pool: &SubnetPool, view: View<'_>) -> bool {
+fn is_shared(pool: &SubnetPool, view: ResourceView<'_>) -> bool {
     let object = RbacObject::SubnetPool(pool.id);
     view.caller
         .is_granted(view.intent, object, RbacAction::AccessAsShared)
@@ -169,7 +170,7 @@ fn bounds_error((name, length): (&str, u8), (base, base_length): (&str, u8)) -> 
     )
 }
 
-/// Takes over scope and default, on which more rests than the pool.
+/// Applies scope and default, which other objects depend on.
 fn change(
     pool: &mut SubnetPool,
     draft: &mut Draft,
@@ -207,7 +208,7 @@ fn prefix(value: &Value) -> Result<IpNet, Invalid> {
     values::prefix(&text).ok_or_else(invalid)
 }
 
-/// The prefixes of a pool as few as possible, sorted.
+/// A pool's prefixes, merged into as few as possible and sorted.
 fn aggregated(prefixes: &[IpNet]) -> Result<Vec<IpNet>, ApiError> {
     let Some(first) = prefixes.first() else {
         return Err(ApiError::bad(
@@ -237,7 +238,8 @@ fn aggregated(prefixes: &[IpNet]) -> Result<Vec<IpNet>, ApiError> {
 
 fn refuse_smaller(before: &SubnetPool, after: &SubnetPool) -> Result<(), ApiError> {
     let kept = |prefix: &IpNet| {
-        // Sorted, and none within another: what contains a prefix is the last that begins no later.
+        // The prefixes are sorted, and none is within another. So the one that contains a prefix is the last that does
+        // not begin after it.
         let at = after
             .prefixes
             .partition_point(|other| other.network() <= prefix.network());
@@ -327,7 +329,7 @@ fn take(
     Ok(cidr)
 }
 
-/// How much of a quota a prefix takes: /64 of IPv6, single addresses of IPv4.
+/// How much of a quota a prefix uses: /64 of IPv6, single addresses of IPv4.
 fn weight(cidr: IpNet) -> u64 {
     let unit: u8 = if cidr.network().is_ipv4() { 32 } else { 64 };
     let bits = unit.saturating_sub(cidr.prefix_len());

@@ -1,8 +1,8 @@
-//! On what access to an object rests besides the project that owns it.
+//! What access to an object depends on, besides its owner's project.
 
 use sextant_model::RbacObject;
 
-/// What an object hangs together with.
+/// What an object depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ties {
     /// Nothing.

@@ -8,8 +8,8 @@ pub(crate) fn rfc3339(seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// Year, month and day in the Gregorian calendar of so many days since 1970. Counts years from March, so that the leap
-/// day is the last of its year.
+/// The Gregorian date this many days after 1970-01-01. It counts years from March, so that the leap day is the last of
+/// its year.
 fn date(days: i64) -> (i64, i64, i64) {
     const DAYS_OF_400_YEARS: i64 = 146_097;
     let days = days + 719_468;

@@ -1,4 +1,5 @@
-//! JSON values into types that cannot be wrong, refused in the words of Neutron's validators and converters.
+//! Converts JSON values into types that cannot be invalid. Refusals are in the words of Neutron's validators and
+//! converters.
 
 use crate::api::contract::error::ApiError;
 use crate::api::contract::python;
@@ -12,16 +13,16 @@ use uuid::Uuid;
 /// Why a value is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Invalid {
-    /// By a validator, which speaks of the attribute.
+    /// By a validator, whose message names the attribute.
     Reason(String),
-    /// By a converter, which does not.
+    /// By a converter, whose message does not.
     Input(String),
     /// By a converter that has an error of its own.
     Own(ApiError),
 }
 
 impl Invalid {
-    /// The error of the attribute that has the value.
+    /// The error about this attribute.
     pub(crate) fn of(self, attribute: &str) -> ApiError {
         match self {
             Self::Reason(reason) => {
@@ -51,12 +52,12 @@ pub(crate) fn text(longest: usize) -> impl Fn(&Value) -> Parsed<String> {
     }
 }
 
-/// A string, where null stands for the empty one.
+/// A string, or null for the empty one.
 pub(crate) fn text_or_null(value: &Value) -> Parsed<String> {
     or_null(text(LONG))(value).map(Option::unwrap_or_default)
 }
 
-/// A boolean, or the words and numbers that Neutron takes for one.
+/// A boolean, or a word or number that Neutron accepts for one.
 pub(crate) fn boolean(value: &Value) -> Parsed<bool> {
     let word = python::text(value);
     match word.to_lowercase().as_str() {
@@ -110,7 +111,7 @@ pub(crate) fn ip_version(value: &Value) -> Parsed<IpVersion> {
     known.map_or_else(|| reason(format!("{number} is not in valid_values")), Ok)
 }
 
-/// A mode; null is none of the valid values, as in Neutron.
+/// A mode. As in Neutron, null is not valid.
 pub(crate) fn mode(value: &Value) -> Parsed<Ipv6Mode> {
     let word = python::text(value);
     word.parse()
@@ -132,7 +133,7 @@ pub(crate) fn address(value: &Value) -> Parsed<IpAddr> {
     parsed(value, "IP address")
 }
 
-/// An Ethernet address of one interface. Neutron takes a multicast one as well; no interface can have it.
+/// An Ethernet address of one interface. Neutron also accepts multicast addresses, which no interface can have.
 pub(crate) fn mac(value: &Value) -> Parsed<MacAddr> {
     let text = python::text(value);
     match text.replace('-', ":").parse::<MacAddr>() {
@@ -169,7 +170,7 @@ pub(crate) fn prefix(text: &str) -> Option<IpNet> {
     Some(IpNet::trunc(&prefix))
 }
 
-/// A list; null is an empty one.
+/// A list, or null for an empty one.
 pub(crate) fn list<T>(parse: impl Fn(&Value) -> Parsed<T>) -> impl Fn(&Value) -> Parsed<Vec<T>> {
     move |value| match value.as_array() {
         Some(items) => items.iter().map(&parse).collect(),
@@ -178,7 +179,7 @@ pub(crate) fn list<T>(parse: impl Fn(&Value) -> Parsed<T>) -> impl Fn(&Value) ->
     }
 }
 
-/// An object that has none but these fields.
+/// An object with no other fields than these.
 pub(crate) fn object<'a>(
     value: &'a Value,
     fields: &[&str],
@@ -193,7 +194,7 @@ pub(crate) fn object<'a>(
     }
 }
 
-/// The body within its envelope: `{"network": {…}}`.
+/// The body inside its envelope: `{"network": {…}}`.
 pub(crate) fn within(
     mut body: Map<String, Value>,
     envelope: &str,
@@ -206,7 +207,7 @@ pub(crate) fn within(
     }
 }
 
-/// Nothing yet known to Sextant: only what means the absence of it is taken.
+/// An attribute that Sextant does not support. Only values that mean its absence are accepted.
 pub(crate) fn nothing(value: &Value) -> Parsed<()> {
     let empty = match value {
         Value::Null | Value::Bool(false) => true,

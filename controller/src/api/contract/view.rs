@@ -1,11 +1,11 @@
-//! From what a resource is shown, and to whom.
+//! What a resource is shown from, and to whom.
 
 use crate::api::contract::caller::Caller;
 use sextant_model::{Facts, Intent};
 
 /// What a resource is shown from.
 #[derive(Clone, Copy)]
-pub(crate) struct View<'a> {
+pub(crate) struct ResourceView<'a> {
     pub(crate) intent: &'a Intent,
     pub(crate) facts: &'a Facts,
     /// To whom.
@@ -17,13 +17,13 @@ pub(crate) struct View<'a> {
 /// How Neutron shows prefix lengths of subnet pools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lengths {
-    /// As text, wherever a pool is shown as it is.
+    /// As text, where a pool itself is shown.
     Text,
-    /// As numbers, in the answer to a change of the pool; and wherever pools are put in order.
+    /// As numbers, in the answer to a change of the pool, and where pools are sorted.
     Numbers,
 }
 
-impl View<'_> {
+impl ResourceView<'_> {
     /// The same with prefix lengths as numbers.
     pub(crate) fn with_numbers(self) -> Self {
         Self {

@@ -1,11 +1,11 @@
-//! A request whose caller goes away is not served any further, but never ends in the middle of a change.
+//! Stops serving a request whose caller has left, but never in the middle of a change.
 
 use crate::api::contract::error::ApiError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::task::{AbortHandle, JoinError};
 
 tokio::task_local! {
-    /// Of the request that the task serves.
+    /// The state of the request that the task serves.
     static STANDING: Standing;
 }
 
@@ -16,7 +16,7 @@ struct Standing(Arc<Mutex<StandingState>>);
 struct StandingState {
     /// A change is under way.
     changing: bool,
-    /// The caller has gone; this ends the work.
+    /// The caller has left. This handle ends the work.
     abandoned: Option<AbortHandle>,
 }
 
@@ -48,7 +48,7 @@ pub(crate) async fn served<T: Send + 'static>(
     task.await
 }
 
-/// The caller waits for the answer.
+/// A caller that waits for the answer.
 struct PresentCaller {
     standing: Standing,
     work: AbortHandle,
@@ -64,12 +64,12 @@ impl Drop for PresentCaller {
     }
 }
 
-/// A change is under way: until this is dropped nothing ends the work.
+/// A change in progress: nothing ends the work until this is dropped.
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct Changing(Option<Standing>);
 
-/// Begins a change. What is no request's work has no caller that could go away.
+/// Begins a change. Work that belongs to no request has no caller that could leave.
 pub(crate) fn begin_change() -> Result<Changing, ApiError> {
     STANDING
         .try_with(Standing::begin)

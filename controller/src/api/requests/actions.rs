@@ -1,6 +1,6 @@
 //! Requests for actions: `PUT /v2.0/routers/{id}/add_router_interface` and the like.
 
-use crate::api::contract::action::Answer;
+use crate::api::contract::action::ActionAnswer;
 use crate::api::contract::caller::Caller;
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
@@ -40,8 +40,8 @@ async fn act<A: ActionExceptions>(
     };
     let (answer, written) = api.write(plan).await?;
     match answer {
-        Answer::Value(value) => Ok(Json(value).into_response()),
-        Answer::Resource => {
+        ActionAnswer::Value(value) => Ok(Json(value).into_response()),
+        ActionAnswer::Resource => {
             let resource = A::Of::get(&written.intent, &id)?;
             let view = written.view(&caller);
             Ok(answer::one(StatusCode::OK, &*resource, view, Fields::All))

@@ -1,9 +1,11 @@
-//! Agents: one row per hypervisor, so that an operator sees which have joined and answer. Only admins see any.
+//! Agents: one row for each hypervisor, so that an operator sees which have joined and are connected. Only admins see
+//! them.
 //!
-//! One that is gone for good is forgotten by deleting its row: its ports are unbound, and nothing is sent to it any more.
+//! Deleting the row of a hypervisor that is gone for good forgets it. Its ports are unbound, and nothing is sent to it
+//! any more.
 //!
-//! A router's agents are the hypervisors that have its gateway, or would if that one were gone, as with ML2/OVN. A network has
-//! none: DHCP is answered on each hypervisor.
+//! A router's agents are the hypervisor with its gateway and those that could take it over, as with ML2/OVN. A network has
+//! no agents, since DHCP is answered on each hypervisor.
 
 use crate::api::contract::caller::Caller;
 use crate::api::contract::error::ApiError;
@@ -45,7 +47,7 @@ pub(crate) fn routes() -> axum::Router<Api> {
         .route("/v2.0/networks/{id}/dhcp-agents", get(of_network))
 }
 
-/// The hypervisors that have a router's gateway, or could.
+/// The hypervisors that have a router's gateway, or could take it over.
 async fn of_router(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -92,10 +94,12 @@ async fn list(
 ) -> Result<Json<Value>, ApiError> {
     let wanted = RowQuery::of(&uri, &FILTERS)?;
     let snapshot = api.snapshots.latest();
+    // Without the right to see agents the list is empty, and no error.
+    if !caller.may_do("get_agent", None) {
+        return Ok(Json(json!({"agents": []})));
+    }
     let chassis = snapshot.facts.chassis().values();
-    let may_see = caller.may_do("get_agent", None);
-    let visible = chassis.filter(|_| may_see);
-    let agents = wanted.select(visible.map(|chassis| api.agent(&snapshot.facts, chassis)));
+    let agents = wanted.select(chassis.map(|chassis| api.agent(&snapshot.facts, chassis)));
     Ok(Json(json!({"agents": agents})))
 }
 
@@ -109,7 +113,7 @@ async fn show(
     Ok(Json(json!({"agent": api.agent(&snapshot.facts, &chassis)})))
 }
 
-/// Forgets a hypervisor that is not connected. While that happens it cannot connect.
+/// Forgets a hypervisor that is not connected. It cannot connect meanwhile.
 async fn forget(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -163,11 +167,13 @@ fn find(
     id: &str,
 ) -> Result<Arc<Chassis>, ApiError> {
     let mut all = facts.chassis().values();
-    let found = all.find(|chassis| agent_id(chassis).to_string() == id);
-    let found = found.filter(|_| caller.may_do(rule, None));
-    found.cloned().ok_or_else(|| {
-        ApiError::not_found("AgentNotFound", format!("Agent {id} could not be found."))
-    })
+    match all.find(|chassis| agent_id(chassis).to_string() == id) {
+        Some(chassis) if caller.may_do(rule, None) => Ok(chassis.clone()),
+        Some(_) | None => Err(ApiError::not_found(
+            "AgentNotFound",
+            format!("Agent {id} could not be found."),
+        )),
+    }
 }
 
 impl Api {
@@ -205,7 +211,7 @@ impl Api {
         }))
     }
 
-    /// Whether a hypervisor was read, and both its database and its switch are connected.
+    /// Whether a hypervisor was read, and its database and switch are connected.
     pub(crate) fn is_alive(&self, chassis: &Chassis) -> bool {
         let connected = |hypervisors: &Hypervisors| {
             let both = [&hypervisors.seats, &hypervisors.switches];
@@ -215,7 +221,7 @@ impl Api {
     }
 }
 
-/// The system-id if it is a UUID, as Open vSwitch makes it, else one that follows from it.
+/// The system-id if it is a UUID, as Open vSwitch makes it. Else a UUID derived from it.
 fn agent_id(chassis: &Chassis) -> Uuid {
     let name = chassis.id.as_str();
     name.parse().unwrap_or_else(|_| {

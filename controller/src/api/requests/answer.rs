@@ -1,22 +1,22 @@
-//! Answers with resources, written straight into the text that is sent.
+//! Answers with resources, written directly into the text that is sent.
 
 use crate::api::contract::resource::{Resource, show};
 use crate::api::contract::shown::{Fields, Shown};
-use crate::api::contract::view::View;
+use crate::api::contract::view::ResourceView;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// About what a resource takes, so that the text of a list seldom moves while it grows.
+/// The usual length of a resource, so that a growing list seldom moves in memory.
 const USUAL_LENGTH: usize = 1200;
 
 /// One resource in its envelope.
 pub(crate) fn one<R: Resource>(
     status: StatusCode,
     resource: &R,
-    view: View<'_>,
+    view: ResourceView<'_>,
     wanted: Fields<'_>,
 ) -> Response {
     let mut text = Vec::with_capacity(USUAL_LENGTH);
@@ -26,11 +26,11 @@ pub(crate) fn one<R: Resource>(
     json(status, text)
 }
 
-/// Many resources in their envelope, and the links to other pages beside them if there are any.
+/// Several resources in their envelope, with links to other pages if there are any.
 pub(crate) fn many<R: Resource>(
     status: StatusCode,
     resources: &[Arc<R>],
-    view: View<'_>,
+    view: ResourceView<'_>,
     wanted: Fields<'_>,
     links: &[Value],
 ) -> Response {
@@ -58,7 +58,12 @@ fn open(text: &mut Vec<u8>, envelope: &str) {
     text.extend_from_slice(b"\":");
 }
 
-fn write<R: Resource>(text: &mut Vec<u8>, resource: &R, view: View<'_>, wanted: Fields<'_>) {
+fn write<R: Resource>(
+    text: &mut Vec<u8>,
+    resource: &R,
+    view: ResourceView<'_>,
+    wanted: Fields<'_>,
+) {
     let hidden = view.caller.hidden(view.intent, resource);
     Shown::write(text, wanted, |shown| {
         shown.hide(hidden);

@@ -1,4 +1,4 @@
-//! What the API works with.
+//! What requests work with.
 
 use crate::api::contract::draft::WRITERS_AT_ONCE;
 use crate::api::requests::audit::Audit;
@@ -15,7 +15,7 @@ use sextant_model::ChassisId;
 use std::sync::Arc;
 use tokio::sync::RwLock;
 
-/// What the API works with.
+/// What requests work with.
 #[derive(Clone)]
 pub struct Api {
     pub(crate) store: Arc<dyn Store>,
@@ -31,8 +31,8 @@ pub struct Api {
 }
 
 impl Api {
-    /// An API that writes to this store. Somebody must watch the store and publish what it leads to as snapshots, or no
-    /// write is ever answered.
+    /// An API that writes to this store. Some task has to watch the store and publish snapshots, else no write is ever
+    /// answered.
     pub fn new(store: Arc<dyn Store>, snapshots: Snapshots, metrics: Metrics) -> Self {
         Self {
             store,
@@ -48,7 +48,7 @@ impl Api {
         }
     }
 
-    /// The same, but it knows which hypervisors are connected, and can have those that are not forgotten.
+    /// The same, knowing the connected hypervisors, so that others can be forgotten.
     #[must_use]
     pub fn with_hypervisors(
         self,
@@ -67,7 +67,7 @@ impl Api {
         }
     }
 
-    /// The same, but this is how it knows who calls; else everyone is admin.
+    /// The same, with this way to identify callers. By default everyone is admin.
     #[must_use]
     pub fn with_identity(self, identity: Identity) -> Self {
         Self {
@@ -78,13 +78,13 @@ impl Api {
 }
 
 impl Api {
-    /// Knows from here on who calls by this, also in services that were made before.
+    /// Identifies callers in this way from now on, also in services that exist already.
     pub fn identify_by(&self, identity: Identity) {
         self.identity.store(Arc::new(identity));
     }
 }
 
-/// Where the API learns which hypervisors are connected, and says that one is gone.
+/// Which hypervisors are connected, and how to report that one is gone.
 #[derive(Clone)]
 pub(crate) struct Hypervisors {
     pub(crate) seats: Seats<ChassisId>,

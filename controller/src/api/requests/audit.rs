@@ -1,20 +1,20 @@
-//! Who changed what, and who was not let: a line in the log for each write and each refusal by policy.
+//! The audit log: a line for each write, and for each request that policy refused.
 //!
-//! What is refused or fails costs its caller nothing, so of that each caller gets so many lines and the rest is counted; a write that
-//! was made is always told.
+//! Refused and failed requests cost their caller nothing, so each caller gets a limited number of lines for them, and
+//! the rest is counted. Every write that was made is logged.
 
 use axum::http::{HeaderMap, Method, StatusCode};
 use sextant_responders::throttle::Throttles;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Lines a minute about what one caller was refused.
+/// The most lines a minute about one caller's refused requests.
 const REFUSALS: u32 = 100;
 const MINUTE: Duration = Duration::from_secs(60);
-/// A path has the length that whoever calls likes.
+/// The most octets of a path in a line, since callers choose its length.
 const LONGEST: usize = 256;
 
-/// Who called, as a proxy or the caller says; none of what nobody said.
+/// The caller's user and project, as the proxy or the caller says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CallerName {
     pub(crate) user: Option<String>,
@@ -34,7 +34,7 @@ impl CallerName {
     }
 }
 
-/// What is known of a request once it is answered.
+/// A request that was answered.
 pub(crate) struct Answered<'a> {
     pub(crate) request_id: &'a str,
     pub(crate) method: &'a Method,
@@ -57,7 +57,7 @@ impl Default for Audit {
 }
 
 impl Audit {
-    /// Says what came of a request, if that is worth a line.
+    /// Logs an answered request, if it needs a line.
     pub(crate) fn tell(&self, who: &CallerName, answered: &Answered<'_>) {
         let Answered {
             request_id,
@@ -83,7 +83,7 @@ impl Audit {
         tracing::info!(request_id, user, project, %method, path, status, ms, unsaid, "{what}");
     }
 
-    /// Whether this is told; if so, how many of the same caller were not.
+    /// Whether this line is logged. If so, how many lines of the same caller were suppressed before it.
     fn admit(&self, who: &CallerName, status: StatusCode) -> Option<u64> {
         if status.is_success() {
             return Some(0);
@@ -93,7 +93,7 @@ impl Audit {
     }
 }
 
-/// As much of it as a line has room for.
+/// As much of a text as fits a line.
 fn shortened(text: &str) -> &str {
     let end = (0..=LONGEST.min(text.len()))
         .rev()

@@ -1,4 +1,4 @@
-//! Availability zones: one, of all hypervisors, since each of them switches and routes for itself.
+//! Availability zones: one zone with all hypervisors, since each of them switches and routes for itself.
 
 use crate::api::contract::error::ApiError;
 use crate::api::requests::api::Api;
@@ -9,22 +9,27 @@ use axum::http::Uri;
 use axum::routing::get;
 use serde_json::{Value, json};
 
-/// The name that Neutron's agents have unless they are given another.
+/// The default zone of Neutron's agents.
 const ZONE: &str = "nova";
 
 pub(crate) fn routes() -> axum::Router<Api> {
     axum::Router::new().route("/v2.0/availability_zones", get(list))
 }
 
-/// The zone is there once a hypervisor is, for networks as for routers, and available while one is connected.
+/// The zone exists once a hypervisor exists, for networks and for routers. It is available while one is connected.
 async fn list(State(api): State<Api>, uri: Uri) -> Result<Json<Value>, ApiError> {
     let wanted = RowQuery::of(&uri, &["name", "resource", "state"])?;
     let snapshot = api.snapshots.latest();
     let hypervisors = snapshot.facts.chassis();
     let alive = hypervisors.values().any(|chassis| api.is_alive(chassis));
     let state = if alive { "available" } else { "unavailable" };
-    let row = |resource| fields(json!({"name": ZONE, "resource": resource, "state": state}));
-    let rows = ["network", "router"].into_iter().map(row);
-    let zones = wanted.select(rows.filter(|_| !hypervisors.is_empty()));
+    let resources: &[&str] = match hypervisors.is_empty() {
+        true => &[],
+        false => &["network", "router"],
+    };
+    let rows = resources
+        .iter()
+        .map(|resource| fields(json!({"name": ZONE, "resource": resource, "state": state})));
+    let zones = wanted.select(rows);
     Ok(Json(json!({"availability_zones": zones})))
 }

@@ -1,8 +1,7 @@
-//! How every write of the API happens: plan on the latest snapshot, commit, and wait until everyone can read it.
+//! How the API writes: plan on the latest snapshot, commit, and wait until all can read the write.
 //!
-//! Writers are optimistic: when somebody else was faster they plan again on a newer snapshot. One that keeps losing takes
-//! its turn alone, so that a writer whose decision rests on much (a subnet of a network where ports come and go) gets
-//! through as well. Correctness rests on the store's preconditions, never on that turn.
+//! A write that keeps losing takes its turn alone. So a writer whose decision rests on much gets through as well, such
+//! as one for a subnet of a network where ports come and go.
 
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
@@ -15,37 +14,38 @@ use sextant_model::{Facts, Intent};
 use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
 use tokio::task::{JoinError, spawn_blocking};
 
-/// How often a writer tries side by side with the others before it tries alone.
+/// How often a writer tries beside others before it tries alone.
 const TOGETHER: usize = 6;
-/// How often it tries at all. Alone it can lose to other processes only.
+/// How often it tries in all. Alone it can lose only to other processes.
 const ATTEMPTS: usize = 32;
 
-/// What the cloud is after a write.
+/// The cloud after a write.
 pub(crate) struct Written {
     pub(crate) intent: Intent,
     pub(crate) facts: Facts,
 }
 
-/// A writer's turn, held until its write can be read.
-enum Turn<'a> {
+/// A writer's turn, kept until its write can be read.
+enum WriterTurn<'a> {
     Together { _guard: RwLockReadGuard<'a, ()> },
     Alone { _guard: RwLockWriteGuard<'a, ()> },
 }
 
 impl Api {
-    /// Commits what `plan` makes of the latest snapshot and returns its result with the cloud as it is then.
+    /// Plans on the latest snapshot and commits. Returns the plan's result, and the cloud after it.
     pub(crate) async fn write<T>(
         &self,
         plan: impl Fn(&mut Draft) -> Result<T, ApiError>,
     ) -> Result<(T, Written), ApiError> {
+        // At most `WRITERS_AT_ONCE` writers, since quotas rely on that number.
         let _place = self.writers.take().await;
         let (api, plan) = (self, &plan);
         let planned = move || api.gate.pass(move || api.plan(plan));
         self.write_by(planned, TOGETHER).await
     }
 
-    /// The same for what no request asks for. It waits behind no request, but for its turn alone if it keeps losing, and is
-    /// planned by a thread for which nothing waits.
+    /// The same for a write that no request asks for. It waits for no request, except for its turn alone if it keeps
+    /// losing. A separate thread plans it.
     pub(crate) async fn write_apart<T: Send + 'static>(
         &self,
         plan: impl Fn(&mut Draft) -> Result<T, ApiError> + Clone + Send + 'static,
@@ -58,7 +58,8 @@ impl Api {
         self.write_by(planned, 0).await
     }
 
-    /// Writes what is planned. From attempt 0 up to `together`, and from [`TOGETHER`] on, it takes a turn.
+    /// Plans and commits until it succeeds. Before attempt `together` it takes a turn beside others, from [`TOGETHER`] on
+    /// a turn alone, and in between none.
     async fn write_by<T, P: Future<Output = Result<(T, Draft), ApiError>>>(
         &self,
         planned: impl Fn() -> P,
@@ -71,7 +72,7 @@ impl Api {
                 _ => Some(self.alone().await),
             };
             let (result, draft) = planned().await?;
-            // Held like the turn, so that nobody can give that back early by going away.
+            // Kept as long as the turn, so that a caller that leaves cannot give the turn back early.
             let changing = abandon::begin_change()?;
             match self.commit(&draft).await? {
                 Some(revision) => {
@@ -85,6 +86,7 @@ impl Api {
                     ));
                 }
                 None => {
+                    // The caller may leave while this waits. On the same snapshot the plan would conflict again.
                     drop(changing);
                     let newer = Revision(draft.base.revision.0 + 1);
                     self.snapshots.reaching(newer).await?;
@@ -105,7 +107,7 @@ impl Api {
         Ok((result, draft))
     }
 
-    /// The revision of the commit; none if somebody else was faster.
+    /// The revision of the commit. `None` if another writer was faster.
     async fn commit(&self, draft: &Draft) -> Result<Option<Revision>, ApiError> {
         if draft.is_empty() {
             return Ok(Some(draft.base.revision));
@@ -136,14 +138,14 @@ impl Api {
         }
     }
 
-    async fn together(&self) -> Turn<'_> {
-        Turn::Together {
+    async fn together(&self) -> WriterTurn<'_> {
+        WriterTurn::Together {
             _guard: self.turns.read().await,
         }
     }
 
-    async fn alone(&self) -> Turn<'_> {
-        Turn::Alone {
+    async fn alone(&self) -> WriterTurn<'_> {
+        WriterTurn::Alone {
             _guard: self.turns.write().await,
         }
     }

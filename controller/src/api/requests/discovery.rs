@@ -1,4 +1,4 @@
-//! What the API says about itself: versions, resources, extensions. Only extensions that work are listed.
+//! What the API says about itself: versions, resources and extensions. It lists only extensions that work.
 
 mod missing;
 
@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
 
-/// Alias, name, description and date, as Neutron has them.
+/// Alias, name, description and date, as in Neutron.
 const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
     (
         "address-scope",
@@ -356,7 +356,7 @@ fn shown((alias, name, description, updated): &(&str, &str, &str, &str)) -> Valu
     json!({"name": name, "alias": alias, "description": description, "updated": updated, "links": []})
 }
 
-/// Nothing is there.
+/// The path does not exist.
 pub(crate) async fn not_found(uri: axum::http::Uri) -> Response {
     if !uri.path().starts_with("/v2.0") {
         let body = json!({"code": 404, "title": "Not Found", "description": null});
@@ -371,7 +371,7 @@ pub(crate) async fn not_found(uri: axum::http::Uri) -> Response {
     ApiError::not_found("HTTPNotFound", message).into_response()
 }
 
-/// Something is there, but it cannot be done to it.
+/// The path exists, but not the method.
 pub(crate) async fn not_allowed() -> ApiError {
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
@@ -380,7 +380,7 @@ pub(crate) async fn not_allowed() -> ApiError {
     )
 }
 
-/// Nobody here speaks what the caller wants to hear.
+/// The caller accepts no format of ours.
 pub(crate) fn not_acceptable() -> ApiError {
     ApiError::new(
         StatusCode::NOT_ACCEPTABLE,

@@ -1,27 +1,28 @@
-//! Places that projects take in turn: however many wait for one project, another waits for one of them only.
+//! Places that projects get in turn. However many requests of one project wait, another project's waits for only one of
+//! them.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 tokio::task_local! {
-    /// For which the task's request is made.
+    /// The project of the task's request.
     static PROJECT: Option<String>;
 }
 
-/// Does the work of a request that is made for a project.
+/// Serves a request for a project.
 pub(crate) async fn made_for<T>(project: Option<String>, work: impl Future<Output = T>) -> T {
     PROJECT.scope(project, work).await
 }
 
-/// So many places, and who waits for one.
+/// A number of places, with the requests that wait for one.
 #[derive(Clone, Debug)]
 pub(crate) struct FairPlaces(Arc<Mutex<WaitingLines>>);
 
 #[derive(Debug)]
 struct WaitingLines {
     free: usize,
-    /// Of those that wait, a line for each project, the one whose turn it is first.
+    /// The waiting requests, a line for each project. The project whose turn it is comes first.
     waiting: VecDeque<ProjectLine>,
 }
 
@@ -43,7 +44,7 @@ impl FairPlaces {
         })))
     }
 
-    /// A place, when it is the turn of the request's project. Who stops waiting is passed over.
+    /// Waits for a place. Places come in turn of the projects. A request that stops waiting is skipped.
     pub(crate) async fn take(&self) -> FairPlace {
         let project = PROJECT.try_with(Clone::clone).unwrap_or_default();
         loop {
@@ -62,7 +63,7 @@ impl FairPlaces {
 }
 
 impl WaitingLines {
-    /// Takes a free place, or else returns where one will be given.
+    /// Takes a free place, or returns where a place will arrive.
     fn ask(&mut self, project: &Option<String>) -> Option<oneshot::Receiver<FairPlace>> {
         if self.free > 0 {
             self.free -= 1;
@@ -83,7 +84,7 @@ impl WaitingLines {
         Some(given)
     }
 
-    /// Who gets a place that is given back; if nobody waits it is free.
+    /// The next waiter for a place that is given back. Without waiters the place is free.
     fn next(&mut self) -> Option<oneshot::Sender<FairPlace>> {
         while let Some(mut line) = self.waiting.pop_front() {
             let next = line.waiting.pop_front();
@@ -103,7 +104,7 @@ impl Drop for FairPlace {
     fn drop(&mut self) {
         let next = self.0.lines().next();
         if let Some(next) = next {
-            // If nobody is there to take it, it is given back like any other.
+            // If the waiter has left, dropping the place passes it to the next one.
             drop(next.send(Self(self.0.clone())));
         }
     }

@@ -1,9 +1,9 @@
-//! Where long work of the API is done: a little at once, so that whoever asks for little is served meanwhile, and never where
-//! something else waits for the thread.
+//! Limits long work of the API, so that short requests are served meanwhile, and moves it to threads that nothing else
+//! waits for.
 //!
-//! Work is done in turns that projects take fairly (`fair`). Lists and writes have turns of their own. Whoever has gone away
-//! by then is not among those that wait (`abandon`), so abandoned requests cost nothing more. What a request can ask for is
-//! bounded (`request/limits`), and so is a turn.
+//! Work is done in turns that projects take fairly (`fair`). Lists and writes have separate turns. A caller that has left
+//! does not wait any more (`abandon`), so abandoned requests cost nothing further. What one request can ask for is bounded
+//! (`contract/limits`), and so is a turn.
 
 use crate::api::requests::fair::FairPlaces;
 use std::num::NonZero;
@@ -23,19 +23,20 @@ impl Default for Gate {
 }
 
 impl Gate {
-    /// So many turns at once.
+    /// This many turns at once.
     pub(crate) fn of(turns: usize) -> Self {
         Self(FairPlaces::new(turns))
     }
 
-    /// Does long work when its turn has come.
+    /// Does long work when its turn comes.
     pub(crate) async fn pass<T>(&self, work: impl FnOnce() -> T) -> T {
         let _turn = self.0.take().await;
         aside(work)
     }
 }
 
-/// Another thread takes over what waits for this one. A runtime with one thread only, as tests have it, has no other.
+/// Another thread takes over the tasks that wait for this one. The single-threaded runtimes of tests have no other
+/// thread.
 fn aside<T>(work: impl FnOnce() -> T) -> T {
     match Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread {
         true => tokio::task::block_in_place(work),

@@ -1,8 +1,8 @@
-//! Who calls: everyone is admin, or a proxy in front has found out and says so in headers.
+//! Identifies callers: everyone is admin, or a trusted proxy names the caller in headers.
 //!
-//! A proxy that validates tokens (keystonemiddleware's `auth_token`, or any other) sets `X-Project-Id`, `X-User-Id`,
-//! `X-Roles`. Headers are believed only when they come from an address that is configured, since anyone can write them.
-//! What stays open to all is the list of versions, as in Neutron.
+//! A proxy that validates tokens sets `X-Project-Id`, `X-User-Id` and `X-Roles`, such as keystonemiddleware's
+//! `auth_token`. Headers count only from configured addresses, since anyone can write them. As in Neutron, the list of
+//! versions is open to all.
 
 use crate::api::contract::caller::{Caller, Roles};
 use crate::api::contract::error::ApiError;
@@ -11,24 +11,24 @@ use axum::http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 use std::net::IpAddr;
 
-/// The project of a caller who names none, as Neutron without authentication has it.
+/// The project of a caller who names none, as in Neutron without authentication.
 const NO_PROJECT: &str = "fake_project_id";
 
-/// How the API knows who calls.
+/// How the API identifies callers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Identity {
     /// Everyone is admin, as with Neutron's `noauth`.
     #[default]
     Everyone,
-    /// Headers say it, if they come from one of these addresses.
+    /// Headers name the caller, if they come from one of these addresses.
     Headers {
-        /// Where the proxies are that set the headers, and take them out of what comes from outside.
+        /// The proxies that set the headers, and remove them from what comes from outside.
         trusted_proxies: Vec<IpNet>,
     },
 }
 
 impl Identity {
-    /// Who calls; none if nobody says so who is believed.
+    /// The caller. `None` if no trusted header names one.
     pub(crate) fn caller(&self, peer: Option<Peer>, headers: &HeaderMap) -> Option<Caller> {
         match self {
             Self::Everyone => Some(everyone(headers)),
@@ -44,7 +44,7 @@ impl Identity {
     }
 }
 
-/// Whoever calls where everyone is admin.
+/// The caller where everyone is admin.
 fn everyone(headers: &HeaderMap) -> Caller {
     let project = text(headers, "x-project-id").unwrap_or(NO_PROJECT);
     Caller {
@@ -53,12 +53,15 @@ fn everyone(headers: &HeaderMap) -> Caller {
     }
 }
 
-/// As the headers say that keystonemiddleware sets; none if they name nobody.
+/// The caller in keystonemiddleware's headers. `None` if they name nobody.
 fn named(headers: &HeaderMap) -> Option<Caller> {
     let confirmed = text(headers, "x-identity-status").is_none_or(|status| status == "Confirmed");
-    text(headers, "x-user-id").filter(|_| confirmed)?;
+    if !confirmed || text(headers, "x-user-id").is_none() {
+        return None;
+    }
     let mut roles = headers.get("x-roles").map_or_else(Roles::default, roles_of);
-    // Where Keystone sets one project apart for administration, an admin of another is none of the cloud.
+    // In Keystone one project may be reserved for administration. Then an admin of another project is no admin of the
+    // cloud.
     let elsewhere =
         text(headers, "x-is-admin-project").is_some_and(|word| word.eq_ignore_ascii_case("false"));
     if elsewhere {
@@ -70,8 +73,7 @@ fn named(headers: &HeaderMap) -> Option<Caller> {
     })
 }
 
-/// Those of a header. Its octets are characters of Latin-1, as for Neutron (PEP 3333): a name that is none of ours does not
-/// take the others with it.
+/// The roles in a header. Its octets are Latin-1, as in Neutron (PEP 3333). An unknown name does not spoil the others.
 fn roles_of(header: &HeaderValue) -> Roles {
     let names: String = header.as_bytes().iter().copied().map(char::from).collect();
     Roles::parse(&names)
@@ -89,7 +91,7 @@ pub fn loopback() -> Vec<IpNet> {
     .collect()
 }
 
-/// What proxies say of the caller. Twice, it may be by somebody else the first time, and by whom is not to be guessed.
+/// Headers about the caller. If one comes twice, the first may be forged, and which one is right cannot be guessed.
 const IDENTITY: [&str; 17] = [
     "x-identity-status",
     "x-user-id",
@@ -110,13 +112,13 @@ const IDENTITY: [&str; 17] = [
     "openstack-system-scope",
 ];
 
-/// A name that says twice who calls.
+/// The name of a header about the caller that comes twice.
 pub(crate) fn repeated(headers: &HeaderMap) -> Option<&'static str> {
     let twice = |name: &&str| headers.get_all(*name).iter().nth(1).is_some();
     IDENTITY.into_iter().find(twice)
 }
 
-/// The project that a caller names none for has to be named in the request.
+/// The error for a caller without a project, whose request has to name one.
 pub(crate) fn project_needed() -> ApiError {
     ApiError::malformed("Running without keystone AuthN requires that tenant_id is specified")
 }

@@ -1,4 +1,4 @@
-//! What comes in with a request: body, caller, the address it was sent to.
+//! Reads a request: its body, its project, and the address that it was sent to.
 
 use crate::api::contract::attributes::MetaPatch;
 use crate::api::contract::caller::Caller;
@@ -13,16 +13,16 @@ use serde_json::{Map, Value};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// The longest body, in octets: far above any bulk request of use.
+/// The longest body in octets, far above any useful bulk request.
 const LONGEST: usize = 2 << 20;
-/// From here on reading a body is long work, in octets.
+/// The length in octets from which reading a body counts as long work.
 const LONG: usize = 32 << 10;
 
 /// How long a body may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The body as JSON, empty if there is none; no list in it is longer than any may be. `about` is what the request is about,
-/// an id or what is to be made.
+/// The body as JSON. It is empty if there is none, and its lists are within their limits. `about` is an id, or what is
+/// to be made.
 pub(crate) async fn json(
     api: &Api,
     stream: Stream,
@@ -58,8 +58,7 @@ fn too_slow() -> ApiError {
     ApiError::new(StatusCode::REQUEST_TIMEOUT, "HTTPRequestTimeout", message)
 }
 
-/// The project for which something is asked: as the body says, which for other projects only admins may, else the
-/// caller's.
+/// The project that a request is for: the one in the body, which only admins may choose freely, else the caller's.
 pub(crate) fn project(caller: &Caller, patch: &MetaPatch) -> Result<String, ApiError> {
     match (&patch.project_id, &patch.tenant_id) {
         (Some(project), Some(tenant)) if project != tenant => {
@@ -77,14 +76,14 @@ pub(crate) fn project(caller: &Caller, patch: &MetaPatch) -> Result<String, ApiE
     }
 }
 
-/// `scheme://authority` by which the caller knows this service.
+/// The `scheme://authority` that the caller uses for this service.
 pub(crate) fn origin(headers: &HeaderMap) -> String {
     let scheme = header(headers, "x-forwarded-proto").unwrap_or("http");
     let host = header(headers, HOST.as_str()).unwrap_or("localhost");
     format!("{scheme}://{host}")
 }
 
-/// The revision that the object must have for the request to be carried out (`If-Match: revision_number=…`).
+/// The revision that the object must have (`If-Match: revision_number=…`).
 pub(crate) fn expected_revision(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
     let Some(condition) = header(headers, IF_MATCH.as_str()) else {
         return Ok(None);

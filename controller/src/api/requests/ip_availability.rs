@@ -1,4 +1,4 @@
-//! How many addresses of networks are in use, of how many (`network-ip-availabilities`).
+//! How many addresses of networks there are, and how many are used (`network-ip-availabilities`).
 
 use crate::api::contract::caller::Caller;
 use crate::api::contract::error::ApiError;
@@ -38,7 +38,7 @@ struct One {
     network_ip_availability: Availability,
 }
 
-/// The numbers are larger than [`serde_json::Value`] has room for, and are written as they are.
+/// The numbers do not fit [`serde_json::Value`], so they are written directly.
 #[derive(Serialize)]
 struct Availability {
     network_id: String,
@@ -68,10 +68,13 @@ async fn list(
     let wanted = RowQuery::of(&uri, &FILTERS)?;
     let versions = wanted.values("ip_version");
     let snapshot = api.snapshots.latest();
+    if !caller.may_do("get_network_ip_availability", None) {
+        return Ok(Json(Many {
+            network_ip_availabilities: vec![],
+        }));
+    }
     let networks = snapshot.intent.networks.values();
-    let may_see = caller.may_do("get_network_ip_availability", None);
     let rows = networks
-        .filter(|_| may_see)
         .map(|network| availability(&snapshot.intent, network, versions))
         .filter(|row| versions.is_none() || !row.subnet_ip_availability.is_empty())
         .filter(|row| holds(&wanted, row, versions));
@@ -80,7 +83,7 @@ async fn list(
     }))
 }
 
-/// A network has no IP version; those of its subnets were seen to before.
+/// Networks have no IP version. Filters by it were applied to their subnets before.
 fn holds(wanted: &RowQuery, row: &Availability, versions: Option<&[String]>) -> bool {
     wanted.holds(&fields(json!({
         "network_id": row.network_id,
@@ -130,7 +133,7 @@ fn availability(intent: &Intent, network: &Network, versions: Option<&[String]>)
     }
 }
 
-/// Of a subnet without pools all addresses count, as with Neutron.
+/// As in Neutron, all addresses of a subnet without pools count.
 fn of_subnet(intent: &Intent, subnet: &Subnet) -> OfSubnet {
     let total_ips = match &subnet.allocation_pools[..] {
         [] => ipam::size_of(subnet.cidr),

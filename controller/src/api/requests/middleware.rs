@@ -1,4 +1,4 @@
-//! What happens around every request.
+//! What is done around every request.
 
 use crate::api::contract::error::ApiError;
 use crate::api::requests::abandon;
@@ -21,8 +21,7 @@ use uuid::Uuid;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 
-/// Serves a request, as long as the caller is there, survives a defect in doing so, names the answer, counts it and tells of
-/// it.
+/// Serves a request while its caller is there, survives a defect, gives the answer an id, counts and logs it.
 pub(crate) async fn serve(State(api): State<Api>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let route = request
@@ -40,13 +39,13 @@ pub(crate) async fn serve(State(api): State<Api>, request: Request, next: Next) 
     if !accepts_json(&request) {
         return account.close(discovery::not_acceptable().into_response());
     }
-    // The account is closed within the task: a write is told of even if its caller has gone while it was made.
+    // The audit line is written within the task: a write is logged even if its caller has left meanwhile.
     let closed = account.clone();
     let served = abandon::served(async move { closed.close(next.run(request).await) });
     served.await.unwrap_or_else(|_| account.close(defect()))
 }
 
-/// What is kept of a request until it is answered.
+/// What is remembered of a request until it is answered.
 #[derive(Clone)]
 struct Account {
     api: Api,
@@ -57,7 +56,7 @@ struct Account {
 }
 
 impl Account {
-    /// Names the answer, counts it and tells of it.
+    /// Gives the answer an id, counts it and logs it.
     fn close(&self, mut response: Response) -> Response {
         let took = self.started.elapsed();
         let Self { api, method, .. } = self;
@@ -91,7 +90,7 @@ fn count(metrics: &Metrics, method: &str, route: &str, response: &Response, took
         .observe(took.as_secs_f64());
 }
 
-/// A method as a metric's label. Clients can make up methods, and each would be a series for ever.
+/// A method as a metric's label. Clients can invent methods, and each would make a series.
 fn label(method: &Method) -> &'static str {
     const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     let known = KNOWN.into_iter().find(|known| method.as_str() == *known);
@@ -133,7 +132,7 @@ fn accepts_json(request: &Request) -> bool {
 }
 
 fn defect() -> Response {
-    tracing::error!("a request ran into a defect");
+    tracing::error!("a request failed because of a defect in Sextant");
     let message = "Request Failed: internal server error while processing your request.";
     ApiError::new(
         StatusCode::INTERNAL_SERVER_ERROR,
@@ -143,11 +142,11 @@ fn defect() -> Response {
     .into_response()
 }
 
-/// Finds out who calls, for those that serve the request, or refuses it.
+/// Identifies the caller, or refuses the request.
 pub(crate) async fn identify(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().copied();
     if peer.is_some_and(|peer| peer.encrypted) {
-        // Unless a proxy in front says otherwise, the caller knows this service by the scheme that it used.
+        // Without a proxy's header, the caller uses the scheme of its connection.
         let scheme = HeaderValue::from_static("https");
         request
             .headers_mut()
@@ -155,8 +154,8 @@ pub(crate) async fn identify(State(api): State<Api>, mut request: Request, next:
             .or_insert(scheme);
     }
     let is_public = !request.uri().path().starts_with("/v2.0");
-    if let Some(name) = identity::repeated(request.headers()).filter(|_| !is_public) {
-        tracing::debug!(name, "a request names its caller twice");
+    if !is_public && let Some(name) = identity::repeated(request.headers()) {
+        tracing::debug!(name, "a request contains a header about its caller twice");
         return unauthorized();
     }
     let identity = api.identity.load_full();
@@ -174,7 +173,7 @@ pub(crate) async fn identify(State(api): State<Api>, mut request: Request, next:
     response
 }
 
-/// As keystonemiddleware words it.
+/// In keystonemiddleware's words.
 fn unauthorized() -> Response {
     let message = "The request you have made requires authentication.";
     let body = json!({"error": {"code": 401, "title": "Unauthorized", "message": message}});

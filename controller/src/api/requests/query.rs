@@ -8,12 +8,12 @@ use crate::api::contract::conditions::Conditions;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::resource::{AttributeOf, Resource};
 use crate::api::contract::shown::{Fields, Shown};
-use crate::api::contract::view::View;
+use crate::api::contract::view::ResourceView;
 use axum::extract::Query as Pairs;
 use axum::http::Uri;
 use filters::Filters;
 use imbl::OrdMap;
-use parse::{Direction, compare, conditions, order};
+use parse::{SortDirection, compare, conditions, order};
 use serde_json::{Map, Value, json};
 use std::cmp::Ordering;
 use std::ops::Bound;
@@ -30,12 +30,12 @@ pub(crate) fn query(uri: &Uri) -> Result<Vec<(String, String)>, ApiError> {
     }
 }
 
-/// What is asked of a list.
+/// The query of a list.
 pub(crate) struct Query<R: Resource> {
     given: Vec<(String, String)>,
     conditions: Conditions,
     fields: Vec<String>,
-    order: Vec<(&'static AttributeOf<R>, Direction)>,
+    order: Vec<(&'static AttributeOf<R>, SortDirection)>,
     limit: Option<usize>,
     marker: Option<String>,
     reverse: bool,
@@ -66,7 +66,7 @@ impl<R: Resource> Query<R> {
         })
     }
 
-    /// The first project that the list is restricted to.
+    /// The first project in the query's filter.
     pub(crate) fn project(&self) -> Option<&str> {
         let mut restrictions = ["project_id", "tenant_id"]
             .into_iter()
@@ -74,7 +74,7 @@ impl<R: Resource> Query<R> {
         restrictions.find_map(|projects| projects.first().map(String::as_str))
     }
 
-    /// Those fields of a resource that were asked for.
+    /// The fields of a resource that were asked for.
     pub(crate) fn fields(&self) -> Fields<'_> {
         match &self.fields[..] {
             [] => Fields::All,
@@ -82,8 +82,8 @@ impl<R: Resource> Query<R> {
         }
     }
 
-    /// The page of the list that was asked for.
-    pub(crate) fn page(&self, view: View<'_>) -> Result<Vec<Arc<R>>, ApiError> {
+    /// The requested page of the list.
+    pub(crate) fn page(&self, view: ResourceView<'_>) -> Result<Vec<Arc<R>>, ApiError> {
         if self.order.is_empty() && self.conditions.is_empty() {
             return self.of_all(R::table(view.intent), view);
         }
@@ -95,8 +95,12 @@ impl<R: Resource> Query<R> {
         }
     }
 
-    /// Looks at nothing but the page.
-    fn of_all(&self, all: &OrdMap<R::Id, Arc<R>>, view: View<'_>) -> Result<Vec<Arc<R>>, ApiError> {
+    /// Reads only the page itself.
+    fn of_all(
+        &self,
+        all: &OrdMap<R::Id, Arc<R>>,
+        view: ResourceView<'_>,
+    ) -> Result<Vec<Arc<R>>, ApiError> {
         let filters = Filters::of(&self.conditions);
         let marker = match &self.marker {
             Some(marker) => Bound::Excluded(view.caller.find::<R>(view.intent, marker)?.id()),
@@ -113,11 +117,11 @@ impl<R: Resource> Query<R> {
         }
     }
 
-    /// Looks at no more candidates than the page takes.
+    /// Reads no more candidates than the page needs.
     fn in_order_of_ids(
         &self,
         filters: &Filters<'_, R>,
-        view: View<'_>,
+        view: ResourceView<'_>,
     ) -> Result<Vec<Arc<R>>, ApiError> {
         let candidates = filters.candidates(view.intent);
         let marker = match &self.marker {
@@ -141,7 +145,7 @@ impl<R: Resource> Query<R> {
         &self,
         candidates: impl Iterator<Item = &'a Arc<R>>,
         filters: &Filters<'_, R>,
-        view: View<'_>,
+        view: ResourceView<'_>,
     ) -> Vec<Arc<R>> {
         candidates
             .filter(|resource| filters.hold(resource, view))
@@ -150,18 +154,22 @@ impl<R: Resource> Query<R> {
             .collect()
     }
 
-    fn sorted(&self, filters: &Filters<'_, R>, view: View<'_>) -> Result<Vec<Arc<R>>, ApiError> {
+    fn sorted(
+        &self,
+        filters: &Filters<'_, R>,
+        view: ResourceView<'_>,
+    ) -> Result<Vec<Arc<R>>, ApiError> {
         let candidates = filters.candidates(view.intent).into_iter();
         let mut items: Vec<(Vec<Value>, Arc<R>)> = candidates
             .filter(|resource| filters.hold(resource, view))
             .map(|resource| (self.sort_keys(&resource, view.with_numbers()), resource))
             .collect();
-        // Stable: what is the same by all keys stays in order of ids.
+        // A stable sort keeps the order of ids where all keys are equal.
         items.sort_by(|(a, _), (b, _)| self.compare(a, b));
         self.cut(items.into_iter().map(|(_, resource)| resource).collect())
     }
 
-    fn sort_keys(&self, resource: &R, view: View<'_>) -> Vec<Value> {
+    fn sort_keys(&self, resource: &R, view: ResourceView<'_>) -> Vec<Value> {
         let hidden = view.caller.hidden(view.intent, resource);
         let keys = self.order.iter();
         keys.map(|(attribute, _)| shown_value(attribute, resource, view, &hidden))
@@ -171,13 +179,13 @@ impl<R: Resource> Query<R> {
     fn compare(&self, a: &[Value], b: &[Value]) -> Ordering {
         let pairs = a.iter().zip(b).zip(&self.order);
         let orderings = pairs.map(|((a, b), (_, direction))| match direction {
-            Direction::Ascending => compare(a, b),
-            Direction::Descending => compare(a, b).reverse(),
+            SortDirection::Ascending => compare(a, b),
+            SortDirection::Descending => compare(a, b).reverse(),
         });
         orderings.fold(Ordering::Equal, Ordering::then)
     }
 
-    /// The items after the marker, or before it, as many as the limit allows.
+    /// The items after the marker, or before it, up to the limit.
     fn cut(&self, mut items: Vec<Arc<R>>) -> Result<Vec<Arc<R>>, ApiError> {
         if let Some(marker) = &self.marker {
             let at = items
@@ -200,7 +208,7 @@ impl<R: Resource> Query<R> {
         Ok(items)
     }
 
-    /// Links to the pages after and before, where Neutron gives them.
+    /// Links to the next and the previous page, where Neutron gives them.
     pub(crate) fn links(&self, items: &[Arc<R>], link: &str) -> Vec<Value> {
         let Some(limit) = self.limit else {
             return Vec::new();
@@ -218,7 +226,7 @@ impl<R: Resource> Query<R> {
         links
     }
 
-    /// A link to what is beyond an item; beyond an empty page, which is past an end of the list, is that end.
+    /// A link to the page beyond an item. An empty page is beyond an end of the list, and links back to that end.
     fn link(&self, link: &str, item: Option<&Arc<R>>, reverse: bool) -> String {
         let mut pairs: Vec<String> = self
             .given
@@ -234,11 +242,11 @@ impl<R: Resource> Query<R> {
     }
 }
 
-/// What is shown of an attribute; null if that is nothing.
+/// The value of an attribute. Null if it is not shown.
 fn shown_value<R: Resource>(
     attribute: &AttributeOf<R>,
     resource: &R,
-    view: View<'_>,
+    view: ResourceView<'_>,
     hidden: &[&str],
 ) -> Value {
     match attribute.show {

@@ -63,7 +63,7 @@ async fn show(
     Ok(Json(json!({"quota": limits(&snapshot.intent, &project)})))
 }
 
-/// Clients ask which project they work for.
+/// The caller's project, which clients ask for.
 fn own_project(caller: &Caller, word: &str) -> Result<Json<Value>, ApiError> {
     let Some(project) = &caller.project else {
         return Err(ApiError::bad(
@@ -111,7 +111,7 @@ async fn details(
     Ok(Json(json!({"quota": quota})))
 }
 
-/// Whether the caller may see what a project may have.
+/// Whether the caller may see a project's quotas.
 fn may_read(caller: &Caller, project: &str) -> Result<(), ApiError> {
     match caller.may_do("get_quota", Some(project)) {
         true => Ok(()),
@@ -128,7 +128,7 @@ async fn update(
     if !caller.may_do("update_quota", Some(&project)) {
         return Err(forbidden("rule:update_quota"));
     }
-    let asked = Asked::read(values::within(
+    let asked = QuotaRequest::read(values::within(
         incoming::json(&api, body, &project).await?,
         "quota",
     )?)?;
@@ -159,14 +159,14 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What a project shall have.
-struct Asked {
+/// A requested quota.
+struct QuotaRequest {
     limits: BTreeMap<Counted, Option<u64>>,
-    /// No limit may be below what is there.
+    /// Whether no limit may be below the present number.
     check_limit: bool,
 }
 
-impl Asked {
+impl QuotaRequest {
     fn read(mut given: Map<String, Value>) -> Result<Self, ApiError> {
         let mut flag = |name: &str| {
             let value = given.remove(name);
@@ -237,7 +237,7 @@ fn of_each(value: impl Fn(Counted) -> Value) -> Map<String, Value> {
     Counted::ALL.into_iter().map(named).collect()
 }
 
-/// -1 stands for no limit.
+/// -1 means no limit.
 fn limit(limit: Option<u64>) -> Value {
     limit.map_or_else(|| (-1).into(), Value::from)
 }

@@ -1,4 +1,4 @@
-//! Another prefix for a subnet whose prefix is delegated, which no request asks for.
+//! Gives a subnet another delegated prefix, which no request asks for.
 
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
@@ -7,13 +7,13 @@ use crate::api::requests::api::Api;
 use ipnet::Ipv6Net;
 use sextant_model::SubnetId;
 
-/// Why a subnet keeps the prefix that it has.
+/// Why a subnet keeps its prefix.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RenumberError {
-    /// The prefix cannot be the subnet's while the cloud is as it is.
+    /// The subnet cannot have the prefix while the cloud is as it is.
     #[error("{0}")]
     Refused(String),
-    /// The store cannot be written, or others keep changing what this rests on.
+    /// The store cannot be written, or other writers keep changing what this depends on.
     #[error("{0}")]
     Unavailable(String),
 }
@@ -29,8 +29,8 @@ impl From<ApiError> for RenumberError {
 }
 
 impl Api {
-    /// Gives a subnet whose prefix is delegated this one, of 64 bits, and returns the one that it had. Nothing happens where
-    /// it has that prefix already, or is gone.
+    /// Gives a subnet this delegated prefix, of 64 bits, and returns the old one. Does nothing if it has the prefix
+    /// already, or is gone.
     ///
     /// # Errors
     /// [`RenumberError`] says why nothing has changed.

@@ -11,7 +11,7 @@ use crate::api::contract::resource::Resource;
 use crate::api::contract::shown::Fields;
 use crate::api::contract::ties::Ties;
 use crate::api::contract::values;
-use crate::api::contract::view::{Lengths, View};
+use crate::api::contract::view::{Lengths, ResourceView};
 use crate::api::requests::answer;
 use crate::api::requests::api::Api;
 use crate::api::requests::commit::Written;
@@ -30,8 +30,8 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 impl Snapshot {
-    fn view<'a>(&'a self, caller: &'a Caller) -> View<'a> {
-        View {
+    fn view<'a>(&'a self, caller: &'a Caller) -> ResourceView<'a> {
+        ResourceView {
             intent: &self.intent,
             facts: &self.facts,
             caller,
@@ -41,8 +41,8 @@ impl Snapshot {
 }
 
 impl Written {
-    pub(crate) fn view<'a>(&'a self, caller: &'a Caller) -> View<'a> {
-        View {
+    pub(crate) fn view<'a>(&'a self, caller: &'a Caller) -> ResourceView<'a> {
+        ResourceView {
             intent: &self.intent,
             facts: &self.facts,
             caller,
@@ -82,12 +82,12 @@ async fn list<R: Exceptions>(
     }
 }
 
-/// So many resources are looked through in no time.
+/// This many resources are read in no time.
 const FEW: usize = 256;
 
 fn listed<R: Exceptions>(
     query: &Query<R>,
-    view: View<'_>,
+    view: ResourceView<'_>,
     link: &str,
 ) -> Result<Response, ApiError> {
     let page = query.page(view)?;
@@ -96,8 +96,8 @@ fn listed<R: Exceptions>(
     Ok(answer::many(status, &page, view, fields, &links))
 }
 
-/// Makes what the project that a list is about, or else the caller's, should find in it. What is another project's is
-/// for admins to make.
+/// Makes what a project has without asking, for the project that a list is about, or else the caller's. For another
+/// project only admins make it.
 async fn complete<R: Exceptions>(
     api: &Api,
     caller: &Caller,
@@ -199,7 +199,7 @@ async fn create_many<R: Exceptions>(
     ))
 }
 
-/// One of many may be in the envelope of a single one, or not.
+/// An item of many may have its own envelope, or none.
 fn unwrapped<R: Exceptions>(item: Value) -> Result<Map<String, Value>, ApiError> {
     let Value::Object(fields) = item else {
         return Err(ApiError::malformed(format!(
@@ -213,7 +213,7 @@ fn unwrapped<R: Exceptions>(item: Value) -> Result<Map<String, Value>, ApiError>
     Ok(fields)
 }
 
-/// A resource that a request asks for.
+/// A requested resource.
 struct CreateRequest<R: Resource> {
     project: String,
     body: Body<R>,
@@ -239,7 +239,7 @@ impl<R: Exceptions> CreateRequest<R> {
     }
 }
 
-/// Whether the caller may have all of these, and their projects as many.
+/// Whether the caller may make all of these, and their projects' quotas allow them.
 fn permit<R: Exceptions>(
     draft: &mut Draft,
     caller: &Caller,
@@ -309,7 +309,7 @@ async fn delete<R: Exceptions>(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// Whether a resource has the revision that the caller expects.
+/// Checks that a resource has the revision that the caller expects.
 fn expect<R: Exceptions>(resource: &R, expected: Option<u64>) -> Result<(), ApiError> {
     let current = resource.meta().revision_number;
     match expected {

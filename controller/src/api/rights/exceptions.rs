@@ -1,4 +1,4 @@
-//! What the table of rules cannot say, because it depends on more than the caller's relation to the object.
+//! Rights that the table of rules cannot express, because they depend on more than the caller's relation to the object.
 
 use crate::api::contract::action::Action;
 use crate::api::contract::caller::Caller;
@@ -22,7 +22,7 @@ use sextant_model::{
     SecurityGroupRule, Subnet, SubnetId, SubnetPool,
 };
 
-/// Whether a caller whom the rules allow something is refused it all the same.
+/// Refuses callers some things that the rules allow.
 pub(crate) trait Exceptions: Resource {
     /// To make one.
     fn may_create(_: &Caller, _: &Intent, _: &Self::Patch) -> Result<(), ApiError> {
@@ -40,7 +40,7 @@ pub(crate) trait Exceptions: Resource {
     }
 }
 
-/// The same of an action.
+/// The same for an action.
 pub(crate) trait ActionExceptions: Action {
     fn may_act(&self, _: &Caller, _: &Intent, _: &Self::Of) -> Result<(), ApiError> {
         Ok(())
@@ -55,7 +55,7 @@ impl ActionExceptions for AddExtraRoutes {}
 impl ActionExceptions for RemoveExtraRoutes {}
 
 impl Exceptions for Subnet {
-    /// A default pool that the caller does not see is none for them.
+    /// A default pool that the caller does not see does not exist for them.
     fn may_create(caller: &Caller, intent: &Intent, patch: &SubnetPatch) -> Result<(), ApiError> {
         if caller.is_admin() || patch.use_default_subnetpool != Some(true) {
             return Ok(());
@@ -88,7 +88,7 @@ impl Exceptions for Port {
     }
 }
 
-/// Nobody makes a port of another project's router.
+/// Nobody makes a port for another project's router.
 fn refuse_foreign_router(
     caller: &Caller,
     intent: &Intent,
@@ -128,7 +128,7 @@ impl Exceptions for RbacPolicy {
     }
 }
 
-/// Others' objects are shared by admins only.
+/// Only admins share other projects' objects.
 fn refuse_foreign_object(
     caller: &Caller,
     intent: &Intent,
@@ -152,7 +152,7 @@ fn refuse_foreign_object(
 }
 
 impl Exceptions for SecurityGroup {
-    /// A default group is for admins to remove; its project gets another when it needs one.
+    /// Only admins remove a default group; its project gets another when it needs one.
     fn may_delete(&self, caller: &Caller, intent: &Intent) -> Result<(), ApiError> {
         if caller.is_admin() || !security_group::is_default(self) {
             return Ok(());
@@ -200,7 +200,7 @@ fn may_have_prefixes(
     }
 }
 
-/// A pool in a scope of another project follows that project's plan, and changes by admins only.
+/// A pool in another project's scope follows that project's plan, so only admins change it.
 fn refuse_foreign_scope(
     caller: &Caller,
     intent: &Intent,
@@ -239,8 +239,8 @@ impl ActionExceptions for RemoveRouterInterface {
     }
 }
 
-/// Whether a router may have an interface on a subnet: it is the caller's, or its network is shared with the caller's project.
-/// Being shared with every project is not enough.
+/// Whether a router may have an interface on a subnet. It may if the caller owns the subnet, or if its network is
+/// shared with the caller's project. A network shared with every project is not enough.
 fn may_attach(caller: &Caller, intent: &Intent, subnet: Option<SubnetId>) -> Result<(), ApiError> {
     let Some(id) = subnet else {
         return Ok(());

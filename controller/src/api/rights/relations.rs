@@ -1,4 +1,4 @@
-//! How a caller can stand to an object.
+//! The relations between a caller and an object.
 
 use crate::api::contract::caller::{Caller, Roles};
 use crate::api::contract::rbac;
@@ -6,11 +6,11 @@ use crate::api::contract::ties::Ties;
 use serde_json::Value;
 use sextant_model::{EVERY_PROJECT, Intent, RbacAction, RbacObject};
 
-/// A set of relations, any one of which allows.
+/// A set of relations. Any one of them allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Who(u16);
 
-/// When a relation holds. The value is what is given for an attribute.
+/// Checks a relation. The value is the one given for an attribute.
 type Holds = fn(&Caller, &Target<'_>, &Value) -> bool;
 
 /// The relations.
@@ -38,19 +38,19 @@ pub(super) const SERVICE: Who = Who(1 << 1);
 pub(super) const READER: Who = Who(1 << 2);
 pub(super) const MEMBER: Who = Who(1 << 3);
 const MANAGER: Who = Who(1 << 4);
-/// Whatever role in the project that owns the object.
+/// Any role in the project that owns the object.
 pub(super) const PROJECT: Who = Who(1 << 12);
-/// These roles in the project that owns what the object belongs to: a port's network, a rule's group.
+/// These roles in the project that owns the object's parent: a port's network, a rule's group.
 pub(super) const PARENT_READER: Who = Who(1 << 5);
 pub(super) const PARENT_MEMBER: Who = Who(1 << 6);
 pub(super) const PARENT_MANAGER: Who = Who(1 << 7);
-/// An access policy shares the object, or what it belongs to, with the caller.
+/// An access policy shares the object or its parent with the caller.
 pub(super) const SHARED: Who = Who(1 << 8);
-/// An access policy makes the object, or what it belongs to, external for the caller.
+/// An access policy makes the object or its parent external for the caller.
 pub(super) const EXTERNAL: Who = Who(1 << 9);
-/// Whoever gives a value that is no network service's.
+/// Everybody who gives a value that is not a network service's.
 pub(super) const NO_NETWORK_DEVICE: Who = Who(1 << 10);
-/// Whoever gives a value that is not for every project.
+/// Everybody who gives a value other than every project.
 pub(super) const ONE_PROJECT: Who = Who(1 << 11);
 
 impl Who {
@@ -62,7 +62,7 @@ impl Who {
         self.0 & relation.0 != 0
     }
 
-    /// Whether a caller stands to an object in one of these relations. `value` is what is given for an attribute.
+    /// Whether a caller has one of these relations to an object. `value` is the one given for an attribute.
     pub(super) fn allows(self, caller: &Caller, target: &Target<'_>, value: &Value) -> bool {
         RELATIONS
             .iter()
@@ -70,7 +70,7 @@ impl Who {
     }
 }
 
-/// What relations are about.
+/// The object of relations.
 pub(super) struct Target<'a> {
     /// The project that owns it.
     pub(super) owner: &'a str,
@@ -79,7 +79,7 @@ pub(super) struct Target<'a> {
 }
 
 impl Target<'_> {
-    /// The project that owns what it belongs to.
+    /// The project that owns the object's parent.
     fn parent(&self) -> Option<&str> {
         match self.ties {
             Ties::Within(object) => rbac::owner(self.intent, object),

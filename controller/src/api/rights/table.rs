@@ -1,6 +1,7 @@
 //! The rules: Neutron's default policies (`neutron/conf/policies/`), by their names.
 //!
-//! What has no rule here is anybody's who may do the rest: an attribute needs one only where it asks for more than the resource.
+//! An attribute without a rule here is free for everybody who may do the rest. It needs a rule only if it needs more
+//! than the resource does.
 
 use super::relations::{
     ADMIN, EXTERNAL, MEMBER, NO_NETWORK_DEVICE, ONE_PROJECT, PARENT_MANAGER, PARENT_MEMBER,
@@ -13,23 +14,23 @@ pub(super) struct Rule {
     /// Neutron's name for it.
     pub(super) name: &'static str,
     pub(super) operation: Operation,
-    /// The attribute that it protects; none if it is about the resource.
+    /// The attribute that it protects. `None`: the resource itself.
     pub(super) attribute: Option<&'static str>,
-    /// What it protects within that attribute's value.
+    /// The part of the attribute's value that it protects.
     pub(super) within: Option<&'static str>,
     pub(super) who: Who,
-    /// The attribute is no or empty unless given, and to say so asks for no permission.
+    /// The attribute is false or empty by default, and giving the default needs no permission.
     pub(super) has_default: bool,
 }
 
-/// What a rule is about.
+/// The operation of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     Create,
     Get,
     Update,
     Delete,
-    /// Something that is done with one kind of resource only.
+    /// An action that only one kind of resource has.
     Act,
 }
 
@@ -98,7 +99,7 @@ const RULES: &[(&str, &[Rule])] = &[
         rule("create_port:binding:host_id", SERVICES),
         rule("get_port:binding:host_id", SERVICES),
         rule("update_port:binding:host_id", SERVICES),
-        // Neutron's default is for services alone, in front of which stands Nova; here admins plug as well.
+        // Neutron's default allows services only, as Nova is. Here admins may plug ports as well.
         rule("create_port:binding:profile", SERVICES),
         rule("get_port:binding:profile", SERVICES),
         rule("update_port:binding:profile", SERVICES),
@@ -262,7 +263,7 @@ pub(super) fn rule_named(name: &str) -> Option<&'static Rule> {
     rules.find(|rule| rule.name == name)
 }
 
-/// The rules of a resource. One that has none does not compile.
+/// The rules of a resource. A resource without rules does not compile.
 pub(super) const fn rules_of(resource: &str) -> &'static [Rule] {
     let mut at = 0;
     while at < RULES.len() {
@@ -274,7 +275,7 @@ pub(super) const fn rules_of(resource: &str) -> &'static [Rule] {
     panic!("a resource without rules")
 }
 
-/// The rule of an operation on a resource. One that has none does not compile.
+/// The rule of an operation on a resource. An operation without a rule does not compile.
 pub(super) const fn rule_of(resource: &str, operation: Operation) -> Rule {
     let rules = rules_of(resource);
     let mut at = 0;
@@ -308,7 +309,7 @@ mod tests {
     use crate::api::contract::resource::Resource;
     use std::collections::BTreeSet;
 
-    /// What rules protect, but nobody has.
+    /// Attributes that rules protect, but no resource has.
     fn unknown<R: Resource>() -> Vec<&'static str> {
         let has = |name: &str| R::attributes().any(|attribute| attribute.name == name);
         let rules = rules_of(R::NAME).iter();

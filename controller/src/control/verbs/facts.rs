@@ -1,4 +1,4 @@
-//! `sextant facts`: what the process knows of the cloud as it is.
+//! `sextant facts`: what a running Sextant knows of the cloud.
 
 mod show;
 
@@ -17,10 +17,11 @@ use std::net::IpAddr;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FactsVerb {
-    /// Only facts of these kinds; else all.
+    /// Only facts of these kinds. Default: all.
     #[arg(value_name = "KIND")]
     pub kinds: Vec<FactKind>,
-    /// Only facts of this hypervisor (its system-id), with all of its tunnels: else only tunnels that carry nothing are shown.
+    /// Only facts of this hypervisor (its system-id), with all of its tunnels. Without this option only tunnels that
+    /// carry nothing are shown.
     #[arg(long, value_name = "NAME", value_parser = chassis_id)]
     pub chassis: Option<ChassisId>,
 }
@@ -29,19 +30,19 @@ pub struct FactsVerb {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FactKind {
-    /// Who has joined.
+    /// Hypervisors that have joined.
     Hypervisors,
     /// Where ports are plugged in.
     Bindings,
-    /// Where routers have their external gateway.
+    /// Where routers have their external gateways.
     Gateways,
-    /// What passes between hypervisors.
+    /// Tunnels between hypervisors.
     Tunnels,
-    /// Which port has an address that several may use.
+    /// Which port has an address from address pairs.
     Holders,
     /// Prefixes that were delegated to subnets.
     Delegations,
-    /// Flows that switches do not take.
+    /// Flows that switches refuse.
     Refused,
 }
 
@@ -65,13 +66,13 @@ pub enum FactRow {
         chassis: ChassisId,
         /// Its tunnel endpoints.
         endpoints: String,
-        /// The protocol that it wants to be sent.
+        /// The tunnel protocol that peers have to use.
         encap: String,
-        /// `here`; `gone`, so that others take its gateways; or `stored`, known from before a restart only.
+        /// `here`, `gone` (others take its gateways), or `stored` (known only from before a restart).
         state: String,
         /// Whether its database is connected.
         database: bool,
-        /// Whether its switch is.
+        /// Whether its switch is connected.
         switch: bool,
         /// The datapath of its `br-int`, as Open vSwitch writes it.
         datapath: Option<String>,
@@ -81,20 +82,20 @@ pub enum FactRow {
         physical_networks: Vec<String>,
         /// How many ports are plugged in there.
         ports: usize,
-        /// How many of those have their flows confirmed.
+        /// How many of these ports have confirmed flows.
         active: usize,
     },
     /// A port that is plugged in, or an interface for a port that does not exist.
     Binding {
         /// The port.
         port_id: PortId,
-        /// Its network; none: there is no such port.
+        /// Its network. `None`: no such port exists.
         network_id: Option<NetworkId>,
         /// Where it is.
         chassis: ChassisId,
         /// Its OpenFlow port there.
         ofport: Option<u16>,
-        /// `active`, its switch has confirmed the flows; `waiting`; or `no such port`.
+        /// `active` (its switch has confirmed the flows), `waiting`, or `no such port`.
         state: String,
     },
     /// A router's external gateway.
@@ -112,12 +113,12 @@ pub enum FactRow {
         chassis: ChassisId,
         /// To whom.
         peer: ChassisId,
-        /// The endpoint that is sent to.
+        /// The endpoint that frames are sent to.
         remote: Option<IpAddr>,
-        /// `up`, `down` or `awaited` as BFD says; `not watched`; or `no common family`.
+        /// `up`, `down` or `awaited` by BFD, `not watched`, or `no common family`.
         state: String,
     },
-    /// A port that has one of the addresses that several may use.
+    /// A port that has an address from address pairs.
     Holder {
         /// The network.
         network_id: NetworkId,
@@ -139,7 +140,7 @@ pub enum FactRow {
         /// Until when, in seconds since 1970.
         valid_until: i64,
     },
-    /// A flow that a switch does not take.
+    /// A flow that a switch refuses.
     Refused {
         /// The hypervisor.
         chassis: ChassisId,
@@ -147,14 +148,14 @@ pub enum FactRow {
         cookie: String,
         /// What the switch lacks.
         missing: String,
-        /// What it said.
+        /// The switch's error.
         error: String,
     },
-    /// A hypervisor does without such flows.
+    /// A hypervisor that misses such flows.
     Without {
         /// The hypervisor.
         chassis: ChassisId,
-        /// How many of its ports do without a flow of their own.
+        /// How many of its ports miss a flow of their own.
         ports: usize,
         /// `the switch` or `the controller`.
         answers_solicitations: String,
@@ -235,7 +236,7 @@ impl FactsVerb {
         Ok(())
     }
 
-    /// There are as many tunnels as pairs of hypervisors: all are shown of one hypervisor only.
+    /// There is a tunnel for each pair of hypervisors, so all are shown only for one hypervisor.
     fn tunnels(
         &self,
         snapshot: &Snapshot,

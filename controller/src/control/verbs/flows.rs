@@ -1,4 +1,4 @@
-//! `sextant flows`: what switches should have, and for whom.
+//! `sextant flows`: the flows that switches should have, and the objects that want them.
 
 use super::chassis_id;
 use crate::control::{Give, Known, Verb, VerbError};
@@ -7,7 +7,7 @@ use clap::Args;
 use rust_openflow::{Cookie, TableId};
 use serde::{Deserialize, Serialize};
 use sextant_flows::pipeline::Stage;
-use sextant_flows::{Flow, Flows, Object};
+use sextant_flows::{Flow, Flows, PipelineObject};
 use sextant_model::{ChassisId, NetworkId, PortId, RouterId, SecurityGroupId};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -17,21 +17,21 @@ use std::str::FromStr;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FlowsVerb {
-    /// Of this hypervisor only (its system-id); else of all.
+    /// Only this hypervisor (its system-id). Default: all.
     #[arg(long, value_name = "NAME", value_parser = chassis_id)]
     pub chassis: Option<ChassisId>,
-    /// Only what this wants: port/UUID, network/UUID, router/UUID, security-group/UUID or tunnel/NAME.
+    /// Only flows that this object wants: port/UUID, network/UUID, router/UUID, security-group/UUID or tunnel/NAME.
     #[arg(long, value_name = "KIND/ID")]
     pub object: Option<ObjectFilter>,
     /// Only flows of this table.
     #[arg(long, value_name = "NUMBER")]
     pub table: Option<u8>,
-    /// Only the flow of this cookie, as ovs-ofctl dump-flows shows it: 0x….
+    /// Only the flow with this cookie, as ovs-ofctl dump-flows shows it: 0x….
     #[arg(long, value_name = "COOKIE", value_parser = cookie)]
     pub cookie: Option<u64>,
 }
 
-/// Which objects are meant.
+/// The objects that are asked about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ObjectFilter {
@@ -41,16 +41,16 @@ pub enum ObjectFilter {
     Network(NetworkId),
     /// A router.
     Router(RouterId),
-    /// The sets of security groups with this one.
+    /// The sets of security groups that contain this one.
     SecurityGroup(SecurityGroupId),
     /// The tunnel to a hypervisor.
     Tunnel(ChassisId),
 }
 
-/// The text names no object.
+/// The text is not an object.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "'{0}' names no object: use port/UUID, network/UUID, router/UUID, security-group/UUID or tunnel/NAME"
+    "'{0}' is not an object: use port/UUID, network/UUID, router/UUID, security-group/UUID or tunnel/NAME"
 )]
 pub struct UnknownObject(String);
 
@@ -65,11 +65,11 @@ pub struct FlowRow {
     pub stage: String,
     /// Its cookie, as `ovs-ofctl` writes it.
     pub cookie: String,
-    /// All of it, as `ovs-ofctl` writes it.
+    /// The whole flow, as `ovs-ofctl` writes it.
     pub flow: String,
     /// The objects that want it.
     pub wanted_by: Vec<String>,
-    /// Why the switch does not take it, if it does not.
+    /// Why the switch refuses it, if it does.
     pub refused: Option<String>,
 }
 
@@ -121,7 +121,7 @@ impl Verb for FlowsVerb {
 }
 
 impl FlowsVerb {
-    /// The flows that are asked for, as a switch looks at them.
+    /// The requested flows, in the order in which a switch looks them up.
     fn selected(&self, flows: &Flows, wanted_by: &Owners<'_>) -> Vec<(Cookie, Flow)> {
         let is_wanted = |cookie: Cookie, filter: &ObjectFilter| {
             let mut objects = wanted_by.get(&cookie).into_iter().flatten();
@@ -145,7 +145,7 @@ impl FlowsVerb {
 }
 
 /// The objects that want each flow.
-pub(super) type Owners<'f> = BTreeMap<Cookie, Vec<&'f Object>>;
+pub(super) type Owners<'f> = BTreeMap<Cookie, Vec<&'f PipelineObject>>;
 
 pub(super) fn owners(flows: &Flows) -> Owners<'_> {
     let mut owners = Owners::new();
@@ -157,10 +157,10 @@ pub(super) fn owners(flows: &Flows) -> Owners<'_> {
     owners
 }
 
-/// The hypervisors that are asked about: the one that is named, else all.
+/// The hypervisors that are asked about: the named one, else all.
 ///
 /// # Errors
-/// There is none of that name.
+/// No hypervisor has that name.
 pub(super) fn known_chassis(
     snapshot: &Snapshot,
     named: Option<&ChassisId>,
@@ -176,7 +176,7 @@ pub(super) fn known_chassis(
     }
 }
 
-/// Why a switch does not take a flow, if it does not.
+/// Why a switch refuses a flow, if it does.
 pub(super) fn refusal(snapshot: &Snapshot, chassis: &ChassisId, cookie: Cookie) -> Option<String> {
     let shortfall = snapshot.facts.shortfall(chassis)?;
     let refusal = shortfall.flows.get(&cookie.0)?;
@@ -187,7 +187,7 @@ pub(super) fn refusal(snapshot: &Snapshot, chassis: &ChassisId, cookie: Cookie) 
     ))
 }
 
-/// What the pipeline calls a table.
+/// The pipeline's name of a table.
 pub(super) fn stage_name(table: TableId) -> &'static str {
     Stage::of(table).map_or("", Stage::name)
 }
@@ -201,15 +201,16 @@ fn cookie(text: &str) -> Result<u64, String> {
 }
 
 impl ObjectFilter {
-    fn means(&self, object: &Object) -> bool {
+    fn means(&self, object: &PipelineObject) -> bool {
         match (self, object) {
-            (Self::Port(id), Object::Port(other)) => id == other,
-            (Self::Network(id), Object::Network(other) | Object::SharedMac(other, _)) => {
-                id == other
-            }
-            (Self::Router(id), Object::Router(other)) => id == other,
-            (Self::SecurityGroup(id), Object::Policy(groups)) => groups.contains(id),
-            (Self::Tunnel(id), Object::Peer(other)) => id == other,
+            (Self::Port(id), PipelineObject::Port(other)) => id == other,
+            (
+                Self::Network(id),
+                PipelineObject::Network(other) | PipelineObject::SharedMac(other, _),
+            ) => id == other,
+            (Self::Router(id), PipelineObject::Router(other)) => id == other,
+            (Self::SecurityGroup(id), PipelineObject::Policy(groups)) => groups.contains(id),
+            (Self::Tunnel(id), PipelineObject::Peer(other)) => id == other,
             (
                 Self::Port(_)
                 | Self::Network(_)

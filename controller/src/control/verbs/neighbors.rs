@@ -1,4 +1,4 @@
-//! `sextant neighbors`: next hops and hosts outside.
+//! `sextant neighbors`: next hops and hosts on external networks.
 
 use crate::control::table::{or_dash, table};
 use crate::control::{Give, Known, Verb, VerbError};
@@ -12,16 +12,16 @@ use std::net::IpAddr;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NeighborsVerb {
-    /// What to do instead of showing them.
+    /// Do this instead of showing them.
     #[command(subcommand)]
     pub action: Option<NeighborsAction>,
 }
 
-/// What to do.
+/// An action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NeighborsAction {
-    /// Have every hypervisor forget what it learned of them, and ask anew.
+    /// Have every hypervisor forget what it learned of them, and ask again.
     Flush,
 }
 
@@ -47,7 +47,7 @@ impl Verb for NeighborsVerb {
 
     fn answer(&self, known: &Known, give: Give<'_, NeighborRow>) -> Result<(), VerbError> {
         if let Some(NeighborsAction::Flush) = self.action {
-            tracing::info!("neighbors on external networks are forgotten and asked for anew");
+            tracing::info!("neighbors on external networks are forgotten and solicited again");
             known.neighbors.flush();
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! `sextant trace`: which way a packet takes through the flows that hypervisors should have.
+//! `sextant trace`: the way of a packet through the flows that hypervisors should have.
 
 mod arrival;
 mod show;
@@ -12,7 +12,7 @@ pub use arrival::{UnknownWayIn, WayIn};
 use clap::Args;
 use rust_openflow::Cookie;
 use serde::{Deserialize, Serialize};
-use sextant_flows::trace::{Drop, Output, Trace, Tracer, Way};
+use sextant_flows::trace::{Drop, Output, OutputTarget, Trace, Tracer};
 use sextant_flows::{Flows, View};
 use sextant_model::{ChassisId, PortId};
 use std::net::IpAddr;
@@ -21,28 +21,29 @@ use std::net::IpAddr;
 #[derive(Clone, Debug, PartialEq, Eq, Args, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TraceVerb {
-    /// The packet, as ovs-ofctl writes a match: icmp6,dl_dst=…,ipv6_dst=…,icmp_type=128. What it leaves open is 0; a hop limit is 64.
+    /// The packet, as ovs-ofctl writes a match: icmp6,dl_dst=…,ipv6_dst=…,icmp_type=128. Fields that are not given are
+    /// 0, the hop limit is 64.
     ///
     /// From a guest's port, source MAC and source address are the port's unless given. Name the protocol before its fields:
     /// tcp6,tp_dst=80.
     #[arg(value_name = "PACKET")]
     pub packet: String,
-    /// Where it comes in: port/UUID (a guest sends it), tunnel/NAME (that hypervisor sends it; give tun_id) or physical/NAME (a
-    /// physical network). Else by the packet's in_port.
+    /// Where it comes in. port/UUID: a guest sends it. tunnel/NAME: that hypervisor sends it (give tun_id).
+    /// physical/NAME: a physical network. Default: the packet's in_port.
     #[arg(long, value_name = "KIND/ID")]
     #[serde(default)]
     pub from: Option<WayIn>,
-    /// The hypervisor where it comes in (its system-id); from a guest's port, the one where that is plugged in.
+    /// The hypervisor where it comes in (its system-id). Default for a guest's port: where that is plugged in.
     #[arg(long, value_name = "NAME", value_parser = chassis_id)]
     #[serde(default)]
     pub chassis: Option<ChassisId>,
-    /// How long it is with its Ethernet header, in octets. 0 fits everywhere.
+    /// Its length in octets, with its Ethernet header. 0 fits everywhere.
     #[arg(long, value_name = "OCTETS", default_value_t = 0)]
     #[serde(default)]
     pub length: u16,
 }
 
-/// A step on the way. Packets are as `ovs-ofctl` writes a match.
+/// A step on the way. Packets are written as `ovs-ofctl` writes a match.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum TraceRow {
@@ -53,15 +54,15 @@ pub enum TraceRow {
         /// The packet.
         packet: String,
     },
-    /// A table is asked.
+    /// A table is looked up.
     LookedUp {
         /// The table.
         table: u8,
         /// The table's name.
         stage: String,
-        /// The flow that takes the packet, if any does.
+        /// The flow that the packet matches, if any.
         cookie: Option<String>,
-        /// All of it, as `ovs-ofctl` writes it.
+        /// The whole flow, as `ovs-ofctl` writes it.
         flow: Option<String>,
         /// The objects that want it.
         wanted_by: Vec<String>,
@@ -75,7 +76,7 @@ pub enum TraceRow {
     },
     /// It leaves for another hypervisor.
     Tunnelled {
-        /// The hypervisor, if one has that endpoint and expects what is sent.
+        /// The hypervisor, if one has that endpoint and accepts what is sent.
         peer: Option<ChassisId>,
         /// The endpoint.
         remote: Option<IpAddr>,
@@ -89,16 +90,16 @@ pub enum TraceRow {
         /// The packet then.
         packet: String,
     },
-    /// It leaves by a port of which Sextant knows nothing.
+    /// It leaves by a port that Sextant does not know.
     Astray {
         /// The OpenFlow port.
         ofport: u32,
         /// The packet then.
         packet: String,
     },
-    /// Sextant gets it.
+    /// It goes up to Sextant.
     SentUp {
-        /// What for, as in the metrics.
+        /// The reason, as in the metrics.
         reason: String,
         /// The flow that sent it.
         cookie: String,
@@ -109,9 +110,9 @@ pub enum TraceRow {
     Dropped {
         /// In this table.
         stage: String,
-        /// The flow that ends it, if one does.
+        /// The flow that drops it, if one does.
         cookie: Option<String>,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -122,7 +123,7 @@ impl Verb for TraceVerb {
     fn answer(&self, known: &Known, give: Give<'_, TraceRow>) -> Result<(), VerbError> {
         let snapshot = known.snapshots.latest();
         let arrival = self.arrival(&snapshot)?;
-        // What came through a tunnel enters no other, so that a packet comes to two hypervisors in a row at most.
+        // What came through a tunnel enters no other, so a packet comes to at most two hypervisors in a row.
         for next in follow(&snapshot, arrival, give)? {
             follow(&snapshot, next, give)?;
         }
@@ -134,7 +135,7 @@ impl Verb for TraceVerb {
     }
 }
 
-/// Follows a packet through one hypervisor; returns where it comes to from there.
+/// Follows a packet through one hypervisor. Returns the hypervisors that it leaves for.
 fn follow(
     snapshot: &Snapshot,
     arrival: Arrival,
@@ -154,7 +155,7 @@ fn follow(
     for output in &trace.outputs {
         let way = output.way(&view);
         give(leaving(output, &way))?;
-        if let Way::Tunnel(chassis, packet) = way {
+        if let OutputTarget::Tunnel(chassis, packet) = way {
             next.push(Arrival { chassis, packet });
         }
     }
@@ -184,29 +185,29 @@ fn look_ups(flows: &Flows, trace: &Trace, give: Give<'_, TraceRow>) -> Result<()
     Ok(())
 }
 
-fn leaving(output: &Output, way: &Way) -> TraceRow {
+fn leaving(output: &Output, way: &OutputTarget) -> TraceRow {
     let packet = output.packet.clone();
     let on_the_wire = packet.clone().on_the_wire().to_string();
     match way {
-        Way::Guest(port_id) => TraceRow::Delivered {
+        OutputTarget::Guest(port_id) => TraceRow::Delivered {
             port_id: *port_id,
             packet: on_the_wire,
         },
-        Way::Tunnel(peer, _) => TraceRow::Tunnelled {
+        OutputTarget::Tunnel(peer, _) => TraceRow::Tunnelled {
             peer: Some(peer.clone()),
             remote: packet.remote(),
             packet: on_the_wire,
         },
-        Way::Underlay(remote) => TraceRow::Tunnelled {
+        OutputTarget::Underlay(remote) => TraceRow::Tunnelled {
             peer: None,
             remote: *remote,
             packet: on_the_wire,
         },
-        Way::Outside(physical_network) => TraceRow::Outside {
+        OutputTarget::Outside(physical_network) => TraceRow::Outside {
             physical_network: physical_network.clone(),
             packet: on_the_wire,
         },
-        Way::Unknown => TraceRow::Astray {
+        OutputTarget::Unknown => TraceRow::Astray {
             ofport: output.port,
             packet: on_the_wire,
         },

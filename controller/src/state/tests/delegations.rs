@@ -14,7 +14,7 @@ fn delegation(valid_until: i64) -> Option<Arc<Delegation>> {
     }))
 }
 
-/// What of delegations is told to be stored.
+/// The facts about delegations that are to be stored.
 fn told(story: &mut Story) -> Vec<Change> {
     std::mem::take(&mut story.owner.to_remember)
 }

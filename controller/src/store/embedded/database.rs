@@ -1,7 +1,7 @@
-//! How the file is made and opened.
+//! Makes and opens the file.
 //!
-//! A store that is empty or damaged would be a cloud without guests, whose flows would then be removed. So a file becomes the
-//! store's only once it is whole, and is checked, octet for octet of what it holds, each time that it is opened.
+//! An empty or damaged store would mean a cloud without guests, and all flows would be removed. So a file gets the
+//! store's name only when it is complete. Each time that it is opened, all its octets are checked.
 
 use super::file::OpenError;
 use redb::{Database, DatabaseError, RepairSession, StorageError};
@@ -11,10 +11,10 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-/// What is stored is the cloud's owner's to read.
+/// Only the owner may read the stored cloud.
 const OWNER_ONLY: u32 = 0o600;
 
-/// Opens what is there, whole.
+/// Opens a complete file.
 pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
     let was_closed = was_closed(path).map_err(|error| unusable(path, error))?;
     let owner_only = Permissions::from_mode(OWNER_ONLY);
@@ -27,7 +27,7 @@ pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
     })
 }
 
-/// Makes a new store, which `prepare` fills before anybody can find it under its name.
+/// Makes a new store. `prepare` fills it before it gets its name.
 pub(super) fn create(
     path: &Path,
     prepare: impl FnOnce(&Database) -> Result<(), redb::Error>,
@@ -55,14 +55,14 @@ pub(super) fn create(
     folder.and_then(|folder| folder.sync_all()).map_err(failed)
 }
 
-/// Where a new store grows.
+/// The name of a new store in the making.
 fn unfinished(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     name.into()
 }
 
-/// The database rests on what it finds in a file: one that is damaged can run into its assertions.
+/// The database trusts its file, so a damaged file can trigger its assertions.
 fn checked(
     path: &Path,
     open: impl FnOnce() -> Result<Database, DatabaseError>,
@@ -74,17 +74,16 @@ fn checked(
     opened.map_err(|error| refusal(path, error))
 }
 
-/// After a crash the last commit may be half written, and nobody was told of it. In a file that was closed it is damaged,
-/// and the one before it is not what was stored.
+/// After a crash the last commit may be incomplete, and its writer never got an answer.
 fn keep_the_last_commit(session: &mut RepairSession, was_closed: bool) {
-    /// Progress of a check that is about to take the commit before the last for the last.
+    /// The progress at which a check is about to fall back to the commit before the last.
     const FALLS_BACK: std::ops::Range<f64> = 0.1..0.5;
     if was_closed && FALLS_BACK.contains(&session.progress()) {
         session.abort();
     }
 }
 
-/// Whether whoever wrote the file closed it (redb's `docs/design.md`, "Database header").
+/// Whether the writer of the file closed it (redb's `docs/design.md`, "Database header").
 fn was_closed(path: &Path) -> io::Result<bool> {
     const GOD_BYTE: usize = 9;
     const RECOVERY_REQUIRED: u8 = 2;

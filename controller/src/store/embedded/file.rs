@@ -1,5 +1,5 @@
-//! What is in the file: two tables, one of objects by their key, both as JSON, and one of numbers (the format of the
-//! file and the revision reached).
+//! The content of the file. One table has objects by their keys, both as JSON. The other has numbers: the file's
+//! format, and the revision.
 
 use super::Revision;
 use super::database;
@@ -19,7 +19,7 @@ const REVISION_ROW: &str = "revision";
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process has it: the operator's to decide which.
+    /// Another process uses it. The operator has to decide which one may.
     #[error("{0} is in use by another process")]
     InUse(PathBuf),
     /// It was written by a newer version.
@@ -35,12 +35,12 @@ pub enum OpenError {
     /// It cannot be made or read.
     #[error("{0}: {1}")]
     Io(PathBuf, #[source] io::Error),
-    /// It is no store, or damaged.
+    /// It is not a store, or is damaged.
     #[error("{0} is not a store or is damaged: {1}")]
     Damaged(PathBuf, String),
 }
 
-/// Everything stored, with the revision of the last change of each.
+/// All stored objects, each with the revision of its last change.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Contents {
     pub(super) revision: Revision,
@@ -51,12 +51,12 @@ pub(super) struct Contents {
 #[derive(Debug)]
 pub(super) struct File {
     path: PathBuf,
-    /// None from a write that failed to the next: redb writes nothing more once a write has failed.
+    /// `None` from a failed write to the next one: after a failed write, redb writes no more.
     database: Option<Database>,
 }
 
 impl File {
-    /// Opens what is there, or makes it if nothing is.
+    /// Opens the file, or makes it if it does not exist.
     pub(super) fn open(path: &Path) -> Result<(Self, Contents), OpenError> {
         let there = path.try_exists();
         if !there.map_err(|error| OpenError::Io(path.to_owned(), error))? {
@@ -82,7 +82,7 @@ impl File {
         Ok((file, contents))
     }
 
-    /// Makes the changes and the revision that they lead to durable, all at once. What is stored before is `contents`.
+    /// Writes changes and their revision durably and at once. `contents` is the state before.
     ///
     /// # Errors
     /// Why nothing was stored; what comes later may be.
@@ -96,6 +96,7 @@ impl File {
             .map(encode)
             .collect::<Result<_, _>>()
             .map_err(|error| error.to_string())?;
+        // Put back only after success: a database must not be used after a failed write.
         let database = match self.database.take() {
             Some(database) => database,
             None => self.reopen(contents)?,
@@ -105,7 +106,7 @@ impl File {
         Ok(())
     }
 
-    /// Opens the file again after a write that failed, and takes out what of that write may have reached it.
+    /// Opens the file again after a failed write, and removes what may have been written.
     fn reopen(&self, contents: &Contents) -> Result<Database, String> {
         let database = database::open(&self.path).map_err(|error| error.to_string())?;
         let (revision, stored) = rows(&database).map_err(|error| error.to_string())?;
@@ -115,6 +116,8 @@ impl File {
                 encode(&Change::Put(object.clone())).map_err(|error| error.to_string())?;
             rows.insert(key, value);
         }
+        // What is left in `rows` repairs the file: rows that it lacks or has wrong, and `None` for those that it should
+        // not have.
         for (key, value) in stored {
             if rows.get(&key) == Some(&Some(value)) {
                 rows.remove(&key);
@@ -123,7 +126,7 @@ impl File {
             }
         }
         if !rows.is_empty() || revision != contents.revision {
-            let rows: Vec<Written> = rows.into_iter().collect();
+            let rows: Vec<WrittenRow> = rows.into_iter().collect();
             write_rows(&database, &rows, contents.revision).map_err(|error| error.to_string())?;
         }
         Ok(database)
@@ -140,7 +143,7 @@ fn begin(database: &Database) -> Result<(), redb::Error> {
     Ok(transaction.commit()?)
 }
 
-/// Makes a file of an older format one of this version's, all at once.
+/// Migrates a file of an older format, at once.
 fn migrate(database: &Database, path: &Path, found: u64) -> Result<(), OpenError> {
     let damaged = |why: String| OpenError::Damaged(path.to_owned(), why);
     let (revision, old) = rows(database).map_err(|error| damaged(error.to_string()))?;
@@ -155,7 +158,7 @@ fn migrate(database: &Database, path: &Path, found: u64) -> Result<(), OpenError
     Ok(())
 }
 
-/// The format of the file. One without any is no store: a new one has had its own from the beginning.
+/// The format of the file. A file without one is not a store, since new stores have one from the start.
 fn format(database: &Database) -> Result<u64, redb::Error> {
     let transaction = database.begin_read()?;
     let numbers = transaction.open_table(NUMBERS)?;
@@ -198,7 +201,7 @@ fn rows(database: &Database) -> Result<(Revision, Vec<Row>), redb::Error> {
 
 fn write_rows(
     database: &Database,
-    rows: &[Written],
+    rows: &[WrittenRow],
     revision: Revision,
 ) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
@@ -219,8 +222,8 @@ fn write_rows(
 
 type Row = (Vec<u8>, Vec<u8>);
 
-/// A row as it is to be, or a key under which there is to be none.
-type Written = (Vec<u8>, Option<Vec<u8>>);
+/// A row to write. `None`: the key is removed.
+type WrittenRow = (Vec<u8>, Option<Vec<u8>>);
 
 fn parse(rows: &[Row]) -> Result<Rows, String> {
     let parse = |(key, value): &Row| Ok((key.clone(), serde_json::from_slice(value)?));
@@ -230,13 +233,13 @@ fn parse(rows: &[Row]) -> Result<Rows, String> {
         .map_err(|error| error.to_string())
 }
 
-fn encode_rows(rows: Rows) -> Vec<Written> {
+fn encode_rows(rows: Rows) -> Vec<WrittenRow> {
     rows.into_iter()
         .map(|(key, value)| (key, Some(value.to_string().into_bytes())))
         .collect()
 }
 
-fn encode(change: &Change) -> serde_json::Result<Written> {
+fn encode(change: &Change) -> serde_json::Result<WrittenRow> {
     let key = serde_json::to_vec(&change.key())?;
     let value = match change {
         Change::Put(object) => Some(serde_json::to_vec(object)?),

@@ -1,8 +1,8 @@
-//! The formats of the file, and the steps that lead from each to the next.
+//! The formats of the file, and the steps from each to the next.
 //!
-//! A step works on rows as the JSON that they are, because the types that wrote them are not those of today. After the
-//! steps, what the objects of an older file lack is [added](additions) to them, as objects of today. All that a file needs
-//! happens in the transaction that writes its new format: a file is of one format whole.
+//! A step works on rows as JSON, since the types that wrote them may have changed since. After the steps, [additions]
+//! give old objects what they lack, as objects of today. Everything happens in the transaction that writes the new
+//! format, so a file is never of two formats.
 
 mod additions;
 
@@ -11,20 +11,19 @@ pub(super) use additions::Newness;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// The format of the file that this version writes. A file of a newer one is refused.
+/// The format that this version writes. A file of a newer format is refused.
 pub const FORMAT: u64 = 2;
 
-/// Objects by their keys; both are what serde makes of [`sextant_model::Object`] and [`sextant_model::Key`] in the
-/// format of the step.
+/// Objects by their keys, as JSON of [`sextant_model::Object`] and [`sextant_model::Key`] in the step's format.
 pub(super) type Rows = BTreeMap<Vec<u8>, Value>;
 
-/// Leads to the next format, or says what it cannot read.
+/// Makes rows of the next format, or says what it cannot read.
 type Step = fn(Rows) -> Result<Rows, String>;
 
-/// The first leads from format 1 to 2; there is one less of them than there are formats.
+/// The first step leads from format 1 to 2, so there is one step less than formats.
 const STEPS: [Step; FORMAT as usize - 1] = [to_2];
 
-/// The first format in which access policies and security groups are stored.
+/// The first format with access policies and security groups.
 const WITH_GROUPS: u64 = 2;
 
 /// Rows of this format as rows of [`FORMAT`].
@@ -41,8 +40,8 @@ pub(super) fn migrate(rows: Rows, from: u64, newness: Newness) -> Result<Rows, S
     }
 }
 
-/// Security groups, address scopes, access policies, quotas, gateways and routes: attributes and kinds of objects that a
-/// file of format 1 does not have, and need not.
+/// Format 2 adds security groups, address scopes, access policies, quotas, gateways and routes. A file of format 1 has
+/// none of them, and no row changes.
 fn to_2(rows: Rows) -> Result<Rows, String> {
     Ok(rows)
 }

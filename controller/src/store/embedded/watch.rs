@@ -1,8 +1,7 @@
 //! Watchers of the embedded store.
 //!
-//! Each has a queue of its own without a bound, so that a slow one loses nothing and never holds up the writer. What
-//! waits in it are pointers to objects that the store shares, and it stays short by itself: whoever writes through the
-//! API waits until the owner of the state, the one watcher there is, has applied the write.
+//! Its queue contains pointers to objects that the store shares, and stays short by itself. A writer of the API waits
+//! until the owner of the state has applied the write. The owner is the only watcher.
 
 use super::file::Contents;
 use crate::store::{Boxed, Committed, Watch, WatchEnded};

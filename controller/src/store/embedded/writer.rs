@@ -8,13 +8,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
-/// How many commits share a transaction at most.
+/// The most commits in one transaction.
 const BATCH: usize = 512;
 
-/// How long a file that could not be written is left alone: to try again, all of it is read.
+/// How long to wait after a failed write, since trying again reads the whole file.
 const RETRY: Duration = Duration::from_secs(1);
 
-pub(super) enum Request {
+pub(super) enum StoreRequest {
     Commit(Commit),
     Watch(oneshot::Sender<EmbeddedWatch>),
 }
@@ -25,13 +25,13 @@ pub(super) struct Commit {
     pub(super) answer: oneshot::Sender<Result<Revision, CommitError>>,
 }
 
-/// A commit whose fate is known once the transaction is durable.
+/// A commit that is answered once the transaction is durable.
 struct Decided {
     answer: oneshot::Sender<Result<Revision, CommitError>>,
     outcome: Result<Committed, Precondition>,
 }
 
-/// Why the file could not be written, and since when that is known.
+/// Why the file could not be written, and since when.
 struct Failure {
     reason: String,
     tried: Instant,
@@ -39,7 +39,7 @@ struct Failure {
 
 pub(super) struct Writer {
     file: File,
-    /// The last write failed.
+    /// The failure of the last write, if it failed.
     failure: Option<Failure>,
     contents: Contents,
     watchers: Vec<mpsc::UnboundedSender<Committed>>,
@@ -55,29 +55,30 @@ impl Writer {
         }
     }
 
-    /// Serves until nobody can ask any more.
-    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Request>) {
+    /// Serves until all senders are gone.
+    pub(super) fn run(mut self, mut queue: mpsc::Receiver<StoreRequest>) {
         let mut requests = Vec::with_capacity(BATCH);
         while queue.blocking_recv_many(&mut requests, BATCH) > 0 {
             self.serve(requests.drain(..));
         }
     }
 
-    fn serve(&mut self, requests: impl Iterator<Item = Request>) {
+    fn serve(&mut self, requests: impl Iterator<Item = StoreRequest>) {
         let mut commits = Vec::new();
         let mut watches = Vec::new();
         for request in requests {
             match request {
-                Request::Commit(commit) => commits.push(commit),
-                Request::Watch(answer) => watches.push(answer),
+                StoreRequest::Commit(commit) => commits.push(commit),
+                StoreRequest::Watch(answer) => watches.push(answer),
             }
         }
         self.write(commits);
         watches.into_iter().for_each(|answer| self.watch(answer));
     }
 
-    /// Writes those commits whose preconditions hold, together; then answers all.
+    /// Writes together all commits whose preconditions hold. Then it answers all.
     fn write(&mut self, commits: Vec<Commit>) {
+        // Commits are decided on a copy: if the file cannot be written, nothing has changed.
         let mut next = self.contents.clone();
         let decided: Vec<Decided> = commits
             .into_iter()
@@ -86,6 +87,7 @@ impl Writer {
         if let Err(reason) = self.make_durable(&decided, next.revision) {
             return refuse(decided, &reason);
         }
+        // Writers and watchers hear of a commit only now that it is durable.
         self.contents = next;
         decided
             .into_iter()
@@ -93,6 +95,7 @@ impl Writer {
     }
 
     fn make_durable(&mut self, decided: &[Decided], revision: Revision) -> Result<(), String> {
+        // No commit was accepted, so there is nothing to write.
         if revision == self.contents.revision {
             return Ok(());
         }
@@ -105,6 +108,7 @@ impl Writer {
             .iter()
             .filter_map(|decided| decided.outcome.as_ref().ok());
         let changes = committed.flat_map(|committed| &committed.changes);
+        // Of several changes of one key only the last is written.
         let last: BTreeMap<Key, &Change> = changes.map(|change| (change.key(), change)).collect();
         let contents = &self.contents;
         let changes = last
@@ -116,11 +120,11 @@ impl Writer {
         written
     }
 
-    /// Says when the file can no longer be written, and when it can again.
+    /// Logs when the file cannot be written any more, and when it can again.
     fn tell(&mut self, error: Option<&String>) {
         match (error, &self.failure) {
             (Some(error), None) => {
-                tracing::error!(%error, "the store cannot be written: writes are refused until it can");
+                tracing::error!(%error, "the store cannot be written. Writes are refused until it can");
             }
             (None, Some(_)) => tracing::info!("the store can be written again"),
             (Some(_), Some(_)) | (None, None) => {}
@@ -141,7 +145,7 @@ impl Writer {
             }
             Err(failed) => Err(CommitError::Conflict(failed)),
         };
-        // Whoever asked may have gone; what was written stays.
+        // The sender may have left. What was written stays.
         let _ = decided.answer.send(answer);
     }
 
@@ -153,8 +157,7 @@ impl Writer {
     }
 }
 
-/// Whether the file says already what a change does. A claim is nothing but its key; those that mark what others rest
-/// on are put again and again.
+/// Whether the file already contains this change. A claim is only its key, and marks are written again and again.
 fn is_stored(contents: &Contents, key: &Key, change: &Change) -> bool {
     match change {
         Change::Put(Object::Claim(_)) => contents.objects.contains_key(key),
@@ -220,14 +223,17 @@ mod tests {
     fn request(
         n: u32,
         condition: Precondition,
-    ) -> (Request, oneshot::Receiver<Result<Revision, CommitError>>) {
+    ) -> (
+        StoreRequest,
+        oneshot::Receiver<Result<Revision, CommitError>>,
+    ) {
         let (answer, answered) = oneshot::channel();
         let commit = Commit {
             changes: vec![Change::Put(Object::Claim(claim(n)))],
             preconditions: vec![condition],
             answer,
         };
-        (Request::Commit(commit), answered)
+        (StoreRequest::Commit(commit), answered)
     }
 
     #[test]
@@ -273,7 +279,7 @@ mod tests {
             let commits = batch.into_iter().map(|change| {
                 let (preconditions, answer) = (vec![], oneshot::channel().0);
                 let changes = vec![change];
-                Request::Commit(Commit {
+                StoreRequest::Commit(Commit {
                     changes,
                     preconditions,
                     answer,

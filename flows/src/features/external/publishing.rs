@@ -1,8 +1,8 @@
-//! Guests whom the outside believes to be its neighbours: their router answers for them (RFC 4389 §4.1.3.1).
+//! Guests that hosts outside take for neighbours: their router answers for them (RFC 4389 §4.1.3.1).
 //!
-//! Who makes a network chooses its prefix and its ports' addresses, and may choose those of others. So only what an operator
-//! gave out is published: a prefix that was delegated on the external network, or that is from a pool of its own; and never
-//! what somebody else has, out there or in here.
+//! A tenant chooses the prefix of its network and the addresses of its ports, and may choose those of others. So only
+//! prefixes that an operator gave out are published: a prefix that was delegated on the external network, or one from a
+//! pool of the external network. An address that somebody else has, outside or inside, is never published.
 
 use super::outside::proxied;
 use crate::exit::Gateway;
@@ -43,7 +43,7 @@ pub(crate) fn published(view: &View<'_>, port: &Port) -> (Vec<Flow>, Vec<Withhel
     (flows, withheld)
 }
 
-/// The addresses of a port, its own and those that it has out of its pairs, each with the subnet that it is of.
+/// The addresses of a port, with the subnet of each: its fixed ones, and those that it has from its address pairs.
 fn reached<'a>(view: &View<'a>, port: &'a Port) -> Vec<(&'a Subnet, Ipv6Addr)> {
     let fixed = port.ipv6_addresses();
     let fixed = fixed.filter_map(|(id, address)| Some((view.subnet(id)?, address)));
@@ -59,13 +59,17 @@ fn reached<'a>(view: &View<'a>, port: &'a Port) -> Vec<(&'a Subnet, Ipv6Addr)> {
     fixed.chain(held).collect()
 }
 
-/// Which router answers for a subnet on each external network: of several the one with the subnet's gateway address, then one
-/// of the subnet's project. On a network that is shared, a stranger's router would send elsewhere what it attracts.
+/// Which router answers for a subnet on each external network. The one with the subnet's gateway address comes first,
+/// then one of the subnet's project. On a shared network, another project's router could send elsewhere the traffic
+/// that it attracts.
 fn publishers<'a>(view: &View<'a>, subnet: &Subnet) -> BTreeMap<NetworkId, Gateway<'a>> {
     let mut best: BTreeMap<NetworkId, (_, Gateway<'_>)> = BTreeMap::new();
     for (interface, gateway) in view.gateways_beyond(subnet.network_id) {
+        if !publishes(view, gateway.network) {
+            continue;
+        }
         let own = interface.addresses().find(|(of, _)| *of == subnet.id);
-        let Some((_, own)) = own.filter(|_| publishes(view, gateway.network)) else {
+        let Some((_, own)) = own else {
             continue;
         };
         let is_stranger = gateway.router.meta.project_id != subnet.meta.project_id;
@@ -76,11 +80,12 @@ fn publishers<'a>(view: &View<'a>, subnet: &Subnet) -> BTreeMap<NetworkId, Gatew
             *known = (rank, gateway);
         }
     }
-    let gateway = |(network, (_, gateway))| (network, gateway);
-    best.into_iter().map(gateway).collect()
+    best.into_iter()
+        .map(|(network, (_, gateway))| (network, gateway))
+        .collect()
 }
 
-/// Why a port's address is not published on an external network, if it is not.
+/// Why a port's address is not published on an external network. `None` if it is published.
 fn reason(
     view: &View<'_>,
     external: &Network,
@@ -89,6 +94,7 @@ fn reason(
     address: Ipv6Addr,
 ) -> Option<WithheldReason> {
     let address = IpAddr::from(address);
+
     if !is_given_out(view, external, subnet) || !subnet.cidr.contains(&address) {
         return Some(WithheldReason::NotGivenOut);
     }
@@ -97,17 +103,15 @@ fn reason(
         return Some(WithheldReason::OfExternalNetwork);
     }
     let mut holders = view.intent.holders_of(address);
-    // On one network there is no rival: what is out of a pair may be kept free by a port that has it and is not used.
-    let is_rival = |other: &Arc<Port>| {
-        other.network_id != port.network_id && claims(view, external, other, address)
-    };
+    // Ports of one network are no rivals. An address from a pair may be kept free by a port that has it and is not
+    // used.
     holders
-        .any(is_rival)
+        .any(|other| other.network_id != port.network_id && claims(view, external, other, address))
         .then_some(WithheldReason::HeldByOthers)
 }
 
-/// Whether a port's address could be published, but for who else has it. Who takes what was not given out keeps nobody's
-/// address from being published.
+/// Whether a port's address could be published if nobody else had it. A port whose prefix no operator gave out keeps no
+/// other port's address from being published.
 fn claims(view: &View<'_>, external: &Network, port: &Port, address: IpAddr) -> bool {
     let mut held = port.addresses().filter(|(_, held)| *held == address);
     held.any(|(subnet, _)| {
@@ -118,7 +122,7 @@ fn claims(view: &View<'_>, external: &Network, port: &Port, address: IpAddr) -> 
     })
 }
 
-/// Whether an operator gave a subnet its prefix to be reached from an external network.
+/// Whether an operator gave a subnet its prefix, to be reached from an external network.
 fn is_given_out(view: &View<'_>, external: &Network, subnet: &Subnet) -> bool {
     match subnet.prefix_source {
         PrefixSource::Given => false,
@@ -135,24 +139,21 @@ fn is_delegated(view: &View<'_>, external: &Network, subnet: &Subnet) -> bool {
     })
 }
 
-/// Whether a pool is one that the external network itself has a subnet of, or one of the same address scope and operator: a
-/// tenant may put a pool of its own, with prefixes of its choice, into a scope that is shared.
+/// Whether a pool is one of the external network's own, or one of the same address scope and operator. A tenant may put
+/// a pool with prefixes of its choice into a shared scope, so the scope alone does not count.
 fn is_from_its_pools(view: &View<'_>, external: &Network, id: SubnetPoolId) -> bool {
     let Some(pool) = view.intent.subnet_pools.get(&id) else {
         return false;
     };
-    let of_operator = |own: &SubnetPool| {
+    pools(view, external).any(|own| {
+        let in_scope =
+            pool.address_scope_id.is_some() && own.address_scope_id == pool.address_scope_id;
         let operators = [&own.meta.project_id, &external.meta.project_id];
-        operators.contains(&&pool.meta.project_id)
-    };
-    let in_scope = |own: &SubnetPool| {
-        pool.address_scope_id.is_some() && own.address_scope_id == pool.address_scope_id
-    };
-    let mut own = pools(view, external);
-    own.any(|own| own.id == id || (in_scope(own) && of_operator(own)))
+        own.id == id || (in_scope && operators.contains(&&pool.meta.project_id))
+    })
 }
 
-/// The pools that subnets of a network are from.
+/// The pools of a network's subnets.
 fn pools<'a>(view: &View<'a>, network: &Network) -> impl Iterator<Item = &'a SubnetPool> + use<'a> {
     let intent = view.intent;
     let subnets = intent.subnets_of(network.id);

@@ -1,7 +1,8 @@
-//! IPv4 of guests behind the address of their router's gateway (`enable_snat`, RFC 3022). IPv6 is never translated.
+//! Translates IPv4 of guests to the address of their router's gateway (`enable_snat`, RFC 3022). IPv6 is never
+//! translated.
 //!
-//! What leaves is translated last, when it is known that it does leave: what a guest is told of its packet quotes the packet
-//! as the guest sent it.
+//! A packet is translated last, once it is known to leave. An error to the guest then quotes the packet as the guest
+//! sent it.
 
 use crate::exit::Gateway;
 use crate::features::{fragments, ipv4, routing};
@@ -14,7 +15,7 @@ use crate::view::View;
 use rust_openflow::{Action, Ct, Field, Nat, NatKind, Zone};
 use std::net::Ipv4Addr;
 
-/// Zones of routers are above those of guests' ports, whose OpenFlow ports have low numbers.
+/// Zones of routers are above those of guests' ports, which are low OpenFlow port numbers.
 const ZONES: u16 = 0x8000;
 
 /// `+trk+inv` (ovs-fields(7), `ct_state`).
@@ -23,34 +24,34 @@ const INVALID: u32 = 0x30;
 /// How a router translates.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Translation {
-    /// The address that outside stands for all guests.
+    /// The address that stands for all guests outside.
     pub(super) address: Ipv4Addr,
     zone: u16,
 }
 
 /// How a router translates, if it does.
 pub(super) fn of(gateway: &Gateway<'_>) -> Option<Translation> {
-    let wanted = gateway.router.external_gateway?.enable_snat;
-    let (_, address) = gateway.port.ipv4_addresses().next().filter(|_| wanted)?;
+    if !gateway.router.external_gateway?.enable_snat {
+        return None;
+    }
+    let (_, address) = gateway.port.ipv4_addresses().next()?;
     let zone = ZONES | (gateway.router.key.0 & u32::from(!ZONES)) as u16;
     Some(Translation { address, zone })
 }
 
-/// What a router sends outside. What came from there and goes back is none of its guests', and what the tracker can make
-/// nothing of has still the guest's address.
+/// Translates what a router sends outside. Packets that came from outside and go back belong to no guest. Packets that
+/// the connection tracker cannot place still have the guest's address, so they are dropped.
 pub(super) fn leaving(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
     let Some(translation) = of(gateway) else {
         return vec![];
     };
     let network = gateway.network.key.0;
-    let leaving = || {
-        ipv4()
-            .holding(NETWORK, network)
-            .holding(ROUTER, gateway.router.key.0)
-    };
-    let goes_back = leaving().holding(ARRIVED, network);
-    let invalid = leaving().masked(Field::CT_STATE, INVALID, INVALID);
-    let translated = Flow::new(Stage::Translate, translate::LEAVING, leaving())
+    let leaving = ipv4()
+        .holding(NETWORK, network)
+        .holding(ROUTER, gateway.router.key.0);
+    let goes_back = leaving.clone().holding(ARRIVED, network);
+    let invalid = leaving.clone().masked(Field::CT_STATE, INVALID, INVALID);
+    let translated = Flow::new(Stage::Translate, translate::LEAVING, leaving)
         .apply(vec![translation.outwards(Stage::Switch)]);
     let translated = fragments::before_lookup(translated, meter(view, gateway));
     [
@@ -62,13 +63,14 @@ pub(super) fn leaving(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
     .collect()
 }
 
-/// The meter of the fragments that are put together to leave. What comes from outside passes the meter by which it comes in.
+/// The meter of fragments that are put together before they leave. Fragments from outside pass the meter of the port
+/// where they come in.
 pub(super) fn meter(view: &View<'_>, gateway: &Gateway<'_>) -> Option<u32> {
     of(gateway).and_then(|translation| fragments::meter_of_zone(view, translation.zone))
 }
 
-/// What is too long for a guest's network is told of before the guest's address is put back: who sent it knows only the
-/// gateway's (RFC 5508 §7.1). Which guest's network it is for is not known yet, so the least MTU counts.
+/// Refuses what is too long for a guest's network before the guest's address is put back: the sender outside knows only
+/// the gateway's (RFC 5508 §7.1). The guest's network is not known yet, so the least MTU counts.
 pub(super) fn too_big(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
     let inside = view.interfaces(gateway.router);
     let inside = inside.filter(|(_, port)| port.ipv4_addresses().next().is_some());
@@ -76,11 +78,9 @@ pub(super) fn too_big(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
     let Some((translation, mtu)) = of(gateway).zip(least) else {
         return vec![];
     };
-    let arriving = || {
-        let family = ipv4().with(Field::IPV4_DST, translation.address.to_bits());
-        routing::to_port(gateway.network, gateway.port, family)
-    };
-    let looked_at = Flow::new(Stage::Outside, outside::TRANSLATED, arriving())
+    let to_gateway = ipv4().with(Field::IPV4_DST, translation.address.to_bits());
+    let arriving = routing::to_port(gateway.network, gateway.port, to_gateway);
+    let looked_at = Flow::new(Stage::Outside, outside::TRANSLATED, arriving.clone())
         .apply(vec![routing::check(mtu)])
         .goto(Stage::Router);
     let refused = [
@@ -88,16 +88,15 @@ pub(super) fn too_big(view: &View<'_>, gateway: &Gateway<'_>) -> Vec<Flow> {
         vec![PROBLEM.set(problem::TOO_BIG), NEXT_MTU.set(mtu)],
     ]
     .concat();
-    let told = Flow::new(
-        Stage::Router,
-        router::TOO_BIG,
-        arriving().holding(LONGER, 1u8),
-    );
-    vec![looked_at, told.apply(refused).goto(Stage::Refuse)]
+    let too_long = arriving.holding(LONGER, 1u8);
+    let refuse = Flow::new(Stage::Router, router::TOO_BIG, too_long)
+        .apply(refused)
+        .goto(Stage::Refuse);
+    vec![looked_at, refuse]
 }
 
 impl Translation {
-    /// What a guest sends gets the gateway's address, and goes on to that stage.
+    /// Gives what a guest sends the gateway's address. The packet goes on to that stage.
     fn outwards(self, next: Stage) -> Action {
         Action::Ct(Ct {
             commit: true,
@@ -106,7 +105,7 @@ impl Translation {
         })
     }
 
-    /// What answers it gets the guest's address back.
+    /// Gives an answer the guest's address back.
     pub(super) fn inwards(self, next: Stage) -> Action {
         Action::Ct(Ct {
             exec: vec![Action::Nat(Nat::default())],

@@ -1,16 +1,18 @@
-//! What no rule is asked about: address resolution, Neighbor Discovery, multicast listeners, and a guest's own DHCP.
+//! What passes whatever the rules are: address resolution, Neighbor Discovery, multicast listeners' messages, and a
+//! guest's own DHCP.
 //!
-//! Hosts cannot do without these (RFC 4890 §4.4.1), and the connection tracker knows nothing of them. What of it a guest
-//! must not send has been dropped by the guards. Neighbor Discovery counts only with the hop limit that shows that it
-//! passed no router (RFC 4861 §7.1), and so do multicast listeners' messages with theirs (RFC 3810 §5).
+//! Hosts cannot do without these (RFC 4890 §4.4.1), and the connection tracker does not know them. The guards have
+//! dropped those that a guest must not send. Neighbor Discovery passes only with the hop limit that shows that no
+//! router forwarded it (RFC 4861 §7.1). So do multicast listeners' messages, with theirs (RFC 3810 §5).
 
 use super::super::{ethertype, icmpv6, icmpv6_type, protocol, valid_nd};
-use super::{EGRESS, INGRESS, Way, entry};
+use super::{EGRESS, INGRESS, RulePath, entry};
 use crate::flow::Flow;
 use rust_openflow::{Field, Match};
 use std::net::Ipv6Addr;
 
-/// Where a DHCPv6 server answers from (RFC 9915 §18.3): what comes from elsewhere has passed a router.
+/// A DHCPv6 server answers from a link-local address (RFC 9915 §18.3). An answer from any other address has passed a
+/// router.
 const LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0);
 
 /// The ports of a DHCP client and its server.
@@ -39,19 +41,22 @@ pub(super) fn flows() -> Vec<Flow> {
         DHCP.map(|dhcp| datagram(dhcp.ethertype, dhcp.server, dhcp.client));
     let on_link = to_ipv6_clients.clone();
     let on_link = on_link.ipv6_prefix(Field::IPV6_SRC, LINK_LOCAL, 10);
-    let passes = |way: &'static Way| {
-        move |matches| Flow::new(way.entry, entry::ALWAYS, matches).goto(way.next)
-    };
-    let from_guests = on_the_link().chain(to_servers).map(passes(&EGRESS));
+    let from_guests = on_the_link()
+        .chain(to_servers)
+        .map(|matches| pass(&EGRESS, matches));
     let to_guests = on_the_link()
         .chain([valid_nd(icmpv6::ROUTER_ADVERTISEMENT)])
         .chain([to_ipv4_clients, on_link])
-        .map(passes(&INGRESS));
+        .map(|matches| pass(&INGRESS, matches));
     let from_afar = Flow::new(INGRESS.entry, entry::NEVER, to_ipv6_clients);
     from_guests.chain(to_guests).chain([from_afar]).collect()
 }
 
-/// What passes both ways.
+fn pass(way: &RulePath, matches: Match) -> Flow {
+    Flow::new(way.entry, entry::ALWAYS, matches).goto(way.next)
+}
+
+/// Passes in both directions.
 fn on_the_link() -> impl Iterator<Item = Match> {
     let arp = Match::new().with(Field::ETH_TYPE, ethertype::ARP);
     let discovery = [

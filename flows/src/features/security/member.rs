@@ -1,10 +1,10 @@
-//! Who is at the other end, where rules name a group: one flow an address of its members, however many rules there are.
+//! Members of groups that rules name as the other end: one flow an address, however many rules there are.
 //!
-//! It is one half of a conjunctive match (ovs-fields(7)); the other, what the packet is, comes from the rules. So rules
-//! and members add up, and do not multiply.
+//! Such a flow is one half of a conjunctive match (ovs-fields(7)). The rules are the other half: what the packet is. So
+//! rules and members add up, and do not multiply.
 
 use super::super::{in_prefix, of_version};
-use super::{Kind, Way, conjunction, rules};
+use super::{RuleKind, RulePath, conjunction, rules};
 use crate::flow::Flow;
 use crate::pipeline::{Holding, NETWORK};
 use crate::view::View;
@@ -13,11 +13,11 @@ use rust_openflow::{Action, Field, Match};
 use sextant_model::{Direction, IpVersion, MemberAddress, RemoteEnd, SecurityGroupId};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How rules of groups that have ports here look at the members of a group. Costs as much as there are rules about it.
-pub(crate) fn uses(view: &View<'_>, group: SecurityGroupId) -> BTreeSet<Kind> {
+/// How rules of groups with ports here match members of a group. Costs as much as there are rules about the group.
+pub(crate) fn uses(view: &View<'_>, group: SecurityGroupId) -> BTreeSet<RuleKind> {
     let rules = view.intent.rules_about(group).filter_map(|rule| {
         let owner = view.intent.security_groups.get(&rule.security_group_id)?;
-        view.has_ports_under(owner.id).then_some(Kind {
+        view.has_ports_under(owner.id).then_some(RuleKind {
             direction: rule.direction,
             family: rule.ethertype,
             stateful: owner.stateful,
@@ -26,7 +26,7 @@ pub(crate) fn uses(view: &View<'_>, group: SecurityGroupId) -> BTreeSet<Kind> {
     rules.collect()
 }
 
-/// What makes the address one of a member.
+/// Matches a member's address, for all conjunctions of its groups.
 pub(crate) fn flows(view: &View<'_>, address: &MemberAddress) -> Vec<Flow> {
     let groups: BTreeSet<_> = view.intent.groups_at(address).collect();
     let mut clauses: BTreeMap<(Direction, bool), BTreeSet<u32>> = BTreeMap::new();
@@ -41,20 +41,23 @@ pub(crate) fn flows(view: &View<'_>, address: &MemberAddress) -> Vec<Flow> {
             }
         }
     }
-    let flow = |((direction, stateful), ids): (_, BTreeSet<u32>)| {
-        let way = Way::of(direction);
-        let matches = at(view, way, address)?;
-        Some(halves(way, stateful, matches, 0, ids.into_iter()))
-    };
-    clauses.into_iter().filter_map(flow).collect()
+    let flows = clauses
+        .into_iter()
+        .filter_map(|((direction, stateful), ids)| {
+            let way = RulePath::of(direction);
+            let matches = at(view, way, address)?;
+            Some(halves(way, stateful, matches, 0, ids.into_iter()))
+        });
+    flows.collect()
 }
 
 /// Matches the address at the other end.
-fn at(view: &View<'_>, way: &Way, address: &MemberAddress) -> Option<Match> {
+fn at(view: &View<'_>, way: &RulePath, address: &MemberAddress) -> Option<Match> {
     let field = way.remote(address.ethertype());
     Some(match address {
         MemberAddress::Given(prefix) => of_prefix(field, *prefix),
         MemberAddress::OnLink(network, address) => {
+            // A link-local address is a member's on its own network only.
             let network = view.network(*network)?;
             view.has_ports_on(network.id)
                 .then(|| of_version(IpVersion::V6).ipv6(field, *address))?
@@ -63,9 +66,9 @@ fn at(view: &View<'_>, way: &Way, address: &MemberAddress) -> Option<Match> {
     })
 }
 
-/// Halves of rules that look at packets alike: the `clause`th of each of these conjunctions.
+/// Flows of one conjunction half: clause `clause` of each of these conjunctions.
 pub(super) fn halves(
-    way: &Way,
+    way: &RulePath,
     stateful: bool,
     matches: Match,
     clause: u8,
@@ -76,21 +79,21 @@ pub(super) fn halves(
     } else {
         rules::STATELESS_HALF
     };
-    let half = |id| Action::Conjunction {
+    let halves = ids.map(|id| Action::Conjunction {
         id,
         clause,
         clauses: 2,
-    };
-    Flow::new(way.rules, priority, matches).apply(ids.map(half).collect())
+    });
+    Flow::new(way.rules, priority, matches).apply(halves.collect())
 }
 
-/// Matches an address of a prefix, and its family.
+/// Matches addresses in a prefix, and their family.
 pub(super) fn of_prefix(field: Field, prefix: IpNet) -> Match {
     let family = of_version(IpVersion::of(prefix.addr()));
     in_prefix(family, field, prefix)
 }
 
-/// The group that a rule's other end is.
+/// The group that is a rule's other end, if one is.
 pub(crate) fn group_of(remote: RemoteEnd) -> Option<SecurityGroupId> {
     match remote {
         RemoteEnd::Group(group) => Some(group),

@@ -1,8 +1,8 @@
-//! The rules of the groups that ports are under, and the ports that are under them.
+//! The rules of the groups of ports, and the ports under them.
 
 use super::super::{fragments, of_version, routing};
 use super::member::{halves, of_prefix};
-use super::{EGRESS, INGRESS, Kind, WAYS, Way, conjunction, entry, rule, rules};
+use super::{EGRESS, INGRESS, RuleKind, RulePath, WAYS, conjunction, entry, rule, rules};
 use crate::flow::Flow;
 use crate::pipeline::{Holding, POLICY};
 use crate::view::View;
@@ -17,7 +17,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 type Groups = BTreeSet<SecurityGroupId>;
 
-/// The number that stands for a set of groups: a hash, long enough that two sets do not meet.
+/// The number of a set of groups: a hash, long enough that no two sets share it.
 fn number(groups: &Groups) -> u64 {
     let ids: Vec<u8> = groups.iter().flat_map(|id| id.0.into_bytes()).collect();
     xxh3_64(&ids)
@@ -33,7 +33,7 @@ fn existing<'a, 'g>(
         .filter_map(|id| intent.security_groups.get(id))
 }
 
-/// What a port here is held to. Without a group, nothing but what is always allowed passes.
+/// What a port here is held to. Without a group only what is always allowed passes.
 pub(crate) fn port(view: &View<'_>, port: &Port, ofport: u16) -> Vec<Flow> {
     if !port.port_security_enabled {
         return WAYS.map(|way| unfiltered(way, ofport)).into();
@@ -44,9 +44,11 @@ pub(crate) fn port(view: &View<'_>, port: &Port, ofport: u16) -> Vec<Flow> {
     };
     let policy = POLICY.set(number(groups));
     let meter = meter(view, port, ofport);
+    // Without address pairs nobody else may send from the port's addresses, so its own port meter is enough.
     let shares = !port.allowed_address_pairs.is_empty();
+    let sent_meter = if shares { meter } else { None };
     let sent = held(&EGRESS, ofport, &policy, stateful)
-        .flat_map(|flow| fragments::before_lookup(flow, meter.filter(|_| shares)));
+        .flat_map(|flow| fragments::before_lookup(flow, sent_meter));
     let taken = held(&INGRESS, ofport, &policy, stateful)
         .flat_map(|flow| fragments::before_lookup(flow, meter));
     let mut flows: Vec<_> = sent.chain(taken).chain([own(ofport)]).collect();
@@ -56,8 +58,9 @@ pub(crate) fn port(view: &View<'_>, port: &Port, ofport: u16) -> Vec<Flow> {
     flows
 }
 
-/// Fragments for a guest that say that they are from it. They would be put together with those that it sends, which pass
-/// another meter. Others may send from an address out of its pairs; then what it sends passes the zone's meter, too.
+/// Drops fragments to a guest that claim to come from that guest. The tracker would join them with fragments that the
+/// guest sends, which pass another meter. A port with address pairs is different: others may send from these addresses,
+/// so what it sends passes the zone's meter, too.
 fn forged_pieces(port: &Port, ofport: u16) -> impl Iterator<Item = Flow> {
     let own = port.addresses().map(|(_, address)| address);
     let own = own.chain([port.mac_address.link_local().into()]);
@@ -67,23 +70,25 @@ fn forged_pieces(port: &Port, ofport: u16) -> impl Iterator<Item = Flow> {
     })
 }
 
-/// The meter of the fragments that are put together for a port, where it needs one.
+/// The meter of fragments that are put together for a port. `None` where it needs none.
 pub(crate) fn meter(view: &View<'_>, port: &Port, ofport: u16) -> Option<u32> {
-    let held = port.port_security_enabled && keeps_state(view, port);
-    fragments::meter_of_zone(view, ofport).filter(|_| held)
+    if !port.port_security_enabled || !keeps_state(view, port) {
+        return None;
+    }
+    fragments::meter_of_zone(view, ofport)
 }
 
 fn keeps_state(view: &View<'_>, port: &Port) -> bool {
     existing(view, &port.security_groups).any(|group| group.stateful)
 }
 
-/// Everything passes.
-fn unfiltered(way: &Way, ofport: u16) -> Flow {
+/// Passes everything.
+fn unfiltered(way: &RulePath, ofport: u16) -> Flow {
     let matches = Match::new().with(way.port, ofport);
     Flow::new(way.entry, entry::UNFILTERED, matches).goto(way.next)
 }
 
-/// What a guest sent to many does not come back to it: the tracker would take it for a packet of somebody else.
+/// Drops what a guest sent to many when it comes back to that guest: the tracker would take it for another sender's.
 fn own(ofport: u16) -> Flow {
     let back = Match::new()
         .with(Field::IN_PORT, ofport)
@@ -91,10 +96,10 @@ fn own(ofport: u16) -> Flow {
     Flow::new(INGRESS.entry, entry::OWN, back)
 }
 
-/// IP is held to the rules, and nothing else passes. Where no group keeps state, what the sender's side knows of the
-/// connection is forgotten.
+/// Sends IP to the rules; nothing else passes. If no group is stateful, what the tracker knows from the sender's side
+/// is cleared.
 fn held(
-    way: &'static Way,
+    way: &'static RulePath,
     ofport: u16,
     policy: &Action,
     stateful: bool,
@@ -112,7 +117,7 @@ fn held(
     })
 }
 
-/// The rules of a set of groups, if a port here is under just these.
+/// The rules of a set of groups, if a port here is under exactly these.
 pub(crate) fn flows(view: &View<'_>, groups: &Groups) -> Vec<Flow> {
     if !is_here(view, groups) {
         return vec![];
@@ -130,27 +135,28 @@ pub(crate) fn flows(view: &View<'_>, groups: &Groups) -> Vec<Flow> {
     policy.flows()
 }
 
-/// Whether a port here is under just these groups.
+/// Whether a port here is under exactly these groups.
 fn is_here(view: &View<'_>, groups: &Groups) -> bool {
-    let same = |port: &Port| port.port_security_enabled && port.security_groups == *groups;
-    groups.first().is_some_and(|first| {
-        let mut ports = view.facts.local_ports_under(*first, view.chassis);
-        ports.any(|id| view.intent.ports.get(&id).is_some_and(|port| same(port)))
-    })
+    let Some(first) = groups.first() else {
+        return false;
+    };
+    let ports = view.facts.local_ports_under(*first, view.chassis);
+    let mut ports = ports.filter_map(|id| view.intent.ports.get(&id));
+    ports.any(|port| port.port_security_enabled && port.security_groups == *groups)
 }
 
-/// Rules in the making: several may look at packets alike.
+/// Rules being collected. Several may match the same packets.
 struct Policy {
     number: u64,
-    /// What is allowed.
-    allowed: BTreeSet<(Kind, Match)>,
-    /// What is allowed with the members of groups, by the ids of their conjunctions.
-    halves: BTreeMap<(Kind, Match), BTreeSet<u32>>,
+    /// Packets that are allowed.
+    allowed: BTreeSet<(RuleKind, Match)>,
+    /// Packets that are allowed with the members of groups, with the ids of their conjunctions.
+    halves: BTreeMap<(RuleKind, Match), BTreeSet<u32>>,
 }
 
 impl Policy {
     fn add(&mut self, view: &View<'_>, rule: &SecurityGroupRule, stateful: bool) {
-        let kind = Kind {
+        let kind = RuleKind {
             direction: rule.direction,
             family: rule.ethertype,
             stateful,
@@ -181,32 +187,31 @@ impl Policy {
         let mut flows: Vec<_> = allowed
             .flat_map(|(kind, matches)| kind.allow(&matches))
             .collect();
-        let each = |(kind, ids): (Kind, BTreeSet<u32>)| ids.into_iter().map(move |id| (kind, id));
-        let kinds = self
+        let conjunctions: BTreeSet<(RuleKind, u32)> = self
             .halves
             .iter()
-            .map(|((kind, _), ids)| (*kind, ids.clone()));
-        let conjunctions: BTreeSet<_> = kinds.flat_map(each).collect();
+            .flat_map(|((kind, _), ids)| ids.iter().map(|id| (*kind, *id)))
+            .collect();
         for (kind, id) in conjunctions {
             flows.extend(kind.allow(&kind.opener().with(Field::CONJ_ID, id)));
         }
         for ((kind, matches), ids) in self.halves {
-            let way = Way::of(kind.direction);
+            let way = RulePath::of(kind.direction);
             flows.push(halves(way, kind.stateful, matches, 1, ids.into_iter()));
         }
         flows
     }
 }
 
-impl Kind {
-    /// These packets, where the other end is of that prefix; none if it is of the other family.
+impl RuleKind {
+    /// Matches these packets with the other end in that prefix. `None` if the prefix is of the other family.
     fn with(self, prefix: IpNet, matches: Match) -> Option<Match> {
-        let field = Way::of(self.direction).remote(self.family);
+        let field = RulePath::of(self.direction).remote(self.family);
         let of_family = IpVersion::of(prefix.addr()) == self.family;
         of_family.then(|| and(matches, &of_prefix(field, prefix)))
     }
 
-    /// Any packet of its kind.
+    /// Matches any packet of its kind.
     fn opener(self) -> Match {
         if self.stateful {
             super::connections::of_opener(self.family)
@@ -215,17 +220,18 @@ impl Kind {
         }
     }
 
-    /// Lets these packets through; a connection is remembered once.
+    /// Lets these packets pass. A connection is committed once.
     fn allow(self, matches: &Match) -> Vec<Flow> {
-        let way = Way::of(self.direction);
-        let flow = |priority, matches| Flow::new(way.rules, priority, matches);
+        let way = RulePath::of(self.direction);
         if !self.stateful {
-            return vec![flow(rules::STATELESS, matches.clone()).goto(way.next)];
+            let stateless = Flow::new(way.rules, rules::STATELESS, matches.clone());
+            return vec![stateless.goto(way.next)];
         }
+        // Only the first packet of a connection is committed. The others find its mark.
         let known = matches.clone().with(Field::CT_MARK, way.own);
         vec![
-            flow(rules::KNOWN, known).goto(way.next),
-            flow(rules::ALLOWED, matches.clone())
+            Flow::new(way.rules, rules::KNOWN, known).goto(way.next),
+            Flow::new(way.rules, rules::ALLOWED, matches.clone())
                 .apply(vec![way.remember(way.own)])
                 .goto(way.next),
         ]

@@ -1,7 +1,7 @@
 //! Ranges of ports as masked matches.
 
-/// The fewest values with masks that together match exactly the numbers from `first` to `last`, in order; none if the
-/// range is empty. There are at most 30.
+/// The fewest values with masks that match exactly the numbers from `first` to `last`, in order. There are at most 30.
+/// Empty if the range is empty.
 pub(super) fn masks(first: u16, last: u16) -> Vec<(u16, u16)> {
     let (mut from, to) = (u32::from(first), u32::from(last));
     let mut masks = vec![];
@@ -14,7 +14,7 @@ pub(super) fn masks(first: u16, last: u16) -> Vec<(u16, u16)> {
     masks
 }
 
-/// The largest power of two that divides `from` and is no more than `left`.
+/// The largest power of two that divides `from` and is at most `left`.
 fn largest_block(from: u32, left: u32) -> u32 {
     let aligned = from.trailing_zeros().min(16);
     1 << aligned.min(left.ilog2())

@@ -1,8 +1,8 @@
-//! What of a packet one rule looks at, but for the other end.
+//! What one rule matches in a packet, except for the other end.
 //!
-//! Rules of stateful groups look at what the connection tracker says of the connection, which has seen through fragments
-//! and extension headers. Rules of stateless groups see packets as they are: one that names ports matches no fragment but
-//! the first.
+//! Rules of stateful groups match what the connection tracker knows of the connection, which has seen through fragments
+//! and extension headers. Rules of stateless groups match packets as they are. One that names ports matches no fragment
+//! but the first.
 
 use super::super::of_version;
 use super::super::protocol;
@@ -11,7 +11,7 @@ use super::range;
 use rust_openflow::{Field, Match};
 use sextant_model::{IpVersion, SecurityGroupRule};
 
-/// What the packets that a rule allows look like. A rule that looks at ports which cannot be seen allows nothing.
+/// Matches of the packets that a rule allows. A rule about ports that cannot be matched allows nothing.
 pub(super) fn matches(rule: &SecurityGroupRule, stateful: bool) -> Vec<Match> {
     let view = if stateful { TRACKED } else { PACKET };
     let any = (view.base)(rule.ethertype);
@@ -32,7 +32,7 @@ pub(super) fn matches(rule: &SecurityGroupRule, stateful: bool) -> Vec<Match> {
         .collect()
 }
 
-/// Fragments after the first, which say no protocol in IPv6: without a first one that a rule allows they are nothing.
+/// Fragments after the first. They show no protocol in IPv6, and are useless without a first one that a rule allows.
 fn rest(of: IpVersion) -> Option<Match> {
     (of == IpVersion::V6).then(|| {
         of_version(of)
@@ -41,24 +41,24 @@ fn rest(of: IpVersion) -> Option<Match> {
     })
 }
 
-/// How rules look at packets: as they are, or at what is known of their connection.
-struct Fields {
+/// The fields that rules match: of packets as they are, or of their connections.
+struct RuleFields {
     base: fn(IpVersion) -> Match,
     protocol: Field,
-    /// The destination port of a protocol; none where it cannot be seen.
+    /// The destination port of a protocol. `None` where it cannot be matched.
     port: fn(u8) -> Option<Field>,
     /// Type and code of ICMP.
     icmp: fn(IpVersion) -> [Field; 2],
 }
 
-const TRACKED: Fields = Fields {
+const TRACKED: RuleFields = RuleFields {
     base: of_opener,
     protocol: Field::CT_NW_PROTO,
     port: |protocol| port(protocol).and(Some(Field::CT_TP_DST)),
     icmp: |_| [Field::CT_TP_SRC, Field::CT_TP_DST],
 };
 
-const PACKET: Fields = Fields {
+const PACKET: RuleFields = RuleFields {
     base: of_version,
     protocol: Field::IP_PROTO,
     port,
@@ -68,7 +68,7 @@ const PACKET: Fields = Fields {
     },
 };
 
-/// Protocols whose ports Open vSwitch can match.
+/// The port field of protocols whose ports Open vSwitch can match.
 fn port(protocol: u8) -> Option<Field> {
     match protocol {
         protocol::TCP => Some(Field::TCP_DST),
@@ -98,7 +98,7 @@ fn is_icmp(family: IpVersion, protocol: u8) -> bool {
     }
 }
 
-/// A range's first number is the type, its last the code (Neutron API). No packet has one beyond an octet.
+/// The lower bound of a range is the type, the upper one the code (Neutron API). No packet has a value above 255.
 fn typed(matches: Match, fields: [Field; 2], rule: &SecurityGroupRule) -> Vec<Match> {
     let wanted = [rule.port_range_min, rule.port_range_max];
     if wanted.iter().flatten().any(|value| *value > 0xff) {

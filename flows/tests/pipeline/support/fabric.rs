@@ -3,7 +3,7 @@
 use super::cloud::{Cloud, name_of, port_id, tunnel_port};
 use super::show::{flows_of, stage_name};
 use rust_openflow::Field;
-use sextant_flows::trace::{Connections, Drop, Output, Packet, Trace, Tracer, Way};
+use sextant_flows::trace::{Connections, Drop, Output, OutputTarget, Packet, Trace, Tracer};
 use sextant_flows::{Flows, View};
 use sextant_model::{ChassisId, EncapKind, IcmpError, IpVersion, Punt, Transport};
 use std::cell::RefCell;
@@ -189,25 +189,27 @@ impl<'a> Fabric<'a> {
             chassis,
         };
         match output.way(&view) {
-            Way::Tunnel(peer, packet) => {
+            OutputTarget::Tunnel(peer, packet) => {
                 self.expect_fitting(chassis, &peer, &output);
                 let key = packet.get(Field::TUN_ID);
                 let (from, to) = (chassis.as_str().to_owned(), peer.as_str().to_owned());
                 journey.tunnels.push((from, to, key));
                 self.arrive(&peer, packet, journey);
             }
-            Way::Outside(physical) => {
+            OutputTarget::Outside(physical) => {
                 let frame = output.packet.on_the_wire();
                 let place = (chassis.as_str().to_owned(), physical.clone(), frame.clone());
                 journey.outside.push(place);
                 self.spread(chassis, &physical, &frame, journey);
             }
-            Way::Guest(port) => journey.deliveries.push(Delivery {
+            OutputTarget::Guest(port) => journey.deliveries.push(Delivery {
                 hypervisor: chassis.as_str().to_owned(),
                 port: name_of(port.0),
                 packet: output.packet.on_the_wire(),
             }),
-            way @ (Way::Underlay(_) | Way::Unknown) => panic!("{way:?}: {output:?}"),
+            way @ (OutputTarget::Underlay(_) | OutputTarget::Unknown) => {
+                panic!("{way:?}: {output:?}")
+            }
         }
     }
 

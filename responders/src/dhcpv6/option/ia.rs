@@ -6,7 +6,7 @@ use super::value::{number, whole, within, wrong};
 use crate::answer::Malformed;
 use std::net::Ipv6Addr;
 
-/// Which of the identity associations.
+/// The type of an identity association.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub enum IaKind {
@@ -21,20 +21,21 @@ pub enum IaKind {
 /// An identity association. Its options were checked when it was decoded.
 #[derive(Clone, Copy, Debug)]
 pub struct Ia<'a> {
-    /// Of what.
+    /// The type.
     pub kind: IaKind,
     /// Chosen by the client; any number, 0 too.
     pub iaid: u32,
-    /// When the client comes back to its server, in seconds. 0 in IA_TA, which has none.
+    /// When the client contacts its server again, in seconds. 0 in IA_TA, which has no such time.
     pub t1: u32,
-    /// When the client turns to any server, in seconds. 0 in IA_TA, which has none.
+    /// When the client contacts any server, in seconds. 0 in IA_TA, which has no such time.
     pub t2: u32,
-    /// What it contains.
+    /// The options in it.
     pub options: Options<'a>,
 }
 
 impl<'a> Ia<'a> {
-    /// The identity association that a well-formed option is; none if it is another.
+    /// The identity association in a well-formed option. `None` for other options.
+    #[must_use]
     pub fn of(option: RawOption<'a>) -> Option<Self> {
         Self::decode(kind(option.code)?, option).ok()
     }
@@ -95,8 +96,8 @@ fn timed(value: &[u8]) -> Option<(u32, u32, u32, &[u8])> {
     Some((iaid, t1, t2, rest))
 }
 
-/// Addresses and prefixes of an identity association and what they contain. An association within another is no
-/// more than octets, so that depth is bounded whatever a sender nests.
+/// Checks addresses and prefixes of an association, and their options. A nested association stays octets, so the depth
+/// is bounded whatever a sender nests.
 fn check(options: Options<'_>) -> Result<(), Malformed> {
     for option in options {
         let option = option?;
@@ -118,7 +119,7 @@ pub struct IaAddress<'a> {
     pub preferred: u32,
     /// Valid lifetime in seconds.
     pub valid: u32,
-    /// What it contains.
+    /// The options in it.
     pub options: Options<'a>,
 }
 
@@ -151,7 +152,7 @@ pub struct IaPrefix<'a> {
     pub length: u8,
     /// The prefix.
     pub prefix: Ipv6Addr,
-    /// What it contains.
+    /// The options in it.
     pub options: Options<'a>,
 }
 

@@ -18,6 +18,7 @@ pub enum Status {
 
 impl Status {
     /// The words for a person, as a client may log them.
+    #[must_use]
     pub fn message(self) -> &'static str {
         match self {
             Self::Success => "",

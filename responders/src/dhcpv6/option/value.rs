@@ -1,4 +1,4 @@
-//! Values that several options have in common, read in place.
+//! Values that several options share, read in place.
 
 use super::super::codec::{Options, RawOption};
 use crate::answer::Malformed;
@@ -15,6 +15,7 @@ impl Codes<'_> {
     }
 
     /// Whether a code is in it.
+    #[must_use]
     pub fn contains(&self, code: u16) -> bool {
         self.0.contains(&code.to_be_bytes())
     }
@@ -36,7 +37,7 @@ impl Addresses<'_> {
 pub struct Fqdn<'a> {
     /// N, O and S, from the third lowest bit to the lowest.
     pub flags: u8,
-    /// The name as it came: labels, without the root where the client knows only the beginning.
+    /// The name as received: labels, without the root if the client knows only the beginning.
     pub name: &'a [u8],
 }
 
@@ -83,7 +84,7 @@ pub(super) fn fixed<const N: usize>(option: RawOption<'_>) -> Result<[u8; N], Ma
         .map_err(|_| wrong(option, "option of a wrong length"))
 }
 
-/// A value that is items of this many octets.
+/// A value that consists of items of this many octets.
 pub(super) fn list<const N: usize>(option: RawOption<'_>) -> Result<&[[u8; N]], Malformed> {
     match option.value.as_chunks() {
         (items, []) => Ok(items),
@@ -91,7 +92,7 @@ pub(super) fn list<const N: usize>(option: RawOption<'_>) -> Result<&[[u8; N]], 
     }
 }
 
-/// Options that are all whole, whatever they contain.
+/// Checks that options are complete, whatever they contain.
 pub(super) fn whole(mut options: Options<'_>) -> Result<(), Malformed> {
     options.try_for_each(|option| option.map(drop))
 }

@@ -5,37 +5,38 @@ use crate::host::{FrameKind, OutgoingFrame, Way};
 use crate::neighbor::{Ends, Heard, Neighbor, NeighborCache, State, Target, Timing, announce};
 use crate::ra::{self, HeardAdvertisement};
 use crate::repetition::Repetition;
-use sextant_model::{MacAddr, Outside, PortId, Speaker, Uplink};
+use sextant_model::{MacAddr, Outside, PortId, Uplink};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-/// How long a router that was known before counts that is not heard any more: AdvDefaultLifetime of most routers (RFC 4861
+/// How long a router known from before counts without being heard: AdvDefaultLifetime of most routers (RFC 4861
 /// §6.2.1).
 const REMEMBERED: Duration = Duration::from_secs(1800);
-/// How long a neighbour is kept resolved after there was a packet for it and no flow.
+/// How long a neighbour is kept resolved after a packet for it found no flow.
 const SOUGHT: Duration = Duration::from_secs(600);
-/// So many of these at most.
+/// How many such neighbours are kept at most.
 const MOST_SOUGHT: usize = 256;
 
-/// How many changes are reported in a row at most, and after how long one more: who makes up routers or neighbours outside
-/// has flows changed, and facts stored, no more often.
+/// How many changes are reported in a row, and after how long one more. So somebody who invents routers or neighbours
+/// outside cannot have flows changed and facts stored more often.
 const IN_A_ROW: u32 = 16;
 const PACE: Duration = Duration::from_millis(250);
 
-/// Why what was heard is not believed.
+/// Why something heard is not believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disbelief {
-    /// It says that somebody outside has the MAC of a router here.
+    /// It gives a neighbour outside the MAC of a router here.
     OwnMac,
-    /// It says that somebody outside has an address of a router here.
+    /// It gives a neighbour outside an address of a router here.
     OwnAddress,
-    /// It speaks for a router that answers, from another MAC.
+    /// It claims to be a router that answers, but from another MAC.
     OtherMac,
 }
 
 impl Disbelief {
     /// The reason in metrics.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::OwnMac => "names our own MAC",
@@ -49,26 +50,26 @@ impl Disbelief {
 pub(super) struct Link {
     uplink: Uplink,
     routers: DefaultRouters,
-    /// The default router that was known before, until when it counts if no router is heard.
+    /// The default router known from before, and until when it counts if no router is heard.
     before: Option<(Ipv6Addr, Instant)>,
     macs_before: BTreeMap<IpAddr, MacAddr>,
     neighbors: NeighborCache,
-    /// Neighbours that there were packets for, and until when they are kept.
+    /// Neighbours that packets waited for, and until when they are kept.
     sought: BTreeMap<IpAddr, Instant>,
-    /// Asks for routers, while there is none.
+    /// Solicits routers while none answers.
     asking: Option<Repetition>,
-    /// Speakers that are new, and wait for their flows.
+    /// New speakers that wait for their flows.
     silent: BTreeSet<PortId>,
     announcing: BTreeMap<PortId, Repetition>,
     frames: VecDeque<(FrameKind, Vec<u8>)>,
-    /// When the last report would have been, had they come at an even [`PACE`].
+    /// When the last report would have been due at an even [`PACE`].
     paced: Instant,
-    /// When to report what was held back.
+    /// When a report that was held back is due.
     held: Option<Instant>,
 }
 
 impl Link {
-    /// A link of which this was known before.
+    /// A link with what was known of it before.
     pub(super) fn new(known: Option<&Outside>, now: Instant) -> Self {
         let router = known.and_then(|known| known.default_router);
         let macs = known.map(|known| known.neighbors.clone());
@@ -173,7 +174,7 @@ impl Link {
         disbelief.map_or(Ok(()), Err)
     }
 
-    /// There is a packet for a neighbour whose MAC no flow has.
+    /// A packet waits for a neighbour whose MAC is in no flow.
     pub(super) fn handle_sought(
         &mut self,
         address: IpAddr,
@@ -186,7 +187,7 @@ impl Link {
         }
     }
 
-    /// Forgets who has which MAC, and asks anew.
+    /// Forgets the MACs of neighbours, and asks again.
     pub(super) fn flush(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
         self.macs_before.clear();
         self.neighbors.flush(now);
@@ -194,11 +195,10 @@ impl Link {
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
-        let passed = |until: &Instant| *until <= now;
         let expired = !self.routers.handle_timeout(now).is_empty();
-        let forgotten = self.before.take_if(|(_, until)| passed(until)).is_some();
+        let forgotten = self.before.take_if(|(_, until)| *until <= now).is_some();
         let before = self.sought.len();
-        self.sought.retain(|_, until| !passed(until));
+        self.sought.retain(|_, until| *until > now);
         if expired || forgotten || self.sought.len() < before {
             self.want(now, random);
         }
@@ -232,7 +232,7 @@ impl Link {
             .min()
     }
 
-    /// What is known, if that is not what the controller knows, and may be reported again.
+    /// What is known, if the controller knows something else and a report is allowed again.
     pub(super) fn report(&mut self, known: Option<&Outside>, now: Instant) -> Option<Outside> {
         self.held = None;
         if known.is_some_and(|known| self.is_as(known)) {
@@ -265,8 +265,12 @@ impl Link {
         self.neighbors.iter()
     }
 
-    /// One that answers; else the one before, unless that is known not to; else whoever is heard.
+    /// A router that answers comes first, then the one known from before unless it is unreachable, then any that is
+    /// heard.
     pub(super) fn default_router(&self) -> Option<Ipv6Addr> {
+        if !self.uplink.listens {
+            return None;
+        }
         let heard = self.routers.best();
         let before = self.before.map(|(router, _)| router);
         let is_lost = before.is_none_or(|before| {
@@ -274,30 +278,30 @@ impl Link {
             known.is_some_and(|known| known.state() == State::Unreachable)
         });
         let heard = heard.filter(|heard| is_lost || heard.reachability == Reachability::Answers);
-        let router = heard.map(|heard| heard.address).or(before);
-        router.filter(|_| self.uplink.listens)
+        heard.map(|heard| heard.address).or(before)
     }
 
-    /// Asks for routers as long as none answers: whoever makes one up keeps nobody from asking for another.
+    /// Solicits routers while none answers. An invented router does not stop this, since it does not answer.
     fn ask(&mut self, now: Instant) {
         let best = self.routers.best();
         let answers = best.is_some_and(|best| best.reachability == Reachability::Answers);
-        let asks = self.uplink.listens && !answers;
-        let asking = self.asking.filter(|_| asks);
-        self.asking = asking.or_else(|| asks.then(|| Repetition::solicitation(now)));
+        if !self.uplink.listens || answers {
+            self.asking = None;
+        } else if self.asking.is_none() {
+            self.asking = Some(Repetition::solicitation(now));
+        }
     }
 
-    /// Keeps just those resolved that packets are sent to, or may be; what is wanted of routers is that there is one.
+    /// Keeps only those next hops resolved that packets are sent to, or may be. Routers heard are among them.
     fn want(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
         self.ask(now);
         let heard = self.routers.iter().map(|router| router.address);
         let before = self.before.map(|(router, _)| router);
-        let routers = heard.chain(before).filter(|_| self.uplink.listens);
-        let wanted: BTreeSet<IpAddr> = routers
-            .map(IpAddr::from)
-            .chain(self.uplink.next_hops.iter().copied())
-            .chain(self.sought.keys().copied())
-            .collect();
+        let fixed = self.uplink.next_hops.iter().copied();
+        let mut wanted: BTreeSet<IpAddr> = fixed.chain(self.sought.keys().copied()).collect();
+        if self.uplink.listens {
+            wanted.extend(heard.chain(before).map(IpAddr::from));
+        }
         let known: Vec<IpAddr> = self.neighbors.iter().map(|known| known.address()).collect();
         for unwanted in known.iter().filter(|known| !wanted.contains(known)) {
             self.neighbors.unwant(*unwanted);
@@ -311,18 +315,17 @@ impl Link {
         }
     }
 
-    /// A neighbour, and the speaker that asks for it.
+    /// The addresses for resolving a neighbour: the neighbour's, and the speaker's that asks.
     fn target(&self, address: IpAddr) -> Option<Target> {
-        let of = |speaker: &Speaker| {
+        self.uplink.speakers.values().find_map(|speaker| {
             let mut sources = speaker.addresses.iter();
             let ends = sources.find_map(|source| Ends::new(*source, address))?;
             let source_mac = speaker.mac;
             Some(Target { ends, source_mac })
-        };
-        self.uplink.speakers.values().find_map(of)
+        })
     }
 
-    /// Has the routers follow what became of neighbours.
+    /// Updates the routers with what became of their neighbours.
     fn heed_changes(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
         let mut differs = false;
         while let Some(change) = self.neighbors.poll_event() {
@@ -332,7 +335,7 @@ impl Link {
                 continue;
             };
             let known = self.neighbors.get(change.address).map(reachability);
-            // What one that failed to answer says of itself is no answer.
+            // A router that did not answer is not believed again by its own claims.
             if let Some(known) = known.filter(|known| *known != Reachability::Presumed) {
                 self.routers.mark(router, known);
                 differs |= known == Reachability::Answers;
@@ -375,7 +378,7 @@ impl Link {
     }
 }
 
-/// How a neighbour counts as a router.
+/// A neighbour's reachability as a router.
 fn reachability(neighbor: &Neighbor) -> Reachability {
     match neighbor.state() {
         State::Unreachable => Reachability::Unreachable,

@@ -1,9 +1,8 @@
 //! The Neutron API.
 
-use std::net::IpAddr;
-
 use crate::story::world::eui64;
 use crate::story::{Narrator, Outcome, Point, World, ensure};
+use std::net::IpAddr;
 
 pub(super) const POINT: Point = Point {
     number: 2,

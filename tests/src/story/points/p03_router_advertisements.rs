@@ -1,10 +1,9 @@
 //! Router Solicitations are answered, and SLAAC works.
 
-use std::time::Instant;
-
 use crate::story::world::{DNS, Plugged, SOON, Segment};
 use crate::story::{Narrator, Outcome, Point, World, ensure};
 use crate::{Guest, LabError, Packets};
+use std::time::Instant;
 
 pub(super) const POINT: Point = Point {
     number: 3,

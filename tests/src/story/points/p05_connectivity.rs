@@ -1,12 +1,11 @@
 //! Guests reach each other: switched, tunnelled, routed; and do not see what is not theirs.
 
-use std::net::Ipv6Addr;
-use std::time::Duration;
-
 use super::p03_router_advertisements::advertised;
 use crate::story::world::{Cloud, Guests, Plugged, SOON, wait_tunnel_port};
 use crate::story::{Narrator, Outcome, Point, World, ensure};
 use crate::{Lab, wait_for};
+use std::net::Ipv6Addr;
+use std::time::Duration;
 
 pub(super) const POINT: Point = Point {
     number: 5,

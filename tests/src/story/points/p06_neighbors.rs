@@ -1,10 +1,9 @@
 //! Neighbor Solicitations are answered by flows, without the controller.
 
-use std::net::Ipv6Addr;
-use std::time::Duration;
-
 use crate::story::world::{Plugged, SOON};
 use crate::story::{Narrator, Outcome, Point, World, ensure};
+use std::net::Ipv6Addr;
+use std::time::Duration;
 
 pub(super) const POINT: Point = Point {
     number: 6,

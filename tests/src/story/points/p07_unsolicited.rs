@@ -1,11 +1,10 @@
 //! Unsolicited advertisements.
 
-use std::fs;
-use std::time::Duration;
-
 use crate::story::world::SOON;
 use crate::story::{Narrator, Outcome, Point, World, ensure};
 use crate::{ControllerOptions, LabError};
+use std::fs;
+use std::time::Duration;
 
 pub(super) const POINT: Point = Point {
     number: 7,

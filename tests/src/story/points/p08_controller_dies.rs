@@ -1,11 +1,10 @@
 //! The controller dies and comes back.
 
-use std::time::Duration;
-
 use crate::flow_dump::{FlowDump, KnownFlow as Flow};
 use crate::story::world::{Plugged, SOON};
 use crate::story::{Narrator, Outcome, Point, World, ensure};
 use crate::wait_for;
+use std::time::Duration;
 
 pub(super) const POINT: Point = Point {
     number: 8,

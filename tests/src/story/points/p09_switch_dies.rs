@@ -1,10 +1,9 @@
 //! ovs-vswitchd dies and comes back.
 
-use std::time::{Duration, Instant};
-
 use crate::story::world::SOON;
 use crate::story::{Narrator, Outcome, Point, World, ensure};
 use crate::wait_for;
+use std::time::{Duration, Instant};
 
 pub(super) const POINT: Point = Point {
     number: 9,

@@ -1,10 +1,9 @@
 //! Metrics, and the dashboard on a real Prometheus.
 
-use serde_json::json;
-
 use crate::story::world::SOON;
 use crate::story::{Guests, Narrator, Outcome, Point, World, ensure};
 use crate::{Dashboard, Lab, LabError, Prometheus, wait_for};
+use serde_json::json;
 
 pub(super) const POINT: Point = Point {
     number: 10,

@@ -1,15 +1,14 @@
 //! `dibbler-server`. All its paths are compiled in, so a mount namespace of its own (which `ip netns exec` makes) puts folders
 //! of the lab in their place.
 
-use std::fs;
-use std::path::Path;
-
 use super::{DelegatedLease, PrefixPool, write, write_script};
 use crate::error::LabError;
 use crate::guest::DEVICE;
 use crate::namespace::Namespace;
 use crate::process::Process;
 use crate::tools::Tools;
+use std::fs;
+use std::path::Path;
 
 /// What it says when it listens.
 pub(super) const BEGUN: &str = "Server begins operation";

@@ -1,9 +1,4 @@
-//! `kea-dhcp6`. Where it keeps its files is told by its configuration and its environment.
-
-use std::collections::BTreeMap;
-use std::path::Path;
-
-use serde_json::json;
+//! `kea-dhcp6`. Its configuration and its environment say where it keeps its files.
 
 use super::{DelegatedLease, PrefixPool, write, write_script};
 use crate::error::LabError;
@@ -11,6 +6,9 @@ use crate::guest::DEVICE;
 use crate::namespace::Namespace;
 use crate::process::Process;
 use crate::tools::Tools;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::Path;
 
 /// What it says when it listens.
 pub(super) const BEGUN: &str = "DHCP6_STARTED";

@@ -1,10 +1,10 @@
-//! The default external network: of all external networks at most one, which a claim sees to.
+//! The default external network. There is at most one; a claim guarantees that.
 
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use sextant_model::{Claim, Network};
 
-/// Makes a network the default, or no longer, as a request says. One that is not external is never it, whatever is asked.
+/// Makes a network the default, or not the default any more, as a request says.
 pub(super) fn choose(
     draft: &mut Draft,
     network: &mut Network,

@@ -1,7 +1,7 @@
-//! How a network travels: its `provider:` attributes.
+//! How a network's frames travel: its `provider:` attributes.
 //!
-//! Every network has a number of its own in the pipeline. On a tunnelled one that is what the wire has, too; one of a
-//! physical network has a VLAN or no tag there, which it shares with no other network.
+//! Every network has a number of its own in the pipeline. A tunnelled network has the same number on the wire. A provider
+//! network has a VLAN or no tag on its physical network, and shares it with no other network.
 
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
@@ -14,24 +14,24 @@ const LAST_KEY: u32 = (1 << 24) - 1;
 /// The last VLAN (IEEE 802.1Q).
 const LAST_VLAN: u32 = 4094;
 
-/// How a network is to travel.
+/// How a network's frames are to travel.
 pub(super) enum Segment {
-    /// In tunnels, by this number or by a free one.
+    /// In tunnels, by this number, or by any free one.
     Tunnel(NetworkType, Option<u32>),
     /// Untagged on a physical network.
     Flat(String),
-    /// On a physical network in this VLAN, or in a free one.
+    /// In this VLAN of a physical network, or in any free one.
     Vlan(String, Option<u16>),
 }
 
-/// What was asked for.
+/// What the request asks for.
 struct AskedSegment {
     physical: Option<String>,
     id: Option<i64>,
 }
 
 impl Segment {
-    /// The one that a request asks for.
+    /// The segment that a request asks for.
     pub(super) fn asked(patch: &NetworkPatch, facts: &Facts) -> Result<Self, ApiError> {
         let asked = AskedSegment {
             physical: patch.physical_network.clone().flatten(),
@@ -57,7 +57,7 @@ impl Segment {
         }
     }
 
-    /// Gives a network its numbers, if nobody has them.
+    /// Gives a network its numbers, if they are free.
     pub(super) fn claim(self, draft: &mut Draft, network: &mut Network) -> Result<(), ApiError> {
         match self {
             Self::Tunnel(_, id) => {
@@ -111,7 +111,7 @@ impl AskedSegment {
     }
 }
 
-/// The claim of a network on a part of its physical network.
+/// The claim of a network on its part of the physical network.
 pub(super) fn claimed(network: &Network) -> Option<Key> {
     let physical = network.physical_network.clone()?;
     let vlan = network

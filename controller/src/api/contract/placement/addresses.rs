@@ -15,12 +15,12 @@ use sextant_model::{Claim, FixedIp, Intent, NetworkId, ObjectKey, Port, Subnet, 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// What addresses a port shall have, besides those that it has by itself.
+/// The addresses that a port is to have, besides those that it gets by itself.
 #[derive(Clone, Debug)]
 pub(crate) enum WantedAddresses {
-    /// These.
+    /// Exactly these.
     Listed(Vec<ListedIp>),
-    /// One of each of these groups of subnets, wherever there is a free one.
+    /// One address from each of these groups of subnets, if it has a free one.
     OneOfEach(Vec<Vec<Arc<Subnet>>>),
 }
 
@@ -33,8 +33,7 @@ pub(crate) struct ListedIp {
 }
 
 impl WantedAddresses {
-    /// What a port of this owner gets for which nothing is asked: an IPv4 address and an IPv6 address of a pool, where
-    /// there are such subnets.
+    /// The addresses of a port that names no address: an IPv4 and an IPv6 address from pools, if there are such subnets.
     pub(crate) fn anywhere(
         intent: &Intent,
         network: NetworkId,
@@ -59,7 +58,7 @@ impl WantedAddresses {
         ))
     }
 
-    /// What a port has, but for the addresses that it has by itself.
+    /// The addresses of a port, except those that it gets by itself.
     pub(crate) fn kept(port: &Port, intent: &Intent) -> Self {
         let by_itself = |fixed: &FixedIp| {
             intent
@@ -76,10 +75,10 @@ impl WantedAddresses {
     }
 }
 
-/// The owner of DHCP servers' ports: they can be wherever there is DHCP.
+/// The owner of DHCP servers' ports. They may have addresses of every subnet with DHCP.
 const DHCP_OWNER: &str = "network:dhcp";
 
-/// The subnets of which ports of this owner can have addresses, first those that are for it in particular.
+/// The subnets that ports of this owner may have addresses of. Those for this owner in particular come first.
 fn candidates(intent: &Intent, network: NetworkId, owner: &str) -> Vec<Arc<Subnet>> {
     let eligible = |subnet: &&Arc<Subnet>| is_for(subnet, owner);
     let mut subnets: Vec<Arc<Subnet>> = intent
@@ -123,7 +122,7 @@ fn listed_ip(entry: &Value) -> Result<ListedIp, Invalid> {
     })
 }
 
-/// The addresses that the port will have, claimed; those that it has and will not are released.
+/// Claims the addresses that the port will have, and releases those that it had and will not have.
 pub(crate) fn settle(
     draft: &mut Draft,
     port: &Port,
@@ -182,7 +181,7 @@ pub(crate) fn release(draft: &mut Draft, fixed: FixedIp) {
 struct Settlement<'a> {
     draft: &'a mut Draft,
     port: &'a Port,
-    /// What the port had and is not yet part of what it has.
+    /// Addresses that the port had, and that are not yet among the new ones.
     had: Vec<FixedIp>,
     has: Vec<FixedIp>,
 }
@@ -211,7 +210,7 @@ impl Settlement<'_> {
         self.port.router().is_some()
     }
 
-    /// Keeps what the port had and fits.
+    /// Keeps those of the port's addresses that fit.
     fn keep(&mut self, fits: impl Fn(&FixedIp) -> bool) -> bool {
         let Some(at) = self.had.iter().position(fits) else {
             return false;
@@ -226,7 +225,8 @@ impl Settlement<'_> {
             ip_address: address,
         };
         if subnet.is_auto_address() && !self.is_router() {
-            // What it has by itself may be listed as well; it is added with the others of its kind.
+            // An address that the port gets by itself may be listed as well. It is added later, with the others of its
+            // kind.
             let by_itself = self.had.contains(&fixed) && eui64(self.port, subnet) == Some(fixed);
             return if by_itself {
                 Ok(())
@@ -395,8 +395,8 @@ fn of_another_network(subnet: SubnetId, network: NetworkId) -> ApiError {
     ))
 }
 
-/// Whether addresses meet the filters `subnet_id=…`, `ip_address=…` and `ip_address_substr=…`: one of the values of each
-/// that is given.
+/// Whether addresses meet the filters `subnet_id=…`, `ip_address=…` and `ip_address_substr=…`. Of each filter that is
+/// given, one value has to fit.
 pub(crate) fn meet(fixed_ips: &[FixedIp], filters: &[String]) -> bool {
     let matches = |fixed: &FixedIp, filter: &str| match filter.split_once('=') {
         Some(("subnet_id", id)) => id.parse() == Ok(fixed.subnet_id),

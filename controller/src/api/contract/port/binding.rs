@@ -1,15 +1,16 @@
-//! Where a port is and whether it works, as far as the API tells.
+//! Where a port is and whether it works, as the API shows it.
 
 use crate::api::contract::python;
 use crate::api::contract::values::Invalid;
-use crate::api::contract::view::View;
+use crate::api::contract::view::ResourceView;
 use serde::Serialize;
 use serde_json::{Value, json};
 use sextant_model::{ChassisId, Port};
 
-/// `ACTIVE` once the switch has confirmed the port's flows. A router's port on a network is everywhere, and there whether the
-/// router is up or not; its gateway is there while a hypervisor has it that is there itself. No port is that is administratively down.
-pub(super) fn status(port: &Port, view: View<'_>) -> &'static str {
+/// `ACTIVE` once the switch has confirmed the port's flows. A router's port on a network is everywhere, whether the
+/// router is up or not. Its gateway port is active while a connected hypervisor has the gateway. A port that is
+/// administratively down never is.
+pub(super) fn status(port: &Port, view: ResourceView<'_>) -> &'static str {
     let present = if let Some(router) = port.gateway_of() {
         let host = view.facts.gateways().get(&router);
         host.is_some_and(|(host, _)| !view.facts.gone().contains(host))
@@ -24,35 +25,35 @@ pub(super) fn status(port: &Port, view: View<'_>) -> &'static str {
     }
 }
 
-/// The hypervisor where a port is: where its interface is bound, or for a gateway's, the one that has the gateway.
-fn place<'a>(port: &Port, view: View<'a>) -> Option<&'a ChassisId> {
+/// The hypervisor of a port: where its interface is bound or, for a gateway port, where the gateway is.
+fn place<'a>(port: &Port, view: ResourceView<'a>) -> Option<&'a ChassisId> {
     match port.gateway_of() {
         Some(router) => view.facts.gateways().get(&router).map(|(host, _)| host),
         None => view.facts.binding(port.id).map(|binding| &binding.chassis),
     }
 }
 
-/// `binding:host_id`: where its interface is; until there is one, where Nova says that it will be.
-pub(super) fn host<'a>(port: &'a Port, view: View<'a>) -> &'a str {
+/// `binding:host_id`: where its interface is or, before there is one, where Nova will plug it.
+pub(super) fn host<'a>(port: &'a Port, view: ResourceView<'a>) -> &'a str {
     match port.host_id.as_str() {
         "" => place(port, view).map_or("", ChassisId::as_str),
         named => named,
     }
 }
 
-fn is_bound(port: &Port, view: View<'_>) -> bool {
+fn is_bound(port: &Port, view: ResourceView<'_>) -> bool {
     !port.host_id.is_empty() || place(port, view).is_some()
 }
 
-pub(super) fn vif_type(port: &Port, view: View<'_>) -> &'static str {
+pub(super) fn vif_type(port: &Port, view: ResourceView<'_>) -> &'static str {
     match is_bound(port, view) {
         true => "ovs",
         false => "unbound",
     }
 }
 
-/// What Nova needs to know to plug an interface in; nothing of a port that is bound nowhere.
-pub(super) fn vif_details(port: &Port, view: View<'_>) -> VifDetails {
+/// What Nova needs to plug an interface in. Empty for a port that is not bound.
+pub(super) fn vif_details(port: &Port, view: ResourceView<'_>) -> VifDetails {
     match is_bound(port, view) {
         true => OVS,
         false => VifDetails::default(),
@@ -79,9 +80,9 @@ const OVS: VifDetails = VifDetails {
     ovs_hybrid_plug: Some(false),
 };
 
-/// Anything at all in an object, which others keep with the port; null is an empty one.
+/// An object with any content, which others keep with the port. Null is an empty one.
 pub(super) fn profile(value: &Value) -> Result<String, Invalid> {
-    /// What Neutron's database has room for, in octets.
+    /// The room in Neutron's database, in octets.
     const LONGEST: usize = 4095;
     match value {
         Value::Null => Ok(String::new()),

@@ -1,4 +1,4 @@
-//! Attributes of a port that concern nothing but the port.
+//! Attributes that concern only the port itself.
 
 use super::{PortPatch, dhcp_options};
 use crate::api::contract::error::ApiError;
@@ -10,7 +10,7 @@ use sextant_model::{AddressPair, Port, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OW
 /// Neutron's `max_allowed_address_pair`.
 const MOST_PAIRS: usize = 10;
 
-/// Takes over what a request says, besides what is stored as it is given.
+/// Applies a request's attributes, except those that are stored without further code.
 pub(super) fn change(port: &mut Port, patch: &PortPatch) -> Result<(), ApiError> {
     change_device(port, patch)?;
     if let Some(pairs) = &patch.allowed_address_pairs {
@@ -20,7 +20,7 @@ pub(super) fn change(port: &mut Port, patch: &PortPatch) -> Result<(), ApiError>
     dhcp_options::change(port, patch.extra_dhcp_opts.as_deref().unwrap_or_default())
 }
 
-/// The owner of a router's port is set through the router only.
+/// Only a router may change the owner of its port.
 fn change_device(port: &mut Port, patch: &PortPatch) -> Result<(), ApiError> {
     let device = patch.device_id.as_ref().unwrap_or(&port.device_id).clone();
     let owner = patch
@@ -96,7 +96,7 @@ fn refuse_pairs(pairs: &[AddressPair], port: &Port) -> Result<(), ApiError> {
     }
 }
 
-/// Address pairs with the MAC that they mean, and a single address without a prefix length.
+/// Address pairs, each with its MAC. A single address is shown without a prefix length.
 pub(super) fn shown_pairs(port: &Port) -> Vec<Value> {
     let shown = |pair: &AddressPair| {
         let mac = pair.mac_address.unwrap_or(port.mac_address);

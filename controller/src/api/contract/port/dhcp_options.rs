@@ -12,10 +12,10 @@ use sextant_model::{DhcpOption, IpVersion, Port};
 
 /// The longest name, in characters (neutron-lib's `DHCP_OPT_NAME_MAX_LEN`).
 const LONGEST_NAME: usize = 64;
-/// What may be empty, which says that the option is not to be sent at all (neutron-lib's `VALID_BLANK_EXTRA_DHCP_OPTS`).
+/// Options that may be empty, which suppresses them (neutron-lib's `VALID_BLANK_EXTRA_DHCP_OPTS`).
 const BLANK: [&str; 2] = ["router", "classless-static-route"];
 
-/// What a request says about an option; without a value it is to go.
+/// A request about an option. Without a value the option is removed.
 #[derive(Clone, Debug)]
 pub(crate) struct PatchedOption {
     name: String,
@@ -23,8 +23,8 @@ pub(crate) struct PatchedOption {
     ip_version: IpVersion,
 }
 
-/// Takes over what a request says: options that it does not name stay, so the total is limited as well. A port that has more
-/// already can keep and replace them.
+/// Applies a request. Options that it does not name stay, so their total is limited as well. A port that already has
+/// more can keep and replace them.
 pub(super) fn change(port: &mut Port, options: &[PatchedOption]) -> Result<(), ApiError> {
     let before = port.extra_dhcp_opts.len();
     for option in options {

@@ -1,7 +1,7 @@
 //! The security groups of a port.
 //!
-//! A guest's port is under those asked for when it is made, or else under its project's default group. A port without port
-//! security is under none, nor is one of the network itself: a router's, a DHCP server's.
+//! A port without port security has no groups. A port of the network itself, a router's or a DHCP server's, has none
+//! either.
 
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
@@ -50,7 +50,7 @@ pub(super) fn assign(
     )
 }
 
-/// Puts a port that has changed in other ways already under the groups asked for.
+/// Puts a port under the requested groups. Other changes of the port are already applied.
 pub(super) fn change(
     draft: &mut Draft,
     port: &mut Port,
@@ -101,7 +101,7 @@ fn put_under(draft: &mut Draft, port: &mut Port, groups: Groups) -> Result<(), A
     Ok(())
 }
 
-/// Connections of a port are tracked or they are not.
+/// A port's connections are all tracked, or none are.
 fn refuse_mixture(intent: &Intent, groups: &Groups) -> Result<(), ApiError> {
     let groups = groups
         .iter()

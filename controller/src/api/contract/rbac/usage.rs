@@ -1,4 +1,4 @@
-//! Who depends on an access policy: it stays while somebody does.
+//! Who depends on an access policy. The policy stays while somebody does.
 
 use super::parts;
 use crate::api::contract::draft::Draft;
@@ -53,7 +53,7 @@ fn in_use(policy: &RbacPolicy, details: &str) -> ApiError {
     )
 }
 
-/// Whoever may use a pool must be able to use the address scope that it is in, which somebody else may take away meanwhile.
+/// Whoever may use a pool must be able to use its address scope. Another writer may take that away meanwhile.
 pub(super) fn refuse_without_scope(
     draft: &mut Draft,
     object: RbacObject,
@@ -77,7 +77,7 @@ pub(super) fn refuse_without_scope(
     )))
 }
 
-/// A network that is to be shared no longer.
+/// A network that is not to be shared any more.
 pub(super) fn multiple_tenants(intent: &Intent, object: RbacObject) -> ApiError {
     let name = match object {
         RbacObject::Network(id) => intent

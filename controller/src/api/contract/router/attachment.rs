@@ -1,4 +1,4 @@
-//! What can be attached to a router: which subnets, which ports, and beside which others.
+//! What can be attached to a router: subnets and ports, next to those already attached.
 
 use crate::api::contract::error::ApiError;
 use crate::api::contract::ipam;
@@ -97,7 +97,7 @@ fn refuse_externally_advertised(subnet: &Subnet) -> Result<(), ApiError> {
     )))
 }
 
-/// Of the prefixes around a router none is within another: those of its interfaces, and all of its external network.
+/// Refuses prefixes around a router that overlap: those of its interfaces, and all of its external network.
 pub(super) fn refuse_overlap(
     intent: &Intent,
     router: &Router,
@@ -111,7 +111,7 @@ pub(super) fn refuse_overlap(
     Ok(())
 }
 
-/// Whether a subnet of which a port of the router has got an address can be among those around the router.
+/// Whether the router may join a subnet where its port has an address.
 pub(super) fn check_added(
     intent: &Intent,
     router: &Router,
@@ -136,7 +136,7 @@ pub(super) fn check_added(
     refuse_prefix(intent, router, subnet)
 }
 
-/// Whether one of the subnets around a router can have the prefix that it has here, beside the others.
+/// Whether a subnet around a router can have its prefix in this draft, next to the others.
 pub(crate) fn refuse_prefix(
     intent: &Intent,
     router: &Router,

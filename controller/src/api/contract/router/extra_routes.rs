@@ -1,6 +1,6 @@
 //! Routes of a router by way of its neighbours: `routes`, `add_extraroutes` and `remove_extraroutes`.
 
-use crate::api::contract::action::{Action, Answer};
+use crate::api::contract::action::{Action, ActionAnswer};
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::host_routes::host_routes;
@@ -16,10 +16,10 @@ use std::sync::Arc;
 /// Neutron's `max_routes`.
 const MOST: usize = 30;
 
-/// `add_extraroutes`: these besides those that there are.
+/// `add_extraroutes`: the present routes and these.
 pub(crate) struct AddExtraRoutes(Vec<HostRoute>);
 
-/// `remove_extraroutes`: those that there are but for these.
+/// `remove_extraroutes`: the present routes without these.
 pub(crate) struct RemoveExtraRoutes(Vec<HostRoute>);
 
 impl Action for AddExtraRoutes {
@@ -30,7 +30,7 @@ impl Action for AddExtraRoutes {
         named(body).map(Self)
     }
 
-    fn act(&self, draft: &mut Draft, router: &Router) -> Result<Answer, ApiError> {
+    fn act(&self, draft: &mut Draft, router: &Router) -> Result<ActionAnswer, ApiError> {
         let mut routes = router.routes.clone();
         let new = self.0.iter().filter(|route| !router.routes.contains(route));
         routes.extend(new);
@@ -46,7 +46,7 @@ impl Action for RemoveExtraRoutes {
         named(body).map(Self)
     }
 
-    fn act(&self, draft: &mut Draft, router: &Router) -> Result<Answer, ApiError> {
+    fn act(&self, draft: &mut Draft, router: &Router) -> Result<ActionAnswer, ApiError> {
         let mut routes = router.routes.clone();
         routes.retain(|route| !self.0.contains(route));
         change(draft, router, routes)
@@ -60,7 +60,11 @@ fn named(body: Map<String, Value>) -> Result<Vec<HostRoute>, ApiError> {
     host_routes(routes).map_err(|invalid| invalid.of("routes"))
 }
 
-fn change(draft: &mut Draft, router: &Router, routes: Vec<HostRoute>) -> Result<Answer, ApiError> {
+fn change(
+    draft: &mut Draft,
+    router: &Router,
+    routes: Vec<HostRoute>,
+) -> Result<ActionAnswer, ApiError> {
     let mut router = Router {
         routes,
         ..router.clone()
@@ -68,10 +72,10 @@ fn change(draft: &mut Draft, router: &Router, routes: Vec<HostRoute>) -> Result<
     check(&draft.intent, &router)?;
     draft.revise(&mut router.meta);
     draft.put(Object::Router(Arc::new(router)));
-    Ok(Answer::Resource)
+    Ok(ActionAnswer::Resource)
 }
 
-/// Whether the router can have its routes: each next hop is a neighbour, and not the router itself.
+/// Checks that each next hop of the router's routes is a neighbour, and not the router itself.
 pub(super) fn check(intent: &Intent, router: &Router) -> Result<(), ApiError> {
     if router.routes.len() > MOST {
         let id = router.id;
@@ -90,7 +94,7 @@ pub(super) fn check(intent: &Intent, router: &Router) -> Result<(), ApiError> {
     }
 }
 
-/// A router's own addresses, and the prefixes that they are of.
+/// A router's own addresses, and their prefixes.
 struct Surroundings {
     prefixes: Vec<IpNet>,
     own: Vec<IpAddr>,
@@ -134,7 +138,7 @@ fn invalid(routes: &[HostRoute], reason: &str) -> ApiError {
     )
 }
 
-/// A subnet stays with the router while a route's next hop is on it.
+/// Refuses to remove a subnet from the router while a route's next hop is on it.
 pub(super) fn refuse_needed(
     intent: &Intent,
     router: &Router,

@@ -1,7 +1,7 @@
-//! The way out of a router: `external_gateway_info`.
+//! The way of a router out of the cloud: `external_gateway_info`.
 //!
-//! The router says which external network, and whether IPv4 is translated. Its port there has the addresses: those asked
-//! for, else one of each IP version, else those that it has by itself, as a guest would.
+//! The router stores the external network, and whether IPv4 is translated. Its port there has the addresses: the
+//! requested ones, else one of each IP version, else those that it gets by itself like a guest.
 
 use super::attachment::{refuse_overlap, refused};
 use crate::api::contract::draft::Draft;
@@ -20,9 +20,9 @@ use std::sync::Arc;
 /// What a request says about the gateway.
 #[derive(Clone, Debug)]
 pub(crate) enum PatchedGateway {
-    /// There is to be none.
+    /// No gateway.
     Cleared,
-    /// This one, with these addresses if there are any.
+    /// This gateway, with these addresses if there are any.
     Set(ExternalGateway, Vec<ListedIp>),
 }
 
@@ -103,7 +103,7 @@ pub(super) fn remove(draft: &mut Draft, router: &Router) {
     port.iter().for_each(|port| placement::remove(draft, port));
 }
 
-/// Counts a change of the router of which a port is the gateway: its addresses are the router's as well.
+/// Counts a change of the router that has a port as its gateway, since the port's addresses are the router's, too.
 pub(crate) fn revise(draft: &mut Draft, port: &Port) {
     let router = port
         .gateway_of()
@@ -122,7 +122,7 @@ fn external_network(intent: &Intent, id: NetworkId) -> Result<Arc<Network>, ApiE
     }
 }
 
-/// The gateways of the external network's subnets are the routers beyond.
+/// Refuses gateway addresses of the external network's subnets, since the routers outside have them.
 fn refuse_upstream_addresses(
     intent: &Intent,
     network: &Network,
@@ -141,7 +141,7 @@ fn refuse_upstream_addresses(
     }
 }
 
-/// The same for a gateway's port whose addresses are wanted through the port itself.
+/// The same when the addresses are requested through the gateway port itself.
 pub(super) fn refuse_upstream(
     intent: &Intent,
     port: &Port,
@@ -165,7 +165,8 @@ fn readdress(draft: &mut Draft, port: &Port, addresses: &[ListedIp]) -> Result<(
     placement::place(draft, port, WantedAddresses::Listed(addresses.to_vec()))
 }
 
-/// The port on the external network. It has no project: whoever owns the router does not own what is outside.
+/// Makes the port on the external network. It has no project, since the router's owner does not own the external
+/// network.
 fn make(
     draft: &mut Draft,
     router: &Router,

@@ -1,12 +1,11 @@
 //! Interfaces of routers: `add_router_interface` and `remove_router_interface`.
 //!
-//! All IPv6 subnets of a network share one port of a router, so that hosts see one router there with all prefixes; an IPv4
-//! subnet has a port of its own. Every change stores the router again, so that of two that are made at the same time the
-//! second looks again whether its subnet overlaps.
+//! All IPv6 subnets of a network share one port of a router. So hosts see one router with all prefixes. Each IPv4
+//! subnet has a port of its own.
 
 use super::attachment::{check_port, checked_gateway, refused, shared_port, subnets_of};
 use super::extra_routes::refuse_needed;
-use crate::api::contract::action::{Action, Answer};
+use crate::api::contract::action::{Action, ActionAnswer};
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::kind::Kind;
@@ -34,7 +33,7 @@ impl Action for AddRouterInterface {
         NamedInterface::read(&body).map(Self)
     }
 
-    fn act(&self, draft: &mut Draft, router: &Router) -> Result<Answer, ApiError> {
+    fn act(&self, draft: &mut Draft, router: &Router) -> Result<ActionAnswer, ApiError> {
         let changed = match (self.0.subnet, self.0.port) {
             (Some(_), Some(_)) => return Err(refused("Cannot specify both subnet-id and port-id")),
             (Some(subnet), None) => add_subnet(draft, router, subnet)?,
@@ -53,7 +52,7 @@ impl Action for RemoveRouterInterface {
         NamedInterface::read(&body).map(Self)
     }
 
-    fn act(&self, draft: &mut Draft, router: &Router) -> Result<Answer, ApiError> {
+    fn act(&self, draft: &mut Draft, router: &Router) -> Result<ActionAnswer, ApiError> {
         let changed = match (self.0.port, self.0.subnet) {
             (Some(port), subnet) => remove_port(draft, router, port, subnet)?,
             (None, Some(subnet)) => remove_subnet(draft, router, subnet)?,
@@ -95,16 +94,16 @@ fn no_uuid(value: &Value) -> ApiError {
     refused(format!("'{}' is not a valid UUID", python::text(value)))
 }
 
-/// An interface that has come, changed or gone.
+/// An interface that was added, changed or removed.
 struct ChangedInterface {
     port: Arc<Port>,
     subnets: Vec<SubnetId>,
 }
 
 impl ChangedInterface {
-    fn answer(&self, router: &Router) -> Answer {
+    fn answer(&self, router: &Router) -> ActionAnswer {
         let ids: Vec<String> = self.subnets.iter().map(ToString::to_string).collect();
-        Answer::Value(json!({
+        ActionAnswer::Value(json!({
             "id": router.id.to_string(),
             "tenant_id": router.meta.project_id,
             "port_id": self.port.id.to_string(),
@@ -156,7 +155,7 @@ fn port_for(draft: &mut Draft, router: &Router, subnet: &Subnet) -> Result<Port,
     }
 }
 
-/// Makes a port that exists the router's, with the addresses that it has.
+/// Makes an existing port the router's. It keeps its addresses.
 fn add_port(draft: &mut Draft, router: &Router, id: PortId) -> Result<ChangedInterface, ApiError> {
     let port = Port::get(&draft.intent, id)?;
     let subnets = subnets_of(&draft.intent, &port);
@@ -180,7 +179,7 @@ fn add_port(draft: &mut Draft, router: &Router, id: PortId) -> Result<ChangedInt
     })
 }
 
-/// Takes the subnet's address from the router, and the port with its last one.
+/// Removes the subnet's address from the router, and the port with its last address.
 fn remove_subnet(
     draft: &mut Draft,
     router: &Router,
@@ -252,7 +251,7 @@ fn remove_port(
     Ok(ChangedInterface { port, subnets })
 }
 
-/// Stores the router again; Neutron counts a change of it when a port comes or goes, not when one changes.
+/// Stores the router again. Neutron counts a change when a port comes or goes, not when a port changes.
 fn put_router(draft: &mut Draft, router: &Router, revised: bool) {
     match revised {
         true => router.store_revised(draft),

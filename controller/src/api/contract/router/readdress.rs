@@ -1,8 +1,8 @@
-//! Other addresses for a port that is a router's already.
+//! Changes the addresses of a router's port.
 //!
-//! As with Neutron, IPv6 addresses of an interface can change, IPv4 ones cannot: floating IPs would rest on them there. What
-//! Neutron leaves unchecked is checked here: prefixes around a router do not overlap, its routes keep their next hops, and
-//! an address is left.
+//! As in Neutron, IPv6 addresses of an interface can change, IPv4 ones cannot: in Neutron, floating IPs depend on them.
+//! Neutron leaves some things unchecked that are checked here. Prefixes around a router do not overlap, its routes keep
+//! their next hops, and one address is left.
 
 use super::{attachment, extra_routes, gateway};
 use crate::api::contract::draft::Draft;
@@ -14,7 +14,7 @@ use sextant_model::{FixedIp, Port, Router, RouterId, SubnetId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Gives a router's port the addresses that are wanted, and stores it.
+/// Gives a router's port these addresses, and stores it.
 pub(crate) fn port(draft: &mut Draft, port: Port, wanted: WantedAddresses) -> Result<(), ApiError> {
     let (id, before) = (port.id, port.fixed_ips.clone());
     let of_gateway = port.gateway_of();
@@ -61,7 +61,7 @@ fn of_interface(
         attachment::check_added(&draft.intent, router, port, *subnet)?;
     }
     extra_routes::check(&draft.intent, router)?;
-    // Whoever attaches something to the router at the same time looks again.
+    // A writer that attaches something to the router at the same time checks again.
     router.store_again(draft);
     Ok(())
 }

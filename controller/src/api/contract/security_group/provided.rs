@@ -1,24 +1,24 @@
-//! What is there without being asked for: every project's default group, and the rules that groups begin with.
+//! What exists without a request: every project's default group, and the first rules of new groups.
 
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::quota;
-use crate::api::contract::resource::Plan;
+use crate::api::contract::resource::WritePlan;
 use sextant_model::{
     Claim, Counted, Intent, Object, SecurityGroup, SecurityGroupId, SecurityGroupRule,
 };
 use std::sync::Arc;
 
 /// Makes the project's default group, if it does not have it yet.
-pub(super) fn missing_default(intent: &Intent, project: &str) -> Option<Plan> {
+pub(super) fn missing_default(intent: &Intent, project: &str) -> Option<WritePlan> {
     match intent.default_group_of(project) {
         Some(_) => None,
         None => Some(|draft, project| default_of(draft, project).map(drop)),
     }
 }
 
-/// The project's default group, made on first need. The claim sees to it that of many who need it at the same time one
-/// makes it. It is there whatever the project's quota of groups, as with Neutron, but its rules need room.
+/// The project's default group, made when it is first needed. A claim guarantees that only one of many simultaneous
+/// writers makes it. It exists whatever the project's quota of groups is, as in Neutron, but its rules need room.
 pub(crate) fn default_of(draft: &mut Draft, project: &str) -> Result<SecurityGroupId, ApiError> {
     if let Some(group) = draft.intent.default_group_of(project) {
         return Ok(group);
@@ -34,7 +34,7 @@ pub(crate) fn default_of(draft: &mut Draft, project: &str) -> Result<SecurityGro
     Ok(id)
 }
 
-/// Stores a new group with the rules that it begins with, which the project must be allowed to have.
+/// Stores a new group with its first rules, if the project's quota has room for these.
 pub(super) fn put_with_rules(
     draft: &mut Draft,
     group: SecurityGroup,

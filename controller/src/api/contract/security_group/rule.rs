@@ -7,12 +7,12 @@ use crate::api::contract::attributes::{attributes, fixed, read_only, required};
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::kind::Kind;
-use crate::api::contract::resource::{Plan, Resource, show};
+use crate::api::contract::resource::{Resource, WritePlan, show};
 use crate::api::contract::security_group::provided;
 use crate::api::contract::shown::{Fields, Shown};
 use crate::api::contract::ties::Ties;
 use crate::api::contract::values;
-use crate::api::contract::view::View;
+use crate::api::contract::view::ResourceView;
 use ipnet::IpNet;
 use serde_json::Value;
 use sextant_model::{
@@ -41,7 +41,7 @@ impl Resource for SecurityGroupRule {
     type Patch = SecurityGroupRulePatch;
     const WITHOUT: &'static [&'static str] = &["name", "tags"];
 
-    fn before_list(intent: &Intent, project: &str) -> Option<Plan> {
+    fn before_list(intent: &Intent, project: &str) -> Option<WritePlan> {
         provided::missing_default(intent, project)
     }
 
@@ -49,7 +49,7 @@ impl Resource for SecurityGroupRule {
         Ties::Within(RbacObject::SecurityGroup(self.security_group_id))
     }
 
-    /// What names no group is for the resource to refuse.
+    /// A rule without a group is refused later, by the resource itself.
     fn ties_asked(patch: &SecurityGroupRulePatch) -> Result<Ties, ApiError> {
         let group = patch.security_group_id()?.parse();
         let group = SecurityGroupId(group.unwrap_or_default());
@@ -136,8 +136,8 @@ fn revise_group(draft: &mut Draft, group: SecurityGroupId) {
     }
 }
 
-/// A rule as it is shown within its group, where Neutron shows tags, though a rule cannot have any.
-pub(super) fn within_group(rule: &SecurityGroupRule, view: View<'_>) -> Value {
+/// A rule as shown within its group. Neutron shows tags there, though a rule cannot have any.
+pub(super) fn within_group(rule: &SecurityGroupRule, view: ResourceView<'_>) -> Value {
     let values = Shown::values(Fields::All, |shown| {
         show(rule, view, shown);
         shown.put("tags", [(); 0]);

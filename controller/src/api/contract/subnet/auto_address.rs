@@ -1,6 +1,5 @@
-//! Addresses that ports have by themselves: on a subnet whose hosts form their addresses from the advertised prefix,
-//! every port of the network but those of routers has its EUI-64 address from the moment that the subnet exists, and
-//! loses it with the subnet. Both happen in the commit that makes or removes the subnet.
+//! Addresses that ports get by themselves. On some subnets hosts form their addresses from the advertised prefix. There
+//! every port of the network, except routers' ports, has its EUI-64 address for as long as the subnet exists.
 
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;

@@ -1,8 +1,8 @@
-//! Addresses for ports that were there before the subnet, where hosts do not form their own.
+//! Addresses of a new subnet for ports that existed before it, where hosts do not form their own.
 //!
-//! A router's gateway gets an address of a subnet that is added to its external network, when it has none of that kind
-//! yet. Guests get one when the configuration says so (`address_existing_ports`): Neutron leaves them without
-//! (<https://bugs.launchpad.net/neutron/+bug/1719806>). When the subnet has no more free addresses the rest stay without.
+//! A router's gateway gets an address of a new subnet of its external network, if it has none of that IP version yet.
+//! Guests get one if the configuration says so (`address_existing_ports`). Neutron gives them none
+//! (<https://bugs.launchpad.net/neutron/+bug/1719806>). If the subnet has too few free addresses, some ports get none.
 
 use crate::api::contract::draft::Draft;
 use crate::api::contract::placement::{self, addresses};
@@ -10,7 +10,7 @@ use crate::api::contract::router::gateway;
 use sextant_model::{Intent, Mark, Network, Port, Subnet};
 use std::sync::Arc;
 
-/// Gives the ports of the network an address on a new subnet, as far as there are any.
+/// Gives the network's ports an address of a new subnet, while there are free ones.
 pub(super) fn give(draft: &mut Draft, network: &Network, subnet: &Arc<Subnet>) {
     let to_guests = draft.intent.settings.address_existing_ports;
     if subnet.is_auto_address() || !(network.external || to_guests) {
@@ -39,7 +39,7 @@ fn waiting(intent: &Intent, subnet: &Subnet, to_guests: bool) -> Vec<Arc<Port>> 
     ports.filter(waits).cloned().collect()
 }
 
-/// Whether a port has an address of the same IP version that it has not by itself.
+/// Whether a port has an address of the same IP version that it did not get by itself.
 fn has_one_like(intent: &Intent, port: &Port, subnet: &Subnet) -> bool {
     let ipv4 = subnet.cidr.network().is_ipv4();
     port.fixed_ips.iter().any(|fixed| {

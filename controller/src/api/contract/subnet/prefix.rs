@@ -1,4 +1,4 @@
-//! Which prefix a new subnet has: the one that is named, or one of a pool.
+//! The prefix of a new subnet: a named one, or one from a pool.
 
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
@@ -17,24 +17,24 @@ use sextant_model::{
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// The name that stands for a prefix delegated by the upstream router.
+/// The `subnetpool_id` for a prefix delegated by the upstream router.
 const DELEGATION: &str = "prefix_delegation";
 
-/// A prefix, and the gateway unless another is named.
+/// A prefix, and the gateway if the request names none.
 pub(super) struct Prefix {
     pub(super) cidr: IpNet,
     pub(super) source: PrefixSource,
     pub(super) gateway: IpAddr,
 }
 
-/// What `subnetpool_id` can name.
+/// The values of `subnetpool_id`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum NamedPool {
     Pool(SubnetPoolId),
     Delegation,
 }
 
-/// Where the prefix is to come from.
+/// Where the prefix comes from.
 enum Source {
     Given,
     Pool(Arc<SubnetPool>),
@@ -70,7 +70,7 @@ impl SubnetPatch {
         self.cidr.flatten()
     }
 
-    /// A prefix cannot be both named and delegated: the one that is named counts, as with Neutron.
+    /// A prefix cannot be both named and delegated. As in Neutron, the named one counts.
     fn delegated(&self) -> Source {
         match self.named_prefix() {
             Some(_) => Source::Given,
@@ -85,12 +85,12 @@ pub(crate) fn default_pool(intent: &Intent, ip_version: IpVersion) -> Option<&Ar
     pools.find(|pool| pool.is_default && pool.ip_version() == ip_version)
 }
 
-/// There is no default pool, as far as the caller sees.
+/// The error that the caller sees no default pool.
 pub(crate) fn no_default(ip_version: IpVersion) -> ApiError {
     refused(format!("No default subnetpool found for {ip_version}"))
 }
 
-/// The prefix that a request asks for. One of a pool is the subnet's from then on.
+/// The prefix that a request asks for. A prefix from a pool is taken from it.
 pub(super) fn take(
     draft: &mut Draft,
     patch: &SubnetPatch,
@@ -160,7 +160,7 @@ pub(super) fn named_pool(value: &Value) -> Result<NamedPool, Invalid> {
     }
 }
 
-/// Allocation pools are of a prefix that is known.
+/// Allocation pools need a known prefix.
 fn refuse_pools(patch: &SubnetPatch) -> Result<(), ApiError> {
     match &patch.allocation_pools {
         Some(Some(_)) => Err(refused(
@@ -170,7 +170,7 @@ fn refuse_pools(patch: &SubnetPatch) -> Result<(), ApiError> {
     }
 }
 
-/// Hosts follow a prefix that changes when they form their addresses themselves.
+/// A delegated prefix may change, so hosts have to form their addresses themselves.
 fn check_delegation(patch: &SubnetPatch, ip_version: IpVersion) -> Result<(), ApiError> {
     if ip_version != IpVersion::V6 {
         return Err(refused(
@@ -190,8 +190,8 @@ fn check_delegation(patch: &SubnetPatch, ip_version: IpVersion) -> Result<(), Ap
     Ok(())
 }
 
-/// The subnets of a network in one address family have their prefixes all from the same pool, or all from none; where
-/// the pools are of an address scope, all from pools of that scope.
+/// The subnets of a network in one IP version take their prefixes from one pool, or all without a pool. If the pools
+/// have an address scope, all are of that scope.
 fn refuse_mixed_sources(
     draft: &mut Draft,
     network: NetworkId,
@@ -222,7 +222,7 @@ fn refuse_mixed_sources(
     }
 }
 
-/// The pools of a network's subnets must not change their scopes meanwhile.
+/// Requires that the pools of the network's subnets do not change their scopes meanwhile.
 fn rely_on_pools(draft: &mut Draft, network: NetworkId) {
     let pool = |source| match source {
         PrefixSource::Pool(id) => Some(Key::Object(ObjectKey::SubnetPool(id))),
@@ -235,7 +235,7 @@ fn rely_on_pools(draft: &mut Draft, network: NetworkId) {
     pools.into_iter().for_each(|pool| draft.relies_on(pool));
 }
 
-/// The scope of the pool that a prefix is from; none if it is named.
+/// The scope of the pool that a prefix is from. `None` for a named prefix.
 fn scope_of(draft: &Draft, source: PrefixSource) -> Option<Option<AddressScopeId>> {
     match source {
         PrefixSource::Given => None,

@@ -1,9 +1,7 @@
-//! Another prefix for a subnet whose prefix is delegated.
+//! Gives a subnet another delegated prefix.
 //!
-//! The subnet, its gateway and pools, and the addresses that ports have of it change in one commit. Guests get their EUI-64
-//! addresses in the new prefix, and the router that has the gateway's address the new gateway's; every other address keeps
-//! its last 64 bits, as far as nobody else gets it. The network and the routers around are stored again, so that of two
-//! writes at the same time that make prefixes overlap the second looks again.
+//! Guests get their EUI-64 addresses in the new prefix. The router with the gateway's address gets the new gateway's.
+//! Every other address keeps its last 64 bits, unless another port gets that address.
 
 mod places;
 
@@ -22,8 +20,8 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Gives a subnet whose prefix is delegated this one, of 64 bits, and returns the one that it had. Nothing happens where it
-/// has that prefix already, or is gone.
+/// Gives a subnet this delegated prefix, of 64 bits, and returns the old one. Does nothing if it has the prefix
+/// already, or is gone.
 pub(crate) fn renumber(
     draft: &mut Draft,
     id: SubnetId,
@@ -54,7 +52,7 @@ fn prefix_of(subnet: &Subnet) -> Option<Ipv6Net> {
     }
 }
 
-/// The subnet with another prefix: what was said of the one before, gateway and pools, is said of no other.
+/// The subnet with another prefix. The old prefix's gateway and pools do not apply to the new one.
 fn with_prefix(draft: &Draft, subnet: &Subnet, prefix: Ipv6Net) -> Subnet {
     let gateway = Some(IpAddr::V6(places::gateway(prefix)));
     let mut meta = subnet.meta.clone();
@@ -81,7 +79,7 @@ fn check(intent: &Intent, subnet: &Subnet) -> Result<(), ApiError> {
         .try_for_each(|router| attachment::refuse_prefix(intent, router, subnet))
 }
 
-/// The routers that have the subnet on one of their sides.
+/// The routers with the subnet on any of their sides.
 fn routers_around(intent: &Intent, subnet: &Subnet) -> Vec<Arc<Router>> {
     let on_subnet = intent
         .router_ports_of(subnet.network_id)
@@ -104,7 +102,7 @@ fn store_around(draft: &mut Draft, subnet: &Subnet) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Gives every port the addresses that take the place of those that it has of the subnet.
+/// Replaces every port's addresses of the subnet.
 fn readdress(draft: &mut Draft, before: &Subnet, after: &Subnet) -> Result<(), ApiError> {
     draft.relies_on(Mark::PortsOf(before.network_id));
     let of_subnet = |fixed: &FixedIp| fixed.subnet_id == before.id;

@@ -1,4 +1,4 @@
-//! What a subnet may be, in the order in which Neutron finds fault.
+//! Checks a subnet, in Neutron's order.
 
 use crate::api::contract::error::ApiError;
 use crate::api::contract::ipam;
@@ -83,7 +83,7 @@ pub(super) fn refuse_overlap<'a>(
     Ok(())
 }
 
-/// Such a prefix begins with the unspecified address, whatever its length.
+/// The unspecified address is no subnet, whatever the length.
 fn check_cidr(subnet: &Subnet) -> Check {
     match subnet.cidr {
         IpNet::V6(prefix) if prefix.network().is_unspecified() => {
@@ -168,7 +168,7 @@ fn exceeds(name: &str, what: &str, most: usize) -> String {
     )
 }
 
-/// The sixteen pairs of modes, and what either of them needs.
+/// The sixteen pairs of modes, and the conditions of each mode.
 fn check_modes(subnet: &Subnet) -> Check {
     let (ra, address) = (subnet.ipv6_ra_mode, subnet.ipv6_address_mode);
     let set = match (ra.is_some(), address.is_some()) {
@@ -250,7 +250,7 @@ fn check_given_pools(subnet: &Subnet) -> Check {
         }
     }
     let mut sorted: Vec<&AllocationPool> = pools.iter().collect();
-    // Stable, and so of two that begin alike the first stays first. Of pools in order, some neighbours overlap if any do.
+    // A stable sort keeps the order of pools that begin alike. In sorted pools, some neighbours overlap if any do.
     sorted.sort_by_key(|pool| pool.start);
     match sorted
         .windows(2)
@@ -269,7 +269,7 @@ fn check_given_pools(subnet: &Subnet) -> Check {
     }
 }
 
-/// As Neutron prints it: the start first.
+/// A pool as Neutron prints it, the start first.
 fn python_pool(pool: &Value) -> String {
     format!(
         "{{'start': {}, 'end': {}}}",
@@ -282,7 +282,7 @@ fn range(pool: &AllocationPool) -> String {
     format!("{}-{}", pool.start, pool.end)
 }
 
-/// A gateway that a router's port has cannot be changed under it.
+/// Refuses to change a gateway that a router's port has.
 fn refuse_used_gateway(before: &Subnet, intent: &Intent) -> Check {
     let has_gateway = |port: &&Arc<sextant_model::Port>| {
         let mut fixed = port.fixed_ips.iter();

@@ -1,7 +1,7 @@
-//! `add_prefixes` and `remove_prefixes`: changes to the prefixes of a pool, whatever they are by then.
+//! `add_prefixes` and `remove_prefixes`: changes relative to the pool's present prefixes.
 
 use super::{aggregated, prefixes, scope, subnets_of};
-use crate::api::contract::action::{Action, Answer};
+use crate::api::contract::action::{Action, ActionAnswer};
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::ipam::share_addresses;
@@ -10,10 +10,10 @@ use serde_json::{Map, Value, json};
 use sextant_model::{Intent, Object, SubnetPool};
 use std::sync::Arc;
 
-/// `add_prefixes`: these besides those that there are.
+/// `add_prefixes`: the present prefixes and these.
 pub(crate) struct AddPrefixes(Vec<IpNet>);
 
-/// `remove_prefixes`: those that there are but for these.
+/// `remove_prefixes`: the present prefixes without these.
 pub(crate) struct RemovePrefixes(Vec<IpNet>);
 
 impl Action for AddPrefixes {
@@ -24,7 +24,7 @@ impl Action for AddPrefixes {
         named(&body).map(Self)
     }
 
-    fn act(&self, draft: &mut Draft, pool: &SubnetPool) -> Result<Answer, ApiError> {
+    fn act(&self, draft: &mut Draft, pool: &SubnetPool) -> Result<ActionAnswer, ApiError> {
         change(draft, pool, self.prefixes(pool)?)
     }
 }
@@ -37,7 +37,7 @@ impl Action for RemovePrefixes {
         named(&body).map(Self)
     }
 
-    fn act(&self, draft: &mut Draft, pool: &SubnetPool) -> Result<Answer, ApiError> {
+    fn act(&self, draft: &mut Draft, pool: &SubnetPool) -> Result<ActionAnswer, ApiError> {
         let prefixes = self.prefixes(&draft.intent, pool)?;
         change(draft, pool, prefixes)
     }
@@ -95,7 +95,11 @@ fn named(body: &Map<String, Value>) -> Result<Vec<IpNet>, ApiError> {
     prefixes(given).map_err(|invalid| invalid.of("prefixes"))
 }
 
-fn change(draft: &mut Draft, pool: &SubnetPool, prefixes: Vec<IpNet>) -> Result<Answer, ApiError> {
+fn change(
+    draft: &mut Draft,
+    pool: &SubnetPool,
+    prefixes: Vec<IpNet>,
+) -> Result<ActionAnswer, ApiError> {
     if prefixes != pool.prefixes {
         let mut pool = SubnetPool {
             prefixes: prefixes.clone(),
@@ -105,7 +109,7 @@ fn change(draft: &mut Draft, pool: &SubnetPool, prefixes: Vec<IpNet>) -> Result<
         draft.revise(&mut pool.meta);
         draft.put(Object::SubnetPool(Arc::new(pool)));
     }
-    Ok(Answer::Value(json!({"prefixes": prefixes})))
+    Ok(ActionAnswer::Value(json!({"prefixes": prefixes})))
 }
 
 #[cfg(test)]

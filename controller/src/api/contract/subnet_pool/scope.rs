@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use sextant_model::{AddressScope, IpVersion, Key, ObjectKey, PrefixSource, SubnetPool};
 use std::sync::Arc;
 
-/// Checks the scope of a pool that is new or has changed, and that nobody changes the scope meanwhile.
+/// Checks a new or changed pool's scope, and requires that the scope does not change meanwhile.
 pub(super) fn check(draft: &mut Draft, pool: &SubnetPool) -> Result<(), ApiError> {
     let Some(id) = pool.address_scope_id else {
         return Ok(());
@@ -45,12 +45,12 @@ fn check_version(scope: &AddressScope, pool: &SubnetPool) -> Result<(), ApiError
 
 fn overlap(a: &SubnetPool, b: &SubnetPool) -> bool {
     let mut all: Vec<IpNet> = a.prefixes.iter().chain(&b.prefixes).copied().collect();
-    // A prefix comes right before those within it.
+    // In sorted order a prefix comes just before those within it.
     all.sort_unstable();
     all.windows(2).any(|pair| share_addresses(pair[0], pair[1]))
 }
 
-/// A pool takes its subnets with it when its scope changes: none may be on a network with subnets that stay.
+/// Refuses to change a pool's scope if a network would then have subnets in two scopes.
 pub(super) fn refuse_parting(draft: &mut Draft, pool: &SubnetPool) -> Result<(), ApiError> {
     let source = PrefixSource::Pool(pool.id);
     let networks: Vec<Key> = subnets_of(&draft.intent, pool)
@@ -72,7 +72,7 @@ pub(super) fn refuse_parting(draft: &mut Draft, pool: &SubnetPool) -> Result<(),
     Ok(())
 }
 
-/// Subnets of a network would be in different scopes.
+/// The error that subnets of a network would be in different scopes.
 pub(crate) fn mixed() -> ApiError {
     ApiError::bad(
         "NetworkAddressScopeAffinityError",

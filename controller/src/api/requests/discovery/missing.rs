@@ -1,7 +1,7 @@
-//! Resources that Neutron has and Sextant has not: what is asked for there is not a mistake of the caller, and the answer
-//! says what is missing.
+//! Resources that Neutron has and Sextant lacks. A request for one is no mistake of the caller, so the answer says what
+//! is missing.
 
-/// Where they are under `/v2.0/`, and the alias of the extension that they belong to.
+/// Their paths under `/v2.0/`, with the extensions that they belong to.
 const TOP: [(&str, &str); 36] = [
     ("address-groups", "address-group"),
     ("auto-allocated-topology", "auto-allocated-topology"),
@@ -44,7 +44,7 @@ const TOP: [(&str, &str); 36] = [
     ("evpn-instances", "evpn"),
 ];
 
-/// What is below one object of a resource that there is.
+/// Paths below an object of a resource that exists.
 const NESTED: [(&str, &str, &str); 12] = [
     ("agents", "dhcp-networks", "dhcp_agent_scheduler"),
     ("agents", "l3-routers", "l3_agent_scheduler"),
@@ -80,7 +80,7 @@ const NESTED: [(&str, &str, &str); 12] = [
     ("routers", "port_forwardings", "floating-ip-port-forwarding"),
 ];
 
-/// The alias of the extension that a path needs, if it is known and not here.
+/// The extension that a path needs, if it is known and Sextant lacks it.
 pub(super) fn extension(path: &str) -> Option<&'static str> {
     let mut segments = path.strip_prefix("/v2.0/")?.split('/');
     let first = segments.next()?;

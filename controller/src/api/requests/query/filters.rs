@@ -1,15 +1,15 @@
-//! Which resources of a list are wanted: those that meet its conditions, as far as the caller may read them.
+//! The resources of a list: those that meet its conditions and that the caller may read.
 
 use super::parse::{TAG_FILTERS, tags_hold};
 use super::shown_value;
 use crate::api::contract::attributes::Filter;
 use crate::api::contract::conditions::{Conditions, is};
 use crate::api::contract::resource::{AttributeOf, Resource};
-use crate::api::contract::view::View;
+use crate::api::contract::view::ResourceView;
 use sextant_model::Intent;
 use std::sync::Arc;
 
-/// Conditions, ready to be held against resources.
+/// Conditions, prepared for checking resources.
 pub(super) struct Filters<'q, R: Resource> {
     conditions: &'q Conditions,
     on_attributes: Vec<(&'static AttributeOf<R>, &'q [String])>,
@@ -33,7 +33,7 @@ impl<'q, R: Resource> Filters<'q, R> {
         }
     }
 
-    /// Those that can meet the conditions: all, or fewer where an attribute has an index. Sorted by id.
+    /// The resources that may meet the conditions, sorted by id: all, or fewer if an attribute has an index.
     pub(super) fn candidates(&self, intent: &Intent) -> Vec<Arc<R>> {
         let mut indexed = self
             .on_attributes
@@ -50,12 +50,12 @@ impl<'q, R: Resource> Filters<'q, R> {
     }
 
     /// Whether a resource is in the list.
-    pub(super) fn hold(&self, resource: &R, view: View<'_>) -> bool {
+    pub(super) fn hold(&self, resource: &R, view: ResourceView<'_>) -> bool {
         view.caller.may_read(view.intent, resource)
             && (self.conditions.is_empty() || self.conditions_hold(resource, view))
     }
 
-    fn conditions_hold(&self, resource: &R, view: View<'_>) -> bool {
+    fn conditions_hold(&self, resource: &R, view: ResourceView<'_>) -> bool {
         let mut on_tags = self.on_tags.iter();
         if !on_tags.all(|(name, values)| tags_hold(resource.meta(), name, values)) {
             return false;

@@ -1,4 +1,4 @@
-//! Parameters of lists: which are known, and when a value is what they say.
+//! The parameters of lists: which are known, and how they are parsed.
 
 use crate::api::contract::attributes::Filter;
 use crate::api::contract::conditions::Conditions;
@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 /// Conditions on tags.
 pub(super) const TAG_FILTERS: [&str; 4] = ["tags", "tags-any", "not-tags", "not-tags-any"];
 
-/// Parameters that are no conditions.
+/// Parameters that are not conditions.
 pub(super) const RESERVED: [&str; 6] = [
     "fields",
     "limit",
@@ -22,9 +22,9 @@ pub(super) const RESERVED: [&str; 6] = [
     "sort_dir",
 ];
 
-/// How a list is sorted by an attribute.
+/// The order of an attribute in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Direction {
+pub(super) enum SortDirection {
     Ascending,
     Descending,
 }
@@ -59,16 +59,16 @@ pub(super) fn conditions<R: Resource>(given: &[(String, String)]) -> Result<Cond
     }
 }
 
-/// The attribute of this name, if requests know one.
+/// The attribute of this name, if requests know it.
 fn attribute_of<R: Resource>(name: &str) -> Option<&'static AttributeOf<R>> {
     R::attributes().find(|attribute| attribute.is_known_as(name))
 }
 
-/// By which attributes a list is sorted, and how.
+/// The attributes that a list is sorted by.
 pub(super) fn order<R: Resource>(
     keys: &[String],
     directions: &[String],
-) -> Result<Vec<(&'static AttributeOf<R>, Direction)>, ApiError> {
+) -> Result<Vec<(&'static AttributeOf<R>, SortDirection)>, ApiError> {
     let mut attributes = Vec::new();
     for key in keys {
         let unknown = || {
@@ -94,10 +94,10 @@ pub(super) fn order<R: Resource>(
         .collect()
 }
 
-pub(super) fn direction(word: &str) -> Result<Direction, ApiError> {
+pub(super) fn direction(word: &str) -> Result<SortDirection, ApiError> {
     match word {
-        "asc" => Ok(Direction::Ascending),
-        "desc" => Ok(Direction::Descending),
+        "asc" => Ok(SortDirection::Ascending),
+        "desc" => Ok(SortDirection::Descending),
         _ => {
             let words = python::names([word]);
             Err(ApiError::malformed(format!(

@@ -1,4 +1,4 @@
-//! Lists of what is not stored but follows from what is: filters and fields.
+//! Lists of things that are not stored but derived: filters and fields.
 
 use super::parse::RESERVED;
 use super::{Attributes, query};
@@ -8,7 +8,7 @@ use crate::api::contract::python;
 use axum::http::Uri;
 use serde_json::{Map, Value};
 
-/// What is asked of such a list.
+/// The query of such a list.
 pub(crate) struct RowQuery {
     conditions: Conditions,
     fields: Vec<String>,
@@ -40,7 +40,7 @@ impl RowQuery {
         }
     }
 
-    /// Whether a row has for each filter one of its values.
+    /// Whether a row has, for each filter, one of its values.
     pub(crate) fn holds(&self, row: &Attributes) -> bool {
         self.conditions.iter().all(|(name, wanted)| {
             let value = row.get(name).unwrap_or(&serde_json::Value::Null);
@@ -53,7 +53,7 @@ impl RowQuery {
         self.conditions.get(name).map(Vec::as_slice)
     }
 
-    /// The rows that are asked for, with the fields that are.
+    /// The requested rows with the requested fields.
     pub(crate) fn select(&self, rows: impl Iterator<Item = Attributes>) -> Vec<Attributes> {
         let mut rows: Vec<Attributes> = rows.filter(|row| self.holds(row)).collect();
         if !self.fields.is_empty() {

@@ -7,7 +7,7 @@
 use super::{FactKind, FactRow};
 use crate::control::table::{or_dash, table};
 
-/// A table of one kind, under its name. `of_one`: the facts of one hypervisor.
+/// A table of one kind, with a title. With `of_one` it is about one hypervisor.
 pub(super) fn show_kind(kind: FactKind, of_one: bool, rows: &[FactRow]) -> String {
     let (title, table) = match kind {
         FactKind::Hypervisors => ("Hypervisors", show_hypervisors(rows)),

@@ -1,4 +1,4 @@
-//! Where a packet comes in, and as what.
+//! Where and how a packet comes in.
 
 use super::super::flows::known_chassis;
 use super::view;
@@ -6,7 +6,7 @@ use crate::control::VerbError;
 use crate::snapshot::Snapshot;
 use rust_openflow::{Field, Match};
 use serde::{Deserialize, Serialize};
-use sextant_flows::trace::{Output, Packet, Way};
+use sextant_flows::trace::{Output, OutputTarget, Packet};
 use sextant_model::{ChassisId, Port, PortId};
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -23,9 +23,9 @@ pub enum WayIn {
     Physical(String),
 }
 
-/// The text names no way in.
+/// The text is not a place where packets come in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is no way in: use port/UUID, tunnel/NAME or physical/NAME")]
+#[error("'{0}' is not where a packet can come in: use port/UUID, tunnel/NAME or physical/NAME")]
 pub struct UnknownWayIn(String);
 
 impl FromStr for WayIn {
@@ -49,11 +49,11 @@ pub(super) struct Arrival {
     pub(super) packet: Packet,
 }
 
-/// What most systems begin with.
+/// The hop limit that most systems start with.
 const HOP_LIMIT: u128 = 64;
 
 impl Arrival {
-    /// Of a packet in words, and how it comes in.
+    /// An arrival from a packet's text and its way in.
     ///
     /// # Errors
     /// It is no packet, or it cannot come in that way.
@@ -135,7 +135,7 @@ fn from_port(
     })
 }
 
-/// Completes the packet with what the port may send from.
+/// Fills in the port's source MAC and address.
 fn fill_sources(packet: &mut Packet, port: &Port) {
     fill(packet, Field::ETH_SRC, port.mac_address.to_u64().into());
     let is_ipv6 = packet.get(Field::ETH_TYPE) == 0x86dd;
@@ -149,7 +149,7 @@ fn fill_sources(packet: &mut Packet, port: &Port) {
     }
 }
 
-/// Gives a field a value if it has none.
+/// Sets a field that has no value yet.
 fn fill(packet: &mut Packet, field: Field, value: u128) {
     if packet.get(field) == 0 {
         packet.set(field, value);
@@ -175,8 +175,11 @@ fn from_tunnel(
         packet,
     };
     match output.way(&from) {
-        Way::Tunnel(chassis, packet) => Ok(Arrival { chassis, packet }),
-        Way::Guest(_) | Way::Underlay(_) | Way::Outside(_) | Way::Unknown => Err(no_tunnel()),
+        OutputTarget::Tunnel(chassis, packet) => Ok(Arrival { chassis, packet }),
+        OutputTarget::Guest(_)
+        | OutputTarget::Underlay(_)
+        | OutputTarget::Outside(_)
+        | OutputTarget::Unknown => Err(no_tunnel()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A trace for people: a line a look-up, and one for each end.
+//! A trace as text for people: a line for each look-up and for each end.
 
 use super::TraceRow;
 use crate::control::table::or_dash;

@@ -1,7 +1,7 @@
-//! What objects rest on that were stored before there was such a thing: access policies and security groups.
+//! Adds what old objects depend on and lack: access policies and security groups.
 //!
-//! What was shared, or external, stays so by a policy for every project. Ports whose addresses are held to them come under
-//! the default group of their project, as they would have when they were made; without a group they would be cut off.
+//! Ports with port security get the default group of their project, as new ones would. Without a group they would be
+//! cut off.
 
 use super::Rows;
 use sextant_model::{
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
-/// What new objects have that follows from nothing: their time, and their ids.
+/// What new objects need from outside: the time, and ids.
 pub(in super::super) struct Newness {
     /// Seconds since 1970.
     now: i64,
@@ -39,7 +39,7 @@ impl Newness {
     }
 }
 
-/// Adds to rows of today's format what they lack.
+/// Adds what rows of today's format lack.
 pub(super) fn complete(mut rows: Rows, newness: Newness) -> serde_json::Result<Rows> {
     let stored: Vec<Object> = rows
         .values()
@@ -70,7 +70,7 @@ fn policies(object: &Object, newness: &Newness) -> Vec<Object> {
         .collect()
 }
 
-/// What can be shared, its project, whether it is, and whether it is external.
+/// An object that can be shared: its project, whether it is shared, and whether it is external.
 fn sharing(object: &Object) -> Option<(RbacObject, &str, bool, bool)> {
     let (object, meta, shared, external) = if let Object::Network(network) = object {
         let object = RbacObject::Network(network.id);
@@ -87,7 +87,7 @@ fn sharing(object: &Object) -> Option<(RbacObject, &str, bool, bool)> {
     Some((object, &meta.project_id, shared, external))
 }
 
-/// The ports of guests under their projects' default groups, and those groups.
+/// Guests' ports under their projects' default groups, and these groups.
 fn grouped(stored: &[Object], newness: &Newness) -> Vec<Object> {
     let mut groups: BTreeMap<&str, SecurityGroupId> = BTreeMap::new();
     let mut added = Vec::new();
@@ -106,7 +106,7 @@ fn grouped(stored: &[Object], newness: &Newness) -> Vec<Object> {
     added
 }
 
-/// A port that would be under a group if it were made today.
+/// A port that would have a group if it were made today.
 fn ungrouped(object: &Object) -> Option<&Port> {
     let Object::Port(port) = object else {
         return None;

@@ -1,4 +1,4 @@
-//! What of a rule must go together, in Neutron's order and words.
+//! Checks a rule for contradictions, in Neutron's order and words.
 
 use super::parse::{ICMP, ICMPV6, RuleRequest};
 use crate::api::contract::error::ApiError;
@@ -12,10 +12,10 @@ use std::net::IpAddr;
 /// The protocols that have ports: DCCP, SCTP, TCP, UDP, UDP-Lite.
 const WITH_PORTS: [u8; 5] = [33, 132, 6, 17, 136];
 
-/// The protocols that are IPv6's own: its encapsulation, its extension headers, its ICMP.
+/// IPv6's own protocols: its encapsulation, extension headers and ICMP.
 const OF_IPV6: [u8; 6] = [41, 43, 44, ICMPV6, 59, 60];
 
-/// Refuses what contradicts itself; who is at the other end.
+/// Refuses contradictions. Returns the other end.
 pub(super) fn consistent(asked: &RuleRequest) -> Result<RemoteEnd, ApiError> {
     if asked.first.is_some() || asked.last.is_some() {
         check_ports(asked)?;
@@ -116,7 +116,7 @@ fn check_families(asked: &RuleRequest) -> Result<(), ApiError> {
     }
 }
 
-/// A group has one rule that says the same.
+/// Refuses a rule that says the same as another of its group.
 pub(super) fn refuse_twin(intent: &Intent, rule: &SecurityGroupRule) -> Result<(), ApiError> {
     let mut rules = intent.rules_of(rule.security_group_id);
     match rules.find(|other| meaning(other) == meaning(rule)) {
@@ -131,7 +131,7 @@ pub(super) fn refuse_twin(intent: &Intent, rule: &SecurityGroupRule) -> Result<(
     }
 }
 
-/// What a rule says: a protocol is its number, and a prefix of all addresses is none.
+/// What a rule means. A protocol is its number, and a prefix of all addresses is no restriction.
 fn meaning(rule: &SecurityGroupRule) -> impl PartialEq {
     let remote = match rule.remote {
         RemoteEnd::Prefix(prefix) if is_everything(prefix) => RemoteEnd::Anybody,

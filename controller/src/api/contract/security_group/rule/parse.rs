@@ -1,4 +1,4 @@
-//! A rule as it is asked for: values into types, one by one, with the errors of Neutron's converters.
+//! Parses a requested rule, value by value, with the errors of Neutron's converters.
 
 use super::SecurityGroupRulePatch;
 use crate::api::contract::error::ApiError;
@@ -44,7 +44,7 @@ pub(super) const ICMPV6: u8 = 58;
 /// The name that stands for every protocol.
 const ANY: &str = "any";
 
-/// What a request asks for, in the terms of rules.
+/// The request in the terms of rules.
 pub(super) struct RuleRequest {
     pub(super) ethertype: IpVersion,
     pub(super) protocol: Option<RuleProtocol>,
@@ -60,7 +60,7 @@ impl RuleRequest {
     pub(super) fn of(patch: &SecurityGroupRulePatch) -> Self {
         let ethertype = patch.ethertype.unwrap_or(IpVersion::V4);
         let protocol = patch.protocol.clone().flatten();
-        // All ports are no restriction.
+        // A range of all ports restricts nothing.
         let (first, last) = match (
             patch.port_range_min.flatten(),
             patch.port_range_max.flatten(),
@@ -104,7 +104,7 @@ pub(super) fn ethertype(value: &Value) -> Result<IpVersion, Invalid> {
     })
 }
 
-/// A name or a number; null and `any` are every protocol.
+/// A name or a number. Null and `any` mean every protocol.
 pub(super) fn protocol(value: &Value) -> Result<Option<RuleProtocol>, Invalid> {
     if value.is_null() || value == ANY {
         return Ok(None);
@@ -133,7 +133,7 @@ fn unknown_protocol(given: &str) -> Invalid {
     )
 }
 
-/// ICMP over IPv6 is ICMPv6, by whatever name.
+/// ICMP over IPv6 is ICMPv6, under any name.
 fn of_family(protocol: RuleProtocol, ethertype: IpVersion) -> RuleProtocol {
     let name = match (ethertype, protocol.name.as_str()) {
         (IpVersion::V6, "icmp" | "icmpv6") => "ipv6-icmp",
@@ -156,7 +156,7 @@ pub(super) fn port(value: &Value) -> Result<u16, Invalid> {
     })
 }
 
-/// A prefix with the bits beyond its length as they are given; nothing and the empty text are none.
+/// A prefix, with the bits after its length as given. Null and the empty text are no prefix.
 pub(super) fn prefix(value: &Value) -> Result<Option<IpNet>, Invalid> {
     let text = python::text(value);
     if value.is_null() || text.is_empty() {

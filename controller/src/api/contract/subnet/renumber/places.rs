@@ -1,4 +1,4 @@
-//! Who gets which address of a subnet's new prefix.
+//! Chooses each port's address in a subnet's new prefix.
 
 use ipnet::{IpNet, Ipv6Net};
 use sextant_model::{Port, Subnet};
@@ -14,7 +14,7 @@ pub(super) fn gateway(prefix: Ipv6Net) -> Ipv6Addr {
     within(prefix, GATEWAY)
 }
 
-/// The address in the subnet's prefix after that takes the place of each that ports have of it before.
+/// The new address for each address that ports have of the old prefix.
 pub(super) fn in_prefix(
     ports: &[Arc<Port>],
     before: &Subnet,
@@ -46,8 +46,7 @@ pub(super) fn in_prefix(
     places.by_address
 }
 
-/// Which of the addresses the gateway's takes the place of: the one that was the gateway's, else a router's anycast address
-/// (RFC 4291 §2.6.1).
+/// The address to replace by the new gateway's: the old gateway's, else a router's anycast address (RFC 4291 §2.6.1).
 fn gateway_among(held: &[(&Port, IpAddr)], before: &Subnet) -> Option<IpAddr> {
     let of_routers = held.iter().filter(|(port, _)| port.router().is_some());
     let addresses: Vec<IpAddr> = of_routers.map(|(_, address)| *address).collect();
@@ -67,7 +66,7 @@ fn last_bits(address: IpAddr) -> u64 {
     }
 }
 
-/// Who gets which address of the new prefix.
+/// The addresses given out in the new prefix.
 struct Places<'a> {
     after: &'a Subnet,
     taken: BTreeSet<u64>,
@@ -75,7 +74,7 @@ struct Places<'a> {
 }
 
 impl Places<'_> {
-    /// Gives one the first of its wishes that nobody has; else the next address that is free.
+    /// Gives the first of these wishes that is free, else the next free address.
     fn give(&mut self, old: IpAddr, wishes: &[u64]) {
         if self.by_address.contains_key(&old) {
             return;

@@ -1,10 +1,9 @@
 //! DHCPv6 (RFC 9915, which replaced RFC 8415): the server for the guest of one port.
 //!
-//! What a port gets is decided by the API, so a lease is no state here: the answer follows from the message and the
-//! port's [`Dhcpv6Service`] alone, and the same guest gets the same address from every hypervisor, and after every
-//! restart. `codec` is the message format, `option` the options, `domain` names inside of them, `query` what a server
-//! accepts of a client's message (§16), `server` what it answers (§18.3), `reply` and `configuration` how that is
-//! written.
+//! The API decides what a port gets, so a lease is no state here: message and [`Dhcpv6Service`] alone determine the
+//! answer. The same guest gets the same address from every hypervisor, and after every restart. `codec` is the message
+//! format, `option` the options, `domain` names in them. `query` checks a client's message (§16), `server` chooses the
+//! answer (§18.3), `reply` and `configuration` write it.
 
 pub mod codec;
 mod configuration;
@@ -49,7 +48,7 @@ pub(crate) fn answer(service: &Dhcpv6Service, packet: &Ipv6Packet<'_>) -> Answer
     }
 }
 
-/// Where a client's messages come from and go to.
+/// Checks where a client's message comes from and goes to.
 fn admit(packet: &Ipv6Packet<'_>) -> Result<(), Refusal> {
     if !is_link_local(packet.source) {
         return Err(Refusal::Ignored("source is not link-local")); // RFC 9915 §13.1

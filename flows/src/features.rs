@@ -1,4 +1,4 @@
-//! The features: each a pure function of one object, in a file of its own.
+//! The features. Each is a pure function of one object, in a file of its own.
 
 pub(crate) mod arp;
 pub(crate) mod external;
@@ -37,7 +37,8 @@ pub(crate) mod protocol {
     pub(crate) const IGMP: u8 = 2;
     pub(crate) const TCP: u8 = 6;
     pub(crate) const UDP: u8 = 17;
-    /// What Open vSwitch takes for the protocol of IPv6 fragments but the first (`parse_ipv6_ext_hdrs__` in its `lib/flow.c`).
+    /// Open vSwitch's protocol number for fragments of IPv6 after the first (`parse_ipv6_ext_hdrs__` in its
+    /// `lib/flow.c`).
     pub(crate) const FRAGMENT: u8 = 44;
     pub(crate) const ICMPV6: u8 = 58;
     pub(crate) const SCTP: u8 = 132;
@@ -121,7 +122,7 @@ pub(crate) fn valid_nd(kind: u8) -> Match {
         .with(Field::NW_TTL, 255u8)
 }
 
-/// The flows that are the same on every hypervisor, whatever the cloud holds.
+/// The flows that every hypervisor has, whatever the cloud contains.
 pub(crate) fn base() -> Vec<Flow> {
     [
         misses(),
@@ -137,11 +138,14 @@ pub(crate) fn base() -> Vec<Flow> {
     .concat()
 }
 
-/// What becomes of packets that nothing else matches, where they are not dropped.
+/// Sends packets that nothing else matches to the next stage, where they are not dropped.
 fn misses() -> Vec<Flow> {
-    let onward = |spec: &StageSpec| match spec.miss {
+    STAGES.iter().filter_map(miss_flow).collect()
+}
+
+fn miss_flow(spec: &StageSpec) -> Option<Flow> {
+    match spec.miss {
         Miss::Goto(next) => Some(Flow::new(spec.stage, miss::MISS, Match::new()).goto(next)),
         Miss::Drop => None,
-    };
-    STAGES.iter().filter_map(onward).collect()
+    }
 }

@@ -1,8 +1,9 @@
-//! What a router says of a packet that it does not take: ICMPv6 errors (RFC 4443 §3) and ICMPv4's (RFC 792, RFC 1812 §4.3).
+//! The errors of a router about packets that it does not forward or take: ICMPv6 (RFC 4443 §3) and ICMPv4 (RFC 792, RFC
+//! 1812 §4.3).
 //!
-//! An error quotes as much of the packet as fits what every path carries (RFC 4443 §2.4(c), RFC 1812 §4.3.2.3). None is
-//! sent about an error, about what was for many, or to what is no single host; nor about a fragment other than the first,
-//! which does not show what it is part of (RFC 4443 §2.4(e), RFC 1122 §3.2.2).
+//! An error quotes as much of the packet as fits every path (RFC 4443 §2.4(c), RFC 1812 §4.3.2.3). There is no error
+//! about an error, about a packet to many, or to a sender that is not a single host. There is none about a fragment
+//! after the first, which does not show its protocol (RFC 4443 §2.4(e), RFC 1122 §3.2.2).
 
 mod own_address;
 
@@ -15,19 +16,19 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The smallest MTU of an IPv6 link (RFC 8200 §5).
 const MINIMUM_MTU: usize = 1280;
-/// What every IPv4 host takes in (RFC 791 §3.1).
+/// Every IPv4 host accepts packets of this length (RFC 791 §3.1).
 const EVERY_IPV4_HOST: usize = 576;
 /// Octets of an ICMP header.
 const HEADER: usize = 8;
 
-/// An error that is due.
+/// The error to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Complaint {
     /// The name in metrics and logs.
     name: &'static str,
     kind: u8,
     code: u8,
-    /// What follows the checksum: an MTU or a pointer.
+    /// The field after the checksum: an MTU or a pointer.
     rest: u32,
 }
 
@@ -47,6 +48,7 @@ impl Complaint {
 }
 
 /// Answers a packet that a router does not take.
+#[must_use]
 pub fn answer(error: &IcmpError, frame: &[u8]) -> Answer {
     let made = match error.source {
         IpAddr::V6(source) => about(error, source, frame),
@@ -65,7 +67,7 @@ pub fn answer(error: &IcmpError, frame: &[u8]) -> Answer {
     }
 }
 
-/// A complaint's name and its frame.
+/// An error's name and its frame.
 type Made = Result<(&'static str, Vec<u8>), Refusal>;
 
 fn about(error: &IcmpError, source: Ipv6Addr, frame: &[u8]) -> Made {
@@ -73,7 +75,7 @@ fn about(error: &IcmpError, source: Ipv6Addr, frame: &[u8]) -> Made {
     if packet.source.is_unspecified() || packet.source.is_multicast() {
         return Err(Refusal::Ignored("its source is no single host"));
     }
-    // RFC 4443 §2.4(e.3): what is for many is only told of that it is too big.
+    // RFC 4443 §2.4(e.3): about a packet to many, only "too big" is allowed.
     if packet.destination.is_multicast() && !matches!(error.problem, Problem::TooBig { .. }) {
         return Err(Refusal::Ignored("it is for many"));
     }
@@ -132,7 +134,7 @@ fn about_ipv4(error: &IcmpError, source: Ipv4Addr, frame: &[u8]) -> Made {
     Ok((complaint.name, frame))
 }
 
-/// RFC 1122 §3.2.2: an error is not sent about what comes from, or is for, anything else.
+/// RFC 1122 §3.2.2: errors are only sent between single hosts.
 fn is_single_host(address: Ipv4Addr) -> bool {
     let octets = address.octets();
     octets[0] != 0 && octets[0] != 127 && octets[0] < 224

@@ -1,7 +1,7 @@
-//! Router Advertisements (RFC 4861): which solicitations are answered, and to whom.
+//! Router Advertisements (RFC 4861): which solicitations are answered, and where the answer goes.
 //!
-//! `encode` writes an advertisement, `withdraw` says what follows when something is advertised no more. On the other
-//! side of a router, `solicit` asks for the advertisements of others and `heard` reads them.
+//! `encode` writes an advertisement. `withdraw` makes the advertisements that follow when something is not advertised
+//! any more. For routers as hosts, `solicit` asks for the advertisements of others, and `heard` reads them.
 
 mod encode;
 mod heard;
@@ -25,7 +25,7 @@ pub(crate) const ROUTER_ADVERTISEMENT: u8 = 134;
 pub(crate) const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const NAME: &str = "router_solicitation";
 
-/// To whom an advertisement goes.
+/// Where an advertisement goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Destination {
     /// ff02::1.
@@ -68,7 +68,7 @@ pub(crate) fn answer(advertisements: &[Arc<Advertisement>], packet: &Ipv6Packet<
     }
 }
 
-/// A host without an address yet can only be reached as one of all (RFC 4861 §6.2.6).
+/// A host without an address can only be reached by multicast (RFC 4861 §6.2.6).
 fn reply_to(packet: &Ipv6Packet<'_>) -> Destination {
     if packet.source.is_unspecified() {
         Destination::AllNodes
@@ -80,7 +80,7 @@ fn reply_to(packet: &Ipv6Packet<'_>) -> Destination {
     }
 }
 
-/// The validity checks of RFC 4861 §6.1.1; the checksum was right, or there would be no message.
+/// The validity checks of RFC 4861 §6.1.1. The checksum was checked before.
 fn validate(packet: &Ipv6Packet<'_>, message: &Icmpv6Message<'_>) -> Result<(), Malformed> {
     let broken = |offset, reason| Err(Malformed { offset, reason });
     let (_reserved, mut options) = ndp::validate::<4>(packet, message)?;

@@ -1,7 +1,7 @@
-//! The options (RFC 9915 §21 and the RFCs named): their codes, and their values as types that cannot be wrong.
+//! The options (RFC 9915 §21 and the RFCs named): their codes, and their values as types that cannot be invalid.
 //!
-//! [`DhcpOption::decode`] borrows from the message. Lists stay octets whose length was checked once and are read as
-//! they are walked. What is not known here survives as [`DhcpOption::Other`].
+//! [`DhcpOption::decode`] borrows from the message. Lists stay octets: their length is checked once, and they are read
+//! while iterating. Unknown options survive as [`DhcpOption::Other`].
 
 mod code;
 mod ia;
@@ -33,22 +33,22 @@ pub enum DhcpOption<'a> {
     IaPrefix(IaPrefix<'a>),
     /// What the client asks for.
     OptionRequest(Codes<'a>),
-    /// How much a server wants the client, more is more.
+    /// The server's preference: higher is better.
     Preference(u8),
-    /// For how long the client has tried, in hundredths of a second.
+    /// For how long the client has been trying, in hundredths of a second.
     ElapsedTime(u16),
     /// The message that is relayed.
     RelayMessage(&'a [u8]),
-    /// How it went.
+    /// The result of the message or association.
     StatusCode {
-        /// The status; numbers beyond [`Status`] occur.
+        /// The status. It may be a number outside of [`Status`].
         code: u16,
         /// For a person.
         message: &'a [u8],
     },
-    /// The client takes a Reply for its Solicit, or the server gave it.
+    /// The client accepts a Reply to its Solicit, or the server gave one.
     RapidCommit,
-    /// The client's user class, as it came: parts with their lengths before them.
+    /// The client's user class as received: parts, each after its length.
     UserClass(&'a [u8]),
     /// Where a relay agent heard the client.
     InterfaceId(&'a [u8]),
@@ -66,15 +66,15 @@ pub enum DhcpOption<'a> {
     NtpServer(Options<'a>),
     /// What to boot.
     BootFileUrl(&'a [u8]),
-    /// With what parameters; each with its length before it.
+    /// Its parameters, each after its length.
     BootFileParameters(&'a [u8]),
-    /// What the client is, in order of preference.
+    /// The client's architectures, in order of preference.
     ClientArchitectures(Codes<'a>),
     /// The longest time between two Solicits, in seconds.
     SolMaxRt(u32),
     /// The longest time between two Information-requests, in seconds.
     InfMaxRt(u32),
-    /// Anything else.
+    /// Any other option.
     Other {
         /// Its code.
         code: u16,

@@ -1,8 +1,8 @@
-//! Ethernet frames that carry IPv6 or IPv4: slicing what guests send, building what they get.
+//! Ethernet frames with IPv6 or IPv4: reading what guests send, building what they get.
 //!
-//! [`Ipv6Packet`] and [`Ipv4Packet`] walk the headers of a frame with bounds at every step and stop at the upper-layer
-//! header, which [`Icmpv6Message`] and [`UdpDatagram`] then check, checksum included. [`FrameBuilder`] and
-//! [`Ipv4FrameBuilder`] write a frame into one buffer front to back and patch lengths and checksums at the end.
+//! [`Ipv6Packet`] and [`Ipv4Packet`] read the headers of a frame up to the upper layer, and check bounds at every step.
+//! [`Icmpv6Message`] and [`UdpDatagram`] then check the upper layer with its checksum. [`FrameBuilder`] and
+//! [`Ipv4FrameBuilder`] write a frame front to back into one buffer, and fill in lengths and checksums at the end.
 
 mod build;
 mod checksum;

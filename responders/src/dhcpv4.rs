@@ -1,9 +1,8 @@
 //! DHCPv4 (RFC 2131): the server for the guest of one port.
 //!
-//! As with DHCPv6, what a port gets is decided by the API, so a lease is no state here: the answer follows from the
-//! message and the port's [`Dhcpv4Service`] alone. `codec` is the message format, `option` the options, `query` what a
-//! server accepts of a client's message, `server` what it answers (§4.3), `reply` and `configuration` how that is
-//! written.
+//! As with DHCPv6, the API decides what a port gets, so a lease is no state here: message and [`Dhcpv4Service`] alone
+//! determine the answer. `codec` is the message format, `option` the options. `query` checks a client's message,
+//! `server` chooses the answer (§4.3), `reply` and `configuration` write it.
 
 pub mod codec;
 mod configuration;
@@ -48,7 +47,7 @@ pub(crate) fn answer(service: &Dhcpv4Service, packet: &Ipv4Packet<'_>) -> Answer
     }
 }
 
-/// Where a client's messages go to.
+/// Checks where a client's message is sent to.
 fn admit(service: &Dhcpv4Service, packet: &Ipv4Packet<'_>) -> Result<(), Refusal> {
     let ours = |lease: &sextant_model::Dhcpv4Lease| lease.server == packet.destination;
     if packet.destination.is_broadcast() || service.leases.iter().any(ours) {
@@ -58,8 +57,8 @@ fn admit(service: &Dhcpv4Service, packet: &Ipv4Packet<'_>) -> Result<(), Refusal
     }
 }
 
-/// The port's addresses are for its own Ethernet address: behind a port may be a bridge with many hosts, and all would
-/// get the same.
+/// Checks that a message is from the port's own Ethernet address. Behind a port may be a bridge with many hosts, and
+/// all would get the same address.
 fn of_port<'a>(service: &Dhcpv4Service, query: Query<'a>) -> Result<Query<'a>, Refusal> {
     if query.mac == service.mac {
         Ok(query)

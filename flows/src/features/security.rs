@@ -1,12 +1,12 @@
-//! Security groups: which connections a guest may make and take.
+//! Security groups: which connections a guest may open and accept.
 //!
-//! Each way has two stages. The first lets through what is allowed always and says whose rules count: the groups of a
-//! port are its *policy*, a number in a register, so that ports under the same groups share the flows of their rules. It
-//! sends the packet through the connection tracker, in the zone of the port. The second stage holds the rules.
+//! Each direction has two stages. The first lets pass what is always allowed, and sets the *policy*. That is the set of
+//! the port's groups, as a number in a register, so that ports under the same groups share the flows of their rules.
+//! Then the packet goes through the connection tracker, in the port's zone. The second stage contains the rules.
 //!
-//! Whoever opened a connection is held to the rules with each packet, so a rule that goes away takes its connections with
-//! it: the first packet that no rule allows any more marks the connection, and then answers do not pass either. The mark
-//! also says which way the connection was allowed, so that nobody on the other side can turn it.
+//! Each packet of a connection's opener is checked against the rules. So a rule that is deleted ends its connections:
+//! the first packet that no rule allows marks the connection, and from then on answers do not pass either. The mark
+//! also says in which direction the connection was allowed, so that the other side cannot reverse it.
 //! `docs/decisions/0004-connections-are-held-to-the-rules.md` has the reasons.
 
 mod always;
@@ -24,36 +24,36 @@ use crate::pipeline::{OUTPUT, Stage, entry, rules};
 use rust_openflow::{Action, Ct, Field, Subfield, Zone};
 use sextant_model::{Direction, GroupNumber, IpVersion};
 
-/// What `ct_mark` says of a connection in the zone of a port.
+/// What `ct_mark` means in the zone of a port.
 mod mark {
-    /// The port's guest may make it.
+    /// The port's guest may open the connection.
     pub(super) const EGRESS: u32 = 1;
-    /// The port's guest may take it.
+    /// The port's guest may accept the connection.
     pub(super) const INGRESS: u32 = 2;
-    /// It was allowed and is not any more.
+    /// The connection was allowed once, and is not allowed any more.
     pub(super) const WITHDRAWN: u32 = 4;
 }
 
-/// One way through the rules of a port.
-pub(crate) struct Way {
+/// One direction through the rules of a port.
+pub(crate) struct RulePath {
     /// From the guest or to it.
     direction: Direction,
-    /// Where packets come in.
+    /// The stage where packets come in.
     entry: Stage,
-    /// Where the rules are.
+    /// The stage with the rules.
     rules: Stage,
-    /// Where what passes goes on.
+    /// The stage where allowed packets go on.
     next: Stage,
-    /// The field that holds the OpenFlow port, whose number is its zone too.
+    /// The field with the OpenFlow port, whose number is the zone, too.
     port: Field,
-    /// The mark of connections opened this way.
+    /// The mark of connections opened in this direction.
     own: u32,
-    /// The mark of connections opened the other way.
+    /// The mark of connections opened in the other direction.
     other: u32,
 }
 
 /// What guests send.
-pub(crate) const EGRESS: Way = Way {
+pub(crate) const EGRESS: RulePath = RulePath {
     direction: Direction::Egress,
     entry: Stage::Egress,
     rules: Stage::EgressRules,
@@ -64,7 +64,7 @@ pub(crate) const EGRESS: Way = Way {
 };
 
 /// What is sent to guests.
-pub(crate) const INGRESS: Way = Way {
+pub(crate) const INGRESS: RulePath = RulePath {
     direction: Direction::Ingress,
     entry: Stage::Ingress,
     rules: Stage::IngressRules,
@@ -74,10 +74,10 @@ pub(crate) const INGRESS: Way = Way {
     other: mark::EGRESS,
 };
 
-const WAYS: [&Way; 2] = [&EGRESS, &INGRESS];
+const WAYS: [&RulePath; 2] = [&EGRESS, &INGRESS];
 
-impl Way {
-    /// The way that rules of a direction look.
+impl RulePath {
+    /// The way for rules of this direction.
     fn of(direction: Direction) -> &'static Self {
         match direction {
             Direction::Egress => &EGRESS,
@@ -104,7 +104,7 @@ impl Way {
         })
     }
 
-    /// Looks the connection up, and goes on with what is known of it.
+    /// Looks the connection up, and goes on in the rules.
     fn track(&self) -> Action {
         Action::Ct(Ct {
             zone: self.zone(),
@@ -113,7 +113,7 @@ impl Way {
         })
     }
 
-    /// Remembers the connection with this mark.
+    /// Commits the connection with this mark.
     fn remember(&self, mark: u32) -> Action {
         Action::Ct(Ct {
             commit: true,
@@ -124,16 +124,15 @@ impl Way {
     }
 }
 
-/// What rules are alike in that look at packets with the same fields.
+/// What rules have in common that match the same fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Kind {
+pub(crate) struct RuleKind {
     direction: Direction,
     family: IpVersion,
     stateful: bool,
 }
 
-/// What the clauses of rules about a group have in common: the group's number, and whether the rules are of stateful
-/// groups.
+/// The conjunction's id for rules about a group: the group's number, and whether the rules are stateful.
 fn conjunction(group: GroupNumber, stateful: bool) -> u32 {
     group.0 << 1 | u32::from(stateful)
 }

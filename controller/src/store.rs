@@ -1,8 +1,8 @@
-//! Where intent is kept, and what must outlive a restart.
+//! Where intent is stored, with the facts that must survive a restart.
 //!
-//! A store is a map from [`Key`] to [`sextant_model::Object`] with one number, the [`Revision`], that grows with each commit. A commit
-//! changes several keys at once or nothing: its preconditions name what the writer has read. Whoever watches sees each
-//! commit whole and in order.
+//! A store is a map from [`Key`] to [`sextant_model::Object`] with one number, the [`Revision`], that grows with each
+//! commit. A commit changes all its keys or none. Its preconditions name what the writer has read. A watcher sees each
+//! commit completely, and in order.
 
 mod embedded;
 
@@ -26,24 +26,24 @@ impl fmt::Display for Revision {
     }
 }
 
-/// What a writer has read, and on which its changes rest.
+/// What a writer has read, and what its changes rely on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Precondition {
-    /// There is nothing under this key.
+    /// Nothing exists under this key.
     Absent(Key),
-    /// There is something under this key.
+    /// Something exists under this key.
     Present(Key),
-    /// What is under this key has not changed since this revision of the store (and is there).
+    /// What is under this key exists, and has not changed since this revision.
     Unchanged(Key, Revision),
 }
 
 /// Why a commit did not happen. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
-    /// Somebody else was faster: read again and retry.
-    #[error("{0:?} does not hold")]
+    /// Another writer was faster. Read again and retry.
+    #[error("the precondition {0:?} does not hold")]
     Conflict(Precondition),
-    /// The store is broken or unreachable; what was asked may be tried later.
+    /// The store is broken or unreachable. The request may be tried later.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
 }
@@ -53,29 +53,29 @@ pub enum CommitError {
 #[error("the store's watch has ended: {0}")]
 pub struct WatchEnded(pub String);
 
-/// The changes of one commit, or what brings a watcher up to date.
+/// The changes of one commit, or those that bring a watcher up to date.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Committed {
     /// The revision that these changes lead to.
     pub revision: Revision,
-    /// The changes, in order. After [`Watch::next`] first returns they lead from the revision watched from; from
-    /// [`Revision`] 0, everything there is.
+    /// The changes, in order. The first ones that [`Watch::next`] returns lead from the watched revision. From
+    /// [`Revision`] 0 they are all objects.
     pub changes: Vec<Change>,
 }
 
 /// A future of a store, boxed so that stores are interchangeable at run time.
 pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-/// Where intent is kept. The embedded store and a distributed one are the same to everybody else.
+/// Where intent is stored. An embedded and a distributed store look the same to everybody else.
 pub trait Store: Send + Sync {
-    /// Makes all changes, durably and at once, if all preconditions hold. Cancelling does not undo it.
+    /// Makes all changes durably and at once, if all preconditions hold. Cancelling does not undo it.
     fn commit(
         &self,
         changes: Vec<Change>,
         preconditions: Vec<Precondition>,
     ) -> Boxed<'_, Result<Revision, CommitError>>;
 
-    /// Everything there is, as the first [`Committed`], then each commit as it happens. Never skips one.
+    /// Everything stored, as the first [`Committed`], then each commit. No commit is skipped.
     fn watch(&self) -> Boxed<'_, Result<Box<dyn Watch>, WatchEnded>>;
 }
 

@@ -1,7 +1,7 @@
-//! The main job, told in ten points.
+//! The main job in ten points.
 //!
-//! Each point asks something of a running lab and checks what comes of it; the demo tells all ten in one lab, and the
-//! end-to-end tests run each in a lab of its own. A point takes the [`World`] to where it needs it by itself.
+//! Each point asks something of a running lab and checks the result. The demo runs all ten in one lab, the end-to-end
+//! tests each in a lab of its own. A point itself brings the [`World`] into the state that it needs.
 
 mod narrator;
 mod points;
@@ -31,7 +31,7 @@ pub enum Failure {
 pub type Outcome = Result<(), Failure>;
 
 /// One point of the story.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Point {
     /// Its number.
     pub number: u8,

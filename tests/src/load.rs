@@ -1,0 +1,50 @@
+//! Load on the controller: many guests' questions at once, and what it costs to answer them.
+//!
+//! [`Rig`] starts a controller and simulates `N` hypervisors around it over loopback. Each has a real ovsdb-server,
+//! whose rows the rig fills like ovs-vswitchd. Its switch is simulated here. It takes flows, remembers the cookies of
+//! those that send packets up, and sends packet-ins with them. Answers are checked byte for byte: the first to each
+//! guest is read and verified, all others must equal it.
+//!
+//! [`Fleet`] simulates hypervisors as well. They follow their Sextant while the API is measured.
+//!
+//! [`Crowd`] has a thousand and more hypervisors, all in one process: a [`Simulator`].
+//!
+//! [`compare`] measures the same through a real Open vSwitch, beside OVN and the least possible controller. The
+//! controller's place makes much of the difference. So Sextant and the least controller are measured on a host of their
+//! own and on the hypervisor, where ovn-controller is.
+
+mod asking;
+mod bench;
+mod clients;
+mod crowd;
+mod database;
+mod fleet;
+mod hostile;
+mod latency;
+mod packets;
+mod place;
+mod report;
+mod rig;
+mod simulator;
+mod switch;
+mod through_ovs;
+mod traffic;
+mod transact;
+mod trivial;
+mod usage;
+
+pub use asking::Asked;
+pub use bench::{Contender, Course, Spent};
+pub use clients::Clients;
+pub use crowd::{Crowd, Dimensions, Episode, Lives};
+pub use fleet::{Connecting, Fleet};
+pub use hostile::{Waited, hostile};
+pub use latency::Latencies;
+pub use packets::Question;
+pub use place::{Both, ControllerPlace};
+pub use report::Report;
+pub use rig::{Rig, Size};
+pub use simulator::{Count, Side, Simulator};
+pub use through_ovs::{Comparison, compare};
+pub use traffic::{Pace, Traffic};
+pub use usage::Usage;
