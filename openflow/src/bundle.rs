@@ -18,10 +18,9 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use crate::bundle_wire::{
-    BUNDLE_ATOMIC, BUNDLE_ORDERED, BundleAdd, BundleControl, BundleControlType,
-};
+use crate::bundle_wire::{BundleAdd, BundleControl, BundleControlType};
 use crate::failure::{ErrorCode, ErrorMessage};
+use crate::flags::BundleFlags;
 use crate::flow_mod::FlowMod;
 use crate::message::Message;
 use crate::numbers::Xid;
@@ -146,7 +145,7 @@ impl Bundle {
             xid,
             Message::BundleAdd(BundleAdd {
                 bundle: self.id,
-                flags: BUNDLE_ATOMIC | BUNDLE_ORDERED,
+                flags: BundleFlags::ATOMIC | BundleFlags::ORDERED,
                 xid,
                 message,
             }),
@@ -154,7 +153,7 @@ impl Bundle {
     }
 
     fn control(&self, offset: u32, kind: BundleControlType) -> (Xid, Message) {
-        let flags = BUNDLE_ATOMIC | BUNDLE_ORDERED;
+        let flags = BundleFlags::ATOMIC | BundleFlags::ORDERED;
         let message = Message::BundleControl(BundleControl {
             bundle: self.id,
             kind,
@@ -255,7 +254,7 @@ mod tests {
         Message::BundleControl(BundleControl {
             bundle: 7,
             kind,
-            flags: 0,
+            flags: BundleFlags::NONE,
         })
     }
 

@@ -115,7 +115,7 @@ fn request(flow: InstalledFlow) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rust_openflow::{Cookie, Match, MultipartReply, TableId};
+    use rust_openflow::{Cookie, FlowFlags, Match, MultipartReply, TableId};
     use sextant_model::{Chassis, Encap, EncapKind, Facts, Intent, IpVersion, Transport};
 
     fn facts(chassis: &ChassisId) -> Facts {
@@ -147,7 +147,7 @@ mod tests {
             priority: 10,
             idle_timeout: 0,
             hard_timeout: 0,
-            flags: 0,
+            flags: FlowFlags::NONE,
             cookie,
             packets,
             bytes: 0,

@@ -10,9 +10,9 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use rust_openflow::multipart::MeterConfig;
 use rust_openflow::{
-    Action, BundleControl, BundleControlType, Command, Cookie, ErrorCode, ErrorMessage, Features,
-    Field, FlowMod, Hello, Instruction, Message, MeterCommand, MeterMod, MultipartBody,
-    MultipartReply, MultipartRequest, Xid, ports,
+    Action, BundleControl, BundleControlType, Capabilities, Command, Cookie, ErrorCode,
+    ErrorMessage, Features, Field, FlowMod, Hello, Instruction, Message, MeterCommand, MeterMod,
+    MultipartBody, MultipartReply, MultipartRequest, Xid, ports,
 };
 
 use super::packets::Question;
@@ -241,7 +241,7 @@ impl Switch {
             buffers: 0,
             tables: 254,
             auxiliary_id: 0,
-            capabilities: 0x4f,
+            capabilities: Capabilities(0x4f),
         })
     }
 
