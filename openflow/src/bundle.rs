@@ -19,10 +19,9 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::bundle_wire::{
-    BUNDLE_ATOMIC, BUNDLE_ORDERED, BundleAdd, BundleControl, BundleControlType,
-};
+use crate::bundle_wire::{BundleAdd, BundleControl, BundleControlType};
 use crate::failure::{ErrorCode, ErrorMessage};
+use crate::flags::BundleFlags;
 use crate::flow_mod::FlowMod;
 use crate::message::Message;
 use crate::numbers::Xid;
@@ -164,7 +163,7 @@ impl Bundle {
             xid,
             Message::BundleAdd(BundleAdd {
                 bundle: self.id,
-                flags: BUNDLE_ATOMIC | BUNDLE_ORDERED,
+                flags: BundleFlags::ATOMIC | BundleFlags::ORDERED,
                 xid,
                 message,
             }),
@@ -172,7 +171,7 @@ impl Bundle {
     }
 
     fn control(&self, offset: u32, kind: BundleControlType) -> (Xid, Message) {
-        let flags = BUNDLE_ATOMIC | BUNDLE_ORDERED;
+        let flags = BundleFlags::ATOMIC | BundleFlags::ORDERED;
         let message = Message::BundleControl(BundleControl {
             bundle: self.id,
             kind,
@@ -273,7 +272,7 @@ mod tests {
         Message::BundleControl(BundleControl {
             bundle: 7,
             kind,
-            flags: 0,
+            flags: BundleFlags::NONE,
         })
     }
 

@@ -4,14 +4,10 @@ use bytes::{BufMut, BytesMut};
 
 use crate::error::DecodeError;
 use crate::failure::ErrorCode;
+use crate::flags::BundleFlags;
 use crate::message::Message;
 use crate::numbers::Xid;
 use crate::wire::Reader;
-
-/// All changes or none.
-pub const BUNDLE_ATOMIC: u16 = 1;
-/// In the order of adding.
-pub const BUNDLE_ORDERED: u16 = 2;
 
 /// What to do with a bundle, or what was done (`OFPBCT_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,15 +48,15 @@ pub struct BundleControl {
     pub bundle: u32,
     /// What to do.
     pub kind: BundleControlType,
-    /// [`BUNDLE_ATOMIC`], [`BUNDLE_ORDERED`].
-    pub flags: u16,
+    /// How it is committed.
+    pub flags: BundleFlags,
 }
 
 impl BundleControl {
     pub(crate) fn encode(self, buffer: &mut BytesMut) {
         buffer.put_u32(self.bundle);
         buffer.put_u16(self.kind as u16);
-        buffer.put_u16(self.flags);
+        buffer.put_u16(self.flags.0);
     }
 
     /// Properties after the fixed part are skipped: none is defined.
@@ -72,7 +68,7 @@ impl BundleControl {
             return Err(error.answered_with(ErrorCode::BAD_BUNDLE_TYPE));
         };
         reader.skip(2)?;
-        let flags = reader.u16()?;
+        let flags = BundleFlags(reader.u16()?);
         reader.remainder();
         Ok(BundleControl {
             bundle,
@@ -88,7 +84,7 @@ pub struct BundleAdd {
     /// The controller's number for the bundle.
     pub bundle: u32,
     /// The flags that the bundle was opened with.
-    pub flags: u16,
+    pub flags: BundleFlags,
     /// The xid of the message inside, which Open vSwitch wants to be that of the message around it.
     pub xid: Xid,
     /// The message inside.
@@ -99,14 +95,14 @@ impl BundleAdd {
     pub(crate) fn encode(&self, buffer: &mut BytesMut) {
         buffer.put_u32(self.bundle);
         buffer.put_u16(0);
-        buffer.put_u16(self.flags);
+        buffer.put_u16(self.flags.0);
         self.message.encode_unchecked(self.xid, buffer);
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>, depth: usize) -> Result<Self, DecodeError> {
         let bundle = reader.u32()?;
         reader.skip(2)?;
-        let flags = reader.u16()?;
+        let flags = BundleFlags(reader.u16()?);
         let (xid, message) = Message::decode_part(reader, depth + 1)?;
         // Properties may follow; none is defined.
         reader.remainder();

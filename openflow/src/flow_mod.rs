@@ -4,6 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::error::DecodeError;
 use crate::failure::ErrorCode;
+use crate::flags::FlowFlags;
 use crate::groups::GROUP_ANY;
 use crate::instructions::{self, Instruction};
 use crate::matches::Match;
@@ -31,20 +32,6 @@ pub enum Command {
     DeleteStrict,
 }
 
-/// `OFPFF_*` bits.
-pub mod flow_flags {
-    /// Tell the controller when the flow goes.
-    pub const SEND_FLOW_REMOVED: u16 = 1 << 0;
-    /// Refuse to overlap a flow of the same priority.
-    pub const CHECK_OVERLAP: u16 = 1 << 1;
-    /// Start counting from zero.
-    pub const RESET_COUNTS: u16 = 1 << 2;
-    /// Count no packets.
-    pub const NO_PACKET_COUNTS: u16 = 1 << 3;
-    /// Count no bytes.
-    pub const NO_BYTE_COUNTS: u16 = 1 << 4;
-}
-
 /// A change to the flow tables.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct FlowMod {
@@ -68,8 +55,8 @@ pub struct FlowMod {
     pub out_port: PortNo,
     /// Deletions: only flows that use this group; [`GROUP_ANY`] for all.
     pub out_group: u32,
-    /// [`flow_flags`].
-    pub flags: u16,
+    /// How the flow is treated.
+    pub flags: FlowFlags,
     /// Which packets.
     pub matches: Match,
     /// What happens to them.
@@ -95,7 +82,7 @@ impl FlowMod {
             buffer_id: NO_BUFFER,
             out_port: ports::ANY,
             out_group: GROUP_ANY,
-            flags: 0,
+            flags: FlowFlags::NONE,
             matches,
             instructions,
         }
@@ -138,7 +125,7 @@ impl FlowMod {
         buffer.put_u32(self.buffer_id);
         buffer.put_u32(self.out_port.0);
         buffer.put_u32(self.out_group);
-        buffer.put_u16(self.flags);
+        buffer.put_u16(self.flags.0);
         buffer.put_u16(0);
         self.matches.encode(buffer);
         self.instructions
@@ -164,7 +151,7 @@ impl FlowMod {
             buffer_id,
             out_port,
             out_group,
-            flags,
+            flags: FlowFlags(flags),
             matches: Match::decode(reader)?,
             instructions: instructions::decode_list(reader)?,
         })

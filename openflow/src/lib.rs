@@ -33,6 +33,7 @@ pub mod connection;
 mod error;
 mod failure;
 mod fields;
+mod flags;
 mod flow_mod;
 mod flow_monitor;
 mod framer;
@@ -61,28 +62,27 @@ pub use actions::{
     Learn, LearnSpec, LearnTarget, Multipath, Nat, NatKind, NatRange, WHOLE_PACKET, Zone,
 };
 pub use bundle::{BUNDLE_ADD_OVERHEAD, Bundle, BundleError};
-pub use bundle_wire::{BUNDLE_ATOMIC, BUNDLE_ORDERED, BundleAdd, BundleControl, BundleControlType};
+pub use bundle_wire::{BundleAdd, BundleControl, BundleControlType};
 #[cfg(feature = "tokio")]
 pub use connection::{AskError, Connection, ConnectionError};
 pub use error::{DecodeError, EncodeError, Reason};
 pub use failure::{ErrorCode, ErrorMessage, ErrorType};
 pub use fields::{Field, Format, NICIRA, ONF, OxmId, Prerequisite};
-pub use flow_mod::{
-    ALL_TABLES, Command, FlowMod, FlowRemoved, NO_BUFFER, RemovedReason, flow_flags,
-};
+pub use flags::{BundleFlags, Capabilities, FlowFlags, MeterFlags, PortConfig, PortState};
+pub use flow_mod::{ALL_TABLES, Command, FlowMod, FlowRemoved, NO_BUFFER, RemovedReason};
 pub use flow_monitor::{FlowEvent, FlowUpdate, flow_update_reply, flow_updates, watch_flows};
 pub use framer::Framer;
 pub use groups::{Bucket, GROUP_ALL, GROUP_ANY, GroupCommand, GroupMod, GroupType};
 pub use instructions::Instruction;
 pub use matches::{Entry, FieldMatch, Match, MatchError};
 pub use message::Message;
-pub use meters::{Band, METER_ALL, MeterCommand, MeterMod, meter_flags};
+pub use meters::{Band, METER_ALL, MeterCommand, MeterMod};
 pub use multipart::{MultipartBody, MultipartReply, MultipartRequest};
 pub use numbers::{Cookie, PortNo, TableId, Xid};
 pub use oxm::{FieldId, UnknownOxm};
 pub use packet_in2::{PacketIn2, PacketInFormat};
 pub use packets::{PacketIn, PacketInReason, PacketOut};
-pub use port::{PortDesc, PortMod, PortReason, PortStatus, port_bits};
+pub use port::{PortDesc, PortMod, PortReason, PortStatus};
 pub use queues::{PacketQueue, QueueConfig, QueueProperty};
 pub use session::{Answer, AnswerError, Event, Options, Session, SessionError};
 pub use setup::{

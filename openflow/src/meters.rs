@@ -4,22 +4,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::error::DecodeError;
 use crate::failure::ErrorCode;
+use crate::flags::MeterFlags;
 use crate::wire::Reader;
 
 /// Every meter, in requests and deletions.
 pub const METER_ALL: u32 = 0xffff_ffff;
-
-/// `OFPMF_*` bits.
-pub mod meter_flags {
-    /// Rates in kbit/s.
-    pub const KBPS: u16 = 1;
-    /// Rates in packets/s.
-    pub const PKTPS: u16 = 2;
-    /// Bands have a burst size.
-    pub const BURST: u16 = 4;
-    /// Keep statistics.
-    pub const STATS: u16 = 8;
-}
 
 /// What to do with a meter (`OFPMC_*`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -118,8 +107,8 @@ pub(crate) fn decode_bands(reader: &mut Reader<'_>) -> Result<Vec<Band>, DecodeE
 pub struct MeterMod {
     /// What to do.
     pub command: MeterCommand,
-    /// [`meter_flags`].
-    pub flags: u16,
+    /// How it measures.
+    pub flags: MeterFlags,
     /// The meter's number.
     pub meter: u32,
     /// Its rates.
@@ -129,7 +118,7 @@ pub struct MeterMod {
 impl MeterMod {
     /// Makes a meter that drops packets above `rate` packets/s, after bursts of `burst` packets.
     pub fn packet_rate(meter: u32, rate: u32, burst: u32) -> Self {
-        let flags = meter_flags::PKTPS | meter_flags::BURST | meter_flags::STATS;
+        let flags = MeterFlags::PKTPS | MeterFlags::BURST | MeterFlags::STATS;
         MeterMod {
             command: MeterCommand::Add,
             flags,
@@ -142,7 +131,7 @@ impl MeterMod {
     pub fn delete(meter: u32) -> Self {
         MeterMod {
             command: MeterCommand::Delete,
-            flags: 0,
+            flags: MeterFlags::NONE,
             meter,
             bands: Vec::new(),
         }
@@ -154,7 +143,7 @@ impl MeterMod {
             MeterCommand::Modify => 1,
             MeterCommand::Delete => 2,
         });
-        buffer.put_u16(self.flags);
+        buffer.put_u16(self.flags.0);
         buffer.put_u32(self.meter);
         encode_bands(buffer, &self.bands);
     }
@@ -172,7 +161,7 @@ impl MeterMod {
         reader.skip(2)?;
         Ok(MeterMod {
             command,
-            flags: reader.u16()?,
+            flags: MeterFlags(reader.u16()?),
             meter: reader.u32()?,
             bands: decode_bands(reader)?,
         })

@@ -3,29 +3,12 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::error::DecodeError;
+use crate::flags::{PortConfig, PortState};
 use crate::numbers::PortNo;
 use crate::wire::{Reader, put_text};
 
 /// Bytes of an `ofp_port`.
 const PORT_LENGTH: usize = 64;
-
-/// Port configuration and state bits that matter to a controller.
-pub mod port_bits {
-    /// Configuration: administratively down.
-    pub const CONFIG_DOWN: u32 = 1 << 0;
-    /// Configuration: packets from it are dropped.
-    pub const CONFIG_NO_RECEIVE: u32 = 1 << 2;
-    /// Configuration: packets to it are dropped.
-    pub const CONFIG_NO_FORWARD: u32 = 1 << 5;
-    /// Configuration: nothing from it is sent up.
-    pub const CONFIG_NO_PACKET_IN: u32 = 1 << 6;
-    /// State: no link.
-    pub const STATE_LINK_DOWN: u32 = 1 << 0;
-    /// State: blocked by a protocol such as spanning tree.
-    pub const STATE_BLOCKED: u32 = 1 << 1;
-    /// State: live for fast failover.
-    pub const STATE_LIVE: u32 = 1 << 2;
-}
 
 /// What a switch says of one of its ports (`ofp_port`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,10 +19,10 @@ pub struct PortDesc {
     pub address: [u8; 6],
     /// Interface name, at most 15 bytes.
     pub name: String,
-    /// `OFPPC_*` bits.
-    pub config: u32,
-    /// `OFPPS_*` bits.
-    pub state: u32,
+    /// What is set of it.
+    pub config: PortConfig,
+    /// Its state.
+    pub state: PortState,
     /// Current features, `OFPPF_*` bits.
     pub current: u32,
     /// Features being advertised.
@@ -62,8 +45,8 @@ impl PortDesc {
         buffer.put_bytes(0, 2);
         put_text(buffer, &self.name, 16);
         let numbers = [
-            self.config,
-            self.state,
+            self.config.0,
+            self.state.0,
             self.current,
             self.advertised,
             self.supported,
@@ -86,8 +69,8 @@ impl PortDesc {
             number,
             address,
             name: part.text(16)?,
-            config: part.u32()?,
-            state: part.u32()?,
+            config: PortConfig(part.u32()?),
+            state: PortState(part.u32()?),
             current: part.u32()?,
             advertised: part.u32()?,
             supported: part.u32()?,
@@ -151,10 +134,10 @@ pub struct PortMod {
     pub number: PortNo,
     /// Its MAC address, which the switch compares.
     pub address: [u8; 6],
-    /// `OFPPC_*` bits wanted.
-    pub config: u32,
+    /// The bits wanted.
+    pub config: PortConfig,
     /// Which of them to change.
-    pub mask: u32,
+    pub mask: PortConfig,
     /// Features to advertise; 0 leaves them.
     pub advertise: u32,
 }
@@ -165,8 +148,8 @@ impl PortMod {
         buffer.put_bytes(0, 4);
         buffer.put_slice(&self.address);
         buffer.put_bytes(0, 2);
-        buffer.put_u32(self.config);
-        buffer.put_u32(self.mask);
+        buffer.put_u32(self.config.0);
+        buffer.put_u32(self.mask.0);
         buffer.put_u32(self.advertise);
         buffer.put_bytes(0, 4);
     }
@@ -179,8 +162,8 @@ impl PortMod {
         let found = PortMod {
             number,
             address,
-            config: reader.u32()?,
-            mask: reader.u32()?,
+            config: PortConfig(reader.u32()?),
+            mask: PortConfig(reader.u32()?),
             advertise: reader.u32()?,
         };
         reader.skip(4)?;

@@ -4,6 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::error::DecodeError;
 use crate::failure::ErrorCode;
+use crate::flags::Capabilities;
 use crate::wire::Reader;
 
 /// OpenFlow 1.3 on the wire.
@@ -75,8 +76,8 @@ pub struct Features {
     pub tables: u8,
     /// 0 for the main connection.
     pub auxiliary_id: u8,
-    /// `OFPC_*` bits.
-    pub capabilities: u32,
+    /// What it can do.
+    pub capabilities: Capabilities,
 }
 
 impl Features {
@@ -86,7 +87,7 @@ impl Features {
         buffer.put_u8(self.tables);
         buffer.put_u8(self.auxiliary_id);
         buffer.put_u16(0);
-        buffer.put_u32(self.capabilities);
+        buffer.put_u32(self.capabilities.0);
         buffer.put_u32(0);
     }
 
@@ -94,7 +95,7 @@ impl Features {
         let (datapath_id, buffers, tables, auxiliary_id) =
             (reader.u64()?, reader.u32()?, reader.u8()?, reader.u8()?);
         reader.skip(2)?;
-        let capabilities = reader.u32()?;
+        let capabilities = Capabilities(reader.u32()?);
         reader.skip(4)?;
         Ok(Features {
             datapath_id,

@@ -19,3 +19,4 @@ mod values;
 
 pub use messages::Printed;
 pub use parse::ParseMatchError;
+pub(crate) use ports::Bits;

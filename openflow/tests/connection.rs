@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rust_openflow::{
-    AnswerError, AskError, Bundle, Connection, ConnectionError, ErrorCode, ErrorMessage, Features,
-    FlowMod, Framer, Hello, Match, Message, MultipartRequest, Options, SessionError, Xid,
+    AnswerError, AskError, Bundle, Capabilities, Connection, ConnectionError, ErrorCode,
+    ErrorMessage, Features, FlowMod, Framer, Hello, Match, Message, MultipartRequest, Options,
+    SessionError, Xid,
 };
 use tables::tables;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -20,7 +21,7 @@ const FEATURES: Features = Features {
     buffers: 0,
     tables: 254,
     auxiliary_id: 0,
-    capabilities: 79,
+    capabilities: Capabilities(79),
 };
 
 /// The switch's end of a connection.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use rust_openflow::{
-    AnswerError, ErrorCode, ErrorMessage, Event, Features, Framer, Hello, Message,
+    AnswerError, Capabilities, ErrorCode, ErrorMessage, Event, Features, Framer, Hello, Message,
     MultipartRequest, Options, Session, SessionError, Xid,
 };
 
@@ -20,7 +20,7 @@ const FEATURES: Features = Features {
     buffers: 0,
     tables: 254,
     auxiliary_id: 0,
-    capabilities: 79,
+    capabilities: Capabilities(79),
 };
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, Issuer, KeyPair};
-use rust_openflow::{Connection, ConnectionError, Features, Framer, Hello, Message, Options, Xid};
+use rust_openflow::{
+    Capabilities, Connection, ConnectionError, Features, Framer, Hello, Message, Options, Xid,
+};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -20,7 +22,7 @@ const FEATURES: Features = Features {
     buffers: 0,
     tables: 254,
     auxiliary_id: 0,
-    capabilities: 79,
+    capabilities: Capabilities(79),
 };
 
 type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);

@@ -102,7 +102,7 @@ impl Default for TextMap<'_> {
 }
 
 /// Declares the tables and columns that a program reads: a type for each table, with a method for each column, and a
-/// [`Declaration`](crate::table::Declaration) of them all to monitor. A column whose name is no name of Rust is given as text.
+/// [`Declaration`] of them all to monitor. A column whose name is no name of Rust is given as text.
 ///
 /// ```
 /// use std::collections::{BTreeMap, BTreeSet};

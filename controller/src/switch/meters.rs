@@ -5,7 +5,7 @@
 
 use crate::snapshot::Snapshot;
 use rust_openflow::multipart::MeterConfig;
-use rust_openflow::{Band, Message, MeterCommand, MeterMod, meter_flags};
+use rust_openflow::{Band, Message, MeterCommand, MeterFlags, MeterMod};
 use sextant_flows::is_of_fragments;
 use sextant_model::{ChassisId, Reassembly, Settings};
 
@@ -27,7 +27,7 @@ impl Meters {
     pub(super) fn new(settings: &Settings, reassembly: Reassembly) -> Self {
         let (rate, burst) = limits(reassembly);
         let fragments = MeterMod {
-            flags: meter_flags::KBPS | meter_flags::BURST | meter_flags::STATS,
+            flags: MeterFlags::KBPS | MeterFlags::BURST | MeterFlags::STATS,
             bands: vec![Band::Drop { rate, burst }],
             ..MeterMod::packet_rate(0, rate, burst)
         };

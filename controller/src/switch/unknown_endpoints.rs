@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use crate::metrics::Metrics;
     use crate::seat::Seats;
-    use rust_openflow::{Cookie, Match, MultipartReply, TableId};
+    use rust_openflow::{Cookie, FlowFlags, Match, MultipartReply, TableId};
     use sextant_model::{
         Chassis, ChassisId, Encap, EncapKind, Facts, Intent, IpVersion, Transport,
     };
@@ -134,7 +134,7 @@ mod tests {
             priority: 10,
             idle_timeout: 0,
             hard_timeout: 0,
-            flags: 0,
+            flags: FlowFlags::NONE,
             cookie,
             packets,
             bytes: 0,

@@ -9,8 +9,8 @@ use crate::metrics::{Drift, Metrics};
 use rust_openflow::multipart::MeterConfig;
 use rust_openflow::{
     FlowEvent, FlowUpdate, GROUP_ALL, GroupCommand, GroupMod, GroupType, METER_ALL, Message,
-    MultipartBody, MultipartReply, MultipartRequest, PortDesc, PortMod, PortReason, SwitchConfig,
-    Xid, flow_updates, port_bits, watch_flows,
+    MultipartBody, MultipartReply, MultipartRequest, PortConfig, PortDesc, PortMod, PortReason,
+    SwitchConfig, Xid, flow_updates, watch_flows,
 };
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Flows, InstalledFlow};
@@ -31,8 +31,9 @@ const PACE: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(8
 /// Who has been quiet for so long is given the first pace again.
 const QUIET: Duration = Duration::from_secs(30);
 /// What only `ovs-ofctl mod-port` sets, and makes a port deaf or dumb.
-const PORT_FLAGS: u32 =
-    port_bits::CONFIG_NO_RECEIVE | port_bits::CONFIG_NO_FORWARD | port_bits::CONFIG_NO_PACKET_IN;
+const PORT_FLAGS: PortConfig = PortConfig::NO_RECEIVE
+    .union(PortConfig::NO_FORWARD)
+    .union(PortConfig::NO_PACKET_IN);
 /// `OFPC_FRAG_*` of a switch's configuration.
 const FRAGMENTS: u16 = 3;
 
@@ -200,7 +201,7 @@ impl Vigil {
     }
 
     fn port(&mut self, port: &PortDesc) -> Option<Message> {
-        if port.config & PORT_FLAGS == 0 {
+        if port.config.intersection(PORT_FLAGS).is_empty() {
             return None;
         }
         self.found(Drift::Port, 1);
@@ -208,7 +209,7 @@ impl Vigil {
         Some(Message::PortMod(PortMod {
             number: port.number,
             address: port.address,
-            config: 0,
+            config: PortConfig::NONE,
             mask: PORT_FLAGS,
             advertise: 0,
         }))

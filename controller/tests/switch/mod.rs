@@ -9,8 +9,8 @@
 
 use bytes::BytesMut;
 use rust_openflow::{
-    BundleControl, BundleControlType, Features, Framer, Hello, Message, MultipartBody,
-    MultipartReply, MultipartRequest, Xid,
+    BundleControl, BundleControlType, Capabilities, Features, Framer, Hello, Message,
+    MultipartBody, MultipartReply, MultipartRequest, Xid,
 };
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -110,7 +110,7 @@ pub fn features(datapath_id: u64) -> Features {
         buffers: 0,
         tables: 254,
         auxiliary_id: 0,
-        capabilities: 0x4f,
+        capabilities: Capabilities(0x4f),
     }
 }
 

@@ -4,6 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::entry;
 use crate::error::DecodeError;
+use crate::flags::FlowFlags;
 use crate::flow_mod::ALL_TABLES;
 use crate::groups::GROUP_ANY;
 use crate::instructions::{self, Instruction};
@@ -92,8 +93,8 @@ pub struct FlowStats {
     pub idle_timeout: u16,
     /// Its hard timeout in seconds.
     pub hard_timeout: u16,
-    /// [`crate::flow_flags`].
-    pub flags: u16,
+    /// How the flow is treated.
+    pub flags: FlowFlags,
     /// Its mark.
     pub cookie: Cookie,
     /// Packets that it matched; `u64::MAX` where they are not counted.
@@ -118,7 +119,7 @@ impl FlowStats {
             self.priority,
             self.idle_timeout,
             self.hard_timeout,
-            self.flags,
+            self.flags.0,
         ];
         numbers
             .into_iter()
@@ -149,7 +150,7 @@ impl FlowStats {
             priority,
             idle_timeout,
             hard_timeout,
-            flags,
+            flags: FlowFlags(flags),
             cookie: part.cookie()?,
             packets: part.u64()?,
             bytes: part.u64()?,

@@ -4,14 +4,15 @@ use bytes::{BufMut, BytesMut};
 
 use super::entry;
 use crate::error::DecodeError;
+use crate::flags::MeterFlags;
 use crate::meters::{Band, decode_bands, encode_bands};
 use crate::wire::{Reader, set_length};
 
 /// A meter as the switch has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MeterConfig {
-    /// [`crate::meter_flags`].
-    pub flags: u16,
+    /// How it measures.
+    pub flags: MeterFlags,
     /// The meter's number.
     pub meter: u32,
     /// Its rates.
@@ -22,7 +23,7 @@ impl MeterConfig {
     pub(super) fn encode(&self, buffer: &mut BytesMut) {
         let start = buffer.len();
         buffer.put_u16(0);
-        buffer.put_u16(self.flags);
+        buffer.put_u16(self.flags.0);
         buffer.put_u32(self.meter);
         encode_bands(buffer, &self.bands);
         set_length(buffer, start, start);
@@ -31,7 +32,7 @@ impl MeterConfig {
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let mut part = entry(reader, "meter configuration", 8)?;
         Ok(MeterConfig {
-            flags: part.u16()?,
+            flags: MeterFlags(part.u16()?),
             meter: part.u32()?,
             bands: decode_bands(&mut part)?,
         })
@@ -121,7 +122,7 @@ pub struct MeterFeatures {
     pub max_meters: u32,
     /// Bit `n` for band type `n`.
     pub band_types: u32,
-    /// [`crate::meter_flags`] that it understands.
+    /// Bits of [`MeterFlags`] that it understands.
     pub capabilities: u32,
     /// Most bands of a meter.
     pub max_bands: u8,

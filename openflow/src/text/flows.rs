@@ -4,7 +4,8 @@ use std::fmt::{self, Display, Formatter};
 
 use super::actions::Instructions;
 use super::matches::describe;
-use crate::flow_mod::{Command, FlowMod, flow_flags};
+use crate::flags::FlowFlags;
+use crate::flow_mod::{Command, FlowMod};
 use crate::groups::GROUP_ANY;
 use crate::multipart::FlowStats;
 use crate::numbers::Cookie;
@@ -125,16 +126,6 @@ fn timeouts(f: &mut Formatter<'_>, idle: u16, hard: u16) -> fmt::Result {
     Ok(())
 }
 
-pub(super) fn flags(f: &mut Formatter<'_>, flags: u16) -> fmt::Result {
-    let words = [
-        (flow_flags::SEND_FLOW_REMOVED, "send_flow_rem "),
-        (flow_flags::CHECK_OVERLAP, "check_overlap "),
-        (flow_flags::RESET_COUNTS, "reset_counts "),
-        (flow_flags::NO_PACKET_COUNTS, "no_packet_counts "),
-        (flow_flags::NO_BYTE_COUNTS, "no_byte_counts "),
-    ];
-    words
-        .into_iter()
-        .filter(|(bit, _)| flags & bit != 0)
-        .try_for_each(|(_, word)| f.write_str(word))
+pub(super) fn flags(f: &mut Formatter<'_>, flags: FlowFlags) -> fmt::Result {
+    flags.words().try_for_each(|word| write!(f, "{word} "))
 }

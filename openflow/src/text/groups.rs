@@ -4,8 +4,9 @@ use std::fmt::{self, Display, Formatter};
 
 use super::actions::Actions;
 use super::values::Dotted;
+use crate::flags::MeterFlags;
 use crate::groups::{Bucket, GROUP_ALL, GROUP_ANY, GroupCommand, GroupMod, GroupType};
-use crate::meters::{Band, METER_ALL, MeterCommand, MeterMod, meter_flags};
+use crate::meters::{Band, METER_ALL, MeterCommand, MeterMod};
 use crate::ports;
 
 /// The meter that all packets pass on their way to the controller (`OFPM_CONTROLLER`).
@@ -60,15 +61,15 @@ pub(super) fn group(
 pub(super) fn meter(
     f: &mut Formatter<'_>,
     meter: u32,
-    flags_set: u16,
+    flags_set: MeterFlags,
     bands: &[Band],
 ) -> fmt::Result {
     number(f, meter)?;
     let words = |f: &mut Formatter<'_>, text: String| f.write_str(&text.replace(',', " "));
     words(f, Flags(flags_set).to_string())?;
-    let known = meter_flags::KBPS | meter_flags::PKTPS | meter_flags::BURST | meter_flags::STATS;
-    if flags_set & !known != 0 {
-        write!(f, " flags:{:#x}", flags_set & !known)?;
+    let nameless = flags_set.0 & !MeterFlags::KNOWN.0;
+    if nameless != 0 {
+        write!(f, " flags:{nameless:#x}")?;
     }
     f.write_str(" bands=\n")?;
     for band in bands {
@@ -78,7 +79,7 @@ pub(super) fn meter(
     Ok(())
 }
 
-struct Flags(u16);
+struct Flags(MeterFlags);
 
 impl Display for Flags {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -86,7 +87,7 @@ impl Display for Flags {
     }
 }
 
-struct Described<'a>(&'a Band, u16);
+struct Described<'a>(&'a Band, MeterFlags);
 
 impl Display for Described<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -151,22 +152,13 @@ impl Display for MeterMod {
     }
 }
 
-fn flags(f: &mut Formatter<'_>, flags: u16) -> fmt::Result {
-    let words = [
-        (meter_flags::KBPS, ",kbps"),
-        (meter_flags::PKTPS, ",pktps"),
-        (meter_flags::BURST, ",burst"),
-        (meter_flags::STATS, ",stats"),
-    ];
-    words
-        .into_iter()
-        .filter(|(bit, _)| flags & bit != 0)
-        .try_for_each(|(_, word)| f.write_str(word))
+fn flags(f: &mut Formatter<'_>, flags: MeterFlags) -> fmt::Result {
+    flags.words().try_for_each(|word| write!(f, ",{word}"))
 }
 
 impl Band {
     /// A burst size has a meaning only where the meter's flags say so.
-    fn describe(&self, f: &mut Formatter<'_>, flags: u16) -> fmt::Result {
+    fn describe(&self, f: &mut Formatter<'_>, flags: MeterFlags) -> fmt::Result {
         let (name, rate, burst, levels) = match self {
             Band::Drop { rate, burst } => ("drop", rate, burst, None),
             Band::DscpRemark {
@@ -177,7 +169,7 @@ impl Band {
             Band::Raw(bytes) => return write!(f, "type=raw:{}", Dotted(bytes)),
         };
         write!(f, "type={name},rate={rate}")?;
-        if flags & meter_flags::BURST != 0 {
+        if flags.contains(MeterFlags::BURST) {
             write!(f, ",burst_size={burst}")?;
         }
         levels.map_or(Ok(()), |levels| write!(f, ",prec_level={levels}"))

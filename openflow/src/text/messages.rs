@@ -8,11 +8,12 @@ use super::actions::Instructions;
 use super::flows::{duration, flags};
 use super::matches::describe;
 use super::packets::{Dump, format_name, packet_in, packet_in2, packet_out};
-use super::ports::{Bits, port_lines};
+use super::ports::port_lines;
 use super::values::{Dotted, Hex};
 use super::{groups, replies};
-use crate::bundle_wire::{BUNDLE_ATOMIC, BUNDLE_ORDERED, BundleAdd, BundleControl};
+use crate::bundle_wire::{BundleAdd, BundleControl};
 use crate::failure::{ErrorMessage, ErrorType};
+use crate::flags::Capabilities;
 use crate::flow_mod::{ALL_TABLES, Command, FlowMod, FlowRemoved, NO_BUFFER, RemovedReason};
 use crate::groups::{GROUP_ANY, GroupCommand, GroupMod};
 use crate::message::{HEADER, Message};
@@ -207,15 +208,6 @@ fn refusal(f: &mut Formatter<'_>, error: &ErrorMessage) -> fmt::Result {
 }
 
 fn switch(f: &mut Formatter<'_>, features: &Features) -> fmt::Result {
-    const CAPABILITIES: &[(u32, &str)] = &[
-        (1, "FLOW_STATS"),
-        (2, "TABLE_STATS"),
-        (4, "PORT_STATS"),
-        (8, "GROUP_STATS"),
-        (1 << 5, "IP_REASM"),
-        (1 << 6, "QUEUE_STATS"),
-        (1 << 8, "PORT_BLOCKED"),
-    ];
     writeln!(f, " dpid:{:016x}", features.datapath_id)?;
     write!(
         f,
@@ -225,12 +217,8 @@ fn switch(f: &mut Formatter<'_>, features: &Features) -> fmt::Result {
     if features.auxiliary_id != 0 {
         write!(f, ", auxiliary_id:{}", features.auxiliary_id)?;
     }
-    let known = CAPABILITIES.iter().fold(0, |all, (bit, _)| all | bit);
-    write!(
-        f,
-        "\ncapabilities: {}",
-        Bits(features.capabilities & known, CAPABILITIES)
-    )
+    let known = features.capabilities.intersection(Capabilities::KNOWN);
+    write!(f, "\ncapabilities: {known}")
 }
 
 fn fragments(f: &mut Formatter<'_>, config: SwitchConfig) -> fmt::Result {
@@ -435,11 +423,6 @@ fn reasons(f: &mut Formatter<'_>, mask: u32, names: &[&str]) -> fmt::Result {
         .try_for_each(|name| write!(f, " {name}"))
 }
 
-const BUNDLE_FLAGS: &[(u32, &str)] = &[
-    (BUNDLE_ATOMIC as u32, "atomic"),
-    (BUNDLE_ORDERED as u32, "ordered"),
-];
-
 fn bundle_control(f: &mut Formatter<'_>, control: BundleControl) -> fmt::Result {
     let names = ["OPEN", "CLOSE", "COMMIT", "DISCARD"];
     let number = control.kind as usize;
@@ -448,7 +431,7 @@ fn bundle_control(f: &mut Formatter<'_>, control: BundleControl) -> fmt::Result 
     } else {
         "REPLY"
     };
-    let flags = Bits(control.flags.into(), BUNDLE_FLAGS);
+    let flags = control.flags;
     write!(
         f,
         "\n bundle_id={} type={}_{side} flags={flags}",
@@ -458,7 +441,7 @@ fn bundle_control(f: &mut Formatter<'_>, control: BundleControl) -> fmt::Result 
 }
 
 fn bundle_add(f: &mut Formatter<'_>, add: &BundleAdd) -> fmt::Result {
-    let flags = Bits(add.flags.into(), BUNDLE_FLAGS);
+    let flags = add.flags;
     let bundle = Hex(add.bundle.into());
     writeln!(f, "\n bundle_id={bundle} flags={flags}")?;
     add.message.print(add.xid).fmt(f)

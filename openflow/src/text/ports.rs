@@ -6,7 +6,7 @@ use super::values::Mac;
 use crate::port::{PortDesc, PortMod};
 
 /// The names of the bits that are set; those without a name together as a number.
-pub(super) struct Bits(pub(super) u32, pub(super) &'static [(u32, &'static str)]);
+pub(crate) struct Bits(pub(crate) u32, pub(crate) &'static [(u32, &'static str)]);
 
 impl Display for Bits {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -23,13 +23,6 @@ impl Display for Bits {
     }
 }
 
-const CONFIG: &[(u32, &str)] = &[
-    (1, "PORT_DOWN"),
-    (1 << 2, "NO_RECV"),
-    (1 << 5, "NO_FWD"),
-    (1 << 6, "NO_PACKET_IN"),
-];
-const STATE: &[(u32, &str)] = &[(1, "LINK_DOWN"), (1 << 1, "BLOCKED"), (1 << 2, "LIVE")];
 const FEATURES: &[(u32, &str)] = &[
     (1, "10MB-HD"),
     (1 << 1, "10MB-FD"),
@@ -58,8 +51,8 @@ fn mac(address: [u8; 6]) -> Mac {
 pub(super) fn port_lines(f: &mut Formatter<'_>, port: &PortDesc) -> fmt::Result {
     let name: String = port.name.chars().filter(|c| !c.is_control()).collect();
     write!(f, "{}({name}): addr:{}", port.number, mac(port.address))?;
-    write!(f, "\n     config:     {}", Bits(port.config, CONFIG))?;
-    write!(f, "\n     state:      {}", Bits(port.state, STATE))?;
+    write!(f, "\n     config:     {}", port.config)?;
+    write!(f, "\n     state:      {}", port.state)?;
     let features = [
         ("current:   ", port.current),
         ("advertised:", port.advertised),
@@ -83,7 +76,7 @@ pub(super) fn change(port: &PortMod) -> String {
         "port: {}: addr:{}\n     config: {}\n     mask:   {}\n     advertise: {advertise}",
         port.number,
         mac(port.address),
-        Bits(port.config, CONFIG),
-        Bits(port.mask, CONFIG),
+        port.config,
+        port.mask,
     )
 }

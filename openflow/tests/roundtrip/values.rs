@@ -5,11 +5,11 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use rust_openflow::{
-    Action, Band, Bucket, BundleAdd, Command, Cookie, Ct, Field, FieldId, FieldMatch, FlowMod,
-    FlowRemoved, GroupCommand, GroupMod, GroupType, Instruction, Learn, LearnSpec, LearnTarget,
-    Match, Message, MeterCommand, MeterMod, MultipartBody, MultipartReply, Nat, NatKind, NatRange,
-    PacketIn, PacketIn2, PacketInReason, PacketOut, PortNo, RemovedReason, Subfield, TableId,
-    UnknownOxm, Xid, Zone,
+    Action, Band, Bucket, BundleAdd, BundleFlags, Command, Cookie, Ct, Field, FieldId, FieldMatch,
+    FlowFlags, FlowMod, FlowRemoved, GroupCommand, GroupMod, GroupType, Instruction, Learn,
+    LearnSpec, LearnTarget, Match, Message, MeterCommand, MeterFlags, MeterMod, MultipartBody,
+    MultipartReply, Nat, NatKind, NatRange, PacketIn, PacketIn2, PacketInReason, PacketOut, PortNo,
+    RemovedReason, Subfield, TableId, UnknownOxm, Xid, Zone,
 };
 
 fn bytes(longest: usize) -> impl Strategy<Value = Bytes> {
@@ -287,7 +287,7 @@ pub(crate) fn flow_mod() -> impl Strategy<Value = FlowMod> {
                     command,
                     idle_timeout,
                     hard_timeout,
-                    flags,
+                    flags: FlowFlags(flags),
                     ..FlowMod::add(table, priority, matches, instructions)
                 }
             },
@@ -350,7 +350,7 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
     let meter =
         (any::<(u16, u32)>(), vec(band, 0..4)).prop_map(|((flags, meter), bands)| MeterMod {
             command: MeterCommand::Add,
-            flags,
+            flags: MeterFlags(flags),
             meter,
             bands,
         });
@@ -382,7 +382,7 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
         (any::<(u32, u16, u32)>(), flow_mod()).prop_map(|((bundle, flags, xid), flow)| {
             Message::BundleAdd(BundleAdd {
                 bundle,
-                flags,
+                flags: BundleFlags(flags),
                 xid: Xid(xid),
                 message: Box::new(Message::FlowMod(flow)),
             })

@@ -6,9 +6,9 @@ use crate::error::LabError;
 use bytes::{Bytes, BytesMut};
 use rust_openflow::multipart::MeterConfig;
 use rust_openflow::{
-    Action, BundleControl, BundleControlType, Command, Cookie, ErrorCode, ErrorMessage, Features,
-    Field, FlowMod, Hello, Instruction, Message, MeterCommand, MeterMod, MultipartBody,
-    MultipartReply, MultipartRequest, Xid, ports,
+    Action, BundleControl, BundleControlType, Capabilities, Command, Cookie, ErrorCode,
+    ErrorMessage, Features, Field, FlowMod, Hello, Instruction, Message, MeterCommand, MeterMod,
+    MultipartBody, MultipartReply, MultipartRequest, Xid, ports,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Write};
@@ -239,7 +239,7 @@ impl Switch {
             buffers: 0,
             tables: 254,
             auxiliary_id: 0,
-            capabilities: 0x4f,
+            capabilities: Capabilities(0x4f),
         })
     }
 

@@ -1,6 +1,8 @@
 use super::*;
 use rust_openflow::multipart::GroupDesc;
-use rust_openflow::{Cookie, Match, PortNo, PortStatus, TableId, flow_update_reply};
+use rust_openflow::{
+    Cookie, Match, MeterFlags, PortNo, PortState, PortStatus, TableId, flow_update_reply,
+};
 use sextant_model::{Reassembly, Settings};
 
 /// A switch's session, as far as it keeps watch.
@@ -137,7 +139,7 @@ fn meters_groups_and_fragments_are_looked_at_while_nothing_else_is_under_way() {
     assert_eq!(story.asks(true), 3);
     story.vigil.disturbed();
     let meter = MeterConfig {
-        flags: 0,
+        flags: MeterFlags::NONE,
         meter: 9,
         bands: vec![],
     };
@@ -183,13 +185,13 @@ fn fragments_and_groups_are_mended_as_soon_as_they_are_seen() {
     assert_eq!([story.mended("switch"), story.mended("group")], [1, 1]);
 }
 
-fn port(number: u32, config: u32) -> PortDesc {
+fn port(number: u32, config: PortConfig) -> PortDesc {
     PortDesc {
         number: PortNo(number),
         address: [2, 0, 0, 0, 0, 4],
         name: "tap".to_owned(),
         config,
-        state: 0,
+        state: PortState::NONE,
         current: 0,
         advertised: 0,
         supported: 0,
@@ -203,9 +205,9 @@ fn port(number: u32, config: u32) -> PortDesc {
 fn ports_that_were_made_deaf_before_the_session_hear_again() {
     let mut story = Story::new();
     let flags = [
-        0,
-        port_bits::CONFIG_NO_FORWARD,
-        port_bits::CONFIG_NO_RECEIVE,
+        PortConfig::NONE,
+        PortConfig::NO_FORWARD,
+        PortConfig::NO_RECEIVE,
     ];
     let ports = [1, 2, 3].into_iter().zip(flags);
     let body = MultipartBody::PortDesc(ports.map(|(n, config)| port(n, config)).collect());
@@ -228,17 +230,17 @@ fn a_port_that_was_made_deaf_hears_again_and_one_without_link_is_left_alone() {
         let port = port(4, config);
         Message::PortStatus(PortStatus { reason, port })
     };
-    let down = status(PortReason::Modify, port_bits::CONFIG_DOWN);
+    let down = status(PortReason::Modify, PortConfig::DOWN);
     assert_eq!(story.take(0, down), None);
-    let gone = status(PortReason::Delete, port_bits::CONFIG_NO_RECEIVE);
+    let gone = status(PortReason::Delete, PortConfig::NO_RECEIVE);
     assert_eq!(story.take(0, gone), None);
-    let deaf = status(PortReason::Modify, port_bits::CONFIG_NO_RECEIVE);
+    let deaf = status(PortReason::Modify, PortConfig::NO_RECEIVE);
     let Some(Message::PortMod(mend)) = story.take(0, deaf) else {
         panic!("a port-mod");
     };
     assert_eq!(
         (mend.number, mend.config, mend.mask),
-        (PortNo(4), 0, PORT_FLAGS)
+        (PortNo(4), PortConfig::NONE, PORT_FLAGS)
     );
     assert_eq!(story.mended("port"), 1);
 }

@@ -3,9 +3,9 @@
 use bytes::{Bytes, BytesMut};
 use rust_openflow::multipart::{FlowStats, MeterConfig};
 use rust_openflow::{
-    ALL_TABLES, BundleControl, BundleControlType, Command, Cookie, ErrorCode, ErrorMessage,
-    Features, FlowMod, FlowUpdate, Hello, Message, MeterCommand, MeterMod, MultipartBody,
-    MultipartReply, MultipartRequest, SwitchConfig, TableId, Xid, flow_update_reply,
+    ALL_TABLES, BundleControl, BundleControlType, Capabilities, Command, Cookie, ErrorCode,
+    ErrorMessage, Features, FlowMod, FlowUpdate, Hello, Message, MeterCommand, MeterMod,
+    MultipartBody, MultipartReply, MultipartRequest, SwitchConfig, TableId, Xid, flow_update_reply,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -95,7 +95,7 @@ impl Switch {
             buffers: 0,
             tables: 254,
             auxiliary_id: 0,
-            capabilities: 0x4f,
+            capabilities: Capabilities(0x4f),
         })
     }
 
