@@ -15,7 +15,7 @@ KERNEL_SLICE := ^(end_to_end::(router_sol|dhcpv6_clients|guests_reach|neighbors_
 
 export KEEP SUITE TESTS ACCEL COMMAND VERBOSE LIMIT SECONDS_EACH LIST
 
-.PHONY: help setup demo test test-kernel conformance check bench fuzz reference clean-labs
+.PHONY: help setup demo test test-kernel conformance check msrv publish-dry-run bench fuzz reference clean-labs
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -53,12 +53,19 @@ check: ## format, lints, dependencies, locks, documentation
 	$(CARGO) deny --locked --workspace check bans licenses sources
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
-bench: ## benchmarks, then load on the whole controller: over loopback, on its API, through Open vSwitch beside OVN
+msrv: ## each library with the oldest Rust that it promises to work with, which rustup installs
+	@scripts/msrv
+
+publish-dry-run: ## all of `cargo publish` of the libraries but the upload; needs the network and a clean tree
+	$(CARGO) publish --dry-run --locked -p rust-openflow -p sextant-ovsdb-client
+
+bench: ## benchmarks, then load on the whole controller: over loopback, on its API, with 100 hypervisors, through Open vSwitch beside OVN
 	@scripts/setup packages ovn
 	$(CARGO) bench --locked --workspace --benches
 	$(CARGO) build --release --locked -p sextant -p sextant-lab
 	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load
 	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-api
+	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-fleet --hypervisors 10,100
 	@$(SUDO) env SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-ovs
 
 fuzz: ## every fuzz target for SECONDS_EACH seconds (60), and what each reached

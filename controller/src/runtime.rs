@@ -147,6 +147,7 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
         databases: hypervisors.seats.clone(),
         names: config.hypervisor_tls.names,
         pauses: switch::Turn::default(),
+        preparing: switch::Preparing::new(metrics.clone()),
         neighbors: Neighbors::default(),
         handover: switch::Handover::default(),
         limits,

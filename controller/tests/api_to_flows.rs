@@ -22,7 +22,7 @@ use sextant_controller::seat::Seats;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::state::{self, Event, Events, Owner};
 use sextant_controller::store::{Embedded, Store};
-use sextant_controller::switch::{self, Context, Handover, Turn};
+use sextant_controller::switch::{self, Context, Handover, Preparing, Turn};
 use sextant_model::{Chassis, ChassisId, Encap, EncapKind, Plugged, PortId, Settings};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -81,6 +81,7 @@ impl World {
             databases: Seats::default(),
             names: NameRule::default(),
             pauses: Turn::default(),
+            preparing: Preparing::new(metrics.clone()),
             neighbors: Neighbors::default(),
             handover: Handover::default(),
             patience: SOON,

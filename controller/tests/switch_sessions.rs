@@ -21,7 +21,7 @@ use sextant_controller::neighbors::Neighbors;
 use sextant_controller::seat::Seats;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::state::{self, Event};
-use sextant_controller::switch::{self, Context, Handover, Turn};
+use sextant_controller::switch::{self, Context, Handover, Preparing, Turn};
 use sextant_model::{
     Change, Chassis, ChassisId, Encap, EncapKind, ExternalGateway, FixedIp, Ipv6Mode, MacAddr,
     Network, NetworkId, NetworkKey, NetworkType, Object, Plugged, Port, PortId, PrefixSource,
@@ -71,6 +71,7 @@ impl Rig {
             databases: Seats::default(),
             names: NameRule::default(),
             pauses: Turn::default(),
+            preparing: Preparing::new(metrics.clone()),
             neighbors: Neighbors::default(),
             handover: Handover::default(),
             limits,

@@ -5,6 +5,7 @@ use crate::flows::Flows;
 use crate::pipeline::Stage;
 use rust_openflow::{FlowMod, TableId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::vec;
 
 /// What to change on a switch, in one atomic bundle.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,6 +26,32 @@ pub struct InstalledFlow {
     /// Its cookie.
     pub cookie: Cookie,
 }
+
+/// The flow-mods of a difference, made one by one: a message takes some ten times the room of a flow that is kept.
+#[derive(Debug)]
+pub struct FlowMods {
+    delete: vec::IntoIter<InstalledFlow>,
+    add: vec::IntoIter<(Cookie, Packed)>,
+}
+
+impl Iterator for FlowMods {
+    type Item = FlowMod;
+
+    fn next(&mut self) -> Option<FlowMod> {
+        if let Some(flow) = self.delete.next() {
+            return Some(FlowMod::delete_by_cookie(flow.table, flow.cookie));
+        }
+        let (cookie, flow) = self.add.next()?;
+        Some(flow.to_flow_mod(cookie))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.delete.len() + self.add.len();
+        (left, Some(left))
+    }
+}
+
+impl ExactSizeIterator for FlowMods {}
 
 impl Difference {
     /// The meters that are to be added, before the flows that pass them.
@@ -92,18 +119,17 @@ impl Difference {
     /// The messages: deletions first, then additions, since a renewed flow has the same cookie. In an atomic bundle no
     /// packet sees the state between.
     #[must_use]
-    pub fn flow_mods(&self) -> Vec<FlowMod> {
-        let delete = self
-            .delete
+    pub fn flow_mods(&self) -> FlowMods {
+        let add: Vec<_> = self
+            .add
             .iter()
-            .map(|flow| FlowMod::delete_by_cookie(flow.table, flow.cookie));
-        delete
-            .chain(
-                self.add
-                    .iter()
-                    .map(|(cookie, flow)| flow.to_flow_mod(*cookie)),
-            )
-            .collect()
+            .map(|(cookie, flow)| (*cookie, flow.clone()))
+            .collect();
+        let delete: Vec<_> = self.delete.iter().copied().collect();
+        FlowMods {
+            delete: delete.into_iter(),
+            add: add.into_iter(),
+        }
     }
 
     /// The flows that messages of [`Difference::flow_mods`] add, each with the value given for its message. Deletions

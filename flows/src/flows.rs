@@ -16,10 +16,17 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
 use std::hash::BuildHasherDefault;
 
-/// What one object contributes.
+/// What one object contributes. There are many: most are ports elsewhere, of which only flows come.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Group {
-    cookies: Vec<Cookie>,
+    cookies: Box<[Cookie]>,
+    /// What few objects contribute.
+    more: Option<Box<More>>,
+}
+
+/// What an object contributes beside flows.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct More {
     meters: Vec<u32>,
     link: Option<AdvertisedLink>,
     interface: Option<Interface>,
@@ -167,7 +174,7 @@ impl Flows {
     /// Every object with the flows that it wants. Several objects may want the same flow.
     pub fn by_object(&self) -> impl Iterator<Item = (&PipelineObject, &[Cookie])> {
         let groups = self.groups.iter();
-        groups.map(|(object, group)| (object, group.cookies.as_slice()))
+        groups.map(|(object, group)| (object, &*group.cookies))
     }
 
     /// Why the flow of a cookie sends packets up.
@@ -187,14 +194,16 @@ impl Flows {
     pub fn links(&self) -> BTreeMap<PortId, AdvertisedLink> {
         let groups = self.groups.iter();
         groups
-            .filter_map(|(object, group)| Some((object.port()?, group.link.clone()?)))
+            .filter_map(|(object, group)| {
+                Some((object.port()?, group.more.as_ref()?.link.clone()?))
+            })
             .collect()
     }
 
     /// The routers' ports on networks with guests here.
     pub fn interfaces(&self) -> impl Iterator<Item = &Interface> {
-        let groups = self.groups.values();
-        groups.filter_map(|group| group.interface.as_ref())
+        let more = self.groups.values().filter_map(|group| group.more.as_ref());
+        more.filter_map(|more| more.interface.as_ref())
     }
 
     /// The external networks that routers use by a bridge of this hypervisor.
@@ -202,7 +211,9 @@ impl Flows {
     pub fn uplinks(&self) -> BTreeMap<NetworkId, Uplink> {
         let groups = self.groups.iter();
         groups
-            .filter_map(|(object, group)| Some((object.network()?, group.uplink.clone()?)))
+            .filter_map(|(object, group)| {
+                Some((object.network()?, group.more.as_ref()?.uplink.clone()?))
+            })
             .collect()
     }
 
@@ -215,46 +226,48 @@ impl Flows {
 
     fn replace(&mut self, view: &View<'_>, object: PipelineObject, difference: &mut Difference) {
         let computed = contribution(view, &object);
-        let mut group = Group {
-            cookies: vec![],
+        let more = More {
             meters: computed.meters,
             link: computed.link,
             interface: computed.interface,
             uplink: computed.uplink,
             withheld: computed.withheld,
         };
-        // The new is wanted before the old is let go, here and below: what both contain never counts as gone.
-        group.withheld.iter().for_each(|of| self.withhold(*of));
-        for flow in computed.flows {
-            group.cookies.push(self.want(&flow, difference));
-        }
-        for meter in &group.meters {
-            self.want_meter(*meter, difference);
-        }
-        self.refused.wants(&object, &group.cookies);
-        let link = group.link.clone();
-        let interface = group.interface.clone();
-        let uplink = group.uplink.clone();
-        let empty = group == Group::default();
-        let old = if empty {
-            self.groups.remove(&object)
-        } else {
-            self.groups.insert(object, group)
-        };
-        let old = old.unwrap_or_default();
-        if old.link != link || old.interface != interface {
+        // What stays is wanted once more before it is given up once, so it neither goes nor comes.
+        self.want_more(&more, difference);
+        let flows = computed.flows.iter();
+        let cookies: Box<[Cookie]> = flows.map(|flow| self.want(flow, difference)).collect();
+        self.refused.wants(&object, &cookies);
+        let old = self.groups.remove(&object).unwrap_or_default();
+        let old_more = old.more.unwrap_or_default();
+        if old_more.link != more.link || old_more.interface != more.interface {
             difference.touch_links();
         }
-        if old.uplink != uplink {
+        if old_more.uplink != more.uplink {
             difference.touch_uplinks();
         }
-        for meter in old.meters {
-            self.unwant_meter(meter, difference);
+        let more = (more != More::default()).then(|| Box::new(more));
+        if more.is_some() || !cookies.is_empty() {
+            self.groups.insert(object, Group { cookies, more });
         }
+        self.unwant_more(&old_more, difference);
         for cookie in old.cookies {
             self.unwant(cookie, difference);
         }
-        old.withheld.iter().for_each(|of| self.release(*of));
+    }
+
+    fn want_more(&mut self, more: &More, difference: &mut Difference) {
+        more.withheld.iter().for_each(|of| self.withhold(*of));
+        for meter in &more.meters {
+            self.want_meter(*meter, difference);
+        }
+    }
+
+    fn unwant_more(&mut self, more: &More, difference: &mut Difference) {
+        for meter in &more.meters {
+            self.unwant_meter(*meter, difference);
+        }
+        more.withheld.iter().for_each(|of| self.release(*of));
     }
 
     fn withhold(&mut self, withheld: Withheld) {

@@ -47,6 +47,8 @@ pub struct Binding {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
     chassis: OrdMap<ChassisId, Arc<Chassis>>,
+    /// By the datapath ids that they show.
+    datapaths: OrdSet<(u64, ChassisId)>,
     plugged: OrdMap<PortId, Plugged>,
     bindings: OrdMap<PortId, Binding>,
     members: OrdSet<(NetworkId, ChassisId, PortId)>,
@@ -90,22 +92,34 @@ impl Facts {
         &self.active
     }
 
-    /// The hypervisor whose `br-int` has this datapath id.
-    #[must_use]
-    pub fn chassis_of_datapath(&self, datapath_id: u64) -> Option<&Arc<Chassis>> {
-        self.chassis
-            .values()
-            .find(|chassis| chassis.datapath_id == Some(datapath_id))
+    /// The hypervisors whose `br-int` has this datapath id, as their databases show it. Each switch that connects asks.
+    pub fn chassis_of_datapath(&self, datapath_id: u64) -> impl Iterator<Item = &Arc<Chassis>> {
+        let first = (datapath_id, ChassisId::new(""));
+        let shown = self.datapaths.range(first..);
+        let shown = shown.take_while(move |(shown, _)| *shown == datapath_id);
+        shown.filter_map(|(_, id)| self.chassis.get(id))
     }
 
     /// Stores what is known of a hypervisor.
     pub fn put_chassis(&mut self, chassis: Chassis) {
+        self.forget_datapath(&chassis.id);
+        if let Some(datapath_id) = chassis.datapath_id {
+            self.datapaths.insert((datapath_id, chassis.id.clone()));
+        }
         self.chassis.insert(chassis.id.clone(), Arc::new(chassis));
         self.measure_tunnels();
     }
 
+    fn forget_datapath(&mut self, id: &ChassisId) {
+        let shown = self.chassis.get(id).and_then(|known| known.datapath_id);
+        if let Some(datapath_id) = shown {
+            self.datapaths.remove(&(datapath_id, id.clone()));
+        }
+    }
+
     /// Removes a hypervisor. Its ports stay plugged in until [`Facts::unplug`] is called for them.
     pub fn remove_chassis(&mut self, id: &ChassisId) {
+        self.forget_datapath(id);
         self.chassis.remove(id);
         self.shortfalls.remove(id);
         self.measure_tunnels();

@@ -15,6 +15,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use thiserror::Error;
 
@@ -57,11 +58,22 @@ fn listed(refused: &BTreeMap<usize, ErrorCode>) -> String {
 #[derive(Debug)]
 pub struct Bundle {
     id: u32,
-    flow_mods: Vec<Option<FlowMod>>,
+    flow_mods: FlowMods,
+    /// How many flow-mods there are, sent or not.
+    count: u32,
     first_xid: Xid,
     step: Step,
     refused: BTreeMap<usize, ErrorCode>,
     failure: Option<ErrorMessage>,
+}
+
+/// What is still to be sent.
+struct FlowMods(Box<dyn Iterator<Item = FlowMod> + Send>);
+
+impl fmt::Debug for FlowMods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} flow-mods", self.0.size_hint())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,12 +93,18 @@ enum Step {
 }
 
 impl Bundle {
-    /// A bundle with a number that no other open bundle of the connection has.
-    pub fn new(id: u32, flow_mods: Vec<FlowMod>) -> Self {
-        let flow_mods = flow_mods.into_iter().map(Some).collect();
+    /// A bundle with a number that no other open bundle of the connection has. Each flow-mod is made when it is sent, so
+    /// that those of a large bundle are never all in memory.
+    pub fn new<I>(id: u32, flow_mods: I) -> Self
+    where
+        I: IntoIterator<Item = FlowMod>,
+        I::IntoIter: ExactSizeIterator + Send + 'static,
+    {
+        let flow_mods = flow_mods.into_iter();
         Bundle {
             id,
-            flow_mods,
+            count: flow_mods.len() as u32,
+            flow_mods: FlowMods(Box::new(flow_mods)),
             first_xid: Xid(0),
             step: Step::New,
             refused: BTreeMap::new(),
@@ -96,7 +114,7 @@ impl Bundle {
 
     /// How many consecutive xids the bundle needs.
     pub fn xids(&self) -> u32 {
-        self.flow_mods.len() as u32 + 3
+        self.count + 3
     }
 
     /// Whether [`Bundle::start`] has been called.
@@ -135,7 +153,7 @@ impl Bundle {
     }
 
     fn next_add(&mut self, index: usize) -> (Xid, Message) {
-        let Some(flow_mod) = self.flow_mods.get_mut(index).and_then(Option::take) else {
+        let Some(flow_mod) = self.flow_mods.0.next() else {
             self.step = Step::Closing;
             return self.control(self.last_offset() - 1, BundleControlType::CloseRequest);
         };
@@ -165,7 +183,7 @@ impl Bundle {
 
     /// Offset of the last xid: that of the commit or discard.
     fn last_offset(&self) -> u32 {
-        self.flow_mods.len() as u32 + 2
+        self.count + 2
     }
 
     /// Whether a message with this xid is one of the bundle's, or answers it.
@@ -193,7 +211,7 @@ impl Bundle {
 
     fn refused(&mut self, offset: u32, error: &ErrorMessage) {
         let place = offset.wrapping_sub(1) as usize;
-        if place < self.flow_mods.len() {
+        if place < self.count as usize {
             self.refused.entry(place).or_insert(error.code);
         } else if self.step != Step::Ending || self.refused.is_empty() {
             self.failure.get_or_insert_with(|| error.clone());
@@ -230,7 +248,7 @@ mod tests {
 
     fn bundle(count: u16) -> Bundle {
         let flows = (0..count).map(|priority| FlowMod::add(0, priority, Match::new(), Vec::new()));
-        let mut bundle = Bundle::new(7, flows.collect());
+        let mut bundle = Bundle::new(7, flows);
         bundle.start(100);
         bundle
     }

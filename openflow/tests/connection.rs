@@ -314,7 +314,7 @@ async fn a_large_bundle_is_queued_in_portions() {
     let (mut connection, _peer) = connected(4096).await;
     let flows =
         (0..20_000).map(|cookie| FlowMod::add(0, 1, Match::new(), Vec::new()).with_cookie(cookie));
-    let mut bundle = Bundle::new(1, flows.collect());
+    let mut bundle = Bundle::new(1, flows.collect::<Vec<_>>());
     assert!(!connection.drive(&mut bundle).unwrap());
     assert!(connection.queued_bytes() < 1024 * 1024 + 4096);
 }

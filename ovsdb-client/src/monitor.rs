@@ -15,7 +15,8 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::row::Row;
-use crate::schema::{DatabaseSchema, Name, TableSchema};
+use crate::schema::{ColumnType, DatabaseSchema, Name, TableSchema};
+use crate::table::Declaration;
 use crate::transaction::Condition;
 use crate::value::{ValueError, excerpt};
 
@@ -28,7 +29,8 @@ pub struct MonitorRequest {
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 struct TableRequest {
-    columns: Vec<Name>,
+    /// With the type that a column has to have, where one was declared.
+    columns: Vec<(Name, Option<ColumnType>)>,
     optional_columns: Vec<Name>,
     conditions: Vec<Condition>,
 }
@@ -57,6 +59,22 @@ pub enum RequestMismatch {
         /// The column asked for.
         column: Name,
     },
+    /// The column is of another type than was declared.
+    #[error(
+        "column {column} of table {table} of database {database} holds {found}, where {wanted} is wanted"
+    )]
+    WrongType {
+        /// The database asked for.
+        database: String,
+        /// The table asked for.
+        table: Name,
+        /// The column asked for.
+        column: Name,
+        /// The type that was declared.
+        wanted: ColumnType,
+        /// The type that the database has.
+        found: ColumnType,
+    },
 }
 
 impl MonitorRequest {
@@ -68,6 +86,18 @@ impl MonitorRequest {
         }
     }
 
+    /// A request for what [`tables!`](crate::tables) declares, which the database has to have with these types.
+    pub fn declared(database: impl Into<String>, declaration: Declaration) -> Self {
+        let mut request = Self::new(database);
+        for (table, columns) in declaration {
+            let columns = columns.iter();
+            let columns = columns.map(|(column, wanted)| ((*column).into(), Some(*wanted)));
+            let table = request.tables.entry((*table).into()).or_default();
+            table.columns.extend(columns);
+        }
+        request
+    }
+
     /// Adds columns of a table, which the database has to have.
     #[must_use]
     pub fn table<C: Into<Name>>(
@@ -76,7 +106,10 @@ impl MonitorRequest {
         columns: impl IntoIterator<Item = C>,
     ) -> Self {
         let request = self.tables.entry(table.into()).or_default();
-        request.columns.extend(columns.into_iter().map(Into::into));
+        let columns = columns.into_iter();
+        request
+            .columns
+            .extend(columns.map(|column| (column.into(), None)));
         self
     }
 
@@ -156,12 +189,25 @@ impl MonitorRequest {
         table: &TableSchema,
     ) -> Result<TableSchema, RequestMismatch> {
         let find = |column: &Name| Some((column.clone(), *table.columns.get(column)?));
-        let required = request.columns.iter().map(|column| {
-            find(column).ok_or_else(|| RequestMismatch::NoColumn {
-                database: self.database.clone(),
-                table: name.clone(),
-                column: column.clone(),
-            })
+        let required = request.columns.iter().map(|(column, wanted)| {
+            let (database, table) = (self.database.clone(), name.clone());
+            match (find(column), *wanted) {
+                (Some((column, found)), Some(wanted)) if !found.reads_as(&wanted) => {
+                    Err(RequestMismatch::WrongType {
+                        database,
+                        table,
+                        column,
+                        wanted,
+                        found,
+                    })
+                }
+                (Some(found), _) => Ok(found),
+                (None, _) => Err(RequestMismatch::NoColumn {
+                    database,
+                    table,
+                    column: column.clone(),
+                }),
+            }
         });
         let optional = request.optional_columns.iter().filter_map(find);
         let columns = required.chain(optional.map(Ok));

@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use imbl::OrdSet;
-use imbl::ordset::DiffItem;
 use uuid::Uuid;
 
 use crate::monitor::{RowUpdate, Selection, Update, UpdateError};
 use crate::row::{ColumnError, Row, wrong};
 use crate::schema::{Name, TableSchema};
-use crate::value::{Atom, Value};
+use crate::table::Table;
+use crate::value::{Atom, AtomSet, Moved, Value};
 
 /// Tables of rows by identity, and the transaction that they are as of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -57,14 +56,14 @@ impl RowChange {
     ) -> Result<(BTreeSet<Uuid>, BTreeSet<Uuid>), ColumnError> {
         let elements = |row: &Option<Row>| match row {
             Some(row) => row.elements(column),
-            None => Ok(OrdSet::new()),
+            None => Ok(AtomSet::new()),
         };
         let (old, new) = (elements(&self.old)?, elements(&self.new)?);
         let (mut gone, mut came) = (BTreeSet::new(), BTreeSet::new());
-        for item in old.diff(&new) {
-            let (atom, moved) = match item {
-                DiffItem::Remove(atom) => (atom, &mut gone),
-                DiffItem::Add(atom) => (atom, &mut came),
+        for element in old.moved(&new) {
+            let (atom, moved) = match element {
+                Moved::Gone(atom) => (atom, &mut gone),
+                Moved::Came(atom) => (atom, &mut came),
             };
             let Atom::Uuid(uuid) = atom else {
                 return Err(wrong(column, "uuids"));
@@ -86,6 +85,26 @@ impl Replica {
     #[must_use]
     pub fn row(&self, table: &str, uuid: Uuid) -> Option<&Row> {
         self.tables.get(table)?.get(&uuid)
+    }
+
+    /// The rows of a declared table, in the order of their identities.
+    pub fn all<'a, T: Table<'a>>(&'a self) -> impl Iterator<Item = (Uuid, T)> {
+        self.rows(T::NAME).map(|(uuid, row)| (uuid, T::of(row)))
+    }
+
+    /// A row of a declared table.
+    #[must_use]
+    pub fn get<'a, T: Table<'a>>(&'a self, uuid: Uuid) -> Option<T> {
+        self.row(T::NAME, uuid).map(T::of)
+    }
+
+    /// Those of these rows that are there, such as the ones that a column refers to.
+    pub fn get_all<'a, T: Table<'a>>(
+        &'a self,
+        uuids: impl IntoIterator<Item = Uuid>,
+    ) -> impl Iterator<Item = (Uuid, T)> {
+        let rows = uuids.into_iter();
+        rows.filter_map(|uuid| Some((uuid, self.get(uuid)?)))
     }
 
     /// The first row whose column has this value.

@@ -6,13 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use imbl::OrdSet;
 use serde_json::{Map, Value as Json};
 use thiserror::Error;
 use uuid::Uuid;
 
 use crate::schema::Name;
-use crate::value::{Atom, Real, Value, ValueError};
+use crate::table::TextMap;
+use crate::value::{Atom, AtomSet, Real, Value, ValueError};
 
 /// Columns by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -85,7 +85,7 @@ impl Row {
     /// # Errors
     /// [`ColumnError`].
     pub fn string(&self, column: &str) -> Result<&str, ColumnError> {
-        self.one(column, "one string", text)
+        self.one(column, "one string", Atom::text)
     }
 
     /// Optional text.
@@ -93,7 +93,7 @@ impl Row {
     /// # Errors
     /// [`ColumnError`].
     pub fn optional_string(&self, column: &str) -> Result<Option<&str>, ColumnError> {
-        self.optional(column, "at most one string", text)
+        self.optional(column, "at most one string", Atom::text)
     }
 
     /// A set of texts, in order.
@@ -101,7 +101,7 @@ impl Row {
     /// # Errors
     /// [`ColumnError`].
     pub fn strings(&self, column: &str) -> Result<BTreeSet<&str>, ColumnError> {
-        self.many(column, "strings", text)
+        self.many(column, "strings", Atom::text)
     }
 
     /// An integer.
@@ -183,10 +183,18 @@ impl Row {
     pub fn map(&self, column: &str) -> Result<BTreeMap<&str, &str>, ColumnError> {
         let wanted = "a map of strings";
         let pairs = self.pairs(column, wanted)?.iter();
-        let pairs = pairs.map(|(key, value)| Some((text(key)?, text(value)?)));
+        let pairs = pairs.map(|(key, value)| Some((key.text()?, value.text()?)));
         pairs
             .collect::<Option<_>>()
             .ok_or_else(|| wrong(column, wanted))
+    }
+
+    /// The same without a copy.
+    ///
+    /// # Errors
+    /// [`ColumnError`].
+    pub fn text_map(&self, column: &str) -> Result<TextMap<'_>, ColumnError> {
+        self.pairs(column, "a map of strings").map(TextMap)
     }
 
     /// What a map from text to text holds under `key`.
@@ -197,7 +205,7 @@ impl Row {
         let wanted = "a map of strings";
         let value = self.pairs(column, wanted)?.get(&Atom::from(key));
         value
-            .map(|value| text(value).ok_or_else(|| wrong(column, wanted)))
+            .map(|value| value.text().ok_or_else(|| wrong(column, wanted)))
             .transpose()
     }
 
@@ -213,9 +221,9 @@ impl Row {
     }
 
     /// The elements of a column, one or many.
-    pub(crate) fn elements(&self, column: &str) -> Result<OrdSet<Atom>, ColumnError> {
+    pub(crate) fn elements(&self, column: &str) -> Result<AtomSet, ColumnError> {
         match self.value(column)? {
-            Value::Atom(atom) => Ok(OrdSet::unit(atom.clone())),
+            Value::Atom(atom) => Ok(AtomSet::from_iter([atom.clone()])),
             Value::Set(elements) => Ok(elements.clone()),
             Value::Map(_) => Err(wrong(column, "a set or a scalar")),
         }
@@ -242,7 +250,7 @@ impl Row {
     ) -> Result<Option<T>, ColumnError> {
         let optional = match self.value(column)? {
             Value::Atom(atom) => Some(atom),
-            Value::Set(elements) if elements.len() <= 1 => elements.get_min(),
+            Value::Set(elements) if elements.len() <= 1 => elements.first(),
             Value::Set(_) | Value::Map(_) => return Err(wrong(column, wanted)),
         };
         optional
@@ -298,14 +306,6 @@ pub(crate) fn wrong(column: &str, wanted: &'static str) -> ColumnError {
     ColumnError::WrongType {
         column: column.into(),
         wanted,
-    }
-}
-
-fn text(atom: &Atom) -> Option<&str> {
-    if let Atom::String(text) = atom {
-        Some(text)
-    } else {
-        None
     }
 }
 

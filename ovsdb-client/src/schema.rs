@@ -5,14 +5,14 @@
 //! bounds that only the server enforces (ranges, lengths, enumerations) are not kept.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
-use imbl::OrdSet;
 use serde_json::{Map, Value as Json};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::value::{Atom, Real, Value, ValueError, count, excerpt};
+use crate::value::{Atom, AtomSet, Real, Value, ValueError, count, excerpt};
 
 /// The name of a table or column, shared by all that mention it.
 pub type Name = Arc<str>;
@@ -157,6 +157,17 @@ impl ColumnType {
         })
     }
 
+    /// Whether all that a column of this type may hold can be read as `wanted`: one as at most one, and any number as many.
+    #[must_use]
+    pub fn reads_as(&self, wanted: &Self) -> bool {
+        let fits = match wanted.shape {
+            Shape::One => self.shape == Shape::One,
+            Shape::Optional => self.shape != Shape::Many,
+            Shape::Many => true,
+        };
+        fits && (self.key, self.value) == (wanted.key, wanted.value)
+    }
+
     /// The value of a column that nothing was ever written to (RFC 7047 §5.2.1).
     #[must_use]
     pub fn default_value(&self) -> Value {
@@ -180,20 +191,20 @@ impl ColumnType {
                 pairs.collect::<Result<_, _>>().map(Value::Map)
             }
             (Value::Set(elements), None) => self.shape_elements(elements, json),
-            (Value::Atom(atom), None) => self.shape_elements(OrdSet::unit(atom), json),
+            (Value::Atom(atom), None) => self.shape_elements(AtomSet::from_iter([atom]), json),
             (Value::Map(_), None) => Err(wrong("a set or a scalar", json)),
             (Value::Atom(_) | Value::Set(_), Some(_)) => Err(wrong("a map", json)),
         }
     }
 
-    fn shape_elements(&self, elements: OrdSet<Atom>, json: &Json) -> Result<Value, ValueError> {
-        let elements: OrdSet<Atom> = elements
-            .into_iter()
+    fn shape_elements(&self, elements: AtomSet, json: &Json) -> Result<Value, ValueError> {
+        let elements: AtomSet = elements
+            .into_atoms()
             .map(|atom| self.key.check(atom))
             .collect::<Result<_, _>>()?;
         match (self.shape, elements.len()) {
             (Shape::One, 1) => elements
-                .into_iter()
+                .into_atoms()
                 .next()
                 .map(Value::Atom)
                 .ok_or_else(|| wrong("exactly one element", json)),
@@ -210,8 +221,8 @@ impl ColumnType {
     pub fn apply_difference(&self, value: &mut Value, difference: Value) {
         match (self.shape, value, difference) {
             (Shape::Many, Value::Set(elements), Value::Set(differing)) => {
-                for element in differing {
-                    if elements.remove(&element).is_none() {
+                for element in differing.into_atoms() {
+                    if !elements.remove(&element) {
                         elements.insert(element);
                     }
                 }
@@ -225,6 +236,18 @@ impl ColumnType {
                 }
             }
             (_, value, difference) => *value = difference,
+        }
+    }
+}
+
+impl Display for ColumnType {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let key = self.key.name();
+        match (self.value, self.shape) {
+            (Some(value), _) => write!(f, "a map of {key} to {}", value.name()),
+            (None, Shape::One) => write!(f, "one {key}"),
+            (None, Shape::Optional) => write!(f, "at most one {key}"),
+            (None, Shape::Many) => write!(f, "a set of {key}"),
         }
     }
 }
@@ -285,6 +308,17 @@ impl AtomType {
             | (Self::Uuid, atom @ Atom::Uuid(_)) => Ok(atom),
             (Self::Real, Atom::Integer(integer)) => Ok(Atom::Real(Real::from(integer))),
             (_, atom) => Err(wrong(self.description(), &atom.to_json())),
+        }
+    }
+
+    /// Its name in a schema.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Integer => "integer",
+            Self::Real => "real",
+            Self::Boolean => "boolean",
+            Self::String => "string",
+            Self::Uuid => "uuid",
         }
     }
 

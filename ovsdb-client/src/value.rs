@@ -4,13 +4,17 @@
 //! that only a column's type tells what was meant: see [`ColumnType`](crate::schema::ColumnType), which brings a value
 //! that was read from JSON into the one shape that its column has.
 
+mod set;
+
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use imbl::OrdSet;
 use serde_json::{Value as Json, json};
 use thiserror::Error;
 use uuid::Uuid;
+
+pub use set::AtomSet;
+pub(crate) use set::Moved;
 
 /// A finite real number, ordered by size; zero has one sign.
 #[derive(Debug, Clone, Copy)]
@@ -81,9 +85,8 @@ pub enum Atom {
 pub enum Value {
     /// Exactly one scalar.
     Atom(Atom),
-    /// Any number of scalars; an optional column is a set of at most one. Copies share what they have in common, so that
-    /// what a row was and what it is cost little beside each other.
-    Set(OrdSet<Atom>),
+    /// Any number of scalars; an optional column is a set of at most one.
+    Set(AtomSet),
     /// Scalars by scalar.
     Map(BTreeMap<Atom, Atom>),
 }
@@ -147,6 +150,14 @@ pub(crate) fn count(json: &Json) -> Option<u64> {
 }
 
 impl Atom {
+    pub(crate) fn text(&self) -> Option<&str> {
+        if let Self::String(text) = self {
+            Some(text)
+        } else {
+            None
+        }
+    }
+
     /// Reads `<atom>`.
     ///
     /// # Errors
@@ -194,13 +205,13 @@ impl Atom {
 impl Value {
     /// A set; elements given twice count once.
     pub fn set<A: Into<Atom>>(elements: impl IntoIterator<Item = A>) -> Self {
-        Self::Set(elements.into_iter().map(Into::into).collect())
+        Self::Set(elements.into_iter().collect())
     }
 
     /// The value of an optional column that has none.
     #[must_use]
     pub fn empty_set() -> Self {
-        Self::Set(OrdSet::new())
+        Self::Set(AtomSet::new())
     }
 
     /// A map; of a key given twice the last value counts.
@@ -235,7 +246,7 @@ impl Value {
     pub fn to_json(&self) -> Json {
         match self {
             Self::Atom(atom) => atom.to_json(),
-            Self::Set(elements) => match elements.get_min() {
+            Self::Set(elements) => match elements.first() {
                 Some(only) if elements.len() == 1 => only.to_json(),
                 _ => json!([
                     "set",
@@ -252,9 +263,9 @@ impl Value {
 }
 
 fn set(elements: &[Json]) -> Result<Value, ValueError> {
-    let mut set = OrdSet::new();
+    let mut set = AtomSet::new();
     for element in elements {
-        if set.insert(Atom::from_json(element)?).is_some() {
+        if !set.insert(Atom::from_json(element)?) {
             return Err(ValueError::Duplicate {
                 element: excerpt(element),
             });
@@ -427,8 +438,8 @@ mod tests {
                 Value::from_json(&serde_json::from_str(&text).unwrap()).unwrap()
             };
             prop_assert_eq!(through(&map), map);
-            let set: OrdSet<Atom> = set.into_iter().collect();
-            match (set.len(), set.get_min()) {
+            let set: AtomSet = set.into_iter().collect();
+            match (set.len(), set.first()) {
                 (1, Some(only)) => prop_assert_eq!(through(&Value::Set(set.clone())), Value::Atom(only.clone())),
                 _ => prop_assert_eq!(through(&Value::Set(set.clone())), Value::Set(set)),
             }

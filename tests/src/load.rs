@@ -7,6 +7,8 @@
 //!
 //! [`Fleet`] simulates hypervisors as well. They follow their Sextant while the API is measured.
 //!
+//! [`Crowd`] has a thousand hypervisors and more, simulated by a [`Simulator`].
+//!
 //! [`compare`] measures the same through a real Open vSwitch, beside OVN and the least possible controller. The
 //! controller's place makes much of the difference. So Sextant and the least controller are measured on a host of their
 //! own and on the hypervisor, where ovn-controller is.
@@ -14,6 +16,7 @@
 mod asking;
 mod bench;
 mod clients;
+mod crowd;
 mod database;
 mod fleet;
 mod hostile;
@@ -22,6 +25,7 @@ mod packets;
 mod place;
 mod report;
 mod rig;
+mod simulator;
 mod switch;
 mod through_ovs;
 mod traffic;
@@ -32,6 +36,7 @@ mod usage;
 pub use asking::Asked;
 pub use bench::{Contender, Course, Spent};
 pub use clients::Clients;
+pub use crowd::{Crowd, Dimensions, Episode, Lives};
 pub use fleet::{Connecting, Fleet};
 pub use hostile::{Waited, hostile};
 pub use latency::Latencies;
@@ -39,6 +44,7 @@ pub use packets::Question;
 pub use place::{Both, ControllerPlace};
 pub use report::Report;
 pub use rig::{Rig, Size};
+pub use simulator::{Count, Side, Simulator};
 pub use through_ovs::{Comparison, compare};
 pub use traffic::{Pace, Traffic};
 pub use usage::Usage;

@@ -10,11 +10,12 @@ mod states;
 
 pub(super) use states::States;
 
+use super::schema::{Bridge, Interface, Port};
 use super::tunnels::Datapath;
 use super::wish::Wish;
 use super::{is_owned, port};
 use sextant_model::{Chassis, ChassisId, EncapKind, Facts, IpVersion};
-use sextant_ovsdb_client::{ColumnError, Replica, Row, Transaction, Value};
+use sextant_ovsdb_client::{Replica, Row, Table, Transaction, Value};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use uuid::Uuid;
@@ -91,35 +92,29 @@ pub(super) fn wanted(
     replica: &Replica,
     wish: &Wish,
     uuid: Uuid,
-    bridge: &Row,
+    bridge: Bridge<'_>,
     transaction: Transaction,
-) -> Result<Transaction, ColumnError> {
-    let datapath = Datapath::of(bridge)?;
+) -> Transaction {
+    let datapath = Datapath::of(bridge);
     let named = wish.watched.iter();
     let named = named.map(|watched| (watched.name(datapath), watched));
     let mut missing: BTreeMap<String, &Watched> = named.collect();
     let mut unwanted = vec![];
-    for port in bridge.uuids("ports")? {
-        let Some(row) = replica.row("Port", port).filter(|row| is_of_bfd(row)) else {
-            continue;
-        };
-        let watched = missing.remove(row.string("name")?);
-        let stays = match watched {
-            Some(watched) => is_intact(replica, row, watched, datapath)?,
-            None => false,
-        };
-        if !stays {
+    let ports = replica.get_all::<Port>(bridge.ports());
+    for (port, row) in ports.filter(|(_, row)| is_of_bfd(row.row())) {
+        let watched = missing.remove(row.name());
+        if !watched.is_some_and(|watched| is_intact(replica, row, watched, datapath)) {
             unwanted.push(port);
         }
     }
     if !unwanted.is_empty() {
-        return Ok(port::remove(uuid, unwanted, transaction));
+        return port::remove(uuid, unwanted, transaction);
     }
-    Ok(missing
+    missing
         .iter()
         .fold(transaction, |transaction, (name, watched)| {
             add(uuid, name, watched, datapath, transaction)
-        }))
+        })
 }
 
 /// Whether a port, or an interface, is one that Sextant made for BFD.
@@ -128,29 +123,20 @@ pub(super) fn is_of_bfd(row: &Row) -> bool {
 }
 
 /// Whether a port's interface is what was made, but for what it may have besides.
-fn is_intact(
-    replica: &Replica,
-    port: &Row,
-    watched: &Watched,
-    datapath: Datapath,
-) -> Result<bool, ColumnError> {
-    let interfaces = port.uuids("interfaces")?;
-    let interface = interfaces.first().copied().unwrap_or_default();
-    let Some(interface) = replica.row("Interface", interface) else {
-        return Ok(false);
+fn is_intact(replica: &Replica, port: Port<'_>, watched: &Watched, datapath: Datapath) -> bool {
+    let interface = port.interfaces().first().copied().unwrap_or_default();
+    let Some(interface) = replica.get::<Interface>(interface) else {
+        return false;
     };
-    let (options, bfd) = (interface.map("options")?, interface.map("bfd")?);
+    let (options, bfd) = (interface.options(), interface.bfd());
     let addresses = watched.addresses();
-    let addresses = addresses.iter().map(|(key, value)| (*key, value.as_str()));
-    Ok(
-        interface.string("type")? == watched.interface_type(datapath)
-            && addresses
-                .into_iter()
-                .all(|(key, value)| options.get(key) == Some(&value))
-            && SPOKEN
-                .iter()
-                .all(|(key, value)| bfd.get(key) == Some(value)),
-    )
+    interface.kind() == watched.interface_type(datapath)
+        && addresses
+            .iter()
+            .all(|(key, value)| options.get(key) == Some(value))
+        && SPOKEN
+            .iter()
+            .all(|(key, value)| bfd.get(key) == Some(*value))
 }
 
 fn add(

@@ -4,25 +4,12 @@
 //! at. Where anything else changes, all is to be read again.
 
 use super::observe::guest;
+use super::schema::{Bridge, Interface, Port};
 use super::{INTEGRATION_BRIDGE, integration_bridge, is_owned};
 use sextant_model::PortId;
-use sextant_ovsdb_client::{ColumnError, Replica, RowChange};
+use sextant_ovsdb_client::{ColumnError, Replica, RowChange, Table};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
-
-/// The columns of a bridge that say more than which ports it has.
-const OF_THE_BRIDGE: [&str; 10] = [
-    "name",
-    "controller",
-    "fail_mode",
-    "protocols",
-    "datapath_id",
-    "datapath_type",
-    "other_config",
-    "stp_enable",
-    "rstp_enable",
-    "external_ids",
-];
 
 /// The interfaces that carry a port's id, and where they are.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -41,22 +28,22 @@ pub(super) struct Census {
 
 impl Census {
     /// Reads all.
-    pub(super) fn read(replica: &Replica) -> Result<Self, ColumnError> {
+    pub(super) fn read(replica: &Replica) -> Self {
         let mut census = Self::default();
         if let Some((_, bridge)) = integration_bridge(replica) {
-            census.ports = bridge.uuids("ports")?;
+            census.ports = bridge.ports();
         }
-        for (port, row) in replica.rows("Port") {
-            for interface in row.uuids("interfaces")? {
+        for (port, row) in replica.all::<Port>() {
+            for interface in row.interfaces() {
                 census.put(interface, port);
             }
         }
-        for (interface, row) in replica.rows("Interface") {
-            if let Some((port, ofport)) = guest(row)? {
+        for (interface, row) in replica.all::<Interface>() {
+            if let Some((port, ofport)) = guest(row) {
                 census.carry(interface, port, ofport);
             }
         }
-        Ok(census)
+        census
     }
 
     /// Takes in changes. Returns the ports whose interfaces they touch; none if they touch anything else.
@@ -64,13 +51,13 @@ impl Census {
         let mut touched = BTreeSet::new();
         for change in changes {
             let sides = || [&change.old, &change.new].into_iter().flatten();
-            if sides().any(is_owned) && &*change.table != "Bridge" {
+            if sides().any(is_owned) && &*change.table != Bridge::NAME {
                 return None;
             }
             match &*change.table {
-                "Interface" => self.interface(change, &mut touched).ok()?,
-                "Port" => self.port(change, &mut touched).ok()?,
-                "Bridge" => self.bridge(change, &mut touched)?,
+                Interface::NAME => self.interface(change, &mut touched),
+                Port::NAME => self.port(change, &mut touched).ok()?,
+                Bridge::NAME => self.bridge(change, &mut touched)?,
                 _ => return None,
             }
         }
@@ -94,21 +81,17 @@ impl Census {
         Some(ofports.flatten().next())
     }
 
-    fn interface(
-        &mut self,
-        change: &RowChange,
-        touched: &mut BTreeSet<PortId>,
-    ) -> Result<(), ColumnError> {
+    fn interface(&mut self, change: &RowChange, touched: &mut BTreeSet<PortId>) {
         if let Some((port, _)) = self.carried.remove(&change.uuid) {
             self.carriers.remove(&(port, change.uuid));
             touched.insert(port);
         }
-        let carried = change.new.as_ref().map(guest).transpose()?.flatten();
+        let new = change.new.as_ref().map(Interface::of);
+        let carried = new.and_then(guest);
         if let Some((port, ofport)) = carried {
             self.carry(change.uuid, port, ofport);
             touched.insert(port);
         }
-        Ok(())
     }
 
     fn carry(&mut self, interface: Uuid, port: PortId, ofport: Option<u16>) {
@@ -147,10 +130,13 @@ impl Census {
     /// A bridge that has other ports; none if it is new, gone, or differs in anything else.
     fn bridge(&mut self, change: &RowChange, touched: &mut BTreeSet<PortId>) -> Option<()> {
         let (_, new) = change.old.as_ref().zip(change.new.as_ref())?;
-        if OF_THE_BRIDGE.iter().any(|column| change.touches(column)) {
+        let mut others = Bridge::COLUMNS
+            .iter()
+            .filter(|(column, _)| *column != "ports");
+        if others.any(|(column, _)| change.touches(column)) {
             return None;
         }
-        if new.string("name").ok()? != INTEGRATION_BRIDGE {
+        if Bridge::of(new).name() != INTEGRATION_BRIDGE {
             return Some(());
         }
         let (gone, came) = change.moved_uuids("ports").ok()?;

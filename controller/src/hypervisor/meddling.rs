@@ -3,8 +3,9 @@
 //! What differs from what is wanted is mended whoever caused it. But only where this is wanted since before, and somebody
 //! changed it meanwhile, is it worth a warning.
 
-use super::{INTEGRATION_BRIDGE, MONITORED, is_owned};
-use sextant_ovsdb_client::{Row, RowChange};
+use super::schema::{Bridge, MONITORED};
+use super::{INTEGRATION_BRIDGE, is_owned};
+use sextant_ovsdb_client::{Row, RowChange, Table};
 
 /// What Open vSwitch says of its own, and the ports that others add.
 const NOT_WRITTEN: &[&str] = &["ports", "datapath_id", "ofport", "bfd_status"];
@@ -26,11 +27,11 @@ fn touches_what_is_written(change: &RowChange) -> bool {
         .iter()
         .filter(|(table, _)| *table == &*change.table);
     let mut columns = monitored.flat_map(|(_, columns)| columns.iter());
-    columns.any(|column| !NOT_WRITTEN.contains(column) && change.touches(column))
+    columns.any(|(column, _)| !NOT_WRITTEN.contains(column) && change.touches(column))
 }
 
 fn is_integration_bridge(change: &RowChange, row: &Row) -> bool {
-    &*change.table == "Bridge" && row.string("name") == Ok(INTEGRATION_BRIDGE)
+    &*change.table == Bridge::NAME && Bridge::of(row).name() == INTEGRATION_BRIDGE
 }
 
 #[cfg(test)]

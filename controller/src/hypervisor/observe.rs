@@ -3,13 +3,14 @@
 //! A guest's interface is known by the convention that every VIF driver follows: `external_ids:iface-id` is the port.
 
 use super::bfd::is_of_bfd;
+use super::schema::{Bridge, Interface, OpenVswitch, Port};
 use super::tunnels::{Datapath, transport};
 use super::{PHYSICAL_NETWORK, integration_bridge};
 use sextant_model::{
     BadEndpoints, Chassis, ChassisId, Encap, EncapKind, Endpoints, PortId, Reassembly, Transport,
     UnknownEncap,
 };
-use sextant_ovsdb_client::{ColumnError, Replica, Row};
+use sextant_ovsdb_client::{Replica, Table};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -64,9 +65,6 @@ pub enum NotReady {
     /// Its priority for routers' gateways is none.
     #[error("external_ids:sextant-gateway-priority: '{0}' is not a number from 0 to 65535")]
     BadPriority(String),
-    /// Its schema is not Open vSwitch's.
-    #[error(transparent)]
-    Column(#[from] ColumnError),
 }
 
 /// Reads a replica.
@@ -74,13 +72,11 @@ pub enum NotReady {
 /// # Errors
 /// [`NotReady`] when the hypervisor has not been asked, correctly, to join.
 pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
-    let (_, root) = replica
-        .rows("Open_vSwitch")
-        .next()
-        .ok_or(NotReady::NoRoot)?;
-    let ids = root.map("external_ids")?;
+    let mut roots = replica.all::<OpenVswitch>();
+    let (_, root) = roots.next().ok_or(NotReady::NoRoot)?;
+    let ids = root.external_ids();
     let id = name(ids.get("system-id").ok_or(NotReady::NoSystemId)?)?;
-    let value = *ids
+    let value = ids
         .get("sextant-encap-ip")
         .ok_or_else(|| NotReady::NoEndpoint(id.clone()))?;
     let endpoints: Endpoints = value.parse().map_err(|error| NotReady::BadEndpoint {
@@ -92,34 +88,21 @@ pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
     }
     let kind: EncapKind = ids
         .get("sextant-encap-type")
-        .unwrap_or(&EncapKind::Vxlan.as_str())
+        .unwrap_or(EncapKind::Vxlan.as_str())
         .parse()?;
-    let bridge_mappings = mappings(
-        ids.get("sextant-bridge-mappings")
-            .copied()
-            .unwrap_or_default(),
-    )?;
-    let gateway_priority = priority(ids.get("sextant-gateway-priority").copied())?;
+    let bridge_mappings = mappings(ids.get("sextant-bridge-mappings").unwrap_or_default())?;
+    let gateway_priority = priority(ids.get("sextant-gateway-priority"))?;
     let bridge = integration_bridge(replica).map(|(_, bridge)| bridge);
-    let datapath_id = match bridge {
-        Some(bridge) => bridge
-            .optional_string("datapath_id")?
-            .and_then(|text| u64::from_str_radix(text, 16).ok()),
-        None => None,
-    };
-    let reassembly = match bridge {
-        Some(bridge) => reassembly(root, bridge)?,
-        None => Reassembly::default(),
-    };
-    let interfaces = bridge
-        .map(|bridge| interfaces(replica, bridge))
-        .transpose()?
-        .unwrap_or_default();
+    let datapath_id = bridge
+        .and_then(Bridge::datapath_id)
+        .and_then(|text| u64::from_str_radix(text, 16).ok());
+    let reassembly = bridge.map(|bridge| reassembly(root, bridge));
+    let interfaces = bridge.map(|bridge| interfaces(replica, bridge));
     let Sorted {
         tunnel_ports,
         patch_ports,
         guests,
-    } = sort(&interfaces)?;
+    } = sort(interfaces.into_iter().flatten());
     let chassis = Chassis {
         id,
         encap: Encap { endpoints, kind },
@@ -128,25 +111,22 @@ pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
         datapath_id,
         tunnel_ports,
         patch_ports,
-        reassembly,
+        reassembly: reassembly.unwrap_or_default(),
         observed: true,
     };
     Ok(Observation {
         chassis,
         interfaces: guests,
-        hostname: ids.get("hostname").map(|name| (*name).to_owned()),
+        hostname: ids.get("hostname").map(str::to_owned),
     })
 }
 
 /// A database that does not say its version has one that may be any.
-fn reassembly(root: &Row, bridge: &Row) -> Result<Reassembly, ColumnError> {
-    Ok(match Datapath::of(bridge)? {
+fn reassembly(root: OpenVswitch<'_>, bridge: Bridge<'_>) -> Reassembly {
+    match Datapath::of(bridge) {
         Datapath::Kernel => Reassembly::Kernel,
-        Datapath::Userspace => {
-            let version = root.optional_string("ovs_version").ok().flatten();
-            Reassembly::in_userspace(version.unwrap_or_default())
-        }
-    })
+        Datapath::Userspace => Reassembly::in_userspace(root.ovs_version().unwrap_or_default()),
+    }
 }
 
 fn name(text: &str) -> Result<ChassisId, NotReady> {
@@ -185,19 +165,10 @@ fn is_nameable(name: &str) -> bool {
 }
 
 /// The interfaces of a bridge.
-fn interfaces<'a>(replica: &'a Replica, bridge: &Row) -> Result<Vec<&'a Row>, ColumnError> {
-    let mut interfaces = vec![];
-    for port in bridge.uuids("ports")? {
-        let Some(port) = replica.row("Port", port) else {
-            continue;
-        };
-        interfaces.extend(
-            port.uuids("interfaces")?
-                .into_iter()
-                .filter_map(|interface| replica.row("Interface", interface)),
-        );
-    }
-    Ok(interfaces)
+fn interfaces<'a>(replica: &'a Replica, bridge: Bridge<'a>) -> impl Iterator<Item = Interface<'a>> {
+    let ports = replica.get_all::<Port>(bridge.ports());
+    let interfaces = ports.flat_map(|(_, port)| replica.get_all(port.interfaces()));
+    interfaces.map(|(_, interface)| interface)
 }
 
 /// Tunnel and patch ports that Sextant made, and guests' interfaces.
@@ -208,45 +179,36 @@ struct Sorted {
     guests: BTreeMap<PortId, Option<u16>>,
 }
 
-fn sort(interfaces: &[&Row]) -> Result<Sorted, ColumnError> {
+fn sort<'a>(interfaces: impl Iterator<Item = Interface<'a>>) -> Sorted {
     let mut sorted = Sorted::default();
-    for interface in interfaces {
-        if is_of_bfd(interface) {
-            continue;
-        }
-        if super::is_owned(interface) {
-            let ofport = ofport(interface)?;
-            let transport = transport(interface)?;
-            let physical = interface.map_entry("external_ids", PHYSICAL_NETWORK)?;
-            sorted.tunnel_ports.extend(transport.zip(ofport));
+    for interface in interfaces.filter(|interface| !is_of_bfd(interface.row())) {
+        if super::is_owned(interface.row()) {
+            let ofport = ofport(interface);
+            let physical = interface.external_ids().get(PHYSICAL_NETWORK);
+            sorted.tunnel_ports.extend(transport(interface).zip(ofport));
             sorted
                 .patch_ports
                 .extend(physical.map(str::to_owned).zip(ofport));
-        } else if let Some((port, ofport)) = guest(interface)? {
+        } else if let Some((port, ofport)) = guest(interface) {
             let known: &mut Option<u16> = sorted.guests.entry(port).or_default();
             *known = known.or(ofport);
         }
     }
-    Ok(sorted)
+    sorted
 }
 
 /// The port whose id an interface carries that is not Sextant's own, and its OpenFlow port if it has one.
-pub(super) fn guest(interface: &Row) -> Result<Option<(PortId, Option<u16>)>, ColumnError> {
-    if super::is_owned(interface) {
-        return Ok(None);
+pub(super) fn guest(interface: Interface<'_>) -> Option<(PortId, Option<u16>)> {
+    if super::is_owned(interface.row()) {
+        return None;
     }
-    let id = interface.map_entry("external_ids", "iface-id")?;
-    match id.and_then(|id| id.parse().ok()) {
-        Some(port) => Ok(Some((port, ofport(interface)?))),
-        None => Ok(None),
-    }
+    let id = interface.external_ids().get("iface-id")?;
+    Some((id.parse().ok()?, ofport(interface)))
 }
 
-fn ofport(interface: &Row) -> Result<Option<u16>, ColumnError> {
-    let ofport = interface.optional_integer("ofport")?;
-    Ok(ofport
-        .and_then(|ofport| u16::try_from(ofport).ok())
-        .filter(|ofport| *ofport > 0))
+fn ofport(interface: Interface<'_>) -> Option<u16> {
+    let ofport = u16::try_from(interface.ofport()?).ok()?;
+    (ofport > 0).then_some(ofport)
 }
 
 #[cfg(test)]

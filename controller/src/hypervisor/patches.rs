@@ -3,9 +3,10 @@
 //! A pair for each mapping whose bridge exists, one port on either side. A mapping that went, or names another bridge now,
 //! loses its pair first and gets the new one in the next step: two interfaces must not have the same name.
 
+use super::schema::{Bridge, Interface, Port};
 use super::wish::Wish;
 use super::{PHYSICAL_NETWORK, is_owned, port};
-use sextant_ovsdb_client::{ColumnError, Replica, Row, Transaction, Value};
+use sextant_ovsdb_client::{Replica, Row, Table, Transaction, Value};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -23,11 +24,11 @@ pub(super) fn wanted(
     replica: &Replica,
     wish: &Wish,
     integration: Uuid,
-    bridge: &Row,
+    bridge: Bridge<'_>,
     transaction: Transaction,
-) -> Result<Transaction, ColumnError> {
-    let pairs = pairs(replica, wish, bridge)?;
-    let present = ends(replica)?;
+) -> Transaction {
+    let pairs = pairs(replica, wish, bridge);
+    let present = ends(replica);
     let unwanted = present.iter().filter(|end| {
         let other = pairs.get(&end.physical);
         !end.intact || other.is_none_or(|other| ![integration, *other].contains(&end.bridge))
@@ -37,7 +38,7 @@ pub(super) fn wanted(
         let mut ends = present.iter();
         ends.any(|end| end.bridge == bridge && end.physical == physical)
     };
-    Ok(pairs
+    pairs
         .iter()
         .fold(transaction, |transaction, (physical, other)| {
             let [inner, outer] = names(physical);
@@ -47,7 +48,7 @@ pub(super) fn wanted(
                 .fold(transaction, |transaction, (bridge, name, peer)| {
                     add(bridge, physical, name, peer, transaction)
                 })
-        }))
+        })
 }
 
 /// Removes the ends on the bridges of physical networks; those on `br-int` are removed with whatever else is there.
@@ -55,16 +56,15 @@ pub(super) fn release(
     replica: &Replica,
     integration: Uuid,
     transaction: Transaction,
-) -> Result<Transaction, ColumnError> {
-    let ends = ends(replica)?;
+) -> Transaction {
+    let ends = ends(replica);
     let outer = ends.iter().filter(|end| end.bridge != integration);
-    Ok(remove(outer, transaction))
+    remove(outer, transaction)
 }
 
 /// Whether a port is an end of a pair.
-pub(super) fn is_patch(replica: &Replica, port: Uuid) -> bool {
-    let row = replica.row("Port", port);
-    row.is_some_and(|row| physical(row).is_ok_and(|physical| physical.is_some()))
+pub(super) fn is_patch(port: Port<'_>) -> bool {
+    physical(port).is_some()
 }
 
 /// Bridges of mappings that do not exist.
@@ -72,69 +72,63 @@ pub(super) fn missing_bridges<'a>(
     replica: &Replica,
     mappings: &'a BTreeMap<String, String>,
 ) -> Vec<&'a str> {
-    let exists = |name: &str| replica.find("Bridge", "name", name).is_some();
     let bridges = mappings.values().map(String::as_str);
-    bridges.filter(|name| !exists(name)).collect()
+    bridges
+        .filter(|name| bridge(replica, name).is_none())
+        .collect()
+}
+
+fn bridge(replica: &Replica, name: &str) -> Option<Uuid> {
+    let mut bridges = replica.all::<Bridge>();
+    let (uuid, _) = bridges.find(|(_, bridge)| bridge.name() == name)?;
+    Some(uuid)
 }
 
 /// The bridge of each physical network, where it exists and is not `br-int` itself.
-fn pairs(
-    replica: &Replica,
-    wish: &Wish,
-    integration: &Row,
-) -> Result<BTreeMap<String, Uuid>, ColumnError> {
-    let datapath = integration.string("name")?;
-    let bridge = |(physical, name): (&String, &String)| {
-        let (uuid, _) = replica.find("Bridge", "name", name.as_str())?;
-        (name != datapath).then(|| (physical.clone(), uuid))
-    };
-    Ok(wish.bridge_mappings.iter().filter_map(bridge).collect())
+fn pairs(replica: &Replica, wish: &Wish, integration: Bridge<'_>) -> BTreeMap<String, Uuid> {
+    let others = wish.bridge_mappings.iter();
+    let others = others.filter(|(_, name)| *name != integration.name());
+    others
+        .filter_map(|(physical, name)| Some((physical.clone(), bridge(replica, name)?)))
+        .collect()
 }
 
-fn ends(replica: &Replica) -> Result<Vec<End>, ColumnError> {
+fn ends(replica: &Replica) -> Vec<End> {
     let mut ends = vec![];
-    for (bridge, row) in replica.rows("Bridge") {
-        for port in row.uuids("ports")? {
-            let Some(row) = replica.row("Port", port) else {
-                continue;
-            };
-            if let Some(physical) = physical(row)? {
-                let intact = is_intact(replica, row, physical)?;
-                let physical = physical.to_owned();
+    for (bridge, row) in replica.all::<Bridge>() {
+        for (port, row) in replica.get_all::<Port>(row.ports()) {
+            if let Some(physical) = physical(row) {
                 ends.push(End {
                     bridge,
                     port,
-                    physical,
-                    intact,
+                    physical: physical.to_owned(),
+                    intact: is_intact(replica, row, physical),
                 });
             }
         }
     }
-    Ok(ends)
+    ends
 }
 
 /// Whether a port's interface is what was made, but for what it may have besides.
-fn is_intact(replica: &Replica, port: &Row, physical: &str) -> Result<bool, ColumnError> {
+fn is_intact(replica: &Replica, port: Port<'_>, physical: &str) -> bool {
     let [inner, outer] = names(physical);
-    let peer = match port.string("name")? == inner {
+    let peer = match port.name() == inner {
         true => outer,
         false => inner,
     };
-    for interface in port.uuids("interfaces")? {
-        if let Some(interface) = replica.row("Interface", interface) {
-            let is_patch = interface.string("type")? == "patch";
-            return Ok(is_patch && interface.map_entry("options", "peer")? == Some(&peer));
-        }
-    }
-    Ok(false)
+    let mut interfaces = replica.get_all::<Interface>(port.interfaces());
+    interfaces.next().is_some_and(|(_, interface)| {
+        interface.kind() == "patch" && interface.options().get("peer") == Some(&peer)
+    })
 }
 
 /// The physical network of a port that Sextant made for one.
-fn physical(port: &Row) -> Result<Option<&str>, ColumnError> {
-    if is_owned(port) {
-        port.map_entry("external_ids", PHYSICAL_NETWORK)
+fn physical(port: Port<'_>) -> Option<&str> {
+    if is_owned(port.row()) {
+        port.external_ids().get(PHYSICAL_NETWORK)
     } else {
-        Ok(None)
+        None
     }
 }
 
@@ -144,9 +138,10 @@ fn names(physical: &str) -> [String; 2] {
 }
 
 fn is_free(replica: &Replica, name: &str) -> bool {
-    ["Port", "Interface"]
-        .into_iter()
-        .all(|table| replica.find(table, "name", name).is_none())
+    replica.all::<Port>().all(|(_, port)| port.name() != name)
+        && replica
+            .all::<Interface>()
+            .all(|(_, interface)| interface.name() != name)
 }
 
 fn remove<'a>(ends: impl Iterator<Item = &'a End>, transaction: Transaction) -> Transaction {

@@ -6,49 +6,42 @@
 //! has dropped its flows, and in fail mode `secure` it forwards nothing.
 
 use super::bfd;
+use super::schema::{Bridge, Controller, DATABASE, Manager, OpenVswitch, Port};
 use super::wish::Wish;
-use super::{
-    DATABASE, INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, patches, port, tunnels,
-};
-use sextant_ovsdb_client::{ColumnError, Condition, Mutation, Replica, Row, Transaction, Value};
+use super::{INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, patches, port, tunnels};
+use sextant_ovsdb_client::{Condition, Mutation, Replica, Row, Table, Transaction, Value};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Milliseconds that a switch and a database wait at most before they connect again.
 const MAX_BACKOFF: i64 = 1000;
+/// Milliseconds of silence after which a switch or a database asks whether Sextant is there; after as long again it gives up.
+/// A process that has ended says so at once by TCP; this is for one whose machine is gone, and nothing hangs on it meanwhile:
+/// flows stay. Open vSwitch's own five seconds part hypervisors from a Sextant that is only busy with the others.
+const INACTIVITY_PROBE: i64 = 30_000;
 const PROTOCOL: &str = "OpenFlow13";
 const FAIL_MODE: &str = "secure";
 /// Not over the switch's own ports: that would add flows of its own.
 const CONNECTION_MODE: &str = "out-of-band";
 
 /// The next step from what is there to what should be; none if all is as it should be.
-///
-/// # Errors
-/// The schema is not Open vSwitch's.
-pub fn wanted(replica: &Replica, wish: &Wish) -> Result<Option<Transaction>, ColumnError> {
-    let transaction = bridge_wanted(replica, wish, Transaction::new(DATABASE))?;
-    let transaction = ports_wanted(replica, wish, transaction)?;
-    let transaction = reconnect_quickly(replica, wish, transaction)?;
-    Ok(commented(transaction, "sextant: provision"))
+pub fn wanted(replica: &Replica, wish: &Wish) -> Option<Transaction> {
+    let transaction = bridge_wanted(replica, wish, Transaction::new(DATABASE));
+    let transaction = ports_wanted(replica, wish, transaction);
+    let transaction = keep_managers(replica, wish, transaction);
+    commented(transaction, "sextant: provision")
 }
 
 /// Of what kinds the differences are between what is there and what should be, as the metric of drift names them.
-pub(super) fn differences(
-    replica: &Replica,
-    wish: &Wish,
-) -> Result<Vec<&'static str>, ColumnError> {
-    let bridge = bridge_wanted(replica, wish, Transaction::new(DATABASE))?;
-    let ports = ports_wanted(replica, wish, Transaction::new(DATABASE))?;
+pub(super) fn differences(replica: &Replica, wish: &Wish) -> Vec<&'static str> {
+    let bridge = bridge_wanted(replica, wish, Transaction::new(DATABASE));
+    let ports = ports_wanted(replica, wish, Transaction::new(DATABASE));
     let kinds = [("bridge", bridge), ("port", ports)].into_iter();
     let different = kinds.filter(|(_, transaction)| !transaction.is_empty());
-    Ok(different.map(|(kind, _)| kind).collect())
+    different.map(|(kind, _)| kind).collect()
 }
 
-fn bridge_wanted(
-    replica: &Replica,
-    wish: &Wish,
-    transaction: Transaction,
-) -> Result<Transaction, ColumnError> {
+fn bridge_wanted(replica: &Replica, wish: &Wish, transaction: Transaction) -> Transaction {
     match integration_bridge(replica) {
         None => create_bridge(replica, wish, transaction),
         Some((uuid, bridge)) => control_bridge(replica, wish, uuid, bridge, transaction),
@@ -56,40 +49,31 @@ fn bridge_wanted(
 }
 
 /// On a bridge that is there.
-fn ports_wanted(
-    replica: &Replica,
-    wish: &Wish,
-    transaction: Transaction,
-) -> Result<Transaction, ColumnError> {
+fn ports_wanted(replica: &Replica, wish: &Wish, transaction: Transaction) -> Transaction {
     let Some((uuid, bridge)) = integration_bridge(replica) else {
-        return Ok(transaction);
+        return transaction;
     };
-    let transaction = tunnels::wanted(replica, wish, uuid, bridge, transaction)?;
-    let transaction = bfd::wanted(replica, wish, uuid, bridge, transaction)?;
+    let transaction = tunnels::wanted(replica, wish, uuid, bridge, transaction);
+    let transaction = bfd::wanted(replica, wish, uuid, bridge, transaction);
     patches::wanted(replica, wish, uuid, bridge, transaction)
 }
 
 /// The next step to undo what Sextant made; none if nothing is left of it.
-///
-/// # Errors
-/// The schema is not Open vSwitch's.
-pub fn release(replica: &Replica) -> Result<Option<Transaction>, ColumnError> {
-    let Some((uuid, bridge)) = integration_bridge(replica) else {
-        return Ok(None);
-    };
-    let transaction = patches::release(replica, uuid, Transaction::new(DATABASE))?;
-    let transaction = if is_owned(bridge) && !has_others_ports(replica, bridge)? {
+pub fn release(replica: &Replica) -> Option<Transaction> {
+    let (uuid, bridge) = integration_bridge(replica)?;
+    let transaction = patches::release(replica, uuid, Transaction::new(DATABASE));
+    let transaction = if is_owned(bridge.row()) && !has_others_ports(replica, bridge) {
         transaction.mutate(
             "Open_vSwitch",
             [],
             [Mutation::delete("bridges", Value::set([uuid]))],
         )
     } else {
-        let ports = owned_ports(replica, bridge)?;
+        let ports = owned_ports(replica, bridge);
         let transaction = port::remove(uuid, ports, transaction);
-        release_controller(replica, uuid, bridge, transaction)?
+        release_controller(replica, uuid, bridge, transaction)
     };
-    Ok(commented(transaction, "sextant: release"))
+    commented(transaction, "sextant: release")
 }
 
 fn commented(transaction: Transaction, comment: &str) -> Option<Transaction> {
@@ -100,15 +84,11 @@ fn owned() -> Value {
     Value::map([OWNED])
 }
 
-fn create_bridge(
-    replica: &Replica,
-    wish: &Wish,
-    transaction: Transaction,
-) -> Result<Transaction, ColumnError> {
-    let Some((root, _)) = replica.rows("Open_vSwitch").next() else {
-        return Ok(transaction);
+fn create_bridge(replica: &Replica, wish: &Wish, transaction: Transaction) -> Transaction {
+    let Some((root, _)) = replica.all::<OpenVswitch>().next() else {
+        return transaction;
     };
-    let datapath_type = asked_datapath_type(replica)?.unwrap_or("");
+    let datapath_type = asked_datapath_type(replica).unwrap_or("");
     let interface = Row::new()
         .with("name", INTEGRATION_BRIDGE)
         .with("type", "internal")
@@ -128,7 +108,7 @@ fn create_bridge(
         .with("controller", Value::named_uuid("controller"))
         .with("other_config", other_config)
         .with("external_ids", owned());
-    Ok(transaction
+    transaction
         .insert("Interface", Some("interface"), interface)
         .insert("Port", Some("port"), port)
         .insert("Controller", Some("controller"), controller(wish))
@@ -137,7 +117,7 @@ fn create_bridge(
             "Open_vSwitch",
             [Condition::uuid(root)],
             [Mutation::insert("bridges", Value::named_uuid("bridge"))],
-        ))
+        )
 }
 
 fn controller(wish: &Wish) -> Row {
@@ -145,6 +125,7 @@ fn controller(wish: &Wish) -> Row {
         .with("target", wish.controller.as_str())
         .with("connection_mode", CONNECTION_MODE)
         .with("max_backoff", MAX_BACKOFF)
+        .with("inactivity_probe", INACTIVITY_PROBE)
         .with("external_ids", owned())
 }
 
@@ -152,17 +133,17 @@ fn control_bridge(
     replica: &Replica,
     wish: &Wish,
     uuid: Uuid,
-    bridge: &Row,
+    bridge: Bridge<'_>,
     mut transaction: Transaction,
-) -> Result<Transaction, ColumnError> {
+) -> Transaction {
     let this = || [Condition::uuid(uuid)];
-    if is_owned(bridge) {
-        transaction = settle_own_bridge(replica, wish, uuid, bridge, transaction)?;
+    if is_owned(bridge.row()) {
+        transaction = settle_own_bridge(replica, wish, uuid, bridge, transaction);
     }
-    if bridge.optional_string("fail_mode")? != Some(FAIL_MODE) {
+    if bridge.fail_mode() != Some(FAIL_MODE) {
         transaction = transaction.update("Bridge", this(), Row::new().with("fail_mode", FAIL_MODE));
     }
-    let protocols = bridge.strings("protocols")?;
+    let protocols = bridge.protocols();
     if !protocols.is_empty() && !protocols.contains(PROTOCOL) {
         transaction = transaction.mutate(
             "Bridge",
@@ -170,7 +151,12 @@ fn control_bridge(
             [Mutation::insert("protocols", Value::set([PROTOCOL]))],
         );
     }
-    if !is_controlled(replica, wish, bridge)? {
+    if let Some((uuid, controller)) = controller_of(replica, wish, bridge) {
+        if controller.inactivity_probe() != Some(INACTIVITY_PROBE) {
+            let probe = Row::new().with("inactivity_probe", INACTIVITY_PROBE);
+            transaction = transaction.update("Controller", [Condition::uuid(uuid)], probe);
+        }
+    } else {
         transaction = transaction.insert("Controller", Some("controller"), controller(wish));
         transaction = transaction.update(
             "Bridge",
@@ -178,7 +164,7 @@ fn control_bridge(
             Row::new().with("controller", Value::named_uuid("controller")),
         );
     }
-    Ok(transaction)
+    transaction
 }
 
 /// A bridge that Sextant made has what it was made with.
@@ -186,44 +172,45 @@ fn settle_own_bridge(
     replica: &Replica,
     wish: &Wish,
     uuid: Uuid,
-    bridge: &Row,
+    bridge: Bridge<'_>,
     mut transaction: Transaction,
-) -> Result<Transaction, ColumnError> {
+) -> Transaction {
     let this = || [Condition::uuid(uuid)];
     let datapath_id = datapath_id(wish);
-    let config = bridge.map("other_config")?;
+    let config = bridge.other_config();
     for (key, value) in other_config(&datapath_id) {
-        if config.get(key) == Some(&value) {
+        if config.get(key) == Some(value) {
             continue;
         }
-        let present = config.get(key).map(|present| [(key, *present)]);
+        let present = config.get(key).map(|present| [(key, present)]);
         let delete = present.map(|present| Mutation::delete("other_config", Value::map(present)));
         let insert = Mutation::insert("other_config", Value::map([(key, value)]));
         let mutations: Vec<Mutation> = delete.into_iter().chain([insert]).collect();
         transaction = transaction.mutate("Bridge", this(), mutations);
     }
-    for protocol in ["stp_enable", "rstp_enable"] {
-        if bridge.boolean(protocol)? {
+    let enabled = [
+        ("stp_enable", bridge.stp_enable()),
+        ("rstp_enable", bridge.rstp_enable()),
+    ];
+    for (protocol, enabled) in enabled {
+        if enabled {
             let off = Row::new().with(protocol, false);
             transaction = transaction.update("Bridge", this(), off);
         }
     }
-    let datapath_type = asked_datapath_type(replica)?;
-    if let Some(asked) = datapath_type
-        && bridge.string("datapath_type")? != asked
+    if let Some(asked) = asked_datapath_type(replica)
+        && bridge.datapath_type() != asked
     {
         let asked = Row::new().with("datapath_type", asked);
         transaction = transaction.update("Bridge", this(), asked);
     }
-    Ok(transaction)
+    transaction
 }
 
 /// The type of datapath that the hypervisor's administrator asks for.
-fn asked_datapath_type(replica: &Replica) -> Result<Option<&str>, ColumnError> {
-    let Some((_, root)) = replica.rows("Open_vSwitch").next() else {
-        return Ok(None);
-    };
-    root.map_entry("external_ids", "sextant-bridge-datapath-type")
+fn asked_datapath_type(replica: &Replica) -> Option<&str> {
+    let (_, root) = replica.all::<OpenVswitch>().next()?;
+    root.external_ids().get("sextant-bridge-datapath-type")
 }
 
 fn datapath_id(wish: &Wish) -> String {
@@ -234,75 +221,84 @@ fn other_config(datapath_id: &str) -> [(&str, &str); 2] {
     [("datapath-id", datapath_id), ("disable-in-band", "true")]
 }
 
-/// Whether the bridge has one controller and that is Sextant.
-fn is_controlled(replica: &Replica, wish: &Wish, bridge: &Row) -> Result<bool, ColumnError> {
-    let controllers = bridge.uuids("controller")?;
-    let Some(only) = controllers
-        .first()
-        .filter(|_| controllers.len() == 1)
-        .and_then(|uuid| replica.row("Controller", *uuid))
-    else {
-        return Ok(false);
-    };
-    Ok(only.string("target")? == wish.controller
-        && only.optional_string("connection_mode")? == Some(CONNECTION_MODE)
-        && only.optional_integer("max_backoff")? == Some(MAX_BACKOFF)
-        && is_owned(only))
+/// The bridge's only controller, if that is Sextant.
+fn controller_of<'a>(
+    replica: &'a Replica,
+    wish: &Wish,
+    bridge: Bridge<'_>,
+) -> Option<(Uuid, Controller<'a>)> {
+    let controllers = bridge.controller();
+    let alone = controllers.len() == 1;
+    let only = replica.get_all::<Controller>(controllers).next()?;
+    let controller = &only.1;
+    let is_ours = alone
+        && controller.target() == wish.controller
+        && controller.connection_mode() == Some(CONNECTION_MODE)
+        && controller.max_backoff() == Some(MAX_BACKOFF)
+        && is_owned(controller.row());
+    is_ours.then_some(only)
 }
 
 fn release_controller(
     replica: &Replica,
     uuid: Uuid,
-    bridge: &Row,
+    bridge: Bridge<'_>,
     transaction: Transaction,
-) -> Result<Transaction, ColumnError> {
-    let controllers = bridge.uuids("controller")?;
+) -> Transaction {
+    let controllers = replica.get_all::<Controller>(bridge.controller());
     let released: Vec<Uuid> = controllers
-        .into_iter()
-        .filter(|uuid| replica.row("Controller", *uuid).is_some_and(is_owned))
+        .filter(|(_, controller)| is_owned(controller.row()))
+        .map(|(uuid, _)| uuid)
         .collect();
     if released.is_empty() {
-        return Ok(transaction);
+        return transaction;
     }
-    Ok(transaction.mutate(
+    transaction.mutate(
         "Bridge",
         [Condition::uuid(uuid)],
         [Mutation::delete("controller", Value::set(released))],
-    ))
+    )
 }
 
 /// Whether somebody else has ports on the integration bridge.
-fn has_others_ports(replica: &Replica, bridge: &Row) -> Result<bool, ColumnError> {
-    let ours = |uuid: &Uuid| replica.row("Port", *uuid).is_some_and(is_owned);
-    Ok(!bridge.uuids("ports")?.iter().all(ours))
+fn has_others_ports(replica: &Replica, bridge: Bridge<'_>) -> bool {
+    let ours = |uuid| {
+        replica
+            .get::<Port>(uuid)
+            .is_some_and(|port| is_owned(port.row()))
+    };
+    !bridge.ports().into_iter().all(ours)
 }
 
 /// The ports that Sextant made on the integration bridge, but the bridge's own.
-fn owned_ports(replica: &Replica, bridge: &Row) -> Result<Vec<Uuid>, ColumnError> {
-    let mut found = vec![];
-    for uuid in bridge.uuids("ports")? {
-        let Some(port) = replica.row("Port", uuid).filter(|port| is_owned(port)) else {
-            continue;
-        };
-        if port.string("name")? != INTEGRATION_BRIDGE {
-            found.push(uuid);
-        }
-    }
-    Ok(found)
+fn owned_ports(replica: &Replica, bridge: Bridge<'_>) -> Vec<Uuid> {
+    replica
+        .get_all::<Port>(bridge.ports())
+        .filter(|(_, port)| is_owned(port.row()) && port.name() != INTEGRATION_BRIDGE)
+        .map(|(uuid, _)| uuid)
+        .collect()
 }
 
-/// A database that lost Sextant looks for it every second, not ever less often.
-fn reconnect_quickly(
-    replica: &Replica,
-    wish: &Wish,
-    mut transaction: Transaction,
-) -> Result<Transaction, ColumnError> {
-    for (uuid, manager) in replica.rows("Manager") {
-        let ours = manager.string("target")?.ends_with(&wish.manager_suffix);
-        if ours && manager.optional_integer("max_backoff")?.is_none() {
-            let backoff = Row::new().with("max_backoff", MAX_BACKOFF);
-            transaction = transaction.update("Manager", [Condition::uuid(uuid)], backoff);
+/// A database that lost Sextant looks for it every second, not ever less often, and does not give up one that is busy. What
+/// an administrator has set stays.
+fn keep_managers(replica: &Replica, wish: &Wish, mut transaction: Transaction) -> Transaction {
+    for (uuid, manager) in replica.all::<Manager>() {
+        if !manager.target().ends_with(&wish.manager_suffix) {
+            continue;
+        }
+        for (column, set, wanted) in [
+            ("max_backoff", manager.max_backoff(), MAX_BACKOFF),
+            (
+                "inactivity_probe",
+                manager.inactivity_probe(),
+                INACTIVITY_PROBE,
+            ),
+        ] {
+            if set.is_none() {
+                let row = Row::new().with(column, wanted);
+                transaction = transaction.update("Manager", [Condition::uuid(uuid)], row);
+            }
         }
     }
-    Ok(transaction)
+    transaction
 }

@@ -395,9 +395,7 @@ impl Session {
         }
         let new = || States::new(self.context.metrics.clone(), chassis.id.clone());
         let states = self.states.get_or_insert_with(new);
-        if let Err(error) = states.read(self.connection.replica(), Instant::now()) {
-            self.complain(&error.to_string());
-        }
+        states.read(self.connection.replica(), Instant::now());
     }
 
     /// Tells the owner what is heard of its peers, if that is not what it was told last.
@@ -423,10 +421,8 @@ impl Session {
 
     /// From now on what changes of guests is looked at by itself.
     fn begin_census(&mut self) {
-        match Census::read(self.connection.replica()) {
-            Ok(census) => (self.census, self.unread) = (census, Unread::nothing()),
-            Err(error) => self.complain(&error.to_string()),
-        }
+        self.census = Census::read(self.connection.replica());
+        self.unread = Unread::nothing();
     }
 
     /// Tells the owner where these ports are, if that is not what it was told last.

@@ -4,10 +4,11 @@
 //! A port has our endpoint; theirs and the key are fields of the packet. Open vSwitch gives a packet to the port that has
 //! the endpoint it was sent to, so that ports of both families stand side by side.
 
+use super::schema::{Bridge, Interface, Port};
 use super::wish::Wish;
 use super::{INTEGRATION_BRIDGE, bfd, is_owned, patches, port};
 use sextant_model::{EncapKind, IpVersion, Transport};
-use sextant_ovsdb_client::{ColumnError, Condition, Replica, Row, Transaction, Value};
+use sextant_ovsdb_client::{Condition, Replica, Row, Table, Transaction, Value};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use uuid::Uuid;
@@ -23,11 +24,11 @@ pub(super) enum Datapath {
 
 impl Datapath {
     /// That of a bridge (`datapath_type`; ovs-vswitchd.conf.db(5)).
-    pub(super) fn of(bridge: &Row) -> Result<Self, ColumnError> {
-        Ok(match bridge.string("datapath_type")? {
+    pub(super) fn of(bridge: Bridge<'_>) -> Self {
+        match bridge.datapath_type() {
             "netdev" => Self::Userspace,
             _ => Self::Kernel,
-        })
+        }
     }
 
     /// The type of the interface that carries this.
@@ -40,18 +41,16 @@ impl Datapath {
 }
 
 /// What an interface carries, if it is a tunnel port that was made here.
-pub(super) fn transport(interface: &Row) -> Result<Option<Transport>, ColumnError> {
-    let kind: Option<EncapKind> = match interface.string("type")? {
-        "ip6gre" => Some(EncapKind::Gre),
-        other => other.parse().ok(),
+pub(super) fn transport(interface: Interface<'_>) -> Option<Transport> {
+    let kind = match interface.kind() {
+        "ip6gre" => EncapKind::Gre,
+        other => other.parse().ok()?,
     };
-    let local: Option<IpAddr> = interface
-        .map_entry("options", "local_ip")?
-        .and_then(|local| local.parse().ok());
-    Ok(kind.zip(local).map(|(kind, local)| Transport {
+    let local: IpAddr = interface.options().get("local_ip")?.parse().ok()?;
+    Some(Transport {
         kind,
         family: IpVersion::of(local),
-    }))
+    })
 }
 
 /// A tunnel port, as it is to be or as it is there.
@@ -82,12 +81,12 @@ pub(super) fn wanted(
     replica: &Replica,
     wish: &Wish,
     uuid: Uuid,
-    bridge: &Row,
+    bridge: Bridge<'_>,
     mut transaction: Transaction,
-) -> Result<Transaction, ColumnError> {
-    let mut missing = ports(wish, Datapath::of(bridge)?);
+) -> Transaction {
+    let mut missing = ports(wish, Datapath::of(bridge));
     let mut unwanted = vec![];
-    for (name, present) in present(replica, bridge)? {
+    for (name, present) in present(replica, bridge) {
         match missing.remove(&name) {
             Some(wanted) if wanted.kind != present.is.kind => unwanted.push(present.port),
             Some(wanted) if !present.is.has_options_of(&wanted) => {
@@ -103,14 +102,14 @@ pub(super) fn wanted(
         }
     }
     transaction = port::remove(uuid, unwanted, transaction);
-    Ok(missing
+    missing
         .iter()
         .fold(transaction, |transaction, (name, wanted)| {
             let interface = Row::new()
                 .with("type", wanted.kind.as_str())
                 .with("options", map(&wanted.options));
             port::add(uuid, name, interface, None, transaction)
-        }))
+        })
 }
 
 fn ports(wish: &Wish, datapath: Datapath) -> BTreeMap<String, TunnelPort> {
@@ -156,37 +155,34 @@ fn map(options: &BTreeMap<String, String>) -> Value {
 }
 
 /// The tunnel ports that Sextant made on the bridge, by name.
-fn present(replica: &Replica, bridge: &Row) -> Result<Vec<(String, Present)>, ColumnError> {
+fn present(replica: &Replica, bridge: Bridge<'_>) -> Vec<(String, Present)> {
     let mut found = vec![];
-    for uuid in bridge.uuids("ports")? {
-        let Some(row) = replica.row("Port", uuid).filter(|row| is_owned(row)) else {
-            continue;
-        };
-        let name = row.string("name")?;
-        if name == INTEGRATION_BRIDGE || patches::is_patch(replica, uuid) || bfd::is_of_bfd(row) {
-            continue;
+    for (port, row) in replica.get_all::<Port>(bridge.ports()) {
+        let is_tunnel = is_owned(row.row())
+            && row.name() != INTEGRATION_BRIDGE
+            && !patches::is_patch(row)
+            && !bfd::is_of_bfd(row.row());
+        if is_tunnel {
+            let interface = row.interfaces().first().copied().unwrap_or_default();
+            let is = tunnel_port(replica.get(interface));
+            let present = Present {
+                port,
+                interface,
+                is,
+            };
+            found.push((row.name().to_owned(), present));
         }
-        let interfaces = row.uuids("interfaces")?;
-        let interface = interfaces.first().copied().unwrap_or_default();
-        let is = tunnel_port(replica.row("Interface", interface))?;
-        let present = Present {
-            port: uuid,
-            interface,
-            is,
-        };
-        found.push((name.to_owned(), present));
     }
-    Ok(found)
+    found
 }
 
-fn tunnel_port(interface: Option<&Row>) -> Result<TunnelPort, ColumnError> {
-    let kind = interface.map(|row| row.string("type")).transpose()?;
-    let options = interface.map(|row| row.map("options")).transpose()?;
-    let options = options.unwrap_or_default().into_iter();
-    Ok(TunnelPort {
-        kind: kind.unwrap_or_default().to_owned(),
+fn tunnel_port(interface: Option<Interface<'_>>) -> TunnelPort {
+    let options = interface.map(Interface::options).unwrap_or_default();
+    TunnelPort {
+        kind: interface.map_or("", Interface::kind).to_owned(),
         options: options
+            .iter()
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect(),
-    })
+    }
 }

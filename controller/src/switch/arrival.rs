@@ -91,11 +91,9 @@ enum DatapathOwner {
 /// A switch is of the hypervisor whose own database shows its datapath id: over a certificate of the same holder where there
 /// are any, and where several show one datapath id, from the same address.
 fn owner(facts: &Facts, datapath_id: u64, claimant: &Claimant, context: &Context) -> DatapathOwner {
-    let all = facts.chassis().values();
-    let shown: Vec<&ChassisId> = all
-        .filter(|chassis| chassis.observed && chassis.datapath_id == Some(datapath_id))
-        .map(|chassis| &chassis.id)
-        .collect();
+    let shown = facts.chassis_of_datapath(datapath_id);
+    let observed = shown.filter(|chassis| chassis.observed);
+    let shown: Vec<&ChassisId> = observed.map(|chassis| &chassis.id).collect();
     let [first, rest @ ..] = &shown[..] else {
         return DatapathOwner::Unknown;
     };
@@ -158,7 +156,7 @@ mod tests {
     use crate::neighbors::Neighbors;
     use crate::seat::Seats;
     use crate::snapshot::Snapshots;
-    use crate::switch::Turn;
+    use crate::switch::{Preparing, Turn};
     use crate::tls::Names;
     use sextant_model::{Chassis, Encap, EncapKind};
     use std::net::{IpAddr, Ipv6Addr};
@@ -184,14 +182,16 @@ mod tests {
 
     fn context(names: NameRule) -> Context {
         let (_, snapshots) = Snapshots::new(Snapshot::default());
+        let metrics = Metrics::new().unwrap();
         Context {
             snapshots,
             events: crate::state::events().0,
-            metrics: Metrics::new().unwrap(),
+            metrics: metrics.clone(),
             seats: Seats::default(),
             databases: Seats::default(),
             names,
             pauses: Turn::default(),
+            preparing: Preparing::new(metrics.clone()),
             neighbors: Neighbors::default(),
             handover: Default::default(),
             limits: Limits::of_files(1024),

@@ -8,6 +8,7 @@ mod inventory;
 mod line;
 mod meters;
 mod packet_out;
+mod preparing;
 mod programming;
 mod punts;
 mod registers;
@@ -19,6 +20,7 @@ mod vigil;
 
 pub use gathering::Turn;
 pub use handover::Handover;
+pub use preparing::Preparing;
 pub use punts::Punts;
 
 use crate::admission::{self, Limits};
@@ -49,6 +51,8 @@ pub struct Context {
     pub names: NameRule,
     /// Whose turn it is to let packets gather.
     pub pauses: Turn,
+    /// Whose turn it is to have its flows computed.
+    pub preparing: Preparing,
     /// What is known of neighbours outside.
     pub neighbors: Neighbors,
     /// What guests were told before a switch lost its connection.

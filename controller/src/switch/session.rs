@@ -29,7 +29,7 @@ use crate::stream::{Incoming, Misunderstood};
 use crate::throttle::Throttles;
 use rust_openflow::{ConnectionError, ErrorMessage, Message, PacketIn, Xid};
 use sextant_flows::pipeline::SWITCH_CONFIG;
-use sextant_flows::{Flows, View};
+use sextant_flows::{Difference, Flows, View};
 use sextant_model::{ChassisId, SubnetId};
 use sextant_responders::host::Host;
 use std::net::SocketAddr;
@@ -68,6 +68,8 @@ pub(super) enum SessionError {
     ShownOut,
     #[error("it has connected anew")]
     Superseded,
+    #[error("its flows could not be computed")]
+    Unprepared,
     #[error(transparent)]
     Stopping(#[from] Stopping),
 }
@@ -101,16 +103,29 @@ async fn run(
     };
     pass.identified();
     let Arrived {
-        line,
+        mut line,
         chassis,
         snapshot,
         seat,
     } = arrived;
     let metrics = context.metrics.clone();
     let _connected = Counted::new(&metrics.switches_connected);
-    let mut session = Session::new(line, chassis.clone(), context.clone(), snapshot);
+    let alive = async {
+        let computed = context
+            .preparing
+            .compute(&mut line, &chassis, &snapshot)
+            .await?;
+        let mut session = Session::new(
+            line,
+            chassis.clone(),
+            context.clone(),
+            snapshot,
+            computed.flows,
+        );
+        session.run(computed.early).await
+    };
     let ended = tokio::select! {
-        ended = session.run() => ended,
+        ended = alive => ended,
         () = seat.lost() => return Err(SessionError::Superseded),
     };
     let _ = metrics
@@ -149,8 +164,13 @@ struct Session {
 
 impl Session {
     /// A session that knows what the switch should have, and not yet what it has.
-    fn new(line: Line, chassis: ChassisId, context: Context, snapshot: Arc<Snapshot>) -> Self {
-        let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
+    fn new(
+        line: Line,
+        chassis: ChassisId,
+        context: Context,
+        snapshot: Arc<Snapshot>,
+        flows: Flows,
+    ) -> Self {
         let host = Host::new(
             chassis.clone(),
             context.handover.of(&chassis),
@@ -186,9 +206,15 @@ impl Session {
         }
     }
 
-    async fn run(&mut self) -> Result<std::convert::Infallible, SessionError> {
+    async fn run(
+        &mut self,
+        early: Vec<PacketIn>,
+    ) -> Result<std::convert::Infallible, SessionError> {
         self.line.post([Message::SetConfig(SWITCH_CONFIG)]);
         self.line.post(Vigil::begin());
+        let begun = std::time::Instant::now();
+        early.iter().for_each(|packet| self.answer(packet));
+        self.punts.add_up(begun);
         self.reconcile().await?;
         let mut snapshots = self.context.snapshots.clone();
         let mut flushes = self.context.neighbors.flushes();
@@ -334,21 +360,28 @@ impl Session {
         self.check_identity(&latest)?;
         if self.is_idle() && !Arc::ptr_eq(&latest, &self.snapshot) {
             let before = std::mem::replace(&mut self.snapshot, latest);
+            // Before flows pass new meters: only those that the switch has can be changed.
             self.follow_meters(&before);
-            let started = Instant::now();
-            let (old, new) = (
-                (&before.intent, &before.facts),
-                (&self.snapshot.intent, &self.snapshot.facts),
-            );
-            let difference = self.flows.update(&self.chassis, old, new);
-            self.context
-                .metrics
-                .compute_seconds
-                .observe(started.elapsed().as_secs_f64());
+            let difference = self.catch_up(&before);
             self.program(difference);
         }
         self.drive();
         self.tell_shortcomings().await
+    }
+
+    /// Brings the flows, computed of an earlier snapshot, in line with this one; gives what that changes.
+    fn catch_up(&mut self, before: &Snapshot) -> Difference {
+        let started = Instant::now();
+        let (old, new) = (
+            (&before.intent, &before.facts),
+            (&self.snapshot.intent, &self.snapshot.facts),
+        );
+        let difference = self.flows.update(&self.chassis, old, new);
+        self.context
+            .metrics
+            .compute_seconds
+            .observe(started.elapsed().as_secs_f64());
+        difference
     }
 
     /// Whether the switch has, as far as is known, what was computed last: no change is under way or due again.
@@ -412,14 +445,10 @@ impl Session {
     /// Reads back what the switch has and makes it what it should be.
     async fn reconcile(&mut self) -> Result<(), SessionError> {
         let inventory = self.inventory().await?;
-        self.snapshot = self.context.snapshots.latest();
-        let started = Instant::now();
-        let Snapshot { intent, facts, .. } = &*self.snapshot;
-        self.flows.recompute(intent, facts, &self.chassis);
-        self.context
-            .metrics
-            .compute_seconds
-            .observe(started.elapsed().as_secs_f64());
+        let latest = self.context.snapshots.latest();
+        let before = std::mem::replace(&mut self.snapshot, latest);
+        // What changes is found by comparing with what the switch has.
+        drop(self.catch_up(&before));
         let changed = inventory.changed(&self.flows);
         self.vigil.mends(changed.len(), 0);
         let difference = self.difference_from(&inventory, &changed);

@@ -70,7 +70,7 @@ fn a_flow_of_somebody_else_goes_first() {
     present.insert(stranger);
     let missing = present.pop_last().unwrap();
     let difference = reconcile(&flows, &present, &flows.meters());
-    let mods = difference.flow_mods();
+    let mods: Vec<_> = difference.flow_mods().collect();
     assert_eq!(mods.len(), 2);
     assert_eq!(
         (mods[0].command, mods[0].table, mods[0].cookie),

@@ -71,8 +71,7 @@ fn update(flows: &mut Flows, cloud: &mut Cloud, change: impl FnOnce(&mut Cloud))
 }
 
 fn added(difference: &Difference) -> BTreeSet<Cookie> {
-    let mods = difference.flow_mods();
-    let added = mods.iter().skip(difference.deletions());
+    let added = difference.flow_mods().skip(difference.deletions());
     added.map(|flow| flow.cookie).collect()
 }
 

@@ -1,6 +1,9 @@
 //! What is monitored, and what updates make of it.
 
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::table::Column;
 use crate::value::Value;
 
 fn schema() -> DatabaseSchema {
@@ -111,6 +114,29 @@ fn what_an_old_database_lacks_is_an_error_unless_optional() {
             .resolve(&schema())
             .is_err()
     );
+}
+
+#[test]
+fn a_declared_column_has_to_be_of_its_type() {
+    let resolve = |columns: &'static [(&str, ColumnType)]| {
+        let declaration: Declaration = Box::leak(Box::new([("T", columns)]));
+        MonitorRequest::declared("D", declaration).resolve(&schema())
+    };
+    // The server says exactly one, which is at most one and also a set.
+    assert!(resolve(&[("name", <Option<String>>::TYPE)]).is_ok());
+    assert!(resolve(&[("name", <BTreeSet<String>>::TYPE)]).is_ok());
+    assert_eq!(
+        resolve(&[("name", i64::TYPE)]).unwrap_err().to_string(),
+        "column name of table T of database D holds one string, where one integer is wanted"
+    );
+    assert_eq!(
+        resolve(&[("tags", <Option<i64>>::TYPE)])
+            .unwrap_err()
+            .to_string(),
+        "column tags of table T of database D holds a set of integer, where at most one integer is wanted"
+    );
+    assert!(resolve(&[("tags", <BTreeMap<String, String>>::TYPE)]).is_err());
+    assert!(resolve(&[("color", String::TYPE)]).is_err());
 }
 
 #[test]

@@ -9,8 +9,8 @@ use sextant_ovsdb_client::framing::{Framer, FramingError};
 use sextant_ovsdb_client::monitor::{Method, read_updates};
 use sextant_ovsdb_client::schema::{ColumnType, DatabaseSchema, Shape};
 use sextant_ovsdb_client::{
-    Condition, Event, Limits, MonitorRequest, Options, Replica, Session, SessionError, Transaction,
-    Value,
+    Atom, AtomSet, Condition, Event, Limits, MonitorRequest, Options, Replica, Session,
+    SessionError, Transaction, Value,
 };
 
 /// Small, so that a fuzzer's inputs reach them.
@@ -159,12 +159,14 @@ fn differences_lead_there(column: &ColumnType, old: &Value, new: &Value) {
     assert_eq!(&value, old, "{column:?}");
 }
 
+fn atoms(set: &AtomSet) -> BTreeSet<Atom> {
+    set.iter().cloned().collect()
+}
+
 /// The difference as a server makes it (ovsdb-server(7), 4.1.14).
 fn difference(old: &Value, new: &Value, column: &ColumnType) -> Value {
     match (old, new, column.shape) {
-        (Value::Set(old), Value::Set(new), Shape::Many) => {
-            Value::Set(old.clone().symmetric_difference(new.clone()))
-        }
+        (Value::Set(old), Value::Set(new), Shape::Many) => Value::set(&atoms(old) ^ &atoms(new)),
         (Value::Map(old), Value::Map(new), _) => {
             let gone = old.iter().filter(|(key, _)| !new.contains_key(key));
             let set = new

@@ -17,6 +17,8 @@ mod replica;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod tables;
+#[cfg(test)]
 mod tls;
 #[cfg(test)]
 mod transactions;

@@ -1,9 +1,10 @@
 //! What a hypervisor's BFD sessions say, as its database shows it.
 
 use super::{PEER, is_of_bfd};
+use crate::hypervisor::schema::Interface;
 use crate::metrics::Metrics;
 use sextant_model::{ChassisId, TunnelState, TunnelWatch, TunnelWatches};
-use sextant_ovsdb_client::{ColumnError, Replica, Row};
+use sextant_ovsdb_client::{Replica, Table};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -41,21 +42,14 @@ impl States {
     }
 
     /// Takes in what the database says, and shows it.
-    ///
-    /// # Errors
-    /// The schema is not Open vSwitch's.
-    pub(in crate::hypervisor) fn read(
-        &mut self,
-        replica: &Replica,
-        now: Instant,
-    ) -> Result<(), ColumnError> {
+    pub(in crate::hypervisor) fn read(&mut self, replica: &Replica, now: Instant) {
         let mut gone = std::mem::take(&mut self.sessions);
-        for (uuid, interface) in replica.rows("Interface") {
-            let Some(peer) = peer(interface)? else {
+        for (uuid, interface) in replica.all::<Interface>() {
+            let Some(peer) = peer(interface) else {
                 continue;
             };
             let known = gone.remove(&peer).filter(|known| known.interface == uuid);
-            let status = BfdStatus::of(interface)?;
+            let status = BfdStatus::of(interface);
             self.metrics
                 .tunnel_bfd_state
                 .with_label_values(&[self.chassis.as_str(), peer.as_str()])
@@ -64,7 +58,6 @@ impl States {
                 .insert(peer, BfdSession::next(known, uuid, &status, now));
         }
         gone.keys().for_each(|peer| self.hide(peer));
-        Ok(())
     }
 
     /// What is heard of each peer.
@@ -120,16 +113,17 @@ struct BfdStatus {
 }
 
 impl BfdStatus {
-    fn of(interface: &Row) -> Result<Self, ColumnError> {
-        let state = match interface.map_entry("bfd_status", "state")? {
+    fn of(interface: Interface<'_>) -> Self {
+        let status = interface.bfd_status();
+        let state = match status.get("state") {
             Some("up") => 3,
             Some("init") => 2,
             Some("down") => 1,
             Some(_) | None => 0,
         };
-        let flaps = interface.map_entry("bfd_status", "flap_count")?;
+        let flaps = status.get("flap_count");
         let flaps = flaps.and_then(|flaps| flaps.parse().ok()).unwrap_or(0);
-        Ok(Self { state, flaps })
+        Self { state, flaps }
     }
 
     fn is_up(&self) -> bool {
@@ -138,12 +132,12 @@ impl BfdStatus {
 }
 
 /// The peer of an interface that was made for BFD.
-fn peer(interface: &Row) -> Result<Option<ChassisId>, ColumnError> {
-    if !is_of_bfd(interface) {
-        return Ok(None);
+fn peer(interface: Interface<'_>) -> Option<ChassisId> {
+    if is_of_bfd(interface.row()) {
+        interface.external_ids().get(PEER).map(ChassisId::new)
+    } else {
+        None
     }
-    let peer = interface.map_entry("external_ids", PEER)?;
-    Ok(peer.map(ChassisId::new))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::hypervisor::wish::Wish;
 use crate::snapshot::Stopping;
 use crate::state::Event;
 use sextant_model::{Chassis, ChassisId, EncapKind};
-use sextant_ovsdb_client::{ColumnError, Replica, Transaction};
+use sextant_ovsdb_client::{Replica, Transaction};
 use std::collections::BTreeSet;
 use tokio::time::Instant;
 
@@ -45,7 +45,7 @@ impl Session {
         if !meddled || self.wish.as_ref() != Some(wish) {
             return;
         }
-        let kinds = differences(self.connection.replica(), wish).unwrap_or_default();
+        let kinds = differences(self.connection.replica(), wish);
         let mended = &self.context.metrics.drift_mended;
         kinds
             .iter()
@@ -65,14 +65,12 @@ impl Session {
     }
 
     /// Sends the next step, if there is one and it is time for it.
-    fn change(&mut self, next: impl FnOnce(&Replica) -> Result<Option<Transaction>, ColumnError>) {
+    fn change(&mut self, next: impl FnOnce(&Replica) -> Option<Transaction>) {
         if !self.turn.is_ours(Instant::now()) {
             return;
         }
-        match next(self.connection.replica()) {
-            Ok(Some(transaction)) => self.turn.sent(self.connection.transact(transaction)),
-            Ok(None) => {}
-            Err(error) => self.complain(&error.to_string()),
+        if let Some(transaction) = next(self.connection.replica()) {
+            self.turn.sent(self.connection.transact(transaction));
         }
     }
 
@@ -92,7 +90,7 @@ impl Session {
 
     /// Nobody asks it to take part (any more): what Sextant made there is undone, and then it has left.
     pub(super) async fn leave(&mut self, chassis: ChassisId) -> Result<(), Stopping> {
-        if !matches!(release(self.connection.replica()), Ok(None)) {
+        if release(self.connection.replica()).is_some() {
             self.change(release);
             return Ok(());
         }

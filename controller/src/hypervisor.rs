@@ -1,0 +1,54 @@
+//! Hypervisors, as their ovsdb-servers show them: Sextant is their OVSDB manager.
+//!
+//! A session observes what is there ([`observe()`]) and provisions what should be ([`wanted`]): the bridge `br-int`, its
+//! controller, the tunnel ports, those for BFD, the patch ports to the bridges of physical networks. Both are pure; only the session
+//! talks.
+
+mod bfd;
+mod census;
+mod meddling;
+mod news;
+mod observe;
+mod patches;
+mod place;
+mod port;
+mod provision;
+mod schema;
+mod session;
+mod tunnels;
+mod turn;
+mod wish;
+
+pub use bfd::Watched;
+pub use observe::{NotReady, Observation, observe};
+pub use provision::{release, wanted};
+pub use session::{Context, listen};
+pub use wish::Wish;
+
+use crate::stream::Stream;
+use schema::{Bridge, DATABASE, MONITORED};
+use sextant_ovsdb_client::{Connection, MonitorRequest, Replica, Row};
+use uuid::Uuid;
+
+/// The bridge that guests are plugged into.
+pub const INTEGRATION_BRIDGE: &str = "br-int";
+/// What Sextant made carries this key in `external_ids`.
+const OWNED: (&str, &str) = ("sextant", "owned");
+/// A patch port that Sextant made carries the physical network under this key, too.
+const PHYSICAL_NETWORK: &str = "sextant-physical-network";
+
+fn monitor(connection: &mut Connection<Stream>) {
+    connection.monitor_request(MonitorRequest::declared(DATABASE, MONITORED));
+}
+
+/// The integration bridge's row.
+fn integration_bridge(replica: &Replica) -> Option<(Uuid, Bridge<'_>)> {
+    replica
+        .all::<Bridge>()
+        .find(|(_, bridge)| bridge.name() == INTEGRATION_BRIDGE)
+}
+
+/// Whether Sextant made a row, of whichever table.
+fn is_owned(row: &Row) -> bool {
+    row.map_entry("external_ids", OWNED.0) == Ok(Some(OWNED.1))
+}

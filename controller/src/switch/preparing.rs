@@ -1,0 +1,88 @@
+//! Computes what a switch should have before its session begins.
+//!
+//! It takes milliseconds for a hypervisor with many ports, and after a restart all switches connect at once. So it is done by
+//! threads of its own, a few at a time: meanwhile the connections answer probes, and nobody who is served waits for it.
+
+use super::line::Line;
+use super::session::SessionError;
+use crate::metrics::Metrics;
+use crate::snapshot::Snapshot;
+use rust_openflow::{Message, PacketIn};
+use sextant_flows::Flows;
+use sextant_model::ChassisId;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Instant;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+/// Packets of a switch that are kept until it can be answered. More than that would be stale.
+const MOST_EARLY: usize = 256;
+
+/// Whose turn it is to compute.
+#[derive(Clone, Debug)]
+pub struct Preparing {
+    turns: Arc<Semaphore>,
+    metrics: Metrics,
+}
+
+/// What a session begins with.
+pub(super) struct Prepared {
+    pub(super) flows: Flows,
+    /// What the switch sent up meanwhile, by flows that it has from an earlier session.
+    pub(super) early: Vec<PacketIn>,
+}
+
+impl Preparing {
+    /// As many at a time as there are processors.
+    #[must_use]
+    pub fn new(metrics: Metrics) -> Self {
+        let turns = available_parallelism().map_or(1, usize::from);
+        Self {
+            turns: Arc::new(Semaphore::new(turns)),
+            metrics,
+        }
+    }
+
+    /// The flows of a hypervisor, once it is its turn.
+    pub(super) async fn compute(
+        &self,
+        line: &mut Line,
+        chassis: &ChassisId,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<Prepared, SessionError> {
+        let mut early = vec![];
+        let flows = self.flows(chassis.clone(), snapshot.clone());
+        tokio::pin!(flows);
+        loop {
+            tokio::select! {
+                flows = &mut flows => return Ok(Prepared { flows: flows?, early }),
+                received = line.next() => {
+                    if let (_, Message::PacketIn(packet)) = received?
+                        && early.len() < MOST_EARLY
+                    {
+                        early.push(packet);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn flows(
+        &self,
+        chassis: ChassisId,
+        snapshot: Arc<Snapshot>,
+    ) -> Result<Flows, SessionError> {
+        // It is never closed.
+        let _turn = self.turns.acquire().await;
+        let metrics = self.metrics.clone();
+        let computed = spawn_blocking(move || {
+            let started = Instant::now();
+            let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
+            let took = started.elapsed();
+            metrics.compute_seconds.observe(took.as_secs_f64());
+            flows
+        });
+        computed.await.map_err(|_| SessionError::Unprepared)
+    }
+}

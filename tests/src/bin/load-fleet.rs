@@ -1,0 +1,174 @@
+//! Measures a controller of its own with many hypervisors that are played beside it: how long it takes until all is as it
+//! should be after a start, a change, a storm or a restart, and what that costs.
+
+use clap::Parser;
+use sextant_lab::LabError;
+use sextant_lab::load::{Crowd, Dimensions, Episode, Lives, Side};
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// A controller of its own (`SEXTANT_BIN`, else the newest build) with many hypervisors, over loopback.
+#[derive(Debug, Parser)]
+struct Options {
+    /// How many hypervisors; several, by commas, are measured one after the other.
+    #[arg(long, default_value = "10,100,1000", value_delimiter = ',')]
+    hypervisors: Vec<usize>,
+    /// How many ports of guests each hypervisor has.
+    #[arg(long, default_value_t = 10)]
+    ports: usize,
+    /// How many ports a network has.
+    #[arg(long, default_value_t = 20)]
+    network: usize,
+    /// On how many hypervisors a network has its ports.
+    #[arg(long, default_value_t = 4)]
+    spread: usize,
+    /// How many ports one more network has, over all hypervisors.
+    #[arg(long, default_value_t = 0)]
+    large_network: usize,
+    /// How many ports are plugged in one by one.
+    #[arg(long, default_value_t = 20)]
+    lives: u32,
+    /// For how many seconds nothing happens while the idle controller is measured.
+    #[arg(long, default_value_t = 10)]
+    idle: u64,
+    /// Seconds after which an event that has not come to rest counts as one that never does.
+    #[arg(long, default_value_t = 300)]
+    limit: u64,
+}
+
+/// What was measured with so many hypervisors.
+struct Column {
+    hypervisors: usize,
+    start: Episode,
+    lives: Lives,
+    switches: Episode,
+    databases: Episode,
+    restart: Episode,
+    idle: Duration,
+    flows: usize,
+    memory: u64,
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), LabError> {
+    let mut columns: Vec<Column> = vec![];
+    for &hypervisors in &options.hypervisors {
+        let column = measure(options, hypervisors)?;
+        tell(&column, columns.first());
+        columns.push(column);
+    }
+    Ok(())
+}
+
+fn measure(options: &Options, hypervisors: usize) -> Result<Column, LabError> {
+    let dimensions = Dimensions {
+        hypervisors,
+        ports: hypervisors * options.ports,
+        network: options.network,
+        spread: options.spread,
+        large_network: options.large_network,
+    };
+    let mut crowd = Crowd::start(&dimensions, Duration::from_secs(options.limit))?;
+    let start = crowd.cold_start()?;
+    let (flows, memory) = (crowd.flows(), crowd.controller()?.resident);
+    let idle = Duration::from_secs(options.idle);
+    Ok(Column {
+        hypervisors,
+        start,
+        flows,
+        memory,
+        idle: crowd
+            .idle(idle)?
+            .mul_f64(60.0 / idle.as_secs_f64().max(1.0)),
+        lives: crowd.live(options.lives)?,
+        switches: crowd.cut(Side::Switch)?,
+        databases: crowd.cut(Side::Database)?,
+        restart: crowd.restart()?,
+    })
+}
+
+/// Each figure, and how often it holds that of the first column.
+fn tell(column: &Column, first: Option<&Column>) {
+    say(format_args!(
+        "{} hypervisors, {} flows",
+        column.hypervisors, column.flows
+    ));
+    type Of = fn(&Column) -> &Episode;
+    let episodes: [(&str, Of); 4] = [
+        ("cold start", |column| &column.start),
+        ("all switches cut", |column| &column.switches),
+        ("all databases cut", |column| &column.databases),
+        ("kill -9 and restart", |column| &column.restart),
+    ];
+    for (name, of) in episodes {
+        let episode = of(column);
+        say(format_args!(
+            "  {name:<24} {:>8.2} s {:>8.2} CPU s {:>6} sessions lost {:>6} switches read {:>9} flow-mods{}",
+            episode.took.as_secs_f64(),
+            episode.processor.as_secs_f64(),
+            episode.lost,
+            episode.reads,
+            episode.flow_mods,
+            ratio(first.map(|first| of(first).processor), episode.processor),
+        ));
+    }
+    let lives = &column.lives;
+    let activation = |share| lives.activation.percentile(share);
+    say(format_args!(
+        "  {:<24} {:>8.2} ms p50 {:>8.2} ms p99{}",
+        "port plugged to ACTIVE",
+        milliseconds(activation(0.5)),
+        milliseconds(activation(0.99)),
+        ratio(
+            first.map(|first| first.lives.activation.percentile(0.5)),
+            activation(0.5)
+        ),
+    ));
+    let each = |lives: &Lives| lives.processor / lives.times.max(1);
+    say(format_args!(
+        "  {:<24} {:>8.2} CPU ms{}",
+        "a port's life",
+        milliseconds(each(lives)),
+        ratio(first.map(|first| each(&first.lives)), each(lives)),
+    ));
+    say(format_args!(
+        "  {:<24} {:>8.2} CPU s a minute",
+        "idle",
+        column.idle.as_secs_f64()
+    ));
+    say(format_args!(
+        "  {:<24} {:>8.1} MiB",
+        "memory",
+        column.memory as f64 / f64::from(1 << 20)
+    ));
+}
+
+fn ratio(first: Option<Duration>, now: Duration) -> String {
+    match first.filter(|first| !first.is_zero()) {
+        Some(first) => format!(
+            "   ({:.1} times the first)",
+            now.as_secs_f64() / first.as_secs_f64()
+        ),
+        None => String::new(),
+    }
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
+
+/// Whoever closes the output early has seen enough.
+fn say(line: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}

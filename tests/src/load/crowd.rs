@@ -1,0 +1,310 @@
+//! A controller with many hypervisors that are played, and what becomes of both when much happens at once.
+
+use super::clients::create;
+use super::latency::Latencies;
+use super::simulator::{Count, Side, Simulator};
+use super::usage::Usage;
+use crate::api::Api;
+use crate::cloud::{Network, SubnetSpec};
+use crate::error::LabError;
+use crate::loopback::Loopback;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How many ports are made with one request.
+const CHUNK: usize = 250;
+/// After so long without anything but probes, nothing more is expected.
+const QUIET: Duration = Duration::from_millis(1500);
+/// How often it is looked at whether all is done.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long one port may take.
+const ONE: Duration = Duration::from_secs(60);
+
+/// How many of what.
+#[derive(Clone, Copy, Debug)]
+pub struct Dimensions {
+    /// Hypervisors.
+    pub hypervisors: usize,
+    /// Guests' ports.
+    pub ports: usize,
+    /// Ports of a network.
+    pub network: usize,
+    /// Hypervisors that a network's ports are on.
+    pub spread: usize,
+    /// Ports of one more network, which are on all hypervisors.
+    pub large_network: usize,
+}
+
+/// A controller and hypervisors around it. Everything ends when it is dropped.
+#[derive(Debug)]
+pub struct Crowd {
+    simulator: Simulator,
+    networks: Vec<Network>,
+    ports: usize,
+    limit: Duration,
+    api: Api,
+    // The last field: the simulator's connections end first.
+    controller: Loopback,
+}
+
+/// What an event cost until all was as it should be.
+#[derive(Clone, Copy, Debug)]
+pub struct Episode {
+    /// Until the controller had no more to say than to answer probes, and all ports were `ACTIVE`.
+    pub took: Duration,
+    /// The controller's processor time.
+    pub processor: Duration,
+    /// Connections that ended by themselves.
+    pub lost: usize,
+    /// How often a switch's flows were read back.
+    pub reads: usize,
+    /// How many changes of flows switches were sent.
+    pub flow_mods: usize,
+}
+
+/// What the lives of single ports cost.
+#[derive(Debug, Default)]
+pub struct Lives {
+    /// From plugging in to `ACTIVE`.
+    pub activation: Latencies,
+    /// The controller's processor time for all of them: made, plugged in, pulled out, deleted.
+    pub processor: Duration,
+    /// How many.
+    pub times: u32,
+}
+
+impl Crowd {
+    /// Starts a controller, makes the networks and ports, and hypervisors that connect to nobody yet. An event may take
+    /// as long as `limit`.
+    ///
+    /// # Errors
+    /// What failed on the way.
+    pub fn start(dimensions: &Dimensions, limit: Duration) -> Result<Self, LabError> {
+        let controller = Loopback::without_quotas()?;
+        let mut crowd = Self {
+            simulator: Simulator::start(dimensions.hypervisors)?,
+            networks: vec![],
+            ports: 0,
+            limit,
+            api: controller.api()?,
+            controller,
+        };
+        let mut first = 0;
+        while crowd.ports < dimensions.ports {
+            let count = dimensions.network.min(dimensions.ports - crowd.ports);
+            crowd.add_network(count, first, dimensions.spread)?;
+            first += dimensions.spread;
+        }
+        if dimensions.large_network > 0 {
+            crowd.add_network(dimensions.large_network, 0, dimensions.hypervisors)?;
+        }
+        Ok(crowd)
+    }
+
+    /// A network with a subnet, a router and so many ports, in turns on `spread` hypervisors from the `first` on.
+    fn add_network(&mut self, ports: usize, first: usize, spread: usize) -> Result<(), LabError> {
+        let number = self.networks.len();
+        let network = self.api.create_network(&format!("fleet{number}"))?;
+        let cidr = format!("2001:db8:{:x}:{:x}::/64", number >> 16, number & 0xffff);
+        let subnet = SubnetSpec::with_mode(&cidr, "dhcpv6-stateful");
+        let subnet = self.api.create_subnet(&network, &subnet)?;
+        let router = self.api.create_router(&format!("fleet{number}"))?;
+        self.api.add_interface(&router, &subnet)?;
+        let mut ids = Vec::new();
+        while ids.len() < ports {
+            let made = create(&self.api, &network, CHUNK.min(ports - ids.len()))?;
+            ids.extend(
+                made.iter()
+                    .filter_map(|port| port["id"].as_str().map(str::to_owned)),
+            );
+        }
+        let hypervisors = self.simulator.hypervisors();
+        let spread = spread.clamp(1, hypervisors);
+        for offset in 0..spread {
+            let here = ids.iter().skip(offset).step_by(spread).cloned().collect();
+            self.simulator.plug((first + offset) % hypervisors, here);
+        }
+        self.networks.push(network);
+        self.ports += ports;
+        Ok(())
+    }
+
+    /// All hypervisors connect for the first time.
+    ///
+    /// # Errors
+    /// [`LabError::Unexpected`] when they do not come to rest.
+    pub fn cold_start(&mut self) -> Result<Episode, LabError> {
+        let before = self.controller.usage()?.processor();
+        self.episode(before, |crowd| {
+            crowd.simulator.connect(crowd.controller.addresses());
+            Ok(())
+        })
+    }
+
+    /// All connections of one kind are cut at once.
+    ///
+    /// # Errors
+    /// As [`Crowd::cold_start`].
+    pub fn cut(&mut self, side: Side) -> Result<Episode, LabError> {
+        let before = self.controller.usage()?.processor();
+        self.episode(before, |crowd| {
+            crowd.simulator.cut(side);
+            Ok(())
+        })
+    }
+
+    /// The controller is killed and started again.
+    ///
+    /// # Errors
+    /// As [`Crowd::cold_start`].
+    pub fn restart(&mut self) -> Result<Episode, LabError> {
+        self.simulator.stop();
+        // A connection that ended with the process would count as lost.
+        while self.simulator.count(Count::Connected(Side::Database)) > 0
+            || self.simulator.count(Count::Connected(Side::Switch)) > 0
+        {
+            thread::sleep(LOOK);
+        }
+        self.controller.kill();
+        self.episode(Duration::ZERO, |crowd| {
+            crowd.controller.start_again()?;
+            crowd.api = crowd.controller.api()?;
+            crowd.simulator.connect(crowd.controller.addresses());
+            Ok(())
+        })
+    }
+
+    /// What comes of an act, by a controller that had used so much processor time before it.
+    fn episode(
+        &mut self,
+        before: Duration,
+        act: impl FnOnce(&mut Self) -> Result<(), LabError>,
+    ) -> Result<Episode, LabError> {
+        const COUNTED: [Count; 4] = [
+            Count::Lost(Side::Database),
+            Count::Lost(Side::Switch),
+            Count::Reads,
+            Count::FlowMods,
+        ];
+        let earlier = COUNTED.map(|count| self.simulator.count(count));
+        let begun = Instant::now();
+        act(self)?;
+        let took = self.settle(begun)?;
+        let [databases, switches, reads, flow_mods] =
+            std::array::from_fn(|at| self.simulator.count(COUNTED[at]) - earlier[at]);
+        Ok(Episode {
+            took,
+            processor: self.controller.usage()?.processor().saturating_sub(before),
+            lost: databases + switches,
+            reads,
+            flow_mods,
+        })
+    }
+
+    /// Waits until all is as it should be; gives how long that took.
+    fn settle(&self, begun: Instant) -> Result<Duration, LabError> {
+        loop {
+            thread::sleep(LOOK);
+            let Some(missing) = self.missing(begun)? else {
+                return Ok(self.simulator.last_activity().max(begun) - begun);
+            };
+            if begun.elapsed() > self.limit {
+                return Err(LabError::unexpected("the fleet", missing));
+            }
+        }
+    }
+
+    /// What is not yet as it should be.
+    fn missing(&self, begun: Instant) -> Result<Option<String>, LabError> {
+        let all = self.simulator.hypervisors();
+        for count in [
+            Count::Connected(Side::Database),
+            Count::Connected(Side::Switch),
+            Count::Read,
+        ] {
+            let have = self.simulator.count(count);
+            if have != all {
+                return Ok(Some(format!("{count:?}: {have} of {all}")));
+            }
+        }
+        if self.simulator.last_activity().max(begun).elapsed() < QUIET {
+            return Ok(Some("the controller goes on".to_owned()));
+        }
+        let active = self.active()?;
+        Ok((active != self.ports).then(|| format!("{active} of {} ports ACTIVE", self.ports)))
+    }
+
+    fn active(&self) -> Result<usize, LabError> {
+        let page = format!("http://{}/metrics", self.controller.addresses().metrics);
+        let text = self.api.text(&page)?;
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("sextant_ports_active "));
+        Ok(line.and_then(|count| count.parse().ok()).unwrap_or(0))
+    }
+
+    /// Ports are made on one network after the other, plugged in on one hypervisor after the other, pulled out again and
+    /// deleted, one at a time.
+    ///
+    /// # Errors
+    /// What failed on the way.
+    pub fn live(&mut self, times: u32) -> Result<Lives, LabError> {
+        let mut lives = Lives::default();
+        let before = self.controller.usage()?;
+        for number in 0..times as usize {
+            let network = &self.networks[number * 7 % self.networks.len()];
+            let hypervisor = number * 7 % self.simulator.hypervisors();
+            let made = create(&self.api, network, 1)?;
+            let id = made[0]["id"].as_str().unwrap_or_default();
+            let begun = Instant::now();
+            self.simulator.plug(hypervisor, vec![id.to_owned()]);
+            self.wait_active(id)?;
+            lives.activation.add(begun.elapsed(), 1);
+            self.simulator.unplug(hypervisor, id.to_owned());
+            self.api.delete_object("ports", id)?;
+            self.settle(Instant::now())?;
+        }
+        lives.processor = self.controller.usage()?.processor_since(&before);
+        lives.times = times;
+        Ok(lives)
+    }
+
+    fn wait_active(&self, id: &str) -> Result<(), LabError> {
+        let path = format!("/v2.0/ports/{id}?fields=status");
+        let end = Instant::now() + ONE;
+        loop {
+            let (_, body) = self.api.get(&path)?;
+            if body["port"]["status"] == "ACTIVE" {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                return Err(LabError::unexpected("a port that was plugged in", body));
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// What the controller uses in so long while nothing happens.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] when it has ended.
+    pub fn idle(&self, time: Duration) -> Result<Duration, LabError> {
+        let before = self.controller.usage()?;
+        thread::sleep(time);
+        Ok(self.controller.usage()?.processor_since(&before))
+    }
+
+    /// What the controller has used so far.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] when it has ended.
+    pub fn controller(&self) -> Result<Usage, LabError> {
+        self.controller.usage()
+    }
+
+    /// How many flows all switches have.
+    #[must_use]
+    pub fn flows(&self) -> usize {
+        self.simulator.count(Count::Flows)
+    }
+}

@@ -1,0 +1,247 @@
+//! A switch that keeps its flows and meters, and says of them what Open vSwitch would. Does no IO.
+
+use bytes::{Bytes, BytesMut};
+use rust_openflow::multipart::{FlowStats, MeterConfig};
+use rust_openflow::{
+    ALL_TABLES, BundleControl, BundleControlType, Command, Cookie, ErrorCode, ErrorMessage,
+    Features, FlowMod, FlowUpdate, Hello, Message, MeterCommand, MeterMod, MultipartBody,
+    MultipartReply, MultipartRequest, SwitchConfig, TableId, Xid, flow_update_reply,
+};
+use std::collections::{BTreeMap, HashMap};
+
+/// Octets of a reply's flows after which another reply follows; Open vSwitch cuts them at 64 KiB.
+const PART: usize = 60_000;
+/// 24 octets each.
+const METERS_A_PART: usize = 1000;
+const UPDATES_A_PART: usize = 4000;
+
+/// What stays while connections come and go.
+#[derive(Debug)]
+pub(super) struct Switch {
+    datapath_id: u64,
+    /// The messages that installed them.
+    flows: HashMap<(TableId, Cookie), Bytes>,
+    meters: BTreeMap<u32, MeterConfig>,
+    config: SwitchConfig,
+}
+
+/// What belongs to one connection.
+#[derive(Debug, Default)]
+pub(super) struct Talk {
+    /// The flow-mods of the bundle that is open.
+    bundle: Vec<(Xid, FlowMod)>,
+    /// Whether changes of flows are told.
+    is_watched: bool,
+    /// Whether the controller has read the flows back.
+    pub(super) is_read: bool,
+    pub(super) outgoing: BytesMut,
+}
+
+impl Switch {
+    pub(super) fn new() -> Self {
+        let config = SwitchConfig {
+            flags: 0,
+            miss_send_len: 128,
+        };
+        Self {
+            datapath_id: 0,
+            flows: HashMap::new(),
+            meters: BTreeMap::new(),
+            config,
+        }
+    }
+
+    /// Begins to talk.
+    pub(super) fn greet(&mut self, datapath_id: u64) -> Talk {
+        self.datapath_id = datapath_id;
+        let mut talk = Talk::default();
+        talk.put(Xid(0), &Message::Hello(Hello::openflow13()));
+        talk
+    }
+
+    /// How many flows it has.
+    pub(super) fn flows(&self) -> usize {
+        self.flows.len()
+    }
+
+    /// Does what a message asks, and answers it; gives how many flows were changed.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "a controller sends little else"
+    )]
+    pub(super) fn serve(&mut self, talk: &mut Talk, xid: Xid, message: Message) -> usize {
+        match message {
+            Message::FeaturesRequest => talk.put(xid, &self.features()),
+            Message::EchoRequest(data) => talk.put(xid, &Message::EchoReply(data)),
+            Message::BarrierRequest => talk.put(xid, &Message::BarrierReply),
+            Message::SetConfig(config) => self.config = config,
+            Message::GetConfigRequest => talk.put(xid, &Message::GetConfigReply(self.config)),
+            Message::MeterMod(meter) => self.meter(meter),
+            Message::MultipartRequest(request) => self.tell(talk, xid, &request),
+            Message::BundleControl(control) => return self.bundle(talk, xid, control),
+            Message::BundleAdd(add) => {
+                if let Message::FlowMod(flow) = *add.message {
+                    talk.bundle.push((add.xid, flow));
+                }
+            }
+            _ => {}
+        }
+        0
+    }
+
+    fn features(&self) -> Message {
+        Message::FeaturesReply(Features {
+            datapath_id: self.datapath_id,
+            buffers: 0,
+            tables: 254,
+            auxiliary_id: 0,
+            capabilities: 0x4f,
+        })
+    }
+
+    fn meter(&mut self, wanted: MeterMod) {
+        let config = MeterConfig {
+            flags: wanted.flags,
+            meter: wanted.meter,
+            bands: wanted.bands,
+        };
+        match wanted.command {
+            MeterCommand::Delete => drop(self.meters.remove(&wanted.meter)),
+            MeterCommand::Add | MeterCommand::Modify => {
+                self.meters.insert(wanted.meter, config);
+            }
+        }
+    }
+
+    fn bundle(&mut self, talk: &mut Talk, xid: Xid, control: BundleControl) -> usize {
+        let kind = match control.kind {
+            BundleControlType::OpenRequest => BundleControlType::OpenReply,
+            BundleControlType::CloseRequest => BundleControlType::CloseReply,
+            BundleControlType::CommitRequest => BundleControlType::CommitReply,
+            BundleControlType::DiscardRequest => BundleControlType::DiscardReply,
+            BundleControlType::OpenReply
+            | BundleControlType::CloseReply
+            | BundleControlType::CommitReply
+            | BundleControlType::DiscardReply => return 0,
+        };
+        let mut changed = 0;
+        if control.kind == BundleControlType::CommitRequest {
+            let mods = std::mem::take(&mut talk.bundle);
+            changed = mods.len();
+            talk.tell_own(&mods);
+            mods.into_iter().for_each(|(_, flow)| self.change(flow));
+        } else if control.kind != BundleControlType::CloseRequest {
+            talk.bundle.clear();
+        }
+        talk.put(
+            xid,
+            &Message::BundleControl(BundleControl { kind, ..control }),
+        );
+        changed
+    }
+
+    fn change(&mut self, flow: FlowMod) {
+        let place = (flow.table, flow.cookie);
+        match flow.command {
+            Command::Delete | Command::DeleteStrict => drop(self.flows.remove(&place)),
+            Command::Add | Command::Modify | Command::ModifyStrict => {
+                let mut kept = BytesMut::new();
+                if Message::FlowMod(flow).encode(Xid(0), &mut kept).is_ok() {
+                    self.flows.insert(place, Bytes::copy_from_slice(&kept));
+                }
+            }
+        }
+    }
+
+    fn tell(&self, talk: &mut Talk, xid: Xid, request: &MultipartRequest) {
+        if let MultipartRequest::Flow(wanted) = request {
+            talk.is_read |= wanted.table == ALL_TABLES;
+            self.tell_flows(talk, xid, wanted.table);
+        } else if let MultipartRequest::MeterConfig(_) = request {
+            let meters: Vec<MeterConfig> = self.meters.values().cloned().collect();
+            let full = meters.chunks(METERS_A_PART).map(<[_]>::to_vec);
+            let mut parts: Vec<MultipartBody> = full.map(MultipartBody::MeterConfig).collect();
+            if parts.is_empty() {
+                parts.push(MultipartBody::MeterConfig(vec![]));
+            }
+            talk.put_parts(xid, parts);
+        } else if let MultipartRequest::GroupDesc = request {
+            talk.put_parts(xid, vec![MultipartBody::GroupDesc(vec![])]);
+        } else if let MultipartRequest::PortDesc = request {
+            talk.put_parts(xid, vec![MultipartBody::PortDesc(vec![])]);
+        } else if let MultipartRequest::Raw { .. } = request {
+            talk.is_watched = true;
+            talk.put(xid, &Message::MultipartReply(flow_update_reply(&[])));
+        } else {
+            let (code, data) = (ErrorCode::BAD_TYPE, Bytes::new());
+            talk.put(xid, &Message::Error(ErrorMessage { code, data }));
+        }
+    }
+
+    fn tell_flows(&self, talk: &mut Talk, xid: Xid, wanted: TableId) {
+        let (mut parts, mut part, mut octets) = (vec![], vec![], 0);
+        for ((table, _), kept) in &self.flows {
+            if wanted != ALL_TABLES && wanted != *table {
+                continue;
+            }
+            let Ok((_, Message::FlowMod(flow))) = Message::decode(kept) else {
+                continue;
+            };
+            if octets + kept.len() > PART {
+                parts.push(MultipartBody::Flow(std::mem::take(&mut part)));
+                octets = 0;
+            }
+            octets += kept.len();
+            part.push(stats(flow));
+        }
+        parts.push(MultipartBody::Flow(part));
+        talk.put_parts(xid, parts);
+    }
+}
+
+impl Talk {
+    pub(super) fn put(&mut self, xid: Xid, message: &Message) {
+        let encoded = message.encode(xid, &mut self.outgoing);
+        debug_assert!(encoded.is_ok(), "{encoded:?}");
+    }
+
+    fn put_parts(&mut self, xid: Xid, parts: Vec<MultipartBody>) {
+        let count = parts.len();
+        for (number, body) in parts.into_iter().enumerate() {
+            let more = number + 1 < count;
+            self.put(xid, &Message::MultipartReply(MultipartReply { more, body }));
+        }
+    }
+
+    /// A flow monitor tells of the changes of its own connection, too, in short.
+    fn tell_own(&mut self, mods: &[(Xid, FlowMod)]) {
+        if !self.is_watched {
+            return;
+        }
+        for mods in mods.chunks(UPDATES_A_PART) {
+            let updates = mods.iter().map(|(xid, _)| FlowUpdate::Own { xid: *xid });
+            let updates: Vec<FlowUpdate> = updates.collect();
+            self.put(
+                Xid(0),
+                &Message::MultipartReply(flow_update_reply(&updates)),
+            );
+        }
+    }
+}
+
+fn stats(flow: FlowMod) -> FlowStats {
+    FlowStats {
+        table: flow.table,
+        duration_sec: 1,
+        duration_nsec: 0,
+        priority: flow.priority,
+        idle_timeout: flow.idle_timeout,
+        hard_timeout: flow.hard_timeout,
+        flags: flow.flags,
+        cookie: flow.cookie,
+        packets: 0,
+        bytes: 0,
+        matches: flow.matches,
+        instructions: flow.instructions,
+    }
+}
