@@ -1,8 +1,5 @@
 //! A controller with many hypervisors that are played, and what becomes of both when much happens at once.
 
-use std::thread;
-use std::time::{Duration, Instant};
-
 use super::clients::create;
 use super::latency::Latencies;
 use super::simulator::{Count, Side, Simulator};
@@ -11,6 +8,8 @@ use crate::api::Api;
 use crate::cloud::{Network, SubnetSpec};
 use crate::error::LabError;
 use crate::loopback::Loopback;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// How many ports are made with one request.
 const CHUNK: usize = 250;
@@ -22,7 +21,7 @@ const LOOK: Duration = Duration::from_millis(20);
 const ONE: Duration = Duration::from_secs(60);
 
 /// How many of what.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Dimensions {
     /// Hypervisors.
     pub hypervisors: usize,
@@ -49,7 +48,7 @@ pub struct Crowd {
 }
 
 /// What an event cost until all was as it should be.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Episode {
     /// Until the controller had no more to say than to answer probes, and all ports were `ACTIVE`.
     pub took: Duration,

@@ -19,7 +19,7 @@ use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 /// Which of a hypervisor's two connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// ovsdb-server's.
     Database,
@@ -28,7 +28,7 @@ pub enum Side {
 }
 
 /// What is counted of all hypervisors together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Count {
     /// Connections that are open.
     Connected(Side),
@@ -88,7 +88,7 @@ impl Counts {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone, Debug)]
 enum Order {
     Plug(Vec<String>),
     Unplug(String),

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep_until};
 const BACKOFF: Duration = Duration::from_secs(1);
 
 /// Where the controller listens.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Controller {
     pub(super) ovsdb: SocketAddr,
     pub(super) openflow: SocketAddr,

@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 use std::collections::HashMap;
 
 /// An atom alone is a set of one.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
     Set(Vec<Json>),
     Map(Vec<(Json, Json)>),
