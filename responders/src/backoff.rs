@@ -12,6 +12,7 @@ pub struct Backoff {
 
 impl Backoff {
     /// Waits from `first` to `longest`.
+    #[must_use]
     pub const fn new(first: Duration, longest: Duration) -> Self {
         let next = first;
         Self {

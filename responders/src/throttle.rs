@@ -22,6 +22,7 @@ impl Default for Throttle {
 
 impl Throttle {
     /// Lets `burst` lines pass in each `stretch`. A stretch begins with its first line.
+    #[must_use]
     pub fn new(burst: u32, stretch: Duration) -> Self {
         Self {
             burst,
@@ -72,6 +73,7 @@ impl<K: Clone + Ord> Default for Throttles<K> {
 
 impl<K: Clone + Ord> Throttles<K> {
     /// Lets `burst` of each origin pass in each `stretch`.
+    #[must_use]
     pub fn new(burst: u32, stretch: Duration) -> Self {
         Self {
             burst,

@@ -46,6 +46,7 @@ impl Default for Throttles {
 
 impl HeldAddresses {
     /// A hypervisor where nothing was announced yet.
+    #[must_use]
     pub fn new(chassis: ChassisId) -> Self {
         Self {
             chassis,
