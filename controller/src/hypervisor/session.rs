@@ -413,7 +413,9 @@ impl Session {
         }
         let new = || States::new(&self.context.metrics, seat);
         let states = self.states.get_or_insert_with(new);
-        states.read(self.connection.replica(), Instant::now());
+        let snapshot = self.context.snapshots.latest();
+        let is_known = |peer: &ChassisId| snapshot.facts.chassis().contains_key(peer);
+        states.read(self.connection.replica(), is_known, Instant::now());
     }
 
     /// Tells the owner what is heard of its peers, if that is not what it was told last.

@@ -41,11 +41,17 @@ impl States {
         }
     }
 
-    /// Takes in what the database says, and shows it.
-    pub(in crate::hypervisor) fn read(&mut self, replica: &Replica, now: Instant) {
+    /// Takes in what the database says of known peers, and shows it. A hostile hypervisor can name any number of
+    /// others, and each would be a series.
+    pub(in crate::hypervisor) fn read(
+        &mut self,
+        replica: &Replica,
+        is_known: impl Fn(&ChassisId) -> bool,
+        now: Instant,
+    ) {
         let mut gone = std::mem::take(&mut self.sessions);
         for (uuid, interface) in replica.all::<Interface>() {
-            let Some(peer) = peer(interface) else {
+            let Some(peer) = peer(interface).filter(&is_known) else {
                 continue;
             };
             let known = gone.remove(&peer).filter(|known| known.interface == uuid);
@@ -129,6 +135,39 @@ fn peer(interface: Interface<'_>) -> Option<ChassisId> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hypervisor::OWNED;
+    use crate::seat::Seats;
+    use sextant_ovsdb_client::monitor::{RowUpdate, Update};
+    use sextant_ovsdb_client::{Row, Value};
+    use std::net::{IpAddr, Ipv6Addr};
+
+    #[test]
+    fn peers_that_are_no_hypervisors_of_this_cloud_make_no_series() {
+        let metrics = Metrics::new().unwrap();
+        let own = ChassisId::new("h1");
+        let seat = Seats::default().take(&own, IpAddr::from(Ipv6Addr::LOCALHOST));
+        let mut states = States::new(&metrics, &Arc::new(seat.unwrap()));
+        let mut replica = Replica::default();
+        let named = |number: u128| match number {
+            0 => "h2".to_owned(),
+            other => format!("made-up-{other}"),
+        };
+        let updates = (0..100).map(|number| {
+            let name = named(number);
+            let ids = Value::map([OWNED, (PEER, name.as_str())]);
+            let row = Row::new().with("external_ids", ids);
+            RowUpdate {
+                table: "Interface".into(),
+                uuid: Uuid::from_u128(number + 1),
+                change: Update::Contents(row),
+            }
+        });
+        replica.apply(updates.collect::<Vec<_>>()).unwrap();
+        let is_known = |peer: &ChassisId| peer.as_str() == "h2";
+        states.read(&replica, is_known, Instant::now());
+        let peers: Vec<ChassisId> = states.watches().into_keys().collect();
+        assert_eq!(peers, [ChassisId::new("h2")]);
+    }
 
     fn status(state: i64, flaps: u64) -> BfdStatus {
         BfdStatus { state, flaps }
