@@ -11,6 +11,7 @@ const SMALL: Dimensions = Dimensions {
     network: 8,
     spread: 4,
     large_network: 16,
+    one_project: false,
 };
 
 /// Nothing was changed, and nobody was kept waiting.

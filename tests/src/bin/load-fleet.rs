@@ -27,6 +27,9 @@ struct Options {
     /// How many ports one more network has, over all hypervisors.
     #[arg(long, default_value_t = 0)]
     large_network: usize,
+    /// Whether each network is a project of its own, or all are one's.
+    #[arg(long, default_value = "many")]
+    projects: Projects,
     /// How many ports are plugged in one by one.
     #[arg(long, default_value_t = 20)]
     lives: u32,
@@ -36,6 +39,12 @@ struct Options {
     /// Seconds after which an event that has not come to rest counts as one that never does.
     #[arg(long, default_value_t = 300)]
     limit: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Projects {
+    One,
+    Many,
 }
 
 /// What was measured with so many hypervisors.
@@ -78,6 +87,7 @@ fn measure(options: &Options, hypervisors: usize) -> Result<Column, LabError> {
         network: options.network,
         spread: options.spread,
         large_network: options.large_network,
+        one_project: options.projects == Projects::One,
     };
     let mut crowd = Crowd::start(&dimensions, Duration::from_secs(options.limit))?;
     let start = crowd.cold_start()?;

@@ -192,7 +192,24 @@ fn until(end: Instant, api: &Api, network: &Network) -> Result<(u32, Latencies),
 
 /// Makes ports with one request, and returns them.
 pub(super) fn create(api: &Api, network: &Network, count: usize) -> Result<Vec<Value>, LabError> {
-    let port = json!({"network_id": network.id});
+    post(api, &json!({"network_id": network.id}), count)
+}
+
+/// The same for a project.
+pub(super) fn create_for(
+    api: &Api,
+    network: &Network,
+    project: &str,
+    count: usize,
+) -> Result<Vec<Value>, LabError> {
+    post(
+        api,
+        &json!({"network_id": network.id, "project_id": project}),
+        count,
+    )
+}
+
+fn post(api: &Api, port: &Value, count: usize) -> Result<Vec<Value>, LabError> {
     let wanted = match count {
         1 => json!({ "port": port }),
         _ => json!({ "ports": vec![port; count] }),

@@ -1,6 +1,6 @@
 //! A controller with many hypervisors that are played, and what becomes of both when much happens at once.
 
-use super::clients::create;
+use super::clients::create_for;
 use super::latency::Latencies;
 use super::simulator::{Count, Side, Simulator};
 use super::usage::Usage;
@@ -10,6 +10,8 @@ use crate::error::LabError;
 use crate::loopback::Loopback;
 use std::thread;
 use std::time::{Duration, Instant};
+
+use serde_json::json;
 
 /// How many ports are made with one request.
 const CHUNK: usize = 250;
@@ -33,13 +35,16 @@ pub struct Dimensions {
     pub spread: usize,
     /// Ports of one more network, which are on all hypervisors.
     pub large_network: usize,
+    /// Whether all is one project's. Its default security group has all ports then, and each hypervisor knows all of them.
+    pub one_project: bool,
 }
 
 /// A controller and hypervisors around it. Everything ends when it is dropped.
 #[derive(Debug)]
 pub struct Crowd {
     simulator: Simulator,
-    networks: Vec<Network>,
+    /// Each with its project.
+    networks: Vec<(Network, String)>,
     ports: usize,
     limit: Duration,
     api: Api,
@@ -92,19 +97,29 @@ impl Crowd {
         let mut first = 0;
         while crowd.ports < dimensions.ports {
             let count = dimensions.network.min(dimensions.ports - crowd.ports);
-            crowd.add_network(count, first, dimensions.spread)?;
+            crowd.add_network(dimensions, count, first, dimensions.spread)?;
             first += dimensions.spread;
         }
         if dimensions.large_network > 0 {
-            crowd.add_network(dimensions.large_network, 0, dimensions.hypervisors)?;
+            let all = dimensions.hypervisors;
+            crowd.add_network(dimensions, dimensions.large_network, 0, all)?;
         }
         Ok(crowd)
     }
 
     /// A network with a subnet, a router and so many ports, in turns on `spread` hypervisors from the `first` on.
-    fn add_network(&mut self, ports: usize, first: usize, spread: usize) -> Result<(), LabError> {
+    fn add_network(
+        &mut self,
+        dimensions: &Dimensions,
+        ports: usize,
+        first: usize,
+        spread: usize,
+    ) -> Result<(), LabError> {
         let number = self.networks.len();
-        let network = self.api.create_network(&format!("fleet{number}"))?;
+        let project = format!("project{}", if dimensions.one_project { 0 } else { number });
+        let owner = json!({ "project_id": project });
+        let network = format!("fleet{number}");
+        let network = self.api.create_network_with(&network, owner)?;
         let cidr = format!("2001:db8:{:x}:{:x}::/64", number >> 16, number & 0xffff);
         let subnet = SubnetSpec::with_mode(&cidr, "dhcpv6-stateful");
         let subnet = self.api.create_subnet(&network, &subnet)?;
@@ -112,7 +127,8 @@ impl Crowd {
         self.api.add_interface(&router, &subnet)?;
         let mut ids = Vec::new();
         while ids.len() < ports {
-            let made = create(&self.api, &network, CHUNK.min(ports - ids.len()))?;
+            let count = CHUNK.min(ports - ids.len());
+            let made = create_for(&self.api, &network, &project, count)?;
             ids.extend(
                 made.iter()
                     .filter_map(|port| port["id"].as_str().map(str::to_owned)),
@@ -124,7 +140,7 @@ impl Crowd {
             let here = ids.iter().skip(offset).step_by(spread).cloned().collect();
             self.simulator.plug((first + offset) % hypervisors, here);
         }
-        self.networks.push(network);
+        self.networks.push((network, project));
         self.ports += ports;
         Ok(())
     }
@@ -228,7 +244,11 @@ impl Crowd {
             }
         }
         if self.simulator.last_activity().max(begun).elapsed() < QUIET {
-            return Ok(Some("the controller goes on".to_owned()));
+            let [reads, flow_mods] =
+                [Count::Reads, Count::FlowMods].map(|count| self.simulator.count(count));
+            return Ok(Some(format!(
+                "the controller goes on after {reads} reads and {flow_mods} flow-mods"
+            )));
         }
         let active = self.active()?;
         Ok((active != self.ports).then(|| format!("{active} of {} ports ACTIVE", self.ports)))
@@ -252,9 +272,9 @@ impl Crowd {
         let mut lives = Lives::default();
         let before = self.controller.usage()?;
         for number in 0..times as usize {
-            let network = &self.networks[number * 7 % self.networks.len()];
+            let (network, project) = &self.networks[number * 7 % self.networks.len()];
             let hypervisor = number * 7 % self.simulator.hypervisors();
-            let made = create(&self.api, network, 1)?;
+            let made = create_for(&self.api, network, project, 1)?;
             let id = made[0]["id"].as_str().unwrap_or_default();
             let begun = Instant::now();
             self.simulator.plug(hypervisor, vec![id.to_owned()]);

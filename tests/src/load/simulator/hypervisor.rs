@@ -379,7 +379,7 @@ impl Hypervisor {
     }
 }
 
-/// What a controller says to a switch of which it wants nothing: probes, and a look at what it does not tell by itself.
+/// What a controller says without a reason: probes, advertisements, and a look at what a switch does not report by itself.
 fn is_routine(message: &Message) -> bool {
     if let Message::MultipartRequest(MultipartRequest::Flow(request)) = message {
         return request.table != ALL_TABLES;
@@ -390,6 +390,7 @@ fn is_routine(message: &Message) -> bool {
             | Message::EchoRequest(_)
             | Message::GetConfigRequest
             | Message::MultipartRequest(_)
+            | Message::PacketOut(_)
     )
 }
 
