@@ -28,7 +28,7 @@ pub fn facts() -> (Facts, mpsc::Receiver<Vec<Change>>) {
 
 /// Commits what it receives until all senders are gone. What waits is committed at once.
 pub async fn keep(store: Arc<dyn Store>, mut observed: mpsc::Receiver<Vec<Change>>) {
-    let mut waiting = Waiting::default();
+    let mut waiting = UnstoredFacts::default();
     while !waiting.0.is_empty() || waiting.receive(&mut observed).await {
         while let Ok(changes) = observed.try_recv() {
             waiting.add(changes);
@@ -46,9 +46,9 @@ pub async fn keep(store: Arc<dyn Store>, mut observed: mpsc::Receiver<Vec<Change
 
 /// The latest of each fact that is not stored yet.
 #[derive(Debug, Default)]
-struct Waiting(BTreeMap<Key, Change>);
+struct UnstoredFacts(BTreeMap<Key, Change>);
 
-impl Waiting {
+impl UnstoredFacts {
     fn add(&mut self, changes: Vec<Change>) {
         let keyed = changes.into_iter().map(|change| (change.key(), change));
         self.0.extend(keyed);

@@ -57,7 +57,7 @@ fn listed(refused: &BTreeMap<usize, ErrorCode>) -> String {
 #[derive(Debug)]
 pub struct Bundle {
     id: u32,
-    flow_mods: FlowMods,
+    flow_mods: PendingFlowMods,
     /// How many flow-mods there are, sent or not.
     count: u32,
     first_xid: Xid,
@@ -67,11 +67,11 @@ pub struct Bundle {
 }
 
 /// What is still to be sent.
-struct FlowMods(Box<dyn Iterator<Item = FlowMod> + Send>);
+struct PendingFlowMods(Box<dyn Iterator<Item = FlowMod> + Send>);
 
-impl fmt::Debug for FlowMods {
+impl fmt::Debug for PendingFlowMods {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} flow-mods", self.0.size_hint())
+        write!(f, "{} flow-mods", self.0.size_hint().0)
     }
 }
 
@@ -103,7 +103,7 @@ impl Bundle {
         Bundle {
             id,
             count: flow_mods.len() as u32,
-            flow_mods: FlowMods(Box::new(flow_mods)),
+            flow_mods: PendingFlowMods(Box::new(flow_mods)),
             first_xid: Xid(0),
             step: Step::New,
             refused: BTreeMap::new(),

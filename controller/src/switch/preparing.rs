@@ -73,10 +73,11 @@ impl Preparing {
         chassis: ChassisId,
         snapshot: Arc<Snapshot>,
     ) -> Result<Flows, SessionError> {
-        // It is never closed.
-        let _turn = self.turns.acquire().await;
+        let turn = self.turns.clone().acquire_owned().await;
         let metrics = self.metrics.clone();
         let computed = spawn_blocking(move || {
+            // The thread goes on when the session ends before it, so the turn is the thread's.
+            let _turn = turn;
             let started = Instant::now();
             let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
             let took = started.elapsed();

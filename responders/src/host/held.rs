@@ -24,18 +24,18 @@ pub struct HeldAddresses {
     chassis: ChassisId,
     /// What has not been compared yet.
     heard: BTreeMap<(PortId, IpAddr), MacAddr>,
-    throttles: BTreeMap<PortId, Throttles>,
+    throttles: BTreeMap<PortId, PortThrottles>,
     events: VecDeque<HostEvent>,
 }
 
 /// How often a port may announce.
 #[derive(Debug)]
-struct Throttles {
+struct PortThrottles {
     news: Throttle,
     known: Throttle,
 }
 
-impl Default for Throttles {
+impl Default for PortThrottles {
     fn default() -> Self {
         Self {
             news: Throttle::new(BURST, STRETCH),

@@ -8,10 +8,9 @@ use crate::api::Api;
 use crate::cloud::{Network, SubnetSpec};
 use crate::error::LabError;
 use crate::loopback::Loopback;
+use serde_json::json;
 use std::thread;
 use std::time::{Duration, Instant};
-
-use serde_json::json;
 
 /// How many ports are made with one request.
 const CHUNK: usize = 250;

@@ -19,6 +19,9 @@ use tokio::time::{Instant, sleep_until};
 /// It tries again at once after a connection that lasted for so long, and else after that time.
 const BACKOFF: Duration = Duration::from_secs(1);
 
+/// Who keeps no history of transactions calls each by this.
+const NO_TRANSACTION: &str = "00000000-0000-0000-0000-000000000000";
+
 /// Where the controller listens.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Controller {
@@ -206,18 +209,32 @@ impl Hypervisor {
     }
 
     async fn send(&mut self) {
-        if let Some(update) = self.database.take_update(&self.monitored) {
-            let zero = "00000000-0000-0000-0000-000000000000";
-            let update =
-                json!({"id": null, "method": "update3", "params": [self.monitor, zero, update]});
-            self.to_manager
-                .extend_from_slice(update.to_string().as_bytes());
-        }
+        self.put_update();
         if self.manager.write(&mut self.to_manager).await.is_err() {
             self.lost(Side::Database);
         }
         if self.openflow.write(&mut self.talk.outgoing).await.is_err() {
             self.lost(Side::Switch);
+        }
+    }
+
+    fn put(&mut self, message: &Json) {
+        self.to_manager
+            .extend_from_slice(message.to_string().as_bytes());
+    }
+
+    /// Tells the manager what has changed since it was told last.
+    fn put_update(&mut self) {
+        if let Some(update) = self.database.take_update(&self.monitored) {
+            let params = json!([self.monitor, NO_TRANSACTION, update]);
+            self.put(&json!({"id": null, "method": "update3", "params": params}));
+        }
+    }
+
+    fn line(&mut self, side: Side) -> &mut Line {
+        match side {
+            Side::Database => &mut self.manager,
+            Side::Switch => &mut self.openflow,
         }
     }
 
@@ -246,10 +263,7 @@ impl Hypervisor {
     fn probe(&mut self) {
         let now = Instant::now();
         for side in [Side::Database, Side::Switch] {
-            let line = match side {
-                Side::Database => &mut self.manager,
-                Side::Switch => &mut self.openflow,
-            };
+            let line = self.line(side);
             if line.stream.is_none() || now < line.deadline() {
                 continue;
             }
@@ -261,8 +275,7 @@ impl Hypervisor {
             match side {
                 Side::Database => {
                     let echo = json!({"id": "echo", "method": "echo", "params": []});
-                    self.to_manager
-                        .extend_from_slice(echo.to_string().as_bytes());
+                    self.put(&echo);
                 }
                 Side::Switch => self
                     .talk
@@ -348,8 +361,11 @@ impl Hypervisor {
                 self.monitored = monitored(&params[2]);
                 // What changed before is in the contents.
                 self.database.take_update(&Monitored::new());
-                let zero = "00000000-0000-0000-0000-000000000000";
-                json!([false, zero, self.database.contents(&self.monitored)])
+                json!([
+                    false,
+                    NO_TRANSACTION,
+                    self.database.contents(&self.monitored)
+                ])
             }
             Some("transact") => {
                 self.counts.note_activity();
@@ -358,24 +374,16 @@ impl Hypervisor {
             }
             Some(_) => {
                 let error = json!({"id": request["id"], "result": null, "error": "unknown method"});
-                self.to_manager
-                    .extend_from_slice(error.to_string().as_bytes());
+                self.put(&error);
                 return;
             }
             // An answer, to an echo.
             None => return,
         };
         // What a transaction changes is told before its answer (RFC 7047 §4.1.6).
-        if let Some(update) = self.database.take_update(&self.monitored) {
-            let zero = "00000000-0000-0000-0000-000000000000";
-            let update =
-                json!({"id": null, "method": "update3", "params": [self.monitor, zero, update]});
-            self.to_manager
-                .extend_from_slice(update.to_string().as_bytes());
-        }
+        self.put_update();
         let answer = json!({"id": request["id"], "result": result, "error": null});
-        self.to_manager
-            .extend_from_slice(answer.to_string().as_bytes());
+        self.put(&answer);
     }
 }
 
