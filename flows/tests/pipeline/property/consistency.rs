@@ -2,13 +2,13 @@
 
 use super::declarations::assert_declared;
 use super::names::hypervisor;
-use super::steps::{self, Step};
+use super::steps::{self, HYPERVISORS, Step};
 use crate::support::Cloud;
 use crate::support::show::flows_of;
 use bytes::BytesMut;
 use proptest::prelude::*;
 use rust_openflow::{Command, FlowMod, Instruction, Match, Message, TableId, Xid};
-use sextant_flows::{Difference, Flows, InstalledFlow, Interface, reconcile};
+use sextant_flows::{Concerned, Difference, Flows, InstalledFlow, Interface, reconcile};
 use sextant_model::ChassisId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -163,6 +163,28 @@ proptest! {
             followed.iter_mut().for_each(|followed| followed.follow(&old, &cloud));
         }
         followed.iter().for_each(|followed| assert_well_formed(&followed.flows));
+    }
+
+    #[test]
+    fn who_is_not_concerned_has_the_same_flows_to_be_confirmed(batches in batches()) {
+        let mut cloud = steps::start();
+        for batch in batches {
+            let old = cloud.clone();
+            batch.iter().for_each(|step| step.apply(&mut cloud));
+            let known = [&old, &cloud].map(|cloud| (&cloud.intent, &cloud.facts));
+            let concerned = Concerned::by_change(known[0], known[1]);
+            for number in 0..HYPERVISORS {
+                let chassis = ChassisId::new(&hypervisor(number));
+                if concerned.includes(&chassis) {
+                    continue;
+                }
+                let [before, after] =
+                    known.map(|(intent, facts)| Flows::compute(intent, facts, &chassis));
+                prop_assert_eq!(before, after);
+                let [before, after] = known.map(|(_, facts)| facts.unconfirmed_on(&chassis));
+                prop_assert!(before.eq(after));
+            }
+        }
     }
 
     #[test]
