@@ -457,9 +457,14 @@ impl Session {
             // What changes is found by comparing with what the switch has.
             drop(self.catch_up(&before));
         }
+        self.with_contents(|session| session.reconcile_with(&inventory));
+        Ok(())
+    }
+
+    fn reconcile_with(&mut self, inventory: &Inventory) {
         let changed = inventory.changed(&self.flows);
         self.vigil.mends(changed.len(), 0);
-        let difference = self.difference_from(&inventory, &changed);
+        let difference = self.difference_from(inventory, &changed);
         let (present, add, delete) = (
             inventory.flows.len(),
             difference.additions(),
@@ -470,6 +475,16 @@ impl Session {
         let corrections = meters.correct(inventory.meters.values());
         self.line.post(corrections);
         self.program(difference);
-        Ok(())
+    }
+
+    /// Does what needs the contents of flows, which are not kept: few things do.
+    fn with_contents<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        if !self.flows.has_contents() {
+            let Snapshot { intent, facts, .. } = &*self.snapshot;
+            self.flows.recompute(intent, facts, &self.chassis);
+        }
+        let done = act(self);
+        self.flows.drop_contents();
+        done
     }
 }

@@ -67,6 +67,8 @@ fn installed(flows: &Flows) -> BTreeSet<InstalledFlow> {
 struct Followed {
     chassis: ChassisId,
     flows: Flows,
+    /// The same, without contents.
+    bare: Flows,
     switch: Switch,
 }
 
@@ -76,9 +78,12 @@ impl Followed {
         let flows = flows_of(cloud, chassis.as_str());
         let mut switch = Switch::default();
         switch.take(&reconcile(&flows, &BTreeSet::new(), &BTreeSet::new()));
+        let mut bare = flows.clone();
+        bare.drop_contents();
         Self {
             chassis,
             flows,
+            bare,
             switch,
         }
     }
@@ -90,6 +95,8 @@ impl Followed {
         let interfaces: Vec<Interface> = self.flows.interfaces().cloned().collect();
         let (old, new) = ((&old.intent, &old.facts), (&new.intent, &new.facts));
         let difference = self.flows.update(&self.chassis, old, new);
+        let by_the_bare = self.bare.update(&self.chassis, old, new);
+        assert_eq!(by_the_bare, difference, "contents change nothing");
         let wanted = Flows::compute(new.0, new.1, &self.chassis);
         assert_eq!(self.flows, wanted, "step by step, and at once");
         assert!(difference.touches_links() || links == wanted.links());
