@@ -6,9 +6,10 @@
 mod changes;
 mod external;
 mod publishing;
+mod replication;
 mod security;
 
-use crate::contribution::{PipelineObject, of_one_port, secured};
+use crate::contribution::{PipelineObject, member_shards, of_one_port, secured};
 use crate::view::{Presence, View};
 use changes::{Changed, Changes};
 use sextant_model::{
@@ -119,6 +120,7 @@ impl<'a> Touched<'a> {
     fn whole_network(&mut self, network: NetworkId) {
         self.objects.insert(PipelineObject::Network(network));
         for view in self.views() {
+            self.objects.extend(member_shards(&view, network));
             let ports = view.intent.ports_of(network);
             self.objects
                 .extend(ports.flat_map(|port| of_one_port(port)));
@@ -206,8 +208,7 @@ impl<'a> Touched<'a> {
             for port in changed.sides() {
                 self.objects.extend(of_one_port(port));
                 if self.is_here(changed.key) {
-                    self.objects
-                        .insert(PipelineObject::Network(port.network_id));
+                    self.member_here(port.network_id, changed.key);
                 }
                 if port.router().is_some() {
                     self.announced(port.network_id);
@@ -239,9 +240,11 @@ impl<'a> Touched<'a> {
         for changed in &changes.bindings {
             self.port(changed.key);
             for binding in changed.sides() {
-                if binding.chassis == *self.new.chassis || self.membership_differs(binding) {
-                    self.objects
-                        .insert(PipelineObject::Network(binding.network));
+                if binding.chassis == *self.new.chassis {
+                    self.member_here(binding.network, changed.key);
+                }
+                if self.membership_differs(binding) {
+                    self.member_elsewhere(binding.network, &binding.chassis);
                 }
             }
         }
@@ -289,7 +292,7 @@ impl<'a> Touched<'a> {
             self.objects
                 .extend(routers.map(|(_, router)| PipelineObject::Router(router)));
             for network in view.facts.networks_on(peer) {
-                self.objects.insert(PipelineObject::Network(network));
+                self.member_elsewhere(network, peer);
                 let ports = view.facts.local_ports(network, peer);
                 ports.for_each(|port| self.port(port));
             }

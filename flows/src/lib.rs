@@ -32,6 +32,7 @@ pub use capability::is_about_the_flow;
 pub use contribution::PipelineObject;
 pub use difference::{Difference, InstalledFlow, reconcile};
 pub use features::fragments::is_of_fragments;
+pub use features::replication::ReceiverShard;
 pub use flow::{Cookie, Doing, Flow};
 pub use flows::Flows;
 pub use link::Interface;

@@ -2,6 +2,7 @@
 
 mod external;
 mod holders;
+mod hosts;
 #[cfg(test)]
 mod tests;
 mod tunnels;
@@ -15,6 +16,7 @@ use crate::{
     NetworkId, PortId, SecurityGroupId, Settings, Shortfall, SubnetId,
 };
 use holders::Holders;
+use hosts::Hosts;
 use imbl::{OrdMap, OrdSet};
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
@@ -52,6 +54,7 @@ pub struct Facts {
     plugged: OrdMap<PortId, Plugged>,
     bindings: OrdMap<PortId, Binding>,
     members: OrdSet<(NetworkId, ChassisId, PortId)>,
+    hosts: Hosts,
     located: OrdSet<(ChassisId, NetworkId, PortId)>,
     under: OrdSet<(ChassisId, SecurityGroupId, PortId)>,
     groups: OrdMap<PortId, (ChassisId, BTreeSet<SecurityGroupId>)>,
@@ -174,6 +177,9 @@ impl Facts {
             self.unconfirmed.remove(&(old.chassis.clone(), port));
             self.members
                 .remove(&(old.network, old.chassis.clone(), port));
+            if self.local_ports(old.network, &old.chassis).next().is_none() {
+                self.hosts.remove(old.network, &old.chassis);
+            }
             self.located.remove(&(old.chassis, old.network, port));
         }
         if let Some(new) = wanted {
@@ -182,6 +188,7 @@ impl Facts {
             }
             self.members
                 .insert((new.network, new.chassis.clone(), port));
+            self.hosts.insert(new.network, &new.chassis);
             self.located
                 .insert((new.chassis.clone(), new.network, port));
             self.bindings.insert(port, new);
