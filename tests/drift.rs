@@ -2,6 +2,7 @@
 
 use sextant_lab::story::{Failure, World};
 use sextant_lab::{Hypervisor, wait_for};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -130,12 +131,24 @@ fn meters_groups_fragments_and_ports_flags_are_mended() -> Result<(), Failure> {
         is_mended(&world, "meter", (counted, &before), meters);
     }
 
-    host().ofctl(&["add-group", "br-int", "group_id=5,type=all,bucket=drop"])?;
-    is_mended(&world, "group", (0, &0), |host| {
+    // Those that the pipeline needs, and no others.
+    let groups = |host: &Hypervisor| {
         let groups = host.ofctl(&["dump-groups", "br-int"]);
         let groups = groups.map_err(|error| error.to_string())?.stdout;
-        Ok(groups.matches("group_id=").count())
-    });
+        let groups = groups.lines().filter(|line| line.contains("group_id="));
+        Ok(groups.map(str::to_owned).collect::<BTreeSet<_>>())
+    };
+    let before = groups(host()).map_err(Failure::Observed)?;
+    assert_eq!(before.len(), 2);
+    for words in [
+        &["add-group", "br-int", "group_id=5,type=all,bucket=drop"][..],
+        &["mod-group", "br-int", "group_id=1,type=all,bucket=drop"],
+        &["del-groups", "br-int"],
+    ] {
+        let counted = mended(&world, "group");
+        host().ofctl(words)?;
+        is_mended(&world, "group", (counted, &before), groups);
+    }
     let fragments = |host: &Hypervisor| {
         let found = host.ofctl(&["get-frags", "br-int"]);
         found

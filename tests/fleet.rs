@@ -41,7 +41,7 @@ fn a_port_that_came_and_went_leaves_nothing() -> Result<(), LabError> {
     let mut crowd = Crowd::start(&SMALL, LIMIT)?;
     crowd.cold_start()?;
     let flows = crowd.flows();
-    let lives = crowd.live(4)?;
+    let lives = crowd.live(4, Duration::ZERO)?;
     assert_eq!(lives.times, 4);
     assert_eq!(crowd.flows(), flows);
     Ok(())

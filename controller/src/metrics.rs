@@ -131,6 +131,8 @@ metrics! {
     punt_seconds: Histogram = "sextant_punt_duration_seconds" [],
     /// Flows sent to switches, by operation (add, delete) and outcome (confirmed, refused, left_out). refused: with the whole change. left_out: only this flow.
     flow_operations: IntCounterVec = "sextant_flow_operations_total" ["operation", "outcome"],
+    /// Sessions with switches that were woken, each time because a change concerns the hypervisor.
+    sessions_woken: IntCounter = "sextant_switch_sessions_woken_total" [],
     /// Flows that a switch should have, by hypervisor.
     flows_wanted: IntGaugeVec = "sextant_flows_wanted" ["chassis"],
     /// Flows that a switch should have but refused, by hypervisor and what the switch lacks (nd_ext, ct, ct_nat, check_pkt_larger, meters, message_length, other, …).

@@ -53,19 +53,20 @@ impl Publisher {
         self.latest.borrow().clone()
     }
 
-    /// Publishes one, and tells those that it concerns.
-    pub fn publish(&self, snapshot: Snapshot) {
+    /// Publishes one, and tells those that it concerns. Returns how many sessions these are.
+    pub fn publish(&self, snapshot: Snapshot) -> usize {
         let (before, snapshot) = (self.latest(), Arc::new(snapshot));
         let concerned = Concerned::by_change(
             (&before.intent, &before.facts),
             (&snapshot.intent, &snapshot.facts),
         );
-        self.listeners.tell(&concerned, &before, &snapshot, || {
+        let told = self.listeners.tell(&concerned, &before, &snapshot, || {
             self.latest.send_replace(snapshot.clone());
         });
         if !before.facts.chassis().ptr_eq(snapshot.facts.chassis()) {
             self.hypervisors.send_replace(snapshot);
         }
+        told
     }
 }
 

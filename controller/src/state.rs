@@ -181,7 +181,9 @@ impl Owner {
         self.metrics
             .tunnels_missing
             .set(i64::try_from(facts.missing_tunnels()).unwrap_or(i64::MAX));
-        self.publisher.publish(self.snapshot.clone());
+        let woken = self.publisher.publish(self.snapshot.clone());
+        let woken = u64::try_from(woken).unwrap_or(u64::MAX);
+        self.metrics.sessions_woken.inc_by(woken);
     }
 
     fn committed(&mut self, committed: &Committed) {

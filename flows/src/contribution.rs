@@ -2,6 +2,7 @@
 
 use crate::advertisement::advertisement;
 use crate::features::neighbor::AddressOwner;
+use crate::features::replication::ReceiverShard;
 use crate::features::{
     self, arp, external, extra_routes, fragments, guard, guest, held, icmp_error, neighbor,
     provider, punt, routing, security, switching, tunnel,
@@ -28,6 +29,8 @@ pub enum PipelineObject {
     Peer(ChassisId),
     /// A network.
     Network(NetworkId),
+    /// A shard of the members of a network, where these are many.
+    Members(NetworkId, ReceiverShard),
     /// A port, of a guest or of a router.
     Port(PortId),
     /// A router and its routes.
@@ -47,6 +50,7 @@ impl PipelineObject {
             Self::Base
             | Self::Peer(_)
             | Self::Network(_)
+            | Self::Members(..)
             | Self::SharedMac(..)
             | Self::Router(_)
             | Self::Policy(_)
@@ -59,6 +63,7 @@ impl PipelineObject {
             Self::Network(network) => Some(*network),
             Self::Base
             | Self::Peer(_)
+            | Self::Members(..)
             | Self::Port(_)
             | Self::SharedMac(..)
             | Self::Router(_)
@@ -74,6 +79,7 @@ impl fmt::Display for PipelineObject {
             Self::Base => f.write_str("every hypervisor"),
             Self::Peer(chassis) => write!(f, "the tunnel to {chassis}"),
             Self::Network(id) => write!(f, "network {id}"),
+            Self::Members(id, _) => write!(f, "members of network {id}"),
             Self::Port(id) => write!(f, "port {id}"),
             Self::Router(id) => write!(f, "router {id}"),
             Self::SharedMac(network, mac) => write!(f, "MAC {mac} of network {network}"),
@@ -99,8 +105,22 @@ pub(crate) fn all_objects(view: &View<'_>) -> BTreeSet<PipelineObject> {
         .into_iter()
         .chain(peers)
         .chain(present.keys().copied().map(PipelineObject::Network))
+        .chain(
+            present
+                .keys()
+                .flat_map(|network| member_shards(view, *network)),
+        )
         .chain(ports)
         .chain(secured(view))
+        .collect()
+}
+
+/// The shards of a network's members, where it has guests here and so many members that there are several.
+pub(crate) fn member_shards(view: &View<'_>, id: NetworkId) -> Vec<PipelineObject> {
+    let shards = local(view, id).map_or_else(Vec::new, |network| switching::shards(view, network));
+    let shards = shards.into_iter();
+    shards
+        .map(|shard| PipelineObject::Members(id, shard))
         .collect()
 }
 
@@ -187,6 +207,10 @@ pub(crate) fn contribution(view: &View<'_>, object: &PipelineObject) -> Contribu
         .into(),
         PipelineObject::Peer(peer) => tunnel::classify(view, peer).into(),
         PipelineObject::Network(id) => of_network(view, *id),
+        PipelineObject::Members(id, shard) => local(view, *id)
+            .and_then(|network| switching::multicast_shard(view, network, *shard))
+            .map_or_else(Vec::new, |flow| vec![flow])
+            .into(),
         PipelineObject::SharedMac(id, mac) => present(view, *id)
             .map_or_else(Vec::new, |network| switching::shared(view, network, *mac))
             .into(),

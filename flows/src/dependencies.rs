@@ -7,9 +7,10 @@ mod changes;
 mod concerned;
 mod external;
 mod publishing;
+mod replication;
 mod security;
 
-use crate::contribution::{PipelineObject, members_at, of_one_port, secured};
+use crate::contribution::{PipelineObject, member_shards, members_at, of_one_port, secured};
 use crate::features::security::uses;
 use crate::view::{Presence, View};
 use changes::{Changed, Changes};
@@ -158,6 +159,7 @@ impl<'a> Touched<'a> {
     fn whole_network(&mut self, network: NetworkId) {
         self.objects.insert(PipelineObject::Network(network));
         for view in self.views() {
+            self.objects.extend(member_shards(&view, network));
             let ports = view.intent.ports_of(network);
             self.objects
                 .extend(ports.flat_map(|port| of_one_port(port)));
@@ -246,8 +248,7 @@ impl<'a> Touched<'a> {
             for port in changed.sides() {
                 self.port_as(port);
                 if self.is_here(changed.key) {
-                    self.objects
-                        .insert(PipelineObject::Network(port.network_id));
+                    self.member_here(port.network_id, changed.key);
                 }
                 if let Some(router) = port.router() {
                     self.announced(port.network_id);
@@ -284,12 +285,11 @@ impl<'a> Touched<'a> {
                 if !self.is_near(binding.network) {
                     continue;
                 }
-                let differs = self.membership_differs(binding);
-                if binding.chassis == *self.new.chassis || differs {
-                    self.objects
-                        .insert(PipelineObject::Network(binding.network));
+                if binding.chassis == *self.new.chassis {
+                    self.member_here(binding.network, changed.key);
                 }
-                if differs {
+                if self.membership_differs(binding) {
+                    self.member_elsewhere(binding.network, &binding.chassis);
                     self.objects
                         .insert(PipelineObject::Peer(binding.chassis.clone()));
                 }
@@ -342,7 +342,7 @@ impl<'a> Touched<'a> {
                 if !self.is_near(network) {
                     continue;
                 }
-                self.objects.insert(PipelineObject::Network(network));
+                self.member_elsewhere(network, peer);
                 let ports = view.facts.local_ports(network, peer);
                 ports.for_each(|port| self.port(port));
             }

@@ -1,6 +1,7 @@
 //! Writes `docs/pipeline.md`.
 
-use crate::pipeline::{Miss, PRIORITIES, PrioritySpec, REGISTERS, STAGES, Stage, StageSpec};
+use crate::pipeline::{self, Miss, PRIORITIES, PrioritySpec, REGISTERS, STAGES, Stage, StageSpec};
+use rust_openflow::{GroupCommand, GroupMod};
 use std::cmp::Reverse;
 use std::fmt::Write;
 
@@ -15,6 +16,7 @@ pub fn pipeline() -> String {
     tables(&mut page);
     registers(&mut page);
     priorities(&mut page);
+    groups(&mut page);
     page
 }
 
@@ -56,6 +58,20 @@ fn priorities(page: &mut String) {
             let (table, priority, holds) = (stage.table(), number(spec), spec.holds());
             let _ = writeln!(page, "| {table} | {name} | {priority} | {holds} |");
         }
+    }
+}
+
+fn groups(page: &mut String) {
+    page.push_str(
+        "\n## Groups\n\n\
+         Group 1 sends a copy of a frame through stage replicate, by group 2, which recirculates it.\n\n",
+    );
+    for group in pipeline::groups() {
+        let group = GroupMod {
+            command: GroupCommand::Add,
+            ..group
+        };
+        let _ = writeln!(page, "    {group}");
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod martian;
 pub(crate) mod neighbor;
 pub(crate) mod provider;
 pub(crate) mod punt;
+pub(crate) mod replication;
 pub(crate) mod routing;
 pub(crate) mod security;
 pub(crate) mod switching;

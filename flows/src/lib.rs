@@ -33,6 +33,7 @@ pub use contribution::PipelineObject;
 pub use dependencies::Concerned;
 pub use difference::{Difference, InstalledFlow, reconcile};
 pub use features::fragments::is_of_fragments;
+pub use features::replication::ReceiverShard;
 pub use flow::{Cookie, Doing, Flow};
 pub use flows::Flows;
 pub use link::Interface;

@@ -3,20 +3,23 @@
 //! A packet only moves down: from a stage to one with a higher table number. `docs/pipeline.md` is generated from these
 //! declarations.
 
+mod groups;
 mod priorities;
 mod registers;
 mod stages;
 
+pub use groups::groups;
+pub(crate) use groups::{COPY, buckets};
 pub use priorities::{PRIORITIES, PrioritySpec};
 pub(crate) use priorities::{
     advertise, advertise_options, classify, deliver, entry, fit, guard, known, martians, miss,
-    neighbor, neighbor_guard, next_hop, outside, punt, refuse, report, route, router, routes,
-    rules, switch, translate, tunnel,
+    neighbor, neighbor_guard, next_hop, outside, punt, refuse, replicate, report, route, router,
+    routes, rules, switch, translate, tunnel,
 };
 pub use registers::{
     ADVERTISED_FLAGS, ANSWER_MAC, ARRIVED, Holding, LONGER, NETWORK, NEXT_HOP, NEXT_MTU,
     OPTION_TYPE, ORIGIN, OUTPUT, PATH, POLICY, PROBLEM, REGISTERS, ROUTER, Register, SENDER_MAC,
-    SWAPPED_IPV4, TAG,
+    SHARD, SWAPPED_IPV4, TAG,
 };
 pub use registers::{origin, problem};
 pub use stages::{Miss, STAGES, Stage, StageSpec};

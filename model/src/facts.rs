@@ -2,6 +2,7 @@
 
 mod external;
 mod holders;
+mod hosts;
 #[cfg(test)]
 mod tests;
 mod tunnels;
@@ -15,8 +16,9 @@ use crate::{
     NetworkId, PortId, SecurityGroupId, Settings, Shortfall, SubnetId,
 };
 use holders::Holders;
+use hosts::Hosts;
 use imbl::{OrdMap, OrdSet};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 use tunnels::Tunnels;
@@ -52,12 +54,15 @@ pub struct Facts {
     plugged: OrdMap<PortId, Plugged>,
     bindings: OrdMap<PortId, Binding>,
     members: OrdSet<(NetworkId, ChassisId, PortId)>,
+    hosts: Hosts,
     located: OrdSet<(ChassisId, NetworkId, PortId)>,
     under: OrdSet<(SecurityGroupId, ChassisId, PortId)>,
     groups: OrdMap<PortId, (ChassisId, BTreeSet<SecurityGroupId>)>,
     active: OrdSet<PortId>,
     unconfirmed: OrdSet<(ChassisId, PortId)>,
     overhead: Option<u16>,
+    /// How many hypervisors want to be sent each protocol.
+    kinds: BTreeMap<EncapKind, usize>,
     gateways: Gateways,
     delegations: OrdMap<SubnetId, Arc<Delegation>>,
     tunnels: Tunnels,
@@ -131,7 +136,17 @@ impl Facts {
             .values()
             .map(|chassis| chassis.encap.overhead())
             .max();
+        self.kinds.clear();
+        for chassis in self.chassis.values() {
+            *self.kinds.entry(chassis.encap.kind).or_default() += 1;
+        }
         self.pair_families();
+    }
+
+    /// The protocols that hypervisors want to be sent, each with the number of them.
+    #[must_use]
+    pub fn encap_kinds(&self) -> &BTreeMap<EncapKind, usize> {
+        &self.kinds
     }
 
     /// An interface with this port's id appeared or changed. A port is where its interface appeared last.
@@ -174,6 +189,9 @@ impl Facts {
             self.unconfirmed.remove(&(old.chassis.clone(), port));
             self.members
                 .remove(&(old.network, old.chassis.clone(), port));
+            if self.local_ports(old.network, &old.chassis).next().is_none() {
+                self.hosts.remove(old.network, &old.chassis);
+            }
             self.located.remove(&(old.chassis, old.network, port));
         }
         if let Some(new) = wanted {
@@ -182,6 +200,7 @@ impl Facts {
             }
             self.members
                 .insert((new.network, new.chassis.clone(), port));
+            self.hosts.insert(new.network, &new.chassis);
             self.located
                 .insert((new.chassis.clone(), new.network, port));
             self.bindings.insert(port, new);

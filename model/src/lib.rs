@@ -38,6 +38,7 @@ mod reassembly;
 mod router;
 mod security_group;
 mod settings;
+mod sharding;
 mod shortfall;
 mod subnet;
 mod subnet_pool;
@@ -82,6 +83,7 @@ pub use security_group::{
     SecurityGroup, SecurityGroupRule,
 };
 pub use settings::{ExternalSettings, Publish, RaSettings, Settings, UnknownPublish};
+pub use sharding::{Sharded, Sharding};
 pub use shortfall::{Answering, Capability, Refusal, Shortfall};
 pub use subnet::{
     AllocationPool, HostRoute, Ipv6Mode, PROVISIONAL_PREFIX, PrefixSource, Subnet, UnknownMode,

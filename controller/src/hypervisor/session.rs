@@ -20,7 +20,7 @@ use crate::state::{Event, Events};
 use crate::stream::{Incoming, Listener, Misunderstood, Stream};
 use crate::tls::{Expiries, NotedExpiry};
 use imbl::OrdMap;
-use sextant_model::{Chassis, ChassisId, Facts, Plugged, PortId, TunnelWatches};
+use sextant_model::{Chassis, ChassisId, EncapKind, Facts, Plugged, PortId, TunnelWatches};
 use sextant_ovsdb_client::{Connection, Options, RequestId, TransactionError};
 use sextant_responders::throttle::Throttle;
 use std::collections::BTreeSet;
@@ -144,7 +144,8 @@ struct Session {
     place: Place,
     /// Shows until when its certificate holds.
     expiry: Option<NotedExpiry>,
-    /// All hypervisors, as it last saw them.
+    /// What it wants of the hypervisor depends on these: the protocols of all hypervisors, and with BFD on all about them.
+    protocols: BTreeSet<EncapKind>,
     hypervisors: OrdMap<ChassisId, Arc<Chassis>>,
     /// What the owner was told last.
     seen: Option<Observation>,
@@ -187,6 +188,7 @@ impl Session {
             synced: false,
             place: Place::Unknown,
             expiry: None,
+            protocols: BTreeSet::new(),
             hypervisors: OrdMap::new(),
             seen: None,
             census: Census::default(),
@@ -297,10 +299,17 @@ impl Session {
         }
     }
 
-    /// Whether anything is known of hypervisors that was not: what else changes is of no concern here.
+    /// Whether something else may be wanted because of other hypervisors.
     fn others_changed(&mut self, facts: &Facts) -> bool {
-        let changed = !self.hypervisors.ptr_eq(facts.chassis());
-        self.hypervisors = facts.chassis().clone();
+        if self.context.bfd {
+            let changed = !self.hypervisors.ptr_eq(facts.chassis());
+            self.hypervisors = facts.chassis().clone();
+            return changed;
+        }
+        let changed = !facts.encap_kinds().keys().eq(&self.protocols);
+        if changed {
+            self.protocols = facts.encap_kinds().keys().copied().collect();
+        }
         changed
     }
 

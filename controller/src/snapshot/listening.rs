@@ -43,27 +43,25 @@ pub struct Listener {
 
 impl Listeners {
     /// Tells those that a change concerns, and publishes the snapshot, in one step: who begins to listen in between would
-    /// take the snapshot before and miss the change.
+    /// take the snapshot before and miss the change. Returns how many were told.
     pub(super) fn tell(
         &self,
         concerned: &Concerned,
         before: &Arc<Snapshot>,
         after: &Arc<Snapshot>,
         publish: impl FnOnce(),
-    ) {
+    ) -> usize {
         let all = lock(&self.0);
-        match concerned {
-            Concerned::Everyone => all
-                .values()
-                .flatten()
-                .for_each(|ear| ear.hear(before, after)),
-            Concerned::These(these) => these
-                .iter()
-                .filter_map(|chassis| all.get(chassis))
-                .flatten()
-                .for_each(|ear| ear.hear(before, after)),
-        }
+        let ears: Vec<&Ear> = match concerned {
+            Concerned::Everyone => all.values().flatten().collect(),
+            Concerned::These(these) => {
+                let listening = these.iter().filter_map(|chassis| all.get(chassis));
+                listening.flatten().collect()
+            }
+        };
+        ears.iter().for_each(|ear| ear.hear(before, after));
         publish();
+        ears.len()
     }
 
     pub(super) fn listen(

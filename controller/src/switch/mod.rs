@@ -2,6 +2,7 @@
 
 mod arrival;
 mod gathering;
+mod groups;
 mod handover;
 mod inventory;
 mod line;

@@ -11,6 +11,7 @@ mod host;
 use super::Context;
 use super::arrival::{Arrived, arrive};
 use super::gathering::Gathering;
+use super::groups;
 use super::inventory::{Inventory, requests};
 use super::line::Line;
 use super::meters::Meters;
@@ -474,6 +475,7 @@ impl Session {
         let meters = Meters::of(&self.snapshot, &self.chassis);
         let corrections = meters.correct(inventory.meters.values());
         self.line.post(corrections);
+        self.line.post(groups::install());
         self.program(difference);
     }
 

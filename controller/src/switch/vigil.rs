@@ -4,13 +4,13 @@
 //! those of others. OpenFlow 1.3 has nothing like it for meters, groups and the treatment of fragments, so these few are asked
 //! for now and then. What looks wrong is only a suspicion: the session reads all back, and what differs is mended and counted.
 
+use super::groups::GroupsRead;
 use super::meters::Meters;
 use crate::metrics::{Drift, Metrics};
 use rust_openflow::multipart::MeterConfig;
 use rust_openflow::{
-    FlowEvent, FlowUpdate, GROUP_ALL, GroupCommand, GroupMod, GroupType, METER_ALL, Message,
-    MultipartBody, MultipartReply, MultipartRequest, PortConfig, PortDesc, PortMod, PortReason,
-    SwitchConfig, Xid, flow_updates, watch_flows,
+    FlowEvent, FlowUpdate, METER_ALL, Message, MultipartBody, MultipartReply, MultipartRequest,
+    PortConfig, PortDesc, PortMod, PortReason, SwitchConfig, Xid, flow_updates, watch_flows,
 };
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Flows, InstalledFlow};
@@ -48,6 +48,7 @@ pub(super) struct Vigil {
     asked: BTreeSet<Xid>,
     meters: BTreeMap<u32, MeterConfig>,
     meters_read: bool,
+    groups: GroupsRead,
     /// Flows of which somebody else changed the actions.
     tampered: BTreeSet<InstalledFlow>,
     /// When all is to be read back.
@@ -68,6 +69,7 @@ impl Vigil {
             asked: BTreeSet::new(),
             meters: BTreeMap::new(),
             meters_read: false,
+            groups: GroupsRead::default(),
             tampered: BTreeSet::new(),
             suspicion: None,
             last: None,
@@ -103,6 +105,7 @@ impl Vigil {
         }
         self.due = now + INTERVAL;
         (self.meters, self.meters_read) = (BTreeMap::new(), false);
+        self.groups = GroupsRead::default();
         let requests = [
             Message::GetConfigRequest,
             Message::MultipartRequest(MultipartRequest::GroupDesc),
@@ -123,6 +126,13 @@ impl Vigil {
             && let MultipartBody::PortDesc(ports) = body
         {
             return ports.iter().filter_map(|port| self.port(port)).collect();
+        }
+        if let Message::MultipartReply(MultipartReply { body, more }) = message
+            && let MultipartBody::GroupDesc(groups) = body
+        {
+            self.groups.take(groups);
+            let is_read = !more && self.asked.remove(&xid);
+            return if is_read { self.groups() } else { vec![] };
         }
         self.take_single(xid, message, now).into_iter().collect()
     }
@@ -163,15 +173,18 @@ impl Vigil {
             self.meters.extend(numbered);
             self.meters_read = !reply.more;
         }
-        let MultipartBody::GroupDesc(groups) = &reply.body else {
-            return None;
-        };
-        if groups.is_empty() {
-            return None;
+        None
+    }
+
+    /// Groups were read: those of the pipeline should be there, and no others.
+    fn groups(&mut self) -> Vec<Message> {
+        let read = std::mem::take(&mut self.groups);
+        let wrong = read.wrong();
+        if wrong > 0 {
+            self.found(Drift::Group, wrong);
+            self.warn("groups", wrong);
         }
-        self.found(Drift::Group, groups.len());
-        self.warn("groups", groups.len());
-        Some(Message::GroupMod(no_groups()))
+        read.correct()
     }
 
     fn flow(&mut self, update: &FlowUpdate, now: Instant) {
@@ -278,16 +291,6 @@ impl Vigil {
             let chassis = &self.chassis;
             tracing::warn!(%chassis, what, count, unsaid, "somebody else changed what the switch has; it is mended");
         }
-    }
-}
-
-/// Nothing in the pipeline uses any.
-fn no_groups() -> GroupMod {
-    GroupMod {
-        command: GroupCommand::Delete,
-        kind: GroupType::All,
-        group: GROUP_ALL,
-        buckets: vec![],
     }
 }
 

@@ -262,6 +262,12 @@ priorities! {
         /// Any other MAC, on a provider network.
         OUTSIDE = 5;
     }
+    replicate [Replicate] {
+        /// A shard of those who may use a MAC.
+        SHARED = 20;
+        /// A shard of the members of a network.
+        GROUP = 10;
+    }
     deliver [Deliver] {
         /// Every packet that comes this far.
         OUT = 0;

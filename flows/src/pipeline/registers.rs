@@ -80,6 +80,8 @@ registers! {
     TAG "tag" = reg 5 [0; 16], Classify..=Route;
     /// The number of the chosen next hop, from 0. A hash of addresses and ports chooses it.
     PATH "path" = reg 5 [0; 32], Route..=Path;
+    /// The shard of receivers that a copy of the frame is for. The highest bit is 1 if they are on other hypervisors.
+    SHARD "shard" = reg 5 [0; 32], Switch..=Replicate;
     /// The MAC that an answer contains.
     ANSWER_MAC "answer's MAC" = xreg 3 [0; 48], Outside..=Advertise;
     /// The type of an advertisement's option, before it is copied into the packet.

@@ -97,6 +97,8 @@ stages! {
     /// Where is this MAC: on a local port, through a tunnel to its hypervisor, or on the provider network? Multicast
     /// goes to the members of the network.
     Switch = 56, "switch", else Miss::Drop;
+    /// Which receivers of a frame are in this shard? Frames for many receivers pass it once a shard.
+    Replicate = 58, "replicate", else Miss::Drop;
     /// Which rules apply to what is sent to this guest? Looks its connection up.
     Ingress = 60, "ingress", else Miss::Drop;
     /// Does a rule of the guest's security groups allow it to get this, or is it an answer on a connection that the

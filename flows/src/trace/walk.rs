@@ -3,10 +3,11 @@
 use super::connections::{Connections, forget, mark_of};
 use super::{Drop, Output, Packet, Trace, TraceError, Tracer, Visit};
 use crate::flow::{Cookie, Flow};
+use crate::pipeline;
 use rust_openflow::{Action, Ct, Field, HashFields, Instruction, PortNo, TableId, Zone, ports};
 use std::ops::ControlFlow;
 
-/// How many look-ups Open vSwitch allows one packet (`MAX_RESUBMITS`).
+/// How many look-ups Open vSwitch allows one packet until it is recirculated (`MAX_RESUBMITS`).
 const MAX_LOOKUPS: usize = 4096;
 
 /// Whether the following actions and instructions are still executed.
@@ -18,6 +19,8 @@ pub(super) struct Walk<'t> {
     packet: Packet,
     known: &'t mut Connections,
     pub(super) trace: Trace,
+    /// Look-ups since the packet was recirculated.
+    lookups: usize,
 }
 
 impl<'t> Walk<'t> {
@@ -27,6 +30,7 @@ impl<'t> Walk<'t> {
             packet,
             known,
             trace: Trace::default(),
+            lookups: 0,
         }
     }
 
@@ -34,9 +38,10 @@ impl<'t> Walk<'t> {
     pub(super) fn enter(&mut self, table: TableId) -> Result<(), TraceError> {
         let mut next = Some(table);
         while let Some(table) = next {
-            if self.trace.visits.len() == MAX_LOOKUPS {
+            if self.lookups == MAX_LOOKUPS {
                 return Err(TraceError::Endless(MAX_LOOKUPS));
             }
+            self.lookups += 1;
             let found = self.tracer.lookup(table, &self.packet);
             let flow = found.map(|(cookie, _)| cookie);
             self.trace.visits.push(Visit { table, flow });
@@ -104,6 +109,7 @@ impl<'t> Walk<'t> {
                 in_port: None,
                 table: Some(table),
             } => self.enter(*table)?,
+            Action::Group(group) => return self.through_a_group(cookie, *group),
             Action::Ct(ct) => self.through_the_tracker(ct)?,
             Action::CtClear => forget(&mut self.packet),
             Action::Multipath(choice) if choice.fields == HashFields::SymmetricL3L4Udp => {
@@ -138,10 +144,28 @@ impl<'t> Walk<'t> {
         if let Some(table) = ct.table {
             let itself = self.packet.clone();
             self.known.track(zone, &mut self.packet);
+            let lookups = std::mem::take(&mut self.lookups);
             self.enter(table)?;
-            self.packet = itself;
+            (self.packet, self.lookups) = (itself, lookups);
         }
         Ok(())
+    }
+
+    /// Copies of the packet, each recirculated, take the group's action lists. The packet itself stays unchanged.
+    fn through_a_group(&mut self, cookie: Cookie, number: u32) -> Result<Next, TraceError> {
+        let Some(buckets) = pipeline::buckets(number) else {
+            return Err(TraceError::Action {
+                flow: cookie,
+                action: Box::new(Action::Group(number)),
+            });
+        };
+        for bucket in buckets {
+            let itself = self.packet.clone();
+            let lookups = std::mem::take(&mut self.lookups);
+            let _copy_ends = self.apply(cookie, &bucket.actions)?;
+            (self.packet, self.lookups) = (itself, lookups);
+        }
+        Ok(Next::Continue(()))
     }
 
     fn output(&mut self, cookie: Cookie, port: PortNo) {

@@ -1,6 +1,7 @@
 //! What holds for every cloud, however it came about.
 
 mod consistency;
+mod crowd;
 mod declarations;
 mod delegations;
 mod gateways;

@@ -2,14 +2,17 @@
 
 use crate::support::Cloud;
 use crate::support::Fabric;
-use crate::support::cloud::port_id;
+use crate::support::cloud::{anything, group_id, port_id};
 use crate::support::frames::{self, address};
 use crate::support::show::flows_of;
-use rust_openflow::{ErrorCode, Field, FlowMod, Match};
+use rust_openflow::{ErrorCode, Field, FlowMod, Match, Message, Xid};
 use sextant_flows::pipeline::Stage;
-use sextant_flows::{Cookie, Difference, Flows, InstalledFlow, View, is_about_the_flow, reconcile};
+use sextant_flows::{
+    Cookie, Difference, Flow, Flows, InstalledFlow, View, is_about_the_flow, reconcile,
+};
 use sextant_model::{
-    Answering, Capability, ChassisId, Ipv6Mode, KnownNeighbor, Punt, Refusal, Shortfall,
+    Answering, Capability, ChassisId, Direction, Ipv6Mode, KnownNeighbor, Punt, Refusal, RemoteEnd,
+    SecurityGroupRule, Shortfall,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -149,31 +152,77 @@ fn just_the_ports_whose_own_flows_are_missing_do_without() {
 
 #[test]
 fn a_flow_longer_than_a_message_is_left_out_unasked() {
-    let mut cloud = Cloud::with_hypervisors(2);
-    cloud.network("red");
-    cloud.guest("a1", "red", "h1");
-    let usual = flows_of(&cloud, "h1").len();
-    for number in 3..=1700u128 {
-        let endpoint = std::net::Ipv6Addr::from_bits((0x2001_0db8_u128 << 96) | number);
-        let name = format!("h{number}");
-        cloud.hypervisor(&name, endpoint.into(), sextant_model::EncapKind::Vxlan);
-        cloud.guest(&format!("g{number}"), "red", &name);
+    let mut cloud = cloud();
+    let usual = flows_of(&cloud, "h1");
+    // A conjunction of 16 octets for each: these do not fit one message.
+    let groups: Vec<String> = (0..4100).map(|number| format!("g{number}")).collect();
+    for (number, group) in groups.iter().enumerate() {
+        cloud.group(group);
+        let from_members = SecurityGroupRule {
+            remote: RemoteEnd::Group(group_id(group)),
+            ..anything(Direction::Ingress)
+        };
+        cloud.rule(&format!("r{number}"), group, from_members);
     }
+    let names: Vec<&str> = groups.iter().map(String::as_str).collect();
+    cloud.put_under("a1", &names);
     let flows = flows_of(&cloud, "h1");
-    assert!(flows.len() > usual);
     let found = shortfall(&flows, &cloud);
     let lengths = [(Capability::MessageLength, found.flows.len())].into();
     assert_eq!(found.missing(), lengths);
-    assert_eq!(
-        found.ports,
-        BTreeSet::new(),
-        "a network's multicast is no port's own"
-    );
-    let (cookie, _) = found.flows.first_key_value().unwrap();
-    let wanted_by = flows.wanted_by(Cookie(*cookie));
-    assert!(wanted_by[0].starts_with("network "), "{wanted_by:?}");
+    assert_eq!(found.ports, [port_id("a1")].into());
+    let wanted_by: BTreeSet<String> = found
+        .flows
+        .keys()
+        .flat_map(|cookie| flows.wanted_by(Cookie(*cookie)))
+        .collect();
+    let of = |what: &str| {
+        wanted_by
+            .iter()
+            .filter(|object| object.starts_with(what))
+            .count()
+    };
+    assert_eq!(of("ports under security groups"), 1);
+    assert_eq!(of("members of security groups"), wanted_by.len() - 1);
+    // All others are installed.
     let difference = reconcile(&flows, &BTreeSet::new(), &BTreeSet::new());
     assert_eq!(difference.additions(), flows.len() - found.flows.len());
+    let a2 = |flow: &Flow| is_from(12)(&flow.to_flow_mod(0));
+    let [before, after] =
+        [&usual, &flows].map(|flows| flows.iter().filter(|(_, flow)| a2(flow)).count());
+    assert_eq!((before, flows.lacks(&cloud.get_port("a2"))), (after, false));
+}
+
+#[test]
+fn no_flow_grows_with_the_members_of_a_network() {
+    let mut cloud = Cloud::with_hypervisors(1);
+    cloud.network("red");
+    let mac = "00:00:5e:00:02:01";
+    for number in 0..2100u128 {
+        let endpoint = std::net::Ipv6Addr::from_bits((0x2001_0db8_u128 << 96) | number);
+        let name = format!("x{number}");
+        cloud.hypervisor(&name, endpoint.into(), sextant_model::EncapKind::Vxlan);
+        let guests = [
+            (format!("far{number}"), name),
+            (format!("here{number}"), "h1".to_owned()),
+        ];
+        for (guest, hypervisor) in guests {
+            cloud.port(&guest, "red");
+            let ofport = u16::try_from(number).unwrap() + 100;
+            cloud.plug_as(&guest, &hypervisor, Some(ofport));
+            cloud.allow(&guest, Some(mac), "2001:db8:a::99/128");
+        }
+    }
+    let flows = flows_of(&cloud, "h1");
+    assert_eq!(shortfall(&flows, &cloud), Shortfall::default());
+    let length = |flow: Flow| {
+        let mut octets = bytes::BytesMut::new();
+        let message = Message::FlowMod(flow.to_flow_mod(0));
+        message.encode(Xid(0), &mut octets).unwrap();
+        octets.len()
+    };
+    let longest = flows.iter().map(|(_, flow)| length(flow)).max();
+    assert!(longest < Some(8000), "{longest:?}");
 }
 
 #[test]

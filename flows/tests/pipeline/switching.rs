@@ -193,3 +193,74 @@ fn a_shared_mac_reaches_all_who_may_use_it() {
     cloud.allow("a3", Some(&own), "2001:db8:a::99/128");
     assert_eq!(reached(&cloud, &own), "a4", "whose own it is comes first");
 }
+
+const SHARED_MAC: &str = "00:00:5e:00:02:01";
+
+/// `red` with 70 guests on h1, and one on each of 70 other hypervisors. All may use one MAC.
+fn crowded() -> Cloud {
+    let mut cloud = Cloud::with_hypervisors(71);
+    cloud.network("red");
+    cloud.subnet("red6", "red", "2001:db8:a::/64", None);
+    for number in 2..72 {
+        for (guest, hypervisor) in [
+            (format!("far{number:02}"), format!("h{number}")),
+            (format!("here{number:02}"), "h1".to_owned()),
+        ] {
+            cloud.guest(&guest, "red", &hypervisor);
+            cloud.allow(&guest, Some(SHARED_MAC), "2001:db8:a::99/128");
+        }
+    }
+    cloud
+}
+
+#[test]
+fn each_of_many_receivers_gets_one_copy() {
+    let cloud = crowded();
+    let fabric = Fabric::new(&cloud);
+    for sender in ["here02", "far02"] {
+        let port = cloud.get_port(sender);
+        let to_all = frames::ipv6(&port, address(&port), ALL_NODES, port.mac_address);
+        let shared_mac = SHARED_MAC.parse().unwrap();
+        let to_mac = frames::ping(&port, "2001:db8:a::99".parse().unwrap(), shared_mac);
+        let guests = ["far", "here"].map(|place| (2..72).map(move |n| format!("{place}{n:02}")));
+        let all = guests.into_iter().flatten();
+        let others: Vec<String> = all.filter(|guest| guest != sender).collect();
+        for frame in [to_all, to_mac] {
+            let journey = fabric.send(sender, &frame);
+            assert_eq!(journey.reached(), others);
+            assert_eq!(journey.tunnels.len(), 70);
+        }
+    }
+}
+
+#[test]
+fn one_receiver_more_or_less_changes_its_shard_alone() {
+    let mut cloud = crowded();
+    for guest in ["far20", "here20"] {
+        let changed = show::change(&mut cloud, "h1", |cloud| cloud.unplug(guest));
+        let lines_of = |stage: &str| {
+            let stages = changed.split("# ").filter(|part| part.starts_with(stage));
+            stages.flat_map(|part| part.lines().skip(1)).count()
+        };
+        // Of the network, and of the MAC: a flow goes and another comes.
+        assert_eq!(lines_of("replicate"), 4, "{changed}");
+        let to_it = lines_of("switch");
+        assert_eq!(to_it, 1, "{changed}");
+    }
+}
+
+#[test]
+fn few_receivers_are_in_one_flow() {
+    let mut cloud = Cloud::with_hypervisors(32);
+    cloud.network("red");
+    for number in 1..33 {
+        cloud.guest(&format!("far{number}"), "red", &format!("h{number}"));
+    }
+    for number in 1..32 {
+        cloud.guest(&format!("here{number}"), "red", "h1");
+    }
+    let flows = show::everything(&cloud, "h1");
+    assert!(!flows.contains("# replicate"), "{flows}");
+    cloud.guest("one-more", "red", "h1");
+    assert!(show::everything(&cloud, "h1").contains("# replicate"));
+}

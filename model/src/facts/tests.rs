@@ -1,7 +1,7 @@
 //! What facts keep in line by themselves.
 
 use super::*;
-use crate::{Change, MacAddr, Object, Port};
+use crate::{Change, MacAddr, Object, Port, Sharding};
 use uuid::Uuid;
 
 fn port(id: u128, network: u128) -> Port {
@@ -128,6 +128,10 @@ fn indexes_name_each_hypervisor_and_network_once() {
         [vec!["h1", "h2"], vec!["h1"], vec!["h3"], vec![]]
     );
     assert_eq!(
+        [7, 8, 9, 10].map(|n| facts.count_chassis_with(network(n))),
+        [2, 1, 1, 0]
+    );
+    assert_eq!(
         facts.networks_on(&ChassisId::new("h1")).collect::<Vec<_>>(),
         [network(7), network(8)]
     );
@@ -197,4 +201,39 @@ fn a_port_that_does_without_flows_of_its_own_is_active_no_more_until_it_is_confi
     assert_eq!(facts.shortfall(&h2), None);
     facts.fall_short(&h2, shortfall);
     assert_eq!(facts.shortfall(&h2), None, "who has left is not remembered");
+}
+
+#[test]
+fn each_hypervisor_of_a_network_is_in_one_shard_while_it_has_ports_there() {
+    let (mut intent, mut facts) = (Intent::default(), Facts::default());
+    let network = NetworkId(Uuid::from_u128(7));
+    for number in 1..=300u32 {
+        // Three ports on each hypervisor, on two networks.
+        for network in [7, 7, 8] {
+            let port = port(
+                u128::from(number) * 1000 + intent.ports.len() as u128,
+                network,
+            );
+            intent.apply(&Change::Put(Object::Port(Arc::new(port.clone()))));
+            facts.plug(&intent, port.id, at(&format!("h{number}")));
+        }
+    }
+    let members = facts.count_chassis_with(network);
+    let sharding = Sharding::of(members, 32);
+    let in_shard = |shard| facts.chassis_in_shard(network, sharding, shard);
+    let sizes: Vec<usize> = sharding
+        .shards()
+        .map(|shard| in_shard(shard).count())
+        .collect();
+    assert_eq!((members, sizes.len()), (300, 16));
+    let mut found: Vec<_> = sharding.shards().flat_map(in_shard).collect();
+    found.sort();
+    assert!(found.into_iter().eq(facts.chassis_with(network)));
+    assert_eq!(in_shard(16).count(), 0);
+
+    let plugged: Vec<_> = facts.plugged().clone().into_iter().collect();
+    for (id, plugged) in plugged {
+        facts.unplug(&intent, id, &plugged.chassis);
+    }
+    assert_eq!(facts, Facts::default());
 }

@@ -99,16 +99,15 @@ fn measure(options: &Options, hypervisors: usize) -> Result<Column, LabError> {
     }
     let start = crowd.cold_start()?;
     let (flows, memory) = (crowd.flows(), crowd.controller()?.resident);
-    let idle = Duration::from_secs(options.idle);
+    let time = Duration::from_secs(options.idle.max(1));
+    let idle = crowd.idle(time)?.div_f64(time.as_secs_f64());
     Ok(Column {
         hypervisors,
         start,
         flows,
         memory,
-        idle: crowd
-            .idle(idle)?
-            .mul_f64(60.0 / idle.as_secs_f64().max(1.0)),
-        lives: crowd.live(options.lives)?,
+        idle: idle * 60,
+        lives: crowd.live(options.lives, idle)?,
         switches: crowd.cut(Side::Switch)?,
         databases: crowd.cut(Side::Database)?,
         restart: crowd.restart()?,
@@ -165,10 +164,11 @@ fn tell(column: &Column, first: Option<&Column>) {
     ));
     let each = |lives: &Lives| lives.processor / lives.times.max(1);
     say(format_args!(
-        "  {:<24} {:>8.2} CPU ms{}",
+        "  {:<24} {:>8.2} CPU ms{}, {:.1} sessions woken",
         "a port's life",
         milliseconds(each(lives)),
         ratio(first.map(|first| each(&first.lives)), each(lives)),
+        lives.woken as f64 / f64::from(lives.times.max(1)),
     ));
     say(format_args!(
         "  {:<24} {:>8.2} CPU s a minute",

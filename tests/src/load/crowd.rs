@@ -19,6 +19,8 @@ const CHUNK: usize = 250;
 const QUIET: Duration = Duration::from_millis(1500);
 /// How often it is looked at whether all is done.
 const LOOK: Duration = Duration::from_millis(20);
+/// After so long the change of one port is done.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How long one port may take.
 const ONE: Duration = Duration::from_secs(60);
 
@@ -78,8 +80,10 @@ pub struct Episode {
 pub struct Lives {
     /// From plugging in to `ACTIVE`.
     pub activation: Latencies,
-    /// The controller's processor time for all of them: made, plugged in, pulled out, deleted.
+    /// The controller's processor time for all of them (made, plugged in, pulled out, deleted), without what it uses anyway.
     pub processor: Duration,
+    /// How many sessions with switches were woken for them.
+    pub woken: usize,
     /// How many.
     pub times: u32,
 }
@@ -248,9 +252,13 @@ impl Crowd {
 
     /// Waits until all is as it should be; gives how long that took.
     fn settle(&self, begun: Instant) -> Result<Duration, LabError> {
+        self.settle_after(begun, QUIET)
+    }
+
+    fn settle_after(&self, begun: Instant, quiet: Duration) -> Result<Duration, LabError> {
         loop {
             thread::sleep(LOOK);
-            let Some(missing) = self.missing(begun)? else {
+            let Some(missing) = self.missing(begun, quiet)? else {
                 return Ok(self.simulator.last_activity().max(begun) - begun);
             };
             if begun.elapsed() > self.limit {
@@ -260,7 +268,7 @@ impl Crowd {
     }
 
     /// What is not yet as it should be.
-    fn missing(&self, begun: Instant) -> Result<Option<String>, LabError> {
+    fn missing(&self, begun: Instant, quiet: Duration) -> Result<Option<String>, LabError> {
         let all = self.simulator.hypervisors();
         for count in [
             Count::Connected(Side::Database),
@@ -272,7 +280,7 @@ impl Crowd {
                 return Ok(Some(format!("{count:?}: {have} of {all}")));
             }
         }
-        if self.simulator.last_activity().max(begun).elapsed() < QUIET {
+        if self.simulator.last_activity().max(begun).elapsed() < quiet {
             let [reads, flow_mods] =
                 [Count::Reads, Count::FlowMods].map(|count| self.simulator.count(count));
             return Ok(Some(format!(
@@ -291,6 +299,10 @@ impl Crowd {
         self.log_text().lines().count()
     }
 
+    fn woken(&self) -> Result<usize, LabError> {
+        self.metric("sextant_switch_sessions_woken_total ")
+    }
+
     fn computations(&self) -> Result<usize, LabError> {
         self.metric("sextant_compute_duration_seconds_count ")
     }
@@ -307,13 +319,13 @@ impl Crowd {
     }
 
     /// Ports are made on one network after the other, plugged in on one hypervisor after the other, pulled out again and
-    /// deleted, one at a time.
+    /// deleted, one at a time. An idle controller uses `idle` a second.
     ///
     /// # Errors
     /// What failed on the way.
-    pub fn live(&mut self, times: u32) -> Result<Lives, LabError> {
+    pub fn live(&mut self, times: u32, idle: Duration) -> Result<Lives, LabError> {
         let mut lives = Lives::default();
-        let before = self.controller.usage()?;
+        let (woken, before, start) = (self.woken()?, self.controller.usage()?, Instant::now());
         for number in 0..times as usize {
             let (network, project) = &self.networks[number * 7 % self.networks.len()];
             let hypervisor = number * 7 % self.simulator.hypervisors();
@@ -325,9 +337,11 @@ impl Crowd {
             lives.activation.add(begun.elapsed(), 1);
             self.simulator.unplug(hypervisor, id.to_owned());
             self.api.delete_object("ports", id)?;
-            self.settle(Instant::now())?;
+            self.settle_after(Instant::now(), PAUSE)?;
         }
-        lives.processor = self.controller.usage()?.processor_since(&before);
+        let used = self.controller.usage()?.processor_since(&before);
+        lives.processor = used.saturating_sub(idle.mul_f64(start.elapsed().as_secs_f64()));
+        lives.woken = self.woken()? - woken;
         lives.times = times;
         Ok(lives)
     }

@@ -79,15 +79,12 @@ impl Session {
     /// The protocols that this or any other hypervisor wants to be sent.
     fn tunnels(&self, chassis: &Chassis) -> BTreeSet<EncapKind> {
         let snapshot = self.context.snapshots.latest();
-        let others = snapshot
-            .facts
-            .chassis()
-            .values()
-            .filter(|other| other.id != chassis.id);
-        others
-            .map(|other| other.encap.kind)
-            .chain([chassis.encap.kind])
-            .collect()
+        let known = snapshot.facts.chassis().get(&chassis.id);
+        let before = known.map(|known| known.encap.kind);
+        let all = snapshot.facts.encap_kinds().iter();
+        let of_others = all.filter(|(kind, count)| **count > usize::from(before == Some(**kind)));
+        let of_others = of_others.map(|(kind, _)| *kind);
+        of_others.chain([chassis.encap.kind]).collect()
     }
 
     /// Nobody asks it to take part (any more): what Sextant made there is undone, and then it has left.

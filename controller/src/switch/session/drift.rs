@@ -2,6 +2,7 @@
 
 use super::{Session, SessionError};
 use crate::snapshot::Snapshot;
+use crate::switch::groups;
 use crate::switch::inventory::Inventory;
 use crate::switch::meters::Meters;
 use sextant_flows::{Difference, InstalledFlow, reconcile};
@@ -67,6 +68,8 @@ impl Session {
             .mends(difference.flows(), meters + corrections.len());
         self.line.post(corrections);
         if !difference.is_empty() {
+            // Who deletes a group deletes the flows that use it.
+            self.line.post(groups::install());
             self.program(difference);
         }
         Ok(())

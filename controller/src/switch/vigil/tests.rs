@@ -1,8 +1,10 @@
 use super::*;
 use rust_openflow::multipart::GroupDesc;
 use rust_openflow::{
-    Cookie, Match, MeterFlags, PortNo, PortState, PortStatus, TableId, flow_update_reply,
+    Cookie, GroupCommand, GroupMod, GroupType, Match, MeterFlags, PortNo, PortState, PortStatus,
+    TableId, flow_update_reply,
 };
+use sextant_flows::pipeline::groups;
 use sextant_model::{Reassembly, Settings};
 
 /// A switch's session, as far as it keeps watch.
@@ -158,7 +160,7 @@ fn meters_groups_and_fragments_are_looked_at_while_nothing_else_is_under_way() {
 }
 
 #[test]
-fn fragments_and_groups_are_mended_as_soon_as_they_are_seen() {
+fn fragments_are_mended_as_soon_as_they_are_seen() {
     let mut story = Story::new();
     story.pass(INTERVAL);
     story.asks(true);
@@ -172,17 +174,61 @@ fn fragments_and_groups_are_mended_as_soon_as_they_are_seen() {
     };
     let mend = story.take(1, Message::GetConfigReply(dropped));
     assert_eq!(mend, Some(Message::SetConfig(SWITCH_CONFIG)));
-    assert_eq!(story.answer(2, MultipartBody::GroupDesc(vec![])), None);
-    story.pass(INTERVAL);
-    story.asks(true);
-    let group = GroupDesc {
-        kind: GroupType::All,
-        group: 1,
-        buckets: vec![],
+    assert_eq!(story.mended("switch"), 1);
+}
+
+#[test]
+fn groups_are_those_of_the_pipeline_and_no_others() {
+    let mut story = Story::new();
+    let wanted = groups().map(|group| GroupDesc {
+        kind: group.kind,
+        group: group.group,
+        buckets: group.buckets,
+    });
+    let [recirculate, copy] = wanted;
+    let foreign = GroupDesc {
+        group: 77,
+        ..copy.clone()
     };
-    let mend = story.answer(2, MultipartBody::GroupDesc(vec![group]));
-    assert_eq!(mend, Some(Message::GroupMod(no_groups())));
-    assert_eq!([story.mended("switch"), story.mended("group")], [1, 1]);
+    let meddled = GroupDesc {
+        buckets: vec![],
+        ..copy.clone()
+    };
+    let delete = Message::GroupMod(GroupMod {
+        command: GroupCommand::Delete,
+        kind: GroupType::Select,
+        group: 77,
+        buckets: vec![],
+    });
+    let install = groups().map(Message::GroupMod);
+    let mut mended = 0;
+    for (found, more, mends) in [
+        (vec![recirculate.clone(), copy.clone()], 0, vec![]),
+        (
+            vec![copy.clone(), foreign, recirculate.clone()],
+            1,
+            vec![delete],
+        ),
+        (vec![], 2, install.to_vec()),
+        (vec![recirculate, meddled], 1, install.to_vec()),
+    ] {
+        story.pass(INTERVAL);
+        story.asks(true);
+        let (last, first) = (found.len().min(1), found.len() - found.len().min(1));
+        // A reply may have several parts.
+        let [begin, end] = [
+            (&found[..first], true),
+            (&found[found.len() - last..], false),
+        ]
+        .map(|(groups, more)| {
+            let body = MultipartBody::GroupDesc(groups.to_vec());
+            let reply = Message::MultipartReply(MultipartReply { more, body });
+            story.vigil.take(Xid(2), &reply, story.now)
+        });
+        assert_eq!((begin, end), (vec![], mends));
+        mended += more;
+        assert_eq!(story.mended("group"), mended);
+    }
 }
 
 fn port(number: u32, config: PortConfig) -> PortDesc {

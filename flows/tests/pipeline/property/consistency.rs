@@ -1,5 +1,6 @@
 //! Flows computed step by step are those computed at once, and a switch takes them.
 
+use super::crowd::{self, CrowdStep};
 use super::declarations::assert_declared;
 use super::names::hypervisor;
 use super::steps::{self, HYPERVISORS, Step};
@@ -155,6 +156,43 @@ fn kind(instruction: &Instruction) -> &'static str {
 
 fn batches() -> impl Strategy<Value = Vec<Vec<Step>>> {
     prop::collection::vec(prop::collection::vec(steps::step(), 1..4), 1..16)
+}
+
+/// A change of a small cloud, or of crowds in it.
+#[derive(Clone, Debug)]
+enum CrowdedStep {
+    Small(Step),
+    Crowd(CrowdStep),
+}
+
+fn crowded_step() -> impl Strategy<Value = CrowdedStep> {
+    prop_oneof![
+        1 => steps::step().prop_map(CrowdedStep::Small),
+        2 => crowd::step().prop_map(CrowdedStep::Crowd),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn changes_of_crowds_lead_where_computing_anew_leads(
+        batches in prop::collection::vec(prop::collection::vec(crowded_step(), 1..3), 1..12),
+    ) {
+        let mut cloud = steps::start();
+        let mut followed = [0, 1].map(|number| Followed::new(&cloud, number));
+        for batch in batches {
+            let old = cloud.clone();
+            for step in &batch {
+                match step {
+                    CrowdedStep::Small(step) => step.apply(&mut cloud),
+                    CrowdedStep::Crowd(step) => step.apply(&mut cloud),
+                }
+            }
+            followed.iter_mut().for_each(|followed| followed.follow(&old, &cloud));
+        }
+        followed.iter().for_each(|followed| assert_well_formed(&followed.flows));
+    }
 }
 
 proptest! {

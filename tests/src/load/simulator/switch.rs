@@ -1,11 +1,12 @@
 //! A switch that keeps its flows and meters, and says of them what Open vSwitch would. Does no IO.
 
 use bytes::{Bytes, BytesMut};
-use rust_openflow::multipart::{FlowStats, MeterConfig};
+use rust_openflow::multipart::{FlowStats, GroupDesc, MeterConfig};
 use rust_openflow::{
     ALL_TABLES, BundleControl, BundleControlType, Capabilities, Command, Cookie, ErrorCode,
-    ErrorMessage, Features, FlowMod, FlowUpdate, Hello, Message, MeterCommand, MeterMod,
-    MultipartBody, MultipartReply, MultipartRequest, SwitchConfig, TableId, Xid, flow_update_reply,
+    ErrorMessage, Features, FlowMod, FlowUpdate, GroupCommand, GroupMod, Hello, Message,
+    MeterCommand, MeterMod, MultipartBody, MultipartReply, MultipartRequest, SwitchConfig, TableId,
+    Xid, flow_update_reply,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,6 +23,7 @@ pub(super) struct Switch {
     /// The messages that installed them.
     flows: HashMap<(TableId, Cookie), Bytes>,
     meters: BTreeMap<u32, MeterConfig>,
+    groups: BTreeMap<u32, GroupDesc>,
     config: SwitchConfig,
 }
 
@@ -47,6 +49,7 @@ impl Switch {
             datapath_id: 0,
             flows: HashMap::new(),
             meters: BTreeMap::new(),
+            groups: BTreeMap::new(),
             config,
         }
     }
@@ -77,6 +80,7 @@ impl Switch {
             Message::SetConfig(config) => self.config = config,
             Message::GetConfigRequest => talk.put(xid, &Message::GetConfigReply(self.config)),
             Message::MeterMod(meter) => self.meter(meter),
+            Message::GroupMod(group) => self.group(group),
             Message::MultipartRequest(request) => self.tell(talk, xid, &request),
             Message::BundleControl(control) => return self.bundle(talk, xid, control),
             Message::BundleAdd(add) => {
@@ -109,6 +113,21 @@ impl Switch {
             MeterCommand::Delete => drop(self.meters.remove(&wanted.meter)),
             MeterCommand::Add | MeterCommand::Modify => {
                 self.meters.insert(wanted.meter, config);
+            }
+        }
+    }
+
+    fn group(&mut self, wanted: GroupMod) {
+        let (number, kind, buckets) = (wanted.group, wanted.kind, wanted.buckets);
+        match wanted.command {
+            GroupCommand::Delete => drop(self.groups.remove(&number)),
+            GroupCommand::Add | GroupCommand::Modify | GroupCommand::AddOrModify => {
+                let group = GroupDesc {
+                    kind,
+                    group: number,
+                    buckets,
+                };
+                self.groups.insert(number, group);
             }
         }
     }
@@ -166,7 +185,8 @@ impl Switch {
             }
             talk.put_parts(xid, parts);
         } else if let MultipartRequest::GroupDesc = request {
-            talk.put_parts(xid, vec![MultipartBody::GroupDesc(vec![])]);
+            let groups = self.groups.values().cloned().collect();
+            talk.put_parts(xid, vec![MultipartBody::GroupDesc(groups)]);
         } else if let MultipartRequest::PortDesc = request {
             talk.put_parts(xid, vec![MultipartBody::PortDesc(vec![])]);
         } else if let MultipartRequest::Raw { .. } = request {
