@@ -1,9 +1,10 @@
 //! Limits on connections: how many there may be, and how few unidentified ones are served at a time.
 //!
 //! Clients that never identify themselves must not take the files and the memory that hypervisors need. So few of them are
-//! served at a time, and the others wait in a queue, which costs a file each. Next comes who is from the origin that has the
-//! fewest. It takes a place that became free, or that of the oldest client of a crowded origin, or that of a client that has
-//! had its time. Connections from the address of a known hypervisor are served at once, and make room for nobody.
+//! served at a time, and the others wait in a queue, which costs a file and the kernel's buffers each. Next comes who is from
+//! the origin that has the fewest. It takes a place that became free, or that of the oldest client of a crowded origin, or that
+//! of a client that has had its time. Connections from the address of a known hypervisor are served at once, and make room
+//! for nobody.
 
 mod door;
 mod known;

@@ -369,4 +369,19 @@ mod tests {
             "{text}"
         );
     }
+
+    #[test]
+    fn hypervisors_are_told_apart_unless_totals_are_wanted() {
+        let metrics = Metrics::new().unwrap();
+        for (chassis, flows) in [("h1", 1), ("h2", 2)] {
+            metrics
+                .flows_wanted
+                .with_label_values(&[chassis])
+                .set(flows);
+        }
+        let shows = |line: &str| metrics.render().unwrap().lines().any(|found| found == line);
+        assert!(shows("sextant_flows_wanted{chassis=\"h2\"} 2"));
+        metrics.show_totals_only(true);
+        assert!(shows("sextant_flows_wanted 3") && !metrics.shows_each_hypervisor());
+    }
 }

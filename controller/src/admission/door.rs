@@ -37,7 +37,7 @@ pub(super) struct Door<S> {
 /// An unidentified connection that is served.
 struct Served {
     since: Instant,
-    address: IpAddr,
+    peer: SocketAddr,
     /// `None` for that of a known hypervisor.
     origin: Option<IpAddr>,
     notice: oneshot::Sender<()>,
@@ -126,6 +126,9 @@ impl<S> Door<S> {
         if let Some(queued) = self.expected.pop_front() {
             return Some(self.serve(queued, None, now));
         }
+        if self.queue.is_empty() {
+            return None;
+        }
         self.forget_identified();
         let origin = self.next_origin()?;
         if let Some(Room { place, from }) = self.room_for(origin, now) {
@@ -152,7 +155,7 @@ impl<S> Door<S> {
         let (notice, shown_out) = oneshot::channel();
         self.served.push_back(Served {
             since: now,
-            address: queued.peer.ip().to_canonical(),
+            peer: queued.peer,
             origin,
             notice,
         });
@@ -173,10 +176,11 @@ impl<S> Door<S> {
     fn is_expected(&mut self, address: IpAddr) -> bool {
         let allowed = OF_A_HYPERVISOR * self.known.at(address);
         let served = self.served.iter();
-        let served = served.filter(|served| served.origin.is_none() && served.address == address);
-        let waiting = self.expected.iter();
-        let waiting = waiting.filter(|queued| queued.peer.ip().to_canonical() == address);
-        served.count() + waiting.count() < allowed
+        let served = served.filter(|served| served.origin.is_none());
+        let peers = served.map(|served| served.peer);
+        let peers = peers.chain(self.expected.iter().map(|queued| queued.peer));
+        let here = peers.filter(|peer| peer.ip().to_canonical() == address);
+        here.count() < allowed
     }
 
     /// Whether one more of this origin may wait. If need be, another that waits has to go.
@@ -324,15 +328,12 @@ impl<S> Door<S> {
 
     /// Ends one of the served.
     fn show_out(&mut self, place: usize) {
-        if let Some(Served {
-            notice, address, ..
-        }) = self.served.remove(place)
-        {
+        if let Some(Served { notice, peer, .. }) = self.served.remove(place) {
             // A connection that has just ended or identified itself does not hear this.
             let _ = notice.send(());
             let most = self.limits.unidentified;
             let what = "too many connections of nobody known: the oldest was ended";
-            self.refused(RefusedConnection::Stale, (address, 0).into(), most, what);
+            self.refused(RefusedConnection::Stale, peer, most, what);
         }
     }
 
