@@ -43,6 +43,8 @@ pub struct Config {
     pub ovsdb_listen: SocketAddr,
     /// Address for Prometheus, which reads `/metrics`.
     pub metrics_listen: SocketAddr,
+    /// Whether the metrics have series of each hypervisor, or their sums only.
+    pub metrics_per_hypervisor: bool,
     /// Who may use the API.
     pub auth: Auth,
     /// The networks of the proxies whose headers name the caller, with [`Auth::Headers`].
@@ -176,6 +178,7 @@ impl Default for Config {
             openflow_listen: loopback(6653),
             ovsdb_listen: loopback(6640),
             metrics_listen: loopback(9697),
+            metrics_per_hypervisor: true,
             auth: Auth::None,
             trusted_proxies: api::loopback(),
             allow_plaintext: false,

@@ -1,34 +1,49 @@
 //! Every metric that Sextant exports, declared once: the doc comment is the help text.
 
+mod by_hypervisor;
 mod labels;
 
+pub use by_hypervisor::{
+    HypervisorCounter, HypervisorCounters, HypervisorFamily, HypervisorGauge, HypervisorGauges,
+    HypervisorMetric, TotalsOnly,
+};
 pub use labels::{
     AdvertisementCause, CommitOutcome, DoubtfulEndpoint, Drift, FlowOperation, FlowOutcome, HEARD,
     OpenFlowError, PrefixChange, PrefixState, RefusedConnection, SENT, TransactionOutcome,
 };
 
+use by_hypervisor::OnPage;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    TextEncoder,
 };
+use std::sync::Arc;
+
+/// Everything that is on a page.
+#[derive(Clone, Debug, Default)]
+struct Registry {
+    others: prometheus::Registry,
+    by_hypervisor: Vec<Arc<dyn OnPage>>,
+    totals_only: TotalsOnly,
+}
 
 /// How a metric of one type is made from its declaration.
 trait Declared: Sized {
     fn declare(
-        registry: &Registry,
-        name: &str,
-        help: &str,
-        labels: &[&str],
+        registry: &mut Registry,
+        name: &'static str,
+        help: &'static str,
+        labels: &'static [&'static str],
     ) -> prometheus::Result<Self>;
 }
 
 macro_rules! declared {
     ($($kind:ty: |$opts:ident, $labels:ident| $make:expr, $options:ident;)*) => {$(
         impl Declared for $kind {
-            fn declare(registry: &Registry, name: &str, help: &str, $labels: &[&str]) -> prometheus::Result<Self> {
+            fn declare(registry: &mut Registry, name: &'static str, help: &'static str, $labels: &'static [&'static str]) -> prometheus::Result<Self> {
                 let $opts = $options::new(name, help);
                 let metric = $make?;
-                registry.register(Box::new(metric.clone()))?;
+                registry.others.register(Box::new(metric.clone()))?;
                 Ok(metric)
             }
         }
@@ -47,6 +62,19 @@ declared! {
     IntGaugeVec: |opts, labels| IntGaugeVec::new(opts, labels), Opts;
     Histogram: |opts, _labels| Histogram::with_opts(opts.buckets(SECONDS.to_vec())), HistogramOpts;
     HistogramVec: |opts, labels| HistogramVec::new(opts.buckets(SECONDS.to_vec()), labels), HistogramOpts;
+}
+
+impl<M: HypervisorMetric> Declared for HypervisorFamily<M> {
+    fn declare(
+        registry: &mut Registry,
+        name: &'static str,
+        help: &'static str,
+        labels: &'static [&'static str],
+    ) -> prometheus::Result<Self> {
+        let family = Self::new(name, help, labels, registry.totals_only.clone());
+        registry.by_hypervisor.push(Arc::new(family.clone()));
+        Ok(family)
+    }
 }
 
 macro_rules! metrics {
@@ -68,8 +96,8 @@ macro_rules! metrics {
             /// # Errors
             /// Two metrics have the same name, or a name or label is not one.
             pub fn new() -> prometheus::Result<Self> {
-                let registry = Registry::new();
-                $(let $field = <$kind>::declare(&registry, $name, $help.trim(), &[$($label),*])?;)*
+                let mut registry = Registry::default();
+                $(let $field = <$kind>::declare(&mut registry, $name, $help.trim(), &[$($label),*])?;)*
                 let metrics = Self { registry, $($field),* };
                 metrics.begin_at_zero();
                 Ok(metrics)
@@ -100,9 +128,9 @@ metrics! {
     /// Interfaces with the id of a port that `binding:host_id` binds to another hypervisor. They get no flows.
     interfaces_elsewhere: IntGauge = "sextant_interfaces_elsewhere" [],
     /// Packets that came through tunnels from endpoints that have no reason to send there and were dropped, by hypervisor. Read every 10 seconds.
-    tunnel_unknown_endpoint_packets: IntCounterVec = "sextant_tunnel_unknown_endpoint_packets_total" ["chassis"],
+    tunnel_unknown_endpoint_packets: HypervisorCounters = "sextant_tunnel_unknown_endpoint_packets_total" ["chassis"],
     /// BFD sessions between hypervisors, by hypervisor and peer: 3 up, 2 init, 1 down, 0 administratively down or not started. Needs `bfd = true` in `[tunnel]`.
-    tunnel_bfd_state: IntGaugeVec = "sextant_tunnel_bfd_state" ["chassis", "peer"],
+    tunnel_bfd_state: HypervisorGauges = "sextant_tunnel_bfd_state" ["chassis", "peer"],
     /// Packets that switches sent up, by the reason.
     packet_ins: IntCounterVec = "sextant_packet_ins_total" ["punt"],
     /// Packets that switches sent up and that got no answer, by the reason.
@@ -120,13 +148,13 @@ metrics! {
     /// Packets of external networks that show next hops, or wait for one, by type and outcome.
     outside_packets: IntCounterVec = "sextant_outside_packets_total" ["type", "outcome"],
     /// Next hops on external networks, by hypervisor and state (reachable, stale, probe, incomplete, unreachable).
-    next_hops: IntGaugeVec = "sextant_next_hops" ["chassis", "state"],
+    next_hops: HypervisorGauges = "sextant_next_hops" ["chassis", "state"],
     /// Addresses of guests that are not published on external networks that publish guests (nd-proxy), by the hypervisor with their router's gateway and reason (not_given_out, of_external_network, held_by_others).
-    unpublished_addresses: IntGaugeVec = "sextant_unpublished_addresses" ["chassis", "reason"],
+    unpublished_addresses: HypervisorGauges = "sextant_unpublished_addresses" ["chassis", "reason"],
     /// DHCPv6 messages that delegate prefixes to routers' subnets, by type and outcome (sent; from servers: noted, ignored, malformed).
     delegation_messages: IntCounterVec = "sextant_delegation_messages_total" ["type", "outcome"],
     /// Subnets whose prefixes are asked for, by the hypervisor that asks and its DHCPv6 client's state (soliciting, requesting, bound, renewing, rebinding, releasing).
-    delegation_clients: IntGaugeVec = "sextant_delegation_clients" ["chassis", "state"],
+    delegation_clients: HypervisorGauges = "sextant_delegation_clients" ["chassis", "state"],
     /// Time from reading a packet-in to queueing its answers and those of packets read with it, in seconds.
     punt_seconds: Histogram = "sextant_punt_duration_seconds" [],
     /// Flows sent to switches, by operation (add, delete) and outcome (confirmed, refused, left_out). refused: with the whole change. left_out: only this flow.
@@ -134,9 +162,9 @@ metrics! {
     /// Sessions with switches that were woken, each time because a change concerns the hypervisor.
     sessions_woken: IntCounter = "sextant_switch_sessions_woken_total" [],
     /// Flows that a switch should have, by hypervisor.
-    flows_wanted: IntGaugeVec = "sextant_flows_wanted" ["chassis"],
+    flows_wanted: HypervisorGauges = "sextant_flows_wanted" ["chassis"],
     /// Flows that a switch should have but refused, by hypervisor and what the switch lacks (nd_ext, ct, ct_nat, check_pkt_larger, meters, message_length, other, …).
-    flows_refused: IntGaugeVec = "sextant_flows_refused" ["chassis", "missing"],
+    flows_refused: HypervisorGauges = "sextant_flows_refused" ["chassis", "missing"],
     /// Changes by others on hypervisors that Sextant reverted, by kind. flow, meter, group: on the switch. switch: how it treats fragments. bridge: settings and controller of `br-int`. port: ports that Sextant made, or that were set to send or receive nothing.
     drift_mended: IntCounterVec = "sextant_drift_mended_total" ["kind"],
     /// Time from sending a difference of flows to the switch's confirmation, in seconds.
@@ -152,7 +180,7 @@ metrics! {
     /// Bound ports whose flows are confirmed by their switch.
     ports_active: IntGauge = "sextant_ports_active" [],
     /// Routers' external gateways, by hypervisor.
-    gateways: IntGaugeVec = "sextant_gateways" ["chassis"],
+    gateways: HypervisorGauges = "sextant_gateways" ["chassis"],
     /// Routers' external gateways that no hypervisor can have: none that is connected has a bridge of their physical network.
     gateways_nowhere: IntGauge = "sextant_gateways_nowhere" [],
     /// Routers' external gateways that moved from one hypervisor to another.
@@ -299,14 +327,27 @@ impl Metrics {
         }
     }
 
+    /// Whether pages have the sums over all hypervisors instead of each hypervisor's series.
+    pub fn show_totals_only(&self, totals_only: bool) {
+        self.registry.totals_only.set(totals_only);
+    }
+
+    /// Whether pages have series of each hypervisor.
+    pub fn shows_each_hypervisor(&self) -> bool {
+        !self.registry.totals_only.get()
+    }
+
     /// The Prometheus text format of all metrics.
     ///
     /// # Errors
     /// A metric could not be written as text.
     pub fn render(&self) -> prometheus::Result<String> {
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
-        Ok(String::from_utf8_lossy(&text).into_owned())
+        let mut page = String::new();
+        TextEncoder::new().encode_utf8(&self.registry.others.gather(), &mut page)?;
+        for family in &self.registry.by_hypervisor {
+            family.write(&mut page);
+        }
+        Ok(page)
     }
 }
 
@@ -329,5 +370,20 @@ mod tests {
             text.contains("sextant_packet_ins_total{punt=\"dhcpv6\"} 1\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn hypervisors_are_told_apart_unless_totals_are_wanted() {
+        let metrics = Metrics::new().unwrap();
+        for (chassis, flows) in [("h1", 1), ("h2", 2)] {
+            metrics
+                .flows_wanted
+                .with_label_values(&[chassis])
+                .set(flows);
+        }
+        let shows = |line: &str| metrics.render().unwrap().lines().any(|found| found == line);
+        assert!(shows("sextant_flows_wanted{chassis=\"h2\"} 2"));
+        metrics.show_totals_only(true);
+        assert!(shows("sextant_flows_wanted 3") && !metrics.shows_each_hypervisor());
     }
 }

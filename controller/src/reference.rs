@@ -49,7 +49,7 @@ fn metrics() -> String {
     );
     for (name, kind, labels, help) in Metrics::CATALOGUE {
         let kind = match *kind {
-            "IntGauge" | "IntGaugeVec" => "gauge",
+            "IntGauge" | "IntGaugeVec" | "HypervisorGauges" => "gauge",
             "Histogram" | "HistogramVec" => "histogram",
             _ => "counter",
         };

@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tasks::Tasks;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -92,9 +92,33 @@ pub fn run(config: &Config, again: Again) -> Result<(), RuntimeError> {
         .enable_all()
         .thread_name("sextant-api")
         .build()?;
-    let ended = main.block_on(serve(config, again, api.handle()));
+    // Metrics have one too: they are to be read above all when everything else is busy.
+    let metrics = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .thread_name("sextant-metrics")
+        .build()?;
+    let threads = WebThreads {
+        api: api.handle().clone(),
+        metrics: metrics.handle().clone(),
+    };
+    let ended = main.block_on(serve(config, again, threads));
     api.shutdown_background();
+    metrics.shutdown_background();
     ended
+}
+
+/// Where requests are answered.
+struct WebThreads {
+    api: Handle,
+    metrics: Handle,
+}
+
+/// The same listener, which wakes the threads of another runtime.
+fn on_threads(listener: TcpListener, runtime: &Handle) -> std::io::Result<TcpListener> {
+    let listener = listener.into_std()?;
+    let _entered = runtime.enter();
+    TcpListener::from_std(listener)
 }
 
 /// Runs a task on another runtime, until it or this future ends.
@@ -104,14 +128,15 @@ async fn on(runtime: Handle, task: impl Future<Output = ()> + Send + 'static) {
     tasks.join_next().await;
 }
 
-async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<(), RuntimeError> {
+async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(), RuntimeError> {
     let told_to_stop = signals()?;
     // Registered first: without a handler, SIGHUP would end the process.
     let hung_up = signal(SignalKind::hangup())?;
-    let [api_listener, openflow, ovsdb, metrics_listener] = listeners(config).await?;
+    let [api_listener, openflow, ovsdb, metrics_listener] = listeners(config)?;
     let tls = config.tls.open()?;
     let hypervisor_tls = config.hypervisor_tls.files().open()?;
     let metrics = Metrics::new()?;
+    metrics.show_totals_only(!config.metrics_per_hypervisor);
     again.logs.count_left_out(&metrics.log_lines_left_out);
     let store = open(config)?;
     identify(store.as_ref()).await?;
@@ -175,7 +200,9 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
         let dialects = Dialects::new(name, Some(who_is.clone()));
         Listener::new(tcp, tls.clone()).with_dialects(dialects)
     };
+    let api_listener = on_threads(api_listener, &threads.api)?;
     let api_listener = listener("api", api_listener, &tls);
+    let metrics_listener = on_threads(metrics_listener, &threads.metrics)?;
     let metrics_listener = listener("metrics", metrics_listener, &tls);
     let api = serve_http("api", api_listener, api, &metrics, &stopping);
     let scraped = serve_http("metrics", metrics_listener, scraped, &metrics, &stopping);
@@ -191,7 +218,8 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
     tasks
         .sessions
         .add("the reader of the configuration", reload.run(hung_up));
-    tasks.web.add("api_listen", on(api_threads.clone(), api));
+    tasks.web.add("api_listen", on(threads.api, api));
+    let scraped = on(threads.metrics, scraped);
     tasks.web.add("metrics_listen", scraped);
     if let Some(socket) = control {
         let control = control::serve(socket, known, stopped(&stopping));
@@ -267,23 +295,30 @@ fn stopped(stopping: &watch::Receiver<()>) -> impl Future<Output = ()> + Send + 
     async move { while stopping.changed().await.is_ok() {} }
 }
 
-async fn listeners(config: &Config) -> Result<[TcpListener; 4], RuntimeError> {
+fn listeners(config: &Config) -> Result<[TcpListener; 4], RuntimeError> {
     Ok([
-        listen("api_listen", config.api_listen).await?,
-        listen("openflow_listen", config.openflow_listen).await?,
-        listen("ovsdb_listen", config.ovsdb_listen).await?,
-        listen("metrics_listen", config.metrics_listen).await?,
+        listen("api_listen", config.api_listen)?,
+        listen("openflow_listen", config.openflow_listen)?,
+        listen("ovsdb_listen", config.ovsdb_listen)?,
+        listen("metrics_listen", config.metrics_listen)?,
     ])
 }
 
-async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, RuntimeError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| RuntimeError::Listen {
-            key,
-            address,
-            error,
-        })
+fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, RuntimeError> {
+    let listening = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(admission::BACKLOG)
+    };
+    listening().map_err(|error| RuntimeError::Listen {
+        key,
+        address,
+        error,
+    })
 }
 
 fn open(config: &Config) -> Result<Arc<dyn Store>, RuntimeError> {

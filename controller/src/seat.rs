@@ -63,6 +63,8 @@ struct Seating<K> {
     holders: BTreeMap<K, (Holder, Tenure)>,
     /// The first claimant of each seat.
     owners: BTreeMap<K, Claimant>,
+    /// How many of them are at each address.
+    by_address: BTreeMap<IpAddr, usize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +100,7 @@ impl<K> Default for Seats<K> {
             sessions: 0,
             holders: BTreeMap::new(),
             owners: BTreeMap::new(),
+            by_address: BTreeMap::new(),
         })))
     }
 }
@@ -145,11 +148,16 @@ impl<K: Ord + Clone> Seats<K> {
         Some(key.clone())
     }
 
+    /// How many seats a peer at this address had first.
+    pub fn count_at(&self, address: IpAddr) -> usize {
+        self.0.borrow().count_at(address)
+    }
+
     /// Ends all claims to the seat from having had it before.
     pub fn forget(&self, key: &K) {
         // No waiter can take a seat because of this, so none is woken.
         self.0.send_if_modified(|plan| {
-            plan.owners.remove(key);
+            plan.disown(key);
             false
         });
     }
@@ -203,12 +211,35 @@ impl<K: Ord + Clone> Seating<K> {
     }
 
     fn own(&mut self, key: &K, peer: &Claimant) {
+        if self.owners.contains_key(key) {
+            return;
+        }
         if self.owners.len() >= MOST_OWNERS {
             let holders = &self.holders;
             self.owners.retain(|key, _| holders.contains_key(key));
+            self.by_address.clear();
+            for owner in self.owners.values() {
+                *self.by_address.entry(owner.address).or_default() += 1;
+            }
         }
-        let owner = self.owners.entry(key.clone());
-        owner.or_insert_with(|| peer.clone());
+        self.owners.insert(key.clone(), peer.clone());
+        *self.by_address.entry(peer.address).or_default() += 1;
+    }
+
+    fn disown(&mut self, key: &K) {
+        let Some(owner) = self.owners.remove(key) else {
+            return;
+        };
+        if let Some(count) = self.by_address.get_mut(&owner.address) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_address.remove(&owner.address);
+            }
+        }
+    }
+
+    fn count_at(&self, address: IpAddr) -> usize {
+        self.by_address.get(&address).copied().unwrap_or_default()
     }
 }
 
@@ -304,7 +335,10 @@ mod tests {
             Taken(address(1))
         );
         drop((intruder, owner));
+        let counts = || [1, 2].map(|last| seats.count_at(address(last)));
+        assert_eq!(counts(), [1, 0]);
         seats.forget(&"h1");
+        assert_eq!(counts(), [0, 0]);
         let _new = seats.take(&"h1", address(2)).unwrap();
         seats.take(&"h1", address(1)).unwrap_err();
     }

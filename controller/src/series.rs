@@ -3,9 +3,8 @@
 //! They go with the value that shows them, however the session ends. Where a newer session has the seat they stay: it shows
 //! them as well, and the old one ends after it.
 
+use crate::metrics::{HypervisorCounter, HypervisorFamily, HypervisorGauge, HypervisorMetric};
 use crate::seat::Seat;
-use prometheus::core::{MetricVec, MetricVecBuilder};
-use prometheus::{IntCounterVec, IntGaugeVec};
 use sextant_flows::WithheldReason;
 use sextant_model::{Capability, ChassisId};
 use sextant_responders::{neighbor, prefix_client};
@@ -42,45 +41,22 @@ labels!(
     prefix_client::State
 );
 
-/// Gauges or counters that differ in their labels.
-pub trait Family: Clone {
-    /// One of them.
-    type Metric;
-    /// The one with these labels.
-    fn with(&self, labels: &[&str]) -> Self::Metric;
-    /// Removes the one with these labels, if there is one.
-    fn remove(&self, labels: &[&str]);
-}
-
-impl<B: MetricVecBuilder> Family for MetricVec<B> {
-    type Metric = B::M;
-
-    fn with(&self, labels: &[&str]) -> B::M {
-        self.with_label_values(labels)
-    }
-
-    fn remove(&self, labels: &[&str]) {
-        // That there is none is as good.
-        let _ = self.remove_label_values(labels);
-    }
-}
-
 /// The series of one hypervisor in a family.
 #[derive(Debug)]
-pub struct Series<F: Family, L: SeriesLabel> {
-    family: F,
+pub struct Series<M: HypervisorMetric, L: SeriesLabel> {
+    family: HypervisorFamily<M>,
     seat: Arc<Seat<ChassisId>>,
     shown: BTreeSet<L>,
 }
 
 /// The series of one hypervisor in a family of gauges.
-pub type GaugeSeries<L = ()> = Series<IntGaugeVec, L>;
+pub type GaugeSeries<L = ()> = Series<HypervisorGauge, L>;
 /// The series of one hypervisor in a family of counters.
-pub type CounterSeries<L = ()> = Series<IntCounterVec, L>;
+pub type CounterSeries<L = ()> = Series<HypervisorCounter, L>;
 
-impl<F: Family, L: SeriesLabel + Clone> Series<F, L> {
+impl<M: HypervisorMetric, L: SeriesLabel + Clone> Series<M, L> {
     /// Nothing is shown yet of the hypervisor that has this seat. Its name is the first label of the family.
-    pub fn new(family: &F, seat: &Arc<Seat<ChassisId>>) -> Self {
+    pub fn new(family: &HypervisorFamily<M>, seat: &Arc<Seat<ChassisId>>) -> Self {
         Self {
             family: family.clone(),
             seat: seat.clone(),
@@ -89,13 +65,13 @@ impl<F: Family, L: SeriesLabel + Clone> Series<F, L> {
     }
 
     /// One of the series, which is shown from here on.
-    pub fn show(&mut self, label: &L) -> F::Metric {
+    pub fn show(&mut self, label: &L) -> M {
         if !self.shown.contains(label) {
             self.shown.insert(label.clone());
         }
         match label.label() {
-            Some(label) => self.family.with(&[self.chassis(), label]),
-            None => self.family.with(&[self.chassis()]),
+            Some(label) => self.family.with_label_values(&[self.chassis(), label]),
+            None => self.family.with_label_values(&[self.chassis()]),
         }
     }
 
@@ -107,20 +83,20 @@ impl<F: Family, L: SeriesLabel + Clone> Series<F, L> {
     }
 }
 
-impl<F: Family, L: SeriesLabel> Series<F, L> {
+impl<M: HypervisorMetric, L: SeriesLabel> Series<M, L> {
     fn chassis(&self) -> &str {
         self.seat.key().as_str()
     }
 
     fn remove(&self, label: &L) {
         match label.label() {
-            Some(label) => self.family.remove(&[self.chassis(), label]),
-            None => self.family.remove(&[self.chassis()]),
+            Some(label) => self.family.remove_label_values(&[self.chassis(), label]),
+            None => self.family.remove_label_values(&[self.chassis()]),
         }
     }
 }
 
-impl<F: Family, L: SeriesLabel> Drop for Series<F, L> {
+impl<M: HypervisorMetric, L: SeriesLabel> Drop for Series<M, L> {
     fn drop(&mut self) {
         if !self.seat.is_lost() {
             self.shown.iter().for_each(|label| self.remove(label));
@@ -131,27 +107,24 @@ impl<F: Family, L: SeriesLabel> Drop for Series<F, L> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::{HypervisorGauges, TotalsOnly};
     use crate::seat::Seats;
-    use prometheus::{Opts, core::Collector};
     use std::net::{IpAddr, Ipv6Addr};
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     const ADDRESS: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
-    fn family() -> IntGaugeVec {
-        IntGaugeVec::new(Opts::new("flows", "flows"), &["chassis", "reason"]).unwrap()
+    fn family() -> HypervisorGauges {
+        HypervisorFamily::new(
+            "flows",
+            "flows",
+            &["chassis", "reason"],
+            TotalsOnly::default(),
+        )
     }
 
     fn sit(seats: &Seats<ChassisId>) -> Arc<Seat<ChassisId>> {
         Arc::new(seats.take(&ChassisId::new("h1"), ADDRESS).unwrap())
-    }
-
-    fn shown(family: &IntGaugeVec) -> usize {
-        let families = family.collect();
-        families
-            .iter()
-            .map(|family| family.get_metric().len())
-            .sum()
     }
 
     fn show_all(series: &mut GaugeSeries<WithheldReason>) {
@@ -167,11 +140,11 @@ mod tests {
             let mut series = GaugeSeries::new(&family, &sit(&seats));
             show_all(&mut series);
             series.hide(&WithheldReason::NotGivenOut);
-            assert_eq!(shown(&family), 2);
+            assert_eq!(family.len(), 2);
             panic!("a defect");
         }));
         assert!(panicked.is_err());
-        assert_eq!(shown(&family), 0);
+        assert_eq!(family.len(), 0);
         assert!(!seats.is_taken(&ChassisId::new("h1")));
     }
 
@@ -183,8 +156,8 @@ mod tests {
         let mut new = GaugeSeries::new(&family, &sit(&seats));
         show_all(&mut new);
         drop(old);
-        assert_eq!(shown(&family), 3);
+        assert_eq!(family.len(), 3);
         drop(new);
-        assert_eq!(shown(&family), 0);
+        assert_eq!(family.len(), 0);
     }
 }

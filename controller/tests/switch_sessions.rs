@@ -448,12 +448,12 @@ async fn strangers_do_not_keep_the_switch_of_a_hypervisor_out() {
 #[tokio::test]
 async fn newcomers_wait_while_others_say_who_they_are() {
     let rig = Rig::start(known(1), SOON).await;
-    let _others = [stranger(rig.address).await, stranger(rig.address).await];
+    let others = [stranger(rig.address).await, stranger(rig.address).await];
     let mut newest = Switch::connect(rig.address).await;
-    assert!(newest.next().await.is_none(), "the newest is hung up on");
+    drop(others);
+    assert!(newest.next().await.is_some(), "the newest is served");
     let refused = &rig.metrics.connections_refused;
-    let count = refused
-        .with_label_values(&["openflow", "unidentified"])
-        .get();
-    assert_eq!(count, 1);
+    for reason in ["unidentified", "origin", "stale"] {
+        assert_eq!(refused.with_label_values(&["openflow", reason]).get(), 0);
+    }
 }

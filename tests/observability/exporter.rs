@@ -51,7 +51,7 @@ fn touch(metrics: &Metrics) {
     metrics
         .tunnel_unknown_endpoint_packets
         .with_label_values(&["h1"])
-        .inc();
+        .inc_by(1);
     metrics.gateways.with_label_values(&["h1"]).set(4);
     metrics.gateway_moves.inc();
     metrics

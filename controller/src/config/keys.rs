@@ -32,6 +32,11 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
                 "Where Prometheus scrapes, at `/metrics`.",
             ),
             (
+                "metrics_per_hypervisor",
+                "true",
+                "Whether metrics with the label `chassis` have a series for each hypervisor. Otherwise they are sums without that label, `sextant_tunnel_bfd_state` is left out, and of hypervisors' certificates only the first to expire is shown.",
+            ),
+            (
                 "auth",
                 "none",
                 "Who may use the API: `none`, everyone is admin; `headers`, whom a trusted proxy names in `X-User-Id`, `X-Project-Id`, `X-Roles`.",

@@ -54,6 +54,7 @@ fn the_reference_names_every_key_and_its_default() {
         openflow_listen: _,
         ovsdb_listen: _,
         metrics_listen: _,
+        metrics_per_hypervisor: _,
         auth: _,
         allow_plaintext: _,
         dns_domain: _,
@@ -70,7 +71,7 @@ fn the_reference_names_every_key_and_its_default() {
         hypervisor_tls: _,
         quotas: _,
     } = config;
-    assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 39);
+    assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 40);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::observe::{NotReady, Observation, observe};
 use super::place::Place;
 use super::turn::Turn;
 use super::wish::Wish;
-use crate::admission::{self, Limits, Pass};
+use crate::admission::{self, KnownHypervisors, Limits, Pass};
 use crate::config::NameRule;
 use crate::metrics::{Counted, DoubtfulEndpoint, Metrics, TransactionOutcome};
 use crate::seat::{Claimant, Seats};
@@ -61,8 +61,9 @@ pub struct Context {
 /// Serves every hypervisor that connects. Does not return.
 pub async fn listen(listener: impl Into<Listener>, context: Context) {
     let (limits, metrics) = (context.limits, context.metrics.clone());
+    let known = KnownHypervisors::new(context.snapshots.clone(), vec![context.seats.clone()]);
     let serve = |stream, peer, pass| serve(stream, peer, pass, context.clone());
-    admission::listen(listener.into(), "ovsdb", limits, metrics, serve).await;
+    admission::listen(listener.into(), "ovsdb", limits, known, metrics, serve).await;
 }
 
 /// Why a session ended.

@@ -112,6 +112,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         openflow_listen,
         ovsdb_listen,
         metrics_listen,
+        metrics_per_hypervisor,
         auth,
         trusted_proxies,
         allow_plaintext,
@@ -135,6 +136,10 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         ("openflow_listen", *openflow_listen != other.openflow_listen),
         ("ovsdb_listen", *ovsdb_listen != other.ovsdb_listen),
         ("metrics_listen", *metrics_listen != other.metrics_listen),
+        (
+            "metrics_per_hypervisor",
+            *metrics_per_hypervisor != other.metrics_per_hypervisor,
+        ),
         ("auth", *auth != other.auth),
         ("trusted_proxies", *trusted_proxies != other.trusted_proxies),
         ("allow_plaintext", *allow_plaintext != other.allow_plaintext),

@@ -154,7 +154,7 @@ pub(super) fn count(before: &Facts, after: &Facts, metrics: &Metrics) {
         match difference {
             DiffItem::Add(id, _) => drop(metrics.gateways.with_label_values(&[id.as_str()])),
             DiffItem::Remove(id, _) => {
-                drop(metrics.gateways.remove_label_values(&[id.as_str()]));
+                metrics.gateways.remove_label_values(&[id.as_str()]);
             }
             DiffItem::Update { .. } => {}
         }

@@ -23,7 +23,7 @@ pub use handover::Handover;
 pub use preparing::Preparing;
 pub use punts::Punts;
 
-use crate::admission::{self, Limits};
+use crate::admission::{self, KnownHypervisors, Limits};
 use crate::config::NameRule;
 use crate::metrics::Metrics;
 use crate::neighbors::Neighbors;
@@ -89,6 +89,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Serves every switch that connects. Does not return.
 pub async fn listen(listener: impl Into<Listener>, context: Context) {
     let (limits, metrics) = (context.limits, context.metrics.clone());
+    let seats = vec![context.databases.clone(), context.seats.clone()];
+    let known = KnownHypervisors::new(context.snapshots.clone(), seats);
     let serve = |stream, peer, pass| session::serve(stream, peer, pass, context.clone());
-    admission::listen(listener.into(), "openflow", limits, metrics, serve).await;
+    admission::listen(listener.into(), "openflow", limits, known, metrics, serve).await;
 }

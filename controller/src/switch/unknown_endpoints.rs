@@ -98,6 +98,7 @@ fn request(flow: InstalledFlow) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::HypervisorMetric;
     use crate::metrics::Metrics;
     use crate::seat::Seats;
     use rust_openflow::{Cookie, FlowFlags, Match, MultipartReply, TableId};
@@ -181,7 +182,7 @@ mod tests {
         let counter = &metrics.tunnel_unknown_endpoint_packets;
         let total = CounterSeries::new(counter, &std::sync::Arc::new(seat));
         let mut unknown_endpoints = UnknownEndpoints::new(total, Instant::now());
-        let total = || counter.with_label_values(&["h1"]).get();
+        let total = || counter.with_label_values(&["h1"]).value();
         for (packets, expected) in [
             ([5, 7], 12),
             ([5, 9], 14),

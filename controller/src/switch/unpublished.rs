@@ -49,7 +49,7 @@ impl Unpublished {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Metrics;
+    use crate::metrics::{HypervisorMetric, Metrics};
     use crate::seat::Seats;
     use sextant_model::{NetworkId, SubnetId};
     use std::net::{IpAddr, Ipv6Addr};
@@ -73,7 +73,7 @@ mod tests {
         let count = |reason: WithheldReason| {
             let labels = ["h1", reason.as_str()];
             let gauge = metrics.unpublished_addresses.with_label_values(&labels);
-            gauge.get()
+            gauge.value()
         };
         let some = [
             (withheld(1, WithheldReason::NotGivenOut), 3),

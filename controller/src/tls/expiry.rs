@@ -10,6 +10,8 @@ use std::time::Duration;
 /// A certificate is near its end if it is valid for at most this time, in seconds.
 const NEAR: i64 = 30 * DAY;
 const DAY: i64 = 24 * 3600;
+/// Whose the first to expire of all hypervisors' certificates is where metrics do not tell them apart.
+const ALL_HYPERVISORS: &str = "hypervisors";
 /// How often certificates are checked, since files may have been read again.
 const INTERVAL: Duration = Duration::from_secs(60);
 
@@ -35,15 +37,23 @@ impl Drop for NotedExpiry {
         // A newer session may have noted another.
         if last.is_some_and(|last| Arc::ptr_eq(last, &self.noted)) {
             known.remove(&self.whose);
-            let gauge = &self.expiries.metrics.certificate_not_after;
-            // It was there.
-            let _ = gauge.remove_label_values(&[&self.whose]);
+            self.expiries.show(&self.whose, Holder::Hypervisor, &known);
         }
     }
 }
 
+/// Who has a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holder {
+    /// The configuration names its file.
+    Configuration,
+    /// A hypervisor that is connected.
+    Hypervisor,
+}
+
 #[derive(Clone, Debug)]
 struct KnownExpiry {
+    holder: Holder,
     /// Seconds since 1970.
     not_after: i64,
     said: Option<i64>,
@@ -64,7 +74,7 @@ impl Expiries {
     /// noted anew.
     pub fn note_of(&self, hypervisor: &str, not_after: i64) -> NotedExpiry {
         NotedExpiry {
-            noted: self.note_at(hypervisor, not_after, now()),
+            noted: self.note_at(hypervisor, Holder::Hypervisor, not_after, now()),
             expiries: self.clone(),
             whose: hypervisor.to_owned(),
         }
@@ -75,7 +85,8 @@ impl Expiries {
         loop {
             for (section, tls) in &own {
                 for (key, not_after) in tls.expiries() {
-                    self.note_at(&format!("{section}.{key}"), not_after, now());
+                    let whose = format!("{section}.{key}");
+                    self.note_at(&whose, Holder::Configuration, not_after, now());
                 }
             }
             self.remind(now());
@@ -84,12 +95,7 @@ impl Expiries {
     }
 
     /// The certificate of this name holds so long, in seconds since 1970. Returns by what that can be told from another time.
-    fn note_at(&self, whose: &str, not_after: i64, now: i64) -> Arc<()> {
-        let gauge = self
-            .metrics
-            .certificate_not_after
-            .with_label_values(&[whose]);
-        gauge.set(not_after);
+    fn note_at(&self, whose: &str, holder: Holder, not_after: i64, now: i64) -> Arc<()> {
         let mut known = self.known();
         let before = known
             .get(whose)
@@ -97,14 +103,36 @@ impl Expiries {
         let said = before.and_then(|known| known.said);
         let noted = Arc::new(());
         let expiry = KnownExpiry {
+            holder,
             not_after,
             said,
             noted: noted.clone(),
         };
         known.insert(whose.to_owned(), expiry);
+        self.show(whose, holder, &known);
         drop(known);
         self.remind(now);
         noted
+    }
+
+    /// Shows when one expires, or that it is gone.
+    fn show(&self, whose: &str, holder: Holder, known: &BTreeMap<String, KnownExpiry>) {
+        let is_told_apart = holder == Holder::Configuration || self.metrics.shows_each_hypervisor();
+        let (whose, not_after) = match is_told_apart {
+            true => (whose, known.get(whose).map(|known| known.not_after)),
+            false => {
+                let all = known.values();
+                let hypervisors = all.filter(|known| known.holder == Holder::Hypervisor);
+                let first = hypervisors.map(|known| known.not_after).min();
+                (ALL_HYPERVISORS, first)
+            }
+        };
+        let gauge = &self.metrics.certificate_not_after;
+        match not_after {
+            Some(not_after) => gauge.with_label_values(&[whose]).set(not_after),
+            // That there is none is as good.
+            None => drop(gauge.remove_label_values(&[whose])),
+        }
     }
 
     /// Warns once a day of each that expires soon. Returns their number.
@@ -140,13 +168,13 @@ mod tests {
     fn what_ends_soon_is_told_once_a_day_until_it_is_another() {
         let metrics = Metrics::new().unwrap();
         let expiries = Expiries::new(metrics.clone());
-        expiries.note_at("h1", 100 * DAY, 0);
+        expiries.note_at("h1", Holder::Hypervisor, 100 * DAY, 0);
         assert_eq!(expiries.remind(69 * DAY), 0);
         assert_eq!(expiries.remind(70 * DAY), 1);
         assert_eq!(expiries.remind(70 * DAY + 3600), 0);
         assert_eq!(expiries.remind(71 * DAY), 1);
         assert_eq!(expiries.remind(200 * DAY), 1, "past it");
-        expiries.note_at("h1", 400 * DAY, 200 * DAY);
+        expiries.note_at("h1", Holder::Hypervisor, 400 * DAY, 200 * DAY);
         assert_eq!(expiries.remind(201 * DAY), 0);
         let shown = "sextant_certificate_not_after_seconds{whose=\"h1\"} 34560000\n";
         assert!(metrics.render().unwrap().contains(shown));
@@ -157,5 +185,22 @@ mod tests {
         drop(new);
         assert!(!metrics.render().unwrap().contains("whose=\"h1\""));
         assert_eq!(expiries.remind(399 * DAY), 0);
+    }
+
+    #[test]
+    fn where_hypervisors_are_not_told_apart_the_first_to_expire_is_shown() {
+        let metrics = Metrics::new().unwrap();
+        metrics.show_totals_only(true);
+        let expiries = Expiries::new(metrics.clone());
+        expiries.note_at("tls.certificate", Holder::Configuration, DAY, 0);
+        let noted = [("h1", 3 * DAY), ("h2", 2 * DAY)];
+        let [first, second] = noted.map(|(whose, not_after)| expiries.note_of(whose, not_after));
+        let shows = |line: &str| metrics.render().unwrap().contains(line);
+        let all = "whose=\"hypervisors\"";
+        assert!(shows(&format!("{{{all}}} {}\n", 2 * DAY)) && !shows("whose=\"h1\""));
+        drop(second);
+        assert!(shows(&format!("{{{all}}} {}\n", 3 * DAY)));
+        drop(first);
+        assert!(!shows(all) && shows("whose=\"tls.certificate\""));
     }
 }
