@@ -29,12 +29,37 @@ pub struct Capture {
     file: PathBuf,
 }
 
+/// How many octets of each packet of a burst are kept.
+const HEADERS: &str = "256";
+
 impl Capture {
     /// Starts to capture on a device; `filter` as in pcap-filter(7), empty for everything.
     ///
     /// # Errors
     /// [`LabError::MissingTools`]; [`LabError::Ended`] when tcpdump refuses the filter.
     pub fn start(namespace: &Namespace, device: &str, filter: &str) -> Result<Self, LabError> {
+        Self::start_with(namespace, device, filter, &[])
+    }
+
+    /// The same, of the first [`HEADERS`] octets of each packet. Of whole packets, the kernel keeps some 30 until
+    /// tcpdump has its turn; of these, thousands.
+    ///
+    /// # Errors
+    /// As [`Capture::start`].
+    pub fn start_of_burst(
+        namespace: &Namespace,
+        device: &str,
+        filter: &str,
+    ) -> Result<Self, LabError> {
+        Self::start_with(namespace, device, filter, &["-s", HEADERS])
+    }
+
+    fn start_with(
+        namespace: &Namespace,
+        device: &str,
+        filter: &str,
+        options: &[&str],
+    ) -> Result<Self, LabError> {
         let lab = namespace.lab();
         Tools::check(&["tcpdump", "tshark"])?;
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
@@ -53,6 +78,7 @@ impl Capture {
             "-w",
             &path,
         ];
+        words.extend(options);
         words.extend((!filter.is_empty()).then_some(filter));
         let log = file.with_extension("log");
         let records = leftovers::records(lab);

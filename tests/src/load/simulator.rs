@@ -9,8 +9,10 @@ mod value;
 
 use crate::error::LabError;
 use crate::loopback::Addresses;
+use crate::namespace::Namespace;
 use hypervisor::{Controller, Hypervisor};
 use schema::Schema;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -116,7 +118,7 @@ impl Simulator {
         let counts = Arc::new(Counts::new());
         let nowhere = Controller {
             ovsdb: ([127, 0, 0, 1], 1).into(),
-            openflow: ([127, 0, 0, 1], 1).into(),
+            openflow: None,
         };
         let (orders, lives): (Vec<_>, Vec<_>) = (1..=u32::try_from(hypervisors)
             .unwrap_or(u32::MAX))
@@ -149,6 +151,14 @@ impl Simulator {
         })
     }
 
+    /// The same, in a network namespace.
+    ///
+    /// # Errors
+    /// As [`Simulator::start`], or the namespace cannot be entered.
+    pub fn start_in(namespace: &Namespace, hypervisors: usize) -> Result<Self, LabError> {
+        namespace.enter(|| Self::start(hypervisors))?
+    }
+
     /// How many there are.
     #[must_use]
     pub fn hypervisors(&self) -> usize {
@@ -159,8 +169,14 @@ impl Simulator {
     pub fn connect(&self, addresses: Addresses) {
         self.all(&Order::Connect(Controller {
             ovsdb: addresses.ovsdb,
-            openflow: addresses.openflow,
+            openflow: Some(addresses.openflow),
         }));
+    }
+
+    /// Has just their databases connect to a controller.
+    pub fn connect_databases(&self, ovsdb: SocketAddr) {
+        let openflow = None;
+        self.all(&Order::Connect(Controller { ovsdb, openflow }));
     }
 
     /// Has all connect to nobody.

@@ -26,7 +26,8 @@ const NO_TRANSACTION: &str = "00000000-0000-0000-0000-000000000000";
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Controller {
     pub(super) ovsdb: SocketAddr,
-    pub(super) openflow: SocketAddr,
+    /// `None`: switches connect to nobody.
+    pub(super) openflow: Option<SocketAddr>,
 }
 
 /// A connection, and when to do something about it.
@@ -161,7 +162,7 @@ impl Hypervisor {
             self.manager.probe = self.database.probe("Manager");
             self.openflow.probe = self.database.probe("Controller");
             let mut deadline = self.manager.deadline();
-            if self.database.controlled().is_some() {
+            if self.database.controlled().is_some() && self.controller.openflow.is_some() {
                 deadline = deadline.min(self.openflow.deadline());
             }
             tokio::select! {
@@ -194,15 +195,13 @@ impl Hypervisor {
                 .connect(self.controller.ovsdb, &self.counts)
                 .await;
         }
-        let Some(datapath_id) = self.database.controlled() else {
+        let controlled = self.database.controlled().zip(self.controller.openflow);
+        let Some((datapath_id, controller)) = controlled else {
             return;
         };
         if self.openflow.stream.is_none()
             && now >= self.openflow.again
-            && self
-                .openflow
-                .connect(self.controller.openflow, &self.counts)
-                .await
+            && self.openflow.connect(controller, &self.counts).await
         {
             self.talk = self.switch.greet(datapath_id);
         }
