@@ -1,0 +1,92 @@
+//! Looks through candidates in the order of ids, a portion at a time.
+
+use super::candidates::Candidates;
+use super::filters::Filters;
+use crate::api::contract::resource::Resource;
+use crate::api::contract::view::ResourceView;
+use sextant_model::Span;
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// A walk through candidates.
+pub(crate) struct Scan<R: Resource> {
+    candidates: Candidates<R>,
+    /// The ids that have not been looked at.
+    span: Span<R::Id>,
+    descending: bool,
+    /// How many more resources are wanted.
+    left: usize,
+    ended: bool,
+}
+
+/// What a portion of the walk has found.
+pub(super) struct Portion<R> {
+    /// The resources that are in the list.
+    pub(super) found: Vec<Arc<R>>,
+    /// How many candidates were looked at.
+    pub(super) looked_at: usize,
+}
+
+impl<R: Resource> Scan<R> {
+    pub(super) fn new(
+        filters: &Filters<'_, R>,
+        view: ResourceView<'_>,
+        span: Span<R::Id>,
+        descending: bool,
+        most: usize,
+    ) -> Self {
+        Self {
+            candidates: Candidates::choose(filters, view, span),
+            span,
+            descending,
+            left: most,
+            ended: false,
+        }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Looks at no more than so many candidates.
+    pub(super) fn next(
+        &mut self,
+        filters: &Filters<'_, R>,
+        view: ResourceView<'_>,
+        most: usize,
+    ) -> Portion<R> {
+        let mut portion = Portion {
+            found: Vec::new(),
+            looked_at: 0,
+        };
+        let mut last = None;
+        let candidates = &self.candidates;
+        for resource in candidates
+            .within(filters, view, self.span, self.descending)
+            .take(most)
+        {
+            portion.looked_at += 1;
+            last = Some(resource.id());
+            if filters.hold(resource, view) {
+                portion.found.push(resource.clone());
+            }
+            if portion.found.len() == self.left {
+                break;
+            }
+        }
+        self.left -= portion.found.len();
+        self.ended = self.left == 0 || portion.looked_at < most;
+        self.skip(last);
+        portion
+    }
+
+    fn skip(&mut self, last: Option<R::Id>) {
+        let Some(last) = last.map(Bound::Excluded) else {
+            return;
+        };
+        match self.descending {
+            true => self.span.1 = last,
+            false => self.span.0 = last,
+        }
+    }
+}
