@@ -9,8 +9,8 @@ use crate::api::contract::resource::Resource;
 use crate::api::requests::answer;
 use crate::api::requests::fair;
 use crate::api::requests::gate::Gate;
-use crate::api::requests::query::stage::{Advance, Stage};
-use crate::api::requests::query::{Page, Query};
+use crate::api::requests::query::stage::{ListProgress, ListStage};
+use crate::api::requests::query::{Query, ShownPage};
 use crate::snapshot::Snapshot;
 use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
@@ -28,7 +28,7 @@ const FEW: usize = 256;
 /// The most resources of a turn, which takes about 2 ms.
 const TURN: usize = 1024;
 /// The octets from which a list is sent in portions.
-const LONG: usize = 256 << 10;
+const LONG: usize = 128 << 10;
 
 /// A list that is being written.
 pub(crate) struct Listing<R: Resource> {
@@ -38,8 +38,8 @@ pub(crate) struct Listing<R: Resource> {
     /// The address of the list.
     link: String,
     /// `None`: the text is complete.
-    stage: Option<Stage<R>>,
-    page: Page<R::Id>,
+    stage: Option<ListStage<R>>,
+    page: ShownPage<R::Id>,
     /// What is written and not sent.
     text: Vec<u8>,
 }
@@ -64,7 +64,7 @@ impl<R: Resource> Listing<R> {
             query,
             link,
             stage: Some(stage),
-            page: Page {
+            page: ShownPage {
                 count: 0,
                 ends: None,
             },
@@ -98,7 +98,7 @@ impl<R: Resource> Listing<R> {
         }
     }
 
-    fn write(&mut self, advance: Advance<R>) {
+    fn write(&mut self, advance: ListProgress<R>) {
         let view = self.snapshot.view(&self.caller);
         for resource in &advance.found {
             if self.page.count > 0 {
@@ -131,10 +131,10 @@ impl<R: Resource> Listing<R> {
 /// The body of a long list.
 struct Portions<R: Resource> {
     gate: Gate,
-    state: State<R>,
+    state: Sending<R>,
 }
 
-enum State<R: Resource> {
+enum Sending<R: Resource> {
     /// A portion can be sent.
     Written(Box<Listing<R>>),
     Writing(Pin<Box<dyn Future<Output = Box<Listing<R>>> + Send>>),
@@ -143,7 +143,7 @@ enum State<R: Resource> {
 
 impl<R: Resource> Portions<R> {
     fn of(listing: Listing<R>, gate: Gate) -> Self {
-        let state = State::Written(Box::new(listing));
+        let state = Sending::Written(Box::new(listing));
         Self { gate, state }
     }
 }
@@ -156,21 +156,21 @@ impl<R: Resource> hyper::body::Body for Portions<R> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let mut listing = match replace(&mut self.state, State::Sent) {
-            State::Written(listing) => listing,
-            State::Writing(mut writing) => match writing.as_mut().poll(context) {
+        let mut listing = match replace(&mut self.state, Sending::Sent) {
+            Sending::Written(listing) => listing,
+            Sending::Writing(mut writing) => match writing.as_mut().poll(context) {
                 Poll::Ready(listing) => listing,
                 Poll::Pending => {
-                    self.state = State::Writing(writing);
+                    self.state = Sending::Writing(writing);
                     return Poll::Pending;
                 }
             },
-            State::Sent => return Poll::Ready(None),
+            Sending::Sent => return Poll::Ready(None),
         };
         let text = take(&mut listing.text);
         if listing.stage.is_some() {
             let writing = listing.portion(self.gate.clone());
-            self.state = State::Writing(Box::pin(writing));
+            self.state = Sending::Writing(Box::pin(writing));
         }
         Poll::Ready(Some(Ok(Frame::data(text.into()))))
     }

@@ -22,8 +22,7 @@ use parse::{SortDirection, conditions, order};
 use scan::Scan;
 use selection::Selection;
 use serde_json::{Map, Value, json};
-use sextant_model::Span;
-use stage::Stage;
+use stage::ListStage;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -51,13 +50,13 @@ pub(crate) struct Query<R: Resource> {
 
 /// How much of a page has been shown.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Page<Id> {
+pub(crate) struct ShownPage<Id> {
     pub(crate) count: usize,
     /// The first and the last of it.
     pub(crate) ends: Option<(Id, Id)>,
 }
 
-impl<Id: Copy> Page<Id> {
+impl<Id: Copy> ShownPage<Id> {
     pub(crate) fn add(&mut self, id: Id) {
         self.count += 1;
         let first = self.ends.map_or(id, |(first, _)| first);
@@ -110,18 +109,16 @@ impl<R: Resource> Query<R> {
     ///
     /// # Errors
     /// The caller's fault: the marker is not in the list.
-    pub(crate) fn begin(&self, view: ResourceView<'_>) -> Result<Stage<R>, ApiError> {
+    pub(crate) fn begin(&self, view: ResourceView<'_>) -> Result<ListStage<R>, ApiError> {
         let marker = self.marked(view)?;
         let most = self.limit.unwrap_or(usize::MAX);
         let Some(descending) = self.descending_ids() else {
-            let scan = self.scan(
-                view,
-                (Bound::Unbounded, Bound::Unbounded),
-                false,
-                usize::MAX,
-            );
+            let all = (Bound::Unbounded, Bound::Unbounded);
             let selection = Selection::new(self, view, marker.as_ref(), most);
-            return Ok(Stage::Sorting(scan, selection));
+            return Ok(ListStage::Sorting(
+                Scan::new(all, false, usize::MAX),
+                selection,
+            ));
         };
         let backwards = descending != self.reverse;
         let beyond = marker.map_or(Bound::Unbounded, |marker| Bound::Excluded(marker.id()));
@@ -129,21 +126,11 @@ impl<R: Resource> Query<R> {
             true => (Bound::Unbounded, beyond),
             false => (beyond, Bound::Unbounded),
         };
-        let scan = self.scan(view, span, backwards, most);
+        let scan = Scan::new(span, backwards, most);
         match self.reverse {
-            true => Ok(Stage::Backwards(scan, Vec::new())),
-            false => Ok(Stage::Ordered(scan)),
+            true => Ok(ListStage::Backwards(scan, Vec::new())),
+            false => Ok(ListStage::Ordered(scan)),
         }
-    }
-
-    fn scan(
-        &self,
-        view: ResourceView<'_>,
-        span: Span<R::Id>,
-        descending: bool,
-        most: usize,
-    ) -> Scan<R> {
-        Scan::new(&Filters::of(&self.conditions), view, span, descending, most)
     }
 
     /// The resource that the page begins after, or ends before.
@@ -173,7 +160,7 @@ impl<R: Resource> Query<R> {
     }
 
     /// Links to the next and the previous page, where Neutron gives them. `link` is the list's.
-    pub(crate) fn links(&self, page: &Page<R::Id>, link: &str) -> Vec<Value> {
+    pub(crate) fn links(&self, page: &ShownPage<R::Id>, link: &str) -> Vec<Value> {
         let Some(limit) = self.limit else {
             return Vec::new();
         };

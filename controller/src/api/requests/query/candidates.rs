@@ -2,22 +2,24 @@
 
 use super::filters::Filters;
 use crate::api::contract::index::Ids;
+use crate::api::contract::kind::Kind;
 use crate::api::contract::resource::{AttributeOf, Resource};
 use crate::api::contract::view::ResourceView;
 use sextant_model::Span;
+use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
 
 /// The resources that a list has to look at: all, or fewer if an index knows them.
 pub(super) enum Candidates<R: Resource> {
     All,
     /// Those that an index yields, in order.
-    Indexed(Source<R>),
+    Indexed(CandidateSource<R>),
     /// Those that an index yields for several values, or in several parts.
     Listed(Vec<R::Id>),
 }
 
 /// Where an index finds candidates.
-pub(super) enum Source<R: Resource> {
+pub(super) enum CandidateSource<R: Resource> {
     /// An attribute's values, which the query gives.
     Attribute(&'static AttributeOf<R>),
     /// What the caller may see.
@@ -25,28 +27,32 @@ pub(super) enum Source<R: Resource> {
 }
 
 /// What an index yields, in parts that are each in order.
-type Parts<'a, R> = Vec<Ids<'a, <R as crate::api::contract::kind::Kind>::Id>>;
+type Parts<'a, R> = Vec<Ids<'a, <R as Kind>::Id>>;
 
 impl<R: Resource> Candidates<R> {
-    /// Those of the index that yields the fewest within the span.
+    /// Those of the index that yields the fewest within the span. `None`: no index has ended after so many steps.
     pub(super) fn choose(
         filters: &Filters<'_, R>,
         view: ResourceView<'_>,
         span: Span<R::Id>,
-    ) -> Self {
-        let attributes = filters.attributes().map(Source::Attribute);
-        let sources = attributes.chain([Source::Caller]);
+        steps: usize,
+    ) -> Option<Self> {
+        let attributes = filters.attributes().map(CandidateSource::Attribute);
+        let sources = attributes.chain([CandidateSource::Caller]);
         let found = sources.filter_map(|source| {
             let parts = source.find(filters, view, span)?;
             Some((source, parts))
         });
-        let Some(source) = fewest(found.collect()) else {
-            return Self::All;
+        let mut found: Vec<_> = found.collect();
+        let source = match &found[..] {
+            [] => return Some(Self::All),
+            [(_, parts)] if parts.len() == 1 => found.swap_remove(0).0,
+            _ => fewest(found, steps)?,
         };
         let parts = source.find(filters, view, span).unwrap_or_default();
         match parts.len() {
-            1 => Self::Indexed(source),
-            _ => Self::Listed(merged(parts)),
+            1 => Some(Self::Indexed(source)),
+            _ => Some(Self::Listed(merged(parts))),
         }
     }
 
@@ -80,7 +86,7 @@ impl<R: Resource> Candidates<R> {
     }
 }
 
-impl<R: Resource> Source<R> {
+impl<R: Resource> CandidateSource<R> {
     fn find<'a>(
         &self,
         filters: &Filters<'_, R>,
@@ -99,20 +105,19 @@ impl<R: Resource> Source<R> {
 
 /// The source that yields the fewest ids. All go one step at a time until the first has ended, so that it costs no more
 /// than the fewest, times the number of sources.
-fn fewest<R: Resource>(mut found: Vec<(Source<R>, Parts<'_, R>)>) -> Option<Source<R>> {
-    if found.len() < 2 {
-        return found.pop().map(|(source, _)| source);
-    }
-    let mut running: Vec<_> = found
-        .into_iter()
+fn fewest<R: Resource>(
+    found: Vec<(CandidateSource<R>, Parts<'_, R>)>,
+    steps: usize,
+) -> Option<CandidateSource<R>> {
+    let running = found.into_iter();
+    let mut running: Vec<_> = running
         .map(|(source, parts)| (source, parts.into_iter().flatten()))
         .collect();
-    loop {
-        let ended = running.iter_mut().position(|(_, ids)| ids.next().is_none());
-        if let Some(ended) = ended {
-            return Some(running.swap_remove(ended).0);
-        }
-    }
+    let ended = (0..steps).find_map(|_| {
+        let mut running = running.iter_mut();
+        running.position(|(_, ids)| ids.next().is_none())
+    });
+    ended.map(|ended| running.swap_remove(ended).0)
 }
 
 fn merged<Id: Ord>(parts: Vec<Ids<'_, Id>>) -> Vec<Id> {
@@ -124,7 +129,6 @@ fn merged<Id: Ord>(parts: Vec<Ids<'_, Id>>) -> Vec<Id> {
 }
 
 fn slice<Id: Ord + Copy>(ids: &[Id], (low, high): Span<Id>) -> &[Id] {
-    use std::ops::Bound::{Excluded, Included, Unbounded};
     let first = match low {
         Unbounded => 0,
         Included(low) => ids.partition_point(|id| *id < low),

@@ -10,7 +10,10 @@ use std::sync::Arc;
 
 /// A walk through candidates.
 pub(crate) struct Scan<R: Resource> {
-    candidates: Candidates<R>,
+    /// `None`: they are not chosen yet.
+    candidates: Option<Candidates<R>>,
+    /// After how many steps the choice is given up for this turn.
+    patience: usize,
     /// The ids that have not been looked at.
     span: Span<R::Id>,
     descending: bool,
@@ -28,15 +31,10 @@ pub(super) struct Portion<R> {
 }
 
 impl<R: Resource> Scan<R> {
-    pub(super) fn new(
-        filters: &Filters<'_, R>,
-        view: ResourceView<'_>,
-        span: Span<R::Id>,
-        descending: bool,
-        most: usize,
-    ) -> Self {
+    pub(super) fn new(span: Span<R::Id>, descending: bool, most: usize) -> Self {
         Self {
-            candidates: Candidates::choose(filters, view, span),
+            candidates: None,
+            patience: 0,
             span,
             descending,
             left: most,
@@ -59,12 +57,14 @@ impl<R: Resource> Scan<R> {
             found: Vec::new(),
             looked_at: 0,
         };
+        self.choose(filters, view, most);
+        let Some(candidates) = &self.candidates else {
+            portion.looked_at = most;
+            return portion;
+        };
         let mut last = None;
-        let candidates = &self.candidates;
-        for resource in candidates
-            .within(filters, view, self.span, self.descending)
-            .take(most)
-        {
+        let candidates = candidates.within(filters, view, self.span, self.descending);
+        for resource in candidates.take(most) {
             portion.looked_at += 1;
             last = Some(resource.id());
             if filters.hold(resource, view) {
@@ -78,6 +78,14 @@ impl<R: Resource> Scan<R> {
         self.ended = self.left == 0 || portion.looked_at < most;
         self.skip(last);
         portion
+    }
+
+    /// Chooses the candidates. It may take several turns, with twice the patience each.
+    fn choose(&mut self, filters: &Filters<'_, R>, view: ResourceView<'_>, most: usize) {
+        if self.candidates.is_none() {
+            self.patience = most.max(2 * self.patience);
+            self.candidates = Candidates::choose(filters, view, self.span, self.patience);
+        }
     }
 
     fn skip(&mut self, last: Option<R::Id>) {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::vec::IntoIter;
 
 /// How far a list has come.
-pub(crate) enum Stage<R: Resource> {
+pub(crate) enum ListStage<R: Resource> {
     /// Candidates come in the order of the list.
     Ordered(Scan<R>),
     /// They come from the end of the page to its beginning.
@@ -22,23 +22,23 @@ pub(crate) enum Stage<R: Resource> {
 }
 
 /// What a portion of work has led to.
-pub(crate) struct Advance<R: Resource> {
+pub(crate) struct ListProgress<R: Resource> {
     /// `None`: the list has ended.
-    pub(crate) next: Option<Stage<R>>,
+    pub(crate) next: Option<ListStage<R>>,
     /// The next resources of the list.
     pub(crate) found: Vec<Arc<R>>,
     /// How many resources were looked at.
     pub(crate) cost: usize,
 }
 
-impl<R: Resource> Stage<R> {
+impl<R: Resource> ListStage<R> {
     /// Looks at no more than so many resources.
     pub(crate) fn advance(
         self,
         query: &Query<R>,
         view: ResourceView<'_>,
         most: usize,
-    ) -> Advance<R> {
+    ) -> ListProgress<R> {
         match self {
             Self::Ordered(scan) => in_order(scan, query, view, most),
             Self::Backwards(scan, items) => backwards(scan, items, query, view, most),
@@ -53,10 +53,10 @@ fn in_order<R: Resource>(
     query: &Query<R>,
     view: ResourceView<'_>,
     most: usize,
-) -> Advance<R> {
+) -> ListProgress<R> {
     let portion = scan.next(&Filters::of(&query.conditions), view, most);
-    Advance {
-        next: (!scan.has_ended()).then_some(Stage::Ordered(scan)),
+    ListProgress {
+        next: (!scan.has_ended()).then_some(ListStage::Ordered(scan)),
         found: portion.found,
         cost: portion.looked_at,
     }
@@ -68,16 +68,16 @@ fn backwards<R: Resource>(
     query: &Query<R>,
     view: ResourceView<'_>,
     most: usize,
-) -> Advance<R> {
+) -> ListProgress<R> {
     let portion = scan.next(&Filters::of(&query.conditions), view, most);
     items.extend(portion.found);
     let next = if scan.has_ended() {
         items.reverse();
-        Stage::Chosen(items.into_iter())
+        ListStage::Chosen(items.into_iter())
     } else {
-        Stage::Backwards(scan, items)
+        ListStage::Backwards(scan, items)
     };
-    Advance::to(next, portion.looked_at)
+    ListProgress::to(next, portion.looked_at)
 }
 
 fn sorting<R: Resource>(
@@ -86,30 +86,30 @@ fn sorting<R: Resource>(
     query: &Query<R>,
     view: ResourceView<'_>,
     most: usize,
-) -> Advance<R> {
+) -> ListProgress<R> {
     let portion = scan.next(&Filters::of(&query.conditions), view, most);
     for resource in &portion.found {
         selection.offer(query, view, resource);
     }
     let next = match scan.has_ended() {
-        true => Stage::Chosen(selection.finish(query).into_iter()),
-        false => Stage::Sorting(scan, selection),
+        true => ListStage::Chosen(selection.finish(query).into_iter()),
+        false => ListStage::Sorting(scan, selection),
     };
-    Advance::to(next, portion.looked_at)
+    ListProgress::to(next, portion.looked_at)
 }
 
-fn chosen<R: Resource>(mut items: IntoIter<Arc<R>>, most: usize) -> Advance<R> {
+fn chosen<R: Resource>(mut items: IntoIter<Arc<R>>, most: usize) -> ListProgress<R> {
     let found: Vec<Arc<R>> = items.by_ref().take(most).collect();
     let cost = found.len();
-    Advance {
-        next: (items.len() > 0).then_some(Stage::Chosen(items)),
+    ListProgress {
+        next: (items.len() > 0).then_some(ListStage::Chosen(items)),
         found,
         cost,
     }
 }
 
-impl<R: Resource> Advance<R> {
-    fn to(next: Stage<R>, cost: usize) -> Self {
+impl<R: Resource> ListProgress<R> {
+    fn to(next: ListStage<R>, cost: usize) -> Self {
         let found = Vec::new();
         let next = Some(next);
         Self { next, found, cost }
