@@ -109,7 +109,7 @@ macro_rules! metrics {
 metrics! {
     /// Requests to the API, by method, route and status code.
     api_requests: IntCounterVec = "sextant_api_requests_total" ["method", "route", "status"],
-    /// Time to answer a request to the API, in seconds.
+    /// Time to answer a request to the API, in seconds. A long list counts until its first portion.
     api_request_seconds: HistogramVec = "sextant_api_request_duration_seconds" ["method", "route"],
     /// Hypervisors that take part and whose OVSDB is connected.
     hypervisors_connected: IntGauge = "sextant_hypervisors_connected" [],

@@ -371,6 +371,13 @@ impl Facts {
         })
     }
 
+    /// All ports that are bound on a hypervisor, by network.
+    pub fn ports_on(&self, chassis: &ChassisId) -> impl Iterator<Item = PortId> {
+        let range = (chassis.clone(), NetworkId::MIN, PortId::MIN)
+            ..=(chassis.clone(), NetworkId::MAX, PortId::MAX);
+        self.located.range(range).map(|(_, _, port)| *port)
+    }
+
     /// The networks with ports on a hypervisor, by id. Costs one look-up a network.
     pub fn networks_on<'a>(
         &'a self,

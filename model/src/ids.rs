@@ -6,6 +6,16 @@ use std::str::FromStr;
 use std::sync::Arc;
 use uuid::Uuid;
 
+/// The id of a kind of object that the API lists.
+pub trait ObjectId: Copy + Ord + From<Uuid> + Into<Uuid> + Send + Sync + 'static {
+    /// The name of its type, which differs from kind to kind.
+    const NAME: &'static str;
+    /// The smallest id, where a range over ids begins.
+    const MIN: Self;
+    /// The largest id, where a range over ids ends.
+    const MAX: Self;
+}
+
 macro_rules! uuid_id {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
         $(#[$doc])*
@@ -18,6 +28,24 @@ macro_rules! uuid_id {
             pub const MIN: Self = Self(Uuid::nil());
             /// The largest id, where a range over ids ends.
             pub const MAX: Self = Self(Uuid::max());
+        }
+
+        impl ObjectId for $name {
+            const NAME: &'static str = stringify!($name);
+            const MIN: Self = Self::MIN;
+            const MAX: Self = Self::MAX;
+        }
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+
+        impl From<$name> for Uuid {
+            fn from(id: $name) -> Self {
+                id.0
+            }
         }
 
         impl fmt::Display for $name {

@@ -1,8 +1,11 @@
 //! What was asked for.
 
 mod apply;
+mod lookup;
 #[cfg(test)]
 mod tests;
+
+pub use lookup::{IndexedValue, Span};
 
 use crate::counts::Counts;
 use crate::{
@@ -12,6 +15,7 @@ use crate::{
     SecurityGroupRuleId, ServerIdentity, Settings, Subnet, SubnetId, SubnetPool, SubnetPoolId,
 };
 use imbl::{OrdMap, OrdSet};
+use lookup::ValueIndex;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -62,6 +66,7 @@ pub struct Intent {
     group_numbers: OrdMap<SecurityGroupId, GroupNumber>,
     numbered_groups: OrdMap<GroupNumber, SecurityGroupId>,
     policies_for: OrdSet<(RbacObject, RbacPolicyId)>,
+    found_by: ValueIndex,
     claims: OrdSet<Claim>,
     marks: OrdSet<Mark>,
     counts: Counts,

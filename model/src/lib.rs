@@ -56,10 +56,10 @@ pub use endpoints::{BadEndpoints, Endpoints};
 pub use facts::{AddressHolder, Binding, Facts, Plugged, TunnelState, TunnelWatch, TunnelWatches};
 pub use gateways::Outside;
 pub use ids::{
-    AddressScopeId, ChassisId, NetworkId, NetworkKey, PortId, RbacPolicyId, RouterId, RouterKey,
-    SecurityGroupId, SecurityGroupRuleId, SubnetId, SubnetPoolId,
+    AddressScopeId, ChassisId, NetworkId, NetworkKey, ObjectId, PortId, RbacPolicyId, RouterId,
+    RouterKey, SecurityGroupId, SecurityGroupRuleId, SubnetId, SubnetPoolId,
 };
-pub use intent::Intent;
+pub use intent::{IndexedValue, Intent, Span};
 pub use ip_version::{IpVersion, UnknownIpVersion};
 pub use key::{Claim, Fact, Key, Mark, ObjectKey};
 pub use link::{AdvertisedLink, Speaker, Uplink};

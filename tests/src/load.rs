@@ -7,6 +7,8 @@
 //!
 //! [`Fleet`] simulates hypervisors as well. They follow their Sextant while the API is measured.
 //!
+//! [`Inventory`] has none, but many ports, whose lists Nova asks for.
+//!
 //! [`Crowd`] has a thousand and more hypervisors, all in one process: a [`Simulator`].
 //!
 //! [`compare`] measures the same through a real Open vSwitch, beside OVN and the least possible controller. The
@@ -20,6 +22,7 @@ mod crowd;
 mod database;
 mod fleet;
 mod hostile;
+mod inventory;
 mod latency;
 mod packets;
 mod place;
@@ -41,6 +44,7 @@ pub use clients::Clients;
 pub use crowd::{Crowd, Dimensions, Episode, Lives};
 pub use fleet::{Connecting, Fleet};
 pub use hostile::{Waited, hostile};
+pub use inventory::{Cycles, Inventory, Listed};
 pub use latency::Latencies;
 pub use packets::Question;
 pub use place::{Both, ControllerPlace};

@@ -12,6 +12,7 @@ pub(crate) mod dns;
 pub(crate) mod draft;
 pub(crate) mod error;
 pub(crate) mod host_routes;
+pub(crate) mod index;
 pub(crate) mod ipam;
 pub(crate) mod kind;
 pub(crate) mod limits;

@@ -15,6 +15,7 @@ mod gate;
 pub(crate) mod identity;
 mod incoming;
 mod ip_availability;
+mod listing;
 mod middleware;
 mod query;
 mod quotas;

@@ -11,6 +11,7 @@
 mod exceptions;
 mod relations;
 mod table;
+mod visible;
 
 use crate::api::contract::body::Body;
 use crate::api::contract::caller::{Caller, Roles};

@@ -2,7 +2,103 @@
 
 use crate::api::Cloud;
 use crate::{id, made};
+use axum::body::{Body, HttpBody, to_bytes};
+use axum::http::Request;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::pin::Pin;
+use tower::ServiceExt;
+
+/// As many as a project may have by default. Their list is 360 KB long.
+const PORTS: usize = 450;
+
+async fn with_many_ports() -> Cloud {
+    let cloud = Cloud::new();
+    let network = made(&cloud, "network", json!({"name": "n"})).await;
+    let ports = vec![json!({"network_id": network["id"]}); PORTS / 3];
+    for _ in 0..3 {
+        cloud.post("ports", json!({ "ports": ports })).await.ok();
+    }
+    cloud
+}
+
+/// The body of the list of all ports.
+async fn body_of_all(cloud: &Cloud) -> Body {
+    let request = Request::get("/v2.0/ports").body(Body::empty()).unwrap();
+    let Ok(response) = cloud.router().oneshot(request).await;
+    response.into_body()
+}
+
+#[tokio::test]
+async fn a_long_list_comes_in_portions() {
+    let cloud = with_many_ports().await;
+    let mut body = body_of_all(&cloud).await;
+    assert_eq!(body.size_hint().exact(), None);
+    let (mut text, mut longest, mut portions) = (Vec::new(), 0, 0);
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        let octets = frame.unwrap().into_data().unwrap();
+        longest = longest.max(octets.len());
+        portions += 1;
+        text.extend_from_slice(&octets);
+    }
+    assert!(
+        portions > 1 && longest < text.len(),
+        "{portions}, {longest}"
+    );
+    let list: Value = serde_json::from_slice(&text).unwrap();
+    let ports = list["ports"].as_array().unwrap();
+    let ids: BTreeSet<&str> = ports.iter().map(id).collect();
+    assert_eq!((ports.len(), ids.len()), (PORTS, PORTS));
+    let sorted = cloud.get("ports?sort_key=id&fields=id").await.ok();
+    let sorted: Vec<&str> = sorted["ports"].as_array().unwrap().iter().map(id).collect();
+    assert_eq!(sorted, ids.into_iter().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_list_that_nobody_reads_holds_up_no_other() {
+    let cloud = with_many_ports().await;
+    let mut unread = Vec::new();
+    for _ in 0..64 {
+        unread.push(body_of_all(&cloud).await);
+    }
+    assert_eq!(
+        cloud.get("ports").await.ok()["ports"]
+            .as_array()
+            .unwrap()
+            .len(),
+        PORTS
+    );
+    // What is read late is the list as it was.
+    made(&cloud, "network", json!({"name": "later"})).await;
+    let octets = to_bytes(unread.remove(0), usize::MAX).await.unwrap();
+    let late: Value = serde_json::from_slice(&octets).unwrap();
+    assert_eq!(late["ports"].as_array().unwrap().len(), PORTS);
+}
+
+#[tokio::test]
+async fn sorted_pages_lead_through_the_whole_list() {
+    let cloud = with_many_ports().await;
+    for order in ["created_at", "id&sort_dir=desc", "mac_address"] {
+        let mut next = Some(format!("ports?sort_key={order}&limit=100"));
+        let mut seen = Vec::new();
+        while let Some(page) = next {
+            let page = cloud.get(&page).await.ok();
+            let ports = page["ports"].as_array().unwrap();
+            seen.extend(ports.iter().map(|port| id(port).to_owned()));
+            let links = page["ports_links"].as_array().unwrap();
+            let link = links.iter().find(|link| link["rel"] == "next");
+            let link = link.map(|link| link["href"].as_str().unwrap());
+            next = link.map(|link| link.split("/v2.0/").last().unwrap().to_owned());
+        }
+        let whole = cloud
+            .get(&format!("ports?sort_key={order}&fields=id"))
+            .await
+            .ok();
+        let whole: Vec<&str> = whole["ports"].as_array().unwrap().iter().map(id).collect();
+        assert_eq!(seen, whole, "{order}");
+    }
+}
 
 #[tokio::test]
 async fn pages_follow_each_other_in_both_directions() {

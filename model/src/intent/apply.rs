@@ -10,8 +10,14 @@ use std::sync::Arc;
 impl Intent {
     /// Applies one change of the store. Changes of facts have no effect.
     pub fn apply(&mut self, change: &Change) {
-        // Counted first, while the object as it was can still be looked at.
-        self.recount(change);
+        // Looked at first, while the object is as it was.
+        let was = self.object(&change.key());
+        let is = match change {
+            Change::Put(object) => Some(object),
+            Change::Delete(_) => None,
+        };
+        self.recount(was.as_ref(), is);
+        self.found_by.replace(was.as_ref(), is);
         match change {
             Change::Put(object) => self.put(object),
             Change::Delete(key) => self.delete(key),
@@ -19,13 +25,9 @@ impl Intent {
     }
 
     /// Counts what comes to a project or leaves it. An object that only changes is not counted again.
-    fn recount(&mut self, change: &Change) {
-        let before = self.counted_object(&change.key());
-        let was = before.as_ref().and_then(Object::counted);
-        let is = match change {
-            Change::Put(object) => object.counted(),
-            Change::Delete(_) => None,
-        };
+    fn recount(&mut self, was: Option<&Object>, is: Option<&Object>) {
+        let was = was.and_then(Object::counted);
+        let is = is.and_then(Object::counted);
         if was == is {
             return;
         }
@@ -37,8 +39,8 @@ impl Intent {
         }
     }
 
-    /// The object under a key, if objects of its kind are counted.
-    fn counted_object(&self, key: &Key) -> Option<Object> {
+    /// The object under a key, if the API lists objects of its kind.
+    fn object(&self, key: &Key) -> Option<Object> {
         let Key::Object(key) = key else {
             return None;
         };
@@ -48,6 +50,10 @@ impl Intent {
             ObjectKey::Port(id) => self.ports.get(id).cloned().map(Object::Port),
             ObjectKey::Router(id) => self.routers.get(id).cloned().map(Object::Router),
             ObjectKey::SubnetPool(id) => self.subnet_pools.get(id).cloned().map(Object::SubnetPool),
+            ObjectKey::AddressScope(id) => {
+                let scope = self.address_scopes.get(id).cloned();
+                scope.map(Object::AddressScope)
+            }
             ObjectKey::SecurityGroup(id) => {
                 let group = self.security_groups.get(id).cloned();
                 group.map(Object::SecurityGroup)
@@ -59,7 +65,7 @@ impl Intent {
             ObjectKey::RbacPolicy(id) => {
                 self.rbac_policies.get(id).cloned().map(Object::RbacPolicy)
             }
-            ObjectKey::AddressScope(_) | ObjectKey::Quota(_) | ObjectKey::ServerIdentity => None,
+            ObjectKey::Quota(_) | ObjectKey::ServerIdentity => None,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{AddressPair, Change, DEFAULT_SECURITY_GROUP, Meta, Object, ROUTER_INTERFACE_OWNER};
+use std::ops::Bound;
 use uuid::Uuid;
 
 fn port(owner: &str, device: RouterId) -> Port {
@@ -170,4 +171,69 @@ fn groups_are_found_by_every_address_of_their_ports() {
     }
     intent.apply(&Change::delete(ObjectKey::Port(port.id)));
     assert_eq!(intent, Intent::default());
+}
+
+#[test]
+fn objects_are_found_by_values_until_they_have_others() {
+    let all = (Bound::Unbounded, Bound::Unbounded);
+    let found = |intent: &Intent, value| -> Vec<PortId> {
+        let ids = intent.ids_with(value, all);
+        ids.into_iter().flatten().collect()
+    };
+    let mut port = port("compute:nova", RouterId(Uuid::nil()));
+    port.device_id = "server".to_owned();
+    let put = |port: &Port| Change::Put(Object::Port(Arc::new(port.clone())));
+    let mut intent = Intent::default();
+    intent.apply(&put(&port));
+    port.host_id = "h1".to_owned();
+    port.meta.name = "server".to_owned();
+    intent.apply(&put(&port));
+    let values = [
+        IndexedValue::Device("server"),
+        IndexedValue::Host("h1"),
+        IndexedValue::Name("server"),
+        IndexedValue::Mac(port.mac_address),
+    ];
+    for value in values {
+        assert_eq!(found(&intent, value), [port.id], "{value:?}");
+    }
+    port.device_id.clear();
+    intent.apply(&put(&port));
+    assert_eq!(found(&intent, values[0]), []);
+    assert!(
+        intent
+            .ids_with::<PortId>(IndexedValue::Device(""), all)
+            .is_none()
+    );
+    let everywhere = (Bound::Unbounded, Bound::Unbounded);
+    let networks = intent.ids_with::<NetworkId>(values[2], everywhere);
+    assert_eq!(networks.into_iter().flatten().count(), 0);
+
+    intent.apply(&Change::delete(ObjectKey::Port(port.id)));
+    assert_eq!(intent, Intent::default());
+}
+
+#[test]
+fn a_span_of_ids_begins_and_ends_where_it_says() {
+    let id = |n| PortId(Uuid::from_u128(n));
+    let network = NetworkId(Uuid::from_u128(2));
+    let mut intent = Intent::default();
+    for n in 1..=5 {
+        let mut port = Port::new(id(n), network, MacAddr([2, 0, 0, 0, 0, n as u8]));
+        port.meta.name = "web".to_owned();
+        intent.apply(&Change::Put(Object::Port(Arc::new(port))));
+    }
+    let spans = [
+        ((Bound::Excluded(id(2)), Bound::Unbounded), vec![3, 4, 5]),
+        ((Bound::Included(id(2)), Bound::Excluded(id(4))), vec![2, 3]),
+        ((Bound::Unbounded, Bound::Excluded(id(1))), vec![]),
+        ((Bound::Excluded(PortId::MAX), Bound::Unbounded), vec![]),
+    ];
+    for (span, wanted) in spans {
+        let wanted: Vec<PortId> = wanted.into_iter().map(id).collect();
+        let on_network: Vec<PortId> = intent.port_ids_of(network, span).collect();
+        let named = intent.ids_with(IndexedValue::Name("web"), span);
+        let named: Vec<PortId> = named.into_iter().flatten().collect();
+        assert_eq!((&on_network, &named), (&wanted, &wanted), "{span:?}");
+    }
 }

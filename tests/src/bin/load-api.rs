@@ -3,7 +3,7 @@
 
 use clap::Parser;
 use sextant_lab::LabError;
-use sextant_lab::load::{Clients, Connecting, Fleet, Latencies, hostile};
+use sextant_lab::load::{Clients, Connecting, Cycles, Fleet, Inventory, Latencies, hostile};
 use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
@@ -39,6 +39,8 @@ enum Only {
     Writes,
     /// Ports are listed.
     Lists,
+    /// Servers come and go as Nova lets them, beside few and beside many ports.
+    Nova,
     /// Ports are made, plugged in, and their flows confirmed.
     Flows,
     /// Requests are made to cost much, and others wait.
@@ -68,6 +70,9 @@ fn run(options: &Options) -> Result<(), LabError> {
     }
     if wants(Only::Lists) {
         lists(options)?;
+    }
+    if wants(Only::Nova) {
+        nova(options)?;
     }
     if wants(Only::Flows) {
         flows(options)?;
@@ -147,6 +152,78 @@ fn lists(options: &Options) -> Result<(), LabError> {
         milliseconds(pages.percentile(0.99)),
         None,
     );
+    Ok(())
+}
+
+/// Two clouds, a small and a large one, take turns: what else the machine does meets both. Then the large one is listed.
+fn nova(options: &Options) -> Result<(), LabError> {
+    const FEW: usize = 1000;
+    const TURNS: usize = 4;
+    let mut small = Inventory::start(FEW)?;
+    let mut large = Inventory::start(options.ports)?;
+    let resident = mebibytes(large.controller()?.resident);
+    let time = Duration::from_secs(options.seconds);
+    let (mut few, mut many) = (Cycles::default(), Cycles::default());
+    for _ in 0..TURNS {
+        few.merge(&small.cycles(options.clients, time)?);
+        many.merge(&large.cycles(options.clients, time)?);
+    }
+    show_cycles(&few, options, FEW);
+    show_cycles(&many, options, options.ports);
+    let ratio = spent_each(&many) / spent_each(&few);
+    row("ratio of controller's ms", ratio, Some(Target::Below(2.0)));
+    row("ratio of p50", p50(&many.whole) / p50(&few.whole), None);
+    let name = format!("resident memory, {} ports in lists, MiB", options.ports);
+    row(&name, resident, None);
+    by_filters(&large, options.ports)
+}
+
+fn show_cycles(cycles: &Cycles, options: &Options, ports: usize) {
+    let name = format!("server's port, {} clients, {ports} ports", options.clients);
+    row(&format!("{name}, p50 ms"), p50(&cycles.whole), None);
+    row(
+        &format!("{name}, controller's ms"),
+        spent_each(cycles),
+        None,
+    );
+    row("  its first list, p50 ms", p50(&cycles.lists), None);
+    let most = milliseconds(cycles.lists.percentile(0.99));
+    row("  its first list, p99 ms", most, None);
+}
+
+fn spent_each(cycles: &Cycles) -> f64 {
+    milliseconds(cycles.spent) / f64::from(cycles.count.max(1))
+}
+
+fn by_filters(inventory: &Inventory, ports: usize) -> Result<(), LabError> {
+    const TIMES: u32 = 20;
+    const PAGE: usize = 50;
+    for (name, query, found) in inventory.filters() {
+        let listed = inventory.list(&query, TIMES, found)?;
+        let name = format!("{found} of {ports} ports by {name}");
+        row(&format!("{name}, p50 ms"), p50(&listed.latencies), None);
+        row("  controller's ms each", milliseconds(listed.spent), None);
+    }
+    let marker = inventory.sample();
+    for order in [
+        "",
+        "&sort_key=id&sort_dir=desc",
+        "&sort_key=created_at&sort_dir=desc",
+        "&sort_key=name",
+    ] {
+        let query = format!("limit={PAGE}{order}");
+        let listed = inventory.list(&query, TIMES, PAGE)?;
+        row(&format!("{query}, p50 ms"), p50(&listed.latencies), None);
+        row("  controller's ms each", milliseconds(listed.spent), None);
+    }
+    let query = format!("limit={PAGE}&sort_key=created_at&marker={marker}&page_reverse=true");
+    let listed = inventory.list(&query, TIMES, PAGE)?;
+    row(
+        "the page before a marker by created_at, p50 ms",
+        p50(&listed.latencies),
+        None,
+    );
+    row("  controller's ms each", milliseconds(listed.spent), None);
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 use crate::api::contract::attributes::{attributes, required, writable};
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
+use crate::api::contract::index::{self, Ids};
 use crate::api::contract::rbac;
 use crate::api::contract::resource::Resource;
 use crate::api::contract::ties::Ties;
@@ -13,7 +14,7 @@ use crate::api::contract::values;
 use crate::api::contract::view::ResourceView;
 use sextant_model::{
     AddressScope, AddressScopeId, Intent, IpVersion, Meta, Object, ObjectKey, RbacAction,
-    RbacObject, SubnetPool,
+    RbacObject, Span, SubnetPool,
 };
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ attributes! {
     /// What a request says about an address scope.
     AddressScopePatch of AddressScope:
     required("ip_version") => required ip_version: IpVersion = values::ip_version, |scope| scope.ip_version;
-    writable("shared") => stored shared: bool = values::boolean, |scope, view| is_shared(scope, view);
+    writable("shared").index(rbac::shared::<AddressScope>) => stored shared: bool = values::boolean, |scope, view| is_shared(scope, view);
 }
 
 impl Resource for AddressScope {
@@ -30,6 +31,19 @@ impl Resource for AddressScope {
 
     fn ties(&self) -> Ties {
         Ties::Object(RbacObject::AddressScope(self.id))
+    }
+
+    fn tied_to<'a>(
+        _: &'a Intent,
+        object: RbacObject,
+        span: Span<AddressScopeId>,
+    ) -> Option<Ids<'a, AddressScopeId>> {
+        match object {
+            RbacObject::AddressScope(id) => Some(index::one(id, span)),
+            RbacObject::Network(_) | RbacObject::SecurityGroup(_) | RbacObject::SubnetPool(_) => {
+                None
+            }
+        }
     }
 
     fn create(

@@ -4,24 +4,25 @@
 //! All that the API does with an attribute follows from its row. That is the check of a request's body, the typed patch
 //! that the body becomes, the text of answers, filters, and the order of lists.
 
+use crate::api::contract::index::{self, Ids, Index};
 use crate::api::contract::kind::Kind;
 use crate::api::contract::shown::Slot;
 use crate::api::contract::timestamp;
 use crate::api::contract::values::{self, Invalid};
 use crate::api::contract::view::ResourceView;
 use serde_json::Value;
-use sextant_model::{Intent, Meta, RbacObject};
-use std::sync::Arc;
+use sextant_model::{IndexedValue, Meta, RbacObject, Span};
 
 /// One attribute of a resource `R` whose requests are read into `P`.
-pub(crate) struct Attribute<R, P> {
+pub(crate) struct Attribute<R: Kind, P> {
     pub(crate) name: &'static str,
     pub(crate) on_create: OnCreate,
     /// It may be changed later.
     pub(crate) on_update: bool,
     pub(crate) filter: Filter<R>,
-    /// The resources that have this value, where an index knows them.
     pub(crate) index: Option<Index<R>>,
+    /// A number that sorts resources as what is shown would.
+    pub(crate) rank: Option<Rank<R>>,
     /// The objects that a request names here, which its caller has to see.
     pub(crate) refers_to: Option<fn(&P) -> Vec<RbacObject>>,
     pub(crate) read: Option<Read<P>>,
@@ -48,36 +49,36 @@ pub(crate) enum Filter<R> {
     Own(fn(&R, &[String], ResourceView<'_>) -> bool),
 }
 
-type Index<R> = fn(&Intent, &str) -> Vec<Arc<R>>;
+type Rank<R> = fn(&R) -> i64;
 type Read<P> = fn(&mut P, &Value) -> Result<(), Invalid>;
 type Show<R> = fn(&R, ResourceView<'_>, Slot<'_, '_>);
 
 /// May be given when the resource is made, and changed.
-pub(crate) const fn writable<R, P>(name: &'static str) -> Attribute<R, P> {
+pub(crate) const fn writable<R: Kind, P>(name: &'static str) -> Attribute<R, P> {
     attribute(name, OnCreate::Allowed, true)
 }
 
 /// May be given when the resource is made, not changed.
-pub(crate) const fn fixed<R, P>(name: &'static str) -> Attribute<R, P> {
+pub(crate) const fn fixed<R: Kind, P>(name: &'static str) -> Attribute<R, P> {
     attribute(name, OnCreate::Allowed, false)
 }
 
 /// Must be given when the resource is made, not changed.
-pub(crate) const fn required<R, P>(name: &'static str) -> Attribute<R, P> {
+pub(crate) const fn required<R: Kind, P>(name: &'static str) -> Attribute<R, P> {
     attribute(name, OnCreate::Required, false)
 }
 
 /// No request gives it.
-pub(crate) const fn read_only<R, P>(name: &'static str) -> Attribute<R, P> {
+pub(crate) const fn read_only<R: Kind, P>(name: &'static str) -> Attribute<R, P> {
     attribute(name, OnCreate::Refused, false)
 }
 
 /// In answers only: requests and lists do not know it.
-pub(crate) const fn answer_only<R, P>(name: &'static str) -> Attribute<R, P> {
+pub(crate) const fn answer_only<R: Kind, P>(name: &'static str) -> Attribute<R, P> {
     attribute(name, OnCreate::Unknown, false).no_filter()
 }
 
-const fn attribute<R, P>(
+const fn attribute<R: Kind, P>(
     name: &'static str,
     on_create: OnCreate,
     on_update: bool,
@@ -88,13 +89,14 @@ const fn attribute<R, P>(
         on_update,
         filter: Filter::Value,
         index: None,
+        rank: None,
         refers_to: None,
         read: None,
         show: None,
     }
 }
 
-impl<R, P> Attribute<R, P> {
+impl<R: Kind, P> Attribute<R, P> {
     /// Whether requests know it by this name.
     pub(crate) fn is_known_as(&self, name: &str) -> bool {
         self.name == name && self.on_create != OnCreate::Unknown
@@ -124,10 +126,18 @@ impl<R, P> Attribute<R, P> {
         }
     }
 
-    /// The same, but filters by it look through these resources only.
+    /// The same, but filters by it look through what an index yields.
     pub(crate) const fn index(self, index: Index<R>) -> Self {
         Self {
             index: Some(index),
+            ..self
+        }
+    }
+
+    /// The same, but lists are sorted by this number.
+    pub(crate) const fn rank(self, rank: Rank<R>) -> Self {
+        Self {
+            rank: Some(rank),
             ..self
         }
     }
@@ -158,7 +168,7 @@ impl<R, P> Attribute<R, P> {
 }
 
 /// What a request says about a resource `R`: a typed field for each attribute that is read.
-pub(crate) trait Patch<R: 'static>: Default + Send + Sync + 'static {
+pub(crate) trait Patch<R: Kind>: Default + Send + Sync + 'static {
     /// The attributes besides the standard ones, in the order in which they are read and shown.
     const ATTRIBUTES: &'static [Attribute<R, Self>];
 
@@ -274,21 +284,24 @@ pub(crate) use attributes;
 pub(crate) const fn standard<R: Kind, P: Patch<R>>() -> [Attribute<R, P>; 9] {
     [
         read_only("id")
-            .index(|intent, id| R::find(intent, id).into_iter().collect())
+            .index(|_, ids, span| index::parsed(ids, |id| index::one(id, span)))
             .show(|resource: &R, _, slot| slot.put(resource.id())),
         fixed("project_id")
+            .index(in_project::<R>)
             .read(|patch: &mut P, value| {
                 patch.meta_mut().project_id = values::or_null(values::text(values::LONG))(value)?;
                 Ok(())
             })
             .show(|resource: &R, _, slot| slot.put(&resource.meta().project_id)),
         fixed("tenant_id")
+            .index(in_project::<R>)
             .read(|patch: &mut P, value| {
                 patch.meta_mut().tenant_id = values::or_null(values::text(values::LONG))(value)?;
                 Ok(())
             })
             .show(|resource: &R, _, slot| slot.put(&resource.meta().project_id)),
         writable("name")
+            .index(named::<R>)
             .read(|patch: &mut P, value| {
                 patch.meta_mut().name = Some(values::text(values::LONG)(value)?);
                 Ok(())
@@ -300,16 +313,39 @@ pub(crate) const fn standard<R: Kind, P: Patch<R>>() -> [Attribute<R, P>; 9] {
                 Ok(())
             })
             .show(|resource: &R, _, slot| slot.put(&resource.meta().description)),
-        read_only("created_at").show(|resource: &R, _, slot| {
-            slot.put(timestamp::rfc3339(resource.meta().created_at));
-        }),
-        read_only("updated_at").show(|resource: &R, _, slot| {
-            slot.put(timestamp::rfc3339(resource.meta().updated_at));
-        }),
+        read_only("created_at")
+            .rank(|resource: &R| resource.meta().created_at)
+            .show(|resource: &R, _, slot| {
+                slot.put(timestamp::rfc3339(resource.meta().created_at));
+            }),
+        read_only("updated_at")
+            .rank(|resource: &R| resource.meta().updated_at)
+            .show(|resource: &R, _, slot| {
+                slot.put(timestamp::rfc3339(resource.meta().updated_at));
+            }),
         read_only("revision_number")
             .show(|resource: &R, _, slot| slot.put(resource.meta().revision_number)),
         read_only("tags")
             .no_filter()
             .show(|resource: &R, _, slot| slot.put(&resource.meta().tags)),
     ]
+}
+
+fn in_project<'a, R: Kind>(
+    view: ResourceView<'a>,
+    projects: &[String],
+    span: Span<R::Id>,
+) -> Option<Vec<Ids<'a, R::Id>>> {
+    index::texts::<R>(view, projects, span, |project| {
+        IndexedValue::Project(project)
+    })
+}
+
+/// The candidates of these names.
+pub(crate) fn named<'a, R: Kind>(
+    view: ResourceView<'a>,
+    names: &[String],
+    span: Span<R::Id>,
+) -> Option<Vec<Ids<'a, R::Id>>> {
+    index::texts::<R>(view, names, span, |name| IndexedValue::Name(name))
 }

@@ -4,7 +4,7 @@ use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use imbl::OrdMap;
 use serde::Serialize;
-use sextant_model::{Intent, Meta, Object};
+use sextant_model::{Intent, Meta, Object, ObjectId};
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub(crate) trait Kind: Clone + Send + Sync + 'static {
     /// The path of its collection, under `/v2.0/`.
     const PATH: &'static str;
     /// Its id.
-    type Id: Copy + Ord + Display + FromStr + Serialize + Send + Sync;
+    type Id: ObjectId + Display + FromStr + Serialize;
 
     fn id(&self) -> Self::Id;
     fn meta(&self) -> &Meta;

@@ -9,6 +9,7 @@ use crate::api::contract::attributes::{
 use crate::api::contract::dns;
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
+use crate::api::contract::index::{self, Ids};
 use crate::api::contract::rbac;
 use crate::api::contract::resource::Resource;
 use crate::api::contract::shown::Slot;
@@ -18,8 +19,9 @@ use crate::api::contract::view::ResourceView;
 use segment::{Segment, type_name};
 use serde_json::Value;
 use sextant_model::{
-    AddressScopeId, Claim, Facts, Intent, IpVersion, Key, Mark, Meta, Network, NetworkId,
-    NetworkKey, Object, ObjectKey, Port, PrefixSource, RbacAction, RbacObject, SubnetId,
+    AddressScopeId, Claim, Facts, IndexedValue, Intent, IpVersion, Key, Mark, Meta, Network,
+    NetworkId, NetworkKey, Object, ObjectKey, Port, PrefixSource, RbacAction, RbacObject, Span,
+    SubnetId,
 };
 use std::sync::Arc;
 
@@ -28,8 +30,8 @@ attributes! {
     /// What a request says about a network.
     NetworkPatch of Network:
     writable("admin_state_up") => stored admin_state_up: bool = values::boolean;
-    writable("shared") => stored shared: bool = values::boolean, |network, view| is_shared(network, view);
-    writable("router:external") => stored external: bool = values::boolean;
+    writable("shared").index(rbac::shared::<Network>) => stored shared: bool = values::boolean, |network, view| is_shared(network, view);
+    writable("router:external").index(external) => stored external: bool = values::boolean;
     writable("mtu") => stored mtu: Option<u16> = mtu, |network, view| view.facts.network_mtu(network, &view.intent.settings);
     writable("port_security_enabled") => stored port_security_enabled: bool = values::boolean;
     writable("is_default").show(show_default) => given is_default: bool = values::boolean;
@@ -53,6 +55,19 @@ impl Resource for Network {
 
     fn ties(&self) -> Ties {
         Ties::Object(RbacObject::Network(self.id))
+    }
+
+    fn tied_to<'a>(
+        _: &'a Intent,
+        object: RbacObject,
+        span: Span<NetworkId>,
+    ) -> Option<Ids<'a, NetworkId>> {
+        match object {
+            RbacObject::Network(id) => Some(index::one(id, span)),
+            RbacObject::SecurityGroup(_)
+            | RbacObject::SubnetPool(_)
+            | RbacObject::AddressScope(_) => None,
+        }
     }
 
     fn create(draft: &mut Draft, meta: Meta, patch: &NetworkPatch) -> Result<NetworkId, ApiError> {
@@ -141,6 +156,15 @@ fn is_shared(network: &Network, view: ResourceView<'_>) -> bool {
     let object = RbacObject::Network(network.id);
     view.caller
         .is_granted(view.intent, object, RbacAction::AccessAsShared)
+}
+
+fn external<'a>(
+    view: ResourceView<'a>,
+    values: &[String],
+    span: Span<NetworkId>,
+) -> Option<Vec<Ids<'a, NetworkId>>> {
+    let found = view.intent.ids_with(IndexedValue::External, span)?;
+    rbac::is_true(values).then(|| vec![Box::new(found) as Ids<'a, NetworkId>])
 }
 
 /// In Neutron only external networks may be the default.

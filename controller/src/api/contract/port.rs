@@ -3,6 +3,7 @@
 mod binding;
 mod details;
 mod dhcp_options;
+mod index;
 mod security;
 
 use crate::api::contract::attributes::{
@@ -11,6 +12,7 @@ use crate::api::contract::attributes::{
 use crate::api::contract::dns;
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
+use crate::api::contract::index::Ids;
 use crate::api::contract::kind::Kind;
 use crate::api::contract::placement::addresses::{self, ListedIp, WantedAddresses};
 use crate::api::contract::placement::{self, place};
@@ -22,29 +24,28 @@ use crate::api::contract::view::ResourceView;
 use dhcp_options::PatchedOption;
 use sextant_model::{
     AddressPair, Claim, Intent, MacAddr, Meta, Network, NetworkId, Port, PortId, RbacObject,
-    SecurityGroupId,
+    SecurityGroupId, Span,
 };
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 #[rustfmt::skip]
 attributes! {
     /// What a request says about a port.
     PortPatch of Port:
-    required("network_id").index(on_network) => required network_id: NetworkId = values::id(NetworkId), |port| port.network_id;
-    writable("mac_address") => given mac_address: Option<MacAddr> = values::or_null(values::mac), |port| port.mac_address;
-    writable("fixed_ips").filter(has_addresses) => given fixed_ips: Option<Vec<ListedIp>> = values::or_null(addresses::listed), |port| &port.fixed_ips;
+    required("network_id").index(index::on_network) => required network_id: NetworkId = values::id(NetworkId), |port| port.network_id;
+    writable("mac_address").index(index::with_mac) => given mac_address: Option<MacAddr> = values::or_null(values::mac), |port| port.mac_address;
+    writable("fixed_ips").filter(has_addresses).index(index::with_fixed_ips) => given fixed_ips: Option<Vec<ListedIp>> = values::or_null(addresses::listed), |port| &port.fixed_ips;
     writable("admin_state_up") => stored admin_state_up: bool = values::boolean;
     read_only("status"), |port, view| binding::status(port, view);
-    writable("device_id") => given device_id: String = values::text_or_null, |port| &port.device_id;
+    writable("device_id").index(index::of_device) => given device_id: String = values::text_or_null, |port| &port.device_id;
     writable("device_owner") => given device_owner: String = values::text_or_null, |port| &port.device_owner;
     writable("port_security_enabled") => stored port_security_enabled: bool = values::boolean;
-    writable("security_groups").index(under_group).refers_to(named_groups) => given security_groups: BTreeSet<SecurityGroupId> = security::groups, |port| &port.security_groups;
+    writable("security_groups").index(index::under_group).refers_to(named_groups) => given security_groups: BTreeSet<SecurityGroupId> = security::groups, |port| &port.security_groups;
     writable("allowed_address_pairs").no_filter() => given allowed_address_pairs: Vec<AddressPair> = values::list(details::pair), |port| details::shown_pairs(port);
     writable("extra_dhcp_opts").no_filter() => given extra_dhcp_opts: Vec<PatchedOption> = values::list(dhcp_options::option), |port| &port.extra_dhcp_opts;
     writable("dns_name") => stored dns_name: String = dns::name;
     read_only("dns_assignment").no_filter(), |port, view| dns::assignment(port, &view.intent.settings.dns_domain);
-    writable("binding:host_id") => stored host_id: String = values::text_or_null, |port, view| binding::host(port, view);
+    writable("binding:host_id").index(index::on_host) => stored host_id: String = values::text_or_null, |port, view| binding::host(port, view);
     writable("binding:vnic_type") => stored vnic_type: String = values::one_of(&["normal"]);
     writable("binding:profile").no_filter() => stored binding_profile: String = binding::profile, |port| binding::shown_profile(port);
     read_only("binding:vif_type"), |port, view| binding::vif_type(port, view);
@@ -61,6 +62,19 @@ impl Resource for Port {
 
     fn ties(&self) -> Ties {
         Ties::Within(RbacObject::Network(self.network_id))
+    }
+
+    fn tied_to<'a>(
+        intent: &'a Intent,
+        object: RbacObject,
+        span: Span<PortId>,
+    ) -> Option<Ids<'a, PortId>> {
+        match object {
+            RbacObject::Network(network) => Some(Box::new(intent.port_ids_of(network, span))),
+            RbacObject::SecurityGroup(_)
+            | RbacObject::SubnetPool(_)
+            | RbacObject::AddressScope(_) => None,
+        }
     }
 
     fn ties_asked(patch: &PortPatch) -> Result<Ties, ApiError> {
@@ -141,20 +155,6 @@ impl PortPatch {
 fn named_groups(patch: &PortPatch) -> Vec<RbacObject> {
     let groups = patch.security_groups.iter().flatten().copied();
     groups.map(RbacObject::SecurityGroup).collect()
-}
-
-fn on_network(intent: &Intent, network: &str) -> Vec<Arc<Port>> {
-    match network.parse() {
-        Ok(network) => intent.ports_of(network).cloned().collect(),
-        Err(_) => Vec::new(),
-    }
-}
-
-fn under_group(intent: &Intent, group: &str) -> Vec<Arc<Port>> {
-    match group.parse() {
-        Ok(group) => intent.ports_under(group).cloned().collect(),
-        Err(_) => Vec::new(),
-    }
 }
 
 fn has_addresses(port: &Port, filters: &[String], _: ResourceView<'_>) -> bool {

@@ -4,20 +4,25 @@
 //! it is true while such a policy exists. Every change of an object's policies stores the object again. So of two
 //! simultaneous changes the second is checked again.
 
+mod granted;
 mod usage;
+
+pub(crate) use granted::{granted, is_true, shared};
 
 use crate::api::contract::attributes::{attributes, required};
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
+use crate::api::contract::index::{self, Ids};
 use crate::api::contract::kind::Kind;
 use crate::api::contract::python;
 use crate::api::contract::resource::Resource;
 use crate::api::contract::values::{self, Invalid};
+use crate::api::contract::view::ResourceView;
 use serde_json::Value;
 use sextant_model::{
-    AddressScope, AddressScopeId, EVERY_PROJECT, Intent, Mark, Meta, Network, NetworkId, Object,
-    ObjectKey, RbacAction, RbacObject, RbacPolicy, RbacPolicyId, SecurityGroup, SecurityGroupId,
-    SubnetPool, SubnetPoolId,
+    AddressScope, AddressScopeId, EVERY_PROJECT, IndexedValue, Intent, Mark, Meta, Network,
+    NetworkId, Object, ObjectKey, RbacAction, RbacObject, RbacPolicy, RbacPolicyId, SecurityGroup,
+    SecurityGroupId, Span, SubnetPool, SubnetPoolId,
 };
 use std::sync::Arc;
 use uuid::Uuid;
@@ -27,8 +32,8 @@ attributes! {
     /// What a request says about an access policy.
     RbacPolicyPatch of RbacPolicy:
     required("object_type") => required object_type: fn(Uuid) -> RbacObject = object_type, |policy| parts(policy.object).0;
-    required("object_id") => required object_id: Uuid = values::uuid, |policy| parts(policy.object).1;
-    required("target_tenant").changeable() => required target_tenant: String = target, |policy| &policy.target;
+    required("object_id").index(for_object) => required object_id: Uuid = values::uuid, |policy| parts(policy.object).1;
+    required("target_tenant").index(for_target).changeable() => required target_tenant: String = target, |policy| &policy.target;
     required("action") => required action: String = values::text(values::LONG), |policy| action_name(policy.action);
 }
 
@@ -307,6 +312,32 @@ fn parts(object: RbacObject) -> (&'static str, String) {
         RbacObject::SubnetPool(id) => ("subnetpool", id.to_string()),
         RbacObject::AddressScope(id) => ("address_scope", id.to_string()),
     }
+}
+
+/// An id does not say what kind of object has it.
+fn for_object<'a>(
+    view: ResourceView<'a>,
+    objects: &[String],
+    span: Span<RbacPolicyId>,
+) -> Option<Vec<Ids<'a, RbacPolicyId>>> {
+    index::parsed(objects, |id: Uuid| {
+        let kinds = [
+            RbacObject::Network(NetworkId(id)),
+            RbacObject::SecurityGroup(SecurityGroupId(id)),
+            RbacObject::SubnetPool(SubnetPoolId(id)),
+            RbacObject::AddressScope(AddressScopeId(id)),
+        ];
+        let policies = kinds.map(|object| view.intent.policy_ids_for(object, span));
+        index::unordered(policies.into_iter().flatten(), span)
+    })
+}
+
+fn for_target<'a>(
+    view: ResourceView<'a>,
+    targets: &[String],
+    span: Span<RbacPolicyId>,
+) -> Option<Vec<Ids<'a, RbacPolicyId>>> {
+    index::texts::<RbacPolicy>(view, targets, span, |target| IndexedValue::Target(target))
 }
 
 fn action_name(action: RbacAction) -> &'static str {

@@ -3,11 +3,12 @@
 use crate::api::contract::attributes::{Attribute, Patch, standard};
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
+use crate::api::contract::index::Ids;
 use crate::api::contract::kind::Kind;
 use crate::api::contract::shown::Shown;
 use crate::api::contract::ties::Ties;
 use crate::api::contract::view::ResourceView;
-use sextant_model::{Intent, Meta};
+use sextant_model::{Intent, Meta, RbacObject, Span};
 
 /// A kind of resource. Each is implemented in a file of its own.
 pub(crate) trait Resource: Kind {
@@ -51,7 +52,16 @@ pub(crate) trait Resource: Kind {
         Ties::Nothing
     }
 
-    /// The same for a resource that a request asks for.
+    /// The ids within a span of the resources whose ties name this object. `None` if none can.
+    fn tied_to<'a>(
+        _intent: &'a Intent,
+        _object: RbacObject,
+        _span: Span<Self::Id>,
+    ) -> Option<Ids<'a, Self::Id>> {
+        None
+    }
+
+    /// What access to a resource that a request asks for depends on.
     fn ties_asked(_patch: &Self::Patch) -> Result<Ties, ApiError> {
         Ok(Ties::Nothing)
     }

@@ -8,9 +8,11 @@ pub(crate) mod rule;
 
 pub(crate) use provided::default_of;
 
-use crate::api::contract::attributes::{Patch, attributes, read_only, writable};
+use crate::api::contract::attributes::{Patch, attributes, named, read_only, writable};
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
+use crate::api::contract::index::{self, Ids};
+use crate::api::contract::rbac;
 use crate::api::contract::resource::{Resource, WritePlan};
 use crate::api::contract::ties::Ties;
 use crate::api::contract::values::{self, Invalid};
@@ -18,7 +20,7 @@ use crate::api::contract::view::ResourceView;
 use serde_json::Value;
 use sextant_model::{
     Claim, DEFAULT_SECURITY_GROUP, Intent, Key, Mark, Meta, Object, ObjectKey, RbacAction,
-    RbacObject, SecurityGroup, SecurityGroupId,
+    RbacObject, SecurityGroup, SecurityGroupId, Span,
 };
 use std::sync::Arc;
 
@@ -26,9 +28,9 @@ use std::sync::Arc;
 attributes! {
     /// What a request says about a security group.
     SecurityGroupPatch of SecurityGroup:
-    writable("name").read(read_name), |group| &group.meta.name;
+    writable("name").index(named::<SecurityGroup>).read(read_name), |group| &group.meta.name;
     writable("stateful") => stored stateful: bool = values::boolean;
-    read_only("shared"), |group, view| is_shared(group, view);
+    read_only("shared").index(rbac::shared::<SecurityGroup>), |group, view| is_shared(group, view);
     read_only("security_group_rules").no_filter(), |group, view| rules(group, view);
 }
 
@@ -43,6 +45,19 @@ impl Resource for SecurityGroup {
 
     fn ties(&self) -> Ties {
         Ties::Object(RbacObject::SecurityGroup(self.id))
+    }
+
+    fn tied_to<'a>(
+        _: &'a Intent,
+        object: RbacObject,
+        span: Span<SecurityGroupId>,
+    ) -> Option<Ids<'a, SecurityGroupId>> {
+        match object {
+            RbacObject::SecurityGroup(id) => Some(index::one(id, span)),
+            RbacObject::Network(_) | RbacObject::SubnetPool(_) | RbacObject::AddressScope(_) => {
+                None
+            }
+        }
     }
 
     fn create(

@@ -11,10 +11,12 @@ use crate::api::contract::conditions::is;
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::host_routes::host_routes;
+use crate::api::contract::index::{self, Ids};
 use crate::api::contract::ipam;
 use crate::api::contract::kind::Kind;
 use crate::api::contract::network;
 use crate::api::contract::python;
+use crate::api::contract::rbac;
 use crate::api::contract::resource::Resource;
 use crate::api::contract::ties::Ties;
 use crate::api::contract::values::{self, Invalid};
@@ -24,7 +26,7 @@ use prefix::NamedPool;
 use serde_json::Value;
 use sextant_model::{
     AllocationPool, HostRoute, Intent, IpVersion, Ipv6Mode, Mark, Meta, Network, NetworkId, Object,
-    ObjectKey, PrefixSource, RbacAction, RbacObject, Subnet, SubnetId,
+    ObjectKey, PrefixSource, RbacAction, RbacObject, Span, Subnet, SubnetId,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -49,7 +51,7 @@ attributes! {
     writable("service_types").no_filter() => stored service_types: Vec<String> = values::list(service_type);
     fixed("segment_id") => given segment_id: () = values::nothing, |_subnet| ();
     read_only("router:external"), |subnet, view| is_external(subnet, view);
-    read_only("shared").filter(is_shared_with_caller);
+    read_only("shared").index(rbac::shared::<Subnet>).filter(is_shared_with_caller);
 }
 
 impl Resource for Subnet {
@@ -57,6 +59,19 @@ impl Resource for Subnet {
 
     fn ties(&self) -> Ties {
         Ties::Within(RbacObject::Network(self.network_id))
+    }
+
+    fn tied_to<'a>(
+        intent: &'a Intent,
+        object: RbacObject,
+        span: Span<SubnetId>,
+    ) -> Option<Ids<'a, SubnetId>> {
+        match object {
+            RbacObject::Network(id) => Some(Box::new(intent.subnet_ids_of(id, span))),
+            RbacObject::SecurityGroup(_)
+            | RbacObject::SubnetPool(_)
+            | RbacObject::AddressScope(_) => None,
+        }
     }
 
     fn ties_asked(patch: &SubnetPatch) -> Result<Ties, ApiError> {
@@ -157,11 +172,12 @@ fn named_pool(patch: &SubnetPatch) -> Vec<RbacObject> {
     }
 }
 
-fn on_network(intent: &Intent, network: &str) -> Vec<Arc<Subnet>> {
-    match network.parse() {
-        Ok(network) => intent.subnets_of(network).cloned().collect(),
-        Err(_) => Vec::new(),
-    }
+fn on_network<'a>(
+    view: ResourceView<'a>,
+    networks: &[String],
+    span: Span<SubnetId>,
+) -> Option<Vec<Ids<'a, SubnetId>>> {
+    index::parsed(networks, |network| view.intent.subnet_ids_of(network, span))
 }
 
 fn is_external(subnet: &Subnet, view: ResourceView<'_>) -> bool {

@@ -9,6 +9,7 @@ pub(crate) mod scope;
 use crate::api::contract::attributes::{Patch, attributes, fixed, read_only, required, writable};
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
+use crate::api::contract::index::{self, Ids};
 use crate::api::contract::ipam;
 use crate::api::contract::kind::Kind;
 use crate::api::contract::python;
@@ -21,7 +22,7 @@ use ipnet::IpNet;
 use serde_json::Value;
 use sextant_model::{
     AddressScopeId, Claim, Intent, IpVersion, Meta, Object, ObjectKey, PrefixSource, RbacAction,
-    RbacObject, Subnet, SubnetPool, SubnetPoolId,
+    RbacObject, Span, Subnet, SubnetPool, SubnetPoolId,
 };
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ attributes! {
     writable("default_prefixlen") => stored default_prefixlen: u8 = values::prefix_length, |pool, view| length(pool.default_prefixlen, view);
     writable("default_quota") => stored default_quota: Option<u64> = values::or_null(default_quota);
     writable("is_default") => given is_default: bool = values::boolean, |pool| pool.is_default;
-    fixed("shared") => stored shared: bool = values::boolean, |pool, view| is_shared(pool, view);
+    fixed("shared").index(rbac::shared::<SubnetPool>) => stored shared: bool = values::boolean, |pool, view| is_shared(pool, view);
     writable("address_scope_id").refers_to(named_scope) => given address_scope_id: Option<AddressScopeId> = values::or_null(values::id(AddressScopeId)), |pool| pool.address_scope_id;
     read_only("ip_version"), |pool| pool.ip_version();
 }
@@ -45,6 +46,19 @@ impl Resource for SubnetPool {
 
     fn ties(&self) -> Ties {
         Ties::Object(RbacObject::SubnetPool(self.id))
+    }
+
+    fn tied_to<'a>(
+        _: &'a Intent,
+        object: RbacObject,
+        span: Span<SubnetPoolId>,
+    ) -> Option<Ids<'a, SubnetPoolId>> {
+        match object {
+            RbacObject::SubnetPool(id) => Some(index::one(id, span)),
+            RbacObject::Network(_) | RbacObject::SecurityGroup(_) | RbacObject::AddressScope(_) => {
+                None
+            }
+        }
     }
 
     fn create(

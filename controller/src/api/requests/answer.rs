@@ -3,6 +3,7 @@
 use crate::api::contract::resource::{Resource, show};
 use crate::api::contract::shown::{Fields, Shown};
 use crate::api::contract::view::ResourceView;
+use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::response::{IntoResponse, Response};
@@ -26,30 +27,39 @@ pub(crate) fn one<R: Resource>(
     json(status, text)
 }
 
-/// Several resources in their envelope, with links to other pages if there are any.
+/// Several resources in their envelope.
 pub(crate) fn many<R: Resource>(
     status: StatusCode,
     resources: &[Arc<R>],
     view: ResourceView<'_>,
     wanted: Fields<'_>,
-    links: &[Value],
 ) -> Response {
     let mut text = Vec::with_capacity((resources.len() + 1) * USUAL_LENGTH);
-    open(&mut text, R::COLLECTION);
-    text.push(b'[');
+    open_many::<R>(&mut text);
     for (n, resource) in resources.iter().enumerate() {
         if n > 0 {
             text.push(b',');
         }
         write(&mut text, &**resource, view, wanted);
     }
+    close_many::<R>(&mut text, &[]);
+    json(status, text)
+}
+
+/// Begins the envelope of several resources.
+pub(crate) fn open_many<R: Resource>(text: &mut Vec<u8>) {
+    open(text, R::COLLECTION);
+    text.push(b'[');
+}
+
+/// Ends it, with links to other pages if there are any.
+pub(crate) fn close_many<R: Resource>(text: &mut Vec<u8>, links: &[Value]) {
     text.push(b']');
     if !links.is_empty() {
         text.extend_from_slice(format!(r#","{}_links":"#, R::COLLECTION).as_bytes());
         text.extend_from_slice(Value::from(links).to_string().as_bytes());
     }
     text.push(b'}');
-    json(status, text)
 }
 
 fn open(text: &mut Vec<u8>, envelope: &str) {
@@ -58,7 +68,8 @@ fn open(text: &mut Vec<u8>, envelope: &str) {
     text.extend_from_slice(b"\":");
 }
 
-fn write<R: Resource>(
+/// One of several resources.
+pub(crate) fn write<R: Resource>(
     text: &mut Vec<u8>,
     resource: &R,
     view: ResourceView<'_>,
@@ -71,7 +82,8 @@ fn write<R: Resource>(
     });
 }
 
-fn json(status: StatusCode, text: Vec<u8>) -> Response {
+/// An answer of this JSON.
+pub(crate) fn json(status: StatusCode, text: impl Into<Body>) -> Response {
     let kind = HeaderValue::from_static("application/json");
-    (status, [(CONTENT_TYPE, kind)], text).into_response()
+    (status, [(CONTENT_TYPE, kind)], text.into()).into_response()
 }

@@ -1,8 +1,14 @@
 //! Lists: filters, fields, order and pages.
 
+mod candidates;
 mod filters;
 mod parse;
 pub(crate) mod rows;
+mod scan;
+mod selection;
+pub(crate) mod stage;
+#[cfg(test)]
+mod tests;
 
 use crate::api::contract::conditions::Conditions;
 use crate::api::contract::error::ApiError;
@@ -12,10 +18,11 @@ use crate::api::contract::view::ResourceView;
 use axum::extract::Query as Pairs;
 use axum::http::Uri;
 use filters::Filters;
-use imbl::OrdMap;
-use parse::{SortDirection, compare, conditions, order};
+use parse::{SortDirection, conditions, order};
+use scan::Scan;
+use selection::Selection;
 use serde_json::{Map, Value, json};
-use std::cmp::Ordering;
+use stage::ListStage;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -39,6 +46,22 @@ pub(crate) struct Query<R: Resource> {
     limit: Option<usize>,
     marker: Option<String>,
     reverse: bool,
+}
+
+/// How much of a page has been shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ShownPage<Id> {
+    pub(crate) count: usize,
+    /// The first and the last of it.
+    pub(crate) ends: Option<(Id, Id)>,
+}
+
+impl<Id: Copy> ShownPage<Id> {
+    pub(crate) fn add(&mut self, id: Id) {
+        self.count += 1;
+        let first = self.ends.map_or(id, |(first, _)| first);
+        self.ends = Some((first, id));
+    }
 }
 
 impl<R: Resource> Query<R> {
@@ -82,159 +105,87 @@ impl<R: Resource> Query<R> {
         }
     }
 
-    /// The requested page of the list.
-    pub(crate) fn page(&self, view: ResourceView<'_>) -> Result<Vec<Arc<R>>, ApiError> {
-        if self.order.is_empty() && self.conditions.is_empty() {
-            return self.of_all(R::table(view.intent), view);
+    /// Begins the list.
+    ///
+    /// # Errors
+    /// The caller's fault: the marker is not in the list.
+    pub(crate) fn begin(&self, view: ResourceView<'_>) -> Result<ListStage<R>, ApiError> {
+        let marker = self.marked(view)?;
+        let most = self.limit.unwrap_or(usize::MAX);
+        let Some(descending) = self.descending_ids() else {
+            let all = (Bound::Unbounded, Bound::Unbounded);
+            let selection = Selection::new(self, view, marker.as_ref(), most);
+            return Ok(ListStage::Sorting(
+                Scan::new(all, false, usize::MAX),
+                selection,
+            ));
+        };
+        let backwards = descending != self.reverse;
+        let beyond = marker.map_or(Bound::Unbounded, |marker| Bound::Excluded(marker.id()));
+        let span = match backwards {
+            true => (Bound::Unbounded, beyond),
+            false => (beyond, Bound::Unbounded),
+        };
+        let scan = Scan::new(span, backwards, most);
+        match self.reverse {
+            true => Ok(ListStage::Backwards(scan, Vec::new())),
+            false => Ok(ListStage::Ordered(scan)),
         }
-        let filters = Filters::of(&self.conditions);
+    }
+
+    /// The resource that the page begins after, or ends before.
+    fn marked(&self, view: ResourceView<'_>) -> Result<Option<Arc<R>>, ApiError> {
+        let Some(marker) = &self.marker else {
+            return Ok(None);
+        };
         if self.order.is_empty() {
-            self.in_order_of_ids(&filters, view)
-        } else {
-            self.sorted(&filters, view)
+            return view.caller.find::<R>(view.intent, marker).map(Some);
         }
+        let filters = Filters::<R>::of(&self.conditions);
+        let found = R::find(view.intent, marker);
+        let found =
+            found.filter(|found| found.id().to_string() == *marker && filters.hold(found, view));
+        found.map(Some).ok_or_else(|| R::missing(marker))
     }
 
-    /// Reads only the page itself.
-    fn of_all(
-        &self,
-        all: &OrdMap<R::Id, Arc<R>>,
-        view: ResourceView<'_>,
-    ) -> Result<Vec<Arc<R>>, ApiError> {
-        let filters = Filters::of(&self.conditions);
-        let marker = match &self.marker {
-            Some(marker) => Bound::Excluded(view.caller.find::<R>(view.intent, marker)?.id()),
-            None => Bound::Unbounded,
-        };
-        if self.reverse {
-            let before = all.range((Bound::Unbounded, marker)).rev();
-            let mut items = self.first(before.map(|(_, resource)| resource), &filters, view);
-            items.reverse();
-            Ok(items)
-        } else {
-            let after = all.range((marker, Bound::Unbounded));
-            Ok(self.first(after.map(|(_, resource)| resource), &filters, view))
-        }
-    }
-
-    /// Reads no more candidates than the page needs.
-    fn in_order_of_ids(
-        &self,
-        filters: &Filters<'_, R>,
-        view: ResourceView<'_>,
-    ) -> Result<Vec<Arc<R>>, ApiError> {
-        let candidates = filters.candidates(view.intent);
-        let marker = match &self.marker {
-            Some(marker) => Some(view.caller.find::<R>(view.intent, marker)?.id()),
-            None => None,
-        };
-        let before = |id| candidates.partition_point(|resource| resource.id() < id);
-        let up_to = |id| candidates.partition_point(|resource| resource.id() <= id);
-        if self.reverse {
-            let candidates = marker.map_or(&candidates[..], |marker| &candidates[..before(marker)]);
-            let mut items = self.first(candidates.iter().rev(), filters, view);
-            items.reverse();
-            Ok(items)
-        } else {
-            let candidates = marker.map_or(&candidates[..], |marker| &candidates[up_to(marker)..]);
-            Ok(self.first(candidates.iter(), filters, view))
-        }
-    }
-
-    fn first<'a>(
-        &self,
-        candidates: impl Iterator<Item = &'a Arc<R>>,
-        filters: &Filters<'_, R>,
-        view: ResourceView<'_>,
-    ) -> Vec<Arc<R>> {
-        candidates
-            .filter(|resource| filters.hold(resource, view))
-            .take(self.limit.unwrap_or(usize::MAX))
-            .cloned()
-            .collect()
-    }
-
-    fn sorted(
-        &self,
-        filters: &Filters<'_, R>,
-        view: ResourceView<'_>,
-    ) -> Result<Vec<Arc<R>>, ApiError> {
-        let candidates = filters.candidates(view.intent).into_iter();
-        let mut items: Vec<(Vec<Value>, Arc<R>)> = candidates
-            .filter(|resource| filters.hold(resource, view))
-            .map(|resource| (self.sort_keys(&resource, view.with_numbers()), resource))
-            .collect();
-        // A stable sort keeps the order of ids where all keys are equal.
-        items.sort_by(|(a, _), (b, _)| self.compare(a, b));
-        self.cut(items.into_iter().map(|(_, resource)| resource).collect())
-    }
-
-    fn sort_keys(&self, resource: &R, view: ResourceView<'_>) -> Vec<Value> {
-        let hidden = view.caller.hidden(view.intent, resource);
-        let keys = self.order.iter();
-        keys.map(|(attribute, _)| shown_value(attribute, resource, view, &hidden))
-            .collect()
-    }
-
-    fn compare(&self, a: &[Value], b: &[Value]) -> Ordering {
-        let pairs = a.iter().zip(b).zip(&self.order);
-        let orderings = pairs.map(|((a, b), (_, direction))| match direction {
-            SortDirection::Ascending => compare(a, b),
-            SortDirection::Descending => compare(a, b).reverse(),
-        });
-        orderings.fold(Ordering::Equal, Ordering::then)
-    }
-
-    /// The items after the marker, or before it, up to the limit.
-    fn cut(&self, mut items: Vec<Arc<R>>) -> Result<Vec<Arc<R>>, ApiError> {
-        if let Some(marker) = &self.marker {
-            let at = items
-                .iter()
-                .position(|item| item.id().to_string() == *marker)
-                .ok_or_else(|| R::missing(marker))?;
-            if self.reverse {
-                items.truncate(at);
-            } else {
-                items.drain(..=at);
+    /// Whether ids go down, if the list is in the order of ids.
+    fn descending_ids(&self) -> Option<bool> {
+        match self.order.first() {
+            None => Some(false),
+            Some((attribute, direction)) if attribute.name == "id" => {
+                Some(*direction == SortDirection::Descending)
             }
+            Some(_) => None,
         }
-        if let Some(limit) = self.limit {
-            if self.reverse {
-                items.drain(..items.len().saturating_sub(limit));
-            } else {
-                items.truncate(limit);
-            }
-        }
-        Ok(items)
     }
 
-    /// Links to the next and the previous page, where Neutron gives them.
-    pub(crate) fn links(&self, items: &[Arc<R>], link: &str) -> Vec<Value> {
+    /// Links to the next and the previous page, where Neutron gives them. `link` is the list's.
+    pub(crate) fn links(&self, page: &ShownPage<R::Id>, link: &str) -> Vec<Value> {
         let Some(limit) = self.limit else {
             return Vec::new();
         };
-        let short = items.len() < limit;
+        let short = page.count < limit;
         let mut links = Vec::new();
         if !short || self.reverse {
-            let href = self.link(link, items.last(), false);
+            let href = self.link(link, page.ends.map(|(_, last)| last), false);
             links.push(json!({"rel": "next", "href": href}));
         }
         if !short || !self.reverse {
-            let href = self.link(link, items.first(), true);
+            let href = self.link(link, page.ends.map(|(first, _)| first), true);
             links.push(json!({"rel": "previous", "href": href}));
         }
         links
     }
 
     /// A link to the page beyond an item. An empty page is beyond an end of the list, and links back to that end.
-    fn link(&self, link: &str, item: Option<&Arc<R>>, reverse: bool) -> String {
+    fn link(&self, link: &str, item: Option<R::Id>, reverse: bool) -> String {
         let mut pairs: Vec<String> = self
             .given
             .iter()
             .filter(|(name, _)| name != "marker" && name != "page_reverse")
             .map(|(name, value)| format!("{}={}", escaped(name), escaped(value)))
             .collect();
-        pairs.extend(item.map(|item| format!("marker={}", item.id())));
+        pairs.extend(item.map(|item| format!("marker={item}")));
         if reverse {
             pairs.push("page_reverse=True".to_owned());
         }

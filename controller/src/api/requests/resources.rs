@@ -16,6 +16,7 @@ use crate::api::requests::answer;
 use crate::api::requests::api::Api;
 use crate::api::requests::commit::Written;
 use crate::api::requests::incoming;
+use crate::api::requests::listing::Listing;
 use crate::api::requests::query::{Query, query};
 use crate::api::requests::tags;
 use crate::api::rights::Exceptions;
@@ -30,7 +31,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 impl Snapshot {
-    fn view<'a>(&'a self, caller: &'a Caller) -> ResourceView<'a> {
+    pub(crate) fn view<'a>(&'a self, caller: &'a Caller) -> ResourceView<'a> {
         ResourceView {
             intent: &self.intent,
             facts: &self.facts,
@@ -75,25 +76,8 @@ async fn list<R: Exceptions>(
     complete(&api, &caller, &query).await?;
     let snapshot = api.snapshots.latest();
     let link = format!("{}{}", incoming::origin(&headers), uri.path());
-    let answer = || listed(&query, snapshot.view(&caller), &link);
-    match R::table(&snapshot.intent).len() <= FEW {
-        true => answer(),
-        false => api.lists.pass(answer).await,
-    }
-}
-
-/// This many resources are read in no time.
-const FEW: usize = 256;
-
-fn listed<R: Exceptions>(
-    query: &Query<R>,
-    view: ResourceView<'_>,
-    link: &str,
-) -> Result<Response, ApiError> {
-    let page = query.page(view)?;
-    let links = query.links(&page, link);
-    let (status, fields) = (StatusCode::OK, query.fields());
-    Ok(answer::many(status, &page, view, fields, &links))
+    let listing = Listing::begin(snapshot, caller, query, link)?;
+    Ok(listing.answer(&api.lists).await)
 }
 
 /// Makes what a project has without asking, for the project that a list is about, or else the caller's. For another
@@ -189,14 +173,8 @@ async fn create_many<R: Exceptions>(
         .iter()
         .map(|id| R::get(&written.intent, id))
         .collect::<Result<Vec<_>, _>>()?;
-    let (view, links) = (written.view(caller), &[]);
-    Ok(answer::many(
-        StatusCode::CREATED,
-        &made,
-        view,
-        Fields::All,
-        links,
-    ))
+    let view = written.view(caller);
+    Ok(answer::many(StatusCode::CREATED, &made, view, Fields::All))
 }
 
 /// An item of many may have its own envelope, or none.

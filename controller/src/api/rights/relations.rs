@@ -37,7 +37,7 @@ pub(super) const SERVICE: Who = Who(1 << 1);
 /// These roles in the project that owns the object.
 pub(super) const READER: Who = Who(1 << 2);
 pub(super) const MEMBER: Who = Who(1 << 3);
-const MANAGER: Who = Who(1 << 4);
+pub(super) const MANAGER: Who = Who(1 << 4);
 /// Any role in the project that owns the object.
 pub(super) const PROJECT: Who = Who(1 << 12);
 /// These roles in the project that owns the object's parent: a port's network, a rule's group.
@@ -58,8 +58,14 @@ impl Who {
         Self(self.0 | other.0)
     }
 
-    fn includes(self, relation: Self) -> bool {
-        self.0 & relation.0 != 0
+    /// Whether it has one of these relations.
+    pub(super) const fn includes(self, relations: Self) -> bool {
+        self.0 & relations.0 != 0
+    }
+
+    /// Whether it has no others than these relations.
+    pub(super) const fn is_within(self, relations: Self) -> bool {
+        self.0 & !relations.0 == 0
     }
 
     /// Whether a caller has one of these relations to an object. `value` is the one given for an attribute.

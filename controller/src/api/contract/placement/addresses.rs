@@ -11,8 +11,10 @@ use crate::api::contract::kind::Kind;
 use crate::api::contract::values::{self, Invalid};
 use ipnet::IpNet;
 use serde_json::Value;
-use sextant_model::{Claim, FixedIp, Intent, NetworkId, ObjectKey, Port, Subnet, SubnetId};
-use std::net::IpAddr;
+use sextant_model::{
+    Claim, FixedIp, Intent, NetworkId, ObjectKey, PROVISIONAL_PREFIX, Port, Subnet, SubnetId,
+};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 /// The addresses that a port is to have, besides those that it gets by itself.
@@ -393,6 +395,19 @@ fn of_another_network(subnet: SubnetId, network: NetworkId) -> ApiError {
     ApiError::invalid_input(format!(
         "Failed to create port on network {network}, because fixed_ips included invalid subnet {subnet}"
     ))
+}
+
+/// The values that a filter of `fixed_ips` gives for one name.
+pub(crate) fn values_of(name: &str, filters: &[String]) -> Vec<String> {
+    let given = filters.iter().filter_map(|filter| filter.split_once('='));
+    let given = given.filter(|(given, _)| *given == name);
+    given.map(|(_, value)| value.to_owned()).collect()
+}
+
+/// Whether an address belongs to a subnet that waits for its prefix. Such addresses are not indexed.
+pub(crate) fn may_wait(address: &str) -> bool {
+    let address = address.parse();
+    address.is_ok_and(|address: Ipv6Addr| PROVISIONAL_PREFIX.contains(&address))
 }
 
 /// Whether addresses meet the filters `subnet_id=…`, `ip_address=…` and `ip_address_substr=…`. Of each filter that is

@@ -6,6 +6,7 @@ mod parse;
 use crate::api::contract::attributes::{attributes, fixed, read_only, required};
 use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
+use crate::api::contract::index::{self, Ids};
 use crate::api::contract::kind::Kind;
 use crate::api::contract::resource::{Resource, WritePlan, show};
 use crate::api::contract::security_group::provided;
@@ -17,7 +18,7 @@ use ipnet::IpNet;
 use serde_json::Value;
 use sextant_model::{
     Direction, Intent, IpVersion, Meta, Object, ObjectKey, RbacObject, RemoteEnd, RuleProtocol,
-    SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId,
+    SecurityGroup, SecurityGroupId, SecurityGroupRule, SecurityGroupRuleId, Span,
 };
 use std::sync::Arc;
 
@@ -32,7 +33,7 @@ attributes! {
     fixed("port_range_min") => given port_range_min: Option<u16> = values::or_null(parse::port), |rule| rule.port_range_min;
     fixed("port_range_max") => given port_range_max: Option<u16> = values::or_null(parse::port), |rule| rule.port_range_max;
     fixed("remote_ip_prefix") => given remote_ip_prefix: Option<IpNet> = parse::prefix, |rule| remote_prefix(rule);
-    fixed("remote_group_id").refers_to(named_group) => given remote_group_id: String = values::text_or_null, |rule| remote_group(rule);
+    fixed("remote_group_id").index(about_group).refers_to(named_group) => given remote_group_id: String = values::text_or_null, |rule| remote_group(rule);
     fixed("remote_address_group_id") => given remote_address_group_id: () = values::nothing, |_rule| ();
     read_only("normalized_cidr"), |rule| remote_prefix(rule).map(|prefix| prefix.trunc());
 }
@@ -47,6 +48,19 @@ impl Resource for SecurityGroupRule {
 
     fn ties(&self) -> Ties {
         Ties::Within(RbacObject::SecurityGroup(self.security_group_id))
+    }
+
+    fn tied_to<'a>(
+        intent: &'a Intent,
+        object: RbacObject,
+        span: Span<SecurityGroupRuleId>,
+    ) -> Option<Ids<'a, SecurityGroupRuleId>> {
+        match object {
+            RbacObject::SecurityGroup(id) => Some(Box::new(intent.rule_ids_of(id, span))),
+            RbacObject::Network(_) | RbacObject::SubnetPool(_) | RbacObject::AddressScope(_) => {
+                None
+            }
+        }
     }
 
     /// A rule without a group is refused later, by the resource itself.
@@ -109,11 +123,20 @@ fn named_group(patch: &SecurityGroupRulePatch) -> Vec<RbacObject> {
     group.map(RbacObject::SecurityGroup).into_iter().collect()
 }
 
-fn of_group(intent: &Intent, group: &str) -> Vec<Arc<SecurityGroupRule>> {
-    match group.parse() {
-        Ok(group) => intent.rules_of(group).cloned().collect(),
-        Err(_) => Vec::new(),
-    }
+fn of_group<'a>(
+    view: ResourceView<'a>,
+    groups: &[String],
+    span: Span<SecurityGroupRuleId>,
+) -> Option<Vec<Ids<'a, SecurityGroupRuleId>>> {
+    index::parsed(groups, |group| view.intent.rule_ids_of(group, span))
+}
+
+fn about_group<'a>(
+    view: ResourceView<'a>,
+    groups: &[String],
+    span: Span<SecurityGroupRuleId>,
+) -> Option<Vec<Ids<'a, SecurityGroupRuleId>>> {
+    index::parsed(groups, |group| view.intent.rule_ids_about(group, span))
 }
 
 fn remote_prefix(rule: &SecurityGroupRule) -> Option<IpNet> {

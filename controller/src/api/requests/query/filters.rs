@@ -6,8 +6,6 @@ use crate::api::contract::attributes::Filter;
 use crate::api::contract::conditions::{Conditions, is};
 use crate::api::contract::resource::{AttributeOf, Resource};
 use crate::api::contract::view::ResourceView;
-use sextant_model::Intent;
-use std::sync::Arc;
 
 /// Conditions, prepared for checking resources.
 pub(super) struct Filters<'q, R: Resource> {
@@ -33,20 +31,14 @@ impl<'q, R: Resource> Filters<'q, R> {
         }
     }
 
-    /// The resources that may meet the conditions, sorted by id: all, or fewer if an attribute has an index.
-    pub(super) fn candidates(&self, intent: &Intent) -> Vec<Arc<R>> {
-        let mut indexed = self
-            .on_attributes
-            .iter()
-            .filter_map(|(attribute, values)| Some((attribute.index?, values)));
-        let Some((index, values)) = indexed.next() else {
-            return R::table(intent).values().cloned().collect();
-        };
-        let found = values.iter().flat_map(|value| index(intent, value));
-        let mut candidates: Vec<Arc<R>> = found.collect();
-        candidates.sort_by_key(|resource| resource.id());
-        candidates.dedup_by_key(|resource| resource.id());
-        candidates
+    /// The attributes that have conditions.
+    pub(super) fn attributes(&self) -> impl Iterator<Item = &'static AttributeOf<R>> {
+        self.on_attributes.iter().map(|(attribute, _)| *attribute)
+    }
+
+    /// The values of which an attribute has to have one.
+    pub(super) fn values(&self, attribute: &AttributeOf<R>) -> Option<&'q [String]> {
+        self.conditions.get(attribute.name).map(Vec::as_slice)
     }
 
     /// Whether a resource is in the list.

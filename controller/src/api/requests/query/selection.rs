@@ -1,0 +1,124 @@
+//! Selects the page of a sorted list: the first resources after the marker, without sorting the others.
+
+use super::parse::{SortDirection, compare};
+use super::{Query, shown_value};
+use crate::api::contract::resource::{AttributeOf, Resource};
+use crate::api::contract::view::ResourceView;
+use serde_json::Value;
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// So many more than the page are kept before the rest is dropped.
+const SPARE: usize = 1024;
+
+/// The first of the resources that were offered.
+pub(crate) struct Selection<R: Resource> {
+    /// While `pruned`, the last of the first `most` is the one at `most - 1`.
+    items: Vec<Ranked<R>>,
+    most: usize,
+    pruned: bool,
+    marker: Option<Ranked<R>>,
+}
+
+/// A resource with what it is sorted by.
+struct Ranked<R> {
+    keys: Vec<Value>,
+    resource: Arc<R>,
+}
+
+impl<R: Resource> Selection<R> {
+    /// Selects so many of those beyond a marker.
+    pub(super) fn new(
+        query: &Query<R>,
+        view: ResourceView<'_>,
+        marker: Option<&Arc<R>>,
+        most: usize,
+    ) -> Self {
+        Self {
+            items: Vec::new(),
+            most,
+            pruned: false,
+            marker: marker.map(|marker| query.ranked(marker, view)),
+        }
+    }
+
+    pub(super) fn offer(&mut self, query: &Query<R>, view: ResourceView<'_>, resource: &Arc<R>) {
+        let ranked = query.ranked(resource, view);
+        let is_before = |marker| query.compare(&ranked, marker) != Ordering::Greater;
+        if self.marker.as_ref().is_some_and(is_before) {
+            return;
+        }
+        let last = self.items.get(self.most - 1).filter(|_| self.pruned);
+        if last.is_some_and(|last| query.compare(&ranked, last) != Ordering::Less) {
+            return;
+        }
+        self.items.push(ranked);
+        if self.items.len() > self.most.saturating_add(self.most.max(SPARE)) {
+            self.prune(query);
+        }
+    }
+
+    fn prune(&mut self, query: &Query<R>) {
+        let last = self.most - 1;
+        self.items
+            .select_nth_unstable_by(last, |a, b| query.compare(a, b));
+        self.items.truncate(self.most);
+        self.pruned = true;
+    }
+
+    /// The selected resources in the order of the list.
+    pub(super) fn finish(mut self, query: &Query<R>) -> Vec<Arc<R>> {
+        if self.items.len() > self.most {
+            self.prune(query);
+        }
+        self.items.sort_unstable_by(|a, b| query.compare(a, b));
+        let items = self.items.into_iter();
+        let mut page: Vec<Arc<R>> = items.map(|ranked| ranked.resource).collect();
+        if query.reverse {
+            page.reverse();
+        }
+        page
+    }
+}
+
+impl<R: Resource> Query<R> {
+    fn ranked(&self, resource: &Arc<R>, view: ResourceView<'_>) -> Ranked<R> {
+        let view = view.with_numbers();
+        let hidden = view.caller.hidden(view.intent, &**resource);
+        let keys = self.order.iter();
+        Ranked {
+            keys: keys
+                .map(|(attribute, _)| key(attribute, &**resource, view, &hidden))
+                .collect(),
+            resource: resource.clone(),
+        }
+    }
+
+    /// The order of the page: that of the list, or its reverse if the page is before the marker. The order of ids decides
+    /// where all keys are equal.
+    fn compare(&self, a: &Ranked<R>, b: &Ranked<R>) -> Ordering {
+        let pairs = a.keys.iter().zip(&b.keys).zip(&self.order);
+        let mut orderings = pairs.map(|((a, b), (_, direction))| match direction {
+            SortDirection::Ascending => compare(a, b),
+            SortDirection::Descending => compare(a, b).reverse(),
+        });
+        let ordering = orderings.find(|ordering| ordering.is_ne());
+        let ordering = ordering.unwrap_or_else(|| a.resource.id().cmp(&b.resource.id()));
+        match self.reverse {
+            true => ordering.reverse(),
+            false => ordering,
+        }
+    }
+}
+
+fn key<R: Resource>(
+    attribute: &AttributeOf<R>,
+    resource: &R,
+    view: ResourceView<'_>,
+    hidden: &[&str],
+) -> Value {
+    match attribute.rank {
+        Some(rank) if !hidden.contains(&attribute.name) => rank(resource).into(),
+        Some(_) | None => shown_value(attribute, resource, view, hidden),
+    }
+}
