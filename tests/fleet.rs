@@ -1,6 +1,7 @@
 //! Many hypervisors that are played: what `load-fleet` measures, with few.
 
-use sextant_lab::LabError;
+use sextant_lab::{LabError, wait_for};
+
 use sextant_lab::load::{Crowd, Dimensions, Episode, Side};
 use std::time::Duration;
 
@@ -15,12 +16,9 @@ const SMALL: Dimensions = Dimensions {
 };
 
 /// Nothing was changed, and nobody was kept waiting.
-fn assert_calm(episode: Episode, reads: usize) {
-    let Episode {
-        lost, flow_mods, ..
-    } = episode;
+fn assert_calm(episode: &Episode, reads: usize) {
     assert_eq!(
-        (lost, flow_mods, episode.reads),
+        (episode.lost, episode.flow_mods, episode.reads),
         (0, 0, reads),
         "{episode:?}"
     );
@@ -32,9 +30,9 @@ fn what_hypervisors_have_already_is_sent_to_none_of_them() -> Result<(), LabErro
     let start = crowd.cold_start()?;
     assert_eq!(start.lost, 0, "{start:?}");
     assert!(crowd.flows() > 64 * 10, "{} flows", crowd.flows());
-    assert_calm(crowd.cut(Side::Switch)?, 8);
-    assert_calm(crowd.cut(Side::Database)?, 0);
-    assert_calm(crowd.restart()?, 8);
+    assert_calm(&crowd.cut(Side::Switch)?, 8);
+    assert_calm(&crowd.cut(Side::Database)?, 0);
+    assert_calm(&crowd.restart()?, 8);
     Ok(())
 }
 
@@ -46,5 +44,35 @@ fn a_port_that_came_and_went_leaves_nothing() -> Result<(), LabError> {
     let lives = crowd.live(4)?;
     assert_eq!(lives.times, 4);
     assert_eq!(crowd.flows(), flows);
+    Ok(())
+}
+
+/// How many lines say this, or are counted as left out.
+fn said_and_left_out(log: &str, what: &str) -> (usize, usize) {
+    let left_out = format!("what=\"{what}\" unsaid=");
+    let count = |line: &str| line.split_once(&left_out)?.1.trim().parse::<usize>().ok();
+    let lines = log.lines().filter(|line| line.contains(what));
+    let (counts, said): (Vec<_>, Vec<_>) = lines.map(count).partition(Option::is_some);
+    (said.len(), counts.into_iter().flatten().sum())
+}
+
+#[test]
+fn many_that_connect_at_once_fill_no_log_and_are_all_counted() -> Result<(), LabError> {
+    const MANY: usize = 60;
+    let dimensions = Dimensions {
+        hypervisors: MANY,
+        ..SMALL
+    };
+    let mut crowd = Crowd::start(&dimensions, LIMIT)?;
+    crowd.cold_start()?;
+    for what in ["hypervisor connected", "switch connected"] {
+        wait_for(what, LIMIT, || {
+            let (said, left_out) = said_and_left_out(&crowd.log_text(), what);
+            match said < MANY && said + left_out == MANY {
+                true => Ok(()),
+                false => Err(format!("{said} lines, {left_out} left out")),
+            }
+        })?;
+    }
     Ok(())
 }

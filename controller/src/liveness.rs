@@ -247,10 +247,10 @@ impl Absences {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::Snapshot;
+    use crate::snapshot::{Publisher, Snapshot};
     use sextant_model::{Encap, EncapKind, Intent};
     use std::net::{IpAddr, Ipv6Addr};
-    use tokio::sync::{mpsc, watch};
+    use tokio::sync::mpsc;
 
     const ADDRESS: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
     const GONE_AFTER: Duration = Duration::from_secs(5);
@@ -259,21 +259,21 @@ mod tests {
     struct Story {
         begun: Instant,
         snapshot: Snapshot,
-        publish: watch::Sender<Arc<Snapshot>>,
+        publisher: Publisher,
         seats: Seats<ChassisId>,
         told: mpsc::Receiver<Event>,
     }
 
     impl Story {
         fn of(names: &[&str]) -> Self {
-            let (publish, snapshots) = Snapshots::new(Snapshot::default());
+            let (publisher, snapshots) = Snapshots::new(Snapshot::default());
             let (events, told) = crate::state::events();
             let seats = Seats::default();
             tokio::spawn(super::watch(snapshots, seats.clone(), events, GONE_AFTER));
             let mut story = Self {
                 begun: Instant::now(),
                 snapshot: Snapshot::default(),
-                publish,
+                publisher,
                 seats,
                 told,
             };
@@ -287,7 +287,7 @@ mod tests {
 
         fn change(&mut self, change: impl FnOnce(&mut Facts)) {
             change(&mut self.snapshot.facts);
-            self.publish.send_replace(Arc::new(self.snapshot.clone()));
+            self.publisher.publish(self.snapshot.clone());
         }
 
         /// The next event, and how many seconds after the beginning it came. The owner applies it.

@@ -1,8 +1,13 @@
 //! Logs on standard error.
 
-use std::sync::Arc;
+mod limit;
+
+use limit::LineLimit;
+use prometheus::IntCounter;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};
-use tracing_subscriber::fmt;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Registry, fmt, registry, reload};
 
 /// The default filter.
 pub const DEFAULT: &str = "info";
@@ -45,36 +50,51 @@ pub fn filter(text: &str) -> Result<EnvFilter, FilterError> {
 
 /// Changes what is logged while the process runs.
 #[derive(Clone)]
-pub struct Logs(Arc<dyn Fn(EnvFilter) + Send + Sync>);
+pub struct Logs {
+    filter: reload::Handle<EnvFilter, Registry>,
+    limit: LineLimit,
+}
 
 impl Logs {
     /// Logs this from here on. A filter that is wrong changes nothing; whoever checks the configuration says so.
     pub fn set(&self, text: &str) {
         if let Ok(filter) = filter(text) {
-            (self.0)(filter);
+            // It fails only once nothing is logged any more.
+            let _ = self.filter.reload(filter);
         }
+    }
+
+    /// Counts lines that are left out in a metric from here on.
+    pub fn count_left_out(&self, metric: &IntCounter) {
+        self.limit.count_in(metric.clone());
     }
 }
 
 /// Starts logging, for people or as JSON.
-pub fn start(json: bool) -> Logs {
-    let logs = fmt()
-        .with_env_filter(EnvFilter::new(DEFAULT))
-        .with_writer(std::io::stderr)
-        .with_target(false);
-    if json {
-        let logs = logs.json().flatten_event(true).with_filter_reloading();
-        let handle = logs.reload_handle();
-        logs.init();
-        Logs(Arc::new(move |filter| drop(handle.reload(filter))))
-    } else {
-        let logs = logs
-            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-            .with_filter_reloading();
-        let handle = logs.reload_handle();
-        logs.init();
-        Logs(Arc::new(move |filter| drop(handle.reload(filter))))
-    }
+///
+/// # Errors
+/// The thread that reports what was left out cannot be started.
+pub fn start(json: bool) -> std::io::Result<Logs> {
+    let (reloaded, filter) = reload::Layer::new(EnvFilter::new(DEFAULT));
+    let (limit, signals) = LineLimit::new();
+    let lines = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let lines = match json {
+        true => lines.json().flatten_event(true).boxed(),
+        false => {
+            let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            lines.with_ansi(is_terminal).boxed()
+        }
+    };
+    registry()
+        .with(reloaded)
+        .with(limit.clone())
+        .with(lines)
+        .init();
+    let reported = limit.clone();
+    std::thread::Builder::new()
+        .name("sextant-log".to_owned())
+        .spawn(move || limit::report(&reported, &signals))?;
+    Ok(Logs { filter, limit })
 }
 
 #[cfg(test)]

@@ -14,7 +14,10 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Command::Serve(options) => {
-            let logs = logging::start(cli.json);
+            let logs = match logging::start(cli.json) {
+                Ok(logs) => logs,
+                Err(error) => return complain(&error),
+            };
             match options.configuration() {
                 Ok(config) => serve(&config, logs, options),
                 Err(error) => fail(&error, USAGE),

@@ -99,7 +99,7 @@ metrics! {
     doubtful_endpoints: IntGaugeVec = "sextant_tunnel_endpoints_doubtful" ["reason"],
     /// Interfaces with the id of a port that `binding:host_id` binds to another hypervisor. They get no flows.
     interfaces_elsewhere: IntGauge = "sextant_interfaces_elsewhere" [],
-    /// Packets that came through tunnels from unknown endpoints and were dropped, by hypervisor. Read every 10 seconds.
+    /// Packets that came through tunnels from endpoints that have no reason to send there and were dropped, by hypervisor. Read every 10 seconds.
     tunnel_unknown_endpoint_packets: IntCounterVec = "sextant_tunnel_unknown_endpoint_packets_total" ["chassis"],
     /// BFD sessions between hypervisors, by hypervisor and peer: 3 up, 2 init, 1 down, 0 administratively down or not started. Needs `bfd = true` in `[tunnel]`.
     tunnel_bfd_state: IntGaugeVec = "sextant_tunnel_bfd_state" ["chassis", "peer"],
@@ -157,6 +157,8 @@ metrics! {
     gateway_moves: IntCounter = "sextant_gateway_moves_total" [],
     /// Subnets that a router asks prefixes for, by state: a server has delegated one (delegated), or not yet (waiting).
     delegated_subnets: IntGaugeVec = "sextant_delegated_subnets" ["state"],
+    /// Log lines about hypervisors that were left out because too many of their kind came at once. The log says how many of which.
+    log_lines_left_out: IntCounter = "sextant_log_lines_left_out_total" [],
     /// Changes of delegated prefixes, by kind. delegated: a subnet got its first. renumbered: it got another. reverted: it has none any more. refused: the prefix overlaps another subnet's.
     delegation_changes: IntCounterVec = "sextant_delegation_changes_total" ["change"],
 }

@@ -112,6 +112,7 @@ async fn serve(config: &Config, again: Again, api_threads: &Handle) -> Result<()
     let tls = config.tls.open()?;
     let hypervisor_tls = config.hypervisor_tls.files().open()?;
     let metrics = Metrics::new()?;
+    again.logs.count_left_out(&metrics.log_lines_left_out);
     let store = open(config)?;
     identify(store.as_ref()).await?;
     let control = config.control.socket();

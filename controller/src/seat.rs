@@ -60,7 +60,7 @@ const MOST_OWNERS: usize = 32_768;
 #[derive(Debug)]
 struct Seating<K> {
     sessions: u64,
-    holders: BTreeMap<K, Holder>,
+    holders: BTreeMap<K, (Holder, Tenure)>,
     /// The first claimant of each seat.
     owners: BTreeMap<K, Claimant>,
 }
@@ -71,12 +71,16 @@ struct Holder {
     peer: Claimant,
 }
 
+/// Lasts as long as a session has its seat. The session waits for its end, so no other is woken by that.
+type Tenure = watch::Sender<()>;
+
 /// A seat, until this is dropped or a newer session of the same peer takes it.
 #[derive(Debug)]
 pub struct Seat<K: Ord> {
     seats: Seats<K>,
     key: K,
     holder: Holder,
+    tenure: watch::Receiver<()>,
 }
 
 /// Waits for changes of seats.
@@ -111,10 +115,11 @@ impl<K: Ord + Clone> Seats<K> {
             outcome = plan.seat(key, &peer);
             outcome.is_ok()
         });
-        outcome.map(|holder| Seat {
+        outcome.map(|(holder, tenure)| Seat {
             seats: self.clone(),
             key: key.clone(),
             holder,
+            tenure,
         })
     }
 
@@ -126,7 +131,7 @@ impl<K: Ord + Clone> Seats<K> {
     /// The peer that has the seat, or had it first.
     pub fn known(&self, key: &K) -> Option<Claimant> {
         let plan = self.0.borrow();
-        let holder = plan.holders.get(key).map(|holder| &holder.peer);
+        let holder = plan.holders.get(key).map(|(holder, _)| &holder.peer);
         holder.or(plan.owners.get(key)).cloned()
     }
 
@@ -134,7 +139,7 @@ impl<K: Ord + Clone> Seats<K> {
     pub fn at(&self, address: IpAddr) -> Option<K> {
         let plan = self.0.borrow();
         let holders = plan.holders.iter();
-        let holders = holders.map(|(key, holder)| (key, &holder.peer));
+        let holders = holders.map(|(key, (holder, _))| (key, &holder.peer));
         let mut all = holders.chain(&plan.owners);
         let (key, _) = all.find(|(_, peer)| peer.address == address)?;
         Some(key.clone())
@@ -179,21 +184,22 @@ impl<K: Ord + Clone> Seating<K> {
         if self.owners.get(key).is_some_and(is_it) {
             return None;
         }
-        let holder = self.holders.get(key);
+        let holder = self.holders.get(key).map(|(holder, _)| holder);
         holder.filter(|holder| !is_it(&holder.peer))
     }
 
-    fn seat(&mut self, key: &K, peer: &Claimant) -> Result<Holder, Taken> {
+    fn seat(&mut self, key: &K, peer: &Claimant) -> Result<(Holder, watch::Receiver<()>), Taken> {
         if let Some(rival) = self.rival(key, peer) {
             return Err(Taken(rival.peer.address));
         }
-        // An older session of this machine sees by the number that it has lost the seat.
         self.sessions += 1;
         let (session, peer) = (self.sessions, peer.clone());
         self.own(key, &peer);
         let holder = Holder { session, peer };
-        self.holders.insert(key.clone(), holder.clone());
-        Ok(holder)
+        let (begun, tenure) = watch::channel(());
+        // That of an older session of this machine ends here.
+        self.holders.insert(key.clone(), (holder.clone(), begun));
+        Ok((holder, tenure))
     }
 
     fn own(&mut self, key: &K, peer: &Claimant) {
@@ -214,9 +220,8 @@ impl<K: Ord> Seat<K> {
 
     /// Waits until a newer session has taken the seat.
     pub async fn lost(&self) {
-        let lost = |plan: &Seating<K>| !self.is_held(plan);
-        // The sender lives as long as `self`.
-        let _ = self.seats.0.subscribe().wait_for(lost).await;
+        // Nothing is sent: it ends.
+        let _ = self.tenure.clone().changed().await;
     }
 
     /// Whether a newer session has taken the seat.
@@ -225,7 +230,8 @@ impl<K: Ord> Seat<K> {
     }
 
     fn is_held(&self, plan: &Seating<K>) -> bool {
-        plan.holders.get(&self.key) == Some(&self.holder)
+        let holder = plan.holders.get(&self.key);
+        holder.is_some_and(|(holder, _)| *holder == self.holder)
     }
 }
 

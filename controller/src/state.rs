@@ -14,7 +14,7 @@ mod tunnels;
 
 use crate::memory;
 use crate::metrics::Metrics;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Publisher, Snapshot};
 use crate::store::{Committed, Watch, WatchEnded};
 use elsewhere::Elsewhere;
 use hosts::Hosts;
@@ -26,7 +26,7 @@ use sextant_responders::throttle::Throttles;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 /// An observation.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ pub struct Owner {
     /// Routers whose gateways may have moved since the last snapshot, and routers whose gateway no hypervisor can have.
     to_review: BTreeSet<RouterId>,
     nowhere: BTreeSet<RouterId>,
-    publish: watch::Sender<Arc<Snapshot>>,
+    publisher: Publisher,
     /// Where facts go that must outlive a restart, and those that are not on their way yet.
     memory: memory::Facts,
     to_remember: Vec<Change>,
@@ -97,10 +97,10 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// An owner that knows only the configuration. It publishes to `publish`, and sends facts to store to `memory`.
+    /// An owner that knows only the configuration. It publishes to `publisher`, and sends facts to store to `memory`.
     pub fn new(
         settings: Settings,
-        publish: watch::Sender<Arc<Snapshot>>,
+        publisher: Publisher,
         memory: memory::Facts,
         metrics: Metrics,
     ) -> Self {
@@ -114,7 +114,7 @@ impl Owner {
             hosts: Hosts::default(),
             to_review: BTreeSet::new(),
             nowhere: BTreeSet::new(),
-            publish,
+            publisher,
             memory,
             to_remember: vec![],
             metrics,
@@ -177,11 +177,11 @@ impl Owner {
         self.metrics
             .interfaces_elsewhere
             .set(i64::try_from(self.hosts.dead()).unwrap_or(i64::MAX));
-        gateways::count(&self.publish.borrow().facts, facts, &self.metrics);
+        gateways::count(&self.publisher.latest().facts, facts, &self.metrics);
         self.metrics
             .tunnels_missing
             .set(i64::try_from(facts.missing_tunnels()).unwrap_or(i64::MAX));
-        self.publish.send_replace(Arc::new(self.snapshot.clone()));
+        self.publisher.publish(self.snapshot.clone());
     }
 
     fn committed(&mut self, committed: &Committed) {

@@ -13,21 +13,19 @@ use cloud::Cloud;
 use sextant_controller::control::{self, ControlSocket, Known};
 use sextant_controller::neighbors::{Neighbor, Neighbors};
 use sextant_controller::seat::Seats;
-use sextant_controller::snapshot::{Snapshot, Snapshots};
+use sextant_controller::snapshot::{Publisher, Snapshot, Snapshots};
 use sextant_model::{ChassisId, MacAddr, NetworkId};
 use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::sync::watch;
 
 /// A served socket in a folder of its own.
 struct Door {
     folder: PathBuf,
     neighbors: Neighbors,
-    _publish: watch::Sender<Arc<Snapshot>>,
+    _publisher: Publisher,
 }
 
 impl Drop for Door {
@@ -44,7 +42,7 @@ impl Door {
     fn open_to(name: &str, snapshot: Snapshot) -> Self {
         let folder = std::env::temp_dir().join(format!("sx-door-{name}-{}", std::process::id()));
         let neighbors = neighbors();
-        let (publish, snapshots) = Snapshots::new(snapshot);
+        let (publisher, snapshots) = Snapshots::new(snapshot);
         let known = Known {
             snapshots,
             neighbors: neighbors.clone(),
@@ -56,7 +54,7 @@ impl Door {
         Self {
             folder,
             neighbors,
-            _publish: publish,
+            _publisher: publisher,
         }
     }
 

@@ -267,10 +267,10 @@ async fn a_delegated_prefix_is_known_after_a_restart_until_it_is_no_more() {
 
 /// What the owner of the state knows once it has loaded a store.
 async fn loaded(store: &dyn Store) -> Arc<Snapshot> {
-    let (publish, snapshots) = Snapshots::new(Snapshot::default());
+    let (publisher, snapshots) = Snapshots::new(Snapshot::default());
     let (remember, _) = memory::facts();
     let metrics = Metrics::new().unwrap();
-    let mut owner = Owner::new(Settings::default(), publish, remember, metrics);
+    let mut owner = Owner::new(Settings::default(), publisher, remember, metrics);
     let mut watch = store.watch().await.unwrap();
     owner.load(watch.as_mut()).await.unwrap();
     snapshots.latest()

@@ -16,7 +16,7 @@ use log::Log;
 use rust_openflow::{ErrorCode, ErrorMessage, Message};
 use sextant_controller::admission::Limits;
 use sextant_controller::metrics::Metrics;
-use sextant_controller::snapshot::{Snapshot, Snapshots};
+use sextant_controller::snapshot::{Publisher, Snapshot, Snapshots};
 use sextant_controller::state::{self, Event};
 use sextant_controller::switch::{self, Context};
 use sextant_model::{
@@ -30,7 +30,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -40,7 +40,7 @@ const TOGETHER: u16 = 100;
 /// A controller's side: what is known, and where switches connect.
 struct Rig {
     address: SocketAddr,
-    publish: watch::Sender<Arc<Snapshot>>,
+    publisher: Publisher,
     events: mpsc::Receiver<Event>,
     metrics: Metrics,
 }
@@ -58,7 +58,7 @@ impl Rig {
     }
 
     async fn start_with(snapshot: Snapshot, patience: Duration, limits: Limits) -> Self {
-        let (publish, snapshots) = Snapshots::new(snapshot);
+        let (publisher, snapshots) = Snapshots::new(snapshot);
         let (events_in, events) = state::events();
         let metrics = Metrics::new().unwrap();
         let context = Context {
@@ -71,7 +71,7 @@ impl Rig {
         tokio::spawn(switch::listen(listener, context));
         Self {
             address,
-            publish,
+            publisher,
             events,
             metrics,
         }
@@ -259,7 +259,7 @@ async fn what_differs_outside_and_not_in_flows_waits_for_no_other_change() {
     bundles_before(&mut switch, |frame| frame == announcement).await;
     let mut changed = leading_outside();
     changed.intent.apply(&Change::Put(delegated(2)));
-    rig.publish.send_replace(Arc::new(changed));
+    rig.publisher.publish(changed);
     let client = duid(SubnetId(Uuid::from_u128(2)));
     let asks = |frame: &[u8]| frame.windows(client.len()).any(|part| part == client);
     let asked = timeout(SOON, bundles_before(&mut switch, asks)).await;
@@ -364,7 +364,7 @@ async fn a_switch_whose_hypervisor_has_another_name_is_hung_up_on() {
     let mut renamed = known(1);
     renamed.facts.remove_chassis(&ChassisId::new("h1"));
     renamed.facts.put_chassis(chassis("h2"));
-    rig.publish.send_replace(Arc::new(renamed));
+    rig.publisher.publish(renamed);
     switch.serve(|_| None).await;
 }
 

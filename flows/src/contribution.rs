@@ -95,12 +95,8 @@ impl fmt::Display for PipelineObject {
 /// Every object that has flows on a hypervisor.
 pub(crate) fn all_objects(view: &View<'_>) -> BTreeSet<PipelineObject> {
     let present = view.present();
-    let peers = view
-        .facts
-        .chassis()
-        .keys()
-        .cloned()
-        .map(PipelineObject::Peer);
+    let peers = view.senders(present.keys().copied());
+    let peers = peers.into_iter().map(PipelineObject::Peer);
     let ports = present
         .keys()
         .flat_map(|network| view.intent.ports_of(*network))
@@ -152,11 +148,14 @@ pub(crate) fn members<'a>(
     group: SecurityGroupId,
 ) -> impl Iterator<Item = PipelineObject> + use<'a> {
     let ports = view.intent.ports_under(group);
-    ports.flat_map(|port| {
-        port.member_addresses()
-            .into_iter()
-            .map(PipelineObject::Member)
-    })
+    ports.flat_map(|port| members_at(port))
+}
+
+/// The addresses of a port as a member of its groups.
+pub(crate) fn members_at(port: &Port) -> impl Iterator<Item = PipelineObject> + use<> {
+    let groups = port.security_groups.first();
+    let members = groups.map(|_| port.member_addresses());
+    members.into_iter().flatten().map(PipelineObject::Member)
 }
 
 /// The objects that a port is part of: itself, the MACs that it may use besides its own, its addresses as a member of
@@ -164,12 +163,6 @@ pub(crate) fn members<'a>(
 pub(crate) fn of_one_port(port: &Port) -> impl Iterator<Item = PipelineObject> + use<> {
     let network = port.network_id;
     let shared = port.other_macs().into_iter();
-    let groups = port.security_groups.first();
-    let members = groups.map(|_| {
-        port.member_addresses()
-            .into_iter()
-            .map(PipelineObject::Member)
-    });
     shared
         .map(move |mac| PipelineObject::SharedMac(network, mac))
         .chain([PipelineObject::Port(port.id)])
@@ -178,7 +171,7 @@ pub(crate) fn of_one_port(port: &Port) -> impl Iterator<Item = PipelineObject> +
                 .or(port.gateway_of())
                 .map(PipelineObject::Router),
         )
-        .chain(members.into_iter().flatten())
+        .chain(members_at(port))
 }
 
 /// What one object contributes.

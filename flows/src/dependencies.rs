@@ -4,16 +4,20 @@
 //! time. An object too few leaves a wrong flow behind; the property `incremental == full` looks for that.
 
 mod changes;
+mod concerned;
 mod external;
 mod publishing;
 mod replication;
 mod security;
 
-use crate::contribution::{PipelineObject, member_shards, of_one_port, secured};
+use crate::contribution::{PipelineObject, member_shards, members_at, of_one_port, secured};
+use crate::features::security::uses;
 use crate::view::{Presence, View};
 use changes::{Changed, Changes};
+pub use concerned::Concerned;
 use sextant_model::{
     Binding, ChassisId, Meta, Network, NetworkId, Port, PortId, Reassembly, Router, RouterId,
+    SecurityGroupId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,10 +28,13 @@ pub(crate) fn touched(old: &View<'_>, new: &View<'_>) -> BTreeSet<PipelineObject
         old: *old,
         new: *new,
         objects: BTreeSet::new(),
+        near: BTreeMap::new(),
+        used: BTreeMap::new(),
     };
     if everything_differs(old, new) {
         touched.everything();
     } else {
+        let [old, new] = [old, new].map(|view| (view.intent, view.facts));
         touched.by(&Changes::between(old, new));
     }
     touched.objects
@@ -71,6 +78,10 @@ struct Touched<'a> {
     old: View<'a>,
     new: View<'a>,
     objects: BTreeSet<PipelineObject>,
+    /// Whether networks are present here, before or after, as far as it was asked.
+    near: BTreeMap<NetworkId, bool>,
+    /// Whether rules here are about groups, before or after, as far as it was asked.
+    used: BTreeMap<SecurityGroupId, bool>,
 }
 
 impl<'a> Touched<'a> {
@@ -110,10 +121,38 @@ impl<'a> Touched<'a> {
     /// A port, as it was and as it is.
     fn port(&mut self, port: PortId) {
         for view in self.views() {
-            let port = view.intent.ports.get(&port);
-            self.objects
-                .extend(port.into_iter().flat_map(|port| of_one_port(port)));
+            if let Some(port) = view.intent.ports.get(&port) {
+                self.port_as(port);
+            }
         }
+    }
+
+    /// Of a guest on a network that is not present here, only flows about members of groups can be here.
+    fn port_as(&mut self, port: &Port) {
+        let is_guest = port.router().or(port.gateway_of()).is_none();
+        if !is_guest || self.is_near(port.network_id) {
+            self.objects.extend(of_one_port(port));
+        } else if port
+            .security_groups
+            .iter()
+            .any(|group| self.is_used(*group))
+        {
+            self.objects.extend(members_at(port));
+        }
+    }
+
+    fn is_near(&mut self, network: NetworkId) -> bool {
+        let views = self.views();
+        let is_present = |view: &View<'_>| view.presence(network).is_some();
+        let near = self.near.entry(network);
+        *near.or_insert_with(|| views.iter().any(is_present))
+    }
+
+    fn is_used(&mut self, group: SecurityGroupId) -> bool {
+        let views = self.views();
+        let is_used = |view: &View<'_>| !uses(view, group).is_empty();
+        let used = self.used.entry(group);
+        *used.or_insert_with(|| views.iter().any(is_used))
     }
 
     /// All of a network: itself, and every port.
@@ -148,6 +187,7 @@ impl<'a> Touched<'a> {
             if old.get(network) != new.get(network) {
                 self.whole_network(*network);
                 self.ways_out_of(*network);
+                self.senders_on(*network);
             }
         }
     }
@@ -206,12 +246,13 @@ impl<'a> Touched<'a> {
     fn ports(&mut self, changes: &Changes<'_>) {
         for changed in &changes.ports {
             for port in changed.sides() {
-                self.objects.extend(of_one_port(port));
+                self.port_as(port);
                 if self.is_here(changed.key) {
                     self.member_here(port.network_id, changed.key);
                 }
-                if port.router().is_some() {
+                if let Some(router) = port.router() {
                     self.announced(port.network_id);
+                    self.gateway_sender(router);
                 }
             }
         }
@@ -223,6 +264,7 @@ impl<'a> Touched<'a> {
             if works_alike(router) {
                 continue;
             }
+            self.gateway_sender(router.key);
             let interfaces: Vec<Arc<Port>> = self
                 .views()
                 .iter()
@@ -240,11 +282,16 @@ impl<'a> Touched<'a> {
         for changed in &changes.bindings {
             self.port(changed.key);
             for binding in changed.sides() {
+                if !self.is_near(binding.network) {
+                    continue;
+                }
                 if binding.chassis == *self.new.chassis {
                     self.member_here(binding.network, changed.key);
                 }
                 if self.membership_differs(binding) {
                     self.member_elsewhere(binding.network, &binding.chassis);
+                    self.objects
+                        .insert(PipelineObject::Peer(binding.chassis.clone()));
                 }
             }
         }
@@ -292,10 +339,34 @@ impl<'a> Touched<'a> {
             self.objects
                 .extend(routers.map(|(_, router)| PipelineObject::Router(router)));
             for network in view.facts.networks_on(peer) {
+                if !self.is_near(network) {
+                    continue;
+                }
                 self.member_elsewhere(network, peer);
                 let ports = view.facts.local_ports(network, peer);
                 ports.for_each(|port| self.port(port));
             }
+        }
+    }
+
+    /// The hypervisors that send frames of a network here, or did: those with guests on it, and those with the gateways of
+    /// its routers.
+    fn senders_on(&mut self, network: NetworkId) {
+        for view in self.views() {
+            let peers = view.facts.chassis_with(network).cloned();
+            self.objects.extend(peers.map(PipelineObject::Peer));
+            let routers = view.intent.router_ports_of(network);
+            let routers = routers.filter_map(|port| port.router());
+            routers.for_each(|router| self.gateway_sender(router));
+        }
+    }
+
+    /// The hypervisor with a router's gateway sends here only where the router has guests.
+    fn gateway_sender(&mut self, router: RouterId) {
+        for view in self.views() {
+            let placed = view.facts.gateways().get(&router);
+            self.objects
+                .extend(placed.map(|(chassis, _)| PipelineObject::Peer(chassis.clone())));
         }
     }
 

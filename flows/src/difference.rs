@@ -191,7 +191,7 @@ fn installed(cookie: Cookie, stage: Stage) -> InstalledFlow {
     }
 }
 
-/// What to change on a switch that has these flows and meters, so that it has `wanted`.
+/// What to change on a switch that has these flows and meters, so that it has `wanted`, whose contents are there.
 #[must_use]
 pub fn reconcile(
     wanted: &Flows,
@@ -207,8 +207,13 @@ pub fn reconcile(
         links: true,
         uplinks: true,
     };
-    for (cookie, wanted) in wanted.installable() {
-        difference.want(cookie, wanted.stage, &wanted.flow);
+    for (cookie, flow) in wanted.installable() {
+        if !difference.delete.remove(&installed(cookie, flow.stage)) {
+            let content = wanted.packed(cookie).cloned();
+            difference
+                .add
+                .extend(content.map(|content| (cookie, content)));
+        }
     }
     difference
 }

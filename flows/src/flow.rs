@@ -10,6 +10,7 @@ use rust_openflow::{
 };
 use sextant_model::Punt;
 use std::hash::Hasher;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -18,7 +19,7 @@ const LONGEST: usize = u16::MAX as usize - BUNDLE_ADD_OVERHEAD;
 
 /// The hash of what a flow does. Table, priority and match are not in it: another one of these makes another flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Doing(u64);
+pub struct Doing(NonZeroU64);
 
 impl Doing {
     /// Of these instructions, as a switch reports them. `None` if no message can contain them.
@@ -35,7 +36,7 @@ impl Doing {
         let length = flow_mod.get(MATCH + 2..MATCH + 4)?;
         let length = usize::from(u16::from_be_bytes(length.try_into().ok()?));
         let instructions = flow_mod.get(MATCH + length.next_multiple_of(8)..)?;
-        Some(Self(xxh3_64(instructions)))
+        Some(Self(NonZeroU64::MIN | xxh3_64(instructions)))
     }
 }
 

@@ -34,23 +34,32 @@ struct More {
     withheld: Vec<Withheld>,
 }
 
-/// A flow and how many objects want it.
+/// What is always known of a flow: a cloud has many.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct WantedFlow {
     pub(crate) stage: Stage,
-    pub(crate) flow: Packed,
+    /// `None`: it is too long for a message.
+    doing: Option<Doing>,
+    /// How many objects want it.
     by: u32,
 }
 
+type ByCookie<T> = HashMap<Cookie, T, BuildHasherDefault<CookieHasher>>;
+
 /// The flows that one hypervisor should have.
+///
+/// Their content takes most of the memory, and is needed only while a switch gets it. So it can be dropped
+/// ([`Flows::drop_contents`]), and made again from the objects ([`Flows::recompute`]).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Flows {
     groups: BTreeMap<PipelineObject, Group>,
     /// There are many flows, and a change looks up many. In a sorted map each look-up would touch many far places in
     /// memory.
-    wanted: HashMap<Cookie, WantedFlow, BuildHasherDefault<CookieHasher>>,
+    wanted: ByCookie<WantedFlow>,
+    /// `None`: they were dropped.
+    contents: Option<ByCookie<Packed>>,
     /// Looked up with each packet that comes up.
-    punts: HashMap<Cookie, Punt, BuildHasherDefault<CookieHasher>>,
+    punts: ByCookie<Punt>,
     /// The meters that flows pass, and how many objects want each.
     meters: BTreeMap<u32, u32>,
     /// What is not published outside, with the number of addresses each is about.
@@ -68,7 +77,7 @@ impl Flows {
         flows
     }
 
-    /// Computes all flows of a hypervisor anew. What its switch has refused stays refused.
+    /// Computes all flows of a hypervisor anew, with their contents. What its switch has refused stays refused.
     pub fn recompute(&mut self, intent: &Intent, facts: &Facts, chassis: &ChassisId) {
         let view = View {
             intent,
@@ -77,6 +86,7 @@ impl Flows {
         };
         *self = Self {
             refused: std::mem::take(&mut self.refused).of_nobody(),
+            contents: Some(ByCookie::default()),
             ..Self::default()
         };
         for object in all_objects(&view) {
@@ -104,10 +114,21 @@ impl Flows {
         difference
     }
 
-    /// Every flow, by cookie.
+    /// Whether it is known what flows match and do.
+    #[must_use]
+    pub fn has_contents(&self) -> bool {
+        self.contents.is_some()
+    }
+
+    /// Forgets what flows match and do, and keeps which there are, by cookie.
+    pub fn drop_contents(&mut self) {
+        self.contents = None;
+    }
+
+    /// Every flow, by cookie. None if their contents were dropped.
     pub fn iter(&self) -> impl Iterator<Item = (Cookie, Flow)> {
         self.wanted()
-            .map(|(cookie, wanted)| (cookie, self.unpacked(cookie, wanted)))
+            .filter_map(|(cookie, wanted)| Some((cookie, self.unpacked(cookie, wanted)?)))
     }
 
     /// Whether a switch has something else under a flow's cookie than what is wanted. False where no such flow is
@@ -115,12 +136,18 @@ impl Flows {
     #[must_use]
     pub fn does_otherwise(&self, flow: &InstalledFlow, doing: Doing) -> bool {
         let wanted = self.wanted.get(&flow.cookie);
-        let wanted = wanted.and_then(|wanted| wanted.flow.doing());
+        let wanted = wanted.and_then(|wanted| wanted.doing);
         wanted.is_some_and(|wanted| wanted != doing)
     }
 
-    fn unpacked(&self, cookie: Cookie, wanted: &WantedFlow) -> Flow {
-        wanted.flow.unpack(wanted.stage, self.punts.get(&cookie))
+    fn unpacked(&self, cookie: Cookie, wanted: &WantedFlow) -> Option<Flow> {
+        let packed = self.packed(cookie)?;
+        Some(packed.unpack(wanted.stage, self.punts.get(&cookie)))
+    }
+
+    /// The content of a flow. `None` if it is not wanted, or the contents were dropped.
+    pub(crate) fn packed(&self, cookie: Cookie) -> Option<&Packed> {
+        self.contents.as_ref()?.get(&cookie)
     }
 
     fn wanted(&self) -> impl Iterator<Item = (Cookie, &WantedFlow)> {
@@ -140,7 +167,7 @@ impl Flows {
     /// What the switch has once it is programmed: all flows except those that it refused.
     pub(crate) fn installed(&self) -> impl Iterator<Item = (Cookie, Flow)> {
         self.installable()
-            .map(|(cookie, wanted)| (cookie, self.unpacked(cookie, wanted)))
+            .filter_map(|(cookie, wanted)| Some((cookie, self.unpacked(cookie, wanted)?)))
     }
 
     /// The meters that the switch has not refused.
@@ -164,11 +191,11 @@ impl Flows {
         self.wanted.is_empty()
     }
 
-    /// The flow of a cookie.
+    /// The flow of a cookie. `None` if it is not wanted, or the contents were dropped.
     #[must_use]
     pub fn get(&self, cookie: Cookie) -> Option<Flow> {
         let wanted = self.wanted.get(&cookie)?;
-        Some(self.unpacked(cookie, wanted))
+        self.unpacked(cookie, wanted)
     }
 
     /// Every object with the flows that it wants. Several objects may want the same flow.
@@ -317,9 +344,12 @@ impl Flows {
                 }
                 vacant.insert(WantedFlow {
                     stage: flow.stage,
-                    flow: packed,
+                    doing: packed.doing(),
                     by: 1,
                 });
+                if let Some(contents) = &mut self.contents {
+                    contents.insert(cookie, packed);
+                }
             }
         }
         cookie
@@ -333,6 +363,9 @@ impl Flows {
         if wanted.by == 0 {
             difference.unwant(cookie, wanted.stage);
             self.wanted.remove(&cookie);
+            if let Some(contents) = &mut self.contents {
+                contents.remove(&cookie);
+            }
             self.punts.remove(&cookie);
             self.refused.unwanted(cookie);
         }

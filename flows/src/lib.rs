@@ -30,6 +30,7 @@ mod withheld;
 
 pub use capability::is_about_the_flow;
 pub use contribution::PipelineObject;
+pub use dependencies::Concerned;
 pub use difference::{Difference, InstalledFlow, reconcile};
 pub use features::fragments::is_of_fragments;
 pub use features::replication::ReceiverShard;

@@ -220,6 +220,32 @@ impl<'a> View<'a> {
             .ofport
     }
 
+    /// Whether another hypervisor may send frames here. It has guests on a network that is present here, or the gateway
+    /// of a router with guests here.
+    pub(crate) fn hears(&self, peer: &ChassisId) -> bool {
+        let mut networks = self.facts.networks_on(peer);
+        networks.any(|network| self.presence(network).is_some())
+            || self.facts.gateways_on(peer).any(|(_, router)| {
+                let router = self.intent.routers.get(&router);
+                router.is_some_and(|router| self.has_guests_of(router))
+            })
+    }
+
+    /// The hypervisors that may send frames of these networks here, and perhaps a few that may not.
+    pub(crate) fn senders(
+        &self,
+        networks: impl IntoIterator<Item = NetworkId>,
+    ) -> BTreeSet<ChassisId> {
+        let mut senders = BTreeSet::new();
+        for network in networks {
+            senders.extend(self.facts.chassis_with(network).cloned());
+            let routers = self.routers_of(network);
+            let placed = routers.filter_map(|router| self.facts.gateways().get(&router.id));
+            senders.extend(placed.map(|(chassis, _)| chassis.clone()));
+        }
+        senders
+    }
+
     /// The flows that drop tunnel packets from endpoints that no hypervisor has.
     pub fn unknown_endpoints(&self) -> Vec<InstalledFlow> {
         let flows = tunnel::unknown(self);

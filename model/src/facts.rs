@@ -56,7 +56,7 @@ pub struct Facts {
     members: OrdSet<(NetworkId, ChassisId, PortId)>,
     hosts: Hosts,
     located: OrdSet<(ChassisId, NetworkId, PortId)>,
-    under: OrdSet<(ChassisId, SecurityGroupId, PortId)>,
+    under: OrdSet<(SecurityGroupId, ChassisId, PortId)>,
     groups: OrdMap<PortId, (ChassisId, BTreeSet<SecurityGroupId>)>,
     active: OrdSet<PortId>,
     unconfirmed: OrdSet<(ChassisId, PortId)>,
@@ -208,12 +208,12 @@ impl Facts {
         }
         if let Some((chassis, groups)) = self.groups.remove(&id) {
             for group in groups {
-                self.under.remove(&(chassis.clone(), group, id));
+                self.under.remove(&(group, chassis.clone(), id));
             }
         }
         if let Some((chassis, groups)) = wanted {
             for group in &groups {
-                self.under.insert((chassis.clone(), *group, id));
+                self.under.insert((*group, chassis.clone(), id));
             }
             self.groups.insert(id, (chassis, groups));
         }
@@ -235,6 +235,12 @@ impl Facts {
     #[must_use]
     pub fn shortfall(&self, chassis: &ChassisId) -> Option<&Arc<Shortfall>> {
         self.shortfalls.get(chassis)
+    }
+
+    /// The flows that switches refuse, by hypervisor.
+    #[must_use]
+    pub fn shortfalls(&self) -> &OrdMap<ChassisId, Arc<Shortfall>> {
+        &self.shortfalls
     }
 
     /// How Neighbor Solicitations are answered on a hypervisor.
@@ -260,6 +266,12 @@ impl Facts {
         } else {
             self.shortfalls.insert(chassis.clone(), shortfall);
         }
+    }
+
+    /// The ports that have an OpenFlow port and are not active yet, with their hypervisors.
+    #[must_use]
+    pub fn unconfirmed(&self) -> &OrdSet<(ChassisId, PortId)> {
+        &self.unconfirmed
     }
 
     /// The ports on a hypervisor that have an OpenFlow port there and are not active yet, by id.
@@ -291,20 +303,43 @@ impl Facts {
         group: SecurityGroupId,
         chassis: &ChassisId,
     ) -> impl Iterator<Item = PortId> {
-        let range = (chassis.clone(), group, PortId::MIN)..=(chassis.clone(), group, PortId::MAX);
+        let range = (group, chassis.clone(), PortId::MIN)..=(group, chassis.clone(), PortId::MAX);
         self.under.range(range).map(|(_, _, port)| *port)
     }
 
+    /// The hypervisors with ports under a security group, by id. Costs one look-up a hypervisor, however many ports it
+    /// has.
+    pub fn chassis_under(&self, group: SecurityGroupId) -> impl Iterator<Item = &ChassisId> {
+        let mut next = self
+            .under
+            .range((group, ChassisId::new(""), PortId::MIN)..)
+            .next();
+        std::iter::from_fn(move || {
+            let (_, chassis, _) = next.filter(|under| under.0 == group)?;
+            // Skip scan, as for networks.
+            next = self
+                .under
+                .range((group, chassis.clone(), PortId::MAX)..)
+                .find(|under| under.1 != *chassis || under.0 != group);
+            Some(chassis)
+        })
+    }
+
     /// Every port on a hypervisor with each of its groups, by group.
-    pub fn groups_on(
-        &self,
-        chassis: &ChassisId,
-    ) -> impl Iterator<Item = (SecurityGroupId, PortId)> {
-        let range = (chassis.clone(), SecurityGroupId::MIN, PortId::MIN)
-            ..=(chassis.clone(), SecurityGroupId::MAX, PortId::MAX);
-        self.under
-            .range(range)
-            .map(|(_, group, port)| (*group, *port))
+    #[must_use]
+    pub fn groups_on(&self, chassis: &ChassisId) -> BTreeSet<(SecurityGroupId, PortId)> {
+        let range = (chassis.clone(), NetworkId::MIN, PortId::MIN)
+            ..=(chassis.clone(), NetworkId::MAX, PortId::MAX);
+        let mut all = BTreeSet::new();
+        for (_, _, port) in self.located.range(range) {
+            let groups = self.groups.get(port).into_iter();
+            all.extend(
+                groups
+                    .flat_map(|(_, groups)| groups)
+                    .map(|group| (*group, *port)),
+            );
+        }
+        all
     }
 
     /// The hypervisors with ports of a network, by id. Costs one look-up a hypervisor, however many ports it has.

@@ -173,6 +173,12 @@ impl Host {
         self.uplinks.has_changed() || self.prefix_clients.has_changed()
     }
 
+    /// Whether it gives back prefixes. Any snapshot may show that somebody wants them again.
+    #[must_use]
+    pub fn is_giving_back(&self) -> bool {
+        self.prefix_clients.is_giving_back()
+    }
+
     /// Its part on external networks.
     #[must_use]
     pub fn uplinks(&self) -> &Uplinks {

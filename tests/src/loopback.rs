@@ -5,7 +5,7 @@ use crate::api::Api;
 use crate::command;
 use crate::controller::{READY, find_binary, says_ready};
 use crate::error::LabError;
-use crate::load::Usage;
+use crate::load::{ProcessorShare, Usage};
 use crate::process::Process;
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -32,6 +32,8 @@ pub struct Loopback {
     args: Vec<String>,
     addresses: Addresses,
     process: Option<Process>,
+    /// Holds every process of it. After the process, which is in it.
+    share: Option<ProcessorShare>,
     // The last field: the process has let go of its files.
     folder: Folder,
 }
@@ -66,10 +68,24 @@ impl Loopback {
             args: args.iter().map(|&word| word.to_owned()).collect(),
             addresses: free_addresses()?,
             process: None,
+            share: None,
             folder,
         };
         controller.start_again()?;
         Ok(controller)
+    }
+
+    /// Holds it to so many processors from here on, over all starts.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] where this machine lets nobody do that.
+    pub fn hold_to(&mut self, processors: f64) -> Result<(), LabError> {
+        let share = ProcessorShare::new(processors)?;
+        if let Some(process) = &self.process {
+            share.hold(process.pid())?;
+        }
+        self.share = Some(share);
+        Ok(())
     }
 
     /// Starts it after [`Loopback::kill`], with the data that it left, and waits until it is ready.
@@ -114,7 +130,11 @@ impl Loopback {
         }
         command.args(&self.args);
         let log = self.folder().join("sextant.log");
-        self.process = Some(Process::spawn(&mut command, &log, self.folder())?);
+        let process = Process::spawn(&mut command, &log, self.folder())?;
+        if let Some(share) = &self.share {
+            share.hold(process.pid())?;
+        }
+        self.process = Some(process);
         Ok(())
     }
 

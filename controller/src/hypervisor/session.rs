@@ -214,7 +214,7 @@ impl Session {
             let retry = self.deadline();
             tokio::select! {
                 event = self.connection.next_event() => self.take(event?),
-                changed = snapshots.changed() => {
+                changed = snapshots.hypervisors_changed() => {
                     if !self.others_changed(&changed?.facts) {
                         continue;
                     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::snapshot::Publisher;
 use crate::state;
 use crate::store::{Boxed, CommitError, Precondition, Revision, Store, Watch, WatchEnded};
 use sextant_model::{
@@ -8,7 +9,6 @@ use sextant_model::{
 };
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::watch;
 use uuid::Uuid;
 
 const SUBNET: SubnetId = SubnetId(Uuid::from_u128(1));
@@ -170,7 +170,7 @@ fn ports_of_guests_are_nothing_to_look_at() {
 
 /// A store that is unavailable at first. What is committed can be read at once.
 struct Reluctant {
-    publish: watch::Sender<Arc<Snapshot>>,
+    publisher: Publisher,
     refusals: AtomicUsize,
 }
 
@@ -186,13 +186,13 @@ impl Store for Reluctant {
             let unavailable = CommitError::Unavailable("not yet".to_owned());
             return Box::pin(async { Err(unavailable) });
         }
-        let mut snapshot = Snapshot::clone(&self.publish.borrow());
+        let mut snapshot = Snapshot::clone(&self.publisher.latest());
         changes
             .iter()
             .for_each(|change| snapshot.intent.apply(change));
         snapshot.revision = Revision(snapshot.revision.0 + 1);
         let revision = snapshot.revision;
-        self.publish.send_replace(Arc::new(snapshot));
+        self.publisher.publish(snapshot);
         Box::pin(async move { Ok(revision) })
     }
 
@@ -208,9 +208,12 @@ async fn a_write_that_is_lost_is_tried_again_after_a_while() {
         facts: facts(i64::MAX),
         ..Snapshot::default()
     };
-    let (publish, mut snapshots) = Snapshots::new(first);
+    let (publisher, mut snapshots) = Snapshots::new(first);
     let refusals = AtomicUsize::new(2);
-    let store = Arc::new(Reluctant { publish, refusals });
+    let store = Arc::new(Reluctant {
+        publisher,
+        refusals,
+    });
     let metrics = Metrics::new().unwrap();
     let api = Api::new(store, snapshots.clone(), metrics.clone());
     let (events, _observed) = state::events();

@@ -32,7 +32,7 @@ impl Owner {
     /// Logs once each router whose gateway no hypervisor can have.
     pub(super) fn review_gateways(&mut self) {
         let Snapshot { intent, facts, .. } = &self.snapshot;
-        let before = self.publish.borrow().clone();
+        let before = self.publisher.latest();
         if !before.facts.gateways().ptr_eq(facts.gateways()) {
             let moved = before.facts.gateways().diff(facts.gateways());
             self.to_review.extend(moved.map(moved_router));

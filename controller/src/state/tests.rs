@@ -4,6 +4,7 @@ mod gateways;
 mod hosts;
 
 use super::*;
+use crate::snapshot::Snapshots;
 use sextant_model::{Encap, EncapKind, Fact, Intent, MacAddr, NetworkId, Port};
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -15,10 +16,10 @@ struct Story {
 const PORT: PortId = PortId(Uuid::from_u128(1));
 
 fn story() -> Story {
-    let (publish, _) = watch::channel(Arc::default());
+    let (publisher, _) = Snapshots::new(Snapshot::default());
     let owner = Owner::new(
         Settings::default(),
-        publish,
+        publisher,
         memory::facts().0,
         Metrics::new().unwrap(),
     );

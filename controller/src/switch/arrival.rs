@@ -6,7 +6,6 @@ use super::session::{HIGH_WATER, SessionError};
 use crate::admission::Words;
 use crate::config::NameRule;
 use crate::seat::{Claimant, Seat};
-use crate::snapshot::Snapshot;
 use crate::stream::Incoming;
 use rust_openflow::{Connection, ConnectionError, Options};
 use sextant_model::{ChassisId, Facts};
@@ -16,8 +15,6 @@ use std::sync::Arc;
 /// A switch that is known and may speak.
 pub(super) struct Arrived {
     pub(super) line: Line,
-    /// What was known when it was.
-    pub(super) snapshot: Arc<Snapshot>,
     /// Its hypervisor's.
     pub(super) seat: Arc<Seat<ChassisId>>,
 }
@@ -38,13 +35,12 @@ pub(super) async fn arrive(
     let connection = Connection::handshake(stream, options).await?;
     let datapath_id = connection.features().datapath_id;
     let mut line = Line::new(connection, peer, context.metrics.clone());
-    let (chassis, snapshot) = identify(&mut line, datapath_id, &claimant, context).await?;
+    let chassis = identify(&mut line, datapath_id, &claimant, context).await?;
     line.is_of(&chassis);
     let seat = sit(&mut line, &chassis, claimant, words, context).await?;
     tracing::info!(%peer, %chassis, datapath_id = format_args!("{datapath_id:016x}"), "switch connected");
     Ok(Arrived {
         line,
-        snapshot,
         seat: Arc::new(seat),
     })
 }
@@ -55,13 +51,16 @@ async fn identify(
     datapath_id: u64,
     claimant: &Claimant,
     context: &Context,
-) -> Result<(ChassisId, Arc<Snapshot>), SessionError> {
+) -> Result<ChassisId, SessionError> {
     let mut snapshots = context.snapshots.clone();
     let mut snapshot = snapshots.latest();
+    let mut databases = context.databases.changes();
     let mut told = false;
     loop {
-        match owner(&snapshot.facts, datapath_id, claimant, context) {
-            DatapathOwner::Known(chassis) => return Ok((chassis, snapshot)),
+        let found = owner(&snapshot.facts, datapath_id, claimant, context);
+        let is_anothers = matches!(found, DatapathOwner::Another(_));
+        match found {
+            DatapathOwner::Known(chassis) => return Ok(chassis),
             DatapathOwner::Another(chassis) if !told => {
                 told = true;
                 let peer = claimant.address();
@@ -71,7 +70,9 @@ async fn identify(
             DatapathOwner::Another(_) | DatapathOwner::Unknown => {}
         }
         tokio::select! {
-            changed = snapshots.changed() => snapshot = changed?,
+            changed = snapshots.hypervisors_changed() => snapshot = changed?,
+            // That one's database may come back from where this switch is.
+            () = databases.next(), if is_anothers => {}
             received = line.next() => drop(received?),
         }
     }
@@ -151,6 +152,7 @@ async fn sit(
 mod tests {
     use super::*;
     use crate::metrics::Metrics;
+    use crate::snapshot::Snapshot;
     use crate::snapshot::Snapshots;
     use crate::tls::Names;
     use sextant_model::{Chassis, Encap, EncapKind};

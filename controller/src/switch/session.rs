@@ -26,7 +26,7 @@ use crate::clock;
 use crate::metrics::Counted;
 use crate::seat::Seat;
 use crate::series::{GaugeSeries, Series};
-use crate::snapshot::{Snapshot, Stopping};
+use crate::snapshot::{Listener, News, Snapshot, Stopping};
 use crate::stream::{Incoming, Misunderstood};
 use host::Shown;
 use rust_openflow::{ConnectionError, ErrorMessage, Message, PacketIn, Xid};
@@ -106,16 +106,14 @@ async fn run(
         () = pass.shown_out() => return Err(SessionError::ShownOut),
     };
     pass.identified();
-    let Arrived {
-        mut line,
-        snapshot,
-        seat,
-    } = arrived;
+    let Arrived { mut line, seat } = arrived;
     let _connected = Counted::new(&context.metrics.switches_connected);
     let alive = async {
         let preparing = &context.preparing;
+        let (snapshot, listener) = context.snapshots.listen(seat.key());
         let computed = preparing.compute(&mut line, seat.key(), &snapshot).await?;
-        let mut session = Session::new(line, &seat, context, snapshot, computed.flows);
+        let known = (snapshot, listener);
+        let mut session = Session::new(line, &seat, context, known, computed.flows);
         session.run(computed.early).await
     };
     tokio::select! {
@@ -130,11 +128,12 @@ struct Session {
     context: Context,
     flows: Flows,
     flows_wanted: GaugeSeries,
-    /// What [`Session::flows`] were computed of.
+    /// What [`Session::flows`] are right for.
     snapshot: Arc<Snapshot>,
+    listener: Listener,
+    /// Whether it was woken for news, which what the session has learned was not compared with.
+    uncompared: bool,
     host: Host,
-    /// What was last compared with what the session has learned.
-    compared: Arc<Snapshot>,
     shown: Shown,
     punts: Punts,
     gathering: Gathering,
@@ -156,7 +155,7 @@ impl Session {
         line: Line,
         seat: &Arc<Seat<ChassisId>>,
         context: Context,
-        snapshot: Arc<Snapshot>,
+        (snapshot, listener): (Arc<Snapshot>, Listener),
         flows: Flows,
     ) -> Self {
         let (chassis, metrics, now) = (seat.key().clone(), &context.metrics, clock::time());
@@ -167,7 +166,7 @@ impl Session {
             flows,
             flows_wanted: Series::new(&metrics.flows_wanted, seat),
             host: Host::new(chassis.clone(), context.handover.of(&chassis), now),
-            compared: snapshot.clone(),
+            uncompared: false,
             shown: Shown::new(&context, seat),
             punts: Punts::new(metrics.clone()),
             gathering: Gathering::new(context.pauses.clone()),
@@ -189,6 +188,7 @@ impl Session {
             chassis,
             context,
             snapshot,
+            listener,
         }
     }
 
@@ -212,7 +212,15 @@ impl Session {
                     let (xid, message) = received?;
                     self.take_batch(xid, &message).await?;
                 }
-                changed = snapshots.changed() => drop(changed?),
+                told = self.listener.woken() => {
+                    told?;
+                    self.uncompared = true;
+                }
+                // Somebody may want what is being given back.
+                changed = snapshots.changed(), if self.host.is_giving_back() => {
+                    drop(changed?);
+                    self.uncompared = true;
+                }
                 Ok(()) = flushes.changed() => {
                     self.host.flush(clock::time(), &mut rand::random::<u64>);
                 }
@@ -342,8 +350,9 @@ impl Session {
         }
         let latest = self.context.snapshots.latest();
         self.check_identity(&latest)?;
-        if self.is_idle() && !Arc::ptr_eq(&latest, &self.snapshot) {
-            let before = std::mem::replace(&mut self.snapshot, latest);
+        if self.is_idle()
+            && let Some(before) = self.take_news(latest)
+        {
             // Before flows pass new meters: only those that the switch has can be changed.
             self.follow_meters(&before);
             let difference = self.catch_up(&before);
@@ -355,6 +364,17 @@ impl Session {
             self.tell_shortcomings(&latest.facts).await?;
         }
         Ok(())
+    }
+
+    /// Goes on to the latest snapshot. Returns the one before it to compare with, if the flows may differ.
+    fn take_news(&mut self, latest: Arc<Snapshot>) -> Option<Arc<Snapshot>> {
+        // The latest was read before: what comes in between is heard by the next call.
+        let Some(News { before, after }) = self.listener.take() else {
+            self.snapshot = latest;
+            return None;
+        };
+        self.snapshot = after;
+        Some(before)
     }
 
     /// Brings the flows, computed of an earlier snapshot, in line with this one; gives what that changes.
@@ -434,12 +454,18 @@ impl Session {
     async fn reconcile(&mut self) -> Result<(), SessionError> {
         let inventory = self.inventory().await?;
         let latest = self.context.snapshots.latest();
-        let before = std::mem::replace(&mut self.snapshot, latest);
-        // What changes is found by comparing with what the switch has.
-        drop(self.catch_up(&before));
+        if let Some(before) = self.take_news(latest) {
+            // What changes is found by comparing with what the switch has.
+            drop(self.catch_up(&before));
+        }
+        self.with_contents(|session| session.reconcile_with(&inventory));
+        Ok(())
+    }
+
+    fn reconcile_with(&mut self, inventory: &Inventory) {
         let changed = inventory.changed(&self.flows);
         self.vigil.mends(changed.len(), 0);
-        let difference = self.difference_from(&inventory, &changed);
+        let difference = self.difference_from(inventory, &changed);
         let (present, add, delete) = (
             inventory.flows.len(),
             difference.additions(),
@@ -451,6 +477,16 @@ impl Session {
         self.line.post(corrections);
         self.line.post(groups::install());
         self.program(difference);
-        Ok(())
+    }
+
+    /// Does what needs the contents of flows, which are not kept: few things do.
+    fn with_contents<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
+        if !self.flows.has_contents() {
+            let Snapshot { intent, facts, .. } = &*self.snapshot;
+            self.flows.recompute(intent, facts, &self.chassis);
+        }
+        let done = act(self);
+        self.flows.drop_contents();
+        done
     }
 }

@@ -64,13 +64,15 @@ impl Shortcomings {
         self.due
     }
 
-    /// Takes in what is missing: shows it, and logs what was not missing before. Returns whether anything differs.
-    pub(super) fn update(&mut self, chassis: &ChassisId, flows: &Flows, found: Shortfall) -> bool {
+    /// Shows what is missing. Returns whether that is other than before.
+    pub(super) fn show(&mut self, found: &Shortfall) -> bool {
         self.due = false;
-        self.count(&found);
-        if found == *self.found {
-            return false;
-        }
+        self.count(found);
+        *found != *self.found
+    }
+
+    /// Takes in what is missing, and logs what was not missing before.
+    pub(super) fn update(&mut self, chassis: &ChassisId, flows: &Flows, found: Shortfall) {
         let before = std::mem::replace(&mut self.found, Arc::new(found));
         let found = self.found.clone();
         for (refusal, cookies) in news(&before, &found) {
@@ -79,7 +81,6 @@ impl Shortcomings {
         if found.is_none() {
             tracing::info!(%chassis, "switch takes all its flows");
         }
-        true
     }
 
     /// What is missing, if that is not what is known of the switch.

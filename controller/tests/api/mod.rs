@@ -14,7 +14,7 @@ use sextant_controller::api::{Api, Identity, loopback, service};
 use sextant_controller::http::Peer;
 use sextant_controller::metrics::Metrics;
 use sextant_controller::renumbering;
-use sextant_controller::snapshot::{Snapshot, Snapshots};
+use sextant_controller::snapshot::{Publisher, Snapshot, Snapshots};
 use sextant_controller::state::{Event, events};
 use sextant_controller::store::{Embedded, Store};
 use sextant_model::{Change, Facts, Intent, Key, ObjectKey, PortId, Settings};
@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tower::ServiceExt;
 
 /// Something that happens to what is observed.
@@ -323,12 +323,12 @@ impl User<'_> {
 /// Follows the store and what is observed, and publishes snapshots of both.
 async fn own(
     store: Arc<dyn Store>,
-    publisher: watch::Sender<Arc<Snapshot>>,
+    publisher: Publisher,
     mut observed: mpsc::UnboundedReceiver<Observation>,
 ) {
     let mut watch = store.watch().await.unwrap();
     drop(store);
-    let mut snapshot = Snapshot::clone(&publisher.borrow());
+    let mut snapshot = Snapshot::clone(&publisher.latest());
     loop {
         tokio::select! {
             committed = watch.next() => {
@@ -343,7 +343,7 @@ async fn own(
                 observation(&mut snapshot.facts, &snapshot.intent);
             }
         }
-        publisher.send_replace(Arc::new(snapshot.clone()));
+        publisher.publish(snapshot.clone());
     }
 }
 

@@ -43,11 +43,11 @@ impl Site {
         let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let store: Arc<dyn Store> = Arc::new(Embedded::open(&folder.join("store")).unwrap());
-        let (publish, snapshots) = Snapshots::new(Snapshot::default());
+        let (publisher, snapshots) = Snapshots::new(Snapshot::default());
         let (events, observed) = events();
         let (remember, remembered) = memory::facts();
         let metrics = Metrics::new().unwrap();
-        let mut owner = Owner::new(Settings::default(), publish, remember, metrics.clone());
+        let mut owner = Owner::new(Settings::default(), publisher, remember, metrics.clone());
         let mut watch = store.watch().await.unwrap();
         owner.load(watch.as_mut()).await.unwrap();
         tokio::spawn(owner.run(watch, observed));

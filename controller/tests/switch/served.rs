@@ -42,10 +42,10 @@ impl Served {
         std::fs::create_dir_all(&folder).unwrap();
         let store: Arc<dyn Store> = Arc::new(Embedded::open(&folder.join("store")).unwrap());
         let metrics = Metrics::new().unwrap();
-        let (publish, snapshots) = Snapshots::new(Snapshot::default());
+        let (publisher, snapshots) = Snapshots::new(Snapshot::default());
         let (events, observed) = state::events();
         let (remember, _) = memory::facts();
-        let mut owner = Owner::new(Settings::default(), publish, remember, metrics.clone());
+        let mut owner = Owner::new(Settings::default(), publisher, remember, metrics.clone());
         let mut watch = store.watch().await.unwrap();
         owner.load(watch.as_mut()).await.unwrap();
         tokio::spawn(owner.run(watch, observed));

@@ -3,13 +3,12 @@
 //! Snapshots share what did not change. So this costs as much as the change, and one walk from the root for each map
 //! that differs.
 
-use crate::view::View;
 use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
 use sextant_model::{
-    AddressHolder, Binding, Chassis, ChassisId, Delegation, Network, NetworkId, Outside, Port,
-    PortId, Router, RouterId, SecurityGroup, SecurityGroupId, SecurityGroupRule,
-    SecurityGroupRuleId, Subnet, SubnetId, SubnetPool, SubnetPoolId,
+    AddressHolder, Binding, Chassis, ChassisId, Delegation, Facts, Intent, Network, NetworkId,
+    Outside, Port, PortId, Router, RouterId, SecurityGroup, SecurityGroupId, SecurityGroupRule,
+    SecurityGroupRuleId, Shortfall, Subnet, SubnetId, SubnetPool, SubnetPoolId,
 };
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -58,27 +57,30 @@ pub(super) struct Changes<'a> {
     pub(super) delegations: Vec<Changed<'a, SubnetId, Arc<Delegation>>>,
     pub(super) holders: Vec<Changed<'a, (NetworkId, IpAddr), AddressHolder>>,
     pub(super) outside: Vec<Changed<'a, (ChassisId, NetworkId), Arc<Outside>>>,
+    pub(super) shortfalls: Vec<Changed<'a, ChassisId, Arc<Shortfall>>>,
 }
 
 impl<'a> Changes<'a> {
-    pub(super) fn between(old: &View<'a>, new: &View<'a>) -> Self {
+    pub(super) fn between(old: (&'a Intent, &'a Facts), new: (&'a Intent, &'a Facts)) -> Self {
+        let ((old_intent, old_facts), (new_intent, new_facts)) = (old, new);
         Self {
-            networks: changed(&old.intent.networks, &new.intent.networks),
-            subnets: changed(&old.intent.subnets, &new.intent.subnets),
-            pools: changed(&old.intent.subnet_pools, &new.intent.subnet_pools),
-            ports: changed(&old.intent.ports, &new.intent.ports),
-            routers: changed(&old.intent.routers, &new.intent.routers),
-            groups: changed(&old.intent.security_groups, &new.intent.security_groups),
+            networks: changed(&old_intent.networks, &new_intent.networks),
+            subnets: changed(&old_intent.subnets, &new_intent.subnets),
+            pools: changed(&old_intent.subnet_pools, &new_intent.subnet_pools),
+            ports: changed(&old_intent.ports, &new_intent.ports),
+            routers: changed(&old_intent.routers, &new_intent.routers),
+            groups: changed(&old_intent.security_groups, &new_intent.security_groups),
             rules: changed(
-                &old.intent.security_group_rules,
-                &new.intent.security_group_rules,
+                &old_intent.security_group_rules,
+                &new_intent.security_group_rules,
             ),
-            bindings: changed(old.facts.bindings(), new.facts.bindings()),
-            chassis: changed(old.facts.chassis(), new.facts.chassis()),
-            gateways: changed(old.facts.gateways(), new.facts.gateways()),
-            delegations: changed(old.facts.delegations(), new.facts.delegations()),
-            holders: changed(old.facts.holders(), new.facts.holders()),
-            outside: changed(old.facts.outside(), new.facts.outside()),
+            bindings: changed(old_facts.bindings(), new_facts.bindings()),
+            chassis: changed(old_facts.chassis(), new_facts.chassis()),
+            gateways: changed(old_facts.gateways(), new_facts.gateways()),
+            delegations: changed(old_facts.delegations(), new_facts.delegations()),
+            holders: changed(old_facts.holders(), new_facts.holders()),
+            outside: changed(old_facts.outside(), new_facts.outside()),
+            shortfalls: changed(old_facts.shortfalls(), new_facts.shortfalls()),
         }
     }
 }

@@ -20,7 +20,13 @@ impl Touched<'_> {
             .iter()
             .filter(|router| routes_differ(router));
         routers.extend(differ.map(|router| router.key));
-        routers.extend(changes.gateways.iter().map(|gateway| gateway.key));
+        for gateway in &changes.gateways {
+            routers.insert(gateway.key);
+            // Which hypervisor sends what comes from outside.
+            let placed = gateway.sides();
+            let peers = placed.map(|(chassis, _)| PipelineObject::Peer(chassis.clone()));
+            self.objects.extend(peers);
+        }
         let networks = changes.networks.iter().map(|network| network.key);
         let subnets = changes.subnets.iter().flat_map(|subnet| subnet.sides());
         for network in networks.chain(subnets.map(|subnet| subnet.network_id)) {

@@ -1,7 +1,8 @@
 //! Recognizes what comes through tunnels, and sends frames through them.
 //!
 //! A tunnel port is of one protocol and one IP version. The port's own endpoint is ours; the peer's endpoint and the
-//! key are fields of the packet. The source endpoint decides who may send. The key is the network's: the sending
+//! key are fields of the packet. The source endpoint decides who may send: hypervisors whose guests have something to
+//! say to guests here. The key is the network's: the sending
 //! hypervisor has checked the guest and set it. What is for a router's MAC is leaving the cloud by that router's
 //! gateway here.
 //!
@@ -19,12 +20,12 @@ use sextant_model::{ChassisId, IpVersion, Network};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-/// Frames from a known peer's endpoint are on the network of their key.
+/// Frames from the endpoint of a peer that may send here are on the network of their key.
 pub(crate) fn classify(view: &View<'_>, peer: &ChassisId) -> Vec<Flow> {
     let (Some(own), Some(peer)) = (view.own(), view.facts.chassis().get(peer)) else {
         return vec![];
     };
-    if own.id == peer.id {
+    if own.id == peer.id || !view.hears(&peer.id) {
         return vec![];
     }
     let families = families(view);

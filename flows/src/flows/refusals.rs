@@ -83,7 +83,8 @@ impl RefusedFlows {
 }
 
 impl Flows {
-    /// The switch has refused these flows: they are left out from now on.
+    /// The switch has refused these flows: they are left out from now on. Which capability it lacks is found out from the
+    /// contents of all.
     pub fn refuse(&mut self, refused: &BTreeMap<Cookie, ErrorCode>) {
         let suspected: BTreeMap<_, _> = refused
             .iter()
@@ -117,7 +118,8 @@ impl Flows {
             }
             if !suspected.contains_key(cookie) && !self.refused.has(*cookie) {
                 let flow = self.unpacked(*cookie, wanted);
-                proven.extend(needs(&flow).filter(|capability| all.contains(capability)));
+                let needed = flow.iter().flat_map(needs);
+                proven.extend(needed.filter(|capability| all.contains(capability)));
             }
         }
         proven

@@ -68,7 +68,7 @@ priorities! {
         PORT = 100;
     }
     tunnel [TunnelIpv6, TunnelIpv4] {
-        /// From a hypervisor's endpoint.
+        /// From the endpoint of a hypervisor that may send here.
         ENDPOINT = 100;
         /// From any other endpoint: its counters say how many there were.
         UNKNOWN = 10;

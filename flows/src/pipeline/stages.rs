@@ -47,9 +47,9 @@ macro_rules! stages {
 stages! {
     /// Did it come from a guest's port, a tunnel or a provider network? Sets the network and origin registers.
     Classify = 0, "classify", else Miss::Drop;
-    /// Did it come from the IPv6 endpoint of a hypervisor? Sets the network and origin registers.
+    /// Did it come from the IPv6 endpoint of a hypervisor that may send here? Sets the network and origin registers.
     TunnelIpv6 = 2, "tunnel IPv6", else Miss::Drop;
-    /// Did it come from the IPv4 endpoint of a hypervisor? A table of its own: with endpoints of both versions in one
+    /// Did it come from the IPv4 endpoint of a hypervisor that may send here? A table of its own: with endpoints of both versions in one
     /// table, a kernel's datapath would send up each packet.
     TunnelIpv4 = 4, "tunnel IPv4", else Miss::Drop;
     /// Is the source of a guest's packet an address that somebody may have? Fragments pass a meter of the port.

@@ -213,6 +213,12 @@ impl PrefixClients {
         self.changed
     }
 
+    /// Whether it gives back prefixes.
+    #[must_use]
+    pub fn is_giving_back(&self) -> bool {
+        !self.leaving.is_empty()
+    }
+
     /// The next frame to send.
     pub fn poll_frame(&mut self) -> Option<OutgoingFrame> {
         self.frames.pop_front()

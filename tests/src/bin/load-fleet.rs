@@ -36,6 +36,10 @@ struct Options {
     /// For how many seconds nothing happens while the idle controller is measured.
     #[arg(long, default_value_t = 10)]
     idle: u64,
+    /// To how many processors the controller is held while hypervisors are there, by a control group: `0.33`. Needs the
+    /// right to make one.
+    #[arg(long)]
+    cpu: Option<f64>,
     /// Seconds after which an event that has not come to rest counts as one that never does.
     #[arg(long, default_value_t = 300)]
     limit: u64,
@@ -90,6 +94,9 @@ fn measure(options: &Options, hypervisors: usize) -> Result<Column, LabError> {
         one_project: options.projects == Projects::One,
     };
     let mut crowd = Crowd::start(&dimensions, Duration::from_secs(options.limit))?;
+    if let Some(processors) = options.cpu {
+        crowd.hold_to(processors)?;
+    }
     let start = crowd.cold_start()?;
     let (flows, memory) = (crowd.flows(), crowd.controller()?.resident);
     let idle = Duration::from_secs(options.idle);
@@ -123,14 +130,25 @@ fn tell(column: &Column, first: Option<&Column>) {
     ];
     for (name, of) in episodes {
         let episode = of(column);
+        let scrapes = &episode.scrapes;
+        let scraped = |share| milliseconds(scrapes.answers.percentile(share));
         say(format_args!(
-            "  {name:<24} {:>8.2} s {:>8.2} CPU s {:>6} sessions lost {:>6} switches read {:>9} flow-mods{}",
+            "  {name:<24} {:>8.2} s {:>8.2} CPU s {:>6} sessions lost {:>6} switches read {:>7} computations {:>9} flow-mods{}",
             episode.took.as_secs_f64(),
             episode.processor.as_secs_f64(),
             episode.lost,
             episode.reads,
+            episode.computations,
             episode.flow_mods,
             ratio(first.map(|first| of(first).processor), episode.processor),
+        ));
+        say(format_args!(
+            "  {:<24} {:>8.1} ms p50 {:>8.1} ms p99 {:>9.1} KiB {:>8} lines logged",
+            "  its metrics, its log",
+            scraped(0.5),
+            scraped(0.99),
+            scrapes.longest_page as f64 / 1024.0,
+            episode.lines,
         ));
     }
     let lives = &column.lives;

@@ -2,6 +2,7 @@
 
 use super::clients::create_for;
 use super::latency::Latencies;
+use super::scraping::{Scrapes, Scraping};
 use super::simulator::{Count, Side, Simulator};
 use super::usage::Usage;
 use crate::api::Api;
@@ -52,7 +53,7 @@ pub struct Crowd {
 }
 
 /// What an event cost until all was as it should be.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Episode {
     /// Until the controller had no more to say than to answer probes, and all ports were `ACTIVE`.
     pub took: Duration,
@@ -64,6 +65,12 @@ pub struct Episode {
     pub reads: usize,
     /// How many changes of flows switches were sent.
     pub flow_mods: usize,
+    /// How often flows of a switch were computed, or what changes of them.
+    pub computations: usize,
+    /// How many lines the controller logged.
+    pub lines: usize,
+    /// How metrics were answered meanwhile.
+    pub scrapes: Scrapes,
 }
 
 /// What the lives of single ports cost.
@@ -144,13 +151,26 @@ impl Crowd {
         Ok(())
     }
 
+    /// Holds the controller to so many processors from here on.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] where this machine lets nobody do that.
+    pub fn hold_to(&mut self, processors: f64) -> Result<(), LabError> {
+        self.controller.hold_to(processors)
+    }
+
+    /// Everything that the controller has logged, over all starts.
+    #[must_use]
+    pub fn log_text(&self) -> String {
+        self.controller.log_text()
+    }
+
     /// All hypervisors connect for the first time.
     ///
     /// # Errors
     /// [`LabError::Unexpected`] when they do not come to rest.
     pub fn cold_start(&mut self) -> Result<Episode, LabError> {
-        let before = self.controller.usage()?.processor();
-        self.episode(before, |crowd| {
+        self.episode(false, |crowd| {
             crowd.simulator.connect(crowd.controller.addresses());
             Ok(())
         })
@@ -161,8 +181,7 @@ impl Crowd {
     /// # Errors
     /// As [`Crowd::cold_start`].
     pub fn cut(&mut self, side: Side) -> Result<Episode, LabError> {
-        let before = self.controller.usage()?.processor();
-        self.episode(before, |crowd| {
+        self.episode(false, |crowd| {
             crowd.simulator.cut(side);
             Ok(())
         })
@@ -181,7 +200,7 @@ impl Crowd {
             thread::sleep(LOOK);
         }
         self.controller.kill();
-        self.episode(Duration::ZERO, |crowd| {
+        self.episode(true, |crowd| {
             crowd.controller.start_again()?;
             crowd.api = crowd.controller.api()?;
             crowd.simulator.connect(crowd.controller.addresses());
@@ -189,10 +208,10 @@ impl Crowd {
         })
     }
 
-    /// What comes of an act, by a controller that had used so much processor time before it.
+    /// What comes of an act, which may begin with another process.
     fn episode(
         &mut self,
-        before: Duration,
+        is_anew: bool,
         act: impl FnOnce(&mut Self) -> Result<(), LabError>,
     ) -> Result<Episode, LabError> {
         const COUNTED: [Count; 4] = [
@@ -202,17 +221,28 @@ impl Crowd {
             Count::FlowMods,
         ];
         let earlier = COUNTED.map(|count| self.simulator.count(count));
+        let (processor, computations) = match is_anew {
+            true => (Duration::ZERO, 0),
+            false => (self.controller.usage()?.processor(), self.computations()?),
+        };
+        let lines = self.lines();
         let begun = Instant::now();
         act(self)?;
+        let scraping = Scraping::begin(&self.api, self.metrics_page())?;
         let took = self.settle(begun)?;
+        let scrapes = scraping.end()?;
         let [databases, switches, reads, flow_mods] =
             std::array::from_fn(|at| self.simulator.count(COUNTED[at]) - earlier[at]);
+        let used = self.controller.usage()?.processor();
         Ok(Episode {
             took,
-            processor: self.controller.usage()?.processor().saturating_sub(before),
+            processor: used.saturating_sub(processor),
             lost: databases + switches,
             reads,
             flow_mods,
+            computations: self.computations()?.saturating_sub(computations),
+            lines: self.lines() - lines,
+            scrapes,
         })
     }
 
@@ -254,12 +284,26 @@ impl Crowd {
     }
 
     fn active(&self) -> Result<usize, LabError> {
-        let page = format!("http://{}/metrics", self.controller.addresses().metrics);
-        let text = self.api.text(&page)?;
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix("sextant_ports_active "));
-        Ok(line.and_then(|count| count.parse().ok()).unwrap_or(0))
+        self.metric("sextant_ports_active ")
+    }
+
+    fn lines(&self) -> usize {
+        self.log_text().lines().count()
+    }
+
+    fn computations(&self) -> Result<usize, LabError> {
+        self.metric("sextant_compute_duration_seconds_count ")
+    }
+
+    /// The value after this beginning of a line of the metrics; 0 without one.
+    fn metric(&self, line: &str) -> Result<usize, LabError> {
+        let text = self.api.text(&self.metrics_page())?;
+        let value = text.lines().find_map(|found| found.strip_prefix(line));
+        Ok(value.and_then(|count| count.parse().ok()).unwrap_or(0))
+    }
+
+    fn metrics_page(&self) -> String {
+        format!("http://{}/metrics", self.controller.addresses().metrics)
     }
 
     /// Ports are made on one network after the other, plugged in on one hypervisor after the other, pulled out again and

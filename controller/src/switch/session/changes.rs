@@ -37,7 +37,15 @@ impl Session {
             return false;
         }
         let found = self.flows.shortfall(&self.view());
-        self.shortcomings.update(&self.chassis, &self.flows, found)
+        if !self.shortcomings.show(&found) {
+            return false;
+        }
+        self.with_contents(|session| {
+            session
+                .shortcomings
+                .update(&session.chassis, &session.flows, found);
+        });
+        true
     }
 
     /// Tells what the switch does not take, if that is not what is known of it.
@@ -147,7 +155,9 @@ impl Session {
             return;
         };
         let at_fault = change.at_fault(error);
-        self.flows.refuse(&at_fault);
+        if !at_fault.is_empty() {
+            self.with_contents(|session| session.flows.refuse(&at_fault));
+        }
         self.shortcomings.may_differ(&self.flows);
         self.count_flows(FlowOperation::Add, FlowOutcome::LeftOut, at_fault.len());
         self.bundles = self.bundles.wrapping_add(1);

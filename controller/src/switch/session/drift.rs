@@ -59,7 +59,8 @@ impl Session {
         let tampered = self.vigil.reads(now);
         let inventory = self.inventory().await?;
         let changed = &tampered | &inventory.changed(&self.flows);
-        let difference = self.difference_from(&inventory, &changed);
+        let difference =
+            self.with_contents(|session| session.difference_from(&inventory, &changed));
         let wanted = Meters::of(&self.snapshot, &self.chassis);
         let corrections = wanted.correct(inventory.meters.values());
         let meters = difference.added_meters().len() + difference.deleted_meters().len();

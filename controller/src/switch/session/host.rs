@@ -59,10 +59,9 @@ impl Session {
         let Snapshot { intent, facts, .. } = &*latest;
         self.host.handle_announced(intent, facts, now);
         let has_changed = self.host.has_changed();
-        if has_changed || !Arc::ptr_eq(&latest, &self.compared) {
+        if has_changed || std::mem::take(&mut self.uncompared) {
             self.host.handle_snapshot(intent, facts, now);
             self.tell_shortcomings(facts).await?;
-            self.compared = latest;
         }
         if has_changed {
             self.shown.update(&self.host);

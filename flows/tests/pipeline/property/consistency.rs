@@ -3,13 +3,13 @@
 use super::crowd::{self, CrowdStep};
 use super::declarations::assert_declared;
 use super::names::hypervisor;
-use super::steps::{self, Step};
+use super::steps::{self, HYPERVISORS, Step};
 use crate::support::Cloud;
 use crate::support::show::flows_of;
 use bytes::BytesMut;
 use proptest::prelude::*;
 use rust_openflow::{Command, FlowMod, Instruction, Match, Message, TableId, Xid};
-use sextant_flows::{Difference, Flows, InstalledFlow, Interface, reconcile};
+use sextant_flows::{Concerned, Difference, Flows, InstalledFlow, Interface, reconcile};
 use sextant_model::ChassisId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,6 +68,8 @@ fn installed(flows: &Flows) -> BTreeSet<InstalledFlow> {
 struct Followed {
     chassis: ChassisId,
     flows: Flows,
+    /// The same, without contents.
+    bare: Flows,
     switch: Switch,
 }
 
@@ -77,9 +79,12 @@ impl Followed {
         let flows = flows_of(cloud, chassis.as_str());
         let mut switch = Switch::default();
         switch.take(&reconcile(&flows, &BTreeSet::new(), &BTreeSet::new()));
+        let mut bare = flows.clone();
+        bare.drop_contents();
         Self {
             chassis,
             flows,
+            bare,
             switch,
         }
     }
@@ -91,6 +96,8 @@ impl Followed {
         let interfaces: Vec<Interface> = self.flows.interfaces().cloned().collect();
         let (old, new) = ((&old.intent, &old.facts), (&new.intent, &new.facts));
         let difference = self.flows.update(&self.chassis, old, new);
+        let by_the_bare = self.bare.update(&self.chassis, old, new);
+        assert_eq!(by_the_bare, difference, "contents change nothing");
         let wanted = Flows::compute(new.0, new.1, &self.chassis);
         assert_eq!(self.flows, wanted, "step by step, and at once");
         assert!(difference.touches_links() || links == wanted.links());
@@ -201,6 +208,28 @@ proptest! {
             followed.iter_mut().for_each(|followed| followed.follow(&old, &cloud));
         }
         followed.iter().for_each(|followed| assert_well_formed(&followed.flows));
+    }
+
+    #[test]
+    fn who_is_not_concerned_has_the_same_flows_to_be_confirmed(batches in batches()) {
+        let mut cloud = steps::start();
+        for batch in batches {
+            let old = cloud.clone();
+            batch.iter().for_each(|step| step.apply(&mut cloud));
+            let known = [&old, &cloud].map(|cloud| (&cloud.intent, &cloud.facts));
+            let concerned = Concerned::by_change(known[0], known[1]);
+            for number in 0..HYPERVISORS {
+                let chassis = ChassisId::new(&hypervisor(number));
+                if concerned.includes(&chassis) {
+                    continue;
+                }
+                let [before, after] =
+                    known.map(|(intent, facts)| Flows::compute(intent, facts, &chassis));
+                prop_assert_eq!(before, after);
+                let [before, after] = known.map(|(_, facts)| facts.unconfirmed_on(&chassis));
+                prop_assert!(before.eq(after));
+            }
+        }
     }
 
     #[test]
