@@ -127,6 +127,37 @@ fn one_port_elsewhere_on_a_network_that_is_here(bencher: Bencher<'_, '_>, guests
     });
 }
 
+/// A network with a guest on each of so many hypervisors.
+fn network_over_all(hypervisors: usize) -> Cloud {
+    let mut cloud = Cloud::new();
+    add_network(&mut cloud, 0);
+    for number in 0..hypervisors {
+        let host = u128::try_from(number).unwrap_or_default();
+        let endpoint = Ipv6Addr::from_bits(0x2001_0db8_0077_u128 << 80 | host);
+        cloud.hypervisor(&format!("h{number}"), endpoint.into(), EncapKind::Vxlan);
+        cloud.port(&format!("g{number}"), "n0");
+        cloud.plug_as(&format!("g{number}"), &format!("h{number}"), Some(11));
+    }
+    cloud
+}
+
+#[divan::bench(args = [10, 30, 100, 1_000])]
+fn one_hypervisor_joins_a_network(bencher: Bencher<'_, '_>, hypervisors: usize) {
+    let mut cloud = network_over_all(hypervisors);
+    let last = format!("g{}", hypervisors - 1);
+    let host = format!("h{}", hypervisors - 1);
+    cloud.unplug(&last);
+    there_and_back(bencher, cloud, |cloud| {
+        cloud.plug_as(&last, &host, Some(11))
+    });
+}
+
+#[divan::bench(args = [10, 30, 100, 1_000])]
+fn all_flows_where_a_network_is_everywhere(bencher: Bencher<'_, '_>, hypervisors: usize) {
+    let cloud = network_over_all(hypervisors);
+    bencher.bench_local(|| Flows::compute(&cloud.intent, &cloud.facts, &h0()));
+}
+
 #[divan::bench(args = SIZES)]
 fn one_port_that_is_plugged_in_nowhere(bencher: Bencher<'_, '_>, guests: usize) {
     there_and_back(bencher, cloud(guests), |cloud| cloud.port("new", "n0"));
