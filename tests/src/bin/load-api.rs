@@ -196,7 +196,7 @@ fn spent_each(cycles: &Cycles) -> f64 {
 }
 
 fn by_filters(inventory: &Inventory, ports: usize) -> Result<(), LabError> {
-    const TIMES: u32 = 20;
+    const TIMES: u32 = 50;
     const PAGE: usize = 50;
     for (name, query, found) in inventory.filters() {
         let listed = inventory.list(&query, TIMES, found)?;

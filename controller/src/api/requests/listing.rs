@@ -23,9 +23,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::task::yield_now;
 
-/// This many resources are looked at in no time.
+/// This many resources are written in no time.
 const FEW: usize = 256;
-/// The most resources of a turn, which takes about 2 ms.
+/// As many as are written in a turn, which takes about 2 ms.
 const TURN: usize = 1024;
 /// The octets from which a list is sent in portions.
 const LONG: usize = 128 << 10;
@@ -84,7 +84,7 @@ impl<R: Resource> Listing<R> {
         }
     }
 
-    /// Looks at so many resources, or a few more.
+    /// Works about as long as it takes to write so many resources.
     fn turn(&mut self, most: usize) {
         let mut cost = 0;
         while cost < most {

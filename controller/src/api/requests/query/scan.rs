@@ -22,14 +22,6 @@ pub(crate) struct Scan<R: Resource> {
     ended: bool,
 }
 
-/// What a portion of the walk has found.
-pub(super) struct Portion<R> {
-    /// The resources that are in the list.
-    pub(super) found: Vec<Arc<R>>,
-    /// How many candidates were looked at.
-    pub(super) looked_at: usize,
-}
-
 impl<R: Resource> Scan<R> {
     pub(super) fn new(span: Span<R::Id>, descending: bool, most: usize) -> Self {
         Self {
@@ -46,38 +38,34 @@ impl<R: Resource> Scan<R> {
         self.ended
     }
 
-    /// Looks at no more than so many candidates.
+    /// Looks at no more than so many candidates, and hands over those that are in the list. Returns how many it looked at.
     pub(super) fn next(
         &mut self,
         filters: &Filters<'_, R>,
         view: ResourceView<'_>,
         most: usize,
-    ) -> Portion<R> {
-        let mut portion = Portion {
-            found: Vec::new(),
-            looked_at: 0,
-        };
+        mut found: impl FnMut(&Arc<R>),
+    ) -> usize {
         self.choose(filters, view, most);
         let Some(candidates) = &self.candidates else {
-            portion.looked_at = most;
-            return portion;
+            return most;
         };
-        let mut last = None;
+        let (mut looked_at, mut last) = (0, None);
         let candidates = candidates.within(filters, view, self.span, self.descending);
         for resource in candidates.take(most) {
-            portion.looked_at += 1;
+            looked_at += 1;
             last = Some(resource.id());
             if filters.hold(resource, view) {
-                portion.found.push(resource.clone());
+                found(resource);
+                self.left -= 1;
             }
-            if portion.found.len() == self.left {
+            if self.left == 0 {
                 break;
             }
         }
-        self.left -= portion.found.len();
-        self.ended = self.left == 0 || portion.looked_at < most;
+        self.ended = self.left == 0 || looked_at < most;
         self.skip(last);
-        portion
+        looked_at
     }
 
     /// Chooses the candidates. It may take several turns, with twice the patience each.

@@ -6,6 +6,7 @@ use crate::api::contract::resource::{AttributeOf, Resource};
 use crate::api::contract::view::ResourceView;
 use serde_json::Value;
 use std::cmp::Ordering;
+use std::mem::take;
 use std::sync::Arc;
 
 /// So many more than the page are kept before the rest is dropped.
@@ -18,12 +19,20 @@ pub(crate) struct Selection<R: Resource> {
     most: usize,
     pruned: bool,
     marker: Option<Ranked<R>>,
+    /// The keys of the resource that is offered.
+    keys: Vec<Value>,
 }
 
 /// A resource with what it is sorted by.
 struct Ranked<R> {
     keys: Vec<Value>,
     resource: Arc<R>,
+}
+
+impl<R: Resource> Ranked<R> {
+    fn rank(&self) -> (&[Value], R::Id) {
+        (&self.keys, self.resource.id())
+    }
 }
 
 impl<R: Resource> Selection<R> {
@@ -34,34 +43,46 @@ impl<R: Resource> Selection<R> {
         marker: Option<&Arc<R>>,
         most: usize,
     ) -> Self {
+        let marker = marker.map(|marker| Ranked {
+            keys: query.sort_keys(marker, view).collect(),
+            resource: marker.clone(),
+        });
         Self {
             items: Vec::new(),
             most,
             pruned: false,
-            marker: marker.map(|marker| query.ranked(marker, view)),
+            marker,
+            keys: Vec::new(),
         }
     }
 
     pub(super) fn offer(&mut self, query: &Query<R>, view: ResourceView<'_>, resource: &Arc<R>) {
-        let ranked = query.ranked(resource, view);
-        let is_before = |marker| query.compare(&ranked, marker) != Ordering::Greater;
-        if self.marker.as_ref().is_some_and(is_before) {
+        self.keys.clear();
+        self.keys.extend(query.sort_keys(resource, view));
+        if self.is_beyond(query, resource.id()) {
             return;
         }
-        let last = self.items.get(self.most - 1).filter(|_| self.pruned);
-        if last.is_some_and(|last| query.compare(&ranked, last) != Ordering::Less) {
-            return;
-        }
-        self.items.push(ranked);
+        let keys = take(&mut self.keys);
+        let resource = resource.clone();
+        self.items.push(Ranked { keys, resource });
         if self.items.len() > self.most.saturating_add(self.most.max(SPARE)) {
             self.prune(query);
         }
     }
 
+    /// Whether the offered resource is not after the marker, or after all of the page.
+    fn is_beyond(&self, query: &Query<R>, id: R::Id) -> bool {
+        let offered = (&self.keys[..], id);
+        let before = self.marker.as_ref();
+        let last = self.items.get(self.most - 1).filter(|_| self.pruned);
+        before.is_some_and(|marker| query.compare(offered, marker.rank()).is_le())
+            || last.is_some_and(|last| query.compare(offered, last.rank()).is_ge())
+    }
+
     fn prune(&mut self, query: &Query<R>) {
         let last = self.most - 1;
         self.items
-            .select_nth_unstable_by(last, |a, b| query.compare(a, b));
+            .select_nth_unstable_by(last, |a, b| query.compare(a.rank(), b.rank()));
         self.items.truncate(self.most);
         self.pruned = true;
     }
@@ -71,7 +92,8 @@ impl<R: Resource> Selection<R> {
         if self.items.len() > self.most {
             self.prune(query);
         }
-        self.items.sort_unstable_by(|a, b| query.compare(a, b));
+        self.items
+            .sort_unstable_by(|a, b| query.compare(a.rank(), b.rank()));
         let items = self.items.into_iter();
         let mut page: Vec<Arc<R>> = items.map(|ranked| ranked.resource).collect();
         if query.reverse {
@@ -82,28 +104,23 @@ impl<R: Resource> Selection<R> {
 }
 
 impl<R: Resource> Query<R> {
-    fn ranked(&self, resource: &Arc<R>, view: ResourceView<'_>) -> Ranked<R> {
+    fn sort_keys(&self, resource: &Arc<R>, view: ResourceView<'_>) -> impl Iterator<Item = Value> {
         let view = view.with_numbers();
         let hidden = view.caller.hidden(view.intent, &**resource);
         let keys = self.order.iter();
-        Ranked {
-            keys: keys
-                .map(|(attribute, _)| key(attribute, &**resource, view, &hidden))
-                .collect(),
-            resource: resource.clone(),
-        }
+        keys.map(move |(attribute, _)| key(attribute, &**resource, view, &hidden))
     }
 
     /// The order of the page: that of the list, or its reverse if the page is before the marker. The order of ids decides
     /// where all keys are equal.
-    fn compare(&self, a: &Ranked<R>, b: &Ranked<R>) -> Ordering {
-        let pairs = a.keys.iter().zip(&b.keys).zip(&self.order);
+    fn compare(&self, a: (&[Value], R::Id), b: (&[Value], R::Id)) -> Ordering {
+        let pairs = a.0.iter().zip(b.0).zip(&self.order);
         let mut orderings = pairs.map(|((a, b), (_, direction))| match direction {
             SortDirection::Ascending => compare(a, b),
             SortDirection::Descending => compare(a, b).reverse(),
         });
         let ordering = orderings.find(|ordering| ordering.is_ne());
-        let ordering = ordering.unwrap_or_else(|| a.resource.id().cmp(&b.resource.id()));
+        let ordering = ordering.unwrap_or_else(|| a.1.cmp(&b.1));
         match self.reverse {
             true => ordering.reverse(),
             false => ordering,

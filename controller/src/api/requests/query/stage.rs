@@ -9,6 +9,9 @@ use crate::api::contract::view::ResourceView;
 use std::sync::Arc;
 use std::vec::IntoIter;
 
+/// So many resources are compared in the time in which one is written.
+const COMPARED: usize = 8;
+
 /// How far a list has come.
 pub(crate) enum ListStage<R: Resource> {
     /// Candidates come in the order of the list.
@@ -27,12 +30,12 @@ pub(crate) struct ListProgress<R: Resource> {
     pub(crate) next: Option<ListStage<R>>,
     /// The next resources of the list.
     pub(crate) found: Vec<Arc<R>>,
-    /// How many resources were looked at.
+    /// How many resources could have been written in the time.
     pub(crate) cost: usize,
 }
 
 impl<R: Resource> ListStage<R> {
-    /// Looks at no more than so many resources.
+    /// Works no longer than it takes to write so many resources.
     pub(crate) fn advance(
         self,
         query: &Query<R>,
@@ -54,11 +57,15 @@ fn in_order<R: Resource>(
     view: ResourceView<'_>,
     most: usize,
 ) -> ListProgress<R> {
-    let portion = scan.next(&Filters::of(&query.conditions), view, most);
+    let filters = Filters::of(&query.conditions);
+    let mut found = Vec::new();
+    let cost = scan.next(&filters, view, most, |resource| {
+        found.push(resource.clone());
+    });
     ListProgress {
         next: (!scan.has_ended()).then_some(ListStage::Ordered(scan)),
-        found: portion.found,
-        cost: portion.looked_at,
+        found,
+        cost,
     }
 }
 
@@ -69,15 +76,18 @@ fn backwards<R: Resource>(
     view: ResourceView<'_>,
     most: usize,
 ) -> ListProgress<R> {
-    let portion = scan.next(&Filters::of(&query.conditions), view, most);
-    items.extend(portion.found);
+    let filters = Filters::of(&query.conditions);
+    let most = most.saturating_mul(COMPARED);
+    let looked_at = scan.next(&filters, view, most, |resource| {
+        items.push(resource.clone());
+    });
     let next = if scan.has_ended() {
         items.reverse();
         ListStage::Chosen(items.into_iter())
     } else {
         ListStage::Backwards(scan, items)
     };
-    ListProgress::to(next, portion.looked_at)
+    ListProgress::to(next, looked_at.div_ceil(COMPARED))
 }
 
 fn sorting<R: Resource>(
@@ -87,15 +97,16 @@ fn sorting<R: Resource>(
     view: ResourceView<'_>,
     most: usize,
 ) -> ListProgress<R> {
-    let portion = scan.next(&Filters::of(&query.conditions), view, most);
-    for resource in &portion.found {
+    let filters = Filters::of(&query.conditions);
+    let most = most.saturating_mul(COMPARED);
+    let looked_at = scan.next(&filters, view, most, |resource| {
         selection.offer(query, view, resource);
-    }
+    });
     let next = match scan.has_ended() {
         true => ListStage::Chosen(selection.finish(query).into_iter()),
         false => ListStage::Sorting(scan, selection),
     };
-    ListProgress::to(next, portion.looked_at)
+    ListProgress::to(next, looked_at.div_ceil(COMPARED))
 }
 
 fn chosen<R: Resource>(mut items: IntoIter<Arc<R>>, most: usize) -> ListProgress<R> {
