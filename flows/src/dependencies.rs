@@ -322,7 +322,8 @@ impl<'a> Touched<'a> {
         old != new
     }
 
-    /// Another hypervisor's endpoint changes what comes from there and what goes there.
+    /// Another hypervisor's endpoint changes what comes from there and what goes there. Most hypervisors have nothing to do
+    /// with this one.
     fn peers(&mut self, changes: &Changes<'_>) {
         for peer in &changes.chassis {
             let [old, new] = [peer.old, peer.new].map(|side| side.map(|chassis| chassis.encap));
@@ -333,15 +334,16 @@ impl<'a> Touched<'a> {
     }
 
     fn peer(&mut self, peer: &ChassisId) {
-        self.objects.insert(PipelineObject::Peer(peer.clone()));
         for view in self.views() {
-            let routers = view.facts.gateways_on(peer);
-            self.objects
-                .extend(routers.map(|(_, router)| PipelineObject::Router(router)));
+            for (_, router) in view.facts.gateways_on(peer) {
+                self.objects.insert(PipelineObject::Router(router));
+                self.objects.insert(PipelineObject::Peer(peer.clone()));
+            }
             for network in view.facts.networks_on(peer) {
                 if !self.is_near(network) {
                     continue;
                 }
+                self.objects.insert(PipelineObject::Peer(peer.clone()));
                 self.member_elsewhere(network, peer);
                 let ports = view.facts.local_ports(network, peer);
                 ports.for_each(|port| self.port(port));

@@ -6,7 +6,7 @@
 use super::line::Line;
 use super::session::SessionError;
 use crate::metrics::Metrics;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Listener, Snapshot, Snapshots};
 use rust_openflow::{Message, PacketIn};
 use sextant_flows::Flows;
 use sextant_model::ChassisId;
@@ -28,9 +28,18 @@ pub struct Preparing {
 
 /// What a session begins with.
 pub(super) struct Prepared {
-    pub(super) flows: Flows,
+    pub(super) computed: Computed,
     /// What the switch sent up meanwhile, by flows that it has from an earlier session.
     pub(super) early: Vec<PacketIn>,
+}
+
+/// What a switch should have.
+pub(super) struct Computed {
+    pub(super) flows: Flows,
+    /// By this snapshot.
+    pub(super) snapshot: Arc<Snapshot>,
+    /// What concerns the hypervisor from then on.
+    pub(super) listener: Listener,
 }
 
 impl Preparing {
@@ -49,14 +58,14 @@ impl Preparing {
         &self,
         line: &mut Line,
         chassis: &ChassisId,
-        snapshot: &Arc<Snapshot>,
+        snapshots: &Snapshots,
     ) -> Result<Prepared, SessionError> {
         let mut early = vec![];
-        let flows = self.flows(chassis.clone(), snapshot.clone());
-        tokio::pin!(flows);
+        let computed = self.flows(chassis.clone(), snapshots);
+        tokio::pin!(computed);
         loop {
             tokio::select! {
-                flows = &mut flows => return Ok(Prepared { flows: flows?, early }),
+                computed = &mut computed => return Ok(Prepared { computed: computed?, early }),
                 received = line.next() => {
                     if let (_, Message::PacketIn(packet)) = received?
                         && early.len() < MOST_EARLY
@@ -71,10 +80,12 @@ impl Preparing {
     async fn flows(
         &self,
         chassis: ChassisId,
-        snapshot: Arc<Snapshot>,
-    ) -> Result<Flows, SessionError> {
+        snapshots: &Snapshots,
+    ) -> Result<Computed, SessionError> {
         let turn = self.turns.clone().acquire_owned().await;
         let metrics = self.metrics.clone();
+        // What has changed while others had their turn is computed at once, and not caught up with.
+        let (snapshot, listener) = snapshots.listen(&chassis);
         let computed = spawn_blocking(move || {
             // The thread goes on when the session ends before it, so the turn is the thread's.
             let _turn = turn;
@@ -82,7 +93,11 @@ impl Preparing {
             let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
             let took = started.elapsed();
             metrics.compute_seconds.observe(took.as_secs_f64());
-            flows
+            Computed {
+                flows,
+                snapshot,
+                listener,
+            }
         });
         computed.await.map_err(|_| SessionError::Unprepared)
     }

@@ -15,6 +15,7 @@ use super::groups;
 use super::inventory::{Inventory, requests};
 use super::line::Line;
 use super::meters::Meters;
+use super::preparing::Computed;
 use super::programming::Change;
 use super::punts::Punts;
 use super::shortcomings::Shortcomings;
@@ -110,11 +111,10 @@ async fn run(
     let _connected = Counted::new(&context.metrics.switches_connected);
     let alive = async {
         let preparing = &context.preparing;
-        let (snapshot, listener) = context.snapshots.listen(seat.key());
-        let computed = preparing.compute(&mut line, seat.key(), &snapshot).await?;
-        let known = (snapshot, listener);
-        let mut session = Session::new(line, &seat, context, known, computed.flows);
-        session.run(computed.early).await
+        let snapshots = &context.snapshots;
+        let prepared = preparing.compute(&mut line, seat.key(), snapshots).await?;
+        let mut session = Session::new(line, &seat, context, prepared.computed);
+        session.run(prepared.early).await
     };
     tokio::select! {
         ended = alive => ended,
@@ -155,8 +155,11 @@ impl Session {
         line: Line,
         seat: &Arc<Seat<ChassisId>>,
         context: Context,
-        (snapshot, listener): (Arc<Snapshot>, Listener),
-        flows: Flows,
+        Computed {
+            flows,
+            snapshot,
+            listener,
+        }: Computed,
     ) -> Self {
         let (chassis, metrics, now) = (seat.key().clone(), &context.metrics, clock::time());
         let (refused, unpublished) = (&metrics.flows_refused, &metrics.unpublished_addresses);

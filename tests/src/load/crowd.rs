@@ -252,13 +252,9 @@ impl Crowd {
 
     /// Waits until all is as it should be; gives how long that took.
     fn settle(&self, begun: Instant) -> Result<Duration, LabError> {
-        self.settle_after(begun, QUIET)
-    }
-
-    fn settle_after(&self, begun: Instant, quiet: Duration) -> Result<Duration, LabError> {
         loop {
             thread::sleep(LOOK);
-            let Some(missing) = self.missing(begun, quiet)? else {
+            let Some(missing) = self.missing(begun)? else {
                 return Ok(self.simulator.last_activity().max(begun) - begun);
             };
             if begun.elapsed() > self.limit {
@@ -267,8 +263,22 @@ impl Crowd {
         }
     }
 
+    /// Waits until the controller has done what a single change asks for. Nothing is asked for meanwhile, since answers cost.
+    fn pause(&self, begun: Instant) -> Result<(), LabError> {
+        while self.simulator.last_activity().max(begun).elapsed() < PAUSE {
+            if begun.elapsed() > ONE {
+                return Err(LabError::unexpected(
+                    "the fleet",
+                    "it does not come to rest",
+                ));
+            }
+            thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
     /// What is not yet as it should be.
-    fn missing(&self, begun: Instant, quiet: Duration) -> Result<Option<String>, LabError> {
+    fn missing(&self, begun: Instant) -> Result<Option<String>, LabError> {
         let all = self.simulator.hypervisors();
         for count in [
             Count::Connected(Side::Database),
@@ -280,7 +290,7 @@ impl Crowd {
                 return Ok(Some(format!("{count:?}: {have} of {all}")));
             }
         }
-        if self.simulator.last_activity().max(begun).elapsed() < quiet {
+        if self.simulator.last_activity().max(begun).elapsed() < QUIET {
             let [reads, flow_mods] =
                 [Count::Reads, Count::FlowMods].map(|count| self.simulator.count(count));
             return Ok(Some(format!(
@@ -337,7 +347,7 @@ impl Crowd {
             lives.activation.add(begun.elapsed(), 1);
             self.simulator.unplug(hypervisor, id.to_owned());
             self.api.delete_object("ports", id)?;
-            self.settle_after(Instant::now(), PAUSE)?;
+            self.pause(Instant::now())?;
         }
         let used = self.controller.usage()?.processor_since(&before);
         lives.processor = used.saturating_sub(idle.mul_f64(start.elapsed().as_secs_f64()));
