@@ -36,9 +36,15 @@ use liveness::{Liveness, Verdict};
 
 /// Room for reading, in octets; made anew when less than an eighth is left.
 const READ_CHUNK: usize = 64 * 1024;
+/// Room for reading while little comes: most switches are silent most of the time, and there may be thousands.
+const QUIET_CHUNK: usize = 4 * 1024;
+/// A read or a message of fewer octets is little.
+const LITTLE: usize = 1024;
 /// Room for output that is kept while nothing is to be sent, in octets: a switch is given all its flows once, and answers
 /// mostly.
 const KEPT_OUTPUT: usize = 2 * READ_CHUNK;
+/// The same after little was sent.
+const KEPT_QUIET_OUTPUT: usize = 4 * QUIET_CHUNK;
 /// Octets of input after which [`Session::wants_input`] says no.
 const READ_AHEAD: usize = 1024 * 1024;
 /// Octets of messages kept for later: those that come before the switch's features, or before an answer.
@@ -158,6 +164,10 @@ pub struct Session {
     phase: Phase,
     liveness: Liveness,
     incoming: BytesMut,
+    /// How much room for reading is made.
+    chunk: usize,
+    /// How much room there was for what is being read.
+    room: usize,
     outgoing: BytesMut,
     /// The peer has ended its side.
     ended: bool,
@@ -182,8 +192,10 @@ impl Session {
                 limit: now + options.handshake,
             },
             liveness: Liveness::new(options.idle, options.dead, now),
-            incoming: BytesMut::with_capacity(READ_CHUNK),
-            outgoing: BytesMut::with_capacity(READ_CHUNK),
+            incoming: BytesMut::new(),
+            chunk: QUIET_CHUNK,
+            room: 0,
+            outgoing: BytesMut::new(),
             ended: false,
             kept: VecDeque::new(),
             kept_bytes: 0,
@@ -207,14 +219,28 @@ impl Session {
     ///
     /// Messages share the memory of this buffer, which lives as long as a packet cut from it.
     pub fn receive_buffer(&mut self) -> &mut BytesMut {
-        if self.incoming.capacity() - self.incoming.len() < READ_CHUNK / 8 {
-            self.incoming.reserve(READ_CHUNK);
+        let is_quiet = self.chunk == QUIET_CHUNK && self.incoming.is_empty();
+        if is_quiet && self.spare() > QUIET_CHUNK {
+            self.incoming = BytesMut::with_capacity(QUIET_CHUNK);
+        } else if self.spare() < self.chunk / 8 {
+            self.incoming.reserve(self.chunk);
         }
+        self.room = self.spare();
         &mut self.incoming
+    }
+
+    fn spare(&self) -> usize {
+        self.incoming.capacity() - self.incoming.len()
     }
 
     /// Notes that octets were appended to [`Session::receive_buffer`].
     pub fn handle_received(&mut self, now: Instant) {
+        let spare = self.spare();
+        if spare == 0 {
+            self.chunk = READ_CHUNK;
+        } else if self.room.saturating_sub(spare) < LITTLE {
+            self.chunk = QUIET_CHUNK;
+        }
         self.liveness.heard(now);
     }
 
@@ -249,9 +275,14 @@ impl Session {
 
     /// Notes that the peer accepted this many of the octets of [`Session::poll_transmit`].
     pub fn handle_transmitted(&mut self, octets: usize, now: Instant) {
-        self.outgoing.advance(octets.min(self.outgoing.len()));
-        if self.outgoing.is_empty() && self.outgoing.try_reclaim(KEPT_OUTPUT + 1) {
-            self.outgoing = BytesMut::with_capacity(READ_CHUNK);
+        let queued = self.outgoing.len();
+        let kept = match queued < LITTLE {
+            true => KEPT_QUIET_OUTPUT,
+            false => KEPT_OUTPUT,
+        };
+        self.outgoing.advance(octets.min(queued));
+        if self.outgoing.is_empty() && self.outgoing.try_reclaim(kept + 1) {
+            self.outgoing = BytesMut::new();
         }
         self.liveness.accepted(now, !self.outgoing.is_empty());
     }

@@ -30,6 +30,10 @@ const OUTPUT_HIGH_WATER: usize = 1 << 20;
 
 /// How much is read at once, in bytes.
 const READ_SIZE: usize = 64 << 10;
+/// The same while little comes: a database is silent most of the time, and there may be thousands.
+const QUIET_READ_SIZE: usize = 4 << 10;
+/// A read of fewer bytes is little.
+const LITTLE: usize = 1 << 10;
 
 /// How long a server may take to accept before another one is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -154,7 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             session: Session::resume(options, replica, Instant::now().into_std()),
             reader,
             writer,
-            input: BytesMut::with_capacity(READ_SIZE),
+            input: BytesMut::with_capacity(QUIET_READ_SIZE),
             output: Bytes::new(),
             unflushed: false,
             write_failure: None,
@@ -209,7 +213,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let now = Instant::now().into_std();
         self.session.handle_input(&self.input, now);
+        let is_full = self.input.len() == self.input.capacity();
         self.input.clear();
+        if is_full && self.input.capacity() < READ_SIZE {
+            self.input = BytesMut::with_capacity(READ_SIZE);
+        } else if length < LITTLE && self.input.capacity() > QUIET_READ_SIZE {
+            self.input = BytesMut::with_capacity(QUIET_READ_SIZE);
+        }
     }
 
     /// The monitored tables as the server last told them.
