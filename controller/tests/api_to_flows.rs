@@ -156,12 +156,18 @@ async fn a_port_is_active_once_its_flows_are_confirmed_however_many_there_are_no
         told.push(world.confirm(port).await);
     }
     // The first brings what its network and its hypervisor need as well.
-    let (first, later) = (told[0], &told[2..]);
-    assert!(first.added > later[0].added, "{told:?}");
-    assert!(
-        later.iter().all(|told| *told == later[0]),
-        "a port costs the same beside 2 as beside 39 others: {later:?}"
-    );
+    let (first, second) = (told[0], told[2]);
+    assert!(first.added > second.added, "{told:?}");
+    // Beyond 32 the members of the network are divided into shards, once.
+    let (together, divided) = (&told[2..32], &told[33..]);
+    for others in [together, divided] {
+        assert!(
+            others.iter().all(|told| *told == others[0]),
+            "a port costs the same beside few as beside many others: {told:?}"
+        );
+    }
+    assert!(divided[0].added <= second.added, "{told:?}");
+    assert!(told[32].added <= second.added + 2, "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

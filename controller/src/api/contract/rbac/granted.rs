@@ -31,7 +31,9 @@ pub(crate) fn shared<'a, R: Resource>(
     span: Span<R::Id>,
 ) -> Option<Vec<Ids<'a, R::Id>>> {
     let project = view.caller.project.as_deref();
-    is_true(values).then(|| granted::<R>(view.intent, project, span).collect())
+    // The empty value is in no index.
+    let is_indexed = project != Some("");
+    (is_indexed && is_true(values)).then(|| granted::<R>(view.intent, project, span).collect())
 }
 
 /// Whether a filter asks for nothing but truth.
