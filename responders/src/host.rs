@@ -169,8 +169,8 @@ impl Host {
 
     /// Whether something has happened since the last comparison that facts may lack.
     #[must_use]
-    pub fn has_changed(&self) -> bool {
-        self.uplinks.has_changed() || self.prefix_clients.has_changed()
+    pub fn has_changed(&self, now: Time) -> bool {
+        self.uplinks.has_changed() || self.prefix_clients.has_changed(now)
     }
 
     /// Whether it gives back prefixes. Any snapshot may show that somebody wants them again.

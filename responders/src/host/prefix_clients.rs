@@ -174,8 +174,7 @@ impl PrefixClients {
     /// back may be asked for again, here or by another hypervisor. Then giving it back stops.
     pub fn handle_snapshot(&mut self, intent: &Intent, facts: &Facts, now: Time) {
         self.changed = false;
-        if now.set_since(self.base) > CLOCK_TOLERANCE {
-            // The clock was set, so all leases end at other times of day.
+        if self.clock_was_set(now) {
             self.base = now;
         }
         self.leaving
@@ -207,10 +206,15 @@ impl PrefixClients {
             .is_some_and(|(chassis, network)| *chassis == self.chassis && *network == place.network)
     }
 
-    /// Whether something has happened since the last comparison that facts may lack.
+    /// Whether something has happened since the last comparison that facts may lack. Where the clock was set, leases end at
+    /// other times of day.
     #[must_use]
-    pub fn has_changed(&self) -> bool {
-        self.changed
+    pub fn has_changed(&self, now: Time) -> bool {
+        self.changed || !self.clients.is_empty() && self.clock_was_set(now)
+    }
+
+    fn clock_was_set(&self, now: Time) -> bool {
+        now.set_since(self.base) > CLOCK_TOLERANCE
     }
 
     /// Whether it gives back prefixes.

@@ -58,7 +58,7 @@ impl Session {
         let latest = self.context.snapshots.latest();
         let Snapshot { intent, facts, .. } = &*latest;
         self.host.handle_announced(intent, facts, now);
-        let has_changed = self.host.has_changed();
+        let has_changed = self.host.has_changed(now);
         if has_changed || std::mem::take(&mut self.uncompared) {
             self.host.handle_snapshot(intent, facts, now);
             self.tell_shortcomings(facts).await?;
