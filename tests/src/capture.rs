@@ -41,7 +41,7 @@ impl Capture {
         Self::start_with(namespace, device, filter, &[])
     }
 
-    /// The same, of the first [`HEADERS`] octets of each packet. Of whole packets, the kernel keeps some 30 until
+    /// The same, of the first octets of each packet, which have its headers. Of whole packets, the kernel keeps some 30 until
     /// tcpdump has its turn; of these, thousands.
     ///
     /// # Errors
