@@ -30,7 +30,7 @@ pub async fn watch(
     let mut absences = Absences::new(Instant::now(), gone_after);
     // Subscribed before the first look at seats, so that no change is missed.
     let mut seated = seats.changes();
-    let mut known = KnownHypervisors::of(&snapshots.latest().facts);
+    let mut known = WatchedHypervisors::of(&snapshots.latest().facts);
     loop {
         let now = Instant::now();
         for (chassis, gone) in absences.news(&known, |id| seats.is_taken(id), now) {
@@ -50,7 +50,7 @@ pub async fn watch(
 /// Waits until something may have changed.
 async fn wait(
     snapshots: &mut Snapshots,
-    known: &mut KnownHypervisors,
+    known: &mut WatchedHypervisors,
     seated: &mut crate::seat::Changes<ChassisId>,
     deadline: Option<Instant>,
 ) -> Result<(), Stopping> {
@@ -69,13 +69,13 @@ async fn wait(
 
 /// Hypervisors, those that count as gone, and what they hear from each other: the latest snapshot in which that
 /// differs.
-struct KnownHypervisors {
+struct WatchedHypervisors {
     chassis: OrdMap<ChassisId, Arc<Chassis>>,
     gone: OrdSet<ChassisId>,
     watches: OrdMap<ChassisId, Arc<TunnelWatches>>,
 }
 
-impl KnownHypervisors {
+impl WatchedHypervisors {
     fn of(facts: &Facts) -> Self {
         Self {
             chassis: facts.chassis().clone(),
@@ -195,7 +195,7 @@ impl Absences {
     /// Hypervisors that newly count as gone, and those that newly count as back.
     fn news(
         &mut self,
-        known: &KnownHypervisors,
+        known: &WatchedHypervisors,
         is_present: impl Fn(&ChassisId) -> bool,
         now: Instant,
     ) -> Vec<(ChassisId, bool)> {

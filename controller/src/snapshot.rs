@@ -6,7 +6,7 @@
 
 mod listening;
 
-pub use listening::{Listener, News};
+pub use listening::{News, NewsListener};
 
 use crate::store::Revision;
 use listening::Listeners;
@@ -121,7 +121,7 @@ impl Snapshots {
     }
 
     /// The latest, and what concerns a hypervisor from then on.
-    pub fn listen(&self, chassis: &ChassisId) -> (Arc<Snapshot>, Listener) {
+    pub fn listen(&self, chassis: &ChassisId) -> (Arc<Snapshot>, NewsListener) {
         self.listeners.listen(chassis, || self.latest())
     }
 

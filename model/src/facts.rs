@@ -16,7 +16,7 @@ use crate::{
     NetworkId, PortId, SecurityGroupId, Settings, Shortfall, SubnetId,
 };
 use holders::Holders;
-use hosts::Hosts;
+use hosts::NetworkHosts;
 use imbl::{OrdMap, OrdSet};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
@@ -54,7 +54,7 @@ pub struct Facts {
     plugged: OrdMap<PortId, Plugged>,
     bindings: OrdMap<PortId, Binding>,
     members: OrdSet<(NetworkId, ChassisId, PortId)>,
-    hosts: Hosts,
+    hosts: NetworkHosts,
     located: OrdSet<(ChassisId, NetworkId, PortId)>,
     under: OrdSet<(SecurityGroupId, ChassisId, PortId)>,
     groups: OrdMap<PortId, (ChassisId, BTreeSet<SecurityGroupId>)>,
@@ -322,53 +322,24 @@ impl Facts {
     /// The hypervisors with ports under a security group, by id. Costs one look-up a hypervisor, however many ports it
     /// has.
     pub fn chassis_under(&self, group: SecurityGroupId) -> impl Iterator<Item = &ChassisId> {
-        let mut next = self
-            .under
-            .range((group, ChassisId::new(""), PortId::MIN)..)
-            .next();
-        std::iter::from_fn(move || {
-            let (_, chassis, _) = next.filter(|under| under.0 == group)?;
-            // Skip scan, as for networks.
-            next = self
-                .under
-                .range((group, chassis.clone(), PortId::MAX)..)
-                .find(|under| under.1 != *chassis || under.0 != group);
-            Some(chassis)
-        })
+        distinct(&self.under, group, ChassisId::new(""))
     }
 
     /// Every port on a hypervisor with each of its groups, by group.
     #[must_use]
     pub fn groups_on(&self, chassis: &ChassisId) -> BTreeSet<(SecurityGroupId, PortId)> {
-        let range = (chassis.clone(), NetworkId::MIN, PortId::MIN)
-            ..=(chassis.clone(), NetworkId::MAX, PortId::MAX);
         let mut all = BTreeSet::new();
-        for (_, _, port) in self.located.range(range) {
-            let groups = self.groups.get(port).into_iter();
-            all.extend(
-                groups
-                    .flat_map(|(_, groups)| groups)
-                    .map(|group| (*group, *port)),
-            );
+        for port in self.ports_on(chassis) {
+            let groups = self.groups.get(&port).into_iter();
+            let groups = groups.flat_map(|(_, groups)| groups);
+            all.extend(groups.map(|group| (*group, port)));
         }
         all
     }
 
     /// The hypervisors with ports of a network, by id. Costs one look-up a hypervisor, however many ports it has.
     pub fn chassis_with(&self, network: NetworkId) -> impl Iterator<Item = &ChassisId> {
-        let mut next = self
-            .members
-            .range((network, ChassisId::new(""), PortId::MIN)..)
-            .next();
-        std::iter::from_fn(move || {
-            let (_, chassis, _) = next.filter(|member| member.0 == network)?;
-            // Skip scan: one look-up jumps over all ports of this hypervisor to the next one.
-            next = self
-                .members
-                .range((network, chassis.clone(), PortId::MAX)..)
-                .find(|member| member.1 != *chassis || member.0 != network);
-            Some(chassis)
-        })
+        distinct(&self.members, network, ChassisId::new(""))
     }
 
     /// All ports that are bound on a hypervisor, by network.
@@ -383,19 +354,7 @@ impl Facts {
         &'a self,
         chassis: &'a ChassisId,
     ) -> impl Iterator<Item = NetworkId> + 'a {
-        let mut next = self
-            .located
-            .range((chassis.clone(), NetworkId::MIN, PortId::MIN)..)
-            .next();
-        std::iter::from_fn(move || {
-            let (_, network, _) = *next.as_ref().filter(|located| located.0 == *chassis)?;
-            // Skip scan: one look-up jumps over all ports of this network to the next one.
-            next = self
-                .located
-                .range((chassis.clone(), *network, PortId::MAX)..)
-                .find(|located| located.1 != *network || located.0 != *chassis);
-            Some(*network)
-        })
+        distinct(&self.located, chassis.clone(), NetworkId::MIN).copied()
     }
 
     /// The prefixes that were delegated, by subnet.
@@ -434,4 +393,21 @@ impl Facts {
             None => settings.underlay_mtu,
         }
     }
+}
+
+/// What stands second beside a first in an index, each once and in order, from the least on. One look-up jumps over all
+/// ports to the next one.
+fn distinct<A: Ord + Clone, B: Ord + Clone>(
+    index: &OrdSet<(A, B, PortId)>,
+    first: A,
+    least: B,
+) -> impl Iterator<Item = &B> {
+    let mut next = index.range((first.clone(), least, PortId::MIN)..).next();
+    std::iter::from_fn(move || {
+        let (_, second, _) = next.filter(|entry| entry.0 == first)?;
+        next = index
+            .range((first.clone(), second.clone(), PortId::MAX)..)
+            .find(|entry| entry.1 != *second || entry.0 != first);
+        Some(second)
+    })
 }

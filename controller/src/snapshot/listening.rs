@@ -34,7 +34,7 @@ type Waiting = Arc<Mutex<Option<News>>>;
 
 /// Listens for what concerns one hypervisor.
 #[derive(Debug)]
-pub struct Listener {
+pub struct NewsListener {
     listeners: Listeners,
     chassis: ChassisId,
     news: Waiting,
@@ -68,7 +68,7 @@ impl Listeners {
         &self,
         chassis: &ChassisId,
         latest: impl FnOnce() -> Arc<Snapshot>,
-    ) -> (Arc<Snapshot>, Listener) {
+    ) -> (Arc<Snapshot>, NewsListener) {
         let (wake, woken) = watch::channel(());
         let news = Waiting::default();
         let ear = Ear {
@@ -77,7 +77,7 @@ impl Listeners {
         };
         let mut all = lock(&self.0);
         all.entry(chassis.clone()).or_default().push(ear);
-        let listener = Listener {
+        let listener = NewsListener {
             listeners: self.clone(),
             chassis: chassis.clone(),
             news,
@@ -104,7 +104,7 @@ impl Ear {
     }
 }
 
-impl Listener {
+impl NewsListener {
     /// Waits until there are news that it was not woken for. Cancel-safe.
     ///
     /// # Errors
@@ -120,7 +120,7 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+impl Drop for NewsListener {
     fn drop(&mut self) {
         let mut all = lock(&self.listeners.0);
         if let Some(ears) = all.get_mut(&self.chassis) {

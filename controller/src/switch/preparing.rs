@@ -6,7 +6,7 @@
 use super::line::Line;
 use super::session::SessionError;
 use crate::metrics::Metrics;
-use crate::snapshot::{Listener, Snapshot, Snapshots};
+use crate::snapshot::{NewsListener, Snapshot, Snapshots};
 use rust_openflow::{Message, PacketIn};
 use sextant_flows::Flows;
 use sextant_model::ChassisId;
@@ -39,7 +39,7 @@ pub(super) struct Computed {
     /// By this snapshot.
     pub(super) snapshot: Arc<Snapshot>,
     /// What concerns the hypervisor from then on.
-    pub(super) listener: Listener,
+    pub(super) listener: NewsListener,
 }
 
 impl Preparing {

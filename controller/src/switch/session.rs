@@ -27,7 +27,7 @@ use crate::clock;
 use crate::metrics::Counted;
 use crate::seat::Seat;
 use crate::series::{GaugeSeries, Series};
-use crate::snapshot::{Listener, News, Snapshot, Stopping};
+use crate::snapshot::{News, NewsListener, Snapshot, Stopping};
 use crate::stream::{Incoming, Misunderstood};
 use host::Shown;
 use rust_openflow::{ConnectionError, ErrorMessage, Message, PacketIn, Xid};
@@ -130,7 +130,7 @@ struct Session {
     flows_wanted: GaugeSeries,
     /// What [`Session::flows`] are right for.
     snapshot: Arc<Snapshot>,
-    listener: Listener,
+    listener: NewsListener,
     /// Whether it was woken for news, which what the session has learned was not compared with.
     uncompared: bool,
     host: Host,

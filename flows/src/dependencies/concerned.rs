@@ -1,7 +1,7 @@
 //! Finds the hypervisors that a change may concern, so that the others need not look at it.
 //!
 //! The owner of state asks this once a change, and wakes these. A hypervisor too many costs time. One too few keeps wrong
-//! flows; the property `who_is_not_concerned_has_the_same_flows` looks for that.
+//! flows; the property `who_is_not_concerned_has_the_same_flows_to_be_confirmed` looks for that.
 
 use super::changes::{Changed, Changes};
 use crate::features::security::group_of;

@@ -7,12 +7,12 @@ use imbl::{OrdMap, OrdSet};
 
 /// The hypervisors of each network, and how many they are.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Hosts {
+pub(super) struct NetworkHosts {
     by_hash: OrdSet<(NetworkId, u16, ChassisId)>,
     counts: OrdMap<NetworkId, usize>,
 }
 
-impl Hosts {
+impl NetworkHosts {
     /// A hypervisor has ports of a network.
     pub(super) fn insert(&mut self, network: NetworkId, chassis: &ChassisId) {
         let host = (network, chassis.shard_hash(), chassis.clone());
