@@ -1,9 +1,9 @@
 //! Differences between flows, and between what a switch has and what it should have.
 
-use crate::flow::{Cookie, Packed};
+use crate::flow::{Cookie, Packed, PackedFlow};
 use crate::flows::Flows;
 use crate::pipeline::Stage;
-use rust_openflow::{FlowMod, TableId};
+use rust_openflow::{BundledFlowMod, FlowMod, TableId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::vec;
 
@@ -27,7 +27,7 @@ pub struct InstalledFlow {
     pub cookie: Cookie,
 }
 
-/// The flow-mods of a difference, made one by one: a message takes some ten times the room of a flow that is kept.
+/// The flow-mods of a difference, made one by one.
 #[derive(Debug)]
 pub struct FlowMods {
     delete: vec::IntoIter<InstalledFlow>,
@@ -35,11 +35,12 @@ pub struct FlowMods {
 }
 
 impl Iterator for FlowMods {
-    type Item = FlowMod;
+    type Item = BundledFlowMod;
 
-    fn next(&mut self) -> Option<FlowMod> {
+    fn next(&mut self) -> Option<BundledFlowMod> {
         if let Some(flow) = self.delete.next() {
-            return Some(FlowMod::delete_by_cookie(flow.table, flow.cookie));
+            let delete = FlowMod::delete_by_cookie(flow.table, flow.cookie);
+            return Some(delete.into());
         }
         let (cookie, flow) = self.add.next()?;
         Some(flow.to_flow_mod(cookie))
@@ -171,9 +172,9 @@ impl Difference {
     }
 
     // A flow that goes and comes within one update stays: then there is nothing to send.
-    pub(crate) fn want(&mut self, cookie: Cookie, stage: Stage, flow: &Packed) {
-        if !self.delete.remove(&installed(cookie, stage)) {
-            self.add.insert(cookie, flow.clone());
+    pub(crate) fn want(&mut self, flow: &PackedFlow) {
+        if !self.delete.remove(&installed(flow.cookie, flow.stage)) {
+            self.add.insert(flow.cookie, flow.content.clone());
         }
     }
 

@@ -5,9 +5,10 @@ mod refusals;
 use crate::contribution::{PipelineObject, all_objects, contribution};
 use crate::dependencies::touched;
 use crate::difference::{Difference, InstalledFlow};
-use crate::flow::{Cookie, CookieHasher, Doing, Flow, Packed};
+use crate::flow::{Cookie, CookieHasher, Doing, Flow, Packed, PackedFlow};
 use crate::link::Interface;
 use crate::pipeline::Stage;
+use crate::shared::{SharedFlows, SharedGroup};
 use crate::view::View;
 use crate::withheld::Withheld;
 use refusals::RefusedFlows;
@@ -15,13 +16,25 @@ use sextant_model::{AdvertisedLink, ChassisId, Facts, Intent, NetworkId, PortId,
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
 use std::hash::BuildHasherDefault;
+use std::sync::Arc;
 
-/// What one object contributes. There are many: most are ports elsewhere, of which only flows come.
+/// What one object contributes. There are many: most are ports elsewhere, of which only shared flows come.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Group {
-    cookies: Box<[Cookie]>,
+    /// The flows that other hypervisors have, too.
+    shared: Option<Arc<SharedGroup>>,
+    /// The cookies of the others.
+    own: Box<[Cookie]>,
     /// What few objects contribute.
     more: Option<Box<More>>,
+}
+
+impl Group {
+    fn cookies(&self) -> impl Iterator<Item = Cookie> {
+        let shared = self.shared.iter().flat_map(|shared| &shared.0);
+        let shared = shared.map(|flow| flow.cookie);
+        shared.chain(self.own.iter().copied())
+    }
 }
 
 /// What an object contributes beside flows.
@@ -66,6 +79,18 @@ pub struct Flows {
     withheld: BTreeMap<Withheld, u32>,
     /// What differences leave out, since the switch refused it.
     refused: RefusedFlows,
+    /// Where shared flows are made and found.
+    workshop: Workshop,
+}
+
+/// Flows are equal wherever they were made.
+#[derive(Clone, Debug, Default)]
+struct Workshop(Arc<SharedFlows>);
+
+impl PartialEq for Workshop {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Flows {
@@ -77,6 +102,15 @@ impl Flows {
         flows
     }
 
+    /// No flows, to be computed with [`Flows::recompute`]. Hypervisors that are given the same `shared` share what they can.
+    #[must_use]
+    pub fn sharing(shared: &Arc<SharedFlows>) -> Self {
+        Self {
+            workshop: Workshop(shared.clone()),
+            ..Self::default()
+        }
+    }
+
     /// Computes all flows of a hypervisor anew, with their contents. What its switch has refused stays refused.
     pub fn recompute(&mut self, intent: &Intent, facts: &Facts, chassis: &ChassisId) {
         let view = View {
@@ -84,9 +118,12 @@ impl Flows {
             facts,
             chassis,
         };
+        // What is kept until the end is not made again.
+        let mut old = std::mem::take(self);
         *self = Self {
-            refused: std::mem::take(&mut self.refused).of_nobody(),
+            refused: std::mem::take(&mut old.refused).of_nobody(),
             contents: Some(ByCookie::default()),
+            workshop: old.workshop.clone(),
             ..Self::default()
         };
         for object in all_objects(&view) {
@@ -152,7 +189,7 @@ impl Flows {
 
     fn wanted(&self) -> impl Iterator<Item = (Cookie, &WantedFlow)> {
         let groups = self.groups.values();
-        let cookies: BTreeSet<Cookie> = groups.flat_map(|group| &group.cookies).copied().collect();
+        let cookies: BTreeSet<Cookie> = groups.flat_map(Group::cookies).collect();
         cookies
             .into_iter()
             .filter_map(|cookie| Some((cookie, self.wanted.get(&cookie)?)))
@@ -199,9 +236,11 @@ impl Flows {
     }
 
     /// Every object with the flows that it wants. Several objects may want the same flow.
-    pub fn by_object(&self) -> impl Iterator<Item = (&PipelineObject, &[Cookie])> {
+    pub fn by_object(
+        &self,
+    ) -> impl Iterator<Item = (&PipelineObject, impl Iterator<Item = Cookie>)> {
         let groups = self.groups.iter();
-        groups.map(|(object, group)| (object, &*group.cookies))
+        groups.map(|(object, group)| (object, group.cookies()))
     }
 
     /// Why the flow of a cookie sends packets up.
@@ -262,23 +301,33 @@ impl Flows {
         };
         // The new is wanted before the old is let go, here and below: what both contain never counts as gone.
         self.want_more(&more, difference);
-        let flows = computed.flows.iter();
-        let cookies: Box<[Cookie]> = flows.map(|flow| self.want(flow, difference)).collect();
-        self.refused.wants(&object, &cookies);
-        let old = self.groups.remove(&object).unwrap_or_default();
-        let old_more = old.more.unwrap_or_default();
+        let shared = computed.shared.map(|source| self.workshop.0.get(source));
+        for flow in shared.iter().flat_map(|shared| &shared.0) {
+            self.want(flow, difference);
+        }
+        let flows = computed.flows.iter().map(Flow::pack);
+        let own: Box<[Cookie]> = flows.map(|flow| self.want(&flow, difference)).collect();
+        let shared = shared.filter(|shared| !shared.0.is_empty());
+        let mut group = Group {
+            shared,
+            own,
+            more: None,
+        };
+        self.refused.wants(&object, group.cookies());
+        let mut old = self.groups.remove(&object).unwrap_or_default();
+        let old_more = old.more.take().unwrap_or_default();
         if old_more.link != more.link || old_more.interface != more.interface {
             difference.touch_links();
         }
         if old_more.uplink != more.uplink {
             difference.touch_uplinks();
         }
-        let more = (more != More::default()).then(|| Box::new(more));
-        if more.is_some() || !cookies.is_empty() {
-            self.groups.insert(object, Group { cookies, more });
+        group.more = (more != More::default()).then(|| Box::new(more));
+        if group != Group::default() {
+            self.groups.insert(object, group);
         }
         self.unwant_more(&old_more, difference);
-        for cookie in old.cookies {
+        for cookie in old.cookies() {
             self.unwant(cookie, difference);
         }
     }
@@ -330,25 +379,25 @@ impl Flows {
         }
     }
 
-    fn want(&mut self, flow: &Flow, difference: &mut Difference) -> Cookie {
-        let (cookie, packed) = flow.pack();
+    fn want(&mut self, flow: &PackedFlow, difference: &mut Difference) -> Cookie {
+        let cookie = flow.cookie;
         if let Some(punt) = &flow.punt {
-            self.punts.insert(cookie, punt.clone());
+            self.punts.insert(cookie, Punt::clone(punt));
         }
         match self.wanted.entry(cookie) {
             Entry::Occupied(mut wanted) => wanted.get_mut().by += 1,
             Entry::Vacant(vacant) => {
-                self.refused.measure(cookie, &packed);
+                self.refused.measure(cookie, &flow.content);
                 if !self.refused.has(cookie) {
-                    difference.want(cookie, flow.stage, &packed);
+                    difference.want(flow);
                 }
                 vacant.insert(WantedFlow {
                     stage: flow.stage,
-                    doing: packed.doing(),
+                    doing: flow.doing,
                     by: 1,
                 });
                 if let Some(contents) = &mut self.contents {
-                    contents.insert(cookie, packed);
+                    contents.insert(cookie, flow.content.clone());
                 }
             }
         }

@@ -23,7 +23,7 @@ pub struct View<'a> {
 }
 
 /// Why a network is present on a hypervisor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Presence {
     /// Only because guests here reach it through a router, or a router's gateway is here.
     Routed,
@@ -223,8 +223,11 @@ impl<'a> View<'a> {
     /// Whether another hypervisor may send frames here. It has guests on a network that is present here, or the gateway
     /// of a router with guests here.
     pub(crate) fn hears(&self, peer: &ChassisId) -> bool {
+        // Most have a network in common, and looking for guests costs least.
         let mut networks = self.facts.networks_on(peer);
-        networks.any(|network| self.presence(network).is_some())
+        let mut routed = self.facts.networks_on(peer);
+        networks.any(|network| self.network(network).is_some() && self.has_ports_on(network))
+            || routed.any(|network| self.presence(network).is_some())
             || self.facts.gateways_on(peer).any(|(_, router)| {
                 let router = self.intent.routers.get(&router);
                 router.is_some_and(|router| self.has_guests_of(router))
@@ -268,7 +271,7 @@ impl<'a> View<'a> {
 }
 
 /// How frames get to another hypervisor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tunnel {
     /// Its endpoint.
     pub remote: std::net::IpAddr,

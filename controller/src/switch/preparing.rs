@@ -8,7 +8,7 @@ use super::session::SessionError;
 use crate::metrics::Metrics;
 use crate::snapshot::{NewsListener, Snapshot, Snapshots};
 use rust_openflow::{Message, PacketIn};
-use sextant_flows::Flows;
+use sextant_flows::{Flows, SharedFlows};
 use sextant_model::ChassisId;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -23,6 +23,8 @@ const MOST_EARLY: usize = 256;
 #[derive(Clone, Debug)]
 pub struct Preparing {
     turns: Arc<Semaphore>,
+    /// The flows that switches share.
+    shared: Arc<SharedFlows>,
     metrics: Metrics,
 }
 
@@ -49,6 +51,7 @@ impl Preparing {
         let turns = available_parallelism().map_or(1, usize::from);
         Self {
             turns: Arc::new(Semaphore::new(turns)),
+            shared: Arc::default(),
             metrics,
         }
     }
@@ -84,13 +87,14 @@ impl Preparing {
     ) -> Result<Computed, SessionError> {
         let turn = self.turns.clone().acquire_owned().await;
         let metrics = self.metrics.clone();
+        let mut flows = Flows::sharing(&self.shared);
         // What has changed while others had their turn is computed at once, and not caught up with.
         let (snapshot, listener) = snapshots.listen(&chassis);
         let computed = spawn_blocking(move || {
             // The thread goes on when the session ends before it, so the turn is the thread's.
             let _turn = turn;
             let started = Instant::now();
-            let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
+            flows.recompute(&snapshot.intent, &snapshot.facts, &chassis);
             let took = started.elapsed();
             metrics.compute_seconds.observe(took.as_secs_f64());
             Computed {

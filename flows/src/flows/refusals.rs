@@ -55,11 +55,15 @@ impl RefusedFlows {
     }
 
     /// An object wants exactly these flows.
-    pub(super) fn wants(&mut self, object: &PipelineObject, cookies: &[Cookie]) {
+    pub(super) fn wants(
+        &mut self,
+        object: &PipelineObject,
+        mut cookies: impl Iterator<Item = Cookie>,
+    ) {
         if self.flows.is_empty() {
             return;
         }
-        if cookies.iter().any(|cookie| self.has(*cookie)) {
+        if cookies.any(|cookie| self.has(cookie)) {
             self.objects.insert(object.clone());
         } else {
             self.objects.remove(object);
@@ -101,8 +105,8 @@ impl Flows {
         self.forget_unwanted();
         let groups = self.groups.iter();
         let objects = groups.filter(|(_, group)| {
-            let mut cookies = group.cookies.iter();
-            cookies.any(|cookie| refused.contains_key(cookie))
+            let mut cookies = group.cookies();
+            cookies.any(|cookie| refused.contains_key(&cookie))
         });
         let objects: Vec<PipelineObject> = objects.map(|(object, _)| object.clone()).collect();
         self.refused.objects.extend(objects);
@@ -193,7 +197,7 @@ impl Flows {
     #[must_use]
     pub fn wanted_by(&self, cookie: Cookie) -> Vec<String> {
         let groups = self.groups.iter();
-        let wanting = groups.filter(|(_, group)| group.cookies.contains(&cookie));
+        let wanting = groups.filter(|(_, group)| group.cookies().any(|its| its == cookie));
         wanting.map(|(object, _)| object.to_string()).collect()
     }
 

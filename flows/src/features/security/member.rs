@@ -10,8 +10,9 @@ use crate::pipeline::{Holding, NETWORK};
 use crate::view::View;
 use ipnet::IpNet;
 use rust_openflow::{Action, Field, Match};
-use sextant_model::{Direction, IpVersion, MemberAddress, RemoteEnd, SecurityGroupId};
+use sextant_model::{Direction, IpVersion, MemberAddress, NetworkKey, RemoteEnd, SecurityGroupId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv6Addr;
 
 /// How rules of groups with ports here match members of a group. Costs as much as there are rules about the group.
 pub(crate) fn uses(view: &View<'_>, group: SecurityGroupId) -> BTreeSet<RuleKind> {
@@ -26,44 +27,77 @@ pub(crate) fn uses(view: &View<'_>, group: SecurityGroupId) -> BTreeSet<RuleKind
     rules.collect()
 }
 
-/// Matches a member's address, for all conjunctions of its groups.
-pub(crate) fn flows(view: &View<'_>, address: &MemberAddress) -> Vec<Flow> {
-    let groups: BTreeSet<_> = view.intent.groups_at(address).collect();
-    let mut clauses: BTreeMap<(Direction, bool), BTreeSet<u32>> = BTreeMap::new();
-    for group in groups {
-        let Some(number) = view.intent.group_number(group) else {
-            continue;
-        };
-        for used in uses(view, group) {
-            if used.family == address.ethertype() {
-                let ids = clauses.entry((used.direction, used.stateful)).or_default();
-                ids.insert(conjunction(number, used.stateful));
-            }
-        }
-    }
-    let flows = clauses
-        .into_iter()
-        .filter_map(|((direction, stateful), ids)| {
-            let way = RulePath::of(direction);
-            let matches = at(view, way, address)?;
-            Some(halves(way, stateful, matches, 0, ids.into_iter()))
-        });
-    flows.collect()
+/// What the flows for a member's address depend on: the conjunctions of its groups that rules on a hypervisor need.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct MemberMatch {
+    address: MemberPlace,
+    /// By direction, and by whether the rules are stateful.
+    conjunctions: BTreeMap<(Direction, bool), BTreeSet<u32>>,
 }
 
-/// Matches the address at the other end.
-fn at(view: &View<'_>, way: &RulePath, address: &MemberAddress) -> Option<Match> {
-    let field = way.remote(address.ethertype());
-    Some(match address {
-        MemberAddress::Given(prefix) => of_prefix(field, *prefix),
-        MemberAddress::OnLink(network, address) => {
-            // A link-local address is a member's on its own network only.
-            let network = view.network(*network)?;
-            view.has_ports_on(network.id)
-                .then(|| of_version(IpVersion::V6).ipv6(field, *address))?
-                .holding(NETWORK, network.key.0)
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum MemberPlace {
+    Anywhere(IpNet),
+    On(NetworkKey, Ipv6Addr),
+}
+
+impl MemberMatch {
+    /// How rules on a hypervisor match a member. `None` where no rule does.
+    pub(crate) fn of(view: &View<'_>, address: &MemberAddress) -> Option<Self> {
+        let mut conjunctions: BTreeMap<_, BTreeSet<u32>> = BTreeMap::new();
+        let groups: BTreeSet<_> = view.intent.groups_at(address).collect();
+        for group in groups {
+            let Some(number) = view.intent.group_number(group) else {
+                continue;
+            };
+            for used in uses(view, group) {
+                if used.family == address.ethertype() {
+                    let of_path = conjunctions.entry((used.direction, used.stateful));
+                    let ids = of_path.or_default();
+                    ids.insert(conjunction(number, used.stateful));
+                }
+            }
         }
-    })
+        let address = place(view, address)?;
+        (!conjunctions.is_empty()).then_some(Self {
+            address,
+            conjunctions,
+        })
+    }
+
+    /// Matches the address at the other end, for all these conjunctions.
+    pub(crate) fn flows(&self) -> Vec<Flow> {
+        let conjunctions = self.conjunctions.iter();
+        let flows = conjunctions.map(|((direction, stateful), ids)| {
+            let way = RulePath::of(*direction);
+            let matches = self.address.matched(way);
+            halves(way, *stateful, matches, 0, ids.iter().copied())
+        });
+        flows.collect()
+    }
+}
+
+/// A link-local address is a member's on its own network only.
+fn place(view: &View<'_>, address: &MemberAddress) -> Option<MemberPlace> {
+    match *address {
+        MemberAddress::Given(prefix) => Some(MemberPlace::Anywhere(prefix)),
+        MemberAddress::OnLink(network, address) => {
+            let network = view.network(network)?;
+            let here = view.has_ports_on(network.id);
+            here.then_some(MemberPlace::On(network.key, address))
+        }
+    }
+}
+
+impl MemberPlace {
+    fn matched(self, way: &RulePath) -> Match {
+        match self {
+            Self::Anywhere(prefix) => of_prefix(way.remote(IpVersion::of(prefix.addr())), prefix),
+            Self::On(network, address) => of_version(IpVersion::V6)
+                .ipv6(way.remote(IpVersion::V6), address)
+                .holding(NETWORK, network.0),
+        }
+    }
 }
 
 /// Flows of one conjunction half: clause `clause` of each of these conjunctions.
