@@ -161,10 +161,7 @@ fn all_flows_where_a_network_is_everywhere(bencher: Bencher<'_, '_>, hypervisors
 
 /// One after another, as when all switches connect.
 #[divan::bench(args = [10, 30, 100, 1_000])]
-fn all_flows_of_one_hypervisor_of_many_on_a_network(
-    bencher: Bencher<'_, '_>,
-    hypervisors: usize,
-) {
+fn all_flows_of_one_hypervisor_of_many_on_a_network(bencher: Bencher<'_, '_>, hypervisors: usize) {
     let cloud = network_over_all(hypervisors);
     let shared = Arc::new(SharedFlows::default());
     let mut other = Flows::sharing(&shared);

@@ -20,7 +20,7 @@ use sextant_model::{
     AdvertisedLink, Binding, ChassisId, MacAddr, MemberAddress, Network, NetworkId, Port, PortId,
     Router, RouterId, SecurityGroupId, Uplink,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -96,15 +96,17 @@ impl fmt::Display for PipelineObject {
     }
 }
 
-/// Every object that has flows on a hypervisor.
-pub(crate) fn all_objects(view: &View<'_>) -> BTreeSet<PipelineObject> {
-    let present = view.present();
+/// Every object that has flows on a hypervisor, but ports.
+pub(crate) fn all_but_ports(
+    view: &View<'_>,
+    present: &BTreeMap<NetworkId, Presence>,
+) -> BTreeSet<PipelineObject> {
     let peers = view.senders(present.keys().copied());
     let peers = peers.into_iter().map(PipelineObject::Peer);
     let ports = present
         .keys()
         .flat_map(|network| view.intent.ports_of(*network))
-        .flat_map(|port| of_one_port(port));
+        .flat_map(|port| around_port(port));
     [PipelineObject::Base]
         .into_iter()
         .chain(peers)
@@ -162,20 +164,20 @@ pub(crate) fn members_at(port: &Port) -> impl Iterator<Item = PipelineObject> + 
     members.into_iter().flatten().map(PipelineObject::Member)
 }
 
-/// The objects that a port is part of: itself, the MACs that it may use besides its own, its addresses as a member of
-/// groups, and its router.
+/// The objects that a port is part of: itself, those around it, and its addresses as a member of groups.
 pub(crate) fn of_one_port(port: &Port) -> impl Iterator<Item = PipelineObject> + use<> {
+    let itself = [PipelineObject::Port(port.id)].into_iter();
+    itself.chain(around_port(port)).chain(members_at(port))
+}
+
+/// The MACs that a port may use besides its own, and its router.
+fn around_port(port: &Port) -> impl Iterator<Item = PipelineObject> + use<> {
     let network = port.network_id;
     let shared = port.other_macs().into_iter();
+    let router = port.router().or(port.gateway_of());
     shared
         .map(move |mac| PipelineObject::SharedMac(network, mac))
-        .chain([PipelineObject::Port(port.id)])
-        .chain(
-            port.router()
-                .or(port.gateway_of())
-                .map(PipelineObject::Router),
-        )
-        .chain(members_at(port))
+        .chain(router.map(PipelineObject::Router))
 }
 
 /// What one object contributes.
@@ -301,7 +303,8 @@ fn of_router(view: &View<'_>, id: RouterId) -> Vec<Flow> {
     })
 }
 
-fn of_port(view: &View<'_>, port: &Arc<Port>) -> Contribution {
+/// What a port contributes at present.
+pub(crate) fn of_port(view: &View<'_>, port: &Arc<Port>) -> Contribution {
     if port.gateway_of().is_some() {
         return of_gateway_port(view, port);
     }

@@ -2,14 +2,14 @@
 
 mod refusals;
 
-use crate::contribution::{PipelineObject, all_objects, contribution};
+use crate::contribution::{Contribution, PipelineObject, all_but_ports, contribution, of_port};
 use crate::dependencies::touched;
 use crate::difference::{Difference, InstalledFlow};
 use crate::flow::{Cookie, CookieHasher, Doing, Flow, Packed, PackedFlow};
 use crate::link::Interface;
 use crate::pipeline::Stage;
 use crate::shared::{SharedFlows, SharedGroup};
-use crate::view::View;
+use crate::view::{Lookups, View};
 use crate::withheld::Withheld;
 use refusals::RefusedFlows;
 use sextant_model::{AdvertisedLink, ChassisId, Facts, Intent, NetworkId, PortId, Punt, Uplink};
@@ -113,11 +113,7 @@ impl Flows {
 
     /// Computes all flows of a hypervisor anew, with their contents. What its switch has refused stays refused.
     pub fn recompute(&mut self, intent: &Intent, facts: &Facts, chassis: &ChassisId) {
-        let view = View {
-            intent,
-            facts,
-            chassis,
-        };
+        let view = View::new(intent, facts, chassis);
         // What is kept until the end is not made again.
         let mut old = std::mem::take(self);
         *self = Self {
@@ -126,8 +122,16 @@ impl Flows {
             workshop: old.workshop.clone(),
             ..Self::default()
         };
-        for object in all_objects(&view) {
-            self.replace(&view, object, &mut Difference::default());
+        let present = view.present();
+        let lookups = Lookups::of(&present);
+        let view = view.with(&lookups);
+        for object in all_but_ports(&view, &present) {
+            let computed = contribution(&view, &object);
+            self.replace(object, computed, None);
+        }
+        for port in present.keys().flat_map(|network| intent.ports_of(*network)) {
+            let object = PipelineObject::Port(port.id);
+            self.replace(object, of_port(&view, port), None);
         }
     }
 
@@ -139,14 +143,11 @@ impl Flows {
         old: (&Intent, &Facts),
         new: (&Intent, &Facts),
     ) -> Difference {
-        let [old, new] = [old, new].map(|(intent, facts)| View {
-            intent,
-            facts,
-            chassis,
-        });
+        let [old, new] = [old, new].map(|(intent, facts)| View::new(intent, facts, chassis));
         let mut difference = Difference::default();
         for object in touched(&old, &new) {
-            self.replace(&new, object, &mut difference);
+            let computed = contribution(&new, &object);
+            self.replace(object, computed, Some(&mut difference));
         }
         difference
     }
@@ -195,15 +196,19 @@ impl Flows {
             .filter_map(|cookie| Some((cookie, self.wanted.get(&cookie)?)))
     }
 
-    /// The flows that the switch has not refused.
+    /// The flows that the switch has not refused, in no order.
     pub(crate) fn installable(&self) -> impl Iterator<Item = (Cookie, &WantedFlow)> {
-        self.wanted()
+        let wanted = self.wanted.iter();
+        wanted
+            .map(|(cookie, wanted)| (*cookie, wanted))
             .filter(|(cookie, _)| !self.refused.has(*cookie))
     }
 
     /// What the switch has once it is programmed: all flows except those that it refused.
     pub(crate) fn installed(&self) -> impl Iterator<Item = (Cookie, Flow)> {
-        self.installable()
+        let wanted = self.wanted();
+        wanted
+            .filter(|(cookie, _)| !self.refused.has(*cookie))
             .filter_map(|(cookie, wanted)| Some((cookie, self.unpacked(cookie, wanted)?)))
     }
 
@@ -290,8 +295,13 @@ impl Flows {
         &self.withheld
     }
 
-    fn replace(&mut self, view: &View<'_>, object: PipelineObject, difference: &mut Difference) {
-        let computed = contribution(view, &object);
+    /// Gives an object what it contributes instead of what it did, and notes what that changes.
+    fn replace(
+        &mut self,
+        object: PipelineObject,
+        computed: Contribution,
+        mut difference: Option<&mut Difference>,
+    ) {
         let more = More {
             meters: computed.meters,
             link: computed.link,
@@ -300,13 +310,14 @@ impl Flows {
             withheld: computed.withheld,
         };
         // The new is wanted before the old is let go, here and below: what both contain never counts as gone.
-        self.want_more(&more, difference);
+        self.want_more(&more, difference.as_deref_mut());
         let shared = computed.shared.map(|source| self.workshop.0.get(source));
         for flow in shared.iter().flat_map(|shared| &shared.0) {
-            self.want(flow, difference);
+            self.want(flow, difference.as_deref_mut());
         }
         let flows = computed.flows.iter().map(Flow::pack);
-        let own: Box<[Cookie]> = flows.map(|flow| self.want(&flow, difference)).collect();
+        let own = flows.map(|flow| self.want(&flow, difference.as_deref_mut()));
+        let own: Box<[Cookie]> = own.collect();
         let shared = shared.filter(|shared| !shared.0.is_empty());
         let mut group = Group {
             shared,
@@ -316,32 +327,34 @@ impl Flows {
         self.refused.wants(&object, group.cookies());
         let mut old = self.groups.remove(&object).unwrap_or_default();
         let old_more = old.more.take().unwrap_or_default();
-        if old_more.link != more.link || old_more.interface != more.interface {
-            difference.touch_links();
-        }
-        if old_more.uplink != more.uplink {
-            difference.touch_uplinks();
+        if let Some(difference) = &mut difference {
+            if old_more.link != more.link || old_more.interface != more.interface {
+                difference.touch_links();
+            }
+            if old_more.uplink != more.uplink {
+                difference.touch_uplinks();
+            }
         }
         group.more = (more != More::default()).then(|| Box::new(more));
         if group != Group::default() {
             self.groups.insert(object, group);
         }
-        self.unwant_more(&old_more, difference);
+        self.unwant_more(&old_more, difference.as_deref_mut());
         for cookie in old.cookies() {
-            self.unwant(cookie, difference);
+            self.unwant(cookie, difference.as_deref_mut());
         }
     }
 
-    fn want_more(&mut self, more: &More, difference: &mut Difference) {
+    fn want_more(&mut self, more: &More, mut difference: Option<&mut Difference>) {
         more.withheld.iter().for_each(|of| self.withhold(*of));
         for meter in &more.meters {
-            self.want_meter(*meter, difference);
+            self.want_meter(*meter, difference.as_deref_mut());
         }
     }
 
-    fn unwant_more(&mut self, more: &More, difference: &mut Difference) {
+    fn unwant_more(&mut self, more: &More, mut difference: Option<&mut Difference>) {
         for meter in &more.meters {
-            self.unwant_meter(*meter, difference);
+            self.unwant_meter(*meter, difference.as_deref_mut());
         }
         more.withheld.iter().for_each(|of| self.release(*of));
     }
@@ -359,27 +372,32 @@ impl Flows {
         }
     }
 
-    fn want_meter(&mut self, meter: u32, difference: &mut Difference) {
+    fn want_meter(&mut self, meter: u32, difference: Option<&mut Difference>) {
         let by = self.meters.entry(meter).or_default();
         *by += 1;
-        if *by == 1 && !self.refused.has_meter(meter) {
+        if let Some(difference) = difference
+            && *by == 1
+            && !self.refused.has_meter(meter)
+        {
             difference.want_meter(meter);
         }
     }
 
-    fn unwant_meter(&mut self, meter: u32, difference: &mut Difference) {
+    fn unwant_meter(&mut self, meter: u32, difference: Option<&mut Difference>) {
         let Some(by) = self.meters.get_mut(&meter) else {
             return;
         };
         *by -= 1;
         if *by == 0 {
             self.meters.remove(&meter);
-            difference.unwant_meter(meter);
+            if let Some(difference) = difference {
+                difference.unwant_meter(meter);
+            }
             self.refused.unwanted_meter(meter);
         }
     }
 
-    fn want(&mut self, flow: &PackedFlow, difference: &mut Difference) -> Cookie {
+    fn want(&mut self, flow: &PackedFlow, difference: Option<&mut Difference>) -> Cookie {
         let cookie = flow.cookie;
         if let Some(punt) = &flow.punt {
             self.punts.insert(cookie, Punt::clone(punt));
@@ -388,7 +406,9 @@ impl Flows {
             Entry::Occupied(mut wanted) => wanted.get_mut().by += 1,
             Entry::Vacant(vacant) => {
                 self.refused.measure(cookie, &flow.content);
-                if !self.refused.has(cookie) {
+                if let Some(difference) = difference
+                    && !self.refused.has(cookie)
+                {
                     difference.want(flow);
                 }
                 vacant.insert(WantedFlow {
@@ -404,13 +424,15 @@ impl Flows {
         cookie
     }
 
-    fn unwant(&mut self, cookie: Cookie, difference: &mut Difference) {
+    fn unwant(&mut self, cookie: Cookie, difference: Option<&mut Difference>) {
         let Some(wanted) = self.wanted.get_mut(&cookie) else {
             return;
         };
         wanted.by -= 1;
         if wanted.by == 0 {
-            difference.unwant(cookie, wanted.stage);
+            if let Some(difference) = difference {
+                difference.unwant(cookie, wanted.stage);
+            }
             self.wanted.remove(&cookie);
             if let Some(contents) = &mut self.contents {
                 contents.remove(&cookie);

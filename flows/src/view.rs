@@ -1,9 +1,12 @@
 //! The cloud as one hypervisor sees it.
 
+mod lookups;
+
 use crate::difference::InstalledFlow;
 use crate::features::tunnel;
 use crate::flow::Flow;
 use ipnet::IpNet;
+pub(crate) use lookups::Lookups;
 use sextant_model::{
     Answering, Binding, Chassis, ChassisId, Facts, Intent, IpVersion, Network, NetworkId, Port,
     Reassembly, Router, SecurityGroupId, Subnet, SubnetId, Transport,
@@ -20,6 +23,8 @@ pub struct View<'a> {
     pub facts: &'a Facts,
     /// The hypervisor.
     pub chassis: &'a ChassisId,
+    /// What was looked up before.
+    lookups: Option<&'a Lookups>,
 }
 
 /// Why a network is present on a hypervisor.
@@ -32,6 +37,33 @@ pub enum Presence {
 }
 
 impl<'a> View<'a> {
+    /// The view of a hypervisor.
+    #[must_use]
+    pub fn new(intent: &'a Intent, facts: &'a Facts, chassis: &'a ChassisId) -> Self {
+        Self {
+            intent,
+            facts,
+            chassis,
+            lookups: None,
+        }
+    }
+
+    /// The same view, which remembers what it looks up.
+    pub(crate) fn with<'b>(&self, lookups: &'b Lookups) -> View<'b>
+    where
+        'a: 'b,
+    {
+        View {
+            lookups: Some(lookups),
+            ..*self
+        }
+    }
+
+    /// What was looked up before, if the view remembers it.
+    pub(crate) fn lookups(&self) -> Option<&'a Lookups> {
+        self.lookups
+    }
+
     /// The hypervisor itself, once it has been observed.
     #[must_use]
     pub fn own(&self) -> Option<&'a Arc<Chassis>> {
@@ -65,6 +97,9 @@ impl<'a> View<'a> {
     /// are here.
     #[must_use]
     pub fn presence(&self, network: NetworkId) -> Option<Presence> {
+        if let Some(lookups) = self.lookups {
+            return lookups.presence(network);
+        }
         self.network(network)?;
         if self.has_ports_on(network) {
             return Some(Presence::Local);
@@ -223,11 +258,8 @@ impl<'a> View<'a> {
     /// Whether another hypervisor may send frames here. It has guests on a network that is present here, or the gateway
     /// of a router with guests here.
     pub(crate) fn hears(&self, peer: &ChassisId) -> bool {
-        // Most have a network in common, and looking for guests costs least.
         let mut networks = self.facts.networks_on(peer);
-        let mut routed = self.facts.networks_on(peer);
-        networks.any(|network| self.network(network).is_some() && self.has_ports_on(network))
-            || routed.any(|network| self.presence(network).is_some())
+        networks.any(|network| self.presence(network).is_some())
             || self.facts.gateways_on(peer).any(|(_, router)| {
                 let router = self.intent.routers.get(&router);
                 router.is_some_and(|router| self.has_guests_of(router))
@@ -259,6 +291,13 @@ impl<'a> View<'a> {
     /// port of that version and of the peer's protocol. `None` if there is no such endpoint or port.
     #[must_use]
     pub fn tunnel_to(&self, peer: &ChassisId) -> Option<Tunnel> {
+        match self.lookups {
+            Some(lookups) => lookups.tunnel_to(peer, || self.find_tunnel_to(peer)),
+            None => self.find_tunnel_to(peer),
+        }
+    }
+
+    fn find_tunnel_to(&self, peer: &ChassisId) -> Option<Tunnel> {
         let (own, peer) = (self.own()?, self.facts.chassis().get(peer)?);
         let (_, remote) = own.encap.endpoints.towards(peer.encap.endpoints)?;
         let transport = Transport {

@@ -334,11 +334,7 @@ impl Session {
         self.send_frames();
         self.report(time).await?;
         let Snapshot { intent, facts, .. } = &*self.snapshot;
-        let view = View {
-            intent,
-            facts,
-            chassis: &self.chassis,
-        };
+        let view = View::new(intent, facts, &self.chassis);
         let connection = &mut self.line.connection;
         self.unknown_endpoints
             .ask(now, &view, |request| connection.send(request).ok());

@@ -55,11 +55,7 @@ fn refuse(flows: &mut Flows, error: ErrorCode, is: impl Fn(&FlowMod) -> bool) ->
 
 fn shortfall(flows: &Flows, cloud: &Cloud) -> Shortfall {
     let chassis = h1();
-    flows.shortfall(&View {
-        intent: &cloud.intent,
-        facts: &cloud.facts,
-        chassis: &chassis,
-    })
+    flows.shortfall(&View::new(&cloud.intent, &cloud.facts, &chassis))
 }
 
 /// A change to the cloud, and what it does to these flows.

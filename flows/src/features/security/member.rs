@@ -13,9 +13,17 @@ use rust_openflow::{Action, Field, Match};
 use sextant_model::{Direction, IpVersion, MemberAddress, NetworkKey, RemoteEnd, SecurityGroupId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
+use std::sync::Arc;
 
 /// How rules of groups with ports here match members of a group. Costs as much as there are rules about the group.
-pub(crate) fn uses(view: &View<'_>, group: SecurityGroupId) -> BTreeSet<RuleKind> {
+pub(crate) fn uses(view: &View<'_>, group: SecurityGroupId) -> Arc<BTreeSet<RuleKind>> {
+    match view.lookups() {
+        Some(lookups) => lookups.uses(group, || find_uses(view, group)),
+        None => find_uses(view, group),
+    }
+}
+
+fn find_uses(view: &View<'_>, group: SecurityGroupId) -> Arc<BTreeSet<RuleKind>> {
     let rules = view.intent.rules_about(group).filter_map(|rule| {
         let owner = view.intent.security_groups.get(&rule.security_group_id)?;
         view.has_ports_under(owner.id).then_some(RuleKind {
@@ -24,7 +32,7 @@ pub(crate) fn uses(view: &View<'_>, group: SecurityGroupId) -> BTreeSet<RuleKind
             stateful: owner.stateful,
         })
     });
-    rules.collect()
+    Arc::new(rules.collect())
 }
 
 /// What the flows for a member's address depend on: the conjunctions of its groups that rules on a hypervisor need.
@@ -50,7 +58,7 @@ impl MemberMatch {
             let Some(number) = view.intent.group_number(group) else {
                 continue;
             };
-            for used in uses(view, group) {
+            for used in uses(view, group).iter() {
                 if used.family == address.ethertype() {
                     let of_path = conjunctions.entry((used.direction, used.stateful));
                     let ids = of_path.or_default();
