@@ -6,8 +6,8 @@ use crate::features::neighbor::AddressOwner;
 use crate::features::replication::ReceiverShard;
 use crate::features::security::MemberMatch;
 use crate::features::{
-    self, arp, elsewhere, external, extra_routes, fragments, guard, guest, held, icmp_error,
-    neighbor, provider, punt, routing, security, switching, tunnel,
+    arp, elsewhere, external, extra_routes, fragments, guard, guest, held, icmp_error, neighbor,
+    provider, punt, routing, security, switching, tunnel,
 };
 use crate::flow::Flow;
 use crate::link::Interface;
@@ -100,9 +100,12 @@ impl fmt::Display for PipelineObject {
 pub(crate) fn all_but_ports(
     view: &View<'_>,
     present: &BTreeMap<NetworkId, Presence>,
+    members: &BTreeSet<ChassisId>,
 ) -> BTreeSet<PipelineObject> {
-    let peers = view.senders(present.keys().copied());
-    let peers = peers.into_iter().map(PipelineObject::Peer);
+    let networks = present.keys();
+    let gateways = networks.flat_map(|network| view.gateways_around(*network));
+    let peers = members.iter().chain(gateways).cloned();
+    let peers = peers.map(PipelineObject::Peer);
     let ports = present
         .keys()
         .flat_map(|network| view.intent.ports_of(*network))
@@ -216,13 +219,11 @@ impl From<Vec<Flow>> for Contribution {
 /// What an object contributes at present. Nothing if it does not exist or has no part here.
 pub(crate) fn contribution(view: &View<'_>, object: &PipelineObject) -> Contribution {
     match object {
-        PipelineObject::Base => [
-            features::base(),
-            tunnel::arrive(view),
-            tunnel::unknown(view),
-        ]
-        .concat()
-        .into(),
+        PipelineObject::Base => Contribution {
+            shared: Some(SharedSource::Base),
+            flows: [tunnel::arrive(view), tunnel::unknown(view)].concat(),
+            ..Contribution::default()
+        },
         PipelineObject::Peer(peer) => tunnel::heard(view, peer).map(SharedSource::Peer).into(),
         PipelineObject::Network(id) => of_network(view, *id),
         PipelineObject::Members(id, shard) => local(view, *id)

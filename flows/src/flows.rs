@@ -30,6 +30,10 @@ struct Group {
 }
 
 impl Group {
+    fn is_empty(&self) -> bool {
+        self.shared.is_none() && self.own.is_empty() && self.more.is_none()
+    }
+
     fn cookies(&self) -> impl Iterator<Item = Cookie> {
         let shared = self.shared.iter().flat_map(|shared| &shared.0);
         let shared = shared.map(|flow| flow.cookie);
@@ -47,6 +51,16 @@ struct More {
     withheld: Vec<Withheld>,
 }
 
+impl More {
+    fn is_empty(&self) -> bool {
+        self.meters.is_empty()
+            && self.withheld.is_empty()
+            && self.link.is_none()
+            && self.interface.is_none()
+            && self.uplink.is_none()
+    }
+}
+
 /// What is always known of a flow: a cloud has many.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct WantedFlow {
@@ -56,6 +70,9 @@ pub(crate) struct WantedFlow {
     /// How many objects want it.
     by: u32,
 }
+
+/// How many flows a port that is elsewhere has at least: room for them is made at once.
+const FLOWS_OF_A_PORT: usize = 4;
 
 type ByCookie<T> = HashMap<Cookie, T, BuildHasherDefault<CookieHasher>>;
 
@@ -123,15 +140,25 @@ impl Flows {
             ..Self::default()
         };
         let present = view.present();
-        let lookups = Lookups::of(&present);
+        let lookups = Lookups::of(&view, &present);
         let view = view.with(&lookups);
-        for object in all_but_ports(&view, &present) {
+        let ports = present.keys().flat_map(|network| intent.ports_of(*network));
+        let ports: Vec<_> = ports.collect();
+        self.reserve(FLOWS_OF_A_PORT * ports.len());
+        for object in all_but_ports(&view, &present, lookups.members()) {
             let computed = contribution(&view, &object);
             self.replace(object, computed, None);
         }
-        for port in present.keys().flat_map(|network| intent.ports_of(*network)) {
+        for port in ports {
             let object = PipelineObject::Port(port.id);
             self.replace(object, of_port(&view, port), None);
+        }
+    }
+
+    fn reserve(&mut self, flows: usize) {
+        self.wanted.reserve(flows);
+        if let Some(contents) = &mut self.contents {
+            contents.reserve(flows);
         }
     }
 
@@ -197,6 +224,7 @@ impl Flows {
     }
 
     /// The flows that the switch has not refused, in no order.
+    #[expect(clippy::disallowed_methods, reason = "whoever takes them sorts them")]
     pub(crate) fn installable(&self) -> impl Iterator<Item = (Cookie, &WantedFlow)> {
         let wanted = self.wanted.iter();
         wanted
@@ -302,6 +330,36 @@ impl Flows {
         computed: Contribution,
         mut difference: Option<&mut Difference>,
     ) {
+        // The new is wanted before the old is let go, here and below: what both contain never counts as gone.
+        let group = self.want_all(computed, difference.as_deref_mut());
+        self.refused.wants(&object, group.cookies());
+        if let Some(difference) = &mut difference {
+            let old = self.groups.get(&object).and_then(|old| old.more.as_deref());
+            note_links(old, group.more.as_deref(), difference);
+        }
+        let old = match group.is_empty() {
+            true => self.groups.remove(&object),
+            false => self.groups.insert(object, group),
+        };
+        if let Some(old) = old {
+            self.unwant_all(&old, difference);
+        }
+    }
+
+    fn unwant_all(&mut self, old: &Group, mut difference: Option<&mut Difference>) {
+        if let Some(more) = &old.more {
+            self.unwant_more(more, difference.as_deref_mut());
+        }
+        for cookie in old.cookies() {
+            self.unwant(cookie, difference.as_deref_mut());
+        }
+    }
+
+    fn want_all(
+        &mut self,
+        computed: Contribution,
+        mut difference: Option<&mut Difference>,
+    ) -> Group {
         let more = More {
             meters: computed.meters,
             link: computed.link,
@@ -309,7 +367,6 @@ impl Flows {
             uplink: computed.uplink,
             withheld: computed.withheld,
         };
-        // The new is wanted before the old is let go, here and below: what both contain never counts as gone.
         self.want_more(&more, difference.as_deref_mut());
         let shared = computed.shared.map(|source| self.workshop.0.get(source));
         for flow in shared.iter().flat_map(|shared| &shared.0) {
@@ -317,31 +374,10 @@ impl Flows {
         }
         let flows = computed.flows.iter().map(Flow::pack);
         let own = flows.map(|flow| self.want(&flow, difference.as_deref_mut()));
-        let own: Box<[Cookie]> = own.collect();
-        let shared = shared.filter(|shared| !shared.0.is_empty());
-        let mut group = Group {
-            shared,
-            own,
-            more: None,
-        };
-        self.refused.wants(&object, group.cookies());
-        let mut old = self.groups.remove(&object).unwrap_or_default();
-        let old_more = old.more.take().unwrap_or_default();
-        if let Some(difference) = &mut difference {
-            if old_more.link != more.link || old_more.interface != more.interface {
-                difference.touch_links();
-            }
-            if old_more.uplink != more.uplink {
-                difference.touch_uplinks();
-            }
-        }
-        group.more = (more != More::default()).then(|| Box::new(more));
-        if group != Group::default() {
-            self.groups.insert(object, group);
-        }
-        self.unwant_more(&old_more, difference.as_deref_mut());
-        for cookie in old.cookies() {
-            self.unwant(cookie, difference.as_deref_mut());
+        Group {
+            own: own.collect(),
+            shared: shared.filter(|shared| !shared.0.is_empty()),
+            more: (!more.is_empty()).then(|| Box::new(more)),
         }
     }
 
@@ -440,5 +476,17 @@ impl Flows {
             self.punts.remove(&cookie);
             self.refused.unwanted(cookie);
         }
+    }
+}
+
+/// Notes whether routers' ports have something else to say, inside or outside.
+fn note_links(old: Option<&More>, new: Option<&More>, difference: &mut Difference) {
+    let nothing = More::default();
+    let [old, new] = [old, new].map(|more| more.unwrap_or(&nothing));
+    if (&old.link, &old.interface) != (&new.link, &new.interface) {
+        difference.touch_links();
+    }
+    if old.uplink != new.uplink {
+        difference.touch_uplinks();
     }
 }

@@ -3,6 +3,7 @@
 //! A guest costs flows on every hypervisor that may send to it. They depend on the guest, and on little of the
 //! hypervisor. So a function of these alone makes them, and they are found again by its arguments.
 
+use crate::features;
 use crate::features::elsewhere::GuestElsewhere;
 use crate::features::security::MemberMatch;
 use crate::features::tunnel::{self, PeerEndpoints};
@@ -20,6 +21,8 @@ const FIRST_SWEEP: usize = 1024;
 /// Everything that flows depend on which hypervisors share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum SharedSource {
+    /// What every hypervisor has.
+    Base,
     /// How one hypervisor sends to a guest on another.
     Guest(GuestElsewhere),
     /// How rules match a member of security groups.
@@ -31,6 +34,7 @@ pub(crate) enum SharedSource {
 impl SharedSource {
     pub(crate) fn flows(&self) -> Vec<Flow> {
         match self {
+            Self::Base => features::base(),
             Self::Guest(guest) => guest.flows(),
             Self::Member(member) => member.flows(),
             Self::Peer(endpoints) => tunnel::accepted(endpoints),

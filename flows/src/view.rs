@@ -67,7 +67,10 @@ impl<'a> View<'a> {
     /// The hypervisor itself, once it has been observed.
     #[must_use]
     pub fn own(&self) -> Option<&'a Arc<Chassis>> {
-        self.facts.chassis().get(self.chassis)
+        match self.lookups {
+            Some(lookups) => lookups.own(),
+            None => self.facts.chassis().get(self.chassis),
+        }
     }
 
     /// The networks present here: those with guests here, those that a router joins to them, and those of routers with
@@ -258,27 +261,31 @@ impl<'a> View<'a> {
     /// Whether another hypervisor may send frames here. It has guests on a network that is present here, or the gateway
     /// of a router with guests here.
     pub(crate) fn hears(&self, peer: &ChassisId) -> bool {
-        let mut networks = self.facts.networks_on(peer);
-        networks.any(|network| self.presence(network).is_some())
+        self.has_member(peer)
             || self.facts.gateways_on(peer).any(|(_, router)| {
                 let router = self.intent.routers.get(&router);
                 router.is_some_and(|router| self.has_guests_of(router))
             })
     }
 
-    /// The hypervisors that may send frames of these networks here, and perhaps a few that may not.
-    pub(crate) fn senders(
-        &self,
-        networks: impl IntoIterator<Item = NetworkId>,
-    ) -> BTreeSet<ChassisId> {
-        let mut senders = BTreeSet::new();
-        for network in networks {
-            senders.extend(self.facts.chassis_with(network).cloned());
-            let routers = self.routers_of(network);
-            let placed = routers.filter_map(|router| self.facts.gateways().get(&router.id));
-            senders.extend(placed.map(|(chassis, _)| chassis.clone()));
+    /// Whether another hypervisor has guests on a network that is present here.
+    fn has_member(&self, peer: &ChassisId) -> bool {
+        if let Some(lookups) = self.lookups {
+            return lookups.members().contains(peer);
         }
-        senders
+        let mut networks = self.facts.networks_on(peer);
+        networks.any(|network| self.presence(network).is_some())
+    }
+
+    /// The hypervisors with the gateways of routers on a network.
+    pub(crate) fn gateways_around(
+        &self,
+        network: NetworkId,
+    ) -> impl Iterator<Item = &'a ChassisId> {
+        let gateways = self.facts.gateways();
+        let routers = self.routers_of(network);
+        let placed = routers.filter_map(|router| gateways.get(&router.id));
+        placed.map(|(chassis, _)| chassis)
     }
 
     /// The flows that drop tunnel packets from endpoints that no hypervisor has.
@@ -291,13 +298,6 @@ impl<'a> View<'a> {
     /// port of that version and of the peer's protocol. `None` if there is no such endpoint or port.
     #[must_use]
     pub fn tunnel_to(&self, peer: &ChassisId) -> Option<Tunnel> {
-        match self.lookups {
-            Some(lookups) => lookups.tunnel_to(peer, || self.find_tunnel_to(peer)),
-            None => self.find_tunnel_to(peer),
-        }
-    }
-
-    fn find_tunnel_to(&self, peer: &ChassisId) -> Option<Tunnel> {
         let (own, peer) = (self.own()?, self.facts.chassis().get(peer)?);
         let (_, remote) = own.encap.endpoints.towards(peer.encap.endpoints)?;
         let transport = Transport {

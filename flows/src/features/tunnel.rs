@@ -30,9 +30,11 @@ pub(crate) fn heard(view: &View<'_>, peer: &ChassisId) -> Option<PeerEndpoints> 
     if own.id == peer.id || !view.hears(&peer.id) {
         return None;
     }
-    let families = families(view);
     let endpoints = peer.encap.endpoints.addresses();
-    let endpoints = endpoints.filter(|endpoint| families.contains(&IpVersion::of(*endpoint)));
+    let endpoints = endpoints.filter(|endpoint| {
+        let mut ports = own.tunnel_ports.keys();
+        ports.any(|transport| transport.family == IpVersion::of(*endpoint))
+    });
     Some(PeerEndpoints(endpoints.collect()))
 }
 

@@ -1,8 +1,8 @@
 //! What is looked up again and again while all flows of a hypervisor are computed.
 
-use super::{Presence, Tunnel};
+use super::{Presence, View};
 use crate::features::security::RuleKind;
-use sextant_model::{ChassisId, NetworkId, SecurityGroupId};
+use sextant_model::{Chassis, ChassisId, NetworkId, SecurityGroupId};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
@@ -13,16 +13,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct Lookups {
     /// All networks that are present.
     present: HashMap<NetworkId, Presence>,
-    tunnels: Remembered<ChassisId, Option<Tunnel>>,
+    /// The hypervisors with guests on these.
+    members: BTreeSet<ChassisId>,
+    own: Option<Arc<Chassis>>,
     uses: Remembered<SecurityGroupId, Arc<BTreeSet<RuleKind>>>,
     publishing: Remembered<NetworkId, bool>,
 }
 
 impl Lookups {
     /// Begins with the networks that are present.
-    pub(crate) fn of(present: &BTreeMap<NetworkId, Presence>) -> Self {
+    pub(crate) fn of(view: &View<'_>, present: &BTreeMap<NetworkId, Presence>) -> Self {
+        let networks = present.keys();
+        let members = networks.flat_map(|network| view.facts.chassis_with(*network));
         Self {
             present: present.iter().map(|(id, why)| (*id, *why)).collect(),
+            members: members.cloned().collect(),
+            own: view.own().cloned(),
             ..Self::default()
         }
     }
@@ -31,12 +37,13 @@ impl Lookups {
         self.present.get(&network).copied()
     }
 
-    pub(super) fn tunnel_to(
-        &self,
-        peer: &ChassisId,
-        find: impl FnOnce() -> Option<Tunnel>,
-    ) -> Option<Tunnel> {
-        self.tunnels.get(peer, find)
+    pub(super) fn own(&self) -> Option<&Arc<Chassis>> {
+        self.own.as_ref()
+    }
+
+    /// The hypervisors with guests on networks that are present.
+    pub(crate) fn members(&self) -> &BTreeSet<ChassisId> {
+        &self.members
     }
 
     pub(crate) fn uses(

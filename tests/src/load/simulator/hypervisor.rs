@@ -314,6 +314,10 @@ impl Hypervisor {
                 Ok(None) => break,
                 Err(_) => return self.lost(Side::Switch),
             };
+            // What ends the bundle counts as activity.
+            if Switch::take_bundled(&mut self.talk, &frame) {
+                continue;
+            }
             let Ok((xid, message)) = Message::decode(&frame) else {
                 return self.lost(Side::Switch);
             };
