@@ -120,6 +120,7 @@ impl Session {
             return Ok(());
         };
         self.backoff.reset();
+        self.start = None;
         self.shortcomings.confirmed();
         self.speak(change.touches_links(), change.touches_uplinks());
         self.count(&change, FlowOutcome::Confirmed);
