@@ -25,7 +25,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// What flows are computed from, one object at a time.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PipelineObject {
     /// The flows that every hypervisor has.
     Base,

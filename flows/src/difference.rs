@@ -1,6 +1,6 @@
 //! Differences between flows, and between what a switch has and what it should have.
 
-use crate::flow::{Cookie, Packed, PackedFlow};
+use crate::flow::{Cookie, KeptFlow, Packed, PackedFlow};
 use crate::flows::Flows;
 use crate::pipeline::Stage;
 use rust_openflow::{BundledFlowMod, FlowMod, TableId};
@@ -173,14 +173,15 @@ impl Difference {
 
     // A flow that goes and comes within one update stays: then there is nothing to send.
     pub(crate) fn want(&mut self, flow: &PackedFlow) {
-        if !self.delete.remove(&installed(flow.cookie, flow.stage)) {
-            self.add.insert(flow.cookie, flow.content.clone());
+        let kept = flow.kept;
+        if !self.delete.remove(&installed(kept.cookie, kept.stage)) {
+            self.add.insert(kept.cookie, flow.content.clone());
         }
     }
 
-    pub(crate) fn unwant(&mut self, cookie: Cookie, stage: Stage) {
-        if self.add.remove(&cookie).is_none() {
-            self.delete.insert(installed(cookie, stage));
+    pub(crate) fn unwant(&mut self, flow: KeptFlow) {
+        if self.add.remove(&flow.cookie).is_none() {
+            self.delete.insert(installed(flow.cookie, flow.stage));
         }
     }
 }
@@ -208,12 +209,12 @@ pub fn reconcile(
         links: true,
         uplinks: true,
     };
-    for (cookie, flow) in wanted.installable() {
-        if !difference.delete.remove(&installed(cookie, flow.stage)) {
-            let content = wanted.packed(cookie).cloned();
-            difference
-                .add
-                .extend(content.map(|content| (cookie, content)));
+    for flow in wanted.installable() {
+        let installed = installed(flow.cookie, flow.stage);
+        if flows.contains(&installed) {
+            difference.delete.remove(&installed);
+        } else if let Some(content) = wanted.packed(flow.cookie) {
+            difference.add.insert(flow.cookie, content.clone());
         }
     }
     difference

@@ -138,7 +138,7 @@ impl Flow {
     /// give these a meaning of their own.
     #[must_use]
     pub fn cookie(&self) -> Cookie {
-        self.pack().cookie
+        self.pack().kept.cookie
     }
 
     /// The flow as a switch reports it.
@@ -162,9 +162,11 @@ impl Flow {
             }
         };
         PackedFlow {
-            cookie: Cookie(hash.clamp(1, u64::MAX - 1)),
-            stage: self.stage,
-            doing: content.doing(),
+            kept: KeptFlow {
+                cookie: Cookie(hash.clamp(1, u64::MAX - 1)),
+                stage: self.stage,
+                doing: content.doing(),
+            },
             content,
             punt: self.punt.clone().map(Box::new),
         }
@@ -184,13 +186,19 @@ impl Flow {
     }
 }
 
-/// A flow as it is kept.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct PackedFlow {
+/// What is always known of a flow: a cloud has many.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct KeptFlow {
     pub(crate) cookie: Cookie,
     pub(crate) stage: Stage,
     /// `None`: it is too long for a message.
     pub(crate) doing: Option<Doing>,
+}
+
+/// A flow in little memory.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PackedFlow {
+    pub(crate) kept: KeptFlow,
     pub(crate) content: Packed,
     pub(crate) punt: Option<Box<Punt>>,
 }
@@ -222,14 +230,16 @@ impl Packed {
     }
 
     /// The flow, with the reason for which it sends packets up.
-    pub(crate) fn unpack(&self, stage: Stage, punt: Option<&Punt>) -> Flow {
+    ///
+    /// `None` is never: no flow is in a table without a stage.
+    pub(crate) fn unpack(&self, punt: Option<&Punt>) -> Option<Flow> {
         let flow_mod = FlowMod::from(self.to_flow_mod(Cookie(0)));
-        Flow {
-            stage,
+        Some(Flow {
+            stage: Stage::of(flow_mod.table)?,
             priority: flow_mod.priority,
             matches: flow_mod.matches,
             instructions: flow_mod.instructions,
             punt: punt.cloned(),
-        }
+        })
     }
 }

@@ -1,75 +1,24 @@
 //! The flows that one hypervisor should have, object by object.
 
+mod groups;
 mod refusals;
+mod wanted;
 
 use crate::contribution::{Contribution, PipelineObject, all_but_ports, contribution, of_port};
 use crate::dependencies::touched;
 use crate::difference::{Difference, InstalledFlow};
-use crate::flow::{Cookie, CookieHasher, Doing, Flow, Packed, PackedFlow};
+use crate::flow::{Cookie, CookieHasher, Doing, Flow, KeptFlow, Packed, PackedFlow};
 use crate::link::Interface;
-use crate::pipeline::Stage;
-use crate::shared::{SharedFlows, SharedGroup};
+use crate::shared::SharedFlows;
 use crate::view::{Lookups, View};
 use crate::withheld::Withheld;
+use groups::{Group, Groups, More, OwnGroup};
 use refusals::RefusedFlows;
 use sextant_model::{AdvertisedLink, ChassisId, Facts, Intent, NetworkId, PortId, Punt, Uplink};
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
-
-/// What one object contributes. There are many: most are ports elsewhere, of which only shared flows come.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Group {
-    /// The flows that other hypervisors have, too.
-    shared: Option<Arc<SharedGroup>>,
-    /// The cookies of the others.
-    own: Box<[Cookie]>,
-    /// What few objects contribute.
-    more: Option<Box<More>>,
-}
-
-impl Group {
-    fn is_empty(&self) -> bool {
-        self.shared.is_none() && self.own.is_empty() && self.more.is_none()
-    }
-
-    fn cookies(&self) -> impl Iterator<Item = Cookie> {
-        let shared = self.shared.iter().flat_map(|shared| &shared.0);
-        let shared = shared.map(|flow| flow.cookie);
-        shared.chain(self.own.iter().copied())
-    }
-}
-
-/// What an object contributes beside flows.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct More {
-    meters: Vec<u32>,
-    link: Option<AdvertisedLink>,
-    interface: Option<Interface>,
-    uplink: Option<Uplink>,
-    withheld: Vec<Withheld>,
-}
-
-impl More {
-    fn is_empty(&self) -> bool {
-        self.meters.is_empty()
-            && self.withheld.is_empty()
-            && self.link.is_none()
-            && self.interface.is_none()
-            && self.uplink.is_none()
-    }
-}
-
-/// What is always known of a flow: a cloud has many.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct WantedFlow {
-    pub(crate) stage: Stage,
-    /// `None`: it is too long for a message.
-    doing: Option<Doing>,
-    /// How many objects want it.
-    by: u32,
-}
+use wanted::WantedCookies;
 
 /// How many flows a port that is elsewhere has at least: room for them is made at once.
 const FLOWS_OF_A_PORT: usize = 4;
@@ -82,10 +31,8 @@ type ByCookie<T> = HashMap<Cookie, T, BuildHasherDefault<CookieHasher>>;
 /// ([`Flows::drop_contents`]), and made again from the objects ([`Flows::recompute`]).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Flows {
-    groups: BTreeMap<PipelineObject, Group>,
-    /// There are many flows, and a change looks up many. In a sorted map each look-up would touch many far places in
-    /// memory.
-    wanted: ByCookie<WantedFlow>,
+    groups: Groups,
+    wanted: WantedCookies,
     /// `None`: they were dropped.
     contents: Option<ByCookie<Packed>>,
     /// Looked up with each packet that comes up.
@@ -157,6 +104,7 @@ impl Flows {
 
     fn reserve(&mut self, flows: usize) {
         self.wanted.reserve(flows);
+        self.groups.reserve(flows / FLOWS_OF_A_PORT);
         if let Some(contents) = &mut self.contents {
             contents.reserve(flows);
         }
@@ -192,22 +140,23 @@ impl Flows {
 
     /// Every flow, by cookie. None if their contents were dropped.
     pub fn iter(&self) -> impl Iterator<Item = (Cookie, Flow)> {
-        self.wanted()
-            .filter_map(|(cookie, wanted)| Some((cookie, self.unpacked(cookie, wanted)?)))
+        let contents: BTreeMap<&Cookie, &Packed> = self.contents.iter().flatten().collect();
+        let contents = contents.into_iter();
+        contents.filter_map(|(cookie, packed)| Some((*cookie, self.unpacked(*cookie, packed)?)))
     }
 
-    /// Whether a switch has something else under a flow's cookie than what is wanted. False where no such flow is
-    /// wanted.
+    /// What wanted flows do, by cookie, to compare with what a switch has.
     #[must_use]
-    pub fn does_otherwise(&self, flow: &InstalledFlow, doing: Doing) -> bool {
-        let wanted = self.wanted.get(&flow.cookie);
-        let wanted = wanted.and_then(|wanted| wanted.doing);
-        wanted.is_some_and(|wanted| wanted != doing)
+    pub fn doings(&self) -> Doings {
+        let kept = self.groups.flows();
+        Doings(
+            kept.filter_map(|kept| Some((kept.cookie, kept.doing?)))
+                .collect(),
+        )
     }
 
-    fn unpacked(&self, cookie: Cookie, wanted: &WantedFlow) -> Option<Flow> {
-        let packed = self.packed(cookie)?;
-        Some(packed.unpack(wanted.stage, self.punts.get(&cookie)))
+    fn unpacked(&self, cookie: Cookie, packed: &Packed) -> Option<Flow> {
+        packed.unpack(self.punts.get(&cookie))
     }
 
     /// The content of a flow. `None` if it is not wanted, or the contents were dropped.
@@ -215,29 +164,15 @@ impl Flows {
         self.contents.as_ref()?.get(&cookie)
     }
 
-    fn wanted(&self) -> impl Iterator<Item = (Cookie, &WantedFlow)> {
-        let groups = self.groups.values();
-        let cookies: BTreeSet<Cookie> = groups.flat_map(Group::cookies).collect();
-        cookies
-            .into_iter()
-            .filter_map(|cookie| Some((cookie, self.wanted.get(&cookie)?)))
-    }
-
-    /// The flows that the switch has not refused, in no order.
-    #[expect(clippy::disallowed_methods, reason = "whoever takes them sorts them")]
-    pub(crate) fn installable(&self) -> impl Iterator<Item = (Cookie, &WantedFlow)> {
-        let wanted = self.wanted.iter();
-        wanted
-            .map(|(cookie, wanted)| (*cookie, wanted))
-            .filter(|(cookie, _)| !self.refused.has(*cookie))
+    /// The flows that the switch has not refused, in no order. One may come several times.
+    pub(crate) fn installable(&self) -> impl Iterator<Item = KeptFlow> {
+        let kept = self.groups.flows();
+        kept.filter(|kept| !self.refused.has(kept.cookie))
     }
 
     /// What the switch has once it is programmed: all flows except those that it refused.
     pub(crate) fn installed(&self) -> impl Iterator<Item = (Cookie, Flow)> {
-        let wanted = self.wanted();
-        wanted
-            .filter(|(cookie, _)| !self.refused.has(*cookie))
-            .filter_map(|(cookie, wanted)| Some((cookie, self.unpacked(cookie, wanted)?)))
+        self.iter().filter(|(cookie, _)| !self.refused.has(*cookie))
     }
 
     /// The meters that the switch has not refused.
@@ -258,22 +193,19 @@ impl Flows {
     /// Whether there are no flows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.wanted.is_empty()
+        self.len() == 0
     }
 
     /// The flow of a cookie. `None` if it is not wanted, or the contents were dropped.
     #[must_use]
     pub fn get(&self, cookie: Cookie) -> Option<Flow> {
-        let wanted = self.wanted.get(&cookie)?;
-        self.unpacked(cookie, wanted)
+        self.unpacked(cookie, self.packed(cookie)?)
     }
 
     /// Every object with the flows that it wants. Several objects may want the same flow.
-    pub fn by_object(
-        &self,
-    ) -> impl Iterator<Item = (&PipelineObject, impl Iterator<Item = Cookie>)> {
-        let groups = self.groups.iter();
-        groups.map(|(object, group)| (object, group.cookies()))
+    #[must_use]
+    pub fn by_object(&self) -> BTreeMap<&PipelineObject, Vec<Cookie>> {
+        self.groups.by_object()
     }
 
     /// Why the flow of a cookie sends packets up.
@@ -291,28 +223,22 @@ impl Flows {
     /// The routers' ports that advertise to guests here.
     #[must_use]
     pub fn links(&self) -> BTreeMap<PortId, AdvertisedLink> {
-        let groups = self.groups.iter();
-        groups
-            .filter_map(|(object, group)| {
-                Some((object.port()?, group.more.as_ref()?.link.clone()?))
-            })
+        let all = self.groups.all_more();
+        all.filter_map(|(object, more)| Some((object.port()?, more.link.clone()?)))
             .collect()
     }
 
     /// The routers' ports on networks with guests here.
     pub fn interfaces(&self) -> impl Iterator<Item = &Interface> {
-        let more = self.groups.values().filter_map(|group| group.more.as_ref());
-        more.filter_map(|more| more.interface.as_ref())
+        let all = self.groups.all_more();
+        all.filter_map(|(_, more)| more.interface.as_ref())
     }
 
     /// The external networks that routers use by a bridge of this hypervisor.
     #[must_use]
     pub fn uplinks(&self) -> BTreeMap<NetworkId, Uplink> {
-        let groups = self.groups.iter();
-        groups
-            .filter_map(|(object, group)| {
-                Some((object.network()?, group.more.as_ref()?.uplink.clone()?))
-            })
+        let all = self.groups.all_more();
+        all.filter_map(|(object, more)| Some((object.network()?, more.uplink.clone()?)))
             .collect()
     }
 
@@ -332,26 +258,18 @@ impl Flows {
     ) {
         // The new is wanted before the old is let go, here and below: what both contain never counts as gone.
         let group = self.want_all(computed, difference.as_deref_mut());
-        self.refused.wants(&object, group.cookies());
+        let cookies = group.flows().map(|flow| flow.cookie);
+        self.refused.wants(&object, cookies);
         if let Some(difference) = &mut difference {
-            let old = self.groups.get(&object).and_then(|old| old.more.as_deref());
-            note_links(old, group.more.as_deref(), difference);
+            let (old, new) = (self.groups.more(&object), group.own.more.as_deref());
+            note_links(old, new, difference);
         }
-        let old = match group.is_empty() {
-            true => self.groups.remove(&object),
-            false => self.groups.insert(object, group),
-        };
-        if let Some(old) = old {
-            self.unwant_all(&old, difference);
-        }
-    }
-
-    fn unwant_all(&mut self, old: &Group, mut difference: Option<&mut Difference>) {
-        if let Some(more) = &old.more {
+        let old = self.groups.put(object, group);
+        if let Some(more) = &old.own.more {
             self.unwant_more(more, difference.as_deref_mut());
         }
-        for cookie in old.cookies() {
-            self.unwant(cookie, difference.as_deref_mut());
+        for flow in old.flows() {
+            self.unwant(flow, difference.as_deref_mut());
         }
     }
 
@@ -369,16 +287,17 @@ impl Flows {
         };
         self.want_more(&more, difference.as_deref_mut());
         let shared = computed.shared.map(|source| self.workshop.0.get(source));
-        for flow in shared.iter().flat_map(|shared| &shared.0) {
+        for flow in shared.iter().flat_map(|shared| &shared.flows) {
             self.want(flow, difference.as_deref_mut());
         }
         let flows = computed.flows.iter().map(Flow::pack);
-        let own = flows.map(|flow| self.want(&flow, difference.as_deref_mut()));
-        Group {
-            own: own.collect(),
-            shared: shared.filter(|shared| !shared.0.is_empty()),
+        let flows = flows.map(|flow| self.want(&flow, difference.as_deref_mut()));
+        let own = OwnGroup {
+            flows: flows.collect(),
             more: (!more.is_empty()).then(|| Box::new(more)),
-        }
+        };
+        let shared = shared.filter(|shared| !shared.flows.is_empty());
+        Group { shared, own }
     }
 
     fn want_more(&mut self, more: &More, mut difference: Option<&mut Difference>) {
@@ -433,49 +352,51 @@ impl Flows {
         }
     }
 
-    fn want(&mut self, flow: &PackedFlow, difference: Option<&mut Difference>) -> Cookie {
-        let cookie = flow.cookie;
+    fn want(&mut self, flow: &PackedFlow, difference: Option<&mut Difference>) -> KeptFlow {
+        let cookie = flow.kept.cookie;
         if let Some(punt) = &flow.punt {
             self.punts.insert(cookie, Punt::clone(punt));
         }
-        match self.wanted.entry(cookie) {
-            Entry::Occupied(mut wanted) => wanted.get_mut().by += 1,
-            Entry::Vacant(vacant) => {
-                self.refused.measure(cookie, &flow.content);
-                if let Some(difference) = difference
-                    && !self.refused.has(cookie)
-                {
-                    difference.want(flow);
-                }
-                vacant.insert(WantedFlow {
-                    stage: flow.stage,
-                    doing: flow.doing,
-                    by: 1,
-                });
-                if let Some(contents) = &mut self.contents {
-                    contents.insert(cookie, flow.content.clone());
-                }
+        if self.wanted.want(cookie) {
+            self.refused.measure(cookie, &flow.content);
+            if let Some(difference) = difference
+                && !self.refused.has(cookie)
+            {
+                difference.want(flow);
+            }
+            if let Some(contents) = &mut self.contents {
+                contents.insert(cookie, flow.content.clone());
             }
         }
-        cookie
+        flow.kept
     }
 
-    fn unwant(&mut self, cookie: Cookie, difference: Option<&mut Difference>) {
-        let Some(wanted) = self.wanted.get_mut(&cookie) else {
-            return;
-        };
-        wanted.by -= 1;
-        if wanted.by == 0 {
+    fn unwant(&mut self, flow: KeptFlow, difference: Option<&mut Difference>) {
+        let cookie = flow.cookie;
+        if self.wanted.unwant(cookie) {
             if let Some(difference) = difference {
-                difference.unwant(cookie, wanted.stage);
+                difference.unwant(flow);
             }
-            self.wanted.remove(&cookie);
             if let Some(contents) = &mut self.contents {
                 contents.remove(&cookie);
             }
             self.punts.remove(&cookie);
             self.refused.unwanted(cookie);
         }
+    }
+}
+
+/// What flows do, by cookie.
+#[derive(Debug)]
+pub struct Doings(ByCookie<Doing>);
+
+impl Doings {
+    /// Whether a switch has something else under a flow's cookie than what is wanted. False where no such flow is
+    /// wanted.
+    #[must_use]
+    pub fn differ(&self, flow: &InstalledFlow, doing: Doing) -> bool {
+        let wanted = self.0.get(&flow.cookie);
+        wanted.is_some_and(|wanted| *wanted != doing)
     }
 }
 

@@ -36,7 +36,7 @@ pub use difference::{Difference, InstalledFlow, reconcile};
 pub use features::fragments::is_of_fragments;
 pub use features::replication::ReceiverShard;
 pub use flow::{Cookie, Doing, Flow};
-pub use flows::Flows;
+pub use flows::{Doings, Flows};
 pub use link::Interface;
 pub use shared::SharedFlows;
 pub use view::View;

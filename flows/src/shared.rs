@@ -3,11 +3,12 @@
 //! A guest costs flows on every hypervisor that may send to it. They depend on the guest, and on little of the
 //! hypervisor. So a function of these alone makes them, and they are found again by its arguments.
 
+use crate::contribution::PipelineObject;
 use crate::features;
 use crate::features::elsewhere::GuestElsewhere;
 use crate::features::security::MemberMatch;
 use crate::features::tunnel::{self, PeerEndpoints};
-use crate::flow::{Flow, PackedFlow};
+use crate::flow::{Flow, KeptFlow, PackedFlow};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use std::hash::{Hash, Hasher};
@@ -32,6 +33,15 @@ pub(crate) enum SharedSource {
 }
 
 impl SharedSource {
+    fn object(&self) -> PipelineObject {
+        match self {
+            Self::Base => PipelineObject::Base,
+            Self::Guest(guest) => PipelineObject::Port(guest.guest.port()),
+            Self::Member(member) => PipelineObject::Member(member.address),
+            Self::Peer(peer) => PipelineObject::Peer(peer.chassis.clone()),
+        }
+    }
+
     pub(crate) fn flows(&self) -> Vec<Flow> {
         match self {
             Self::Base => features::base(),
@@ -44,11 +54,22 @@ impl SharedSource {
 
 /// Flows that hypervisors share.
 #[derive(Debug, PartialEq)]
-pub(crate) struct SharedGroup(pub(crate) Box<[PackedFlow]>);
+pub(crate) struct SharedGroup {
+    /// Whose they are.
+    pub(crate) object: PipelineObject,
+    pub(crate) flows: Box<[PackedFlow]>,
+}
 
 impl SharedGroup {
     fn of(source: &SharedSource) -> Self {
-        Self(source.flows().iter().map(Flow::pack).collect())
+        Self {
+            object: source.object(),
+            flows: source.flows().iter().map(Flow::pack).collect(),
+        }
+    }
+
+    pub(crate) fn kept(&self) -> impl Iterator<Item = KeptFlow> {
+        self.flows.iter().map(|flow| flow.kept)
     }
 }
 
@@ -142,11 +163,15 @@ impl<T> Hash for Same<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sextant_model::ChassisId;
     use std::net::{IpAddr, Ipv6Addr};
 
     fn peer(number: u128) -> SharedSource {
         let endpoint = IpAddr::V6(Ipv6Addr::from_bits(number));
-        SharedSource::Peer(PeerEndpoints(vec![endpoint]))
+        SharedSource::Peer(PeerEndpoints {
+            chassis: ChassisId::new("h1"),
+            endpoints: vec![endpoint],
+        })
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::flow::Flow;
 use crate::pipeline::Stage;
 use crate::shared::Same;
 use crate::view::{Presence, Tunnel, View};
-use sextant_model::{Answering, MacAddr, Network, Port};
+use sextant_model::{Answering, MacAddr, Network, Port, PortId};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -44,6 +44,10 @@ impl GuestAddresses {
             answering: view.answering(),
             held: view.facts.held_by(port.id).collect(),
         }
+    }
+
+    pub(crate) fn port(&self) -> PortId {
+        self.port.id
     }
 
     pub(crate) fn flows(&self) -> Vec<Flow> {

@@ -22,7 +22,10 @@ use std::net::IpAddr;
 
 /// The endpoints of a hypervisor, of the IP versions that another one has tunnel ports of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct PeerEndpoints(pub(crate) Vec<IpAddr>);
+pub(crate) struct PeerEndpoints {
+    pub(crate) chassis: ChassisId,
+    pub(crate) endpoints: Vec<IpAddr>,
+}
 
 /// Where the frames of a peer come from, if it may send here.
 pub(crate) fn heard(view: &View<'_>, peer: &ChassisId) -> Option<PeerEndpoints> {
@@ -35,12 +38,15 @@ pub(crate) fn heard(view: &View<'_>, peer: &ChassisId) -> Option<PeerEndpoints> 
         let mut ports = own.tunnel_ports.keys();
         ports.any(|transport| transport.family == IpVersion::of(*endpoint))
     });
-    Some(PeerEndpoints(endpoints.collect()))
+    Some(PeerEndpoints {
+        chassis: peer.id.clone(),
+        endpoints: endpoints.collect(),
+    })
 }
 
 /// Frames from the endpoints of a peer that may send here are on the network of their key.
 pub(crate) fn accepted(peer: &PeerEndpoints) -> Vec<Flow> {
-    peer.0.iter().copied().map(accept).collect()
+    peer.endpoints.iter().copied().map(accept).collect()
 }
 
 fn accept(endpoint: IpAddr) -> Flow {

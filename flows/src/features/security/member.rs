@@ -10,9 +10,10 @@ use crate::pipeline::{Holding, NETWORK};
 use crate::view::View;
 use ipnet::IpNet;
 use rust_openflow::{Action, Field, Match};
-use sextant_model::{Direction, IpVersion, MemberAddress, NetworkKey, RemoteEnd, SecurityGroupId};
+use sextant_model::{
+    Direction, IpVersion, MemberAddress, NetworkId, NetworkKey, RemoteEnd, SecurityGroupId,
+};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 /// How rules of groups with ports here match members of a group. Costs as much as there are rules about the group.
@@ -38,15 +39,11 @@ fn find_uses(view: &View<'_>, group: SecurityGroupId) -> Arc<BTreeSet<RuleKind>>
 /// What the flows for a member's address depend on: the conjunctions of its groups that rules on a hypervisor need.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct MemberMatch {
-    address: MemberPlace,
+    pub(crate) address: MemberAddress,
+    /// The network of a link-local address.
+    network: Option<NetworkKey>,
     /// By direction, and by whether the rules are stateful.
     conjunctions: BTreeMap<(Direction, bool), BTreeSet<u32>>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum MemberPlace {
-    Anywhere(IpNet),
-    On(NetworkKey, Ipv6Addr),
 }
 
 impl MemberMatch {
@@ -66,9 +63,13 @@ impl MemberMatch {
                 }
             }
         }
-        let address = place(view, address)?;
+        let network = match *address {
+            MemberAddress::Given(_) => None,
+            MemberAddress::OnLink(network, _) => Some(local_key(view, network)?),
+        };
         (!conjunctions.is_empty()).then_some(Self {
-            address,
+            address: *address,
+            network,
             conjunctions,
         })
     }
@@ -78,34 +79,29 @@ impl MemberMatch {
         let conjunctions = self.conjunctions.iter();
         let flows = conjunctions.map(|((direction, stateful), ids)| {
             let way = RulePath::of(*direction);
-            let matches = self.address.matched(way);
+            let matches = self.matches(way);
             halves(way, *stateful, matches, 0, ids.iter().copied())
         });
         flows.collect()
     }
-}
 
-/// A link-local address is a member's on its own network only.
-fn place(view: &View<'_>, address: &MemberAddress) -> Option<MemberPlace> {
-    match *address {
-        MemberAddress::Given(prefix) => Some(MemberPlace::Anywhere(prefix)),
-        MemberAddress::OnLink(network, address) => {
-            let network = view.network(network)?;
-            let here = view.has_ports_on(network.id);
-            here.then_some(MemberPlace::On(network.key, address))
+    fn matches(&self, way: &RulePath) -> Match {
+        let field = way.remote(self.address.ethertype());
+        let matches = match self.address {
+            MemberAddress::Given(prefix) => of_prefix(field, prefix),
+            MemberAddress::OnLink(_, address) => of_version(IpVersion::V6).ipv6(field, address),
+        };
+        match self.network {
+            Some(network) => matches.holding(NETWORK, network.0),
+            None => matches,
         }
     }
 }
 
-impl MemberPlace {
-    fn matched(self, way: &RulePath) -> Match {
-        match self {
-            Self::Anywhere(prefix) => of_prefix(way.remote(IpVersion::of(prefix.addr())), prefix),
-            Self::On(network, address) => of_version(IpVersion::V6)
-                .ipv6(way.remote(IpVersion::V6), address)
-                .holding(NETWORK, network.0),
-        }
-    }
+/// The key of a network with ports here: a link-local address is a member's on its own network only.
+fn local_key(view: &View<'_>, network: NetworkId) -> Option<NetworkKey> {
+    let network = view.network(network)?;
+    view.has_ports_on(network.id).then_some(network.key)
 }
 
 /// Flows of one conjunction half: clause `clause` of each of these conjunctions.
