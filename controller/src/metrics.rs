@@ -8,8 +8,9 @@ pub use by_hypervisor::{
     HypervisorMetric, TotalsOnly,
 };
 pub use labels::{
-    AdvertisementCause, CommitOutcome, DoubtfulEndpoint, Drift, FlowOperation, FlowOutcome, HEARD,
-    OpenFlowError, PrefixChange, PrefixState, RefusedConnection, SENT, TransactionOutcome,
+    AdvertisementCause, CommitOutcome, Computation, DoubtfulEndpoint, Drift, FlowOperation,
+    FlowOutcome, HEARD, OpenFlowError, PrefixChange, PrefixState, RefusedConnection, SENT,
+    TransactionOutcome,
 };
 
 use by_hypervisor::OnPage;
@@ -87,6 +88,12 @@ macro_rules! metrics {
         }
 
         impl Metrics {
+    /// Flows of a switch were computed, since then.
+    pub fn computed(&self, what: Computation, since: std::time::Instant) {
+        let seconds = self.compute_seconds.with_label_values(&[what.as_str()]);
+        seconds.observe(since.elapsed().as_secs_f64());
+    }
+
             /// Name, type, labels and help of each metric, for the reference in `docs/`.
             pub const CATALOGUE: &[(&str, &str, &[&str], &str)] =
                 &[$(($name, stringify!($kind), &[$($label),*], $help),)*];
@@ -169,8 +176,8 @@ metrics! {
     drift_mended: IntCounterVec = "sextant_drift_mended_total" ["kind"],
     /// Time from sending a difference of flows to the switch's confirmation, in seconds.
     reconcile_seconds: Histogram = "sextant_reconcile_duration_seconds" [],
-    /// Time to compute a difference of flows, in seconds.
-    compute_seconds: Histogram = "sextant_compute_duration_seconds" [],
+    /// Time to compute flows of a switch, in seconds. all: all of them. change: what a change of the cloud makes of them.
+    compute_seconds: HistogramVec = "sextant_compute_duration_seconds" ["of"],
     /// Transactions sent to hypervisors' OVSDB, by outcome (confirmed, refused).
     ovsdb_transactions: IntCounterVec = "sextant_ovsdb_transactions_total" ["outcome"],
     /// Commits to the store, by outcome (committed, conflict, unavailable).

@@ -96,7 +96,7 @@ impl fmt::Display for PipelineObject {
     }
 }
 
-/// Every object that has flows on a hypervisor, but ports.
+/// Every object that has flows on a hypervisor, but ports and members of groups.
 pub(crate) fn all_but_ports(
     view: &View<'_>,
     present: &BTreeMap<NetworkId, Presence>,
@@ -120,7 +120,7 @@ pub(crate) fn all_but_ports(
                 .flat_map(|network| member_shards(view, *network)),
         )
         .chain(ports)
-        .chain(secured(view))
+        .chain(policies(view))
         .collect()
 }
 
@@ -135,20 +135,34 @@ pub(crate) fn member_shards(view: &View<'_>, id: NetworkId) -> Vec<PipelineObjec
 
 /// The sets of groups that ports here are under, and the members of groups that their rules are about.
 pub(crate) fn secured(view: &View<'_>) -> BTreeSet<PipelineObject> {
-    let mut objects = BTreeSet::new();
-    let mut about = BTreeSet::new();
-    let mut last = None;
-    // Ports come sorted by group, so each group's rules are looked up once.
-    for (group, port) in view.facts.groups_on(view.chassis) {
-        let port = view.intent.ports.get(&port);
-        objects.extend(port.map(|port| PipelineObject::Policy(port.security_groups.clone())));
-        if last.replace(group) != Some(group) {
-            let rules = view.intent.rules_of(group);
-            about.extend(rules.filter_map(|rule| security::group_of(rule.remote)));
-        }
-    }
-    objects.extend(about.into_iter().flat_map(|group| members(view, group)));
-    objects
+    let named = named_groups(view).into_iter();
+    let members = named.flat_map(|group| members(view, group));
+    policies(view).chain(members).collect()
+}
+
+/// The sets of groups that ports here are under.
+fn policies(view: &View<'_>) -> impl Iterator<Item = PipelineObject> {
+    let on_here = view.facts.groups_on(view.chassis);
+    let ports = on_here
+        .into_iter()
+        .filter_map(|(_, port)| view.intent.ports.get(&port));
+    ports.map(|port| PipelineObject::Policy(port.security_groups.clone()))
+}
+
+/// The groups that rules of ports here are about.
+pub(crate) fn named_groups(view: &View<'_>) -> BTreeSet<SecurityGroupId> {
+    let groups: BTreeSet<_> = view
+        .facts
+        .groups_on(view.chassis)
+        .into_iter()
+        .map(|(group, _)| group)
+        .collect();
+    let rules = groups
+        .into_iter()
+        .flat_map(|group| view.intent.rules_of(group));
+    rules
+        .filter_map(|rule| security::group_of(rule.remote))
+        .collect()
 }
 
 /// The members of a group.
@@ -235,7 +249,7 @@ pub(crate) fn contribution(view: &View<'_>, object: &PipelineObject) -> Contribu
             .into(),
         PipelineObject::Policy(groups) => security::policy(view, groups).into(),
         PipelineObject::Member(address) => {
-            let found = MemberMatch::of(view, address);
+            let found = MemberMatch::of(view, *address);
             found.map(SharedSource::Member).into()
         }
         PipelineObject::Router(id) => of_router(view, *id).into(),

@@ -201,21 +201,35 @@ pub fn reconcile(
     meters: &BTreeSet<u32>,
 ) -> Difference {
     let wanted_meters = wanted.installable_meters();
-    let mut difference = Difference {
-        add: BTreeMap::new(),
-        delete: flows.clone(),
+    let kept = wanted.installable();
+    let mut installable: Vec<_> = kept
+        .map(|kept| installed(kept.cookie, kept.stage))
+        .collect();
+    installable.sort_unstable();
+    installable.dedup();
+    let missing = without(installable.iter(), flows.iter());
+    let add = missing.filter_map(|flow| {
+        let content = wanted.packed(flow.cookie)?;
+        Some((flow.cookie, content.clone()))
+    });
+    Difference {
+        add: add.collect(),
+        delete: without(flows.iter(), installable.iter()).copied().collect(),
         add_meters: &wanted_meters - meters,
         delete_meters: meters - &wanted_meters,
         links: true,
         uplinks: true,
-    };
-    for flow in wanted.installable() {
-        let installed = installed(flow.cookie, flow.stage);
-        if flows.contains(&installed) {
-            difference.delete.remove(&installed);
-        } else if let Some(content) = wanted.packed(flow.cookie) {
-            difference.add.insert(flow.cookie, content.clone());
-        }
     }
-    difference
+}
+
+/// What is in the first and not in the second; both are sorted.
+fn without<'a>(
+    all: impl Iterator<Item = &'a InstalledFlow>,
+    others: impl Iterator<Item = &'a InstalledFlow>,
+) -> impl Iterator<Item = &'a InstalledFlow> {
+    let mut others = others.peekable();
+    all.filter(move |flow| {
+        while others.next_if(|other| other < flow).is_some() {}
+        others.peek() != Some(flow)
+    })
 }

@@ -4,17 +4,22 @@ mod groups;
 mod refusals;
 mod wanted;
 
-use crate::contribution::{Contribution, PipelineObject, all_but_ports, contribution, of_port};
+use crate::contribution::{
+    Contribution, PipelineObject, all_but_ports, contribution, named_groups, of_port,
+};
 use crate::dependencies::touched;
 use crate::difference::{Difference, InstalledFlow};
+use crate::features::security::MemberFinder;
 use crate::flow::{Cookie, CookieHasher, Doing, Flow, KeptFlow, Packed, PackedFlow};
 use crate::link::Interface;
-use crate::shared::SharedFlows;
+use crate::shared::{SharedFlows, SharedSource};
 use crate::view::{Lookups, View};
 use crate::withheld::Withheld;
 use groups::{Group, Groups, More, OwnGroup};
 use refusals::RefusedFlows;
-use sextant_model::{AdvertisedLink, ChassisId, Facts, Intent, NetworkId, PortId, Punt, Uplink};
+use sextant_model::{
+    AdvertisedLink, ChassisId, Facts, Intent, NetworkId, PortId, Punt, SecurityGroupId, Uplink,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
@@ -99,6 +104,21 @@ impl Flows {
         for port in ports {
             let object = PipelineObject::Port(port.id);
             self.replace(object, of_port(&view, port), None);
+        }
+        for group in named_groups(&view) {
+            self.add_members(&view, group);
+        }
+    }
+
+    /// Adds what the members of a group contribute.
+    fn add_members(&mut self, view: &View<'_>, group: SecurityGroupId) {
+        let workshop = self.workshop.clone();
+        let mut finder = MemberFinder::new(*view);
+        for member in &*workshop.0.members().of(view.intent, group) {
+            if let Some(found) = finder.find(member.address, &member.groups) {
+                let computed = Some(SharedSource::Member(found)).into();
+                self.replace(PipelineObject::Member(member.address), computed, None);
+            }
         }
     }
 

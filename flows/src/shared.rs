@@ -4,6 +4,8 @@
 //! hypervisor. So a function of these alone makes them, and they are found again by its arguments.
 
 use crate::contribution::PipelineObject;
+mod member_lists;
+
 use crate::features;
 use crate::features::elsewhere::GuestElsewhere;
 use crate::features::security::MemberMatch;
@@ -11,6 +13,7 @@ use crate::features::tunnel::{self, PeerEndpoints};
 use crate::flow::{Flow, KeptFlow, PackedFlow};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use member_lists::MemberLists;
 use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -81,6 +84,7 @@ pub struct SharedFlows {
     made: AtomicUsize,
     /// How many are made before the next.
     sweep_after: AtomicUsize,
+    members: MemberLists,
 }
 
 impl Default for SharedFlows {
@@ -89,11 +93,17 @@ impl Default for SharedFlows {
             groups: DashMap::new(),
             made: AtomicUsize::new(0),
             sweep_after: AtomicUsize::new(FIRST_SWEEP),
+            members: MemberLists::default(),
         }
     }
 }
 
 impl SharedFlows {
+    /// The members of security groups.
+    pub(crate) fn members(&self) -> &MemberLists {
+        &self.members
+    }
+
     pub(crate) fn get(&self, source: SharedSource) -> Arc<SharedGroup> {
         let found = self.groups.get(&source).and_then(|known| known.upgrade());
         found.unwrap_or_else(|| self.make(source))

@@ -72,6 +72,16 @@ pub struct Intent {
     counts: Counts,
 }
 
+/// Members of security groups at one time. Two are equal if nobody has come or gone between, which costs nothing to find out.
+#[derive(Clone, Debug)]
+pub struct Membership(OrdSet<(MemberAddress, SecurityGroupId, PortId)>);
+
+impl PartialEq for Membership {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ptr_eq(&other.0)
+    }
+}
+
 impl Intent {
     /// An empty cloud with this configuration.
     #[must_use]
@@ -247,6 +257,12 @@ impl Intent {
         let range = (address, SecurityGroupId::MIN, PortId::MIN)
             ..=(address, SecurityGroupId::MAX, PortId::MAX);
         self.groups_at.range(range).map(|(_, group, _)| *group)
+    }
+
+    /// Who is a member of which groups, to be compared with what it was or comes to be.
+    #[must_use]
+    pub fn membership(&self) -> Membership {
+        Membership(self.groups_at.clone())
     }
 
     /// The number of a group in the pipeline.

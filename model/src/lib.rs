@@ -59,7 +59,7 @@ pub use ids::{
     AddressScopeId, ChassisId, NetworkId, NetworkKey, ObjectId, PortId, RbacPolicyId, RouterId,
     RouterKey, SecurityGroupId, SecurityGroupRuleId, SubnetId, SubnetPoolId,
 };
-pub use intent::{IndexedValue, Intent, Span};
+pub use intent::{IndexedValue, Intent, Membership, Span};
 pub use ip_version::{IpVersion, UnknownIpVersion};
 pub use key::{Claim, Fact, Key, Mark, ObjectKey};
 pub use link::{AdvertisedLink, Speaker, Uplink};

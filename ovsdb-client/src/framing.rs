@@ -91,6 +91,8 @@ mod cost {
 
 /// A buffer that held a longer message than this, in bytes, is not kept for the next one.
 const KEPT: usize = 256 << 10;
+/// The same where no other message has begun to arrive: most that come later are short, and there may be thousands of buffers.
+const KEPT_EMPTY: usize = 4 << 10;
 
 /// Where the scanner stands inside the message that is being received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -261,7 +263,11 @@ impl Framer {
     /// Parses and removes the message of `length` bytes at the front of the buffer.
     fn take(&mut self, length: usize) -> Result<Json, FramingError> {
         let message = self.buffer.split_to(length);
-        if length > KEPT {
+        let kept = match self.buffer.is_empty() {
+            true => KEPT_EMPTY,
+            false => KEPT,
+        };
+        if length > kept {
             self.buffer = BytesMut::from(&self.buffer[..]);
         }
         (self.scanned, self.weight) = (0, 0);
@@ -373,6 +379,14 @@ mod tests {
         framer.push(b"x");
         assert!(framer.next_message().is_err());
         framer.push(&[b'y'; 1000]);
+        assert_eq!(framer.buffer.capacity(), 0);
+    }
+
+    #[test]
+    fn an_empty_buffer_is_given_back_sooner() {
+        let mut framer = Framer::default();
+        framer.push(format!("{{\"a\":\"{}\"}}", "b".repeat(2 * KEPT_EMPTY)).as_bytes());
+        assert!(framer.next_message().unwrap().is_some());
         assert_eq!(framer.buffer.capacity(), 0);
     }
 

@@ -40,6 +40,14 @@ labels! {
         Address = "address",
     }
 
+    /// What flows are computed of a switch.
+    Computation {
+        /// All of them.
+        All = "all",
+        /// What a change of the cloud makes of them.
+        Change = "change",
+    }
+
     /// What went wrong between Sextant and a switch.
     OpenFlowError {
         /// The switch sent what is no OpenFlow.

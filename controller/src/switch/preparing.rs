@@ -8,7 +8,7 @@
 
 use super::line::Line;
 use super::session::SessionError;
-use crate::metrics::Metrics;
+use crate::metrics::{Computation, Metrics};
 use crate::snapshot::{NewsListener, Snapshot, Snapshots};
 use rust_openflow::{Message, PacketIn};
 use sextant_flows::{Flows, SharedFlows};
@@ -115,10 +115,9 @@ impl Preparing {
         let computed = spawn_blocking(move || {
             // The thread goes on when the session ends before it, so the turn is the thread's.
             let _turn = turn;
-            let started = Instant::now();
+            let started = std::time::Instant::now();
             flows.recompute(&snapshot.intent, &snapshot.facts, &chassis);
-            let took = started.elapsed();
-            metrics.compute_seconds.observe(took.as_secs_f64());
+            metrics.computed(Computation::All, started);
             Computed {
                 flows,
                 snapshot,

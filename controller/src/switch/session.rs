@@ -24,7 +24,7 @@ use super::unpublished::Unpublished;
 use super::vigil::Vigil;
 use crate::admission::Pass;
 use crate::clock;
-use crate::metrics::Counted;
+use crate::metrics::{Computation, Counted};
 use crate::seat::Seat;
 use crate::series::{GaugeSeries, Series};
 use crate::snapshot::{News, NewsListener, Snapshot, Stopping};
@@ -384,16 +384,13 @@ impl Session {
 
     /// Brings the flows, computed of an earlier snapshot, in line with this one; gives what that changes.
     fn catch_up(&mut self, before: &Snapshot) -> Difference {
-        let started = Instant::now();
+        let started = std::time::Instant::now();
         let (old, new) = (
             (&before.intent, &before.facts),
             (&self.snapshot.intent, &self.snapshot.facts),
         );
         let difference = self.flows.update(&self.chassis, old, new);
-        self.context
-            .metrics
-            .compute_seconds
-            .observe(started.elapsed().as_secs_f64());
+        self.context.metrics.computed(Computation::Change, started);
         difference
     }
 
@@ -489,12 +486,18 @@ impl Session {
 
     /// Does what needs the contents of flows, which are not kept: few things do.
     fn with_contents<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
-        if !self.flows.has_contents() {
-            let Snapshot { intent, facts, .. } = &*self.snapshot;
-            self.flows.recompute(intent, facts, &self.chassis);
-        }
+        self.make_contents();
         let done = act(self);
         self.flows.drop_contents();
         done
+    }
+
+    fn make_contents(&mut self) {
+        if !self.flows.has_contents() {
+            let started = std::time::Instant::now();
+            let Snapshot { intent, facts, .. } = &*self.snapshot;
+            self.flows.recompute(intent, facts, &self.chassis);
+            self.context.metrics.computed(Computation::All, started);
+        }
     }
 }

@@ -132,12 +132,13 @@ fn tell(column: &Column, first: Option<&Column>) {
         let scrapes = &episode.scrapes;
         let scraped = |share| milliseconds(scrapes.answers.percentile(share));
         say(format_args!(
-            "  {name:<24} {:>8.2} s {:>8.2} CPU s {:>6} sessions lost {:>6} switches read {:>7} computations {:>9} flow-mods{}",
+            "  {name:<24} {:>8.2} s {:>8.2} CPU s {:>6} sessions lost {:>6} switches read {:>6} computed {:>6} changes {:>9} flow-mods{}",
             episode.took.as_secs_f64(),
             episode.processor.as_secs_f64(),
             episode.lost,
             episode.reads,
             episode.computations,
+            episode.changes,
             episode.flow_mods,
             ratio(first.map(|first| of(first).processor), episode.processor),
         ));

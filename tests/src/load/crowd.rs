@@ -67,8 +67,10 @@ pub struct Episode {
     pub reads: usize,
     /// How many changes of flows switches were sent.
     pub flow_mods: usize,
-    /// How often flows of a switch were computed, or what changes of them.
+    /// How often all flows of a switch were computed.
     pub computations: usize,
+    /// How often it was computed what a change makes of a switch's flows.
+    pub changes: usize,
     /// How many lines the controller logged.
     pub lines: usize,
     /// How metrics were answered meanwhile.
@@ -225,8 +227,8 @@ impl Crowd {
             Count::FlowMods,
         ];
         let earlier = COUNTED.map(|count| self.simulator.count(count));
-        let (processor, computations) = match is_anew {
-            true => (Duration::ZERO, 0),
+        let (processor, [computations, changes]) = match is_anew {
+            true => (Duration::ZERO, [0, 0]),
             false => (self.controller.usage()?.processor(), self.computations()?),
         };
         let lines = self.lines();
@@ -238,13 +240,15 @@ impl Crowd {
         let [databases, switches, reads, flow_mods] =
             std::array::from_fn(|at| self.simulator.count(COUNTED[at]) - earlier[at]);
         let used = self.controller.usage()?.processor();
+        let [all, of_changes] = self.computations()?;
         Ok(Episode {
             took,
             processor: used.saturating_sub(processor),
             lost: databases + switches,
             reads,
             flow_mods,
-            computations: self.computations()?.saturating_sub(computations),
+            computations: all.saturating_sub(computations),
+            changes: of_changes.saturating_sub(changes),
             lines: self.lines() - lines,
             scrapes,
         })
@@ -313,8 +317,14 @@ impl Crowd {
         self.metric("sextant_switch_sessions_woken_total ")
     }
 
-    fn computations(&self) -> Result<usize, LabError> {
-        self.metric("sextant_compute_duration_seconds_count ")
+    /// How often all flows of a switch were computed, and what changes make of them.
+    fn computations(&self) -> Result<[usize; 2], LabError> {
+        let of = |what| {
+            self.metric(&format!(
+                "sextant_compute_duration_seconds_count{{of=\"{what}\"}} "
+            ))
+        };
+        Ok([of("all")?, of("change")?])
     }
 
     /// The value after this beginning of a line of the metrics; 0 without one.

@@ -121,6 +121,7 @@ impl Session {
         };
         self.backoff.reset();
         self.start = None;
+        self.flows.drop_contents();
         self.shortcomings.confirmed();
         self.speak(change.touches_links(), change.touches_uplinks());
         self.count(&change, FlowOutcome::Confirmed);
@@ -153,7 +154,9 @@ impl Session {
         };
         let at_fault = change.at_fault(error);
         if !at_fault.is_empty() {
-            self.with_contents(|session| session.flows.refuse(&at_fault));
+            // They are kept until the change ends: it may be refused again.
+            self.make_contents();
+            self.flows.refuse(&at_fault);
         }
         self.shortcomings.may_differ(&self.flows);
         self.count_flows(FlowOperation::Add, FlowOutcome::LeftOut, at_fault.len());
@@ -162,6 +165,7 @@ impl Session {
             self.change = Some(change);
             return;
         }
+        self.flows.drop_contents();
         self.count(&change, FlowOutcome::Refused);
         let again_in = self.backoff.wait();
         self.shortcomings.give_up(&self.chassis, error, again_in);

@@ -47,10 +47,12 @@ impl Session {
         inventory: &Inventory,
         changed: &BTreeSet<InstalledFlow>,
     ) -> Difference {
-        let all: BTreeSet<InstalledFlow> = inventory.flows.keys().copied().collect();
+        let flows = inventory.flows.keys().copied();
+        let unchanged = flows.filter(|flow| !changed.contains(flow)).collect();
         let meters = inventory.meters.keys().copied().collect();
-        let mut difference = reconcile(&self.flows, &(&all - changed), &meters);
-        difference.renew(changed.intersection(&all).copied());
+        let mut difference = reconcile(&self.flows, &unchanged, &meters);
+        let changed = changed.iter().copied();
+        difference.renew(changed.filter(|flow| inventory.flows.contains_key(flow)));
         difference
     }
 

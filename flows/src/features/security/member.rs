@@ -36,39 +36,110 @@ fn find_uses(view: &View<'_>, group: SecurityGroupId) -> Arc<BTreeSet<RuleKind>>
     Arc::new(rules.collect())
 }
 
+/// Ids of conjunctions, by direction and by whether the rules are stateful.
+type Conjunctions = BTreeMap<(Direction, bool), BTreeSet<u32>>;
+
 /// What the flows for a member's address depend on: the conjunctions of its groups that rules on a hypervisor need.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct MemberMatch {
     pub(crate) address: MemberAddress,
     /// The network of a link-local address.
     network: Option<NetworkKey>,
-    /// By direction, and by whether the rules are stateful.
-    conjunctions: BTreeMap<(Direction, bool), BTreeSet<u32>>,
+    conjunctions: Arc<Conjunctions>,
+}
+
+/// Finds how rules on a hypervisor match members. Most of a group's members are in the same groups.
+pub(crate) struct MemberFinder<'v> {
+    view: View<'v>,
+    /// For IPv4 and for IPv6.
+    last: [Option<LastFound>; 2],
+}
+
+/// The groups that were asked about last, and what was found.
+struct LastFound {
+    groups: Box<[SecurityGroupId]>,
+    conjunctions: Arc<Conjunctions>,
+}
+
+impl<'v> MemberFinder<'v> {
+    pub(crate) fn new(view: View<'v>) -> Self {
+        Self {
+            view,
+            last: [None, None],
+        }
+    }
+
+    /// How rules match an address of members of these groups. `None` where no rule does.
+    pub(crate) fn find(
+        &mut self,
+        address: MemberAddress,
+        groups: &[SecurityGroupId],
+    ) -> Option<MemberMatch> {
+        let conjunctions = self.conjunctions(address.ethertype(), groups);
+        MemberMatch::new(&self.view, address, conjunctions)
+    }
+
+    fn conjunctions(&mut self, family: IpVersion, groups: &[SecurityGroupId]) -> Arc<Conjunctions> {
+        let [ipv4, ipv6] = &mut self.last;
+        let last = match family {
+            IpVersion::V4 => ipv4,
+            IpVersion::V6 => ipv6,
+        };
+        if let Some(last) = last
+            && *last.groups == *groups
+        {
+            return last.conjunctions.clone();
+        }
+        let found = conjunctions(&self.view, family, groups.iter().copied());
+        *last = Some(LastFound {
+            groups: groups.into(),
+            conjunctions: found.clone(),
+        });
+        found
+    }
+}
+
+fn conjunctions(
+    view: &View<'_>,
+    family: IpVersion,
+    groups: impl Iterator<Item = SecurityGroupId>,
+) -> Arc<Conjunctions> {
+    let mut conjunctions = Conjunctions::new();
+    for group in groups {
+        let Some(number) = view.intent.group_number(group) else {
+            continue;
+        };
+        for used in uses(view, group)
+            .iter()
+            .filter(|used| used.family == family)
+        {
+            let of_path = conjunctions.entry((used.direction, used.stateful));
+            let ids = of_path.or_default();
+            ids.insert(conjunction(number, used.stateful));
+        }
+    }
+    Arc::new(conjunctions)
 }
 
 impl MemberMatch {
     /// How rules on a hypervisor match a member. `None` where no rule does.
-    pub(crate) fn of(view: &View<'_>, address: &MemberAddress) -> Option<Self> {
-        let mut conjunctions: BTreeMap<_, BTreeSet<u32>> = BTreeMap::new();
-        let groups: BTreeSet<_> = view.intent.groups_at(address).collect();
-        for group in groups {
-            let Some(number) = view.intent.group_number(group) else {
-                continue;
-            };
-            for used in uses(view, group).iter() {
-                if used.family == address.ethertype() {
-                    let of_path = conjunctions.entry((used.direction, used.stateful));
-                    let ids = of_path.or_default();
-                    ids.insert(conjunction(number, used.stateful));
-                }
-            }
-        }
-        let network = match *address {
+    pub(crate) fn of(view: &View<'_>, address: MemberAddress) -> Option<Self> {
+        let groups: BTreeSet<_> = view.intent.groups_at(&address).collect();
+        let conjunctions = conjunctions(view, address.ethertype(), groups.into_iter());
+        Self::new(view, address, conjunctions)
+    }
+
+    fn new(
+        view: &View<'_>,
+        address: MemberAddress,
+        conjunctions: Arc<Conjunctions>,
+    ) -> Option<Self> {
+        let network = match address {
             MemberAddress::Given(_) => None,
             MemberAddress::OnLink(network, _) => Some(local_key(view, network)?),
         };
         (!conjunctions.is_empty()).then_some(Self {
-            address: *address,
+            address,
             network,
             conjunctions,
         })
