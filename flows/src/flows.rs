@@ -20,7 +20,7 @@ use refusals::RefusedFlows;
 use sextant_model::{
     AdvertisedLink, ChassisId, Facts, Intent, NetworkId, PortId, Punt, SecurityGroupId, Uplink,
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, btree_map};
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use wanted::WantedCookies;
@@ -105,19 +105,25 @@ impl Flows {
             let object = PipelineObject::Port(port.id);
             self.replace(object, of_port(&view, port), None);
         }
-        for group in named_groups(&view) {
-            self.add_members(&view, group);
-        }
+        self.add_members(&view, &named_groups(&view));
     }
 
-    /// Adds what the members of a group contribute.
-    fn add_members(&mut self, view: &View<'_>, group: SecurityGroupId) {
+    /// Adds what the members of groups contribute, each once.
+    fn add_members(&mut self, view: &View<'_>, groups: &BTreeSet<SecurityGroupId>) {
         let workshop = self.workshop.clone();
         let mut finder = MemberFinder::new(*view);
-        for member in &*workshop.0.members().of(view.intent, group) {
-            if let Some(found) = finder.find(member.address, &member.groups) {
-                let computed = Some(SharedSource::Member(found)).into();
-                self.replace(PipelineObject::Member(member.address), computed, None);
+        let mut added = HashSet::new();
+        for group in groups {
+            for member in &*workshop.0.members().of(view.intent, *group) {
+                let address = member.address;
+                // Who is in one group cannot have come before.
+                if member.groups.len() > 1 && !added.insert(address) {
+                    continue;
+                }
+                if let Some(found) = finder.find(address, &member.groups) {
+                    let computed = Some(SharedSource::Member(found)).into();
+                    self.replace(PipelineObject::Member(address), computed, None);
+                }
             }
         }
     }

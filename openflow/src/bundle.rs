@@ -31,7 +31,7 @@ use crate::flow_mod::FlowMod;
 use crate::message::Message;
 use crate::numbers::Xid;
 
-/// How much longer a message is inside a [`BundleAdd`] than by itself, in octets.
+/// How much longer a message is inside a [`crate::BundleAdd`] than by itself, in octets.
 pub const BUNDLE_ADD_OVERHEAD: usize = 24;
 const FLAGS: BundleFlags = BundleFlags(BundleFlags::ATOMIC.0 | BundleFlags::ORDERED.0);
 
