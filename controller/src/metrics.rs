@@ -173,7 +173,7 @@ metrics! {
     compute_seconds: Histogram = "sextant_compute_duration_seconds" [],
     /// Transactions sent to hypervisors' OVSDB, by outcome (confirmed, refused).
     ovsdb_transactions: IntCounterVec = "sextant_ovsdb_transactions_total" ["outcome"],
-    /// Commits to the store, by outcome (committed, conflict, unavailable).
+    /// Commits to the store, by outcome (committed, conflict, unavailable, too_large, uncertain).
     store_commits: IntCounterVec = "sextant_store_commits_total" ["outcome"],
     /// Ports that are bound to a hypervisor.
     ports_bound: IntGauge = "sextant_ports_bound" [],

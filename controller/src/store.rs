@@ -5,8 +5,10 @@
 //! commit completely, and in order.
 
 mod embedded;
+mod etcd;
 
 pub use embedded::{Embedded, FORMAT, OpenError};
+pub use etcd::{Etcd, EtcdError, EtcdSettings, Password, check_endpoint};
 
 use serde::{Deserialize, Serialize};
 use sextant_model::{Change, Key};
@@ -37,7 +39,7 @@ pub enum Precondition {
     Unchanged(Key, Revision),
 }
 
-/// Why a commit did not happen. Nothing was changed.
+/// Why a commit did not happen. Except after [`CommitError::Uncertain`], nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// Another writer was faster. Read again and retry.
@@ -46,6 +48,12 @@ pub enum CommitError {
     /// The store is broken or unreachable. The request may be tried later.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// The store takes nothing as large as this commit. The text names the setting that decides.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The store did not answer in time. The commit may have been made, or may yet be.
+    #[error("the store did not answer in time, and may have made this change all the same: {0}")]
+    Uncertain(String),
 }
 
 /// The watch has ended: the store is broken or unreachable.

@@ -135,6 +135,14 @@ impl Api {
                 count(CommitOutcome::Unavailable);
                 Err(error.into())
             }
+            Err(error @ CommitError::TooLarge(_)) => {
+                count(CommitOutcome::TooLarge);
+                Err(error.into())
+            }
+            Err(error @ CommitError::Uncertain(_)) => {
+                count(CommitOutcome::Uncertain);
+                Err(error.into())
+            }
         }
     }
 

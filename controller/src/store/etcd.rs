@@ -1,0 +1,74 @@
+//! The store for several controllers: a prefix of an etcd cluster, by its v3 API.
+//!
+//! One commit is one transaction, and each object is one key. An object's last change is the revision of its key, so
+//! preconditions are comparisons of revisions. Revisions are those of the cluster: they grow, but not by one.
+
+mod call;
+mod commit;
+mod endpoints;
+mod follower;
+mod layout;
+mod opening;
+mod receipts;
+mod rows;
+mod settings;
+mod transaction;
+mod watch;
+
+pub use opening::EtcdError;
+pub use settings::{EtcdSettings, Password, check_endpoint};
+
+use super::{Boxed, CommitError, Precondition, Revision, Store, Watch, WatchEnded};
+use commit::Committer;
+use endpoints::Endpoints;
+use follower::Follower;
+use layout::Layout;
+use sextant_model::Change;
+use std::sync::Arc;
+use tokio::sync::watch as signal;
+
+/// A store in etcd.
+///
+/// Dropping it ends its watches.
+#[derive(Debug)]
+pub struct Etcd {
+    endpoints: Arc<Endpoints>,
+    layout: Arc<Layout>,
+    committer: Committer,
+    /// Held for its end: watches end when it is dropped.
+    open: signal::Sender<()>,
+}
+
+impl Etcd {
+    /// Opens the store under the settings' prefix. Makes it if the prefix is empty.
+    ///
+    /// # Errors
+    /// See [`EtcdError`].
+    pub async fn open(settings: &EtcdSettings) -> Result<Self, EtcdError> {
+        let endpoints = Arc::new(Endpoints::new(settings)?);
+        let layout = Arc::new(Layout::new(&settings.prefix));
+        opening::prepare(&endpoints, &layout).await?;
+        Ok(Self {
+            committer: Committer::new(endpoints.clone(), layout.clone()),
+            endpoints,
+            layout,
+            open: signal::channel(()).0,
+        })
+    }
+}
+
+impl Store for Etcd {
+    fn commit(
+        &self,
+        changes: Vec<Change>,
+        preconditions: Vec<Precondition>,
+    ) -> Boxed<'_, Result<Revision, CommitError>> {
+        Box::pin(self.committer.commit(changes, preconditions))
+    }
+
+    fn watch(&self) -> Boxed<'_, Result<Box<dyn Watch>, WatchEnded>> {
+        let closed = self.open.subscribe();
+        let watch = Follower::start(self.endpoints.clone(), self.layout.clone(), closed);
+        Box::pin(std::future::ready(Ok(Box::new(watch) as Box<dyn Watch>)))
+    }
+}

@@ -1,0 +1,141 @@
+//! Commits: a transaction is sent until it is answered, or for as long as a writer waits.
+
+use super::call::{CallError, timely};
+use super::endpoints::Endpoints;
+use super::layout::Layout;
+use super::receipts::{Receipt, Receipts};
+use super::transaction::{Outcome, Transaction};
+use crate::store::{CommitError, Precondition, Revision};
+use sextant_model::Change;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a writer waits. A cluster that lost its leader has another within about two seconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The pause before a transaction is sent again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+#[derive(Debug)]
+pub(super) struct Committer {
+    endpoints: Arc<Endpoints>,
+    layout: Arc<Layout>,
+    receipts: Receipts,
+}
+
+/// A commit on its way.
+struct Attempts {
+    transaction: Transaction,
+    receipt: Option<Receipt>,
+    /// Whether an attempt was not answered, and may have been made.
+    in_doubt: bool,
+    until: Instant,
+}
+
+impl Committer {
+    pub(super) fn new(endpoints: Arc<Endpoints>, layout: Arc<Layout>) -> Self {
+        Self {
+            receipts: Receipts::new(endpoints.clone(), layout.clone()),
+            endpoints,
+            layout,
+        }
+    }
+
+    pub(super) async fn commit(
+        &self,
+        changes: Vec<Change>,
+        preconditions: Vec<Precondition>,
+    ) -> Result<Revision, CommitError> {
+        let transaction = Transaction::new(&self.layout, changes, preconditions)
+            .map_err(|error| CommitError::Unavailable(error.to_string()))?;
+        let mut attempts = Attempts {
+            transaction,
+            receipt: None,
+            in_doubt: false,
+            until: Instant::now() + PATIENCE,
+        };
+        loop {
+            if let Some(end) = self.attempt(&mut attempts).await {
+                return end;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// How the commit ends. `None`: it is to be sent again.
+    async fn attempt(&self, attempts: &mut Attempts) -> Option<Result<Revision, CommitError>> {
+        match self.send(attempts).await {
+            Ok(Outcome::Made(revision)) => {
+                self.answered(attempts, Some(revision)).await;
+                Some(Ok(revision))
+            }
+            Ok(Outcome::Failed(precondition)) => {
+                self.answered(attempts, None).await;
+                Some(Err(CommitError::Conflict(precondition)))
+            }
+            Ok(Outcome::ReceiptGone) => self.expired(attempts).await,
+            Err(CallError::LeaseExpired) => self.expired(attempts).await,
+            Err(error @ CallError::NoAnswer(_)) if Instant::now() >= attempts.until => {
+                Some(Err(attempts.given_up(&error)))
+            }
+            Err(CallError::NoAnswer(_)) => None,
+            Err(CallError::TooLarge(setting)) => {
+                self.answered(attempts, None).await;
+                let keys = attempts.transaction.writes();
+                let why = format!(
+                    "a change of {keys} keys is larger than {setting} of etcd allows: raise it on all members, or ask for less at once"
+                );
+                Some(Err(CommitError::TooLarge(why)))
+            }
+            Err(error @ (CallError::Refused(_) | CallError::Compacted)) => {
+                let end = attempts.given_up(&error);
+                Some(Err(end))
+            }
+        }
+    }
+
+    async fn send(&self, attempts: &mut Attempts) -> Result<Outcome, CallError> {
+        let receipt = match &mut attempts.receipt {
+            Some(receipt) => receipt,
+            none => none.insert(self.receipts.take().await?),
+        };
+        let reached = self.endpoints.reach().await?;
+        let request = attempts.transaction.with(receipt);
+        let answer = timely(reached.client.kv_client().txn(request)).await;
+        if matches!(answer, Err(CallError::NoAnswer(_))) {
+            attempts.in_doubt = true;
+            self.endpoints.failed(&reached).await;
+        }
+        attempts.transaction.outcome(&answer?, receipt)
+    }
+
+    /// The receipt can be used again, since nothing with it is under way.
+    async fn answered(&self, attempts: &mut Attempts, made: Option<Revision>) {
+        let Some(mut receipt) = attempts.receipt.take() else {
+            return;
+        };
+        if let Some(revision) = made {
+            receipt.changed = i64::try_from(revision.0).unwrap_or(i64::MAX);
+        }
+        self.receipts.give_back(receipt).await;
+    }
+
+    async fn expired(&self, attempts: &mut Attempts) -> Option<Result<Revision, CommitError>> {
+        if let Some(receipt) = attempts.receipt.take() {
+            self.receipts.expired(receipt.lease).await;
+        }
+        // Whether an earlier attempt was made can no longer be seen.
+        let is_over = attempts.in_doubt || Instant::now() >= attempts.until;
+        is_over.then(|| Err(attempts.given_up(&CallError::LeaseExpired)))
+    }
+}
+
+impl Attempts {
+    fn given_up(&self, error: &CallError) -> CommitError {
+        let why = format!("etcd: {error}");
+        match self.in_doubt {
+            true => CommitError::Uncertain(why),
+            false => CommitError::Unavailable(why),
+        }
+    }
+}

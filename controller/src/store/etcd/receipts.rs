@@ -1,0 +1,135 @@
+//! Receipts say whether a commit was made when its answer got lost.
+//!
+//! A commit also writes a key of its own, and requires that nothing has written it since. So the same transaction can be
+//! sent again: it is made once, whatever arrives twice or late. A receipt is used again after its commit was answered.
+//! All belong to a lease, with which they go when the controller is gone.
+
+use super::call::{CallError, timely};
+use super::endpoints::Endpoints;
+use super::layout::Layout;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+/// How long receipts outlive the last renewal. No request waits in a network or a halted member for so long.
+const LEASE: Duration = Duration::from_secs(3600);
+/// The age at which a commit renews the lease.
+const RENEW: Duration = Duration::from_secs(1200);
+
+/// A key that one commit at a time writes.
+#[derive(Debug)]
+pub(super) struct Receipt {
+    pub(super) key: String,
+    pub(super) lease: i64,
+    /// The revision of the last commit that wrote it, 0 at first.
+    pub(super) changed: i64,
+}
+
+#[derive(Debug)]
+pub(super) struct Receipts {
+    endpoints: Arc<Endpoints>,
+    layout: Arc<Layout>,
+    session: Mutex<Option<Session>>,
+}
+
+#[derive(Debug)]
+struct Session {
+    name: String,
+    lease: i64,
+    renewed: Instant,
+    /// Receipts of commits that were answered, and the number of the next new one.
+    free: Vec<Receipt>,
+    next: u64,
+}
+
+impl Receipts {
+    pub(super) fn new(endpoints: Arc<Endpoints>, layout: Arc<Layout>) -> Self {
+        Self {
+            endpoints,
+            layout,
+            session: Mutex::new(None),
+        }
+    }
+
+    /// A receipt that no other commit has.
+    pub(super) async fn take(&self) -> Result<Receipt, CallError> {
+        let mut current = self.session.lock().await;
+        if let Some(session) = current.as_mut()
+            && session.renewed.elapsed() > RENEW
+        {
+            match self.renew(session.lease).await {
+                Ok(()) => session.renewed = Instant::now(),
+                Err(CallError::LeaseExpired) => *current = None,
+                Err(error) => return Err(error),
+            }
+        }
+        let session = match current.as_mut() {
+            Some(session) => session,
+            None => current.insert(self.begin().await?),
+        };
+        Ok(session.receipt(&self.layout))
+    }
+
+    /// Takes one back whose commit was answered.
+    pub(super) async fn give_back(&self, receipt: Receipt) {
+        if let Some(session) = self.session.lock().await.as_mut()
+            && session.lease == receipt.lease
+        {
+            session.free.push(receipt);
+        }
+    }
+
+    /// Notes that a lease is no more, and its receipts with it.
+    pub(super) async fn expired(&self, lease: i64) {
+        let mut session = self.session.lock().await;
+        if session
+            .as_ref()
+            .is_some_and(|session| session.lease == lease)
+        {
+            *session = None;
+        }
+    }
+
+    async fn begin(&self) -> Result<Session, CallError> {
+        let reached = self.endpoints.reach().await?;
+        let seconds = i64::try_from(LEASE.as_secs()).unwrap_or(i64::MAX);
+        let mut leases = reached.client.lease_client();
+        let granted = timely(leases.grant(seconds, None)).await;
+        if granted.is_err() {
+            self.endpoints.failed(&reached).await;
+        }
+        Ok(Session {
+            name: Uuid::new_v4().to_string(),
+            lease: granted?.id(),
+            renewed: Instant::now(),
+            free: Vec::new(),
+            next: 0,
+        })
+    }
+
+    async fn renew(&self, lease: i64) -> Result<(), CallError> {
+        let reached = self.endpoints.reach().await?;
+        let mut leases = reached.client.lease_client();
+        let renewed = timely(leases.keep_alive(lease)).await;
+        if matches!(renewed, Err(CallError::NoAnswer(_))) {
+            self.endpoints.failed(&reached).await;
+        }
+        renewed.map(|_| ())
+    }
+}
+
+impl Session {
+    fn receipt(&mut self, layout: &Layout) -> Receipt {
+        if let Some(free) = self.free.pop() {
+            return free;
+        }
+        let number = self.next;
+        self.next += 1;
+        Receipt {
+            key: layout.receipt(&self.name, number),
+            lease: self.lease,
+            changed: 0,
+        }
+    }
+}
