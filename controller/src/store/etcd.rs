@@ -7,6 +7,7 @@ mod call;
 mod commit;
 mod endpoints;
 mod follower;
+mod freshness;
 mod layout;
 mod opening;
 mod receipts;
@@ -22,6 +23,7 @@ use super::{Boxed, CommitError, Precondition, Revision, Store, Watch, WatchEnded
 use commit::Committer;
 use endpoints::Endpoints;
 use follower::Follower;
+use freshness::Freshness;
 use layout::Layout;
 use sextant_model::Change;
 use std::sync::Arc;
@@ -34,6 +36,7 @@ use tokio::sync::watch as signal;
 pub struct Etcd {
     endpoints: Arc<Endpoints>,
     layout: Arc<Layout>,
+    freshness: Arc<Freshness>,
     committer: Committer,
     /// Held for its end: watches end when it is dropped.
     open: signal::Sender<()>,
@@ -48,8 +51,10 @@ impl Etcd {
         let endpoints = Arc::new(Endpoints::new(settings)?);
         let layout = Arc::new(Layout::new(&settings.prefix));
         opening::prepare(&endpoints, &layout).await?;
+        let freshness = Arc::default();
         Ok(Self {
-            committer: Committer::new(endpoints.clone(), layout.clone()),
+            committer: Committer::new(&endpoints, &layout, &freshness),
+            freshness,
             endpoints,
             layout,
             open: signal::channel(()).0,
@@ -68,7 +73,8 @@ impl Store for Etcd {
 
     fn watch(&self) -> Boxed<'_, Result<Box<dyn Watch>, WatchEnded>> {
         let closed = self.open.subscribe();
-        let watch = Follower::start(self.endpoints.clone(), self.layout.clone(), closed);
+        let follower = Follower::new(&self.endpoints, &self.layout, &self.freshness);
+        let watch = follower.start(closed);
         Box::pin(std::future::ready(Ok(Box::new(watch) as Box<dyn Watch>)))
     }
 }

@@ -1,8 +1,10 @@
 //! The store in etcd: the suite, and what a cluster has of its own.
 
+mod access;
 mod member;
 mod opening;
 mod outages;
+mod wire;
 
 use crate::contract::contract;
 use crate::world::Place;

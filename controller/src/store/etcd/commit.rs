@@ -2,6 +2,7 @@
 
 use super::call::{CallError, timely};
 use super::endpoints::Endpoints;
+use super::freshness::Freshness;
 use super::layout::Layout;
 use super::receipts::{Receipt, Receipts};
 use super::transaction::{Outcome, Transaction};
@@ -20,6 +21,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Committer {
     endpoints: Arc<Endpoints>,
     layout: Arc<Layout>,
+    freshness: Arc<Freshness>,
     receipts: Receipts,
 }
 
@@ -33,11 +35,16 @@ struct Attempts {
 }
 
 impl Committer {
-    pub(super) fn new(endpoints: Arc<Endpoints>, layout: Arc<Layout>) -> Self {
+    pub(super) fn new(
+        endpoints: &Arc<Endpoints>,
+        layout: &Arc<Layout>,
+        freshness: &Arc<Freshness>,
+    ) -> Self {
         Self {
+            endpoints: endpoints.clone(),
+            layout: layout.clone(),
+            freshness: freshness.clone(),
             receipts: Receipts::new(endpoints.clone(), layout.clone()),
-            endpoints,
-            layout,
         }
     }
 
@@ -46,6 +53,7 @@ impl Committer {
         changes: Vec<Change>,
         preconditions: Vec<Precondition>,
     ) -> Result<Revision, CommitError> {
+        self.refuse_without_etcd()?;
         let transaction = Transaction::new(&self.layout, changes, preconditions)
             .map_err(|error| CommitError::Unavailable(error.to_string()))?;
         let mut attempts = Attempts {
@@ -60,6 +68,17 @@ impl Committer {
             }
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// While the cluster has not answered for as long as a writer waits, nobody waits: writers would queue for each other.
+    fn refuse_without_etcd(&self) -> Result<(), CommitError> {
+        let age = self.freshness.age();
+        if age <= PATIENCE {
+            return Ok(());
+        }
+        let seconds = age.as_secs();
+        let why = format!("etcd has not answered for {seconds} seconds");
+        Err(CommitError::Unavailable(why))
     }
 
     /// How the commit ends. `None`: it is to be sent again.

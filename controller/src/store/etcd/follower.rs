@@ -4,19 +4,26 @@
 //! answers. If that revision was compacted, it lists again and publishes the difference.
 
 mod known;
+mod pulse;
 mod stream;
 
 use super::call::CallError;
 use super::endpoints::{Endpoints, Reached};
+use super::freshness::Freshness;
 use super::layout::Layout;
 use super::rows::{self, Listing};
 use super::transaction::made_at;
 use super::watch::{EtcdWatch, QUEUE};
 use crate::store::{Committed, WatchEnded};
 use known::Known;
+use pulse::{Pause, Pulse};
+use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use stream::Heard;
 use tokio::sync::{mpsc, watch as signal};
+use tokio::time::Instant;
 
 /// The pause before the next member is asked.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -24,6 +31,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(super) struct Follower {
     endpoints: Arc<Endpoints>,
     layout: Arc<Layout>,
+    freshness: Arc<Freshness>,
     commits: mpsc::Sender<Result<Committed, WatchEnded>>,
     known: Known,
     /// The last revision that was published, and whether the next is to be watched or everything listed.
@@ -57,24 +65,29 @@ impl From<CallError> for Stop {
 }
 
 impl Follower {
-    /// A watch, fed until it is dropped or `closed` ends.
-    pub(super) fn start(
-        endpoints: Arc<Endpoints>,
-        layout: Arc<Layout>,
-        mut closed: signal::Receiver<()>,
-    ) -> EtcdWatch {
-        let (sender, commits) = mpsc::channel(QUEUE);
-        let follower = Self {
-            endpoints,
-            layout,
-            commits: sender,
+    pub(super) fn new(
+        endpoints: &Arc<Endpoints>,
+        layout: &Arc<Layout>,
+        freshness: &Arc<Freshness>,
+    ) -> Self {
+        Self {
+            endpoints: endpoints.clone(),
+            layout: layout.clone(),
+            freshness: freshness.clone(),
+            commits: mpsc::channel(QUEUE).0,
             known: Known::default(),
             seen: 0,
             next: Next::Everything,
-        };
+        }
+    }
+
+    /// A watch, fed until it is dropped or `closed` ends.
+    pub(super) fn start(mut self, mut closed: signal::Receiver<()>) -> EtcdWatch {
+        let (sender, commits) = mpsc::channel(QUEUE);
+        self.commits = sender;
         tokio::spawn(async move {
             tokio::select! {
-                () = follower.run() => {}
+                () = self.run() => {}
                 _ = closed.changed() => {}
             }
         });
@@ -124,18 +137,41 @@ impl Follower {
         &mut self,
         reached: &Reached,
         is_lost: &mut bool,
-    ) -> Result<std::convert::Infallible, Stop> {
+    ) -> Result<Infallible, Stop> {
         if self.next != Next::Watch {
+            let asked = Instant::now();
             let listing = rows::list(reached, &self.layout).await?;
             self.catch_up(listing).await?;
+            self.freshness.confirm(asked);
         }
-        let mut stream = stream::open(reached, &self.layout, self.seen).await?;
-        if std::mem::replace(is_lost, false) {
-            tracing::info!("the store is followed again");
-        }
+        self.watch(reached, is_lost).await
+    }
+
+    async fn watch(&mut self, reached: &Reached, is_lost: &mut bool) -> Result<Infallible, Stop> {
+        let layout = self.layout.clone();
+        let mut stream = stream::open(reached, &layout, self.seen).await?;
+        let mut pulse = Pulse::default();
+        let mut beat = pin!(pulse::beat(reached, &layout, Pause::Nothing));
         loop {
-            let committed = stream.next(&mut self.known, &self.layout).await?;
-            self.publish(committed).await?;
+            tokio::select! {
+                heard = stream.next(&mut self.known, &layout) => match heard? {
+                    Heard::Commit(committed) => {
+                        self.publish(committed).await?;
+                        pulse.reached(self.seen, &self.freshness);
+                    }
+                    Heard::Progress(revision) => pulse.reached(revision, &self.freshness),
+                },
+                taken = &mut beat => {
+                    let taken = taken?;
+                    if std::mem::replace(is_lost, false) {
+                        tracing::info!("the store is followed again");
+                    }
+                    if pulse.take(taken, self.seen, &self.freshness)? {
+                        stream.ask_for_progress().await?;
+                    }
+                    beat.set(pulse::beat(reached, &layout, Pause::Interval));
+                }
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Real members of etcd, each a process on loopback with its data in a folder of its own. They end with their values.
 
 use crate::world::Folder;
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, ChildStderr, Command, Stdio};
@@ -14,6 +15,7 @@ const ATTEMPTS: usize = 5;
 pub(crate) struct Member {
     name: String,
     client: u16,
+    scheme: &'static str,
     arguments: Vec<String>,
     folder: Folder,
     process: Option<Child>,
@@ -33,7 +35,27 @@ impl Member {
 
     /// Where clients reach it.
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.client)
+        format!("{}://127.0.0.1:{}", self.scheme, self.client)
+    }
+
+    /// The port of [`Self::url`].
+    pub(crate) fn port(&self) -> u16 {
+        self.client
+    }
+
+    /// Halts it, as SIGSTOP does: its connections stay, and it does not answer.
+    pub(crate) fn halt(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub(crate) fn wake(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let process = self.process.as_ref().unwrap();
+        kill_process(Pid::from_child(process), signal).unwrap();
     }
 
     /// Ends it as `kill -9` does.
@@ -103,9 +125,13 @@ fn describe(size: usize, arguments: &[&str]) -> Vec<Member> {
     let peers = ports.iter().step_by(2).enumerate();
     let peers = peers.map(|(n, port)| format!("m{n}=http://127.0.0.1:{port}"));
     let peers = peers.collect::<Vec<_>>().join(",");
+    let scheme = match arguments.contains(&"--cert-file") {
+        true => "https",
+        false => "http",
+    };
     let describe = |(n, ports): (usize, &[u16])| {
         let (peer, client) = (format!("http://127.0.0.1:{}", ports[0]), ports[1]);
-        let client_url = format!("http://127.0.0.1:{client}");
+        let client_url = format!("{scheme}://127.0.0.1:{client}");
         let own = [
             "--listen-peer-urls",
             &peer,
@@ -127,6 +153,7 @@ fn describe(size: usize, arguments: &[&str]) -> Vec<Member> {
         Member {
             name: format!("m{n}"),
             client,
+            scheme,
             arguments: own
                 .iter()
                 .chain(arguments)

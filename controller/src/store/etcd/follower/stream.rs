@@ -12,8 +12,15 @@ use std::collections::VecDeque;
 
 pub(super) struct CommitStream {
     messages: WatchStream,
-    /// Commits of the last message that are not published yet, and what ends the stream after them.
-    waiting: VecDeque<Result<Committed, CallError>>,
+    /// What the last message said, and who listens has not heard yet.
+    waiting: VecDeque<Result<Heard, CallError>>,
+}
+
+/// What a watch says.
+pub(super) enum Heard {
+    Commit(Committed),
+    /// There is nothing else up to this revision.
+    Progress(i64),
 }
 
 /// Watches what comes after a revision.
@@ -33,15 +40,11 @@ pub(super) async fn open(
 }
 
 impl CommitStream {
-    /// The next commit. etcd never divides a revision between two messages, unless asked to.
-    pub(super) async fn next(
-        &mut self,
-        known: &mut Known,
-        layout: &Layout,
-    ) -> Result<Committed, Stop> {
+    /// What comes next. Cancel-safe. etcd never divides a revision between two messages, unless asked to.
+    pub(super) async fn next(&mut self, known: &mut Known, layout: &Layout) -> Result<Heard, Stop> {
         loop {
-            if let Some(committed) = self.waiting.pop_front() {
-                return committed.map_err(Stop::from);
+            if let Some(heard) = self.waiting.pop_front() {
+                return heard.map_err(Stop::from);
             }
             let message = self.messages.message().await.map_err(CallError::from)?;
             let ended = || CallError::NoAnswer("the watch has ended".to_owned());
@@ -53,6 +56,7 @@ impl CommitStream {
         let of_one_revision = |one: &Event, other: &Event| revision(one) == revision(other);
         for events in message.events().chunk_by(of_one_revision) {
             let committed = committed(events, known, layout).transpose();
+            let committed = committed.map(|result| result.map(Heard::Commit));
             let is_end = committed.as_ref().is_some_and(Result::is_err);
             self.waiting.extend(committed);
             if is_end {
@@ -64,7 +68,15 @@ impl CommitStream {
         } else if message.canceled() {
             let why = message.cancel_reason().to_owned();
             self.waiting.push_back(Err(CallError::NoAnswer(why)));
+        } else if message.events().is_empty() && !message.created() {
+            let reached = message.header().map_or(0, |header| header.revision());
+            self.waiting.push_back(Ok(Heard::Progress(reached)));
         }
+    }
+
+    /// Has the watch say how far it is.
+    pub(super) async fn ask_for_progress(&mut self) -> Result<(), CallError> {
+        timely(self.messages.request_progress()).await
     }
 }
 
