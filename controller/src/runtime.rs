@@ -3,6 +3,7 @@
 mod again;
 mod data_dir;
 mod open_store;
+mod store_age;
 mod tasks;
 
 pub use again::Again;
@@ -151,7 +152,10 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let (remember, remembered) = memory::facts();
     let mut owner = Owner::new(config.settings(), publish, remember, metrics.clone());
     let mut changes = store.watch().await?;
-    owner.load(changes.as_mut()).await?;
+    tokio::select! {
+        loaded = owner.load(changes.as_mut()) => loaded?,
+        () = &mut told_to_stop => return Ok(()),
+    }
 
     let limits = admission::Limits::of_process();
     let hypervisors = hypervisor::Context {
@@ -236,6 +240,8 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     tasks
         .sessions
         .add("the keeper of delegated prefixes", renumbering);
+    let age = store_age::watch(store.clone(), metrics.clone());
+    tasks.sessions.add("the watch over the store", age);
     let memory = memory::keep(store, remembered);
     tasks.memory.add("the keeper of facts", memory);
 

@@ -15,6 +15,7 @@ use sextant_model::{Change, Key};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 /// How many commits a store has seen.
 #[derive(
@@ -85,7 +86,15 @@ pub trait Store: Send + Sync {
 
     /// Everything stored, as the first [`Committed`], then each commit. No commit is skipped.
     fn watch(&self) -> Boxed<'_, Result<Box<dyn Watch>, WatchEnded>>;
+
+    /// How old what watchers know may be. Zero if nothing can come between them and the store.
+    fn age(&self) -> Duration {
+        Duration::ZERO
+    }
 }
+
+/// The [`Store::age`] from which on the store counts as out of reach. A store that is in reach is asked every second.
+pub const OUT_OF_REACH: Duration = Duration::from_secs(5);
 
 /// A watcher's place in the sequence of commits.
 pub trait Watch: Send {

@@ -27,6 +27,7 @@ use freshness::Freshness;
 use layout::Layout;
 use sextant_model::Change;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch as signal;
 
 /// A store in etcd.
@@ -76,5 +77,9 @@ impl Store for Etcd {
         let follower = Follower::new(&self.endpoints, &self.layout, &self.freshness);
         let watch = follower.start(closed);
         Box::pin(std::future::ready(Ok(Box::new(watch) as Box<dyn Watch>)))
+    }
+
+    fn age(&self) -> Duration {
+        self.freshness.age()
     }
 }

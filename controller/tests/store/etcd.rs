@@ -4,6 +4,8 @@ mod access;
 mod member;
 mod opening;
 mod outages;
+mod served;
+mod sizes;
 mod wire;
 
 use crate::contract::contract;

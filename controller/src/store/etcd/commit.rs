@@ -6,7 +6,7 @@ use super::freshness::Freshness;
 use super::layout::Layout;
 use super::receipts::{Receipt, Receipts};
 use super::transaction::{Outcome, Transaction};
-use crate::store::{CommitError, Precondition, Revision};
+use crate::store::{CommitError, OUT_OF_REACH, Precondition, Revision};
 use sextant_model::Change;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,10 +70,10 @@ impl Committer {
         }
     }
 
-    /// While the cluster has not answered for as long as a writer waits, nobody waits: writers would queue for each other.
+    /// While the cluster is out of reach, nobody waits: writers would queue for each other.
     fn refuse_without_etcd(&self) -> Result<(), CommitError> {
         let age = self.freshness.age();
-        if age <= PATIENCE {
+        if age < OUT_OF_REACH {
             return Ok(());
         }
         let seconds = age.as_secs();

@@ -78,3 +78,36 @@ impl Pulse {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn beat(revision: i64) -> Beat {
+        let asked = Instant::now();
+        Beat { asked, revision }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_known_ages_until_the_watch_reaches_what_the_cluster_had() {
+        let (mut pulse, freshness) = (Pulse::default(), Freshness::default());
+        assert_eq!(pulse.take(beat(7), 7, &freshness), Ok(false));
+        tokio::time::advance(SILENCE).await;
+        assert_eq!(freshness.age(), SILENCE);
+        assert_eq!(pulse.take(beat(9), 8, &freshness), Ok(true));
+        pulse.reached(8, &freshness);
+        assert_eq!(freshness.age(), SILENCE);
+        pulse.reached(9, &freshness);
+        assert_eq!(freshness.age(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_watch_is_noticed_though_its_member_answers() {
+        let (mut pulse, freshness) = (Pulse::default(), Freshness::default());
+        assert_eq!(pulse.take(beat(9), 8, &freshness), Ok(true));
+        tokio::time::advance(SILENCE).await;
+        assert_eq!(pulse.take(beat(9), 8, &freshness), Ok(true));
+        tokio::time::advance(INTERVAL).await;
+        assert!(pulse.take(beat(9), 8, &freshness).is_err());
+    }
+}
