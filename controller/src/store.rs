@@ -4,10 +4,11 @@
 //! commit. A commit changes all its keys or none. Its preconditions name what the writer has read. A watcher sees each
 //! commit completely, and in order.
 
+pub mod backup;
 mod embedded;
 mod etcd;
 
-pub use embedded::{Embedded, FORMAT, OpenError};
+pub use embedded::{EMBEDDED_FILE, Embedded, FORMAT, OpenError};
 pub use etcd::{Etcd, EtcdError, EtcdSettings, Password, check_endpoint};
 
 use serde::{Deserialize, Serialize};

@@ -2,14 +2,11 @@
 
 use super::{RuntimeError, data_dir};
 use crate::config::{Config, StoreConfig, StoreKind};
-use crate::store::{CommitError, Embedded, Etcd, EtcdError, Precondition, Store};
+use crate::store::{CommitError, EMBEDDED_FILE, Embedded, Etcd, EtcdError, Precondition, Store};
 use sextant_model::{Change, Object, ObjectKey, ServerIdentity};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
-
-/// The store's file in the data folder.
-const STORE: &str = "sextant.redb";
 
 /// The pause before a store is tried again that was not reached.
 const RETRY: Duration = Duration::from_secs(1);
@@ -18,8 +15,8 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>, RuntimeError> {
     let store: Arc<dyn Store> = match config.store.kind {
         StoreKind::Embedded => {
-            data_dir::prepare(&config.data_dir, STORE)?;
-            Arc::new(Embedded::open(&config.data_dir.join(STORE))?)
+            data_dir::prepare(&config.data_dir, EMBEDDED_FILE)?;
+            Arc::new(Embedded::open(&config.data_dir.join(EMBEDDED_FILE))?)
         }
         StoreKind::Etcd => Arc::new(reach(&config.store).await?),
     };

@@ -6,6 +6,7 @@
 mod call;
 mod commit;
 mod endpoints;
+mod filling;
 mod follower;
 mod freshness;
 mod layout;
@@ -25,7 +26,8 @@ use endpoints::Endpoints;
 use follower::Follower;
 use freshness::Freshness;
 use layout::Layout;
-use sextant_model::Change;
+use opening::IfMissing;
+use sextant_model::{Change, Object};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch as signal;
@@ -49,9 +51,30 @@ impl Etcd {
     /// # Errors
     /// See [`EtcdError`].
     pub async fn open(settings: &EtcdSettings) -> Result<Self, EtcdError> {
+        Self::open_or(settings, IfMissing::Make).await
+    }
+
+    /// The same, of a store that is there.
+    ///
+    /// # Errors
+    /// See [`EtcdError`].
+    pub async fn open_present(settings: &EtcdSettings) -> Result<Self, EtcdError> {
+        Self::open_or(settings, IfMissing::Refuse).await
+    }
+
+    /// Makes a store of these objects under a prefix where nothing is.
+    ///
+    /// # Errors
+    /// See [`EtcdError`].
+    pub async fn fill(settings: &EtcdSettings, objects: &[Object]) -> Result<(), EtcdError> {
+        let endpoints = Endpoints::new(settings)?;
+        filling::fill(&endpoints, &Layout::new(&settings.prefix), objects).await
+    }
+
+    async fn open_or(settings: &EtcdSettings, missing: IfMissing) -> Result<Self, EtcdError> {
         let endpoints = Arc::new(Endpoints::new(settings)?);
         let layout = Arc::new(Layout::new(&settings.prefix));
-        opening::prepare(&endpoints, &layout).await?;
+        opening::prepare(&endpoints, &layout, missing).await?;
         let freshness = Arc::default();
         Ok(Self {
             committer: Committer::new(&endpoints, &layout, &freshness),

@@ -10,7 +10,7 @@ mod wire;
 
 use crate::contract::contract;
 use crate::world::Place;
-use member::Member;
+pub(crate) use member::Member;
 use sextant_controller::store::{Etcd, EtcdSettings, Password, Store};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ impl Place for Member {
 contract!(|_| Member::alone());
 
 /// How clients without a name reach members at these URLs.
-fn settings<const N: usize>(urls: [String; N]) -> EtcdSettings {
+pub(crate) fn settings<const N: usize>(urls: [String; N]) -> EtcdSettings {
     EtcdSettings {
         endpoints: urls.into(),
         prefix: "/cloud/".to_owned(),

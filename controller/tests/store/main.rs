@@ -5,4 +5,5 @@
 mod contract;
 mod embedded;
 mod etcd;
+mod transfer;
 mod world;

@@ -125,7 +125,8 @@ impl Committer {
             attempts.in_doubt = true;
             self.endpoints.failed(&reached).await;
         }
-        attempts.transaction.outcome(&answer?, receipt)
+        let transaction = &attempts.transaction;
+        transaction.outcome(&self.layout, &answer?, receipt)
     }
 
     /// The receipt can be used again, since nothing with it is under way.

@@ -6,7 +6,9 @@
 //! | `objects/KEY` | the object of this key, both as JSON |
 //! | `receipts/SESSION/NUMBER` | empty: proof that a commit was made ([`super::receipts`]) |
 
+use super::call::CallError;
 use crate::store::FORMAT;
+use etcd_client::GetResponse;
 use sextant_model::{Change, Key, Object};
 
 /// What a key in etcd is to the store.
@@ -53,6 +55,17 @@ impl Layout {
 
     pub(super) fn receipt(&self, session: &str, number: u64) -> String {
         format!("{}{RECEIPTS}{session}/{number}", self.prefix)
+    }
+
+    /// Checks what was read at [`Self::format`].
+    pub(super) fn check_format(&self, read: &GetResponse) -> Result<(), CallError> {
+        let found = read.kvs().first().map(|row| row.value());
+        if found == Some(format_value().as_bytes()) {
+            return Ok(());
+        }
+        let why =
+            "is not this version's: the store was removed, or another version has taken it over";
+        Err(CallError::Refused(format!("{} {why}", self.format())))
     }
 
     pub(super) fn place<'a>(&self, key: &'a [u8]) -> Place<'a> {

@@ -46,16 +46,30 @@ pub enum EtcdError {
         /// The format that it names.
         found: String,
     },
+    /// A cloud is to be copied to where something is.
+    #[error("keys of a store are under {0}: copy to a prefix under which nothing is")]
+    NotEmpty(String),
     /// There are objects, and nothing says of what format.
-    #[error("the keys under {0} are not a store, or are damaged: none of them names a format")]
+    #[error("there is no store under {0}, or only a part of one: no key names a format")]
     NoFormat(String),
 }
 
+/// What to do where no store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IfMissing {
+    Make,
+    Refuse,
+}
+
 /// Asks each member once, until one has the store ready.
-pub(super) async fn prepare(endpoints: &Endpoints, layout: &Layout) -> Result<(), EtcdError> {
+pub(super) async fn prepare(
+    endpoints: &Endpoints,
+    layout: &Layout,
+    missing: IfMissing,
+) -> Result<(), EtcdError> {
     let mut why = String::new();
     for _ in 0..endpoints.count() {
-        match found_or_made(endpoints, layout).await {
+        match found_or_made(endpoints, layout, missing).await {
             Ok(format) => return check(format, layout),
             Err(CallError::NoAnswer(reason)) => why = reason,
             Err(error) => {
@@ -72,10 +86,11 @@ pub(super) async fn prepare(endpoints: &Endpoints, layout: &Layout) -> Result<()
 async fn found_or_made(
     endpoints: &Endpoints,
     layout: &Layout,
+    missing: IfMissing,
 ) -> Result<Option<Vec<u8>>, CallError> {
     let reached = endpoints.reach().await?;
     let answer = match read_format(&reached, layout).await {
-        Ok(None) => make(&reached, layout).await,
+        Ok(None) if missing == IfMissing::Make => make(&reached, layout).await,
         answer => answer,
     };
     if answer.is_err() {

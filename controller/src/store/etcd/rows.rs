@@ -2,7 +2,7 @@
 
 use super::call::{CallError, timely};
 use super::endpoints::Reached;
-use super::layout::{Layout, end_of, format_value};
+use super::layout::{Layout, end_of};
 use etcd_client::{GetOptions, KeyValue};
 
 /// How many rows are read at once. A port is about two kilobytes.
@@ -24,13 +24,7 @@ pub(super) async fn list(reached: &Reached, layout: &Layout) -> Result<Listing, 
         .kv_client()
         .max_decoding_message_size(LARGEST);
     let format = timely(kv.get(layout.format(), None)).await?;
-    let found = format.kvs().first().map(|row| row.value());
-    if found != Some(format_value().as_bytes()) {
-        let key = layout.format();
-        let why =
-            "is not this version's: the store was removed, or another version has taken it over";
-        return Err(CallError::Refused(format!("{key} {why}")));
-    }
+    layout.check_format(&format)?;
     let revision = format.header().map_or(0, |header| header.revision());
     let mut rows: Vec<KeyValue> = Vec::new();
     let end = end_of(&layout.objects());

@@ -29,7 +29,6 @@ pub(super) struct Transaction {
     compares: Vec<Compare>,
     reads: Vec<TxnOp>,
     preconditions: Vec<Precondition>,
-    format: String,
 }
 
 impl Transaction {
@@ -57,7 +56,6 @@ impl Transaction {
             compares,
             reads,
             preconditions,
-            format: layout.format(),
         })
     }
 
@@ -82,6 +80,7 @@ impl Transaction {
     /// What an answer to [`Self::with`] this receipt means.
     pub(super) fn outcome(
         &self,
+        layout: &Layout,
         answer: &TxnResponse,
         receipt: &Receipt,
     ) -> Result<Outcome, CallError> {
@@ -99,11 +98,7 @@ impl Transaction {
             Some(at) if at != receipt.changed => return Ok(Outcome::Made(made_at(at))),
             Some(_) | None => {}
         }
-        let format = format.kvs().first().map(|row| row.value());
-        if format != Some(format_value().as_bytes()) {
-            let why = "is not this version's any more: the store was removed, or another version has taken it over";
-            return Err(CallError::Refused(format!("{} {why}", self.format)));
-        }
+        layout.check_format(format)?;
         let mut judged = self.preconditions.iter().zip(compared);
         let failed = judged.find(|(precondition, now)| !holds(precondition, changed(now)));
         let Some((failed, _)) = failed else {

@@ -35,6 +35,7 @@ pub(super) async fn beat(
     }
     let asked = Instant::now();
     let answer = timely(reached.client.kv_client().get(layout.format(), None)).await?;
+    layout.check_format(&answer)?;
     let revision = answer.header().map_or(0, |header| header.revision());
     Ok(Beat { asked, revision })
 }
