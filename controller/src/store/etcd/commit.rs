@@ -1,6 +1,6 @@
 //! Commits: a transaction is sent until it is answered, or for as long as a writer waits.
 
-use super::call::{CallError, timely};
+use super::call::{CALL, CallError, timely};
 use super::endpoints::Endpoints;
 use super::freshness::Freshness;
 use super::layout::Layout;
@@ -62,8 +62,20 @@ impl Committer {
             in_doubt: false,
             until: Instant::now() + PATIENCE,
         };
+        // Attempts wait for each other where a session begins or a user authenticates.
+        let latest = attempts.until + CALL;
+        match tokio::time::timeout_at(latest, self.settle(&mut attempts)).await {
+            Ok(end) => end,
+            Err(_) => {
+                let late = CallError::NoAnswer(format!("no answer within {PATIENCE:?}"));
+                Err(self.give_up(&mut attempts, &late).await)
+            }
+        }
+    }
+
+    async fn settle(&self, attempts: &mut Attempts) -> Result<Revision, CommitError> {
         loop {
-            if let Some(end) = self.attempt(&mut attempts).await {
+            if let Some(end) = self.attempt(attempts).await {
                 return end;
             }
             tokio::time::sleep(PAUSE).await;
@@ -95,7 +107,7 @@ impl Committer {
             Ok(Outcome::ReceiptGone) => self.expired(attempts).await,
             Err(CallError::LeaseExpired) => self.expired(attempts).await,
             Err(error @ CallError::NoAnswer(_)) if Instant::now() >= attempts.until => {
-                Some(Err(attempts.given_up(&error)))
+                Some(Err(self.give_up(attempts, &error).await))
             }
             Err(CallError::NoAnswer(_)) => None,
             Err(CallError::TooLarge(setting)) => {
@@ -107,8 +119,7 @@ impl Committer {
                 Some(Err(CommitError::TooLarge(why)))
             }
             Err(error @ (CallError::Refused(_) | CallError::Compacted)) => {
-                let end = attempts.given_up(&error);
-                Some(Err(end))
+                Some(Err(self.give_up(attempts, &error).await))
             }
         }
     }
@@ -120,16 +131,18 @@ impl Committer {
         };
         let reached = self.endpoints.reach().await?;
         let request = attempts.transaction.with(receipt);
+        // Until an answer says otherwise.
+        let was_in_doubt = std::mem::replace(&mut attempts.in_doubt, true);
         let answer = timely(reached.client.kv_client().txn(request)).await;
-        if matches!(answer, Err(CallError::NoAnswer(_))) {
-            attempts.in_doubt = true;
-            self.endpoints.failed(&reached).await;
+        match answer {
+            Err(CallError::NoAnswer(_)) => self.endpoints.failed(&reached).await,
+            Ok(_) | Err(_) => attempts.in_doubt = was_in_doubt,
         }
         let transaction = &attempts.transaction;
         transaction.outcome(&self.layout, &answer?, receipt)
     }
 
-    /// The receipt can be used again, since nothing with it is under way.
+    /// The receipt can be used again, unless an earlier attempt may still arrive.
     async fn answered(&self, attempts: &mut Attempts, made: Option<Revision>) {
         let Some(mut receipt) = attempts.receipt.take() else {
             return;
@@ -137,7 +150,19 @@ impl Committer {
         if let Some(revision) = made {
             receipt.changed = i64::try_from(revision.0).unwrap_or(i64::MAX);
         }
-        self.receipts.give_back(receipt).await;
+        match made.is_none() && attempts.in_doubt {
+            true => self.receipts.doubt(receipt).await,
+            false => self.receipts.give_back(receipt).await,
+        }
+    }
+
+    async fn give_up(&self, attempts: &mut Attempts, error: &CallError) -> CommitError {
+        self.answered(attempts, None).await;
+        let why = format!("etcd: {error}");
+        match attempts.in_doubt {
+            true => CommitError::Uncertain(why),
+            false => CommitError::Unavailable(why),
+        }
     }
 
     async fn expired(&self, attempts: &mut Attempts) -> Option<Result<Revision, CommitError>> {
@@ -146,16 +171,9 @@ impl Committer {
         }
         // Whether an earlier attempt was made can no longer be seen.
         let is_over = attempts.in_doubt || Instant::now() >= attempts.until;
-        is_over.then(|| Err(attempts.given_up(&CallError::LeaseExpired)))
-    }
-}
-
-impl Attempts {
-    fn given_up(&self, error: &CallError) -> CommitError {
-        let why = format!("etcd: {error}");
-        match self.in_doubt {
-            true => CommitError::Uncertain(why),
-            false => CommitError::Unavailable(why),
+        if !is_over {
+            return None;
         }
+        Some(Err(self.give_up(attempts, &CallError::LeaseExpired).await))
     }
 }

@@ -3,9 +3,10 @@
 use super::call::{CallError, timely};
 use super::opening::EtcdError;
 use super::settings::EtcdSettings;
-use etcd_client::{Client, ConnectOptions};
+use etcd_client::Client;
 use rand::RngExt;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Mutex;
 
@@ -13,7 +14,7 @@ pub(super) struct Endpoints {
     all: Vec<Endpoint>,
     /// The number of the one that is asked, counted on without end.
     current: AtomicUsize,
-    options: ConnectOptions,
+    settings: EtcdSettings,
 }
 
 struct Endpoint {
@@ -31,7 +32,7 @@ impl Endpoints {
     /// Connects to nobody yet. Controllers begin with different members.
     pub(super) fn new(settings: &EtcdSettings) -> Result<Self, EtcdError> {
         let options = settings.options();
-        let options = options.map_err(|(path, error)| EtcdError::File { path, error })?;
+        options.map_err(|(path, error)| EtcdError::File { path, error })?;
         let all: Vec<_> = settings
             .endpoints
             .iter()
@@ -42,7 +43,7 @@ impl Endpoints {
         Ok(Self {
             all,
             current: AtomicUsize::new(first),
-            options,
+            settings: settings.clone(),
         })
     }
 
@@ -66,8 +67,14 @@ impl Endpoints {
             let client = client.clone();
             return Ok(Reached { client, turn });
         }
-        let options = Some(self.options.clone());
-        match timely(Client::connect([&endpoint.url], options)).await {
+        if turn != self.current.load(Ordering::Relaxed) {
+            // Whoever waited behind a failure does not repeat it.
+            return Err(CallError::NoAnswer(format!(
+                "{} does not answer",
+                endpoint.url
+            )));
+        }
+        match self.connect(&endpoint.url).await {
             Ok(connected) => {
                 let client = client.insert(connected).clone();
                 Ok(Reached { client, turn })
@@ -79,11 +86,22 @@ impl Endpoints {
         }
     }
 
+    /// Files are read each time, so that certificates can be renewed.
+    async fn connect(&self, url: &str) -> Result<Client, CallError> {
+        let options = self.settings.options();
+        let unreadable = |(path, error): (PathBuf, std::io::Error)| {
+            CallError::NoAnswer(format!("{}: {error}", path.display()))
+        };
+        let options = options.map_err(unreadable)?;
+        timely(Client::connect([url], Some(options))).await
+    }
+
     /// Notes that a member did not answer. The next one is asked from then on.
     pub(super) async fn failed(&self, reached: &Reached) {
+        let mut client = self.all[reached.turn % self.all.len()].client.lock().await;
         if self.pass(reached.turn) {
             // A new connection is made when it is its turn again.
-            *self.all[reached.turn % self.all.len()].client.lock().await = None;
+            *client = None;
         }
     }
 

@@ -2,11 +2,13 @@
 //!
 //! A commit also writes a key of its own, and requires that nothing has written it since. So the same transaction can be
 //! sent again: it is made once, whatever arrives twice or late. A receipt is used again after its commit was answered.
+//! One whose commit was given up is written before the next commit, so that the old one can no longer arrive.
 //! All belong to a lease, with which they go when the controller is gone.
 
 use super::call::{CallError, timely};
 use super::endpoints::Endpoints;
 use super::layout::Layout;
+use etcd_client::{PutOptions, Txn, TxnOp};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -16,6 +18,9 @@ use uuid::Uuid;
 const LEASE: Duration = Duration::from_secs(3600);
 /// The age at which a commit renews the lease.
 const RENEW: Duration = Duration::from_secs(1200);
+
+/// How many receipts are written at once: within the operations that etcd takes unless configured.
+const VOIDED_AT_ONCE: usize = 100;
 
 /// A key that one commit at a time writes.
 #[derive(Debug)]
@@ -41,6 +46,8 @@ struct Session {
     /// Receipts of commits that were answered, and the number of the next new one.
     free: Vec<Receipt>,
     next: u64,
+    /// Receipts of commits that were given up, and may yet arrive.
+    doubtful: Vec<Receipt>,
 }
 
 impl Receipts {
@@ -68,7 +75,41 @@ impl Receipts {
             Some(session) => session,
             None => current.insert(self.begin().await?),
         };
+        self.void(session).await?;
         Ok(session.receipt(&self.layout))
+    }
+
+    /// Notes that the commit with this receipt was given up, and may yet arrive.
+    pub(super) async fn doubt(&self, receipt: Receipt) {
+        if let Some(session) = self.session.lock().await.as_mut()
+            && session.lease == receipt.lease
+        {
+            session.doubtful.push(receipt);
+        }
+    }
+
+    /// Writes the receipts of commits that were given up, so that none of these can be made any more.
+    async fn void(&self, session: &mut Session) -> Result<(), CallError> {
+        while !session.doubtful.is_empty() {
+            let first = session.doubtful.len().saturating_sub(VOIDED_AT_ONCE);
+            let leased = || Some(PutOptions::new().with_lease(session.lease));
+            let some = session.doubtful[first..].iter();
+            let writes: Vec<_> = some
+                .map(|one| TxnOp::put(&*one.key, "", leased()))
+                .collect();
+            let reached = self.endpoints.reach().await?;
+            let request = Txn::new().and_then(writes);
+            let answer = timely(reached.client.kv_client().txn(request)).await;
+            if matches!(answer, Err(CallError::NoAnswer(_))) {
+                self.endpoints.failed(&reached).await;
+            }
+            let changed = answer?.header().map_or(0, |header| header.revision());
+            for mut receipt in session.doubtful.drain(first..) {
+                receipt.changed = changed;
+                session.free.push(receipt);
+            }
+        }
+        Ok(())
     }
 
     /// Takes one back whose commit was answered.
@@ -105,6 +146,7 @@ impl Receipts {
             renewed: Instant::now(),
             free: Vec::new(),
             next: 0,
+            doubtful: Vec::new(),
         })
     }
 

@@ -270,3 +270,35 @@ async fn receipts_that_have_expired_are_replaced() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_commit_that_was_given_up_cannot_arrive_after_the_next() {
+    let member = Member::alone();
+    let wire = Wire::to(member.port()).await;
+    let store = Etcd::open(&settings([wire.url()])).await.unwrap();
+    store.commit(vec![], vec![]).await.unwrap();
+    for n in 0..2 {
+        wire.set(State::Silent);
+        let doubtful = store.commit(vec![put(n)], vec![]).await.unwrap_err();
+        assert!(matches!(doubtful, CommitError::Uncertain(_)), "{doubtful}");
+        wire.set(State::Whole);
+        let next = loop {
+            match store.commit(vec![put(9)], vec![]).await {
+                Ok(revision) => break revision,
+                Err(error) => assert!(!matches!(error, CommitError::Conflict(_))),
+            }
+        };
+        // It requires that nothing has written its receipt, which was written before the next commit used it.
+        let mut client = etcd_client::Client::connect([member.url()], None)
+            .await
+            .unwrap();
+        let all = etcd_client::GetOptions::new().with_prefix();
+        let receipts = client.get("/cloud/receipts/", Some(all)).await.unwrap();
+        let [receipt] = receipts.kvs() else {
+            panic!("{receipts:?}")
+        };
+        assert_eq!(u64::try_from(receipt.mod_revision()).unwrap(), next.0);
+        assert_eq!(receipt.version(), 1 + 2 * (i64::from(n) + 1));
+    }
+    assert_eq!(everything(&store).await.changes, [put(9)]);
+}

@@ -14,6 +14,8 @@ pub(crate) enum State {
     Cut,
     /// Requests arrive, answers do not.
     WithoutAnswers,
+    /// Nothing arrives.
+    Silent,
 }
 
 /// A wire, which ends with its value.
