@@ -1,6 +1,7 @@
 //! The store in etcd: the suite, and what a cluster has of its own.
 
 mod access;
+mod chaos;
 mod member;
 mod opening;
 mod outages;

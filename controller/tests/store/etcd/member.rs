@@ -73,6 +73,11 @@ impl Member {
         drain(output);
     }
 
+    /// Starts it again, and waits for nothing: the majority may be missing still.
+    pub(crate) fn restart(&mut self) {
+        drain(self.launch());
+    }
+
     fn launch(&mut self) -> BufReader<ChildStderr> {
         let mut command = Command::new("etcd");
         command.args(["--name", &self.name, "--data-dir"]);
