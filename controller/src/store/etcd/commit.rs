@@ -68,7 +68,7 @@ impl Committer {
             Ok(end) => end,
             Err(_) => {
                 let late = CallError::NoAnswer(format!("no answer within {PATIENCE:?}"));
-                Err(self.give_up(&mut attempts, &late).await)
+                Err(self.give_up(&mut attempts, &late))
             }
         }
     }
@@ -97,21 +97,21 @@ impl Committer {
     async fn attempt(&self, attempts: &mut Attempts) -> Option<Result<Revision, CommitError>> {
         match self.send(attempts).await {
             Ok(Outcome::Made(revision)) => {
-                self.answered(attempts, Some(revision)).await;
+                self.answered(attempts, Some(revision));
                 Some(Ok(revision))
             }
             Ok(Outcome::Failed(precondition)) => {
-                self.answered(attempts, None).await;
+                self.answered(attempts, None);
                 Some(Err(CommitError::Conflict(precondition)))
             }
             Ok(Outcome::ReceiptGone) => self.expired(attempts).await,
             Err(CallError::LeaseExpired) => self.expired(attempts).await,
             Err(error @ CallError::NoAnswer(_)) if Instant::now() >= attempts.until => {
-                Some(Err(self.give_up(attempts, &error).await))
+                Some(Err(self.give_up(attempts, &error)))
             }
             Err(CallError::NoAnswer(_)) => None,
             Err(CallError::TooLarge(setting)) => {
-                self.answered(attempts, None).await;
+                self.answered(attempts, None);
                 let keys = attempts.transaction.writes();
                 let why = format!(
                     "a change of {keys} keys is larger than {setting} of etcd allows: raise it on all members, or ask for less at once"
@@ -119,7 +119,7 @@ impl Committer {
                 Some(Err(CommitError::TooLarge(why)))
             }
             Err(error @ (CallError::Refused(_) | CallError::Compacted)) => {
-                Some(Err(self.give_up(attempts, &error).await))
+                Some(Err(self.give_up(attempts, &error)))
             }
         }
     }
@@ -143,7 +143,7 @@ impl Committer {
     }
 
     /// The receipt can be used again, unless an earlier attempt may still arrive.
-    async fn answered(&self, attempts: &mut Attempts, made: Option<Revision>) {
+    fn answered(&self, attempts: &mut Attempts, made: Option<Revision>) {
         let Some(mut receipt) = attempts.receipt.take() else {
             return;
         };
@@ -151,13 +151,13 @@ impl Committer {
             receipt.changed = i64::try_from(revision.0).unwrap_or(i64::MAX);
         }
         match made.is_none() && attempts.in_doubt {
-            true => self.receipts.doubt(receipt).await,
-            false => self.receipts.give_back(receipt).await,
+            true => self.receipts.doubt(receipt),
+            false => self.receipts.give_back(receipt),
         }
     }
 
-    async fn give_up(&self, attempts: &mut Attempts, error: &CallError) -> CommitError {
-        self.answered(attempts, None).await;
+    fn give_up(&self, attempts: &mut Attempts, error: &CallError) -> CommitError {
+        self.answered(attempts, None);
         let why = format!("etcd: {error}");
         match attempts.in_doubt {
             true => CommitError::Uncertain(why),
@@ -174,6 +174,6 @@ impl Committer {
         if !is_over {
             return None;
         }
-        Some(Err(self.give_up(attempts, &CallError::LeaseExpired).await))
+        Some(Err(self.give_up(attempts, &CallError::LeaseExpired)))
     }
 }

@@ -9,7 +9,7 @@ use super::call::{CallError, timely};
 use super::endpoints::Endpoints;
 use super::layout::Layout;
 use etcd_client::{PutOptions, Txn, TxnOp};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -36,6 +36,14 @@ pub(super) struct Receipts {
     endpoints: Arc<Endpoints>,
     layout: Arc<Layout>,
     session: Mutex<Option<Session>>,
+    /// Apart from the session, which waits for etcd: nobody waits to bring a receipt back.
+    returned: std::sync::Mutex<Returned>,
+}
+
+#[derive(Debug, Default)]
+struct Returned {
+    answered: Vec<Receipt>,
+    doubtful: Vec<Receipt>,
 }
 
 #[derive(Debug)]
@@ -56,6 +64,7 @@ impl Receipts {
             endpoints,
             layout,
             session: Mutex::new(None),
+            returned: std::sync::Mutex::default(),
         }
     }
 
@@ -75,17 +84,18 @@ impl Receipts {
             Some(session) => session,
             None => current.insert(self.begin().await?),
         };
+        session.take_back(std::mem::take(&mut *self.returned()));
         self.void(session).await?;
         Ok(session.receipt(&self.layout))
     }
 
-    /// Notes that the commit with this receipt was given up, and may yet arrive.
-    pub(super) async fn doubt(&self, receipt: Receipt) {
-        if let Some(session) = self.session.lock().await.as_mut()
-            && session.lease == receipt.lease
-        {
-            session.doubtful.push(receipt);
-        }
+    /// Takes one back whose commit was given up, and may yet arrive.
+    pub(super) fn doubt(&self, receipt: Receipt) {
+        self.returned().doubtful.push(receipt);
+    }
+
+    fn returned(&self) -> MutexGuard<'_, Returned> {
+        self.returned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes the receipts of commits that were given up, so that none of these can be made any more.
@@ -113,12 +123,8 @@ impl Receipts {
     }
 
     /// Takes one back whose commit was answered.
-    pub(super) async fn give_back(&self, receipt: Receipt) {
-        if let Some(session) = self.session.lock().await.as_mut()
-            && session.lease == receipt.lease
-        {
-            session.free.push(receipt);
-        }
+    pub(super) fn give_back(&self, receipt: Receipt) {
+        self.returned().answered.push(receipt);
     }
 
     /// Notes that a lease is no more, and its receipts with it.
@@ -162,6 +168,19 @@ impl Receipts {
 }
 
 impl Session {
+    /// Takes its receipts. Those of an earlier session are gone.
+    fn take_back(&mut self, returned: Returned) {
+        let is_own = |receipt: &Receipt| receipt.lease == self.lease;
+        let Returned {
+            mut answered,
+            mut doubtful,
+        } = returned;
+        answered.retain(is_own);
+        doubtful.retain(is_own);
+        self.free.append(&mut answered);
+        self.doubtful.append(&mut doubtful);
+    }
+
     fn receipt(&mut self, layout: &Layout) -> Receipt {
         if let Some(free) = self.free.pop() {
             return free;
