@@ -7,6 +7,11 @@ use sextant_controller::runtime::Again;
 use sextant_controller::{config::Config, reference, runtime};
 use std::process::ExitCode;
 
+/// Thousands of sessions allocate and free flows of all sizes: glibc's allocator spends a fifth of the processor on that, and keeps
+/// half as much memory again as is in use.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The exit status if the configuration or the command line is wrong.
 const USAGE: u8 = 2;
 

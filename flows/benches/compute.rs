@@ -15,10 +15,11 @@ mod cloud;
 
 use cloud::{Cloud, OPEN, anything, group_id};
 use divan::Bencher;
-use sextant_flows::Flows;
+use sextant_flows::{Flows, SharedFlows};
 use sextant_model::{ChassisId, Direction, EncapKind, Ipv6Mode, RemoteEnd, SecurityGroupRule};
 use std::hint::black_box;
 use std::net::Ipv6Addr;
+use std::sync::Arc;
 
 const SIZES: [usize; 2] = [1_000, 10_000];
 const GUESTS_OF_A_HYPERVISOR: usize = 50;
@@ -156,6 +157,20 @@ fn one_hypervisor_joins_a_network(bencher: Bencher<'_, '_>, hypervisors: usize) 
 fn all_flows_where_a_network_is_everywhere(bencher: Bencher<'_, '_>, hypervisors: usize) {
     let cloud = network_over_all(hypervisors);
     bencher.bench_local(|| Flows::compute(&cloud.intent, &cloud.facts, &h0()));
+}
+
+/// One after another, as when all switches connect.
+#[divan::bench(args = [10, 30, 100, 1_000])]
+fn all_flows_of_one_hypervisor_of_many_on_a_network(bencher: Bencher<'_, '_>, hypervisors: usize) {
+    let cloud = network_over_all(hypervisors);
+    let shared = Arc::new(SharedFlows::default());
+    let mut other = Flows::sharing(&shared);
+    other.recompute(&cloud.intent, &cloud.facts, &ChassisId::new("h1"));
+    bencher.bench_local(|| {
+        let mut flows = Flows::sharing(&shared);
+        flows.recompute(&cloud.intent, &cloud.facts, &h0());
+        flows
+    });
 }
 
 #[divan::bench(args = SIZES)]

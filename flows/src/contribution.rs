@@ -1,27 +1,31 @@
 //! What each object contributes to a hypervisor's flows. It is a pure function of that object.
 
 use crate::advertisement::advertisement;
+use crate::features::elsewhere::{GuestAddresses, GuestElsewhere};
 use crate::features::neighbor::AddressOwner;
 use crate::features::replication::ReceiverShard;
+use crate::features::security::MemberMatch;
 use crate::features::{
-    self, arp, external, extra_routes, fragments, guard, guest, held, icmp_error, neighbor,
+    arp, elsewhere, external, extra_routes, fragments, guard, guest, held, icmp_error, neighbor,
     provider, punt, routing, security, switching, tunnel,
 };
 use crate::flow::Flow;
 use crate::link::Interface;
 use crate::pipeline::Stage;
+use crate::shared::SharedSource;
 use crate::uplink::{self, uplink};
 use crate::view::{Presence, View};
 use crate::withheld::Withheld;
 use sextant_model::{
-    AdvertisedLink, ChassisId, MacAddr, MemberAddress, Network, NetworkId, Port, PortId, Router,
-    RouterId, SecurityGroupId, Uplink,
+    AdvertisedLink, Binding, ChassisId, MacAddr, MemberAddress, Network, NetworkId, Port, PortId,
+    Router, RouterId, SecurityGroupId, Uplink,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 /// What flows are computed from, one object at a time.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PipelineObject {
     /// The flows that every hypervisor has.
     Base,
@@ -92,15 +96,20 @@ impl fmt::Display for PipelineObject {
     }
 }
 
-/// Every object that has flows on a hypervisor.
-pub(crate) fn all_objects(view: &View<'_>) -> BTreeSet<PipelineObject> {
-    let present = view.present();
-    let peers = view.senders(present.keys().copied());
-    let peers = peers.into_iter().map(PipelineObject::Peer);
+/// Every object that has flows on a hypervisor, but ports.
+pub(crate) fn all_but_ports(
+    view: &View<'_>,
+    present: &BTreeMap<NetworkId, Presence>,
+    members: &BTreeSet<ChassisId>,
+) -> BTreeSet<PipelineObject> {
+    let networks = present.keys();
+    let gateways = networks.flat_map(|network| view.gateways_around(*network));
+    let peers = members.iter().chain(gateways).cloned();
+    let peers = peers.map(PipelineObject::Peer);
     let ports = present
         .keys()
         .flat_map(|network| view.intent.ports_of(*network))
-        .flat_map(|port| of_one_port(port));
+        .flat_map(|port| around_port(port));
     [PipelineObject::Base]
         .into_iter()
         .chain(peers)
@@ -158,25 +167,28 @@ pub(crate) fn members_at(port: &Port) -> impl Iterator<Item = PipelineObject> + 
     members.into_iter().flatten().map(PipelineObject::Member)
 }
 
-/// The objects that a port is part of: itself, the MACs that it may use besides its own, its addresses as a member of
-/// groups, and its router.
+/// The objects that a port is part of: itself, those around it, and its addresses as a member of groups.
 pub(crate) fn of_one_port(port: &Port) -> impl Iterator<Item = PipelineObject> + use<> {
+    let itself = [PipelineObject::Port(port.id)].into_iter();
+    itself.chain(around_port(port)).chain(members_at(port))
+}
+
+/// The MACs that a port may use besides its own, and its router.
+fn around_port(port: &Port) -> impl Iterator<Item = PipelineObject> + use<> {
     let network = port.network_id;
     let shared = port.other_macs().into_iter();
+    let router = port.router().or(port.gateway_of());
     shared
         .map(move |mac| PipelineObject::SharedMac(network, mac))
-        .chain([PipelineObject::Port(port.id)])
-        .chain(
-            port.router()
-                .or(port.gateway_of())
-                .map(PipelineObject::Router),
-        )
-        .chain(members_at(port))
+        .chain(router.map(PipelineObject::Router))
 }
 
 /// What one object contributes.
 #[derive(Default)]
 pub(crate) struct Contribution {
+    /// What flows come from that other hypervisors have, too.
+    pub(crate) shared: Option<SharedSource>,
+    /// Its other flows.
     pub(crate) flows: Vec<Flow>,
     /// The meters that its flows pass.
     pub(crate) meters: Vec<u32>,
@@ -184,6 +196,15 @@ pub(crate) struct Contribution {
     pub(crate) interface: Option<Interface>,
     pub(crate) uplink: Option<Uplink>,
     pub(crate) withheld: Vec<Withheld>,
+}
+
+impl From<Option<SharedSource>> for Contribution {
+    fn from(shared: Option<SharedSource>) -> Self {
+        Self {
+            shared,
+            ..Self::default()
+        }
+    }
 }
 
 impl From<Vec<Flow>> for Contribution {
@@ -198,14 +219,12 @@ impl From<Vec<Flow>> for Contribution {
 /// What an object contributes at present. Nothing if it does not exist or has no part here.
 pub(crate) fn contribution(view: &View<'_>, object: &PipelineObject) -> Contribution {
     match object {
-        PipelineObject::Base => [
-            features::base(),
-            tunnel::arrive(view),
-            tunnel::unknown(view),
-        ]
-        .concat()
-        .into(),
-        PipelineObject::Peer(peer) => tunnel::classify(view, peer).into(),
+        PipelineObject::Base => Contribution {
+            shared: Some(SharedSource::Base),
+            flows: [tunnel::arrive(view), tunnel::unknown(view)].concat(),
+            ..Contribution::default()
+        },
+        PipelineObject::Peer(peer) => tunnel::heard(view, peer).map(SharedSource::Peer).into(),
         PipelineObject::Network(id) => of_network(view, *id),
         PipelineObject::Members(id, shard) => local(view, *id)
             .and_then(|network| switching::multicast_shard(view, network, *shard))
@@ -215,7 +234,10 @@ pub(crate) fn contribution(view: &View<'_>, object: &PipelineObject) -> Contribu
             .map_or_else(Vec::new, |network| switching::shared(view, network, *mac))
             .into(),
         PipelineObject::Policy(groups) => security::policy(view, groups).into(),
-        PipelineObject::Member(address) => security::member(view, address).into(),
+        PipelineObject::Member(address) => {
+            let found = MemberMatch::of(view, address);
+            found.map(SharedSource::Member).into()
+        }
         PipelineObject::Router(id) => of_router(view, *id).into(),
         PipelineObject::Port(id) => view
             .intent
@@ -282,7 +304,8 @@ fn of_router(view: &View<'_>, id: RouterId) -> Vec<Flow> {
     })
 }
 
-fn of_port(view: &View<'_>, port: &Port) -> Contribution {
+/// What a port contributes at present.
+pub(crate) fn of_port(view: &View<'_>, port: &Arc<Port>) -> Contribution {
     if port.gateway_of().is_some() {
         return of_gateway_port(view, port);
     }
@@ -295,21 +318,22 @@ fn of_port(view: &View<'_>, port: &Port) -> Contribution {
     if let Some(router) = view.router(port) {
         return of_router_port(view, network, presence, router, port);
     }
-    if view.binding(port).is_none() {
+    match view.binding(port) {
+        Some(binding) => of_guest_port(view, network, presence, port, binding),
         // A port that is down or not plugged in anywhere has no flows.
-        return Contribution::default();
+        None => Contribution::default(),
     }
-    of_guest_port(view, network, presence, port)
 }
 
 fn of_gateway_port(view: &View<'_>, port: &Port) -> Contribution {
     let mut flows = external::port(view, port);
     if let (Some(network), Some(_)) = (local(view, port.network_id), view.gateway_by(port)) {
         // Guests here may also be on the external network itself. They resolve the router's address like any other.
-        flows.extend(answers(
-            view,
+        let (presence, answering) = (Presence::Local, view.answering());
+        flows.extend(elsewhere::answers(
             network,
-            Presence::Local,
+            presence,
+            answering,
             port,
             AddressOwner::Router,
         ));
@@ -321,24 +345,6 @@ fn of_gateway_port(view: &View<'_>, port: &Port) -> Contribution {
     }
 }
 
-/// Guests of a network that is only routed to are elsewhere, so nobody asks for addresses of it here.
-fn answers(
-    view: &View<'_>,
-    network: &Network,
-    presence: Presence,
-    port: &Port,
-    owner: AddressOwner,
-) -> Vec<Flow> {
-    match presence {
-        Presence::Local => [
-            neighbor::known(view, network, port, owner),
-            arp::known(Stage::Neighbor, network, port),
-        ]
-        .concat(),
-        Presence::Routed => vec![],
-    }
-}
-
 fn of_router_port(
     view: &View<'_>,
     network: &Network,
@@ -347,7 +353,13 @@ fn of_router_port(
     port: &Port,
 ) -> Contribution {
     let mut flows = routing::interface(view, network, router, port);
-    flows.extend(answers(view, network, presence, port, AddressOwner::Router));
+    flows.extend(elsewhere::answers(
+        network,
+        presence,
+        view.answering(),
+        port,
+        AddressOwner::Router,
+    ));
     flows.push(held::asker(network, port));
     if presence == Presence::Local {
         flows.extend(icmp_error::interface(network, router, port));
@@ -371,42 +383,53 @@ fn of_router_port(
 
 fn of_guest_port(
     view: &View<'_>,
-    network: &Network,
+    network: &Arc<Network>,
     presence: Presence,
-    port: &Port,
+    port: &Arc<Port>,
+    binding: &Binding,
 ) -> Contribution {
-    let (mut flows, withheld) = external::published(view, port);
-    // Nobody is at the address of a port that is not plugged in. The exception is a virtual address that a port of its
-    // own keeps free: another port has it, from its address pairs.
-    if view.facts.binding(port.id).is_some() {
-        flows.extend(answers(view, network, presence, port, AddressOwner::Guest));
-        flows.extend(routing::next_hop(network, port));
+    let (published, withheld) = external::published(view, port);
+    let guest = GuestAddresses::of(view, network, presence, port);
+    if binding.chassis != *view.chassis {
+        let way = switching::way(view, network, &binding.chassis);
+        return Contribution {
+            shared: Some(SharedSource::Guest(GuestElsewhere { guest, way })),
+            flows: published,
+            withheld,
+            ..Contribution::default()
+        };
     }
-    // Asked for even where nobody is plugged in: the address may be on any port whose pairs allow it.
-    flows.extend(held::next_hops(view, network, port));
-    flows.extend(switching::unicast(view, network, port));
-    let ofport = view.local_ofport(port);
-    if let Some(ofport) = ofport {
-        flows.extend(guest::classify(network, ofport));
-        flows.extend(fragments::arriving(Stage::Martians, ofport));
-        flows.push(icmp_error::guest(ofport));
-        flows.push(neighbor::asked_from(view, ofport, ofport.into()));
-        flows.extend(guard::port(port, ofport));
-        flows.extend(punt::port(view, network, port, ofport));
-        flows.extend(neighbor::own(port, ofport));
-        flows.extend(arp::own(port, ofport));
-        flows.extend(security::port(view, port, ofport));
+    let mut flows = [published, guest.flows()].concat();
+    let mut meters = vec![];
+    if let Some(ofport) = binding.ofport {
+        flows.push(switching::delivered(network, port, ofport));
+        flows.extend(of_guest_here(view, network, port, ofport));
+        meters = meters_of(view, port, ofport);
     }
     Contribution {
         flows,
-        meters: ofport.map_or_else(Vec::new, |ofport| meters(view, port, ofport)),
+        meters,
         withheld,
         ..Contribution::default()
     }
 }
 
+/// What a guest here may send, and is sent.
+fn of_guest_here(view: &View<'_>, network: &Network, port: &Port, ofport: u16) -> Vec<Flow> {
+    let mut flows = guest::classify(network, ofport).to_vec();
+    flows.extend(fragments::arriving(Stage::Martians, ofport));
+    flows.push(icmp_error::guest(ofport));
+    flows.push(neighbor::asked_from(view, ofport, ofport.into()));
+    flows.extend(guard::port(port, ofport));
+    flows.extend(punt::port(view, network, port, ofport));
+    flows.extend(neighbor::own(port, ofport));
+    flows.extend(arp::own(port, ofport));
+    flows.extend(security::port(view, port, ofport));
+    flows
+}
+
 /// A port's meters: for its punts, for fragments that it sends, and for fragments that it is sent.
-fn meters(view: &View<'_>, port: &Port, ofport: u16) -> Vec<u32> {
+fn meters_of(view: &View<'_>, port: &Port, ofport: u16) -> Vec<u32> {
     let sent = security::meter(view, port, ofport);
     let of_port = [ofport.into(), fragments::meter(ofport)];
     of_port.into_iter().chain(sent).collect()

@@ -1,9 +1,9 @@
 //! Differences between flows, and between what a switch has and what it should have.
 
-use crate::flow::{Cookie, Packed};
+use crate::flow::{Cookie, KeptFlow, Packed, PackedFlow};
 use crate::flows::Flows;
 use crate::pipeline::Stage;
-use rust_openflow::{FlowMod, TableId};
+use rust_openflow::{BundledFlowMod, FlowMod, TableId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::vec;
 
@@ -27,7 +27,7 @@ pub struct InstalledFlow {
     pub cookie: Cookie,
 }
 
-/// The flow-mods of a difference, made one by one: a message takes some ten times the room of a flow that is kept.
+/// The flow-mods of a difference, made one by one.
 #[derive(Debug)]
 pub struct FlowMods {
     delete: vec::IntoIter<InstalledFlow>,
@@ -35,11 +35,12 @@ pub struct FlowMods {
 }
 
 impl Iterator for FlowMods {
-    type Item = FlowMod;
+    type Item = BundledFlowMod;
 
-    fn next(&mut self) -> Option<FlowMod> {
+    fn next(&mut self) -> Option<BundledFlowMod> {
         if let Some(flow) = self.delete.next() {
-            return Some(FlowMod::delete_by_cookie(flow.table, flow.cookie));
+            let delete = FlowMod::delete_by_cookie(flow.table, flow.cookie);
+            return Some(delete.into());
         }
         let (cookie, flow) = self.add.next()?;
         Some(flow.to_flow_mod(cookie))
@@ -171,15 +172,16 @@ impl Difference {
     }
 
     // A flow that goes and comes within one update stays: then there is nothing to send.
-    pub(crate) fn want(&mut self, cookie: Cookie, stage: Stage, flow: &Packed) {
-        if !self.delete.remove(&installed(cookie, stage)) {
-            self.add.insert(cookie, flow.clone());
+    pub(crate) fn want(&mut self, flow: &PackedFlow) {
+        let kept = flow.kept;
+        if !self.delete.remove(&installed(kept.cookie, kept.stage)) {
+            self.add.insert(kept.cookie, flow.content.clone());
         }
     }
 
-    pub(crate) fn unwant(&mut self, cookie: Cookie, stage: Stage) {
-        if self.add.remove(&cookie).is_none() {
-            self.delete.insert(installed(cookie, stage));
+    pub(crate) fn unwant(&mut self, flow: KeptFlow) {
+        if self.add.remove(&flow.cookie).is_none() {
+            self.delete.insert(installed(flow.cookie, flow.stage));
         }
     }
 }
@@ -207,12 +209,12 @@ pub fn reconcile(
         links: true,
         uplinks: true,
     };
-    for (cookie, flow) in wanted.installable() {
-        if !difference.delete.remove(&installed(cookie, flow.stage)) {
-            let content = wanted.packed(cookie).cloned();
-            difference
-                .add
-                .extend(content.map(|content| (cookie, content)));
+    for flow in wanted.installable() {
+        let installed = installed(flow.cookie, flow.stage);
+        if flows.contains(&installed) {
+            difference.delete.remove(&installed);
+        } else if let Some(content) = wanted.packed(flow.cookie) {
+            difference.add.insert(flow.cookie, content.clone());
         }
     }
     difference

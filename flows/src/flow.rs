@@ -2,11 +2,11 @@
 
 use crate::difference::InstalledFlow;
 use crate::pipeline::Stage;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 pub use rust_openflow::Cookie;
 use rust_openflow::{
-    Action, BUNDLE_ADD_OVERHEAD, FlowMod, Instruction, Match, Message, PacketInReason, TableId,
-    WHOLE_PACKET, Xid,
+    Action, BUNDLE_ADD_OVERHEAD, BundledFlowMod, EncodedFlowMod, FlowMod, Instruction, Match,
+    PacketInReason, WHOLE_PACKET,
 };
 use sextant_model::Punt;
 use std::hash::Hasher;
@@ -24,10 +24,9 @@ pub struct Doing(NonZeroU64);
 impl Doing {
     /// Of these instructions, as a switch reports them. `None` if no message can contain them.
     pub fn of(instructions: &[Instruction]) -> Option<Self> {
-        let mut content = BytesMut::with_capacity(256);
         let flow_mod = FlowMod::add(0, 0, Match::new(), instructions.to_vec());
-        let encoded = Message::FlowMod(flow_mod).encode(0, &mut content);
-        encoded.ok().and_then(|_| Self::of_message(&content))
+        let encoded = EncodedFlowMod::new(flow_mod).ok()?;
+        Self::of_message(encoded.as_bytes())
     }
 
     /// Of a flow-mod (OpenFlow 1.3.5 §7.3.4.2). The instructions follow the match, which is padded.
@@ -139,7 +138,7 @@ impl Flow {
     /// give these a meaning of their own.
     #[must_use]
     pub fn cookie(&self) -> Cookie {
-        self.pack().0
+        self.pack().kept.cookie
     }
 
     /// The flow as a switch reports it.
@@ -151,18 +150,26 @@ impl Flow {
     }
 
     /// Its content in little memory, and the hash of it.
-    pub(crate) fn pack(&self) -> (Cookie, Packed) {
-        let mut content = BytesMut::with_capacity(256);
-        let message = Message::FlowMod(self.to_flow_mod(0));
-        let encoded = message.encode(Xid(0), &mut content).is_ok();
-        let (hash, packed) = if encoded && content.len() <= LONGEST {
-            (xxh3_64(&content), Packed::Message(content[..].into()))
-        } else {
-            // No switch will ever have this flow, but its cookie must still differ from every other flow's.
-            let hash = xxh3_64(format!("{self:?}").as_bytes());
-            (hash, Packed::TooLong(Arc::new(self.clone())))
+    pub(crate) fn pack(&self) -> PackedFlow {
+        let message = EncodedFlowMod::new(self.to_flow_mod(0));
+        let message = message.ok().filter(|one| one.as_bytes().len() <= LONGEST);
+        let (hash, content) = match message {
+            Some(message) => (xxh3_64(message.as_bytes()), Packed::Message(message)),
+            None => {
+                // No switch will ever have this flow, but its cookie must still differ from every other flow's.
+                let hash = xxh3_64(format!("{self:?}").as_bytes());
+                (hash, Packed::TooLong(Arc::new(self.clone())))
+            }
         };
-        (Cookie(hash.clamp(1, u64::MAX - 1)), packed)
+        PackedFlow {
+            kept: KeptFlow {
+                cookie: Cookie(hash.clamp(1, u64::MAX - 1)),
+                stage: self.stage,
+                doing: content.doing(),
+            },
+            content,
+            punt: self.punt.clone().map(Box::new),
+        }
     }
 
     /// The message that installs it under that cookie.
@@ -179,53 +186,60 @@ impl Flow {
     }
 }
 
-/// A flow without its punt, as it is stored. A [`Flow`] takes about five times the memory, and a cloud has many.
+/// What is always known of a flow: a cloud has many.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct KeptFlow {
+    pub(crate) cookie: Cookie,
+    pub(crate) stage: Stage,
+    /// `None`: it is too long for a message.
+    pub(crate) doing: Option<Doing>,
+}
+
+/// A flow in little memory.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PackedFlow {
+    pub(crate) kept: KeptFlow,
+    pub(crate) content: Packed,
+    pub(crate) punt: Option<Box<Punt>>,
+}
+
+/// What a flow is, without its punt. A [`Flow`] takes about five times the memory, and a cloud has many.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Packed {
     /// The message that installs it, under cookie 0.
-    Message(Arc<[u8]>),
+    Message(EncodedFlowMod),
     /// It is too long for a message.
     TooLong(Arc<Flow>),
 }
 
 impl Packed {
     /// The message that installs the flow under that cookie.
-    pub(crate) fn to_flow_mod(&self, cookie: Cookie) -> FlowMod {
-        let flow_mod = match self {
-            Self::Message(content) => decoded(content),
-            Self::TooLong(flow) => Some(flow.to_flow_mod(0)),
-        };
-        FlowMod {
-            cookie,
-            ..flow_mod.unwrap_or_else(|| FlowMod::add(TableId(0), 0, Match::new(), vec![]))
+    pub(crate) fn to_flow_mod(&self, cookie: Cookie) -> BundledFlowMod {
+        match self {
+            Self::Message(message) => message.with_cookie(cookie).into(),
+            Self::TooLong(flow) => flow.to_flow_mod(cookie).into(),
         }
     }
 
     /// The hash of what it does.
     pub(crate) fn doing(&self) -> Option<Doing> {
         match self {
-            Self::Message(content) => Doing::of_message(content),
+            Self::Message(message) => Doing::of_message(message.as_bytes()),
             Self::TooLong(_) => None,
         }
     }
 
     /// The flow, with the reason for which it sends packets up.
-    pub(crate) fn unpack(&self, stage: Stage, punt: Option<&Punt>) -> Flow {
-        let flow_mod = self.to_flow_mod(Cookie(0));
-        Flow {
-            stage,
+    ///
+    /// `None` is never: no flow is in a table without a stage.
+    pub(crate) fn unpack(&self, punt: Option<&Punt>) -> Option<Flow> {
+        let flow_mod = FlowMod::from(self.to_flow_mod(Cookie(0)));
+        Some(Flow {
+            stage: Stage::of(flow_mod.table)?,
             priority: flow_mod.priority,
             matches: flow_mod.matches,
             instructions: flow_mod.instructions,
             punt: punt.cloned(),
-        }
-    }
-}
-
-/// Whatever was encoded can be decoded (a property of `rust-openflow`).
-fn decoded(content: &[u8]) -> Option<FlowMod> {
-    match Message::decode(&Bytes::copy_from_slice(content)) {
-        Ok((_, Message::FlowMod(flow_mod))) => Some(flow_mod),
-        Ok(_) | Err(_) => None,
+        })
     }
 }

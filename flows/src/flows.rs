@@ -1,48 +1,27 @@
 //! The flows that one hypervisor should have, object by object.
 
+mod groups;
 mod refusals;
+mod wanted;
 
-use crate::contribution::{PipelineObject, all_objects, contribution};
+use crate::contribution::{Contribution, PipelineObject, all_but_ports, contribution, of_port};
 use crate::dependencies::touched;
 use crate::difference::{Difference, InstalledFlow};
-use crate::flow::{Cookie, CookieHasher, Doing, Flow, Packed};
+use crate::flow::{Cookie, CookieHasher, Doing, Flow, KeptFlow, Packed, PackedFlow};
 use crate::link::Interface;
-use crate::pipeline::Stage;
-use crate::view::View;
+use crate::shared::SharedFlows;
+use crate::view::{Lookups, View};
 use crate::withheld::Withheld;
+use groups::{Group, Groups, More, OwnGroup};
 use refusals::RefusedFlows;
 use sextant_model::{AdvertisedLink, ChassisId, Facts, Intent, NetworkId, PortId, Punt, Uplink};
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map};
 use std::hash::BuildHasherDefault;
+use std::sync::Arc;
+use wanted::WantedCookies;
 
-/// What one object contributes. There are many: most are ports elsewhere, of which only flows come.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Group {
-    cookies: Box<[Cookie]>,
-    /// What few objects contribute.
-    more: Option<Box<More>>,
-}
-
-/// What an object contributes beside flows.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct More {
-    meters: Vec<u32>,
-    link: Option<AdvertisedLink>,
-    interface: Option<Interface>,
-    uplink: Option<Uplink>,
-    withheld: Vec<Withheld>,
-}
-
-/// What is always known of a flow: a cloud has many.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct WantedFlow {
-    pub(crate) stage: Stage,
-    /// `None`: it is too long for a message.
-    doing: Option<Doing>,
-    /// How many objects want it.
-    by: u32,
-}
+/// How many flows a port that is elsewhere has at least: room for them is made at once.
+const FLOWS_OF_A_PORT: usize = 4;
 
 type ByCookie<T> = HashMap<Cookie, T, BuildHasherDefault<CookieHasher>>;
 
@@ -52,10 +31,8 @@ type ByCookie<T> = HashMap<Cookie, T, BuildHasherDefault<CookieHasher>>;
 /// ([`Flows::drop_contents`]), and made again from the objects ([`Flows::recompute`]).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Flows {
-    groups: BTreeMap<PipelineObject, Group>,
-    /// There are many flows, and a change looks up many. In a sorted map each look-up would touch many far places in
-    /// memory.
-    wanted: ByCookie<WantedFlow>,
+    groups: Groups,
+    wanted: WantedCookies,
     /// `None`: they were dropped.
     contents: Option<ByCookie<Packed>>,
     /// Looked up with each packet that comes up.
@@ -66,6 +43,18 @@ pub struct Flows {
     withheld: BTreeMap<Withheld, u32>,
     /// What differences leave out, since the switch refused it.
     refused: RefusedFlows,
+    /// Where shared flows are made and found.
+    workshop: Workshop,
+}
+
+/// Flows are equal wherever they were made.
+#[derive(Clone, Debug, Default)]
+struct Workshop(Arc<SharedFlows>);
+
+impl PartialEq for Workshop {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Flows {
@@ -77,20 +66,47 @@ impl Flows {
         flows
     }
 
+    /// No flows, to be computed with [`Flows::recompute`]. Hypervisors that are given the same `shared` share what they can.
+    #[must_use]
+    pub fn sharing(shared: &Arc<SharedFlows>) -> Self {
+        Self {
+            workshop: Workshop(shared.clone()),
+            ..Self::default()
+        }
+    }
+
     /// Computes all flows of a hypervisor anew, with their contents. What its switch has refused stays refused.
     pub fn recompute(&mut self, intent: &Intent, facts: &Facts, chassis: &ChassisId) {
-        let view = View {
-            intent,
-            facts,
-            chassis,
-        };
+        let view = View::new(intent, facts, chassis);
+        // What is kept until the end is not made again.
+        let mut old = std::mem::take(self);
         *self = Self {
-            refused: std::mem::take(&mut self.refused).of_nobody(),
+            refused: std::mem::take(&mut old.refused).of_nobody(),
             contents: Some(ByCookie::default()),
+            workshop: old.workshop.clone(),
             ..Self::default()
         };
-        for object in all_objects(&view) {
-            self.replace(&view, object, &mut Difference::default());
+        let present = view.present();
+        let lookups = Lookups::of(&view, &present);
+        let view = view.with(&lookups);
+        let ports = present.keys().flat_map(|network| intent.ports_of(*network));
+        let ports: Vec<_> = ports.collect();
+        self.reserve(FLOWS_OF_A_PORT * ports.len());
+        for object in all_but_ports(&view, &present, lookups.members()) {
+            let computed = contribution(&view, &object);
+            self.replace(object, computed, None);
+        }
+        for port in ports {
+            let object = PipelineObject::Port(port.id);
+            self.replace(object, of_port(&view, port), None);
+        }
+    }
+
+    fn reserve(&mut self, flows: usize) {
+        self.wanted.reserve(flows);
+        self.groups.reserve(flows / FLOWS_OF_A_PORT);
+        if let Some(contents) = &mut self.contents {
+            contents.reserve(flows);
         }
     }
 
@@ -102,14 +118,11 @@ impl Flows {
         old: (&Intent, &Facts),
         new: (&Intent, &Facts),
     ) -> Difference {
-        let [old, new] = [old, new].map(|(intent, facts)| View {
-            intent,
-            facts,
-            chassis,
-        });
+        let [old, new] = [old, new].map(|(intent, facts)| View::new(intent, facts, chassis));
         let mut difference = Difference::default();
         for object in touched(&old, &new) {
-            self.replace(&new, object, &mut difference);
+            let computed = contribution(&new, &object);
+            self.replace(object, computed, Some(&mut difference));
         }
         difference
     }
@@ -127,22 +140,23 @@ impl Flows {
 
     /// Every flow, by cookie. None if their contents were dropped.
     pub fn iter(&self) -> impl Iterator<Item = (Cookie, Flow)> {
-        self.wanted()
-            .filter_map(|(cookie, wanted)| Some((cookie, self.unpacked(cookie, wanted)?)))
+        let contents: BTreeMap<&Cookie, &Packed> = self.contents.iter().flatten().collect();
+        let contents = contents.into_iter();
+        contents.filter_map(|(cookie, packed)| Some((*cookie, self.unpacked(*cookie, packed)?)))
     }
 
-    /// Whether a switch has something else under a flow's cookie than what is wanted. False where no such flow is
-    /// wanted.
+    /// What wanted flows do, by cookie, to compare with what a switch has.
     #[must_use]
-    pub fn does_otherwise(&self, flow: &InstalledFlow, doing: Doing) -> bool {
-        let wanted = self.wanted.get(&flow.cookie);
-        let wanted = wanted.and_then(|wanted| wanted.doing);
-        wanted.is_some_and(|wanted| wanted != doing)
+    pub fn doings(&self) -> Doings {
+        let kept = self.groups.flows();
+        Doings(
+            kept.filter_map(|kept| Some((kept.cookie, kept.doing?)))
+                .collect(),
+        )
     }
 
-    fn unpacked(&self, cookie: Cookie, wanted: &WantedFlow) -> Option<Flow> {
-        let packed = self.packed(cookie)?;
-        Some(packed.unpack(wanted.stage, self.punts.get(&cookie)))
+    fn unpacked(&self, cookie: Cookie, packed: &Packed) -> Option<Flow> {
+        packed.unpack(self.punts.get(&cookie))
     }
 
     /// The content of a flow. `None` if it is not wanted, or the contents were dropped.
@@ -150,24 +164,15 @@ impl Flows {
         self.contents.as_ref()?.get(&cookie)
     }
 
-    fn wanted(&self) -> impl Iterator<Item = (Cookie, &WantedFlow)> {
-        let groups = self.groups.values();
-        let cookies: BTreeSet<Cookie> = groups.flat_map(|group| &group.cookies).copied().collect();
-        cookies
-            .into_iter()
-            .filter_map(|cookie| Some((cookie, self.wanted.get(&cookie)?)))
-    }
-
-    /// The flows that the switch has not refused.
-    pub(crate) fn installable(&self) -> impl Iterator<Item = (Cookie, &WantedFlow)> {
-        self.wanted()
-            .filter(|(cookie, _)| !self.refused.has(*cookie))
+    /// The flows that the switch has not refused, in no order. One may come several times.
+    pub(crate) fn installable(&self) -> impl Iterator<Item = KeptFlow> {
+        let kept = self.groups.flows();
+        kept.filter(|kept| !self.refused.has(kept.cookie))
     }
 
     /// What the switch has once it is programmed: all flows except those that it refused.
     pub(crate) fn installed(&self) -> impl Iterator<Item = (Cookie, Flow)> {
-        self.installable()
-            .filter_map(|(cookie, wanted)| Some((cookie, self.unpacked(cookie, wanted)?)))
+        self.iter().filter(|(cookie, _)| !self.refused.has(*cookie))
     }
 
     /// The meters that the switch has not refused.
@@ -188,20 +193,19 @@ impl Flows {
     /// Whether there are no flows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.wanted.is_empty()
+        self.len() == 0
     }
 
     /// The flow of a cookie. `None` if it is not wanted, or the contents were dropped.
     #[must_use]
     pub fn get(&self, cookie: Cookie) -> Option<Flow> {
-        let wanted = self.wanted.get(&cookie)?;
-        self.unpacked(cookie, wanted)
+        self.unpacked(cookie, self.packed(cookie)?)
     }
 
     /// Every object with the flows that it wants. Several objects may want the same flow.
-    pub fn by_object(&self) -> impl Iterator<Item = (&PipelineObject, &[Cookie])> {
-        let groups = self.groups.iter();
-        groups.map(|(object, group)| (object, &*group.cookies))
+    #[must_use]
+    pub fn by_object(&self) -> BTreeMap<&PipelineObject, Vec<Cookie>> {
+        self.groups.by_object()
     }
 
     /// Why the flow of a cookie sends packets up.
@@ -219,28 +223,22 @@ impl Flows {
     /// The routers' ports that advertise to guests here.
     #[must_use]
     pub fn links(&self) -> BTreeMap<PortId, AdvertisedLink> {
-        let groups = self.groups.iter();
-        groups
-            .filter_map(|(object, group)| {
-                Some((object.port()?, group.more.as_ref()?.link.clone()?))
-            })
+        let all = self.groups.all_more();
+        all.filter_map(|(object, more)| Some((object.port()?, more.link.clone()?)))
             .collect()
     }
 
     /// The routers' ports on networks with guests here.
     pub fn interfaces(&self) -> impl Iterator<Item = &Interface> {
-        let more = self.groups.values().filter_map(|group| group.more.as_ref());
-        more.filter_map(|more| more.interface.as_ref())
+        let all = self.groups.all_more();
+        all.filter_map(|(_, more)| more.interface.as_ref())
     }
 
     /// The external networks that routers use by a bridge of this hypervisor.
     #[must_use]
     pub fn uplinks(&self) -> BTreeMap<NetworkId, Uplink> {
-        let groups = self.groups.iter();
-        groups
-            .filter_map(|(object, group)| {
-                Some((object.network()?, group.more.as_ref()?.uplink.clone()?))
-            })
+        let all = self.groups.all_more();
+        all.filter_map(|(object, more)| Some((object.network()?, more.uplink.clone()?)))
             .collect()
     }
 
@@ -251,8 +249,35 @@ impl Flows {
         &self.withheld
     }
 
-    fn replace(&mut self, view: &View<'_>, object: PipelineObject, difference: &mut Difference) {
-        let computed = contribution(view, &object);
+    /// Gives an object what it contributes instead of what it did, and notes what that changes.
+    fn replace(
+        &mut self,
+        object: PipelineObject,
+        computed: Contribution,
+        mut difference: Option<&mut Difference>,
+    ) {
+        // The new is wanted before the old is let go, here and below: what both contain never counts as gone.
+        let group = self.want_all(computed, difference.as_deref_mut());
+        let cookies = group.flows().map(|flow| flow.cookie);
+        self.refused.wants(&object, cookies);
+        if let Some(difference) = &mut difference {
+            let (old, new) = (self.groups.more(&object), group.own.more.as_deref());
+            note_links(old, new, difference);
+        }
+        let old = self.groups.put(object, group);
+        if let Some(more) = &old.own.more {
+            self.unwant_more(more, difference.as_deref_mut());
+        }
+        for flow in old.flows() {
+            self.unwant(flow, difference.as_deref_mut());
+        }
+    }
+
+    fn want_all(
+        &mut self,
+        computed: Contribution,
+        mut difference: Option<&mut Difference>,
+    ) -> Group {
         let more = More {
             meters: computed.meters,
             link: computed.link,
@@ -260,39 +285,31 @@ impl Flows {
             uplink: computed.uplink,
             withheld: computed.withheld,
         };
-        // The new is wanted before the old is let go, here and below: what both contain never counts as gone.
-        self.want_more(&more, difference);
-        let flows = computed.flows.iter();
-        let cookies: Box<[Cookie]> = flows.map(|flow| self.want(flow, difference)).collect();
-        self.refused.wants(&object, &cookies);
-        let old = self.groups.remove(&object).unwrap_or_default();
-        let old_more = old.more.unwrap_or_default();
-        if old_more.link != more.link || old_more.interface != more.interface {
-            difference.touch_links();
+        self.want_more(&more, difference.as_deref_mut());
+        let shared = computed.shared.map(|source| self.workshop.0.get(source));
+        for flow in shared.iter().flat_map(|shared| &shared.flows) {
+            self.want(flow, difference.as_deref_mut());
         }
-        if old_more.uplink != more.uplink {
-            difference.touch_uplinks();
-        }
-        let more = (more != More::default()).then(|| Box::new(more));
-        if more.is_some() || !cookies.is_empty() {
-            self.groups.insert(object, Group { cookies, more });
-        }
-        self.unwant_more(&old_more, difference);
-        for cookie in old.cookies {
-            self.unwant(cookie, difference);
-        }
+        let flows = computed.flows.iter().map(Flow::pack);
+        let flows = flows.map(|flow| self.want(&flow, difference.as_deref_mut()));
+        let own = OwnGroup {
+            flows: flows.collect(),
+            more: (!more.is_empty()).then(|| Box::new(more)),
+        };
+        let shared = shared.filter(|shared| !shared.flows.is_empty());
+        Group { shared, own }
     }
 
-    fn want_more(&mut self, more: &More, difference: &mut Difference) {
+    fn want_more(&mut self, more: &More, mut difference: Option<&mut Difference>) {
         more.withheld.iter().for_each(|of| self.withhold(*of));
         for meter in &more.meters {
-            self.want_meter(*meter, difference);
+            self.want_meter(*meter, difference.as_deref_mut());
         }
     }
 
-    fn unwant_more(&mut self, more: &More, difference: &mut Difference) {
+    fn unwant_more(&mut self, more: &More, mut difference: Option<&mut Difference>) {
         for meter in &more.meters {
-            self.unwant_meter(*meter, difference);
+            self.unwant_meter(*meter, difference.as_deref_mut());
         }
         more.withheld.iter().for_each(|of| self.release(*of));
     }
@@ -310,64 +327,87 @@ impl Flows {
         }
     }
 
-    fn want_meter(&mut self, meter: u32, difference: &mut Difference) {
+    fn want_meter(&mut self, meter: u32, difference: Option<&mut Difference>) {
         let by = self.meters.entry(meter).or_default();
         *by += 1;
-        if *by == 1 && !self.refused.has_meter(meter) {
+        if let Some(difference) = difference
+            && *by == 1
+            && !self.refused.has_meter(meter)
+        {
             difference.want_meter(meter);
         }
     }
 
-    fn unwant_meter(&mut self, meter: u32, difference: &mut Difference) {
+    fn unwant_meter(&mut self, meter: u32, difference: Option<&mut Difference>) {
         let Some(by) = self.meters.get_mut(&meter) else {
             return;
         };
         *by -= 1;
         if *by == 0 {
             self.meters.remove(&meter);
-            difference.unwant_meter(meter);
+            if let Some(difference) = difference {
+                difference.unwant_meter(meter);
+            }
             self.refused.unwanted_meter(meter);
         }
     }
 
-    fn want(&mut self, flow: &Flow, difference: &mut Difference) -> Cookie {
-        let (cookie, packed) = flow.pack();
+    fn want(&mut self, flow: &PackedFlow, difference: Option<&mut Difference>) -> KeptFlow {
+        let cookie = flow.kept.cookie;
         if let Some(punt) = &flow.punt {
-            self.punts.insert(cookie, punt.clone());
+            self.punts.insert(cookie, Punt::clone(punt));
         }
-        match self.wanted.entry(cookie) {
-            Entry::Occupied(mut wanted) => wanted.get_mut().by += 1,
-            Entry::Vacant(vacant) => {
-                self.refused.measure(cookie, &packed);
-                if !self.refused.has(cookie) {
-                    difference.want(cookie, flow.stage, &packed);
-                }
-                vacant.insert(WantedFlow {
-                    stage: flow.stage,
-                    doing: packed.doing(),
-                    by: 1,
-                });
-                if let Some(contents) = &mut self.contents {
-                    contents.insert(cookie, packed);
-                }
+        if self.wanted.want(cookie) {
+            self.refused.measure(cookie, &flow.content);
+            if let Some(difference) = difference
+                && !self.refused.has(cookie)
+            {
+                difference.want(flow);
+            }
+            if let Some(contents) = &mut self.contents {
+                contents.insert(cookie, flow.content.clone());
             }
         }
-        cookie
+        flow.kept
     }
 
-    fn unwant(&mut self, cookie: Cookie, difference: &mut Difference) {
-        let Some(wanted) = self.wanted.get_mut(&cookie) else {
-            return;
-        };
-        wanted.by -= 1;
-        if wanted.by == 0 {
-            difference.unwant(cookie, wanted.stage);
-            self.wanted.remove(&cookie);
+    fn unwant(&mut self, flow: KeptFlow, difference: Option<&mut Difference>) {
+        let cookie = flow.cookie;
+        if self.wanted.unwant(cookie) {
+            if let Some(difference) = difference {
+                difference.unwant(flow);
+            }
             if let Some(contents) = &mut self.contents {
                 contents.remove(&cookie);
             }
             self.punts.remove(&cookie);
             self.refused.unwanted(cookie);
         }
+    }
+}
+
+/// What flows do, by cookie.
+#[derive(Debug)]
+pub struct Doings(ByCookie<Doing>);
+
+impl Doings {
+    /// Whether a switch has something else under a flow's cookie than what is wanted. False where no such flow is
+    /// wanted.
+    #[must_use]
+    pub fn differ(&self, flow: &InstalledFlow, doing: Doing) -> bool {
+        let wanted = self.0.get(&flow.cookie);
+        wanted.is_some_and(|wanted| *wanted != doing)
+    }
+}
+
+/// Notes whether routers' ports have something else to say, inside or outside.
+fn note_links(old: Option<&More>, new: Option<&More>, difference: &mut Difference) {
+    let nothing = More::default();
+    let [old, new] = [old, new].map(|more| more.unwrap_or(&nothing));
+    if (&old.link, &old.interface) != (&new.link, &new.interface) {
+        difference.touch_links();
+    }
+    if old.uplink != new.uplink {
+        difference.touch_uplinks();
     }
 }

@@ -1,9 +1,12 @@
 //! The cloud as one hypervisor sees it.
 
+mod lookups;
+
 use crate::difference::InstalledFlow;
 use crate::features::tunnel;
 use crate::flow::Flow;
 use ipnet::IpNet;
+pub(crate) use lookups::Lookups;
 use sextant_model::{
     Answering, Binding, Chassis, ChassisId, Facts, Intent, IpVersion, Network, NetworkId, Port,
     Reassembly, Router, SecurityGroupId, Subnet, SubnetId, Transport,
@@ -20,10 +23,12 @@ pub struct View<'a> {
     pub facts: &'a Facts,
     /// The hypervisor.
     pub chassis: &'a ChassisId,
+    /// What was looked up before.
+    lookups: Option<&'a Lookups>,
 }
 
 /// Why a network is present on a hypervisor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Presence {
     /// Only because guests here reach it through a router, or a router's gateway is here.
     Routed,
@@ -32,10 +37,40 @@ pub enum Presence {
 }
 
 impl<'a> View<'a> {
+    /// The view of a hypervisor.
+    #[must_use]
+    pub fn new(intent: &'a Intent, facts: &'a Facts, chassis: &'a ChassisId) -> Self {
+        Self {
+            intent,
+            facts,
+            chassis,
+            lookups: None,
+        }
+    }
+
+    /// The same view, which remembers what it looks up.
+    pub(crate) fn with<'b>(&self, lookups: &'b Lookups) -> View<'b>
+    where
+        'a: 'b,
+    {
+        View {
+            lookups: Some(lookups),
+            ..*self
+        }
+    }
+
+    /// What was looked up before, if the view remembers it.
+    pub(crate) fn lookups(&self) -> Option<&'a Lookups> {
+        self.lookups
+    }
+
     /// The hypervisor itself, once it has been observed.
     #[must_use]
     pub fn own(&self) -> Option<&'a Arc<Chassis>> {
-        self.facts.chassis().get(self.chassis)
+        match self.lookups {
+            Some(lookups) => lookups.own(),
+            None => self.facts.chassis().get(self.chassis),
+        }
     }
 
     /// The networks present here: those with guests here, those that a router joins to them, and those of routers with
@@ -65,6 +100,9 @@ impl<'a> View<'a> {
     /// are here.
     #[must_use]
     pub fn presence(&self, network: NetworkId) -> Option<Presence> {
+        if let Some(lookups) = self.lookups {
+            return lookups.presence(network);
+        }
         self.network(network)?;
         if self.has_ports_on(network) {
             return Some(Presence::Local);
@@ -223,27 +261,31 @@ impl<'a> View<'a> {
     /// Whether another hypervisor may send frames here. It has guests on a network that is present here, or the gateway
     /// of a router with guests here.
     pub(crate) fn hears(&self, peer: &ChassisId) -> bool {
-        let mut networks = self.facts.networks_on(peer);
-        networks.any(|network| self.presence(network).is_some())
+        self.has_member(peer)
             || self.facts.gateways_on(peer).any(|(_, router)| {
                 let router = self.intent.routers.get(&router);
                 router.is_some_and(|router| self.has_guests_of(router))
             })
     }
 
-    /// The hypervisors that may send frames of these networks here, and perhaps a few that may not.
-    pub(crate) fn senders(
-        &self,
-        networks: impl IntoIterator<Item = NetworkId>,
-    ) -> BTreeSet<ChassisId> {
-        let mut senders = BTreeSet::new();
-        for network in networks {
-            senders.extend(self.facts.chassis_with(network).cloned());
-            let routers = self.routers_of(network);
-            let placed = routers.filter_map(|router| self.facts.gateways().get(&router.id));
-            senders.extend(placed.map(|(chassis, _)| chassis.clone()));
+    /// Whether another hypervisor has guests on a network that is present here.
+    fn has_member(&self, peer: &ChassisId) -> bool {
+        if let Some(lookups) = self.lookups {
+            return lookups.members().contains(peer);
         }
-        senders
+        let mut networks = self.facts.networks_on(peer);
+        networks.any(|network| self.presence(network).is_some())
+    }
+
+    /// The hypervisors with the gateways of routers on a network.
+    pub(crate) fn gateways_around(
+        &self,
+        network: NetworkId,
+    ) -> impl Iterator<Item = &'a ChassisId> {
+        let gateways = self.facts.gateways();
+        let routers = self.routers_of(network);
+        let placed = routers.filter_map(|router| gateways.get(&router.id));
+        placed.map(|(chassis, _)| chassis)
     }
 
     /// The flows that drop tunnel packets from endpoints that no hypervisor has.
@@ -268,7 +310,7 @@ impl<'a> View<'a> {
 }
 
 /// How frames get to another hypervisor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tunnel {
     /// Its endpoint.
     pub remote: std::net::IpAddr,

@@ -73,7 +73,7 @@ impl SecurityGroup {
 }
 
 /// The direction of a rule, as the guest sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// From the network to the guest.
@@ -113,7 +113,7 @@ pub enum RemoteEnd {
 }
 
 /// An address of a port as a member of its groups.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MemberAddress {
     /// An address of the port or of its pairs.
     Given(IpNet),

@@ -99,7 +99,7 @@ pub struct Refusal {
 }
 
 /// Who answers Neighbor Solicitations for known addresses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Answering {
     /// The switch.
     #[default]

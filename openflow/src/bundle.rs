@@ -5,21 +5,26 @@
 //! follows, and else a discard.
 //!
 //! ```
+//! # use bytes::BytesMut;
 //! # use rust_openflow::{Bundle, FlowMod, Match};
 //! let mut bundle = Bundle::new(1, vec![FlowMod::add(0, 0, Match::new(), Vec::new())]);
 //! bundle.start(100);
-//! while let Some((xid, message)) = bundle.poll_message() {
-//!     // send it
-//! }
-//! // For each message that comes: `bundle.on_message(xid, &message)`, and again `poll_message` until it has no more.
+//! let mut output = BytesMut::new();
+//! while bundle.encode_next(&mut output)? {}
+//! // Send the output. For each message that comes: `bundle.on_message(xid, &message)`, and again `encode_next` until it says
+//! // that there is no more.
+//! # Ok::<(), rust_openflow::EncodeError>(())
 //! ```
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use bytes::BytesMut;
 use thiserror::Error;
 
-use crate::bundle_wire::{BundleAdd, BundleControl, BundleControlType};
+use crate::bundle_wire::{BundleControl, BundleControlType, put_add};
+use crate::encoded_flow_mod::EncodedFlowMod;
+use crate::error::EncodeError;
 use crate::failure::{ErrorCode, ErrorMessage};
 use crate::flags::BundleFlags;
 use crate::flow_mod::FlowMod;
@@ -28,6 +33,7 @@ use crate::numbers::Xid;
 
 /// How much longer a message is inside a [`BundleAdd`] than by itself, in octets.
 pub const BUNDLE_ADD_OVERHEAD: usize = 24;
+const FLAGS: BundleFlags = BundleFlags(BundleFlags::ATOMIC.0 | BundleFlags::ORDERED.0);
 
 /// Why nothing of a bundle was done.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -66,8 +72,47 @@ pub struct Bundle {
     failure: Option<ErrorMessage>,
 }
 
+/// A flow-mod of a bundle: one that is encoded when it is sent, or one that was before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BundledFlowMod {
+    /// To be encoded.
+    Plain(FlowMod),
+    /// Encoded.
+    Encoded(EncodedFlowMod),
+}
+
+impl From<FlowMod> for BundledFlowMod {
+    fn from(flow_mod: FlowMod) -> Self {
+        Self::Plain(flow_mod)
+    }
+}
+
+impl From<EncodedFlowMod> for BundledFlowMod {
+    fn from(flow_mod: EncodedFlowMod) -> Self {
+        Self::Encoded(flow_mod)
+    }
+}
+
+impl From<BundledFlowMod> for FlowMod {
+    fn from(flow_mod: BundledFlowMod) -> Self {
+        match flow_mod {
+            BundledFlowMod::Plain(flow_mod) => flow_mod,
+            BundledFlowMod::Encoded(flow_mod) => flow_mod.decode(),
+        }
+    }
+}
+
+impl BundledFlowMod {
+    fn encoded(self) -> Result<EncodedFlowMod, EncodeError> {
+        match self {
+            Self::Plain(flow_mod) => EncodedFlowMod::new(flow_mod),
+            Self::Encoded(flow_mod) => Ok(flow_mod),
+        }
+    }
+}
+
 /// What is still to be sent.
-struct PendingFlowMods(Box<dyn Iterator<Item = FlowMod> + Send>);
+struct PendingFlowMods(Box<dyn Iterator<Item = BundledFlowMod> + Send>);
 
 impl fmt::Debug for PendingFlowMods {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,14 +141,14 @@ impl Bundle {
     /// that those of a large bundle are never all in memory.
     pub fn new<I>(id: u32, flow_mods: I) -> Self
     where
-        I: IntoIterator<Item = FlowMod>,
+        I: IntoIterator<Item: Into<BundledFlowMod> + 'static>,
         I::IntoIter: ExactSizeIterator + Send + 'static,
     {
         let flow_mods = flow_mods.into_iter();
         Bundle {
             id,
             count: flow_mods.len() as u32,
-            flow_mods: PendingFlowMods(Box::new(flow_mods)),
+            flow_mods: PendingFlowMods(Box::new(flow_mods.map(Into::into))),
             first_xid: Xid(0),
             step: Step::New,
             refused: BTreeMap::new(),
@@ -129,14 +174,17 @@ impl Bundle {
         }
     }
 
-    /// The next message to send, with its xid; `None` until the switch has answered, or for good.
-    pub fn poll_message(&mut self) -> Option<(Xid, Message)> {
+    /// Appends the next message to send. Says whether there was one: there is none until the switch has answered, or for good.
+    ///
+    /// # Errors
+    /// [`EncodeError::TooLong`] for a flow-mod that no message can contain. The bundle is of no more use then.
+    pub fn encode_next(&mut self, output: &mut BytesMut) -> Result<bool, EncodeError> {
         match self.step {
             Step::Sending(0) => {
                 self.step = Step::Sending(1);
-                Some(self.control(0, BundleControlType::OpenRequest))
+                self.put_control(0, BundleControlType::OpenRequest, output)
             }
-            Step::Sending(position) => Some(self.next_add(position - 1)),
+            Step::Sending(position) => self.put_next_add(position - 1, output),
             Step::Closed => {
                 self.step = Step::Ending;
                 let commit = self.failure.is_none() && self.refused.is_empty();
@@ -145,39 +193,37 @@ impl Bundle {
                 } else {
                     BundleControlType::DiscardRequest
                 };
-                Some(self.control(self.last_offset(), kind))
+                self.put_control(self.last_offset(), kind, output)
             }
-            Step::New | Step::Closing | Step::Ending | Step::Done => None,
+            Step::New | Step::Closing | Step::Ending | Step::Done => Ok(false),
         }
     }
 
-    fn next_add(&mut self, index: usize) -> (Xid, Message) {
+    fn put_next_add(&mut self, index: usize, output: &mut BytesMut) -> Result<bool, EncodeError> {
         let Some(flow_mod) = self.flow_mods.0.next() else {
             self.step = Step::Closing;
-            return self.control(self.last_offset() - 1, BundleControlType::CloseRequest);
+            let offset = self.last_offset() - 1;
+            return self.put_control(offset, BundleControlType::CloseRequest, output);
         };
         self.step = Step::Sending(index + 2);
         let xid = self.first_xid.plus(index as u32 + 1);
-        let message = Box::new(Message::FlowMod(flow_mod));
-        (
-            xid,
-            Message::BundleAdd(BundleAdd {
-                bundle: self.id,
-                flags: BundleFlags::ATOMIC | BundleFlags::ORDERED,
-                xid,
-                message,
-            }),
-        )
+        put_add(self.id, FLAGS, xid, &flow_mod.encoded()?, output)?;
+        Ok(true)
     }
 
-    fn control(&self, offset: u32, kind: BundleControlType) -> (Xid, Message) {
-        let flags = BundleFlags::ATOMIC | BundleFlags::ORDERED;
+    fn put_control(
+        &self,
+        offset: u32,
+        kind: BundleControlType,
+        output: &mut BytesMut,
+    ) -> Result<bool, EncodeError> {
         let message = Message::BundleControl(BundleControl {
             bundle: self.id,
             kind,
-            flags,
+            flags: FLAGS,
         });
-        (self.first_xid.plus(offset), message)
+        message.encode(self.first_xid.plus(offset), output)?;
+        Ok(true)
     }
 
     /// Offset of the last xid: that of the commit or discard.
@@ -243,6 +289,9 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::actions::Action;
+    use crate::bundle_wire::BundleAdd;
+    use crate::instructions::Instruction;
     use crate::matches::Match;
 
     fn bundle(count: u16) -> Bundle {
@@ -253,9 +302,15 @@ mod tests {
     }
 
     fn sent(bundle: &mut Bundle) -> Vec<String> {
-        std::iter::from_fn(|| bundle.poll_message())
+        std::iter::from_fn(|| next(bundle))
             .map(|(xid, message)| format!("{} {}", xid.0, name(&message)))
             .collect()
+    }
+
+    fn next(bundle: &mut Bundle) -> Option<(Xid, Message)> {
+        let mut output = BytesMut::new();
+        let is_one = bundle.encode_next(&mut output).unwrap();
+        is_one.then(|| Message::decode(&output.freeze()).unwrap())
     }
 
     fn name(message: &Message) -> String {
@@ -364,14 +419,14 @@ mod tests {
         assert_eq!(bundle.on_message(Xid(99), &refusal()), None);
         assert_eq!(bundle.on_message(Xid(104), &refusal()), None);
         assert_eq!(bundle.on_message(Xid(102), &Message::BarrierReply), None);
-        assert!(bundle.poll_message().is_none());
+        assert_eq!(next(&mut bundle), None);
     }
 
     #[test]
     fn a_message_is_longer_in_a_bundle() {
         let mut bundle = bundle(1);
-        bundle.poll_message();
-        let (_, add) = bundle.poll_message().unwrap();
+        next(&mut bundle);
+        let (_, add) = next(&mut bundle).unwrap();
         let Message::BundleAdd(BundleAdd { message, .. }) = &add else {
             panic!("{add:?}")
         };
@@ -381,6 +436,39 @@ mod tests {
             octets.len()
         };
         assert_eq!(length(&add) - length(message), BUNDLE_ADD_OVERHEAD);
+    }
+
+    #[test]
+    fn what_was_encoded_before_goes_as_what_is_encoded_when_it_is_sent() {
+        let flow_mod = FlowMod::add(3, 7, Match::new(), Vec::new());
+        let encoded = EncodedFlowMod::new(flow_mod.clone()).unwrap();
+        let flow_mods = [
+            BundledFlowMod::from(flow_mod.with_cookie(5)),
+            encoded.with_cookie(5).into(),
+        ];
+        let mut bundle = Bundle::new(7, flow_mods);
+        bundle.start(100);
+        next(&mut bundle);
+        let [plain, before] = [(); 2].map(|()| match next(&mut bundle) {
+            Some((xid, Message::BundleAdd(add))) if add.xid == xid => add.message,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(plain, before);
+    }
+
+    #[test]
+    fn a_flow_mod_that_is_too_long_in_a_bundle_is_an_error() {
+        // 64 octets and 16 for each action: the second would fit in a message of its own.
+        for (outputs, is_sent) in [(4090, true), (4091, false)] {
+            let apply = Instruction::Apply(vec![Action::output(1); outputs]);
+            let flow_mod = FlowMod::add(0, 0, Match::new(), vec![apply]);
+            let mut bundle = Bundle::new(7, [flow_mod]);
+            bundle.start(100);
+            next(&mut bundle);
+            let mut output = BytesMut::new();
+            assert_eq!(bundle.encode_next(&mut output).is_ok(), is_sent);
+            assert_eq!(output.is_empty(), !is_sent);
+        }
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 use bytes::{BufMut, BytesMut};
 
-use crate::error::DecodeError;
+use crate::bundle::BUNDLE_ADD_OVERHEAD;
+use crate::encoded_flow_mod::EncodedFlowMod;
+use crate::error::{DecodeError, EncodeError};
 use crate::failure::ErrorCode;
 use crate::flags::BundleFlags;
-use crate::message::Message;
+use crate::message::{Message, put_bundle_add_header};
 use crate::numbers::Xid;
 use crate::wire::Reader;
 
@@ -93,9 +95,7 @@ pub struct BundleAdd {
 
 impl BundleAdd {
     pub(crate) fn encode(&self, buffer: &mut BytesMut) {
-        buffer.put_u32(self.bundle);
-        buffer.put_u16(0);
-        buffer.put_u16(self.flags.0);
+        put_target(self.bundle, self.flags, buffer);
         self.message.encode_unchecked(self.xid, buffer);
     }
 
@@ -113,4 +113,32 @@ impl BundleAdd {
             message: Box::new(message),
         })
     }
+}
+
+/// Appends the message that adds a flow-mod to a bundle. Its xid is that of the flow-mod, too.
+///
+/// # Errors
+/// [`EncodeError::TooLong`] for more than 65535 octets; `buffer` is as before then.
+pub(crate) fn put_add(
+    bundle: u32,
+    flags: BundleFlags,
+    xid: Xid,
+    flow_mod: &EncodedFlowMod,
+    buffer: &mut BytesMut,
+) -> Result<(), EncodeError> {
+    let length = flow_mod.len() + BUNDLE_ADD_OVERHEAD;
+    let Ok(short) = u16::try_from(length) else {
+        return Err(EncodeError::TooLong(length));
+    };
+    buffer.reserve(length);
+    put_bundle_add_header(short, xid, buffer);
+    put_target(bundle, flags, buffer);
+    flow_mod.put(xid, buffer);
+    Ok(())
+}
+
+fn put_target(bundle: u32, flags: BundleFlags, buffer: &mut BytesMut) {
+    buffer.put_u32(bundle);
+    buffer.put_u16(0);
+    buffer.put_u16(flags.0);
 }

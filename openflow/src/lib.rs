@@ -30,6 +30,7 @@ pub mod bundle;
 mod bundle_wire;
 #[cfg(feature = "tokio")]
 pub mod connection;
+mod encoded_flow_mod;
 mod error;
 mod failure;
 mod fields;
@@ -61,10 +62,11 @@ pub use actions::{
     Action, Bundle as BundleAction, Ct, HashFields, LEARN_DELETE_LEARNED, LEARN_SEND_FLOW_REMOVED,
     Learn, LearnSpec, LearnTarget, Multipath, Nat, NatKind, NatRange, WHOLE_PACKET, Zone,
 };
-pub use bundle::{BUNDLE_ADD_OVERHEAD, Bundle, BundleError};
+pub use bundle::{BUNDLE_ADD_OVERHEAD, Bundle, BundleError, BundledFlowMod};
 pub use bundle_wire::{BundleAdd, BundleControl, BundleControlType};
 #[cfg(feature = "tokio")]
 pub use connection::{AskError, Connection, ConnectionError};
+pub use encoded_flow_mod::EncodedFlowMod;
 pub use error::{DecodeError, EncodeError, Reason};
 pub use failure::{ErrorCode, ErrorMessage, ErrorType};
 pub use fields::{Field, Format, NICIRA, ONF, OxmId, Prerequisite};

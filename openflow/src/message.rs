@@ -149,7 +149,7 @@ impl Message {
     #[inline]
     pub(crate) fn encode_unchecked(&self, xid: Xid, buffer: &mut BytesMut) {
         let start = buffer.len();
-        buffer.put_u64(u64::from(VERSION) << 56 | u64::from(self.kind()) << 48 | u64::from(xid.0));
+        put_header(self.kind(), 0, xid, buffer);
         self.encode_body(buffer);
         set_length(buffer, start, start + 2);
     }
@@ -409,6 +409,17 @@ impl Message {
             Kind::MeterMod => Message::MeterMod(MeterMod::decode(reader)?),
         })
     }
+}
+
+fn put_header(kind: u8, length: u16, xid: Xid, buffer: &mut BytesMut) {
+    let front = u64::from(VERSION) << 56 | u64::from(kind) << 48 | u64::from(length) << 32;
+    buffer.put_u64(front | u64::from(xid.0));
+}
+
+/// The header of a message that adds another one to a bundle.
+pub(crate) fn put_bundle_add_header(length: u16, xid: Xid, buffer: &mut BytesMut) {
+    put_header(Kind::Experimenter as u8, length, xid, buffer);
+    put_experimenter(buffer, ONF, ONF_BUNDLE_ADD);
 }
 
 fn put_experimenter(buffer: &mut BytesMut, experimenter: u32, kind: u32) {

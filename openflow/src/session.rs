@@ -388,10 +388,9 @@ impl Session {
             bundle.start(first);
         }
         while self.queued_bytes() < self.options.high_water {
-            let Some((xid, message)) = bundle.poll_message() else {
+            if !bundle.encode_next(&mut self.outgoing)? {
                 return Ok(true);
-            };
-            self.send_with_xid(xid, &message)?;
+            }
         }
         Ok(false)
     }

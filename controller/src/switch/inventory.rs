@@ -29,8 +29,9 @@ pub(super) fn requests() -> [Message; 2] {
 impl Inventory {
     /// The flows that others have changed: those that do otherwise than is wanted, and those that it has twice.
     pub(super) fn changed(&self, wanted: &Flows) -> BTreeSet<InstalledFlow> {
+        let wanted = wanted.doings();
         let otherwise = |(flow, doing): (&InstalledFlow, &Option<Doing>)| {
-            let changed = doing.is_none_or(|doing| wanted.does_otherwise(flow, doing));
+            let changed = doing.is_none_or(|doing| wanted.differ(flow, doing));
             changed.then_some(*flow)
         };
         let otherwise = self.flows.iter().filter_map(otherwise);

@@ -2,27 +2,39 @@
 //!
 //! It takes milliseconds for a hypervisor with many ports, and after a restart all switches connect at once. So it is done by
 //! threads of its own, a few at a time: meanwhile the connections answer probes, and nobody who is served waits for it.
+//!
+//! While a switch is read back and given its flows, these take memory, and what changes meanwhile is computed again and again. So
+//! not all begin at once: the others wait, and begin with what is known by then.
 
 use super::line::Line;
 use super::session::SessionError;
 use crate::metrics::Metrics;
 use crate::snapshot::{NewsListener, Snapshot, Snapshots};
 use rust_openflow::{Message, PacketIn};
-use sextant_flows::Flows;
+use sextant_flows::{Flows, SharedFlows};
 use sextant_model::ChassisId;
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::Instant;
-use tokio::sync::Semaphore;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 /// Packets of a switch that are kept until it can be answered. More than that would be stale.
 const MOST_EARLY: usize = 256;
+
+/// How many switches are brought up at a time. Open vSwitch takes some 10,000 flows a second, so these keep the controller busy.
+const MOST_STARTING: usize = 128;
+/// Who takes longer no longer keeps others waiting.
+const STARTING: Duration = Duration::from_secs(5);
 
 /// Whose turn it is to compute.
 #[derive(Clone, Debug)]
 pub struct Preparing {
     turns: Arc<Semaphore>,
+    starts: Arc<Semaphore>,
+    /// The flows that switches share.
+    shared: Arc<SharedFlows>,
     metrics: Metrics,
 }
 
@@ -33,6 +45,13 @@ pub(super) struct Prepared {
     pub(super) early: Vec<PacketIn>,
 }
 
+/// The leave to be brought up. It ends with the first change that is confirmed, or with time.
+#[derive(Debug)]
+pub(super) struct Start {
+    pub(super) until: Instant,
+    _leave: Option<OwnedSemaphorePermit>,
+}
+
 /// What a switch should have.
 pub(super) struct Computed {
     pub(super) flows: Flows,
@@ -40,6 +59,7 @@ pub(super) struct Computed {
     pub(super) snapshot: Arc<Snapshot>,
     /// What concerns the hypervisor from then on.
     pub(super) listener: NewsListener,
+    pub(super) start: Start,
 }
 
 impl Preparing {
@@ -49,6 +69,8 @@ impl Preparing {
         let turns = available_parallelism().map_or(1, usize::from);
         Self {
             turns: Arc::new(Semaphore::new(turns)),
+            starts: Arc::new(Semaphore::new(MOST_STARTING)),
+            shared: Arc::default(),
             metrics,
         }
     }
@@ -82,21 +104,29 @@ impl Preparing {
         chassis: ChassisId,
         snapshots: &Snapshots,
     ) -> Result<Computed, SessionError> {
+        // Neither is ever closed.
+        let leave = self.starts.clone().acquire_owned().await.ok();
+        let until = Instant::now() + STARTING;
         let turn = self.turns.clone().acquire_owned().await;
         let metrics = self.metrics.clone();
+        let mut flows = Flows::sharing(&self.shared);
         // What has changed while others had their turn is computed at once, and not caught up with.
         let (snapshot, listener) = snapshots.listen(&chassis);
         let computed = spawn_blocking(move || {
             // The thread goes on when the session ends before it, so the turn is the thread's.
             let _turn = turn;
             let started = Instant::now();
-            let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
+            flows.recompute(&snapshot.intent, &snapshot.facts, &chassis);
             let took = started.elapsed();
             metrics.compute_seconds.observe(took.as_secs_f64());
             Computed {
                 flows,
                 snapshot,
                 listener,
+                start: Start {
+                    until,
+                    _leave: leave,
+                },
             }
         });
         computed.await.map_err(|_| SessionError::Unprepared)

@@ -15,7 +15,7 @@ use super::groups;
 use super::inventory::{Inventory, requests};
 use super::line::Line;
 use super::meters::Meters;
-use super::preparing::Computed;
+use super::preparing::{Computed, Start};
 use super::programming::Change;
 use super::punts::Punts;
 use super::shortcomings::Shortcomings;
@@ -144,6 +144,8 @@ struct Session {
     vigil: Vigil,
     unpublished: Unpublished,
     change: Option<Change>,
+    /// While the switch is brought up.
+    start: Option<Start>,
     bundles: u32,
     resync: Option<Instant>,
     backoff: Backoff,
@@ -159,6 +161,7 @@ impl Session {
             flows,
             snapshot,
             listener,
+            start,
         }: Computed,
     ) -> Self {
         let (chassis, metrics, now) = (seat.key().clone(), &context.metrics, clock::time());
@@ -185,6 +188,7 @@ impl Session {
             vigil: Vigil::new(metrics.clone(), chassis.clone(), Instant::now()),
             unpublished: Unpublished::new(Series::new(unpublished, seat)),
             change: None,
+            start: Some(start),
             bundles: 0,
             resync: None,
             backoff: RESYNC,
@@ -242,6 +246,7 @@ impl Session {
         host.into_iter()
             .chain(self.resync)
             .chain(change)
+            .chain(self.start.as_ref().map(|start| start.until))
             .chain([self.vigil.deadline(self.is_idle())])
             .fold(self.unknown_endpoints.deadline(), Instant::min)
     }
@@ -330,15 +335,12 @@ impl Session {
     async fn act(&mut self) -> Result<(), SessionError> {
         let now = Instant::now();
         let time = clock::time();
+        self.start.take_if(|start| start.until <= now);
         self.host.handle_timeout(time, &mut rand::random::<u64>);
         self.send_frames();
         self.report(time).await?;
         let Snapshot { intent, facts, .. } = &*self.snapshot;
-        let view = View {
-            intent,
-            facts,
-            chassis: &self.chassis,
-        };
+        let view = View::new(intent, facts, &self.chassis);
         let connection = &mut self.line.connection;
         self.unknown_endpoints
             .ask(now, &view, |request| connection.send(request).ok());
@@ -462,6 +464,9 @@ impl Session {
             drop(self.catch_up(&before));
         }
         self.with_contents(|session| session.reconcile_with(&inventory));
+        if self.change.is_none() {
+            self.start = None;
+        }
         Ok(())
     }
 

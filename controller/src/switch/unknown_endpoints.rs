@@ -152,11 +152,8 @@ mod tests {
     fn round(unknown_endpoints: &mut UnknownEndpoints, answer: impl Fn(usize, Cookie) -> Message) {
         let chassis = ChassisId::new("h1");
         let facts = facts(&chassis);
-        let view = View {
-            intent: &Intent::default(),
-            facts: &facts,
-            chassis: &chassis,
-        };
+        let intent = Intent::default();
+        let view = View::new(&intent, &facts, &chassis);
         let mut asked = vec![];
         unknown_endpoints.ask(unknown_endpoints.deadline(), &view, |request| {
             let Message::MultipartRequest(MultipartRequest::Flow(request)) = request else {

@@ -227,11 +227,9 @@ mod tests {
         ] {
             let facts = [(router_before, mac_before), (true, 2)]
                 .map(|(router, mac)| facts(&intent, &chassis, router, mac));
-            let [old, new] = facts.each_ref().map(|facts| View {
-                intent: &intent,
-                facts,
-                chassis: &chassis,
-            });
+            let [old, new] = facts
+                .each_ref()
+                .map(|facts| View::new(&intent, facts, &chassis));
             let touched = super::super::touched(&old, &new);
             assert_eq!(touched.iter().collect::<Vec<_>>(), expected);
         }

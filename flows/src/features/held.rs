@@ -8,15 +8,14 @@
 use super::{neighbor, routing};
 use crate::flow::Flow;
 use crate::pipeline::{Holding, NETWORK, PROBLEM, Stage, next_hop, problem, report};
-use crate::view::View;
 use rust_openflow::{Field, Match};
-use sextant_model::{Asker, Network, Port, Punt};
+use sextant_model::{Asker, MacAddr, Network, Port, Punt};
 use std::net::IpAddr;
 
-/// Where routers send packets for such addresses.
-pub(crate) fn next_hops(view: &View<'_>, network: &Network, port: &Port) -> Vec<Flow> {
-    let held = view.facts.held_by(port.id);
-    let held = held.map(|(address, mac)| routing::reach(next_hop::HELD, network, address, mac));
+/// Where routers send packets for the addresses that a port has from its pairs.
+pub(crate) fn next_hops(network: &Network, port: &Port, held: &[(IpAddr, MacAddr)]) -> Vec<Flow> {
+    let held = held.iter();
+    let held = held.map(|(address, mac)| routing::reach(next_hop::HELD, network, *address, *mac));
     held.chain(asked_for(network, port)).collect()
 }
 

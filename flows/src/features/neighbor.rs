@@ -52,7 +52,7 @@ pub(crate) struct KnownAddress<'a> {
 
 /// Answers who asks for an address of a port on its network with the port's MAC.
 pub(crate) fn known(
-    view: &View<'_>,
+    answering: Answering,
     network: &Network,
     port: &Port,
     owner: AddressOwner,
@@ -66,7 +66,7 @@ pub(crate) fn known(
         vlan_tci: 0,
     });
     known
-        .flat_map(|known| answer(view, Stage::Neighbor, &known))
+        .flat_map(|known| answer(answering, Stage::Neighbor, &known))
         .collect()
 }
 
@@ -83,7 +83,7 @@ pub(crate) fn known_anycast(view: &View<'_>, network: &Network, port: &Port) -> 
             vlan_tci: 0,
         });
     known
-        .flat_map(|known| answer(view, Stage::Neighbor, &known))
+        .flat_map(|known| answer(view.answering(), Stage::Neighbor, &known))
         .collect()
 }
 
@@ -115,7 +115,7 @@ pub(crate) fn anycast<'a>(
 
 /// Answers who asks for this address on a network with this MAC. Flows answer or, if the switch refuses these, the
 /// controller.
-pub(crate) fn answer(view: &View<'_>, stage: Stage, known: &KnownAddress<'_>) -> Vec<Flow> {
+pub(crate) fn answer(answering: Answering, stage: Stage, known: &KnownAddress<'_>) -> Vec<Flow> {
     let asks = valid_nd(icmpv6::NEIGHBOR_SOLICITATION)
         .holding(NETWORK, known.network.key.0)
         .ipv6(Field::ND_TARGET, known.address);
@@ -124,7 +124,7 @@ pub(crate) fn answer(view: &View<'_>, stage: Stage, known: &KnownAddress<'_>) ->
         false => (known::KNOWN, advertise_options::KNOWN_BY_CONTROLLER),
         true => (known::ANYCAST, advertise_options::ANYCAST_BY_CONTROLLER),
     };
-    match view.answering() {
+    match answering {
         Answering::ByFlow => {
             let mac = ANSWER_MAC.set(known.mac.to_u64());
             let flags = if router { ROUTER_FLAG } else { 0 } | u32::from(known.anycast);

@@ -19,7 +19,7 @@ const AT_ONCE: usize = 32;
 const ELSEWHERE: u32 = 1 << 31;
 
 /// Some of the receivers on a network: a shard of those here, or of those on other hypervisors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ReceiverShard {
     /// Ports here.
     Here(u16),

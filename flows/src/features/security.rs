@@ -16,7 +16,7 @@ mod policy;
 mod range;
 mod rule;
 
-pub(crate) use member::{flows as member, group_of, uses};
+pub(crate) use member::{MemberMatch, group_of, uses};
 pub(crate) use policy::{flows as policy, meter, port};
 
 use crate::flow::Flow;

@@ -9,7 +9,7 @@ use crate::flow::Flow;
 use crate::pipeline::{
     Holding, NETWORK, ORIGIN, OUTPUT, Stage, deliver, origin, replicate, switch,
 };
-use crate::view::View;
+use crate::view::{Tunnel, View};
 use rust_openflow::{Action, Field, Match};
 use sextant_model::{ChassisId, MacAddr, Network, Port, PortId, Sharding};
 use std::collections::BTreeSet;
@@ -26,33 +26,34 @@ pub(crate) fn base() -> Vec<Flow> {
     vec![Flow::new(Stage::Deliver, deliver::OUT, Match::new()).apply(vec![out])]
 }
 
-/// Sends frames for a guest's MAC to its port or its hypervisor.
-pub(crate) fn unicast(view: &View<'_>, network: &Network, port: &Port) -> Option<Flow> {
-    let binding = view.binding(port)?;
-    let to_port = Match::new()
+/// Sends frames for a guest's MAC to its port here.
+pub(crate) fn delivered(network: &Network, port: &Port, ofport: u16) -> Flow {
+    Flow::new(Stage::Switch, switch::PORT, to_guest(network, port))
+        .apply(vec![OUTPUT.set(ofport)])
+        .goto(Stage::Ingress)
+}
+
+/// Sends frames for a guest's MAC to its hypervisor.
+pub(crate) fn onward(network: &Network, port: &Port, way: Tunnel) -> Flow {
+    let from_here = to_guest(network, port).holding(ORIGIN, origin::GUEST);
+    Flow::new(Stage::Switch, switch::PORT, from_here).apply(tunnel::through(network, &[way]))
+}
+
+/// How frames get to a guest on another hypervisor. On a provider network it is reached outside, by the flow for any other
+/// MAC.
+pub(crate) fn way(view: &View<'_>, network: &Network, chassis: &ChassisId) -> Option<Tunnel> {
+    let tunnelled = network.network_type.is_tunnelled();
+    if tunnelled {
+        view.tunnel_to(chassis)
+    } else {
+        None
+    }
+}
+
+fn to_guest(network: &Network, port: &Port) -> Match {
+    Match::new()
         .holding(NETWORK, network.key.0)
-        .mac(Field::ETH_DST, port.mac_address.0);
-    if binding.chassis == *view.chassis {
-        let out = vec![OUTPUT.set(binding.ofport?)];
-        return Some(
-            Flow::new(Stage::Switch, switch::PORT, to_port)
-                .apply(out)
-                .goto(Stage::Ingress),
-        );
-    }
-    // On a provider network the guest is reached outside, by the flow for any other MAC.
-    if !network.network_type.is_tunnelled() {
-        return None;
-    }
-    let tunnel = view.tunnel_to(&binding.chassis)?;
-    Some(
-        Flow::new(
-            Stage::Switch,
-            switch::PORT,
-            to_port.holding(ORIGIN, origin::GUEST),
-        )
-        .apply(tunnel::through(network, &[tunnel])),
-    )
+        .mac(Field::ETH_DST, port.mac_address.0)
 }
 
 /// Multicast frames of a network go to its members here. From guests they also go to each hypervisor with members, or

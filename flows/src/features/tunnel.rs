@@ -20,20 +20,33 @@ use sextant_model::{ChassisId, IpVersion, Network};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-/// Frames from the endpoint of a peer that may send here are on the network of their key.
-pub(crate) fn classify(view: &View<'_>, peer: &ChassisId) -> Vec<Flow> {
-    let (Some(own), Some(peer)) = (view.own(), view.facts.chassis().get(peer)) else {
-        return vec![];
-    };
+/// The endpoints of a hypervisor, of the IP versions that another one has tunnel ports of.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PeerEndpoints {
+    pub(crate) chassis: ChassisId,
+    pub(crate) endpoints: Vec<IpAddr>,
+}
+
+/// Where the frames of a peer come from, if it may send here.
+pub(crate) fn heard(view: &View<'_>, peer: &ChassisId) -> Option<PeerEndpoints> {
+    let (own, peer) = (view.own()?, view.facts.chassis().get(peer)?);
     if own.id == peer.id || !view.hears(&peer.id) {
-        return vec![];
+        return None;
     }
-    let families = families(view);
     let endpoints = peer.encap.endpoints.addresses();
-    endpoints
-        .filter(|endpoint| families.contains(&IpVersion::of(*endpoint)))
-        .map(accept)
-        .collect()
+    let endpoints = endpoints.filter(|endpoint| {
+        let mut ports = own.tunnel_ports.keys();
+        ports.any(|transport| transport.family == IpVersion::of(*endpoint))
+    });
+    Some(PeerEndpoints {
+        chassis: peer.id.clone(),
+        endpoints: endpoints.collect(),
+    })
+}
+
+/// Frames from the endpoints of a peer that may send here are on the network of their key.
+pub(crate) fn accepted(peer: &PeerEndpoints) -> Vec<Flow> {
+    peer.endpoints.iter().copied().map(accept).collect()
 }
 
 fn accept(endpoint: IpAddr) -> Flow {

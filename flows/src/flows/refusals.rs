@@ -55,11 +55,15 @@ impl RefusedFlows {
     }
 
     /// An object wants exactly these flows.
-    pub(super) fn wants(&mut self, object: &PipelineObject, cookies: &[Cookie]) {
+    pub(super) fn wants(
+        &mut self,
+        object: &PipelineObject,
+        mut cookies: impl Iterator<Item = Cookie>,
+    ) {
         if self.flows.is_empty() {
             return;
         }
-        if cookies.iter().any(|cookie| self.has(*cookie)) {
+        if cookies.any(|cookie| self.has(cookie)) {
             self.objects.insert(object.clone());
         } else {
             self.objects.remove(object);
@@ -99,12 +103,7 @@ impl Flows {
         }
 
         self.forget_unwanted();
-        let groups = self.groups.iter();
-        let objects = groups.filter(|(_, group)| {
-            let mut cookies = group.cookies.iter();
-            cookies.any(|cookie| refused.contains_key(cookie))
-        });
-        let objects: Vec<PipelineObject> = objects.map(|(object, _)| object.clone()).collect();
+        let objects = self.groups.wanting(|cookie| refused.contains_key(&cookie));
         self.refused.objects.extend(objects);
     }
 
@@ -112,12 +111,12 @@ impl Flows {
     fn proven(&self, suspected: &BTreeMap<Cookie, BTreeSet<Capability>>) -> BTreeSet<Capability> {
         let all: BTreeSet<Capability> = suspected.values().flatten().copied().collect();
         let mut proven = BTreeSet::new();
-        for (cookie, wanted) in &self.wanted {
+        for (cookie, packed) in self.contents.iter().flatten() {
             if proven.len() == all.len() {
                 break;
             }
             if !suspected.contains_key(cookie) && !self.refused.has(*cookie) {
-                let flow = self.unpacked(*cookie, wanted);
+                let flow = self.unpacked(*cookie, packed);
                 let needed = flow.iter().flat_map(needs);
                 proven.extend(needed.filter(|capability| all.contains(capability)));
             }
@@ -136,7 +135,7 @@ impl Flows {
     #[must_use]
     pub fn shortfall(&self, view: &View<'_>) -> Shortfall {
         let flows = self.refused.flows.iter();
-        let wanted = flows.filter(|(cookie, _)| self.wanted.contains_key(cookie));
+        let wanted = flows.filter(|(cookie, _)| self.wanted.contains(**cookie));
         Shortfall {
             flows: wanted
                 .map(|(cookie, refusal)| (cookie.0, refusal.clone()))
@@ -192,9 +191,8 @@ impl Flows {
     /// The objects that want a flow, in words.
     #[must_use]
     pub fn wanted_by(&self, cookie: Cookie) -> Vec<String> {
-        let groups = self.groups.iter();
-        let wanting = groups.filter(|(_, group)| group.cookies.contains(&cookie));
-        wanting.map(|(object, _)| object.to_string()).collect()
+        let wanting = self.groups.wanting(|its| its == cookie).into_iter();
+        wanting.map(|object| object.to_string()).collect()
     }
 
     /// The switch's error and, if a meter is missing, its error about the meter.
@@ -212,7 +210,7 @@ impl Flows {
             let wanted = &self.wanted;
             self.refused
                 .flows
-                .retain(|cookie, _| wanted.contains_key(cookie));
+                .retain(|cookie, _| wanted.contains(*cookie));
         }
     }
 }

@@ -55,11 +55,7 @@ fn refuse(flows: &mut Flows, error: ErrorCode, is: impl Fn(&FlowMod) -> bool) ->
 
 fn shortfall(flows: &Flows, cloud: &Cloud) -> Shortfall {
     let chassis = h1();
-    flows.shortfall(&View {
-        intent: &cloud.intent,
-        facts: &cloud.facts,
-        chassis: &chassis,
-    })
+    flows.shortfall(&View::new(&cloud.intent, &cloud.facts, &chassis))
 }
 
 /// A change to the cloud, and what it does to these flows.
@@ -75,7 +71,7 @@ fn update(flows: &mut Flows, cloud: &mut Cloud, change: impl FnOnce(&mut Cloud))
 
 fn added(difference: &Difference) -> BTreeSet<Cookie> {
     let added = difference.flow_mods().skip(difference.deletions());
-    added.map(|flow| flow.cookie).collect()
+    added.map(|flow| FlowMod::from(flow).cookie).collect()
 }
 
 fn is_from(port: u16) -> impl Fn(&FlowMod) -> bool {

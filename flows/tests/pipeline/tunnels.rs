@@ -87,11 +87,7 @@ fn frames_are_taken_from_either_endpoint_of_a_hypervisor_and_from_no_other() {
 fn what_comes_from_no_known_endpoint_is_dropped_by_flows_that_can_be_found() {
     let cloud = mixed();
     let chassis = ChassisId::new("h1");
-    let view = View {
-        intent: &cloud.intent,
-        facts: &cloud.facts,
-        chassis: &chassis,
-    };
+    let view = View::new(&cloud.intent, &cloud.facts, &chassis);
     let flows = show::flows_of(&cloud, "h1");
     let mut found: Vec<_> = flows
         .iter()

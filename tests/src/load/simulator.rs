@@ -2,6 +2,7 @@
 //! ovsdb-server and ovs-vswitchd would, over TCP, with the same probes. What they cost is small beside the controller's part.
 
 mod database;
+mod flow_table;
 mod hypervisor;
 mod schema;
 mod switch;

@@ -151,7 +151,7 @@ pub(super) fn owners(flows: &Flows) -> Owners<'_> {
     let mut owners = Owners::new();
     for (object, cookies) in flows.by_object() {
         for cookie in cookies {
-            owners.entry(*cookie).or_default().push(object);
+            owners.entry(cookie).or_default().push(object);
         }
     }
     owners

@@ -258,11 +258,7 @@ fn stage_of(flows: &Flows, cookie: Cookie) -> &'static str {
 }
 
 fn view<'s>(snapshot: &'s Snapshot, chassis: &'s ChassisId) -> View<'s> {
-    View {
-        intent: &snapshot.intent,
-        facts: &snapshot.facts,
-        chassis,
-    }
+    View::new(&snapshot.intent, &snapshot.facts, chassis)
 }
 
 impl TraceVerb {

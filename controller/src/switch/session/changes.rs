@@ -60,11 +60,7 @@ impl Session {
     }
 
     fn view(&self) -> View<'_> {
-        View {
-            intent: &self.snapshot.intent,
-            facts: &self.snapshot.facts,
-            chassis: &self.chassis,
-        }
+        View::new(&self.snapshot.intent, &self.snapshot.facts, &self.chassis)
     }
 
     /// Sends a difference to the switch; ports that are there turn active once it is confirmed.
@@ -124,6 +120,7 @@ impl Session {
             return Ok(());
         };
         self.backoff.reset();
+        self.start = None;
         self.shortcomings.confirmed();
         self.speak(change.touches_links(), change.touches_uplinks());
         self.count(&change, FlowOutcome::Confirmed);

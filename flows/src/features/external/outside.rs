@@ -62,7 +62,7 @@ fn answered_for(
         anycast: false,
         vlan_tci: provider::outside(view, network).map_or(0, |outside| outside.tci),
     };
-    neighbor::answer(view, Stage::Outside, &known)
+    neighbor::answer(view.answering(), Stage::Outside, &known)
 }
 
 /// The meter of fragments that the router of this port translates here, if its zone needs one.

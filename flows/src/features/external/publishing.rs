@@ -26,6 +26,9 @@ pub(crate) fn publishes(view: &View<'_>, external: &Network) -> bool {
 /// What routers with their gateway here answer for a guest outside, and which of its addresses they do not answer for.
 pub(crate) fn published(view: &View<'_>, port: &Port) -> (Vec<Flow>, Vec<Withheld>) {
     let (mut flows, mut withheld) = (vec![], vec![]);
+    if !publishes_here(view, port.network_id) {
+        return (flows, withheld);
+    }
     for (subnet, address) in reached(view, port) {
         let publishers = publishers(view, subnet).into_values();
         for gateway in publishers.filter(|gateway| view.has_gateway(gateway.router)) {
@@ -41,6 +44,20 @@ pub(crate) fn published(view: &View<'_>, port: &Port) -> (Vec<Flow>, Vec<Withhel
         }
     }
     (flows, withheld)
+}
+
+/// Whether a router with its gateway here may answer outside for guests of a network.
+fn publishes_here(view: &View<'_>, network: NetworkId) -> bool {
+    let find = || {
+        let mut gateways = view.gateways_beyond(network);
+        gateways.any(|(_, gateway)| {
+            view.has_gateway(gateway.router) && publishes(view, gateway.network)
+        })
+    };
+    match view.lookups() {
+        Some(lookups) => lookups.publishing(network, find),
+        None => find(),
+    }
 }
 
 /// The addresses of a port, with the subnet of each: its fixed ones, and those that it has from its address pairs.

@@ -183,11 +183,7 @@ impl<'a> Fabric<'a> {
     }
 
     fn leave(&self, chassis: &ChassisId, output: Output, journey: &mut Journey) {
-        let view = View {
-            intent: &self.cloud.intent,
-            facts: &self.cloud.facts,
-            chassis,
-        };
+        let view = View::new(&self.cloud.intent, &self.cloud.facts, chassis);
         match output.way(&view) {
             OutputTarget::Tunnel(peer, packet) => {
                 self.expect_fitting(chassis, &peer, &output);

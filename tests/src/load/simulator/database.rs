@@ -28,6 +28,7 @@ pub(super) struct Database {
     rows: BTreeMap<Place, Row>,
     /// What rows were when their changes were last taken.
     before: BTreeMap<Place, Option<Row>>,
+    is_changed: bool,
     number: u32,
     rows_made: u32,
     ports_made: u32,
@@ -42,6 +43,7 @@ impl Database {
             schema,
             rows: BTreeMap::new(),
             before: BTreeMap::new(),
+            is_changed: false,
             number,
             rows_made: 0,
             ports_made: 0,
@@ -100,6 +102,7 @@ impl Database {
                 let uuid = name.and_then(|name| named.get(name).cloned());
                 let uuid = uuid.unwrap_or_else(|| self.new_uuid());
                 let place = (table.to_owned(), uuid.clone());
+                self.is_changed = true;
                 self.before.entry(place.clone()).or_insert(None);
                 let row = self.schema.new_row(table);
                 self.rows.insert(place.clone(), row);
@@ -143,7 +146,13 @@ impl Database {
             })
     }
 
+    /// Whether it has changed since this was asked last.
+    pub(super) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.is_changed)
+    }
+
     fn change(&mut self, place: &Place) -> Option<&mut Row> {
+        self.is_changed = true;
         let row = self.rows.get_mut(place);
         let before = self.before.entry(place.clone());
         before.or_insert_with(|| row.as_deref().cloned());

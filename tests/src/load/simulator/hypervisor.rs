@@ -19,6 +19,9 @@ use tokio::time::{Instant, sleep_until};
 /// It tries again at once after a connection that lasted for so long, and else after that time.
 const BACKOFF: Duration = Duration::from_secs(1);
 
+/// Octets that are read at a time.
+const READ: usize = 16 * 1024;
+
 /// Who keeps no history of transactions calls each by this.
 const NO_TRANSACTION: &str = "00000000-0000-0000-0000-000000000000";
 
@@ -87,6 +90,7 @@ impl Line {
         let Some(stream) = &mut self.stream else {
             return std::future::pending().await;
         };
+        self.incoming.reserve(READ);
         if stream.read_buf(&mut self.incoming).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -119,6 +123,8 @@ pub(super) struct Hypervisor {
     controller: Controller,
     counts: Arc<Counts>,
     database: Database,
+    /// The integration bridge's datapath id, once the database gives it a controller.
+    controlled: Option<u64>,
     monitored: Monitored,
     monitor: Json,
     to_manager: BytesMut,
@@ -142,6 +148,7 @@ impl Hypervisor {
             controller,
             counts,
             database: Database::new(schema, number),
+            controlled: None,
             monitored: Monitored::new(),
             monitor: Json::Null,
             to_manager: BytesMut::new(),
@@ -159,10 +166,9 @@ impl Hypervisor {
         loop {
             self.connect().await;
             self.send().await;
-            self.manager.probe = self.database.probe("Manager");
-            self.openflow.probe = self.database.probe("Controller");
+            self.reconfigure();
             let mut deadline = self.manager.deadline();
-            if self.database.controlled().is_some() && self.controller.openflow.is_some() {
+            if self.controlled.is_some() && self.controller.openflow.is_some() {
                 deadline = deadline.min(self.openflow.deadline());
             }
             tokio::select! {
@@ -195,7 +201,8 @@ impl Hypervisor {
                 .connect(self.controller.ovsdb, &self.counts)
                 .await;
         }
-        let controlled = self.database.controlled().zip(self.controller.openflow);
+        self.reconfigure();
+        let controlled = self.controlled.zip(self.controller.openflow);
         let Some((datapath_id, controller)) = controlled else {
             return;
         };
@@ -204,6 +211,15 @@ impl Hypervisor {
             && self.openflow.connect(controller, &self.counts).await
         {
             self.talk = self.switch.greet(datapath_id);
+        }
+    }
+
+    /// Takes from the database what concerns its connections, if it has changed.
+    fn reconfigure(&mut self) {
+        if self.database.take_changed() {
+            self.manager.probe = self.database.probe("Manager");
+            self.openflow.probe = self.database.probe("Controller");
+            self.controlled = self.database.controlled();
         }
     }
 
@@ -314,6 +330,10 @@ impl Hypervisor {
                 Ok(None) => break,
                 Err(_) => return self.lost(Side::Switch),
             };
+            // What ends the bundle counts as activity.
+            if Switch::take_bundled(&mut self.talk, &frame) {
+                continue;
+            }
             let Ok((xid, message)) = Message::decode(&frame) else {
                 return self.lost(Side::Switch);
             };

@@ -1,17 +1,15 @@
 //! A switch that keeps its flows and meters, and says of them what Open vSwitch would. Does no IO.
 
+use super::flow_table::{BundledFlow, FlowTable};
 use bytes::{Bytes, BytesMut};
-use rust_openflow::multipart::{FlowStats, GroupDesc, MeterConfig};
+use rust_openflow::multipart::{GroupDesc, MeterConfig};
 use rust_openflow::{
-    ALL_TABLES, BundleControl, BundleControlType, Capabilities, Command, Cookie, ErrorCode,
-    ErrorMessage, Features, FlowMod, FlowUpdate, GroupCommand, GroupMod, Hello, Message,
-    MeterCommand, MeterMod, MultipartBody, MultipartReply, MultipartRequest, SwitchConfig, TableId,
-    Xid, flow_update_reply,
+    ALL_TABLES, BundleControl, BundleControlType, Capabilities, ErrorCode, ErrorMessage, Features,
+    FlowUpdate, GroupCommand, GroupMod, Hello, Message, MeterCommand, MeterMod, MultipartBody,
+    MultipartReply, MultipartRequest, SwitchConfig, Xid, flow_update_reply,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-/// Octets of a reply's flows after which another reply follows; Open vSwitch cuts them at 64 KiB.
-const PART: usize = 60_000;
 /// 24 octets each.
 const METERS_A_PART: usize = 1000;
 const UPDATES_A_PART: usize = 4000;
@@ -20,8 +18,7 @@ const UPDATES_A_PART: usize = 4000;
 #[derive(Debug)]
 pub(super) struct Switch {
     datapath_id: u64,
-    /// The messages that installed them.
-    flows: HashMap<(TableId, Cookie), Bytes>,
+    flows: FlowTable,
     meters: BTreeMap<u32, MeterConfig>,
     groups: BTreeMap<u32, GroupDesc>,
     config: SwitchConfig,
@@ -31,7 +28,7 @@ pub(super) struct Switch {
 #[derive(Debug, Default)]
 pub(super) struct Talk {
     /// The flow-mods of the bundle that is open.
-    bundle: Vec<(Xid, FlowMod)>,
+    bundle: Vec<BundledFlow>,
     /// Whether changes of flows are told.
     is_watched: bool,
     /// Whether the controller has read the flows back.
@@ -47,7 +44,7 @@ impl Switch {
         };
         Self {
             datapath_id: 0,
-            flows: HashMap::new(),
+            flows: FlowTable::default(),
             meters: BTreeMap::new(),
             groups: BTreeMap::new(),
             config,
@@ -67,6 +64,14 @@ impl Switch {
         self.flows.len()
     }
 
+    /// Takes a message that adds a flow-mod to a bundle. Says whether it is one.
+    pub(super) fn take_bundled(talk: &mut Talk, frame: &Bytes) -> bool {
+        let flow = BundledFlow::of(frame);
+        let is_one = flow.is_some();
+        talk.bundle.extend(flow);
+        is_one
+    }
+
     /// Does what a message asks, and answers it; gives how many flows were changed.
     #[expect(
         clippy::wildcard_enum_match_arm,
@@ -83,11 +88,6 @@ impl Switch {
             Message::GroupMod(group) => self.group(group),
             Message::MultipartRequest(request) => self.tell(talk, xid, &request),
             Message::BundleControl(control) => return self.bundle(talk, xid, control),
-            Message::BundleAdd(add) => {
-                if let Message::FlowMod(flow) = *add.message {
-                    talk.bundle.push((add.xid, flow));
-                }
-            }
             _ => {}
         }
         0
@@ -148,7 +148,7 @@ impl Switch {
             let mods = std::mem::take(&mut talk.bundle);
             changed = mods.len();
             talk.tell_own(&mods);
-            mods.into_iter().for_each(|(_, flow)| self.change(flow));
+            mods.iter().for_each(|flow| self.flows.change(flow));
         } else if control.kind != BundleControlType::CloseRequest {
             talk.bundle.clear();
         }
@@ -159,23 +159,10 @@ impl Switch {
         changed
     }
 
-    fn change(&mut self, flow: FlowMod) {
-        let place = (flow.table, flow.cookie);
-        match flow.command {
-            Command::Delete | Command::DeleteStrict => drop(self.flows.remove(&place)),
-            Command::Add | Command::Modify | Command::ModifyStrict => {
-                let mut kept = BytesMut::new();
-                if Message::FlowMod(flow).encode(Xid(0), &mut kept).is_ok() {
-                    self.flows.insert(place, Bytes::copy_from_slice(&kept));
-                }
-            }
-        }
-    }
-
     fn tell(&self, talk: &mut Talk, xid: Xid, request: &MultipartRequest) {
         if let MultipartRequest::Flow(wanted) = request {
             talk.is_read |= wanted.table == ALL_TABLES;
-            self.tell_flows(talk, xid, wanted.table);
+            self.flows.tell(xid, wanted.table, &mut talk.outgoing);
         } else if let MultipartRequest::MeterConfig(_) = request {
             let meters: Vec<MeterConfig> = self.meters.values().cloned().collect();
             let full = meters.chunks(METERS_A_PART).map(<[_]>::to_vec);
@@ -197,26 +184,6 @@ impl Switch {
             talk.put(xid, &Message::Error(ErrorMessage { code, data }));
         }
     }
-
-    fn tell_flows(&self, talk: &mut Talk, xid: Xid, wanted: TableId) {
-        let (mut parts, mut part, mut octets) = (vec![], vec![], 0);
-        for ((table, _), kept) in &self.flows {
-            if wanted != ALL_TABLES && wanted != *table {
-                continue;
-            }
-            let Ok((_, Message::FlowMod(flow))) = Message::decode(kept) else {
-                continue;
-            };
-            if octets + kept.len() > PART {
-                parts.push(MultipartBody::Flow(std::mem::take(&mut part)));
-                octets = 0;
-            }
-            octets += kept.len();
-            part.push(stats(flow));
-        }
-        parts.push(MultipartBody::Flow(part));
-        talk.put_parts(xid, parts);
-    }
 }
 
 impl Talk {
@@ -234,34 +201,17 @@ impl Talk {
     }
 
     /// A flow monitor tells of the changes of its own connection, too, in short.
-    fn tell_own(&mut self, mods: &[(Xid, FlowMod)]) {
+    fn tell_own(&mut self, mods: &[BundledFlow]) {
         if !self.is_watched {
             return;
         }
         for mods in mods.chunks(UPDATES_A_PART) {
-            let updates = mods.iter().map(|(xid, _)| FlowUpdate::Own { xid: *xid });
+            let updates = mods.iter().map(|flow| FlowUpdate::Own { xid: flow.xid });
             let updates: Vec<FlowUpdate> = updates.collect();
             self.put(
                 Xid(0),
                 &Message::MultipartReply(flow_update_reply(&updates)),
             );
         }
-    }
-}
-
-fn stats(flow: FlowMod) -> FlowStats {
-    FlowStats {
-        table: flow.table,
-        duration_sec: 1,
-        duration_nsec: 0,
-        priority: flow.priority,
-        idle_timeout: flow.idle_timeout,
-        hard_timeout: flow.hard_timeout,
-        flags: flow.flags,
-        cookie: flow.cookie,
-        packets: 0,
-        bytes: 0,
-        matches: flow.matches,
-        instructions: flow.instructions,
     }
 }
