@@ -5,7 +5,7 @@ use crate::control::Verbs;
 use crate::transfer::{self, Location, TransferError};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// IPv6 for the guests of an OpenStack-style cloud: OpenFlow controller, OVSDB manager and Neutron API in one process.
 #[derive(Debug, Parser)]
@@ -90,24 +90,23 @@ impl StoreCommand {
     /// # Errors
     /// [`TransferError`] says what is wrong with which store.
     pub async fn run(&self, json: bool) -> Result<String, TransferError> {
-        let configuration = |file: &Option<PathBuf>| {
-            let config = file
-                .as_deref()
-                .map_or_else(|| Ok(Config::default()), Config::read)?;
-            config.check()?;
-            Ok::<_, TransferError>(config)
-        };
         match self {
             Self::Copy { from, to, config } => {
-                let copied = transfer::copy(&configuration(config)?, from, to).await?;
+                let copied = transfer::copy(&configuration(config.as_deref())?, from, to).await?;
                 Ok(transfer::copied(from, to, copied.len(), json))
             }
             Self::Check { at, config } => {
-                let contents = transfer::read(&configuration(config)?, at).await?;
+                let contents = transfer::read(&configuration(config.as_deref())?, at).await?;
                 Ok(transfer::checked(at, &contents, json))
             }
         }
     }
+}
+
+fn configuration(file: Option<&Path>) -> Result<Config, ConfigError> {
+    let config = file.map_or_else(|| Ok(Config::default()), Config::read)?;
+    config.check()?;
+    Ok(config)
 }
 
 /// A generated reference page.

@@ -20,21 +20,36 @@ pub(super) async fn fill(
     layout: &Layout,
     objects: &[Object],
 ) -> Result<(), EtcdError> {
-    let refused = |error: CallError| EtcdError::Refused {
-        endpoints: endpoints.names(),
-        why: error.to_string(),
-    };
-    if !is_empty(endpoints, layout).await.map_err(refused)? {
-        return Err(EtcdError::NotEmpty(layout.prefix().to_owned()));
+    let portions = portions(layout, objects).map_err(|error| refused(endpoints, &error))?;
+    match fill_empty(endpoints, layout, portions).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(EtcdError::NotEmpty(layout.prefix().to_owned())),
+        Err(error) => Err(refused(endpoints, &error)),
     }
-    for portion in portions(layout, objects).map_err(|error| EtcdError::Refused {
-        endpoints: endpoints.names(),
-        why: error.to_string(),
-    })? {
-        write(endpoints, layout, portion).await.map_err(refused)?;
+}
+
+/// False: something is there.
+async fn fill_empty(
+    endpoints: &Endpoints,
+    layout: &Layout,
+    portions: Vec<Vec<TxnOp>>,
+) -> Result<bool, CallError> {
+    if !is_empty(endpoints, layout).await? {
+        return Ok(false);
+    }
+    for portion in portions {
+        write(endpoints, layout, portion).await?;
     }
     let format = vec![TxnOp::put(layout.format(), format_value(), None)];
-    write(endpoints, layout, format).await.map_err(refused)
+    write(endpoints, layout, format).await?;
+    Ok(true)
+}
+
+fn refused(endpoints: &Endpoints, why: &dyn std::fmt::Display) -> EtcdError {
+    EtcdError::Refused {
+        endpoints: endpoints.names(),
+        why: why.to_string(),
+    }
 }
 
 async fn is_empty(endpoints: &Endpoints, layout: &Layout) -> Result<bool, CallError> {
