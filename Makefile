@@ -21,32 +21,32 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: ## install what is missing: Debian's packages, the openstack command, cargo-nextest, qemu
-	@scripts/setup packages venv nextest vm
+	@scripts/setup build packages venv nextest vm
 
 demo: ## the quickstart: a cloud in network namespaces (KEEP=1 leaves it running, DATAPATH=system is the kernel's)
-	@scripts/setup packages $(if $(filter-out 0,$(KEEP)),venv)
+	@scripts/setup build packages $(if $(filter-out 0,$(KEEP)),venv)
 	$(CARGO) build --release --locked -p sextant -p sextant-examples
 	@$(SUDO) env SEXTANT_BIN=$(TARGET)/release/sextant SEXTANT_LAB_DATAPATH=$(DATAPATH) $(TARGET)/release/demo
 
 test: ## every test, those on real Open vSwitch (some on a kernel's, in a VM) and with the real openstack command included
-	@scripts/setup packages venv nextest vm
+	@scripts/setup build packages venv nextest vm
 	$(CARGO) build --locked -p sextant
 	SEXTANT_BIN=$(TARGET)/debug/sextant $(CARGO) nextest run --locked --workspace $(RUNNER)
 	$(CARGO) test --locked --workspace --doc
 	@TESTS='$(KERNEL_SLICE)' SEXTANT_BIN=$(TARGET)/debug/sextant tests/kernel-vm/run
 
 test-kernel: ## the lab's stories on a kernel's datapath, in a VM (TESTS=regex, SUITE=trixie)
-	@scripts/setup packages venv nextest vm
+	@scripts/setup build packages venv nextest vm
 	$(CARGO) build --locked -p sextant
 	@SEXTANT_BIN=$(TARGET)/debug/sextant tests/kernel-vm/run
 
 conformance: ## OpenStack's own API tests of Neutron (LIST=file of test ids)
-	@scripts/setup tempest
+	@scripts/setup build tempest
 	$(CARGO) build --locked -p sextant
 	@VENV=$(TARGET)/tempest SEXTANT_BIN=$(TARGET)/debug/sextant tests/tempest/run
 
 check: ## format, lints, dependencies, locks, documentation
-	@scripts/setup deny
+	@scripts/setup build deny
 	@scripts/fuzz locked
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
@@ -60,7 +60,7 @@ publish-dry-run: ## all of `cargo publish` of the libraries but the upload; need
 	$(CARGO) publish --dry-run --locked -p rust-openflow -p sextant-ovsdb-client
 
 bench: ## benchmarks, then load on the whole controller: over loopback, on its API, with 100 hypervisors, through Open vSwitch beside OVN
-	@scripts/setup packages ovn
+	@scripts/setup build packages ovn
 	$(CARGO) bench --locked --workspace --benches
 	$(CARGO) build --release --locked -p sextant -p sextant-lab
 	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load
@@ -72,11 +72,12 @@ fuzz: ## every fuzz target for SECONDS_EACH seconds (60), and what each reached
 	@scripts/fuzz
 
 reference: ## write the generated references in docs
+	@scripts/setup build
 	$(CARGO) build --locked -p sextant
 	@for page in pipeline metrics configuration cli; do \
 		$(TARGET)/debug/sextant reference $$page > docs/$$page.md || exit 1; \
 	done
 
 clean-labs: ## remove labs that KEEP=1 left running (NAME=lab: that one)
-	@[ -x $(TARGET)/release/demo ] || $(CARGO) build --release --locked -p sextant-examples
+	@[ -x $(TARGET)/release/demo ] || { scripts/setup build && $(CARGO) build --release --locked -p sextant-examples; }
 	@$(SUDO) $(TARGET)/release/demo remove $(NAME)

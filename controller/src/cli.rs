@@ -2,9 +2,10 @@
 
 use crate::config::{Auth, Config, ConfigError};
 use crate::control::Verbs;
+use crate::transfer::{self, Location, TransferError};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// IPv6 for the guests of an OpenStack-style cloud: OpenFlow controller, OVSDB manager and Neutron API in one process.
 #[derive(Debug, Parser)]
@@ -31,6 +32,9 @@ pub enum Command {
         /// The file.
         file: PathBuf,
     },
+    /// Copy or check what is stored, while no controller runs on it.
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Ask a running Sextant.
     #[command(flatten)]
     Ask(Verbs),
@@ -46,6 +50,63 @@ pub enum Command {
     },
     /// Print the man page, as roff.
     Man,
+}
+
+/// What to do with what is stored.
+///
+/// A LOCATION is `embedded`, the file in the configuration's `data_dir`; `etcd`, the cluster that its section `[store]` names; or
+/// the name of a backup, which is one file.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Copy a cloud to where none is, and read it back.
+    ///
+    /// A LOCATION is `embedded`, the file in the configuration's `data_dir`; `etcd`, the cluster that its section `[store]`
+    /// names; or a file, which is a backup.
+    Copy {
+        /// Where it is.
+        #[arg(long, value_name = "LOCATION")]
+        from: Location,
+        /// Where it is to be.
+        #[arg(long, value_name = "LOCATION")]
+        to: Location,
+        /// Configuration file. Every key has a default.
+        #[arg(long, value_name = "FILE", env = "SEXTANT_CONFIG")]
+        config: Option<PathBuf>,
+    },
+    /// Read a cloud whole, and count what is in it. Exits with 1 if something cannot be read.
+    Check {
+        /// Where it is: `embedded`, `etcd`, or the file of a backup.
+        #[arg(value_name = "LOCATION")]
+        at: Location,
+        /// Configuration file. Every key has a default.
+        #[arg(long, value_name = "FILE", env = "SEXTANT_CONFIG")]
+        config: Option<PathBuf>,
+    },
+}
+
+impl StoreCommand {
+    /// Does it. Returns what to print.
+    ///
+    /// # Errors
+    /// [`TransferError`] says what is wrong with which store.
+    pub async fn run(&self, json: bool) -> Result<String, TransferError> {
+        match self {
+            Self::Copy { from, to, config } => {
+                let copied = transfer::copy(&configuration(config.as_deref())?, from, to).await?;
+                Ok(transfer::copied(from, to, copied.len(), json))
+            }
+            Self::Check { at, config } => {
+                let contents = transfer::read(&configuration(config.as_deref())?, at).await?;
+                Ok(transfer::checked(at, &contents, json))
+            }
+        }
+    }
+}
+
+fn configuration(file: Option<&Path>) -> Result<Config, ConfigError> {
+    let config = file.map_or_else(|| Ok(Config::default()), Config::read)?;
+    config.check()?;
+    Ok(config)
 }
 
 /// A generated reference page.

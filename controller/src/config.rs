@@ -8,6 +8,7 @@ mod hypervisors;
 mod keys;
 mod listeners;
 mod quotas;
+mod store;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ pub use external::{External, Gateway};
 pub use hypervisors::{HypervisorTls, NameRule};
 pub use keys::{KEYS, KeyReference};
 pub use quotas::Quotas;
+pub use store::{StoreConfig, StoreKind};
 
 use crate::api;
 use crate::logging;
@@ -70,6 +72,8 @@ pub struct Config {
     pub gateway: Gateway,
     /// How routers use external networks, by physical network.
     pub external: BTreeMap<String, External>,
+    /// Where intent is stored.
+    pub store: StoreConfig,
     /// TLS of the API and of the metrics.
     pub tls: TlsFiles,
     /// TLS of switches and hypervisors' databases.
@@ -191,6 +195,7 @@ impl Default for Config {
             punt: PuntLimits::default(),
             gateway: Gateway::default(),
             external: BTreeMap::new(),
+            store: StoreConfig::default(),
             tls: TlsFiles::default(),
             hypervisor_tls: HypervisorTls::default(),
             quotas: Quotas::default(),
@@ -285,6 +290,7 @@ impl Config {
         }
         self.check_listeners()?;
         self.control.check()?;
+        self.store.check()?;
         let hypervisor_tls = self.hypervisor_tls.files();
         for (section, files) in [("tls", &self.tls), ("hypervisor_tls", &hypervisor_tls)] {
             let opened = files.open();

@@ -30,3 +30,4 @@ pub mod store;
 pub mod stream;
 pub mod switch;
 pub mod tls;
+pub mod transfer;

@@ -1,7 +1,7 @@
 //! The `sextant` command.
 
 use clap::Parser;
-use sextant_controller::cli::{Cli, Command, Serve};
+use sextant_controller::cli::{Cli, Command, Serve, StoreCommand};
 use sextant_controller::logging::{self, Logs};
 use sextant_controller::runtime::Again;
 use sextant_controller::{config::Config, reference, runtime};
@@ -32,6 +32,13 @@ fn main() -> ExitCode {
                 ExitCode::from(USAGE)
             }
         }
+        Command::Store(command) => match transfer(&command, cli.json) {
+            Ok(text) => {
+                say(&text);
+                ExitCode::SUCCESS
+            }
+            Err(error) => complain(error.as_ref()),
+        },
         Command::Ask(verb) => match verb.run(cli.json, &mut say) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&error),
@@ -57,6 +64,13 @@ fn serve(config: &Config, logs: Logs, options: Serve) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }
+}
+
+fn transfer(command: &StoreCommand, json: bool) -> Result<String, Box<dyn std::error::Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(command.run(json))?)
 }
 
 fn fail(error: &dyn std::error::Error, code: u8) -> ExitCode {

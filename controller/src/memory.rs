@@ -6,7 +6,7 @@
 //! So the owner of state, who sends facts and waits while the queue is full, never waits for the store: waiting facts take
 //! bounded memory, and nobody waits in a circle.
 
-use crate::store::Store;
+use crate::store::{CommitError, Store};
 use sextant_model::{Change, Key};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +15,8 @@ use tokio::sync::mpsc;
 
 /// How long to wait before an unavailable store is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// How many facts are stored at once. etcd takes 128 keys in a transaction unless configured, one of them for itself.
+const AT_ONCE: usize = 64;
 /// How many batches of facts may be on their way.
 const QUEUE: usize = 64;
 
@@ -54,8 +56,10 @@ impl UnstoredFacts {
         self.0.extend(keyed);
     }
 
+    /// Some of them. The others wait.
     fn take(&mut self) -> Vec<Change> {
-        std::mem::take(&mut self.0).into_values().collect()
+        let taken = std::iter::from_fn(|| self.0.pop_first());
+        taken.map(|(_, change)| change).take(AT_ONCE).collect()
     }
 
     /// Waits for facts. Returns whether there may be more.
@@ -71,6 +75,15 @@ impl UnstoredFacts {
 async fn commit(store: &dyn Store, changes: Vec<Change>) {
     let mut has_failed = false;
     while let Err(error) = store.commit(changes.clone(), vec![]).await {
+        if let CommitError::TooLarge(why) = error {
+            let count = changes.len();
+            tracing::error!(
+                why,
+                count,
+                "facts are not stored. After a restart they are unknown until their hypervisors have connected"
+            );
+            return;
+        }
         if !std::mem::replace(&mut has_failed, true) {
             tracing::warn!(%error, "facts cannot be stored; trying again");
         }
@@ -84,7 +97,7 @@ async fn commit(store: &dyn Store, changes: Vec<Change>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Boxed, CommitError, Precondition, Revision, Watch, WatchEnded};
+    use crate::store::{Boxed, Precondition, Revision, Watch, WatchEnded};
     use sextant_model::{ChassisId, Object, PortId};
     use std::sync::Mutex;
 

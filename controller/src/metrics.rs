@@ -180,8 +180,12 @@ metrics! {
     compute_seconds: HistogramVec = "sextant_compute_duration_seconds" ["of"],
     /// Transactions sent to hypervisors' OVSDB, by outcome (confirmed, refused).
     ovsdb_transactions: IntCounterVec = "sextant_ovsdb_transactions_total" ["outcome"],
-    /// Commits to the store, by outcome (committed, conflict, unavailable).
+    /// Commits to the store, by outcome (committed, conflict, unavailable, too_large, uncertain).
     store_commits: IntCounterVec = "sextant_store_commits_total" ["outcome"],
+    /// Time that commits to the store took, in seconds.
+    store_commit_seconds: Histogram = "sextant_store_commit_duration_seconds" [],
+    /// How old what is known of the store may be, in seconds. From 5 on, it is out of reach and takes no writes.
+    store_age: IntGauge = "sextant_store_age_seconds" [],
     /// Ports that are bound to a hypervisor.
     ports_bound: IntGauge = "sextant_ports_bound" [],
     /// Bound ports whose flows are confirmed by their switch.

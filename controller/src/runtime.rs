@@ -2,6 +2,8 @@
 
 mod again;
 mod data_dir;
+mod open_store;
+mod store_age;
 mod tasks;
 
 pub use again::Again;
@@ -14,14 +16,15 @@ use crate::metrics::Metrics;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::{self, Owner};
-use crate::store::{CommitError, Embedded, OpenError, Precondition, Store, WatchEnded};
+use crate::store::{CommitError, EtcdError, OpenError, WatchEnded};
 use crate::stream::{Dialects, Listener, WhoIs};
 use crate::tls::{Expiries, Tls, TlsError};
 use crate::{api, hypervisor, liveness, memory, renumbering, scrape, switch};
 use again::Reload;
-use sextant_model::{Change, Chassis, Object, ObjectKey, ServerIdentity};
+use sextant_model::Chassis;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use tasks::Tasks;
 use tokio::net::{TcpListener, TcpSocket};
@@ -29,10 +32,6 @@ use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use uuid::Uuid;
-
-/// The store's file in the data folder.
-const STORE: &str = "sextant.redb";
 
 /// Why the process cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +47,9 @@ pub enum RuntimeError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// The store in etcd cannot be opened.
+    #[error(transparent)]
+    Etcd(#[from] EtcdError),
     /// A listener cannot be opened.
     #[error("{key} {address}: {error}")]
     Listen {
@@ -129,7 +131,7 @@ async fn on(runtime: Handle, task: impl Future<Output = ()> + Send + 'static) {
 }
 
 async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(), RuntimeError> {
-    let told_to_stop = signals()?;
+    let mut told_to_stop = pin!(signals()?);
     // Registered first: without a handler, SIGHUP would end the process.
     let hung_up = signal(SignalKind::hangup())?;
     let [api_listener, openflow, ovsdb, metrics_listener] = listeners(config)?;
@@ -138,8 +140,10 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let metrics = Metrics::new()?;
     metrics.show_totals_only(!config.metrics_per_hypervisor);
     again.logs.count_left_out(&metrics.log_lines_left_out);
-    let store = open(config)?;
-    identify(store.as_ref()).await?;
+    let store = tokio::select! {
+        store = open_store::open(config) => store?,
+        () = &mut told_to_stop => return Ok(()),
+    };
     let control = config.control.socket();
     let control = control.map(|path| ControlSocket::bind(path)).transpose()?;
 
@@ -148,7 +152,10 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let (remember, remembered) = memory::facts();
     let mut owner = Owner::new(config.settings(), publish, remember, metrics.clone());
     let mut changes = store.watch().await?;
-    owner.load(changes.as_mut()).await?;
+    tokio::select! {
+        loaded = owner.load(changes.as_mut()) => loaded?,
+        () = &mut told_to_stop => return Ok(()),
+    }
 
     let limits = admission::Limits::of_process();
     let hypervisors = hypervisor::Context {
@@ -233,13 +240,15 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     tasks
         .sessions
         .add("the keeper of delegated prefixes", renumbering);
+    let age = store_age::watch(store.clone(), metrics.clone());
+    tasks.sessions.add("the watch over the store", age);
     let memory = memory::keep(store, remembered);
     tasks.memory.add("the keeper of facts", memory);
 
     tracing::info!(api = %config.api_listen, openflow = %config.openflow_listen, ovsdb = %config.ovsdb_listen, metrics = %config.metrics_listen, "ready");
     let mut owner = Box::pin(owner.run(changes, observed));
     tokio::select! {
-        () = told_to_stop => {}
+        () = &mut told_to_stop => {}
         ended = &mut owner => return ended.map_err(RuntimeError::from),
         ended = tasks.ended() => return Err(ended),
     }
@@ -319,26 +328,4 @@ fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, Runtime
         address,
         error,
     })
-}
-
-fn open(config: &Config) -> Result<Arc<dyn Store>, RuntimeError> {
-    data_dir::prepare(&config.data_dir, STORE)?;
-    Ok(Arc::new(Embedded::open(&config.data_dir.join(STORE))?))
-}
-
-/// Makes the DHCPv6 server's identity if there is none. It never changes (RFC 9915 §11).
-async fn identify(store: &dyn Store) -> Result<(), RuntimeError> {
-    let identity = Change::Put(Object::ServerIdentity(ServerIdentity {
-        uuid: Uuid::new_v4(),
-    }));
-    match store
-        .commit(
-            vec![identity],
-            vec![Precondition::Absent(ObjectKey::ServerIdentity.into())],
-        )
-        .await
-    {
-        Ok(_) | Err(CommitError::Conflict(_)) => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }

@@ -4,15 +4,19 @@
 //! commit. A commit changes all its keys or none. Its preconditions name what the writer has read. A watcher sees each
 //! commit completely, and in order.
 
+pub mod backup;
 mod embedded;
+mod etcd;
 
-pub use embedded::{Embedded, FORMAT, OpenError};
+pub use embedded::{EMBEDDED_FILE, Embedded, FORMAT, OpenError};
+pub use etcd::{Etcd, EtcdError, EtcdSettings, Password, check_endpoint};
 
 use serde::{Deserialize, Serialize};
 use sextant_model::{Change, Key};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 /// How many commits a store has seen.
 #[derive(
@@ -37,7 +41,7 @@ pub enum Precondition {
     Unchanged(Key, Revision),
 }
 
-/// Why a commit did not happen. Nothing was changed.
+/// Why a commit did not happen. Except after [`CommitError::Uncertain`], nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// Another writer was faster. Read again and retry.
@@ -46,6 +50,12 @@ pub enum CommitError {
     /// The store is broken or unreachable. The request may be tried later.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// The store takes nothing as large as this commit. The text names the setting that decides.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The store did not answer in time. The commit may have been made, or may yet be.
+    #[error("the store did not answer in time, and may have made this change all the same: {0}")]
+    Uncertain(String),
 }
 
 /// The watch has ended: the store is broken or unreachable.
@@ -77,7 +87,15 @@ pub trait Store: Send + Sync {
 
     /// Everything stored, as the first [`Committed`], then each commit. No commit is skipped.
     fn watch(&self) -> Boxed<'_, Result<Box<dyn Watch>, WatchEnded>>;
+
+    /// How old what watchers know may be. Zero if nothing can come between them and the store.
+    fn age(&self) -> Duration {
+        Duration::ZERO
+    }
 }
+
+/// The [`Store::age`] from which on the store counts as out of reach. A store that is in reach is asked every second.
+pub const OUT_OF_REACH: Duration = Duration::from_secs(5);
 
 /// A watcher's place in the sequence of commits.
 pub trait Watch: Send {

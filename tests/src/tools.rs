@@ -15,6 +15,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("dibbler-client", "dibbler-client"),
     ("dibbler-server", "dibbler-server"),
     ("dnsmasq", "dnsmasq-base"),
+    ("etcd", "etcd-server"),
     ("ethtool", "ethtool"),
     ("ip", "iproute2"),
     ("iperf3", "iperf3"),

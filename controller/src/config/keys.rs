@@ -155,6 +155,47 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
         ],
     ),
     (
+        "store",
+        &[
+            (
+                "kind",
+                "embedded",
+                "Where the cloud is stored: `embedded`, a file in `data_dir`, for one controller; `etcd`, for several. The keys below are for etcd.",
+            ),
+            (
+                "endpoints",
+                "[\"http://localhost:2379\"]",
+                "URLs of etcd's members, as `https://HOST:PORT`. One that does not answer is left for the next.",
+            ),
+            (
+                "prefix",
+                "/sextant/",
+                "What all keys in etcd begin with: a name, and a slash at the end. Controllers with the same prefix serve one cloud.",
+            ),
+            (
+                "ca",
+                "",
+                "PEM file with the authorities of etcd's certificates, with `https`.",
+            ),
+            (
+                "certificate",
+                "",
+                "PEM file with the certificate to show etcd, which its `--client-cert-auth` asks for; empty for none.",
+            ),
+            ("private_key", "", "PEM file with its private key."),
+            (
+                "user",
+                "",
+                "The user in etcd, which may read and write all keys with the prefix; empty for none.",
+            ),
+            (
+                "password",
+                "",
+                "The user's password. Then only Sextant's user should be able to read this file.",
+            ),
+        ],
+    ),
+    (
         "tls",
         &[
             (

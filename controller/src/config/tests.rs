@@ -66,12 +66,13 @@ fn the_reference_names_every_key_and_its_default() {
         punt: _,
         gateway: _,
         external: _,
+        store: _,
         trusted_proxies: _,
         tls: _,
         hypervisor_tls: _,
         quotas: _,
     } = config;
-    assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 40);
+    assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 48);
 }
 
 #[test]
@@ -128,4 +129,41 @@ fn what_makes_no_sense_is_refused_by_name() {
     assert!(refusal("[gateway]\ngone_after = 3601").ends_with("1 to 3600 seconds"));
     assert!(refusal("log = 'verbose'").contains("log = \"verbose\""));
     assert!(refusal("[punt]\nrate = 0").starts_with("punt = 0"));
+}
+
+#[test]
+fn etcd_is_reached_as_the_section_says() {
+    let config: Config = toml::from_str(
+        "[store]\nkind = 'etcd'\nendpoints = ['http://e1:2379', 'http://[::1]:2379']\nprefix = '/cloud-1/'\nuser = 'sextant'\npassword = 'secret'\n",
+    )
+    .unwrap();
+    config.check().unwrap();
+    assert_eq!(config.store.kind, StoreKind::Etcd);
+    assert!(!format!("{config:?}").contains("secret"));
+}
+
+#[test]
+fn a_store_that_cannot_be_reached_is_refused_with_its_key() {
+    let wrong = [
+        ("endpoints = []", "store.endpoints"),
+        ("endpoints = ['e1:2379']", "store.endpoints"),
+        (
+            "endpoints = ['http://e1:1', 'https://e2:1']",
+            "store.endpoints",
+        ),
+        ("endpoints = ['https://e1:1']", "store.ca"),
+        ("ca = '/etc/ca.pem'", "store.ca"),
+        (
+            "endpoints = ['https://e1:1']\nca = '/no/such/file'",
+            "store.ca",
+        ),
+        ("certificate = '/etc/own.pem'", "store.certificate"),
+        ("prefix = '/cloud'", "store.prefix"),
+        ("prefix = '/'", "store.prefix"),
+        ("user = 'sextant'", "store.user"),
+    ];
+    for (text, key) in wrong {
+        let refusal = refusal(&format!("[store]\nkind = 'etcd'\n{text}\n"));
+        assert!(refusal.starts_with(key), "{text}: {refusal}");
+    }
 }

@@ -126,6 +126,10 @@ labels! {
         Conflict = "conflict",
         /// The store is broken or unreachable.
         Unavailable = "unavailable",
+        /// The store takes nothing as large.
+        TooLarge = "too_large",
+        /// The store did not answer in time, and may have made it.
+        Uncertain = "uncertain",
     }
 
     /// Whether a subnet has the prefix for which a router asks.

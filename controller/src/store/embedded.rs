@@ -6,7 +6,7 @@
 
 mod database;
 mod file;
-mod formats;
+pub(in crate::store) mod formats;
 mod watch;
 mod writer;
 
@@ -20,6 +20,9 @@ use std::path::Path;
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 use writer::{StoreRequest, Writer};
+
+/// The name of the file in a data folder.
+pub const EMBEDDED_FILE: &str = "sextant.redb";
 
 /// How many requests may wait for the writer before their senders wait.
 const QUEUE: usize = 1024;

@@ -82,7 +82,17 @@ impl From<Stopping> for ApiError {
 
 impl From<CommitError> for ApiError {
     fn from(error: CommitError) -> Self {
-        Self::unavailable(error.to_string())
+        let message = error.to_string();
+        match error {
+            CommitError::TooLarge(_) => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "RequestEntityTooLarge",
+                message,
+            ),
+            CommitError::Conflict(_) | CommitError::Unavailable(_) | CommitError::Uncertain(_) => {
+                Self::unavailable(message)
+            }
+        }
     }
 }
 

@@ -9,8 +9,12 @@ use crate::api::requests::abandon;
 use crate::api::requests::api::Api;
 use crate::clock;
 use crate::metrics::CommitOutcome;
-use crate::store::{CommitError, Revision};
+use crate::snapshot::Snapshot;
+use crate::store::{CommitError, OUT_OF_REACH, Revision};
 use sextant_model::{Facts, Intent};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
 use tokio::task::{JoinError, spawn_blocking};
 
@@ -18,6 +22,9 @@ use tokio::task::{JoinError, spawn_blocking};
 const TOGETHER: usize = 6;
 /// How often it tries in all. Alone it can lose only to other processes.
 const ATTEMPTS: usize = 32;
+
+/// How often a writer looks whether the store is still in reach.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// The cloud after a write.
 pub(crate) struct Written {
@@ -76,7 +83,7 @@ impl Api {
             let changing = abandon::begin_change()?;
             match self.commit(&draft).await? {
                 Some(revision) => {
-                    let facts = self.snapshots.reaching(revision).await?.facts.clone();
+                    let facts = self.reaching(revision).await?.facts.clone();
                     return Ok((
                         result,
                         Written {
@@ -89,7 +96,7 @@ impl Api {
                     // The caller may leave while this waits. On the same snapshot the plan would conflict again.
                     drop(changing);
                     let newer = Revision(draft.base.revision.0 + 1);
-                    self.snapshots.reaching(newer).await?;
+                    self.reaching(newer).await?;
                 }
             }
         }
@@ -118,11 +125,12 @@ impl Api {
                 .with_label_values(&[outcome.as_str()])
                 .inc()
         };
-        match self
-            .store
-            .commit(draft.changes(), draft.preconditions())
-            .await
-        {
+        let started = Instant::now();
+        let committed = self.store.commit(draft.changes(), draft.preconditions());
+        let committed = committed.await;
+        let took = started.elapsed().as_secs_f64();
+        self.metrics.store_commit_seconds.observe(took);
+        match committed {
             Ok(revision) => {
                 count(CommitOutcome::Committed);
                 Ok(Some(revision))
@@ -134,6 +142,30 @@ impl Api {
             Err(error @ CommitError::Unavailable(_)) => {
                 count(CommitOutcome::Unavailable);
                 Err(error.into())
+            }
+            Err(error @ CommitError::TooLarge(_)) => {
+                count(CommitOutcome::TooLarge);
+                Err(error.into())
+            }
+            Err(error @ CommitError::Uncertain(_)) => {
+                count(CommitOutcome::Uncertain);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The cloud when it has this revision of the store, which is there already. Waits while the store is in reach.
+    async fn reaching(&self, revision: Revision) -> Result<Arc<Snapshot>, ApiError> {
+        let mut reached = pin!(self.snapshots.reaching(revision));
+        loop {
+            tokio::select! {
+                reached = &mut reached => return Ok(reached?),
+                () = tokio::time::sleep(LOOK) => {}
+            }
+            if self.store.age() >= OUT_OF_REACH {
+                return Err(ApiError::unavailable(format!(
+                    "The store is out of reach: its revision {revision}, which may have this change, cannot be shown yet."
+                )));
             }
         }
     }
@@ -166,7 +198,6 @@ mod tests {
     use crate::snapshot::{Snapshot, Snapshots};
     use crate::store::{Boxed, Precondition, Store, Watch, WatchEnded};
     use sextant_model::Change;
-    use std::sync::Arc;
 
     struct NoStore;
 
@@ -182,6 +213,40 @@ mod tests {
         fn watch(&self) -> Boxed<'_, Result<Box<dyn Watch>, WatchEnded>> {
             Box::pin(async { Err(WatchEnded("there is none".to_owned())) })
         }
+    }
+
+    /// A store that takes everything, and shows nothing of it any more.
+    struct CutOff;
+
+    impl Store for CutOff {
+        fn commit(
+            &self,
+            _: Vec<Change>,
+            _: Vec<Precondition>,
+        ) -> Boxed<'_, Result<Revision, CommitError>> {
+            Box::pin(async { Ok(Revision(1)) })
+        }
+
+        fn watch(&self) -> Boxed<'_, Result<Box<dyn Watch>, WatchEnded>> {
+            Box::pin(async { Err(WatchEnded("it is cut off".to_owned())) })
+        }
+
+        fn age(&self) -> Duration {
+            OUT_OF_REACH
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_cannot_be_read_is_answered_when_the_store_is_out_of_reach() {
+        let (_publisher, snapshots) = Snapshots::new(Snapshot::default());
+        let api = Api::new(Arc::new(CutOff), snapshots, Metrics::new().unwrap());
+        let write = api.write(|draft| {
+            draft.mark(sextant_model::Mark::PortsOf(sextant_model::NetworkId::MIN));
+            Ok(())
+        });
+        let error = write.await.err().unwrap();
+        assert_eq!(error.status, 503);
+        assert!(error.message.contains("revision 1"), "{}", error.message);
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ use crate::api::requests::fair;
 use crate::api::requests::identity;
 use crate::http::Peer;
 use crate::metrics::Metrics;
+use crate::store::OUT_OF_REACH;
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{ACCEPT, WWW_AUTHENTICATE};
@@ -20,6 +21,8 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+/// How many seconds old an answer may be, while the store is out of reach.
+const STATE_AGE: HeaderName = HeaderName::from_static("x-sextant-state-age");
 
 /// Serves a request while its caller is there, survives a defect, gives the answer an id, counts and logs it.
 pub(crate) async fn serve(State(api): State<Api>, request: Request, next: Next) -> Response {
@@ -73,6 +76,11 @@ impl Account {
         api.audit.tell(&who.unwrap_or_default(), &answered);
         if let Ok(id) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert(REQUEST_ID, id);
+        }
+        let age = api.store.age();
+        if age >= OUT_OF_REACH {
+            let seconds = HeaderValue::from(age.as_secs());
+            response.headers_mut().insert(STATE_AGE, seconds);
         }
         response
     }

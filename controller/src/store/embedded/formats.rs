@@ -6,7 +6,7 @@
 
 mod additions;
 
-pub(super) use additions::Newness;
+pub(in crate::store) use additions::Newness;
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 pub const FORMAT: u64 = 2;
 
 /// Objects by their keys, as JSON of [`sextant_model::Object`] and [`sextant_model::Key`] in the step's format.
-pub(super) type Rows = BTreeMap<Vec<u8>, Value>;
+pub(in crate::store) type Rows = BTreeMap<Vec<u8>, Value>;
 
 /// Makes rows of the next format, or says what it cannot read.
 type Step = fn(Rows) -> Result<Rows, String>;
@@ -27,7 +27,7 @@ const STEPS: [Step; FORMAT as usize - 1] = [to_2];
 const WITH_GROUPS: u64 = 2;
 
 /// Rows of this format as rows of [`FORMAT`].
-pub(super) fn migrate(rows: Rows, from: u64, newness: Newness) -> Result<Rows, String> {
+pub(in crate::store) fn migrate(rows: Rows, from: u64, newness: Newness) -> Result<Rows, String> {
     let done = from
         .checked_sub(1)
         .and_then(|done| usize::try_from(done).ok());

@@ -14,14 +14,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use uuid::Uuid;
 
 /// What new objects need from outside: the time, and ids.
-pub(in super::super) struct Newness {
+pub(in crate::store) struct Newness {
     /// Seconds since 1970.
     now: i64,
     id: fn() -> Uuid,
 }
 
 impl Newness {
-    pub(in super::super) fn now() -> Self {
+    pub(in crate::store) fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         let seconds = since.unwrap_or_default().as_secs();
         Self::at(i64::try_from(seconds).unwrap_or(i64::MAX))

@@ -1,173 +1,42 @@
-//! The embedded store keeps its promises: all or nothing, in order, durable, one process at a time.
+//! The embedded store: the suite, and what a file has of its own. One process at a time, and nothing acknowledged is lost.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
-
+use crate::contract::contract;
+use crate::world::{Folder, Place, everything, keys, number, put};
 use sextant_controller::memory;
 use sextant_controller::metrics::Metrics;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::state::Owner;
-use sextant_controller::store::{
-    CommitError, Committed, Embedded, OpenError, Precondition, Revision, Store,
-};
+use sextant_controller::store::{Embedded, OpenError, Revision, Store};
 use sextant_model::{
-    Change, ChassisId, Claim, Delegation, Key, MacAddr, NetworkId, NetworkKey, Object, Outside,
-    Settings, SubnetId,
+    Change, ChassisId, Delegation, MacAddr, NetworkId, Object, Outside, Settings, SubnetId,
 };
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-/// A folder that is gone with its test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path =
-            std::env::temp_dir().join(format!("sextant-store-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn store(&self) -> PathBuf {
-        self.0.join("store")
+impl Place for Folder {
+    async fn open(&self) -> Arc<dyn Store> {
+        Arc::new(Embedded::open(&self.store()).unwrap())
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn number(n: u32) -> Key {
-    Key::Claim(Claim::NetworkKey(NetworkKey(n)))
-}
-
-fn put(n: u32) -> Change {
-    Change::Put(Object::Claim(number(n)))
-}
-
-async fn everything(store: &dyn Store) -> Committed {
-    store.watch().await.unwrap().next().await.unwrap()
-}
-
-fn keys(committed: &Committed) -> BTreeSet<Key> {
-    committed.changes.iter().map(Change::key).collect()
-}
+contract!(Folder::new);
 
 #[tokio::test]
-async fn a_commit_happens_whole_or_not_at_all() {
-    let folder = Folder::new("whole");
+async fn each_commit_counts_one() {
+    let folder = Folder::new("counts");
     let store = Embedded::open(&folder.store()).unwrap();
-    let absent = vec![Precondition::Absent(number(1))];
-    let first = store.commit(vec![put(1), put(2)], absent).await.unwrap();
-    assert_eq!(first, Revision(1));
-
-    let conditions = vec![
-        Precondition::Present(number(1)),
-        Precondition::Absent(number(2)),
-    ];
-    let Err(CommitError::Conflict(failed)) = store.commit(vec![put(3)], conditions).await else {
-        panic!("it should not hold")
-    };
-    assert_eq!(failed, Precondition::Absent(number(2)));
-
-    let unchanged = vec![Precondition::Unchanged(number(2), first)];
-    let gone = store
-        .commit(vec![Change::Delete(number(2))], unchanged)
-        .await;
-    assert_eq!(gone.unwrap(), Revision(2));
-    let refused = [
-        (
-            Precondition::Unchanged(number(2), Revision(2)),
-            "what is gone is not unchanged",
-        ),
-        (
-            Precondition::Unchanged(number(1), Revision(0)),
-            "it changed after revision 0",
-        ),
-    ];
-    for (condition, why) in refused {
-        let answer = store.commit(vec![put(1)], vec![condition]).await;
-        assert!(matches!(answer, Err(CommitError::Conflict(_))), "{why}");
+    for n in 1..5 {
+        assert_eq!(
+            store.commit(vec![put(1)], vec![]).await.unwrap(),
+            Revision(n)
+        );
     }
-    assert_eq!(keys(&everything(&store).await), BTreeSet::from([number(1)]));
-}
-
-#[tokio::test]
-async fn of_many_who_claim_the_same_one_gets_it() {
-    let folder = Folder::new("claim");
-    let store = Arc::new(Embedded::open(&folder.store()).unwrap());
-    let claimants: Vec<_> = (0..64)
-        .map(|_| {
-            let store = store.clone();
-            tokio::spawn(async move {
-                let absent = vec![Precondition::Absent(number(7))];
-                store.commit(vec![put(7)], absent).await.is_ok()
-            })
-        })
-        .collect();
-    let mut winners = 0;
-    for claimant in claimants {
-        winners += u32::from(claimant.await.unwrap());
-    }
-    assert_eq!(winners, 1);
-}
-
-#[tokio::test]
-async fn what_was_answered_is_there_after_reopening() {
-    let folder = Folder::new("reopen");
-    let store = Embedded::open(&folder.store()).unwrap();
-    store.commit(vec![put(1), put(2)], vec![]).await.unwrap();
-    let revision = store
-        .commit(vec![Change::Delete(number(1))], vec![])
-        .await
-        .unwrap();
-    let before = everything(&store).await;
     drop(store);
-
     let store = Embedded::open(&folder.store()).unwrap();
-    let after = everything(&store).await;
-    assert_eq!(after, before);
-    assert_eq!(after.revision, revision);
-    let unchanged = vec![Precondition::Unchanged(number(2), revision)];
-    let next = store.commit(vec![put(3)], unchanged).await.unwrap();
-    assert_eq!(next, Revision(revision.0 + 1));
-}
-
-#[tokio::test]
-async fn a_watcher_sees_each_commit_whole_and_in_order_however_late_it_reads() {
-    let folder = Folder::new("watch");
-    let store = Arc::new(Embedded::open(&folder.store()).unwrap());
-    store.commit(vec![put(0)], vec![]).await.unwrap();
-    let mut watch = store.watch().await.unwrap();
-
-    let writers: Vec<_> = (0..50)
-        .map(|n| {
-            let store = store.clone();
-            let pair = vec![put(2 * n + 1), put(2 * n + 2)];
-            tokio::spawn(async move { store.commit(pair, vec![]).await.unwrap() })
-        })
-        .collect();
-    let mut answered = BTreeSet::new();
-    for writer in writers {
-        answered.insert(writer.await.unwrap());
-    }
-    assert_eq!(answered.len(), 50, "each commit has a revision of its own");
-
-    let first = watch.next().await.unwrap();
-    assert_eq!((first.revision, first.changes.len()), (Revision(1), 1));
-    let mut seen = BTreeSet::new();
-    for revision in 2..=51 {
-        let next = watch.next().await.unwrap();
-        assert_eq!((next.revision, next.changes.len()), (Revision(revision), 2));
-        seen.extend(keys(&next));
-    }
-    assert_eq!(seen.len(), 100);
-    drop(store);
-    assert!(watch.next().await.is_err(), "a closed store says so");
+    assert_eq!(store.commit(vec![], vec![]).await.unwrap(), Revision(5));
 }
 
 #[tokio::test]
@@ -298,7 +167,7 @@ async fn nothing_acknowledged_is_lost_by_kill_9() {
 /// Lets a process write, kills it in the midst and returns what had been acknowledged.
 fn killed_writer(store: &Path, round: u32) -> Vec<u32> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "writes_until_killed", "--nocapture"])
+        .args(["--exact", "embedded::writes_until_killed", "--nocapture"])
         .env(CHILD[0], store)
         .env(CHILD[1], (round * 1_000_000).to_string())
         .stdout(Stdio::piped())

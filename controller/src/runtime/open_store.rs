@@ -1,0 +1,58 @@
+//! Opens the store that the configuration names. Nobody else knows which one it is.
+
+use super::{RuntimeError, data_dir};
+use crate::config::{Config, StoreConfig, StoreKind};
+use crate::store::{CommitError, EMBEDDED_FILE, Embedded, Etcd, EtcdError, Precondition, Store};
+use sextant_model::{Change, Object, ObjectKey, ServerIdentity};
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// The pause before a store is tried again that was not reached.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The store, which has an identity for the DHCPv6 server.
+pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>, RuntimeError> {
+    let store: Arc<dyn Store> = match config.store.kind {
+        StoreKind::Embedded => {
+            data_dir::prepare(&config.data_dir, EMBEDDED_FILE)?;
+            Arc::new(Embedded::open(&config.data_dir.join(EMBEDDED_FILE))?)
+        }
+        StoreKind::Etcd => Arc::new(reach(&config.store).await?),
+    };
+    identify(store.as_ref()).await?;
+    Ok(store)
+}
+
+/// Waits for etcd, which may be starting as we are.
+async fn reach(config: &StoreConfig) -> Result<Etcd, EtcdError> {
+    let mut has_failed = false;
+    loop {
+        match Etcd::open(&config.etcd()).await {
+            Err(error @ EtcdError::NoAnswer { .. }) => {
+                if !std::mem::replace(&mut has_failed, true) {
+                    tracing::warn!(%error, "waiting for the store");
+                }
+                tokio::time::sleep(RETRY).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// Makes the DHCPv6 server's identity if there is none. It never changes (RFC 9915 §11).
+async fn identify(store: &dyn Store) -> Result<(), RuntimeError> {
+    let identity = Change::Put(Object::ServerIdentity(ServerIdentity {
+        uuid: Uuid::new_v4(),
+    }));
+    match store
+        .commit(
+            vec![identity],
+            vec![Precondition::Absent(ObjectKey::ServerIdentity.into())],
+        )
+        .await
+    {
+        Ok(_) | Err(CommitError::Conflict(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,108 @@
+//! The store for several controllers: a prefix of an etcd cluster, by its v3 API.
+//!
+//! One commit is one transaction, and each object is one key. An object's last change is the revision of its key, so
+//! preconditions are comparisons of revisions. Revisions are those of the cluster: they grow, but not by one.
+
+mod call;
+mod commit;
+mod endpoints;
+mod filling;
+mod follower;
+mod freshness;
+mod layout;
+mod opening;
+mod receipts;
+mod rows;
+mod settings;
+mod transaction;
+mod watch;
+
+pub use opening::EtcdError;
+pub use settings::{EtcdSettings, Password, check_endpoint};
+
+use super::{Boxed, CommitError, Precondition, Revision, Store, Watch, WatchEnded};
+use commit::Committer;
+use endpoints::Endpoints;
+use follower::Follower;
+use freshness::Freshness;
+use layout::Layout;
+use opening::IfMissing;
+use sextant_model::{Change, Object};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch as signal;
+
+/// A store in etcd.
+///
+/// Dropping it ends its watches.
+#[derive(Debug)]
+pub struct Etcd {
+    endpoints: Arc<Endpoints>,
+    layout: Arc<Layout>,
+    freshness: Arc<Freshness>,
+    committer: Committer,
+    /// Held for its end: watches end when it is dropped.
+    open: signal::Sender<()>,
+}
+
+impl Etcd {
+    /// Opens the store under the settings' prefix. Makes it if the prefix is empty.
+    ///
+    /// # Errors
+    /// See [`EtcdError`].
+    pub async fn open(settings: &EtcdSettings) -> Result<Self, EtcdError> {
+        Self::open_or(settings, IfMissing::Make).await
+    }
+
+    /// The same, of a store that is there.
+    ///
+    /// # Errors
+    /// See [`EtcdError`].
+    pub async fn open_present(settings: &EtcdSettings) -> Result<Self, EtcdError> {
+        Self::open_or(settings, IfMissing::Refuse).await
+    }
+
+    /// Makes a store of these objects under a prefix where nothing is.
+    ///
+    /// # Errors
+    /// See [`EtcdError`].
+    pub async fn fill(settings: &EtcdSettings, objects: &[Object]) -> Result<(), EtcdError> {
+        let endpoints = Endpoints::new(settings)?;
+        filling::fill(&endpoints, &Layout::new(&settings.prefix), objects).await
+    }
+
+    async fn open_or(settings: &EtcdSettings, missing: IfMissing) -> Result<Self, EtcdError> {
+        let endpoints = Arc::new(Endpoints::new(settings)?);
+        let layout = Arc::new(Layout::new(&settings.prefix));
+        opening::prepare(&endpoints, &layout, missing).await?;
+        let freshness = Arc::default();
+        Ok(Self {
+            committer: Committer::new(&endpoints, &layout, &freshness),
+            freshness,
+            endpoints,
+            layout,
+            open: signal::channel(()).0,
+        })
+    }
+}
+
+impl Store for Etcd {
+    fn commit(
+        &self,
+        changes: Vec<Change>,
+        preconditions: Vec<Precondition>,
+    ) -> Boxed<'_, Result<Revision, CommitError>> {
+        Box::pin(self.committer.commit(changes, preconditions))
+    }
+
+    fn watch(&self) -> Boxed<'_, Result<Box<dyn Watch>, WatchEnded>> {
+        let closed = self.open.subscribe();
+        let follower = Follower::new(&self.endpoints, &self.layout, &self.freshness);
+        let watch = follower.start(closed);
+        Box::pin(std::future::ready(Ok(Box::new(watch) as Box<dyn Watch>)))
+    }
+
+    fn age(&self) -> Duration {
+        self.freshness.age()
+    }
+}

@@ -1,0 +1,9 @@
+//! The stores: what all of them promise, as one suite, and what is each one's own.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
+
+mod contract;
+mod embedded;
+mod etcd;
+mod transfer;
+mod world;
