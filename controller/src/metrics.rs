@@ -18,7 +18,9 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     TextEncoder,
 };
+use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Everything that is on a page.
 #[derive(Clone, Debug, Default)]
@@ -80,20 +82,26 @@ impl<M: HypervisorMetric> Declared for HypervisorFamily<M> {
 
 macro_rules! metrics {
     ($(#[doc = $help:literal] $field:ident: $kind:ty = $name:literal [$($label:literal),*],)*) => {
-        /// The metrics of one process.
+        /// The metrics of one process. There are thousands of copies, of the same metrics.
         #[derive(Clone, Debug)]
-        pub struct Metrics {
+        pub struct Metrics(Arc<MetricHandles>);
+
+        /// Each metric.
+        #[derive(Debug)]
+        pub struct MetricHandles {
             registry: Registry,
             $(#[doc = $help] pub $field: $kind,)*
         }
 
-        impl Metrics {
-    /// Flows of a switch were computed, since then.
-    pub fn computed(&self, what: Computation, since: std::time::Instant) {
-        let seconds = self.compute_seconds.with_label_values(&[what.as_str()]);
-        seconds.observe(since.elapsed().as_secs_f64());
-    }
+        impl Deref for Metrics {
+            type Target = MetricHandles;
 
+            fn deref(&self) -> &MetricHandles {
+                &self.0
+            }
+        }
+
+        impl Metrics {
             /// Name, type, labels and help of each metric, for the reference in `docs/`.
             pub const CATALOGUE: &[(&str, &str, &[&str], &str)] =
                 &[$(($name, stringify!($kind), &[$($label),*], $help),)*];
@@ -105,7 +113,7 @@ macro_rules! metrics {
             pub fn new() -> prometheus::Result<Self> {
                 let mut registry = Registry::default();
                 $(let $field = <$kind>::declare(&mut registry, $name, $help.trim(), &[$($label),*])?;)*
-                let metrics = Self { registry, $($field),* };
+                let metrics = Self(Arc::new(MetricHandles { registry, $($field),* }));
                 metrics.begin_at_zero();
                 Ok(metrics)
             }
@@ -223,6 +231,12 @@ impl Drop for Counted {
 }
 
 impl Metrics {
+    /// Flows of a switch were computed, since then.
+    pub fn computed(&self, what: Computation, since: Instant) {
+        let seconds = self.compute_seconds.with_label_values(&[what.as_str()]);
+        seconds.observe(since.elapsed().as_secs_f64());
+    }
+
     /// Creates the series that always have a meaning at the start, so that their rate is 0 and not unknown.
     fn begin_at_zero(&self) {
         let zero = |counters: &IntCounterVec, labels: &[&[&str]]| {

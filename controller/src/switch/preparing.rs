@@ -23,7 +23,7 @@ use tokio::time::Instant;
 /// Packets of a switch that are kept until it can be answered. More than that would be stale.
 const MOST_EARLY: usize = 256;
 
-/// How many switches are brought up at a time. Open vSwitch takes some 10,000 flows a second, so these keep the controller busy.
+/// How many switches are brought up at a time: enough that a slow one keeps nobody from working.
 const MOST_STARTING: usize = 128;
 /// Who takes longer no longer keeps others waiting.
 const STARTING: Duration = Duration::from_secs(5);
