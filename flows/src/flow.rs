@@ -231,9 +231,9 @@ impl Packed {
 
     /// The flow, with the reason for which it sends packets up.
     ///
-    /// `None` is never: no flow is in a table without a stage.
+    /// `None` is never: no flow is in a table without a stage, and none nests actions deeper than they are read.
     pub(crate) fn unpack(&self, punt: Option<&Punt>) -> Option<Flow> {
-        let flow_mod = FlowMod::from(self.to_flow_mod(Cookie(0)));
+        let flow_mod = self.to_flow_mod(Cookie(0)).decode().ok()?;
         Some(Flow {
             stage: Stage::of(flow_mod.table)?,
             priority: flow_mod.priority,

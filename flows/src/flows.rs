@@ -25,9 +25,6 @@ use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use wanted::WantedCookies;
 
-/// How many flows a port that is elsewhere has at least: room for them is made at once.
-const FLOWS_OF_A_PORT: usize = 4;
-
 type ByCookie<T> = HashMap<Cookie, T, BuildHasherDefault<CookieHasher>>;
 
 /// The flows that one hypervisor should have.
@@ -94,14 +91,11 @@ impl Flows {
         let present = view.present();
         let lookups = Lookups::of(&view, &present);
         let view = view.with(&lookups);
-        let ports = present.keys().flat_map(|network| intent.ports_of(*network));
-        let ports: Vec<_> = ports.collect();
-        self.reserve(FLOWS_OF_A_PORT * ports.len());
         for object in all_but_ports(&view, &present, lookups.members()) {
             let computed = contribution(&view, &object);
             self.replace(object, computed, None);
         }
-        for port in ports {
+        for port in present.keys().flat_map(|network| intent.ports_of(*network)) {
             let object = PipelineObject::Port(port.id);
             self.replace(object, of_port(&view, port), None);
         }
@@ -110,11 +104,11 @@ impl Flows {
 
     /// Adds what the members of groups contribute, each once.
     fn add_members(&mut self, view: &View<'_>, groups: &BTreeSet<SecurityGroupId>) {
-        let workshop = self.workshop.clone();
+        let lists = self.workshop.0.members().of(view.intent);
         let mut finder = MemberFinder::new(*view);
         let mut added = HashSet::new();
         for group in groups {
-            for member in &*workshop.0.members().of(view.intent, *group) {
+            for member in &*lists.list(view.intent, *group) {
                 let address = member.address;
                 // Who is in one group cannot have come before.
                 if member.groups.len() > 1 && !added.insert(address) {
@@ -125,14 +119,6 @@ impl Flows {
                     self.replace(PipelineObject::Member(address), computed, None);
                 }
             }
-        }
-    }
-
-    fn reserve(&mut self, flows: usize) {
-        self.wanted.reserve(flows);
-        self.groups.reserve(flows / FLOWS_OF_A_PORT);
-        if let Some(contents) = &mut self.contents {
-            contents.reserve(flows);
         }
     }
 

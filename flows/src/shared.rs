@@ -3,9 +3,9 @@
 //! A guest costs flows on every hypervisor that may send to it. They depend on the guest, and on little of the
 //! hypervisor. So a function of these alone makes them, and they are found again by its arguments.
 
-use crate::contribution::PipelineObject;
 mod member_lists;
 
+use crate::contribution::PipelineObject;
 use crate::features;
 use crate::features::elsewhere::GuestElsewhere;
 use crate::features::security::MemberMatch;

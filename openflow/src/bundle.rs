@@ -24,7 +24,7 @@ use thiserror::Error;
 
 use crate::bundle_wire::{BundleControl, BundleControlType, put_add};
 use crate::encoded_flow_mod::EncodedFlowMod;
-use crate::error::EncodeError;
+use crate::error::{DecodeError, EncodeError};
 use crate::failure::{ErrorCode, ErrorMessage};
 use crate::flags::BundleFlags;
 use crate::flow_mod::FlowMod;
@@ -93,16 +93,18 @@ impl From<EncodedFlowMod> for BundledFlowMod {
     }
 }
 
-impl From<BundledFlowMod> for FlowMod {
-    fn from(flow_mod: BundledFlowMod) -> Self {
-        match flow_mod {
-            BundledFlowMod::Plain(flow_mod) => flow_mod,
-            BundledFlowMod::Encoded(flow_mod) => flow_mod.decode(),
+impl BundledFlowMod {
+    /// The flow-mod.
+    ///
+    /// # Errors
+    /// As [`EncodedFlowMod::decode`].
+    pub fn decode(self) -> Result<FlowMod, DecodeError> {
+        match self {
+            Self::Plain(flow_mod) => Ok(flow_mod),
+            Self::Encoded(flow_mod) => flow_mod.decode(),
         }
     }
-}
 
-impl BundledFlowMod {
     fn encoded(self) -> Result<EncodedFlowMod, EncodeError> {
         match self {
             Self::Plain(flow_mod) => EncodedFlowMod::new(flow_mod),
@@ -454,6 +456,32 @@ mod tests {
             other => panic!("{other:?}"),
         });
         assert_eq!(plain, before);
+    }
+
+    #[test]
+    fn what_was_encoded_is_equal_whatever_its_cookie_was_before() {
+        let flow_mod = FlowMod::add(3, 7, Match::new(), Vec::new());
+        let [before, after] = [
+            EncodedFlowMod::new(flow_mod.clone().with_cookie(5)).unwrap(),
+            EncodedFlowMod::new(flow_mod.clone())
+                .unwrap()
+                .with_cookie(5),
+        ];
+        assert_eq!(before, after);
+        assert_eq!(after.decode(), Ok(flow_mod.with_cookie(5)));
+    }
+
+    #[test]
+    fn actions_that_are_nested_too_deep_to_be_read_end_nothing() {
+        let mut action = Action::output(1);
+        for _ in 0..40 {
+            action = Action::Clone(vec![action]);
+        }
+        let apply = Instruction::Apply(vec![action]);
+        let flow_mod = FlowMod::add(0, 0, Match::new(), vec![apply]);
+        let encoded = EncodedFlowMod::new(flow_mod).unwrap();
+        assert!(encoded.decode().is_err());
+        assert!(format!("{encoded:?}").contains("Nesting"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::{BufMut, BytesMut};
 
-use crate::error::EncodeError;
+use crate::error::{DecodeError, EncodeError};
 use crate::flow_mod::FlowMod;
 use crate::message::Message;
 use crate::numbers::{Cookie, Xid};
@@ -27,8 +27,8 @@ impl EncodedFlowMod {
     ///
     /// # Errors
     /// [`EncodeError::TooLong`] for more than 65535 octets.
-    pub fn new(flow_mod: FlowMod) -> Result<Self, EncodeError> {
-        let cookie = flow_mod.cookie;
+    pub fn new(mut flow_mod: FlowMod) -> Result<Self, EncodeError> {
+        let cookie = std::mem::replace(&mut flow_mod.cookie, Cookie(0));
         let mut message = BytesMut::with_capacity(256);
         Message::FlowMod(flow_mod).encode(0, &mut message)?;
         Ok(EncodedFlowMod {
@@ -46,20 +46,19 @@ impl EncodedFlowMod {
         }
     }
 
-    /// The message as it was encoded, under xid 0 and with the cookie of that time.
+    /// The message under xid 0 and with cookie 0.
     pub fn as_bytes(&self) -> &[u8] {
         &self.message
     }
 
     /// The flow-mod.
-    pub fn decode(&self) -> FlowMod {
+    ///
+    /// # Errors
+    /// Its actions are nested deeper than this crate reads.
+    pub fn decode(&self) -> Result<FlowMod, DecodeError> {
         let mut message = BytesMut::with_capacity(self.message.len());
         self.put(Xid(0), &mut message);
-        match Message::decode(&message.freeze()) {
-            Ok((_, Message::FlowMod(flow_mod))) => flow_mod,
-            // Whatever was encoded can be decoded.
-            other => unreachable!("{other:?}"),
-        }
+        FlowMod::decode_message(&message.freeze())
     }
 
     /// How many octets the message has.
@@ -78,6 +77,9 @@ impl EncodedFlowMod {
 
 impl fmt::Debug for EncodedFlowMod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.decode().fmt(f)
+        match self.decode() {
+            Ok(flow_mod) => flow_mod.fmt(f),
+            Err(error) => error.fmt(f),
+        }
     }
 }

@@ -411,6 +411,15 @@ impl Message {
     }
 }
 
+impl FlowMod {
+    /// The flow-mod that is the whole of a frame.
+    pub(crate) fn decode_message(frame: &Bytes) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(frame);
+        reader.skip(HEADER)?;
+        Self::decode(&mut reader)
+    }
+}
+
 fn put_header(kind: u8, length: u16, xid: Xid, buffer: &mut BytesMut) {
     let front = u64::from(VERSION) << 56 | u64::from(kind) << 48 | u64::from(length) << 32;
     buffer.put_u64(front | u64::from(xid.0));

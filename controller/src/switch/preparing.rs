@@ -13,14 +13,15 @@ use crate::snapshot::{NewsListener, Snapshot, Snapshots};
 use rust_openflow::{Message, PacketIn};
 use sextant_flows::{Flows, SharedFlows};
 use sextant_model::ChassisId;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::spawn_blocking;
-use tokio::time::Instant;
+use tokio::time::timeout;
 
-/// Packets of a switch that are kept until it can be answered. More than that would be stale.
+/// The latest packets of a switch, so many, are kept until it can be answered. Earlier ones would be stale.
 const MOST_EARLY: usize = 256;
 
 /// How many switches are brought up at a time: enough that a slow one keeps nobody from working.
@@ -45,11 +46,22 @@ pub(super) struct Prepared {
     pub(super) early: Vec<PacketIn>,
 }
 
-/// The leave to be brought up. It ends with the first change that is confirmed, or with time.
+/// The leave to be brought up. It is given back when this is dropped, and after a time whatever the session does.
 #[derive(Debug)]
 pub(super) struct Start {
-    pub(super) until: Instant,
-    _leave: Option<OwnedSemaphorePermit>,
+    _held: oneshot::Sender<()>,
+}
+
+impl Start {
+    fn with(leave: OwnedSemaphorePermit) -> Self {
+        let (held, given_back) = oneshot::channel();
+        tokio::spawn(async move {
+            let _leave = leave;
+            // Both ends are one: that it was dropped, or that the time is up.
+            let _ = timeout(STARTING, given_back).await;
+        });
+        Self { _held: held }
+    }
 }
 
 /// What a switch should have.
@@ -59,7 +71,7 @@ pub(super) struct Computed {
     pub(super) snapshot: Arc<Snapshot>,
     /// What concerns the hypervisor from then on.
     pub(super) listener: NewsListener,
-    pub(super) start: Start,
+    pub(super) start: Option<Start>,
 }
 
 impl Preparing {
@@ -82,17 +94,21 @@ impl Preparing {
         chassis: &ChassisId,
         snapshots: &Snapshots,
     ) -> Result<Prepared, SessionError> {
-        let mut early = vec![];
+        let mut early = VecDeque::new();
         let computed = self.flows(chassis.clone(), snapshots);
         tokio::pin!(computed);
         loop {
             tokio::select! {
-                computed = &mut computed => return Ok(Prepared { computed: computed?, early }),
+                computed = &mut computed => {
+                    let early = early.into();
+                    return Ok(Prepared { computed: computed?, early });
+                }
                 received = line.next() => {
-                    if let (_, Message::PacketIn(packet)) = received?
-                        && early.len() < MOST_EARLY
-                    {
-                        early.push(packet);
+                    if let (_, Message::PacketIn(packet)) = received? {
+                        early.push_back(packet);
+                        if early.len() > MOST_EARLY {
+                            early.pop_front();
+                        }
                     }
                 }
             }
@@ -105,8 +121,8 @@ impl Preparing {
         snapshots: &Snapshots,
     ) -> Result<Computed, SessionError> {
         // Neither is ever closed.
-        let leave = self.starts.clone().acquire_owned().await.ok();
-        let until = Instant::now() + STARTING;
+        let leave = self.starts.clone().acquire_owned().await;
+        let start = leave.ok().map(Start::with);
         let turn = self.turns.clone().acquire_owned().await;
         let metrics = self.metrics.clone();
         let mut flows = Flows::sharing(&self.shared);
@@ -122,10 +138,7 @@ impl Preparing {
                 flows,
                 snapshot,
                 listener,
-                start: Start {
-                    until,
-                    _leave: leave,
-                },
+                start,
             }
         });
         computed.await.map_err(|_| SessionError::Unprepared)

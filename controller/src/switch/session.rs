@@ -188,7 +188,7 @@ impl Session {
             vigil: Vigil::new(metrics.clone(), chassis.clone(), Instant::now()),
             unpublished: Unpublished::new(Series::new(unpublished, seat)),
             change: None,
-            start: Some(start),
+            start,
             bundles: 0,
             resync: None,
             backoff: RESYNC,
@@ -246,7 +246,6 @@ impl Session {
         host.into_iter()
             .chain(self.resync)
             .chain(change)
-            .chain(self.start.as_ref().map(|start| start.until))
             .chain([self.vigil.deadline(self.is_idle())])
             .fold(self.unknown_endpoints.deadline(), Instant::min)
     }
@@ -335,7 +334,6 @@ impl Session {
     async fn act(&mut self) -> Result<(), SessionError> {
         let now = Instant::now();
         let time = clock::time();
-        self.start.take_if(|start| start.until <= now);
         self.host.handle_timeout(time, &mut rand::random::<u64>);
         self.send_frames();
         self.report(time).await?;

@@ -106,10 +106,6 @@ impl PartialEq for Groups {
 }
 
 impl Groups {
-    pub(super) fn reserve(&mut self, more: usize) {
-        self.shared.reserve(more);
-    }
-
     /// Gives an object a group instead of the one that it has, which is returned.
     pub(super) fn put(&mut self, object: PipelineObject, group: Group) -> Group {
         let shared = match group.shared {

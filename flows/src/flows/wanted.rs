@@ -16,10 +16,6 @@ pub(super) struct WantedCookies {
 }
 
 impl WantedCookies {
-    pub(super) fn reserve(&mut self, more: usize) {
-        self.all.reserve(more);
-    }
-
     pub(super) fn len(&self) -> usize {
         self.all.len()
     }

@@ -1,8 +1,11 @@
 //! The members of security groups, listed once for all hypervisors.
 
 use sextant_model::{Intent, MemberAddress, Membership, SecurityGroupId};
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// While the cloud changes, some hypervisors' flows are computed of the state before.
+const STATES: usize = 2;
 
 /// An address of members of groups.
 #[derive(Debug)]
@@ -12,29 +15,40 @@ pub(crate) struct GroupMember {
     pub(crate) groups: Box<[SecurityGroupId]>,
 }
 
-/// The lists that were made for one state of the cloud. When all switches connect, it is the same for all.
+/// The lists of the last states of the cloud. When all switches connect, it is one state for all.
 #[derive(Debug, Default)]
-pub(crate) struct MemberLists(Mutex<Lists>);
+pub(crate) struct MemberLists(Mutex<VecDeque<Arc<ListsOfState>>>);
 
-#[derive(Debug, Default)]
-struct Lists {
-    of: Option<Membership>,
-    by_group: HashMap<SecurityGroupId, Arc<[GroupMember]>>,
+/// The lists of one state.
+#[derive(Debug)]
+pub(crate) struct ListsOfState {
+    of: Membership,
+    by_group: Mutex<HashMap<SecurityGroupId, Arc<OnceLock<Arc<[GroupMember]>>>>>,
 }
 
 impl MemberLists {
-    /// The members of a group, by address. Whoever asks meanwhile waits, and makes no list of his own.
-    pub(crate) fn of(&self, intent: &Intent, group: SecurityGroupId) -> Arc<[GroupMember]> {
-        let mut lists = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let membership = Some(intent.membership());
-        if lists.of != membership {
-            *lists = Lists {
-                of: membership,
-                ..Lists::default()
-            };
+    /// The lists of a state.
+    pub(crate) fn of(&self, intent: &Intent) -> Arc<ListsOfState> {
+        let of = intent.membership();
+        let mut states = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = states.iter().find(|known| known.of == of) {
+            return known.clone();
         }
-        let list = lists.by_group.entry(group);
-        list.or_insert_with(|| list_of(intent, group)).clone()
+        let by_group = Mutex::default();
+        let new = Arc::new(ListsOfState { of, by_group });
+        states.push_front(new.clone());
+        states.truncate(STATES);
+        new
+    }
+}
+
+impl ListsOfState {
+    /// The members of a group, by address. Who wants a list that is being made waits for it.
+    pub(crate) fn list(&self, intent: &Intent, group: SecurityGroupId) -> Arc<[GroupMember]> {
+        let mut by_group = self.by_group.lock().unwrap_or_else(PoisonError::into_inner);
+        let list = by_group.entry(group).or_default().clone();
+        drop(by_group);
+        list.get_or_init(|| list_of(intent, group)).clone()
     }
 }
 

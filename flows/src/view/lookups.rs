@@ -3,7 +3,6 @@
 use super::{Presence, View};
 use crate::features::security::RuleKind;
 use sextant_model::{Chassis, ChassisId, NetworkId, SecurityGroupId};
-
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -2,7 +2,7 @@
 
 use crate::support::Cloud;
 use crate::support::show::flows_of;
-use rust_openflow::{Command, Cookie, FlowMod, TableId};
+use rust_openflow::{Command, Cookie, TableId};
 use sextant_flows::{Flows, InstalledFlow, reconcile};
 use sextant_model::Ipv6Mode;
 use std::collections::BTreeSet;
@@ -70,7 +70,10 @@ fn a_flow_of_somebody_else_goes_first() {
     present.insert(stranger);
     let missing = present.pop_last().unwrap();
     let difference = reconcile(&flows, &present, &flows.meters());
-    let mods: Vec<_> = difference.flow_mods().map(FlowMod::from).collect();
+    let mods = difference
+        .flow_mods()
+        .map(|change| change.decode().unwrap());
+    let mods: Vec<_> = mods.collect();
     assert_eq!(mods.len(), 2);
     assert_eq!(
         (mods[0].command, mods[0].table, mods[0].cookie),

@@ -71,7 +71,7 @@ fn update(flows: &mut Flows, cloud: &mut Cloud, change: impl FnOnce(&mut Cloud))
 
 fn added(difference: &Difference) -> BTreeSet<Cookie> {
     let added = difference.flow_mods().skip(difference.deletions());
-    added.map(|flow| FlowMod::from(flow).cookie).collect()
+    added.map(|flow| flow.decode().unwrap().cookie).collect()
 }
 
 fn is_from(port: u16) -> impl Fn(&FlowMod) -> bool {

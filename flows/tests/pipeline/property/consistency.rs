@@ -26,7 +26,8 @@ impl Switch {
         for meter in difference.added_meters() {
             assert!(self.meters.insert(*meter), "it is there already");
         }
-        for change in difference.flow_mods().map(FlowMod::from) {
+        for change in difference.flow_mods() {
+            let change = change.decode().unwrap();
             match change.command {
                 Command::Delete => self.flows.retain(|_, flow| !same(flow, &change)),
                 Command::Add => {
