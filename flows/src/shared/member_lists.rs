@@ -23,8 +23,11 @@ pub(crate) struct MemberLists(Mutex<VecDeque<Arc<ListsOfState>>>);
 #[derive(Debug)]
 pub(crate) struct ListsOfState {
     of: Membership,
-    by_group: Mutex<HashMap<SecurityGroupId, Arc<OnceLock<Arc<[GroupMember]>>>>>,
+    by_group: Mutex<HashMap<SecurityGroupId, Arc<ListOfGroup>>>,
 }
+
+/// A list, once it is made.
+type ListOfGroup = OnceLock<Arc<[GroupMember]>>;
 
 impl MemberLists {
     /// The lists of a state.
