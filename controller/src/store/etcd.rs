@@ -22,7 +22,7 @@ pub use settings::{EtcdSettings, Password, check_endpoint};
 
 use super::{Boxed, CommitError, Precondition, Revision, Store, Watch, WatchEnded};
 use commit::Committer;
-use endpoints::Endpoints;
+use endpoints::ClusterMembers;
 use follower::Follower;
 use freshness::Freshness;
 use layout::Layout;
@@ -37,7 +37,7 @@ use tokio::sync::watch as signal;
 /// Dropping it ends its watches.
 #[derive(Debug)]
 pub struct Etcd {
-    endpoints: Arc<Endpoints>,
+    endpoints: Arc<ClusterMembers>,
     layout: Arc<Layout>,
     freshness: Arc<Freshness>,
     committer: Committer,
@@ -67,12 +67,12 @@ impl Etcd {
     /// # Errors
     /// See [`EtcdError`].
     pub async fn fill(settings: &EtcdSettings, objects: &[Object]) -> Result<(), EtcdError> {
-        let endpoints = Endpoints::new(settings)?;
+        let endpoints = ClusterMembers::new(settings)?;
         filling::fill(&endpoints, &Layout::new(&settings.prefix), objects).await
     }
 
     async fn open_or(settings: &EtcdSettings, missing: IfMissing) -> Result<Self, EtcdError> {
-        let endpoints = Arc::new(Endpoints::new(settings)?);
+        let endpoints = Arc::new(ClusterMembers::new(settings)?);
         let layout = Arc::new(Layout::new(&settings.prefix));
         opening::prepare(&endpoints, &layout, missing).await?;
         let freshness = Arc::default();

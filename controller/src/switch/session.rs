@@ -7,14 +7,12 @@
 mod changes;
 mod drift;
 mod host;
+mod read_back;
 
 use super::Context;
 use super::arrival::{Arrived, arrive};
 use super::gathering::Gathering;
-use super::groups;
-use super::inventory::{Inventory, requests};
 use super::line::Line;
-use super::meters::Meters;
 use super::preparing::{Computed, Start};
 use super::programming::Change;
 use super::punts::Punts;
@@ -40,7 +38,7 @@ use sextant_responders::throttle::Throttles;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 /// While this many octets wait to be written, nothing more is taken in; a bundle is sent in portions of it.
 pub(super) const HIGH_WATER: usize = 256 * 1024;
@@ -410,92 +408,5 @@ impl Session {
     fn unanswered(&self, what: &'static str) -> SessionError {
         let within = self.context.patience;
         SessionError::Unanswered { what, within }
-    }
-
-    /// What the switch says that it has.
-    async fn inventory(&mut self) -> Result<Inventory, SessionError> {
-        let mut inventory = Inventory::default();
-        let asked = requests().map(|request| self.line.connection.send(&request).ok());
-        while !inventory.is_complete() {
-            let message = self.answer_to(&asked).await?;
-            inventory.take(&message);
-            if inventory.flows.len() > MOST_FLOWS {
-                return Err(SessionError::TooMuch);
-            }
-        }
-        Ok(inventory)
-    }
-
-    /// The next message that answers one of these requests; others are taken in. The last may be refused.
-    async fn answer_to(&mut self, asked: &[Option<Xid>]) -> Result<Message, SessionError> {
-        let deadline = Instant::now() + self.context.patience;
-        loop {
-            if self.line.connection.queued_bytes() >= HIGH_WATER {
-                self.line.connection.flush().await?;
-            }
-            let received = timeout_at(deadline, self.line.next()).await;
-            let (xid, message) =
-                received.map_err(|_| self.unanswered("what flows and meters it has"))??;
-            if asked.contains(&Some(xid)) {
-                if let Message::Error(error) = &message
-                    && asked.last() != Some(&Some(xid))
-                {
-                    return Err(SessionError::Unreadable(error.clone()));
-                }
-                return Ok(message);
-            }
-            let begun = std::time::Instant::now();
-            self.take(xid, &message).await?;
-            self.punts.add_up(begun);
-        }
-    }
-
-    /// Reads back what the switch has and makes it what it should be.
-    async fn reconcile(&mut self) -> Result<(), SessionError> {
-        let inventory = self.inventory().await?;
-        let latest = self.context.snapshots.latest();
-        if let Some(before) = self.take_news(latest) {
-            // What changes is found by comparing with what the switch has.
-            drop(self.catch_up(&before));
-        }
-        self.with_contents(|session| session.reconcile_with(&inventory));
-        if self.change.is_none() {
-            self.start = None;
-        }
-        Ok(())
-    }
-
-    fn reconcile_with(&mut self, inventory: &Inventory) {
-        let changed = inventory.changed(&self.flows);
-        self.vigil.mends(changed.len(), 0);
-        let difference = self.difference_from(inventory, &changed);
-        let (present, add, delete) = (
-            inventory.flows.len(),
-            difference.additions(),
-            difference.deletions(),
-        );
-        tracing::info!(chassis = %self.chassis, present, add, delete, "switch read and reconciled");
-        let meters = Meters::of(&self.snapshot, &self.chassis);
-        let corrections = meters.correct(inventory.meters.values());
-        self.line.post(corrections);
-        self.line.post(groups::install());
-        self.program(difference);
-    }
-
-    /// Does what needs the contents of flows, which are not kept: few things do.
-    fn with_contents<T>(&mut self, act: impl FnOnce(&mut Self) -> T) -> T {
-        self.make_contents();
-        let done = act(self);
-        self.flows.drop_contents();
-        done
-    }
-
-    fn make_contents(&mut self) {
-        if !self.flows.has_contents() {
-            let started = std::time::Instant::now();
-            let Snapshot { intent, facts, .. } = &*self.snapshot;
-            self.flows.recompute(intent, facts, &self.chassis);
-            self.context.metrics.computed(Computation::All, started);
-        }
     }
 }

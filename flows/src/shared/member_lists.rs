@@ -9,7 +9,7 @@ const STATES: usize = 2;
 
 /// An address of members of groups.
 #[derive(Debug)]
-pub(crate) struct GroupMember {
+pub(crate) struct ListedMember {
     pub(crate) address: MemberAddress,
     /// All groups with a port of this address.
     pub(crate) groups: Box<[SecurityGroupId]>,
@@ -27,7 +27,7 @@ pub(crate) struct ListsOfState {
 }
 
 /// A list, once it is made.
-type ListOfGroup = OnceLock<Arc<[GroupMember]>>;
+type ListOfGroup = OnceLock<Arc<[ListedMember]>>;
 
 impl MemberLists {
     /// The lists of a state.
@@ -47,7 +47,7 @@ impl MemberLists {
 
 impl ListsOfState {
     /// The members of a group, by address. Who wants a list that is being made waits for it.
-    pub(crate) fn list(&self, intent: &Intent, group: SecurityGroupId) -> Arc<[GroupMember]> {
+    pub(crate) fn list(&self, intent: &Intent, group: SecurityGroupId) -> Arc<[ListedMember]> {
         let mut by_group = self.by_group.lock().unwrap_or_else(PoisonError::into_inner);
         let list = by_group.entry(group).or_default().clone();
         drop(by_group);
@@ -55,13 +55,13 @@ impl ListsOfState {
     }
 }
 
-fn list_of(intent: &Intent, group: SecurityGroupId) -> Arc<[GroupMember]> {
+fn list_of(intent: &Intent, group: SecurityGroupId) -> Arc<[ListedMember]> {
     let ports = intent.ports_under(group);
     let addresses: BTreeSet<_> = ports.flat_map(|port| port.member_addresses()).collect();
     let members = addresses.into_iter().map(|address| {
         let groups: BTreeSet<_> = intent.groups_at(&address).collect();
         let groups = groups.into_iter().collect();
-        GroupMember { address, groups }
+        ListedMember { address, groups }
     });
     members.collect()
 }

@@ -1,11 +1,11 @@
 //! Commits: a transaction is sent until it is answered, or for as long as a writer waits.
 
 use super::call::{CALL, CallError, timely};
-use super::endpoints::Endpoints;
+use super::endpoints::ClusterMembers;
 use super::freshness::Freshness;
 use super::layout::Layout;
 use super::receipts::{Receipt, Receipts};
-use super::transaction::{Outcome, Transaction};
+use super::transaction::{EtcdTransaction, Outcome};
 use crate::store::{CommitError, OUT_OF_REACH, Precondition, Revision};
 use sextant_model::Change;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(super) struct Committer {
-    endpoints: Arc<Endpoints>,
+    endpoints: Arc<ClusterMembers>,
     layout: Arc<Layout>,
     freshness: Arc<Freshness>,
     receipts: Receipts,
@@ -27,7 +27,7 @@ pub(super) struct Committer {
 
 /// A commit on its way.
 struct Attempts {
-    transaction: Transaction,
+    transaction: EtcdTransaction,
     receipt: Option<Receipt>,
     /// Whether an attempt was not answered, and may have been made.
     in_doubt: bool,
@@ -36,7 +36,7 @@ struct Attempts {
 
 impl Committer {
     pub(super) fn new(
-        endpoints: &Arc<Endpoints>,
+        endpoints: &Arc<ClusterMembers>,
         layout: &Arc<Layout>,
         freshness: &Arc<Freshness>,
     ) -> Self {
@@ -54,7 +54,7 @@ impl Committer {
         preconditions: Vec<Precondition>,
     ) -> Result<Revision, CommitError> {
         self.refuse_without_etcd()?;
-        let transaction = Transaction::new(&self.layout, changes, preconditions)
+        let transaction = EtcdTransaction::new(&self.layout, changes, preconditions)
             .map_err(|error| CommitError::Unavailable(error.to_string()))?;
         let mut attempts = Attempts {
             transaction,

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Mutex;
 
-pub(super) struct Endpoints {
+pub(super) struct ClusterMembers {
     all: Vec<Endpoint>,
     /// The number of the one that is asked, counted on without end.
     current: AtomicUsize,
@@ -28,7 +28,7 @@ pub(super) struct Reached {
     turn: usize,
 }
 
-impl Endpoints {
+impl ClusterMembers {
     /// Connects to nobody yet. Controllers begin with different members.
     pub(super) fn new(settings: &EtcdSettings) -> Result<Self, EtcdError> {
         let options = settings.options();
@@ -122,8 +122,10 @@ impl Endpoint {
     }
 }
 
-impl fmt::Debug for Endpoints {
+impl fmt::Debug for ClusterMembers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Endpoints").field(&self.names()).finish()
+        f.debug_tuple("ClusterMembers")
+            .field(&self.names())
+            .finish()
     }
 }

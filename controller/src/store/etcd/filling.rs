@@ -1,7 +1,7 @@
 //! Fills a prefix under which nothing is. The format is written last, so that nobody opens half a cloud.
 
 use super::call::{CallError, timely};
-use super::endpoints::Endpoints;
+use super::endpoints::ClusterMembers;
 use super::layout::{Layout, end_of, format_value};
 use super::opening::EtcdError;
 use etcd_client::{Compare, CompareOp, GetOptions, Txn, TxnOp, TxnResponse};
@@ -16,7 +16,7 @@ const OCTETS: usize = 512 << 10;
 const ATTEMPTS: usize = 5;
 
 pub(super) async fn fill(
-    endpoints: &Endpoints,
+    endpoints: &ClusterMembers,
     layout: &Layout,
     objects: &[Object],
 ) -> Result<(), EtcdError> {
@@ -30,7 +30,7 @@ pub(super) async fn fill(
 
 /// False: something is there.
 async fn fill_empty(
-    endpoints: &Endpoints,
+    endpoints: &ClusterMembers,
     layout: &Layout,
     portions: Vec<Vec<TxnOp>>,
 ) -> Result<bool, CallError> {
@@ -45,14 +45,14 @@ async fn fill_empty(
     Ok(true)
 }
 
-fn refused(endpoints: &Endpoints, why: &dyn std::fmt::Display) -> EtcdError {
+fn refused(endpoints: &ClusterMembers, why: &dyn std::fmt::Display) -> EtcdError {
     EtcdError::Refused {
         endpoints: endpoints.names(),
         why: why.to_string(),
     }
 }
 
-async fn is_empty(endpoints: &Endpoints, layout: &Layout) -> Result<bool, CallError> {
+async fn is_empty(endpoints: &ClusterMembers, layout: &Layout) -> Result<bool, CallError> {
     let reached = endpoints.reach().await?;
     let mut kv = reached.client.kv_client();
     let objects = layout.objects();
@@ -85,7 +85,7 @@ fn portions(layout: &Layout, objects: &[Object]) -> serde_json::Result<Vec<Vec<T
 
 /// Writes while there is no format, again if no answer comes.
 async fn write(
-    endpoints: &Endpoints,
+    endpoints: &ClusterMembers,
     layout: &Layout,
     writes: Vec<TxnOp>,
 ) -> Result<(), CallError> {
@@ -106,7 +106,7 @@ async fn write(
     Err(why)
 }
 
-async fn send(endpoints: &Endpoints, transaction: Txn) -> Result<TxnResponse, CallError> {
+async fn send(endpoints: &ClusterMembers, transaction: Txn) -> Result<TxnResponse, CallError> {
     let reached = endpoints.reach().await?;
     let answer = timely(reached.client.kv_client().txn(transaction)).await;
     if answer.is_err() {

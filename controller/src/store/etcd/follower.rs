@@ -8,7 +8,7 @@ mod pulse;
 mod stream;
 
 use super::call::CallError;
-use super::endpoints::{Endpoints, Reached};
+use super::endpoints::{ClusterMembers, Reached};
 use super::freshness::Freshness;
 use super::layout::Layout;
 use super::rows::{self, Listing};
@@ -29,7 +29,7 @@ use tokio::time::Instant;
 const PAUSE: Duration = Duration::from_millis(200);
 
 pub(super) struct Follower {
-    endpoints: Arc<Endpoints>,
+    endpoints: Arc<ClusterMembers>,
     layout: Arc<Layout>,
     freshness: Arc<Freshness>,
     commits: mpsc::Sender<Result<Committed, WatchEnded>>,
@@ -66,7 +66,7 @@ impl From<CallError> for Stop {
 
 impl Follower {
     pub(super) fn new(
-        endpoints: &Arc<Endpoints>,
+        endpoints: &Arc<ClusterMembers>,
         layout: &Arc<Layout>,
         freshness: &Arc<Freshness>,
     ) -> Self {

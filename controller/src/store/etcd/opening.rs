@@ -4,7 +4,7 @@
 //! format is refused.
 
 use super::call::{CallError, timely};
-use super::endpoints::{Endpoints, Reached};
+use super::endpoints::{ClusterMembers, Reached};
 use super::layout::{Layout, end_of, format_value};
 use crate::store::FORMAT;
 use etcd_client::{Compare, CompareOp, Txn, TxnOp};
@@ -63,7 +63,7 @@ pub(super) enum IfMissing {
 
 /// Asks each member once, until one has the store ready.
 pub(super) async fn prepare(
-    endpoints: &Endpoints,
+    endpoints: &ClusterMembers,
     layout: &Layout,
     missing: IfMissing,
 ) -> Result<(), EtcdError> {
@@ -84,7 +84,7 @@ pub(super) async fn prepare(
 
 /// The format that the store names. `None`: it names none, though objects are there.
 async fn found_or_made(
-    endpoints: &Endpoints,
+    endpoints: &ClusterMembers,
     layout: &Layout,
     missing: IfMissing,
 ) -> Result<Option<Vec<u8>>, CallError> {

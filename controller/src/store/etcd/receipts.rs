@@ -6,7 +6,7 @@
 //! All belong to a lease, with which they go when the controller is gone.
 
 use super::call::{CallError, timely};
-use super::endpoints::Endpoints;
+use super::endpoints::ClusterMembers;
 use super::layout::Layout;
 use etcd_client::{PutOptions, Txn, TxnOp};
 use std::sync::{Arc, MutexGuard, PoisonError};
@@ -33,7 +33,7 @@ pub(super) struct Receipt {
 
 #[derive(Debug)]
 pub(super) struct Receipts {
-    endpoints: Arc<Endpoints>,
+    endpoints: Arc<ClusterMembers>,
     layout: Arc<Layout>,
     session: Mutex<Option<Session>>,
     /// Apart from the session, which waits for etcd: nobody waits to bring a receipt back.
@@ -59,7 +59,7 @@ struct Session {
 }
 
 impl Receipts {
-    pub(super) fn new(endpoints: Arc<Endpoints>, layout: Arc<Layout>) -> Self {
+    pub(super) fn new(endpoints: Arc<ClusterMembers>, layout: Arc<Layout>) -> Self {
         Self {
             endpoints,
             layout,

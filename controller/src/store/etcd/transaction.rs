@@ -24,14 +24,14 @@ pub(super) enum Outcome {
 
 /// A commit without its receipt.
 #[derive(Debug)]
-pub(super) struct Transaction {
+pub(super) struct EtcdTransaction {
     writes: Vec<TxnOp>,
     compares: Vec<Compare>,
     reads: Vec<TxnOp>,
     preconditions: Vec<Precondition>,
 }
 
-impl Transaction {
+impl EtcdTransaction {
     pub(super) fn new(
         layout: &Layout,
         changes: Vec<Change>,

@@ -32,11 +32,11 @@ struct Operation {
     change: Change,
     started: Instant,
     ended: Instant,
-    outcome: Outcome,
+    outcome: WriteOutcome,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Outcome {
+enum WriteOutcome {
     Made(Revision),
     Refused,
     Uncertain,
@@ -71,22 +71,22 @@ async fn write(
     let answer = store.commit(vec![change.clone()], vec![precondition]).await;
     let ended = Instant::now();
     let outcome = match answer {
-        Ok(revision) => Outcome::Made(revision),
-        Err(CommitError::Conflict(_)) => Outcome::Refused,
+        Ok(revision) => WriteOutcome::Made(revision),
+        Err(CommitError::Conflict(_)) => WriteOutcome::Refused,
         Err(CommitError::Unavailable(_)) => {
             progress.failed.send_modify(|count| *count += 1);
             tokio::time::sleep(RETRY).await;
-            Outcome::Refused
+            WriteOutcome::Refused
         }
         Err(CommitError::Uncertain(_)) => {
             progress.failed.send_modify(|count| *count += 1);
-            Outcome::Uncertain
+            WriteOutcome::Uncertain
         }
         Err(error @ CommitError::TooLarge(_)) => panic!("{error}"),
     };
     let made = match outcome {
-        Outcome::Made(revision) => Some(revision),
-        Outcome::Refused | Outcome::Uncertain => None,
+        WriteOutcome::Made(revision) => Some(revision),
+        WriteOutcome::Refused | WriteOutcome::Uncertain => None,
     };
     if made.is_some() {
         progress.made.send_modify(|count| *count += 1);
@@ -256,12 +256,12 @@ async fn whatever_fails_the_history_of_writes_makes_sense() {
         logs.push(log);
     }
     check(&history, &logs);
-    let count = |outcome: fn(&Outcome) -> bool| {
+    let count = |outcome: fn(&WriteOutcome) -> bool| {
         let such = history.iter().filter(|one| outcome(&one.outcome));
         such.count()
     };
-    let made = count(|outcome| matches!(outcome, Outcome::Made(_)));
-    let doubtful = count(|outcome| *outcome == Outcome::Uncertain);
+    let made = count(|outcome| matches!(outcome, WriteOutcome::Made(_)));
+    let doubtful = count(|outcome| *outcome == WriteOutcome::Uncertain);
     println!("{} writes, {made} made, {doubtful} in doubt", history.len());
 }
 
@@ -320,7 +320,7 @@ fn writers_were_told_the_truth(history: &[Operation], changes: &BTreeMap<Revisio
         }
     }
     for operation in history {
-        if let Outcome::Made(at) = operation.outcome {
+        if let WriteOutcome::Made(at) = operation.outcome {
             assert_eq!(
                 changes.get(&at),
                 Some(&&operation.change),
@@ -332,9 +332,9 @@ fn writers_were_told_the_truth(history: &[Operation], changes: &BTreeMap<Revisio
             let at = puts.get(&format!("{:?}", operation.change));
             let at = at.map(Vec::as_slice).unwrap_or_default();
             let is_true = match operation.outcome {
-                Outcome::Made(revision) => at == [revision],
-                Outcome::Refused => at.is_empty(),
-                Outcome::Uncertain => at.len() <= 1,
+                WriteOutcome::Made(revision) => at == [revision],
+                WriteOutcome::Refused => at.is_empty(),
+                WriteOutcome::Uncertain => at.len() <= 1,
             };
             assert!(is_true, "{operation:?}: {at:?}");
         }
@@ -346,8 +346,8 @@ fn later_is_later(history: &[Operation]) {
     let mut made: Vec<(Instant, Instant, Revision)> = history
         .iter()
         .filter_map(|operation| match operation.outcome {
-            Outcome::Made(at) => Some((operation.started, operation.ended, at)),
-            Outcome::Refused | Outcome::Uncertain => None,
+            WriteOutcome::Made(at) => Some((operation.started, operation.ended, at)),
+            WriteOutcome::Refused | WriteOutcome::Uncertain => None,
         })
         .collect();
     let mut by_end = made.clone();
@@ -367,7 +367,7 @@ fn later_is_later(history: &[Operation]) {
 fn doubts_end(history: &[Operation], changes: &BTreeMap<Revision, &Change>) {
     let uncertain = history
         .iter()
-        .filter(|one| one.outcome == Outcome::Uncertain);
+        .filter(|one| one.outcome == WriteOutcome::Uncertain);
     for doubtful in uncertain.filter(|one| matches!(one.change, Change::Put(_))) {
         let at = changes
             .iter()
@@ -377,7 +377,7 @@ fn doubts_end(history: &[Operation], changes: &BTreeMap<Revision, &Change>) {
             .iter()
             .filter(|one| one.store == doubtful.store && one.started > doubtful.ended);
         for one in later {
-            if let Outcome::Made(made) = one.outcome {
+            if let WriteOutcome::Made(made) = one.outcome {
                 assert!(made > *at, "{doubtful:?} was made at {at}, after {one:?}");
             }
         }

@@ -3,7 +3,7 @@
 use super::member::Member;
 use super::settings;
 use crate::world::{everything, put};
-use sextant_controller::store::{Etcd, EtcdError, FORMAT, Store};
+use sextant_controller::store::{Etcd, EtcdError, FORMAT, Store, Watch};
 
 #[tokio::test]
 async fn clouds_with_other_prefixes_are_apart() {
@@ -66,17 +66,21 @@ async fn a_cluster_that_does_not_answer_is_named() {
     assert!(error.to_string().contains(&member.url()), "{error}");
 }
 
-#[tokio::test]
-async fn a_row_that_cannot_be_read_stops_who_starts_and_nobody_who_runs() {
-    let member = Member::alone();
+/// A store with one object, a watch that has seen it, and a client of etcd beside them.
+async fn watched(member: &Member) -> (Etcd, Box<dyn Watch>, etcd_client::Client) {
     let store = Etcd::open(&settings([member.url()])).await.unwrap();
     let mut watch = store.watch().await.unwrap();
     watch.next().await.unwrap();
     store.commit(vec![put(1)], vec![]).await.unwrap();
     watch.next().await.unwrap();
-    let mut client = etcd_client::Client::connect([member.url()], None)
-        .await
-        .unwrap();
+    let client = etcd_client::Client::connect([member.url()], None).await;
+    (store, watch, client.unwrap())
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_stops_who_starts_and_nobody_who_runs() {
+    let member = Member::alone();
+    let (store, mut watch, mut client) = watched(&member).await;
     for key in ["/cloud/objects/rubbish", "/cloud/elsewhere"] {
         client.put(key, "rubbish", None).await.unwrap();
     }
@@ -90,14 +94,7 @@ async fn a_row_that_cannot_be_read_stops_who_starts_and_nobody_who_runs() {
 #[tokio::test]
 async fn a_store_that_is_removed_takes_no_guest_away() {
     let member = Member::alone();
-    let store = Etcd::open(&settings([member.url()])).await.unwrap();
-    let mut watch = store.watch().await.unwrap();
-    watch.next().await.unwrap();
-    store.commit(vec![put(1)], vec![]).await.unwrap();
-    watch.next().await.unwrap();
-    let mut client = etcd_client::Client::connect([member.url()], None)
-        .await
-        .unwrap();
+    let (store, mut watch, mut client) = watched(&member).await;
     let all = etcd_client::DeleteOptions::new().with_prefix();
     client.delete("/cloud/", Some(all)).await.unwrap();
     let refused = store.commit(vec![put(2)], vec![]).await.unwrap_err();

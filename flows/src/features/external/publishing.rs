@@ -48,16 +48,16 @@ pub(crate) fn published(view: &View<'_>, port: &Port) -> (Vec<Flow>, Vec<Withhel
 
 /// Whether a router with its gateway here may answer outside for guests of a network.
 fn publishes_here(view: &View<'_>, network: NetworkId) -> bool {
-    let find = || {
-        let mut gateways = view.gateways_beyond(network);
-        gateways.any(|(_, gateway)| {
-            view.has_gateway(gateway.router) && publishes(view, gateway.network)
-        })
-    };
     match view.lookups() {
-        Some(lookups) => lookups.publishing(network, find),
-        None => find(),
+        Some(lookups) => lookups.publishing(network, || has_publisher_here(view, network)),
+        None => has_publisher_here(view, network),
     }
+}
+
+fn has_publisher_here(view: &View<'_>, network: NetworkId) -> bool {
+    let mut gateways = view.gateways_beyond(network);
+    gateways
+        .any(|(_, gateway)| view.has_gateway(gateway.router) && publishes(view, gateway.network))
 }
 
 /// The addresses of a port, with the subnet of each: its fixed ones, and those that it has from its address pairs.
