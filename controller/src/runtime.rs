@@ -210,6 +210,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let renumbering = renumbering::run(api.clone(), snapshots, events.clone(), metrics.clone());
     let databases = hypervisors.seats.clone();
     let api = api.with_hypervisors(databases, switches.seats.clone(), events.clone());
+    let api = api.with_cluster(cluster.clone());
     let api = api.with_identity(config.identity());
     let reload = Reload {
         again,

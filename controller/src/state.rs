@@ -356,7 +356,7 @@ impl Owner {
     }
 
     fn left(&mut self, id: &ChassisId) {
-        if self.is_anothers(id) {
+        if self.is_anothers(id) && !self.snapshot.facts.gone().contains(id) {
             return;
         }
         let here = self

@@ -120,26 +120,25 @@ async fn forget(
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     const NOBODY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-    let chassis = find(
-        &api.snapshots.latest().facts,
-        (&caller, "delete_agent"),
-        &id,
-    )?
-    .id
-    .clone();
+    let snapshot = api.snapshots.latest();
+    let found = find(&snapshot.facts, (&caller, "delete_agent"), &id)?;
+    let chassis = found.id.clone();
     let stopping = || ApiError::unavailable("the process is stopping");
     let hypervisors = api.hypervisors.as_ref().ok_or_else(stopping)?;
-    let connected = |_| {
+    let connected = || {
         ApiError::conflict(
             "AgentInUse",
             format!("Agent {id} is alive: hypervisor {chassis} is connected."),
         )
     };
+    if is_owned_elsewhere(hypervisors, &snapshot.facts, &found) {
+        return Err(connected());
+    }
     let _changing = abandon::begin_change()?;
     let _seat = hypervisors
         .seats
         .take(&chassis, NOBODY)
-        .map_err(connected)?;
+        .map_err(|_| connected())?;
     hypervisors.seats.forget(&chassis);
     let left = Event::HypervisorLeft(chassis.clone());
     hypervisors
@@ -190,7 +189,7 @@ impl Api {
             "binary": "sextant",
             "host": chassis.id.as_str(),
             "topic": "N/A",
-            "alive": self.is_alive(chassis),
+            "alive": self.is_alive(facts, chassis),
             "admin_state_up": true,
             "availability_zone": null,
             "description": null,
@@ -204,6 +203,7 @@ impl Api {
                 "tunneling_ips": chassis.encap.endpoints.addresses().collect::<Vec<_>>(),
                 "no_tunnel_to": unreached,
                 "bridge_mappings": chassis.bridge_mappings,
+                "controller": facts.owners().get(&chassis.id).map(|owner| owner.controller.as_str()),
                 "missing": missing,
                 "refused_flows": shortfall.flows.len(),
                 "ports_down": shortfall.ports.len(),
@@ -211,14 +211,27 @@ impl Api {
         }))
     }
 
-    /// Whether a hypervisor was read, and its database and switch are connected.
-    pub(crate) fn is_alive(&self, chassis: &Chassis) -> bool {
-        let connected = |hypervisors: &Hypervisors| {
-            let both = [&hypervisors.seats, &hypervisors.switches];
-            both.iter().all(|seats| seats.is_taken(&chassis.id))
+    /// Whether a hypervisor was read, and its database and switch are connected: to this controller, or to another that owns it.
+    pub(crate) fn is_alive(&self, facts: &Facts, chassis: &Chassis) -> bool {
+        let Some(hypervisors) = &self.hypervisors else {
+            return chassis.observed;
         };
-        chassis.observed && self.hypervisors.as_ref().is_none_or(connected)
+        let both = [&hypervisors.seats, &hypervisors.switches];
+        let is_connected = both.iter().all(|seats| seats.is_taken(&chassis.id));
+        let owner = facts.owners().get(&chassis.id);
+        is_connected && (chassis.observed || owner.is_some())
+            || is_owned_elsewhere(hypervisors, facts, chassis)
     }
+}
+
+/// Whether another controller that lives owns a hypervisor, and does not say that it is gone.
+fn is_owned_elsewhere(hypervisors: &Hypervisors, facts: &Facts, chassis: &Chassis) -> bool {
+    let owner = facts.owners().get(&chassis.id);
+    let cluster = hypervisors.cluster.as_ref();
+    let lives = cluster.zip(owner).is_some_and(|(cluster, owner)| {
+        owner.controller != *cluster.name() && cluster.lives(&owner.controller)
+    });
+    lives && !facts.gone().contains(&chassis.id)
 }
 
 /// The system-id if it is a UUID, as Open vSwitch makes it. Else a UUID derived from it.

@@ -5,6 +5,7 @@ use crate::api::requests::audit::Audit;
 use crate::api::requests::fair::FairPlaces;
 use crate::api::requests::gate::Gate;
 use crate::api::requests::identity::Identity;
+use crate::cluster::Cluster;
 use crate::metrics::Metrics;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
@@ -60,11 +61,21 @@ impl Api {
             seats,
             switches,
             events,
+            cluster: None,
         });
         Self {
             hypervisors,
             ..self
         }
+    }
+
+    /// The same, as one of several.
+    #[must_use]
+    pub fn with_cluster(mut self, cluster: Option<Cluster>) -> Self {
+        if let Some(hypervisors) = &mut self.hypervisors {
+            hypervisors.cluster = cluster;
+        }
+        self
     }
 
     /// The same, with this way to identify callers. By default everyone is admin.
@@ -90,4 +101,6 @@ pub(crate) struct Hypervisors {
     pub(crate) seats: Seats<ChassisId>,
     pub(crate) switches: Seats<ChassisId>,
     pub(crate) events: Events,
+    /// This controller's place among several.
+    pub(crate) cluster: Option<Cluster>,
 }

@@ -21,7 +21,9 @@ async fn list(State(api): State<Api>, uri: Uri) -> Result<Json<Value>, ApiError>
     let wanted = RowQuery::of(&uri, &["name", "resource", "state"])?;
     let snapshot = api.snapshots.latest();
     let hypervisors = snapshot.facts.chassis();
-    let alive = hypervisors.values().any(|chassis| api.is_alive(chassis));
+    let alive = hypervisors
+        .values()
+        .any(|chassis| api.is_alive(&snapshot.facts, chassis));
     let state = if alive { "available" } else { "unavailable" };
     let resources: &[&str] = match hypervisors.is_empty() {
         true => &[],

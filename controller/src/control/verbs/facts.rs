@@ -68,8 +68,11 @@ pub enum FactRow {
         endpoints: String,
         /// The tunnel protocol that peers have to use.
         encap: String,
-        /// `here`, `gone` (others take its gateways), or `stored` (known only from before a restart).
+        /// `here`, `gone` (others take its gateways), `elsewhere` (another controller owns it), or `stored` (known only from before a
+        /// restart).
         state: String,
+        /// The controller that owns it, where there are several.
+        owner: Option<String>,
         /// Whether its database is connected.
         database: bool,
         /// Whether its switch is connected.
@@ -284,9 +287,11 @@ fn hypervisors(
             .flat_map(|network| facts.local_ports(network, &chassis.id))
             .collect();
         let active = ports.iter().filter(|port| facts.active().contains(*port));
+        let owner = facts.owners().get(&chassis.id);
         let state = match (facts.gone().contains(&chassis.id), chassis.observed) {
             (true, _) => "gone",
             (false, true) => "here",
+            (false, false) if owner.is_some() => "elsewhere",
             (false, false) => "stored",
         };
         give(FactRow::Hypervisor {
@@ -294,6 +299,7 @@ fn hypervisors(
             endpoints: chassis.encap.endpoints.to_string(),
             encap: chassis.encap.kind.to_string(),
             state: state.to_owned(),
+            owner: owner.map(|owner| owner.controller.to_string()),
             database: known.databases.is_taken(&chassis.id),
             switch: known.switches.is_taken(&chassis.id),
             datapath: chassis.datapath_id.map(|id| format!("{id:016x}")),

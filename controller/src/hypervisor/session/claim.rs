@@ -22,6 +22,8 @@ use tokio::time::Instant;
 pub(super) const LOCK: &str = "sextant";
 /// The key in `external_ids` of `Open_vSwitch` that counts owners.
 const GENERATION: &str = "sextant-generation";
+/// A greater generation than any that was counted.
+const LARGEST: u64 = u64::MAX / 4;
 /// How long after a refusal the next generation is written again.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -130,12 +132,19 @@ impl Claim {
     }
 
     /// The transaction that makes this controller the owner, if it is time for it.
-    fn next(&mut self, replica: &Replica, seen: u64, now: Instant) -> Option<(Transaction, u64)> {
+    fn next(
+        &mut self,
+        replica: &Replica,
+        (own, seen): (Option<u64>, u64),
+        now: Instant,
+    ) -> Option<(Transaction, u64)> {
         if self.writing.is_some() || self.again.is_some_and(|again| again > now) {
             return None;
         }
         self.again = None;
-        let generation = seen + 1;
+        // Somebody may have removed what this controller has written: it is written again.
+        let own = own.filter(|own| *own > seen);
+        let generation = own.unwrap_or(seen + 1);
         Some((write(replica, generation)?, generation))
     }
 }
@@ -144,8 +153,10 @@ impl Claim {
 fn generation(replica: &Replica) -> u64 {
     let root = replica.all::<OpenVswitch>().next();
     let shown = root.and_then(|(_, root)| root.external_ids().get(GENERATION));
-    shown
-        .and_then(|shown| shown.parse().ok())
+    let generation = shown.and_then(|shown| shown.parse().ok());
+    // No hypervisor has had so many owners: somebody else has written it.
+    generation
+        .filter(|generation| *generation <= LARGEST)
         .unwrap_or_default()
 }
 
@@ -176,28 +187,34 @@ impl Session {
         let tenures = claim.cluster.tenures().clone();
         tenures.see(chassis, seen);
         claim.ask(chassis, &mut self.connection, now);
-        let own = tenures.held(chassis).own.or(claim.written);
-        match own {
-            Some(own) if own == seen => return Ok(claim.lock == Lock::Held),
-            // The replica does not show yet what this session has written.
-            Some(own) if own > seen => return Ok(false),
-            Some(own) => {
-                claim.written = None;
-                tenures.end(chassis, own);
-                self.forget();
-                self.send(Event::Disowned(chassis.clone(), own)).await?;
-            }
-            None => {}
+        let own = tenures.held(chassis).own;
+        let is_lost = own.is_some_and(|own| own < seen);
+        if let Some(own) = own.filter(|_| is_lost) {
+            claim.written = None;
+            tenures.end(chassis, own);
+            self.forget();
+            self.send(Event::Disowned(chassis.clone(), own)).await?;
         }
-        if let Some(claim) = &mut self.claim
-            && claim.lock == Lock::Held
+        let own = own.filter(|_| !is_lost);
+        let Some(claim) = &mut self.claim else {
+            return Ok(true);
+        };
+        if claim.lock != Lock::Held {
+            return Ok(false);
+        }
+        if own.or(claim.written) == Some(seen) {
+            return Ok(true);
+        }
+        // Until the replica shows what this session has written, there is nothing to write.
+        let is_awaited = own.is_none() && claim.written.is_some_and(|written| written > seen);
+        if !is_awaited
             && let Some((transaction, generation)) =
-                claim.next(self.connection.replica(), seen, now)
+                claim.next(self.connection.replica(), (own, seen), now)
         {
             let id = self.connection.transact(transaction);
             claim.writing = Some((id, generation));
         }
-        Ok(false)
+        Ok(own.is_some())
     }
 
     /// Before anything is told of a hypervisor, the owner of state is told that this controller owns it.

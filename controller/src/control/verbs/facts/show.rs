@@ -38,6 +38,7 @@ fn show_hypervisors(rows: &[FactRow]) -> String {
         "PHYSICAL",
         "PORTS",
         "ACTIVE",
+        "OWNER",
     ];
     let cells = |row: &FactRow| match row {
         FactRow::Hypervisor {
@@ -45,6 +46,7 @@ fn show_hypervisors(rows: &[FactRow]) -> String {
             endpoints,
             encap,
             state,
+            owner,
             database,
             switch,
             datapath,
@@ -64,6 +66,7 @@ fn show_hypervisors(rows: &[FactRow]) -> String {
             or_dash(Some(physical_networks.join(",")).filter(|names| !names.is_empty())),
             ports.to_string(),
             active.to_string(),
+            or_dash(owner.as_ref()),
         ]),
         _ => None,
     };
