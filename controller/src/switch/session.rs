@@ -77,7 +77,12 @@ pub(super) enum SessionError {
     Stopping(#[from] Stopping),
 }
 
-pub(super) async fn serve(stream: Incoming, peer: SocketAddr, mut pass: Pass, context: Context) {
+pub(super) async fn serve(
+    stream: Incoming,
+    peer: SocketAddr,
+    mut pass: Pass,
+    context: Arc<Context>,
+) {
     match run(stream, peer, &mut pass, context).await {
         Err(error @ (SessionError::Stopping(_) | SessionError::Superseded)) => {
             tracing::info!(%peer, "switch's session ends: {error}")
@@ -97,7 +102,7 @@ async fn run(
     stream: Incoming,
     peer: SocketAddr,
     pass: &mut Pass,
-    context: Context,
+    context: Arc<Context>,
 ) -> Result<std::convert::Infallible, SessionError> {
     let words = pass.words();
     let arrived = tokio::select! {
@@ -123,7 +128,7 @@ async fn run(
 struct Session {
     line: Line,
     chassis: ChassisId,
-    context: Context,
+    context: Arc<Context>,
     flows: Flows,
     flows_wanted: GaugeSeries,
     /// What [`Session::flows`] are right for.
@@ -154,7 +159,7 @@ impl Session {
     fn new(
         line: Line,
         seat: &Arc<Seat<ChassisId>>,
-        context: Context,
+        context: Arc<Context>,
         Computed {
             flows,
             snapshot,
