@@ -66,6 +66,7 @@ pub struct Context {
 /// Serves every hypervisor that connects. Does not return.
 pub async fn listen(listener: impl Into<Listener>, context: Context) {
     let (limits, metrics) = (context.limits, context.metrics.clone());
+    let context = Arc::new(context);
     let known = KnownHypervisors::new(context.snapshots.clone(), vec![context.seats.clone()]);
     let serve = |stream, peer, pass| serve(stream, peer, pass, context.clone());
     admission::listen(listener.into(), "ovsdb", limits, known, metrics, serve).await;
@@ -84,7 +85,7 @@ enum SessionError {
     Stopping(#[from] Stopping),
 }
 
-async fn serve(stream: Incoming, peer: SocketAddr, mut pass: Pass, context: Context) {
+async fn serve(stream: Incoming, peer: SocketAddr, mut pass: Pass, context: Arc<Context>) {
     tracing::debug!(%peer, "hypervisor's database connected");
     match run(stream, peer, &mut pass, context).await {
         Err(error @ (SessionError::Stopping(_) | SessionError::Superseded)) => {
@@ -115,7 +116,7 @@ async fn run(
     stream: Incoming,
     peer: SocketAddr,
     pass: &mut Pass,
-    context: Context,
+    context: Arc<Context>,
 ) -> Result<std::convert::Infallible, SessionError> {
     let local = stream.local_addr();
     let local = local.map_err(sextant_ovsdb_client::Error::from)?;
@@ -144,7 +145,7 @@ struct Session {
     peer: Claimant,
     /// Until when its certificate holds, in seconds since 1970.
     not_after: Option<i64>,
-    context: Context,
+    context: Arc<Context>,
     controller: String,
     synced: bool,
     place: Place,
@@ -186,7 +187,7 @@ impl Session {
     fn new(
         connection: Connection<Stream>,
         peer: Claimant,
-        context: Context,
+        context: Arc<Context>,
         controller: String,
     ) -> Self {
         Self {

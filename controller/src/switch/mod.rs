@@ -34,6 +34,7 @@ use crate::snapshot::Snapshots;
 use crate::state::Events;
 use crate::stream::Listener;
 use sextant_model::ChassisId;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What every session needs.
@@ -94,6 +95,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Serves every switch that connects. Does not return.
 pub async fn listen(listener: impl Into<Listener>, context: Context) {
     let (limits, metrics) = (context.limits, context.metrics.clone());
+    let context = Arc::new(context);
     let seats = vec![context.databases.clone(), context.seats.clone()];
     let known = KnownHypervisors::new(context.snapshots.clone(), seats);
     let serve = |stream, peer, pass| session::serve(stream, peer, pass, context.clone());

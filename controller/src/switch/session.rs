@@ -82,7 +82,12 @@ pub(super) enum SessionError {
     Stopping(#[from] Stopping),
 }
 
-pub(super) async fn serve(stream: Incoming, peer: SocketAddr, mut pass: Pass, context: Context) {
+pub(super) async fn serve(
+    stream: Incoming,
+    peer: SocketAddr,
+    mut pass: Pass,
+    context: Arc<Context>,
+) {
     match run(stream, peer, &mut pass, context).await {
         Err(
             error @ (SessionError::Stopping(_)
@@ -107,7 +112,7 @@ async fn run(
     stream: Incoming,
     peer: SocketAddr,
     pass: &mut Pass,
-    context: Context,
+    context: Arc<Context>,
 ) -> Result<std::convert::Infallible, SessionError> {
     let words = pass.words();
     let arrived = tokio::select! {
@@ -153,7 +158,7 @@ async fn own(
 struct Session {
     line: Line,
     chassis: ChassisId,
-    context: Context,
+    context: Arc<Context>,
     flows: Flows,
     flows_wanted: GaugeSeries,
     /// What [`Session::flows`] are right for.
@@ -186,7 +191,7 @@ impl Session {
     fn new(
         line: Line,
         seat: &Arc<Seat<ChassisId>>,
-        context: Context,
+        context: Arc<Context>,
         Computed {
             flows,
             snapshot,
