@@ -132,7 +132,7 @@ async fn run(
 async fn own(
     mut line: Line,
     seat: &Arc<Seat<ChassisId>>,
-    context: Context,
+    context: Arc<Context>,
 ) -> Result<std::convert::Infallible, SessionError> {
     let mut tenure = context.tenures.of(seat.key());
     let generation = stand_by(&mut line, seat.key(), &mut tenure, &context).await?;

@@ -90,7 +90,7 @@ impl Session {
             openflow_port,
             encrypted,
             ..
-        } = self.context;
+        } = *self.context;
         let replica = self.connection.replica();
         let named = match self.claim {
             Some(_) => managers::controllers(replica, ovsdb_port, openflow_port, encrypted),
