@@ -1,0 +1,70 @@
+//! A hypervisor's owner fails in each of the ways there are, and comes back.
+
+use crate::stage::Stage;
+use crate::watch::Watch;
+use sextant_lab::story::Outcome;
+use std::time::Instant;
+
+#[test]
+fn an_owner_that_is_killed_is_replaced_and_takes_its_share_again() -> Outcome {
+    Stage::tell(|stage| {
+        let owner = stage.owner(1)?;
+        let share = stage.share(owner);
+        let watch = Watch::start(stage)?;
+        let failed = Instant::now();
+        stage.cluster.controller(owner).kill();
+        watch.goes_on(failed)?;
+        stage.has_one_owner_each()?;
+        watch.end(stage, "killed", failed)?;
+
+        stage.plug_everywhere("late")?;
+
+        let watch = Watch::start(stage)?;
+        let started = Instant::now();
+        stage.cluster.controller(owner).start_again()?;
+        stage.wait_share(owner, &share)?;
+        watch.end(stage, "started again", started)
+    })
+}
+
+#[test]
+fn an_owner_that_is_halted_is_replaced_and_does_not_disturb_when_it_wakes_up() -> Outcome {
+    Stage::tell(|stage| {
+        let owner = stage.owner(1)?;
+        let share = stage.share(owner);
+        let watch = Watch::start(stage)?;
+        let failed = Instant::now();
+        stage.cluster.controller(owner).halt()?;
+        watch.goes_on(failed)?;
+        stage.has_one_owner_each()?;
+        watch.end(stage, "halted", failed)?;
+
+        let watch = Watch::start(stage)?;
+        let woken = Instant::now();
+        stage.cluster.controller(owner).wake()?;
+        watch.goes_on(woken)?;
+        stage.wait_share(owner, &share)?;
+        watch.end(stage, "woken up", woken)
+    })
+}
+
+#[test]
+fn an_owner_that_is_cut_off_is_replaced_and_takes_its_share_again() -> Outcome {
+    Stage::tell(|stage| {
+        let owner = stage.owner(1)?;
+        let share = stage.share(owner);
+        let watch = Watch::start(stage)?;
+        let failed = Instant::now();
+        stage.cluster.controller(owner).cut()?;
+        watch.goes_on(failed)?;
+        stage.has_one_owner_each()?;
+        watch.end(stage, "cut off", failed)?;
+
+        let watch = Watch::start(stage)?;
+        let mended = Instant::now();
+        stage.cluster.controller(owner).mend()?;
+        watch.goes_on(mended)?;
+        stage.wait_share(owner, &share)?;
+        watch.end(stage, "back on the network", mended)
+    })
+}

@@ -1,0 +1,65 @@
+//! What guests notice while something fails: packets each way between two hypervisors, 200 a second; solicitations of the guest
+//! on the first hypervisor; and what becomes of all flows.
+
+use crate::stage::{Stage, none};
+use sextant_lab::story::{Failure, Outcome, SOON};
+use sextant_lab::{FlowDump, Stream};
+use std::time::{Duration, Instant};
+
+const PACKETS: Duration = Duration::from_millis(5);
+const SOLICITATIONS: Duration = Duration::from_millis(20);
+/// A second of answers.
+const ENOUGH: usize = 50;
+const ENOUGH_PACKETS: usize = 200;
+
+pub(crate) struct Watch {
+    flows: FlowDump,
+    packets: [Stream; 2],
+    solicitations: Stream,
+}
+
+impl Watch {
+    pub(crate) fn start(stage: &Stage) -> Result<Self, Failure> {
+        let (one, other) = (&stage.guests[0], &stage.guests[1]);
+        let watch = Self {
+            flows: FlowDump::read(stage.lab.hypervisors())?,
+            packets: [
+                one.guest.spawn_echo(other.address(), PACKETS)?,
+                other.guest.spawn_echo(one.address(), PACKETS)?,
+            ],
+            solicitations: one.guest.spawn_solicitations(SOLICITATIONS)?,
+        };
+        watch.goes_on(Instant::now())?;
+        Ok(watch)
+    }
+
+    /// Waits until everything is answered for a second after this moment.
+    pub(crate) fn goes_on(&self, after: Instant) -> Outcome {
+        self.solicitations.wait_answers(ENOUGH, after, SOON)?;
+        for packets in &self.packets {
+            packets.wait_answers(ENOUGH_PACKETS, after, SOON)?;
+        }
+        Ok(())
+    }
+
+    /// The same from now on; then no packet was lost and no flow touched. Says when solicitations were answered again after the
+    /// failure.
+    pub(crate) fn end(self, stage: &Stage, failure: &str, failed: Instant) -> Outcome {
+        self.goes_on(Instant::now())?;
+        let solicitations = self.solicitations.stop()?;
+        let again = solicitations.silent_until(failed);
+        println!(
+            "{failure}: solicitations are answered after {:.0?}; {solicitations}",
+            again.unwrap_or(failed).duration_since(failed)
+        );
+        for packets in self.packets {
+            let report = packets.stop()?;
+            println!("  packets: {report}");
+            none(report.lost.len(), &format!("packets lost: {report:?}"))?;
+        }
+        let flows = FlowDump::read(stage.lab.hypervisors())?;
+        none(flows.came_or_went_since(&self.flows), "flows came or went")?;
+        let anew = flows.installed_anew_since(&self.flows);
+        none(anew, "flows were installed anew")
+    }
+}
