@@ -3,6 +3,8 @@
 
 #![allow(clippy::print_stdout, reason = "a story tells how long things took")]
 
+#[path = "several_controllers/chaos.rs"]
+mod chaos;
 #[path = "several_controllers/database.rs"]
 mod database;
 #[path = "several_controllers/failures.rs"]

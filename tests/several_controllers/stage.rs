@@ -23,11 +23,19 @@ pub(crate) struct Stage {
 impl Stage {
     /// Tells a story. If it does not come true, the logs are shown.
     pub(crate) fn tell(story: impl FnOnce(&mut Self) -> Outcome) -> Outcome {
+        Self::tell_configured("", story)
+    }
+
+    /// The same with more in the controllers' configuration.
+    pub(crate) fn tell_configured(
+        config: &str,
+        story: impl FnOnce(&mut Self) -> Outcome,
+    ) -> Outcome {
         let lab = Lab::start(LabOptions {
             hypervisors: 3,
             ..LabOptions::default()
         })?;
-        let cluster = Cluster::start(&lab, CONTROLLERS, "")
+        let cluster = Cluster::start(&lab, CONTROLLERS, config)
             .inspect_err(|failure| eprintln!("{failure}\n{}", lab.logs()))?;
         let network = network(&cluster.controllers()[0])?;
         let mut stage = Self {
@@ -160,15 +168,20 @@ impl Stage {
                 }
             })?;
         }
-        wait_for("the same networks everywhere", SOON, || {
-            let lists = self.cluster.live().map(networks);
-            let lists = lists.collect::<Result<Vec<_>, _>>()?;
+        self.listed("networks").map(drop)
+    }
+
+    /// What all live controllers list.
+    pub(crate) fn listed(&self, collection: &str) -> Result<Vec<Value>, Failure> {
+        let lists = wait_for(&format!("the same {collection} everywhere"), SOON, || {
+            let lists = self.cluster.live().map(|peer| list(peer, collection));
+            let mut lists = lists.collect::<Result<Vec<_>, _>>()?;
             match lists.windows(2).all(|pair| pair[0] == pair[1]) {
-                true => Ok(()),
+                true => Ok(lists.pop().unwrap_or_default()),
                 false => Err(format!("{lists:?}")),
             }
         })?;
-        Ok(())
+        Ok(lists.into_values().collect())
     }
 }
 
@@ -183,14 +196,14 @@ fn network(peer: &Peer) -> Result<Network, LabError> {
     Ok(network)
 }
 
-/// Networks by id.
-fn networks(peer: &Peer) -> Result<BTreeMap<String, Value>, String> {
+/// Objects by id.
+fn list(peer: &Peer, collection: &str) -> Result<BTreeMap<String, Value>, String> {
     let api = peer.api().map_err(|error| error.to_string())?;
-    let reply = api.get("/v2.0/networks");
+    let reply = api.get(&format!("/v2.0/{collection}"));
     let (_, body) = reply.map_err(|error| error.to_string())?;
-    let networks = body["networks"].as_array().into_iter().flatten();
-    Ok(networks
-        .map(|network| (network["id"].to_string(), network.clone()))
+    let objects = body[collection].as_array().into_iter().flatten();
+    Ok(objects
+        .map(|object| (object["id"].to_string(), object.clone()))
         .collect())
 }
 
@@ -206,7 +219,7 @@ fn wait_active(peer: &Peer, port: &str) -> Result<(), LabError> {
     )
 }
 
-/// Fails unless the story's own count says otherwise.
+/// Fails if there is one.
 pub(crate) fn none(count: usize, of: &str) -> Outcome {
     ensure(count == 0, || format!("{count} {of}"))
 }

@@ -47,10 +47,10 @@ impl Watch {
     pub(crate) fn end(self, stage: &Stage, failure: &str, failed: Instant) -> Outcome {
         self.goes_on(Instant::now())?;
         let solicitations = self.solicitations.stop()?;
-        let again = solicitations.silent_until(failed);
+        let again = solicitations.silent_until(failed).unwrap_or(failed);
         println!(
-            "{failure}: solicitations are answered after {:.0?}; {solicitations}",
-            again.unwrap_or(failed).duration_since(failed)
+            "{failure}: the longest silence after that ended {:.0?} later; solicitations: {solicitations}",
+            again.duration_since(failed)
         );
         for packets in self.packets {
             let report = packets.stop()?;

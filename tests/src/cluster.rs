@@ -172,6 +172,14 @@ impl Peer {
         Api::of(&self.control, self.address)
     }
 
+    /// The same for requests that are given up after this time.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] when its thread cannot start.
+    pub fn api_within(&self, timeout: Duration) -> Result<Api, LabError> {
+        Api::of_within(&self.control, self.address, timeout)
+    }
+
     /// Kills it with SIGKILL.
     pub fn kill(&mut self) {
         self.controller.kill();

@@ -205,7 +205,7 @@ impl Member {
     /// # Errors
     /// [`LabError::Ended`] or [`LabError::Timeout`] with its log.
     pub fn wait_serving(&mut self) -> Result<(), LabError> {
-        let says_so = |line: &str| line.contains("serving insecure client").then_some(());
+        let says_so = |line: &str| line.contains("serving client traffic").then_some(());
         match &mut self.process {
             Some(process) => process.wait_line("its service", SERVING, says_so),
             None => Err(LabError::unexpected("the running member", "stopped")),
