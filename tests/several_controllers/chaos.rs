@@ -101,7 +101,7 @@ fn disturb(
     let begin = Instant::now();
     while begin.elapsed() < time {
         let disturbance = Disturbance::any(dice);
-        println!("{:>7.1?} {disturbance}", begin.elapsed());
+        println!("{:>7.1} s  {disturbance}", begin.elapsed().as_secs_f64());
         disturbance.begin(stage)?;
         answered(solicitations)?;
         // What is awaited is no event but a moment that nothing chose.

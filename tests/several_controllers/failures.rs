@@ -2,7 +2,7 @@
 
 use crate::stage::Stage;
 use crate::watch::Watch;
-use sextant_lab::story::Outcome;
+use sextant_lab::story::{Outcome, ensure};
 use std::time::Instant;
 
 #[test]
@@ -66,5 +66,49 @@ fn an_owner_that_is_cut_off_is_replaced_and_takes_its_share_again() -> Outcome {
         watch.goes_on(mended)?;
         stage.wait_share(owner, &share)?;
         watch.end(stage, "back on the network", mended)
+    })
+}
+
+#[test]
+fn an_owner_that_loses_the_store_alone_is_replaced() -> Outcome {
+    Stage::tell(|stage| {
+        let owner = stage.owner(1)?;
+        let share = stage.share(owner);
+        let watch = Watch::start(stage)?;
+        let failed = Instant::now();
+        stage.cluster.controller(owner).lose_store()?;
+        stage.has_one_owner_each()?;
+        watch.end(stage, "without the store", failed)?;
+
+        stage.plug_everywhere("late")?;
+
+        let watch = Watch::start(stage)?;
+        let found = Instant::now();
+        stage.cluster.controller(owner).find_store()?;
+        stage.wait_share(owner, &share)?;
+        watch.end(stage, "with the store again", found)
+    })
+}
+
+#[test]
+fn an_owner_that_loses_its_hypervisor_alone_is_replaced_for_that_one() -> Outcome {
+    Stage::tell(|stage| {
+        let owner = stage.owner(1)?;
+        let share = stage.share(owner);
+        let watch = Watch::start(stage)?;
+        let failed = Instant::now();
+        let host = stage.lab.hypervisor(1);
+        stage.cluster.controllers()[owner - 1].lose_hypervisor(host)?;
+        watch.goes_on(failed)?;
+        stage.has_one_owner_each()?;
+        watch.end(stage, "without the hypervisor", failed)?;
+        let next = stage.owner(1)?;
+        ensure(next != owner, || format!("c{owner} owns it still"))?;
+
+        let watch = Watch::start(stage)?;
+        let found = Instant::now();
+        stage.cluster.controllers()[owner - 1].find_hypervisor(host)?;
+        stage.wait_share(owner, &share)?;
+        watch.end(stage, "with the hypervisor again", found)
     })
 }

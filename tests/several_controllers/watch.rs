@@ -49,7 +49,7 @@ impl Watch {
         let solicitations = self.solicitations.stop()?;
         let again = solicitations.silent_until(failed).unwrap_or(failed);
         println!(
-            "{failure}: the longest silence after that ended {:.0?} later; solicitations: {solicitations}",
+            "{failure}: the longest silence since then ended {:.2?} after it; solicitations: {solicitations}",
             again.duration_since(failed)
         );
         for packets in self.packets {

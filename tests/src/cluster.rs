@@ -105,6 +105,7 @@ enum Trouble {
     Killed,
     Halted,
     Cut,
+    WithoutStore,
 }
 
 /// One of several controllers.
@@ -113,6 +114,7 @@ pub struct Peer {
     name: String,
     address: Ipv6Addr,
     control: Namespace,
+    namespace: Namespace,
     wire: Wire,
     trouble: Option<Trouble>,
     controller: Controller,
@@ -136,6 +138,7 @@ impl Peer {
             name,
             address,
             control: lab.control().clone(),
+            namespace,
             wire,
             trouble: None,
         })
@@ -234,6 +237,52 @@ impl Peer {
         self.wire.mend()?;
         self.trouble = None;
         Ok(())
+    }
+
+    /// Cuts it off from etcd alone.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub fn lose_store(&mut self) -> Result<(), LabError> {
+        self.lose(plan::MEMBERS)?;
+        self.trouble = Some(Trouble::WithoutStore);
+        Ok(())
+    }
+
+    /// Undoes [`Peer::lose_store`].
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub fn find_store(&mut self) -> Result<(), LabError> {
+        self.find(plan::MEMBERS)?;
+        self.trouble = None;
+        Ok(())
+    }
+
+    /// Cuts it off from one hypervisor, and it counts as live.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub fn lose_hypervisor(&self, host: &Hypervisor) -> Result<(), LabError> {
+        self.lose(&plan::management(host.number()).to_string())
+    }
+
+    /// Undoes [`Peer::lose_hypervisor`].
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub fn find_hypervisor(&self, host: &Hypervisor) -> Result<(), LabError> {
+        self.find(&plan::management(host.number()).to_string())
+    }
+
+    fn lose(&self, prefix: &str) -> Result<(), LabError> {
+        let words = ["-6", "route", "add", "blackhole", prefix];
+        self.namespace.ip(&words).map(drop)
+    }
+
+    fn find(&self, prefix: &str) -> Result<(), LabError> {
+        let words = ["-6", "route", "del", "blackhole", prefix];
+        self.namespace.ip(&words).map(drop)
     }
 
     /// The value of one of its metrics without labels.
