@@ -57,11 +57,8 @@ impl Stage {
                 }
             })?;
         }
-        let hosts = self.lab.hypervisors().iter();
-        hosts.clone().try_for_each(|host| self.cluster.join(host))?;
-        hosts
-            .clone()
-            .try_for_each(|host| host.wait_controller("br-int"))?;
+        let mut hosts = self.lab.hypervisors().iter();
+        hosts.try_for_each(|host| self.cluster.join(host))?;
         self.guests = self.plug_everywhere("guest")?;
         self.has_one_owner_each()
     }
