@@ -80,7 +80,7 @@ fn chaos(stage: &mut Stage, mut dice: StdRng, time: Duration) -> Outcome {
 fn pool(stage: &Stage) -> Result<Network, Failure> {
     let api = stage.cluster.controllers()[0].api()?;
     let network = api.create_network("pool")?;
-    let pool = json!([{"start": "2001:db8:1::1000", "end": "2001:db8:1::11ff"}]);
+    let pool = json!([{"start": "2001:db8:1::1000", "end": "2001:db8:1::1fff"}]);
     let spec = SubnetSpec {
         more: [("allocation_pools".to_owned(), pool)]
             .into_iter()

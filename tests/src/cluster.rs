@@ -2,8 +2,7 @@
 //! ports, and with one store in etcd.
 
 use crate::api::Api;
-use crate::command;
-use crate::controller::{Controller, ControllerOptions, find_binary};
+use crate::controller::{Controller, ControllerOptions};
 use crate::deadline::wait_for;
 use crate::error::LabError;
 use crate::etcd::Etcd;
@@ -57,17 +56,7 @@ impl Cluster {
     /// # Errors
     /// [`LabError::Command`].
     pub fn join(&self, host: &Hypervisor) -> Result<(), LabError> {
-        let count = if knows_controllers() {
-            self.controllers.len()
-        } else {
-            1
-        };
-        let addresses: Vec<Ipv6Addr> = self
-            .controllers
-            .iter()
-            .take(count)
-            .map(Peer::address)
-            .collect();
+        let addresses: Vec<Ipv6Addr> = self.controllers.iter().map(Peer::address).collect();
         host.join_under(&addresses, &host.endpoint().to_string(), "vxlan")
     }
 
@@ -326,26 +315,10 @@ fn owned(line: &str, chassis: &str) -> Option<u64> {
 }
 
 fn configuration(name: &str, endpoints: &[String], more: &str) -> String {
-    let several =
-        format!("[controllers]\nname = \"{name}\"\nprobe_interval = 1\nsettle_after = 3\n");
-    let several = if knows_controllers() {
-        several
-    } else {
-        String::new()
-    };
-    format!("{more}\n[store]\nkind = \"etcd\"\nendpoints = {endpoints:?}\n{several}")
-}
-
-fn knows_controllers() -> bool {
-    let file = std::env::temp_dir().join(format!("controllers-{}.toml", std::process::id()));
-    std::fs::write(&file, "[controllers]\nname = \"c1\"\n").is_ok_and(|()| {
-        let known = find_binary().is_ok_and(|binary| {
-            let mut command = command::program(&binary.to_string_lossy());
-            command::run(command.arg("check-config").arg(&file)).is_ok()
-        });
-        let _ = std::fs::remove_file(&file);
-        known
-    })
+    format!(
+        "{more}\n[store]\nkind = \"etcd\"\nendpoints = {endpoints:?}\n\
+         [controllers]\nname = \"{name}\"\nprobe_interval = 1\nsettle_after = 3\n"
+    )
 }
 
 #[cfg(test)]

@@ -107,8 +107,9 @@ impl Writer {
     fn delete_doomed(&mut self, api: usize, known: &Known) -> bool {
         while let Some(id) = self.doomed.last() {
             match self.apis[api].delete(&format!("/v2.0/ports/{id}")) {
-                // It may be gone by a request that was not answered.
-                Ok((204 | 404, _)) => known.deleted(id),
+                Ok((204, _)) => known.deleted(id),
+                // It is gone by a request that was not answered, or this controller has not heard of it yet.
+                Ok((404, _)) => {}
                 Ok((500..600, _)) | Err(_) => return false,
                 Ok((status, body)) => panic!("{id}: {status} {body}"),
             }
@@ -192,10 +193,12 @@ impl Known {
                 format!("{id} with {address} is lost: {:?}", found.get(id))
             })?;
         }
-        let mut back = known.gone.iter().filter(|id| found.contains_key(*id));
-        ensure(back.next().is_none(), || {
-            "a deleted port is there".to_owned()
-        })?;
+        let back: Vec<&String> = known
+            .gone
+            .iter()
+            .filter(|id| found.contains_key(*id))
+            .collect();
+        ensure(back.is_empty(), || format!("deleted, and there: {back:?}"))?;
         let different: BTreeSet<&String> = found.values().collect();
         ensure(different.len() == found.len(), || {
             format!("an address is there twice: {found:?}")
