@@ -3,6 +3,7 @@
 //! Every key has a default. Everything about the cloud goes through the API instead.
 
 mod control;
+mod controllers;
 mod external;
 mod hypervisors;
 mod keys;
@@ -13,6 +14,7 @@ mod store;
 mod tests;
 
 pub use control::Control;
+pub use controllers::Controllers;
 pub use external::{External, Gateway};
 pub use hypervisors::{HypervisorTls, NameRule};
 pub use keys::{KEYS, KeyReference};
@@ -74,6 +76,8 @@ pub struct Config {
     pub external: BTreeMap<String, External>,
     /// Where intent is stored.
     pub store: StoreConfig,
+    /// How this controller is one of several.
+    pub controllers: Controllers,
     /// TLS of the API and of the metrics.
     pub tls: TlsFiles,
     /// TLS of switches and hypervisors' databases.
@@ -196,6 +200,7 @@ impl Default for Config {
             gateway: Gateway::default(),
             external: BTreeMap::new(),
             store: StoreConfig::default(),
+            controllers: Controllers::default(),
             tls: TlsFiles::default(),
             hypervisor_tls: HypervisorTls::default(),
             quotas: Quotas::default(),
@@ -291,6 +296,7 @@ impl Config {
         self.check_listeners()?;
         self.control.check()?;
         self.store.check()?;
+        self.controllers.check()?;
         let hypervisor_tls = self.hypervisor_tls.files();
         for (section, files) in [("tls", &self.tls), ("hypervisor_tls", &hypervisor_tls)] {
             let opened = files.open();

@@ -6,6 +6,7 @@
 
 mod bfd;
 mod census;
+mod managers;
 mod meddling;
 mod news;
 mod observe;

@@ -9,6 +9,7 @@ pub mod admission;
 pub mod api;
 pub mod cli;
 mod clock;
+pub mod cluster;
 pub mod config;
 pub mod control;
 pub mod http;

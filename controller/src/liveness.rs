@@ -6,11 +6,14 @@
 //! The clock is asked once for each session that is lost, and nothing is polled. Of a snapshot only one question is
 //! asked: whether the hypervisors, or those that count as gone, have changed.
 
+use crate::cluster::{Cluster, Live};
 use crate::seat::Seats;
 use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
 use imbl::{OrdMap, OrdSet};
-use sextant_model::{Chassis, ChassisId, Facts, TunnelState, TunnelWatch, TunnelWatches};
+use sextant_model::{
+    Chassis, ChassisId, Facts, Ownership, TunnelState, TunnelWatch, TunnelWatches,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,24 +29,39 @@ pub async fn watch(
     seats: Seats<ChassisId>,
     events: Events,
     gone_after: Duration,
+    cluster: Option<Cluster>,
 ) {
     let mut absences = Absences::new(Instant::now(), gone_after);
     // Subscribed before the first look at seats, so that no change is missed.
     let mut seated = seats.changes();
     let mut known = WatchedHypervisors::of(&snapshots.latest().facts);
+    let mut live = cluster.as_ref().map(Cluster::live);
     loop {
         let now = Instant::now();
-        for (chassis, gone) in absences.news(&known, |id| seats.is_taken(id), now) {
+        let watched = known.of_which_to_say(cluster.as_ref());
+        for (chassis, gone) in absences.news(&watched, |id| seats.is_taken(id), now) {
             if events.send(Event::Gone(chassis, gone)).await.is_err() {
                 return;
             }
         }
-        if wait(&mut snapshots, &mut known, &mut seated, absences.next(now))
-            .await
-            .is_err()
-        {
-            return;
+        let waited = wait(&mut snapshots, &mut known, &mut seated, absences.next(now));
+        tokio::select! {
+            waited = waited => if waited.is_err() {
+                return;
+            },
+            () = others_live(&mut live) => {}
         }
+    }
+}
+
+/// Waits until other controllers live than before. Forever where there is one.
+async fn others_live(live: &mut Option<tokio::sync::watch::Receiver<Live>>) {
+    let changed = match live {
+        Some(live) => live.changed().await.is_ok(),
+        None => false,
+    };
+    if !changed {
+        std::future::pending().await
     }
 }
 
@@ -69,15 +87,33 @@ async fn wait(
 
 /// Hypervisors, those that count as gone, and what they hear from each other: the latest snapshot in which that
 /// differs.
+#[derive(Clone)]
 struct WatchedHypervisors {
     chassis: OrdMap<ChassisId, Arc<Chassis>>,
     gone: OrdSet<ChassisId>,
     watches: OrdMap<ChassisId, Arc<TunnelWatches>>,
+    owners: OrdMap<ChassisId, Ownership>,
 }
 
 impl WatchedHypervisors {
+    /// Those of which this controller says whether they are gone, where there are several.
+    fn of_which_to_say(&self, cluster: Option<&Cluster>) -> Self {
+        let mut chassis = self.chassis.clone();
+        if let Some(cluster) = cluster {
+            let owner = |id: &ChassisId| self.owners.get(id).map(|owner| &owner.controller);
+            let all = self.chassis.iter();
+            let own = all.filter(|(id, _)| cluster.is_responsible(id, owner(id)));
+            chassis = own.map(|(id, known)| (id.clone(), known.clone())).collect();
+        }
+        Self {
+            chassis,
+            ..self.clone()
+        }
+    }
+
     fn of(facts: &Facts) -> Self {
         Self {
+            owners: facts.owners().clone(),
             chassis: facts.chassis().clone(),
             gone: facts.gone().clone(),
             watches: facts.tunnel_watches().clone(),
@@ -98,7 +134,8 @@ impl WatchedHypervisors {
     fn update(&mut self, facts: &Facts) -> bool {
         let same = self.chassis.ptr_eq(facts.chassis())
             && self.gone.ptr_eq(facts.gone())
-            && self.watches.ptr_eq(facts.tunnel_watches());
+            && self.watches.ptr_eq(facts.tunnel_watches())
+            && self.owners.ptr_eq(facts.owners());
         if !same {
             *self = Self::of(facts);
         }
@@ -269,7 +306,13 @@ mod tests {
             let (publisher, snapshots) = Snapshots::new(Snapshot::default());
             let (events, told) = crate::state::events();
             let seats = Seats::default();
-            tokio::spawn(super::watch(snapshots, seats.clone(), events, GONE_AFTER));
+            tokio::spawn(super::watch(
+                snapshots,
+                seats.clone(),
+                events,
+                GONE_AFTER,
+                None,
+            ));
             let mut story = Self {
                 begun: Instant::now(),
                 snapshot: Snapshot::default(),

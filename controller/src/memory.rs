@@ -6,41 +6,81 @@
 //! So the owner of state, who sends facts and waits while the queue is full, never waits for the store: waiting facts take
 //! bounded memory, and nobody waits in a circle.
 
-use crate::store::{CommitError, Store};
-use sextant_model::{Change, Key};
+mod commit;
+
+use crate::store::{Precondition, Store};
+use commit::Committer;
+use sextant_model::{Change, ChassisId, Key, Object};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// How long to wait before an unavailable store is tried again.
-const RETRY: Duration = Duration::from_secs(1);
 /// How many facts are stored at once. etcd takes 128 keys in a transaction unless configured, one of them for itself.
 const AT_ONCE: usize = 64;
 /// How many batches of facts may be on their way.
 const QUEUE: usize = 64;
 
-/// Where facts are sent that must outlive a restart.
-pub type Facts = mpsc::Sender<Vec<Change>>;
+/// A fact to be stored, and on what condition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The fact.
+    pub change: Change,
+    /// The hypervisor that this controller has to own still.
+    pub owned: Option<ChassisId>,
+    /// What has to be so under the fact's own key. What this controller itself has stored there since does not count.
+    pub condition: Option<Precondition>,
+}
+
+impl Told {
+    /// Stored whatever is there: nobody else stores facts.
+    #[must_use]
+    pub fn unconditionally(change: Change) -> Self {
+        let (owned, condition) = (None, None);
+        Self {
+            change,
+            owned,
+            condition,
+        }
+    }
+
+    /// The hypervisor of which this says that this controller owns it.
+    fn claims(&self) -> Option<&ChassisId> {
+        match &self.change {
+            Change::Put(Object::Ownership(chassis, _)) => Some(chassis),
+            Change::Put(_) | Change::Delete(_) => None,
+        }
+    }
+}
+
+/// Where facts are sent that must outlive a restart, or that other controllers need.
+pub type Facts = mpsc::Sender<Vec<Told>>;
+
+/// The names of facts that were not stored, since others know better. There are no more of them than were sent.
+pub type Refused = mpsc::UnboundedSender<Vec<Key>>;
 
 /// A queue of facts for [`keep`].
-pub fn facts() -> (Facts, mpsc::Receiver<Vec<Change>>) {
+pub fn facts() -> (Facts, mpsc::Receiver<Vec<Told>>) {
     mpsc::channel(QUEUE)
 }
 
 /// Commits what it receives until all senders are gone. What waits is committed at once.
-pub async fn keep(store: Arc<dyn Store>, mut observed: mpsc::Receiver<Vec<Change>>) {
+pub async fn keep(
+    store: Arc<dyn Store>,
+    mut observed: mpsc::Receiver<Vec<Told>>,
+    refused: Refused,
+) {
     let mut waiting = UnstoredFacts::default();
-    while !waiting.0.is_empty() || waiting.receive(&mut observed).await {
-        while let Ok(changes) = observed.try_recv() {
-            waiting.add(changes);
+    let mut committer = Committer::new(store, refused);
+    while !waiting.is_empty() || waiting.receive(&mut observed).await {
+        while let Ok(told) = observed.try_recv() {
+            waiting.add(told);
         }
-        let committed = commit(store.as_ref(), waiting.take());
+        let committed = committer.commit(waiting.take());
         tokio::pin!(committed);
         loop {
             tokio::select! {
                 () = &mut committed => break,
-                Some(changes) = observed.recv() => waiting.add(changes),
+                Some(told) = observed.recv() => waiting.add(told),
             }
         }
     }
@@ -48,57 +88,51 @@ pub async fn keep(store: Arc<dyn Store>, mut observed: mpsc::Receiver<Vec<Change
 
 /// The latest of each fact that is not stored yet.
 #[derive(Debug, Default)]
-struct UnstoredFacts(BTreeMap<Key, Change>);
+struct UnstoredFacts {
+    /// Others rest on these, so they go first.
+    claims: BTreeMap<Key, Told>,
+    others: BTreeMap<Key, Told>,
+}
 
 impl UnstoredFacts {
-    fn add(&mut self, changes: Vec<Change>) {
-        let keyed = changes.into_iter().map(|change| (change.key(), change));
-        self.0.extend(keyed);
+    fn is_empty(&self) -> bool {
+        self.claims.is_empty() && self.others.is_empty()
+    }
+
+    fn add(&mut self, told: Vec<Told>) {
+        for told in told {
+            let to = match told.claims() {
+                Some(_) => &mut self.claims,
+                None => &mut self.others,
+            };
+            to.insert(told.change.key(), told);
+        }
     }
 
     /// Some of them. The others wait.
-    fn take(&mut self) -> Vec<Change> {
-        let taken = std::iter::from_fn(|| self.0.pop_first());
-        taken.map(|(_, change)| change).take(AT_ONCE).collect()
+    fn take(&mut self) -> Vec<Told> {
+        let taken = std::iter::from_fn(|| {
+            let first = self.claims.pop_first();
+            first.or_else(|| self.others.pop_first())
+        });
+        taken.map(|(_, told)| told).take(AT_ONCE).collect()
     }
 
     /// Waits for facts. Returns whether there may be more.
-    async fn receive(&mut self, observed: &mut mpsc::Receiver<Vec<Change>>) -> bool {
+    async fn receive(&mut self, observed: &mut mpsc::Receiver<Vec<Told>>) -> bool {
         let received = observed.recv().await;
         let is_open = received.is_some();
-        received.into_iter().for_each(|changes| self.add(changes));
+        received.into_iter().for_each(|told| self.add(told));
         is_open
-    }
-}
-
-/// Commits, and tries again for as long as that fails.
-async fn commit(store: &dyn Store, changes: Vec<Change>) {
-    let mut has_failed = false;
-    while let Err(error) = store.commit(changes.clone(), vec![]).await {
-        if let CommitError::TooLarge(why) = error {
-            let count = changes.len();
-            tracing::error!(
-                why,
-                count,
-                "facts are not stored. After a restart they are unknown until their hypervisors have connected"
-            );
-            return;
-        }
-        if !std::mem::replace(&mut has_failed, true) {
-            tracing::warn!(%error, "facts cannot be stored; trying again");
-        }
-        tokio::time::sleep(RETRY).await;
-    }
-    if has_failed {
-        tracing::info!("facts are stored again");
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::commit::RETRY;
     use super::*;
-    use crate::store::{Boxed, Precondition, Revision, Watch, WatchEnded};
-    use sextant_model::{ChassisId, Object, PortId};
+    use crate::store::{Boxed, CommitError, Revision, Watch, WatchEnded};
+    use sextant_model::PortId;
     use std::sync::Mutex;
 
     /// A store that fails so many times, and then takes everything.
@@ -128,9 +162,13 @@ mod tests {
         }
     }
 
-    fn located(n: usize) -> Vec<Change> {
+    fn located(n: usize) -> Change {
         let chassis = ChassisId::new(&format!("h{n}"));
-        vec![Change::Put(Object::Location(PortId::MIN, chassis))]
+        Change::Put(Object::Location(PortId::MIN, chassis))
+    }
+
+    fn told(n: usize) -> Vec<Told> {
+        vec![Told::unconditionally(located(n))]
     }
 
     #[tokio::test(start_paused = true)]
@@ -141,17 +179,17 @@ mod tests {
             commits: Mutex::default(),
         });
         let (facts, observed) = facts();
-        let keeper = tokio::spawn(keep(store.clone(), observed));
-        facts.send(located(0)).await.unwrap();
+        let keeper = tokio::spawn(keep(store.clone(), observed, mpsc::unbounded_channel().0));
+        facts.send(told(0)).await.unwrap();
         tokio::time::sleep(RETRY / 2).await;
         let last = 3 * QUEUE;
         for n in 1..=last {
-            facts.send(located(n)).await.unwrap();
+            facts.send(told(n)).await.unwrap();
         }
         assert_eq!(*store.commits.lock().unwrap(), Vec::<Vec<Change>>::new());
         drop(facts);
         keeper.await.unwrap();
         let commits = store.commits.lock().unwrap().clone();
-        assert_eq!(commits, [located(0), located(last)]);
+        assert_eq!(commits, [vec![located(0)], vec![located(last)]]);
     }
 }

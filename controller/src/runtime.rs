@@ -9,6 +9,7 @@ mod tasks;
 pub use again::Again;
 
 use crate::admission;
+use crate::cluster::{Cluster, Tenures};
 use crate::config::Config;
 use crate::control::{self, ControlSocket, Known, SocketError};
 use crate::http::{self, Limits};
@@ -21,6 +22,7 @@ use crate::stream::{Dialects, Listener, WhoIs};
 use crate::tls::{Expiries, Tls, TlsError};
 use crate::{api, hypervisor, liveness, memory, renumbering, scrape, switch};
 use again::Reload;
+use open_store::Opened;
 use sextant_model::Chassis;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,7 +32,7 @@ use tasks::Tasks;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 /// Why the process cannot run.
@@ -140,17 +142,22 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let metrics = Metrics::new()?;
     metrics.show_totals_only(!config.metrics_per_hypervisor);
     again.logs.count_left_out(&metrics.log_lines_left_out);
-    let store = tokio::select! {
-        store = open_store::open(config) => store?,
+    let Opened { store, shared } = tokio::select! {
+        opened = open_store::open(config) => opened?,
         () = &mut told_to_stop => return Ok(()),
     };
+    let (cluster, presence) = shared.unzip();
     let control = config.control.socket();
     let control = control.map(|path| ControlSocket::bind(path)).transpose()?;
 
     let (publish, snapshots) = Snapshots::new(crate::snapshot::Snapshot::default());
     let (events, observed) = state::events();
     let (remember, remembered) = memory::facts();
+    let (refuse, refused) = mpsc::unbounded_channel();
     let mut owner = Owner::new(config.settings(), publish, remember, metrics.clone());
+    if let Some(cluster) = &cluster {
+        owner = owner.with_cluster(cluster.clone(), refused);
+    }
     let mut changes = store.watch().await?;
     tokio::select! {
         loaded = owner.load(changes.as_mut()) => loaded?,
@@ -170,15 +177,25 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
         bfd: config.tunnel.bfd,
         names: config.hypervisor_tls.names,
         expiries: Expiries::new(metrics.clone()),
+        cluster: cluster.clone(),
     };
     let switches = switch::Context {
         databases: hypervisors.seats.clone(),
+        tenures: cluster
+            .as_ref()
+            .map_or(Tenures::All, |cluster| cluster.tenures().clone()),
         names: config.hypervisor_tls.names,
         limits,
         ..switch::Context::new(snapshots.clone(), events.clone(), metrics.clone())
     };
     let (seats, gone_after) = (switches.seats.clone(), config.gateway.gone_after());
-    let liveness = liveness::watch(snapshots.clone(), seats, events.clone(), gone_after);
+    let liveness = liveness::watch(
+        snapshots.clone(),
+        seats,
+        events.clone(),
+        gone_after,
+        cluster.clone(),
+    );
     let known = Known {
         snapshots: snapshots.clone(),
         neighbors: switches.neighbors.clone(),
@@ -242,7 +259,16 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
         .add("the keeper of delegated prefixes", renumbering);
     let age = store_age::watch(store.clone(), metrics.clone());
     tasks.sessions.add("the watch over the store", age);
-    let memory = memory::keep(store, remembered);
+    let controllers = controllers_live(cluster, metrics.clone());
+    tasks
+        .sessions
+        .add("the watch over controllers", controllers);
+    if let Some(presence) = presence {
+        tasks
+            .sessions
+            .add("the presence among controllers", presence);
+    }
+    let memory = memory::keep(store, remembered, refuse);
     tasks.memory.add("the keeper of facts", memory);
 
     tracing::info!(api = %config.api_listen, openflow = %config.openflow_listen, ovsdb = %config.ovsdb_listen, metrics = %config.metrics_listen, "ready");
@@ -254,6 +280,23 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     }
     tracing::info!("stopping");
     tasks.finish(owner).await
+}
+
+/// Shows how many controllers live, for as long as it runs.
+async fn controllers_live(cluster: Option<Cluster>, metrics: Metrics) {
+    metrics.controllers_live.set(1);
+    let Some(mut live) = cluster.map(|cluster| cluster.live()) else {
+        return std::future::pending().await;
+    };
+    loop {
+        let count = live.borrow_and_update().controllers.len();
+        metrics
+            .controllers_live
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+        if live.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
 }
 
 /// Finds the hypervisor at an address, by its database's connections or by its tunnel endpoint.

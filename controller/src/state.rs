@@ -8,6 +8,8 @@ mod dhcp_options;
 mod elsewhere;
 mod gateways;
 mod hosts;
+mod others;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod tunnels;
@@ -26,6 +28,7 @@ use sextant_responders::throttle::Throttles;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use stored::Stored;
 use tokio::sync::mpsc;
 
 /// An observation.
@@ -46,6 +49,10 @@ pub enum Event {
     Plugged(PortId, Plugged),
     /// An interface is gone.
     Unplugged(PortId, ChassisId),
+    /// This controller, one of several, owns a hypervisor, by this generation. Its sessions tell of no other.
+    Owned(ChassisId, u64),
+    /// Another controller owns a hypervisor, which this one owned by this generation.
+    Disowned(ChassisId, u64),
     /// A hypervisor does not take part in the cloud any more.
     HypervisorLeft(ChassisId),
     /// A hypervisor is silent for so long that others take its gateways (true), or is back (false).
@@ -66,6 +73,32 @@ pub enum Event {
     FellShort(ChassisId, Arc<Shortfall>),
     /// The configuration was read again.
     Configured(Settings),
+}
+
+impl Event {
+    /// The hypervisor that this tells of, if only its owner may.
+    fn chassis(&self) -> Option<&ChassisId> {
+        match self {
+            Self::HypervisorRead { chassis, .. } | Self::HypervisorChanged(chassis) => {
+                Some(&chassis.id)
+            }
+            Self::HostNamed(chassis, _)
+            | Self::TunnelsHeard(chassis, _)
+            | Self::Outside(chassis, ..)
+            | Self::Announced(chassis, _)
+            | Self::FellShort(chassis, _)
+            | Self::Unplugged(_, chassis) => Some(chassis),
+            Self::Plugged(_, plugged) => Some(&plugged.chassis),
+            Self::Owned(..)
+            | Self::Disowned(..)
+            | Self::HypervisorLeft(_)
+            | Self::Gone(..)
+            | Self::Delegated(..)
+            | Self::Undelegated(..)
+            | Self::Confirmed(_)
+            | Self::Configured(_) => None,
+        }
+    }
 }
 
 /// How many events may wait for the owner before senders wait.
@@ -90,7 +123,11 @@ pub struct Owner {
     publisher: Publisher,
     /// Where facts go that must outlive a restart, and those that are not on their way yet.
     memory: memory::Facts,
-    to_remember: Vec<Change>,
+    to_remember: Vec<memory::Told>,
+    /// What the store has, where several controllers share it, and hypervisors whose facts are to be sent again.
+    stored: Option<Stored>,
+    refused: Option<mpsc::UnboundedReceiver<Vec<Key>>>,
+    to_repeat: BTreeSet<ChassisId>,
     metrics: Metrics,
     /// Limits log lines that hypervisors cause.
     words: Throttles<ChassisId>,
@@ -117,6 +154,9 @@ impl Owner {
             publisher,
             memory,
             to_remember: vec![],
+            stored: None,
+            refused: None,
+            to_repeat: BTreeSet::new(),
             metrics,
             words: Throttles::default(),
         }
@@ -130,7 +170,7 @@ impl Owner {
         let committed = watch.next().await?;
         self.committed(&committed);
         for change in committed.changes {
-            // Delegations reach us first as events. The store only repeats them, except at start-up.
+            // Delegations reach us first as events. The store only repeats them, except at start-up, unless it has those of others.
             if let Change::Put(Object::Delegation(subnet, delegation)) = change {
                 self.snapshot.facts.delegate(subnet, Some(delegation));
             }
@@ -149,6 +189,9 @@ impl Owner {
         mut watch: Box<dyn Watch>,
         mut events: mpsc::Receiver<Event>,
     ) -> Result<(), WatchEnded> {
+        // Without other controllers nothing is refused.
+        let (_refuse, nothing) = mpsc::unbounded_channel();
+        let mut refused = self.refused.take().unwrap_or(nothing);
         let mut batch = Vec::new();
         loop {
             // All events that wait are taken together, so that a burst leads to one snapshot.
@@ -158,6 +201,7 @@ impl Owner {
                     0 => return Ok(()),
                     _ => batch.drain(..).for_each(|event| self.observe(event)),
                 },
+                Some(keys) = refused.recv() => self.refused(keys),
             }
             self.publish();
             self.hand_over().await;
@@ -165,6 +209,8 @@ impl Owner {
     }
 
     fn publish(&mut self) {
+        self.return_to_stored();
+        self.tell_others();
         // It compares with the latest snapshot, so it comes before the new one is published.
         self.review_gateways();
         let facts = &self.snapshot.facts;
@@ -203,10 +249,13 @@ impl Owner {
         *revision = committed.revision;
         self.bind_committed(&committed.changes);
         self.place_committed(&committed.changes);
-        committed
-            .changes
-            .iter()
-            .for_each(|change| self.remembered(change));
+        match self.stored {
+            Some(_) => self.take_stored(&committed.changes),
+            None => committed
+                .changes
+                .iter()
+                .for_each(|change| self.remembered(change)),
+        }
     }
 
     /// Stored facts count until the hypervisor itself has been read, and again after it has left. The store repeats
@@ -247,7 +296,12 @@ impl Owner {
     }
 
     fn observe(&mut self, event: Event) {
+        if event.chassis().is_some_and(|chassis| !self.owns(chassis)) {
+            return;
+        }
         match event {
+            Event::Owned(chassis, generation) => self.owned(chassis, generation),
+            Event::Disowned(chassis, generation) => self.disowned(&chassis, generation),
             Event::HypervisorRead {
                 chassis,
                 interfaces,
@@ -292,17 +346,19 @@ impl Owner {
         self.hosts.retain(&id, |port| interfaces.contains_key(port));
         gone.into_iter().for_each(|port| self.unplugged(port, &id));
         for (port, ofport) in interfaces {
-            self.plugged(
-                port,
-                Plugged {
-                    chassis: id.clone(),
-                    ofport,
-                },
-            );
+            let chassis = id.clone();
+            let plugged = Plugged { chassis, ofport };
+            match self.is_rather_elsewhere(port, &id) {
+                true => self.elsewhere.keep(port, plugged),
+                false => self.plugged(port, plugged),
+            }
         }
     }
 
     fn left(&mut self, id: &ChassisId) {
+        if self.is_anothers(id) {
+            return;
+        }
         let here = self
             .snapshot
             .facts
@@ -317,7 +373,8 @@ impl Owner {
         gone.into_iter().for_each(|port| self.unplugged(port, id));
         self.remove(id);
         self.forget(id);
-        self.remember(Change::delete(Fact::Chassis(id.clone())));
+        self.remember(Change::delete(Fact::Chassis(id.clone())), Some(id));
+        self.abandon(id);
     }
 
     fn remove(&mut self, id: &ChassisId) {
@@ -331,7 +388,8 @@ impl Owner {
         let before = self.snapshot.facts.chassis().get(&chassis.id).cloned();
         if before.as_deref().map(Chassis::stored) != Some(chassis.stored()) {
             tracing::info!(chassis = %chassis.id, endpoint = %chassis.encap.endpoints, encapsulation = %chassis.encap.kind, "hypervisor joined or changed");
-            self.remember(Change::Put(Object::Chassis(Arc::new(chassis.clone()))));
+            let change = Change::Put(Object::Chassis(Arc::new(chassis.stored())));
+            self.remember(change, Some(&chassis.id));
         }
         let endpoints = before.as_ref().map(|before| before.encap.endpoints);
         let moved = endpoints != Some(chassis.encap.endpoints);
@@ -362,11 +420,25 @@ impl Owner {
                 .into_iter()
                 .for_each(|known| self.elsewhere.keep(port, known.clone()));
             tracing::info!(%port, chassis = %plugged.chassis, "interface plugged in");
-            self.remember(Change::Put(Object::Location(port, plugged.chassis.clone())));
+            let change = Change::Put(Object::Location(port, plugged.chassis.clone()));
+            self.remember(change, Some(&plugged.chassis));
         }
-        self.snapshot
-            .facts
-            .plug(&self.snapshot.intent, port, plugged);
+        self.plug(port, plugged);
+    }
+
+    /// A port that its hypervisor's owner before has confirmed stays active: nothing changes but who speaks for it.
+    fn plug(&mut self, port: PortId, plugged: Plugged) {
+        let Snapshot { intent, facts, .. } = &mut self.snapshot;
+        let known = facts.plugged().get(&port);
+        let same = known.is_some_and(|known| {
+            known.chassis == plugged.chassis && known.ofport.is_none() && plugged.ofport.is_some()
+        });
+        let stays_active = same && facts.active().contains(&port);
+        let chassis = plugged.chassis.clone();
+        facts.plug(intent, port, plugged);
+        if stays_active {
+            facts.confirm(port, &chassis);
+        }
     }
 
     fn unplugged(&mut self, port: PortId, chassis: &ChassisId) {
@@ -384,7 +456,7 @@ impl Owner {
                 .unplug(&self.snapshot.intent, port, chassis);
             return self.plugged(port, other);
         }
-        self.remember(Change::delete(Fact::Location(port)));
+        self.remember(Change::delete(Fact::Location(port)), Some(chassis));
         self.snapshot
             .facts
             .unplug(&self.snapshot.intent, port, chassis);
@@ -403,10 +475,11 @@ impl Owner {
         if known == delegation.as_ref() {
             return;
         }
-        self.remember(match &delegation {
+        let change = match &delegation {
             Some(delegation) => Change::Put(Object::Delegation(subnet, delegation.clone())),
             None => Change::delete(Fact::Delegation(subnet)),
-        });
+        };
+        self.remember(change, None);
         self.snapshot.facts.delegate(subnet, delegation);
     }
 
@@ -421,10 +494,6 @@ impl Owner {
         if facts.binding(port) == Some(binding) {
             facts.confirm(port, &binding.chassis);
         }
-    }
-
-    fn remember(&mut self, change: Change) {
-        self.to_remember.push(change);
     }
 
     /// Sends on the facts to store. Their keeper ends only when the process stops.

@@ -148,11 +148,14 @@ impl Chassis {
         }
     }
 
-    /// What is stored across restarts: without what only its own database tells.
+    /// What is stored across restarts: without what only its own database tells, and without mappings of physical networks to which
+    /// it turned out to have no way.
     #[must_use]
     pub fn stored(&self) -> Self {
+        let mut bridge_mappings = self.bridge_mappings.clone();
+        bridge_mappings.retain(|physical, _| self.reaches(physical));
         Self {
-            bridge_mappings: self.bridge_mappings.clone(),
+            bridge_mappings,
             gateway_priority: self.gateway_priority,
             datapath_id: self.datapath_id,
             ..Self::new(self.id.clone(), self.encap)

@@ -13,7 +13,7 @@ pub use tunnels::{TunnelState, TunnelWatch, TunnelWatches};
 use crate::gateways::Gateways;
 use crate::{
     Answering, Chassis, ChassisId, Delegation, Encap, EncapKind, Endpoints, Intent, Network,
-    NetworkId, PortId, SecurityGroupId, Settings, Shortfall, SubnetId,
+    NetworkId, Ownership, PortId, SecurityGroupId, Settings, Shortfall, SubnetId,
 };
 use holders::Holders;
 use hosts::NetworkHosts;
@@ -70,6 +70,7 @@ pub struct Facts {
     /// Number of pairs of hypervisors that share no IP version.
     without_family: usize,
     shortfalls: OrdMap<ChassisId, Arc<Shortfall>>,
+    owners: OrdMap<ChassisId, Ownership>,
 }
 
 impl Facts {
@@ -240,6 +241,31 @@ impl Facts {
         {
             self.unconfirmed.remove(&(chassis.clone(), port));
             self.active.insert(port);
+        }
+    }
+
+    /// The flows of a port are not confirmed any more.
+    pub fn deactivate(&mut self, port: PortId) {
+        if self.active.remove(&port).is_none() {
+            return;
+        }
+        let binding = self.bindings.get(&port);
+        if let Some(binding) = binding.filter(|binding| binding.ofport.is_some()) {
+            self.unconfirmed.insert((binding.chassis.clone(), port));
+        }
+    }
+
+    /// Which of several controllers owns each hypervisor. Empty where there is one controller.
+    #[must_use]
+    pub fn owners(&self) -> &OrdMap<ChassisId, Ownership> {
+        &self.owners
+    }
+
+    /// A controller owns a hypervisor now. `None`: none ever did, as far as is known.
+    pub fn own(&mut self, chassis: &ChassisId, ownership: Option<Ownership>) {
+        match ownership {
+            Some(ownership) => drop(self.owners.insert(chassis.clone(), ownership)),
+            None => drop(self.owners.remove(chassis)),
         }
     }
 

@@ -97,6 +97,14 @@ pub enum Fact {
     Outside(ChassisId, NetworkId),
     /// The prefix delegated to a subnet.
     Delegation(SubnetId),
+    /// Which controller owns a hypervisor.
+    Ownership(ChassisId),
+    /// Whether the flows of a port are confirmed.
+    Active(PortId),
+    /// Who has an address from address pairs on a network.
+    Holder(NetworkId, IpAddr),
+    /// Whether a hypervisor is silent for long.
+    Gone(ChassisId),
 }
 
 impl From<ObjectKey> for Key {

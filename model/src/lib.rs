@@ -30,6 +30,7 @@ mod link;
 mod mac;
 mod network;
 mod object;
+mod ownership;
 mod port;
 mod punt;
 mod quota;
@@ -66,6 +67,7 @@ pub use link::{AdvertisedLink, Speaker, Uplink};
 pub use mac::{InvalidMac, MacAddr};
 pub use network::{Network, NetworkType};
 pub use object::{Change, Meta, Object, ServerIdentity};
+pub use ownership::{ControllerName, Ownership};
 pub use port::{
     AddressPair, DhcpOption, FixedIp, Port, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, in_domain,
 };

@@ -1,12 +1,13 @@
 //! What the store contains, and changes to it.
 
 use crate::{
-    AddressScope, Chassis, ChassisId, Counted, Delegation, Fact, Key, Network, NetworkId,
-    ObjectKey, Outside, Port, PortId, ProjectQuota, RbacPolicy, Router, SecurityGroup,
+    AddressScope, Chassis, ChassisId, Counted, Delegation, Fact, Key, MacAddr, Network, NetworkId,
+    ObjectKey, Outside, Ownership, Port, PortId, ProjectQuota, RbacPolicy, Router, SecurityGroup,
     SecurityGroupRule, Subnet, SubnetId, SubnetPool,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -95,6 +96,14 @@ pub enum Object {
     Outside(ChassisId, NetworkId, Arc<Outside>),
     /// The prefix that was delegated to a subnet.
     Delegation(SubnetId, Arc<Delegation>),
+    /// Which controller owns a hypervisor.
+    Ownership(ChassisId, Ownership),
+    /// A port whose flows its hypervisor's switch has confirmed.
+    Active(PortId, ChassisId),
+    /// Who has an address from address pairs, and at which MAC.
+    Holder(NetworkId, IpAddr, PortId, MacAddr),
+    /// A hypervisor is silent for so long that others have its gateways.
+    Gone(ChassisId),
 }
 
 impl Object {
@@ -117,9 +126,40 @@ impl Object {
             | Self::ServerIdentity(_)
             | Self::Claim(_)
             | Self::Outside(..)
-            | Self::Delegation(..) => return None,
+            | Self::Delegation(..)
+            | Self::Ownership(..)
+            | Self::Active(..)
+            | Self::Holder(..)
+            | Self::Gone(_) => return None,
         };
         Some((&meta.project_id, kind))
+    }
+
+    /// The hypervisor of which it tells, if it names one.
+    #[must_use]
+    pub fn chassis(&self) -> Option<&ChassisId> {
+        match self {
+            Self::Chassis(chassis) => Some(&chassis.id),
+            Self::Location(_, chassis)
+            | Self::Outside(chassis, ..)
+            | Self::Ownership(chassis, _)
+            | Self::Active(_, chassis)
+            | Self::Gone(chassis) => Some(chassis),
+            Self::Network(_)
+            | Self::Subnet(_)
+            | Self::Port(_)
+            | Self::Router(_)
+            | Self::SubnetPool(_)
+            | Self::AddressScope(_)
+            | Self::SecurityGroup(_)
+            | Self::SecurityGroupRule(_)
+            | Self::RbacPolicy(_)
+            | Self::Quota(_)
+            | Self::ServerIdentity(_)
+            | Self::Claim(_)
+            | Self::Delegation(..)
+            | Self::Holder(..) => None,
+        }
     }
 
     /// The key under which it is stored.
@@ -143,6 +183,12 @@ impl Object {
                 return Fact::Outside(chassis.clone(), *network).into();
             }
             Self::Delegation(subnet, _) => return Fact::Delegation(*subnet).into(),
+            Self::Ownership(chassis, _) => return Fact::Ownership(chassis.clone()).into(),
+            Self::Active(port, _) => return Fact::Active(*port).into(),
+            Self::Holder(network, address, ..) => {
+                return Fact::Holder(*network, *address).into();
+            }
+            Self::Gone(chassis) => return Fact::Gone(chassis.clone()).into(),
             Self::Claim(key) => return key.clone(),
         };
         object.into()

@@ -100,6 +100,10 @@ impl ErrorCode {
     pub const BAD_GROUP_COMMAND: ErrorCode = ErrorCode::Standard { kind: 6, code: 11 };
     /// `OFPGMFC_BAD_BUCKET`
     pub const BAD_BUCKET: ErrorCode = ErrorCode::Standard { kind: 6, code: 12 };
+    /// `OFPBRC_IS_SLAVE`
+    pub const IS_SECONDARY: ErrorCode = ErrorCode::Standard { kind: 1, code: 10 };
+    /// `OFPRRFC_STALE`
+    pub const STALE_ROLE: ErrorCode = ErrorCode::Standard { kind: 11, code: 0 };
     /// `OFPRRFC_BAD_ROLE`
     pub const BAD_ROLE: ErrorCode = ErrorCode::Standard { kind: 11, code: 2 };
     /// `OFPMMFC_BAD_COMMAND`

@@ -196,6 +196,26 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
         ],
     ),
     (
+        "controllers",
+        &[
+            (
+                "name",
+                "",
+                "What this controller is called among several of one store; no two have the same. Empty: its machine's name.",
+            ),
+            (
+                "probe_interval",
+                "1",
+                "With a store for several controllers: seconds of silence after which a hypervisor's database asks whether its owner lives, and after as long again the next one owns it; 1 to 3600.",
+            ),
+            (
+                "settle_after",
+                "10",
+                "Seconds for which controllers live before they take their share of the hypervisors from others; 1 to 3600.",
+            ),
+        ],
+    ),
+    (
         "tls",
         &[
             (

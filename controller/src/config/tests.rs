@@ -67,12 +67,13 @@ fn the_reference_names_every_key_and_its_default() {
         gateway: _,
         external: _,
         store: _,
+        controllers: _,
         trusted_proxies: _,
         tls: _,
         hypervisor_tls: _,
         quotas: _,
     } = config;
-    assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 48);
+    assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 51);
 }
 
 #[test]

@@ -10,16 +10,12 @@ use super::schema::{Bridge, Controller, DATABASE, Manager, OpenVswitch, Port};
 use super::wish::Wish;
 use super::{INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, patches, port, tunnels};
 use crate::metrics::Drift;
-use sextant_ovsdb_client::{Condition, Mutation, Replica, Row, Table, Transaction, Value};
+use sextant_ovsdb_client::{Atom, Condition, Mutation, Replica, Row, Table, Transaction, Value};
 use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Milliseconds that a switch and a database wait at most before they connect again.
 const MAX_BACKOFF: i64 = 1000;
-/// Milliseconds of silence after which a switch or a database asks whether Sextant is there; after as long again it gives up.
-/// A process that has ended says so at once by TCP; this is for one whose machine is gone, and nothing hangs on it meanwhile:
-/// flows stay. Open vSwitch's own five seconds part hypervisors from a Sextant that is only busy with the others.
-const INACTIVITY_PROBE: i64 = 30_000;
 const PROTOCOL: &str = "OpenFlow13";
 const FAIL_MODE: &str = "secure";
 /// Not over the switch's own ports: that would add flows of its own.
@@ -100,19 +96,19 @@ fn create_bridge(replica: &Replica, wish: &Wish, transaction: Transaction) -> Tr
         .with("external_ids", owned());
     let datapath_id = datapath_id(wish);
     let other_config = Value::map(other_config(&datapath_id));
+    let (transaction, controllers) = insert_controllers(wish, wish.controllers.iter(), transaction);
     let bridge = Row::new()
         .with("name", INTEGRATION_BRIDGE)
         .with("datapath_type", datapath_type)
         .with("fail_mode", FAIL_MODE)
         .with("protocols", Value::set([PROTOCOL]))
         .with("ports", Value::named_uuid("port"))
-        .with("controller", Value::named_uuid("controller"))
+        .with("controller", Value::set(controllers))
         .with("other_config", other_config)
         .with("external_ids", owned());
     transaction
         .insert("Interface", Some("interface"), interface)
         .insert("Port", Some("port"), port)
-        .insert("Controller", Some("controller"), controller(wish))
         .insert("Bridge", Some("bridge"), bridge)
         .mutate(
             "Open_vSwitch",
@@ -121,13 +117,25 @@ fn create_bridge(replica: &Replica, wish: &Wish, transaction: Transaction) -> Tr
         )
 }
 
-fn controller(wish: &Wish) -> Row {
-    Row::new()
-        .with("target", wish.controller.as_str())
-        .with("connection_mode", CONNECTION_MODE)
-        .with("max_backoff", MAX_BACKOFF)
-        .with("inactivity_probe", INACTIVITY_PROBE)
-        .with("external_ids", owned())
+/// Inserts a row for each of these targets. Returns what refers to them.
+fn insert_controllers<'a>(
+    wish: &Wish,
+    targets: impl Iterator<Item = &'a String>,
+    mut transaction: Transaction,
+) -> (Transaction, Vec<Atom>) {
+    let mut inserted = Vec::new();
+    for (number, target) in targets.enumerate() {
+        let name = format!("controller{number}");
+        let row = Row::new()
+            .with("target", target.as_str())
+            .with("connection_mode", CONNECTION_MODE)
+            .with("max_backoff", MAX_BACKOFF)
+            .with("inactivity_probe", wish.probes.of_switch)
+            .with("external_ids", owned());
+        transaction = transaction.insert("Controller", Some(&name), row);
+        inserted.push(Atom::NamedUuid(name));
+    }
+    (transaction, inserted)
 }
 
 fn control_bridge(
@@ -152,20 +160,36 @@ fn control_bridge(
             [Mutation::insert("protocols", Value::set([PROTOCOL]))],
         );
     }
-    if let Some((uuid, controller)) = controller_of(replica, wish, bridge) {
-        if controller.inactivity_probe() != Some(INACTIVITY_PROBE) {
-            let probe = Row::new().with("inactivity_probe", INACTIVITY_PROBE);
+    settle_controllers(replica, wish, uuid, bridge, transaction)
+}
+
+/// The bridge has the controllers that it should have, and no others. Those that are right stay: the switch would connect anew.
+fn settle_controllers(
+    replica: &Replica,
+    wish: &Wish,
+    uuid: Uuid,
+    bridge: Bridge<'_>,
+    mut transaction: Transaction,
+) -> Transaction {
+    let mut missing = wish.controllers.clone();
+    let mut kept = Vec::new();
+    for (uuid, controller) in replica.get_all::<Controller>(bridge.controller()) {
+        if !is_as_made(&controller) || !missing.remove(controller.target()) {
+            continue;
+        }
+        kept.push(Atom::from(uuid));
+        if controller.inactivity_probe() != Some(wish.probes.of_switch) {
+            let probe = Row::new().with("inactivity_probe", wish.probes.of_switch);
             transaction = transaction.update("Controller", [Condition::uuid(uuid)], probe);
         }
-    } else {
-        transaction = transaction.insert("Controller", Some("controller"), controller(wish));
-        transaction = transaction.update(
-            "Bridge",
-            this(),
-            Row::new().with("controller", Value::named_uuid("controller")),
-        );
     }
-    transaction
+    if missing.is_empty() && kept.len() == bridge.controller().len() {
+        return transaction;
+    }
+    let (transaction, inserted) = insert_controllers(wish, missing.iter(), transaction);
+    kept.extend(inserted);
+    let row = Row::new().with("controller", Value::set(kept));
+    transaction.update("Bridge", [Condition::uuid(uuid)], row)
 }
 
 /// A bridge that Sextant made has what it was made with.
@@ -222,22 +246,11 @@ fn other_config(datapath_id: &str) -> [(&str, &str); 2] {
     [("datapath-id", datapath_id), ("disable-in-band", "true")]
 }
 
-/// The bridge's only controller, if that is Sextant.
-fn controller_of<'a>(
-    replica: &'a Replica,
-    wish: &Wish,
-    bridge: Bridge<'_>,
-) -> Option<(Uuid, Controller<'a>)> {
-    let controllers = bridge.controller();
-    let alone = controllers.len() == 1;
-    let only = replica.get_all::<Controller>(controllers).next()?;
-    let controller = &only.1;
-    let is_ours = alone
-        && controller.target() == wish.controller
-        && controller.connection_mode() == Some(CONNECTION_MODE)
+/// Whether Sextant made a controller's row, and nobody has changed it.
+fn is_as_made(controller: &Controller<'_>) -> bool {
+    controller.connection_mode() == Some(CONNECTION_MODE)
         && controller.max_backoff() == Some(MAX_BACKOFF)
-        && is_owned(controller.row());
-    is_ours.then_some(only)
+        && is_owned(controller.row())
 }
 
 fn release_controller(
@@ -287,15 +300,17 @@ fn keep_managers(replica: &Replica, wish: &Wish, mut transaction: Transaction) -
         if !manager.target().ends_with(&wish.manager_suffix) {
             continue;
         }
-        for (column, set, wanted) in [
-            ("max_backoff", manager.max_backoff(), MAX_BACKOFF),
+        let (backoff, probe) = (manager.max_backoff(), manager.inactivity_probe());
+        let settings = [
+            ("max_backoff", backoff.is_none(), MAX_BACKOFF),
             (
                 "inactivity_probe",
-                manager.inactivity_probe(),
-                INACTIVITY_PROBE,
+                wish.probes.replace(probe),
+                wish.probes.of_database,
             ),
-        ] {
-            if set.is_none() {
+        ];
+        for (column, is_due, wanted) in settings {
+            if is_due {
                 let row = Row::new().with(column, wanted);
                 transaction = transaction.update("Manager", [Condition::uuid(uuid)], row);
             }

@@ -1,5 +1,6 @@
 //! One task a hypervisor: tells the owner what it observes, and makes the hypervisor what it should be.
 
+mod claim;
 mod provisioning;
 
 use super::bfd::States;
@@ -12,6 +13,7 @@ use super::place::Place;
 use super::turn::Turn;
 use super::wish::Wish;
 use crate::admission::{self, KnownHypervisors, Limits, Pass};
+use crate::cluster::Cluster;
 use crate::config::NameRule;
 use crate::metrics::{Counted, DoubtfulEndpoint, Metrics, TransactionOutcome};
 use crate::seat::{Claimant, Seats};
@@ -19,6 +21,7 @@ use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
 use crate::stream::{Incoming, Listener, Misunderstood, Stream};
 use crate::tls::{Expiries, NotedExpiry};
+use claim::{Claim, others_live};
 use imbl::OrdMap;
 use sextant_model::{Chassis, ChassisId, EncapKind, Facts, Plugged, PortId, TunnelWatches};
 use sextant_ovsdb_client::{Connection, Options, RequestId, TransactionError};
@@ -56,6 +59,8 @@ pub struct Context {
     pub names: NameRule,
     /// Until when their certificates hold.
     pub expiries: Expiries,
+    /// This controller's place among several. `None`: it is the only one.
+    pub cluster: Option<Cluster>,
 }
 
 /// Serves every hypervisor that connects. Does not return.
@@ -163,6 +168,10 @@ struct Session {
     /// What the owner was told last of that.
     watches: TunnelWatches,
     turn: Turn<RequestId>,
+    /// How far it is with owning the hypervisor, where others may own it.
+    claim: Option<Claim>,
+    /// Counts it among those that this controller owns.
+    owned: Option<Counted>,
     /// What was wanted of it last, and whether somebody changed something of that since.
     wish: Option<Wish>,
     meddled: bool,
@@ -184,6 +193,8 @@ impl Session {
             connection,
             peer,
             not_after: None,
+            claim: context.cluster.clone().map(Claim::new),
+            owned: None,
             context,
             controller,
             synced: false,
@@ -228,6 +239,7 @@ impl Session {
                     self.unread = Unread::Everything;
                 }
                 () = pass.shown_out() => return Err(SessionError::ShownOut),
+                () = others_live(&mut self.claim) => {}
                 () = tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {
                     self.turn.due(Instant::now());
                     self.unread = Unread::Everything;
@@ -245,7 +257,12 @@ impl Session {
     /// When something is to be looked at again.
     fn deadline(&self) -> Option<Instant> {
         let awaited = self.states.as_ref().and_then(States::deadline);
-        self.turn.deadline().into_iter().chain(awaited).min()
+        let claim = match (&self.claim, &self.place) {
+            (Some(claim), Place::Seated(seat)) => claim.deadline(seat.key()),
+            (Some(_) | None, _) => None,
+        };
+        let deadlines = self.turn.deadline().into_iter();
+        deadlines.chain(awaited).chain(claim).min()
     }
 
     /// What was heard of its peers is not known any more, unless a newer session hears it. Nobody listens only when the
@@ -266,17 +283,25 @@ impl Session {
         match event {
             Event::Synced => (self.synced, self.unread) = (true, Unread::Everything),
             Event::Reply { id, result } => {
-                self.answered(id, result.err());
+                let claim = self.claim.as_mut();
+                if !claim.is_some_and(|claim| claim.answered(id, result.is_ok())) {
+                    self.answered(id, result.err());
+                }
                 self.unread = Unread::Everything;
             }
             Event::Changed(changes) => {
                 self.meddled |= !self.turn.is_awaited() && meddles(&changes);
                 self.unread.add(self.census.follow(&changes));
             }
-            Event::Answer { .. }
-            | Event::Selected
-            | Event::Locked { .. }
-            | Event::Stolen { .. } => {}
+            Event::Locked { .. } => {
+                self.claim.as_mut().into_iter().for_each(Claim::locked);
+                self.unread = Unread::Everything;
+            }
+            Event::Stolen { .. } => {
+                self.claim.as_mut().into_iter().for_each(Claim::stolen);
+                self.unread = Unread::Everything;
+            }
+            Event::Answer { .. } | Event::Selected => {}
         }
     }
 
@@ -293,6 +318,8 @@ impl Session {
             .ovsdb_transactions
             .with_label_values(&[outcome.as_str()])
             .inc();
+        // Another controller owns it: nothing is wrong.
+        let refusal = refusal.filter(|error| !is_not_owner(error));
         if let Some(error) = refusal {
             self.complain(&format!(
                 "the hypervisor's database refused a change: {error}"
@@ -327,6 +354,12 @@ impl Session {
     }
 
     async fn step(&mut self) -> Result<(), Stopping> {
+        if let Place::Seated(seat) = &self.place {
+            let id = seat.key().clone();
+            if !self.owns(&id).await? {
+                return Ok(());
+            }
+        }
         if let Unread::Guests(ports) = &mut self.unread {
             let ports = std::mem::take(ports);
             return self.tell_of(ports).await;
@@ -342,24 +375,39 @@ impl Session {
         });
         match observed {
             Ok(observation) => {
-                if self.sit(&observation.chassis.id).await? {
+                let id = observation.chassis.id.clone();
+                if self.sit(&id).await? {
                     let gauge = &self.context.metrics.hypervisors_connected;
                     self.connected.get_or_insert_with(|| Counted::new(gauge));
-                    self.provision(&observation.chassis);
-                    self.read_states();
-                    let id = observation.chassis.id.clone();
-                    self.tell(observation).await?;
-                    self.tell_of_tunnels(&id).await?;
-                    self.begin_census();
+                    if self.owns(&id).await? {
+                        self.serve(observation).await?;
+                    }
                 }
             }
             Err(NotReady::NoEndpoint(chassis)) => {
-                if self.sit(&chassis).await? {
+                if self.sit(&chassis).await? && self.owns(&chassis).await? {
                     self.leave(chassis).await?;
                 }
             }
             Err(not_ready) => self.complain(&not_ready.to_string()),
         }
+        Ok(())
+    }
+
+    /// Makes the hypervisor what it should be, and tells what it shows.
+    async fn serve(&mut self, observation: Observation) -> Result<(), Stopping> {
+        let gauge = &self.context.metrics.hypervisors_owned;
+        self.owned.get_or_insert_with(|| Counted::new(gauge));
+        self.provision(&observation.chassis);
+        self.read_states();
+        let id = observation.chassis.id.clone();
+        if self.seen.is_none() {
+            self.tell_of_tenure(&id).await?;
+        }
+        self.tell(observation).await?;
+        self.tell_of_tunnels(&id).await?;
+        self.begin_tenure(&id);
+        self.begin_census();
         Ok(())
     }
 
@@ -372,8 +420,9 @@ impl Session {
         }
         let seen = self.seen.take();
         self.forget();
-        self.expiry = None;
+        (self.expiry, self.connected) = (None, None);
         if let Some(seen) = seen {
+            self.end_tenure(&seen.chassis.id);
             self.send(Event::HypervisorLeft(seen.chassis.id)).await?;
         }
         if !self.context.names.allows(self.peer.names(), id.as_str()) {
@@ -396,11 +445,12 @@ impl Session {
         Ok(matches!(self.place, Place::Seated(_)))
     }
 
-    /// It takes no part, or under another name: the owner forgets all that it was told.
+    /// It takes no part, under another name, or by another controller: the owner forgets all that it was told.
     fn forget(&mut self) {
         self.seen = None;
         self.watches = TunnelWatches::new();
-        (self.connected, self.states) = (None, None);
+        (self.owned, self.states) = (None, None);
+        self.unread = Unread::Everything;
     }
 
     /// It has no right to this name, by its certificate.
@@ -483,4 +533,9 @@ impl Session {
     async fn send(&self, event: Event) -> Result<(), Stopping> {
         self.context.events.send(event).await.map_err(|_| Stopping)
     }
+}
+
+/// Whether a database refused a transaction for a lock that another has (RFC 7047 §5.2.11).
+fn is_not_owner(error: &TransactionError) -> bool {
+    matches!(error, TransactionError::Operation { error, .. } if error == "not owner")
 }

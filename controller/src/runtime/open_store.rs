@@ -1,8 +1,11 @@
 //! Opens the store that the configuration names. Nobody else knows which one it is.
 
 use super::{RuntimeError, data_dir};
+use crate::cluster::Cluster;
 use crate::config::{Config, StoreConfig, StoreKind};
-use crate::store::{CommitError, EMBEDDED_FILE, Embedded, Etcd, EtcdError, Precondition, Store};
+use crate::store::{
+    Boxed, CommitError, EMBEDDED_FILE, Embedded, Etcd, EtcdError, Precondition, Store,
+};
 use sextant_model::{Change, Object, ObjectKey, ServerIdentity};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,17 +14,36 @@ use uuid::Uuid;
 /// The pause before a store is tried again that was not reached.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// A store that is open.
+pub(super) struct Opened {
+    pub(super) store: Arc<dyn Store>,
+    /// This controller's place among several that share the store, and what says to them that it lives.
+    pub(super) shared: Option<(Cluster, Boxed<'static, ()>)>,
+}
+
 /// The store, which has an identity for the DHCPv6 server.
-pub(super) async fn open(config: &Config) -> Result<Arc<dyn Store>, RuntimeError> {
-    let store: Arc<dyn Store> = match config.store.kind {
+pub(super) async fn open(config: &Config) -> Result<Opened, RuntimeError> {
+    let opened = match config.store.kind {
         StoreKind::Embedded => {
             data_dir::prepare(&config.data_dir, EMBEDDED_FILE)?;
-            Arc::new(Embedded::open(&config.data_dir.join(EMBEDDED_FILE))?)
+            let file = config.data_dir.join(EMBEDDED_FILE);
+            Opened {
+                store: Arc::new(Embedded::open(&file)?),
+                shared: None,
+            }
         }
-        StoreKind::Etcd => Arc::new(reach(&config.store).await?),
+        StoreKind::Etcd => {
+            let store = reach(&config.store).await?;
+            let settings = config.controllers.settings();
+            let (live, presence) = store.join(settings.name.clone());
+            Opened {
+                store: Arc::new(store),
+                shared: Some((Cluster::new(settings, live), Box::pin(presence))),
+            }
+        }
     };
-    identify(store.as_ref()).await?;
-    Ok(store)
+    identify(opened.store.as_ref()).await?;
+    Ok(opened)
 }
 
 /// Waits for etcd, which may be starting as we are.

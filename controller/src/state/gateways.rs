@@ -68,13 +68,20 @@ impl Owner {
 
     /// A hypervisor is silent for long, or is back. One that has left is ignored.
     pub(super) fn gone(&mut self, id: &ChassisId, gone: bool) {
+        if self.mark_gone(id, gone) {
+            self.tell_of_absence(id, gone);
+        }
+    }
+
+    /// Returns whether that is news.
+    pub(super) fn mark_gone(&mut self, id: &ChassisId, gone: bool) -> bool {
         let Snapshot { intent, facts, .. } = &mut self.snapshot;
         if gone && !facts.chassis().contains_key(id) {
-            return;
+            return false;
         }
         let before = facts.gateways().clone();
         if !facts.mark_gone(intent, id, gone) {
-            return;
+            return false;
         }
         let moved = before.diff(facts.gateways()).count();
         let on_it = facts.gateways_on(id).map(|(_, router)| router);
@@ -87,6 +94,7 @@ impl Owner {
                 tracing::info!(chassis = %id, moved, "the hypervisor is back and gets gateways again")
             }
         }
+        true
     }
 
     /// A hypervisor has learned something of an external network.
@@ -99,10 +107,11 @@ impl Owner {
         }
         let outside = outside.map(Arc::new);
         facts.learn_outside(id, network, outside.clone());
-        self.remember(match outside {
+        let change = match outside {
             Some(outside) => Change::Put(Object::Outside(id.clone(), network, outside)),
             None => Change::delete(Fact::Outside(id.clone(), network)),
-        });
+        };
+        self.remember(change, Some(id));
     }
 
     /// A hypervisor has left, and what it learned is forgotten.
@@ -117,7 +126,8 @@ impl Owner {
             .collect();
         for network in networks {
             self.snapshot.facts.learn_outside(id, network, None);
-            self.remember(Change::delete(Fact::Outside(id.clone(), network)));
+            let change = Change::delete(Fact::Outside(id.clone(), network));
+            self.remember(change, Some(id));
         }
     }
 }

@@ -60,7 +60,7 @@ impl Owner {
             self.snapshot
                 .facts
                 .unplug(&self.snapshot.intent, port, &chassis);
-            self.remember(Change::delete(Fact::Location(port)));
+            self.remember(Change::delete(Fact::Location(port)), Some(&chassis));
         }
         self.elsewhere.keep(port, plugged);
         if self.hosts.dead.insert((port, chassis.clone()))

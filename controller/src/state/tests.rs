@@ -73,6 +73,12 @@ fn read(name: &str, ofport: Option<u16>) -> Event {
     }
 }
 
+/// What the owner has sent to be stored.
+fn told(owner: &mut Owner) -> Vec<Change> {
+    let told = std::mem::take(&mut owner.to_remember);
+    told.into_iter().map(|told| told.change).collect()
+}
+
 impl Story {
     fn stored(&mut self, change: Change) {
         let revision = crate::store::Revision(self.owner.snapshot.revision.0 + 1);
@@ -91,7 +97,7 @@ impl Story {
     /// What the keeper of facts would have stored by this time comes back from the store.
     fn echo(&mut self) {
         while !self.owner.to_remember.is_empty() {
-            let changes = std::mem::take(&mut self.owner.to_remember);
+            let changes = told(&mut self.owner);
             changes.into_iter().for_each(|change| self.stored(change));
         }
     }

@@ -11,6 +11,7 @@ mod follower;
 mod freshness;
 mod layout;
 mod opening;
+mod presence;
 mod receipts;
 mod rows;
 mod settings;
@@ -21,13 +22,15 @@ pub use opening::EtcdError;
 pub use settings::{EtcdSettings, Password, check_endpoint};
 
 use super::{Boxed, CommitError, Precondition, Revision, Store, Watch, WatchEnded};
+use crate::cluster::Live;
 use commit::Committer;
 use endpoints::ClusterMembers;
 use follower::Follower;
 use freshness::Freshness;
 use layout::Layout;
 use opening::IfMissing;
-use sextant_model::{Change, Object};
+use presence::Presence;
+use sextant_model::{Change, ControllerName, Object};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch as signal;
@@ -69,6 +72,19 @@ impl Etcd {
     pub async fn fill(settings: &EtcdSettings, objects: &[Object]) -> Result<(), EtcdError> {
         let endpoints = ClusterMembers::new(settings)?;
         filling::fill(&endpoints, &Layout::new(&settings.prefix), objects).await
+    }
+
+    /// Who else lives, for as long as the future runs that comes with it. It says that this controller does, and ends only when
+    /// another one has the name.
+    pub fn join(
+        &self,
+        name: ControllerName,
+    ) -> (
+        signal::Receiver<Live>,
+        impl Future<Output = ()> + Send + use<>,
+    ) {
+        let (presence, live) = Presence::new(self.endpoints.clone(), self.layout.clone(), name);
+        (live, presence.last())
     }
 
     async fn open_or(settings: &EtcdSettings, missing: IfMissing) -> Result<Self, EtcdError> {

@@ -8,7 +8,7 @@ use crate::config::NameRule;
 use crate::seat::{Claimant, Seat};
 use crate::stream::Incoming;
 use rust_openflow::{Connection, ConnectionError, Options};
-use sextant_model::{ChassisId, Facts};
+use sextant_model::{Chassis, ChassisId, Facts};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -71,8 +71,8 @@ async fn identify(
         }
         tokio::select! {
             changed = snapshots.hypervisors_changed() => snapshot = changed?,
-            // That one's database may come back from where this switch is.
-            () = databases.next(), if is_anothers => {}
+            // That one's database may come back from where this switch is, or connect here as well.
+            () = databases.next(), if is_anothers || context.tenures.are_shared() => {}
             received = line.next() => drop(received?),
         }
     }
@@ -92,7 +92,11 @@ enum DatapathOwner {
 /// are any, and where several show one datapath id, from the same address.
 fn owner(facts: &Facts, datapath_id: u64, claimant: &Claimant, context: &Context) -> DatapathOwner {
     let shown = facts.chassis_of_datapath(datapath_id);
-    let observed = shown.filter(|chassis| chassis.observed);
+    // Where another controller owns it, its database is connected here too.
+    let is_known = |chassis: &&Arc<Chassis>| {
+        chassis.observed || context.tenures.are_shared() && context.databases.is_taken(&chassis.id)
+    };
+    let observed = shown.filter(is_known);
     let shown: Vec<&ChassisId> = observed.map(|chassis| &chassis.id).collect();
     let [first, rest @ ..] = &shown[..] else {
         return DatapathOwner::Unknown;
@@ -155,7 +159,7 @@ mod tests {
     use crate::snapshot::Snapshot;
     use crate::snapshot::Snapshots;
     use crate::tls::Names;
-    use sextant_model::{Chassis, Encap, EncapKind};
+    use sextant_model::{Encap, EncapKind};
     use std::net::{IpAddr, Ipv6Addr};
 
     fn facts(all: &[(&str, u64)]) -> Facts {

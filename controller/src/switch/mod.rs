@@ -14,6 +14,7 @@ mod punts;
 mod registers;
 mod session;
 mod shortcomings;
+mod standby;
 mod unknown_endpoints;
 mod unpublished;
 mod vigil;
@@ -24,6 +25,7 @@ pub use preparing::Preparing;
 pub use punts::Punts;
 
 use crate::admission::{self, KnownHypervisors, Limits};
+use crate::cluster::Tenures;
 use crate::config::NameRule;
 use crate::metrics::Metrics;
 use crate::neighbors::Neighbors;
@@ -47,6 +49,8 @@ pub struct Context {
     pub seats: Seats<ChassisId>,
     /// Who speaks for which hypervisor's database.
     pub databases: Seats<ChassisId>,
+    /// Which hypervisors this controller owns.
+    pub tenures: Tenures,
     /// Which names those with a certificate may have.
     pub names: NameRule,
     /// Whose turn it is to let packets gather.
@@ -71,6 +75,7 @@ impl Context {
             events,
             seats: Seats::default(),
             databases: Seats::default(),
+            tenures: Tenures::All,
             names: NameRule::default(),
             pauses: Turn::default(),
             preparing: Preparing::new(metrics.clone()),

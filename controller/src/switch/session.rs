@@ -17,6 +17,7 @@ use super::preparing::{Computed, Start};
 use super::programming::Change;
 use super::punts::Punts;
 use super::shortcomings::Shortcomings;
+use super::standby::{resign, says_demoted, stand_by};
 use super::unknown_endpoints::UnknownEndpoints;
 use super::unpublished::Unpublished;
 use super::vigil::Vigil;
@@ -71,6 +72,10 @@ pub(super) enum SessionError {
     ShownOut,
     #[error("it has connected anew")]
     Superseded,
+    #[error("another controller owns its hypervisor")]
+    Yielded,
+    #[error("it has another primary controller")]
+    Demoted,
     #[error("its flows could not be computed")]
     Unprepared,
     #[error(transparent)]
@@ -79,7 +84,12 @@ pub(super) enum SessionError {
 
 pub(super) async fn serve(stream: Incoming, peer: SocketAddr, mut pass: Pass, context: Context) {
     match run(stream, peer, &mut pass, context).await {
-        Err(error @ (SessionError::Stopping(_) | SessionError::Superseded)) => {
+        Err(
+            error @ (SessionError::Stopping(_)
+            | SessionError::Superseded
+            | SessionError::Yielded
+            | SessionError::Demoted),
+        ) => {
             tracing::info!(%peer, "switch's session ends: {error}")
         }
         // That was said.
@@ -105,19 +115,39 @@ async fn run(
         () = pass.shown_out() => return Err(SessionError::ShownOut),
     };
     pass.identified();
-    let Arrived { mut line, seat } = arrived;
+    let Arrived { line, seat } = arrived;
     let _connected = Counted::new(&context.metrics.switches_connected);
+    tokio::select! {
+        ended = own(line, &seat, context) => ended,
+        () = seat.lost() => Err(SessionError::Superseded),
+    }
+}
+
+/// Serves the switch from when this controller owns its hypervisor, until another does.
+async fn own(
+    mut line: Line,
+    seat: &Arc<Seat<ChassisId>>,
+    context: Context,
+) -> Result<std::convert::Infallible, SessionError> {
+    let mut tenure = context.tenures.of(seat.key());
+    let generation = stand_by(&mut line, seat.key(), &mut tenure, &context).await?;
+    let resigning = context.clone();
     let alive = async {
         let preparing = &context.preparing;
         let snapshots = &context.snapshots;
         let prepared = preparing.compute(&mut line, seat.key(), snapshots).await?;
-        let mut session = Session::new(line, &seat, context, prepared.computed);
+        let mut session = Session::new(line, seat, context, prepared.computed);
+        session.taken_over = generation.map(|_| Instant::now());
         session.run(prepared.early).await
     };
-    tokio::select! {
+    let ended = tokio::select! {
         ended = alive => ended,
-        () = seat.lost() => Err(SessionError::Superseded),
+        () = tenure.ended(generation) => Err(SessionError::Yielded),
+    };
+    if matches!(ended, Err(SessionError::Demoted)) {
+        resign(&resigning, seat.key(), generation).await?;
     }
+    ended
 }
 
 struct Session {
@@ -144,6 +174,8 @@ struct Session {
     change: Option<Change>,
     /// While the switch is brought up.
     start: Option<Start>,
+    /// When this controller, one of several, came to own it, while it is brought up.
+    taken_over: Option<Instant>,
     bundles: u32,
     resync: Option<Instant>,
     backoff: Backoff,
@@ -187,6 +219,7 @@ impl Session {
             unpublished: Unpublished::new(Series::new(unpublished, seat)),
             change: None,
             start,
+            taken_over: None,
             bundles: 0,
             resync: None,
             backoff: RESYNC,
@@ -293,6 +326,9 @@ impl Session {
             return Ok(());
         }
         if let Message::Error(error) = message {
+            if says_demoted(error.code) {
+                return Err(SessionError::Demoted);
+            }
             self.take_error(xid, error);
         }
         self.unknown_endpoints.take(xid, message);
@@ -388,6 +424,15 @@ impl Session {
         let difference = self.flows.update(&self.chassis, old, new);
         self.context.metrics.computed(Computation::Change, started);
         difference
+    }
+
+    /// The switch is as it should be.
+    fn is_up(&mut self) {
+        self.start = None;
+        if let Some(since) = self.taken_over.take() {
+            let seconds = since.elapsed().as_secs_f64();
+            self.context.metrics.takeover_seconds.observe(seconds);
+        }
     }
 
     /// Whether the switch has, as far as is known, what was computed last: no change is under way or due again.

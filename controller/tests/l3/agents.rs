@@ -51,7 +51,11 @@ impl Site {
         let mut watch = store.watch().await.unwrap();
         owner.load(watch.as_mut()).await.unwrap();
         tokio::spawn(owner.run(watch, observed));
-        tokio::spawn(memory::keep(store.clone(), remembered));
+        tokio::spawn(memory::keep(
+            store.clone(),
+            remembered,
+            tokio::sync::mpsc::unbounded_channel().0,
+        ));
         let (seats, switches) = (Seats::default(), Seats::default());
         let api = Api::new(store, snapshots.clone(), metrics).with_identity(identity);
         Self {

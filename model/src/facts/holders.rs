@@ -122,6 +122,11 @@ impl Facts {
         true
     }
 
+    /// Nobody has an address of address pairs any more.
+    pub fn let_go_of(&mut self, network: NetworkId, address: IpAddr) {
+        self.holders.remove(network, address);
+    }
+
     /// Removes addresses that a port may not have any more, after the port or its place changed.
     pub(super) fn let_go(&mut self, intent: &Intent, id: PortId) {
         let port = intent.ports.get(&id);

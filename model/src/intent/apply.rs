@@ -107,7 +107,11 @@ impl Intent {
             Object::Chassis(_)
             | Object::Location(..)
             | Object::Outside(..)
-            | Object::Delegation(..) => {}
+            | Object::Delegation(..)
+            | Object::Ownership(..)
+            | Object::Active(..)
+            | Object::Holder(..)
+            | Object::Gone(_) => {}
         }
     }
 

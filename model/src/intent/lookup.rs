@@ -102,7 +102,11 @@ fn entries(object: &Object) -> BTreeSet<Entry> {
         | Object::ServerIdentity(_)
         | Object::Claim(_)
         | Object::Outside(..)
-        | Object::Delegation(..) => BTreeSet::new(),
+        | Object::Delegation(..)
+        | Object::Ownership(..)
+        | Object::Active(..)
+        | Object::Holder(..)
+        | Object::Gone(_) => BTreeSet::new(),
     }
 }
 

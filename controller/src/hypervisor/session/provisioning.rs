@@ -1,10 +1,12 @@
 //! What a session does to make its hypervisor what it should be, and to undo that.
 
-use super::Session;
+use super::claim::LOCK;
+use super::{Context, Session};
 use crate::hypervisor::bfd;
+use crate::hypervisor::managers;
 use crate::hypervisor::patches::missing_bridges;
 use crate::hypervisor::provision::{differences, release, wanted};
-use crate::hypervisor::wish::Wish;
+use crate::hypervisor::wish::{Probes, Wish};
 use crate::metrics::Drift;
 use crate::snapshot::Stopping;
 use crate::state::Event;
@@ -17,7 +19,8 @@ impl Session {
     pub(super) fn provision(&mut self, chassis: &Chassis) {
         let wish = Wish {
             system_id: chassis.id.to_string(),
-            controller: self.controller.clone(),
+            controllers: self.controllers(),
+            probes: self.probes(),
             manager_suffix: format!(":{}", self.context.ovsdb_port),
             endpoints: chassis.encap.endpoints,
             tunnels: self.tunnels(chassis),
@@ -72,8 +75,38 @@ impl Session {
             return;
         }
         if let Some(transaction) = next(self.connection.replica()) {
+            let transaction = match self.claim {
+                Some(_) => transaction.assert(LOCK),
+                None => transaction,
+            };
             self.turn.sent(self.connection.transact(transaction));
         }
+    }
+
+    /// Where its switch finds this controller, and all others.
+    fn controllers(&self) -> BTreeSet<String> {
+        let Context {
+            ovsdb_port,
+            openflow_port,
+            encrypted,
+            ..
+        } = self.context;
+        let replica = self.connection.replica();
+        let named = match self.claim {
+            Some(_) => managers::controllers(replica, ovsdb_port, openflow_port, encrypted),
+            None => BTreeSet::new(),
+        };
+        match named.is_empty() {
+            true => BTreeSet::from([self.controller.clone()]),
+            false => named,
+        }
+    }
+
+    fn probes(&self) -> Probes {
+        let cluster = self.context.cluster.as_ref();
+        cluster.map_or_else(Probes::default, |cluster| {
+            Probes::of_several(cluster.probe_interval())
+        })
     }
 
     /// The protocols that this or any other hypervisor wants to be sent.
@@ -96,6 +129,8 @@ impl Session {
         let snapshot = self.context.snapshots.latest();
         if snapshot.facts.chassis().contains_key(&chassis) {
             self.forget();
+            self.connected = None;
+            self.end_tenure(&chassis);
             return self.send(Event::HypervisorLeft(chassis)).await;
         }
         Ok(())

@@ -16,7 +16,7 @@ fn delegation(valid_until: i64) -> Option<Arc<Delegation>> {
 
 /// The facts about delegations that are to be stored.
 fn told(story: &mut Story) -> Vec<Change> {
-    std::mem::take(&mut story.owner.to_remember)
+    super::told(&mut story.owner)
 }
 
 #[test]

@@ -75,7 +75,7 @@ impl Story {
     }
 
     fn has_told(&mut self) -> Vec<Change> {
-        std::mem::take(&mut self.owner.to_remember)
+        crate::state::tests::told(&mut self.owner)
     }
 
     /// The series of the gateways' metrics, after a batch.

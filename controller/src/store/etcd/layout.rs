@@ -4,12 +4,13 @@
 //! |---|---|
 //! | `format` | the format of keys and values, as in the embedded store's file |
 //! | `objects/KEY` | the object of this key, both as JSON |
+//! | `controllers/NAME` | which process the controller of this name is, while it lives ([`super::presence`]) |
 //! | `receipts/SESSION/NUMBER` | empty: proof that a commit was made ([`super::receipts`]) |
 
 use super::call::CallError;
 use crate::store::FORMAT;
 use etcd_client::GetResponse;
-use sextant_model::{Change, Key, Object};
+use sextant_model::{Change, ControllerName, Key, Object};
 
 /// What a key in etcd is to the store.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,6 +30,7 @@ pub(super) struct Layout {
 
 const OBJECTS: &str = "objects/";
 const RECEIPTS: &str = "receipts/";
+const CONTROLLERS: &str = "controllers/";
 
 impl Layout {
     pub(super) fn new(prefix: &str) -> Self {
@@ -51,6 +53,14 @@ impl Layout {
     pub(super) fn object(&self, key: &Key) -> serde_json::Result<String> {
         let key = serde_json::to_string(key)?;
         Ok(format!("{}{OBJECTS}{key}", self.prefix))
+    }
+
+    pub(super) fn controllers(&self) -> String {
+        format!("{}{CONTROLLERS}", self.prefix)
+    }
+
+    pub(super) fn controller(&self, name: &ControllerName) -> String {
+        format!("{}{CONTROLLERS}{name}", self.prefix)
     }
 
     pub(super) fn receipt(&self, session: &str, number: u64) -> String {

@@ -120,7 +120,7 @@ impl Session {
             return Ok(());
         };
         self.backoff.reset();
-        self.start = None;
+        self.is_up();
         self.flows.drop_contents();
         self.shortcomings.confirmed();
         self.speak(change.touches_links(), change.touches_uplinks());

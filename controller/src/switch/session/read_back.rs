@@ -58,7 +58,7 @@ impl Session {
         }
         self.with_contents(|session| session.reconcile_with(&inventory));
         if self.change.is_none() {
-            self.start = None;
+            self.is_up();
         }
         Ok(())
     }

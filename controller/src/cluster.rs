@@ -1,0 +1,150 @@
+//! Several controllers of one cloud: which of them live, which should own a hypervisor, and which hypervisors this one owns.
+//!
+//! Whoever has the lock `sextant` in a hypervisor's own database owns it (`docs/decisions/0021`). Controllers that live only decide
+//! who should ask for it first.
+
+mod order;
+mod tenure;
+
+pub use tenure::{Held, Tenure, Tenures};
+
+use sextant_model::{ChassisId, ControllerName};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How much later than the one before it each controller in a hypervisor's order asks for the lock.
+const STAGGER: Duration = Duration::from_millis(250);
+/// The time between two hypervisors that one controller takes from others: each has changed hands by then.
+const BETWEEN_TAKINGS: Duration = Duration::from_millis(100);
+
+/// The controllers that live, as far as is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Live {
+    /// Their names, with this one's.
+    pub controllers: BTreeSet<ControllerName>,
+    /// Since when these live.
+    pub since: Instant,
+    /// Whether the store says so now. Otherwise it is out of reach, and said so last.
+    pub is_current: bool,
+}
+
+/// How a controller is one of several.
+#[derive(Clone, Debug)]
+pub struct ClusterSettings {
+    /// Its name.
+    pub name: ControllerName,
+    /// How long a hypervisor is silent before it asks whether its owner lives.
+    pub probe_interval: Duration,
+    /// How long controllers live before they take their share of hypervisors.
+    pub settle_after: Duration,
+}
+
+/// This controller's place among several.
+#[derive(Clone, Debug)]
+pub struct Cluster(Arc<Place>);
+
+#[derive(Debug)]
+struct Place {
+    settings: ClusterSettings,
+    tenures: Tenures,
+    live: watch::Receiver<Live>,
+    /// When the next hypervisor may be taken from another controller.
+    next_taking: Mutex<Option<Instant>>,
+}
+
+impl Cluster {
+    /// A place among those that live.
+    #[must_use]
+    pub fn new(settings: ClusterSettings, live: watch::Receiver<Live>) -> Self {
+        Self(Arc::new(Place {
+            settings,
+            tenures: Tenures::shared(),
+            live,
+            next_taking: Mutex::default(),
+        }))
+    }
+
+    /// This controller's name.
+    #[must_use]
+    pub fn name(&self) -> &ControllerName {
+        &self.0.settings.name
+    }
+
+    /// How long a hypervisor is silent before it asks whether its owner lives.
+    #[must_use]
+    pub fn probe_interval(&self) -> Duration {
+        self.0.settings.probe_interval
+    }
+
+    /// The hypervisors that this controller owns.
+    #[must_use]
+    pub fn tenures(&self) -> &Tenures {
+        &self.0.tenures
+    }
+
+    /// The controllers that live, and what changes of them from now on.
+    #[must_use]
+    pub fn live(&self) -> watch::Receiver<Live> {
+        self.0.live.clone()
+    }
+
+    /// Whether a controller lives, as far as is known.
+    #[must_use]
+    pub fn lives(&self, controller: &ControllerName) -> bool {
+        self.0.live.borrow().controllers.contains(controller)
+    }
+
+    /// How many controllers come before this one in a hypervisor's order.
+    #[must_use]
+    pub fn rank(&self, chassis: &ChassisId) -> u32 {
+        order::rank(self.name(), &self.0.live.borrow().controllers, chassis)
+    }
+
+    /// How long this controller waits before it asks for a hypervisor's lock.
+    #[must_use]
+    pub fn delay(&self, chassis: &ChassisId) -> Duration {
+        STAGGER * self.rank(chassis)
+    }
+
+    /// When this controller may take a hypervisor from its owner, if it is the first in its order and both have been connected
+    /// since then.
+    #[must_use]
+    pub fn may_take_at(&self, chassis: &ChassisId, connected: Instant) -> Option<Instant> {
+        let live = self.0.live.borrow();
+        let is_first = order::rank(self.name(), &live.controllers, chassis) == 0;
+        let settled = connected.max(live.since) + self.0.settings.settle_after;
+        (is_first && live.is_current).then_some(settled)
+    }
+
+    /// The turn to take one hypervisor: now, or the time when to ask again.
+    ///
+    /// # Errors
+    /// The time when it is the next one's turn.
+    pub fn take_turn(&self, now: Instant) -> Result<(), Instant> {
+        let next = &mut *self
+            .0
+            .next_taking
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match *next {
+            Some(at) if at > now => Err(at),
+            Some(_) | None => {
+                *next = Some(now + BETWEEN_TAKINGS);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether this controller says whether a hypervisor is gone: its owner does, or where that lives no more, the first in the
+    /// hypervisor's order.
+    #[must_use]
+    pub fn is_responsible(&self, chassis: &ChassisId, owner: Option<&ControllerName>) -> bool {
+        match owner.filter(|owner| self.lives(owner)) {
+            Some(owner) => owner == self.name(),
+            None => self.rank(chassis) == 0,
+        }
+    }
+}

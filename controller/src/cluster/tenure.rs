@@ -1,0 +1,171 @@
+//! Which hypervisors this controller owns: said by the sessions with their databases, heard by those with their switches.
+
+use dashmap::DashMap;
+use sextant_model::ChassisId;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What is known of the ownership of one hypervisor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// The latest generation in its database.
+    pub seen: u64,
+    /// The generation with which this controller owns it.
+    pub own: Option<u64>,
+}
+
+/// The hypervisors that this controller owns.
+#[derive(Clone, Debug)]
+pub enum Tenures {
+    /// There is no other controller: all of them.
+    All,
+    /// Those of which it is said.
+    Shared(Arc<DashMap<ChassisId, watch::Sender<Held>>>),
+}
+
+/// The ownership of one hypervisor.
+#[derive(Debug)]
+pub enum Tenure {
+    /// It is this controller's, always.
+    Certain,
+    /// It may end, and begin again.
+    Shared(watch::Receiver<Held>),
+}
+
+impl Tenures {
+    /// None, at first.
+    #[must_use]
+    pub fn shared() -> Self {
+        Self::Shared(Arc::default())
+    }
+
+    /// Whether other controllers may own hypervisors.
+    #[must_use]
+    pub fn are_shared(&self) -> bool {
+        matches!(self, Self::Shared(_))
+    }
+
+    /// The ownership of a hypervisor.
+    #[must_use]
+    pub fn of(&self, chassis: &ChassisId) -> Tenure {
+        match self {
+            Self::All => Tenure::Certain,
+            Self::Shared(all) => {
+                Tenure::Shared(all.entry(chassis.clone()).or_default().subscribe())
+            }
+        }
+    }
+
+    /// What is known of a hypervisor.
+    #[must_use]
+    pub fn held(&self, chassis: &ChassisId) -> Held {
+        match self {
+            Self::All => Held::default(),
+            Self::Shared(all) => {
+                let known = all.get(chassis);
+                known.map_or_else(Held::default, |known| *known.borrow())
+            }
+        }
+    }
+
+    /// A hypervisor's database shows this generation.
+    pub fn see(&self, chassis: &ChassisId, generation: u64) {
+        self.change(chassis, |held| held.seen = generation);
+    }
+
+    /// This controller owns a hypervisor from now on.
+    pub fn begin(&self, chassis: &ChassisId, generation: u64) {
+        self.change(chassis, |held| {
+            held.seen = held.seen.max(generation);
+            held.own = Some(generation);
+        });
+    }
+
+    /// It does not own it any more, by this generation or an earlier one. Returns whether it did.
+    pub fn end(&self, chassis: &ChassisId, generation: u64) -> bool {
+        let mut ended = false;
+        self.change(chassis, |held| {
+            if held.own.is_some_and(|own| own <= generation) {
+                held.own = None;
+                ended = true;
+            }
+        });
+        ended
+    }
+
+    fn change(&self, chassis: &ChassisId, change: impl FnOnce(&mut Held)) {
+        let Self::Shared(all) = self else { return };
+        let known = all.entry(chassis.clone()).or_default();
+        known.send_if_modified(|held| {
+            let before = *held;
+            change(held);
+            *held != before
+        });
+    }
+}
+
+impl Tenure {
+    /// What is known now. `None`: there is no other controller.
+    pub fn now(&mut self) -> Option<Held> {
+        match self {
+            Self::Certain => None,
+            Self::Shared(held) => Some(*held.borrow_and_update()),
+        }
+    }
+
+    /// Waits until something else is known. Cancel-safe.
+    pub async fn changed(&mut self) {
+        match self {
+            Self::Certain => std::future::pending().await,
+            // Its sender is dropped only with the process's last session.
+            Self::Shared(held) => {
+                if held.changed().await.is_err() {
+                    std::future::pending().await
+                }
+            }
+        }
+    }
+
+    /// Waits until this controller does not own the hypervisor by this generation any more.
+    pub async fn ended(&mut self, generation: Option<u64>) {
+        match (self, generation) {
+            (Self::Shared(held), Some(generation)) => {
+                let other = |held: &Held| held.own != Some(generation);
+                if held.wait_for(other).await.is_err() {
+                    std::future::pending().await
+                }
+            }
+            (Self::Certain | Self::Shared(_), _) => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    fn is_ready(future: impl Future<Output = ()>) -> bool {
+        pin!(future).poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
+    }
+
+    #[test]
+    fn a_tenure_begins_ends_and_is_not_ended_by_an_earlier_one() {
+        let (tenures, chassis) = (Tenures::shared(), ChassisId::new("h1"));
+        let mut tenure = tenures.of(&chassis);
+        assert_eq!(tenure.now(), Some(Held::default()));
+        tenures.begin(&chassis, 3);
+        assert!(is_ready(tenure.changed()) && !is_ready(tenure.ended(Some(3))));
+        assert!(!tenures.end(&chassis, 2) && !is_ready(tenure.ended(Some(3))));
+        assert!(tenures.end(&chassis, 3) && is_ready(tenure.ended(Some(3))));
+        assert_eq!(tenures.held(&chassis), Held { seen: 3, own: None });
+    }
+
+    #[test]
+    fn who_is_alone_owns_everything() {
+        let mut tenure = Tenures::All.of(&ChassisId::new("h1"));
+        assert!(tenure.now().is_none());
+        assert!(!is_ready(tenure.ended(None)) && !is_ready(tenure.changed()));
+    }
+}

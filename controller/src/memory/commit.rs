@@ -1,0 +1,192 @@
+//! Commits facts, on the conditions under which they are true.
+//!
+//! A fact of a hypervisor counts only while this controller owns it: its claim is stored first, and each fact is committed on condition
+//! that the claim has not changed. A controller that was frozen, and wakes up, overwrites nothing.
+
+use super::{Refused, Told};
+use crate::store::{CommitError, Precondition, Revision, Store};
+use sextant_model::{Change, ChassisId, Fact, Key};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long to wait before an unavailable store is tried again.
+pub(super) const RETRY: Duration = Duration::from_secs(1);
+
+pub(super) struct Committer {
+    store: Arc<dyn Store>,
+    refused: Refused,
+    /// The revisions of the claims that were made.
+    claims: BTreeMap<ChassisId, Revision>,
+    /// The revisions of commits that may be later than what the teller had seen.
+    own: BTreeMap<Key, Revision>,
+}
+
+impl Committer {
+    pub(super) fn new(store: Arc<dyn Store>, refused: Refused) -> Self {
+        let (claims, own) = (BTreeMap::new(), BTreeMap::new());
+        Self {
+            store,
+            refused,
+            claims,
+            own,
+        }
+    }
+
+    /// Commits what may be, and tries again for as long as the store is unavailable.
+    pub(super) async fn commit(&mut self, mut batch: Vec<Told>) {
+        self.forget_seen(&batch);
+        let mut has_failed = false;
+        while !batch.is_empty() {
+            batch = self.refuse_unowned(batch);
+            let conditions: Vec<_> = batch
+                .iter()
+                .map(|told| self.conditions(told, &batch))
+                .collect();
+            let changes: Vec<Change> = batch.iter().map(|told| told.change.clone()).collect();
+            let all: Vec<Precondition> = distinct(conditions.iter().flatten());
+            match self.store.commit(changes, all).await {
+                Ok(revision) => {
+                    self.made(&batch, revision);
+                    break;
+                }
+                Err(CommitError::Conflict(broken)) => {
+                    batch = self.refuse(batch, &conditions, &broken);
+                }
+                Err(CommitError::TooLarge(why)) => {
+                    let count = batch.len();
+                    tracing::error!(
+                        why,
+                        count,
+                        "facts are not stored. After a restart they are unknown until their hypervisors have connected"
+                    );
+                    return;
+                }
+                Err(error @ (CommitError::Unavailable(_) | CommitError::Uncertain(_))) => {
+                    if !std::mem::replace(&mut has_failed, true) {
+                        tracing::warn!(%error, "facts cannot be stored; trying again");
+                    }
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+        if has_failed {
+            tracing::info!("facts are stored again");
+        }
+    }
+
+    /// What the teller has seen of what was committed here needs no care any more.
+    fn forget_seen(&mut self, batch: &[Told]) {
+        let seen = batch.iter().filter_map(|told| match &told.condition {
+            Some(Precondition::Unchanged(_, since)) => Some(*since),
+            Some(Precondition::Absent(_) | Precondition::Present(_)) | None => None,
+        });
+        if let Some(seen) = seen.max() {
+            self.own.retain(|_, made| *made > seen);
+        }
+    }
+
+    /// What is to hold for one fact of a batch.
+    fn conditions(&self, told: &Told, batch: &[Told]) -> Vec<Precondition> {
+        let of_key = told
+            .condition
+            .as_ref()
+            .map(|condition| self.later(condition));
+        let owned = told.owned.as_ref();
+        let with_it = owned.filter(|chassis| !is_claimed(batch, chassis));
+        let of_owner = with_it.and_then(|chassis| {
+            let claimed = self.claims.get(chassis)?;
+            let key = Fact::Ownership(chassis.clone()).into();
+            Some(Precondition::Unchanged(key, *claimed))
+        });
+        of_key.into_iter().chain(of_owner).collect()
+    }
+
+    /// A condition as of the last commit from here.
+    fn later(&self, condition: &Precondition) -> Precondition {
+        let (Precondition::Unchanged(key, _)
+        | Precondition::Absent(key)
+        | Precondition::Present(key)) = condition;
+        match (self.own.get(key), condition) {
+            (Some(own), Precondition::Unchanged(key, since)) => {
+                Precondition::Unchanged(key.clone(), *own.max(since))
+            }
+            (Some(own), Precondition::Absent(key)) => Precondition::Unchanged(key.clone(), *own),
+            (Some(_) | None, condition) => condition.clone(),
+        }
+    }
+
+    /// Facts of hypervisors whose claims were refused.
+    fn refuse_unowned(&self, batch: Vec<Told>) -> Vec<Told> {
+        let unowned = |told: &Told, batch: &[Told]| {
+            let owned = told.owned.as_ref();
+            owned.is_some_and(|chassis| {
+                !self.claims.contains_key(chassis) && !is_claimed(batch, chassis)
+            })
+        };
+        let places: BTreeSet<usize> = (0..batch.len())
+            .filter(|at| unowned(&batch[*at], &batch))
+            .collect();
+        self.without(batch, &places)
+    }
+
+    /// A condition does not hold: what rests on it is refused.
+    fn refuse(
+        &mut self,
+        batch: Vec<Told>,
+        conditions: &[Vec<Precondition>],
+        broken: &Precondition,
+    ) -> Vec<Told> {
+        if let Precondition::Unchanged(Key::Fact(Fact::Ownership(chassis)), _) = broken {
+            self.claims.remove(chassis);
+        }
+        let places: BTreeSet<usize> = (0..batch.len())
+            .filter(|at| conditions[*at].contains(broken))
+            .collect();
+        self.without(batch, &places)
+    }
+
+    /// The batch without those at these places, which are told to be refused.
+    fn without(&self, batch: Vec<Told>, places: &BTreeSet<usize>) -> Vec<Told> {
+        if places.is_empty() {
+            return batch;
+        }
+        let (refused, kept): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .enumerate()
+            .partition(|(at, _)| places.contains(at));
+        let refused = refused
+            .into_iter()
+            .map(|(_, told)| told.change.key())
+            .collect();
+        // Nobody listens only when the process is stopping.
+        let _ = self.refused.send(refused);
+        kept.into_iter().map(|(_, told)| told).collect()
+    }
+
+    fn made(&mut self, batch: &[Told], revision: Revision) {
+        for told in batch {
+            if let Some(chassis) = told.claims() {
+                self.claims.insert(chassis.clone(), revision);
+            }
+            if told.condition.is_some() || told.owned.is_some() {
+                self.own.insert(told.change.key(), revision);
+            }
+        }
+    }
+}
+
+/// Whether a batch itself claims a hypervisor.
+fn is_claimed(batch: &[Told], chassis: &ChassisId) -> bool {
+    batch.iter().any(|told| told.claims() == Some(chassis))
+}
+
+fn distinct<'a>(all: impl Iterator<Item = &'a Precondition>) -> Vec<Precondition> {
+    let mut distinct: Vec<Precondition> = Vec::new();
+    for one in all {
+        if !distinct.contains(one) {
+            distinct.push(one.clone());
+        }
+    }
+    distinct
+}

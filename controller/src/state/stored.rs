@@ -1,0 +1,130 @@
+//! The facts as the store has them, where several controllers share it.
+//!
+//! Of a hypervisor that this controller owns, its own observation counts. Of all others, what their owners stored does. The copy
+//! here is what counts once a hypervisor is lost, or a fact was refused.
+
+use crate::cluster::Cluster;
+use sextant_model::{Change, ChassisId, Fact, Key, Object};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What the store has, and what of this controller's own it does not have yet.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) cluster: Cluster,
+    /// What the store has.
+    facts: BTreeMap<Fact, Object>,
+    /// What was sent and not seen there, with the hypervisor that it rests on.
+    sent: BTreeMap<Fact, (Change, Option<ChassisId>)>,
+    /// The hypervisors that this controller owns, each with its generation.
+    owned: BTreeMap<ChassisId, u64>,
+    /// Those that it has lost since the last snapshot.
+    pub(super) lost: BTreeSet<ChassisId>,
+}
+
+impl Stored {
+    pub(super) fn new(cluster: Cluster) -> Self {
+        Self {
+            cluster,
+            facts: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            owned: BTreeMap::new(),
+            lost: BTreeSet::new(),
+        }
+    }
+
+    /// What the store has of a fact.
+    pub(super) fn get(&self, fact: &Fact) -> Option<&Object> {
+        self.facts.get(fact)
+    }
+
+    /// The generation with which this controller owns a hypervisor.
+    pub(super) fn owned(&self, chassis: &ChassisId) -> Option<u64> {
+        self.owned.get(chassis).copied()
+    }
+
+    /// This controller owns a hypervisor now.
+    pub(super) fn own(&mut self, chassis: ChassisId, generation: u64) {
+        self.lost.remove(&chassis);
+        self.owned.insert(chassis, generation);
+    }
+
+    /// It does not, if it did by this generation or an earlier one. Returns whether that is so.
+    pub(super) fn disown(&mut self, chassis: &ChassisId, generation: u64) -> bool {
+        let owned = self.owned(chassis).is_some_and(|own| own <= generation);
+        if owned {
+            self.owned.remove(chassis);
+            self.lost.insert(chassis.clone());
+            self.sent.retain(|_, (_, of)| of.as_ref() != Some(chassis));
+        }
+        owned
+    }
+
+    /// A hypervisor has left, so nobody owns it.
+    pub(super) fn leave(&mut self, chassis: &ChassisId) {
+        self.owned.remove(chassis);
+        self.lost.remove(chassis);
+    }
+
+    /// A fact is on its way to the store.
+    pub(super) fn send(&mut self, change: &Change, of: Option<&ChassisId>) {
+        if let Key::Fact(fact) = change.key() {
+            self.sent.insert(fact, (change.clone(), of.cloned()));
+        }
+    }
+
+    /// Takes in what was committed. Returns whether others' version of the fact counts now: nothing of this controller's own is on
+    /// its way that will replace it.
+    pub(super) fn take(&mut self, change: &Change) -> Option<Fact> {
+        let Key::Fact(fact) = change.key() else {
+            return None;
+        };
+        match change {
+            Change::Put(object) => drop(self.facts.insert(fact.clone(), object.clone())),
+            Change::Delete(_) => drop(self.facts.remove(&fact)),
+        }
+        match self.sent.get(&fact) {
+            Some((sent, _)) if sent == change => {
+                self.sent.remove(&fact);
+                // Another may have written in between, and this one again: then it is no news.
+                Some(fact)
+            }
+            Some(_) => None,
+            None => Some(fact),
+        }
+    }
+
+    /// Whether something of this controller's own is on its way.
+    pub(super) fn is_sent(&self, fact: &Fact) -> bool {
+        self.sent.contains_key(fact)
+    }
+
+    /// A fact was not stored: others know better.
+    pub(super) fn refused(&mut self, fact: &Fact) {
+        self.sent.remove(fact);
+    }
+
+    /// The facts that may concern these hypervisors: of themselves, and of ports that the store has there.
+    pub(super) fn of<'a>(
+        &'a self,
+        lost: &'a BTreeSet<ChassisId>,
+    ) -> impl Iterator<Item = &'a Fact> {
+        let concerned = |(_, object): &(&Fact, &Object)| match object.chassis() {
+            Some(chassis) => lost.contains(chassis),
+            // Of its port's hypervisor.
+            None => matches!(object, Object::Holder(..)),
+        };
+        self.facts.iter().filter(concerned).map(|(fact, _)| fact)
+    }
+}
+
+/// The order in which facts are taken over: none rests on a later one.
+pub(super) fn order(fact: &Fact) -> u8 {
+    match fact {
+        Fact::Ownership(_) => 0,
+        Fact::Chassis(_) => 1,
+        Fact::Location(_) => 2,
+        Fact::Outside(..) | Fact::Delegation(_) => 3,
+        Fact::Holder(..) | Fact::Active(_) => 4,
+        Fact::Gone(_) => 5,
+    }
+}
