@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 use sextant_lab::story::site::{ipv6, reaches};
 use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
 use sextant_lab::{
-    Cluster, Hypervisor, Lab, LabError, LabOptions, Network, Peer, PortSpec, SubnetSpec, wait_for,
+    Cluster, Hypervisor, Lab, LabError, LabOptions, Network, Peer, Port, PortSpec, SubnetSpec,
+    wait_for,
 };
 use std::collections::BTreeMap;
 
@@ -69,9 +70,7 @@ impl Stage {
         let plugged = hosts.map(|host| self.plug(&format!("{name}{}", host.number()), host));
         let plugged = plugged.collect::<Result<Vec<_>, _>>()?;
         for new in &plugged {
-            for peer in self.cluster.live() {
-                wait_active(peer, &new.port.id)?;
-            }
+            self.wait_active(&new.port)?;
             new.guest.wait_address(ipv6(&new.port), SOON)?;
             new.guest.wait_default_route(SOON)?;
         }
@@ -90,14 +89,34 @@ impl Stage {
     /// The hypervisors' numbers say whose API is asked.
     fn plug(&self, name: &str, host: &Hypervisor) -> Result<Plugged, LabError> {
         let live: Vec<&Peer> = self.cluster.live().collect();
-        let api = live[usize::from(host.number()) % live.len()].api()?;
+        let port = self.port(name, live[usize::from(host.number()) % live.len()])?;
+        let guest = host.add_guest(&port.guest(name))?;
+        Ok(Plugged { guest, port })
+    }
+
+    /// A port for a guest, by one of the controllers.
+    pub(crate) fn port(&self, name: &str, peer: &Peer) -> Result<Port, LabError> {
         let spec = PortSpec {
             name,
             ..PortSpec::default()
         };
-        let port = api.create_port(&self.network, &spec)?;
-        let guest = host.add_guest(&port.guest(name))?;
-        Ok(Plugged { guest, port })
+        peer.api()?.create_port(&self.network, &spec)
+    }
+
+    /// Waits until all live controllers show a port as active.
+    pub(crate) fn wait_active(&self, port: &Port) -> Outcome {
+        for peer in self.cluster.live() {
+            let api = peer.api()?;
+            wait_for(
+                &format!("port {} by {}", port.id, peer.name()),
+                SOON,
+                || match api.show_port(&port.id).as_ref().map(Port::status) {
+                    Ok("ACTIVE") => Ok(()),
+                    other => Err(format!("{other:?}")),
+                },
+            )?;
+        }
+        Ok(())
     }
 
     /// The number of the controller that owns a hypervisor.
@@ -202,18 +221,6 @@ fn list(peer: &Peer, collection: &str) -> Result<BTreeMap<String, Value>, String
     Ok(objects
         .map(|object| (object["id"].to_string(), object.clone()))
         .collect())
-}
-
-fn wait_active(peer: &Peer, port: &str) -> Result<(), LabError> {
-    let api = peer.api()?;
-    wait_for(
-        &format!("port {port} by {}", peer.name()),
-        SOON,
-        || match api.show_port(port).as_ref().map(|port| port.status()) {
-            Ok("ACTIVE") => Ok(()),
-            other => Err(format!("{other:?}")),
-        },
-    )
 }
 
 /// Fails if there is one.

@@ -61,6 +61,14 @@ pub struct StreamReport {
 }
 
 impl StreamReport {
+    /// Between which two answers the longest time passed.
+    #[must_use]
+    pub fn longest_silence(&self) -> Option<(Instant, Instant)> {
+        let pairs = self.answered.windows(2);
+        let longest = pairs.max_by_key(|pair| pair[1] - pair[0])?;
+        Some((longest[0], longest[1]))
+    }
+
     /// The end of the longest silence that began after this moment or lasted at it.
     #[must_use]
     pub fn silent_until(&self, from: Instant) -> Option<Instant> {
@@ -73,8 +81,7 @@ impl StreamReport {
 
 impl std::fmt::Display for StreamReport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let pairs = self.answered.windows(2);
-        let silence = pairs.map(|pair| pair[1] - pair[0]).max();
+        let silence = self.longest_silence().map(|(from, to)| to - from);
         write!(
             f,
             "{} sent, {} lost, at most {:.0?} between answers",
