@@ -23,8 +23,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 use writer::{Known, Writer};
 
-/// Networks that tell of writes, and ports.
-const UNLIMITED: &str = "[quotas]\nquota_network = -1\nquota_port = -1\n";
+/// As many objects as writers like, and logs without writes.
+const CONFIG: &str =
+    "log = \"info,sextant_controller::api=warn\"\n[quotas]\nquota_network = -1\nquota_port = -1\n";
 const SECONDS: u64 = 180;
 const WRITERS: usize = 3;
 /// Longer than a hypervisor takes to notice, and than `settle_after`.
@@ -40,7 +41,7 @@ fn whatever_fails_guests_do_not_notice_and_nothing_acknowledged_is_lost() -> Out
     let seconds = number("SEXTANT_TEST_SECONDS").unwrap_or(SECONDS);
     println!("SEXTANT_TEST_SEED={seed} SEXTANT_TEST_SECONDS={seconds}");
     let dice = StdRng::seed_from_u64(seed);
-    Stage::tell_configured(UNLIMITED, |stage| {
+    Stage::tell_configured(CONFIG, |stage| {
         chaos(stage, dice, Duration::from_secs(seconds))
     })
 }

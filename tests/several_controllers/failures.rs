@@ -112,3 +112,28 @@ fn an_owner_that_loses_its_hypervisor_alone_is_replaced_for_that_one() -> Outcom
         watch.end(stage, "with the hypervisor again", found)
     })
 }
+
+#[test]
+fn the_last_controller_takes_over_from_one_that_is_killed_and_one_that_is_halted() -> Outcome {
+    Stage::tell(|stage| {
+        let owner = stage.owner(1)?;
+        let share = stage.share(owner);
+        for halted in (1..=3).filter(|number| *number != owner) {
+            let watch = Watch::start(stage)?;
+            let failed = Instant::now();
+            stage.cluster.controller(owner).kill();
+            stage.cluster.controller(halted).halt()?;
+            watch.goes_on(failed)?;
+            stage.has_one_owner_each()?;
+            watch.end(stage, "killed, and another halted", failed)?;
+
+            let watch = Watch::start(stage)?;
+            let mended = Instant::now();
+            stage.cluster.controller(halted).wake()?;
+            stage.cluster.controller(owner).start_again()?;
+            stage.wait_share(owner, &share)?;
+            watch.end(stage, "both back", mended)?;
+        }
+        Ok(())
+    })
+}
