@@ -9,8 +9,8 @@ pub use by_hypervisor::{
 };
 pub use labels::{
     AdvertisementCause, CommitOutcome, Computation, DoubtfulEndpoint, Drift, FlowOperation,
-    FlowOutcome, HEARD, OpenFlowError, PrefixChange, PrefixState, RefusedConnection, SENT,
-    TransactionOutcome,
+    FlowOutcome, HEARD, OpenFlowError, PrefixChange, PrefixState, RefusedConnection, RevisionWait,
+    SENT, TransactionOutcome,
 };
 
 use by_hypervisor::OnPage;
@@ -57,6 +57,49 @@ macro_rules! declared {
 const SECONDS: &[f64] = &[
     0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
+
+/// Keys and octets, from one to sixteen million.
+const SIZES: &[f64] = &[
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1_024.0,
+    4_096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+];
+
+/// How large something is, where other histograms say how long it took.
+#[derive(Clone, Debug)]
+pub struct HistogramOfSizes(Histogram);
+
+impl Deref for HistogramOfSizes {
+    type Target = Histogram;
+
+    fn deref(&self) -> &Histogram {
+        &self.0
+    }
+}
+
+impl Declared for HistogramOfSizes {
+    fn declare(
+        registry: &mut Registry,
+        name: &'static str,
+        help: &'static str,
+        _labels: &'static [&'static str],
+    ) -> prometheus::Result<Self> {
+        let options = HistogramOpts::new(name, help).buckets(SIZES.to_vec());
+        let histogram = Histogram::with_opts(options)?;
+        registry.others.register(Box::new(histogram.clone()))?;
+        Ok(Self(histogram))
+    }
+}
 
 declared! {
     IntCounter: |opts, _labels| IntCounter::with_opts(opts), Opts;
@@ -126,6 +169,8 @@ metrics! {
     api_requests: IntCounterVec = "sextant_api_requests_total" ["method", "route", "status"],
     /// Time to answer a request to the API, in seconds. A long list counts until its first portion.
     api_request_seconds: HistogramVec = "sextant_api_request_duration_seconds" ["method", "route"],
+    /// Requests that had to wait until this controller had the revision in their `X-Sextant-Revision`, by outcome (reached, too_late, out_of_reach). too_late: 503 after 5 seconds. out_of_reach: 503 at once, because the store is.
+    api_revision_waits: IntCounterVec = "sextant_api_revision_waits_total" ["outcome"],
     /// Hypervisors that take part and whose OVSDB is connected.
     hypervisors_connected: IntGauge = "sextant_hypervisors_connected" [],
     /// Switches of known hypervisors whose OpenFlow session is up.
@@ -198,8 +243,14 @@ metrics! {
     ovsdb_transactions: IntCounterVec = "sextant_ovsdb_transactions_total" ["outcome"],
     /// Commits to the store, by outcome (committed, conflict, unavailable, too_large, uncertain).
     store_commits: IntCounterVec = "sextant_store_commits_total" ["outcome"],
-    /// Time that commits to the store took, in seconds.
-    store_commit_seconds: Histogram = "sextant_store_commit_duration_seconds" [],
+    /// Time that commits to the store took, in seconds, by outcome (committed, conflict, unavailable, too_large, uncertain).
+    store_commit_seconds: HistogramVec = "sextant_store_commit_duration_seconds" ["outcome"],
+    /// Keys that a commit writes or deletes, whatever its outcome.
+    store_commit_keys: HistogramOfSizes = "sextant_store_commit_keys" [],
+    /// Octets of the keys and values that a commit writes, whatever its outcome.
+    store_commit_octets: HistogramOfSizes = "sextant_store_commit_octets" [],
+    /// Time from the store's answer to a write until the write has come back by the watch and can be read, in seconds.
+    store_watch_lag: Histogram = "sextant_store_watch_lag_seconds" [],
     /// How old what is known of the store may be, in seconds. From 5 on, it is out of reach and takes no writes.
     store_age: IntGauge = "sextant_store_age_seconds" [],
     /// Ports that are bound to a hypervisor.
@@ -357,6 +408,9 @@ impl Metrics {
         }
         for outcome in CommitOutcome::ALL {
             zero(&self.store_commits, &[&[outcome.as_str()]]);
+        }
+        for outcome in RevisionWait::ALL {
+            zero(&self.api_revision_waits, &[&[outcome.as_str()]]);
         }
     }
 

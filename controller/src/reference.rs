@@ -50,7 +50,7 @@ fn metrics() -> String {
     for (name, kind, labels, help) in Metrics::CATALOGUE {
         let kind = match *kind {
             "IntGauge" | "IntGaugeVec" | "HypervisorGauges" => "gauge",
-            "Histogram" | "HistogramVec" => "histogram",
+            "Histogram" | "HistogramVec" | "HistogramOfSizes" => "histogram",
             _ => "counter",
         };
         let _ = writeln!(

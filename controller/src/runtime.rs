@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::{self, Owner};
-use crate::store::{CommitError, EtcdError, OpenError, WatchEnded};
+use crate::store::{CommitError, EtcdError, Measured, OpenError, Store, WatchEnded};
 use crate::stream::{Dialects, Listener, WhoIs};
 use crate::tls::{Expiries, Tls, TlsError};
 use crate::{api, hypervisor, liveness, memory, renumbering, scrape, switch};
@@ -147,6 +147,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
         () = &mut told_to_stop => return Ok(()),
     };
     let (cluster, presence) = shared.unzip();
+    let store: Arc<dyn Store> = Arc::new(Measured::new(store, metrics.clone()));
     let control = config.control.socket();
     let control = control.map(|path| ControlSocket::bind(path)).transpose()?;
 

@@ -101,6 +101,11 @@ impl Snapshots {
         self.latest.borrow().clone()
     }
 
+    /// The store's revision in the latest.
+    pub fn revision(&self) -> Revision {
+        self.latest.borrow().revision
+    }
+
     /// Waits for the next one and returns the latest.
     ///
     /// # Errors

@@ -439,6 +439,7 @@ impl Owner {
         if stays_active {
             facts.confirm(port, &chassis);
         }
+        self.accept_held(port);
     }
 
     fn unplugged(&mut self, port: PortId, chassis: &ChassisId) {

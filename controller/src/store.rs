@@ -7,9 +7,11 @@
 pub mod backup;
 mod embedded;
 mod etcd;
+mod measured;
 
 pub use embedded::{EMBEDDED_FILE, Embedded, FORMAT, OpenError};
 pub use etcd::{Etcd, EtcdError, EtcdSettings, Password, check_endpoint};
+pub use measured::Measured;
 
 use serde::{Deserialize, Serialize};
 use sextant_model::{Change, Key};
@@ -91,6 +93,12 @@ pub trait Store: Send + Sync {
     /// How old what watchers know may be. Zero if nothing can come between them and the store.
     fn age(&self) -> Duration {
         Duration::ZERO
+    }
+
+    /// The last commit that a watcher at this revision has seen. Every other watcher sees it too, while the revision itself may belong to
+    /// nobody's commit.
+    fn last_commit(&self, reached: Revision) -> Revision {
+        reached
     }
 }
 

@@ -18,7 +18,7 @@ use crate::row::Row;
 use crate::schema::{ColumnType, DatabaseSchema, Name, TableSchema};
 use crate::table::Declaration;
 use crate::transaction::Condition;
-use crate::value::{ValueError, excerpt};
+use crate::value::{Value, ValueError, excerpt};
 
 /// The columns of a database to keep a replica of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -395,7 +395,7 @@ fn read_update2(json: &Json, table: &Name, schema: &TableSchema) -> Result<Updat
     };
     match kind.as_str() {
         "initial" | "insert" => contents(row, table, schema),
-        "modify" => columns(row, table, schema).map(Update::Difference),
+        "modify" => columns(row, table, schema).map(difference),
         "delete" => Ok(Update::Deleted),
         _ => Err(UpdateError::malformed(json)),
     }
@@ -403,17 +403,26 @@ fn read_update2(json: &Json, table: &Name, schema: &TableSchema) -> Result<Updat
 
 /// A whole row, of which the server leaves out the columns that have their default value.
 fn contents(row: &Json, table: &Name, schema: &TableSchema) -> Result<Update, UpdateError> {
-    let mut row = columns(row, table, schema)?;
-    let columns = row.columns_mut();
+    let mut columns = columns(row, table, schema)?;
+    let sent = columns.len();
     for (name, column) in &schema.columns {
-        if !columns.contains_key(name) {
-            columns.insert(name.clone(), column.default_value());
+        if !columns[..sent].iter().any(|(sent, _)| sent == name) {
+            columns.push((name.clone(), column.default_value()));
         }
     }
-    Ok(Update::Contents(row))
+    Ok(Update::Contents(columns.into_iter().collect()))
 }
 
-fn columns(row: &Json, table: &Name, schema: &TableSchema) -> Result<Row, UpdateError> {
+fn difference(columns: Vec<(Name, Value)>) -> Update {
+    Update::Difference(columns.into_iter().collect())
+}
+
+/// The columns that were sent.
+fn columns(
+    row: &Json,
+    table: &Name,
+    schema: &TableSchema,
+) -> Result<Vec<(Name, Value)>, UpdateError> {
     let columns = object(row)?.iter().map(|(name, json)| {
         let Some((name, column)) = schema.columns.get_key_value(name.as_str()) else {
             let name = format!("{table}.{name}");

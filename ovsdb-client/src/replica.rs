@@ -244,10 +244,9 @@ fn changed(
     table: &Name,
     schema: &BTreeMap<Name, TableSchema>,
 ) -> Result<Row, UpdateError> {
-    let columns = row.columns_mut();
     for (name, difference) in difference.columns() {
         let column_type = schema.get(table).and_then(|table| table.columns.get(name));
-        let (Some(column_type), Some(value)) = (column_type, columns.get_mut(name)) else {
+        let (Some(column_type), Some(value)) = (column_type, row.value_mut(name)) else {
             return Err(UpdateError::NotAskedFor {
                 name: format!("{table}.{name}"),
             });

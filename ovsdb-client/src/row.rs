@@ -1,7 +1,7 @@
 //! A row's columns, and typed access to them.
 //!
 //! A [`Row`] is what a replica holds, what a `select` returns and what an `insert` or `update` is given. A copy shares
-//! its columns until one of the two is changed.
+//! its columns until one of the two is changed. They are side by side in memory: rows have few columns, and there are very many rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +17,8 @@ use crate::value::{Atom, AtomSet, Real, Value, ValueError};
 /// Columns by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Row {
-    columns: Arc<BTreeMap<Name, Value>>,
+    /// In the order of their names.
+    columns: Arc<[(Name, Value)]>,
 }
 
 /// A column was asked for that the row lacks, or as a type that it does not have: a mistake of the caller, who chose
@@ -56,16 +57,30 @@ impl Row {
 
     /// Adds or replaces a column.
     pub fn set(&mut self, column: impl Into<Name>, value: impl Into<Value>) {
-        self.columns_mut().insert(column.into(), value.into());
+        let (column, value) = (column.into(), value.into());
+        match self.value_mut(&column) {
+            Some(present) => *present = value,
+            None => {
+                let present = self.columns.iter().cloned();
+                *self = present.chain([(column, value)]).collect();
+            }
+        }
     }
 
-    pub(crate) fn columns_mut(&mut self) -> &mut BTreeMap<Name, Value> {
-        Arc::make_mut(&mut self.columns)
+    pub(crate) fn value_mut(&mut self, column: &str) -> Option<&mut Value> {
+        let place = self.place(column)?;
+        let columns = Arc::make_mut(&mut self.columns);
+        columns.get_mut(place).map(|(_, value)| value)
+    }
+
+    fn place(&self, column: &str) -> Option<usize> {
+        let by_name = |(name, _): &(Name, Value)| (**name).cmp(column);
+        self.columns.binary_search_by(by_name).ok()
     }
 
     /// The columns in the order of their names.
     pub fn columns(&self) -> impl Iterator<Item = (&Name, &Value)> {
-        self.columns.iter()
+        self.columns.iter().map(|(name, value)| (name, value))
     }
 
     /// A column as it is.
@@ -73,11 +88,10 @@ impl Row {
     /// # Errors
     /// [`ColumnError::Missing`].
     pub fn value(&self, column: &str) -> Result<&Value, ColumnError> {
-        self.columns
-            .get(column)
-            .ok_or_else(|| ColumnError::Missing {
-                column: column.into(),
-            })
+        let found = self.place(column).map(|place| &self.columns[place].1);
+        found.ok_or_else(|| ColumnError::Missing {
+            column: column.into(),
+        })
     }
 
     /// Text.
@@ -296,8 +310,18 @@ impl<N: Into<Name>, V: Into<Value>> FromIterator<(N, V)> for Row {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(columns: I) -> Self {
         let columns = columns.into_iter();
         let columns = columns.map(|(name, value)| (name.into(), value.into()));
+        let mut columns: Vec<(Name, Value)> = columns.collect();
+        columns.sort_by(|(one, _), (other, _)| one.cmp(other));
+        // Of a column given twice the last value counts.
+        columns.dedup_by(|later, earlier| {
+            let is_again = later.0 == earlier.0;
+            if is_again {
+                std::mem::swap(later, earlier);
+            }
+            is_again
+        });
         Self {
-            columns: Arc::new(columns.collect()),
+            columns: columns.into(),
         }
     }
 }

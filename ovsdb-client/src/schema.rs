@@ -191,6 +191,9 @@ impl ColumnType {
                 pairs.collect::<Result<_, _>>().map(Value::Map)
             }
             (Value::Set(elements), None) => self.shape_elements(elements, json),
+            (Value::Atom(atom), None) if self.shape == Shape::One => {
+                self.key.check(atom).map(Value::Atom)
+            }
             (Value::Atom(atom), None) => self.shape_elements(AtomSet::from_iter([atom]), json),
             (Value::Map(_), None) => Err(wrong("a set or a scalar", json)),
             (Value::Atom(_) | Value::Set(_), Some(_)) => Err(wrong("a map", json)),

@@ -83,8 +83,14 @@ fn touch(metrics: &Metrics) {
     }
     for outcome in ["committed", "conflict", "unavailable"] {
         metrics.store_commits.with_label_values(&[outcome]).inc();
+        let seconds = &metrics.store_commit_seconds;
+        seconds.with_label_values(&[outcome]).observe(0.002);
     }
-    metrics.store_commit_seconds.observe(0.002);
+    metrics.store_commit_keys.observe(3.0);
+    metrics.store_commit_octets.observe(2_000.0);
+    metrics.store_watch_lag.observe(0.001);
+    let waits = &metrics.api_revision_waits;
+    waits.with_label_values(&["reached"]).inc();
     metrics.reconcile_seconds.observe(0.02);
     for of in ["all", "change"] {
         metrics

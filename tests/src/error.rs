@@ -58,6 +58,15 @@ pub enum LabError {
         /// The state seen at the end.
         last_seen: String,
     },
+    /// Something failed in the course of something longer.
+    #[error("{course}: {error}")]
+    During {
+        /// What was under way.
+        course: String,
+        /// What failed.
+        #[source]
+        error: Box<Self>,
+    },
     /// The operating system refused something.
     #[error("cannot {what}: {source}")]
     Io {
@@ -97,6 +106,15 @@ pub enum LabError {
 }
 
 impl LabError {
+    /// This error, with what was under way.
+    #[must_use]
+    pub fn during(self, course: impl Into<String>) -> Self {
+        Self::During {
+            course: course.into(),
+            error: Box::new(self),
+        }
+    }
+
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         move |source| Self::Io { what, source }

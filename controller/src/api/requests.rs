@@ -21,5 +21,6 @@ mod query;
 mod quotas;
 pub(crate) mod renumber;
 mod resources;
+mod revision;
 pub(crate) mod service;
 mod tags;

@@ -132,6 +132,16 @@ labels! {
         Uncertain = "uncertain",
     }
 
+    /// What became of a request that waited for a revision of the store.
+    RevisionWait {
+        /// This controller has reached it.
+        Reached = "reached",
+        /// It has not within the time that a request waits.
+        TooLate = "too_late",
+        /// It cannot, because the store is out of reach.
+        OutOfReach = "out_of_reach",
+    }
+
     /// Whether a subnet has the prefix for which a router asks.
     PrefixState {
         /// Not yet.

@@ -1,7 +1,9 @@
 use super::*;
 use crate::snapshot::Publisher;
 use crate::state;
-use crate::store::{Boxed, CommitError, Precondition, Revision, Store, Watch, WatchEnded};
+use crate::store::{
+    Boxed, CommitError, Measured, Precondition, Revision, Store, Watch, WatchEnded,
+};
 use sextant_model::{
     Change, Delegation, Facts, FixedIp, Intent, Key, MacAddr, Network, NetworkId, NetworkKey,
     Object, ObjectKey, Port, PortId, PrefixSource, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER,
@@ -215,6 +217,7 @@ async fn a_write_that_is_lost_is_tried_again_after_a_while() {
         refusals,
     });
     let metrics = Metrics::new().unwrap();
+    let store = Arc::new(Measured::new(store, metrics.clone()));
     let api = Api::new(store, snapshots.clone(), metrics.clone());
     let (events, _observed) = state::events();
     let begun = Instant::now();

@@ -128,7 +128,7 @@ impl Owner {
             true => Change::Put(Object::Gone(id.clone())),
             false => Change::delete(Fact::Gone(id.clone())),
         };
-        self.remember(change, None);
+        self.remember(change, Some(id));
     }
 
     /// A hypervisor has left: nobody owns it, and nobody misses it.
@@ -191,11 +191,8 @@ impl Owner {
                 let facts = &mut self.snapshot.facts;
                 facts.learn_outside(chassis, *network, known);
             }
-            Fact::Gone(chassis) if !self.owns(chassis) => {
-                let gone = self.stored_fact(fact).is_some();
-                self.mark_gone(chassis, gone);
-            }
-            Fact::Chassis(_) | Fact::Outside(..) | Fact::Gone(_) => {}
+            Fact::Gone(chassis) => self.accept_absence(chassis),
+            Fact::Chassis(_) | Fact::Outside(..) => {}
             Fact::Location(port) => self.accept_location(*port),
             Fact::Active(port) => self.accept_active(*port),
             Fact::Holder(network, address) => self.accept_holder(*network, *address),
@@ -211,6 +208,17 @@ impl Owner {
 
     fn stored_fact(&self, fact: &Fact) -> Option<&Object> {
         self.stored.as_ref()?.get(fact)
+    }
+
+    /// Its owner knows best. Before it was owned, another may have said so.
+    fn accept_absence(&mut self, chassis: &ChassisId) {
+        let stored = self.stored_fact(&Fact::Gone(chassis.clone())).is_some();
+        let known = self.snapshot.facts.gone().contains(chassis);
+        match self.owns(chassis) {
+            true if stored != known => self.tell_of_absence(chassis, known),
+            true => {}
+            false => drop(self.mark_gone(chassis, stored)),
+        }
     }
 
     fn accept_ownership(&mut self, chassis: &ChassisId) {
@@ -253,7 +261,9 @@ impl Owner {
         let own = known.clone().filter(|known| self.owns(&known.chassis));
         match stored {
             Some(chassis) if self.owns(&chassis) => match own {
-                Some(_) => {}
+                Some(own) if own.chassis == chassis => {}
+                // This controller knows in which order its own hypervisors got it.
+                Some(own) => self.tell_location(port, &own.chassis),
                 None if self.elsewhere.has(port, &chassis) => self.return_to(port, &chassis),
                 None => {
                     let change = Change::delete(Fact::Location(port));
@@ -267,10 +277,7 @@ impl Owner {
                 self.put_elsewhere(port, chassis);
             }
             None => match (own, known) {
-                (Some(own), _) => {
-                    let change = Change::Put(Object::Location(port, own.chassis.clone()));
-                    self.remember(change, Some(&own.chassis));
-                }
+                (Some(own), _) => self.tell_location(port, &own.chassis),
                 (None, Some(known)) => {
                     let Snapshot { intent, facts, .. } = &mut self.snapshot;
                     facts.unplug(intent, port, &known.chassis);
@@ -283,6 +290,11 @@ impl Owner {
         }
     }
 
+    fn tell_location(&mut self, port: PortId, chassis: &ChassisId) {
+        let change = Change::Put(Object::Location(port, chassis.clone()));
+        self.remember(change, Some(chassis));
+    }
+
     /// The store says that a port is on this controller's hypervisor, where it has an interface, and not where another has put it
     /// meanwhile.
     fn return_to(&mut self, port: PortId, chassis: &ChassisId) {
@@ -291,6 +303,18 @@ impl Owner {
         {
             let Snapshot { intent, facts, .. } = &mut self.snapshot;
             facts.plug(intent, port, back);
+            self.accept_held(port);
+        }
+    }
+
+    /// Addresses of pairs that a port holds, wherever it is now.
+    pub(super) fn accept_held(&mut self, port: PortId) {
+        let stored = self.stored.as_ref();
+        let held = stored
+            .map(|stored| stored.held_by(port))
+            .unwrap_or_default();
+        for (network, address) in held {
+            self.accept_holder(network, address);
         }
     }
 
@@ -303,6 +327,7 @@ impl Owner {
         if facts.plugged().get(&port) != Some(&plugged) {
             facts.plug(intent, port, plugged);
             self.accept_active(port);
+            self.accept_held(port);
         }
     }
 
@@ -315,37 +340,52 @@ impl Owner {
         let Some(chassis) = binding.map(|binding| binding.chassis.clone()) else {
             return;
         };
-        if self.owns(&chassis) {
-            return;
-        }
-        let facts = &mut self.snapshot.facts;
-        match stored == Some(chassis.clone()) {
-            true => facts.confirm(port, &chassis),
-            false => facts.deactivate(port),
+        let (is_active, is_stored) = (
+            self.snapshot.facts.active().contains(&port),
+            stored.as_ref() == Some(&chassis),
+        );
+        match (self.owns(&chassis), is_active) {
+            (true, true) if !is_stored => {
+                let object = Object::Active(port, chassis.clone());
+                self.remember(Change::Put(object), Some(&chassis));
+            }
+            (true, false) if is_stored => {
+                self.remember(Change::delete(Fact::Active(port)), Some(&chassis));
+            }
+            (true, _) => {}
+            (false, _) if is_stored => self.snapshot.facts.confirm(port, &chassis),
+            (false, _) => self.snapshot.facts.deactivate(port),
         }
     }
 
+    /// Who announced an address last has it, in the order of the store.
     fn accept_holder(&mut self, network: NetworkId, address: IpAddr) {
         let stored = match self.stored_fact(&Fact::Holder(network, address)) {
             Some(Object::Holder(_, _, port, mac)) => Some((*port, *mac)),
             Some(_) | None => None,
         };
-        let facts = &self.snapshot.facts;
-        let known = facts.holders().get(&(network, address));
-        let holder = stored
-            .map(|(port, _)| port)
-            .or(known.map(|known| known.port));
-        let binding = holder.and_then(|port| facts.binding(port));
-        let Some(chassis) = binding.map(|binding| binding.chassis.clone()) else {
-            return;
-        };
-        if self.owns(&chassis) {
-            return;
-        }
-        let Snapshot { intent, facts, .. } = &mut self.snapshot;
-        match stored {
-            Some((port, mac)) => drop(facts.hold(intent, &chassis, (port, address, mac))),
-            None => facts.let_go_of(network, address),
+        let known = self
+            .snapshot
+            .facts
+            .holders()
+            .get(&(network, address))
+            .copied();
+        if let Some((port, mac)) = stored {
+            let Snapshot { intent, facts, .. } = &mut self.snapshot;
+            let binding = facts.binding(port);
+            match binding.map(|binding| binding.chassis.clone()) {
+                Some(chassis) => drop(facts.hold(intent, &chassis, (port, address, mac))),
+                None => facts.let_go_of(network, address),
+            }
+        } else if let Some(known) = known {
+            let chassis = self.chassis_of_port(known.port);
+            match chassis.filter(|chassis| self.owns(chassis)) {
+                Some(chassis) => {
+                    let object = Object::Holder(network, address, known.port, known.mac);
+                    self.remember(Change::Put(object), Some(&chassis));
+                }
+                None => self.snapshot.facts.let_go_of(network, address),
+            }
         }
     }
 
@@ -358,17 +398,38 @@ impl Owner {
         if lost.is_empty() {
             return;
         }
-        let plugged = self.snapshot.facts.plugged().iter();
-        let here = plugged.filter(|(_, plugged)| lost.contains(&plugged.chassis));
-        let ports: BTreeSet<PortId> = here.map(|(port, _)| *port).collect();
-        let of_ports = ports.iter().map(|port| Fact::Location(*port));
-        let mut facts: Vec<Fact> = stored.of(&lost).cloned().chain(of_ports).collect();
+        let stored: Vec<Fact> = stored.of(&lost).cloned().collect();
+        let mut facts: BTreeSet<Fact> = self.known_of(&lost);
+        facts.extend(stored);
+        let mut facts: Vec<Fact> = facts.into_iter().collect();
         facts.sort_by_key(order);
         for chassis in &lost {
             self.unobserve(chassis);
         }
         facts.iter().for_each(|fact| self.accept(fact));
-        ports.iter().for_each(|port| self.accept_active(*port));
+    }
+
+    /// The facts of these hypervisors that are known here, whether or not they are stored. That they exist is not in doubt.
+    fn known_of(&self, lost: &BTreeSet<ChassisId>) -> BTreeSet<Fact> {
+        let facts = &self.snapshot.facts;
+        let mut known = BTreeSet::new();
+        for chassis in lost {
+            known.insert(Fact::Ownership(chassis.clone()));
+            known.insert(Fact::Gone(chassis.clone()));
+            let of_it = (chassis.clone(), NetworkId::MIN)..=(chassis.clone(), NetworkId::MAX);
+            let outside = facts.outside().range(of_it);
+            known.extend(outside.map(|((id, network), _)| Fact::Outside(id.clone(), *network)));
+        }
+        for (port, plugged) in facts.plugged() {
+            if !lost.contains(&plugged.chassis) {
+                continue;
+            }
+            known.extend([Fact::Location(*port), Fact::Active(*port)]);
+            let network = facts.binding(*port).map(|binding| binding.network);
+            let held = facts.held_by(*port);
+            known.extend(held.filter_map(|(address, _)| Some(Fact::Holder(network?, address))));
+        }
+        known
     }
 
     /// What only a hypervisor's own database and switch tell is not known any more.

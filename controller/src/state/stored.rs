@@ -4,8 +4,9 @@
 //! here is what counts once a hypervisor is lost, or a fact was refused.
 
 use crate::cluster::Cluster;
-use sextant_model::{Change, ChassisId, Fact, Key, Object};
+use sextant_model::{Change, ChassisId, Fact, Key, NetworkId, Object, PortId};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// What the store has, and what of this controller's own it does not have yet.
 #[derive(Debug)]
@@ -13,6 +14,8 @@ pub(super) struct Stored {
     pub(super) cluster: Cluster,
     /// What the store has.
     facts: BTreeMap<Fact, Object>,
+    /// The addresses that each port holds by it.
+    held: BTreeSet<(PortId, NetworkId, IpAddr)>,
     /// What was sent and not seen there, with the hypervisor that it rests on.
     sent: BTreeMap<Fact, (Change, Option<ChassisId>)>,
     /// The hypervisors that this controller owns, each with its generation.
@@ -26,6 +29,7 @@ impl Stored {
         Self {
             cluster,
             facts: BTreeMap::new(),
+            held: BTreeSet::new(),
             sent: BTreeMap::new(),
             owned: BTreeMap::new(),
             lost: BTreeSet::new(),
@@ -78,9 +82,15 @@ impl Stored {
         let Key::Fact(fact) = change.key() else {
             return None;
         };
-        match change {
-            Change::Put(object) => drop(self.facts.insert(fact.clone(), object.clone())),
-            Change::Delete(_) => drop(self.facts.remove(&fact)),
+        let before = match change {
+            Change::Put(object) => self.facts.insert(fact.clone(), object.clone()),
+            Change::Delete(_) => self.facts.remove(&fact),
+        };
+        if let Some(Object::Holder(network, address, port, _)) = before {
+            self.held.remove(&(port, network, address));
+        }
+        if let Change::Put(Object::Holder(network, address, port, _)) = change {
+            self.held.insert((*port, *network, *address));
         }
         match self.sent.get(&fact) {
             Some((sent, _)) if sent == change => {
@@ -91,6 +101,15 @@ impl Stored {
             Some(_) => None,
             None => Some(fact),
         }
+    }
+
+    /// The addresses that a port holds, as far as the store says.
+    pub(super) fn held_by(&self, port: PortId) -> Vec<(NetworkId, IpAddr)> {
+        let first = (port, NetworkId::MIN, IpAddr::from([0; 4]));
+        let held = self.held.range(first..);
+        let held = held.take_while(|(holder, ..)| *holder == port);
+        held.map(|(_, network, address)| (*network, *address))
+            .collect()
     }
 
     /// Whether something of this controller's own is on its way.

@@ -2,6 +2,7 @@ mod delegations;
 mod dhcp_options;
 mod gateways;
 mod hosts;
+mod several;
 
 use super::*;
 use crate::snapshot::Snapshots;

@@ -10,6 +10,7 @@ mod filling;
 mod follower;
 mod freshness;
 mod layout;
+mod listed;
 mod opening;
 mod presence;
 mod receipts;
@@ -28,6 +29,7 @@ use endpoints::ClusterMembers;
 use follower::Follower;
 use freshness::Freshness;
 use layout::Layout;
+use listed::LatestListing;
 use opening::IfMissing;
 use presence::Presence;
 use sextant_model::{Change, ControllerName, Object};
@@ -43,6 +45,7 @@ pub struct Etcd {
     endpoints: Arc<ClusterMembers>,
     layout: Arc<Layout>,
     freshness: Arc<Freshness>,
+    listing: Arc<LatestListing>,
     committer: Committer,
     /// Held for its end: watches end when it is dropped.
     open: signal::Sender<()>,
@@ -95,6 +98,7 @@ impl Etcd {
         Ok(Self {
             committer: Committer::new(&endpoints, &layout, &freshness),
             freshness,
+            listing: Arc::default(),
             endpoints,
             layout,
             open: signal::channel(()).0,
@@ -113,12 +117,21 @@ impl Store for Etcd {
 
     fn watch(&self) -> Boxed<'_, Result<Box<dyn Watch>, WatchEnded>> {
         let closed = self.open.subscribe();
-        let follower = Follower::new(&self.endpoints, &self.layout, &self.freshness);
+        let follower = Follower::new(
+            &self.endpoints,
+            &self.layout,
+            &self.freshness,
+            &self.listing,
+        );
         let watch = follower.start(closed);
         Box::pin(std::future::ready(Ok(Box::new(watch) as Box<dyn Watch>)))
     }
 
     fn age(&self) -> Duration {
         self.freshness.age()
+    }
+
+    fn last_commit(&self, reached: Revision) -> Revision {
+        self.listing.last_commit(reached)
     }
 }

@@ -16,7 +16,7 @@ use sextant_controller::metrics::Metrics;
 use sextant_controller::renumbering;
 use sextant_controller::snapshot::{Publisher, Snapshot, Snapshots};
 use sextant_controller::state::{Event, events};
-use sextant_controller::store::{Embedded, Store};
+use sextant_controller::store::{Embedded, Measured, Store};
 use sextant_model::{Change, Facts, Intent, Key, ObjectKey, PortId, Settings};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -45,12 +45,13 @@ impl Drop for Cloud {
     }
 }
 
-/// An answer: status, body (null if there is none) and request id.
+/// An answer: status, body (null if there is none), request id, and the revision of the store that it shows.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: StatusCode,
     pub body: Value,
     pub request_id: String,
+    pub revision: u64,
 }
 
 impl Answer {
@@ -115,7 +116,8 @@ impl Cloud {
         let (observations, observed) = mpsc::unbounded_channel();
         tokio::spawn(own(store.clone(), publisher, observed));
         let metrics = Metrics::new().unwrap();
-        let api = Api::new(way(store), snapshots.clone(), metrics.clone());
+        let store = Arc::new(Measured::new(way(store), metrics.clone()));
+        let api = Api::new(store, snapshots.clone(), metrics.clone());
         let router = service(api.clone().with_identity(identity));
         Self {
             router,
@@ -185,6 +187,8 @@ impl Cloud {
         let request_id = request_id
             .map(|id| id.to_str().unwrap().to_owned())
             .unwrap_or_default();
+        let revision = &response.headers()["x-sextant-revision"];
+        let revision = revision.to_str().unwrap().parse().unwrap();
         let octets = to_bytes(response.into_body(), usize::MAX).await.unwrap();
         let body = if octets.is_empty() {
             Value::Null
@@ -195,6 +199,7 @@ impl Cloud {
             status,
             body,
             request_id,
+            revision,
         }
     }
 

@@ -7,6 +7,7 @@ mod lists;
 mod networks;
 mod ports;
 mod requests;
+mod revisions;
 mod routers;
 mod security_group_rules;
 mod security_groups;

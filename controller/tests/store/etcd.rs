@@ -5,6 +5,7 @@ mod chaos;
 mod member;
 mod opening;
 mod outages;
+mod revisions;
 mod served;
 mod sizes;
 mod wire;

@@ -51,6 +51,12 @@ enum Projects {
     Many,
 }
 
+const COLD_START: &str = "cold start";
+const SWITCHES_CUT: &str = "all switches cut";
+const DATABASES_CUT: &str = "all databases cut";
+const RESTART: &str = "kill -9 and restart";
+const LIVES: &str = "a port's life";
+
 /// What was measured with so many hypervisors.
 struct Column {
     hypervisors: usize,
@@ -93,11 +99,14 @@ fn measure(options: &Options, hypervisors: usize) -> Result<Column, LabError> {
         large_network: options.large_network,
         one_project: options.projects == Projects::One,
     };
-    let mut crowd = Crowd::start(&dimensions, Duration::from_secs(options.limit))?;
+    let during =
+        |part| move |error: LabError| error.during(format!("{hypervisors} hypervisors, {part}"));
+    let limit = Duration::from_secs(options.limit);
+    let mut crowd = Crowd::start(&dimensions, limit).map_err(during("making ports"))?;
     if let Some(processors) = options.cpu {
         crowd.hold_to(processors)?;
     }
-    let start = crowd.cold_start()?;
+    let start = crowd.cold_start().map_err(during(COLD_START))?;
     let (flows, memory) = (crowd.flows(), crowd.controller()?.resident);
     let time = Duration::from_secs(options.idle.max(1));
     let idle = crowd.idle(time)?.div_f64(time.as_secs_f64());
@@ -107,10 +116,10 @@ fn measure(options: &Options, hypervisors: usize) -> Result<Column, LabError> {
         flows,
         memory,
         idle: idle * 60,
-        lives: crowd.live(options.lives, idle)?,
-        switches: crowd.cut(Side::Switch)?,
-        databases: crowd.cut(Side::Database)?,
-        restart: crowd.restart()?,
+        lives: crowd.live(options.lives, idle).map_err(during(LIVES))?,
+        switches: crowd.cut(Side::Switch).map_err(during(SWITCHES_CUT))?,
+        databases: crowd.cut(Side::Database).map_err(during(DATABASES_CUT))?,
+        restart: crowd.restart().map_err(during(RESTART))?,
     })
 }
 
@@ -122,10 +131,10 @@ fn tell(column: &Column, first: Option<&Column>) {
     ));
     type Of = fn(&Column) -> &Episode;
     let episodes: [(&str, Of); 4] = [
-        ("cold start", |column| &column.start),
-        ("all switches cut", |column| &column.switches),
-        ("all databases cut", |column| &column.databases),
-        ("kill -9 and restart", |column| &column.restart),
+        (COLD_START, |column| &column.start),
+        (SWITCHES_CUT, |column| &column.switches),
+        (DATABASES_CUT, |column| &column.databases),
+        (RESTART, |column| &column.restart),
     ];
     for (name, of) in episodes {
         let episode = of(column);
@@ -166,7 +175,7 @@ fn tell(column: &Column, first: Option<&Column>) {
     let each = |lives: &Lives| lives.processor / lives.times.max(1);
     say(format_args!(
         "  {:<24} {:>8.2} CPU ms{}, {:.1} sessions woken",
-        "a port's life",
+        LIVES,
         milliseconds(each(lives)),
         ratio(first.map(|first| each(&first.lives)), each(lives)),
         lives.woken as f64 / f64::from(lives.times.max(1)),

@@ -174,7 +174,7 @@ impl Crowd {
     /// All hypervisors connect for the first time.
     ///
     /// # Errors
-    /// [`LabError::Unexpected`] when they do not come to rest.
+    /// [`LabError::Timeout`] when they do not come to rest.
     pub fn cold_start(&mut self) -> Result<Episode, LabError> {
         self.episode(false, |crowd| {
             crowd.simulator.connect(crowd.controller.addresses());
@@ -262,7 +262,11 @@ impl Crowd {
                 return Ok(self.simulator.last_activity().max(begun) - begun);
             };
             if begun.elapsed() > self.limit {
-                return Err(LabError::unexpected("the fleet", missing));
+                return Err(LabError::Timeout {
+                    what: "the fleet's coming to rest".to_owned(),
+                    waited: self.limit,
+                    last_seen: missing,
+                });
             }
         }
     }

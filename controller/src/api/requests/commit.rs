@@ -8,7 +8,6 @@ use crate::api::contract::error::ApiError;
 use crate::api::requests::abandon;
 use crate::api::requests::api::Api;
 use crate::clock;
-use crate::metrics::CommitOutcome;
 use crate::snapshot::Snapshot;
 use crate::store::{CommitError, OUT_OF_REACH, Revision};
 use sextant_model::{Facts, Intent};
@@ -83,7 +82,7 @@ impl Api {
             let changing = abandon::begin_change()?;
             match self.commit(&draft).await? {
                 Some(revision) => {
-                    let facts = self.reaching(revision).await?.facts.clone();
+                    let facts = self.read_back(&draft, revision).await?.facts.clone();
                     return Ok((
                         result,
                         Written {
@@ -119,39 +118,27 @@ impl Api {
         if draft.is_empty() {
             return Ok(Some(draft.base.revision));
         }
-        let count = |outcome: CommitOutcome| {
-            self.metrics
-                .store_commits
-                .with_label_values(&[outcome.as_str()])
-                .inc()
-        };
-        let started = Instant::now();
         let committed = self.store.commit(draft.changes(), draft.preconditions());
-        let committed = committed.await;
-        let took = started.elapsed().as_secs_f64();
-        self.metrics.store_commit_seconds.observe(took);
-        match committed {
-            Ok(revision) => {
-                count(CommitOutcome::Committed);
-                Ok(Some(revision))
-            }
-            Err(CommitError::Conflict(_)) => {
-                count(CommitOutcome::Conflict);
-                Ok(None)
-            }
-            Err(error @ CommitError::Unavailable(_)) => {
-                count(CommitOutcome::Unavailable);
-                Err(error.into())
-            }
-            Err(error @ CommitError::TooLarge(_)) => {
-                count(CommitOutcome::TooLarge);
-                Err(error.into())
-            }
-            Err(error @ CommitError::Uncertain(_)) => {
-                count(CommitOutcome::Uncertain);
-                Err(error.into())
-            }
+        match committed.await {
+            Ok(revision) => Ok(Some(revision)),
+            Err(CommitError::Conflict(_)) => Ok(None),
+            Err(error) => Err(error.into()),
         }
+    }
+
+    /// The cloud with a commit that was made. Measures how long that takes.
+    async fn read_back(
+        &self,
+        draft: &Draft,
+        revision: Revision,
+    ) -> Result<Arc<Snapshot>, ApiError> {
+        let made = Instant::now();
+        let snapshot = self.reaching(revision).await?;
+        if !draft.is_empty() {
+            let lag = made.elapsed().as_secs_f64();
+            self.metrics.store_watch_lag.observe(lag);
+        }
+        Ok(snapshot)
     }
 
     /// The cloud when it has this revision of the store, which is there already. Waits while the store is in reach.

@@ -7,6 +7,7 @@ use crate::api::requests::audit::{Answered, CallerName};
 use crate::api::requests::discovery;
 use crate::api::requests::fair;
 use crate::api::requests::identity;
+use crate::api::requests::revision;
 use crate::http::Peer;
 use crate::metrics::Metrics;
 use crate::store::OUT_OF_REACH;
@@ -77,6 +78,7 @@ impl Account {
         if let Ok(id) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
+        revision::tell(api, response.headers_mut());
         let age = api.store.age();
         if age >= OUT_OF_REACH {
             let seconds = HeaderValue::from(age.as_secs());
@@ -176,7 +178,13 @@ pub(crate) async fn identify(State(api): State<Api>, mut request: Request, next:
     let who = CallerName::named(request.headers());
     let project = caller.project.clone();
     request.extensions_mut().insert(caller);
-    let mut response = fair::made_for(project, next.run(request)).await;
+    let served = async {
+        if let Err(error) = revision::wait(&api, request.headers()).await {
+            return error.into_response();
+        }
+        next.run(request).await
+    };
+    let mut response = fair::made_for(project, served).await;
     response.extensions_mut().insert(who);
     response
 }

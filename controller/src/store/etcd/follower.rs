@@ -11,6 +11,7 @@ use super::call::CallError;
 use super::endpoints::{ClusterMembers, Reached};
 use super::freshness::Freshness;
 use super::layout::Layout;
+use super::listed::LatestListing;
 use super::rows::{self, Listing};
 use super::transaction::made_at;
 use super::watch::{EtcdWatch, QUEUE};
@@ -32,6 +33,7 @@ pub(super) struct Follower {
     endpoints: Arc<ClusterMembers>,
     layout: Arc<Layout>,
     freshness: Arc<Freshness>,
+    listing: Arc<LatestListing>,
     commits: mpsc::Sender<Result<Committed, WatchEnded>>,
     known: Known,
     /// The last revision that was published, and whether the next is to be watched or everything listed.
@@ -69,11 +71,13 @@ impl Follower {
         endpoints: &Arc<ClusterMembers>,
         layout: &Arc<Layout>,
         freshness: &Arc<Freshness>,
+        listing: &Arc<LatestListing>,
     ) -> Self {
         Self {
             endpoints: endpoints.clone(),
             layout: layout.clone(),
             freshness: freshness.clone(),
+            listing: listing.clone(),
             commits: mpsc::channel(QUEUE).0,
             known: Known::default(),
             seen: 0,
@@ -189,6 +193,8 @@ impl Follower {
             }
         };
         let revision = made_at(listing.revision);
+        let last_commit = made_at(listing.last_commit);
+        self.listing.note(made_at(self.seen), revision, last_commit);
         self.publish(Committed { revision, changes }).await?;
         self.next = Next::Watch;
         Ok(())

@@ -63,6 +63,10 @@ impl Layout {
         format!("{}{CONTROLLERS}{name}", self.prefix)
     }
 
+    pub(super) fn receipts(&self) -> String {
+        format!("{}{RECEIPTS}", self.prefix)
+    }
+
     pub(super) fn receipt(&self, session: &str, number: u64) -> String {
         format!("{}{RECEIPTS}{session}/{number}", self.prefix)
     }

@@ -3,7 +3,7 @@
 use super::call::{CallError, timely};
 use super::endpoints::Reached;
 use super::layout::{Layout, end_of};
-use etcd_client::{GetOptions, KeyValue};
+use etcd_client::{GetOptions, KeyValue, SortOrder, SortTarget};
 
 /// How many rows are read at once. A port is about two kilobytes.
 const PAGE: i64 = 1000;
@@ -14,6 +14,8 @@ pub(super) const LARGEST: usize = i32::MAX as usize;
 /// Everything at one revision.
 pub(super) struct Listing {
     pub(super) revision: i64,
+    /// The revision of the last commit that left a trace.
+    pub(super) last_commit: i64,
     pub(super) rows: Vec<KeyValue>,
 }
 
@@ -36,7 +38,24 @@ pub(super) async fn list(reached: &Reached, layout: &Layout) -> Result<Listing, 
         rows.append(&mut page.take_kvs());
         match rows.last() {
             Some(last) if page.more() => from = [last.key(), b"\0"].concat(),
-            Some(_) | None => return Ok(Listing { revision, rows }),
+            Some(_) | None => break,
         }
     }
+    let receipt = last_receipt(reached, layout, revision).await?;
+    let changed = rows.iter().map(KeyValue::mod_revision).max();
+    Ok(Listing {
+        revision,
+        last_commit: receipt.max(changed.unwrap_or(0)),
+        rows,
+    })
+}
+
+/// When a receipt was written last, 0 without any. A commit that only deletes leaves nothing else.
+async fn last_receipt(reached: &Reached, layout: &Layout, revision: i64) -> Result<i64, CallError> {
+    let last = GetOptions::new().with_prefix().with_revision(revision);
+    let last = last.with_sort(SortTarget::Mod, SortOrder::Descend);
+    let last = last.with_limit(1).with_keys_only();
+    let mut kv = reached.client.kv_client();
+    let found = timely(kv.get(layout.receipts(), Some(last))).await?;
+    Ok(found.kvs().first().map_or(0, KeyValue::mod_revision))
 }

@@ -1,6 +1,7 @@
 //! The whole process on etcd, as callers of its API see it.
 
 use super::member::{Member, cluster};
+use super::wire::{State, Wire};
 use crate::world::Folder;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
@@ -30,6 +31,12 @@ struct Answer {
 
 impl Controller {
     fn on(members: &[Member], name: &str) -> Self {
+        let urls: Vec<String> = members.iter().map(Member::url).collect();
+        Self::reaching(&urls, name)
+    }
+
+    /// One that reaches etcd at these URLs.
+    fn reaching(urls: &[String], name: &str) -> Self {
         let folder = Folder::new(name);
         let held = [(); 4].map(|()| std::net::TcpListener::bind("[::1]:0").unwrap());
         let ports = held.map(|held| held.local_addr().unwrap().port());
@@ -37,7 +44,6 @@ impl Controller {
         for (name, port) in ["api", "openflow", "ovsdb", "metrics"].iter().zip(ports) {
             text += &format!("{name}_listen = '[::1]:{port}'\n");
         }
-        let urls: Vec<String> = members.iter().map(Member::url).collect();
         text += &format!("control.socket = ''\n[store]\nkind = 'etcd'\nendpoints = {urls:?}\n");
         text += "[quotas]\nquota_port = -1\n";
         let file = folder.0.join("sextant.toml");
@@ -58,10 +64,18 @@ impl Controller {
     }
 
     fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {
+        self.ask_with(method, path, body, &[])
+    }
+
+    /// The same with more headers.
+    fn ask_with(&self, method: &str, path: &str, body: &Value, headers: &[String]) -> Answer {
         let url = format!("http://[::1]:{}/v2.0/{path}", self.api);
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--show-error", "--include", "--max-time", "60"]);
         curl.args(["-X", method, &url]);
+        headers.iter().for_each(|header| {
+            curl.args(["-H", header]);
+        });
         if !body.is_null() {
             curl.args(["-d", "@-"]).stdin(Stdio::piped());
         }
@@ -148,6 +162,42 @@ fn while_etcd_has_no_majority_writes_are_refused_and_reads_say_how_old_they_are(
     let read = controller.has_network("after");
     assert!(!read.head.contains("x-sextant-state-age"), "{}", read.head);
     while controller.metric("sextant_store_age_seconds") > 1.0 {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controller_that_is_behind_says_so_to_who_has_seen_more() {
+    let members = [Member::alone()];
+    let wire = Wire::to(members[0].port()).await;
+    let one = Controller::on(&members, "ahead");
+    let two = Controller::reaching(&[wire.url()], "behind");
+    wire.set(State::Silent);
+    let made = one.make_network("new");
+    assert_eq!(made.status, 201, "{}", made.body);
+    let seen = made.head.split("x-sextant-revision: ").nth(1).unwrap();
+    let seen: u64 = seen.split("\r\n").next().unwrap().parse().unwrap();
+    let seen = [format!("X-Sextant-Revision: {seen}")];
+    let path = "networks?name=new";
+    let old = two.ask("GET", path, &Value::Null);
+    assert_eq!((old.status, &old.body["networks"]), (200, &json!([])));
+    let refused = two.ask_with("GET", path, &Value::Null, &seen);
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    let reason = refused.body["NeutronError"]["message"].as_str().unwrap();
+    assert!(reason.contains("has revision"), "{reason}");
+    let counted = ["too_late", "out_of_reach"].map(|outcome| {
+        two.metric(&format!(
+            "sextant_api_revision_waits_total{{outcome=\"{outcome}\"}}"
+        ))
+    });
+    assert_eq!(counted[0] + counted[1], 1.0);
+
+    wire.set(State::Whole);
+    let read = loop {
+        let read = two.ask_with("GET", path, &Value::Null, &seen);
+        if read.status != 503 {
+            break read;
+        }
+    };
+    assert_eq!(read.body["networks"][0]["name"], "new");
 }
 
 /// A bulk create of so many ports.
