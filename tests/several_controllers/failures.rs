@@ -3,7 +3,10 @@
 use crate::stage::Stage;
 use crate::watch::Watch;
 use sextant_lab::story::{Outcome, ensure};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Leases of the dead end after five seconds. Then the first that lives takes what is not its own, when it has settled.
+const UNTIL_LEASES_END: Duration = Duration::from_secs(6);
 
 #[test]
 fn an_owner_that_is_killed_is_replaced_and_takes_its_share_again() -> Outcome {
@@ -135,5 +138,36 @@ fn the_last_controller_takes_over_from_one_that_is_killed_and_one_that_is_halted
             watch.end(stage, "both back", mended)?;
         }
         Ok(())
+    })
+}
+
+/// ovsdb-server lets a session that took the lock from another, and lost it so itself, wait in no queue.
+#[test]
+fn one_from_whom_a_hypervisor_was_taken_is_the_next_to_own_it() -> Outcome {
+    Stage::tell(|stage| {
+        let first = stage.owner(1)?;
+        let share = stage.share(first);
+        stage.cluster.controller(first).kill();
+        stage.has_one_owner_each()?;
+        let second = stage.owner(1)?;
+        stage.cluster.controller(second).kill();
+        stage.has_one_owner_each()?;
+        let third = stage.owner(1)?;
+        for (back, share) in [(second, vec![1]), (first, share)] {
+            stage.cluster.controller(back).start_again()?;
+            stage.wait_share(back, &share)?;
+        }
+
+        let watch = Watch::start(stage)?;
+        let failed = Instant::now();
+        stage.cluster.controller(third).halt()?;
+        stage.cluster.controller(first).kill();
+        watch.goes_on(failed)?;
+        let took = failed.elapsed();
+        stage.has_one_owner_each()?;
+        watch.end(stage, "killed, and the third halted", failed)?;
+        ensure(took < UNTIL_LEASES_END, || {
+            format!("c{second} owned it after {took:?} only")
+        })
     })
 }

@@ -68,8 +68,13 @@ impl Claim {
         self.lock = Lock::Held;
     }
 
-    /// Another session took it. This one is the next in the queue.
-    pub(super) fn stolen(&mut self) {
+    /// Another session took it. A session that had taken it itself is in no queue then, so this one asks again.
+    pub(super) fn stolen<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        connection: &mut Connection<S>,
+    ) {
+        connection.unlock(LOCK);
+        connection.lock(LOCK);
         self.lock = Lock::Asked;
         self.since = Some(Instant::now());
         self.writing = None;
@@ -187,6 +192,8 @@ impl Session {
                 self.forget();
                 self.send(Event::Disowned(chassis.clone(), own)).await?;
             }
+            // The switch or the store said first that another controller owns it.
+            None if self.owned.is_some() => self.forget(),
             None => {}
         }
         if let Some(claim) = &mut self.claim
