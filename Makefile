@@ -15,7 +15,7 @@ KERNEL_SLICE := ^(end_to_end::(router_sol|dhcpv6_clients|guests_reach|neighbors_
 
 export KEEP SUITE TESTS ACCEL COMMAND VERBOSE LIMIT SECONDS_EACH LIST
 
-.PHONY: help setup demo test test-kernel conformance check msrv publish-dry-run bench fuzz reference clean-labs
+.PHONY: help setup demo test test-kernel conformance check msrv publish-dry-run bench fuzz chaos reference clean-labs
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -70,6 +70,12 @@ bench: ## benchmarks, then load on the whole controller: over loopback, on its A
 
 fuzz: ## every fuzz target for SECONDS_EACH seconds (60), and what each reached
 	@scripts/fuzz
+
+chaos: ## several controllers, their store and databases that fail at random under writes, for an hour (SEXTANT_TEST_SECONDS, SEXTANT_TEST_SEED)
+	@scripts/setup build packages nextest
+	$(CARGO) build --locked -p sextant
+	SEXTANT_TEST_SECONDS=$(or $(SEXTANT_TEST_SECONDS),3600) SEXTANT_BIN=$(TARGET)/debug/sextant \
+		$(CARGO) nextest run --locked -p sextant-lab --profile chaos --no-capture $(RUNNER) -E 'test(/^chaos::/)'
 
 reference: ## write the generated references in docs
 	@scripts/setup build

@@ -54,6 +54,7 @@ pub struct Api {
     /// Where its thread lives; none for the namespace of this process.
     namespace: Option<Namespace>,
     listener: SocketAddr,
+    timeout: Duration,
     jobs: Sender<Job>,
 }
 
@@ -64,15 +65,28 @@ impl Api {
 
     /// A client in a namespace from which a controller has this address.
     pub(crate) fn of(namespace: &Namespace, controller: Ipv6Addr) -> Result<Self, LabError> {
-        Self::open(Some(namespace), (controller, 9696).into())
+        Self::open(Some(namespace), (controller, 9696).into(), TIMEOUT)
+    }
+
+    /// The same for requests that are given up after this time.
+    pub(crate) fn of_within(
+        namespace: &Namespace,
+        controller: Ipv6Addr,
+        timeout: Duration,
+    ) -> Result<Self, LabError> {
+        Self::open(Some(namespace), (controller, 9696).into(), timeout)
     }
 
     /// A client of a controller in the namespace of this process.
     pub(crate) fn beside(listener: SocketAddr) -> Result<Self, LabError> {
-        Self::open(None, listener)
+        Self::open(None, listener, TIMEOUT)
     }
 
-    fn open(namespace: Option<&Namespace>, listener: SocketAddr) -> Result<Self, LabError> {
+    fn open(
+        namespace: Option<&Namespace>,
+        listener: SocketAddr,
+        timeout: Duration,
+    ) -> Result<Self, LabError> {
         let (jobs, todo) = mpsc::channel();
         let (entered, outcome) = mpsc::channel();
         let inside = namespace.cloned();
@@ -82,7 +96,7 @@ impl Api {
                 let joined = inside.map_or(Ok(()), |namespace| namespace.join());
                 let proceed = joined.is_ok();
                 if entered.send(joined).is_ok() && proceed {
-                    serve(&todo);
+                    serve(&todo, timeout);
                 }
             })
             .map_err(LabError::io("start the API client's thread"))?;
@@ -92,6 +106,7 @@ impl Api {
         Ok(Self {
             namespace: namespace.cloned(),
             listener,
+            timeout,
             jobs,
         })
     }
@@ -101,7 +116,7 @@ impl Api {
     /// # Errors
     /// [`LabError::Io`] when its thread cannot start.
     pub fn another(&self) -> Result<Self, LabError> {
-        Self::open(self.namespace.as_ref(), self.listener)
+        Self::open(self.namespace.as_ref(), self.listener, self.timeout)
     }
 
     /// `GET path`: status code and body.
@@ -215,12 +230,12 @@ fn build(
         .map_err(|error| error.to_string())
 }
 
-fn serve(todo: &Receiver<Job>) {
+fn serve(todo: &Receiver<Job>, timeout: Duration) {
     let agent: Agent = Agent::config_builder()
         .http_status_as_error(false)
         .allow_non_standard_methods(true)
         .max_redirects(0)
-        .timeout_global(Some(TIMEOUT))
+        .timeout_global(Some(timeout))
         .proxy(None)
         .build()
         .into();

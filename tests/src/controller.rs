@@ -110,6 +110,27 @@ impl Controller {
         self.process = None;
     }
 
+    /// Halts it with SIGSTOP: its connections stay, and it does nothing.
+    ///
+    /// # Errors
+    /// [`LabError::Unexpected`] when it does not run.
+    pub fn halt(&self) -> Result<(), LabError> {
+        self.running()?.halt()
+    }
+
+    /// Lets it go on after [`Controller::halt`].
+    ///
+    /// # Errors
+    /// [`LabError::Unexpected`] when it does not run.
+    pub fn wake(&self) -> Result<(), LabError> {
+        self.running()?.wake()
+    }
+
+    fn running(&self) -> Result<&Process, LabError> {
+        let process = self.process.as_ref();
+        process.ok_or_else(|| LabError::unexpected("the running controller", "stopped"))
+    }
+
     /// Ends it with SIGTERM and returns its exit status.
     ///
     /// # Errors

@@ -159,7 +159,7 @@ impl Hypervisor {
     /// # Errors
     /// [`LabError::Command`].
     pub fn join_with(&self, endpoints: &str, encap_type: &str) -> Result<(), LabError> {
-        self.join_under(CONTROLLER, endpoints, encap_type)
+        self.join_under(&[CONTROLLER], endpoints, encap_type)
     }
 
     /// Changes its tunnel endpoint to these addresses, separated by commas.
@@ -172,10 +172,10 @@ impl Hypervisor {
             .map(drop)
     }
 
-    /// As [`Hypervisor::join_at`], the cloud of another controller than the lab's own.
+    /// As [`Hypervisor::join_at`], the cloud of other controllers than the lab's own.
     pub(crate) fn join_under(
         &self,
-        controller: Ipv6Addr,
+        controllers: &[Ipv6Addr],
         endpoints: &str,
         encap_type: &str,
     ) -> Result<(), LabError> {
@@ -191,8 +191,13 @@ impl Hypervisor {
                 self.datapath.bridge_type()
             ),
         ])?;
-        self.vsctl(&["set-manager", &format!("tcp:[{controller}]:6640")])?;
-        Ok(())
+        let targets: Vec<String> = controllers
+            .iter()
+            .map(|controller| format!("tcp:[{controller}]:6640"))
+            .collect();
+        let mut words = vec!["set-manager"];
+        words.extend(targets.iter().map(String::as_str));
+        self.vsctl(&words).map(drop)
     }
 
     /// Runs `ovs-vsctl`; without `--no-wait` it returns once ovs-vswitchd has followed.

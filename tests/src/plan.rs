@@ -57,6 +57,19 @@ pub(crate) fn underlay(number: u16, end: End, underlay: Underlay) -> Vec<(IpAddr
     addresses
 }
 
+/// The address on the management link of one of several controllers, `c1` and so on.
+pub(crate) fn controller(number: u16) -> Ipv6Addr {
+    Ipv6Addr::new(0xfd00, 0xc, 0, 0, 0, 0, 2, number)
+}
+
+/// The addresses of all members of etcd.
+pub(crate) const MEMBERS: &str = "fd00:c::3:0/112";
+
+/// The address on the management link of a member of etcd, `e1` and so on.
+pub(crate) fn member(number: u16) -> Ipv6Addr {
+    Ipv6Addr::new(0xfd00, 0xc, 0, 0, 0, 0, 3, number)
+}
+
 /// The hypervisor's address on the management link.
 pub(crate) fn management(number: u16) -> Ipv6Addr {
     Ipv6Addr::new(0xfd00, 0xc, 0, 0, 0, 0, 1, number)

@@ -135,6 +135,22 @@ impl Process {
         self.wait(timeout)
     }
 
+    /// Halts it with SIGSTOP: what it has open stays open, and it does nothing.
+    ///
+    /// # Errors
+    /// [`LabError::Io`].
+    pub fn halt(&self) -> Result<(), LabError> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on after [`Process::halt`].
+    ///
+    /// # Errors
+    /// [`LabError::Io`].
+    pub fn wake(&self) -> Result<(), LabError> {
+        self.signal(Signal::CONT)
+    }
+
     /// Kills it and the processes of its group (SIGKILL), and reaps it.
     pub fn kill(&mut self) {
         // Unreaped, the leader keeps its id, and so the group's, from meaning anything else.

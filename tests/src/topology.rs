@@ -1,5 +1,6 @@
 //! The namespaces that every lab has and the links between them: `ctl`, where the controller
-//! runs; `r`, an ordinary Linux router; and one for each hypervisor.
+//! runs; `r`, an ordinary Linux router; and one for each hypervisor. A lab with several controllers has one more for each of
+//! these and for each member of their store.
 //!
 //! Addresses of the lab itself skip duplicate address detection (and so start at once);
 //! guests keep it. Management is apart from the underlay: the OVSDB session of a hypervisor
@@ -9,7 +10,7 @@ use crate::error::LabError;
 use crate::namespace::Namespace;
 use crate::plan::{self, CONTROLLER, End, UNDERLAY_DEVICE, UNDERLAY_MTU, Underlay};
 use std::fmt::Write;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// No autoconfiguration and no DAD: the lab sets its own addresses.
 const STATIC: &[(&str, &str)] = &[
@@ -61,18 +62,70 @@ pub(crate) fn hypervisor(
     Ok(namespace)
 }
 
+/// A namespace with nothing but this address on the management link, and its wire.
+pub(crate) fn managed(
+    control: &Namespace,
+    role: &str,
+    address: Ipv6Addr,
+) -> Result<(Namespace, Wire), LabError> {
+    let namespace = Namespace::create(control.lab(), role)?;
+    namespace.sysctl(STATIC)?;
+    let device = format!("mgmt-{role}");
+    link_to_management(control, &device, &namespace, address)?;
+    let control = control.clone();
+    Ok((namespace, Wire { control, device }))
+}
+
+/// What links a namespace with the management link.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    control: Namespace,
+    device: String,
+}
+
+impl Wire {
+    /// Nothing passes, and whoever waits for an answer hears nothing.
+    pub(crate) fn cut(&self) -> Result<(), LabError> {
+        self.set("down")
+    }
+
+    pub(crate) fn mend(&self) -> Result<(), LabError> {
+        self.set("up")
+    }
+
+    fn set(&self, state: &str) -> Result<(), LabError> {
+        self.control
+            .ip(&["link", "set", "dev", &self.device, state])
+            .map(drop)
+    }
+}
+
 fn link_management(control: &Namespace, host: &Namespace, number: u16) -> Result<(), LabError> {
+    link_to_management(
+        control,
+        &format!("mgmt{number}"),
+        host,
+        plan::management(number),
+    )
+}
+
+/// Its end is `mgmt`; that of the bridge is `device`.
+fn link_to_management(
+    control: &Namespace,
+    device: &str,
+    host: &Namespace,
+    address: Ipv6Addr,
+) -> Result<(), LabError> {
     control.ip_batch(&format!(
-        "link add name mgmt{number} type veth peer name mgmt netns {}\n\
-         link set dev mgmt{number} master mgmt\n\
-         link set dev mgmt{number} up",
+        "link add name {device} type veth peer name mgmt netns {}\n\
+         link set dev {device} master mgmt\n\
+         link set dev {device} up",
         host.name()
     ))?;
     host.sysctl(&[("ipv6/conf/mgmt/disable_ipv6", "0")])?;
     host.ip_batch(&format!(
-        "addr add {}/64 dev mgmt nodad\n\
-         link set dev mgmt up",
-        plan::management(number)
+        "addr add {address}/64 dev mgmt nodad\n\
+         link set dev mgmt up"
     ))
 }
 

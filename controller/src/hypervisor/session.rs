@@ -299,7 +299,9 @@ impl Session {
                 self.unread = Unread::Everything;
             }
             Event::Stolen { .. } => {
-                self.claim.as_mut().into_iter().for_each(Claim::stolen);
+                if let Some(claim) = &mut self.claim {
+                    claim.stolen(&mut self.connection);
+                }
                 self.unread = Unread::Everything;
             }
             Event::Answer { .. } | Event::Selected => {}

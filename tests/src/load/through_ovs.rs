@@ -162,7 +162,7 @@ fn sextant<'a>(
     course: Course,
 ) -> Result<Bench<'a>, LabError> {
     let host = lab.hypervisor(*SEXTANT_HOSTS.at(place));
-    host.join_under(place.address(), &host.endpoint().to_string(), "vxlan")?;
+    host.join_under(&[place.address()], &host.endpoint().to_string(), "vxlan")?;
     let api = Api::of(place.namespace(lab, host), place.address())?;
     let port = make_port(&api)?;
     let asker = asker(&port.mac, &port.addresses)?;

@@ -70,8 +70,13 @@ impl Claim {
         self.lock = Lock::Held;
     }
 
-    /// Another session took it. This one is the next in the queue.
-    pub(super) fn stolen(&mut self) {
+    /// Another session took it. A session that had taken it itself is in no queue then, so this one asks again.
+    pub(super) fn stolen<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        connection: &mut Connection<S>,
+    ) {
+        connection.unlock(LOCK);
+        connection.lock(LOCK);
         self.lock = Lock::Asked;
         self.since = Some(Instant::now());
         self.writing = None;
@@ -194,6 +199,9 @@ impl Session {
             tenures.end(chassis, own);
             self.forget();
             self.send(Event::Disowned(chassis.clone(), own)).await?;
+        } else if own.is_none() && claim.written.is_none() && self.owned.is_some() {
+            // The switch or the store said first that another controller owns it.
+            self.forget();
         }
         let own = own.filter(|_| !is_lost);
         let Some(claim) = &mut self.claim else {
