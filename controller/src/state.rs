@@ -6,6 +6,7 @@
 
 mod dhcp_options;
 mod elsewhere;
+mod event;
 mod gateways;
 mod hosts;
 mod others;
@@ -18,11 +19,14 @@ use crate::memory;
 use crate::metrics::Metrics;
 use crate::snapshot::{Publisher, Snapshot};
 use crate::store::{Committed, Watch, WatchEnded};
+pub use event::{Event, Events, events};
+
 use elsewhere::Elsewhere;
+use event::QUEUE;
 use hosts::Hosts;
 use sextant_model::{
-    Binding, Change, Chassis, ChassisId, Delegation, Fact, Facts, Key, MacAddr, NetworkId, Object,
-    ObjectKey, Outside, Plugged, PortId, RouterId, Settings, Shortfall, SubnetId, TunnelWatches,
+    Binding, Change, Chassis, ChassisId, Delegation, Fact, Facts, Key, MacAddr, Object, ObjectKey,
+    Plugged, PortId, RouterId, Settings, SubnetId, TunnelWatches,
 };
 use sextant_responders::throttle::Throttles;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,87 +34,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use stored::Stored;
 use tokio::sync::mpsc;
-
-/// An observation.
-#[derive(Debug)]
-pub enum Event {
-    /// A hypervisor's database was read completely: these are its ports, and there are no others.
-    HypervisorRead {
-        /// The hypervisor.
-        chassis: Chassis,
-        /// The interfaces with a port's id, each with its OpenFlow port if it has one.
-        interfaces: BTreeMap<PortId, Option<u16>>,
-    },
-    /// The host name of a hypervisor's machine. Ports may be bound to it.
-    HostNamed(ChassisId, Option<String>),
-    /// What is known of a hypervisor changed.
-    HypervisorChanged(Chassis),
-    /// An interface appeared, or its OpenFlow port changed.
-    Plugged(PortId, Plugged),
-    /// An interface is gone.
-    Unplugged(PortId, ChassisId),
-    /// This controller, one of several, owns a hypervisor, by this generation. Its sessions tell of no other.
-    Owned(ChassisId, u64),
-    /// Another controller owns a hypervisor, which this one owned by this generation.
-    Disowned(ChassisId, u64),
-    /// A hypervisor does not take part in the cloud any more.
-    HypervisorLeft(ChassisId),
-    /// A hypervisor is silent for so long that others take its gateways (true), or is back (false).
-    Gone(ChassisId, bool),
-    /// A hypervisor hears this from its peers by BFD. Empty: nothing is known any more.
-    TunnelsHeard(ChassisId, TunnelWatches),
-    /// A hypervisor has learned this on an external network. `None`: it knows nothing there any more.
-    Outside(ChassisId, NetworkId, Option<Outside>),
-    /// A guest on a hypervisor announced an address from its port's pairs, at a MAC.
-    Announced(ChassisId, (PortId, IpAddr, MacAddr)),
-    /// A server delegated this prefix to a subnet, or extended it. `None`: the subnet has no delegated prefix any more.
-    Delegated(SubnetId, Option<Arc<Delegation>>),
-    /// No router asks for this delegation any more. It is forgotten, unless another has replaced it.
-    Undelegated(SubnetId, Arc<Delegation>),
-    /// A switch has confirmed the flows of these ports, for the interfaces that they had then.
-    Confirmed(Vec<(PortId, Binding)>),
-    /// A hypervisor's switch accepts all its flows except these.
-    FellShort(ChassisId, Arc<Shortfall>),
-    /// The configuration was read again.
-    Configured(Settings),
-}
-
-impl Event {
-    /// The hypervisor that this tells of, if only its owner may.
-    fn chassis(&self) -> Option<&ChassisId> {
-        match self {
-            Self::HypervisorRead { chassis, .. } | Self::HypervisorChanged(chassis) => {
-                Some(&chassis.id)
-            }
-            Self::HostNamed(chassis, _)
-            | Self::TunnelsHeard(chassis, _)
-            | Self::Outside(chassis, ..)
-            | Self::Announced(chassis, _)
-            | Self::FellShort(chassis, _)
-            | Self::Unplugged(_, chassis) => Some(chassis),
-            Self::Plugged(_, plugged) => Some(&plugged.chassis),
-            Self::Owned(..)
-            | Self::Disowned(..)
-            | Self::HypervisorLeft(_)
-            | Self::Gone(..)
-            | Self::Delegated(..)
-            | Self::Undelegated(..)
-            | Self::Confirmed(_)
-            | Self::Configured(_) => None,
-        }
-    }
-}
-
-/// How many events may wait for the owner before senders wait.
-const QUEUE: usize = 1024;
-
-/// Where events are sent.
-pub type Events = mpsc::Sender<Event>;
-
-/// A queue of events for [`Owner::run`].
-pub fn events() -> (Events, mpsc::Receiver<Event>) {
-    mpsc::channel(QUEUE)
-}
 
 /// The owner of all state.
 pub struct Owner {

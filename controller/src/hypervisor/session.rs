@@ -2,12 +2,12 @@
 
 mod claim;
 mod provisioning;
+mod telling;
 
 use super::bfd::States;
 use super::census::{Census, Unread};
 use super::meddling::meddles;
 use super::monitor;
-use super::news::news;
 use super::observe::{NotReady, Observation, observe};
 use super::place::Place;
 use super::turn::Turn;
@@ -23,7 +23,7 @@ use crate::stream::{Incoming, Listener, Misunderstood, Stream};
 use crate::tls::{Expiries, NotedExpiry};
 use claim::{Claim, others_live};
 use imbl::OrdMap;
-use sextant_model::{Chassis, ChassisId, EncapKind, Facts, Plugged, PortId, TunnelWatches};
+use sextant_model::{Chassis, ChassisId, EncapKind, Facts, TunnelWatches};
 use sextant_ovsdb_client::{Connection, Options, RequestId, TransactionError};
 use sextant_responders::throttle::Throttle;
 use std::collections::BTreeSet;
@@ -464,73 +464,6 @@ impl Session {
         self.complain(&format!(
             "external_ids:system-id={id}: its certificate is that of {names} ([hypervisor_tls] names = \"certificate\")"
         ));
-    }
-
-    /// Reads what BFD says of the ways to its peers.
-    fn read_states(&mut self) {
-        let Place::Seated(seat) = &self.place else {
-            return;
-        };
-        if !self.context.bfd {
-            return;
-        }
-        let new = || States::new(&self.context.metrics, seat);
-        let states = self.states.get_or_insert_with(new);
-        let snapshot = self.context.snapshots.latest();
-        let is_known = |peer: &ChassisId| snapshot.facts.chassis().contains_key(peer);
-        states.read(self.connection.replica(), is_known, Instant::now());
-    }
-
-    /// Tells the owner what is heard of its peers, if that is not what it was told last.
-    async fn tell_of_tunnels(&mut self, chassis: &ChassisId) -> Result<(), Stopping> {
-        let watches = self.states.as_ref().map(States::watches);
-        let watches = watches.unwrap_or_default();
-        if watches == self.watches {
-            return Ok(());
-        }
-        self.watches = watches.clone();
-        self.send(Event::TunnelsHeard(chassis.clone(), watches))
-            .await
-    }
-
-    /// Tells the owner what differs from what it was told last.
-    async fn tell(&mut self, now: Observation) -> Result<(), Stopping> {
-        for event in news(self.seen.as_ref(), &now) {
-            self.send(event).await?;
-        }
-        self.seen = Some(now);
-        Ok(())
-    }
-
-    /// From now on what changes of guests is looked at by itself.
-    fn begin_census(&mut self) {
-        self.census = Census::read(self.connection.replica());
-        self.unread = Unread::nothing();
-    }
-
-    /// Tells the owner where these ports are, if that is not what it was told last.
-    async fn tell_of(&mut self, ports: BTreeSet<PortId>) -> Result<(), Stopping> {
-        for port in ports {
-            let Some(seen) = &mut self.seen else {
-                return Ok(());
-            };
-            let (now, chassis) = (self.census.plugged(port), seen.chassis.id.clone());
-            if seen.interfaces.get(&port) == now.as_ref() {
-                continue;
-            }
-            let event = match now {
-                Some(ofport) => {
-                    seen.interfaces.insert(port, ofport);
-                    Event::Plugged(port, Plugged { chassis, ofport })
-                }
-                None => {
-                    seen.interfaces.remove(&port);
-                    Event::Unplugged(port, chassis)
-                }
-            };
-            self.send(event).await?;
-        }
-        Ok(())
     }
 
     async fn send(&self, event: Event) -> Result<(), Stopping> {

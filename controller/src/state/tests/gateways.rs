@@ -1,7 +1,7 @@
 use super::*;
 use sextant_model::{
-    ExternalGateway, Fact, Key, Network, NetworkKey, NetworkType, ObjectKey, Router, RouterId,
-    RouterKey,
+    ExternalGateway, Fact, Key, Network, NetworkKey, NetworkType, ObjectKey, Outside, Router,
+    RouterId, RouterKey,
 };
 
 const EXTERNAL: NetworkId = NetworkId(Uuid::from_u128(9));

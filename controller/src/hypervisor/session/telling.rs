@@ -1,0 +1,82 @@
+//! What a session tells the owner of state.
+
+use super::Session;
+use crate::hypervisor::bfd::States;
+use crate::hypervisor::census::{Census, Unread};
+use crate::hypervisor::news::news;
+use crate::hypervisor::observe::Observation;
+use crate::hypervisor::place::Place;
+use crate::snapshot::Stopping;
+use crate::state::Event;
+use sextant_model::{ChassisId, Plugged, PortId};
+use std::collections::BTreeSet;
+use tokio::time::Instant;
+
+impl Session {
+    /// Reads what BFD says of the ways to its peers.
+    pub(super) fn read_states(&mut self) {
+        let Place::Seated(seat) = &self.place else {
+            return;
+        };
+        if !self.context.bfd {
+            return;
+        }
+        let new = || States::new(&self.context.metrics, seat);
+        let states = self.states.get_or_insert_with(new);
+        let snapshot = self.context.snapshots.latest();
+        let is_known = |peer: &ChassisId| snapshot.facts.chassis().contains_key(peer);
+        states.read(self.connection.replica(), is_known, Instant::now());
+    }
+
+    /// Tells the owner what is heard of its peers, if that is not what it was told last.
+    pub(super) async fn tell_of_tunnels(&mut self, chassis: &ChassisId) -> Result<(), Stopping> {
+        let watches = self.states.as_ref().map(States::watches);
+        let watches = watches.unwrap_or_default();
+        if watches == self.watches {
+            return Ok(());
+        }
+        self.watches = watches.clone();
+        self.send(Event::TunnelsHeard(chassis.clone(), watches))
+            .await
+    }
+
+    /// Tells the owner what differs from what it was told last.
+    pub(super) async fn tell(&mut self, now: Observation) -> Result<(), Stopping> {
+        for event in news(self.seen.as_ref(), &now) {
+            self.send(event).await?;
+        }
+        self.seen = Some(now);
+        Ok(())
+    }
+
+    /// From now on what changes of guests is looked at by itself.
+    pub(super) fn begin_census(&mut self) {
+        self.census = Census::read(self.connection.replica());
+        self.unread = Unread::nothing();
+    }
+
+    /// Tells the owner where these ports are, if that is not what it was told last.
+    pub(super) async fn tell_of(&mut self, ports: BTreeSet<PortId>) -> Result<(), Stopping> {
+        for port in ports {
+            let Some(seen) = &mut self.seen else {
+                return Ok(());
+            };
+            let (now, chassis) = (self.census.plugged(port), seen.chassis.id.clone());
+            if seen.interfaces.get(&port) == now.as_ref() {
+                continue;
+            }
+            let event = match now {
+                Some(ofport) => {
+                    seen.interfaces.insert(port, ofport);
+                    Event::Plugged(port, Plugged { chassis, ofport })
+                }
+                None => {
+                    seen.interfaces.remove(&port);
+                    Event::Unplugged(port, chassis)
+                }
+            };
+            self.send(event).await?;
+        }
+        Ok(())
+    }
+}
