@@ -130,7 +130,7 @@ impl WatchedHypervisors {
         present.filter_map(move |(by, watches)| Some((by, *watches.get(id)?)))
     }
 
-    /// Takes a snapshot. Returns whether it may differ, by comparing three pointers.
+    /// Takes a snapshot. Returns whether it may differ, by comparing four pointers.
     fn update(&mut self, facts: &Facts) -> bool {
         let same = self.chassis.ptr_eq(facts.chassis())
             && self.gone.ptr_eq(facts.gone())

@@ -10,13 +10,14 @@ mod commit;
 
 use crate::store::{Precondition, Store};
 use commit::Committer;
-use sextant_model::{Change, ChassisId, Key, Object};
+use sextant_model::{Change, ChassisId, Fact, Key, Object};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// How many facts are stored at once. etcd takes 128 keys in a transaction unless configured, one of them for itself.
-const AT_ONCE: usize = 64;
+/// How many facts are stored at once. etcd takes 128 comparisons in a transaction unless configured: a fact has up to four, and
+/// the commit itself two.
+const AT_ONCE: usize = 30;
 /// How many batches of facts may be on their way.
 const QUEUE: usize = 64;
 
@@ -25,7 +26,7 @@ const QUEUE: usize = 64;
 pub struct Told {
     /// The fact.
     pub change: Change,
-    /// The hypervisor that this controller has to own still.
+    /// The hypervisor that this controller has to own still. None if it does not own it, or the fact is of none.
     pub owned: Option<ChassisId>,
     /// What has to be so under the fact's own key. What this controller itself has stored there since does not count.
     pub condition: Option<Precondition>,
@@ -92,20 +93,31 @@ struct UnstoredFacts {
     /// Others rest on these, so they go first.
     claims: BTreeMap<Key, Told>,
     others: BTreeMap<Key, Told>,
+    /// Others rest on what these take away, so they go last.
+    renounced: BTreeMap<Key, Told>,
 }
 
 impl UnstoredFacts {
     fn is_empty(&self) -> bool {
-        self.claims.is_empty() && self.others.is_empty()
+        self.claims.is_empty() && self.others.is_empty() && self.renounced.is_empty()
     }
 
     fn add(&mut self, told: Vec<Told>) {
         for told in told {
-            let to = match told.claims() {
-                Some(_) => &mut self.claims,
-                None => &mut self.others,
+            let key = told.change.key();
+            let is_claim = matches!(key, Key::Fact(Fact::Ownership(_)));
+            let to = match (is_claim, told.claims()) {
+                (false, _) => &mut self.others,
+                (true, Some(_)) => {
+                    self.renounced.remove(&key);
+                    &mut self.claims
+                }
+                (true, None) => {
+                    self.claims.remove(&key);
+                    &mut self.renounced
+                }
             };
-            to.insert(told.change.key(), told);
+            to.insert(key, told);
         }
     }
 
@@ -113,7 +125,8 @@ impl UnstoredFacts {
     fn take(&mut self) -> Vec<Told> {
         let taken = std::iter::from_fn(|| {
             let first = self.claims.pop_first();
-            first.or_else(|| self.others.pop_first())
+            let next = first.or_else(|| self.others.pop_first());
+            next.or_else(|| self.renounced.pop_first())
         });
         taken.map(|(_, told)| told).take(AT_ONCE).collect()
     }

@@ -181,7 +181,7 @@ metrics! {
     controllers_live: IntGauge = "sextant_controllers_live" [],
     /// Hypervisors that this controller came to own, where there are several.
     takeovers: IntCounter = "sextant_takeovers_total" [],
-    /// Time from owning a hypervisor until its switch is as it should be, in seconds.
+    /// Time from owning a hypervisor until its switch, which was connected, is as it should be, in seconds.
     takeover_seconds: Histogram = "sextant_takeover_duration_seconds" [],
     /// Connections that were refused or ended to make room, by listener (openflow, ovsdb, api, metrics) and reason. full: all places are taken. unidentified: too many clients have not identified themselves. origin: too many such clients are from one address. stale: the oldest such client was ended. idle: an idle client was ended for a newer one. address: one address has too many requests under way.
     connections_refused: IntCounterVec = "sextant_connections_refused_total" ["listener", "reason"],

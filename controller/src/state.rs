@@ -51,6 +51,8 @@ pub struct Owner {
     stored: Option<Stored>,
     refused: Option<mpsc::UnboundedReceiver<Vec<Key>>>,
     to_repeat: BTreeSet<ChassisId>,
+    /// Those whose facts were refused though this controller owns them.
+    unclaimed: BTreeSet<ChassisId>,
     metrics: Metrics,
     /// Limits log lines that hypervisors cause.
     words: Throttles<ChassisId>,
@@ -80,6 +82,7 @@ impl Owner {
             stored: None,
             refused: None,
             to_repeat: BTreeSet::new(),
+            unclaimed: BTreeSet::new(),
             metrics,
             words: Throttles::default(),
         }
@@ -252,6 +255,9 @@ impl Owner {
 
     fn read(&mut self, chassis: Chassis, interfaces: BTreeMap<PortId, Option<u16>>) {
         let id = chassis.id.clone();
+        if self.stored.is_some() {
+            self.to_repeat.insert(id.clone());
+        }
         let here = self
             .snapshot
             .facts

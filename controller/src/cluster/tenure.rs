@@ -8,8 +8,10 @@ use tokio::sync::watch;
 /// What is known of the ownership of one hypervisor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
-    /// The latest generation in its database.
+    /// The latest generation that its database has shown.
     pub seen: u64,
+    /// Whether this controller has the lock in its database.
+    pub is_locked: bool,
     /// The generation with which this controller owns it.
     pub own: Option<u64>,
 }
@@ -68,9 +70,22 @@ impl Tenures {
         }
     }
 
-    /// A hypervisor's database shows this generation.
-    pub fn see(&self, chassis: &ChassisId, generation: u64) {
-        self.change(chassis, |held| held.seen = generation);
+    /// A hypervisor's database shows this generation, and whether this controller has the lock there.
+    pub fn see(&self, chassis: &ChassisId, generation: u64, is_locked: bool) {
+        self.change(chassis, |held| {
+            held.seen = held.seen.max(generation);
+            held.is_locked = is_locked;
+        });
+    }
+
+    /// The connection to its database has ended, and with it the lock. Forgets the hypervisor if nobody is interested.
+    pub fn unlock(&self, chassis: &ChassisId) {
+        self.change(chassis, |held| held.is_locked = false);
+        if let Self::Shared(all) = self {
+            all.remove_if(chassis, |_, known| {
+                known.borrow().own.is_none() && known.receiver_count() == 0
+            });
+        }
     }
 
     /// This controller owns a hypervisor from now on.
@@ -159,7 +174,15 @@ mod tests {
         assert!(is_ready(tenure.changed()) && !is_ready(tenure.ended(Some(3))));
         assert!(!tenures.end(&chassis, 2) && !is_ready(tenure.ended(Some(3))));
         assert!(tenures.end(&chassis, 3) && is_ready(tenure.ended(Some(3))));
-        assert_eq!(tenures.held(&chassis), Held { seen: 3, own: None });
+        let held = tenures.held(&chassis);
+        assert_eq!((held.seen, held.own), (3, None));
+        drop(tenure);
+        tenures.unlock(&chassis);
+        assert_eq!(
+            tenures.held(&chassis),
+            Held::default(),
+            "nobody is interested"
+        );
     }
 
     #[test]

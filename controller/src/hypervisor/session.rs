@@ -21,7 +21,7 @@ use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
 use crate::stream::{Incoming, Listener, Misunderstood, Stream};
 use crate::tls::{Expiries, NotedExpiry};
-use claim::{Claim, others_live};
+use claim::{Claim, is_not_owner, others_act};
 use imbl::OrdMap;
 use sextant_model::{Chassis, ChassisId, EncapKind, Facts, TunnelWatches};
 use sextant_ovsdb_client::{Connection, Options, RequestId, TransactionError};
@@ -173,6 +173,8 @@ struct Session {
     claim: Option<Claim>,
     /// Counts it among those that this controller owns.
     owned: Option<Counted>,
+    /// Whether it takes no part, and nothing is left of what Sextant made there.
+    has_left: bool,
     /// What was wanted of it last, and whether somebody changed something of that since.
     wish: Option<Wish>,
     meddled: bool,
@@ -196,6 +198,7 @@ impl Session {
             not_after: None,
             claim: context.cluster.clone().map(Claim::new),
             owned: None,
+            has_left: false,
             context,
             controller,
             synced: false,
@@ -240,7 +243,7 @@ impl Session {
                     self.unread = Unread::Everything;
                 }
                 () = pass.shown_out() => return Err(SessionError::ShownOut),
-                () = others_live(&mut self.claim) => {}
+                () = others_act(&mut self.claim) => {}
                 () = tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {
                     self.turn.due(Instant::now());
                     self.unread = Unread::Everything;
@@ -270,6 +273,7 @@ impl Session {
     /// process is stopping.
     async fn end(&mut self) {
         self.states = None;
+        self.claim.as_mut().into_iter().for_each(Claim::leave);
         let Place::Seated(seat) = &self.place else {
             return;
         };
@@ -285,7 +289,7 @@ impl Session {
             Event::Synced => (self.synced, self.unread) = (true, Unread::Everything),
             Event::Reply { id, result } => {
                 let claim = self.claim.as_mut();
-                if !claim.is_some_and(|claim| claim.answered(id, result.is_ok())) {
+                if !claim.is_some_and(|claim| claim.answered(id, result.as_ref().err())) {
                     self.answered(id, result.err());
                 }
                 self.unread = Unread::Everything;
@@ -357,7 +361,9 @@ impl Session {
     }
 
     async fn step(&mut self) -> Result<(), Stopping> {
-        if let Place::Seated(seat) = &self.place {
+        if let Place::Seated(seat) = &self.place
+            && !self.has_left
+        {
             let id = seat.key().clone();
             if !self.owns(&id).await? {
                 return Ok(());
@@ -379,6 +385,7 @@ impl Session {
         match observed {
             Ok(observation) => {
                 let id = observation.chassis.id.clone();
+                self.has_left = false;
                 if self.sit(&id).await? {
                     let gauge = &self.context.metrics.hypervisors_connected;
                     self.connected.get_or_insert_with(|| Counted::new(gauge));
@@ -388,7 +395,10 @@ impl Session {
                 }
             }
             Err(NotReady::NoEndpoint(chassis)) => {
-                if self.sit(&chassis).await? && self.owns(&chassis).await? {
+                if self.sit(&chassis).await?
+                    && self.has_to_leave(&chassis)
+                    && self.owns(&chassis).await?
+                {
                     self.leave(chassis).await?;
                 }
             }
@@ -469,9 +479,4 @@ impl Session {
     async fn send(&self, event: Event) -> Result<(), Stopping> {
         self.context.events.send(event).await.map_err(|_| Stopping)
     }
-}
-
-/// Whether a database refused a transaction for a lock that another has (RFC 7047 §5.2.11).
-fn is_not_owner(error: &TransactionError) -> bool {
-    matches!(error, TransactionError::Operation { error, .. } if error == "not owner")
 }

@@ -5,13 +5,16 @@
 
 use super::{Refused, Told};
 use crate::store::{CommitError, Precondition, Revision, Store};
-use sextant_model::{Change, ChassisId, Fact, Key};
+use sextant_model::{ChassisId, Fact, Key};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long to wait before an unavailable store is tried again.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
+
+/// How long to wait after a claim was refused.
+const PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) struct Committer {
     store: Arc<dyn Store>,
@@ -34,45 +37,49 @@ impl Committer {
     }
 
     /// Commits what may be, and tries again for as long as the store is unavailable.
-    pub(super) async fn commit(&mut self, mut batch: Vec<Told>) {
+    pub(super) async fn commit(&mut self, batch: Vec<Told>) {
         self.forget_seen(&batch);
         let mut has_failed = false;
-        while !batch.is_empty() {
-            batch = self.refuse_unowned(batch);
-            let conditions: Vec<_> = batch
-                .iter()
-                .map(|told| self.conditions(told, &batch))
-                .collect();
-            let changes: Vec<Change> = batch.iter().map(|told| told.change.clone()).collect();
-            let all: Vec<Precondition> = distinct(conditions.iter().flatten());
-            match self.store.commit(changes, all).await {
-                Ok(revision) => {
-                    self.made(&batch, revision);
-                    break;
-                }
+        let mut waiting = vec![batch];
+        while let Some(batch) = waiting.pop() {
+            let batch = self.refuse_unowned(batch);
+            if batch.is_empty() {
+                continue;
+            }
+            match self.try_commit(&batch).await {
+                Ok(revision) => self.made(&batch, revision),
                 Err(CommitError::Conflict(broken)) => {
-                    batch = self.refuse(batch, &conditions, &broken);
+                    waiting.push(self.refuse(batch, &broken).await);
                 }
-                Err(CommitError::TooLarge(why)) => {
-                    let count = batch.len();
-                    tracing::error!(
-                        why,
-                        count,
-                        "facts are not stored. After a restart they are unknown until their hypervisors have connected"
-                    );
-                    return;
+                Err(CommitError::TooLarge(why)) if batch.len() == 1 => tracing::error!(
+                    why,
+                    "a fact is not stored. Others do not know it, nor does this controller after a restart"
+                ),
+                Err(CommitError::TooLarge(_)) => {
+                    let mut first = batch;
+                    let second = first.split_off(first.len() / 2);
+                    waiting.extend([second, first]);
                 }
                 Err(error @ (CommitError::Unavailable(_) | CommitError::Uncertain(_))) => {
                     if !std::mem::replace(&mut has_failed, true) {
                         tracing::warn!(%error, "facts cannot be stored; trying again");
                     }
                     tokio::time::sleep(RETRY).await;
+                    waiting.push(batch);
                 }
             }
         }
         if has_failed {
             tracing::info!("facts are stored again");
         }
+    }
+
+    async fn try_commit(&self, batch: &[Told]) -> Result<Revision, CommitError> {
+        let conditions = batch.iter().flat_map(|told| self.conditions(told, batch));
+        let changes = batch.iter().map(|told| told.change.clone());
+        self.store
+            .commit(changes.collect(), distinct(conditions))
+            .await
     }
 
     /// What the teller has seen of what was committed here needs no care any more.
@@ -130,19 +137,17 @@ impl Committer {
         self.without(batch, &places)
     }
 
-    /// A condition does not hold: what rests on it is refused.
-    fn refuse(
-        &mut self,
-        batch: Vec<Told>,
-        conditions: &[Vec<Precondition>],
-        broken: &Precondition,
-    ) -> Vec<Told> {
-        if let Precondition::Unchanged(Key::Fact(Fact::Ownership(chassis)), _) = broken {
+    /// A condition does not hold: what rests on it is refused. Who owns a hypervisor may not have been heard of yet, so what would
+    /// be refused again is not sent again at once.
+    async fn refuse(&mut self, batch: Vec<Told>, broken: &Precondition) -> Vec<Told> {
+        let rests = |at: &usize| self.conditions(&batch[*at], &batch).contains(broken);
+        let places: BTreeSet<usize> = (0..batch.len()).filter(rests).collect();
+        if let Precondition::Unchanged(Key::Fact(Fact::Ownership(chassis)), _)
+        | Precondition::Absent(Key::Fact(Fact::Ownership(chassis))) = broken
+        {
             self.claims.remove(chassis);
+            tokio::time::sleep(PAUSE).await;
         }
-        let places: BTreeSet<usize> = (0..batch.len())
-            .filter(|at| conditions[*at].contains(broken))
-            .collect();
         self.without(batch, &places)
     }
 
@@ -181,11 +186,11 @@ fn is_claimed(batch: &[Told], chassis: &ChassisId) -> bool {
     batch.iter().any(|told| told.claims() == Some(chassis))
 }
 
-fn distinct<'a>(all: impl Iterator<Item = &'a Precondition>) -> Vec<Precondition> {
+fn distinct(all: impl Iterator<Item = Precondition>) -> Vec<Precondition> {
     let mut distinct: Vec<Precondition> = Vec::new();
     for one in all {
-        if !distinct.contains(one) {
-            distinct.push(one.clone());
+        if !distinct.contains(&one) {
+            distinct.push(one);
         }
     }
     distinct

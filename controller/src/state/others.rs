@@ -70,7 +70,7 @@ impl Owner {
     }
 
     /// Tells the store that this controller owns a hypervisor. Facts of it rest on that.
-    fn claim(&mut self, chassis: &ChassisId) {
+    pub(super) fn claim(&mut self, chassis: &ChassisId) {
         let Some(stored) = &mut self.stored else {
             return;
         };
@@ -131,10 +131,10 @@ impl Owner {
 
     /// A hypervisor has left: nobody owns it, and nobody misses it.
     pub(super) fn abandon(&mut self, id: &ChassisId) {
-        for fact in [Fact::Gone(id.clone()), Fact::Ownership(id.clone())] {
-            if self.stored_fact(&fact).is_some() {
-                self.remember(Change::Delete(fact.into()), Some(id));
-            }
+        let stored = self.stored.as_ref();
+        let facts = stored.map(|stored| stored.of(id)).unwrap_or_default();
+        for fact in facts {
+            self.remember(Change::Delete(fact.into()), Some(id));
         }
         if let Some(stored) = &mut self.stored {
             stored.leave(id);
@@ -144,6 +144,7 @@ impl Owner {
 
     /// Takes over what was committed.
     pub(super) fn take_stored(&mut self, changes: &[Change]) {
+        changes.iter().for_each(|change| self.let_leave(change));
         let Some(stored) = &mut self.stored else {
             return;
         };
@@ -153,6 +154,21 @@ impl Owner {
             .collect();
         facts.sort_by_key(order);
         facts.iter().for_each(|fact| self.accept(fact));
+    }
+
+    /// Somebody has forgotten a hypervisor that is gone, at another controller: nobody owns it any more.
+    fn let_leave(&mut self, change: &Change) {
+        let Change::Delete(Key::Fact(Fact::Chassis(id))) = change else {
+            return;
+        };
+        let is_gone = self.snapshot.facts.gone().contains(id);
+        if let Some(stored) = &mut self.stored
+            && let Some(own) = stored.owned(id).filter(|_| is_gone)
+        {
+            stored.leave(id);
+            stored.cluster.tenures().end(id, own);
+            self.snapshot.facts.own(id, None);
+        }
     }
 
     /// These facts were not stored: what the store has counts, unless this controller knows better.
@@ -172,7 +188,7 @@ impl Owner {
         for fact in &facts {
             self.accept(fact);
             let unsaid = self.chassis_of(fact).filter(|chassis| self.owns(chassis));
-            self.to_repeat.extend(unsaid);
+            self.unclaimed.extend(unsaid);
         }
     }
 
@@ -185,9 +201,9 @@ impl Owner {
         if lost.is_empty() {
             return;
         }
-        let stored: Vec<Fact> = stored.of(&lost).cloned().collect();
+        let of_lost: Vec<Fact> = lost.iter().flat_map(|id| stored.of(id)).collect();
         let mut facts: BTreeSet<Fact> = self.known_of(&lost);
-        facts.extend(stored);
+        facts.extend(of_lost);
         let mut facts: Vec<Fact> = facts.into_iter().collect();
         facts.sort_by_key(order);
         for chassis in &lost {

@@ -8,18 +8,25 @@ use sextant_model::{Change, ChassisId, Fact, Key, NetworkId, Object, PortId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+/// How often a controller insists on owning a hypervisor that another claims, too. Then its database says the same to both.
+const MOST_CONTESTS: u32 = 3;
+
 /// What the store has, and what of this controller's own it does not have yet.
 #[derive(Debug)]
 pub(super) struct Stored {
     pub(super) cluster: Cluster,
     /// What the store has.
     facts: BTreeMap<Fact, Object>,
+    /// Those that name a hypervisor, by its name.
+    by_chassis: BTreeSet<(ChassisId, Fact)>,
     /// The addresses that each port holds by it.
     held: BTreeSet<(PortId, NetworkId, IpAddr)>,
     /// What was sent and not seen there, with the hypervisor that it rests on.
     sent: BTreeMap<Fact, (Change, Option<ChassisId>)>,
     /// The hypervisors that this controller owns, each with its generation.
     owned: BTreeMap<ChassisId, u64>,
+    /// How often others have claimed these, too.
+    contests: BTreeMap<ChassisId, u32>,
     /// Those that it has lost since the last snapshot.
     pub(super) lost: BTreeSet<ChassisId>,
 }
@@ -29,7 +36,9 @@ impl Stored {
         Self {
             cluster,
             facts: BTreeMap::new(),
+            by_chassis: BTreeSet::new(),
             held: BTreeSet::new(),
+            contests: BTreeMap::new(),
             sent: BTreeMap::new(),
             owned: BTreeMap::new(),
             lost: BTreeSet::new(),
@@ -49,7 +58,15 @@ impl Stored {
     /// This controller owns a hypervisor now.
     pub(super) fn own(&mut self, chassis: ChassisId, generation: u64) {
         self.lost.remove(&chassis);
+        self.contests.remove(&chassis);
         self.owned.insert(chassis, generation);
+    }
+
+    /// Another controller claims a hypervisor that this one owns, by a generation that is not later. Returns whether this one insists.
+    pub(super) fn insists(&mut self, chassis: &ChassisId) -> bool {
+        let contests = self.contests.entry(chassis.clone()).or_default();
+        *contests += 1;
+        *contests <= MOST_CONTESTS && self.cluster.tenures().held(chassis).is_locked
     }
 
     /// It does not, if it did by this generation or an earlier one. Returns whether that is so.
@@ -67,6 +84,7 @@ impl Stored {
     pub(super) fn leave(&mut self, chassis: &ChassisId) {
         self.owned.remove(chassis);
         self.lost.remove(chassis);
+        self.contests.remove(chassis);
     }
 
     /// A fact is on its way to the store.
@@ -86,11 +104,11 @@ impl Stored {
             Change::Put(object) => self.facts.insert(fact.clone(), object.clone()),
             Change::Delete(_) => self.facts.remove(&fact),
         };
-        if let Some(Object::Holder(network, address, port, _)) = before {
-            self.held.remove(&(port, network, address));
+        if let Some(before) = before {
+            self.index(&before, &fact, false);
         }
-        if let Change::Put(Object::Holder(network, address, port, _)) = change {
-            self.held.insert((*port, *network, *address));
+        if let Change::Put(object) = change {
+            self.index(object, &fact, true);
         }
         match self.sent.get(&fact) {
             Some((sent, _)) if sent == change => {
@@ -100,6 +118,23 @@ impl Stored {
             }
             Some(_) => None,
             None => Some(fact),
+        }
+    }
+
+    fn index(&mut self, object: &Object, fact: &Fact, is_there: bool) {
+        if let Object::Holder(network, address, port, _) = object {
+            let held = (*port, *network, *address);
+            match is_there {
+                true => drop(self.held.insert(held)),
+                false => drop(self.held.remove(&held)),
+            }
+        }
+        if let Some(chassis) = object.chassis() {
+            let named = (chassis.clone(), fact.clone());
+            match is_there {
+                true => drop(self.by_chassis.insert(named)),
+                false => drop(self.by_chassis.remove(&named)),
+            }
         }
     }
 
@@ -122,17 +157,28 @@ impl Stored {
         self.sent.remove(fact);
     }
 
-    /// The facts that may concern these hypervisors: of themselves, and of ports that the store has there.
-    pub(super) fn of<'a>(
-        &'a self,
-        lost: &'a BTreeSet<ChassisId>,
-    ) -> impl Iterator<Item = &'a Fact> {
-        let concerned = |(_, object): &(&Fact, &Object)| match object.chassis() {
-            Some(chassis) => lost.contains(chassis),
-            // Of its port's hypervisor.
-            None => matches!(object, Object::Holder(..)),
-        };
-        self.facts.iter().filter(concerned).map(|(fact, _)| fact)
+    /// The facts of a hypervisor: those that name it, and what its ports hold.
+    pub(super) fn of(&self, chassis: &ChassisId) -> Vec<Fact> {
+        let first = (chassis.clone(), Fact::Chassis(ChassisId::new("")));
+        let named = self.by_chassis.range(first..);
+        let named = named.take_while(|(name, _)| name == chassis);
+        let mut facts: Vec<Fact> = named.map(|(_, fact)| fact.clone()).collect();
+        let ports = facts.iter().filter_map(|fact| match fact {
+            Fact::Location(port) => Some(*port),
+            Fact::Chassis(_)
+            | Fact::Outside(..)
+            | Fact::Delegation(_)
+            | Fact::Ownership(_)
+            | Fact::Active(_)
+            | Fact::Holder(..)
+            | Fact::Gone(_) => None,
+        });
+        let held: Vec<Fact> = ports
+            .flat_map(|port| self.held_by(port))
+            .map(|(network, address)| Fact::Holder(network, address))
+            .collect();
+        facts.extend(held);
+        facts
     }
 }
 

@@ -58,7 +58,8 @@ async fn identify(
     let mut told = false;
     loop {
         let found = owner(&snapshot.facts, datapath_id, claimant, context);
-        let is_anothers = matches!(found, DatapathOwner::Another(_));
+        // That one's database may come back from where this switch is, or connect here as well.
+        let awaits_database = matches!(found, DatapathOwner::Another(_) | DatapathOwner::Unread);
         match found {
             DatapathOwner::Known(chassis) => return Ok(chassis),
             DatapathOwner::Another(chassis) if !told => {
@@ -67,12 +68,11 @@ async fn identify(
                 let certificate = claimant.names().map(ToString::to_string);
                 tracing::warn!(%peer, certificate, %chassis, datapath_id = format_args!("{datapath_id:016x}"), "a switch has the datapath id of this hypervisor, and neither its certificate nor its address: it waits");
             }
-            DatapathOwner::Another(_) | DatapathOwner::Unknown => {}
+            DatapathOwner::Another(_) | DatapathOwner::Unread | DatapathOwner::Unknown => {}
         }
         tokio::select! {
             changed = snapshots.hypervisors_changed() => snapshot = changed?,
-            // That one's database may come back from where this switch is, or connect here as well.
-            () = databases.next(), if is_anothers || context.tenures.are_shared() => {}
+            () = databases.next(), if awaits_database => {}
             received = line.next() => drop(received?),
         }
     }
@@ -82,6 +82,8 @@ async fn identify(
 enum DatapathOwner {
     /// No hypervisor shows its datapath id.
     Unknown,
+    /// One does, whose database is not connected, and which another controller may own.
+    Unread,
     /// One does, which has nothing to do with it.
     Another(ChassisId),
     /// This one's.
@@ -99,7 +101,11 @@ fn owner(facts: &Facts, datapath_id: u64, claimant: &Claimant, context: &Context
     let observed = shown.filter(is_known);
     let shown: Vec<&ChassisId> = observed.map(|chassis| &chassis.id).collect();
     let [first, rest @ ..] = &shown[..] else {
-        return DatapathOwner::Unknown;
+        let is_known = facts.chassis_of_datapath(datapath_id).next().is_some();
+        return match is_known && context.tenures.are_shared() {
+            true => DatapathOwner::Unread,
+            false => DatapathOwner::Unknown,
+        };
     };
     let is_its = |chassis: &&&ChassisId| {
         let database = context.databases.known(chassis);
@@ -201,7 +207,7 @@ mod tests {
     fn taken_for(facts: &Facts, claimant: &Claimant, context: &Context) -> Option<String> {
         match owner(facts, 7, claimant, context) {
             DatapathOwner::Known(chassis) => Some(chassis.to_string()),
-            DatapathOwner::Another(_) | DatapathOwner::Unknown => None,
+            DatapathOwner::Another(_) | DatapathOwner::Unread | DatapathOwner::Unknown => None,
         }
     }
 

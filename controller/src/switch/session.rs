@@ -17,7 +17,7 @@ use super::preparing::{Computed, Start};
 use super::programming::Change;
 use super::punts::Punts;
 use super::shortcomings::Shortcomings;
-use super::standby::{resign, says_demoted, stand_by};
+use super::standby::{Right, resign, says_demoted, stand_by};
 use super::unknown_endpoints::UnknownEndpoints;
 use super::unpublished::Unpublished;
 use super::vigil::Vigil;
@@ -135,14 +135,25 @@ async fn own(
     context: Arc<Context>,
 ) -> Result<std::convert::Infallible, SessionError> {
     let mut tenure = context.tenures.of(seat.key());
-    let generation = stand_by(&mut line, seat.key(), &mut tenure, &context).await?;
+    let right = stand_by(&mut line, seat.key(), &mut tenure, &context).await;
+    let Right {
+        generation,
+        taken_over,
+    } = match right {
+        Err(SessionError::Demoted) => {
+            let generation = context.tenures.held(seat.key()).own;
+            resign(&context, seat.key(), generation).await?;
+            return Err(SessionError::Demoted);
+        }
+        right => right?,
+    };
     let resigning = context.clone();
     let alive = async {
         let preparing = &context.preparing;
         let snapshots = &context.snapshots;
         let prepared = preparing.compute(&mut line, seat.key(), snapshots).await?;
         let mut session = Session::new(line, seat, context, prepared.computed);
-        session.taken_over = generation.map(|_| Instant::now());
+        session.taken_over = taken_over;
         session.run(prepared.early).await
     };
     let ended = tokio::select! {
@@ -331,7 +342,7 @@ impl Session {
             return Ok(());
         }
         if let Message::Error(error) = message {
-            if says_demoted(error.code) {
+            if self.context.tenures.are_shared() && says_demoted(error.code) {
                 return Err(SessionError::Demoted);
             }
             self.take_error(xid, error);

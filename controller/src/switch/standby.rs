@@ -7,36 +7,56 @@ use super::line::Line;
 use super::session::SessionError;
 use crate::cluster::{Held, Tenure};
 use crate::snapshot::Stopping;
+use crate::state::Event;
 use rust_openflow::{ErrorCode, Message, Role, RoleMessage, Xid};
 use sextant_model::{ChassisId, Facts};
+use tokio::time::{Instant, timeout};
 
-/// Waits until this controller owns the hypervisor, and its database was read. Returns the generation by which it does; none where
-/// it is the only controller.
+/// By what right a session serves a switch.
+pub(super) struct Right {
+    /// The generation by which this controller owns the hypervisor. None where it is the only controller.
+    pub(super) generation: Option<u64>,
+    /// When this controller came to own it, if the switch stood by until then.
+    pub(super) taken_over: Option<Instant>,
+}
+
+/// Waits until this controller owns the hypervisor, its database was read, and the switch takes it for its primary one.
 pub(super) async fn stand_by(
     line: &mut Line,
     chassis: &ChassisId,
     tenure: &mut Tenure,
     context: &Context,
-) -> Result<Option<u64>, SessionError> {
+) -> Result<Right, SessionError> {
     let mut role = AskedRole::default();
+    let mut has_waited = false;
     loop {
         let Some(held) = tenure.now() else {
-            return Ok(None);
+            return Ok(Right {
+                generation: None,
+                taken_over: None,
+            });
         };
-        match held.own {
-            Some(own) => {
-                if was_read(line, chassis, tenure, context).await? {
-                    ask(line, Role::Primary, own);
-                    return Ok(Some(own));
-                }
+        let Some(own) = held.own else {
+            has_waited = true;
+            role.follow(line, held);
+            tokio::select! {
+                () = tenure.changed() => {}
+                received = line.next() => role.take(received?),
             }
-            None => {
-                role.follow(line, held);
-                tokio::select! {
-                    () = tenure.changed() => {}
-                    received = line.next() => role.take(received?),
-                }
-            }
+            continue;
+        };
+        let owned = Instant::now();
+        if was_read(line, chassis, tenure, context).await? {
+            let patience = context.patience;
+            let accepted = timeout(patience, become_primary(line, own)).await;
+            accepted.map_err(|_| SessionError::Unanswered {
+                what: "that it is its primary controller",
+                within: patience,
+            })??;
+            return Ok(Right {
+                generation: Some(own),
+                taken_over: has_waited.then_some(owned),
+            });
         }
     }
 }
@@ -61,6 +81,19 @@ async fn was_read(
         }
     }
     Ok(true)
+}
+
+/// The switch sends packets to its primary controller only after it has answered this.
+async fn become_primary(line: &mut Line, generation: u64) -> Result<(), SessionError> {
+    let asked = ask(line, Role::Primary, generation);
+    loop {
+        let (xid, message) = line.next().await?;
+        if asked != Some(xid) {
+            continue;
+        }
+        let accepts = matches!(message, Message::RoleReply(_));
+        return accepts.then_some(()).ok_or(SessionError::Demoted);
+    }
 }
 
 fn ask(line: &mut Line, role: Role, generation: u64) -> Option<Xid> {
@@ -109,6 +142,6 @@ pub(super) async fn resign(
         return Ok(());
     };
     context.tenures.end(chassis, generation);
-    let event = crate::state::Event::Disowned(chassis.clone(), generation);
+    let event = Event::Disowned(chassis.clone(), generation);
     context.events.send(event).await.map_err(|_| Stopping)
 }

@@ -5,14 +5,15 @@
 //! anybody else had it, has owned the hypervisor all the time.
 
 use super::Session;
-use crate::cluster::{Cluster, Live};
+use crate::cluster::{Cluster, Live, Tenure};
 use crate::hypervisor::schema::{DATABASE, OpenVswitch};
 use crate::snapshot::Stopping;
 use crate::state::Event;
 use sextant_model::ChassisId;
 use sextant_ovsdb_client::{
-    Condition, Connection, Mutation, Replica, RequestId, Transaction, Value,
+    Condition, Connection, Mutation, Replica, RequestId, Transaction, TransactionError, Value,
 };
+use sextant_responders::backoff::Backoff;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
@@ -22,16 +23,18 @@ use tokio::time::Instant;
 pub(super) const LOCK: &str = "sextant";
 /// The key in `external_ids` of `Open_vSwitch` that counts owners.
 const GENERATION: &str = "sextant-generation";
+/// How long a session waits before it owns a hypervisor anew that it lost though it kept the lock: who says so can say it again.
+const ANEW: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 /// A greater generation than any that was counted.
 const LARGEST: u64 = u64::MAX / 4;
-/// How long after a refusal the next generation is written again.
-const AGAIN: Duration = Duration::from_secs(1);
 
 /// How far a session is with owning its hypervisor.
 #[derive(Debug)]
 pub(super) struct Claim {
     cluster: Cluster,
-    pub(super) live: watch::Receiver<Live>,
+    live: watch::Receiver<Live>,
+    /// The ownership of the hypervisor for which the session speaks.
+    tenure: Option<(ChassisId, Tenure)>,
     lock: Lock,
     /// Since when the session could own the hypervisor, and what it had was not taken from it.
     since: Option<Instant>,
@@ -39,6 +42,7 @@ pub(super) struct Claim {
     turn: Option<Instant>,
     writing: Option<(RequestId, u64)>,
     again: Option<Instant>,
+    anew: Backoff,
     /// The generation that this session has written, until its tenure has begun.
     written: Option<u64>,
 }
@@ -56,6 +60,8 @@ impl Claim {
         Self {
             live: cluster.live(),
             cluster,
+            tenure: None,
+            anew: ANEW,
             lock: Lock::Unasked,
             since: None,
             turn: None,
@@ -83,15 +89,43 @@ impl Claim {
     }
 
     /// A transaction was answered. Returns whether it was this one's.
-    pub(super) fn answered(&mut self, id: RequestId, confirmed: bool) -> bool {
+    pub(super) fn answered(&mut self, id: RequestId, refusal: Option<&TransactionError>) -> bool {
+        if refusal.is_some_and(is_not_owner) {
+            self.lock = Lock::Asked;
+        }
         let Some((_, generation)) = self.writing.take_if(|(writing, _)| *writing == id) else {
             return false;
         };
-        match confirmed {
-            true => self.written = Some(generation),
-            false => self.again = Some(Instant::now() + AGAIN),
+        match refusal {
+            None => self.written = Some(generation),
+            Some(_) => self.again = Some(Instant::now() + self.anew.wait()),
         }
         true
+    }
+
+    /// Follows what is said of a hypervisor elsewhere: by the session with its switch, and by the owner of state.
+    fn follow(&mut self, chassis: &ChassisId) {
+        let followed = self.tenure.as_ref();
+        if followed.is_none_or(|(id, _)| id != chassis) {
+            let tenure = self.cluster.tenures().of(chassis);
+            self.tenure = Some((chassis.clone(), tenure));
+        }
+    }
+
+    /// The session ends, or speaks for another hypervisor.
+    pub(super) fn leave(&mut self) {
+        if let Some((chassis, tenure)) = self.tenure.take() {
+            drop(tenure);
+            self.cluster.tenures().unlock(&chassis);
+        }
+    }
+
+    /// The hypervisor was lost. Where the session has kept the lock, whoever said so may say it again.
+    fn lose(&mut self) {
+        self.written = None;
+        if self.lock == Lock::Held {
+            self.again = Some(Instant::now() + self.anew.wait());
+        }
     }
 
     /// Asks for the lock, or takes it, when it is time.
@@ -140,7 +174,7 @@ impl Claim {
     fn next(
         &mut self,
         replica: &Replica,
-        (own, seen): (Option<u64>, u64),
+        (own, seen, latest): (Option<u64>, u64, u64),
         now: Instant,
     ) -> Option<(Transaction, u64)> {
         if self.writing.is_some() || self.again.is_some_and(|again| again > now) {
@@ -149,7 +183,7 @@ impl Claim {
         self.again = None;
         // Somebody may have removed what this controller has written: it is written again.
         let own = own.filter(|own| *own > seen);
-        let generation = own.unwrap_or(seen + 1);
+        let generation = own.unwrap_or(latest.max(seen) + 1);
         Some((write(replica, generation)?, generation))
     }
 }
@@ -161,7 +195,7 @@ fn generation(replica: &Replica) -> u64 {
     let generation = shown.and_then(|shown| shown.parse().ok());
     // No hypervisor has had so many owners: somebody else has written it.
     generation
-        .filter(|generation| *generation <= LARGEST)
+        .filter(|generation| *generation < LARGEST)
         .unwrap_or_default()
 }
 
@@ -184,45 +218,59 @@ fn write(replica: &Replica, generation: u64) -> Option<Transaction> {
 impl Session {
     /// Whether this controller owns the hypervisor. Does what it takes.
     pub(super) async fn owns(&mut self, chassis: &ChassisId) -> Result<bool, Stopping> {
-        let now = Instant::now();
         let Some(claim) = &mut self.claim else {
             return Ok(true);
         };
+        claim.follow(chassis);
         let seen = generation(self.connection.replica());
         let tenures = claim.cluster.tenures().clone();
-        tenures.see(chassis, seen);
-        claim.ask(chassis, &mut self.connection, now);
+        tenures.see(chassis, seen, claim.lock == Lock::Held);
+        claim.ask(chassis, &mut self.connection, Instant::now());
         let own = tenures.held(chassis).own;
-        let is_lost = own.is_some_and(|own| own < seen);
+        // Without the lock, another generation is another owner's, also where somebody has reset it.
+        let is_locked = claim.lock == Lock::Held;
+        let is_lost = own.is_some_and(|own| own < seen || own != seen && !is_locked);
         if let Some(own) = own.filter(|_| is_lost) {
-            claim.written = None;
+            claim.lose();
             tenures.end(chassis, own);
             self.forget();
             self.send(Event::Disowned(chassis.clone(), own)).await?;
         } else if own.is_none() && claim.written.is_none() && self.owned.is_some() {
             // The switch or the store said first that another controller owns it.
+            claim.lose();
             self.forget();
         }
-        let own = own.filter(|_| !is_lost);
+        Ok(self.claim_anew(chassis, own.filter(|_| !is_lost), seen))
+    }
+
+    /// Writes the next generation, if this session has the lock. Returns whether this controller owns the hypervisor.
+    fn claim_anew(&mut self, chassis: &ChassisId, own: Option<u64>, seen: u64) -> bool {
         let Some(claim) = &mut self.claim else {
-            return Ok(true);
+            return true;
         };
         if claim.lock != Lock::Held {
-            return Ok(false);
+            return false;
         }
         if own.or(claim.written) == Some(seen) {
-            return Ok(true);
+            claim.again = None;
+            return true;
         }
         // Until the replica shows what this session has written, there is nothing to write.
-        let is_awaited = own.is_none() && claim.written.is_some_and(|written| written > seen);
-        if !is_awaited
-            && let Some((transaction, generation)) =
-                claim.next(self.connection.replica(), (own, seen), now)
+        if own.is_none() && claim.written.is_some_and(|written| written > seen) {
+            return false;
+        }
+        let snapshot = self.context.snapshots.latest();
+        let stored = snapshot.facts.owners().get(chassis);
+        let stored = stored.map_or(0, |owner| owner.generation);
+        let latest = claim.cluster.tenures().held(chassis).seen.max(stored);
+        let replica = self.connection.replica();
+        if let Some((transaction, generation)) =
+            claim.next(replica, (own, seen, latest), Instant::now())
         {
             let id = self.connection.transact(transaction);
             claim.writing = Some((id, generation));
         }
-        Ok(own.is_some())
+        own.is_some()
     }
 
     /// Before anything is told of a hypervisor, the owner of state is told that this controller owns it.
@@ -258,13 +306,27 @@ impl Session {
     }
 }
 
-/// Waits until other controllers live than before. Forever where there is one.
-pub(super) async fn others_live(claim: &mut Option<Claim>) {
-    let changed = match claim {
-        Some(claim) => claim.live.changed().await.is_ok(),
-        None => false,
+/// Waits until other controllers live than before, or something else is known of the hypervisor's ownership. Forever where there
+/// is one controller.
+pub(super) async fn others_act(claim: &mut Option<Claim>) {
+    let Some(claim) = claim else {
+        return std::future::pending().await;
     };
-    if !changed {
-        std::future::pending().await
+    let tenure = async {
+        match &mut claim.tenure {
+            Some((_, tenure)) => tenure.changed().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        lived = claim.live.changed() => if lived.is_err() {
+            std::future::pending().await
+        },
+        () = tenure => {}
     }
+}
+
+/// Whether a database refused a transaction for a lock that another has (RFC 7047 §5.2.11).
+pub(super) fn is_not_owner(error: &TransactionError) -> bool {
+    matches!(error, TransactionError::Operation { error, .. } if error == "not owner")
 }

@@ -120,6 +120,14 @@ impl Session {
         of_others.chain([chassis.encap.kind]).collect()
     }
 
+    /// Whether something is left of a hypervisor that takes no part.
+    pub(super) fn has_to_leave(&mut self, chassis: &ChassisId) -> bool {
+        let snapshot = self.context.snapshots.latest();
+        let is_known = snapshot.facts.chassis().contains_key(chassis);
+        self.has_left = !is_known && release(self.connection.replica()).is_none();
+        !self.has_left
+    }
+
     /// Nobody asks it to take part (any more): what Sextant made there is undone, and then it has left.
     pub(super) async fn leave(&mut self, chassis: ChassisId) -> Result<(), Stopping> {
         if release(self.connection.replica()).is_some() {
@@ -128,6 +136,7 @@ impl Session {
         }
         let snapshot = self.context.snapshots.latest();
         if snapshot.facts.chassis().contains_key(&chassis) {
+            self.tell_of_tenure(&chassis).await?;
             self.forget();
             self.connected = None;
             self.end_tenure(&chassis);

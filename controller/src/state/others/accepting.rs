@@ -4,6 +4,7 @@ use crate::snapshot::Snapshot;
 use crate::state::Owner;
 use sextant_model::{Change, ChassisId, Fact, NetworkId, Object, Plugged, PortId};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 impl Owner {
     /// Lets the store's version of a fact count, unless this controller's own observation does.
@@ -20,7 +21,8 @@ impl Owner {
                 facts.learn_outside(chassis, *network, known);
             }
             Fact::Gone(chassis) => self.accept_absence(chassis),
-            Fact::Chassis(_) | Fact::Outside(..) => {}
+            Fact::Chassis(chassis) => self.repeat_chassis(chassis),
+            Fact::Outside(..) => {}
             Fact::Location(port) => self.accept_location(*port),
             Fact::Active(port) => self.accept_active(*port),
             Fact::Holder(network, address) => self.accept_holder(*network, *address),
@@ -59,10 +61,32 @@ impl Owner {
             return self.snapshot.facts.own(chassis, stored);
         };
         let known = self.snapshot.facts.owners().get(chassis);
-        match &stored {
-            Some(stored) if known == Some(stored) => {}
-            Some(stored) if stored.generation > own => self.disowned(chassis, own),
-            Some(_) | None => self.claim(chassis),
+        let Some(claimed) = stored.filter(|claimed| known != Some(claimed)) else {
+            if self
+                .stored_fact(&Fact::Ownership(chassis.clone()))
+                .is_none()
+            {
+                self.claim(chassis);
+            }
+            return;
+        };
+        let stored = self.stored.as_mut();
+        let insists =
+            claimed.generation <= own && stored.is_some_and(|stored| stored.insists(chassis));
+        match insists {
+            true => self.claim(chassis),
+            false => self.disowned(chassis, own),
+        }
+    }
+
+    /// This controller owns a hypervisor of which others have stored something else.
+    fn repeat_chassis(&mut self, id: &ChassisId) {
+        let known = self.snapshot.facts.chassis().get(id);
+        let Some(known) = known.map(|known| Object::Chassis(Arc::new(known.stored()))) else {
+            return;
+        };
+        if self.stored_fact(&Fact::Chassis(id.clone())) != Some(&known) {
+            self.remember(Change::Put(known), Some(id));
         }
     }
 

@@ -6,6 +6,7 @@ use imbl::ordset::DiffItem as SetDifference;
 use sextant_model::{
     AddressHolder, Change, Chassis, ChassisId, Fact, Facts, Key, NetworkId, Object, PortId,
 };
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -21,6 +22,11 @@ impl Owner {
         }
         for change in self.holder_changes(&before.facts) {
             self.tell_if_news(change);
+        }
+        // What rests on a claim that the keeper of facts does not know to be made was refused.
+        for chassis in std::mem::take(&mut self.unclaimed) {
+            self.claim(&chassis);
+            self.to_repeat.insert(chassis);
         }
         for chassis in std::mem::take(&mut self.to_repeat) {
             self.repeat(&chassis);
@@ -120,25 +126,64 @@ impl Owner {
         object.chassis().cloned()
     }
 
-    /// Sends all facts of a hypervisor that the store has otherwise.
+    /// Sends all facts of a hypervisor that the store has otherwise, or should not have.
     fn repeat(&mut self, id: &ChassisId) {
+        let Some(stored) = self.stored.as_ref().filter(|_| self.owns(id)) else {
+            return;
+        };
+        let is_stored = stored.of(id);
+        let known = self.known_objects(id, &is_stored);
+        let stale = is_stored.into_iter().filter(|fact| {
+            let tells = matches!(
+                fact,
+                Fact::Location(_) | Fact::Active(_) | Fact::Outside(..)
+            );
+            tells && !known.contains_key(fact)
+        });
+        let stale: Vec<Fact> = stale.collect();
+        for fact in stale {
+            self.remember(Change::Delete(fact.into()), Some(id));
+        }
+        for (fact, object) in known {
+            if self.stored_fact(&fact) != Some(&object) {
+                self.remember(Change::Put(object), Some(id));
+            }
+        }
+    }
+
+    /// All that is known of a hypervisor, as it should be stored. Ports that do not exist are among those that are stored.
+    fn known_objects(&self, id: &ChassisId, is_stored: &[Fact]) -> BTreeMap<Fact, Object> {
         let facts = &self.snapshot.facts;
         let chassis = facts.chassis().get(id).map(|chassis| chassis.stored());
         let mut all: Vec<Object> = chassis
             .into_iter()
             .map(|chassis: Chassis| Object::Chassis(Arc::new(chassis)))
             .collect();
-        let plugged = facts.plugged().iter();
-        for (port, _) in plugged.filter(|(_, plugged)| plugged.chassis == *id) {
-            all.push(Object::Location(*port, id.clone()));
-            if facts.active().contains(port) {
-                all.push(Object::Active(*port, id.clone()));
+        let without_port = is_stored.iter().filter_map(|fact| match fact {
+            Fact::Location(port) => Some(*port),
+            Fact::Chassis(_)
+            | Fact::Outside(..)
+            | Fact::Delegation(_)
+            | Fact::Ownership(_)
+            | Fact::Active(_)
+            | Fact::Holder(..)
+            | Fact::Gone(_) => None,
+        });
+        let is_here = |port: &PortId| {
+            let plugged = facts.plugged().get(port);
+            plugged.is_some_and(|plugged| plugged.chassis == *id)
+        };
+        let ports: BTreeSet<PortId> = facts.ports_on(id).chain(without_port).collect();
+        for port in ports.into_iter().filter(is_here) {
+            all.push(Object::Location(port, id.clone()));
+            if facts.active().contains(&port) {
+                all.push(Object::Active(port, id.clone()));
             }
-            let network = facts.binding(*port).map(|binding| binding.network);
-            let held = facts.held_by(*port);
+            let network = facts.binding(port).map(|binding| binding.network);
+            let held = facts.held_by(port);
             all.extend(
                 held.filter_map(|(address, mac)| {
-                    Some(Object::Holder(network?, address, *port, mac))
+                    Some(Object::Holder(network?, address, port, mac))
                 }),
             );
         }
@@ -148,13 +193,10 @@ impl Owner {
             outside
                 .map(|((_, network), known)| Object::Outside(id.clone(), *network, known.clone())),
         );
-        for object in all {
-            let Key::Fact(fact) = object.key() else {
-                continue;
-            };
-            if self.stored_fact(&fact) != Some(&object) {
-                self.remember(Change::Put(object), Some(id));
-            }
-        }
+        let keyed = all.into_iter().filter_map(|object| match object.key() {
+            Key::Fact(fact) => Some((fact, object)),
+            Key::Object(_) | Key::Claim(_) | Key::Mark(_) => None,
+        });
+        keyed.collect()
     }
 }

@@ -17,6 +17,8 @@ use uuid::Uuid;
 
 /// How long a controller counts as alive after it was heard of last, in seconds.
 const LEASE: i64 = 5;
+/// How long one that has the name may take to be gone.
+const PATIENCE: Duration = Duration::from_secs(8);
 /// How often it is heard of, and looks who else is.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -28,6 +30,8 @@ pub(super) struct Presence {
     /// Tells this process from another one with the same name.
     instance: String,
     lease: Option<i64>,
+    /// Since when another process has the name.
+    taken: Option<Instant>,
     live: watch::Sender<Live>,
 }
 
@@ -50,12 +54,13 @@ impl Presence {
             name,
             instance,
             lease: None,
+            taken: None,
             live,
         };
         (presence, found)
     }
 
-    /// Is present until another process takes this one's name.
+    /// Is present, unless another process that lives has this one's name.
     pub(super) async fn last(mut self) {
         let mut next = tokio::time::interval(INTERVAL);
         next.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -107,26 +112,33 @@ impl Presence {
         &mut self,
         reached: &Reached,
     ) -> Result<Option<BTreeSet<ControllerName>>, CallError> {
-        match self.lease {
-            Some(lease) => drop(timely(reached.client.lease_client().keep_alive(lease)).await?),
-            None => self.register(reached).await?,
+        if let Some(lease) = self.lease {
+            drop(timely(reached.client.lease_client().keep_alive(lease)).await?);
         }
         let all = self.layout.controllers();
         let range = GetOptions::new().with_range(end_of(&all));
         let found = timely(reached.client.kv_client().get(all.clone(), Some(range))).await?;
         let mut controllers = BTreeSet::from([self.name.clone()]);
+        let mut is_taken = false;
         for row in found.kvs() {
             let name = row.key().strip_prefix(all.as_bytes()).unwrap_or_default();
             let name = ControllerName::new(&String::from_utf8_lossy(name));
-            if name == self.name && row.value() != self.instance.as_bytes() {
-                return Ok(None);
-            }
+            is_taken |= name == self.name && row.value() != self.instance.as_bytes();
             controllers.insert(name);
+        }
+        if is_taken {
+            // One that has ended, as this one did before it was started again, is gone with its lease.
+            let since = *self.taken.get_or_insert_with(Instant::now);
+            return Ok((since.elapsed() < PATIENCE).then_some(controllers));
+        }
+        self.taken = None;
+        if self.lease.is_none() {
+            self.register(reached).await?;
         }
         Ok(Some(controllers))
     }
 
-    /// One that had the name before has ended, or ends now.
+    /// Takes the name, which nobody has.
     async fn register(&mut self, reached: &Reached) -> Result<(), CallError> {
         let granted = timely(reached.client.lease_client().grant(LEASE, None)).await?;
         let key = self.layout.controller(&self.name);
