@@ -51,6 +51,8 @@ pub struct Owner {
     stored: Option<Stored>,
     refused: Option<mpsc::UnboundedReceiver<Vec<Key>>>,
     to_repeat: BTreeSet<ChassisId>,
+    /// Hypervisors that have left, until the store says so: what it repeats of them before is over.
+    leaving: BTreeSet<ChassisId>,
     /// Those whose facts were refused though this controller owns them.
     unclaimed: BTreeSet<ChassisId>,
     metrics: Metrics,
@@ -82,6 +84,7 @@ impl Owner {
             stored: None,
             refused: None,
             to_repeat: BTreeSet::new(),
+            leaving: BTreeSet::new(),
             unclaimed: BTreeSet::new(),
             metrics,
             words: Throttles::default(),
@@ -187,6 +190,9 @@ impl Owner {
     /// Stored facts count until the hypervisor itself has been read, and again after it has left. The store repeats
     /// facts late, so later repetitions are skipped.
     fn remembered(&mut self, change: &Change) {
+        if self.is_of_the_past(change) {
+            return;
+        }
         let Snapshot { intent, facts, .. } = &mut self.snapshot;
         match change {
             Change::Put(Object::Chassis(chassis)) if !is_observed(facts, &chassis.id) => {
@@ -218,6 +224,20 @@ impl Owner {
                 }
             }
             Change::Put(_) | Change::Delete(_) => {}
+        }
+    }
+
+    fn is_of_the_past(&mut self, change: &Change) -> bool {
+        match change {
+            Change::Put(object) => {
+                let chassis = object.chassis();
+                chassis.is_some_and(|chassis| self.leaving.contains(chassis))
+            }
+            Change::Delete(Key::Fact(Fact::Chassis(id))) => {
+                self.leaving.remove(id);
+                false
+            }
+            Change::Delete(_) => false,
         }
     }
 
@@ -303,7 +323,10 @@ impl Owner {
         self.remove(id);
         self.forget(id);
         self.remember(Change::delete(Fact::Chassis(id.clone())), Some(id));
-        self.abandon(id);
+        match self.stored {
+            Some(_) => self.abandon(id),
+            None => drop(self.leaving.insert(id.clone())),
+        }
     }
 
     fn remove(&mut self, id: &ChassisId) {
@@ -314,6 +337,7 @@ impl Owner {
     }
 
     fn chassis(&mut self, chassis: Chassis) {
+        self.leaving.remove(&chassis.id);
         let before = self.snapshot.facts.chassis().get(&chassis.id).cloned();
         if before.as_deref().map(Chassis::stored) != Some(chassis.stored()) {
             tracing::info!(chassis = %chassis.id, endpoint = %chassis.encap.endpoints, encapsulation = %chassis.encap.kind, "hypervisor joined or changed");

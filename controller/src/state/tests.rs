@@ -115,6 +115,22 @@ impl Story {
 }
 
 #[test]
+fn a_hypervisor_that_has_left_does_not_come_back_by_what_the_store_repeats() {
+    let mut story = story();
+    story.observed([read("h1", Some(5))]);
+    let joined = told(&mut story.owner);
+    story.observed([Event::HypervisorLeft(ChassisId::new("h1"))]);
+    joined.into_iter().for_each(|change| story.stored(change));
+    assert_eq!(story.hypervisors(), BTreeSet::new());
+    assert_eq!(story.place(), None);
+    story.echo();
+    story.observed([read("h1", Some(6))]);
+    assert_eq!(story.place(), Some(("h1", Some(6))));
+    story.echo();
+    assert_eq!(story.hypervisors(), BTreeSet::from(["h1"]));
+}
+
+#[test]
 fn a_migration_that_is_given_up_leaves_the_port_where_it_was() {
     let mut story = story();
     story.observed([read("h1", Some(3)), read("h2", None), plugged("h2", 5)]);
