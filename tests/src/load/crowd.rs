@@ -177,7 +177,8 @@ impl Crowd {
     /// [`LabError::Timeout`] when they do not come to rest.
     pub fn cold_start(&mut self) -> Result<Episode, LabError> {
         self.episode(false, |crowd| {
-            crowd.simulator.connect(crowd.controller.addresses());
+            let ovsdb = crowd.controller.addresses().ovsdb;
+            crowd.simulator.connect(&[ovsdb]);
             Ok(())
         })
     }
@@ -209,7 +210,8 @@ impl Crowd {
         self.episode(true, |crowd| {
             crowd.controller.start_again()?;
             crowd.api = crowd.controller.api()?;
-            crowd.simulator.connect(crowd.controller.addresses());
+            let ovsdb = crowd.controller.addresses().ovsdb;
+            crowd.simulator.connect(&[ovsdb]);
             Ok(())
         })
     }
