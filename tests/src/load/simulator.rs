@@ -2,6 +2,8 @@
 //! ovsdb-server and ovs-vswitchd would, over TCP, with the same probes, to one controller or several. What they cost is small
 //! beside the controllers' part.
 
+#[cfg(test)]
+mod comparison;
 mod database;
 mod flow_table;
 mod hypervisor;
