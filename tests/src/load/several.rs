@@ -1,14 +1,15 @@
 //! Several controllers with a cluster of etcd, hypervisors that are played, and what becomes of them when a controller fails.
 
+mod member;
+
 use super::clients::create_for;
 use super::latency::Latencies;
 use super::members::Members;
 use super::networks::{Dimensions, Networks};
 use super::simulator::{Count, Side, Simulator};
-use super::usage::Usage;
-use crate::api::Api;
 use crate::error::LabError;
-use crate::loopback::{Loopback, several_addresses};
+use crate::loopback::several_addresses;
+use member::{Member, wait_active};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,8 +23,6 @@ const LOOK: Duration = Duration::from_millis(1);
 const ASK: Duration = Duration::from_millis(50);
 /// After so long the change of one port is done.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long one port may take.
-const ONE: Duration = Duration::from_secs(60);
 /// Seconds after which nobody takes a share while this is measured.
 const NEVER: u16 = 3600;
 
@@ -43,13 +42,6 @@ pub struct Several {
     controllers: Vec<Member>,
     // The last field: controllers end before their store.
     etcd: Members,
-}
-
-/// A controller, which may be running or not.
-#[derive(Debug)]
-struct Member {
-    api: Option<Api>,
-    controller: Loopback,
 }
 
 /// What processes have used of the processor.
@@ -490,73 +482,5 @@ impl Spending {
                 .collect(),
             etcd: self.etcd.saturating_sub(earlier.etcd),
         }
-    }
-}
-
-impl Member {
-    fn new(
-        number: usize,
-        addresses: crate::loopback::Addresses,
-        etcd: &Members,
-        settle_after: u16,
-    ) -> Result<Self, LabError> {
-        const KINDS: [&str; 4] = ["network", "subnet", "port", "router"];
-        let limits = KINDS.map(|kind| format!("quota_{kind} = -1\n")).concat();
-        let endpoints = etcd.endpoints();
-        let configuration = format!(
-            "[store]\nkind = \"etcd\"\nendpoints = {endpoints:?}\n\n\
-             [controllers]\nname = \"controller{number}\"\nsettle_after = {settle_after}\n\n\
-             [quotas]\n{limits}"
-        );
-        Ok(Self {
-            api: None,
-            controller: Loopback::at(addresses, &configuration)?,
-        })
-    }
-
-    fn start(&mut self) -> Result<(), LabError> {
-        self.controller.start_again()?;
-        self.api = Some(self.controller.api()?);
-        Ok(())
-    }
-
-    fn stop(&mut self) {
-        self.api = None;
-        self.controller.kill();
-    }
-
-    fn api(&self) -> Result<&Api, LabError> {
-        let api = self.api.as_ref();
-        api.ok_or_else(|| LabError::unexpected("the running controller", "stopped"))
-    }
-
-    /// The value after this beginning of a line of the metrics; 0 without one.
-    fn metric(&self, line: &str) -> Result<usize, LabError> {
-        let page = format!("http://{}/metrics", self.controller.addresses().metrics);
-        let text = self.api()?.text(&page)?;
-        let value = text.lines().find_map(|found| found.strip_prefix(line));
-        Ok(value.and_then(|count| count.parse().ok()).unwrap_or(0))
-    }
-
-    /// None if it does not run.
-    fn usage(&self) -> Result<Option<Usage>, LabError> {
-        self.api
-            .as_ref()
-            .map(|_| self.controller.usage())
-            .transpose()
-    }
-}
-
-fn wait_active(api: &Api, id: &str, begun: Instant) -> Result<Duration, LabError> {
-    let path = format!("/v2.0/ports/{id}?fields=status");
-    loop {
-        let (_, body) = api.get(&path)?;
-        if body["port"]["status"] == "ACTIVE" {
-            return Ok(begun.elapsed());
-        }
-        if begun.elapsed() > ONE {
-            return Err(LabError::unexpected("a port that was plugged in", body));
-        }
-        thread::sleep(Duration::from_millis(1));
     }
 }

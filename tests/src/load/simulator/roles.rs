@@ -32,9 +32,11 @@ impl Roles {
 
     /// A connection that asked to be the primary one is a secondary one once another has asked for that.
     pub(super) fn of(&self, asked: &AskedRole) -> Role {
-        match asked.role.unwrap_or(Role::Equal) {
-            Role::Primary if self.primary != Some(asked.connection) => Role::Secondary,
-            role => role,
+        let is_replaced =
+            asked.role == Some(Role::Primary) && self.primary != Some(asked.connection);
+        match is_replaced {
+            true => Role::Secondary,
+            false => asked.role.unwrap_or(Role::Equal),
         }
     }
 
