@@ -68,16 +68,17 @@ impl Hypervisor {
     pub(super) async fn live(mut self, mut orders: UnboundedReceiver<Order>) {
         loop {
             self.reconfigure();
-            self.act();
             self.count();
             let deadline = self.deadline();
             tokio::select! {
-                (side, at, what) = self.next() => self.take(side, at, what),
+                // What has come already was not late, however late it is read.
+                biased;
                 order = orders.recv() => match order {
                     Some(order) => self.obey(order),
                     None => return,
                 },
-                () = sleep_until(deadline), if !self.is_stopped => {}
+                (side, at, what) = self.next() => self.take(side, at, what),
+                () = sleep_until(deadline), if !self.is_stopped => self.act(),
             }
         }
     }
