@@ -60,7 +60,8 @@ fn tell(listeners: &[TcpListener; 3]) -> Vec<String> {
         (2, lock, NOBODY),
         (0, "transact", NOBODY),
         (1, "transact", NOBODY),
-        (2, unlock, NOBODY),
+        // The owner hears once more that it has the lock.
+        (2, unlock, Some(0)),
         (2, steal, Some(0)),
         (0, "transact", NOBODY),
         (2, "transact", NOBODY),

@@ -84,8 +84,10 @@ impl Database {
             lock.is_some_and(|lock| !self.locks.has(lock, session))
         };
         if let Some(failed) = locks.iter().position(is_missing) {
+            let lock = locks[failed].as_deref().unwrap_or_default();
+            let details = format!("Asserted lock {lock} not held.");
             let mut results = vec![json!({}); failed];
-            results.push(json!({"error": "not owner", "details": "Asserted lock not held."}));
+            results.push(json!({"error": "not owner", "details": details}));
             results.resize(operations.len(), Json::Null);
             return results;
         }

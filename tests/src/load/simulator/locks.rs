@@ -51,15 +51,17 @@ impl Locks {
         Some(victim.map(|(victim, _)| victim))
     }
 
-    /// Gives a lock up, or the place in its queue. Returns who has it thereby.
+    /// Gives a lock up, or the place in its queue. Returns who has the lock then: ovsdb-server tells it so, even if it had it before.
     pub(super) fn unlock(&mut self, name: &str, session: SessionNumber) -> Option<SessionNumber> {
+        if !self.is_asked(name, session) {
+            return None;
+        }
         let queue = self.queues.get_mut(name)?;
-        let had = queue.front()?.session == session;
         queue.retain(|waiter| waiter.session != session);
-        queue.front().filter(|_| had).map(|next| next.session)
+        queue.front().map(|owner| owner.session)
     }
 
-    /// A connection has ended. Returns each lock that another session has thereby.
+    /// A connection has ended. Returns each lock that it had asked for, with who has that lock then.
     pub(super) fn leave(&mut self, session: SessionNumber) -> Vec<(String, SessionNumber)> {
         let names: Vec<String> = self.queues.keys().cloned().collect();
         let passed = names.into_iter().filter_map(|name| {
@@ -114,6 +116,7 @@ mod tests {
         assert_eq!(locks.lock("a", 2), Some(false));
         assert_eq!(locks.lock("a", 3), Some(false));
         assert_eq!(locks.lock("b", 2), Some(true));
+        assert_eq!(locks.unlock("a", 3), Some(1));
         assert_eq!(locks.unlock("a", 3), None);
         assert_eq!(locks.leave(1), [("a".to_owned(), 2)]);
         assert!(locks.has("a", 2) && !locks.has("a", 3));
