@@ -59,13 +59,14 @@ msrv: ## each library with the oldest Rust that it promises to work with, which 
 publish-dry-run: ## all of `cargo publish` of the libraries but the upload; needs the network and a clean tree
 	$(CARGO) publish --dry-run --locked -p rust-openflow -p sextant-ovsdb-client
 
-bench: ## benchmarks, then load on the whole controller: over loopback, on its API, with 100 hypervisors, through Open vSwitch beside OVN
+bench: ## benchmarks, then load on the whole controller: over loopback, on its API, with 100 hypervisors, with three controllers, through Open vSwitch beside OVN
 	@scripts/setup build packages ovn
 	$(CARGO) bench --locked --workspace --benches
 	$(CARGO) build --release --locked -p sextant -p sextant-lab
 	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load
 	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-api
 	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-fleet --hypervisors 10,100
+	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-fleet --controllers 3 --hypervisors 100
 	@$(SUDO) env SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-ovs
 
 fuzz: ## every fuzz target for SECONDS_EACH seconds (60), and what each reached

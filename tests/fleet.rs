@@ -2,7 +2,7 @@
 
 use sextant_lab::{LabError, wait_for};
 
-use sextant_lab::load::{Crowd, Dimensions, Episode, Side};
+use sextant_lab::load::{Crowd, Dimensions, Episode, Several, Side};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -74,5 +74,23 @@ fn many_that_connect_at_once_fill_no_log_and_are_all_counted() -> Result<(), Lab
             }
         })?;
     }
+    Ok(())
+}
+
+#[test]
+fn a_controller_that_is_killed_and_comes_back_leaves_all_flows_as_they_are() -> Result<(), LabError>
+{
+    let mut several = Several::start(3, &SMALL, 2, LIMIT)?;
+    several.cold_start()?;
+    let before = several.shares()?;
+    assert_eq!(before.owned.iter().sum::<usize>(), 8, "{before:?}");
+    assert_eq!(several.live(3)?.seen.len(), 3);
+    for (killed, &share) in before.owned.iter().enumerate() {
+        let takeover = several.kill(killed)?;
+        assert_eq!((takeover.share, takeover.flow_mods), (share, 0));
+        let again = several.start_again(killed, share)?;
+        assert_eq!(again.flow_mods, 0, "{again:?}");
+    }
+    assert_eq!(several.shares()?.owned, before.owned);
     Ok(())
 }

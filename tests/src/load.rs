@@ -11,6 +11,8 @@
 //!
 //! [`Crowd`] has a thousand and more hypervisors, all in one process: a [`Simulator`].
 //!
+//! [`Several`] has several controllers and a cluster of etcd, with the same simulator.
+//!
 //! [`compare`] measures the same through a real Open vSwitch, beside OVN and the least possible controller. The
 //! controller's place makes much of the difference. So Sextant and the least controller are measured on a host of their
 //! own and on the hypervisor, where ovn-controller is.
@@ -24,11 +26,14 @@ mod fleet;
 mod hostile;
 mod inventory;
 mod latency;
+mod members;
+mod networks;
 mod packets;
 mod place;
 mod report;
 mod rig;
 mod scraping;
+mod several;
 mod share;
 mod simulator;
 mod switch;
@@ -41,16 +46,18 @@ mod usage;
 pub use asking::Asked;
 pub use bench::{Contender, Course, Spent};
 pub use clients::Clients;
-pub use crowd::{Crowd, Dimensions, Episode, Lives};
+pub use crowd::{Crowd, Episode, Lives};
 pub use fleet::{Connecting, Fleet};
 pub use hostile::{Waited, hostile};
 pub use inventory::{Cycles, Inventory, Listed};
 pub use latency::Latencies;
+pub use networks::Dimensions;
 pub use packets::Question;
 pub use place::{Both, ControllerPlace};
 pub use report::Report;
 pub use rig::{Rig, Size};
 pub use scraping::Scrapes;
+pub use several::{Change, Cost, Return, Several, Shares, Spending, Start, Takeover};
 pub use share::ProcessorShare;
 pub use simulator::{Count, Side, Simulator};
 pub use through_ovs::{Comparison, compare};

@@ -7,7 +7,7 @@ use crate::controller::{READY, find_binary, says_ready};
 use crate::error::LabError;
 use crate::load::{ProcessorShare, Usage};
 use crate::process::Process;
-use std::net::{Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -31,6 +31,8 @@ pub struct Loopback {
     binary: PathBuf,
     args: Vec<String>,
     addresses: Addresses,
+    /// Whether it listens at the same addresses after each start.
+    stays: bool,
     process: Option<Process>,
     /// Holds every process of it. After the process, which is in it.
     share: Option<ProcessorShare>,
@@ -62,15 +64,38 @@ impl Loopback {
         Self::start_in(folder, &["--config", &file.display().to_string()])
     }
 
-    fn start_in(folder: Folder, args: &[&str]) -> Result<Self, LabError> {
-        let mut controller = Self {
+    /// One of several, which always listens at these addresses, with this configuration. It is not started yet.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] when the configuration cannot be written.
+    pub(crate) fn at(addresses: Addresses, configuration: &str) -> Result<Self, LabError> {
+        let folder = Folder::make()?;
+        let file = folder.path().join("sextant.toml");
+        std::fs::write(&file, configuration)
+            .map_err(LabError::io(format!("write {}", file.display())))?;
+        let args = ["--config", &file.display().to_string()];
+        Self::new(folder, &args, addresses, true)
+    }
+
+    fn new(
+        folder: Folder,
+        args: &[&str],
+        addresses: Addresses,
+        stays: bool,
+    ) -> Result<Self, LabError> {
+        Ok(Self {
             binary: find_binary()?,
             args: args.iter().map(|&word| word.to_owned()).collect(),
-            addresses: free_addresses()?,
+            addresses,
+            stays,
             process: None,
             share: None,
             folder,
-        };
+        })
+    }
+
+    fn start_in(folder: Folder, args: &[&str]) -> Result<Self, LabError> {
+        let mut controller = Self::new(folder, args, free_addresses()?, false)?;
         controller.start_again()?;
         Ok(controller)
     }
@@ -100,13 +125,15 @@ impl Loopback {
         }
     }
 
-    /// Starts it and does not wait. It listens elsewhere than before, where nobody does.
+    /// Starts it and does not wait. It listens elsewhere than before, where nobody does, unless it is one of several.
     ///
     /// # Errors
     /// [`LabError::Io`] when it cannot be started.
     pub fn spawn(&mut self) -> Result<(), LabError> {
         self.kill();
-        self.addresses = free_addresses()?;
+        if !self.stays {
+            self.addresses = free_addresses()?;
+        }
         let mut command = command::program(&self.binary.to_string_lossy());
         command
             .arg("serve")
@@ -212,12 +239,50 @@ fn free_addresses() -> Result<Addresses, LabError> {
     })
 }
 
+/// Addresses of several controllers: all have the same ports, each at a loopback address of its own, from 127.0.0.1 on.
+pub(crate) fn several_addresses(count: u8) -> Result<Vec<Addresses>, LabError> {
+    const ATTEMPTS: usize = 20;
+    let mut ports = vec![];
+    let mut held = vec![];
+    for _ in 0..ATTEMPTS {
+        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        let first = first.map_err(LabError::io("listen on loopback"))?;
+        let port = first.local_addr().map_err(LabError::io("listen"))?.port();
+        let others = (2..=count).map(|n| TcpListener::bind((Ipv4Addr::new(127, 0, 0, n), port)));
+        // Somebody else may have the port at another address.
+        if let Ok(others) = others.collect::<Result<Vec<_>, _>>() {
+            held.push((first, others));
+            ports.push(port);
+        }
+        if let [api, openflow, ovsdb, metrics] = ports[..] {
+            let of = |n| {
+                let at = |port| (Ipv4Addr::new(127, 0, 0, n), port).into();
+                Addresses {
+                    api: at(api),
+                    openflow: at(openflow),
+                    ovsdb: at(ovsdb),
+                    metrics: at(metrics),
+                }
+            };
+            return Ok((1..=count).map(of).collect());
+        }
+    }
+    Err(LabError::unexpected(
+        "ports for several controllers",
+        "none are free",
+    ))
+}
+
 /// A folder of this process, removed when dropped.
 #[derive(Debug)]
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn make() -> Result<Self, LabError> {
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn make() -> Result<Self, LabError> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("sextant-loopback-{}-{number}", std::process::id());

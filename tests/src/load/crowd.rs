@@ -2,19 +2,16 @@
 
 use super::clients::create_for;
 use super::latency::Latencies;
+use super::networks::{Dimensions, Networks};
 use super::scraping::{Scrapes, Scraping};
 use super::simulator::{Count, Side, Simulator};
 use super::usage::Usage;
 use crate::api::Api;
-use crate::cloud::{Network, SubnetSpec};
 use crate::error::LabError;
 use crate::loopback::Loopback;
-use serde_json::json;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How many ports are made with one request.
-const CHUNK: usize = 250;
 /// After so long without anything but probes, nothing more is expected.
 const QUIET: Duration = Duration::from_millis(1500);
 /// How often it is looked at whether all is done.
@@ -24,30 +21,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How long one port may take.
 const ONE: Duration = Duration::from_secs(60);
 
-/// How many of what.
-#[derive(Clone, Copy, Debug)]
-pub struct Dimensions {
-    /// Hypervisors.
-    pub hypervisors: usize,
-    /// Guests' ports.
-    pub ports: usize,
-    /// Ports of a network.
-    pub network: usize,
-    /// Hypervisors that a network's ports are on.
-    pub spread: usize,
-    /// Ports of one more network, which are on all hypervisors.
-    pub large_network: usize,
-    /// Whether all is one project's. Its default security group has all ports then, and each hypervisor knows all of them.
-    pub one_project: bool,
-}
-
 /// A controller and hypervisors around it. Everything ends when it is dropped.
 #[derive(Debug)]
 pub struct Crowd {
     simulator: Simulator,
-    /// Each with its project.
-    networks: Vec<(Network, String)>,
-    ports: usize,
+    networks: Networks,
     limit: Duration,
     api: Api,
     // The last field: the simulator's connections end first.
@@ -98,63 +76,16 @@ impl Crowd {
     /// What failed on the way.
     pub fn start(dimensions: &Dimensions, limit: Duration) -> Result<Self, LabError> {
         let controller = Loopback::without_quotas()?;
-        let mut crowd = Self {
-            simulator: Simulator::start(dimensions.hypervisors)?,
-            networks: vec![],
-            ports: 0,
+        let simulator = Simulator::start(dimensions.hypervisors)?;
+        let api = controller.api()?;
+        let networks = Networks::make(&api, &simulator, dimensions)?;
+        Ok(Self {
+            simulator,
+            networks,
             limit,
-            api: controller.api()?,
+            api,
             controller,
-        };
-        let mut first = 0;
-        while crowd.ports < dimensions.ports {
-            let count = dimensions.network.min(dimensions.ports - crowd.ports);
-            crowd.add_network(dimensions, count, first, dimensions.spread)?;
-            first += dimensions.spread;
-        }
-        if dimensions.large_network > 0 {
-            let all = dimensions.hypervisors;
-            crowd.add_network(dimensions, dimensions.large_network, 0, all)?;
-        }
-        Ok(crowd)
-    }
-
-    /// A network with a subnet, a router and so many ports, in turns on `spread` hypervisors from the `first` on.
-    fn add_network(
-        &mut self,
-        dimensions: &Dimensions,
-        ports: usize,
-        first: usize,
-        spread: usize,
-    ) -> Result<(), LabError> {
-        let number = self.networks.len();
-        let project = format!("project{}", if dimensions.one_project { 0 } else { number });
-        let owner = json!({ "project_id": project });
-        let network = format!("fleet{number}");
-        let network = self.api.create_network_with(&network, owner)?;
-        let cidr = format!("2001:db8:{:x}:{:x}::/64", number >> 16, number & 0xffff);
-        let subnet = SubnetSpec::with_mode(&cidr, "dhcpv6-stateful");
-        let subnet = self.api.create_subnet(&network, &subnet)?;
-        let router = self.api.create_router(&format!("fleet{number}"))?;
-        self.api.add_interface(&router, &subnet)?;
-        let mut ids = Vec::new();
-        while ids.len() < ports {
-            let count = CHUNK.min(ports - ids.len());
-            let made = create_for(&self.api, &network, &project, count)?;
-            ids.extend(
-                made.iter()
-                    .filter_map(|port| port["id"].as_str().map(str::to_owned)),
-            );
-        }
-        let hypervisors = self.simulator.hypervisors();
-        let spread = spread.clamp(1, hypervisors);
-        for offset in 0..spread {
-            let here = ids.iter().skip(offset).step_by(spread).cloned().collect();
-            self.simulator.plug((first + offset) % hypervisors, here);
-        }
-        self.networks.push((network, project));
-        self.ports += ports;
-        Ok(())
+        })
     }
 
     /// Holds the controller to so many processors from here on.
@@ -177,7 +108,8 @@ impl Crowd {
     /// [`LabError::Timeout`] when they do not come to rest.
     pub fn cold_start(&mut self) -> Result<Episode, LabError> {
         self.episode(false, |crowd| {
-            crowd.simulator.connect(crowd.controller.addresses());
+            let ovsdb = crowd.controller.addresses().ovsdb;
+            crowd.simulator.connect(&[ovsdb]);
             Ok(())
         })
     }
@@ -209,7 +141,8 @@ impl Crowd {
         self.episode(true, |crowd| {
             crowd.controller.start_again()?;
             crowd.api = crowd.controller.api()?;
-            crowd.simulator.connect(crowd.controller.addresses());
+            let ovsdb = crowd.controller.addresses().ovsdb;
+            crowd.simulator.connect(&[ovsdb]);
             Ok(())
         })
     }
@@ -306,7 +239,8 @@ impl Crowd {
             )));
         }
         let active = self.active()?;
-        Ok((active != self.ports).then(|| format!("{active} of {} ports ACTIVE", self.ports)))
+        Ok((active != self.networks.ports)
+            .then(|| format!("{active} of {} ports ACTIVE", self.networks.ports)))
     }
 
     fn active(&self) -> Result<usize, LabError> {
@@ -351,7 +285,7 @@ impl Crowd {
         let mut lives = Lives::default();
         let (woken, before, start) = (self.woken()?, self.controller.usage()?, Instant::now());
         for number in 0..times as usize {
-            let (network, project) = &self.networks[number * 7 % self.networks.len()];
+            let (network, project) = self.networks.of(number * 7);
             let hypervisor = number * 7 % self.simulator.hypervisors();
             let made = create_for(&self.api, network, project, 1)?;
             let id = made[0]["id"].as_str().unwrap_or_default();

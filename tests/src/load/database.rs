@@ -120,7 +120,7 @@ impl Database {
         transact(&self.socket, vec![mutate_ports("delete", vec![port])]).map(drop)
     }
 
-    fn vsctl<W: AsRef<std::ffi::OsStr>>(
+    pub(super) fn vsctl<W: AsRef<std::ffi::OsStr>>(
         &self,
         words: impl IntoIterator<Item = W>,
     ) -> Result<Output, LabError> {

@@ -1,17 +1,23 @@
 //! Many hypervisors in one process: each has a database and a switch that keep what they are given and say of it what
-//! ovsdb-server and ovs-vswitchd would, over TCP, with the same probes. What they cost is small beside the controller's part.
+//! ovsdb-server and ovs-vswitchd would, over TCP, with the same probes, to one controller or several. What they cost is small
+//! beside the controllers' part.
 
+#[cfg(test)]
+mod comparison;
 mod database;
 mod flow_table;
 mod hypervisor;
+mod line;
+mod locks;
+mod manager;
+mod roles;
 mod schema;
 mod switch;
 mod value;
 
 use crate::error::LabError;
-use crate::loopback::Addresses;
 use crate::namespace::Namespace;
-use hypervisor::{Controller, Hypervisor};
+use hypervisor::Hypervisor;
 use schema::Schema;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,7 +27,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
-/// Which of a hypervisor's two connections.
+/// Which of a hypervisor's connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// ovsdb-server's.
@@ -37,8 +43,10 @@ pub enum Count {
     Connected(Side),
     /// Connections that the controller ended, or that were given up because it was silent.
     Lost(Side),
-    /// Switches whose flows were read back since they connected.
+    /// Switches whose flows were read back, since it connected, by a controller that may change them.
     Read,
+    /// Databases with a lock whose owner has written something on condition that it has the lock.
+    Owned,
     /// How often flows were read back.
     Reads,
     /// Flow-mods that were committed.
@@ -49,7 +57,7 @@ pub enum Count {
 
 #[derive(Debug)]
 struct Counts {
-    counts: [AtomicUsize; 8],
+    counts: [AtomicUsize; 9],
     begun: Instant,
     /// Microseconds since it began.
     active: AtomicU64,
@@ -74,6 +82,7 @@ impl Counts {
             Count::Reads => 5,
             Count::FlowMods => 6,
             Count::Flows => 7,
+            Count::Owned => 8,
         }]
     }
 
@@ -98,7 +107,11 @@ enum Order {
     Cut(Side),
     /// Connect to nobody any more.
     Stop,
-    Connect(Controller),
+    Connect {
+        managers: Vec<SocketAddr>,
+        /// Whether switches connect to the controllers that they are given.
+        switches: bool,
+    },
 }
 
 /// The hypervisors; all end when it is dropped.
@@ -117,15 +130,11 @@ impl Simulator {
     pub fn start(hypervisors: usize) -> Result<Self, LabError> {
         let schema = Arc::new(Schema::read()?);
         let counts = Arc::new(Counts::new());
-        let nowhere = Controller {
-            ovsdb: ([127, 0, 0, 1], 1).into(),
-            openflow: None,
-        };
         let (orders, lives): (Vec<_>, Vec<_>) = (1..=u32::try_from(hypervisors)
             .unwrap_or(u32::MAX))
             .map(|number| {
                 let (order, orders) = unbounded_channel();
-                let hypervisor = Hypervisor::new(number, schema.clone(), nowhere, counts.clone());
+                let hypervisor = Hypervisor::new(number, schema.clone(), counts.clone());
                 (order, (hypervisor, orders))
             })
             .unzip();
@@ -166,18 +175,16 @@ impl Simulator {
         self.orders.len()
     }
 
-    /// Has all connect to a controller.
-    pub fn connect(&self, addresses: Addresses) {
-        self.all(&Order::Connect(Controller {
-            ovsdb: addresses.ovsdb,
-            openflow: Some(addresses.openflow),
-        }));
+    /// Has all connect to controllers: databases to these addresses, and switches to those that they are given.
+    pub fn connect(&self, ovsdb: &[SocketAddr]) {
+        let (managers, switches) = (ovsdb.to_vec(), true);
+        self.all(&Order::Connect { managers, switches });
     }
 
     /// Has just their databases connect to a controller.
     pub fn connect_databases(&self, ovsdb: SocketAddr) {
-        let openflow = None;
-        self.all(&Order::Connect(Controller { ovsdb, openflow }));
+        let (managers, switches) = (vec![ovsdb], false);
+        self.all(&Order::Connect { managers, switches });
     }
 
     /// Has all connect to nobody.

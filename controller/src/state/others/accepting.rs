@@ -97,8 +97,12 @@ impl Owner {
         };
         let before = self.snapshot.facts.chassis().get(id).cloned();
         if before.as_deref() != Some(&known) {
+            let endpoints = before.as_ref().map(|before| before.encap.endpoints);
+            let moved = endpoints != Some(known.encap.endpoints);
             self.snapshot.facts.put_chassis(known);
-            self.count_shared_endpoints();
+            if moved {
+                self.count_shared_endpoints();
+            }
             self.place_after(id, before.as_deref());
         }
     }

@@ -1,10 +1,11 @@
 //! The database of a hypervisor that is played: what ovsdb-server and ovs-vswitchd do to it together.
 
+use super::locks::{Locks, SessionNumber};
 use super::schema::Schema;
 use super::value::Value;
 use serde_json::{Map, Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ type Row = BTreeMap<String, Value>;
 /// A table, and the identity of a row in it.
 type Place = (String, String);
 
+/// What rows were before they changed; none: they were not there.
+pub(super) type Changes = BTreeMap<Place, Option<Row>>;
+
 /// The columns that somebody monitors, by table.
 pub(super) type Monitored = BTreeMap<String, Vec<String>>;
 
@@ -27,13 +31,14 @@ pub(super) struct Database {
     schema: Arc<Schema>,
     rows: BTreeMap<Place, Row>,
     /// What rows were when their changes were last taken.
-    before: BTreeMap<Place, Option<Row>>,
+    before: Changes,
     is_changed: bool,
     number: u32,
     rows_made: u32,
     ports_made: u32,
     /// Guests' ports that wait for the bridge.
     waiting: Vec<String>,
+    pub(super) locks: Locks,
 }
 
 impl Database {
@@ -48,6 +53,7 @@ impl Database {
             rows_made: 0,
             ports_made: 0,
             waiting: vec![],
+            locks: Locks::default(),
         };
         let name = format!("fleet{number}");
         let tunnel = format!("fd00:f1ee::{:x}:{:x}", number >> 16, number & 0xffff);
@@ -59,6 +65,35 @@ impl Database {
         let root = json!({"external_ids": ["map", ids], "ovs_version": "3.1.0"});
         database.transact(&[json!({"op": "insert", "table": NAME, "row": root})]);
         database
+    }
+
+    /// The same for a session, unless it lacks a lock that an operation asserts (RFC 7047 §5.2.10): then nothing is changed.
+    pub(super) fn transact_for(
+        &mut self,
+        session: SessionNumber,
+        operations: &[Json],
+    ) -> Vec<Json> {
+        let asserted = |operation: &Json| {
+            let lock = operation["lock"].as_str();
+            lock.filter(|_| operation["op"] == "assert")
+                .map(str::to_owned)
+        };
+        let locks: Vec<Option<String>> = operations.iter().map(asserted).collect();
+        let is_missing = |lock: &Option<String>| {
+            let lock = lock.as_deref();
+            lock.is_some_and(|lock| !self.locks.has(lock, session))
+        };
+        if let Some(failed) = locks.iter().position(is_missing) {
+            let lock = locks[failed].as_deref().unwrap_or_default();
+            let details = format!("Asserted lock {lock} not held.");
+            let mut results = vec![json!({}); failed];
+            results.push(json!({"error": "not owner", "details": details}));
+            results.resize(operations.len(), Json::Null);
+            return results;
+        }
+        let locks = locks.iter().flatten();
+        locks.for_each(|lock| self.locks.note_write(lock));
+        self.transact(operations)
     }
 
     /// Does what the operations say, and what ovs-vswitchd does thereupon; gives their results.
@@ -233,26 +268,43 @@ impl Database {
     }
 
     /// What `ovs-vsctl set-manager` does.
-    pub(super) fn set_manager(&mut self, address: SocketAddr) {
-        let row = json!({"target": format!("tcp:[{}]:{}", address.ip(), address.port())});
-        let manager = json!(["named-uuid", "manager"]);
-        self.transact(&[
-            json!({"op": "insert", "table": "Manager", "uuid-name": "manager", "row": row}),
-            json!({"op": "update", "table": NAME, "where": [], "row": {"manager_options": manager}}),
-        ]);
+    pub(super) fn set_managers(&mut self, addresses: &[SocketAddr]) {
+        let insert = |(number, address): (usize, &SocketAddr)| {
+            let row = json!({"target": format!("tcp:{address}")});
+            let name = format!("manager{number}");
+            json!({"op": "insert", "table": "Manager", "uuid-name": name, "row": row})
+        };
+        let inserts = addresses.iter().enumerate().map(insert);
+        let mut operations: Vec<Json> = inserts.collect();
+        let names = (0..addresses.len()).map(|n| json!(["named-uuid", format!("manager{n}")]));
+        let managers = json!(["set", names.collect::<Vec<_>>()]);
+        operations.push(
+            json!({"op": "update", "table": NAME, "where": [], "row": {"manager_options": managers}}),
+        );
+        self.transact(&operations);
     }
 
-    /// The silence that is set in a table of one row.
-    pub(super) fn probe(&self, table: &str) -> Duration {
-        let set = self
-            .places(table)
-            .next()
-            .map(|place| &self.rows[place]["inactivity_probe"]);
-        match set {
-            Some(Value::Set(set)) => set.first().and_then(Json::as_u64),
-            Some(Value::Map(_)) | None => None,
-        }
-        .map_or(USUAL_PROBE, Duration::from_millis)
+    /// Where the database's server connects to, and the silence that is set for each.
+    pub(super) fn managers(&self) -> Vec<(SocketAddr, Duration)> {
+        self.targets("Manager")
+    }
+
+    /// The same of the integration bridge's switch. All controllers are of that bridge.
+    pub(super) fn controllers(&self) -> Vec<(SocketAddr, Duration)> {
+        self.targets("Controller")
+    }
+
+    fn targets(&self, table: &str) -> Vec<(SocketAddr, Duration)> {
+        let rows = self.places(table).map(|place| &self.rows[place]);
+        let targets = rows.filter_map(|row| {
+            let target = only(&row["target"])?.as_str()?;
+            let probe = only(&row["inactivity_probe"]).and_then(Json::as_u64);
+            Some((
+                address(target)?,
+                probe.map_or(USUAL_PROBE, Duration::from_millis),
+            ))
+        });
+        targets.collect()
     }
 
     /// The datapath id of the integration bridge, once it has a controller.
@@ -336,24 +388,29 @@ impl Database {
         Json::Object(shown.collect())
     }
 
-    /// What has changed since the last call, as `update3` has it; `None` if nothing that is monitored.
-    pub(super) fn take_update(&mut self, monitored: &Monitored) -> Option<Json> {
+    /// What has changed since the last call.
+    pub(super) fn take_changes(&mut self) -> Changes {
+        std::mem::take(&mut self.before)
+    }
+
+    /// The same as `update3` has it; `None` if nothing changed that is monitored.
+    pub(super) fn update(&self, changes: &Changes, monitored: &Monitored) -> Option<Json> {
         let mut tables = Map::new();
-        for ((table, uuid), old) in std::mem::take(&mut self.before) {
-            let Some(columns) = monitored.get(&table) else {
+        for ((table, uuid), old) in changes {
+            let Some(columns) = monitored.get(table) else {
                 continue;
             };
             let new = self.rows.get(&(table.clone(), uuid.clone()));
             let said = match (old, new) {
-                (None, Some(new)) => json!({"insert": self.shown(&table, new, columns)}),
+                (None, Some(new)) => json!({"insert": self.shown(table, new, columns)}),
                 (Some(_), None) => json!({ "delete": null }),
-                (Some(old), Some(new)) => match self.differences(&table, &old, new, columns) {
+                (Some(old), Some(new)) => match self.differences(table, old, new, columns) {
                     changes if changes.is_empty() => continue,
                     changes => json!({ "modify": changes }),
                 },
                 (None, None) => continue,
             };
-            let rows = tables.entry(table).or_insert_with(|| json!({}));
+            let rows = tables.entry(table.clone()).or_insert_with(|| json!({}));
             rows[uuid] = said;
         }
         (!tables.is_empty()).then_some(Json::Object(tables))
@@ -374,4 +431,19 @@ impl Database {
         });
         differences.collect()
     }
+}
+
+/// The value of a column that has one.
+fn only(value: &Value) -> Option<&Json> {
+    match value {
+        Value::Set(set) => set.first(),
+        Value::Map(_) => None,
+    }
+}
+
+/// Where a target leads, with or without brackets.
+fn address(target: &str) -> Option<SocketAddr> {
+    let (host, port) = target.strip_prefix("tcp:")?.rsplit_once(':')?;
+    let host: IpAddr = host.trim_matches(['[', ']']).parse().ok()?;
+    Some((host, port.parse().ok()?).into())
 }

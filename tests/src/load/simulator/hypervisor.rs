@@ -1,409 +1,388 @@
-//! One hypervisor that is played: its database's server and its switch, each with a connection to the controller.
+//! One hypervisor that is played: its database's server and its switch, each with a connection to each controller.
 
-use super::database::{Database, Monitored, NAME, USUAL_PROBE};
+use super::database::Database;
+use super::line::{Happened, Line};
+use super::locks::SessionNumber;
+use super::manager::{Manager, Request};
 use super::schema::Schema;
 use super::switch::{Switch, Talk};
 use super::{Count, Counts, Order, Side};
-use bytes::BytesMut;
+use bytes::Bytes;
 use rust_openflow::{ALL_TABLES, Framer, Message, MultipartRequest, Xid};
-use serde_json::{Deserializer, Value as Json, json};
-use std::io;
+use serde_json::{Value as Json, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep_until};
 
-/// It tries again at once after a connection that lasted for so long, and else after that time.
-const BACKOFF: Duration = Duration::from_secs(1);
+/// When nothing is due.
+const LATER: Duration = Duration::from_secs(3600);
 
-/// Octets that are read at a time.
-const READ: usize = 16 * 1024;
-
-/// Who keeps no history of transactions calls each by this.
-const NO_TRANSACTION: &str = "00000000-0000-0000-0000-000000000000";
-
-/// Where the controller listens.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Controller {
-    pub(super) ovsdb: SocketAddr,
-    /// `None`: switches connect to nobody.
-    pub(super) openflow: Option<SocketAddr>,
+/// A switch's connection to a controller.
+struct Controller {
+    line: Line,
+    talk: Talk,
 }
 
-/// A connection, and when to do something about it.
-#[derive(Debug)]
-struct Line {
-    side: Side,
-    stream: Option<TcpStream>,
-    incoming: BytesMut,
-    since: Instant,
-    heard: Instant,
-    is_probed: bool,
-    /// Silence after which the controller is asked whether it is there; after as long again it is given up.
-    probe: Duration,
-    again: Instant,
-}
-
-impl Line {
-    fn new(side: Side) -> Self {
-        let now = Instant::now();
-        Self {
-            side,
-            stream: None,
-            incoming: BytesMut::new(),
-            since: now,
-            heard: now,
-            is_probed: false,
-            probe: USUAL_PROBE,
-            again: now,
-        }
-    }
-
-    async fn connect(&mut self, address: SocketAddr, counts: &Counts) -> bool {
-        let now = Instant::now();
-        let connected = TcpStream::connect(address).await;
-        let connected = connected.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
-        self.incoming.clear();
-        (self.since, self.heard, self.is_probed) = (now, now, false);
-        self.again = now + BACKOFF;
-        self.stream = connected.ok();
-        if self.stream.is_some() {
-            counts.add(Count::Connected(self.side), 1);
-        }
-        self.stream.is_some()
-    }
-
-    fn close(&mut self, counts: &Counts) {
-        if self.stream.take().is_some() {
-            counts.take(Count::Connected(self.side), 1);
-            let now = Instant::now();
-            let lasted = now - self.since > BACKOFF;
-            self.again = if lasted { now } else { now + BACKOFF };
-        }
-    }
-
-    /// Reads once; an error ends the connection.
-    async fn read(&mut self) -> io::Result<()> {
-        let Some(stream) = &mut self.stream else {
-            return std::future::pending().await;
-        };
-        self.incoming.reserve(READ);
-        if stream.read_buf(&mut self.incoming).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        (self.heard, self.is_probed) = (Instant::now(), false);
-        Ok(())
-    }
-
-    async fn write(&mut self, octets: &mut BytesMut) -> io::Result<()> {
-        if let Some(stream) = &mut self.stream
-            && !octets.is_empty()
-        {
-            stream.write_all(octets).await?;
-        }
-        *octets = BytesMut::new();
-        Ok(())
-    }
-
-    fn deadline(&self) -> Instant {
-        match self.stream {
-            None => self.again,
-            Some(_) if self.is_probed => self.heard + 2 * self.probe,
-            Some(_) => self.heard + self.probe,
-        }
-    }
+/// What of a hypervisor is in the counts.
+#[derive(Clone, Copy, Default)]
+struct Counted {
+    flows: usize,
+    read: usize,
+    owned: usize,
 }
 
 /// A hypervisor.
-#[derive(Debug)]
 pub(super) struct Hypervisor {
-    controller: Controller,
     counts: Arc<Counts>,
+    counted: Counted,
     database: Database,
-    /// The integration bridge's datapath id, once the database gives it a controller.
-    controlled: Option<u64>,
-    monitored: Monitored,
-    monitor: Json,
-    to_manager: BytesMut,
-    manager: Line,
+    managers: Vec<Manager>,
+    sessions: SessionNumber,
     switch: Switch,
-    talk: Talk,
-    /// How many of its flows are in the counts.
-    counted: usize,
-    openflow: Line,
+    controllers: Vec<Controller>,
+    /// Whether the switch connects to anybody.
+    has_switch: bool,
     is_stopped: bool,
 }
 
 impl Hypervisor {
-    pub(super) fn new(
-        number: u32,
-        schema: Arc<Schema>,
-        controller: Controller,
-        counts: Arc<Counts>,
-    ) -> Self {
+    /// One that connects to nobody yet.
+    pub(super) fn new(number: u32, schema: Arc<Schema>, counts: Arc<Counts>) -> Self {
         Self {
-            controller,
             counts,
+            counted: Counted::default(),
             database: Database::new(schema, number),
-            controlled: None,
-            monitored: Monitored::new(),
-            monitor: Json::Null,
-            to_manager: BytesMut::new(),
-            manager: Line::new(Side::Database),
+            managers: vec![],
+            sessions: 0,
             switch: Switch::new(),
-            talk: Talk::default(),
-            counted: 0,
-            openflow: Line::new(Side::Switch),
-            is_stopped: false,
+            controllers: vec![],
+            has_switch: false,
+            is_stopped: true,
         }
     }
 
     /// Lives until nobody gives orders any more.
     pub(super) async fn live(mut self, mut orders: UnboundedReceiver<Order>) {
         loop {
-            self.connect().await;
-            self.send().await;
             self.reconfigure();
-            let mut deadline = self.manager.deadline();
-            if self.controlled.is_some() && self.controller.openflow.is_some() {
-                deadline = deadline.min(self.openflow.deadline());
-            }
+            self.count();
+            let deadline = self.deadline();
             tokio::select! {
-                read = self.manager.read() => match read {
-                    Ok(()) => self.serve_manager(),
-                    Err(_) => self.lost(Side::Database),
-                },
-                read = self.openflow.read() => match read {
-                    Ok(()) => self.serve_controller(),
-                    Err(_) => self.lost(Side::Switch),
-                },
+                // What has come already was not late, however late it is read.
+                biased;
                 order = orders.recv() => match order {
                     Some(order) => self.obey(order),
                     None => return,
                 },
-                () = sleep_until(deadline), if !self.is_stopped => self.probe(),
+                (side, at, what) = self.next() => self.take(side, at, what),
+                () = sleep_until(deadline), if !self.is_stopped => self.act(),
             }
         }
     }
 
-    async fn connect(&mut self) {
+    fn lines(&self) -> impl Iterator<Item = &Line> {
+        let managers = self.managers.iter().map(|manager| &manager.line);
+        managers.chain(self.controllers.iter().map(|controller| &controller.line))
+    }
+
+    fn deadline(&self) -> Instant {
+        let first = self.lines().filter_map(Line::deadline).min();
+        first.unwrap_or_else(|| Instant::now() + LATER)
+    }
+
+    /// Waits until something happens to a connection.
+    async fn next(&mut self) -> (Side, usize, Happened) {
+        std::future::poll_fn(|cx| {
+            for (at, manager) in self.managers.iter_mut().enumerate() {
+                if let Poll::Ready(what) = manager.line.poll(cx) {
+                    return Poll::Ready((Side::Database, at, what));
+                }
+            }
+            for (at, controller) in self.controllers.iter_mut().enumerate() {
+                if let Poll::Ready(what) = controller.line.poll(cx) {
+                    return Poll::Ready((Side::Switch, at, what));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Does what is due on all connections.
+    fn act(&mut self) {
         let now = Instant::now();
         if self.is_stopped {
             return;
         }
-        if self.manager.stream.is_none() && now >= self.manager.again {
-            self.monitored.clear();
-            self.to_manager.clear();
-            self.manager
-                .connect(self.controller.ovsdb, &self.counts)
-                .await;
+        for at in 0..self.managers.len() {
+            if let Some(what) = self.managers[at].line.act(now) {
+                self.take(Side::Database, at, what);
+            }
         }
-        self.reconfigure();
-        let controlled = self.controlled.zip(self.controller.openflow);
-        let Some((datapath_id, controller)) = controlled else {
-            return;
-        };
-        if self.openflow.stream.is_none()
-            && now >= self.openflow.again
-            && self.openflow.connect(controller, &self.counts).await
-        {
-            self.talk = self.switch.greet(datapath_id);
+        for at in 0..self.controllers.len() {
+            if let Some(what) = self.controllers[at].line.act(now) {
+                self.take(Side::Switch, at, what);
+            }
         }
     }
 
-    /// Takes from the database what concerns its connections, if it has changed.
+    /// Takes from the database whom to connect to, if it has changed.
     fn reconfigure(&mut self) {
-        if self.database.take_changed() {
-            self.manager.probe = self.database.probe("Manager");
-            self.openflow.probe = self.database.probe("Controller");
-            self.controlled = self.database.controlled();
+        if !self.database.take_changed() {
+            return;
         }
-    }
-
-    async fn send(&mut self) {
-        self.put_update();
-        if self.manager.write(&mut self.to_manager).await.is_err() {
-            self.lost(Side::Database);
-        }
-        if self.openflow.write(&mut self.talk.outgoing).await.is_err() {
-            self.lost(Side::Switch);
-        }
-    }
-
-    fn put(&mut self, message: &Json) {
-        self.to_manager
-            .extend_from_slice(message.to_string().as_bytes());
-    }
-
-    /// Tells the manager what has changed since it was told last.
-    fn put_update(&mut self) {
-        if let Some(update) = self.database.take_update(&self.monitored) {
-            let params = json!([self.monitor, NO_TRANSACTION, update]);
-            self.put(&json!({"id": null, "method": "update3", "params": params}));
-        }
-    }
-
-    fn line(&mut self, side: Side) -> &mut Line {
-        match side {
-            Side::Database => &mut self.manager,
-            Side::Switch => &mut self.openflow,
-        }
-    }
-
-    /// The connection ended, and not because somebody here wanted it.
-    fn lost(&mut self, side: Side) {
-        let line = match side {
-            Side::Database => &mut self.manager,
-            Side::Switch => &mut self.openflow,
-        };
-        if line.stream.is_some() {
-            self.counts.add(Count::Lost(side), 1);
-            line.close(&self.counts);
-        }
-        if side == Side::Switch {
-            self.forget_talk();
-        }
-    }
-
-    fn forget_talk(&mut self) {
-        if self.talk.is_read {
-            self.counts.take(Count::Read, 1);
-        }
-        self.talk = Talk::default();
-    }
-
-    fn probe(&mut self) {
-        let now = Instant::now();
-        for side in [Side::Database, Side::Switch] {
-            let line = self.line(side);
-            if line.stream.is_none() || now < line.deadline() {
-                continue;
+        let managers = self.database.managers();
+        for at in (0..self.managers.len()).rev() {
+            if !has(&managers, &self.managers[at].line) {
+                self.managers[at].line.close();
+                self.leave(at);
+                self.managers.remove(at);
             }
-            if line.is_probed {
-                self.lost(side);
-                continue;
-            }
-            line.is_probed = true;
-            match side {
-                Side::Database => {
-                    let echo = json!({"id": "echo", "method": "echo", "params": []});
-                    self.put(&echo);
+        }
+        for (target, probe) in managers {
+            let mut lines = self.managers.iter_mut().map(|manager| &mut manager.line);
+            match lines.find(|line| line.target() == target) {
+                Some(line) => line.probe = probe,
+                None => {
+                    let line = Line::new(Side::Database, target, self.counts.clone());
+                    self.managers.push(Manager::new(line));
                 }
-                Side::Switch => self
-                    .talk
-                    .put(Xid(0), &Message::EchoRequest(Default::default())),
             }
         }
+        self.reconfigure_switch();
+    }
+
+    fn reconfigure_switch(&mut self) {
+        let controllers = match self.has_switch {
+            true => self.database.controllers(),
+            false => vec![],
+        };
+        self.controllers.retain_mut(|controller| {
+            let stays = has(&controllers, &controller.line);
+            if !stays {
+                controller.line.close();
+            }
+            stays
+        });
+        for (target, probe) in controllers {
+            let mut all = self.controllers.iter_mut();
+            match all.find(|other| other.line.target() == target) {
+                Some(controller) => controller.line.probe = probe,
+                None => {
+                    let line = Line::new(Side::Switch, target, self.counts.clone());
+                    let talk = Talk::default();
+                    self.controllers.push(Controller { line, talk });
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, side: Side, at: usize, what: Happened) {
+        match side {
+            Side::Database => match what {
+                Happened::Connected => {
+                    self.sessions += 1;
+                    self.managers[at].begin(self.sessions);
+                }
+                Happened::Received => self.serve_manager(at),
+                Happened::Lost => self.leave(at),
+                Happened::Silent => self.managers[at].probe(),
+            },
+            Side::Switch => {
+                let controller = &mut self.controllers[at];
+                match what {
+                    Happened::Connected => match self.database.controlled() {
+                        Some(datapath_id) => controller.talk = self.switch.greet(datapath_id),
+                        None => controller.line.close(),
+                    },
+                    Happened::Received => self.serve_controller(at),
+                    Happened::Lost => controller.talk = Talk::default(),
+                    Happened::Silent => {
+                        let echo = Message::EchoRequest(Bytes::new());
+                        controller.talk.put(Xid(0), &echo);
+                    }
+                }
+                self.controllers[at].send();
+            }
+        }
+    }
+
+    /// A manager's connection has ended: others have its locks.
+    fn leave(&mut self, at: usize) {
+        let session = self.managers[at].session;
+        for (lock, next) in self.database.locks.leave(session) {
+            self.notify(next, "locked", &lock);
+        }
+    }
+
+    fn notify(&mut self, session: SessionNumber, method: &str, lock: &str) {
+        let mut managers = self.managers.iter_mut();
+        if let Some(manager) = managers.find(|manager| manager.session == session) {
+            manager.notify(method, lock);
+        }
+    }
+
+    /// Brings the counts in line with what is.
+    fn count(&mut self) {
+        let mut talks = self.controllers.iter().map(|controller| &controller.talk);
+        let now = Counted {
+            flows: self.switch.flows(),
+            read: usize::from(talks.any(|talk| self.switch.is_in_hand(talk))),
+            owned: usize::from(self.database.locks.is_used()),
+        };
+        for (count, before, now) in [
+            (Count::Flows, self.counted.flows, now.flows),
+            (Count::Read, self.counted.read, now.read),
+            (Count::Owned, self.counted.owned, now.owned),
+        ] {
+            self.counts.add(count, now.saturating_sub(before));
+            self.counts.take(count, before.saturating_sub(now));
+        }
+        self.counted = now;
     }
 
     fn obey(&mut self, order: Order) {
         match order {
             Order::Plug(ports) => self.database.plug(&ports),
             Order::Unplug(port) => self.database.unplug(&port),
-            Order::Cut(Side::Database) => self.manager.close(&self.counts),
-            Order::Cut(Side::Switch) => {
-                self.openflow.close(&self.counts);
-                self.forget_talk();
-            }
+            Order::Cut(side) => self.close(side),
             Order::Stop => {
                 self.is_stopped = true;
-                self.manager.close(&self.counts);
-                self.openflow.close(&self.counts);
-                self.forget_talk();
+                self.close(Side::Database);
+                self.close(Side::Switch);
             }
-            Order::Connect(controller) => {
-                let now = Instant::now();
-                (self.controller, self.is_stopped) = (controller, false);
-                self.database.set_manager(controller.ovsdb);
-                (self.manager.again, self.openflow.again) = (now, now);
+            Order::Connect { managers, switches } => {
+                (self.has_switch, self.is_stopped) = (switches, false);
+                self.database.set_managers(&managers);
+                let managers = self.managers.iter_mut().map(|manager| &mut manager.line);
+                let controllers = self.controllers.iter_mut();
+                let controllers = controllers.map(|controller| &mut controller.line);
+                managers.chain(controllers).for_each(Line::hurry);
+            }
+        }
+        self.tell_managers();
+    }
+
+    fn close(&mut self, side: Side) {
+        match side {
+            Side::Database => {
+                for at in 0..self.managers.len() {
+                    self.managers[at].line.close();
+                    self.leave(at);
+                }
+            }
+            Side::Switch => {
+                for controller in &mut self.controllers {
+                    controller.line.close();
+                    controller.talk = Talk::default();
+                }
             }
         }
     }
 
-    fn serve_controller(&mut self) {
+    fn serve_controller(&mut self, at: usize) {
+        let Controller { line, talk } = &mut self.controllers[at];
         loop {
-            let frame = match Framer.next(&mut self.openflow.incoming) {
+            let frame = match Framer.next(&mut line.incoming) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,
-                Err(_) => return self.lost(Side::Switch),
+                Err(_) => {
+                    line.lose();
+                    *talk = Talk::default();
+                    break;
+                }
             };
             // What ends the bundle counts as activity.
-            if Switch::take_bundled(&mut self.talk, &frame) {
+            if self.switch.take_bundled(talk, &frame) {
                 continue;
             }
             let Ok((xid, message)) = Message::decode(&frame) else {
-                return self.lost(Side::Switch);
+                line.lose();
+                *talk = Talk::default();
+                break;
             };
-            let was_read = self.talk.is_read;
+            let was_read = talk.is_read;
             if !is_routine(&message) {
                 self.counts.note_activity();
             }
-            let changed = self.switch.serve(&mut self.talk, xid, message);
+            let changed = self.switch.serve(talk, xid, message);
             self.counts.add(Count::FlowMods, changed);
-            if self.talk.is_read && !was_read {
-                self.counts.add(Count::Read, 1);
+            if talk.is_read && !was_read {
                 self.counts.add(Count::Reads, 1);
             }
         }
-        let flows = self.switch.flows();
-        self.counts.take(Count::Flows, self.counted);
-        self.counts.add(Count::Flows, flows);
-        self.counted = flows;
     }
 
-    fn serve_manager(&mut self) {
-        let incoming = self.manager.incoming.split();
-        let mut messages = Deserializer::from_slice(&incoming).into_iter::<Json>();
-        let mut taken = 0;
-        let mut requests = vec![];
-        while let Some(Ok(request)) = messages.next() {
-            taken = messages.byte_offset();
-            requests.push(request);
+    fn serve_manager(&mut self, at: usize) {
+        for request in self.managers[at].requests() {
+            if let Some(wanted) = self.managers[at].take(&request, &self.database) {
+                self.do_for(at, &request, wanted);
+            }
         }
-        self.manager.incoming.extend_from_slice(&incoming[taken..]);
-        requests.iter().for_each(|request| self.answer(request));
     }
 
-    fn answer(&mut self, request: &Json) {
-        let params = &request["params"];
-        let result = match request["method"].as_str() {
-            Some("echo") => params.clone(),
-            Some("list_dbs") => json!([NAME]),
-            Some("get_schema") => self.database.schema().clone(),
-            Some("set_db_change_aware") => json!({}),
-            Some("monitor_cond_since") => {
+    fn do_for(&mut self, at: usize, request: &Json, wanted: Request) {
+        let session = self.managers[at].session;
+        match wanted {
+            Request::Monitor => {
                 self.counts.note_activity();
-                self.monitor = params[1].clone();
-                self.monitored = monitored(&params[2]);
                 // What changed before is in the contents.
-                self.database.take_update(&Monitored::new());
-                json!([
-                    false,
-                    NO_TRANSACTION,
-                    self.database.contents(&self.monitored)
-                ])
+                self.tell_managers();
+                self.managers[at].watch(request, &self.database);
             }
-            Some("transact") => {
+            Request::Transact(operations) => {
                 self.counts.note_activity();
-                let operations = params.as_array().map(|all| &all[1..]).unwrap_or_default();
-                Json::Array(self.database.transact(operations))
+                let results = self.database.transact_for(session, &operations);
+                // What a transaction changes is told before its answer (RFC 7047 §4.1.6).
+                self.tell_managers();
+                self.managers[at].answer(request, &Json::Array(results));
             }
-            Some(_) => {
-                let error = json!({"id": request["id"], "result": null, "error": "unknown method"});
-                self.put(&error);
-                return;
+            Request::Lock(lock) => match self.database.locks.lock(&lock, session) {
+                Some(has) => self.managers[at].answer(request, &json!({ "locked": has })),
+                None => self.managers[at].refuse(request, "must issue \"unlock\" first"),
+            },
+            Request::Steal(lock) => match self.database.locks.steal(&lock, session) {
+                Some(victim) => {
+                    self.managers[at].answer(request, &json!({ "locked": true }));
+                    if let Some(victim) = victim {
+                        self.notify(victim, "stolen", &lock);
+                    }
+                }
+                None => self.managers[at].refuse(request, "must issue \"unlock\" first"),
+            },
+            Request::Unlock(lock) => {
+                let next = self.database.locks.unlock(&lock, session);
+                self.managers[at].answer(request, &json!({}));
+                if let Some(next) = next {
+                    self.notify(next, "locked", &lock);
+                }
             }
-            // An answer, to an echo.
-            None => return,
-        };
-        // What a transaction changes is told before its answer (RFC 7047 §4.1.6).
-        self.put_update();
-        let answer = json!({"id": request["id"], "result": result, "error": null});
-        self.put(&answer);
+        }
     }
+
+    /// Tells managers what has changed since they were told last.
+    fn tell_managers(&mut self) {
+        let changes = self.database.take_changes();
+        for manager in &mut self.managers {
+            manager.tell(&changes, &self.database);
+        }
+    }
+}
+
+impl Controller {
+    /// Hands what the switch says to the connection.
+    fn send(&mut self) {
+        if self.line.is_connected() {
+            self.line.outgoing.unsplit(self.talk.outgoing.split());
+        }
+    }
+}
+
+fn has(targets: &[(SocketAddr, Duration)], line: &Line) -> bool {
+    targets.iter().any(|(target, _)| *target == line.target())
 }
 
 /// What a controller says without a reason: probes, advertisements, and a look at what a switch does not report by itself.
@@ -419,17 +398,4 @@ fn is_routine(message: &Message) -> bool {
             | Message::MultipartRequest(_)
             | Message::PacketOut(_)
     )
-}
-
-fn monitored(requests: &Json) -> Monitored {
-    let tables = requests.as_object().into_iter().flatten();
-    let columns = |request: &Json| {
-        let columns = request[0]["columns"].as_array().into_iter().flatten();
-        columns
-            .filter_map(|name| name.as_str().map(str::to_owned))
-            .collect()
-    };
-    tables
-        .map(|(table, request)| (table.clone(), columns(request)))
-        .collect()
 }

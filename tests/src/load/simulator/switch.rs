@@ -1,6 +1,8 @@
-//! A switch that keeps its flows and meters, and says of them what Open vSwitch would. Does no IO.
+//! A switch that keeps its flows and meters, and says of them what Open vSwitch would. Does no IO. A flow monitor tells of the
+//! changes of its own connection alone.
 
 use super::flow_table::{BundledFlow, FlowTable};
+use super::roles::{AskedRole, Roles};
 use bytes::{Bytes, BytesMut};
 use rust_openflow::multipart::{GroupDesc, MeterConfig};
 use rust_openflow::{
@@ -22,6 +24,7 @@ pub(super) struct Switch {
     meters: BTreeMap<u32, MeterConfig>,
     groups: BTreeMap<u32, GroupDesc>,
     config: SwitchConfig,
+    roles: Roles,
 }
 
 /// What belongs to one connection.
@@ -33,6 +36,7 @@ pub(super) struct Talk {
     is_watched: bool,
     /// Whether the controller has read the flows back.
     pub(super) is_read: bool,
+    role: AskedRole,
     pub(super) outgoing: BytesMut,
 }
 
@@ -48,13 +52,17 @@ impl Switch {
             meters: BTreeMap::new(),
             groups: BTreeMap::new(),
             config,
+            roles: Roles::default(),
         }
     }
 
     /// Begins to talk.
     pub(super) fn greet(&mut self, datapath_id: u64) -> Talk {
         self.datapath_id = datapath_id;
-        let mut talk = Talk::default();
+        let mut talk = Talk {
+            role: self.roles.connect(),
+            ..Talk::default()
+        };
         talk.put(Xid(0), &Message::Hello(Hello::openflow13()));
         talk
     }
@@ -64,12 +72,21 @@ impl Switch {
         self.flows.len()
     }
 
+    /// Whether a connection may change flows, and has read them back.
+    pub(super) fn is_in_hand(&self, talk: &Talk) -> bool {
+        talk.is_read && self.roles.may_change(&talk.role)
+    }
+
     /// Takes a message that adds a flow-mod to a bundle. Says whether it is one.
-    pub(super) fn take_bundled(talk: &mut Talk, frame: &Bytes) -> bool {
-        let flow = BundledFlow::of(frame);
-        let is_one = flow.is_some();
-        talk.bundle.extend(flow);
-        is_one
+    pub(super) fn take_bundled(&self, talk: &mut Talk, frame: &Bytes) -> bool {
+        let Some(flow) = BundledFlow::of(frame) else {
+            return false;
+        };
+        match self.roles.may_change(&talk.role) {
+            true => talk.bundle.push(flow),
+            false => talk.refuse(flow.xid, ErrorCode::IS_SECONDARY),
+        }
+        true
     }
 
     /// Does what a message asks, and answers it; gives how many flows were changed.
@@ -78,7 +95,15 @@ impl Switch {
         reason = "a controller sends little else"
     )]
     pub(super) fn serve(&mut self, talk: &mut Talk, xid: Xid, message: Message) -> usize {
+        if is_change(&message) && !self.roles.may_change(&talk.role) {
+            talk.refuse(xid, ErrorCode::IS_SECONDARY);
+            return 0;
+        }
         match message {
+            Message::RoleRequest(wanted) => match self.roles.ask(&mut talk.role, wanted) {
+                Ok(reply) => talk.put(xid, &reply),
+                Err(code) => talk.refuse(xid, code),
+            },
             Message::FeaturesRequest => talk.put(xid, &self.features()),
             Message::EchoRequest(data) => talk.put(xid, &Message::EchoReply(data)),
             Message::BarrierRequest => talk.put(xid, &Message::BarrierReply),
@@ -180,16 +205,33 @@ impl Switch {
             talk.is_watched = true;
             talk.put(xid, &Message::MultipartReply(flow_update_reply(&[])));
         } else {
-            let (code, data) = (ErrorCode::BAD_TYPE, Bytes::new());
-            talk.put(xid, &Message::Error(ErrorMessage { code, data }));
+            talk.refuse(xid, ErrorCode::BAD_TYPE);
         }
     }
+}
+
+/// What a secondary connection may not send.
+fn is_change(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::PacketOut(_)
+            | Message::FlowMod(_)
+            | Message::GroupMod(_)
+            | Message::MeterMod(_)
+            | Message::BundleControl(_)
+            | Message::BundleAdd(_)
+    )
 }
 
 impl Talk {
     pub(super) fn put(&mut self, xid: Xid, message: &Message) {
         let encoded = message.encode(xid, &mut self.outgoing);
         debug_assert!(encoded.is_ok(), "{encoded:?}");
+    }
+
+    fn refuse(&mut self, xid: Xid, code: ErrorCode) {
+        let data = Bytes::new();
+        self.put(xid, &Message::Error(ErrorMessage { code, data }));
     }
 
     fn put_parts(&mut self, xid: Xid, parts: Vec<MultipartBody>) {

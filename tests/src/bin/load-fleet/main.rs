@@ -1,5 +1,7 @@
 //! Measures a controller of its own with many hypervisors that are played beside it: how long it takes until all is as it
-//! should be after a start, a change, a storm or a restart, and what that costs.
+//! should be after a start, a change, a storm or a restart, and what that costs. Or several controllers with a cluster of etcd.
+
+mod several;
 
 use clap::Parser;
 use sextant_lab::LabError;
@@ -15,6 +17,12 @@ struct Options {
     /// How many hypervisors; several, by commas, are measured one after the other.
     #[arg(long, default_value = "10,100,1000", value_delimiter = ',')]
     hypervisors: Vec<usize>,
+    /// How many controllers. With several, etcd is their store.
+    #[arg(long, default_value_t = 1)]
+    controllers: u8,
+    /// Seconds after which one of several controllers takes its share.
+    #[arg(long, default_value_t = 10)]
+    settle_after: u16,
     /// How many ports of guests each hypervisor has.
     #[arg(long, default_value_t = 10)]
     ports: usize,
@@ -83,6 +91,10 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), LabError> {
     let mut columns: Vec<Column> = vec![];
     for &hypervisors in &options.hypervisors {
+        if options.controllers > 1 {
+            several::measure(options, &dimensions(options, hypervisors))?;
+            continue;
+        }
         let column = measure(options, hypervisors)?;
         tell(&column, columns.first());
         columns.push(column);
@@ -90,19 +102,23 @@ fn run(options: &Options) -> Result<(), LabError> {
     Ok(())
 }
 
-fn measure(options: &Options, hypervisors: usize) -> Result<Column, LabError> {
-    let dimensions = Dimensions {
+fn dimensions(options: &Options, hypervisors: usize) -> Dimensions {
+    Dimensions {
         hypervisors,
         ports: hypervisors * options.ports,
         network: options.network,
         spread: options.spread,
         large_network: options.large_network,
         one_project: options.projects == Projects::One,
-    };
+    }
+}
+
+fn measure(options: &Options, hypervisors: usize) -> Result<Column, LabError> {
     let during =
         |part| move |error: LabError| error.during(format!("{hypervisors} hypervisors, {part}"));
     let limit = Duration::from_secs(options.limit);
-    let mut crowd = Crowd::start(&dimensions, limit).map_err(during("making ports"))?;
+    let mut crowd =
+        Crowd::start(&dimensions(options, hypervisors), limit).map_err(during("making ports"))?;
     if let Some(processors) = options.cpu {
         crowd.hold_to(processors)?;
     }

@@ -1,0 +1,130 @@
+//! What ovsdb-server does for one connection to a manager (RFC 7047 §4.1).
+
+use super::database::{Changes, Database, Monitored, NAME};
+use super::line::Line;
+use super::locks::SessionNumber;
+use serde_json::{Deserializer, Value as Json, json};
+
+/// Who keeps no history of transactions calls each by this.
+const NO_TRANSACTION: &str = "00000000-0000-0000-0000-000000000000";
+
+pub(super) struct Manager {
+    pub(super) line: Line,
+    /// Numbers the connection.
+    pub(super) session: SessionNumber,
+    monitored: Monitored,
+    monitor: Json,
+}
+
+/// What a request asks of the whole hypervisor.
+pub(super) enum Request {
+    Monitor,
+    Transact(Vec<Json>),
+    Lock(String),
+    Steal(String),
+    Unlock(String),
+}
+
+impl Manager {
+    pub(super) fn new(line: Line) -> Self {
+        Self {
+            line,
+            session: 0,
+            monitored: Monitored::new(),
+            monitor: Json::Null,
+        }
+    }
+
+    /// It has connected.
+    pub(super) fn begin(&mut self, session: SessionNumber) {
+        self.session = session;
+        self.monitored.clear();
+    }
+
+    /// What has come.
+    pub(super) fn requests(&mut self) -> Vec<Json> {
+        let incoming = self.line.incoming.split();
+        let mut messages = Deserializer::from_slice(&incoming).into_iter::<Json>();
+        let mut taken = 0;
+        let mut requests = vec![];
+        while let Some(Ok(request)) = messages.next() {
+            taken = messages.byte_offset();
+            requests.push(request);
+        }
+        self.line.incoming.extend_from_slice(&incoming[taken..]);
+        requests
+    }
+
+    /// Answers what concerns nobody else, and returns what does.
+    pub(super) fn take(&mut self, request: &Json, database: &Database) -> Option<Request> {
+        let params = &request["params"];
+        let lock = || params[0].as_str().unwrap_or_default().to_owned();
+        match request["method"].as_str()? {
+            "echo" => self.answer(request, params),
+            "list_dbs" => self.answer(request, &json!([NAME])),
+            "get_schema" => self.answer(request, database.schema()),
+            "set_db_change_aware" => self.answer(request, &json!({})),
+            "monitor_cond_since" => return Some(Request::Monitor),
+            "transact" => {
+                let operations = params.as_array().map(|all| &all[1..]);
+                return Some(Request::Transact(operations.unwrap_or_default().to_vec()));
+            }
+            "lock" => return Some(Request::Lock(lock())),
+            "steal" => return Some(Request::Steal(lock())),
+            "unlock" => return Some(Request::Unlock(lock())),
+            _ => self.refuse(request, "unknown method"),
+        }
+        None
+    }
+
+    pub(super) fn watch(&mut self, request: &Json, database: &Database) {
+        self.monitor = request["params"][1].clone();
+        self.monitored = monitored(&request["params"][2]);
+        let contents = database.contents(&self.monitored);
+        self.answer(request, &json!([false, NO_TRANSACTION, contents]));
+    }
+
+    pub(super) fn answer(&mut self, request: &Json, result: &Json) {
+        self.put(&json!({"id": request["id"], "result": result, "error": null}));
+    }
+
+    pub(super) fn refuse(&mut self, request: &Json, error: &str) {
+        self.put(&json!({"id": request["id"], "result": null, "error": error}));
+    }
+
+    pub(super) fn notify(&mut self, method: &str, lock: &str) {
+        self.put(&json!({"id": null, "method": method, "params": [lock]}));
+    }
+
+    pub(super) fn probe(&mut self) {
+        self.put(&json!({"id": "echo", "method": "echo", "params": []}));
+    }
+
+    /// Tells what has changed of what it monitors.
+    pub(super) fn tell(&mut self, changes: &Changes, database: &Database) {
+        if let Some(update) = database.update(changes, &self.monitored) {
+            let params = json!([self.monitor, NO_TRANSACTION, update]);
+            self.put(&json!({"id": null, "method": "update3", "params": params}));
+        }
+    }
+
+    fn put(&mut self, message: &Json) {
+        if self.line.is_connected() {
+            let octets = message.to_string();
+            self.line.outgoing.extend_from_slice(octets.as_bytes());
+        }
+    }
+}
+
+fn monitored(requests: &Json) -> Monitored {
+    let tables = requests.as_object().into_iter().flatten();
+    let columns = |request: &Json| {
+        let columns = request[0]["columns"].as_array().into_iter().flatten();
+        columns
+            .filter_map(|name| name.as_str().map(str::to_owned))
+            .collect()
+    };
+    tables
+        .map(|(table, request)| (table.clone(), columns(request)))
+        .collect()
+}
