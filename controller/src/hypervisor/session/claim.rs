@@ -90,7 +90,8 @@ impl Claim {
 
     /// A transaction was answered. Returns whether it was this one's.
     pub(super) fn answered(&mut self, id: RequestId, refusal: Option<&TransactionError>) -> bool {
-        if refusal.is_some_and(is_not_owner) {
+        let lacks_lock = refusal.is_some_and(is_not_owner);
+        if lacks_lock {
             self.lock = Lock::Asked;
         }
         let Some((_, generation)) = self.writing.take_if(|(writing, _)| *writing == id) else {
@@ -98,6 +99,8 @@ impl Claim {
         };
         match refusal {
             None => self.written = Some(generation),
+            // It is written once this session has the lock.
+            Some(_) if lacks_lock => {}
             Some(_) => self.again = Some(Instant::now() + self.anew.wait()),
         }
         true
@@ -107,6 +110,7 @@ impl Claim {
     fn follow(&mut self, chassis: &ChassisId) {
         let followed = self.tenure.as_ref();
         if followed.is_none_or(|(id, _)| id != chassis) {
+            self.leave();
             let tenure = self.cluster.tenures().of(chassis);
             self.tenure = Some((chassis.clone(), tenure));
         }
