@@ -85,7 +85,7 @@ pub(super) const QUEUE: usize = 1024;
 /// Where events are sent.
 pub type Events = mpsc::Sender<Event>;
 
-/// A queue of events for [`Owner::run`].
+/// A queue of events for [`super::Owner::run`].
 pub fn events() -> (Events, mpsc::Receiver<Event>) {
     mpsc::channel(QUEUE)
 }
