@@ -8,7 +8,7 @@ mod tenure;
 
 pub use tenure::{Held, Tenure, Tenures};
 
-use sextant_model::{ChassisId, ControllerName};
+use sextant_model::{ChassisId, ControllerName, Ownership};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -44,10 +44,10 @@ pub struct ClusterSettings {
 
 /// This controller's place among several.
 #[derive(Clone, Debug)]
-pub struct Cluster(Arc<Place>);
+pub struct Cluster(Arc<OwnPlace>);
 
 #[derive(Debug)]
-struct Place {
+struct OwnPlace {
     settings: ClusterSettings,
     tenures: Tenures,
     live: watch::Receiver<Live>,
@@ -59,7 +59,7 @@ impl Cluster {
     /// A place among those that live.
     #[must_use]
     pub fn new(settings: ClusterSettings, live: watch::Receiver<Live>) -> Self {
-        Self(Arc::new(Place {
+        Self(Arc::new(OwnPlace {
             settings,
             tenures: Tenures::shared(),
             live,
@@ -95,6 +95,12 @@ impl Cluster {
     #[must_use]
     pub fn lives(&self, controller: &ControllerName) -> bool {
         self.0.live.borrow().controllers.contains(controller)
+    }
+
+    /// Whether another controller owns a hypervisor and lives.
+    #[must_use]
+    pub fn is_anothers(&self, owner: Option<&Ownership>) -> bool {
+        owner.is_some_and(|owner| owner.controller != *self.name() && self.lives(&owner.controller))
     }
 
     /// How many controllers come before this one in a hypervisor's order.
@@ -146,5 +152,12 @@ impl Cluster {
             Some(owner) => owner == self.name(),
             None => self.rank(chassis) == 0,
         }
+    }
+}
+
+/// Waits until other controllers live than before. Forever once nobody says who lives any more. Cancel-safe.
+pub async fn others_live(live: &mut watch::Receiver<Live>) {
+    if live.changed().await.is_err() {
+        std::future::pending().await
     }
 }

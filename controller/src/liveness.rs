@@ -6,7 +6,7 @@
 //! The clock is asked once for each session that is lost, and nothing is polled. Of a snapshot only one question is
 //! asked: whether the hypervisors, or those that count as gone, have changed.
 
-use crate::cluster::{Cluster, Live};
+use crate::cluster::{Cluster, others_live};
 use crate::seat::Seats;
 use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
@@ -49,19 +49,13 @@ pub async fn watch(
             waited = waited => if waited.is_err() {
                 return;
             },
-            () = others_live(&mut live) => {}
+            () = async {
+                match &mut live {
+                    Some(live) => others_live(live).await,
+                    None => std::future::pending().await,
+                }
+            } => {}
         }
-    }
-}
-
-/// Waits until other controllers live than before. Forever where there is one.
-async fn others_live(live: &mut Option<tokio::sync::watch::Receiver<Live>>) {
-    let changed = match live {
-        Some(live) => live.changed().await.is_ok(),
-        None => false,
-    };
-    if !changed {
-        std::future::pending().await
     }
 }
 

@@ -9,7 +9,7 @@
 mod commit;
 
 use crate::store::{Precondition, Store};
-use commit::Committer;
+use commit::FactCommitter;
 use sextant_model::{Change, ChassisId, Fact, Key, Object};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ pub async fn keep(
     refused: Refused,
 ) {
     let mut waiting = UnstoredFacts::default();
-    let mut committer = Committer::new(store, refused);
+    let mut committer = FactCommitter::new(store, refused);
     while !waiting.is_empty() || waiting.receive(&mut observed).await {
         while let Ok(told) = observed.try_recv() {
             waiting.add(told);

@@ -22,6 +22,17 @@ pub enum Key {
     Fact(Fact),
 }
 
+impl Key {
+    /// The fact that it names, if it names one.
+    #[must_use]
+    pub fn into_fact(self) -> Option<Fact> {
+        match self {
+            Self::Fact(fact) => Some(fact),
+            Self::Object(_) | Self::Claim(_) | Self::Mark(_) => None,
+        }
+    }
+}
+
 /// Names an object: what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ObjectKey {
@@ -105,6 +116,23 @@ pub enum Fact {
     Holder(NetworkId, IpAddr),
     /// Whether a hypervisor is silent for long.
     Gone(ChassisId),
+}
+
+impl Fact {
+    /// The port of which this says where its interface is.
+    #[must_use]
+    pub fn located(&self) -> Option<PortId> {
+        match self {
+            Self::Location(port) => Some(*port),
+            Self::Chassis(_)
+            | Self::Outside(..)
+            | Self::Delegation(_)
+            | Self::Ownership(_)
+            | Self::Active(_)
+            | Self::Holder(..)
+            | Self::Gone(_) => None,
+        }
+    }
 }
 
 impl From<ObjectKey> for Key {

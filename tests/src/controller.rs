@@ -5,7 +5,7 @@ use crate::command::Output;
 use crate::error::LabError;
 use crate::leftovers;
 use crate::namespace::Namespace;
-use crate::process::Process;
+use crate::process::{Process, running};
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -115,7 +115,7 @@ impl Controller {
     /// # Errors
     /// [`LabError::Unexpected`] when it does not run.
     pub fn halt(&self) -> Result<(), LabError> {
-        self.running()?.halt()
+        running(self.process.as_ref(), "the running controller")?.halt()
     }
 
     /// Lets it go on after [`Controller::halt`].
@@ -123,12 +123,7 @@ impl Controller {
     /// # Errors
     /// [`LabError::Unexpected`] when it does not run.
     pub fn wake(&self) -> Result<(), LabError> {
-        self.running()?.wake()
-    }
-
-    fn running(&self) -> Result<&Process, LabError> {
-        let process = self.process.as_ref();
-        process.ok_or_else(|| LabError::unexpected("the running controller", "stopped"))
+        running(self.process.as_ref(), "the running controller")?.wake()
     }
 
     /// Ends it with SIGTERM and returns its exit status.

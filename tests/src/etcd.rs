@@ -8,7 +8,7 @@ use crate::lab::Lab;
 use crate::leftovers;
 use crate::namespace::Namespace;
 use crate::plan;
-use crate::process::Process;
+use crate::process::{Process, running};
 use crate::tools::Tools;
 use crate::topology::{self, Wire};
 use serde_json::Value;
@@ -155,7 +155,7 @@ impl Member {
     /// # Errors
     /// [`LabError::Unexpected`] when it does not run.
     pub fn halt(&self) -> Result<(), LabError> {
-        self.running()?.halt()
+        running(self.process.as_ref(), "the running member")?.halt()
     }
 
     /// Lets it go on after [`Member::halt`].
@@ -163,12 +163,7 @@ impl Member {
     /// # Errors
     /// [`LabError::Unexpected`] when it does not run.
     pub fn wake(&self) -> Result<(), LabError> {
-        self.running()?.wake()
-    }
-
-    fn running(&self) -> Result<&Process, LabError> {
-        let process = self.process.as_ref();
-        process.ok_or_else(|| LabError::unexpected("the running member", "stopped"))
+        running(self.process.as_ref(), "the running member")?.wake()
     }
 
     /// Starts it again with its data, and does not wait: the majority may be missing.

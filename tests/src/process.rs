@@ -26,6 +26,17 @@ pub struct Process {
     record: ProcessRecord,
 }
 
+/// A process that has to run.
+///
+/// # Errors
+/// [`LabError::Unexpected`] when it does not; `what` says what it is.
+pub(crate) fn running<'a>(
+    process: Option<&'a Process>,
+    what: &str,
+) -> Result<&'a Process, LabError> {
+    process.ok_or_else(|| LabError::unexpected(what, "stopped"))
+}
+
 impl Process {
     /// Starts the command, appending its output to `log` and recording it in `records`.
     pub(crate) fn spawn(

@@ -21,7 +21,7 @@ use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
 use crate::stream::{Incoming, Listener, Misunderstood, Stream};
 use crate::tls::{Expiries, NotedExpiry};
-use claim::{Claim, is_not_owner, others_act};
+use claim::{OwnerClaim, is_not_owner, others_act};
 use imbl::OrdMap;
 use sextant_model::{Chassis, ChassisId, EncapKind, Facts, TunnelWatches};
 use sextant_ovsdb_client::{Connection, Options, RequestId, TransactionError};
@@ -170,7 +170,7 @@ struct Session {
     watches: TunnelWatches,
     turn: Turn<RequestId>,
     /// How far it is with owning the hypervisor, where others may own it.
-    claim: Option<Claim>,
+    claim: Option<OwnerClaim>,
     /// Counts it among those that this controller owns.
     owned: Option<Counted>,
     /// Whether it takes no part, and nothing is left of what Sextant made there.
@@ -196,7 +196,7 @@ impl Session {
             connection,
             peer,
             not_after: None,
-            claim: context.cluster.clone().map(Claim::new),
+            claim: context.cluster.clone().map(OwnerClaim::new),
             owned: None,
             has_left: false,
             context,
@@ -273,7 +273,7 @@ impl Session {
     /// process is stopping.
     async fn end(&mut self) {
         self.states = None;
-        self.claim.as_mut().into_iter().for_each(Claim::leave);
+        self.claim.as_mut().into_iter().for_each(OwnerClaim::leave);
         let Place::Seated(seat) = &self.place else {
             return;
         };
@@ -299,7 +299,7 @@ impl Session {
                 self.unread.add(self.census.follow(&changes));
             }
             Event::Locked { .. } => {
-                self.claim.as_mut().into_iter().for_each(Claim::locked);
+                self.claim.as_mut().into_iter().for_each(OwnerClaim::locked);
                 self.unread = Unread::Everything;
             }
             Event::Stolen { .. } => {

@@ -16,7 +16,7 @@ pub(super) const RETRY: Duration = Duration::from_secs(1);
 /// How long to wait after a claim was refused.
 const PAUSE: Duration = Duration::from_millis(50);
 
-pub(super) struct Committer {
+pub(super) struct FactCommitter {
     store: Arc<dyn Store>,
     refused: Refused,
     /// The revisions of the claims that were made.
@@ -25,7 +25,7 @@ pub(super) struct Committer {
     own: BTreeMap<Key, Revision>,
 }
 
-impl Committer {
+impl FactCommitter {
     pub(super) fn new(store: Arc<dyn Store>, refused: Refused) -> Self {
         let (claims, own) = (BTreeMap::new(), BTreeMap::new());
         Self {

@@ -118,12 +118,8 @@ impl Owner {
     pub(super) fn forget(&mut self, id: &ChassisId) {
         let Snapshot { intent, facts, .. } = &mut self.snapshot;
         facts.mark_gone(intent, id, false);
-        let of_it = (id.clone(), NetworkId::MIN)..=(id.clone(), NetworkId::MAX);
-        let networks: Vec<NetworkId> = facts
-            .outside()
-            .range(of_it)
-            .map(|((_, network), _)| *network)
-            .collect();
+        let known = facts.outside_of(id);
+        let networks: Vec<NetworkId> = known.map(|(network, _)| network).collect();
         for network in networks {
             self.snapshot.facts.learn_outside(id, network, None);
             let change = Change::delete(Fact::Outside(id.clone(), network));

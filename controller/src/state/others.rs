@@ -9,13 +9,25 @@ use crate::cluster::Cluster;
 use crate::memory::Told;
 use crate::store::Precondition;
 use sextant_model::{
-    Change, ChassisId, Fact, Key, NetworkId, Object, Ownership, PortId, Shortfall, TunnelWatches,
+    Change, ChassisId, Fact, Key, Object, Ownership, PortId, Shortfall, TunnelWatches,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
 impl Owner {
+    /// One of several controllers, with facts in a store that they share, and the names of those that are not stored.
+    #[must_use]
+    pub fn with_cluster(
+        mut self,
+        cluster: Cluster,
+        refused: mpsc::UnboundedReceiver<Vec<Key>>,
+    ) -> Self {
+        self.stored = Some(Stored::new(cluster));
+        self.refused = Some(refused);
+        self
+    }
+
     /// Whether this controller speaks for a hypervisor.
     pub(super) fn owns(&self, chassis: &ChassisId) -> bool {
         let stored = self.stored.as_ref();
@@ -28,9 +40,7 @@ impl Owner {
             return false;
         };
         let owner = self.snapshot.facts.owners().get(chassis);
-        owner.is_some_and(|owner| {
-            owner.controller != *stored.cluster.name() && stored.cluster.lives(&owner.controller)
-        })
+        stored.cluster.is_anothers(owner)
     }
 
     /// Whether a port whose interface was found on a hypervisor, as one of all that are there, is elsewhere all the same.
@@ -173,13 +183,7 @@ impl Owner {
 
     /// These facts were not stored: what the store has counts, unless this controller knows better.
     pub(super) fn refused(&mut self, keys: Vec<Key>) {
-        let mut facts: Vec<Fact> = keys
-            .into_iter()
-            .filter_map(|key| match key {
-                Key::Fact(fact) => Some(fact),
-                Key::Object(_) | Key::Claim(_) | Key::Mark(_) => None,
-            })
-            .collect();
+        let mut facts: Vec<Fact> = keys.into_iter().filter_map(Key::into_fact).collect();
         facts.sort_by_key(order);
         let Some(stored) = &mut self.stored else {
             return;
@@ -219,18 +223,16 @@ impl Owner {
         for chassis in lost {
             known.insert(Fact::Ownership(chassis.clone()));
             known.insert(Fact::Gone(chassis.clone()));
-            let of_it = (chassis.clone(), NetworkId::MIN)..=(chassis.clone(), NetworkId::MAX);
-            let outside = facts.outside().range(of_it);
-            known.extend(outside.map(|((id, network), _)| Fact::Outside(id.clone(), *network)));
+            let outside = facts.outside_of(chassis);
+            known.extend(outside.map(|(network, _)| Fact::Outside(chassis.clone(), network)));
         }
         for (port, plugged) in facts.plugged() {
             if !lost.contains(&plugged.chassis) {
                 continue;
             }
             known.extend([Fact::Location(*port), Fact::Active(*port)]);
-            let network = facts.binding(*port).map(|binding| binding.network);
-            let held = facts.held_by(*port);
-            known.extend(held.filter_map(|(address, _)| Some(Fact::Holder(network?, address))));
+            let held = self.held_objects(*port).map(|held| held.key());
+            known.extend(held.filter_map(Key::into_fact));
         }
         known
     }
@@ -247,19 +249,5 @@ impl Owner {
             facts.put_chassis(before.stored());
             self.place_after(id, Some(&before));
         }
-    }
-}
-
-impl Owner {
-    /// One of several controllers, with facts in a store that they share, and the names of those that are not stored.
-    #[must_use]
-    pub fn with_cluster(
-        mut self,
-        cluster: Cluster,
-        refused: mpsc::UnboundedReceiver<Vec<Key>>,
-    ) -> Self {
-        self.stored = Some(Stored::new(cluster));
-        self.refused = Some(refused);
-        self
     }
 }

@@ -163,16 +163,7 @@ impl Stored {
         let named = self.by_chassis.range(first..);
         let named = named.take_while(|(name, _)| name == chassis);
         let mut facts: Vec<Fact> = named.map(|(_, fact)| fact.clone()).collect();
-        let ports = facts.iter().filter_map(|fact| match fact {
-            Fact::Location(port) => Some(*port),
-            Fact::Chassis(_)
-            | Fact::Outside(..)
-            | Fact::Delegation(_)
-            | Fact::Ownership(_)
-            | Fact::Active(_)
-            | Fact::Holder(..)
-            | Fact::Gone(_) => None,
-        });
+        let ports = facts.iter().filter_map(Fact::located);
         let held: Vec<Fact> = ports
             .flat_map(|port| self.held_by(port))
             .map(|(network, address)| Fact::Holder(network, address))

@@ -38,6 +38,16 @@ impl Facts {
         self.gateways.outside()
     }
 
+    /// What a hypervisor has learned on external networks, by network.
+    pub fn outside_of(
+        &self,
+        chassis: &ChassisId,
+    ) -> impl Iterator<Item = (NetworkId, &Arc<Outside>)> {
+        let range = (chassis.clone(), NetworkId::MIN)..=(chassis.clone(), NetworkId::MAX);
+        let known = self.outside().range(range);
+        known.map(|((_, network), outside)| (*network, outside))
+    }
+
     /// Moves a router's external gateway where it belongs, after the router changed.
     pub fn place_gateway(&mut self, intent: &Intent, router: RouterId) {
         self.gateways.place(intent, &self.chassis, router);

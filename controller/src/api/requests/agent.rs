@@ -228,10 +228,7 @@ impl Api {
 fn is_owned_elsewhere(hypervisors: &Hypervisors, facts: &Facts, chassis: &Chassis) -> bool {
     let owner = facts.owners().get(&chassis.id);
     let cluster = hypervisors.cluster.as_ref();
-    let lives = cluster.zip(owner).is_some_and(|(cluster, owner)| {
-        owner.controller != *cluster.name() && cluster.lives(&owner.controller)
-    });
-    lives && !facts.gone().contains(&chassis.id)
+    cluster.is_some_and(|cluster| cluster.is_anothers(owner)) && !facts.gone().contains(&chassis.id)
 }
 
 /// The system-id if it is a UUID, as Open vSwitch makes it. Else a UUID derived from it.

@@ -5,13 +5,14 @@
 //! anybody else had it, has owned the hypervisor all the time.
 
 use super::Session;
-use crate::cluster::{Cluster, Live, Tenure};
+use crate::cluster::{Cluster, Live, Tenure, others_live};
 use crate::hypervisor::schema::{DATABASE, OpenVswitch};
 use crate::snapshot::Stopping;
 use crate::state::Event;
 use sextant_model::ChassisId;
 use sextant_ovsdb_client::{
-    Condition, Connection, Mutation, Replica, RequestId, Transaction, TransactionError, Value,
+    Condition, Connection, Mutation, Replica, RequestId, Row, Transaction, TransactionError, Until,
+    Value,
 };
 use sextant_responders::backoff::Backoff;
 use std::time::Duration;
@@ -30,7 +31,7 @@ const LARGEST: u64 = u64::MAX / 4;
 
 /// How far a session is with owning its hypervisor.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(super) struct OwnerClaim {
     cluster: Cluster,
     live: watch::Receiver<Live>,
     /// The ownership of the hypervisor for which the session speaks.
@@ -55,7 +56,7 @@ enum Lock {
     Held,
 }
 
-impl Claim {
+impl OwnerClaim {
     pub(super) fn new(cluster: Cluster) -> Self {
         Self {
             live: cluster.live(),
@@ -212,9 +213,21 @@ fn write(replica: &Replica, generation: u64) -> Option<Transaction> {
         .map(|before| Mutation::delete("external_ids", Value::map([(GENERATION, before)])));
     let insert = Mutation::insert("external_ids", Value::map([(GENERATION, &*generation)]));
     let mutations: Vec<Mutation> = delete.into_iter().chain([insert]).collect();
+    // What the replica shows may be older than what another owner has written. Then nothing is written.
+    let shown = Row::new().with("external_ids", Value::map(row.external_ids().iter()));
+    let (this, at_once) = (|| [Condition::uuid(root)], Some(Duration::ZERO));
+    let columns = ["external_ids"];
     let transaction = Transaction::new(DATABASE)
         .assert(LOCK)
-        .mutate("Open_vSwitch", [Condition::uuid(root)], mutations)
+        .wait(
+            "Open_vSwitch",
+            this(),
+            &columns,
+            Until::Equal,
+            [shown],
+            at_once,
+        )
+        .mutate("Open_vSwitch", this(), mutations)
         .comment("sextant: own");
     Some(transaction)
 }
@@ -312,7 +325,7 @@ impl Session {
 
 /// Waits until other controllers live than before, or something else is known of the hypervisor's ownership. Forever where there
 /// is one controller.
-pub(super) async fn others_act(claim: &mut Option<Claim>) {
+pub(super) async fn others_act(claim: &mut Option<OwnerClaim>) {
     let Some(claim) = claim else {
         return std::future::pending().await;
     };
@@ -323,9 +336,7 @@ pub(super) async fn others_act(claim: &mut Option<Claim>) {
         }
     };
     tokio::select! {
-        lived = claim.live.changed() => if lived.is_err() {
-            std::future::pending().await
-        },
+        () = others_live(&mut claim.live) => {}
         () = tenure => {}
     }
 }

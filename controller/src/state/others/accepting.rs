@@ -60,16 +60,12 @@ impl Owner {
         let Some(own) = own else {
             return self.snapshot.facts.own(chassis, stored);
         };
-        let known = self.snapshot.facts.owners().get(chassis);
-        let Some(claimed) = stored.filter(|claimed| known != Some(claimed)) else {
-            if self
-                .stored_fact(&Fact::Ownership(chassis.clone()))
-                .is_none()
-            {
-                self.claim(chassis);
-            }
-            return;
+        let Some(claimed) = stored else {
+            return self.claim(chassis);
         };
+        if self.snapshot.facts.owners().get(chassis) == Some(&claimed) {
+            return;
+        }
         let stored = self.stored.as_mut();
         let insists =
             claimed.generation <= own && stored.is_some_and(|stored| stored.insists(chassis));

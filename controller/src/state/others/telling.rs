@@ -159,44 +159,32 @@ impl Owner {
             .into_iter()
             .map(|chassis: Chassis| Object::Chassis(Arc::new(chassis)))
             .collect();
-        let without_port = is_stored.iter().filter_map(|fact| match fact {
-            Fact::Location(port) => Some(*port),
-            Fact::Chassis(_)
-            | Fact::Outside(..)
-            | Fact::Delegation(_)
-            | Fact::Ownership(_)
-            | Fact::Active(_)
-            | Fact::Holder(..)
-            | Fact::Gone(_) => None,
-        });
         let is_here = |port: &PortId| {
             let plugged = facts.plugged().get(port);
             plugged.is_some_and(|plugged| plugged.chassis == *id)
         };
+        let without_port = is_stored.iter().filter_map(Fact::located);
         let ports: BTreeSet<PortId> = facts.ports_on(id).chain(without_port).collect();
         for port in ports.into_iter().filter(is_here) {
             all.push(Object::Location(port, id.clone()));
             if facts.active().contains(&port) {
                 all.push(Object::Active(port, id.clone()));
             }
-            let network = facts.binding(port).map(|binding| binding.network);
-            let held = facts.held_by(port);
-            all.extend(
-                held.filter_map(|(address, mac)| {
-                    Some(Object::Holder(network?, address, port, mac))
-                }),
-            );
+            all.extend(self.held_objects(port));
         }
-        let of_it = (id.clone(), NetworkId::MIN)..=(id.clone(), NetworkId::MAX);
-        let outside = facts.outside().range(of_it);
+        let outside = facts.outside_of(id);
         all.extend(
-            outside
-                .map(|((_, network), known)| Object::Outside(id.clone(), *network, known.clone())),
+            outside.map(|(network, known)| Object::Outside(id.clone(), network, known.clone())),
         );
-        let keyed = all.into_iter().filter_map(|object| match object.key() {
-            Key::Fact(fact) => Some((fact, object)),
-            Key::Object(_) | Key::Claim(_) | Key::Mark(_) => None,
-        });
+        let keyed = all.into_iter();
+        let keyed = keyed.filter_map(|object| Some((object.key().into_fact()?, object)));
         keyed.collect()
+    }
+    /// The addresses of pairs that a port holds.
+    pub(in crate::state) fn held_objects(&self, port: PortId) -> impl Iterator<Item = Object> {
+        let facts = &self.snapshot.facts;
+        let network = facts.binding(port).map(|binding| binding.network);
+        let held = facts.held_by(port);
+        held.filter_map(move |(address, mac)| Some(Object::Holder(network?, address, port, mac)))
     }
 }
