@@ -5,6 +5,7 @@ mod chaos;
 mod member;
 mod opening;
 mod outages;
+mod presence;
 mod revisions;
 mod served;
 mod sizes;

@@ -5,6 +5,7 @@
 //! | `format` | the format of keys and values, as in the embedded store's file |
 //! | `objects/KEY` | the object of this key, both as JSON |
 //! | `controllers/NAME` | which process the controller of this name is, while it lives ([`super::presence`]) |
+//! | `contenders/NAME` | another process that was started with this name, while it lives |
 //! | `receipts/SESSION/NUMBER` | empty: proof that a commit was made ([`super::receipts`]) |
 
 use super::call::CallError;
@@ -31,6 +32,7 @@ pub(super) struct Layout {
 const OBJECTS: &str = "objects/";
 const RECEIPTS: &str = "receipts/";
 const CONTROLLERS: &str = "controllers/";
+const CONTENDERS: &str = "contenders/";
 
 impl Layout {
     pub(super) fn new(prefix: &str) -> Self {
@@ -61,6 +63,10 @@ impl Layout {
 
     pub(super) fn controller(&self, name: &ControllerName) -> String {
         format!("{}{CONTROLLERS}{name}", self.prefix)
+    }
+
+    pub(super) fn contender(&self, name: &ControllerName) -> String {
+        format!("{}{CONTENDERS}{name}", self.prefix)
     }
 
     pub(super) fn receipts(&self) -> String {

@@ -1,12 +1,16 @@
 //! Which controllers live: each has a key with a lease.
 //!
 //! It decides who should own hypervisors, and nothing else. So it may be some seconds late.
+//!
+//! Two processes with one name would be taken for one. A process that finds its name taken asks whoever has it, by a key of its
+//! own, and ends once it is answered. Time proves nothing here: a new leader of etcd gives every lease its whole time again, so the
+//! key of a process that has ended may stay for long (etcd, `lease/lessor.go`: `Promote`).
 
 use super::call::{CallError, timely};
 use super::endpoints::{ClusterMembers, Reached};
 use super::layout::{Layout, end_of};
 use crate::cluster::Live;
-use etcd_client::{GetOptions, PutOptions};
+use etcd_client::{Compare, CompareOp, GetOptions, PutOptions, Txn, TxnOp, TxnOpResponse};
 use sextant_model::ControllerName;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,8 +21,6 @@ use uuid::Uuid;
 
 /// How long a controller counts as alive after it was heard of last, in seconds.
 const LEASE: i64 = 5;
-/// How long one that has the name may take to be gone.
-const PATIENCE: Duration = Duration::from_secs(8);
 /// How often it is heard of, and looks who else is.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -30,8 +32,6 @@ pub(super) struct Presence {
     /// Tells this process from another one with the same name.
     instance: String,
     lease: Option<i64>,
-    /// Since when another process has the name.
-    taken: Option<Instant>,
     live: watch::Sender<Live>,
 }
 
@@ -54,7 +54,6 @@ impl Presence {
             name,
             instance,
             lease: None,
-            taken: None,
             live,
         };
         (presence, found)
@@ -112,45 +111,156 @@ impl Presence {
         &mut self,
         reached: &Reached,
     ) -> Result<Option<BTreeSet<ControllerName>>, CallError> {
-        if let Some(lease) = self.lease {
-            drop(timely(reached.client.lease_client().keep_alive(lease)).await?);
+        let lease = self.keep_lease(reached).await?;
+        let seen = self.see(reached).await?;
+        let own = &self.instance;
+        let contender = seen.contender.as_ref();
+        match &seen.holder {
+            None => self.register(reached, lease).await?,
+            Some(holder) if holder.instance == *own => {
+                if let Some(contender) = contender.filter(|one| *one != own && !holder.answers(one))
+                {
+                    self.answer(reached, lease, contender).await?;
+                }
+            }
+            Some(holder) if holder.answers(own) => return Ok(None),
+            // It may have ended, as this one did before it was started again: then its key goes with its lease.
+            Some(_) if contender == Some(own) => {}
+            Some(_) => self.contend(reached, lease).await?,
         }
-        let all = self.layout.controllers();
-        let range = GetOptions::new().with_range(end_of(&all));
-        let found = timely(reached.client.kv_client().get(all.clone(), Some(range))).await?;
-        let mut controllers = BTreeSet::from([self.name.clone()]);
-        let mut is_taken = false;
-        for row in found.kvs() {
-            let name = row.key().strip_prefix(all.as_bytes()).unwrap_or_default();
-            let name = ControllerName::new(&String::from_utf8_lossy(name));
-            is_taken |= name == self.name && row.value() != self.instance.as_bytes();
-            controllers.insert(name);
-        }
-        if is_taken {
-            // One that has ended, as this one did before it was started again, is gone with its lease.
-            let since = *self.taken.get_or_insert_with(Instant::now);
-            return Ok((since.elapsed() < PATIENCE).then_some(controllers));
-        }
-        self.taken = None;
-        if self.lease.is_none() {
-            self.register(reached).await?;
-        }
-        Ok(Some(controllers))
+        Ok(Some(seen.controllers))
     }
 
-    /// Takes the name, which nobody has.
-    async fn register(&mut self, reached: &Reached) -> Result<(), CallError> {
-        let granted = timely(reached.client.lease_client().grant(LEASE, None)).await?;
+    async fn keep_lease(&mut self, reached: &Reached) -> Result<i64, CallError> {
+        let mut leases = reached.client.lease_client();
+        if let Some(lease) = self.lease {
+            drop(timely(leases.keep_alive(lease)).await?);
+            return Ok(lease);
+        }
+        let granted = timely(leases.grant(LEASE, None)).await?.id();
+        self.lease = Some(granted);
+        Ok(granted)
+    }
+
+    async fn see(&self, reached: &Reached) -> Result<Seen, CallError> {
+        let all = self.layout.controllers();
+        let range = GetOptions::new().with_range(end_of(&all));
+        let reads = [
+            TxnOp::get(all.clone(), Some(range)),
+            TxnOp::get(self.layout.contender(&self.name), None),
+        ];
+        let read = timely(reached.client.kv_client().txn(Txn::new().and_then(reads))).await?;
+        let mut seen = Seen {
+            controllers: BTreeSet::from([self.name.clone()]),
+            holder: None,
+            contender: None,
+        };
+        for answer in read.op_responses() {
+            let TxnOpResponse::Get(rows) = answer else {
+                continue;
+            };
+            for row in rows.kvs() {
+                let value = String::from_utf8_lossy(row.value());
+                let Some(name) = row.key().strip_prefix(all.as_bytes()) else {
+                    seen.contender = Some(value.into_owned());
+                    continue;
+                };
+                let name = ControllerName::new(&String::from_utf8_lossy(name));
+                if name == self.name {
+                    seen.holder = Some(Holder::read(&value));
+                }
+                seen.controllers.insert(name);
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Takes the name, unless another process is faster.
+    async fn register(&self, reached: &Reached, lease: i64) -> Result<(), CallError> {
         let key = self.layout.controller(&self.name);
-        let leased = PutOptions::new().with_lease(granted.id());
-        timely(
-            reached
-                .client
-                .kv_client()
-                .put(key, self.instance.clone(), Some(leased)),
-        )
-        .await?;
-        self.lease = Some(granted.id());
+        let absent = [Compare::create_revision(key.clone(), CompareOp::Equal, 0)];
+        let value = Holder::new(&self.instance);
+        let taking = Txn::new()
+            .when(absent)
+            .and_then([put(key, value.written(), lease)]);
+        timely(reached.client.kv_client().txn(taking)).await?;
         Ok(())
     }
+
+    /// Asks the process that has the name whether it lives.
+    async fn contend(&self, reached: &Reached, lease: i64) -> Result<(), CallError> {
+        let key = self.layout.contender(&self.name);
+        let asking = Txn::new().and_then([put(key, self.instance.clone(), lease)]);
+        timely(reached.client.kv_client().txn(asking)).await?;
+        Ok(())
+    }
+
+    /// Says to a process that wants the name that this one lives.
+    async fn answer(
+        &self,
+        reached: &Reached,
+        lease: i64,
+        contender: &str,
+    ) -> Result<(), CallError> {
+        let key = self.layout.controller(&self.name);
+        let value = Holder {
+            instance: self.instance.clone(),
+            answered: Some(contender.to_owned()),
+        };
+        let answer = Txn::new().and_then([put(key, value.written(), lease)]);
+        timely(reached.client.kv_client().txn(answer)).await?;
+        Ok(())
+    }
+}
+
+/// What etcd shows of controllers.
+struct Seen {
+    controllers: BTreeSet<ControllerName>,
+    /// Who has this one's name.
+    holder: Option<Holder>,
+    /// The process that wants it, and was the last to say so.
+    contender: Option<String>,
+}
+
+/// A process that has a name: the value of its key.
+struct Holder {
+    instance: String,
+    /// The contender that it has answered last.
+    answered: Option<String>,
+}
+
+impl Holder {
+    fn new(instance: &str) -> Self {
+        Self {
+            instance: instance.to_owned(),
+            answered: None,
+        }
+    }
+
+    fn read(value: &str) -> Self {
+        let (instance, answered) = match value.split_once(' ') {
+            Some((instance, answered)) => (instance, Some(answered.to_owned())),
+            None => (value, None),
+        };
+        Self {
+            instance: instance.to_owned(),
+            answered,
+        }
+    }
+
+    fn written(&self) -> String {
+        match &self.answered {
+            Some(answered) => format!("{} {answered}", self.instance),
+            None => self.instance.clone(),
+        }
+    }
+
+    fn answers(&self, contender: &str) -> bool {
+        self.answered.as_deref() == Some(contender)
+    }
+}
+
+fn put(key: String, value: String, lease: i64) -> TxnOp {
+    let leased = PutOptions::new().with_lease(lease);
+    TxnOp::put(key, value, Some(leased))
 }
