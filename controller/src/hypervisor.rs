@@ -18,6 +18,7 @@ mod schema;
 mod session;
 mod tunnels;
 mod turn;
+mod view;
 mod wish;
 
 pub use bfd::Watched;
@@ -26,9 +27,8 @@ pub use provision::{release, wanted};
 pub use session::{Context, listen};
 pub use wish::Wish;
 
-use crate::stream::Stream;
-use schema::{Bridge, DATABASE, MONITORED};
-use sextant_ovsdb_client::{Connection, MonitorRequest, Replica, Row};
+use schema::Bridge;
+use sextant_ovsdb_client::{Replica, Row};
 use uuid::Uuid;
 
 /// The bridge that guests are plugged into.
@@ -37,10 +37,6 @@ pub const INTEGRATION_BRIDGE: &str = "br-int";
 const OWNED: (&str, &str) = ("sextant", "owned");
 /// A patch port that Sextant made carries the physical network under this key, too.
 const PHYSICAL_NETWORK: &str = "sextant-physical-network";
-
-fn monitor(connection: &mut Connection<Stream>) {
-    connection.monitor_request(MonitorRequest::declared(DATABASE, MONITORED));
-}
 
 /// The integration bridge's row.
 fn integration_bridge(replica: &Replica) -> Option<(Uuid, Bridge<'_>)> {

@@ -31,9 +31,9 @@ const OUTPUT_HIGH_WATER: usize = 1 << 20;
 /// How much is read at once, in bytes.
 const READ_SIZE: usize = 64 << 10;
 /// The same while little comes: a database is silent most of the time, and there may be thousands.
-const QUIET_READ_SIZE: usize = 4 << 10;
+const QUIET_READ_SIZE: usize = 1 << 10;
 /// A read of fewer bytes is little.
-const LITTLE: usize = 1 << 10;
+const LITTLE: usize = 512;
 
 /// How long a server may take to accept before another one is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

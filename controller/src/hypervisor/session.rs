@@ -7,10 +7,10 @@ mod telling;
 use super::bfd::States;
 use super::census::{Census, Unread};
 use super::meddling::meddles;
-use super::monitor;
 use super::observe::{NotReady, Observation, observe};
 use super::place::Place;
 use super::turn::Turn;
+use super::view::View;
 use super::wish::Wish;
 use crate::admission::{self, KnownHypervisors, Limits, Pass};
 use crate::cluster::Cluster;
@@ -132,8 +132,8 @@ async fn run(
         .map(|certificate| certificate.not_after);
     let peer = Claimant::new(peer.ip(), certificate.map(|certificate| certificate.names));
     let mut connection = Connection::new(stream, Options::default());
-    monitor(&mut connection);
-    let mut session = Session::new(connection, peer, context, controller);
+    let view = View::begin(&mut connection, context.cluster.is_some());
+    let mut session = Session::new(connection, view, peer, context, controller);
     session.not_after = not_after;
     let ended = session.run(&mut snapshots, pass).await;
     session.end().await;
@@ -148,6 +148,7 @@ struct Session {
     context: Arc<Context>,
     controller: String,
     synced: bool,
+    view: View,
     place: Place,
     /// Shows until when its certificate holds.
     expiry: Option<NotedExpiry>,
@@ -188,6 +189,7 @@ struct Session {
 impl Session {
     fn new(
         connection: Connection<Stream>,
+        view: View,
         peer: Claimant,
         context: Arc<Context>,
         controller: String,
@@ -202,6 +204,7 @@ impl Session {
             context,
             controller,
             synced: false,
+            view,
             place: Place::Unknown,
             expiry: None,
             protocols: BTreeSet::new(),
@@ -308,7 +311,12 @@ impl Session {
                 }
                 self.unread = Unread::Everything;
             }
-            Event::Answer { .. } | Event::Selected => {}
+            Event::Selected => {
+                self.view.selected();
+                // Rows that came by it are nobody's doing.
+                (self.meddled, self.unread) = (false, Unread::Everything);
+            }
+            Event::Answer { .. } => {}
         }
     }
 

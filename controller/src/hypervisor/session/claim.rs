@@ -7,6 +7,7 @@
 use super::Session;
 use crate::cluster::{Cluster, Live, Tenure, others_live};
 use crate::hypervisor::schema::{DATABASE, OpenVswitch};
+use crate::hypervisor::view::View;
 use crate::snapshot::Stopping;
 use crate::state::Event;
 use sextant_model::ChassisId;
@@ -243,9 +244,10 @@ impl Session {
         let tenures = claim.cluster.tenures().clone();
         tenures.see(chassis, seen, claim.lock == Lock::Held);
         claim.ask(chassis, &mut self.connection, Instant::now());
+        let is_locked = claim.lock == Lock::Held;
+        self.view.fit(&mut self.connection, is_locked);
         let own = tenures.held(chassis).own;
         // Without the lock, another generation is another owner's, also where somebody has reset it.
-        let is_locked = claim.lock == Lock::Held;
         let is_lost = own.is_some_and(|own| own < seen || own != seen && !is_locked);
         if let Some(own) = own.filter(|_| is_lost) {
             claim.lose();
@@ -257,7 +259,8 @@ impl Session {
             claim.lose();
             self.forget();
         }
-        Ok(self.claim_anew(chassis, own.filter(|_| !is_lost), seen))
+        let owns = self.claim_anew(chassis, own.filter(|_| !is_lost), seen);
+        Ok(owns && self.view == View::Whole)
     }
 
     /// Writes the next generation, if this session has the lock. Returns whether this controller owns the hypervisor.
