@@ -13,6 +13,7 @@ mod observe;
 mod patches;
 mod place;
 mod port;
+mod probes;
 mod provision;
 mod schema;
 mod session;
@@ -23,6 +24,7 @@ mod wish;
 
 pub use bfd::Watched;
 pub use observe::{NotReady, Observation, observe};
+pub use probes::Probes;
 pub use provision::{release, wanted};
 pub use session::{Context, listen};
 pub use wish::Wish;

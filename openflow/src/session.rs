@@ -287,6 +287,12 @@ impl Session {
         self.liveness.accepted(now, !self.outgoing.is_empty());
     }
 
+    /// Changes [`Options::idle`], also of a silence that lasts.
+    pub fn set_idle(&mut self, idle: Duration) {
+        self.options.idle = idle;
+        self.liveness.set_idle(idle);
+    }
+
     /// Octets queued that the peer has not accepted.
     #[must_use]
     pub fn queued_bytes(&self) -> usize {

@@ -228,6 +228,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.session.replica()
     }
 
+    /// Changes [`Options::probe_interval`], also of a silence that lasts.
+    pub fn set_probe_interval(&mut self, interval: Option<Duration>) {
+        self.session.set_probe_interval(interval);
+    }
+
     /// Gives up the connection and keeps what it knows, for [`Connection::resume`].
     #[must_use]
     pub fn into_replica(self) -> Replica {

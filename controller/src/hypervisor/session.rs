@@ -21,7 +21,7 @@ use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
 use crate::stream::{Incoming, Listener, Misunderstood, Stream};
 use crate::tls::{Expiries, NotedExpiry};
-use claim::{OwnerClaim, is_not_owner, others_act};
+use claim::{Followed, OwnerClaim, is_not_owner};
 use imbl::OrdMap;
 use sextant_model::{Chassis, ChassisId, EncapKind, Facts, TunnelWatches};
 use sextant_ovsdb_client::{Connection, Options, RequestId, TransactionError};
@@ -246,7 +246,11 @@ impl Session {
                     self.unread = Unread::Everything;
                 }
                 () = pass.shown_out() => return Err(SessionError::ShownOut),
-                () = others_act(&mut self.claim) => {}
+                followed = claim::follow(&mut self.claim) => match followed {
+                    Followed::Others => {}
+                    // The hypervisor should grant it another time.
+                    Followed::Pace => self.unread = Unread::Everything,
+                },
                 () = tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {
                     self.turn.due(Instant::now());
                     self.unread = Unread::Everything;

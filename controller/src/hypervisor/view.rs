@@ -1,16 +1,27 @@
 //! What of a hypervisor's database a session has a replica of.
 //!
-//! All of it, where this controller owns the hypervisor. Where another one does, only who the hypervisor is and whom it connects to:
-//! there may be many hypervisors, and the rest is a round trip away.
+//! All of it, where this controller owns the hypervisor. Where another one does, only who the hypervisor is: there may be many
+//! hypervisors, and the rest is a round trip away.
 
-use super::schema::{Bridge, Controller, DATABASE, Interface, MONITORED, Port};
+use super::schema::{Bridge, Controller, DATABASE, Interface, MONITORED, Manager, Port};
 use sextant_ovsdb_client::{Condition, Connection, MonitorRequest, Table};
 use std::sync::LazyLock;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use uuid::Uuid;
 
 /// The tables that only an owner reads.
-const OF_OWNERS: [&str; 4] = [Bridge::NAME, Port::NAME, Interface::NAME, Controller::NAME];
+const OF_OWNERS: [&str; 5] = [
+    Bridge::NAME,
+    Port::NAME,
+    Interface::NAME,
+    Controller::NAME,
+    Manager::NAME,
+];
+
+/// Silence after which a hypervisor is asked whether it is there: by its owner, and by who waits to be that.
+const OWNING: Duration = Duration::from_secs(5);
+const WAITING: Duration = Duration::from_secs(30);
 
 /// All sessions ask for the same.
 static WHOLE: LazyLock<MonitorRequest> =
@@ -42,6 +53,7 @@ impl View {
             false => (&WHOLE, Self::Whole),
         };
         connection.monitor_request((*request).clone());
+        view.pace(connection);
         view
     }
 
@@ -61,6 +73,19 @@ impl View {
             true => Self::Widening,
             false => Self::Narrow,
         };
+        self.pace(connection);
+    }
+
+    /// How long a silence of the database may last before it is asked whether it is there.
+    fn pace<S>(self, connection: &mut Connection<S>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let interval = match self {
+            Self::Narrow => WAITING,
+            Self::Widening | Self::Whole => OWNING,
+        };
+        connection.set_probe_interval(Some(interval));
     }
 
     /// The replica has what was asked for last.

@@ -5,9 +5,10 @@ use super::{Context, Session};
 use crate::hypervisor::bfd;
 use crate::hypervisor::managers;
 use crate::hypervisor::patches::missing_bridges;
+use crate::hypervisor::probes::Probes;
 use crate::hypervisor::provision::{differences, release, wanted};
 use crate::hypervisor::view::View;
-use crate::hypervisor::wish::{Probes, Wish};
+use crate::hypervisor::wish::Wish;
 use crate::metrics::Drift;
 use crate::snapshot::Stopping;
 use crate::state::Event;
@@ -106,7 +107,9 @@ impl Session {
     fn probes(&self) -> Probes {
         let cluster = self.context.cluster.as_ref();
         cluster.map_or_else(Probes::default, |cluster| {
-            Probes::of_several(cluster.probe_interval())
+            let owner = managers::owner(self.connection.replica(), &self.controller);
+            let is_busy = *cluster.is_busy().borrow();
+            Probes::of_several(cluster.probe_interval(), owner, is_busy)
         })
     }
 
