@@ -10,7 +10,6 @@ mod availability_zone;
 
 mod commit;
 mod discovery;
-mod fair;
 mod gate;
 pub(crate) mod identity;
 mod incoming;
@@ -24,3 +23,4 @@ mod resources;
 mod revision;
 pub(crate) mod service;
 mod tags;
+mod tokens;

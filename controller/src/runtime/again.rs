@@ -1,5 +1,6 @@
 //! Reads configuration and certificates again after SIGHUP, and logs which changes wait for a restart.
 
+use super::callers;
 use crate::api::Api;
 use crate::cli::Serve;
 use crate::config::{Config, HypervisorTls};
@@ -50,7 +51,7 @@ impl Reload {
         let before = self.config.clone();
         follow(&mut self.config, &read);
         self.again.logs.set(&self.config.log);
-        self.api.identify_by(self.config.identity());
+        callers::identify_again(&self.api, &self.config);
         if self.config.settings() != before.settings() {
             // The owner of state ends only with the process.
             let _ = self
@@ -84,6 +85,7 @@ fn follow(config: &mut Config, read: &Config) {
     config.log = read.log.clone();
     config.auth = read.auth;
     config.trusted_proxies = read.trusted_proxies.clone();
+    config.keystone = read.keystone.clone();
     config.allow_plaintext = read.allow_plaintext;
     config.dns_domain = read.dns_domain.clone();
     config.ipv6_pd_enabled = read.ipv6_pd_enabled;
@@ -115,6 +117,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         metrics_per_hypervisor,
         auth,
         trusted_proxies,
+        keystone,
         allow_plaintext,
         dns_domain,
         ipv6_pd_enabled,
@@ -144,6 +147,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         ),
         ("auth", *auth != other.auth),
         ("trusted_proxies", *trusted_proxies != other.trusted_proxies),
+        ("keystone", *keystone != other.keystone),
         ("allow_plaintext", *allow_plaintext != other.allow_plaintext),
         ("dns_domain", *dns_domain != other.dns_domain),
         ("ipv6_pd_enabled", *ipv6_pd_enabled != other.ipv6_pd_enabled),

@@ -1,0 +1,34 @@
+//! How the API identifies callers, by the configuration.
+
+use crate::api::{Api, Identity};
+use crate::config::{Auth, Config};
+use crate::keystone::{Keystone, TrustError};
+use crate::metrics::Metrics;
+
+/// How callers are identified when the process starts.
+pub(super) fn identity(config: &Config, metrics: &Metrics) -> Result<Identity, TrustError> {
+    Ok(match config.auth {
+        Auth::None => Identity::Everyone,
+        Auth::Headers => Identity::Headers {
+            trusted_proxies: config.trusted_proxies.clone(),
+        },
+        Auth::Keystone => {
+            let settings = config.keystone.settings();
+            Identity::Keystone(Keystone::new(settings, metrics.clone())?)
+        }
+    })
+}
+
+/// Identifies callers by the configuration that was read again. Tokens that are known stay so.
+pub(super) fn identify_again(api: &Api, config: &Config) {
+    let identity = match (config.auth, &*api.identity()) {
+        (Auth::Keystone, Identity::Keystone(before)) => before
+            .again(config.keystone.settings())
+            .map(Identity::Keystone),
+        _ => identity(config, api.metrics()),
+    };
+    match identity {
+        Ok(identity) => api.identify_by(identity),
+        Err(error) => tracing::warn!(%error, "callers are identified as before"),
+    }
+}
