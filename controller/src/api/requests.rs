@@ -23,4 +23,3 @@ mod resources;
 mod revision;
 pub(crate) mod service;
 mod tags;
-mod tokens;

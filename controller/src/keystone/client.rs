@@ -191,12 +191,15 @@ impl<'a> UnderWay<'a> {
     }
 
     fn ended(mut self, status: StatusCode) {
-        self.outcome = match (self.kind, status) {
-            (_, status) if status.is_success() => KeystoneOutcome::Ok,
-            (KeystoneRequest::Validate, StatusCode::NOT_FOUND)
-            | (KeystoneRequest::Login, StatusCode::UNAUTHORIZED) => KeystoneOutcome::Refused,
-            _ => KeystoneOutcome::Failed,
+        let refusal = match self.kind {
+            KeystoneRequest::Validate => StatusCode::NOT_FOUND,
+            KeystoneRequest::Login => StatusCode::UNAUTHORIZED,
         };
+        if status.is_success() {
+            self.outcome = KeystoneOutcome::Ok;
+        } else if status == refusal {
+            self.outcome = KeystoneOutcome::Refused;
+        }
     }
 }
 

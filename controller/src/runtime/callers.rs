@@ -21,14 +21,18 @@ pub(super) fn identity(config: &Config, metrics: &Metrics) -> Result<Identity, T
 
 /// Identifies callers by the configuration that was read again. Tokens that are known stay so.
 pub(super) fn identify_again(api: &Api, config: &Config) {
-    let identity = match (config.auth, &*api.identity()) {
-        (Auth::Keystone, Identity::Keystone(before)) => before
-            .again(config.keystone.settings())
-            .map(Identity::Keystone),
-        _ => identity(config, api.metrics()),
-    };
-    match identity {
+    match again(api, config) {
         Ok(identity) => api.identify_by(identity),
         Err(error) => tracing::warn!(%error, "callers are identified as before"),
     }
+}
+
+fn again(api: &Api, config: &Config) -> Result<Identity, TrustError> {
+    if config.auth == Auth::Keystone
+        && let Identity::Keystone(before) = &*api.identity()
+    {
+        let settings = config.keystone.settings();
+        return before.again(settings).map(Identity::Keystone);
+    }
+    identity(config, api.metrics())
 }

@@ -4,10 +4,11 @@
 //! `auth_token`. Headers count only from configured addresses, since anyone can write them. As in Neutron, the list of
 //! versions is open to all.
 
+mod tokens;
+
 use crate::api::contract::caller::{Caller, Roles};
 use crate::api::contract::error::ApiError;
 use crate::api::requests::audit::CallerName;
-use crate::api::requests::tokens;
 use crate::http::Peer;
 use crate::keystone::{Keystone, Unidentified};
 use axum::extract::Request;

@@ -1,8 +1,8 @@
 //! Callers by their tokens: headers that say who calls are taken out, and Keystone says whose the token is.
 
+use super::{IDENTITY, Identified};
 use crate::api::contract::caller::{Caller, Roles};
 use crate::api::requests::audit::CallerName;
-use crate::api::requests::identity::{IDENTITY, Identified};
 use crate::http::Peer;
 use crate::keystone::{Asked, Keystone, Presented, Scope, Token, Unidentified};
 use axum::extract::Request;
