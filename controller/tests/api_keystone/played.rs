@@ -13,9 +13,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::{Value, json};
+use sextant_controller::http::{self, Limits};
 use sextant_controller::keystone::{Credentials, KeystoneSettings};
+use sextant_controller::metrics::Metrics;
 use sextant_controller::store::Password;
+use sextant_controller::stream::Listener;
+use sextant_controller::tls::{Tls, TlsFiles};
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -120,6 +125,15 @@ pub fn utc(seconds: i64) -> String {
 
 impl Played {
     pub async fn start() -> Self {
+        Self::listening(None).await
+    }
+
+    /// One behind TLS.
+    pub async fn with_tls(files: &TlsFiles) -> Self {
+        Self::listening(files.open().unwrap()).await
+    }
+
+    async fn listening(tls: Option<Tls>) -> Self {
         let asked = Arc::new(Asked {
             tokens: Mutex::default(),
             own: Mutex::default(),
@@ -133,7 +147,7 @@ impl Played {
         });
         let listener = TcpListener::bind("[::1]:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = tokio::spawn(serve(listener, asked.clone()));
+        let server = tokio::spawn(serve(Listener::new(listener, tls), asked.clone()));
         Self {
             address,
             asked,
@@ -150,6 +164,7 @@ impl Played {
     /// Comes back where it was.
     pub async fn come_back(&mut self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
+        let listener = Listener::new(listener, None);
         self.server = tokio::spawn(serve(listener, self.asked.clone()));
     }
 
@@ -179,12 +194,17 @@ impl Drop for Played {
     }
 }
 
-async fn serve(listener: TcpListener, asked: Arc<Asked>) {
+async fn serve(listener: Listener, asked: Arc<Asked>) {
     let tokens = post(issue).get(describe);
     let service = Router::new()
         .route("/v3/auth/tokens", tokens)
         .with_state(asked);
-    axum::serve(listener, service).await.unwrap();
+    let metrics = Metrics::new().unwrap();
+    let limits = Limits {
+        of_an_address: 512,
+        ..Limits::default()
+    };
+    http::serve("keystone", listener, service, limits, metrics, pending()).await;
 }
 
 async fn issue(State(asked): State<Arc<Asked>>, body: Bytes) -> Response {
