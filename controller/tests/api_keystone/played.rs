@@ -90,9 +90,9 @@ impl Asked {
         });
         let fields = described.as_object_mut().unwrap();
         for (name, value) in more.as_object().unwrap() {
-            match value {
-                Value::Null => drop(fields.remove(name)),
-                _ => drop(fields.insert(name.clone(), value.clone())),
+            match value.is_null() {
+                true => drop(fields.remove(name)),
+                false => drop(fields.insert(name.clone(), value.clone())),
             }
         }
         let mut tokens = self.tokens.lock().unwrap();
