@@ -124,6 +124,23 @@ impl Keystone {
         })))
     }
 
+    /// Gets a token for Sextant, so that the log tells before the first caller whether Keystone can be asked.
+    pub async fn try_out(&self) {
+        let Shared {
+            settings,
+            client,
+            own,
+            report,
+            ..
+        } = &*self.0;
+        let late = |_| Err(Failure(format!("no answer within {:?}", settings.timeout)));
+        let got = timeout(settings.timeout, own.get(client, None)).await;
+        match got.unwrap_or_else(late) {
+            Ok(_) => tracing::info!("Keystone takes the credentials in [keystone]"),
+            Err(failure) => report.failed(&failure),
+        }
+    }
+
     /// What `WWW-Authenticate` says to a caller without a token that holds.
     pub fn challenge(&self) -> &HeaderValue {
         &self.0.challenge

@@ -217,12 +217,14 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let api = api.with_hypervisors(databases, switches.seats.clone(), events.clone());
     let api = api.with_cluster(cluster.clone());
     let api = api.with_identity(callers::identity(config, &metrics)?);
+    callers::try_out(&api, &threads.api);
     let reload = Reload {
         again,
         config: config.clone(),
         tls: tls.clone(),
         hypervisor_tls: hypervisor_tls.clone(),
         api: api.clone(),
+        threads: threads.api.clone(),
         events,
     };
     let api = api::service(api);

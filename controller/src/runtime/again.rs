@@ -7,6 +7,7 @@ use crate::config::{Config, HypervisorTls};
 use crate::logging::Logs;
 use crate::state::{Event, Events};
 use crate::tls::{Tls, TlsFiles};
+use tokio::runtime::Handle;
 use tokio::signal::unix::Signal;
 
 /// The source of the configuration, and the logs that follow it.
@@ -25,6 +26,8 @@ pub(super) struct Reload {
     pub(super) tls: Option<Tls>,
     pub(super) hypervisor_tls: Option<Tls>,
     pub(super) api: Api,
+    /// Where the API is served.
+    pub(super) threads: Handle,
     pub(super) events: Events,
 }
 
@@ -61,6 +64,7 @@ impl Reload {
         }
         let changed = differences(&before, &self.config).join(", ");
         tracing::info!(changed, "the configuration was read again");
+        callers::try_out(&self.api, &self.threads);
         let waiting = differences(&self.config, &read);
         if !waiting.is_empty() {
             let keys = waiting.join(", ");

@@ -4,6 +4,7 @@ use crate::api::{Api, Identity};
 use crate::config::{Auth, Config};
 use crate::keystone::{Keystone, TrustError};
 use crate::metrics::Metrics;
+use tokio::runtime::Handle;
 
 /// How callers are identified when the process starts.
 pub(super) fn identity(config: &Config, metrics: &Metrics) -> Result<Identity, TrustError> {
@@ -24,6 +25,14 @@ pub(super) fn identify_again(api: &Api, config: &Config) {
     match again(api, config) {
         Ok(identity) => api.identify_by(identity),
         Err(error) => tracing::warn!(%error, "callers are identified as before"),
+    }
+}
+
+/// Has the log tell whether Keystone can be asked. Its connections belong to the threads of the API.
+pub(super) fn try_out(api: &Api, threads: &Handle) {
+    if let Identity::Keystone(keystone) = &*api.identity() {
+        let keystone = keystone.clone();
+        threads.spawn(async move { keystone.try_out().await });
     }
 }
 
