@@ -10,8 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// The most tokens of each kind. One that holds takes about half a kilobyte.
-const MOST: usize = 20_000;
+/// The most tokens of each kind. One that holds takes about half a kilooctet, and never more than [`HEAVIEST`].
+const MOST: usize = 10_000;
+/// The longest description in octets that is kept. Users give their application credentials access rules without end.
+const HEAVIEST: usize = 8 << 10;
 /// How long Keystone's word that it knows no such token counts. It is short: while Keystone's machines exchange keys, one
 /// may not know yet what another has issued.
 const UNKNOWN_FOR: Duration = Duration::from_secs(10);
@@ -145,14 +147,14 @@ impl Question {
         {
             let mut known = self.tokens.known();
             match verdict {
-                Verdict::Holds(token) => {
+                Verdict::Holds(token) if token.octets <= HEAVIEST => {
                     known.holding.put(self.key, token.clone(), now, keep);
                 }
                 Verdict::Unknown => {
                     let keep = keep_unknown(keep);
                     known.unknown.put(self.key, (), now, keep);
                 }
-                Verdict::NoAnswer => {}
+                Verdict::Holds(_) | Verdict::NoAnswer => {}
             }
         }
         self.tell.send_replace(Some(verdict.clone()));
@@ -257,7 +259,12 @@ mod tests {
     }
 
     fn token() -> Verdict {
+        of_octets(1000)
+    }
+
+    fn of_octets(octets: usize) -> Verdict {
         Verdict::Holds(Arc::new(Token {
+            octets,
             user: "u".to_owned(),
             scope: Scope::Nothing,
             roles: vec![],
@@ -295,6 +302,15 @@ mod tests {
         assert_eq!(verdict(&tokens, key(2), soon), Some(Verdict::Unknown));
         assert_eq!(verdict(&tokens, key(2), now + UNKNOWN_FOR), None);
         assert_eq!(verdict(&tokens, key(3), now), None);
+    }
+
+    #[test]
+    fn a_long_description_is_not_kept() {
+        let (tokens, now) = (Tokens::new(), Instant::now());
+        answer(&tokens, key(1), now, &of_octets(HEAVIEST));
+        answer(&tokens, key(2), now, &of_octets(HEAVIEST + 1));
+        assert!(verdict(&tokens, key(1), now).is_some());
+        assert_eq!(verdict(&tokens, key(2), now), None);
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct Token {
     pub(super) access_rules: Option<Vec<AccessRule>>,
     /// When it ends, in seconds since 1970.
     pub(super) expires_at: i64,
+    /// How long Keystone's description is.
+    pub(super) octets: usize,
 }
 
 /// For what a token is.
@@ -40,6 +42,7 @@ impl Token {
     pub(super) fn read(octets: &[u8]) -> Option<Self> {
         let Answer { token } = serde_json::from_slice(octets).ok()?;
         Some(Self {
+            octets: octets.len(),
             expires_at: clock::parse_utc(&token.expires_at)?,
             scope: token.scope(),
             user: token.user.id,
