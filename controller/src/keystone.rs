@@ -296,7 +296,7 @@ async fn place_for(
     let mut place = pin!(place);
     loop {
         tokio::select! {
-            place = &mut place => return Some((question, place)),
+            place = &mut place => return Some((question.still_heard()?, place)),
             () = question.unheard() => question = question.still_heard()?,
         }
     }

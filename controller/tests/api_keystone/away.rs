@@ -1,10 +1,15 @@
 //! Keystone that answers nonsense, nothing, or not at all.
 
 use crate::played::PERMITS;
-use crate::site::{Site, join_all};
-use axum::http::StatusCode;
+use crate::site::{Site, join_all, request};
+use axum::http::{Method, StatusCode};
 use serde_json::json;
 use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+
+/// How many questions Sextant asks at once.
+const AT_ONCE: usize = 16;
 
 #[tokio::test]
 async fn what_keystone_cannot_say_is_503_and_asked_again() {
@@ -45,8 +50,29 @@ async fn while_keystone_is_away_known_tokens_go_on() {
 }
 
 #[tokio::test]
+async fn nobody_asks_for_callers_who_have_left() {
+    let site = Site::new().await;
+    let keystone = &site.keystone.asked;
+    keystone.knows("t", json!({}));
+    let held = keystone.gate.acquire_many(PERMITS).await.unwrap();
+    let mut calls = JoinSet::new();
+    for n in 0..200 {
+        let token = format!("wrong-{n}");
+        let headers = [("x-auth-token", token.as_str())];
+        let request = request(Method::GET, "/v2.0/networks", &headers, None);
+        calls.spawn(site.cloud.router().oneshot(request));
+    }
+    keystone.until_asked(AT_ONCE).await;
+    calls.shutdown().await;
+    let opened = async { drop(held) };
+    let (status, ()) = tokio::join!(site.status("t"), opened);
+    assert_eq!(status, 200);
+    assert_eq!(keystone.count(), AT_ONCE + 1);
+}
+
+#[tokio::test]
 async fn a_keystone_that_does_not_answer_holds_nobody_longer_than_the_limit() {
-    let limit = Duration::from_secs(1);
+    let limit = Duration::from_secs(2);
     let site = Site::with(|settings| settings.timeout = limit).await;
     let keystone = &site.keystone.asked;
     keystone.knows("known", json!({}));
