@@ -1,6 +1,7 @@
 //! Starts all parts and runs them until the process gets a signal to stop.
 
 mod again;
+mod callers;
 mod data_dir;
 mod open_store;
 mod store_age;
@@ -13,6 +14,7 @@ use crate::cluster::{Cluster, Tenures};
 use crate::config::Config;
 use crate::control::{self, ControlSocket, Known, SocketError};
 use crate::http::{self, Limits};
+use crate::keystone::TrustError;
 use crate::metrics::Metrics;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
@@ -68,6 +70,9 @@ pub enum RuntimeError {
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The authorities of Keystone's certificate cannot be used.
+    #[error("keystone.cafile = {0}")]
+    Keystone(#[from] TrustError),
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] std::io::Error),
@@ -211,13 +216,15 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let databases = hypervisors.seats.clone();
     let api = api.with_hypervisors(databases, switches.seats.clone(), events.clone());
     let api = api.with_cluster(cluster.clone());
-    let api = api.with_identity(config.identity());
+    let api = api.with_identity(callers::identity(config, &metrics)?);
+    callers::try_out(&api, &threads.api);
     let reload = Reload {
         again,
         config: config.clone(),
         tls: tls.clone(),
         hypervisor_tls: hypervisor_tls.clone(),
         api: api.clone(),
+        threads: threads.api.clone(),
         events,
     };
     let api = api::service(api);
