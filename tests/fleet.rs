@@ -2,7 +2,7 @@
 
 use sextant_lab::{LabError, wait_for};
 
-use sextant_lab::load::{Crowd, Dimensions, Episode, Several, Side};
+use sextant_lab::load::{Crowd, Dimensions, Episode, Several, Side, Targets};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -81,7 +81,7 @@ fn many_that_connect_at_once_fill_no_log_and_are_all_counted() -> Result<(), Lab
 fn a_controller_that_is_killed_and_comes_back_leaves_all_flows_as_they_are() -> Result<(), LabError>
 {
     let mut several = Several::start(3, &SMALL, 2, LIMIT)?;
-    several.cold_start()?;
+    several.cold_start(Targets::All)?;
     let before = several.shares()?;
     assert_eq!(before.owned.iter().sum::<usize>(), 8, "{before:?}");
     assert_eq!(several.live(3)?.seen.len(), 3);
@@ -92,5 +92,15 @@ fn a_controller_that_is_killed_and_comes_back_leaves_all_flows_as_they_are() -> 
         assert_eq!(again.flow_mods, 0, "{again:?}");
     }
     assert_eq!(several.shares()?.owned, before.owned);
+    Ok(())
+}
+
+#[test]
+fn each_hypervisor_may_have_a_controller_of_its_own() -> Result<(), LabError> {
+    let mut several = Several::start(8, &SMALL, 2, LIMIT)?;
+    several.cold_start(Targets::One)?;
+    assert_eq!(several.shares()?.owned, [1; 8]);
+    let change = several.live(3)?;
+    assert_eq!(change.seen.len(), 8, "at each of them");
     Ok(())
 }

@@ -57,7 +57,7 @@ pub use place::{Both, ControllerPlace};
 pub use report::Report;
 pub use rig::{Rig, Size};
 pub use scraping::Scrapes;
-pub use several::{Change, Cost, Return, Several, Shares, Spending, Start, Takeover};
+pub use several::{Change, Cost, Return, Several, Shares, Spending, Start, Takeover, Targets};
 pub use share::ProcessorShare;
 pub use simulator::{Count, Side, Simulator};
 pub use through_ovs::{Comparison, compare};

@@ -1,5 +1,6 @@
 //! Several controllers with a cluster of etcd, hypervisors that are played, and what becomes of them when a controller fails.
 
+mod figures;
 mod member;
 
 use super::clients::create_for;
@@ -9,12 +10,17 @@ use super::networks::{Dimensions, Networks};
 use super::simulator::{Count, Side, Simulator};
 use crate::error::LabError;
 use crate::loopback::several_addresses;
+pub use figures::{Change, Cost, Return, Shares, Spending, Start, Takeover, Targets};
 use member::{Member, wait_active};
+use std::net::SocketAddr;
+use std::ops::Range;
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// How many members etcd has.
 const MEMBERS: usize = 3;
+/// How many controllers are asked at most whether a port is `ACTIVE` there.
+const ASKED: usize = 8;
 /// After so long without anything but probes, nothing more is expected.
 const QUIET: Duration = Duration::from_millis(1500);
 /// How often it is looked at what hypervisors say, which costs controllers nothing.
@@ -42,88 +48,6 @@ pub struct Several {
     controllers: Vec<Member>,
     // The last field: controllers end before their store.
     etcd: Members,
-}
-
-/// What processes have used of the processor.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spending {
-    /// Each controller; none for one that does not run.
-    pub controllers: Vec<Duration>,
-    /// All members of etcd together.
-    pub etcd: Duration,
-}
-
-/// All hypervisors connected for the first time.
-#[derive(Clone, Debug)]
-pub struct Start {
-    /// Until controllers had no more to say than to answer probes, and all ports were `ACTIVE` at each.
-    pub took: Duration,
-    /// For that.
-    pub spending: Spending,
-    /// How many changes of flows switches were sent.
-    pub flow_mods: usize,
-}
-
-/// Who owns how many hypervisors, and what that takes.
-#[derive(Clone, Debug)]
-pub struct Shares {
-    /// How many hypervisors each controller owns.
-    pub owned: Vec<usize>,
-    /// Octets of memory of each controller.
-    pub memory: Vec<u64>,
-}
-
-/// What the lives of single ports cost: made, plugged in, pulled out, deleted.
-#[derive(Clone, Debug, Default)]
-pub struct Change {
-    /// From plugging in to `ACTIVE` at each controller's API.
-    pub seen: Vec<Latencies>,
-    /// To `ACTIVE` at the first.
-    pub first: Latencies,
-    /// And at the last.
-    pub last: Latencies,
-    /// Commits to the store for each life.
-    pub commits: f64,
-    /// Octets of keys and values that these write.
-    pub octets: f64,
-    /// Keys that they write or delete.
-    pub keys: f64,
-}
-
-/// What came of a controller's end.
-#[derive(Clone, Copy, Debug)]
-pub struct Takeover {
-    /// How many hypervisors it owned.
-    pub share: usize,
-    /// Until all had an owner that had written its generation.
-    pub owned: Duration,
-    /// Until all switches had been read back by a controller that may change them.
-    pub in_hand: Duration,
-    /// How many changes of flows switches were sent.
-    pub flow_mods: usize,
-}
-
-/// What came of its return.
-#[derive(Clone, Copy, Debug)]
-pub struct Return {
-    /// Until it served.
-    pub ready: Duration,
-    /// From then on, until it owned its share again.
-    pub owned: Duration,
-    /// How many changes of flows switches were sent.
-    pub flow_mods: usize,
-}
-
-/// What a hypervisor costs its owner and another controller, beyond what both need without hypervisors.
-#[derive(Clone, Copy, Debug)]
-pub struct Cost {
-    /// Octets of memory of the owner, and of the other, for each hypervisor.
-    pub memory: [f64; 2],
-    /// Of the other's, octets for what it knows of the hypervisor by the store, also without a connection: where ports are, and
-    /// which are ACTIVE.
-    pub known: f64,
-    /// Processor time of the owner and of the other in a minute without changes.
-    pub idle: [Duration; 2],
 }
 
 impl Several {
@@ -156,15 +80,23 @@ impl Several {
         })
     }
 
-    /// All hypervisors connect for the first time.
+    /// All hypervisors connect for the first time, to all controllers or each to one.
     ///
     /// # Errors
     /// [`LabError::Timeout`] when they do not come to rest.
-    pub fn cold_start(&mut self) -> Result<Start, LabError> {
+    pub fn cold_start(&mut self, targets: Targets) -> Result<Start, LabError> {
         let (before, begun) = (self.spending()?, Instant::now());
         let everybody = 0..self.controllers.len();
-        self.connect(everybody);
-        let took = self.settle(begun)?;
+        let took = match targets {
+            Targets::All => {
+                self.connect(everybody);
+                self.settle(begun)?
+            }
+            Targets::One => {
+                self.simulator.connect_each(&self.databases(everybody));
+                self.settle_with(begun, 1)?
+            }
+        };
         Ok(Start {
             took,
             spending: self.spending()?.since(&before),
@@ -172,10 +104,15 @@ impl Several {
         })
     }
 
-    fn connect(&self, controllers: std::ops::Range<usize>) {
+    fn connect(&self, controllers: Range<usize>) {
+        self.simulator.connect(&self.databases(controllers));
+    }
+
+    /// Where databases reach these controllers.
+    fn databases(&self, controllers: Range<usize>) -> Vec<SocketAddr> {
         let members = self.controllers[controllers].iter();
         let ovsdb = members.map(|member| member.controller.addresses().ovsdb);
-        self.simulator.connect(&ovsdb.collect::<Vec<_>>());
+        ovsdb.collect()
     }
 
     /// Who owns what, once everybody has taken its share.
@@ -212,7 +149,7 @@ impl Several {
     /// What failed on the way.
     pub fn live(&mut self, times: u32) -> Result<Change, LabError> {
         let mut change = Change {
-            seen: vec![Latencies::default(); self.controllers.len()],
+            seen: vec![Latencies::default(); self.controllers.len().min(ASKED)],
             ..Change::default()
         };
         let before = self.committed()?;
@@ -241,9 +178,9 @@ impl Several {
         Ok(change)
     }
 
-    /// How long it took until each controller showed a port as `ACTIVE`.
+    /// How long it took until each of the first controllers showed a port as `ACTIVE`.
     fn seen_active(&self, id: &str, begun: Instant) -> Result<Vec<Duration>, LabError> {
-        let apis = self.controllers.iter().map(Member::api);
+        let apis = self.controllers.iter().take(ASKED).map(Member::api);
         let apis = apis.collect::<Result<Vec<_>, _>>()?;
         thread::scope(|scope| {
             let looks = apis
@@ -475,18 +412,5 @@ impl Several {
     #[must_use]
     pub fn flows(&self) -> usize {
         self.simulator.count(Count::Flows)
-    }
-}
-
-impl Spending {
-    /// What was used since.
-    fn since(&self, earlier: &Self) -> Self {
-        let controllers = self.controllers.iter().zip(&earlier.controllers);
-        Self {
-            controllers: controllers
-                .map(|(now, earlier)| now.saturating_sub(*earlier))
-                .collect(),
-            etcd: self.etcd.saturating_sub(earlier.etcd),
-        }
     }
 }

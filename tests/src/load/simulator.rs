@@ -181,6 +181,15 @@ impl Simulator {
         self.all(&Order::Connect { managers, switches });
     }
 
+    /// Has each connect to a controller of its own, or one that it shares with others: the first to the first of these addresses, and
+    /// so on, and over again.
+    pub fn connect_each(&self, ovsdb: &[SocketAddr]) {
+        for (hypervisor, address) in (0..self.hypervisors()).zip(ovsdb.iter().cycle()) {
+            let (managers, switches) = (vec![*address], true);
+            self.one(hypervisor, Order::Connect { managers, switches });
+        }
+    }
+
     /// Has just their databases connect to a controller.
     pub fn connect_databases(&self, ovsdb: SocketAddr) {
         let (managers, switches) = (vec![ovsdb], false);

@@ -20,6 +20,9 @@ struct Options {
     /// How many controllers. With several, etcd is their store.
     #[arg(long, default_value_t = 1)]
     controllers: u8,
+    /// With several controllers: each hypervisor connects to one of them alone, the first to the first, and so on.
+    #[arg(long)]
+    one_each: bool,
     /// With several controllers: only what a hypervisor costs its owner and another controller.
     #[arg(long)]
     cost_only: bool,

@@ -3,7 +3,7 @@
 use super::{Options, milliseconds, say};
 use sextant_lab::LabError;
 use sextant_lab::load::{
-    Change, Cost, Dimensions, Return, Several, Shares, Spending, Start, Takeover,
+    Change, Cost, Dimensions, Return, Several, Shares, Spending, Start, Takeover, Targets,
 };
 use std::time::Duration;
 
@@ -24,7 +24,12 @@ pub(super) fn measure(options: &Options, dimensions: &Dimensions) -> Result<(), 
     let controllers = options.controllers;
     let several = Several::start(controllers, dimensions, options.settle_after, limit);
     let mut several = several.map_err(during("making ports"))?;
-    let start = several.cold_start().map_err(during("cold start"))?;
+    let targets = match options.one_each {
+        true => Targets::One,
+        false => Targets::All,
+    };
+    let start = several.cold_start(targets);
+    let start = start.map_err(during("cold start"))?;
     let flows = several.flows();
     say(format_args!(
         "{hypervisors} hypervisors, {controllers} controllers, {flows} flows"
@@ -38,6 +43,9 @@ pub(super) fn measure(options: &Options, dimensions: &Dimensions) -> Result<(), 
             .live(options.lives)
             .map_err(during("a port's life"))?,
     );
+    if options.one_each {
+        return Ok(());
+    }
     let takeover = several.kill(KILLED).map_err(during("kill -9"))?;
     tell_takeover(&takeover);
     let again = several.start_again(KILLED, takeover.share);
@@ -59,13 +67,12 @@ fn tell_start(start: &Start) {
 }
 
 fn tell_shares(shares: &Shares) {
-    say(format_args!(
-        "  {:<24} {:?}",
-        "hypervisors of each", shares.owned
-    ));
+    let owned = shares.owned.iter().map(|&owned| owned as f64);
+    let owned = each(owned.collect(), 0);
+    say(format_args!("  {:<24} {owned}", "hypervisors of each"));
     let memory = shares.memory.iter();
-    let memory = memory.map(|&octets| format!("{:.1}", octets as f64 / f64::from(1 << 20)));
-    let memory = memory.collect::<Vec<_>>().join(" ");
+    let memory = memory.map(|&octets| octets as f64 / f64::from(1 << 20));
+    let memory = each(memory.collect(), 1);
     say(format_args!("  {:<24} {memory} MiB", "memory of each"));
 }
 
@@ -132,9 +139,22 @@ fn tell_cost(cost: &Cost) {
 
 /// What each controller has used, and etcd.
 fn seconds(spending: &Spending, factor: f64) -> String {
-    let each = spending.controllers.iter();
-    let each = each.map(|used| format!("{:.2}", used.as_secs_f64() * factor));
-    let each = each.collect::<Vec<_>>().join(" ");
+    let used = spending.controllers.iter();
+    let used = used.map(|used| used.as_secs_f64() * factor);
+    let each = each(used.collect(), 2);
     let etcd = spending.etcd.as_secs_f64() * factor;
     format!("{each} CPU s, etcd {etcd:.2} CPU s")
+}
+
+/// The figure of each controller; of many, the least, the greatest and all together.
+fn each(figures: Vec<f64>, digits: usize) -> String {
+    const MANY: usize = 8;
+    if figures.len() <= MANY {
+        let words = figures.iter().map(|figure| format!("{figure:.digits$}"));
+        return words.collect::<Vec<_>>().join(" ");
+    }
+    let least = figures.iter().copied().fold(f64::INFINITY, f64::min);
+    let greatest = figures.iter().copied().fold(0.0, f64::max);
+    let all: f64 = figures.iter().sum();
+    format!("{least:.digits$} to {greatest:.digits$}, together {all:.digits$}")
 }
