@@ -35,6 +35,22 @@ impl Cluster {
         Ok(Self { controllers, etcd })
     }
 
+    /// Starts etcd with three members, and on each hypervisor a controller of its own, which it joins over loopback.
+    ///
+    /// # Errors
+    /// What did not start, with its log; [`LabError::Command`].
+    pub fn start_on_hypervisors(lab: &Lab, config: &str) -> Result<Self, LabError> {
+        let etcd = Etcd::start(lab, 3)?;
+        let hosts = lab.hypervisors().iter();
+        let peers = hosts.map(|host| Peer::start_on(lab, host, &etcd, config));
+        let controllers = peers.collect::<Result<_, _>>()?;
+        for host in lab.hypervisors() {
+            let own = [Ipv6Addr::LOCALHOST];
+            host.join_under(&own, &host.endpoint().to_string(), "vxlan")?;
+        }
+        Ok(Self { controllers, etcd })
+    }
+
     /// A controller by its number, from 1.
     pub fn controller(&mut self, number: usize) -> &mut Peer {
         &mut self.controllers[number - 1]
@@ -104,7 +120,8 @@ pub struct Peer {
     address: Ipv6Addr,
     control: Namespace,
     namespace: Namespace,
-    wire: Wire,
+    /// None where its machine is a hypervisor.
+    wire: Option<Wire>,
     trouble: Option<Trouble>,
     controller: Controller,
 }
@@ -114,6 +131,25 @@ impl Peer {
         let name = format!("c{number}");
         let address = plan::controller(number);
         let (namespace, wire) = topology::managed(lab.control(), &name, address)?;
+        let at = (namespace, address, Some(wire));
+        Self::start_at(lab, name, at, etcd, config)
+    }
+
+    /// On the machine of a hypervisor.
+    fn start_on(lab: &Lab, host: &Hypervisor, etcd: &Etcd, config: &str) -> Result<Self, LabError> {
+        let name = format!("c{}", host.number());
+        let address = plan::management(host.number());
+        let at = (host.namespace().clone(), address, None);
+        Self::start_at(lab, name, at, etcd, config)
+    }
+
+    fn start_at(
+        lab: &Lab,
+        name: String,
+        (namespace, address, wire): (Namespace, Ipv6Addr, Option<Wire>),
+        etcd: &Etcd,
+        config: &str,
+    ) -> Result<Self, LabError> {
         let file = lab.home().join(format!("{name}.toml"));
         let text = configuration(&name, &etcd.endpoints(), config);
         std::fs::write(&file, text).map_err(LabError::io(format!("write {}", file.display())))?;
@@ -211,9 +247,9 @@ impl Peer {
     /// Cuts it off from everybody, as when its machine has lost its network.
     ///
     /// # Errors
-    /// [`LabError::Command`].
+    /// [`LabError::Command`]; [`LabError::Unexpected`] where its machine is a hypervisor.
     pub fn cut(&mut self) -> Result<(), LabError> {
-        self.wire.cut()?;
+        self.wire()?.cut()?;
         self.trouble = Some(Trouble::Cut);
         Ok(())
     }
@@ -223,9 +259,14 @@ impl Peer {
     /// # Errors
     /// [`LabError::Command`].
     pub fn mend(&mut self) -> Result<(), LabError> {
-        self.wire.mend()?;
+        self.wire()?.mend()?;
         self.trouble = None;
         Ok(())
+    }
+
+    fn wire(&self) -> Result<&Wire, LabError> {
+        let wire = self.wire.as_ref();
+        wire.ok_or_else(|| LabError::unexpected("a wire of its own", &self.name))
     }
 
     /// Cuts it off from etcd alone.
