@@ -1,8 +1,8 @@
 //! Hypervisors, as their ovsdb-servers show them: Sextant is their OVSDB manager.
 //!
 //! A session observes what is there ([`observe()`]) and provisions what should be ([`wanted`]): the bridge `br-int`, its
-//! controller, the tunnel ports, those for BFD, the patch ports to the bridges of physical networks. Both are pure; only the session
-//! talks.
+//! controller, the tunnel ports, those for BFD, the patch ports to the bridges of physical networks, a limit of connections. Both are
+//! pure; only the session talks.
 
 mod bfd;
 mod census;
@@ -19,6 +19,7 @@ mod session;
 mod tunnels;
 mod turn;
 mod wish;
+mod zone_limit;
 
 pub use bfd::Watched;
 pub use observe::{NotReady, Observation, observe};
@@ -39,7 +40,8 @@ const OWNED: (&str, &str) = ("sextant", "owned");
 const PHYSICAL_NETWORK: &str = "sextant-physical-network";
 
 fn monitor(connection: &mut Connection<Stream>) {
-    connection.monitor_request(MonitorRequest::declared(DATABASE, MONITORED));
+    let request = MonitorRequest::declared(DATABASE, MONITORED);
+    connection.monitor_request(request.optional(zone_limit::OPTIONAL));
 }
 
 /// The integration bridge's row.

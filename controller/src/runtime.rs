@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::control::{self, ControlSocket, Known, SocketError};
 use crate::http::{self, Limits};
 use crate::metrics::Metrics;
+use crate::rules::{HypervisorRules, Rules};
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::{self, Owner};
@@ -166,6 +167,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     }
 
     let limits = admission::Limits::of_process();
+    let (change_rules, rules) = Rules::new(HypervisorRules::from(config));
     let hypervisors = hypervisor::Context {
         snapshots: snapshots.clone(),
         events: events.clone(),
@@ -176,7 +178,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
         ovsdb_port: ovsdb.local_addr()?.port(),
         encrypted: hypervisor_tls.is_some(),
         bfd: config.tunnel.bfd,
-        names: config.hypervisor_tls.names,
+        rules: rules.clone(),
         expiries: Expiries::new(metrics.clone()),
         cluster: cluster.clone(),
     };
@@ -185,7 +187,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
         tenures: cluster
             .as_ref()
             .map_or(Tenures::All, |cluster| cluster.tenures().clone()),
-        names: config.hypervisor_tls.names,
+        rules,
         limits,
         ..switch::Context::new(snapshots.clone(), events.clone(), metrics.clone())
     };
@@ -217,6 +219,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
         config: config.clone(),
         tls: tls.clone(),
         hypervisor_tls: hypervisor_tls.clone(),
+        rules: change_rules,
         api: api.clone(),
         events,
     };

@@ -63,6 +63,7 @@ fn the_reference_names_every_key_and_its_default() {
         ra: _,
         tunnel: _,
         control: _,
+        conntrack: _,
         punt: _,
         gateway: _,
         external: _,

@@ -12,10 +12,11 @@ use super::observe::{NotReady, Observation, observe};
 use super::place::Place;
 use super::turn::Turn;
 use super::wish::Wish;
+use super::zone_limit;
 use crate::admission::{self, KnownHypervisors, Limits, Pass};
 use crate::cluster::Cluster;
-use crate::config::NameRule;
 use crate::metrics::{Counted, DoubtfulEndpoint, Metrics, TransactionOutcome};
+use crate::rules::Rules;
 use crate::seat::{Claimant, Seats};
 use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
@@ -55,8 +56,8 @@ pub struct Context {
     pub encrypted: bool,
     /// Hypervisors speak BFD with each other.
     pub bfd: bool,
-    /// Which names those with a certificate may have.
-    pub names: NameRule,
+    /// What is asked of hypervisors.
+    pub rules: Rules,
     /// Until when their certificates hold.
     pub expiries: Expiries,
     /// This controller's place among several. `None`: it is the only one.
@@ -228,6 +229,7 @@ impl Session {
         snapshots: &mut Snapshots,
         pass: &mut Pass,
     ) -> Result<std::convert::Infallible, SessionError> {
+        let mut rules = self.context.rules.clone();
         loop {
             let retry = self.deadline();
             tokio::select! {
@@ -242,6 +244,7 @@ impl Session {
                     self.place.vacate().map_err(|_| SessionError::Superseded)?;
                     self.unread = Unread::Everything;
                 }
+                () = rules.changed() => self.unread = Unread::Everything,
                 () = pass.shown_out() => return Err(SessionError::ShownOut),
                 () = others_act(&mut self.claim) => {}
                 () = tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {
@@ -424,11 +427,14 @@ impl Session {
         Ok(())
     }
 
-    /// Whether this session speaks for the hypervisor of this name. One that changes its name leaves under the old one.
+    /// Whether this session speaks for the hypervisor of this name. One that changes its name leaves under the old one, and so
+    /// does one that may not have it any more.
     async fn sit(&mut self, id: &ChassisId) -> Result<bool, Stopping> {
+        let names = self.context.rules.now().names;
+        let allowed = names.allows(self.peer.names(), id.as_str());
         match &self.place {
-            Place::Seated(seat) if seat.key() == id => return Ok(true),
-            Place::Waiting(waiting) if waiting == id => return Ok(false),
+            Place::Seated(seat) if seat.key() == id && allowed => return Ok(true),
+            Place::Waiting(waiting) if waiting == id && allowed => return Ok(false),
             Place::Unknown | Place::Waiting(_) | Place::Seated(_) => {}
         }
         let seen = self.seen.take();
@@ -438,13 +444,13 @@ impl Session {
             self.end_tenure(&seen.chassis.id);
             self.send(Event::HypervisorLeft(seen.chassis.id)).await?;
         }
-        if !self.context.names.allows(self.peer.names(), id.as_str()) {
+        if !allowed {
             self.refuse_name(id);
             return Ok(false);
         }
         match self.context.seats.take(id, self.peer.clone()) {
             Ok(seat) => {
-                tracing::info!(address = %self.peer.address(), chassis = %id, "hypervisor connected");
+                self.say_connected(id);
                 self.place = Place::Seated(Arc::new(seat));
                 let expiries = &self.context.expiries;
                 let not_after = self.not_after;
@@ -456,6 +462,14 @@ impl Session {
             }
         }
         Ok(matches!(self.place, Place::Seated(_)))
+    }
+
+    fn say_connected(&self, id: &ChassisId) {
+        tracing::info!(address = %self.peer.address(), chassis = %id, "hypervisor connected");
+        let limit = self.context.rules.now().zone_limit;
+        if limit.is_some() && !zone_limit::is_supported(self.connection.replica()) {
+            tracing::info!(chassis = %id, "its database takes no limit of connections; with Open vSwitch before 3.3 ovs-appctl dpctl/ct-set-limits sets one");
+        }
     }
 
     /// It takes no part, under another name, or by another controller: the owner forgets all that it was told.

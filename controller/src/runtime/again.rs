@@ -2,8 +2,9 @@
 
 use crate::api::Api;
 use crate::cli::Serve;
-use crate::config::{Config, HypervisorTls};
+use crate::config::Config;
 use crate::logging::Logs;
+use crate::rules::{HypervisorRules, RulesChanger};
 use crate::state::{Event, Events};
 use crate::tls::{Tls, TlsFiles};
 use tokio::signal::unix::Signal;
@@ -23,6 +24,7 @@ pub(super) struct Reload {
     pub(super) config: Config,
     pub(super) tls: Option<Tls>,
     pub(super) hypervisor_tls: Option<Tls>,
+    pub(super) rules: RulesChanger,
     pub(super) api: Api,
     pub(super) events: Events,
 }
@@ -51,6 +53,7 @@ impl Reload {
         follow(&mut self.config, &read);
         self.again.logs.set(&self.config.log);
         self.api.identify_by(self.config.identity());
+        self.rules.set(HypervisorRules::from(&self.config));
         if self.config.settings() != before.settings() {
             // The owner of state ends only with the process.
             let _ = self
@@ -89,17 +92,14 @@ fn follow(config: &mut Config, read: &Config) {
     config.ipv6_pd_enabled = read.ipv6_pd_enabled;
     config.address_existing_ports = read.address_existing_ports;
     config.quotas = read.quotas;
+    config.conntrack = read.conntrack;
     // A listener with TLS keeps it until a restart, and one without gets none.
     if config.tls.is_on() && read.tls.is_on() {
         config.tls = read.tls.clone();
     }
     let (old, new) = (&config.hypervisor_tls, &read.hypervisor_tls);
     if old.files().is_on() && new.files().is_on() {
-        // The rule about names needs a restart, since sessions checked it when they connected.
-        config.hypervisor_tls = HypervisorTls {
-            names: old.names,
-            ..new.clone()
-        };
+        config.hypervisor_tls = new.clone();
     }
 }
 
@@ -122,6 +122,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         ra,
         tunnel,
         control,
+        conntrack,
         punt,
         gateway,
         external,
@@ -154,6 +155,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         ("ra", *ra != other.ra),
         ("tunnel", *tunnel != other.tunnel),
         ("control", *control != other.control),
+        ("conntrack", *conntrack != other.conntrack),
         ("punt", *punt != other.punt),
         ("gateway", *gateway != other.gateway),
         ("external", *external != other.external),

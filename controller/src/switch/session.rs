@@ -24,6 +24,7 @@ use super::vigil::Vigil;
 use crate::admission::Pass;
 use crate::clock;
 use crate::metrics::{Computation, Counted};
+use crate::rules::HypervisorRules;
 use crate::seat::Seat;
 use crate::series::{GaugeSeries, Series};
 use crate::snapshot::{News, NewsListener, Snapshot, Stopping};
@@ -66,6 +67,8 @@ pub(super) enum SessionError {
     Unreadable(ErrorMessage),
     #[error("it says that it has more than {MOST_FLOWS} flows")]
     TooMuch,
+    #[error("its certificate has another name than its hypervisor")]
+    WrongName,
     #[error("its hypervisor has left, or has another name or datapath id now")]
     Renamed,
     #[error("it has not said whose it is, and others want its place")]
@@ -120,11 +123,18 @@ async fn run(
         () = pass.shown_out() => return Err(SessionError::ShownOut),
     };
     pass.identified();
-    let Arrived { line, seat } = arrived;
+    let Arrived {
+        line,
+        seat,
+        claimant,
+    } = arrived;
+    let rules = context.rules.clone();
+    let may_be = |rules: HypervisorRules| rules.names.allows(claimant.names(), seat.key().as_str());
     let _connected = Counted::new(&context.metrics.switches_connected);
     tokio::select! {
         ended = own(line, &seat, context) => ended,
         () = seat.lost() => Err(SessionError::Superseded),
+        () = rules.until(may_be) => Err(SessionError::WrongName),
     }
 }
 
