@@ -29,7 +29,7 @@ use crate::seat::Seat;
 use crate::series::{GaugeSeries, Series};
 use crate::snapshot::{News, NewsListener, Snapshot, Stopping};
 use crate::stream::{Incoming, Misunderstood};
-use host::Shown;
+use host::{Shown, known_ports};
 use rust_openflow::{ConnectionError, ErrorMessage, Message, PacketIn, Xid};
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Difference, Flows, View};
@@ -223,11 +223,12 @@ impl Session {
         let (chassis, metrics, now) = (seat.key().clone(), &context.metrics, clock::time());
         let (refused, unpublished) = (&metrics.flows_refused, &metrics.unpublished_addresses);
         let unknown_endpoints = &metrics.tunnel_unknown_endpoint_packets;
+        let known = known_ports(context.handover.of(&chassis), &snapshot, &chassis, now.unix);
         Self {
             line,
             flows,
             flows_wanted: Series::new(&metrics.flows_wanted, seat),
-            host: Host::new(chassis.clone(), context.handover.of(&chassis), now),
+            host: Host::new(chassis.clone(), known, now),
             uncompared: false,
             shown: Shown::new(&context, seat),
             punts: Punts::new(metrics.clone()),
