@@ -55,16 +55,19 @@ pub(super) fn wanted(replica: &Replica, wish: &Wish, transaction: Transaction) -
     let Some((root, datapaths)) = datapaths(replica) else {
         return transaction;
     };
-    let row = datapaths
-        .get(used)
-        .and_then(|uuid| Some((*uuid, replica.get::<Datapath>(*uuid)?)));
-    match (row, wish.zone_limit) {
-        (None, None) => transaction,
-        (None, Some(limit)) => create(root, used, limit.get(), transaction),
-        (Some((uuid, datapath)), limit) => {
+    let limit = wish.zone_limit;
+    let Some(uuid) = datapaths.get(used) else {
+        return match limit {
+            Some(limit) => create(root, used, limit.get(), transaction),
+            None => transaction,
+        };
+    };
+    match replica.get::<Datapath>(*uuid) {
+        Some(datapath) => {
             let limit = limit.map(|limit| i64::from(limit.get()));
-            settle(uuid, datapath, limit, transaction)
+            settle(*uuid, datapath, limit, transaction)
         }
+        None => transaction,
     }
 }
 
