@@ -4,6 +4,7 @@
 //! who should ask for it first.
 
 mod order;
+mod pace;
 mod tenure;
 
 pub use tenure::{Held, Tenure, Tenures};
@@ -17,6 +18,8 @@ use tokio::time::Instant;
 
 /// How much later than the one before it each controller in a hypervisor's order asks for the lock.
 const STAGGER: Duration = Duration::from_millis(250);
+/// How long a lock may take to pass to whoever waits for it, and that one to say so, once its owner is known not to live.
+const GRACE: Duration = Duration::from_secs(1);
 /// The time between two hypervisors that one controller takes from others: each has changed hands by then.
 const BETWEEN_TAKINGS: Duration = Duration::from_millis(100);
 
@@ -29,6 +32,15 @@ pub struct Live {
     pub since: Instant,
     /// Whether the store says so now. Otherwise it is out of reach, and said so last.
     pub is_current: bool,
+}
+
+/// Whether the owner of a hypervisor lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// It does.
+    Lives,
+    /// The store says that it does not.
+    Dead,
 }
 
 /// How a controller is one of several.
@@ -51,6 +63,8 @@ struct OwnPlace {
     settings: ClusterSettings,
     tenures: Tenures,
     live: watch::Receiver<Live>,
+    /// Whether this process is late with what it has to do.
+    is_busy: watch::Sender<bool>,
     /// When the next hypervisor may be taken from another controller.
     next_taking: Mutex<Option<Instant>>,
 }
@@ -63,6 +77,7 @@ impl Cluster {
             settings,
             tenures: Tenures::shared(),
             live,
+            is_busy: watch::Sender::new(true),
             next_taking: Mutex::default(),
         }))
     }
@@ -91,6 +106,17 @@ impl Cluster {
         self.0.live.clone()
     }
 
+    /// Looks for ever whether this process is busy.
+    pub async fn keep_pace(&self) {
+        pace::keep(self.0.settings.probe_interval, &self.0.is_busy).await
+    }
+
+    /// Whether this process is late with what it has to do, and what changes of that. It counts as late when it starts.
+    #[must_use]
+    pub fn is_busy(&self) -> watch::Receiver<bool> {
+        self.0.is_busy.subscribe()
+    }
+
     /// Whether a controller lives, as far as is known.
     #[must_use]
     pub fn lives(&self, controller: &ControllerName) -> bool {
@@ -115,14 +141,34 @@ impl Cluster {
         STAGGER * self.rank(chassis)
     }
 
-    /// When this controller may take a hypervisor from its owner, if it is the first in its order and both have been connected
-    /// since then.
+    /// When this controller may take a hypervisor, to which it has been `connected` since then, from whoever has its lock: if it is
+    /// the first in the hypervisor's order.
+    ///
+    /// Its share, from an owner that lives, once that has settled. From one that lives no more, soon: the lock has then passed to a
+    /// connection whose end the hypervisor has not noticed, or has not noticed its owner's.
     #[must_use]
-    pub fn may_take_at(&self, chassis: &ChassisId, connected: Instant) -> Option<Instant> {
+    pub fn may_take_at(
+        &self,
+        chassis: &ChassisId,
+        connected: Instant,
+        holder: Holder,
+    ) -> Option<Instant> {
         let live = self.0.live.borrow();
         let is_first = order::rank(self.name(), &live.controllers, chassis) == 0;
-        let settled = connected.max(live.since) + self.0.settings.settle_after;
-        (is_first && live.is_current).then_some(settled)
+        let pause = match holder {
+            Holder::Lives => self.0.settings.settle_after,
+            Holder::Dead => GRACE,
+        };
+        (is_first && live.is_current).then_some(connected.max(live.since) + pause)
+    }
+
+    /// Whether the owner of a hypervisor lives, as far as is known. One that has never said that it owns it does.
+    #[must_use]
+    pub fn holder(&self, owner: Option<&Ownership>) -> Holder {
+        match owner {
+            Some(owner) if !self.lives(&owner.controller) => Holder::Dead,
+            Some(_) | None => Holder::Lives,
+        }
     }
 
     /// The turn to take one hypervisor: now, or the time when to ask again.

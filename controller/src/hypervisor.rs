@@ -13,23 +13,25 @@ mod observe;
 mod patches;
 mod place;
 mod port;
+mod probes;
 mod provision;
 mod schema;
 mod session;
 mod tunnels;
 mod turn;
+mod view;
 mod wish;
 mod zone_limit;
 
 pub use bfd::Watched;
 pub use observe::{NotReady, Observation, observe};
+pub use probes::Probes;
 pub use provision::{release, wanted};
 pub use session::{Context, listen};
 pub use wish::Wish;
 
-use crate::stream::Stream;
-use schema::{Bridge, DATABASE, MONITORED};
-use sextant_ovsdb_client::{Connection, MonitorRequest, Replica, Row};
+use schema::Bridge;
+use sextant_ovsdb_client::{Replica, Row};
 use uuid::Uuid;
 
 /// The bridge that guests are plugged into.
@@ -38,11 +40,6 @@ pub const INTEGRATION_BRIDGE: &str = "br-int";
 const OWNED: (&str, &str) = ("sextant", "owned");
 /// A patch port that Sextant made carries the physical network under this key, too.
 const PHYSICAL_NETWORK: &str = "sextant-physical-network";
-
-fn monitor(connection: &mut Connection<Stream>) {
-    let request = MonitorRequest::declared(DATABASE, MONITORED);
-    connection.monitor_request(request.optional(zone_limit::OPTIONAL));
-}
 
 /// The integration bridge's row.
 fn integration_bridge(replica: &Replica) -> Option<(Uuid, Bridge<'_>)> {

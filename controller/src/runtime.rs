@@ -264,10 +264,12 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
         .add("the keeper of delegated prefixes", renumbering);
     let age = store_age::watch(store.clone(), metrics.clone());
     tasks.sessions.add("the watch over the store", age);
-    let controllers = controllers_live(cluster, metrics.clone());
+    let controllers = controllers_live(cluster.clone(), metrics.clone());
     tasks
         .sessions
         .add("the watch over controllers", controllers);
+    let pace = keep_pace(cluster.clone());
+    tasks.sessions.add("the watch over lateness", pace);
     if let Some(presence) = presence {
         tasks
             .sessions
@@ -285,6 +287,14 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     }
     tracing::info!("stopping");
     tasks.finish(owner).await
+}
+
+/// Looks whether this controller, one of several, is busy.
+async fn keep_pace(cluster: Option<Cluster>) {
+    match cluster {
+        Some(cluster) => cluster.keep_pace().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Shows how many controllers live, for as long as it runs.

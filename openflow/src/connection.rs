@@ -8,6 +8,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
@@ -203,6 +204,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// As [`Connection::send`]; the bundle is of no more use then.
     pub fn drive(&mut self, bundle: &mut Bundle) -> Result<bool, EncodeError> {
         self.session.drive(bundle)
+    }
+
+    /// Changes [`Options::idle`], also of a silence that lasts.
+    pub fn set_idle(&mut self, idle: Duration) {
+        self.session.set_idle(idle);
     }
 
     /// Octets queued that the peer has not accepted.

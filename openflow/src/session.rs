@@ -37,9 +37,9 @@ use liveness::{Liveness, Verdict};
 /// Room for reading, in octets; made anew when less than an eighth is left.
 const READ_CHUNK: usize = 64 * 1024;
 /// Room for reading while little comes: most switches are silent most of the time, and there may be thousands.
-const QUIET_CHUNK: usize = 4 * 1024;
+const QUIET_CHUNK: usize = 1024;
 /// A read or a message of fewer octets is little.
-const LITTLE: usize = 1024;
+const LITTLE: usize = 512;
 /// Room for output that is kept while nothing is to be sent, in octets: a switch is given all its flows once, and answers
 /// mostly.
 const KEPT_OUTPUT: usize = 2 * READ_CHUNK;
@@ -285,6 +285,12 @@ impl Session {
             self.outgoing = BytesMut::new();
         }
         self.liveness.accepted(now, !self.outgoing.is_empty());
+    }
+
+    /// Changes [`Options::idle`], also of a silence that lasts.
+    pub fn set_idle(&mut self, idle: Duration) {
+        self.options.idle = idle;
+        self.liveness.set_idle(idle);
     }
 
     /// Octets queued that the peer has not accepted.

@@ -31,9 +31,9 @@ const OUTPUT_HIGH_WATER: usize = 1 << 20;
 /// How much is read at once, in bytes.
 const READ_SIZE: usize = 64 << 10;
 /// The same while little comes: a database is silent most of the time, and there may be thousands.
-const QUIET_READ_SIZE: usize = 4 << 10;
+const QUIET_READ_SIZE: usize = 1 << 10;
 /// A read of fewer bytes is little.
-const LITTLE: usize = 1 << 10;
+const LITTLE: usize = 512;
 
 /// How long a server may take to accept before another one is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -226,6 +226,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     #[must_use]
     pub fn replica(&self) -> &Replica {
         self.session.replica()
+    }
+
+    /// Changes [`Options::probe_interval`], also of a silence that lasts.
+    pub fn set_probe_interval(&mut self, interval: Option<Duration>) {
+        self.session.set_probe_interval(interval);
     }
 
     /// Gives up the connection and keeps what it knows, for [`Connection::resume`].

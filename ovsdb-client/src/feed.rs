@@ -1,6 +1,7 @@
 //! A replica and the monitor that feeds it: schema, request with the best method that the server knows, contents, changes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 use uuid::Uuid;
@@ -42,7 +43,8 @@ pub(crate) struct Subscription {
     id: SubscriptionId,
     request: MonitorRequest,
     method: Method,
-    tables: BTreeMap<Name, TableSchema>,
+    /// Shared with the replica.
+    tables: Arc<BTreeMap<Name, TableSchema>>,
     /// Whether the contents have arrived.
     live: bool,
     /// How many changes of conditions are unanswered.
@@ -75,7 +77,7 @@ impl Subscription {
             id,
             request,
             method: Method::CondSince,
-            tables: BTreeMap::new(),
+            tables: Arc::default(),
             live: false,
             changes: 0,
         }
@@ -103,7 +105,7 @@ impl Subscription {
 
     /// Which method is in use, and the parameters of its request.
     pub(crate) fn call(&self, replica: &Replica) -> (Method, Json) {
-        let since = replica.resumable(&self.request.selection());
+        let since = replica.resumable(self.request.selection());
         let id = json!(self.id.0);
         let params = self.request.params(self.method, &id, &self.tables, since);
         (self.method, params)
@@ -159,18 +161,19 @@ impl Subscription {
         }
     }
 
-    /// Takes the reply to a change of conditions, before which the server has sent the rows that come and go by it.
+    /// Takes the reply to a change of conditions, before which the server has sent the rows that come and go by it. Returns whether
+    /// no other change is unanswered.
     pub(crate) fn handle_conditions(
         &mut self,
         reply: Result<Json, Json>,
         replica: &mut Replica,
-    ) -> Result<(), SessionError> {
+    ) -> Result<bool, SessionError> {
         reply.map_err(|error| self.refused(&error))?;
         self.changes = self.changes.saturating_sub(1);
         if self.changes == 0 {
-            replica.set_selection(Some(self.request.selection()));
+            replica.set_selection(Some(self.request.selection().clone()));
         }
-        Ok(())
+        Ok(self.changes == 0)
     }
 
     fn contents(&self, json: &Json, replica: &mut Replica) -> Result<Vec<RowChange>, UpdateError> {
@@ -186,7 +189,7 @@ impl Subscription {
         };
         let updates = read_updates(self.method, updates, &self.tables)?;
         replica.set_last_transaction(transaction);
-        replica.set_selection(Some(self.request.selection()));
+        replica.set_selection(Some(self.request.selection().clone()));
         let known = replica.is_synced();
         let changes = match found {
             true => replica.apply(updates)?,

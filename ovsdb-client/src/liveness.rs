@@ -29,6 +29,10 @@ impl Liveness {
         }
     }
 
+    pub(crate) fn set_interval(&mut self, interval: Option<Duration>) {
+        self.interval = interval;
+    }
+
     pub(crate) fn heard(&mut self, now: Instant) {
         self.last_heard = now;
         self.probed_at = None;

@@ -9,6 +9,7 @@
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
 use thiserror::Error;
@@ -23,8 +24,11 @@ use crate::value::{Value, ValueError, excerpt};
 /// The columns of a database to keep a replica of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MonitorRequest {
-    database: String,
-    tables: BTreeMap<Name, TableRequest>,
+    database: Name,
+    /// Shared with its clones: whoever has many databases of one kind makes one request.
+    tables: Arc<BTreeMap<Name, TableRequest>>,
+    /// The conditions of the tables that have any.
+    selection: Selection,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,7 +37,6 @@ struct TableRequest {
     columns: Vec<(Name, Option<ColumnType>)>,
     /// The same of those that the database may lack.
     optional_columns: Vec<(Name, Option<ColumnType>)>,
-    conditions: Vec<Condition>,
 }
 
 /// Which rows are monitored: those of a table that meet one of its conditions, all of a table that is not mentioned.
@@ -87,20 +90,22 @@ impl TableRequest {
 
 impl MonitorRequest {
     /// A request for nothing of a database as yet.
-    pub fn new(database: impl Into<String>) -> Self {
+    pub fn new(database: impl Into<Name>) -> Self {
         Self {
             database: database.into(),
-            tables: BTreeMap::new(),
+            tables: Arc::default(),
+            selection: Selection::new(),
         }
     }
 
     /// A request for what [`tables!`](crate::tables) declares, which the database has to have with these types.
-    pub fn declared(database: impl Into<String>, declaration: Declaration) -> Self {
+    pub fn declared(database: impl Into<Name>, declaration: Declaration) -> Self {
         let mut request = Self::new(database);
+        let tables = Arc::make_mut(&mut request.tables);
         for (table, columns) in declaration {
             let columns = columns.iter();
             let columns = columns.map(|(column, wanted)| ((*column).into(), Some(*wanted)));
-            let table = request.tables.entry((*table).into()).or_default();
+            let table = tables.entry((*table).into()).or_default();
             table.columns.extend(columns);
         }
         request
@@ -113,7 +118,8 @@ impl MonitorRequest {
         table: impl Into<Name>,
         columns: impl IntoIterator<Item = C>,
     ) -> Self {
-        let request = self.tables.entry(table.into()).or_default();
+        let tables = Arc::make_mut(&mut self.tables);
+        let request = tables.entry(table.into()).or_default();
         let columns = columns.into_iter();
         request
             .columns
@@ -128,7 +134,8 @@ impl MonitorRequest {
         table: impl Into<Name>,
         columns: impl IntoIterator<Item = C>,
     ) -> Self {
-        let request = self.tables.entry(table.into()).or_default();
+        let tables = Arc::make_mut(&mut self.tables);
+        let request = tables.entry(table.into()).or_default();
         let columns = columns.into_iter();
         let columns = columns.map(|column| (column.into(), None));
         request.optional_columns.extend(columns);
@@ -140,10 +147,11 @@ impl MonitorRequest {
     /// says what is there.
     #[must_use]
     pub fn optional(mut self, declaration: Declaration) -> Self {
+        let tables = Arc::make_mut(&mut self.tables);
         for (table, columns) in declaration {
             let columns = columns.iter();
             let columns = columns.map(|(column, wanted)| ((*column).into(), Some(*wanted)));
-            let table = self.tables.entry((*table).into()).or_default();
+            let table = tables.entry((*table).into()).or_default();
             table.optional_columns.extend(columns);
         }
         self
@@ -156,26 +164,23 @@ impl MonitorRequest {
         table: impl Into<Name>,
         conditions: impl IntoIterator<Item = Condition>,
     ) -> Self {
-        let request = self.tables.entry(table.into()).or_default();
-        request.conditions.extend(conditions);
+        let present = self.selection.entry(table.into()).or_default();
+        present.extend(conditions);
         self
     }
 
     /// Restricts a table to rows that meet one of these conditions instead of those given before; no conditions, no
     /// restriction.
     pub(crate) fn restrict(&mut self, table: Name, conditions: Vec<Condition>) {
-        self.tables.entry(table).or_default().conditions = conditions;
+        match conditions.is_empty() {
+            true => self.selection.remove(&table),
+            false => self.selection.insert(table, conditions),
+        };
     }
 
     /// The conditions of the tables that have any.
-    pub(crate) fn selection(&self) -> Selection {
-        let restricted = self
-            .tables
-            .iter()
-            .filter(|(_, table)| !table.conditions.is_empty());
-        restricted
-            .map(|(name, table)| (name.clone(), table.conditions.clone()))
-            .collect()
+    pub(crate) fn selection(&self) -> &Selection {
+        &self.selection
     }
 
     /// The database's name.
@@ -191,21 +196,21 @@ impl MonitorRequest {
     pub(crate) fn resolve(
         &self,
         schema: &DatabaseSchema,
-    ) -> Result<BTreeMap<Name, TableSchema>, RequestMismatch> {
+    ) -> Result<Arc<BTreeMap<Name, TableSchema>>, RequestMismatch> {
         let mut tables = BTreeMap::new();
-        for (name, request) in &self.tables {
+        for (name, request) in self.tables.iter() {
             let Some(table) = schema.tables.get(name) else {
                 if request.is_optional() {
                     continue;
                 }
                 return Err(RequestMismatch::NoTable {
-                    database: self.database.clone(),
+                    database: self.database.to_string(),
                     table: name.clone(),
                 });
             };
             tables.insert(name.clone(), self.resolve_columns(name, request, table)?);
         }
-        Ok(tables)
+        Ok(Arc::new(tables))
     }
 
     fn resolve_columns(
@@ -216,7 +221,7 @@ impl MonitorRequest {
     ) -> Result<TableSchema, RequestMismatch> {
         let find = |column: &Name| Some((column.clone(), *table.columns.get(column)?));
         let required = request.columns.iter().map(|(column, wanted)| {
-            let (database, table) = (self.database.clone(), name.clone());
+            let (database, table) = (self.database.to_string(), name.clone());
             match (find(column), *wanted) {
                 (Some((column, found)), Some(wanted)) if !found.reads_as(&wanted) => {
                     Err(RequestMismatch::WrongType {
@@ -258,7 +263,7 @@ impl MonitorRequest {
         let tables = tables.iter().map(|(name, table)| {
             let columns: Vec<&str> = table.columns.keys().map(|column| &**column).collect();
             let mut request = json!({ "columns": columns });
-            let conditions = self.tables.get(name).map(|table| &table.conditions[..]);
+            let conditions = self.selection.get(name).map(Vec::as_slice);
             if let (Method::Cond | Method::CondSince, Some(conditions @ [_, ..])) =
                 (method, conditions)
             {
@@ -268,8 +273,8 @@ impl MonitorRequest {
         });
         let tables: Map<String, Json> = tables.collect();
         match method {
-            Method::CondSince => json!([self.database, id, tables, since.to_string()]),
-            Method::Cond | Method::Plain => json!([self.database, id, tables]),
+            Method::CondSince => json!([&*self.database, id, tables, since.to_string()]),
+            Method::Cond | Method::Plain => json!([&*self.database, id, tables]),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A copy of the monitored part of a database, kept up to date by the server's updates.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -13,7 +14,7 @@ use crate::value::{Atom, AtomSet, Moved, Value};
 /// Tables of rows by identity, and the transaction that they are as of.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Replica {
-    schema: BTreeMap<Name, TableSchema>,
+    schema: Arc<BTreeMap<Name, TableSchema>>,
     tables: BTreeMap<Name, BTreeMap<Uuid, Row>>,
     last_transaction: Uuid,
     /// Which rows these are; unknown while the server is about to select others.
@@ -158,7 +159,7 @@ impl Replica {
     }
 
     /// Prepares for updates of these tables. Rows of other columns are of no use then, and forgotten.
-    pub(crate) fn prepare(&mut self, schema: BTreeMap<Name, TableSchema>) {
+    pub(crate) fn prepare(&mut self, schema: Arc<BTreeMap<Name, TableSchema>>) {
         if self.schema != schema {
             *self = Self {
                 schema,
@@ -275,7 +276,7 @@ mod tests {
             "T": {"columns": {"name": {"type": "string"}, "tags": {"type": many}}},
         }}));
         let mut replica = Replica::default();
-        replica.prepare(schema.unwrap().tables);
+        replica.prepare(Arc::new(schema.unwrap().tables));
         replica
     }
 

@@ -124,6 +124,11 @@ impl Session {
         &self.database.replica
     }
 
+    /// Changes [`Options::probe_interval`], also of a silence that lasts.
+    pub fn set_probe_interval(&mut self, interval: Option<Duration>) {
+        self.liveness.set_interval(interval);
+    }
+
     /// Gives up the session and keeps what it knows, for [`Session::resume`].
     #[must_use]
     pub fn into_replica(self) -> Replica {

@@ -155,6 +155,9 @@ impl Stage {
             wait_for(&format!("one master of {}", host.name()), SOON, || {
                 self.has_one_master(host)
             })?;
+            wait_for(&format!("{} to probe its owner", host.name()), SOON, || {
+                self.probes_its_owner(host)
+            })?;
         }
         Ok(())
     }
@@ -169,6 +172,22 @@ impl Stage {
         match (masters.next(), masters.next()) {
             (Some(master), None) if master.is_at(owner.address()) => Ok(()),
             _ => Err(format!("owner {}, {seen:?}", owner.name())),
+        }
+    }
+
+    /// Its database notices soon that the owner does not answer, and is patient with the others.
+    fn probes_its_owner(&self, host: &Hypervisor) -> Result<(), String> {
+        let words = ["--bare", "--columns=target", "find", "manager"];
+        let soon = "inactivity_probe=1000";
+        let found = host.vsctl(&[&words[..], &[soon]].concat());
+        let found = found.map_err(|error| error.to_string())?;
+        let owner = self.cluster.owner(&host.name()).map(|(number, _)| number);
+        let owner = owner.map(|number| self.cluster.controllers()[number - 1].address());
+        let owner = owner.ok_or("no owner")?;
+        let found = found.stdout;
+        match found.split_whitespace().collect::<Vec<_>>()[..] {
+            [one] if one.contains(&format!("[{owner}]")) => Ok(()),
+            _ => Err(format!("owner {owner}, {found}")),
         }
     }
 

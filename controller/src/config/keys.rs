@@ -214,7 +214,7 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
             (
                 "probe_interval",
                 "1",
-                "With a store for several controllers: seconds of silence after which a hypervisor's database asks whether its owner lives, and after as long again the next one owns it; 1 to 3600. A hypervisor keeps an interval that it has been given: `ovs-vsctl clear manager TARGET inactivity_probe` has it set anew.",
+                "With a store for several controllers: seconds of silence after which a hypervisor's database asks whether its owner lives, and after as long again the next one owns it; 1 to 3600. An `inactivity_probe` of a manager that an administrator has set stays.",
             ),
             (
                 "settle_after",

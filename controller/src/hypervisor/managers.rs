@@ -4,6 +4,7 @@
 use super::schema::Manager;
 use sextant_ovsdb_client::Replica;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// The port of a manager whose target names none.
 const DEFAULT_PORT: &str = "6640";
@@ -25,6 +26,22 @@ pub(super) fn controllers(
     hosts
         .map(|host| format!("{scheme}:{host}:{openflow_port}"))
         .collect()
+}
+
+/// The address in a target of the database or the switch; none if it names its host.
+pub(super) fn address(target: &str) -> Option<IpAddr> {
+    let (host, _) = host_and_port(target)?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.parse().ok()
+}
+
+/// The controller of a target, if one of the managers is at the same address.
+pub(super) fn owner(replica: &Replica, controller: &str) -> Option<IpAddr> {
+    let own = address(controller)?;
+    let mut managers = replica.all::<Manager>();
+    managers
+        .any(|(_, manager)| address(manager.target()) == Some(own))
+        .then_some(own)
 }
 
 /// The host of a target that the database connects to, with brackets if it is an IPv6 address, and the port.

@@ -18,6 +18,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Milliseconds that a switch and a database wait at most before they connect again.
 const MAX_BACKOFF: i64 = 1000;
+/// The key in a manager's `external_ids` with the `inactivity_probe` that Sextant has set.
+const NOTED_PROBE: &str = "sextant-probe";
 const PROTOCOL: &str = "OpenFlow13";
 const FAIL_MODE: &str = "secure";
 /// Not over the switch's own ports: that would add flows of its own.
@@ -145,7 +147,7 @@ fn insert_controllers<'a>(
             .with("target", target.as_str())
             .with("connection_mode", CONNECTION_MODE)
             .with("max_backoff", MAX_BACKOFF)
-            .with("inactivity_probe", wish.probes.of_switch)
+            .with("inactivity_probe", wish.probes.of_switch(target, None))
             .with("external_ids", owned());
         transaction = transaction.insert("Controller", Some(&name), row);
         inserted.push(Atom::NamedUuid(name));
@@ -193,8 +195,10 @@ fn settle_controllers(
             continue;
         }
         kept.push(Atom::from(uuid));
-        if controller.inactivity_probe() != Some(wish.probes.of_switch) {
-            let probe = Row::new().with("inactivity_probe", wish.probes.of_switch);
+        let present = controller.inactivity_probe();
+        let probe = wish.probes.of_switch(controller.target(), present);
+        if present != Some(probe) {
+            let probe = Row::new().with("inactivity_probe", probe);
             transaction = transaction.update("Controller", [Condition::uuid(uuid)], probe);
         }
     }
@@ -308,28 +312,38 @@ fn owned_ports(replica: &Replica, bridge: Bridge<'_>) -> Vec<Uuid> {
         .collect()
 }
 
-/// A database that lost Sextant looks for it every second, not ever less often, and does not give up one that is busy. What
-/// an administrator has set stays.
+/// A database that lost Sextant looks for it every second, not ever less often, and gives it up when it should. What an
+/// administrator has set stays.
 fn keep_managers(replica: &Replica, wish: &Wish, mut transaction: Transaction) -> Transaction {
     for (uuid, manager) in replica.all::<Manager>() {
         if !manager.target().ends_with(&wish.manager_suffix) {
             continue;
         }
-        let (backoff, probe) = (manager.max_backoff(), manager.inactivity_probe());
-        let settings = [
-            ("max_backoff", backoff.is_none(), MAX_BACKOFF),
-            (
-                "inactivity_probe",
-                wish.probes.replace(probe),
-                wish.probes.of_database,
-            ),
-        ];
-        for (column, is_due, wanted) in settings {
-            if is_due {
-                let row = Row::new().with(column, wanted);
-                transaction = transaction.update("Manager", [Condition::uuid(uuid)], row);
-            }
+        if manager.max_backoff().is_none() {
+            let backoff = Row::new().with("max_backoff", MAX_BACKOFF);
+            transaction = transaction.update("Manager", [Condition::uuid(uuid)], backoff);
+        }
+        let noted = manager.external_ids().get(NOTED_PROBE);
+        let noted = noted.and_then(|noted| noted.parse().ok());
+        let present = manager.inactivity_probe();
+        let probe = wish.probes.of_database(manager.target(), present, noted);
+        if let Some(probe) = probe {
+            transaction = set_probe(uuid, probe, transaction);
         }
     }
     transaction
+}
+
+/// Sets a manager's interval, and notes that it is Sextant's.
+fn set_probe(manager: Uuid, probe: i64, transaction: Transaction) -> Transaction {
+    let this = || [Condition::uuid(manager)];
+    let note = Value::map([(NOTED_PROBE, probe.to_string())]);
+    let note = [
+        Mutation::delete("external_ids", Value::set([NOTED_PROBE])),
+        Mutation::insert("external_ids", note),
+    ];
+    let row = Row::new().with("inactivity_probe", probe);
+    transaction
+        .update("Manager", this(), row)
+        .mutate("Manager", this(), note)
 }

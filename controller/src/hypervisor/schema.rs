@@ -67,5 +67,6 @@ tables! {
         target: String,
         max_backoff: Option<i64>,
         inactivity_probe: Option<i64>,
+        external_ids: BTreeMap<String, String>,
     }
 }

@@ -7,12 +7,11 @@ mod telling;
 use super::bfd::States;
 use super::census::{Census, Unread};
 use super::meddling::meddles;
-use super::monitor;
 use super::observe::{NotReady, Observation, observe};
 use super::place::Place;
 use super::turn::Turn;
+use super::view::View;
 use super::wish::Wish;
-use super::zone_limit;
 use crate::admission::{self, KnownHypervisors, Limits, Pass};
 use crate::cluster::Cluster;
 use crate::metrics::{Counted, DoubtfulEndpoint, Metrics, TransactionOutcome};
@@ -22,7 +21,7 @@ use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
 use crate::stream::{Incoming, Listener, Misunderstood, Stream};
 use crate::tls::{Expiries, NotedExpiry};
-use claim::{OwnerClaim, is_not_owner, others_act};
+use claim::{Followed, OwnerClaim, is_not_owner};
 use imbl::OrdMap;
 use sextant_model::{Chassis, ChassisId, EncapKind, Facts, TunnelWatches};
 use sextant_ovsdb_client::{Connection, Options, RequestId, TransactionError};
@@ -133,8 +132,8 @@ async fn run(
         .map(|certificate| certificate.not_after);
     let peer = Claimant::new(peer.ip(), certificate.map(|certificate| certificate.names));
     let mut connection = Connection::new(stream, Options::default());
-    monitor(&mut connection);
-    let mut session = Session::new(connection, peer, context, controller);
+    let view = View::begin(&mut connection, context.cluster.is_some());
+    let mut session = Session::new(connection, view, peer, context, controller);
     session.not_after = not_after;
     let ended = session.run(&mut snapshots, pass).await;
     session.end().await;
@@ -149,6 +148,7 @@ struct Session {
     context: Arc<Context>,
     controller: String,
     synced: bool,
+    view: View,
     place: Place,
     /// Shows until when its certificate holds.
     expiry: Option<NotedExpiry>,
@@ -189,6 +189,7 @@ struct Session {
 impl Session {
     fn new(
         connection: Connection<Stream>,
+        view: View,
         peer: Claimant,
         context: Arc<Context>,
         controller: String,
@@ -203,6 +204,7 @@ impl Session {
             context,
             controller,
             synced: false,
+            view,
             place: Place::Unknown,
             expiry: None,
             protocols: BTreeSet::new(),
@@ -246,7 +248,11 @@ impl Session {
                 }
                 () = rules.changed() => self.unread = Unread::Everything,
                 () = pass.shown_out() => return Err(SessionError::ShownOut),
-                () = others_act(&mut self.claim) => {}
+                followed = claim::follow(&mut self.claim) => match followed {
+                    Followed::Others => {}
+                    // The hypervisor should grant it another time.
+                    Followed::Pace => self.unread = Unread::Everything,
+                },
                 () = tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {
                     self.turn.due(Instant::now());
                     self.unread = Unread::Everything;
@@ -311,7 +317,12 @@ impl Session {
                 }
                 self.unread = Unread::Everything;
             }
-            Event::Answer { .. } | Event::Selected => {}
+            Event::Selected => {
+                self.view.selected();
+                // Rows that came by it are nobody's doing.
+                (self.meddled, self.unread) = (false, Unread::Everything);
+            }
+            Event::Answer { .. } => {}
         }
     }
 
@@ -464,30 +475,12 @@ impl Session {
         Ok(matches!(self.place, Place::Seated(_)))
     }
 
-    fn say_connected(&self, id: &ChassisId) {
-        tracing::info!(address = %self.peer.address(), chassis = %id, "hypervisor connected");
-        let limit = self.context.rules.now().zone_limit;
-        if limit.is_some() && !zone_limit::is_supported(self.connection.replica()) {
-            tracing::info!(chassis = %id, "its database takes no limit of connections; with Open vSwitch before 3.3 ovs-appctl dpctl/ct-set-limits sets one");
-        }
-    }
-
     /// It takes no part, under another name, or by another controller: the owner forgets all that it was told.
     fn forget(&mut self) {
         self.seen = None;
         self.watches = TunnelWatches::new();
         (self.owned, self.states) = (None, None);
         self.unread = Unread::Everything;
-    }
-
-    /// It has no right to this name, by its certificate.
-    fn refuse_name(&mut self, id: &ChassisId) {
-        self.place = Place::Unknown;
-        let names = self.peer.names().map(ToString::to_string);
-        let names = names.unwrap_or_default();
-        self.complain(&format!(
-            "external_ids:system-id={id}: its certificate is that of {names} ([hypervisor_tls] names = \"certificate\")"
-        ));
     }
 
     async fn send(&self, event: Event) -> Result<(), Stopping> {

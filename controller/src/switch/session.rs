@@ -158,14 +158,15 @@ async fn own(
         right => right?,
     };
     let resigning = context.clone();
-    let alive = async {
+    // In memory of its own: most of several controllers only stand by.
+    let alive = Box::pin(async {
         let preparing = &context.preparing;
         let snapshots = &context.snapshots;
         let prepared = preparing.compute(&mut line, seat.key(), snapshots).await?;
         let mut session = Session::new(line, seat, context, prepared.computed);
         session.taken_over = taken_over;
         session.run(prepared.early).await
-    };
+    });
     let ended = tokio::select! {
         ended = alive => ended,
         () = tenure.ended(generation) => Err(SessionError::Yielded),

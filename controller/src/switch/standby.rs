@@ -10,7 +10,12 @@ use crate::snapshot::Stopping;
 use crate::state::Event;
 use rust_openflow::{ErrorCode, Message, Role, RoleMessage, Xid};
 use sextant_model::{ChassisId, Facts};
+use std::time::Duration;
 use tokio::time::{Instant, timeout};
+
+/// Silence after which a switch is asked whether it is there: by its primary controller, and by who waits to be that.
+const OWNING: Duration = Duration::from_secs(5);
+const WAITING: Duration = Duration::from_secs(30);
 
 /// By what right a session serves a switch.
 pub(super) struct Right {
@@ -38,6 +43,7 @@ pub(super) async fn stand_by(
         };
         let Some(own) = held.own else {
             has_waited = true;
+            line.connection.set_idle(WAITING);
             role.follow(line, held);
             tokio::select! {
                 () = tenure.changed() => {}
@@ -45,6 +51,7 @@ pub(super) async fn stand_by(
             }
             continue;
         };
+        line.connection.set_idle(OWNING);
         let owned = Instant::now();
         if was_read(line, chassis, tenure, context).await? {
             let patience = context.patience;

@@ -51,6 +51,10 @@ impl Liveness {
         }
     }
 
+    pub(super) fn set_idle(&mut self, idle: Duration) {
+        self.idle = idle;
+    }
+
     pub(super) fn heard(&mut self, now: Instant) {
         self.heard = now;
         self.probe = None;

@@ -14,7 +14,7 @@ fn schema() -> DatabaseSchema {
     .unwrap()
 }
 
-fn tables() -> BTreeMap<Name, TableSchema> {
+fn tables() -> Arc<BTreeMap<Name, TableSchema>> {
     MonitorRequest::new("D")
         .table("T", ["name", "tags"])
         .resolve(&schema())

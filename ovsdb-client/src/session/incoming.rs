@@ -163,8 +163,9 @@ impl Session {
         id: SubscriptionId,
         reply: Result<Json, Json>,
     ) -> Result<(), SessionError> {
-        if let Some((_, subscription, replica)) = self.subscription(id) {
-            subscription.handle_conditions(reply, replica)?;
+        if let Some((_, subscription, replica)) = self.subscription(id)
+            && subscription.handle_conditions(reply, replica)?
+        {
             self.events.push_back(Event::Selected);
         }
         Ok(())

@@ -119,7 +119,10 @@ pub struct Return {
 pub struct Cost {
     /// Octets of memory of the owner, and of the other, for each hypervisor.
     pub memory: [f64; 2],
-    /// Processor time of the same in a minute without changes.
+    /// Of the other's, octets for what it knows of the hypervisor by the store, also without a connection: where ports are, and
+    /// which are ACTIVE.
+    pub known: f64,
+    /// Processor time of the owner and of the other in a minute without changes.
     pub idle: [Duration; 2],
 }
 
@@ -340,6 +343,7 @@ impl Several {
         let without = (several.memory()?, several.idle(idle)?);
         several.connect(0..1);
         several.settle_with(Instant::now(), 1)?;
+        let known = several.memory()?[1];
         several.connect(0..2);
         several.settle(Instant::now())?;
         let (memory, spending) = (several.memory()?, several.idle(idle)?);
@@ -351,10 +355,12 @@ impl Several {
             ));
         }
         let minute = 60.0 / idle.as_secs_f64();
+        let each = |after: u64, before: u64| {
+            after.saturating_sub(before) as f64 / dimensions.hypervisors as f64
+        };
         Ok(Cost {
-            memory: [0, 1].map(|at: usize| {
-                memory[at].saturating_sub(without.0[at]) as f64 / dimensions.hypervisors as f64
-            }),
+            memory: [0, 1].map(|at: usize| each(memory[at], without.0[at])),
+            known: each(known, without.0[1]),
             idle: [0, 1].map(|at: usize| {
                 let more = spending.controllers[at].saturating_sub(without.1.controllers[at]);
                 more.mul_f64(minute)

@@ -5,8 +5,9 @@
 //! anybody else had it, has owned the hypervisor all the time.
 
 use super::Session;
-use crate::cluster::{Cluster, Live, Tenure, others_live};
+use crate::cluster::{Cluster, Holder, Live, Tenure, others_live};
 use crate::hypervisor::schema::{DATABASE, OpenVswitch};
+use crate::hypervisor::view::View;
 use crate::snapshot::Stopping;
 use crate::state::Event;
 use sextant_model::ChassisId;
@@ -34,12 +35,15 @@ const LARGEST: u64 = u64::MAX / 4;
 pub(super) struct OwnerClaim {
     cluster: Cluster,
     live: watch::Receiver<Live>,
+    is_busy: watch::Receiver<bool>,
     /// The ownership of the hypervisor for which the session speaks.
     tenure: Option<(ChassisId, Tenure)>,
     lock: Lock,
     /// Since when the session could own the hypervisor, and what it had was not taken from it.
     since: Option<Instant>,
-    /// The next turn to take the hypervisor from its owner.
+    /// Whether the hypervisor's owner lives.
+    holder: Holder,
+    /// The next turn to take the hypervisor from it.
     turn: Option<Instant>,
     writing: Option<(RequestId, u64)>,
     again: Option<Instant>,
@@ -60,11 +64,13 @@ impl OwnerClaim {
     pub(super) fn new(cluster: Cluster) -> Self {
         Self {
             live: cluster.live(),
+            is_busy: cluster.is_busy(),
             cluster,
             tenure: None,
             anew: ANEW,
             lock: Lock::Unasked,
             since: None,
+            holder: Holder::Lives,
             turn: None,
             writing: None,
             again: None,
@@ -147,7 +153,11 @@ impl OwnerClaim {
                 self.lock = Lock::Asked;
             }
             Lock::Asked if self.may_take_at(chassis).is_some_and(|at| at <= now) => {
-                match self.cluster.take_turn(now) {
+                let turn = match self.holder {
+                    Holder::Lives => self.cluster.take_turn(now),
+                    Holder::Dead => Ok(()),
+                };
+                match turn {
                     Ok(()) => {
                         tracing::debug!(%chassis, "taking the hypervisor from its owner");
                         connection.unlock(LOCK);
@@ -162,7 +172,8 @@ impl OwnerClaim {
     }
 
     fn may_take_at(&self, chassis: &ChassisId) -> Option<Instant> {
-        let at = self.cluster.may_take_at(chassis, self.since?)?;
+        let holder = self.holder;
+        let at = self.cluster.may_take_at(chassis, self.since?, holder)?;
         Some(self.turn.map_or(at, |turn| turn.max(at)))
     }
 
@@ -242,10 +253,13 @@ impl Session {
         let seen = generation(self.connection.replica());
         let tenures = claim.cluster.tenures().clone();
         tenures.see(chassis, seen, claim.lock == Lock::Held);
+        let snapshot = self.context.snapshots.latest();
+        claim.holder = claim.cluster.holder(snapshot.facts.owners().get(chassis));
         claim.ask(chassis, &mut self.connection, Instant::now());
+        let is_locked = claim.lock == Lock::Held;
+        self.view.fit(&mut self.connection, is_locked);
         let own = tenures.held(chassis).own;
         // Without the lock, another generation is another owner's, also where somebody has reset it.
-        let is_locked = claim.lock == Lock::Held;
         let is_lost = own.is_some_and(|own| own < seen || own != seen && !is_locked);
         if let Some(own) = own.filter(|_| is_lost) {
             claim.lose();
@@ -257,7 +271,8 @@ impl Session {
             claim.lose();
             self.forget();
         }
-        Ok(self.claim_anew(chassis, own.filter(|_| !is_lost), seen))
+        let owns = self.claim_anew(chassis, own.filter(|_| !is_lost), seen);
+        Ok(owns && self.view == View::Whole)
     }
 
     /// Writes the next generation, if this session has the lock. Returns whether this controller owns the hypervisor.
@@ -323,9 +338,17 @@ impl Session {
     }
 }
 
-/// Waits until other controllers live than before, or something else is known of the hypervisor's ownership. Forever where there
-/// is one controller.
-pub(super) async fn others_act(claim: &mut Option<OwnerClaim>) {
+/// What a claim follows, and has changed.
+pub(super) enum Followed {
+    /// Who lives, or who owns the hypervisor.
+    Others,
+    /// Whether this controller is busy.
+    Pace,
+}
+
+/// Waits until other controllers live than before, something else is known of the hypervisor's ownership, or this controller is
+/// busy that was not, or the other way round. Forever where there is one controller.
+pub(super) async fn follow(claim: &mut Option<OwnerClaim>) -> Followed {
     let Some(claim) = claim else {
         return std::future::pending().await;
     };
@@ -336,8 +359,10 @@ pub(super) async fn others_act(claim: &mut Option<OwnerClaim>) {
         }
     };
     tokio::select! {
-        () = others_live(&mut claim.live) => {}
-        () = tenure => {}
+        () = others_live(&mut claim.live) => Followed::Others,
+        () = tenure => Followed::Others,
+        // It fails never: the claim has the cluster, which has the sender.
+        Ok(()) = claim.is_busy.changed() => Followed::Pace,
     }
 }
 

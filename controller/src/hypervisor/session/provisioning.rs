@@ -5,8 +5,10 @@ use super::{Context, Session};
 use crate::hypervisor::bfd;
 use crate::hypervisor::managers;
 use crate::hypervisor::patches::missing_bridges;
+use crate::hypervisor::probes::Probes;
 use crate::hypervisor::provision::{differences, release, wanted};
-use crate::hypervisor::wish::{Probes, Wish};
+use crate::hypervisor::view::View;
+use crate::hypervisor::wish::Wish;
 use crate::metrics::Drift;
 use crate::snapshot::Stopping;
 use crate::state::Event;
@@ -106,7 +108,9 @@ impl Session {
     fn probes(&self) -> Probes {
         let cluster = self.context.cluster.as_ref();
         cluster.map_or_else(Probes::default, |cluster| {
-            Probes::of_several(cluster.probe_interval())
+            let owner = managers::owner(self.connection.replica(), &self.controller);
+            let is_busy = *cluster.is_busy().borrow();
+            Probes::of_several(cluster.probe_interval(), owner, is_busy)
         })
     }
 
@@ -121,11 +125,12 @@ impl Session {
         of_others.chain([chassis.encap.kind]).collect()
     }
 
-    /// Whether something is left of a hypervisor that takes no part.
+    /// Whether something is, or may be, left of a hypervisor that takes no part.
     pub(super) fn has_to_leave(&mut self, chassis: &ChassisId) -> bool {
         let snapshot = self.context.snapshots.latest();
         let is_known = snapshot.facts.chassis().contains_key(chassis);
-        self.has_left = !is_known && release(self.connection.replica()).is_none();
+        let is_clean = self.view == View::Whole && release(self.connection.replica()).is_none();
+        self.has_left = !is_known && is_clean;
         !self.has_left
     }
 

@@ -20,6 +20,9 @@ struct Options {
     /// How many controllers. With several, etcd is their store.
     #[arg(long, default_value_t = 1)]
     controllers: u8,
+    /// With several controllers: only what a hypervisor costs its owner and another controller.
+    #[arg(long)]
+    cost_only: bool,
     /// Seconds after which one of several controllers takes its share.
     #[arg(long, default_value_t = 10)]
     settle_after: u16,

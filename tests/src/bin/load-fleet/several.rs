@@ -15,6 +15,12 @@ pub(super) fn measure(options: &Options, dimensions: &Dimensions) -> Result<(), 
     let during =
         |part| move |error: LabError| error.during(format!("{hypervisors} hypervisors, {part}"));
     let limit = Duration::from_secs(options.limit);
+    let time = Duration::from_secs(options.idle.max(1));
+    if options.cost_only {
+        let cost = Several::cost(dimensions, time, limit).map_err(during("cost"))?;
+        tell_cost(&cost);
+        return Ok(());
+    }
     let controllers = options.controllers;
     let several = Several::start(controllers, dimensions, options.settle_after, limit);
     let mut several = several.map_err(during("making ports"))?;
@@ -26,7 +32,6 @@ pub(super) fn measure(options: &Options, dimensions: &Dimensions) -> Result<(), 
     tell_start(&start);
     let shares = several.shares().map_err(during("shares"))?;
     tell_shares(&shares);
-    let time = Duration::from_secs(options.idle.max(1));
     tell_idle(&several.idle(time)?, time);
     tell_change(
         &several
@@ -111,8 +116,9 @@ fn tell_return(again: &Return) {
 
 fn tell_cost(cost: &Cost) {
     let [owner, other] = cost.memory.map(|octets| octets / 1024.0);
+    let known = cost.known / 1024.0;
     say(format_args!(
-        "  {:<24} {owner:>8.1} KiB with its owner, {other:.1} KiB with another ({:.2})",
+        "  {:<24} {owner:>8.1} KiB with its owner, {other:.1} KiB with another ({:.2}), {known:.1} KiB of it are known by the store",
         "memory of a hypervisor",
         other / owner,
     ));

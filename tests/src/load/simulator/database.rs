@@ -23,8 +23,15 @@ type Place = (String, String);
 /// What rows were before they changed; none: they were not there.
 pub(super) type Changes = BTreeMap<Place, Option<Row>>;
 
-/// The columns that somebody monitors, by table.
-pub(super) type Monitored = BTreeMap<String, Vec<String>>;
+/// What somebody monitors, by table.
+pub(super) type Monitored = BTreeMap<String, MonitoredTable>;
+
+/// What somebody monitors of a table: all rows or none. Sextant selects no others.
+#[derive(Clone, Debug)]
+pub(super) struct MonitoredTable {
+    pub(super) columns: Vec<String>,
+    pub(super) has_rows: bool,
+}
 
 #[derive(Debug)]
 pub(super) struct Database {
@@ -368,12 +375,27 @@ impl Database {
     pub(super) fn contents(&self, monitored: &Monitored) -> Json {
         let mut tables = Map::new();
         for ((table, uuid), row) in &self.rows {
-            let Some(columns) = monitored.get(table) else {
+            let Some(columns) = columns(monitored, table) else {
                 continue;
             };
             let shown = self.shown(table, row, columns);
             let rows = tables.entry(table.clone()).or_insert_with(|| json!({}));
             rows[uuid] = json!({ "initial": shown });
+        }
+        Json::Object(tables)
+    }
+
+    /// The rows that come or go by another selection, as `update3` has them (ovsdb-server(7), 4.1.13).
+    pub(super) fn selection(&self, before: &Monitored, after: &Monitored) -> Json {
+        let mut tables = Map::new();
+        for ((table, uuid), row) in &self.rows {
+            let said = match (columns(before, table), columns(after, table)) {
+                (None, Some(columns)) => json!({"insert": self.shown(table, row, columns)}),
+                (Some(_), None) => json!({ "delete": null }),
+                (None, None) | (Some(_), Some(_)) => continue,
+            };
+            let rows = tables.entry(table.clone()).or_insert_with(|| json!({}));
+            rows[uuid] = said;
         }
         Json::Object(tables)
     }
@@ -397,7 +419,7 @@ impl Database {
     pub(super) fn update(&self, changes: &Changes, monitored: &Monitored) -> Option<Json> {
         let mut tables = Map::new();
         for ((table, uuid), old) in changes {
-            let Some(columns) = monitored.get(table) else {
+            let Some(columns) = columns(monitored, table) else {
                 continue;
             };
             let new = self.rows.get(&(table.clone(), uuid.clone()));
@@ -431,6 +453,12 @@ impl Database {
         });
         differences.collect()
     }
+}
+
+/// The columns of a table of which rows are monitored.
+fn columns<'a>(monitored: &'a Monitored, table: &str) -> Option<&'a [String]> {
+    let table = monitored.get(table).filter(|table| table.has_rows)?;
+    Some(&table.columns)
 }
 
 /// The value of a column that has one.

@@ -1,6 +1,6 @@
 //! What ovsdb-server does for one connection to a manager (RFC 7047 §4.1).
 
-use super::database::{Changes, Database, Monitored, NAME};
+use super::database::{Changes, Database, Monitored, MonitoredTable, NAME};
 use super::line::Line;
 use super::locks::SessionNumber;
 use serde_json::{Deserializer, Value as Json, json};
@@ -65,6 +65,7 @@ impl Manager {
             "get_schema" => self.answer(request, database.schema()),
             "set_db_change_aware" => self.answer(request, &json!({})),
             "monitor_cond_since" => return Some(Request::Monitor),
+            "monitor_cond_change" => self.select(request, database),
             "transact" => {
                 let operations = params.as_array().map(|all| &all[1..]);
                 return Some(Request::Transact(operations.unwrap_or_default().to_vec()));
@@ -82,6 +83,22 @@ impl Manager {
         self.monitored = monitored(&request["params"][2]);
         let contents = database.contents(&self.monitored);
         self.answer(request, &json!([false, NO_TRANSACTION, contents]));
+    }
+
+    /// It monitors other rows from now on, which it is told before the answer.
+    fn select(&mut self, request: &Json, database: &Database) {
+        let before = self.monitored.clone();
+        let tables = request["params"][2].as_object().into_iter().flatten();
+        for (table, request) in tables {
+            if let Some(table) = self.monitored.get_mut(table) {
+                table.has_rows = has_rows(request);
+            }
+        }
+        let moved = database.selection(&before, &self.monitored);
+        if moved.as_object().is_some_and(|moved| !moved.is_empty()) {
+            self.update(&moved);
+        }
+        self.answer(request, &json!({}));
     }
 
     pub(super) fn answer(&mut self, request: &Json, result: &Json) {
@@ -103,9 +120,13 @@ impl Manager {
     /// Tells what has changed of what it monitors.
     pub(super) fn tell(&mut self, changes: &Changes, database: &Database) {
         if let Some(update) = database.update(changes, &self.monitored) {
-            let params = json!([self.monitor, NO_TRANSACTION, update]);
-            self.put(&json!({"id": null, "method": "update3", "params": params}));
+            self.update(&update);
         }
+    }
+
+    fn update(&mut self, update: &Json) {
+        let params = json!([self.monitor, NO_TRANSACTION, update]);
+        self.put(&json!({"id": null, "method": "update3", "params": params}));
     }
 
     fn put(&mut self, message: &Json) {
@@ -118,13 +139,21 @@ impl Manager {
 
 fn monitored(requests: &Json) -> Monitored {
     let tables = requests.as_object().into_iter().flatten();
-    let columns = |request: &Json| {
+    let table = |request: &Json| {
         let columns = request[0]["columns"].as_array().into_iter().flatten();
-        columns
-            .filter_map(|name| name.as_str().map(str::to_owned))
-            .collect()
+        let columns = columns.filter_map(|name| name.as_str().map(str::to_owned));
+        MonitoredTable {
+            columns: columns.collect(),
+            has_rows: has_rows(request),
+        }
     };
     tables
-        .map(|(table, request)| (table.clone(), columns(request)))
+        .map(|(name, request)| (name.clone(), table(request)))
         .collect()
+}
+
+/// Whether a request is for all rows of a table. One with a condition is for none.
+fn has_rows(request: &Json) -> bool {
+    let conditions = request[0]["where"].as_array();
+    conditions.is_none_or(Vec::is_empty)
 }
