@@ -1,10 +1,13 @@
 //! Controllers and members of etcd are killed, halted and cut off at random, while clients of all controllers create and delete
-//! ports, and a guest moves. Guests lose no packet and are always answered. In the end nothing acknowledged is lost, and no address was given twice.
+//! ports, and a guest moves. Guests lose no packet and are always answered. In the end nothing acknowledged is lost, no address was given
+//! twice, and one order of all requests explains all answers.
 //!
 //! `SEXTANT_TEST_SEED` repeats the choice of disturbances; `SEXTANT_TEST_SECONDS` says how long it goes on.
 
 #[path = "chaos/disturbance.rs"]
 mod disturbance;
+#[path = "chaos/history.rs"]
+mod history;
 #[path = "chaos/mover.rs"]
 mod mover;
 #[path = "chaos/writer.rs"]

@@ -6,20 +6,20 @@ use tokio::time::Instant;
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(100);
-/// After so many intervals without being late it is on time.
+/// After so many intervals without being late it is on time again. One that has just started is so after one.
 const INTERVALS: u32 = 3;
 
 /// Looks for ever whether this task, as any other of its runtime, is woken on time: later than half an `interval` is late.
 pub(super) async fn keep(interval: Duration, is_busy: &watch::Sender<bool>) {
-    let mut late = Instant::now();
+    let mut on_time_at = Instant::now() + interval;
     loop {
         let due = Instant::now() + LOOK;
         tokio::time::sleep_until(due).await;
         let now = Instant::now();
         if now - due > interval / 2 {
-            late = now;
+            on_time_at = now + interval * INTERVALS;
         }
-        let is_late = now - late < interval * INTERVALS;
+        let is_late = now < on_time_at;
         is_busy.send_if_modified(|is_busy| std::mem::replace(is_busy, is_late) != is_late);
     }
 }
@@ -36,7 +36,7 @@ mod tests {
         let watching = async {
             let begun = Instant::now();
             assert!(!next(&mut seen).await);
-            assert_eq!(begun.elapsed(), 3 * second);
+            assert_eq!(begun.elapsed(), second);
             // The clock of the test moves on while nobody is woken.
             tokio::time::advance(second).await;
             let late = Instant::now();

@@ -1,5 +1,6 @@
 //! Clients that create and delete ports, each with whatever controller answers, and what was acknowledged to them.
 
+use super::history::{Asked, History, Operation};
 use crate::stage::Stage;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -10,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How many ports it keeps.
 const MOST: usize = 40;
@@ -27,11 +28,17 @@ pub(crate) struct Writer {
     dice: StdRng,
     counter: u32,
     /// The ports that were acknowledged to it.
-    ports: Vec<String>,
-    /// Names of ports that may have been made.
-    doubtful: Vec<String>,
-    /// Ports that may have been deleted.
-    doomed: Vec<String>,
+    ports: Vec<Held>,
+    /// Names of ports that may have been made, and when they were asked for.
+    doubtful: Vec<(String, Instant)>,
+    /// Ports that may have been deleted, and since when.
+    doomed: Vec<(Held, Instant)>,
+}
+
+/// A port and its address.
+struct Held {
+    port: String,
+    address: String,
 }
 
 impl Writer {
@@ -69,6 +76,9 @@ impl Writer {
                 thread::sleep(RETRY);
             }
         }
+        for (held, sent) in self.doomed.drain(..) {
+            known.note(Asked::TakeBack, &held, sent, None);
+        }
     }
 
     /// False: it was not acknowledged.
@@ -76,40 +86,50 @@ impl Writer {
         self.counter += 1;
         let name = format!("w{}-{}", self.number, self.counter);
         let wanted = json!({"port": {"network_id": self.network, "name": name}});
+        let sent = Instant::now();
         match self.apis[api].post("/v2.0/ports", &wanted) {
             Ok((201, body)) => {
-                self.adopt(&body["port"], known);
+                self.adopt(&body["port"], sent, known);
                 true
             }
             Ok((500..600, _)) | Err(_) => {
-                self.doubtful.push(name);
+                self.doubtful.push((name, sent));
                 false
             }
             Ok((status, body)) => panic!("{name}: {status} {body}"),
         }
     }
 
-    fn adopt(&mut self, port: &Value, known: &Known) {
-        self.ports.push(text(&port["id"]));
-        known.created(port);
+    fn adopt(&mut self, port: &Value, sent: Instant, known: &Known) {
+        let held = Held {
+            port: text(&port["id"]),
+            address: text(&port["fixed_ips"][0]["ip_address"]),
+        };
+        known.note(Asked::Give, &held, sent, Some(Instant::now()));
+        known.created(&held);
+        self.ports.push(held);
     }
 
     /// False: it was not acknowledged.
     fn delete(&mut self, api: usize, known: &Known) -> bool {
         let index = self.dice.random_range(0..self.ports.len());
-        let id = self.ports.swap_remove(index);
-        known.deleting(&id);
-        self.doomed.push(id);
+        let held = self.ports.swap_remove(index);
+        known.deleting(&held.port);
+        self.doomed.push((held, Instant::now()));
         self.delete_doomed(api, known)
     }
 
     /// False: one was not acknowledged.
     fn delete_doomed(&mut self, api: usize, known: &Known) -> bool {
-        while let Some(id) = self.doomed.last() {
+        while let Some((held, sent)) = self.doomed.last() {
+            let id = &held.port;
             match self.apis[api].delete(&format!("/v2.0/ports/{id}")) {
-                Ok((204, _)) => known.deleted(id),
+                Ok((204, _)) => {
+                    known.note(Asked::TakeBack, held, *sent, Some(Instant::now()));
+                    known.deleted(id);
+                }
                 // It is gone by a request that was not answered, or this controller has not heard of it yet.
-                Ok((404, _)) => {}
+                Ok((404, _)) => known.note(Asked::TakeBack, held, *sent, None),
                 Ok((500..600, _)) | Err(_) => return false,
                 Ok((status, body)) => panic!("{id}: {status} {body}"),
             }
@@ -120,13 +140,14 @@ impl Writer {
 
     /// Takes what came of requests that were not answered, so that it does not use up all addresses. False: no answer.
     fn settle_doubts(&mut self, api: usize, known: &Known) -> bool {
-        while let Some(name) = self.doubtful.last() {
+        while let Some((name, sent)) = self.doubtful.last() {
+            let sent = *sent;
             let Ok((200, body)) = self.apis[api].get(&format!("/v2.0/ports?name={name}")) else {
                 return false;
             };
             self.doubtful.pop();
             for port in body["ports"].as_array().into_iter().flatten() {
-                self.adopt(port, known);
+                self.adopt(port, sent, known);
             }
         }
         self.delete_doomed(api, known)
@@ -139,6 +160,8 @@ pub(crate) struct Known(Mutex<Ports>);
 
 #[derive(Default)]
 struct Ports {
+    /// What was asked of each address, and when it was answered.
+    history: History,
     /// Ports that nobody has asked to delete, with their addresses.
     there: BTreeMap<String, String>,
     /// Ports that were acknowledged to be deleted.
@@ -152,13 +175,23 @@ impl Known {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn created(&self, port: &Value) {
+    fn note(&self, asked: Asked, held: &Held, sent: Instant, answered: Option<Instant>) {
+        let operation = Operation {
+            asked,
+            port: held.port.clone(),
+            sent,
+            answered,
+        };
+        self.ports().history.note(&held.address, operation);
+    }
+
+    fn created(&self, held: &Held) {
         let mut ports = self.ports();
-        let address = text(&port["fixed_ips"][0]["ip_address"]);
+        let address = held.address.clone();
         if ports.there.values().any(|held| *held == address) {
             ports.twice.push(address.clone());
         }
-        ports.there.insert(text(&port["id"]), address);
+        ports.there.insert(held.port.clone(), address);
         ports.acknowledged += 1;
     }
 
@@ -176,7 +209,15 @@ impl Known {
     /// Compares it with the ports of the cloud in the end.
     pub(crate) fn compare(&self, found: &[Value]) -> Outcome {
         let known = self.ports();
-        println!("{} writes acknowledged", known.acknowledged);
+        println!(
+            "{} writes acknowledged, {} in the history of addresses",
+            known.acknowledged,
+            known.history.len()
+        );
+        if let Some((address, operations)) = known.history.unexplained() {
+            let what = format!("no order explains what was answered of {address}: {operations:#?}");
+            return Err(Failure::Observed(what));
+        }
         ensure(known.acknowledged > 100, || "there was load".to_owned())?;
         ensure(known.twice.is_empty(), || {
             format!("given twice: {:?}", known.twice)
