@@ -3,6 +3,10 @@
 
 #[path = "openstack/client.rs"]
 mod client;
+#[path = "openstack/identity.rs"]
+mod identity;
+#[path = "openstack/keystone/server.rs"]
+mod keystone;
 #[path = "openstack/rights.rs"]
 mod rights;
 #[path = "openstack/ways.rs"]

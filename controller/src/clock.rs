@@ -18,3 +18,72 @@ pub(crate) fn time() -> Time {
         unix: now(),
     }
 }
+
+/// A time in UTC, such as `2026-11-23T16:39:23.000000Z`, in seconds since 1970, fractions left out. `None` if it is not
+/// one.
+pub(crate) fn parse_utc(text: &str) -> Option<i64> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let [year, month, day] = numbers(date, '-')?;
+    let time = time.split('.').next()?;
+    let [hour, minute, second] = numbers(time, ':')?;
+    let right = (1970..=9999).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=31).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second <= 60;
+    let days = days_since_1970(year, month, day);
+    right.then_some(days * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+/// Three numbers without signs.
+fn numbers(text: &str, between: char) -> Option<[i64; 3]> {
+    let number = |part: &str| match part.bytes().all(|octet| octet.is_ascii_digit()) {
+        true => part.parse().ok(),
+        false => None,
+    };
+    let numbers: Vec<i64> = text.split(between).map(number).collect::<Option<_>>()?;
+    numbers.try_into().ok()
+}
+
+/// Days from 1970-01-01 to a Gregorian date. Years are counted from March, so that the leap day is the last of its year.
+fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_read_through_leap_years() {
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("2000-02-28T23:59:59Z", 951_782_399),
+            ("2000-02-29T00:00:00.000000Z", 951_782_400),
+            ("2026-11-23T16:39:23.999999Z", 1_795_451_963),
+            ("2100-03-01T00:00:00Z", 4_107_542_400),
+        ] {
+            assert_eq!(parse_utc(text), Some(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_in_utc_is_none() {
+        for text in [
+            "",
+            "2026-11-23T16:39:23",
+            "2026-11-23 16:39:23Z",
+            "2026-13-23T16:39:23Z",
+            "2026-11-23T24:39:23Z",
+            "2026-11-+3T16:39:23Z",
+            "2026-11-23T16:39:23+01:00",
+            "2026-11-23T16:39Z",
+        ] {
+            assert_eq!(parse_utc(text), None, "{text}");
+        }
+    }
+}

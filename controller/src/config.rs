@@ -8,6 +8,7 @@ mod controllers;
 mod external;
 mod hypervisors;
 mod keys;
+mod keystone;
 mod listeners;
 mod quotas;
 mod store;
@@ -20,10 +21,12 @@ pub use controllers::Controllers;
 pub use external::{External, Gateway};
 pub use hypervisors::{HypervisorTls, NameRule};
 pub use keys::{KEYS, KeyReference};
+pub use keystone::KeystoneConfig;
 pub use quotas::Quotas;
 pub use store::{StoreConfig, StoreKind};
 
 use crate::api;
+use crate::keystone::TrustError;
 use crate::logging;
 use crate::tls::{TlsError, TlsFiles};
 use ipnet::IpNet;
@@ -56,6 +59,8 @@ pub struct Config {
     /// The networks of the proxies whose headers name the caller, with [`Auth::Headers`].
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
+    /// How tokens are validated, with [`Auth::Keystone`].
+    pub keystone: KeystoneConfig,
     /// Allows listeners without TLS on addresses other than loopback.
     pub allow_plaintext: bool,
     /// The search domain that DHCP hands out. Empty: none.
@@ -98,6 +103,8 @@ pub enum Auth {
     None,
     /// A trusted proxy names the caller.
     Headers,
+    /// Keystone says whose a token is.
+    Keystone,
 }
 
 /// `[ra]`: router advertisements, as radvd.conf(5) names them; seconds.
@@ -159,6 +166,9 @@ pub enum ConfigError {
         /// Which file, and why.
         error: TlsError,
     },
+    /// The authorities of Keystone's certificate cannot be used.
+    #[error("keystone.cafile = {0}")]
+    Authorities(TrustError),
     /// The log filter is invalid.
     #[error("log = {value:?} (SEXTANT_LOG, --log): {error}")]
     Log {
@@ -193,6 +203,7 @@ impl Default for Config {
             metrics_per_hypervisor: true,
             auth: Auth::None,
             trusted_proxies: api::loopback(),
+            keystone: KeystoneConfig::default(),
             allow_plaintext: false,
             dns_domain: settings.dns_domain,
             ipv6_pd_enabled: settings.ipv6_pd_enabled,
@@ -314,6 +325,9 @@ impl Config {
                 rule: "anyone could pass for a hypervisor; name the authorities of their certificates",
             });
         }
+        if self.auth == Auth::Keystone {
+            self.keystone.check(self.allow_plaintext)?;
+        }
         if self.auth == Auth::Headers && self.trusted_proxies.is_empty() {
             return Err(ConfigError::Refused {
                 key: "trusted_proxies",
@@ -376,16 +390,6 @@ impl Config {
             );
         }
         Ok(())
-    }
-
-    /// How the API identifies callers.
-    pub fn identity(&self) -> api::Identity {
-        match self.auth {
-            Auth::None => api::Identity::Everyone,
-            Auth::Headers => api::Identity::Headers {
-                trusted_proxies: self.trusted_proxies.clone(),
-            },
-        }
     }
 
     /// The settings that the cloud depends on.

@@ -9,8 +9,8 @@ pub use by_hypervisor::{
 };
 pub use labels::{
     AdvertisementCause, CommitOutcome, Computation, DoubtfulEndpoint, Drift, FlowOperation,
-    FlowOutcome, HEARD, OpenFlowError, PrefixChange, PrefixState, RefusedConnection, RevisionWait,
-    SENT, TransactionOutcome,
+    FlowOutcome, HEARD, KeystoneOutcome, KeystoneRequest, OpenFlowError, PrefixChange, PrefixState,
+    RefusedConnection, RevisionWait, SENT, TokenCheck, TransactionOutcome,
 };
 
 use by_hypervisor::OnPage;
@@ -171,6 +171,12 @@ metrics! {
     api_request_seconds: HistogramVec = "sextant_api_request_duration_seconds" ["method", "route"],
     /// Requests that had to wait until this controller had the revision in their `X-Sextant-Revision`, by outcome (reached, too_late, out_of_reach). too_late: 503 after 5 seconds. out_of_reach: 503 at once, because the store is.
     api_revision_waits: IntCounterVec = "sextant_api_revision_waits_total" ["outcome"],
+    /// Tokens of callers that were checked, by who said whether they hold, with `auth = "keystone"`. cache: it was known. shared: Keystone's answer to another caller with the same token. asked: Keystone.
+    token_checks: IntCounterVec = "sextant_token_checks_total" ["by"],
+    /// Requests to Keystone, by what was asked for (validate: what a caller's token is; login: a token for Sextant itself) and outcome. refused: Keystone does not know the token, or refuses the credentials. failed: it did not answer in time, or with something else.
+    keystone_requests: IntCounterVec = "sextant_keystone_requests_total" ["request", "outcome"],
+    /// Time that requests to Keystone took, in seconds, whatever came of them.
+    keystone_request_seconds: Histogram = "sextant_keystone_request_duration_seconds" [],
     /// Hypervisors that take part and whose OVSDB is connected.
     hypervisors_connected: IntGauge = "sextant_hypervisors_connected" [],
     /// Switches of known hypervisors whose OpenFlow session is up.
@@ -411,6 +417,15 @@ impl Metrics {
         }
         for outcome in RevisionWait::ALL {
             zero(&self.api_revision_waits, &[&[outcome.as_str()]]);
+        }
+        for check in TokenCheck::ALL {
+            zero(&self.token_checks, &[&[check.as_str()]]);
+        }
+        for request in KeystoneRequest::ALL {
+            for outcome in KeystoneOutcome::ALL {
+                let labels = [request.as_str(), outcome.as_str()];
+                zero(&self.keystone_requests, &[&labels]);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Starts all parts and runs them until the process gets a signal to stop.
 
 mod again;
+mod callers;
 mod data_dir;
 mod open_store;
 mod store_age;
@@ -13,6 +14,7 @@ use crate::cluster::{Cluster, Tenures};
 use crate::config::Config;
 use crate::control::{self, ControlSocket, Known, SocketError};
 use crate::http::{self, Limits};
+use crate::keystone::TrustError;
 use crate::metrics::Metrics;
 use crate::rules::{HypervisorRules, Rules};
 use crate::seat::Seats;
@@ -69,6 +71,9 @@ pub enum RuntimeError {
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The authorities of Keystone's certificate cannot be used.
+    #[error("keystone.cafile = {0}")]
+    Keystone(#[from] TrustError),
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] std::io::Error),
@@ -213,7 +218,8 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let databases = hypervisors.seats.clone();
     let api = api.with_hypervisors(databases, switches.seats.clone(), events.clone());
     let api = api.with_cluster(cluster.clone());
-    let api = api.with_identity(config.identity());
+    let api = api.with_identity(callers::identity(config, &metrics)?);
+    callers::try_out(&api, &threads.api);
     let reload = Reload {
         again,
         config: config.clone(),
@@ -221,6 +227,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
         hypervisor_tls: hypervisor_tls.clone(),
         rules: change_rules,
         api: api.clone(),
+        threads: threads.api.clone(),
         events,
     };
     let api = api::service(api);

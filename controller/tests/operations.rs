@@ -168,6 +168,31 @@ fn a_hangup_has_the_configuration_read_again_and_ends_nothing() {
 }
 
 #[test]
+fn a_hangup_can_have_callers_known_by_keystone() {
+    let (folder, ports) = (Folder::new(), free_ports());
+    folder.configure(ports, "");
+    let mut controller = Controller::start(&folder, sextant(), ports[0]);
+    assert_eq!(controller.make_network("open").0, 201);
+    // Nobody listens there.
+    let [nowhere, ..] = free_ports();
+    let who = "username = 'sextant'\npassword = 'hunter2'\n";
+    folder.configure(
+        ports,
+        &format!("auth = 'keystone'\n[keystone]\nauth_url = 'http://[::1]:{nowhere}'\n{who}"),
+    );
+    controller.hang_up();
+    let said = controller.says("the configuration was read again");
+    assert_eq!(said["changed"], "auth, keystone");
+    controller.says("Keystone cannot be asked: callers with tokens that are not known yet get 503");
+    assert_eq!(controller.make_network("closed").0, 401);
+    let token = ["X-Auth-Token: t"];
+    assert_eq!(
+        controller.ask("GET", "networks", &token, &Value::Null).0,
+        503
+    );
+}
+
+#[test]
 fn a_level_that_is_none_is_refused() {
     let folder = Folder::new();
     folder.configure(free_ports(), "");

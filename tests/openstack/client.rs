@@ -53,10 +53,18 @@ impl Client {
     pub(crate) fn of_project(projects: &[&str]) -> Result<Self, Box<dyn Error>> {
         let controller = Loopback::start(&[])?;
         let endpoint = format!("http://{}", controller.addresses().api);
+        Self::with(controller, &[&[&*endpoint], projects].concat())
+    }
+
+    /// Someone whose commands say who they are and where everything is.
+    pub(crate) fn typing(controller: Loopback) -> Result<Self, Box<dyn Error>> {
+        Self::with(controller, &[])
+    }
+
+    fn with(controller: Loopback, words: &[&str]) -> Result<Self, Box<dyn Error>> {
         let mut runner = python()?
             .arg(script("runner.py"))
-            .arg(endpoint)
-            .args(projects)
+            .args(words)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

@@ -10,7 +10,6 @@ mod availability_zone;
 
 mod commit;
 mod discovery;
-mod fair;
 mod gate;
 pub(crate) mod identity;
 mod incoming;

@@ -39,7 +39,7 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
             (
                 "auth",
                 "none",
-                "Who may use the API: `none`, everyone is admin; `headers`, whom a trusted proxy names in `X-User-Id`, `X-Project-Id`, `X-Roles`.",
+                "Who may use the API: `none`, everyone is admin; `keystone`, whose token Keystone knows; `headers`, whom a trusted proxy names in `X-User-Id`, `X-Project-Id`, `X-Roles`.",
             ),
             (
                 "trusted_proxies",
@@ -49,7 +49,7 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
             (
                 "allow_plaintext",
                 "false",
-                "Lets listeners be on addresses other than loopback without TLS, and everyone be admin there with `auth = \"none\"`.",
+                "Lets listeners and Keystone be on addresses other than loopback without TLS, and everyone be admin there with `auth = \"none\"`.",
             ),
             (
                 "dns_domain",
@@ -65,6 +65,73 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
                 "address_existing_ports",
                 "false",
                 "Whether a new IPv4 or stateful IPv6 subnet gives the ports of its network an address, as a SLAAC subnet does.",
+            ),
+        ],
+    ),
+    (
+        "keystone",
+        &[
+            (
+                "auth_url",
+                "",
+                "URL of Keystone, with `auth = \"keystone\"`: `https://HOST:5000`, with or without `/v3`. All requests to Keystone go there.",
+            ),
+            (
+                "www_authenticate_uri",
+                "",
+                "URL of Keystone for clients, which `WWW-Authenticate` tells callers without a token that holds. Empty: `auth_url`.",
+            ),
+            (
+                "username",
+                "",
+                "The user who asks Keystone, with the role `service` (or `admin`) in the project below. Or configure an application credential.",
+            ),
+            (
+                "password",
+                "",
+                "The user's password. Then only Sextant's user should be able to read this file.",
+            ),
+            (
+                "user_domain_name",
+                "Default",
+                "The name of the user's domain.",
+            ),
+            ("project_name", "service", "The name of the project."),
+            (
+                "project_domain_name",
+                "Default",
+                "The name of the project's domain.",
+            ),
+            (
+                "application_credential_id",
+                "",
+                "The id of an application credential that asks Keystone, in place of a user and a password.",
+            ),
+            ("application_credential_secret", "", "Its secret."),
+            (
+                "cafile",
+                "",
+                "PEM file with the authorities of Keystone's certificate. Empty: those that the system trusts.",
+            ),
+            (
+                "timeout",
+                "5",
+                "Seconds for which a caller waits for Keystone at most, all in all, and then gets 503: 1 to 60.",
+            ),
+            (
+                "token_cache_time",
+                "300",
+                "Seconds for which a token that Keystone knows is believed without asking again, and in which it goes on although it is revoked: 1 to 3600, never past the token's end. -1: every request asks.",
+            ),
+            (
+                "service_token_roles",
+                "[\"service\"]",
+                "Roles of services: with one of them in `X-Service-Token`, the caller's own token may have expired (for as long as Keystone's `allow_expired_window`).",
+            ),
+            (
+                "service_token_roles_required",
+                "true",
+                "Whether an `X-Service-Token` without any of those roles is refused.",
             ),
         ],
     ),

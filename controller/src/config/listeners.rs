@@ -28,7 +28,7 @@ impl Config {
             return Err(ConfigError::Refused {
                 key: "auth",
                 value: "none".to_owned(),
-                rule: "everyone who reaches api_listen would be admin, and it is not a loopback address; set auth = \"headers\" or tls.client_ca, or allow it with allow_plaintext = true (--allow-plaintext)",
+                rule: "everyone who reaches api_listen would be admin, and it is not a loopback address; set auth = \"keystone\", auth = \"headers\" or tls.client_ca, or allow it with allow_plaintext = true (--allow-plaintext)",
             });
         }
         Ok(())

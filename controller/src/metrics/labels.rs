@@ -142,6 +142,34 @@ labels! {
         OutOfReach = "out_of_reach",
     }
 
+    /// What Keystone was asked for.
+    KeystoneRequest {
+        /// What a caller's token is.
+        Validate = "validate",
+        /// A token for Sextant itself.
+        Login = "login",
+    }
+
+    /// What came of a request to Keystone.
+    KeystoneOutcome {
+        /// It gave what it was asked for.
+        Ok = "ok",
+        /// It does not know the token, or refuses the credentials.
+        Refused = "refused",
+        /// It did not answer in time, or with something else.
+        Failed = "failed",
+    }
+
+    /// Who said whether a caller's token holds.
+    TokenCheck {
+        /// It was known.
+        Cache = "cache",
+        /// The answer to another caller with the same token.
+        Shared = "shared",
+        /// Keystone was asked.
+        Asked = "asked",
+    }
+
     /// Whether a subnet has the prefix for which a router asks.
     PrefixState {
         /// Not yet.

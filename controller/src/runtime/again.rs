@@ -1,5 +1,6 @@
 //! Reads configuration and certificates again after SIGHUP, and logs which changes wait for a restart.
 
+use super::callers;
 use crate::api::Api;
 use crate::cli::Serve;
 use crate::config::Config;
@@ -7,6 +8,7 @@ use crate::logging::Logs;
 use crate::rules::{HypervisorRules, RulesChanger};
 use crate::state::{Event, Events};
 use crate::tls::{Tls, TlsFiles};
+use tokio::runtime::Handle;
 use tokio::signal::unix::Signal;
 
 /// The source of the configuration, and the logs that follow it.
@@ -26,6 +28,8 @@ pub(super) struct Reload {
     pub(super) hypervisor_tls: Option<Tls>,
     pub(super) rules: RulesChanger,
     pub(super) api: Api,
+    /// Where the API is served.
+    pub(super) threads: Handle,
     pub(super) events: Events,
 }
 
@@ -52,7 +56,7 @@ impl Reload {
         let before = self.config.clone();
         follow(&mut self.config, &read);
         self.again.logs.set(&self.config.log);
-        self.api.identify_by(self.config.identity());
+        callers::identify_again(&self.api, &self.config);
         self.rules.set(HypervisorRules::from(&self.config));
         if self.config.settings() != before.settings() {
             // The owner of state ends only with the process.
@@ -63,6 +67,7 @@ impl Reload {
         }
         let changed = differences(&before, &self.config).join(", ");
         tracing::info!(changed, "the configuration was read again");
+        callers::try_out(&self.api, &self.threads);
         let waiting = differences(&self.config, &read);
         if !waiting.is_empty() {
             let keys = waiting.join(", ");
@@ -87,6 +92,7 @@ fn follow(config: &mut Config, read: &Config) {
     config.log = read.log.clone();
     config.auth = read.auth;
     config.trusted_proxies = read.trusted_proxies.clone();
+    config.keystone = read.keystone.clone();
     config.allow_plaintext = read.allow_plaintext;
     config.dns_domain = read.dns_domain.clone();
     config.ipv6_pd_enabled = read.ipv6_pd_enabled;
@@ -115,6 +121,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         metrics_per_hypervisor,
         auth,
         trusted_proxies,
+        keystone,
         allow_plaintext,
         dns_domain,
         ipv6_pd_enabled,
@@ -145,6 +152,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         ),
         ("auth", *auth != other.auth),
         ("trusted_proxies", *trusted_proxies != other.trusted_proxies),
+        ("keystone", *keystone != other.keystone),
         ("allow_plaintext", *allow_plaintext != other.allow_plaintext),
         ("dns_domain", *dns_domain != other.dns_domain),
         ("ipv6_pd_enabled", *ipv6_pd_enabled != other.ipv6_pd_enabled),

@@ -118,7 +118,8 @@ impl Cloud {
         let metrics = Metrics::new().unwrap();
         let store = Arc::new(Measured::new(way(store), metrics.clone()));
         let api = Api::new(store, snapshots.clone(), metrics.clone());
-        let router = service(api.clone().with_identity(identity));
+        api.identify_by(identity);
+        let router = service(api.clone());
         Self {
             router,
             api,
@@ -127,6 +128,11 @@ impl Cloud {
             observations,
             folder,
         }
+    }
+
+    /// Identifies callers in this way from now on.
+    pub fn identify_by(&self, identity: Identity) {
+        self.api.identify_by(identity);
     }
 
     /// The service itself.

@@ -33,28 +33,27 @@ impl Roles {
         Self(self.0 & !role.0)
     }
 
-    /// The roles in a list of names, in any case. Unknown names grant nothing.
+    /// The roles in a list of names that commas separate.
     pub(crate) fn parse(names: &str) -> Self {
+        Self::named(names.split(',').map(str::trim))
+    }
+
+    /// The roles of these names, in any case. Unknown names grant nothing.
+    pub(crate) fn named<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let known = |name: &str| {
-            let name = name.trim();
             let found = ROLES
                 .iter()
                 .find(|(role, _)| name.eq_ignore_ascii_case(role));
             found.map_or(0, |(_, roles)| roles.0)
         };
-        Self(
-            names
-                .split(',')
-                .map(known)
-                .fold(0, |all, roles| all | roles),
-        )
+        Self(names.map(known).fold(0, |all, roles| all | roles))
     }
 }
 
 /// Who calls, and may do what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Caller {
-    /// The project. `None` only if the proxy names none.
+    /// The project. `None` only if the proxy names none, or the token is for none.
     pub(crate) project: Option<String>,
     pub(crate) roles: Roles,
 }

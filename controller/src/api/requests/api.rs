@@ -2,10 +2,10 @@
 
 use crate::api::contract::draft::WRITERS_AT_ONCE;
 use crate::api::requests::audit::Audit;
-use crate::api::requests::fair::FairPlaces;
 use crate::api::requests::gate::Gate;
 use crate::api::requests::identity::Identity;
 use crate::cluster::Cluster;
+use crate::fair::FairPlaces;
 use crate::metrics::Metrics;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
@@ -89,6 +89,16 @@ impl Api {
 }
 
 impl Api {
+    /// How callers are identified.
+    pub fn identity(&self) -> Arc<Identity> {
+        self.identity.load_full()
+    }
+
+    /// What is measured.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// Identifies callers in this way from now on, also in services that exist already.
     pub fn identify_by(&self, identity: Identity) {
         self.identity.store(Arc::new(identity));

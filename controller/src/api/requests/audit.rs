@@ -14,7 +14,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// The most octets of a path in a line, since callers choose its length.
 const LONGEST: usize = 256;
 
-/// The caller's user and project, as the proxy or the caller says.
+/// The caller's user and project, as Keystone, the proxy or the caller says.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CallerName {
     pub(crate) user: Option<String>,
@@ -30,6 +30,14 @@ impl CallerName {
         Self {
             user: text("x-user-id"),
             project: text("x-project-id"),
+        }
+    }
+
+    /// This user, for this project.
+    pub(crate) fn of(user: &str, project: Option<&str>) -> Self {
+        Self {
+            user: Some(shortened(user).to_owned()),
+            project: project.map(|project| shortened(project).to_owned()),
         }
     }
 }

@@ -181,8 +181,8 @@ fn ended(error: &JoinError) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::requests::fair::FairPlaces;
     use crate::api::requests::gate::Gate;
+    use crate::fair::FairPlaces;
     use crate::metrics::Metrics;
     use crate::snapshot::{Snapshot, Snapshots};
     use crate::store::{Boxed, Precondition, Store, Watch, WatchEnded};

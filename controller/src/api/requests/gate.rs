@@ -5,7 +5,7 @@
 //! does not wait any more (`abandon`), so abandoned requests cost nothing further. What one request can ask for is bounded
 //! (`contract/limits`), and so is a turn.
 
-use crate::api::requests::fair::FairPlaces;
+use crate::fair::FairPlaces;
 use std::num::NonZero;
 use std::thread::available_parallelism;
 use tokio::runtime::{Handle, RuntimeFlavor};

@@ -1,12 +1,17 @@
-//! Identifies callers: everyone is admin, or a trusted proxy names the caller in headers.
+//! Identifies callers: everyone is admin, a trusted proxy names the caller in headers, or Keystone says whose a token is.
 //!
 //! A proxy that validates tokens sets `X-Project-Id`, `X-User-Id` and `X-Roles`, such as keystonemiddleware's
 //! `auth_token`. Headers count only from configured addresses, since anyone can write them. As in Neutron, the list of
 //! versions is open to all.
 
+mod tokens;
+
 use crate::api::contract::caller::{Caller, Roles};
 use crate::api::contract::error::ApiError;
+use crate::api::requests::audit::CallerName;
 use crate::http::Peer;
+use crate::keystone::{Keystone, Unidentified};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -15,7 +20,7 @@ use std::net::IpAddr;
 const NO_PROJECT: &str = "fake_project_id";
 
 /// How the API identifies callers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum Identity {
     /// Everyone is admin, as with Neutron's `noauth`.
     #[default]
@@ -25,11 +30,54 @@ pub enum Identity {
         /// The proxies that set the headers, and remove them from what comes from outside.
         trusted_proxies: Vec<IpNet>,
     },
+    /// Keystone says whose a token is. Headers that name a caller do not count.
+    Keystone(Keystone),
+}
+
+/// A caller, and the name for the audit log.
+pub(crate) struct Identified {
+    pub(crate) caller: Caller,
+    pub(crate) name: CallerName,
 }
 
 impl Identity {
+    /// Who makes a request.
+    pub(crate) async fn identify(
+        &self,
+        peer: Option<Peer>,
+        request: &mut Request,
+    ) -> Result<Identified, Unidentified> {
+        if let Self::Keystone(keystone) = self {
+            return tokens::caller(keystone, peer, request).await;
+        }
+        let headers = request.headers();
+        if let Some(name) = repeated(headers) {
+            tracing::debug!(name, "a request contains a header about its caller twice");
+            return Err(Unidentified::Nobody);
+        }
+        let caller = self.caller(peer, headers).ok_or(Unidentified::Nobody)?;
+        let name = CallerName::named(headers);
+        Ok(Identified { caller, name })
+    }
+
+    /// Whether headers may name the caller.
+    pub(crate) fn reads_headers(&self) -> bool {
+        match self {
+            Self::Everyone | Self::Headers { .. } => true,
+            Self::Keystone(_) => false,
+        }
+    }
+
+    /// What `WWW-Authenticate` says to nobody.
+    pub(crate) fn challenge(&self) -> HeaderValue {
+        match self {
+            Self::Everyone | Self::Headers { .. } => HeaderValue::from_static("Keystone"),
+            Self::Keystone(keystone) => keystone.challenge().clone(),
+        }
+    }
+
     /// The caller. `None` if no trusted header names one.
-    pub(crate) fn caller(&self, peer: Option<Peer>, headers: &HeaderMap) -> Option<Caller> {
+    fn caller(&self, peer: Option<Peer>, headers: &HeaderMap) -> Option<Caller> {
         match self {
             Self::Everyone => Some(everyone(headers)),
             Self::Headers { trusted_proxies } => {
@@ -40,6 +88,7 @@ impl Identity {
                     .any(trusted)
                     .then(|| named(headers))?
             }
+            Self::Keystone(_) => None,
         }
     }
 }
@@ -91,8 +140,9 @@ pub fn loopback() -> Vec<IpNet> {
     .collect()
 }
 
-/// Headers about the caller. If one comes twice, the first may be forged, and which one is right cannot be guessed.
-const IDENTITY: [&str; 17] = [
+/// Headers about the caller, those that have other names today included, and about a service that calls on the caller's
+/// behalf. If one comes twice, the first may be forged, and which one is right cannot be guessed.
+pub(super) const IDENTITY: [&str; 32] = [
     "x-identity-status",
     "x-user-id",
     "x-user-name",
@@ -104,16 +154,31 @@ const IDENTITY: [&str; 17] = [
     "x-project-domain-name",
     "x-domain-id",
     "x-domain-name",
+    "x-roles",
     "x-tenant-id",
     "x-tenant-name",
-    "x-roles",
-    "x-service-roles",
+    "x-tenant",
+    "x-user",
+    "x-role",
     "x-is-admin-project",
     "openstack-system-scope",
+    "x-service-catalog",
+    "x-service-identity-status",
+    "x-service-user-id",
+    "x-service-user-name",
+    "x-service-user-domain-id",
+    "x-service-user-domain-name",
+    "x-service-project-id",
+    "x-service-project-name",
+    "x-service-project-domain-id",
+    "x-service-project-domain-name",
+    "x-service-domain-id",
+    "x-service-domain-name",
+    "x-service-roles",
 ];
 
 /// The name of a header about the caller that comes twice.
-pub(crate) fn repeated(headers: &HeaderMap) -> Option<&'static str> {
+fn repeated(headers: &HeaderMap) -> Option<&'static str> {
     let twice = |name: &&str| headers.get_all(*name).iter().nth(1).is_some();
     IDENTITY.into_iter().find(twice)
 }

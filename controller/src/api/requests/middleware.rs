@@ -5,10 +5,11 @@ use crate::api::requests::abandon;
 use crate::api::requests::api::Api;
 use crate::api::requests::audit::{Answered, CallerName};
 use crate::api::requests::discovery;
-use crate::api::requests::fair;
-use crate::api::requests::identity;
+use crate::api::requests::identity::{Identified, Identity};
 use crate::api::requests::revision;
+use crate::fair;
 use crate::http::Peer;
+use crate::keystone::Unidentified;
 use crate::metrics::Metrics;
 use crate::store::OUT_OF_REACH;
 use axum::Json;
@@ -164,18 +165,18 @@ pub(crate) async fn identify(State(api): State<Api>, mut request: Request, next:
             .or_insert(scheme);
     }
     let is_public = !request.uri().path().starts_with("/v2.0");
-    if !is_public && let Some(name) = identity::repeated(request.headers()) {
-        tracing::debug!(name, "a request contains a header about its caller twice");
-        return unauthorized();
-    }
     let identity = api.identity.load_full();
-    let Some(caller) = identity.caller(peer, request.headers()) else {
-        return match is_public {
-            true => next.run(request).await,
-            false => unauthorized(),
-        };
+    if is_public && !identity.reads_headers() {
+        return next.run(request).await;
+    }
+    let Identified { caller, name } = match identity.identify(peer, &mut request).await {
+        Ok(identified) => identified,
+        Err(_) if is_public => return next.run(request).await,
+        Err(Unidentified::Nobody) => return unauthorized(&identity),
+        Err(error @ Unidentified::NoAnswer) => {
+            return ApiError::unavailable(error.to_string()).into_response();
+        }
     };
-    let who = CallerName::named(request.headers());
     let project = caller.project.clone();
     request.extensions_mut().insert(caller);
     let served = async {
@@ -185,16 +186,16 @@ pub(crate) async fn identify(State(api): State<Api>, mut request: Request, next:
         next.run(request).await
     };
     let mut response = fair::made_for(project, served).await;
-    response.extensions_mut().insert(who);
+    response.extensions_mut().insert(name);
     response
 }
 
 /// In keystonemiddleware's words.
-fn unauthorized() -> Response {
-    let message = "The request you have made requires authentication.";
+fn unauthorized(identity: &Identity) -> Response {
+    let message = Unidentified::Nobody.to_string();
     let body = json!({"error": {"code": 401, "title": "Unauthorized", "message": message}});
     let mut response = (StatusCode::UNAUTHORIZED, Json(body)).into_response();
-    let scheme = HeaderValue::from_static("Keystone");
-    response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+    let challenge = identity.challenge();
+    response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     response
 }

@@ -1,4 +1,4 @@
-//! A played database and a real one are asked the same for locks, and say the same.
+//! A played database and a real one are asked the same for locks and for rows, and say the same.
 
 use super::Simulator;
 use crate::error::LabError;
@@ -94,13 +94,53 @@ fn tell(listeners: &[TcpListener; 3]) -> Vec<String> {
     told
 }
 
-#[test]
-fn a_played_database_has_locks_as_a_real_one() -> Result<(), LabError> {
+/// What a connection is told that first monitors no manager, then all, then none.
+fn select(listeners: &[TcpListener; 3]) -> Vec<String> {
+    let [mut connection, _, _] = listeners.each_ref().map(Connection::accept);
+    let nobody = "00000000-0000-0000-0000-000000000000";
+    let none = json!([["_uuid", "==", ["uuid", nobody]]]);
+    let all = json!([]);
+    let monitor = json!([
+        "Open_vSwitch",
+        "monitor",
+        {"Manager": [{"columns": ["inactivity_probe"], "where": none}]},
+        nobody,
+    ]);
+    connection.ask("monitor_cond_since", &monitor);
+    let mut told = vec![connection.next()];
+    for wanted in [&all, &all, &none] {
+        let change = json!(["monitor", "monitor", {"Manager": [{"where": wanted}]}]);
+        connection.ask("monitor_cond_change", &change);
+        loop {
+            let message = connection.next();
+            let is_answer = message.contains("result");
+            told.push(without_names(&message));
+            if is_answer {
+                break;
+            }
+        }
+    }
+    told
+}
+
+/// A message without the identities of rows and transactions, which are chance.
+fn without_names(message: &str) -> String {
+    let is_of_identity = |c: char| c.is_ascii_hexdigit() || c == '-';
+    let words = message.split('"');
+    let is_identity = |word: &str| word.len() == 36 && word.chars().all(is_of_identity);
+    let words = words.map(|word| if is_identity(word) { "UUID" } else { word });
+    words.collect::<Vec<_>>().join("\"")
+}
+
+/// What a real database says, and a played one.
+fn both(
+    tell: impl Fn(&[TcpListener; 3]) -> Vec<String>,
+) -> Result<(Vec<String>, Vec<String>), LabError> {
     let listen = |_| TcpListener::bind("127.0.0.1:0").unwrap();
     let address = |listener: &TcpListener| listener.local_addr().unwrap();
     let listeners = [0, 1, 2].map(listen);
     let folder = Folder::make()?;
-    let real = Database::start(folder.path(), "locks")?;
+    let real = Database::start(folder.path(), "real")?;
     real.vsctl(["init"])?;
     let targets = listeners
         .each_ref()
@@ -115,10 +155,27 @@ fn a_played_database_has_locks_as_a_real_one() -> Result<(), LabError> {
     let played = Simulator::start(1)?;
     let ovsdb: [SocketAddr; 3] = listeners.each_ref().map(address);
     played.connect(&ovsdb);
-    assert_eq!(tell(&listeners), real);
+    Ok((real, tell(&listeners)))
+}
+
+#[test]
+fn a_played_database_has_locks_as_a_real_one() -> Result<(), LabError> {
+    let (real, played) = both(tell)?;
+    assert_eq!(played, real);
     assert!(
         real[0].contains("true") && real[1].contains("false"),
         "{real:#?}"
     );
+    Ok(())
+}
+
+#[test]
+fn a_played_database_selects_rows_as_a_real_one() -> Result<(), LabError> {
+    let (real, played) = both(select)?;
+    assert_eq!(played[1..], real[1..]);
+    // What it says first names a transaction. There are no rows.
+    assert!(real[0].contains("{}"), "{real:#?}");
+    assert!(played[0].contains("{}"), "{played:#?}");
+    assert_eq!(real[1].matches("insert").count(), 3, "{real:#?}");
     Ok(())
 }

@@ -1,0 +1,216 @@
+//! Requests to Keystone over HTTP, one at a time: sent, measured, read.
+
+use super::settings::KeystoneSettings;
+use super::trust;
+use crate::metrics::{KeystoneOutcome, KeystoneRequest, Metrics};
+use axum::body::{Body, to_bytes};
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderValue, Request, StatusCode};
+use bytes::Bytes;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::{Client as HyperClient, Error as HyperError};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+/// The longest answer in octets. A token with hundreds of roles has a tenth of this.
+const LONGEST: usize = 1 << 20;
+/// How long a connection without a request is kept.
+const IDLE: Duration = Duration::from_secs(30);
+/// The header of a token that is issued, or asked about.
+pub(super) const SUBJECT: &str = "x-subject-token";
+
+/// What Keystone answers.
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    /// The token that it issues.
+    pub(super) subject: Option<HeaderValue>,
+    pub(super) body: Bytes,
+}
+
+/// Why Keystone's answer is of no use, for the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Failure(pub(super) String);
+
+/// Sends requests, over connections that are kept.
+pub(super) struct Client {
+    http: HyperClient<HttpsConnector<HttpConnector>, Body>,
+    /// The URI of tokens.
+    tokens: String,
+    metrics: Metrics,
+}
+
+impl Client {
+    pub(super) fn new(
+        settings: &KeystoneSettings,
+        metrics: Metrics,
+    ) -> Result<Self, trust::TrustError> {
+        let unusable = |reason: &dyn Error| trust::TrustError {
+            path: settings.cafile.clone(),
+            reason: reason.to_string(),
+        };
+        let roots = trust::authorities(&settings.cafile)?;
+        let tls = trust::tls(roots).map_err(|error| unusable(&error))?;
+        let mut connector = HttpConnector::new();
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        // An address that does not answer leaves time for another.
+        connector.set_connect_timeout(Some(settings.timeout / 2));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
+        let http = HyperClient::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .build(connector);
+        Ok(Self {
+            http,
+            tokens: format!("{}/auth/tokens", settings.base()),
+            metrics,
+        })
+    }
+
+    /// Asks what a token is. `query` says more about the question.
+    pub(super) async fn describe(
+        &self,
+        own: &HeaderValue,
+        token: &HeaderValue,
+        query: &str,
+    ) -> Result<Reply, Failure> {
+        let uri = format!("{}?{query}", self.tokens);
+        let request = || {
+            Request::get(&uri)
+                .header("x-auth-token", own)
+                .header(SUBJECT, token)
+                .header("openstack-identity-access-rules", "1")
+                .body(Body::empty())
+        };
+        self.send(KeystoneRequest::Validate, request).await
+    }
+
+    /// Asks for a token.
+    pub(super) async fn issue(&self, body: &[u8]) -> Result<Reply, Failure> {
+        let body = Bytes::copy_from_slice(body);
+        let request = || {
+            Request::post(&self.tokens)
+                .header(CONTENT_TYPE, "application/json")
+                .body(Body::from(body.clone()))
+        };
+        self.send(KeystoneRequest::Login, request).await
+    }
+
+    /// Sends a request; again if the connection, which was kept, ended meanwhile. Both kinds change nothing, so that
+    /// twice does no harm.
+    async fn send(
+        &self,
+        kind: KeystoneRequest,
+        request: impl Fn() -> axum::http::Result<Request<Body>>,
+    ) -> Result<Reply, Failure> {
+        let under_way = UnderWay::begun(&self.metrics, kind);
+        let first = self.once(request()).await;
+        let reply = match first {
+            Err(Broken::Connection(_)) => self.once(request()).await,
+            other => other,
+        };
+        let reply = reply.map_err(|broken| Failure(broken.to_string()))?;
+        under_way.ended(reply.status);
+        Ok(reply)
+    }
+
+    async fn once(&self, request: axum::http::Result<Request<Body>>) -> Result<Reply, Broken> {
+        let mut request = request.map_err(|error| Broken::Other(error.to_string()))?;
+        let json = HeaderValue::from_static("application/json");
+        request.headers_mut().insert(ACCEPT, json);
+        let answer = self.http.request(request).await.map_err(Broken::from)?;
+        let (parts, body) = answer.into_parts();
+        let body = to_bytes(Body::new(body), LONGEST).await;
+        let body = body.map_err(|error| Broken::Other(innermost(&error)))?;
+        let mut subject = parts.headers.get(SUBJECT).cloned();
+        if let Some(token) = &mut subject {
+            // It is in no log.
+            token.set_sensitive(true);
+        }
+        Ok(Reply {
+            status: parts.status,
+            subject,
+            body,
+        })
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    /// The connection ended.
+    #[error("{0}")]
+    Connection(String),
+    /// There was no connection, or what came over it is not HTTP.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<HyperError> for Broken {
+    fn from(error: HyperError) -> Self {
+        let reason = innermost(&error);
+        match error.is_connect() {
+            true => Self::Other(reason),
+            false => Self::Connection(reason),
+        }
+    }
+}
+
+/// The last error in the chain, which says most.
+fn innermost(error: &dyn Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
+/// A request that is counted however it ends, also if nobody waits for it any more.
+struct UnderWay<'a> {
+    metrics: &'a Metrics,
+    kind: KeystoneRequest,
+    started: Instant,
+    outcome: KeystoneOutcome,
+}
+
+impl<'a> UnderWay<'a> {
+    fn begun(metrics: &'a Metrics, kind: KeystoneRequest) -> Self {
+        Self {
+            metrics,
+            kind,
+            started: Instant::now(),
+            outcome: KeystoneOutcome::Failed,
+        }
+    }
+
+    fn ended(mut self, status: StatusCode) {
+        let refusal = match self.kind {
+            KeystoneRequest::Validate => StatusCode::NOT_FOUND,
+            KeystoneRequest::Login => StatusCode::UNAUTHORIZED,
+        };
+        if status.is_success() {
+            self.outcome = KeystoneOutcome::Ok;
+        } else if status == refusal {
+            self.outcome = KeystoneOutcome::Refused;
+        }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let labels = [self.kind.as_str(), self.outcome.as_str()];
+        self.metrics
+            .keystone_requests
+            .with_label_values(&labels)
+            .inc();
+        let took = self.started.elapsed().as_secs_f64();
+        self.metrics.keystone_request_seconds.observe(took);
+    }
+}

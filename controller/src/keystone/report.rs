@@ -1,0 +1,36 @@
+//! Tells the log when Keystone cannot be asked, and when it can again.
+
+use super::client::Failure;
+use sextant_responders::throttle::Throttle;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// What the log was told.
+#[derive(Debug, Default)]
+pub(super) struct Report(Mutex<Told>);
+
+#[derive(Debug, Default)]
+struct Told {
+    fails: bool,
+    lines: Throttle,
+}
+
+impl Report {
+    /// Keystone could not be asked.
+    pub(super) fn failed(&self, failure: &Failure) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.fails = true;
+        if let Some(unsaid) = told.lines.admit(Instant::now()) {
+            let consequence = "callers with tokens that are not known yet get 503";
+            tracing::warn!(error = %failure, unsaid, "Keystone cannot be asked: {consequence}");
+        }
+    }
+
+    /// Keystone has answered.
+    pub(super) fn answered(&self) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::take(&mut told.fails) {
+            tracing::info!("Keystone answers again");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! How Sextant itself shows who it is.
+
+use crate::site::Site;
+use serde_json::json;
+use sextant_controller::keystone::Credentials;
+use sextant_controller::store::Password;
+use std::time::{Duration, Instant};
+
+#[tokio::test]
+async fn sextant_gets_another_token_when_keystone_takes_its_own_no_more() {
+    let site = Site::new().await;
+    let keystone = &site.keystone.asked;
+    for token in ["a", "b", "c"] {
+        keystone.knows(token, json!({}));
+    }
+    assert_eq!(site.status("a").await, 200);
+    keystone.forgets_sextant();
+    assert_eq!(site.status("b").await, 200);
+    assert_eq!((keystone.logins(), keystone.count()), (2, 3));
+    assert_eq!(site.status("c").await, 200);
+    assert_eq!(keystone.logins(), 2);
+}
+
+#[tokio::test]
+async fn sextant_renews_its_token_before_it_ends() {
+    let site = Site::new().await;
+    let keystone = &site.keystone.asked;
+    *keystone.own_life.lock().unwrap() = 1;
+    keystone.knows("a", json!({}));
+    keystone.knows("b", json!({}));
+    assert_eq!(site.status("a").await, 200);
+    let patience = Instant::now() + Duration::from_secs(20);
+    let mut n = 0;
+    while keystone.logins() < 3 {
+        assert!(Instant::now() < patience, "the token is not renewed");
+        n += 1;
+        assert_eq!(site.status(&format!("wrong-{n}")).await, 401);
+    }
+    let refused = "sextant_keystone_requests_total{outcome=\"failed\",request=\"validate\"}";
+    assert_eq!(site.counted(refused), 0);
+}
+
+#[tokio::test]
+async fn an_application_credential_asks_as_well() {
+    let site = Site::with(|settings| {
+        settings.credentials = Credentials::Application {
+            id: "ac".to_owned(),
+            secret: Password("right".to_owned()),
+        };
+    })
+    .await;
+    site.keystone.asked.knows("t", json!({}));
+    assert_eq!(site.status("t").await, 200);
+    let login = site.keystone.asked.bodies.lock().unwrap()[0].clone();
+    assert_eq!(
+        login["auth"]["identity"]["application_credential"]["id"],
+        "ac"
+    );
+    assert!(login["auth"].get("scope").is_none());
+}
+
+#[tokio::test]
+async fn with_wrong_credentials_keystone_is_not_asked_without_end() {
+    let site = Site::with(|settings| {
+        settings.credentials = Credentials::Application {
+            id: "ac".to_owned(),
+            secret: Password("wrong".to_owned()),
+        };
+    })
+    .await;
+    let started = Instant::now();
+    for n in 0..50 {
+        assert_eq!(site.status(&format!("t{n}")).await, 503);
+    }
+    let most = started.elapsed().as_secs() + 1;
+    assert!(site.keystone.asked.logins() as u64 <= most);
+    assert_eq!(site.keystone.asked.count(), 0);
+}

@@ -1,0 +1,130 @@
+//! What is remembered of tokens, and how seldom Keystone is asked.
+
+use crate::played::{PERMITS, utc};
+use crate::site::{Site, join_all, request};
+use axum::http::Method;
+use serde_json::json;
+use sextant_controller::api::Identity;
+use std::time::{Duration, Instant};
+
+#[tokio::test]
+async fn what_keystone_said_is_remembered_until_the_token_ends() {
+    let site = Site::new().await;
+    site.keystone.asked.knows("t", json!({}));
+    for _ in 0..3 {
+        assert_eq!(site.status("t").await, 200);
+        assert_eq!(site.status("wrong").await, 401);
+    }
+    assert_eq!(site.keystone.asked.count(), 2);
+    assert_eq!(site.counted("sextant_token_checks_total{by=\"cache\"}"), 4);
+    assert_eq!(site.counted("sextant_token_checks_total{by=\"asked\"}"), 2);
+    let requests =
+        |labels: &str| site.counted(&format!("sextant_keystone_requests_total{{{labels}}}"));
+    assert_eq!(requests("outcome=\"ok\",request=\"login\""), 1);
+    assert_eq!(requests("outcome=\"ok\",request=\"validate\""), 1);
+    assert_eq!(requests("outcome=\"refused\",request=\"validate\""), 1);
+    assert_eq!(
+        site.counted("sextant_keystone_request_duration_seconds_count"),
+        3
+    );
+    // The end of a token is seen without a question.
+    site.keystone
+        .asked
+        .knows("short", json!({"expires_at": utc(2)}));
+    assert_eq!(site.status("short").await, 200);
+    let patience = Instant::now() + Duration::from_secs(20);
+    while site.status("short").await == 200 {
+        assert!(Instant::now() < patience, "a token holds that has ended");
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(site.status("short").await, 401);
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_refused_at_once_where_nothing_is_cached() {
+    let site = Site::with(|settings| settings.token_cache_time = Duration::ZERO).await;
+    site.keystone.asked.knows("t", json!({}));
+    assert_eq!(site.status("t").await, 200);
+    site.keystone.asked.revokes("t");
+    assert_eq!(site.status("t").await, 401);
+    site.keystone.asked.knows("t", json!({}));
+    assert_eq!(site.status("t").await, 200);
+    assert_eq!(site.keystone.asked.count(), 3);
+}
+
+#[tokio::test]
+async fn many_callers_with_one_token_are_one_question() {
+    let site = Site::new().await;
+    site.keystone.asked.knows("t", json!({}));
+    let held = site
+        .keystone
+        .asked
+        .gate
+        .acquire_many(PERMITS)
+        .await
+        .unwrap();
+    let calls: Vec<_> = (0..100).map(|_| site.status("t")).collect();
+    let calls = join_all(calls);
+    let opened = async {
+        site.keystone.asked.until_asked(1).await;
+        drop(held);
+    };
+    let (statuses, ()) = tokio::join!(calls, opened);
+    assert_eq!(statuses, [200; 100]);
+    assert_eq!(site.keystone.asked.count(), 1);
+    assert_eq!(site.keystone.asked.logins(), 1);
+    assert_eq!(
+        site.counted("sextant_token_checks_total{by=\"shared\"}"),
+        99
+    );
+}
+
+#[tokio::test]
+async fn ten_thousand_wrong_tokens_of_one_address_do_not_hold_up_another() {
+    let site = Site::new().await;
+    let keystone = &site.keystone.asked;
+    keystone.knows("known", json!({}));
+    keystone.knows("new", json!({}));
+    assert_eq!(site.status("known").await, 200);
+    // As many connections as one address may have ask about other tokens without end.
+    let flood = async {
+        for round in 0..40 {
+            let calls = (0..256).map(|n| {
+                let token = format!("wrong-{round}-{n}");
+                let headers = [("x-auth-token", token.as_str())];
+                let request = request(Method::GET, "/v2.0/networks", &headers, None);
+                site.from("198.51.100.7:5", request)
+            });
+            for answer in join_all(calls.collect()).await {
+                assert_eq!(answer.status, 401);
+            }
+        }
+    };
+    let other = async {
+        keystone.until_asked(100).await;
+        let before = keystone.count();
+        assert_eq!(site.status("new").await, 200);
+        let ahead = keystone.count() - before;
+        // It waits for those under way, not for the line.
+        assert!(ahead <= 64, "{ahead} others were asked about first");
+        assert_eq!(site.status("known").await, 200);
+    };
+    tokio::join!(flood, other);
+    assert_eq!(keystone.count(), 10_242);
+}
+
+#[tokio::test]
+async fn other_settings_leave_known_tokens_known() {
+    let mut site = Site::new().await;
+    site.keystone.asked.knows("t", json!({}));
+    assert_eq!(site.status("t").await, 200);
+    let again = site.validator.again(site.keystone.settings()).unwrap();
+    site.cloud.identify_by(Identity::Keystone(again));
+    site.keystone.end().await;
+    assert_eq!(site.status("t").await, 200);
+    let mut elsewhere = site.keystone.settings();
+    elsewhere.auth_url = "http://[::1]:1".to_owned();
+    let again = site.validator.again(elsewhere).unwrap();
+    site.cloud.identify_by(Identity::Keystone(again));
+    assert_eq!(site.status("t").await, 503);
+}
