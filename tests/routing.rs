@@ -193,3 +193,37 @@ fn routers_answer_for_their_groups_and_to_solicitations_without_options() -> Out
         said.stdout
     })
 }
+
+/// Whoever was to tell guests is killed before it can, while the switch is away.
+#[test]
+fn what_went_is_told_by_a_controller_that_was_started_later() -> Outcome {
+    let mut world = World::start()?;
+    world.addressed()?;
+    let (lab, controller, cloud, guests) = world.parts()?;
+    let (host, told) = (lab.hypervisor(1), &guests.slaac1);
+    host.kill_vswitchd();
+    lab.api()
+        .remove_interface(&cloud.router, &cloud.slaac.subnet)?;
+    controller.kill();
+    let address = told.address();
+    let known = told.guest.addresses()?;
+    let known = known.iter().find(|known| known.address == address);
+    ensure(known.is_some_and(|known| !known.deprecated), || {
+        format!("{known:?}")
+    })?;
+
+    controller.start_again()?;
+    host.start_vswitchd()?;
+    told.guest
+        .wait_network("an address that is deprecated", SOON, |guest| {
+            let addresses = guest.addresses()?;
+            let deprecated = addresses
+                .iter()
+                .any(|known| known.address == address && known.deprecated);
+            Ok(match deprecated {
+                true => Ok(()),
+                false => Err(format!("{addresses:?}")),
+            })
+        })?;
+    Ok(())
+}

@@ -2,6 +2,7 @@
 //!
 //! Every key has a default. Everything about the cloud goes through the API instead.
 
+mod conntrack;
 mod control;
 mod controllers;
 mod external;
@@ -14,6 +15,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+pub use conntrack::Conntrack;
 pub use control::Control;
 pub use controllers::Controllers;
 pub use external::{External, Gateway};
@@ -73,6 +75,8 @@ pub struct Config {
     pub tunnel: Tunnel,
     /// The control socket.
     pub control: Control,
+    /// The connection tracker of hypervisors.
+    pub conntrack: Conntrack,
     /// What guests may send to the controller.
     pub punt: PuntLimits,
     /// Where routers' gateways are.
@@ -207,6 +211,7 @@ impl Default for Config {
             ra: Ra::default(),
             tunnel: Tunnel::default(),
             control: Control::default(),
+            conntrack: Conntrack::default(),
             punt: PuntLimits::default(),
             gateway: Gateway::default(),
             external: BTreeMap::new(),

@@ -1,8 +1,8 @@
 //! Hypervisors, as their ovsdb-servers show them: Sextant is their OVSDB manager.
 //!
 //! A session observes what is there ([`observe()`]) and provisions what should be ([`wanted`]): the bridge `br-int`, its
-//! controller, the tunnel ports, those for BFD, the patch ports to the bridges of physical networks. Both are pure; only the session
-//! talks.
+//! controller, the tunnel ports, those for BFD, the patch ports to the bridges of physical networks, a limit of connections. Both are
+//! pure; only the session talks.
 
 mod bfd;
 mod census;
@@ -21,6 +21,7 @@ mod tunnels;
 mod turn;
 mod view;
 mod wish;
+mod zone_limit;
 
 pub use bfd::Watched;
 pub use observe::{NotReady, Observation, observe};

@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod neighbors;
 pub mod reference;
 pub mod renumbering;
+pub mod rules;
 pub mod runtime;
 pub mod scrape;
 pub mod seat;

@@ -16,6 +16,7 @@ use crate::control::{self, ControlSocket, Known, SocketError};
 use crate::http::{self, Limits};
 use crate::keystone::TrustError;
 use crate::metrics::Metrics;
+use crate::rules::{HypervisorRules, Rules};
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::{self, Owner};
@@ -171,6 +172,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     }
 
     let limits = admission::Limits::of_process();
+    let (change_rules, rules) = Rules::new(HypervisorRules::from(config));
     let hypervisors = hypervisor::Context {
         snapshots: snapshots.clone(),
         events: events.clone(),
@@ -181,7 +183,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
         ovsdb_port: ovsdb.local_addr()?.port(),
         encrypted: hypervisor_tls.is_some(),
         bfd: config.tunnel.bfd,
-        names: config.hypervisor_tls.names,
+        rules: rules.clone(),
         expiries: Expiries::new(metrics.clone()),
         cluster: cluster.clone(),
     };
@@ -190,7 +192,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
         tenures: cluster
             .as_ref()
             .map_or(Tenures::All, |cluster| cluster.tenures().clone()),
-        names: config.hypervisor_tls.names,
+        rules,
         limits,
         ..switch::Context::new(snapshots.clone(), events.clone(), metrics.clone())
     };
@@ -223,6 +225,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
         config: config.clone(),
         tls: tls.clone(),
         hypervisor_tls: hypervisor_tls.clone(),
+        rules: change_rules,
         api: api.clone(),
         threads: threads.api.clone(),
         events,

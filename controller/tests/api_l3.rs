@@ -19,6 +19,8 @@ mod ip_availability;
 mod latecomers;
 #[path = "l3/ports.rs"]
 mod ports;
+#[path = "l3/withdrawn.rs"]
+mod withdrawn;
 
 use api::Cloud;
 use serde_json::{Value, json};

@@ -3,9 +3,9 @@
 use crate::view::View;
 use ipnet::Ipv6Net;
 use sextant_model::{
-    AdvertisedOptions, AdvertisedPrefix, Advertisement, Dhcpv6Option, Dhcpv6Options, Dhcpv6Service,
-    DomainName, IpVersion, Ipv6Mode, LeasedAddress, MacAddr, Network, NetworkKey, Port, PrefixEnds,
-    PrefixSource, Subnet, SubnetId,
+    AdvertisedLink, AdvertisedOptions, AdvertisedPrefix, Advertisement, ChassisId, Dhcpv6Option,
+    Dhcpv6Options, Dhcpv6Service, DomainName, Facts, Intent, IpVersion, Ipv6Mode, LeasedAddress,
+    MacAddr, Network, NetworkKey, Port, PortId, PrefixEnds, PrefixSource, Subnet, SubnetId,
 };
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
@@ -49,6 +49,19 @@ pub(crate) fn advertisement(
         dns_lifetime: 3 * u32::from(settings.ra.max_interval),
         options: AdvertisedOptions::default(),
     }))
+}
+
+/// What a router's port advertises wherever its network has guests. `None` if it does not advertise.
+#[must_use]
+pub fn advertised(intent: &Intent, facts: &Facts, port: PortId) -> Option<AdvertisedLink> {
+    let nowhere = ChassisId::new("");
+    let view = View::new(intent, facts, &nowhere);
+    let port = intent.ports.get(&port)?;
+    let network = view.network(port.network_id)?;
+    Some(AdvertisedLink {
+        network: network.key,
+        advertisement: advertisement(&view, network, port)?,
+    })
 }
 
 /// The subnets of a router's port that Sextant advertises, with their mode.

@@ -29,6 +29,7 @@ mod uplink;
 mod view;
 mod withheld;
 
+pub use advertisement::advertised;
 pub use capability::is_about_the_flow;
 pub use contribution::PipelineObject;
 pub use dependencies::Concerned;

@@ -13,6 +13,7 @@ use crate::{
     Network, NetworkId, ObjectKey, Port, PortId, ProjectQuota, RbacObject, RbacPolicy,
     RbacPolicyId, Router, RouterId, SecurityGroup, SecurityGroupId, SecurityGroupRule,
     SecurityGroupRuleId, ServerIdentity, Settings, Subnet, SubnetId, SubnetPool, SubnetPoolId,
+    Withdrawn,
 };
 use imbl::{OrdMap, OrdSet};
 use lookup::ValueIndex;
@@ -45,6 +46,8 @@ pub struct Intent {
     pub rbac_policies: OrdMap<RbacPolicyId, Arc<RbacPolicy>>,
     /// What projects may have that differ from the default.
     pub quotas: OrdMap<String, Arc<ProjectQuota>>,
+    /// What routers' ports on a network do not advertise any more.
+    pub withdrawn: OrdMap<(NetworkId, PortId), Arc<Withdrawn>>,
     /// Who the DHCPv6 server is.
     pub server_identity: Option<ServerIdentity>,
     /// What the configuration says.
@@ -116,7 +119,14 @@ impl Intent {
             ObjectKey::RbacPolicy(id) => self.rbac_policies.contains_key(id),
             ObjectKey::Quota(project) => self.quotas.contains_key(project),
             ObjectKey::ServerIdentity => self.server_identity.is_some(),
+            ObjectKey::Withdrawn(network, port) => self.withdrawn.contains_key(&(*network, *port)),
         }
+    }
+
+    /// What routers' ports on a network do not advertise any more.
+    pub fn withdrawn_on(&self, network: NetworkId) -> impl Iterator<Item = &Arc<Withdrawn>> {
+        let range = (network, PortId::MIN)..=(network, PortId::MAX);
+        self.withdrawn.range(range).map(|(_, gone)| gone)
     }
 
     /// Whether somebody has what this claim names.

@@ -58,6 +58,8 @@ pub enum ObjectKey {
     Quota(String),
     /// The DHCPv6 server's identity.
     ServerIdentity,
+    /// What a router's port on a network does not advertise any more.
+    Withdrawn(NetworkId, PortId),
 }
 
 /// Names what only one may have. It is stored so that two writers cannot both get it: a commit that makes one requires

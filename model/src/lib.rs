@@ -43,6 +43,7 @@ mod sharding;
 mod shortfall;
 mod subnet;
 mod subnet_pool;
+mod withdrawn;
 
 pub use address::{is_link_local, solicited_node};
 pub use address_scope::AddressScope;
@@ -91,3 +92,4 @@ pub use subnet::{
     AllocationPool, HostRoute, Ipv6Mode, PROVISIONAL_PREFIX, PrefixSource, Subnet, UnknownMode,
 };
 pub use subnet_pool::SubnetPool;
+pub use withdrawn::{GONE_VALID, WITHDRAWN_FOR, Withdrawn, WithdrawnPrefix};

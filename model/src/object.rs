@@ -3,7 +3,7 @@
 use crate::{
     AddressScope, Chassis, ChassisId, Counted, Delegation, Fact, Key, MacAddr, Network, NetworkId,
     ObjectKey, Outside, Ownership, Port, PortId, ProjectQuota, RbacPolicy, Router, SecurityGroup,
-    SecurityGroupRule, Subnet, SubnetId, SubnetPool,
+    SecurityGroupRule, Subnet, SubnetId, SubnetPool, Withdrawn,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -104,6 +104,8 @@ pub enum Object {
     Holder(NetworkId, IpAddr, PortId, MacAddr),
     /// A hypervisor is silent for so long that others have its gateways.
     Gone(ChassisId),
+    /// What a router's port does not advertise any more.
+    Withdrawn(Arc<Withdrawn>),
 }
 
 impl Object {
@@ -130,7 +132,8 @@ impl Object {
             | Self::Ownership(..)
             | Self::Active(..)
             | Self::Holder(..)
-            | Self::Gone(_) => return None,
+            | Self::Gone(_)
+            | Self::Withdrawn(_) => return None,
         };
         Some((&meta.project_id, kind))
     }
@@ -158,7 +161,8 @@ impl Object {
             | Self::ServerIdentity(_)
             | Self::Claim(_)
             | Self::Delegation(..)
-            | Self::Holder(..) => None,
+            | Self::Holder(..)
+            | Self::Withdrawn(_) => None,
         }
     }
 
@@ -177,6 +181,7 @@ impl Object {
             Self::RbacPolicy(policy) => ObjectKey::RbacPolicy(policy.id),
             Self::Quota(quota) => ObjectKey::Quota(quota.project_id.clone()),
             Self::ServerIdentity(_) => ObjectKey::ServerIdentity,
+            Self::Withdrawn(gone) => ObjectKey::Withdrawn(gone.network, gone.port),
             Self::Chassis(chassis) => return Fact::Chassis(chassis.id.clone()).into(),
             Self::Location(port, _) => return Fact::Location(*port).into(),
             Self::Outside(chassis, network, _) => {

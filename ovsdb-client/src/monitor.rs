@@ -35,7 +35,8 @@ pub struct MonitorRequest {
 struct TableRequest {
     /// With the type that a column has to have, where one was declared.
     columns: Vec<(Name, Option<ColumnType>)>,
-    optional_columns: Vec<Name>,
+    /// The same of those that the database may lack.
+    optional_columns: Vec<(Name, Option<ColumnType>)>,
 }
 
 /// Which rows are monitored: those of a table that meet one of its conditions, all of a table that is not mentioned.
@@ -78,6 +79,13 @@ pub enum RequestMismatch {
         /// The type that the database has.
         found: ColumnType,
     },
+}
+
+impl TableRequest {
+    /// Whether the database may lack the table: nothing is asked of it but what may be missing.
+    fn is_optional(&self) -> bool {
+        self.columns.is_empty() && !self.optional_columns.is_empty()
+    }
 }
 
 impl MonitorRequest {
@@ -128,8 +136,24 @@ impl MonitorRequest {
     ) -> Self {
         let tables = Arc::make_mut(&mut self.tables);
         let request = tables.entry(table.into()).or_default();
-        let columns = columns.into_iter().map(Into::into);
+        let columns = columns.into_iter();
+        let columns = columns.map(|column| (column.into(), None));
         request.optional_columns.extend(columns);
+        self
+    }
+
+    /// Adds what [`tables!`](crate::tables) declares and older databases may lack. Where a column is missing or has another
+    /// type, rows come without it; a table of which nothing else is asked may be missing, too. [`Replica::has`](crate::Replica::has)
+    /// says what is there.
+    #[must_use]
+    pub fn optional(mut self, declaration: Declaration) -> Self {
+        let tables = Arc::make_mut(&mut self.tables);
+        for (table, columns) in declaration {
+            let columns = columns.iter();
+            let columns = columns.map(|(column, wanted)| ((*column).into(), Some(*wanted)));
+            let table = tables.entry((*table).into()).or_default();
+            table.optional_columns.extend(columns);
+        }
         self
     }
 
@@ -173,17 +197,20 @@ impl MonitorRequest {
         &self,
         schema: &DatabaseSchema,
     ) -> Result<Arc<BTreeMap<Name, TableSchema>>, RequestMismatch> {
-        let tables = self.tables.iter().map(|(name, request)| {
-            let table = schema
-                .tables
-                .get(name)
-                .ok_or_else(|| RequestMismatch::NoTable {
+        let mut tables = BTreeMap::new();
+        for (name, request) in self.tables.iter() {
+            let Some(table) = schema.tables.get(name) else {
+                if request.is_optional() {
+                    continue;
+                }
+                return Err(RequestMismatch::NoTable {
                     database: self.database.to_string(),
                     table: name.clone(),
-                })?;
-            Ok((name.clone(), self.resolve_columns(name, request, table)?))
-        });
-        tables.collect::<Result<_, _>>().map(Arc::new)
+                });
+            };
+            tables.insert(name.clone(), self.resolve_columns(name, request, table)?);
+        }
+        Ok(Arc::new(tables))
     }
 
     fn resolve_columns(
@@ -213,7 +240,12 @@ impl MonitorRequest {
                 }),
             }
         });
-        let optional = request.optional_columns.iter().filter_map(find);
+        let optional = request.optional_columns.iter();
+        let optional = optional.filter_map(|(column, wanted)| {
+            let (column, found) = find(column)?;
+            let fits = wanted.is_none_or(|wanted| found.reads_as(&wanted));
+            fits.then_some((column, found))
+        });
         let columns = required.chain(optional.map(Ok));
         Ok(TableSchema {
             columns: columns.collect::<Result<_, _>>()?,

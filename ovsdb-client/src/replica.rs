@@ -115,6 +115,13 @@ impl Replica {
             .find(|(_, row)| row.value(column) == Ok(&value))
     }
 
+    /// Whether a column is monitored: it was asked for, and the database has it.
+    #[must_use]
+    pub fn has(&self, table: &str, column: &str) -> bool {
+        let table = self.schema.get(table);
+        table.is_some_and(|table| table.columns.contains_key(column))
+    }
+
     /// The types of the monitored columns.
     #[must_use]
     pub fn schema(&self) -> &BTreeMap<Name, TableSchema> {

@@ -223,6 +223,35 @@ impl Row {
             .transpose()
     }
 
+    /// A map from text to references to rows.
+    ///
+    /// # Errors
+    /// [`ColumnError`].
+    pub fn uuids_by_text(&self, column: &str) -> Result<BTreeMap<&str, Uuid>, ColumnError> {
+        self.references(column, "a map of strings to uuids", Atom::text)
+    }
+
+    /// A map from integers to references to rows.
+    ///
+    /// # Errors
+    /// [`ColumnError`].
+    pub fn uuids_by_integer(&self, column: &str) -> Result<BTreeMap<i64, Uuid>, ColumnError> {
+        self.references(column, "a map of integers to uuids", integer)
+    }
+
+    fn references<'a, T: Ord>(
+        &'a self,
+        column: &str,
+        wanted: &'static str,
+        read: fn(&'a Atom) -> Option<T>,
+    ) -> Result<BTreeMap<T, Uuid>, ColumnError> {
+        let pairs = self.pairs(column, wanted)?.iter();
+        let pairs = pairs.map(|(key, value)| Some((read(key)?, uuid(value)?)));
+        pairs
+            .collect::<Option<_>>()
+            .ok_or_else(|| wrong(column, wanted))
+    }
+
     fn pairs(
         &self,
         column: &str,
@@ -418,6 +447,21 @@ mod tests {
         assert!(row.map("other").is_err());
         assert!(row.map_entry("other", "a").is_err());
         assert!(row.optional_uuid("ports").is_err());
+    }
+
+    #[test]
+    fn maps_to_references_have_keys_of_one_type() {
+        let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let row = Row::new().with(
+            "datapaths",
+            Value::map([("system", one), ("netdev", other)]),
+        );
+        let row = row.with("ct_zones", Value::map([(7, one)]));
+        let datapaths = BTreeMap::from([("netdev", other), ("system", one)]);
+        assert_eq!(row.uuids_by_text("datapaths"), Ok(datapaths));
+        assert_eq!(row.uuids_by_integer("ct_zones"), Ok([(7, one)].into()));
+        assert!(row.uuids_by_text("ct_zones").is_err());
+        assert!(row.uuids_by_integer("datapaths").is_err());
     }
 
     #[test]

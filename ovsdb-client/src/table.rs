@@ -73,6 +73,8 @@ columns! {
     Option<Uuid>: Uuid, Optional, None, reads Option<Uuid> = optional_uuid;
     BTreeSet<Uuid>: Uuid, Many, None, reads BTreeSet<Uuid> = uuids;
     BTreeMap<String, String>: String, Many, Some(AtomType::String), reads TextMap<'a> = text_map;
+    BTreeMap<String, Uuid>: String, Many, Some(AtomType::Uuid), reads BTreeMap<&'a str, Uuid> = uuids_by_text;
+    BTreeMap<i64, Uuid>: Integer, Many, Some(AtomType::Uuid), reads BTreeMap<i64, Uuid> = uuids_by_integer;
 }
 
 /// A map from text to text, such as `external_ids`, as a row has it: nothing is copied.

@@ -164,6 +164,7 @@ impl Host {
             .chain(self.announcing.poll_timeout())
             .chain(self.uplinks.poll_timeout())
             .chain(self.prefix_clients.poll_timeout())
+            .chain(self.held.poll_timeout())
             .min()
     }
 

@@ -47,6 +47,15 @@ impl Throttle {
         Some(self.take_unsaid())
     }
 
+    /// When one more may pass, if none may before.
+    #[must_use]
+    pub fn opens_at(&self) -> Option<Instant> {
+        let full = self.passed == self.burst;
+        self.begun
+            .filter(|_| full)
+            .map(|begun| begun + self.stretch)
+    }
+
     /// How many lines were suppressed since the last one, for a final line.
     pub fn take_unsaid(&mut self) -> u64 {
         std::mem::take(&mut self.unsaid)
@@ -114,7 +123,12 @@ mod tests {
             [said(minute / 2), said(minute / 2), said(minute * 2 / 3)],
             [None; 3]
         );
-        assert_eq!([said(minute), said(minute)], [Some(3), Some(0)]);
+        assert_eq!(throttle.opens_at(), Some(begun + minute));
+        let mut said = |after: Duration| throttle.admit(begun + after);
+        assert_eq!(said(minute), Some(3));
+        assert_eq!(throttle.opens_at(), None);
+        let mut said = |after: Duration| throttle.admit(begun + after);
+        assert_eq!(said(minute), Some(0));
         assert_eq!(said(minute), None);
         assert_eq!(throttle.take_unsaid(), 1);
         assert_eq!(throttle.take_unsaid(), 0);

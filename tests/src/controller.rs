@@ -126,6 +126,14 @@ impl Controller {
         running(self.process.as_ref(), "the running controller")?.wake()
     }
 
+    /// Has it read its configuration again (SIGHUP).
+    ///
+    /// # Errors
+    /// [`LabError::Unexpected`] when it does not run.
+    pub fn hang_up(&self) -> Result<(), LabError> {
+        running(self.process.as_ref(), "the running controller")?.hang_up()
+    }
+
     /// Ends it with SIGTERM and returns its exit status.
     ///
     /// # Errors

@@ -162,6 +162,14 @@ impl Process {
         self.signal(Signal::CONT)
     }
 
+    /// Sends SIGHUP.
+    ///
+    /// # Errors
+    /// [`LabError::Io`].
+    pub fn hang_up(&self) -> Result<(), LabError> {
+        self.signal(Signal::HUP)
+    }
+
     /// Kills it and the processes of its group (SIGKILL), and reaps it.
     pub fn kill(&mut self) {
         // Unreaped, the leader keeps its id, and so the group's, from meaning anything else.

@@ -23,3 +23,4 @@ mod resources;
 mod revision;
 pub(crate) mod service;
 mod tags;
+mod withdrawals;

@@ -179,6 +179,14 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
         )],
     ),
     (
+        "conntrack",
+        &[(
+            "zone_limit",
+            "50000",
+            "How many connections each guest may have at a time on its hypervisor, and all that one router translates to its address; 0 leaves alone what is set there. With Open vSwitch 3.3 or later, whose database takes the limit; one that somebody else has set stays.",
+        )],
+    ),
+    (
         "punt",
         &[
             (

@@ -64,6 +64,7 @@ fn the_reference_names_every_key_and_its_default() {
         ra: _,
         tunnel: _,
         control: _,
+        conntrack: _,
         punt: _,
         gateway: _,
         external: _,
@@ -74,7 +75,7 @@ fn the_reference_names_every_key_and_its_default() {
         hypervisor_tls: _,
         quotas: _,
     } = config;
-    assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 65);
+    assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 66);
 }
 
 #[test]

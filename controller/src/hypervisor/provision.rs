@@ -8,7 +8,9 @@
 use super::bfd;
 use super::schema::{Bridge, Controller, DATABASE, Manager, OpenVswitch, Port};
 use super::wish::Wish;
-use super::{INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, patches, port, tunnels};
+use super::{
+    INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, patches, port, tunnels, zone_limit,
+};
 use crate::metrics::Drift;
 use sextant_ovsdb_client::{Atom, Condition, Mutation, Replica, Row, Table, Transaction, Value};
 use uuid::Uuid;
@@ -28,6 +30,7 @@ pub fn wanted(replica: &Replica, wish: &Wish) -> Option<Transaction> {
     let transaction = bridge_wanted(replica, wish, Transaction::new(DATABASE));
     let transaction = ports_wanted(replica, wish, transaction);
     let transaction = keep_managers(replica, wish, transaction);
+    let transaction = zone_limit::wanted(replica, wish, transaction);
     commented(transaction, "sextant: provision")
 }
 
@@ -59,9 +62,22 @@ fn ports_wanted(replica: &Replica, wish: &Wish, transaction: Transaction) -> Tra
 
 /// The next step to undo what Sextant made; none if nothing is left of it.
 pub fn release(replica: &Replica) -> Option<Transaction> {
-    let (uuid, bridge) = integration_bridge(replica)?;
-    let transaction = patches::release(replica, uuid, Transaction::new(DATABASE));
-    let transaction = if is_owned(bridge.row()) && !has_others_ports(replica, bridge) {
+    let transaction = zone_limit::release(replica, Transaction::new(DATABASE));
+    let transaction = match integration_bridge(replica) {
+        Some((uuid, bridge)) => release_bridge(replica, uuid, bridge, transaction),
+        None => transaction,
+    };
+    commented(transaction, "sextant: release")
+}
+
+fn release_bridge(
+    replica: &Replica,
+    uuid: Uuid,
+    bridge: Bridge<'_>,
+    transaction: Transaction,
+) -> Transaction {
+    let transaction = patches::release(replica, uuid, transaction);
+    if is_owned(bridge.row()) && !has_others_ports(replica, bridge) {
         transaction.mutate(
             "Open_vSwitch",
             [],
@@ -71,8 +87,7 @@ pub fn release(replica: &Replica) -> Option<Transaction> {
         let ports = owned_ports(replica, bridge);
         let transaction = port::remove(uuid, ports, transaction);
         release_controller(replica, uuid, bridge, transaction)
-    };
-    commented(transaction, "sextant: release")
+    }
 }
 
 fn commented(transaction: Transaction, comment: &str) -> Option<Transaction> {

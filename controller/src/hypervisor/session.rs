@@ -14,8 +14,8 @@ use super::view::View;
 use super::wish::Wish;
 use crate::admission::{self, KnownHypervisors, Limits, Pass};
 use crate::cluster::Cluster;
-use crate::config::NameRule;
 use crate::metrics::{Counted, DoubtfulEndpoint, Metrics, TransactionOutcome};
+use crate::rules::Rules;
 use crate::seat::{Claimant, Seats};
 use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
@@ -55,8 +55,8 @@ pub struct Context {
     pub encrypted: bool,
     /// Hypervisors speak BFD with each other.
     pub bfd: bool,
-    /// Which names those with a certificate may have.
-    pub names: NameRule,
+    /// What is asked of hypervisors.
+    pub rules: Rules,
     /// Until when their certificates hold.
     pub expiries: Expiries,
     /// This controller's place among several. `None`: it is the only one.
@@ -231,6 +231,7 @@ impl Session {
         snapshots: &mut Snapshots,
         pass: &mut Pass,
     ) -> Result<std::convert::Infallible, SessionError> {
+        let mut rules = self.context.rules.clone();
         loop {
             let retry = self.deadline();
             tokio::select! {
@@ -245,6 +246,7 @@ impl Session {
                     self.place.vacate().map_err(|_| SessionError::Superseded)?;
                     self.unread = Unread::Everything;
                 }
+                () = rules.changed() => self.unread = Unread::Everything,
                 () = pass.shown_out() => return Err(SessionError::ShownOut),
                 followed = claim::follow(&mut self.claim) => match followed {
                     Followed::Others => {}
@@ -436,11 +438,14 @@ impl Session {
         Ok(())
     }
 
-    /// Whether this session speaks for the hypervisor of this name. One that changes its name leaves under the old one.
+    /// Whether this session speaks for the hypervisor of this name. One that changes its name leaves under the old one, and so
+    /// does one that may not have it any more.
     async fn sit(&mut self, id: &ChassisId) -> Result<bool, Stopping> {
+        let names = self.context.rules.now().names;
+        let allowed = names.allows(self.peer.names(), id.as_str());
         match &self.place {
-            Place::Seated(seat) if seat.key() == id => return Ok(true),
-            Place::Waiting(waiting) if waiting == id => return Ok(false),
+            Place::Seated(seat) if seat.key() == id && allowed => return Ok(true),
+            Place::Waiting(waiting) if waiting == id && allowed => return Ok(false),
             Place::Unknown | Place::Waiting(_) | Place::Seated(_) => {}
         }
         let seen = self.seen.take();
@@ -450,13 +455,13 @@ impl Session {
             self.end_tenure(&seen.chassis.id);
             self.send(Event::HypervisorLeft(seen.chassis.id)).await?;
         }
-        if !self.context.names.allows(self.peer.names(), id.as_str()) {
+        if !allowed {
             self.refuse_name(id);
             return Ok(false);
         }
         match self.context.seats.take(id, self.peer.clone()) {
             Ok(seat) => {
-                tracing::info!(address = %self.peer.address(), chassis = %id, "hypervisor connected");
+                self.say_connected(id);
                 self.place = Place::Seated(Arc::new(seat));
                 let expiries = &self.context.expiries;
                 let not_after = self.not_after;
@@ -476,16 +481,6 @@ impl Session {
         self.watches = TunnelWatches::new();
         (self.owned, self.states) = (None, None);
         self.unread = Unread::Everything;
-    }
-
-    /// It has no right to this name, by its certificate.
-    fn refuse_name(&mut self, id: &ChassisId) {
-        self.place = Place::Unknown;
-        let names = self.peer.names().map(ToString::to_string);
-        let names = names.unwrap_or_default();
-        self.complain(&format!(
-            "external_ids:system-id={id}: its certificate is that of {names} ([hypervisor_tls] names = \"certificate\")"
-        ));
     }
 
     async fn send(&self, event: Event) -> Result<(), Stopping> {

@@ -4,6 +4,7 @@
 //! hypervisors, and the rest is a round trip away.
 
 use super::schema::{Bridge, Controller, DATABASE, Interface, MONITORED, Manager, Port};
+use super::zone_limit::OPTIONAL;
 use sextant_ovsdb_client::{Condition, Connection, MonitorRequest, Table};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -25,7 +26,7 @@ const WAITING: Duration = Duration::from_secs(30);
 
 /// All sessions ask for the same.
 static WHOLE: LazyLock<MonitorRequest> =
-    LazyLock::new(|| MonitorRequest::declared(DATABASE, MONITORED));
+    LazyLock::new(|| MonitorRequest::declared(DATABASE, MONITORED).optional(OPTIONAL));
 static NARROW: LazyLock<MonitorRequest> = LazyLock::new(|| {
     let narrow = |request: MonitorRequest, table: &str| request.matching(table, [no_row()]);
     OF_OWNERS.into_iter().fold(WHOLE.clone(), narrow)

@@ -4,6 +4,7 @@ use super::bfd::Watched;
 use super::probes::Probes;
 use sextant_model::{EncapKind, Endpoints};
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 
 /// What a hypervisor should have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Wish {
     pub tunnels: BTreeSet<EncapKind>,
     /// The peers with which it should speak BFD.
     pub watched: Vec<Watched>,
+    /// How many connections a zone of its connection tracker may have. `None`: what it has is left alone.
+    pub zone_limit: Option<NonZeroU32>,
     /// Physical network to the bridge to which it should have a patch port.
     pub bridge_mappings: BTreeMap<String, String>,
 }

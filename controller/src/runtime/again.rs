@@ -3,8 +3,9 @@
 use super::callers;
 use crate::api::Api;
 use crate::cli::Serve;
-use crate::config::{Config, HypervisorTls};
+use crate::config::Config;
 use crate::logging::Logs;
+use crate::rules::{HypervisorRules, RulesChanger};
 use crate::state::{Event, Events};
 use crate::tls::{Tls, TlsFiles};
 use tokio::runtime::Handle;
@@ -25,6 +26,7 @@ pub(super) struct Reload {
     pub(super) config: Config,
     pub(super) tls: Option<Tls>,
     pub(super) hypervisor_tls: Option<Tls>,
+    pub(super) rules: RulesChanger,
     pub(super) api: Api,
     /// Where the API is served.
     pub(super) threads: Handle,
@@ -55,6 +57,7 @@ impl Reload {
         follow(&mut self.config, &read);
         self.again.logs.set(&self.config.log);
         callers::identify_again(&self.api, &self.config);
+        self.rules.set(HypervisorRules::from(&self.config));
         if self.config.settings() != before.settings() {
             // The owner of state ends only with the process.
             let _ = self
@@ -95,17 +98,14 @@ fn follow(config: &mut Config, read: &Config) {
     config.ipv6_pd_enabled = read.ipv6_pd_enabled;
     config.address_existing_ports = read.address_existing_ports;
     config.quotas = read.quotas;
+    config.conntrack = read.conntrack;
     // A listener with TLS keeps it until a restart, and one without gets none.
     if config.tls.is_on() && read.tls.is_on() {
         config.tls = read.tls.clone();
     }
     let (old, new) = (&config.hypervisor_tls, &read.hypervisor_tls);
     if old.files().is_on() && new.files().is_on() {
-        // The rule about names needs a restart, since sessions checked it when they connected.
-        config.hypervisor_tls = HypervisorTls {
-            names: old.names,
-            ..new.clone()
-        };
+        config.hypervisor_tls = new.clone();
     }
 }
 
@@ -129,6 +129,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         ra,
         tunnel,
         control,
+        conntrack,
         punt,
         gateway,
         external,
@@ -162,6 +163,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         ("ra", *ra != other.ra),
         ("tunnel", *tunnel != other.tunnel),
         ("control", *control != other.control),
+        ("conntrack", *conntrack != other.conntrack),
         ("punt", *punt != other.punt),
         ("gateway", *gateway != other.gateway),
         ("external", *external != other.external),

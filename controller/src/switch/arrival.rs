@@ -17,6 +17,8 @@ pub(super) struct Arrived {
     pub(super) line: Line,
     /// Its hypervisor's.
     pub(super) seat: Arc<Seat<ChassisId>>,
+    /// Who it said it is.
+    pub(super) claimant: Claimant,
 }
 
 pub(super) async fn arrive(
@@ -37,11 +39,12 @@ pub(super) async fn arrive(
     let mut line = Line::new(connection, peer, context.metrics.clone());
     let chassis = identify(&mut line, datapath_id, &claimant, context).await?;
     line.is_of(&chassis);
-    let seat = sit(&mut line, &chassis, claimant, words, context).await?;
+    let seat = sit(&mut line, &chassis, claimant.clone(), words, context).await?;
     tracing::info!(%peer, %chassis, datapath_id = format_args!("{datapath_id:016x}"), "switch connected");
     Ok(Arrived {
         line,
         seat: Arc::new(seat),
+        claimant,
     })
 }
 
@@ -55,6 +58,7 @@ async fn identify(
     let mut snapshots = context.snapshots.clone();
     let mut snapshot = snapshots.latest();
     let mut databases = context.databases.changes();
+    let mut rules = context.rules.clone();
     let mut told = false;
     loop {
         let found = owner(&snapshot.facts, datapath_id, claimant, context);
@@ -73,6 +77,7 @@ async fn identify(
         tokio::select! {
             changed = snapshots.hypervisors_changed() => snapshot = changed?,
             () = databases.next(), if awaits_database => {}
+            () = rules.changed() => {}
             received = line.next() => drop(received?),
         }
     }
@@ -94,6 +99,7 @@ enum DatapathOwner {
 /// are any, and where several show one datapath id, from the same address.
 fn owner(facts: &Facts, datapath_id: u64, claimant: &Claimant, context: &Context) -> DatapathOwner {
     let shown = facts.chassis_of_datapath(datapath_id);
+    let rule = context.rules.now().names;
     // Where another controller owns it, its database is connected here too.
     let is_known = |chassis: &&Arc<Chassis>| {
         chassis.observed || context.tenures.are_shared() && context.databases.is_taken(&chassis.id)
@@ -113,8 +119,8 @@ fn owner(facts: &Facts, datapath_id: u64, claimant: &Claimant, context: &Context
             let here = |database: Claimant| database.address() == claimant.address();
             return rest.is_empty() || database.is_some_and(here);
         };
-        let named = context.names.allows(Some(names), chassis.as_str());
-        let one_holder = |database: Claimant| match context.names {
+        let named = rule.allows(Some(names), chassis.as_str());
+        let one_holder = |database: Claimant| match rule {
             NameRule::Certificate => {
                 let also = database.names();
                 also.is_some_and(|also| also.has(chassis.as_str()))
@@ -162,6 +168,7 @@ async fn sit(
 mod tests {
     use super::*;
     use crate::metrics::Metrics;
+    use crate::rules::{HypervisorRules, Rules};
     use crate::snapshot::Snapshot;
     use crate::snapshot::Snapshots;
     use crate::tls::Names;
@@ -189,8 +196,12 @@ mod tests {
     fn context(names: NameRule) -> Context {
         let (_, snapshots) = Snapshots::new(Snapshot::default());
         let (events, _) = crate::state::events();
-        Context {
+        let rules = Rules::fixed(HypervisorRules {
             names,
+            ..HypervisorRules::default()
+        });
+        Context {
+            rules,
             ..Context::new(snapshots, events, Metrics::new().unwrap())
         }
     }

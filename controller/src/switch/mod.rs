@@ -26,9 +26,9 @@ pub use punts::Punts;
 
 use crate::admission::{self, KnownHypervisors, Limits};
 use crate::cluster::Tenures;
-use crate::config::NameRule;
 use crate::metrics::Metrics;
 use crate::neighbors::Neighbors;
+use crate::rules::{HypervisorRules, Rules};
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::Events;
@@ -52,8 +52,8 @@ pub struct Context {
     pub databases: Seats<ChassisId>,
     /// Which hypervisors this controller owns.
     pub tenures: Tenures,
-    /// Which names those with a certificate may have.
-    pub names: NameRule,
+    /// What is asked of hypervisors, among it which names those with a certificate may have.
+    pub rules: Rules,
     /// Whose turn it is to let packets gather.
     pub pauses: Turn,
     /// Whose turn it is to have its flows computed.
@@ -77,7 +77,7 @@ impl Context {
             seats: Seats::default(),
             databases: Seats::default(),
             tenures: Tenures::All,
-            names: NameRule::default(),
+            rules: Rules::fixed(HypervisorRules::default()),
             pauses: Turn::default(),
             preparing: Preparing::new(metrics.clone()),
             neighbors: Neighbors::default(),

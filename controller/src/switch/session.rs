@@ -24,11 +24,12 @@ use super::vigil::Vigil;
 use crate::admission::Pass;
 use crate::clock;
 use crate::metrics::{Computation, Counted};
+use crate::rules::HypervisorRules;
 use crate::seat::Seat;
 use crate::series::{GaugeSeries, Series};
 use crate::snapshot::{News, NewsListener, Snapshot, Stopping};
 use crate::stream::{Incoming, Misunderstood};
-use host::Shown;
+use host::{Shown, known_ports};
 use rust_openflow::{ConnectionError, ErrorMessage, Message, PacketIn, Xid};
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Difference, Flows, View};
@@ -66,6 +67,8 @@ pub(super) enum SessionError {
     Unreadable(ErrorMessage),
     #[error("it says that it has more than {MOST_FLOWS} flows")]
     TooMuch,
+    #[error("its certificate has another name than its hypervisor")]
+    WrongName,
     #[error("its hypervisor has left, or has another name or datapath id now")]
     Renamed,
     #[error("it has not said whose it is, and others want its place")]
@@ -120,11 +123,18 @@ async fn run(
         () = pass.shown_out() => return Err(SessionError::ShownOut),
     };
     pass.identified();
-    let Arrived { line, seat } = arrived;
+    let Arrived {
+        line,
+        seat,
+        claimant,
+    } = arrived;
+    let rules = context.rules.clone();
+    let may_be = |rules: HypervisorRules| rules.names.allows(claimant.names(), seat.key().as_str());
     let _connected = Counted::new(&context.metrics.switches_connected);
     tokio::select! {
         ended = own(line, &seat, context) => ended,
         () = seat.lost() => Err(SessionError::Superseded),
+        () = rules.until(may_be) => Err(SessionError::WrongName),
     }
 }
 
@@ -214,11 +224,12 @@ impl Session {
         let (chassis, metrics, now) = (seat.key().clone(), &context.metrics, clock::time());
         let (refused, unpublished) = (&metrics.flows_refused, &metrics.unpublished_addresses);
         let unknown_endpoints = &metrics.tunnel_unknown_endpoint_packets;
+        let known = known_ports(context.handover.of(&chassis), &snapshot, &chassis, now.unix);
         Self {
             line,
             flows,
             flows_wanted: Series::new(&metrics.flows_wanted, seat),
-            host: Host::new(chassis.clone(), context.handover.of(&chassis), now),
+            host: Host::new(chassis.clone(), known, now),
             uncompared: false,
             shown: Shown::new(&context, seat),
             punts: Punts::new(metrics.clone()),

@@ -314,11 +314,11 @@ async fn a_prefix_that_overlaps_is_refused_until_it_does_not() {
         story.has_prefix("::/64").await;
     }
     story.delegate("2001:db8:5:5::/64").await;
+    story.counted("refused", 3).await;
     let path = format!("routers/{}/remove_router_interface", id(&story.router));
     let named = json!({"subnet_id": taken["id"]});
     story.cloud.put(&path, named).await.ok();
     story.has_prefix("2001:db8:5:5::/64").await;
-    story.counted("refused", 3).await;
     let path = format!("routers/{}/add_router_interface", id(&story.router));
     let again = story
         .cloud

@@ -65,7 +65,7 @@ impl Intent {
             ObjectKey::RbacPolicy(id) => {
                 self.rbac_policies.get(id).cloned().map(Object::RbacPolicy)
             }
-            ObjectKey::Quota(_) | ObjectKey::ServerIdentity => None,
+            ObjectKey::Quota(_) | ObjectKey::ServerIdentity | ObjectKey::Withdrawn(..) => None,
         }
     }
 
@@ -103,6 +103,10 @@ impl Intent {
                 self.quotas.insert(quota.project_id.clone(), quota.clone());
             }
             Object::ServerIdentity(identity) => self.server_identity = Some(*identity),
+            Object::Withdrawn(gone) => {
+                self.withdrawn
+                    .insert((gone.network, gone.port), gone.clone());
+            }
             Object::Claim(key) => self.put_claim(key),
             Object::Chassis(_)
             | Object::Location(..)
@@ -242,6 +246,9 @@ impl Intent {
                 self.quotas.remove(project);
             }
             ObjectKey::ServerIdentity => self.server_identity = None,
+            ObjectKey::Withdrawn(network, port) => {
+                self.withdrawn.remove(&(*network, *port));
+            }
         }
     }
 

@@ -106,7 +106,8 @@ fn entries(object: &Object) -> BTreeSet<Entry> {
         | Object::Ownership(..)
         | Object::Active(..)
         | Object::Holder(..)
-        | Object::Gone(_) => BTreeSet::new(),
+        | Object::Gone(_)
+        | Object::Withdrawn(_) => BTreeSet::new(),
     }
 }
 

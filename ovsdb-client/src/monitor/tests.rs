@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::table::Column;
+use crate::table::{Column, Table};
 use crate::value::Value;
 
 fn schema() -> DatabaseSchema {
@@ -154,4 +154,32 @@ fn conditions_are_sent_where_the_method_knows_them() {
     );
     assert_eq!(params(Method::Cond), json!(["D", 1, with]));
     assert_eq!(params(Method::Plain), json!(["D", 1, without]));
+}
+
+crate::tables! {
+    /// What only newer databases have.
+    const NEWER;
+    /// A table that is always there.
+    Old = "T" { name: String, label: Option<String>, tags: BTreeSet<String> }
+    /// A table that is not.
+    New = "U" { name: String }
+}
+
+#[test]
+fn what_may_be_missing_is_left_out_and_so_is_what_has_another_type() {
+    let request = MonitorRequest::new("D")
+        .table("T", ["name"])
+        .optional(NEWER);
+    let tables = request.resolve(&schema()).unwrap();
+    let columns = tables.iter().map(|(table, columns)| {
+        let columns: Vec<&str> = columns.columns.keys().map(|name| &**name).collect();
+        (&**table, columns)
+    });
+    let columns: Vec<(&str, Vec<&str>)> = columns.collect();
+    assert_eq!(columns, [("T", vec!["name"])], "tags holds integers");
+    let row = Row::new();
+    assert_eq!((Old::of(&row).label(), New::of(&row).name()), (None, ""));
+
+    let required = request.table("U", ["name"]).resolve(&schema());
+    assert!(matches!(required, Err(RequestMismatch::NoTable { .. })));
 }

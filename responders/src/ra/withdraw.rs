@@ -3,14 +3,10 @@
 
 use super::{Destination, encode};
 use sextant_model::{
-    AdvertisedPrefix, AdvertisedRoute, Advertisement, DomainName, PrefixEnds, RouterPreference,
+    AdvertisedPrefix, AdvertisedRoute, Advertisement, DomainName, GONE_VALID, PrefixEnds,
+    RouterPreference,
 };
 use std::net::Ipv6Addr;
-
-/// The valid lifetime of a prefix that is gone, in seconds from when it went. Hosts keep an address for at least two
-/// hours, whatever an advertisement says (RFC 4862 §5.5.3). So it is not advertised as valid for longer (RFC 7084 L-13,
-/// as of RFC 9096 §3.5).
-const GONE_VALID: u32 = 7200;
 
 /// How many prefixes that are gone are advertised at most. With these an advertisement fits the least MTU of IPv6,
 /// however often a server outside delegates another prefix.

@@ -108,3 +108,53 @@ fn what_is_said_again_takes_nothing_from_what_is_news() {
     announce(&mut held, 0, "2001:db8::98".parse().unwrap());
     assert_eq!(news(&mut held, &owner, now).len(), 1);
 }
+
+/// Ports share a prefix, and one announces more at once than it may.
+#[test]
+fn what_is_announced_over_the_limit_waits_and_is_not_lost() {
+    let now = start().instant;
+    let mut owner = Owner::new();
+    let mut held = HeldAddresses::new(on(0));
+    let address = |n: u16| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 1, n]);
+    for n in 0..256 {
+        announce(&mut held, 0, address(n));
+    }
+    let first = news(&mut held, &owner, now);
+    assert_eq!((first.len(), held.poll_timeout()), (256, None));
+    owner.happen(0, first);
+
+    for n in [300, 301, 302] {
+        announce(&mut held, 0, address(n));
+    }
+    assert_eq!(news(&mut held, &owner, now), []);
+    let later = held.poll_timeout().unwrap();
+    assert!(later > now);
+    // Another takes one of them over meanwhile.
+    owner
+        .facts
+        .hold(&owner.intent, &on(1), (PORTS[1], address(301), mac(1)));
+
+    assert_eq!(news(&mut held, &owner, now), [], "not before its time");
+    let said = news(&mut held, &owner, later);
+    let expected = [300, 302].map(|n| HostEvent::Announced((PORTS[0], address(n), mac(0))));
+    assert_eq!(said, expected);
+    assert_eq!(held.poll_timeout(), None);
+}
+
+#[test]
+fn no_more_waits_than_a_port_may_have() {
+    let now = start().instant;
+    let owner = Owner::new();
+    let mut held = HeldAddresses::new(on(0));
+    for n in 0..2000 {
+        announce(
+            &mut held,
+            0,
+            IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 1, n]),
+        );
+    }
+    assert_eq!(news(&mut held, &owner, now).len(), 256);
+    let later = held.poll_timeout().unwrap();
+    assert_eq!(news(&mut held, &owner, later).len(), 256);
+    assert_eq!(held.poll_timeout(), None);
+}

@@ -194,16 +194,29 @@ impl World {
         let lab = Lab::start(options)?;
         let mut args = vec![];
         if !config.is_empty() {
-            let file = lab.home().join("sextant.toml");
-            let written = std::fs::write(&file, config);
-            written.map_err(LabError::io(format!("write {}", file.display())))?;
-            args = vec!["--config".to_owned(), file.display().to_string()];
+            args = vec!["--config".to_owned(), configure(&lab, config)?];
         }
         let controller = lab.start_controller(ControllerOptions {
             args,
             ..ControllerOptions::default()
         })?;
         Ok(Self::of(lab, controller))
+    }
+
+    /// Writes another configuration file over the first, and waits until the controller has read it (SIGHUP).
+    ///
+    /// # Errors
+    /// It does not within 30 seconds, or was started without a configuration file.
+    pub fn reconfigure(&mut self, config: &str) -> Result<(), Failure> {
+        configure(&self.lab, config)?;
+        self.controller.hang_up()?;
+        let again = |line: &str| {
+            line.contains("the configuration was read again")
+                .then_some(())
+        };
+        self.controller
+            .wait_line("SIGHUP to have its effect", SOON, again)?;
+        Ok(())
     }
 
     fn of(lab: Lab, controller: Controller) -> Self {
@@ -472,4 +485,12 @@ pub fn eui64(prefix: &str, mac: &str) -> Ipv6Addr {
         octets[8..].copy_from_slice(&[a ^ 2, b, c, 0xff, 0xfe, d, e, f]);
     }
     octets.into()
+}
+
+/// Writes the controller's configuration file. Returns where it is.
+fn configure(lab: &Lab, config: &str) -> Result<String, LabError> {
+    let file = lab.home().join("sextant.toml");
+    let written = std::fs::write(&file, config);
+    written.map_err(LabError::io(format!("write {}", file.display())))?;
+    Ok(file.display().to_string())
 }

@@ -105,6 +105,11 @@ impl Draft {
         self.changes.is_empty()
     }
 
+    /// The keys of what changes.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = Key> {
+        self.changes.iter().map(Change::key)
+    }
+
     pub(crate) fn changes(&self) -> Vec<Change> {
         self.changes.clone()
     }

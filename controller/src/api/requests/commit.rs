@@ -7,6 +7,7 @@ use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::requests::abandon;
 use crate::api::requests::api::Api;
+use crate::api::requests::withdrawals;
 use crate::clock;
 use crate::snapshot::Snapshot;
 use crate::store::{CommitError, OUT_OF_REACH, Revision};
@@ -110,6 +111,7 @@ impl Api {
     ) -> Result<(T, Draft), ApiError> {
         let mut draft = Draft::new(self.snapshots.latest(), clock::now(), rand::make_rng());
         let result = plan(&mut draft)?;
+        withdrawals::note(&mut draft);
         Ok((result, draft))
     }
 

@@ -30,6 +30,7 @@ impl Session {
                 true => bfd::watched(&self.context.snapshots.latest().facts, chassis),
                 false => vec![],
             },
+            zone_limit: self.context.rules.now().zone_limit,
             bridge_mappings: chassis.bridge_mappings.clone(),
         };
         let missing = missing_bridges(self.connection.replica(), &wish.bridge_mappings).join(", ");

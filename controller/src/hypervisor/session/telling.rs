@@ -1,4 +1,4 @@
-//! What a session tells the owner of state.
+//! What a session tells the owner of state, and the operator.
 
 use super::Session;
 use crate::hypervisor::bfd::States;
@@ -6,6 +6,7 @@ use crate::hypervisor::census::{Census, Unread};
 use crate::hypervisor::news::news;
 use crate::hypervisor::observe::Observation;
 use crate::hypervisor::place::Place;
+use crate::hypervisor::zone_limit;
 use crate::snapshot::Stopping;
 use crate::state::Event;
 use sextant_model::{ChassisId, Plugged, PortId};
@@ -78,5 +79,23 @@ impl Session {
             self.send(event).await?;
         }
         Ok(())
+    }
+
+    pub(super) fn say_connected(&self, id: &ChassisId) {
+        tracing::info!(address = %self.peer.address(), chassis = %id, "hypervisor connected");
+        let limit = self.context.rules.now().zone_limit;
+        if limit.is_some() && !zone_limit::is_supported(self.connection.replica()) {
+            tracing::info!(chassis = %id, "its database takes no limit of connections; with Open vSwitch before 3.3 ovs-appctl dpctl/ct-set-limits sets one");
+        }
+    }
+
+    /// It has no right to this name, by its certificate.
+    pub(super) fn refuse_name(&mut self, id: &ChassisId) {
+        self.place = Place::Unknown;
+        let names = self.peer.names().map(ToString::to_string);
+        let names = names.unwrap_or_default();
+        self.complain(&format!(
+            "external_ids:system-id={id}: its certificate is that of {names} ([hypervisor_tls] names = \"certificate\")"
+        ));
     }
 }

@@ -188,3 +188,23 @@ pub(super) fn router_ports(flows: &Flows) -> RouterPorts {
         places: places.collect(),
     }
 }
+
+/// The routers' ports that guests of a hypervisor know, or may know: those that this process has told them of, with what was
+/// withdrawn lately. Guests may not have heard of that: another process was to tell them, or the hypervisor was away.
+pub(super) fn known_ports(
+    mut known: RouterPorts,
+    snapshot: &Snapshot,
+    chassis: &ChassisId,
+    now: i64,
+) -> RouterPorts {
+    let Snapshot { intent, facts, .. } = snapshot;
+    let networks = facts.networks_on(chassis);
+    for gone in networks.flat_map(|network| intent.withdrawn_on(network)) {
+        if gone.is_over(now) {
+            continue;
+        }
+        let link = gone.on(known.links.get(&gone.port));
+        known.links.insert(gone.port, link);
+    }
+    known
+}

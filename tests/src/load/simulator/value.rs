@@ -96,13 +96,13 @@ impl Value {
 
     /// The rows that it names.
     pub(super) fn references(&self) -> impl Iterator<Item = &str> {
-        let atoms: &[Json] = match self {
-            Self::Set(atoms) => atoms,
-            Self::Map(_) => &[],
+        let (atoms, pairs): (&[Json], &[(Json, Json)]) = match self {
+            Self::Set(atoms) => (atoms, &[]),
+            Self::Map(pairs) => (&[], pairs),
         };
-        atoms
-            .iter()
-            .filter_map(|item| item.as_array()?.get(1)?.as_str())
+        let of_pairs = pairs.iter().flat_map(|(key, value)| [key, value]);
+        let atoms = atoms.iter().chain(of_pairs);
+        atoms.filter_map(|item| item.as_array()?.get(1)?.as_str())
     }
 
     /// The text that a map has under a key.
