@@ -18,10 +18,13 @@ use tokio::time::Instant;
 
 /// How much later than the one before it each controller in a hypervisor's order asks for the lock.
 const STAGGER: Duration = Duration::from_millis(250);
-/// How long a lock may take to pass to whoever waits for it, and that one to say so, once its owner is known not to live.
-const GRACE: Duration = Duration::from_secs(1);
-/// The time between two hypervisors that one controller takes from others: each has changed hands by then.
+/// How long an owner may be missing in the store before it is taken for dead: some looks at who lives, so that one that
+/// registers anew is there again.
+const GRACE: Duration = Duration::from_secs(3);
+/// The time between two hypervisors that one controller takes from others that live: each has changed hands by then.
 const BETWEEN_TAKINGS: Duration = Duration::from_millis(100);
+/// The same from one that lives no more: nobody serves them.
+const BETWEEN_RESCUES: Duration = Duration::from_millis(10);
 
 /// The controllers that live, as far as is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,8 +147,8 @@ impl Cluster {
     /// When this controller may take a hypervisor, to which it has been `connected` since then, from whoever has its lock: if it is
     /// the first in the hypervisor's order.
     ///
-    /// Its share, from an owner that lives, once that has settled. From one that lives no more, soon: the lock has then passed to a
-    /// connection whose end the hypervisor has not noticed, or has not noticed its owner's.
+    /// An owner that lives loses it once all have lived for `settle_after`. One that lives no more loses it soon, though not before a
+    /// hypervisor would give it up: either the hypervisor has not noticed its end, or the lock has passed to another one that is dead.
     #[must_use]
     pub fn may_take_at(
         &self,
@@ -157,7 +160,7 @@ impl Cluster {
         let is_first = order::rank(self.name(), &live.controllers, chassis) == 0;
         let pause = match holder {
             Holder::Lives => self.0.settings.settle_after,
-            Holder::Dead => GRACE,
+            Holder::Dead => GRACE.max(2 * self.0.settings.probe_interval),
         };
         (is_first && live.is_current).then_some(connected.max(live.since) + pause)
     }
@@ -175,7 +178,11 @@ impl Cluster {
     ///
     /// # Errors
     /// The time when it is the next one's turn.
-    pub fn take_turn(&self, now: Instant) -> Result<(), Instant> {
+    pub fn take_turn(&self, now: Instant, holder: Holder) -> Result<(), Instant> {
+        let pause = match holder {
+            Holder::Lives => BETWEEN_TAKINGS,
+            Holder::Dead => BETWEEN_RESCUES,
+        };
         let next = &mut *self
             .0
             .next_taking
@@ -184,7 +191,7 @@ impl Cluster {
         match *next {
             Some(at) if at > now => Err(at),
             Some(_) | None => {
-                *next = Some(now + BETWEEN_TAKINGS);
+                *next = Some(now + pause);
                 Ok(())
             }
         }

@@ -84,6 +84,8 @@ pub struct Session {
     member: Member,
     /// What the owner monitors.
     database: Feed,
+    /// Whether rows were chosen that are not here yet.
+    selecting: bool,
     /// What tells whether the server will do.
     server: Feed,
     failure: Option<SessionError>,
@@ -109,6 +111,7 @@ impl Session {
             requests: 0,
             subscriptions: 0,
             member: options.member,
+            selecting: false,
             database: Feed {
                 replica,
                 subscription: None,
@@ -160,8 +163,8 @@ impl Session {
     }
 
     /// Restricts a table that is monitored to rows that meet one of the conditions given, instead of those given before;
-    /// no conditions, no restriction. [`Event::Selected`] tells when the replica is as wished, or, if the first contents
-    /// have not come yet, [`Event::Synced`]. Servers older than Open vSwitch 2.6 go on sending all rows.
+    /// no conditions, no restriction. [`Event::Selected`] tells when the replica is as wished last, also where the first
+    /// contents have not come yet. Servers older than Open vSwitch 2.6 go on sending all rows.
     pub fn change_conditions(
         &mut self,
         table: impl Into<Name>,
@@ -178,10 +181,12 @@ impl Session {
         let conditions = conditions.into_iter().collect();
         match subscription.change_conditions(table.into(), conditions, replica) {
             ConditionChange::Ask(params) => {
+                self.selecting = true;
                 self.send("monitor_cond_change", &params, Pending::Conditions(id));
             }
             ConditionChange::Unknown => self.events.push_back(Event::Selected),
             ConditionChange::Restart => {
+                self.selecting = true;
                 let request = subscription.request().clone();
                 self.monitor(request);
             }

@@ -1,6 +1,6 @@
 //! Controllers and members of etcd are killed, halted and cut off at random, while clients of all controllers create and delete
 //! ports, and a guest moves. Guests lose no packet and are always answered. In the end nothing acknowledged is lost, no address was given
-//! twice, and one order of all requests explains all answers.
+//! twice, and one order of all ports that were made and deleted explains what was acknowledged.
 //!
 //! `SEXTANT_TEST_SEED` repeats the choice of disturbances; `SEXTANT_TEST_SECONDS` says how long it goes on.
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// Leases of the dead end after five seconds. Then the first that lives takes what is not its own, when it has settled.
 const UNTIL_LEASES_END: Duration = Duration::from_secs(6);
 /// A lock that has passed to one whose lease has ended is taken from it without settling.
-const PASSED_OVER: Duration = Duration::from_secs(3);
+const PASSED_OVER: Duration = Duration::from_secs(6);
 
 #[test]
 fn an_owner_that_is_killed_is_replaced_and_takes_its_share_again() -> Outcome {

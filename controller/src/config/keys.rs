@@ -281,7 +281,7 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
             (
                 "probe_interval",
                 "1",
-                "With a store for several controllers: seconds of silence after which a hypervisor's database asks whether its owner lives, and after as long again the next one owns it; 1 to 3600. An `inactivity_probe` of a manager that an administrator has set stays.",
+                "With a store for several controllers: seconds of silence after which a hypervisor's database asks whether its owner lives, and after as long again the next one owns it; 1 to 3600. Where an administrator has set a manager's `inactivity_probe`, it stays. A controller that etcd has missed for three seconds, or twice the interval, loses its hypervisors, too.",
             ),
             (
                 "settle_after",

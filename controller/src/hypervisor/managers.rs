@@ -32,7 +32,14 @@ pub(super) fn controllers(
 pub(super) fn address(target: &str) -> Option<IpAddr> {
     let (host, _) = host_and_port(target)?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    host.parse().ok()
+    host.parse()
+        .ok()
+        .map(|address: IpAddr| address.to_canonical())
+}
+
+/// Whether the database waits for connections at a target, rather than to connect there.
+pub(super) fn listens(target: &str) -> bool {
+    host_and_port(target).is_none()
 }
 
 /// The controller of a target, if one of the managers is at the same address.

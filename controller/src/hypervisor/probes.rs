@@ -1,9 +1,10 @@
 //! How soon a hypervisor notices that a controller does not answer (`inactivity_probe`, ovs-vswitchd.conf.db(5)).
 //!
 //! A controller that has ended says so at once by TCP. This is for one whose machine is gone, or that hangs. Where nobody takes
-//! over, nothing depends on it, and patience is better: Open vSwitch's own five seconds part hypervisors from a Sextant that is only
-//! busy with the others. Where others wait to take over, the owner's silence is noticed soon. Not so that of those who wait, and not
-//! the owner's while it is busy: then one hypervisor after the other would leave it, and each makes those that get it busy, too.
+//! over, nothing depends on it, and patience is better: Open vSwitch's own five seconds disconnect hypervisors from a Sextant that is
+//! only busy with the others. Where others wait to take over, the owner's silence is noticed soon. The silence of waiting controllers
+//! is noticed later. So is that of an owner that was busy when it came to own the hypervisor: otherwise one hypervisor after the
+//! other would leave it, and each would make its next owner busy, too.
 
 use super::managers::address;
 use std::net::IpAddr;
@@ -72,8 +73,7 @@ impl Probes {
         noted: Option<i64>,
     ) -> Option<i64> {
         let wanted = self.wanted(target, present, |silence| silence.database);
-        // Earlier versions noted nothing.
-        let is_ours = present.is_none() || present == noted || present == Some(PATIENT);
+        let is_ours = present.is_none() || present == noted;
         (is_ours && present != Some(wanted)).then_some(wanted)
     }
 
@@ -86,7 +86,7 @@ impl Probes {
         if !is_owner {
             return strict.max(of(&OF_WAITING));
         }
-        // What is strict stays so: to change it would be more to do.
+        // A strict interval stays: changing it would be more work.
         match several.is_busy && present != Some(strict) {
             true => strict.max(BUSY),
             false => strict,
@@ -135,6 +135,7 @@ mod tests {
             for target in [OWNER, OTHER] {
                 assert_eq!(probes.of_database(target, Some(7_000), None), None);
                 assert_eq!(probes.of_database(target, Some(0), Some(1_000)), None);
+                assert_eq!(probes.of_database(target, Some(PATIENT), None), None);
             }
         }
     }

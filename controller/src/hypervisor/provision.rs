@@ -9,7 +9,8 @@ use super::bfd;
 use super::schema::{Bridge, Controller, DATABASE, Manager, OpenVswitch, Port};
 use super::wish::Wish;
 use super::{
-    INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, patches, port, tunnels, zone_limit,
+    INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, managers, patches, port, tunnels,
+    zone_limit,
 };
 use crate::metrics::Drift;
 use sextant_ovsdb_client::{Atom, Condition, Mutation, Replica, Row, Table, Transaction, Value};
@@ -63,6 +64,7 @@ fn ports_wanted(replica: &Replica, wish: &Wish, transaction: Transaction) -> Tra
 /// The next step to undo what Sextant made; none if nothing is left of it.
 pub fn release(replica: &Replica) -> Option<Transaction> {
     let transaction = zone_limit::release(replica, Transaction::new(DATABASE));
+    let transaction = release_managers(replica, transaction);
     let transaction = match integration_bridge(replica) {
         Some((uuid, bridge)) => release_bridge(replica, uuid, bridge, transaction),
         None => transaction,
@@ -316,15 +318,15 @@ fn owned_ports(replica: &Replica, bridge: Bridge<'_>) -> Vec<Uuid> {
 /// administrator has set stays.
 fn keep_managers(replica: &Replica, wish: &Wish, mut transaction: Transaction) -> Transaction {
     for (uuid, manager) in replica.all::<Manager>() {
-        if !manager.target().ends_with(&wish.manager_suffix) {
+        let target = manager.target();
+        if !target.ends_with(&wish.manager_suffix) || managers::listens(target) {
             continue;
         }
         if manager.max_backoff().is_none() {
             let backoff = Row::new().with("max_backoff", MAX_BACKOFF);
             transaction = transaction.update("Manager", [Condition::uuid(uuid)], backoff);
         }
-        let noted = manager.external_ids().get(NOTED_PROBE);
-        let noted = noted.and_then(|noted| noted.parse().ok());
+        let noted = noted_probe(manager);
         let present = manager.inactivity_probe();
         let probe = wish.probes.of_database(manager.target(), present, noted);
         if let Some(probe) = probe {
@@ -332,6 +334,28 @@ fn keep_managers(replica: &Replica, wish: &Wish, mut transaction: Transaction) -
         }
     }
     transaction
+}
+
+/// Managers have Open vSwitch's own interval again, where they have Sextant's.
+fn release_managers(replica: &Replica, mut transaction: Transaction) -> Transaction {
+    for (uuid, manager) in replica.all::<Manager>() {
+        let Some(noted) = noted_probe(manager) else {
+            continue;
+        };
+        let this = || [Condition::uuid(uuid)];
+        if manager.inactivity_probe() == Some(noted) {
+            let row = Row::new().with("inactivity_probe", Value::empty_set());
+            transaction = transaction.update("Manager", this(), row);
+        }
+        let note = Mutation::delete("external_ids", Value::set([NOTED_PROBE]));
+        transaction = transaction.mutate("Manager", this(), [note]);
+    }
+    transaction
+}
+
+/// What Sextant has set last.
+fn noted_probe(manager: Manager<'_>) -> Option<i64> {
+    manager.external_ids().get(NOTED_PROBE)?.parse().ok()
 }
 
 /// Sets a manager's interval, and notes that it is Sextant's.

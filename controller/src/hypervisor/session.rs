@@ -176,6 +176,8 @@ struct Session {
     owned: Option<Counted>,
     /// Whether it takes no part, and nothing is left of what Sextant made there.
     has_left: bool,
+    /// Whether it takes part, or has to leave: one that nobody asked to is not written to.
+    takes_part: bool,
     /// What was wanted of it last, and whether somebody changed something of that since.
     wish: Option<Wish>,
     meddled: bool,
@@ -201,6 +203,7 @@ impl Session {
             claim: context.cluster.clone().map(OwnerClaim::new),
             owned: None,
             has_left: false,
+            takes_part: false,
             context,
             controller,
             synced: false,
@@ -250,7 +253,7 @@ impl Session {
                 () = pass.shown_out() => return Err(SessionError::ShownOut),
                 followed = claim::follow(&mut self.claim) => match followed {
                     Followed::Others => {}
-                    // The hypervisor should grant it another time.
+                    // The hypervisor should notice sooner that it does not answer.
                     Followed::Pace => self.unread = Unread::Everything,
                 },
                 () = tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => {
@@ -269,7 +272,9 @@ impl Session {
 
     /// When something is to be looked at again.
     fn deadline(&self) -> Option<Instant> {
-        let awaited = self.states.as_ref().and_then(States::deadline);
+        // Without the hypervisor nothing is done about it.
+        let states = self.states.as_ref().filter(|_| self.owned.is_some());
+        let awaited = states.and_then(States::deadline);
         let claim = match (&self.claim, &self.place) {
             (Some(claim), Place::Seated(seat)) => claim.deadline(seat.key()),
             (Some(_) | None, _) => None,
@@ -376,7 +381,7 @@ impl Session {
 
     async fn step(&mut self) -> Result<(), Stopping> {
         if let Place::Seated(seat) = &self.place
-            && !self.has_left
+            && self.takes_part
         {
             let id = seat.key().clone();
             if !self.owns(&id).await? {
@@ -399,7 +404,7 @@ impl Session {
         match observed {
             Ok(observation) => {
                 let id = observation.chassis.id.clone();
-                self.has_left = false;
+                (self.has_left, self.takes_part) = (false, true);
                 if self.sit(&id).await? {
                     let gauge = &self.context.metrics.hypervisors_connected;
                     self.connected.get_or_insert_with(|| Counted::new(gauge));

@@ -151,6 +151,7 @@ impl Session {
                 self.tell_changes(subject, news)?;
                 if subject == Subject::Database {
                     self.events.push_back(Event::Synced);
+                    self.tell_selected();
                 }
             }
             Err(error) => self.handle_refusal(subject, error)?,
@@ -166,9 +167,16 @@ impl Session {
         if let Some((_, subscription, replica)) = self.subscription(id)
             && subscription.handle_conditions(reply, replica)?
         {
-            self.events.push_back(Event::Selected);
+            self.tell_selected();
         }
         Ok(())
+    }
+
+    /// The replica has the rows that were chosen last: by an answer, or by contents that were asked for since.
+    fn tell_selected(&mut self) {
+        if std::mem::take(&mut self.selecting) {
+            self.events.push_back(Event::Selected);
+        }
     }
 
     fn ask_for_contents(&mut self, id: SubscriptionId) {

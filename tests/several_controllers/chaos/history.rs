@@ -34,6 +34,17 @@ impl History {
         operations.push(operation);
     }
 
+    /// These ports are there: what would have taken their addresses back, and was not answered, was not done.
+    pub(super) fn were_not_taken_back(&mut self, ports: &BTreeSet<String>) {
+        for operations in self.0.values_mut() {
+            operations.retain(|operation| {
+                let is_in_doubt = operation.answered.is_none();
+                let took_back = operation.asked == Asked::TakeBack && is_in_doubt;
+                !(took_back && ports.contains(&operation.port))
+            });
+        }
+    }
+
     /// How many operations it has.
     pub(super) fn len(&self) -> usize {
         self.0.values().map(Vec::len).sum()

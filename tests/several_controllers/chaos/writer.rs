@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 const MOST: usize = 40;
 /// When a client turns to another controller.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// Longer than controllers are without the store, in which one may not have heard of a port that another has made.
+const HEARD_OF: Duration = Duration::from_secs(60);
 /// A client's pause after an error.
 const RETRY: Duration = Duration::from_millis(100);
 
@@ -31,8 +33,17 @@ pub(crate) struct Writer {
     ports: Vec<Held>,
     /// Names of ports that may have been made, and when they were asked for.
     doubtful: Vec<(String, Instant)>,
-    /// Ports that may have been deleted, and since when.
-    doomed: Vec<(Held, Instant)>,
+    /// Ports that may have been deleted.
+    doomed: Vec<Doomed>,
+}
+
+/// A port that is being deleted.
+struct Doomed {
+    held: Held,
+    /// When that was asked for first.
+    since: Instant,
+    /// Whether that was asked for and not answered.
+    is_in_doubt: bool,
 }
 
 /// A port and its address.
@@ -76,8 +87,11 @@ impl Writer {
                 thread::sleep(RETRY);
             }
         }
-        for (held, sent) in self.doomed.drain(..) {
-            known.note(Asked::TakeBack, &held, sent, None);
+        for doomed in self.doomed.drain(..) {
+            match doomed.is_in_doubt {
+                true => known.note(Asked::TakeBack, &doomed.held, doomed.since, None),
+                false => known.stays(doomed.held),
+            }
         }
     }
 
@@ -115,23 +129,35 @@ impl Writer {
         let index = self.dice.random_range(0..self.ports.len());
         let held = self.ports.swap_remove(index);
         known.deleting(&held.port);
-        self.doomed.push((held, Instant::now()));
+        self.doomed.push(Doomed {
+            held,
+            since: Instant::now(),
+            is_in_doubt: false,
+        });
         self.delete_doomed(api, known)
     }
 
     /// False: one was not acknowledged.
     fn delete_doomed(&mut self, api: usize, known: &Known) -> bool {
-        while let Some((held, sent)) = self.doomed.last() {
+        while let Some(doomed) = self.doomed.last_mut() {
+            let (held, since) = (&doomed.held, doomed.since);
             let id = &held.port;
             match self.apis[api].delete(&format!("/v2.0/ports/{id}")) {
                 Ok((204, _)) => {
-                    known.note(Asked::TakeBack, held, *sent, Some(Instant::now()));
+                    known.note(Asked::TakeBack, held, since, Some(Instant::now()));
                     known.deleted(id);
                 }
-                // It is gone by a request that was not answered, or this controller has not heard of it yet.
-                Ok((404, _)) => known.note(Asked::TakeBack, held, *sent, None),
-                Ok((500..600, _)) | Err(_) => return false,
-                Ok((status, body)) => panic!("{id}: {status} {body}"),
+                // By a request that was not answered.
+                Ok((404, _)) if doomed.is_in_doubt => {
+                    known.note(Asked::TakeBack, held, since, None);
+                }
+                // This controller has not heard of it yet. All that live have before long.
+                Ok((404, _)) if since.elapsed() < HEARD_OF => return false,
+                Ok((500..600, _)) | Err(_) => {
+                    doomed.is_in_doubt = true;
+                    return false;
+                }
+                Ok((status, body)) => panic!("{id} was acknowledged, and now: {status} {body}"),
             }
             self.doomed.pop();
         }
@@ -195,6 +221,11 @@ impl Known {
         ports.acknowledged += 1;
     }
 
+    /// It was not deleted after all.
+    fn stays(&self, held: Held) {
+        self.ports().there.insert(held.port, held.address);
+    }
+
     /// From then on its address may be given to another.
     fn deleting(&self, id: &str) {
         self.ports().there.remove(id);
@@ -208,7 +239,9 @@ impl Known {
 
     /// Compares it with the ports of the cloud in the end.
     pub(crate) fn compare(&self, found: &[Value]) -> Outcome {
-        let known = self.ports();
+        let mut known = self.ports();
+        let there: BTreeSet<String> = found.iter().map(|port| text(&port["id"])).collect();
+        known.history.were_not_taken_back(&there);
         println!(
             "{} writes acknowledged, {} in the history of addresses",
             known.acknowledged,

@@ -43,6 +43,8 @@ pub(super) struct OwnerClaim {
     since: Option<Instant>,
     /// Whether the hypervisor's owner lives.
     holder: Holder,
+    /// Whether the database has not answered yet that it took it for this session.
+    is_stealing: bool,
     /// The next turn to take the hypervisor from it.
     turn: Option<Instant>,
     writing: Option<(RequestId, u64)>,
@@ -71,6 +73,7 @@ impl OwnerClaim {
             lock: Lock::Unasked,
             since: None,
             holder: Holder::Lives,
+            is_stealing: false,
             turn: None,
             writing: None,
             again: None,
@@ -81,6 +84,12 @@ impl OwnerClaim {
     /// The server says that this session has the lock.
     pub(super) fn locked(&mut self) {
         self.lock = Lock::Held;
+        self.is_stealing = false;
+    }
+
+    /// Whether this session has the lock.
+    pub(super) fn has_lock(&self) -> bool {
+        self.lock == Lock::Held
     }
 
     /// Another session took it. A session that had taken it itself is in no queue then, so this one asks again.
@@ -91,6 +100,7 @@ impl OwnerClaim {
         connection.unlock(LOCK);
         connection.lock(LOCK);
         self.lock = Lock::Asked;
+        self.is_stealing = false;
         self.since = Some(Instant::now());
         self.writing = None;
     }
@@ -153,16 +163,12 @@ impl OwnerClaim {
                 self.lock = Lock::Asked;
             }
             Lock::Asked if self.may_take_at(chassis).is_some_and(|at| at <= now) => {
-                let turn = match self.holder {
-                    Holder::Lives => self.cluster.take_turn(now),
-                    Holder::Dead => Ok(()),
-                };
-                match turn {
+                match self.cluster.take_turn(now, self.holder) {
                     Ok(()) => {
                         tracing::debug!(%chassis, "taking the hypervisor from its owner");
                         connection.unlock(LOCK);
                         connection.steal(LOCK);
-                        (self.since, self.turn) = (Some(now), None);
+                        (self.since, self.turn, self.is_stealing) = (Some(now), None, true);
                     }
                     Err(at) => self.turn = Some(at),
                 }
@@ -172,6 +178,9 @@ impl OwnerClaim {
     }
 
     fn may_take_at(&self, chassis: &ChassisId) -> Option<Instant> {
+        if self.is_stealing {
+            return None;
+        }
         let holder = self.holder;
         let at = self.cluster.may_take_at(chassis, self.since?, holder)?;
         Some(self.turn.map_or(at, |turn| turn.max(at)))
@@ -280,7 +289,7 @@ impl Session {
         let Some(claim) = &mut self.claim else {
             return true;
         };
-        if claim.lock != Lock::Held {
+        if claim.lock != Lock::Held || !self.takes_part {
             return false;
         }
         if own.or(claim.written) == Some(seen) {
@@ -342,12 +351,12 @@ impl Session {
 pub(super) enum Followed {
     /// Who lives, or who owns the hypervisor.
     Others,
-    /// Whether this controller is busy.
+    /// Whether this controller is busy: it is not any more.
     Pace,
 }
 
-/// Waits until other controllers live than before, something else is known of the hypervisor's ownership, or this controller is
-/// busy that was not, or the other way round. Forever where there is one controller.
+/// Waits until other controllers live than before, something else is known of the hypervisor's ownership, or this controller is busy
+/// no more. Forever where there is one controller.
 pub(super) async fn follow(claim: &mut Option<OwnerClaim>) -> Followed {
     let Some(claim) = claim else {
         return std::future::pending().await;
@@ -361,9 +370,20 @@ pub(super) async fn follow(claim: &mut Option<OwnerClaim>) -> Followed {
     tokio::select! {
         () = others_live(&mut claim.live) => Followed::Others,
         () = tenure => Followed::Others,
-        // It fails never: the claim has the cluster, which has the sender.
-        Ok(()) = claim.is_busy.changed() => Followed::Pace,
+        () = calmed(&mut claim.is_busy) => Followed::Pace,
     }
+}
+
+/// Waits until this controller is on time that was busy. It says nothing of the other way round: what hypervisors have been asked for
+/// by then stays.
+async fn calmed(is_busy: &mut watch::Receiver<bool>) {
+    // It never fails: whoever follows has the cluster, which has the sender.
+    while is_busy.changed().await.is_ok() {
+        if !*is_busy.borrow_and_update() {
+            return;
+        }
+    }
+    std::future::pending().await
 }
 
 /// Whether a database refused a transaction for a lock that another has (RFC 7047 §5.2.11).

@@ -1,6 +1,6 @@
 //! What a session does to make its hypervisor what it should be, and to undo that.
 
-use super::claim::LOCK;
+use super::claim::{LOCK, OwnerClaim};
 use super::{Context, Session};
 use crate::hypervisor::bfd;
 use crate::hypervisor::managers;
@@ -129,8 +129,11 @@ impl Session {
     pub(super) fn has_to_leave(&mut self, chassis: &ChassisId) -> bool {
         let snapshot = self.context.snapshots.latest();
         let is_known = snapshot.facts.chassis().contains_key(chassis);
-        let is_clean = self.view == View::Whole && release(self.connection.replica()).is_none();
-        self.has_left = !is_known && is_clean;
+        let has_lock = self.claim.as_ref().is_none_or(OwnerClaim::has_lock);
+        let is_seen = has_lock && self.view == View::Whole;
+        let is_clean = release(self.connection.replica()).is_none();
+        self.has_left = !is_known && is_seen && is_clean;
+        self.takes_part = is_known || is_seen && !is_clean;
         !self.has_left
     }
 

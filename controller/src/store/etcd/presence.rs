@@ -100,7 +100,11 @@ impl Presence {
         let reached = self.endpoints.reach().await?;
         let found = self.look_by(&reached).await;
         match &found {
-            Err(CallError::LeaseExpired) => self.lease = None,
+            Err(CallError::LeaseExpired) => {
+                // At once: others take a controller that is missing for dead.
+                self.lease = None;
+                return self.look_by(&reached).await;
+            }
             Err(CallError::NoAnswer(_)) => self.endpoints.failed(&reached).await,
             Ok(_) | Err(_) => {}
         }
@@ -126,7 +130,11 @@ impl Presence {
             Some(holder) if holder.answers(own) => return Ok(None),
             // It may have ended, as this one did before it was started again: then its key goes with its lease.
             Some(_) if contender == Some(own) => {}
-            Some(_) => self.contend(reached, lease).await?,
+            Some(_) => {
+                let name = &self.name;
+                tracing::info!(%name, "waiting for the end of another process that has this name, or had it");
+                self.contend(reached, lease).await?;
+            }
         }
         Ok(Some(seen.controllers))
     }
