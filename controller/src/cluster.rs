@@ -31,7 +31,7 @@ const BETWEEN_RESCUES: Duration = Duration::from_millis(10);
 pub struct Live {
     /// Their names, with this one's.
     pub controllers: BTreeSet<ControllerName>,
-    /// Since when these live.
+    /// Since when these live, and the store has said so without a pause.
     pub since: Instant,
     /// Whether the store says so now. Otherwise it is out of reach, and said so last.
     pub is_current: bool,

@@ -87,11 +87,15 @@ impl Presence {
             if !same {
                 let names: Vec<&str> = controllers.iter().map(ControllerName::as_str).collect();
                 tracing::info!(controllers = names.join(", "), "these controllers live");
-                live.since = Instant::now();
                 live.controllers = controllers;
             }
-            let was_current = std::mem::replace(&mut live.is_current, true);
-            !same || !was_current
+            // One that has found the store again has yet to read what was written meanwhile, before it takes anything.
+            let is_news = !same || !std::mem::replace(&mut live.is_current, true);
+            if is_news {
+                live.since = Instant::now();
+            }
+            live.is_current = true;
+            is_news
         });
     }
 
