@@ -6,6 +6,7 @@
 
 mod bfd;
 mod census;
+mod machine;
 mod managers;
 mod meddling;
 mod news;
