@@ -246,7 +246,7 @@ fn what_an_earlier_version_stored_does_not_say_how_guests_are_plugged_in() {
     assert_eq!(serde_json::from_value::<Chassis>(stored).unwrap(), chassis);
     chassis.machine = Some(Machine {
         name: Some("one.example".to_owned()),
-        datapath_type: Some("netdev".to_owned()),
+        datapath_type: "netdev".to_owned(),
         vhostuser_directory: Some("/run".to_owned()),
     });
     let stored = serde_json::to_value(chassis.stored()).unwrap();

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 pub struct Machine {
     /// Its name, by which Nova may know it (`external_ids:hostname`, which Open vSwitch's start sets).
     pub name: Option<String>,
-    /// The datapath of its `br-int`, once there is one: `system` or `netdev`.
-    pub datapath_type: Option<String>,
+    /// The datapath that its `br-int` has or will have: `system` or `netdev`.
+    pub datapath_type: String,
     /// The directory of guests' sockets, where the switch speaks vhost-user.
     pub vhostuser_directory: Option<String>,
 }

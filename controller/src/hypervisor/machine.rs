@@ -1,6 +1,7 @@
 //! What a database shows of how guests are plugged in, which Nova and os-vif ask the API for.
 
-use super::observe::NotReady;
+use super::DATAPATH_TYPE;
+use super::observe::{LONGEST_NAME, NotReady};
 use super::schema::{Bridge, OpenVswitch};
 use sextant_model::Machine;
 use std::collections::BTreeSet;
@@ -18,20 +19,24 @@ pub(super) fn machine(
 ) -> Result<Machine, NotReady> {
     let ids = root.external_ids();
     let directory = directory(ids.get("sextant-vhostuser-socket-dir"))?;
-    let datapath_type = bridge.map(|bridge| datapath_type(bridge.datapath_type()));
-    let speaks = datapath_type.is_some_and(|kind| has_vhostuser(kind, &root.iface_types()));
+    let shown = bridge.map(|bridge| bridge.datapath_type());
+    let datapath_type = datapath_type(ids.get(DATAPATH_TYPE).or(shown));
+    let speaks = has_vhostuser(datapath_type, &root.iface_types());
+    // No port's host has a longer name.
+    let name = ids.get("hostname");
+    let name = name.filter(|name| name.len() <= LONGEST_NAME);
     Ok(Machine {
-        name: ids.get("hostname").map(str::to_owned),
-        datapath_type: datapath_type.map(str::to_owned),
+        name: name.map(str::to_owned),
+        datapath_type: datapath_type.to_owned(),
         vhostuser_directory: speaks.then_some(directory),
     })
 }
 
-/// A bridge's datapath, by its name where the database leaves it out (ovs-vswitchd.conf.db(5)).
-fn datapath_type(shown: &str) -> &str {
-    match shown {
-        "" => "system",
-        other => other,
+/// A datapath by its name, also where the database leaves it out (ovs-vswitchd.conf.db(5)).
+fn datapath_type(text: Option<&str>) -> &str {
+    match text {
+        None | Some("") => "system",
+        Some(other) => other,
     }
 }
 
@@ -54,9 +59,10 @@ mod tests {
 
     #[test]
     fn a_bridge_without_a_datapath_type_has_the_systems() {
-        for (shown, kind) in [("", "system"), ("system", "system"), ("netdev", "netdev")] {
-            assert_eq!(datapath_type(shown), kind);
+        for system in [None, Some(""), Some("system")] {
+            assert_eq!(datapath_type(system), "system");
         }
+        assert_eq!(datapath_type(Some("netdev")), "netdev");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// The longest name, in octets: as long as a host's.
-const LONGEST_NAME: usize = 255;
+pub(super) const LONGEST_NAME: usize = 255;
 
 /// What a hypervisor is, and which ports are plugged in there.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,9 @@
 use super::bfd;
 use super::schema::{Bridge, Controller, DATABASE, Manager, OpenVswitch, Port};
 use super::wish::Wish;
-use super::{INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, patches, port, tunnels};
+use super::{
+    DATAPATH_TYPE, INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, patches, port, tunnels,
+};
 use crate::metrics::Drift;
 use sextant_ovsdb_client::{Atom, Condition, Mutation, Replica, Row, Table, Transaction, Value};
 use uuid::Uuid;
@@ -239,7 +241,7 @@ fn settle_own_bridge(
 /// The type of datapath that the hypervisor's administrator asks for.
 fn asked_datapath_type(replica: &Replica) -> Option<&str> {
     let (_, root) = replica.all::<OpenVswitch>().next()?;
-    root.external_ids().get("sextant-bridge-datapath-type")
+    root.external_ids().get(DATAPATH_TYPE)
 }
 
 fn datapath_id(wish: &Wish) -> String {

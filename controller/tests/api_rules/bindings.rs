@@ -19,7 +19,7 @@ fn chassis(name: &str, machine: Option<Machine>) -> Chassis {
 fn machine(name: &str, datapath_type: &str) -> Option<Machine> {
     Some(Machine {
         name: Some(name.to_owned()),
-        datapath_type: Some(datapath_type.to_owned()),
+        datapath_type: datapath_type.to_owned(),
         vhostuser_directory: None,
     })
 }

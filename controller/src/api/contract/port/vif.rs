@@ -129,7 +129,7 @@ impl OpenVswitch {
             connectivity: "l2",
             bridge_name: "br-int",
             ovs_hybrid_plug: false,
-            datapath_type: machine.and_then(|machine| machine.datapath_type.clone()),
+            datapath_type: machine.map(|machine| machine.datapath_type.clone()),
             vhostuser: socket.map(|vhostuser_socket| VhostUser {
                 vhostuser_mode: "server",
                 vhostuser_socket,
