@@ -65,6 +65,13 @@ async fn a_bound_port_says_what_os_vif_needs() {
         assert_eq!(port["binding:vif_type"], "ovs");
         assert_eq!(port["binding:vif_details"], details);
     }
+    let agents = cloud.get("agents").await.ok();
+    let shown = &agents["agents"][0]["configurations"];
+    assert_eq!(
+        [&shown["hostname"], &shown["datapath_type"]],
+        ["one.example", "netdev"]
+    );
+
     joins(&cloud, chassis("h2", None)).await;
     details.as_object_mut().unwrap().remove("datapath_type");
     let port = port_at(&cloud, &network, "h2").await;
