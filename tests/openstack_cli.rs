@@ -183,7 +183,7 @@ fn ports() -> Outcome {
         "openstack port create --network blue --fixed-ip subnet=stateful,ip-address=2001:db8:1::5 \
          --device-owner compute:nova --device vm-5 --host h9 five",
         json!({"fixed_ips": [{"ip_address": "2001:db8:1::5"}], "device_owner": "compute:nova",
-            "device_id": "vm-5", "binding_host_id": "h9", "binding_vif_type": "ovs"}),
+            "device_id": "vm-5", "binding_host_id": "h9", "binding_vif_type": "binding_failed"}),
     )?;
     openstack.is_refused(
         "openstack port create --network blue --fixed-ip subnet=stateful,ip-address=2001:db8:1::5 again",

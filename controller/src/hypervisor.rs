@@ -6,6 +6,7 @@
 
 mod bfd;
 mod census;
+mod machine;
 mod managers;
 mod meddling;
 mod news;
@@ -40,6 +41,8 @@ pub const INTEGRATION_BRIDGE: &str = "br-int";
 const OWNED: (&str, &str) = ("sextant", "owned");
 /// A patch port that Sextant made carries the physical network under this key, too.
 const PHYSICAL_NETWORK: &str = "sextant-physical-network";
+/// By which an administrator asks for a type of datapath.
+const DATAPATH_TYPE: &str = "sextant-bridge-datapath-type";
 
 /// The integration bridge's row.
 fn integration_bridge(replica: &Replica) -> Option<(Uuid, Bridge<'_>)> {

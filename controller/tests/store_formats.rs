@@ -9,8 +9,9 @@
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use sextant_controller::store::{Embedded, FORMAT, Revision, Store};
 use sextant_model::{
-    Change, ChassisId, Claim, Counted, DEFAULT_SECURITY_GROUP, EVERY_PROJECT, Endpoints, Fact,
-    Intent, Key, Mark, Object, ObjectKey, RbacAction, RbacObject,
+    Change, Chassis, ChassisId, Claim, Counted, DEFAULT_SECURITY_GROUP, EVERY_PROJECT, Encap,
+    EncapKind, Endpoints, Fact, Intent, Key, Machine, Mark, Object, ObjectKey, RbacAction,
+    RbacObject,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -231,4 +232,23 @@ fn a_key_is_stored_without_its_kind() {
         assert_eq!(serde_json::to_string(&key).unwrap(), text);
         assert_eq!(serde_json::from_str::<Key>(text).unwrap(), key);
     }
+}
+
+#[test]
+fn what_an_earlier_version_stored_does_not_say_how_guests_are_plugged_in() {
+    let encap = Encap {
+        endpoints: "2001:db8::1".parse().unwrap(),
+        kind: EncapKind::Vxlan,
+    };
+    let mut chassis = Chassis::new(ChassisId::new("h1"), encap);
+    let mut stored = serde_json::to_value(&chassis).unwrap();
+    stored.as_object_mut().unwrap().remove("machine").unwrap();
+    assert_eq!(serde_json::from_value::<Chassis>(stored).unwrap(), chassis);
+    chassis.machine = Some(Machine {
+        name: Some("one.example".to_owned()),
+        datapath_type: "netdev".to_owned(),
+        vhostuser_directory: Some("/run".to_owned()),
+    });
+    let stored = serde_json::to_value(chassis.stored()).unwrap();
+    assert_eq!(serde_json::from_value::<Chassis>(stored).unwrap(), chassis);
 }

@@ -1,6 +1,6 @@
 //! Hypervisors and their tunnel endpoints.
 
-use crate::{ChassisId, Endpoints, IpVersion, Reassembly};
+use crate::{ChassisId, Endpoints, IpVersion, Machine, Reassembly};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -117,6 +117,9 @@ pub struct Chassis {
     pub gateway_priority: u16,
     /// The datapath id of its `br-int`, once there is one.
     pub datapath_id: Option<u64>,
+    /// How guests are plugged in there. Unknown of one that an earlier version stored, until it is read.
+    #[serde(default)]
+    pub machine: Option<Machine>,
     /// OpenFlow port of each tunnel port. Numbers of the hypervisor's own switch: they mean nothing on others.
     #[serde(skip)]
     pub tunnel_ports: BTreeMap<Transport, u16>,
@@ -141,6 +144,7 @@ impl Chassis {
             bridge_mappings: BTreeMap::new(),
             gateway_priority: 0,
             datapath_id: None,
+            machine: None,
             tunnel_ports: BTreeMap::new(),
             patch_ports: BTreeMap::new(),
             reassembly: Reassembly::default(),
@@ -158,6 +162,7 @@ impl Chassis {
             bridge_mappings,
             gateway_priority: self.gateway_priority,
             datapath_id: self.datapath_id,
+            machine: self.machine.clone(),
             ..Self::new(self.id.clone(), self.encap)
         }
     }

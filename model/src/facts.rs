@@ -3,6 +3,7 @@
 mod external;
 mod holders;
 mod hosts;
+mod machines;
 #[cfg(test)]
 mod tests;
 mod tunnels;
@@ -18,6 +19,7 @@ use crate::{
 use holders::Holders;
 use hosts::NetworkHosts;
 use imbl::{OrdMap, OrdSet};
+use machines::Machines;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
@@ -51,6 +53,7 @@ pub struct Facts {
     chassis: OrdMap<ChassisId, Arc<Chassis>>,
     /// By the datapath ids that they show.
     datapaths: OrdSet<(u64, ChassisId)>,
+    machines: Machines,
     plugged: OrdMap<PortId, Plugged>,
     bindings: OrdMap<PortId, Binding>,
     members: OrdSet<(NetworkId, ChassisId, PortId)>,
@@ -108,7 +111,8 @@ impl Facts {
 
     /// Stores what is known of a hypervisor.
     pub fn put_chassis(&mut self, chassis: Chassis) {
-        self.forget_datapath(&chassis.id);
+        self.forget_shown(&chassis.id);
+        self.machines.insert(&chassis);
         if let Some(datapath_id) = chassis.datapath_id {
             self.datapaths.insert((datapath_id, chassis.id.clone()));
         }
@@ -116,16 +120,19 @@ impl Facts {
         self.measure_tunnels();
     }
 
-    fn forget_datapath(&mut self, id: &ChassisId) {
-        let shown = self.chassis.get(id).and_then(|known| known.datapath_id);
-        if let Some(datapath_id) = shown {
+    fn forget_shown(&mut self, id: &ChassisId) {
+        let Some(known) = self.chassis.get(id) else {
+            return;
+        };
+        self.machines.remove(known);
+        if let Some(datapath_id) = known.datapath_id {
             self.datapaths.remove(&(datapath_id, id.clone()));
         }
     }
 
     /// Removes a hypervisor. Its ports stay plugged in until [`Facts::unplug`] is called for them.
     pub fn remove_chassis(&mut self, id: &ChassisId) {
-        self.forget_datapath(id);
+        self.forget_shown(id);
         self.chassis.remove(id);
         self.shortfalls.remove(id);
         self.measure_tunnels();

@@ -7,7 +7,7 @@ use sextant_model::Plugged;
 /// What differs from what was told before of the same hypervisor.
 pub(super) fn news(before: Option<&Observation>, now: &Observation) -> Vec<Event> {
     let id = &now.chassis.id;
-    let named = Event::HostNamed(id.clone(), now.hostname.clone());
+    let named = Event::HostNamed(id.clone(), hostname(now));
     let Some(before) = before else {
         let read = Event::HypervisorRead {
             chassis: now.chassis.clone(),
@@ -15,7 +15,7 @@ pub(super) fn news(before: Option<&Observation>, now: &Observation) -> Vec<Event
         };
         return vec![named, read];
     };
-    let renamed = (before.hostname != now.hostname).then_some(named);
+    let renamed = (hostname(before) != hostname(now)).then_some(named);
     let changed = (before.chassis != now.chassis).then(|| now.chassis.clone());
     let gone = before
         .interfaces
@@ -35,4 +35,10 @@ pub(super) fn news(before: Option<&Observation>, now: &Observation) -> Vec<Event
         .chain(gone.map(|port| Event::Unplugged(*port, id.clone())))
         .chain(new.map(|(port, ofport)| Event::Plugged(*port, plugged(ofport))))
         .collect()
+}
+
+/// By which Nova may know it.
+fn hostname(of: &Observation) -> Option<String> {
+    let machine = of.chassis.machine.as_ref()?;
+    machine.name.clone()
 }

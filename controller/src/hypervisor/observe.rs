@@ -3,6 +3,7 @@
 //! A guest's interface is known by the convention that every VIF driver follows: `external_ids:iface-id` is the port.
 
 use super::bfd::is_of_bfd;
+use super::machine::{LONGEST_DIRECTORY, machine};
 use super::schema::{Bridge, Interface, OpenVswitch, Port};
 use super::tunnels::{Datapath, transport};
 use super::{PHYSICAL_NETWORK, integration_bridge};
@@ -15,7 +16,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// The longest name, in octets: as long as a host's.
-const LONGEST_NAME: usize = 255;
+pub(super) const LONGEST_NAME: usize = 255;
 
 /// What a hypervisor is, and which ports are plugged in there.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,8 +25,6 @@ pub struct Observation {
     pub chassis: Chassis,
     /// OpenFlow port, if it has one, of each interface of `br-int` that carries a port's id.
     pub interfaces: BTreeMap<PortId, Option<u16>>,
-    /// The machine's name, by which Nova may know it (`external_ids:hostname`, which Open vSwitch's start sets).
-    pub hostname: Option<String>,
 }
 
 /// Why a hypervisor takes no part in the cloud.
@@ -65,6 +64,11 @@ pub enum NotReady {
     /// Its priority for routers' gateways is none.
     #[error("external_ids:sextant-gateway-priority: '{0}' is not a number from 0 to 65535")]
     BadPriority(String),
+    /// The directory of its guests' sockets is none.
+    #[error(
+        "external_ids:sextant-vhostuser-socket-dir: '{0}' is not an absolute path of at most {LONGEST_DIRECTORY} octets"
+    )]
+    BadSocketDirectory(String),
 }
 
 /// Reads a replica.
@@ -97,6 +101,7 @@ pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
         .and_then(Bridge::datapath_id)
         .and_then(|text| u64::from_str_radix(text, 16).ok());
     let reassembly = bridge.map(|bridge| reassembly(root, bridge));
+    let machine = machine(root, bridge)?;
     let interfaces = bridge.map(|bridge| interfaces(replica, bridge));
     let Sorted {
         tunnel_ports,
@@ -109,6 +114,7 @@ pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
         bridge_mappings,
         gateway_priority,
         datapath_id,
+        machine: Some(machine),
         tunnel_ports,
         patch_ports,
         reassembly: reassembly.unwrap_or_default(),
@@ -117,7 +123,6 @@ pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
     Ok(Observation {
         chassis,
         interfaces: guests,
-        hostname: ids.get("hostname").map(str::to_owned),
     })
 }
 

@@ -9,8 +9,8 @@ use super::bfd;
 use super::schema::{Bridge, Controller, DATABASE, Manager, OpenVswitch, Port};
 use super::wish::Wish;
 use super::{
-    INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, managers, patches, port, tunnels,
-    zone_limit,
+    DATAPATH_TYPE, INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, managers, patches,
+    port, tunnels, zone_limit,
 };
 use crate::metrics::Drift;
 use sextant_ovsdb_client::{Atom, Condition, Mutation, Replica, Row, Table, Transaction, Value};
@@ -256,7 +256,7 @@ fn settle_own_bridge(
 /// The type of datapath that the hypervisor's administrator asks for.
 fn asked_datapath_type(replica: &Replica) -> Option<&str> {
     let (_, root) = replica.all::<OpenVswitch>().next()?;
-    root.external_ids().get("sextant-bridge-datapath-type")
+    root.external_ids().get(DATAPATH_TYPE)
 }
 
 fn datapath_id(wish: &Wish) -> String {

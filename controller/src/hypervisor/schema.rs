@@ -18,6 +18,7 @@ tables! {
         bridges: BTreeSet<Uuid>,
         manager_options: BTreeSet<Uuid>,
         ovs_version: Option<String>,
+        iface_types: BTreeSet<String>,
     }
 
     /// A bridge.

@@ -3,6 +3,7 @@
 
 #[path = "../api/mod.rs"]
 mod api;
+mod bindings;
 mod lists;
 mod networks;
 mod ports;

@@ -225,6 +225,20 @@ Sextant and compares status, error and body. This page lists all differences; it
 |---|---|
 ";
 
+/// Nothing that was recorded is bound. `api_rules/bindings.rs` tests what Sextant does.
+const BINDINGS: &str = "
+## Where ports are bound
+
+No recorded port is bound. What is other than in Neutron's driver for Open vSwitch:
+
+| attribute | Sextant |
+|---|---|
+| `binding:vif_type` | is found whenever a port is shown: a port that could not be bound is, once its hypervisor is there |
+| `binding:host_id`, `binding:vif_type` | a port that is plugged in without being asked for on a host is bound where its interface is |
+| `binding:vif_details` | `port_filter` is true for `vhostuser`, too: flows filter there as well |
+| `binding:vnic_type` | other types than `normal` are never bound. Neutron binds `direct`, `smart-nic` and such where hardware is configured |
+";
+
 /// The page that lists all this.
 pub(crate) fn page() -> String {
     let mut page = INTRODUCTION.to_owned();
@@ -248,5 +262,6 @@ pub(crate) fn page() -> String {
         };
         page.push_str(&format!("| {file} | {label} | {answer} | {reason} |\n"));
     }
+    page.push_str(BINDINGS);
     page
 }

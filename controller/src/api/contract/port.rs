@@ -5,6 +5,7 @@ mod details;
 mod dhcp_options;
 mod index;
 mod security;
+mod vif;
 
 use crate::api::contract::attributes::{
     Patch, answer_only, attributes, fixed, read_only, required, writable,
@@ -46,10 +47,10 @@ attributes! {
     writable("dns_name") => stored dns_name: String = dns::name;
     read_only("dns_assignment").no_filter(), |port, view| dns::assignment(port, &view.intent.settings.dns_domain);
     writable("binding:host_id").index(index::on_host) => stored host_id: String = values::text_or_null, |port, view| binding::host(port, view);
-    writable("binding:vnic_type") => stored vnic_type: String = values::one_of(&["normal"]);
+    writable("binding:vnic_type") => stored vnic_type: String = values::one_of(&vif::VNIC_TYPES);
     writable("binding:profile").no_filter() => stored binding_profile: String = binding::profile, |port| binding::shown_profile(port);
-    read_only("binding:vif_type"), |port, view| binding::vif_type(port, view);
-    read_only("binding:vif_details").no_filter(), |port, view| binding::vif_details(port, view);
+    read_only("binding:vif_type"), |port, view| vif::vif_type(port, view);
+    read_only("binding:vif_details").no_filter(), |port, view| vif::vif_details(port, view);
     fixed("qos_policy_id").no_filter() => given qos_policy_id: () = values::nothing, |_port| ();
     read_only("ip_allocation"), |_port| "immediate";
     answer_only("qos_network_policy_id"), |_port| ();

@@ -183,6 +183,7 @@ impl Api {
         let shortfall = facts.shortfall(&chassis.id).cloned().unwrap_or_default();
         let missing = shortfall.missing().into_keys();
         let missing: Vec<&str> = missing.map(Capability::as_str).collect();
+        let machine = chassis.machine.as_ref();
         fields(json!({
             "id": agent_id(chassis).to_string(),
             "agent_type": "Open vSwitch agent",
@@ -203,6 +204,8 @@ impl Api {
                 "tunneling_ips": chassis.encap.endpoints.addresses().collect::<Vec<_>>(),
                 "no_tunnel_to": unreached,
                 "bridge_mappings": chassis.bridge_mappings,
+                "hostname": machine.and_then(|machine| machine.name.as_deref()),
+                "datapath_type": machine.map(|machine| machine.datapath_type.as_str()),
                 "controller": facts.owners().get(&chassis.id).map(|owner| owner.controller.as_str()),
                 "missing": missing,
                 "refused_flows": shortfall.flows.len(),

@@ -2,6 +2,7 @@
 
 use crate::story::world::eui64;
 use crate::story::{Narrator, Outcome, Point, World, ensure};
+use serde_json::json;
 use std::net::IpAddr;
 
 pub(super) const POINT: Point = Point {
@@ -38,6 +39,7 @@ fn run(world: &mut World, narrator: &mut Narrator) -> Outcome {
         ));
     }
     addresses(world, narrator)?;
+    plugging(world, narrator)?;
     round_trip(world, narrator)
 }
 
@@ -62,6 +64,26 @@ fn addresses(world: &mut World, narrator: &mut Narrator) -> Outcome {
         guests.slaac1.port.mac,
         guests.slaac1.address()
     ));
+    Ok(())
+}
+
+/// A port that is plugged in says what os-vif needs: above all the datapath of `br-int`, which os-vif would change.
+fn plugging(world: &mut World, narrator: &mut Narrator) -> Outcome {
+    let (lab, _, guests) = world.ready()?;
+    let (_, shown) = lab
+        .api()
+        .get(&format!("/v2.0/ports/{}", guests.slaac1.port.id))?;
+    let expected = json!({
+        "bridge_name": "br-int",
+        "connectivity": "l2",
+        "datapath_type": lab.hypervisor(1).datapath().bridge_type(),
+        "ovs_hybrid_plug": false,
+        "port_filter": true,
+    });
+    let port = &shown["port"];
+    let is_so = port["binding:vif_type"] == "ovs" && port["binding:vif_details"] == expected;
+    ensure(is_so, || format!("not {expected}: {port}"))?;
+    narrator.observe(format_args!("os-vif is told how to plug in: {expected}"));
     Ok(())
 }
 

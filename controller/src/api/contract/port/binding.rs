@@ -3,7 +3,6 @@
 use crate::api::contract::python;
 use crate::api::contract::values::Invalid;
 use crate::api::contract::view::ResourceView;
-use serde::Serialize;
 use serde_json::{Value, json};
 use sextant_model::{ChassisId, Port};
 
@@ -26,7 +25,7 @@ pub(super) fn status(port: &Port, view: ResourceView<'_>) -> &'static str {
 }
 
 /// The hypervisor of a port: where its interface is bound or, for a gateway port, where the gateway is.
-fn place<'a>(port: &Port, view: ResourceView<'a>) -> Option<&'a ChassisId> {
+pub(super) fn place<'a>(port: &Port, view: ResourceView<'a>) -> Option<&'a ChassisId> {
     match port.gateway_of() {
         Some(router) => view.facts.gateways().get(&router).map(|(host, _)| host),
         None => view.facts.binding(port.id).map(|binding| &binding.chassis),
@@ -40,45 +39,6 @@ pub(super) fn host<'a>(port: &'a Port, view: ResourceView<'a>) -> &'a str {
         named => named,
     }
 }
-
-fn is_bound(port: &Port, view: ResourceView<'_>) -> bool {
-    !port.host_id.is_empty() || place(port, view).is_some()
-}
-
-pub(super) fn vif_type(port: &Port, view: ResourceView<'_>) -> &'static str {
-    match is_bound(port, view) {
-        true => "ovs",
-        false => "unbound",
-    }
-}
-
-/// What Nova needs to plug an interface in. Empty for a port that is not bound.
-pub(super) fn vif_details(port: &Port, view: ResourceView<'_>) -> VifDetails {
-    match is_bound(port, view) {
-        true => OVS,
-        false => VifDetails::default(),
-    }
-}
-
-/// `binding:vif_details`: each field only where the port is bound.
-#[derive(Default, Serialize)]
-pub(super) struct VifDetails {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    port_filter: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    connectivity: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    bridge_name: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ovs_hybrid_plug: Option<bool>,
-}
-
-const OVS: VifDetails = VifDetails {
-    port_filter: Some(true),
-    connectivity: Some("l2"),
-    bridge_name: Some("br-int"),
-    ovs_hybrid_plug: Some(false),
-};
 
 /// An object with any content, which others keep with the port. Null is an empty one.
 pub(super) fn profile(value: &Value) -> Result<String, Invalid> {
