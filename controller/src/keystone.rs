@@ -37,8 +37,8 @@ use tokio::time::timeout;
 
 /// How many questions Keystone is asked at once.
 const AT_ONCE: usize = 16;
-/// The longest token in octets. Keystone's have a few hundred.
-const LONGEST: usize = 8 << 10;
+/// The longest token in octets. Keystone's have a few hundred, and servers before it refuse lines of headers from 4,096 on.
+const LONGEST: usize = 2 << 10;
 
 /// Asks Keystone whose a token is.
 #[derive(Clone)]
@@ -274,7 +274,11 @@ impl Keystone {
                 Some(token) => Ok(held(token, expired)),
                 None => failed("what answers at auth_url is not Keystone".to_owned()),
             },
-            StatusCode::NOT_FOUND => Ok(Verdict::Unknown),
+            StatusCode::NOT_FOUND
+            | StatusCode::BAD_REQUEST
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::URI_TOO_LONG
+            | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Ok(Verdict::Unknown),
             StatusCode::UNAUTHORIZED => {
                 failed("Keystone does not take the token that it has just issued".to_owned())
             }
@@ -343,7 +347,7 @@ impl Verdict {
 /// A token without the blanks that some clients leave around it. `None` if it cannot be one of Keystone's.
 fn trimmed(token: &HeaderValue) -> Option<HeaderValue> {
     let octets = token.as_bytes().trim_ascii();
-    if octets.is_empty() || octets.len() > LONGEST {
+    if octets.is_empty() || octets.len() > LONGEST || !octets.iter().all(u8::is_ascii_graphic) {
         return None;
     }
     let mut trimmed = HeaderValue::from_bytes(octets).ok()?;
