@@ -263,15 +263,18 @@ impl Keystone {
             Expired::Allowed => "nocatalog&allow_expired=1",
         };
         let mut mine = own.get(client, None).await?;
-        let mut reply = client.describe(&mine, text, query).await?;
+        let mut reply = client.describe(&mine.text, text, query).await?;
         if reply.status == StatusCode::UNAUTHORIZED {
             mine = own.get(client, Some(&mine)).await?;
-            reply = client.describe(&mine, text, query).await?;
+            reply = client.describe(&mine.text, text, query).await?;
         }
         let failed = |reason: String| Err(Failure(reason));
         match reply.status {
             StatusCode::OK => match Token::read(&reply.body) {
-                Some(token) => Ok(held(token, expired)),
+                Some(token) => {
+                    mine.has_validated();
+                    Ok(held(token, expired))
+                }
                 None => failed("what answers at auth_url is not Keystone".to_owned()),
             },
             StatusCode::NOT_FOUND
@@ -282,6 +285,8 @@ impl Keystone {
             StatusCode::UNAUTHORIZED => {
                 failed("Keystone does not take the token that it has just issued".to_owned())
             }
+            // Keystone does not describe the token of a trust, either, whose trustor is disabled.
+            StatusCode::FORBIDDEN if mine.may_validate() => Ok(Verdict::Unknown),
             StatusCode::FORBIDDEN => failed(
                 "the user in [keystone] may not validate tokens: it needs the role service"
                     .to_owned(),

@@ -7,6 +7,8 @@ use super::token::Token;
 use crate::clock;
 use axum::http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -29,9 +31,28 @@ struct Held {
     failed: Option<(Instant, Failure)>,
 }
 
+/// A token that Sextant asks with.
+#[derive(Clone)]
+pub(super) struct Asking {
+    pub(super) text: HeaderValue,
+    validated: Arc<AtomicBool>,
+}
+
+impl Asking {
+    /// Keystone has described another token to it.
+    pub(super) fn has_validated(&self) {
+        self.validated.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is known that it may validate tokens.
+    pub(super) fn may_validate(&self) -> bool {
+        self.validated.load(Ordering::Relaxed)
+    }
+}
+
 #[derive(Clone)]
 struct Issued {
-    text: HeaderValue,
+    token: Asking,
     renew: Instant,
     ends: Instant,
 }
@@ -49,15 +70,16 @@ impl OwnToken {
     pub(super) async fn get(
         &self,
         client: &Client,
-        refused: Option<&HeaderValue>,
-    ) -> Result<HeaderValue, Failure> {
+        refused: Option<&Asking>,
+    ) -> Result<Asking, Failure> {
         let mut held = self.held.lock().await;
         let now = Instant::now();
-        held.token
-            .take_if(|token| Some(&token.text) == refused || token.ends <= now);
+        held.token.take_if(|held| {
+            held.ends <= now || refused.is_some_and(|it| it.text == held.token.text)
+        });
         let still = held.token.clone();
-        if let Some(token) = still.as_ref().filter(|token| now < token.renew) {
-            return Ok(token.text.clone());
+        if let Some(held) = still.as_ref().filter(|held| now < held.renew) {
+            return Ok(held.token.clone());
         }
         let renewed = match &held.failed {
             Some((at, failure)) if now < *at + AGAIN_AFTER => Err(failure.clone()),
@@ -68,13 +90,13 @@ impl OwnToken {
             }
         };
         match (renewed, still) {
-            (Ok(token), _) => {
-                let text = token.text.clone();
-                held.token = Some(token);
-                Ok(text)
+            (Ok(issued), _) => {
+                let token = issued.token.clone();
+                held.token = Some(issued);
+                Ok(token)
             }
             // It still holds for a while, in which Keystone may come back.
-            (Err(_), Some(still)) => Ok(still.text),
+            (Err(_), Some(still)) => Ok(still.token),
             (Err(failure), None) => Err(failure),
         }
     }
@@ -95,7 +117,10 @@ impl OwnToken {
         let seconds = u64::try_from(ends - clock::now()).unwrap_or_default();
         let (now, life) = (Instant::now(), Duration::from_secs(seconds));
         Ok(Issued {
-            text,
+            token: Asking {
+                text,
+                validated: Arc::default(),
+            },
             renew: now + life.saturating_sub(EARLY.min(life / 2)),
             ends: now + life,
         })

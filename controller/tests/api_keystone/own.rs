@@ -1,6 +1,7 @@
 //! How Sextant itself shows who it is.
 
 use crate::site::Site;
+use axum::http::StatusCode;
 use serde_json::json;
 use sextant_controller::keystone::Credentials;
 use sextant_controller::store::Password;
@@ -38,6 +39,29 @@ async fn sextant_renews_its_token_before_it_ends() {
     }
     let refused = "sextant_keystone_requests_total{outcome=\"failed\",request=\"validate\"}";
     assert_eq!(site.counted(refused), 0);
+}
+
+#[tokio::test]
+async fn a_token_that_keystone_may_not_describe_is_unknown_once_sextant_may_validate() {
+    let site = Site::new().await;
+    let keystone = &site.keystone.asked;
+    keystone.knows("t", json!({}));
+    keystone.knows("u", json!({}));
+    keystone.answers_instead(Some(StatusCode::FORBIDDEN));
+    assert_eq!(site.status("t").await, 503, "the role may be missing");
+    keystone.answers_instead(None);
+    assert_eq!(site.status("t").await, 200);
+    keystone.answers_instead(Some(StatusCode::FORBIDDEN));
+    let asked = keystone.count();
+    assert_eq!(site.status("of-a-trust").await, 401);
+    assert_eq!(site.status("of-a-trust").await, 401);
+    assert_eq!(keystone.count(), asked + 1, "it is remembered");
+    // Another token of Sextant's may lack the role.
+    keystone.answers_instead(None);
+    keystone.forgets_sextant();
+    assert_eq!(site.status("wrong").await, 401);
+    keystone.answers_instead(Some(StatusCode::FORBIDDEN));
+    assert_eq!(site.status("u").await, 503);
 }
 
 #[tokio::test]
