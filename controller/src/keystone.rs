@@ -94,12 +94,12 @@ impl Keystone {
         Self::with(settings, metrics, Tokens::new())
     }
 
-    /// The same with other settings. It knows the same tokens, if it asks the same Keystone.
+    /// The same with other settings. It knows the same tokens, unless they would not be believed with these settings.
     ///
     /// # Errors
     /// As [`Keystone::new`].
     pub fn again(&self, settings: KeystoneSettings) -> Result<Self, TrustError> {
-        let tokens = match settings.auth_url == self.0.settings.auth_url {
+        let tokens = match settings.believes_as(&self.0.settings) {
             true => self.0.tokens.clone(),
             false => Tokens::new(),
         };

@@ -61,6 +61,13 @@ impl KeystoneSettings {
         }
     }
 
+    /// Whether what Keystone said with other settings counts as well, and for as long.
+    pub(super) fn believes_as(&self, other: &Self) -> bool {
+        self.auth_url == other.auth_url
+            && self.cafile == other.cafile
+            && self.token_cache_time == other.token_cache_time
+    }
+
     /// The challenge to a caller without a token that holds.
     pub(super) fn challenge(&self) -> String {
         let uri = match self.www_authenticate_uri.as_str() {

@@ -3,8 +3,10 @@
 use crate::played::{PERMITS, utc};
 use crate::site::{Site, join_all, request};
 use axum::http::Method;
+use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
-use sextant_controller::api::Identity;
+use sextant_controller::keystone::KeystoneSettings;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 #[tokio::test]
@@ -114,17 +116,62 @@ async fn ten_thousand_wrong_tokens_of_one_address_do_not_hold_up_another() {
 }
 
 #[tokio::test]
-async fn other_settings_leave_known_tokens_known() {
+async fn settings_that_say_nothing_of_belief_leave_known_tokens_known() {
     let mut site = Site::new().await;
     site.keystone.asked.knows("t", json!({}));
     assert_eq!(site.status("t").await, 200);
-    let again = site.validator.again(site.keystone.settings()).unwrap();
-    site.cloud.identify_by(Identity::Keystone(again));
     site.keystone.end().await;
+    let mut same = site.keystone.settings();
+    same.service_token_roles_required = false;
+    same.timeout = Duration::from_secs(5);
+    site.is_set(same);
     assert_eq!(site.status("t").await, 200);
-    let mut elsewhere = site.keystone.settings();
-    elsewhere.auth_url = "http://[::1]:1".to_owned();
-    let again = site.validator.again(elsewhere).unwrap();
-    site.cloud.identify_by(Identity::Keystone(again));
-    assert_eq!(site.status("t").await, 503);
+}
+
+#[tokio::test]
+async fn settings_of_what_is_believed_have_keystone_asked_again() {
+    let path = std::env::temp_dir().join(format!("sextant-believed-{}", std::process::id()));
+    let authority = Authority::at(path);
+    let changes: [(&str, Change<'_>); 3] = [
+        ("auth_url", &|settings| {
+            "http://[::1]:1".clone_into(&mut settings.auth_url)
+        }),
+        ("cafile", &|settings| {
+            settings.cafile.clone_from(&authority.0)
+        }),
+        ("token_cache_time", &|settings| {
+            settings.token_cache_time = Duration::ZERO
+        }),
+    ];
+    for (name, change) in changes {
+        let mut site = Site::new().await;
+        site.keystone.asked.knows("t", json!({}));
+        assert_eq!(site.status("t").await, 200);
+        site.keystone.end().await;
+        let mut other = site.keystone.settings();
+        change(&mut other);
+        site.is_set(other);
+        assert_eq!(site.status("t").await, 503, "{name}");
+    }
+}
+
+/// What is other in the settings.
+type Change<'a> = &'a dyn Fn(&mut KeystoneSettings);
+
+/// A file with an authority's certificate, until it is dropped.
+struct Authority(PathBuf);
+
+impl Authority {
+    fn at(path: PathBuf) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::default().self_signed(&key).unwrap();
+        std::fs::write(&path, certificate.pem()).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
