@@ -85,6 +85,30 @@ pub enum Unidentified {
     NoAnswer,
 }
 
+/// What a service's token lets the caller's be.
+#[derive(Clone, Copy)]
+struct Service {
+    expired: Expired,
+    rules: Rules,
+}
+
+impl Service {
+    /// No service calls, or one that has no role for it.
+    const DEFAULT: Self = Self {
+        expired: Expired::Refused,
+        rules: Rules::Count,
+    };
+}
+
+/// Whether the access rules of the caller's application credential count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rules {
+    /// They do.
+    Count,
+    /// They do not: what a service does for the caller need not be among the caller's own requests.
+    Lifted,
+}
+
 impl Keystone {
     /// A client that has asked nothing yet.
     ///
@@ -171,28 +195,43 @@ impl Keystone {
             service,
             from,
         } = presented;
-        let mut expired = Expired::Refused;
-        if let Some(service) = service {
-            let settings = &self.0.settings;
-            let service = self.token(service, Expired::Refused, from).await?;
-            let fits = service.has_one_of(&settings.service_token_roles);
-            if !fits && settings.service_token_roles_required {
-                tracing::debug!("a service's token has none of service_token_roles");
-                return Err(Unidentified::Nobody);
-            }
-            if fits {
-                expired = Expired::Allowed;
-            }
-        }
+        let service = match service {
+            Some(service) => self.service(service, from).await?,
+            None => Service::DEFAULT,
+        };
         let user = user.ok_or(Unidentified::Nobody)?;
-        let token = self.token(user, expired, from).await?;
+        let token = self.token(user, service.expired, from).await?;
         match &token.access_rules {
-            // What a service does for the caller need not be among the caller's own requests.
-            Some(rules) if service.is_none() && !rules.allow(asked) => {
+            Some(rules) if service.rules == Rules::Count && !rules.allow(asked) => {
                 tracing::debug!("no access rule of the application credential allows this");
                 Err(Unidentified::Nobody)
             }
             Some(_) | None => Ok(token),
+        }
+    }
+
+    /// What the service's token lets the caller's be.
+    async fn service(
+        &self,
+        token: &HeaderValue,
+        from: Option<IpAddr>,
+    ) -> Result<Service, Unidentified> {
+        let settings = &self.0.settings;
+        let token = self.token(token, Expired::Refused, from).await?;
+        match token.has_one_of(&settings.service_token_roles) {
+            true => Ok(Service {
+                expired: Expired::Allowed,
+                // Whoever has an application credential with few rights gets no more by naming it a service's.
+                rules: match token.access_rules {
+                    Some(_) => Rules::Count,
+                    None => Rules::Lifted,
+                },
+            }),
+            false if settings.service_token_roles_required => {
+                tracing::debug!("a service's token has none of service_token_roles");
+                Err(Unidentified::Nobody)
+            }
+            false => Ok(Service::DEFAULT),
         }
     }
 
