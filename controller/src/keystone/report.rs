@@ -11,6 +11,7 @@ pub(super) struct Report(Mutex<Told>);
 
 #[derive(Debug, Default)]
 struct Told {
+    /// Whether the last line says that Keystone cannot be asked.
     fails: bool,
     lines: Throttle,
 }
@@ -19,14 +20,14 @@ impl Report {
     /// Keystone could not be asked.
     pub(super) fn failed(&self, failure: &Failure) {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        told.fails = true;
         if let Some(unsaid) = told.lines.admit(Instant::now()) {
+            told.fails = true;
             let consequence = "callers with tokens that are not known yet get 503";
             tracing::warn!(error = %failure, unsaid, "Keystone cannot be asked: {consequence}");
         }
     }
 
-    /// Keystone has answered.
+    /// Keystone has answered. Only who was told that it does not is told so.
     pub(super) fn answered(&self) {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if std::mem::take(&mut told.fails) {
