@@ -25,7 +25,7 @@ use crate::fair::{FairPlace, FairPlaces, made_for};
 use crate::metrics::{Metrics, TokenCheck};
 use axum::http::{HeaderValue, StatusCode};
 use cache::{Expired, Found, Question, TokenKey, Tokens, Verdict, Waiting};
-use client::{Client, Failure};
+use client::{Client, Failure, is_unknown};
 use own::OwnToken;
 use report::Report;
 use std::fmt;
@@ -302,30 +302,21 @@ impl Keystone {
             Expired::Allowed => "nocatalog&allow_expired=1",
         };
         let mut mine = own.get(client, None).await?;
-        let mut reply = client.describe(&mine.text, text, query).await?;
+        let mut reply = client.describe(&mine, text, query).await?;
         if reply.status == StatusCode::UNAUTHORIZED {
             mine = own.get(client, Some(&mine)).await?;
-            reply = client.describe(&mine.text, text, query).await?;
+            reply = client.describe(&mine, text, query).await?;
         }
         let failed = |reason: String| Err(Failure(reason));
         match reply.status {
-            StatusCode::OK => match Token::read(&reply.body) {
-                Some(token) => {
-                    mine.has_validated();
-                    Ok(held(token, expired))
-                }
+            StatusCode::OK => match reply.described {
+                Some(token) => Ok(held(token, expired)),
                 None => failed("what answers at auth_url is not Keystone".to_owned()),
             },
-            StatusCode::NOT_FOUND
-            | StatusCode::BAD_REQUEST
-            | StatusCode::PAYLOAD_TOO_LARGE
-            | StatusCode::URI_TOO_LONG
-            | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Ok(Verdict::Unknown),
+            status if is_unknown(status, &mine) => Ok(Verdict::Unknown),
             StatusCode::UNAUTHORIZED => {
                 failed("Keystone does not take the token that it has just issued".to_owned())
             }
-            // Keystone does not describe the token of a trust, either, whose trustor is disabled.
-            StatusCode::FORBIDDEN if mine.may_validate() => Ok(Verdict::Unknown),
             StatusCode::FORBIDDEN => failed(
                 "the user in [keystone] may not validate tokens: it needs the role service"
                     .to_owned(),

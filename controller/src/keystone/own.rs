@@ -3,7 +3,6 @@
 
 use super::client::{Client, Failure};
 use super::settings::Credentials;
-use super::token::Token;
 use crate::clock;
 use axum::http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
@@ -113,7 +112,7 @@ impl OwnToken {
         }
         let no_token = || Failure("what answers at auth_url is not Keystone".to_owned());
         let text = reply.subject.ok_or_else(no_token)?;
-        let ends = Token::read(&reply.body).ok_or_else(no_token)?.expires_at;
+        let ends = reply.described.ok_or_else(no_token)?.expires_at;
         let seconds = u64::try_from(ends - clock::now()).unwrap_or_default();
         let (now, life) = (Instant::now(), Duration::from_secs(seconds));
         Ok(Issued {

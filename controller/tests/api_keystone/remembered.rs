@@ -2,7 +2,7 @@
 
 use crate::played::{PERMITS, utc};
 use crate::site::{Site, join_all, request};
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
 use sextant_controller::keystone::KeystoneSettings;
@@ -40,6 +40,28 @@ async fn what_keystone_said_is_remembered_until_the_token_ends() {
         tokio::task::yield_now().await;
     }
     assert_eq!(site.status("short").await, 401);
+}
+
+#[tokio::test]
+async fn an_answer_counts_as_what_it_is_good_for() {
+    let site = Site::new().await;
+    let keystone = &site.keystone.asked;
+    keystone.knows("t", json!({}));
+    let requests = |labels: &str| {
+        let metric = format!("sextant_keystone_requests_total{{{labels},request=\"validate\"}}");
+        site.counted(&metric)
+    };
+    let all = || ["ok", "refused", "failed"].map(|word| requests(&format!("outcome=\"{word}\"")));
+    keystone.answers_instead(Some(StatusCode::OK));
+    assert_eq!(site.status("t").await, 503);
+    assert_eq!(all(), [0, 0, 1], "an answer without a token is none");
+    keystone.answers_instead(Some(StatusCode::BAD_REQUEST));
+    assert_eq!(site.status("wrong").await, 401);
+    assert_eq!(all(), [0, 1, 1]);
+    keystone.answers_instead(None);
+    keystone.forgets_sextant();
+    assert_eq!(site.status("t").await, 200);
+    assert_eq!(all(), [1, 2, 1], "its own token had to be renewed");
 }
 
 #[tokio::test]
