@@ -139,7 +139,7 @@ impl Keystone {
         Ok(Self(Arc::new(Shared {
             challenge: challenge.unwrap_or(HeaderValue::from_static("Keystone")),
             client: Client::new(&settings, metrics.clone())?,
-            own: OwnToken::new(&settings.credentials),
+            own: OwnToken::new(&settings),
             tokens,
             places: FairPlaces::new(AT_ONCE),
             report: Report::default(),
