@@ -246,7 +246,7 @@ impl Keystone {
         let (check, waiting) = match self.0.tokens.find(key, Instant::now()) {
             Found::Known(verdict) => {
                 self.count(TokenCheck::Cache);
-                return verdict.token();
+                return verdict.at(clock::now(), expired).token();
             }
             Found::UnderWay(waiting) => (TokenCheck::Shared, waiting),
             Found::Missing(question, waiting) => {
@@ -310,7 +310,7 @@ impl Keystone {
         let failed = |reason: String| Err(Failure(reason));
         match reply.status {
             StatusCode::OK => match reply.described {
-                Some(token) => Ok(held(token, expired)),
+                Some(token) => Ok(Verdict::Holds(Arc::new(token)).at(clock::now(), expired)),
                 None => failed("what answers at auth_url is not Keystone".to_owned()),
             },
             status if is_unknown(status, &mine) => Ok(Verdict::Unknown),
@@ -338,14 +338,6 @@ async fn place_for(
             place = &mut place => return Some((question.still_heard()?, place)),
             () = question.unheard() => question = question.still_heard()?,
         }
-    }
-}
-
-/// A token that Keystone describes holds, unless it ended on the way.
-fn held(token: Token, expired: Expired) -> Verdict {
-    match expired == Expired::Refused && token.expires_at <= clock::now() {
-        true => Verdict::Unknown,
-        false => Verdict::Holds(Arc::new(token)),
     }
 }
 

@@ -55,6 +55,7 @@ async fn any_token_may_be_a_services_where_no_role_is_required() {
         "it needs the role for that"
     );
     assert_eq!(site.get(&with("t", "wrong")).await.status, 401);
+    assert_eq!(site.get(&with("t", "")).await.status, 200, "no service");
 }
 
 #[tokio::test]
