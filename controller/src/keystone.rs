@@ -165,7 +165,7 @@ impl Keystone {
         }
     }
 
-    /// What `WWW-Authenticate` says to a caller without a token that holds.
+    /// What `WWW-Authenticate` says to a caller without a valid token.
     pub fn challenge(&self) -> &HeaderValue {
         &self.0.challenge
     }

@@ -18,7 +18,7 @@ pub struct KeystoneSettings {
     pub cafile: PathBuf,
     /// How long a caller waits at most.
     pub timeout: Duration,
-    /// How long a token that holds is believed without asking again. Zero: not at all.
+    /// How long a valid token is believed without asking again. Zero: not at all.
     pub token_cache_time: Duration,
     /// The roles of services.
     pub service_token_roles: Vec<String>,
@@ -68,7 +68,7 @@ impl KeystoneSettings {
             && self.token_cache_time == other.token_cache_time
     }
 
-    /// The challenge to a caller without a token that holds.
+    /// The challenge to a caller without a valid token.
     pub(super) fn challenge(&self) -> String {
         let uri = match self.www_authenticate_uri.as_str() {
             "" => &self.auth_url,
