@@ -105,7 +105,11 @@ async fn a_keystone_that_does_not_answer_holds_nobody_longer_than_the_limit() {
     let (statuses, (status, took)) = tokio::join!(join_all(calls), known);
     assert_eq!(statuses, [503; 50]);
     assert!(status == 200 && took < limit, "{status} {took:?}");
-    assert!(started.elapsed() < limit * 3, "{:?}", started.elapsed());
+    assert!(
+        started.elapsed() < limit + Duration::from_secs(1),
+        "{:?}",
+        started.elapsed()
+    );
     drop(held);
     assert_eq!(site.status("new").await, 200);
 }
