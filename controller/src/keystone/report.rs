@@ -35,3 +35,23 @@ impl Report {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_said_is_not_taken_back() {
+        let report = Report::default();
+        let said = || report.0.lock().unwrap().fails;
+        let failure = Failure("no answer".to_owned());
+        for _ in 0..5 {
+            report.failed(&failure);
+            assert!(said());
+            report.answered();
+            assert!(!said());
+        }
+        report.failed(&failure);
+        assert!(!said(), "the sixth within a minute is held back");
+    }
+}
