@@ -28,12 +28,24 @@ pub(crate) fn parse_utc(text: &str) -> Option<i64> {
     let [hour, minute, second] = numbers(time, ':')?;
     let right = (1970..=9999).contains(&year)
         && (1..=12).contains(&month)
-        && (1..=31).contains(&day)
+        && (1..=days_of(year, month)).contains(&day)
         && hour < 24
         && minute < 60
         && second <= 60;
-    let days = days_since_1970(year, month, day);
-    right.then_some(days * 86_400 + hour * 3600 + minute * 60 + second)
+    right.then(|| {
+        let days = days_since_1970(year, month, day);
+        days * 86_400 + hour * 3600 + minute * 60 + second
+    })
+}
+
+/// How many days a month has.
+fn days_of(year: i64, month: i64) -> i64 {
+    let (next_year, next) = if month == 12 {
+        (year + 1, 1)
+    } else {
+        (year, month + 1)
+    };
+    days_since_1970(next_year, next, 1) - days_since_1970(year, month, 1)
 }
 
 /// Three numbers without signs.
@@ -65,6 +77,7 @@ mod tests {
             ("2000-02-28T23:59:59Z", 951_782_399),
             ("2000-02-29T00:00:00.000000Z", 951_782_400),
             ("2026-11-23T16:39:23.999999Z", 1_795_451_963),
+            ("2026-12-31T23:59:60Z", 1_798_761_600),
             ("2100-03-01T00:00:00Z", 4_107_542_400),
         ] {
             assert_eq!(parse_utc(text), Some(seconds), "{text}");
@@ -78,6 +91,14 @@ mod tests {
             "2026-11-23T16:39:23",
             "2026-11-23 16:39:23Z",
             "2026-13-23T16:39:23Z",
+            "2026-02-31T00:00:00Z",
+            "2026-02-29T00:00:00Z",
+            "2100-02-29T00:00:00Z",
+            "2026-04-31T00:00:00Z",
+            "2026-11-00T00:00:00Z",
+            "9000000000000000000-11-23T16:39:23Z",
+            "2026-11-9000000000000000000T16:39:23Z",
+            "2026-11-23T9000000000000000000:39:23Z",
             "2026-11-23T24:39:23Z",
             "2026-11-+3T16:39:23Z",
             "2026-11-23T16:39:23+01:00",

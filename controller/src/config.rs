@@ -10,6 +10,7 @@ mod hypervisors;
 mod keys;
 mod keystone;
 mod listeners;
+mod malformed;
 mod quotas;
 mod store;
 #[cfg(test)]
@@ -22,6 +23,7 @@ pub use external::{External, Gateway};
 pub use hypervisors::{HypervisorTls, NameRule};
 pub use keys::{KEYS, KeyReference};
 pub use keystone::KeystoneConfig;
+pub use malformed::Malformed;
 pub use quotas::Quotas;
 pub use store::{StoreConfig, StoreKind};
 
@@ -156,7 +158,7 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
         /// Where and why.
-        error: Box<toml::de::Error>,
+        error: Malformed,
     },
     /// TLS cannot be used.
     #[error("{section}.{error}")]
@@ -296,7 +298,7 @@ impl Config {
         })?;
         toml::from_str(&text).map_err(|error| ConfigError::Malformed {
             path: path.into(),
-            error: Box::new(error),
+            error: Malformed::of(&text, error),
         })
     }
 

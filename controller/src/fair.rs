@@ -6,13 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 tokio::task_local! {
-    /// The project of the task's request.
+    /// The project of the task's request, or what stands for one.
     static PROJECT: Option<String>;
 }
 
 /// Serves a request for a project.
 pub(crate) async fn made_for<T>(project: Option<String>, work: impl Future<Output = T>) -> T {
     PROJECT.scope(project, work).await
+}
+
+/// For whom the task's request is served.
+pub(crate) fn line() -> Option<String> {
+    PROJECT.try_with(Clone::clone).unwrap_or_default()
 }
 
 /// A number of places, with the requests that wait for one.
@@ -46,7 +51,7 @@ impl FairPlaces {
 
     /// Waits for a place. Places come in turn of the projects. A request that stops waiting is skipped.
     pub(crate) async fn take(&self) -> FairPlace {
-        let project = PROJECT.try_with(Clone::clone).unwrap_or_default();
+        let project = line();
         loop {
             let Some(given) = self.lines().ask(&project) else {
                 return FairPlace(self.clone());

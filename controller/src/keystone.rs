@@ -25,7 +25,7 @@ use crate::fair::{FairPlace, FairPlaces, made_for};
 use crate::metrics::{Metrics, TokenCheck};
 use axum::http::{HeaderValue, StatusCode};
 use cache::{Expired, Found, Question, TokenKey, Tokens, Verdict, Waiting};
-use client::{Client, Failure};
+use client::{Client, Failure, is_unknown};
 use own::OwnToken;
 use report::Report;
 use std::fmt;
@@ -37,8 +37,8 @@ use tokio::time::timeout;
 
 /// How many questions Keystone is asked at once.
 const AT_ONCE: usize = 16;
-/// The longest token in octets. Keystone's have a few hundred.
-const LONGEST: usize = 8 << 10;
+/// The longest token in octets. Keystone's have a few hundred, and servers before it refuse lines of headers from 4,096 on.
+const LONGEST: usize = 2 << 10;
 
 /// Asks Keystone whose a token is.
 #[derive(Clone)]
@@ -85,6 +85,30 @@ pub enum Unidentified {
     NoAnswer,
 }
 
+/// What a service's token lets the caller's be.
+#[derive(Clone, Copy)]
+struct Service {
+    expired: Expired,
+    rules: Rules,
+}
+
+impl Service {
+    /// No service calls, or one that has no role for it.
+    const DEFAULT: Self = Self {
+        expired: Expired::Refused,
+        rules: Rules::Count,
+    };
+}
+
+/// Whether the access rules of the caller's application credential count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rules {
+    /// They do.
+    Count,
+    /// They do not: what a service does for the caller need not be among the caller's own requests.
+    Lifted,
+}
+
 impl Keystone {
     /// A client that has asked nothing yet.
     ///
@@ -94,12 +118,12 @@ impl Keystone {
         Self::with(settings, metrics, Tokens::new())
     }
 
-    /// The same with other settings. It knows the same tokens, if it asks the same Keystone.
+    /// The same with other settings. It knows the same tokens, unless they would not be believed with these settings.
     ///
     /// # Errors
     /// As [`Keystone::new`].
     pub fn again(&self, settings: KeystoneSettings) -> Result<Self, TrustError> {
-        let tokens = match settings.auth_url == self.0.settings.auth_url {
+        let tokens = match settings.believes_as(&self.0.settings) {
             true => self.0.tokens.clone(),
             false => Tokens::new(),
         };
@@ -115,7 +139,7 @@ impl Keystone {
         Ok(Self(Arc::new(Shared {
             challenge: challenge.unwrap_or(HeaderValue::from_static("Keystone")),
             client: Client::new(&settings, metrics.clone())?,
-            own: OwnToken::new(&settings.credentials),
+            own: OwnToken::new(&settings),
             tokens,
             places: FairPlaces::new(AT_ONCE),
             report: Report::default(),
@@ -141,7 +165,7 @@ impl Keystone {
         }
     }
 
-    /// What `WWW-Authenticate` says to a caller without a token that holds.
+    /// What `WWW-Authenticate` says to a caller without a valid token.
     pub fn challenge(&self) -> &HeaderValue {
         &self.0.challenge
     }
@@ -171,28 +195,43 @@ impl Keystone {
             service,
             from,
         } = presented;
-        let mut expired = Expired::Refused;
-        if let Some(service) = service {
-            let settings = &self.0.settings;
-            let service = self.token(service, Expired::Refused, from).await?;
-            let fits = service.has_one_of(&settings.service_token_roles);
-            if !fits && settings.service_token_roles_required {
-                tracing::debug!("a service's token has none of service_token_roles");
-                return Err(Unidentified::Nobody);
-            }
-            if fits {
-                expired = Expired::Allowed;
-            }
-        }
+        let service = match service {
+            Some(service) => self.service(service, from).await?,
+            None => Service::DEFAULT,
+        };
         let user = user.ok_or(Unidentified::Nobody)?;
-        let token = self.token(user, expired, from).await?;
+        let token = self.token(user, service.expired, from).await?;
         match &token.access_rules {
-            // What a service does for the caller need not be among the caller's own requests.
-            Some(rules) if service.is_none() && !rules.iter().any(|rule| rule.allows(asked)) => {
+            Some(rules) if service.rules == Rules::Count && !rules.allow(asked) => {
                 tracing::debug!("no access rule of the application credential allows this");
                 Err(Unidentified::Nobody)
             }
             Some(_) | None => Ok(token),
+        }
+    }
+
+    /// What the service's token lets the caller's be.
+    async fn service(
+        &self,
+        token: &HeaderValue,
+        from: Option<IpAddr>,
+    ) -> Result<Service, Unidentified> {
+        let settings = &self.0.settings;
+        let token = self.token(token, Expired::Refused, from).await?;
+        match token.has_one_of(&settings.service_token_roles) {
+            true => Ok(Service {
+                expired: Expired::Allowed,
+                // Whoever has an application credential with few rights gets no more by naming it a service's.
+                rules: match token.access_rules {
+                    Some(_) => Rules::Count,
+                    None => Rules::Lifted,
+                },
+            }),
+            false if settings.service_token_roles_required => {
+                tracing::debug!("a service's token has none of service_token_roles");
+                Err(Unidentified::Nobody)
+            }
+            false => Ok(Service::DEFAULT),
         }
     }
 
@@ -207,7 +246,7 @@ impl Keystone {
         let (check, waiting) = match self.0.tokens.find(key, Instant::now()) {
             Found::Known(verdict) => {
                 self.count(TokenCheck::Cache);
-                return verdict.token();
+                return verdict.at(clock::now(), expired).token();
             }
             Found::UnderWay(waiting) => (TokenCheck::Shared, waiting),
             Found::Missing(question, waiting) => {
@@ -270,11 +309,11 @@ impl Keystone {
         }
         let failed = |reason: String| Err(Failure(reason));
         match reply.status {
-            StatusCode::OK => match Token::read(&reply.body) {
-                Some(token) => Ok(held(token, expired)),
+            StatusCode::OK => match reply.described {
+                Some(token) => Ok(Verdict::Holds(Arc::new(token)).at(clock::now(), expired)),
                 None => failed("what answers at auth_url is not Keystone".to_owned()),
             },
-            StatusCode::NOT_FOUND => Ok(Verdict::Unknown),
+            status if is_unknown(status, &mine) => Ok(Verdict::Unknown),
             StatusCode::UNAUTHORIZED => {
                 failed("Keystone does not take the token that it has just issued".to_owned())
             }
@@ -299,14 +338,6 @@ async fn place_for(
             place = &mut place => return Some((question.still_heard()?, place)),
             () = question.unheard() => question = question.still_heard()?,
         }
-    }
-}
-
-/// A token that Keystone describes holds, unless it ended on the way.
-fn held(token: Token, expired: Expired) -> Verdict {
-    match expired == Expired::Refused && token.expires_at <= clock::now() {
-        true => Verdict::Unknown,
-        false => Verdict::Holds(Arc::new(token)),
     }
 }
 
@@ -343,7 +374,7 @@ impl Verdict {
 /// A token without the blanks that some clients leave around it. `None` if it cannot be one of Keystone's.
 fn trimmed(token: &HeaderValue) -> Option<HeaderValue> {
     let octets = token.as_bytes().trim_ascii();
-    if octets.is_empty() || octets.len() > LONGEST {
+    if octets.is_empty() || octets.len() > LONGEST || !octets.iter().all(u8::is_ascii_graphic) {
         return None;
     }
     let mut trimmed = HeaderValue::from_bytes(octets).ok()?;

@@ -173,7 +173,7 @@ metrics! {
     api_revision_waits: IntCounterVec = "sextant_api_revision_waits_total" ["outcome"],
     /// Tokens of callers that were checked, by who said whether they hold, with `auth = "keystone"`. cache: it was known. shared: Keystone's answer to another caller with the same token. asked: Keystone.
     token_checks: IntCounterVec = "sextant_token_checks_total" ["by"],
-    /// Requests to Keystone, by what was asked for (validate: what a caller's token is; login: a token for Sextant itself) and outcome. refused: Keystone does not know the token, or refuses the credentials. failed: it did not answer in time, or with something else.
+    /// Requests to Keystone, by what was asked for (validate: what a caller's token is; login: a token for Sextant itself) and outcome. refused: Keystone does not know the token, or refuses the credentials or the token of Sextant itself. failed: it did not answer in time, or with something else.
     keystone_requests: IntCounterVec = "sextant_keystone_requests_total" ["request", "outcome"],
     /// Time that requests to Keystone took, in seconds, whatever came of them.
     keystone_request_seconds: Histogram = "sextant_keystone_request_duration_seconds" [],

@@ -33,14 +33,16 @@ fn register(keystone: &Keystone, api: &Api, controller: &Loopback) -> Outcome {
 #[test]
 fn the_command_works_with_the_passwords_of_a_real_keystone() -> Outcome {
     let keystone = Keystone::start(3600)?;
-    let controller = keystone.controller("token_cache_time = 1")?;
-    let api = controller.api()?;
+    let mut controller = keystone.controller("token_cache_time = 1")?;
     let people = [
         ("sextant", "service", "service"),
         ("alice", "red", "member"),
         ("rita", "red", "reader"),
     ];
-    keystone.people(&api, &people)?;
+    keystone.people(&controller.api()?, &people)?;
+    // Keystone has refused its user, whom it did not know.
+    controller.start_again()?;
+    let api = controller.api()?;
     register(&keystone, &api, &controller)?;
     let mut openstack = Client::typing(controller)?;
     let admin = keystone.options("admin", "admin");
@@ -147,13 +149,15 @@ fn revoked(keystone: &Keystone, api: &Api) -> Outcome {
 #[test]
 fn a_service_goes_on_with_a_token_of_a_real_keystone_that_has_expired() -> Outcome {
     let keystone = Keystone::start(8)?;
-    let controller = keystone.controller("")?;
-    let api = controller.api()?;
+    let mut controller = keystone.controller("")?;
     let people = [
         ("sextant", "service", "service"),
         ("alice", "red", "member"),
     ];
-    keystone.people(&api, &people)?;
+    keystone.people(&controller.api()?, &people)?;
+    // Keystone has refused its user, whom it did not know.
+    controller.start_again()?;
+    let api = controller.api()?;
     let token = keystone.token(&api, "alice", "red")?;
     wait_for("the token to end", SOON, || {
         match status(&api, &token, None)? {

@@ -79,7 +79,7 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
             (
                 "www_authenticate_uri",
                 "",
-                "URL of Keystone for clients, which `WWW-Authenticate` tells callers without a token that holds. Empty: `auth_url`.",
+                "URL of Keystone for clients, which `WWW-Authenticate` tells callers without a valid token. Empty: `auth_url`.",
             ),
             (
                 "username",

@@ -5,9 +5,26 @@ use serde::Deserialize;
 /// Sextant's type in Keystone's catalogue.
 const SERVICE_TYPE: &str = "network";
 
-/// One kind of request.
+/// The longest path in octets that a rule allows. The API's own have less than half of it.
+const LONGEST: usize = 512;
+/// The most pieces of all rules. What is over it allows nothing, so that no request takes longer than this times [`LONGEST`].
+const MOST: usize = 16 << 10;
+
+/// The rules of an application credential for Sextant.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(super) struct AccessRule {
+#[serde(from = "Vec<DescribedRule>")]
+pub(super) struct AccessRules(Vec<AccessRule>);
+
+/// One kind of request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct AccessRule {
+    method: String,
+    pieces: Vec<Piece>,
+}
+
+/// One kind of request, as Keystone describes it.
+#[derive(Deserialize)]
+struct DescribedRule {
     service: String,
     method: String,
     path: String,
@@ -22,11 +39,32 @@ pub struct Asked<'a> {
     pub path: &'a str,
 }
 
-impl AccessRule {
-    pub(super) fn allows(&self, asked: Asked<'_>) -> bool {
-        self.service == SERVICE_TYPE
-            && self.method == asked.method
-            && pattern(&self.path).is_some_and(|pieces| matches(&pieces, asked.path))
+impl From<Vec<DescribedRule>> for AccessRules {
+    fn from(rules: Vec<DescribedRule>) -> Self {
+        let mut room = MOST;
+        let rules = rules
+            .into_iter()
+            .filter(|rule| rule.service == SERVICE_TYPE);
+        let rules = rules.filter_map(|DescribedRule { method, path, .. }| {
+            let pieces = pattern(&path)?;
+            room = room.checked_sub(pieces.len())?;
+            Some(AccessRule { method, pieces })
+        });
+        Self(rules.collect())
+    }
+}
+
+impl AccessRules {
+    pub(super) fn allow(&self, asked: Asked<'_>) -> bool {
+        self.looking_at(asked, &mut 0)
+    }
+
+    /// Whether a rule allows it. `octets` counts how many octets of the path are looked at, again for each piece.
+    fn looking_at(&self, asked: Asked<'_>, octets: &mut usize) -> bool {
+        asked.path.len() <= LONGEST
+            && self.0.iter().any(|rule| {
+                rule.method == asked.method && matches(&rule.pieces, asked.path, octets)
+            })
     }
 }
 
@@ -67,21 +105,28 @@ fn octets_of_first(text: &str) -> usize {
 
 /// Whether a path is as the pieces say. What each piece reaches is kept for all ways at once, so that no pattern takes
 /// longer than its length times the path's.
-fn matches(pieces: &[Piece], path: &str) -> bool {
+fn matches(pieces: &[Piece], path: &str, octets: &mut usize) -> bool {
     let path = path.as_bytes();
     let mut reached = vec![false; path.len() + 1];
     reached[0] = true;
+    // What is before this cannot be reached any more.
+    let mut from = 0;
     for piece in pieces {
         let mut next = vec![false; path.len() + 1];
         if *piece == Piece::Rest {
-            next[0] = reached[0];
+            next[from] = reached[from];
         }
-        for (at, octet) in path.iter().enumerate() {
+        for at in from..path.len() {
             next[at + 1] = match piece {
-                Piece::Octet(wanted) => reached[at] && wanted == octet,
-                Piece::Segment => *octet != b'/' && (reached[at] || next[at]),
+                Piece::Octet(wanted) => reached[at] && *wanted == path[at],
+                Piece::Segment => path[at] != b'/' && (reached[at] || next[at]),
                 Piece::Rest => reached[at + 1] || next[at],
             };
+        }
+        *octets += path.len() - from;
+        match next.iter().position(|reached| *reached) {
+            Some(first) => from = first,
+            None => return false,
         }
         reached = next;
     }
@@ -92,16 +137,24 @@ fn matches(pieces: &[Piece], path: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn allows(service: &str, method: &str, path: &str, asked: &str) -> bool {
-        let rule = AccessRule {
-            service: service.to_owned(),
-            method: method.to_owned(),
-            path: path.to_owned(),
+    fn rules(described: &[(&str, &str, &str)]) -> AccessRules {
+        let rule = |(service, method, path): &(&str, &str, &str)| DescribedRule {
+            service: (*service).to_owned(),
+            method: (*method).to_owned(),
+            path: (*path).to_owned(),
         };
-        rule.allows(Asked {
+        AccessRules::from(described.iter().map(rule).collect::<Vec<_>>())
+    }
+
+    fn get(path: &str) -> Asked<'_> {
+        Asked {
             method: "GET",
-            path: asked,
-        })
+            path,
+        }
+    }
+
+    fn allows(service: &str, method: &str, path: &str, asked: &str) -> bool {
+        rules(&[(service, method, path)]).allow(get(asked))
     }
 
     #[test]
@@ -132,5 +185,37 @@ mod tests {
             let found = allows("network", "GET", path, asked);
             assert_eq!(found, expected, "{path} {asked}");
         }
+    }
+
+    #[test]
+    fn no_path_and_no_rules_take_long() {
+        let anywhere = format!("/**{}", "/*".repeat(10));
+        let many = rules(&vec![("network", "GET", anywhere.as_str()); 1000]);
+        let mut octets = 0;
+        assert!(!many.looking_at(get(&"/x".repeat(32_500)), &mut octets));
+        assert_eq!(octets, 0, "a path that is too long is not looked at");
+        assert!(!many.looking_at(get(&"x/".repeat(256)), &mut octets));
+        assert_eq!(
+            octets,
+            MOST / 22 * 512,
+            "what cannot match any more is left"
+        );
+        let endless = format!("**{}", "*x".repeat(250));
+        let many = rules(&vec![("network", "GET", endless.as_str()); 1000]);
+        octets = 0;
+        assert!(!many.looking_at(get(&"x".repeat(511).replace("xx", "x/")), &mut octets));
+        assert!(octets <= MOST * LONGEST, "{octets}");
+    }
+
+    #[test]
+    fn rules_count_as_long_as_there_is_room() {
+        let long = format!("/{}", "a".repeat(MOST - 10));
+        let rules = rules(&[
+            ("network", "GET", &long),
+            ("network", "GET", "/v2.0/networks"),
+            ("network", "GET", "/v2.0/**"),
+        ]);
+        assert!(rules.allow(get("/v2.0/p")));
+        assert_eq!(rules.0.len(), 2);
     }
 }

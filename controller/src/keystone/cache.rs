@@ -53,6 +53,18 @@ pub(super) enum Verdict {
     NoAnswer,
 }
 
+impl Verdict {
+    /// The same at this time, in seconds since 1970. The machine's clock may have been set since.
+    pub(super) fn at(self, now: i64, expired: Expired) -> Self {
+        match self {
+            Self::Holds(token) if expired == Expired::Refused && token.expires_at <= now => {
+                Self::Unknown
+            }
+            Self::Holds(_) | Self::Unknown | Self::NoAnswer => self,
+        }
+    }
+}
+
 /// Who waits for a verdict.
 pub(super) type Waiting = watch::Receiver<Option<Verdict>>;
 
@@ -302,6 +314,17 @@ mod tests {
         assert_eq!(verdict(&tokens, key(2), soon), Some(Verdict::Unknown));
         assert_eq!(verdict(&tokens, key(2), now + UNKNOWN_FOR), None);
         assert_eq!(verdict(&tokens, key(3), now), None);
+    }
+
+    #[test]
+    fn no_token_holds_after_its_end_but_for_a_service() {
+        for (now, expired, expected) in [
+            (-1, Expired::Refused, token()),
+            (0, Expired::Refused, Verdict::Unknown),
+            (0, Expired::Allowed, token()),
+        ] {
+            assert_eq!(token().at(now, expired), expected, "{now} {expired:?}");
+        }
     }
 
     #[test]

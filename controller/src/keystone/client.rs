@@ -1,6 +1,8 @@
 //! Requests to Keystone over HTTP, one at a time: sent, measured, read.
 
+use super::own::Asking;
 use super::settings::KeystoneSettings;
+use super::token::Token;
 use super::trust;
 use crate::metrics::{KeystoneOutcome, KeystoneRequest, Metrics};
 use axum::body::{Body, to_bytes};
@@ -26,7 +28,8 @@ pub(super) struct Reply {
     pub(super) status: StatusCode,
     /// The token that it issues.
     pub(super) subject: Option<HeaderValue>,
-    pub(super) body: Bytes,
+    /// The token that it describes, if it does what it was asked for.
+    pub(super) described: Option<Token>,
 }
 
 /// Why Keystone's answer is of no use, for the log.
@@ -77,19 +80,27 @@ impl Client {
     /// Asks what a token is. `query` says more about the question.
     pub(super) async fn describe(
         &self,
-        own: &HeaderValue,
+        own: &Asking,
         token: &HeaderValue,
         query: &str,
     ) -> Result<Reply, Failure> {
         let uri = format!("{}?{query}", self.tokens);
         let request = || {
             Request::get(&uri)
-                .header("x-auth-token", own)
+                .header("x-auth-token", &own.text)
                 .header(SUBJECT, token)
                 .header("openstack-identity-access-rules", "1")
                 .body(Body::empty())
         };
-        self.send(KeystoneRequest::Validate, request).await
+        // Sextant's own token may have ended. It gets another, and asks again.
+        let refused = |status| status == StatusCode::UNAUTHORIZED || is_unknown(status, own);
+        let reply = self
+            .send(KeystoneRequest::Validate, request, refused)
+            .await?;
+        if reply.described.is_some() {
+            own.has_validated();
+        }
+        Ok(reply)
     }
 
     /// Asks for a token.
@@ -100,7 +111,8 @@ impl Client {
                 .header(CONTENT_TYPE, "application/json")
                 .body(Body::from(body.clone()))
         };
-        self.send(KeystoneRequest::Login, request).await
+        let refused = |status| status == StatusCode::UNAUTHORIZED;
+        self.send(KeystoneRequest::Login, request, refused).await
     }
 
     /// Sends a request; again if the connection, which was kept, ended meanwhile. Both kinds change nothing, so that
@@ -109,19 +121,24 @@ impl Client {
         &self,
         kind: KeystoneRequest,
         request: impl Fn() -> axum::http::Result<Request<Body>>,
+        is_refusal: impl Fn(StatusCode) -> bool,
     ) -> Result<Reply, Failure> {
         let under_way = UnderWay::begun(&self.metrics, kind);
-        let first = self.once(request()).await;
+        let first = self.once(kind, request()).await;
         let reply = match first {
-            Err(Broken::Connection(_)) => self.once(request()).await,
+            Err(Broken::Connection(_)) => self.once(kind, request()).await,
             other => other,
         };
         let reply = reply.map_err(|broken| Failure(broken.to_string()))?;
-        under_way.ended(reply.status);
+        under_way.ended(&reply, is_refusal);
         Ok(reply)
     }
 
-    async fn once(&self, request: axum::http::Result<Request<Body>>) -> Result<Reply, Broken> {
+    async fn once(
+        &self,
+        kind: KeystoneRequest,
+        request: axum::http::Result<Request<Body>>,
+    ) -> Result<Reply, Broken> {
         let mut request = request.map_err(|error| Broken::Other(error.to_string()))?;
         let json = HeaderValue::from_static("application/json");
         request.headers_mut().insert(ACCEPT, json);
@@ -134,11 +151,37 @@ impl Client {
             // It is in no log.
             token.set_sensitive(true);
         }
+        let described = match parts.status == done(kind) {
+            true => Token::read(&body),
+            false => None,
+        };
         Ok(Reply {
             status: parts.status,
             subject,
-            body,
+            described,
         })
+    }
+}
+
+/// The status of an answer that does what it was asked for.
+fn done(kind: KeystoneRequest) -> StatusCode {
+    match kind {
+        KeystoneRequest::Validate => StatusCode::OK,
+        KeystoneRequest::Login => StatusCode::CREATED,
+    }
+}
+
+/// Whether a caller's token is refused, by Keystone or, as one that cannot be Keystone's, by a server before it.
+pub(super) fn is_unknown(status: StatusCode, own: &Asking) -> bool {
+    match status {
+        StatusCode::NOT_FOUND
+        | StatusCode::BAD_REQUEST
+        | StatusCode::PAYLOAD_TOO_LARGE
+        | StatusCode::URI_TOO_LONG
+        | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => true,
+        // Keystone does not describe the token of a trust, either, whose trustor is disabled.
+        StatusCode::FORBIDDEN => own.may_validate(),
+        _ => false,
     }
 }
 
@@ -190,14 +233,10 @@ impl<'a> UnderWay<'a> {
         }
     }
 
-    fn ended(mut self, status: StatusCode) {
-        let refusal = match self.kind {
-            KeystoneRequest::Validate => StatusCode::NOT_FOUND,
-            KeystoneRequest::Login => StatusCode::UNAUTHORIZED,
-        };
-        if status.is_success() {
+    fn ended(mut self, reply: &Reply, is_refusal: impl Fn(StatusCode) -> bool) {
+        if reply.described.is_some() {
             self.outcome = KeystoneOutcome::Ok;
-        } else if status == refusal {
+        } else if is_refusal(reply.status) {
             self.outcome = KeystoneOutcome::Refused;
         }
     }

@@ -2,45 +2,90 @@
 //! before it ends or when Keystone does not take it any more.
 
 use super::client::{Client, Failure};
-use super::settings::Credentials;
-use super::token::Token;
+use super::settings::{Credentials, KeystoneSettings};
 use crate::clock;
 use axum::http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// How long before its end a token is renewed, unless it does not live twice as long.
 const EARLY: Duration = Duration::from_secs(60);
-/// How long a failure counts. Keystone may lock a user out who often gives a wrong password.
+/// How long a failure counts.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How long it counts that Keystone refuses the credentials: it may lock a user out who often gives a wrong password.
+const REFUSED_FOR: Duration = Duration::from_secs(60);
 
 /// Sextant's own token.
 pub(super) struct OwnToken {
     /// Who asks, as JSON.
     login: Vec<u8>,
+    /// How long a renewal may take. What is left of a caller's time is for the question, with the token that still holds.
+    patience: Duration,
     held: Mutex<Held>,
 }
 
 #[derive(Default)]
 struct Held {
     token: Option<Issued>,
-    failed: Option<(Instant, Failure)>,
+    failed: Option<Failed>,
+}
+
+/// Why there is no new token, and until when none is asked for.
+#[derive(Clone)]
+struct Failed {
+    failure: Failure,
+    until: Instant,
+}
+
+impl Failed {
+    fn for_a_time(length: Duration, failure: Failure) -> Self {
+        let until = Instant::now() + length;
+        Self { failure, until }
+    }
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Self::for_a_time(AGAIN_AFTER, failure)
+    }
+}
+
+/// A token that Sextant asks with.
+#[derive(Clone)]
+pub(super) struct Asking {
+    pub(super) text: HeaderValue,
+    validated: Arc<AtomicBool>,
+}
+
+impl Asking {
+    /// Keystone has described another token to it.
+    pub(super) fn has_validated(&self) {
+        self.validated.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is known that it may validate tokens.
+    pub(super) fn may_validate(&self) -> bool {
+        self.validated.load(Ordering::Relaxed)
+    }
 }
 
 #[derive(Clone)]
 struct Issued {
-    text: HeaderValue,
+    token: Asking,
     renew: Instant,
     ends: Instant,
 }
 
 impl OwnToken {
-    pub(super) fn new(credentials: &Credentials) -> Self {
-        let login = login(credentials).to_string().into_bytes();
+    pub(super) fn new(settings: &KeystoneSettings) -> Self {
+        let login = login(&settings.credentials).to_string().into_bytes();
         Self {
             login,
+            patience: settings.timeout / 3,
             held: Mutex::default(),
         }
     }
@@ -49,53 +94,73 @@ impl OwnToken {
     pub(super) async fn get(
         &self,
         client: &Client,
-        refused: Option<&HeaderValue>,
-    ) -> Result<HeaderValue, Failure> {
+        refused: Option<&Asking>,
+    ) -> Result<Asking, Failure> {
         let mut held = self.held.lock().await;
         let now = Instant::now();
-        held.token
-            .take_if(|token| Some(&token.text) == refused || token.ends <= now);
+        held.token.take_if(|held| {
+            held.ends <= now || refused.is_some_and(|it| it.text == held.token.text)
+        });
         let still = held.token.clone();
-        if let Some(token) = still.as_ref().filter(|token| now < token.renew) {
-            return Ok(token.text.clone());
+        if let Some(held) = still.as_ref().filter(|held| now < held.renew) {
+            return Ok(held.token.clone());
         }
         let renewed = match &held.failed {
-            Some((at, failure)) if now < *at + AGAIN_AFTER => Err(failure.clone()),
+            Some(failed) if now < failed.until => Err(failed.failure.clone()),
             Some(_) | None => {
-                let issued = self.issue(client).await;
-                held.failed = issued.as_ref().err().map(|f| (Instant::now(), f.clone()));
-                issued
+                let issued = self.renew(client, still.as_ref()).await;
+                held.failed = issued.as_ref().err().cloned();
+                issued.map_err(|failed| failed.failure)
             }
         };
         match (renewed, still) {
-            (Ok(token), _) => {
-                let text = token.text.clone();
-                held.token = Some(token);
-                Ok(text)
+            (Ok(issued), _) => {
+                let token = issued.token.clone();
+                held.token = Some(issued);
+                Ok(token)
             }
             // It still holds for a while, in which Keystone may come back.
-            (Err(_), Some(still)) => Ok(still.text),
+            (Err(_), Some(still)) => Ok(still.token),
             (Err(failure), None) => Err(failure),
         }
     }
 
-    async fn issue(&self, client: &Client) -> Result<Issued, Failure> {
+    /// Another token in place of one that still holds, if there is one.
+    async fn renew(&self, client: &Client, still: Option<&Issued>) -> Result<Issued, Failed> {
+        if still.is_none() {
+            return self.issue(client).await;
+        }
+        let issued = timeout(self.patience, self.issue(client)).await;
+        issued.unwrap_or_else(|_| {
+            let reason = format!("no new token within {:?}", self.patience);
+            Err(Failure(reason).into())
+        })
+    }
+
+    async fn issue(&self, client: &Client) -> Result<Issued, Failed> {
         let reply = client.issue(&self.login).await?;
         match reply.status {
             StatusCode::CREATED => {}
             StatusCode::UNAUTHORIZED => {
                 let reason = "Keystone refuses the credentials in [keystone]";
-                return Err(Failure(reason.to_owned()));
+                return Err(Failed::for_a_time(REFUSED_FOR, Failure(reason.to_owned())));
             }
-            status => return Err(Failure(format!("Keystone issues no token: {status}"))),
+            status => return Err(Failure(format!("Keystone issues no token: {status}")).into()),
         }
         let no_token = || Failure("what answers at auth_url is not Keystone".to_owned());
         let text = reply.subject.ok_or_else(no_token)?;
-        let ends = Token::read(&reply.body).ok_or_else(no_token)?.expires_at;
+        let ends = reply.described.ok_or_else(no_token)?.expires_at;
         let seconds = u64::try_from(ends - clock::now()).unwrap_or_default();
+        if seconds == 0 {
+            let reason = "the token that Keystone has just issued has ended: compare the clocks";
+            return Err(Failure(reason.to_owned()).into());
+        }
         let (now, life) = (Instant::now(), Duration::from_secs(seconds));
         Ok(Issued {
-            text,
+            token: Asking {
+                text,
+                validated: Arc::default(),
+            },
             renew: now + life.saturating_sub(EARLY.min(life / 2)),
             ends: now + life,
         })

@@ -11,6 +11,7 @@ pub(super) struct Report(Mutex<Told>);
 
 #[derive(Debug, Default)]
 struct Told {
+    /// Whether the last line says that Keystone cannot be asked.
     fails: bool,
     lines: Throttle,
 }
@@ -19,18 +20,38 @@ impl Report {
     /// Keystone could not be asked.
     pub(super) fn failed(&self, failure: &Failure) {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        told.fails = true;
         if let Some(unsaid) = told.lines.admit(Instant::now()) {
+            told.fails = true;
             let consequence = "callers with tokens that are not known yet get 503";
             tracing::warn!(error = %failure, unsaid, "Keystone cannot be asked: {consequence}");
         }
     }
 
-    /// Keystone has answered.
+    /// Keystone has answered. Only who was told that it does not is told so.
     pub(super) fn answered(&self) {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if std::mem::take(&mut told.fails) {
             tracing::info!("Keystone answers again");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_said_is_not_taken_back() {
+        let report = Report::default();
+        let said = || report.0.lock().unwrap().fails;
+        let failure = Failure("no answer".to_owned());
+        for _ in 0..5 {
+            report.failed(&failure);
+            assert!(said());
+            report.answered();
+            assert!(!said());
+        }
+        report.failed(&failure);
+        assert!(!said(), "the sixth within a minute is held back");
     }
 }

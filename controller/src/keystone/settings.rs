@@ -18,7 +18,7 @@ pub struct KeystoneSettings {
     pub cafile: PathBuf,
     /// How long a caller waits at most.
     pub timeout: Duration,
-    /// How long a token that holds is believed without asking again. Zero: not at all.
+    /// How long a valid token is believed without asking again. Zero: not at all.
     pub token_cache_time: Duration,
     /// The roles of services.
     pub service_token_roles: Vec<String>,
@@ -61,7 +61,14 @@ impl KeystoneSettings {
         }
     }
 
-    /// The challenge to a caller without a token that holds.
+    /// Whether what Keystone said with other settings counts as well, and for as long.
+    pub(super) fn believes_as(&self, other: &Self) -> bool {
+        self.auth_url == other.auth_url
+            && self.cafile == other.cafile
+            && self.token_cache_time == other.token_cache_time
+    }
+
+    /// The challenge to a caller without a valid token.
     pub(super) fn challenge(&self) -> String {
         let uri = match self.www_authenticate_uri.as_str() {
             "" => &self.auth_url,

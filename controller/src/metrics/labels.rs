@@ -154,7 +154,7 @@ labels! {
     KeystoneOutcome {
         /// It gave what it was asked for.
         Ok = "ok",
-        /// It does not know the token, or refuses the credentials.
+        /// It does not know the token, or refuses the credentials or the token of Sextant itself.
         Refused = "refused",
         /// It did not answer in time, or with something else.
         Failed = "failed",

@@ -48,13 +48,15 @@ async fn who_has_no_token_that_holds_is_told_where_to_get_one() {
         .asked
         .knows("old", json!({"expires_at": utc(-5)}));
     site.keystone.asked.knows("t", json!({}));
-    let long = "x".repeat(10_000);
-    let cases: [&[(&str, &str)]; 6] = [
+    let long = "x".repeat(2_049);
+    let cases: [&[(&str, &str)]; 8] = [
         &[],
         &[("x-auth-token", "")],
         &[("x-auth-token", "wrong")],
         &[("x-auth-token", "old")],
         &[("x-auth-token", &long)],
+        &[("x-auth-token", "t t")],
+        &[("x-auth-token", "tä")],
         &[("x-auth-token", "t"), ("x-auth-token", "t")],
     ];
     for headers in cases {

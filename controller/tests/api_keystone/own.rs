@@ -1,6 +1,8 @@
 //! How Sextant itself shows who it is.
 
+use crate::played::PERMITS;
 use crate::site::Site;
+use axum::http::StatusCode;
 use serde_json::json;
 use sextant_controller::keystone::Credentials;
 use sextant_controller::store::Password;
@@ -25,9 +27,8 @@ async fn sextant_gets_another_token_when_keystone_takes_its_own_no_more() {
 async fn sextant_renews_its_token_before_it_ends() {
     let site = Site::new().await;
     let keystone = &site.keystone.asked;
-    *keystone.own_life.lock().unwrap() = 1;
+    *keystone.own_life.lock().unwrap() = 2;
     keystone.knows("a", json!({}));
-    keystone.knows("b", json!({}));
     assert_eq!(site.status("a").await, 200);
     let patience = Instant::now() + Duration::from_secs(20);
     let mut n = 0;
@@ -36,8 +37,35 @@ async fn sextant_renews_its_token_before_it_ends() {
         n += 1;
         assert_eq!(site.status(&format!("wrong-{n}")).await, 401);
     }
-    let refused = "sextant_keystone_requests_total{outcome=\"failed\",request=\"validate\"}";
-    assert_eq!(site.counted(refused), 0);
+    let answers = |outcome: &str| {
+        let labels = format!("outcome=\"{outcome}\",request=\"validate\"");
+        site.counted(&format!("sextant_keystone_requests_total{{{labels}}}"))
+    };
+    // Keystone refused the callers' tokens, and never Sextant's own.
+    assert_eq!((answers("refused"), answers("failed")), (n, 0));
+}
+
+#[tokio::test]
+async fn a_token_that_keystone_may_not_describe_is_unknown_once_sextant_may_validate() {
+    let site = Site::new().await;
+    let keystone = &site.keystone.asked;
+    keystone.knows("t", json!({}));
+    keystone.knows("u", json!({}));
+    keystone.answers_instead(Some(StatusCode::FORBIDDEN));
+    assert_eq!(site.status("t").await, 503, "the role may be missing");
+    keystone.answers_instead(None);
+    assert_eq!(site.status("t").await, 200);
+    keystone.answers_instead(Some(StatusCode::FORBIDDEN));
+    let asked = keystone.count();
+    assert_eq!(site.status("of-a-trust").await, 401);
+    assert_eq!(site.status("of-a-trust").await, 401);
+    assert_eq!(keystone.count(), asked + 1, "it is remembered");
+    // Another token of Sextant's may lack the role.
+    keystone.answers_instead(None);
+    keystone.forgets_sextant();
+    assert_eq!(site.status("wrong").await, 401);
+    keystone.answers_instead(Some(StatusCode::FORBIDDEN));
+    assert_eq!(site.status("u").await, 503);
 }
 
 #[tokio::test]
@@ -72,7 +100,38 @@ async fn with_wrong_credentials_keystone_is_not_asked_without_end() {
     for n in 0..50 {
         assert_eq!(site.status(&format!("t{n}")).await, 503);
     }
-    let most = started.elapsed().as_secs() + 1;
-    assert!(site.keystone.asked.logins() as u64 <= most);
+    assert!(started.elapsed() < Duration::from_secs(60));
+    assert_eq!(site.keystone.asked.logins(), 1);
     assert_eq!(site.keystone.asked.count(), 0);
+    // The right ones are tried at once.
+    site.keystone.asked.knows("t", json!({}));
+    site.is_set(site.keystone.settings());
+    assert_eq!(site.status("t").await, 200);
+}
+
+#[tokio::test]
+async fn while_keystone_issues_no_token_the_old_one_goes_on() {
+    let site = Site::with(|settings| settings.timeout = Duration::from_secs(3)).await;
+    let keystone = &site.keystone.asked;
+    *keystone.own_life.lock().unwrap() = 8;
+    assert_eq!(site.status("wrong").await, 401);
+    let held = keystone.issuing.acquire_many(PERMITS).await.unwrap();
+    let patience = Instant::now() + Duration::from_secs(20);
+    let mut n = 0;
+    while keystone.logins() < 2 {
+        assert!(Instant::now() < patience, "the token is not renewed");
+        n += 1;
+        assert_eq!(site.status(&format!("wrong-{n}")).await, 401);
+    }
+    assert_eq!(site.status("another").await, 401);
+    drop(held);
+}
+
+#[tokio::test]
+async fn a_token_that_has_ended_when_it_is_issued_is_not_asked_with() {
+    let site = Site::new().await;
+    let keystone = &site.keystone.asked;
+    *keystone.own_life.lock().unwrap() = -5;
+    assert_eq!(site.status("t").await, 503);
+    assert_eq!((keystone.logins(), keystone.count()), (1, 0));
 }

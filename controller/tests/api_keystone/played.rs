@@ -25,7 +25,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -45,8 +45,8 @@ pub struct Played {
 /// What it knows, and what was asked.
 pub struct Asked {
     tokens: Mutex<BTreeMap<String, Value>>,
-    /// The tokens that it takes from Sextant.
-    own: Mutex<Vec<String>>,
+    /// The tokens that it takes from Sextant, and until when.
+    own: Mutex<BTreeMap<String, Instant>>,
     /// The queries and headers of all questions about tokens.
     pub questions: Mutex<Vec<(String, HeaderMap)>>,
     pub logins: AtomicUsize,
@@ -58,6 +58,8 @@ pub struct Asked {
     pub instead: Mutex<Option<StatusCode>>,
     /// Questions are answered while it has permits.
     pub gate: Semaphore,
+    /// Tokens are issued while it has permits.
+    pub issuing: Semaphore,
     /// How many questions have come.
     pub came: watch::Sender<usize>,
 }
@@ -143,6 +145,7 @@ impl Played {
             own_life: Mutex::new(3600),
             instead: Mutex::default(),
             gate: Semaphore::new(PERMITS as usize),
+            issuing: Semaphore::new(PERMITS as usize),
             came: watch::Sender::new(0),
         });
         let listener = TcpListener::bind("[::1]:0").await.unwrap();
@@ -210,6 +213,7 @@ async fn serve(listener: Listener, asked: Arc<Asked>) {
 async fn issue(State(asked): State<Arc<Asked>>, body: Bytes) -> Response {
     let body: Value = serde_json::from_slice(&body).unwrap();
     let number = asked.logins.fetch_add(1, Ordering::SeqCst);
+    let _permit = asked.issuing.acquire().await.unwrap();
     let identity = &body["auth"]["identity"];
     let right = identity["password"]["user"]["password"] == PASSWORD
         || identity["application_credential"]["secret"] == PASSWORD;
@@ -218,8 +222,9 @@ async fn issue(State(asked): State<Arc<Asked>>, body: Bytes) -> Response {
         return StatusCode::UNAUTHORIZED.into_response();
     }
     let token = format!("own-{number}");
-    asked.own.lock().unwrap().push(token.clone());
     let life = *asked.own_life.lock().unwrap();
+    let ends = Instant::now() + Duration::from_secs(life.try_into().unwrap_or(0));
+    asked.own.lock().unwrap().insert(token.clone(), ends);
     let body = json!({"token": {"expires_at": utc(life), "user": {"id": "sextant"}}});
     let headers = [("x-subject-token", token)];
     (StatusCode::CREATED, headers, axum::Json(body)).into_response()
@@ -239,7 +244,8 @@ async fn describe(
     if let Some(status) = *asked.instead.lock().unwrap() {
         return status.into_response();
     }
-    if !asked.own.lock().unwrap().contains(&own) {
+    let until = asked.own.lock().unwrap().get(&own).copied();
+    if until.is_none_or(|until| until <= Instant::now()) {
         return StatusCode::UNAUTHORIZED.into_response();
     }
     let known = asked.tokens.lock().unwrap().get(&token).cloned();

@@ -2,9 +2,11 @@
 
 use crate::played::{PERMITS, utc};
 use crate::site::{Site, join_all, request};
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
+use rcgen::{CertificateParams, KeyPair};
 use serde_json::json;
-use sextant_controller::api::Identity;
+use sextant_controller::keystone::KeystoneSettings;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 #[tokio::test]
@@ -38,6 +40,28 @@ async fn what_keystone_said_is_remembered_until_the_token_ends() {
         tokio::task::yield_now().await;
     }
     assert_eq!(site.status("short").await, 401);
+}
+
+#[tokio::test]
+async fn an_answer_counts_as_what_it_is_good_for() {
+    let site = Site::new().await;
+    let keystone = &site.keystone.asked;
+    keystone.knows("t", json!({}));
+    let requests = |labels: &str| {
+        let metric = format!("sextant_keystone_requests_total{{{labels},request=\"validate\"}}");
+        site.counted(&metric)
+    };
+    let all = || ["ok", "refused", "failed"].map(|word| requests(&format!("outcome=\"{word}\"")));
+    keystone.answers_instead(Some(StatusCode::OK));
+    assert_eq!(site.status("t").await, 503);
+    assert_eq!(all(), [0, 0, 1], "an answer without a token is none");
+    keystone.answers_instead(Some(StatusCode::BAD_REQUEST));
+    assert_eq!(site.status("wrong").await, 401);
+    assert_eq!(all(), [0, 1, 1]);
+    keystone.answers_instead(None);
+    keystone.forgets_sextant();
+    assert_eq!(site.status("t").await, 200);
+    assert_eq!(all(), [1, 2, 1], "its own token had to be renewed");
 }
 
 #[tokio::test]
@@ -114,17 +138,62 @@ async fn ten_thousand_wrong_tokens_of_one_address_do_not_hold_up_another() {
 }
 
 #[tokio::test]
-async fn other_settings_leave_known_tokens_known() {
+async fn settings_that_say_nothing_of_belief_leave_known_tokens_known() {
     let mut site = Site::new().await;
     site.keystone.asked.knows("t", json!({}));
     assert_eq!(site.status("t").await, 200);
-    let again = site.validator.again(site.keystone.settings()).unwrap();
-    site.cloud.identify_by(Identity::Keystone(again));
     site.keystone.end().await;
+    let mut same = site.keystone.settings();
+    same.service_token_roles_required = false;
+    same.timeout = Duration::from_secs(5);
+    site.is_set(same);
     assert_eq!(site.status("t").await, 200);
-    let mut elsewhere = site.keystone.settings();
-    elsewhere.auth_url = "http://[::1]:1".to_owned();
-    let again = site.validator.again(elsewhere).unwrap();
-    site.cloud.identify_by(Identity::Keystone(again));
-    assert_eq!(site.status("t").await, 503);
+}
+
+#[tokio::test]
+async fn settings_of_what_is_believed_have_keystone_asked_again() {
+    let path = std::env::temp_dir().join(format!("sextant-believed-{}", std::process::id()));
+    let authority = Authority::at(path);
+    let changes: [(&str, Change<'_>); 3] = [
+        ("auth_url", &|settings| {
+            "http://[::1]:1".clone_into(&mut settings.auth_url)
+        }),
+        ("cafile", &|settings| {
+            settings.cafile.clone_from(&authority.0)
+        }),
+        ("token_cache_time", &|settings| {
+            settings.token_cache_time = Duration::ZERO
+        }),
+    ];
+    for (name, change) in changes {
+        let mut site = Site::new().await;
+        site.keystone.asked.knows("t", json!({}));
+        assert_eq!(site.status("t").await, 200);
+        site.keystone.end().await;
+        let mut other = site.keystone.settings();
+        change(&mut other);
+        site.is_set(other);
+        assert_eq!(site.status("t").await, 503, "{name}");
+    }
+}
+
+/// What is other in the settings.
+type Change<'a> = &'a dyn Fn(&mut KeystoneSettings);
+
+/// A file with an authority's certificate, until it is dropped.
+struct Authority(PathBuf);
+
+impl Authority {
+    fn at(path: PathBuf) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::default().self_signed(&key).unwrap();
+        std::fs::write(&path, certificate.pem()).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }

@@ -55,4 +55,35 @@ async fn any_token_may_be_a_services_where_no_role_is_required() {
         "it needs the role for that"
     );
     assert_eq!(site.get(&with("t", "wrong")).await.status, 401);
+    assert_eq!(site.get(&with("t", "")).await.status, 200, "no service");
+}
+
+#[tokio::test]
+async fn only_a_service_with_a_role_and_all_rights_lifts_access_rules() {
+    for required in [true, false] {
+        let site = Site::with(|settings| settings.service_token_roles_required = required).await;
+        let keystone = &site.keystone.asked;
+        let service = json!([{"id": "9", "name": "service"}]);
+        let none = json!({"id": "a", "access_rules": []});
+        let only_lists =
+            json!([{"id": "1", "service": "network", "method": "GET", "path": "/v2.0/networks"}]);
+        let only_lists = json!({"id": "b", "access_rules": only_lists});
+        keystone.knows("t", json!({"application_credential": none}));
+        keystone.knows("nova", json!({"roles": service}));
+        keystone.knows(
+            "restricted",
+            json!({"roles": service, "application_credential": none}),
+        );
+        keystone.knows(
+            "lists",
+            json!({"roles": service, "application_credential": only_lists}),
+        );
+        keystone.knows("member", json!({}));
+        let with = |service| [("x-auth-token", "t"), ("x-service-token", service)];
+        assert_eq!(site.get(&with("nova")).await.status, 200);
+        for service in ["restricted", "lists", "member"] {
+            let status = site.get(&with(service)).await.status;
+            assert_eq!(status, 401, "{service} {required}");
+        }
+    }
 }

@@ -44,6 +44,12 @@ impl Site {
         }
     }
 
+    /// Gets other settings, as by SIGHUP.
+    pub(crate) fn is_set(&self, settings: KeystoneSettings) {
+        let again = self.validator.again(settings).unwrap();
+        self.cloud.identify_by(Identity::Keystone(again));
+    }
+
     /// A request with these headers, from a peer of its own.
     pub(crate) async fn from(&self, peer: &str, request: Request<Body>) -> Answer {
         let mut request = request;

@@ -7,7 +7,7 @@ use serde_json::json;
 use sextant_controller::tls::TlsFiles;
 use std::path::{Path, PathBuf};
 
-/// A folder with two authorities, one of which has signed a certificate for `::1`.
+/// A folder with two authorities. Each has signed a certificate for `::1` and one for another machine.
 struct Folder(PathBuf);
 
 impl Drop for Folder {
@@ -27,11 +27,13 @@ impl Folder {
             let key = KeyPair::generate().unwrap();
             let authority = CertifiedIssuer::self_signed(parameters, key).unwrap();
             folder.write(&format!("{name}.pem"), &authority.pem());
-            let key = KeyPair::generate().unwrap();
-            let server = CertificateParams::new(vec!["::1".to_owned()]).unwrap();
-            let server = server.signed_by(&key, &authority).unwrap();
-            folder.write(&format!("{name}-server.pem"), &server.pem());
-            folder.write(&format!("{name}-server.key"), &key.serialize_pem());
+            for (server, host) in [("server", "::1"), ("elsewhere", "elsewhere.example")] {
+                let key = KeyPair::generate().unwrap();
+                let signed = CertificateParams::new(vec![host.to_owned()]).unwrap();
+                let signed = signed.signed_by(&key, &authority).unwrap();
+                folder.write(&format!("{name}-{server}.pem"), &signed.pem());
+                folder.write(&format!("{name}-{server}.key"), &key.serialize_pem());
+            }
         }
         folder
     }
@@ -48,12 +50,17 @@ impl Folder {
 #[tokio::test]
 async fn only_a_keystone_with_a_certificate_of_cafile_is_believed() {
     let folder = Folder::new();
-    let files = TlsFiles {
-        certificate: folder.path("ca-server.pem"),
-        private_key: folder.path("ca-server.key"),
-        client_ca: PathBuf::new(),
-    };
-    for (cafile, status) in [("ca.pem", 200), ("other.pem", 503), ("", 503)] {
+    for (server, cafile, status) in [
+        ("ca-server", "ca.pem", 200),
+        ("ca-server", "other.pem", 503),
+        ("ca-server", "", 503),
+        ("ca-elsewhere", "ca.pem", 503),
+    ] {
+        let files = TlsFiles {
+            certificate: folder.path(&format!("{server}.pem")),
+            private_key: folder.path(&format!("{server}.key")),
+            client_ca: PathBuf::new(),
+        };
         let keystone = Played::with_tls(&files).await;
         keystone.asked.knows("t", json!({}));
         let path = match cafile {
@@ -64,8 +71,12 @@ async fn only_a_keystone_with_a_certificate_of_cafile_is_believed() {
             settings.auth_url = settings.auth_url.replace("http://", "https://");
             settings.cafile = path;
         });
-        assert_eq!(site.status("t").await, status, "{cafile}");
+        assert_eq!(site.status("t").await, status, "{server} {cafile}");
         let logins = site.keystone.asked.logins();
-        assert_eq!(logins == 0, status == 503, "{cafile}: it shows no password");
+        assert_eq!(
+            logins == 0,
+            status == 503,
+            "{server} {cafile}: it shows no password"
+        );
     }
 }

@@ -34,6 +34,8 @@ const LONG: usize = 128 << 10;
 pub(crate) struct Listing<R: Resource> {
     snapshot: Arc<Snapshot>,
     caller: Caller,
+    /// Who takes turns.
+    line: Option<String>,
     query: Query<R>,
     /// The address of the list.
     link: String,
@@ -61,6 +63,7 @@ impl<R: Resource> Listing<R> {
         Ok(Self {
             snapshot,
             caller,
+            line: fair::line(),
             query,
             link,
             stage: Some(stage),
@@ -116,14 +119,14 @@ impl<R: Resource> Listing<R> {
 
     /// Writes the next portion, in turns that others come between.
     async fn portion(mut self: Box<Self>, gate: Gate) -> Box<Self> {
-        let project = self.caller.project.clone();
+        let line = self.line.clone();
         let turns = async {
             while self.stage.is_some() && self.text.len() < LONG {
                 yield_now().await;
                 gate.pass(|| self.turn(TURN)).await;
             }
         };
-        fair::made_for(project, turns).await;
+        fair::made_for(line, turns).await;
         self
     }
 }

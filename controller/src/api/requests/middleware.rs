@@ -1,5 +1,6 @@
 //! What is done around every request.
 
+use crate::api::contract::caller::Caller;
 use crate::api::contract::error::ApiError;
 use crate::api::requests::abandon;
 use crate::api::requests::api::Api;
@@ -177,7 +178,7 @@ pub(crate) async fn identify(State(api): State<Api>, mut request: Request, next:
             return ApiError::unavailable(error.to_string()).into_response();
         }
     };
-    let project = caller.project.clone();
+    let line = line(&caller, &name);
     request.extensions_mut().insert(caller);
     let served = async {
         if let Err(error) = revision::wait(&api, request.headers()).await {
@@ -185,9 +186,15 @@ pub(crate) async fn identify(State(api): State<Api>, mut request: Request, next:
         }
         next.run(request).await
     };
-    let mut response = fair::made_for(project, served).await;
+    let mut response = fair::made_for(line, served).await;
     response.extensions_mut().insert(name);
     response
+}
+
+/// Who takes turns: the caller's project, or the user who calls for none.
+fn line(caller: &Caller, name: &CallerName) -> Option<String> {
+    let user = || Some(format!("user {}", name.user.as_ref()?));
+    caller.project.clone().or_else(user)
 }
 
 /// In keystonemiddleware's words.
@@ -198,4 +205,24 @@ fn unauthorized(identity: &Identity) -> Response {
     let challenge = identity.challenge();
     response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::contract::caller::Roles;
+
+    #[test]
+    fn users_without_a_project_take_turns_by_themselves() {
+        let line_of = |user: &str, project: Option<&str>| {
+            let caller = Caller {
+                project: project.map(str::to_owned),
+                roles: Roles::default(),
+            };
+            line(&caller, &CallerName::of(user, project))
+        };
+        assert_eq!(line_of("a", Some("p")), line_of("b", Some("p")));
+        assert_ne!(line_of("a", None), line_of("b", None));
+        assert_ne!(line_of("a", None), line_of("b", Some("a")));
+    }
 }

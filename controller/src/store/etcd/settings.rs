@@ -1,7 +1,8 @@
 //! How a cluster is reached.
 
 use etcd_client::{Certificate, ConnectOptions, Identity, TlsOptions};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,9 +27,17 @@ pub struct EtcdSettings {
 }
 
 /// A password, which no log shows.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Password(pub String);
+
+impl<'de> Deserialize<'de> for Password {
+    /// What is wrong is said without the value.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from);
+        let unquoted = |_| D::Error::custom("a password is a text in quotes");
+        text.map(Self).map_err(unquoted)
+    }
+}
 
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -23,6 +23,8 @@ pub(super) async fn caller(
         None => one(headers, "x-storage-token")?,
     };
     let service = one(headers, "x-service-token")?;
+    // Some clients name no service by an empty token.
+    let service = service.filter(|token| !token.as_bytes().trim_ascii().is_empty());
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let presented = Presented {
         user: user.as_ref(),
