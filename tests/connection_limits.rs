@@ -116,13 +116,7 @@ fn the_limit_is_set_where_nobody_else_has_set_one_and_goes_with_sextant() -> Out
     let host = world.lab.hypervisor(1);
     wait_limits(host, &[Some(500)])?;
 
-    host.vsctl(&[
-        "remove",
-        "open_vswitch",
-        ".",
-        "external_ids",
-        "sextant-encap-ip",
-    ])?;
+    host.leave()?;
     wait_limits(host, &[])
 }
 

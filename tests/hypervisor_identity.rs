@@ -146,18 +146,21 @@ fn the_rule_about_names_follows_the_configuration_while_hypervisors_are_connecte
     let mut world = World::start_in(LabOptions::default(), &certificate)?;
     pki.join(world.lab.hypervisor(1), "h1", "h1")?;
     pki.join(world.lab.hypervisor(2), "h2", "other")?;
+    let refusal = |line: &str| {
+        let names_both = line.contains("system-id=other") && line.contains("that of h2");
+        (line.contains("WARN") && names_both).then_some(())
+    };
+    world.controller.wait_line("the refusal", SOON, refusal)?;
     wait_alive(&world, &["h1"])?;
 
     world.reconfigure(&any)?;
     wait_alive(&world, &["h1", "other"])?;
 
     world.reconfigure(&certificate)?;
+    world
+        .controller
+        .wait_line("the same refusal again", SOON, refusal)?;
     wait_alive(&world, &["h1"])?;
-    let line = |line: &str| {
-        let names_both = line.contains("system-id=other") && line.contains("that of h2");
-        (line.contains("WARN") && names_both).then_some(())
-    };
-    world.controller.wait_line("the refusal", SOON, line)?;
 
     let second = world.lab.hypervisor(2);
     second.vsctl(&["set", "open_vswitch", ".", "external_ids:system-id=h2"])?;

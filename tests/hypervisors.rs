@@ -30,14 +30,7 @@ fn before_joining(host: &Hypervisor) -> &'static str {
 }
 
 fn leave(host: &Hypervisor) {
-    host.vsctl(&[
-        "remove",
-        "open_vswitch",
-        ".",
-        "external_ids",
-        "sextant-encap-ip",
-    ])
-    .expect("ovs-vsctl");
+    host.leave().expect("ovs-vsctl");
 }
 
 /// One answer at least.
@@ -176,7 +169,9 @@ fn guests_of_one_that_leaves_keep_their_ports_and_are_back_with_it() -> Result<(
     });
     println!("a guest answers {:?} after the key is back", back.elapsed());
     wait_until("those elsewhere to reach them", || {
+        let elsewhere = lab.hypervisor(2);
         reaches(&guests.slaac2, &guests.slaac1)
+            .map_err(|lost| format!("{lost}\n{}\n{}", host.tunnels(), elsewhere.tunnels()))
     });
     assert_eq!(of_bridge("datapath_id"), datapath_id);
 

@@ -166,13 +166,7 @@ fn a_mapping_that_goes_takes_its_patch_ports_and_nothing_else() -> Result<(), Fa
 fn one_that_leaves_leaves_the_bridge_of_the_physical_network_as_it_was() -> Result<(), Failure> {
     let (world, _upstream) = attached()?;
     let host = world.lab.hypervisor(1);
-    host.vsctl(&[
-        "remove",
-        "open_vswitch",
-        ".",
-        "external_ids",
-        "sextant-encap-ip",
-    ])?;
+    host.leave()?;
     wait_for("br-int to go", SOON, || {
         let bridges = host
             .vsctl(&["list-br"])

@@ -39,7 +39,7 @@ pub struct Live {
 
 /// Whether the owner of a hypervisor lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holder {
+pub enum OwnerLiveness {
     /// It does.
     Lives,
     /// The store says that it does not.
@@ -154,23 +154,23 @@ impl Cluster {
         &self,
         chassis: &ChassisId,
         connected: Instant,
-        holder: Holder,
+        owner: OwnerLiveness,
     ) -> Option<Instant> {
         let live = self.0.live.borrow();
         let is_first = order::rank(self.name(), &live.controllers, chassis) == 0;
-        let pause = match holder {
-            Holder::Lives => self.0.settings.settle_after,
-            Holder::Dead => GRACE.max(2 * self.0.settings.probe_interval),
+        let pause = match owner {
+            OwnerLiveness::Lives => self.0.settings.settle_after,
+            OwnerLiveness::Dead => GRACE.max(2 * self.0.settings.probe_interval),
         };
         (is_first && live.is_current).then_some(connected.max(live.since) + pause)
     }
 
     /// Whether the owner of a hypervisor lives, as far as is known. One that has never said that it owns it does.
     #[must_use]
-    pub fn holder(&self, owner: Option<&Ownership>) -> Holder {
+    pub fn owner_liveness(&self, owner: Option<&Ownership>) -> OwnerLiveness {
         match owner {
-            Some(owner) if !self.lives(&owner.controller) => Holder::Dead,
-            Some(_) | None => Holder::Lives,
+            Some(owner) if !self.lives(&owner.controller) => OwnerLiveness::Dead,
+            Some(_) | None => OwnerLiveness::Lives,
         }
     }
 
@@ -178,10 +178,10 @@ impl Cluster {
     ///
     /// # Errors
     /// The time when it is the next one's turn.
-    pub fn take_turn(&self, now: Instant, holder: Holder) -> Result<(), Instant> {
-        let pause = match holder {
-            Holder::Lives => BETWEEN_TAKINGS,
-            Holder::Dead => BETWEEN_RESCUES,
+    pub fn take_turn(&self, now: Instant, owner: OwnerLiveness) -> Result<(), Instant> {
+        let pause = match owner {
+            OwnerLiveness::Lives => BETWEEN_TAKINGS,
+            OwnerLiveness::Dead => BETWEEN_RESCUES,
         };
         let next = &mut *self
             .0

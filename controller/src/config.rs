@@ -23,7 +23,7 @@ pub use external::{External, Gateway};
 pub use hypervisors::{HypervisorTls, NameRule};
 pub use keys::{KEYS, KeyReference};
 pub use keystone::KeystoneConfig;
-pub use malformed::Malformed;
+pub use malformed::MalformedFile;
 pub use quotas::Quotas;
 pub use store::{StoreConfig, StoreKind};
 
@@ -154,11 +154,11 @@ pub enum ConfigError {
     },
     /// The file is not TOML, or has an invalid key or value.
     #[error("{path}: {error}")]
-    Malformed {
+    MalformedFile {
         /// The file.
         path: PathBuf,
         /// Where and why.
-        error: Malformed,
+        error: MalformedFile,
     },
     /// TLS cannot be used.
     #[error("{section}.{error}")]
@@ -296,9 +296,9 @@ impl Config {
             path: path.into(),
             error,
         })?;
-        toml::from_str(&text).map_err(|error| ConfigError::Malformed {
+        toml::from_str(&text).map_err(|error| ConfigError::MalformedFile {
             path: path.into(),
-            error: Malformed::of(&text, error),
+            error: MalformedFile::of(&text, error),
         })
     }
 

@@ -6,6 +6,7 @@
 
 mod bfd;
 mod census;
+mod complaints;
 mod machine;
 mod managers;
 mod meddling;

@@ -25,7 +25,7 @@ use crate::fair::{FairPlace, FairPlaces, made_for};
 use crate::metrics::{Metrics, TokenCheck};
 use axum::http::{HeaderValue, StatusCode};
 use cache::{Expired, Found, Question, TokenKey, Tokens, Verdict, Waiting};
-use client::{Client, Failure, is_unknown};
+use client::{KeystoneClient, KeystoneFailure, is_unknown};
 use own::OwnToken;
 use report::Report;
 use std::fmt;
@@ -55,7 +55,7 @@ impl fmt::Debug for Keystone {
 struct Shared {
     settings: KeystoneSettings,
     challenge: HeaderValue,
-    client: Client,
+    client: KeystoneClient,
     own: OwnToken,
     tokens: Arc<Tokens>,
     places: FairPlaces,
@@ -138,7 +138,7 @@ impl Keystone {
         let challenge = HeaderValue::from_str(&settings.challenge());
         Ok(Self(Arc::new(Shared {
             challenge: challenge.unwrap_or(HeaderValue::from_static("Keystone")),
-            client: Client::new(&settings, metrics.clone())?,
+            client: KeystoneClient::new(&settings, metrics.clone())?,
             own: OwnToken::new(&settings),
             tokens,
             places: FairPlaces::new(AT_ONCE),
@@ -157,7 +157,7 @@ impl Keystone {
             report,
             ..
         } = &*self.0;
-        let late = |_| Err(Failure(format!("no answer within {:?}", settings.timeout)));
+        let late = |_| Err(KeystoneFailure::late(settings.timeout));
         let got = timeout(settings.timeout, own.get(client, None)).await;
         match got.unwrap_or_else(late) {
             Ok(_) => tracing::info!("Keystone takes the credentials in [keystone]"),
@@ -282,7 +282,7 @@ impl Keystone {
                 return;
             };
             let verdict = timeout(settings.timeout, self.verdict(&text, expired)).await;
-            let late = |_| Err(Failure(format!("no answer within {:?}", settings.timeout)));
+            let late = |_| Err(KeystoneFailure::late(settings.timeout));
             (question, verdict.unwrap_or_else(late))
         };
         match &verdict {
@@ -295,7 +295,11 @@ impl Keystone {
     }
 
     /// Asks, and again with a new token of its own if Keystone does not take the old one any more.
-    async fn verdict(&self, text: &HeaderValue, expired: Expired) -> Result<Verdict, Failure> {
+    async fn verdict(
+        &self,
+        text: &HeaderValue,
+        expired: Expired,
+    ) -> Result<Verdict, KeystoneFailure> {
         let Shared { client, own, .. } = &*self.0;
         let query = match expired {
             Expired::Refused => "nocatalog",
@@ -307,7 +311,7 @@ impl Keystone {
             mine = own.get(client, Some(&mine)).await?;
             reply = client.describe(&mine, text, query).await?;
         }
-        let failed = |reason: String| Err(Failure(reason));
+        let failed = |reason: String| Err(KeystoneFailure(reason));
         match reply.status {
             StatusCode::OK => match reply.described {
                 Some(token) => Ok(Verdict::Holds(Arc::new(token)).at(clock::now(), expired)),

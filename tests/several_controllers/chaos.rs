@@ -24,7 +24,7 @@ use sextant_lab::{Network, Stream, StreamReport, SubnetSpec};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use writer::{Known, Writer};
+use writer::{Acknowledged, Writer};
 
 /// As many objects as writers like, and logs without writes.
 const CONFIG: &str =
@@ -55,7 +55,7 @@ fn number(name: &str) -> Option<u64> {
 
 fn chaos(stage: &mut Stage, mut dice: StdRng, time: Duration) -> Outcome {
     let network = pool(stage)?;
-    let known = Known::default();
+    let known = Acknowledged::default();
     let stop = AtomicBool::new(false);
     let writers = (0..WRITERS).map(|number| Writer::new(number, stage, &network, dice.random()));
     let mut writers = writers.collect::<Result<Vec<_>, _>>()?;

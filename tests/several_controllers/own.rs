@@ -1,8 +1,9 @@
 //! Each hypervisor has a controller of its own, on its machine.
 
+use crate::stage::{network, none, wait_active};
 use sextant_lab::story::site::{ipv6, reaches};
 use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
-use sextant_lab::{Cluster, Hypervisor, Lab, LabOptions, Network, PortSpec, SubnetSpec, wait_for};
+use sextant_lab::{Cluster, FlowDump, Lab, LabOptions, Network, PortSpec, wait_for};
 
 #[test]
 fn each_hypervisor_is_served_by_the_controller_on_its_machine() -> Outcome {
@@ -16,7 +17,7 @@ fn each_hypervisor_is_served_by_the_controller_on_its_machine() -> Outcome {
 }
 
 fn story(lab: &Lab, cluster: &mut Cluster) -> Outcome {
-    let network = network(cluster)?;
+    let network = network(&cluster.controllers()[0])?;
     let [first, second] = [1, 2].map(|number| plug(lab, cluster, &network, number));
     let (first, second) = (first?, second?);
     reaches(first.guest.namespace(), second.address())?;
@@ -31,23 +32,22 @@ fn story(lab: &Lab, cluster: &mut Cluster) -> Outcome {
     let third = plug(lab, cluster, &network, 2)?;
     reaches(third.guest.namespace(), second.address())?;
 
-    let before = flows(lab.hypervisor(1))?;
+    let hosts = lab.hypervisors();
+    let before = FlowDump::read(hosts)?;
+    let read = |cluster: &Cluster| {
+        let said = cluster.controllers()[0].log_text();
+        said.matches("switch read and reconciled").count()
+    };
+    let earlier = read(cluster);
     cluster.controller(1).start_again()?;
+    wait_for("its switch to be read", SOON, || match read(cluster) {
+        more if more > earlier => Ok(()),
+        same => Err(format!("{same} times in all")),
+    })?;
     reaches(first.guest.namespace(), third.address())?;
-    let after = flows(lab.hypervisor(1))?;
-    let gone: Vec<_> = before.iter().filter(|flow| !after.contains(flow)).collect();
-    ensure(gone.is_empty(), || format!("flows that went: {gone:#?}"))
-}
-
-/// A network with a router, which advertises.
-fn network(cluster: &Cluster) -> Result<Network, Failure> {
-    let api = cluster.controllers()[0].api()?;
-    let router = api.create_router("r1")?;
-    let network = api.create_network("n1")?;
-    let spec = SubnetSpec::with_mode("2001:db8:a::/64", "slaac");
-    let subnet = api.create_subnet(&network, &spec)?;
-    api.add_interface(&router, &subnet)?;
-    Ok(network)
+    let after = FlowDump::read(hosts)?;
+    none(after.gone_since(&before), "flows gone")?;
+    none(after.installed_anew_since(&before), "flows installed anew")
 }
 
 /// A guest on the hypervisor of this number, whose port another controller makes.
@@ -58,37 +58,7 @@ fn plug(lab: &Lab, cluster: &Cluster, network: &Network, number: u16) -> Result<
     let host = lab.hypervisor(number.into());
     let name = format!("g{number}{}", &port.id[..4]);
     let guest = host.add_guest(&port.guest(&name))?;
-    for peer in cluster.live() {
-        let api = peer.api()?;
-        wait_for(&format!("{} by {}", port.id, peer.name()), SOON, || {
-            let shown = api.show_port(&port.id);
-            match shown.map(|port| port.status().to_owned()).as_deref() {
-                Ok("ACTIVE") => Ok(()),
-                other => Err(format!("{other:?}")),
-            }
-        })?;
-    }
+    wait_active(cluster, &port)?;
     guest.wait_address(ipv6(&port), SOON)?;
     Ok(Plugged { guest, port })
-}
-
-/// The flows of a hypervisor's bridge, without what they count.
-fn flows(host: &Hypervisor) -> Result<Vec<String>, Failure> {
-    let flows = host.dump_flows("br-int")?;
-    let counts = |word: &str| {
-        [
-            "n_packets=",
-            "n_bytes=",
-            "duration=",
-            "idle_age=",
-            "hard_age=",
-        ]
-        .iter()
-        .any(|count| word.starts_with(count))
-    };
-    let plain = |flow: &String| {
-        let words = flow.split(' ').filter(|word| !counts(word));
-        words.collect::<Vec<_>>().join(" ")
-    };
-    Ok(flows.iter().map(plain).collect())
 }

@@ -105,18 +105,7 @@ impl Stage {
 
     /// Waits until all live controllers show a port as active.
     pub(crate) fn wait_active(&self, port: &Port) -> Outcome {
-        for peer in self.cluster.live() {
-            let api = peer.api()?;
-            wait_for(
-                &format!("port {} by {}", port.id, peer.name()),
-                SOON,
-                || match api.show_port(&port.id).as_ref().map(Port::status) {
-                    Ok("ACTIVE") => Ok(()),
-                    other => Err(format!("{other:?}")),
-                },
-            )?;
-        }
-        Ok(())
+        wait_active(&self.cluster, port)
     }
 
     /// The number of the controller that owns a hypervisor.
@@ -220,8 +209,24 @@ impl Stage {
     }
 }
 
+/// Waits until all live controllers show a port as active.
+pub(crate) fn wait_active(cluster: &Cluster, port: &Port) -> Outcome {
+    for peer in cluster.live() {
+        let api = peer.api()?;
+        wait_for(
+            &format!("port {} by {}", port.id, peer.name()),
+            SOON,
+            || match api.show_port(&port.id).as_ref().map(Port::status) {
+                Ok("ACTIVE") => Ok(()),
+                other => Err(format!("{other:?}")),
+            },
+        )?;
+    }
+    Ok(())
+}
+
 /// A network with a router, which advertises.
-fn network(peer: &Peer) -> Result<Network, LabError> {
+pub(crate) fn network(peer: &Peer) -> Result<Network, LabError> {
     let api = peer.api()?;
     let router = api.create_router("r1")?;
     let network = api.create_network("n1")?;

@@ -55,6 +55,16 @@ impl FlowDump {
         flows(self).symmetric_difference(&flows(before)).count()
     }
 
+    /// How many flows of `before` are gone.
+    #[must_use]
+    pub fn gone_since(&self, before: &Self) -> usize {
+        let mut flows = before.flows.keys();
+        flows
+            .by_ref()
+            .filter(|flow| !self.flows.contains_key(*flow))
+            .count()
+    }
+
     /// How many flows of `before` are still there and younger than they would be had nobody touched them.
     #[must_use]
     pub fn installed_anew_since(&self, before: &Self) -> usize {

@@ -208,6 +208,16 @@ impl Hypervisor {
         self.ovs.vsctl(words)
     }
 
+    /// Takes no part in the cloud any more, as an operator has it leave.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub fn leave(&self) -> Result<(), LabError> {
+        let column = ["open_vswitch", ".", "external_ids"];
+        let words = [&["remove"][..], &column, &["sextant-encap-ip"]].concat();
+        self.vsctl(&words).map(drop)
+    }
+
     /// Runs `ovs-ofctl -O OpenFlow13`.
     ///
     /// # Errors
@@ -222,6 +232,17 @@ impl Hypervisor {
     /// [`LabError::Command`].
     pub fn appctl(&self, words: &[&str]) -> Result<Output, LabError> {
         self.ovs.appctl(words)
+    }
+
+    /// What the switch knows of its tunnels: for the message of a test where nothing passes them.
+    #[must_use]
+    pub fn tunnels(&self) -> String {
+        let asked = ["tnl/neigh/show", "ofproto/list-tunnels", "dpctl/dump-flows"];
+        let answers = asked.map(|words| match self.appctl(&[words]) {
+            Ok(output) => format!("{}, {words}:\n{}", self.name(), output.stdout),
+            Err(error) => error.to_string(),
+        });
+        answers.join("\n")
     }
 
     /// The flows of a bridge, one a line as `ovs-ofctl dump-flows` prints them.

@@ -4,15 +4,15 @@ use std::fmt;
 
 /// Where a file is not as it should be, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Malformed(String);
+pub struct MalformedFile(String);
 
-impl fmt::Display for Malformed {
+impl fmt::Display for MalformedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl Malformed {
+impl MalformedFile {
     pub(super) fn of(text: &str, mut error: toml::de::Error) -> Self {
         error.set_input(None);
         // Without the file, it still says which key has a value of the wrong kind.
@@ -41,7 +41,7 @@ mod tests {
 
     fn error(text: &str) -> String {
         let error = toml::from_str::<Config>(text).unwrap_err();
-        super::Malformed::of(text, error).to_string()
+        super::MalformedFile::of(text, error).to_string()
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod telling;
 
 use super::bfd::States;
 use super::census::{Census, Unread};
+use super::complaints::{Complaints, Concern};
 use super::meddling::meddles;
 use super::observe::{NotReady, Observation, observe};
 use super::place::Place;
@@ -30,9 +31,6 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::time::Instant;
-
-/// The longest complaint, in characters: it may quote what the hypervisor has.
-const LONGEST_COMPLAINT: usize = 300;
 
 /// What every session needs.
 #[derive(Clone, Debug)]
@@ -174,18 +172,13 @@ struct Session {
     claim: Option<OwnerClaim>,
     /// Counts it among those that this controller owns.
     owned: Option<Counted>,
-    /// Whether it takes no part, and nothing is left of what Sextant made there.
-    has_left: bool,
     /// Whether it takes part, or has to leave: one that nobody asked to is not written to.
     takes_part: bool,
     /// What was wanted of it last, and whether somebody changed something of that since.
     wish: Option<Wish>,
     meddled: bool,
     drift_warnings: Throttle,
-    /// What was last complained of, so that it is said once.
-    complaint: Option<String>,
-    /// Its database can give reason for as many complaints as it likes.
-    complaints: Throttle,
+    complaints: Complaints,
 }
 
 impl Session {
@@ -202,7 +195,6 @@ impl Session {
             not_after: None,
             claim: context.cluster.clone().map(OwnerClaim::new),
             owned: None,
-            has_left: false,
             takes_part: false,
             context,
             controller,
@@ -223,8 +215,7 @@ impl Session {
             wish: None,
             meddled: false,
             drift_warnings: Throttle::default(),
-            complaint: None,
-            complaints: Throttle::default(),
+            complaints: Complaints::default(),
         }
     }
 
@@ -336,7 +327,10 @@ impl Session {
             return;
         }
         let outcome = match refusal {
-            None => TransactionOutcome::Confirmed,
+            None => {
+                self.complaints.settle(Concern::Change);
+                TransactionOutcome::Confirmed
+            }
             Some(_) => TransactionOutcome::Refused,
         };
         self.context
@@ -347,9 +341,8 @@ impl Session {
         // Another controller owns it: nothing is wrong.
         let refusal = refusal.filter(|error| !is_not_owner(error));
         if let Some(error) = refusal {
-            self.complain(&format!(
-                "the hypervisor's database refused a change: {error}"
-            ));
+            let refused = format!("the hypervisor's database refused a change: {error}");
+            self.complain(Concern::Change, &refused);
         }
     }
 
@@ -365,18 +358,6 @@ impl Session {
             self.protocols = facts.encap_kinds().keys().copied().collect();
         }
         changed
-    }
-
-    /// Says what is to be acted on by an operator, once.
-    fn complain(&mut self, complaint: &str) {
-        let complaint: String = complaint.chars().take(LONGEST_COMPLAINT).collect();
-        if self.complaint.as_ref() != Some(&complaint) {
-            let chassis = self.seen.as_ref().map(|seen| seen.chassis.id.to_string());
-            if let Some(unsaid) = self.complaints.admit(Instant::now().into_std()) {
-                tracing::warn!(chassis, address = %self.peer.address(), complaint, unsaid, "hypervisor needs attention");
-            }
-            self.complaint = Some(complaint);
-        }
     }
 
     async fn step(&mut self) -> Result<(), Stopping> {
@@ -404,8 +385,9 @@ impl Session {
         match observed {
             Ok(observation) => {
                 let id = observation.chassis.id.clone();
-                (self.has_left, self.takes_part) = (false, true);
+                self.takes_part = true;
                 if self.sit(&id).await? {
+                    self.complaints.settle(Concern::TakingPart);
                     let gauge = &self.context.metrics.hypervisors_connected;
                     self.connected.get_or_insert_with(|| Counted::new(gauge));
                     if self.owns(&id).await? {
@@ -421,7 +403,7 @@ impl Session {
                     self.leave(chassis).await?;
                 }
             }
-            Err(not_ready) => self.complain(&not_ready.to_string()),
+            Err(not_ready) => self.complain(Concern::TakingPart, &not_ready.to_string()),
         }
         Ok(())
     }
@@ -473,7 +455,8 @@ impl Session {
                 self.expiry = not_after.map(|at| expiries.note_of(id.as_str(), at));
             }
             Err(taken) => {
-                self.complain(&format!("external_ids:system-id={id}: {taken}"));
+                let taken = format!("external_ids:system-id={id}: {taken}");
+                self.complain(Concern::TakingPart, &taken);
                 self.place = Place::Waiting(id.clone());
             }
         }

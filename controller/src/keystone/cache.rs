@@ -81,10 +81,10 @@ pub(super) enum Found {
 
 /// All that is known of tokens.
 #[derive(Debug)]
-pub(super) struct Tokens(Mutex<Known>);
+pub(super) struct Tokens(Mutex<KnownTokens>);
 
 #[derive(Debug)]
-struct Known {
+struct KnownTokens {
     holding: Shelf<Arc<Token>>,
     unknown: Shelf<()>,
     under_way: HashMap<TokenKey, watch::Sender<Option<Verdict>>>,
@@ -96,7 +96,7 @@ impl Tokens {
     }
 
     fn of(most: usize) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Known {
+        Arc::new(Self(Mutex::new(KnownTokens {
             holding: Shelf::new(most),
             unknown: Shelf::new(most),
             under_way: HashMap::new(),
@@ -121,7 +121,7 @@ impl Tokens {
         Found::Missing(Question { tokens, key, tell }, waiting)
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownTokens> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

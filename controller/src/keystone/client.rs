@@ -24,7 +24,7 @@ const IDLE: Duration = Duration::from_secs(30);
 pub(super) const SUBJECT: &str = "x-subject-token";
 
 /// What Keystone answers.
-pub(super) struct Reply {
+pub(super) struct KeystoneReply {
     pub(super) status: StatusCode,
     /// The token that it issues.
     pub(super) subject: Option<HeaderValue>,
@@ -35,17 +35,24 @@ pub(super) struct Reply {
 /// Why Keystone's answer is of no use, for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Failure(pub(super) String);
+pub(super) struct KeystoneFailure(pub(super) String);
+
+impl KeystoneFailure {
+    /// It said nothing for so long.
+    pub(super) fn late(patience: Duration) -> Self {
+        Self(format!("no answer within {patience:?}"))
+    }
+}
 
 /// Sends requests, over connections that are kept.
-pub(super) struct Client {
+pub(super) struct KeystoneClient {
     http: HyperClient<HttpsConnector<HttpConnector>, Body>,
     /// The URI of tokens.
     tokens: String,
     metrics: Metrics,
 }
 
-impl Client {
+impl KeystoneClient {
     pub(super) fn new(
         settings: &KeystoneSettings,
         metrics: Metrics,
@@ -83,7 +90,7 @@ impl Client {
         own: &Asking,
         token: &HeaderValue,
         query: &str,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<KeystoneReply, KeystoneFailure> {
         let uri = format!("{}?{query}", self.tokens);
         let request = || {
             Request::get(&uri)
@@ -104,7 +111,7 @@ impl Client {
     }
 
     /// Asks for a token.
-    pub(super) async fn issue(&self, body: &[u8]) -> Result<Reply, Failure> {
+    pub(super) async fn issue(&self, body: &[u8]) -> Result<KeystoneReply, KeystoneFailure> {
         let body = Bytes::copy_from_slice(body);
         let request = || {
             Request::post(&self.tokens)
@@ -122,14 +129,14 @@ impl Client {
         kind: KeystoneRequest,
         request: impl Fn() -> axum::http::Result<Request<Body>>,
         is_refusal: impl Fn(StatusCode) -> bool,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<KeystoneReply, KeystoneFailure> {
         let under_way = UnderWay::begun(&self.metrics, kind);
         let first = self.once(kind, request()).await;
         let reply = match first {
             Err(Broken::Connection(_)) => self.once(kind, request()).await,
             other => other,
         };
-        let reply = reply.map_err(|broken| Failure(broken.to_string()))?;
+        let reply = reply.map_err(|broken| KeystoneFailure(broken.to_string()))?;
         under_way.ended(&reply, is_refusal);
         Ok(reply)
     }
@@ -138,7 +145,7 @@ impl Client {
         &self,
         kind: KeystoneRequest,
         request: axum::http::Result<Request<Body>>,
-    ) -> Result<Reply, Broken> {
+    ) -> Result<KeystoneReply, Broken> {
         let mut request = request.map_err(|error| Broken::Other(error.to_string()))?;
         let json = HeaderValue::from_static("application/json");
         request.headers_mut().insert(ACCEPT, json);
@@ -155,7 +162,7 @@ impl Client {
             true => Token::read(&body),
             false => None,
         };
-        Ok(Reply {
+        Ok(KeystoneReply {
             status: parts.status,
             subject,
             described,
@@ -233,7 +240,7 @@ impl<'a> UnderWay<'a> {
         }
     }
 
-    fn ended(mut self, reply: &Reply, is_refusal: impl Fn(StatusCode) -> bool) {
+    fn ended(mut self, reply: &KeystoneReply, is_refusal: impl Fn(StatusCode) -> bool) {
         if reply.described.is_some() {
             self.outcome = KeystoneOutcome::Ok;
         } else if is_refusal(reply.status) {

@@ -1,7 +1,7 @@
 //! Sextant's own token, without which Keystone says nothing about others: asked for when it is first needed, and again
 //! before it ends or when Keystone does not take it any more.
 
-use super::client::{Client, Failure};
+use super::client::{KeystoneClient, KeystoneFailure};
 use super::settings::{Credentials, KeystoneSettings};
 use crate::clock;
 use axum::http::{HeaderValue, StatusCode};
@@ -25,11 +25,11 @@ pub(super) struct OwnToken {
     login: Vec<u8>,
     /// How long a renewal may take. What is left of a caller's time is for the question, with the token that still holds.
     patience: Duration,
-    held: Mutex<Held>,
+    held: Mutex<OwnState>,
 }
 
 #[derive(Default)]
-struct Held {
+struct OwnState {
     token: Option<Issued>,
     failed: Option<Failed>,
 }
@@ -37,19 +37,19 @@ struct Held {
 /// Why there is no new token, and until when none is asked for.
 #[derive(Clone)]
 struct Failed {
-    failure: Failure,
+    failure: KeystoneFailure,
     until: Instant,
 }
 
 impl Failed {
-    fn for_a_time(length: Duration, failure: Failure) -> Self {
+    fn for_a_time(length: Duration, failure: KeystoneFailure) -> Self {
         let until = Instant::now() + length;
         Self { failure, until }
     }
 }
 
-impl From<Failure> for Failed {
-    fn from(failure: Failure) -> Self {
+impl From<KeystoneFailure> for Failed {
+    fn from(failure: KeystoneFailure) -> Self {
         Self::for_a_time(AGAIN_AFTER, failure)
     }
 }
@@ -93,9 +93,9 @@ impl OwnToken {
     /// A token other than the one that Keystone does not take any more. However many ask, one asks Keystone.
     pub(super) async fn get(
         &self,
-        client: &Client,
+        client: &KeystoneClient,
         refused: Option<&Asking>,
-    ) -> Result<Asking, Failure> {
+    ) -> Result<Asking, KeystoneFailure> {
         let mut held = self.held.lock().await;
         let now = Instant::now();
         held.token.take_if(|held| {
@@ -126,34 +126,43 @@ impl OwnToken {
     }
 
     /// Another token in place of one that still holds, if there is one.
-    async fn renew(&self, client: &Client, still: Option<&Issued>) -> Result<Issued, Failed> {
+    async fn renew(
+        &self,
+        client: &KeystoneClient,
+        still: Option<&Issued>,
+    ) -> Result<Issued, Failed> {
         if still.is_none() {
             return self.issue(client).await;
         }
         let issued = timeout(self.patience, self.issue(client)).await;
         issued.unwrap_or_else(|_| {
             let reason = format!("no new token within {:?}", self.patience);
-            Err(Failure(reason).into())
+            Err(KeystoneFailure(reason).into())
         })
     }
 
-    async fn issue(&self, client: &Client) -> Result<Issued, Failed> {
+    async fn issue(&self, client: &KeystoneClient) -> Result<Issued, Failed> {
         let reply = client.issue(&self.login).await?;
         match reply.status {
             StatusCode::CREATED => {}
             StatusCode::UNAUTHORIZED => {
                 let reason = "Keystone refuses the credentials in [keystone]";
-                return Err(Failed::for_a_time(REFUSED_FOR, Failure(reason.to_owned())));
+                return Err(Failed::for_a_time(
+                    REFUSED_FOR,
+                    KeystoneFailure(reason.to_owned()),
+                ));
             }
-            status => return Err(Failure(format!("Keystone issues no token: {status}")).into()),
+            status => {
+                return Err(KeystoneFailure(format!("Keystone issues no token: {status}")).into());
+            }
         }
-        let no_token = || Failure("what answers at auth_url is not Keystone".to_owned());
+        let no_token = || KeystoneFailure("what answers at auth_url is not Keystone".to_owned());
         let text = reply.subject.ok_or_else(no_token)?;
         let ends = reply.described.ok_or_else(no_token)?.expires_at;
         let seconds = u64::try_from(ends - clock::now()).unwrap_or_default();
         if seconds == 0 {
             let reason = "the token that Keystone has just issued has ended: compare the clocks";
-            return Err(Failure(reason.to_owned()).into());
+            return Err(KeystoneFailure(reason.to_owned()).into());
         }
         let (now, life) = (Instant::now(), Duration::from_secs(seconds));
         Ok(Issued {

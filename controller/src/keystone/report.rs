@@ -1,6 +1,6 @@
 //! Tells the log when Keystone cannot be asked, and when it can again.
 
-use super::client::Failure;
+use super::client::KeystoneFailure;
 use sextant_responders::throttle::Throttle;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -18,7 +18,7 @@ struct Told {
 
 impl Report {
     /// Keystone could not be asked.
-    pub(super) fn failed(&self, failure: &Failure) {
+    pub(super) fn failed(&self, failure: &KeystoneFailure) {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(unsaid) = told.lines.admit(Instant::now()) {
             told.fails = true;
@@ -44,7 +44,7 @@ mod tests {
     fn what_was_not_said_is_not_taken_back() {
         let report = Report::default();
         let said = || report.0.lock().unwrap().fails;
-        let failure = Failure("no answer".to_owned());
+        let failure = KeystoneFailure("no answer".to_owned());
         for _ in 0..5 {
             report.failed(&failure);
             assert!(said());

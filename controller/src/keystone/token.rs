@@ -40,7 +40,7 @@ pub enum Scope {
 impl Token {
     /// Reads what Keystone says. `None` if it is not what the API describes.
     pub(super) fn read(octets: &[u8]) -> Option<Self> {
-        let Answer { token } = serde_json::from_slice(octets).ok()?;
+        let TokenAnswer { token } = serde_json::from_slice(octets).ok()?;
         Some(Self {
             octets: octets.len(),
             expires_at: clock::parse_utc(&token.expires_at)?,
@@ -61,12 +61,12 @@ impl Token {
 }
 
 #[derive(Deserialize)]
-struct Answer {
-    token: Described,
+struct TokenAnswer {
+    token: TokenDescription,
 }
 
 #[derive(Deserialize)]
-struct Described {
+struct TokenDescription {
     expires_at: String,
     user: Named,
     project: Option<Named>,
@@ -78,7 +78,7 @@ struct Described {
     application_credential: Option<Credential>,
 }
 
-impl Described {
+impl TokenDescription {
     fn scope(&self) -> Scope {
         match (&self.project, &self.domain, &self.system) {
             (Some(project), _, _) => Scope::Project(project.id.clone()),

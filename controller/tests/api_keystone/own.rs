@@ -70,13 +70,7 @@ async fn a_token_that_keystone_may_not_describe_is_unknown_once_sextant_may_vali
 
 #[tokio::test]
 async fn an_application_credential_asks_as_well() {
-    let site = Site::with(|settings| {
-        settings.credentials = Credentials::Application {
-            id: "ac".to_owned(),
-            secret: Password("right".to_owned()),
-        };
-    })
-    .await;
+    let site = with_application_credential("right").await;
     site.keystone.asked.knows("t", json!({}));
     assert_eq!(site.status("t").await, 200);
     let login = site.keystone.asked.bodies.lock().unwrap()[0].clone();
@@ -89,13 +83,7 @@ async fn an_application_credential_asks_as_well() {
 
 #[tokio::test]
 async fn with_wrong_credentials_keystone_is_not_asked_without_end() {
-    let site = Site::with(|settings| {
-        settings.credentials = Credentials::Application {
-            id: "ac".to_owned(),
-            secret: Password("wrong".to_owned()),
-        };
-    })
-    .await;
+    let site = with_application_credential("wrong").await;
     let started = Instant::now();
     for n in 0..50 {
         assert_eq!(site.status(&format!("t{n}")).await, 503);
@@ -134,4 +122,14 @@ async fn a_token_that_has_ended_when_it_is_issued_is_not_asked_with() {
     *keystone.own_life.lock().unwrap() = -5;
     assert_eq!(site.status("t").await, 503);
     assert_eq!((keystone.logins(), keystone.count()), (1, 0));
+}
+
+async fn with_application_credential(secret: &str) -> Site {
+    Site::with(|settings| {
+        settings.credentials = Credentials::Application {
+            id: "ac".to_owned(),
+            secret: Password(secret.to_owned()),
+        };
+    })
+    .await
 }

@@ -30,7 +30,7 @@ pub(crate) struct Writer {
     dice: StdRng,
     counter: u32,
     /// The ports that were acknowledged to it.
-    ports: Vec<Held>,
+    ports: Vec<HeldPort>,
     /// Names of ports that may have been made, and when they were asked for.
     doubtful: Vec<(String, Instant)>,
     /// Ports that may have been deleted.
@@ -39,7 +39,7 @@ pub(crate) struct Writer {
 
 /// A port that is being deleted.
 struct Doomed {
-    held: Held,
+    held: HeldPort,
     /// When that was asked for first.
     since: Instant,
     /// Whether that was asked for and not answered.
@@ -47,7 +47,7 @@ struct Doomed {
 }
 
 /// A port and its address.
-struct Held {
+struct HeldPort {
     port: String,
     address: String,
 }
@@ -73,7 +73,7 @@ impl Writer {
         })
     }
 
-    pub(crate) fn write_until(&mut self, stop: &AtomicBool, known: &Known) {
+    pub(crate) fn write_until(&mut self, stop: &AtomicBool, known: &Acknowledged) {
         let mut turn = self.number;
         while !stop.load(Ordering::Relaxed) {
             let api = turn % self.apis.len();
@@ -96,7 +96,7 @@ impl Writer {
     }
 
     /// False: it was not acknowledged.
-    fn create(&mut self, api: usize, known: &Known) -> bool {
+    fn create(&mut self, api: usize, known: &Acknowledged) -> bool {
         self.counter += 1;
         let name = format!("w{}-{}", self.number, self.counter);
         let wanted = json!({"port": {"network_id": self.network, "name": name}});
@@ -114,8 +114,8 @@ impl Writer {
         }
     }
 
-    fn adopt(&mut self, port: &Value, sent: Instant, known: &Known) {
-        let held = Held {
+    fn adopt(&mut self, port: &Value, sent: Instant, known: &Acknowledged) {
+        let held = HeldPort {
             port: text(&port["id"]),
             address: text(&port["fixed_ips"][0]["ip_address"]),
         };
@@ -125,7 +125,7 @@ impl Writer {
     }
 
     /// False: it was not acknowledged.
-    fn delete(&mut self, api: usize, known: &Known) -> bool {
+    fn delete(&mut self, api: usize, known: &Acknowledged) -> bool {
         let index = self.dice.random_range(0..self.ports.len());
         let held = self.ports.swap_remove(index);
         known.deleting(&held.port);
@@ -138,7 +138,7 @@ impl Writer {
     }
 
     /// False: one was not acknowledged.
-    fn delete_doomed(&mut self, api: usize, known: &Known) -> bool {
+    fn delete_doomed(&mut self, api: usize, known: &Acknowledged) -> bool {
         while let Some(doomed) = self.doomed.last_mut() {
             let (held, since) = (&doomed.held, doomed.since);
             let id = &held.port;
@@ -165,7 +165,7 @@ impl Writer {
     }
 
     /// Takes what came of requests that were not answered, so that it does not use up all addresses. False: no answer.
-    fn settle_doubts(&mut self, api: usize, known: &Known) -> bool {
+    fn settle_doubts(&mut self, api: usize, known: &Acknowledged) -> bool {
         while let Some((name, sent)) = self.doubtful.last() {
             let sent = *sent;
             let Ok((200, body)) = self.apis[api].get(&format!("/v2.0/ports?name={name}")) else {
@@ -182,7 +182,7 @@ impl Writer {
 
 /// What was acknowledged to all writers.
 #[derive(Default)]
-pub(crate) struct Known(Mutex<Ports>);
+pub(crate) struct Acknowledged(Mutex<Ports>);
 
 #[derive(Default)]
 struct Ports {
@@ -196,12 +196,12 @@ struct Ports {
     acknowledged: usize,
 }
 
-impl Known {
+impl Acknowledged {
     fn ports(&self) -> MutexGuard<'_, Ports> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, asked: Asked, held: &Held, sent: Instant, answered: Option<Instant>) {
+    fn note(&self, asked: Asked, held: &HeldPort, sent: Instant, answered: Option<Instant>) {
         let operation = Operation {
             asked,
             port: held.port.clone(),
@@ -211,7 +211,7 @@ impl Known {
         self.ports().history.note(&held.address, operation);
     }
 
-    fn created(&self, held: &Held) {
+    fn created(&self, held: &HeldPort) {
         let mut ports = self.ports();
         let address = held.address.clone();
         if ports.there.values().any(|held| *held == address) {
@@ -222,7 +222,7 @@ impl Known {
     }
 
     /// It was not deleted after all.
-    fn stays(&self, held: Held) {
+    fn stays(&self, held: HeldPort) {
         self.ports().there.insert(held.port, held.address);
     }
 

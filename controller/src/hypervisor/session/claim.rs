@@ -5,7 +5,7 @@
 //! anybody else had it, has owned the hypervisor all the time.
 
 use super::Session;
-use crate::cluster::{Cluster, Holder, Live, Tenure, others_live};
+use crate::cluster::{Cluster, Live, OwnerLiveness, Tenure, others_live};
 use crate::hypervisor::schema::{DATABASE, OpenVswitch};
 use crate::hypervisor::view::View;
 use crate::snapshot::Stopping;
@@ -42,7 +42,7 @@ pub(super) struct OwnerClaim {
     /// Since when the session could own the hypervisor, and what it had was not taken from it.
     since: Option<Instant>,
     /// Whether the hypervisor's owner lives.
-    holder: Holder,
+    owner: OwnerLiveness,
     /// Whether the database has not answered yet that it took it for this session.
     is_stealing: bool,
     /// The next turn to take the hypervisor from it.
@@ -72,7 +72,7 @@ impl OwnerClaim {
             anew: ANEW,
             lock: Lock::Unasked,
             since: None,
-            holder: Holder::Lives,
+            owner: OwnerLiveness::Lives,
             is_stealing: false,
             turn: None,
             writing: None,
@@ -163,7 +163,7 @@ impl OwnerClaim {
                 self.lock = Lock::Asked;
             }
             Lock::Asked if self.may_take_at(chassis).is_some_and(|at| at <= now) => {
-                match self.cluster.take_turn(now, self.holder) {
+                match self.cluster.take_turn(now, self.owner) {
                     Ok(()) => {
                         tracing::debug!(%chassis, "taking the hypervisor from its owner");
                         connection.unlock(LOCK);
@@ -181,8 +181,8 @@ impl OwnerClaim {
         if self.is_stealing {
             return None;
         }
-        let holder = self.holder;
-        let at = self.cluster.may_take_at(chassis, self.since?, holder)?;
+        let owner = self.owner;
+        let at = self.cluster.may_take_at(chassis, self.since?, owner)?;
         Some(self.turn.map_or(at, |turn| turn.max(at)))
     }
 
@@ -263,7 +263,9 @@ impl Session {
         let tenures = claim.cluster.tenures().clone();
         tenures.see(chassis, seen, claim.lock == Lock::Held);
         let snapshot = self.context.snapshots.latest();
-        claim.holder = claim.cluster.holder(snapshot.facts.owners().get(chassis));
+        claim.owner = claim
+            .cluster
+            .owner_liveness(snapshot.facts.owners().get(chassis));
         claim.ask(chassis, &mut self.connection, Instant::now());
         let is_locked = claim.lock == Lock::Held;
         self.view.fit(&mut self.connection, is_locked);

@@ -3,6 +3,7 @@
 use super::claim::{LOCK, OwnerClaim};
 use super::{Context, Session};
 use crate::hypervisor::bfd;
+use crate::hypervisor::complaints::Concern;
 use crate::hypervisor::managers;
 use crate::hypervisor::patches::missing_bridges;
 use crate::hypervisor::probes::Probes;
@@ -34,10 +35,12 @@ impl Session {
             bridge_mappings: chassis.bridge_mappings.clone(),
         };
         let missing = missing_bridges(self.connection.replica(), &wish.bridge_mappings).join(", ");
-        if !missing.is_empty() {
-            self.complain(&format!(
-                "external_ids:sextant-bridge-mappings: there is no bridge {missing}"
-            ));
+        if missing.is_empty() {
+            self.complaints.settle(Concern::Bridges);
+        } else {
+            let what =
+                format!("external_ids:sextant-bridge-mappings: there is no bridge {missing}");
+            self.complain(Concern::Bridges, &what);
         }
         if self.turn.is_ours(Instant::now()) {
             self.tell_of_meddling(&wish);
@@ -132,9 +135,8 @@ impl Session {
         let has_lock = self.claim.as_ref().is_none_or(OwnerClaim::has_lock);
         let is_seen = has_lock && self.view == View::Whole;
         let is_clean = release(self.connection.replica()).is_none();
-        self.has_left = !is_known && is_seen && is_clean;
         self.takes_part = is_known || is_seen && !is_clean;
-        !self.has_left
+        is_known || !(is_seen && is_clean)
     }
 
     /// Nobody asks it to take part (any more): what Sextant made there is undone, and then it has left.

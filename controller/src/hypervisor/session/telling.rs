@@ -3,6 +3,7 @@
 use super::Session;
 use crate::hypervisor::bfd::States;
 use crate::hypervisor::census::{Census, Unread};
+use crate::hypervisor::complaints::{Complaint, Concern};
 use crate::hypervisor::news::news;
 use crate::hypervisor::observe::Observation;
 use crate::hypervisor::place::Place;
@@ -89,13 +90,24 @@ impl Session {
         }
     }
 
+    /// Says what is to be acted on by an operator.
+    pub(super) fn complain(&mut self, concern: Concern, text: &str) {
+        let chassis = self.seen.as_ref().map(|seen| seen.chassis.id.as_str());
+        let address = self.peer.address();
+        let now = std::time::Instant::now();
+        if let Some(Complaint { text, unsaid }) = self.complaints.raise(concern, text, now) {
+            tracing::warn!(chassis, %address, complaint = text, unsaid, "hypervisor needs attention");
+        }
+    }
+
     /// It has no right to this name, by its certificate.
     pub(super) fn refuse_name(&mut self, id: &ChassisId) {
         self.place = Place::Unknown;
         let names = self.peer.names().map(ToString::to_string);
         let names = names.unwrap_or_default();
-        self.complain(&format!(
+        let refused = format!(
             "external_ids:system-id={id}: its certificate is that of {names} ([hypervisor_tls] names = \"certificate\")"
-        ));
+        );
+        self.complain(Concern::TakingPart, &refused);
     }
 }

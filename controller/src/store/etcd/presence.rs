@@ -179,7 +179,7 @@ impl Presence {
                 };
                 let name = ControllerName::new(&String::from_utf8_lossy(name));
                 if name == self.name {
-                    seen.holder = Some(Holder::read(&value));
+                    seen.holder = Some(NameHolder::read(&value));
                 }
                 seen.controllers.insert(name);
             }
@@ -191,7 +191,7 @@ impl Presence {
     async fn register(&self, reached: &Reached, lease: i64) -> Result<(), CallError> {
         let key = self.layout.controller(&self.name);
         let absent = [Compare::create_revision(key.clone(), CompareOp::Equal, 0)];
-        let value = Holder::new(&self.instance);
+        let value = NameHolder::new(&self.instance);
         let taking = Txn::new()
             .when(absent)
             .and_then([put(key, value.written(), lease)]);
@@ -215,7 +215,7 @@ impl Presence {
         contender: &str,
     ) -> Result<(), CallError> {
         let key = self.layout.controller(&self.name);
-        let value = Holder {
+        let value = NameHolder {
             instance: self.instance.clone(),
             answered: Some(contender.to_owned()),
         };
@@ -229,19 +229,19 @@ impl Presence {
 struct Seen {
     controllers: BTreeSet<ControllerName>,
     /// Who has this one's name.
-    holder: Option<Holder>,
+    holder: Option<NameHolder>,
     /// The process that wants it, and was the last to say so.
     contender: Option<String>,
 }
 
 /// A process that has a name: the value of its key.
-struct Holder {
+struct NameHolder {
     instance: String,
     /// The contender that it has answered last.
     answered: Option<String>,
 }
 
-impl Holder {
+impl NameHolder {
     fn new(instance: &str) -> Self {
         Self {
             instance: instance.to_owned(),
