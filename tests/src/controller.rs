@@ -219,8 +219,11 @@ pub(crate) fn says_ready(line: &str) -> Option<()> {
     words.any(|word| word == "ready").then_some(())
 }
 
-/// `SEXTANT_BIN`, else the newest of the workspace's builds.
-pub(crate) fn find_binary() -> Result<PathBuf, LabError> {
+/// The binary that the lab runs: `SEXTANT_BIN`, else the newest of the workspace's builds.
+///
+/// # Errors
+/// [`LabError`], where there is none.
+pub fn find_binary() -> Result<PathBuf, LabError> {
     if let Some(given) = env::var_os("SEXTANT_BIN") {
         let given = PathBuf::from(given);
         return match given.is_file() {

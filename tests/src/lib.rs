@@ -61,7 +61,7 @@ pub use capture::{Capture, Packets};
 pub use cloud::{Network, Port, PortSpec, Router, Subnet, SubnetSpec};
 pub use cluster::{Cluster, Peer};
 pub use command::Output;
-pub use controller::{Controller, ControllerOptions};
+pub use controller::{Controller, ControllerOptions, find_binary};
 pub use dashboard::{Dashboard, PanelQuery, grafana};
 pub use datapath::Datapath;
 pub use deadline::wait_for;
