@@ -4,6 +4,7 @@
 //! with hypervisors and switches. After each batch it publishes one snapshot. It only routes: an arm of the match is a
 //! call.
 
+mod arrivals;
 mod dhcp_options;
 mod elsewhere;
 mod event;
@@ -142,6 +143,7 @@ impl Owner {
         self.tell_others();
         // It compares with the latest snapshot, so it comes before the new one is published.
         self.review_gateways();
+        self.expect_guests();
         let facts = &self.snapshot.facts;
         self.metrics
             .ports_bound
@@ -167,7 +169,13 @@ impl Owner {
             intent,
             facts,
         } = &mut self.snapshot;
+        let mut rebound = BTreeSet::new();
         for change in &committed.changes {
+            if let Change::Put(Object::Port(port)) = change {
+                let before = intent.ports.get(&port.id);
+                let moved = before.is_some_and(|before| before.host_id != port.host_id);
+                rebound.extend(moved.then_some(port.id));
+            }
             // Counted before it is applied, while the port as it was can still be looked at.
             dhcp_options::count(intent, change, &self.metrics);
             intent.apply(change);
@@ -176,7 +184,7 @@ impl Owner {
             }
         }
         *revision = committed.revision;
-        self.bind_committed(&committed.changes);
+        self.bind_committed(&committed.changes, &rebound);
         self.place_committed(&committed.changes);
         match self.stored {
             Some(_) => self.take_stored(&committed.changes),
@@ -260,6 +268,7 @@ impl Owner {
             Event::Outside(chassis, network, outside) => self.learned(&chassis, network, outside),
             Event::Announced(chassis, announced) => self.announced(&chassis, announced),
             Event::Plugged(port, plugged) => self.plugged(port, plugged),
+            Event::Appeared(port, chassis) => self.appeared(port, &chassis),
             Event::Unplugged(port, chassis) => self.unplugged(port, &chassis),
             Event::Delegated(subnet, delegation) => self.delegated(subnet, delegation),
             Event::Undelegated(subnet, delegation) => self.undelegated(subnet, &delegation),
@@ -367,15 +376,26 @@ impl Owner {
         if known == Some(&plugged) || self.elsewhere.update(port, &plugged) {
             return;
         }
-        if known.is_none_or(|known| known.chassis != plugged.chassis) {
-            known
-                .filter(|known| is_observed(facts, &known.chassis))
-                .into_iter()
-                .for_each(|known| self.elsewhere.keep(port, known.clone()));
-            tracing::info!(%port, chassis = %plugged.chassis, "interface plugged in");
-            let change = Change::Put(Object::Location(port, plugged.chassis.clone()));
-            self.remember(change, Some(&plugged.chassis));
+        if known.is_some_and(|known| known.chassis == plugged.chassis) {
+            return self.plug(port, plugged);
         }
+        tracing::info!(%port, chassis = %plugged.chassis, "interface plugged in");
+        match self.waits_for_guest(port, &plugged.chassis) {
+            true => self.elsewhere.keep(port, plugged),
+            false => self.move_to(port, plugged),
+        }
+    }
+
+    /// A port is on another hypervisor than before.
+    fn move_to(&mut self, port: PortId, plugged: Plugged) {
+        let facts = &self.snapshot.facts;
+        if let Some(known) = facts.plugged().get(&port)
+            && is_observed(facts, &known.chassis)
+        {
+            self.elsewhere.keep(port, known.clone());
+        }
+        let change = Change::Put(Object::Location(port, plugged.chassis.clone()));
+        self.remember(change, Some(&plugged.chassis));
         self.plug(port, plugged);
     }
 

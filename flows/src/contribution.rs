@@ -6,8 +6,8 @@ use crate::features::neighbor::AddressOwner;
 use crate::features::replication::ReceiverShard;
 use crate::features::security::MemberMatch;
 use crate::features::{
-    arp, elsewhere, external, extra_routes, fragments, guard, guest, held, icmp_error, neighbor,
-    provider, punt, routing, security, switching, tunnel,
+    arp, arrival, elsewhere, external, extra_routes, fragments, guard, guest, held, icmp_error,
+    neighbor, provider, punt, routing, security, switching, tunnel,
 };
 use crate::flow::Flow;
 use crate::link::Interface;
@@ -37,6 +37,8 @@ pub enum PipelineObject {
     Members(NetworkId, ReceiverShard),
     /// A port, of a guest or of a router.
     Port(PortId),
+    /// A guest that is expected here, by its port.
+    Expected(PortId),
     /// A router and its routes.
     Router(RouterId),
     /// A MAC that ports of a network may use besides their own.
@@ -56,6 +58,7 @@ impl PipelineObject {
             | Self::Network(_)
             | Self::Members(..)
             | Self::SharedMac(..)
+            | Self::Expected(_)
             | Self::Router(_)
             | Self::Policy(_)
             | Self::Member(_) => None,
@@ -70,6 +73,7 @@ impl PipelineObject {
             | Self::Members(..)
             | Self::Port(_)
             | Self::SharedMac(..)
+            | Self::Expected(_)
             | Self::Router(_)
             | Self::Policy(_)
             | Self::Member(_) => None,
@@ -85,6 +89,7 @@ impl fmt::Display for PipelineObject {
             Self::Network(id) => write!(f, "network {id}"),
             Self::Members(id, _) => write!(f, "members of network {id}"),
             Self::Port(id) => write!(f, "port {id}"),
+            Self::Expected(id) => write!(f, "the guest of port {id}, which is expected"),
             Self::Router(id) => write!(f, "router {id}"),
             Self::SharedMac(network, mac) => write!(f, "MAC {mac} of network {network}"),
             Self::Policy(groups) => {
@@ -120,6 +125,11 @@ pub(crate) fn all_but_ports(
                 .flat_map(|network| member_shards(view, *network)),
         )
         .chain(ports)
+        .chain(
+            view.facts
+                .expected_on(view.chassis)
+                .map(PipelineObject::Expected),
+        )
         .chain(policies(view))
         .collect()
 }
@@ -252,6 +262,7 @@ pub(crate) fn contribution(view: &View<'_>, object: &PipelineObject) -> Contribu
             let found = MemberMatch::of(view, *address);
             found.map(SharedSource::Member).into()
         }
+        PipelineObject::Expected(id) => of_expected(view, *id),
         PipelineObject::Router(id) => of_router(view, *id).into(),
         PipelineObject::Port(id) => view
             .intent
@@ -336,6 +347,17 @@ pub(crate) fn of_port(view: &View<'_>, port: &Arc<Port>) -> Contribution {
         Some(binding) => of_guest_port(view, network, presence, port, binding),
         // A port that is down or not plugged in anywhere has no flows.
         None => Contribution::default(),
+    }
+}
+
+fn of_expected(view: &View<'_>, id: PortId) -> Contribution {
+    let Some((flow, ofport)) = arrival::expected(view, id) else {
+        return Contribution::default();
+    };
+    Contribution {
+        flows: vec![flow],
+        meters: vec![ofport.into()],
+        ..Contribution::default()
     }
 }
 

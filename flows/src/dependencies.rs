@@ -92,6 +92,8 @@ impl<'a> Touched<'a> {
         self.presence(&BTreeMap::new(), &self.new.present());
         self.all_chassis();
         for view in self.views() {
+            let expected = view.facts.expected_on(view.chassis);
+            self.objects.extend(expected.map(PipelineObject::Expected));
             self.objects.extend(secured(&view));
         }
     }
@@ -107,6 +109,7 @@ impl<'a> Touched<'a> {
         self.ports(changes);
         self.routers(changes);
         self.bindings(changes);
+        self.expected(changes);
         self.holders(changes);
         self.peers(changes);
         self.external(changes);
@@ -295,6 +298,25 @@ impl<'a> Touched<'a> {
                 }
             }
         }
+    }
+
+    /// The guests that are, or were, expected here.
+    fn expected(&mut self, changes: &Changes<'_>) {
+        let expected = changes.expected.iter().map(|changed| &changed.key);
+        let here = expected.filter(|(chassis, _)| chassis == self.new.chassis);
+        let mut ports: Vec<PortId> = here.map(|(_, port)| *port).collect();
+        ports.extend(
+            changes
+                .ports
+                .iter()
+                .map(|changed| changed.key)
+                .filter(|port| {
+                    let key = (self.new.chassis.clone(), *port);
+                    self.new.facts.expected().contains_key(&key)
+                }),
+        );
+        self.objects
+            .extend(ports.into_iter().map(PipelineObject::Expected));
     }
 
     /// The ports that have, or had, an address from their address pairs.

@@ -1,6 +1,7 @@
 //! The features. Each is a pure function of one object, in a file of its own.
 
 pub(crate) mod arp;
+pub(crate) mod arrival;
 pub(crate) mod elsewhere;
 pub(crate) mod external;
 pub(crate) mod extra_routes;

@@ -1,5 +1,6 @@
 //! What was observed of hypervisors, interfaces and external networks.
 
+mod expected;
 mod external;
 mod holders;
 mod hosts;
@@ -63,6 +64,7 @@ pub struct Facts {
     groups: OrdMap<PortId, (ChassisId, BTreeSet<SecurityGroupId>)>,
     active: OrdSet<PortId>,
     unconfirmed: OrdSet<(ChassisId, PortId)>,
+    expected: OrdMap<(ChassisId, PortId), u16>,
     overhead: Option<u16>,
     /// How many hypervisors want to be sent each protocol.
     kinds: BTreeMap<EncapKind, usize>,

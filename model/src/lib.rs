@@ -72,7 +72,8 @@ pub use network::{Network, NetworkType};
 pub use object::{Change, Meta, Object, ServerIdentity};
 pub use ownership::{ControllerName, Ownership};
 pub use port::{
-    AddressPair, DhcpOption, FixedIp, Port, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER, in_domain,
+    AddressPair, DhcpOption, FixedIp, InactiveBinding, Port, ROUTER_GATEWAY_OWNER,
+    ROUTER_INTERFACE_OWNER, in_domain,
 };
 pub use punt::{
     AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, Asker, Dhcpv6Options,

@@ -60,6 +60,17 @@ impl DhcpOption {
     }
 }
 
+/// A binding of a port to a host that is being prepared for it, beside the active one (Neutron's `binding-extended`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InactiveBinding {
+    /// The host. A port has at most one binding to it, active or not.
+    pub host: String,
+    /// `vnic_type`.
+    pub vnic_type: String,
+    /// `profile`, as [`Port::binding_profile`].
+    pub profile: String,
+}
+
 /// One attachment to a network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Port {
@@ -98,6 +109,9 @@ pub struct Port {
     /// `binding:profile`: data that others keep with the port, as the text of a JSON object. Empty: no data.
     #[serde(default)]
     pub binding_profile: String,
+    /// Its bindings to hosts where it is not yet, or not any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inactive_bindings: Vec<InactiveBinding>,
 }
 
 impl Port {
@@ -121,7 +135,33 @@ impl Port {
             security_groups: BTreeSet::new(),
             dns_name: String::new(),
             binding_profile: String::new(),
+            inactive_bindings: vec![],
         }
+    }
+
+    /// Whether a guest may come to this host from where the port is bound: a binding there waits to be activated, or
+    /// Nova has named it as `migrating_to` in `binding:profile`.
+    #[must_use]
+    pub fn is_prepared_on(&self, host: &str) -> bool {
+        let mut others = self.inactive_bindings.iter();
+        others.any(|binding| binding.host == host)
+            || self.migrating_to().is_some_and(|named| named == host)
+    }
+
+    /// Whether a guest may come to another host than the one where the port is bound.
+    #[must_use]
+    pub fn is_prepared_elsewhere(&self) -> bool {
+        !self.inactive_bindings.is_empty() || self.migrating_to().is_some()
+    }
+
+    /// The host that Nova moves the guest to, as it says in `binding:profile`.
+    fn migrating_to(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Profile {
+            migrating_to: String,
+        }
+        let profile: Profile = serde_json::from_str(&self.binding_profile).ok()?;
+        Some(profile.migrating_to)
     }
 
     /// The router that has this port as an internal interface.

@@ -313,6 +313,8 @@ pub enum Punt {
     Announced(PortId),
     /// A packet for an address from address pairs that no port has announced.
     Unheld(Asker),
+    /// A guest sends from an interface where it is expected: a live migration has brought it there.
+    Appeared(PortId),
     /// An echo request to all nodes or all routers of a link.
     GroupEcho(Vec<GroupMember>),
 }
@@ -357,6 +359,7 @@ impl Punt {
             | Self::BareSolicitation
             | Self::Announced(_)
             | Self::Unheld(_)
+            | Self::Appeared(_)
             | Self::GroupEcho(_) => 0,
         }
     }
@@ -376,6 +379,7 @@ impl Punt {
             Self::BareSolicitation => "bare_solicitation",
             Self::Announced(_) => "announced",
             Self::Unheld(_) => "unheld",
+            Self::Appeared(_) => "appeared",
             Self::GroupEcho(_) => "group_echo",
         }
     }

@@ -89,6 +89,8 @@ pub enum Learned {
         /// The MAC of the address.
         mac: MacAddr,
     },
+    /// The guest of this port sends from an interface where it is expected.
+    Appeared(PortId),
     /// A router advertised itself on an external network.
     Router {
         /// The network.

@@ -27,7 +27,7 @@ use crate::Learned;
 use sextant_model::{
     AdvertisedLink, ChassisId, Facts, Intent, MacAddr, NetworkId, PortId, RaSettings, Uplink,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 /// Routers' ports on networks with guests here, as guests know them or are about to.
@@ -47,6 +47,8 @@ pub struct Host {
     uplinks: Uplinks,
     prefix_clients: PrefixClients,
     held: HeldAddresses,
+    /// The ports of guests that were expected and have sent.
+    appeared: BTreeSet<PortId>,
 }
 
 impl Host {
@@ -59,6 +61,7 @@ impl Host {
             uplinks: Uplinks::new(chassis.clone()),
             prefix_clients: PrefixClients::new(chassis.clone(), now),
             held: HeldAddresses::new(chassis),
+            appeared: BTreeSet::new(),
         }
     }
 
@@ -112,6 +115,9 @@ impl Host {
         self.prefix_clients
             .handle_learned(learned, now.instant, random);
         self.held.handle_learned(learned);
+        if let Learned::Appeared(port) = learned {
+            self.appeared.insert(*port);
+        }
     }
 
     /// Compares what was learned with the owner's facts. What these lack comes out as events.
@@ -154,6 +160,7 @@ impl Host {
         outside
             .or_else(|| self.prefix_clients.poll_event())
             .or_else(|| self.held.poll_event())
+            .or_else(|| self.appeared.pop_first().map(HostEvent::Appeared))
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).

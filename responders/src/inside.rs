@@ -40,6 +40,18 @@ pub(crate) fn announced(port: PortId, frame: &[u8]) -> Answer {
     }
 }
 
+/// A guest sends where it is expected. What it sends does not matter.
+pub(crate) fn appeared(port: PortId) -> Answer {
+    Answer {
+        frames: vec![],
+        outcome: Outcome {
+            message: "frame",
+            verdict: Verdict::Noted,
+        },
+        learned: vec![Learned::Appeared(port)],
+    }
+}
+
 /// The frame that asks on a network who has an address.
 pub(crate) fn ask(asker: &Asker) -> Answer {
     let Some(wanted) = asker.wanted else {

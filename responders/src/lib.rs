@@ -65,6 +65,7 @@ pub fn respond(punt: &Punt, frame: &[u8]) -> Answer {
         Punt::PrefixClientMessage(network) => outside::prefix_client_message(*network, frame),
         Punt::BareSolicitation => Answer::ignored("frame", "nothing is known of the neighbour"),
         Punt::Announced(port) => inside::announced(*port, frame),
+        Punt::Appeared(port) => inside::appeared(*port),
         Punt::Unheld(asker) => inside::ask(asker),
         Punt::GroupEcho(members) => with(Ipv6Packet::parse(frame), |packet| {
             inside::group_echo(members, packet)

@@ -54,6 +54,13 @@ impl Guest {
     /// Makes the namespace, adds the tap to `br-int`, and only then brings the guest's end up,
     /// so that its first Router Solicitation meets a port.
     pub(crate) fn plug(host: &Hypervisor, spec: &GuestSpec) -> Result<Self, LabError> {
+        let guest = Self::plug_asleep(host, spec)?;
+        guest.namespace.ip(&["link", "set", "dev", DEVICE, "up"])?;
+        Ok(guest)
+    }
+
+    /// As [`Guest::plug`], but the guest does not run yet: it neither sends nor answers.
+    pub(crate) fn plug_asleep(host: &Hypervisor, spec: &GuestSpec) -> Result<Self, LabError> {
         let lab = host.namespace().lab();
         let namespace = Namespace::create(lab, &spec.name)?;
         let home = leftovers::home(lab).join(&spec.name);
@@ -66,8 +73,27 @@ impl Guest {
         };
         guest.make_interface(host)?;
         guest.add_port(host)?;
-        guest.namespace.ip(&["link", "set", "dev", DEVICE, "up"])?;
         Ok(guest)
+    }
+
+    /// Stops here at once, as a guest does that its hypervisor hands over.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub fn stop(&self) -> Result<(), LabError> {
+        self.namespace
+            .ip(&["link", "set", "dev", DEVICE, "down"])
+            .map(drop)
+    }
+
+    /// Runs from now on, with an address that it had elsewhere, of a /64: it asks nobody for it.
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub fn resume(&self, address: Ipv6Addr) -> Result<(), LabError> {
+        self.namespace.ip_batch(&format!(
+            "link set dev {DEVICE} up\naddress add {address}/64 dev {DEVICE} nodad"
+        ))
     }
 
     fn make_interface(&self, host: &Hypervisor) -> Result<(), LabError> {

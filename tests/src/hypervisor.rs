@@ -237,9 +237,14 @@ impl Hypervisor {
     /// What the switch knows of its tunnels: for the message of a test where nothing passes them.
     #[must_use]
     pub fn tunnels(&self) -> String {
-        let asked = ["tnl/neigh/show", "ofproto/list-tunnels", "dpctl/dump-flows"];
-        let answers = asked.map(|words| match self.appctl(&[words]) {
-            Ok(output) => format!("{}, {words}:\n{}", self.name(), output.stdout),
+        let asked: [&[&str]; 4] = [
+            &["tnl/neigh/show"],
+            &["tnl/ports/show", "-v"],
+            &["ofproto/list-tunnels"],
+            &["dpctl/dump-flows"],
+        ];
+        let answers = asked.map(|words| match self.appctl(words) {
+            Ok(output) => format!("{}, {}:\n{}", self.name(), words[0], output.stdout),
             Err(error) => error.to_string(),
         });
         answers.join("\n")
@@ -391,6 +396,15 @@ impl Hypervisor {
     /// [`LabError::Command`].
     pub fn add_guest(&self, spec: &GuestSpec) -> Result<Guest, LabError> {
         Guest::plug(self, spec)
+    }
+
+    /// Makes all that a guest needs to come here from elsewhere, waiting for `br-int` to exist. It does not run until
+    /// [`Guest::resume`].
+    ///
+    /// # Errors
+    /// [`LabError::Command`].
+    pub fn prepare_guest(&self, spec: &GuestSpec) -> Result<Guest, LabError> {
+        Guest::plug_asleep(self, spec)
     }
 
     /// Captures what passes the hypervisor's underlay interface.

@@ -11,6 +11,7 @@ mod availability_zone;
 mod commit;
 mod discovery;
 mod gate;
+mod host_bindings;
 pub(crate) mod identity;
 mod incoming;
 mod ip_availability;

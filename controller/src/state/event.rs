@@ -25,6 +25,8 @@ pub enum Event {
     HypervisorChanged(Chassis),
     /// An interface appeared, or its OpenFlow port changed.
     Plugged(PortId, Plugged),
+    /// A guest sends from its port's interface on a hypervisor where it is expected.
+    Appeared(PortId, ChassisId),
     /// An interface is gone.
     Unplugged(PortId, ChassisId),
     /// This controller, one of several, owns a hypervisor, by this generation. Its sessions tell of no other.
@@ -65,6 +67,7 @@ impl Event {
             | Self::Outside(chassis, ..)
             | Self::Announced(chassis, _)
             | Self::FellShort(chassis, _)
+            | Self::Appeared(_, chassis)
             | Self::Unplugged(_, chassis) => Some(chassis),
             Self::Plugged(_, plugged) => Some(&plugged.chassis),
             Self::Owned(..)

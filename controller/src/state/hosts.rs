@@ -46,10 +46,22 @@ impl Owner {
         let Some(port) = self.snapshot.intent.ports.get(&port) else {
             return true;
         };
-        let host = port.host_id.as_str();
+        let names = self.names_of(chassis);
+        let mut names = names.iter().copied();
+        let is_its = |name| port.host_id == name || port.is_prepared_on(name);
+        port.host_id.is_empty() || names.any(is_its) || !is_observed(&self.snapshot.facts, chassis)
+    }
+
+    /// Whether a port is bound to this hypervisor.
+    pub(super) fn is_host(&self, port: PortId, chassis: &ChassisId) -> bool {
+        let port = self.snapshot.intent.ports.get(&port);
+        port.is_some_and(|port| self.names_of(chassis).contains(&port.host_id.as_str()))
+    }
+
+    /// The names by which a port is bound to a hypervisor.
+    fn names_of<'a>(&'a self, chassis: &'a ChassisId) -> Vec<&'a str> {
         let machine = self.hosts.names.get(chassis).map(String::as_str);
-        let is_it = host == chassis.as_str() || machine == Some(host);
-        host.is_empty() || is_it || !is_observed(&self.snapshot.facts, chassis)
+        std::iter::once(chassis.as_str()).chain(machine).collect()
     }
 
     /// An interface of a port on a hypervisor where the port may not be.
@@ -72,10 +84,25 @@ impl Owner {
         }
     }
 
-    /// Takes out an interface without effect of a port, where the port may be.
+    /// Takes out an interface without effect of a port, where the port may be: rather where it is bound than where it is
+    /// prepared.
     pub(super) fn take_elsewhere(&mut self, port: PortId) -> Option<Plugged> {
+        let found = self.take_at_host(port);
+        found.or_else(|| self.take_where(port, Self::may_be_on))
+    }
+
+    /// Takes out an interface without effect of a port, where the port is bound.
+    pub(super) fn take_at_host(&mut self, port: PortId) -> Option<Plugged> {
+        self.take_where(port, Self::is_host)
+    }
+
+    fn take_where(
+        &mut self,
+        port: PortId,
+        suits: impl Fn(&Self, PortId, &ChassisId) -> bool,
+    ) -> Option<Plugged> {
         let mut elsewhere = std::mem::take(&mut self.elsewhere);
-        let found = elsewhere.take(port, |chassis| self.may_be_on(port, chassis));
+        let found = elsewhere.take(port, |chassis| suits(self, port, chassis));
         self.elsewhere = elsewhere;
         if let Some(found) = &found {
             self.hosts.revived(port, &found.chassis);
@@ -84,10 +111,14 @@ impl Owner {
     }
 
     /// Ports have changed, and with them the hypervisors where they may be.
-    pub(super) fn bind_committed(&mut self, changes: &[Change]) {
+    pub(super) fn bind_committed(&mut self, changes: &[Change], rebound: &BTreeSet<PortId>) {
         for change in changes {
             if let Key::Object(ObjectKey::Port(port)) = change.key() {
+                if rebound.contains(&port) {
+                    self.follow_host(port);
+                }
                 self.bind(port);
+                self.elsewhere.touch(port);
             }
         }
     }

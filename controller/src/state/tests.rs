@@ -1,3 +1,4 @@
+mod arrivals;
 mod delegations;
 mod dhcp_options;
 mod gateways;

@@ -144,6 +144,7 @@ impl Punts {
             Punt::NeighborSolicitation(_)
             | Punt::BareSolicitation
             | Punt::Announced(_)
+            | Punt::Appeared(_)
             | Punt::Unheld(_)
             | Punt::GroupEcho(_) => {
                 let packets = &self.metrics.packet_ins;

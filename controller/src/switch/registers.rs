@@ -29,6 +29,7 @@ pub(super) fn filled<'a>(punt: &'a Punt, packet: &PacketIn) -> Cow<'a, Punt> {
         | Punt::PrefixClientMessage(_)
         | Punt::NeighborSolicitation(_)
         | Punt::Announced(_)
+        | Punt::Appeared(_)
         | Punt::GroupEcho(_) => Cow::Borrowed(punt),
     }
 }

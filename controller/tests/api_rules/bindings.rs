@@ -5,7 +5,7 @@ use crate::{id, made};
 use serde_json::{Value, json};
 use sextant_model::{Chassis, ChassisId, Encap, EncapKind, Machine, Plugged};
 
-fn chassis(name: &str, machine: Option<Machine>) -> Chassis {
+pub(crate) fn chassis(name: &str, machine: Option<Machine>) -> Chassis {
     let encap = Encap {
         endpoints: "2001:db8::1".parse().unwrap(),
         kind: EncapKind::Vxlan,
@@ -16,7 +16,7 @@ fn chassis(name: &str, machine: Option<Machine>) -> Chassis {
     }
 }
 
-fn machine(name: &str, datapath_type: &str) -> Option<Machine> {
+pub(crate) fn machine(name: &str, datapath_type: &str) -> Option<Machine> {
     Some(Machine {
         name: Some(name.to_owned()),
         datapath_type: datapath_type.to_owned(),
@@ -24,7 +24,7 @@ fn machine(name: &str, datapath_type: &str) -> Option<Machine> {
     })
 }
 
-async fn joins(cloud: &Cloud, chassis: Chassis) {
+pub(crate) async fn joins(cloud: &Cloud, chassis: Chassis) {
     cloud
         .observe(move |facts, _| facts.put_chassis(chassis))
         .await;

@@ -4,6 +4,7 @@
 #[path = "../api/mod.rs"]
 mod api;
 mod bindings;
+mod host_bindings;
 mod lists;
 mod networks;
 mod ports;

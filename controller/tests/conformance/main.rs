@@ -156,8 +156,8 @@ async fn what_neutron_has_and_sextant_has_not_is_named() {
         ("vpn/ipsecpolicies", "vpnaas"),
         ("address-groups?name=x", "address-group"),
         (
-            "ports/00000000-0000-0000-0000-000000000001/bindings",
-            "binding-extended",
+            "ports/00000000-0000-0000-0000-000000000001/add_allowed_addresses",
+            "allowed-address-pairs-atomic",
         ),
         (
             "agents/00000000-0000-0000-0000-000000000001/l3-routers",

@@ -91,6 +91,9 @@ impl<'a> Search<'a> {
                 self.peers_of(&changed.key);
             }
         }
+        let expecting = changes.expected.iter().map(|changed| &changed.key);
+        self.found
+            .extend(expecting.map(|(chassis, _)| chassis.clone()));
         let short = changes.shortfalls.iter().map(|changed| changed.key.clone());
         self.found.extend(short);
         let [(_, old), (_, new)] = self.sides;
@@ -119,6 +122,9 @@ impl<'a> Search<'a> {
                 self.follow(port.network_id);
             }
             self.network(port.network_id);
+            for (_, facts) in self.sides {
+                self.found.extend(facts.expecting(port.id).cloned());
+            }
             port.security_groups
                 .iter()
                 .for_each(|group| self.about(*group));

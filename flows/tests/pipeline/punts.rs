@@ -45,6 +45,7 @@ fn heard(cloud: &Cloud) -> Vec<Arc<Advertisement>> {
         | Punt::NeighborSolicitation(_)
         | Punt::BareSolicitation
         | Punt::Announced(_)
+        | Punt::Appeared(_)
         | Punt::Unheld(_)
         | Punt::GroupEcho(_) => None,
     });
@@ -63,6 +64,7 @@ fn told(cloud: &Cloud) -> Option<Arc<Dhcpv6Service>> {
         | Punt::NeighborSolicitation(_)
         | Punt::BareSolicitation
         | Punt::Announced(_)
+        | Punt::Appeared(_)
         | Punt::Unheld(_)
         | Punt::GroupEcho(_) => None,
     })

@@ -58,6 +58,8 @@ pub enum HostEvent {
     Delegated(SubnetId, Option<Arc<Delegation>>),
     /// A guest says that it has an address out of the pairs of its port, at a MAC.
     Announced((PortId, IpAddr, MacAddr)),
+    /// The guest of this port sends from an interface where it is expected.
+    Appeared(PortId),
     /// A DHCPv6 server answered the client of a subnet.
     ServerAnswered {
         /// The subnet.

@@ -191,6 +191,7 @@ fn learn(
         Learned::PrefixClientMessage(..)
         | Learned::Declined { .. }
         | Learned::Released { .. }
+        | Learned::Appeared(_)
         | Learned::Announced { .. } => Ok(()),
     }
 }

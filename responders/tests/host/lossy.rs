@@ -276,6 +276,7 @@ impl World {
                 HostEvent::Delegated(subnet, known) => self.facts.delegate(subnet, known),
                 HostEvent::Disbelieved(_)
                 | HostEvent::Announced(_)
+                | HostEvent::Appeared(_)
                 | HostEvent::ServerAnswered { .. } => {}
             }
         }

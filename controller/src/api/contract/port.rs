@@ -3,6 +3,7 @@
 mod binding;
 mod details;
 mod dhcp_options;
+pub(crate) mod host_binding;
 mod index;
 mod security;
 mod vif;
@@ -106,6 +107,9 @@ impl Resource for Port {
 
     fn update(&self, changed: Self, draft: &mut Draft, patch: &PortPatch) -> Result<(), ApiError> {
         let mut port = changed;
+        // A port has one binding to a host.
+        let host = &port.host_id;
+        port.inactive_bindings.retain(|other| other.host != *host);
         details::change(&mut port, patch)?;
         details::refuse_pairs_without_security(&port)?;
         security::change(draft, &mut port, patch.security_groups.as_ref())?;

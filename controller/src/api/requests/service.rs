@@ -8,6 +8,7 @@ use crate::api::requests::agent;
 use crate::api::requests::api::Api;
 use crate::api::requests::availability_zone;
 use crate::api::requests::discovery;
+use crate::api::requests::host_bindings;
 use crate::api::requests::ip_availability;
 use crate::api::requests::middleware;
 use crate::api::requests::quotas;
@@ -26,6 +27,7 @@ pub fn service(api: Api) -> Router {
         .merge(resources::routes::<Subnet>())
         .merge(resources::routes::<SubnetPool>())
         .merge(resources::routes::<Port>())
+        .merge(host_bindings::routes())
         .merge(resources::routes::<sextant_model::Router>())
         .merge(actions::route::<AddRouterInterface>())
         .merge(actions::route::<RemoveRouterInterface>())

@@ -118,6 +118,14 @@ const RULES: &[(&str, &[Rule])] = &[
         rule("get_port:resource_request", ADMIN),
         rule("update_port:tags", MEMBERS.or(SERVICE)),
     ]),
+    // As for the profile of the active one: Neutron's default allows services only.
+    ("port_binding", &[
+        rule("create_port_binding", SERVICES),
+        rule("get_port_binding", SERVICES),
+        rule("update_port_binding", SERVICES),
+        rule("delete_port_binding", SERVICES),
+        rule("activate", SERVICES),
+    ]),
     ("router", &[
         rule("create_router", MEMBERS),
         rule("get_router", READERS),

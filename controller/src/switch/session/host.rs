@@ -85,6 +85,7 @@ impl Session {
             }
             HostEvent::Delegated(subnet, delegation) => Event::Delegated(subnet, delegation),
             HostEvent::Announced(announced) => Event::Announced(self.chassis.clone(), announced),
+            HostEvent::Appeared(port) => Event::Appeared(port, self.chassis.clone()),
             HostEvent::ServerAnswered {
                 subnet,
                 effect,

@@ -51,6 +51,8 @@ pub(super) enum Step {
     Plug(u8, u8),
     PlugUnnumbered(u8, u8),
     Unplug(u8),
+    /// A guest is expected on a hypervisor, by an OpenFlow port, or not any more.
+    Expect(u8, u8, Option<u16>),
     Join(u8, Families, EncapKind),
     Leave(u8),
     /// Whether a long packet ends its switch.
@@ -172,7 +174,9 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         2 => (0..GROUPS, 0..3u8).prop_map(|(n, r)| Step::DeleteRule(n, r)),
         8 => (g.clone(), h.clone()).prop_map(|(g, h)| Step::Plug(g, h)),
         1 => (g.clone(), h.clone()).prop_map(|(g, h)| Step::PlugUnnumbered(g, h)),
-        2 => g.prop_map(Step::Unplug),
+        2 => g.clone().prop_map(Step::Unplug),
+        1 => (g, h.clone(), prop_oneof![Just(None), Just(Some(40u16)), Just(Some(41u16))])
+            .prop_map(|(g, h, ofport)| Step::Expect(g, h, ofport)),
         4 => (h.clone(), families(), kind()).prop_map(|(h, families, kind)| Step::Join(h, families, kind)),
         1 => h.clone().prop_map(Step::Leave),
         2 => (h, up()).prop_map(|(h, flawed)| Step::Flawed(h, flawed)),
@@ -302,6 +306,10 @@ impl Step {
             Self::Plug(g, h) => cloud.plug(&guest(g), &hypervisor(h)),
             Self::PlugUnnumbered(g, h) => cloud.plug_as(&guest(g), &hypervisor(h), None),
             Self::Unplug(g) => cloud.unplug(&guest(g)),
+            Self::Expect(g, h, ofport) => {
+                let (port, chassis) = (port_id(&guest(g)), ChassisId::new(&hypervisor(h)));
+                cloud.facts.expect(port, &chassis, ofport);
+            }
             Self::Join(h, families, kind) => {
                 cloud.hypervisor_at(&hypervisor(h), endpoints(h, families), kind);
             }

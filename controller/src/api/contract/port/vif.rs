@@ -12,6 +12,9 @@ use sextant_model::{Chassis, Machine, Port};
 /// What Open vSwitch can plug in by itself.
 pub(super) const NORMAL: &str = "normal";
 
+/// The type of an interface that cannot be plugged in where it is to be.
+pub(super) const FAILED: &str = "binding_failed";
+
 /// The values of `binding:vnic_type` in Neutron. All but the first are for hardware.
 pub(super) const VNIC_TYPES: [&str; 11] = [
     NORMAL,
@@ -40,7 +43,7 @@ enum Vif<'a> {
 pub(super) fn vif_type(port: &Port, view: ResourceView<'_>) -> &'static str {
     match vif(port, view) {
         Vif::Unbound => "unbound",
-        Vif::Failed => "binding_failed",
+        Vif::Failed => FAILED,
         Vif::Bound(Some(machine)) if machine.vhostuser_directory.is_some() => "vhostuser",
         Vif::Bound(_) => "ovs",
     }

@@ -45,7 +45,7 @@ const TOP: [(&str, &str); 36] = [
 ];
 
 /// Paths below an object of a resource that exists.
-const NESTED: [(&str, &str, &str); 12] = [
+const NESTED: [(&str, &str, &str); 11] = [
     ("agents", "dhcp-networks", "dhcp_agent_scheduler"),
     ("agents", "l3-routers", "l3_agent_scheduler"),
     ("agents", "loadbalancer-pools", "lbaas_agent_scheduler"),
@@ -54,7 +54,6 @@ const NESTED: [(&str, &str, &str); 12] = [
         "add_allowed_addresses",
         "allowed-address-pairs-atomic",
     ),
-    ("ports", "bindings", "binding-extended"),
     (
         "ports",
         "remove_allowed_addresses",
