@@ -64,6 +64,8 @@ priorities! {
     classify [Classify] {
         /// Frames that bridges keep among themselves, from any port.
         RESERVED = 300;
+        /// Frames with a tag inside a tag, from any port.
+        STACKED = 290;
         /// What comes in by a port.
         PORT = 100;
     }
