@@ -17,6 +17,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 /// All systems on this link (RFC 1112).
 const ALL_HOSTS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 1);
 
+/// All that look for multicast routers (RFC 4286 §4.1).
+const ALL_SNOOPERS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 106);
+
 /// All addresses but 224.0.0.0/4: at least one of their first four bits differs.
 const NO_GROUP: [(u32, u32); 4] = [(0, 1 << 31), (0, 1 << 30), (0, 1 << 29), (1 << 28, 1 << 28)];
 
@@ -51,18 +54,22 @@ fn of_routers() -> impl Iterator<Item = Match> {
             .with(Field::IP_PROTO, protocol::ICMP)
             .with(Field::ICMPV4_TYPE, kind)
     });
-    ipv6.map(icmpv6_type).chain(routing).chain(igmp_queries())
+    ipv6.map(icmpv6_type)
+        .chain(routing)
+        .chain(of_igmp_routers())
 }
 
 /// Open vSwitch matches no type of IGMP, so the destination decides. A listener's report goes to a group (RFC 3376
 /// §4.2.14, RFC 2236 §9) and never to all hosts. A query counts at any destination (RFC 3376 §4.1.12).
 ///
-/// A query to one group looks like a report of RFC 2236, and passes as one.
-fn igmp_queries() -> impl Iterator<Item = Match> {
+/// A query to one group looks like a report of RFC 2236, and passes as one. What multicast routers say of themselves goes
+/// to [`ALL_SNOOPERS`].
+fn of_igmp_routers() -> impl Iterator<Item = Match> {
     let igmp = ipv4().with(Field::IP_PROTO, protocol::IGMP);
-    let to_all = igmp.clone().with(Field::IPV4_DST, ALL_HOSTS.to_bits());
+    let to_all =
+        [ALL_HOSTS, ALL_SNOOPERS].map(|group| igmp.clone().with(Field::IPV4_DST, group.to_bits()));
     let to_no_group = NO_GROUP.map(|(bit, mask)| igmp.clone().masked(Field::IPV4_DST, bit, mask));
-    to_no_group.into_iter().chain([to_all])
+    to_no_group.into_iter().chain(to_all)
 }
 
 /// What a DHCP client takes for a server's message. Clients do not look at the source port (RFC 7610 §3).

@@ -1,5 +1,5 @@
-//! What nobody may send, neither guests, guarded or not, nor hosts outside: packets from addresses that nobody has, and
-//! frames that stay between two switches. Neighbor Discovery in fragments ends here (RFC 6980 §5), so ovs-vswitchd
+//! What nobody may send, neither guests, guarded or not, nor hosts outside: packets from addresses that nobody has,
+//! frames that stay between two switches, and frames with two tags. Neighbor Discovery in fragments ends here (RFC 6980 §5), so ovs-vswitchd
 //! rewrites nothing that has passed a meter of [`fragments`](super::fragments).
 
 use super::{ethertype, icmpv6, icmpv6_type, ipv4, protocol};
@@ -11,6 +11,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Addresses of bridges among themselves: 01:80:c2:00:00:00 to :0f (IEEE 802.1Q §8.6.3).
 const BRIDGES: (u64, u64) = (0x0180_c200_0000, 0xffff_ffff_fff0);
+
+/// The EtherTypes of a tag (IEEE 802.1Q §9.6). Open vSwitch reads one tag of a frame (`vlan-limit` in
+/// ovs-vswitchd.conf.db(5)), so a frame whose EtherType is one of these has another tag inside.
+const TAGS: [u16; 2] = [0x8100, 0x88a8];
 
 /// `nw_frag=first`: the first fragment (ovs-fields(7)).
 const FIRST_FRAGMENT: (u8, u8) = (1, 3);
@@ -27,6 +31,7 @@ pub(crate) fn base() -> Vec<Flow> {
     let (value, mask) = BRIDGES;
     let bridges = Match::new().masked(Field::ETH_DST, value, mask);
     let mut flows = vec![Flow::new(Stage::Classify, classify::RESERVED, bridges)];
+    flows.extend(stacked_tags());
     for (stage, next) in WAYS {
         for matches in fragmented_discovery() {
             flows.push(Flow::new(stage, martians::FRAGMENTED_DISCOVERY, matches));
@@ -39,6 +44,14 @@ pub(crate) fn base() -> Vec<Flow> {
         }
     }
     flows
+}
+
+/// Without its outer tag, such a frame would be in the VLAN of its inner tag outside.
+fn stacked_tags() -> impl Iterator<Item = Flow> {
+    TAGS.into_iter().map(|tag| {
+        let within = Match::new().with(Field::ETH_TYPE, tag);
+        Flow::new(Stage::Classify, classify::STACKED, within)
+    })
 }
 
 fn fragmented_discovery() -> impl Iterator<Item = Match> {
@@ -66,8 +79,7 @@ fn nobodys() -> impl Iterator<Item = Match> {
     .map(|(address, length)| Ipv6Net::new_assert(address, length).into());
     // 224/3 is multicast and the reserved addresses above it.
     let ipv4 = [in_ipv4(0, 8), in_ipv4(127, 8), in_ipv4(224, 3)];
-    // ARP from 0.0.0.0 passes: it is how hosts probe an address (RFC 5227).
-    let arp = [in_ipv4(127, 8), in_ipv4(224, 3)].into_iter().map(of_arp);
+    let arp = ipv4.into_iter().map(of_arp);
     let sources = ipv6.into_iter().chain(ipv4);
     sources.map(super::routing::from).chain(arp)
 }
@@ -89,7 +101,7 @@ fn of_arp(sender: IpNet) -> Match {
 }
 
 /// What hosts send before they have an address: duplicate address probes and Router Solicitations (RFC 4861), messages
-/// of multicast listeners (RFC 3590), DHCPv4 (RFC 2131), and IGMP (RFC 3376 §4.2.13).
+/// of multicast listeners (RFC 3590), DHCPv4 (RFC 2131), IGMP (RFC 3376 §4.2.13), and ARP probes (RFC 5227).
 fn before_any_address() -> impl Iterator<Item = Match> {
     let (value, mask) = NO_FRAGMENT;
     let ipv6 = [
@@ -109,5 +121,6 @@ fn before_any_address() -> impl Iterator<Item = Match> {
         .with(Field::UDP_DST, 67u16);
     let igmp = from_none.with(Field::IP_PROTO, protocol::IGMP);
     let all = ipv6.into_iter().chain([dhcp, igmp]);
-    all.map(move |matches| matches.masked(Field::IP_FRAG, value, mask))
+    let whole = all.map(move |matches| matches.masked(Field::IP_FRAG, value, mask));
+    whole.chain([of_arp(in_ipv4(0, 32))])
 }

@@ -198,15 +198,16 @@ pub(crate) fn base() -> Vec<Flow> {
         Action::copy(Field::ETH_SRC, Field::ETH_DST),
         Action::copy(Field::IPV6_SRC, Field::IPV6_DST),
     ];
+    let probed_anycast = [unmark_anycast()];
+    let probed = [set_flags(OVERRIDE_FLAG)];
     let solicited_anycast = [set_flags(SOLICITED_FLAG), unmark_anycast()];
     let solicited = [set_flags(SOLICITED_FLAG | OVERRIDE_FLAG)];
-    let anycast = solicitation
-        .clone()
-        .masked(ADVERTISED_FLAGS.field, 1u8, 1u8);
+    let anycast = |asks: &Match| asks.clone().masked(ADVERTISED_FLAGS.field, 1u8, 1u8);
     vec![
-        Flow::new(Stage::Advertise, advertise::PROBE, probe)
-            .apply(advertise(&[set_flags(OVERRIDE_FLAG)], &to_all)),
-        Flow::new(Stage::Advertise, advertise::ANYCAST, anycast)
+        Flow::new(Stage::Advertise, advertise::ANYCAST_PROBE, anycast(&probe))
+            .apply(advertise(&probed_anycast, &to_all)),
+        Flow::new(Stage::Advertise, advertise::PROBE, probe).apply(advertise(&probed, &to_all)),
+        Flow::new(Stage::Advertise, advertise::ANYCAST, anycast(&solicitation))
             .apply(advertise(&solicited_anycast, &to_asker)),
         Flow::new(Stage::Advertise, advertise::ANSWER, solicitation)
             .apply(advertise(&solicited, &to_asker)),

@@ -79,8 +79,7 @@ pub(crate) fn interface(
         flows.push(enter(network, router, port, ipv4()));
     }
     flows.extend(own_addresses(router, port));
-    let anycast = neighbor::anycast(view, port);
-    flows.extend(anycast.flat_map(|address| answered(router, address.into())));
+    flows.extend(neighbor::anycast(view, port).flat_map(|address| anycast(router, port, address)));
     flows
 }
 
@@ -92,7 +91,26 @@ pub(crate) fn own_addresses(router: &Router, port: &Port) -> Vec<Flow> {
 }
 
 fn answered(router: &Router, address: IpAddr) -> [Flow; 2] {
-    [echo_reply(router, address), own_address(router, address)]
+    let (request, reply) = match address {
+        IpAddr::V6(address) => echo(address, address),
+        IpAddr::V4(address) => echo_ipv4(address),
+    };
+    [
+        echo_reply(router, request, &reply),
+        own_address(router, address),
+    ]
+}
+
+/// Answers to packets for an anycast address of a router's port. A reply comes from an address of the port's own (RFC
+/// 4443 §4.2).
+fn anycast(router: &Router, port: &Port, address: Ipv6Addr) -> [Flow; 2] {
+    let own = port.ipv6_addresses().next();
+    let own = own.map_or_else(|| port.mac_address.link_local(), |(_, own)| own);
+    let (request, reply) = echo(address, own);
+    [
+        echo_reply(router, request, &reply),
+        own_address(router, address.into()),
+    ]
 }
 
 /// The routes of a router to the prefixes of its own networks.
@@ -242,11 +260,7 @@ fn directed_broadcast(router: &Router, prefix: IpNet) -> Option<Flow> {
 }
 
 /// Answers ping to a router's address (RFC 4443 §4.2, RFC 1812 §4.3.3.6).
-fn echo_reply(router: &Router, address: IpAddr) -> Flow {
-    let (request, reply) = match address {
-        IpAddr::V6(address) => echo(address),
-        IpAddr::V4(address) => echo_ipv4(address),
-    };
+fn echo_reply(router: &Router, request: Match, reply: &[Action]) -> Flow {
     // Only whole packets: turning one fragment around would answer a request that was never put together.
     let request = request
         .holding(ROUTER, router.key.0)
@@ -256,17 +270,17 @@ fn echo_reply(router: &Router, address: IpAddr) -> Flow {
         SENDER_MAC.copy_to(Field::ETH_DST),
     ];
     let out = [TAG.copy_to(Field::VLAN_TCI), Action::output(ports::IN_PORT)];
-    Flow::new(Stage::Route, route::ECHO, request).apply([&turned[..], &reply, &out].concat())
+    Flow::new(Stage::Route, route::ECHO, request).apply([&turned[..], reply, &out].concat())
 }
 
-/// An echo request to an address, and the actions that make it the reply.
-fn echo(address: Ipv6Addr) -> (Match, [Action; 4]) {
+/// An echo request to an address, and the actions that make it the reply from one.
+fn echo(address: Ipv6Addr, from: Ipv6Addr) -> (Match, [Action; 4]) {
     let request = icmpv6_type(icmpv6::ECHO_REQUEST)
         .with(Field::ICMPV6_CODE, 0u8)
         .ipv6(Field::IPV6_DST, address);
     let reply = [
         Action::copy(Field::IPV6_SRC, Field::IPV6_DST),
-        Action::set(Field::IPV6_SRC, address.to_bits()),
+        Action::set(Field::IPV6_SRC, from.to_bits()),
         Action::set(Field::NW_TTL, HOP_LIMIT),
         Action::set(Field::ICMPV6_TYPE, icmpv6::ECHO_REPLY),
     ];

@@ -64,6 +64,8 @@ priorities! {
     classify [Classify] {
         /// Frames that bridges keep among themselves, from any port.
         RESERVED = 300;
+        /// Frames with a tag inside a tag, from any port.
+        STACKED = 290;
         /// What comes in by a port.
         PORT = 100;
     }
@@ -130,6 +132,8 @@ priorities! {
     advertise [Advertise] {
         /// All solicitations from a port, where the switch cannot answer.
         BY_CONTROLLER = 300;
+        /// Duplicate address probes for an anycast address.
+        ANYCAST_PROBE = 210;
         /// Duplicate address probes. They have no option, and a prober that finds a duplicate does not need its MAC.
         PROBE = 200;
         /// Solicitations without an option, which no flow can add to the answer.

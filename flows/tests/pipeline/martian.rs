@@ -87,6 +87,32 @@ fn addresses_that_are_nobodys_send_nothing() {
 }
 
 #[test]
+fn nobody_asks_by_arp_from_addresses_that_are_nobodys() {
+    let mut cloud = cloud();
+    for guest in ["mallory", "bob"] {
+        cloud.change_port(guest, |port| port.port_security_enabled = false);
+    }
+    let mallory = cloud.get_port("mallory");
+    let free = Ipv4Addr::new(10, 1, 0, 200);
+    let ask = |sender: &str| {
+        let sender: Ipv4Addr = sender.parse().unwrap();
+        frames::arp_request(&mallory, sender, free)
+    };
+    for sender in [
+        "0.0.0.1",
+        "0.255.255.255",
+        "127.0.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+    ] {
+        assert_eq!(ways(&cloud, &ask(sender)), [false; 2], "{sender}");
+    }
+    for sender in ["0.0.0.0", "1.0.0.0", "10.1.0.7"] {
+        assert_eq!(ways(&cloud, &ask(sender)), [true; 2], "{sender}");
+    }
+}
+
+#[test]
 fn what_hosts_say_before_they_have_an_address_comes_from_outside_too() {
     let cloud = cloud();
     let mallory = cloud.get_port("mallory");
@@ -160,7 +186,9 @@ fn a_guest_asks_for_no_listeners_of_ipv4() {
     ] {
         assert_eq!(ways(&cloud, &to(igmp(), other)), [false, true], "{other:?}");
     }
-    assert_eq!(ways(&cloud, &to_group([224, 0, 0, 1])), [false, true]);
+    for group in [[224, 0, 0, 1], [224, 0, 0, 106]] {
+        assert_eq!(ways(&cloud, &to_group(group)), [false, true], "{group:?}");
+    }
     for group in [[224, 0, 0, 2], [224, 0, 0, 22], [239, 1, 2, 3]] {
         assert_eq!(ways(&cloud, &to_group(group)), [true; 2], "{group:?}");
     }
@@ -195,6 +223,35 @@ fn a_tag_that_is_but_a_priority_is_none() {
         fabric.send("mallory", &spoofed).is_lost(),
         "a tag hides nothing"
     );
+}
+
+/// Open vSwitch reads one tag. What is inside shows as the EtherType, and would be the tag outside.
+#[test]
+fn no_tag_is_inside_another() {
+    let mut cloud = cloud();
+    for guest in ["mallory", "bob"] {
+        cloud.change_port(guest, |port| port.port_security_enabled = false);
+    }
+    let (mallory, bob) = (cloud.get_port("mallory"), cloud.get_port("bob"));
+    let away = MacAddr([2, 0, 0, 0, 0, 9]);
+    for (to, ethertype) in [bob.mac_address, away]
+        .into_iter()
+        .flat_map(|to| [0x8100, 0x88a8].map(|tag| (to, tag)))
+    {
+        let inner = frames::ethernet(mallory.mac_address, to, ethertype);
+        for tag in [PRIORITY, 0] {
+            let frame = inner.clone().with(Field::VLAN_TCI, tag);
+            let fabric = Fabric::new(&cloud);
+            assert!(fabric.send("mallory", &frame).is_lost(), "{frame:?}");
+            let outside = frame.mac(Field::ETH_SRC, OUTSIDE.0);
+            let journey = fabric.come_in("h1", "phys", &outside);
+            assert!(journey.is_lost(), "{outside:?}");
+        }
+    }
+    let other = frames::ethernet(mallory.mac_address, bob.mac_address, 0x88b5);
+    let other = other.with(Field::VLAN_TCI, PRIORITY);
+    let journey = Fabric::new(&cloud).send("mallory", &other);
+    assert_eq!(journey.reached(), ["bob"]);
 }
 
 /// The rest of an IPv6 packet says no protocol; that of an IPv4 one does.

@@ -136,10 +136,15 @@ fn the_anycast_address_of_a_subnets_routers_is_answered_without_override() {
     let answer = &journey.only().packet;
     assert_eq!(answer.address(Field::IPV6_SRC), anycast);
     assert_eq!(answer.get(Field::ND_RESERVED), ROUTER | SOLICITED);
+    let journey = fabric.send("a1", &frames::probe(&a1, anycast));
+    let answer = &journey.only().packet;
+    assert_eq!(answer.get(Field::ND_RESERVED), ROUTER);
     let ping = frames::ping(&a1, anycast, router.mac_address);
     let reply = fabric.send("a1", &ping);
     assert_eq!(reply.only().port, "a1");
     assert_eq!(reply.only().packet.get(Field::ICMPV6_TYPE), 129);
+    let from = reply.only().packet.address(Field::IPV6_SRC);
+    assert_eq!(from, address(&router), "RFC 4443 §4.2");
     for (group, others) in [("ff02::1", vec!["a2"]), ("ff02::2", vec![])] {
         let all = frames::ping(&a1, group.parse().unwrap(), router.mac_address);
         let journey = fabric.send("a1", &all);
