@@ -75,7 +75,7 @@ fn story(site: &mut Site, mac: Mac) -> Outcome {
     is_master(&mut second)?;
     reaches_ipv4(near.guest.namespace())?;
     ping.wait_answers(200, SOON)?;
-    ping.stop()?;
+    println!("over the failover: {}", ping.stop()?);
     reaches(outside.namespace(), VIP)?;
     reaches(near.guest.namespace(), BEHIND)?;
 
