@@ -106,7 +106,9 @@ mod tests {
 
     fn check(text: &str) -> Result<(), String> {
         let config: MetadataConfig = toml::from_str(text).unwrap();
-        config.check_service(false).map_err(|error| error.to_string())
+        config
+            .check_service(false)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -124,7 +126,10 @@ mod tests {
         for (text, key) in [
             ("", "shared_secret"),
             ("shared_secret = 's'\nnova_url = 'nova:8775'", "nova_url"),
-            ("shared_secret = 's'\nnova_url = 'http://h/path'", "nova_url"),
+            (
+                "shared_secret = 's'\nnova_url = 'http://h/path'",
+                "nova_url",
+            ),
             ("shared_secret = 's'\ntimeout = 0", "timeout"),
             ("shared_secret = 's'\ncertificate = 'a.pem'", "certificate"),
             (

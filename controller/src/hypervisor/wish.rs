@@ -1,8 +1,8 @@
 //! What Sextant wants of a hypervisor.
 
 use super::bfd::Watched;
-use super::probes::Probes;
 use super::metadata::MetadataGuest;
+use super::probes::Probes;
 use sextant_model::{EncapKind, Endpoints, PortId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;

@@ -129,6 +129,5 @@ fn answered(client: MetadataClient, own: IpAddr, port: &Port) -> Flow {
         Action::set(Field::ETH_DST, port.mac_address.to_u64()),
         Action::output(u32::from(client.ofport)),
     ];
-    Flow::new(Stage::Metadata, metadata::ANSWER, matches)
-        .apply([addresses, home.to_vec()].concat())
+    Flow::new(Stage::Metadata, metadata::ANSWER, matches).apply([addresses, home.to_vec()].concat())
 }
