@@ -248,7 +248,7 @@ fn clients_learn_the_way_and_need_no_controller() -> Outcome {
     let mut guests = vec![];
     for (network, name) in [(&isolated, "a"), (&routed, "b")] {
         let (guest, port) = boot(&world, network, name, json!({}))?;
-        let client = guest.dhclient4(SOON)?;
+        let client = guest.dhcpcd4(SOON)?;
         guests.push((guest, port, client));
     }
     for (guest, port, _) in &guests {
