@@ -27,6 +27,10 @@ pub enum Command {
     /// SIGHUP has configuration and certificates read again: what can change while it runs does, and the log names the keys
     /// that wait for a restart.
     Serve(Serve),
+    /// Serve metadata to the guests of the hypervisor that it runs on, until SIGTERM or SIGINT. Logs "ready" once it listens.
+    ///
+    /// It reads `log`, `allow_plaintext` and the section `[metadata]` of the configuration.
+    Metadata(MetadataOptions),
     /// Check a configuration file, and say where it is wrong. Exits with 2 if it is.
     CheckConfig {
         /// The file.
@@ -178,6 +182,33 @@ impl Serve {
         override_with(&mut config.auth, self.auth);
         config.allow_plaintext |= self.allow_plaintext;
         config.check()?;
+        Ok(config)
+    }
+}
+
+/// Options of `metadata`. They override the environment, and the environment overrides the file.
+#[derive(Clone, Debug, Default, Args)]
+pub struct MetadataOptions {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE", env = "SEXTANT_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Log level: off, error, warn, info, debug or trace. After commas also TARGET=LEVEL.
+    #[arg(long, value_name = "FILTER", env = "SEXTANT_LOG")]
+    pub log: Option<String>,
+}
+
+impl MetadataOptions {
+    /// The configuration: defaults, the file over them, these options over both.
+    ///
+    /// # Errors
+    /// The file is wrong, or the service cannot work with it.
+    pub fn configuration(&self) -> Result<Config, ConfigError> {
+        let mut config = self
+            .config
+            .as_deref()
+            .map_or_else(|| Ok(Config::default()), Config::read)?;
+        override_with(&mut config.log, self.log.clone());
+        config.check_metadata()?;
         Ok(config)
     }
 }

@@ -11,6 +11,7 @@ mod keys;
 mod keystone;
 mod listeners;
 mod malformed;
+mod metadata;
 mod quotas;
 mod store;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use hypervisors::{HypervisorTls, NameRule};
 pub use keys::{KEYS, KeyReference};
 pub use keystone::KeystoneConfig;
 pub use malformed::MalformedFile;
+pub use metadata::MetadataConfig;
 pub use quotas::Quotas;
 pub use store::{StoreConfig, StoreKind};
 
@@ -79,6 +81,8 @@ pub struct Config {
     pub control: Control,
     /// The connection tracker of hypervisors.
     pub conntrack: Conntrack,
+    /// How guests reach Nova's metadata service.
+    pub metadata: MetadataConfig,
     /// What guests may send to the controller.
     pub punt: PuntLimits,
     /// Where routers' gateways are.
@@ -214,6 +218,7 @@ impl Default for Config {
             tunnel: Tunnel::default(),
             control: Control::default(),
             conntrack: Conntrack::default(),
+            metadata: MetadataConfig::default(),
             punt: PuntLimits::default(),
             gateway: Gateway::default(),
             external: BTreeMap::new(),
@@ -302,15 +307,28 @@ impl Config {
         })
     }
 
+    /// Checks what `sextant metadata` needs.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the first that is wrong.
+    pub fn check_metadata(&self) -> Result<(), ConfigError> {
+        self.check_log()?;
+        self.metadata.check_service(self.allow_plaintext)
+    }
+
+    fn check_log(&self) -> Result<(), ConfigError> {
+        logging::filter(&self.log).map(drop).map_err(|error| {
+            let value = self.log.clone();
+            ConfigError::Log { value, error }
+        })
+    }
+
     /// Checks that all values fit together.
     ///
     /// # Errors
     /// [`ConfigError::Refused`] with the first that does not.
     pub fn check(&self) -> Result<(), ConfigError> {
-        if let Err(error) = logging::filter(&self.log) {
-            let value = self.log.clone();
-            return Err(ConfigError::Log { value, error });
-        }
+        self.check_log()?;
         self.check_listeners()?;
         self.control.check()?;
         self.store.check()?;

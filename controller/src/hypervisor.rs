@@ -1,8 +1,8 @@
 //! Hypervisors, as their ovsdb-servers show them: Sextant is their OVSDB manager.
 //!
 //! A session observes what is there ([`observe()`]) and provisions what should be ([`wanted`]): the bridge `br-int`, its
-//! controller, the tunnel ports, those for BFD, the patch ports to the bridges of physical networks, a limit of connections. Both are
-//! pure; only the session talks.
+//! controller, the tunnel ports, those for BFD, the patch ports to the bridges of physical networks, the port for metadata, a limit of
+//! connections. Both are pure; only the session talks.
 
 mod bfd;
 mod census;
@@ -10,6 +10,7 @@ mod complaints;
 mod machine;
 mod managers;
 mod meddling;
+mod metadata;
 mod news;
 mod observe;
 mod patches;
@@ -26,6 +27,7 @@ mod wish;
 mod zone_limit;
 
 pub use bfd::Watched;
+pub use metadata::MetadataGuest;
 pub use observe::{NotReady, Observation, observe};
 pub use probes::Probes;
 pub use provision::{release, wanted};

@@ -7,12 +7,12 @@
 
 mod access;
 mod cache;
-mod client;
+pub(crate) mod client;
 mod own;
 mod report;
 mod settings;
 mod token;
-mod trust;
+pub(crate) mod trust;
 
 pub use access::Asked;
 pub use settings::{Credentials, KeystoneSettings};

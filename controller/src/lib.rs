@@ -19,6 +19,7 @@ pub mod keystone;
 pub mod liveness;
 pub mod logging;
 pub mod memory;
+pub mod metadata;
 pub mod metrics;
 pub mod neighbors;
 pub mod reference;

@@ -1,10 +1,10 @@
 //! The `sextant` command.
 
 use clap::Parser;
-use sextant_controller::cli::{Cli, Command, Serve, StoreCommand};
+use sextant_controller::cli::{Cli, Command, MetadataOptions, Serve, StoreCommand};
 use sextant_controller::logging::{self, Logs};
 use sextant_controller::runtime::Again;
-use sextant_controller::{config::Config, reference, runtime};
+use sextant_controller::{config::Config, metadata, reference, runtime};
 use std::process::ExitCode;
 
 /// The exit status if the configuration or the command line is wrong.
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
                 Err(error) => fail(&error, USAGE),
             }
         }
+        Command::Metadata(options) => serve_metadata(&options, cli.json),
         Command::CheckConfig { file } => {
             let checked = Config::read(&file).and_then(|config| config.check());
             say(&reference::verdict(&file, checked.as_ref().err(), cli.json));
@@ -61,6 +62,22 @@ fn main() -> ExitCode {
 fn serve(config: &Config, logs: Logs, options: Serve) -> ExitCode {
     logs.set(&config.log);
     match runtime::run(config, Again { options, logs }) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, 1),
+    }
+}
+
+fn serve_metadata(options: &MetadataOptions, json: bool) -> ExitCode {
+    let logs = match logging::start(json) {
+        Ok(logs) => logs,
+        Err(error) => return complain(&error),
+    };
+    let config = match options.configuration() {
+        Ok(config) => config,
+        Err(error) => return fail(&error, USAGE),
+    };
+    logs.set(&config.log);
+    match metadata::run(&config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }

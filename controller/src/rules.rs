@@ -11,6 +11,8 @@ pub struct HypervisorRules {
     pub names: NameRule,
     /// How many connections a zone of their connection trackers may have. `None`: what they have is left alone.
     pub zone_limit: Option<NonZeroU32>,
+    /// Whether they have a port for metadata.
+    pub metadata: bool,
 }
 
 impl From<&Config> for HypervisorRules {
@@ -18,6 +20,7 @@ impl From<&Config> for HypervisorRules {
         Self {
             names: config.hypervisor_tls.names,
             zone_limit: config.conntrack.zone_limit(),
+            metadata: config.metadata.enabled,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::features::replication::ReceiverShard;
 use crate::features::security::MemberMatch;
 use crate::features::{
     arp, arrival, elsewhere, external, extra_routes, fragments, guard, guest, held, icmp_error,
-    neighbor, provider, punt, routing, security, switching, tunnel,
+    metadata, neighbor, provider, punt, routing, security, switching, tunnel,
 };
 use crate::flow::Flow;
 use crate::link::Interface;
@@ -245,7 +245,12 @@ pub(crate) fn contribution(view: &View<'_>, object: &PipelineObject) -> Contribu
     match object {
         PipelineObject::Base => Contribution {
             shared: Some(SharedSource::Base),
-            flows: [tunnel::arrive(view), tunnel::unknown(view)].concat(),
+            flows: [
+                tunnel::arrive(view),
+                tunnel::unknown(view),
+                metadata::classify(view),
+            ]
+            .concat(),
             ..Contribution::default()
         },
         PipelineObject::Peer(peer) => tunnel::heard(view, peer).map(SharedSource::Peer).into(),
@@ -282,6 +287,7 @@ fn of_network(view: &View<'_>, id: NetworkId) -> Contribution {
     let mut flows: Vec<Flow> = provider::way_out(view, network).into_iter().collect();
     if is_local {
         flows.extend(switching::multicast(view, network));
+        flows.extend(metadata::resolved(view, network));
     }
     let mut meters = uplink.as_ref().map_or_else(Vec::new, uplink::meters);
     // Where routers use the network here, its frames come in by the patch port even without a guest of the network.
@@ -458,6 +464,7 @@ fn of_guest_here(view: &View<'_>, network: &Network, port: &Port, ofport: u16) -
     flows.push(neighbor::asked_from(view, ofport, ofport.into()));
     flows.extend(guard::port(port, ofport));
     flows.extend(punt::port(view, network, port, ofport));
+    flows.extend(metadata::port(view, port, ofport));
     flows.extend(neighbor::own(port, ofport));
     flows.extend(arp::own(port, ofport));
     flows.extend(security::port(view, port, ofport));

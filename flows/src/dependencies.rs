@@ -45,7 +45,12 @@ pub(crate) fn touched(old: &View<'_>, new: &View<'_>) -> BTreeSet<PipelineObject
 fn everything_differs(old: &View<'_>, new: &View<'_>) -> bool {
     let [old_ports, new_ports] = [old, new].map(|view| {
         let own = view.own()?;
-        Some((own.encap, &own.tunnel_ports, &own.patch_ports))
+        Some((
+            own.encap,
+            &own.tunnel_ports,
+            &own.patch_ports,
+            own.metadata_port,
+        ))
     });
     old.intent.settings != new.intent.settings
         || old.intent.server_identity != new.intent.server_identity

@@ -4,8 +4,8 @@ use crate::advertisement::server_mac;
 use crate::view::View;
 use ipnet::{IpNet, Ipv4Net};
 use sextant_model::{
-    ClasslessRoute, Dhcpv4Lease, Dhcpv4Option, Dhcpv4Service, HostRoute, IpVersion, Network, Port,
-    Subnet, SubnetId,
+    ClasslessRoute, Dhcpv4Lease, Dhcpv4Option, Dhcpv4Service, HostRoute, IpVersion, METADATA_IPV4,
+    Network, Port, Subnet, SubnetId,
 };
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -22,7 +22,7 @@ pub(crate) fn dhcpv4_service(
 ) -> Option<Arc<Dhcpv4Service>> {
     let leases: Vec<Dhcpv4Lease> = port
         .ipv4_addresses()
-        .filter_map(|(subnet, address)| lease(view, subnet, address))
+        .filter_map(|(subnet, address)| lease(view, network, subnet, address))
         .collect();
     if leases.is_empty() {
         return None;
@@ -40,13 +40,19 @@ pub(crate) fn dhcpv4_service(
     }))
 }
 
-fn lease(view: &View<'_>, subnet: SubnetId, address: Ipv4Addr) -> Option<Dhcpv4Lease> {
+fn lease(
+    view: &View<'_>,
+    network: &Network,
+    subnet: SubnetId,
+    address: Ipv4Addr,
+) -> Option<Dhcpv4Lease> {
     let subnet: &Subnet = view.intent.subnets.get(&subnet)?;
     let IpNet::V4(prefix) = subnet.cidr else {
         return None;
     };
     let gateway = ipv4(subnet.gateway_ip);
-    let routes = routes(subnet, gateway);
+    let mut routes = routes(subnet, gateway);
+    routes.extend(metadata_route(view, network, &routes, gateway));
     let default = routes.iter().find(|route| is_default(route));
     subnet.enable_dhcp.then_some(Dhcpv4Lease {
         address: Ipv4Net::new(address, prefix.prefix_len()).ok()?,
@@ -75,6 +81,31 @@ fn routes(subnet: &Subnet, gateway: Option<Ipv4Addr>) -> Vec<ClasslessRoute> {
         });
     }
     routes
+}
+
+/// The way to the metadata service, where it is here, unless the subnet's `host_routes` say another: by the router that has the
+/// gateway's address, else on the link (RFC 3442, "Local Subnet Routes").
+fn metadata_route(
+    view: &View<'_>,
+    network: &Network,
+    routes: &[ClasslessRoute],
+    gateway: Option<Ipv4Addr>,
+) -> Option<ClasslessRoute> {
+    view.own()?.metadata_port?;
+    let destination = Ipv4Net::from(METADATA_IPV4);
+    if routes.iter().any(|route| route.destination == destination) {
+        return None;
+    }
+    let mut routers = view.intent.router_ports_of(network.id);
+    let has_gateway = routers.any(|port| {
+        let mut own = port.ipv4_addresses();
+        view.router(port).is_some() && own.any(|(_, own)| gateway == Some(own))
+    });
+    let next_hop = gateway.filter(|_| has_gateway);
+    Some(ClasslessRoute {
+        destination,
+        next_hop: next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED),
+    })
 }
 
 fn classless_route(route: &HostRoute) -> Option<ClasslessRoute> {

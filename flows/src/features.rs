@@ -11,6 +11,7 @@ pub(crate) mod guest;
 pub(crate) mod held;
 pub(crate) mod icmp_error;
 pub(crate) mod martian;
+pub(crate) mod metadata;
 pub(crate) mod neighbor;
 pub(crate) mod provider;
 pub(crate) mod punt;

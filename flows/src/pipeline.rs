@@ -12,9 +12,9 @@ pub use groups::groups;
 pub(crate) use groups::{COPY, buckets};
 pub use priorities::{PRIORITIES, PrioritySpec};
 pub(crate) use priorities::{
-    advertise, advertise_options, classify, deliver, entry, fit, guard, known, martians, miss,
-    neighbor, neighbor_guard, next_hop, outside, punt, refuse, replicate, report, route, router,
-    routes, rules, switch, translate, tunnel,
+    advertise, advertise_options, classify, deliver, entry, fit, guard, known, martians, metadata,
+    miss, neighbor, neighbor_guard, next_hop, outside, punt, refuse, replicate, report, route,
+    router, routes, rules, switch, translate, tunnel,
 };
 pub use registers::{
     ADVERTISED_FLAGS, ANSWER_MAC, ARRIVED, Holding, LONGER, NETWORK, NEXT_HOP, NEXT_MTU,

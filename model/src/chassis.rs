@@ -126,6 +126,9 @@ pub struct Chassis {
     /// OpenFlow port of the patch port to the bridge of each physical network, on the hypervisor's own switch.
     #[serde(skip)]
     pub patch_ports: BTreeMap<String, u16>,
+    /// OpenFlow port by which guests reach the hypervisor's metadata service, on its own switch.
+    #[serde(skip)]
+    pub metadata_port: Option<u16>,
     /// How the hypervisor's own connection tracker puts fragments together.
     #[serde(skip)]
     pub reassembly: Reassembly,
@@ -147,6 +150,7 @@ impl Chassis {
             machine: None,
             tunnel_ports: BTreeMap::new(),
             patch_ports: BTreeMap::new(),
+            metadata_port: None,
             reassembly: Reassembly::default(),
             observed: false,
         }

@@ -29,6 +29,7 @@ mod key;
 mod link;
 mod mac;
 mod machine;
+mod metadata;
 mod network;
 mod object;
 mod ownership;
@@ -68,6 +69,11 @@ pub use key::{Claim, Fact, Key, Mark, ObjectKey};
 pub use link::{AdvertisedLink, Speaker, Uplink};
 pub use mac::{InvalidMac, MacAddr};
 pub use machine::Machine;
+pub use metadata::{
+    METADATA_INTERFACE, METADATA_IPV4, METADATA_IPV4_PREFIX, METADATA_IPV6, METADATA_LISTENER_IPV4,
+    METADATA_LISTENER_PORT, METADATA_MAC, METADATA_PORT, MetadataClient, metadata_addresses,
+    metadata_key,
+};
 pub use network::{Network, NetworkType};
 pub use object::{Change, Meta, Object, ServerIdentity};
 pub use ownership::{ControllerName, Ownership};

@@ -40,6 +40,7 @@ mod leftovers;
 pub mod load;
 mod log;
 mod loopback;
+mod metadata;
 mod namespace;
 mod netlink;
 mod ovn;
@@ -78,6 +79,9 @@ pub use hypervisor::Hypervisor;
 pub use lab::{Lab, LabOptions};
 pub use leftovers::{remove_kept, remove_orphans};
 pub use loopback::{Addresses, Loopback};
+pub use metadata::{
+    METADATA, METADATA_IPV6, NovaRequest, PlayedNova, SECRET, ask_metadata, start_metadata,
+};
 pub use namespace::Namespace;
 pub use ping::{BackgroundPing, PingReport};
 pub use plan::{CONTROLLER, UNDERLAY_DEVICE, UNDERLAY_MTU, Underlay};

@@ -187,6 +187,52 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
         )],
     ),
     (
+        "metadata",
+        &[
+            (
+                "enabled",
+                "false",
+                "Whether guests reach Nova's metadata service at 169.254.169.254 and fe80::a9fe:a9fe ([guide](guides/metadata.md)): hypervisors get a port `sextant-md`. The controller needs only this key of the section, `sextant metadata` on hypervisors the others.",
+            ),
+            (
+                "nova_url",
+                "http://127.0.0.1:8775",
+                "Where Nova's metadata API is: `http://HOST:PORT` or `https://HOST:PORT`.",
+            ),
+            (
+                "shared_secret",
+                "",
+                "Nova's `[neutron] metadata_proxy_shared_secret`. Only Sextant's user should be able to read this file.",
+            ),
+            (
+                "cafile",
+                "",
+                "PEM file of the authorities of Nova's certificate. Empty: the system's.",
+            ),
+            (
+                "certificate",
+                "",
+                "PEM file of the certificate that `sextant metadata` shows to Nova. Empty: none.",
+            ),
+            ("private_key", "", "PEM file of its private key."),
+            (
+                "timeout",
+                "60",
+                "Seconds, 1 to 300, for which a guest waits at most for Nova.",
+            ),
+            (
+                "ovsdb",
+                "unix:/run/openvswitch/db.sock",
+                "The hypervisor's own database.",
+            ),
+            (
+                "metrics_listen",
+                "[::1]:9698",
+                "Where Prometheus scrapes `sextant metadata`, at `/metrics`, without TLS.",
+            ),
+        ],
+    ),
+    (
         "punt",
         &[
             (

@@ -65,6 +65,7 @@ fn the_reference_names_every_key_and_its_default() {
         tunnel: _,
         control: _,
         conntrack: _,
+        metadata: _,
         punt: _,
         gateway: _,
         external: _,
@@ -75,7 +76,7 @@ fn the_reference_names_every_key_and_its_default() {
         hypervisor_tls: _,
         quotas: _,
     } = config;
-    assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 66);
+    assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 75);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use super::schema::{Bridge, Interface, OpenVswitch, Port};
 use super::tunnels::{Datapath, transport};
 use super::{PHYSICAL_NETWORK, integration_bridge};
 use sextant_model::{
-    BadEndpoints, Chassis, ChassisId, Encap, EncapKind, Endpoints, PortId, Reassembly, Transport,
-    UnknownEncap,
+    BadEndpoints, Chassis, ChassisId, Encap, EncapKind, Endpoints, METADATA_INTERFACE, PortId,
+    Reassembly, Transport, UnknownEncap,
 };
 use sextant_ovsdb_client::{Replica, Table};
 use std::collections::BTreeMap;
@@ -106,6 +106,7 @@ pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
     let Sorted {
         tunnel_ports,
         patch_ports,
+        metadata_port,
         guests,
     } = sort(interfaces.into_iter().flatten());
     let chassis = Chassis {
@@ -117,6 +118,7 @@ pub fn observe(replica: &Replica) -> Result<Observation, NotReady> {
         machine: Some(machine),
         tunnel_ports,
         patch_ports,
+        metadata_port,
         reassembly: reassembly.unwrap_or_default(),
         observed: true,
     };
@@ -176,11 +178,12 @@ fn interfaces<'a>(replica: &'a Replica, bridge: Bridge<'a>) -> impl Iterator<Ite
     interfaces.map(|(_, interface)| interface)
 }
 
-/// Tunnel and patch ports that Sextant made, and guests' interfaces.
+/// Tunnel ports, patch ports and the port for metadata that Sextant made, and guests' interfaces.
 #[derive(Default)]
 struct Sorted {
     tunnel_ports: BTreeMap<Transport, u16>,
     patch_ports: BTreeMap<String, u16>,
+    metadata_port: Option<u16>,
     guests: BTreeMap<PortId, Option<u16>>,
 }
 
@@ -189,6 +192,9 @@ fn sort<'a>(interfaces: impl Iterator<Item = Interface<'a>>) -> Sorted {
     for interface in interfaces.filter(|interface| !is_of_bfd(interface.row())) {
         if super::is_owned(interface.row()) {
             let ofport = ofport(interface);
+            if interface.name() == METADATA_INTERFACE {
+                sorted.metadata_port = ofport;
+            }
             let physical = interface.external_ids().get(PHYSICAL_NETWORK);
             sorted.tunnel_ports.extend(transport(interface).zip(ofport));
             sorted

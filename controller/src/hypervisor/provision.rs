@@ -9,8 +9,8 @@ use super::bfd;
 use super::schema::{Bridge, Controller, DATABASE, Manager, OpenVswitch, Port};
 use super::wish::Wish;
 use super::{
-    DATAPATH_TYPE, INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, managers, patches,
-    port, tunnels, zone_limit,
+    DATAPATH_TYPE, INTEGRATION_BRIDGE, OWNED, integration_bridge, is_owned, managers, metadata,
+    patches, port, tunnels, zone_limit,
 };
 use crate::metrics::Drift;
 use sextant_ovsdb_client::{Atom, Condition, Mutation, Replica, Row, Table, Transaction, Value};
@@ -58,6 +58,7 @@ fn ports_wanted(replica: &Replica, wish: &Wish, transaction: Transaction) -> Tra
     };
     let transaction = tunnels::wanted(replica, wish, uuid, bridge, transaction);
     let transaction = bfd::wanted(replica, wish, uuid, bridge, transaction);
+    let transaction = metadata::wanted(replica, wish, uuid, bridge, transaction);
     patches::wanted(replica, wish, uuid, bridge, transaction)
 }
 
@@ -65,6 +66,7 @@ fn ports_wanted(replica: &Replica, wish: &Wish, transaction: Transaction) -> Tra
 pub fn release(replica: &Replica) -> Option<Transaction> {
     let transaction = zone_limit::release(replica, Transaction::new(DATABASE));
     let transaction = release_managers(replica, transaction);
+    let transaction = metadata::release(replica, transaction);
     let transaction = match integration_bridge(replica) {
         Some((uuid, bridge)) => release_bridge(replica, uuid, bridge, transaction),
         None => transaction,

@@ -18,7 +18,7 @@ use crate::cluster::Cluster;
 use crate::metrics::{Counted, DoubtfulEndpoint, Metrics, TransactionOutcome};
 use crate::rules::Rules;
 use crate::seat::{Claimant, Seats};
-use crate::snapshot::{Snapshots, Stopping};
+use crate::snapshot::{NewsListener, Snapshots, Stopping};
 use crate::state::{Event, Events};
 use crate::stream::{Incoming, Listener, Misunderstood, Stream};
 use crate::tls::{Expiries, NotedExpiry};
@@ -138,6 +138,18 @@ async fn run(
     ended
 }
 
+/// Waits until something of the guests changes. What changed does not matter. Cancel-safe.
+async fn guests_changed(news: &mut Option<NewsListener>) -> Result<(), Stopping> {
+    match news {
+        Some(news) => {
+            news.woken().await?;
+            drop(news.take());
+            Ok(())
+        }
+        None => std::future::pending().await,
+    }
+}
+
 struct Session {
     connection: Connection<Stream>,
     peer: Claimant,
@@ -179,6 +191,8 @@ struct Session {
     meddled: bool,
     drift_warnings: Throttle,
     complaints: Complaints,
+    /// Hears of changes to its guests, where its metadata service has to know them.
+    guests_news: Option<NewsListener>,
 }
 
 impl Session {
@@ -216,6 +230,7 @@ impl Session {
             meddled: false,
             drift_warnings: Throttle::default(),
             complaints: Complaints::default(),
+            guests_news: None,
         }
     }
 
@@ -241,6 +256,10 @@ impl Session {
                     self.unread = Unread::Everything;
                 }
                 () = rules.changed() => self.unread = Unread::Everything,
+                woken = guests_changed(&mut self.guests_news) => {
+                    woken?;
+                    self.unread = Unread::Everything;
+                }
                 () = pass.shown_out() => return Err(SessionError::ShownOut),
                 followed = claim::follow(&mut self.claim) => match followed {
                     Followed::Others => {}
@@ -412,7 +431,7 @@ impl Session {
     async fn serve(&mut self, observation: Observation) -> Result<(), Stopping> {
         let gauge = &self.context.metrics.hypervisors_owned;
         self.owned.get_or_insert_with(|| Counted::new(gauge));
-        self.provision(&observation.chassis);
+        self.provision(&observation);
         self.read_states();
         let id = observation.chassis.id.clone();
         if self.seen.is_none() {
@@ -467,7 +486,7 @@ impl Session {
     fn forget(&mut self) {
         self.seen = None;
         self.watches = TunnelWatches::new();
-        (self.owned, self.states) = (None, None);
+        (self.owned, self.states, self.guests_news) = (None, None, None);
         self.unread = Unread::Everything;
     }
 

@@ -6,7 +6,7 @@
 
 use super::schema::{Bridge, Interface, Port};
 use super::wish::Wish;
-use super::{INTEGRATION_BRIDGE, bfd, is_owned, patches, port};
+use super::{INTEGRATION_BRIDGE, bfd, is_owned, metadata, patches, port};
 use sextant_model::{EncapKind, IpVersion, Transport};
 use sextant_ovsdb_client::{Condition, Replica, Row, Table, Transaction, Value};
 use std::collections::BTreeMap;
@@ -161,6 +161,7 @@ fn present(replica: &Replica, bridge: Bridge<'_>) -> Vec<(String, Present)> {
         let is_tunnel = is_owned(row.row())
             && row.name() != INTEGRATION_BRIDGE
             && !patches::is_patch(row)
+            && !metadata::is_metadata_port(row)
             && !bfd::is_of_bfd(row.row());
         if is_tunnel {
             let interface = row.interfaces().first().copied().unwrap_or_default();

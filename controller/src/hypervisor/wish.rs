@@ -1,8 +1,9 @@
 //! What Sextant wants of a hypervisor.
 
 use super::bfd::Watched;
+use super::metadata::MetadataGuest;
 use super::probes::Probes;
-use sextant_model::{EncapKind, Endpoints};
+use sextant_model::{EncapKind, Endpoints, PortId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
@@ -27,4 +28,6 @@ pub struct Wish {
     pub zone_limit: Option<NonZeroU32>,
     /// Physical network to the bridge to which it should have a patch port.
     pub bridge_mappings: BTreeMap<String, String>,
+    /// The guests that its metadata service should know. `None`: it should have no port for metadata.
+    pub metadata: Option<BTreeMap<PortId, MetadataGuest>>,
 }

@@ -214,7 +214,7 @@ impl From<HyperError> for Broken {
 }
 
 /// The last error in the chain, which says most.
-fn innermost(error: &dyn Error) -> String {
+pub(crate) fn innermost(error: &dyn Error) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;

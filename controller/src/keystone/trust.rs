@@ -25,7 +25,7 @@ pub struct TrustError {
 }
 
 /// What is trusted: the authorities in a file or, without one, the system's.
-pub(super) fn authorities(cafile: &Path) -> Result<RootCertStore, TrustError> {
+pub(crate) fn authorities(cafile: &Path) -> Result<RootCertStore, TrustError> {
     if cafile.as_os_str().is_empty() {
         return Ok(of_the_system());
     }

@@ -99,6 +99,7 @@ fn follow(config: &mut Config, read: &Config) {
     config.address_existing_ports = read.address_existing_ports;
     config.quotas = read.quotas;
     config.conntrack = read.conntrack;
+    config.metadata = read.metadata.clone();
     // A listener with TLS keeps it until a restart, and one without gets none.
     if config.tls.is_on() && read.tls.is_on() {
         config.tls = read.tls.clone();
@@ -130,6 +131,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         tunnel,
         control,
         conntrack,
+        metadata,
         punt,
         gateway,
         external,
@@ -164,6 +166,7 @@ fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
         ("tunnel", *tunnel != other.tunnel),
         ("control", *control != other.control),
         ("conntrack", *conntrack != other.conntrack),
+        ("metadata", *metadata != other.metadata),
         ("punt", *punt != other.punt),
         ("gateway", *gateway != other.gateway),
         ("external", *external != other.external),

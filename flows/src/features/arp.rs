@@ -40,6 +40,12 @@ pub(crate) fn server(address: Ipv4Addr, mac: MacAddr, ofport: u16) -> Flow {
     answer(Stage::Neighbor, asks, mac)
 }
 
+/// Answers who asks on a network for an address that no port has with this MAC.
+pub(crate) fn on_link(network: &Network, address: Ipv4Addr, mac: MacAddr) -> Flow {
+    let asks = asking_for(address).holding(NETWORK, network.key.0);
+    answer(Stage::Neighbor, asks, mac)
+}
+
 /// The flow that all answers share.
 pub(crate) fn base() -> Vec<Flow> {
     // Sources become destinations before they are overwritten. The two ARP addresses need a register to be swapped.

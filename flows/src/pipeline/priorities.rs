@@ -102,7 +102,7 @@ priorities! {
         OTHERWISE = 100;
     }
     punt [Punt] {
-        /// What the controller answers.
+        /// What the controller answers, and what the metadata service does.
         SERVED = 100;
     }
     outside [Outside] {
@@ -271,6 +271,10 @@ priorities! {
         SHARED = 20;
         /// A shard of the members of a network.
         GROUP = 10;
+    }
+    metadata [Metadata] {
+        /// Answers to an address of a guest.
+        ANSWER = 100;
     }
     deliver [Deliver] {
         /// Every packet that comes this far.

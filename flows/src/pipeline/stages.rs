@@ -58,7 +58,8 @@ stages! {
     Guard = 8, "guard", else Miss::Drop;
     /// May this guest send this Neighbor Discovery message? Checks targets and link-layer options.
     NeighborGuard = 12, "neighbor guard", else Miss::Goto(Stage::Punt);
-    /// Is it for the controller: Router Solicitation, DHCPv6 or DHCPv4? Each guest's punts pass a meter of its own.
+    /// Is it for the controller: Router Solicitation, DHCPv6 or DHCPv4? Each guest's punts pass a meter of its own. Is it for the
+    /// metadata service? That gets it at once.
     Punt = 16, "punt", else Miss::Goto(Stage::Neighbor);
     /// The checks of stage martians, for packets from outside.
     Border = 18, "border", else Miss::Goto(Stage::Outside);
@@ -104,6 +105,8 @@ stages! {
     /// Does a rule of the guest's security groups allow it to get this, or is it an answer on a connection that the
     /// guest may open?
     IngressRules = 64, "ingress rules", else Miss::Drop;
+    /// Is it an answer of the hypervisor's metadata service to a guest? The guest gets it at its own address.
+    Metadata = 68, "metadata", else Miss::Drop;
     /// Sends it out of the port in the output register.
     Deliver = 72, "deliver", else Miss::Drop;
 }

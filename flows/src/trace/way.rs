@@ -17,6 +17,8 @@ pub enum OutputTarget {
     Underlay(Option<IpAddr>),
     /// A physical network.
     Outside(String),
+    /// The metadata service of this hypervisor.
+    Metadata,
     /// A port of unknown use.
     Unknown,
 }
@@ -35,6 +37,9 @@ impl Output {
         let mut patches = own.patch_ports.iter();
         if let Some((physical, _)) = patches.find(|(_, patch)| **patch == port) {
             return OutputTarget::Outside(physical.clone());
+        }
+        if own.metadata_port == Some(port) {
+            return OutputTarget::Metadata;
         }
         let mut plugged = view.facts.plugged().iter();
         let guest = plugged

@@ -14,6 +14,7 @@ mod held;
 mod icmp_error;
 mod ipv4;
 mod martian;
+mod metadata;
 mod meters;
 mod moves;
 mod neighbor;

@@ -90,6 +90,11 @@ pub enum TraceRow {
         /// The packet then.
         packet: String,
     },
+    /// It goes to the metadata service of the hypervisor.
+    Metadata {
+        /// The packet then.
+        packet: String,
+    },
     /// It leaves by a port that Sextant does not know.
     Astray {
         /// The OpenFlow port.
@@ -205,6 +210,9 @@ fn leaving(output: &Output, way: &OutputTarget) -> TraceRow {
         },
         OutputTarget::Outside(physical_network) => TraceRow::Outside {
             physical_network: physical_network.clone(),
+            packet: on_the_wire,
+        },
+        OutputTarget::Metadata => TraceRow::Metadata {
             packet: on_the_wire,
         },
         OutputTarget::Unknown => TraceRow::Astray {

@@ -5,6 +5,8 @@ use super::{Context, Session};
 use crate::hypervisor::bfd;
 use crate::hypervisor::complaints::Concern;
 use crate::hypervisor::managers;
+use crate::hypervisor::metadata::{self, MetadataGuest};
+use crate::hypervisor::observe::Observation;
 use crate::hypervisor::patches::missing_bridges;
 use crate::hypervisor::probes::Probes;
 use crate::hypervisor::provision::{differences, release, wanted};
@@ -13,13 +15,14 @@ use crate::hypervisor::wish::Wish;
 use crate::metrics::Drift;
 use crate::snapshot::Stopping;
 use crate::state::Event;
-use sextant_model::{Chassis, ChassisId, EncapKind};
+use sextant_model::{Chassis, ChassisId, EncapKind, PortId};
 use sextant_ovsdb_client::{Replica, Transaction};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 impl Session {
-    pub(super) fn provision(&mut self, chassis: &Chassis) {
+    pub(super) fn provision(&mut self, observation: &Observation) {
+        let chassis = &observation.chassis;
         let wish = Wish {
             system_id: chassis.id.to_string(),
             controllers: self.controllers(),
@@ -33,6 +36,7 @@ impl Session {
             },
             zone_limit: self.context.rules.now().zone_limit,
             bridge_mappings: chassis.bridge_mappings.clone(),
+            metadata: self.metadata_guests(observation),
         };
         let missing = missing_bridges(self.connection.replica(), &wish.bridge_mappings).join(", ");
         if missing.is_empty() {
@@ -115,6 +119,29 @@ impl Session {
             let is_busy = *cluster.is_busy().borrow();
             Probes::of_several(cluster.probe_interval(), owner, is_busy)
         })
+    }
+
+    /// What its metadata service has to know of its guests. From then on the session is woken when something of them changes.
+    fn metadata_guests(
+        &mut self,
+        observation: &Observation,
+    ) -> Option<BTreeMap<PortId, MetadataGuest>> {
+        if !self.context.rules.now().metadata {
+            self.guests_news = None;
+            return None;
+        }
+        let chassis = &observation.chassis.id;
+        let snapshots = &self.context.snapshots;
+        let news = &mut self.guests_news;
+        news.get_or_insert_with(|| snapshots.listen(chassis).1);
+        let snapshot = snapshots.latest();
+        let interfaces = observation.interfaces.keys().copied();
+        Some(metadata::guests(
+            &snapshot.intent,
+            &snapshot.facts,
+            chassis,
+            interfaces,
+        ))
     }
 
     /// The protocols that this or any other hypervisor wants to be sent.

@@ -65,6 +65,8 @@ pub(super) enum Step {
     /// Whether an IPv6 subnet has a gateway.
     SubnetGateway(u8, u8, bool),
     Gone(u8, bool),
+    /// Whether a hypervisor has a port for metadata.
+    Metadata(u8, bool),
     /// What a hypervisor knows of a network's outside, a bit each.
     Learn(u8, u8, u8),
     /// How external networks are used, a bit each.
@@ -187,6 +189,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
         1 => (0..ROUTERS, up()).prop_map(|(r, up)| Step::GatewayUp(r, up)),
         2 => (0..NETWORKS, 0..2u8, up()).prop_map(|(n, s, on)| Step::SubnetGateway(n, s, on)),
         3 => (0..HYPERVISORS, up()).prop_map(|(h, gone)| Step::Gone(h, gone)),
+        2 => (0..HYPERVISORS, up()).prop_map(|(h, serves)| Step::Metadata(h, serves)),
         4 => (0..HYPERVISORS, 0..NETWORKS, 0..8u8).prop_map(|(h, n, bits)| Step::Learn(h, n, bits)),
         2 => (0..8u8).prop_map(Step::External),
         2 => (0..NETWORKS, 0..2u8, up()).prop_map(|(n, s, on)| Step::SubnetDelegated(n, s, on)),
@@ -321,7 +324,10 @@ impl Step {
                 };
                 cloud.reassemble(&hypervisor(h), reassembly);
             }
-            Self::Attach(_) | Self::Flawed(..) => {}
+            Self::Metadata(h, serves) if joined(cloud, h) => {
+                cloud.serve_metadata(&hypervisor(h), serves);
+            }
+            Self::Attach(_) | Self::Flawed(..) | Self::Metadata(..) => {}
             Self::Leave(h) => cloud.facts.remove_chassis(&ChassisId::new(&hypervisor(h))),
             Self::LifetimeOfRouters(lifetime) => {
                 let mut settings = (*cloud.intent.settings).clone();

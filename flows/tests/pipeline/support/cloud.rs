@@ -96,6 +96,8 @@ pub(crate) fn service(
 
 /// The OpenFlow number of a hypervisor's first patch port.
 pub(crate) const PATCH_PORT: u16 = 5;
+/// The OpenFlow port of a metadata service.
+pub(crate) const METADATA_PORT: u16 = 9;
 
 /// Every protocol over every family.
 pub(crate) fn transports() -> impl Iterator<Item = Transport> {
@@ -208,6 +210,16 @@ impl Cloud {
         let known = &self.facts.chassis()[&ChassisId::new(hypervisor)];
         let chassis = Chassis {
             reassembly,
+            ..(**known).clone()
+        };
+        self.facts.put_chassis(chassis);
+    }
+
+    /// A hypervisor has a port for metadata, or none.
+    pub(crate) fn serve_metadata(&mut self, hypervisor: &str, serves: bool) {
+        let known = &self.facts.chassis()[&ChassisId::new(hypervisor)];
+        let chassis = Chassis {
+            metadata_port: serves.then_some(METADATA_PORT),
             ..(**known).clone()
         };
         self.facts.put_chassis(chassis);

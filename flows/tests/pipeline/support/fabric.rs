@@ -36,6 +36,8 @@ pub(crate) struct Journey {
     pub(crate) tunnels: Vec<(String, String, u128)>,
     /// Frames that went outside: hypervisor, physical network, as they are there.
     pub(crate) outside: Vec<(String, String, Packet)>,
+    /// Frames that went to the metadata service of the sender's hypervisor.
+    pub(crate) asked: Vec<Packet>,
     /// Look-ups on the sender's hypervisor, and then one number for each that a tunnel led to.
     pub(crate) lookups: Vec<usize>,
     /// Where it was dropped.
@@ -62,7 +64,10 @@ impl Journey {
 
     /// Neither a guest nor the controller saw it, nor anybody outside.
     pub(crate) fn is_lost(&self) -> bool {
-        self.deliveries.is_empty() && self.punts.is_empty() && self.outside.is_empty()
+        self.deliveries.is_empty()
+            && self.punts.is_empty()
+            && self.outside.is_empty()
+            && self.asked.is_empty()
     }
 }
 
@@ -163,6 +168,16 @@ impl<'a> Fabric<'a> {
         journey
     }
 
+    /// A frame comes from a hypervisor's metadata service.
+    pub(crate) fn serve(&self, hypervisor: &str, frame: &Packet) -> Journey {
+        let chassis = ChassisId::new(hypervisor);
+        let port = self.cloud.facts.chassis()[&chassis].metadata_port.unwrap();
+        let mut journey = Journey::default();
+        let frame = frame.clone().with(Field::IN_PORT, port);
+        self.arrive(&chassis, frame, &mut journey);
+        journey
+    }
+
     fn arrive(&self, chassis: &ChassisId, frame: Packet, journey: &mut Journey) {
         let flows = &self.flows[chassis];
         let tracer = Tracer::new(flows);
@@ -203,6 +218,7 @@ impl<'a> Fabric<'a> {
                 port: name_of(port.0),
                 packet: output.packet.on_the_wire(),
             }),
+            OutputTarget::Metadata => journey.asked.push(output.packet.on_the_wire()),
             way @ (OutputTarget::Underlay(_) | OutputTarget::Unknown) => {
                 panic!("{way:?}: {output:?}")
             }

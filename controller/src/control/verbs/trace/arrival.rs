@@ -179,6 +179,7 @@ fn from_tunnel(
         OutputTarget::Guest(_)
         | OutputTarget::Underlay(_)
         | OutputTarget::Outside(_)
+        | OutputTarget::Metadata
         | OutputTarget::Unknown => Err(no_tunnel()),
     }
 }

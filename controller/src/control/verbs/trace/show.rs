@@ -39,6 +39,9 @@ pub(super) fn show_step(row: &TraceRow) -> String {
             physical_network,
             packet,
         } => format!("=> to physical network {physical_network}: {packet}\n"),
+        TraceRow::Metadata { packet } => {
+            format!("=> to this hypervisor's metadata service: {packet}\n")
+        }
         TraceRow::Astray { ofport, packet } => {
             format!("=> by OpenFlow port {ofport}, which is no port of the cloud: {packet}\n")
         }

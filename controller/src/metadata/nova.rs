@@ -1,0 +1,264 @@
+//! Requests to Nova's metadata API, which believes what is signed with the secret that it shares.
+
+use super::guests::Asker;
+use crate::config::MetadataConfig;
+use crate::keystone::client::innermost;
+use crate::keystone::{TrustError, trust};
+use axum::body::{Body, to_bytes};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use bytes::Bytes;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client as HyperClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use ring::hmac;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::rustls::crypto::ring as provider;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{self, ClientConfig};
+
+/// How many requests Nova gets at once from one hypervisor. Others wait.
+const AT_ONCE: usize = 32;
+/// How long a connection without a request is kept.
+const IDLE: Duration = Duration::from_secs(30);
+/// The longest answer in octets. A guest's user data has 64 KiB at most.
+const LONGEST: usize = 4 << 20;
+/// What Nova gets to know of a guest's request besides method, path and body. Of all else that a guest may send, nothing gets
+/// through: neither who it says it is, nor what is for one connection only.
+const PASSED: [HeaderName; 3] = [ACCEPT, CONTENT_TYPE, USER_AGENT];
+/// What a guest gets of Nova's answer.
+const RETURNED: [HeaderName; 1] = [CONTENT_TYPE];
+
+const INSTANCE: HeaderName = HeaderName::from_static("x-instance-id");
+const PROJECT: HeaderName = HeaderName::from_static("x-tenant-id");
+const SIGNATURE: HeaderName = HeaderName::from_static("x-instance-id-signature");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// Why TLS towards Nova cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum NovaError {
+    /// The authorities cannot be read.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The certificate or its key cannot be used.
+    #[error("{path}: {reason}")]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// TLS itself.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+}
+
+/// Why there is no answer of Nova's.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoAnswer {
+    /// Too many others ask.
+    #[error("too many requests are under way")]
+    Busy,
+    /// It said nothing in time.
+    #[error("no answer within {0:?}")]
+    Late(Duration),
+    /// It cannot be reached, or says something else than HTTP.
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// Nova's metadata API.
+pub(super) struct Nova {
+    http: HyperClient<HttpsConnector<HttpConnector>, Body>,
+    /// Scheme and authority.
+    base: String,
+    secret: hmac::Key,
+    patience: Duration,
+    places: Semaphore,
+}
+
+impl Nova {
+    pub(super) fn new(config: &MetadataConfig) -> Result<Self, NovaError> {
+        let mut connector = HttpConnector::new();
+        connector.enforce_http(false);
+        connector.set_nodelay(true);
+        let patience = Duration::from_secs(config.timeout.into());
+        // An address that does not answer leaves time for another.
+        connector.set_connect_timeout(Some(patience / 2));
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls(config)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(connector);
+        let http = HyperClient::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .build(connector);
+        Ok(Self {
+            http,
+            base: config.nova_url.trim_end_matches('/').to_owned(),
+            secret: hmac::Key::new(hmac::HMAC_SHA256, config.shared_secret.0.as_bytes()),
+            patience,
+            places: Semaphore::new(AT_ONCE),
+        })
+    }
+
+    /// Asks in a guest's name.
+    pub(super) async fn ask(
+        &self,
+        asker: &Asker,
+        asked: &Asked,
+    ) -> Result<Response<Body>, NoAnswer> {
+        let Ok(place) = timeout(self.patience, self.places.acquire()).await else {
+            return Err(NoAnswer::Busy);
+        };
+        let answered = timeout(self.patience, self.send(asker, asked)).await;
+        drop(place);
+        answered.map_err(|_| NoAnswer::Late(self.patience))?
+    }
+
+    async fn send(&self, asker: &Asker, asked: &Asked) -> Result<Response<Body>, NoAnswer> {
+        let request = self.request(asker, asked);
+        let request = request.map_err(|error| NoAnswer::Broken(error.to_string()))?;
+        let answer = self.http.request(request).await;
+        let answer = answer.map_err(|error| NoAnswer::Broken(innermost(&error)))?;
+        let (parts, body) = answer.into_parts();
+        let body = to_bytes(Body::new(body), LONGEST).await;
+        let body = body.map_err(|error| NoAnswer::Broken(innermost(&error)))?;
+        let mut answer = Response::new(Body::from(body));
+        *answer.status_mut() = parts.status;
+        copy(&RETURNED, &parts.headers, answer.headers_mut());
+        Ok(answer)
+    }
+
+    fn request(&self, asker: &Asker, asked: &Asked) -> axum::http::Result<Request<Body>> {
+        let mut request = Request::builder()
+            .method(asked.method.clone())
+            .uri(format!("{}{}", self.base, asked.path))
+            .body(Body::from(asked.body.clone()))?;
+        let headers = request.headers_mut();
+        copy(&PASSED, &asked.headers, headers);
+        headers.insert(INSTANCE, asker.device.clone());
+        headers.insert(PROJECT, asker.project.clone());
+        let address = HeaderValue::from_str(&asker.address.to_string())?;
+        headers.insert(FORWARDED_FOR, address);
+        let signature = HeaderValue::from_str(&self.signature(&asker.device))?;
+        headers.insert(SIGNATURE, signature);
+        Ok(request)
+    }
+
+    /// HMAC-SHA256 of the instance's id, in hexadecimal digits.
+    fn signature(&self, device: &HeaderValue) -> String {
+        let tag = hmac::sign(&self.secret, device.as_bytes());
+        let octets = tag.as_ref().iter();
+        octets.map(|octet| format!("{octet:02x}")).collect()
+    }
+}
+
+/// What a guest asks.
+pub(super) struct Asked {
+    pub(super) method: Method,
+    /// Path and query.
+    pub(super) path: String,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+fn copy(names: &[HeaderName], from: &HeaderMap, to: &mut HeaderMap) {
+    for name in names {
+        if let Some(value) = from.get(name) {
+            to.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+fn tls(config: &MetadataConfig) -> Result<ClientConfig, NovaError> {
+    let roots = trust::authorities(&config.cafile)?;
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots);
+    if config.certificate.as_os_str().is_empty() {
+        return Ok(builder.with_no_client_auth());
+    }
+    let chain = CertificateDer::pem_file_iter(&config.certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let chain = chain.map_err(|error| unusable(&config.certificate, &error))?;
+    let key = PrivateKeyDer::from_pem_file(&config.private_key);
+    let key = key.map_err(|error| unusable(&config.private_key, &error))?;
+    let tls = builder.with_client_auth_cert(chain, key);
+    tls.map_err(|error| unusable(&config.certificate, &error))
+}
+
+fn unusable(path: &Path, reason: &dyn std::error::Error) -> NovaError {
+    NovaError::Certificate {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Password;
+
+    fn nova() -> Nova {
+        Nova::new(&MetadataConfig {
+            shared_secret: Password("key".to_owned()),
+            nova_url: "http://nova:8775/".to_owned(),
+            ..MetadataConfig::default()
+        })
+        .unwrap()
+    }
+
+    fn asker() -> Asker {
+        Asker {
+            device: HeaderValue::from_static("The quick brown fox jumps over the lazy dog"),
+            project: HeaderValue::from_static("p"),
+            address: "192.0.2.1".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn the_instance_is_signed() {
+        // A known pair of HMAC-SHA256 with the key "key".
+        let expected = "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8";
+        assert_eq!(nova().signature(&asker().device), expected);
+    }
+
+    #[test]
+    fn what_a_guest_says_of_itself_does_not_get_through() {
+        let mut headers = HeaderMap::new();
+        for name in [
+            "x-instance-id",
+            "x-tenant-id",
+            "x-instance-id-signature",
+            "x-forwarded-for",
+            "x-metadata-provider",
+            "connection",
+            "host",
+            "accept",
+        ] {
+            headers.append(name, HeaderValue::from_static("forged"));
+        }
+        let asked = Asked {
+            method: Method::GET,
+            path: "/openstack?a=b".to_owned(),
+            headers,
+            body: Bytes::new(),
+        };
+        let request = nova().request(&asker(), &asked).unwrap();
+        assert_eq!(request.uri(), "http://nova:8775/openstack?a=b");
+        let forged = request.headers().iter();
+        let forged = forged.filter(|(_, value)| *value == "forged");
+        let names: Vec<&str> = forged.map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["accept"]);
+        assert_eq!(request.headers()["x-forwarded-for"], "192.0.2.1");
+        assert_eq!(request.headers()["x-tenant-id"], "p");
+    }
+}
