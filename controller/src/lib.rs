@@ -21,6 +21,7 @@ pub mod logging;
 pub mod memory;
 pub mod metrics;
 pub mod neighbors;
+pub mod nova;
 pub mod reference;
 pub mod renumbering;
 pub mod rules;

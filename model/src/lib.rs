@@ -30,6 +30,7 @@ mod link;
 mod mac;
 mod machine;
 mod network;
+mod nova_port;
 mod object;
 mod ownership;
 mod port;
@@ -69,6 +70,7 @@ pub use link::{AdvertisedLink, Speaker, Uplink};
 pub use mac::{InvalidMac, MacAddr};
 pub use machine::Machine;
 pub use network::{Network, NetworkType};
+pub use nova_port::{KnownPlug, NovaPort};
 pub use object::{Change, Meta, Object, ServerIdentity};
 pub use ownership::{ControllerName, Ownership};
 pub use port::{
