@@ -11,6 +11,8 @@ mod database;
 mod failures;
 #[path = "several_controllers/members.rs"]
 mod members;
+#[path = "several_controllers/nova.rs"]
+mod nova;
 #[path = "several_controllers/own.rs"]
 mod own;
 #[path = "several_controllers/stage.rs"]

@@ -12,6 +12,7 @@ mod keystone;
 mod listeners;
 mod malformed;
 mod metadata;
+mod nova;
 mod quotas;
 mod store;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use keys::{KEYS, KeyReference};
 pub use keystone::KeystoneConfig;
 pub use malformed::MalformedFile;
 pub use metadata::MetadataConfig;
+pub use nova::NovaConfig;
 pub use quotas::Quotas;
 pub use store::{StoreConfig, StoreKind};
 
@@ -65,6 +67,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// How tokens are validated, with [`Auth::Keystone`].
     pub keystone: KeystoneConfig,
+    /// Whether and where Nova is told what happens to its guests' ports.
+    pub nova: NovaConfig,
     /// Allows listeners without TLS on addresses other than loopback.
     pub allow_plaintext: bool,
     /// The search domain that DHCP hands out. Empty: none.
@@ -175,6 +179,9 @@ pub enum ConfigError {
     /// The authorities of Keystone's certificate cannot be used.
     #[error("keystone.cafile = {0}")]
     Authorities(TrustError),
+    /// The authorities of Nova's certificate cannot be used.
+    #[error("nova.cafile = {0}")]
+    NovaAuthorities(TrustError),
     /// The log filter is invalid.
     #[error("log = {value:?} (SEXTANT_LOG, --log): {error}")]
     Log {
@@ -210,6 +217,7 @@ impl Default for Config {
             auth: Auth::None,
             trusted_proxies: api::loopback(),
             keystone: KeystoneConfig::default(),
+            nova: NovaConfig::default(),
             allow_plaintext: false,
             dns_domain: settings.dns_domain,
             ipv6_pd_enabled: settings.ipv6_pd_enabled,
@@ -347,6 +355,9 @@ impl Config {
         }
         if self.auth == Auth::Keystone {
             self.keystone.check(self.allow_plaintext)?;
+        }
+        if self.nova.enabled {
+            self.nova.check(&self.keystone, self.allow_plaintext)?;
         }
         if self.auth == Auth::Headers && self.trusted_proxies.is_empty() {
             return Err(ConfigError::Refused {

@@ -7,7 +7,10 @@
 
 mod access;
 mod cache;
-pub(crate) mod client;
+mod catalog;
+mod client;
+mod connection;
+mod login;
 mod own;
 mod report;
 mod settings;
@@ -15,6 +18,9 @@ mod token;
 pub(crate) mod trust;
 
 pub use access::Asked;
+pub(crate) use client::KeystoneFailure;
+pub(crate) use connection::{HttpsClient, https_client, innermost};
+pub(crate) use login::{ServiceLogin, ServiceToken};
 pub use settings::{Credentials, KeystoneSettings};
 pub use token::{Scope, Token};
 pub use trust::TrustError;
@@ -25,7 +31,7 @@ use crate::fair::{FairPlace, FairPlaces, made_for};
 use crate::metrics::{Metrics, TokenCheck};
 use axum::http::{HeaderValue, StatusCode};
 use cache::{Expired, Found, Question, TokenKey, Tokens, Verdict, Waiting};
-use client::{KeystoneClient, KeystoneFailure, is_unknown};
+use client::{KeystoneClient, is_unknown};
 use own::OwnToken;
 use report::Report;
 use std::fmt;
@@ -139,7 +145,7 @@ impl Keystone {
         Ok(Self(Arc::new(Shared {
             challenge: challenge.unwrap_or(HeaderValue::from_static("Keystone")),
             client: KeystoneClient::new(&settings, metrics.clone())?,
-            own: OwnToken::new(&settings),
+            own: OwnToken::new(&settings, "keystone"),
             tokens,
             places: FairPlaces::new(AT_ONCE),
             report: Report::default(),

@@ -22,6 +22,7 @@ pub mod memory;
 pub mod metadata;
 pub mod metrics;
 pub mod neighbors;
+pub mod nova;
 pub mod reference;
 pub mod renumbering;
 pub mod rules;

@@ -9,8 +9,9 @@ pub use by_hypervisor::{
 };
 pub use labels::{
     AdvertisementCause, CommitOutcome, Computation, DoubtfulEndpoint, Drift, FlowOperation,
-    FlowOutcome, HEARD, KeystoneOutcome, KeystoneRequest, OpenFlowError, PrefixChange, PrefixState,
-    RefusedConnection, RevisionWait, SENT, TokenCheck, TransactionOutcome,
+    FlowOutcome, HEARD, KeystoneOutcome, KeystoneRequest, NovaEventName, NovaOutcome,
+    OpenFlowError, PrefixChange, PrefixState, RefusedConnection, RevisionWait, SENT, TokenCheck,
+    TransactionOutcome,
 };
 
 use by_hypervisor::OnPage;
@@ -259,6 +260,12 @@ metrics! {
     store_watch_lag: Histogram = "sextant_store_watch_lag_seconds" [],
     /// How old what is known of the store may be, in seconds. From 5 on, it is out of reach and takes no writes.
     store_age: IntGauge = "sextant_store_age_seconds" [],
+    /// Events of guests' ports that were sent to Nova, by name and outcome. dismissed: Nova does not know the guest. failed: it is sent again.
+    nova_events: IntCounterVec = "sextant_nova_events_total" ["event", "outcome"],
+    /// Ports of which this controller is to tell Nova something that Nova has not answered.
+    nova_waiting: IntGauge = "sextant_nova_events_waiting" [],
+    /// Time from when a guest's port is active until Nova's answer to that, in seconds.
+    nova_plug_seconds: Histogram = "sextant_nova_plug_duration_seconds" [],
     /// Ports that are bound to a hypervisor.
     ports_bound: IntGauge = "sextant_ports_bound" [],
     /// Bound ports whose flows are confirmed by their switch.
@@ -420,6 +427,11 @@ impl Metrics {
         }
         for check in TokenCheck::ALL {
             zero(&self.token_checks, &[&[check.as_str()]]);
+        }
+        for event in NovaEventName::ALL {
+            for outcome in NovaOutcome::ALL {
+                zero(&self.nova_events, &[&[event.as_str(), outcome.as_str()]]);
+            }
         }
         for request in KeystoneRequest::ALL {
             for outcome in KeystoneOutcome::ALL {

@@ -16,6 +16,7 @@ use crate::control::{self, ControlSocket, Known, SocketError};
 use crate::http::{self, Limits};
 use crate::keystone::TrustError;
 use crate::metrics::Metrics;
+use crate::nova::Nova;
 use crate::rules::{HypervisorRules, Rules};
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
@@ -74,6 +75,9 @@ pub enum RuntimeError {
     /// The authorities of Keystone's certificate cannot be used.
     #[error("keystone.cafile = {0}")]
     Keystone(#[from] TrustError),
+    /// The authorities of Nova's certificate cannot be used.
+    #[error("nova.cafile = {0}")]
+    Nova(TrustError),
     /// The operating system refused something.
     #[error(transparent)]
     System(#[from] std::io::Error),
@@ -214,6 +218,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let (stop, stopping) = watch::channel(());
     let mut tasks = Tasks::new(stop);
     let api = api::Api::new(store.clone(), snapshots.clone(), metrics.clone());
+    let nova = tell_nova(config, &store, &snapshots, cluster.clone(), &metrics)?;
     let renumbering = renumbering::run(api.clone(), snapshots, events.clone(), metrics.clone());
     let databases = hypervisors.seats.clone();
     let api = api.with_hypervisors(databases, switches.seats.clone(), events.clone());
@@ -269,6 +274,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     tasks
         .sessions
         .add("the keeper of delegated prefixes", renumbering);
+    tasks.sessions.add("what tells Nova of ports", nova);
     let age = store_age::watch(store.clone(), metrics.clone());
     tasks.sessions.add("the watch over the store", age);
     let controllers = controllers_live(cluster.clone(), metrics.clone());
@@ -294,6 +300,26 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     }
     tracing::info!("stopping");
     tasks.finish(owner).await
+}
+
+/// Tells Nova of its guests' ports, if the configuration says so.
+fn tell_nova(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    snapshots: &Snapshots,
+    cluster: Option<Cluster>,
+    metrics: &Metrics,
+) -> Result<impl Future<Output = ()> + Send + 'static, RuntimeError> {
+    let settings = config.nova.settings(&config.keystone);
+    let (store, snapshots, metrics) = (store.clone(), snapshots.clone(), metrics.clone());
+    let nova = settings.map(|settings| Nova::new(settings, store, snapshots, cluster, metrics));
+    let nova = nova.transpose().map_err(RuntimeError::Nova)?;
+    Ok(async move {
+        match nova {
+            Some(nova) => nova.run().await,
+            None => std::future::pending().await,
+        }
+    })
 }
 
 /// Looks whether this controller, one of several, is busy.

@@ -10,7 +10,7 @@ pub use lookup::{IndexedValue, Span};
 use crate::counts::Counts;
 use crate::{
     AddressScope, AddressScopeId, Claim, Counted, GroupNumber, Key, MacAddr, Mark, MemberAddress,
-    Network, NetworkId, ObjectKey, Port, PortId, ProjectQuota, RbacObject, RbacPolicy,
+    Network, NetworkId, NovaPort, ObjectKey, Port, PortId, ProjectQuota, RbacObject, RbacPolicy,
     RbacPolicyId, Router, RouterId, SecurityGroup, SecurityGroupId, SecurityGroupRule,
     SecurityGroupRuleId, ServerIdentity, Settings, Subnet, SubnetId, SubnetPool, SubnetPoolId,
     Withdrawn,
@@ -48,6 +48,8 @@ pub struct Intent {
     pub quotas: OrdMap<String, Arc<ProjectQuota>>,
     /// What routers' ports on a network do not advertise any more.
     pub withdrawn: OrdMap<(NetworkId, PortId), Arc<Withdrawn>>,
+    /// What Nova was told of guests' ports.
+    pub nova_ports: OrdMap<PortId, Arc<NovaPort>>,
     /// Who the DHCPv6 server is.
     pub server_identity: Option<ServerIdentity>,
     /// What the configuration says.
@@ -119,6 +121,7 @@ impl Intent {
             ObjectKey::RbacPolicy(id) => self.rbac_policies.contains_key(id),
             ObjectKey::Quota(project) => self.quotas.contains_key(project),
             ObjectKey::ServerIdentity => self.server_identity.is_some(),
+            ObjectKey::NovaPort(port) => self.nova_ports.contains_key(port),
             ObjectKey::Withdrawn(network, port) => self.withdrawn.contains_key(&(*network, *port)),
         }
     }

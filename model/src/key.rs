@@ -60,6 +60,8 @@ pub enum ObjectKey {
     ServerIdentity,
     /// What a router's port on a network does not advertise any more.
     Withdrawn(NetworkId, PortId),
+    /// What Nova was told of a guest's port.
+    NovaPort(PortId),
 }
 
 /// Names what only one may have. It is stored so that two writers cannot both get it: a commit that makes one requires

@@ -31,6 +31,7 @@ mod mac;
 mod machine;
 mod metadata;
 mod network;
+mod nova_port;
 mod object;
 mod ownership;
 mod port;
@@ -75,6 +76,7 @@ pub use metadata::{
     metadata_key,
 };
 pub use network::{Network, NetworkType};
+pub use nova_port::{KnownPlug, NovaPort};
 pub use object::{Change, Meta, Object, ServerIdentity};
 pub use ownership::{ControllerName, Ownership};
 pub use port::{

@@ -2,8 +2,8 @@
 
 use crate::{
     AddressScope, Chassis, ChassisId, Counted, Delegation, Fact, Key, MacAddr, Network, NetworkId,
-    ObjectKey, Outside, Ownership, Port, PortId, ProjectQuota, RbacPolicy, Router, SecurityGroup,
-    SecurityGroupRule, Subnet, SubnetId, SubnetPool, Withdrawn,
+    NovaPort, ObjectKey, Outside, Ownership, Port, PortId, ProjectQuota, RbacPolicy, Router,
+    SecurityGroup, SecurityGroupRule, Subnet, SubnetId, SubnetPool, Withdrawn,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -106,6 +106,8 @@ pub enum Object {
     Gone(ChassisId),
     /// What a router's port does not advertise any more.
     Withdrawn(Arc<Withdrawn>),
+    /// What Nova was told of a guest's port.
+    NovaPort(Arc<NovaPort>),
 }
 
 impl Object {
@@ -133,7 +135,8 @@ impl Object {
             | Self::Active(..)
             | Self::Holder(..)
             | Self::Gone(_)
-            | Self::Withdrawn(_) => return None,
+            | Self::Withdrawn(_)
+            | Self::NovaPort(_) => return None,
         };
         Some((&meta.project_id, kind))
     }
@@ -162,7 +165,8 @@ impl Object {
             | Self::Claim(_)
             | Self::Delegation(..)
             | Self::Holder(..)
-            | Self::Withdrawn(_) => None,
+            | Self::Withdrawn(_)
+            | Self::NovaPort(_) => None,
         }
     }
 
@@ -181,6 +185,7 @@ impl Object {
             Self::RbacPolicy(policy) => ObjectKey::RbacPolicy(policy.id),
             Self::Quota(quota) => ObjectKey::Quota(quota.project_id.clone()),
             Self::ServerIdentity(_) => ObjectKey::ServerIdentity,
+            Self::NovaPort(known) => ObjectKey::NovaPort(known.port),
             Self::Withdrawn(gone) => ObjectKey::Withdrawn(gone.network, gone.port),
             Self::Chassis(chassis) => return Fact::Chassis(chassis.id.clone()).into(),
             Self::Location(port, _) => return Fact::Location(*port).into(),

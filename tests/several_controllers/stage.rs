@@ -88,8 +88,22 @@ impl Stage {
 
     /// The hypervisors' numbers say whose API is asked.
     fn plug(&self, name: &str, host: &Hypervisor) -> Result<Plugged, LabError> {
+        self.plug_with(name, host, json!({}))
+    }
+
+    /// Plugs a guest in whose port has more attributes.
+    pub(crate) fn plug_with(
+        &self,
+        name: &str,
+        host: &Hypervisor,
+        more: Value,
+    ) -> Result<Plugged, LabError> {
         let live: Vec<&Peer> = self.cluster.live().collect();
-        let port = self.port(name, live[usize::from(host.number()) % live.len()])?;
+        let peer = live[usize::from(host.number()) % live.len()];
+        let more = more.as_object().cloned().unwrap_or_default();
+        let port = peer
+            .api()?
+            .create_port(&self.network, &PortSpec { name, more })?;
         let guest = host.add_guest(&port.guest(name))?;
         Ok(Plugged { guest, port })
     }

@@ -248,6 +248,69 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
         ],
     ),
     (
+        "nova",
+        &[
+            (
+                "enabled",
+                "false",
+                "Whether Nova is told what happens to its guests' ports (`os-server-external-events`). Guests of Nova with libvirt need it: they start only once Nova has heard that their ports are plugged in.",
+            ),
+            (
+                "endpoint_override",
+                "",
+                "URL of Nova with its version: `https://HOST:8774/v2.1`. Empty: the one in Keystone's catalogue.",
+            ),
+            (
+                "region_name",
+                "",
+                "The region of Nova in the catalogue. Empty: the first that is there.",
+            ),
+            (
+                "valid_interfaces",
+                "internal",
+                "The interface of Nova in the catalogue: `internal`, `public` or `admin`.",
+            ),
+            (
+                "auth_url",
+                "",
+                "URL of Keystone, for credentials of Nova's own. Empty: Keystone and the credentials are those in `[keystone]`, whatever `auth` is.",
+            ),
+            (
+                "username",
+                "",
+                "The user who tells Nova, with the role `service` (or `admin`) in the project below. Or configure an application credential.",
+            ),
+            ("password", "", "The user's password."),
+            (
+                "user_domain_name",
+                "Default",
+                "The name of the user's domain.",
+            ),
+            ("project_name", "service", "The name of the project."),
+            (
+                "project_domain_name",
+                "Default",
+                "The name of the project's domain.",
+            ),
+            (
+                "application_credential_id",
+                "",
+                "The id of an application credential, in place of a user and a password.",
+            ),
+            ("application_credential_secret", "", "Its secret."),
+            (
+                "cafile",
+                "",
+                "PEM file with the authorities of Nova's and Keystone's certificates. Empty: `cafile` in `[keystone]`.",
+            ),
+            (
+                "timeout",
+                "10",
+                "Seconds that a request to Nova may take: 1 to 60.",
+            ),
+        ],
+    ),
+    (
         "gateway",
         &[(
             "gone_after",

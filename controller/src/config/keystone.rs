@@ -43,6 +43,14 @@ pub struct KeystoneConfig {
     pub service_token_roles_required: bool,
 }
 
+/// What a section calls the keys of a login.
+#[derive(Clone, Copy)]
+pub(super) struct LoginKeys {
+    pub(super) auth_url: &'static str,
+    pub(super) username: &'static str,
+    pub(super) application_credential_id: &'static str,
+}
+
 impl Default for KeystoneConfig {
     fn default() -> Self {
         Self {
@@ -96,10 +104,17 @@ impl KeystoneConfig {
         }
     }
 
+    /// What this section calls the keys of a login.
+    pub(super) const KEYS: LoginKeys = LoginKeys {
+        auth_url: "keystone.auth_url",
+        username: "keystone.username",
+        application_credential_id: "keystone.application_credential_id",
+    };
+
     /// Checks the section where it counts.
     pub(super) fn check(&self, allow_plaintext: bool) -> Result<(), ConfigError> {
-        self.check_urls(allow_plaintext)?;
-        self.check_credentials()?;
+        self.check_login(Self::KEYS, allow_plaintext)?;
+        self.check_public()?;
         if !(1..=60).contains(&self.timeout) {
             let seconds = self.timeout.to_string();
             return Err(refused("keystone.timeout", &seconds, "1 to 60 seconds"));
@@ -112,15 +127,29 @@ impl KeystoneConfig {
         self.settings().check().map_err(ConfigError::Authorities)
     }
 
-    fn check_urls(&self, allow_plaintext: bool) -> Result<(), ConfigError> {
+    /// Checks who asks Keystone, and where it is.
+    pub(super) fn check_login(
+        &self,
+        keys: LoginKeys,
+        allow_plaintext: bool,
+    ) -> Result<(), ConfigError> {
+        self.check_url(keys, allow_plaintext)?;
+        self.check_credentials(keys)
+    }
+
+    fn check_url(&self, keys: LoginKeys, allow_plaintext: bool) -> Result<(), ConfigError> {
         let (scheme, host) = parts(&self.auth_url).ok_or_else(|| {
             let rule = "where Keystone is: http://HOST:PORT or https://HOST:PORT, and what comes before /v3 of its path";
-            refused("keystone.auth_url", &self.auth_url, rule)
+            refused(keys.auth_url, &self.auth_url, rule)
         })?;
         if scheme == "http" && !allow_plaintext && !is_loopback(&host) {
             let rule = "not a loopback address, so anyone on the network could read every token and the password. Use https, or allow plaintext with allow_plaintext = true (--allow-plaintext)";
-            return Err(refused("keystone.auth_url", &self.auth_url, rule));
+            return Err(refused(keys.auth_url, &self.auth_url, rule));
         }
+        Ok(())
+    }
+
+    fn check_public(&self) -> Result<(), ConfigError> {
         let public = &self.www_authenticate_uri;
         if !public.is_empty() && parts(public).is_none() {
             let rule = "http://HOST:PORT or https://HOST:PORT, or empty";
@@ -129,28 +158,27 @@ impl KeystoneConfig {
         Ok(())
     }
 
-    fn check_credentials(&self) -> Result<(), ConfigError> {
+    fn check_credentials(&self, keys: LoginKeys) -> Result<(), ConfigError> {
         let (user, application) = (&self.username, &self.application_credential_id);
         if user.is_empty() == application.is_empty() {
             let rule = "configure either username and password, or application_credential_id and application_credential_secret: who asks Keystone";
-            return Err(refused("keystone.username", user, rule));
+            return Err(refused(keys.username, user, rule));
         }
         if user.is_empty() != self.password.0.is_empty() {
             let rule = "configure username and password, or neither";
-            return Err(refused("keystone.username", user, rule));
+            return Err(refused(keys.username, user, rule));
         }
         if application.is_empty() != self.application_credential_secret.0.is_empty() {
             let rule =
                 "configure application_credential_id and application_credential_secret, or neither";
-            let key = "keystone.application_credential_id";
-            return Err(refused(key, application, rule));
+            return Err(refused(keys.application_credential_id, application, rule));
         }
         Ok(())
     }
 }
 
 /// Scheme and host of a URL that requests can go to.
-fn parts(url: &str) -> Option<(String, String)> {
+pub(super) fn parts(url: &str) -> Option<(String, String)> {
     let uri: Uri = url.parse().ok()?;
     let scheme = uri.scheme_str()?.to_owned();
     let plain = uri.query().is_none() && !url.contains(['#', '"', '@']);
@@ -159,12 +187,12 @@ fn parts(url: &str) -> Option<(String, String)> {
     (known && plain).then_some((scheme, host))
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(super) fn is_loopback(host: &str) -> bool {
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-fn refused(key: &'static str, value: &str, rule: &'static str) -> ConfigError {
+pub(super) fn refused(key: &'static str, value: &str, rule: &'static str) -> ConfigError {
     let value = format!("{value:?}");
     ConfigError::Refused { key, value, rule }
 }

@@ -57,6 +57,7 @@ fn the_reference_names_every_key_and_its_default() {
         metrics_per_hypervisor: _,
         auth: _,
         keystone: _,
+        nova: _,
         allow_plaintext: _,
         dns_domain: _,
         ipv6_pd_enabled: _,
@@ -76,7 +77,7 @@ fn the_reference_names_every_key_and_its_default() {
         hypervisor_tls: _,
         quotas: _,
     } = config;
-    assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 75);
+    assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 89);
 }
 
 #[test]

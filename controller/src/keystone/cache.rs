@@ -261,6 +261,7 @@ impl<V> Shelf<V> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::catalog::Catalog;
     use super::super::token::Scope;
     use super::*;
 
@@ -283,6 +284,7 @@ mod tests {
             is_admin_project: true,
             access_rules: None,
             expires_at: 0,
+            catalog: Catalog::default(),
         }))
     }
 

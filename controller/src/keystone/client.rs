@@ -1,5 +1,6 @@
 //! Requests to Keystone over HTTP, one at a time: sent, measured, read.
 
+use super::connection::{HttpsClient, https_client, innermost};
 use super::own::Asking;
 use super::settings::KeystoneSettings;
 use super::token::Token;
@@ -9,17 +10,11 @@ use axum::body::{Body, to_bytes};
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderValue, Request, StatusCode};
 use bytes::Bytes;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::{Client as HyperClient, Error as HyperError};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
-use std::error::Error;
+use hyper_util::client::legacy::Error as HyperError;
 use std::time::{Duration, Instant};
 
 /// The longest answer in octets. A token with hundreds of roles has a tenth of this.
 const LONGEST: usize = 1 << 20;
-/// How long a connection without a request is kept.
-const IDLE: Duration = Duration::from_secs(30);
 /// The header of a token that is issued, or asked about.
 pub(super) const SUBJECT: &str = "x-subject-token";
 
@@ -35,7 +30,7 @@ pub(super) struct KeystoneReply {
 /// Why Keystone's answer is of no use, for the log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct KeystoneFailure(pub(super) String);
+pub(crate) struct KeystoneFailure(pub(super) String);
 
 impl KeystoneFailure {
     /// It said nothing for so long.
@@ -46,7 +41,7 @@ impl KeystoneFailure {
 
 /// Sends requests, over connections that are kept.
 pub(super) struct KeystoneClient {
-    http: HyperClient<HttpsConnector<HttpConnector>, Body>,
+    http: HttpsClient,
     /// The URI of tokens.
     tokens: String,
     metrics: Metrics,
@@ -57,28 +52,8 @@ impl KeystoneClient {
         settings: &KeystoneSettings,
         metrics: Metrics,
     ) -> Result<Self, trust::TrustError> {
-        let unusable = |reason: &dyn Error| trust::TrustError {
-            path: settings.cafile.clone(),
-            reason: reason.to_string(),
-        };
-        let roots = trust::authorities(&settings.cafile)?;
-        let tls = trust::tls(roots).map_err(|error| unusable(&error))?;
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_nodelay(true);
-        // An address that does not answer leaves time for another.
-        connector.set_connect_timeout(Some(settings.timeout / 2));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
-        let http = HyperClient::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .build(connector);
         Ok(Self {
-            http,
+            http: https_client(&settings.cafile, settings.timeout)?,
             tokens: format!("{}/auth/tokens", settings.base()),
             metrics,
         })
@@ -211,15 +186,6 @@ impl From<HyperError> for Broken {
             false => Self::Connection(reason),
         }
     }
-}
-
-/// The last error in the chain, which says most.
-pub(crate) fn innermost(error: &dyn Error) -> String {
-    let mut last = error;
-    while let Some(source) = last.source() {
-        last = source;
-    }
-    last.to_string()
 }
 
 /// A request that is counted however it ends, also if nobody waits for it any more.

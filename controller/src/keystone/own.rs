@@ -1,6 +1,7 @@
 //! Sextant's own token, without which Keystone says nothing about others: asked for when it is first needed, and again
 //! before it ends or when Keystone does not take it any more.
 
+use super::catalog::Catalog;
 use super::client::{KeystoneClient, KeystoneFailure};
 use super::settings::{Credentials, KeystoneSettings};
 use crate::clock;
@@ -23,6 +24,8 @@ const REFUSED_FOR: Duration = Duration::from_secs(60);
 pub(super) struct OwnToken {
     /// Who asks, as JSON.
     login: Vec<u8>,
+    /// Where the configuration says so.
+    section: &'static str,
     /// How long a renewal may take. What is left of a caller's time is for the question, with the token that still holds.
     patience: Duration,
     held: Mutex<OwnState>,
@@ -58,6 +61,8 @@ impl From<KeystoneFailure> for Failed {
 #[derive(Clone)]
 pub(super) struct Asking {
     pub(super) text: HeaderValue,
+    /// Where other services are.
+    pub(super) catalog: Arc<Catalog>,
     validated: Arc<AtomicBool>,
 }
 
@@ -81,10 +86,11 @@ struct Issued {
 }
 
 impl OwnToken {
-    pub(super) fn new(settings: &KeystoneSettings) -> Self {
+    pub(super) fn new(settings: &KeystoneSettings, section: &'static str) -> Self {
         let login = login(&settings.credentials).to_string().into_bytes();
         Self {
             login,
+            section,
             patience: settings.timeout / 3,
             held: Mutex::default(),
         }
@@ -146,11 +152,9 @@ impl OwnToken {
         match reply.status {
             StatusCode::CREATED => {}
             StatusCode::UNAUTHORIZED => {
-                let reason = "Keystone refuses the credentials in [keystone]";
-                return Err(Failed::for_a_time(
-                    REFUSED_FOR,
-                    KeystoneFailure(reason.to_owned()),
-                ));
+                let section = self.section;
+                let reason = format!("Keystone refuses the credentials in [{section}]");
+                return Err(Failed::for_a_time(REFUSED_FOR, KeystoneFailure(reason)));
             }
             status => {
                 return Err(KeystoneFailure(format!("Keystone issues no token: {status}")).into());
@@ -158,8 +162,8 @@ impl OwnToken {
         }
         let no_token = || KeystoneFailure("what answers at auth_url is not Keystone".to_owned());
         let text = reply.subject.ok_or_else(no_token)?;
-        let ends = reply.described.ok_or_else(no_token)?.expires_at;
-        let seconds = u64::try_from(ends - clock::now()).unwrap_or_default();
+        let described = reply.described.ok_or_else(no_token)?;
+        let seconds = u64::try_from(described.expires_at - clock::now()).unwrap_or_default();
         if seconds == 0 {
             let reason = "the token that Keystone has just issued has ended: compare the clocks";
             return Err(KeystoneFailure(reason.to_owned()).into());
@@ -168,6 +172,7 @@ impl OwnToken {
         Ok(Issued {
             token: Asking {
                 text,
+                catalog: Arc::new(described.catalog),
                 validated: Arc::default(),
             },
             renew: now + life.saturating_sub(EARLY.min(life / 2)),

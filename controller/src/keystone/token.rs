@@ -2,6 +2,7 @@
 //! for token").
 
 use super::access::AccessRules;
+use super::catalog::Catalog;
 use crate::clock;
 use serde::Deserialize;
 
@@ -20,6 +21,8 @@ pub struct Token {
     pub(super) access_rules: Option<AccessRules>,
     /// When it ends, in seconds since 1970.
     pub(super) expires_at: i64,
+    /// The services of the cloud. Empty where they were not asked for.
+    pub(super) catalog: Catalog,
     /// How long Keystone's description is.
     pub(super) octets: usize,
 }
@@ -46,6 +49,7 @@ impl Token {
             expires_at: clock::parse_utc(&token.expires_at)?,
             scope: token.scope(),
             user: token.user.id,
+            catalog: token.catalog,
             roles: token.roles.into_iter().map(|role| role.name).collect(),
             is_admin_project: token.is_admin_project.unwrap_or(true),
             access_rules: token
@@ -76,6 +80,8 @@ struct TokenDescription {
     roles: Vec<Role>,
     is_admin_project: Option<bool>,
     application_credential: Option<Credential>,
+    #[serde(default)]
+    catalog: Catalog,
 }
 
 impl TokenDescription {

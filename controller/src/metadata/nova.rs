@@ -2,7 +2,7 @@
 
 use super::guests::Asker;
 use crate::config::MetadataConfig;
-use crate::keystone::client::innermost;
+use crate::keystone::innermost;
 use crate::keystone::{TrustError, trust};
 use axum::body::{Body, to_bytes};
 use axum::http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};

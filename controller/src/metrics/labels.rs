@@ -160,6 +160,28 @@ labels! {
         Failed = "failed",
     }
 
+    /// What Nova is told of a guest's port.
+    NovaEventName {
+        /// It is plugged in, and has its flows.
+        VifPlugged = "network-vif-plugged",
+        /// Its interface is gone.
+        VifUnplugged = "network-vif-unplugged",
+        /// It has other addresses.
+        Changed = "network-changed",
+        /// It was deleted.
+        VifDeleted = "network-vif-deleted",
+    }
+
+    /// What came of an event that was sent to Nova.
+    NovaOutcome {
+        /// Nova has taken it.
+        Taken = "taken",
+        /// Nova does not know the guest, or has no use for the event.
+        Dismissed = "dismissed",
+        /// Nova did not answer in time, or with something else. It is sent again.
+        Failed = "failed",
+    }
+
     /// Who said whether a caller's token holds.
     TokenCheck {
         /// It was known.

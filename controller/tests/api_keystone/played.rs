@@ -54,6 +54,8 @@ pub struct Asked {
     pub bodies: Mutex<Vec<Value>>,
     /// How long its tokens for Sextant live, in seconds.
     pub own_life: Mutex<i64>,
+    /// The services of the cloud.
+    pub catalog: Mutex<Value>,
     /// What it answers to all questions, if it is not what it knows.
     pub instead: Mutex<Option<StatusCode>>,
     /// Questions are answered while it has permits.
@@ -105,6 +107,11 @@ impl Asked {
         self.tokens.lock().unwrap().remove(token);
     }
 
+    /// Whether it has issued this token to Sextant, and takes it.
+    pub fn takes(&self, token: &str) -> bool {
+        self.own.lock().unwrap().contains_key(token)
+    }
+
     /// No longer takes the tokens that it has issued to Sextant.
     pub fn forgets_sextant(&self) {
         self.own.lock().unwrap().clear();
@@ -143,6 +150,7 @@ impl Played {
             logins: AtomicUsize::new(0),
             bodies: Mutex::default(),
             own_life: Mutex::new(3600),
+            catalog: Mutex::new(json!([])),
             instead: Mutex::default(),
             gate: Semaphore::new(PERMITS as usize),
             issuing: Semaphore::new(PERMITS as usize),
@@ -225,7 +233,9 @@ async fn issue(State(asked): State<Arc<Asked>>, body: Bytes) -> Response {
     let life = *asked.own_life.lock().unwrap();
     let ends = Instant::now() + Duration::from_secs(life.try_into().unwrap_or(0));
     asked.own.lock().unwrap().insert(token.clone(), ends);
-    let body = json!({"token": {"expires_at": utc(life), "user": {"id": "sextant"}}});
+    let catalog = asked.catalog.lock().unwrap().clone();
+    let body =
+        json!({"token": {"expires_at": utc(life), "user": {"id": "sextant"}, "catalog": catalog}});
     let headers = [("x-subject-token", token)];
     (StatusCode::CREATED, headers, axum::Json(body)).into_response()
 }

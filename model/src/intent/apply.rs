@@ -65,7 +65,10 @@ impl Intent {
             ObjectKey::RbacPolicy(id) => {
                 self.rbac_policies.get(id).cloned().map(Object::RbacPolicy)
             }
-            ObjectKey::Quota(_) | ObjectKey::ServerIdentity | ObjectKey::Withdrawn(..) => None,
+            ObjectKey::Quota(_)
+            | ObjectKey::ServerIdentity
+            | ObjectKey::Withdrawn(..)
+            | ObjectKey::NovaPort(_) => None,
         }
     }
 
@@ -106,6 +109,9 @@ impl Intent {
             Object::Withdrawn(gone) => {
                 self.withdrawn
                     .insert((gone.network, gone.port), gone.clone());
+            }
+            Object::NovaPort(known) => {
+                self.nova_ports.insert(known.port, known.clone());
             }
             Object::Claim(key) => self.put_claim(key),
             Object::Chassis(_)
@@ -246,6 +252,9 @@ impl Intent {
                 self.quotas.remove(project);
             }
             ObjectKey::ServerIdentity => self.server_identity = None,
+            ObjectKey::NovaPort(port) => {
+                self.nova_ports.remove(port);
+            }
             ObjectKey::Withdrawn(network, port) => {
                 self.withdrawn.remove(&(*network, *port));
             }

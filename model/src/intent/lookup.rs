@@ -107,7 +107,8 @@ fn entries(object: &Object) -> BTreeSet<Entry> {
         | Object::Active(..)
         | Object::Holder(..)
         | Object::Gone(_)
-        | Object::Withdrawn(_) => BTreeSet::new(),
+        | Object::Withdrawn(_)
+        | Object::NovaPort(_) => BTreeSet::new(),
     }
 }
 
