@@ -236,6 +236,7 @@ No recorded port is bound. What is other than in Neutron's driver for Open vSwit
 | `binding:vif_type` | is found whenever a port is shown: a port that could not be bound is, once its hypervisor is there |
 | `binding:host_id`, `binding:vif_type` | a port that is plugged in without being asked for on a host is bound where its interface is |
 | `binding:vif_details` | `port_filter` is true for `vhostuser`, too: flows filter there as well |
+| `bindings` of a port | at most 10 beside the active one; one that cannot be is refused with 409, where Neutron answers with status 500; a change without `profile` leaves it; administrators may make them as well |
 | `binding:vnic_type` | other types than `normal` are never bound. Neutron binds `direct`, `smart-nic` and such where hardware is configured |
 ";
 
