@@ -98,7 +98,8 @@ fn touch(metrics: &Metrics) {
     asked.with_label_values(&["validate", "ok"]).inc();
     metrics.keystone_request_seconds.observe(0.02);
     let told = &metrics.nova_events;
-    told.with_label_values(&["network-vif-plugged", "taken"]).inc();
+    told.with_label_values(&["network-vif-plugged", "taken"])
+        .inc();
     metrics.nova_plug_seconds.observe(0.01);
     metrics.reconcile_seconds.observe(0.02);
     for of in ["all", "change"] {
