@@ -37,7 +37,7 @@ const BATCH: usize = 100;
 /// How many requests are under way at once, so that none waits for a slow one.
 const AT_ONCE: usize = 4;
 /// How long events are collected that go together. A guest waits for this long.
-const COLLECT: Duration = Duration::from_millis(5);
+const COLLECT: Duration = Duration::from_millis(2);
 /// The same for notes, for which nobody waits.
 const COLLECT_NOTES: Duration = Duration::from_millis(100);
 /// How long to wait before Nova is asked again that gave no answer.
@@ -80,6 +80,9 @@ impl Nova {
     pub async fn run(self) {
         let mut snapshots = self.0.snapshots.clone();
         let mut live = self.0.cluster.as_ref().map(Cluster::live);
+        // Its token is there when the first guest waits.
+        let shared = self.0.clone();
+        tokio::spawn(async move { shared.client.try_out().await });
         let mut teller = Teller::new(self.0, &snapshots);
         loop {
             let next = teller.begin(Instant::now());

@@ -4,7 +4,7 @@ use crate::stage::Stage;
 use serde_json::{Value, json};
 
 use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
-use sextant_lab::{CONTROLLER, Process, wait_for};
+use sextant_lab::{CONTROLLER, Peer, Process, wait_for};
 use std::path::Path;
 use std::time::Duration;
 
@@ -83,6 +83,49 @@ fn server(guest: u16) -> Value {
     json!(format!("00000000-0000-4000-8000-{guest:012}"))
 }
 
+/// How long it took from when a controller saw a guest's interface until Nova was told: the median and the longest.
+fn from_plug_to_event(
+    stage: &Stage,
+    nova: &PlayedNova,
+    guests: &[Plugged],
+) -> (Duration, Duration) {
+    let logs: Vec<String> = stage
+        .cluster
+        .controllers()
+        .iter()
+        .map(Peer::log_text)
+        .collect();
+    let plugged = |guest: &Plugged| {
+        let lines = logs.iter().flat_map(|log| log.lines());
+        let mut lines = lines.filter(|line| line.contains("interface plugged in"));
+        lines.find_map(|line| line.contains(&guest.port.id).then(|| time_of_day(line))?)
+    };
+    let told = |guest: &Plugged| {
+        let text = nova.0.log_text();
+        let line = text.lines().find(|line| line.contains(&guest.port.id))?;
+        let seconds: f64 = line.split_whitespace().last()?.parse().ok()?;
+        Some(seconds % 86_400.0)
+    };
+    let took = guests
+        .iter()
+        .filter_map(|guest| Some(told(guest)? - plugged(guest)?));
+    let mut took: Vec<Duration> = took
+        .filter_map(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .collect();
+    took.sort();
+    let at = |place: usize| took.get(place).copied().unwrap_or_default();
+    (at(took.len() / 2), at(took.len().saturating_sub(1)))
+}
+
+/// The seconds since midnight at the beginning of a line of the log.
+fn time_of_day(line: &str) -> Option<f64> {
+    let (_, time) = line.split_once('T')?;
+    let (time, _) = time.split_once('Z')?;
+    let mut parts = time.split(':').map(str::parse::<f64>);
+    let mut next = || parts.next()?.ok();
+    Some(next()? * 3600.0 + next()? * 60.0 + next()?)
+}
+
 /// A guest of Nova on each hypervisor.
 fn boot(stage: &Stage, first: u16) -> Result<Vec<Plugged>, Failure> {
     let hosts = stage.lab.hypervisors().iter();
@@ -105,6 +148,9 @@ fn nova_is_told_once_of_each_port_though_a_controller_is_killed_and_hypervisors_
             "all controllers live: Nova answers {:?} after a port is active",
             average(stage)?
         );
+
+        let (median, longest) = from_plug_to_event(stage, &nova, &guests);
+        println!("from plug to event: median {median:?}, longest {longest:?}");
 
         // Its hypervisors have no owner as guests are plugged in there.
         let owner = stage.owner(1)?;
@@ -158,8 +204,42 @@ fn nova_is_told_once_of_each_port_though_a_controller_is_killed_and_hypervisors_
             "afterwards: Nova answers {:?} after a port is active",
             average(stage)?
         );
-        Ok(())
+        let (median, longest) = from_plug_to_event(stage, &nova, &guests);
+        println!("from plug to event in all: median {median:?}, longest {longest:?}");
+        drop(nova);
+        while_nova_is_away(stage)
     })
+}
+
+/// Guests are plugged in while Nova is away, and the controller that was to tell it starts anew.
+fn while_nova_is_away(stage: &mut Stage) -> Outcome {
+    let guests = boot(stage, 40)?;
+    for guest in &guests {
+        stage.wait_active(&guest.port)?;
+    }
+    let owner = stage.owner(1)?;
+    stage.cluster.controller(owner).kill();
+    stage.cluster.controller(owner).start_again()?;
+    let nova = PlayedNova::start(stage)?;
+    // Its log goes on from the one before.
+    let before = nova.events();
+    nova.wait(PLUGGED, &guests)?;
+    stage.has_one_owner_each()?;
+    let told = |peer: &Peer| match peer.metric("sextant_nova_events_waiting") {
+        Ok(0.0) => Ok(()),
+        other => Err(format!("{other:?}")),
+    };
+    for peer in stage.cluster.live() {
+        wait_for("nothing to wait for Nova", SOON, || told(peer))?;
+    }
+    for guest in &guests {
+        let times = nova.times(PLUGGED, guest);
+        ensure(times == 1, || {
+            format!("{} told {times} times", guest.port.id)
+        })?;
+    }
+    let others = nova.events() - before;
+    ensure(others <= guests.len(), || nova.0.log_text())
 }
 
 fn text(value: &Value) -> &str {

@@ -73,6 +73,17 @@ impl NovaClient {
         })
     }
 
+    /// Looks where Nova is, so that the log tells before the first guest whether that is known.
+    pub(super) async fn try_out(&self) {
+        let token = self.login.token(None).await.map_err(NovaFailure::from);
+        match token.and_then(|token| self.base(&token).map(str::to_owned)) {
+            Ok(url) => tracing::info!(url, "Nova will be told of guests' ports"),
+            Err(error) => {
+                tracing::warn!(%error, "Nova cannot be told of ports: guests that boot wait for it")
+            }
+        }
+    }
+
     /// Tells Nova of these. Returns what it does with each, in order.
     pub(super) async fn send(&self, events: &[NovaEvent]) -> Result<Vec<Verdict>, NovaFailure> {
         let body = Bytes::from(written(events).to_string());
@@ -86,20 +97,7 @@ impl NovaClient {
     }
 
     async fn post(&self, token: &ServiceToken, body: &Bytes) -> Result<Reply, NovaFailure> {
-        let NovaSettings {
-            endpoint,
-            interface,
-            region,
-            ..
-        } = &self.settings;
-        let base = match endpoint.as_str() {
-            "" => token.endpoint(SERVICE_TYPE, interface, region),
-            endpoint => Some(endpoint),
-        };
-        let base = base.ok_or_else(|| NovaFailure::Endpoint {
-            interface: interface.clone(),
-            region: region.clone(),
-        })?;
+        let base = self.base(token)?;
         let uri = format!("{}/os-server-external-events", base.trim_end_matches('/'));
         let request = Request::post(uri)
             .header("x-auth-token", token.text())
@@ -116,6 +114,24 @@ impl NovaClient {
             )))
         };
         answered.unwrap_or_else(late)
+    }
+
+    /// Where Nova is.
+    fn base<'a>(&'a self, token: &'a ServiceToken) -> Result<&'a str, NovaFailure> {
+        let NovaSettings {
+            endpoint,
+            interface,
+            region,
+            ..
+        } = &self.settings;
+        let base = match endpoint.as_str() {
+            "" => token.endpoint(SERVICE_TYPE, interface, region),
+            endpoint => Some(endpoint),
+        };
+        base.ok_or_else(|| NovaFailure::Endpoint {
+            interface: interface.clone(),
+            region: region.clone(),
+        })
     }
 
     async fn read(&self, request: Request<Body>) -> Result<Reply, NovaFailure> {

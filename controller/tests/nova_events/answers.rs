@@ -176,3 +176,21 @@ async fn a_keystone_that_is_away_is_waited_for() {
     let logins = site.keystone.asked.logins.load(Ordering::SeqCst);
     assert_eq!(logins, 1);
 }
+
+#[tokio::test]
+async fn a_region_without_nova_is_waited_for_and_counted() {
+    let mut site = Site::silent().await;
+    let nowhere = NovaSettings {
+        region: "three".to_owned(),
+        ..site.settings()
+    };
+    site.start_with(nowhere);
+    let guest = site.guest().await;
+    site.plug(std::slice::from_ref(&guest), "h1", 7).await;
+    while site.count(VifPlugged, Failed) == 0 {
+        tokio::task::yield_now().await;
+    }
+    site.stop();
+    site.start();
+    site.nova.told.until(1).await;
+}

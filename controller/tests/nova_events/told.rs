@@ -120,6 +120,9 @@ async fn ports_that_come_together_are_told_together() {
     for _ in 0..30 {
         guests.push(site.guest().await);
     }
+    for guest in &guests {
+        site.settled(guest).await;
+    }
     site.plug(&guests, "h1", 7).await;
     site.nova.told.until(30).await;
     let requests = site.nova.told.requests();
