@@ -32,8 +32,9 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use waiting::{Due, Waiting};
 
-/// How many ports a request or a commit is for. etcd takes 128 comparisons in a transaction unless configured.
-const BATCH: usize = 100;
+/// How many ports a request or a commit is for. etcd takes 128 comparisons in a transaction unless configured: a port has two, and
+/// the commit itself two.
+const BATCH: usize = 60;
 /// How many requests are under way at once, so that none waits for a slow one.
 const AT_ONCE: usize = 4;
 /// How long events are collected that go together. A guest waits for this long.

@@ -176,9 +176,21 @@ impl Writer<'_> {
 
     /// Stores what Nova knows now, and tries for as long as the store is unavailable: it is not to be told again.
     async fn note(&mut self) {
-        while let Err(error) = self.commit(|step| Some(step.taken())).await {
-            tracing::debug!(%error, "what Nova knows could not be stored; trying again");
-            tokio::time::sleep(RETRY).await;
+        loop {
+            match self.commit(|step| Some(step.taken())).await {
+                Ok(()) => return,
+                Err(CommitError::TooLarge(_)) if self.steps.len() > 1 => {
+                    for step in std::mem::take(&mut self.steps) {
+                        self.steps = vec![step];
+                        Box::pin(self.note()).await;
+                    }
+                    return;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "what Nova knows could not be stored; trying again");
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
         }
     }
 

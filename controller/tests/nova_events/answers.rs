@@ -5,6 +5,11 @@ use axum::http::StatusCode;
 use sextant_controller::metrics::NovaEventName::VifPlugged;
 use sextant_controller::metrics::NovaOutcome::{Dismissed, Failed, Taken};
 use sextant_controller::nova::NovaSettings;
+use sextant_controller::store::{
+    Boxed, CommitError, Precondition, Revision, Store, Watch, WatchEnded,
+};
+use sextant_model::Change;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 const PLUGGED: &str = "network-vif-plugged";
@@ -193,4 +198,41 @@ async fn a_region_without_nova_is_waited_for_and_counted() {
     site.stop();
     site.start();
     site.nova.told.until(1).await;
+}
+
+/// A store that takes few changes at once.
+struct Narrow(Arc<dyn Store>);
+
+impl Store for Narrow {
+    fn commit(
+        &self,
+        changes: Vec<Change>,
+        conditions: Vec<Precondition>,
+    ) -> Boxed<'_, Result<Revision, CommitError>> {
+        if changes.len() > 4 {
+            let error = CommitError::TooLarge("raise the limit".to_owned());
+            return Box::pin(std::future::ready(Err(error)));
+        }
+        self.0.commit(changes, conditions)
+    }
+
+    fn watch(&self) -> Boxed<'_, Result<Box<dyn Watch>, WatchEnded>> {
+        self.0.watch()
+    }
+}
+
+#[tokio::test]
+async fn what_the_store_does_not_take_at_once_is_stored_in_parts_and_told_once() {
+    let mut site = Site::silent().await;
+    site.store = Arc::new(Narrow(site.store.clone()));
+    site.start();
+    let mut guests = Vec::new();
+    for _ in 0..12 {
+        guests.push(site.guest().await);
+    }
+    site.plug(&guests, "h1", 7).await;
+    for guest in &guests {
+        site.settled(guest).await;
+    }
+    assert_eq!(site.nova.told.events().len(), 12);
 }

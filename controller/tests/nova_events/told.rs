@@ -125,6 +125,9 @@ async fn ports_that_come_together_are_told_together() {
     }
     site.plug(&guests, "h1", 7).await;
     site.nova.told.until(30).await;
+    for guest in &guests {
+        site.settled(guest).await;
+    }
     let requests = site.nova.told.requests();
     assert_eq!(requests.len(), 1, "{requests:?}");
 }
