@@ -354,7 +354,7 @@ fn many_guests_ask_at_once() -> Outcome {
     let nova = PlayedNova::start(host, who)?;
     let _service = start_metadata(host)?;
     let network = network(&world, "red", json!({"gateway_ip": null}))?;
-    let count = 60;
+    let count = 200;
     let mut guests = vec![];
     for number in 0..count {
         let (guest, port) = boot(&world, &network, &format!("g{number}"), json!({}))?;
