@@ -20,8 +20,8 @@ export KEEP SUITE TESTS ACCEL COMMAND VERBOSE LIMIT SECONDS_EACH LIST
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-setup: ## install what is missing: Debian's packages, the openstack command, Keystone, cargo-nextest, qemu
-	@scripts/setup build packages venv keystone nextest vm
+setup: ## install what is missing: Debian's packages, the openstack command, Keystone, cloud-init, cargo-nextest, qemu
+	@scripts/setup build packages venv keystone cloud-init nextest vm
 
 demo: ## the quickstart: a cloud in network namespaces (KEEP=1 leaves it running, DATAPATH=system is the kernel's)
 	@scripts/setup build packages $(if $(filter-out 0,$(KEEP)),venv)
@@ -29,7 +29,7 @@ demo: ## the quickstart: a cloud in network namespaces (KEEP=1 leaves it running
 	@$(SUDO) env SEXTANT_BIN=$(TARGET)/release/sextant SEXTANT_LAB_DATAPATH=$(DATAPATH) $(TARGET)/release/demo
 
 test: ## every test, those on real Open vSwitch (some on a kernel's, in a VM) and with the real openstack command included
-	@scripts/setup build packages venv keystone nextest vm
+	@scripts/setup build packages venv keystone cloud-init nextest vm
 	$(CARGO) build --locked -p sextant
 	SEXTANT_BIN=$(TARGET)/debug/sextant $(CARGO) nextest run --locked --workspace $(RUNNER)
 	$(CARGO) test --locked --workspace --doc

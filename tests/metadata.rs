@@ -1,5 +1,8 @@
 //! Guests ask for metadata: who they are is known by their port, whatever addresses they share and whatever they claim.
 
+#[path = "metadata/cloud_init.rs"]
+mod cloud_init;
+
 use ring::hmac;
 use serde_json::json;
 use sextant_lab::story::{Failure, Outcome, World, ensure};
@@ -30,13 +33,13 @@ fn wait_metadata_port(host: &Hypervisor) -> Result<(), LabError> {
 }
 
 /// Says who asked, as Nova is told.
-fn who(request: &NovaRequest) -> String {
-    format!(
+fn who(request: &NovaRequest) -> Option<String> {
+    Some(format!(
         "{} of {} from {}\n",
         request.header("x-instance-id"),
         request.header("x-tenant-id"),
         request.header("x-forwarded-for")
-    )
+    ))
 }
 
 fn network(world: &World, name: &str, more: serde_json::Value) -> Result<Network, LabError> {
@@ -314,13 +317,44 @@ fn a_port_that_changes_hands_asks_in_its_new_instances_name() -> Outcome {
 }
 
 #[test]
+fn a_switch_or_a_port_that_comes_back_is_served_again() -> Outcome {
+    let world = start()?;
+    let host = world.lab.hypervisor(1);
+    let _nova = PlayedNova::start(host, who)?;
+    let mut service = start_metadata(host)?;
+    let network = network(&world, "red", json!({"gateway_ip": null}))?;
+    let (guest, port) = boot(&world, &network, "a", json!({}))?;
+    configure(&guest, &port)?;
+    gets_its_own(&guest, METADATA.into(), &address(&port))?;
+    host.kill_vswitchd();
+    host.start_vswitchd()?;
+    wait_answer(&guest)?;
+    // Somebody removes the port. Sextant makes it again, and the host's device is another one.
+    host.vsctl(&["del-port", "br-int", "sextant-md"])?;
+    let ready = |line: &str| line.contains("ready").then_some(());
+    service.wait_line("its second ready line", SOON, ready)?;
+    wait_answer(&guest)?;
+    Ok(())
+}
+
+fn wait_answer(guest: &Guest) -> Result<(), LabError> {
+    wait_for("an answer", SOON, || {
+        let answer = ask(guest, METADATA.into()).map_err(|error| error.to_string())?;
+        match answer.contains("instance-a of project-a") {
+            true => Ok(()),
+            false => Err(answer),
+        }
+    })
+}
+
+#[test]
 fn many_guests_ask_at_once() -> Outcome {
     let world = start()?;
     let host = world.lab.hypervisor(1);
     let nova = PlayedNova::start(host, who)?;
     let _service = start_metadata(host)?;
     let network = network(&world, "red", json!({"gateway_ip": null}))?;
-    let count = 60;
+    let count = 200;
     let mut guests = vec![];
     for number in 0..count {
         let (guest, port) = boot(&world, &network, &format!("g{number}"), json!({}))?;

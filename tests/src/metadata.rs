@@ -56,7 +56,7 @@ impl NovaRequest {
     }
 }
 
-type Answer = dyn Fn(&NovaRequest) -> String + Send + Sync;
+type Answer = dyn Fn(&NovaRequest) -> Option<String> + Send + Sync;
 
 /// Plays Nova's metadata API in a hypervisor's namespace. It ends with the value.
 pub struct PlayedNova {
@@ -67,13 +67,13 @@ pub struct PlayedNova {
 }
 
 impl PlayedNova {
-    /// Answers each request with the text that `answer` gives.
+    /// Answers each request with the text that `answer` gives, or with 404.
     ///
     /// # Errors
     /// [`LabError::Io`].
     pub fn start(
         host: &Hypervisor,
-        answer: impl Fn(&NovaRequest) -> String + Send + Sync + 'static,
+        answer: impl Fn(&NovaRequest) -> Option<String> + Send + Sync + 'static,
     ) -> Result<Self, LabError> {
         let namespace = host.namespace().clone();
         let listener = namespace.enter(|| TcpListener::bind(NOVA))?;
@@ -128,10 +128,13 @@ fn serve(
             let Some(request) = NovaRequest::read(&stream) else {
                 return;
             };
-            let body = answer(&request);
+            let (status, body) = match answer(&request) {
+                Some(body) => ("200 OK", body),
+                None => ("404 Not Found", String::new()),
+            };
             lock(&seen).push(request);
             let head = format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
                 body.len()
             );
             let _ = (&stream).write_all(format!("{head}{body}").as_bytes());
