@@ -18,7 +18,7 @@ use crate::cluster::Cluster;
 use crate::metrics::{Counted, DoubtfulEndpoint, Metrics, TransactionOutcome};
 use crate::rules::Rules;
 use crate::seat::{Claimant, Seats};
-use crate::snapshot::{NewsListener, Snapshots, Stopping};
+use crate::snapshot::{NewsListener, Snapshot, Snapshots, Stopping};
 use crate::state::{Event, Events};
 use crate::stream::{Incoming, Listener, Misunderstood, Stream};
 use crate::tls::{Expiries, NotedExpiry};
@@ -138,12 +138,17 @@ async fn run(
     ended
 }
 
-/// Waits until something of the guests changes. What changed does not matter. Cancel-safe.
-async fn guests_changed(news: &mut Option<NewsListener>) -> Result<(), Stopping> {
+/// What is known of a hypervisor's guests, and who hears of changes. A change is told before it is published as the latest.
+type GuestsNews = (Arc<Snapshot>, NewsListener);
+
+/// Waits until something of the guests changes. Cancel-safe.
+async fn guests_changed(news: &mut Option<GuestsNews>) -> Result<(), Stopping> {
     match news {
-        Some(news) => {
-            news.woken().await?;
-            drop(news.take());
+        Some((known, listener)) => {
+            listener.woken().await?;
+            if let Some(news) = listener.take() {
+                *known = news.after;
+            }
             Ok(())
         }
         None => std::future::pending().await,
@@ -192,7 +197,7 @@ struct Session {
     drift_warnings: Throttle,
     complaints: Complaints,
     /// Hears of changes to its guests, where its metadata service has to know them.
-    guests_news: Option<NewsListener>,
+    guests_news: Option<GuestsNews>,
 }
 
 impl Session {

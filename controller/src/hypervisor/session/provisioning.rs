@@ -133,8 +133,7 @@ impl Session {
         let chassis = &observation.chassis.id;
         let snapshots = &self.context.snapshots;
         let news = &mut self.guests_news;
-        news.get_or_insert_with(|| snapshots.listen(chassis).1);
-        let snapshot = snapshots.latest();
+        let (snapshot, _) = news.get_or_insert_with(|| snapshots.listen(chassis));
         let interfaces = observation.interfaces.keys().copied();
         Some(metadata::guests(
             &snapshot.intent,
