@@ -284,16 +284,15 @@ fn missing(port: &Port, host: &str) -> ApiError {
 }
 
 fn row(port: &Port, status: &str, view: ResourceView<'_>) -> Map<String, Value> {
-    let row = json!({
-        "host": binding::host(port, view),
-        "vif_type": vif::vif_type(port, view),
-        "vif_details": vif::vif_details(port, view),
-        "vnic_type": port.vnic_type,
-        "profile": binding::shown_profile(port),
-        "status": status,
-    });
-    match row {
-        Value::Object(row) => row,
-        _ => Map::new(),
-    }
+    let row = [
+        ("host", json!(binding::host(port, view))),
+        ("vif_type", json!(vif::vif_type(port, view))),
+        ("vif_details", json!(vif::vif_details(port, view))),
+        ("vnic_type", json!(port.vnic_type)),
+        ("profile", binding::shown_profile(port)),
+        ("status", json!(status)),
+    ];
+    row.map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect()
 }
