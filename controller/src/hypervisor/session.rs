@@ -18,12 +18,13 @@ use crate::cluster::Cluster;
 use crate::metrics::{Counted, DoubtfulEndpoint, Metrics, TransactionOutcome};
 use crate::rules::Rules;
 use crate::seat::{Claimant, Seats};
-use crate::snapshot::{NewsListener, Snapshot, Snapshots, Stopping};
+use crate::snapshot::{Snapshots, Stopping};
 use crate::state::{Event, Events};
 use crate::stream::{Incoming, Listener, Misunderstood, Stream};
 use crate::tls::{Expiries, NotedExpiry};
 use claim::{Followed, OwnerClaim, is_not_owner};
 use imbl::OrdMap;
+use provisioning::{GuestsNews, guests_changed};
 use sextant_model::{Chassis, ChassisId, EncapKind, Facts, TunnelWatches};
 use sextant_ovsdb_client::{Connection, Options, RequestId, TransactionError};
 use sextant_responders::throttle::Throttle;
@@ -136,23 +137,6 @@ async fn run(
     let ended = session.run(&mut snapshots, pass).await;
     session.end().await;
     ended
-}
-
-/// What is known of a hypervisor's guests, and who hears of changes. A change is told before it is published as the latest.
-type GuestsNews = (Arc<Snapshot>, NewsListener);
-
-/// Waits until something of the guests changes. Cancel-safe.
-async fn guests_changed(news: &mut Option<GuestsNews>) -> Result<(), Stopping> {
-    match news {
-        Some((known, listener)) => {
-            listener.woken().await?;
-            if let Some(news) = listener.take() {
-                *known = news.after;
-            }
-            Ok(())
-        }
-        None => std::future::pending().await,
-    }
 }
 
 struct Session {

@@ -13,12 +13,30 @@ use crate::hypervisor::provision::{differences, release, wanted};
 use crate::hypervisor::view::View;
 use crate::hypervisor::wish::Wish;
 use crate::metrics::Drift;
-use crate::snapshot::Stopping;
+use crate::snapshot::{NewsListener, Snapshot, Stopping};
 use crate::state::Event;
 use sextant_model::{Chassis, ChassisId, EncapKind, PortId};
 use sextant_ovsdb_client::{Replica, Transaction};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use tokio::time::Instant;
+
+/// What is known of a hypervisor's guests, and who hears of changes. A change is told before it is published as the latest.
+pub(super) type GuestsNews = (Arc<Snapshot>, NewsListener);
+
+/// Waits until something of the guests changes. Cancel-safe.
+pub(super) async fn guests_changed(news: &mut Option<GuestsNews>) -> Result<(), Stopping> {
+    match news {
+        Some((known, listener)) => {
+            listener.woken().await?;
+            if let Some(news) = listener.take() {
+                *known = news.after;
+            }
+            Ok(())
+        }
+        None => std::future::pending().await,
+    }
+}
 
 impl Session {
     pub(super) fn provision(&mut self, observation: &Observation) {
