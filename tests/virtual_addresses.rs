@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use sextant_lab::story::site::{Gateway, QUICK, Site, ipv4, reaches};
 use sextant_lab::story::{Failure, Outcome, Plugged, SOON, ensure};
-use sextant_lab::{Namespace, Network, PortSpec, Process, wait_for};
+use sextant_lab::{Namespace, Network, PingReport, PortSpec, Process, wait_for};
 use std::net::Ipv6Addr;
 
 const VIP: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xa, 0, 0, 0, 0, 0x99);
@@ -28,15 +28,20 @@ enum Mac {
 
 #[test]
 fn an_address_of_keepalived_is_reached_and_followed() -> Outcome {
-    Site::tell(CONFIGURED, |site| story(site, Mac::Own))
+    let report = Site::tell(CONFIGURED, |site| story(site, Mac::Own))?;
+    println!("over the failover: {report}");
+    Ok(())
 }
 
 #[test]
 fn so_is_one_with_a_virtual_mac() -> Outcome {
-    Site::tell(CONFIGURED, |site| story(site, Mac::Virtual))
+    let report = Site::tell(CONFIGURED, |site| story(site, Mac::Virtual))?;
+    println!("over the failover: {report}");
+    Ok(())
 }
 
-fn story(site: &mut Site, mac: Mac) -> Outcome {
+/// What was lost while the address went from one guest to the other.
+fn story(site: &mut Site, mac: Mac) -> Result<PingReport, Failure> {
     let external = site.external(None)?;
     let gateway = site.gateway(&external)?;
     let inside = site.segment(&gateway, &["2001:db8:a::/64", "10.1.0.0/16"])?;
@@ -75,7 +80,7 @@ fn story(site: &mut Site, mac: Mac) -> Outcome {
     is_master(&mut second)?;
     reaches_ipv4(near.guest.namespace())?;
     ping.wait_answers(200, SOON)?;
-    println!("over the failover: {}", ping.stop()?);
+    let report = ping.stop()?;
     reaches(outside.namespace(), VIP)?;
     reaches(near.guest.namespace(), BEHIND)?;
 
@@ -83,7 +88,8 @@ fn story(site: &mut Site, mac: Mac) -> Outcome {
     is_master(&mut again)?;
     second.terminate(SOON)?;
     reaches(far.guest.namespace(), VIP)?;
-    reaches_ipv4(far.guest.namespace())
+    reaches_ipv4(far.guest.namespace())?;
+    Ok(report)
 }
 
 /// Gives a guest its IPv4 address and route.

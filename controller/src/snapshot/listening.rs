@@ -43,7 +43,8 @@ pub struct NewsListener {
 
 impl Listeners {
     /// Tells those that a change concerns, and publishes the snapshot, in one step: who begins to listen in between would
-    /// take the snapshot before and miss the change. Returns how many were told.
+    /// take the snapshot before and miss the change. They are woken last: who is awake reads the latest, too. Returns how many
+    /// were told.
     pub(super) fn tell(
         &self,
         concerned: &Concerned,
@@ -61,6 +62,7 @@ impl Listeners {
         };
         ears.iter().for_each(|ear| ear.hear(before, after));
         publish();
+        ears.iter().for_each(|ear| ear.wake());
         ears.len()
     }
 
@@ -100,6 +102,9 @@ impl Ear {
             .map_or_else(|| before.clone(), |news| news.before);
         let after = after.clone();
         *news = Some(News { before, after });
+    }
+
+    fn wake(&self) {
         self.wake.send_replace(());
     }
 }
@@ -201,6 +206,31 @@ mod tests {
         );
         assert!(Arc::ptr_eq(&news.after, &publisher.latest()));
         assert!(one.take().is_none());
+    }
+
+    /// Another thread looks at the latest as soon as it is woken, as sessions do beside their news.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_is_woken_reads_the_latest_snapshot() {
+        let (publisher, snapshots) = Snapshots::new(Snapshot::default());
+        let (_, mut listener) = snapshots.listen(&ChassisId::new("h1"));
+        let missed = tokio::spawn(async move {
+            let mut missed = 0;
+            while listener.woken().await.is_ok() {
+                let latest = snapshots.latest();
+                let Some(news) = listener.take() else {
+                    continue;
+                };
+                let [latest, after] = [&latest, &news.after].map(|one| one.intent.ports.len());
+                missed += usize::from(latest < after);
+            }
+            missed
+        });
+        for id in 1..=2_000 {
+            plug(&publisher, id, 7, "h1");
+            tokio::task::yield_now().await;
+        }
+        drop(publisher);
+        assert_eq!(missed.await.unwrap(), 0);
     }
 
     #[test]

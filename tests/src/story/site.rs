@@ -52,7 +52,10 @@ impl Site {
     ///
     /// # Errors
     /// Why it does not come true.
-    pub fn tell(config: &str, story: impl FnOnce(&mut Self) -> Outcome) -> Outcome {
+    pub fn tell<T>(
+        config: &str,
+        story: impl FnOnce(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let mut site = Self::start(config)?;
         story(&mut site).inspect_err(|failure| eprintln!("{failure}\n{}", site.world.lab.logs()))
     }
