@@ -18,6 +18,8 @@ use tokio::sync::watch;
 /// One version of all that is known.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
+    /// How many were published before it.
+    pub serial: u64,
     /// The revision of the store that [`Snapshot::intent`] has reached.
     pub revision: Revision,
     /// What was asked for.
@@ -54,8 +56,10 @@ impl Publisher {
     }
 
     /// Publishes one, and tells those that it concerns. Returns how many sessions these are.
-    pub fn publish(&self, snapshot: Snapshot) -> usize {
-        let (before, snapshot) = (self.latest(), Arc::new(snapshot));
+    pub fn publish(&self, mut snapshot: Snapshot) -> usize {
+        let before = self.latest();
+        snapshot.serial = before.serial + 1;
+        let snapshot = Arc::new(snapshot);
         let concerned = Concerned::by_change(
             (&before.intent, &before.facts),
             (&snapshot.intent, &snapshot.facts),

@@ -168,6 +168,7 @@ impl Owner {
             revision,
             intent,
             facts,
+            ..
         } = &mut self.snapshot;
         let mut rebound = BTreeSet::new();
         for change in &committed.changes {

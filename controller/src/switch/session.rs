@@ -435,7 +435,10 @@ impl Session {
     fn take_news(&mut self, latest: Arc<Snapshot>) -> Option<Arc<Snapshot>> {
         // The latest was read before: what comes in between is heard by the next call.
         let Some(News { before, after }) = self.listener.take() else {
-            self.snapshot = latest;
+            // News come shortly before their snapshot is the latest.
+            if latest.serial > self.snapshot.serial {
+                self.snapshot = latest;
+            }
             return None;
         };
         self.snapshot = after;
