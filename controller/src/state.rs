@@ -59,6 +59,9 @@ pub struct Owner {
     metrics: Metrics,
     /// Limits log lines that hypervisors cause.
     words: Throttles<ChassisId>,
+    /// How often guests come to another hypervisor. Two that run at once, by a migration gone wrong, would move their port with
+    /// each frame.
+    moves: Throttles<PortId>,
 }
 
 impl Owner {
@@ -89,6 +92,7 @@ impl Owner {
             unclaimed: BTreeSet::new(),
             metrics,
             words: Throttles::default(),
+            moves: Throttles::default(),
         }
     }
 

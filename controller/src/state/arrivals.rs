@@ -7,6 +7,7 @@
 use super::Owner;
 use sextant_model::{ChassisId, Plugged, PortId};
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 impl Owner {
     /// Whether an interface that appears leaves its port where it is, since the guest may come to it, and may not.
@@ -16,10 +17,12 @@ impl Owner {
         elsewhere.is_some_and(|known| self.is_moving(port) && self.may_be_on(port, &known.chassis))
     }
 
-    /// A guest has sent from its interface on a hypervisor where it was expected.
+    /// A guest has sent from its interface on a hypervisor where it was expected. Five times a minute it is followed.
     pub(super) fn appeared(&mut self, port: PortId, chassis: &ChassisId) {
         let expected = self.snapshot.facts.expected();
-        if !expected.contains_key(&(chassis.clone(), port)) {
+        if !expected.contains_key(&(chassis.clone(), port))
+            || self.moves.admit(&port, Instant::now()).is_none()
+        {
             return;
         }
         if let Some(here) = self.elsewhere.take(port, |other| other == chassis) {

@@ -121,6 +121,11 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
             "{binding}: {message}"
         );
     }
+    for host in ["h1", "h2"] {
+        let nowhere = json!({"binding": {"host": ""}});
+        let (status, kind, _) = cloud.put(&path(&port, host), nowhere).await.error();
+        assert_eq!((status, kind.as_str()), (400, "InvalidInput"), "{host}");
+    }
     for host in ["h1/activate", "h3/activate"] {
         let (status, kind, _) = cloud.put(&path(&port, host), json!({})).await.error();
         let expected = match host {

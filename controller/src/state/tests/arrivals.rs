@@ -146,3 +146,19 @@ fn after_a_restart_the_guest_is_where_it_was() {
         assert_eq!(story.expected().len(), 1, "and expected at the other one");
     }
 }
+
+#[test]
+fn two_guests_that_run_at_once_do_not_move_their_port_without_end() {
+    let mut story = Story::with_both(prepared("h1", &["h2"]));
+    let mut moves = 0;
+    for _ in 0..100 {
+        for host in ["h2", "h1"] {
+            let before = story.place().map(|(place, _)| place.to_owned());
+            story.observed([appeared(host)]);
+            story.expected();
+            let after = story.place().map(|(place, _)| place.to_owned());
+            moves += usize::from(before != after);
+        }
+    }
+    assert_eq!(moves, 5);
+}

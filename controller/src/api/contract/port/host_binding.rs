@@ -142,6 +142,9 @@ pub(crate) fn update(
         return Err(ApiError::conflict("PortBindingAlreadyExists", message));
     }
     refuse_failed(port, &after, view)?;
+    if after.host.is_empty() && !before.host.is_empty() {
+        return Err(ApiError::invalid_input("a binding is to a host"));
+    }
     let mut changed = port.clone();
     let mut others = changed.inactive_bindings.iter_mut();
     let now_at = after.host.clone();
