@@ -16,9 +16,11 @@ use crate::stream::{Incoming, Listener};
 use door::Door;
 use sextant_responders::throttle::Throttle;
 use std::future::{Future, pending};
+use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
 /// How many may be connected to one listener.
@@ -40,7 +42,24 @@ const MOST: u64 = 16_384;
 /// sent in either direction.
 const MOST_UNIDENTIFIED: usize = 512;
 /// How many connections may wait in the kernel until they are accepted. It takes less where `somaxconn` is lower.
-pub const BACKLOG: u32 = 4096;
+const BACKLOG: u32 = 4096;
+
+/// Listens at an address. On a device, if one is named: nobody else reaches that socket, and others keep the port elsewhere.
+///
+/// # Errors
+/// Somebody else listens there, or the address or the device is not this machine's.
+pub fn bind(address: SocketAddr, device: Option<&str>) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    socket.set_reuseaddr(true)?;
+    if let Some(device) = device {
+        socket.bind_device(Some(device.as_bytes()))?;
+    }
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 impl Limits {
     /// The limits for this many files. Connections get a quarter of them, which leaves half to requests and the store.

@@ -32,8 +32,8 @@ pub use quotas::Quotas;
 pub use store::{StoreConfig, StoreKind};
 
 use crate::api;
-use crate::keystone::TrustError;
 use crate::logging;
+use crate::outgoing::TrustError;
 use crate::tls::{TlsError, TlsFiles};
 use ipnet::IpNet;
 use serde::Deserialize;

@@ -9,26 +9,23 @@ mod access;
 mod cache;
 mod catalog;
 mod client;
-mod connection;
 mod login;
 mod own;
 mod report;
 mod settings;
 mod token;
-pub(crate) mod trust;
 
 pub use access::Asked;
 pub(crate) use client::KeystoneFailure;
-pub(crate) use connection::{HttpsClient, https_client, innermost};
 pub(crate) use login::{ServiceLogin, ServiceToken};
 pub use settings::{Credentials, KeystoneSettings};
 pub use token::{Scope, Token};
-pub use trust::TrustError;
 
 use crate::admission::origin;
 use crate::clock;
 use crate::fair::{FairPlace, FairPlaces, made_for};
 use crate::metrics::{Metrics, TokenCheck};
+use crate::outgoing::TrustError;
 use axum::http::{HeaderValue, StatusCode};
 use cache::{Expired, Found, Question, TokenKey, Tokens, Verdict, Waiting};
 use client::{KeystoneClient, is_unknown};

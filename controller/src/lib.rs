@@ -23,6 +23,7 @@ pub mod metadata;
 pub mod metrics;
 pub mod neighbors;
 pub mod nova;
+pub mod outgoing;
 pub mod reference;
 pub mod renumbering;
 pub mod rules;

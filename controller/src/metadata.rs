@@ -15,13 +15,13 @@ use crate::http::{self, Limits};
 use device::{Device, DeviceError};
 use guests::Local;
 use metrics::ServiceMetrics;
-use nova::{Nova, NovaError};
+use nova::{MetadataApi, MetadataApiError};
 use proxy::Proxy;
 use sextant_responders::throttle::Throttle;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -45,7 +45,7 @@ pub enum MetadataError {
     Metrics(#[from] prometheus::Error),
     /// TLS towards Nova cannot be set up.
     #[error("metadata: {0}")]
-    Nova(#[from] NovaError),
+    Nova(#[from] MetadataApiError),
     /// Somebody else listens there, or the address is not this machine's.
     #[error("metadata.metrics_listen = {address}: {error}")]
     Listen {
@@ -92,7 +92,7 @@ async fn serve(config: &Config) -> Result<(), MetadataError> {
     let remote = remote.map_err(|error| MetadataError::Database(format!("{error}")))?;
     let (watching, local) = guests::watch(remote, metrics.clone());
     let watching = watching.map_err(MetadataError::Database)?;
-    let nova = Nova::new(section)?;
+    let nova = MetadataApi::new(section)?;
     let proxy = Arc::new(Proxy::new(nova, local.clone(), metrics.clone()));
     let patience = Duration::from_secs(section.timeout.into());
     tokio::select! {
@@ -181,17 +181,7 @@ async fn listeners(device: Device) -> Result<Vec<TcpListener>, DeviceError> {
     Ok(listeners)
 }
 
-/// Listens on the device alone: nobody else reaches this socket, and others keep the port elsewhere.
 fn listen(device: Device, address: SocketAddr) -> Result<TcpListener, DeviceError> {
-    let listening = || {
-        let socket = match address {
-            SocketAddr::V4(_) => TcpSocket::new_v4(),
-            SocketAddr::V6(_) => TcpSocket::new_v6(),
-        }?;
-        socket.set_reuseaddr(true)?;
-        socket.bind_device(Some(device.name().as_bytes()))?;
-        socket.bind(address)?;
-        socket.listen(admission::BACKLOG)
-    };
-    listening().map_err(|error| DeviceError::Listen { address, error })
+    let listening = admission::bind(address, Some(device.name()));
+    listening.map_err(|error| DeviceError::Listen { address, error })
 }

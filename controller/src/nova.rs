@@ -16,8 +16,8 @@ mod waiting;
 pub use settings::NovaSettings;
 
 use crate::cluster::{Cluster, others_live};
-use crate::keystone::TrustError;
 use crate::metrics::Metrics;
+use crate::outgoing::TrustError;
 use crate::snapshot::Snapshots;
 use crate::store::Store;
 use client::{NovaClient, NovaFailure};
@@ -45,9 +45,10 @@ const COLLECT_NOTES: Duration = Duration::from_millis(100);
 const AGAIN: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(10));
 
 /// Tells Nova what happens to its guests' ports.
-pub struct Nova(Arc<Shared>);
+pub struct NovaNotifier(Arc<NotifierParts>);
 
-struct Shared {
+/// What a notifier works with.
+struct NotifierParts {
     client: NovaClient,
     store: Arc<dyn Store>,
     snapshots: Snapshots,
@@ -55,7 +56,7 @@ struct Shared {
     metrics: Metrics,
 }
 
-impl Nova {
+impl NovaNotifier {
     /// One that has told nothing yet.
     ///
     /// # Errors
@@ -68,7 +69,7 @@ impl Nova {
         metrics: Metrics,
     ) -> Result<Self, TrustError> {
         let client = NovaClient::new(settings, metrics.clone())?;
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(NotifierParts {
             client,
             store,
             snapshots,
@@ -84,7 +85,7 @@ impl Nova {
         // Its token is there when the first guest waits.
         let shared = self.0.clone();
         tokio::spawn(async move { shared.client.try_out().await });
-        let mut teller = Teller::new(self.0, &snapshots);
+        let mut teller = NovaTeller::new(self.0, &snapshots);
         loop {
             let next = teller.begin(Instant::now());
             tokio::select! {
@@ -106,8 +107,8 @@ impl Nova {
 }
 
 /// Decides what is told when.
-struct Teller {
-    shared: Arc<Shared>,
+struct NovaTeller {
+    shared: Arc<NotifierParts>,
     waiting: Waiting,
     under_way: JoinSet<BatchEnd>,
     /// The ports of what is under way.
@@ -124,8 +125,8 @@ struct Teller {
     fails: bool,
 }
 
-impl Teller {
-    fn new(shared: Arc<Shared>, snapshots: &Snapshots) -> Self {
+impl NovaTeller {
+    fn new(shared: Arc<NotifierParts>, snapshots: &Snapshots) -> Self {
         Self {
             shared,
             waiting: Waiting::new(snapshots.latest(), Instant::now()),

@@ -14,9 +14,9 @@ use crate::cluster::{Cluster, Tenures};
 use crate::config::Config;
 use crate::control::{self, ControlSocket, Known, SocketError};
 use crate::http::{self, Limits};
-use crate::keystone::TrustError;
 use crate::metrics::Metrics;
-use crate::nova::Nova;
+use crate::nova::NovaNotifier;
+use crate::outgoing::TrustError;
 use crate::rules::{HypervisorRules, Rules};
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
@@ -33,7 +33,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use tasks::Tasks;
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -312,7 +312,8 @@ fn tell_nova(
 ) -> Result<impl Future<Output = ()> + Send + 'static, RuntimeError> {
     let settings = config.nova.settings(&config.keystone);
     let (store, snapshots, metrics) = (store.clone(), snapshots.clone(), metrics.clone());
-    let nova = settings.map(|settings| Nova::new(settings, store, snapshots, cluster, metrics));
+    let nova =
+        settings.map(|settings| NovaNotifier::new(settings, store, snapshots, cluster, metrics));
     let nova = nova.transpose().map_err(RuntimeError::Nova)?;
     Ok(async move {
         match nova {
@@ -405,16 +406,7 @@ fn listeners(config: &Config) -> Result<[TcpListener; 4], RuntimeError> {
 }
 
 fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, RuntimeError> {
-    let listening = || {
-        let socket = match address {
-            SocketAddr::V4(_) => TcpSocket::new_v4(),
-            SocketAddr::V6(_) => TcpSocket::new_v6(),
-        }?;
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(admission::BACKLOG)
-    };
-    listening().map_err(|error| RuntimeError::Listen {
+    admission::bind(address, None).map_err(|error| RuntimeError::Listen {
         key,
         address,
         error,

@@ -27,7 +27,7 @@ pub(super) struct Complaints {
 
 /// A complaint that is to be said.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Complaint {
+pub(super) struct DueComplaint {
     /// What is wrong, of at most 300 characters.
     pub(super) text: String,
     /// How many were held back since the last one.
@@ -41,14 +41,14 @@ impl Complaints {
         concern: Concern,
         text: &str,
         now: Instant,
-    ) -> Option<Complaint> {
+    ) -> Option<DueComplaint> {
         let text: String = text.chars().take(LONGEST_COMPLAINT).collect();
         if self.said.get(&concern) == Some(&text) {
             return None;
         }
         self.said.insert(concern, text.clone());
         let unsaid = self.throttle.admit(now)?;
-        Some(Complaint { text, unsaid })
+        Some(DueComplaint { text, unsaid })
     }
 
     /// Nothing of this kind is wrong: once it is again, it is said again.

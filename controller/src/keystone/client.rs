@@ -1,11 +1,10 @@
 //! Requests to Keystone over HTTP, one at a time: sent, measured, read.
 
-use super::connection::{HttpsClient, https_client, innermost};
 use super::own::Asking;
 use super::settings::KeystoneSettings;
 use super::token::Token;
-use super::trust;
 use crate::metrics::{KeystoneOutcome, KeystoneRequest, Metrics};
+use crate::outgoing::{HttpsClient, TrustError, https_client, innermost};
 use axum::body::{Body, to_bytes};
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderValue, Request, StatusCode};
@@ -48,10 +47,7 @@ pub(super) struct KeystoneClient {
 }
 
 impl KeystoneClient {
-    pub(super) fn new(
-        settings: &KeystoneSettings,
-        metrics: Metrics,
-    ) -> Result<Self, trust::TrustError> {
+    pub(super) fn new(settings: &KeystoneSettings, metrics: Metrics) -> Result<Self, TrustError> {
         Ok(Self {
             http: https_client(&settings.cafile, settings.timeout)?,
             tokens: format!("{}/auth/tokens", settings.base()),

@@ -3,8 +3,8 @@
 use super::client::{KeystoneClient, KeystoneFailure};
 use super::own::{Asking, OwnToken};
 use super::settings::KeystoneSettings;
-use super::trust::TrustError;
 use crate::metrics::Metrics;
+use crate::outgoing::TrustError;
 use axum::http::HeaderValue;
 use std::time::Duration;
 use tokio::time::timeout;

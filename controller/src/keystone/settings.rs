@@ -1,6 +1,6 @@
 //! How Keystone is reached, and what counts as a service.
 
-use super::trust;
+use crate::outgoing::{TrustError, authorities};
 use crate::store::Password;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -81,7 +81,7 @@ impl KeystoneSettings {
     ///
     /// # Errors
     /// Which file cannot be used, and why.
-    pub fn check(&self) -> Result<(), trust::TrustError> {
-        trust::authorities(&self.cafile).map(drop)
+    pub fn check(&self) -> Result<(), TrustError> {
+        authorities(&self.cafile).map(drop)
     }
 }

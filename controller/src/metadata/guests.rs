@@ -51,7 +51,7 @@ struct LocalGuest {
 
 /// Who asks, as Nova is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Asker {
+pub(super) struct RequestingGuest {
     /// The instance.
     pub(super) device: HeaderValue,
     /// Its project.
@@ -62,10 +62,10 @@ pub(super) struct Asker {
 
 impl Local {
     /// Who a client is.
-    pub(super) fn asker(&self, client: MetadataClient) -> Option<Asker> {
+    pub(super) fn asker(&self, client: MetadataClient) -> Option<RequestingGuest> {
         let guest = self.guests.get(&client.ofport)?;
         let address = *guest.addresses.get(usize::from(client.number))?;
-        Some(Asker {
+        Some(RequestingGuest {
             device: guest.device.clone(),
             project: guest.project.clone(),
             address,

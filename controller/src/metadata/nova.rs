@@ -1,32 +1,23 @@
 //! Requests to Nova's metadata API, which believes what is signed with the secret that it shares.
 
-use super::guests::Asker;
+use super::guests::RequestingGuest;
 use crate::config::MetadataConfig;
-use crate::keystone::innermost;
-use crate::keystone::{TrustError, trust};
+use crate::outgoing::{HttpsClient, TrustError, https_client_with, innermost, trusting};
 use axum::body::{Body, to_bytes};
 use axum::http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use bytes::Bytes;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client as HyperClient;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use ring::hmac;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tokio_rustls::rustls::crypto::ring as provider;
+use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::{self, ClientConfig};
 
 /// How many requests Nova gets at once from one hypervisor. Others wait.
 const AT_ONCE: usize = 32;
-/// How long a connection without a request is kept.
-const IDLE: Duration = Duration::from_secs(30);
 /// The longest answer in octets. A guest's user data has 64 KiB at most.
 const LONGEST: usize = 4 << 20;
 /// What Nova gets to know of a guest's request besides method, path and body. Of all else that a guest may send, nothing gets
@@ -42,7 +33,7 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Why TLS towards Nova cannot be set up.
 #[derive(Debug, thiserror::Error)]
-pub enum NovaError {
+pub enum MetadataApiError {
     /// The authorities cannot be read.
     #[error(transparent)]
     Trust(#[from] TrustError),
@@ -54,9 +45,6 @@ pub enum NovaError {
         /// Why.
         reason: String,
     },
-    /// TLS itself.
-    #[error(transparent)]
-    Tls(#[from] rustls::Error),
 }
 
 /// Why there is no answer of Nova's.
@@ -74,8 +62,8 @@ pub(super) enum NoAnswer {
 }
 
 /// Nova's metadata API.
-pub(super) struct Nova {
-    http: HyperClient<HttpsConnector<HttpConnector>, Body>,
+pub(super) struct MetadataApi {
+    http: HttpsClient,
     /// Scheme and authority.
     base: String,
     secret: hmac::Key,
@@ -83,25 +71,11 @@ pub(super) struct Nova {
     places: Semaphore,
 }
 
-impl Nova {
-    pub(super) fn new(config: &MetadataConfig) -> Result<Self, NovaError> {
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_nodelay(true);
+impl MetadataApi {
+    pub(super) fn new(config: &MetadataConfig) -> Result<Self, MetadataApiError> {
         let patience = Duration::from_secs(config.timeout.into());
-        // An address that does not answer leaves time for another.
-        connector.set_connect_timeout(Some(patience / 2));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls(config)?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
-        let http = HyperClient::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .build(connector);
         Ok(Self {
-            http,
+            http: https_client_with(tls(config)?, patience),
             base: config.nova_url.trim_end_matches('/').to_owned(),
             secret: hmac::Key::new(hmac::HMAC_SHA256, config.shared_secret.0.as_bytes()),
             patience,
@@ -112,8 +86,8 @@ impl Nova {
     /// Asks in a guest's name.
     pub(super) async fn ask(
         &self,
-        asker: &Asker,
-        asked: &Asked,
+        asker: &RequestingGuest,
+        asked: &GuestRequest,
     ) -> Result<Response<Body>, NoAnswer> {
         let Ok(place) = timeout(self.patience, self.places.acquire()).await else {
             return Err(NoAnswer::Busy);
@@ -123,7 +97,11 @@ impl Nova {
         answered.map_err(|_| NoAnswer::Late(self.patience))?
     }
 
-    async fn send(&self, asker: &Asker, asked: &Asked) -> Result<Response<Body>, NoAnswer> {
+    async fn send(
+        &self,
+        asker: &RequestingGuest,
+        asked: &GuestRequest,
+    ) -> Result<Response<Body>, NoAnswer> {
         let request = self.request(asker, asked);
         let request = request.map_err(|error| NoAnswer::Broken(error.to_string()))?;
         let answer = self.http.request(request).await;
@@ -137,7 +115,11 @@ impl Nova {
         Ok(answer)
     }
 
-    fn request(&self, asker: &Asker, asked: &Asked) -> axum::http::Result<Request<Body>> {
+    fn request(
+        &self,
+        asker: &RequestingGuest,
+        asked: &GuestRequest,
+    ) -> axum::http::Result<Request<Body>> {
         let mut request = Request::builder()
             .method(asked.method.clone())
             .uri(format!("{}{}", self.base, asked.path))
@@ -162,7 +144,7 @@ impl Nova {
 }
 
 /// What a guest asks.
-pub(super) struct Asked {
+pub(super) struct GuestRequest {
     pub(super) method: Method,
     /// Path and query.
     pub(super) path: String,
@@ -178,11 +160,8 @@ fn copy(names: &[HeaderName], from: &HeaderMap, to: &mut HeaderMap) {
     }
 }
 
-fn tls(config: &MetadataConfig) -> Result<ClientConfig, NovaError> {
-    let roots = trust::authorities(&config.cafile)?;
-    let builder = ClientConfig::builder_with_provider(Arc::new(provider::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots);
+fn tls(config: &MetadataConfig) -> Result<ClientConfig, MetadataApiError> {
+    let builder = trusting(&config.cafile)?;
     if config.certificate.as_os_str().is_empty() {
         return Ok(builder.with_no_client_auth());
     }
@@ -195,8 +174,8 @@ fn tls(config: &MetadataConfig) -> Result<ClientConfig, NovaError> {
     tls.map_err(|error| unusable(&config.certificate, &error))
 }
 
-fn unusable(path: &Path, reason: &dyn std::error::Error) -> NovaError {
-    NovaError::Certificate {
+fn unusable(path: &Path, reason: &dyn std::error::Error) -> MetadataApiError {
+    MetadataApiError::Certificate {
         path: path.to_owned(),
         reason: reason.to_string(),
     }

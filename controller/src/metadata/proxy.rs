@@ -1,8 +1,8 @@
 //! Answers guests: finds out who asks, and asks Nova.
 
-use super::guests::{Asker, Local};
+use super::guests::{Local, RequestingGuest};
 use super::metrics::ServiceMetrics;
-use super::nova::{Asked, NoAnswer, Nova};
+use super::nova::{GuestRequest, MetadataApi, NoAnswer};
 use crate::http::Peer;
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -23,7 +23,7 @@ const LONGEST: usize = 64 << 10;
 
 /// Answers guests.
 pub(super) struct Proxy {
-    nova: Nova,
+    nova: MetadataApi,
     local: watch::Receiver<Arc<Local>>,
     metrics: ServiceMetrics,
     complaints: Mutex<Throttle>,
@@ -31,7 +31,7 @@ pub(super) struct Proxy {
 
 impl Proxy {
     pub(super) fn new(
-        nova: Nova,
+        nova: MetadataApi,
         local: watch::Receiver<Arc<Local>>,
         metrics: ServiceMetrics,
     ) -> Self {
@@ -58,7 +58,7 @@ impl Proxy {
         let Ok(body) = to_bytes(body, LONGEST).await else {
             return said(StatusCode::PAYLOAD_TOO_LARGE, "the body is too long");
         };
-        let asked = Asked {
+        let asked = GuestRequest {
             path: path.to_string(),
             method: parts.method,
             headers: parts.headers,
@@ -72,7 +72,7 @@ impl Proxy {
     }
 
     /// Who asks, once the database says so.
-    async fn asker(&self, peer: Option<Peer>) -> Option<Asker> {
+    async fn asker(&self, peer: Option<Peer>) -> Option<RequestingGuest> {
         let client = MetadataClient::of(peer?.address.ip())?;
         let mut local = self.local.clone();
         let known = local.wait_for(|local| local.asker(client).is_some());
@@ -80,7 +80,7 @@ impl Proxy {
         known.ok()?.asker(client)
     }
 
-    fn failed(&self, asker: &Asker, error: &NoAnswer) -> Response<Body> {
+    fn failed(&self, asker: &RequestingGuest, error: &NoAnswer) -> Response<Body> {
         let mut complaints = self
             .complaints
             .lock()

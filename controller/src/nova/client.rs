@@ -2,10 +2,9 @@
 
 use super::plan::NovaEvent;
 use super::settings::NovaSettings;
-use crate::keystone::{
-    HttpsClient, KeystoneFailure, ServiceLogin, ServiceToken, TrustError, https_client, innermost,
-};
+use crate::keystone::{KeystoneFailure, ServiceLogin, ServiceToken};
 use crate::metrics::{Metrics, NovaEventName};
+use crate::outgoing::{HttpsClient, TrustError, https_client, innermost};
 use axum::body::{Body, to_bytes};
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{Request, StatusCode};
@@ -30,7 +29,7 @@ pub(super) struct NovaClient {
 
 /// What Nova does with an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum NovaVerdict {
     /// It has taken it.
     Taken,
     /// It does not know the guest, or has no use for the event. That does not change by telling it again.
@@ -59,7 +58,7 @@ pub(super) enum NovaFailure {
 }
 
 /// An answer, read.
-struct Reply {
+struct NovaReply {
     status: StatusCode,
     body: Bytes,
 }
@@ -85,7 +84,7 @@ impl NovaClient {
     }
 
     /// Tells Nova of these. Returns what it does with each, in order.
-    pub(super) async fn send(&self, events: &[NovaEvent]) -> Result<Vec<Verdict>, NovaFailure> {
+    pub(super) async fn send(&self, events: &[NovaEvent]) -> Result<Vec<NovaVerdict>, NovaFailure> {
         let body = Bytes::from(written(events).to_string());
         let mut token = self.login.token(None).await?;
         let mut reply = self.post(&token, &body).await?;
@@ -96,7 +95,7 @@ impl NovaClient {
         understood(&reply, events)
     }
 
-    async fn post(&self, token: &ServiceToken, body: &Bytes) -> Result<Reply, NovaFailure> {
+    async fn post(&self, token: &ServiceToken, body: &Bytes) -> Result<NovaReply, NovaFailure> {
         let base = self.base(token)?;
         let uri = format!("{}/os-server-external-events", base.trim_end_matches('/'));
         let request = Request::post(uri)
@@ -104,16 +103,14 @@ impl NovaClient {
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, "application/json")
             .body(Body::from(body.clone()));
-        let failed = |reason: String| NovaFailure::Answer(reason);
-        let request = request.map_err(|error| failed(error.to_string()))?;
-        let answered = timeout(self.settings.timeout, self.read(request)).await;
-        let late = |_| {
-            Err(failed(format!(
-                "no answer within {:?}",
-                self.settings.timeout
-            )))
-        };
-        answered.unwrap_or_else(late)
+        let request = request.map_err(|error| NovaFailure::Answer(error.to_string()))?;
+        let patience = self.settings.timeout;
+        match timeout(patience, self.read(request)).await {
+            Ok(reply) => reply,
+            Err(_) => Err(NovaFailure::Answer(format!(
+                "no answer within {patience:?}"
+            ))),
+        }
     }
 
     /// Where Nova is.
@@ -134,15 +131,14 @@ impl NovaClient {
         })
     }
 
-    async fn read(&self, request: Request<Body>) -> Result<Reply, NovaFailure> {
-        let failed = |reason: String| NovaFailure::Answer(reason);
+    async fn read(&self, request: Request<Body>) -> Result<NovaReply, NovaFailure> {
         let answer = self.http.request(request).await;
-        let answer = answer.map_err(|error| failed(innermost(&error)))?;
+        let answer = answer.map_err(|error| NovaFailure::Answer(innermost(&error)))?;
         let (parts, body) = answer.into_parts();
         let body = to_bytes(Body::new(body), LONGEST).await;
-        Ok(Reply {
+        Ok(NovaReply {
             status: parts.status,
-            body: body.map_err(|error| failed(innermost(&error)))?,
+            body: body.map_err(|error| NovaFailure::Answer(innermost(&error)))?,
         })
     }
 }
@@ -182,10 +178,10 @@ struct AnsweredEvents {
 }
 
 /// What an answer says of each event.
-fn understood(reply: &Reply, events: &[NovaEvent]) -> Result<Vec<Verdict>, NovaFailure> {
-    let all = |verdict: Verdict| Ok(vec![verdict; events.len()]);
+fn understood(reply: &NovaReply, events: &[NovaEvent]) -> Result<Vec<NovaVerdict>, NovaFailure> {
+    let all = |verdict: NovaVerdict| Ok(vec![verdict; events.len()]);
     match reply.status {
-        StatusCode::OK => all(Verdict::Taken),
+        StatusCode::OK => all(NovaVerdict::Taken),
         StatusCode::MULTI_STATUS => {
             let answered: AnsweredEvents = serde_json::from_slice(&reply.body)
                 .map_err(|error| NovaFailure::Answer(format!("207 and {error}")))?;
@@ -193,13 +189,13 @@ fn understood(reply: &Reply, events: &[NovaEvent]) -> Result<Vec<Verdict>, NovaF
             Ok(events.iter().map(verdict).collect())
         }
         // Nova knows none of the guests. What else answers so is not Nova.
-        StatusCode::NOT_FOUND if is_of_nova(&reply.body) => all(Verdict::Dismissed),
+        StatusCode::NOT_FOUND if is_of_nova(&reply.body) => all(NovaVerdict::Dismissed),
         StatusCode::BAD_REQUEST if is_of_nova(&reply.body) => {
             tracing::error!(
                 answer = excerpt(&reply.body),
                 "Nova refuses events as malformed"
             );
-            all(Verdict::Dismissed)
+            all(NovaVerdict::Dismissed)
         }
         StatusCode::UNAUTHORIZED => {
             let reason = "Nova does not take the token that Keystone has just issued";
@@ -216,14 +212,14 @@ fn understood(reply: &Reply, events: &[NovaEvent]) -> Result<Vec<Verdict>, NovaF
     }
 }
 
-fn verdict_of(answered: &[AnsweredEvent], event: &NovaEvent) -> Verdict {
+fn verdict_of(answered: &[AnsweredEvent], event: &NovaEvent) -> NovaVerdict {
     let (server, tag) = (event.server.to_string(), event.port.to_string());
     let is_it = |one: &&AnsweredEvent| {
         one.name == event.name.as_str() && one.server_uuid == server && one.tag == tag
     };
     match answered.iter().find(is_it).and_then(|one| one.code) {
-        Some(200) => Verdict::Taken,
-        Some(_) | None => Verdict::Dismissed,
+        Some(200) => NovaVerdict::Taken,
+        Some(_) | None => NovaVerdict::Dismissed,
     }
 }
 

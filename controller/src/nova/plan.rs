@@ -14,14 +14,14 @@ pub(super) struct NovaEvent {
 
 /// What is to be done for a port next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Step {
+pub(super) struct NovaStep {
     /// What Nova is told. `None`: there is only something to note.
     pub(super) event: Option<NovaEvent>,
     /// What Nova knows then. `None`: nothing any more.
     pub(super) after: Option<NovaPort>,
 }
 
-impl Step {
+impl NovaStep {
     fn tell(name: NovaEventName, server: Uuid, port: PortId, after: Option<NovaPort>) -> Self {
         let event = NovaEvent { name, server, port };
         Self {
@@ -37,17 +37,17 @@ impl Step {
 }
 
 /// The next step for a port, if there is one. Each leads to the next, until Nova knows what is so.
-pub(super) fn next_step(intent: &Intent, facts: &Facts, id: PortId) -> Option<Step> {
+pub(super) fn next_step(intent: &Intent, facts: &Facts, id: PortId) -> Option<NovaStep> {
     let told = intent.nova_ports.get(&id).map(|told| &**told);
     let port = intent.ports.get(&id);
     match (told, port.and_then(|port| Some((port, port.server()?)))) {
         (None, None) => None,
         (Some(told), None) if port.is_none() => {
             let name = NovaEventName::VifDeleted;
-            Some(Step::tell(name, told.server, id, None))
+            Some(NovaStep::tell(name, told.server, id, None))
         }
         // Nova itself, or an operator, took the port from the guest.
-        (Some(_), None) => Some(Step::note(None)),
+        (Some(_), None) => Some(NovaStep::note(None)),
         (told, Some((port, server))) => {
             let told = told.filter(|told| told.server == server);
             of_guest(facts, port, server, told)
@@ -56,7 +56,7 @@ pub(super) fn next_step(intent: &Intent, facts: &Facts, id: PortId) -> Option<St
 }
 
 /// The next step for a guest's port of which Nova was told this.
-fn of_guest(facts: &Facts, port: &Port, server: Uuid, told: Option<&NovaPort>) -> Option<Step> {
+fn of_guest(facts: &Facts, port: &Port, server: Uuid, told: Option<&NovaPort>) -> Option<NovaStep> {
     let id = port.id;
     let known = NovaPort {
         teller: None,
@@ -73,7 +73,7 @@ fn of_guest(facts: &Facts, port: &Port, server: Uuid, told: Option<&NovaPort>) -
     {
         let plugged = Some(plug);
         let after = NovaPort { plugged, ..known };
-        return Some(Step::tell(
+        return Some(NovaStep::tell(
             NovaEventName::VifPlugged,
             server,
             id,
@@ -84,14 +84,19 @@ fn of_guest(facts: &Facts, port: &Port, server: Uuid, told: Option<&NovaPort>) -
         let plugged = None;
         let after = NovaPort { plugged, ..known };
         let name = NovaEventName::VifUnplugged;
-        return Some(Step::tell(name, server, id, Some(after)));
+        return Some(NovaStep::tell(name, server, id, Some(after)));
     }
     if known.fixed_ips != port.fixed_ips {
         let fixed_ips = port.fixed_ips.clone();
         let after = NovaPort { fixed_ips, ..known };
-        return Some(Step::tell(NovaEventName::Changed, server, id, Some(after)));
+        return Some(NovaStep::tell(
+            NovaEventName::Changed,
+            server,
+            id,
+            Some(after),
+        ));
     }
-    (told != Some(&known)).then(|| Step::note(Some(known)))
+    (told != Some(&known)).then(|| NovaStep::note(Some(known)))
 }
 
 /// The interface of a port whose flows are confirmed.

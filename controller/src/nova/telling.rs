@@ -2,10 +2,10 @@
 //!
 //! What somebody else has changed in the store meanwhile is left out, and looked at anew by the next snapshot.
 
-use super::client::{NovaFailure, Verdict};
+use super::client::{NovaFailure, NovaVerdict};
 use super::plan::NovaEvent;
 use super::waiting::Due;
-use super::{COLLECT, COLLECT_NOTES, Shared};
+use super::{COLLECT, COLLECT_NOTES, NotifierParts};
 use crate::metrics::{NovaEventName, NovaOutcome};
 use crate::snapshot::Snapshot;
 use crate::store::{CommitError, Precondition, Revision};
@@ -52,7 +52,7 @@ pub(super) struct BatchEnd {
 }
 
 /// Takes the steps. When it ends, snapshots show what it has stored.
-pub(super) async fn tell(shared: Arc<Shared>, batch: Batch) -> BatchEnd {
+pub(super) async fn tell(shared: Arc<NotifierParts>, batch: Batch) -> BatchEnd {
     let (kind, base) = (batch.kind, batch.base);
     let ports = batch.due.iter().map(|due| due.port).collect();
     let steps = batch.due.into_iter().map(|due| Telling::of(due, &base));
@@ -127,7 +127,7 @@ impl Telling {
 
 /// Stores the steps of a batch.
 struct Writer<'a> {
-    shared: &'a Shared,
+    shared: &'a NotifierParts,
     steps: Vec<Telling>,
     /// The revision that snapshots have to reach before these ports are looked at again.
     seen: Revision,
@@ -152,16 +152,18 @@ impl Writer<'_> {
         self.count(&events, sent.as_deref().ok());
         let verdicts = sent?;
         self.note().await;
-        let dismissed = verdicts.iter().filter(|one| **one == Verdict::Dismissed);
+        let dismissed = verdicts
+            .iter()
+            .filter(|one| **one == NovaVerdict::Dismissed);
         Ok(dismissed.count())
     }
 
-    fn count(&self, events: &[NovaEvent], verdicts: Option<&[Verdict]>) {
+    fn count(&self, events: &[NovaEvent], verdicts: Option<&[NovaVerdict]>) {
         let metrics = &self.shared.metrics;
         for (at, (event, step)) in events.iter().zip(&self.steps).enumerate() {
             let outcome = match verdicts.and_then(|verdicts| verdicts.get(at)) {
-                Some(Verdict::Taken) => NovaOutcome::Taken,
-                Some(Verdict::Dismissed) => NovaOutcome::Dismissed,
+                Some(NovaVerdict::Taken) => NovaOutcome::Taken,
+                Some(NovaVerdict::Dismissed) => NovaOutcome::Dismissed,
                 None => NovaOutcome::Failed,
             };
             let labels = [event.name.as_str(), outcome.as_str()];

@@ -1,6 +1,6 @@
 //! The ports of which Nova is to be told something: one step each, however long Nova is away.
 
-use super::plan::{Step, next_step};
+use super::plan::{NovaStep, next_step};
 use crate::snapshot::Snapshot;
 use imbl::OrdMap;
 use imbl::ordmap::DiffItem as MapDifference;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 #[derive(Clone, Debug)]
 pub(super) struct Due {
     pub(super) port: PortId,
-    pub(super) step: Step,
+    pub(super) step: NovaStep,
     /// Since when it is so.
     pub(super) since: Instant,
 }

@@ -2,8 +2,9 @@
 
 use crate::api::{Api, Identity};
 use crate::config::{Auth, Config};
-use crate::keystone::{Keystone, TrustError};
+use crate::keystone::Keystone;
 use crate::metrics::Metrics;
+use crate::outgoing::TrustError;
 use tokio::runtime::Handle;
 
 /// How callers are identified when the process starts.

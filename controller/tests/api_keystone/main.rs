@@ -3,6 +3,7 @@
 
 #[path = "../api/mod.rs"]
 mod api;
+mod authorities;
 mod away;
 mod callers;
 mod own;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sextant_controller::api::Identity;
 use sextant_controller::cluster::Cluster;
 use sextant_controller::metrics::{Metrics, NovaEventName, NovaOutcome};
-use sextant_controller::nova::{Nova, NovaSettings};
+use sextant_controller::nova::{NovaNotifier, NovaSettings};
 use sextant_controller::store::Store;
 use sextant_model::{ChassisId, Plugged, PortId, Settings};
 use std::sync::Arc;
@@ -47,7 +47,7 @@ impl Guest {
 }
 
 impl Site {
-    /// A cloud, with Sextant's part that tells Nova.
+    /// A cloud, with Sextant's part that tells NovaNotifier.
     pub(crate) async fn new() -> Self {
         let mut site = Self::silent().await;
         site.start();
@@ -114,7 +114,7 @@ impl Site {
         metrics: Metrics,
     ) -> JoinHandle<()> {
         let (store, snapshots) = (self.store.clone(), self.cloud.snapshots.clone());
-        let nova = Nova::new(settings, store, snapshots, cluster, metrics).unwrap();
+        let nova = NovaNotifier::new(settings, store, snapshots, cluster, metrics).unwrap();
         tokio::spawn(nova.run())
     }
 

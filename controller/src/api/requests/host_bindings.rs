@@ -5,7 +5,7 @@ use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::port::host_binding::{self, BindingPatch};
 use crate::api::contract::values;
-use crate::api::contract::view::{Lengths, ResourceView};
+use crate::api::contract::view::ResourceView;
 use crate::api::requests::api::Api;
 use crate::api::requests::commit::Written;
 use crate::api::requests::incoming;
@@ -69,14 +69,18 @@ async fn create(
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
     let given = values::within(incoming::json(&api, body, &id).await?, "binding")?;
     let patch = BindingPatch::create(&given)?;
-    let plan = |draft: &mut Draft, port: &Port, view: ResourceView<'_>| {
-        host_binding::create(draft, port, &patch, view)
-    };
     let host = given
         .get("host")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    let ((), written) = write(&api, &caller, &id, "create_port_binding", plan).await?;
+    let ((), written) = write(
+        &api,
+        &caller,
+        &id,
+        "create_port_binding",
+        |draft, port, view| host_binding::create(draft, port, &patch, view),
+    )
+    .await?;
     let row = read_back(&written, &caller, &id, host)?;
     Ok((StatusCode::CREATED, Json(json!({"binding": row}))))
 }
@@ -89,10 +93,14 @@ async fn update(
 ) -> Result<Json<Value>, ApiError> {
     let given = values::within(incoming::json(&api, body, &id).await?, "binding")?;
     let patch = BindingPatch::update(&given)?;
-    let plan = |draft: &mut Draft, port: &Port, view: ResourceView<'_>| {
-        host_binding::update(draft, port, &host, &patch, view)
-    };
-    let (host, written) = write(&api, &caller, &id, "update_port_binding", plan).await?;
+    let (host, written) = write(
+        &api,
+        &caller,
+        &id,
+        "update_port_binding",
+        |draft, port, view| host_binding::update(draft, port, &host, &patch, view),
+    )
+    .await?;
     let row = read_back(&written, &caller, &id, &host)?;
     Ok(Json(json!({"binding": row})))
 }
@@ -103,10 +111,10 @@ async fn activate(
     Extension(caller): Extension<Caller>,
     Path((id, host)): Path<(String, String)>,
 ) -> Result<Json<Value>, ApiError> {
-    let plan = |draft: &mut Draft, port: &Port, view: ResourceView<'_>| {
+    let ((), written) = write(&api, &caller, &id, "activate", |draft, port, view| {
         host_binding::activate(draft, port, &host, view)
-    };
-    let ((), written) = write(&api, &caller, &id, "activate", plan).await?;
+    })
+    .await?;
     Ok(Json(read_back(&written, &caller, &id, &host)?.into()))
 }
 
@@ -115,10 +123,14 @@ async fn delete(
     Extension(caller): Extension<Caller>,
     Path((id, host)): Path<(String, String)>,
 ) -> Result<StatusCode, ApiError> {
-    let plan = |draft: &mut Draft, port: &Port, view: ResourceView<'_>| {
-        host_binding::delete(draft, port, &host, view)
-    };
-    write(&api, &caller, &id, "delete_port_binding", plan).await?;
+    write(
+        &api,
+        &caller,
+        &id,
+        "delete_port_binding",
+        |draft, port, view| host_binding::delete(draft, port, &host, view),
+    )
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -134,13 +146,7 @@ async fn write<T>(
         let port = caller.find::<Port>(&draft.intent, id)?;
         caller.may_by(&draft.intent, &*port, rule)?;
         let base = draft.base.clone();
-        let view = ResourceView {
-            intent: &base.intent,
-            facts: &base.facts,
-            caller,
-            lengths: Lengths::Text,
-        };
-        plan(draft, &port, view)
+        plan(draft, &port, base.view(caller))
     })
     .await
 }

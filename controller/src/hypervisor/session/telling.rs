@@ -3,7 +3,7 @@
 use super::Session;
 use crate::hypervisor::bfd::States;
 use crate::hypervisor::census::{Census, Unread};
-use crate::hypervisor::complaints::{Complaint, Concern};
+use crate::hypervisor::complaints::{Concern, DueComplaint};
 use crate::hypervisor::news::news;
 use crate::hypervisor::observe::Observation;
 use crate::hypervisor::place::Place;
@@ -95,7 +95,7 @@ impl Session {
         let chassis = self.seen.as_ref().map(|seen| seen.chassis.id.as_str());
         let address = self.peer.address();
         let now = std::time::Instant::now();
-        if let Some(Complaint { text, unsaid }) = self.complaints.raise(concern, text, now) {
+        if let Some(DueComplaint { text, unsaid }) = self.complaints.raise(concern, text, now) {
             tracing::warn!(chassis, %address, complaint = text, unsaid, "hypervisor needs attention");
         }
     }

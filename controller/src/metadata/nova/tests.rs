@@ -1,20 +1,23 @@
 //! What Nova gets to see, and whom the service takes for Nova.
 
+#[path = "../../../tests/api_keystone/authorities.rs"]
+mod authorities;
+
 use super::*;
 use crate::http::{Limits, serve};
 use crate::metrics::Metrics;
 use crate::store::Password;
 use crate::stream::Listener;
 use crate::tls::TlsFiles;
+use authorities::Authorities;
 use axum::Router;
 use axum::http::StatusCode;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-fn nova() -> Nova {
-    Nova::new(&MetadataConfig {
+fn nova() -> MetadataApi {
+    MetadataApi::new(&MetadataConfig {
         shared_secret: Password("key".to_owned()),
         nova_url: "http://nova:8775/".to_owned(),
         ..MetadataConfig::default()
@@ -22,8 +25,8 @@ fn nova() -> Nova {
     .unwrap()
 }
 
-fn asker() -> Asker {
-    Asker {
+fn asker() -> RequestingGuest {
+    RequestingGuest {
         device: HeaderValue::from_static("The quick brown fox jumps over the lazy dog"),
         project: HeaderValue::from_static("p"),
         address: "192.0.2.1".parse().unwrap(),
@@ -52,7 +55,7 @@ fn what_a_guest_says_of_itself_does_not_get_through() {
     ] {
         headers.append(name, HeaderValue::from_static("forged"));
     }
-    let asked = Asked {
+    let asked = GuestRequest {
         method: Method::GET,
         path: "/openstack?a=b".to_owned(),
         headers,
@@ -68,8 +71,8 @@ fn what_a_guest_says_of_itself_does_not_get_through() {
     assert_eq!(request.headers()["x-tenant-id"], "p");
 }
 
-fn asked() -> Asked {
-    Asked {
+fn asked() -> GuestRequest {
+    GuestRequest {
         method: Method::GET,
         path: "/openstack".to_owned(),
         headers: HeaderMap::new(),
@@ -77,49 +80,11 @@ fn asked() -> Asked {
     }
 }
 
-/// A folder with two authorities. Each has signed a certificate for `::1`.
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-impl Folder {
-    fn new() -> Self {
-        let name = format!("sextant-nova-tls-{}", std::process::id());
-        let folder = Self(std::env::temp_dir().join(name));
-        std::fs::create_dir_all(&folder.0).unwrap();
-        for name in ["ca", "other"] {
-            let mut parameters = CertificateParams::default();
-            parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-            let key = KeyPair::generate().unwrap();
-            let authority = CertifiedIssuer::self_signed(parameters, key).unwrap();
-            folder.write(&format!("{name}.pem"), &authority.pem());
-            let key = KeyPair::generate().unwrap();
-            let signed = CertificateParams::new(vec!["::1".to_owned()]).unwrap();
-            let signed = signed.signed_by(&key, &authority).unwrap();
-            folder.write(&format!("{name}-own.pem"), &signed.pem());
-            folder.write(&format!("{name}-own.key"), &key.serialize_pem());
-        }
-        folder
-    }
-
-    fn write(&self, name: &str, text: &str) {
-        std::fs::write(self.path(name), text).unwrap();
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
 /// A Nova behind TLS that asks for certificates of the authority `ca`. It ends with the test's runtime.
-async fn played(folder: &Folder) -> (SocketAddr, JoinHandle<()>) {
+async fn played(folder: &Authorities) -> (SocketAddr, JoinHandle<()>) {
     let files = TlsFiles {
-        certificate: folder.path("ca-own.pem"),
-        private_key: folder.path("ca-own.key"),
+        certificate: folder.path("ca-server.pem"),
+        private_key: folder.path("ca-server.key"),
         client_ca: folder.path("ca.pem"),
     };
     let tcp = TcpListener::bind("[::1]:0").await.unwrap();
@@ -141,19 +106,19 @@ async fn played(folder: &Folder) -> (SocketAddr, JoinHandle<()>) {
 
 #[tokio::test]
 async fn nova_is_believed_by_its_authority_and_shown_a_certificate() {
-    let folder = Folder::new();
+    let folder = Authorities::new("metadata-tls");
     let (address, server) = played(&folder).await;
     for (cafile, own, is_answered) in [
-        ("ca.pem", "ca-own", true),
-        ("other.pem", "ca-own", false),
-        ("ca.pem", "other-own", false),
+        ("ca.pem", "ca-server", true),
+        ("other.pem", "ca-server", false),
+        ("ca.pem", "other-server", false),
         ("ca.pem", "", false),
     ] {
         let file = |suffix: &str| match own {
             "" => PathBuf::new(),
             own => folder.path(&format!("{own}.{suffix}")),
         };
-        let nova = Nova::new(&MetadataConfig {
+        let nova = MetadataApi::new(&MetadataConfig {
             nova_url: format!("https://{address}"),
             cafile: folder.path(cafile),
             certificate: file("pem"),
@@ -175,7 +140,7 @@ async fn nova_is_believed_by_its_authority_and_shown_a_certificate() {
 #[tokio::test(start_paused = true)]
 async fn a_nova_that_says_nothing_is_waited_for_so_long() {
     let silent = TcpListener::bind("[::1]:0").await.unwrap();
-    let nova = Nova::new(&MetadataConfig {
+    let nova = MetadataApi::new(&MetadataConfig {
         nova_url: format!("http://{}", silent.local_addr().unwrap()),
         timeout: 7,
         ..MetadataConfig::default()
@@ -190,7 +155,7 @@ async fn a_nova_that_is_not_there_is_said_to_be_away() {
     let gone = TcpListener::bind("[::1]:0").await.unwrap();
     let url = format!("http://{}", gone.local_addr().unwrap());
     drop(gone);
-    let nova = Nova::new(&MetadataConfig {
+    let nova = MetadataApi::new(&MetadataConfig {
         nova_url: url,
         ..MetadataConfig::default()
     });

@@ -88,11 +88,7 @@ pub(crate) fn create(
     refuse_others(port)?;
     let host = patch.host.clone().unwrap_or_default();
     if is_bound_to(port, &host, view) {
-        let message = format!(
-            "Binding for port {} on host {host} already exists.",
-            port.id
-        );
-        return Err(ApiError::conflict("PortBindingAlreadyExists", message));
+        return Err(exists(port, &host));
     }
     if port.inactive_bindings.len() >= MOST {
         let message = format!("a port has at most {MOST} bindings beside the active one");
@@ -135,11 +131,7 @@ pub(crate) fn update(
             .unwrap_or_else(|| before.profile.clone()),
     };
     if after.host != host && is_bound_to(port, &after.host, view) {
-        let message = format!(
-            "Binding for port {} on host {} already exists.",
-            port.id, after.host
-        );
-        return Err(ApiError::conflict("PortBindingAlreadyExists", message));
+        return Err(exists(port, &after.host));
     }
     refuse_failed(port, &after, view)?;
     if after.host.is_empty() && !before.host.is_empty() {
@@ -276,6 +268,14 @@ fn refuse_failed(
     let (id, host) = (port.id, &binding.host);
     let message = format!("Binding for port {id} on host {host} could not be created or updated.");
     Err(ApiError::conflict("PortBindingError", message))
+}
+
+fn exists(port: &Port, host: &str) -> ApiError {
+    let message = format!(
+        "Binding for port {} on host {host} already exists.",
+        port.id
+    );
+    ApiError::conflict("PortBindingAlreadyExists", message)
 }
 
 fn missing(port: &Port, host: &str) -> ApiError {

@@ -1,11 +1,12 @@
-//! Whose certificates Keystone may have.
+//! Whose certificates other services may have.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio_rustls::rustls::client::WantsClientCert;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
 /// Where systems keep the authorities that they trust: Debian, Fedora, SUSE.
 const OF_THE_SYSTEM: [&str; 3] = [
@@ -59,9 +60,15 @@ fn of_the_system() -> RootCertStore {
     roots
 }
 
-/// TLS towards Keystone.
-pub(super) fn tls(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
+/// TLS that believes these authorities, or the system's where no file is named. What it shows of itself is yet to be said.
+pub(crate) fn trusting(
+    cafile: &Path,
+) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, TrustError> {
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?;
-    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TrustError {
+            path: cafile.to_owned(),
+            reason: error.to_string(),
+        })?;
+    Ok(builder.with_root_certificates(authorities(cafile)?))
 }

@@ -1,6 +1,10 @@
-//! Connections to Keystone and other services of the cloud: HTTP/1.1, with or without TLS, kept for a while.
+//! Connections to other services of the cloud: HTTP/1.1, with or without TLS, kept for a while.
 
-use super::trust::{self, TrustError};
+mod trust;
+
+pub use trust::TrustError;
+pub(crate) use trust::{authorities, trusting};
+
 use axum::body::Body;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -9,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::error::Error;
 use std::path::Path;
 use std::time::Duration;
+use tokio_rustls::rustls::ClientConfig;
 
 /// How long a connection without a request is kept.
 const IDLE: Duration = Duration::from_secs(30);
@@ -18,12 +23,12 @@ pub(crate) type HttpsClient = Client<HttpsConnector<HttpConnector>, Body>;
 
 /// A client that believes these authorities, or the system's where no file is named. A request may take `timeout`.
 pub(crate) fn https_client(cafile: &Path, timeout: Duration) -> Result<HttpsClient, TrustError> {
-    let unusable = |reason: &dyn Error| TrustError {
-        path: cafile.to_owned(),
-        reason: reason.to_string(),
-    };
-    let roots = trust::authorities(cafile)?;
-    let tls = trust::tls(roots).map_err(|error| unusable(&error))?;
+    let tls = trusting(cafile)?.with_no_client_auth();
+    Ok(https_client_with(tls, timeout))
+}
+
+/// A client with its own part in TLS.
+pub(crate) fn https_client_with(tls: ClientConfig, timeout: Duration) -> HttpsClient {
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
     connector.set_nodelay(true);
@@ -34,10 +39,10 @@ pub(crate) fn https_client(cafile: &Path, timeout: Duration) -> Result<HttpsClie
         .https_or_http()
         .enable_http1()
         .wrap_connector(connector);
-    Ok(Client::builder(TokioExecutor::new())
+    Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
-        .build(connector))
+        .build(connector)
 }
 
 /// The last error in the chain, which says most.
