@@ -218,7 +218,7 @@ fn what_a_guest_forges_gets_it_nothing() -> Outcome {
 fn listen_everywhere(host: &Hypervisor) -> Result<Process, LabError> {
     let listener = host
         .namespace()
-        .spawn(&["busybox", "nc", "-lk", "-p", "8080"])?;
+        .spawn(&["busybox", "nc", "-ll", "-p", "8080", "-e", "cat"])?;
     for to in ["241.255.255.254", "fe80::a9fe:a9fe%sextant-md"] {
         let connect = format!("exec 3<>/dev/tcp/{to}/8080");
         wait_for(&format!("the host to reach {to}"), SOON, || {
